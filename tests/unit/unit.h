@@ -1,0 +1,32 @@
+/*
+ * What every unit test program shares: run one suite, print TAP on standard output.
+ */
+#ifndef MRC_TESTS_UNIT_H
+#define MRC_TESTS_UNIT_H
+
+#include <check.h>
+
+#include "core/bytes.h"
+
+/* Runs SUITE (freed here), each test in a process of its own; the exit status of the program. */
+static inline int unit_run(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
+
+/* Fails unless the view BYTES holds exactly the terminated string STR. */
+#define ck_assert_bytes_eq(bytes, str)                                                             \
+    do {                                                                                           \
+        struct mrc_bytes got_ = (bytes);                                                           \
+        ck_assert_msg(mrc_bytes_eq_str(got_, (str)), "got \"%.*s\", want \"%s\"", (int)got_.len,   \
+                      got_.ptr, (str));                                                            \
+    } while (0)
+
+#endif
