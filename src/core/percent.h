@@ -8,6 +8,16 @@
 #include "core/buf.h"
 #include "core/bytes.h"
 
+/* What is encoded; each holds the C0 controls, DEL and everything that is not ASCII. */
+enum mrc_percent_set {
+    MRC_PERCENT_C0,
+    MRC_PERCENT_FRAGMENT,
+    MRC_PERCENT_QUERY,
+    MRC_PERCENT_SPECIAL_QUERY,
+    MRC_PERCENT_PATH,
+    MRC_PERCENT_USERINFO
+};
+
 /* The value of the hexadecimal digit C, 0 to 15, or -1. */
 int mrc_percent_hex_value(unsigned char c);
 
@@ -17,5 +27,8 @@ int mrc_percent_hex_value(unsigned char c);
  * forms. Returns the number of bytes written.
  */
 size_t mrc_percent_decode(struct mrc_bytes in, bool plus_is_space, char *out);
+
+/* Appends IN, with each byte of SET as `%XX`. */
+void mrc_percent_encode(struct mrc_buf *buf, struct mrc_bytes in, enum mrc_percent_set set);
 
 #endif
