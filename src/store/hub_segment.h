@@ -66,6 +66,10 @@ uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 
+/* Whether a new segment of SHAPE would have just these regions: then this one can be kept. */
+bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
+                               const struct mrc_hub_shape *shape);
+
 /* A region, for the part that fills it; NULL if it is absent. */
 void *mrc_hub_segment_region(const struct mrc_hub_segment *segment, enum mrc_hub_region_type type,
                              uint64_t *ret_bytes);

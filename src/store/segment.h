@@ -28,6 +28,9 @@ struct mrc_segment {
 apr_status_t mrc_segment_create(const char *dir, const char *name, uint64_t size,
                                 struct mrc_error *error, struct mrc_segment *ret_segment);
 
+/* Removes the file NAME from DIR, whoever has it mapped. A file that is not there is fine. */
+void mrc_segment_remove(const char *dir, const char *name);
+
 /* Maps the whole of the file PATH, read-only, for tools. Nothing about its content is checked. */
 apr_status_t mrc_segment_open(const char *path, struct mrc_error *error,
                               struct mrc_segment *ret_segment);

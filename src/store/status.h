@@ -8,6 +8,7 @@
 #define MRC_STORE_STATUS_H
 
 #include "apr_errno.h"
+#include "core/err.h"
 
 /* The hub has moved to another segment, or is gone: this process belongs to a generation that
  * ends. Nothing was stored; a publisher may come again (503 with Retry-After). */
@@ -24,5 +25,12 @@
 
 /* The name of one of the four above, or NULL for any other; a constant. */
 const char *mrc_status_text(apr_status_t status);
+
+/*
+ * Writes the reason into ERROR (which may be NULL) and returns STATUS, so that a refusal is one
+ * statement.
+ */
+apr_status_t mrc_status_set(struct mrc_error *error, apr_status_t status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif
