@@ -1,5 +1,6 @@
 """The frame's own promises: what it must notice, and what its clients must show."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ def assert_fails(server, reason):
     """The server's end must report REASON; afterwards the test itself is clean."""
     with pytest.raises(AssertionError, match=reason):
         server.close()
+    shutil.rmtree(server.root)
 
 
 # ---- the proof at the end ------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """httpd with the module loaded: it starts, serves, restarts and stops under each MPM."""
 import os
+import re
 import signal
 
 import pytest
@@ -12,6 +13,9 @@ def test_start_serve_stop(httpd):
     httpd.write("htdocs/index.html", "hello")
     httpd.start()
     assert httpd.get("/").text == "hello"
+    if "MERCURE_LD_PRELOAD" in os.environ:  # a sanitizer that is not there finds nothing
+        with open(f"/proc/{httpd.children()[0]}/maps", encoding="utf-8") as maps:
+            assert re.search(r"lib[at]san\.so", maps.read())
     assert httpd.stop() == 0
 
 
@@ -76,3 +80,18 @@ def test_two_servers_side_by_side(httpd, new_httpd):
     os.kill(httpd.pid, signal.SIGTERM)
     httpd.proc.wait()
     assert other.get("/missing").status == 404
+
+
+@pytest.mark.soak
+def test_many_restarts(httpd):
+    """Each restart serves, and nothing adds up: files, processes, log lines."""
+    httpd.write("htdocs/index.html", "hello")
+    httpd.start()
+    files = httpd.runtime_files()
+    for turn in range(40):
+        if turn % 4 == 3:
+            httpd.restart()
+        else:
+            httpd.graceful()
+        assert httpd.get("/").text == "hello"
+    assert httpd.runtime_files() == files
