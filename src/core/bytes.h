@@ -35,4 +35,13 @@ static inline bool mrc_bytes_starts_with(struct mrc_bytes a, struct mrc_bytes pr
     return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
+/* The offset of the last C in A, or A.len if there is none. */
+static inline size_t mrc_bytes_find_last(struct mrc_bytes a, char c)
+{
+    for (size_t i = a.len; i > 0; i--)
+        if (a.ptr[i - 1] == c)
+            return i - 1;
+    return a.len;
+}
+
 #endif

@@ -2,65 +2,106 @@
 
 #include "core/utf8_cf.h"
 
-/*
- * Takes one code point from the front of TEXT. 0 if what stands there is not UTF-8, otherwise the
- * number of bytes that it takes. TEXT is not empty.
- */
-static size_t decode(struct mrc_bytes text, uint32_t *ret_code_point)
+size_t mrc_utf8_decode(struct mrc_bytes in, uint32_t *ret_cp, bool *ret_valid)
 {
-    const unsigned char *p = (const unsigned char *)text.ptr;
-    unsigned char lowest = 0x80, highest = 0xbf; /* what the second byte may be */
-    uint32_t code_point;
-    size_t len;
+    unsigned char lead = (unsigned char)in.ptr[0];
+    unsigned char low = 0x80, high = 0xBF; /* what the second byte may be */
+    uint32_t cp;
+    size_t need, seen;
 
-    if (p[0] < 0x80) {
-        *ret_code_point = p[0];
+    if (ret_valid)
+        *ret_valid = true;
+    if (lead < 0x80) {
+        *ret_cp = lead;
         return 1;
     }
-    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-        len = 2;
-        code_point = p[0] & 0x1f;
-    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-        len = 3;
-        code_point = p[0] & 0x0f;
-        if (p[0] == 0xe0)
-            lowest = 0xa0; /* below: overlong */
-        else if (p[0] == 0xed)
-            highest = 0x9f; /* above: surrogates */
-    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-        len = 4;
-        code_point = p[0] & 0x07;
-        if (p[0] == 0xf0)
-            lowest = 0x90; /* below: overlong */
-        else if (p[0] == 0xf4)
-            highest = 0x8f; /* above: past U+10FFFF */
+    if (lead >= 0xC2 && lead <= 0xDF) {
+        need = 1;
+        cp = lead & 0x1Fu;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        need = 2;
+        cp = lead & 0x0Fu;
+        low = lead == 0xE0 ? 0xA0 : low;
+        high = lead == 0xED ? 0x9F : high;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        need = 3;
+        cp = lead & 0x07u;
+        low = lead == 0xF0 ? 0x90 : low;
+        high = lead == 0xF4 ? 0x8F : high;
     } else {
-        return 0;
+        need = 0;
+        cp = 0;
     }
-    if (text.len < len || p[1] < lowest || p[1] > highest)
-        return 0;
-    code_point = code_point << 6 | (p[1] & 0x3f);
-    for (size_t i = 2; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        code_point = code_point << 6 | (p[i] & 0x3f);
+    for (seen = 0; seen < need && seen + 1 < in.len; seen++) {
+        unsigned char next = (unsigned char)in.ptr[seen + 1];
+
+        if (next < low || next > high)
+            break;
+        low = 0x80;
+        high = 0xBF;
+        cp = cp << 6 | (next & 0x3Fu);
     }
-    *ret_code_point = code_point;
-    return len;
+    if (!need || seen < need) {
+        if (ret_valid)
+            *ret_valid = false;
+        cp = MRC_UTF8_REPLACEMENT;
+    }
+    *ret_cp = cp;
+    return seen + 1;
 }
 
-bool mrc_utf8_valid(struct mrc_bytes text)
+bool mrc_utf8_valid(struct mrc_bytes in)
 {
-    while (text.len) {
-        uint32_t code_point;
-        size_t len = decode(text, &code_point);
+    while (in.len) {
+        uint32_t cp;
+        bool valid;
+        size_t len = mrc_utf8_decode(in, &cp, &valid);
 
-        if (!len)
+        if (!valid)
             return false;
-        text.ptr += len;
-        text.len -= len;
+        in.ptr += len;
+        in.len -= len;
     }
     return true;
+}
+
+void mrc_utf8_add(struct mrc_buf *buf, uint32_t cp)
+{
+    char out[4];
+    size_t len;
+
+    if (cp < 0x80) {
+        out[0] = (char)cp;
+        len = 1;
+    } else if (cp < 0x800) {
+        out[0] = (char)(0xC0 | cp >> 6);
+        out[1] = (char)(0x80 | (cp & 0x3F));
+        len = 2;
+    } else if (cp < 0x10000) {
+        out[0] = (char)(0xE0 | cp >> 12);
+        out[1] = (char)(0x80 | (cp >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (cp & 0x3F));
+        len = 3;
+    } else {
+        out[0] = (char)(0xF0 | cp >> 18);
+        out[1] = (char)(0x80 | (cp >> 12 & 0x3F));
+        out[2] = (char)(0x80 | (cp >> 6 & 0x3F));
+        out[3] = (char)(0x80 | (cp & 0x3F));
+        len = 4;
+    }
+    mrc_buf_add(buf, out, len);
+}
+
+void mrc_utf8_add_lossy(struct mrc_buf *buf, struct mrc_bytes in)
+{
+    while (in.len) {
+        uint32_t cp;
+        size_t len = mrc_utf8_decode(in, &cp, NULL);
+
+        mrc_utf8_add(buf, cp);
+        in.ptr += len;
+        in.len -= len;
+    }
 }
 
 bool mrc_utf8_is_format(uint32_t code_point)
@@ -87,9 +128,10 @@ enum mrc_err mrc_utf8_check_text(struct mrc_bytes text, struct mrc_error *error)
     while (position < text.len) {
         struct mrc_bytes rest = {text.ptr + position, text.len - position};
         uint32_t code_point;
-        size_t len = decode(rest, &code_point);
+        bool valid;
+        size_t len = mrc_utf8_decode(rest, &code_point, &valid);
 
-        if (!len)
+        if (!valid)
             return mrc_error_set(error, MRC_EINVAL, "invalid UTF-8 at byte %zu", position);
         if (code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f))
             return mrc_error_set(error, MRC_EINVAL, "the control character U+%04X at byte %zu",
