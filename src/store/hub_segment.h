@@ -13,6 +13,9 @@
  * wakes the child. Or b comes before 1: then a came before 2, the head that the child takes lies
  * behind the record, and the record is in what the child reads as history. And because a child
  * drains its descriptor before it reads, a wake-up that comes while it reads wakes it again.
+ *
+ * A publisher may die between a and b. Its record is in the ring, and nobody has been told: whoever
+ * folds a dead child calls mrc_hub_segment_wake() for every hub afterwards.
  */
 #ifndef MRC_STORE_HUB_SEGMENT_H
 #define MRC_STORE_HUB_SEGMENT_H
