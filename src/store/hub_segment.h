@@ -106,7 +106,8 @@ uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned i
 /* Folds what a dead child left in SLOT: its interest and its gauges become 0. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
-/* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. */
+/* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. What old
+ * children count in FROM from then on stays there. */
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to);
 
 #endif
