@@ -73,6 +73,15 @@ def test_a_crashed_child_fails(httpd):
     assert_fails(httpd, "exit signal Segmentation fault")
 
 
+def test_a_crash_of_the_parent_at_its_end_fails(httpd):
+    httpd.start()
+    for pid in httpd.children():
+        httpd.expect_log(f"AH00052: child pid {pid}", required=False)
+    os.kill(httpd.pid, signal.SIGSEGV)
+    httpd.proc.wait()
+    assert_fails(httpd, "httpd ended with status -11")
+
+
 def test_a_file_left_in_the_runtime_directory_fails(httpd):
     httpd.start()
     httpd.write("run/mercure-left", "")

@@ -390,19 +390,19 @@ class Httpd:
 
     def _wait_exit(self, deadline):
         try:
-            return self.proc.wait(timeout=deadline)
+            status = self.proc.wait(timeout=deadline)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"httpd did not end within {deadline} s:\n{self._tail()}") from None
+        assert status == 0, f"httpd ended with status {status}:\n{self._tail()}"
 
     def stop(self, deadline=60):
-        """SIGTERM, and then the proof that nothing is left. Returns the exit status."""
+        """SIGTERM, and then the proof that httpd ended well and nothing is left."""
         # A worker that is about to keep a connection alive when its child ends logs AH03093: the client
         # has its answer by then. That is httpd's own, and an answer more or less is not the point here.
         time.sleep(0.05)
         os.kill(self.pid, signal.SIGTERM)
-        status = self._wait_exit(deadline)
+        self._wait_exit(deadline)
         self._check_left()
-        return status
 
     def graceful_stop(self, deadline=60, wait=True):
         """SIGWINCH: no new connections; ends when the last request has."""
@@ -525,6 +525,7 @@ class Httpd:
             if self.running:
                 self.stop()
             elif self.proc is not None and not self._crashed:
+                self._wait_exit(0)
                 self._check_left()
         except AssertionError as error:
             problems.append(str(error))
