@@ -1,4 +1,5 @@
 """The frame's own promises: what it must notice, and what its clients must show."""
+import datetime
 import os
 import shutil
 import signal
@@ -64,6 +65,17 @@ def test_an_expected_line_that_does_not_come_fails(httpd):
     httpd.expect_log("something that never happens")
     httpd.start()
     assert_fails(httpd, "did not come: something that never happens")
+
+
+def test_a_closed_pollset_is_httpds_own_only_at_a_hard_stop(httpd):
+    httpd.start()
+    line = ("[{:%a %b %d %H:%M:%S.%f %Y}] [mpm_event:error] [pid 1:tid 1] (9)Bad file descriptor: "
+            "AH03092: process_lingering_close: apr_pollset_add failure\n")
+    httpd.stop()
+    append_log(httpd, line.format(datetime.datetime.now()))
+    assert httpd.log_problems() == []
+    append_log(httpd, line.format(datetime.datetime.now() - datetime.timedelta(seconds=30)))
+    assert_fails(httpd, "AH03092")
 
 
 def test_a_crashed_child_fails(httpd):
