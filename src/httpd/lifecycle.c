@@ -56,13 +56,20 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
 }
 
 /*
- * The configuration's pool is cleared at each reload, and for the last time when the server stops.
- * Registered anew each time, since the module may have moved in between.
+ * Runs before anything of the process pool is destroyed: the pools of the hubs are younger than the
+ * configuration's, so that its own cleanup would come too late for them.
  */
-static apr_status_t when_config_ends(void *unused)
+static apr_status_t when_server_ends(void *unused)
 {
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING)
         mrc_memory_close(retained_memory());
+    return APR_SUCCESS;
+}
+
+/* Each configuration registers it anew, since the module may have moved in between. */
+static apr_status_t when_config_ends(void *process_pool)
+{
+    apr_pool_cleanup_kill(process_pool, NULL, when_server_ends);
     return APR_SUCCESS;
 }
 
@@ -140,7 +147,9 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         return OK; /* the module costs nothing where no hub is */
     if (open_memory(main_server, ptemp, &memory) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    apr_pool_cleanup_register(pconf, NULL, when_config_ends, apr_pool_cleanup_null);
+    apr_pool_pre_cleanup_register(main_server->process->pool, NULL, when_server_ends);
+    apr_pool_cleanup_register(pconf, main_server->process->pool, when_config_ends,
+                              apr_pool_cleanup_null);
     status = mrc_memory_reconcile(memory, mrc_registry_shapes(ptemp, main_server),
                                   (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {

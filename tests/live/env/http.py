@@ -189,9 +189,6 @@ class Connection:
 
 
 def request(port, method, target, headers=(), body=None, host=None, **connection):
-    """One request on a connection of its own, which the server is asked to close (see Httpd.stop)."""
-    headers = list(headers.items() if isinstance(headers, dict) else headers)
-    if not any(name.lower() == "connection" for name, _ in headers):
-        headers.append(("Connection", "close"))
+    """One request on a connection of its own."""
     with Connection(port, **connection) as conn:
         return conn.request(method, target, headers, body, host)
