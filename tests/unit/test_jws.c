@@ -511,8 +511,7 @@ START_TEST(headers_that_are_no_object)
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
     refuse_header(text, "deeper than 32");
     /* Brackets inside strings are no depth, and escaped quotes end no string. */
-    accept_header(
-        "{\"alg\":\"HS256\",\"x\":\"[[[[[[[[[[[[[[[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}");
+    accept_header("{\"alg\":\"HS256\",\"x\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}");
 }
 END_TEST
 
