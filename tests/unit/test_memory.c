@@ -528,7 +528,10 @@ START_TEST(two_servers_share_a_directory)
     struct mrc_hub_shape shapes[] = {shape("a", 1000)};
 
     ck_assert_files(dir, 3);
+    kill_server(start_server(dir, NULL)); /* a third one, dead */
+    ck_assert_files(dir, 6);
     memory = open_memory(dir);
+    ck_assert_files(dir, 4);
     reconcile(memory, shapes, 1);
     ck_assert_files(dir, 5);
     kill_server(other);
