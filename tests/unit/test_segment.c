@@ -137,6 +137,7 @@ int main(void)
     Suite *suite = suite_create("segment");
     TCase *tcase = tcase_create("segment");
 
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, is_shared_private_and_zeroed);
     tcase_add_test(tcase, takes_nothing_that_is_there_already);
     tcase_add_test(tcase, opens_only_files_with_content);
