@@ -101,10 +101,10 @@ END_TEST
 
 START_TEST(unknown_actions_grant_nothing)
 {
-    struct mrc_grants
-        *grants = accept("[" ONE_DETAIL("\"actions\":[\"Publish\",\"fly\"],\"topics\":[{\"match\":"
-                                        "\"*\"}]") "," ONE_DETAIL(
-            "\"actions\":[\"fly\",\"subscribe\"],\"topics\":[{\"match\":\"a\"}]") "]");
+    struct mrc_grants *grants =
+        accept("[" ONE_DETAIL("\"actions\":[\"Publish\",\"fly\"],\"topics\":[{\"match\":"
+                              "\"*\"}]") "," ONE_DETAIL("\"actions\":[\"fly\",\"subscribe\"],"
+                                                        "\"topics\":[{\"match\":\"a\"}]") "]");
 
     ck_assert(!mrc_grants_allow_some(grants, MRC_ACTION_PUBLISH));
     ck_assert(!may_publish(grants, "a"));

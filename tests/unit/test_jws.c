@@ -194,10 +194,21 @@ static struct mrc_keyset *wycheproof_keys(const json_t *group)
     return keys;
 }
 
+/*
+ * Eight tests of 401 want what we do otherwise: stray characters in base64url ignored (372, 373);
+ * a key for another algorithm than its own `alg`, or whose `alg` does not exist (346, 347, 350,
+ * 351: PS256 for PS384, ES521); two refused that are the same text as 357, which is valid.
+ */
+static bool is_odd(json_int_t id)
+{
+    return id == 346 || id == 347 || id == 350 || id == 351 || id == 367 || id == 370 ||
+           id == 372 || id == 373;
+}
+
 START_TEST(wycheproof)
 {
     json_t *file = load("wycheproof/json_web_signature_test.json");
-    size_t g, t, valid = 0, invalid = 0, strict = 0;
+    size_t g, t, valid = 0, invalid = 0, odd = 0;
     const json_t *group, *test;
 
     json_array_foreach(json_object_get(file, "testGroups"), g, group)
@@ -213,13 +224,9 @@ START_TEST(wycheproof)
             bool got = keys && check(mrc_bytes_of(text), keys, NULL) == MRC_OK;
 
             free(text);
-            /*
-             * Six want what we refuse: stray characters in base64url (372, 373), and a key that
-             * names another algorithm (346, 350) or one that does not exist (347, 351: ES521).
-             */
-            if (want && !got &&
-                (id == 346 || id == 347 || id == 350 || id == 351 || id == 372 || id == 373)) {
-                strict++;
+            if (is_odd(id)) {
+                ck_assert_msg(want != got, "test %d is no longer odd", (int)id);
+                odd++;
                 continue;
             }
             ck_assert_msg(want == got, "test %d (%s): want %d", (int)id,
@@ -229,9 +236,9 @@ START_TEST(wycheproof)
         }
         mrc_keyset_free(keys);
     }
-    ck_assert_uint_eq(strict, 6);
+    ck_assert_uint_eq(odd, 8);
     ck_assert_uint_eq(valid, 40);
-    ck_assert_uint_eq(invalid, 355);
+    ck_assert_uint_eq(invalid, 353);
     json_decref(file);
 }
 END_TEST

@@ -64,6 +64,13 @@ static uint64_t records(struct mrc_hub_segment *hub)
     return stats.records;
 }
 
+static bool is_readable(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    return poll(&poll_fd, 1, 0) == 1;
+}
+
 static unsigned files_in(const char *dir, uint64_t *ret_bytes)
 {
     DIR *d = opendir(dir);
@@ -183,6 +190,7 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_int_eq(append(hub, "last"), APR_SUCCESS);
     mrc_hub_segment_count(hub, 1, 7, 11);
     mrc_hub_segment_count(hub, 3, 7, 4);
+    mrc_hub_segment_interest_add(hub, 3);
 
     /* A child of the generation before the reload. */
     ck_assert_int_eq(pipe(to_child), 0);
@@ -192,6 +200,10 @@ START_TEST(a_resize_moves_the_history)
 
         if (read(to_child[0], &c, 1) != 1)
             _exit(1);
+        if (!is_readable(mrc_notify_fd(mrc_memory_notify(memory), 3)) ||
+            is_readable(mrc_notify_fd(mrc_memory_notify(memory), 2)) ||
+            !mrc_ring_is_superseded(mrc_hub_segment_ring(hub)))
+            _exit(4);
         if (append(hub, "late") != MRC_STATUS_SUPERSEDED)
             _exit(2);
         if (records(hub) != 101) /* what it has mapped is still there */
@@ -302,8 +314,10 @@ START_TEST(a_hub_that_is_gone_is_removed)
     if (pid == 0) {
         char c;
 
-        _exit(read(to_child[0], &c, 1) != 1 || append(hub, "x") != MRC_STATUS_SUPERSEDED);
+        _exit(read(to_child[0], &c, 1) != 1 || append(hub, "x") != MRC_STATUS_SUPERSEDED ||
+              !is_readable(mrc_notify_fd(mrc_memory_notify(memory), 1)));
     }
+    mrc_hub_segment_interest_add(hub, 1);
     shapes[1] = shapes[2];
     reconcile(memory, shapes, 2);
     ck_assert_int_eq(write(to_child[1], "x", 1), 1);
@@ -643,13 +657,6 @@ START_TEST(a_full_disk_is_an_error_in_words)
     ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
-
-static bool is_readable(int fd)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-
-    return poll(&poll_fd, 1, 0) == 1;
-}
 
 START_TEST(wakes_those_who_listen)
 {
