@@ -171,13 +171,28 @@ static apr_status_t stop_child(void *unused)
     return APR_SUCCESS;
 }
 
-static const char **hub_keys(apr_pool_t *pool, const apr_array_header_t *hubs)
+static struct mrc_hub_policy policy_of(const struct mrc_settings *settings)
 {
-    const char **keys = apr_pcalloc(pool, sizeof(*keys) * (hubs->nelts + 1));
+    return (struct mrc_hub_policy){
+        .heartbeat_us = settings->heartbeat_s * APR_USEC_PER_SEC,
+        .lifetime_us = settings->lifetime_s * APR_USEC_PER_SEC,
+        .dispatch_timeout_us = settings->dispatch_timeout_s * APR_USEC_PER_SEC,
+        .backlog_bytes = (size_t)settings->backlog_bytes,
+        .subscribers_max = (uint64_t)settings->max_subscribers,
+    };
+}
 
-    for (int i = 0; i < hubs->nelts; i++)
-        keys[i] = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->key;
-    return keys;
+static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_header_t *hubs)
+{
+    struct mrc_process_hub *served = apr_pcalloc(pool, sizeof(*served) * (hubs->nelts + 1));
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        served[i].key = hub->key;
+        served[i].policy = policy_of(hub->settings);
+    }
+    return served;
 }
 
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
@@ -195,8 +210,9 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     if (mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
     else
-        status = mrc_process_start(pchild, memory, hub_keys(pchild, hubs), (size_t)hubs->nelts,
-                                   getpid(), (uint64_t)generation, &child->process);
+        status = mrc_process_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
+                                   mrc_registry_dispatchers(main_server), getpid(),
+                                   (uint64_t)generation, &child->process);
     if (status == APR_SUCCESS) {
         this_child = child;
         apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
@@ -216,7 +232,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
     if (this_child)
-        mrc_process_drain(this_child->process);
+        mrc_process_drain(this_child->process, graceful != 0);
 }
 
 static void wake_the_living(struct mrc_memory *memory)

@@ -357,6 +357,11 @@ const apr_array_header_t *mrc_registry_hubs(server_rec *main_server)
     return server_conf(main_server)->hubs;
 }
 
+unsigned mrc_registry_dispatchers(server_rec *main_server)
+{
+    return (unsigned)server_conf(main_server)->settings.dispatchers;
+}
+
 /* ---- finding the hub of a request -------------------------------------------------------------*/
 
 /*

@@ -160,8 +160,10 @@ static int serve_stream(request_rec *r, struct mrc_process *process,
     if (id.ptr)
         apr_table_setn(r->headers_out, "Mercure-Last-Event-ID",
                        apr_pstrmemdup(r->pool, id.ptr, id.len));
-    if (r->header_only)
+    if (r->header_only) {
+        mrc_subscriber_close(subscriber, MRC_END_CLIENT);
         return OK;
+    }
     return mrc_carrier_threaded_run(r, process, subscriber);
 }
 
@@ -188,9 +190,7 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim,
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
                                   "the hub could not open the subscription");
     }
-    status = serve_stream(r, process, subscriber);
-    mrc_subscriber_close(subscriber);
-    return status;
+    return serve_stream(r, process, subscriber);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/

@@ -16,7 +16,8 @@
 struct mrc_carrier;
 struct mrc_piece;
 
-/* The most bytes that the dispatcher hands over at once: what httpd's core filter never blocks on. */
+/* The most bytes that the dispatcher hands over at once: what httpd's core filter never blocks on.
+ */
 #define MRC_CARRIER_WRITE_BYTES ((size_t)32 * 1024)
 
 /* The most pieces of one write. */

@@ -14,8 +14,8 @@
 /* Writes of one stream before the others have their turn. */
 #define WRITES_PER_TURN 4
 
-struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber,
-                                     struct mrc_carrier *carrier, int64_t now_us)
+struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
+                                     int64_t now_us)
 {
     struct mrc_stream *stream = calloc(1, sizeof(*stream));
 
@@ -101,7 +101,7 @@ static void pop(struct mrc_stream *stream)
 
 /* ---- writing ----------------------------------------------------------------------------------*/
 
-/* The pieces of one write: as much of the queue as fits. */
+/* The pieces of one write: as much of the queue, which is not empty, as fits. */
 static size_t cut_pieces(const struct mrc_stream *stream,
                          struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES])
 {
@@ -109,7 +109,7 @@ static size_t cut_pieces(const struct mrc_stream *stream,
     size_t offset = stream->offset;
     size_t n = 0;
 
-    while (n < stream->count && n < MRC_CARRIER_WRITE_PIECES && room > 0) {
+    do {
         struct mrc_event *event = stream->queue[stream->first + n];
         size_t len = mrc_event_bytes(event).len - offset;
 
@@ -118,7 +118,7 @@ static size_t cut_pieces(const struct mrc_stream *stream,
         pieces[n++] = (struct mrc_piece){event, offset, len};
         room -= len;
         offset = 0;
-    }
+    } while (n < stream->count && n < MRC_CARRIER_WRITE_PIECES && room > 0);
     return n;
 }
 
