@@ -43,6 +43,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_pre_translate_name(mrc_claim_pre_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_translate_name(mrc_claim_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_map_to_storage(mrc_claim_map_to_storage, NULL, after_us, APR_HOOK_FIRST);
+    ap_hook_type_checker(mrc_claim_type_checker, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
 }
 
