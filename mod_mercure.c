@@ -2,21 +2,53 @@
  * mod_mercure: a Mercure hub inside httpd.
  *
  * This file holds the module record and its hooks, in the order in which they run; nothing else.
+ * What each hook is for is told where it is declared.
  */
 #include "httpd.h"
+
 #include "http_config.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "mpm_common.h"
+
+#include "httpd/claim.h"
+#include "httpd/directives.h"
+#include "httpd/lifecycle.h"
+#include "httpd/module.h"
+#include "httpd/registry.h"
+#include "httpd/request.h"
 
 static void register_hooks(apr_pool_t *pconf)
 {
+    static const char *const before_us[] = {"core.c", NULL};
+    static const char *const after_us[] = {"mod_rewrite.c", "mod_proxy.c",       "mod_alias.c",
+                                           "mod_userdir.c", "mod_vhost_alias.c", NULL};
+
+    /* The server: the configuration is read, checked, put into force; children start and end. The
+     * MPM is asked for its limits, so that its own check comes first. */
+    ap_hook_check_config(mrc_lifecycle_check_config, before_us, NULL, APR_HOOK_LAST);
+    ap_hook_post_config(mrc_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(mrc_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_stopping(mrc_lifecycle_child_stopping, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_child_status(mrc_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* A request. */
+    ap_hook_pre_translate_name(mrc_claim_pre_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
+    ap_hook_translate_name(mrc_claim_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
+    ap_hook_map_to_storage(mrc_claim_map_to_storage, NULL, after_us, APR_HOOK_FIRST);
+    ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
 }
 
+/* The only symbol that leaves the module; everything else is compiled with hidden visibility. */
+#pragma GCC visibility push(default)
 AP_DECLARE_MODULE(mercure) = {
     STANDARD20_MODULE_STUFF,
-    NULL, /* create per-directory configuration */
-    NULL, /* merge it */
-    NULL, /* create per-server configuration */
-    NULL, /* merge it */
-    NULL, /* directives */
+    mrc_directives_create_dir,
+    mrc_directives_merge,
+    mrc_registry_create_server,
+    mrc_registry_merge_server,
+    mrc_directives_commands,
     register_hooks,
     0,
 };
+#pragma GCC visibility pop

@@ -42,7 +42,8 @@ void mrc_buf_add_char(struct mrc_buf *buf, char c);
 void mrc_buf_printf(struct mrc_buf *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Room for LEN more bytes, counted as written, to be filled by the caller; NULL if they do not fit. */
+/* Room for LEN more bytes, counted as written, to be filled by the caller; NULL if they do not fit.
+ */
 char *mrc_buf_extend(struct mrc_buf *buf, size_t len);
 
 /* What is written so far; valid until the next write. Meaningless once the buffer has failed. */

@@ -18,7 +18,8 @@ enum mrc_err {
 
 #define MRC_ERROR_TEXT_BYTES 256
 
-/* The reason of a refusal, for people; always terminated, cut when too long. Owned by the caller. */
+/* The reason of a refusal, for people; always terminated, cut when too long. Owned by the caller.
+ */
 struct mrc_error {
     char text[MRC_ERROR_TEXT_BYTES];
 };

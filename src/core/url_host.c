@@ -265,7 +265,7 @@ static enum mrc_err parse_domain(struct mrc_bytes domain, struct mrc_error *erro
             room[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
         }
     } else {
-        if (!mrc_utf8_is_valid(domain))
+        if (!mrc_utf8_valid(domain))
             return mrc_error_set(error, MRC_EINVAL, "the host is not UTF-8");
         err = mrc_url_idna_to_ascii(domain, error, out);
         if (err)

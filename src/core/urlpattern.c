@@ -110,7 +110,7 @@ enum mrc_err mrc_urlpattern_compile(struct mrc_bytes text, struct mrc_bytes base
     if (text.len > MRC_URLPATTERN_MAX_BYTES)
         return mrc_error_set(error, MRC_ELIMIT, "a pattern longer than %d bytes",
                              MRC_URLPATTERN_MAX_BYTES);
-    if (!mrc_utf8_is_valid(text))
+    if (!mrc_utf8_valid(text))
         return mrc_error_set(error, MRC_EINVAL, "a pattern that is not UTF-8");
     err = mrc_urlpattern_parse_constructor(text, error, &init);
     if (err)

@@ -190,7 +190,7 @@ static enum mrc_err add_component(struct processor *processor,
     if (value.len > MRC_URLPATTERN_MAX_BYTES)
         return mrc_error_set(processor->error, MRC_ELIMIT, "a pattern longer than %d bytes",
                              MRC_URLPATTERN_MAX_BYTES);
-    if (!mrc_utf8_is_valid(value))
+    if (!mrc_utf8_valid(value))
         return mrc_error_set(processor->error, MRC_EINVAL, "a pattern that is not UTF-8");
     if (component != MRC_URLPATTERN_PATHNAME)
         return add_value(processor, component, strip(component, value));

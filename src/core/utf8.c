@@ -1,5 +1,7 @@
 #include "core/utf8.h"
 
+#include "core/utf8_cf.h"
+
 size_t mrc_utf8_decode(struct mrc_bytes in, uint32_t *ret_cp, bool *ret_valid)
 {
     unsigned char lead = (unsigned char)in.ptr[0];
@@ -48,7 +50,7 @@ size_t mrc_utf8_decode(struct mrc_bytes in, uint32_t *ret_cp, bool *ret_valid)
     return seen + 1;
 }
 
-bool mrc_utf8_is_valid(struct mrc_bytes in)
+bool mrc_utf8_valid(struct mrc_bytes in)
 {
     while (in.len) {
         uint32_t cp;
@@ -100,4 +102,45 @@ void mrc_utf8_add_lossy(struct mrc_buf *buf, struct mrc_bytes in)
         in.ptr += len;
         in.len -= len;
     }
+}
+
+bool mrc_utf8_is_format(uint32_t code_point)
+{
+    size_t low = 0, high = MRC_UTF8_CF_RANGES;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (code_point < mrc_utf8_cf[middle].first)
+            high = middle;
+        else if (code_point > mrc_utf8_cf[middle].last)
+            low = middle + 1;
+        else
+            return true;
+    }
+    return false;
+}
+
+enum mrc_err mrc_utf8_check_text(struct mrc_bytes text, struct mrc_error *error)
+{
+    size_t position = 0;
+
+    while (position < text.len) {
+        struct mrc_bytes rest = {text.ptr + position, text.len - position};
+        uint32_t code_point;
+        bool valid;
+        size_t len = mrc_utf8_decode(rest, &code_point, &valid);
+
+        if (!valid)
+            return mrc_error_set(error, MRC_EINVAL, "invalid UTF-8 at byte %zu", position);
+        if (code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f))
+            return mrc_error_set(error, MRC_EINVAL, "the control character U+%04X at byte %zu",
+                                 (unsigned)code_point, position);
+        if (code_point >= 0x80 && mrc_utf8_is_format(code_point))
+            return mrc_error_set(error, MRC_EINVAL,
+                                 "the invisible format character U+%04X at byte %zu",
+                                 (unsigned)code_point, position);
+        position += len;
+    }
+    return MRC_OK;
 }

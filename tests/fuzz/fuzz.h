@@ -1,8 +1,8 @@
 /*
  * What a fuzz target gives, beside LLVMFuzzerTestOneInput(): how its seeds come out of the vectors.
  *
- * A target is linked with libFuzzer (tests/fuzz/run), or with replay.c, which feeds it the seeds,
- * and mutations of them, without clang.
+ * A target is linked with libFuzzer (tests/fuzz/run), or with replay_vectors.c, which feeds it the
+ * seeds, and mutations of them, without clang.
  */
 #ifndef MRC_TESTS_FUZZ_H
 #define MRC_TESTS_FUZZ_H

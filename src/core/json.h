@@ -1,0 +1,29 @@
+/*
+ * JSON that comes from outside: bounded in depth, one value, no member twice, no NUL in strings.
+ */
+#ifndef MRC_CORE_JSON_H
+#define MRC_CORE_JSON_H
+
+#include <jansson.h>
+
+#include "core/bytes.h"
+#include "core/err.h"
+
+/* How deep arrays and objects may nest in a token or a key. */
+#define MRC_JSON_MAX_DEPTH 32
+
+/*
+ * Parses TEXT, which must be one JSON object. The caller json_decref()s it. MRC_EINVAL with words
+ * that say where the text breaks (never what stands there), MRC_ELIMIT past MRC_JSON_MAX_DEPTH.
+ * Integers beyond 64 bits and numbers beyond double are refused.
+ */
+enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *error,
+                                   json_t **ret_object);
+
+/*
+ * Writes VALUE, an object, as compact JSON; the caller free()s it. Numbers keep their value, with
+ * no more digits than that takes. MRC_ENOMEM.
+ */
+enum mrc_err mrc_json_print(const json_t *value, char **ret_text);
+
+#endif

@@ -1,0 +1,362 @@
+#include "core/token.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/json.h"
+#include "core/jws.h"
+#include "core/quote.h"
+
+/* Times past the year 9999 are taken for its end: "never" to us, and far from any overflow. */
+#define TIME_MAX_S 253402300799LL
+#define US_PER_S   1000000LL
+
+struct mrc_token {
+    atomic_uint refs;
+    char *issuer;
+    char *subject; /* NULL: none */
+    int64_t exp_us;
+    struct mrc_grants *grants;
+};
+
+static bool eq_ignoring_case(const char *a, const char *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)a[i];
+
+        if ((c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) != (unsigned char)b[i])
+            return false;
+    }
+    return true;
+}
+
+/* RFC 7515, 4.1.9: the prefix `application/` may be left out, and case does not count. */
+static bool is_access_token_type(const char *typ)
+{
+    static const char prefix[] = "application/", type[] = "at+jwt";
+    size_t len = strlen(typ);
+
+    if (len >= sizeof(prefix) - 1 && eq_ignoring_case(typ, prefix, sizeof(prefix) - 1)) {
+        typ += sizeof(prefix) - 1;
+        len -= sizeof(prefix) - 1;
+    }
+    return len == sizeof(type) - 1 && eq_ignoring_case(typ, type, len);
+}
+
+static enum mrc_err check_typ(const struct mrc_jws *jws, struct mrc_error *reason)
+{
+    const char *typ = mrc_jws_get_typ(jws);
+    struct mrc_quote quote;
+
+    if (!typ)
+        return mrc_error_set(reason, MRC_EINVAL, "the header has no typ; at+jwt is expected");
+    if (!is_access_token_type(typ))
+        return mrc_error_set(reason, MRC_EINVAL, "typ is %s; at+jwt is expected",
+                             mrc_quote(&quote, mrc_bytes_of(typ)));
+    return MRC_OK;
+}
+
+/* A NumericDate: seconds since 1970, a fraction allowed. */
+static enum mrc_err get_time(const json_t *claims, const char *name, struct mrc_error *reason,
+                             int64_t *ret_us)
+{
+    const json_t *value = json_object_get(claims, name);
+
+    if (json_is_integer(value)) {
+        json_int_t seconds = json_integer_value(value);
+
+        if (seconds < 0)
+            seconds = 0;
+        else if (seconds > TIME_MAX_S)
+            seconds = TIME_MAX_S;
+        *ret_us = seconds * US_PER_S;
+        return MRC_OK;
+    }
+    if (json_is_real(value)) {
+        double seconds = json_real_value(value);
+
+        if (!(seconds > 0))
+            seconds = 0;
+        else if (seconds > (double)TIME_MAX_S)
+            seconds = (double)TIME_MAX_S;
+        *ret_us = (int64_t)(seconds * (double)US_PER_S);
+        return MRC_OK;
+    }
+    return mrc_error_set(reason, MRC_EINVAL, "%s must be a number of seconds", name);
+}
+
+static enum mrc_err check_times(const json_t *claims, int64_t now_us, struct mrc_error *reason,
+                                int64_t *ret_exp_us)
+{
+    int64_t exp_us = 0, nbf_us = 0;
+    enum mrc_err err;
+
+    if (!json_object_get(claims, "exp"))
+        return mrc_error_set(reason, MRC_EINVAL, "there is no exp; a token must expire");
+    err = get_time(claims, "exp", reason, &exp_us);
+    if (err)
+        return err;
+    if (exp_us <= now_us)
+        return mrc_error_set(reason, MRC_EINVAL, "it expired %lld seconds ago (exp)",
+                             (long long)((now_us - exp_us) / US_PER_S));
+    if (json_object_get(claims, "nbf")) {
+        err = get_time(claims, "nbf", reason, &nbf_us);
+        if (err)
+            return err;
+        if (nbf_us > now_us)
+            return mrc_error_set(reason, MRC_EINVAL, "it is not valid for %lld more seconds (nbf)",
+                                 (long long)((nbf_us - now_us + US_PER_S - 1) / US_PER_S));
+    }
+    *ret_exp_us = exp_us;
+    return MRC_OK;
+}
+
+static bool is_own_audience(const struct mrc_token_policy *policy, const json_t *audience)
+{
+    for (size_t i = 0; i < policy->audience_count; i++)
+        if (strcmp(json_string_value(audience), policy->audiences[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum mrc_err check_audience(const struct mrc_token_policy *policy, const json_t *claims,
+                                   struct mrc_error *reason)
+{
+    const json_t *aud = json_object_get(claims, "aud"), *first = NULL;
+    struct mrc_quote theirs, ours;
+    bool own = false;
+
+    if (!aud)
+        return mrc_error_set(
+            reason, MRC_EINVAL, "there is no aud; this hub expects %s",
+            mrc_quote(&ours, mrc_bytes_of(policy->audience_count ? policy->audiences[0] : "")));
+    if (json_is_string(aud)) {
+        first = aud;
+        own = is_own_audience(policy, aud);
+    } else if (!json_is_array(aud)) {
+        return mrc_error_set(reason, MRC_EINVAL, "aud must be a string or an array of strings");
+    }
+    for (size_t i = 0; i < json_array_size(aud); i++) {
+        const json_t *entry = json_array_get(aud, i);
+
+        if (!json_is_string(entry))
+            return mrc_error_set(reason, MRC_EINVAL, "aud[%zu] must be a string", i);
+        if (!first)
+            first = entry;
+        own = own || is_own_audience(policy, entry);
+    }
+    if (own)
+        return MRC_OK;
+    return mrc_error_set(
+        reason, MRC_EINVAL, "the audience (aud) is %s%s; this hub expects %s%s",
+        mrc_quote(&theirs, mrc_bytes_of(first ? json_string_value(first) : "")),
+        json_array_size(aud) > 1 ? " and others" : "",
+        mrc_quote(&ours, mrc_bytes_of(policy->audience_count ? policy->audiences[0] : "")),
+        policy->audience_count > 1 ? " or another of its names" : "");
+}
+
+/* Verifies the signature with the keys of ISSUER, and no others. */
+static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issuer,
+                                    const struct mrc_token_policy *policy, struct mrc_error *reason)
+{
+    struct mrc_jws_keys rows[MRC_TOKEN_MAX_ROWS];
+    size_t count = 0;
+
+    for (size_t i = 0; i < policy->trust_count; i++) {
+        const struct mrc_token_trust *trust = &policy->trust[i];
+
+        if (strcmp(trust->issuer, issuer) != 0)
+            continue;
+        if (count == MRC_TOKEN_MAX_ROWS)
+            return mrc_error_set(reason, MRC_ELIMIT, "more than %d keys are configured",
+                                 MRC_TOKEN_MAX_ROWS);
+        rows[count++] = (struct mrc_jws_keys){trust->algs, trust->keys};
+    }
+    if (!count)
+        return mrc_error_set(reason, MRC_EINVAL, "this issuer is not trusted here");
+    return mrc_jws_verify(jws, rows, count, reason);
+}
+
+/* All rules that come after the signature. TOKEN owns what it gets at once. */
+static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_policy *policy,
+                                int64_t now_us, struct mrc_error *reason, struct mrc_token *token)
+{
+    const json_t *sub = json_object_get(claims, "sub");
+    enum mrc_err err;
+
+    err = check_times(claims, now_us, reason, &token->exp_us);
+    if (!err)
+        err = check_audience(policy, claims, reason);
+    if (err)
+        return err;
+    if (sub && !json_is_string(sub))
+        return mrc_error_set(reason, MRC_EINVAL, "sub must be a string");
+    token->issuer = strdup(json_string_value(json_object_get(claims, "iss")));
+    token->subject = sub ? strdup(json_string_value(sub)) : NULL;
+    if (!token->issuer || (sub && !token->subject))
+        return MRC_ENOMEM;
+    return mrc_grants_parse(json_object_get(claims, "authorization_details"), &policy->limits,
+                            policy->base, reason, &token->grants);
+}
+
+/* The claims of a token, as yet unverified. */
+static enum mrc_err parse_claims(const struct mrc_jws *jws, struct mrc_error *reason,
+                                 json_t **ret_claims)
+{
+    struct mrc_error inner = {""};
+    enum mrc_err err = mrc_json_parse_object(mrc_jws_get_payload(jws), &inner, ret_claims);
+
+    if (err && err != MRC_ENOMEM)
+        return mrc_error_set(reason, err, "the claims are %s", inner.text);
+    return err;
+}
+
+/* Puts the issuer and the key's name before the reason. */
+static void add_origin(const char *issuer, const char *kid, const char *why,
+                       struct mrc_error *reason)
+{
+    struct mrc_quote issuer_quote, kid_quote;
+
+    mrc_error_set(reason, MRC_EINVAL, "issuer %s, kid %s: %s",
+                  issuer ? mrc_quote(&issuer_quote, mrc_bytes_of(issuer)) : "unknown",
+                  kid ? mrc_quote(&kid_quote, mrc_bytes_of(kid)) : "none", why);
+}
+
+enum mrc_err mrc_token_verify(struct mrc_bytes text, const struct mrc_token_policy *policy,
+                              int64_t now_us, struct mrc_error *reason,
+                              struct mrc_token **ret_token)
+{
+    struct mrc_token *token = NULL;
+    struct mrc_error why = {""};
+    struct mrc_jws *jws = NULL;
+    json_t *claims = NULL;
+    const char *issuer = NULL;
+    enum mrc_err err;
+
+    err = mrc_jws_parse(text, &why, &jws);
+    if (!err)
+        err = check_typ(jws, &why);
+    if (!err)
+        err = parse_claims(jws, &why, &claims);
+    if (err)
+        goto leave;
+    issuer = json_string_value(json_object_get(claims, "iss"));
+    if (!issuer) {
+        err = mrc_error_set(&why, MRC_EINVAL, "iss is missing or no string");
+        goto leave;
+    }
+    err = check_signature(jws, issuer, policy, &why);
+    if (err)
+        goto leave;
+    token = calloc(1, sizeof(*token));
+    if (!token) {
+        err = MRC_ENOMEM;
+        goto leave;
+    }
+    atomic_init(&token->refs, 1);
+    err = read_claims(claims, policy, now_us, &why, token);
+    if (err)
+        goto leave;
+    *ret_token = token;
+    token = NULL;
+leave:
+    if (err && err != MRC_ENOMEM)
+        add_origin(issuer, jws ? mrc_jws_get_kid(jws) : NULL, why.text, reason);
+    mrc_token_unref(token);
+    json_decref(claims);
+    mrc_jws_free(jws);
+    return err;
+}
+
+struct mrc_token *mrc_token_ref(struct mrc_token *token)
+{
+    atomic_fetch_add_explicit(&token->refs, 1, memory_order_relaxed);
+    return token;
+}
+
+void mrc_token_unref(struct mrc_token *token)
+{
+    if (!token || atomic_fetch_sub_explicit(&token->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free(token->issuer);
+    free(token->subject);
+    mrc_grants_free(token->grants);
+    free(token);
+}
+
+const char *mrc_token_get_issuer(const struct mrc_token *token)
+{
+    return token->issuer;
+}
+
+const char *mrc_token_get_subject(const struct mrc_token *token)
+{
+    return token->subject;
+}
+
+int64_t mrc_token_get_exp_us(const struct mrc_token *token)
+{
+    return token->exp_us;
+}
+
+const struct mrc_grants *mrc_token_get_grants(const struct mrc_token *token)
+{
+    return token->grants;
+}
+
+bool mrc_token_grants(const struct mrc_token *token, enum mrc_action action, struct mrc_bytes topic)
+{
+    return mrc_grants_allow(token->grants, action, topic);
+}
+
+bool mrc_token_grants_all(const struct mrc_token *token, enum mrc_action action,
+                          const struct mrc_bytes *topics, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!mrc_grants_allow(token->grants, action, topics[i]))
+            return false;
+    return true;
+}
+
+bool mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
+                          const struct mrc_bytes *topics, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (mrc_grants_allow(token->grants, action, topics[i]))
+            return true;
+    return false;
+}
+
+enum mrc_err mrc_token_peek(struct mrc_bytes text, struct mrc_error *error, char **ret_issuer,
+                            char **ret_audience)
+{
+    char *issuer = NULL, *audience = NULL;
+    struct mrc_jws *jws = NULL;
+    json_t *claims = NULL;
+    const json_t *iss, *aud;
+    enum mrc_err err;
+
+    err = mrc_jws_parse(text, error, &jws);
+    if (!err)
+        err = parse_claims(jws, error, &claims);
+    if (err)
+        goto leave;
+    iss = json_object_get(claims, "iss");
+    aud = json_object_get(claims, "aud");
+    if (json_is_array(aud))
+        aud = json_array_get(aud, 0);
+    issuer = json_is_string(iss) ? strdup(json_string_value(iss)) : NULL;
+    audience = json_is_string(aud) ? strdup(json_string_value(aud)) : NULL;
+    if ((json_is_string(iss) && !issuer) || (json_is_string(aud) && !audience)) {
+        free(issuer);
+        free(audience);
+        err = MRC_ENOMEM;
+        goto leave;
+    }
+    *ret_issuer = issuer;
+    *ret_audience = audience;
+leave:
+    json_decref(claims);
+    mrc_jws_free(jws);
+    return err;
+}

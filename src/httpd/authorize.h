@@ -1,0 +1,22 @@
+/*
+ * The access token of a request: found, verified, or answered for (draft, "Authorization").
+ */
+#ifndef MRC_HTTPD_AUTHORIZE_H
+#define MRC_HTTPD_AUTHORIZE_H
+
+#include "httpd.h"
+
+struct mrc_claim;
+struct mrc_token;
+
+enum mrc_role { MRC_ROLE_PUBLISHER, MRC_ROLE_SUBSCRIBER };
+
+/*
+ * Finds the token that R presents and verifies it with the keys of ROLE. DECLINED: R may go on; the
+ * caller owns a reference to RET_TOKEN, which is NULL if R presents no token. Anything else: the
+ * request has been answered, and the handler returns this value.
+ */
+int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
+                  struct mrc_token **ret_token);
+
+#endif

@@ -1,0 +1,115 @@
+#include "httpd/body.h"
+
+#include "apr_lib.h"
+#include "apr_strings.h"
+#include "http_log.h"
+#include "http_protocol.h"
+#include "util_filter.h"
+
+#include "core/buf.h"
+#include "core/form.h"
+#include "httpd/answer.h"
+#include "httpd/module.h"
+
+APLOG_USE_MODULE(mercure);
+
+static const char form_type[] = "application/x-www-form-urlencoded";
+
+static int has_form_type(const request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+    size_t len = sizeof(form_type) - 1;
+
+    return type && !ap_cstr_casecmpn(type, form_type, len) &&
+           (type[len] == '\0' || type[len] == ';' || apr_isspace(type[len]));
+}
+
+static int too_large(request_rec *r, size_t max_bytes)
+{
+    r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+    return mrc_answer_problem(
+        r, HTTP_REQUEST_ENTITY_TOO_LARGE,
+        apr_psprintf(r->pool, "the body is longer than %" APR_SIZE_T_FMT " bytes", max_bytes));
+}
+
+/* Appends what BRIGADE holds to BODY; 1 at its end, 0 if more is to come, -1 when it failed. */
+static int take_brigade(apr_bucket_brigade *brigade, struct mrc_buf *body)
+{
+    for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        const char *data;
+        apr_size_t len;
+
+        if (APR_BUCKET_IS_EOS(bucket))
+            return 1;
+        if (APR_BUCKET_IS_METADATA(bucket))
+            continue;
+        if (apr_bucket_read(bucket, &data, &len, APR_BLOCK_READ) != APR_SUCCESS)
+            return -1;
+        mrc_buf_add(body, data, len);
+        if (mrc_buf_error(body))
+            return -1;
+    }
+    return 0;
+}
+
+/* Reads until the end of the body: an HTTP status, or OK. */
+static int read_all(request_rec *r, struct mrc_buf *body)
+{
+    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    int end = 0;
+
+    while (end == 0) {
+        apr_status_t status = ap_get_brigade(r->input_filters, brigade, AP_MODE_READBYTES,
+                                             APR_BLOCK_READ, HUGE_STRING_LEN);
+
+        if (status != APR_SUCCESS)
+            return ap_map_http_request_error(status, HTTP_BAD_REQUEST);
+        end = take_brigade(brigade, body);
+        apr_brigade_cleanup(brigade);
+    }
+    if (end > 0)
+        return OK;
+    return mrc_buf_error(body) == MRC_ELIMIT ? HTTP_REQUEST_ENTITY_TOO_LARGE : HTTP_BAD_REQUEST;
+}
+
+static int parse(request_rec *r, struct mrc_bytes body, size_t max_pairs,
+                 struct mrc_form **ret_form)
+{
+    struct mrc_error error = {""};
+
+    switch (mrc_form_parse(body, max_pairs, &error, ret_form)) {
+    case MRC_OK:
+        return DECLINED;
+    case MRC_ENOMEM:
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+    default:
+        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE, error.text);
+    }
+}
+
+int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs,
+                       struct mrc_form **ret_form)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+    struct mrc_buf body;
+    int status;
+
+    if (!has_form_type(r)) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+        return mrc_answer_problem(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                  "send the fields as application/x-www-form-urlencoded");
+    }
+    if (length && apr_strtoi64(length, NULL, 10) > (apr_int64_t)max_bytes)
+        return too_large(r, max_bytes);
+    mrc_buf_init(&body, max_bytes);
+    status = read_all(r, &body);
+    if (status == OK)
+        status = parse(r, mrc_buf_bytes(&body), max_pairs, ret_form);
+    else if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
+        status = too_large(r, max_bytes);
+    else if (!r->connection->aborted && ap_is_HTTP_ERROR(status))
+        status = mrc_answer_problem(r, status, "the body could not be read to its end");
+    mrc_buf_free(&body);
+    return status;
+}

@@ -1,0 +1,19 @@
+/*
+ * Reading a request's body, bounded.
+ */
+#ifndef MRC_HTTPD_BODY_H
+#define MRC_HTTPD_BODY_H
+
+#include "httpd.h"
+
+struct mrc_form;
+
+/*
+ * Reads the form in R's body: at most MAX_BYTES with at most MAX_PAIRS fields. DECLINED: R may go
+ * on, and RET_FORM is the caller's to free. Anything else: the request has been answered (415, 413
+ * or 400), and the handler returns this value.
+ */
+int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs,
+                       struct mrc_form **ret_form);
+
+#endif

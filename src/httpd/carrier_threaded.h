@@ -1,0 +1,22 @@
+/*
+ * The threaded carrier: a stream that is held by the thread that got the request.
+ *
+ * For MPMs and connections that cannot give a connection away: worker, prefork, HTTP/2.
+ */
+#ifndef MRC_HTTPD_CARRIER_THREADED_H
+#define MRC_HTTPD_CARRIER_THREADED_H
+
+#include "httpd.h"
+
+struct mrc_process;
+struct mrc_subscriber;
+
+/*
+ * Sends R's headers and then SUBSCRIBER's events, until the client goes, the token expires, the
+ * subscriber falls behind or the child is to end. What the handler returns. SUBSCRIBER stays the
+ * caller's.
+ */
+int mrc_carrier_threaded_run(request_rec *r, struct mrc_process *process,
+                             struct mrc_subscriber *subscriber);
+
+#endif

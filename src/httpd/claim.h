@@ -1,0 +1,32 @@
+/*
+ * Claiming the hub's URLs, so that none of httpd's other parts takes or changes them.
+ *
+ * A hub's URL passes through httpd like this; each step names the hook that keeps it ours:
+ *
+ *     pre_translate_name   finds the hub, keeps the path undecoded (%2F stays), ends the phase
+ *     translate_name       before mod_rewrite, mod_proxy, mod_alias and the document root
+ *     map_to_storage       before the walk over directories and .htaccess files
+ *     <Location> sections, access control, fixups: as for any other URL
+ *     handler              first; finds the claim, not r->handler
+ */
+#ifndef MRC_HTTPD_CLAIM_H
+#define MRC_HTTPD_CLAIM_H
+
+#include "httpd.h"
+
+struct mrc_location;
+
+/* What a request that belongs to a hub carries; lives in the request's pool. */
+struct mrc_claim {
+    const struct mrc_location *location;
+    const char *rest; /* the path after the hub's, undecoded; empty: the hub's URL itself */
+};
+
+int mrc_claim_pre_translate_name(request_rec *r);
+int mrc_claim_translate_name(request_rec *r);
+int mrc_claim_map_to_storage(request_rec *r);
+
+/* The claim on R, or NULL. */
+const struct mrc_claim *mrc_claim_get(const request_rec *r);
+
+#endif

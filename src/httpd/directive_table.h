@@ -1,0 +1,85 @@
+/*
+ * The table of directives: one row says everything about one directive.
+ *
+ * From it come the commands that httpd knows, create and merge (directives.c), and the reference
+ * page docs/directives.md. This header and the table know nothing of httpd, so that the page can be
+ * made by a program of its own.
+ */
+#ifndef MRC_HTTPD_DIRECTIVE_TABLE_H
+#define MRC_HTTPD_DIRECTIVE_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The fields of struct mrc_settings: each is set, and merged, by itself. */
+enum mrc_field {
+    MRC_FIELD_NONE,
+    MRC_FIELD_HUB,
+    MRC_FIELD_PUBLISHER_KEYS,
+    MRC_FIELD_SUBSCRIBER_KEYS,
+    MRC_FIELD_ANONYMOUS,
+    MRC_FIELD_RESOURCE_IDENTIFIERS,
+    MRC_FIELD_HISTORY_OFF,
+    MRC_FIELD_HISTORY_COUNT,
+    MRC_FIELD_HISTORY_BYTES,
+    MRC_FIELD_HISTORY_AGE,
+    MRC_FIELD_LIMIT_MATCHERS,
+    MRC_FIELD_LIMIT_PATTERN,
+    MRC_FIELD_LIMIT_TOPICS,
+    MRC_FIELD_LIMIT_BODY,
+    MRC_FIELD_LIMIT_FIELD,
+    MRC_FIELD_LIMIT_DETAILS,
+    MRC_FIELD_MEMORY,
+    MRC_FIELD_COUNT
+};
+
+/* How a directive's arguments are read. */
+enum mrc_directive_type {
+    MRC_TYPE_HUB,     /* On [name=NAME] | Off */
+    MRC_TYPE_KEY,     /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
+    MRC_TYPE_FLAG,    /* On | Off */
+    MRC_TYPE_BYTES,   /* a size, with K, M or G */
+    MRC_TYPE_URLS,    /* URL … */
+    MRC_TYPE_OPTIONS, /* NAME=VALUE …, from `options` */
+    MRC_TYPE_HISTORY  /* Off, or NAME=VALUE … */
+};
+
+/* Who a setting belongs to, which says where it may stand. */
+enum mrc_scope {
+    MRC_SCOPE_LOCATION, /* a Location: server, virtual host, Location, If */
+    MRC_SCOPE_HUB,      /* a hub: server, virtual host, literal Location; Locations must agree */
+    MRC_SCOPE_SECTION,  /* the very section: literal Location only */
+    MRC_SCOPE_SERVER    /* the whole server: outside of every section */
+};
+
+enum mrc_unit { MRC_UNIT_COUNT, MRC_UNIT_BYTES, MRC_UNIT_SECONDS };
+
+/* NAME=VALUE of a directive that takes several. */
+struct mrc_directive_option {
+    const char *name;
+    enum mrc_field field;
+    enum mrc_unit unit;
+    const char *default_text;
+    int64_t min, max;
+    const char *zero_word; /* a word that may stand for 0, or NULL */
+    const char *text;      /* what it bounds, for the reference */
+};
+
+struct mrc_directive {
+    const char *name;
+    const char *summary; /* one line: httpd -L, and the head of the reference */
+    enum mrc_directive_type type;
+    enum mrc_scope scope;
+    enum mrc_field field, field2;
+    const char *syntax;       /* arguments, as httpd's documentation writes them */
+    const char *default_text; /* parsed for FLAG and BYTES; words for the others; NULL: none */
+    int64_t min, max;         /* of BYTES */
+    const struct mrc_directive_option *options;
+    size_t options_count;
+    const char *text; /* paragraphs of Markdown, for the reference */
+};
+
+extern const struct mrc_directive mrc_directives[];
+extern const size_t mrc_directives_count;
+
+#endif

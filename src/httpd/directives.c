@@ -1,0 +1,459 @@
+#include "httpd/directives.h"
+
+#include "apr_fnmatch.h"
+#include "apr_lib.h"
+#include "apr_strings.h"
+#include "apr_uri.h"
+#include "http_core.h"
+
+#include "httpd/directive_table.h"
+#include "httpd/keys.h"
+#include "httpd/module.h"
+#include "httpd/registry.h"
+#include "httpd/settings.h"
+
+/* ---- fields -------------------------------------------------------------------------------------
+ * Where each field lies in struct mrc_settings: what merging copies.
+ */
+
+struct field_place {
+    size_t offset;
+    size_t size;
+};
+
+#define PLACE(member)                                                                              \
+    {                                                                                              \
+        offsetof(struct mrc_settings, member), sizeof(((struct mrc_settings *)0)->member)          \
+    }
+
+static const struct field_place places[MRC_FIELD_COUNT] = {
+    [MRC_FIELD_HUB] = PLACE(hub),
+    [MRC_FIELD_PUBLISHER_KEYS] = PLACE(publisher_keys),
+    [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
+    [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
+    [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
+    [MRC_FIELD_HISTORY_OFF] = PLACE(history_off),
+    [MRC_FIELD_HISTORY_COUNT] = PLACE(history_count),
+    [MRC_FIELD_HISTORY_BYTES] = PLACE(history_bytes),
+    [MRC_FIELD_HISTORY_AGE] = PLACE(history_age_s),
+    [MRC_FIELD_LIMIT_MATCHERS] = PLACE(limit_matchers),
+    [MRC_FIELD_LIMIT_PATTERN] = PLACE(limit_pattern_bytes),
+    [MRC_FIELD_LIMIT_TOPICS] = PLACE(limit_topics),
+    [MRC_FIELD_LIMIT_BODY] = PLACE(limit_body_bytes),
+    [MRC_FIELD_LIMIT_FIELD] = PLACE(limit_field_bytes),
+    [MRC_FIELD_LIMIT_DETAILS] = PLACE(limit_details),
+    [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
+};
+
+_Static_assert(MRC_FIELD_COUNT <= 64, "the fields that are set fit into one word");
+
+static void *field_of(struct mrc_settings *settings, enum mrc_field field)
+{
+    return (char *)settings + places[field].offset;
+}
+
+static int is_set(const struct mrc_settings *settings, enum mrc_field field)
+{
+    return (settings->set >> field) & 1;
+}
+
+static void mark_set(struct mrc_settings *settings, enum mrc_field field)
+{
+    settings->set |= UINT64_C(1) << field;
+}
+
+static void set_number(struct mrc_settings *settings, enum mrc_field field, int64_t value)
+{
+    *(int64_t *)field_of(settings, field) = value;
+    mark_set(settings, field);
+}
+
+static void set_flag(struct mrc_settings *settings, enum mrc_field field, int value)
+{
+    *(int *)field_of(settings, field) = value;
+    mark_set(settings, field);
+}
+
+/* ---- reading values ---------------------------------------------------------------------------*/
+
+/* A whole number with an optional K, M or G if UNIT is bytes; -1 if TEXT is none or too large. */
+static int64_t parse_number(const char *text, enum mrc_unit unit)
+{
+    static const char suffixes[] = "KMG";
+    int64_t value = 0;
+    const char *suffix;
+
+    if (!apr_isdigit(*text))
+        return -1;
+    for (; apr_isdigit(*text); text++) {
+        if (value > (INT64_MAX - 9) / 10)
+            return -1;
+        value = value * 10 + (*text - '0');
+    }
+    if (*text == '\0')
+        return value;
+    suffix = unit == MRC_UNIT_BYTES ? strchr(suffixes, apr_toupper(*text)) : NULL;
+    if (!suffix || text[1] != '\0')
+        return -1;
+    for (const char *step = suffixes; step <= suffix; step++) {
+        if (value > INT64_MAX / 1024)
+            return -1;
+        value *= 1024;
+    }
+    return value;
+}
+
+static const char *number_error(apr_pool_t *pool, const char *what, const char *text,
+                                enum mrc_unit unit, int64_t min, int64_t max)
+{
+    static const char *const kinds[] = {
+        [MRC_UNIT_COUNT] = "a whole number",
+        [MRC_UNIT_BYTES] = "a number of bytes, where K, M and G may follow it,",
+        [MRC_UNIT_SECONDS] = "a whole number of seconds",
+    };
+
+    return apr_psprintf(
+        pool, "%s%s is not accepted: give %s from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT, what,
+        text, kinds[unit], min, max);
+}
+
+static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
+                           struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_hub_section *section;
+    const char *name = NULL;
+
+    if (is_set(settings, MRC_FIELD_HUB))
+        return "MercureHub stands twice in this section: give it once";
+    mark_set(settings, MRC_FIELD_HUB);
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        return NULL;
+    if (argc < 1 || argc > 2 || ap_cstr_casecmp(argv[0], "On"))
+        return "MercureHub takes On, On name=NAME, or Off";
+    if (argc == 2) {
+        if (strncmp(argv[1], "name=", 5) || argv[1][5] == '\0')
+            return apr_psprintf(cmd->pool, "MercureHub On %s: only name=NAME may follow On",
+                                argv[1]);
+        name = argv[1] + 5;
+        if (strlen(name) > MRC_HUB_NAME_MAX)
+            return apr_psprintf(cmd->pool, "MercureHub name=%s is longer than %d characters", name,
+                                MRC_HUB_NAME_MAX);
+    }
+    section = apr_pcalloc(cmd->pool, sizeof(*section));
+    section->server = cmd->server;
+    section->path = apr_pstrdup(cmd->pool, cmd->path);
+    section->name = apr_pstrdup(cmd->pool, name);
+    section->where =
+        apr_psprintf(cmd->pool, "%s:%d", cmd->directive->filename, cmd->directive->line_num);
+    settings->hub = section;
+    return NULL;
+}
+
+static void add_key(apr_pool_t *pool, struct mrc_settings *settings, enum mrc_field field,
+                    const struct mrc_token_trust *key)
+{
+    apr_array_header_t **list = field_of(settings, field);
+
+    if (!is_set(settings, field)) {
+        *list = apr_array_make(pool, 2, sizeof(*key));
+        mark_set(settings, field);
+    }
+    *(struct mrc_token_trust *)apr_array_push(*list) = *key;
+}
+
+static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
+                           struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_token_trust key;
+    const char *error;
+
+    if (argc != 3)
+        return apr_psprintf(cmd->pool, "%s takes three arguments: ISSUER ALGS SOURCE", row->name);
+    error = mrc_keys_load(cmd->pool, argv[0], argv[1], argv[2], &key);
+    if (error)
+        return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], argv[1], error);
+    add_key(cmd->pool, settings, row->field, &key);
+    if (row->field2)
+        add_key(cmd->pool, settings, row->field2, &key);
+    return NULL;
+}
+
+static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
+                                struct mrc_settings *settings, int argc, char *const argv[])
+{
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
+        set_flag(settings, row->field, 1);
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        set_flag(settings, row->field, 0);
+    else
+        return apr_psprintf(cmd->pool, "%s takes On or Off", row->name);
+    return NULL;
+}
+
+static const char *set_bytes(cmd_parms *cmd, const struct mrc_directive *row,
+                             struct mrc_settings *settings, int argc, char *const argv[])
+{
+    int64_t value;
+
+    if (argc != 1)
+        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+    value = parse_number(argv[0], MRC_UNIT_BYTES);
+    if (value < row->min || value > row->max)
+        return number_error(cmd->pool, apr_pstrcat(cmd->pool, row->name, " ", NULL), argv[0],
+                            MRC_UNIT_BYTES, row->min, row->max);
+    set_number(settings, row->field, value);
+    return NULL;
+}
+
+static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
+                            struct mrc_settings *settings, int argc, char *const argv[])
+{
+    apr_array_header_t *urls = apr_array_make(cmd->pool, argc, sizeof(const char *));
+
+    if (argc < 1)
+        return apr_psprintf(cmd->pool, "%s takes one URL or more", row->name);
+    for (int i = 0; i < argc; i++) {
+        apr_uri_t uri;
+
+        if (apr_uri_parse(cmd->temp_pool, argv[i], &uri) != APR_SUCCESS || !uri.scheme ||
+            !uri.hostname || !*uri.hostname ||
+            (ap_cstr_casecmp(uri.scheme, "https") && ap_cstr_casecmp(uri.scheme, "http")))
+            return apr_psprintf(cmd->pool,
+                                "%s %s is no absolute URL: give one such as "
+                                "https://example.com/.well-known/mercure",
+                                row->name, argv[i]);
+        if (uri.fragment)
+            return apr_psprintf(cmd->pool, "%s %s has a fragment: leave out # and what follows",
+                                row->name, argv[i]);
+        *(const char **)apr_array_push(urls) = apr_pstrdup(cmd->pool, argv[i]);
+    }
+    *(apr_array_header_t **)field_of(settings, row->field) = urls;
+    mark_set(settings, row->field);
+    return NULL;
+}
+
+static const char *set_option(cmd_parms *cmd, const struct mrc_directive *row,
+                              struct mrc_settings *settings, const char *arg)
+{
+    const char *equals = strchr(arg, '=');
+
+    for (size_t i = 0; equals && i < row->options_count; i++) {
+        const struct mrc_directive_option *option = &row->options[i];
+        int64_t value;
+
+        if (strlen(option->name) != (size_t)(equals - arg) ||
+            ap_cstr_casecmpn(arg, option->name, equals - arg))
+            continue;
+        value = option->zero_word && !ap_cstr_casecmp(equals + 1, option->zero_word)
+                    ? 0
+                    : parse_number(equals + 1, option->unit);
+        if (value < option->min || value > option->max)
+            return number_error(cmd->pool,
+                                apr_psprintf(cmd->pool, "%s %s=", row->name, option->name),
+                                equals + 1, option->unit, option->min, option->max);
+        set_number(settings, option->field, value);
+        return NULL;
+    }
+    return apr_psprintf(cmd->pool, "%s %s is not known: it takes %s", row->name, arg, row->syntax);
+}
+
+static const char *set_options(cmd_parms *cmd, const struct mrc_directive *row,
+                               struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const char *error = NULL;
+
+    if (argc < 1)
+        return apr_psprintf(cmd->pool, "%s takes %s", row->name, row->syntax);
+    for (int i = 0; i < argc && !error; i++)
+        error = set_option(cmd, row, settings, argv[i]);
+    return error;
+}
+
+static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
+                               struct mrc_settings *settings, int argc, char *const argv[])
+{
+    int off = argc == 1 && !ap_cstr_casecmp(argv[0], "Off");
+
+    set_flag(settings, MRC_FIELD_HISTORY_OFF, off);
+    return off ? NULL : set_options(cmd, row, settings, argc, argv);
+}
+
+/* ---- where a directive may stand --------------------------------------------------------------*/
+
+/* Whether the nearest enclosing section SECTION is a `<Location>` without wildcard or regex. */
+static int is_literal_location(const ap_directive_t *section, const char *path)
+{
+    const char *args = section->args;
+
+    if (ap_cstr_casecmp(section->directive, "<Location"))
+        return 0;
+    while (*args == '"' || *args == '\'' || apr_isspace(*args))
+        args++;
+    return !(args[0] == '~' && (args[1] == '"' || args[1] == '\'' || apr_isspace(args[1]))) &&
+           !apr_fnmatch_test(path);
+}
+
+static const char *check_hub_path(apr_pool_t *pool, const char *path)
+{
+    if (path[0] != '/')
+        return apr_psprintf(pool, "the path of a hub begins with /: write <Location \"/%s\">",
+                            path);
+    if (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../") || strchr(path, '%'))
+        return apr_psprintf(pool,
+                            "the path %s can never be requested, since httpd normalizes paths: "
+                            "write it decoded, without //, /./ and /../",
+                            path);
+    return NULL;
+}
+
+static const char *check_place(cmd_parms *cmd, const struct mrc_directive *row)
+{
+    const ap_directive_t *section = cmd->directive->parent;
+    const char *error = ap_check_cmd_context(
+        cmd, row->scope == MRC_SCOPE_SERVER ? GLOBAL_ONLY
+                                            : NOT_IN_HTACCESS | NOT_IN_DIRECTORY | NOT_IN_PROXY);
+    int literal;
+
+    if (error || row->scope == MRC_SCOPE_SERVER)
+        return error;
+    if (cmd->limited != -1)
+        return apr_psprintf(cmd->pool, "%s cannot stand in <Limit> or <LimitExcept>", row->name);
+    literal = cmd->path && section && is_literal_location(section, cmd->path);
+    if (row->scope == MRC_SCOPE_SECTION && !literal)
+        return apr_psprintf(cmd->pool,
+                            "%s stands in a <Location> with a literal path, for example "
+                            "<Location \"/.well-known/mercure\">: the path is the hub's URL",
+                            row->name);
+    if (row->scope == MRC_SCOPE_SECTION)
+        return check_hub_path(cmd->pool, cmd->path);
+    if (row->scope == MRC_SCOPE_HUB && cmd->path && !literal)
+        return apr_psprintf(cmd->pool,
+                            "%s belongs to the whole hub: it stands in the hub's <Location> (with "
+                            "a literal path), in a virtual host or in the server's configuration",
+                            row->name);
+    for (; section; section = section->parent) {
+        if (!ap_cstr_casecmpn(section->directive, "<Files", 6))
+            return apr_psprintf(cmd->pool, "%s cannot stand in %s>: a hub is no file", row->name,
+                                section->directive);
+    }
+    return NULL;
+}
+
+/* ---- commands ---------------------------------------------------------------------------------*/
+
+typedef const char *setter(cmd_parms *cmd, const struct mrc_directive *row,
+                           struct mrc_settings *settings, int argc, char *const argv[]);
+
+static setter *const setters[] = {
+    [MRC_TYPE_HUB] = set_hub,         [MRC_TYPE_KEY] = set_key,   [MRC_TYPE_FLAG] = set_flag_row,
+    [MRC_TYPE_BYTES] = set_bytes,     [MRC_TYPE_URLS] = set_urls, [MRC_TYPE_OPTIONS] = set_options,
+    [MRC_TYPE_HISTORY] = set_history,
+};
+
+static const struct mrc_directive *find_row(const char *name)
+{
+    for (size_t i = 0; i < mrc_directives_count; i++) {
+        if (!ap_cstr_casecmp(mrc_directives[i].name, name))
+            return &mrc_directives[i];
+    }
+    return NULL;
+}
+
+/* The one function behind every command: checks the place, then reads the arguments. */
+static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, char *const argv[])
+{
+    const struct mrc_directive *row = find_row(cmd->cmd->name);
+    struct mrc_settings *settings = dir_settings;
+    const char *error = check_place(cmd, row);
+
+    if (error)
+        return error;
+    if (row->scope == MRC_SCOPE_SERVER)
+        settings = &((struct mrc_server_conf *)ap_get_module_config(cmd->server->module_config,
+                                                                    &mercure_module))
+                        ->settings;
+    return setters[row->type](cmd, row, settings, argc, argv);
+}
+
+#define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
+    AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, RSRC_CONF | ACCESS_CONF,                \
+                      directive_summary),
+
+const command_rec mrc_directives_commands[] = {
+#include "httpd/directive_table.def"
+    {NULL},
+};
+
+#undef MRC_DIRECTIVE
+
+/* ---- create and merge -------------------------------------------------------------------------*/
+
+static void set_defaults(struct mrc_settings *settings)
+{
+    for (size_t i = 0; i < mrc_directives_count; i++) {
+        const struct mrc_directive *row = &mrc_directives[i];
+
+        if (row->type == MRC_TYPE_FLAG)
+            set_flag(settings, row->field, !strcmp(row->default_text, "On"));
+        else if (row->type == MRC_TYPE_BYTES && row->default_text)
+            set_number(settings, row->field, parse_number(row->default_text, MRC_UNIT_BYTES));
+        for (size_t k = 0; k < row->options_count; k++) {
+            const struct mrc_directive_option *option = &row->options[k];
+            int zero = option->zero_word && !strcmp(option->default_text, option->zero_word);
+
+            set_number(settings, option->field,
+                       zero ? 0 : parse_number(option->default_text, option->unit));
+        }
+    }
+    settings->set = 0;
+}
+
+void *mrc_directives_create(apr_pool_t *pool)
+{
+    struct mrc_settings *settings = apr_pcalloc(pool, sizeof(*settings));
+
+    set_defaults(settings);
+    return settings;
+}
+
+void *mrc_directives_create_dir(apr_pool_t *pool, char *dir)
+{
+    return mrc_directives_create(pool);
+}
+
+void *mrc_directives_merge(apr_pool_t *pool, void *outer, void *inner)
+{
+    struct mrc_settings *merged = apr_pmemdup(pool, outer, sizeof(*merged));
+    struct mrc_settings *over = inner;
+
+    for (int field = MRC_FIELD_NONE + 1; field < MRC_FIELD_COUNT; field++) {
+        if (is_set(over, field))
+            memcpy(field_of(merged, field), field_of(over, field), places[field].size);
+    }
+    merged->set |= over->set;
+    return merged;
+}
+
+static int same(const struct mrc_settings *a, const struct mrc_settings *b, enum mrc_field field)
+{
+    size_t offset = places[field].offset;
+
+    return !memcmp((const char *)a + offset, (const char *)b + offset, places[field].size);
+}
+
+const char *mrc_directives_disagreement(const struct mrc_settings *a, const struct mrc_settings *b)
+{
+    for (size_t i = 0; i < mrc_directives_count; i++) {
+        const struct mrc_directive *row = &mrc_directives[i];
+
+        if (row->scope != MRC_SCOPE_HUB)
+            continue;
+        if (row->field && !same(a, b, row->field))
+            return row->name;
+        for (size_t k = 0; k < row->options_count; k++) {
+            if (!same(a, b, row->options[k].field))
+                return row->name;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,31 @@
+/*
+ * The directives as httpd sees them: commands, create and merge, all made from the table
+ * (directive_table.h). Runs while the configuration is read, in one thread.
+ */
+#ifndef MRC_HTTPD_DIRECTIVES_H
+#define MRC_HTTPD_DIRECTIVES_H
+
+#include "httpd.h"
+
+#include "http_config.h"
+
+struct mrc_directive;
+struct mrc_settings;
+
+/* For the module record. */
+extern const command_rec mrc_directives_commands[];
+
+/* Settings in which every field has its default and none is set. */
+void *mrc_directives_create(apr_pool_t *pool);
+void *mrc_directives_create_dir(apr_pool_t *pool, char *dir);
+
+/* OUTER, with what INNER sets put over it. */
+void *mrc_directives_merge(apr_pool_t *pool, void *outer, void *inner);
+
+/*
+ * The name of a directive that belongs to the hub and has not the same value in both, or NULL when
+ * they agree.
+ */
+const char *mrc_directives_disagreement(const struct mrc_settings *a, const struct mrc_settings *b);
+
+#endif

@@ -1,0 +1,58 @@
+#include "httpd/identity.h"
+
+#include "apr_strings.h"
+#include "http_core.h"
+#include "http_protocol.h"
+
+#include "httpd/registry.h"
+
+/* Whether NAME is one of the exact ServerAliases; those with wildcards are kept elsewhere. */
+static int is_alias(const server_rec *server, const char *name)
+{
+    for (int i = 0; server->names && i < server->names->nelts; i++) {
+        const char *alias = APR_ARRAY_IDX(server->names, i, const char *);
+
+        if (alias && !ap_cstr_casecmp(alias, name))
+            return 1;
+    }
+    return 0;
+}
+
+/* The port of ServerName, or the one that the connection came in on. */
+static apr_port_t own_port(const request_rec *r)
+{
+    return r->server->port ? r->server->port : r->connection->local_addr->port;
+}
+
+static const char *derive(request_rec *r, const char *path)
+{
+    const char *scheme = ap_http_scheme(r);
+    const char *name = r->server->server_hostname;
+    apr_port_t port = own_port(r);
+    const char *url;
+
+    if (r->hostname && is_alias(r->server, r->hostname)) {
+        name = r->hostname;
+        port = r->parsed_uri.port_str ? r->parsed_uri.port : ap_default_port(r);
+    }
+    if (!name)
+        name = "localhost";
+    url = strchr(name, ':') && name[0] != '[' ? apr_psprintf(r->pool, "%s://[%s]", scheme, name)
+                                              : apr_psprintf(r->pool, "%s://%s", scheme, name);
+    if (!ap_is_default_port(port, r))
+        url = apr_psprintf(r->pool, "%s:%u", url, port);
+    return apr_pstrcat(r->pool, url, ap_os_escape_path(r->pool, path, 1), NULL);
+}
+
+const apr_array_header_t *mrc_identity_audiences(request_rec *r,
+                                                 const struct mrc_location *location,
+                                                 const struct mrc_settings *settings)
+{
+    apr_array_header_t *derived;
+
+    if (settings->resource_identifiers)
+        return settings->resource_identifiers;
+    derived = apr_array_make(r->pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(derived, const char *) = derive(r, location->path);
+    return derived;
+}

@@ -1,0 +1,22 @@
+/*
+ * What the hub calls itself: its URL, which tokens name as their audience and which relative URL
+ * Patterns resolve against.
+ */
+#ifndef MRC_HTTPD_IDENTITY_H
+#define MRC_HTTPD_IDENTITY_H
+
+#include "httpd.h"
+
+struct mrc_location;
+struct mrc_settings;
+
+/*
+ * The accepted audiences, of const char *, the hub's own name first; never empty. They are those of
+ * MercureResourceIdentifier, or one that is derived from the server's own names, never from a Host
+ * that a client invented. In the request's pool or the configuration's.
+ */
+const apr_array_header_t *mrc_identity_audiences(request_rec *r,
+                                                 const struct mrc_location *location,
+                                                 const struct mrc_settings *settings);
+
+#endif

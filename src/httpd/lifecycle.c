@@ -1,0 +1,265 @@
+#include "httpd/lifecycle.h"
+
+#include <unistd.h>
+
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_core.h"
+#include "http_log.h"
+#include "scoreboard.h"
+
+#include "core/token_cache.h"
+#include "httpd/module.h"
+#include "httpd/registry.h"
+#include "hub/process.h"
+#include "store/memory.h"
+
+APLOG_USE_MODULE(mercure);
+
+/*
+ * What survives a reload: it lives in the process pool, and the module that reads it may be another
+ * build than the one that made it. Change the version with every change of what the pointer leads
+ * to, in this process or in shared memory.
+ */
+#define RETAINED_KEY     "mod_mercure"
+#define RETAINED_VERSION 1
+
+struct retained {
+    unsigned version;
+    struct mrc_memory *memory;
+};
+
+/* Access tokens whose verdict a child remembers. */
+#define TOKENS_MAX 10000
+
+/* The root of all that this process has of the hubs: set in child_init, read by requests. */
+struct child {
+    struct mrc_process *process;
+    struct mrc_token_cache *tokens;
+};
+
+static struct child *this_child;
+
+static struct mrc_memory *retained_memory(void)
+{
+    const struct retained *retained = ap_retained_data_get(RETAINED_KEY);
+
+    return retained && retained->version == RETAINED_VERSION ? retained->memory : NULL;
+}
+
+/* ---- the configuration ------------------------------------------------------------------------*/
+
+int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                               server_rec *main_server)
+{
+    return mrc_registry_build(pconf, ptemp, main_server);
+}
+
+/*
+ * Runs before anything of the process pool is destroyed: the pools of the hubs are younger than the
+ * configuration's, so that its own cleanup would come too late for them.
+ */
+static apr_status_t when_server_ends(void *unused)
+{
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING)
+        mrc_memory_close(retained_memory());
+    return APR_SUCCESS;
+}
+
+/* Each configuration registers it anew, since the module may have moved in between. */
+static apr_status_t when_config_ends(void *process_pool)
+{
+    apr_pool_cleanup_kill(process_pool, NULL, when_server_ends);
+    return APR_SUCCESS;
+}
+
+static void warn_of_useless_hubs(server_rec *main_server, const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        const struct mrc_location *location =
+            APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
+        const struct mrc_settings *settings = location->settings;
+
+        if (!settings->publisher_keys)
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                         "nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
+                         hub->label, location->section->where);
+        if (!settings->subscriber_keys && !settings->anonymous)
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                         "nobody can subscribe to the hub %s: it has neither a "
+                         "MercureSubscriberKey nor MercureAnonymous On (%s)",
+                         hub->label, location->section->where);
+    }
+}
+
+static void log_hubs(server_rec *main_server, const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
+                     "hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes", hub->label,
+                     hub->locations->nelts, hub->shape.ring_bytes);
+        warn_of_useless_hubs(main_server, hub);
+    }
+}
+
+static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
+                                struct mrc_memory **ret_memory)
+{
+    struct retained *retained = ap_retained_data_get(RETAINED_KEY);
+    struct mrc_error error = {""};
+    apr_status_t status;
+
+    *ret_memory = retained_memory();
+    if (*ret_memory)
+        return APR_SUCCESS;
+    if (retained) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server,
+                     "another version of mod_mercure made the shared memory that this server runs "
+                     "with: stop and start httpd, a reload is not enough");
+        return APR_EINVAL;
+    }
+    status = mrc_memory_open(main_server->process->pool, ap_runtime_dir_relative(ptemp, ""),
+                             mrc_registry_slots(), &error, ret_memory);
+    if (status != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "shared memory of the hubs: %s",
+                     error.text);
+        return status;
+    }
+    retained = ap_retained_data_create(RETAINED_KEY, sizeof(*retained));
+    retained->version = RETAINED_VERSION;
+    retained->memory = *ret_memory;
+    return APR_SUCCESS;
+}
+
+int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                              server_rec *main_server)
+{
+    const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
+    struct mrc_error error = {""};
+    struct mrc_memory *memory;
+    apr_status_t status;
+
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
+        return OK; /* only looked at, not to be run */
+    if (hubs->nelts == 0 && !ap_retained_data_get(RETAINED_KEY))
+        return OK; /* the module costs nothing where no hub is */
+    if (open_memory(main_server, ptemp, &memory) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
+    apr_pool_pre_cleanup_register(main_server->process->pool, NULL, when_server_ends);
+    apr_pool_cleanup_register(pconf, main_server->process->pool, when_config_ends,
+                              apr_pool_cleanup_null);
+    status = mrc_memory_reconcile(memory, mrc_registry_shapes(ptemp, main_server),
+                                  (size_t)hubs->nelts, &error);
+    if (status != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "shared memory of the hubs: %s",
+                     error.text);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (*error.text)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "%s", error.text);
+    log_hubs(main_server, hubs);
+    return OK;
+}
+
+/* ---- the children -----------------------------------------------------------------------------*/
+
+static apr_status_t stop_child(void *unused)
+{
+    mrc_process_stop(this_child->process);
+    return APR_SUCCESS;
+}
+
+static const char **hub_keys(apr_pool_t *pool, const apr_array_header_t *hubs)
+{
+    const char **keys = apr_pcalloc(pool, sizeof(*keys) * (hubs->nelts + 1));
+
+    for (int i = 0; i < hubs->nelts; i++)
+        keys[i] = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->key;
+    return keys;
+}
+
+void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
+{
+    const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
+    struct mrc_memory *memory = retained_memory();
+    struct child *child;
+    int generation = 0;
+    apr_status_t status;
+
+    if (!memory || hubs->nelts == 0)
+        return;
+    ap_mpm_query(AP_MPMQ_GENERATION, &generation);
+    child = apr_pcalloc(pchild, sizeof(*child));
+    if (mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
+        status = APR_ENOMEM;
+    else
+        status = mrc_process_start(pchild, memory, hub_keys(pchild, hubs), (size_t)hubs->nelts,
+                                   getpid(), (uint64_t)generation, &child->process);
+    if (status == APR_SUCCESS) {
+        this_child = child;
+        apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
+        return;
+    }
+    mrc_token_cache_free(child->tokens);
+    if (status == APR_ENOSPC)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
+                     "this child serves no hub, since all %u slots for children are taken: too "
+                     "many old children still end their work",
+                     mrc_control_nslots(mrc_memory_control(memory)));
+    else
+        ap_log_error(APLOG_MARK, APLOG_ERR, status, main_server,
+                     "this child serves no hub: it could not start");
+}
+
+void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
+{
+    if (this_child)
+        mrc_process_drain(this_child->process);
+}
+
+static void wake_the_living(struct mrc_memory *memory)
+{
+    struct mrc_control *control = mrc_memory_control(memory);
+    struct mrc_control_child child;
+
+    for (unsigned slot = 0; mrc_control_get(control, slot, &child); slot++) {
+        if (child.state == MRC_CONTROL_LIVE)
+            mrc_notify_wake(mrc_memory_notify(memory), slot);
+    }
+}
+
+void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t generation, int slot,
+                                mpm_child_status status)
+{
+    struct mrc_memory *memory = retained_memory();
+
+    if (status != MPM_CHILD_STARTED && memory &&
+        mrc_control_mark_dead(mrc_memory_control(memory), pid) > 0)
+        wake_the_living(memory);
+}
+
+struct mrc_process *mrc_lifecycle_process(void)
+{
+    return this_child ? this_child->process : NULL;
+}
+
+struct mrc_token_cache *mrc_lifecycle_tokens(void)
+{
+    return this_child ? this_child->tokens : NULL;
+}
+
+int mrc_lifecycle_is_serving(void)
+{
+    int generation = 0;
+    int state = AP_MPMQ_RUNNING;
+
+    if (!this_child || mrc_process_is_draining(this_child->process))
+        return 0;
+    /* Prefork tells its children of a graceful restart by nothing but the generation. */
+    ap_mpm_query(AP_MPMQ_GENERATION, &generation);
+    ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
+    return state != AP_MPMQ_STOPPING &&
+           generation == ap_get_scoreboard_global()->running_generation;
+}

@@ -1,0 +1,42 @@
+/*
+ * The hub in httpd's life: what happens when the configuration is read, when children start and
+ * end, and when the server stops. The hooks, in the order in which they run.
+ */
+#ifndef MRC_HTTPD_LIFECYCLE_H
+#define MRC_HTTPD_LIFECYCLE_H
+
+#include "httpd.h"
+
+#include "ap_mpm.h"
+
+struct mrc_process;
+struct mrc_token_cache;
+
+/* check_config: finds and checks the hubs. Creates nothing; configtest ends here. */
+int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                               server_rec *main_server);
+
+/* post_config, in the parent: makes the shared memory, or fits it to a reloaded configuration. */
+int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                              server_rec *main_server);
+
+/* child_init: the child takes its slot and opens the hubs. */
+void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server);
+
+/* child_stopping, in a child, from a thread or a signal handler: all streams are to end. */
+void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful);
+
+/* child_status, in the parent: a child has ended; what it left is for the living to fold. */
+void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t generation, int slot,
+                                mpm_child_status status);
+
+/* This child's part of the hubs; NULL in the parent, and in a child that got no slot. */
+struct mrc_process *mrc_lifecycle_process(void);
+
+/* This child's verified tokens; NULL where there is no process. */
+struct mrc_token_cache *mrc_lifecycle_tokens(void);
+
+/* Whether this child serves on: false once it is to end, however the MPM tells it so. */
+int mrc_lifecycle_is_serving(void);
+
+#endif

@@ -1,0 +1,44 @@
+#include "httpd/request.h"
+
+#include "http_protocol.h"
+
+#include "httpd/answer.h"
+#include "httpd/claim.h"
+#include "httpd/publish.h"
+#include "httpd/subscribe.h"
+
+#define HUB_METHODS "GET, HEAD, POST, OPTIONS"
+
+static int serve_options(request_rec *r)
+{
+    apr_table_setn(r->headers_out, "Allow", HUB_METHODS);
+    return mrc_answer_send(r, HTTP_NO_CONTENT, NULL, mrc_bytes_of(""));
+}
+
+static int serve_hub(request_rec *r, const struct mrc_claim *claim)
+{
+    switch (r->method_number) {
+    case M_GET: /* and HEAD */
+        return mrc_subscribe(r, claim);
+    case M_POST:
+        return mrc_publish(r, claim);
+    case M_OPTIONS:
+        return serve_options(r);
+    default:
+        apr_table_setn(r->headers_out, "Allow", HUB_METHODS);
+        return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED,
+                                  "a hub takes GET to subscribe and POST to publish");
+    }
+}
+
+int mrc_request_handler(request_rec *r)
+{
+    const struct mrc_claim *claim = mrc_claim_get(r);
+
+    if (!claim)
+        return DECLINED;
+    if (*claim->rest == '\0')
+        return serve_hub(r, claim);
+    ap_discard_request_body(r);
+    return mrc_answer_problem(r, HTTP_NOT_FOUND, "the hub has no such resource");
+}

@@ -1,0 +1,54 @@
+/*
+ * What the configuration says: one struct for every level of it (server, virtual host, Location).
+ *
+ * A struct mrc_settings always holds a value for every field, the default where nothing was said;
+ * `set` tells which fields this level names itself, and merging copies just those over the outer
+ * level's. Made while the configuration is read, in its pool; read-only afterwards, by any thread.
+ */
+#ifndef MRC_HTTPD_SETTINGS_H
+#define MRC_HTTPD_SETTINGS_H
+
+#include <stdint.h>
+
+#include "httpd.h"
+
+#include "http_config.h"
+
+#include "httpd/directive_table.h"
+
+/* The longest name= of a hub. */
+#define MRC_HUB_NAME_MAX 64
+
+/* The section in which `MercureHub On` stands: the definition of a hub. */
+struct mrc_hub_section {
+    server_rec *server; /* the server or virtual host that holds the section */
+    const char *path;   /* the Location's path: the path of the hub's URL */
+    const char *name;   /* name=, or NULL */
+    const char *where;  /* file and line, for messages */
+};
+
+struct mrc_settings {
+    uint64_t set; /* bit N: field N is named here */
+
+    const struct mrc_hub_section *hub;        /* NULL: not a hub */
+    apr_array_header_t *publisher_keys;       /* of struct mrc_token_trust; NULL: none */
+    apr_array_header_t *subscriber_keys;      /* the same */
+    int anonymous;                            /* boolean */
+    apr_array_header_t *resource_identifiers; /* of const char *; NULL: derived */
+
+    int history_off;       /* boolean */
+    int64_t history_count; /* updates; 0: no bound */
+    int64_t history_bytes; /* 0: no bound */
+    int64_t history_age_s; /* seconds; 0: no bound */
+
+    int64_t limit_matchers;      /* of one subscription */
+    int64_t limit_pattern_bytes; /* of one matcher */
+    int64_t limit_topics;        /* of one publication; of one token */
+    int64_t limit_body_bytes;    /* of one publication's body */
+    int64_t limit_field_bytes;   /* of one field of a publication; 0: as long as the body */
+    int64_t limit_details;       /* Mercure details of one token */
+
+    int64_t memory_bytes; /* bound of all shared memory; 0: what the hubs need */
+};
+
+#endif

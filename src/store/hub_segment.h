@@ -1,0 +1,113 @@
+/*
+ * The shared memory of one hub: its ring, and regions for what children tell each other.
+ *
+ * No wake-up is lost between a child that begins to listen and a publisher:
+ *
+ *     child                                       publisher
+ *     1. interest_add(own slot)    seq_cst        a. append: head moves        seq_cst
+ *     2. takes mrc_ring_head()     seq_cst        b. wake: reads all interests seq_cst
+ *     3. reads history up to it
+ *     4. waits for its descriptor, drains it, reads the ring from there until APR_EOF
+ *
+ * All four are in one total order. Either 1 comes before b: the publisher sees the interest and
+ * wakes the child. Or b comes before 1: then a came before 2, the head that the child takes lies
+ * behind the record, and the record is in what the child reads as history. And because a child
+ * drains its descriptor before it reads, a wake-up that comes while it reads wakes it again.
+ *
+ * A publisher may die between a and b. Its record is in the ring, and nobody has been told: whoever
+ * folds a dead child calls mrc_hub_segment_wake() for every hub afterwards.
+ */
+#ifndef MRC_STORE_HUB_SEGMENT_H
+#define MRC_STORE_HUB_SEGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apr_errno.h"
+#include "apr_pools.h"
+#include "core/err.h"
+#include "store/hub_layout.h"
+#include "store/notify.h"
+#include "store/ring.h"
+
+struct mrc_hub_segment;
+
+/* What one hub asks for. Start from {0}: later fields are 0 when they are not wanted. */
+struct mrc_hub_shape {
+    const char *key;        /* identity across reloads, at most MRC_HUB_KEY_MAX bytes; not empty */
+    uint64_t history_count; /* 0: no bound */
+    uint64_t history_bytes; /* 0: no bound but the ring */
+    int64_t history_age_us; /* 0: no bound */
+    bool history_off;
+    uint64_t ring_bytes;     /* payload the ring must hold; the records' overhead comes on top */
+    uint64_t body_max_bytes; /* the largest sum of a record's id and payload */
+    uint32_t staging_bytes;  /* caps of regions that are filled elsewhere; 0: absent */
+    uint32_t presence_bytes;
+    uint32_t counts_bytes;
+};
+
+/* The exact size of the segment; 0 if the shape is impossible, with the reason
+ * in ERROR. Creates nothing. */
+uint64_t mrc_hub_segment_size(const struct mrc_hub_shape *shape, unsigned nslots,
+                              struct mrc_error *error);
+
+/* Makes it, as the file NAME in DIR; the struct lives in POOL. Only the parent. */
+apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
+                                    const struct mrc_hub_shape *shape, unsigned nslots,
+                                    struct mrc_error *error, struct mrc_hub_segment **ret_segment);
+
+/* Reads a file of another server, for tools: checked, read-only. */
+apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
+                                  struct mrc_hub_segment **ret_segment);
+
+/* Unmaps it in this process; the file stays. Accepts NULL. */
+void mrc_hub_segment_close(struct mrc_hub_segment *segment);
+
+const char *mrc_hub_segment_key(const struct mrc_hub_segment *segment);
+unsigned mrc_hub_segment_nslots(const struct mrc_hub_segment *segment);
+uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
+int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
+struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
+
+/* Whether a new segment of SHAPE would have just these regions: then this one can be kept. */
+bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
+                               const struct mrc_hub_shape *shape);
+
+/* A region, for the part that fills it; NULL if it is absent. */
+void *mrc_hub_segment_region(const struct mrc_hub_segment *segment, enum mrc_hub_region_type type,
+                             uint64_t *ret_bytes);
+
+/* ---- Who listens ------------------------------------------------------------------------------*/
+
+/* One more, or one fewer, reason for the child in SLOT to be woken. seq_cst. */
+void mrc_hub_segment_interest_add(struct mrc_hub_segment *segment, unsigned slot);
+void mrc_hub_segment_interest_sub(struct mrc_hub_segment *segment, unsigned slot);
+
+/* The child in SLOT is no more. */
+void mrc_hub_segment_interest_clear(struct mrc_hub_segment *segment, unsigned slot);
+uint64_t mrc_hub_segment_interest(const struct mrc_hub_segment *segment, unsigned slot);
+
+/* Wakes every child that listens, the caller's own included; after an append. Returns how many. */
+unsigned mrc_hub_segment_wake(const struct mrc_hub_segment *segment,
+                              const struct mrc_notify *notify);
+
+/* ---- Numbers ----------------------------------------------------------------------------------*/
+
+/* The caller owns SLOT; INDEX < MRC_HUB_COUNTERS or MRC_HUB_GAUGES. Any thread. */
+void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                           uint64_t n);
+void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                               int64_t n);
+
+/* The sums over all children. A gauge that races with its own changes never shows below 0. */
+uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
+uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
+
+/* Folds what a dead child left in SLOT: its interest and its gauges become 0. May run twice. */
+void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
+
+/* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. What old
+ * children count in FROM from then on stays there. */
+void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to);
+
+#endif

@@ -1,0 +1,16 @@
+"""Waiting with a generous bound: a deadline says when something is broken, never how fast it is."""
+import time
+
+DEADLINE = 20.0  # seconds
+
+
+def wait_until(predicate, deadline=DEADLINE, what="the condition", pause=0.02):
+    """Polls PREDICATE until it returns something true, and returns that."""
+    end = time.monotonic() + deadline
+    while True:
+        result = predicate()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline} s: {what}")
+        time.sleep(pause)

@@ -1,0 +1,652 @@
+"""The hub's main job, from outside: publish, subscribe, refuse, remember."""
+import json
+import re
+import time
+import urllib.parse
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.http import Connection
+from env.wait import wait_until
+
+event_only = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/books/1"
+FORM = "application/x-www-form-urlencoded"
+# Writes the process that served each request, its method and status.
+PID_LOG = 'CustomLog logs/pids.log "%P %m %>s %{mercure-id}n"\n'
+
+
+def pids(httpd, method):
+    with open(httpd.path("logs/pids.log"), encoding="utf-8") as log:
+        return {int(line.split()[0]) for line in log if line.split()[1] == method}
+
+
+def problem(response):
+    """The problem document of RESPONSE, after a look at its form."""
+    assert response.header("Content-Type") == "application/problem+json", response
+    assert response.header("Cache-Control") == "no-store", response
+    document = json.loads(response.body)
+    assert document["status"] == response.status and document["type"] == "about:blank"
+    assert document["title"] and len(document["detail"]) > 10
+    return document["detail"]
+
+
+def table(rows, run):
+    """Runs every row, so that one run shows all that fail."""
+    wrong = []
+    for row in rows:
+        try:
+            run(*row)
+        except AssertionError as error:
+            wrong.append(f"{row[0]}: {error}")
+    assert not wrong, "\n".join(wrong)
+
+
+# ---- the main job --------------------------------------------------------------------------------
+
+
+@pytest.mark.sanitize
+def test_published_in_one_child_received_in_another(httpd):
+    httpd.start(hub() + PID_LOG)
+    sent = []
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.wait_comment()
+        # Until the connections went to two children at least: one of them is not the stream's.
+        while len(sent) < 3 or len(pids(httpd, "POST")) < 2:
+            assert len(sent) < 2000, "all publications went to one child"
+            sent.append(httpd.publish(TOPIC, f"data {len(sent)}").text)
+        events = stream.take(len(sent))
+    assert [event.id for event in events] == sent
+    assert [event.data for event in events] == [f"data {i}" for i in range(len(sent))]
+    wait_until(lambda: pids(httpd, "GET"), what="the stream's line in the access log")
+    assert pids(httpd, "POST") - pids(httpd, "GET"), "no update came from another child"
+
+
+def test_one_update_reaches_every_subscriber_once_and_in_order(httpd):
+    httpd.start(hub())
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(6)]
+    sent = [httpd.publish(TOPIC, str(i)).text for i in range(30)]
+    for stream in streams:
+        assert [event.id for event in stream.take(30)] == sent
+        stream.close()
+
+
+@event_only
+def test_the_answer_of_a_publication(httpd):
+    httpd.start(hub() + PID_LOG)
+    response = httpd.publish(TOPIC, "x")
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
+                        response.text)
+    assert response.header("Content-Type").startswith("text/plain")
+    assert httpd.publish(TOPIC, "x", fields=[("id", "my-id")]).text == "my-id"
+    given = httpd.publish(TOPIC, "x", fields=[("id", "")]).text
+    assert given.startswith("urn:uuid:") and given != response.text
+
+    def logged():
+        with open(httpd.path("logs/pids.log"), encoding="utf-8") as log:
+            return {line.split()[3] for line in log}
+
+    wait_until(lambda: logged() == {response.text, "my-id", given}, what="the ids in the access log")
+
+
+@event_only
+def test_the_head_of_a_stream(httpd):
+    httpd.start(hub())
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        assert stream.response.header("Content-Type") == "text/event-stream"
+        assert "no-store" in stream.response.header("Cache-Control")
+        assert stream.response.header("X-Accel-Buffering") == "no"
+        assert stream.response.header("Mercure-Last-Event-ID") is None
+        stream.wait_comment()
+
+
+@event_only
+def test_every_field_of_an_update(httpd):
+    httpd.start(hub())
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        httpd.publish(["https://example.com/other", TOPIC], "one\ntwo\r\nthree\rfour",
+                      fields=[("id", "ä id"), ("type", "book"), ("retry", "1234"), ("unknown", "x")])
+        event = stream.next()
+        assert (event.id, event.event, event.data) == ("ä id", "book", "one\ntwo\nthree\nfour")
+        assert stream.parser.retry == 1234
+        httpd.publish(TOPIC)  # no data at all
+        httpd.publish(TOPIC, "data: x\n\nid: y")
+        # An EventSource gives no event for empty data or none: what comes next is the third.
+        while True:
+            event = stream.next()
+            if event.data:
+                break
+        assert event.data == "data: x\n\nid: y"
+
+
+@event_only
+def test_an_update_of_several_topics_comes_once(httpd):
+    httpd.start(hub())
+    with httpd.subscribe([("match", "https://example.com/a"), ("match", "https://example.com/b"),
+                          ("match", "*")]) as stream:
+        first = httpd.publish(["https://example.com/a", "https://example.com/b"], "1").text
+        second = httpd.publish("https://example.com/c", "2").text
+        assert [event.id for event in stream.take(2)] == [first, second]
+
+
+@event_only
+def test_topics_are_compared_byte_by_byte(httpd):
+    httpd.start(hub())
+    with httpd.subscribe([("match", "https://example.com/é")]) as stream:
+        for other in ("https://example.com/e", "https://example.com/%C3%A9", "HTTPS://example.com/é",
+                      "https://example.com/é/", "https://example.com/e\u0301"):
+            httpd.publish(other, "no")
+        last = httpd.publish("https://example.com/é", "yes").text
+        assert stream.next().id == last
+
+
+def test_a_large_update(httpd):
+    httpd.start(hub())
+    data = "0123456789abcdef" * 60000  # just below the largest body
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        httpd.publish(TOPIC, data)
+        assert stream.next().data == data
+
+
+@event_only
+def test_a_chunked_publication(httpd):
+    httpd.start(hub())
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        body = urllib.parse.urlencode([("topic", TOPIC), ("data", "in pieces")])
+        chunks = "".join(f"{len(part):x}\r\n{part}\r\n" for part in (body[:5], body[5:]))
+        response = httpd.request("POST", PATH, {
+            "Authorization": f"Bearer {token.publisher()}", "Content-Type": FORM,
+            "Transfer-Encoding": "chunked"}, body=chunks + "0\r\n\r\n")
+        assert response.status == 200
+        assert stream.next().data == "in pieces"
+
+
+@event_only
+def test_publications_on_one_connection(httpd):
+    httpd.start(hub())
+    head = {"Authorization": f"Bearer {token.publisher()}", "Content-Type": FORM}
+    with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect() as conn:
+        sent = [conn.request("POST", PATH, head, f"topic={TOPIC}&data={i}").text for i in range(20)]
+        # A refusal that leaves the body read keeps the connection usable, or ends it.
+        assert conn.request("POST", PATH, head, "data=no-topic").status == 400
+        assert [event.id for event in stream.take(20)] == sent
+
+
+# ---- publications that are refused ---------------------------------------------------------------
+
+PUBLISH_ERRORS = [
+    # name, form, status, a word of the detail
+    ("no topic", "data=x", 400, "topic"),
+    ("nothing", "", 400, "topic"),
+    ("the wildcard as a topic", "topic=*", 400, "reserved"),
+    ("a reserved id", f"topic={TOPIC}&id=earliest", 400, "earliest"),
+    ("an id that begins with #", f"topic={TOPIC}&id=%23x", 400, "#"),
+    ("an id with a line end", f"topic={TOPIC}&id=a%0Ab", 400, "id"),
+    ("an id with NUL", f"topic={TOPIC}&id=a%00b", 400, "id"),
+    ("a topic with a line end", "topic=a%0Ab", 400, "topic"),
+    ("a topic that is no UTF-8", "topic=%FF", 400, ""),
+    ("data that is no UTF-8", f"topic={TOPIC}&data=%C3", 400, ""),
+    ("the hub's own type", f"topic={TOPIC}&type=mercure", 400, "type"),
+    ("a type with a line end", f"topic={TOPIC}&type=a%0Dx", 400, "type"),
+    ("retry in words", f"topic={TOPIC}&retry=soon", 400, "retry"),
+    ("a negative retry", f"topic={TOPIC}&retry=-1", 400, "retry"),
+    ("too many topics", "&".join(f"topic=a{i}" for i in range(6)), 413, "5"),
+    ("a body that is too long", f"topic={TOPIC}&data=" + "x" * 4000, 413, "2000"),
+    ("a field that is too long", f"topic={TOPIC}&data=" + "x" * 600, 413, "500"),
+]
+
+
+@event_only
+def test_publish_errors(httpd):
+    httpd.start(hub("MercureLimit topics=5 body=2000 field=500"))
+
+    def run(name, form, status, word):
+        response = httpd.request("POST", PATH, {"Authorization": f"Bearer {token.publisher()}",
+                                                "Content-Type": FORM}, form)
+        assert response.status == status, response
+        assert word in problem(response), response
+
+    table(PUBLISH_ERRORS, run)
+    # None of them left anything.
+    last = httpd.publish(TOPIC, "the only one").text
+    with httpd.subscribe([("match", "*"), ("last_event_id", "earliest")]) as stream:
+        assert stream.next().id == last
+
+
+@event_only
+def test_limits_are_exact(httpd):
+    httpd.start(hub("MercureLimit topics=5 body=2000 field=500 matchers=3 pattern=40"))
+    head = {"Authorization": f"Bearer {token.publisher()}", "Content-Type": FORM}
+
+    def post(form):
+        return httpd.request("POST", PATH, head, form).status
+
+    assert post("&".join(f"topic=a{i}" for i in range(5))) == 200
+    assert post("topic=a&data=" + "x" * 500) == 200 and post("topic=a&data=" + "x" * 501) == 413
+    assert post("topic=" + "x" * 500) == 200 and post("topic=" + "x" * 501) == 413
+    form = "topic=a&type=" + "y" * 400 + "&data=" + "x" * 500 + "&other="
+    assert post(form + "z" * (2000 - len(form))) == 200
+    assert post(form + "z" * (2001 - len(form))) == 413
+    chunked = {**head, "Transfer-Encoding": "chunked"}
+    for size, status in ((2000, 200), (2001, 413)):
+        body = form + "z" * (size - len(form))
+        assert httpd.request("POST", PATH, chunked,
+                             f"{len(body):x}\r\n{body}\r\n0\r\n\r\n").status == status
+    httpd.subscribe([("match", str(i)) for i in range(3)]).close()
+    httpd.subscribe([("match", str(i)) for i in range(4)], status=400).close()
+    httpd.subscribe([("match", "x" * 40)]).close()
+    httpd.subscribe([("match", "x" * 41)], status=400).close()
+
+
+@event_only
+def test_limit_request_body_of_httpd_counts_too(httpd):
+    httpd.expect_log(r"AH01587|AH00588|Requested content-length|larger than the conf", required=False)
+    httpd.start(hub("LimitRequestBody 100"))
+    assert httpd.publish(TOPIC, "x" * 10).status == 200
+    assert httpd.publish(TOPIC, "x" * 1000, status=None).status == 413
+
+
+@event_only
+def test_other_content_types(httpd):
+    httpd.start(hub())
+    head = {"Authorization": f"Bearer {token.publisher()}"}
+
+    def run(content_type, status):
+        more = {} if content_type is None else {"Content-Type": content_type}
+        response = httpd.request("POST", PATH, {**head, **more}, f"topic={TOPIC}")
+        assert response.status == status, response
+        if status != 200:
+            assert FORM in problem(response)
+
+    table([(None, 415), ("text/plain", 415), ("application/json", 415), ("multipart/form-data", 415),
+           (FORM + "x", 415), ("", 415), (FORM, 200), (FORM.upper(), 200), (FORM + ";charset=utf-8", 200),
+           (FORM + " ; charset=utf-8", 200)], run)
+
+
+# ---- tokens --------------------------------------------------------------------------------------
+
+
+def lines_of(reason):
+    return rf"mercure:info.*refuses a token: .*{reason}"
+
+
+@event_only
+def test_tokens_that_do_not_publish(httpd):
+    httpd.start(hub())
+    good = token.publisher()
+    header, payload, signature = good.split(".")
+    rows = [
+        ("no token", None, 401),
+        ("no JWS", "Bearer rubbish", 401),
+        ("two parts", f"Bearer {header}.{payload}", 401),
+        ("another signature", f"Bearer {header}.{payload}.{signature[:-4]}AAAA", 401),
+        ("no signature", f"Bearer {header}.{payload}.", 401),
+        ("the subscribers' key", f"Bearer {token.mint(token.SUBSCRIBER_KEY, publish=['*'])}", 401),
+        ("another issuer", f"Bearer {token.publisher(iss='https://evil.example')}", 401),
+        ("another audience", f"Bearer {token.publisher(aud='https://other.example')}", 401),
+        ("no audience", f"Bearer {token.publisher(aud=token.REMOVE)}", 401),
+        ("another type", f"Bearer {token.publisher(header={'typ': 'JWT'})}", 401),
+        ("an algorithm not configured", f"Bearer {token.publisher(alg='HS512')}", 401),
+        ("alg none", f"Bearer {token.mint('', publish=['*'], alg='none')}", 401),
+        ("expired", f"Bearer {token.publisher(ttl=-120)}", 401),
+        ("no expiry", f"Bearer {token.publisher(exp=token.REMOVE)}", 401),
+        ("details that are no array", f"Bearer {token.publisher(authorization_details={})}", 401),
+        ("another topic", f"Bearer {token.publisher(['https://example.com/other'])}", 403),
+        ("subscribe only", f"Bearer {token.mint(token.PUBLISHER_KEY, subscribe=['*'])}", 403),
+        ("no details", f"Bearer {token.publisher(details=[])}", 403),
+        ("an empty token", "Bearer ", 400),
+        ("nothing after Bearer", "Bearer", 400),
+        ("two tokens", f"Bearer {good} {good}", 400),
+        ("two in a list", f"Bearer {good}, Bearer {good}", 400),
+        ("no token character", "Bearer a\"b", 400),
+        ("another scheme", "Basic dTpw", 401),
+        ("a scheme that begins alike", f"Bearerx {good}", 401),
+    ]
+
+    def run(name, field, status):
+        head = [("Content-Type", FORM)] + ([("Authorization", field)] if field is not None else [])
+        response = httpd.request("POST", PATH, head, f"topic={TOPIC}&data=x")
+        assert response.status == status, response
+        challenge = response.header("WWW-Authenticate")
+        error = {400: 'error="invalid_request"', 403: 'error="insufficient_scope"',
+                 401: 'error="invalid_token"'}[status]
+        if name in ("no token", "another scheme", "a scheme that begins alike"):
+            assert challenge.startswith("Bearer") and "error=" not in challenge, challenge
+        else:
+            assert challenge.startswith("Bearer ") and error in challenge, challenge
+        detail = problem(response)
+        assert good not in detail and token.PUBLISHER_KEY not in detail
+
+    table(rows, run)
+    # Which rule it was is for the server's people, never for the client; and never the token.
+    assert re.search(lines_of("issuer"), httpd.log()) and re.search(lines_of("expired"), httpd.log())
+    assert signature not in httpd.log() and payload not in httpd.log()
+    assert httpd.publish(TOPIC, "x").status == 200
+
+
+@event_only
+def test_repeated_authorization_fields(httpd):
+    httpd.start(hub())
+    good = f"Bearer {token.publisher()}"
+    for fields in ([good, good], [good, "Basic dTpw"], ["Basic dTpw", good]):
+        head = [("Content-Type", FORM)] + [("Authorization", field) for field in fields]
+        assert httpd.request("POST", PATH, head, f"topic={TOPIC}").status == 400, fields
+
+
+@event_only
+def test_the_scheme_is_case_insensitive(httpd):
+    httpd.start(hub())
+    for scheme in ("bearer", "BEARER", "Bearer  "):
+        head = {"Content-Type": FORM, "Authorization": f"{scheme} {token.publisher()}"}
+        assert httpd.request("POST", PATH, head, f"topic={TOPIC}").status == 200, scheme
+
+
+@event_only
+def test_tokens_that_publish(httpd):
+    httpd.start(hub())
+
+    def run(name, minted):
+        assert httpd.publish(TOPIC, name, token=minted, status=None).status == 200
+
+    table([
+        ("everything", token.publisher()),
+        ("this topic", token.publisher([TOPIC])),
+        ("a list of audiences", token.publisher(aud=["https://other.example", token.AUDIENCE])),
+        ("two details", token.mint(token.PUBLISHER_KEY, details=[
+            {"type": "https://other.example/type"}, token.detail(["subscribe", "publish"], [TOPIC])])),
+        ("unknown claims", token.publisher(custom={"a": [1]})),
+    ], run)
+
+
+@event_only
+def test_a_publication_needs_all_topics_granted(httpd):
+    httpd.start(hub())
+    minted = token.publisher(["https://example.com/a"])
+    httpd.publish(["https://example.com/a"], "x", token=minted)
+    httpd.publish(["https://example.com/a", "https://example.com/b"], "x", token=minted, status=403)
+
+
+@event_only
+def test_every_kind_of_key(httpd):
+    made = {}
+    lines = []
+    for alg, kind in (("RS256", "rsa2048"), ("PS512", "rsa2048"), ("ES256", "p256"), ("ES384", "p384"),
+                      ("ES512", "p521"), ("EdDSA", "ed25519")):
+        if kind not in made:
+            made[kind] = token.make_key(kind)
+            httpd.write(f"conf/{kind}.pem", made[kind][1])
+        lines.append(f"MercurePublisherKey https://{alg}.example {alg} file:conf/{kind}.pem")
+    httpd.start(hub(*lines))
+    for alg, kind in (("RS256", "rsa2048"), ("PS512", "rsa2048"), ("ES256", "p256"), ("ES384", "p384"),
+                      ("ES512", "p521"), ("EdDSA", "ed25519")):
+        minted = token.mint(made[kind][0], publish=[TOPIC], alg=alg, iss=f"https://{alg}.example")
+        assert httpd.publish(TOPIC, alg, token=minted, status=None).status == 200, alg
+        # The key of one issuer says nothing of another's tokens.
+        minted = token.mint(made[kind][0], publish=[TOPIC], alg=alg)
+        assert httpd.publish(TOPIC, alg, token=minted, status=None).status == 401, alg
+
+
+@event_only
+def test_two_keys_of_one_issuer(httpd):
+    """A key is replaced: for a while tokens of both are taken."""
+    new = "the-new-key-of-the-live-tests:0123456789abcdef"
+    httpd.start(hub(f"MercurePublisherKey {token.ISSUER} HS256 {new}"))
+    assert httpd.publish(TOPIC, "old").status == 200
+    assert httpd.publish(TOPIC, "new", token=token.publisher(key=new)).status == 200
+
+
+def test_a_stream_ends_when_its_token_expires(httpd):
+    httpd.start(hub(anonymous=False))
+    exp = int(time.time()) + 3
+    with httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp)) as stream:
+        update = httpd.publish(TOPIC, "before").text
+        assert stream.next().id == update
+        assert stream.wait_end(), "not ended properly"
+        assert time.time() >= exp
+    httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=401).close()
+
+
+# ---- private updates -----------------------------------------------------------------------------
+
+
+@event_only
+def test_private_updates(httpd):
+    httpd.start(hub())
+    granted = token.subscriber([TOPIC])
+    other = token.subscriber(["https://example.com/other"])
+    publishes = token.mint(token.SUBSCRIBER_KEY, publish=["*"])
+    query = [("match", "*"), ("last_event_id", "earliest")]
+    with httpd.subscribe(query, token=granted) as one, httpd.subscribe(query, token=other) as two, \
+            httpd.subscribe(query) as nobody, httpd.subscribe(query, token=publishes) as publisher:
+        private = httpd.publish(TOPIC, "secret", fields=[("private", "")]).text
+        both = httpd.publish([TOPIC, "https://example.com/other"], "x", fields=[("private", "on")]).text
+        public = httpd.publish(TOPIC, "public").text
+        assert [event.id for event in one.take(3)] == [private, both, public]
+        assert [event.id for event in two.take(2)] == [both, public]
+        assert nobody.next().id == public
+        assert publisher.next().id == public
+    # The same in a replay.
+    with httpd.subscribe(query, token=granted) as one, httpd.subscribe(query) as nobody:
+        assert [event.id for event in one.take(3)] == [private, both, public]
+        assert nobody.next().id == public
+
+
+# ---- subscriptions that are refused --------------------------------------------------------------
+
+
+@event_only
+def test_subscribe_errors(httpd):
+    httpd.start(hub())
+
+    def run(query, word):
+        with httpd.subscribe(query, status=None) as stream:
+            assert stream.status == 400, stream.response
+            assert word in problem(stream.response)
+
+    table([
+        ("", "topic"),
+        ("topic=x", "topic"),
+        ("last_event_id=earliest", "topic"),
+        ("match_regexp=x", "match"),
+        ("match_unknown=*", "match"),
+        ("matchx=x", "match"),
+        ("Match=x", "match"),
+        ("match_=x", "match"),
+        ("match=a%0Ab", ""),
+        ("match=a%00b", ""),
+        ("match=%FF", ""),
+        ("match=" + "x" * 4097, "4096"),
+        ("&".join(["match=x"] * 101), "100"),
+        ("match=x&match_exact=y&match_nothing=z", "match"),
+    ], run)
+
+
+@event_only
+def test_subscribers_without_a_token(httpd):
+    httpd.start(hub(anonymous=False))
+    with httpd.subscribe([("match", TOPIC)], status=401) as stream:
+        assert stream.response.header("WWW-Authenticate").startswith("Bearer")
+        problem(stream.response)
+    for bad in (token.publisher(), token.subscriber(ttl=-60), "x.y.z"):
+        with httpd.subscribe([("match", TOPIC)], token=bad, status=401) as stream:
+            assert 'error="invalid_token"' in stream.response.header("WWW-Authenticate")
+    with httpd.subscribe([("match", TOPIC)], headers={"Authorization": "Bearer"}, status=400):
+        pass
+    # A token opens the stream even if it grants nothing private: public updates are public.
+    with httpd.subscribe([("match", TOPIC)], token=token.subscriber(["other"])) as stream:
+        update = httpd.publish(TOPIC, "x").text
+        assert stream.next().id == update
+
+
+@event_only
+def test_a_bad_token_is_no_anonymous_one(httpd):
+    httpd.start(hub())
+    httpd.subscribe([("match", TOPIC)], token="x.y.z", status=401).close()
+
+
+# ---- methods -------------------------------------------------------------------------------------
+
+
+@event_only
+def test_methods(httpd):
+    httpd.start(hub())
+    for method in ("PUT", "DELETE", "PATCH", "PROPFIND", "TRACE", "BREW"):
+        response = httpd.request(method, PATH)
+        assert response.status == 405, (method, response)
+        assert {"GET", "HEAD", "POST"} <= set(re.split(r",\s*", response.header("Allow")))
+        problem(response)
+    response = httpd.request("OPTIONS", PATH)
+    assert response.status in (200, 204) and "POST" in response.header("Allow")
+    for target in (f"{PATH}/", f"{PATH}/x", f"{PATH}/debug/x", f"{PATH}/index.html"):
+        response = httpd.get(target)
+        assert response.status == 404, (target, response)
+        problem(response)
+
+
+@event_only
+def test_head_is_answered_at_once(httpd):
+    httpd.start(hub())
+    with httpd.connect() as conn:
+        for query in (f"?match={TOPIC}", "?match=x&last_event_id=earliest"):
+            response = conn.request("HEAD", PATH + query)
+            assert response.status == 200 and response.body == b""
+        assert conn.request("HEAD", f"{PATH}?match=x").header("Content-Type") == "text/event-stream"
+        assert conn.request("HEAD", f"{PATH}?match=x&last_event_id=no").header(
+            "Mercure-Last-Event-ID") == "earliest"
+        # The connection still works, so nothing of a body was sent.
+        assert conn.request("GET", f"{PATH}/none").status == 404
+        assert conn.request("HEAD", PATH).status == 400
+
+
+# ---- the last event id ---------------------------------------------------------------------------
+
+
+def ids(stream, count):
+    return [event.id for event in stream.take(count)]
+
+
+@event_only
+def test_last_event_id(httpd):
+    httpd.start(hub("MercureHistory count=5"))
+    with httpd.subscribe([("match", "*"), ("last_event_id", "")]) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"  # nothing there yet
+    sent = [httpd.publish(TOPIC, str(i), fields=[("id", f"id-{i}")]).text for i in range(8)]
+    kept = sent[3:]
+
+    def run(name, field, parameter, told, replayed):
+        query = [("match", TOPIC)] + ([("last_event_id", parameter)] if parameter is not None else [])
+        headers = {} if field is None else {"Last-Event-ID": field}
+        with httpd.subscribe(query, headers) as stream:
+            assert stream.response.header("Mercure-Last-Event-ID") == told
+            end = httpd.publish(TOPIC, "end", fields=[("id", "end " + name)]).text
+            got = []
+            while not got or got[-1] != end:
+                got += ids(stream, 1)
+            assert got[:-1] == replayed
+        # What it left in the history is pushed out again.
+        for i in sent:
+            httpd.publish(TOPIC, "again", fields=[("id", i)])
+
+    table([
+        ("none", None, None, None, []),
+        ("parameter", None, "id-5", "id-5", sent[6:]),
+        ("field", "id-5", None, "id-5", sent[6:]),
+        ("the newest", "id-7", None, "id-7", []),
+        ("the oldest kept", "id-3", None, "id-3", sent[4:]),
+        ("the field goes first", "id-6", "id-4", "id-6", sent[7:]),
+        ("earliest", None, "earliest", "earliest", kept),
+        ("earliest in the field", "earliest", None, "earliest", kept),
+        ("discarded", "id-2", None, "earliest", kept),
+        ("unknown", None, "never-was", "earliest", kept),
+        ("empty field", "", None, "id-7", []),
+        ("empty parameter", None, "", "id-7", []),
+        ("empty field beside a parameter", "", "id-6", "id-6", sent[7:]),
+        ("very long", None, "x" * 5000, "earliest", kept),
+    ], run)
+
+
+@event_only
+def test_an_id_that_came_twice(httpd):
+    """The earliest of equal ids counts: rather twice than lost."""
+    httpd.start(hub())
+    for i, name in enumerate(("a", "same", "b", "same", "c")):
+        httpd.publish(TOPIC, str(i), fields=[("id", name)])
+    with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": "same"}) as stream:
+        assert ids(stream, 3) == ["b", "same", "c"]
+
+
+@event_only
+def test_replay_keeps_to_the_matchers(httpd):
+    httpd.start(hub())
+    for i in range(10):
+        httpd.publish(f"https://example.com/{i % 2}", str(i))
+    with httpd.subscribe([("match", "https://example.com/1"), ("last_event_id", "earliest")]) as stream:
+        assert [event.data for event in stream.take(5)] == ["1", "3", "5", "7", "9"]
+    # The position is the history's, whatever the subscriber sees of it.
+    with httpd.subscribe([("match", "https://example.com/none"), ("last_event_id", "earliest")]) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+
+
+@event_only
+def test_history_off(httpd):
+    httpd.start(hub("MercureHistory Off"))
+    first = httpd.publish(TOPIC, "1").text
+    with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": first}) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+        second = httpd.publish(TOPIC, "2").text
+        assert ids(stream, 1) == [second]
+
+
+@event_only
+def test_a_replay_longer_than_a_write(httpd):
+    httpd.start(hub())
+    sent = [httpd.publish(TOPIC, "x" * 3000).text for _ in range(60)]
+    with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")]) as stream:
+        assert ids(stream, 60) == sent
+
+
+# ---- clients that misbehave ----------------------------------------------------------------------
+
+
+def test_clients_that_hang_up_leave_no_thread_behind(httpd):
+    httpd.start(hub())
+    for _ in range(3):
+        streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(8)]
+        for stream in streams:
+            stream.close()
+        # One stream per thread: without an end of the old ones the next would find none.
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        update = httpd.publish(TOPIC, "x").text
+        assert stream.next().id == update
+    wait_until(lambda: httpd.log().count("stream ended: client") == 25, what="the end of all streams")
+
+
+@event_only
+def test_a_publication_that_breaks_off(httpd):
+    httpd.start(hub())
+    with Connection(httpd.port) as conn:
+        conn.send(f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
+                  f"Authorization: Bearer {token.publisher()}\r\nContent-Length: 1000\r\n\r\n"
+                  f"topic={TOPIC}&data=half")
+    last = httpd.publish(TOPIC, "whole").text
+    with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")]) as stream:
+        assert ids(stream, 1) == [last]
+
+
+@event_only
+def test_expect_100_continue(httpd):
+    httpd.start(hub())
+    body = f"topic={TOPIC}&data=x".encode()
+    for minted, statuses in ((token.publisher(), [100, 200]), ("x.y.z", [401])):
+        with httpd.connect() as conn:
+            conn.send_request("POST", PATH, {
+                "Authorization": f"Bearer {minted}", "Content-Type": FORM, "Expect": "100-continue",
+                "Content-Length": str(len(body))})
+            got = [conn.read_head().status]
+            if got == [100]:
+                conn.send(body)
+                got.append(conn.read_response().status)
+            assert got == statuses

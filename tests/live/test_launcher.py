@@ -1,0 +1,241 @@
+"""tools/mercure-hub: what it refuses, what it writes, and how it lives."""
+import glob
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from env import http
+from env.httpd import find_module, free_port, release_port
+from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
+from env.wait import wait_until
+
+LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/mercure-hub")
+HUB = "/.well-known/mercure"
+
+
+def module_has_directives():
+    with open(find_module(), "rb") as module:
+        return b"MercureHub\0" in module.read()
+
+
+needs_directives = pytest.mark.skipif(not module_has_directives(),
+                                      reason="the module has no directives yet")
+
+
+@pytest.fixture
+def folder(tmp_path_factory):
+    """A folder that the server's user may pass through and write to."""
+    path = tmp_path_factory.mktemp("launcher")
+    for parent in (path, *path.parents[:2]):
+        os.chmod(parent, 0o755)
+    os.chmod(path, 0o777)
+    return path
+
+
+@pytest.fixture
+def env(folder):
+    return {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "MERCURE_MODULE": find_module(),
+            "MERCURE_LISTEN_ADDR": "127.0.0.1:18080", "MERCURE_TRUSTED_ISSUERS": ISSUER,
+            "MERCURE_PUBLISHER_JWT_KEY": PUBLISHER_KEY, "MERCURE_SUBSCRIBER_JWT_KEY": SUBSCRIBER_KEY}
+
+
+def launch(env, *args):
+    """Runs the launcher to its end: (status, output, what it said)."""
+    launcher = subprocess.Popen([LAUNCHER, *args], env=env, stdin=subprocess.DEVNULL, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        output, said = launcher.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        launcher.terminate()  # it takes its httpd along
+        output, said = launcher.communicate()
+        pytest.fail(f"the launcher was expected to give up: {output}{said}", pytrace=False)
+    return launcher.returncode, output, said
+
+
+def assert_refused(env, variable, *words):
+    status, output, said = launch(env, "--print-config")
+    assert (status, output) == (2, ""), said
+    assert re.fullmatch(rf"mercure-hub: {variable}: [^\n]+\n", said), said
+    for word in words:
+        assert word in said
+
+
+BAD = [
+    ("MERCURE_LISTEN_ADDR", "8080"), ("MERCURE_LISTEN_ADDR", "localhost"), ("MERCURE_LISTEN_ADDR", ":0"),
+    ("MERCURE_LISTEN_ADDR", ":65536"), ("MERCURE_LISTEN_ADDR", ":99999999999999999999"),
+    ("MERCURE_LISTEN_ADDR", ":80 :x"), ("MERCURE_LISTEN_ADDR", "::1:80"), ("MERCURE_LISTEN_ADDR", " "),
+    ("MERCURE_LISTEN_ADDR", ':80" x'), ("MERCURE_LISTEN_ADDR", "*:80"),
+    ("SERVER_NAME", "a b"), ("SERVER_NAME", 'a"b'), ("SERVER_NAME", "a\nListen 1"), ("SERVER_NAME", "a:b"),
+    ("SERVER_NAME", "${HOME}"), ("SERVER_NAME", "-a"), ("SERVER_NAME", "http://"),
+    ("MERCURE_PUBLISHER_JWT_KEY", ""), ("MERCURE_PUBLISHER_JWT_KEY", "short"),
+    ("MERCURE_SUBSCRIBER_JWT_KEY", ""), ("MERCURE_SUBSCRIBER_JWT_KEY", "k" * 31),
+    ("MERCURE_SUBSCRIBER_JWT_KEY", "${MERCURE_KEY}" + "k" * 32),
+    ("MERCURE_PUBLISHER_JWT_ALG", "HS128"), ("MERCURE_PUBLISHER_JWT_ALG", "none"),
+    ("MERCURE_SUBSCRIBER_JWT_ALG", "HS256\nHS384"), ("MERCURE_SUBSCRIBER_JWT_ALG", '"'),
+    ("MERCURE_TRUSTED_ISSUERS", ""), ("MERCURE_TRUSTED_ISSUERS", " , "),
+    ("MERCURE_TRUSTED_ISSUERS", 'https://a.example/"'), ("MERCURE_TRUSTED_ISSUERS", "a\nb"),
+    ("MERCURE_TRUSTED_ISSUERS", "${ISSUER}"), ("MERCURE_TRUSTED_ISSUERS", "a\\"),
+    ("MERCURE_ALLOW_ANONYMOUS", "yes"), ("MERCURE_ALLOW_ANONYMOUS", "01"), ("MERCURE_DEBUG", "true"),
+    ("MERCURE_MODULE", "/nonexistent.so"), ("MERCURE_HTTPD", "/nonexistent"),
+    ("MERCURE_HTTPD_MODULES", "/nonexistent"),
+]
+
+
+@pytest.mark.parametrize("variable, value", BAD)
+def test_bad_values_are_refused(env, variable, value):
+    env[variable] = value
+    assert_refused(env, variable)
+
+
+LATER = [("MERCURE_LEGACY", "1"), ("MERCURE_CORS_ORIGINS", "https://a.example"),
+         ("MERCURE_PUBLISH_ORIGINS", "https://a.example"), ("MERCURE_SUBSCRIPTIONS", "1"),
+         ("MERCURE_DEBUGGER", "1"), ("MERCURE_PLAYGROUND", "1"), ("MERCURE_METRICS", "1"),
+         ("MERCURE_STORE", "lmdb"), ("MERCURE_DATA_DIR", "/var/lib/mercure"),
+         ("MERCURE_TRANSPORT_URL", "redis://localhost"), ("MERCURE_TLS_CERT", "/cert.pem"),
+         ("MERCURE_TLS_KEY", "/key.pem"), ("MERCURE_MAX_SUBSCRIBERS", "1000")]
+
+
+@pytest.mark.parametrize("variable, value", LATER)
+def test_what_this_version_cannot_do_is_refused(env, variable, value):
+    env[variable] = value
+    assert_refused(env, variable)
+
+
+def test_the_off_position_of_later_switches_is_fine(env):
+    env.update(MERCURE_LEGACY="0", MERCURE_SUBSCRIPTIONS="0", MERCURE_DEBUGGER="0", MERCURE_STORE="memory")
+    assert launch(env, "--print-config")[0] == 0
+
+
+def test_configuration(env):
+    env.update(MERCURE_LISTEN_ADDR=":8080 127.0.0.1:8081 [::1]:8082", SERVER_NAME="https://hub.example:8443",
+               MERCURE_TRUSTED_ISSUERS="https://a.example, https://b.example/?x=*", MERCURE_DEBUG="1",
+               MERCURE_PUBLISHER_JWT_ALG="HS256,HS512", MERCURE_ALLOW_ANONYMOUS="1")
+    status, config, said = launch(env, "--print-config")
+    assert (status, said) == (0, "")
+    lines = [line.strip() for line in config.splitlines()]
+    assert [line for line in lines if line.startswith("Listen")] == [
+        "Listen 8080", "Listen 127.0.0.1:8081", "Listen [::1]:8082"]
+    assert "ServerName https://hub.example:8443" in lines
+    assert "LogLevel notice mercure:debug" in lines
+    hub = lines[lines.index(f'<Location "{HUB}">') + 1:lines.index("</Location>")]
+    assert hub == [
+        "MercureHub On",
+        'MercurePublisherKey "https://a.example" HS256,HS512 env:MERCURE_PUBLISHER_JWT_KEY',
+        'MercureSubscriberKey "https://a.example" HS256 env:MERCURE_SUBSCRIBER_JWT_KEY',
+        'MercurePublisherKey "https://b.example/?x=*" HS256,HS512 env:MERCURE_PUBLISHER_JWT_KEY',
+        'MercureSubscriberKey "https://b.example/?x=*" HS256 env:MERCURE_SUBSCRIBER_JWT_KEY',
+        "MercureAnonymous On"]
+    assert PUBLISHER_KEY not in config and SUBSCRIBER_KEY not in config
+
+
+def test_a_secret_is_only_bytes(env):
+    """What would break a configuration is nothing special in a secret."""
+    env["MERCURE_PUBLISHER_JWT_KEY"] = 'a"b\\c\n</Location>\nListen 1\n$(id)`id`%{x}' + "k" * 32
+    status, config, _ = launch(env, "--print-config")
+    assert status == 0 and "Listen 1\n" not in config and "$(id)" not in config
+
+
+def test_key_files(env, folder):
+    path = folder / 'a key "1" \\'
+    path.write_text("k" * 32 + "\n")
+    del env["MERCURE_PUBLISHER_JWT_KEY"]
+    env["MERCURE_PUBLISHER_JWT_KEY_FILE"] = str(path)
+    status, config, said = launch(env, "--print-config")
+    assert status == 0, said
+    quoted = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    assert f'MercurePublisherKey "{ISSUER}" HS256 "file:{quoted}"' in config
+    path.write_text("k" * 31 + "\n")
+    assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY_FILE", "31 bytes")
+    env["MERCURE_PUBLISHER_JWT_KEY_FILE"] = str(folder / "missing")
+    assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY_FILE")
+    env["MERCURE_PUBLISHER_JWT_KEY"] = PUBLISHER_KEY
+    assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY", "MERCURE_PUBLISHER_JWT_KEY_FILE")
+
+
+@pytest.mark.parametrize("line", ["a\nListen 1", "${HOME}/key"])
+def test_a_file_name_cannot_add_to_the_configuration(env, folder, line):
+    path = folder / line
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("k" * 32)
+    del env["MERCURE_PUBLISHER_JWT_KEY"]
+    env["MERCURE_PUBLISHER_JWT_KEY_FILE"] = str(path)
+    assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY_FILE")
+
+
+def test_a_pem_key_needs_its_algorithm(env):
+    env["MERCURE_SUBSCRIBER_JWT_KEY"] = make_key("p256")[1]
+    assert_refused(env, "MERCURE_SUBSCRIBER_JWT_ALG", "PEM")
+    env["MERCURE_SUBSCRIBER_JWT_ALG"] = "HS256"
+    assert_refused(env, "MERCURE_SUBSCRIBER_JWT_ALG", "never with HS")
+    env["MERCURE_SUBSCRIBER_JWT_ALG"] = "ES256"
+    status, config, said = launch(env, "--print-config")
+    assert status == 0, said
+    assert f'MercureSubscriberKey "{ISSUER}" ES256 env:MERCURE_SUBSCRIBER_JWT_KEY' in config
+
+
+def test_the_longest_hash_decides_how_long_a_secret_must_be(env):
+    env["MERCURE_PUBLISHER_JWT_KEY"] = "k" * 63
+    env["MERCURE_PUBLISHER_JWT_ALG"] = "HS256,HS512"
+    assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY", "make it 64 or more")
+
+
+@needs_directives
+@pytest.mark.parametrize("text", ["NoSuchDirective On", "</Location>\nListen 1", "MercureAnonymous Perhaps",
+                                  "# fine\nMercureAnonymous"])
+def test_bad_extra_directives_are_refused(env, folder, text):
+    env["MERCURE_EXTRA_DIRECTIVES"] = text
+    status, _, said = launch(env)
+    assert status == 2 and said.count("\n") == 1, said
+    assert re.match(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: line \d+: ", said), said
+    assert os.listdir(folder) == []
+
+
+def test_bad_arguments_end_it(env, folder):
+    status, _, said = launch(env, "-c", "NoSuchDirective On")
+    assert status == 2 and said.startswith("mercure-hub: httpd refuses the configuration: ")
+    assert os.listdir(folder) == []
+
+
+@pytest.fixture(params=["root", "ordinary"])
+def command(request):
+    """The launcher, started by root and by an ordinary user."""
+    if os.getuid() != 0:
+        if request.param == "root":
+            pytest.skip("this is no root")
+        return [LAUNCHER]
+    if request.param == "root":
+        return [LAUNCHER]
+    return ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups", LAUNCHER]
+
+
+@needs_directives
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_life(env, folder, command, signum):
+    port = free_port()
+    env["MERCURE_LISTEN_ADDR"] = f"127.0.0.1:{port}"
+    env["MERCURE_EXTRA_DIRECTIVES"] = "MercureAnonymous On"
+    (folder / "index.html").write_text("hello")
+    log = folder / "log"
+    with open(log, "wb") as out:
+        launcher = subprocess.Popen([*command, "-c", f'DocumentRoot "{folder}"'], env=env, stderr=out,
+                                    stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_until(lambda: "resuming normal operations" in log.read_text() or launcher.poll() is not None,
+                   60, "the hub's start")
+        assert launcher.poll() is None, log.read_text()
+        assert http.request(port, "GET", "/index.html").text == "hello"
+        assert http.request(port, "PUT", HUB).status == 405
+        private, = glob.glob(str(folder / "mercure-hub.*"))
+        assert os.stat(private).st_mode & 0o066 == 0
+        wait_until(lambda: f'"PUT {HUB} HTTP/1.1" 405' in log.read_text(), what="the access log")
+        launcher.send_signal(signum)
+        assert launcher.wait(timeout=60) == 0, log.read_text()
+        assert not os.path.exists(private)
+        assert re.search(r"\[[a-z_]+:(error|crit|alert|emerg)\]", log.read_text()) is None, log.read_text()
+    finally:
+        if launcher.poll() is None:
+            os.killpg(launcher.pid, signal.SIGKILL)
+        release_port(port)

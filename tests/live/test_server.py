@@ -1,0 +1,113 @@
+"""httpd with the module loaded: it starts, serves, restarts and stops under each MPM."""
+import os
+import re
+import signal
+
+import pytest
+
+from env.hub import hub
+from env.wait import wait_until
+
+
+@pytest.mark.sanitize
+def test_start_serve_stop(httpd):
+    httpd.write("htdocs/index.html", "hello")
+    httpd.start()
+    assert httpd.get("/").text == "hello"
+    if "MERCURE_LD_PRELOAD" in os.environ:  # a sanitizer that is not there finds nothing
+        with open(f"/proc/{httpd.children()[0]}/maps", encoding="utf-8") as maps:
+            assert re.search(r"lib[at]san\.so", maps.read())
+    httpd.stop()
+
+
+def test_configtest(httpd):
+    result = httpd.configtest("")
+    assert result.ok and "Syntax OK" in result.output
+    assert httpd.runtime_files() == []
+    result = httpd.configtest("NoSuchDirective On\n")
+    assert not result.ok and "NoSuchDirective" in result.output
+
+
+@pytest.mark.sanitize
+def test_graceful_restart_makes_new_children(httpd):
+    httpd.start()
+    old = set(httpd.children())
+    httpd.graceful()
+    wait_until(lambda: not old & set(httpd.children()), what="the end of the old generation")
+    assert httpd.get("/missing").status == 404
+
+
+def test_restart(httpd):
+    httpd.start()
+    httpd.write("htdocs/index.html", "again")
+    httpd.restart()
+    assert httpd.get("/").text == "again"
+
+
+def test_graceful_stop(httpd):
+    httpd.start()
+    httpd.graceful_stop()
+    assert not httpd.running
+
+
+def test_a_killed_child_is_replaced(httpd):
+    httpd.start()
+    count = len(httpd.children())
+    killed = httpd.kill_child()
+    wait_until(lambda: len(httpd.children()) >= count, what="another child")
+    assert killed not in httpd.children()
+    assert httpd.get("/missing").status == 404
+
+
+def test_start_after_a_crash_of_the_parent(httpd):
+    httpd.start()
+    httpd.crash()
+    httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
+    httpd.start()
+    assert httpd.get("/missing").status == 404
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root changes the user of the children")
+def test_children_drop_root(httpd):
+    httpd.start()
+    for pid in httpd.children():
+        assert os.stat(f"/proc/{pid}").st_uid != 0
+
+
+def test_two_servers_side_by_side(httpd, new_httpd):
+    other = new_httpd(httpd.mpm)
+    httpd.start()
+    other.start()
+    os.kill(httpd.pid, signal.SIGTERM)
+    httpd.proc.wait()
+    assert other.get("/missing").status == 404
+
+
+@pytest.mark.sanitize
+def test_a_hub_in_each_life(httpd):
+    """Start, graceful restart, restart, stop: one update each, and an end without a crash."""
+    httpd.start(hub())
+    for again in (httpd.graceful, httpd.restart, httpd.graceful):
+        topic = "https://example.com/a"
+        with httpd.subscribe([("match", topic)]) as stream:
+            published = httpd.publish(topic, "hello")
+            event = stream.next()
+            assert (event.id, event.data) == (published.text, "hello")
+        again()
+    httpd.stop()
+    assert httpd.runtime_files() == []
+
+
+@pytest.mark.soak
+def test_many_restarts(httpd):
+    """Each restart serves, and nothing adds up: files, processes, log lines."""
+    httpd.write("htdocs/index.html", "hello")
+    httpd.start(hub())
+    files = httpd.runtime_files()
+    for turn in range(40):
+        if turn % 4 == 3:
+            httpd.restart()
+        else:
+            httpd.graceful()
+        assert httpd.get("/").text == "hello"
+    assert httpd.runtime_files() == files

@@ -1,0 +1,78 @@
+/*
+ * What the tests of tokens share: keys, and tokens that are signed here.
+ */
+#ifndef MRC_TESTS_TOKENS_H
+#define MRC_TESTS_TOKENS_H
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+#include "core/jwks.h"
+#include "core/jws_sign.h"
+#include "core/token.h"
+#include "unit.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ISSUER "https://example.com"
+#define HUB    "https://hub.example.com/.well-known/mercure"
+#define NOW_S  1767225300LL
+#define NOW_US (NOW_S * 1000000)
+#define DETAIL "https://mercure.rocks/authorization-detail"
+
+/* The standard claims, open at the end for more. */
+#define CLAIMS                                                                                     \
+    "{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1767225600,\"sub\":\"alice\","            \
+    "\"client_id\":\"" ISSUER "\",\"iat\":1767225300,\"jti\":\"1\""
+
+/* One Mercure detail around its members. */
+#define ONE_DETAIL(members) "{\"type\":\"" DETAIL "\"," members "}"
+
+/* Standard claims with these details. */
+#define CLAIMS_WITH(details) CLAIMS ",\"authorization_details\":[" details "]}"
+
+/* The token of ALG and KEY (a secret or a PEM private key); the caller free()s it. */
+static inline char *token_sign(enum mrc_alg alg, const char *key, const char *header,
+                               const char *claims)
+{
+    struct mrc_error error = {""};
+    char *token = NULL;
+
+    ck_assert_msg(mrc_jws_sign(alg, mrc_bytes_of(key), mrc_bytes_of(header), mrc_bytes_of(claims),
+                               &error, &token) == MRC_OK,
+                  "cannot sign: %s", error.text);
+    return token;
+}
+
+/* The keys of CONTENT, which must be good. */
+static inline struct mrc_keyset *keys_of(const char *content, mrc_alg_set algs)
+{
+    struct mrc_error error = {""};
+    struct mrc_keyset *keys = NULL;
+
+    ck_assert_msg(mrc_keyset_parse(mrc_bytes_of(content), algs, 0, &error, &keys) == MRC_OK,
+                  "bad key: %s", error.text);
+    return keys;
+}
+
+/* PKEY as PEM; the caller free()s it. */
+static inline char *pem_of(EVP_PKEY *pkey, bool is_private)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *data, *pem;
+    long len;
+
+    ck_assert_int_eq(is_private ? PEM_write_bio_PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL)
+                                : PEM_write_bio_PUBKEY(bio, pkey),
+                     1);
+    len = BIO_get_mem_data(bio, &data);
+    pem = strndup(data, (size_t)len);
+    BIO_free(bio);
+    return pem;
+}
+
+/* Fails unless ERROR, a struct mrc_error, holds the words PART. */
+#define ck_assert_words(error, part)                                                               \
+    ck_assert_msg(strstr((error).text, (part)) != NULL, "got \"%s\", want words \"%s\"",           \
+                  (error).text, (part))
+
+#endif
