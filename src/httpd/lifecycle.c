@@ -11,6 +11,7 @@
 #include "core/token_cache.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
+#include "httpd/sizing.h"
 #include "hub/process.h"
 #include "store/memory.h"
 
@@ -36,6 +37,7 @@ struct retained {
 struct child {
     struct mrc_process *process;
     struct mrc_token_cache *tokens;
+    struct mrc_sizing sizing;
 };
 
 static struct child *this_child;
@@ -139,6 +141,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
     struct mrc_error error = {""};
     struct mrc_memory *memory;
+    struct mrc_sizing sizing;
     apr_status_t status;
 
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
@@ -160,6 +163,9 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     if (*error.text)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "%s", error.text);
     log_hubs(main_server, hubs);
+    sizing = mrc_sizing_compute(mrc_registry_slots());
+    if (hubs->nelts > 0)
+        mrc_sizing_log(main_server, &sizing);
     return OK;
 }
 
@@ -207,6 +213,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
         return;
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     child = apr_pcalloc(pchild, sizeof(*child));
+    child->sizing = mrc_sizing_compute(mrc_registry_slots());
     if (mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
     else
@@ -264,6 +271,11 @@ struct mrc_process *mrc_lifecycle_process(void)
 struct mrc_token_cache *mrc_lifecycle_tokens(void)
 {
     return this_child ? this_child->tokens : NULL;
+}
+
+const struct mrc_sizing *mrc_lifecycle_sizing(void)
+{
+    return &this_child->sizing;
 }
 
 int mrc_lifecycle_is_serving(void)
