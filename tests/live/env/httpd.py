@@ -412,9 +412,10 @@ class Httpd:
             raise AssertionError(f"httpd did not end within {deadline} s:\n{self._tail()}") from None
 
     def stop(self, deadline=60):
-        """SIGTERM, and then the proof that nothing is left. Returns the exit status."""
+        """SIGTERM, and then the proof that it ended well and nothing is left. Returns the exit status."""
         os.kill(self.pid, signal.SIGTERM)
         status = self._wait_exit(deadline)
+        assert status == 0, f"httpd ended with status {status}"
         self._check_left()
         return status
 
@@ -422,12 +423,12 @@ class Httpd:
         """SIGWINCH: no new connections; ends when the last request has."""
         os.kill(self.pid, signal.SIGWINCH)
         if wait:
-            self._wait_exit(deadline)
-            self._check_left()
+            self.wait_stopped(deadline)
 
     def wait_stopped(self, deadline=60):
         """After graceful_stop(wait=False)."""
-        self._wait_exit(deadline)
+        status = self._wait_exit(deadline)
+        assert status == 0, f"httpd ended with status {status}"
         self._check_left()
 
     def children(self):
