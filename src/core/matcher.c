@@ -146,6 +146,17 @@ const char *mrc_matcher_get_base(const struct mrc_matcher *matcher)
     return matcher->base;
 }
 
+bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher)
+{
+    return matcher->wildcard;
+}
+
+bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b)
+{
+    return a->type == b->type && is_same_base(a->base, b->base) &&
+           mrc_bytes_eq(mrc_matcher_get_value(a), mrc_matcher_get_value(b));
+}
+
 size_t mrc_matcher_size(const struct mrc_matcher *matcher)
 {
     return sizeof(*matcher) + matcher->value_len + matcher->base_len + 1 +

@@ -54,6 +54,12 @@ struct mrc_bytes mrc_matcher_get_value(const struct mrc_matcher *matcher);
 /* The base, or NULL; only URL Patterns keep one. */
 const char *mrc_matcher_get_base(const struct mrc_matcher *matcher);
 
+/* Whether it is the wildcard. */
+bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher);
+
+/* Whether both were made of the same, and so match the same. */
+bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b);
+
 /* What the matcher occupies, in bytes: for caps on what subscribers may make a hub hold. */
 size_t mrc_matcher_size(const struct mrc_matcher *matcher);
 

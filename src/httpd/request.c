@@ -1,11 +1,15 @@
 #include "httpd/request.h"
 
+#include "http_log.h"
 #include "http_protocol.h"
 
 #include "httpd/answer.h"
 #include "httpd/claim.h"
+#include "httpd/module.h"
 #include "httpd/publish.h"
 #include "httpd/subscribe.h"
+
+APLOG_USE_MODULE(mercure);
 
 #define HUB_METHODS "GET, HEAD, POST, OPTIONS"
 
@@ -37,6 +41,11 @@ int mrc_request_handler(request_rec *r)
 
     if (!claim)
         return DECLINED;
+    if (r->main) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                      "a hub answers clients, and no page that includes it");
+        return HTTP_NOT_FOUND;
+    }
     if (*claim->rest == '\0')
         return serve_hub(r, claim);
     ap_discard_request_body(r);

@@ -16,7 +16,8 @@
 struct mrc_carrier;
 struct mrc_piece;
 
-/* The most bytes that the dispatcher hands over at once: what httpd's core filter never blocks on. */
+/* The most bytes that the dispatcher hands over at once: what httpd's core filter never blocks on.
+ */
 #define MRC_CARRIER_WRITE_BYTES ((size_t)32 * 1024)
 
 /* The most pieces of one write. */
@@ -36,6 +37,7 @@ enum mrc_end {
     MRC_END_SLOW,     /* it took nothing for too long, or too much was waiting */
     MRC_END_OVERRUN,  /* the ring went over what it should have got */
     MRC_END_DRAINING, /* the child is to end */
+    MRC_END_REFUSED,  /* it never began */
     MRC_END_ERROR     /* no memory, or worse */
 };
 

@@ -1,10 +1,12 @@
 #include "hub/index.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/matcher.h"
 #include "core/siphash.h"
+#include "core/topic.h"
 
 /* Topics whose matching patterns are remembered; longer topics are matched each time. */
 #define CACHE_ENTRIES     4096
@@ -58,9 +60,9 @@ struct mrc_index {
     struct table patterns;
     struct node **pattern_list; /* all nodes of patterns */
     size_t pattern_cap;
-    uint64_t version;        /* changes whenever a pattern comes or goes */
-    struct verdict **cache;  /* CACHE_ENTRIES, made with the first pattern */
-    struct node **scratch;   /* room for as many nodes as there are patterns */
+    uint64_t version;       /* changes whenever a pattern comes or goes */
+    struct verdict **cache; /* CACHE_ENTRIES, made with the first pattern */
+    struct node **scratch;  /* room for as many nodes as there are patterns */
 };
 
 /* ---- nodes ------------------------------------------------------------------------------------*/
@@ -307,16 +309,19 @@ static void found_all(struct mrc_index *index, const struct node *node, mrc_inde
 }
 
 /* Matches TOPIC against every pattern; the matching nodes go to the scratch list. */
-static size_t match_patterns(struct mrc_index *index, struct mrc_bytes topic)
+static size_t match_patterns(struct mrc_index *index, struct mrc_bytes text)
 {
+    struct mrc_topic topic; /* parsed once for all whose base is that of the first */
     size_t count = 0;
 
+    mrc_topic_init(&topic, text, mrc_matcher_get_base(matcher_of(index->pattern_list[0])));
     for (size_t i = 0; i < index->patterns.node_count; i++) {
         struct node *node = index->pattern_list[i];
 
-        if (mrc_matcher_matches(matcher_of(node), topic))
+        if (mrc_matcher_matches_topic(matcher_of(node), &topic))
             index->scratch[count++] = node;
     }
+    mrc_topic_clear(&topic);
     return count;
 }
 

@@ -14,8 +14,8 @@
 /* Writes of one stream before the others have their turn. */
 #define WRITES_PER_TURN 4
 
-struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber,
-                                     struct mrc_carrier *carrier, int64_t now_us)
+struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
+                                     int64_t now_us)
 {
     struct mrc_stream *stream = calloc(1, sizeof(*stream));
 
@@ -30,6 +30,12 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber,
     if (stream->ends_us != INT64_MAX)
         stream->ends_us += now_us - apr_time_now(); /* from the time of day to this clock */
     return stream;
+}
+
+void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end)
+{
+    mrc_subscriber_close(stream->subscriber, end);
+    free(stream);
 }
 
 static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
@@ -101,7 +107,7 @@ static void pop(struct mrc_stream *stream)
 
 /* ---- writing ----------------------------------------------------------------------------------*/
 
-/* The pieces of one write: as much of the queue as fits. */
+/* The pieces of one write: as much of the queue, which is not empty, as fits. */
 static size_t cut_pieces(const struct mrc_stream *stream,
                          struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES])
 {
@@ -109,7 +115,7 @@ static size_t cut_pieces(const struct mrc_stream *stream,
     size_t offset = stream->offset;
     size_t n = 0;
 
-    while (n < stream->count && n < MRC_CARRIER_WRITE_PIECES && room > 0) {
+    do {
         struct mrc_event *event = stream->queue[stream->first + n];
         size_t len = mrc_event_bytes(event).len - offset;
 
@@ -118,7 +124,7 @@ static size_t cut_pieces(const struct mrc_stream *stream,
         pieces[n++] = (struct mrc_piece){event, offset, len};
         room -= len;
         offset = 0;
-    }
+    } while (n < stream->count && n < MRC_CARRIER_WRITE_PIECES && room > 0);
     return n;
 }
 
@@ -251,8 +257,7 @@ void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell)
             stream->end = MRC_END_CLIENT;
     }
     ops->close(stream->carrier, stream->end);
-    mrc_subscriber_close(stream->subscriber, stream->end);
     while (stream->count > 0)
         pop(stream);
-    free(stream);
+    mrc_stream_discard(stream, stream->end);
 }

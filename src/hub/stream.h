@@ -2,8 +2,8 @@
  * A stream in the dispatcher: a subscriber, the carrier to its client, and what waits in between.
  *
  *     posted                all that was missed is written              ended, for whatever reason
- *     ------> REPLAY --------------------------------------> LIVE --------------------------> ENDING
- *                |                                                                               |
+ *     ------> REPLAY --------------------------------------> LIVE -------------------------->
+ * ENDING |                                                                               |
  *                +-------------------------------------------------------------------------------+
  *                                                                   closed and freed
  *
@@ -53,10 +53,10 @@ struct mrc_stream {
     size_t queued_bytes;      /* of all events in the queue */
     struct mrc_event *inline_queue[MRC_STREAM_INLINE_EVENTS];
 
-    bool pending;         /* the carrier holds bytes that the client has not taken */
-    int64_t progress_us;  /* when the client last took something while pending */
-    int64_t written_us;   /* when the carrier last got something */
-    int64_t ends_us;      /* when the stream ends at the latest */
+    bool pending;        /* the carrier holds bytes that the client has not taken */
+    int64_t progress_us; /* when the client last took something while pending */
+    int64_t written_us;  /* when the carrier last got something */
+    int64_t ends_us;     /* when the stream ends at the latest */
     enum mrc_end ends_why;
 
     /* The dispatcher's own. */
@@ -72,8 +72,11 @@ struct mrc_stream {
  * A stream in REPLAY that owns SUBSCRIBER and CARRIER. All times here are of hub/clock.h. NULL: out
  * of memory, they stay the caller's.
  */
-struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber,
-                                     struct mrc_carrier *carrier, int64_t now_us);
+struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
+                                     int64_t now_us);
+
+/* Frees a stream that was never posted, and closes its subscriber, but not its carrier. */
+void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end);
 
 /*
  * Adds EVENT to the queue; it takes a reference of its own. False: the stream has ended, since too
@@ -91,8 +94,8 @@ bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us);
 int64_t mrc_stream_due_us(const struct mrc_stream *stream);
 
 /*
- * Looks at the clock: ends a stream whose time has come or whose client takes nothing, adds HEARTBEAT
- * to one that was silent too long. True: there is something to write.
+ * Looks at the clock: ends a stream whose time has come or whose client takes nothing, adds
+ * HEARTBEAT to one that was silent too long. True: there is something to write.
  */
 bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int64_t now_us);
 

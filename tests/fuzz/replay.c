@@ -10,21 +10,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MAX_INPUT ((size_t)1024 * 1024)
+#define INPUT_BYTES ((size_t)1024 * 1024)
 
 static int count;
 
 static int run_file(const char *path)
 {
     FILE *file = fopen(path, "rb");
-    uint8_t *whole = malloc(MAX_INPUT), *data;
+    uint8_t *whole = malloc(INPUT_BYTES), *data;
     size_t size;
 
     if (!file || !whole) {
         printf("not ok %d - %s cannot be read\n", ++count, path);
         return 1;
     }
-    size = fread(whole, 1, MAX_INPUT, file);
+    size = fread(whole, 1, INPUT_BYTES, file);
     fclose(file);
     /* Of the exact size, so that a read past its end is seen by valgrind and ASan. */
     data = malloc(size ? size : 1);

@@ -347,6 +347,8 @@ START_TEST(pem_that_is_none_of_ours)
     refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", ES256, "cannot be read");
     refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", ES256, "holds no whole block");
     refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", HS256, "holds no whole block");
+    refuse("-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----\\n", ES256,
+           "its line ends are written as \\n");
     refuse("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", ES256,
            "\"X509 CRL\" is neither");
     snprintf(two, sizeof(two), "%s%s", good_pem, good_pem);

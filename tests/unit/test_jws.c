@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
+#include <pthread.h>
 
 #include "core/base64url.h"
 #include "tokens.h"
@@ -324,6 +325,49 @@ START_TEST(the_row_decides_about_algorithms_too)
 }
 END_TEST
 
+/* What threads that verify with the same keys have in hand. */
+struct shared {
+    struct mrc_keyset *keys;
+    char *token;
+};
+
+static void *verify_often(void *arg)
+{
+    const struct shared *shared = arg;
+    bool ok = true;
+
+    for (int i = 0; i < 50; i++)
+        ok = check(mrc_bytes_of(shared->token), shared->keys, NULL) == MRC_OK && ok;
+    return ok ? arg : NULL;
+}
+
+START_TEST(threads_share_keys)
+{
+    static const enum mrc_alg algs[] = {MRC_ALG_RS256, MRC_ALG_ES256, MRC_ALG_EDDSA};
+
+    for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
+        EVP_PKEY *pkey = generate(algs[i]);
+        char *pem = pem_of(pkey, true), *public_pem = pem_of(pkey, false);
+        struct shared shared = {keys_of(public_pem, mrc_alg_set_of(algs[i])), sign(algs[i], pem)};
+        pthread_t threads[4];
+
+        for (int t = 0; t < 4; t++)
+            ck_assert_int_eq(pthread_create(&threads[t], NULL, verify_often, &shared), 0);
+        for (int t = 0; t < 4; t++) {
+            void *result;
+
+            ck_assert_int_eq(pthread_join(threads[t], &result), 0);
+            ck_assert_ptr_nonnull(result);
+        }
+        mrc_keyset_free(shared.keys);
+        free(shared.token);
+        free(pem);
+        free(public_pem);
+        EVP_PKEY_free(pkey);
+    }
+}
+END_TEST
+
 /* ---- attacks ---- */
 
 /* Fails unless TOKEN is refused by a hub with SECRET, with these words. */
@@ -467,8 +511,7 @@ START_TEST(headers_that_are_no_object)
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
     refuse_header(text, "deeper than 32");
     /* Brackets inside strings are no depth, and escaped quotes end no string. */
-    accept_header(
-        "{\"alg\":\"HS256\",\"x\":\"[[[[[[[[[[[[[[[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}");
+    accept_header("{\"alg\":\"HS256\",\"x\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}");
 }
 END_TEST
 
@@ -701,6 +744,7 @@ int main(void)
     tcase_add_test(tcase, wycheproof);
     tcase_add_test(tcase, every_algorithm_with_its_key_only);
     tcase_add_test(tcase, the_row_decides_about_algorithms_too);
+    tcase_add_test(tcase, threads_share_keys);
     tcase_add_test(tcase, alg_none);
     tcase_add_test(tcase, public_key_as_secret);
     tcase_add_test(tcase, keys_in_the_header_are_not_looked_at);
