@@ -421,6 +421,7 @@ class Httpd:
 
     def stop(self, deadline=60):
         """SIGTERM, and then the proof that it ended well and nothing is left. Returns the exit status."""
+        self._hard_stops.append(time.time())
         os.kill(self.pid, signal.SIGTERM)
         status = self._wait_exit(deadline)
         assert status == 0, f"httpd ended with status {status}"
