@@ -7,11 +7,14 @@
 #include "httpd.h"
 
 #include "http_config.h"
+#include "http_connection.h"
 #include "http_protocol.h"
 #include "http_request.h"
 #include "mpm_common.h"
 
+#include "httpd/carrier_suspended.h"
 #include "httpd/claim.h"
+#include "httpd/connection.h"
 #include "httpd/directives.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
@@ -24,6 +27,8 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const after_us[] = {"mod_rewrite.c", "mod_proxy.c",       "mod_alias.c",
                                            "mod_userdir.c", "mod_vhost_alias.c", NULL};
 
+    mrc_lifecycle_register(pconf);
+
     /* The server: the configuration is read, checked, put into force; children start and end. The
      * MPM is asked for its limits, so that its own check comes first. */
     ap_hook_check_config(mrc_lifecycle_check_config, before_us, NULL, APR_HOOK_LAST);
@@ -32,10 +37,15 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_child_stopping(mrc_lifecycle_child_stopping, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_child_status(mrc_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
 
+    /* A connection that is given away; all other modules have seen it before. */
+    ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
+
     /* A request. */
     ap_hook_pre_translate_name(mrc_claim_pre_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_translate_name(mrc_claim_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_map_to_storage(mrc_claim_map_to_storage, NULL, after_us, APR_HOOK_FIRST);
+    ap_hook_type_checker(mrc_claim_type_checker, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
 }
 

@@ -12,25 +12,31 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r)
 }
 
 /*
- * Runs before httpd decodes the path, and ends the phase with DONE so that it never does. The part
- * that is the hub's own path is decoded nevertheless: sections name it as the configuration does.
+ * Runs before httpd decodes the path, and ends the phase with DONE so that it never does: the claim
+ * keeps the path as it came. What `<Location>` sections are compared with is decoded nevertheless,
+ * as they expect it, all but the slash: or `%20` would get past the access control of a section
+ * that is written with a space.
  */
 int mrc_claim_pre_translate_name(request_rec *r)
 {
     const struct mrc_location *location;
     struct mrc_claim *claim;
     const char *rest;
+    char *decoded;
 
-    if (r->main || !r->uri || r->uri[0] != '/')
+    if (!r->uri || r->uri[0] != '/')
         return DECLINED;
     location = mrc_registry_find(r->server, r->uri, &rest);
     if (!location)
         return DECLINED;
+    decoded = apr_pstrdup(r->pool, rest);
+    if (*decoded && ap_unescape_url_keep2f(decoded, 0) != OK)
+        return HTTP_BAD_REQUEST;
     claim = apr_pcalloc(r->pool, sizeof(*claim));
     claim->location = location;
     claim->rest = rest;
     ap_set_module_config(r->request_config, &mercure_module, claim);
-    r->uri = apr_pstrcat(r->pool, location->path, rest, NULL);
+    r->uri = apr_pstrcat(r->pool, location->path, decoded, NULL);
     r->parsed_uri.path = r->uri;
     return DONE;
 }
@@ -53,4 +59,11 @@ int mrc_claim_map_to_storage(request_rec *r)
     r->finfo.filetype = APR_UNKFILE;
     r->path_info = NULL;
     return OK;
+}
+
+/* Without a file there is nothing that its name or content could tell (mod_mime, mod_mime_magic).
+ */
+int mrc_claim_type_checker(request_rec *r)
+{
+    return mrc_claim_get(r) ? OK : DECLINED;
 }

@@ -7,6 +7,7 @@
  *     translate_name       before mod_rewrite, mod_proxy, mod_alias and the document root
  *     map_to_storage       before the walk over directories and .htaccess files
  *     <Location> sections, access control, fixups: as for any other URL
+ *     type_checker         before mod_mime guesses a type, language or encoding from the path
  *     handler              first; finds the claim, not r->handler
  */
 #ifndef MRC_HTTPD_CLAIM_H
@@ -25,6 +26,7 @@ struct mrc_claim {
 int mrc_claim_pre_translate_name(request_rec *r);
 int mrc_claim_translate_name(request_rec *r);
 int mrc_claim_map_to_storage(request_rec *r);
+int mrc_claim_type_checker(request_rec *r);
 
 /* The claim on R, or NULL. */
 const struct mrc_claim *mrc_claim_get(const request_rec *r);

@@ -4,6 +4,9 @@
 #include "http_core.h"
 #include "http_protocol.h"
 
+#include "core/buf.h"
+#include "core/percent.h"
+#include "httpd/origin.h"
 #include "httpd/registry.h"
 
 /* Whether NAME is one of the exact ServerAliases; those with wildcards are kept elsewhere. */
@@ -24,6 +27,20 @@ static apr_port_t own_port(const request_rec *r)
     return r->server->port ? r->server->port : r->connection->local_addr->port;
 }
 
+/* PATH as the URL Standard writes it: what a client's URL library makes of it, and puts into aud.
+ */
+static const char *escape_path(apr_pool_t *pool, const char *path)
+{
+    struct mrc_buf buf;
+    const char *escaped;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_percent_encode(&buf, mrc_bytes_of(path), MRC_PERCENT_PATH);
+    escaped = apr_pstrmemdup(pool, buf.ptr, mrc_buf_bytes(&buf).len);
+    mrc_buf_free(&buf);
+    return escaped;
+}
+
 static const char *derive(request_rec *r, const char *path)
 {
     const char *scheme = ap_http_scheme(r);
@@ -41,7 +58,7 @@ static const char *derive(request_rec *r, const char *path)
                                               : apr_psprintf(r->pool, "%s://%s", scheme, name);
     if (!ap_is_default_port(port, r))
         url = apr_psprintf(r->pool, "%s:%u", url, port);
-    return apr_pstrcat(r->pool, url, ap_os_escape_path(r->pool, path, 1), NULL);
+    return apr_pstrcat(r->pool, url, escape_path(r->pool, path), NULL);
 }
 
 const apr_array_header_t *mrc_identity_audiences(request_rec *r,
@@ -55,4 +72,30 @@ const apr_array_header_t *mrc_identity_audiences(request_rec *r,
     derived = apr_array_make(r->pool, 1, sizeof(const char *));
     APR_ARRAY_PUSH(derived, const char *) = derive(r, location->path);
     return derived;
+}
+
+/* The origin as the client spells it: the scheme of the connection, and the Host field. */
+static const char *request_origin(request_rec *r)
+{
+    const char *host = apr_table_get(r->headers_in, "Host");
+
+    return host ? mrc_origin_of_url(r->pool,
+                                    apr_pstrcat(r->pool, ap_http_scheme(r), "://", host, NULL))
+                : NULL;
+}
+
+bool mrc_identity_is_own_origin(request_rec *r, const struct mrc_location *location,
+                                const struct mrc_settings *settings, const char *origin)
+{
+    const apr_array_header_t *names = mrc_identity_audiences(r, location, settings);
+    const char *own = request_origin(r);
+
+    if (own && !strcmp(own, origin))
+        return true;
+    for (int i = 0; i < names->nelts; i++) {
+        own = mrc_origin_of_url(r->pool, APR_ARRAY_IDX(names, i, const char *));
+        if (own && !strcmp(own, origin))
+            return true;
+    }
+    return false;
 }

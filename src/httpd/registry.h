@@ -23,6 +23,7 @@ struct mrc_hub_conf {
     const struct mrc_settings *settings; /* what belongs to the hub, the same in all Locations */
     struct mrc_hub_shape shape;          /* what it asks of shared memory */
     apr_array_header_t *locations;       /* of struct mrc_location * */
+    apr_array_header_t *paths;           /* of const char *: theirs, the reserved namespace */
 };
 
 /* A hub as one server or virtual host serves it. */

@@ -37,6 +37,7 @@ enum mrc_end {
     MRC_END_SLOW,     /* it took nothing for too long, or too much was waiting */
     MRC_END_OVERRUN,  /* the ring went over what it should have got */
     MRC_END_DRAINING, /* the child is to end */
+    MRC_END_REFUSED,  /* it never began */
     MRC_END_ERROR     /* no memory, or worse */
 };
 

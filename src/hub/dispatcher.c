@@ -737,20 +737,15 @@ static struct loop *choose_loop(struct mrc_dispatcher *dispatcher)
     return chosen;
 }
 
-apr_status_t mrc_dispatcher_post(struct mrc_dispatcher *dispatcher,
-                                 struct mrc_subscriber *subscriber, struct mrc_carrier *carrier)
+void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream)
 {
-    struct mrc_stream *stream = mrc_stream_create(subscriber, carrier, mrc_clock_us());
     struct loop *loop = choose_loop(dispatcher);
 
-    if (!stream)
-        return APR_ENOMEM;
     atomic_fetch_add(&loop->count, 1);
     pthread_mutex_lock(&loop->lock);
     list_append(&loop->posted, stream);
     pthread_mutex_unlock(&loop->lock);
     wake(loop);
-    return APR_SUCCESS;
 }
 
 unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher)

@@ -24,11 +24,10 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-struct mrc_carrier;
 struct mrc_dispatcher;
 struct mrc_hub;
 struct mrc_notify;
-struct mrc_subscriber;
+struct mrc_stream;
 struct mrc_waiters;
 
 /* A child drains its streams over so long, so that they do not all come back at once. */
@@ -59,12 +58,8 @@ void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful)
 /* Ends the streams that are left, then the threads, and waits for them. Accepts NULL. */
 void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
 
-/*
- * Hands a stream over: SUBSCRIBER and CARRIER belong to the dispatcher from now on. Any thread.
- * APR_ENOMEM: they are still the caller's.
- */
-apr_status_t mrc_dispatcher_post(struct mrc_dispatcher *dispatcher,
-                                 struct mrc_subscriber *subscriber, struct mrc_carrier *carrier);
+/* Hands STREAM over, which belongs to the dispatcher from now on. Any thread. */
+void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream);
 
 /* How many streams it has; those that are posted count. Any thread. */
 unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher);

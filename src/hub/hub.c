@@ -77,10 +77,10 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
 /* Counts first and looks then, so that two who come at once cannot both take the last place. */
 apr_status_t mrc_hub_join(struct mrc_hub *hub)
 {
-    mrc_hub_segment_gauge_add(hub->segment, hub->slot, MRC_GAUGE_SUBSCRIBERS, 1);
+    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, 1);
     if (hub->policy.subscribers_max &&
-        mrc_hub_segment_gauge(hub->segment, MRC_GAUGE_SUBSCRIBERS) > hub->policy.subscribers_max) {
-        mrc_hub_segment_gauge_add(hub->segment, hub->slot, MRC_GAUGE_SUBSCRIBERS, -1);
+        mrc_hub_gauge(hub, MRC_GAUGE_SUBSCRIBERS) > hub->policy.subscribers_max) {
+        mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
         return MRC_STATUS_FULL;
     }
     mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
@@ -91,8 +91,18 @@ apr_status_t mrc_hub_join(struct mrc_hub *hub)
 void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end)
 {
     mrc_hub_segment_interest_sub(hub->segment, hub->slot);
-    mrc_hub_segment_gauge_add(hub->segment, hub->slot, MRC_GAUGE_SUBSCRIBERS, -1);
+    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
     mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_ENDED + (int)end), 1);
+}
+
+void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n)
+{
+    mrc_hub_segment_gauge_add(hub->segment, hub->slot, gauge, n);
+}
+
+uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge)
+{
+    return mrc_hub_segment_gauge(hub->segment, gauge);
 }
 
 void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n)

@@ -60,6 +60,10 @@ apr_status_t mrc_hub_join(struct mrc_hub *hub);
 /* One fewer, which ended for the reason END. */
 void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end);
 
+/* N more, or fewer, of what GAUGE tells, in this child; and the sum over all children. */
+void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n);
+uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge);
+
 /* N more of what COUNTER counts. */
 void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n);
 

@@ -17,7 +17,11 @@ enum mrc_counter {
 };
 
 /* Of the present. */
-enum mrc_gauge { MRC_GAUGE_SUBSCRIBERS, MRC_GAUGE_COUNT };
+enum mrc_gauge {
+    MRC_GAUGE_SUBSCRIBERS,
+    MRC_GAUGE_THREADS, /* held by streams; of the whole child, in its first hub */
+    MRC_GAUGE_COUNT
+};
 
 _Static_assert(MRC_COUNTER_COUNT <= (int)MRC_HUB_COUNTERS, "the segment has room for each counter");
 _Static_assert(MRC_GAUGE_COUNT <= (int)MRC_HUB_GAUGES, "the segment has room for each gauge");

@@ -16,6 +16,7 @@ struct mrc_process {
     struct mrc_waiters *waiters;
     struct mrc_dispatcher *dispatcher;
     atomic_bool draining;
+    atomic_uint threads_held;
 };
 
 /* Folds what the child that held SLOT left behind, in every hub. */
@@ -120,6 +121,35 @@ struct mrc_dispatcher *mrc_process_dispatcher(const struct mrc_process *process)
 struct mrc_waiters *mrc_process_waiters(const struct mrc_process *process)
 {
     return process->waiters;
+}
+
+/* The hub whose numbers tell those of the child; every child that serves has one. */
+static struct mrc_hub *first_hub(const struct mrc_process *process)
+{
+    for (size_t i = 0; i < process->hubs_count; i++) {
+        if (process->hubs[i])
+            return process->hubs[i];
+    }
+    return NULL;
+}
+
+bool mrc_process_hold_thread(struct mrc_process *process, unsigned per_child, unsigned total)
+{
+    struct mrc_hub *hub = first_hub(process);
+
+    /* Counts first and looks then, so that two who come at once cannot both take the last one. */
+    mrc_hub_gauge_add(hub, MRC_GAUGE_THREADS, 1);
+    if (atomic_fetch_add(&process->threads_held, 1) < per_child &&
+        mrc_hub_gauge(hub, MRC_GAUGE_THREADS) <= total)
+        return true;
+    mrc_process_release_thread(process);
+    return false;
+}
+
+void mrc_process_release_thread(struct mrc_process *process)
+{
+    atomic_fetch_sub(&process->threads_held, 1);
+    mrc_hub_gauge_add(first_hub(process), MRC_GAUGE_THREADS, -1);
 }
 
 void mrc_process_drain(struct mrc_process *process, bool graceful)

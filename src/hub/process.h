@@ -44,6 +44,13 @@ struct mrc_dispatcher *mrc_process_dispatcher(const struct mrc_process *process)
 struct mrc_waiters *mrc_process_waiters(const struct mrc_process *process);
 
 /*
+ * Takes one of the threads that streams may hold, PER_CHILD in this child and TOTAL in all of them;
+ * false: they are all taken. Any thread.
+ */
+bool mrc_process_hold_thread(struct mrc_process *process, unsigned per_child, unsigned total);
+void mrc_process_release_thread(struct mrc_process *process);
+
+/*
  * The child is to end: every stream ends, soon if GRACEFUL and else at once, and none begins. Only
  * stores flags and writes to descriptors, so any thread may call it, and a signal handler.
  */

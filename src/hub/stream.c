@@ -32,6 +32,12 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
     return stream;
 }
 
+void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end)
+{
+    mrc_subscriber_close(stream->subscriber, end);
+    free(stream);
+}
+
 static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
 {
     return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
@@ -251,8 +257,7 @@ void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell)
             stream->end = MRC_END_CLIENT;
     }
     ops->close(stream->carrier, stream->end);
-    mrc_subscriber_close(stream->subscriber, stream->end);
     while (stream->count > 0)
         pop(stream);
-    free(stream);
+    mrc_stream_discard(stream, stream->end);
 }

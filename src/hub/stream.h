@@ -75,6 +75,9 @@ struct mrc_stream {
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
                                      int64_t now_us);
 
+/* Frees a stream that was never posted, and closes its subscriber, but not its carrier. */
+void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end);
+
 /*
  * Adds EVENT to the queue; it takes a reference of its own. False: the stream has ended, since too
  * much waits for it already or memory is short.

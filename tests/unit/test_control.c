@@ -238,7 +238,9 @@ START_TEST(tools_read_it_with_care)
     struct mrc_error error = {""};
     apr_pool_t *pool = store_pool();
     char path[100];
-    uint32_t broken = 0xffffffff;
+    const uint32_t broken = 0xffffffff;
+    uint32_t good;
+    int at;
     int fd;
 
     snprintf(path, sizeof(path), "%s/c", dir);
@@ -247,8 +249,13 @@ START_TEST(tools_read_it_with_care)
     ck_assert_int_eq(state_of(tool, 0), MRC_CONTROL_LIVE);
     mrc_control_close(tool);
     fd = open(path, O_RDWR);
-    ck_assert_int_eq(pwrite(fd, &broken, 4, 12), 4); /* nslots */
-    ck_assert_int_eq(mrc_control_open(pool, path, &error, &tool), MRC_STATUS_CORRUPT);
+    for (at = 0; at < 56; at += 4) { /* each word of the header up to jwks_bytes */
+        ck_assert_int_eq(pread(fd, &good, 4, at), 4);
+        ck_assert_int_eq(pwrite(fd, &broken, 4, at), 4);
+        ck_assert_msg(mrc_control_open(pool, path, &error, &tool) == MRC_STATUS_CORRUPT,
+                      "with a wrong word at %d", at);
+        ck_assert_int_eq(pwrite(fd, &good, 4, at), 4);
+    }
     ck_assert_int_eq(ftruncate(fd, 10), 0);
     ck_assert_int_eq(mrc_control_open(pool, path, &error, &tool), MRC_STATUS_CORRUPT);
     close(fd);

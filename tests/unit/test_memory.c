@@ -403,7 +403,7 @@ START_TEST(a_reload_does_not_hang_on_a_lock)
     shapes[1].history_count = 5;
     start = apr_time_now();
     ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), APR_SUCCESS);
-    ck_assert_int_lt(apr_time_now() - start, 2 * MRC_MEMORY_WAIT_US);
+    ck_assert_int_lt(apr_time_now() - start, 10 * MRC_MEMORY_WAIT_US);
     ck_assert_ptr_nonnull(strstr(error.text, "the hub a "));
     ck_assert_ptr_nonnull(strstr(error.text, "lock"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
@@ -528,7 +528,10 @@ START_TEST(two_servers_share_a_directory)
     struct mrc_hub_shape shapes[] = {shape("a", 1000)};
 
     ck_assert_files(dir, 3);
+    kill_server(start_server(dir, NULL)); /* a third one, dead */
+    ck_assert_files(dir, 6);
     memory = open_memory(dir);
+    ck_assert_files(dir, 4);
     reconcile(memory, shapes, 1);
     ck_assert_files(dir, 5);
     kill_server(other);

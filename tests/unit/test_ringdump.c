@@ -9,6 +9,7 @@
 #include "apr_time.h"
 #include "store/control.h"
 #include "store/hub_segment.h"
+#include "store/ring_layout.h"
 #include "store/segment.h"
 #include "store_unit.h"
 
@@ -173,14 +174,69 @@ START_TEST(survives_any_bytes)
         ck_assert_int_eq(ftruncate(fd, 0), 0);
         ck_assert_int_eq(pwrite(fd, bad, end, 0), (ssize_t)end);
         status = run(path, "--payload", out, sizeof(out));
-        ck_assert_msg(status == 0 || status == 1 || status == 3 || (status == 2 && end == 0),
-                      "run %d: exit status %d", i, status);
+        if (end < size)
+            ck_assert_msg(status == (end ? 3 : 2), "run %d, cut to %zu: exit status %d", i, end,
+                          status);
+        else
+            ck_assert_msg(status == 0 || status == 1 || status == 3, "run %d: exit status %d", i,
+                          status);
         contradictions += status == 1;
     }
     ck_assert_uint_gt(contradictions, 0);
     close(fd);
     free(good);
     free(bad);
+    mrc_segment_remove(dir, "hub");
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/* Measures that agree with each other, and not with the file. */
+START_TEST(believes_no_measure_that_the_file_does_not_have)
+{
+    const char *dir = store_dir();
+    struct mrc_hub_segment *hub = make_hub(dir);
+    const uint64_t large = UINT64_C(1) << 30;
+    struct mrc_hub_header header;
+    struct mrc_ring_header ring;
+    struct mrc_hub_header *file;
+    struct mrc_ring_header *ring_file;
+    struct mrc_segment segment;
+    char path[100];
+
+    snprintf(path, sizeof(path), "%s/hub", dir);
+    ck_assert_int_eq(mrc_segment_open(path, NULL, &segment), APR_SUCCESS);
+    file = mmap(NULL, segment.size, PROT_READ | PROT_WRITE, MAP_SHARED, open(path, O_RDWR), 0);
+    ck_assert_ptr_ne(file, MAP_FAILED);
+    ring_file = (struct mrc_ring_header *)(void *)((char *)file + sizeof(*file));
+    header = *file;
+    ring = *ring_file;
+
+    file->region[MRC_HUB_REGION_RING].size = large;
+    ring_file->capacity = large - sizeof(ring);
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    ck_assert_says("regions do not fit");
+    file->total_bytes = 4 * large;
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    ck_assert_says("shorter than its header says");
+    *file = header;
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    ck_assert_says("this is no ring");
+    *ring_file = ring;
+    ring_file->bucket_count *= 1024;
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    *ring_file = ring;
+    file->region[MRC_HUB_REGION_COUNTS].size = 64;
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    ck_assert_says("regions do not fit");
+    *file = header;
+    file->nslots = 65536;
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    ck_assert_says("too small");
+    *file = header;
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 0);
+    mrc_segment_close(&segment);
+    mrc_hub_segment_close(hub);
     mrc_segment_remove(dir, "hub");
     ck_assert_int_eq(rmdir(dir), 0);
 }
@@ -196,6 +252,7 @@ int main(void)
     tcase_add_test(tcase, shows_a_server);
     tcase_add_test(tcase, says_what_it_cannot_read);
     tcase_add_test(tcase, survives_any_bytes);
+    tcase_add_test(tcase, believes_no_measure_that_the_file_does_not_have);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -420,22 +420,23 @@ class Httpd:
         assert status == 0, f"httpd ended with status {status}:\n{self._tail()}"
 
     def stop(self, deadline=60):
-        """SIGTERM, and then the proof that httpd ended well and nothing is left."""
+        """SIGTERM, and then the proof that it ended well and nothing is left. Returns the exit status."""
         self._hard_stops.append(time.time())
         os.kill(self.pid, signal.SIGTERM)
-        self._wait_exit(deadline)
+        status = self._wait_exit(deadline)
+        assert status == 0, f"httpd ended with status {status}"
         self._check_left()
 
     def graceful_stop(self, deadline=60, wait=True):
         """SIGWINCH: no new connections; ends when the last request has."""
         os.kill(self.pid, signal.SIGWINCH)
         if wait:
-            self._wait_exit(deadline)
-            self._check_left()
+            self.wait_stopped(deadline)
 
     def wait_stopped(self, deadline=60):
         """After graceful_stop(wait=False)."""
-        self._wait_exit(deadline)
+        status = self._wait_exit(deadline)
+        assert status == 0, f"httpd ended with status {status}"
         self._check_left()
 
     def children(self):
