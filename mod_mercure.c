@@ -7,11 +7,14 @@
 #include "httpd.h"
 
 #include "http_config.h"
+#include "http_connection.h"
 #include "http_protocol.h"
 #include "http_request.h"
 #include "mpm_common.h"
 
+#include "httpd/carrier_suspended.h"
 #include "httpd/claim.h"
+#include "httpd/connection.h"
 #include "httpd/directives.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
@@ -33,6 +36,10 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_child_init(mrc_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(mrc_lifecycle_child_stopping, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_child_status(mrc_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* A connection that is given away; all other modules have seen it before. */
+    ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 
     /* A request. */
     ap_hook_pre_translate_name(mrc_claim_pre_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);

@@ -16,7 +16,7 @@ enum mrc_err {
     MRC_EUNSUPPORTED /* well-formed, but this build or this hub does not take it */
 };
 
-#define MRC_ERROR_TEXT_BYTES 256
+#define MRC_ERROR_TEXT_BYTES 512
 
 /* The reason of a refusal, for people; always terminated, cut when too long. Owned by the caller.
  */

@@ -225,7 +225,8 @@ static enum mrc_err parse_pem(struct mrc_keyset *keys, struct mrc_bytes content,
         err = mrc_error_set(error, MRC_EINVAL,
                             "this holds a private key; a hub must only have the public one");
     if (!err && !first)
-        err = mrc_error_set(error, MRC_EINVAL, "this begins like PEM, but holds no whole block");
+        err = mrc_error_set(error, MRC_EINVAL, "this begins like PEM, but holds no whole block%s",
+                            contains(content, "\\n") ? ": its line ends are written as \\n" : "");
     if (!err)
         err = mrc_key_from_pkey(first, error, &key);
     if (!err)

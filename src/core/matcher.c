@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/urlpattern.h"
+
 struct mrc_matcher {
     enum mrc_matcher_type type;
     bool wildcard;
+    struct mrc_urlpattern *pattern; /* NULL for an exact matcher and the wildcard */
+    char *base;                     /* of the pattern; behind the value, or NULL */
+    size_t base_len;
     size_t value_len;
-    char value[]; /* value_len bytes */
+    char value[]; /* value_len bytes, then the base and its terminator */
 };
 
 static const char *const type_names[] = {
@@ -31,37 +36,99 @@ const char *mrc_matcher_type_name(enum mrc_matcher_type type)
     return type_names[type];
 }
 
+/*
+ * An absolute pattern is tried first, without the base: the standard would put the directory of the
+ * base before the opaque path of a pattern such as `urn\:isbn\:*`, although its scheme is not the
+ * base's. What is refused only for want of a scheme is relative.
+ */
+static enum mrc_err compile_pattern(struct mrc_bytes value, const char *base,
+                                    struct mrc_error *error, struct mrc_urlpattern **ret_pattern)
+{
+    static const struct mrc_bytes no_base = {NULL, 0};
+    enum mrc_err err;
+
+    err = mrc_urlpattern_compile(value, no_base, MRC_URLPATTERN_ROUTE, error, ret_pattern);
+    if (err == MRC_EINVAL && base)
+        err = mrc_urlpattern_compile(value, mrc_bytes_of(base), MRC_URLPATTERN_ROUTE, error,
+                                     ret_pattern);
+    return err;
+}
+
 enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes value,
                                 const char *base, struct mrc_error *error,
                                 struct mrc_matcher **ret_matcher)
 {
     bool wildcard = mrc_bytes_eq_str(value, "*");
+    struct mrc_urlpattern *pattern = NULL;
     struct mrc_matcher *matcher;
+    size_t base_len;
 
-    (void)base;
-    if (!wildcard && type != MRC_MATCHER_EXACT)
-        return mrc_error_set(error, MRC_EUNSUPPORTED, "this hub has no matcher type %s",
-                             mrc_matcher_type_name(type));
-    matcher = malloc(sizeof(*matcher) + value.len);
-    if (!matcher)
+    if (wildcard || type != MRC_MATCHER_URLPATTERN)
+        base = NULL;
+    if (!wildcard && type == MRC_MATCHER_URLPATTERN) {
+        enum mrc_err err = compile_pattern(value, base, error, &pattern);
+
+        if (err)
+            return err;
+    }
+    base_len = base ? strlen(base) : 0;
+    matcher = malloc(sizeof(*matcher) + value.len + base_len + 1);
+    if (!matcher) {
+        mrc_urlpattern_free(pattern);
         return MRC_ENOMEM;
-    matcher->type = type;
-    matcher->wildcard = wildcard;
-    matcher->value_len = value.len;
+    }
+    *matcher = (struct mrc_matcher){
+        .type = type,
+        .wildcard = wildcard,
+        .pattern = pattern,
+        .base = base ? matcher->value + value.len : NULL,
+        .base_len = base_len,
+        .value_len = value.len,
+    };
     if (value.len)
         memcpy(matcher->value, value.ptr, value.len);
+    if (base)
+        memcpy(matcher->base, base, base_len + 1);
     *ret_matcher = matcher;
     return MRC_OK;
 }
 
 void mrc_matcher_free(struct mrc_matcher *matcher)
 {
+    if (!matcher)
+        return;
+    mrc_urlpattern_free(matcher->pattern);
     free(matcher);
+}
+
+static bool is_same_base(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool mrc_matcher_matches_topic(const struct mrc_matcher *matcher, struct mrc_topic *topic)
+{
+    const struct mrc_url *url;
+
+    if (matcher->wildcard)
+        return true;
+    if (!matcher->pattern)
+        return mrc_bytes_eq(mrc_matcher_get_value(matcher), topic->text);
+    if (!is_same_base(matcher->base, topic->base))
+        return mrc_matcher_matches(matcher, topic->text);
+    url = mrc_topic_get_url(topic);
+    return url && mrc_urlpattern_matches(matcher->pattern, url);
 }
 
 bool mrc_matcher_matches(const struct mrc_matcher *matcher, struct mrc_bytes topic)
 {
-    return matcher->wildcard || mrc_bytes_eq(mrc_matcher_get_value(matcher), topic);
+    struct mrc_topic parsed;
+    bool matches;
+
+    mrc_topic_init(&parsed, topic, matcher->base);
+    matches = mrc_matcher_matches_topic(matcher, &parsed);
+    mrc_topic_clear(&parsed);
+    return matches;
 }
 
 enum mrc_matcher_type mrc_matcher_get_type(const struct mrc_matcher *matcher)
@@ -72,4 +139,26 @@ enum mrc_matcher_type mrc_matcher_get_type(const struct mrc_matcher *matcher)
 struct mrc_bytes mrc_matcher_get_value(const struct mrc_matcher *matcher)
 {
     return (struct mrc_bytes){matcher->value, matcher->value_len};
+}
+
+const char *mrc_matcher_get_base(const struct mrc_matcher *matcher)
+{
+    return matcher->base;
+}
+
+bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher)
+{
+    return matcher->wildcard;
+}
+
+bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b)
+{
+    return a->type == b->type && is_same_base(a->base, b->base) &&
+           mrc_bytes_eq(mrc_matcher_get_value(a), mrc_matcher_get_value(b));
+}
+
+size_t mrc_matcher_size(const struct mrc_matcher *matcher)
+{
+    return sizeof(*matcher) + matcher->value_len + matcher->base_len + 1 +
+           (matcher->pattern ? mrc_urlpattern_size(matcher->pattern) : 0);
 }

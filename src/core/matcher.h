@@ -11,6 +11,7 @@
 
 #include "core/bytes.h"
 #include "core/err.h"
+#include "core/topic.h"
 
 enum mrc_matcher_type { MRC_MATCHER_EXACT, MRC_MATCHER_URLPATTERN };
 
@@ -26,8 +27,9 @@ const char *mrc_matcher_type_name(enum mrc_matcher_type type);
 /*
  * Compiles VALUE, which is copied. The value `*` matches every topic whatever TYPE is. BASE is the
  * URL that relative URL Patterns and relative topics resolve against (copied; NULL if the caller
- * has none). MRC_EINVAL if VALUE is no valid matcher of its type, with the reason in ERROR;
- * MRC_EUNSUPPORTED if this build does not know the type; MRC_ENOMEM.
+ * has none). A pattern that gives its own scheme is absolute: nothing of BASE enters it. MRC_EINVAL
+ * if VALUE is no valid matcher of its type, with the reason in ERROR; MRC_ELIMIT if it is more than
+ * this library compiles; MRC_EUNSUPPORTED if it needs what this build has not; MRC_ENOMEM.
  */
 enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes value,
                                 const char *base, struct mrc_error *error,
@@ -36,10 +38,29 @@ enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes val
 /* Accepts NULL. */
 void mrc_matcher_free(struct mrc_matcher *matcher);
 
+/* Whether MATCHER matches TOPIC, which it resolves against its own base. */
 bool mrc_matcher_matches(const struct mrc_matcher *matcher, struct mrc_bytes topic);
+
+/*
+ * The same for a topic that many matchers meet: those whose base is the topic's share what it is
+ * parsed to; any other parses it for itself.
+ */
+bool mrc_matcher_matches_topic(const struct mrc_matcher *matcher, struct mrc_topic *topic);
 
 /* What the matcher was made of; the value lives as long as the matcher. */
 enum mrc_matcher_type mrc_matcher_get_type(const struct mrc_matcher *matcher);
 struct mrc_bytes mrc_matcher_get_value(const struct mrc_matcher *matcher);
+
+/* The base, or NULL; only URL Patterns keep one. */
+const char *mrc_matcher_get_base(const struct mrc_matcher *matcher);
+
+/* Whether it is the wildcard. */
+bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher);
+
+/* Whether both were made of the same, and so match the same. */
+bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b);
+
+/* What the matcher occupies, in bytes: for caps on what subscribers may make a hub hold. */
+size_t mrc_matcher_size(const struct mrc_matcher *matcher);
 
 #endif

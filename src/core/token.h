@@ -58,7 +58,10 @@ void mrc_token_unref(struct mrc_token *token);
 const char *mrc_token_get_issuer(const struct mrc_token *token);
 const char *mrc_token_get_subject(const struct mrc_token *token);
 
-/* The end of the token's life in microseconds since 1970; streams that it opened end then. */
+/*
+ * The end of the token's life in microseconds since 1970; streams that it opened end then. Times
+ * past the year 9999 count as its end.
+ */
 int64_t mrc_token_get_exp_us(const struct mrc_token *token);
 
 /* What the token allows; lives as long as the token. */
@@ -77,8 +80,9 @@ bool mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
                           const struct mrc_bytes *topics, size_t count);
 
 /*
- * The issuer and subject aside, what mercure-token and tests look at before anything is verified:
- * the unverified `iss` and first `aud` of TOKEN, which the caller free()s; NULL where missing.
+ * What mercure-token shows before anything is verified: `iss` and the first `aud` of TOKEN, which
+ * the caller free()s; NULL where missing or no string. Nothing may be decided by them. MRC_EINVAL
+ * or MRC_ELIMIT if TOKEN cannot be taken apart; MRC_ENOMEM.
  */
 enum mrc_err mrc_token_peek(struct mrc_bytes token, struct mrc_error *error, char **ret_issuer,
                             char **ret_audience);

@@ -5,6 +5,10 @@
 #include "apr_strings.h"
 #include "http_protocol.h"
 
+/* When a client that was turned away comes back: spread, so that not all come at once. */
+#define RETRY_MIN_MS    2000
+#define RETRY_SPREAD_MS 13000
+
 void mrc_answer_add_headers(request_rec *r)
 {
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
@@ -57,4 +61,38 @@ int mrc_answer_challenge(request_rec *r, int status, const char *error, const ch
         challenge = apr_psprintf(r->pool, "Bearer error=\"%s\"", error);
     apr_table_setn(r->headers_out, "WWW-Authenticate", challenge);
     return mrc_answer_problem(r, status, detail);
+}
+
+void mrc_answer_add_stream_headers(request_rec *r)
+{
+    mrc_answer_add_headers(r);
+    ap_set_content_type(r, "text/event-stream");
+    apr_table_setn(r->headers_out, "Cache-Control", "private, no-store, no-cache, no-transform");
+    apr_table_setn(r->headers_out, "X-Accel-Buffering", "no");
+    apr_table_setn(r->subprocess_env, "no-gzip", "1");
+    apr_table_setn(r->subprocess_env, "no-brotli", "1");
+}
+
+static unsigned random_retry_ms(void)
+{
+    unsigned short random = 0;
+
+    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+    return RETRY_MIN_MS + random % RETRY_SPREAD_MS;
+}
+
+int mrc_answer_later(request_rec *r, const char *detail)
+{
+    const char *accept = apr_table_get(r->headers_in, "Accept");
+    unsigned retry_ms = random_retry_ms();
+
+    if (!accept || !ap_strcasestr(accept, "text/event-stream")) {
+        apr_table_setn(r->headers_out, "Retry-After",
+                       apr_psprintf(r->pool, "%u", (retry_ms + 999) / 1000));
+        return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
+    }
+    mrc_answer_add_stream_headers(r);
+    if (!r->header_only)
+        ap_rprintf(r, "retry: %u\n\n", retry_ms);
+    return OK;
 }

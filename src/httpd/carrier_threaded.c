@@ -13,18 +13,17 @@
 #include "core/sse.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
-#include "hub/dispatcher.h"
+#include "hub/clock.h"
+#include "hub/hub.h"
 #include "hub/process.h"
 #include "hub/subscriber.h"
+#include "hub/waiters.h"
 #include "store/status.h"
 
 APLOG_USE_MODULE(mercure);
 
 /* What is written at once; one update may be larger. */
 #define WRITE_BYTES ((size_t)64 * 1024)
-
-/* A comment on a stream that has been silent so long. */
-#define HEARTBEAT_US (20 * APR_USEC_PER_SEC)
 
 /* How often the thread looks whether the child is to end: prefork wakes nobody. */
 #define LOOK_US APR_USEC_PER_SEC
@@ -39,7 +38,7 @@ struct stream {
     struct mrc_waiter *waiter;
     struct mrc_buf out;
     apr_bucket_brigade *brigade;
-    apr_time_t written; /* when the client was last sent something */
+    int64_t written_us; /* when the client was last sent something; of hub/clock.h */
 };
 
 /* Writes what is in the buffer, blocking; false: the client is gone. */
@@ -55,31 +54,26 @@ static bool flush_out(struct stream *stream)
     status = ap_pass_brigade(stream->r->output_filters, stream->brigade);
     apr_brigade_cleanup(stream->brigade);
     mrc_buf_reset(&stream->out);
-    stream->written = apr_time_now();
+    stream->written_us = mrc_clock_us();
     return status == APR_SUCCESS && !c->aborted;
 }
 
-/* Sends all that is due: NULL, or the reason why the stream ends. */
-static const char *send_due(struct stream *stream)
+/* Sends all that is due. False: the stream ends, for the reason in RET_END. */
+static bool send_due(struct stream *stream, enum mrc_end *ret_end)
 {
     apr_status_t status;
 
     do {
         status = mrc_subscriber_take(stream->subscriber, WRITE_BYTES, &stream->out);
-        if (mrc_buf_bytes(&stream->out).len && !flush_out(stream))
-            return "client";
+        if (mrc_buf_bytes(&stream->out).len && !flush_out(stream)) {
+            *ret_end = MRC_END_CLIENT;
+            return false;
+        }
     } while (status == APR_SUCCESS && mrc_lifecycle_is_serving());
     if (status == APR_SUCCESS || status == APR_EOF)
-        return NULL;
-    if (status == MRC_STATUS_OVERRUN)
-        return "slow";
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, stream->r, "a stream could not go on");
-    return "error";
-}
-
-static apr_time_t earlier(apr_time_t a, apr_time_t b)
-{
-    return a < b ? a : b;
+        return true;
+    *ret_end = status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR;
+    return false;
 }
 
 /* The client's socket; -1 where it carries other streams too, so that only a write tells. */
@@ -94,43 +88,51 @@ static int client_fd(const struct stream *stream)
     return fd;
 }
 
-/* Waits for something to do, until UNTIL; false: the client has hung up. */
-static bool wait_for_work(struct stream *stream, apr_time_t until)
+/* Waits for something to do, at most WAIT_US; false: the client has hung up. */
+static bool wait_for_work(struct stream *stream, int64_t wait_us)
 {
-    apr_time_t left = until - apr_time_now();
     struct pollfd pollfds[2] = {
         {.fd = mrc_waiter_fd(stream->waiter), .events = POLLIN},
         {.fd = client_fd(stream), .events = POLLRDHUP},
     };
 
-    if (left > 0)
-        poll(pollfds, 2, (int)((left + 999) / 1000));
+    if (wait_us > 0)
+        poll(pollfds, 2, (int)((wait_us + 999) / 1000));
     mrc_waiter_drain(stream->waiter);
     return !(pollfds[1].revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
-/* Serves until the stream ends; the reason why. */
-static const char *serve(struct stream *stream)
+static bool needs_heartbeat(const struct stream *stream)
 {
-    apr_time_t expires = mrc_subscriber_expires_us(stream->subscriber);
+    int64_t heartbeat_us =
+        mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber))->heartbeat_us;
+
+    return heartbeat_us && mrc_clock_us() - stream->written_us >= heartbeat_us;
+}
+
+/* Serves until the stream ends; the reason why. */
+static enum mrc_end serve(struct stream *stream)
+{
+    enum mrc_end ends_why, end;
+    int64_t ends_us = mrc_subscriber_ends_us(stream->subscriber, &ends_why);
 
     for (;;) {
-        const char *reason = send_due(stream);
-        apr_time_t now = apr_time_now();
+        int64_t left_us;
 
-        if (reason)
-            return reason;
-        if (now >= expires)
-            return "expired";
+        if (!send_due(stream, &end))
+            return end;
+        left_us = ends_us - apr_time_now();
+        if (left_us <= 0)
+            return ends_why;
         if (!mrc_lifecycle_is_serving())
-            return "draining";
-        if (now - stream->written >= HEARTBEAT_US) {
+            return MRC_END_DRAINING;
+        if (needs_heartbeat(stream)) {
             mrc_sse_add_comment(&stream->out);
             if (!flush_out(stream))
-                return "client";
+                return MRC_END_CLIENT;
         }
-        if (!wait_for_work(stream, earlier(expires, now + LOOK_US)))
-            return "client";
+        if (!wait_for_work(stream, left_us < LOOK_US ? left_us : LOOK_US))
+            return MRC_END_CLIENT;
     }
 }
 
@@ -142,41 +144,41 @@ static unsigned random_retry_ms(void)
     return RETRY_MIN_MS + random % RETRY_SPREAD_MS;
 }
 
-static const char *run(struct stream *stream)
+static enum mrc_end run(struct stream *stream)
 {
-    const char *reason;
+    enum mrc_end end;
 
     mrc_sse_add_comment(&stream->out);
     if (!flush_out(stream))
-        return "client";
+        return MRC_END_CLIENT;
     /* Now, since httpd sends no chunks, and so no clean end, on a connection that it will close. */
     stream->r->connection->keepalive = AP_CONN_CLOSE;
-    reason = serve(stream);
-    if (!strcmp(reason, "draining")) {
+    end = serve(stream);
+    if (end == MRC_END_DRAINING) {
         mrc_sse_add_retry(&stream->out, random_retry_ms());
         flush_out(stream);
     }
-    return reason;
+    return end;
 }
 
 int mrc_carrier_threaded_run(request_rec *r, struct mrc_process *process,
                              struct mrc_subscriber *subscriber)
 {
     struct stream stream = {.r = r, .subscriber = subscriber};
-    apr_status_t status =
-        mrc_dispatcher_post_waiter(mrc_process_dispatcher(process), &stream.waiter);
-    const char *reason;
+    apr_status_t status = mrc_waiter_open(mrc_process_waiters(process), &stream.waiter);
+    enum mrc_end end = MRC_END_ERROR;
 
-    if (status != APR_SUCCESS) {
+    if (status == APR_SUCCESS) {
+        mrc_buf_init(&stream.out, SIZE_MAX);
+        stream.brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+        end = run(&stream);
+        mrc_buf_free(&stream.out);
+        mrc_waiter_close(stream.waiter);
+    } else {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "a stream could not be opened");
-        return HTTP_INTERNAL_SERVER_ERROR;
     }
-    mrc_buf_init(&stream.out, SIZE_MAX);
-    stream.brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    reason = run(&stream);
-    apr_table_setn(r->notes, "mercure-reason", reason);
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", reason);
-    mrc_buf_free(&stream.out);
-    mrc_waiter_close(stream.waiter);
-    return OK;
+    apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
+    mrc_subscriber_close(subscriber, end);
+    return status == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

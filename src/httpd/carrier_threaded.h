@@ -12,9 +12,9 @@ struct mrc_process;
 struct mrc_subscriber;
 
 /*
- * Sends R's headers and then SUBSCRIBER's events, until the client goes, the token expires, the
- * subscriber falls behind or the child is to end. What the handler returns. SUBSCRIBER stays the
- * caller's.
+ * Sends R's headers and then SUBSCRIBER's events, until the client goes, the stream's time is over,
+ * the subscriber falls behind or the child is to end; then closes SUBSCRIBER. What the handler
+ * returns.
  */
 int mrc_carrier_threaded_run(request_rec *r, struct mrc_process *process,
                              struct mrc_subscriber *subscriber);

@@ -29,7 +29,13 @@ enum mrc_field {
     MRC_FIELD_LIMIT_BODY,
     MRC_FIELD_LIMIT_FIELD,
     MRC_FIELD_LIMIT_DETAILS,
+    MRC_FIELD_HEARTBEAT,
+    MRC_FIELD_LIFETIME,
+    MRC_FIELD_DISPATCH_TIMEOUT,
+    MRC_FIELD_BACKLOG,
+    MRC_FIELD_MAX_SUBSCRIBERS,
     MRC_FIELD_MEMORY,
+    MRC_FIELD_DISPATCHERS,
     MRC_FIELD_COUNT
 };
 
@@ -38,7 +44,7 @@ enum mrc_directive_type {
     MRC_TYPE_HUB,     /* On [name=NAME] | Off */
     MRC_TYPE_KEY,     /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
     MRC_TYPE_FLAG,    /* On | Off */
-    MRC_TYPE_BYTES,   /* a size, with K, M or G */
+    MRC_TYPE_NUMBER,  /* a number in `unit` */
     MRC_TYPE_URLS,    /* URL … */
     MRC_TYPE_OPTIONS, /* NAME=VALUE …, from `options` */
     MRC_TYPE_HISTORY  /* Off, or NAME=VALUE … */
@@ -72,8 +78,9 @@ struct mrc_directive {
     enum mrc_scope scope;
     enum mrc_field field, field2;
     const char *syntax;       /* arguments, as httpd's documentation writes them */
-    const char *default_text; /* parsed for FLAG and BYTES; words for the others; NULL: none */
-    int64_t min, max;         /* of BYTES */
+    const char *default_text; /* parsed for FLAG and NUMBER; words for the others; NULL: none */
+    enum mrc_unit unit;       /* of NUMBER, as the bounds */
+    int64_t min, max;
     const struct mrc_directive_option *options;
     size_t options_count;
     const char *text; /* paragraphs of Markdown, for the reference */

@@ -42,7 +42,13 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_LIMIT_BODY] = PLACE(limit_body_bytes),
     [MRC_FIELD_LIMIT_FIELD] = PLACE(limit_field_bytes),
     [MRC_FIELD_LIMIT_DETAILS] = PLACE(limit_details),
+    [MRC_FIELD_HEARTBEAT] = PLACE(heartbeat_s),
+    [MRC_FIELD_LIFETIME] = PLACE(lifetime_s),
+    [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(dispatch_timeout_s),
+    [MRC_FIELD_BACKLOG] = PLACE(backlog_bytes),
+    [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(max_subscribers),
     [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
+    [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
 };
 
 _Static_assert(MRC_FIELD_COUNT <= 64, "the fields that are set fit into one word");
@@ -190,17 +196,17 @@ static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
-static const char *set_bytes(cmd_parms *cmd, const struct mrc_directive *row,
-                             struct mrc_settings *settings, int argc, char *const argv[])
+static const char *set_number_row(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
 {
     int64_t value;
 
     if (argc != 1)
         return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
-    value = parse_number(argv[0], MRC_UNIT_BYTES);
+    value = parse_number(argv[0], row->unit);
     if (value < row->min || value > row->max)
         return number_error(cmd->pool, apr_pstrcat(cmd->pool, row->name, " ", NULL), argv[0],
-                            MRC_UNIT_BYTES, row->min, row->max);
+                            row->unit, row->min, row->max);
     set_number(settings, row->field, value);
     return NULL;
 }
@@ -345,8 +351,9 @@ typedef const char *setter(cmd_parms *cmd, const struct mrc_directive *row,
                            struct mrc_settings *settings, int argc, char *const argv[]);
 
 static setter *const setters[] = {
-    [MRC_TYPE_HUB] = set_hub,         [MRC_TYPE_KEY] = set_key,   [MRC_TYPE_FLAG] = set_flag_row,
-    [MRC_TYPE_BYTES] = set_bytes,     [MRC_TYPE_URLS] = set_urls, [MRC_TYPE_OPTIONS] = set_options,
+    [MRC_TYPE_HUB] = set_hub,         [MRC_TYPE_KEY] = set_key,
+    [MRC_TYPE_FLAG] = set_flag_row,   [MRC_TYPE_NUMBER] = set_number_row,
+    [MRC_TYPE_URLS] = set_urls,       [MRC_TYPE_OPTIONS] = set_options,
     [MRC_TYPE_HISTORY] = set_history,
 };
 
@@ -395,8 +402,8 @@ static void set_defaults(struct mrc_settings *settings)
 
         if (row->type == MRC_TYPE_FLAG)
             set_flag(settings, row->field, !strcmp(row->default_text, "On"));
-        else if (row->type == MRC_TYPE_BYTES && row->default_text)
-            set_number(settings, row->field, parse_number(row->default_text, MRC_UNIT_BYTES));
+        else if (row->type == MRC_TYPE_NUMBER && row->default_text)
+            set_number(settings, row->field, parse_number(row->default_text, row->unit));
         for (size_t k = 0; k < row->options_count; k++) {
             const struct mrc_directive_option *option = &row->options[k];
             int zero = option->zero_word && !strcmp(option->default_text, option->zero_word);

@@ -12,6 +12,7 @@
 #include "core/token_cache.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
+#include "httpd/sizing.h"
 #include "hub/process.h"
 #include "store/memory.h"
 
@@ -37,6 +38,7 @@ struct retained {
 struct child {
     struct mrc_process *process;
     struct mrc_token_cache *tokens;
+    struct mrc_sizing sizing;
 };
 
 static struct child *this_child;
@@ -147,6 +149,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
     struct mrc_error error = {""};
     struct mrc_memory *memory;
+    struct mrc_sizing sizing;
     apr_status_t status;
 
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
@@ -165,6 +168,9 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     if (*error.text)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "%s", error.text);
     log_hubs(main_server, hubs);
+    sizing = mrc_sizing_compute(mrc_registry_slots());
+    if (hubs->nelts > 0)
+        mrc_sizing_log(main_server, &sizing);
     return OK;
 }
 
@@ -176,13 +182,28 @@ static apr_status_t stop_child(void *unused)
     return APR_SUCCESS;
 }
 
-static const char **hub_keys(apr_pool_t *pool, const apr_array_header_t *hubs)
+static struct mrc_hub_policy policy_of(const struct mrc_settings *settings)
 {
-    const char **keys = apr_pcalloc(pool, sizeof(*keys) * (hubs->nelts + 1));
+    return (struct mrc_hub_policy){
+        .heartbeat_us = settings->heartbeat_s * APR_USEC_PER_SEC,
+        .lifetime_us = settings->lifetime_s * APR_USEC_PER_SEC,
+        .dispatch_timeout_us = settings->dispatch_timeout_s * APR_USEC_PER_SEC,
+        .backlog_bytes = (size_t)settings->backlog_bytes,
+        .subscribers_max = (uint64_t)settings->max_subscribers,
+    };
+}
 
-    for (int i = 0; i < hubs->nelts; i++)
-        keys[i] = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->key;
-    return keys;
+static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_header_t *hubs)
+{
+    struct mrc_process_hub *served = apr_pcalloc(pool, sizeof(*served) * (hubs->nelts + 1));
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        served[i].key = hub->key;
+        served[i].policy = policy_of(hub->settings);
+    }
+    return served;
 }
 
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
@@ -197,11 +218,13 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
         return;
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     child = apr_pcalloc(pchild, sizeof(*child));
+    child->sizing = mrc_sizing_compute(mrc_registry_slots());
     if (mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
     else
-        status = mrc_process_start(pchild, memory, hub_keys(pchild, hubs), (size_t)hubs->nelts,
-                                   getpid(), (uint64_t)generation, &child->process);
+        status = mrc_process_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
+                                   mrc_registry_dispatchers(main_server), getpid(),
+                                   (uint64_t)generation, &child->process);
     if (status == APR_SUCCESS) {
         this_child = child;
         apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
@@ -221,7 +244,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
     if (this_child)
-        mrc_process_drain(this_child->process);
+        mrc_process_drain(this_child->process, graceful != 0);
 }
 
 static void wake_the_living(struct mrc_memory *memory)
@@ -253,6 +276,11 @@ struct mrc_process *mrc_lifecycle_process(void)
 struct mrc_token_cache *mrc_lifecycle_tokens(void)
 {
     return this_child ? this_child->tokens : NULL;
+}
+
+const struct mrc_sizing *mrc_lifecycle_sizing(void)
+{
+    return &this_child->sizing;
 }
 
 int mrc_lifecycle_is_serving(void)

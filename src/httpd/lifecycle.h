@@ -10,6 +10,7 @@
 #include "ap_mpm.h"
 
 struct mrc_process;
+struct mrc_sizing;
 struct mrc_token_cache;
 
 /* When the module is loaded: what it has made is to be removed when the server ends. */
@@ -38,6 +39,9 @@ struct mrc_process *mrc_lifecycle_process(void);
 
 /* This child's verified tokens; NULL where there is no process. */
 struct mrc_token_cache *mrc_lifecycle_tokens(void);
+
+/* How many streams it may hold; only where there is a process. */
+const struct mrc_sizing *mrc_lifecycle_sizing(void);
 
 /* Whether this child serves on: false once it is to end, however the MPM tells it so. */
 int mrc_lifecycle_is_serving(void);

@@ -1,16 +1,19 @@
 #include "httpd/publish.h"
 
 #include "apr_strings.h"
+#include "http_config.h"
 #include "http_log.h"
 #include "http_protocol.h"
 
 #include "core/form.h"
+#include "core/reserved.h"
 #include "core/token.h"
 #include "core/update.h"
 #include "httpd/answer.h"
 #include "httpd/authorize.h"
 #include "httpd/body.h"
 #include "httpd/claim.h"
+#include "httpd/identity.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
@@ -78,6 +81,24 @@ static int give_id(request_rec *r, const struct mrc_claim *claim, struct mrc_upd
     return store(r, claim, update);
 }
 
+/* Nobody publishes under the hub's own URLs, whatever the token grants. */
+static int check_reserved(request_rec *r, const struct mrc_claim *claim,
+                          const struct mrc_update *update)
+{
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
+    const apr_array_header_t *paths = claim->location->hub->paths;
+
+    for (size_t i = 0; i < update->topics_count; i++) {
+        if (mrc_reserved_covers(update->topics[i], APR_ARRAY_IDX(audiences, 0, const char *),
+                                (const char *const *)paths->elts, (size_t)paths->nelts))
+            return mrc_answer_problem(r, HTTP_BAD_REQUEST,
+                                      "a topic lies in the hub's own namespace, which is reserved "
+                                      "for what the hub itself publishes: choose another");
+    }
+    return DECLINED;
+}
+
 static int check_grants(request_rec *r, const struct mrc_claim *claim,
                         const struct mrc_token *token, struct mrc_update *update)
 {
@@ -102,7 +123,9 @@ static int publish_form(request_rec *r, const struct mrc_claim *claim,
 
     switch (mrc_update_parse(form, &limits, &error, &update)) {
     case MRC_OK:
-        status = check_grants(r, claim, token, &update);
+        status = check_reserved(r, claim, &update);
+        if (status == DECLINED)
+            status = check_grants(r, claim, token, &update);
         mrc_update_clear(&update);
         return status;
     case MRC_ENOMEM:

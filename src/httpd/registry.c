@@ -147,8 +147,18 @@ static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
     hub->index = hubs->nelts;
     hub->settings = location->settings;
     hub->locations = apr_array_make(pool, 2, sizeof(struct mrc_location *));
+    hub->paths = apr_array_make(pool, 2, sizeof(const char *));
     APR_ARRAY_PUSH(hubs, struct mrc_hub_conf *) = hub;
     return hub;
+}
+
+static void add_path(apr_array_header_t *paths, const char *path)
+{
+    for (int i = 0; i < paths->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(paths, i, const char *), path))
+            return;
+    }
+    APR_ARRAY_PUSH(paths, const char *) = path;
 }
 
 static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_location *location)
@@ -175,6 +185,7 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
     }
     location->hub = hub;
     APR_ARRAY_PUSH(hub->locations, struct mrc_location *) = location;
+    add_path(hub->paths, location->path);
     return OK;
 }
 
@@ -355,6 +366,11 @@ int mrc_registry_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_serv
 const apr_array_header_t *mrc_registry_hubs(server_rec *main_server)
 {
     return server_conf(main_server)->hubs;
+}
+
+unsigned mrc_registry_dispatchers(server_rec *main_server)
+{
+    return (unsigned)server_conf(main_server)->settings.dispatchers;
 }
 
 /* ---- finding the hub of a request -------------------------------------------------------------*/

@@ -23,6 +23,7 @@ struct mrc_hub_conf {
     const struct mrc_settings *settings; /* what belongs to the hub, the same in all Locations */
     struct mrc_hub_shape shape;          /* what it asks of shared memory */
     apr_array_header_t *locations;       /* of struct mrc_location * */
+    apr_array_header_t *paths;           /* of const char *: theirs, the reserved namespace */
 };
 
 /* A hub as one server or virtual host serves it. */
@@ -64,6 +65,9 @@ const struct mrc_location *mrc_registry_find(server_rec *server, const char *pat
 
 /* What each hub asks of shared memory, in the order of the hubs; an array in POOL. */
 struct mrc_hub_shape *mrc_registry_shapes(apr_pool_t *pool, server_rec *main_server);
+
+/* MercureDispatchers. */
+unsigned mrc_registry_dispatchers(server_rec *main_server);
 
 /* How many child slots the server's shared memory needs; valid from check_config on. */
 unsigned mrc_registry_slots(void);

@@ -48,6 +48,13 @@ struct mrc_settings {
     int64_t limit_field_bytes;   /* of one field of a publication; 0: as long as the body */
     int64_t limit_details;       /* Mercure details of one token */
 
+    int64_t heartbeat_s;        /* 0: never */
+    int64_t lifetime_s;         /* 0: never */
+    int64_t dispatch_timeout_s; /* at least 1 */
+    int64_t backlog_bytes;      /* what may wait for one client */
+    int64_t max_subscribers;    /* 0: no limit */
+
+    int64_t dispatchers;  /* threads in each child */
     int64_t memory_bytes; /* bound of all shared memory; 0: what the hubs need */
 };
 

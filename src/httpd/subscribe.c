@@ -11,12 +11,16 @@
 #include "core/utf8.h"
 #include "httpd/answer.h"
 #include "httpd/authorize.h"
+#include "httpd/carrier_suspended.h"
 #include "httpd/carrier_threaded.h"
 #include "httpd/claim.h"
+#include "httpd/connection.h"
 #include "httpd/identity.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
+#include "httpd/sizing.h"
+#include "hub/dispatcher.h"
 #include "hub/hub.h"
 #include "hub/process.h"
 #include "hub/subscriber.h"
@@ -25,9 +29,6 @@ APLOG_USE_MODULE(mercure);
 
 /* Parameters of a query beside its matchers; httpd bounds the length of the whole. */
 #define OTHER_PARAMETERS_MAX 1000
-
-/* What a client whose child ends is told to wait, in seconds. */
-#define RETRY_AFTER "2"
 
 /* ---- matchers ---------------------------------------------------------------------------------*/
 
@@ -141,28 +142,52 @@ static void read_cursor_field(const request_rec *r, struct mrc_subscription *sub
 
 /* ---- the stream -------------------------------------------------------------------------------*/
 
-static void add_stream_headers(request_rec *r)
+static int serve_threaded(request_rec *r, struct mrc_process *process,
+                          const struct mrc_sizing *sizing, struct mrc_subscriber *subscriber)
 {
-    mrc_answer_add_headers(r);
-    ap_set_content_type(r, "text/event-stream");
-    apr_table_setn(r->headers_out, "Cache-Control", "private, no-store, no-cache, no-transform");
-    apr_table_setn(r->headers_out, "X-Accel-Buffering", "no");
-    apr_table_setn(r->subprocess_env, "no-gzip", "1");
-    apr_table_setn(r->subprocess_env, "no-brotli", "1");
+    conn_rec *c = r->connection;
+    int status;
+
+    if (!mrc_connection_hold_thread(c)) {
+        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
+        return mrc_answer_later(r, "this connection holds as many streams as it may: use one "
+                                   "stream with several topic matchers, or HTTP/1.1");
+    }
+    if (!mrc_process_hold_thread(process, sizing->threaded_per_child, sizing->threaded_total)) {
+        mrc_connection_release_thread(c);
+        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
+        return mrc_answer_later(r, "the server holds as many streams as its workers allow: try "
+                                   "again");
+    }
+    mrc_answer_add_stream_headers(r);
+    status = mrc_carrier_threaded_run(r, process, subscriber);
+    mrc_process_release_thread(process);
+    mrc_connection_release_thread(c);
+    return status;
 }
 
 static int serve_stream(request_rec *r, struct mrc_process *process,
                         struct mrc_subscriber *subscriber)
 {
+    const struct mrc_sizing *sizing = mrc_lifecycle_sizing();
     struct mrc_bytes id = mrc_subscriber_last_event_id(subscriber);
 
-    add_stream_headers(r);
     if (id.ptr)
         apr_table_setn(r->headers_out, "Mercure-Last-Event-ID",
                        apr_pstrmemdup(r->pool, id.ptr, id.len));
-    if (r->header_only)
+    if (r->header_only) {
+        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
+        mrc_answer_add_stream_headers(r);
         return OK;
-    return mrc_carrier_threaded_run(r, process, subscriber);
+    }
+    if (!mrc_carrier_suspended_is_possible(r))
+        return serve_threaded(r, process, sizing, subscriber);
+    if (mrc_dispatcher_post_count(mrc_process_dispatcher(process)) >= sizing->suspended_per_child) {
+        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
+        return mrc_answer_later(r, "the server holds as many streams as it can: try again");
+    }
+    mrc_answer_add_stream_headers(r);
+    return mrc_carrier_suspended_start(r, process, subscriber);
 }
 
 static int open_stream(request_rec *r, const struct mrc_claim *claim,
@@ -177,20 +202,18 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim,
     if (!hub || !mrc_lifecycle_is_serving()) {
         clear_subscription(subscription);
         mrc_token_unref(subscription->token);
-        apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
-        return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE,
-                                  "this server process ends: try again");
+        return mrc_answer_later(r, "this server process ends: try again");
     }
     status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
-    if (status != APR_SUCCESS) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription failed",
-                      claim->location->hub->label);
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
-                                  "the hub could not open the subscription");
-    }
-    status = serve_stream(r, process, subscriber);
-    mrc_subscriber_close(subscriber);
-    return status;
+    if (status == APR_SUCCESS)
+        return serve_stream(r, process, subscriber);
+    if (status == MRC_STATUS_FULL)
+        return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS,
+                                  "the hub has as many subscribers as it may have");
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription failed",
+                  claim->location->hub->label);
+    return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
+                              "the hub could not open the subscription");
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/

@@ -1,42 +1,67 @@
 /*
- * The dispatcher: one thread of a child that hears when the rings have something new.
+ * The dispatcher: the threads of a child that bring updates from the rings to its streams.
  *
- * It owns the child's notification descriptor. A stream that is held by a thread of its own waits
- * on a waiter, a descriptor that the dispatcher wakes; so that many threads can wait while only one
- * takes the wake-ups that publishers send to the child.
+ * Each thread runs a loop of its own over the streams that were posted to it; a stream stays with
+ * its loop until it ends. One turn of a loop:
+ *
+ *     wait          for a writable or broken socket, news, or the next timer
+ *     adopt         the streams that were posted
+ *     timers        heartbeats, ends of lives, clients that take nothing
+ *     work          up to WORK_PER_TURN streams write what is due to them, each in few large writes
+ *     pull          when nobody waits to write any more: the next records of each ring go into
+ *                   the queues of those who receive them
+ *     close         what has ended
+ *
+ * Nothing in it blocks. The first loop also reads the child's notification descriptor, and wakes
+ * the other loops and the waiters (threads that hold a stream of their own, waiters.h).
  */
 #ifndef MRC_HUB_DISPATCHER_H
 #define MRC_HUB_DISPATCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "apr_errno.h"
 #include "apr_pools.h"
 
 struct mrc_dispatcher;
+struct mrc_hub;
 struct mrc_notify;
-struct mrc_waiter;
+struct mrc_stream;
+struct mrc_waiters;
 
-/*
- * Starts the thread for the child that owns SLOT; all signals are blocked in it. After each wake-up
- * it calls ON_WAKE(CTX). The struct lives in POOL.
- */
-apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_notify *notify, unsigned slot,
-                                  void (*on_wake)(void *ctx), void *ctx,
+/* A child drains its streams over so long, so that they do not all come back at once. */
+#define MRC_DISPATCHER_DRAIN_US ((int64_t)2000 * 1000)
+
+struct mrc_dispatcher_args {
+    const struct mrc_notify *notify;
+    unsigned slot;               /* the child's */
+    unsigned threads;            /* at least 1 */
+    struct mrc_hub *const *hubs; /* some may be NULL */
+    size_t hubs_count;
+    struct mrc_waiters *waiters;
+    void (*on_wake)(void *ctx); /* called in the first loop after each wake-up */
+    void *ctx;
+};
+
+/* Starts the threads, in which all signals are blocked. The struct lives in POOL. */
+apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_args *args,
                                   struct mrc_dispatcher **ret_dispatcher);
 
-/* Ends the thread and waits for it. Accepts NULL. */
+/*
+ * All streams are to end: spread over MRC_DISPATCHER_DRAIN_US if GRACEFUL, else at once; streams
+ * that are posted later, too. Stores flags and writes to descriptors only: any thread, and a signal
+ * handler, may call it.
+ */
+void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful);
+
+/* Ends the streams that are left, then the threads, and waits for them. Accepts NULL. */
 void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
 
-/* A waiter for the calling thread. It is woken from now on. Any thread. */
-apr_status_t mrc_dispatcher_post_waiter(struct mrc_dispatcher *dispatcher,
-                                        struct mrc_waiter **ret_waiter);
+/* Hands STREAM over, which belongs to the dispatcher from now on. Any thread. */
+void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream);
 
-/* The descriptor that becomes readable when the waiter is woken. */
-int mrc_waiter_fd(const struct mrc_waiter *waiter);
-
-/* Takes all wake-ups; do it first, then read the ring until it is empty. */
-void mrc_waiter_drain(struct mrc_waiter *waiter);
-
-/* Accepts NULL. By the thread that asked for the waiter. */
-void mrc_waiter_close(struct mrc_waiter *waiter);
+/* How many streams it has; those that are posted count. Any thread. */
+unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher);
 
 #endif

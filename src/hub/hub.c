@@ -13,17 +13,32 @@ struct mrc_hub {
     struct mrc_hub_segment *segment;
     const struct mrc_notify *notify;
     unsigned slot;
+    size_t index;
+    struct mrc_hub_policy policy;
 };
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
-                             const struct mrc_notify *notify, unsigned slot)
+                             const struct mrc_notify *notify, unsigned slot, size_t index,
+                             const struct mrc_hub_policy *policy)
 {
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
     hub->notify = notify;
     hub->slot = slot;
+    hub->index = index;
+    hub->policy = *policy;
     return hub;
+}
+
+const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)
+{
+    return &hub->policy;
+}
+
+size_t mrc_hub_get_index(const struct mrc_hub *hub)
+{
+    return hub->index;
 }
 
 static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,
@@ -47,8 +62,10 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
     mrc_update_encode(update, &record);
     status = append(hub, update, &record, now_us);
     mrc_buf_free(&record);
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS) {
         mrc_hub_segment_wake(hub->segment, hub->notify);
+        mrc_hub_count(hub, MRC_COUNTER_UPDATES, 1);
+    }
     return status;
 }
 
@@ -57,12 +74,38 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
     return mrc_hub_segment_ring(hub->segment);
 }
 
-void mrc_hub_listen(struct mrc_hub *hub)
+/* Counts first and looks then, so that two who come at once cannot both take the last place. */
+apr_status_t mrc_hub_join(struct mrc_hub *hub)
 {
+    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, 1);
+    if (hub->policy.subscribers_max &&
+        mrc_hub_gauge(hub, MRC_GAUGE_SUBSCRIBERS) > hub->policy.subscribers_max) {
+        mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
+        return MRC_STATUS_FULL;
+    }
+    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
     mrc_hub_segment_interest_add(hub->segment, hub->slot);
+    return APR_SUCCESS;
 }
 
-void mrc_hub_unlisten(struct mrc_hub *hub)
+void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end)
 {
     mrc_hub_segment_interest_sub(hub->segment, hub->slot);
+    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
+    mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_ENDED + (int)end), 1);
+}
+
+void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n)
+{
+    mrc_hub_segment_gauge_add(hub->segment, hub->slot, gauge, n);
+}
+
+uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge)
+{
+    return mrc_hub_segment_gauge(hub->segment, gauge);
+}
+
+void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n)
+{
+    mrc_hub_segment_count(hub->segment, hub->slot, counter, n);
 }

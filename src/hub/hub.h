@@ -4,10 +4,13 @@
 #ifndef MRC_HUB_HUB_H
 #define MRC_HUB_HUB_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "apr_errno.h"
 #include "apr_pools.h"
+
+#include "hub/metrics.h"
 
 struct mrc_hub;
 struct mrc_hub_segment;
@@ -15,12 +18,26 @@ struct mrc_notify;
 struct mrc_ring;
 struct mrc_update;
 
+/* What the configuration says of a hub's streams. */
+struct mrc_hub_policy {
+    int64_t heartbeat_us;        /* a comment on a stream that is silent so long; 0: never */
+    int64_t lifetime_us;         /* a stream ends at 80 to 100 % of it; 0: never */
+    int64_t dispatch_timeout_us; /* a client that takes nothing for so long is cut */
+    size_t backlog_bytes;        /* what may wait for one client beside the update in flight */
+    uint64_t subscribers_max;    /* in all children together; 0: no limit */
+};
+
 /*
- * Opens the hub whose shared memory is SEGMENT for the child that owns SLOT. The struct lives in
- * POOL; SEGMENT and NOTIFY must outlive it. Any thread may use it afterwards.
+ * Opens the hub whose shared memory is SEGMENT for the child that owns SLOT. INDEX is its place
+ * among the child's hubs. The struct lives in POOL; the other arguments must outlive it (POLICY is
+ * copied). Any thread may use it afterwards.
  */
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
-                             const struct mrc_notify *notify, unsigned slot);
+                             const struct mrc_notify *notify, unsigned slot, size_t index,
+                             const struct mrc_hub_policy *policy);
+
+const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub);
+size_t mrc_hub_get_index(const struct mrc_hub *hub);
 
 /*
  * Stores UPDATE, which has an id, in the order that all subscribers of the hub see, and wakes the
@@ -30,9 +47,27 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
  */
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us);
 
-/* For subscriber.c: the ring, and this child's interest in it. */
+/* ---- for subscribers --------------------------------------------------------------------------*/
+
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
-void mrc_hub_listen(struct mrc_hub *hub);
-void mrc_hub_unlisten(struct mrc_hub *hub);
+
+/*
+ * One more subscriber in this child: counted in all children together, and from now on the child is
+ * woken. MRC_STATUS_FULL: there are as many as the policy allows already.
+ */
+apr_status_t mrc_hub_join(struct mrc_hub *hub);
+
+/* One fewer, which ended for the reason END. */
+void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end);
+
+/* N more, or fewer, of what GAUGE tells, in this child; and the sum over all children. */
+void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n);
+uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge);
+
+/* N more of what COUNTER counts. */
+void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n);
+
+/* As many subscribers as the policy allows are there already. In the range of store/status.h. */
+#define MRC_STATUS_FULL (APR_OS_START_USERERR + 7320)
 
 #endif

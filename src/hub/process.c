@@ -4,6 +4,7 @@
 
 #include "hub/dispatcher.h"
 #include "hub/hub.h"
+#include "hub/waiters.h"
 #include "store/memory.h"
 
 struct mrc_process {
@@ -12,8 +13,10 @@ struct mrc_process {
     unsigned slot;
     struct mrc_hub **hubs;
     size_t hubs_count;
+    struct mrc_waiters *waiters;
     struct mrc_dispatcher *dispatcher;
     atomic_bool draining;
+    atomic_uint threads_held;
 };
 
 /* Folds what the child that held SLOT left behind, in every hub. */
@@ -36,20 +39,40 @@ static void reap_dead_children(void *ctx)
                      process->memory);
 }
 
-static void open_hubs(apr_pool_t *pool, struct mrc_process *process, const char *const *keys)
+static void open_hubs(apr_pool_t *pool, struct mrc_process *process,
+                      const struct mrc_process_hub *hubs)
 {
     const struct mrc_notify *notify = mrc_memory_notify(process->memory);
 
     for (size_t i = 0; i < process->hubs_count; i++) {
-        struct mrc_hub_segment *segment = mrc_memory_hub(process->memory, keys[i]);
+        struct mrc_hub_segment *segment = mrc_memory_hub(process->memory, hubs[i].key);
 
-        process->hubs[i] = segment ? mrc_hub_open(pool, segment, notify, process->slot) : NULL;
+        if (segment)
+            process->hubs[i] =
+                mrc_hub_open(pool, segment, notify, process->slot, i, &hubs[i].policy);
     }
 }
 
-apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory, const char *const *keys,
-                               size_t n, pid_t pid, uint64_t generation,
-                               struct mrc_process **ret_process)
+static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_process *process,
+                                     unsigned threads)
+{
+    const struct mrc_dispatcher_args args = {
+        .notify = mrc_memory_notify(process->memory),
+        .slot = process->slot,
+        .threads = threads,
+        .hubs = process->hubs,
+        .hubs_count = process->hubs_count,
+        .waiters = process->waiters,
+        .on_wake = reap_dead_children,
+        .ctx = process,
+    };
+
+    return mrc_dispatcher_start(pool, &args, &process->dispatcher);
+}
+
+apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
+                               const struct mrc_process_hub *hubs, size_t n, unsigned threads,
+                               pid_t pid, uint64_t generation, struct mrc_process **ret_process)
 {
     struct mrc_process *process = apr_pcalloc(pool, sizeof(*process));
     struct mrc_control *control = mrc_memory_control(memory);
@@ -65,10 +88,10 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory, cons
     process->slot = (unsigned)slot;
     process->hubs_count = n;
     process->hubs = apr_pcalloc(pool, sizeof(*process->hubs) * (n + 1));
+    process->waiters = mrc_waiters_create(pool);
     mrc_notify_drain(mrc_memory_notify(memory), process->slot);
-    open_hubs(pool, process, keys);
-    status = mrc_dispatcher_start(pool, mrc_memory_notify(memory), process->slot,
-                                  reap_dead_children, process, &process->dispatcher);
+    open_hubs(pool, process, hubs);
+    status = start_dispatcher(pool, process, threads);
     if (status != APR_SUCCESS) {
         mrc_control_release(control, process->slot);
         return status;
@@ -79,7 +102,7 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory, cons
 
 void mrc_process_stop(struct mrc_process *process)
 {
-    mrc_process_drain(process);
+    mrc_process_drain(process, false);
     mrc_dispatcher_stop(process->dispatcher);
     fold_child(process->slot, process->pid, process->memory);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
@@ -95,9 +118,44 @@ struct mrc_dispatcher *mrc_process_dispatcher(const struct mrc_process *process)
     return process->dispatcher;
 }
 
-void mrc_process_drain(struct mrc_process *process)
+struct mrc_waiters *mrc_process_waiters(const struct mrc_process *process)
+{
+    return process->waiters;
+}
+
+/* The hub whose numbers tell those of the child; every child that serves has one. */
+static struct mrc_hub *first_hub(const struct mrc_process *process)
+{
+    for (size_t i = 0; i < process->hubs_count; i++) {
+        if (process->hubs[i])
+            return process->hubs[i];
+    }
+    return NULL;
+}
+
+bool mrc_process_hold_thread(struct mrc_process *process, unsigned per_child, unsigned total)
+{
+    struct mrc_hub *hub = first_hub(process);
+
+    /* Counts first and looks then, so that two who come at once cannot both take the last one. */
+    mrc_hub_gauge_add(hub, MRC_GAUGE_THREADS, 1);
+    if (atomic_fetch_add(&process->threads_held, 1) < per_child &&
+        mrc_hub_gauge(hub, MRC_GAUGE_THREADS) <= total)
+        return true;
+    mrc_process_release_thread(process);
+    return false;
+}
+
+void mrc_process_release_thread(struct mrc_process *process)
+{
+    atomic_fetch_sub(&process->threads_held, 1);
+    mrc_hub_gauge_add(first_hub(process), MRC_GAUGE_THREADS, -1);
+}
+
+void mrc_process_drain(struct mrc_process *process, bool graceful)
 {
     atomic_store(&process->draining, true);
+    mrc_dispatcher_post_drain(process->dispatcher, graceful);
     mrc_notify_wake(mrc_memory_notify(process->memory), process->slot);
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apr_general.h"
+
 #include "core/buf.h"
 #include "core/matcher.h"
 #include "core/sse.h"
@@ -11,6 +13,9 @@
 #include "hub/hub.h"
 #include "store/ring.h"
 
+/* A stream ends so long before its token expires: never later, whatever a timer's tick is. */
+#define EXPIRY_MARGIN_US ((int64_t)200 * 1000)
+
 struct mrc_subscriber {
     struct mrc_hub *hub;
     struct mrc_matcher **matchers;
@@ -18,6 +23,8 @@ struct mrc_subscriber {
     struct mrc_token *token;
     uint64_t pos;                  /* in the hub's ring: what it has not seen yet */
     struct mrc_ring_record record; /* reused from read to read */
+    int64_t ends_us;
+    enum mrc_end ends_why;
     bool has_cursor;
     size_t last_event_id_len;
     char *last_event_id; /* malloc()ed */
@@ -85,6 +92,41 @@ static apr_status_t start(struct mrc_subscriber *subscriber, struct mrc_bytes cu
     return keep_last_event_id(subscriber, mrc_bytes_of("earliest"));
 }
 
+static void free_subscriber(struct mrc_subscriber *subscriber)
+{
+    free_subscription(&(struct mrc_subscription){
+        .matchers = subscriber->matchers,
+        .matchers_count = subscriber->matchers_count,
+        .token = subscriber->token,
+    });
+    mrc_ring_record_free(&subscriber->record);
+    free(subscriber->last_event_id);
+    free(subscriber);
+}
+
+/* Streams that were opened together end one by one: at 80 to 100 % of the lifetime. */
+static void draw_end(struct mrc_subscriber *subscriber, int64_t now_us)
+{
+    int64_t lifetime_us = mrc_hub_get_policy(subscriber->hub)->lifetime_us;
+
+    subscriber->ends_us = INT64_MAX;
+    subscriber->ends_why = MRC_END_LIFETIME;
+    if (lifetime_us) {
+        uint16_t random = 0;
+
+        apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+        subscriber->ends_us = now_us + lifetime_us - lifetime_us / 5 * random / UINT16_MAX;
+    }
+    if (subscriber->token) {
+        int64_t expires_us = mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US;
+
+        if (expires_us <= subscriber->ends_us) {
+            subscriber->ends_us = expires_us;
+            subscriber->ends_why = MRC_END_EXPIRED;
+        }
+    }
+}
+
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber)
 {
@@ -100,30 +142,28 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     subscriber->matchers_count = subscription->matchers_count;
     subscriber->token = subscription->token;
     subscriber->has_cursor = subscription->has_cursor;
-    mrc_hub_listen(hub); /* before the position is taken: nothing falls between */
-    status = start(subscriber, subscription->cursor, now_us);
+    status = mrc_hub_join(hub); /* before the position is taken: nothing falls between */
+    if (status == APR_SUCCESS) {
+        status = start(subscriber, subscription->cursor, now_us);
+        if (status != APR_SUCCESS)
+            mrc_hub_leave(hub, MRC_END_ERROR);
+    }
     *subscription = (struct mrc_subscription){0};
     if (status != APR_SUCCESS) {
-        mrc_subscriber_close(subscriber);
+        free_subscriber(subscriber);
         return status;
     }
+    draw_end(subscriber, now_us);
     *ret_subscriber = subscriber;
     return APR_SUCCESS;
 }
 
-void mrc_subscriber_close(struct mrc_subscriber *subscriber)
+void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
 {
     if (!subscriber)
         return;
-    mrc_hub_unlisten(subscriber->hub);
-    free_subscription(&(struct mrc_subscription){
-        .matchers = subscriber->matchers,
-        .matchers_count = subscriber->matchers_count,
-        .token = subscriber->token,
-    });
-    mrc_ring_record_free(&subscriber->record);
-    free(subscriber->last_event_id);
-    free(subscriber);
+    mrc_hub_leave(subscriber->hub, end);
+    free_subscriber(subscriber);
 }
 
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber)
@@ -131,9 +171,27 @@ struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subsc
     return (struct mrc_bytes){subscriber->last_event_id, subscriber->last_event_id_len};
 }
 
-int64_t mrc_subscriber_expires_us(const struct mrc_subscriber *subscriber)
+int64_t mrc_subscriber_ends_us(const struct mrc_subscriber *subscriber, enum mrc_end *ret_end)
 {
-    return subscriber->token ? mrc_token_get_exp_us(subscriber->token) : INT64_MAX;
+    *ret_end = subscriber->ends_why;
+    return subscriber->ends_us;
+}
+
+struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->hub;
+}
+
+struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
+                                                       size_t *ret_count)
+{
+    *ret_count = subscriber->matchers_count;
+    return subscriber->matchers;
+}
+
+uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->pos;
 }
 
 static bool listens_to(const struct mrc_subscriber *subscriber, const struct mrc_update *update)
@@ -148,7 +206,8 @@ static bool listens_to(const struct mrc_subscriber *subscriber, const struct mrc
 }
 
 /* Routing never widens what may be read: a private update needs a grant (draft, "Subscribers"). */
-static bool may_read(const struct mrc_subscriber *subscriber, const struct mrc_update *update)
+bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
+                             const struct mrc_update *update)
 {
     return !update->is_private ||
            (subscriber->token && mrc_token_grants_any(subscriber->token, MRC_ACTION_SUBSCRIBE,
@@ -167,8 +226,10 @@ static apr_status_t add_event(const struct mrc_subscriber *subscriber, struct mr
     default:
         return MRC_STATUS_CORRUPT;
     }
-    if (listens_to(subscriber, &update) && may_read(subscriber, &update))
+    if (listens_to(subscriber, &update) && mrc_subscriber_may_read(subscriber, &update)) {
         mrc_sse_add_event(out, &update);
+        mrc_hub_count(subscriber->hub, MRC_COUNTER_DELIVERIES, 1);
+    }
     mrc_update_clear(&update);
     return mrc_buf_error(out) ? APR_ENOMEM : APR_SUCCESS;
 }

@@ -23,12 +23,14 @@
 #include "apr_errno.h"
 
 #include "core/bytes.h"
+#include "hub/carrier.h"
 
 struct mrc_buf;
 struct mrc_hub;
 struct mrc_matcher;
 struct mrc_subscriber;
 struct mrc_token;
+struct mrc_update;
 
 /* What a subscription asks for. */
 struct mrc_subscription {
@@ -42,13 +44,13 @@ struct mrc_subscription {
 /*
  * Opens a subscriber; SUBSCRIPTION's matchers and token are its own from now on, also on failure.
  * From here on nothing is missed: the position is taken after the hub was told that this child
- * listens. APR_ENOMEM.
+ * listens. MRC_STATUS_FULL: the hub has as many subscribers as it may have; APR_ENOMEM.
  */
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber);
 
-/* Accepts NULL. */
-void mrc_subscriber_close(struct mrc_subscriber *subscriber);
+/* The stream has ended for the reason END. Accepts NULL. */
+void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end);
 
 /*
  * The id of the event before the first one that will come, or `earliest`: the answer's
@@ -57,8 +59,25 @@ void mrc_subscriber_close(struct mrc_subscriber *subscriber);
  */
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber);
 
-/* When the token expires, in microseconds since 1970; INT64_MAX: never. */
-int64_t mrc_subscriber_expires_us(const struct mrc_subscriber *subscriber);
+/*
+ * When the stream has to end, if nothing else ends it: before the token expires, or after a
+ * lifetime that is drawn for it. In microseconds since 1970; INT64_MAX: never. RET_END gets the
+ * reason.
+ */
+int64_t mrc_subscriber_ends_us(const struct mrc_subscriber *subscriber, enum mrc_end *ret_end);
+
+struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber);
+
+/* What it listens to; lives as long as the subscriber. */
+struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
+                                                       size_t *ret_count);
+
+/* The position in the ring of what it has not been given yet. */
+uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber);
+
+/* Whether it may read UPDATE, which is routed to it: private updates need a grant. */
+bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
+                             const struct mrc_update *update);
 
 /*
  * Appends the events that are due to OUT, until OUT holds MAX_BYTES or more (the last event is

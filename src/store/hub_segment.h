@@ -13,6 +13,9 @@
  * wakes the child. Or b comes before 1: then a came before 2, the head that the child takes lies
  * behind the record, and the record is in what the child reads as history. And because a child
  * drains its descriptor before it reads, a wake-up that comes while it reads wakes it again.
+ *
+ * A publisher may die between a and b. Its record is in the ring, and nobody has been told: whoever
+ * folds a dead child calls mrc_hub_segment_wake() for every hub afterwards.
  */
 #ifndef MRC_STORE_HUB_SEGMENT_H
 #define MRC_STORE_HUB_SEGMENT_H
@@ -103,7 +106,8 @@ uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned i
 /* Folds what a dead child left in SLOT: its interest and its gauges become 0. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
-/* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. */
+/* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. What old
+ * children count in FROM from then on stays there. */
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to);
 
 #endif

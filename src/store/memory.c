@@ -199,6 +199,7 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
     hub->next = old->next;
     hub->wanted = true;
     *place = hub;
+    mrc_hub_segment_wake(old->segment, memory->notify); /* its children shall see that it ended */
     destroy_hub(memory, old);
     return APR_SUCCESS;
 }
@@ -256,6 +257,7 @@ static void remove_unwanted(struct mrc_memory *memory, apr_time_t start)
             continue;
         }
         mrc_ring_supersede(mrc_hub_segment_ring(hub->segment), remaining(start));
+        mrc_hub_segment_wake(hub->segment, memory->notify);
         *place = hub->next;
         destroy_hub(memory, hub);
     }

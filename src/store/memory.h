@@ -56,7 +56,8 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
  * Makes the hubs be those of SHAPES, at start and at each reload: a hub of the same size is kept
  * and gets the new bounds; one of another size moves with its history to a new segment; one that is
  * gone is superseded and removed. Children that live keep what they have inherited; a publication
- * that reaches one of them for a hub that has moved gets MRC_STATUS_SUPERSEDED.
+ * that reaches one of them for a hub that has moved gets MRC_STATUS_SUPERSEDED, and those that
+ * listen are woken and find mrc_ring_is_superseded().
  *
  * Success with a text in ERROR is a warning to be logged: a hub goes on as it was before the
  * reload, because there is no room for the new one or its lock did not come. Failure: some hub has

@@ -439,6 +439,11 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
     return APR_SUCCESS;
 }
 
+bool mrc_ring_is_superseded(const struct mrc_ring *ring)
+{
+    return atomic_load_explicit(&ring->header->state, memory_order_acquire) == MRC_RING_SUPERSEDED;
+}
+
 /* ---- Numbers ----------------------------------------------------------------------------------*/
 
 uint64_t mrc_ring_largest(const struct mrc_ring *ring)
@@ -466,7 +471,7 @@ void mrc_ring_stats(const struct mrc_ring *ring, struct mrc_ring_stats *ret_stat
         .last_seq = atomic_load(&header->last_seq),
         .recoveries = atomic_load(&header->recoveries),
         .resets = atomic_load(&header->resets),
-        .superseded = atomic_load(&header->state) == MRC_RING_SUPERSEDED,
+        .superseded = mrc_ring_is_superseded(ring),
     };
     ret_stats->head = mrc_ring_head(ring); /* last: never before the others */
 }

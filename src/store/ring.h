@@ -122,6 +122,13 @@ apr_status_t mrc_ring_move(struct mrc_ring *from, struct mrc_ring *to, int64_t n
  * append that holds the lock may then still succeed. */
 void mrc_ring_supersede(struct mrc_ring *ring, int64_t wait_us);
 
+/*
+ * Whether the hub has moved on or is gone: nothing will ever be appended here again. One who reads
+ * asks this first, reads until APR_EOF, and then ends its streams: their clients come again, to a
+ * child that has the new segment, and resume by their last id.
+ */
+bool mrc_ring_is_superseded(const struct mrc_ring *ring);
+
 /* ---- Reading: any thread, no lock -------------------------------------------------------------*/
 
 /* The position after the newest record: where one who wants only what comes next starts. seq_cst.

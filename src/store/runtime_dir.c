@@ -93,18 +93,6 @@ static int lock_dead(int dir_fd, const char *name)
     return fd;
 }
 
-/* Removes the hub files of KEY. */
-static void remove_hubs(DIR *dir, const char *key)
-{
-    char its_key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
-    struct dirent *entry;
-
-    rewinddir(dir);
-    while ((entry = readdir(dir)))
-        if (is_hub(entry->d_name, its_key) && strcmp(its_key, key) == 0)
-            remove_own(dirfd(dir), entry->d_name);
-}
-
 /* Removes hub files whose control file is gone; it is always made before them, removed after. */
 static void remove_orphans(DIR *dir)
 {
@@ -128,38 +116,24 @@ void mrc_runtime_dir_sweep(const char *dir)
     char key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
     struct dirent *entry;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *servers;
-    DIR *hubs;
+    DIR *files = fd < 0 ? NULL : fdopendir(fd);
 
-    if (fd < 0)
-        return;
-    servers = fdopendir(fd);
-    if (!servers) {
-        close(fd);
-        return;
-    }
-    /* A second view of the same directory, since the first is in the middle of its walk. */
-    fd = openat(dirfd(servers), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    hubs = fd < 0 ? NULL : fdopendir(fd);
-    if (!hubs) {
+    if (!files) {
         if (fd >= 0)
             close(fd);
-        closedir(servers);
         return;
     }
-    while ((entry = readdir(servers))) {
+    while ((entry = readdir(files))) {
         int control_fd;
 
         if (!is_control(entry->d_name, key))
             continue;
-        control_fd = lock_dead(dirfd(servers), entry->d_name);
+        control_fd = lock_dead(dirfd(files), entry->d_name);
         if (control_fd < 0)
             continue;
-        remove_hubs(hubs, key);
-        remove_own(dirfd(servers), entry->d_name);
+        remove_own(dirfd(files), entry->d_name);
         close(control_fd);
     }
-    remove_orphans(hubs);
-    closedir(hubs);
-    closedir(servers);
+    remove_orphans(files); /* what belonged to those, too */
+    closedir(files);
 }

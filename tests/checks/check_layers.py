@@ -24,7 +24,7 @@ HTTPD = re.compile(r"^(httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|mpm_common|scorebo
 
 # The core is pure: what it may include is listed, and everything else is refused.
 CORE_MAY = re.compile(
-    r"^(assert|ctype|errno|float|inttypes|limits|locale|math|stdarg|stdatomic|stdbool|stddef|stdint|stdio"
+    r"^(assert|ctype|errno|float|inttypes|limits|locale|math|pthread|stdarg|stdatomic|stdbool|stddef|stdint|stdio"
     r"|stdlib|string|strings|wchar|time|endian|byteswap|sys/types"
     r"|openssl/\w+|jansson|pcre2|unicode/\w+)\.h$")
 

@@ -1,5 +1,7 @@
 """The frame's own promises: what it must notice, and what its clients must show."""
+import datetime
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +29,7 @@ def assert_fails(server, reason):
     """The server's end must report REASON; afterwards the test itself is clean."""
     with pytest.raises(AssertionError, match=reason):
         server.close()
+    shutil.rmtree(server.root)
 
 
 # ---- the proof at the end ------------------------------------------------------------------------
@@ -64,11 +67,31 @@ def test_an_expected_line_that_does_not_come_fails(httpd):
     assert_fails(httpd, "did not come: something that never happens")
 
 
+def test_a_closed_pollset_is_httpds_own_only_at_a_hard_stop(httpd):
+    httpd.start()
+    line = ("[{:%a %b %d %H:%M:%S.%f %Y}] [mpm_event:error] [pid 1:tid 1] (9)Bad file descriptor: "
+            "AH03092: process_lingering_close: apr_pollset_add failure\n")
+    httpd.stop()
+    append_log(httpd, line.format(datetime.datetime.now()))
+    assert httpd.log_problems() == []
+    append_log(httpd, line.format(datetime.datetime.now() - datetime.timedelta(seconds=30)))
+    assert_fails(httpd, "AH03092")
+
+
 def test_a_crashed_child_fails(httpd):
     httpd.start()
     os.kill(httpd.children()[0], signal.SIGSEGV)
     httpd.wait_log("AH0005[12]: child pid")
     assert_fails(httpd, "exit signal Segmentation fault")
+
+
+def test_a_crash_of_the_parent_at_its_end_fails(httpd):
+    httpd.start()
+    for pid in httpd.children():
+        httpd.expect_log(f"AH00052: child pid {pid}", required=False)
+    os.kill(httpd.pid, signal.SIGSEGV)
+    httpd.proc.wait()
+    assert_fails(httpd, "httpd ended with status -11")
 
 
 def test_a_file_left_in_the_runtime_directory_fails(httpd):

@@ -44,9 +44,15 @@ def env(folder):
 
 def launch(env, *args):
     """Runs the launcher to its end: (status, output, what it said)."""
-    done = subprocess.run([LAUNCHER, *args], env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60)
-    return done.returncode, done.stdout, done.stderr
+    launcher = subprocess.Popen([LAUNCHER, *args], env=env, stdin=subprocess.DEVNULL, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        output, said = launcher.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        launcher.terminate()  # it takes its httpd along
+        output, said = launcher.communicate()
+        pytest.fail(f"the launcher was expected to give up: {output}{said}", pytrace=False)
+    return launcher.returncode, output, said
 
 
 def assert_refused(env, variable, *words):

@@ -1,9 +1,11 @@
 """httpd with the module loaded: it starts, serves, restarts and stops under each MPM."""
 import os
+import re
 import signal
 
 import pytest
 
+from env.hub import hub
 from env.wait import wait_until
 
 
@@ -12,7 +14,10 @@ def test_start_serve_stop(httpd):
     httpd.write("htdocs/index.html", "hello")
     httpd.start()
     assert httpd.get("/").text == "hello"
-    assert httpd.stop() == 0
+    if "MERCURE_LD_PRELOAD" in os.environ:  # a sanitizer that is not there finds nothing
+        with open(f"/proc/{httpd.children()[0]}/maps", encoding="utf-8") as maps:
+            assert re.search(r"lib[at]san\.so", maps.read())
+    httpd.stop()
 
 
 def test_configtest(httpd):
@@ -76,3 +81,33 @@ def test_two_servers_side_by_side(httpd, new_httpd):
     os.kill(httpd.pid, signal.SIGTERM)
     httpd.proc.wait()
     assert other.get("/missing").status == 404
+
+
+@pytest.mark.sanitize
+def test_a_hub_in_each_life(httpd):
+    """Start, graceful restart, restart, stop: one update each, and an end without a crash."""
+    httpd.start(hub())
+    for again in (httpd.graceful, httpd.restart, httpd.graceful):
+        topic = "https://example.com/a"
+        with httpd.subscribe([("match", topic)]) as stream:
+            published = httpd.publish(topic, "hello")
+            event = stream.next()
+            assert (event.id, event.data) == (published.text, "hello")
+        again()
+    httpd.stop()
+    assert httpd.runtime_files() == []
+
+
+@pytest.mark.soak
+def test_many_restarts(httpd):
+    """Each restart serves, and nothing adds up: files, processes, log lines."""
+    httpd.write("htdocs/index.html", "hello")
+    httpd.start(hub())
+    files = httpd.runtime_files()
+    for turn in range(40):
+        if turn % 4 == 3:
+            httpd.restart()
+        else:
+            httpd.graceful()
+        assert httpd.get("/").text == "hello"
+    assert httpd.runtime_files() == files

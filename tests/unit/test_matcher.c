@@ -45,6 +45,128 @@ START_TEST(types_have_one_spelling)
 }
 END_TEST
 
+#define HUB "https://hub.example.com/.well-known/mercure"
+
+static struct mrc_matcher *make_pattern(const char *value, const char *base)
+{
+    struct mrc_matcher *matcher = NULL;
+    struct mrc_error error = {""};
+    enum mrc_err err;
+
+    err = mrc_matcher_create(MRC_MATCHER_URLPATTERN, mrc_bytes_of(value), base, &error, &matcher);
+    ck_assert_msg(err == MRC_OK, "%s: %s", value, error.text);
+    return matcher;
+}
+
+/* Whether the pattern VALUE of BASE matches TOPIC. */
+static bool matches(const char *value, const char *base, const char *topic)
+{
+    struct mrc_matcher *matcher = make_pattern(value, base);
+    bool result = mrc_matcher_matches(matcher, mrc_bytes_of(topic));
+
+    mrc_matcher_free(matcher);
+    return result;
+}
+
+START_TEST(relative_meets_relative)
+{
+    ck_assert(matches("/books/:id", HUB, "/books/1"));
+    ck_assert(matches("/books/:id", HUB, "https://hub.example.com/books/1"));
+    ck_assert(matches("https://hub.example.com/books/:id", HUB, "/books/1"));
+    ck_assert(matches("https://hub.example.com/books/:id", HUB, "../books/1"));
+    ck_assert(!matches("/books/:id", HUB, "https://example.com/books/1"));
+    ck_assert(matches("/books/:id", "http://localhost:8080/hub", "/books/1"));
+    ck_assert(matches("/.well-known/mercure/subscriptions/exact/:topic/:subscriber", HUB,
+                      "/.well-known/mercure/subscriptions/exact/a%2Fb/urn:uuid:1"));
+    ck_assert(!matches("https://example.com/:a", NULL, "/b"));
+    ck_assert(matches("https://example.com/:a", NULL, "https://example.com/b"));
+}
+END_TEST
+
+START_TEST(absolute_takes_nothing_of_the_base)
+{
+    ck_assert(matches("urn\\:uuid\\:*", HUB, "urn:uuid:1"));
+    ck_assert(matches("https://example.com/:a", HUB, "https://example.com/b"));
+    ck_assert(!matches("https://example.com/:a", HUB, "/b"));
+}
+END_TEST
+
+START_TEST(no_url_matches_no_pattern)
+{
+    static const char *const no_urls[] = {"https://[", "https://a b/", "https://a:b/", "//",
+                                          "http://%"};
+
+    for (size_t i = 0; i < sizeof(no_urls) / sizeof(no_urls[0]); i++) {
+        ck_assert_msg(!matches("*:*", HUB, no_urls[i]), "%s", no_urls[i]);
+        ck_assert_msg(!matches("*://*:*/*", HUB, no_urls[i]), "%s", no_urls[i]);
+        ck_assert_msg(matches("*", HUB, no_urls[i]), "%s", no_urls[i]);
+    }
+    ck_assert(matches("*://*:*/*", HUB, "https://a/"));
+}
+END_TEST
+
+START_TEST(says_why_it_refuses)
+{
+    struct mrc_matcher *matcher = NULL;
+    struct mrc_error error = {""};
+
+    ck_assert_int_eq(
+        mrc_matcher_create(MRC_MATCHER_URLPATTERN, mrc_bytes_of("/(a"), HUB, &error, &matcher),
+        MRC_EINVAL);
+    ck_assert_str_eq(error.text, "not a URL Pattern: a group is not closed (byte 1)");
+    ck_assert_int_eq(
+        mrc_matcher_create(MRC_MATCHER_URLPATTERN, mrc_bytes_of("/a"), NULL, &error, &matcher),
+        MRC_EINVAL);
+    ck_assert_str_eq(error.text, "not a URL Pattern: it has no scheme, and there is no base");
+    ck_assert_int_eq(
+        mrc_matcher_create(MRC_MATCHER_URLPATTERN, mrc_bytes_of("/a"), "no URL", &error, &matcher),
+        MRC_EINVAL);
+    ck_assert_ptr_null(matcher);
+}
+END_TEST
+
+START_TEST(topics_are_parsed_once)
+{
+    struct mrc_matcher *matcher = make_pattern("/a/:b", HUB);
+    struct mrc_matcher *exact = make(MRC_MATCHER_EXACT, "/a/1");
+    struct mrc_matcher *elsewhere = make_pattern("/a/:b", "https://other.example/");
+    struct mrc_topic topic, absolute;
+    const struct mrc_url *url;
+
+    mrc_topic_init(&topic, mrc_bytes_of("/a/1"), HUB);
+    ck_assert(mrc_matcher_matches_topic(exact, &topic));
+    ck_assert(!topic.is_parsed);
+    ck_assert(mrc_matcher_matches_topic(matcher, &topic));
+    url = mrc_topic_get_url(&topic);
+    ck_assert_ptr_nonnull(url);
+    ck_assert(mrc_matcher_matches_topic(matcher, &topic));
+    ck_assert_ptr_eq(mrc_topic_get_url(&topic), url);
+    ck_assert(mrc_matcher_matches_topic(elsewhere, &topic)); /* relative to its own base */
+    mrc_topic_init(&absolute, mrc_bytes_of("https://hub.example.com/a/1"), HUB);
+    ck_assert(mrc_matcher_matches_topic(matcher, &absolute));
+    ck_assert(!mrc_matcher_matches_topic(elsewhere, &absolute));
+    mrc_topic_clear(&absolute);
+    mrc_topic_clear(&topic);
+    mrc_matcher_free(elsewhere);
+    mrc_matcher_free(exact);
+    mrc_matcher_free(matcher);
+}
+END_TEST
+
+START_TEST(tells_its_base_and_size)
+{
+    struct mrc_matcher *matcher = make_pattern("/a/:b", HUB);
+    struct mrc_matcher *star = make_pattern("*", HUB);
+
+    ck_assert_str_eq(mrc_matcher_get_base(matcher), HUB);
+    ck_assert_ptr_null(mrc_matcher_get_base(star));
+    ck_assert_bytes_eq(mrc_matcher_get_value(matcher), "/a/:b");
+    ck_assert_uint_gt(mrc_matcher_size(matcher), mrc_matcher_size(star));
+    mrc_matcher_free(star);
+    mrc_matcher_free(matcher);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("matcher");
@@ -53,6 +175,12 @@ int main(void)
     tcase_add_test(tcase, exact_compares_bytes);
     tcase_add_test(tcase, star_is_a_wildcard_of_any_type);
     tcase_add_test(tcase, types_have_one_spelling);
+    tcase_add_test(tcase, relative_meets_relative);
+    tcase_add_test(tcase, absolute_takes_nothing_of_the_base);
+    tcase_add_test(tcase, no_url_matches_no_pattern);
+    tcase_add_test(tcase, says_why_it_refuses);
+    tcase_add_test(tcase, topics_are_parsed_once);
+    tcase_add_test(tcase, tells_its_base_and_size);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

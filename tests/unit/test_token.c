@@ -301,6 +301,25 @@ START_TEST(the_reason_names_issuer_and_key_but_holds_no_token)
 }
 END_TEST
 
+/* The longest names that are quoted leave room for the words around them. */
+START_TEST(long_names_do_not_cut_the_reason)
+{
+    char header[256], claims[512], name[101], *text;
+    struct mrc_error reason = {""};
+    struct mrc_token *token = NULL;
+
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    snprintf(header, sizeof(header), "{\"alg\":\"HS256\",\"typ\":\"at+jwt\",\"kid\":\"%s\"}", name);
+    snprintf(claims, sizeof(claims),
+             "{\"iss\":\"" ISSUER "\",\"aud\":[\"%s\",\"b\"],\"exp\":1767225600}", name);
+    text = token_sign(MRC_ALG_HS256, SECRET, header, claims);
+    ck_assert_int_eq(verify(text, NOW_US, &reason, &token), MRC_EINVAL);
+    ck_assert_words(reason, "and others; this hub expects \"" HUB "\" or another of its names");
+    free(text);
+}
+END_TEST
+
 START_TEST(references_are_counted)
 {
     struct mrc_token *token = accept(CLAIMS "}");
@@ -367,6 +386,7 @@ int main(void)
     tcase_add_test(tcase, claims_are_one_json_object);
     tcase_add_test(tcase, deep_json_is_refused);
     tcase_add_test(tcase, the_reason_names_issuer_and_key_but_holds_no_token);
+    tcase_add_test(tcase, long_names_do_not_cut_the_reason);
     tcase_add_test(tcase, references_are_counted);
     tcase_add_test(tcase, all_topics_to_publish_any_topic_to_receive);
     tcase_add_test(tcase, peek_shows_what_is_not_verified);

@@ -1,0 +1,37 @@
+/*
+ * A topic that is about to meet many matchers: it is parsed as a URL once, when the first of them
+ * asks for that.
+ */
+#ifndef MRC_CORE_TOPIC_H
+#define MRC_CORE_TOPIC_H
+
+#include "core/bytes.h"
+#include "core/url.h"
+
+/*
+ * TEXT and BASE belong to the caller and outlive the topic; the rest is for the functions below.
+ * One thread at a time.
+ */
+struct mrc_topic {
+    struct mrc_bytes text;
+    const char *base;
+    bool is_parsed;
+    struct mrc_url *url; /* owned; NULL while not parsed, and if it cannot be */
+};
+
+/*
+ * Prepares TEXT, which is relative to the URL BASE (NULL if there is none, and TEXT has to be
+ * absolute). Parses and allocates nothing.
+ */
+void mrc_topic_init(struct mrc_topic *topic, struct mrc_bytes text, const char *base);
+
+/* Frees what TOPIC holds of its own. */
+void mrc_topic_clear(struct mrc_topic *topic);
+
+/*
+ * The topic as a URL, which lives as long as TOPIC; NULL if it, or its base, cannot be parsed: such
+ * a topic matches no URL Pattern.
+ */
+const struct mrc_url *mrc_topic_get_url(struct mrc_topic *topic);
+
+#endif

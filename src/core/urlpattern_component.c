@@ -1,0 +1,95 @@
+#include "core/urlpattern_component.h"
+
+#include <stdlib.h>
+
+#define MAX_STRING_BYTES ((size_t)32 << 20)
+
+/* The delimiter and the prefix of each kind of component. */
+static void get_options(enum mrc_urlpattern_component component, enum mrc_urlpattern_canon canon,
+                        char *ret_delimiter, char *ret_prefix)
+{
+    *ret_delimiter = 0;
+    *ret_prefix = 0;
+    if (component == MRC_URLPATTERN_HOSTNAME) {
+        *ret_delimiter = '.';
+    } else if (canon == MRC_CANON_PATHNAME) {
+        *ret_delimiter = '/';
+        *ret_prefix = '/';
+    }
+}
+
+static enum mrc_err keep_string(struct mrc_component *component)
+{
+    struct mrc_buf buf;
+    enum mrc_err err;
+
+    mrc_buf_init(&buf, MAX_STRING_BYTES);
+    mrc_part_list_write(&component->parts, &buf);
+    err = mrc_buf_error(&buf);
+    component->string = mrc_buf_take(&buf, &component->string_len);
+    mrc_buf_free(&buf);
+    return component->string || err ? err : MRC_ENOMEM;
+}
+
+enum mrc_err mrc_component_compile(enum mrc_urlpattern_component component,
+                                   struct mrc_bytes pattern, enum mrc_urlpattern_canon canon,
+                                   enum mrc_urlpattern_mode mode, struct mrc_error *error,
+                                   struct mrc_component *ret_component)
+{
+    struct mrc_component made = {.program = NULL};
+    bool explains = mode == MRC_URLPATTERN_EXPLAIN;
+    char delimiter, prefix;
+    enum mrc_err err;
+
+    get_options(component, canon, &delimiter, &prefix);
+    err = mrc_part_list_parse(pattern, canon, delimiter, prefix, error, &made.parts);
+    for (size_t i = 0; i < made.parts.count; i++)
+        if (made.parts.parts[i].type == MRC_PART_REGEXP)
+            made.has_regexp_groups = true;
+    if (!err && (explains || made.has_regexp_groups))
+        err = mrc_regexp_compile(&made.parts, explains, error, &made.regexp);
+    else if (!err)
+        err = mrc_program_compile(&made.parts, &made.program);
+    if (!err && explains)
+        err = keep_string(&made);
+    if (err) {
+        mrc_component_clear(&made);
+        return err;
+    }
+    if (!explains)
+        mrc_part_list_free(&made.parts);
+    *ret_component = made;
+    return MRC_OK;
+}
+
+void mrc_component_clear(struct mrc_component *component)
+{
+    mrc_program_free(component->program);
+    mrc_regexp_free(component->regexp);
+    free(component->string);
+    mrc_part_list_free(&component->parts);
+    *component = (struct mrc_component){.program = NULL};
+}
+
+bool mrc_component_matches(const struct mrc_component *component, struct mrc_bytes subject)
+{
+    if (component->program)
+        return mrc_program_matches(component->program, subject);
+    return mrc_regexp_exec(component->regexp, subject, 0, NULL);
+}
+
+bool mrc_component_matches_special_scheme(const struct mrc_component *component)
+{
+    static const char *const schemes[] = {"https", "http", "wss", "ws", "ftp", "file"};
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+        if (mrc_component_matches(component, mrc_bytes_of(schemes[i])))
+            return true;
+    return false;
+}
+
+size_t mrc_component_size(const struct mrc_component *component)
+{
+    return (component->program ? mrc_program_size(component->program) : 0) +
+           (component->regexp ? mrc_regexp_size(component->regexp) : 0);
+}

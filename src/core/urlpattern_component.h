@@ -1,0 +1,41 @@
+/*
+ * One component of a URL Pattern, compiled (https://urlpattern.spec.whatwg.org/#component).
+ */
+#ifndef MRC_CORE_URLPATTERN_COMPONENT_H
+#define MRC_CORE_URLPATTERN_COMPONENT_H
+
+#include "core/urlpattern.h"
+#include "core/urlpattern_canon.h"
+#include "core/urlpattern_part.h"
+#include "core/urlpattern_program.h"
+#include "core/urlpattern_regexp.h"
+
+struct mrc_component {
+    struct mrc_program *program; /* one of these two is there */
+    struct mrc_regexp *regexp;
+    bool has_regexp_groups;
+    char *string; /* the rest only with MRC_URLPATTERN_EXPLAIN */
+    size_t string_len;
+    struct mrc_part_list parts;
+};
+
+/*
+ * Compiles PATTERN, a pattern string in valid UTF-8, as COMPONENT; CANON says how its fixed text is
+ * canonicalized. On failure RET_COMPONENT is untouched; else the caller clears it.
+ */
+enum mrc_err mrc_component_compile(enum mrc_urlpattern_component component,
+                                   struct mrc_bytes pattern, enum mrc_urlpattern_canon canon,
+                                   enum mrc_urlpattern_mode mode, struct mrc_error *error,
+                                   struct mrc_component *ret_component);
+
+/* Frees what COMPONENT holds; one that was never compiled is all zero. */
+void mrc_component_clear(struct mrc_component *component);
+
+bool mrc_component_matches(const struct mrc_component *component, struct mrc_bytes subject);
+
+/* Whether COMPONENT, of protocols, matches one of the special schemes. */
+bool mrc_component_matches_special_scheme(const struct mrc_component *component);
+
+size_t mrc_component_size(const struct mrc_component *component);
+
+#endif

@@ -1,0 +1,126 @@
+/* Part lists written back as pattern strings. */
+#include "core/urlpattern_part.h"
+
+#include "core/urlpattern_token.h"
+#include "core/utf8.h"
+
+void mrc_part_escape(struct mrc_buf *out, struct mrc_bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (memchr("+*?:{}()\\", text.ptr[i], 9))
+            mrc_buf_add_char(out, '\\');
+        mrc_buf_add_char(out, text.ptr[i]);
+    }
+}
+
+static void add_modifier(struct mrc_buf *out, enum mrc_part_modifier modifier)
+{
+    if (modifier == MRC_PART_OPTIONAL)
+        mrc_buf_add_char(out, '?');
+    else if (modifier == MRC_PART_ZERO_OR_MORE)
+        mrc_buf_add_char(out, '*');
+    else if (modifier == MRC_PART_ONE_OR_MORE)
+        mrc_buf_add_char(out, '+');
+}
+
+static bool starts_like_name(struct mrc_bytes text)
+{
+    uint32_t cp;
+
+    if (!text.len)
+        return false;
+    mrc_utf8_decode(text, &cp, NULL);
+    return mrc_urlpattern_is_name_cp(cp, false);
+}
+
+static bool has_number(const struct mrc_part_list *list, const struct mrc_part *part)
+{
+    struct mrc_bytes name = mrc_part_text(list, part->name);
+
+    return name.len && name.ptr[0] >= '0' && name.ptr[0] <= '9';
+}
+
+/* Whether the group PART would read as something else without braces around it. */
+static bool needs_braces(const struct mrc_part_list *list, size_t i)
+{
+    const struct mrc_part *part = &list->parts[i];
+    const struct mrc_part *before = i ? part - 1 : NULL;
+    const struct mrc_part *next = i + 1 < list->count ? part + 1 : NULL;
+    struct mrc_bytes prefix = mrc_part_text(list, part->prefix);
+
+    if (part->suffix.len)
+        return true;
+    if (prefix.len && (prefix.len != 1 || prefix.ptr[0] != list->prefix))
+        return true;
+    if (!has_number(list, part) && part->type == MRC_PART_SEGMENT &&
+        part->modifier == MRC_PART_ONCE && next && !next->prefix.len && !next->suffix.len) {
+        if (next->type == MRC_PART_FIXED ? starts_like_name(mrc_part_text(list, next->value))
+                                         : has_number(list, next))
+            return true;
+    }
+    if (!prefix.len && before && before->type == MRC_PART_FIXED && before->value.len) {
+        struct mrc_bytes value = mrc_part_text(list, before->value);
+
+        return value.ptr[value.len - 1] == list->prefix;
+    }
+    return false;
+}
+
+static void write_group(const struct mrc_part_list *list, size_t i, struct mrc_buf *out)
+{
+    const struct mrc_part *part = &list->parts[i];
+    const struct mrc_part *before = i ? part - 1 : NULL;
+    bool in_braces = needs_braces(list, i);
+    bool is_named = !has_number(list, part);
+
+    if (in_braces)
+        mrc_buf_add_char(out, '{');
+    mrc_part_escape(out, mrc_part_text(list, part->prefix));
+    if (is_named) {
+        mrc_buf_add_char(out, ':');
+        mrc_buf_add_bytes(out, mrc_part_text(list, part->name));
+    }
+    if (part->type == MRC_PART_REGEXP) {
+        mrc_buf_add_char(out, '(');
+        mrc_buf_add_bytes(out, mrc_part_text(list, part->value));
+        mrc_buf_add_char(out, ')');
+    } else if (part->type == MRC_PART_SEGMENT && !is_named) {
+        mrc_buf_add_str(out, "([^");
+        if (list->delimiter) {
+            mrc_buf_add_char(out, '\\');
+            mrc_buf_add_char(out, list->delimiter);
+        }
+        mrc_buf_add_str(out, "]+?)");
+    } else if (part->type == MRC_PART_FULL) {
+        if (!is_named && (!before || before->type == MRC_PART_FIXED ||
+                          before->modifier != MRC_PART_ONCE || in_braces || part->prefix.len))
+            mrc_buf_add_char(out, '*');
+        else
+            mrc_buf_add_str(out, "(.*)");
+    }
+    if (part->type == MRC_PART_SEGMENT && is_named &&
+        starts_like_name(mrc_part_text(list, part->suffix)))
+        mrc_buf_add_char(out, '\\');
+    mrc_part_escape(out, mrc_part_text(list, part->suffix));
+    if (in_braces)
+        mrc_buf_add_char(out, '}');
+    add_modifier(out, part->modifier);
+}
+
+void mrc_part_list_write(const struct mrc_part_list *list, struct mrc_buf *out)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct mrc_part *part = &list->parts[i];
+
+        if (part->type != MRC_PART_FIXED) {
+            write_group(list, i, out);
+        } else if (part->modifier == MRC_PART_ONCE) {
+            mrc_part_escape(out, mrc_part_text(list, part->value));
+        } else {
+            mrc_buf_add_char(out, '{');
+            mrc_part_escape(out, mrc_part_text(list, part->value));
+            mrc_buf_add_char(out, '}');
+            add_modifier(out, part->modifier);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+#include "httpd/carrier_suspended.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "ap_mpm.h"
+#include "apr_portable.h"
+#include "http_connection.h"
+#include "http_core.h"
+#include "http_log.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "util_filter.h"
+
+#include "httpd/connection.h"
+#include "httpd/module.h"
+#include "hub/carrier.h"
+#include "hub/clock.h"
+#include "hub/dispatcher.h"
+#include "hub/event.h"
+#include "hub/process.h"
+#include "hub/stream.h"
+#include "hub/subscriber.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* What the kernel holds for a client that reads slowly; by itself it would grow to megabytes. */
+#define SEND_BUFFER_BYTES (128 * 1024)
+
+/* A peer that acknowledges nothing for so long is dead. */
+#define USER_TIMEOUT_MS 20000
+
+/* How long after the hand-over the worker is surely through. */
+#define GATE_US ((int64_t)1000 * 1000)
+
+struct mrc_carrier_suspended {
+    struct mrc_carrier carrier;
+    request_rec *r;
+    conn_rec *c;
+    apr_socket_t *socket;
+    apr_bucket_brigade *brigade;
+    struct mrc_process *process;
+    struct mrc_stream *stream; /* until the hand-over */
+    int64_t handed_us;
+};
+
+/* ---- buckets ----------------------------------------------------------------------------------
+ * A piece of an event, shared and not copied; and a bucket of no bytes that makes mod_ssl's filter
+ * let go of what it has gathered, without the blocking that a FLUSH bucket asks for.
+ */
+
+static void event_destroy(void *event)
+{
+    mrc_event_unref(event);
+}
+
+static apr_status_t event_read(apr_bucket *bucket, const char **ret_data, apr_size_t *ret_len,
+                               apr_read_type_e block)
+{
+    *ret_data = mrc_event_bytes(bucket->data).ptr + bucket->start;
+    *ret_len = bucket->length;
+    return APR_SUCCESS;
+}
+
+static apr_status_t event_copy(apr_bucket *bucket, apr_bucket **ret_copy)
+{
+    apr_status_t status = apr_bucket_simple_copy(bucket, ret_copy);
+
+    if (status == APR_SUCCESS)
+        mrc_event_ref(bucket->data);
+    return status;
+}
+
+static apr_status_t event_split(apr_bucket *bucket, apr_size_t point)
+{
+    apr_status_t status = apr_bucket_simple_split(bucket, point);
+
+    if (status == APR_SUCCESS)
+        mrc_event_ref(bucket->data);
+    return status;
+}
+
+static const apr_bucket_type_t event_type = {
+    "MERCURE EVENT",          5,           APR_BUCKET_DATA, event_destroy, event_read,
+    apr_bucket_setaside_noop, event_split, event_copy,
+};
+
+static apr_status_t push_read(apr_bucket *bucket, const char **ret_data, apr_size_t *ret_len,
+                              apr_read_type_e block)
+{
+    *ret_data = NULL;
+    *ret_len = 0;
+    return APR_SUCCESS;
+}
+
+static const apr_bucket_type_t push_type = {
+    "MERCURE PUSH",
+    5,
+    APR_BUCKET_METADATA,
+    apr_bucket_destroy_noop,
+    push_read,
+    apr_bucket_setaside_noop,
+    apr_bucket_split_notimpl,
+    apr_bucket_simple_copy,
+};
+
+static void append_bucket(struct mrc_carrier_suspended *suspended, const apr_bucket_type_t *type,
+                          void *data, size_t start, size_t len)
+{
+    apr_bucket_alloc_t *list = suspended->c->bucket_alloc;
+    apr_bucket *bucket = apr_bucket_alloc(sizeof(*bucket), list);
+
+    APR_BUCKET_INIT(bucket);
+    bucket->free = apr_bucket_free;
+    bucket->list = list;
+    bucket->type = type;
+    bucket->data = data;
+    bucket->start = (apr_off_t)start;
+    bucket->length = len;
+    APR_BRIGADE_INSERT_TAIL(suspended->brigade, bucket);
+}
+
+/* ---- the carrier's operations, in the dispatcher's thread -------------------------------------*/
+
+static struct mrc_carrier_suspended *of(struct mrc_carrier *carrier)
+{
+    return (struct mrc_carrier_suspended *)carrier;
+}
+
+/*
+ * Calls the network filter as the MPM does to complete a write: it sends what it can and never
+ * blocks.
+ */
+static enum mrc_carrier_state flush(struct mrc_carrier *carrier)
+{
+    conn_rec *c = of(carrier)->c;
+    ap_filter_t *filter = c->output_filters;
+
+    while (filter->next)
+        filter = filter->next;
+    if (filter->frec->filter_func.out_func(filter, NULL) != APR_SUCCESS || c->aborted)
+        return MRC_CARRIER_GONE;
+    return c->data_in_output_filters ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
+}
+
+static enum mrc_carrier_state write_pieces(struct mrc_carrier *carrier,
+                                           const struct mrc_piece *pieces, size_t count)
+{
+    struct mrc_carrier_suspended *suspended = of(carrier);
+    apr_status_t status;
+
+    for (size_t i = 0; i < count; i++)
+        append_bucket(suspended, &event_type, mrc_event_ref(pieces[i].event), pieces[i].offset,
+                      pieces[i].len);
+    status = ap_pass_brigade(suspended->r->output_filters, suspended->brigade);
+    apr_brigade_cleanup(suspended->brigade);
+    if (status != APR_SUCCESS)
+        return MRC_CARRIER_GONE;
+    append_bucket(suspended, &push_type, NULL, 0, 0);
+    status = ap_pass_brigade(suspended->c->output_filters, suspended->brigade);
+    apr_brigade_cleanup(suspended->brigade);
+    return status == APR_SUCCESS ? flush(carrier) : MRC_CARRIER_GONE;
+}
+
+/* The worker's last words: it takes its scoreboard handle away, and then is gone. */
+static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
+{
+    struct mrc_carrier_suspended *suspended = of(carrier);
+    void *sbh = __atomic_load_n((void **)&suspended->c->sbh, __ATOMIC_ACQUIRE);
+
+    return sbh == NULL && now_us - suspended->handed_us >= GATE_US;
+}
+
+/*
+ * Ends the request (the access log is written here) and the connection. Nothing blocks, as the
+ * socket has no timeout now; the MPM's counters come right since the state says what they counted.
+ */
+static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
+{
+    struct mrc_carrier_suspended *suspended = of(carrier);
+    request_rec *r = suspended->r;
+    conn_rec *c = suspended->c;
+    apr_socket_t *socket = suspended->socket;
+
+    if (end == MRC_END_CLIENT)
+        c->aborted = 1;
+    c->keepalive = AP_CONN_CLOSE;
+    c->current_thread = carrier->thread;
+    apr_socket_timeout_set(socket, 0);
+    apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
+    ap_finalize_request_protocol(r);
+    ap_process_request_after_handler(r); /* r is gone from here on */
+    c->cs->state = CONN_STATE_SUSPENDED;
+    ap_start_lingering_close(c);
+    apr_socket_close(socket);
+    apr_pool_destroy(c->pool);
+}
+
+static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended};
+
+/* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
+
+bool mrc_carrier_suspended_is_possible(const request_rec *r)
+{
+    const conn_rec *c = r->connection;
+    int is_async = 0;
+
+    /* What an internal redirect led to is finished by its caller, which knows no SUSPENDED. */
+    return !r->prev && !c->master && c->cs && ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS &&
+           is_async;
+}
+
+static void set_socket_options(int fd)
+{
+    int send_buffer = SEND_BUFFER_BYTES;
+    unsigned timeout_ms = USER_TIMEOUT_MS;
+
+    /* Neither is needed for the stream to work. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+}
+
+int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
+                                struct mrc_subscriber *subscriber)
+{
+    conn_rec *c = r->connection;
+    struct mrc_carrier_suspended *suspended = apr_pcalloc(c->pool, sizeof(*suspended));
+    apr_os_sock_t fd;
+
+    suspended->carrier.ops = &ops;
+    suspended->stream = mrc_stream_create(subscriber, &suspended->carrier, mrc_clock_us());
+    if (!suspended->stream) {
+        mrc_subscriber_close(subscriber, MRC_END_ERROR);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    ap_rputs(":\n", r);
+    if (ap_rflush(r) < 0 || c->aborted) {
+        mrc_stream_discard(suspended->stream, MRC_END_CLIENT);
+        return OK;
+    }
+    /* Now, since httpd sends no chunks, and so no clean end, on a connection that it will close. */
+    c->keepalive = AP_CONN_CLOSE;
+    suspended->socket = ap_get_conn_socket(c);
+    apr_os_sock_get(&fd, suspended->socket);
+    set_socket_options(fd);
+    suspended->carrier.fd = fd;
+    suspended->r = r;
+    suspended->c = c;
+    suspended->brigade = apr_brigade_create(c->pool, c->bucket_alloc);
+    suspended->process = process;
+    mrc_connection_set_suspended(c, suspended);
+    return SUSPENDED;
+}
+
+void mrc_carrier_suspended_hand_over(conn_rec *c, request_rec *r)
+{
+    struct mrc_carrier_suspended *suspended = mrc_connection_get_suspended(c);
+
+    if (!suspended || !c->cs || c->cs->state != CONN_STATE_SUSPENDED)
+        return;
+    mrc_connection_set_suspended(c, NULL);
+    suspended->handed_us = mrc_clock_us();
+    mrc_dispatcher_post(mrc_process_dispatcher(suspended->process), suspended->stream);
+}

@@ -1,0 +1,56 @@
+#include "httpd/connection.h"
+
+#include <stdatomic.h>
+
+#include "http_config.h"
+
+#include "httpd/module.h"
+
+struct connection {
+    struct mrc_carrier_suspended *suspended;
+    atomic_int threads; /* of an HTTP/2 connection: streams that hold one */
+};
+
+int mrc_connection_pre_connection(conn_rec *c, void *socket)
+{
+    if (!c->master)
+        ap_set_module_config(c->conn_config, &mercure_module,
+                             apr_pcalloc(c->pool, sizeof(struct connection)));
+    return OK;
+}
+
+static struct connection *record_of(conn_rec *c)
+{
+    return ap_get_module_config(c->conn_config, &mercure_module);
+}
+
+struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c)
+{
+    struct connection *connection = c->master ? NULL : record_of(c);
+
+    return connection ? connection->suspended : NULL;
+}
+
+void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier)
+{
+    record_of(c)->suspended = carrier;
+}
+
+bool mrc_connection_hold_thread(conn_rec *c)
+{
+    struct connection *connection;
+
+    if (!c->master)
+        return true;
+    connection = record_of(c->master);
+    if (atomic_fetch_add(&connection->threads, 1) < MRC_CONNECTION_THREADS_MAX)
+        return true;
+    atomic_fetch_sub(&connection->threads, 1);
+    return false;
+}
+
+void mrc_connection_release_thread(conn_rec *c)
+{
+    if (c->master)
+        atomic_fetch_sub(&record_of(c->master)->threads, 1);
+}

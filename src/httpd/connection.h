@@ -1,0 +1,30 @@
+/*
+ * What the module keeps of a client's connection.
+ */
+#ifndef MRC_HTTPD_CONNECTION_H
+#define MRC_HTTPD_CONNECTION_H
+
+#include <stdbool.h>
+
+#include "httpd.h"
+
+struct mrc_carrier_suspended;
+
+/* The most streams that one HTTP/2 connection may hold by threads: mod_http2 runs 6 requests. */
+#define MRC_CONNECTION_THREADS_MAX 2
+
+/* pre_connection: makes the record of a connection, before any of its requests. */
+int mrc_connection_pre_connection(conn_rec *c, void *socket);
+
+/* The stream that C was suspended for, until it is handed over; NULL: none. */
+struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c);
+void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier);
+
+/*
+ * Takes one of the threads that the HTTP/2 connection of the secondary connection C may hold for
+ * streams; false: it has as many as it may. Any thread. Always true over HTTP/1.1.
+ */
+bool mrc_connection_hold_thread(conn_rec *c);
+void mrc_connection_release_thread(conn_rec *c);
+
+#endif

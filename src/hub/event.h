@@ -1,0 +1,32 @@
+/*
+ * An event as it goes to clients: its bytes, made once and shared by all that receive it.
+ */
+#ifndef MRC_HUB_EVENT_H
+#define MRC_HUB_EVENT_H
+
+#include <stddef.h>
+
+#include "core/bytes.h"
+
+/* Immutable; shared by a reference count that any thread may change. */
+struct mrc_event;
+
+/* A copy of BYTES, with one reference, the caller's. NULL: out of memory. */
+struct mrc_event *mrc_event_create(struct mrc_bytes bytes);
+
+/* One more reference; returns EVENT. */
+struct mrc_event *mrc_event_ref(struct mrc_event *event);
+
+/* One reference less; the last one frees. Accepts NULL. */
+void mrc_event_unref(struct mrc_event *event);
+
+struct mrc_bytes mrc_event_bytes(const struct mrc_event *event);
+
+/* A part of an event: what is left to write, or what fits into one write. */
+struct mrc_piece {
+    struct mrc_event *event;
+    size_t offset;
+    size_t len;
+};
+
+#endif

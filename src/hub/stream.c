@@ -1,0 +1,263 @@
+#include "hub/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apr_time.h"
+
+#include "core/buf.h"
+#include "hub/event.h"
+#include "hub/hub.h"
+#include "hub/subscriber.h"
+#include "store/status.h"
+
+/* Writes of one stream before the others have their turn. */
+#define WRITES_PER_TURN 4
+
+struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
+                                     int64_t now_us)
+{
+    struct mrc_stream *stream = calloc(1, sizeof(*stream));
+
+    if (!stream)
+        return NULL;
+    stream->subscriber = subscriber;
+    stream->carrier = carrier;
+    stream->queue = stream->inline_queue;
+    stream->cap = MRC_STREAM_INLINE_EVENTS;
+    stream->written_us = now_us;
+    stream->ends_us = mrc_subscriber_ends_us(subscriber, &stream->ends_why);
+    if (stream->ends_us != INT64_MAX)
+        stream->ends_us += now_us - apr_time_now(); /* from the time of day to this clock */
+    return stream;
+}
+
+void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end)
+{
+    mrc_subscriber_close(stream->subscriber, end);
+    free(stream);
+}
+
+static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
+{
+    return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
+}
+
+/* ---- the queue --------------------------------------------------------------------------------*/
+
+static bool grow_queue(struct mrc_stream *stream)
+{
+    size_t new_cap = stream->cap * 2;
+    struct mrc_event **queue;
+
+    if (stream->first > 0) {
+        memmove(stream->queue, stream->queue + stream->first,
+                stream->count * sizeof(*stream->queue));
+        stream->first = 0;
+        return true;
+    }
+    queue = malloc(new_cap * sizeof(*queue));
+    if (!queue)
+        return false;
+    memcpy(queue, stream->queue, stream->count * sizeof(*queue));
+    if (stream->queue != stream->inline_queue)
+        free(stream->queue);
+    stream->queue = queue;
+    stream->cap = new_cap;
+    return true;
+}
+
+bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
+{
+    size_t len = mrc_event_bytes(event).len;
+
+    /* The first one is in flight, and may be as long as it likes. */
+    if (stream->count > 0 &&
+        stream->queued_bytes - mrc_event_bytes(stream->queue[stream->first]).len + len >
+            policy_of(stream)->backlog_bytes) {
+        mrc_stream_end(stream, MRC_END_SLOW);
+        return false;
+    }
+    if (stream->first + stream->count == stream->cap && !grow_queue(stream)) {
+        mrc_stream_end(stream, MRC_END_ERROR);
+        return false;
+    }
+    stream->queue[stream->first + stream->count++] = mrc_event_ref(event);
+    stream->queued_bytes += len;
+    return true;
+}
+
+static void pop(struct mrc_stream *stream)
+{
+    struct mrc_event *event = stream->queue[stream->first++];
+
+    stream->queued_bytes -= mrc_event_bytes(event).len;
+    stream->offset = 0;
+    stream->count--;
+    mrc_event_unref(event);
+    if (stream->count > 0)
+        return;
+    stream->first = 0;
+    if (stream->queue != stream->inline_queue) {
+        free(stream->queue);
+        stream->queue = stream->inline_queue;
+        stream->cap = MRC_STREAM_INLINE_EVENTS;
+    }
+}
+
+/* ---- writing ----------------------------------------------------------------------------------*/
+
+/* The pieces of one write: as much of the queue, which is not empty, as fits. */
+static size_t cut_pieces(const struct mrc_stream *stream,
+                         struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES])
+{
+    size_t room = MRC_CARRIER_WRITE_BYTES;
+    size_t offset = stream->offset;
+    size_t n = 0;
+
+    do {
+        struct mrc_event *event = stream->queue[stream->first + n];
+        size_t len = mrc_event_bytes(event).len - offset;
+
+        if (len > room)
+            len = room;
+        pieces[n++] = (struct mrc_piece){event, offset, len};
+        room -= len;
+        offset = 0;
+    } while (n < stream->count && n < MRC_CARRIER_WRITE_PIECES && room > 0);
+    return n;
+}
+
+/* Takes out of the queue what the carrier has got. */
+static void forget_pieces(struct mrc_stream *stream, const struct mrc_piece *pieces, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        stream->offset = pieces[i].offset + pieces[i].len;
+        if (stream->offset == mrc_event_bytes(pieces[i].event).len)
+            pop(stream);
+    }
+}
+
+static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, int64_t now_us)
+{
+    if (state == MRC_CARRIER_GONE)
+        mrc_stream_end(stream, MRC_END_CLIENT);
+    stream->pending = state == MRC_CARRIER_PENDING;
+    if (stream->pending)
+        stream->progress_us = now_us;
+}
+
+static void write_some(struct mrc_stream *stream, int64_t now_us)
+{
+    struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES];
+    size_t count = cut_pieces(stream, pieces);
+    enum mrc_carrier_state state = stream->carrier->ops->write(stream->carrier, pieces, count);
+
+    forget_pieces(stream, pieces, count);
+    stream->written_us = now_us;
+    take_state(stream, state, now_us);
+}
+
+/* Reads the next slice of what was missed into the queue. True: there is something to write. */
+static bool replay_some(struct mrc_stream *stream)
+{
+    struct mrc_event *event;
+    struct mrc_buf buf;
+    apr_status_t status;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, &buf);
+    if (status == APR_EOF && mrc_buf_bytes(&buf).len == 0) {
+        stream->state = MRC_STREAM_LIVE;
+    } else if (status == APR_SUCCESS || status == APR_EOF) {
+        event = mrc_event_create(mrc_buf_bytes(&buf));
+        if (event)
+            mrc_stream_push(stream, event);
+        else
+            mrc_stream_end(stream, MRC_END_ERROR);
+        mrc_event_unref(event);
+    } else {
+        mrc_stream_end(stream, status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR);
+    }
+    mrc_buf_free(&buf);
+    return stream->count > 0;
+}
+
+enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
+{
+    for (int turn = 0; turn < WRITES_PER_TURN; turn++) {
+        if (stream->state == MRC_STREAM_ENDING)
+            return MRC_STREAM_ENDED;
+        if (stream->pending)
+            return MRC_STREAM_IDLE;
+        if (stream->count == 0) {
+            if (stream->state == MRC_STREAM_LIVE)
+                return stream->is_listening ? MRC_STREAM_IDLE : MRC_STREAM_CAUGHT_UP;
+            if (!replay_some(stream))
+                continue;
+        }
+        write_some(stream, now_us);
+    }
+    return stream->state == MRC_STREAM_ENDING ? MRC_STREAM_ENDED : MRC_STREAM_BUSY;
+}
+
+bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us)
+{
+    if (stream->pending && stream->state != MRC_STREAM_ENDING)
+        take_state(stream, stream->carrier->ops->flush(stream->carrier), now_us);
+    return stream->state != MRC_STREAM_ENDING;
+}
+
+/* ---- time and end -----------------------------------------------------------------------------*/
+
+int64_t mrc_stream_due_us(const struct mrc_stream *stream)
+{
+    const struct mrc_hub_policy *policy = policy_of(stream);
+    int64_t due_us = stream->ends_us;
+    int64_t other_us = INT64_MAX;
+
+    if (stream->pending)
+        other_us = stream->progress_us + policy->dispatch_timeout_us;
+    else if (policy->heartbeat_us)
+        other_us = stream->written_us + policy->heartbeat_us;
+    return other_us < due_us ? other_us : due_us;
+}
+
+bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int64_t now_us)
+{
+    if (stream->state == MRC_STREAM_ENDING || now_us < mrc_stream_due_us(stream))
+        return false;
+    if (now_us >= stream->ends_us) {
+        mrc_stream_end(stream, stream->ends_why);
+        return false;
+    }
+    if (stream->pending) {
+        mrc_stream_end(stream, MRC_END_SLOW);
+        return false;
+    }
+    return mrc_stream_push(stream, heartbeat);
+}
+
+void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end)
+{
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
+    stream->state = MRC_STREAM_ENDING;
+    stream->end = end;
+}
+
+void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell)
+{
+    const struct mrc_carrier_ops *ops = stream->carrier->ops;
+
+    if (farewell && !stream->pending && stream->offset == 0) {
+        struct mrc_piece piece = {farewell, 0, mrc_event_bytes(farewell).len};
+
+        if (ops->write(stream->carrier, &piece, 1) == MRC_CARRIER_GONE)
+            stream->end = MRC_END_CLIENT;
+    }
+    ops->close(stream->carrier, stream->end);
+    while (stream->count > 0)
+        pop(stream);
+    mrc_stream_discard(stream, stream->end);
+}

@@ -1,0 +1,111 @@
+/*
+ * A stream in the dispatcher: a subscriber, the carrier to its client, and what waits in between.
+ *
+ *     posted                all that was missed is written              ended, for whatever reason
+ *     ------> REPLAY --------------------------------------> LIVE -------------------------->
+ * ENDING |                                                                               |
+ *                +-------------------------------------------------------------------------------+
+ *                                                                   closed and freed
+ *
+ * In REPLAY the ring is the backlog: nothing more is read while the carrier is pending. In LIVE the
+ * dispatcher pushes shared events into the queue; what does not fit into the backlog ends the
+ * stream, but never because of one update alone.
+ *
+ * Everything here is for the thread of the dispatcher that has the stream.
+ */
+#ifndef MRC_HUB_STREAM_H
+#define MRC_HUB_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apr_errno.h"
+
+#include "hub/carrier.h"
+#include "hub/index.h"
+#include "hub/wheel.h"
+
+struct mrc_event;
+struct mrc_subscriber;
+
+enum mrc_stream_state { MRC_STREAM_REPLAY, MRC_STREAM_LIVE, MRC_STREAM_ENDING };
+
+/* What the dispatcher has to do next with a stream that has worked. */
+enum mrc_stream_work {
+    MRC_STREAM_IDLE,      /* nothing: all is written, or it waits for the client */
+    MRC_STREAM_BUSY,      /* let it work again, after the others */
+    MRC_STREAM_CAUGHT_UP, /* it has become LIVE: put it into the index */
+    MRC_STREAM_ENDED      /* it has ended, stream->end says why */
+};
+
+#define MRC_STREAM_INLINE_EVENTS 2
+
+struct mrc_stream {
+    struct mrc_subscriber *subscriber;
+    struct mrc_carrier *carrier;
+    enum mrc_stream_state state;
+    enum mrc_end end; /* in ENDING: why */
+
+    struct mrc_event **queue; /* a reference to each; inline_queue until it grows */
+    size_t first, count, cap; /* in queue */
+    size_t offset;            /* what of the first event the carrier has got */
+    size_t queued_bytes;      /* of all events in the queue */
+    struct mrc_event *inline_queue[MRC_STREAM_INLINE_EVENTS];
+
+    bool pending;        /* the carrier holds bytes that the client has not taken */
+    int64_t progress_us; /* when the client last took something while pending */
+    int64_t written_us;  /* when the carrier last got something */
+    int64_t ends_us;     /* when the stream ends at the latest */
+    enum mrc_end ends_why;
+
+    /* The dispatcher's own. */
+    struct mrc_listener listener;
+    struct mrc_timer timer;
+    struct mrc_stream *next; /* in the list of those posted, ready or ended */
+    struct mrc_stream *all_prev, *all_next;
+    bool is_ready;
+    bool is_listening; /* in the index */
+};
+
+/*
+ * A stream in REPLAY that owns SUBSCRIBER and CARRIER. All times here are of hub/clock.h. NULL: out
+ * of memory, they stay the caller's.
+ */
+struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
+                                     int64_t now_us);
+
+/* Frees a stream that was never posted, and closes its subscriber, but not its carrier. */
+void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end);
+
+/*
+ * Adds EVENT to the queue; it takes a reference of its own. False: the stream has ended, since too
+ * much waits for it already or memory is short.
+ */
+bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event);
+
+/* Writes what is due, a slice of it. */
+enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us);
+
+/* The carrier's descriptor is writable: sends what it holds. False: the stream has ended. */
+bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us);
+
+/* When mrc_stream_tick() wants to be called next; INT64_MAX: never. */
+int64_t mrc_stream_due_us(const struct mrc_stream *stream);
+
+/*
+ * Looks at the clock: ends a stream whose time has come or whose client takes nothing, adds
+ * HEARTBEAT to one that was silent too long. True: there is something to write.
+ */
+bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int64_t now_us);
+
+/* Ends it; the first reason counts. */
+void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end);
+
+/*
+ * Closes the carrier and the subscriber of a stream in ENDING, and frees it. FAREWELL, which may be
+ * NULL, is written before, if nothing is pending.
+ */
+void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell);
+
+#endif

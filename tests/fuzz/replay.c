@@ -1,0 +1,80 @@
+/*
+ * Runs a fuzz target over files, without a fuzzer: the seeds of the target in `make check`, or what
+ * is named on the command line (files, or folders of files), such as what a fuzzer has found.
+ */
+#include <dirent.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define INPUT_BYTES ((size_t)1024 * 1024)
+
+static int count;
+
+static int run_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *whole = malloc(INPUT_BYTES), *data;
+    size_t size;
+
+    if (!file || !whole) {
+        printf("not ok %d - %s cannot be read\n", ++count, path);
+        return 1;
+    }
+    size = fread(whole, 1, INPUT_BYTES, file);
+    fclose(file);
+    /* Of the exact size, so that a read past its end is seen by valgrind and ASan. */
+    data = malloc(size ? size : 1);
+    if (!data)
+        return 1;
+    memcpy(data, whole, size);
+    free(whole);
+    LLVMFuzzerTestOneInput(data, size); /* aborts when something is wrong */
+    free(data);
+    printf("ok %d - %s\n", ++count, path);
+    fflush(stdout);
+    return 0;
+}
+
+static int run(const char *path)
+{
+    struct dirent *entry;
+    int failed = 0;
+    struct stat st;
+    DIR *folder;
+
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+        return run_file(path);
+    folder = opendir(path);
+    if (!folder) {
+        printf("not ok %d - %s cannot be read\n", ++count, path);
+        return 1;
+    }
+    while ((entry = readdir(folder)) != NULL) {
+        char name[4096];
+
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+        failed |= run_file(name);
+    }
+    closedir(folder);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    int failed = 0;
+
+    for (int i = 1; i < argc; i++)
+        failed |= run(argv[i]);
+    if (argc < 2)
+        failed = run(FUZZ_SEEDS);
+    if (!count)
+        failed = 1;
+    printf("1..%d\n", count);
+    return failed;
+}

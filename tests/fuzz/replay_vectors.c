@@ -1,0 +1,144 @@
+/*
+ * A fuzz target without a fuzzer: feeds it the seeds that the vectors give, each as it is and in
+ * mutations that are the same every time; or the files that are named, which a fuzzer found; or
+ * writes the seeds into a directory, for a fuzzer.
+ *
+ *     replay                   the vectors; speaks TAP
+ *     replay FILE...           these inputs
+ *     replay --write DIR       the seeds, one file for each
+ */
+#include "fuzz.h"
+#include "vectors.h"
+
+#define MUTATIONS 30
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+/* Feeds a copy without a byte behind it, so that a sanitizer sees whoever reads on. */
+static void feed(const char *data, size_t len)
+{
+    uint8_t *copy = malloc(len ? len : 1);
+
+    if (!copy)
+        exit(1);
+    if (len)
+        memcpy(copy, data, len);
+    LLVMFuzzerTestOneInput(copy, len);
+    free(copy);
+}
+
+/* Changes SEED a little, in one of a few ways, and feeds it. */
+static void feed_mutation(struct mrc_bytes seed, uint32_t *state)
+{
+    static const char bytes[] = "/:?#@[]{}()*+\\.%-|&^~ \t\n0aZ\xc3\xa9\xff";
+    struct mrc_buf buf;
+    size_t at = seed.len ? next_random(state) % seed.len : 0;
+    size_t len = seed.len ? next_random(state) % (seed.len - at + 1) : 0;
+
+    mrc_buf_init(&buf, 1 << 20);
+    mrc_buf_add(&buf, seed.ptr, at);
+    switch (next_random(state) % 4) {
+    case 0: /* a byte more */
+        mrc_buf_add_char(&buf, bytes[next_random(state) % (sizeof(bytes) - 1)]);
+        len = 0;
+        break;
+    case 1: /* another byte */
+        mrc_buf_add_char(&buf, bytes[next_random(state) % (sizeof(bytes) - 1)]);
+        len = seed.len > at;
+        break;
+    case 2: /* a piece twice */
+        mrc_buf_add(&buf, seed.ptr + at, len);
+        len = 0;
+        break;
+    default: /* a piece less */
+        break;
+    }
+    mrc_buf_add(&buf, seed.ptr + at + len, seed.len - at - len);
+    feed(mrc_buf_bytes(&buf).ptr, buf.len);
+    mrc_buf_free(&buf);
+}
+
+static void write_seed(struct mrc_bytes seed, const char *directory, size_t number)
+{
+    char path[1024];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/seed-%05zu", directory, number);
+    file = fopen(path, "wb");
+    if (!file || fwrite(seed.ptr, 1, seed.len, file) != seed.len || fclose(file)) {
+        perror(path);
+        exit(1);
+    }
+}
+
+/* All seeds: to DIRECTORY, or, if that is NULL, to the target. Returns how many inputs there were.
+ */
+static size_t use_seeds(const char *directory)
+{
+    uint32_t state = 1;
+    size_t count = 0;
+
+    for (size_t i = 0; fuzz_vectors[i]; i++) {
+        json_t *root = vectors_load(fuzz_vectors[i]);
+        json_t *entry;
+        size_t j;
+
+        json_array_foreach(root, j, entry)
+        {
+            struct mrc_buf seed;
+
+            if (!json_is_object(entry))
+                continue;
+            mrc_buf_init(&seed, 1 << 20);
+            fuzz_seed(entry, &seed);
+            count++;
+            if (directory)
+                write_seed(mrc_buf_bytes(&seed), directory, count);
+            else
+                feed(mrc_buf_bytes(&seed).ptr, seed.len);
+            for (int k = 0; k < MUTATIONS && !directory; k++, count++)
+                feed_mutation(mrc_buf_bytes(&seed), &state);
+            mrc_buf_free(&seed);
+        }
+        json_decref(root);
+    }
+    return count;
+}
+
+static void feed_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    struct mrc_buf buf;
+    char block[4096];
+    size_t len;
+
+    if (!file) {
+        perror(path);
+        exit(1);
+    }
+    mrc_buf_init(&buf, 64 << 20);
+    while ((len = fread(block, 1, sizeof(block), file)) > 0)
+        mrc_buf_add(&buf, block, len);
+    fclose(file);
+    feed(mrc_buf_bytes(&buf).ptr, buf.len);
+    mrc_buf_free(&buf);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--write") == 0) {
+        printf("%zu seeds\n", use_seeds(argv[2]));
+        return 0;
+    }
+    for (int i = 1; i < argc; i++)
+        feed_file(argv[i]);
+    if (argc == 1)
+        printf("1..1\nok 1 - %zu inputs\n", use_seeds(NULL));
+    return 0;
+}

@@ -1,0 +1,286 @@
+/*
+ * ringdump: what is in the shared memory of a hub, of a server that lives or has died.
+ *
+ *     ringdump [--records | --payload] [--from SEQ] FILE
+ *
+ * FILE is RUNTIME_DIR/mercure-KEY.hub-N (or .control: its child slots). Prints the header, the
+ * regions, the ring's positions and numbers, with --records every record, with --payload what is in
+ * it too, and at the end what contradicts itself. Nothing is written, no lock is taken. On a hub
+ * that is being published to, a contradiction may be a passing one: run it again.
+ *
+ * Exit status: 0 sound, 1 contradictions, 2 no such file or wrong usage, 3 not a segment of ours.
+ */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "apr_general.h"
+#include "apr_pools.h"
+#include "store/control.h"
+#include "store/control_layout.h"
+#include "store/hub_segment.h"
+#include "store/status.h"
+
+enum { EXIT_SOUND = 0, EXIT_CONTRADICTION = 1, EXIT_USAGE = 2, EXIT_FOREIGN = 3 };
+
+struct options {
+    bool records;
+    bool payload;
+    uint64_t from; /* seq */
+    const char *path;
+};
+
+static void usage(FILE *to)
+{
+    fprintf(to, "usage: ringdump [--records | --payload] [--from SEQ] FILE\n"
+                "Shows a hub's segment (mercure-KEY.hub-N) or a server's (mercure-KEY.control).\n");
+}
+
+/* BYTES on one line: what is not printable ASCII becomes \n, \r, \t, \\ or \xHH. */
+static void print_escaped(struct mrc_bytes bytes)
+{
+    size_t i;
+
+    for (i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.ptr[i];
+
+        if (c == '\n')
+            fputs("\\n", stdout);
+        else if (c == '\r')
+            fputs("\\r", stdout);
+        else if (c == '\t')
+            fputs("\\t", stdout);
+        else if (c == '\\')
+            fputs("\\\\", stdout);
+        else if (c >= 0x20 && c < 0x7f)
+            putchar(c);
+        else
+            printf("\\x%02x", c);
+    }
+}
+
+static void print_time(int64_t time_us)
+{
+    time_t seconds = (time_t)(time_us / 1000000);
+    char text[40];
+    struct tm tm;
+
+    if (time_us >= 0 && gmtime_r(&seconds, &tm) && tm.tm_year < 8100 &&
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm))
+        printf("%s.%06dZ", text, (int)(time_us % 1000000));
+    else
+        printf("%" PRId64 "us", time_us);
+}
+
+static const char *region_name(unsigned type)
+{
+    static const char *const names[] = {
+        [MRC_HUB_REGION_RING] = "ring",         [MRC_HUB_REGION_INDEX] = "index",
+        [MRC_HUB_REGION_INTEREST] = "interest", [MRC_HUB_REGION_METRICS] = "metrics",
+        [MRC_HUB_REGION_STAGING] = "staging",   [MRC_HUB_REGION_PRESENCE] = "presence",
+        [MRC_HUB_REGION_COUNTS] = "counts",
+    };
+
+    return names[type];
+}
+
+/* ---- A hub ------------------------------------------------------------------------------------*/
+
+static void print_hub(const struct mrc_hub_segment *hub)
+{
+    unsigned type;
+    unsigned slot;
+
+    printf("hub       ");
+    print_escaped(mrc_bytes_of(mrc_hub_segment_key(hub)));
+    printf("\ncreated   ");
+    print_time(mrc_hub_segment_created_us(hub));
+    printf("\nsize      %" PRIu64 " bytes, %u child slots\n", mrc_hub_segment_bytes(hub),
+           mrc_hub_segment_nslots(hub));
+    for (type = 0; type < MRC_HUB_REGION_USED; type++) {
+        uint64_t bytes = 0;
+
+        mrc_hub_segment_region(hub, (enum mrc_hub_region_type)type, &bytes);
+        printf("region    %-8s  %" PRIu64 " bytes\n", region_name(type), bytes);
+    }
+    for (slot = 0; slot < mrc_hub_segment_nslots(hub); slot++)
+        if (mrc_hub_segment_interest(hub, slot))
+            printf("interest  slot %u: %" PRIu64 "\n", slot, mrc_hub_segment_interest(hub, slot));
+}
+
+static void print_bound(const char *name, uint64_t bound)
+{
+    if (bound)
+        printf(" %s %" PRIu64, name, bound);
+}
+
+static void print_ring(const struct mrc_ring *ring, const struct mrc_ring_stats *stats)
+{
+    struct mrc_ring_bounds bounds;
+
+    mrc_ring_get_bounds(ring, &bounds);
+    printf("state     %s\n", stats->superseded ? "superseded" : "open");
+    printf("ring      capacity %" PRIu64 ", tail %" PRIu64 ", history %" PRIu64 ", head %" PRIu64
+           "\n",
+           stats->capacity, stats->tail, stats->history, stats->head);
+    printf("history   %" PRIu64 " records, %" PRIu64 " bytes; bounds:", stats->records,
+           stats->bytes);
+    if (bounds.off)
+        printf(" off");
+    else if (!bounds.count && !bounds.bytes && !bounds.age_us)
+        printf(" none");
+    print_bound("count", bounds.count);
+    print_bound("bytes", bounds.bytes);
+    print_bound("age_us", bounds.age_us);
+    printf("\nwriters   last seq %" PRIu64 ", %" PRIu64 " died with the lock, %" PRIu64 " resets\n",
+           stats->last_seq, stats->recoveries, stats->resets);
+}
+
+/* Every record from the tail to the head as it was at first. */
+static void print_records(const struct mrc_ring *ring, const struct mrc_ring_stats *stats,
+                          const struct options *options)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t pos = stats->tail;
+    apr_status_t status = APR_SUCCESS;
+
+    while (pos < stats->head) {
+        status = mrc_ring_read(ring, &pos, &record);
+        if (status)
+            break;
+        if (record.seq < options->from)
+            continue;
+        printf("record    at %" PRIu64 " seq %" PRIu64 " ", record.pos, record.seq);
+        print_time(record.time_us);
+        printf(" %s id ", record.pos < stats->history ? "past" : "history");
+        print_escaped(record.id);
+        printf(" stored %" PRIu64 " payload %zu", record.stored_bytes, record.payload.len);
+        if (options->payload) {
+            printf(": ");
+            print_escaped(record.payload);
+        }
+        putchar('\n');
+    }
+    if (status)
+        printf("records   end at %" PRIu64 ": %s\n", pos,
+               mrc_status_text(status) ? mrc_status_text(status) : "no memory or no record");
+    mrc_ring_record_free(&record);
+}
+
+static void say(void *ctx, const char *text)
+{
+    printf("WRONG     %s\n", text);
+}
+
+static int dump_hub(const struct mrc_hub_segment *hub, const struct options *options)
+{
+    const struct mrc_ring *ring = mrc_hub_segment_ring(hub);
+    struct mrc_ring_stats stats;
+    uint64_t wrong;
+
+    print_hub(hub);
+    mrc_ring_stats(ring, &stats);
+    print_ring(ring, &stats);
+    if (options->records)
+        print_records(ring, &stats, options);
+    wrong = mrc_ring_check(ring, say, NULL);
+    if (wrong)
+        printf("check     %" PRIu64 " contradictions\n", wrong);
+    else
+        printf("check     sound\n");
+    return wrong ? EXIT_CONTRADICTION : EXIT_SOUND;
+}
+
+/* ---- A server ---------------------------------------------------------------------------------*/
+
+static void dump_control(const struct mrc_control *control)
+{
+    static const char *const names[] = {"free", "live", "dead", "reaping"};
+    struct mrc_control_child child;
+    unsigned slot;
+
+    printf("server    %u child slots\n", mrc_control_nslots(control));
+    for (slot = 0; mrc_control_get(control, slot, &child); slot++) {
+        if (child.state == MRC_CONTROL_FREE)
+            continue;
+        printf("slot %-4u %s pid %d", slot,
+               (unsigned)child.state < sizeof(names) / sizeof(names[0])
+                   ? names[(unsigned)child.state]
+                   : "WRONG state",
+               (int)child.pid);
+        if (child.reaper)
+            printf(" reaper %d", (int)child.reaper);
+        printf(" generation %" PRIu64 "\n", child.generation);
+    }
+}
+
+/* ---- The command ------------------------------------------------------------------------------*/
+
+static bool parse(int argc, char **argv, struct options *options)
+{
+    int i;
+
+    for (i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--records") == 0) {
+            options->records = true;
+        } else if (strcmp(argv[i], "--payload") == 0) {
+            options->records = true;
+            options->payload = true;
+        } else if (strcmp(argv[i], "--from") == 0 && i + 1 < argc) {
+            char *end;
+
+            options->from = strtoull(argv[++i], &end, 10);
+            if (end == argv[i] || *end)
+                return false;
+        } else if (argv[i][0] == '-' || options->path) {
+            return false;
+        } else {
+            options->path = argv[i];
+        }
+    }
+    return options->path != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.from = 0};
+    struct mrc_error hub_error = {""};
+    struct mrc_error error = {""};
+    struct mrc_hub_segment *hub;
+    struct mrc_control *control;
+    apr_status_t status;
+    apr_pool_t *pool;
+    int result;
+
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        usage(stdout);
+        return 0;
+    }
+    if (!parse(argc, argv, &options)) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS)
+        return EXIT_USAGE;
+    status = mrc_hub_segment_open(pool, options.path, &hub_error, &hub);
+    if (status == APR_SUCCESS) {
+        result = dump_hub(hub, &options);
+        mrc_hub_segment_close(hub);
+    } else if (status != MRC_STATUS_CORRUPT) {
+        fprintf(stderr, "ringdump: %s\n", hub_error.text);
+        result = EXIT_USAGE;
+    } else if (mrc_control_open(pool, options.path, &error, &control) == APR_SUCCESS) {
+        dump_control(control);
+        mrc_control_close(control);
+        result = EXIT_SOUND;
+    } else {
+        fprintf(stderr, "ringdump: %s\n", hub_error.text);
+        result = EXIT_FOREIGN;
+    }
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return result;
+}
