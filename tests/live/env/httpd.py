@@ -67,11 +67,6 @@ READY = "resuming normal operations"
 HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH0309[0-9]: process_\w+: apr_pollset_add failure")
 HARD_STOP_SECONDS = 20
 CRASH = re.compile(r"AH0005[012]: |exit signal")
-# What httpd itself says now and then, whatever the test did.
-HARMLESS = (
-    # An ungraceful stop closes the sockets of workers that are just about to wait for the next request.
-    re.compile(r"\(9\)Bad file descriptor: AH03093: process_socket: apr_pollset_add failure"),
-)
 
 
 def find_program():
@@ -526,7 +521,7 @@ class Httpd:
             with open(console, encoding="utf-8", errors="replace") as file:
                 text = file.read() + text
         for line in text.splitlines():
-            known = any(harmless.search(line) for harmless in HARMLESS)
+            known = False
             for expected in self._expected:
                 if expected[0].search(line):
                     expected[2] = known = True
