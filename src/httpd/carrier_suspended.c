@@ -1,7 +1,10 @@
 #include "httpd/carrier_suspended.h"
 
+#include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "ap_mpm.h"
@@ -19,6 +22,7 @@
 #include "hub/clock.h"
 #include "hub/dispatcher.h"
 #include "hub/event.h"
+#include "hub/hub.h"
 #include "hub/process.h"
 #include "hub/stream.h"
 #include "hub/subscriber.h"
@@ -28,8 +32,11 @@ APLOG_USE_MODULE(mercure);
 /* What the kernel holds for a client that reads slowly; by itself it would grow to megabytes. */
 #define SEND_BUFFER_BYTES (128 * 1024)
 
-/* A peer that acknowledges nothing for so long is dead. */
+/* A peer that acknowledges nothing for so long, or for the dispatch timeout, is dead. */
 #define USER_TIMEOUT_MS 20000
+
+/* The most that is thrown away of what a client has sent in vain. */
+#define SURPLUS_BYTES (64 * 1024)
 
 /* How long after the hand-over the worker is surely through. */
 #define GATE_US ((int64_t)1000 * 1000)
@@ -172,6 +179,24 @@ static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
     return sbh == NULL && now_us - suspended->handed_us >= GATE_US;
 }
 
+static size_t unsent_bytes(const struct mrc_carrier *carrier)
+{
+    int bytes = 0;
+
+    return ioctl(carrier->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
+/* What is left unread when a socket is closed makes the kernel reset the connection. */
+static void drop_surplus(int fd)
+{
+    char bytes[4096];
+    size_t left = SURPLUS_BYTES;
+    ssize_t got;
+
+    while (left >= sizeof(bytes) && (got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        left -= (size_t)got;
+}
+
 /*
  * Ends the request (the access log is written here) and the connection. Nothing blocks, as the
  * socket has no timeout now; the MPM's counters come right since the state says what they counted.
@@ -194,11 +219,14 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     ap_process_request_after_handler(r); /* r is gone from here on */
     c->cs->state = CONN_STATE_SUSPENDED;
     ap_start_lingering_close(c);
+    if (end != MRC_END_CLIENT)
+        drop_surplus(carrier->fd);
     apr_socket_close(socket);
     apr_pool_destroy(c->pool);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended};
+static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended,
+                                           unsent_bytes};
 
 /* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
 
@@ -208,14 +236,19 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r)
     int is_async = 0;
 
     /* What an internal redirect led to is finished by its caller, which knows no SUSPENDED. */
-    return !r->prev && !c->master && c->cs && ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS &&
-           is_async;
+    return !r->prev && !c->master && c->cs &&
+           ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS && is_async;
 }
 
-static void set_socket_options(int fd)
+static void set_socket_options(int fd, int64_t dispatch_timeout_us)
 {
     int send_buffer = SEND_BUFFER_BYTES;
+    int64_t wanted_ms = dispatch_timeout_us / 1000 + 1000;
     unsigned timeout_ms = USER_TIMEOUT_MS;
+
+    /* A client that does not read acknowledges nothing either: the dispatcher is to cut it. */
+    if (wanted_ms > USER_TIMEOUT_MS)
+        timeout_ms = wanted_ms < INT_MAX ? (unsigned)wanted_ms : INT_MAX;
 
     /* Neither is needed for the stream to work. */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
@@ -244,7 +277,8 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     c->keepalive = AP_CONN_CLOSE;
     suspended->socket = ap_get_conn_socket(c);
     apr_os_sock_get(&fd, suspended->socket);
-    set_socket_options(fd);
+    set_socket_options(fd,
+                       mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us);
     suspended->carrier.fd = fd;
     suspended->r = r;
     suspended->c = c;

@@ -71,8 +71,7 @@ int mrc_status_hook(request_rec *r, int flags)
     if (flags & AP_STATUS_SHORT)
         print_lines(r, &sum);
     else
-        ap_rprintf(r,
-                   "</table>\n<p>%" APR_UINT64_T_FMT " of the streams hold a thread.</p>\n",
+        ap_rprintf(r, "</table>\n<p>%" APR_UINT64_T_FMT " of the streams hold a thread.</p>\n",
                    sum.threads);
     return OK;
 }

@@ -135,22 +135,28 @@ static void set_timer(struct loop *loop, struct mrc_stream *stream)
 
 static void stop_listening(struct loop *loop, struct mrc_stream *stream)
 {
-    struct loop_hub *hub = hub_of(loop, stream);
+    struct loop_hub *hub;
 
     if (!stream->is_listening)
         return;
+    hub = hub_of(loop, stream);
     mrc_index_remove(hub->index, &stream->listener);
     stream->is_listening = false;
     hub->listening--;
 }
 
-/* A stream that is in ENDING leaves everything that it is in but the list of those ready. */
+/*
+ * A stream that is in ENDING leaves everything that it is in, and its place in the hub: it may last
+ * until its carrier can be closed. One in the list of those ready comes here again from there.
+ */
 static void bury(struct loop *loop, struct mrc_stream *stream)
 {
     stop_listening(loop, stream);
     mrc_wheel_clear(&loop->wheel, &stream->timer);
-    if (!stream->is_ready)
-        list_append(&loop->ended, stream);
+    if (stream->is_ready)
+        return;
+    mrc_stream_leave(stream);
+    list_append(&loop->ended, stream);
 }
 
 static void end(struct loop *loop, struct mrc_stream *stream, enum mrc_end why)
@@ -507,6 +513,9 @@ static void drain_one(struct loop *loop, struct mrc_stream *stream, int64_t now_
         end(loop, stream, MRC_END_DRAINING);
         return;
     }
+    /* One that has ended waits for its carrier only: a timer would outlive it. */
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
     if (stream->ends_us < now_us + MRC_DISPATCHER_DRAIN_US)
         return;
     stream->ends_us = now_us + (int64_t)random_below((uint32_t)MRC_DISPATCHER_DRAIN_US);
