@@ -43,6 +43,7 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* A connection that is given away; all other modules have seen it before. */
     ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 
     /* A request. */
