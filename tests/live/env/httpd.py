@@ -69,22 +69,29 @@ HARD_STOP_SECONDS = 20
 CRASH = re.compile(r"AH0005[012]: |exit signal")
 
 
-# httpd and APR are not compiled for TSan: it sees neither the queues by which they pass connections and
-# their memory from thread to thread, nor locks, so that what they do looks like a race with whatever had
-# that memory before. A report counts where both accesses are in the module.
-RACE = re.compile(r"^=+\nWARNING: ThreadSanitizer: (?:(?!\n=+\n).)*\n=+\n", re.MULTILINE | re.DOTALL)
-
-
 def without_races_of_httpd(text):
-    """TEXT without TSan's reports on httpd; lines of the log that came amid one are kept."""
-
-    def kept(match):
-        accesses = match[0].split("\n\n")[:2]
-        if all("mod_mercure.so" in access for access in accesses):
-            return match[0]
-        return "".join(line + "\n" for line in match[0].splitlines() if LOG_LINE.match(line))
-
-    return RACE.sub(kept, text)
+    """
+    TEXT without TSan's reports on httpd. That and APR are not compiled for TSan, which sees neither the
+    queues by which they pass connections and their memory from thread to thread, nor their locks: what
+    they do looks like a race with whatever had that memory before. A report counts where both accesses
+    are in the module.
+    """
+    kept, report = [], None
+    for line in text.splitlines():
+        if LOG_LINE.match(line):
+            kept.append(line)
+        elif "WARNING: ThreadSanitizer: data race" in line:
+            report = [line]
+        elif report is not None:
+            report.append(line)
+            if line.startswith("SUMMARY: ThreadSanitizer"):
+                accesses = "\n".join(report).split("\n\n")[:2]
+                if all("mod_mercure.so" in access for access in accesses):
+                    kept += report
+                report = None
+        elif not re.fullmatch(r"=+|ThreadSanitizer: reported \d+ warnings", line):
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def find_program():
