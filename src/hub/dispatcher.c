@@ -664,12 +664,17 @@ static apr_status_t open_loop(apr_pool_t *pool, struct mrc_dispatcher *dispatche
     return make_events(loop);
 }
 
+/* What a thread brings on itself; httpd's handler then says so, and dumps core if it may. */
+static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+
 static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
 {
     apr_status_t status = APR_SUCCESS;
     sigset_t all, mask;
 
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)
+        sigdelset(&all, own_faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &mask); /* the threads inherit the mask */
     while (dispatcher->started < dispatcher->args.threads && status == APR_SUCCESS) {
         apr_thread_t *thread;
