@@ -72,9 +72,12 @@ static enum mrc_err canonicalize_port(struct mrc_bytes value, struct mrc_bytes p
 
 /*
  * A path, or a piece out of the middle of one: what has no slash at its front must not get one, and
- * must not be taken for a dot segment with what the parser would put there.
+ * must not be taken for a dot segment with what the parser would put there. A piece whose dot
+ * segments lead out of it is refused: the standard would cut two characters off what is left,
+ * whatever they are, and the pattern would mean something else than it says.
  */
-static enum mrc_err canonicalize_pathname(struct mrc_bytes value, struct mrc_buf *out)
+static enum mrc_err canonicalize_pathname(struct mrc_bytes value, struct mrc_error *error,
+                                          struct mrc_buf *out)
 {
     struct mrc_url_path_kind kind = {.is_special = true};
     size_t path_at = out->len;
@@ -94,7 +97,9 @@ static enum mrc_err canonicalize_pathname(struct mrc_bytes value, struct mrc_buf
     if (!mrc_buf_error(&text))
         mrc_url_path_parse(&path, 0, mrc_buf_bytes(&text), kind);
     err = mrc_buf_error(&text) ? mrc_buf_error(&text) : mrc_buf_error(&path);
-    if (!err && path.len > 2)
+    if (!err && !mrc_bytes_starts_with(mrc_buf_bytes(&path), mrc_bytes_of("/-")))
+        err = mrc_error_set(error, MRC_EINVAL, "dot segments that lead out of a piece of a path");
+    if (!err)
         mrc_buf_add(out, path.ptr + 2, path.len - 2);
     mrc_buf_free(&path);
     mrc_buf_free(&text);
@@ -137,7 +142,7 @@ enum mrc_err mrc_urlpattern_canonicalize(enum mrc_urlpattern_canon canon, struct
         err = canonicalize_port(text, protocol, error, out);
         break;
     case MRC_CANON_PATHNAME:
-        err = canonicalize_pathname(text, out);
+        err = canonicalize_pathname(text, error, out);
         break;
     case MRC_CANON_OPAQUE_PATHNAME:
         mrc_url_path_parse_opaque(out, text);

@@ -289,19 +289,36 @@ static void add_modifier(struct mrc_buf *out, enum mrc_part_modifier modifier)
     mrc_buf_add_str(out, suffixes[modifier]);
 }
 
-/* What the group PART matches, without its prefix and suffix. */
+/*
+ * What the group PART matches, without its prefix and suffix; IS_GREEDY if a wildcard has to take
+ * as much as it can.
+ */
 static enum mrc_err add_value(const struct mrc_part_list *list, const struct mrc_part *part,
-                              struct mrc_error *error, struct mrc_buf *out)
+                              bool is_greedy, struct mrc_error *error, struct mrc_buf *out)
 {
     if (part->type == MRC_PART_REGEXP)
         return mrc_regexp_translate(mrc_part_text(list, part->value), error, out);
-    if (part->type == MRC_PART_FULL)
+    if (part->type == MRC_PART_FULL) {
         mrc_buf_add_str(out, "[^\\n\\r]*");
-    else if (list->delimiter)
-        mrc_buf_printf(out, "[^\\x%02x]+?", (unsigned char)list->delimiter);
+        return MRC_OK;
+    }
+    if (list->delimiter)
+        mrc_buf_printf(out, "[^\\x%02x]+", (unsigned char)list->delimiter);
     else
-        mrc_buf_add_str(out, "[\\x00-\\xff]+?");
+        mrc_buf_add_str(out, "[\\x00-\\xff]+");
+    if (!is_greedy)
+        mrc_buf_add_char(out, '?');
     return MRC_OK;
+}
+
+/*
+ * Whether repeating the wildcard PART gives nothing that it does not match once: `(?:.*)+` would
+ * only be a way to backtrack for ever.
+ */
+static bool is_idempotent(const struct mrc_part *part)
+{
+    return part->type == MRC_PART_FULL ||
+           (part->type == MRC_PART_SEGMENT && !part->prefix.len && !part->suffix.len);
 }
 
 /* https://urlpattern.spec.whatwg.org/#generate-a-regular-expression-and-name-list, one part. */
@@ -312,6 +329,8 @@ static enum mrc_err add_part(const struct mrc_part_list *list, const struct mrc_
     struct mrc_bytes suffix = mrc_part_text(list, part->suffix);
     bool repeats =
         part->modifier == MRC_PART_ZERO_OR_MORE || part->modifier == MRC_PART_ONE_OR_MORE;
+    bool is_optional = part->modifier == MRC_PART_OPTIONAL;
+    bool is_bare = !prefix.len && !suffix.len;
     enum mrc_err err;
 
     mrc_buf_add_str(out, "(?:");
@@ -324,27 +343,35 @@ static enum mrc_err add_part(const struct mrc_part_list *list, const struct mrc_
     add_literal(out, prefix);
     mrc_buf_add_str(out, capture);
     mrc_buf_add_str(out, "(?:");
-    err = add_value(list, part, error, out);
+    err = add_value(list, part, repeats && is_idempotent(part), error, out);
     if (err)
         return err;
     mrc_buf_add_str(out, ")");
-    if (repeats && !prefix.len && !suffix.len) {
+    if (repeats && is_idempotent(part)) {
+        repeats = false;
+        is_optional = part->modifier == MRC_PART_ZERO_OR_MORE;
+    }
+    if (repeats && is_bare) {
         add_modifier(out, part->modifier);
     } else if (repeats) {
         mrc_buf_add_str(out, "(?:");
         add_literal(out, suffix);
         add_literal(out, prefix);
         mrc_buf_add_str(out, "(?:");
-        err = add_value(list, part, error, out);
+        err = add_value(list, part, false, error, out);
         if (err)
             return err;
         mrc_buf_add_str(out, "))*");
+        is_optional = part->modifier == MRC_PART_ZERO_OR_MORE;
+    }
+    if (is_optional && is_bare && part->modifier == MRC_PART_ZERO_OR_MORE) {
+        mrc_buf_add_str(out, "?"); /* inside the capture, which then is empty and not missing */
+        is_optional = false;
     }
     mrc_buf_add_str(out, ")");
     add_literal(out, suffix);
     mrc_buf_add_str(out, ")");
-    if (part->modifier == MRC_PART_OPTIONAL ||
-        (part->modifier == MRC_PART_ZERO_OR_MORE && (prefix.len || suffix.len)))
+    if (is_optional)
         mrc_buf_add_str(out, "?");
     return MRC_OK;
 }

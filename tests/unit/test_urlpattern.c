@@ -389,6 +389,7 @@ START_TEST(names_what_it_refuses)
         {"/a}", "not a URL Pattern: a modifier or brace in the wrong place"},
         {"/:a/:a", "not a URL Pattern: two groups named a"},
         {"/{:}", "not a URL Pattern: a colon without a name (byte 2)"},
+        {"/:a.b/../c", "dot segments that lead out of a piece of a path"},
         {"/\xff", "a pattern that is not UTF-8"},
     };
 

@@ -409,18 +409,21 @@ class Httpd:
         self._wait_ready(before, what, old)
 
     def _wait_exit(self, deadline):
+        """Waits for the end, which must be a good one; the exit status."""
         try:
             status = self.proc.wait(timeout=deadline)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"httpd did not end within {deadline} s:\n{self._tail()}") from None
         assert status == 0, f"httpd ended with status {status}:\n{self._tail()}"
+        return status
 
     def stop(self, deadline=60):
-        """SIGTERM, and then the proof that httpd ended well and nothing is left."""
+        """SIGTERM, and then the proof that it ended well and nothing is left. Returns the exit status."""
         self._hard_stops.append(time.time())
         os.kill(self.pid, signal.SIGTERM)
-        self._wait_exit(deadline)
+        status = self._wait_exit(deadline)
         self._check_left()
+        return status
 
     def graceful_stop(self, deadline=60, wait=True):
         """SIGWINCH: no new connections; ends when the last request has."""

@@ -1,0 +1,129 @@
+/*
+ * What our URL parser and URL Patterns say, for a comparison with others' (diff.mjs): one JSON
+ * object per line in, one out.
+ *
+ *     {"url": U, "base": B}                      -> {"href": …} or {}
+ *     {"pattern": P, "base": B, "topic": T}      -> {"strings": […], "matches": …}
+ *                                                   or {"error": why, "refused": is it one of ours}
+ *
+ * A missing base is null. Both engines of the patterns are asked; their disagreement ends the
+ * program.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "core/url.h"
+#include "core/urlpattern.h"
+
+static struct mrc_bytes member(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (!json_is_string(value))
+        return (struct mrc_bytes){NULL, 0};
+    return (struct mrc_bytes){json_string_value(value), json_string_length(value)};
+}
+
+/* TEXT against BASE, which may be missing; NULL if it is no URL. */
+static struct mrc_url *parse(struct mrc_bytes text, struct mrc_bytes base_text)
+{
+    struct mrc_url *base = NULL, *url = NULL;
+
+    if (!base_text.ptr || mrc_url_parse(base_text, NULL, NULL, &base) == MRC_OK)
+        mrc_url_parse(text, base, NULL, &url);
+    mrc_url_free(base);
+    return url;
+}
+
+static json_t *answer_url(const json_t *question)
+{
+    struct mrc_url *url = parse(member(question, "url"), member(question, "base"));
+    json_t *answer = json_object();
+    struct mrc_buf href;
+
+    if (url) {
+        mrc_buf_init(&href, 10 << 20);
+        mrc_url_serialize(url, &href);
+        json_object_set_new(answer, "href", json_stringn(href.ptr, href.len));
+        mrc_buf_free(&href);
+    }
+    mrc_url_free(url);
+    return answer;
+}
+
+/* Whether the reason of a refusal is a construct that ECMAScript has, and we leave out. */
+static bool is_ours(const char *reason)
+{
+    static const char *const ours[] = {
+        "a lookahead",           "a lookbehind",          "a backreference",
+        "a named group",         "a property of Unicode", "strings in a class",
+        "neither plain nor (?:", "too much for PCRE2",    "nested too deep",
+    };
+
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (strstr(reason, ours[i]))
+            return true;
+    return false;
+}
+
+static json_t *answer_pattern(const json_t *question)
+{
+    struct mrc_bytes text = member(question, "pattern"), base = member(question, "base");
+    struct mrc_urlpattern *routed = NULL, *explained = NULL;
+    json_t *answer = json_object(), *strings;
+    struct mrc_error error = {""};
+    struct mrc_url *url;
+    bool matches = false, explains = false;
+
+    if (mrc_urlpattern_compile(text, base, MRC_URLPATTERN_EXPLAIN, &error, &explained)) {
+        json_object_set_new(answer, "error", json_string(error.text));
+        json_object_set_new(answer, "refused", json_boolean(is_ours(error.text)));
+        return answer;
+    }
+    if (mrc_urlpattern_compile(text, base, MRC_URLPATTERN_ROUTE, &error, &routed)) {
+        fprintf(stderr, "%s: routing refuses it: %s\n", text.ptr, error.text);
+        exit(1);
+    }
+    url = parse(member(question, "topic"), base);
+    if (url) {
+        matches = mrc_urlpattern_matches(routed, url);
+        explains = mrc_urlpattern_matches(explained, url);
+    }
+    strings = json_array();
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++) {
+        struct mrc_bytes string = mrc_urlpattern_get_string(explained, i);
+
+        json_array_append_new(strings, json_stringn(string.ptr, string.len));
+    }
+    json_object_set_new(answer, "strings", strings);
+    json_object_set_new(answer, "matches", json_boolean(matches));
+    json_object_set_new(answer, "explains", json_boolean(explains));
+    mrc_url_free(url);
+    mrc_urlpattern_free(explained);
+    mrc_urlpattern_free(routed);
+    return answer;
+}
+
+int main(void)
+{
+    static char line[1 << 20];
+
+    while (fgets(line, sizeof(line), stdin)) {
+        json_error_t error;
+        json_t *question = json_loads(line, JSON_ALLOW_NUL, &error), *answer;
+        char *text;
+
+        if (!question) {
+            fprintf(stderr, "not a question: %s: %s", error.text, line);
+            return 1;
+        }
+        answer =
+            json_object_get(question, "pattern") ? answer_pattern(question) : answer_url(question);
+        text = json_dumps(answer, JSON_COMPACT);
+        puts(text);
+        free(text);
+        json_decref(answer);
+        json_decref(question);
+    }
+    return 0;
+}
