@@ -45,7 +45,7 @@ static void print_default(const struct mrc_directive *row)
 {
     if (!row->default_text)
         printf("- **Default**: none\n");
-    else if (row->type == MRC_TYPE_URLS)
+    else if (row->type == MRC_TYPE_URLS || row->type == MRC_TYPE_ORIGINS)
         printf("- **Default**: %s\n", row->default_text);
     else
         printf("- **Default**: `%s %s`\n", row->name, row->default_text);

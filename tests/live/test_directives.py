@@ -47,6 +47,11 @@ ROWS = {
     "MercureResourceIdentifier": ("https://a.example/x http://b.example/", [
         ("", "URL"), ("hub", "https://"), ("/path", "https://"), ("ftp://a.example/", "ftp://a.example/"),
         ("https://a.example/#x", "#"), ("https:///x", "https:///x")]),
+    "MercureCookieName": ("__Host-token", [("", "NAME"), ("a b", "NAME"), ("a;b", "a;b"), ("a=b", "a=b")]),
+    "MercureCorsOrigins": ("https://a.example https://*.b.example:8443", [
+        ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "https://a.example/x"),
+        ("* https://a.example", "*"), ("https://a.*.example", "*"), ("https://*", "*"), ("https://*.", "*")]),
+    "MercurePublishOrigins": ("https://a.example", [("", "ORIGIN"), ("*", "*"), ("null", "null")]),
     "MercureHistory": ("count=10 bytes=8M age=60", [
         ("", "count=N"), ("On", "On"), ("count=-1", "-1"), ("count=x", "x"), ("count=", "count="),
         ("count=1K", "1K"), ("bytes=1T", "1T"), ("bytes=99999999999999999999", "99999999999999999999"),
@@ -67,6 +72,8 @@ ROWS = {
 
 # What contract.md says; the table must say the same.
 DEFAULTS = {
+    "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
+    "MercurePublishOrigins": "the hub's own origin",
     "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
