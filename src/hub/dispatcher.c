@@ -511,7 +511,8 @@ static void drain_one(struct loop *loop, struct mrc_stream *stream, int64_t now_
         end(loop, stream, MRC_END_DRAINING);
         return;
     }
-    if (stream->ends_us < now_us + MRC_DISPATCHER_DRAIN_US)
+    /* One that has ended only waits for its carrier's gate: a timer would bury it again. */
+    if (stream->state == MRC_STREAM_ENDING || stream->ends_us < now_us + MRC_DISPATCHER_DRAIN_US)
         return;
     stream->ends_us = now_us + (int64_t)random_below((uint32_t)MRC_DISPATCHER_DRAIN_US);
     stream->ends_why = MRC_END_DRAINING;
