@@ -525,6 +525,15 @@ void mrc_url_add_clean(struct mrc_buf *out, struct mrc_bytes in)
         mrc_buf_add(out, in.ptr + plain, in.len - plain);
 }
 
+/* Whether IN is as add_clean() would leave it, and ASCII: what nearly all URLs are. */
+static bool is_clean(struct mrc_bytes in)
+{
+    for (size_t i = 0; i < in.len; i++)
+        if ((unsigned char)in.ptr[i] < ' ' || (unsigned char)in.ptr[i] >= 0x80)
+            return false;
+    return true;
+}
+
 /* IN without the C0 controls and spaces around it. */
 static struct mrc_bytes trim(struct mrc_bytes in)
 {
@@ -587,11 +596,14 @@ enum mrc_err mrc_url_parse(struct mrc_bytes input, const struct mrc_url *base,
     if (input.len > MRC_URL_MAX_BYTES)
         return mrc_error_set(error, MRC_ELIMIT, "a URL longer than %zu bytes", MRC_URL_MAX_BYTES);
     mrc_buf_init(&clean, input.len * 3);
-    mrc_url_add_clean(&clean, trim(input));
-    err = mrc_buf_error(&clean);
-    if (err)
-        goto leave;
-    parser.in = mrc_buf_bytes(&clean);
+    parser.in = input.len ? trim(input) : (struct mrc_bytes){"", 0};
+    if (!is_clean(parser.in)) {
+        mrc_url_add_clean(&clean, parser.in);
+        err = mrc_buf_error(&clean);
+        if (err)
+            goto leave;
+        parser.in = mrc_buf_bytes(&clean);
+    }
     /* Encoding triples; IDNA may do more to a host, and a base adds its own parts. */
     mrc_buf_init(&parser.text, MRC_URL_MAX_BYTES * 12);
     err = parse_url(&parser);
