@@ -207,6 +207,12 @@ static void run_case(const json_t *entry, const char *what)
     struct mrc_urlpattern *explained = NULL, *routed = NULL;
     enum mrc_err err = compile_args(args, MRC_URLPATTERN_EXPLAIN, &explained);
 
+#ifndef HAVE_ICU
+    if (err == MRC_EUNSUPPORTED) {
+        printf("# skipped: %s: names beyond ASCII need ICU\n", what);
+        return;
+    }
+#endif
     ck_assert_msg(!err == !must_fail, "%s: compiles: %s", what, mrc_strerror(err));
     ck_assert_int_eq(compile_args(args, MRC_URLPATTERN_ROUTE, &routed), err);
     if (!err) {
