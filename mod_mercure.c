@@ -27,6 +27,8 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const after_us[] = {"mod_rewrite.c", "mod_proxy.c",       "mod_alias.c",
                                            "mod_userdir.c", "mod_vhost_alias.c", NULL};
 
+    mrc_lifecycle_register(pconf);
+
     /* The server: the configuration is read, checked, put into force; children start and end. The
      * MPM is asked for its limits, so that its own check comes first. */
     ap_hook_check_config(mrc_lifecycle_check_config, before_us, NULL, APR_HOOK_LAST);

@@ -11,6 +11,7 @@
 #include "httpd/identity.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
+#include "httpd/origin.h"
 #include "httpd/registry.h"
 
 APLOG_USE_MODULE(mercure);
@@ -56,6 +57,67 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
     return DECLINED;
 }
 
+/* The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
+ */
+static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
+{
+    const char *field = apr_table_get(r->headers_in, "Cookie");
+    size_t name_len = strlen(name);
+
+    while (field && *field) {
+        size_t len;
+
+        field += strspn(field, " \t;,");
+        len = strcspn(field, ";");
+        if (len > name_len && field[name_len] == '=' && !strncmp(field, name, name_len)) {
+            struct mrc_bytes value = {field + name_len + 1, len - name_len - 1};
+
+            while (value.len && apr_isspace(value.ptr[value.len - 1]))
+                value.len--;
+            if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
+                value = (struct mrc_bytes){value.ptr + 1, value.len - 2};
+            return value.len ? value : (struct mrc_bytes){NULL, 0};
+        }
+        field += len;
+    }
+    return (struct mrc_bytes){NULL, 0};
+}
+
+/*
+ * A browser sends the cookie whichever site made it send the request. So a publication with it must
+ * name the site, which must be one that may.
+ */
+static bool is_from_own_site(request_rec *r, const struct mrc_location *location,
+                             const struct mrc_settings *settings)
+{
+    const char *origin = apr_table_get(r->headers_in, "Origin");
+    const char *referer = apr_table_get(r->headers_in, "Referer");
+
+    if (!origin && referer)
+        origin = mrc_origin_of_url(r->pool, referer);
+    return origin && (mrc_identity_is_own_origin(r, location, settings, origin) ||
+                      mrc_origin_is_listed(settings->publish_origins, origin));
+}
+
+/* The token that R presents, in either way: the Authorization field comes before the cookie. */
+static int find_any_token(request_rec *r, const struct mrc_claim *claim,
+                          const struct mrc_settings *settings, enum mrc_role role,
+                          struct mrc_bytes *ret_token)
+{
+    int status = find_token(r, ret_token);
+
+    if (status != DECLINED || ret_token->ptr)
+        return status;
+    *ret_token = find_cookie(r, settings->cookie_name);
+    if (ret_token->ptr && role == MRC_ROLE_PUBLISHER &&
+        !is_from_own_site(r, claim->location, settings))
+        return mrc_answer_problem(r, HTTP_FORBIDDEN,
+                                  "a publication that is authorized by the cookie must come from "
+                                  "the hub's own origin, or from one of MercurePublishOrigins, and "
+                                  "say so in its Origin or Referer field");
+    return DECLINED;
+}
+
 /* Everything that the verdict on a token depends on besides its text. */
 static struct mrc_bytes cache_scope(request_rec *r, const apr_array_header_t *trust,
                                     const apr_array_header_t *audiences,
@@ -96,7 +158,7 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     struct mrc_token_policy policy;
     struct mrc_bytes token;
     enum mrc_err err;
-    int status = find_token(r, &token);
+    int status = find_any_token(r, claim, settings, role, &token);
 
     *ret_token = NULL;
     if (status != DECLINED || !token.ptr)

@@ -207,7 +207,8 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r)
     const conn_rec *c = r->connection;
     int is_async = 0;
 
-    return !c->master && c->cs && ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS &&
+    /* What an internal redirect led to is finished by its caller, which knows no SUSPENDED. */
+    return !r->prev && !c->master && c->cs && ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS &&
            is_async;
 }
 

@@ -19,6 +19,9 @@ enum mrc_field {
     MRC_FIELD_SUBSCRIBER_KEYS,
     MRC_FIELD_ANONYMOUS,
     MRC_FIELD_RESOURCE_IDENTIFIERS,
+    MRC_FIELD_COOKIE_NAME,
+    MRC_FIELD_CORS_ORIGINS,
+    MRC_FIELD_PUBLISH_ORIGINS,
     MRC_FIELD_HISTORY_OFF,
     MRC_FIELD_HISTORY_COUNT,
     MRC_FIELD_HISTORY_BYTES,
@@ -46,6 +49,8 @@ enum mrc_directive_type {
     MRC_TYPE_FLAG,    /* On | Off */
     MRC_TYPE_NUMBER,  /* a number in `unit` */
     MRC_TYPE_URLS,    /* URL … */
+    MRC_TYPE_ORIGINS, /* ORIGIN …, or * */
+    MRC_TYPE_COOKIE,  /* the name of a cookie */
     MRC_TYPE_OPTIONS, /* NAME=VALUE …, from `options` */
     MRC_TYPE_HISTORY  /* Off, or NAME=VALUE … */
 };

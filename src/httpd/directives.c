@@ -9,6 +9,7 @@
 #include "httpd/directive_table.h"
 #include "httpd/keys.h"
 #include "httpd/module.h"
+#include "httpd/origin.h"
 #include "httpd/registry.h"
 #include "httpd/settings.h"
 
@@ -32,6 +33,9 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
     [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
     [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
+    [MRC_FIELD_COOKIE_NAME] = PLACE(cookie_name),
+    [MRC_FIELD_CORS_ORIGINS] = PLACE(cors_origins),
+    [MRC_FIELD_PUBLISH_ORIGINS] = PLACE(publish_origins),
     [MRC_FIELD_HISTORY_OFF] = PLACE(history_off),
     [MRC_FIELD_HISTORY_COUNT] = PLACE(history_count),
     [MRC_FIELD_HISTORY_BYTES] = PLACE(history_bytes),
@@ -238,6 +242,46 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
+static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
+                               struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_origins *origins = apr_pcalloc(cmd->pool, sizeof(*origins));
+
+    if (argc < 1)
+        return apr_psprintf(cmd->pool, "%s takes %s", row->name, row->syntax);
+    for (int i = 0; i < argc; i++) {
+        const char *error = mrc_origin_add(cmd->pool, origins, argv[i]);
+
+        if (error)
+            return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[i], error);
+    }
+    if (origins->any && row->field == MRC_FIELD_PUBLISH_ORIGINS)
+        return apr_psprintf(cmd->pool,
+                            "%s *: any site could publish with the cookie of whoever visits it. "
+                            "Name the origins",
+                            row->name);
+    *(struct mrc_origins **)field_of(settings, row->field) = origins;
+    mark_set(settings, row->field);
+    return NULL;
+}
+
+static const char *set_cookie(cmd_parms *cmd, const struct mrc_directive *row,
+                              struct mrc_settings *settings, int argc, char *const argv[])
+{
+    if (argc != 1 || !*argv[0])
+        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+    for (const char *c = argv[0]; *c; c++) {
+        if (!apr_isalnum(*c) && !strchr("!#$%&'*+-.^_`|~", *c))
+            return apr_psprintf(cmd->pool,
+                                "%s %s: a cookie's name has letters, digits, - and _, and no "
+                                "spaces, quotes or separators",
+                                row->name, argv[0]);
+    }
+    *(const char **)field_of(settings, row->field) = apr_pstrdup(cmd->pool, argv[0]);
+    mark_set(settings, row->field);
+    return NULL;
+}
+
 static const char *set_option(cmd_parms *cmd, const struct mrc_directive *row,
                               struct mrc_settings *settings, const char *arg)
 {
@@ -353,7 +397,8 @@ typedef const char *setter(cmd_parms *cmd, const struct mrc_directive *row,
 static setter *const setters[] = {
     [MRC_TYPE_HUB] = set_hub,         [MRC_TYPE_KEY] = set_key,
     [MRC_TYPE_FLAG] = set_flag_row,   [MRC_TYPE_NUMBER] = set_number_row,
-    [MRC_TYPE_URLS] = set_urls,       [MRC_TYPE_OPTIONS] = set_options,
+    [MRC_TYPE_URLS] = set_urls,       [MRC_TYPE_ORIGINS] = set_origins,
+    [MRC_TYPE_COOKIE] = set_cookie,   [MRC_TYPE_OPTIONS] = set_options,
     [MRC_TYPE_HISTORY] = set_history,
 };
 
@@ -402,6 +447,8 @@ static void set_defaults(struct mrc_settings *settings)
 
         if (row->type == MRC_TYPE_FLAG)
             set_flag(settings, row->field, !strcmp(row->default_text, "On"));
+        else if (row->type == MRC_TYPE_COOKIE)
+            *(const char **)field_of(settings, row->field) = row->default_text;
         else if (row->type == MRC_TYPE_NUMBER && row->default_text)
             set_number(settings, row->field, parse_number(row->default_text, row->unit));
         for (size_t k = 0; k < row->options_count; k++) {
@@ -463,4 +510,9 @@ const char *mrc_directives_disagreement(const struct mrc_settings *a, const stru
         }
     }
     return NULL;
+}
+
+int mrc_directives_is_set(const struct mrc_settings *settings, enum mrc_field field)
+{
+    return is_set(settings, field);
 }

@@ -9,7 +9,8 @@
 
 #include "http_config.h"
 
-struct mrc_directive;
+#include "httpd/directive_table.h"
+
 struct mrc_settings;
 
 /* For the module record. */
@@ -21,6 +22,9 @@ void *mrc_directives_create_dir(apr_pool_t *pool, char *dir);
 
 /* OUTER, with what INNER sets put over it. */
 void *mrc_directives_merge(apr_pool_t *pool, void *outer, void *inner);
+
+/* Whether FIELD was named in the configuration, at some level. */
+int mrc_directives_is_set(const struct mrc_settings *settings, enum mrc_field field);
 
 /*
  * The name of a directive that belongs to the hub and has not the same value in both, or NULL when

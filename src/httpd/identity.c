@@ -6,6 +6,7 @@
 
 #include "core/buf.h"
 #include "core/percent.h"
+#include "httpd/origin.h"
 #include "httpd/registry.h"
 
 /* Whether NAME is one of the exact ServerAliases; those with wildcards are kept elsewhere. */
@@ -71,4 +72,30 @@ const apr_array_header_t *mrc_identity_audiences(request_rec *r,
     derived = apr_array_make(r->pool, 1, sizeof(const char *));
     APR_ARRAY_PUSH(derived, const char *) = derive(r, location->path);
     return derived;
+}
+
+/* The origin as the client spells it: the scheme of the connection, and the Host field. */
+static const char *request_origin(request_rec *r)
+{
+    const char *host = apr_table_get(r->headers_in, "Host");
+
+    return host ? mrc_origin_of_url(r->pool,
+                                    apr_pstrcat(r->pool, ap_http_scheme(r), "://", host, NULL))
+                : NULL;
+}
+
+bool mrc_identity_is_own_origin(request_rec *r, const struct mrc_location *location,
+                                const struct mrc_settings *settings, const char *origin)
+{
+    const apr_array_header_t *names = mrc_identity_audiences(r, location, settings);
+    const char *own = request_origin(r);
+
+    if (own && !strcmp(own, origin))
+        return true;
+    for (int i = 0; i < names->nelts; i++) {
+        own = mrc_origin_of_url(r->pool, APR_ARRAY_IDX(names, i, const char *));
+        if (own && !strcmp(own, origin))
+            return true;
+    }
+    return false;
 }

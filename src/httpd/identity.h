@@ -5,6 +5,8 @@
 #ifndef MRC_HTTPD_IDENTITY_H
 #define MRC_HTTPD_IDENTITY_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 struct mrc_location;
@@ -18,5 +20,12 @@ struct mrc_settings;
 const apr_array_header_t *mrc_identity_audiences(request_rec *r,
                                                  const struct mrc_location *location,
                                                  const struct mrc_settings *settings);
+
+/*
+ * Whether ORIGIN is the hub's own: that of one of its names, or the one by which this request has
+ * reached it.
+ */
+bool mrc_identity_is_own_origin(request_rec *r, const struct mrc_location *location,
+                                const struct mrc_settings *settings, const char *origin);
 
 #endif

@@ -6,6 +6,7 @@
 #include "http_config.h"
 #include "http_core.h"
 #include "http_log.h"
+#include "http_main.h"
 #include "scoreboard.h"
 
 #include "core/token_cache.h"
@@ -49,30 +50,37 @@ static struct mrc_memory *retained_memory(void)
     return retained && retained->version == RETAINED_VERSION ? retained->memory : NULL;
 }
 
+/* ---- the module comes and goes ----------------------------------------------------------------*/
+
+static apr_status_t when_server_ends(void *unused)
+{
+    mrc_memory_close(retained_memory());
+    return APR_SUCCESS;
+}
+
+static apr_status_t when_module_leaves(void *unused)
+{
+    apr_pool_cleanup_kill(ap_pglobal, NULL, when_server_ends);
+    return APR_SUCCESS;
+}
+
+/*
+ * Before the process pool's children are destroyed, since the hubs live in such. A reload takes the
+ * module out and brings it back, perhaps elsewhere; it may also end the server because the new
+ * configuration is wrong, so all this cannot wait until that has been read.
+ */
+void mrc_lifecycle_register(apr_pool_t *pconf)
+{
+    apr_pool_pre_cleanup_register(ap_pglobal, NULL, when_server_ends);
+    apr_pool_cleanup_register(pconf, NULL, when_module_leaves, apr_pool_cleanup_null);
+}
+
 /* ---- the configuration ------------------------------------------------------------------------*/
 
 int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                server_rec *main_server)
 {
     return mrc_registry_build(pconf, ptemp, main_server);
-}
-
-/*
- * Runs before anything of the process pool is destroyed: the pools of the hubs are younger than the
- * configuration's, so that its own cleanup would come too late for them.
- */
-static apr_status_t when_server_ends(void *unused)
-{
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING)
-        mrc_memory_close(retained_memory());
-    return APR_SUCCESS;
-}
-
-/* Each configuration registers it anew, since the module may have moved in between. */
-static apr_status_t when_config_ends(void *process_pool)
-{
-    apr_pool_cleanup_kill(process_pool, NULL, when_server_ends);
-    return APR_SUCCESS;
 }
 
 static void warn_of_useless_hubs(server_rec *main_server, const struct mrc_hub_conf *hub)
@@ -150,9 +158,6 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         return OK; /* the module costs nothing where no hub is */
     if (open_memory(main_server, ptemp, &memory) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    apr_pool_pre_cleanup_register(main_server->process->pool, NULL, when_server_ends);
-    apr_pool_cleanup_register(pconf, main_server->process->pool, when_config_ends,
-                              apr_pool_cleanup_null);
     status = mrc_memory_reconcile(memory, mrc_registry_shapes(ptemp, main_server),
                                   (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {

@@ -13,6 +13,9 @@ struct mrc_process;
 struct mrc_sizing;
 struct mrc_token_cache;
 
+/* When the module is loaded: what it has made is to be removed when the server ends. */
+void mrc_lifecycle_register(apr_pool_t *pconf);
+
 /* check_config: finds and checks the hubs. Creates nothing; configtest ends here. */
 int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                server_rec *main_server);

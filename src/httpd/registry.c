@@ -12,6 +12,7 @@
 #include "core/update.h"
 #include "httpd/directives.h"
 #include "httpd/module.h"
+#include "httpd/origin.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -284,6 +285,27 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 /* Room for an update beside what its body takes: the record's own fields, and an id. */
 #define RECORD_EXTRA_BYTES (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES)
 
+/* An origin that stands for all of them never gets a cookie. */
+static int check_origins(const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        const struct mrc_location *location =
+            APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
+        const struct mrc_settings *settings = location->settings;
+
+        if (settings->cors_origins && settings->cors_origins->any &&
+            mrc_directives_is_set(settings, MRC_FIELD_COOKIE_NAME)) {
+            ap_log_error(STARTUP_ERROR, location->server,
+                         "MercureCorsOrigins * goes without credentials, so that MercureCookieName "
+                         "%s is of no use beside it (%s): name the origins, or remove one of the "
+                         "two",
+                         settings->cookie_name, location->section->where);
+            return !OK;
+        }
+    }
+    return OK;
+}
+
 static void fill_shape(struct mrc_hub_conf *hub)
 {
     const struct mrc_settings *settings = hub->settings;
@@ -357,7 +379,7 @@ int mrc_registry_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_serv
         struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
         fill_shape(hub);
-        if (check_history(main_server, hub) != OK)
+        if (check_history(main_server, hub) != OK || check_origins(hub) != OK)
             status = !OK;
     }
     return status == OK ? check_memory(temp, main_server, hubs) : status;

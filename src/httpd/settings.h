@@ -27,6 +27,8 @@ struct mrc_hub_section {
     const char *where;  /* file and line, for messages */
 };
 
+struct mrc_origins;
+
 struct mrc_settings {
     uint64_t set; /* bit N: field N is named here */
 
@@ -35,6 +37,9 @@ struct mrc_settings {
     apr_array_header_t *subscriber_keys;      /* the same */
     int anonymous;                            /* boolean */
     apr_array_header_t *resource_identifiers; /* of const char *; NULL: derived */
+    const char *cookie_name;
+    struct mrc_origins *cors_origins;    /* NULL: none */
+    struct mrc_origins *publish_origins; /* beside the hub's own; NULL: none */
 
     int history_off;       /* boolean */
     int64_t history_count; /* updates; 0: no bound */

@@ -10,7 +10,7 @@ static struct mrc_timer *slot_of(struct mrc_wheel *wheel, int64_t tick)
 /* The first tick that is not before DUE_US: firing then is late, never early. */
 static int64_t tick_of(int64_t due_us)
 {
-    return due_us <= 0 ? 0 : (due_us + MRC_WHEEL_TICK_US - 1) / MRC_WHEEL_TICK_US;
+    return due_us <= 0 ? 0 : (due_us - 1) / MRC_WHEEL_TICK_US + 1;
 }
 
 void mrc_wheel_init(struct mrc_wheel *wheel, int64_t now_us)
@@ -23,7 +23,7 @@ void mrc_wheel_init(struct mrc_wheel *wheel, int64_t now_us)
 
 static void insert(struct mrc_wheel *wheel, struct mrc_timer *timer)
 {
-    int64_t tick = timer->due_us == INT64_MAX ? INT64_MAX : tick_of(timer->due_us);
+    int64_t tick = tick_of(timer->due_us);
     struct mrc_timer *head;
 
     if (tick < wheel->tick)

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from env import http
+from env import http, sse, token
 from env.httpd import find_module, free_port, release_port
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
 from env.wait import wait_until
@@ -216,6 +216,7 @@ def command(request):
 def test_life(env, folder, command, signum):
     port = free_port()
     env["MERCURE_LISTEN_ADDR"] = f"127.0.0.1:{port}"
+    env["SERVER_NAME"] = f"localhost:{port}"
     env["MERCURE_EXTRA_DIRECTIVES"] = "MercureAnonymous On"
     (folder / "index.html").write_text("hello")
     log = folder / "log"
@@ -228,6 +229,12 @@ def test_life(env, folder, command, signum):
         assert launcher.poll() is None, log.read_text()
         assert http.request(port, "GET", "/index.html").text == "hello"
         assert http.request(port, "PUT", HUB).status == 405
+        with sse.EventSource(port, f"{HUB}?match=a") as stream:
+            bearer = token.publisher(aud=f"http://localhost:{port}{HUB}")
+            sent = http.request(port, "POST", HUB, body="topic=a&data=hello", headers={
+                "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
+            assert sent.status == 200, sent
+            assert stream.next().data == "hello"
         private, = glob.glob(str(folder / "mercure-hub.*"))
         assert os.stat(private).st_mode & 0o066 == 0
         wait_until(lambda: f'"PUT {HUB} HTTP/1.1" 405' in log.read_text(), what="the access log")

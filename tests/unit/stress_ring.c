@@ -514,8 +514,11 @@ int main(int argc, char **argv)
            seconds, stress.writers, stress.readers, stress.threads ? "threads" : "processes");
     fflush(stdout);
 
-    /* Half of the seeds with a history that is shorter than the ring. */
-    bounds.count = stress.seed % 2 ? 30 : 0;
+    /* A history as long as the ring, one that is bounded by count, or one by age. */
+    if (stress.seed % 3 == 1)
+        bounds.count = 30;
+    else if (stress.seed % 3 == 2)
+        bounds.age_us = 300;
     stress.shared = map(sizeof(*stress.shared));
     if (mrc_ring_create(pool, map(mrc_ring_region_bytes(CAPACITY)), CAPACITY,
                         map(mrc_ring_index_bytes(BUCKETS)), BUCKETS, &bounds, NULL,

@@ -362,6 +362,29 @@ START_TEST(pem_that_is_none_of_ours)
 }
 END_TEST
 
+/* A key, and a byte behind it that belongs to nothing. */
+START_TEST(pem_with_more_behind_the_key)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    unsigned char *der = NULL, more[256] = "";
+    int len = i2d_PUBKEY(pkey, &der);
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *data, *pem;
+    long pem_len;
+
+    ck_assert_int_gt(len, 0);
+    memcpy(more, der, (size_t)len);
+    PEM_write_bio(bio, PEM_STRING_PUBLIC, "", more, len + 1);
+    pem_len = BIO_get_mem_data(bio, &data);
+    pem = strndup(data, (size_t)pem_len);
+    refuse(pem, ES256, "cannot be read");
+    free(pem);
+    BIO_free(bio);
+    OPENSSL_free(der);
+    EVP_PKEY_free(pkey);
+}
+END_TEST
+
 /* A certificate for PKEY, signed by itself, in PEM. */
 static void add_certificate(EVP_PKEY *pkey, BIO *bio)
 {
@@ -438,6 +461,9 @@ START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
     first_of(set, HS256, 1, &keys);
     ck_assert_uint_eq(mrc_key_get_secret_bytes(mrc_keyset_get_key(keys, 0)), 32);
     mrc_keyset_free(keys);
+    first_of("{\"keys\":[{" RSA_MEMBERS "}]}", RS256, 1, &keys);
+    ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 0)), RS256);
+    mrc_keyset_free(keys);
     refuse(set, ES256, "no usable key: the JWK's type \"XYZ\" is not supported");
     refuse("{\"keys\":[]}", ES256, "no usable key: it is empty");
     refuse("{\"keys\":[{" RSA_MEMBERS "}]}", ES256,
@@ -511,6 +537,7 @@ int main(void)
     tcase_add_test(tcase, bounds_of_rsa);
     tcase_add_test(tcase, pem_of_many_kinds);
     tcase_add_test(tcase, pem_that_is_none_of_ours);
+    tcase_add_test(tcase, pem_with_more_behind_the_key);
     tcase_add_test(tcase, the_first_certificate_counts);
     tcase_add_test(tcase, public_keys_in_other_forms_are_no_secrets);
     tcase_add_test(tcase, a_jwk_set_leaves_out_what_it_cannot_use);

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 #include <openssl/rsa.h>
 #include <pthread.h>
 
@@ -298,10 +299,63 @@ START_TEST(every_algorithm_with_its_key_only)
                           mrc_strerror(err));
         }
     }
+    for (enum mrc_alg alg = 0; alg < MRC_ALG_COUNT; alg++) { /* three bytes more, or less */
+        size_t len = strlen(tokens[alg]);
+        char *text = malloc(len + 5);
+
+        memcpy(text, tokens[alg], len);
+        memcpy(text + len, "AAAA", 5);
+        ck_assert_int_eq(check(mrc_bytes_of(text), keys[alg], NULL), MRC_EINVAL);
+        text[len - 4] = '\0';
+        ck_assert_int_eq(check(mrc_bytes_of(text), keys[alg], NULL), MRC_EINVAL);
+        free(text);
+    }
     for (enum mrc_alg alg = 0; alg < MRC_ALG_COUNT; alg++) {
         free(tokens[alg]);
         mrc_keyset_free(keys[alg]);
     }
+}
+END_TEST
+
+START_TEST(a_key_keeps_to_its_algorithms)
+{
+    struct mrc_keyset *keys = keys_of(SECRET, mrc_alg_set_of(MRC_ALG_HS256));
+    const struct mrc_key *key = mrc_keyset_get_key(keys, 0);
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned int len;
+
+    HMAC(EVP_sha512(), SECRET, (int)strlen(SECRET), (const unsigned char *)"data", 4, mac, &len);
+    ck_assert_int_eq(mrc_key_verify(key, MRC_ALG_HS512, mrc_bytes_of("data"),
+                                    (struct mrc_bytes){(char *)mac, len}),
+                     MRC_EINVAL);
+    HMAC(EVP_sha256(), SECRET, (int)strlen(SECRET), (const unsigned char *)"data", 4, mac, &len);
+    ck_assert_int_eq(mrc_key_verify(key, MRC_ALG_HS256, mrc_bytes_of("data"),
+                                    (struct mrc_bytes){(char *)mac, len}),
+                     MRC_OK);
+    mrc_keyset_free(keys);
+}
+END_TEST
+
+/* What others have in OpenSSL's queue of errors stays there. */
+START_TEST(the_queue_of_errors_is_left_alone)
+{
+    EVP_PKEY *pkey = generate(MRC_ALG_ES256);
+    char *pem = pem_of(pkey, false), zeros[64] = "";
+    struct mrc_keyset *keys = keys_of(pem, mrc_alg_set_of(MRC_ALG_ES256)), *none = NULL;
+
+    ERR_raise(ERR_LIB_USER, 77);
+    ck_assert_int_eq(mrc_key_verify(mrc_keyset_get_key(keys, 0), MRC_ALG_ES256,
+                                    mrc_bytes_of("data"), (struct mrc_bytes){zeros, 64}),
+                     MRC_EINVAL);
+    ck_assert_int_ne(mrc_keyset_parse(mrc_bytes_of("-----BEGIN PUBLIC KEY-----\nAAAA\n"
+                                                   "-----END PUBLIC KEY-----\n"),
+                                      MRC_ALG_SET_ALL, 0, NULL, &none),
+                     MRC_OK);
+    ck_assert_int_eq(ERR_GET_REASON(ERR_get_error()), 77);
+    ck_assert_uint_eq(ERR_get_error(), 0);
+    mrc_keyset_free(keys);
+    free(pem);
+    EVP_PKEY_free(pkey);
 }
 END_TEST
 
@@ -743,6 +797,8 @@ int main(void)
     tcase_add_test(tcase, detached_and_unencoded_payloads);
     tcase_add_test(tcase, wycheproof);
     tcase_add_test(tcase, every_algorithm_with_its_key_only);
+    tcase_add_test(tcase, a_key_keeps_to_its_algorithms);
+    tcase_add_test(tcase, the_queue_of_errors_is_left_alone);
     tcase_add_test(tcase, the_row_decides_about_algorithms_too);
     tcase_add_test(tcase, threads_share_keys);
     tcase_add_test(tcase, alg_none);

@@ -226,6 +226,10 @@ START_TEST(believes_no_measure_that_the_file_does_not_have)
     ring_file->bucket_count *= 1024;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
     *ring_file = ring;
+    file->region[MRC_HUB_REGION_COUNTS].size = 64;
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    ck_assert_says("regions do not fit");
+    *file = header;
     file->nslots = 65536;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
     ck_assert_says("too small");

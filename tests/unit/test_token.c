@@ -123,6 +123,8 @@ START_TEST(exp_is_required_and_enforced)
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":null}", "exp must be");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":true}", "exp must be");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-1}", "expired");
+    /* Times a million this wraps around to a time in the future. */
+    refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-9223372034854775808}", "expired");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-1e300}", "expired");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1e400}",
            "number that is too large");

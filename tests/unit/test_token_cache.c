@@ -187,6 +187,41 @@ START_TEST(sizes_are_bounded)
 }
 END_TEST
 
+START_TEST(the_longest_token_is_kept)
+{
+    char *padding = calloc(1, MRC_JWS_MAX_BYTES), *claims = calloc(1, MRC_JWS_MAX_BYTES);
+    struct mrc_token *found = NULL;
+    char *token = NULL;
+
+    /* One byte of padding is four thirds of a character: one of four headers meets the length. */
+    for (size_t n = 11000, kid = 0; kid < 4 && !token; n++) {
+        char header[64];
+
+        snprintf(header, sizeof(header), "{\"alg\":\"HS256\",\"typ\":\"at+jwt\",\"kid\":\"%.*s\"}",
+                 (int)kid, "xxxx");
+        memset(padding, 'x', n);
+        padding[n] = '\0';
+        snprintf(claims, MRC_JWS_MAX_BYTES, CLAIMS ",\"x\":\"%s\"}", padding);
+        token = token_sign(MRC_ALG_HS256, SECRET, header, claims);
+        if (strlen(token) != MRC_JWS_MAX_BYTES) {
+            if (strlen(token) > MRC_JWS_MAX_BYTES) {
+                n = 11000;
+                kid++;
+            }
+            free(token);
+            token = NULL;
+        }
+    }
+    ck_assert_ptr_nonnull(token);
+    ck_assert_int_eq(ask("a", token, NOW_US, &found), MRC_OK);
+    mrc_token_unref(found);
+    ck_assert(is_cached("a", token));
+    free(padding);
+    free(claims);
+    free(token);
+}
+END_TEST
+
 static void *hammer(void *arg)
 {
     char *tokens[6];
@@ -235,6 +270,7 @@ int main(void)
     tcase_add_test(tcase, the_least_recently_used_gives_way);
     tcase_add_test(tcase, an_evicted_token_lives_while_it_is_used);
     tcase_add_test(tcase, sizes_are_bounded);
+    tcase_add_test(tcase, the_longest_token_is_kept);
     tcase_add_test(tcase, threads_share_it);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -84,6 +84,12 @@ END_TEST
 /* The last bytes of a view may be the last of a page: nothing behind it is read. */
 START_TEST(never_reads_past_the_end)
 {
+    uint32_t code_point;
+    bool valid = true;
+
+    ck_assert_uint_eq(mrc_utf8_decode((struct mrc_bytes){"\xe2\x82\xac", 2}, &code_point, &valid),
+                      2);
+    ck_assert(!valid);
     ck_assert(!mrc_utf8_valid((struct mrc_bytes){"\xe2\x82\xac", 2}));
     ck_assert(!mrc_utf8_valid((struct mrc_bytes){"\xf0\x9f\x98\x80", 3}));
     ck_assert(mrc_utf8_valid((struct mrc_bytes){"\xe2\x82\xac\xff", 3}));

@@ -1,0 +1,160 @@
+"""mercure-token: what it makes, what it refuses, and in which words."""
+import base64
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from env.httpd import find_module
+
+ISSUER = "https://issuer.example"
+AUDIENCE = "https://hub.example/.well-known/mercure"
+SECRET = "0123456789abcdef0123456789abcdef"
+WHO = ["--iss", ISSUER, "--aud", AUDIENCE]
+
+
+def program():
+    folder = os.environ.get("MERCURE_BUILD") or os.path.dirname(
+        os.path.dirname(os.path.abspath(find_module())))
+    return os.path.join(folder, "mercure-token")
+
+
+def run(*arguments, stdin=""):
+    return subprocess.run([program(), *arguments], input=stdin, capture_output=True, text=True,
+                          timeout=60)
+
+
+def make(*arguments, **more):
+    done = run(*WHO, "--key", SECRET, *arguments, **more)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+def decode(token):
+    """Header and claims."""
+    return tuple(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+                 for part in token.split(".")[:2])
+
+
+def test_a_token_carries_every_claim_of_rfc_9068():
+    before = int(time.time())
+    header, claims = decode(make("--publish", "a", "--publish", "b", "--subscribe-urlpattern",
+                                 "https://example.com/:id", "--payload", '{"x": [1, 0.1, "é"]}',
+                                 "--kid", "k", "--ttl", "90"))
+    assert header == {"alg": "HS256", "typ": "at+jwt", "kid": "k"}
+    detail = {"type": "https://mercure.rocks/authorization-detail"}
+    assert claims.pop("authorization_details") == [
+        {**detail, "actions": ["publish"], "topics": [{"match": "a"}, {"match": "b"}]},
+        {**detail, "actions": ["subscribe"], "payload": {"x": [1, 0.1, "é"]},
+         "topics": [{"match": "https://example.com/:id", "match_type": "urlpattern"}]}]
+    assert before <= claims["iat"] <= time.time() and claims["exp"] == claims["iat"] + 90
+    assert (claims["iss"], claims["aud"], claims["client_id"]) == (ISSUER, AUDIENCE, ISSUER)
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
+                        claims["jti"])
+    assert claims["sub"].startswith("urn:uuid:") and claims["sub"] != claims["jti"]
+    assert set(claims) == {"iss", "exp", "aud", "sub", "client_id", "iat", "jti"}
+
+
+def test_what_is_asked_for_is_what_it_says():
+    _, claims = decode(make("--sub", "s", "--client-id", "c", "--aud", "https://other.example/"))
+    assert (claims["sub"], claims["client_id"]) == ("s", "c")
+    assert claims["aud"] == [AUDIENCE, "https://other.example/"]
+    assert claims["authorization_details"] == []
+    assert claims["exp"] == claims["iat"] + 3600
+    for ttl, seconds in (("1", 1), ("5s", 5), ("2m", 120), ("3h", 10800), ("1d", 86400)):
+        _, claims = decode(make("--ttl", ttl))
+        assert claims["exp"] == claims["iat"] + seconds
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_keys_from_files(end, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes((SECRET + end).encode())
+    token = make("--publish", "*")
+    for source, stdin in ((f"@{key}", ""), ("@-", SECRET + end)):
+        done = run("--check", token, "--key", source, *WHO, stdin=stdin)
+        assert done.returncode == 0, done.stdout
+    done = run(*WHO, "--key", f"@{key}", "--publish", "*")
+    assert run("--check", "-", "--key", SECRET, *WHO, stdin=done.stdout).returncode == 0
+
+
+def test_check_lists_what_is_granted():
+    token = make("--publish", "*", "--subscribe", "/a", "--subscribe-urlpattern", "/b/:id", "--payload",
+                 '{"a":1}', "--sub", "alice")
+    done = run("--check", token, "--key", SECRET, *WHO)
+    assert done.returncode == 0 and done.stderr == ""
+    lines = [re.sub(r"\s+", " ", line.strip()) for line in done.stdout.splitlines()]
+    assert lines[:3] == ["accepted", f"issuer {ISSUER}", "subject alice"]
+    assert re.fullmatch(r"expires \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, in 3\d\d\d s", lines[3])
+    assert lines[4:] == ["publish everything *", 'subscribe exact /a payload {"a":1}',
+                         'subscribe urlpattern /b/:id payload {"a":1}']
+    done = run("--check", make(), "--key", SECRET)
+    assert "it does not allow to publish" in done.stdout
+    assert "it does not allow to receive private updates" in done.stdout
+    assert "the issuer was not compared" in done.stdout
+    assert "was not compared (no --aud)" in done.stdout
+
+
+def test_check_says_why_not():
+    token = make("--publish", "*", "--kid", "k")
+    for arguments, words in (
+            (["--iss", "https://x.example"], "this issuer is not trusted here"),
+            (["--aud", "https://x.example"], 'this hub expects "https://x.example"'),
+            (["--key", SECRET + "x"], "the HS256 signature does not match"),
+            (["--alg", "HS384", "--key", SECRET + SECRET], "HS256 is not configured")):
+        if "--key" not in arguments:
+            arguments = ["--key", SECRET, *arguments]
+        done = run("--check", token, *arguments)
+        assert done.returncode == 1
+        assert done.stdout.startswith(f'refused: issuer "{ISSUER}", kid "k": '), done.stdout
+        assert words in done.stdout
+        assert token[:20] not in done.stdout
+    done = run("--check", "nonsense", "--key", SECRET)
+    assert (done.returncode, done.stdout) == (
+        1, "refused: a token has three parts separated by dots; this has 1\n")
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ([], "--key is missing"),
+    (["--key", SECRET], "--iss is missing"),
+    (["--key", SECRET, "--iss", "i"], "--aud is missing"),
+    (["--key", "", *WHO], "the key is empty"),
+    (["--key", "${X}", *WHO], "still holds ${"),
+    (["--key", "@/nonexistent", *WHO], "/nonexistent: No such file"),
+    (["--key", SECRET, *WHO, "--alg", "none"], "--alg none"),
+    (["--key", SECRET, *WHO, "--alg", "RS256"], "a private key in PEM"),
+    (["--key", SECRET, *WHO, "--ttl", "0"], "--ttl 0"),
+    (["--key", SECRET, *WHO, "--ttl", "-1"], "--ttl -1"),
+    (["--key", SECRET, *WHO, "--ttl", "1w"], "--ttl 1w"),
+    (["--key", SECRET, *WHO, "--ttl", "99999999999999999999"], "--ttl 9"),
+    (["--key", SECRET, *WHO, "--payload", "{}"], "--payload goes with --subscribe"),
+    (["--key", SECRET, *WHO, "--subscribe", "a", "--payload", "[]"], "must be a JSON object"),
+    (["--key", SECRET, *WHO, "--subscribe", "a", "--payload", "{"], "must be a JSON object"),
+    (["--key", SECRET, *WHO, "--publish", "a\tb"], "the control character U+0009"),
+    (["--key", SECRET, *WHO, "--iss", "x"], "--iss is given twice"),
+    (["--key", SECRET, *WHO, "rest"], "what is rest?"),
+    (["--bogus"], "--bogus: no such option"),
+    (["--key"], "--key: no such option, or its value is missing"),
+    (["--check", "a.b.c"], "--key is missing"),
+    (["--check", "-", "--key", "@-"], "only one of --check and --key"),
+    (["--check", "a.b.c", "--key", SECRET, "--publish", "a"], "--check goes without --publish"),
+    (["--check", "a.b.c", "--key", SECRET, "--alg", "HS256,x"], '"x" is no algorithm'),
+    (["--check", "a.b.c", "--key", "short"], "the secret has 5 bytes; HS256 needs 32"),
+])
+def test_bad_usage_is_one_line_and_status_2(arguments, words):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"mercure-token: [^\n]+\n", done.stderr), done.stderr
+    assert words in done.stderr
+    assert SECRET not in done.stderr
+
+
+def test_help_and_a_short_secret():
+    done = run("--help")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("Usage: mercure-token ")
+    done = run(*WHO, "--key", "short", "--publish", "a")
+    assert done.returncode == 0 and done.stdout.count(".") == 2
+    assert done.stderr.startswith("mercure-token: warning: the secret has 5 bytes")

@@ -1,0 +1,190 @@
+"""Browsers: CORS, the cookie, and which sites may publish with it."""
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.token import subscriber
+
+pytestmark = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/a"
+APP = "https://app.example"
+COOKIE = "__Secure-mercure_access_token"
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+BODY = b"topic=https%3A%2F%2Fexample.com%2Fa&data=x"
+
+
+def post(httpd, *headers, path=PATH):
+    return httpd.request("POST", path, [FORM, *headers], BODY)
+
+
+def preflight(httpd, origin, method="POST"):
+    return httpd.request("OPTIONS", PATH, [("Origin", origin),
+                                           ("Access-Control-Request-Method", method),
+                                           ("Access-Control-Request-Headers", "authorization")])
+
+
+def cookie(name=COOKIE, value=None):
+    return ("Cookie", f"theme=dark; {name}={value or token.publisher()}; last=1")
+
+
+# ---- CORS ----------------------------------------------------------------------------------------
+
+
+def test_without_the_directive_there_is_no_cors(httpd):
+    httpd.start(hub())
+    for answer in (preflight(httpd, APP), post(httpd, ("Origin", APP))):
+        assert answer.header("Access-Control-Allow-Origin") is None
+        assert answer.header("Vary") is None
+
+
+def test_listed_origins_may_read_answers_with_credentials(httpd):
+    httpd.start(hub(f"MercureCorsOrigins {APP} https://*.sub.example HTTP://Plain.Example:80"))
+    for origin in (APP, "https://a.sub.example", "https://a.b.sub.example", "http://plain.example"):
+        answer = post(httpd, ("Origin", origin))
+        assert answer.status == 401
+        assert answer.header("Access-Control-Allow-Origin") == origin
+        assert answer.header("Access-Control-Allow-Credentials") == "true"
+        assert answer.header("Vary") == "Origin"
+        exposed = answer.header("Access-Control-Expose-Headers")
+        assert "Link" in exposed and "Mercure-Last-Event-ID" in exposed
+
+
+@pytest.mark.parametrize("origin", [
+    "https://app.example.evil", "https://evilapp.example", "http://app.example", "null", "https://app.example:444",
+    "https://sub.example", "https://evilsub.example", "http://a.sub.example", "https://a/.sub.example",
+    "https://a.sub.example:1", "https://.sub.example.evil", "https://app.example, https://app.example", "*", ""])
+def test_other_origins_get_nothing(httpd, origin):
+    httpd.start(hub(f"MercureCorsOrigins {APP} https://*.sub.example"))
+    answer = post(httpd, ("Origin", origin))
+    assert answer.header("Access-Control-Allow-Origin") is None
+    assert answer.header("Access-Control-Allow-Credentials") is None
+    assert answer.header("Vary") == "Origin"
+    assert preflight(httpd, origin).header("Access-Control-Allow-Methods") is None
+
+
+def test_preflight(httpd):
+    httpd.start(hub(f"MercureCorsOrigins {APP}"))
+    answer = preflight(httpd, APP)
+    assert answer.status == 204 and answer.body == b""
+    assert answer.header("Access-Control-Allow-Origin") == APP
+    assert {"GET", "POST"} <= set(answer.header("Access-Control-Allow-Methods").split(", "))
+    allowed = answer.header("Access-Control-Allow-Headers").lower()
+    assert "authorization" in allowed and "last-event-id" in allowed
+
+
+def test_options_without_preflight_says_what_is_allowed(httpd):
+    httpd.start(hub())
+    answer = httpd.request("OPTIONS", PATH)
+    assert answer.status == 204 and "POST" in answer.header("Allow")
+
+
+def test_any_origin_goes_without_credentials(httpd):
+    httpd.start(hub("MercureCorsOrigins *"))
+    answer = post(httpd, ("Origin", APP))
+    assert answer.header("Access-Control-Allow-Origin") == "*"
+    assert answer.header("Access-Control-Allow-Credentials") is None
+
+
+def test_a_stream_carries_cors_fields(httpd):
+    httpd.start(hub(f"MercureCorsOrigins {APP}"))
+    with httpd.subscribe([("match", TOPIC)], headers=[("Origin", APP)]) as stream:
+        assert stream.response.header("Access-Control-Allow-Origin") == APP
+        assert stream.response.header("Vary") == "Origin"
+
+
+@pytest.mark.parametrize("line, words", [
+    ("MercureCorsOrigins * https://app.example", "alone"),
+    ("MercureCorsOrigins https://app.example *", "alone"),
+    ("MercureCorsOrigins https://app.example/", "without a path"),
+    ("MercureCorsOrigins https://app.example/x", "without a path"),
+    ("MercureCorsOrigins https://app.*.example", "subdomains"),
+    ("MercureCorsOrigins https://*", "MercureCorsOrigins"),
+    ("MercureCorsOrigins https://*.", "MercureCorsOrigins"),
+    ("MercureCorsOrigins https://*.*.example", "subdomains"),
+    ("MercureCorsOrigins app.example", "https://example.com"),
+    ("MercureCorsOrigins null", "https://example.com"),
+    ("MercureCorsOrigins", "MercureCorsOrigins"),
+    ("MercureCorsOrigins *\nMercureCookieName token", "without credentials"),
+    ("MercurePublishOrigins *", "Name the origins"),
+    ("MercurePublishOrigins https://app.example/x", "without a path"),
+    ("MercureCookieName", "MercureCookieName"),
+    ("MercureCookieName \"a b\"", "a b"),
+    ("MercureCookieName a=b", "a=b"),
+])
+def test_mistakes_are_errors_of_configtest(httpd, line, words):
+    result = httpd.configtest(hub(line))
+    assert not result.ok and words in result.output, result.output
+
+
+# ---- the cookie ----------------------------------------------------------------------------------
+
+
+def test_subscribing_with_the_cookie(httpd):
+    httpd.start(hub(anonymous=False))
+    value = subscriber([TOPIC])
+    with httpd.subscribe([("match", TOPIC)], headers=[cookie(value=value)]) as stream:
+        httpd.publish(TOPIC, "for you", fields=[("private", "on")])
+        assert stream.next().data == "for you"
+    assert httpd.get(f"{PATH}?match=a", [("Cookie", f"{COOKIE}=x")]).status == 401
+    assert httpd.get(f"{PATH}?match=a", [("Cookie", f"x{COOKIE}={value}")]).status == 401
+    assert httpd.get(f"{PATH}?match=a", [("Cookie", f"{COOKIE}=")]).status == 401
+    with httpd.subscribe([("match", TOPIC)], headers=[("Cookie", f'{COOKIE}="{value}"')]):
+        pass
+
+
+def test_the_name_of_the_cookie_may_change(httpd):
+    httpd.start(hub("MercureCookieName other", anonymous=False))
+    value = subscriber([TOPIC])
+    with httpd.subscribe([("match", TOPIC)], headers=[cookie("other", value)]):
+        pass
+    assert httpd.get(f"{PATH}?match=a", [cookie(value=value)]).status == 401
+
+
+def test_the_authorization_field_comes_before_the_cookie(httpd):
+    httpd.start(hub(anonymous=False))
+    good, bad = subscriber([TOPIC]), "x.y.z"
+    with httpd.subscribe([("match", TOPIC)], token=good, headers=[cookie(value=bad)]):
+        pass
+    answer = httpd.get(f"{PATH}?match=a", [("Authorization", f"Bearer {bad}"), cookie(value=good)])
+    assert answer.status == 401 and 'error="invalid_token"' in answer.header("WWW-Authenticate")
+    # A field of another scheme is httpd's affair, and the cookie counts.
+    with httpd.subscribe([("match", TOPIC)], headers=[("Authorization", "Basic YTpi"), cookie(value=good)]):
+        pass
+
+
+def own(httpd):
+    return f"http://localhost:{httpd.port}"
+
+
+def test_publishing_with_the_cookie_from_the_own_site(httpd):
+    httpd.start(hub(f"MercurePublishOrigins {APP} https://*.sub.example"))
+    for header in [("Origin", own(httpd)), ("Referer", own(httpd) + "/page?x#y"), ("Origin", "https://hub.example"),
+                   ("Origin", APP), ("Referer", APP + "/page"), ("Origin", "https://x.sub.example")]:
+        assert post(httpd, cookie(), header, ("Host", f"localhost:{httpd.port}")).status == 200, header
+
+
+@pytest.mark.parametrize("headers", [
+    [],
+    [("Origin", "https://evil.example")],
+    [("Origin", "null")],
+    [("Origin", "")],
+    [("Referer", "https://evil.example/page")],
+    [("Referer", "not a URL")],
+    [("Referer", "https://evil.example/?https://hub.example/")],
+    [("Origin", "https://evil.example"), ("Referer", "https://hub.example/")],
+    [("Origin", "https://hub.example.evil")],
+    [("Origin", "http://hub.example")],
+    [("Origin", "https://hub.example:8443")],
+])
+def test_publishing_with_the_cookie_from_elsewhere_is_refused(httpd, headers):
+    httpd.start(hub())
+    answer = post(httpd, cookie(), *headers)
+    assert answer.status == 403
+    assert "origin" in answer.json["detail"]
+
+
+def test_publishing_with_the_field_needs_no_origin(httpd):
+    httpd.start(hub())
+    bearer = ("Authorization", f"Bearer {token.publisher()}")
+    assert post(httpd, bearer, ("Origin", "https://evil.example"), cookie()).status == 200

@@ -1,0 +1,156 @@
+/*
+ * What the tests of the hub's layer share: a hub over a real segment in a directory of its own,
+ * subscribers, updates, random numbers that a seed repeats.
+ */
+#ifndef MRC_TESTS_HUB_UNIT_H
+#define MRC_TESTS_HUB_UNIT_H
+
+#include "core/matcher.h"
+#include "core/update.h"
+#include "hub/hub.h"
+#include "hub/subscriber.h"
+#include "store/hub_segment.h"
+#include "store/notify.h"
+#include "store/segment.h"
+#include "store_unit.h"
+
+#include "apr_time.h"
+
+/* ---- random numbers ---------------------------------------------------------------------------*/
+
+/* xorshift64*: the same numbers for the same seed everywhere. */
+static inline uint64_t hub_random(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static inline unsigned hub_random_below(uint64_t *state, unsigned bound)
+{
+    return (unsigned)((hub_random(state) >> 32) % bound);
+}
+
+/* ---- a hub ------------------------------------------------------------------------------------*/
+
+#define HUB_SLOTS 2
+#define HUB_SLOT  1
+
+struct hub_place {
+    const char *dir;
+    apr_pool_t *pool;
+    struct mrc_notify *notify;
+    struct mrc_hub_segment *segment;
+    struct mrc_hub *hub;
+};
+
+/* Opens a hub whose ring holds RING_BYTES, and whose history keeps everything in it. */
+static inline struct hub_place hub_place_open(uint64_t ring_bytes,
+                                              const struct mrc_hub_policy *policy)
+{
+    const struct mrc_hub_shape shape = {
+        .key = "hub",
+        .ring_bytes = ring_bytes,
+        .body_max_bytes = ring_bytes / 4,
+    };
+    struct hub_place place = {.dir = store_dir(), .pool = store_pool()};
+    struct mrc_error error = {""};
+
+    ck_assert_msg(mrc_notify_create(place.pool, HUB_SLOTS, &error, &place.notify) == APR_SUCCESS,
+                  "%s", error.text);
+    ck_assert_msg(mrc_hub_segment_create(place.pool, place.dir, "hub", &shape, HUB_SLOTS, &error,
+                                         &place.segment) == APR_SUCCESS,
+                  "%s", error.text);
+    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, policy);
+    return place;
+}
+
+static inline void hub_place_close(const struct hub_place *place)
+{
+    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_SUBSCRIBERS), 0);
+    ck_assert_uint_eq(mrc_hub_segment_interest(place->segment, HUB_SLOT), 0);
+    mrc_hub_segment_close(place->segment);
+    mrc_notify_close(place->notify);
+    mrc_segment_remove(place->dir, "hub");
+    ck_assert_int_eq(rmdir(place->dir), 0);
+}
+
+static inline uint64_t hub_counter(const struct hub_place *place, unsigned counter)
+{
+    return mrc_hub_segment_counter(place->segment, counter);
+}
+
+/* ---- what goes through it ---------------------------------------------------------------------*/
+
+static inline struct mrc_matcher *hub_matcher(enum mrc_matcher_type type, const char *value,
+                                              const char *base)
+{
+    struct mrc_error error = {""};
+    struct mrc_matcher *matcher;
+
+    ck_assert_msg(mrc_matcher_create(type, mrc_bytes_of(value), base, &error, &matcher) == MRC_OK,
+                  "%s: %s", value, error.text);
+    return matcher;
+}
+
+/* Publishes to the COUNT topics TOPICS. */
+static inline apr_status_t hub_publish_to(struct mrc_hub *hub, const char *id,
+                                          const char *const *topics, size_t count,
+                                          struct mrc_bytes data, bool is_private)
+{
+    struct mrc_bytes views[8];
+    const struct mrc_update update = {
+        .topics = views,
+        .topics_count = count,
+        .data = data,
+        .id = mrc_bytes_of(id),
+        .is_private = is_private,
+    };
+
+    ck_assert_uint_le(count, sizeof(views) / sizeof(views[0]));
+    for (size_t i = 0; i < count; i++)
+        views[i] = mrc_bytes_of(topics[i]);
+    return mrc_hub_publish(hub, &update, apr_time_now());
+}
+
+static inline void hub_publish(struct mrc_hub *hub, const char *id, const char *topic,
+                               const char *data)
+{
+    ck_assert_int_eq(hub_publish_to(hub, id, &topic, 1, mrc_bytes_of(data), false), APR_SUCCESS);
+}
+
+/* Takes MATCHER and TOKEN; CURSOR NULL: none. */
+static inline apr_status_t hub_try_subscribe(struct mrc_hub *hub, struct mrc_matcher *matcher,
+                                             const char *cursor, struct mrc_token *token,
+                                             struct mrc_subscriber **ret_subscriber)
+{
+    struct mrc_subscription subscription = {
+        .matchers = malloc(sizeof(struct mrc_matcher *)),
+        .matchers_count = 1,
+        .token = token,
+        .has_cursor = cursor != NULL,
+    };
+
+    subscription.matchers[0] = matcher;
+    if (cursor)
+        subscription.cursor = mrc_bytes_of(cursor);
+    return mrc_subscriber_open(hub, &subscription, apr_time_now(), ret_subscriber);
+}
+
+static inline struct mrc_subscriber *hub_subscribe(struct mrc_hub *hub, struct mrc_matcher *matcher,
+                                                   const char *cursor)
+{
+    struct mrc_subscriber *subscriber = NULL;
+
+    ck_assert_int_eq(hub_try_subscribe(hub, matcher, cursor, NULL, &subscriber), APR_SUCCESS);
+    return subscriber;
+}
+
+/* The wildcard. */
+static inline struct mrc_matcher *hub_all(void)
+{
+    return hub_matcher(MRC_MATCHER_EXACT, "*", NULL);
+}
+
+#endif
