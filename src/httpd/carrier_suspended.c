@@ -208,8 +208,8 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r)
     int is_async = 0;
 
     /* What an internal redirect led to is finished by its caller, which knows no SUSPENDED. */
-    return !r->prev && !c->master && c->cs && ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS &&
-           is_async;
+    return !r->prev && !c->master && c->cs &&
+           ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS && is_async;
 }
 
 static void set_socket_options(int fd)

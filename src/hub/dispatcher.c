@@ -390,13 +390,13 @@ static void deliver_record(struct loop *loop, struct loop_hub *hub)
     mrc_update_clear(&delivery.update);
 }
 
-/* Everybody who listens has missed something: they come back with their last id. */
-static void end_overrun(struct loop *loop, const struct loop_hub *hub)
+/* Ends everybody who listens to HUB; they come back with their last id. */
+static void end_listeners(struct loop *loop, const struct loop_hub *hub, enum mrc_end why)
 {
     for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
         next = stream->all_next;
         if (stream->is_listening && hub_of(loop, stream) == hub)
-            end(loop, stream, MRC_END_OVERRUN);
+            end(loop, stream, why);
     }
 }
 
@@ -404,15 +404,19 @@ static void end_overrun(struct loop *loop, const struct loop_hub *hub)
 static bool pull(struct loop *loop, struct loop_hub *hub)
 {
     struct mrc_ring *ring = mrc_hub_ring(hub->hub);
+    bool is_superseded = mrc_ring_is_superseded(ring); /* asked first: nothing comes after it */
     size_t bytes = 0;
 
     for (int i = 0; i < RECORDS_PER_PULL && bytes < BYTES_PER_PULL; i++) {
         apr_status_t status = mrc_ring_read(ring, &hub->cursor, &hub->record);
 
-        if (status == APR_EOF)
+        if (status == APR_EOF) {
+            if (is_superseded)
+                end_listeners(loop, hub, MRC_END_DRAINING);
             return false;
+        }
         if (status != APR_SUCCESS) {
-            end_overrun(loop, hub);
+            end_listeners(loop, hub, MRC_END_OVERRUN);
             return false;
         }
         deliver_record(loop, hub);

@@ -30,13 +30,26 @@ static void fold_child(unsigned slot, pid_t pid, void *ctx)
         mrc_hub_segment_fold(segment, slot);
 }
 
+/*
+ * Folds what dead children left. One of them may have died between storing an update and waking
+ * those who wait for it, so all are woken.
+ */
+static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
+{
+    struct mrc_hub_segment *segment;
+
+    if (mrc_control_reap(mrc_memory_control(memory), pid, fold_child, memory) == 0)
+        return;
+    for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
+        mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
+}
+
 /* After each wake-up: the parent wakes the living when a child has died. */
-static void reap_dead_children(void *ctx)
+static void when_woken(void *ctx)
 {
     struct mrc_process *process = ctx;
 
-    mrc_control_reap(mrc_memory_control(process->memory), process->pid, fold_child,
-                     process->memory);
+    reap_dead_children(process->memory, process->pid);
 }
 
 static void open_hubs(apr_pool_t *pool, struct mrc_process *process,
@@ -63,7 +76,7 @@ static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_process *proce
         .hubs = process->hubs,
         .hubs_count = process->hubs_count,
         .waiters = process->waiters,
-        .on_wake = reap_dead_children,
+        .on_wake = when_woken,
         .ctx = process,
     };
 
@@ -81,7 +94,7 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
 
     process->memory = memory;
     process->pid = pid;
-    mrc_control_reap(control, pid, fold_child, memory);
+    reap_dead_children(memory, pid);
     slot = mrc_control_claim(control, pid, generation);
     if (slot < 0)
         return APR_ENOSPC;
