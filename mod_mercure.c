@@ -20,6 +20,7 @@
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/request.h"
+#include "httpd/status.h"
 
 static void register_hooks(apr_pool_t *pconf)
 {
@@ -37,8 +38,12 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_child_stopping(mrc_lifecycle_child_stopping, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_child_status(mrc_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
 
+    /* What mod_status shows, if it is loaded. */
+    mrc_status_register();
+
     /* A connection that is given away; all other modules have seen it before. */
     ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 
     /* A request. */

@@ -1,7 +1,5 @@
 #include "httpd/carrier_suspended.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "ap_mpm.h"
@@ -15,21 +13,20 @@
 
 #include "httpd/connection.h"
 #include "httpd/module.h"
+#include "httpd/push.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"
 #include "hub/dispatcher.h"
 #include "hub/event.h"
+#include "hub/hub.h"
 #include "hub/process.h"
 #include "hub/stream.h"
 #include "hub/subscriber.h"
 
 APLOG_USE_MODULE(mercure);
 
-/* What the kernel holds for a client that reads slowly; by itself it would grow to megabytes. */
-#define SEND_BUFFER_BYTES (128 * 1024)
-
-/* A peer that acknowledges nothing for so long is dead. */
-#define USER_TIMEOUT_MS 20000
+/* The most that is thrown away of what a client has sent in vain. */
+#define SURPLUS_BYTES (64 * 1024)
 
 /* How long after the hand-over the worker is surely through. */
 #define GATE_US ((int64_t)1000 * 1000)
@@ -45,10 +42,7 @@ struct mrc_carrier_suspended {
     int64_t handed_us;
 };
 
-/* ---- buckets ----------------------------------------------------------------------------------
- * A piece of an event, shared and not copied; and a bucket of no bytes that makes mod_ssl's filter
- * let go of what it has gathered, without the blocking that a FLUSH bucket asks for.
- */
+/* ---- buckets: a piece of an event, shared and not copied --------------------------------------*/
 
 static void event_destroy(void *event)
 {
@@ -86,27 +80,7 @@ static const apr_bucket_type_t event_type = {
     apr_bucket_setaside_noop, event_split, event_copy,
 };
 
-static apr_status_t push_read(apr_bucket *bucket, const char **ret_data, apr_size_t *ret_len,
-                              apr_read_type_e block)
-{
-    *ret_data = NULL;
-    *ret_len = 0;
-    return APR_SUCCESS;
-}
-
-static const apr_bucket_type_t push_type = {
-    "MERCURE PUSH",
-    5,
-    APR_BUCKET_METADATA,
-    apr_bucket_destroy_noop,
-    push_read,
-    apr_bucket_setaside_noop,
-    apr_bucket_split_notimpl,
-    apr_bucket_simple_copy,
-};
-
-static void append_bucket(struct mrc_carrier_suspended *suspended, const apr_bucket_type_t *type,
-                          void *data, size_t start, size_t len)
+static void append_piece(struct mrc_carrier_suspended *suspended, const struct mrc_piece *piece)
 {
     apr_bucket_alloc_t *list = suspended->c->bucket_alloc;
     apr_bucket *bucket = apr_bucket_alloc(sizeof(*bucket), list);
@@ -114,10 +88,10 @@ static void append_bucket(struct mrc_carrier_suspended *suspended, const apr_buc
     APR_BUCKET_INIT(bucket);
     bucket->free = apr_bucket_free;
     bucket->list = list;
-    bucket->type = type;
-    bucket->data = data;
-    bucket->start = (apr_off_t)start;
-    bucket->length = len;
+    bucket->type = &event_type;
+    bucket->data = mrc_event_ref(piece->event);
+    bucket->start = (apr_off_t)piece->offset;
+    bucket->length = piece->len;
     APR_BRIGADE_INSERT_TAIL(suspended->brigade, bucket);
 }
 
@@ -128,39 +102,19 @@ static struct mrc_carrier_suspended *of(struct mrc_carrier *carrier)
     return (struct mrc_carrier_suspended *)carrier;
 }
 
-/*
- * Calls the network filter as the MPM does to complete a write: it sends what it can and never
- * blocks.
- */
 static enum mrc_carrier_state flush(struct mrc_carrier *carrier)
 {
-    conn_rec *c = of(carrier)->c;
-    ap_filter_t *filter = c->output_filters;
-
-    while (filter->next)
-        filter = filter->next;
-    if (filter->frec->filter_func.out_func(filter, NULL) != APR_SUCCESS || c->aborted)
-        return MRC_CARRIER_GONE;
-    return c->data_in_output_filters ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
+    return mrc_push_flush(of(carrier)->c);
 }
 
 static enum mrc_carrier_state write_pieces(struct mrc_carrier *carrier,
                                            const struct mrc_piece *pieces, size_t count)
 {
     struct mrc_carrier_suspended *suspended = of(carrier);
-    apr_status_t status;
 
     for (size_t i = 0; i < count; i++)
-        append_bucket(suspended, &event_type, mrc_event_ref(pieces[i].event), pieces[i].offset,
-                      pieces[i].len);
-    status = ap_pass_brigade(suspended->r->output_filters, suspended->brigade);
-    apr_brigade_cleanup(suspended->brigade);
-    if (status != APR_SUCCESS)
-        return MRC_CARRIER_GONE;
-    append_bucket(suspended, &push_type, NULL, 0, 0);
-    status = ap_pass_brigade(suspended->c->output_filters, suspended->brigade);
-    apr_brigade_cleanup(suspended->brigade);
-    return status == APR_SUCCESS ? flush(carrier) : MRC_CARRIER_GONE;
+        append_piece(suspended, &pieces[i]);
+    return mrc_push_write(suspended->r, suspended->brigade);
 }
 
 /* The worker's last words: it takes its scoreboard handle away, and then is gone. */
@@ -170,6 +124,22 @@ static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
     void *sbh = __atomic_load_n((void **)&suspended->c->sbh, __ATOMIC_ACQUIRE);
 
     return sbh == NULL && now_us - suspended->handed_us >= GATE_US;
+}
+
+static size_t unsent_bytes(const struct mrc_carrier *carrier)
+{
+    return mrc_push_unsent_bytes(carrier->fd);
+}
+
+/* What is left unread when a socket is closed makes the kernel reset the connection. */
+static void drop_surplus(int fd)
+{
+    char bytes[4096];
+    size_t left = SURPLUS_BYTES;
+    ssize_t got;
+
+    while (left >= sizeof(bytes) && (got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        left -= (size_t)got;
 }
 
 /*
@@ -194,11 +164,14 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     ap_process_request_after_handler(r); /* r is gone from here on */
     c->cs->state = CONN_STATE_SUSPENDED;
     ap_start_lingering_close(c);
+    if (end != MRC_END_CLIENT)
+        drop_surplus(carrier->fd);
     apr_socket_close(socket);
     apr_pool_destroy(c->pool);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended};
+static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended,
+                                           unsent_bytes};
 
 /* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
 
@@ -208,18 +181,8 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r)
     int is_async = 0;
 
     /* What an internal redirect led to is finished by its caller, which knows no SUSPENDED. */
-    return !r->prev && !c->master && c->cs &&
+    return !r->prev && !c->master && mrc_push_is_possible(r) && c->cs &&
            ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS && is_async;
-}
-
-static void set_socket_options(int fd)
-{
-    int send_buffer = SEND_BUFFER_BYTES;
-    unsigned timeout_ms = USER_TIMEOUT_MS;
-
-    /* Neither is needed for the stream to work. */
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }
 
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
@@ -244,7 +207,8 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     c->keepalive = AP_CONN_CLOSE;
     suspended->socket = ap_get_conn_socket(c);
     apr_os_sock_get(&fd, suspended->socket);
-    set_socket_options(fd);
+    mrc_push_set_socket_options(
+        fd, mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us);
     suspended->carrier.fd = fd;
     suspended->r = r;
     suspended->c = c;

@@ -1,5 +1,6 @@
 #include "httpd/connection.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "http_config.h"
@@ -9,6 +10,7 @@
 struct connection {
     struct mrc_carrier_suspended *suspended;
     atomic_int threads; /* of an HTTP/2 connection: streams that hold one */
+    bool holds_signals;
 };
 
 int mrc_connection_pre_connection(conn_rec *c, void *socket)
@@ -53,4 +55,33 @@ void mrc_connection_release_thread(conn_rec *c)
 {
     if (c->master)
         atomic_fetch_sub(&record_of(c->master)->threads, 1);
+}
+
+void mrc_connection_signals(sigset_t *ret_signals)
+{
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGTERM);
+    sigaddset(ret_signals, SIGHUP);
+}
+
+void mrc_connection_hold_signals(conn_rec *c)
+{
+    sigset_t signals;
+
+    mrc_connection_signals(&signals);
+    record_of(c)->holds_signals = true;
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+int mrc_connection_pre_close(conn_rec *c)
+{
+    struct connection *connection = c->master ? NULL : record_of(c);
+    sigset_t signals;
+
+    if (!connection || !connection->holds_signals)
+        return OK;
+    connection->holds_signals = false;
+    mrc_connection_signals(&signals);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL); /* one that waits ends the process here */
+    return OK;
 }

@@ -4,6 +4,7 @@
 #ifndef MRC_HTTPD_CONNECTION_H
 #define MRC_HTTPD_CONNECTION_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "httpd.h"
@@ -26,5 +27,17 @@ void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *car
  */
 bool mrc_connection_hold_thread(conn_rec *c);
 void mrc_connection_release_thread(conn_rec *c);
+
+/*
+ * Holds back the signals that end a child of prefork from within their handler, until C is closed;
+ * ones that came end it then. Only where a process serves one connection at a time.
+ */
+void mrc_connection_hold_signals(conn_rec *c);
+
+/* The signals that are held back. */
+void mrc_connection_signals(sigset_t *ret_signals);
+
+/* pre_close_connection, after all other modules' hooks: lets them come. */
+int mrc_connection_pre_close(conn_rec *c);
 
 #endif

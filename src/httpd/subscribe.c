@@ -18,6 +18,7 @@
 #include "httpd/identity.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
+#include "httpd/push.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
 #include "hub/dispatcher.h"
@@ -180,6 +181,7 @@ static int serve_stream(request_rec *r, struct mrc_process *process,
         mrc_answer_add_stream_headers(r);
         return OK;
     }
+    mrc_push_prepare(r);
     if (!mrc_carrier_suspended_is_possible(r))
         return serve_threaded(r, process, sizing, subscriber);
     if (mrc_dispatcher_post_count(mrc_process_dispatcher(process)) >= sizing->suspended_per_child) {

@@ -61,6 +61,12 @@ struct mrc_carrier_ops {
 
     /* Ends the stream, in order unless the client is gone, and frees the carrier. */
     void (*close)(struct mrc_carrier *carrier, enum mrc_end end);
+
+    /*
+     * What the kernel holds that the client has not taken; it gets less by what is taken, even
+     * where the descriptor is not writable yet. NULL: the carrier cannot tell.
+     */
+    size_t (*unsent_bytes)(const struct mrc_carrier *carrier);
 };
 
 /* What every carrier begins with. */

@@ -127,6 +127,8 @@ static void set_timer(struct loop *loop, struct mrc_stream *stream)
 {
     int64_t due_us = mrc_stream_due_us(stream);
 
+    if (stream->state == MRC_STREAM_ENDING)
+        return; /* it waits for its carrier only: a timer would outlive it */
     if (due_us == INT64_MAX)
         mrc_wheel_clear(&loop->wheel, &stream->timer);
     else if (!mrc_timer_is_set(&stream->timer) || stream->timer.due_us > due_us)
@@ -135,22 +137,28 @@ static void set_timer(struct loop *loop, struct mrc_stream *stream)
 
 static void stop_listening(struct loop *loop, struct mrc_stream *stream)
 {
-    struct loop_hub *hub = hub_of(loop, stream);
+    struct loop_hub *hub;
 
     if (!stream->is_listening)
         return;
+    hub = hub_of(loop, stream);
     mrc_index_remove(hub->index, &stream->listener);
     stream->is_listening = false;
     hub->listening--;
 }
 
-/* A stream that is in ENDING leaves everything that it is in but the list of those ready. */
+/*
+ * A stream that is in ENDING leaves everything that it is in, and its place in the hub: it may last
+ * until its carrier can be closed. One in the list of those ready comes here again from there.
+ */
 static void bury(struct loop *loop, struct mrc_stream *stream)
 {
     stop_listening(loop, stream);
     mrc_wheel_clear(&loop->wheel, &stream->timer);
-    if (!stream->is_ready)
-        list_append(&loop->ended, stream);
+    if (stream->is_ready)
+        return;
+    mrc_stream_leave(stream);
+    list_append(&loop->ended, stream);
 }
 
 static void end(struct loop *loop, struct mrc_stream *stream, enum mrc_end why)
@@ -511,8 +519,10 @@ static void drain_one(struct loop *loop, struct mrc_stream *stream, int64_t now_
         end(loop, stream, MRC_END_DRAINING);
         return;
     }
-    /* One that has ended only waits for its carrier's gate: a timer would bury it again. */
-    if (stream->state == MRC_STREAM_ENDING || stream->ends_us < now_us + MRC_DISPATCHER_DRAIN_US)
+    /* One that has ended waits for its carrier only: a timer would outlive it. */
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
+    if (stream->ends_us < now_us + MRC_DISPATCHER_DRAIN_US)
         return;
     stream->ends_us = now_us + (int64_t)random_below((uint32_t)MRC_DISPATCHER_DRAIN_US);
     stream->ends_why = MRC_END_DRAINING;

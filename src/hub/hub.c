@@ -109,3 +109,8 @@ void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n)
 {
     mrc_hub_segment_count(hub->segment, hub->slot, counter, n);
 }
+
+uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter)
+{
+    return mrc_hub_segment_counter(hub->segment, counter);
+}

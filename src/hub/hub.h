@@ -64,8 +64,9 @@ void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end);
 void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n);
 uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge);
 
-/* N more of what COUNTER counts. */
+/* N more of what COUNTER counts; and the sum over all children. */
 void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n);
+uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter);
 
 /* As many subscribers as the policy allows are there already. In the range of store/status.h. */
 #define MRC_STATUS_FULL (APR_OS_START_USERERR + 7320)

@@ -6,6 +6,7 @@
 #include "apr_time.h"
 
 #include "core/buf.h"
+#include "hub/clock.h"
 #include "hub/event.h"
 #include "hub/hub.h"
 #include "hub/subscriber.h"
@@ -67,17 +68,26 @@ static bool grow_queue(struct mrc_stream *stream)
     return true;
 }
 
+/* Whether LEN bytes more may wait. The first event is in flight, and may be as long as it likes. */
+static bool has_room(const struct mrc_stream *stream, size_t len)
+{
+    return stream->count == 0 ||
+           stream->queued_bytes - mrc_event_bytes(stream->queue[stream->first]).len + len <=
+               policy_of(stream)->backlog_bytes;
+}
+
+static void write_some(struct mrc_stream *stream, int64_t now_us);
+
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
 {
     size_t len = mrc_event_bytes(event).len;
 
-    /* The first one is in flight, and may be as long as it likes. */
-    if (stream->count > 0 &&
-        stream->queued_bytes - mrc_event_bytes(stream->queue[stream->first]).len + len >
-            policy_of(stream)->backlog_bytes) {
+    while (!has_room(stream, len) && !stream->pending && stream->state != MRC_STREAM_ENDING)
+        write_some(stream, mrc_clock_us());
+    if (!has_room(stream, len))
         mrc_stream_end(stream, MRC_END_SLOW);
+    if (stream->state == MRC_STREAM_ENDING)
         return false;
-    }
     if (stream->first + stream->count == stream->cap && !grow_queue(stream)) {
         mrc_stream_end(stream, MRC_END_ERROR);
         return false;
@@ -138,13 +148,37 @@ static void forget_pieces(struct mrc_stream *stream, const struct mrc_piece *pie
     }
 }
 
+static size_t unsent_bytes(const struct mrc_stream *stream)
+{
+    const struct mrc_carrier_ops *ops = stream->carrier->ops;
+
+    return ops->unsent_bytes ? ops->unsent_bytes(stream->carrier) : 0;
+}
+
 static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, int64_t now_us)
 {
     if (state == MRC_CARRIER_GONE)
         mrc_stream_end(stream, MRC_END_CLIENT);
     stream->pending = state == MRC_CARRIER_PENDING;
-    if (stream->pending)
+    if (stream->pending) {
         stream->progress_us = now_us;
+        stream->unsent_bytes = unsent_bytes(stream);
+    }
+}
+
+/*
+ * Whether the client of a pending stream has taken something since the last look. The carrier is
+ * told that it may go on only when much has been taken, which can last where little is read.
+ */
+static bool took_something(struct mrc_stream *stream, int64_t now_us)
+{
+    size_t unsent = unsent_bytes(stream);
+
+    if (unsent >= stream->unsent_bytes)
+        return false;
+    stream->unsent_bytes = unsent;
+    stream->progress_us = now_us;
+    return true;
 }
 
 static void write_some(struct mrc_stream *stream, int64_t now_us)
@@ -232,7 +266,8 @@ bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int
         return false;
     }
     if (stream->pending) {
-        mrc_stream_end(stream, MRC_END_SLOW);
+        if (!took_something(stream, now_us))
+            mrc_stream_end(stream, MRC_END_SLOW);
         return false;
     }
     return mrc_stream_push(stream, heartbeat);
@@ -244,6 +279,12 @@ void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end)
         return;
     stream->state = MRC_STREAM_ENDING;
     stream->end = end;
+}
+
+void mrc_stream_leave(struct mrc_stream *stream)
+{
+    mrc_subscriber_close(stream->subscriber, stream->end);
+    stream->subscriber = NULL;
 }
 
 void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell)

@@ -42,7 +42,7 @@ enum mrc_stream_work {
 #define MRC_STREAM_INLINE_EVENTS 2
 
 struct mrc_stream {
-    struct mrc_subscriber *subscriber;
+    struct mrc_subscriber *subscriber; /* NULL once it has left */
     struct mrc_carrier *carrier;
     enum mrc_stream_state state;
     enum mrc_end end; /* in ENDING: why */
@@ -55,6 +55,7 @@ struct mrc_stream {
 
     bool pending;        /* the carrier holds bytes that the client has not taken */
     int64_t progress_us; /* when the client last took something while pending */
+    size_t unsent_bytes; /* what the kernel held for the client then */
     int64_t written_us;  /* when the carrier last got something */
     int64_t ends_us;     /* when the stream ends at the latest */
     enum mrc_end ends_why;
@@ -79,8 +80,9 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
 void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end);
 
 /*
- * Adds EVENT to the queue; it takes a reference of its own. False: the stream has ended, since too
- * much waits for it already or memory is short.
+ * Adds EVENT to the queue; it takes a reference of its own. What waits is written first where it
+ * would otherwise be too much, so that only a client that takes nothing is cut. False: the stream
+ * has ended, since too much waits for it already, the client is gone, or memory is short.
  */
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event);
 
@@ -101,6 +103,12 @@ bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int
 
 /* Ends it; the first reason counts. */
 void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end);
+
+/*
+ * A stream in ENDING gives its subscriber up, though its carrier may not be closed yet: the place
+ * in the hub is free. Only mrc_stream_close() may follow.
+ */
+void mrc_stream_leave(struct mrc_stream *stream);
 
 /*
  * Closes the carrier and the subscriber of a stream in ENDING, and frees it. FAREWELL, which may be

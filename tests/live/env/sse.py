@@ -108,6 +108,8 @@ class EventSource:
             if length is not None:
                 self.body = self.conn.read_exactly(int(length))
                 self.response.body = self.body
+                if self.response.status == 200:
+                    self.parser.feed(self.body)
                 self.ended = self.clean = True
         except BaseException:
             self.conn.close()

@@ -1,0 +1,48 @@
+/*
+ * Writing to a client of HTTP/1.1 through httpd's filters, without ever blocking.
+ *
+ * A FLUSH bucket would block; so what is written is followed by a bucket of no bytes, which makes
+ * mod_ssl's filter let go of what it has gathered, and then the network filter is called as the MPM
+ * does to complete a write. What the client does not take stays in that filter.
+ */
+#ifndef MRC_HTTPD_PUSH_H
+#define MRC_HTTPD_PUSH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "httpd.h"
+
+#include "apr_buckets.h"
+
+#include "hub/carrier.h"
+
+/*
+ * Takes out of R's filters those that would hold a stream back or slow it down on purpose
+ * (compression, mod_buffer, mod_ratelimit), before anything is sent.
+ */
+void mrc_push_prepare(request_rec *r);
+
+/*
+ * Whether all of R's filters are known to let bytes through as they come. Others may need a FLUSH
+ * bucket, and time: then a thread must wait.
+ */
+bool mrc_push_is_possible(const request_rec *r);
+
+/*
+ * Sends what can be sent of BRIGADE, at most MRC_CARRIER_WRITE_BYTES, and empties it. Not while
+ * PENDING.
+ */
+enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigade);
+
+/* Sends more of what the network filter holds for C. */
+enum mrc_carrier_state mrc_push_flush(conn_rec *c);
+
+/* What the kernel holds that the client behind FD has not taken. */
+size_t mrc_push_unsent_bytes(int fd);
+
+/* Sets up FD for a stream whose client is cut when it takes nothing for DISPATCH_TIMEOUT_US. */
+void mrc_push_set_socket_options(int fd, int64_t dispatch_timeout_us);
+
+#endif

@@ -1,0 +1,219 @@
+"""Streams when children end: all are ended in order, come back spread, and lose nothing."""
+import time
+
+import pytest
+
+from env.fleet import Fleet, Publisher
+from env.hub import hub
+from env.wait import wait_until
+from env.watch import STATUS, owner, wait_subscribers
+from test_streams import LARGE, REASON_LOG, TOPIC, churn_in_processes, reasons
+
+event_only = pytest.mark.mpm("event")
+
+# As many as the threads of worker and prefork may hold.
+COUNT = {"event": 40, "worker": 8, "prefork": 8}
+
+
+def check_order(fleet, publisher):
+    """Every member got every update, in order; none twice, unless it was published twice."""
+    for member in fleet.members:
+        ids, seen = [], set()
+        for event_id in member.ids:
+            if event_id in publisher.repeated and event_id in seen:
+                continue
+            seen.add(event_id)
+            ids.append(event_id)
+        assert ids == publisher.ids[publisher.ids.index(ids[0]):], "lost, twice, or out of order"
+
+
+def check_restart(httpd, count, restart):
+    """RESTART happens while COUNT subscribers listen and a publisher goes on."""
+    with Fleet(httpd, count, [("match", TOPIC)]) as fleet, Publisher(httpd, TOPIC) as publisher:
+        fleet.wait(lambda: all(member.ids for member in fleet.members), "the first updates")
+        restart()
+        fleet.wait(lambda: all(member.ends for member in fleet.members), "the end of all streams")
+        fleet.wait(lambda: fleet.connected() == count, "all of them are back")
+        publisher._stop.set()
+        publisher._thread.join(20)
+        publisher.once()
+        fleet.wait_for_id(publisher.ids[-1])
+        ends = [end for member in fleet.members for end in member.ends]
+    check_order(fleet, publisher)
+    return ends
+
+
+# ---- graceful restarts ---------------------------------------------------------------------------
+
+
+def check_graceful(httpd, count):
+    old = httpd.children()
+
+    def restart():
+        httpd.graceful()
+        # Streams end within 3 s; what they were is gone soon.
+        wait_until(lambda: not set(old) & set(httpd.children()), 30, "the end of the old children", 0.1)
+
+    ends = check_restart(httpd, count, restart)
+    unclean = [end for end in ends if not end[0]]
+    assert not unclean, f"{len(unclean)} of {len(ends)} streams did not end in order"
+    retries = [retry for _, retry in ends]
+    assert None not in retries, f"{retries.count(None)} of {len(retries)} got no retry:"
+    assert all(500 <= retry <= 15000 for retry in retries)
+    return retries
+
+
+@pytest.mark.sanitize
+def test_graceful_restart(httpd, mpm):
+    httpd.load("status")
+    if mpm == "event":
+        httpd.sizing = LARGE
+    httpd.start(hub() + STATUS + REASON_LOG)
+    retries = check_graceful(httpd, COUNT[mpm])
+    assert len(set(retries)) > 3, "not spread"
+    wait_subscribers(httpd, 0)
+
+
+@event_only
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_graceful_restart_with_500_streams(httpd, tls):
+    count = 100 if tls else 500  # Python's own TLS costs more than the server's
+    httpd.load("status")
+    httpd.sizing = LARGE
+    port = httpd.add_port()
+    httpd.start(httpd.vhost(hub(), port=port, tls=tls) + STATUS)
+    old = httpd.children()
+    with Fleet(httpd, count, [("match", TOPIC)], port=port, tls=tls) as fleet, \
+            Publisher(httpd, TOPIC, port=port, tls=tls, pause=0.1) as publisher:
+        fleet.wait(lambda: all(member.ids for member in fleet.members), "the first updates")
+        httpd.graceful()
+        wait_until(lambda: not set(old) & set(httpd.children()), 30, "the end of the old children", 0.1)
+        fleet.wait(lambda: all(member.ends for member in fleet.members), "the end of all streams")
+        fleet.wait(lambda: fleet.connected() == count, "all of them are back")
+        publisher._stop.set()
+        publisher._thread.join(20)
+        publisher.once()
+        fleet.wait_for_id(publisher.ids[-1])
+    check_order(fleet, publisher)
+    ends = [end for member in fleet.members for end in member.ends]
+    assert all(clean for clean, _ in ends)
+    assert len({retry for _, retry in ends}) > 8, "not spread"
+    wait_subscribers(httpd, 0)
+
+
+@pytest.mark.sanitize
+@event_only
+def test_graceful_restarts_amid_churn(httpd):
+    """Streams that have just ended, and are not closed yet, when their child is told to end."""
+    httpd.load("status")
+    httpd.sizing = LARGE
+    httpd.start(hub() + STATUS)
+    for _ in range(3):
+        old = httpd.children()
+        churn_in_processes(httpd.port, 600, False)
+        httpd.graceful()
+        wait_until(lambda: not set(old) & set(httpd.children()), 60, "the end of the old children", 0.1)
+    wait_subscribers(httpd, 0)
+
+
+# ---- the end of the server -----------------------------------------------------------------------
+
+
+def open_all(httpd, count, **more):
+    """COUNT streams; the first ones may be turned away where threads are scarce in a child."""
+    streams = []
+    end = time.monotonic() + 30
+    while len(streams) < count:
+        assert time.monotonic() < end, "too few streams"
+        stream = httpd.subscribe([("match", TOPIC)], **more)
+        stream.pump(2)
+        if stream.ended:
+            stream.close()
+        else:
+            streams.append(stream)
+    return streams
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("how", ["SIGTERM", "graceful-stop", "SIGHUP"])
+def test_a_stop_ends_streams_in_order(httpd, mpm, how, tls):
+    port = httpd.add_port()
+    httpd.start(httpd.vhost(hub(), port=port, tls=tls) + REASON_LOG)
+    streams = open_all(httpd, COUNT[mpm], port=port, tls=tls)
+    update = httpd.publish(TOPIC, "the last", port=port, tls=tls).text
+    for stream in streams:
+        assert stream.next().id == update
+    if how == "SIGTERM":
+        httpd.stop()
+    elif how == "graceful-stop":
+        httpd.graceful_stop()
+    else:
+        httpd.restart()
+    for stream in streams:
+        stream.wait_end()
+    assert [stream.clean for stream in streams] == [True] * len(streams)
+    assert all(stream.parser.retry for stream in streams)
+    assert reasons(httpd).count("draining") == len(streams)
+
+
+# ---- children that end for their own reasons -----------------------------------------------------
+
+
+@pytest.mark.sanitize
+def test_a_killed_child_takes_only_its_own_streams(httpd, mpm):
+    httpd.load("status")
+    httpd.start(hub() + STATUS)
+    with Fleet(httpd, COUNT[mpm], [("match", TOPIC)]) as fleet, Publisher(httpd, TOPIC) as publisher:
+        fleet.wait(lambda: all(member.ids for member in fleet.members), "the first updates")
+        victim = owner(httpd, fleet.members[0].stream.conn)
+        httpd.kill_child(victim)
+        fleet.wait(lambda: any(member.ends for member in fleet.members), "the end of some streams")
+        fleet.wait(lambda: fleet.connected() == COUNT[mpm], "all of them are back")
+        publisher._stop.set()
+        publisher._thread.join(20)
+        publisher.once()
+        fleet.wait_for_id(publisher.ids[-1])
+        if mpm != "event":  # the event MPM's two children may have had all in one
+            assert any(not member.ends for member in fleet.members), "all of them were cut"
+        # What the dead child had counted is gone.
+        wait_subscribers(httpd, COUNT[mpm])
+    check_order(fleet, publisher)
+    wait_subscribers(httpd, 0)
+
+
+@pytest.mark.mpm("event", "worker")
+def test_max_connections_per_child(httpd, mpm):
+    """Each child ends after so many connections, and its streams come back."""
+    httpd.load("status")
+    httpd.sizing = httpd.sizing.replace("MaxConnectionsPerChild 0", "MaxConnectionsPerChild 60")
+    httpd.start(hub() + STATUS)
+    old = httpd.children()
+
+    def restart():
+        wait_until(lambda: not set(old) & set(httpd.children()), 60, "other children", 0.1)
+
+    ends = check_restart(httpd, 6, restart)
+    assert all(clean for clean, _ in ends), "not ended in order"
+    wait_subscribers(httpd, 0)
+
+
+@event_only
+def test_idle_reaping(httpd):
+    """What MaxSpareThreads does to streams, when it is set so that httpd ends idle children."""
+    httpd.load("status")
+    httpd.sizing = httpd.sizing.replace("StartServers 2", "StartServers 4").replace(
+        "MaxSpareThreads 64", "MaxSpareThreads 32")
+    httpd.start(hub() + STATUS)
+    assert "MaxSpareThreads 32 is below MaxRequestWorkers 64" in httpd.log()
+    with Fleet(httpd, 60, [("match", TOPIC)]) as fleet, Publisher(httpd, TOPIC, pause=0.1) as publisher:
+        fleet.wait(lambda: sum(bool(member.ends) for member in fleet.members) > 3, "the first to be ended")
+        fleet.wait(lambda: fleet.connected() == 60, "all of them are back")
+        publisher._stop.set()
+        publisher._thread.join(20)
+        publisher.once()
+        fleet.wait_for_id(publisher.ids[-1])
+    check_order(fleet, publisher)
+    ends = [end for member in fleet.members for end in member.ends]
+    assert all(clean and retry for clean, retry in ends)
+    wait_subscribers(httpd, 0)

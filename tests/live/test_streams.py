@@ -1,0 +1,509 @@
+"""Streams: idle, slow, many; none holds a worker, none holds up another, none is lost in silence."""
+import os
+import signal
+import time
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.http import Connection
+from env.sse import pump_all
+from env.wait import wait_until
+from env.watch import STATUS, auto, descriptors, number, owner, wait_subscribers
+
+event_only = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/books/1"
+# The reason why a stream ended, with its status and connection status.
+REASON_LOG = 'CustomLog logs/reasons.log "%{mercure-reason}n %>s %X %m"\n'
+
+# Room for thousands of suspended streams.
+LARGE = """
+    StartServers 2
+    ServerLimit 8
+    ThreadsPerChild 16
+    ThreadLimit 16
+    MaxRequestWorkers 32
+    MinSpareThreads 16
+    MaxSpareThreads 32
+    AsyncRequestWorkerFactor 600
+    MaxConnectionsPerChild 0
+"""
+
+
+def reasons(httpd):
+    """The reasons of all streams that have ended, from the access log."""
+    try:
+        with open(httpd.path("logs/reasons.log"), encoding="utf-8") as log:
+            return [line.split()[0] for line in log if line.split()[3] == "GET"]
+    except FileNotFoundError:
+        return []
+
+
+def wait_reason(httpd, reason, count=1):
+    wait_until(lambda: reasons(httpd).count(reason) >= count,
+               what=f"{count} times {reason} in the access log, which has {reasons(httpd)}")
+
+
+def resumed(httpd, stream, sent, **more):
+    """What STREAM, which was cut, got in all: what had come, and the rest by its last id."""
+    stream.wait_end()
+    ids = [event.id for event in stream.parser.events]
+    stream.close()
+    assert len(ids) < len(sent), "it was not slow"
+    headers = {"Last-Event-ID": ids[-1]} if ids else {}
+    query = [("match", TOPIC)] if ids else [("match", TOPIC), ("last_event_id", "earliest")]
+    with httpd.subscribe(query, headers, **more) as again:
+        ids += [event.id for event in again.take(len(sent) - len(ids), 60)]
+    return ids
+
+
+class Stopped:
+    """A child that is held (SIGSTOP) while the block runs."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *exc):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+# ---- idle ----------------------------------------------------------------------------------------
+
+
+@event_only
+def test_2000_idle_subscribers_hold_no_worker(httpd):
+    httpd.load("status")
+    httpd.sizing = LARGE
+    httpd.write("htdocs/page.html", "page")
+    httpd.start(hub() + STATUS)
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(2000)]
+    wait_subscribers(httpd, 2000)
+    wait_until(lambda: auto(httpd)["BusyWorkers"] == "1", what="nobody busy but mod_status' own")
+    for _ in range(50):
+        assert httpd.get("/page.html").text == "page"
+    update = httpd.publish(TOPIC, "to all").text
+    pump_all(streams, lambda: all(stream.parser.events for stream in streams), 60)
+    assert all(stream.next().id == update for stream in streams)
+    for stream in streams:
+        stream.close()
+    wait_subscribers(httpd, 0)
+
+
+# ---- slow readers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_client_that_stops_reading_is_cut_by_the_dispatch_timeout(httpd, tls):
+    port = httpd.add_port()
+    hubs = hub("MercureDispatchTimeout 1", "MercureSubscriberBacklog 200M")
+    httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
+    more = {"port": port, "tls": tls}
+    slow = httpd.subscribe([("match", TOPIC)], rcvbuf=4096, **more)
+    sent = []
+    with httpd.subscribe([("match", TOPIC)], **more) as fast:
+        for i in range(60):
+            sent.append(httpd.publish(TOPIC, str(i) * 20000, **more).text)
+            assert fast.next().id == sent[-1]
+        wait_reason(httpd, "slow")
+        assert resumed(httpd, slow, sent, **more) == sent
+        # The fast one is not the one that was cut.
+        sent.append(httpd.publish(TOPIC, "the last", **more).text)
+        assert fast.next().id == sent[-1]
+    wait_reason(httpd, "client")
+    assert reasons(httpd).count("slow") == 1
+
+
+@event_only
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_client_that_stops_reading_is_cut_by_the_backlog(httpd, tls):
+    port = httpd.add_port()
+    hubs = hub("MercureDispatchTimeout 600", "MercureSubscriberBacklog 64K")
+    httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
+    more = {"port": port, "tls": tls}
+    slow = httpd.subscribe([("match", TOPIC)], rcvbuf=4096, **more)
+    sent = []
+    with httpd.subscribe([("match", TOPIC)], **more) as fast:
+        while "slow" not in reasons(httpd):
+            assert len(sent) < 1000, "never cut"
+            sent.append(httpd.publish(TOPIC, "x" * 20000, **more).text)
+            assert fast.next().id == sent[-1]
+            time.sleep(0.01)  # the log's line may come a second later: the history must hold all
+        assert resumed(httpd, slow, sent, **more) == sent
+    wait_reason(httpd, "client")
+    assert reasons(httpd).count("slow") == 1
+
+
+@event_only
+def test_a_client_that_reads_little_by_little_is_not_cut(httpd):
+    """The timeout is for those who take no byte at all."""
+    httpd.start(hub("MercureDispatchTimeout 1", "MercureSubscriberBacklog 200M") + REASON_LOG)
+    with httpd.subscribe([("match", TOPIC)], rcvbuf=4096) as stream:
+        sent = [httpd.publish(TOPIC, "x" * 20000).text for _ in range(60)]
+        stream.conn.sock.settimeout(20)
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            data = stream.conn.sock.recv(3000)
+            assert data, "cut"
+            stream.conn.buffer += data
+            time.sleep(0.2)
+        stream._decode()
+        assert [event.id for event in stream.take(len(sent), 60)] == sent
+    assert "slow" not in reasons(httpd)
+
+
+@event_only
+@pytest.mark.parametrize("dispatchers", [1, 3])
+def test_a_burst_larger_than_the_backlog_does_not_cut_who_reads(httpd, dispatchers):
+    """What counts is what a client has not taken, and not what it was not given yet."""
+    httpd.start(f"MercureDispatchers {dispatchers}\n" + hub("MercureSubscriberBacklog 64K") + REASON_LOG)
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.wait_comment()
+        with Stopped(owner(httpd, stream.conn)):
+            sent = [httpd.publish(TOPIC, str(i) * 10000).text for i in range(12)]
+        assert [event.id for event in stream.take(len(sent))] == sent
+
+
+@event_only
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_one_update_is_never_too_large(httpd, tls):
+    port = httpd.add_port()
+    hubs = hub("MercureSubscriberBacklog 64K")
+    httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
+    more = {"port": port, "tls": tls}
+    large = "0123456789" * 90000
+    with httpd.subscribe([("match", TOPIC)], **more) as stream:
+        httpd.publish(TOPIC, large, **more)
+        assert stream.next().data == large
+        # Together with others, in one turn of the dispatcher.
+        with Stopped(owner(httpd, stream.conn)):
+            httpd.publish(TOPIC, "before", **more)
+            httpd.publish(TOPIC, large, **more)
+        assert stream.next().data == "before"
+        assert stream.next().data == large
+
+
+# ---- churn ---------------------------------------------------------------------------------------
+
+CHURN_REQUEST = f"GET {PATH}?match=*&x=y HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def churn(port, count, tls):
+    """COUNT clients that connect, send, and hang up at once: in order, or not, or a little later."""
+    for i in range(count):
+        with Connection(port, tls=tls) as conn:
+            conn.send(CHURN_REQUEST)
+            if i % 4 == 1:
+                conn.sock.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER 0: RST
+            elif i % 4 == 2:
+                conn.sock.settimeout(20)
+                conn.sock.recv(1000)
+            elif i % 4 == 3 and not tls:
+                conn.sock.shutdown(1)
+
+
+def churn_in_processes(port, count, tls, processes=2):
+    pids = []
+    for _ in range(processes):
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                churn(port, count // processes, tls)
+                status = 0
+            finally:
+                os._exit(status)
+        pids.append(pid)
+    for pid in pids:
+        assert os.waitpid(pid, 0)[1] == 0, "a client of the churn failed"
+
+
+def check_churn(httpd, count, tls):
+    httpd.load("status")
+    httpd.sizing = LARGE
+    port = httpd.add_port()
+    httpd.start(httpd.vhost(hub(), port=port, tls=tls) + STATUS)
+    churn_in_processes(port, 60, tls)
+    wait_subscribers(httpd, 0)
+
+    def held():
+        return {pid: descriptors(pid) for pid in httpd.children()}
+
+    wait_until(lambda: number(httpd, "ConnsTotal") <= 1, 60, "the end of all connections", 0.1)
+    before = held()
+    churn_in_processes(port, count, tls)
+    # It works on, while what is left is being closed.
+    with httpd.subscribe([("match", TOPIC)], port=port, tls=tls) as stream:
+        update = httpd.publish(TOPIC, "x", port=port, tls=tls).text
+        assert stream.next().id == update
+    wait_subscribers(httpd, 0)
+    # The request for the page may be one of them.
+    wait_until(lambda: number(httpd, "ConnsTotal") <= 1, 60, "the end of all connections", 0.1)
+    wait_until(lambda: all(held()[pid] <= before[pid] + 2 for pid in before), what=f"{before} descriptors")
+    assert sorted(before) == httpd.children(), "a child has ended"
+    ended = httpd.log().count("stream ended: client")
+    assert ended <= count + 61
+    return ended
+
+
+@pytest.mark.sanitize
+@event_only
+def test_churn(httpd):
+    check_churn(httpd, int(os.environ.get("MERCURE_CHURN", "10000")), False)
+
+
+@pytest.mark.sanitize
+@event_only
+def test_churn_over_tls(httpd):
+    check_churn(httpd, 1000, True)
+
+
+@pytest.mark.soak
+@event_only
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_long_churn(httpd, tls):
+    check_churn(httpd, 100000 if not tls else 10000, tls)
+
+
+@pytest.mark.mpm("worker", "prefork")
+def test_churn_of_streams_that_hold_a_thread(httpd):
+    httpd.load("status")
+    httpd.start(hub() + STATUS)
+    churn_in_processes(httpd.port, 1000, False)
+    wait_subscribers(httpd, 0)
+    wait_until(lambda: number(httpd, "MercureThreads") == 0, what="all threads free")
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        update = httpd.publish(TOPIC, "x").text
+        assert stream.next().id == update
+
+
+# ---- how many ------------------------------------------------------------------------------------
+
+
+def open_at_once(httpd, count, headers=()):
+    """COUNT subscriptions sent before the first answer is read: the heads of the answers."""
+    conns = [httpd.connect() for _ in range(count)]
+    for conn in conns:
+        conn.send_request("GET", f"{PATH}?match={TOPIC}", headers)
+    return conns, [conn.read_head() for conn in conns]
+
+
+@event_only
+def test_max_subscribers_is_exact(httpd):
+    """Neither more nor fewer, though they come at once and through several children."""
+    httpd.load("status")
+    httpd.start(hub("MercureMaxSubscribers 40") + STATUS)
+    for _ in range(5):
+        conns, answers = open_at_once(httpd, 120)
+        assert sorted(answer.status for answer in answers) == [200] * 40 + [429] * 80
+        for conn in conns:
+            conn.close()
+        wait_subscribers(httpd, 0)
+
+
+@event_only
+def test_a_place_is_free_as_soon_as_its_client_has_gone(httpd):
+    """An EventSource that gets 429 never comes back, so nobody may get it for one who has left."""
+    httpd.load("status")
+    httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
+    for _ in range(3):
+        with httpd.subscribe([("match", TOPIC)]) as stream:
+            stream.wait_comment()
+        # Well before the connection itself may be closed.
+        wait_until(lambda: number(httpd, "MercureSubscribers") == 0, 0.7, "a free place", 0.01)
+
+
+SMALL = """
+    StartServers 1
+    ServerLimit 1
+    ThreadsPerChild 8
+    ThreadLimit 8
+    MaxRequestWorkers 8
+    MinSpareThreads 8
+    MaxSpareThreads 8
+    AsyncRequestWorkerFactor 8
+    MaxConnectionsPerChild 0
+"""
+
+
+@event_only
+def test_the_cap_of_a_child_leaves_room_for_ordinary_requests(httpd):
+    httpd.load("status")
+    httpd.sizing = SMALL  # a child of 8 threads takes 8 + 8 * 8 connections; 32 are for streams
+    httpd.write("htdocs/page.html", "page")
+    httpd.start(hub() + STATUS)
+    httpd.wait_log(r"holds 32 streams over HTTP/1.1 \(32 in each of 1 children\), and 2 over HTTP/2")
+    streams = []
+    for _ in range(50):
+        streams.append(httpd.subscribe([("match", TOPIC)]))
+        # A stream is counted when it has been handed over.
+        wait_until(lambda: number(httpd, "BusyWorkers") == 1, what="the hand-over")
+    refused = [stream for stream in streams if stream.ended]
+    assert len(refused) == 18
+    for stream in refused:
+        assert 2000 <= stream.parser.retry <= 15000
+    assert len({stream.parser.retry for stream in refused}) > 3, "not spread"
+    # Who does not say that it takes an event stream is told so in HTTP's words.
+    with httpd.subscribe([("match", TOPIC)], {"Accept": "*/*"}, status=503) as stream:
+        assert 2 <= int(stream.response.header("Retry-After")) <= 15
+    for _ in range(50):
+        assert httpd.get("/page.html").text == "page"
+    update = httpd.publish(TOPIC, "x").text
+    for stream in streams:
+        if stream not in refused:
+            assert stream.next().id == update
+            stream.close()
+    wait_subscribers(httpd, 0)
+
+
+@event_only
+def test_too_few_descriptors_are_refused_and_break_nothing(httpd, monkeypatch):
+    wrapper = os.environ.get("MERCURE_HTTPD_WRAPPER", "")
+    monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", f"{wrapper} prlimit --nofile=200:200")
+    httpd.load("status")
+    httpd.sizing = SMALL.replace("WorkerFactor 8", "WorkerFactor 1000")
+    httpd.write("htdocs/page.html", "page")
+    httpd.start(hub() + STATUS)
+    children = httpd.children()
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(180)]
+    held = [stream for stream in streams if not stream.ended]
+    assert 50 < len(held) < 150
+    for _ in range(20):
+        assert httpd.get("/page.html").text == "page"
+    update = httpd.publish(TOPIC, "x").text
+    assert all(stream.next().id == update for stream in held)
+    assert httpd.children() == children
+    for stream in streams:
+        stream.close()
+    wait_subscribers(httpd, 0)
+
+
+# ---- time ----------------------------------------------------------------------------------------
+
+
+def test_heartbeat(httpd):
+    httpd.start(hub("MercureHeartbeat 1"))
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.wait_comment(4)
+        update = httpd.publish(TOPIC, "x").text
+        assert stream.next().id == update
+
+
+@event_only
+def test_no_heartbeat(httpd):
+    httpd.start(hub("MercureHeartbeat 0"))
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.wait_comment(1)
+        stream.expect_nothing(2.5)
+        assert len(stream.parser.comments) == 1
+
+
+def test_connection_lifetime(httpd):
+    httpd.start(hub("MercureConnectionLifetime 5") + REASON_LOG)
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(3)]
+    begin = time.monotonic()
+    for stream in streams:
+        assert stream.wait_end(), "not ended properly"
+    assert time.monotonic() - begin > 3.5  # 80 % of it, less what the openings took
+    wait_reason(httpd, "lifetime", 3)
+
+
+@event_only
+def test_lifetimes_are_spread(httpd):
+    httpd.start(hub("MercureConnectionLifetime 10"))
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(60)]
+    ends = []
+    end = time.monotonic() + 30
+    while len(ends) < 60 and time.monotonic() < end:
+        for stream in streams:
+            if not stream.ended:
+                stream.pump(0.001)
+                if stream.ended:
+                    assert stream.clean
+                    ends.append(time.monotonic())
+    assert len(ends) == 60
+    assert ends[-1] - ends[0] > 0.5
+
+
+# ---- several dispatchers -------------------------------------------------------------------------
+
+
+@event_only
+def test_three_dispatchers_deliver_all_in_order(httpd):
+    httpd.load("status")
+    httpd.start("MercureDispatchers 3\n" + hub() + STATUS)
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(30)]
+    sent = [httpd.publish(TOPIC, str(i)).text for i in range(200)]
+    for stream in streams:
+        assert [event.id for event in stream.take(200)] == sent
+        stream.close()
+    wait_subscribers(httpd, 0)
+
+
+# ---- clients -------------------------------------------------------------------------------------
+
+
+def test_http_1_0(httpd):
+    """No chunks, and the end of the connection is the end of the stream."""
+    httpd.start(hub("MercureConnectionLifetime 3"))
+    with httpd.connect() as conn:
+        conn.send(f"GET {PATH}?match={TOPIC} HTTP/1.0\r\n\r\n")
+        head = conn.read_head()
+        assert head.status == 200 and head.header("Transfer-Encoding") is None
+        update = httpd.publish(TOPIC, "old").text
+        conn.wait_closed()
+        assert conn.buffer.startswith(b":\n") and f"id: {update}".encode() in conn.buffer
+
+
+def test_connection_close_and_keepalive_off(httpd):
+    httpd.start("KeepAlive Off\n" + hub("MercureConnectionLifetime 3"))
+    for headers in ({}, {"Connection": "close"}):
+        with httpd.subscribe([("match", TOPIC)], headers) as stream:
+            update = httpd.publish(TOPIC, "x").text
+            assert stream.next().id == update
+            assert stream.wait_end(), "not ended properly"
+
+
+def test_a_pipelined_request_does_not_spoil_the_end(httpd):
+    """What the client has sent in vain must not make the kernel throw away what it was sent."""
+    httpd.start(hub("MercureConnectionLifetime 3") + REASON_LOG)
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.conn.send("GET /page.html HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+        sent = [httpd.publish(TOPIC, "x" * 1000).text for _ in range(40)]
+        wait_reason(httpd, "lifetime")
+        time.sleep(0.3)  # whatever the server does after its end has been done
+        stream.wait_end()
+        assert stream.clean, "the end was lost"
+        assert [event.id for event in stream.parser.events] == sent
+        # Other kernels than Linux's throw away what was not read yet when a connection is reset.
+        assert stream.conn.sock.recv(1) == b"", "reset"
+
+
+def test_a_get_with_a_body(httpd):
+    httpd.start(hub())
+    with httpd.subscribe([("match", TOPIC)], body="x" * 5000) as stream:
+        update = httpd.publish(TOPIC, "x").text
+        assert stream.next().id == update
+
+
+def test_a_client_that_closes_its_half(httpd):
+    """It cannot be told from one that is gone; it comes back with its last id."""
+    httpd.start(hub() + REASON_LOG)
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.conn.sock.shutdown(1)
+        wait_reason(httpd, "client")
+
+
+@event_only
+def test_a_token_that_expires(httpd):
+    httpd.load("status")
+    httpd.start(hub(anonymous=False) + STATUS + REASON_LOG)
+    exp = int(time.time()) + 3
+    with httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp)) as stream:
+        wait_subscribers(httpd, 1)
+        assert stream.wait_end(), "not ended properly"
+        wait_reason(httpd, "expired")
