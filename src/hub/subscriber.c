@@ -112,10 +112,13 @@ static void draw_end(struct mrc_subscriber *subscriber, int64_t now_us)
     subscriber->ends_us = INT64_MAX;
     subscriber->ends_why = MRC_END_LIFETIME;
     if (lifetime_us) {
+        int64_t part_us = lifetime_us / 5;
         uint16_t random = 0;
 
         apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
-        subscriber->ends_us = now_us + lifetime_us - lifetime_us / 5 * random / UINT16_MAX;
+        /* In two steps: the product of a long life would not fit. */
+        part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
+        subscriber->ends_us = now_us + lifetime_us - part_us;
     }
     if (subscriber->token) {
         int64_t expires_us = mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US;
