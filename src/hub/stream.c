@@ -71,8 +71,9 @@ bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
 {
     size_t len = mrc_event_bytes(event).len;
 
-    /* The first one is in flight, and may be as long as it likes. */
-    if (stream->count > 0 &&
+    /* The first one is in flight, and may be as long as it likes. One that takes all it is given
+     * owes nothing: it has just not had its turn since the last pull. */
+    if (stream->pending && stream->count > 0 &&
         stream->queued_bytes - mrc_event_bytes(stream->queue[stream->first]).len + len >
             policy_of(stream)->backlog_bytes) {
         mrc_stream_end(stream, MRC_END_SLOW);
