@@ -168,17 +168,17 @@ static bool replay_some(struct mrc_stream *stream)
 
     mrc_buf_init(&buf, SIZE_MAX);
     status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, &buf);
-    if (status == APR_EOF && mrc_buf_bytes(&buf).len == 0) {
-        stream->state = MRC_STREAM_LIVE;
-    } else if (status == APR_SUCCESS || status == APR_EOF) {
+    if (status != APR_SUCCESS && status != APR_EOF) {
+        mrc_stream_end(stream, status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR);
+    } else if (mrc_buf_bytes(&buf).len > 0) {
         event = mrc_event_create(mrc_buf_bytes(&buf));
         if (event)
             mrc_stream_push(stream, event);
         else
             mrc_stream_end(stream, MRC_END_ERROR);
         mrc_event_unref(event);
-    } else {
-        mrc_stream_end(stream, status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR);
+    } else if (status == APR_EOF) {
+        stream->state = MRC_STREAM_LIVE;
     }
     mrc_buf_free(&buf);
     return stream->count > 0;

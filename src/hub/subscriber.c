@@ -16,6 +16,9 @@
 /* A stream ends so long before its token expires: never later, whatever a timer's tick is. */
 #define EXPIRY_MARGIN_US ((int64_t)200 * 1000)
 
+/* Records that one take reads at most, whether they match or not: others have their turn. */
+#define RECORDS_PER_TAKE 256
+
 struct mrc_subscriber {
     struct mrc_hub *hub;
     struct mrc_matcher **matchers;
@@ -242,7 +245,7 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
 {
     struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
 
-    while (mrc_buf_bytes(out).len < max_bytes) {
+    for (int i = 0; i < RECORDS_PER_TAKE && mrc_buf_bytes(out).len < max_bytes; i++) {
         apr_status_t status = mrc_ring_read(ring, &subscriber->pos, &subscriber->record);
 
         if (status == APR_SUCCESS)
