@@ -562,7 +562,8 @@ static void run_down(struct loop *loop)
     int64_t until_us = mrc_clock_us() + STOP_US;
     bool busy = false;
 
-    while (loop->all && mrc_clock_us() < until_us)
+    /* The count, not the list: it holds those that are posted, too. */
+    while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
         turn(loop, &busy);
     adopt(loop);
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
