@@ -380,27 +380,34 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     make_ready(delivery->loop, stream);
 }
 
+/* Everybody who listens has missed something: they come back with their last id. */
+static void end_listeners(struct loop *loop, const struct loop_hub *hub, enum mrc_end why)
+{
+    for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
+        next = stream->all_next;
+        if (stream->is_listening && hub_of(loop, stream) == hub)
+            end(loop, stream, why);
+    }
+}
+
 static void deliver_record(struct loop *loop, struct loop_hub *hub)
 {
     struct delivery delivery = {.loop = loop, .hub = hub};
 
-    if (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update) != MRC_OK)
-        return; /* not ours, or no memory: as if it had not matched */
+    switch (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update)) {
+    case MRC_OK:
+        break;
+    case MRC_ENOMEM:
+        end_listeners(loop, hub, MRC_END_ERROR);
+        return;
+    default:
+        return; /* not ours: as if it had not matched */
+    }
     mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count, deliver,
                       &delivery);
     mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
     mrc_event_unref(delivery.event);
     mrc_update_clear(&delivery.update);
-}
-
-/* Everybody who listens has missed something: they come back with their last id. */
-static void end_overrun(struct loop *loop, const struct loop_hub *hub)
-{
-    for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
-        next = stream->all_next;
-        if (stream->is_listening && hub_of(loop, stream) == hub)
-            end(loop, stream, MRC_END_OVERRUN);
-    }
 }
 
 /* Pulls the next records of a ring. True: there are more. */
@@ -415,7 +422,7 @@ static bool pull(struct loop *loop, struct loop_hub *hub)
         if (status == APR_EOF)
             return false;
         if (status != APR_SUCCESS) {
-            end_overrun(loop, hub);
+            end_listeners(loop, hub, MRC_END_OVERRUN);
             return false;
         }
         deliver_record(loop, hub);
