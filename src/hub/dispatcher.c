@@ -190,7 +190,8 @@ static void work(struct loop *loop, struct mrc_stream *stream, int64_t now_us)
     case MRC_STREAM_IDLE:
         set_timer(loop, stream);
         break;
-    case MRC_STREAM_BUSY:
+    case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
+        set_timer(loop, stream);
         make_ready(loop, stream);
         break;
     case MRC_STREAM_CAUGHT_UP:
