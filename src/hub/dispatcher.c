@@ -29,6 +29,7 @@
 
 #define EPOLL_EVENTS     512
 #define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
+#define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
 #define CLOSES_PER_TURN  500
 #define RECORDS_PER_PULL 256 /* of one ring, before those who receive them write */
 #define BYTES_PER_PULL   (512 * 1024)
@@ -63,7 +64,8 @@ struct loop {
     struct loop_hub *hubs;
     struct mrc_wheel wheel;
     struct mrc_stream *all; /* every stream that was adopted */
-    struct list ready;      /* those that want to write */
+    struct list ready;      /* those that want to write, LIVE */
+    struct list replaying;  /* the same, in REPLAY when they came here */
     struct list ended;      /* those that are to be closed */
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
@@ -120,7 +122,7 @@ static void make_ready(struct loop *loop, struct mrc_stream *stream)
     if (stream->is_ready)
         return;
     stream->is_ready = true;
-    list_append(&loop->ready, stream);
+    list_append(stream->state == MRC_STREAM_REPLAY ? &loop->replaying : &loop->ready, stream);
 }
 
 /* One that is in ENDING has no timer: it is freed as soon as its carrier may be closed. */
@@ -204,12 +206,12 @@ static void work(struct loop *loop, struct mrc_stream *stream, int64_t now_us)
     }
 }
 
-static void work_ready(struct loop *loop)
+static void work_list(struct loop *loop, struct list *list, int max)
 {
     int64_t now_us = mrc_clock_us();
 
-    for (int i = 0; i < WORK_PER_TURN; i++) {
-        struct mrc_stream *stream = list_take(&loop->ready);
+    for (int i = 0; i < max; i++) {
+        struct mrc_stream *stream = list_take(list);
 
         if (!stream)
             return;
@@ -219,6 +221,17 @@ static void work_ready(struct loop *loop)
         else
             work(loop, stream, now_us);
     }
+}
+
+static bool has_work(const struct loop *loop)
+{
+    return loop->ready.first || loop->replaying.first;
+}
+
+static void work_ready(struct loop *loop)
+{
+    work_list(loop, &loop->ready, WORK_PER_TURN);
+    work_list(loop, &loop->replaying, REPLAYS_PER_TURN);
 }
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
@@ -541,7 +554,7 @@ static int wait_ms(const struct loop *loop, bool busy)
     int ms = WAIT_MAX_MS;
     int timer_ms;
 
-    if (busy || loop->ready.first)
+    if (busy || has_work(loop))
         return 0;
     if (loop->ended.first)
         ms = GATE_WAIT_MS;
@@ -560,6 +573,8 @@ static void turn(struct loop *loop, bool *busy)
         drain_all(loop, drain);
     expire_timers(loop);
     work_ready(loop);
+    /* The queues are empty then, or wait for clients. One that has caught up and does not listen
+     * yet is ready: nothing is pulled past it. */
     *busy = !loop->ready.first && pull_rings(loop);
     close_ended(loop, false);
 }
@@ -576,7 +591,7 @@ static void run_down(struct loop *loop)
     adopt(loop);
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
         end(loop, stream, MRC_END_DRAINING);
-    while (loop->ready.first)
+    while (has_work(loop))
         work_ready(loop);
     while (!close_ended(loop, true))
         ;
