@@ -5,12 +5,11 @@
 #ifndef MRC_TESTS_FAILING_ALLOC_H
 #define MRC_TESTS_FAILING_ALLOC_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* So many allocations still succeed, then one fails; negative: none does. */
-static atomic_long alloc_left = -1;
+/* So many allocations of this thread still succeed, then one fails; negative: none does. */
+static _Thread_local long alloc_left = -1;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -21,7 +20,7 @@ void *__wrap_realloc(void *ptr, size_t size);
 
 static bool alloc_fails(void)
 {
-    return atomic_load(&alloc_left) >= 0 && atomic_fetch_sub(&alloc_left, 1) == 0;
+    return alloc_left >= 0 && alloc_left-- == 0;
 }
 
 void *__wrap_malloc(size_t size)
