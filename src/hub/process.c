@@ -20,14 +20,24 @@ struct mrc_process {
 };
 
 /* Folds what the child that held SLOT left behind, in every hub. */
+static void fold_slot(struct mrc_memory *memory, unsigned slot)
+{
+    struct mrc_hub_segment *segment;
+
+    for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
+        mrc_hub_segment_fold(segment, slot);
+}
+
+/* The same for one that died, perhaps between publishing and telling the others. */
 static void fold_child(unsigned slot, pid_t pid, void *ctx)
 {
     struct mrc_memory *memory = ctx;
     struct mrc_hub_segment *segment;
 
     (void)pid;
+    fold_slot(memory, slot);
     for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
-        mrc_hub_segment_fold(segment, slot);
+        mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
 }
 
 /* After each wake-up: the parent wakes the living when a child has died. */
@@ -104,7 +114,7 @@ void mrc_process_stop(struct mrc_process *process)
 {
     mrc_process_drain(process, false);
     mrc_dispatcher_stop(process->dispatcher);
-    fold_child(process->slot, process->pid, process->memory);
+    fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
 }
 
