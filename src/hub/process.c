@@ -96,6 +96,8 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
     if (slot < 0)
         return APR_ENOSPC;
     process->slot = (unsigned)slot;
+    /* Whoever freed the slot may be of a generation that does not know all of today's hubs. */
+    fold_slot(memory, process->slot);
     process->hubs_count = n;
     process->hubs = apr_pcalloc(pool, sizeof(*process->hubs) * (n + 1));
     process->waiters = mrc_waiters_create(pool);
