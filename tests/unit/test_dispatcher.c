@@ -371,12 +371,12 @@ static void finish(void)
     hub_place_close(&place);
 }
 
-#define ck_assert_ended(client, why)                                                               \
-    do {                                                                                           \
-        wait_until(atomic_load(&(client)->end) != STILL_OPEN);                                     \
-        ck_assert_str_eq(mrc_end_text((enum mrc_end)atomic_load(&(client)->end)),                  \
-                         mrc_end_text(why));                                                       \
-    } while (0)
+/* Fails unless CLIENT's stream ends, for the reason WHY. */
+static void ck_assert_ended(struct client *client, enum mrc_end why)
+{
+    wait_until(atomic_load(&client->end) != STILL_OPEN);
+    ck_assert_str_eq(mrc_end_text((enum mrc_end)atomic_load(&client->end)), mrc_end_text(why));
+}
 
 /* ---- delivery ---------------------------------------------------------------------------------*/
 
