@@ -29,6 +29,7 @@
 
 #define EPOLL_EVENTS     512
 #define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
+#define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
 #define CLOSES_PER_TURN  500
 #define RECORDS_PER_PULL 256 /* of one ring, before those who receive them write */
 #define BYTES_PER_PULL   (512 * 1024)
@@ -63,7 +64,8 @@ struct loop {
     struct loop_hub *hubs;
     struct mrc_wheel wheel;
     struct mrc_stream *all; /* every stream that was adopted */
-    struct list ready;      /* those that want to write */
+    struct list ready;      /* those that want to write, LIVE */
+    struct list replaying;  /* the same, in REPLAY when they came here */
     struct list ended;      /* those that are to be closed */
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
@@ -120,9 +122,10 @@ static void make_ready(struct loop *loop, struct mrc_stream *stream)
     if (stream->is_ready)
         return;
     stream->is_ready = true;
-    list_append(&loop->ready, stream);
+    list_append(stream->state == MRC_STREAM_REPLAY ? &loop->replaying : &loop->ready, stream);
 }
 
+/* One that is in ENDING has no timer: it is freed as soon as its carrier may be closed. */
 static void set_timer(struct loop *loop, struct mrc_stream *stream)
 {
     int64_t due_us = mrc_stream_due_us(stream);
@@ -195,7 +198,8 @@ static void work(struct loop *loop, struct mrc_stream *stream, int64_t now_us)
     case MRC_STREAM_IDLE:
         set_timer(loop, stream);
         break;
-    case MRC_STREAM_BUSY:
+    case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
+        set_timer(loop, stream);
         make_ready(loop, stream);
         break;
     case MRC_STREAM_CAUGHT_UP:
@@ -208,12 +212,12 @@ static void work(struct loop *loop, struct mrc_stream *stream, int64_t now_us)
     }
 }
 
-static void work_ready(struct loop *loop)
+static void work_list(struct loop *loop, struct list *list, int max)
 {
     int64_t now_us = mrc_clock_us();
 
-    for (int i = 0; i < WORK_PER_TURN; i++) {
-        struct mrc_stream *stream = list_take(&loop->ready);
+    for (int i = 0; i < max; i++) {
+        struct mrc_stream *stream = list_take(list);
 
         if (!stream)
             return;
@@ -223,6 +227,17 @@ static void work_ready(struct loop *loop)
         else
             work(loop, stream, now_us);
     }
+}
+
+static bool has_work(const struct loop *loop)
+{
+    return loop->ready.first || loop->replaying.first;
+}
+
+static void work_ready(struct loop *loop)
+{
+    work_list(loop, &loop->ready, WORK_PER_TURN);
+    work_list(loop, &loop->replaying, REPLAYS_PER_TURN);
 }
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
@@ -385,20 +400,7 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     make_ready(delivery->loop, stream);
 }
 
-static void deliver_record(struct loop *loop, struct loop_hub *hub)
-{
-    struct delivery delivery = {.loop = loop, .hub = hub};
-
-    if (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update) != MRC_OK)
-        return; /* not ours, or no memory: as if it had not matched */
-    mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count, deliver,
-                      &delivery);
-    mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
-    mrc_event_unref(delivery.event);
-    mrc_update_clear(&delivery.update);
-}
-
-/* Ends everybody who listens to HUB; they come back with their last id. */
+/* Everybody who listens has missed something: they come back with their last id. */
 static void end_listeners(struct loop *loop, const struct loop_hub *hub, enum mrc_end why)
 {
     for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
@@ -406,6 +408,26 @@ static void end_listeners(struct loop *loop, const struct loop_hub *hub, enum mr
         if (stream->is_listening && hub_of(loop, stream) == hub)
             end(loop, stream, why);
     }
+}
+
+static void deliver_record(struct loop *loop, struct loop_hub *hub)
+{
+    struct delivery delivery = {.loop = loop, .hub = hub};
+
+    switch (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update)) {
+    case MRC_OK:
+        break;
+    case MRC_ENOMEM:
+        end_listeners(loop, hub, MRC_END_ERROR);
+        return;
+    default:
+        return; /* not ours: as if it had not matched */
+    }
+    mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count, deliver,
+                      &delivery);
+    mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
+    mrc_event_unref(delivery.event);
+    mrc_update_clear(&delivery.update);
 }
 
 /* Pulls the next records of a ring. True: there are more. */
@@ -545,7 +567,7 @@ static int wait_ms(const struct loop *loop, bool busy)
     int ms = WAIT_MAX_MS;
     int timer_ms;
 
-    if (busy || loop->ready.first)
+    if (busy || has_work(loop))
         return 0;
     if (loop->ended.first)
         ms = GATE_WAIT_MS;
@@ -564,6 +586,8 @@ static void turn(struct loop *loop, bool *busy)
         drain_all(loop, drain);
     expire_timers(loop);
     work_ready(loop);
+    /* The queues are empty then, or wait for clients. One that has caught up and does not listen
+     * yet is ready: nothing is pulled past it. */
     *busy = !loop->ready.first && pull_rings(loop);
     close_ended(loop, false);
 }
@@ -574,12 +598,13 @@ static void run_down(struct loop *loop)
     int64_t until_us = mrc_clock_us() + STOP_US;
     bool busy = false;
 
-    while (loop->all && mrc_clock_us() < until_us)
+    /* The count, not the list: it holds those that are posted, too. */
+    while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
         turn(loop, &busy);
     adopt(loop);
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
         end(loop, stream, MRC_END_DRAINING);
-    while (loop->ready.first)
+    while (has_work(loop))
         work_ready(loop);
     while (!close_ended(loop, true))
         ;

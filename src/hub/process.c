@@ -20,14 +20,24 @@ struct mrc_process {
 };
 
 /* Folds what the child that held SLOT left behind, in every hub. */
+static void fold_slot(struct mrc_memory *memory, unsigned slot)
+{
+    struct mrc_hub_segment *segment;
+
+    for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
+        mrc_hub_segment_fold(segment, slot);
+}
+
+/* The same for one that died, perhaps between publishing and telling the others. */
 static void fold_child(unsigned slot, pid_t pid, void *ctx)
 {
     struct mrc_memory *memory = ctx;
     struct mrc_hub_segment *segment;
 
     (void)pid;
+    fold_slot(memory, slot);
     for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
-        mrc_hub_segment_fold(segment, slot);
+        mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
 }
 
 /*
@@ -99,6 +109,8 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
     if (slot < 0)
         return APR_ENOSPC;
     process->slot = (unsigned)slot;
+    /* Whoever freed the slot may be of a generation that does not know all of today's hubs. */
+    fold_slot(memory, process->slot);
     process->hubs_count = n;
     process->hubs = apr_pcalloc(pool, sizeof(*process->hubs) * (n + 1));
     process->waiters = mrc_waiters_create(pool);
@@ -117,7 +129,7 @@ void mrc_process_stop(struct mrc_process *process)
 {
     mrc_process_drain(process, false);
     mrc_dispatcher_stop(process->dispatcher);
-    fold_child(process->slot, process->pid, process->memory);
+    fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
 }
 

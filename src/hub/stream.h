@@ -8,8 +8,8 @@
  *                                                                   closed and freed
  *
  * In REPLAY the ring is the backlog: nothing more is read while the carrier is pending. In LIVE the
- * dispatcher pushes shared events into the queue; what does not fit into the backlog ends the
- * stream, but never because of one update alone.
+ * dispatcher pushes shared events into the queue; what does not fit into the backlog while the
+ * carrier is pending ends the stream, but never because of one update alone.
  *
  * Everything here is for the thread of the dispatcher that has the stream.
  */
