@@ -128,10 +128,11 @@ static void make_ready(struct loop *loop, struct mrc_stream *stream)
 /* One that is in ENDING has no timer: it is freed as soon as its carrier may be closed. */
 static void set_timer(struct loop *loop, struct mrc_stream *stream)
 {
-    int64_t due_us = mrc_stream_due_us(stream);
+    int64_t due_us;
 
     if (stream->state == MRC_STREAM_ENDING)
         return; /* it waits for its carrier only: a timer would outlive it */
+    due_us = mrc_stream_due_us(stream);
     if (due_us == INT64_MAX)
         mrc_wheel_clear(&loop->wheel, &stream->timer);
     else if (!mrc_timer_is_set(&stream->timer) || stream->timer.due_us > due_us)
