@@ -87,6 +87,12 @@ static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizi
                      "MaxConnectionsPerChild %d ends a child with all its streams after so many "
                      "connections. Set MaxConnectionsPerChild 0",
                      query(AP_MPMQ_MAX_REQUESTS_DAEMON));
+    /* In a reload old children end their streams while new ones start. */
+    if (query(AP_MPMQ_HARD_LIMIT_DAEMONS) < 2 * query(AP_MPMQ_MAX_DAEMONS))
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "ServerLimit %d leaves no room for children that still end their streams "
+                     "while others start, in a reload: these start late. Set ServerLimit %d",
+                     query(AP_MPMQ_HARD_LIMIT_DAEMONS), 2 * query(AP_MPMQ_MAX_DAEMONS));
     if (sizing->suspended_per_child < (unsigned)threads * 4)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                      "each child holds only %u streams: raise AsyncRequestWorkerFactor, to twice "

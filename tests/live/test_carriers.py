@@ -1,0 +1,147 @@
+"""A stream beside the modules that people load: TLS, compression, logs, limits, mod_security."""
+import re
+import time
+
+import pytest
+
+from env.hub import PATH, hub
+from env.wait import wait_until
+from env.watch import STATUS, number
+from test_streams import REASON_LOG, TOPIC, wait_reason
+
+event_only = pytest.mark.mpm("event")
+
+
+def check_stream(httpd, headers=(), **more):
+    """Each update comes as it is published, and the stream is a plain one."""
+    with httpd.subscribe([("match", TOPIC)], headers, **more) as stream:
+        assert stream.response.header("Content-Encoding") is None
+        for i in range(3):
+            update = httpd.publish(TOPIC, f"update {i}", **more).text
+            assert stream.next().id == update
+
+
+FILTERS = [
+    ("deflate", ("filter", "deflate"), "SetOutputFilter DEFLATE"),
+    ("deflate by type", ("filter", "deflate"), "AddOutputFilterByType DEFLATE text/event-stream text/html"),
+    ("deflate by force", ("filter", "deflate", "env"), "SetOutputFilter DEFLATE\nSetEnv force-gzip 1"),
+    ("brotli", ("filter", "brotli"), "SetOutputFilter BROTLI_COMPRESS"),
+    ("brotli by type", ("filter", "brotli"), "AddOutputFilterByType BROTLI_COMPRESS text/event-stream"),
+    ("buffer", ("buffer",), "SetOutputFilter BUFFER"),
+    ("ratelimit", ("ratelimit", "env"), "SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 1"),
+    ("substitute", ("substitute", "filter"), 'SetOutputFilter SUBSTITUTE\nSubstitute "s/nothing/else/"'),
+    ("several", ("filter", "deflate", "brotli", "buffer"),
+     "SetOutputFilter BUFFER;DEFLATE\nAddOutputFilterByType BROTLI_COMPRESS text/event-stream"),
+]
+
+
+@pytest.mark.parametrize("name, modules, config", FILTERS, ids=[row[0].replace(" ", "-") for row in FILTERS])
+@pytest.mark.mpm("event", "worker")
+def test_output_filters(httpd, name, modules, config):
+    httpd.load(*modules)
+    httpd.start(f'<Location "/">\n{config}\n</Location>\n' + hub())
+    check_stream(httpd, {"Accept-Encoding": "gzip, br"})
+
+
+@event_only
+def test_a_filter_that_nobody_knows_is_left_to_a_thread(httpd):
+    """It may block, which the dispatcher must not."""
+    httpd.load("status", "substitute", "filter")
+    httpd.start('SetOutputFilter SUBSTITUTE\nSubstitute "s/red/blue/"\n' + hub() + STATUS)
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        assert number(httpd, "MercureThreads") == 1
+        httpd.publish(TOPIC, "red")
+        assert stream.next().data == "blue"
+
+
+def test_many_modules_at_once(httpd):
+    httpd.load("filter", "deflate", "brotli", "headers", "reqtimeout", "logio", "expires", "env", "setenvif",
+               "unique_id", "log_forensic", "status")
+    port = httpd.add_port()
+    httpd.start(httpd.vhost(
+        "RequestReadTimeout header=1-2,MinRate=500 body=1,MinRate=500",
+        "Header always set X-Test yes", "ExpiresActive On", 'ExpiresDefault "access plus 1 day"',
+        "ForensicLog logs/forensic.log", "SetOutputFilter DEFLATE",
+        hub(), port=port, tls=True) + REASON_LOG)
+    with httpd.subscribe([("match", TOPIC)], port=port, tls=True) as stream:
+        assert stream.response.header("X-Test") == "yes"
+        time.sleep(2.5)  # longer than any of RequestReadTimeout's
+        update = httpd.publish(TOPIC, "x", port=port, tls=True).text
+        assert stream.next().id == update
+    wait_reason(httpd, "client")
+    # One line that opens and one that closes the request.
+    wait_until(lambda: open(httpd.path("logs/forensic.log"), encoding="utf-8").read().count("\n-") == 2,
+               what="the ends of both requests in the forensic log")
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_logged_bytes_and_duration(httpd, tls):
+    httpd.load("logio")
+    port = httpd.add_port()
+    httpd.start('LogFormat "%m %I %O %B %D %>s %X %{mercure-reason}n" bytes\nCustomLog logs/bytes.log bytes\n' +
+                httpd.vhost(hub("MercureConnectionLifetime 3"), port=port, tls=tls))
+    begin = time.monotonic()
+    with httpd.subscribe([("match", TOPIC)], port=port, tls=tls) as stream:
+        for _ in range(20):
+            httpd.publish(TOPIC, "x" * 1000, port=port, tls=tls)
+        assert stream.wait_end()
+        lasted = time.monotonic() - begin
+
+    def line():
+        with open(httpd.path("logs/bytes.log"), encoding="utf-8") as log:
+            return next((entry.split() for entry in log if entry.startswith("GET")), None)
+
+    method, taken, sent, body, duration, status, connection, reason = wait_until(line, what="the log's line")
+    assert (method, status, connection, reason) == ("GET", "200", "-", "lifetime")
+    assert 100 < int(taken) < 5000
+    assert 20 * 1000 < int(body) < 20 * 1100
+    assert int(body) < int(sent) < int(body) + 10000
+    assert 1.0 < int(duration) / 1e6 <= lasted + 0.5
+
+
+MODSECURITY = "/usr/lib/apache2/modules/mod_security2.so"
+RECOMMENDED = "/etc/modsecurity/modsecurity.conf-recommended"
+
+
+@pytest.mark.mpm("event", "prefork")
+def test_mod_security(httpd):
+    """Debian's, with its recommended rules in force."""
+    with open(RECOMMENDED, encoding="utf-8") as file:
+        rules = file.read()
+    rules = re.sub(r"(?m)^SecRuleEngine .*", "SecRuleEngine On", rules)
+    rules = re.sub(r"(?m)^SecAuditLog .*", f'SecAuditLog {httpd.path("logs/audit.log")}', rules)
+    rules = re.sub(r"(?m)^(SecUnicodeMapFile) unicode.mapping", r"\1 /etc/modsecurity/unicode.mapping", rules)
+    rules = re.sub(r"(?m)^(SecTmpDir|SecDataDir) .*", rf'\1 {httpd.path("run")}', rules)
+    httpd.write("conf/rules.conf", rules)
+    httpd.load("unique_id", "status")
+    httpd.expect_log(r"ModSecurity: ", required=False)
+    httpd.expect_log(r":notice\].*ModSecurity for Apache")
+    httpd.start(f'LoadModule security2_module "{MODSECURITY}"\nInclude conf/rules.conf\n' + hub() + REASON_LOG)
+    check_stream(httpd)
+    wait_reason(httpd, "client")
+    # The rules are in force: this one is theirs.
+    assert httpd.request("POST", PATH, {"Content-Type": "application/json"}, "{no json").status in (400, 415)
+
+
+def test_expect_100_continue_beside_streams(httpd):
+    httpd.start(hub())
+    from env import token
+
+    body = f"topic={TOPIC}&data=x".encode()
+    with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect() as conn:
+        conn.send_request("POST", PATH, {
+            "Authorization": f"Bearer {token.publisher()}", "Expect": "100-continue",
+            "Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(body))})
+        assert conn.read_head().status == 100
+        conn.send(body)
+        assert stream.next().id == conn.read_response().text
+
+
+@event_only
+def test_head_holds_nothing(httpd):
+    httpd.load("status")
+    httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
+    for _ in range(3):
+        assert httpd.request("HEAD", f"{PATH}?match={TOPIC}").status == 200
+    assert number(httpd, "MercureSubscribers") == 0
+    httpd.subscribe([("match", TOPIC)]).close()

@@ -1,0 +1,136 @@
+"""Streams through mod_http2, each of which holds a thread: few, and never so that the server starves."""
+import subprocess
+import urllib.parse
+
+import pytest
+
+from env.h2 import Http2
+from env.hub import PATH, hub
+from env.wait import wait_until
+from env.watch import STATUS, number, wait_subscribers
+from test_streams import REASON_LOG, TOPIC, wait_reason
+
+TARGET = f"{PATH}?{urllib.parse.urlencode([('match', TOPIC)])}"
+STREAM = (("accept", "text/event-stream"),)
+
+pytestmark = pytest.mark.mpm("event", "worker")
+
+
+def start(httpd, *directives, tls=False):
+    httpd.load("status", "http2")
+    httpd.expect_log(r"AH10034|AH02951", required=False)  # words of mod_http2 on its configuration
+    port = httpd.add_port()
+    httpd.write("htdocs/page.html", "page")
+    httpd.start("Protocols h2 h2c http/1.1\n" +
+                httpd.vhost("Protocols h2 h2c http/1.1", f"DocumentRoot {httpd.docroot}", hub(*directives),
+                            port=port, tls=tls) + STATUS + REASON_LOG)
+    return port
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
+def test_two_streams_of_a_connection(httpd, tls):
+    port = start(httpd, tls=tls)
+    with Http2(port, tls) as conn:
+        streams = [conn.open(TARGET, STREAM) for _ in range(5)]
+        conn.wait(lambda: all(stream.status for stream in streams), "the answers")
+        conn.wait(lambda: sum(stream.ended for stream in streams) == 3, "those turned away")
+        held = [stream for stream in streams if not stream.ended]
+        for stream in streams:
+            assert stream.status == 200 and stream.headers["content-type"] == "text/event-stream"
+            if stream.ended:
+                assert 2000 <= stream.parser.retry <= 15000
+        refused = conn.request(TARGET, (("accept", "*/*"),))
+        assert refused.status == 503 and 2 <= int(refused.headers["retry-after"]) <= 15
+        # The connection answers other requests meanwhile, more than mod_http2 runs of a fresh one.
+        for _ in range(10):
+            assert conn.request("/page.html").body == b"page"
+        update = httpd.publish(TOPIC, "x", port=port, tls=tls).text
+        conn.wait(lambda: all(stream.parser.events for stream in held), "the update")
+        assert all(stream.parser.events.popleft().id == update for stream in held)
+    wait_subscribers(httpd, 0)
+    wait_until(lambda: number(httpd, "MercureThreads") == 0, what="all threads free")
+
+
+def test_a_stream_that_is_reset_gives_its_thread_back(httpd):
+    """A page that is reloaded uses the same connection again; no heartbeat comes to its help."""
+    port = start(httpd, "MercureHeartbeat 0")
+    with Http2(port) as conn:
+        for _ in range(3):
+            streams = [conn.open(TARGET, STREAM) for _ in range(2)]
+            conn.wait(lambda: all(stream.parser.comments for stream in streams), "both streams")
+            for stream in streams:
+                conn.reset(stream)
+            wait_until(lambda: number(httpd, "MercureThreads") == 0, what="the threads free again")
+    wait_subscribers(httpd, 0)
+
+
+def test_streams_end_in_order(httpd):
+    port = start(httpd, "MercureConnectionLifetime 2")
+    with Http2(port) as conn:
+        stream = conn.request(TARGET, STREAM)
+        assert stream.status == 200 and not stream.reset
+    wait_reason(httpd, "lifetime")
+
+
+def test_graceful_restart_over_http2(httpd):
+    port = start(httpd)
+    with Http2(port) as conn:
+        stream = conn.open(TARGET, STREAM)
+        conn.wait(lambda: stream.parser.comments, "the stream")
+        old = httpd.children()
+        httpd.graceful()
+        conn.wait(lambda: stream.ended, "the end of the stream")
+        assert not stream.reset and 500 <= stream.parser.retry <= 3000
+        wait_until(lambda: not set(old) & set(httpd.children()), 30, "the end of the old children", 0.1)
+
+
+def test_420_streams_leave_room_for_all_else(httpd, mpm):
+    """70 connections of 6 streams each, with the defaults of mod_http2."""
+    port = start(httpd)
+    threads = 64 // 4  # of what the MPM is sized for here
+    conns = [Http2(port) for _ in range(70 if mpm == "event" else 30)]
+    try:
+        for conn in conns:
+            for _ in range(6):
+                conn.open(TARGET, STREAM)
+
+        def answered():
+            for conn in conns:
+                while conn.pump(0.001):
+                    pass
+            return all(stream.status for conn in conns for stream in conn.streams.values())
+
+        if mpm == "event":
+            wait_until(answered, 60, "an answer to every stream")
+        assert 1 <= number(httpd, "MercureThreads") <= threads
+        # The server goes on, for old and new connections and both versions of HTTP.
+        for _ in range(20):
+            assert httpd.get("/page.html", port=port).text == "page"
+        # Connections that hold a stream; those that were turned away are idle, and may end.
+        if mpm == "event":
+            busy = [conn for conn in conns
+                    if not all(stream.ended for stream in conn.streams.values())]
+            assert busy
+            for conn in busy:
+                assert conn.request("/page.html").body == b"page"
+        with Http2(port) as conn:
+            assert conn.request("/page.html").body == b"page"
+        httpd.publish(TOPIC, "x", port=port)
+    finally:
+        for conn in conns:
+            conn.close()
+    wait_subscribers(httpd, 0)
+    wait_until(lambda: number(httpd, "MercureThreads") == 0, what="all threads free")
+
+
+@pytest.mark.mpm("event")
+def test_curl(httpd):
+    port = start(httpd, "MercureConnectionLifetime 3")
+    with subprocess.Popen(
+            ["curl", "-sN", "--http2-prior-knowledge", "--max-time", "20", "-H", "Accept: text/event-stream",
+             f"http://127.0.0.1:{port}{TARGET}"], stdout=subprocess.PIPE) as curl:
+        wait_subscribers(httpd, 1)
+        update = httpd.publish(TOPIC, "to curl", port=port).text
+        output = curl.communicate(timeout=30)[0].decode()
+    assert curl.returncode == 0
+    assert f"id: {update}\ndata: to curl\n" in output
