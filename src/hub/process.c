@@ -28,16 +28,10 @@ static void fold_slot(struct mrc_memory *memory, unsigned slot)
         mrc_hub_segment_fold(segment, slot);
 }
 
-/* The same for one that died, perhaps between publishing and telling the others. */
 static void fold_child(unsigned slot, pid_t pid, void *ctx)
 {
-    struct mrc_memory *memory = ctx;
-    struct mrc_hub_segment *segment;
-
     (void)pid;
-    fold_slot(memory, slot);
-    for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
-        mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
+    fold_slot(ctx, slot);
 }
 
 /*

@@ -811,6 +811,25 @@ START_TEST(at_once_overtakes_gracefully)
 }
 END_TEST
 
+/* A hub that has moved to another segment: its streams get the last of this one, and end. */
+START_TEST(a_hub_that_has_moved_ends_its_streams)
+{
+    start(1 << 20, 2, &patient);
+    for (int i = 0; i < 10; i++)
+        connect_all();
+    publish(0, "https://example.com/a", 10);
+    mrc_ring_supersede(mrc_hub_ring(place.hub), SECOND);
+    mrc_hub_segment_wake(place.segment, place.notify);
+    connect_all(); /* too late for anything but the end */
+    for (size_t i = 0; i < 11; i++) {
+        ck_assert_ended(&clients[i], MRC_END_DRAINING);
+        wait_until(clients[i].is_closed);
+        ck_assert_uint_eq(received(&clients[i]), i < 10);
+    }
+    finish();
+}
+END_TEST
+
 START_TEST(stops_with_streams_left)
 {
     start(1 << 20, 3, &patient);
@@ -846,6 +865,8 @@ START_TEST(a_gate_is_waited_for)
     client->is_closed = true;
     wait_until(atomic_load(&client->refused) >= 3);
     ck_assert_int_eq(atomic_load(&client->end), STILL_OPEN);
+    ck_assert_uint_eq(mrc_hub_gauge(place.hub, MRC_GAUGE_SUBSCRIBERS), 0); /* its place is free */
+    ck_assert_uint_eq(mrc_dispatcher_post_count(dispatcher), 1);
     atomic_store(&client->gate_shut, false);
     ck_assert_ended(client, MRC_END_CLIENT);
     ck_assert(!atomic_load(&client->was_forced));
@@ -996,6 +1017,7 @@ int main(void)
     tcase_add_test(tcase, drains_gracefully);
     tcase_add_test(tcase, drains_at_once);
     tcase_add_test(tcase, at_once_overtakes_gracefully);
+    tcase_add_test(tcase, a_hub_that_has_moved_ends_its_streams);
     tcase_add_test(tcase, stops_with_streams_left);
     tcase_add_test(tcase, a_gate_is_waited_for);
     tcase_add_test(tcase, a_drain_leaves_the_ended_alone);
