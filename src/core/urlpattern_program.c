@@ -293,9 +293,9 @@ static void step(struct run *run, uint32_t op, char c, uint32_t at)
     }
 }
 
-static bool simulate(struct run *run, struct mrc_bytes subject)
+static bool simulate(struct run *run, uint32_t first, struct mrc_bytes subject)
 {
-    enter(run, 0, 1);
+    enter(run, first, 1);
     for (size_t i = 0; i < subject.len && !run->is_certain; i++) {
         uint32_t *swap = run->now;
         size_t count = run->next_count;
@@ -313,8 +313,65 @@ static bool simulate(struct run *run, struct mrc_bytes subject)
     return run->is_certain || run->is_matching;
 }
 
-/* The automaton on what lies between prefix and suffix. */
-static bool run_ops(const struct mrc_program *program, struct mrc_bytes subject)
+/* How many bytes the segment at the front of SUBJECT has. */
+static size_t segment_len(const struct mrc_program *program, struct mrc_bytes subject)
+{
+    const char *end = NULL;
+
+    if (program->has_delimiter && subject.len)
+        end = memchr(subject.ptr, program->delimiter, subject.len);
+    return end ? (size_t)(end - subject.ptr) : subject.len;
+}
+
+/* Whether the segment at OP can end at one place only: before a delimiter, or at the very end. */
+static bool is_segment_plain(const struct mrc_program *program, uint32_t op)
+{
+    const struct op *next = &program->ops[op + 1];
+
+    return next->code == OP_MATCH || (next->code == OP_CHAR && !is_segment_byte(program, next->c));
+}
+
+enum verdict { MATCHES, DIFFERS, UNDECIDED };
+
+/*
+ * Runs the operations as long as there is only one way to go on, which for most patterns is to the
+ * end. Otherwise SUBJECT and OP are where the automaton has to begin.
+ */
+static enum verdict run_plain_ops(const struct mrc_program *program, struct mrc_bytes *subject,
+                                  uint32_t *op)
+{
+    for (;; (*op)++) {
+        const struct op *it = &program->ops[*op];
+        size_t len;
+
+        switch (it->code) {
+        case OP_MATCH:
+            return subject->len ? DIFFERS : MATCHES;
+        case OP_CHAR:
+            if (!subject->len || subject->ptr[0] != it->c)
+                return DIFFERS;
+            len = 1;
+            break;
+        case OP_SEGMENT:
+            if (!is_segment_plain(program, *op))
+                return UNDECIDED;
+            len = segment_len(program, *subject);
+            if (!len)
+                return DIFFERS;
+            break;
+        case OP_ANY:
+            return it[1].code == OP_MATCH ? MATCHES : UNDECIDED;
+        default:
+            return UNDECIDED;
+        }
+        subject->ptr += len;
+        subject->len -= len;
+    }
+}
+
+/* The automaton, from the operation FIRST on, on what is left of the subject. */
+static bool run_automaton(const struct mrc_program *program, uint32_t first,
+                          struct mrc_bytes subject)
 {
     uint32_t small[4 * SMALL_PROGRAM];
     uint32_t *room = small;
@@ -335,7 +392,7 @@ static bool run_ops(const struct mrc_program *program, struct mrc_bytes subject)
     run.seen = room + 3 * count;
     memset(run.seen, 0, count * sizeof(*run.seen));
     run.steps_left = MRC_PROGRAM_FREE_STEPS + MRC_PROGRAM_STEPS_PER_BYTE * subject.len;
-    matches = simulate(&run, subject);
+    matches = simulate(&run, first, subject);
     if (room != small)
         free(room);
     return matches;
@@ -345,6 +402,7 @@ bool mrc_program_matches(const struct mrc_program *program, struct mrc_bytes sub
 {
     size_t prefix_len = program->prefix_len, suffix_len = program->suffix_len;
     const char *suffix = program->literals + prefix_len;
+    uint32_t op = 0;
 
     if (subject.len < prefix_len + suffix_len || memcmp(subject.ptr, program->literals, prefix_len))
         return false;
@@ -352,12 +410,13 @@ bool mrc_program_matches(const struct mrc_program *program, struct mrc_bytes sub
     subject.len -= prefix_len + suffix_len;
     if (memcmp(subject.ptr + subject.len, suffix, suffix_len))
         return false;
-    if (program->count == 1)
-        return !subject.len;
-    if (program->count == 2 && program->ops[0].code == OP_ANY)
+    switch (run_plain_ops(program, &subject, &op)) {
+    case MATCHES:
         return true;
-    if (program->count == 2 && program->ops[0].code == OP_SEGMENT)
-        return subject.len &&
-               !(program->has_delimiter && memchr(subject.ptr, program->delimiter, subject.len));
-    return run_ops(program, subject);
+    case DIFFERS:
+        return false;
+    case UNDECIDED:
+        break;
+    }
+    return run_automaton(program, op, subject);
 }

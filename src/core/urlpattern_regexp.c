@@ -15,9 +15,20 @@
 /* Machine code for more than this costs more time than it saves. */
 #define MAX_JIT_BYTES 8192
 
+/* The limits of one match depend on the length of its subject. */
+#define LEVELS 3
+static const struct {
+    size_t subject_bytes; /* up to this length */
+    uint32_t match_limit;
+} levels[LEVELS] = {
+    {MRC_REGEXP_SHORT_BYTES, MRC_REGEXP_MATCH_LIMIT},
+    {MRC_REGEXP_LONG_BYTES, MRC_REGEXP_MATCH_LIMIT / 10},
+    {MRC_REGEXP_MAX_BYTES, MRC_REGEXP_MATCH_LIMIT / 100},
+};
+
 struct mrc_regexp {
     pcre2_code *code;
-    pcre2_match_context *limits;
+    pcre2_match_context *limits[LEVELS];
     size_t captures;
     size_t size;
 };
@@ -29,6 +40,7 @@ struct translator {
     struct mrc_bytes in;
     size_t at;
     int depth;
+    int alternatives;
     bool is_repeatable; /* what was read last may have a quantifier */
     struct mrc_error *error;
     struct mrc_buf *out;
@@ -226,6 +238,9 @@ static enum mrc_err translate_next(struct translator *translator)
         translator->is_repeatable = true;
         break;
     case '|':
+        if (++translator->alternatives >= MRC_REGEXP_MAX_ALTERNATIVES)
+            return mrc_error_set(translator->error, MRC_ELIMIT, "more than %d alternatives",
+                                 MRC_REGEXP_MAX_ALTERNATIVES);
         mrc_buf_add_char(translator->out, '|');
         translator->is_repeatable = false;
         break;
@@ -395,11 +410,13 @@ static enum mrc_err compile(struct mrc_bytes pattern, struct mrc_regexp *regexp,
         return mrc_error_set(error, MRC_ELIMIT, "a regular expression too much for PCRE2: %s",
                              message);
     }
-    regexp->limits = pcre2_match_context_create(NULL);
-    if (!regexp->limits)
-        return MRC_ENOMEM;
-    pcre2_set_match_limit(regexp->limits, MRC_REGEXP_MATCH_LIMIT);
-    pcre2_set_heap_limit(regexp->limits, MRC_REGEXP_HEAP_KIB);
+    for (int i = 0; i < LEVELS; i++) {
+        regexp->limits[i] = pcre2_match_context_create(NULL);
+        if (!regexp->limits[i])
+            return MRC_ENOMEM;
+        pcre2_set_match_limit(regexp->limits[i], levels[i].match_limit);
+        pcre2_set_heap_limit(regexp->limits[i], MRC_REGEXP_HEAP_KIB);
+    }
     pcre2_pattern_info(regexp->code, PCRE2_INFO_SIZE, &code_bytes);
     /* Without JIT, or where the system forbids it, the interpreter does the same. */
     if (code_bytes <= MAX_JIT_BYTES && pcre2_jit_compile(regexp->code, PCRE2_JIT_COMPLETE) == 0)
@@ -442,7 +459,8 @@ void mrc_regexp_free(struct mrc_regexp *regexp)
 {
     if (!regexp)
         return;
-    pcre2_match_context_free(regexp->limits);
+    for (int i = 0; i < LEVELS; i++)
+        pcre2_match_context_free(regexp->limits[i]);
     pcre2_code_free(regexp->code);
     free(regexp);
 }
@@ -458,17 +476,22 @@ size_t mrc_regexp_size(const struct mrc_regexp *regexp)
 bool mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes subject, size_t count,
                      struct mrc_bytes *ret_groups)
 {
-    pcre2_match_data *data = pcre2_match_data_create((uint32_t)regexp->captures + 1, NULL);
+    pcre2_match_data *data;
     const size_t *offsets;
-    int result;
+    int result, level = 0;
 
+    while (level < LEVELS && subject.len > levels[level].subject_bytes)
+        level++;
+    if (level == LEVELS)
+        return false;
+    data = pcre2_match_data_create((uint32_t)regexp->captures + 1, NULL);
     if (!data)
         return false;
-    result =
-        pcre2_match(regexp->code, (PCRE2_SPTR)subject.ptr, subject.len, 0, 0, data, regexp->limits);
+    result = pcre2_match(regexp->code, (PCRE2_SPTR)subject.ptr, subject.len, 0, 0, data,
+                         regexp->limits[level]);
     if (result == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter has its own, larger room */
         result = pcre2_match(regexp->code, (PCRE2_SPTR)subject.ptr, subject.len, 0, PCRE2_NO_JIT,
-                             data, regexp->limits);
+                             data, regexp->limits[level]);
     offsets = pcre2_get_ovector_pointer(data);
     for (size_t i = 0; i < count && result > 0; i++) {
         bool took_part = (int)i + 1 < result && offsets[2 * i + 2] != PCRE2_UNSET;

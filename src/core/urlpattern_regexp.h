@@ -16,9 +16,21 @@
 #include "core/err.h"
 #include "core/urlpattern_part.h"
 
-/* What one match may cost; past it, it does not match. */
+/*
+ * What one match may cost; past it, it does not match. PCRE2 counts its steps, but a step may read
+ * the whole rest of the subject: for a subject longer than MRC_REGEXP_SHORT_BYTES there are ten
+ * times fewer, past MRC_REGEXP_LONG_BYTES a hundred times, and past MRC_REGEXP_MAX_BYTES none at
+ * all.
+ */
 #define MRC_REGEXP_MATCH_LIMIT 10000
 #define MRC_REGEXP_HEAP_KIB    512
+#define MRC_REGEXP_SHORT_BYTES 512
+#define MRC_REGEXP_LONG_BYTES  4096
+#define MRC_REGEXP_MAX_BYTES   65536
+
+/* The most alternatives that a group may hold, with those nested in it: PCRE2 walks over them all.
+ */
+#define MRC_REGEXP_MAX_ALTERNATIVES 100
 
 /* How deep groups, and classes, may be nested. */
 #define MRC_REGEXP_MAX_DEPTH 50

@@ -343,15 +343,29 @@ static int is_literal_location(const ap_directive_t *section, const char *path)
            !apr_fnmatch_test(path);
 }
 
+/* Whether PATH has a segment that httpd takes out of every request: an empty one, `.` or `..`. */
+static int is_normalized_away(const char *path)
+{
+    for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+        const char *segment = slash + 1;
+        size_t len = strcspn(segment, "/");
+
+        if ((len == 0 && *segment) || (len == 1 && *segment == '.') ||
+            (len == 2 && !strncmp(segment, "..", 2)))
+            return 1;
+    }
+    return 0;
+}
+
 static const char *check_hub_path(apr_pool_t *pool, const char *path)
 {
     if (path[0] != '/')
-        return apr_psprintf(pool, "the path of a hub begins with /: write <Location \"/%s\">",
-                            path);
-    if (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../") || strchr(path, '%'))
+        return apr_psprintf(
+            pool, "MercureHub: the path of a hub begins with /: write <Location \"/%s\">", path);
+    if (is_normalized_away(path) || strchr(path, '%'))
         return apr_psprintf(pool,
-                            "the path %s can never be requested, since httpd normalizes paths: "
-                            "write it decoded, without //, /./ and /../",
+                            "MercureHub: the path %s can never be requested, since httpd "
+                            "normalizes paths: write it decoded, without //, /./ and /../",
                             path);
     return NULL;
 }

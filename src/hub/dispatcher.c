@@ -29,6 +29,7 @@
 
 #define EPOLL_EVENTS     512
 #define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
+#define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
 #define CLOSES_PER_TURN  500
 #define RECORDS_PER_PULL 256 /* of one ring, before those who receive them write */
 #define BYTES_PER_PULL   (512 * 1024)
@@ -63,7 +64,8 @@ struct loop {
     struct loop_hub *hubs;
     struct mrc_wheel wheel;
     struct mrc_stream *all; /* every stream that was adopted */
-    struct list ready;      /* those that want to write */
+    struct list ready;      /* those that want to write, LIVE */
+    struct list replaying;  /* the same, in REPLAY when they came here */
     struct list ended;      /* those that are to be closed */
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
@@ -120,13 +122,17 @@ static void make_ready(struct loop *loop, struct mrc_stream *stream)
     if (stream->is_ready)
         return;
     stream->is_ready = true;
-    list_append(&loop->ready, stream);
+    list_append(stream->state == MRC_STREAM_REPLAY ? &loop->replaying : &loop->ready, stream);
 }
 
+/* One that is in ENDING has no timer: it is freed as soon as its carrier may be closed. */
 static void set_timer(struct loop *loop, struct mrc_stream *stream)
 {
-    int64_t due_us = mrc_stream_due_us(stream);
+    int64_t due_us;
 
+    if (stream->state == MRC_STREAM_ENDING)
+        return; /* it waits for its carrier only: a timer would outlive it */
+    due_us = mrc_stream_due_us(stream);
     if (due_us == INT64_MAX)
         mrc_wheel_clear(&loop->wheel, &stream->timer);
     else if (!mrc_timer_is_set(&stream->timer) || stream->timer.due_us > due_us)
@@ -193,7 +199,8 @@ static void work(struct loop *loop, struct mrc_stream *stream, int64_t now_us)
     case MRC_STREAM_IDLE:
         set_timer(loop, stream);
         break;
-    case MRC_STREAM_BUSY:
+    case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
+        set_timer(loop, stream);
         make_ready(loop, stream);
         break;
     case MRC_STREAM_CAUGHT_UP:
@@ -206,12 +213,12 @@ static void work(struct loop *loop, struct mrc_stream *stream, int64_t now_us)
     }
 }
 
-static void work_ready(struct loop *loop)
+static void work_list(struct loop *loop, struct list *list, int max)
 {
     int64_t now_us = mrc_clock_us();
 
-    for (int i = 0; i < WORK_PER_TURN; i++) {
-        struct mrc_stream *stream = list_take(&loop->ready);
+    for (int i = 0; i < max; i++) {
+        struct mrc_stream *stream = list_take(list);
 
         if (!stream)
             return;
@@ -221,6 +228,17 @@ static void work_ready(struct loop *loop)
         else
             work(loop, stream, now_us);
     }
+}
+
+static bool has_work(const struct loop *loop)
+{
+    return loop->ready.first || loop->replaying.first;
+}
+
+static void work_ready(struct loop *loop)
+{
+    work_list(loop, &loop->ready, WORK_PER_TURN);
+    work_list(loop, &loop->replaying, REPLAYS_PER_TURN);
 }
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
@@ -383,12 +401,29 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     make_ready(delivery->loop, stream);
 }
 
+/* Everybody who listens has missed something: they come back with their last id. */
+static void end_listeners(struct loop *loop, const struct loop_hub *hub, enum mrc_end why)
+{
+    for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
+        next = stream->all_next;
+        if (stream->is_listening && hub_of(loop, stream) == hub)
+            end(loop, stream, why);
+    }
+}
+
 static void deliver_record(struct loop *loop, struct loop_hub *hub)
 {
     struct delivery delivery = {.loop = loop, .hub = hub};
 
-    if (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update) != MRC_OK)
-        return; /* not ours, or no memory: as if it had not matched */
+    switch (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update)) {
+    case MRC_OK:
+        break;
+    case MRC_ENOMEM:
+        end_listeners(loop, hub, MRC_END_ERROR);
+        return;
+    default:
+        return; /* not ours: as if it had not matched */
+    }
     mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count, deliver,
                       &delivery);
     mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
@@ -396,29 +431,23 @@ static void deliver_record(struct loop *loop, struct loop_hub *hub)
     mrc_update_clear(&delivery.update);
 }
 
-/* Everybody who listens has missed something: they come back with their last id. */
-static void end_overrun(struct loop *loop, const struct loop_hub *hub)
-{
-    for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
-        next = stream->all_next;
-        if (stream->is_listening && hub_of(loop, stream) == hub)
-            end(loop, stream, MRC_END_OVERRUN);
-    }
-}
-
 /* Pulls the next records of a ring. True: there are more. */
 static bool pull(struct loop *loop, struct loop_hub *hub)
 {
     struct mrc_ring *ring = mrc_hub_ring(hub->hub);
+    bool is_superseded = mrc_ring_is_superseded(ring); /* asked first: nothing comes after it */
     size_t bytes = 0;
 
     for (int i = 0; i < RECORDS_PER_PULL && bytes < BYTES_PER_PULL; i++) {
         apr_status_t status = mrc_ring_read(ring, &hub->cursor, &hub->record);
 
-        if (status == APR_EOF)
+        if (status == APR_EOF) {
+            if (is_superseded)
+                end_listeners(loop, hub, MRC_END_DRAINING);
             return false;
+        }
         if (status != APR_SUCCESS) {
-            end_overrun(loop, hub);
+            end_listeners(loop, hub, MRC_END_OVERRUN);
             return false;
         }
         deliver_record(loop, hub);
@@ -543,7 +572,7 @@ static int wait_ms(const struct loop *loop, bool busy)
     int ms = WAIT_MAX_MS;
     int timer_ms;
 
-    if (busy || loop->ready.first)
+    if (busy || has_work(loop))
         return 0;
     if (loop->ended.first)
         ms = GATE_WAIT_MS;
@@ -562,6 +591,8 @@ static void turn(struct loop *loop, bool *busy)
         drain_all(loop, drain);
     expire_timers(loop);
     work_ready(loop);
+    /* The queues are empty then, or wait for clients. One that has caught up and does not listen
+     * yet is ready: nothing is pulled past it. */
     *busy = !loop->ready.first && pull_rings(loop);
     if (close_ended(loop, false))
         *busy = true;
@@ -573,12 +604,13 @@ static void run_down(struct loop *loop)
     int64_t until_us = mrc_clock_us() + STOP_US;
     bool busy = false;
 
-    while (loop->all && mrc_clock_us() < until_us)
+    /* The count, not the list: it holds those that are posted, too. */
+    while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
         turn(loop, &busy);
     adopt(loop);
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
         end(loop, stream, MRC_END_DRAINING);
-    while (loop->ready.first)
+    while (has_work(loop))
         work_ready(loop);
     while (loop->ended.first)
         close_ended(loop, true);
@@ -674,12 +706,17 @@ static apr_status_t open_loop(apr_pool_t *pool, struct mrc_dispatcher *dispatche
     return make_events(loop);
 }
 
+/* What a thread brings on itself; httpd's handler then says so, and dumps core if it may. */
+static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+
 static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
 {
     apr_status_t status = APR_SUCCESS;
     sigset_t all, mask;
 
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)
+        sigdelset(&all, own_faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &mask); /* the threads inherit the mask */
     while (dispatcher->started < dispatcher->args.threads && status == APR_SUCCESS) {
         apr_thread_t *thread;

@@ -20,23 +20,40 @@ struct mrc_process {
 };
 
 /* Folds what the child that held SLOT left behind, in every hub. */
-static void fold_child(unsigned slot, pid_t pid, void *ctx)
+static void fold_slot(struct mrc_memory *memory, unsigned slot)
 {
-    struct mrc_memory *memory = ctx;
     struct mrc_hub_segment *segment;
 
-    (void)pid;
     for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
         mrc_hub_segment_fold(segment, slot);
 }
 
+static void fold_child(unsigned slot, pid_t pid, void *ctx)
+{
+    (void)pid;
+    fold_slot(ctx, slot);
+}
+
+/*
+ * Folds what dead children left. One of them may have died between storing an update and waking
+ * those who wait for it, so all are woken.
+ */
+static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
+{
+    struct mrc_hub_segment *segment;
+
+    if (mrc_control_reap(mrc_memory_control(memory), pid, fold_child, memory) == 0)
+        return;
+    for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
+        mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
+}
+
 /* After each wake-up: the parent wakes the living when a child has died. */
-static void reap_dead_children(void *ctx)
+static void when_woken(void *ctx)
 {
     struct mrc_process *process = ctx;
 
-    mrc_control_reap(mrc_memory_control(process->memory), process->pid, fold_child,
-                     process->memory);
+    reap_dead_children(process->memory, process->pid);
 }
 
 static void open_hubs(apr_pool_t *pool, struct mrc_process *process,
@@ -63,7 +80,7 @@ static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_process *proce
         .hubs = process->hubs,
         .hubs_count = process->hubs_count,
         .waiters = process->waiters,
-        .on_wake = reap_dead_children,
+        .on_wake = when_woken,
         .ctx = process,
     };
 
@@ -81,11 +98,13 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
 
     process->memory = memory;
     process->pid = pid;
-    mrc_control_reap(control, pid, fold_child, memory);
+    reap_dead_children(memory, pid);
     slot = mrc_control_claim(control, pid, generation);
     if (slot < 0)
         return APR_ENOSPC;
     process->slot = (unsigned)slot;
+    /* Whoever freed the slot may be of a generation that does not know all of today's hubs. */
+    fold_slot(memory, process->slot);
     process->hubs_count = n;
     process->hubs = apr_pcalloc(pool, sizeof(*process->hubs) * (n + 1));
     process->waiters = mrc_waiters_create(pool);
@@ -104,7 +123,7 @@ void mrc_process_stop(struct mrc_process *process)
 {
     mrc_process_drain(process, false);
     mrc_dispatcher_stop(process->dispatcher);
-    fold_child(process->slot, process->pid, process->memory);
+    fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
 }
 

@@ -76,18 +76,16 @@ static bool has_room(const struct mrc_stream *stream, size_t len)
                policy_of(stream)->backlog_bytes;
 }
 
-static void write_some(struct mrc_stream *stream, int64_t now_us);
-
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
 {
     size_t len = mrc_event_bytes(event).len;
 
-    while (!has_room(stream, len) && !stream->pending && stream->state != MRC_STREAM_ENDING)
-        write_some(stream, mrc_clock_us());
-    if (!has_room(stream, len))
+    /* One that takes all it is given owes nothing: it has just not had its turn since the last
+     * pull. */
+    if (stream->pending && !has_room(stream, len)) {
         mrc_stream_end(stream, MRC_END_SLOW);
-    if (stream->state == MRC_STREAM_ENDING)
         return false;
+    }
     if (stream->first + stream->count == stream->cap && !grow_queue(stream)) {
         mrc_stream_end(stream, MRC_END_ERROR);
         return false;
@@ -201,17 +199,17 @@ static bool replay_some(struct mrc_stream *stream)
 
     mrc_buf_init(&buf, SIZE_MAX);
     status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, &buf);
-    if (status == APR_EOF && mrc_buf_bytes(&buf).len == 0) {
-        stream->state = MRC_STREAM_LIVE;
-    } else if (status == APR_SUCCESS || status == APR_EOF) {
+    if (status != APR_SUCCESS && status != APR_EOF) {
+        mrc_stream_end(stream, status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR);
+    } else if (mrc_buf_bytes(&buf).len > 0) {
         event = mrc_event_create(mrc_buf_bytes(&buf));
         if (event)
             mrc_stream_push(stream, event);
         else
             mrc_stream_end(stream, MRC_END_ERROR);
         mrc_event_unref(event);
-    } else {
-        mrc_stream_end(stream, status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR);
+    } else if (status == APR_EOF) {
+        stream->state = MRC_STREAM_LIVE;
     }
     mrc_buf_free(&buf);
     return stream->count > 0;

@@ -8,8 +8,8 @@
  *                                                                   closed and freed
  *
  * In REPLAY the ring is the backlog: nothing more is read while the carrier is pending. In LIVE the
- * dispatcher pushes shared events into the queue; what does not fit into the backlog ends the
- * stream, but never because of one update alone.
+ * dispatcher pushes shared events into the queue; what does not fit into the backlog while the
+ * carrier is pending ends the stream, but never because of one update alone.
  *
  * Everything here is for the thread of the dispatcher that has the stream.
  */
@@ -80,9 +80,8 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
 void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end);
 
 /*
- * Adds EVENT to the queue; it takes a reference of its own. What waits is written first where it
- * would otherwise be too much, so that only a client that takes nothing is cut. False: the stream
- * has ended, since too much waits for it already, the client is gone, or memory is short.
+ * Adds EVENT to the queue; it takes a reference of its own. False: the stream has ended, since it is
+ * pending and too much waits for it already, or since memory is short.
  */
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event);
 

@@ -16,6 +16,9 @@
 /* A stream ends so long before its token expires: never later, whatever a timer's tick is. */
 #define EXPIRY_MARGIN_US ((int64_t)200 * 1000)
 
+/* Records that one take reads at most, whether they match or not: others have their turn. */
+#define RECORDS_PER_TAKE 256
+
 struct mrc_subscriber {
     struct mrc_hub *hub;
     struct mrc_matcher **matchers;
@@ -112,10 +115,13 @@ static void draw_end(struct mrc_subscriber *subscriber, int64_t now_us)
     subscriber->ends_us = INT64_MAX;
     subscriber->ends_why = MRC_END_LIFETIME;
     if (lifetime_us) {
+        int64_t part_us = lifetime_us / 5;
         uint16_t random = 0;
 
         apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
-        subscriber->ends_us = now_us + lifetime_us - lifetime_us / 5 * random / UINT16_MAX;
+        /* In two steps: the product of a long life would not fit. */
+        part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
+        subscriber->ends_us = now_us + lifetime_us - part_us;
     }
     if (subscriber->token) {
         int64_t expires_us = mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US;
@@ -239,7 +245,7 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
 {
     struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
 
-    while (mrc_buf_bytes(out).len < max_bytes) {
+    for (int i = 0; i < RECORDS_PER_TAKE && mrc_buf_bytes(out).len < max_bytes; i++) {
         apr_status_t status = mrc_ring_read(ring, &subscriber->pos, &subscriber->record);
 
         if (status == APR_SUCCESS)

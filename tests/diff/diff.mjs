@@ -233,6 +233,22 @@ function compare(ours, theirs) {
 const specials = ['http', 'https', 'ws', 'wss', 'ftp', 'file']
 const known = [
   {
+    reason: 'Node matches a string that is no URL, and that new URL() refuses, with a pattern of any protocol',
+    applies: (question, ours, theirs) => theirs.matches && !URL.canParse(question.topic, question.base ?? undefined),
+  },
+  {
+    reason: 'Node leaves out braces that its own parser would need to read the pattern string again',
+    applies: (question, ours, theirs) => ours.strings && theirs.strings && ours.matches === theirs.matches && ours.strings.join().replace(/[{}]/g, '') === theirs.strings.join().replace(/[{}]/g, ''),
+  },
+  {
+    reason: 'Node does not take the wildcard of a segment for one in an IPv6 host',
+    applies: (question, ours, theirs) => ours.strings && theirs.strings && ours.matches === theirs.matches && ours.strings[3].startsWith('[') && theirs.strings[3].includes('([^\\.]+?)'),
+  },
+  {
+    reason: 'a repeated group that repeats itself: past our limit for one match, by design',
+    applies: (question, ours, theirs) => theirs.matches && JSON.stringify(ours.strings) === JSON.stringify(theirs.strings) && /[+*]\??\)[+*]/.test(question.pattern),
+  },
+  {
     reason: 'Node resolves dots and encodes spaces in opaque paths, which the standard leaves alone',
     applies: (question, ours) => ours.strings && !specials.some((scheme) => new URLPattern({ protocol: ours.strings[0] }).test({ protocol: scheme })),
   },

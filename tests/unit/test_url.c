@@ -161,7 +161,7 @@ static void run_url_file(const char *name, size_t want_cases)
 #ifdef HAVE_ICU
     ck_assert_uint_eq(passed, cases);
 #else
-    ck_assert_uint_ge(passed, cases - 40); /* hosts beyond ASCII */
+    ck_assert_uint_ge(passed + 40, cases); /* hosts beyond ASCII */
 #endif
 }
 

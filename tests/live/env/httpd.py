@@ -409,6 +409,7 @@ class Httpd:
         self._spawn()
         status = self.proc.wait(timeout=60)
         assert status != 0, "httpd was expected to refuse this, and ended with status 0"
+        self._crashed = True  # it has ended, as was expected
         with open(self._console, encoding="utf-8", errors="replace") as file:
             said = file.read() + self.log()
         open(self._console, "w", encoding="utf-8").close()

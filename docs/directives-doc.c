@@ -1,0 +1,110 @@
+/*
+ * Prints docs/directives.md from the table of directives; with --list one line for each directive
+ * and each option, fields separated by tabs, for the tests. Knows the table and nothing else.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "httpd/directive_table.h"
+
+static const char *context_of(const struct mrc_directive *row)
+{
+    switch (row->scope) {
+    case MRC_SCOPE_LOCATION:
+        return "server config, virtual host, `<Location>`, `<LocationMatch>`, `<If>` in those";
+    case MRC_SCOPE_HUB:
+        return "server config, virtual host, `<Location>` with a literal path";
+    case MRC_SCOPE_SECTION:
+        return "`<Location>` with a literal path";
+    case MRC_SCOPE_SERVER:
+        return "server config";
+    }
+    return "";
+}
+
+static const char *scope_name(enum mrc_scope scope)
+{
+    static const char *const names[] = {
+        [MRC_SCOPE_LOCATION] = "location",
+        [MRC_SCOPE_HUB] = "hub",
+        [MRC_SCOPE_SECTION] = "section",
+        [MRC_SCOPE_SERVER] = "server",
+    };
+
+    return names[scope];
+}
+
+/* The name in small letters: what links on the page lead to. */
+static void print_anchor(const char *name)
+{
+    for (; *name; name++)
+        putchar(*name >= 'A' && *name <= 'Z' ? *name - 'A' + 'a' : *name);
+}
+
+static void print_default(const struct mrc_directive *row)
+{
+    if (!row->default_text)
+        printf("- **Default**: none\n");
+    else if (row->type == MRC_TYPE_URLS || row->type == MRC_TYPE_ORIGINS)
+        printf("- **Default**: %s\n", row->default_text);
+    else
+        printf("- **Default**: `%s %s`\n", row->name, row->default_text);
+}
+
+static void print_options(const struct mrc_directive *row)
+{
+    if (row->options_count > 0)
+        printf("\n| option | default | bounds |\n|---|---|---|\n");
+    for (size_t i = 0; i < row->options_count; i++)
+        printf("| `%s=` | `%s` | %s |\n", row->options[i].name, row->options[i].default_text,
+               row->options[i].text);
+}
+
+static void print_directive(const struct mrc_directive *row)
+{
+    printf("\n## %s\n\n", row->name);
+    printf("- **Description**: %s\n", row->summary);
+    printf("- **Syntax**: `%s %s`\n", row->name, row->syntax);
+    print_default(row);
+    printf("- **Context**: %s\n", context_of(row));
+    printf("- **Status**: External\n- **Module**: mod_mercure\n\n%s\n", row->text);
+    print_options(row);
+}
+
+static void print_page(void)
+{
+    printf(
+        "# The directives of mod_mercure\n\n"
+        "<!-- Made from src/httpd/directive_table.def by `make docs`. -->\n\n"
+        "Sizes are numbers of bytes; K, M and G may follow them. What an inner section says "
+        "replaces what\nan outer one says; lists are replaced as a whole, options one by one.\n\n");
+    for (size_t i = 0; i < mrc_directives_count; i++) {
+        printf("- [%s](#", mrc_directives[i].name);
+        print_anchor(mrc_directives[i].name);
+        printf("): %s\n", mrc_directives[i].summary);
+    }
+    for (size_t i = 0; i < mrc_directives_count; i++)
+        print_directive(&mrc_directives[i]);
+}
+
+static void print_list(void)
+{
+    for (size_t i = 0; i < mrc_directives_count; i++) {
+        const struct mrc_directive *row = &mrc_directives[i];
+
+        printf("%s\t%s\t%s\n", row->name, scope_name(row->scope),
+               row->default_text ? row->default_text : "");
+        for (size_t k = 0; k < row->options_count; k++)
+            printf("%s %s=\t%s\t%s\n", row->name, row->options[k].name, scope_name(row->scope),
+                   row->options[k].default_text);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && !strcmp(argv[1], "--list"))
+        print_list();
+    else
+        print_page();
+    return ferror(stdout) || fflush(stdout) ? 1 : 0;
+}

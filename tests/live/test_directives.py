@@ -1,0 +1,361 @@
+"""
+Each directive of the table: default, inheritance, contexts, documentation; and the errors of configtest.
+The program directives-doc tells what the table holds, so a directive without a row here fails.
+"""
+import os
+import subprocess
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.httpd import find_module
+
+pytestmark = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/some/topic"
+KEY = token.PUBLISHER_KEY
+OTHER_KEY = "another-key-of-the-live-tests:0123456789abcdef0123456789abcdef"
+SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def doc_program():
+    """The build tree's directives-doc, beside the module."""
+    folder = os.path.dirname(find_module())
+    for path in (folder, os.path.dirname(folder)):
+        program = os.path.join(path, "directives-doc")
+        if os.path.exists(program):
+            return program
+    return pytest.skip("no directives-doc beside the module")
+
+
+def listed():
+    """{name: (scope, default)} of the table, options as "MercureLimit body="."""
+    done = subprocess.run([doc_program(), "--list"], check=True, capture_output=True, text=True)
+    return {name: (scope, default) for name, scope, default in
+            (line.split("\t") for line in done.stdout.splitlines())}
+
+
+# Good arguments, bad arguments (with the words that the error must have), and where its behaviour is held.
+ROWS = {
+    "MercureHub": ("On", [("", "On"), ("Yes", "Off"), ("On name=", "name=NAME"), ("On label=x", "label=x"),
+                          ("Off name=x", "Off"), ("On name=a b", "Off"), (f"On name={'x' * 65}", "64")]),
+    "MercureKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE"), ("a HS256", "ISSUER ALGS")]),
+    "MercurePublisherKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE")]),
+    "MercureSubscriberKey": (f"https://a.example HS256,HS384 {KEY}", [("", "ISSUER ALGS SOURCE")]),
+    "MercureAnonymous": ("On", [("", "On or Off"), ("maybe", "On or Off"), ("On Off", "On or Off")]),
+    "MercureResourceIdentifier": ("https://a.example/x http://b.example/", [
+        ("", "URL"), ("hub", "https://"), ("/path", "https://"), ("ftp://a.example/", "ftp://a.example/"),
+        ("https://a.example/#x", "#"), ("https:///x", "https:///x")]),
+    "MercureCookieName": ("__Host-token", [("", "NAME"), ("a b", "NAME"), ("a;b", "a;b"), ("a=b", "a=b")]),
+    "MercureCorsOrigins": ("https://a.example https://*.b.example:8443", [
+        ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "https://a.example/x"),
+        ("* https://a.example", "*"), ("https://a.*.example", "*"), ("https://*", "*"), ("https://*.", "*")]),
+    "MercurePublishOrigins": ("https://a.example", [("", "ORIGIN"), ("*", "*"), ("null", "null")]),
+    "MercureHistory": ("count=10 bytes=8M age=60", [
+        ("", "count=N"), ("On", "On"), ("count=-1", "-1"), ("count=x", "x"), ("count=", "count="),
+        ("count=1K", "1K"), ("bytes=1T", "1T"), ("bytes=99999999999999999999", "99999999999999999999"),
+        ("bytes=9000000000G", "9000000000G"), ("bytes=2000G", "2000G"), ("age=1m", "1m"), ("size=1", "size=1"),
+        ("Off count=1", "Off"), ("count", "count")]),
+    "MercureLimit": ("matchers=1 pattern=1K topics=1 body=64K field=1K details=1", [
+        ("", "matchers=N"), ("matchers=0", "0"), ("matchers=100001", "100001"), ("pattern=0", "0"),
+        ("topics=x", "x"), ("body=0", "0"), ("body=2G", "2G"), ("field=-1", "-1"), ("details=1.5", "1.5"),
+        ("unknown=1", "unknown=1")]),
+    "MercureHeartbeat": ("0", [("", "SECONDS"), ("-1", "-1"), ("86401", "86401"), ("1s", "1s")]),
+    "MercureConnectionLifetime": ("0", [("", "SECONDS"), ("x", "x")]),
+    "MercureDispatchTimeout": ("1", [("", "SECONDS"), ("0", "0")]),
+    "MercureSubscriberBacklog": ("64K", [("", "SIZE"), ("1T", "1T")]),
+    "MercureMaxSubscribers": ("0", [("", "N"), ("-1", "-1")]),
+    "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
+    "MercureMemory": ("1G", [("", "SIZE"), ("0", "0"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
+}
+
+# What contract.md says; the table must say the same.
+DEFAULTS = {
+    "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
+    "MercurePublishOrigins": "the hub's own origin",
+    "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
+    "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
+    "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
+    "MercureMaxSubscribers": "0", "MercureHistory": "count=100000 bytes=16M age=0",
+    "MercureHistory count=": "100000", "MercureHistory bytes=": "16M", "MercureHistory age=": "0",
+    "MercureLimit": "matchers=100 pattern=4096 topics=1000 body=1M field=body details=100",
+    "MercureLimit matchers=": "100", "MercureLimit pattern=": "4096", "MercureLimit topics=": "1000",
+    "MercureLimit body=": "1M", "MercureLimit field=": "body", "MercureLimit details=": "100",
+    "MercureResourceIdentifier": "scheme, ServerName, port and path of the hub",
+}
+
+# Where a directive of each scope may stand. {} is the directive.
+PLACES = {
+    "server": "{}",
+    "virtual host": "<VirtualHost 127.0.0.1:1>\n{}\n</VirtualHost>",
+    "Location": '<Location "/x">\n{}\n</Location>',
+    "Location in a virtual host": '<VirtualHost 127.0.0.1:1>\n<Location "/x">\n{}\n</Location>\n</VirtualHost>',
+    "IfModule in Location": '<Location "/x">\n<IfModule mercure_module>\n{}\n</IfModule>\n</Location>',
+    "LocationMatch": '<LocationMatch "^/x">\n{}\n</LocationMatch>',
+    "Location ~": '<Location ~ "^/x">\n{}\n</Location>',
+    "Location with *": '<Location "/x/*">\n{}\n</Location>',
+    "Location with ?": '<Location "/x?">\n{}\n</Location>',
+    "Location with []": '<Location "/[xy]">\n{}\n</Location>',
+    "If": '<If "true">\n{}\n</If>',
+    "If in Location": '<Location "/x">\n<If "true">\n{}\n</If>\n</Location>',
+    "Directory": '<Directory "/x">\n{}\n</Directory>',
+    "DirectoryMatch": '<DirectoryMatch "^/x">\n{}\n</DirectoryMatch>',
+    "Files": '<Files "x">\n{}\n</Files>',
+    "FilesMatch": '<FilesMatch "x">\n{}\n</FilesMatch>',
+    "Proxy": '<Proxy "http://x/">\n{}\n</Proxy>',
+    "Limit": '<Location "/x">\n<Limit GET>\n{}\n</Limit>\n</Location>',
+    "LimitExcept": '<Location "/x">\n<LimitExcept GET>\n{}\n</LimitExcept>\n</Location>',
+}
+LITERAL = {"Location", "Location in a virtual host", "IfModule in Location"}
+OUTSIDE = {"server", "virtual host"}
+ALLOWED = {
+    "section": LITERAL,
+    "hub": LITERAL | OUTSIDE,
+    "location": LITERAL | OUTSIDE | {"LocationMatch", "Location ~", "Location with *", "Location with ?",
+                                     "Location with []", "If", "If in Location"},
+    "server": {"server"},
+}
+
+
+def is_refused(result, *words):
+    assert not result.ok and result.status != 0, result
+    for word in words:
+        assert word in result.output, f"{word!r} is missing: {result}"
+
+
+# ---- the table -----------------------------------------------------------------------------------
+
+
+def test_every_directive_is_held():
+    table = listed()
+    names = {name for name in table if not name.endswith("=")}
+    assert names == set(ROWS), "a directive without a row in this test, or a row without a directive"
+    assert {name: default for name, (_, default) in table.items()} == DEFAULTS
+
+
+def test_the_page_is_that_of_the_table():
+    page = os.path.join(SOURCES, "docs/directives.md")
+    made = subprocess.run([doc_program()], check=True, capture_output=True, text=True).stdout
+    with open(page, encoding="utf-8") as file:
+        assert file.read() == made, "remake it: make docs"
+    for name in ROWS:
+        assert f"\n## {name}\n" in made and f"](#{name.lower()})" in made
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_arguments(httpd, name):
+    scope = listed()[name][0]
+    place = "{}\n" if scope == "server" else '<Location "/x">\n{}\n</Location>\n'
+    good, bad = ROWS[name]
+    result = httpd.configtest(place.format(f"{name} {good}"))
+    assert result.ok, result
+    for args, word in bad:
+        result = httpd.configtest(place.format(f"{name} {args}"))
+        is_refused(result, name, word)
+        assert KEY not in result.output
+    assert httpd.runtime_files() == []
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_contexts(httpd, name):
+    httpd.load("proxy")
+    httpd.add_port()
+    allowed = ALLOWED[listed()[name][0]]
+    wrong = []
+    for place, text in PLACES.items():
+        result = httpd.configtest(text.format(f"{name} {ROWS[name][0]}") + "\n")
+        if result.ok != (place in allowed):
+            wrong.append(f"{place}: {result}")
+        elif not result.ok and name not in result.output:
+            wrong.append(f"{place}: the error does not name the directive: {result}")
+        elif KEY in result.output:
+            wrong.append(f"{place}: the error gives a secret away")
+    assert not wrong, "\n".join(wrong)
+    assert httpd.runtime_files() == []
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_not_in_htaccess(httpd, name):
+    httpd.expect_log(f"{name}.*not allowed")
+    httpd.write("htdocs/folder/.htaccess", f"{name} {ROWS[name][0]}\n")
+    httpd.start(f'<Directory "{httpd.docroot}">\nAllowOverride All\nRequire all granted\n</Directory>\n')
+    assert httpd.get("/folder/x").status == 500
+
+
+# ---- keys ----------------------------------------------------------------------------------------
+
+
+def test_keys(httpd):
+    """Every way to give a key that does not work is an error that says why, and never the secret."""
+    private, public = token.make_key("rsa2048")
+    _, small = token.make_key("rsa1024")
+    _, ec = token.make_key("p256")
+    secret = "S3CRET-" * 6
+    files = {
+        "private.pem": private, "public.pem": public, "small.pem": small, "ec.pem": ec, "empty": "",
+        "newline": "\n", "secret": secret + "\n", "short": "short-secret\n", "unset": "${UNDEFINED}" * 4,
+        "oct.jwk": '{"kty":"oct","k":"' + token.b64(secret) + '"}',
+        "public.jwk": '{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}',
+        "private.jwk": '{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",'
+                       '"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}',
+        "no.set": '{"keys":[]}', "broken.json": '{"keys":', "broken.pem": public[:80],
+        "both.pem": public + private,
+    }
+    for name, content in files.items():
+        httpd.write(f"conf/{name}", content)
+    httpd.env["EMPTY"] = ""
+    httpd.env["SECRET"] = secret
+    httpd.env["SHORT"] = "short-secret"
+    rows = [
+        ("HS256 env:NOT_SET", "NOT_SET is not set"), ("HS256 env:EMPTY", "EMPTY is empty"),
+        ("HS256 env:SHORT", "HS256 needs 32"), ("HS512 env:SECRET", "HS512 needs 64"),
+        ("HS256,HS512 env:SECRET", "HS512 needs 64"),
+        ("HS256 env:", "environment"),
+        ("HS256 file:conf/missing", "conf/missing"), ("HS256 file:conf", "conf"), ("HS256 file:", "file"),
+        ("HS256 file:conf/empty", "empty"), ("HS256 file:conf/newline", "empty"),
+        ("HS256 file:conf/short", "HS256 needs 32"), ("HS256 file:conf/unset", "${"),
+        ("HS256 '${UNDEFINED_VARIABLE}-0123456789-0123456789'", "${"),
+        ("HS256 file:conf/public.pem", "HS256 needs a secret"), ("HS256 file:conf/public.jwk", "HS256"),
+        ("HS256,RS256 file:conf/public.pem", "HS256 needs a secret"),
+        ("RS256 file:conf/secret", "RS256 needs a public key"), (f"RS256 {secret}", "RS256 needs a public key"),
+        ("EdDSA env:SECRET", "EdDSA needs a public key"), ("RS256 file:conf/oct.jwk", "RS256"),
+        ("ES256 file:conf/public.pem", "ES256 does not fit"), ("RS256 file:conf/ec.pem", "RS256 does not fit"),
+        ("ES384 file:conf/ec.pem", "ES384 does not fit"),
+        ("RS256 file:conf/private.pem", "private key"), ("RS256 file:conf/both.pem", "private key"),
+        ("EdDSA file:conf/private.jwk", "private"), ("HS256 file:conf/private.pem", "private key"),
+        ("RS256 file:conf/small.pem", "1024"), ("RS256 file:conf/broken.pem", "PEM"),
+        ("RS256 file:conf/no.set", "JWK Set"), ("RS256 file:conf/broken.json", "JSON"),
+        ("HS257 env:SECRET", "HS257"), ("none env:SECRET", "none"), ("hs256 env:SECRET", "hs256"),
+        ("'' env:SECRET", "algorithm"), ("HS256, env:SECRET", ""), ("RS256 http://a.example/jwks", "file:PATH"),
+    ]
+    wrong = []
+    for directive in ("MercurePublisherKey", "MercureSubscriberKey", "MercureKey"):
+        for args, word in rows if directive == "MercureKey" else rows[:1]:
+            result = httpd.configtest(hub(f"{directive} https://a.example {args}", keys=False))
+            if result.ok or directive not in result.output or word not in result.output:
+                wrong.append(f"{args} ({word}): {result}")
+            for hidden in (secret, "short-secret", "nWGxne", private[100:140]):
+                if hidden in result.output:
+                    wrong.append(f"{args}: the error gives the secret away: {result}")
+    assert not wrong, "\n".join(wrong)
+    for args in ("HS256 env:SECRET", "HS256 file:conf/secret", "RS256,PS512 file:conf/public.pem",
+                 "EdDSA file:conf/public.jwk", "HS256 file:conf/oct.jwk", f"HS256 {secret}"):
+        result = httpd.configtest(hub(f"MercureKey https://a.example {args}", keys=False))
+        assert result.ok, (args, result)
+    is_refused(httpd.configtest(hub("MercureKey '' HS256 env:SECRET")), "MercureKey", "issuer")
+    assert httpd.runtime_files() == []
+
+
+# ---- hubs that do not fit ------------------------------------------------------------------------
+
+
+def test_hubs_that_cannot_be(httpd):
+    port = httpd.add_port()
+    rows = [
+        (hub("MercureHistory bytes=0"), ["MercureHistory bytes=0", "bytes=16M"]),
+        (hub("MercureHistory bytes=4194303"), ["MercureHistory bytes=4194303", "4194304", "MercureLimit body="]),
+        (hub("MercureLimit body=5M"), ["MercureHistory bytes=16777216", "MercureLimit body=5242880"]),
+        ("MercureMemory 1M\n" + hub(), ["MercureMemory 1048576", "MercureHistory"]),
+        ("MercureMemory 40M\n" + hub() + hub(path="/two"), ["MercureMemory", "2 hub(s)"]),
+        (hub(path="/a", name="n") + hub("MercureHistory count=5", path="/b", name="n"),
+         ["MercureHistory", "disagree", "httpd.conf:"]),
+        (hub(path="/a", name="n") + hub("MercureLimit topics=5", path="/b", name="n"), ["MercureLimit", "disagree"]),
+        (hub() + httpd.vhost("MercureHistory count=5") + httpd.vhost("MercureHistory count=6", port=port),
+         ["MercureHistory", "disagree"]),
+        (hub() + hub(), ["MercureHub", "twice", PATH]),
+        (hub(path="/a", name="x") + hub(path="/a", name="y"), ["MercureHub", "twice"]),
+        (hub("MercureHub Off"), ["MercureHub", "once"]),
+        (hub(path="hub"), ["MercureHub", "begins with /"]), (hub(path="/a//b"), ["MercureHub", "/a//b"]),
+        (hub(path="/a/../b"), ["MercureHub", ".."]), (hub(path="/a/."), ["MercureHub", "/a/."]),
+        (hub(path="/a/.."), ["MercureHub", "/a/.."]), (hub(path="/a%20b"), ["MercureHub", "decoded"]),
+    ]
+    wrong = []
+    for text, words in rows:
+        result = httpd.configtest(text)
+        if result.ok or not all(word in result.output for word in words):
+            wrong.append(f"{text}{words}: {result}")
+    assert not wrong, "\n".join(wrong)
+    assert httpd.runtime_files() == []
+    for text in (hub("MercureHistory bytes=4M"), hub("MercureHistory bytes=64K", "MercureLimit body=16K"),
+                 hub("MercureHistory Off", "MercureLimit body=512M"), "MercureMemory 100M\n" + hub(),
+                 hub(path="/a", name="n") + hub(path="/b", name="n")):
+        result = httpd.configtest(text)
+        assert result.ok, (text, result)
+
+
+# ---- inheritance ---------------------------------------------------------------------------------
+
+
+def test_inheritance(httpd):
+    """Server, virtual host, Location: the inner replaces the outer; lists as a whole, options one by one."""
+    bare = {"keys": False, "anonymous": False, "identifier": None}
+    outer = (f"MercureKey {token.ISSUER} HS256 {KEY}\nMercureAnonymous On\n"
+             f"MercureResourceIdentifier {token.AUDIENCE}\nMercureHistory count=3\nMercureLimit topics=2 matchers=2\n")
+    port = httpd.add_port()
+    httpd.start(
+        outer + httpd.vhost(hub(path="/outer", **bare)) +
+        httpd.vhost(
+            "MercureAnonymous Off", "MercureLimit topics=3", hub(path="/vhost", **bare),
+            hub(f"MercurePublisherKey {token.ISSUER} HS256 {OTHER_KEY}", "MercureAnonymous On",
+                "MercureResourceIdentifier https://inner.example/", "MercureHistory age=1000",
+                "MercureLimit topics=1", path="/inner", **bare), port=port))
+
+    def status(path, key, where, topics=1, aud=token.AUDIENCE):
+        return httpd.publish([f"{TOPIC}/{i}" for i in range(topics)], "x", path=path, port=where, status=None,
+                             token=token.publisher(key=key, aud=aud)).status
+
+    inner = "https://inner.example/"
+    assert status("/outer", KEY, httpd.port) == 200 and status("/vhost", KEY, port) == 200
+    assert status("/inner", OTHER_KEY, port, aud=inner) == 200
+    assert status("/inner", KEY, port, aud=inner) == 401, "the outer list is still there"
+    assert status("/inner", OTHER_KEY, port) == 401, "the outer audience is still there"
+    assert status("/vhost", OTHER_KEY, port) == 401, "the inner list leaked out"
+    # The subscribers' list of the inner Location is still the outer one.
+    httpd.subscribe([("match", "x")], path="/inner", port=port, token=token.subscriber(key=KEY, aud=inner)).close()
+    for path, where, most in (("/outer", httpd.port, 2), ("/vhost", port, 3)):
+        assert status(path, KEY, where, most) == 200 and status(path, KEY, where, most + 1) == 413
+    assert status("/inner", OTHER_KEY, port, 1, inner) == 200 and status("/inner", OTHER_KEY, port, 2, inner) == 413
+    for path, where, anonymous in (("/outer", httpd.port, 200), ("/vhost", port, 401), ("/inner", port, 200)):
+        httpd.subscribe([("match", "x")], path=path, port=where, status=anonymous).close()
+    # matchers= comes from the server in each of them, whatever else MercureLimit says inside.
+    for path, where in (("/outer", httpd.port), ("/inner", port)):
+        httpd.subscribe([("match", "x")] * 2, path=path, port=where).close()
+        httpd.subscribe([("match", "x")] * 3, path=path, port=where, status=400).close()
+    # count= too.
+    sent = [httpd.publish(TOPIC, "x", path="/inner", port=port,
+                          token=token.publisher(key=OTHER_KEY, aud=inner)).text for _ in range(5)]
+    with httpd.subscribe([("match", "*"), ("last_event_id", "earliest")], path="/inner", port=port) as stream:
+        assert [event.id for event in stream.take(3)] == sent[2:]
+
+
+def test_defaults_by_behaviour(httpd):
+    """A hub of which nothing is said: no token opens it, and its bounds are those of the page."""
+    httpd.start("LimitRequestFieldSize 65536\n" + hub(anonymous=False))
+    httpd.subscribe([("match", "x")], status=401).close()
+    minted = token.subscriber()
+    httpd.subscribe([("match", "x")] * 100, token=minted).close()
+    httpd.subscribe([("match", "x")] * 101, token=minted, status=400).close()
+    httpd.subscribe([("match", "x" * 4096)], token=minted).close()
+    httpd.subscribe([("match", "x" * 4097)], token=minted, status=400).close()
+    assert httpd.publish([f"t{i}" for i in range(1000)], status=None).status == 200
+    assert httpd.publish([f"t{i}" for i in range(1001)], status=None).status == 413
+    body = "x" * ((1 << 20) - len("topic=t&data="))
+    assert httpd.publish("t", body, status=None).status == 200
+    assert httpd.publish("t", body + "x", status=None).status == 413
+    details = [token.detail(["publish"], ["t"])]
+    assert httpd.publish("t", token=token.publisher(details=details * 100), status=None).status == 200
+    assert httpd.publish("t", token=token.publisher(details=details * 101), status=None).status == 401
+
+
+def test_directives_in_if(httpd):
+    """Location settings may depend on the request."""
+    httpd.start(hub('<If "-n %{req:X-Open}">', "MercureAnonymous On", "</If>", anonymous=False))
+    httpd.subscribe([("match", "x")], status=401).close()
+    httpd.subscribe([("match", "x")], {"X-Open": "1"}).close()
+
+
+def test_warnings_of_useless_hubs(httpd):
+    httpd.expect_log("mercure:warn.*nobody can publish")
+    httpd.expect_log("mercure:warn.*nobody can subscribe")
+    httpd.start(hub(keys=False, anonymous=False))

@@ -1,0 +1,529 @@
+"""The hub in every life of httpd: reloads, crashes, ends, and what is in shared memory meanwhile."""
+import glob
+import os
+import random
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+from env import http, token
+from env.hub import PATH, hub
+from env.wait import wait_until
+
+event_only = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/some/topic"
+EARLIEST = [("match", TOPIC), ("last_event_id", "earliest")]
+
+
+def replay(httpd, count, path=PATH, **more):
+    """The ids of the COUNT updates that the history holds; it must hold no more."""
+    with httpd.subscribe(EARLIEST, path=path, **more) as stream:
+        end = httpd.publish(TOPIC, "end", path=path,
+                            token=token.publisher(aud=f"https://hub.example{path}")).text
+        events = stream.take(count + 1)
+    assert events[-1].id == end, f"{count} updates were expected, and more came: {events}"
+    return [event.id for event in events[:-1]]
+
+
+def publish(httpd, count, path=PATH, prefix="", size=1):
+    minted = token.publisher(aud=f"https://hub.example{path}")
+    return [httpd.publish(TOPIC, "x" * size, path=path, token=minted,
+                          fields=[("id", f"{prefix}{i}")] if prefix else ()).text for i in range(count)]
+
+
+class Publishers:
+    """
+    with Publishers(httpd, 2) as publishers: …       They publish all the time, each in its own order.
+    Afterwards `acknowledged` has, for each, the ids that were answered 200; `tried` all of them.
+    """
+
+    def __init__(self, httpd, count):
+        self.httpd = httpd
+        self.stop = threading.Event()
+        self.acknowledged = [[] for _ in range(count)]
+        self.tried = set()
+        self.strange = []
+        self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(count)]
+
+    def run(self, n):
+        number = 0
+        head = {"Authorization": f"Bearer {token.publisher()}",
+                "Content-Type": "application/x-www-form-urlencoded"}
+        while not self.stop.is_set():
+            name = f"{n}-{number}"
+            number += 1
+            self.tried.add(name)
+            try:
+                response = http.request(self.httpd.port, "POST", PATH, head, f"topic={TOPIC}&id={name}&data=x")
+            except (OSError, AssertionError):
+                time.sleep(0.01)
+                continue  # perhaps it arrived, perhaps not
+            if response.status == 200:
+                self.acknowledged[n].append(name)
+            elif response.status != 503:
+                self.strange.append(response)
+            time.sleep(0.002)
+
+    def count(self):
+        return sum(len(ids) for ids in self.acknowledged)
+
+    def more(self, count=20):
+        """Waits until COUNT more are acknowledged by each."""
+        wanted = [len(ids) + count for ids in self.acknowledged]
+        wait_until(lambda: all(len(ids) >= w for ids, w in zip(self.acknowledged, wanted)), 60,
+                   what="publications going on")
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def check(self, got):
+        """GOT is what the history holds: each acknowledged id once, and in its publisher's order."""
+        assert not self.strange, self.strange[:3]
+        assert len(got) == len(set(got)), "something came twice"
+        assert set(got) <= self.tried, "something that nobody published"
+        for ids in self.acknowledged:
+            known = set(ids)
+            assert [one for one in got if one in known] == ids
+
+
+def read_all(httpd):
+    """All ids in the history, by a marker at its end."""
+    with httpd.subscribe(EARLIEST) as stream:
+        end = httpd.publish(TOPIC, "end").text
+        got = []
+        while not got or got[-1] != end:
+            got.append(stream.next().id)
+    return got[:-1]
+
+
+# ---- shared memory as tests see it ---------------------------------------------------------------
+
+
+def segment(httpd, pattern):
+    paths = glob.glob(os.path.join(httpd.runtime_dir, pattern))
+    assert len(paths) == 1, paths
+    with open(paths[0], "rb") as file:
+        return file.read()
+
+
+def slots(httpd):
+    """(state, pid) of the child slots (src/store/control_layout.h); 0 is FREE, 1 LIVE."""
+    data = segment(httpd, "mercure-*.control")
+    magic, version, count, _, offset = struct.unpack_from("<8sIIQQ", data)
+    assert (magic, version) == (b"MRCCTRL1", 1), "another layout: mend this test"
+    words = [struct.unpack_from("<Q", data, offset + i * 64)[0] for i in range(count)]
+    return [(word >> 60, word & (1 << 30) - 1) for word in words]
+
+
+def live_pids(httpd):
+    return {pid for state, pid in slots(httpd) if state != 0}
+
+
+def interest(httpd):
+    """How many streams each child slot has (src/store/hub_layout.h, region INTEREST)."""
+    data = segment(httpd, "mercure-*.hub-*")
+    magic, version, count = struct.unpack_from("<8sII", data)
+    assert (magic, version) == (b"MRCHUBS1", 1), "another layout: mend this test"
+    kind, _, offset, size = struct.unpack_from("<IIQQ", data, 64 + 2 * 24)
+    assert kind == 2 and size == 8 * count
+    return list(struct.unpack_from(f"<{count}Q", data, offset))
+
+
+@event_only
+def test_files_are_private_and_allocated(httpd):
+    httpd.start(hub())
+    names = httpd.runtime_files()
+    assert len(names) == 2
+    for name in names:
+        status = os.stat(os.path.join(httpd.runtime_dir, name))
+        assert stat.S_IMODE(status.st_mode) == 0o600
+        assert status.st_blocks * 512 >= status.st_size, f"{name} is sparse"
+        assert status.st_uid == os.getuid()
+
+
+@event_only
+def test_no_hub_costs_nothing(httpd):
+    httpd.start("")
+    assert httpd.runtime_files() == []
+
+
+def test_configtest_disturbs_nobody(httpd):
+    text = hub("MercureHistory bytes=8M")
+    result = httpd.configtest(text)
+    assert result.ok and httpd.runtime_files() == []
+    httpd.start(text)
+    before = httpd.runtime_files()
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        assert httpd.configtest(hub("MercureHistory bytes=32M")).ok
+        assert httpd.configtest(hub() + hub(path="/other")).ok
+        assert not httpd.configtest(hub("MercureHistory bytes=0")).ok
+        assert httpd.runtime_files() == before
+        update = httpd.publish(TOPIC, "x").text
+        assert stream.next().id == update
+
+
+# ---- reloads -------------------------------------------------------------------------------------
+
+
+def test_graceful(httpd):
+    httpd.start(hub())
+    sent = publish(httpd, 3)
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.wait_comment()
+        old = set(httpd.children())
+        httpd.graceful()
+        assert stream.wait_end(), "not ended properly"
+        assert stream.parser.retry is not None and 0 < stream.parser.retry <= 60000
+        assert not stream.parser.events
+    with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": sent[0]}) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == sent[0]
+        assert [event.id for event in stream.take(2)] == sent[1:]
+    assert replay(httpd, 3) == sent
+    wait_until(lambda: not old & set(httpd.children()), what="the end of the old children")
+    wait_until(lambda: live_pids(httpd) <= set(httpd.children()), what="their slots being free")
+
+
+def test_publications_during_graceful_restarts(httpd):
+    httpd.start(hub())
+    with Publishers(httpd, 2) as publishers:
+        for _ in range(3):
+            publishers.more()
+            httpd.graceful()
+        publishers.more()
+    publishers.check(read_all(httpd))
+
+
+def test_restart(httpd):
+    """SIGHUP ends the streams too; the memory stays."""
+    httpd.start(hub())
+    sent = publish(httpd, 3)
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.wait_comment()
+        httpd.restart()
+        stream.wait_end()
+    assert replay(httpd, 3) == sent
+    wait_until(lambda: live_pids(httpd) <= set(httpd.children()), what="the slots of the old being free")
+
+
+@event_only
+def test_a_reload_that_fails_leaves_nothing(httpd):
+    """httpd ends when the new configuration is wrong."""
+    for wrong in ("NoSuchDirective On\n", hub("MercureHistory bytes=0"), "<Location /x>\n"):
+        httpd.start(hub())
+        httpd.configure(wrong)
+        httpd.expect_log(".", required=False)
+        os.kill(httpd.pid, signal.SIGUSR1)
+        assert httpd.proc.wait(timeout=60) != 0
+        wait_until(lambda: not httpd.processes_left(), 60, what="the end of the children")
+        assert httpd.runtime_files() == [], wrong
+    httpd._crashed = True  # it has ended, as was expected
+
+
+@event_only
+def test_a_hub_is_resized_by_a_reload(httpd):
+    httpd.start(hub("MercureHistory bytes=16M"))
+    size = 100_000
+    sent = publish(httpd, 80, size=size)  # 8 MB
+    httpd.graceful(hub("MercureHistory bytes=32M"))
+    assert replay(httpd, 80) == sent
+    httpd.graceful(hub("MercureHistory bytes=4M"))
+    kept = read_all(httpd)
+    assert 30 <= len(kept) <= 42 and kept == [*sent, kept[-1]][-len(kept):]
+    httpd.graceful(hub("MercureHistory bytes=16M"))
+    again = read_all(httpd)
+    assert again[: -1] == kept[-len(again) + 1:] and len(again) >= len(kept) - 1
+    assert len(httpd.runtime_files()) == 2
+
+
+@event_only
+def test_new_bounds_of_the_history(httpd):
+    httpd.start(hub())
+    sent = publish(httpd, 10)
+    httpd.graceful(hub("MercureHistory count=5"))
+    assert replay(httpd, 5) == sent[5:]
+    httpd.graceful(hub("MercureHistory count=100"))
+    assert len(read_all(httpd)) >= 5
+    httpd.graceful(hub("MercureHistory Off"))
+    assert replay(httpd, 0) == []
+    httpd.graceful(hub())
+    publish(httpd, 1, prefix="new")
+    assert read_all(httpd)[-1] == "new0"
+
+
+@event_only
+def test_hubs_come_and_go_with_reloads(httpd):
+    one, two = hub(path="/one"), hub(path="/two")
+    httpd.start(one)
+    first = publish(httpd, 2, path="/one")
+    httpd.graceful(one + two)
+    assert replay(httpd, 2, path="/one") == first and replay(httpd, 0, path="/two") == []
+    assert len(httpd.runtime_files()) == 3
+    httpd.graceful(two)
+    assert httpd.get("/one?match=x").header("Content-Type") != "application/problem+json"
+    assert len(httpd.runtime_files()) == 2
+    httpd.graceful("")
+    assert not glob.glob(os.path.join(httpd.runtime_dir, "mercure-*.hub-*"))
+    httpd.graceful(one)
+    assert replay(httpd, 0, path="/one") == [], "a hub that was removed came back with its history"
+
+
+@event_only
+def test_a_name_is_a_hubs_identity(httpd):
+    httpd.start(hub(path="/one", name="a"))
+    sent = publish(httpd, 2, path="/one")
+    httpd.graceful(hub(path="/moved", name="a"))  # the same hub at another path
+    assert replay(httpd, 2, path="/moved") == sent
+    httpd.graceful(hub(path="/moved", name="b"))
+    assert replay(httpd, 0, path="/moved") == []
+
+
+@event_only
+def test_a_publication_that_reaches_an_old_child_of_a_moved_hub(httpd):
+    """It is refused with 503 and Retry-After, or stored where all find it: never lost."""
+    httpd.start(hub("MercureHistory bytes=16M"))
+    with Publishers(httpd, 2) as publishers:
+        for size in ("24M", "12M", "16M"):
+            publishers.more()
+            httpd.graceful(hub(f"MercureHistory bytes={size}"))
+        publishers.more()
+    publishers.check(read_all(httpd))
+
+
+# ---- the end -------------------------------------------------------------------------------------
+
+
+def test_stop_ends_streams_properly(httpd):
+    httpd.start(hub())
+    stream = httpd.subscribe([("match", TOPIC)])
+    stream.wait_comment()
+    os.kill(httpd.pid, signal.SIGTERM)
+    ended = stream.wait_end()
+    assert httpd.proc.wait(timeout=60) == 0
+    stream.close()
+    assert httpd.runtime_files() == []
+    if not ended:
+        pytest.xfail("httpd closes the connections before their streams can end")
+
+
+def test_graceful_stop_with_streams(httpd):
+    httpd.start(hub())
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        stream.wait_comment()
+        httpd.graceful_stop(wait=False)
+        assert stream.wait_end(), "not ended properly"
+    httpd.wait_stopped()
+
+
+# ---- crashes -------------------------------------------------------------------------------------
+
+
+def test_a_child_is_killed_under_load(httpd):
+    httpd.start(hub())
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(3)]
+    with Publishers(httpd, 2) as publishers:
+        for _ in range(2):
+            publishers.more(10)
+            killed = httpd.kill_child()
+            publishers.more(10)
+            wait_until(lambda: killed not in live_pids(httpd), what="its slot being free")
+    publishers.check(read_all(httpd))
+    for stream in streams:
+        stream.close()
+    wait_until(lambda: sum(interest(httpd)) == 0, what="no interest of those that are gone")
+    # A stream is opened and served as if nothing had been.
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        assert sum(interest(httpd)) == 1
+        update = httpd.publish(TOPIC, "after").text
+        assert stream.next().id == update
+
+
+def test_more_kills_than_slots(httpd):
+    if httpd.mpm == "prefork":
+        httpd.sizing = "StartServers 2\nServerLimit 2\nMaxRequestWorkers 2\nMinSpareServers 2\n"
+    else:
+        httpd.sizing = ("StartServers 2\nServerLimit 2\nThreadsPerChild 16\nThreadLimit 16\n"
+                        "MaxRequestWorkers 32\nMinSpareThreads 16\nMaxSpareThreads 32\n")
+    httpd.start(hub())
+    count = len(slots(httpd))
+    assert count == 4
+    for n in range(3):
+        for pid in httpd.children():
+            httpd.kill_child(pid)
+        wait_until(lambda: len(httpd.children()) == 2 and live_pids(httpd) == set(httpd.children()),
+                   what="two new children in their slots")
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        update = httpd.publish(TOPIC, "x").text
+        assert stream.next().id == update
+    assert "serves no hub" not in httpd.log()
+
+
+def test_crash_of_the_parent(httpd):
+    httpd.start(hub())
+    publish(httpd, 2)
+    httpd.crash()
+    stale = httpd.runtime_files()
+    assert len(stale) == 2
+    httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
+    httpd.start(hub())
+    assert len(httpd.runtime_files()) == 2 and not set(stale) & set(httpd.runtime_files())
+    assert replay(httpd, 0) == []
+
+
+def test_children_that_outlive_their_parent(httpd):
+    """Only the parent is killed: its children may serve on, and a new server must not take their files."""
+    httpd.start(hub())
+    os.kill(httpd.pid, signal.SIGKILL)
+    httpd.proc.wait()
+    httpd._kill_sessions()
+    httpd._crashed = True
+    httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
+    httpd.start(hub())
+    assert replay(httpd, 0) == []
+
+
+# ---- the runtime directory -----------------------------------------------------------------------
+
+
+@event_only
+def test_two_servers_share_a_runtime_directory(httpd, new_httpd):
+    other = new_httpd()
+    other.runtime_dir = httpd.runtime_dir
+    httpd.start(hub())
+    mine = httpd.runtime_files()
+    other.start(hub())
+    assert set(mine) < set(httpd.runtime_files()) and len(httpd.runtime_files()) == 4
+    one, two = publish(httpd, 2), publish(other, 3)
+    assert replay(httpd, 2) == one and replay(other, 3) == two
+    httpd.graceful()
+    assert len(httpd.runtime_files()) == 4
+    os.kill(other.pid, signal.SIGTERM)
+    assert other.proc.wait(timeout=60) == 0
+    assert httpd.runtime_files() == mine
+    publish(httpd, 1)
+    other.runtime_dir = other.path("run")
+
+
+@event_only
+def test_files_of_others_stay(httpd):
+    names = ("mercure-notes.txt", "mercure-0123.control", "other", "mercure-0123456789abcdef01234567.hub-x")
+    for name in names:
+        httpd.write(f"run/{name}", "mine")
+    os.mkdir(httpd.path("run/mercure-0123456789abcdef01234567.control"))
+    httpd.start(hub())
+    for name in names:
+        with open(httpd.path(f"run/{name}"), encoding="utf-8") as file:
+            assert file.read() == "mine"
+        os.unlink(httpd.path(f"run/{name}"))
+    os.rmdir(httpd.path("run/mercure-0123456789abcdef01234567.control"))
+
+
+@event_only
+def test_a_runtime_directory_that_takes_no_files(httpd):
+    httpd.runtime_dir = "/proc"  # not even root can write there
+    said = httpd.start_fails(hub())
+    assert "shared memory of the hubs: cannot create" in said and "/proc" in said
+    httpd.runtime_dir = httpd.path("run")
+
+
+@event_only
+def test_files_may_not_be_so_large(httpd, monkeypatch):
+    if not shutil.which("prlimit"):
+        pytest.skip("no prlimit")
+    monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", "prlimit --fsize=4000000")
+    said = httpd.start_fails(hub())
+    assert "shared memory" in said and "ulimit -f" in said and httpd.runtime_dir in said
+    assert httpd.runtime_files() == []
+
+
+@event_only
+@pytest.mark.skipif(os.getuid() != 0, reason="only root mounts a file system")
+def test_a_full_file_system(httpd):
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", httpd.runtime_dir], check=False,
+                          capture_output=True)
+    if done.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        said = httpd.start_fails(hub())
+        assert "no room for" in said and "make room" in said and httpd.runtime_dir in said
+        assert httpd.runtime_files() == []
+    finally:
+        subprocess.run(["umount", httpd.runtime_dir], check=True)
+
+
+@event_only
+def test_a_reload_without_room_keeps_what_is(httpd):
+    """The hub goes on with the memory that it has, and the log says so."""
+    if os.getuid() != 0:
+        pytest.skip("only root mounts a file system")
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", httpd.runtime_dir], check=False,
+                          capture_output=True)
+    if done.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        httpd.start(hub())
+        sent = publish(httpd, 2)
+        httpd.expect_log(r"mercure:warn.*keeps the memory and history bounds it had before: no room")
+        httpd.graceful(hub("MercureHistory bytes=200M"))
+        assert replay(httpd, 2) == sent
+        httpd.stop()
+    finally:
+        subprocess.run(["umount", httpd.runtime_dir], check=True)
+
+
+# ---- the history ---------------------------------------------------------------------------------
+
+
+@event_only
+def test_count_is_exact(httpd):
+    httpd.start(hub("MercureHistory count=7"))
+    for n in range(1, 16):
+        publish(httpd, 1, prefix=f"{n}-")
+        if n in (1, 6, 7, 8, 15):
+            with httpd.subscribe(EARLIEST) as stream:
+                wanted = [f"{i}-0" for i in range(max(1, n - 6), n + 1)]
+                assert [event.id for event in stream.take(len(wanted))] == wanted
+
+
+@event_only
+def test_age(httpd):
+    httpd.start(hub("MercureHistory age=1"))
+    publish(httpd, 1, prefix="old")
+    time.sleep(1.2)
+    publish(httpd, 1, prefix="new")
+    assert read_all(httpd) == ["new0"]
+    with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": "old0"}) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+
+
+def test_replay_while_publishing(httpd):
+    """No loss, no double, and one order for all, wherever in the flood a subscriber comes in."""
+    httpd.start(hub())
+    streams = []
+    with Publishers(httpd, 2) as publishers:
+        for _ in range(4):
+            publishers.more(15 + random.randrange(10))
+            streams.append(httpd.subscribe(EARLIEST))
+    end = httpd.publish(TOPIC, "end").text
+    orders = []
+    for stream in streams:
+        got = []
+        while not got or got[-1] != end:
+            got.append(stream.next().id)
+        orders.append(got[:-1])
+        stream.close()
+    publishers.check(orders[0])
+    assert all(order == orders[0] for order in orders)

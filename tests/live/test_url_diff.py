@@ -1,0 +1,30 @@
+"""Our URLs and URL Patterns against those of Node 24: tests/diff/diff.mjs over generated questions."""
+import os
+import subprocess
+
+import pytest
+
+from env.httpd import find_module
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
+
+
+@pytest.fixture(scope="module")
+def answer():
+    """The program that says what we say; built here, because nothing else needs it."""
+    build = os.environ.get("MERCURE_BUILD")
+    folder = build or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
+    subprocess.run(["make", "-C", folder, "tests/diff/answer"], check=True, capture_output=True,
+                   text=True, timeout=300)
+    return os.path.join(folder, "tests/diff/answer")
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_agrees_with_node(answer, seed):
+    if not os.path.exists(NODE):
+        pytest.skip("npm ci in tests/node brings a Node that has URL Patterns")
+    done = subprocess.run([NODE, os.path.join(HERE, "../diff/diff.mjs"), answer, "20000", seed],
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("\nok ") == 2

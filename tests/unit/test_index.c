@@ -1,0 +1,447 @@
+#include "hub/index.h"
+
+#include <stdlib.h>
+
+#include "failing_alloc.h"
+#include "hub_unit.h"
+
+#define BASE  "https://example.com/hub"
+#define OTHER "https://other.example/hub"
+
+static const uint64_t key[2] = {1, 2};
+
+#define MATCHERS_MAX 4
+
+/* Somebody who listens, with matchers of its own that end with it. */
+struct ear {
+    struct mrc_listener listener; /* the first member */
+    struct mrc_matcher *matchers[MATCHERS_MAX];
+    size_t count;
+    bool is_in;
+    unsigned found;
+};
+
+static void heard(struct mrc_listener *listener, void *ctx)
+{
+    ((struct ear *)listener)->found++;
+}
+
+static void drop_matchers(struct ear *ear)
+{
+    for (size_t i = 0; i < ear->count; i++)
+        mrc_matcher_free(ear->matchers[i]);
+    ear->count = 0;
+}
+
+static void listen_to(struct mrc_index *index, struct ear *ear)
+{
+    ck_assert_int_eq(mrc_index_add(index, &ear->listener, ear->matchers, ear->count), APR_SUCCESS);
+    ear->is_in = true;
+}
+
+static void leave(struct mrc_index *index, struct ear *ear)
+{
+    mrc_index_remove(index, &ear->listener);
+    ear->is_in = false;
+    drop_matchers(ear);
+}
+
+/* One matcher, URLPATTERN if BASE is given, else exact. */
+static void listen_to_one(struct mrc_index *index, struct ear *ear, const char *value,
+                          const char *base)
+{
+    ear->matchers[0] = hub_matcher(base ? MRC_MATCHER_URLPATTERN : MRC_MATCHER_EXACT, value, base);
+    ear->count = 1;
+    listen_to(index, ear);
+}
+
+static void collect_one(struct mrc_index *index, const char *topic)
+{
+    const struct mrc_bytes view = mrc_bytes_of(topic);
+
+    mrc_index_collect(index, &view, 1, heard, NULL);
+}
+
+/* How often EAR is found for TOPIC. */
+static unsigned found_for(struct mrc_index *index, struct ear *ear, const char *topic)
+{
+    ear->found = 0;
+    collect_one(index, topic);
+    return ear->found;
+}
+
+START_TEST(finds_what_each_kind_matches)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear exact = {.count = 0}, all = {.count = 0}, pattern = {.count = 0};
+
+    ck_assert_uint_eq(found_for(index, &all, "https://example.com/a"), 0);
+    listen_to_one(index, &exact, "https://example.com/a", NULL);
+    listen_to_one(index, &all, "*", NULL);
+    listen_to_one(index, &pattern, "https://example.com/:x", BASE);
+    ck_assert_uint_eq(found_for(index, &exact, "https://example.com/a"), 1);
+    ck_assert_uint_eq(found_for(index, &all, "https://example.com/a"), 1);
+    ck_assert_uint_eq(found_for(index, &pattern, "https://example.com/a"), 1);
+    ck_assert_uint_eq(found_for(index, &exact, "https://example.com/b"), 0);
+    ck_assert_uint_eq(found_for(index, &exact, "https://example.com/a/"), 0);
+    ck_assert_uint_eq(found_for(index, &pattern, "https://example.com/a/b"), 0);
+    ck_assert_uint_eq(found_for(index, &all, ""), 1);
+    leave(index, &all);
+    ck_assert_uint_eq(found_for(index, &all, "https://example.com/a"), 0);
+    ck_assert_uint_eq(found_for(index, &exact, "https://example.com/a"), 1);
+    leave(index, &exact);
+    leave(index, &pattern);
+    mrc_index_remove(index, &pattern.listener); /* not in: nothing happens */
+    mrc_index_free(index);
+    mrc_index_free(NULL);
+}
+END_TEST
+
+START_TEST(finds_everybody_once)
+{
+    static const char *const topics[] = {"https://example.com/a", "https://example.com/b",
+                                         "https://example.com/a"};
+    struct mrc_index *index = mrc_index_create(key);
+    struct mrc_bytes views[3];
+    struct ear ear = {.count = 4};
+
+    ear.matchers[0] = hub_matcher(MRC_MATCHER_EXACT, topics[0], NULL);
+    ear.matchers[1] = hub_matcher(MRC_MATCHER_EXACT, topics[0], NULL); /* twice the same */
+    ear.matchers[2] = hub_matcher(MRC_MATCHER_URLPATTERN, "/*", BASE);
+    ear.matchers[3] = hub_matcher(MRC_MATCHER_EXACT, "*", NULL);
+    listen_to(index, &ear);
+    for (size_t i = 0; i < 3; i++)
+        views[i] = mrc_bytes_of(topics[i]);
+    for (unsigned i = 1; i < 4; i++) {
+        mrc_index_collect(index, views, 3, heard, NULL);
+        ck_assert_uint_eq(ear.found, i);
+    }
+    leave(index, &ear);
+    mrc_index_collect(index, views, 3, heard, NULL);
+    ck_assert_uint_eq(ear.found, 3);
+    mrc_index_free(index);
+}
+END_TEST
+
+START_TEST(equal_patterns_with_other_bases_differ)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear here = {.count = 0}, there = {.count = 0}, again = {.count = 0};
+
+    listen_to_one(index, &here, "/:x", BASE);
+    listen_to_one(index, &there, "/:x", OTHER);
+    listen_to_one(index, &again, "/:x", BASE);
+    for (int i = 0; i < 2; i++) { /* the second time from the cache */
+        ck_assert_uint_eq(found_for(index, &here, "https://example.com/1"), 1);
+        ck_assert_uint_eq(found_for(index, &there, "https://example.com/1"), 0);
+        ck_assert_uint_eq(found_for(index, &here, "https://other.example/1"), 0);
+        ck_assert_uint_eq(found_for(index, &there, "https://other.example/1"), 1);
+        ck_assert_uint_eq(found_for(index, &here, "/1"), 1); /* each has its own */
+        ck_assert_uint_eq(found_for(index, &there, "/1"), 1);
+    }
+    leave(index, &here); /* its node lives on with the matcher of another */
+    ck_assert_uint_eq(found_for(index, &again, "https://example.com/1"), 1);
+    ck_assert_uint_eq(found_for(index, &again, "https://example.com/2"), 1);
+    leave(index, &there);
+    ck_assert_uint_eq(found_for(index, &again, "/1"), 1);
+    leave(index, &again);
+    mrc_index_free(index);
+}
+END_TEST
+
+START_TEST(verdicts_are_never_stale)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear first = {.count = 0}, second = {.count = 0};
+
+    listen_to_one(index, &first, "/a/*", BASE);
+    ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 1);
+    ck_assert_uint_eq(found_for(index, &first, "https://example.com/b/1"), 0);
+    listen_to_one(index, &second, "/b/*", BASE); /* one more pattern */
+    ck_assert_uint_eq(found_for(index, &second, "https://example.com/b/1"), 1);
+    ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 1);
+    leave(index, &first); /* one fewer, and then as many as before, but others */
+    ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 0);
+    listen_to_one(index, &first, "/*/1", BASE);
+    ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 1);
+    ck_assert_uint_eq(found_for(index, &first, "https://example.com/b/1"), 1);
+    leave(index, &first);
+    leave(index, &second);
+    ck_assert_uint_eq(found_for(index, &second, "https://example.com/b/1"), 0);
+    listen_to_one(index, &second, "/b/*", BASE);
+    ck_assert_uint_eq(found_for(index, &second, "https://example.com/b/1"), 1);
+    leave(index, &second);
+    mrc_index_free(index);
+}
+END_TEST
+
+/* A topic around the longest that is remembered. */
+START_TEST(long_topics_are_matched_too)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear yes = {.count = 0}, no = {.count = 0};
+    char topic[1024];
+
+    listen_to_one(index, &yes, "/:x(1+)", BASE);
+    listen_to_one(index, &no, "/:x(2+)", BASE);
+    for (size_t len = 500; len < 530; len++) {
+        memset(topic, '1', sizeof(topic));
+        memcpy(topic, "https://example.com/", 20);
+        topic[len] = '\0';
+        for (int i = 0; i < 3; i++) {
+            no.found = 0;
+            ck_assert_uint_eq(found_for(index, &yes, topic), 1);
+            ck_assert_uint_eq(no.found, 0);
+        }
+        topic[len - 1] = '2';
+        for (int i = 0; i < 3; i++)
+            ck_assert_uint_eq(found_for(index, &yes, topic), 0);
+    }
+    leave(index, &yes);
+    leave(index, &no);
+    mrc_index_free(index);
+}
+END_TEST
+
+/* More topics than the cache has places: each place holds one topic after the other. */
+START_TEST(topics_share_places_in_the_cache)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear even = {.count = 0};
+    char topic[64];
+
+    listen_to_one(index, &even, "/:x([0-9]*[02468])", BASE);
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 12000; i++) {
+            snprintf(topic, sizeof(topic), "https://example.com/%u", i);
+            ck_assert_uint_eq(found_for(index, &even, topic), i % 2 == 0);
+            if (i % 7 == 0)
+                ck_assert_uint_eq(found_for(index, &even, topic), i % 2 == 0);
+        }
+    }
+    leave(index, &even);
+    mrc_index_free(index);
+}
+END_TEST
+
+START_TEST(grows_with_its_nodes)
+{
+    enum { EARS = 3000 };
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear *ears = calloc(EARS, sizeof(*ears));
+    char value[64];
+
+    for (unsigned i = 0; i < EARS; i++) {
+        snprintf(value, sizeof(value), i % 10 ? "https://example.com/%u" : "/%u/*", i);
+        listen_to_one(index, &ears[i], value, i % 10 ? NULL : BASE);
+    }
+    for (unsigned leaving = 0; leaving < 2; leaving++) {
+        for (unsigned i = 0; i < EARS; i++) {
+            snprintf(value, sizeof(value), "https://example.com/%u%s", i, i % 10 ? "" : "/x");
+            ck_assert_uint_eq(found_for(index, &ears[i], value), ears[i].is_in);
+        }
+        for (unsigned i = 0; i < EARS && leaving == 0; i += 3) /* others stay */
+            leave(index, &ears[i]);
+    }
+    for (unsigned i = 0; i < EARS; i++) {
+        if (ears[i].is_in)
+            leave(index, &ears[i]);
+    }
+    mrc_index_free(index);
+    free(ears);
+}
+END_TEST
+
+/* ---- no memory --------------------------------------------------------------------------------*/
+
+static void fill(struct ear *ear, unsigned n)
+{
+    char value[64];
+
+    snprintf(value, sizeof(value), "https://example.com/%u", n);
+    ear->matchers[0] = hub_matcher(MRC_MATCHER_EXACT, value, NULL);
+    snprintf(value, sizeof(value), "/%u/*", n);
+    ear->matchers[1] = hub_matcher(MRC_MATCHER_URLPATTERN, value, BASE);
+    ear->matchers[2] = hub_matcher(MRC_MATCHER_EXACT, "*", NULL);
+    ear->matchers[3] = hub_matcher(MRC_MATCHER_EXACT, "shared", NULL);
+    ear->count = 4;
+}
+
+/* However far an addition gets before memory runs out, nothing of it stays. */
+START_TEST(an_addition_without_memory_leaves_nothing)
+{
+    enum { EARS = 150 }; /* past every first size */
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear *ears = calloc(EARS, sizeof(*ears));
+    unsigned failures = 0;
+    char topic[64];
+
+    for (unsigned i = 0; i < EARS; i++) {
+        apr_status_t status;
+
+        fill(&ears[i], i);
+        for (long left = 0;; left++) {
+            alloc_left = left;
+            status = mrc_index_add(index, &ears[i].listener, ears[i].matchers, ears[i].count);
+            alloc_left = -1;
+            if (status == APR_SUCCESS)
+                break;
+            failures++;
+            ck_assert_int_eq(status, APR_ENOMEM);
+            ck_assert_ptr_null(ears[i].listener.registrations);
+            snprintf(topic, sizeof(topic), "https://example.com/%u", i);
+            ck_assert_uint_eq(found_for(index, &ears[i], topic), 0);
+            ck_assert_uint_eq(found_for(index, &ears[0], "shared"), i > 0);
+        }
+        ears[i].is_in = true;
+        ck_assert_uint_eq(found_for(index, &ears[i], "shared"), 1);
+        snprintf(topic, sizeof(topic), "https://example.com/%u/x", i);
+        ck_assert_uint_eq(found_for(index, &ears[i], topic), 1);
+    }
+    ck_assert_uint_ge(failures, 3 * EARS);
+    for (unsigned i = 0; i < EARS; i++)
+        leave(index, &ears[i]);
+    mrc_index_free(index);
+    free(ears);
+}
+END_TEST
+
+START_TEST(no_index_without_memory)
+{
+    struct mrc_index *index = NULL;
+    long left = 0;
+
+    while (!index) {
+        alloc_left = left++;
+        index = mrc_index_create(key);
+        alloc_left = -1;
+    }
+    ck_assert_int_gt(left, 2);
+    mrc_index_free(index);
+}
+END_TEST
+
+/* ---- against a model --------------------------------------------------------------------------*/
+
+#define EARS 60
+
+static const char *const exacts[] = {"https://example.com/1", "https://example.com/2/a",
+                                     "https://other.example/1", "x", "*"};
+static const char *const patterns[] = {
+    "/:x",
+    "/:x/a",
+    "/:x([0-9]+)",
+    "https://example.com/*",
+    "https\\://*.example/*",
+    "/2/{a}?",
+    "?only=query",
+    "/1",
+    "*",
+    "https://example.com/:x/:y",
+};
+static const char *const bases[] = {BASE, OTHER};
+static const char *const topics[] = {
+    "https://example.com/1",
+    "https://example.com/2",
+    "https://example.com/2/a",
+    "https://other.example/1",
+    "https://other.example/2/a",
+    "x",
+    "/1",
+    "https://example.com/x/y",
+    "https://example.com/hub?only=query",
+    "https://not a url",
+    "https://example.com/1#hash",
+    "HTTPS://EXAMPLE.com/1",
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define ONE_OF(array)   (array)[hub_random_below((random), (unsigned)COUNT_OF(array))]
+
+static void draw_matchers(struct ear *ear, uint64_t *random)
+{
+    ear->count = 1 + hub_random_below(random, MATCHERS_MAX);
+    for (size_t i = 0; i < ear->count; i++) {
+        if (hub_random_below(random, 3) == 0)
+            ear->matchers[i] = hub_matcher(MRC_MATCHER_EXACT, ONE_OF(exacts), NULL);
+        else
+            ear->matchers[i] = hub_matcher(MRC_MATCHER_URLPATTERN, ONE_OF(patterns), ONE_OF(bases));
+    }
+}
+
+static bool should_hear(const struct ear *ear, const struct mrc_bytes *views, size_t count)
+{
+    for (size_t m = 0; ear->is_in && m < ear->count; m++) {
+        for (size_t t = 0; t < count; t++) {
+            if (mrc_matcher_matches(ear->matchers[m], views[t]))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void compare(struct mrc_index *index, struct ear *ears, uint64_t *random, uint64_t seed)
+{
+    size_t count = 1 + hub_random_below(random, 3);
+    struct mrc_bytes views[3];
+
+    for (size_t i = 0; i < count; i++)
+        views[i] = mrc_bytes_of(ONE_OF(topics));
+    for (size_t i = 0; i < EARS; i++)
+        ears[i].found = 0;
+    mrc_index_collect(index, views, count, heard, NULL);
+    for (size_t i = 0; i < EARS; i++) {
+        unsigned want = should_hear(&ears[i], views, count);
+
+        ck_assert_msg(ears[i].found == want, "seed %lu: %zu was found %u times, not %u", seed, i,
+                      ears[i].found, want);
+    }
+}
+
+START_TEST(random_changes_against_a_model)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear *ears = calloc(EARS, sizeof(*ears));
+    uint64_t seed = (uint64_t)_i + 1;
+    uint64_t random = seed;
+
+    for (int step = 0; step < 2500; step++) {
+        struct ear *ear = &ears[hub_random_below(&random, EARS)];
+
+        /* Few at times, many at others. */
+        if (!ear->is_in && (step / 500 % 2 == 0 || hub_random_below(&random, 10) == 0)) {
+            draw_matchers(ear, &random);
+            listen_to(index, ear);
+        } else if (ear->is_in && (step / 500 % 2 || hub_random_below(&random, 4) == 0)) {
+            leave(index, ear);
+        }
+        compare(index, ears, &random, seed);
+    }
+    for (size_t i = 0; i < EARS; i++) {
+        if (ears[i].is_in)
+            leave(index, &ears[i]);
+    }
+    mrc_index_free(index);
+    free(ears);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("index");
+    TCase *tcase = tcase_create("index");
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, finds_what_each_kind_matches);
+    tcase_add_test(tcase, finds_everybody_once);
+    tcase_add_test(tcase, equal_patterns_with_other_bases_differ);
+    tcase_add_test(tcase, verdicts_are_never_stale);
+    tcase_add_test(tcase, long_topics_are_matched_too);
+    tcase_add_test(tcase, topics_share_places_in_the_cache);
+    tcase_add_test(tcase, grows_with_its_nodes);
+    tcase_add_test(tcase, an_addition_without_memory_leaves_nothing);
+    tcase_add_test(tcase, no_index_without_memory);
+    tcase_add_loop_test(tcase, random_changes_against_a_model, 0, 4);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
