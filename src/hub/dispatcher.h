@@ -7,11 +7,10 @@
  *     wait          for a writable or broken socket, news, or the next timer
  *     adopt         the streams that were posted
  *     timers        heartbeats, ends of lives, clients that take nothing
- *     work          up to WORK_PER_TURN streams write what is due to them, each in few large writes,
- *                   and beside them some that still replay
- *     pull          when none that is live waits to write any more: the next records of each ring
- *                   go into the queues of those who receive them
- *     close         what has ended
+ *     work          up to WORK_PER_TURN streams write what is due to them, each in few large
+ * writes, and beside them some that still replay pull          when none that is live waits to
+ * write any more: the next records of each ring go into the queues of those who receive them close
+ * what has ended
  *
  * Nothing in it blocks. The first loop also reads the child's notification descriptor, and wakes
  * the other loops and the waiters (threads that hold a stream of their own, waiters.h).
