@@ -80,8 +80,8 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
 void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end);
 
 /*
- * Adds EVENT to the queue; it takes a reference of its own. False: the stream has ended, since it is
- * pending and too much waits for it already, or since memory is short.
+ * Adds EVENT to the queue; it takes a reference of its own. False: the stream has ended, since it
+ * is pending and too much waits for it already, or since memory is short.
  */
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event);
 
