@@ -224,10 +224,10 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
         if (piece.len > MRC_CARRIER_WRITE_BYTES)
             piece.len = MRC_CARRIER_WRITE_BYTES;
         is_well = write_piece(stream, piece, ret_end);
+        stream->written_us = mrc_clock_us();
         left = (struct mrc_bytes){left.ptr + piece.len, left.len - piece.len};
     }
     mrc_buf_reset(&stream->out);
-    stream->written_us = mrc_clock_us();
     return is_well;
 }
 

@@ -36,11 +36,16 @@ FILTERS = [
 
 
 @pytest.mark.parametrize("name, modules, config", FILTERS, ids=[row[0].replace(" ", "-") for row in FILTERS])
-@pytest.mark.mpm("event", "worker")
+@event_only
 def test_output_filters(httpd, name, modules, config):
     httpd.load(*modules)
     httpd.start(f'<Location "/">\n{config}\n</Location>\n' + hub())
     check_stream(httpd, {"Accept-Encoding": "gzip, br"})
+
+
+@pytest.mark.mpm("worker", "prefork")
+def test_output_filters_where_streams_hold_a_thread(httpd):
+    test_output_filters(httpd, *FILTERS[-1])
 
 
 @event_only

@@ -135,8 +135,8 @@ def open_all(httpd, count, **more):
 
 
 @pytest.mark.sanitize
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-@pytest.mark.parametrize("how", ["SIGTERM", "graceful-stop", "SIGHUP"])
+@pytest.mark.parametrize("how, tls", [("SIGTERM", False), ("SIGTERM", True), ("graceful-stop", False),
+                                      ("SIGHUP", False)])
 def test_a_stop_ends_streams_in_order(httpd, mpm, how, tls):
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(), port=port, tls=tls) + REASON_LOG)
@@ -182,8 +182,8 @@ def test_a_killed_child_takes_only_its_own_streams(httpd, mpm):
     wait_subscribers(httpd, 0)
 
 
-@pytest.mark.mpm("event", "worker")
-def test_max_connections_per_child(httpd, mpm):
+@event_only
+def test_max_connections_per_child(httpd):
     """Each child ends after so many connections, and its streams come back."""
     httpd.load("status")
     httpd.sizing = httpd.sizing.replace("MaxConnectionsPerChild 0", "MaxConnectionsPerChild 60")
