@@ -7,10 +7,11 @@
 
 #include "httpd/module.h"
 
+/* Atomic, since the MPM passes a connection and its memory from thread to thread unseen by TSan. */
 struct connection {
-    struct mrc_carrier_suspended *suspended;
+    struct mrc_carrier_suspended *_Atomic suspended;
     atomic_int threads; /* of an HTTP/2 connection: streams that hold one */
-    bool holds_signals;
+    atomic_bool holds_signals;
 };
 
 int mrc_connection_pre_connection(conn_rec *c, void *socket)

@@ -518,23 +518,27 @@ static bool close_one(struct loop *loop, struct mrc_stream *stream, int64_t now_
     return true;
 }
 
-/* Closes a slice of what has ended. False: something is left. */
+/* Closes a slice of what has ended. True: there is more, some of which may be closed by now. */
 static bool close_ended(struct loop *loop, bool force)
 {
     struct list later = {NULL, NULL};
     struct mrc_stream *stream;
+    bool closed = false, more;
     int64_t now_us;
 
     if (!loop->ended.first)
-        return true;
+        return false;
     now_us = mrc_clock_us();
     for (int i = 0; i < CLOSES_PER_TURN && (stream = list_take(&loop->ended)); i++) {
-        if (!close_one(loop, stream, now_us, force))
+        if (close_one(loop, stream, now_us, force))
+            closed = true;
+        else
             list_append(&later, stream);
     }
+    more = closed && loop->ended.first;
     while ((stream = list_take(&later)))
         list_append(&loop->ended, stream);
-    return loop->ended.first == NULL;
+    return more;
 }
 
 static void drain_one(struct loop *loop, struct mrc_stream *stream, int64_t now_us, bool graceful)
@@ -591,7 +595,8 @@ static void turn(struct loop *loop, bool *busy)
     /* The queues are empty then, or wait for clients. One that has caught up and does not listen
      * yet is ready: nothing is pulled past it. */
     *busy = !loop->ready.first && pull_rings(loop);
-    close_ended(loop, false);
+    if (close_ended(loop, false))
+        *busy = true;
 }
 
 /* Ends what is left, waiting for the gates of carriers a while. */
@@ -608,8 +613,8 @@ static void run_down(struct loop *loop)
         end(loop, stream, MRC_END_DRAINING);
     while (has_work(loop))
         work_ready(loop);
-    while (!close_ended(loop, true))
-        ;
+    while (loop->ended.first)
+        close_ended(loop, true);
 }
 
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)

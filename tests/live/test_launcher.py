@@ -212,6 +212,11 @@ def command(request):
 
 
 @needs_directives
+def heed_sigint():
+    """A shell that runs the tests in the background has made them ignore it, and a script cannot undo that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_life(env, folder, command, signum):
     port = free_port()
@@ -222,7 +227,7 @@ def test_life(env, folder, command, signum):
     log = folder / "log"
     with open(log, "wb") as out:
         launcher = subprocess.Popen([*command, "-c", f'DocumentRoot "{folder}"'], env=env, stderr=out,
-                                    stdin=subprocess.DEVNULL, start_new_session=True)
+                                    stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=heed_sigint)
     try:
         wait_until(lambda: "resuming normal operations" in log.read_text() or launcher.poll() is not None,
                    60, "the hub's start")
