@@ -442,9 +442,10 @@ static bool pull(struct loop *loop, struct loop_hub *hub)
         apr_status_t status = mrc_ring_read(ring, &hub->cursor, &hub->record);
 
         if (status == APR_EOF) {
-            if (is_superseded)
+            /* What was pulled just now is written first. */
+            if (is_superseded && i == 0)
                 end_listeners(loop, hub, MRC_END_DRAINING);
-            return false;
+            return is_superseded && i > 0;
         }
         if (status != APR_SUCCESS) {
             end_listeners(loop, hub, MRC_END_OVERRUN);
