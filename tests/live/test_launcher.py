@@ -211,12 +211,12 @@ def command(request):
     return ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups", LAUNCHER]
 
 
-@needs_directives
 def heed_sigint():
     """A shell that runs the tests in the background has made them ignore it, and a script cannot undo that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@needs_directives
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_life(env, folder, command, signum):
     port = free_port()
