@@ -216,8 +216,6 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
     struct mrc_bytes left = mrc_buf_bytes(&stream->out);
     bool is_well = true;
 
-    if (left.len == 0)
-        return true; /* the silence goes on */
     while (left.len && is_well) {
         struct mrc_bytes piece = {left.ptr, left.len};
 
