@@ -1,6 +1,5 @@
 """Streams: idle, slow, many; none holds a worker, none holds up another, none is lost in silence."""
 import os
-import signal
 import time
 
 import pytest
@@ -10,7 +9,7 @@ from env.hub import PATH, hub
 from env.http import Connection
 from env.sse import pump_all
 from env.wait import wait_until
-from env.watch import STATUS, auto, descriptors, number, owner, wait_subscribers
+from env.watch import STATUS, auto, descriptors, number, wait_subscribers
 
 event_only = pytest.mark.mpm("event")
 
