@@ -16,6 +16,7 @@
 #include "failing_alloc.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"
+#include "hub/dispatcher_loop.h"
 #include "hub/event.h"
 #include "hub/stream.h"
 #include "hub/waiters.h"
