@@ -11,6 +11,7 @@
 #include "core/token.h"
 #include "core/update.h"
 #include "hub/hub.h"
+#include "store/history.h"
 #include "store/ring.h"
 
 /* A stream ends so long before its token expires: never later, whatever a timer's tick is. */
@@ -24,7 +25,7 @@ struct mrc_subscriber {
     struct mrc_matcher **matchers;
     size_t matchers_count;
     struct mrc_token *token;
-    uint64_t pos;                  /* in the hub's ring: what it has not seen yet */
+    struct mrc_place place;        /* what it has not seen yet */
     struct mrc_ring_record record; /* reused from read to read */
     int64_t ends_us;
     enum mrc_end ends_why;
@@ -52,25 +53,17 @@ static apr_status_t keep_last_event_id(struct mrc_subscriber *subscriber, struct
     return APR_SUCCESS;
 }
 
-/*
- * An empty cursor asks for nothing that is past; what the answer tells then is the newest id. It is
- * read again when another update has come in between, so that id and position fit together.
- */
-static apr_status_t start_at_newest(struct mrc_subscriber *subscriber, struct mrc_ring *ring)
+/* An empty cursor asks for nothing that is past; what the answer tells then is the newest id. */
+static apr_status_t start_at_newest(struct mrc_subscriber *subscriber)
 {
-    for (;;) {
-        apr_status_t status;
+    apr_status_t status = mrc_history_newest(mrc_hub_history(subscriber->hub), &subscriber->record,
+                                             &subscriber->place);
 
-        subscriber->pos = mrc_ring_head(ring);
-        status = mrc_ring_newest(ring, &subscriber->record);
-        if (mrc_ring_head(ring) != subscriber->pos)
-            continue;
-        if (status == APR_NOTFOUND)
-            return keep_last_event_id(subscriber, mrc_bytes_of("earliest"));
-        if (status != APR_SUCCESS)
-            return status;
-        return keep_last_event_id(subscriber, subscriber->record.id);
-    }
+    if (status == APR_NOTFOUND)
+        return keep_last_event_id(subscriber, mrc_bytes_of("earliest"));
+    if (status != APR_SUCCESS)
+        return status;
+    return keep_last_event_id(subscriber, subscriber->record.id);
 }
 
 /*
@@ -80,18 +73,23 @@ static apr_status_t start_at_newest(struct mrc_subscriber *subscriber, struct mr
 static apr_status_t start(struct mrc_subscriber *subscriber, struct mrc_bytes cursor,
                           int64_t now_us)
 {
-    struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
+    struct mrc_history *history = mrc_hub_history(subscriber->hub);
+    apr_status_t status = APR_NOTFOUND;
 
     if (!subscriber->has_cursor) {
-        subscriber->pos = mrc_ring_head(ring);
+        mrc_history_head(history, &subscriber->place);
         return APR_SUCCESS;
     }
     if (cursor.len == 0)
-        return start_at_newest(subscriber, ring);
-    if (!mrc_bytes_eq_str(cursor, "earliest") &&
-        mrc_ring_find(ring, cursor, now_us, &subscriber->pos) == APR_SUCCESS)
+        return start_at_newest(subscriber);
+    if (!mrc_bytes_eq_str(cursor, "earliest"))
+        status = mrc_history_find(history, cursor, now_us, &subscriber->place);
+    if (status == APR_SUCCESS)
         return keep_last_event_id(subscriber, cursor);
-    subscriber->pos = mrc_ring_oldest(ring, now_us);
+    if (status == APR_NOTFOUND)
+        status = mrc_history_oldest(history, now_us, &subscriber->place);
+    if (status != APR_SUCCESS)
+        return status;
     return keep_last_event_id(subscriber, mrc_bytes_of("earliest"));
 }
 
@@ -197,7 +195,7 @@ struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscrib
 
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber)
 {
-    return subscriber->pos;
+    return subscriber->place.pos;
 }
 
 static bool listens_to(const struct mrc_subscriber *subscriber, const struct mrc_update *update)
@@ -246,7 +244,7 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
     struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
 
     for (int i = 0; i < RECORDS_PER_TAKE && mrc_buf_bytes(out).len < max_bytes; i++) {
-        apr_status_t status = mrc_ring_read(ring, &subscriber->pos, &subscriber->record);
+        apr_status_t status = mrc_ring_read(ring, &subscriber->place.pos, &subscriber->record);
 
         if (status == APR_SUCCESS)
             status = add_event(subscriber, out);
