@@ -5,6 +5,8 @@
 #include "apr_strings.h"
 #include "http_protocol.h"
 
+#include "hub/metrics.h"
+
 /* When a client that was turned away comes back: spread, so that not all come at once. */
 #define RETRY_MIN_MS    2000
 #define RETRY_SPREAD_MS 13000
@@ -86,6 +88,7 @@ int mrc_answer_later(request_rec *r, const char *detail)
     const char *accept = apr_table_get(r->headers_in, "Accept");
     unsigned retry_ms = random_retry_ms();
 
+    apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE));
     if (!accept || !ap_strcasestr(accept, "text/event-stream")) {
         apr_table_setn(r->headers_out, "Retry-After",
                        apr_psprintf(r->pool, "%u", (retry_ms + 999) / 1000));

@@ -11,6 +11,7 @@
 #include "httpd/publish.h"
 #include "httpd/settings.h"
 #include "httpd/subscribe.h"
+#include "httpd/tally.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -30,9 +31,9 @@ static int serve_hub(request_rec *r, const struct mrc_claim *claim)
     mrc_cors_add_headers(r, settings);
     switch (r->method_number) {
     case M_GET: /* and HEAD */
-        return mrc_subscribe(r, claim);
+        return mrc_tally(r, claim, MRC_COUNTER_REFUSED, mrc_subscribe(r, claim));
     case M_POST:
-        return mrc_publish(r, claim);
+        return mrc_tally(r, claim, MRC_COUNTER_PUBLISH_REJECTED, mrc_publish(r, claim));
     case M_OPTIONS:
         return serve_options(r, settings);
     default:

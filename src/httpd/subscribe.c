@@ -8,6 +8,7 @@
 #include "core/form.h"
 #include "core/matcher.h"
 #include "core/token.h"
+#include "core/update.h"
 #include "core/utf8.h"
 #include "httpd/answer.h"
 #include "httpd/authorize.h"
@@ -167,6 +168,18 @@ static int serve_threaded(request_rec *r, struct mrc_process *process,
     return status;
 }
 
+/* Gives the subscriber a name of its own, for the access log. */
+static void note_subscriber(request_rec *r)
+{
+    unsigned char random[16];
+    char *id = apr_palloc(r->pool, MRC_UPDATE_ID_BYTES);
+
+    if (apr_generate_random_bytes(random, sizeof(random)) != APR_SUCCESS)
+        return;
+    mrc_update_id_make(random, id);
+    apr_table_setn(r->notes, "mercure-subscriber", id);
+}
+
 static int serve_stream(request_rec *r, struct mrc_process *process,
                         struct mrc_subscriber *subscriber)
 {
@@ -181,6 +194,7 @@ static int serve_stream(request_rec *r, struct mrc_process *process,
         mrc_answer_add_stream_headers(r);
         return OK;
     }
+    note_subscriber(r);
     mrc_push_prepare(r);
     if (!mrc_carrier_suspended_is_possible(r))
         return serve_threaded(r, process, sizing, subscriber);

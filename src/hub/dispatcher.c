@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "apr_general.h"
+#include "apr_time.h"
 
 #include "core/buf.h"
 #include "core/sse.h"
@@ -53,6 +54,7 @@ struct loop_hub {
     struct mrc_index *index; /* made with the first stream */
     unsigned listening;      /* streams in the index */
     uint64_t cursor;         /* what has not been pulled yet; of no meaning while none listens */
+    _Atomic uint64_t taken;  /* the number of the next update to be pulled; 0: none listens */
     struct mrc_ring_record record;
 };
 
@@ -139,6 +141,22 @@ static void set_timer(struct loop *loop, struct mrc_stream *stream)
         mrc_wheel_set(&loop->wheel, &stream->timer, due_us);
 }
 
+/* Says how far this loop is, and so how far the slowest loop of the child is. */
+static void set_taken(const struct loop *loop, struct loop_hub *hub, uint64_t next)
+{
+    const struct mrc_dispatcher *dispatcher = loop->dispatcher;
+    uint64_t least = 0;
+
+    atomic_store(&hub->taken, next);
+    for (unsigned i = 0; i < dispatcher->args.threads; i++) {
+        uint64_t other = atomic_load(&dispatcher->loops[i].hubs[hub - loop->hubs].taken);
+
+        if (other && (!least || other < least))
+            least = other;
+    }
+    mrc_hub_set_taken(hub->hub, least);
+}
+
 static void stop_listening(struct loop *loop, struct mrc_stream *stream)
 {
     struct loop_hub *hub;
@@ -148,7 +166,8 @@ static void stop_listening(struct loop *loop, struct mrc_stream *stream)
     hub = hub_of(loop, stream);
     mrc_index_remove(hub->index, &stream->listener);
     stream->is_listening = false;
-    hub->listening--;
+    if (--hub->listening == 0)
+        set_taken(loop, hub, 0);
 }
 
 /*
@@ -188,8 +207,13 @@ static void start_listening(struct loop *loop, struct mrc_stream *stream)
         end(loop, stream, MRC_END_ERROR);
         return;
     }
-    if (hub->listening++ == 0)
+    if (hub->listening++ == 0) {
+        struct mrc_ring_stats stats;
+
         hub->cursor = mrc_subscriber_get_position(stream->subscriber);
+        mrc_ring_stats(mrc_hub_ring(hub->hub), &stats);
+        set_taken(loop, hub, stats.last_seq + 1);
+    }
     stream->is_listening = true;
 }
 
@@ -390,8 +414,12 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         return;
     if (!mrc_subscriber_may_read(stream->subscriber, &delivery->update))
         return;
-    if (!delivery->event)
+    if (!delivery->event) {
         delivery->event = encode(&delivery->update);
+        if (delivery->event)
+            mrc_event_set_accepted(delivery->event,
+                                   mrc_clock_us() - apr_time_now() + delivery->hub->record.time_us);
+    }
     if (!delivery->event)
         mrc_stream_end(stream, MRC_END_ERROR);
     else if (mrc_stream_push(stream, delivery->event))
@@ -453,6 +481,8 @@ static bool pull(struct loop *loop, struct loop_hub *hub)
         }
         deliver_record(loop, hub);
         bytes += hub->record.payload.len;
+        if (hub->listening > 0)
+            set_taken(loop, hub, hub->record.seq + 1);
     }
     return true;
 }

@@ -74,6 +74,11 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
     return mrc_hub_segment_ring(hub->segment);
 }
 
+bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
+{
+    return true; /* the ring is all there is between publishers and subscribers */
+}
+
 /* Counts first and looks then, so that two who come at once cannot both take the last place. */
 apr_status_t mrc_hub_join(struct mrc_hub *hub)
 {
@@ -83,9 +88,13 @@ apr_status_t mrc_hub_join(struct mrc_hub *hub)
         mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
         return MRC_STATUS_FULL;
     }
-    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
     mrc_hub_segment_interest_add(hub->segment, hub->slot);
     return APR_SUCCESS;
+}
+
+void mrc_hub_begin(struct mrc_hub *hub)
+{
+    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
 }
 
 void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end)
@@ -113,4 +122,26 @@ void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n)
 uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter)
 {
     return mrc_hub_segment_counter(hub->segment, counter);
+}
+
+void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n)
+{
+    if (us < 0) /* the clock was set back meanwhile */
+        us = 0;
+    mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_DISPATCH + mrc_metrics_bucket(us)), n);
+    mrc_hub_count(hub, MRC_COUNTER_DISPATCH_US, (uint64_t)us * n);
+}
+
+void mrc_hub_set_taken(struct mrc_hub *hub, uint64_t next)
+{
+    mrc_hub_segment_gauge_set(hub->segment, hub->slot, MRC_GAUGE_TAKEN, next);
+}
+
+uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot)
+{
+    uint64_t next = mrc_hub_segment_gauge_of(hub->segment, slot, MRC_GAUGE_TAKEN);
+    struct mrc_ring_stats stats;
+
+    mrc_ring_stats(mrc_hub_ring(hub), &stats);
+    return next && stats.last_seq >= next ? stats.last_seq - next + 1 : 0;
 }
