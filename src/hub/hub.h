@@ -13,6 +13,7 @@
 
 #include "hub/metrics.h"
 
+struct mrc_history;
 struct mrc_hub;
 struct mrc_hub_segment;
 struct mrc_notify;
@@ -42,7 +43,8 @@ size_t mrc_hub_get_index(const struct mrc_hub *hub);
 
 /*
  * Stores UPDATE, which has an id, in the order that all subscribers of the hub see, and wakes the
- * children that have some. Any thread. APR_SUCCESS: it is stored.
+ * children that have some. It may wait for the disk: any thread but a dispatcher's. APR_SUCCESS: it
+ * is stored.
  * MRC_STATUS_SUPERSEDED: this child is of the past, the client should try again.
  * MRC_STATUS_TOO_LARGE, APR_TIMEUP, APR_ENOMEM: it is not stored.
  */
@@ -50,6 +52,7 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 
 /* ---- for subscribers --------------------------------------------------------------------------*/
 
+struct mrc_history *mrc_hub_history(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
 
 /* Whether updates get from and to the other machines of this hub; a local hub has none. */
@@ -79,10 +82,12 @@ uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter);
 void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n);
 
 /*
- * This child's dispatcher has taken all updates before number NEXT from the ring; 0: it takes none,
- * since nobody listens. And how many the child in SLOT has not taken that it should.
+ * The dispatcher loop number LOOP (below MRC_HUB_LOOPS_MAX) of this child has taken all updates
+ * before number NEXT from the ring; 0: it takes none, since nobody listens. And how many the
+ * slowest loop of the child in SLOT has not taken that it should.
  */
-void mrc_hub_set_taken(struct mrc_hub *hub, uint64_t next);
+#define MRC_HUB_LOOPS_MAX 64
+void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next);
 uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot);
 
 /* As many subscribers as the policy allows are there already. In the range of store/status.h. */

@@ -71,14 +71,18 @@ START_TEST(lag_is_what_a_child_has_not_taken)
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
     hub_publish(place.hub, "urn:a", "t", "a");
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0); /* nobody listens */
-    mrc_hub_set_taken(place.hub, 2);
+    mrc_hub_set_taken(place.hub, 0, 2);
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
     hub_publish(place.hub, "urn:b", "t", "b");
     hub_publish(place.hub, "urn:c", "t", "c");
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 2);
     ck_assert_uint_eq(mrc_hub_lag(place.hub, 0), 0);
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOTS), 0);
-    mrc_hub_set_taken(place.hub, 4);
+    mrc_hub_set_taken(place.hub, 0, 4);
+    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    mrc_hub_set_taken(place.hub, MRC_HUB_LOOPS_MAX - 1, 3); /* the slowest loop counts */
+    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 1);
+    mrc_hub_set_taken(place.hub, MRC_HUB_LOOPS_MAX - 1, 0);
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
     hub_publish(place.hub, "urn:d", "t", "d");
     mrc_hub_segment_fold(place.segment, HUB_SLOT); /* the child has died */
