@@ -135,6 +135,21 @@ static const char *make_unique(apr_pool_t *pool, const apr_array_header_t *hubs,
     return unique;
 }
 
+/* Metrics tell hubs apart by their labels. */
+static const char *make_unique_label(apr_pool_t *pool, const apr_array_header_t *hubs,
+                                     const char *label)
+{
+    const char *unique = label;
+
+    for (int n = 2, i = 0; i < hubs->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label, unique)) {
+            unique = apr_psprintf(pool, "%s #%d", label, n++);
+            i = -1;
+        }
+    }
+    return unique;
+}
+
 static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
                                     const struct mrc_location *location)
 {
@@ -149,6 +164,7 @@ static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
                                        ? section->server->server_hostname
                                        : "",
                                    section->path, NULL);
+    hub->label = make_unique_label(pool, hubs, hub->label);
     hub->index = hubs->nelts;
     hub->settings = location->settings;
     hub->locations = apr_array_make(pool, 2, sizeof(struct mrc_location *));

@@ -1,5 +1,7 @@
 #include "hub/hub.h"
 
+#include <stdatomic.h>
+
 #include "core/buf.h"
 #include "core/update.h"
 #include "store/history.h"
@@ -13,6 +15,7 @@ struct mrc_hub {
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
 };
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -72,6 +75,11 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
     return mrc_hub_segment_ring(hub->segment);
 }
 
+bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
+{
+    return true; /* the ring is all there is between publishers and subscribers */
+}
+
 /* What keys of the tally are made of, beside the name. */
 #define KIND_ADDRESS 'a'
 #define KIND_TOKEN   't'
@@ -127,10 +135,14 @@ apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *clie
         uncount(hub, &seat);
         return status;
     }
-    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
     mrc_hub_segment_interest_add(hub->segment, hub->slot);
     *ret_seat = seat;
     return APR_SUCCESS;
+}
+
+void mrc_hub_begin(struct mrc_hub *hub)
+{
+    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
 }
 
 void mrc_hub_leave(struct mrc_hub *hub, const struct mrc_hub_seat *seat, enum mrc_end end)
@@ -158,4 +170,35 @@ void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n)
 uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter)
 {
     return mrc_hub_segment_counter(hub->segment, counter);
+}
+
+void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n)
+{
+    if (us < 0) /* the clock was set back meanwhile */
+        us = 0;
+    mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_DISPATCH + mrc_metrics_bucket(us)), n);
+    mrc_hub_count(hub, MRC_COUNTER_DISPATCH_US, (uint64_t)us * n);
+}
+
+void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next)
+{
+    uint64_t least = 0;
+
+    atomic_store(&hub->taken[loop], next);
+    for (unsigned i = 0; i < MRC_HUB_LOOPS_MAX; i++) {
+        uint64_t one = atomic_load_explicit(&hub->taken[i], memory_order_relaxed);
+
+        if (one && (!least || one < least))
+            least = one;
+    }
+    mrc_hub_segment_gauge_set(hub->segment, hub->slot, MRC_GAUGE_TAKEN, least);
+}
+
+uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot)
+{
+    uint64_t next = mrc_hub_segment_gauge_of(hub->segment, slot, MRC_GAUGE_TAKEN);
+    struct mrc_ring_stats stats;
+
+    mrc_ring_stats(mrc_hub_ring(hub), &stats);
+    return next && stats.last_seq >= next ? stats.last_seq - next + 1 : 0;
 }

@@ -4,6 +4,7 @@
 #ifndef MRC_HUB_HUB_H
 #define MRC_HUB_HUB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +70,9 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 struct mrc_history *mrc_hub_history(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
 
+/* Whether updates get from and to the other machines of this hub; a local hub has none. */
+bool mrc_hub_transport_is_up(const struct mrc_hub *hub);
+
 /*
  * One more subscriber in this child: counted in all children together, and from now on the child is
  * woken. MRC_STATUS_FULL, …_ADDRESS_FULL, …_TOKEN_FULL: there are as many as the policy allows
@@ -77,7 +81,10 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
 apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *client,
                           struct mrc_hub_seat *ret_seat);
 
-/* One fewer, which had SEAT and ended for the reason END. */
+/* The stream of one that has joined begins: it is counted from now on. */
+void mrc_hub_begin(struct mrc_hub *hub);
+
+/* One fewer, which had SEAT and ended for the reason END; MRC_END_REFUSED: it never began. */
 void mrc_hub_leave(struct mrc_hub *hub, const struct mrc_hub_seat *seat, enum mrc_end end);
 
 /* N more, or fewer, of what GAUGE tells, in this child; and the sum over all children. */
@@ -87,6 +94,18 @@ uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge);
 /* N more of what COUNTER counts; and the sum over all children. */
 void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n);
 uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter);
+
+/* N updates were written to a subscriber US microseconds after the hub had accepted them. */
+void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n);
+
+/*
+ * The dispatcher loop number LOOP (below MRC_HUB_LOOPS_MAX) of this child has taken all updates
+ * before number NEXT from the ring; 0: it takes none, since nobody listens. And how many the
+ * slowest loop of the child in SLOT has not taken that it should.
+ */
+#define MRC_HUB_LOOPS_MAX 64
+void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next);
+uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot);
 
 /* As many subscribers as the policy allows are there already. In the range of store/status.h. */
 #define MRC_STATUS_FULL         (APR_OS_START_USERERR + 7320)
