@@ -13,7 +13,7 @@
 
 struct mrc_token {
     atomic_uint refs;
-    char *issuer;
+    char *issuer;  /* empty: none */
     char *subject; /* NULL: none */
     int64_t exp_us;
     bool is_legacy;
@@ -176,6 +176,23 @@ static bool is_legacy_issuer(const struct mrc_token_policy *policy, const char *
                         !has_issuer(policy->others, policy->others_count, issuer)));
 }
 
+/* Says which issuers would have been trusted. */
+static enum mrc_err explain_issuer(const struct mrc_token_policy *policy, struct mrc_error *reason)
+{
+    const char *first = policy->trust_count ? policy->trust[0].issuer : NULL;
+    bool others = false;
+    struct mrc_quote quote;
+
+    if (!first)
+        return mrc_error_set(reason, MRC_EINVAL,
+                             "no issuer is trusted here: no key is configured for this role");
+    for (size_t i = 1; i < policy->trust_count; i++)
+        others = others || strcmp(policy->trust[i].issuer, first) != 0;
+    return mrc_error_set(reason, MRC_EINVAL, "this issuer is not trusted here; %s%s",
+                         mrc_quote(&quote, mrc_bytes_of(first)),
+                         others ? " and others are" : " is");
+}
+
 /* Verifies the signature with the keys of ISSUER (NULL: of protocol 0.x), and no others. */
 static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issuer,
                                     const struct mrc_token_policy *policy, struct mrc_error *reason)
@@ -194,7 +211,7 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
         rows[count++] = (struct mrc_jws_keys){trust[i].algs, trust[i].keys};
     }
     if (!count)
-        return mrc_error_set(reason, MRC_EINVAL, "this issuer is not trusted here");
+        return explain_issuer(policy, reason);
     return mrc_jws_verify(jws, rows, count, reason);
 }
 
@@ -213,9 +230,9 @@ static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_pol
         return err;
     if (sub && !json_is_string(sub))
         return mrc_error_set(reason, MRC_EINVAL, "sub must be a string");
-    token->issuer = issuer ? strdup(issuer) : NULL;
+    token->issuer = strdup(issuer ? issuer : "");
     token->subject = sub ? strdup(json_string_value(sub)) : NULL;
-    if ((issuer && !token->issuer) || (sub && !token->subject))
+    if (!token->issuer || (sub && !token->subject))
         return MRC_ENOMEM;
     if (token->is_legacy)
         return mrc_grants_parse_legacy(claims, &policy->limits, policy->base, reason,

@@ -65,8 +65,8 @@ void mrc_token_unref(struct mrc_token *token);
 bool mrc_token_is_legacy(const struct mrc_token *token);
 
 /*
- * The claims `iss` (which a token of protocol 0.x need not have) and `sub`; NULL if the token has
- * none. They live as long as the token.
+ * The claims `iss` (empty for a token of protocol 0.x without one) and `sub` (NULL if the token has
+ * none); they live as long as the token.
  */
 const char *mrc_token_get_issuer(const struct mrc_token *token);
 const char *mrc_token_get_subject(const struct mrc_token *token);

@@ -31,8 +31,13 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HUB] = PLACE(hub),
     [MRC_FIELD_PUBLISHER_KEYS] = PLACE(publisher_keys),
     [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
+    [MRC_FIELD_LEGACY] = PLACE(legacy),
+    [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(legacy_publisher_keys),
+    [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(legacy_subscriber_keys),
     [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
     [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
+    [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(authorization_servers),
+    [MRC_FIELD_PUBLIC_ORIGINS] = PLACE(public_origins),
     [MRC_FIELD_COOKIE_NAME] = PLACE(cookie_name),
     [MRC_FIELD_CORS_ORIGINS] = PLACE(cors_origins),
     [MRC_FIELD_PUBLISH_ORIGINS] = PLACE(publish_origins),
@@ -180,7 +185,7 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
 
     if (argc != 3)
         return apr_psprintf(cmd->pool, "%s takes three arguments: ISSUER ALGS SOURCE", row->name);
-    error = mrc_keys_load(cmd->pool, argv[0], argv[1], argv[2], &key);
+    error = mrc_keys_load(cmd->pool, argv[0], argv[1], argv[2], 0, &key);
     if (error)
         return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], argv[1], error);
     add_key(cmd->pool, settings, row->field, &key);
@@ -189,11 +194,43 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
+#define LEGACY_CONTRADICTION                                                                       \
+    "MercureLegacy Off stands in one section with %s for protocol 0.x: remove one of the two"
+
+static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_token_trust key;
+    const char *error;
+
+    if (argc != 2)
+        return apr_psprintf(cmd->pool, "%s takes two arguments: ALGS SOURCE", row->name);
+    if (is_set(settings, MRC_FIELD_LEGACY) && !settings->legacy)
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, row->name);
+    error = mrc_keys_load(cmd->pool, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS, &key);
+    if (error)
+        return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
+    add_key(cmd->pool, settings, row->field, &key);
+    if (row->field2)
+        add_key(cmd->pool, settings, row->field2, &key);
+    set_flag(settings, MRC_FIELD_LEGACY, 1);
+    return NULL;
+}
+
+/* Whether ROW is MercureLegacy, and this section has keys that turn it on. */
+static int has_legacy_keys(const struct mrc_settings *settings, const struct mrc_directive *row)
+{
+    return row->field == MRC_FIELD_LEGACY && (is_set(settings, MRC_FIELD_LEGACY_PUBLISHER_KEYS) ||
+                                              is_set(settings, MRC_FIELD_LEGACY_SUBSCRIBER_KEYS));
+}
+
 static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
                                 struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
         set_flag(settings, row->field, 1);
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off") && has_legacy_keys(settings, row))
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, "a key");
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         set_flag(settings, row->field, 0);
     else
@@ -260,6 +297,11 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
         return apr_psprintf(cmd->pool,
                             "%s *: any site could publish with the cookie of whoever visits it. "
                             "Name the origins",
+                            row->name);
+    if (origins->any && row->field == MRC_FIELD_PUBLIC_ORIGINS)
+        return apr_psprintf(cmd->pool,
+                            "%s *: every origin is public without the directive. Leave it out, or "
+                            "name the origins",
                             row->name);
     *(struct mrc_origins **)field_of(settings, row->field) = origins;
     mark_set(settings, row->field);
@@ -414,7 +456,7 @@ static setter *const setters[] = {
     [MRC_TYPE_FLAG] = set_flag_row,   [MRC_TYPE_NUMBER] = set_number_row,
     [MRC_TYPE_URLS] = set_urls,       [MRC_TYPE_ORIGINS] = set_origins,
     [MRC_TYPE_COOKIE] = set_cookie,   [MRC_TYPE_OPTIONS] = set_options,
-    [MRC_TYPE_HISTORY] = set_history,
+    [MRC_TYPE_HISTORY] = set_history, [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
 };
 
 static const struct mrc_directive *find_row(const char *name)

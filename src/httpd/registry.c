@@ -11,6 +11,7 @@
 
 #include "core/update.h"
 #include "httpd/directives.h"
+#include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
 
@@ -435,6 +436,22 @@ const struct mrc_location *mrc_registry_find(server_rec *server, const char *pat
             *ret_rest = rest;
             return location;
         }
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_registry_find_metadata(server_rec *server, const char *path)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+    const char *described = skip_prefix(path, MRC_METADATA_PREFIX);
+
+    for (int i = 0; described && locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+        const char *rest = skip_prefix(described, location->path);
+
+        /* The path of the root is left out. */
+        if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
+            return location;
     }
     return NULL;
 }

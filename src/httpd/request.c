@@ -7,6 +7,8 @@
 #include "httpd/answer.h"
 #include "httpd/claim.h"
 #include "httpd/cors.h"
+#include "httpd/identity.h"
+#include "httpd/metadata.h"
 #include "httpd/module.h"
 #include "httpd/publish.h"
 #include "httpd/settings.h"
@@ -36,9 +38,22 @@ static const struct resource hub_resource = {
     .serve = serve_hub,
 };
 
+static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_metadata_serve(r, claim) : DECLINED;
+}
+
+static const struct resource metadata_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the hub's metadata is there to be read, with GET or HEAD",
+    .serve = serve_metadata,
+};
+
 /* What CLAIM names; NULL: there is no such resource. */
 static const struct resource *find_resource(const struct mrc_claim *claim)
 {
+    if (claim->claimed == MRC_CLAIMED_METADATA)
+        return &metadata_resource;
     return *claim->rest == '\0' ? &hub_resource : NULL;
 }
 
@@ -61,10 +76,13 @@ static int refuse(request_rec *r, int status, const char *detail)
 
 static int serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
     const struct resource *resource = find_resource(claim);
     int status;
 
+    if (!mrc_identity_is_public(r, settings))
+        return refuse(r, HTTP_MISDIRECTED_REQUEST,
+                      "the hub is not served under this scheme, host and port: use its public URL");
     mrc_cors_add_headers(r, settings);
     if (!resource)
         return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");

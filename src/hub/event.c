@@ -1,8 +1,12 @@
 #include "hub/event.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/buf.h"
+#include "core/sse.h"
 
 struct mrc_event {
     atomic_uint refs;
@@ -21,6 +25,44 @@ struct mrc_event *mrc_event_create(struct mrc_bytes bytes)
     if (bytes.len)
         memcpy(event->bytes, bytes.ptr, bytes.len);
     return event;
+}
+
+/* Frees BUF. */
+static struct mrc_event *create_from(struct mrc_buf *buf)
+{
+    struct mrc_event *event = NULL;
+
+    if (!mrc_buf_error(buf))
+        event = mrc_event_create(mrc_buf_bytes(buf));
+    mrc_buf_free(buf);
+    return event;
+}
+
+struct mrc_event *mrc_event_create_of(const struct mrc_update *update)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_sse_add_event(&buf, update);
+    return create_from(&buf);
+}
+
+struct mrc_event *mrc_event_create_comment(void)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, 64);
+    mrc_sse_add_comment(&buf);
+    return create_from(&buf);
+}
+
+struct mrc_event *mrc_event_create_retry(unsigned retry_ms)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, 64);
+    mrc_sse_add_retry(&buf, retry_ms);
+    return create_from(&buf);
 }
 
 struct mrc_event *mrc_event_ref(struct mrc_event *event)

@@ -2,16 +2,13 @@
 
 #include "core/buf.h"
 #include "core/update.h"
+#include "store/history.h"
 #include "store/hub_segment.h"
-#include "store/notify.h"
 #include "store/ring.h"
-
-/* No publisher waits longer for the lock: whoever holds it is stopped, not busy. */
-#define APPEND_WAIT_US ((int64_t)5 * 1000 * 1000)
 
 struct mrc_hub {
     struct mrc_hub_segment *segment;
-    const struct mrc_notify *notify;
+    struct mrc_history *history;
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
@@ -24,7 +21,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    hub->notify = notify;
+    hub->history = mrc_history_open_memory(pool, segment, notify);
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
@@ -44,13 +41,10 @@ size_t mrc_hub_get_index(const struct mrc_hub *hub)
 static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,
                            const struct mrc_buf *record, int64_t now_us)
 {
-    uint64_t seq;
-    uint64_t pos;
-
     if (mrc_buf_error(record))
         return mrc_buf_error(record) == MRC_ENOMEM ? APR_ENOMEM : MRC_STATUS_TOO_LARGE;
-    return mrc_ring_append(mrc_hub_segment_ring(hub->segment), update->id, mrc_buf_bytes(record),
-                           mrc_update_stored_bytes(update), now_us, APPEND_WAIT_US, &seq, &pos);
+    return mrc_history_append(hub->history, update->id, mrc_buf_bytes(record),
+                              mrc_update_stored_bytes(update), now_us);
 }
 
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us)
@@ -62,11 +56,14 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
     mrc_update_encode(update, &record);
     status = append(hub, update, &record, now_us);
     mrc_buf_free(&record);
-    if (status == APR_SUCCESS) {
-        mrc_hub_segment_wake(hub->segment, hub->notify);
+    if (status == APR_SUCCESS)
         mrc_hub_count(hub, MRC_COUNTER_UPDATES, 1);
-    }
     return status;
+}
+
+struct mrc_history *mrc_hub_history(const struct mrc_hub *hub)
+{
+    return hub->history;
 }
 
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)

@@ -12,6 +12,7 @@
 
 #include "hub/metrics.h"
 
+struct mrc_history;
 struct mrc_hub;
 struct mrc_hub_segment;
 struct mrc_notify;
@@ -41,7 +42,8 @@ size_t mrc_hub_get_index(const struct mrc_hub *hub);
 
 /*
  * Stores UPDATE, which has an id, in the order that all subscribers of the hub see, and wakes the
- * children that have some. Any thread. APR_SUCCESS: it is stored.
+ * children that have some. It may wait for the disk: any thread but a dispatcher's. APR_SUCCESS: it
+ * is stored.
  * MRC_STATUS_SUPERSEDED: this child is of the past, the client should try again.
  * MRC_STATUS_TOO_LARGE, APR_TIMEUP, APR_ENOMEM: it is not stored.
  */
@@ -49,6 +51,7 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 
 /* ---- for subscribers --------------------------------------------------------------------------*/
 
+struct mrc_history *mrc_hub_history(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
 
 /*

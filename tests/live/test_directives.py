@@ -43,10 +43,19 @@ ROWS = {
     "MercureKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE"), ("a HS256", "ISSUER ALGS")]),
     "MercurePublisherKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE")]),
     "MercureSubscriberKey": (f"https://a.example HS256,HS384 {KEY}", [("", "ISSUER ALGS SOURCE")]),
+    "MercureLegacy": ("On", [("", "On or Off"), ("0.x", "On or Off")]),
+    "MercureLegacyKey": (f"HS256 {KEY}", [("", "ALGS SOURCE"), (f"https://a.example HS256 {KEY}", "ALGS SOURCE"),
+                                          (f"HS1 {KEY}", "HS1"), ("HS256 env:MISSING_VARIABLE", "MISSING_VARIABLE")]),
+    "MercureLegacyPublisherKey": (f"HS256,HS512 {KEY}", [("HS256", "ALGS SOURCE")]),
+    "MercureLegacySubscriberKey": (f"HS256 {KEY}", [("HS256", "ALGS SOURCE")]),
     "MercureAnonymous": ("On", [("", "On or Off"), ("maybe", "On or Off"), ("On Off", "On or Off")]),
     "MercureResourceIdentifier": ("https://a.example/x http://b.example/", [
         ("", "URL"), ("hub", "https://"), ("/path", "https://"), ("ftp://a.example/", "ftp://a.example/"),
         ("https://a.example/#x", "#"), ("https:///x", "https:///x")]),
+    "MercureAuthorizationServer": ("https://as.example https://as.example/tenant", [
+        ("", "URL"), ("as.example", "https://"), ("https://as.example/#x", "#")]),
+    "MercurePublicURL": ("https://a.example https://*.b.example:8443", [
+        ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "without a path"), ("*", "Leave it out")]),
     "MercureCookieName": ("__Host-token", [("", "NAME"), ("a b", "NAME"), ("a;b", "a;b"), ("a=b", "a=b")]),
     "MercureCorsOrigins": ("https://a.example https://*.b.example:8443", [
         ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "https://a.example/x"),
@@ -73,9 +82,12 @@ ROWS = {
 
 # What contract.md says; the table must say the same.
 DEFAULTS = {
+    "MercureAuthorizationServer": "none", "MercurePublicURL": "every one that the virtual host serves",
     "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
     "MercurePublishOrigins": "the hub's own origin",
     "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
+    "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
+    "MercureLegacySubscriberKey": "",
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureSubscriptions": "Off",
