@@ -7,6 +7,7 @@
 
 #include "httpd/claim.h"
 #include "httpd/identity.h"
+#include "hub/metrics.h"
 
 /* When a client that was turned away comes back: spread, so that not all come at once. */
 #define RETRY_MIN_MS    2000
@@ -91,6 +92,7 @@ int mrc_answer_later(request_rec *r, const char *detail)
     const char *accept = apr_table_get(r->headers_in, "Accept");
     unsigned retry_ms = random_retry_ms();
 
+    apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE));
     /* What there is too little of may be connections. */
     r->connection->keepalive = AP_CONN_CLOSE;
     if (!accept || !ap_strcasestr(accept, "text/event-stream")) {

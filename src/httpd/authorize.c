@@ -157,8 +157,8 @@ static struct mrc_bytes cache_scope(request_rec *r, const struct mrc_token_polic
                                     const struct mrc_hub_conf *hub, enum mrc_role role)
 {
     const char *scope =
-        apr_psprintf(r->pool, "%d %d %pp %pp %d", hub->index, role, (void *)policy->trust,
-                     (void *)policy->legacy, policy->only_legacy);
+        apr_psprintf(r->pool, "%d %d %pp %pp %pp %d", hub->index, role, (void *)policy->trust,
+                     (void *)policy->others, (void *)policy->legacy, policy->only_legacy);
 
     for (size_t i = 0; i < policy->audience_count; i++)
         scope = apr_pstrcat(r->pool, scope, " ", policy->audiences[i], NULL);
@@ -238,5 +238,8 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
         return status;
     err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &policy, hub, role), token,
                                  &policy, apr_time_now(), &reason, ret_token);
-    return err ? refuse(r, err, &reason, claim, &policy) : DECLINED;
+    if (err)
+        return refuse(r, err, &reason, claim, &policy);
+    mrc_claim_set_token(r, token);
+    return DECLINED;
 }

@@ -13,6 +13,7 @@
 #include "httpd/publish.h"
 #include "httpd/settings.h"
 #include "httpd/subscribe.h"
+#include "httpd/tally.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -28,8 +29,10 @@ struct resource {
 static int serve_hub(request_rec *r, const struct mrc_claim *claim)
 {
     if (r->method_number == M_GET /* and HEAD */ || !strcmp(r->method, MRC_METHOD_QUERY))
-        return mrc_subscribe(r, claim);
-    return r->method_number == M_POST ? mrc_publish(r, claim) : DECLINED;
+        return mrc_tally(r, claim, MRC_COUNTER_REFUSED, mrc_subscribe(r, claim));
+    if (r->method_number == M_POST)
+        return mrc_tally(r, claim, MRC_COUNTER_PUBLISH_REJECTED, mrc_publish(r, claim));
+    return DECLINED;
 }
 
 static const struct resource hub_resource = {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apr_general.h"
+#include "apr_time.h"
 
 #include "core/update.h"
 #include "hub/carrier.h"
@@ -133,7 +134,8 @@ static void stop_listening(struct mrc_dispatcher_loop *loop, struct mrc_stream *
     hub = hub_of(loop, stream);
     mrc_index_remove(hub->index, &stream->listener);
     stream->is_listening = false;
-    hub->listening--;
+    if (--hub->listening == 0)
+        mrc_hub_set_taken(hub->hub, loop->args.number, 0);
 }
 
 /*
@@ -173,8 +175,13 @@ static void start_listening(struct mrc_dispatcher_loop *loop, struct mrc_stream 
         end(loop, stream, MRC_END_ERROR);
         return;
     }
-    if (hub->listening++ == 0)
+    if (hub->listening++ == 0) {
+        struct mrc_ring_stats stats;
+
         hub->cursor = mrc_subscriber_get_position(stream->subscriber);
+        mrc_ring_stats(mrc_hub_ring(hub->hub), &stats);
+        mrc_hub_set_taken(hub->hub, loop->args.number, stats.last_seq + 1);
+    }
     stream->is_listening = true;
 }
 
@@ -343,8 +350,12 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         return;
     if (!mrc_subscriber_may_read(stream->subscriber, &delivery->update))
         return;
-    if (!delivery->event)
+    if (!delivery->event) {
         delivery->event = mrc_event_create_of(&delivery->update);
+        if (delivery->event) /* from the time of day to hub/clock.h */
+            mrc_event_set_accepted(delivery->event,
+                                   mrc_clock_us() - apr_time_now() + delivery->hub->record.time_us);
+    }
     if (!delivery->event)
         mrc_stream_end(stream, MRC_END_ERROR);
     else if (mrc_stream_push(stream, delivery->event))
@@ -407,6 +418,8 @@ static bool pull(struct mrc_dispatcher_loop *loop, struct loop_hub *hub)
         }
         deliver_record(loop, hub);
         bytes += hub->record.payload.len;
+        if (hub->listening > 0)
+            mrc_hub_set_taken(hub->hub, loop->args.number, hub->record.seq + 1);
     }
     return true;
 }

@@ -176,6 +176,7 @@ def test_the_old_cookie_and_the_new_one(httpd):
 # ---- the token in the URL ------------------------------------------------------------------------
 
 
+@pytest.mark.mpm("worker")  # whose threads hold a stream, and are shown with it
 def test_a_token_in_the_url_stays_out_of_the_logs(httpd):
     httpd.load("status")
     httpd.expect_log("client denied by server configuration: mercure:" + PATH + "/closed")
@@ -192,7 +193,7 @@ def test_a_token_in_the_url_stays_out_of_the_logs(httpd):
         assert post(httpd, target=url(("authorization", text)), private=True).status == 200
         assert stream.next().data == "x"
         page = httpd.get("/status").text
-        assert "POST " + PATH + "?authorization=xxx" in page and text[:10] not in page
+        assert "GET " + PATH + "?authorization=xxx" in page and text[:10] not in page
     assert status_of(httpd, [("topic", "*"), ("authorization", modern)]) == 401
     assert status_of(httpd, [("topic", "*"), ("authorization", text), ("authorization", text)]) == 400
     assert status_of(httpd, [("topic", "*"), ("authorization", "")]) == 401
