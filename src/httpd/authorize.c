@@ -12,6 +12,7 @@
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 #include "httpd/registry.h"
 
 APLOG_USE_MODULE(mercure);
@@ -161,6 +162,7 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     const apr_array_header_t *trust =
         role == MRC_ROLE_PUBLISHER ? settings->publisher_keys : settings->subscriber_keys;
     struct mrc_error reason = {""};
+    const apr_array_header_t *playground;
     struct mrc_token_policy policy;
     struct mrc_bytes token;
     enum mrc_err err;
@@ -169,6 +171,9 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     *ret_token = NULL;
     if (status != DECLINED || !token.ptr)
         return status;
+    playground = mrc_playground_keys(settings->playground, token);
+    if (playground)
+        trust = playground;
     policy = (struct mrc_token_policy){
         .trust = trust ? (const struct mrc_token_trust *)trust->elts : NULL,
         .trust_count = trust ? (size_t)trust->nelts : 0,

@@ -83,18 +83,23 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     return mrc_registry_build(pconf, ptemp, main_server);
 }
 
-static void warn_of_useless_hubs(server_rec *main_server, const struct mrc_hub_conf *hub)
+static void warn_of_hubs(server_rec *main_server, const struct mrc_hub_conf *hub)
 {
     for (int i = 0; i < hub->locations->nelts; i++) {
         const struct mrc_location *location =
             APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
         const struct mrc_settings *settings = location->settings;
 
-        if (!settings->publisher_keys)
+        if (!settings->publisher_keys && !settings->playground)
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
                          "nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
                          hub->label, location->section->where);
-        if (!settings->subscriber_keys && !settings->anonymous)
+        if (settings->playground)
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                         "the hub %s is INSECURE: with MercurePlayground On, whoever reaches it "
+                         "reads and publishes everything. Keep it to your own machine (%s)",
+                         hub->label, location->section->where);
+        else if (!settings->subscriber_keys && !settings->anonymous)
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
                          "nobody can subscribe to the hub %s: it has neither a "
                          "MercureSubscriberKey nor MercureAnonymous On (%s)",
@@ -110,7 +115,7 @@ static void log_hubs(server_rec *main_server, const apr_array_header_t *hubs)
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes", hub->label,
                      hub->locations->nelts, hub->shape.ring_bytes);
-        warn_of_useless_hubs(main_server, hub);
+        warn_of_hubs(main_server, hub);
     }
 }
 

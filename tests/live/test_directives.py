@@ -44,6 +44,8 @@ ROWS = {
     "MercurePublisherKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE")]),
     "MercureSubscriberKey": (f"https://a.example HS256,HS384 {KEY}", [("", "ISSUER ALGS SOURCE")]),
     "MercureAnonymous": ("On", [("", "On or Off"), ("maybe", "On or Off"), ("On Off", "On or Off")]),
+    "MercureDebugger": ("On", [("", "On or Off"), ("yes", "On or Off")]),
+    "MercurePlayground": ("On", [("", "On or Off"), ("yes", "On or Off"), ("On On", "On or Off")]),
     "MercureResourceIdentifier": ("https://a.example/x http://b.example/", [
         ("", "URL"), ("hub", "https://"), ("/path", "https://"), ("ftp://a.example/", "ftp://a.example/"),
         ("https://a.example/#x", "#"), ("https:///x", "https:///x")]),
@@ -80,7 +82,7 @@ DEFAULTS = {
     "MercureAuthorizationServer": "none", "MercurePublicURL": "every one that the virtual host serves",
     "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
     "MercurePublishOrigins": "the hub's own origin",
-    "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
+    "MercureHub": "Off", "MercureAnonymous": "Off", "MercureDebugger": "Off", "MercurePlayground": "Off", "MercureKey": "", "MercurePublisherKey": "",
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureSubscriptions": "Off",
