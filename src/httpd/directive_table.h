@@ -17,6 +17,9 @@ enum mrc_field {
     MRC_FIELD_HUB,
     MRC_FIELD_PUBLISHER_KEYS,
     MRC_FIELD_SUBSCRIBER_KEYS,
+    MRC_FIELD_LEGACY,
+    MRC_FIELD_LEGACY_PUBLISHER_KEYS,
+    MRC_FIELD_LEGACY_SUBSCRIBER_KEYS,
     MRC_FIELD_ANONYMOUS,
     MRC_FIELD_DEBUGGER,
     MRC_FIELD_PLAYGROUND,
@@ -53,6 +56,7 @@ enum mrc_field {
 enum mrc_directive_type {
     MRC_TYPE_HUB,        /* On [name=NAME] | Off */
     MRC_TYPE_KEY,        /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
+    MRC_TYPE_LEGACY_KEY, /* ALGS SOURCE; the same, and turns MercureLegacy on */
     MRC_TYPE_FLAG,       /* On | Off */
     MRC_TYPE_NUMBER,     /* a number in `unit` */
     MRC_TYPE_URLS,       /* URL … */
