@@ -370,21 +370,21 @@ static enum verdict run_plain_ops(const struct mrc_program *program, struct mrc_
 }
 
 /* The automaton, from the operation FIRST on, on what is left of the subject. */
-static bool run_automaton(const struct mrc_program *program, uint32_t first,
-                          struct mrc_bytes subject)
+static enum mrc_err run_automaton(const struct mrc_program *program, uint32_t first,
+                                  struct mrc_bytes subject, bool *ret_matches)
 {
     uint32_t small[4 * SMALL_PROGRAM];
     uint32_t *room = small;
     size_t count = program->count;
     struct run run = {.program = program};
-    bool matches;
 
+    *ret_matches = false;
     if (subject.len > UINT32_MAX - 2)
-        return false;
+        return MRC_OK;
     if (count > SMALL_PROGRAM) {
         room = reallocarray(NULL, count, 4 * sizeof(*room));
         if (!room)
-            return false;
+            return MRC_ENOMEM;
     }
     run.now = room;
     run.next = room + count;
@@ -392,31 +392,34 @@ static bool run_automaton(const struct mrc_program *program, uint32_t first,
     run.seen = room + 3 * count;
     memset(run.seen, 0, count * sizeof(*run.seen));
     run.steps_left = MRC_PROGRAM_FREE_STEPS + MRC_PROGRAM_STEPS_PER_BYTE * subject.len;
-    matches = simulate(&run, first, subject);
+    *ret_matches = simulate(&run, first, subject);
     if (room != small)
         free(room);
-    return matches;
+    return MRC_OK;
 }
 
-bool mrc_program_matches(const struct mrc_program *program, struct mrc_bytes subject)
+enum mrc_err mrc_program_match(const struct mrc_program *program, struct mrc_bytes subject,
+                               bool *ret_matches)
 {
     size_t prefix_len = program->prefix_len, suffix_len = program->suffix_len;
     const char *suffix = program->literals + prefix_len;
     uint32_t op = 0;
 
+    *ret_matches = false;
     if (subject.len < prefix_len + suffix_len || memcmp(subject.ptr, program->literals, prefix_len))
-        return false;
+        return MRC_OK;
     subject.ptr += prefix_len;
     subject.len -= prefix_len + suffix_len;
     if (memcmp(subject.ptr + subject.len, suffix, suffix_len))
-        return false;
+        return MRC_OK;
     switch (run_plain_ops(program, &subject, &op)) {
     case MATCHES:
-        return true;
+        *ret_matches = true;
+        return MRC_OK;
     case DIFFERS:
-        return false;
+        return MRC_OK;
     case UNDECIDED:
         break;
     }
-    return run_automaton(program, op, subject);
+    return run_automaton(program, op, subject, ret_matches);
 }

@@ -33,8 +33,10 @@ enum mrc_err mrc_program_compile(const struct mrc_part_list *list,
 /* Accepts NULL. */
 void mrc_program_free(struct mrc_program *program);
 
-/* Whether PROGRAM matches the whole of SUBJECT. Out of memory, too, it does not. */
-bool mrc_program_matches(const struct mrc_program *program, struct mrc_bytes subject);
+/* Whether PROGRAM matches the whole of SUBJECT, in RET_MATCHES, which means nothing on
+ * MRC_ENOMEM. */
+enum mrc_err mrc_program_match(const struct mrc_program *program, struct mrc_bytes subject,
+                               bool *ret_matches);
 
 /* What the program occupies, in bytes. */
 size_t mrc_program_size(const struct mrc_program *program);
