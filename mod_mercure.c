@@ -29,6 +29,7 @@ static void register_hooks(apr_pool_t *pconf)
                                            "mod_userdir.c", "mod_vhost_alias.c", NULL};
 
     mrc_lifecycle_register(pconf);
+    mrc_request_register(pconf);
 
     /* The server: the configuration is read, checked, put into force; children start and end. The
      * MPM is asked for its limits, so that its own check comes first. */

@@ -64,7 +64,7 @@ enum mrc_err mrc_component_compile(enum mrc_urlpattern_component component,
 
 void mrc_component_clear(struct mrc_component *component)
 {
-    mrc_program_free(component->program);
+    mrc_automaton_free(component->program);
     mrc_regexp_free(component->regexp);
     free(component->string);
     mrc_part_list_free(&component->parts);
@@ -75,7 +75,7 @@ enum mrc_err mrc_component_match(const struct mrc_component *component, struct m
                                  bool *ret_matches)
 {
     if (component->program)
-        return mrc_program_match(component->program, subject, ret_matches);
+        return mrc_automaton_match(component->program, subject, ret_matches);
     return mrc_regexp_exec(component->regexp, subject, 0, NULL, ret_matches);
 }
 
@@ -94,6 +94,6 @@ bool mrc_component_matches_special_scheme(const struct mrc_component *component)
 
 size_t mrc_component_size(const struct mrc_component *component)
 {
-    return (component->program ? mrc_program_size(component->program) : 0) +
+    return (component->program ? mrc_automaton_size(component->program) : 0) +
            (component->regexp ? mrc_regexp_size(component->regexp) : 0);
 }

@@ -86,6 +86,8 @@ int mrc_answer_later(request_rec *r, const char *detail)
     const char *accept = apr_table_get(r->headers_in, "Accept");
     unsigned retry_ms = random_retry_ms();
 
+    /* What there is too little of may be connections. */
+    r->connection->keepalive = AP_CONN_CLOSE;
     if (!accept || !ap_strcasestr(accept, "text/event-stream")) {
         apr_table_setn(r->headers_out, "Retry-After",
                        apr_psprintf(r->pool, "%u", (retry_ms + 999) / 1000));

@@ -51,6 +51,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(dispatch_timeout_s),
     [MRC_FIELD_BACKLOG] = PLACE(backlog_bytes),
     [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(max_subscribers),
+    [MRC_FIELD_SUBSCRIPTIONS] = PLACE(subscriptions),
     [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
 };

@@ -151,7 +151,8 @@ static int publish_with(request_rec *r, const struct mrc_claim *claim,
                                     "Authorization field, after Bearer");
     }
     status = mrc_body_read_form(r, (size_t)settings->limit_body_bytes,
-                                (size_t)settings->limit_topics + OTHER_FIELDS_MAX, &form);
+                                (size_t)settings->limit_topics + OTHER_FIELDS_MAX,
+                                HTTP_REQUEST_ENTITY_TOO_LARGE, &form);
     if (status != DECLINED)
         return status;
     status = publish_form(r, claim, token, form);

@@ -58,6 +58,7 @@ struct mrc_settings {
     int64_t dispatch_timeout_s; /* at least 1 */
     int64_t backlog_bytes;      /* what may wait for one client */
     int64_t max_subscribers;    /* 0: no limit */
+    int subscriptions;          /* boolean: events and the API of active subscriptions */
 
     int64_t dispatchers;  /* threads in each child */
     int64_t memory_bytes; /* bound of all shared memory; 0: what the hubs need */

@@ -21,6 +21,7 @@
 
 struct mrc_subscriber {
     struct mrc_hub *hub;
+    unsigned char random[16]; /* what its name is made of */
     struct mrc_matcher **matchers;
     size_t matchers_count;
     struct mrc_token *token;
@@ -42,57 +43,100 @@ static void free_subscription(struct mrc_subscription *subscription)
     *subscription = (struct mrc_subscription){0};
 }
 
-static apr_status_t keep_last_event_id(struct mrc_subscriber *subscriber, struct mrc_bytes id)
+/* ID as a text of its own; NULL: out of memory. */
+static char *copy_id(struct mrc_bytes id)
 {
-    subscriber->last_event_id = malloc(id.len + 1);
-    if (!subscriber->last_event_id)
-        return APR_ENOMEM;
-    memcpy(subscriber->last_event_id, id.ptr, id.len);
-    subscriber->last_event_id_len = id.len;
-    return APR_SUCCESS;
+    char *copy = malloc(id.len + 1);
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, id.ptr, id.len);
+    copy[id.len] = '\0';
+    return copy;
 }
 
 /*
  * An empty cursor asks for nothing that is past; what the answer tells then is the newest id. It is
  * read again when another update has come in between, so that id and position fit together.
  */
-static apr_status_t start_at_newest(struct mrc_subscriber *subscriber, struct mrc_ring *ring)
+static apr_status_t find_newest(struct mrc_ring *ring, struct mrc_ring_record *record,
+                                uint64_t *ret_pos, struct mrc_bytes *ret_id)
 {
     for (;;) {
-        apr_status_t status;
+        uint64_t pos = mrc_ring_head(ring);
+        apr_status_t status = mrc_ring_newest(ring, record);
 
-        subscriber->pos = mrc_ring_head(ring);
-        status = mrc_ring_newest(ring, &subscriber->record);
-        if (mrc_ring_head(ring) != subscriber->pos)
+        if (mrc_ring_head(ring) != pos)
             continue;
-        if (status == APR_NOTFOUND)
-            return keep_last_event_id(subscriber, mrc_bytes_of("earliest"));
-        if (status != APR_SUCCESS)
+        if (status != APR_SUCCESS && status != APR_NOTFOUND)
             return status;
-        return keep_last_event_id(subscriber, subscriber->record.id);
+        *ret_pos = pos;
+        *ret_id = status == APR_SUCCESS ? record->id : mrc_bytes_of("earliest");
+        return APR_SUCCESS;
     }
 }
 
 /*
- * Where the stream begins. A cursor that the history does not know is answered with all that it
- * holds, and with `earliest`, so that the client can tell that something may be lost.
+ * Where a stream with CURSOR begins, and the id before that: a view into CURSOR or RECORD, or a
+ * constant. A cursor that the history does not know is answered with all that it holds, and with
+ * `earliest`, so that the client can tell that something may be lost.
  */
+static apr_status_t find_start(struct mrc_ring *ring, struct mrc_bytes cursor, int64_t now_us,
+                               struct mrc_ring_record *record, uint64_t *ret_pos,
+                               struct mrc_bytes *ret_id)
+{
+    if (cursor.len == 0)
+        return find_newest(ring, record, ret_pos, ret_id);
+    if (!mrc_bytes_eq_str(cursor, "earliest") &&
+        mrc_ring_find(ring, cursor, now_us, ret_pos) == APR_SUCCESS) {
+        *ret_id = cursor;
+        return APR_SUCCESS;
+    }
+    *ret_pos = mrc_ring_oldest(ring, now_us);
+    *ret_id = mrc_bytes_of("earliest");
+    return APR_SUCCESS;
+}
+
+apr_status_t mrc_subscriber_peek(struct mrc_hub *hub, struct mrc_bytes cursor, int64_t now_us,
+                                 char **ret_id)
+{
+    struct mrc_ring_record record = {0};
+    struct mrc_bytes id;
+    uint64_t pos;
+    apr_status_t status = find_start(mrc_hub_ring(hub), cursor, now_us, &record, &pos, &id);
+
+    if (status == APR_SUCCESS) {
+        char *copy = copy_id(id);
+
+        if (copy)
+            *ret_id = copy;
+        else
+            status = APR_ENOMEM;
+    }
+    mrc_ring_record_free(&record);
+    return status;
+}
+
 static apr_status_t start(struct mrc_subscriber *subscriber, struct mrc_bytes cursor,
                           int64_t now_us)
 {
     struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
+    struct mrc_bytes id;
+    apr_status_t status;
 
+    status = apr_generate_random_bytes(subscriber->random, sizeof(subscriber->random));
+    if (status != APR_SUCCESS)
+        return status;
     if (!subscriber->has_cursor) {
         subscriber->pos = mrc_ring_head(ring);
         return APR_SUCCESS;
     }
-    if (cursor.len == 0)
-        return start_at_newest(subscriber, ring);
-    if (!mrc_bytes_eq_str(cursor, "earliest") &&
-        mrc_ring_find(ring, cursor, now_us, &subscriber->pos) == APR_SUCCESS)
-        return keep_last_event_id(subscriber, cursor);
-    subscriber->pos = mrc_ring_oldest(ring, now_us);
-    return keep_last_event_id(subscriber, mrc_bytes_of("earliest"));
+    status = find_start(ring, cursor, now_us, &subscriber->record, &subscriber->pos, &id);
+    if (status != APR_SUCCESS)
+        return status;
+    subscriber->last_event_id = copy_id(id);
+    subscriber->last_event_id_len = id.len;
+    return subscriber->last_event_id ? APR_SUCCESS : APR_ENOMEM;
 }
 
 static void free_subscriber(struct mrc_subscriber *subscriber)
@@ -170,6 +214,11 @@ void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
         return;
     mrc_hub_leave(subscriber->hub, end);
     free_subscriber(subscriber);
+}
+
+void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id)
+{
+    mrc_update_id_make(subscriber->random, ret_id);
 }
 
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber)

@@ -66,6 +66,7 @@ ROWS = {
     "MercureDispatchTimeout": ("1", [("", "SECONDS"), ("0", "0")]),
     "MercureSubscriberBacklog": ("64K", [("", "SIZE"), ("1T", "1T")]),
     "MercureMaxSubscribers": ("0", [("", "N"), ("-1", "-1")]),
+    "MercureSubscriptions": ("On", [("", "On or Off"), ("1", "On or Off"), ("On Off", "On or Off")]),
     "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
     "MercureMemory": ("1G", [("", "SIZE"), ("0", "0"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
 }
@@ -77,7 +78,8 @@ DEFAULTS = {
     "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
-    "MercureMaxSubscribers": "0", "MercureHistory": "count=100000 bytes=16M age=0",
+    "MercureMaxSubscribers": "0", "MercureSubscriptions": "Off",
+    "MercureHistory": "count=100000 bytes=16M age=0",
     "MercureHistory count=": "100000", "MercureHistory bytes=": "16M", "MercureHistory age=": "0",
     "MercureLimit": "matchers=100 pattern=4096 topics=1000 body=1M field=body details=100",
     "MercureLimit matchers=": "100", "MercureLimit pattern=": "4096", "MercureLimit topics=": "1000",
