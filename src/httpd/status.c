@@ -16,6 +16,8 @@ struct numbers {
     uint64_t threads;
     uint64_t updates;
     uint64_t deliveries;
+    uint64_t patterns;
+    uint64_t pattern_bytes;
 };
 
 static void add_numbers(const struct mrc_hub *hub, struct numbers *numbers)
@@ -24,6 +26,8 @@ static void add_numbers(const struct mrc_hub *hub, struct numbers *numbers)
     numbers->threads += mrc_hub_gauge(hub, MRC_GAUGE_THREADS);
     numbers->updates += mrc_hub_counter(hub, MRC_COUNTER_UPDATES);
     numbers->deliveries += mrc_hub_counter(hub, MRC_COUNTER_DELIVERIES);
+    numbers->patterns += mrc_hub_gauge(hub, MRC_GAUGE_PATTERNS);
+    numbers->pattern_bytes += mrc_hub_gauge(hub, MRC_GAUGE_PATTERN_BYTES);
 }
 
 static void print_lines(request_rec *r, const struct numbers *sum)
@@ -32,8 +36,11 @@ static void print_lines(request_rec *r, const struct numbers *sum)
                "MercureSubscribers: %" APR_UINT64_T_FMT "\n"
                "MercureThreads: %" APR_UINT64_T_FMT "\n"
                "MercureUpdates: %" APR_UINT64_T_FMT "\n"
-               "MercureDeliveries: %" APR_UINT64_T_FMT "\n",
-               sum->subscribers, sum->threads, sum->updates, sum->deliveries);
+               "MercureDeliveries: %" APR_UINT64_T_FMT "\n"
+               "MercurePatterns: %" APR_UINT64_T_FMT "\n"
+               "MercurePatternBytes: %" APR_UINT64_T_FMT "\n",
+               sum->subscribers, sum->threads, sum->updates, sum->deliveries, sum->patterns,
+               sum->pattern_bytes);
 }
 
 static void print_row(request_rec *r, const char *label, const struct numbers *numbers)

@@ -2,6 +2,7 @@
 
 #include "core/buf.h"
 #include "core/update.h"
+#include "hub/patterns.h"
 #include "store/hub_segment.h"
 #include "store/notify.h"
 #include "store/ring.h"
@@ -15,6 +16,7 @@ struct mrc_hub {
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    struct mrc_patterns *patterns;
 };
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -28,7 +30,8 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
-    return hub;
+    hub->patterns = mrc_patterns_create(pool, hub);
+    return hub->patterns ? hub : NULL;
 }
 
 const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)
@@ -72,6 +75,11 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
 {
     return mrc_hub_segment_ring(hub->segment);
+}
+
+struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub)
+{
+    return hub->patterns;
 }
 
 /* Counts first and looks then, so that two who come at once cannot both take the last place. */
