@@ -106,4 +106,11 @@ bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out);
 
+/*
+ * What mrc_subscriber_take() has given last is written now, at NOW_US since 1970: counts how long
+ * that took, for what was published since the subscriber was opened. Of several updates the oldest
+ * decides.
+ */
+void mrc_subscriber_count_written(struct mrc_subscriber *subscriber, int64_t now_us);
+
 #endif

@@ -47,6 +47,10 @@ ROWS = {
     "MercureResourceIdentifier": ("https://a.example/x http://b.example/", [
         ("", "URL"), ("hub", "https://"), ("/path", "https://"), ("ftp://a.example/", "ftp://a.example/"),
         ("https://a.example/#x", "#"), ("https:///x", "https:///x")]),
+    "MercureAuthorizationServer": ("https://as.example https://as.example/tenant", [
+        ("", "URL"), ("as.example", "https://"), ("https://as.example/#x", "#")]),
+    "MercurePublicURL": ("https://a.example https://*.b.example:8443", [
+        ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "without a path"), ("*", "Leave it out")]),
     "MercureCookieName": ("__Host-token", [("", "NAME"), ("a b", "NAME"), ("a;b", "a;b"), ("a=b", "a=b")]),
     "MercureCorsOrigins": ("https://a.example https://*.b.example:8443", [
         ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "https://a.example/x"),
@@ -73,6 +77,7 @@ ROWS = {
 
 # What contract.md says; the table must say the same.
 DEFAULTS = {
+    "MercureAuthorizationServer": "none", "MercurePublicURL": "every one that the virtual host serves",
     "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
     "MercurePublishOrigins": "the hub's own origin",
     "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
