@@ -185,5 +185,8 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     err = mrc_token_cache_verify(mrc_lifecycle_tokens(),
                                  cache_scope(r, trust, audiences, claim->location->hub, role),
                                  token, &policy, apr_time_now(), &reason, ret_token);
-    return err ? refuse(r, err, &reason, claim, audiences) : DECLINED;
+    if (err)
+        return refuse(r, err, &reason, claim, audiences);
+    mrc_claim_set_token(r, token);
+    return DECLINED;
 }

@@ -24,7 +24,7 @@ APLOG_USE_MODULE(mercure);
  * to, in this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 1
+#define RETAINED_VERSION 2
 
 struct retained {
     unsigned version;
@@ -192,6 +192,8 @@ static struct mrc_hub_policy policy_of(const struct mrc_settings *settings)
         .subscribers_max = (uint64_t)settings->max_subscribers,
         .patterns_max = (uint64_t)settings->limit_patterns,
         .pattern_bytes_max = (uint64_t)settings->limit_compiled_bytes,
+        .per_address_max = (uint64_t)settings->max_per_address,
+        .per_token_max = (uint64_t)settings->max_per_token,
     };
 }
 

@@ -62,6 +62,8 @@ struct mrc_settings {
     int64_t dispatch_timeout_s; /* at least 1 */
     int64_t backlog_bytes;      /* what may wait for one client */
     int64_t max_subscribers;    /* 0: no limit */
+    int64_t max_per_address;    /* of them, from one client's address; 0: no limit */
+    int64_t max_per_token;      /* with one token; 0: no limit */
     int subscriptions;          /* boolean: events and the API of active subscriptions */
 
     int64_t dispatchers;  /* threads in each child */

@@ -262,6 +262,32 @@ static int serve_head(request_rec *r, const struct mrc_claim *claim, struct mrc_
     return OK;
 }
 
+/* A limit that is hard: 429, whatever the client accepts. */
+static int too_many(request_rec *r, const struct mrc_claim *claim, const char *detail)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a subscription: %s",
+                  claim->location->hub->label, detail);
+    return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS, detail);
+}
+
+static int refuse(request_rec *r, const struct mrc_claim *claim, apr_status_t status)
+{
+    switch (status) {
+    case MRC_STATUS_FULL:
+        return too_many(r, claim, "the hub has as many subscribers as it may have");
+    case MRC_STATUS_ADDRESS_FULL:
+        return too_many(r, claim,
+                        "this address has as many streams as it may have: use one stream with "
+                        "several topic matchers, and close those that are not needed");
+    case MRC_STATUS_TOKEN_FULL:
+        return too_many(r, claim,
+                        "this access token has as many streams as it may have: use one stream "
+                        "with several topic matchers, and close those that are not needed");
+    default:
+        return failed(r, claim, status);
+    }
+}
+
 static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_process *process,
                        struct mrc_hub *hub, struct mrc_subscription *subscription)
 {
@@ -271,12 +297,7 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc
     if (r->header_only)
         return serve_head(r, claim, hub, subscription);
     status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
-    if (status == APR_SUCCESS)
-        return serve_stream(r, process, subscriber);
-    if (status == MRC_STATUS_FULL)
-        return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS,
-                                  "the hub has as many subscribers as it may have");
-    return failed(r, claim, status);
+    return status == APR_SUCCESS ? serve_stream(r, process, subscriber) : refuse(r, claim, status);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/
@@ -307,7 +328,10 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
     struct mrc_process *process = mrc_lifecycle_process();
     struct mrc_hub *hub =
         process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
-    struct mrc_subscription subscription = {.token = token};
+    struct mrc_subscription subscription = {
+        .token = token,
+        .client = {.address = mrc_bytes_of(r->useragent_ip), .token = claim->token},
+    };
     struct mrc_error error = {""};
     struct reader reader = {
         .hub = hub,
