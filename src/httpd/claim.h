@@ -16,6 +16,7 @@
 #include "httpd.h"
 
 #include "core/bytes.h"
+#include "httpd/url_token.h"
 
 struct mrc_location;
 struct mrc_settings;
@@ -29,6 +30,7 @@ enum mrc_claimed {
 struct mrc_claim {
     const struct mrc_location *location;
     enum mrc_claimed claimed;
+    struct mrc_url_token url_token;
     struct mrc_bytes token; /* the access token's text, once it is verified; { NULL, 0 }: none */
     const char *rest;       /* the path after the hub's, undecoded; empty: the hub's URL itself */
 };

@@ -60,8 +60,9 @@ static bool is_matcher_name(struct mrc_bytes name, enum mrc_matcher_type *ret_ty
 /* What a subscription is read with. */
 struct reader {
     struct mrc_hub *hub;
-    const char *base; /* of relative URL Patterns and topics */
-    const struct mrc_settings *settings;
+    const char *base;                    /* of relative URL Patterns and topics */
+    const struct mrc_settings *settings; /* the hub's */
+    bool legacy;                         /* protocol 0.x is spoken, too */
     struct mrc_error *error;
     size_t patterns;      /* so far */
     size_t pattern_bytes; /* what they occupy */
@@ -118,6 +119,39 @@ static enum mrc_err add_matcher(struct reader *reader, struct mrc_subscription *
     return charge(reader, matcher);
 }
 
+/* Whether NAME is that of a cursor. */
+static bool is_cursor_name(struct mrc_bytes name, bool legacy)
+{
+    /* What clients of protocol 0.x call it, by its drafts and in polyfills. */
+    static const char *const legacy_names[] = {"lastEventID", "Last-Event-ID", "lastEventId"};
+
+    for (size_t i = 0; legacy && i < sizeof(legacy_names) / sizeof(legacy_names[0]); i++)
+        if (mrc_bytes_eq_str(name, legacy_names[i]))
+            return true;
+    return mrc_bytes_eq_str(name, "last_event_id");
+}
+
+/* A `topic` of protocol 0.x. */
+static enum mrc_err take_topic(struct reader *reader, struct mrc_subscription *subscription,
+                               struct mrc_bytes value)
+{
+    if (!reader->legacy)
+        return mrc_error_set(reader->error, MRC_EINVAL,
+                             "the parameter topic is of protocol 0.x, which this hub does not "
+                             "speak: use match or match_urlpattern, or set MercureLegacy On");
+    return add_matcher(reader, subscription, MRC_MATCHER_TEMPLATE, value);
+}
+
+/* Clients of protocol 0.x give one cursor under several names; the first that says something
+ * counts.
+ */
+static void take_cursor(struct mrc_subscription *subscription, struct mrc_bytes value, bool legacy)
+{
+    if (!subscription->has_cursor || (legacy && !subscription->cursor.len))
+        subscription->cursor = value;
+    subscription->has_cursor = true;
+}
+
 static enum mrc_err take_parameter(struct reader *reader, struct mrc_subscription *subscription,
                                    struct mrc_form_pair pair)
 {
@@ -131,10 +165,10 @@ static enum mrc_err take_parameter(struct reader *reader, struct mrc_subscriptio
                                  "of this hub: use match, match_exact or match_urlpattern");
         return add_matcher(reader, subscription, type, pair.value);
     }
-    if (mrc_bytes_eq_str(pair.name, "last_event_id") && !subscription->has_cursor) {
-        subscription->has_cursor = true;
-        subscription->cursor = pair.value;
-    }
+    if (mrc_bytes_eq_str(pair.name, "topic"))
+        return take_topic(reader, subscription, pair.value);
+    if (is_cursor_name(pair.name, reader->legacy))
+        take_cursor(subscription, pair.value, reader->legacy);
     return MRC_OK;
 }
 
@@ -210,9 +244,14 @@ static int serve_threaded(request_rec *r, struct mrc_process *process,
 
 static void add_last_event_id(request_rec *r, struct mrc_bytes id)
 {
-    if (id.ptr)
-        apr_table_setn(r->headers_out, "Mercure-Last-Event-ID",
-                       apr_pstrmemdup(r->pool, id.ptr, id.len));
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const char *text = id.ptr ? apr_pstrmemdup(r->pool, id.ptr, id.len) : NULL;
+
+    if (!text)
+        return;
+    apr_table_setn(r->headers_out, "Mercure-Last-Event-ID", text);
+    if (settings->legacy) /* what the field was called in protocol 0.x */
+        apr_table_setn(r->headers_out, "Last-Event-ID", text);
 }
 
 static int serve_stream(request_rec *r, struct mrc_process *process,
@@ -337,6 +376,7 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
         .hub = hub,
         .base = APR_ARRAY_IDX(audiences, 0, const char *),
         .settings = claim->location->hub->settings,
+        .legacy = settings->legacy,
         .error = &error,
     };
     enum mrc_err err;
