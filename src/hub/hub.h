@@ -43,7 +43,7 @@ struct mrc_hub_client {
 
 /* A place in a hub: for whom it is counted. */
 struct mrc_hub_seat {
-    uint64_t address; /* a key of the tally; 0: not counted */
+    uint64_t address; /* a key of the census; 0: not counted */
     uint64_t token;   /* the same */
 };
 
