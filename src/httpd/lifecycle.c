@@ -226,6 +226,8 @@ static struct mrc_hub_policy policy_of(const struct mrc_settings *settings)
         .dispatch_timeout_us = settings->dispatch_timeout_s * APR_USEC_PER_SEC,
         .backlog_bytes = (size_t)settings->backlog_bytes,
         .subscribers_max = (uint64_t)settings->max_subscribers,
+        .patterns_max = (uint64_t)settings->limit_patterns,
+        .pattern_bytes_max = (uint64_t)settings->limit_compiled_bytes,
         .per_address_max = (uint64_t)settings->max_per_address,
         .per_token_max = (uint64_t)settings->max_per_token,
     };

@@ -54,12 +54,14 @@ struct mrc_settings {
     int64_t history_bytes; /* 0: no bound */
     int64_t history_age_s; /* seconds; 0: no bound */
 
-    int64_t limit_matchers;      /* of one subscription */
-    int64_t limit_pattern_bytes; /* of one matcher */
-    int64_t limit_topics;        /* of one publication; of one token */
-    int64_t limit_body_bytes;    /* of one publication's body */
-    int64_t limit_field_bytes;   /* of one field of a publication; 0: as long as the body */
-    int64_t limit_details;       /* Mercure details of one token */
+    int64_t limit_matchers;       /* of one subscription */
+    int64_t limit_pattern_bytes;  /* of one matcher */
+    int64_t limit_topics;         /* of one publication; of one token */
+    int64_t limit_body_bytes;     /* of one publication's body */
+    int64_t limit_field_bytes;    /* of one field of a publication; 0: as long as the body */
+    int64_t limit_details;        /* Mercure details of one token */
+    int64_t limit_patterns;       /* of all subscriptions, counted in each child */
+    int64_t limit_compiled_bytes; /* what these occupy */
 
     int64_t heartbeat_s;        /* 0: never */
     int64_t lifetime_s;         /* 0: never */
