@@ -14,6 +14,7 @@
 #include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -22,7 +23,7 @@ APLOG_USE_MODULE(mercure);
 #define BODIES_IN_RING      4
 
 /* For how many streams clients are counted where no number bounds them. */
-#define TALLY_STREAMS 65536
+#define CENSUS_STREAMS 65536
 
 #define STARTUP_ERROR APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0
 
@@ -327,11 +328,11 @@ static int check_origins(const struct mrc_hub_conf *hub)
 }
 
 /* For how many streams the clients are to be counted; 0: not at all. */
-static uint64_t tally_streams(const struct mrc_settings *settings)
+static uint64_t census_streams(const struct mrc_settings *settings)
 {
     if (!settings->max_per_address && !settings->max_per_token)
         return 0;
-    return settings->max_subscribers ? (uint64_t)settings->max_subscribers : TALLY_STREAMS;
+    return settings->max_subscribers ? (uint64_t)settings->max_subscribers : CENSUS_STREAMS;
 }
 
 static void fill_shape(struct mrc_hub_conf *hub)
@@ -348,7 +349,7 @@ static void fill_shape(struct mrc_hub_conf *hub)
         .history_off = settings->history_off != 0,
         .ring_bytes = ring > bodies ? ring : bodies,
         .body_max_bytes = (uint64_t)settings->limit_body_bytes + RECORD_EXTRA_BYTES,
-        .tally_streams = tally_streams(settings),
+        .census_streams = census_streams(settings),
     };
 }
 
@@ -480,6 +481,23 @@ const struct mrc_location *mrc_registry_find_metadata(server_rec *server, const 
         /* The path of the root is left out. */
         if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
             return location;
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_registry_find_playground(server_rec *server, const char *path,
+                                                        const char **ret_rest)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+    const char *rest = skip_prefix(path, MRC_PLAYGROUND_PREFIX);
+
+    for (int i = 0; rest && locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+
+        if (location->settings->playground) {
+            *ret_rest = rest;
+            return location;
+        }
     }
     return NULL;
 }
