@@ -10,6 +10,7 @@
 #include "scoreboard.h"
 
 #include "core/token_cache.h"
+#include "httpd/log_fields.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
@@ -39,6 +40,7 @@ struct child {
     struct mrc_process *process;
     struct mrc_token_cache *tokens;
     struct mrc_sizing sizing;
+    const struct mrc_log_fields *log_fields;
 };
 
 static struct child *this_child;
@@ -259,6 +261,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     child = apr_pcalloc(pchild, sizeof(*child));
     child->sizing = mrc_sizing_compute(mrc_registry_slots());
+    child->log_fields = mrc_log_fields_find(pchild, ap_conftree);
     if (mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
     else
@@ -321,6 +324,11 @@ struct mrc_token_cache *mrc_lifecycle_tokens(void)
 const struct mrc_sizing *mrc_lifecycle_sizing(void)
 {
     return &this_child->sizing;
+}
+
+const struct mrc_log_fields *mrc_lifecycle_log_fields(void)
+{
+    return this_child->log_fields;
 }
 
 int mrc_lifecycle_is_serving(void)

@@ -9,6 +9,7 @@
 
 #include "ap_mpm.h"
 
+struct mrc_log_fields;
 struct mrc_process;
 struct mrc_sizing;
 struct mrc_token_cache;
@@ -42,6 +43,9 @@ struct mrc_token_cache *mrc_lifecycle_tokens(void);
 
 /* How many streams it may hold; only where there is a process. */
 const struct mrc_sizing *mrc_lifecycle_sizing(void);
+
+/* What is to be kept of requests for the access logs; only where there is a process. */
+const struct mrc_log_fields *mrc_lifecycle_log_fields(void);
 
 /* Whether this child serves on: false once it is to end, however the MPM tells it so. */
 int mrc_lifecycle_is_serving(void);
