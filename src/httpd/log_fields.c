@@ -98,7 +98,6 @@ struct mrc_log_fields *mrc_log_fields_find(apr_pool_t *pool, const ap_directive_
     fields->response = apr_array_make(pool, 4, sizeof(const char *));
     fields->notes = apr_array_make(pool, 4, sizeof(const char *));
     fields->env = apr_array_make(pool, 4, sizeof(const char *));
-    add(fields->notes, "forensic-id"); /* mod_log_forensic's, which is a log of its own */
     find(pool, fields, conf);
     return fields;
 }

@@ -75,7 +75,7 @@ static char **text_at(void *record, size_t offset)
     return (char **)((char *)record + offset);
 }
 
-/* ---- mod_logio: its counts are in the connection, and told by functions alone -----------------*/
+/* ---- what other modules keep of a request: they are asked by their own functions --------------*/
 
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
@@ -90,16 +90,26 @@ struct hook {
     int order;
 };
 
-/* mod_logio's function in HOOKS; NULL: it is not loaded. */
-static const struct hook *find_logio(const apr_array_header_t *hooks)
+/* The function of MODULE in HOOKS; NULL: it is not loaded. */
+static const struct hook *find_hook(const apr_array_header_t *hooks, const char *module)
 {
     for (int i = 0; hooks && i < hooks->nelts; i++) {
         const struct hook *hook = &APR_ARRAY_IDX(hooks, i, struct hook);
 
-        if (hook->module && !strcmp(hook->module, "mod_logio.c"))
+        if (hook->module && !strcmp(hook->module, module))
             return hook;
     }
     return NULL;
+}
+
+/* Has MODULE log R; false: it is not loaded, or hooks no logs. */
+static bool let_log(request_rec *r, const char *module)
+{
+    const struct hook *hook = find_hook(ap_hook_get_log_transaction(), module);
+
+    if (hook)
+        ((ap_HOOK_log_transaction_t *)(void *)hook->call)(r);
+    return hook != NULL;
 }
 
 static apr_off_t table_bytes(const apr_table_t *table)
@@ -123,12 +133,10 @@ static void take_counts(request_rec *r, apr_off_t *ret_in, apr_off_t *ret_out)
 {
     APR_OPTIONAL_FN_TYPE(ap_logio_get_last_bytes) *get_last =
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_get_last_bytes);
-    const struct hook *hook = find_logio(ap_hook_get_log_transaction());
 
     *ret_in = *ret_out = 0;
-    if (!hook || !get_last)
+    if (!let_log(r, "mod_logio.c") || !get_last)
         return;
-    ((ap_HOOK_log_transaction_t *)(void *)hook->call)(r);
     *ret_in = (apr_off_t)(strlen(r->the_request) + 2 * (sizeof("\r\n") - 1)) +
               table_bytes(r->headers_in) + r->read_length;
     *ret_out = get_last(r->connection) - *ret_in;
@@ -141,7 +149,7 @@ static void give_counts(conn_rec *c, apr_off_t in, apr_off_t out)
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
     APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *add_out =
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
-    const struct hook *hook = find_logio(ap_hook_get_pre_connection());
+    const struct hook *hook = find_hook(ap_hook_get_pre_connection(), "mod_logio.c");
 
     if (!hook || !add_in || !add_out)
         return;
@@ -268,6 +276,7 @@ struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_
             .local_port = c->local_addr->port,
         };
         take_counts(r, &record->in_bytes, &record->out_bytes);
+        let_log(r, "mod_log_forensic.c"); /* that httpd is through with it: the id is in R */
         memcpy(record->texts, texts.ptr, texts.len);
     }
     mrc_buf_free(&buf);

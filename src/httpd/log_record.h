@@ -6,7 +6,8 @@
  *     dispatcher   log         once, when the stream ends
  *
  * What a module keeps in its own structures of the request is lost; mod_logio's counts are brought
- * over. One that hooks log_transaction and finds its structures missing has to bear it.
+ * over, and mod_log_forensic logs the end of a request when it is kept. One that hooks
+ * log_transaction and finds its structures missing has to bear it.
  */
 #ifndef MRC_HTTPD_LOG_RECORD_H
 #define MRC_HTTPD_LOG_RECORD_H
