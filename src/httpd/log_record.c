@@ -84,28 +84,28 @@ APR_DECLARE_OPTIONAL_FN(apr_off_t, ap_logio_get_last_bytes, (conn_rec *));
 /* What an array of hooks holds, which httpd declares nowhere; mod_info has the same. */
 struct hook {
     void (*call)(void *);
-    const char *module;
+    const char *file; /* the module's source */
     const char *const *predecessors;
     const char *const *successors;
     int order;
 };
 
-/* The function of MODULE in HOOKS; NULL: it is not loaded. */
-static const struct hook *find_hook(const apr_array_header_t *hooks, const char *module)
+/* The function of the module FILE in HOOKS; NULL: it is not loaded. */
+static const struct hook *find_hook(const apr_array_header_t *hooks, const char *file)
 {
     for (int i = 0; hooks && i < hooks->nelts; i++) {
         const struct hook *hook = &APR_ARRAY_IDX(hooks, i, struct hook);
 
-        if (hook->module && !strcmp(hook->module, module))
+        if (hook->file && !strcmp(hook->file, file))
             return hook;
     }
     return NULL;
 }
 
-/* Has MODULE log R; false: it is not loaded, or hooks no logs. */
-static bool let_log(request_rec *r, const char *module)
+/* Has the module FILE log R; false: it is not loaded, or hooks no logs. */
+static bool let_log(request_rec *r, const char *file)
 {
-    const struct hook *hook = find_hook(ap_hook_get_log_transaction(), module);
+    const struct hook *hook = find_hook(ap_hook_get_log_transaction(), file);
 
     if (hook)
         ((ap_HOOK_log_transaction_t *)(void *)hook->call)(r);
