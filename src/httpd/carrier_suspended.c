@@ -185,6 +185,23 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r)
            ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS && is_async;
 }
 
+/*
+ * Gives the connection a socket that the MPM does not know, and closes the one that it does: while
+ * this thread is still busy with the hand-over, a SIGTERM would close that one, and the stream
+ * could not end in order. From here on the connection is suspended or aborted, since the MPM cannot
+ * wait for it any more. Without a descriptor to spare, things stay as they are.
+ */
+static void leave_mpm(conn_rec *c)
+{
+    apr_socket_t *theirs = ap_get_conn_socket(c);
+    apr_socket_t *socket;
+
+    if (mrc_connection_copy_socket(c, &socket) != APR_SUCCESS)
+        return;
+    ap_set_core_module_config(c->conn_config, socket);
+    apr_socket_close(theirs);
+}
+
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
                                 struct mrc_subscriber *subscriber)
 {
@@ -198,8 +215,10 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    leave_mpm(c);
     ap_rputs(":\n", r);
     if (ap_rflush(r) < 0 || c->aborted) {
+        c->aborted = 1;
         mrc_stream_discard(suspended->stream, MRC_END_CLIENT);
         return OK;
     }
