@@ -152,6 +152,7 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     request_rec *r = suspended->r;
     conn_rec *c = suspended->c;
     apr_socket_t *socket = suspended->socket;
+    struct mrc_process *process = suspended->process;
 
     if (end == MRC_END_CLIENT)
         c->aborted = 1;
@@ -168,6 +169,7 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
         drop_surplus(carrier->fd);
     apr_socket_close(socket);
     apr_pool_destroy(c->pool);
+    mrc_process_release_suspended(process);
 }
 
 static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended,
@@ -213,6 +215,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     suspended->stream = mrc_stream_create(subscriber, &suspended->carrier, mrc_clock_us());
     if (!suspended->stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
+        mrc_process_release_suspended(process);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     leave_mpm(c);
@@ -220,6 +223,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     if (ap_rflush(r) < 0 || c->aborted) {
         c->aborted = 1;
         mrc_stream_discard(suspended->stream, MRC_END_CLIENT);
+        mrc_process_release_suspended(process);
         return OK;
     }
     /* Now, since httpd sends no chunks, and so no clean end, on a connection that it will close. */

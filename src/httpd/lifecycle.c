@@ -206,6 +206,25 @@ static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_he
     return served;
 }
 
+static void tell_unreadable(void *hub, uint64_t seq)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
+                 "hub %s: the update number %" APR_UINT64_T_FMT " of its history cannot be read: "
+                 "another version of the module wrote it, or its memory is damaged. It is passed "
+                 "over, and so are others like it",
+                 ((const struct mrc_hub_conf *)hub)->label, seq);
+}
+
+static void watch_hubs(struct mrc_process *process, const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        struct mrc_hub *hub = mrc_process_hub(process, (size_t)i);
+
+        if (hub)
+            mrc_hub_on_unreadable(hub, tell_unreadable, APR_ARRAY_IDX(hubs, i, void *));
+    }
+}
+
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
@@ -226,6 +245,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
                                    mrc_registry_dispatchers(main_server), getpid(),
                                    (uint64_t)generation, &child->process);
     if (status == APR_SUCCESS) {
+        watch_hubs(child->process, hubs);
         this_child = child;
         apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
         return;

@@ -1,5 +1,7 @@
 #include "hub/hub.h"
 
+#include <stdatomic.h>
+
 #include "core/buf.h"
 #include "core/update.h"
 #include "store/history.h"
@@ -12,6 +14,9 @@ struct mrc_hub {
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    void (*on_unreadable)(void *ctx, uint64_t seq);
+    void *on_unreadable_ctx;
+    atomic_bool has_told;
 };
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -61,6 +66,18 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
     return status;
 }
 
+void mrc_hub_on_unreadable(struct mrc_hub *hub, void (*tell)(void *ctx, uint64_t seq), void *ctx)
+{
+    hub->on_unreadable = tell;
+    hub->on_unreadable_ctx = ctx;
+}
+
+void mrc_hub_tell_unreadable(struct mrc_hub *hub, uint64_t seq)
+{
+    if (hub->on_unreadable && !atomic_exchange(&hub->has_told, true))
+        hub->on_unreadable(hub->on_unreadable_ctx, seq);
+}
+
 struct mrc_history *mrc_hub_history(const struct mrc_hub *hub)
 {
     return hub->history;
@@ -71,15 +88,12 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
     return mrc_hub_segment_ring(hub->segment);
 }
 
-/* Counts first and looks then, so that two who come at once cannot both take the last place. */
 apr_status_t mrc_hub_join(struct mrc_hub *hub)
 {
-    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, 1);
-    if (hub->policy.subscribers_max &&
-        mrc_hub_gauge(hub, MRC_GAUGE_SUBSCRIBERS) > hub->policy.subscribers_max) {
-        mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
+    if (!hub->policy.subscribers_max)
+        mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, 1);
+    else if (!mrc_hub_gauge_take(hub, MRC_GAUGE_SUBSCRIBERS, hub->policy.subscribers_max))
         return MRC_STATUS_FULL;
-    }
     mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
     mrc_hub_segment_interest_add(hub->segment, hub->slot);
     return APR_SUCCESS;
@@ -95,6 +109,11 @@ void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end)
 void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n)
 {
     mrc_hub_segment_gauge_add(hub->segment, hub->slot, gauge, n);
+}
+
+bool mrc_hub_gauge_take(struct mrc_hub *hub, enum mrc_gauge gauge, uint64_t max)
+{
+    return mrc_hub_segment_gauge_take(hub->segment, hub->slot, gauge, max);
 }
 
 uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge)

@@ -275,7 +275,8 @@ static apr_status_t add_event(const struct mrc_subscriber *subscriber, struct mr
     case MRC_ENOMEM:
         return APR_ENOMEM;
     default:
-        return MRC_STATUS_CORRUPT;
+        mrc_hub_tell_unreadable(subscriber->hub, subscriber->record.seq);
+        return APR_SUCCESS;
     }
     if (listens_to(subscriber, &update) && mrc_subscriber_may_read(subscriber, &update)) {
         mrc_sse_add_event(out, &update);

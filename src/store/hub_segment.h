@@ -99,6 +99,13 @@ void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsig
 void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                int64_t n);
 
+/*
+ * One more of the gauge INDEX in SLOT, unless the sum over all children is MAX already: exact, also
+ * for those who come at once. A take is undone with mrc_hub_segment_gauge_add(). Any thread.
+ */
+bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                                uint64_t max);
+
 /* The sums over all children. A gauge that races with its own changes never shows below 0. */
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
