@@ -7,10 +7,15 @@
 #include "httpd/answer.h"
 #include "httpd/claim.h"
 #include "httpd/cors.h"
+#include "httpd/debugger.h"
+#include "httpd/identity.h"
+#include "httpd/metadata.h"
 #include "httpd/module.h"
+#include "httpd/playground.h"
 #include "httpd/publish.h"
 #include "httpd/settings.h"
 #include "httpd/subscribe.h"
+#include "httpd/tally.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -26,8 +31,10 @@ struct resource {
 static int serve_hub(request_rec *r, const struct mrc_claim *claim)
 {
     if (r->method_number == M_GET /* and HEAD */ || !strcmp(r->method, MRC_METHOD_QUERY))
-        return mrc_subscribe(r, claim);
-    return r->method_number == M_POST ? mrc_publish(r, claim) : DECLINED;
+        return mrc_tally(r, claim, MRC_COUNTER_REFUSED, mrc_subscribe(r, claim));
+    if (r->method_number == M_POST)
+        return mrc_tally(r, claim, MRC_COUNTER_PUBLISH_REJECTED, mrc_publish(r, claim));
+    return DECLINED;
 }
 
 static const struct resource hub_resource = {
@@ -36,9 +43,49 @@ static const struct resource hub_resource = {
     .serve = serve_hub,
 };
 
-/* What CLAIM names; NULL: there is no such resource. */
-static const struct resource *find_resource(const struct mrc_claim *claim)
+static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
 {
+    return r->method_number == M_GET ? mrc_metadata_serve(r, claim) : DECLINED;
+}
+
+static const struct resource metadata_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the hub's metadata is there to be read, with GET or HEAD",
+    .serve = serve_metadata,
+};
+
+static int serve_debugger(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_debugger_serve(r, claim) : DECLINED;
+}
+
+static const struct resource debugger_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the debugger is a page, to be read with GET",
+    .serve = serve_debugger,
+};
+
+static int serve_echo(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_playground_serve_echo(r, claim) : DECLINED;
+}
+
+static const struct resource echo_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "resources of the playground are there to be read, with GET or HEAD",
+    .serve = serve_echo,
+};
+
+/* What CLAIM names; NULL: there is no such resource. */
+static const struct resource *find_resource(const struct mrc_claim *claim,
+                                            const struct mrc_settings *settings)
+{
+    if (claim->claimed == MRC_CLAIMED_PLAYGROUND)
+        return &echo_resource;
+    if (mrc_debugger_is_at(claim, settings))
+        return &debugger_resource;
+    if (claim->claimed == MRC_CLAIMED_METADATA)
+        return &metadata_resource;
     return *claim->rest == '\0' ? &hub_resource : NULL;
 }
 
@@ -61,10 +108,13 @@ static int refuse(request_rec *r, int status, const char *detail)
 
 static int serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    const struct resource *resource = find_resource(claim);
+    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct resource *resource = find_resource(claim, settings);
     int status;
 
+    if (!mrc_identity_is_public(r, settings))
+        return refuse(r, HTTP_MISDIRECTED_REQUEST,
+                      "the hub is not served under this scheme, host and port: use its public URL");
     mrc_cors_add_headers(r, settings);
     if (!resource)
         return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");

@@ -36,6 +36,7 @@ static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatch
         const struct mrc_dispatcher_loop_args loop_args = {
             .hubs = args->hubs,
             .hubs_count = args->hubs_count,
+            .number = i,
             .notify_fd = i == 0 ? mrc_notify_fd(args->notify, args->slot) : -1,
             .on_notify = take_notification,
             .ctx = dispatcher,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apr_general.h"
+#include "apr_time.h"
 
 #include "core/update.h"
 #include "hub/carrier.h"
@@ -134,7 +135,8 @@ static void stop_listening(struct mrc_dispatcher_loop *loop, struct mrc_stream *
     hub = hub_of(loop, stream);
     mrc_index_remove(hub->index, &stream->listener);
     stream->is_listening = false;
-    hub->listening--;
+    if (--hub->listening == 0)
+        mrc_hub_set_taken(hub->hub, loop->args.number, 0);
 }
 
 /*
@@ -174,8 +176,13 @@ static void start_listening(struct mrc_dispatcher_loop *loop, struct mrc_stream 
         end(loop, stream, MRC_END_ERROR);
         return;
     }
-    if (hub->listening++ == 0)
+    if (hub->listening++ == 0) {
+        struct mrc_ring_stats stats;
+
         hub->cursor = mrc_subscriber_get_position(stream->subscriber);
+        mrc_ring_stats(mrc_hub_ring(hub->hub), &stats);
+        mrc_hub_set_taken(hub->hub, loop->args.number, stats.last_seq + 1);
+    }
     stream->is_listening = true;
 }
 
@@ -346,8 +353,12 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         return;
     if (!mrc_subscriber_may_read(stream->subscriber, &delivery->update))
         return;
-    if (!delivery->event)
+    if (!delivery->event) {
         delivery->event = mrc_event_create_of(&delivery->update);
+        if (delivery->event) /* from the time of day to hub/clock.h */
+            mrc_event_set_accepted(delivery->event,
+                                   mrc_clock_us() - apr_time_now() + delivery->hub->record.time_us);
+    }
     if (!delivery->event)
         mrc_stream_end(stream, MRC_END_ERROR);
     else if (mrc_stream_push(stream, delivery->event))
@@ -371,6 +382,7 @@ static void end_listeners(struct mrc_dispatcher_loop *loop, const struct loop_hu
 static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hub)
 {
     struct delivery delivery = {.loop = loop, .hub = hub};
+    apr_status_t status;
 
     switch (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update)) {
     case MRC_OK:
@@ -382,8 +394,10 @@ static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hu
         mrc_hub_tell_unreadable(hub->hub, hub->record.seq);
         return;
     }
-    mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count, deliver,
-                      &delivery);
+    status = mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count,
+                               deliver, &delivery);
+    if (status != APR_SUCCESS)
+        end_listeners(loop, hub, MRC_END_ERROR); /* who was not found has missed it */
     mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
     mrc_event_unref(delivery.event);
     mrc_update_clear(&delivery.update);
@@ -411,6 +425,8 @@ static bool pull(struct mrc_dispatcher_loop *loop, struct loop_hub *hub)
         }
         deliver_record(loop, hub);
         bytes += hub->record.payload.len;
+        if (hub->listening > 0)
+            mrc_hub_set_taken(hub->hub, loop->args.number, hub->record.seq + 1);
     }
     return true;
 }

@@ -38,6 +38,7 @@ enum mrc_dispatcher_drain {
 struct mrc_dispatcher_loop_args {
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
+    unsigned number;              /* of the loop in its child, below MRC_HUB_LOOPS_MAX */
     int notify_fd;                /* on_notify is called whenever it is readable; -1: none */
     void (*on_notify)(void *ctx); /* in the loop's thread */
     void *ctx;

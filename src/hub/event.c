@@ -11,6 +11,7 @@
 struct mrc_event {
     atomic_uint refs;
     size_t len;
+    int64_t accepted_us;
     char bytes[];
 };
 
@@ -22,9 +23,20 @@ struct mrc_event *mrc_event_create(struct mrc_bytes bytes)
         return NULL;
     atomic_init(&event->refs, 1);
     event->len = bytes.len;
+    event->accepted_us = 0;
     if (bytes.len)
         memcpy(event->bytes, bytes.ptr, bytes.len);
     return event;
+}
+
+void mrc_event_set_accepted(struct mrc_event *event, int64_t accepted_us)
+{
+    event->accepted_us = accepted_us;
+}
+
+int64_t mrc_event_accepted_us(const struct mrc_event *event)
+{
+    return event->accepted_us;
 }
 
 /* Frees BUF. */

@@ -93,6 +93,22 @@ static bool is_readable(int fd)
 
 /* ---- slots ------------------------------------------------------------------------------------*/
 
+/* For nobody in particular. */
+static apr_status_t join(struct mrc_hub *hub)
+{
+    const struct mrc_hub_client client = {.address = {NULL, 0}, .token = {NULL, 0}};
+    struct mrc_hub_seat seat;
+
+    return mrc_hub_join(hub, &client, &seat);
+}
+
+static void leave(struct mrc_hub *hub, enum mrc_end end)
+{
+    const struct mrc_hub_seat seat = {0};
+
+    mrc_hub_leave(hub, &seat, end);
+}
+
 START_TEST(a_child_has_a_slot_and_its_hubs)
 {
     struct mrc_process *process = start(101);
@@ -162,20 +178,23 @@ START_TEST(subscribers_are_counted_in_all_children)
     struct mrc_hub *here = mrc_process_hub(first, A);
     struct mrc_hub *there = mrc_process_hub(second, A);
 
-    ck_assert_int_eq(mrc_hub_join(here), APR_SUCCESS);
-    ck_assert_int_eq(mrc_hub_join(there), APR_SUCCESS);
-    ck_assert_int_eq(mrc_hub_join(there), APR_SUCCESS);
-    ck_assert_int_eq(mrc_hub_join(here), MRC_STATUS_FULL);
+    ck_assert_int_eq(join(here), APR_SUCCESS);
+    ck_assert_int_eq(join(there), APR_SUCCESS);
+    ck_assert_int_eq(join(there), APR_SUCCESS);
+    ck_assert_int_eq(join(here), MRC_STATUS_FULL);
     ck_assert_uint_eq(mrc_hub_gauge(here, MRC_GAUGE_SUBSCRIBERS), 3);
     ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 0), 1);
     ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 1), 2);
-    mrc_hub_leave(there, MRC_END_SLOW);
-    ck_assert_int_eq(mrc_hub_join(here), APR_SUCCESS);
-    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 4);
+    leave(there, MRC_END_SLOW);
+    ck_assert_int_eq(join(here), APR_SUCCESS);
+    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 0);
+    mrc_hub_begin(here);
+    mrc_hub_begin(there);
+    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 2);
     ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_ENDED + MRC_END_SLOW), 1);
-    mrc_hub_leave(here, MRC_END_CLIENT);
-    mrc_hub_leave(here, MRC_END_CLIENT);
-    mrc_hub_leave(there, MRC_END_CLIENT);
+    leave(here, MRC_END_CLIENT);
+    leave(here, MRC_END_CLIENT);
+    leave(there, MRC_END_CLIENT);
     ck_assert_uint_eq(mrc_hub_gauge(there, MRC_GAUGE_SUBSCRIBERS), 0);
     mrc_process_stop(first);
     mrc_process_stop(second);
@@ -261,7 +280,7 @@ static void *run_race(void *arg)
         bool joined, held;
 
         line_up(race, ++line);
-        joined = mrc_hub_join(hub) == APR_SUCCESS;
+        joined = join(hub) == APR_SUCCESS;
         held = mrc_process_hold_suspended(race->children[0], 1);
         atomic_fetch_add(&race->got, (joined ? 1 : 0) + (held ? 1000 : 0));
         line_up(race, ++line);
@@ -270,7 +289,7 @@ static void *run_race(void *arg)
         line_up(race, ++line);
         atomic_store(&race->got, 0);
         if (joined)
-            mrc_hub_leave(hub, MRC_END_CLIENT);
+            leave(hub, MRC_END_CLIENT);
         if (held)
             mrc_process_release_suspended(race->children[0]);
     }
@@ -285,7 +304,7 @@ START_TEST(the_last_place_goes_to_one)
     pthread_t threads[RACERS];
 
     for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(mrc_hub_join(mrc_process_hub(race.children[0], A)), APR_SUCCESS);
+        ck_assert_int_eq(join(mrc_process_hub(race.children[0], A)), APR_SUCCESS);
     for (unsigned i = 0; i < RACERS; i++) {
         racers[i] = (struct racer){&race, i};
         ck_assert_int_eq(pthread_create(&threads[i], NULL, run_race, &racers[i]), 0);
@@ -312,8 +331,8 @@ START_TEST(a_slot_begins_empty)
     mrc_notify_wake(mrc_memory_notify(memory), 0);
     process = start(101);
     ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 0), 0);
-    ck_assert_int_eq(mrc_hub_join(mrc_process_hub(process, A)), APR_SUCCESS);
-    mrc_hub_leave(mrc_process_hub(process, A), MRC_END_CLIENT);
+    ck_assert_int_eq(join(mrc_process_hub(process, A)), APR_SUCCESS);
+    leave(mrc_process_hub(process, A), MRC_END_CLIENT);
     mrc_process_stop(process);
 }
 END_TEST
@@ -334,8 +353,10 @@ static pid_t start_child(void)
         struct mrc_process *process = start(getpid());
         uint64_t seq, pos;
 
-        mrc_hub_join(mrc_process_hub(process, A));
-        mrc_hub_join(mrc_process_hub(process, B));
+        join(mrc_process_hub(process, A));
+        mrc_hub_begin(mrc_process_hub(process, A));
+        join(mrc_process_hub(process, B));
+        mrc_hub_begin(mrc_process_hub(process, B));
         mrc_process_hold_thread(process, 5, 5);
         mrc_ring_append(mrc_hub_segment_ring(segment_of(A)), mrc_bytes_of("id"),
                         mrc_bytes_of("payload"), 9, apr_time_now(), 0, &seq, &pos);
@@ -428,7 +449,7 @@ START_TEST(news_reach_the_waiters)
     struct mrc_process *second = start(102);
     struct mrc_waiter *hears[2], *deaf;
 
-    mrc_hub_join(mrc_process_hub(first, B));
+    join(mrc_process_hub(first, B));
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(mrc_waiter_open(mrc_process_waiters(first), &hears[i]), APR_SUCCESS);
     ck_assert_int_eq(mrc_waiter_open(mrc_process_waiters(second), &deaf), APR_SUCCESS);
@@ -444,7 +465,7 @@ START_TEST(news_reach_the_waiters)
     mrc_waiter_close(hears[1]);
     mrc_waiter_close(hears[0]);
     mrc_waiter_close(deaf);
-    mrc_hub_leave(mrc_process_hub(first, B), MRC_END_CLIENT);
+    leave(mrc_process_hub(first, B), MRC_END_CLIENT);
     mrc_process_stop(first);
     mrc_process_stop(second);
 }
