@@ -15,6 +15,7 @@
 #include "core/buf.h"
 #include "core/sse.h"
 #include "httpd/connection.h"
+#include "httpd/http2.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/push.h"
@@ -111,10 +112,11 @@ static apr_status_t hold_signals(struct stream *stream)
 /* What the stream needs of the connection. */
 static apr_status_t open_connection(struct stream *stream)
 {
+    conn_rec *c = stream->r->connection;
     apr_status_t status;
 
-    if (stream->r->connection->master)
-        return APR_SUCCESS;
+    if (c->master)
+        return mrc_http2_hold(mrc_lifecycle_http2(), c);
     status = open_socket(stream);
     return status == APR_SUCCESS ? hold_signals(stream) : status;
 }

@@ -10,6 +10,7 @@
 #include "scoreboard.h"
 
 #include "core/token_cache.h"
+#include "httpd/http2.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
@@ -39,6 +40,7 @@ struct child {
     struct mrc_process *process;
     struct mrc_token_cache *tokens;
     struct mrc_sizing sizing;
+    struct mrc_http2 *http2;
 };
 
 static struct child *this_child;
@@ -277,6 +279,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
         return;
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     child = apr_pcalloc(pchild, sizeof(*child));
+    child->http2 = mrc_http2_create(pchild);
     child->sizing = mrc_sizing_compute(mrc_registry_slots());
     if (mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
@@ -303,8 +306,13 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
-    if (this_child)
-        mrc_process_drain(this_child->process, graceful != 0);
+    if (!this_child)
+        return;
+    if (!graceful)
+        mrc_http2_open_again(this_child->http2);
+    mrc_process_drain(this_child->process, graceful != 0);
+    if (!graceful)
+        mrc_http2_wait(this_child->http2);
 }
 
 static void wake_the_living(struct mrc_memory *memory)
@@ -336,6 +344,11 @@ struct mrc_process *mrc_lifecycle_process(void)
 struct mrc_token_cache *mrc_lifecycle_tokens(void)
 {
     return this_child ? this_child->tokens : NULL;
+}
+
+struct mrc_http2 *mrc_lifecycle_http2(void)
+{
+    return this_child->http2;
 }
 
 const struct mrc_sizing *mrc_lifecycle_sizing(void)
