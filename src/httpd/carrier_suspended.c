@@ -204,6 +204,19 @@ static void leave_mpm(conn_rec *c)
     apr_socket_close(theirs);
 }
 
+/* As a bucket: ap_rputs() would leave a filter behind that every write goes through. */
+static bool send_first_bytes(request_rec *r, apr_bucket_brigade *brigade)
+{
+    conn_rec *c = r->connection;
+    apr_status_t status;
+
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_immortal_create(":\n", 2, c->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_flush_create(c->bucket_alloc));
+    status = ap_pass_brigade(r->output_filters, brigade);
+    apr_brigade_cleanup(brigade);
+    return status == APR_SUCCESS && !c->aborted;
+}
+
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
                                 struct mrc_subscriber *subscriber)
 {
@@ -218,9 +231,9 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
         mrc_process_release_suspended(process);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    suspended->brigade = apr_brigade_create(c->pool, c->bucket_alloc);
     leave_mpm(c);
-    ap_rputs(":\n", r);
-    if (ap_rflush(r) < 0 || c->aborted) {
+    if (!send_first_bytes(r, suspended->brigade)) {
         c->aborted = 1;
         mrc_stream_discard(suspended->stream, MRC_END_CLIENT);
         mrc_process_release_suspended(process);
@@ -235,7 +248,6 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     suspended->carrier.fd = fd;
     suspended->r = r;
     suspended->c = c;
-    suspended->brigade = apr_brigade_create(c->pool, c->bucket_alloc);
     suspended->process = process;
     mrc_connection_set_suspended(c, suspended);
     return SUSPENDED;
