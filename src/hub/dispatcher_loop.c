@@ -26,8 +26,6 @@
 #define EPOLL_EVENTS     512
 #define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
 #define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
-#define REPLAYS_US_PER_TURN                                                                        \
-    ((int64_t)5000) /* the same in time: what they listen with may cost much */
 #define CLOSES_PER_TURN  500
 #define RECORDS_PER_PULL 256 /* of one ring, before those who receive them write */
 #define BYTES_PER_PULL   (512 * 1024)
@@ -37,6 +35,9 @@
 #define RETRY_MIN_MS     500
 #define RETRY_SPREAD_MS  2500
 #define FAREWELLS        16 /* reconnection times, made once */
+
+/* How long those in REPLAY may take in a turn, in all: what they listen with may cost much. */
+#define REPLAYS_US_PER_TURN ((int64_t)5000)
 
 /* A first-in-first-out list through stream->next. */
 struct list {
