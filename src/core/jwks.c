@@ -353,6 +353,16 @@ enum mrc_err mrc_keyset_parse(struct mrc_bytes content, mrc_alg_set algs, unsign
     return MRC_OK;
 }
 
+enum mrc_err mrc_keyset_create_empty(struct mrc_keyset **ret_keys)
+{
+    struct mrc_keyset *keys = calloc(1, sizeof(*keys));
+
+    if (!keys)
+        return MRC_ENOMEM;
+    *ret_keys = keys;
+    return MRC_OK;
+}
+
 void mrc_keyset_free(struct mrc_keyset *keys)
 {
     if (!keys)
@@ -369,7 +379,7 @@ const char *mrc_keyset_get_warning(const struct mrc_keyset *keys)
 
 size_t mrc_keyset_get_count(const struct mrc_keyset *keys)
 {
-    return keys->count;
+    return keys ? keys->count : 0;
 }
 
 const struct mrc_key *mrc_keyset_get_key(const struct mrc_keyset *keys, size_t index)

@@ -40,13 +40,16 @@ enum mrc_keyset_flags {
 enum mrc_err mrc_keyset_parse(struct mrc_bytes content, mrc_alg_set algs, unsigned flags,
                               struct mrc_error *error, struct mrc_keyset **ret_keys);
 
+/* A set without keys, which verifies nothing. MRC_ENOMEM. */
+enum mrc_err mrc_keyset_create_empty(struct mrc_keyset **ret_keys);
+
 /* Accepts NULL. */
 void mrc_keyset_free(struct mrc_keyset *keys);
 
 /* What the administrator should be told though the keys are usable, or NULL. */
 const char *mrc_keyset_get_warning(const struct mrc_keyset *keys);
 
-/* The keys, in the order of the content; they live as long as the set. */
+/* The keys, in the order of the content; they live as long as the set. NULL has none. */
 size_t mrc_keyset_get_count(const struct mrc_keyset *keys);
 const struct mrc_key *mrc_keyset_get_key(const struct mrc_keyset *keys, size_t index);
 

@@ -160,6 +160,8 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
                                     const struct mrc_token_policy *policy, struct mrc_error *reason)
 {
     struct mrc_jws_keys rows[MRC_TOKEN_MAX_ROWS];
+    bool pending = false;
+    enum mrc_err err;
     size_t count = 0;
 
     for (size_t i = 0; i < policy->trust_count; i++) {
@@ -170,11 +172,16 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
         if (count == MRC_TOKEN_MAX_ROWS)
             return mrc_error_set(reason, MRC_ELIMIT, "more than %d keys are configured",
                                  MRC_TOKEN_MAX_ROWS);
+        pending = pending || (!trust->keys && mrc_alg_set_has(trust->algs, mrc_jws_get_alg(jws)));
         rows[count++] = (struct mrc_jws_keys){trust->algs, trust->keys};
     }
     if (!count)
         return mrc_error_set(reason, MRC_EINVAL, "this issuer is not trusted here");
-    return mrc_jws_verify(jws, rows, count, reason);
+    err = mrc_jws_verify(jws, rows, count, reason);
+    if (err && err != MRC_ENOMEM && pending)
+        return mrc_error_set(reason, MRC_EPENDING,
+                             "the keys of this issuer have not been fetched yet");
+    return err;
 }
 
 /* All rules that come after the signature. TOKEN owns what it gets at once. */

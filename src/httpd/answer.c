@@ -86,7 +86,7 @@ int mrc_answer_later(request_rec *r, const char *detail)
     const char *accept = apr_table_get(r->headers_in, "Accept");
     unsigned retry_ms = random_retry_ms();
 
-    if (!accept || !ap_strcasestr(accept, "text/event-stream")) {
+    if (r->method_number == M_POST || !accept || !ap_strcasestr(accept, "text/event-stream")) {
         apr_table_setn(r->headers_out, "Retry-After",
                        apr_psprintf(r->pool, "%u", (retry_ms + 999) / 1000));
         return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);

@@ -1,5 +1,7 @@
 #include "httpd/authorize.h"
 
+#include <stdlib.h>
+
 #include "apr_lib.h"
 #include "apr_strings.h"
 #include "http_config.h"
@@ -13,6 +15,7 @@
 #include "httpd/module.h"
 #include "httpd/origin.h"
 #include "httpd/registry.h"
+#include "hub/keyring.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -119,12 +122,14 @@ static int find_any_token(request_rec *r, const struct mrc_claim *claim,
 }
 
 /* Everything that the verdict on a token depends on besides its text. */
-static struct mrc_bytes cache_scope(request_rec *r, const apr_array_header_t *trust,
+static struct mrc_bytes cache_scope(request_rec *r, const struct mrc_keyring_hold *keys,
                                     const apr_array_header_t *audiences,
                                     const struct mrc_hub_conf *hub, enum mrc_role role)
 {
-    const char *scope = apr_psprintf(r->pool, "%d %d %pp", hub->index, role, (void *)trust);
+    const char *scope = apr_psprintf(r->pool, "%d %d", hub->index, role);
 
+    for (size_t i = 0; i < keys->count; i++)
+        scope = apr_psprintf(r->pool, "%s %" APR_UINT64_T_HEX_FMT, scope, keys->versions[i]);
     for (int i = 0; i < audiences->nelts; i++)
         scope = apr_pstrcat(r->pool, scope, " ", APR_ARRAY_IDX(audiences, i, const char *), NULL);
     return mrc_bytes_of(scope);
@@ -137,6 +142,9 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a token: %s",
                   claim->location->hub->label, reason->text);
+    if (err == MRC_EPENDING)
+        return mrc_answer_later(r, "the hub does not have the keys of the access token's issuer "
+                                   "yet: try again");
     return mrc_answer_challenge(
         r, HTTP_UNAUTHORIZED, "invalid_token",
         apr_psprintf(r->pool,
@@ -146,26 +154,37 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
                      APR_ARRAY_IDX(audiences, 0, const char *)));
 }
 
-int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
-                  struct mrc_token **ret_token)
+/* What the hub does not know of TOKEN may be out of date. */
+static void ask_for_keys(struct mrc_bytes token, const apr_array_header_t *rows)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    const struct mrc_settings *limits = claim->location->hub->settings;
-    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    const apr_array_header_t *trust =
-        role == MRC_ROLE_PUBLISHER ? settings->publisher_keys : settings->subscriber_keys;
-    struct mrc_error reason = {""};
-    struct mrc_token_policy policy;
-    struct mrc_bytes token;
-    enum mrc_err err;
-    int status = find_any_token(r, claim, settings, role, &token);
+    char *issuer = NULL, *audience = NULL;
 
-    *ret_token = NULL;
-    if (status != DECLINED || !token.ptr)
-        return status;
+    if (mrc_token_peek(token, NULL, &issuer, &audience) != MRC_OK)
+        return;
+    if (issuer)
+        mrc_keyring_ask(mrc_lifecycle_keyring(), (const struct mrc_key_row *const *)rows->elts,
+                        (size_t)rows->nelts, issuer);
+    free(issuer);
+    free(audience);
+}
+
+/* Verifies TOKEN with the keys of ROWS, as they are now. */
+static enum mrc_err verify(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
+                           struct mrc_bytes token, const apr_array_header_t *rows,
+                           const apr_array_header_t *audiences, struct mrc_error *reason,
+                           struct mrc_token **ret_token)
+{
+    const struct mrc_settings *limits = claim->location->hub->settings;
+    struct mrc_token_policy policy;
+    struct mrc_keyring_hold keys;
+    enum mrc_err err;
+
+    mrc_keyring_take(mrc_lifecycle_keyring(), r->pool,
+                     rows ? (const struct mrc_key_row *const *)rows->elts : NULL,
+                     rows ? (size_t)rows->nelts : 0, &keys);
     policy = (struct mrc_token_policy){
-        .trust = trust ? (const struct mrc_token_trust *)trust->elts : NULL,
-        .trust_count = trust ? (size_t)trust->nelts : 0,
+        .trust = keys.trust,
+        .trust_count = keys.count,
         .audiences = (const char *const *)audiences->elts,
         .audience_count = (size_t)audiences->nelts,
         .base = APR_ARRAY_IDX(audiences, 0, const char *),
@@ -177,7 +196,31 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
             },
     };
     err = mrc_token_cache_verify(mrc_lifecycle_tokens(),
-                                 cache_scope(r, trust, audiences, claim->location->hub, role),
-                                 token, &policy, apr_time_now(), &reason, ret_token);
+                                 cache_scope(r, &keys, audiences, claim->location->hub, role),
+                                 token, &policy, apr_time_now(), reason, ret_token);
+    mrc_keyring_give_back(&keys);
+    if (err == MRC_ENOTFOUND && rows)
+        ask_for_keys(token, rows);
+    return err;
+}
+
+int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
+                  struct mrc_token **ret_token)
+{
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
+    const apr_array_header_t *rows =
+        role == MRC_ROLE_PUBLISHER ? settings->publisher_keys : settings->subscriber_keys;
+    struct mrc_error reason = {""};
+    struct mrc_bytes token;
+    enum mrc_err err;
+    int status = find_any_token(r, claim, settings, role, &token);
+
+    *ret_token = NULL;
+    if (status != DECLINED || !token.ptr)
+        return status;
+    if (!mrc_lifecycle_process())
+        return mrc_answer_later(r, "this server process serves no hub: try again");
+    err = verify(r, claim, role, token, rows, audiences, &reason, ret_token);
     return err ? refuse(r, err, &reason, claim, audiences) : DECLINED;
 }

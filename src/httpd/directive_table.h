@@ -39,6 +39,7 @@ enum mrc_field {
     MRC_FIELD_MAX_SUBSCRIBERS,
     MRC_FIELD_MEMORY,
     MRC_FIELD_DISPATCHERS,
+    MRC_FIELD_JWKS_CA,
     MRC_FIELD_COUNT
 };
 
@@ -52,7 +53,8 @@ enum mrc_directive_type {
     MRC_TYPE_ORIGINS, /* ORIGIN …, or * */
     MRC_TYPE_COOKIE,  /* the name of a cookie */
     MRC_TYPE_OPTIONS, /* NAME=VALUE …, from `options` */
-    MRC_TYPE_HISTORY  /* Off, or NAME=VALUE … */
+    MRC_TYPE_HISTORY, /* Off, or NAME=VALUE … */
+    MRC_TYPE_CA_FILE  /* a file of certificates */
 };
 
 /* Who a setting belongs to, which says where it may stand. */

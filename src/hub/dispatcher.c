@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -21,6 +20,7 @@
 #include "hub/index.h"
 #include "hub/stream.h"
 #include "hub/subscriber.h"
+#include "hub/thread.h"
 #include "hub/waiters.h"
 #include "hub/wheel.h"
 #include "store/notify.h"
@@ -707,27 +707,17 @@ static apr_status_t open_loop(apr_pool_t *pool, struct mrc_dispatcher *dispatche
     return make_events(loop);
 }
 
-/* What a thread brings on itself; httpd's handler then says so, and dumps core if it may. */
-static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
-
 static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
 {
     apr_status_t status = APR_SUCCESS;
-    sigset_t all, mask;
 
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)
-        sigdelset(&all, own_faults[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &mask); /* the threads inherit the mask */
     while (dispatcher->started < dispatcher->args.threads && status == APR_SUCCESS) {
         apr_thread_t *thread;
 
-        status =
-            apr_thread_create(&thread, NULL, run, &dispatcher->loops[dispatcher->started], pool);
+        status = mrc_thread_start(pool, run, &dispatcher->loops[dispatcher->started], &thread);
         if (status == APR_SUCCESS)
             dispatcher->threads[dispatcher->started++] = thread;
     }
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     return status;
 }
 

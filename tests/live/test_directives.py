@@ -16,6 +16,7 @@ pytestmark = pytest.mark.mpm("event")
 TOPIC = "https://example.com/some/topic"
 KEY = token.PUBLISHER_KEY
 OTHER_KEY = "another-key-of-the-live-tests:0123456789abcdef0123456789abcdef"
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -67,6 +68,7 @@ ROWS = {
     "MercureSubscriberBacklog": ("64K", [("", "SIZE"), ("1T", "1T")]),
     "MercureMaxSubscribers": ("0", [("", "N"), ("-1", "-1")]),
     "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
+    "MercureJwksCACertificateFile": (CERTIFICATES, [("", "PATH"), ("/nonexistent", "/nonexistent")]),
     "MercureMemory": ("1G", [("", "SIZE"), ("0", "0"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
 }
 
@@ -75,7 +77,7 @@ DEFAULTS = {
     "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
     "MercurePublishOrigins": "the hub's own origin",
     "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
-    "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
+    "MercureSubscriberKey": "", "MercureMemory": "", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureHistory": "count=100000 bytes=16M age=0",
     "MercureHistory count=": "100000", "MercureHistory bytes=": "16M", "MercureHistory age=": "0",
