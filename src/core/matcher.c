@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/template.h"
 #include "core/urlpattern.h"
 
 struct mrc_matcher {
     enum mrc_matcher_type type;
     bool wildcard;
-    struct mrc_urlpattern *pattern; /* NULL for an exact matcher and the wildcard */
+    struct mrc_urlpattern *pattern; /* of a URL Pattern */
+    struct mrc_automaton *template; /* of a URI template that is one; else it is compared */
     char *base;                     /* of the pattern; behind the value, or NULL */
     size_t base_len;
     size_t value_len;
@@ -18,11 +20,12 @@ struct mrc_matcher {
 static const char *const type_names[] = {
     [MRC_MATCHER_EXACT] = "exact",
     [MRC_MATCHER_URLPATTERN] = "urlpattern",
+    [MRC_MATCHER_TEMPLATE] = "template",
 };
 
 enum mrc_err mrc_matcher_type_parse(struct mrc_bytes name, enum mrc_matcher_type *ret_type)
 {
-    for (size_t i = 0; i < sizeof(type_names) / sizeof(type_names[0]); i++) {
+    for (size_t i = 0; i < MRC_MATCHER_TEMPLATE; i++) { /* which has no name in the protocol */
         if (mrc_bytes_eq_str(name, type_names[i])) {
             *ret_type = (enum mrc_matcher_type)i;
             return MRC_OK;
@@ -54,33 +57,48 @@ static enum mrc_err compile_pattern(struct mrc_bytes value, const char *base,
     return err;
 }
 
+/* A string without an expression, or that is no URI template, stands for itself alone. */
+static enum mrc_err compile_template(struct mrc_bytes value, struct mrc_automaton **ret_template)
+{
+    enum mrc_err err;
+
+    if (!value.len || !memchr(value.ptr, '{', value.len))
+        return MRC_OK;
+    err = mrc_template_compile(value, NULL, ret_template);
+    return err == MRC_EINVAL ? MRC_OK : err;
+}
+
 enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes value,
                                 const char *base, struct mrc_error *error,
                                 struct mrc_matcher **ret_matcher)
 {
     bool wildcard = mrc_bytes_eq_str(value, "*");
+    struct mrc_automaton *template = NULL;
     struct mrc_urlpattern *pattern = NULL;
     struct mrc_matcher *matcher;
+    enum mrc_err err = MRC_OK;
     size_t base_len;
 
     if (wildcard || type != MRC_MATCHER_URLPATTERN)
         base = NULL;
-    if (!wildcard && type == MRC_MATCHER_URLPATTERN) {
-        enum mrc_err err = compile_pattern(value, base, error, &pattern);
-
-        if (err)
-            return err;
-    }
+    if (!wildcard && type == MRC_MATCHER_URLPATTERN)
+        err = compile_pattern(value, base, error, &pattern);
+    else if (!wildcard && type == MRC_MATCHER_TEMPLATE)
+        err = compile_template(value, &template);
+    if (err)
+        return err;
     base_len = base ? strlen(base) : 0;
     matcher = malloc(sizeof(*matcher) + value.len + base_len + 1);
     if (!matcher) {
         mrc_urlpattern_free(pattern);
+        mrc_automaton_free(template);
         return MRC_ENOMEM;
     }
     *matcher = (struct mrc_matcher){
         .type = type,
         .wildcard = wildcard,
         .pattern = pattern,
+        .template = template,
         .base = base ? matcher->value + value.len : NULL,
         .base_len = base_len,
         .value_len = value.len,
@@ -98,6 +116,7 @@ void mrc_matcher_free(struct mrc_matcher *matcher)
     if (!matcher)
         return;
     mrc_urlpattern_free(matcher->pattern);
+    mrc_automaton_free(matcher->template);
     free(matcher);
 }
 
@@ -113,7 +132,8 @@ bool mrc_matcher_matches_topic(const struct mrc_matcher *matcher, struct mrc_top
     if (matcher->wildcard)
         return true;
     if (!matcher->pattern)
-        return mrc_bytes_eq(mrc_matcher_get_value(matcher), topic->text);
+        return mrc_bytes_eq(mrc_matcher_get_value(matcher), topic->text) ||
+               (matcher->template && mrc_automaton_matches(matcher->template, topic->text));
     if (!is_same_base(matcher->base, topic->base))
         return mrc_matcher_matches(matcher, topic->text);
     url = mrc_topic_get_url(topic);
@@ -151,14 +171,23 @@ bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher)
     return matcher->wildcard;
 }
 
+bool mrc_matcher_is_literal(const struct mrc_matcher *matcher)
+{
+    return !matcher->wildcard && !matcher->pattern && !matcher->template;
+}
+
 bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b)
 {
-    return a->type == b->type && is_same_base(a->base, b->base) &&
+    bool is_same_kind =
+        a->type == b->type || (mrc_matcher_is_literal(a) && mrc_matcher_is_literal(b));
+
+    return is_same_kind && is_same_base(a->base, b->base) &&
            mrc_bytes_eq(mrc_matcher_get_value(a), mrc_matcher_get_value(b));
 }
 
 size_t mrc_matcher_size(const struct mrc_matcher *matcher)
 {
     return sizeof(*matcher) + matcher->value_len + matcher->base_len + 1 +
-           (matcher->pattern ? mrc_urlpattern_size(matcher->pattern) : 0);
+           (matcher->pattern ? mrc_urlpattern_size(matcher->pattern) : 0) +
+           (matcher->template ? mrc_automaton_size(matcher->template) : 0);
 }

@@ -1,8 +1,10 @@
 /*
- * Topic matchers: one interface over exact strings, URL Patterns and the wildcard `*`.
+ * Topic matchers: one interface over exact strings, URL Patterns, URI templates and the wildcard
+ * `*`.
  *
  * A matcher decides routing (what a subscriber listens to) and authorization (what a token
- * grants); draft-dunglas-mercure-08, "Matcher Types".
+ * grants); draft-dunglas-mercure-08, "Matcher Types". URI templates are of protocol 0.x: a value
+ * of that type without an expression, or that is no template, is compared as an exact one is.
  */
 #ifndef MRC_CORE_MATCHER_H
 #define MRC_CORE_MATCHER_H
@@ -13,15 +15,18 @@
 #include "core/err.h"
 #include "core/topic.h"
 
-enum mrc_matcher_type { MRC_MATCHER_EXACT, MRC_MATCHER_URLPATTERN };
+enum mrc_matcher_type { MRC_MATCHER_EXACT, MRC_MATCHER_URLPATTERN, MRC_MATCHER_TEMPLATE };
 
 /* Immutable once created: any number of threads may match with it at the same time. */
 struct mrc_matcher;
 
-/* The type named NAME in its canonical form (`exact`, `urlpattern`): MRC_OK, or MRC_ENOTFOUND. */
+/*
+ * The type named NAME in its canonical form (`exact`, `urlpattern`): MRC_OK, or MRC_ENOTFOUND. URI
+ * templates have no name by which a client could ask for them.
+ */
 enum mrc_err mrc_matcher_type_parse(struct mrc_bytes name, enum mrc_matcher_type *ret_type);
 
-/* The canonical name of TYPE; a constant. */
+/* The canonical name of TYPE, for templates one that is only for people; a constant. */
 const char *mrc_matcher_type_name(enum mrc_matcher_type type);
 
 /*
@@ -57,7 +62,10 @@ const char *mrc_matcher_get_base(const struct mrc_matcher *matcher);
 /* Whether it is the wildcard. */
 bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher);
 
-/* Whether both were made of the same, and so match the same. */
+/* Whether it matches the topic that equals its value, and no other. */
+bool mrc_matcher_is_literal(const struct mrc_matcher *matcher);
+
+/* Whether both were made of the same, and so match the same; literals of whatever type are. */
 bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b);
 
 /* What the matcher occupies, in bytes: for caps on what subscribers may make a hub hold. */

@@ -2,7 +2,7 @@
  * URL Patterns (https://urlpattern.spec.whatwg.org/): compiled once, matched often, at a bounded
  * cost.
  *
- * A pattern has eight components. Those of fixed text and wildcards run in urlpattern_program.h,
+ * A pattern has eight components. Those of fixed text and wildcards run in automaton.h,
  * those with regular expressions in urlpattern_regexp.h; both have limits for each match, and what
  * passes them does not match. Case is never ignored.
  */

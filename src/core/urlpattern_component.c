@@ -64,7 +64,7 @@ enum mrc_err mrc_component_compile(enum mrc_urlpattern_component component,
 
 void mrc_component_clear(struct mrc_component *component)
 {
-    mrc_program_free(component->program);
+    mrc_automaton_free(component->program);
     mrc_regexp_free(component->regexp);
     free(component->string);
     mrc_part_list_free(&component->parts);
@@ -74,7 +74,7 @@ void mrc_component_clear(struct mrc_component *component)
 bool mrc_component_matches(const struct mrc_component *component, struct mrc_bytes subject)
 {
     if (component->program)
-        return mrc_program_matches(component->program, subject);
+        return mrc_automaton_matches(component->program, subject);
     return mrc_regexp_exec(component->regexp, subject, 0, NULL);
 }
 
@@ -90,6 +90,6 @@ bool mrc_component_matches_special_scheme(const struct mrc_component *component)
 
 size_t mrc_component_size(const struct mrc_component *component)
 {
-    return (component->program ? mrc_program_size(component->program) : 0) +
+    return (component->program ? mrc_automaton_size(component->program) : 0) +
            (component->regexp ? mrc_regexp_size(component->regexp) : 0);
 }

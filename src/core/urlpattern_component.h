@@ -11,7 +11,7 @@
 #include "core/urlpattern_regexp.h"
 
 struct mrc_component {
-    struct mrc_program *program; /* one of these two is there */
+    struct mrc_automaton *program; /* one of these two is there */
     struct mrc_regexp *regexp;
     bool has_regexp_groups;
     char *string; /* the rest only with MRC_URLPATTERN_EXPLAIN */

@@ -73,7 +73,7 @@ static int read_all(request_rec *r, struct mrc_buf *body)
     return mrc_buf_error(body) == MRC_ELIMIT ? HTTP_REQUEST_ENTITY_TOO_LARGE : HTTP_BAD_REQUEST;
 }
 
-static int parse(request_rec *r, struct mrc_bytes body, size_t max_pairs,
+static int parse(request_rec *r, struct mrc_bytes body, size_t max_pairs, int many_status,
                  struct mrc_form **ret_form)
 {
     struct mrc_error error = {""};
@@ -84,11 +84,11 @@ static int parse(request_rec *r, struct mrc_bytes body, size_t max_pairs,
     case MRC_ENOMEM:
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
     default:
-        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE, error.text);
+        return mrc_answer_problem(r, many_status, error.text);
     }
 }
 
-int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs,
+int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int many_status,
                        struct mrc_form **ret_form)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
@@ -105,7 +105,7 @@ int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs,
     mrc_buf_init(&body, max_bytes);
     status = read_all(r, &body);
     if (status == OK)
-        status = parse(r, mrc_buf_bytes(&body), max_pairs, ret_form);
+        status = parse(r, mrc_buf_bytes(&body), max_pairs, many_status, ret_form);
     else if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
         status = too_large(r, max_bytes);
     else if (!r->connection->aborted && ap_is_HTTP_ERROR(status))

@@ -33,6 +33,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
     [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
     [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
+    [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(authorization_servers),
+    [MRC_FIELD_PUBLIC_ORIGINS] = PLACE(public_origins),
     [MRC_FIELD_COOKIE_NAME] = PLACE(cookie_name),
     [MRC_FIELD_CORS_ORIGINS] = PLACE(cors_origins),
     [MRC_FIELD_PUBLISH_ORIGINS] = PLACE(publish_origins),
@@ -51,6 +53,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(dispatch_timeout_s),
     [MRC_FIELD_BACKLOG] = PLACE(backlog_bytes),
     [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(max_subscribers),
+    [MRC_FIELD_SUBSCRIPTIONS] = PLACE(subscriptions),
     [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
     [MRC_FIELD_JWKS_CA] = PLACE(jwks_ca_file),
@@ -260,6 +263,11 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
         return apr_psprintf(cmd->pool,
                             "%s *: any site could publish with the cookie of whoever visits it. "
                             "Name the origins",
+                            row->name);
+    if (origins->any && row->field == MRC_FIELD_PUBLIC_ORIGINS)
+        return apr_psprintf(cmd->pool,
+                            "%s *: every origin is public without the directive. Leave it out, or "
+                            "name the origins",
                             row->name);
     *(struct mrc_origins **)field_of(settings, row->field) = origins;
     mark_set(settings, row->field);

@@ -11,6 +11,7 @@
 
 #include "core/update.h"
 #include "httpd/directives.h"
+#include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
 
@@ -131,6 +132,21 @@ static const char *make_unique(apr_pool_t *pool, const apr_array_header_t *hubs,
     return unique;
 }
 
+/* Metrics tell hubs apart by their labels. */
+static const char *make_unique_label(apr_pool_t *pool, const apr_array_header_t *hubs,
+                                     const char *label)
+{
+    const char *unique = label;
+
+    for (int n = 2, i = 0; i < hubs->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label, unique)) {
+            unique = apr_psprintf(pool, "%s #%d", label, n++);
+            i = -1;
+        }
+    }
+    return unique;
+}
+
 static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
                                     const struct mrc_location *location)
 {
@@ -145,6 +161,7 @@ static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
                                        ? section->server->server_hostname
                                        : "",
                                    section->path, NULL);
+    hub->label = make_unique_label(pool, hubs, hub->label);
     hub->index = hubs->nelts;
     hub->settings = location->settings;
     hub->locations = apr_array_make(pool, 2, sizeof(struct mrc_location *));
@@ -440,6 +457,22 @@ const struct mrc_location *mrc_registry_find(server_rec *server, const char *pat
             *ret_rest = rest;
             return location;
         }
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_registry_find_metadata(server_rec *server, const char *path)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+    const char *described = skip_prefix(path, MRC_METADATA_PREFIX);
+
+    for (int i = 0; described && locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+        const char *rest = skip_prefix(described, location->path);
+
+        /* The path of the root is left out. */
+        if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
+            return location;
     }
     return NULL;
 }

@@ -7,39 +7,95 @@
 #include "httpd/answer.h"
 #include "httpd/claim.h"
 #include "httpd/cors.h"
+#include "httpd/identity.h"
+#include "httpd/metadata.h"
 #include "httpd/module.h"
 #include "httpd/publish.h"
 #include "httpd/settings.h"
 #include "httpd/subscribe.h"
+#include "httpd/tally.h"
 
 APLOG_USE_MODULE(mercure);
 
-#define HUB_METHODS "GET, HEAD, POST, OPTIONS"
+/* One kind of resource of a hub. */
+struct resource {
+    const char *methods; /* as in Allow */
+    const char *mend;    /* for a client that comes with another method */
 
-static int serve_options(request_rec *r, const struct mrc_settings *settings)
-{
-    if (!mrc_cors_is_preflight(r, settings, HUB_METHODS))
-        apr_table_setn(r->headers_out, "Allow", HUB_METHODS);
-    return mrc_answer_send(r, HTTP_NO_CONTENT, NULL, mrc_bytes_of(""));
-}
+    /* Answers R; what the handler returns. DECLINED: not with this method. */
+    int (*serve)(request_rec *r, const struct mrc_claim *claim);
+};
 
 static int serve_hub(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    if (r->method_number == M_GET /* and HEAD */ || !strcmp(r->method, MRC_METHOD_QUERY))
+        return mrc_tally(r, claim, MRC_COUNTER_REFUSED, mrc_subscribe(r, claim));
+    if (r->method_number == M_POST)
+        return mrc_tally(r, claim, MRC_COUNTER_PUBLISH_REJECTED, mrc_publish(r, claim));
+    return DECLINED;
+}
 
+static const struct resource hub_resource = {
+    .methods = "GET, HEAD, QUERY, POST, OPTIONS",
+    .mend = "a hub takes GET or QUERY to subscribe and POST to publish",
+    .serve = serve_hub,
+};
+
+static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_metadata_serve(r, claim) : DECLINED;
+}
+
+static const struct resource metadata_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the hub's metadata is there to be read, with GET or HEAD",
+    .serve = serve_metadata,
+};
+
+/* What CLAIM names; NULL: there is no such resource. */
+static const struct resource *find_resource(const struct mrc_claim *claim)
+{
+    if (claim->claimed == MRC_CLAIMED_METADATA)
+        return &metadata_resource;
+    return *claim->rest == '\0' ? &hub_resource : NULL;
+}
+
+static int serve_options(request_rec *r, const struct mrc_settings *settings, const char *methods)
+{
+    if (ap_discard_request_body(r) != OK)
+        return HTTP_BAD_REQUEST;
+    if (!mrc_cors_is_preflight(r, settings, methods))
+        apr_table_setn(r->headers_out, "Allow", methods);
+    return mrc_answer_send(r, HTTP_NO_CONTENT, NULL, mrc_bytes_of(""));
+}
+
+/* For a request whose body nobody has read. */
+static int refuse(request_rec *r, int status, const char *detail)
+{
+    if (ap_discard_request_body(r) != OK)
+        return HTTP_BAD_REQUEST;
+    return mrc_answer_problem(r, status, detail);
+}
+
+static int serve(request_rec *r, const struct mrc_claim *claim)
+{
+    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct resource *resource = find_resource(claim);
+    int status;
+
+    if (!mrc_identity_is_public(r, settings))
+        return refuse(r, HTTP_MISDIRECTED_REQUEST,
+                      "the hub is not served under this scheme, host and port: use its public URL");
     mrc_cors_add_headers(r, settings);
-    switch (r->method_number) {
-    case M_GET: /* and HEAD */
-        return mrc_subscribe(r, claim);
-    case M_POST:
-        return mrc_publish(r, claim);
-    case M_OPTIONS:
-        return serve_options(r, settings);
-    default:
-        apr_table_setn(r->headers_out, "Allow", HUB_METHODS);
-        return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED,
-                                  "a hub takes GET to subscribe and POST to publish");
-    }
+    if (!resource)
+        return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");
+    if (r->method_number == M_OPTIONS)
+        return serve_options(r, settings, resource->methods);
+    status = resource->serve(r, claim);
+    if (status != DECLINED)
+        return status;
+    apr_table_setn(r->headers_out, "Allow", resource->methods);
+    return refuse(r, HTTP_METHOD_NOT_ALLOWED, resource->mend);
 }
 
 int mrc_request_handler(request_rec *r)
@@ -53,8 +109,10 @@ int mrc_request_handler(request_rec *r)
                       "a hub answers clients, and no page that includes it");
         return HTTP_NOT_FOUND;
     }
-    if (*claim->rest == '\0')
-        return serve_hub(r, claim);
-    ap_discard_request_body(r);
-    return mrc_answer_problem(r, HTTP_NOT_FOUND, "the hub has no such resource");
+    return serve(r, claim);
+}
+
+void mrc_request_register(apr_pool_t *pconf)
+{
+    ap_method_register(pconf, MRC_METHOD_QUERY);
 }

@@ -8,9 +8,11 @@
 #include "core/form.h"
 #include "core/matcher.h"
 #include "core/token.h"
+#include "core/update.h"
 #include "core/utf8.h"
 #include "httpd/answer.h"
 #include "httpd/authorize.h"
+#include "httpd/body.h"
 #include "httpd/carrier_suspended.h"
 #include "httpd/carrier_threaded.h"
 #include "httpd/claim.h"
@@ -28,7 +30,7 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* Parameters of a query beside its matchers; httpd bounds the length of the whole. */
+/* Parameters of a query, and of a body, beside the matchers; the length of both is bounded. */
 #define OTHER_PARAMETERS_MAX 1000
 
 /* ---- matchers ---------------------------------------------------------------------------------*/
@@ -108,19 +110,34 @@ static void clear_subscription(struct mrc_subscription *subscription)
     subscription->matchers_count = 0;
 }
 
-/* Reads matchers and cursor from FORM; views of the cursor point into it. */
-static enum mrc_err read_form(const struct mrc_form *form, const char *base,
-                              const struct mrc_settings *settings,
-                              struct mrc_subscription *subscription, struct mrc_error *error)
+static enum mrc_err take_parameters(struct mrc_subscription *subscription,
+                                    const struct mrc_form *form, const char *base,
+                                    const struct mrc_settings *settings, struct mrc_error *error)
 {
     enum mrc_err err = MRC_OK;
+
+    for (size_t i = 0; form && i < mrc_form_count(form) && !err; i++)
+        err = take_parameter(subscription, mrc_form_get(form, i), base, settings, error);
+    return err;
+}
+
+/*
+ * Reads matchers and cursor from the union of QUERY and BODY, which may be NULL; the query's cursor
+ * comes before the body's. Views of the cursor point into them.
+ */
+static enum mrc_err read_forms(const struct mrc_form *query, const struct mrc_form *body,
+                               const char *base, const struct mrc_settings *settings,
+                               struct mrc_subscription *subscription, struct mrc_error *error)
+{
+    enum mrc_err err;
 
     subscription->matchers =
         calloc((size_t)settings->limit_matchers, sizeof(*subscription->matchers));
     if (!subscription->matchers)
         return MRC_ENOMEM;
-    for (size_t i = 0; i < mrc_form_count(form) && !err; i++)
-        err = take_parameter(subscription, mrc_form_get(form, i), base, settings, error);
+    err = take_parameters(subscription, query, base, settings, error);
+    if (!err)
+        err = take_parameters(subscription, body, base, settings, error);
     if (!err && subscription->matchers_count == 0)
         err = mrc_error_set(error, MRC_EINVAL,
                             "the subscription names no topic: add a parameter such as "
@@ -167,20 +184,22 @@ static int serve_threaded(request_rec *r, struct mrc_process *process,
     return status;
 }
 
+static void add_last_event_id(request_rec *r, struct mrc_bytes id)
+{
+    if (id.ptr)
+        apr_table_setn(r->headers_out, "Mercure-Last-Event-ID",
+                       apr_pstrmemdup(r->pool, id.ptr, id.len));
+}
+
 static int serve_stream(request_rec *r, struct mrc_process *process,
                         struct mrc_subscriber *subscriber)
 {
     const struct mrc_sizing *sizing = mrc_lifecycle_sizing();
-    struct mrc_bytes id = mrc_subscriber_last_event_id(subscriber);
+    char id[MRC_UPDATE_ID_BYTES];
 
-    if (id.ptr)
-        apr_table_setn(r->headers_out, "Mercure-Last-Event-ID",
-                       apr_pstrmemdup(r->pool, id.ptr, id.len));
-    if (r->header_only) {
-        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
-        mrc_answer_add_stream_headers(r);
-        return OK;
-    }
+    add_last_event_id(r, mrc_subscriber_last_event_id(subscriber));
+    mrc_subscriber_get_id(subscriber, id);
+    apr_table_set(r->notes, "mercure-subscriber", id);
     mrc_push_prepare(r);
     if (!mrc_carrier_suspended_is_possible(r))
         return serve_threaded(r, process, sizing, subscriber);
@@ -190,6 +209,34 @@ static int serve_stream(request_rec *r, struct mrc_process *process,
     }
     mrc_answer_add_stream_headers(r);
     return mrc_carrier_suspended_start(r, process, subscriber);
+}
+
+static int failed(request_rec *r, const struct mrc_claim *claim, apr_status_t status)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription failed",
+                  claim->location->hub->label);
+    return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
+                              "the hub could not open the subscription");
+}
+
+/* HEAD: what a stream's head would say, at once; nothing is opened, and nothing counted. */
+static int serve_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
+                      struct mrc_subscription *subscription)
+{
+    apr_status_t status = APR_SUCCESS;
+    char *id = NULL;
+
+    if (subscription->has_cursor)
+        status = mrc_subscriber_peek(hub, subscription->cursor, apr_time_now(), &id);
+    clear_subscription(subscription);
+    mrc_token_unref(subscription->token);
+    if (status != APR_SUCCESS)
+        return failed(r, claim, status);
+    if (id)
+        add_last_event_id(r, mrc_bytes_of(id));
+    free(id);
+    mrc_answer_add_stream_headers(r);
+    return OK;
 }
 
 static int open_stream(request_rec *r, const struct mrc_claim *claim,
@@ -206,31 +253,31 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim,
         mrc_token_unref(subscription->token);
         return mrc_answer_later(r, "this server process ends: try again");
     }
+    if (r->header_only)
+        return serve_head(r, claim, hub, subscription);
     status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
     if (status == APR_SUCCESS)
         return serve_stream(r, process, subscriber);
     if (status == MRC_STATUS_FULL)
         return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS,
                                   "the hub has as many subscribers as it may have");
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription failed",
-                  claim->location->hub->label);
-    return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
-                              "the hub could not open the subscription");
+    return failed(r, claim, status);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/
 
 /* TOKEN is taken over. */
-static int subscribe_with_form(request_rec *r, const struct mrc_claim *claim,
-                               struct mrc_token *token, const struct mrc_form *form)
+static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
+                                struct mrc_token *token, const struct mrc_form *query,
+                                const struct mrc_form *body)
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
     struct mrc_subscription subscription = {.token = token};
     struct mrc_error error = {""};
 
-    switch (read_form(form, APR_ARRAY_IDX(audiences, 0, const char *),
-                      claim->location->hub->settings, &subscription, &error)) {
+    switch (read_forms(query, body, APR_ARRAY_IDX(audiences, 0, const char *),
+                       claim->location->hub->settings, &subscription, &error)) {
     case MRC_OK:
         read_cursor_field(r, &subscription);
         return open_stream(r, claim, &subscription);
@@ -243,42 +290,61 @@ static int subscribe_with_form(request_rec *r, const struct mrc_claim *claim,
     }
 }
 
+/* The parameters of the URL; DECLINED, or what the handler returns since R has been answered. */
+static int read_query(request_rec *r, size_t max_pairs, struct mrc_form **ret_query)
+{
+    struct mrc_error error = {""};
+
+    switch (mrc_form_parse(mrc_bytes_of(r->args ? r->args : ""), max_pairs, &error, ret_query)) {
+    case MRC_OK:
+        return DECLINED;
+    case MRC_ENOMEM:
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+    default:
+        return mrc_answer_problem(r, HTTP_BAD_REQUEST, error.text);
+    }
+}
+
 /* TOKEN is taken over. */
-static int subscribe_with(request_rec *r, const struct mrc_claim *claim, struct mrc_token *token)
+static int subscribe_with(request_rec *r, const struct mrc_claim *claim, bool has_body,
+                          struct mrc_token *token)
 {
     const struct mrc_settings *settings = claim->location->hub->settings;
     size_t max_pairs = (size_t)settings->limit_matchers + OTHER_PARAMETERS_MAX;
-    struct mrc_error error = {""};
-    struct mrc_form *form;
-    enum mrc_err err;
-    int status;
+    struct mrc_form *query = NULL, *body = NULL;
+    int status = DECLINED;
 
-    err = mrc_form_parse(mrc_bytes_of(r->args ? r->args : ""), max_pairs, &error, &form);
-    if (err) {
+    if (has_body)
+        status = mrc_body_read_form(r, (size_t)settings->limit_body_bytes, max_pairs,
+                                    HTTP_BAD_REQUEST, &body);
+    if (status == DECLINED)
+        status = read_query(r, max_pairs, &query);
+    if (status == DECLINED)
+        status = subscribe_with_forms(r, claim, token, query, body);
+    else
         mrc_token_unref(token);
-        return err == MRC_ENOMEM ? mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
-                                                      "the server is out of memory")
-                                 : mrc_answer_problem(r, HTTP_BAD_REQUEST, error.text);
-    }
-    status = subscribe_with_form(r, claim, token, form);
-    mrc_form_free(form);
+    mrc_form_free(query);
+    mrc_form_free(body);
     return status;
 }
 
 int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    bool has_body = r->method_number != M_GET; /* QUERY */
     struct mrc_token *token;
     int status;
 
-    if (ap_discard_request_body(r) != OK)
+    if (!has_body && ap_discard_request_body(r) != OK)
         return HTTP_BAD_REQUEST;
     status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
-    if (status != DECLINED)
-        return status;
-    if (!token && !settings->anonymous)
-        return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                                    "subscribing to this hub needs an access token: send it in an "
-                                    "Authorization field, after Bearer");
-    return subscribe_with(r, claim, token);
+    if (status == DECLINED && !token && !settings->anonymous)
+        status = mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
+                                      "subscribing to this hub needs an access token: send it in "
+                                      "an Authorization field, after Bearer");
+    if (status == DECLINED)
+        return subscribe_with(r, claim, has_body, token);
+    if (has_body)
+        r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
+    return status;
 }

@@ -1,5 +1,6 @@
 /*
- * Subscribing: GET of the hub's URL (draft, "Subscription").
+ * Subscribing: GET and QUERY of the hub's URL, and HEAD, which opens nothing (draft,
+ * "Subscription").
  */
 #ifndef MRC_HTTPD_SUBSCRIBE_H
 #define MRC_HTTPD_SUBSCRIBE_H

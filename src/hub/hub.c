@@ -1,20 +1,20 @@
 #include "hub/hub.h"
 
+#include <stdatomic.h>
+
 #include "core/buf.h"
 #include "core/update.h"
+#include "store/history.h"
 #include "store/hub_segment.h"
-#include "store/notify.h"
 #include "store/ring.h"
-
-/* No publisher waits longer for the lock: whoever holds it is stopped, not busy. */
-#define APPEND_WAIT_US ((int64_t)5 * 1000 * 1000)
 
 struct mrc_hub {
     struct mrc_hub_segment *segment;
-    const struct mrc_notify *notify;
+    struct mrc_history *history;
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
 };
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -24,7 +24,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    hub->notify = notify;
+    hub->history = mrc_history_open_memory(pool, segment, notify);
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
@@ -44,13 +44,10 @@ size_t mrc_hub_get_index(const struct mrc_hub *hub)
 static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,
                            const struct mrc_buf *record, int64_t now_us)
 {
-    uint64_t seq;
-    uint64_t pos;
-
     if (mrc_buf_error(record))
         return mrc_buf_error(record) == MRC_ENOMEM ? APR_ENOMEM : MRC_STATUS_TOO_LARGE;
-    return mrc_ring_append(mrc_hub_segment_ring(hub->segment), update->id, mrc_buf_bytes(record),
-                           mrc_update_stored_bytes(update), now_us, APPEND_WAIT_US, &seq, &pos);
+    return mrc_history_append(hub->history, update->id, mrc_buf_bytes(record),
+                              mrc_update_stored_bytes(update), now_us);
 }
 
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us)
@@ -62,16 +59,24 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
     mrc_update_encode(update, &record);
     status = append(hub, update, &record, now_us);
     mrc_buf_free(&record);
-    if (status == APR_SUCCESS) {
-        mrc_hub_segment_wake(hub->segment, hub->notify);
+    if (status == APR_SUCCESS)
         mrc_hub_count(hub, MRC_COUNTER_UPDATES, 1);
-    }
     return status;
+}
+
+struct mrc_history *mrc_hub_history(const struct mrc_hub *hub)
+{
+    return hub->history;
 }
 
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
 {
     return mrc_hub_segment_ring(hub->segment);
+}
+
+bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
+{
+    return true; /* the ring is all there is between publishers and subscribers */
 }
 
 /* Counts first and looks then, so that two who come at once cannot both take the last place. */
@@ -83,9 +88,13 @@ apr_status_t mrc_hub_join(struct mrc_hub *hub)
         mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
         return MRC_STATUS_FULL;
     }
-    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
     mrc_hub_segment_interest_add(hub->segment, hub->slot);
     return APR_SUCCESS;
+}
+
+void mrc_hub_begin(struct mrc_hub *hub)
+{
+    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
 }
 
 void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end)
@@ -113,4 +122,35 @@ void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n)
 uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter)
 {
     return mrc_hub_segment_counter(hub->segment, counter);
+}
+
+void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n)
+{
+    if (us < 0) /* the clock was set back meanwhile */
+        us = 0;
+    mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_DISPATCH + mrc_metrics_bucket(us)), n);
+    mrc_hub_count(hub, MRC_COUNTER_DISPATCH_US, (uint64_t)us * n);
+}
+
+void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next)
+{
+    uint64_t least = 0;
+
+    atomic_store(&hub->taken[loop], next);
+    for (unsigned i = 0; i < MRC_HUB_LOOPS_MAX; i++) {
+        uint64_t one = atomic_load_explicit(&hub->taken[i], memory_order_relaxed);
+
+        if (one && (!least || one < least))
+            least = one;
+    }
+    mrc_hub_segment_gauge_set(hub->segment, hub->slot, MRC_GAUGE_TAKEN, least);
+}
+
+uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot)
+{
+    uint64_t next = mrc_hub_segment_gauge_of(hub->segment, slot, MRC_GAUGE_TAKEN);
+    struct mrc_ring_stats stats;
+
+    mrc_ring_stats(mrc_hub_ring(hub), &stats);
+    return next && stats.last_seq >= next ? stats.last_seq - next + 1 : 0;
 }

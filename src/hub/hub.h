@@ -4,6 +4,7 @@
 #ifndef MRC_HUB_HUB_H
 #define MRC_HUB_HUB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@
 
 #include "hub/metrics.h"
 
+struct mrc_history;
 struct mrc_hub;
 struct mrc_hub_segment;
 struct mrc_notify;
@@ -41,7 +43,8 @@ size_t mrc_hub_get_index(const struct mrc_hub *hub);
 
 /*
  * Stores UPDATE, which has an id, in the order that all subscribers of the hub see, and wakes the
- * children that have some. Any thread. APR_SUCCESS: it is stored.
+ * children that have some. It may wait for the disk: any thread but a dispatcher's. APR_SUCCESS: it
+ * is stored.
  * MRC_STATUS_SUPERSEDED: this child is of the past, the client should try again.
  * MRC_STATUS_TOO_LARGE, APR_TIMEUP, APR_ENOMEM: it is not stored.
  */
@@ -49,7 +52,11 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 
 /* ---- for subscribers --------------------------------------------------------------------------*/
 
+struct mrc_history *mrc_hub_history(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
+
+/* Whether updates get from and to the other machines of this hub; a local hub has none. */
+bool mrc_hub_transport_is_up(const struct mrc_hub *hub);
 
 /*
  * One more subscriber in this child: counted in all children together, and from now on the child is
@@ -57,7 +64,10 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
  */
 apr_status_t mrc_hub_join(struct mrc_hub *hub);
 
-/* One fewer, which ended for the reason END. */
+/* The stream of one that has joined begins: it is counted from now on. */
+void mrc_hub_begin(struct mrc_hub *hub);
+
+/* One fewer, which ended for the reason END; MRC_END_REFUSED: it never began. */
 void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end);
 
 /* N more, or fewer, of what GAUGE tells, in this child; and the sum over all children. */
@@ -67,6 +77,18 @@ uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge);
 /* N more of what COUNTER counts; and the sum over all children. */
 void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n);
 uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter);
+
+/* N updates were written to a subscriber US microseconds after the hub had accepted them. */
+void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n);
+
+/*
+ * The dispatcher loop number LOOP (below MRC_HUB_LOOPS_MAX) of this child has taken all updates
+ * before number NEXT from the ring; 0: it takes none, since nobody listens. And how many the
+ * slowest loop of the child in SLOT has not taken that it should.
+ */
+#define MRC_HUB_LOOPS_MAX 64
+void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next);
+uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot);
 
 /* As many subscribers as the policy allows are there already. In the range of store/status.h. */
 #define MRC_STATUS_FULL (APR_OS_START_USERERR + 7320)

@@ -223,14 +223,9 @@ static void drop_if_empty(struct mrc_index *index, struct node *node, bool exact
         remove_pattern(index, node);
 }
 
-static bool is_exact(const struct mrc_matcher *matcher)
-{
-    return mrc_matcher_get_type(matcher) == MRC_MATCHER_EXACT;
-}
-
 static struct node *node_for(struct mrc_index *index, const struct mrc_matcher *matcher)
 {
-    struct table *table = is_exact(matcher) ? &index->exact : &index->patterns;
+    struct table *table = mrc_matcher_is_literal(matcher) ? &index->exact : &index->patterns;
     struct node *node;
     uint64_t hash;
 
@@ -240,7 +235,7 @@ static struct node *node_for(struct mrc_index *index, const struct mrc_matcher *
     node = table_find(table, hash, matcher);
     if (node)
         return node;
-    return is_exact(matcher) ? table_add(table, hash) : add_pattern(index, hash);
+    return mrc_matcher_is_literal(matcher) ? table_add(table, hash) : add_pattern(index, hash);
 }
 
 static apr_status_t add_one(struct mrc_index *index, struct mrc_listener *listener, size_t i)
@@ -250,7 +245,7 @@ static apr_status_t add_one(struct mrc_index *index, struct mrc_listener *listen
     apr_status_t status = node ? enter(node, listener, i) : APR_ENOMEM;
 
     if (status != APR_SUCCESS && node)
-        drop_if_empty(index, node, is_exact(matcher));
+        drop_if_empty(index, node, mrc_matcher_is_literal(matcher));
     return status;
 }
 
@@ -282,7 +277,7 @@ static void leave(struct mrc_index *index, const struct mrc_registration *regist
 
     node->places[registration->place] = *last;
     last->listener->registrations[last->registration].place = registration->place;
-    drop_if_empty(index, node, is_exact(registration->matcher));
+    drop_if_empty(index, node, mrc_matcher_is_literal(registration->matcher));
 }
 
 void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener)
@@ -308,13 +303,23 @@ static void found_all(struct mrc_index *index, const struct node *node, mrc_inde
     }
 }
 
+/* The base of the first pattern that has one, which is that of most. */
+static const char *common_base(const struct mrc_index *index)
+{
+    const char *base = NULL;
+
+    for (size_t i = 0; i < index->patterns.node_count && !base; i++)
+        base = mrc_matcher_get_base(matcher_of(index->pattern_list[i]));
+    return base;
+}
+
 /* Matches TOPIC against every pattern; the matching nodes go to the scratch list. */
 static size_t match_patterns(struct mrc_index *index, struct mrc_bytes text)
 {
-    struct mrc_topic topic; /* parsed once for all whose base is that of the first */
+    struct mrc_topic topic; /* parsed once for all of the common base */
     size_t count = 0;
 
-    mrc_topic_init(&topic, text, mrc_matcher_get_base(matcher_of(index->pattern_list[0])));
+    mrc_topic_init(&topic, text, common_base(index));
     for (size_t i = 0; i < index->patterns.node_count; i++) {
         struct node *node = index->pattern_list[i];
 

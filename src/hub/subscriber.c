@@ -11,6 +11,7 @@
 #include "core/token.h"
 #include "core/update.h"
 #include "hub/hub.h"
+#include "store/history.h"
 #include "store/ring.h"
 
 /* A stream ends so long before its token expires: never later, whatever a timer's tick is. */
@@ -21,10 +22,14 @@
 
 struct mrc_subscriber {
     struct mrc_hub *hub;
+    unsigned char random[16]; /* what its name is made of */
     struct mrc_matcher **matchers;
     size_t matchers_count;
     struct mrc_token *token;
-    uint64_t pos;                  /* in the hub's ring: what it has not seen yet */
+    struct mrc_place place;        /* what it has not seen yet */
+    uint64_t live_from;            /* position: what was published since it was opened */
+    uint64_t taken;                /* live updates that the last take has given */
+    int64_t taken_since_us;        /* when the oldest of them was accepted */
     struct mrc_ring_record record; /* reused from read to read */
     int64_t ends_us;
     enum mrc_end ends_why;
@@ -42,57 +47,96 @@ static void free_subscription(struct mrc_subscription *subscription)
     *subscription = (struct mrc_subscription){0};
 }
 
-static apr_status_t keep_last_event_id(struct mrc_subscriber *subscriber, struct mrc_bytes id)
+/* ID as a text of its own; NULL: out of memory. */
+static char *copy_id(struct mrc_bytes id)
 {
-    subscriber->last_event_id = malloc(id.len + 1);
-    if (!subscriber->last_event_id)
-        return APR_ENOMEM;
-    memcpy(subscriber->last_event_id, id.ptr, id.len);
-    subscriber->last_event_id_len = id.len;
+    char *copy = malloc(id.len + 1);
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, id.ptr, id.len);
+    copy[id.len] = '\0';
+    return copy;
+}
+
+/* An empty cursor asks for nothing that is past; what the answer tells then is the newest id. */
+static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_record *record,
+                                struct mrc_place *ret_place, struct mrc_bytes *ret_id)
+{
+    apr_status_t status = mrc_history_newest(history, record, ret_place);
+
+    if (status != APR_SUCCESS && status != APR_NOTFOUND)
+        return status;
+    *ret_id = status == APR_SUCCESS ? record->id : mrc_bytes_of("earliest");
     return APR_SUCCESS;
 }
 
 /*
- * An empty cursor asks for nothing that is past; what the answer tells then is the newest id. It is
- * read again when another update has come in between, so that id and position fit together.
+ * Where a stream with CURSOR begins, and the id before that: a view into CURSOR or RECORD, or a
+ * constant. A cursor that the history does not know is answered with all that it holds, and with
+ * `earliest`, so that the client can tell that something may be lost.
  */
-static apr_status_t start_at_newest(struct mrc_subscriber *subscriber, struct mrc_ring *ring)
+static apr_status_t find_start(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
+                               struct mrc_ring_record *record, struct mrc_place *ret_place,
+                               struct mrc_bytes *ret_id)
 {
-    for (;;) {
-        apr_status_t status;
+    apr_status_t status = APR_NOTFOUND;
 
-        subscriber->pos = mrc_ring_head(ring);
-        status = mrc_ring_newest(ring, &subscriber->record);
-        if (mrc_ring_head(ring) != subscriber->pos)
-            continue;
-        if (status == APR_NOTFOUND)
-            return keep_last_event_id(subscriber, mrc_bytes_of("earliest"));
-        if (status != APR_SUCCESS)
-            return status;
-        return keep_last_event_id(subscriber, subscriber->record.id);
+    if (cursor.len == 0)
+        return find_newest(history, record, ret_place, ret_id);
+    if (!mrc_bytes_eq_str(cursor, "earliest"))
+        status = mrc_history_find(history, cursor, now_us, ret_place);
+    if (status == APR_SUCCESS) {
+        *ret_id = cursor;
+        return APR_SUCCESS;
     }
+    if (status == APR_NOTFOUND)
+        status = mrc_history_oldest(history, now_us, ret_place);
+    *ret_id = mrc_bytes_of("earliest");
+    return status;
 }
 
-/*
- * Where the stream begins. A cursor that the history does not know is answered with all that it
- * holds, and with `earliest`, so that the client can tell that something may be lost.
- */
+apr_status_t mrc_subscriber_peek(struct mrc_hub *hub, struct mrc_bytes cursor, int64_t now_us,
+                                 char **ret_id)
+{
+    struct mrc_ring_record record = {0};
+    struct mrc_place place;
+    struct mrc_bytes id;
+    apr_status_t status = find_start(mrc_hub_history(hub), cursor, now_us, &record, &place, &id);
+
+    if (status == APR_SUCCESS) {
+        char *copy = copy_id(id);
+
+        if (copy)
+            *ret_id = copy;
+        else
+            status = APR_ENOMEM;
+    }
+    mrc_ring_record_free(&record);
+    return status;
+}
+
 static apr_status_t start(struct mrc_subscriber *subscriber, struct mrc_bytes cursor,
                           int64_t now_us)
 {
-    struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
+    struct mrc_history *history = mrc_hub_history(subscriber->hub);
+    struct mrc_bytes id;
+    apr_status_t status;
 
+    subscriber->live_from = mrc_ring_head(mrc_hub_ring(subscriber->hub));
+    status = apr_generate_random_bytes(subscriber->random, sizeof(subscriber->random));
+    if (status != APR_SUCCESS)
+        return status;
     if (!subscriber->has_cursor) {
-        subscriber->pos = mrc_ring_head(ring);
+        mrc_history_head(history, &subscriber->place);
         return APR_SUCCESS;
     }
-    if (cursor.len == 0)
-        return start_at_newest(subscriber, ring);
-    if (!mrc_bytes_eq_str(cursor, "earliest") &&
-        mrc_ring_find(ring, cursor, now_us, &subscriber->pos) == APR_SUCCESS)
-        return keep_last_event_id(subscriber, cursor);
-    subscriber->pos = mrc_ring_oldest(ring, now_us);
-    return keep_last_event_id(subscriber, mrc_bytes_of("earliest"));
+    status = find_start(history, cursor, now_us, &subscriber->record, &subscriber->place, &id);
+    if (status != APR_SUCCESS)
+        return status;
+    subscriber->last_event_id = copy_id(id);
+    subscriber->last_event_id_len = id.len;
+    return subscriber->last_event_id ? APR_SUCCESS : APR_ENOMEM;
 }
 
 static void free_subscriber(struct mrc_subscriber *subscriber)
@@ -152,7 +196,7 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     if (status == APR_SUCCESS) {
         status = start(subscriber, subscription->cursor, now_us);
         if (status != APR_SUCCESS)
-            mrc_hub_leave(hub, MRC_END_ERROR);
+            mrc_hub_leave(hub, MRC_END_REFUSED);
     }
     *subscription = (struct mrc_subscription){0};
     if (status != APR_SUCCESS) {
@@ -170,6 +214,11 @@ void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
         return;
     mrc_hub_leave(subscriber->hub, end);
     free_subscriber(subscriber);
+}
+
+void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id)
+{
+    mrc_update_id_make(subscriber->random, ret_id);
 }
 
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber)
@@ -197,7 +246,7 @@ struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscrib
 
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber)
 {
-    return subscriber->pos;
+    return subscriber->place.pos;
 }
 
 static bool listens_to(const struct mrc_subscriber *subscriber, const struct mrc_update *update)
@@ -220,7 +269,7 @@ bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
                                                       update->topics, update->topics_count));
 }
 
-static apr_status_t add_event(const struct mrc_subscriber *subscriber, struct mrc_buf *out)
+static apr_status_t add_event(struct mrc_subscriber *subscriber, struct mrc_buf *out)
 {
     struct mrc_update update;
 
@@ -235,6 +284,8 @@ static apr_status_t add_event(const struct mrc_subscriber *subscriber, struct mr
     if (listens_to(subscriber, &update) && mrc_subscriber_may_read(subscriber, &update)) {
         mrc_sse_add_event(out, &update);
         mrc_hub_count(subscriber->hub, MRC_COUNTER_DELIVERIES, 1);
+        if (subscriber->record.pos >= subscriber->live_from && subscriber->taken++ == 0)
+            subscriber->taken_since_us = subscriber->record.time_us;
     }
     mrc_update_clear(&update);
     return mrc_buf_error(out) ? APR_ENOMEM : APR_SUCCESS;
@@ -245,8 +296,9 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
 {
     struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
 
+    subscriber->taken = 0;
     for (int i = 0; i < RECORDS_PER_TAKE && mrc_buf_bytes(out).len < max_bytes; i++) {
-        apr_status_t status = mrc_ring_read(ring, &subscriber->pos, &subscriber->record);
+        apr_status_t status = mrc_ring_read(ring, &subscriber->place.pos, &subscriber->record);
 
         if (status == APR_SUCCESS)
             status = add_event(subscriber, out);
@@ -254,4 +306,12 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
             return status;
     }
     return APR_SUCCESS;
+}
+
+void mrc_subscriber_count_written(struct mrc_subscriber *subscriber, int64_t now_us)
+{
+    if (subscriber->taken)
+        mrc_hub_observe_dispatch(subscriber->hub, now_us - subscriber->taken_since_us,
+                                 subscriber->taken);
+    subscriber->taken = 0;
 }

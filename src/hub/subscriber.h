@@ -53,6 +53,20 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
 void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end);
 
 /*
+ * What mrc_subscriber_last_event_id() would say of a subscriber that came with CURSOR, without one:
+ * a text to be free()d. APR_ENOMEM, and what else the ring answers.
+ */
+apr_status_t mrc_subscriber_peek(struct mrc_hub *hub, struct mrc_bytes cursor, int64_t now_us,
+                                 char **ret_id);
+
+/*
+ * The subscriber's own name, `urn:uuid:` and a random UUID: drawn for each connection, nothing that
+ * a client says gets into it (draft, "Subscription Events"). RET_ID has room for
+ * MRC_UPDATE_ID_BYTES of core/update.h.
+ */
+void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id);
+
+/*
  * The id of the event before the first one that will come, or `earliest`: the answer's
  * Mercure-Last-Event-ID (draft, "Reconciliation"). { NULL, 0 } if the client sent no cursor. Lives
  * as long as the subscriber.
@@ -88,5 +102,12 @@ bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out);
+
+/*
+ * What mrc_subscriber_take() has given last is written now, at NOW_US since 1970: counts how long
+ * that took, for what was published since the subscriber was opened. Of several updates the oldest
+ * decides.
+ */
+void mrc_subscriber_count_written(struct mrc_subscriber *subscriber, int64_t now_us);
 
 #endif

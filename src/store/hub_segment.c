@@ -331,6 +331,21 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
                                   memory_order_relaxed);
 }
 
+void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                               uint64_t value)
+{
+    if (slot < segment->geometry.nslots && index < MRC_HUB_GAUGES)
+        atomic_store_explicit(&segment->metrics[slot].gauge[index], value, memory_order_relaxed);
+}
+
+uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigned slot,
+                                  unsigned index)
+{
+    if (slot >= segment->geometry.nslots || index >= MRC_HUB_GAUGES)
+        return 0;
+    return atomic_load_explicit(&segment->metrics[slot].gauge[index], memory_order_relaxed);
+}
+
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index)
 {
     uint64_t sum = 0;

@@ -99,6 +99,12 @@ void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsig
 void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                int64_t n);
 
+/* A gauge of the caller's own SLOT, and that of any. */
+void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                               uint64_t value);
+uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigned slot,
+                                  unsigned index);
+
 /* The sums over all children. A gauge that races with its own changes never shows below 0. */
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);

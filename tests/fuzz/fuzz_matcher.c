@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 1 || (end = memchr(data + 1, 0, size - 1)) == NULL)
         return 0;
-    type = data[0] & 1 ? MRC_MATCHER_URLPATTERN : MRC_MATCHER_EXACT;
+    type = (enum mrc_matcher_type)(data[0] % 3);
     value = (struct mrc_bytes){(const char *)data + 1, (size_t)(end - data - 1)};
     topic = (struct mrc_bytes){(const char *)end + 1, size - value.len - 2};
     if (mrc_matcher_create(type, value, "https://example.com/", &error, &matcher) != MRC_OK)

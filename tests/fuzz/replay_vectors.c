@@ -77,38 +77,59 @@ static void write_seed(struct mrc_bytes seed, const char *directory, size_t numb
     }
 }
 
+struct use {
+    const char *directory; /* where seeds are written to; NULL: they are fed */
+    uint32_t random;
+    size_t count;
+};
+
+static void use_entry(struct use *use, const json_t *entry)
+{
+    struct mrc_buf seed;
+
+    mrc_buf_init(&seed, 1 << 20);
+    fuzz_seed(entry, &seed);
+    use->count++;
+    if (use->directory)
+        write_seed(mrc_buf_bytes(&seed), use->directory, use->count);
+    else
+        feed(mrc_buf_bytes(&seed).ptr, seed.len);
+    for (int i = 0; i < MUTATIONS && !use->directory; i++, use->count++)
+        feed_mutation(mrc_buf_bytes(&seed), &use->random);
+    mrc_buf_free(&seed);
+}
+
+/* The entries of a file: the objects of a list, or the lists of testcases of named groups. */
+static void use_file(struct use *use, json_t *root)
+{
+    json_t *entry, *group;
+    const char *name;
+    size_t i;
+
+    json_array_foreach(root, i, entry)
+    {
+        if (json_is_object(entry))
+            use_entry(use, entry);
+    }
+    json_object_foreach(root, name, group)
+    {
+        json_array_foreach(json_object_get(group, "testcases"), i, entry) use_entry(use, entry);
+    }
+}
+
 /* All seeds: to DIRECTORY, or, if that is NULL, to the target. Returns how many inputs there were.
  */
 static size_t use_seeds(const char *directory)
 {
-    uint32_t state = 1;
-    size_t count = 0;
+    struct use use = {directory, 1, 0};
 
     for (size_t i = 0; fuzz_vectors[i]; i++) {
         json_t *root = vectors_load(fuzz_vectors[i]);
-        json_t *entry;
-        size_t j;
 
-        json_array_foreach(root, j, entry)
-        {
-            struct mrc_buf seed;
-
-            if (!json_is_object(entry))
-                continue;
-            mrc_buf_init(&seed, 1 << 20);
-            fuzz_seed(entry, &seed);
-            count++;
-            if (directory)
-                write_seed(mrc_buf_bytes(&seed), directory, count);
-            else
-                feed(mrc_buf_bytes(&seed).ptr, seed.len);
-            for (int k = 0; k < MUTATIONS && !directory; k++, count++)
-                feed_mutation(mrc_buf_bytes(&seed), &state);
-            mrc_buf_free(&seed);
-        }
+        use_file(&use, root);
         json_decref(root);
     }
-    return count;
+    return use.count;
 }
 
 static void feed_file(const char *path)

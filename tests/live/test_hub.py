@@ -492,34 +492,12 @@ def test_a_bad_token_is_no_anonymous_one(httpd):
 
 
 @event_only
-def test_methods(httpd):
+def test_there_is_nothing_below_the_hub(httpd):
     httpd.start(hub())
-    for method in ("PUT", "DELETE", "PATCH", "PROPFIND", "TRACE", "BREW"):
-        response = httpd.request(method, PATH)
-        assert response.status == 405, (method, response)
-        assert {"GET", "HEAD", "POST"} <= set(re.split(r",\s*", response.header("Allow")))
-        problem(response)
-    response = httpd.request("OPTIONS", PATH)
-    assert response.status in (200, 204) and "POST" in response.header("Allow")
     for target in (f"{PATH}/", f"{PATH}/x", f"{PATH}/debug/x", f"{PATH}/index.html"):
         response = httpd.get(target)
         assert response.status == 404, (target, response)
         problem(response)
-
-
-@event_only
-def test_head_is_answered_at_once(httpd):
-    httpd.start(hub())
-    with httpd.connect() as conn:
-        for query in (f"?match={TOPIC}", "?match=x&last_event_id=earliest"):
-            response = conn.request("HEAD", PATH + query)
-            assert response.status == 200 and response.body == b""
-        assert conn.request("HEAD", f"{PATH}?match=x").header("Content-Type") == "text/event-stream"
-        assert conn.request("HEAD", f"{PATH}?match=x&last_event_id=no").header(
-            "Mercure-Last-Event-ID") == "earliest"
-        # The connection still works, so nothing of a body was sent.
-        assert conn.request("GET", f"{PATH}/none").status == 404
-        assert conn.request("HEAD", PATH).status == 400
 
 
 # ---- the last event id ---------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 """tools/mercure-hub: what it refuses, what it writes, and how it lives."""
 import glob
 import os
+import pathlib
 import re
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
 from env import http, sse, token
-from env.httpd import find_module, free_port, release_port
+from env.httpd import find_module, free_port, live_dir, release_port
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
 from env.wait import wait_until
 
@@ -26,13 +28,11 @@ needs_directives = pytest.mark.skipif(not module_has_directives(),
 
 
 @pytest.fixture
-def folder(tmp_path_factory):
+def folder():
     """A folder that the server's user may pass through and write to."""
-    path = tmp_path_factory.mktemp("launcher")
-    for parent in (path, *path.parents[:2]):
-        os.chmod(parent, 0o755)
-    os.chmod(path, 0o777)
-    return path
+    with tempfile.TemporaryDirectory(prefix="launcher-", dir=live_dir()) as path:
+        os.chmod(path, 0o777)
+        yield pathlib.Path(path)
 
 
 @pytest.fixture

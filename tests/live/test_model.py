@@ -113,8 +113,17 @@ def publish(httpd, rng, count, pause, sent, failures):
 def order_of(httpd, count):
     """All COUNT ids in the hub's order."""
     everything = token.subscriber(["*"])
-    with httpd.subscribe([("match", "*"), ("last_event_id", "earliest")], token=everything) as stream:
-        return [event.id for event in stream.take(count)]
+    ids = []
+    # Threads may all be held by those who have just hung up: then the stream ends at once, and who
+    # listens comes again, as EventSource does.
+    end = time.monotonic() + DEADLINE
+    while len(ids) < count and time.monotonic() < end:
+        with httpd.subscribe([("match", "*"), ("last_event_id", ids[-1] if ids else "earliest")],
+                             token=everything) as stream:
+            while not stream.ended and len(ids) < count and stream.pump(1.0):
+                ids += [event.id for event in stream.parser.events]
+                stream.parser.events.clear()
+    return ids
 
 
 def run(httpd, seed, publishers, subscribers, each, pause=0.04):

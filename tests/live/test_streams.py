@@ -352,15 +352,21 @@ def test_too_few_descriptors_are_refused_and_break_nothing(httpd, monkeypatch):
     httpd.write("htdocs/page.html", "page")
     httpd.start(hub() + STATUS)
     children = httpd.children()
-    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(180)]
-    held = [stream for stream in streams if not stream.ended]
+    held = []
+    for _ in range(180):
+        stream = httpd.subscribe([("match", TOPIC)])
+        if stream.ended:
+            assert stream.response.header("Connection") == "close"
+            stream.close()
+        else:
+            held.append(stream)
     assert 50 < len(held) < 150
     for _ in range(20):
         assert httpd.get("/page.html").text == "page"
     update = httpd.publish(TOPIC, "x").text
     assert all(stream.next().id == update for stream in held)
     assert httpd.children() == children
-    for stream in streams:
+    for stream in held:
         stream.close()
     wait_subscribers(httpd, 0)
 

@@ -97,6 +97,44 @@ START_TEST(finds_what_each_kind_matches)
 }
 END_TEST
 
+static void listen_to_template(struct mrc_index *index, struct ear *ear, const char *value)
+{
+    ear->matchers[0] = hub_matcher(MRC_MATCHER_TEMPLATE, value, NULL);
+    ear->count = 1;
+    listen_to(index, ear);
+}
+
+/* Templates lie among the patterns; those without an expression among the exact strings. */
+START_TEST(finds_templates)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear template = {.count = 0}, literal = {.count = 0}, exact = {.count = 0};
+    struct ear pattern = {.count = 0}, all = {.count = 0};
+
+    listen_to_template(index, &template, "https://example.com/{x}");
+    listen_to_template(index, &literal, "https://example.com/a");
+    listen_to_template(index, &all, "*");
+    listen_to_one(index, &exact, "https://example.com/a", NULL);
+    listen_to_one(index, &pattern, "/:x", BASE);
+    ck_assert_uint_eq(found_for(index, &template, "https://example.com/a"), 1);
+    ck_assert_uint_eq(found_for(index, &literal, "https://example.com/a"), 1);
+    ck_assert_uint_eq(found_for(index, &exact, "https://example.com/a"), 1);
+    ck_assert_uint_eq(found_for(index, &pattern, "https://example.com/a"), 1);
+    ck_assert_uint_eq(found_for(index, &all, "https://example.com/a"), 1);
+    ck_assert_uint_eq(found_for(index, &template, "https://example.com/a/b"), 0);
+    ck_assert_uint_eq(found_for(index, &template, "https://example.com/{x}"), 1);
+    ck_assert_uint_eq(found_for(index, &literal, "https://example.com/b"), 0);
+    leave(index, &literal);
+    ck_assert_uint_eq(found_for(index, &exact, "https://example.com/a"), 1);
+    leave(index, &exact);
+    leave(index, &template);
+    ck_assert_uint_eq(found_for(index, &template, "https://example.com/a"), 0);
+    leave(index, &pattern);
+    leave(index, &all);
+    mrc_index_free(index);
+}
+END_TEST
+
 START_TEST(finds_everybody_once)
 {
     static const char *const topics[] = {"https://example.com/a", "https://example.com/b",
@@ -433,6 +471,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, finds_what_each_kind_matches);
+    tcase_add_test(tcase, finds_templates);
     tcase_add_test(tcase, finds_everybody_once);
     tcase_add_test(tcase, equal_patterns_with_other_bases_differ);
     tcase_add_test(tcase, verdicts_are_never_stale);

@@ -167,6 +167,58 @@ START_TEST(tells_its_base_and_size)
 }
 END_TEST
 
+START_TEST(templates_match_expansions_and_themselves)
+{
+    struct mrc_matcher *matcher = make(MRC_MATCHER_TEMPLATE, "/books/{id}");
+
+    ck_assert(mrc_matcher_matches(matcher, mrc_bytes_of("/books/1")));
+    ck_assert(mrc_matcher_matches(matcher, mrc_bytes_of("/books/{id}")));
+    ck_assert(!mrc_matcher_matches(matcher, mrc_bytes_of("/books/1/2")));
+    ck_assert(!mrc_matcher_is_literal(matcher));
+    mrc_matcher_free(matcher);
+    matcher = make(MRC_MATCHER_TEMPLATE, "*");
+    ck_assert(mrc_matcher_is_wildcard(matcher));
+    ck_assert(!mrc_matcher_is_literal(matcher));
+    ck_assert(mrc_matcher_matches(matcher, mrc_bytes_of("/books/1")));
+    mrc_matcher_free(matcher);
+}
+END_TEST
+
+START_TEST(what_is_no_template_is_literal)
+{
+    static const char *const values[] = {"/books/1", "/books/{id", "{!a}", ""};
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        struct mrc_matcher *matcher = make(MRC_MATCHER_TEMPLATE, values[i]);
+        struct mrc_matcher *exact = make(MRC_MATCHER_EXACT, values[i]);
+
+        ck_assert(mrc_matcher_is_literal(matcher));
+        ck_assert(mrc_matcher_is_same(matcher, exact));
+        ck_assert(mrc_matcher_matches(matcher, mrc_bytes_of(values[i])));
+        ck_assert(!mrc_matcher_matches(matcher, mrc_bytes_of("/books/2")));
+        mrc_matcher_free(exact);
+        mrc_matcher_free(matcher);
+    }
+}
+END_TEST
+
+START_TEST(a_template_is_nothing_else_of_its_spelling)
+{
+    struct mrc_matcher *template = make(MRC_MATCHER_TEMPLATE, "/{a}");
+    struct mrc_matcher *exact = make(MRC_MATCHER_EXACT, "/{a}");
+    struct mrc_matcher *pattern = make_pattern("/{a}", HUB);
+    enum mrc_matcher_type type;
+
+    ck_assert(!mrc_matcher_is_same(template, exact));
+    ck_assert(!mrc_matcher_is_same(template, pattern));
+    ck_assert_uint_gt(mrc_matcher_size(template), mrc_matcher_size(exact));
+    ck_assert_int_eq(mrc_matcher_type_parse(mrc_bytes_of("template"), &type), MRC_ENOTFOUND);
+    mrc_matcher_free(pattern);
+    mrc_matcher_free(exact);
+    mrc_matcher_free(template);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("matcher");
@@ -181,6 +233,9 @@ int main(void)
     tcase_add_test(tcase, says_why_it_refuses);
     tcase_add_test(tcase, topics_are_parsed_once);
     tcase_add_test(tcase, tells_its_base_and_size);
+    tcase_add_test(tcase, templates_match_expansions_and_themselves);
+    tcase_add_test(tcase, what_is_no_template_is_literal);
+    tcase_add_test(tcase, a_template_is_nothing_else_of_its_spelling);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

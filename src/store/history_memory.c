@@ -1,0 +1,51 @@
+#include "store/history_private.h"
+#include "store/hub_segment.h"
+#include "store/ring.h"
+
+static apr_status_t append(struct mrc_history *history, struct mrc_bytes id,
+                           struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us)
+{
+    uint64_t seq;
+    uint64_t pos;
+    apr_status_t status = mrc_ring_append(history->ring, id, payload, stored_bytes, now_us,
+                                          MRC_HISTORY_WAIT_US, &seq, &pos);
+
+    if (status == APR_SUCCESS)
+        mrc_hub_segment_wake(history->segment, history->notify);
+    return status;
+}
+
+static apr_status_t oldest(struct mrc_history *history, int64_t now_us, struct mrc_place *ret_place)
+{
+    *ret_place = (struct mrc_place){.pos = mrc_ring_oldest(history->ring, now_us)};
+    return APR_SUCCESS;
+}
+
+static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
+                         struct mrc_place *ret_place)
+{
+    uint64_t pos;
+    apr_status_t status = mrc_ring_find(history->ring, id, now_us, &pos);
+
+    if (status == APR_SUCCESS)
+        *ret_place = (struct mrc_place){.pos = pos};
+    return status;
+}
+
+static const struct mrc_history_ops memory_ops = {
+    .append = append,
+    .oldest = oldest,
+    .find = find,
+};
+
+struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                                            const struct mrc_notify *notify)
+{
+    struct mrc_history *history = apr_pcalloc(pool, sizeof(*history));
+
+    history->ops = &memory_ops;
+    history->segment = segment;
+    history->notify = notify;
+    history->ring = mrc_hub_segment_ring(segment);
+    return history;
+}
