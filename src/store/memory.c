@@ -43,7 +43,7 @@ struct mrc_memory {
 uint64_t mrc_memory_size(const struct mrc_hub_shape *shapes, size_t n, unsigned nslots,
                          struct mrc_error *error)
 {
-    uint64_t sum = mrc_control_size(nslots, MRC_MEMORY_JWKS_BYTES);
+    uint64_t sum = mrc_control_size(nslots);
     size_t i;
 
     for (i = 0; i < n; i++) {
@@ -82,8 +82,7 @@ static apr_status_t open_control(struct mrc_memory *memory, struct mrc_error *er
     if (status)
         return mrc_status_set(error, status, "the system gives no random bytes");
     mrc_runtime_dir_control_name(memory->key, name);
-    status = mrc_control_create(memory->pool, memory->dir, name, memory->nslots,
-                                MRC_MEMORY_JWKS_BYTES, error, &control);
+    status = mrc_control_create(memory->pool, memory->dir, name, memory->nslots, error, &control);
     if (status)
         return status;
     if (flock(mrc_control_fd(control), LOCK_EX | LOCK_NB) != 0)

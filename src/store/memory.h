@@ -32,9 +32,6 @@
 
 struct mrc_memory;
 
-/* Room for the JWK Sets of the whole server, in its control segment. */
-#define MRC_MEMORY_JWKS_BYTES 65536
-
 /* The parent never waits longer for a lock. */
 #define MRC_MEMORY_WAIT_US 2000000
 
