@@ -311,6 +311,23 @@ static enum mrc_err parse_json(struct mrc_keyset *keys, struct mrc_bytes content
     return err;
 }
 
+static enum mrc_err parse_only_set(struct mrc_keyset *keys, struct mrc_bytes content,
+                                   mrc_alg_set algs, unsigned flags, struct mrc_error *error)
+{
+    struct mrc_error inner = {""};
+    json_t *object = NULL;
+    enum mrc_err err = mrc_json_parse_object(content, &inner, &object);
+
+    if (err)
+        return mrc_error_set(error, err, "this is no JWK Set: it is %s", inner.text);
+    if (json_object_get(object, "keys"))
+        err = parse_set(keys, object, algs, flags, error);
+    else
+        err = mrc_error_set(error, MRC_EINVAL, "this is no JWK Set: it has no member keys");
+    json_decref(object);
+    return err;
+}
+
 static enum mrc_err parse(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
                           unsigned flags, struct mrc_error *error)
 {
@@ -321,6 +338,8 @@ static enum mrc_err parse(struct mrc_keyset *keys, struct mrc_bytes content, mrc
     if (content.len > MRC_KEYSET_MAX_BYTES)
         return mrc_error_set(error, MRC_ELIMIT, "the key is longer than %zu bytes",
                              MRC_KEYSET_MAX_BYTES);
+    if (flags & MRC_KEYSET_SET_ONLY)
+        return parse_only_set(keys, content, algs, flags, error);
     if (contains(content, "-----BEGIN "))
         return parse_pem(keys, content, algs, error);
     if (mrc_bytes_starts_with(text, mrc_bytes_of("\xef\xbb\xbf"))) /* a byte order mark */

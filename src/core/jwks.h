@@ -19,7 +19,9 @@ struct mrc_keyset;
 
 enum mrc_keyset_flags {
     /* A secret shorter than its hash is a warning, not an error (0.x hubs have such secrets). */
-    MRC_KEYSET_SHORT_SECRET_WARNS = 1
+    MRC_KEYSET_SHORT_SECRET_WARNS = 1,
+    /* Nothing but a JWK Set will do: what comes over the network. */
+    MRC_KEYSET_SET_ONLY = 2
 };
 
 /*

@@ -75,6 +75,7 @@ static size_t find_document(apr_pool_t *pconf, const char *spec_name, const char
 struct reading {
     struct mrc_bytes content; /* ptr NULL: nothing yet */
     size_t document;          /* or MRC_KEY_ROW_FIXED */
+    unsigned flags;           /* of mrc_keyset_parse(), beside those that were asked for */
 };
 
 /* Reads the whole of a small file; the error in words, or NULL. */
@@ -167,13 +168,14 @@ static const char *read_url(apr_pool_t *pconf, const char *url, mrc_alg_set algs
                             mrc_alg_name(mrc_alg_set_first(algs & MRC_ALG_SET_HMAC)));
     url = apr_pstrdup(pconf, url);
     reading->document = find_document(pconf, url, url, true);
+    reading->flags = MRC_KEYSET_SET_ONLY;
     return NULL;
 }
 
 static const char *read_source(apr_pool_t *pconf, const char *source, mrc_alg_set algs,
                                struct reading *reading)
 {
-    *reading = (struct reading){{NULL, 0}, MRC_KEY_ROW_FIXED};
+    *reading = (struct reading){.document = MRC_KEY_ROW_FIXED};
     if (!strncmp(source, "env:", 4))
         return read_variable(pconf, source + 4, reading);
     if (!strncmp(source, "file:", 5))
@@ -266,6 +268,6 @@ const char *mrc_keys_load(apr_pool_t *pconf, const char *issuer, const char *alg
     if (reading.content.ptr &&
         mrc_keyset_parse(reading.content, set, flags, &error, &keys) != MRC_OK)
         return apr_pstrdup(pconf, error.text);
-    add_row(pconf, issuer, set, flags, keys, reading.document, ret_row);
+    add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document, ret_row);
     return NULL;
 }

@@ -1,4 +1,5 @@
 """Keys that change while the server runs: files, and JWK Sets by https."""
+import json
 import os
 import re
 import threading
@@ -16,13 +17,24 @@ TOPIC = "https://example.com/a"
 
 
 @pytest.fixture
-def jwks(tmp_path):
-    """A server of JWK Sets, not started yet, and the certificate of its authority as `ca`."""
-    ca, cert, key = make_authority(str(tmp_path / "authority"))
-    server = JwksServer(cert, key)
-    server.ca = ca
-    yield server
-    server.close()
+def new_jwks(tmp_path):
+    """new_jwks() makes a server of JWK Sets, not started yet, that outlives httpd; `ca` is its authority."""
+    made = []
+
+    def make():
+        ca, cert, key = make_authority(str(tmp_path / f"authority{len(made)}"))
+        made.append(JwksServer(cert, key))
+        made[-1].ca = ca
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def jwks(new_jwks):
+    return new_jwks()
 
 
 def config(httpd, jwks, *lines):
@@ -155,20 +167,20 @@ def test_a_jwk_set_that_comes_late_and_rotates(httpd, jwks):
     assert status_of(httpd, second.token()) == 200
 
 
-def test_what_is_not_fetched(httpd, jwks, tmp_path):
+def test_what_is_not_fetched(httpd, jwks, new_jwks):
     """Each way in which a server may be wrong, each with its reason in the log; and what is fine."""
     key = Key("key")
     good = jwk_set(key)
     plain = httpd.add_port()
-    _, other_cert, other_key = make_authority(str(tmp_path / "other"))
-    stranger = JwksServer(other_cert, other_key)
+    stranger = new_jwks()
     stranger.answers["/stranger"] = (200, {}, good)
     largest = good + " " * (256 * 1024 - len(good))
     jwks.answers = {
         "/good": (200, {}, good), "/largest": (200, {}, largest),
         "/moved": (302, {"Location": jwks.url("/good")}, ""),
         "/longer": (200, {}, largest + " "), "/error": (500, {}, good), "/text": (200, {}, "no JSON at all"),
-        "/html": (200, {}, "<html>"), "/empty": (200, {}, '{"keys":[]}'),
+        "/html": (200, {}, "<html>"), "/pem": (200, {}, key.public), "/one": (200, {}, json.dumps(key.jwk)),
+        "/empty": (200, {}, '{"keys":[]}'),
         "/rsa": (200, {}, '{"keys":[{"kty":"oct","k":"' + "A" * 64 + '"}]}'),
         "/plain": (302, {"Location": f"http://127.0.0.1:{plain}/good"}, ""),
         "/loop": (302, {"Location": jwks.url("/loop")}, ""),
@@ -176,30 +188,27 @@ def test_what_is_not_fetched(httpd, jwks, tmp_path):
     }
     httpd.write("htdocs/good", good)
     reasons = {
-        "/longer": "it is longer than 262144 bytes", "/error": "status 500", "/text": "ES256 needs a public key",
-        "/html": "ES256 needs a public key", "/empty": "no usable key", "/rsa": "no usable key",
+        "/longer": "it is longer than 262144 bytes", "/error": "status 500", "/text": "no JWK Set",
+        "/html": "no JWK Set", "/pem": "no JWK Set", "/one": "no member keys", "/empty": "no usable key", "/rsa": "no usable key",
         "/plain": "http", "/loop": "redirects", "/file": "file", "/missing": "status 404",
     }
     urls = {name: jwks.url(name) for name in (*jwks.answers, "/missing")}
     urls["/stranger"] = stranger.url("/stranger")
-    urls["/name"] = jwks.url("/good", host="127.0.0.2")
-    reasons |= {"/stranger": "certificate", "/name": "127.0.0.2"}
+    urls["/name"] = jwks.url("/good", host="127.0.0.1")
+    reasons |= {"/stranger": "certificate", "/name": "127.0.0.1'"}
     for name, reason in reasons.items():
         httpd.expect_log(rf"mercure:warn.*the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}")
     text = config(httpd, jwks, *(f"MercureKey https://issuer.example{name} ES256 {url}"
                                  for name, url in urls.items()))
     jwks.start()
     stranger.start()
-    try:
-        assert httpd.configtest(text).ok and not jwks.hits and not stranger.hits, "configtest connects to nothing"
-        httpd.start()
-        for name in ("/good", "/moved", "/largest"):
-            until(httpd, key.token(iss=f"https://issuer.example{name}"), 200)
-        for name, reason in reasons.items():
-            httpd.wait_log(rf"the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}")
-            assert status_of(httpd, key.token(iss=f"https://issuer.example{name}")) == 503
-    finally:
-        stranger.close()
+    assert httpd.configtest(text).ok and not jwks.hits and not stranger.hits, "configtest connects to nothing"
+    httpd.start()
+    for name in ("/good", "/moved", "/largest"):
+        until(httpd, key.token(iss=f"https://issuer.example{name}"), 200)
+    for name, reason in reasons.items():
+        httpd.wait_log(rf"the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}")
+        assert status_of(httpd, key.token(iss=f"https://issuer.example{name}")) == 503
     # Neither does a request fetch, nor do several children.
     assert jwks.hits["/moved"] == 1 and jwks.hits["/largest"] == 1
     assert not os.path.exists(httpd.access_log) or "/good" not in open(httpd.access_log, encoding="utf-8").read()
