@@ -62,6 +62,9 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
     return DECLINED;
 }
 
+/* The cookie of protocol 0.x. */
+#define LEGACY_COOKIE "mercureAuthorization"
+
 /* The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
  */
 static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
@@ -104,16 +107,41 @@ static bool is_from_own_site(request_rec *r, const struct mrc_location *location
                       mrc_origin_is_listed(settings->publish_origins, origin));
 }
 
-/* The token that R presents, in either way: the Authorization field comes before the cookie. */
+/*
+ * The token in the URL, of a hub that speaks protocol 0.x. Whoever sees the URL has it: so it is
+ * for tokens of that protocol only, however it is named.
+ */
+static int find_url_token(request_rec *r, const struct mrc_claim *claim,
+                          const struct mrc_settings *settings, struct mrc_bytes *ret_token)
+{
+    if (!settings->legacy || !claim->url_token.text)
+        return DECLINED;
+    if (claim->url_token.is_repeated)
+        return malformed(r, "the URL has several parameters authorization: send one");
+    *ret_token = mrc_bytes_of(claim->url_token.text);
+    return DECLINED;
+}
+
+/*
+ * The token that R presents, in whatever way: the Authorization field comes before the URL, which
+ * comes before the cookies.
+ */
 static int find_any_token(request_rec *r, const struct mrc_claim *claim,
                           const struct mrc_settings *settings, enum mrc_role role,
-                          struct mrc_bytes *ret_token)
+                          struct mrc_bytes *ret_token, bool *ret_from_url)
 {
     int status = find_token(r, ret_token);
 
+    *ret_from_url = false;
+    if (status != DECLINED || ret_token->ptr)
+        return status;
+    status = find_url_token(r, claim, settings, ret_token);
+    *ret_from_url = ret_token->ptr != NULL;
     if (status != DECLINED || ret_token->ptr)
         return status;
     *ret_token = find_cookie(r, settings->cookie_name);
+    if (!ret_token->ptr && settings->legacy)
+        *ret_token = find_cookie(r, LEGACY_COOKIE);
     if (!ret_token->ptr || role != MRC_ROLE_PUBLISHER ||
         is_from_own_site(r, claim->location, settings))
         return DECLINED;
@@ -127,23 +155,124 @@ static int find_any_token(request_rec *r, const struct mrc_claim *claim,
                               "in its Origin or Referer field");
 }
 
+/* ---- verifying --------------------------------------------------------------------------------*/
+
+/* The keys that count for one request, as they are at its beginning. */
+struct keys {
+    struct mrc_keyring_hold trust, others, legacy;
+};
+
+static void take_list(request_rec *r, const apr_array_header_t *rows,
+                      struct mrc_keyring_hold *ret_hold)
+{
+    mrc_keyring_take(mrc_lifecycle_keyring(), r->pool,
+                     rows ? (const struct mrc_key_row *const *)rows->elts : NULL,
+                     rows ? (size_t)rows->nelts : 0, ret_hold);
+}
+
+static void take_keys(request_rec *r, const struct mrc_settings *settings, enum mrc_role role,
+                      struct keys *ret_keys)
+{
+    bool publishes = role == MRC_ROLE_PUBLISHER;
+    const apr_array_header_t *legacy =
+        publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys;
+
+    take_list(r, publishes ? settings->publisher_keys : settings->subscriber_keys,
+              &ret_keys->trust);
+    take_list(r, publishes ? settings->subscriber_keys : settings->publisher_keys,
+              &ret_keys->others);
+    take_list(r, settings->legacy ? legacy : NULL, &ret_keys->legacy);
+}
+
+static void give_back_keys(struct keys *keys)
+{
+    mrc_keyring_give_back(&keys->trust);
+    mrc_keyring_give_back(&keys->others);
+    mrc_keyring_give_back(&keys->legacy);
+}
+
+static struct mrc_token_policy make_policy(const struct keys *keys,
+                                           const struct mrc_settings *limits,
+                                           const apr_array_header_t *audiences, bool only_legacy)
+{
+    return (struct mrc_token_policy){
+        .trust = keys->trust.trust,
+        .trust_count = keys->trust.count,
+        .others = keys->others.trust,
+        .others_count = keys->others.count,
+        .legacy = keys->legacy.trust,
+        .legacy_count = keys->legacy.count,
+        .only_legacy = only_legacy,
+        .audiences = (const char *const *)audiences->elts,
+        .audience_count = (size_t)audiences->nelts,
+        .base = APR_ARRAY_IDX(audiences, 0, const char *),
+        .limits =
+            {
+                .details = (size_t)limits->limit_details,
+                .topics = (size_t)limits->limit_topics,
+                .pattern_bytes = (size_t)limits->limit_pattern_bytes,
+            },
+    };
+}
+
+static const char *add_versions(apr_pool_t *pool, const char *scope,
+                                const struct mrc_keyring_hold *hold)
+{
+    scope = apr_psprintf(pool, "%s %" APR_SIZE_T_FMT ":", scope, hold->count);
+    for (size_t i = 0; i < hold->count; i++)
+        scope = apr_psprintf(pool, "%s %" APR_UINT64_T_HEX_FMT, scope, hold->versions[i]);
+    return scope;
+}
+
 /* Everything that the verdict on a token depends on besides its text. */
-static struct mrc_bytes cache_scope(request_rec *r, const struct mrc_keyring_hold *keys,
-                                    const apr_array_header_t *audiences,
+static struct mrc_bytes cache_scope(request_rec *r, const struct keys *keys,
+                                    const struct mrc_token_policy *policy,
                                     const struct mrc_hub_conf *hub, enum mrc_role role)
 {
-    const char *scope = apr_psprintf(r->pool, "%d %d", hub->index, role);
+    const char *scope = apr_psprintf(r->pool, "%d %d %d", hub->index, role, policy->only_legacy);
 
-    for (size_t i = 0; i < keys->count; i++)
-        scope = apr_psprintf(r->pool, "%s %" APR_UINT64_T_HEX_FMT, scope, keys->versions[i]);
-    for (int i = 0; i < audiences->nelts; i++)
-        scope = apr_pstrcat(r->pool, scope, " ", APR_ARRAY_IDX(audiences, i, const char *), NULL);
+    scope = add_versions(r->pool, scope, &keys->trust);
+    scope = add_versions(r->pool, scope, &keys->others);
+    scope = add_versions(r->pool, scope, &keys->legacy);
+    for (size_t i = 0; i < policy->audience_count; i++)
+        scope = apr_pstrcat(r->pool, scope, " ", policy->audiences[i], NULL);
     return mrc_bytes_of(scope);
 }
 
-static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reason,
-                  const struct mrc_claim *claim, const apr_array_header_t *audiences)
+/* Asks for newer keys at ROWS, which may be NULL; ISSUER is NULL for those of protocol 0.x. */
+static void ask_list(const apr_array_header_t *rows, const char *issuer)
 {
+    if (rows)
+        mrc_keyring_ask(mrc_lifecycle_keyring(), (const struct mrc_key_row *const *)rows->elts,
+                        (size_t)rows->nelts, issuer);
+}
+
+/* What the hub does not know of TOKEN may be out of date. */
+static void ask_for_keys(struct mrc_bytes token, const struct mrc_settings *settings,
+                         enum mrc_role role)
+{
+    bool publishes = role == MRC_ROLE_PUBLISHER;
+    char *issuer = NULL, *audience = NULL;
+
+    if (mrc_token_peek(token, NULL, &issuer, &audience) != MRC_OK)
+        return;
+    if (issuer)
+        ask_list(publishes ? settings->publisher_keys : settings->subscriber_keys, issuer);
+    if (settings->legacy)
+        ask_list(publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys,
+                 NULL);
+    free(issuer);
+    free(audience);
+}
+
+static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reason,
+                  const struct mrc_claim *claim, const struct mrc_token_policy *policy)
+{
+    const char *legacy = policy->legacy_count
+                             ? ". A token of protocol 0.x needs the signature of a key for those, "
+                               "and an exp, if it has one, that has not passed"
+                             : "";
+
     if (err == MRC_ENOMEM)
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a token: %s",
@@ -156,77 +285,39 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
         apr_psprintf(r->pool,
                      "the access token is not valid here: it needs the type at+jwt, an issuer that "
                      "this hub trusts and its signature, the audience %s, and an exp that has not "
-                     "passed. The server's log says at level info which rule it broke",
-                     APR_ARRAY_IDX(audiences, 0, const char *)));
-}
-
-/* What the hub does not know of TOKEN may be out of date. */
-static void ask_for_keys(struct mrc_bytes token, const apr_array_header_t *rows)
-{
-    char *issuer = NULL, *audience = NULL;
-
-    if (mrc_token_peek(token, NULL, &issuer, &audience) != MRC_OK)
-        return;
-    if (issuer)
-        mrc_keyring_ask(mrc_lifecycle_keyring(), (const struct mrc_key_row *const *)rows->elts,
-                        (size_t)rows->nelts, issuer);
-    free(issuer);
-    free(audience);
-}
-
-/* Verifies TOKEN with the keys of ROWS, as they are now. */
-static enum mrc_err verify(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
-                           struct mrc_bytes token, const apr_array_header_t *rows,
-                           const apr_array_header_t *audiences, struct mrc_error *reason,
-                           struct mrc_token **ret_token)
-{
-    const struct mrc_settings *limits = claim->location->hub->settings;
-    struct mrc_token_policy policy;
-    struct mrc_keyring_hold keys;
-    enum mrc_err err;
-
-    mrc_keyring_take(mrc_lifecycle_keyring(), r->pool,
-                     rows ? (const struct mrc_key_row *const *)rows->elts : NULL,
-                     rows ? (size_t)rows->nelts : 0, &keys);
-    policy = (struct mrc_token_policy){
-        .trust = keys.trust,
-        .trust_count = keys.count,
-        .audiences = (const char *const *)audiences->elts,
-        .audience_count = (size_t)audiences->nelts,
-        .base = APR_ARRAY_IDX(audiences, 0, const char *),
-        .limits =
-            {
-                .details = (size_t)limits->limit_details,
-                .topics = (size_t)limits->limit_topics,
-                .pattern_bytes = (size_t)limits->limit_pattern_bytes,
-            },
-    };
-    err = mrc_token_cache_verify(mrc_lifecycle_tokens(),
-                                 cache_scope(r, &keys, audiences, claim->location->hub, role),
-                                 token, &policy, apr_time_now(), reason, ret_token);
-    mrc_keyring_give_back(&keys);
-    if (err == MRC_ENOTFOUND && rows)
-        ask_for_keys(token, rows);
-    return err;
+                     "passed%s. The server's log says at level info which rule it broke",
+                     policy->audiences[0], legacy));
 }
 
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token)
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    const apr_array_header_t *rows =
-        role == MRC_ROLE_PUBLISHER ? settings->publisher_keys : settings->subscriber_keys;
+    const struct mrc_hub_conf *hub = claim->location->hub;
     struct mrc_error reason = {""};
+    struct mrc_token_policy policy;
     struct mrc_bytes token;
+    struct keys keys;
     enum mrc_err err;
-    int status = find_any_token(r, claim, settings, role, &token);
+    bool from_url;
+    int status = find_any_token(r, claim, settings, role, &token, &from_url);
 
     *ret_token = NULL;
     if (status != DECLINED || !token.ptr)
         return status;
     if (!mrc_lifecycle_process())
         return mrc_answer_later(r, "this server process serves no hub: try again");
-    err = verify(r, claim, role, token, rows, audiences, &reason, ret_token);
-    return err ? refuse(r, err, &reason, claim, audiences) : DECLINED;
+    take_keys(r, settings, role, &keys);
+    policy = make_policy(&keys, hub->settings, mrc_identity_audiences(r, claim->location, settings),
+                         from_url);
+    err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &keys, &policy, hub, role),
+                                 token, &policy, apr_time_now(), &reason, ret_token);
+    if (err == MRC_ENOTFOUND)
+        ask_for_keys(token, settings, role);
+    if (err)
+        status = refuse(r, err, &reason, claim, &policy);
+    give_back_keys(&keys);
+    if (!err)
+        mrc_claim_set_token(r, token);
+    return status;
 }

@@ -19,6 +19,13 @@ const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct
     return ap_get_module_config(r->per_dir_config, &mercure_module);
 }
 
+void mrc_claim_set_token(request_rec *r, struct mrc_bytes token)
+{
+    struct mrc_claim *claim = ap_get_module_config(r->request_config, &mercure_module);
+
+    claim->token = token;
+}
+
 /* Finds what the undecoded path of R is for. The metadata of one hub may lie below another. */
 static struct mrc_claim *find(request_rec *r)
 {
@@ -29,7 +36,8 @@ static struct mrc_claim *find(request_rec *r)
     if (!claim.location || *claim.rest) {
         described = mrc_registry_find_metadata(r->server, r->uri);
         if (described)
-            claim = (struct mrc_claim){described, MRC_CLAIMED_METADATA, ""};
+            claim = (struct mrc_claim){
+                .location = described, .claimed = MRC_CLAIMED_METADATA, .rest = ""};
     }
     return claim.location ? apr_pmemdup(r->pool, &claim, sizeof(claim)) : NULL;
 }
@@ -51,6 +59,7 @@ int mrc_claim_pre_translate_name(request_rec *r)
     claim = find(r);
     if (!claim)
         return DECLINED;
+    claim->url_token = mrc_url_token_take(r);
     decoded = apr_pstrdup(r->pool, claim->rest);
     if (*decoded && ap_unescape_url_keep2f(decoded, 0) != OK)
         return HTTP_BAD_REQUEST;

@@ -15,6 +15,9 @@
 
 #include "httpd.h"
 
+#include "core/bytes.h"
+#include "httpd/url_token.h"
+
 struct mrc_location;
 struct mrc_settings;
 
@@ -27,13 +30,18 @@ enum mrc_claimed {
 struct mrc_claim {
     const struct mrc_location *location;
     enum mrc_claimed claimed;
-    const char *rest; /* the path after the hub's, undecoded; empty: the hub's URL itself */
+    struct mrc_url_token url_token;
+    struct mrc_bytes token; /* the access token's text, once it is verified; { NULL, 0 }: none */
+    const char *rest;       /* the path after the hub's, undecoded; empty: the hub's URL itself */
 };
 
 int mrc_claim_pre_translate_name(request_rec *r);
 int mrc_claim_translate_name(request_rec *r);
 int mrc_claim_map_to_storage(request_rec *r);
 int mrc_claim_type_checker(request_rec *r);
+
+/* Keeps the text of the access token that was verified for R. */
+void mrc_claim_set_token(request_rec *r, struct mrc_bytes token);
 
 /* The claim on R, or NULL. */
 const struct mrc_claim *mrc_claim_get(const request_rec *r);

@@ -6,6 +6,7 @@
 /* What scripts may send beside what they may always, and what they may read of an answer. */
 #define REQUEST_FIELDS "Authorization, Cache-Control, Content-Type, Last-Event-ID"
 #define ANSWER_FIELDS  "ETag, Link, Mercure-Last-Event-ID, Retry-After, WWW-Authenticate"
+#define LEGACY_FIELDS  "Last-Event-ID"
 
 /* How long a browser may remember a preflight's answer, in seconds. */
 #define MAX_AGE "600"
@@ -35,6 +36,8 @@ void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
         apr_table_setn(r->headers_out, "Access-Control-Allow-Credentials", "true");
     }
     apr_table_setn(r->headers_out, "Access-Control-Expose-Headers", ANSWER_FIELDS);
+    if (settings->legacy)
+        apr_table_mergen(r->headers_out, "Access-Control-Expose-Headers", LEGACY_FIELDS);
 }
 
 bool mrc_cors_is_preflight(request_rec *r, const struct mrc_settings *settings, const char *methods)

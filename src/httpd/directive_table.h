@@ -17,6 +17,9 @@ enum mrc_field {
     MRC_FIELD_HUB,
     MRC_FIELD_PUBLISHER_KEYS,
     MRC_FIELD_SUBSCRIBER_KEYS,
+    MRC_FIELD_LEGACY,
+    MRC_FIELD_LEGACY_PUBLISHER_KEYS,
+    MRC_FIELD_LEGACY_SUBSCRIBER_KEYS,
     MRC_FIELD_ANONYMOUS,
     MRC_FIELD_RESOURCE_IDENTIFIERS,
     MRC_FIELD_AUTHORIZATION_SERVERS,
@@ -39,6 +42,8 @@ enum mrc_field {
     MRC_FIELD_DISPATCH_TIMEOUT,
     MRC_FIELD_BACKLOG,
     MRC_FIELD_MAX_SUBSCRIBERS,
+    MRC_FIELD_MAX_PER_ADDRESS,
+    MRC_FIELD_MAX_PER_TOKEN,
     MRC_FIELD_SUBSCRIPTIONS,
     MRC_FIELD_MEMORY,
     MRC_FIELD_DISPATCHERS,
@@ -48,16 +53,18 @@ enum mrc_field {
 
 /* How a directive's arguments are read. */
 enum mrc_directive_type {
-    MRC_TYPE_HUB,     /* On [name=NAME] | Off */
-    MRC_TYPE_KEY,     /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
-    MRC_TYPE_FLAG,    /* On | Off */
-    MRC_TYPE_NUMBER,  /* a number in `unit` */
-    MRC_TYPE_URLS,    /* URL … */
-    MRC_TYPE_ORIGINS, /* ORIGIN …, or * */
-    MRC_TYPE_COOKIE,  /* the name of a cookie */
-    MRC_TYPE_OPTIONS, /* NAME=VALUE …, from `options` */
-    MRC_TYPE_HISTORY, /* Off, or NAME=VALUE … */
-    MRC_TYPE_CA_FILE  /* a file of certificates */
+    MRC_TYPE_HUB,        /* On [name=NAME] | Off */
+    MRC_TYPE_KEY,        /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
+    MRC_TYPE_LEGACY_KEY, /* ALGS SOURCE; the same, and turns MercureLegacy on */
+    MRC_TYPE_FLAG,       /* On | Off */
+    MRC_TYPE_NUMBER,     /* a number in `unit` */
+    MRC_TYPE_URLS,       /* URL … */
+    MRC_TYPE_ORIGINS,    /* ORIGIN …, or * */
+    MRC_TYPE_COOKIE,     /* the name of a cookie */
+    MRC_TYPE_OPTIONS,    /* NAME=VALUE …, from `options` */
+    MRC_TYPE_BOUND,      /* a number in `unit`, then perhaps NAME=VALUE … */
+    MRC_TYPE_HISTORY,    /* Off, or NAME=VALUE … */
+    MRC_TYPE_CA_FILE     /* a file of certificates */
 };
 
 /* Who a setting belongs to, which says where it may stand. */
@@ -88,7 +95,7 @@ struct mrc_directive {
     enum mrc_scope scope;
     enum mrc_field field, field2;
     const char *syntax;       /* arguments, as httpd's documentation writes them */
-    const char *default_text; /* parsed for FLAG and NUMBER; words for the others; NULL: none */
+    const char *default_text; /* parsed for FLAG, NUMBER, BOUND; words for the others; NULL: none */
     enum mrc_unit unit;       /* of NUMBER, as the bounds */
     int64_t min, max;
     const struct mrc_directive_option *options;

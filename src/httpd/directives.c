@@ -31,6 +31,9 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HUB] = PLACE(hub),
     [MRC_FIELD_PUBLISHER_KEYS] = PLACE(publisher_keys),
     [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
+    [MRC_FIELD_LEGACY] = PLACE(legacy),
+    [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(legacy_publisher_keys),
+    [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(legacy_subscriber_keys),
     [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
     [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
     [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(authorization_servers),
@@ -53,6 +56,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(dispatch_timeout_s),
     [MRC_FIELD_BACKLOG] = PLACE(backlog_bytes),
     [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(max_subscribers),
+    [MRC_FIELD_MAX_PER_ADDRESS] = PLACE(max_per_address),
+    [MRC_FIELD_MAX_PER_TOKEN] = PLACE(max_per_token),
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(subscriptions),
     [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
@@ -192,11 +197,43 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
+#define LEGACY_CONTRADICTION                                                                       \
+    "MercureLegacy Off stands in one section with %s for protocol 0.x: remove one of the two"
+
+static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const struct mrc_key_row *key;
+    const char *error;
+
+    if (argc != 2)
+        return apr_psprintf(cmd->pool, "%s takes two arguments: ALGS SOURCE", row->name);
+    if (is_set(settings, MRC_FIELD_LEGACY) && !settings->legacy)
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, row->name);
+    error = mrc_keys_load(cmd->pool, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS, &key);
+    if (error)
+        return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
+    add_key(cmd->pool, settings, row->field, key);
+    if (row->field2)
+        add_key(cmd->pool, settings, row->field2, key);
+    set_flag(settings, MRC_FIELD_LEGACY, 1);
+    return NULL;
+}
+
+/* Whether ROW is MercureLegacy, and this section has keys that turn it on. */
+static int has_legacy_keys(const struct mrc_settings *settings, const struct mrc_directive *row)
+{
+    return row->field == MRC_FIELD_LEGACY && (is_set(settings, MRC_FIELD_LEGACY_PUBLISHER_KEYS) ||
+                                              is_set(settings, MRC_FIELD_LEGACY_SUBSCRIBER_KEYS));
+}
+
 static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
                                 struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
         set_flag(settings, row->field, 1);
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off") && has_legacy_keys(settings, row))
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, "a key");
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         set_flag(settings, row->field, 0);
     else
@@ -344,6 +381,14 @@ static const char *set_options(cmd_parms *cmd, const struct mrc_directive *row,
     return error;
 }
 
+static const char *set_bound(cmd_parms *cmd, const struct mrc_directive *row,
+                             struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const char *error = set_number_row(cmd, row, settings, argc < 1 ? 0 : 1, argv);
+
+    return error || argc == 1 ? error : set_options(cmd, row, settings, argc - 1, argv + 1);
+}
+
 static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
                                struct mrc_settings *settings, int argc, char *const argv[])
 {
@@ -434,11 +479,18 @@ typedef const char *setter(cmd_parms *cmd, const struct mrc_directive *row,
                            struct mrc_settings *settings, int argc, char *const argv[]);
 
 static setter *const setters[] = {
-    [MRC_TYPE_HUB] = set_hub,         [MRC_TYPE_KEY] = set_key,
-    [MRC_TYPE_FLAG] = set_flag_row,   [MRC_TYPE_NUMBER] = set_number_row,
-    [MRC_TYPE_URLS] = set_urls,       [MRC_TYPE_ORIGINS] = set_origins,
-    [MRC_TYPE_COOKIE] = set_cookie,   [MRC_TYPE_OPTIONS] = set_options,
-    [MRC_TYPE_HISTORY] = set_history, [MRC_TYPE_CA_FILE] = set_ca_file,
+    [MRC_TYPE_HUB] = set_hub,
+    [MRC_TYPE_KEY] = set_key,
+    [MRC_TYPE_FLAG] = set_flag_row,
+    [MRC_TYPE_NUMBER] = set_number_row,
+    [MRC_TYPE_URLS] = set_urls,
+    [MRC_TYPE_ORIGINS] = set_origins,
+    [MRC_TYPE_COOKIE] = set_cookie,
+    [MRC_TYPE_OPTIONS] = set_options,
+    [MRC_TYPE_HISTORY] = set_history,
+    [MRC_TYPE_BOUND] = set_bound,
+    [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
+    [MRC_TYPE_CA_FILE] = set_ca_file,
 };
 
 static const struct mrc_directive *find_row(const char *name)
@@ -488,7 +540,7 @@ static void set_defaults(struct mrc_settings *settings)
             set_flag(settings, row->field, !strcmp(row->default_text, "On"));
         else if (row->type == MRC_TYPE_COOKIE)
             *(const char **)field_of(settings, row->field) = row->default_text;
-        else if (row->type == MRC_TYPE_NUMBER && row->default_text)
+        else if ((row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND) && row->default_text)
             set_number(settings, row->field, parse_number(row->default_text, row->unit));
         for (size_t k = 0; k < row->options_count; k++) {
             const struct mrc_directive_option *option = &row->options[k];

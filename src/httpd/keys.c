@@ -238,7 +238,7 @@ static void add_row(apr_pool_t *pconf, const char *issuer, mrc_alg_set algs, uns
     if (keys)
         apr_pool_cleanup_register(pconf, keys, free_keys, apr_pool_cleanup_null);
     *row = (struct mrc_key_row){
-        .issuer = apr_pstrdup(pconf, issuer),
+        .issuer = issuer ? apr_pstrdup(pconf, issuer) : NULL,
         .algs = algs,
         .flags = flags,
         .keys = keys,
@@ -258,7 +258,7 @@ const char *mrc_keys_load(apr_pool_t *pconf, const char *issuer, const char *alg
     const char *problem;
     mrc_alg_set set;
 
-    if (!*issuer)
+    if (issuer && !*issuer)
         return "the issuer is empty: give the value of the tokens' iss claim";
     if (mrc_alg_parse_list(mrc_bytes_of(algs), &error, &set) != MRC_OK)
         return apr_pstrdup(pconf, error.text);

@@ -29,8 +29,9 @@ struct mrc_keys_catalogue *mrc_keys_catalogue(apr_pool_t *pconf);
 /*
  * Makes a row of ISSUER, ALGS and SOURCE, which is `env:NAME`, `file:PATH` (relative to
  * ServerRoot), `https://…`, or the secret itself. Reads what can be read now, connects to nothing.
- * PCONF is the configuration's pool; FLAGS are those of mrc_keyset_parse(). Returns NULL, or what
- * is wrong and how to mend it; the text names the source, never the secret.
+ * ISSUER is NULL for keys of tokens of protocol 0.x; PCONF is the configuration's pool; FLAGS are
+ * those of mrc_keyset_parse(). Returns NULL, or what is wrong and how to mend it; the text names
+ * the source, never the secret.
  */
 const char *mrc_keys_load(apr_pool_t *pconf, const char *issuer, const char *algs,
                           const char *source, unsigned flags, const struct mrc_key_row **ret_row);

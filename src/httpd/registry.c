@@ -21,6 +21,9 @@ APLOG_USE_MODULE(mercure);
 #define LIVE_RING_MIN_BYTES ((uint64_t)4 << 20)
 #define BODIES_IN_RING      4
 
+/* For how many streams clients are counted where no number bounds them. */
+#define CENSUS_STREAMS 65536
+
 #define STARTUP_ERROR APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0
 
 static struct mrc_server_conf *server_conf(server_rec *server)
@@ -323,6 +326,14 @@ static int check_origins(const struct mrc_hub_conf *hub)
     return OK;
 }
 
+/* For how many streams the clients are to be counted; 0: not at all. */
+static uint64_t census_streams(const struct mrc_settings *settings)
+{
+    if (!settings->max_per_address && !settings->max_per_token)
+        return 0;
+    return settings->max_subscribers ? (uint64_t)settings->max_subscribers : CENSUS_STREAMS;
+}
+
 static void fill_shape(struct mrc_hub_conf *hub)
 {
     const struct mrc_settings *settings = hub->settings;
@@ -337,6 +348,7 @@ static void fill_shape(struct mrc_hub_conf *hub)
         .history_off = settings->history_off != 0,
         .ring_bytes = ring > bodies ? ring : bodies,
         .body_max_bytes = (uint64_t)settings->limit_body_bytes + RECORD_EXTRA_BYTES,
+        .census_streams = census_streams(settings),
     };
 }
 

@@ -56,10 +56,18 @@ static bool is_matcher_name(struct mrc_bytes name, enum mrc_matcher_type *ret_ty
     return true;
 }
 
+/* What parameters mean here. */
+struct terms {
+    const char *base;                  /* of relative URL Patterns */
+    const struct mrc_settings *limits; /* the hub's */
+    bool legacy;                       /* protocol 0.x is spoken, too */
+};
+
 static enum mrc_err add_matcher(struct mrc_subscription *subscription, enum mrc_matcher_type type,
-                                struct mrc_bytes value, const char *base,
-                                const struct mrc_settings *settings, struct mrc_error *error)
+                                struct mrc_bytes value, const struct terms *terms,
+                                struct mrc_error *error)
 {
+    const struct mrc_settings *settings = terms->limits;
     enum mrc_err err;
 
     if (subscription->matchers_count == (size_t)settings->limit_matchers)
@@ -73,16 +81,48 @@ static enum mrc_err add_matcher(struct mrc_subscription *subscription, enum mrc_
     err = mrc_utf8_check_text(value, error);
     if (err)
         return err;
-    err = mrc_matcher_create(type, value, base, error,
+    err = mrc_matcher_create(type, value, terms->base, error,
                              &subscription->matchers[subscription->matchers_count]);
     if (!err)
         subscription->matchers_count++;
     return err;
 }
 
+/* Whether NAME is that of a cursor. */
+static bool is_cursor_name(struct mrc_bytes name, bool legacy)
+{
+    /* What clients of protocol 0.x call it, by its drafts and in polyfills. */
+    static const char *const legacy_names[] = {"lastEventID", "Last-Event-ID", "lastEventId"};
+
+    for (size_t i = 0; legacy && i < sizeof(legacy_names) / sizeof(legacy_names[0]); i++)
+        if (mrc_bytes_eq_str(name, legacy_names[i]))
+            return true;
+    return mrc_bytes_eq_str(name, "last_event_id");
+}
+
+/* A `topic` of protocol 0.x. */
+static enum mrc_err take_topic(struct mrc_subscription *subscription, struct mrc_bytes value,
+                               const struct terms *terms, struct mrc_error *error)
+{
+    if (!terms->legacy)
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the parameter topic is of protocol 0.x, which this hub does not "
+                             "speak: use match or match_urlpattern, or set MercureLegacy On");
+    return add_matcher(subscription, MRC_MATCHER_TEMPLATE, value, terms, error);
+}
+
+/* Clients of protocol 0.x give one cursor under several names; the first that says something
+ * counts.
+ */
+static void take_cursor(struct mrc_subscription *subscription, struct mrc_bytes value, bool legacy)
+{
+    if (!subscription->has_cursor || (legacy && !subscription->cursor.len))
+        subscription->cursor = value;
+    subscription->has_cursor = true;
+}
+
 static enum mrc_err take_parameter(struct mrc_subscription *subscription, struct mrc_form_pair pair,
-                                   const char *base, const struct mrc_settings *settings,
-                                   struct mrc_error *error)
+                                   const struct terms *terms, struct mrc_error *error)
 {
     enum mrc_matcher_type type;
     bool known;
@@ -92,12 +132,12 @@ static enum mrc_err take_parameter(struct mrc_subscription *subscription, struct
             return mrc_error_set(error, MRC_EINVAL,
                                  "a parameter whose name begins with match names no matcher type "
                                  "of this hub: use match, match_exact or match_urlpattern");
-        return add_matcher(subscription, type, pair.value, base, settings, error);
+        return add_matcher(subscription, type, pair.value, terms, error);
     }
-    if (mrc_bytes_eq_str(pair.name, "last_event_id") && !subscription->has_cursor) {
-        subscription->has_cursor = true;
-        subscription->cursor = pair.value;
-    }
+    if (mrc_bytes_eq_str(pair.name, "topic"))
+        return take_topic(subscription, pair.value, terms, error);
+    if (is_cursor_name(pair.name, terms->legacy))
+        take_cursor(subscription, pair.value, terms->legacy);
     return MRC_OK;
 }
 
@@ -111,13 +151,13 @@ static void clear_subscription(struct mrc_subscription *subscription)
 }
 
 static enum mrc_err take_parameters(struct mrc_subscription *subscription,
-                                    const struct mrc_form *form, const char *base,
-                                    const struct mrc_settings *settings, struct mrc_error *error)
+                                    const struct mrc_form *form, const struct terms *terms,
+                                    struct mrc_error *error)
 {
     enum mrc_err err = MRC_OK;
 
     for (size_t i = 0; form && i < mrc_form_count(form) && !err; i++)
-        err = take_parameter(subscription, mrc_form_get(form, i), base, settings, error);
+        err = take_parameter(subscription, mrc_form_get(form, i), terms, error);
     return err;
 }
 
@@ -126,18 +166,18 @@ static enum mrc_err take_parameters(struct mrc_subscription *subscription,
  * comes before the body's. Views of the cursor point into them.
  */
 static enum mrc_err read_forms(const struct mrc_form *query, const struct mrc_form *body,
-                               const char *base, const struct mrc_settings *settings,
-                               struct mrc_subscription *subscription, struct mrc_error *error)
+                               const struct terms *terms, struct mrc_subscription *subscription,
+                               struct mrc_error *error)
 {
     enum mrc_err err;
 
     subscription->matchers =
-        calloc((size_t)settings->limit_matchers, sizeof(*subscription->matchers));
+        calloc((size_t)terms->limits->limit_matchers, sizeof(*subscription->matchers));
     if (!subscription->matchers)
         return MRC_ENOMEM;
-    err = take_parameters(subscription, query, base, settings, error);
+    err = take_parameters(subscription, query, terms, error);
     if (!err)
-        err = take_parameters(subscription, body, base, settings, error);
+        err = take_parameters(subscription, body, terms, error);
     if (!err && subscription->matchers_count == 0)
         err = mrc_error_set(error, MRC_EINVAL,
                             "the subscription names no topic: add a parameter such as "
@@ -186,9 +226,14 @@ static int serve_threaded(request_rec *r, struct mrc_process *process,
 
 static void add_last_event_id(request_rec *r, struct mrc_bytes id)
 {
-    if (id.ptr)
-        apr_table_setn(r->headers_out, "Mercure-Last-Event-ID",
-                       apr_pstrmemdup(r->pool, id.ptr, id.len));
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const char *text = id.ptr ? apr_pstrmemdup(r->pool, id.ptr, id.len) : NULL;
+
+    if (!text)
+        return;
+    apr_table_setn(r->headers_out, "Mercure-Last-Event-ID", text);
+    if (settings->legacy) /* what the field was called in protocol 0.x */
+        apr_table_setn(r->headers_out, "Last-Event-ID", text);
 }
 
 static int serve_stream(request_rec *r, struct mrc_process *process,
@@ -239,6 +284,32 @@ static int serve_head(request_rec *r, const struct mrc_claim *claim, struct mrc_
     return OK;
 }
 
+/* A limit that is hard: 429, whatever the client accepts. */
+static int too_many(request_rec *r, const struct mrc_claim *claim, const char *detail)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a subscription: %s",
+                  claim->location->hub->label, detail);
+    return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS, detail);
+}
+
+static int refuse(request_rec *r, const struct mrc_claim *claim, apr_status_t status)
+{
+    switch (status) {
+    case MRC_STATUS_FULL:
+        return too_many(r, claim, "the hub has as many subscribers as it may have");
+    case MRC_STATUS_ADDRESS_FULL:
+        return too_many(r, claim,
+                        "this address has as many streams as it may have: use one stream with "
+                        "several topic matchers, and close those that are not needed");
+    case MRC_STATUS_TOKEN_FULL:
+        return too_many(r, claim,
+                        "this access token has as many streams as it may have: use one stream "
+                        "with several topic matchers, and close those that are not needed");
+    default:
+        return failed(r, claim, status);
+    }
+}
+
 static int open_stream(request_rec *r, const struct mrc_claim *claim,
                        struct mrc_subscription *subscription)
 {
@@ -256,12 +327,7 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim,
     if (r->header_only)
         return serve_head(r, claim, hub, subscription);
     status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
-    if (status == APR_SUCCESS)
-        return serve_stream(r, process, subscriber);
-    if (status == MRC_STATUS_FULL)
-        return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS,
-                                  "the hub has as many subscribers as it may have");
-    return failed(r, claim, status);
+    return status == APR_SUCCESS ? serve_stream(r, process, subscriber) : refuse(r, claim, status);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/
@@ -273,11 +339,18 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    struct mrc_subscription subscription = {.token = token};
+    const struct terms terms = {
+        .base = APR_ARRAY_IDX(audiences, 0, const char *),
+        .limits = claim->location->hub->settings,
+        .legacy = settings->legacy,
+    };
+    struct mrc_subscription subscription = {
+        .token = token,
+        .client = {.address = mrc_bytes_of(r->useragent_ip), .token = claim->token},
+    };
     struct mrc_error error = {""};
 
-    switch (read_forms(query, body, APR_ARRAY_IDX(audiences, 0, const char *),
-                       claim->location->hub->settings, &subscription, &error)) {
+    switch (read_forms(query, body, &terms, &subscription, &error)) {
     case MRC_OK:
         read_cursor_field(r, &subscription);
         return open_stream(r, claim, &subscription);

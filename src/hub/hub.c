@@ -4,6 +4,7 @@
 
 #include "core/buf.h"
 #include "core/update.h"
+#include "store/census.h"
 #include "store/history.h"
 #include "store/hub_segment.h"
 #include "store/ring.h"
@@ -79,16 +80,63 @@ bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
     return true; /* the ring is all there is between publishers and subscribers */
 }
 
-/* Counts first and looks then, so that two who come at once cannot both take the last place. */
-apr_status_t mrc_hub_join(struct mrc_hub *hub)
+/* What keys of the census are made of, beside the name. */
+#define KIND_ADDRESS 'a'
+#define KIND_TOKEN   't'
+
+/* Takes a place for NAME among MAX; RET_KEY gets its key, or 0 if it is not counted. */
+static bool count_client(struct mrc_hub *hub, char kind, struct mrc_bytes name, uint64_t max,
+                         uint64_t *ret_key)
 {
+    struct mrc_census *census = mrc_hub_segment_census(hub->segment);
+    uint64_t key, sum;
+
+    *ret_key = 0;
+    if (!max || !name.ptr || !census)
+        return true;
+    key = mrc_census_key(census, kind, name);
+    sum = mrc_census_add(census, hub->slot, key);
+    if (sum > 0 && sum <= max)
+        *ret_key = key;
+    else if (sum > 0)
+        mrc_census_sub(census, hub->slot, key);
+    return *ret_key != 0;
+}
+
+static void uncount(struct mrc_hub *hub, const struct mrc_hub_seat *seat)
+{
+    struct mrc_census *census = mrc_hub_segment_census(hub->segment);
+
+    if (seat->address)
+        mrc_census_sub(census, hub->slot, seat->address);
+    if (seat->token)
+        mrc_census_sub(census, hub->slot, seat->token);
+    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
+}
+
+/* Counts first and looks then, so that two who come at once cannot both take the last place. */
+apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *client,
+                          struct mrc_hub_seat *ret_seat)
+{
+    const struct mrc_hub_policy *policy = &hub->policy;
+    struct mrc_hub_seat seat = {0};
+    apr_status_t status = APR_SUCCESS;
+
     mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, 1);
-    if (hub->policy.subscribers_max &&
-        mrc_hub_gauge(hub, MRC_GAUGE_SUBSCRIBERS) > hub->policy.subscribers_max) {
-        mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
-        return MRC_STATUS_FULL;
+    if (policy->subscribers_max &&
+        mrc_hub_gauge(hub, MRC_GAUGE_SUBSCRIBERS) > policy->subscribers_max)
+        status = MRC_STATUS_FULL;
+    else if (!count_client(hub, KIND_ADDRESS, client->address, policy->per_address_max,
+                           &seat.address))
+        status = MRC_STATUS_ADDRESS_FULL;
+    else if (!count_client(hub, KIND_TOKEN, client->token, policy->per_token_max, &seat.token))
+        status = MRC_STATUS_TOKEN_FULL;
+    if (status != APR_SUCCESS) {
+        uncount(hub, &seat);
+        return status;
     }
     mrc_hub_segment_interest_add(hub->segment, hub->slot);
+    *ret_seat = seat;
     return APR_SUCCESS;
 }
 
@@ -97,10 +145,10 @@ void mrc_hub_begin(struct mrc_hub *hub)
     mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
 }
 
-void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end)
+void mrc_hub_leave(struct mrc_hub *hub, const struct mrc_hub_seat *seat, enum mrc_end end)
 {
     mrc_hub_segment_interest_sub(hub->segment, hub->slot);
-    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
+    uncount(hub, seat);
     mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_ENDED + (int)end), 1);
 }
 

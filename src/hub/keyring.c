@@ -206,11 +206,16 @@ void mrc_keyring_give_back(struct mrc_keyring_hold *hold)
     hold->count = 0;
 }
 
+static bool is_of(const struct mrc_key_row *row, const char *issuer)
+{
+    return row->issuer && issuer ? strcmp(row->issuer, issuer) == 0 : row->issuer == issuer;
+}
+
 void mrc_keyring_ask(const struct mrc_keyring *keyring, const struct mrc_key_row *const *rows,
                      size_t count, const char *issuer)
 {
     for (size_t i = 0; i < count; i++) {
-        if (rows[i]->document != MRC_KEY_ROW_FIXED && strcmp(rows[i]->issuer, issuer) == 0)
+        if (rows[i]->document != MRC_KEY_ROW_FIXED && is_of(rows[i], issuer))
             mrc_documents_ask(keyring->documents, rows[i]->document);
     }
 }

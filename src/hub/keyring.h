@@ -25,7 +25,7 @@ struct mrc_keyring;
 
 /* One row of the configuration. It belongs to that, and is constant. */
 struct mrc_key_row {
-    const char *issuer;
+    const char *issuer; /* NULL: for tokens of protocol 0.x */
     mrc_alg_set algs;
     unsigned flags;                /* of mrc_keyset_parse() */
     const struct mrc_keyset *keys; /* of the document's first version; NULL: it has none */
@@ -71,8 +71,8 @@ void mrc_keyring_take(struct mrc_keyring *keyring, apr_pool_t *pool,
 void mrc_keyring_give_back(struct mrc_keyring_hold *hold);
 
 /*
- * Somebody has shown a token of ISSUER, of which none of the keys at ROWS knows anything: the
- * documents of these rows may be out of date.
+ * Somebody has shown a token of ISSUER (NULL: of protocol 0.x), of which none of the keys at ROWS
+ * knows anything: the documents of these rows may be out of date.
  */
 void mrc_keyring_ask(const struct mrc_keyring *keyring, const struct mrc_key_row *const *rows,
                      size_t count, const char *issuer);

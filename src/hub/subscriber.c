@@ -22,6 +22,7 @@
 
 struct mrc_subscriber {
     struct mrc_hub *hub;
+    struct mrc_hub_seat seat;
     unsigned char random[16]; /* what its name is made of */
     struct mrc_matcher **matchers;
     size_t matchers_count;
@@ -192,11 +193,13 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     subscriber->matchers_count = subscription->matchers_count;
     subscriber->token = subscription->token;
     subscriber->has_cursor = subscription->has_cursor;
-    status = mrc_hub_join(hub); /* before the position is taken: nothing falls between */
+    status =
+        mrc_hub_join(hub, &subscription->client,
+                     &subscriber->seat); /* before the position is taken: nothing falls between */
     if (status == APR_SUCCESS) {
         status = start(subscriber, subscription->cursor, now_us);
         if (status != APR_SUCCESS)
-            mrc_hub_leave(hub, MRC_END_REFUSED);
+            mrc_hub_leave(hub, &subscriber->seat, MRC_END_REFUSED);
     }
     *subscription = (struct mrc_subscription){0};
     if (status != APR_SUCCESS) {
@@ -212,7 +215,7 @@ void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
 {
     if (!subscriber)
         return;
-    mrc_hub_leave(subscriber->hub, end);
+    mrc_hub_leave(subscriber->hub, &subscriber->seat, end);
     free_subscriber(subscriber);
 }
 

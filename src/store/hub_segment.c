@@ -12,6 +12,7 @@ struct mrc_hub_segment {
     struct mrc_segment segment;
     struct mrc_hub_header geometry; /* our own copy: the shared one is never trusted again */
     struct mrc_ring *ring;
+    struct mrc_census *census; /* NULL: none */
     _Atomic uint64_t *interest;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -71,7 +72,9 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                (nslots + UINT64_C(1)) * sizeof(struct mrc_hub_metrics_row));
     add_region(&header, MRC_HUB_REGION_STAGING, shape->staging_bytes);
     add_region(&header, MRC_HUB_REGION_PRESENCE, shape->presence_bytes);
-    add_region(&header, MRC_HUB_REGION_COUNTS, shape->counts_bytes);
+    add_region(&header, MRC_HUB_REGION_COUNTS,
+               shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
+                                     : 0);
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -137,6 +140,12 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     status = mrc_ring_create(pool, at(&segment, header.region[MRC_HUB_REGION_RING].offset),
                              capacity, at(&segment, header.region[MRC_HUB_REGION_INDEX].offset),
                              buckets, &bounds, error, &hub->ring);
+    if (!status && shape->census_streams) {
+        status = mrc_census_create(pool, at(&segment, header.region[MRC_HUB_REGION_COUNTS].offset),
+                                   mrc_census_cells(shape->census_streams), &hub->census);
+        if (status)
+            mrc_status_set(error, status, "the system gives no random bytes");
+    }
     if (status) {
         mrc_segment_close(&segment);
         mrc_segment_remove(dir, name);
@@ -245,6 +254,11 @@ int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment)
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment)
 {
     return segment->ring;
+}
+
+struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
+{
+    return segment->census;
 }
 
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
@@ -383,6 +397,8 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
     mrc_hub_segment_interest_clear(segment, slot);
     for (i = 0; i < MRC_HUB_GAUGES; i++)
         atomic_store_explicit(&segment->metrics[slot].gauge[i], 0, memory_order_relaxed);
+    if (segment->census)
+        mrc_census_fold(segment->census, slot);
 }
 
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to)

@@ -64,10 +64,22 @@ static void put(size_t document, const char *content)
     ck_assert(mrc_documents_write(documents, document, mrc_bytes_of(content)));
 }
 
+static struct mrc_token_policy policy_of(const struct mrc_keyring_hold *hold)
+{
+    static const char *const audiences[] = {HUB};
+
+    return (struct mrc_token_policy){
+        .trust = hold->trust,
+        .trust_count = hold->count,
+        .audiences = audiences,
+        .audience_count = 1,
+        .limits = {10, 10, 1000},
+    };
+}
+
 /* What a token that SECRET signed with HS256 is worth to row I, in a keyring. */
 static enum mrc_err verify_in(struct mrc_keyring *ring, size_t i, const char *secret)
 {
-    static const char *const audiences[] = {HUB};
     char *text = token_sign(MRC_ALG_HS256, secret, AT, CLAIMS "}");
     struct mrc_token *token = NULL;
     struct mrc_keyring_hold hold;
@@ -75,7 +87,7 @@ static enum mrc_err verify_in(struct mrc_keyring *ring, size_t i, const char *se
     enum mrc_err err;
 
     mrc_keyring_take(ring, pool, &row_list[i], 1, &hold);
-    policy = (struct mrc_token_policy){hold.trust, hold.count, audiences, 1, NULL, {10, 10, 1000}};
+    policy = policy_of(&hold);
     err = mrc_token_verify(mrc_bytes_of(text), &policy, NOW_US, NULL, &token);
     mrc_keyring_give_back(&hold);
     mrc_token_unref(token);
@@ -185,7 +197,6 @@ static atomic_bool enough;
 /* Either key is right, whatever happens meanwhile. */
 static void *verify_on(void *unused)
 {
-    static const char *const audiences[] = {HUB};
     char *one = token_sign(MRC_ALG_HS256, SECRET, AT, CLAIMS "}");
     char *two = token_sign(MRC_ALG_HS256, OTHER OTHER, AT, CLAIMS "}");
     struct mrc_token *token = NULL;
@@ -199,8 +210,7 @@ static void *verify_on(void *unused)
 
         apr_pool_clear(own);
         mrc_keyring_take(keyring, own, &row_list[1], 1, &hold);
-        policy =
-            (struct mrc_token_policy){hold.trust, hold.count, audiences, 1, NULL, {10, 10, 1000}};
+        policy = policy_of(&hold);
         first = mrc_token_verify(mrc_bytes_of(one), &policy, NOW_US, NULL, &token);
         if (!first)
             mrc_token_unref(token);

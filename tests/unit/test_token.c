@@ -205,7 +205,13 @@ START_TEST(keys_of_issuers_are_never_pooled)
         {ISSUER, MRC_ALG_SET_HMAC, keys},
         {ISSUER, MRC_ALG_SET_HMAC, rotated},
     };
-    struct mrc_token_policy policy = {trust, 3, audiences, 2, NULL, {3, 4, 32}};
+    struct mrc_token_policy policy = {
+        .trust = trust,
+        .trust_count = 3,
+        .audiences = audiences,
+        .audience_count = 2,
+        .limits = {3, 4, 32},
+    };
     static const struct {
         const char *secret, *issuer;
         enum mrc_err err;
@@ -238,7 +244,13 @@ END_TEST
 START_TEST(rows_of_one_issuer_are_bounded)
 {
     struct mrc_token_trust trust[MRC_TOKEN_MAX_ROWS + 1];
-    struct mrc_token_policy policy = {trust, MRC_TOKEN_MAX_ROWS, audiences, 2, NULL, {3, 4, 32}};
+    struct mrc_token_policy policy = {
+        .trust = trust,
+        .trust_count = MRC_TOKEN_MAX_ROWS,
+        .audiences = audiences,
+        .audience_count = 2,
+        .limits = {3, 4, 32},
+    };
     char *text = token_sign(MRC_ALG_HS256, SECRET, AT, CLAIMS "}");
     struct mrc_error reason = {""};
     struct mrc_token *token = NULL;
@@ -281,7 +293,12 @@ START_TEST(keys_may_be_on_their_way)
     ck_assert_int_eq(mrc_keyset_create_empty(&empty), MRC_OK);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct mrc_token_policy policy = {
-            trust + cases[i].first, cases[i].count, audiences, 2, NULL, {3, 4, 32}};
+            .trust = trust + cases[i].first,
+            .trust_count = cases[i].count,
+            .audiences = audiences,
+            .audience_count = 2,
+            .limits = {3, 4, 32},
+        };
         struct mrc_error reason = {""};
         struct mrc_token *token = NULL;
 
@@ -296,7 +313,13 @@ START_TEST(keys_may_be_on_their_way)
     }
     {
         const struct mrc_token_trust none = {ISSUER, hs256, empty};
-        struct mrc_token_policy policy = {&none, 1, audiences, 2, NULL, {3, 4, 32}};
+        struct mrc_token_policy policy = {
+            .trust = &none,
+            .trust_count = 1,
+            .audiences = audiences,
+            .audience_count = 2,
+            .limits = {3, 4, 32},
+        };
         struct mrc_token *token = NULL;
 
         ck_assert_int_eq(mrc_token_verify(mrc_bytes_of(good), &policy, NOW_US, NULL, &token),
