@@ -14,6 +14,7 @@
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 #include "httpd/registry.h"
 #include "hub/keyring.h"
 
@@ -171,14 +172,18 @@ static void take_list(request_rec *r, const apr_array_header_t *rows,
 }
 
 static void take_keys(request_rec *r, const struct mrc_settings *settings, enum mrc_role role,
-                      struct keys *ret_keys)
+                      struct mrc_bytes token, struct keys *ret_keys)
 {
     bool publishes = role == MRC_ROLE_PUBLISHER;
+    const apr_array_header_t *playground = mrc_playground_keys(settings->playground, token);
     const apr_array_header_t *legacy =
         publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys;
 
-    take_list(r, publishes ? settings->publisher_keys : settings->subscriber_keys,
-              &ret_keys->trust);
+    if (playground)
+        take_list(r, playground, &ret_keys->trust);
+    else
+        take_list(r, publishes ? settings->publisher_keys : settings->subscriber_keys,
+                  &ret_keys->trust);
     take_list(r, publishes ? settings->subscriber_keys : settings->publisher_keys,
               &ret_keys->others);
     take_list(r, settings->legacy ? legacy : NULL, &ret_keys->legacy);
@@ -307,7 +312,7 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
         return status;
     if (!mrc_lifecycle_process())
         return mrc_answer_later(r, "this server process serves no hub: try again");
-    take_keys(r, settings, role, &keys);
+    take_keys(r, settings, role, token, &keys);
     policy = make_policy(&keys, hub->settings, mrc_identity_audiences(r, claim->location, settings),
                          from_url);
     err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &keys, &policy, hub, role),
