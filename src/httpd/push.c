@@ -141,6 +141,12 @@ enum mrc_carrier_state mrc_push_flush(conn_rec *c)
     return c->data_in_output_filters ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
 }
 
+/* Whether some filter of C, such as mod_ssl's, stands before the one that writes to the network. */
+static bool may_gather(const conn_rec *c)
+{
+    return c->output_filters->frec != ap_core_output_filter_handle;
+}
+
 enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigade)
 {
     conn_rec *c = r->connection;
@@ -149,6 +155,8 @@ enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigad
     apr_brigade_cleanup(brigade);
     if (status != APR_SUCCESS)
         return MRC_CARRIER_GONE;
+    if (!may_gather(c))
+        return mrc_push_flush(c);
     APR_BRIGADE_INSERT_TAIL(brigade, create_push(c->bucket_alloc));
     status = ap_pass_brigade(c->output_filters, brigade);
     apr_brigade_cleanup(brigade);

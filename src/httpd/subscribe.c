@@ -281,7 +281,7 @@ static int serve_stream(request_rec *r, struct mrc_process *process,
     if (!detach && !suspend)
         return serve_threaded(r, process, sizing, subscriber);
     if (count >= sizing->dispatched_per_child ||
-        (suspend && count >= sizing->suspended_per_child)) {
+        (suspend && !mrc_process_hold_suspended(process, sizing->suspended_per_child))) {
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
         return mrc_answer_later(r, "the server holds as many streams as it can: try again");
     }
@@ -466,9 +466,7 @@ int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
         return HTTP_BAD_REQUEST;
     status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
     if (status == DECLINED && !token && !settings->anonymous && !settings->playground)
-        status = mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                                      "subscribing to this hub needs an access token: send it in "
-                                      "an Authorization field, after Bearer");
+        status = mrc_authorize_missing(r, "subscribing to this hub");
     if (status == DECLINED)
         return subscribe_with(r, claim, has_body, token);
     if (has_body)
