@@ -83,6 +83,8 @@ def test_playground(httpd):
                                                   ("Access-Control-Request-Method", "POST")])
     assert open_answer.header("Access-Control-Allow-Origin") == "*"
     assert open_answer.header("Access-Control-Allow-Credentials") is None
+    foreign = httpd.get(DEBUG + "playground.json", {"Origin": "https://anybody.example"})
+    assert foreign.header("Access-Control-Allow-Origin") is None, "every site could take the token"
     # Its token opens no other hub, and is worth nothing after a reload.
     assert httpd.publish("x", token=minted, path="/safe", status=None).status == 401
     httpd.expect_log("hub .* refuses a token", required=False)
