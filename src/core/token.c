@@ -383,13 +383,17 @@ bool mrc_token_grants_all(const struct mrc_token *token, enum mrc_action action,
     return true;
 }
 
-bool mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
-                          const struct mrc_bytes *topics, size_t count)
+enum mrc_err mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
+                                  struct mrc_topics *topics, bool *ret_grants)
 {
-    for (size_t i = 0; i < count; i++)
-        if (mrc_grants_allow(token->grants, action, topics[i]))
-            return true;
-    return false;
+    bool grants = false;
+    enum mrc_err err = MRC_OK;
+
+    for (size_t i = 0; i < topics->count && !grants && !err; i++)
+        err = mrc_grants_allow_topic(token->grants, action, &topics->all[i], &grants);
+    if (!err)
+        *ret_grants = grants;
+    return err;
 }
 
 enum mrc_err mrc_token_peek(struct mrc_bytes text, struct mrc_error *error, char **ret_issuer,

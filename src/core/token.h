@@ -14,6 +14,7 @@
 
 #include "core/grants.h"
 #include "core/jwks.h"
+#include "core/topic.h"
 
 /* Whose tokens are trusted, and by which keys: one configured row. An issuer may have several. */
 struct mrc_token_trust {
@@ -88,9 +89,12 @@ bool mrc_token_grants(const struct mrc_token *token, enum mrc_action action,
 bool mrc_token_grants_all(const struct mrc_token *token, enum mrc_action action,
                           const struct mrc_bytes *topics, size_t count);
 
-/* On one of COUNT topics, as receiving a private update asks for ("Subscribers"). */
-bool mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
-                          const struct mrc_bytes *topics, size_t count);
+/*
+ * On one of TOPICS, as receiving a private update asks for ("Subscribers"). RET_GRANTS is untouched
+ * if MRC_ENOMEM is returned.
+ */
+enum mrc_err mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
+                                  struct mrc_topics *topics, bool *ret_grants);
 
 /*
  * What mercure-token shows before anything is verified: `iss` and the first `aud` of TOKEN, which

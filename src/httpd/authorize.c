@@ -248,3 +248,15 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     mrc_claim_set_token(r, token);
     return DECLINED;
 }
+
+int mrc_authorize_missing(request_rec *r, const char *what)
+{
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+
+    return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
+                                apr_psprintf(r->pool,
+                                             "%s needs an access token: send it in an "
+                                             "Authorization field, after Bearer, or in the cookie "
+                                             "%s",
+                                             what, settings->cookie_name));
+}
