@@ -75,7 +75,7 @@ BAD = [
     ("MERCURE_SUBSCRIBER_JWT_KEY", "${MERCURE_KEY}" + "k" * 32),
     ("MERCURE_PUBLISHER_JWT_ALG", "HS128"), ("MERCURE_PUBLISHER_JWT_ALG", "none"),
     ("MERCURE_SUBSCRIBER_JWT_ALG", "HS256\nHS384"), ("MERCURE_SUBSCRIBER_JWT_ALG", '"'),
-    ("MERCURE_TRUSTED_ISSUERS", ""), ("MERCURE_TRUSTED_ISSUERS", " , "),
+    ("MERCURE_TRUSTED_ISSUERS", " , "),
     ("MERCURE_TRUSTED_ISSUERS", 'https://a.example/"'), ("MERCURE_TRUSTED_ISSUERS", "a\nb"),
     ("MERCURE_TRUSTED_ISSUERS", "${ISSUER}"), ("MERCURE_TRUSTED_ISSUERS", "a\\"),
     ("MERCURE_ALLOW_ANONYMOUS", "yes"), ("MERCURE_ALLOW_ANONYMOUS", "01"), ("MERCURE_DEBUG", "true"),
@@ -90,7 +90,7 @@ def test_bad_values_are_refused(env, variable, value):
     assert_refused(env, variable)
 
 
-LATER = [("MERCURE_LEGACY", "1"), ("MERCURE_CORS_ORIGINS", "https://a.example"),
+LATER = [("MERCURE_CORS_ORIGINS", "https://a.example"),
          ("MERCURE_PUBLISH_ORIGINS", "https://a.example"), ("MERCURE_SUBSCRIPTIONS", "1"),
          ("MERCURE_DEBUGGER", "1"), ("MERCURE_PLAYGROUND", "1"), ("MERCURE_METRICS", "1"),
          ("MERCURE_STORE", "lmdb"), ("MERCURE_DATA_DIR", "/var/lib/mercure"),
@@ -129,6 +129,29 @@ def test_configuration(env):
         'MercureSubscriberKey "https://b.example/?x=*" HS256 env:MERCURE_SUBSCRIBER_JWT_KEY',
         "MercureAnonymous On"]
     assert PUBLISHER_KEY not in config and SUBSCRIBER_KEY not in config
+
+
+def test_0x_without_issuers_and_beside_them(env):
+    keys = ["MercureLegacyPublisherKey HS256 env:MERCURE_PUBLISHER_JWT_KEY",
+            "MercureLegacySubscriberKey HS256 env:MERCURE_SUBSCRIBER_JWT_KEY"]
+
+    def printed():
+        status, config, said = launch(env, "--print-config")
+        assert (status, said) == (0, "")
+        return [line.strip() for line in config.splitlines() if "Key " in line]
+
+    env["MERCURE_LEGACY"] = "1"
+    assert printed()[2:] == keys and ISSUER in printed()[0]
+    env["MERCURE_LEGACY"] = "0"
+    assert len(printed()) == 2 and ISSUER in printed()[0]
+    env["MERCURE_TRUSTED_ISSUERS"] = ""
+    assert_refused(env, "MERCURE_TRUSTED_ISSUERS", "MERCURE_LEGACY=0")
+    del env["MERCURE_LEGACY"]
+    assert printed() == keys
+    env["MERCURE_PUBLISHER_JWT_KEY"] = "short"  # which is a warning of the module's
+    assert printed() == keys
+    env["MERCURE_LEGACY"] = "yes"
+    assert_refused(env, "MERCURE_LEGACY")
 
 
 def test_a_secret_is_only_bytes(env):
