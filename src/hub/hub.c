@@ -4,6 +4,7 @@
 
 #include "core/buf.h"
 #include "core/update.h"
+#include "hub/patterns.h"
 #include "store/census.h"
 #include "store/history.h"
 #include "store/hub_segment.h"
@@ -15,6 +16,7 @@ struct mrc_hub {
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    struct mrc_patterns *patterns;
     _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
 };
 
@@ -29,7 +31,8 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
-    return hub;
+    hub->patterns = mrc_patterns_create(pool, hub);
+    return hub->patterns ? hub : NULL;
 }
 
 const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)
@@ -73,6 +76,11 @@ struct mrc_history *mrc_hub_history(const struct mrc_hub *hub)
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
 {
     return mrc_hub_segment_ring(hub->segment);
+}
+
+struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub)
+{
+    return hub->patterns;
 }
 
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
