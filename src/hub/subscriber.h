@@ -109,7 +109,7 @@ enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
  * always whole), many records were read, or there is nothing left.
  * APR_SUCCESS: there may be more, also if OUT is empty. APR_EOF: that is all for now; wait to be
  * woken. MRC_STATUS_OVERRUN: it fell behind too far; end the stream, the client resumes by its last
- * id. APR_ENOMEM, MRC_STATUS_CORRUPT: end the stream.
+ * id. APR_ENOMEM: end the stream.
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out);
