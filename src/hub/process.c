@@ -124,7 +124,8 @@ void mrc_process_stop(struct mrc_process *process)
 {
     if (!mrc_process_is_draining(process))
         mrc_process_drain(process, false);
-    mrc_dispatcher_stop(process->dispatcher);
+    if (!mrc_dispatcher_stop(process->dispatcher))
+        return; /* it may still count: the slot is folded when the parent sees the child's end */
     fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
 }
