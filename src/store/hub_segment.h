@@ -31,6 +31,7 @@
 #include "store/ring.h"
 
 struct mrc_hub_segment;
+struct mrc_staging;
 
 /* What one hub asks for. Start from {0}: later fields are 0 when they are not wanted. */
 struct mrc_hub_shape {
@@ -69,6 +70,9 @@ uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 
+/* The staging of a durable history; NULL: the hub has none. */
+struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment);
+
 /* Whether a new segment of SHAPE would have just these regions: then this one can be kept. */
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
                                const struct mrc_hub_shape *shape);
@@ -103,7 +107,8 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
 
-/* Folds what a dead child left in SLOT: its interest and its gauges become 0. May run twice. */
+/* Folds what a dead child left in SLOT: its interest and its gauges become 0, what it has staged is
+ * withdrawn. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
 /* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. What old
