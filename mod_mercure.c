@@ -16,7 +16,9 @@
 #include "httpd/claim.h"
 #include "httpd/connection.h"
 #include "httpd/directives.h"
+#include "httpd/health.h"
 #include "httpd/lifecycle.h"
+#include "httpd/metrics.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/request.h"
@@ -53,6 +55,10 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_map_to_storage(mrc_claim_map_to_storage, NULL, after_us, APR_HOOK_FIRST);
     ap_hook_type_checker(mrc_claim_type_checker, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
+
+    /* SetHandler mercure-metrics, mercure-health. */
+    ap_hook_handler(mrc_metrics_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mrc_health_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
 /* The only symbol that leaves the module; everything else is compiled with hidden visibility. */

@@ -155,6 +155,23 @@ static enum mrc_err check_audience(const struct mrc_token_policy *policy, const 
         policy->audience_count > 1 ? " or another of its names" : "");
 }
 
+/* Says which issuers would have been trusted. */
+static enum mrc_err explain_issuer(const struct mrc_token_policy *policy, struct mrc_error *reason)
+{
+    const char *first = policy->trust_count ? policy->trust[0].issuer : NULL;
+    bool others = false;
+    struct mrc_quote quote;
+
+    if (!first)
+        return mrc_error_set(reason, MRC_EINVAL,
+                             "no issuer is trusted here: no key is configured for this role");
+    for (size_t i = 1; i < policy->trust_count; i++)
+        others = others || strcmp(policy->trust[i].issuer, first) != 0;
+    return mrc_error_set(reason, MRC_EINVAL, "this issuer is not trusted here; %s%s",
+                         mrc_quote(&quote, mrc_bytes_of(first)),
+                         others ? " and others are" : " is");
+}
+
 /* Verifies the signature with the keys of ISSUER, and no others. */
 static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issuer,
                                     const struct mrc_token_policy *policy, struct mrc_error *reason)
@@ -173,7 +190,7 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
         rows[count++] = (struct mrc_jws_keys){trust->algs, trust->keys};
     }
     if (!count)
-        return mrc_error_set(reason, MRC_EINVAL, "this issuer is not trusted here");
+        return explain_issuer(policy, reason);
     return mrc_jws_verify(jws, rows, count, reason);
 }
 

@@ -5,6 +5,10 @@
 #include "apr_strings.h"
 #include "http_protocol.h"
 
+#include "httpd/claim.h"
+#include "httpd/identity.h"
+#include "hub/metrics.h"
+
 /* When a client that was turned away comes back: spread, so that not all come at once. */
 #define RETRY_MIN_MS    2000
 #define RETRY_SPREAD_MS 13000
@@ -55,11 +59,13 @@ int mrc_answer_problem(request_rec *r, int status, const char *detail)
 
 int mrc_answer_challenge(request_rec *r, int status, const char *error, const char *detail)
 {
-    const char *challenge = "Bearer";
+    const struct mrc_claim *claim = mrc_claim_get(r);
+    const char *metadata =
+        mrc_identity_metadata_url(r, claim->location, mrc_claim_settings(r, claim));
+    const char *attribute = error ? apr_psprintf(r->pool, "error=\"%s\", ", error) : "";
 
-    if (error)
-        challenge = apr_psprintf(r->pool, "Bearer error=\"%s\"", error);
-    apr_table_setn(r->headers_out, "WWW-Authenticate", challenge);
+    apr_table_setn(r->headers_out, "WWW-Authenticate",
+                   apr_psprintf(r->pool, "Bearer %sresource_metadata=\"%s\"", attribute, metadata));
     return mrc_answer_problem(r, status, detail);
 }
 
@@ -86,6 +92,7 @@ int mrc_answer_later(request_rec *r, const char *detail)
     const char *accept = apr_table_get(r->headers_in, "Accept");
     unsigned retry_ms = random_retry_ms();
 
+    apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE));
     /* What there is too little of may be connections. */
     r->connection->keepalive = AP_CONN_CLOSE;
     if (!accept || !ap_strcasestr(accept, "text/event-stream")) {

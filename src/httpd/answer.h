@@ -21,8 +21,8 @@ int mrc_answer_send(request_rec *r, int status, const char *content_type, struct
 int mrc_answer_problem(request_rec *r, int status, const char *detail);
 
 /*
- * The same for what is wrong with the access token, with a challenge (RFC 6750, 3): ERROR is its
- * error code, or NULL when no token was given.
+ * The same for what is wrong with the access token, with a challenge (RFC 6750, 3) that names the
+ * hub's metadata (RFC 9728, 5.1): ERROR is its error code, or NULL when no token was given.
  */
 int mrc_answer_challenge(request_rec *r, int status, const char *error, const char *detail);
 

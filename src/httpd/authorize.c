@@ -24,6 +24,8 @@ static int is_token_char(char c)
 
 static int malformed(request_rec *r, const char *detail)
 {
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a request: %s",
+                  mrc_claim_get(r)->location->hub->label, detail);
     return mrc_answer_challenge(r, HTTP_BAD_REQUEST, "invalid_request", detail);
 }
 
@@ -109,13 +111,17 @@ static int find_any_token(request_rec *r, const struct mrc_claim *claim,
     if (status != DECLINED || ret_token->ptr)
         return status;
     *ret_token = find_cookie(r, settings->cookie_name);
-    if (ret_token->ptr && role == MRC_ROLE_PUBLISHER &&
-        !is_from_own_site(r, claim->location, settings))
-        return mrc_answer_problem(r, HTTP_FORBIDDEN,
-                                  "a publication that is authorized by the cookie must come from "
-                                  "the hub's own origin, or from one of MercurePublishOrigins, and "
-                                  "say so in its Origin or Referer field");
-    return DECLINED;
+    if (!ret_token->ptr || role != MRC_ROLE_PUBLISHER ||
+        is_from_own_site(r, claim->location, settings))
+        return DECLINED;
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                  "hub %s refuses a publication with the cookie: neither Origin nor Referer names "
+                  "an origin that may publish here",
+                  claim->location->hub->label);
+    return mrc_answer_problem(r, HTTP_FORBIDDEN,
+                              "a publication that is authorized by the cookie must come from the "
+                              "hub's own origin, or from one of MercurePublishOrigins, and say so "
+                              "in its Origin or Referer field");
 }
 
 /* Everything that the verdict on a token depends on besides its text. */
@@ -179,5 +185,8 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     err = mrc_token_cache_verify(mrc_lifecycle_tokens(),
                                  cache_scope(r, trust, audiences, claim->location->hub, role),
                                  token, &policy, apr_time_now(), &reason, ret_token);
-    return err ? refuse(r, err, &reason, claim, audiences) : DECLINED;
+    if (err)
+        return refuse(r, err, &reason, claim, audiences);
+    mrc_claim_set_token(r, token);
+    return DECLINED;
 }

@@ -238,6 +238,7 @@ static bool send_due(struct stream *stream, enum mrc_end *ret_end)
         status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, &stream->out);
         if (!flush_out(stream, ret_end))
             return false;
+        mrc_subscriber_count_written(stream->subscriber, apr_time_now());
     } while (status == APR_SUCCESS && !is_draining(stream));
     if (status == APR_SUCCESS || status == APR_EOF)
         return true;
@@ -344,6 +345,7 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_process *process,
     apr_status_t status = mrc_waiter_open(mrc_process_waiters(process), &stream.waiter);
     enum mrc_end end = MRC_END_ERROR;
 
+    mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
     if (status == APR_SUCCESS && !open_connection(&stream)) {
         status = APR_FROM_OS_ERROR(errno);
         mrc_waiter_close(stream.waiter);

@@ -3,12 +3,42 @@
 #include "apr_strings.h"
 #include "http_config.h"
 
+#include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
 
 const struct mrc_claim *mrc_claim_get(const request_rec *r)
 {
     return ap_get_module_config(r->request_config, &mercure_module);
+}
+
+const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim)
+{
+    if (claim->claimed == MRC_CLAIMED_METADATA)
+        return claim->location->settings;
+    return ap_get_module_config(r->per_dir_config, &mercure_module);
+}
+
+void mrc_claim_set_token(request_rec *r, struct mrc_bytes token)
+{
+    struct mrc_claim *claim = ap_get_module_config(r->request_config, &mercure_module);
+
+    claim->token = token;
+}
+
+/* Finds what the undecoded path of R is for. The metadata of one hub may lie below another. */
+static struct mrc_claim *find(request_rec *r)
+{
+    struct mrc_claim claim = {.claimed = MRC_CLAIMED_HUB, .rest = ""};
+    const struct mrc_location *described;
+
+    claim.location = mrc_registry_find(r->server, r->uri, &claim.rest);
+    if (!claim.location || *claim.rest) {
+        described = mrc_registry_find_metadata(r->server, r->uri);
+        if (described)
+            claim = (struct mrc_claim){described, MRC_CLAIMED_METADATA, {NULL, 0}, ""};
+    }
+    return claim.location ? apr_pmemdup(r->pool, &claim, sizeof(claim)) : NULL;
 }
 
 /*
@@ -19,24 +49,21 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r)
  */
 int mrc_claim_pre_translate_name(request_rec *r)
 {
-    const struct mrc_location *location;
     struct mrc_claim *claim;
-    const char *rest;
+    const char *prefix;
     char *decoded;
 
     if (!r->uri || r->uri[0] != '/')
         return DECLINED;
-    location = mrc_registry_find(r->server, r->uri, &rest);
-    if (!location)
+    claim = find(r);
+    if (!claim)
         return DECLINED;
-    decoded = apr_pstrdup(r->pool, rest);
+    decoded = apr_pstrdup(r->pool, claim->rest);
     if (*decoded && ap_unescape_url_keep2f(decoded, 0) != OK)
         return HTTP_BAD_REQUEST;
-    claim = apr_pcalloc(r->pool, sizeof(*claim));
-    claim->location = location;
-    claim->rest = rest;
     ap_set_module_config(r->request_config, &mercure_module, claim);
-    r->uri = apr_pstrcat(r->pool, location->path, decoded, NULL);
+    prefix = claim->claimed == MRC_CLAIMED_METADATA ? MRC_METADATA_PREFIX : "";
+    r->uri = apr_pstrcat(r->pool, prefix, claim->location->path, decoded, NULL);
     r->parsed_uri.path = r->uri;
     return DONE;
 }

@@ -3,9 +3,9 @@
  *
  * A hub's URL passes through httpd like this; each step names the hook that keeps it ours:
  *
- *     pre_translate_name   finds the hub, keeps the path undecoded (%2F stays), ends the phase
- *     translate_name       before mod_rewrite, mod_proxy, mod_alias and the document root
- *     map_to_storage       before the walk over directories and .htaccess files
+ *     pre_translate_name   finds the hub or the metadata of one, keeps the path undecoded (%2F
+ * stays), ends the phase translate_name       before mod_rewrite, mod_proxy, mod_alias and the
+ * document root map_to_storage       before the walk over directories and .htaccess files
  *     <Location> sections, access control, fixups: as for any other URL
  *     type_checker         before mod_mime guesses a type, language or encoding from the path
  *     handler              first; finds the claim, not r->handler
@@ -15,12 +15,22 @@
 
 #include "httpd.h"
 
+#include "core/bytes.h"
+
 struct mrc_location;
+struct mrc_settings;
+
+enum mrc_claimed {
+    MRC_CLAIMED_HUB,     /* the hub's path, or below it */
+    MRC_CLAIMED_METADATA /* the document that describes it, which has a path of its own */
+};
 
 /* What a request that belongs to a hub carries; lives in the request's pool. */
 struct mrc_claim {
     const struct mrc_location *location;
-    const char *rest; /* the path after the hub's, undecoded; empty: the hub's URL itself */
+    enum mrc_claimed claimed;
+    struct mrc_bytes token; /* the access token's text, once it is verified; { NULL, 0 }: none */
+    const char *rest;       /* the path after the hub's, undecoded; empty: the hub's URL itself */
 };
 
 int mrc_claim_pre_translate_name(request_rec *r);
@@ -28,7 +38,16 @@ int mrc_claim_translate_name(request_rec *r);
 int mrc_claim_map_to_storage(request_rec *r);
 int mrc_claim_type_checker(request_rec *r);
 
+/* Keeps the text of the access token that was verified for R. */
+void mrc_claim_set_token(request_rec *r, struct mrc_bytes token);
+
 /* The claim on R, or NULL. */
 const struct mrc_claim *mrc_claim_get(const request_rec *r);
+
+/*
+ * What the configuration says of the Location that R with this CLAIM is for: what httpd has merged
+ * for R, or for the metadata document, which no section of the hub covers, what the hub's path has.
+ */
+const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim);
 
 #endif

@@ -5,7 +5,7 @@
 
 /* What scripts may send beside what they may always, and what they may read of an answer. */
 #define REQUEST_FIELDS "Authorization, Cache-Control, Content-Type, Last-Event-ID"
-#define ANSWER_FIELDS  "Link, Mercure-Last-Event-ID"
+#define ANSWER_FIELDS  "ETag, Link, Mercure-Last-Event-ID, Retry-After, WWW-Authenticate"
 
 /* How long a browser may remember a preflight's answer, in seconds. */
 #define MAX_AGE "600"

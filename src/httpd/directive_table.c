@@ -29,6 +29,13 @@ static const struct mrc_directive_option mrc_limit_options[] = {
      "Mercure authorization details of one token"},
 };
 
+static const struct mrc_directive_option mrc_subscribers_options[] = {
+    {"per-address", MRC_FIELD_MAX_PER_ADDRESS, MRC_UNIT_COUNT, "0", 0, MRC_COUNT_MAX, NULL,
+     "of them, from one client's address (mod_remoteip is honoured)"},
+    {"per-token", MRC_FIELD_MAX_PER_TOKEN, MRC_UNIT_COUNT, "0", 0, MRC_COUNT_MAX, NULL,
+     "of them, with one access token"},
+};
+
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
     {.name = directive_name, .summary = directive_summary, __VA_ARGS__},
 

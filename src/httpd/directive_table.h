@@ -19,6 +19,8 @@ enum mrc_field {
     MRC_FIELD_SUBSCRIBER_KEYS,
     MRC_FIELD_ANONYMOUS,
     MRC_FIELD_RESOURCE_IDENTIFIERS,
+    MRC_FIELD_AUTHORIZATION_SERVERS,
+    MRC_FIELD_PUBLIC_ORIGINS,
     MRC_FIELD_COOKIE_NAME,
     MRC_FIELD_CORS_ORIGINS,
     MRC_FIELD_PUBLISH_ORIGINS,
@@ -37,6 +39,8 @@ enum mrc_field {
     MRC_FIELD_DISPATCH_TIMEOUT,
     MRC_FIELD_BACKLOG,
     MRC_FIELD_MAX_SUBSCRIBERS,
+    MRC_FIELD_MAX_PER_ADDRESS,
+    MRC_FIELD_MAX_PER_TOKEN,
     MRC_FIELD_SUBSCRIPTIONS,
     MRC_FIELD_MEMORY,
     MRC_FIELD_DISPATCHERS,
@@ -53,6 +57,7 @@ enum mrc_directive_type {
     MRC_TYPE_ORIGINS, /* ORIGIN …, or * */
     MRC_TYPE_COOKIE,  /* the name of a cookie */
     MRC_TYPE_OPTIONS, /* NAME=VALUE …, from `options` */
+    MRC_TYPE_BOUND,   /* a number in `unit`, then perhaps NAME=VALUE … */
     MRC_TYPE_HISTORY  /* Off, or NAME=VALUE … */
 };
 
@@ -84,7 +89,7 @@ struct mrc_directive {
     enum mrc_scope scope;
     enum mrc_field field, field2;
     const char *syntax;       /* arguments, as httpd's documentation writes them */
-    const char *default_text; /* parsed for FLAG and NUMBER; words for the others; NULL: none */
+    const char *default_text; /* parsed for FLAG, NUMBER, BOUND; words for the others; NULL: none */
     enum mrc_unit unit;       /* of NUMBER, as the bounds */
     int64_t min, max;
     const struct mrc_directive_option *options;

@@ -33,6 +33,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
     [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
     [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
+    [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(authorization_servers),
+    [MRC_FIELD_PUBLIC_ORIGINS] = PLACE(public_origins),
     [MRC_FIELD_COOKIE_NAME] = PLACE(cookie_name),
     [MRC_FIELD_CORS_ORIGINS] = PLACE(cors_origins),
     [MRC_FIELD_PUBLISH_ORIGINS] = PLACE(publish_origins),
@@ -51,6 +53,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(dispatch_timeout_s),
     [MRC_FIELD_BACKLOG] = PLACE(backlog_bytes),
     [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(max_subscribers),
+    [MRC_FIELD_MAX_PER_ADDRESS] = PLACE(max_per_address),
+    [MRC_FIELD_MAX_PER_TOKEN] = PLACE(max_per_token),
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(subscriptions),
     [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
@@ -261,6 +265,11 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
                             "%s *: any site could publish with the cookie of whoever visits it. "
                             "Name the origins",
                             row->name);
+    if (origins->any && row->field == MRC_FIELD_PUBLIC_ORIGINS)
+        return apr_psprintf(cmd->pool,
+                            "%s *: every origin is public without the directive. Leave it out, or "
+                            "name the origins",
+                            row->name);
     *(struct mrc_origins **)field_of(settings, row->field) = origins;
     mark_set(settings, row->field);
     return NULL;
@@ -318,6 +327,14 @@ static const char *set_options(cmd_parms *cmd, const struct mrc_directive *row,
     for (int i = 0; i < argc && !error; i++)
         error = set_option(cmd, row, settings, argv[i]);
     return error;
+}
+
+static const char *set_bound(cmd_parms *cmd, const struct mrc_directive *row,
+                             struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const char *error = set_number_row(cmd, row, settings, argc < 1 ? 0 : 1, argv);
+
+    return error || argc == 1 ? error : set_options(cmd, row, settings, argc - 1, argv + 1);
 }
 
 static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
@@ -414,7 +431,7 @@ static setter *const setters[] = {
     [MRC_TYPE_FLAG] = set_flag_row,   [MRC_TYPE_NUMBER] = set_number_row,
     [MRC_TYPE_URLS] = set_urls,       [MRC_TYPE_ORIGINS] = set_origins,
     [MRC_TYPE_COOKIE] = set_cookie,   [MRC_TYPE_OPTIONS] = set_options,
-    [MRC_TYPE_HISTORY] = set_history,
+    [MRC_TYPE_HISTORY] = set_history, [MRC_TYPE_BOUND] = set_bound,
 };
 
 static const struct mrc_directive *find_row(const char *name)
@@ -464,7 +481,7 @@ static void set_defaults(struct mrc_settings *settings)
             set_flag(settings, row->field, !strcmp(row->default_text, "On"));
         else if (row->type == MRC_TYPE_COOKIE)
             *(const char **)field_of(settings, row->field) = row->default_text;
-        else if (row->type == MRC_TYPE_NUMBER && row->default_text)
+        else if ((row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND) && row->default_text)
             set_number(settings, row->field, parse_number(row->default_text, row->unit));
         for (size_t k = 0; k < row->options_count; k++) {
             const struct mrc_directive_option *option = &row->options[k];

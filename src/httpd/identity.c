@@ -36,7 +36,7 @@ static const char *escape_path(apr_pool_t *pool, const char *path)
 
     mrc_buf_init(&buf, SIZE_MAX);
     mrc_percent_encode(&buf, mrc_bytes_of(path), MRC_PERCENT_PATH);
-    escaped = apr_pstrmemdup(pool, buf.ptr, mrc_buf_bytes(&buf).len);
+    escaped = apr_pstrmemdup(pool, buf.ptr ? buf.ptr : "", mrc_buf_bytes(&buf).len);
     mrc_buf_free(&buf);
     return escaped;
 }
@@ -82,6 +82,26 @@ static const char *request_origin(request_rec *r)
     return host ? mrc_origin_of_url(r->pool,
                                     apr_pstrcat(r->pool, ap_http_scheme(r), "://", host, NULL))
                 : NULL;
+}
+
+const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location *location,
+                                      const struct mrc_settings *settings)
+{
+    const apr_array_header_t *names = mrc_identity_audiences(r, location, settings);
+    const char *path = strcmp(location->path, "/") ? location->path : "";
+
+    return apr_pstrcat(r->pool, mrc_origin_of_url(r->pool, APR_ARRAY_IDX(names, 0, const char *)),
+                       MRC_METADATA_PREFIX, escape_path(r->pool, path), NULL);
+}
+
+bool mrc_identity_is_public(request_rec *r, const struct mrc_settings *settings)
+{
+    const char *origin;
+
+    if (!settings->public_origins)
+        return true;
+    origin = request_origin(r);
+    return origin && mrc_origin_is_listed(settings->public_origins, origin);
 }
 
 bool mrc_identity_is_own_origin(request_rec *r, const struct mrc_location *location,

@@ -24,7 +24,7 @@ APLOG_USE_MODULE(mercure);
  * to, in this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 1
+#define RETAINED_VERSION 2
 
 struct retained {
     unsigned version;
@@ -190,6 +190,8 @@ static struct mrc_hub_policy policy_of(const struct mrc_settings *settings)
         .dispatch_timeout_us = settings->dispatch_timeout_s * APR_USEC_PER_SEC,
         .backlog_bytes = (size_t)settings->backlog_bytes,
         .subscribers_max = (uint64_t)settings->max_subscribers,
+        .per_address_max = (uint64_t)settings->max_per_address,
+        .per_token_max = (uint64_t)settings->max_per_token,
     };
 }
 

@@ -6,6 +6,7 @@
 #include "http_protocol.h"
 
 #include "core/form.h"
+#include "core/quote.h"
 #include "core/reserved.h"
 #include "core/token.h"
 #include "core/update.h"
@@ -102,10 +103,21 @@ static int check_reserved(request_rec *r, const struct mrc_claim *claim,
 static int check_grants(request_rec *r, const struct mrc_claim *claim,
                         const struct mrc_token *token, struct mrc_update *update)
 {
-    if (!mrc_token_grants_all(token, MRC_ACTION_PUBLISH, update->topics, update->topics_count))
+    struct mrc_quote issuer, topic;
+
+    for (size_t i = 0; i < update->topics_count; i++) {
+        if (mrc_token_grants(token, MRC_ACTION_PUBLISH, update->topics[i]))
+            continue;
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "hub %s refuses a publication: a token of the issuer %s does not grant "
+                      "publish on the topic %s",
+                      claim->location->hub->label,
+                      mrc_quote(&issuer, mrc_bytes_of(mrc_token_get_issuer(token))),
+                      mrc_quote(&topic, update->topics[i]));
         return mrc_answer_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
                                     "the access token does not grant publish on every topic of "
                                     "the update");
+    }
     return give_id(r, claim, update);
 }
 

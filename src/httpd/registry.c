@@ -11,6 +11,7 @@
 
 #include "core/update.h"
 #include "httpd/directives.h"
+#include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
 
@@ -19,6 +20,9 @@ APLOG_USE_MODULE(mercure);
 /* Ring of a hub without history: what a burst may hold for readers that lag. */
 #define LIVE_RING_MIN_BYTES ((uint64_t)4 << 20)
 #define BODIES_IN_RING      4
+
+/* For how many streams clients are counted where no number bounds them. */
+#define TALLY_STREAMS 65536
 
 #define STARTUP_ERROR APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0
 
@@ -131,6 +135,21 @@ static const char *make_unique(apr_pool_t *pool, const apr_array_header_t *hubs,
     return unique;
 }
 
+/* Metrics tell hubs apart by their labels. */
+static const char *make_unique_label(apr_pool_t *pool, const apr_array_header_t *hubs,
+                                     const char *label)
+{
+    const char *unique = label;
+
+    for (int n = 2, i = 0; i < hubs->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label, unique)) {
+            unique = apr_psprintf(pool, "%s #%d", label, n++);
+            i = -1;
+        }
+    }
+    return unique;
+}
+
 static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
                                     const struct mrc_location *location)
 {
@@ -145,6 +164,7 @@ static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
                                        ? section->server->server_hostname
                                        : "",
                                    section->path, NULL);
+    hub->label = make_unique_label(pool, hubs, hub->label);
     hub->index = hubs->nelts;
     hub->settings = location->settings;
     hub->locations = apr_array_make(pool, 2, sizeof(struct mrc_location *));
@@ -306,6 +326,14 @@ static int check_origins(const struct mrc_hub_conf *hub)
     return OK;
 }
 
+/* For how many streams the clients are to be counted; 0: not at all. */
+static uint64_t tally_streams(const struct mrc_settings *settings)
+{
+    if (!settings->max_per_address && !settings->max_per_token)
+        return 0;
+    return settings->max_subscribers ? (uint64_t)settings->max_subscribers : TALLY_STREAMS;
+}
+
 static void fill_shape(struct mrc_hub_conf *hub)
 {
     const struct mrc_settings *settings = hub->settings;
@@ -320,6 +348,7 @@ static void fill_shape(struct mrc_hub_conf *hub)
         .history_off = settings->history_off != 0,
         .ring_bytes = ring > bodies ? ring : bodies,
         .body_max_bytes = (uint64_t)settings->limit_body_bytes + RECORD_EXTRA_BYTES,
+        .tally_streams = tally_streams(settings),
     };
 }
 
@@ -435,6 +464,22 @@ const struct mrc_location *mrc_registry_find(server_rec *server, const char *pat
             *ret_rest = rest;
             return location;
         }
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_registry_find_metadata(server_rec *server, const char *path)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+    const char *described = skip_prefix(path, MRC_METADATA_PREFIX);
+
+    for (int i = 0; described && locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+        const char *rest = skip_prefix(described, location->path);
+
+        /* The path of the root is left out. */
+        if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
+            return location;
     }
     return NULL;
 }

@@ -63,6 +63,11 @@ const apr_array_header_t *mrc_registry_hubs(server_rec *main_server);
 const struct mrc_location *mrc_registry_find(server_rec *server, const char *path,
                                              const char **ret_rest);
 
+/*
+ * The Location whose metadata document (RFC 9728, 3) the undecoded PATH names, or NULL.
+ */
+const struct mrc_location *mrc_registry_find_metadata(server_rec *server, const char *path);
+
 /* What each hub asks of shared memory, in the order of the hubs; an array in POOL. */
 struct mrc_hub_shape *mrc_registry_shapes(apr_pool_t *pool, server_rec *main_server);
 

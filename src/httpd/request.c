@@ -7,10 +7,13 @@
 #include "httpd/answer.h"
 #include "httpd/claim.h"
 #include "httpd/cors.h"
+#include "httpd/identity.h"
+#include "httpd/metadata.h"
 #include "httpd/module.h"
 #include "httpd/publish.h"
 #include "httpd/settings.h"
 #include "httpd/subscribe.h"
+#include "httpd/tally.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -26,8 +29,10 @@ struct resource {
 static int serve_hub(request_rec *r, const struct mrc_claim *claim)
 {
     if (r->method_number == M_GET /* and HEAD */ || !strcmp(r->method, MRC_METHOD_QUERY))
-        return mrc_subscribe(r, claim);
-    return r->method_number == M_POST ? mrc_publish(r, claim) : DECLINED;
+        return mrc_tally(r, claim, MRC_COUNTER_REFUSED, mrc_subscribe(r, claim));
+    if (r->method_number == M_POST)
+        return mrc_tally(r, claim, MRC_COUNTER_PUBLISH_REJECTED, mrc_publish(r, claim));
+    return DECLINED;
 }
 
 static const struct resource hub_resource = {
@@ -36,9 +41,22 @@ static const struct resource hub_resource = {
     .serve = serve_hub,
 };
 
+static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_metadata_serve(r, claim) : DECLINED;
+}
+
+static const struct resource metadata_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the hub's metadata is there to be read, with GET or HEAD",
+    .serve = serve_metadata,
+};
+
 /* What CLAIM names; NULL: there is no such resource. */
 static const struct resource *find_resource(const struct mrc_claim *claim)
 {
+    if (claim->claimed == MRC_CLAIMED_METADATA)
+        return &metadata_resource;
     return *claim->rest == '\0' ? &hub_resource : NULL;
 }
 
@@ -61,10 +79,13 @@ static int refuse(request_rec *r, int status, const char *detail)
 
 static int serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
     const struct resource *resource = find_resource(claim);
     int status;
 
+    if (!mrc_identity_is_public(r, settings))
+        return refuse(r, HTTP_MISDIRECTED_REQUEST,
+                      "the hub is not served under this scheme, host and port: use its public URL");
     mrc_cors_add_headers(r, settings);
     if (!resource)
         return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");

@@ -32,11 +32,13 @@ struct mrc_origins;
 struct mrc_settings {
     uint64_t set; /* bit N: field N is named here */
 
-    const struct mrc_hub_section *hub;        /* NULL: not a hub */
-    apr_array_header_t *publisher_keys;       /* of struct mrc_token_trust; NULL: none */
-    apr_array_header_t *subscriber_keys;      /* the same */
-    int anonymous;                            /* boolean */
-    apr_array_header_t *resource_identifiers; /* of const char *; NULL: derived */
+    const struct mrc_hub_section *hub;         /* NULL: not a hub */
+    apr_array_header_t *publisher_keys;        /* of struct mrc_token_trust; NULL: none */
+    apr_array_header_t *subscriber_keys;       /* the same */
+    int anonymous;                             /* boolean */
+    apr_array_header_t *resource_identifiers;  /* of const char *; NULL: derived */
+    apr_array_header_t *authorization_servers; /* of const char *; NULL: none */
+    struct mrc_origins *public_origins;        /* NULL: whatever the virtual host serves */
     const char *cookie_name;
     struct mrc_origins *cors_origins;    /* NULL: none */
     struct mrc_origins *publish_origins; /* beside the hub's own; NULL: none */
@@ -58,6 +60,8 @@ struct mrc_settings {
     int64_t dispatch_timeout_s; /* at least 1 */
     int64_t backlog_bytes;      /* what may wait for one client */
     int64_t max_subscribers;    /* 0: no limit */
+    int64_t max_per_address;    /* of them, from one client's address; 0: no limit */
+    int64_t max_per_token;      /* with one token; 0: no limit */
     int subscriptions;          /* boolean: events and the API of active subscriptions */
 
     int64_t dispatchers;  /* threads in each child */

@@ -239,6 +239,32 @@ static int serve_head(request_rec *r, const struct mrc_claim *claim, struct mrc_
     return OK;
 }
 
+/* A limit that is hard: 429, whatever the client accepts. */
+static int too_many(request_rec *r, const struct mrc_claim *claim, const char *detail)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a subscription: %s",
+                  claim->location->hub->label, detail);
+    return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS, detail);
+}
+
+static int refuse(request_rec *r, const struct mrc_claim *claim, apr_status_t status)
+{
+    switch (status) {
+    case MRC_STATUS_FULL:
+        return too_many(r, claim, "the hub has as many subscribers as it may have");
+    case MRC_STATUS_ADDRESS_FULL:
+        return too_many(r, claim,
+                        "this address has as many streams as it may have: use one stream with "
+                        "several topic matchers, and close those that are not needed");
+    case MRC_STATUS_TOKEN_FULL:
+        return too_many(r, claim,
+                        "this access token has as many streams as it may have: use one stream "
+                        "with several topic matchers, and close those that are not needed");
+    default:
+        return failed(r, claim, status);
+    }
+}
+
 static int open_stream(request_rec *r, const struct mrc_claim *claim,
                        struct mrc_subscription *subscription)
 {
@@ -256,12 +282,7 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim,
     if (r->header_only)
         return serve_head(r, claim, hub, subscription);
     status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
-    if (status == APR_SUCCESS)
-        return serve_stream(r, process, subscriber);
-    if (status == MRC_STATUS_FULL)
-        return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS,
-                                  "the hub has as many subscribers as it may have");
-    return failed(r, claim, status);
+    return status == APR_SUCCESS ? serve_stream(r, process, subscriber) : refuse(r, claim, status);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/
@@ -273,7 +294,10 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    struct mrc_subscription subscription = {.token = token};
+    struct mrc_subscription subscription = {
+        .token = token,
+        .client = {.address = mrc_bytes_of(r->useragent_ip), .token = claim->token},
+    };
     struct mrc_error error = {""};
 
     switch (read_forms(query, body, APR_ARRAY_IDX(audiences, 0, const char *),

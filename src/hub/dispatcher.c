@@ -1,710 +1,56 @@
 #include "hub/dispatcher.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "apr_general.h"
-
-#include "core/buf.h"
-#include "core/sse.h"
-#include "core/update.h"
-#include "hub/carrier.h"
-#include "hub/clock.h"
-#include "hub/event.h"
-#include "hub/hub.h"
-#include "hub/index.h"
-#include "hub/stream.h"
-#include "hub/subscriber.h"
+#include "hub/dispatcher_loop.h"
 #include "hub/waiters.h"
-#include "hub/wheel.h"
 #include "store/notify.h"
-#include "store/ring.h"
-#include "store/status.h"
-
-#define EPOLL_EVENTS     512
-#define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
-#define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
-#define CLOSES_PER_TURN  500
-#define RECORDS_PER_PULL 256 /* of one ring, before those who receive them write */
-#define BYTES_PER_PULL   (512 * 1024)
-#define WAIT_MAX_MS      1000
-#define GATE_WAIT_MS     100 /* until a carrier is asked again whether it may be closed */
-#define STOP_US          ((int64_t)2000 * 1000) /* a stopping loop waits so long for gates */
-#define RETRY_MIN_MS     500
-#define RETRY_SPREAD_MS  2500
-#define FAREWELLS        16 /* reconnection times, made once */
-
-enum drain { DRAIN_NOT, DRAIN_GRACEFULLY, DRAIN_NOW };
-
-/* A first-in-first-out list through stream->next. */
-struct list {
-    struct mrc_stream *first, *last;
-};
-
-/* What a loop has of one hub. */
-struct loop_hub {
-    struct mrc_hub *hub;
-    struct mrc_index *index; /* made with the first stream */
-    unsigned listening;      /* streams in the index */
-    uint64_t cursor;         /* what has not been pulled yet; of no meaning while none listens */
-    struct mrc_ring_record record;
-};
-
-struct loop {
-    struct mrc_dispatcher *dispatcher;
-    apr_thread_t *thread;
-    int epoll_fd;
-    int wake_fd;
-    struct loop_hub *hubs;
-    struct mrc_wheel wheel;
-    struct mrc_stream *all; /* every stream that was adopted */
-    struct list ready;      /* those that want to write, LIVE */
-    struct list replaying;  /* the same, in REPLAY when they came here */
-    struct list ended;      /* those that are to be closed */
-    struct mrc_event *heartbeat;
-    struct mrc_event *farewells[FAREWELLS];
-    uint64_t key[2];
-    enum drain drained; /* what was done so far */
-
-    atomic_uint count; /* streams, those posted included */
-    pthread_mutex_t lock;
-    struct list posted; /* under the lock */
-};
 
 struct mrc_dispatcher {
     struct mrc_dispatcher_args args;
-    struct loop *loops;
+    struct mrc_dispatcher_loop **loops; /* of each thread; NULL: it could not be opened */
     apr_thread_t **threads;
-    unsigned opened;     /* loops that are made, the last one perhaps in part */
-    unsigned started;    /* those whose thread runs */
-    atomic_int draining; /* enum drain */
-    atomic_bool stopping;
+    unsigned started; /* of the threads */
 };
 
-static void list_append(struct list *list, struct mrc_stream *stream)
-{
-    stream->next = NULL;
-    if (list->last)
-        list->last->next = stream;
-    else
-        list->first = stream;
-    list->last = stream;
-}
-
-static struct mrc_stream *list_take(struct list *list)
-{
-    struct mrc_stream *stream = list->first;
-
-    if (stream) {
-        list->first = stream->next;
-        if (!list->first)
-            list->last = NULL;
-        stream->next = NULL;
-    }
-    return stream;
-}
-
-/* ---- one stream in the loop -------------------------------------------------------------------*/
-
-static struct loop_hub *hub_of(struct loop *loop, const struct mrc_stream *stream)
-{
-    return &loop->hubs[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
-}
-
-static void make_ready(struct loop *loop, struct mrc_stream *stream)
-{
-    if (stream->is_ready)
-        return;
-    stream->is_ready = true;
-    list_append(stream->state == MRC_STREAM_REPLAY ? &loop->replaying : &loop->ready, stream);
-}
-
-/* One that is in ENDING has no timer: it is freed as soon as its carrier may be closed. */
-static void set_timer(struct loop *loop, struct mrc_stream *stream)
-{
-    int64_t due_us;
-
-    if (stream->state == MRC_STREAM_ENDING)
-        return; /* it waits for its carrier only: a timer would outlive it */
-    due_us = mrc_stream_due_us(stream);
-    if (due_us == INT64_MAX)
-        mrc_wheel_clear(&loop->wheel, &stream->timer);
-    else if (!mrc_timer_is_set(&stream->timer) || stream->timer.due_us > due_us)
-        mrc_wheel_set(&loop->wheel, &stream->timer, due_us);
-}
-
-static void stop_listening(struct loop *loop, struct mrc_stream *stream)
-{
-    struct loop_hub *hub;
-
-    if (!stream->is_listening)
-        return;
-    hub = hub_of(loop, stream);
-    mrc_index_remove(hub->index, &stream->listener);
-    stream->is_listening = false;
-    hub->listening--;
-}
-
-/*
- * A stream that is in ENDING leaves everything that it is in, and its place in the hub: it may last
- * until its carrier can be closed. One in the list of those ready comes here again from there.
- */
-static void bury(struct loop *loop, struct mrc_stream *stream)
-{
-    stop_listening(loop, stream);
-    mrc_wheel_clear(&loop->wheel, &stream->timer);
-    if (stream->is_ready)
-        return;
-    mrc_stream_leave(stream);
-    list_append(&loop->ended, stream);
-}
-
-static void end(struct loop *loop, struct mrc_stream *stream, enum mrc_end why)
-{
-    if (stream->state == MRC_STREAM_ENDING)
-        return;
-    mrc_stream_end(stream, why);
-    bury(loop, stream);
-}
-
-/* A stream that has caught up hears of the records that its replay has not given it. */
-static void start_listening(struct loop *loop, struct mrc_stream *stream)
-{
-    struct loop_hub *hub = hub_of(loop, stream);
-    struct mrc_matcher *const *matchers;
-    size_t count;
-
-    if (!hub->index)
-        hub->index = mrc_index_create(loop->key);
-    matchers = mrc_subscriber_get_matchers(stream->subscriber, &count);
-    if (!hub->index ||
-        mrc_index_add(hub->index, &stream->listener, matchers, count) != APR_SUCCESS) {
-        end(loop, stream, MRC_END_ERROR);
-        return;
-    }
-    if (hub->listening++ == 0)
-        hub->cursor = mrc_subscriber_get_position(stream->subscriber);
-    stream->is_listening = true;
-}
-
-static void work(struct loop *loop, struct mrc_stream *stream, int64_t now_us)
-{
-    switch (mrc_stream_work(stream, now_us)) {
-    case MRC_STREAM_IDLE:
-        set_timer(loop, stream);
-        break;
-    case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
-        set_timer(loop, stream);
-        make_ready(loop, stream);
-        break;
-    case MRC_STREAM_CAUGHT_UP:
-        start_listening(loop, stream);
-        set_timer(loop, stream);
-        break;
-    case MRC_STREAM_ENDED:
-        bury(loop, stream);
-        break;
-    }
-}
-
-static void work_list(struct loop *loop, struct list *list, int max)
-{
-    int64_t now_us = mrc_clock_us();
-
-    for (int i = 0; i < max; i++) {
-        struct mrc_stream *stream = list_take(list);
-
-        if (!stream)
-            return;
-        stream->is_ready = false;
-        if (stream->state == MRC_STREAM_ENDING)
-            bury(loop, stream);
-        else
-            work(loop, stream, now_us);
-    }
-}
-
-static bool has_work(const struct loop *loop)
-{
-    return loop->ready.first || loop->replaying.first;
-}
-
-static void work_ready(struct loop *loop)
-{
-    work_list(loop, &loop->ready, WORK_PER_TURN);
-    work_list(loop, &loop->replaying, REPLAYS_PER_TURN);
-}
-
-/* ---- sockets ----------------------------------------------------------------------------------*/
-
-/* SOURCE tells, when FD is readable, that it is no stream. */
-static void watch(const struct loop *loop, int fd, void *source)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
-
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-}
-
-static void drain_fd(int fd)
-{
-    uint64_t count;
-
-    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
-        ;
-}
-
-static void wake(const struct loop *loop)
-{
-    const uint64_t one = 1;
-
-    while (write(loop->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
-}
-
 /* The child was woken: the first loop passes it on. Taken first, the rings are read afterwards. */
-static void take_notification(const struct mrc_dispatcher *dispatcher)
+static void take_notification(void *ctx)
 {
+    const struct mrc_dispatcher *dispatcher = ctx;
     const struct mrc_dispatcher_args *args = &dispatcher->args;
 
     mrc_notify_drain(args->notify, args->slot);
     for (unsigned i = 1; i < args->threads; i++)
-        wake(&dispatcher->loops[i]);
+        mrc_dispatcher_loop_post_wake(dispatcher->loops[i]);
     mrc_waiters_wake(args->waiters);
     args->on_wake(args->ctx);
 }
 
-static void take_socket(struct loop *loop, struct mrc_stream *stream, uint32_t events)
-{
-    if (stream->state == MRC_STREAM_ENDING)
-        return;
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-        end(loop, stream, MRC_END_CLIENT);
-    } else if ((events & EPOLLOUT) && stream->pending) {
-        if (mrc_stream_flush(stream, mrc_clock_us()))
-            make_ready(loop, stream);
-        else
-            bury(loop, stream);
-    }
-}
-
-static void wait_for_events(struct loop *loop, int timeout_ms)
-{
-    struct epoll_event events[EPOLL_EVENTS];
-    int count = epoll_wait(loop->epoll_fd, events, EPOLL_EVENTS, timeout_ms);
-
-    for (int i = 0; i < count; i++) {
-        void *source = events[i].data.ptr;
-
-        if (source == loop->dispatcher)
-            take_notification(loop->dispatcher);
-        else if (source == loop)
-            drain_fd(loop->wake_fd);
-        else
-            take_socket(loop, source, events[i].events);
-    }
-}
-
-static void remember(struct loop *loop, struct mrc_stream *stream)
-{
-    stream->all_prev = NULL;
-    stream->all_next = loop->all;
-    if (loop->all)
-        loop->all->all_prev = stream;
-    loop->all = stream;
-}
-
-static void forget(struct loop *loop, struct mrc_stream *stream)
-{
-    if (stream->all_prev)
-        stream->all_prev->all_next = stream->all_next;
-    else
-        loop->all = stream->all_next;
-    if (stream->all_next)
-        stream->all_next->all_prev = stream->all_prev;
-}
-
-static void adopt(struct loop *loop)
-{
-    struct list posted;
-    struct mrc_stream *stream;
-
-    pthread_mutex_lock(&loop->lock);
-    posted = loop->posted;
-    loop->posted = (struct list){NULL, NULL};
-    pthread_mutex_unlock(&loop->lock);
-    while ((stream = list_take(&posted))) {
-        struct epoll_event event = {
-            .events = EPOLLOUT | EPOLLRDHUP | EPOLLET,
-            .data.ptr = stream,
-        };
-
-        stream->carrier->thread = loop->thread;
-        remember(loop, stream);
-        if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
-            end(loop, stream, MRC_END_ERROR);
-        else if (loop->drained != DRAIN_NOT)
-            end(loop, stream, MRC_END_DRAINING);
-        else
-            make_ready(loop, stream);
-    }
-}
-
-/* ---- rings ------------------------------------------------------------------------------------*/
-
-/* One record on its way to those who receive it. */
-struct delivery {
-    struct loop *loop;
-    struct loop_hub *hub;
-    struct mrc_update update;
-    struct mrc_event *event; /* made for the first who receives it */
-    unsigned received;
-};
-
-static struct mrc_event *encode(const struct mrc_update *update)
-{
-    struct mrc_event *event = NULL;
-    struct mrc_buf buf;
-
-    mrc_buf_init(&buf, SIZE_MAX);
-    mrc_sse_add_event(&buf, update);
-    if (!mrc_buf_error(&buf))
-        event = mrc_event_create(mrc_buf_bytes(&buf));
-    mrc_buf_free(&buf);
-    return event;
-}
-
-static void deliver(struct mrc_listener *listener, void *ctx)
-{
-    struct delivery *delivery = ctx;
-    struct mrc_stream *stream =
-        (struct mrc_stream *)((char *)listener - offsetof(struct mrc_stream, listener));
-
-    /* Its replay has given it this one already. */
-    if (delivery->hub->record.pos < mrc_subscriber_get_position(stream->subscriber))
-        return;
-    if (!mrc_subscriber_may_read(stream->subscriber, &delivery->update))
-        return;
-    if (!delivery->event)
-        delivery->event = encode(&delivery->update);
-    if (!delivery->event)
-        mrc_stream_end(stream, MRC_END_ERROR);
-    else if (mrc_stream_push(stream, delivery->event))
-        delivery->received++;
-    /* A stream that has ended stays in the index until it is taken from the list of those ready,
-     * since the index is being walked. */
-    make_ready(delivery->loop, stream);
-}
-
-/* Everybody who listens has missed something: they come back with their last id. */
-static void end_listeners(struct loop *loop, const struct loop_hub *hub, enum mrc_end why)
-{
-    for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
-        next = stream->all_next;
-        if (stream->is_listening && hub_of(loop, stream) == hub)
-            end(loop, stream, why);
-    }
-}
-
-static void deliver_record(struct loop *loop, struct loop_hub *hub)
-{
-    struct delivery delivery = {.loop = loop, .hub = hub};
-
-    switch (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update)) {
-    case MRC_OK:
-        break;
-    case MRC_ENOMEM:
-        end_listeners(loop, hub, MRC_END_ERROR);
-        return;
-    default:
-        return; /* not ours: as if it had not matched */
-    }
-    mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count, deliver,
-                      &delivery);
-    mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
-    mrc_event_unref(delivery.event);
-    mrc_update_clear(&delivery.update);
-}
-
-/* Pulls the next records of a ring. True: there are more. */
-static bool pull(struct loop *loop, struct loop_hub *hub)
-{
-    struct mrc_ring *ring = mrc_hub_ring(hub->hub);
-    bool is_superseded = mrc_ring_is_superseded(ring); /* asked first: nothing comes after it */
-    size_t bytes = 0;
-
-    for (int i = 0; i < RECORDS_PER_PULL && bytes < BYTES_PER_PULL; i++) {
-        apr_status_t status = mrc_ring_read(ring, &hub->cursor, &hub->record);
-
-        if (status == APR_EOF) {
-            /* What was pulled just now is written first. */
-            if (is_superseded && i == 0)
-                end_listeners(loop, hub, MRC_END_DRAINING);
-            return is_superseded && i > 0;
-        }
-        if (status != APR_SUCCESS) {
-            end_listeners(loop, hub, MRC_END_OVERRUN);
-            return false;
-        }
-        deliver_record(loop, hub);
-        bytes += hub->record.payload.len;
-    }
-    return true;
-}
-
-/* True: some ring has more. */
-static bool pull_rings(struct loop *loop)
-{
-    bool more = false;
-
-    for (size_t i = 0; i < loop->dispatcher->args.hubs_count; i++) {
-        struct loop_hub *hub = &loop->hubs[i];
-
-        if (hub->listening > 0 && pull(loop, hub))
-            more = true;
-    }
-    return more;
-}
-
-/* ---- time and end -----------------------------------------------------------------------------*/
-
-static struct mrc_stream *stream_of_timer(struct mrc_timer *timer)
-{
-    return (struct mrc_stream *)((char *)timer - offsetof(struct mrc_stream, timer));
-}
-
-static void expire_timers(struct loop *loop)
-{
-    int64_t now_us = mrc_clock_us();
-    struct mrc_timer *timer;
-
-    while ((timer = mrc_wheel_expire(&loop->wheel, now_us))) {
-        struct mrc_stream *stream = stream_of_timer(timer);
-
-        if (mrc_stream_tick(stream, loop->heartbeat, now_us))
-            make_ready(loop, stream);
-        else if (stream->state == MRC_STREAM_ENDING)
-            bury(loop, stream);
-        else
-            set_timer(loop, stream);
-    }
-}
-
-static uint32_t random_below(uint32_t bound)
-{
-    uint32_t random = 0;
-
-    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
-    return random % bound;
-}
-
-/* Closes one stream that has ended; false: its carrier may not be closed yet. */
-static bool close_one(struct loop *loop, struct mrc_stream *stream, int64_t now_us, bool force)
-{
-    struct mrc_event *farewell =
-        stream->end == MRC_END_DRAINING ? loop->farewells[random_below(FAREWELLS)] : NULL;
-
-    if (!force && !stream->carrier->ops->may_close(stream->carrier, now_us))
-        return false;
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, stream->carrier->fd, NULL);
-    forget(loop, stream);
-    mrc_stream_close(stream, farewell);
-    atomic_fetch_sub(&loop->count, 1);
-    return true;
-}
-
-/* Closes a slice of what has ended. True: there is more, some of which may be closed by now. */
-static bool close_ended(struct loop *loop, bool force)
-{
-    struct list later = {NULL, NULL};
-    struct mrc_stream *stream;
-    bool closed = false, more;
-    int64_t now_us;
-
-    if (!loop->ended.first)
-        return false;
-    now_us = mrc_clock_us();
-    for (int i = 0; i < CLOSES_PER_TURN && (stream = list_take(&loop->ended)); i++) {
-        if (close_one(loop, stream, now_us, force))
-            closed = true;
-        else
-            list_append(&later, stream);
-    }
-    more = closed && loop->ended.first;
-    while ((stream = list_take(&later)))
-        list_append(&loop->ended, stream);
-    return more;
-}
-
-static void drain_one(struct loop *loop, struct mrc_stream *stream, int64_t now_us, bool graceful)
-{
-    if (!graceful) {
-        end(loop, stream, MRC_END_DRAINING);
-        return;
-    }
-    /* One that has ended waits for its carrier only: a timer would outlive it. */
-    if (stream->state == MRC_STREAM_ENDING)
-        return;
-    if (stream->ends_us < now_us + MRC_DISPATCHER_DRAIN_US)
-        return;
-    stream->ends_us = now_us + (int64_t)random_below((uint32_t)MRC_DISPATCHER_DRAIN_US);
-    stream->ends_why = MRC_END_DRAINING;
-    set_timer(loop, stream);
-}
-
-static void drain_all(struct loop *loop, enum drain drain)
-{
-    int64_t now_us = mrc_clock_us();
-
-    loop->drained = drain;
-    for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
-        drain_one(loop, stream, now_us, drain == DRAIN_GRACEFULLY);
-}
-
-/* ---- the loop ---------------------------------------------------------------------------------*/
-
-static int wait_ms(const struct loop *loop, bool busy)
-{
-    int ms = WAIT_MAX_MS;
-    int timer_ms;
-
-    if (busy || has_work(loop))
-        return 0;
-    if (loop->ended.first)
-        ms = GATE_WAIT_MS;
-    timer_ms = mrc_wheel_wait_ms(&loop->wheel, mrc_clock_us());
-    return timer_ms >= 0 && timer_ms < ms ? timer_ms : ms;
-}
-
-static void turn(struct loop *loop, bool *busy)
-{
-    enum drain drain;
-
-    wait_for_events(loop, wait_ms(loop, *busy));
-    adopt(loop);
-    drain = (enum drain)atomic_load(&loop->dispatcher->draining);
-    if (drain != loop->drained)
-        drain_all(loop, drain);
-    expire_timers(loop);
-    work_ready(loop);
-    /* The queues are empty then, or wait for clients. One that has caught up and does not listen
-     * yet is ready: nothing is pulled past it. */
-    *busy = !loop->ready.first && pull_rings(loop);
-    if (close_ended(loop, false))
-        *busy = true;
-}
-
-/* Ends what is left, waiting for the gates of carriers a while. */
-static void run_down(struct loop *loop)
-{
-    int64_t until_us = mrc_clock_us() + STOP_US;
-    bool busy = false;
-
-    /* The count, not the list: it holds those that are posted, too. */
-    while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
-        turn(loop, &busy);
-    adopt(loop);
-    for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
-        end(loop, stream, MRC_END_DRAINING);
-    while (has_work(loop))
-        work_ready(loop);
-    while (loop->ended.first)
-        close_ended(loop, true);
-}
-
-static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
-{
-    struct loop *loop = arg;
-    bool busy = false;
-
-    loop->thread = thread;
-    while (!atomic_load(&loop->dispatcher->stopping))
-        turn(loop, &busy);
-    run_down(loop);
-    return NULL;
-}
-
-/* ---- the dispatcher ---------------------------------------------------------------------------*/
-
-static struct mrc_event *make_comment(void)
-{
-    struct mrc_event *event = NULL;
-    struct mrc_buf buf;
-
-    mrc_buf_init(&buf, 64);
-    mrc_sse_add_comment(&buf);
-    if (!mrc_buf_error(&buf))
-        event = mrc_event_create(mrc_buf_bytes(&buf));
-    mrc_buf_free(&buf);
-    return event;
-}
-
-static struct mrc_event *make_farewell(unsigned retry_ms)
-{
-    struct mrc_event *event = NULL;
-    struct mrc_buf buf;
-
-    mrc_buf_init(&buf, 64);
-    mrc_sse_add_retry(&buf, retry_ms);
-    if (!mrc_buf_error(&buf))
-        event = mrc_event_create(mrc_buf_bytes(&buf));
-    mrc_buf_free(&buf);
-    return event;
-}
-
-static apr_status_t make_events(struct loop *loop)
-{
-    loop->heartbeat = make_comment();
-    for (unsigned i = 0; i < FAREWELLS; i++) {
-        loop->farewells[i] = make_farewell(RETRY_MIN_MS + i * RETRY_SPREAD_MS / FAREWELLS);
-        if (!loop->farewells[i])
-            return APR_ENOMEM;
-    }
-    return loop->heartbeat ? APR_SUCCESS : APR_ENOMEM;
-}
-
-static void free_loop(struct loop *loop)
-{
-    for (size_t i = 0; i < loop->dispatcher->args.hubs_count; i++) {
-        mrc_index_free(loop->hubs[i].index);
-        mrc_ring_record_free(&loop->hubs[i].record);
-    }
-    mrc_event_unref(loop->heartbeat);
-    for (unsigned i = 0; i < FAREWELLS; i++)
-        mrc_event_unref(loop->farewells[i]);
-    if (loop->epoll_fd >= 0)
-        close(loop->epoll_fd);
-    if (loop->wake_fd >= 0)
-        close(loop->wake_fd);
-    pthread_mutex_destroy(&loop->lock);
-}
-
-static apr_status_t open_loop(apr_pool_t *pool, struct mrc_dispatcher *dispatcher,
-                              struct loop *loop)
+static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
 {
     const struct mrc_dispatcher_args *args = &dispatcher->args;
+    apr_status_t status = APR_SUCCESS;
 
-    loop->dispatcher = dispatcher;
-    pthread_mutex_init(&loop->lock, NULL);
-    mrc_wheel_init(&loop->wheel, mrc_clock_us());
-    loop->hubs = apr_pcalloc(pool, sizeof(*loop->hubs) * (args->hubs_count + 1));
-    for (size_t i = 0; i < args->hubs_count; i++)
-        loop->hubs[i].hub = args->hubs[i];
-    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (loop->epoll_fd < 0 || loop->wake_fd < 0)
-        return APR_FROM_OS_ERROR(errno);
-    watch(loop, loop->wake_fd, loop);
-    if (loop == dispatcher->loops)
-        watch(loop, mrc_notify_fd(args->notify, args->slot), dispatcher);
-    if (apr_generate_random_bytes((unsigned char *)loop->key, sizeof(loop->key)) != APR_SUCCESS)
-        return APR_EGENERAL;
-    return make_events(loop);
+    for (unsigned i = 0; i < args->threads && status == APR_SUCCESS; i++) {
+        const struct mrc_dispatcher_loop_args loop_args = {
+            .hubs = args->hubs,
+            .hubs_count = args->hubs_count,
+            .number = i,
+            .notify_fd = i == 0 ? mrc_notify_fd(args->notify, args->slot) : -1,
+            .on_notify = take_notification,
+            .ctx = dispatcher,
+        };
+
+        status = mrc_dispatcher_loop_open(pool, &loop_args, &dispatcher->loops[i]);
+    }
+    return status;
+}
+
+static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *loop)
+{
+    mrc_dispatcher_loop_run(loop, thread);
+    return NULL;
 }
 
 /* What a thread brings on itself; httpd's handler then says so, and dumps core if it may. */
@@ -723,7 +69,7 @@ static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispa
         apr_thread_t *thread;
 
         status =
-            apr_thread_create(&thread, NULL, run, &dispatcher->loops[dispatcher->started], pool);
+            apr_thread_create(&thread, NULL, run, dispatcher->loops[dispatcher->started], pool);
         if (status == APR_SUCCESS)
             dispatcher->threads[dispatcher->started++] = thread;
     }
@@ -735,15 +81,12 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
                                   struct mrc_dispatcher **ret_dispatcher)
 {
     struct mrc_dispatcher *dispatcher = apr_pcalloc(pool, sizeof(*dispatcher));
-    apr_status_t status = APR_SUCCESS;
+    apr_status_t status;
 
     dispatcher->args = *args;
     dispatcher->loops = apr_pcalloc(pool, sizeof(*dispatcher->loops) * args->threads);
     dispatcher->threads = apr_pcalloc(pool, sizeof(*dispatcher->threads) * args->threads);
-    for (unsigned i = 0; i < args->threads && status == APR_SUCCESS; i++) {
-        status = open_loop(pool, dispatcher, &dispatcher->loops[i]);
-        dispatcher->opened++;
-    }
+    status = open_loops(pool, dispatcher);
     if (status == APR_SUCCESS)
         status = start_threads(pool, dispatcher);
     if (status != APR_SUCCESS) {
@@ -756,9 +99,10 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
 
 void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful)
 {
-    atomic_store(&dispatcher->draining, graceful ? DRAIN_GRACEFULLY : DRAIN_NOW);
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
-        wake(&dispatcher->loops[i]);
+        mrc_dispatcher_loop_post_drain(dispatcher->loops[i], graceful
+                                                                 ? MRC_DISPATCHER_DRAIN_GRACEFULLY
+                                                                 : MRC_DISPATCHER_DRAIN_NOW);
 }
 
 void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
@@ -767,37 +111,30 @@ void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
 
     if (!dispatcher)
         return;
-    atomic_store(&dispatcher->stopping, true);
-    atomic_store(&dispatcher->draining, DRAIN_NOW);
     for (unsigned i = 0; i < dispatcher->started; i++)
-        wake(&dispatcher->loops[i]);
+        mrc_dispatcher_loop_post_stop(dispatcher->loops[i]);
     for (unsigned i = 0; i < dispatcher->started; i++)
         apr_thread_join(&unused, dispatcher->threads[i]);
-    for (unsigned i = 0; i < dispatcher->opened; i++)
-        free_loop(&dispatcher->loops[i]);
+    for (unsigned i = 0; i < dispatcher->args.threads; i++)
+        mrc_dispatcher_loop_close(dispatcher->loops[i]);
 }
 
 /* The loop with the fewest streams. */
-static struct loop *choose_loop(struct mrc_dispatcher *dispatcher)
+static struct mrc_dispatcher_loop *choose_loop(const struct mrc_dispatcher *dispatcher)
 {
-    struct loop *chosen = &dispatcher->loops[0];
+    struct mrc_dispatcher_loop *chosen = dispatcher->loops[0];
 
     for (unsigned i = 1; i < dispatcher->args.threads; i++) {
-        if (atomic_load(&dispatcher->loops[i].count) < atomic_load(&chosen->count))
-            chosen = &dispatcher->loops[i];
+        if (mrc_dispatcher_loop_post_count(dispatcher->loops[i]) <
+            mrc_dispatcher_loop_post_count(chosen))
+            chosen = dispatcher->loops[i];
     }
     return chosen;
 }
 
 void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream)
 {
-    struct loop *loop = choose_loop(dispatcher);
-
-    atomic_fetch_add(&loop->count, 1);
-    pthread_mutex_lock(&loop->lock);
-    list_append(&loop->posted, stream);
-    pthread_mutex_unlock(&loop->lock);
-    wake(loop);
+    mrc_dispatcher_loop_post(choose_loop(dispatcher), stream);
 }
 
 unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher)
@@ -805,6 +142,6 @@ unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher)
     unsigned count = 0;
 
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
-        count += atomic_load(&dispatcher->loops[i].count);
+        count += mrc_dispatcher_loop_post_count(dispatcher->loops[i]);
     return count;
 }

@@ -1,19 +1,9 @@
 /*
- * The dispatcher: the threads of a child that bring updates from the rings to its streams.
+ * The dispatcher: the threads of a child that bring updates from the rings to its streams. Each
+ * runs a loop of its own (dispatcher_loop.h) over the streams that were given to it.
  *
- * Each thread runs a loop of its own over the streams that were posted to it; a stream stays with
- * its loop until it ends. One turn of a loop:
- *
- *     wait          for a writable or broken socket, news, or the next timer
- *     adopt         the streams that were posted
- *     timers        heartbeats, ends of lives, clients that take nothing
- *     work          up to WORK_PER_TURN streams write what is due to them, each in few large
- * writes, and beside them some that still replay pull          when none that is live waits to
- * write any more: the next records of each ring go into the queues of those who receive them close
- * what has ended
- *
- * Nothing in it blocks. The first loop also reads the child's notification descriptor, and wakes
- * the other loops and the waiters (threads that hold a stream of their own, waiters.h).
+ * The first loop also reads the child's notification descriptor, and wakes the other loops and the
+ * waiters (threads that hold a stream of their own, waiters.h).
  */
 #ifndef MRC_HUB_DISPATCHER_H
 #define MRC_HUB_DISPATCHER_H
@@ -29,9 +19,6 @@ struct mrc_hub;
 struct mrc_notify;
 struct mrc_stream;
 struct mrc_waiters;
-
-/* A child drains its streams over so long, so that they do not all come back at once. */
-#define MRC_DISPATCHER_DRAIN_US ((int64_t)2000 * 1000)
 
 struct mrc_dispatcher_args {
     const struct mrc_notify *notify;

@@ -1,12 +1,17 @@
 #include "hub/event.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/buf.h"
+#include "core/sse.h"
 
 struct mrc_event {
     atomic_uint refs;
     size_t len;
+    int64_t accepted_us;
     char bytes[];
 };
 
@@ -18,9 +23,58 @@ struct mrc_event *mrc_event_create(struct mrc_bytes bytes)
         return NULL;
     atomic_init(&event->refs, 1);
     event->len = bytes.len;
+    event->accepted_us = 0;
     if (bytes.len)
         memcpy(event->bytes, bytes.ptr, bytes.len);
     return event;
+}
+
+void mrc_event_set_accepted(struct mrc_event *event, int64_t accepted_us)
+{
+    event->accepted_us = accepted_us;
+}
+
+int64_t mrc_event_accepted_us(const struct mrc_event *event)
+{
+    return event->accepted_us;
+}
+
+/* Frees BUF. */
+static struct mrc_event *create_from(struct mrc_buf *buf)
+{
+    struct mrc_event *event = NULL;
+
+    if (!mrc_buf_error(buf))
+        event = mrc_event_create(mrc_buf_bytes(buf));
+    mrc_buf_free(buf);
+    return event;
+}
+
+struct mrc_event *mrc_event_create_of(const struct mrc_update *update)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_sse_add_event(&buf, update);
+    return create_from(&buf);
+}
+
+struct mrc_event *mrc_event_create_comment(void)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, 64);
+    mrc_sse_add_comment(&buf);
+    return create_from(&buf);
+}
+
+struct mrc_event *mrc_event_create_retry(unsigned retry_ms)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, 64);
+    mrc_sse_add_retry(&buf, retry_ms);
+    return create_from(&buf);
 }
 
 struct mrc_event *mrc_event_ref(struct mrc_event *event)

@@ -5,14 +5,29 @@
 #define MRC_HUB_EVENT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/bytes.h"
+
+struct mrc_update;
 
 /* Immutable; shared by a reference count that any thread may change. */
 struct mrc_event;
 
 /* A copy of BYTES, with one reference, the caller's. NULL: out of memory. */
 struct mrc_event *mrc_event_create(struct mrc_bytes bytes);
+
+/* The same with the bytes of an update, of a comment, and of a reconnection time (core/sse.h). */
+struct mrc_event *mrc_event_create_of(const struct mrc_update *update);
+struct mrc_event *mrc_event_create_comment(void);
+struct mrc_event *mrc_event_create_retry(unsigned retry_ms);
+
+/*
+ * When the hub accepted the update, of hub/clock.h; 0: it is none, or nobody has told. Set by who
+ * made the event, before it is shared.
+ */
+void mrc_event_set_accepted(struct mrc_event *event, int64_t accepted_us);
+int64_t mrc_event_accepted_us(const struct mrc_event *event);
 
 /* One more reference; returns EVENT. */
 struct mrc_event *mrc_event_ref(struct mrc_event *event);

@@ -1,10 +1,13 @@
 #include "hub/hub.h"
 
+#include <stdatomic.h>
+
 #include "core/buf.h"
 #include "core/update.h"
 #include "store/history.h"
 #include "store/hub_segment.h"
 #include "store/ring.h"
+#include "store/tally.h"
 
 struct mrc_hub {
     struct mrc_hub_segment *segment;
@@ -12,6 +15,7 @@ struct mrc_hub {
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
 };
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -71,24 +75,80 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
     return mrc_hub_segment_ring(hub->segment);
 }
 
-/* Counts first and looks then, so that two who come at once cannot both take the last place. */
-apr_status_t mrc_hub_join(struct mrc_hub *hub)
+bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
 {
+    return true; /* the ring is all there is between publishers and subscribers */
+}
+
+/* What keys of the tally are made of, beside the name. */
+#define KIND_ADDRESS 'a'
+#define KIND_TOKEN   't'
+
+/* Takes a place for NAME among MAX; RET_KEY gets its key, or 0 if it is not counted. */
+static bool count_client(struct mrc_hub *hub, char kind, struct mrc_bytes name, uint64_t max,
+                         uint64_t *ret_key)
+{
+    struct mrc_tally *tally = mrc_hub_segment_tally(hub->segment);
+    uint64_t key, sum;
+
+    *ret_key = 0;
+    if (!max || !name.ptr || !tally)
+        return true;
+    key = mrc_tally_key(tally, kind, name);
+    sum = mrc_tally_add(tally, hub->slot, key);
+    if (sum > 0 && sum <= max)
+        *ret_key = key;
+    else if (sum > 0)
+        mrc_tally_sub(tally, hub->slot, key);
+    return *ret_key != 0;
+}
+
+static void uncount(struct mrc_hub *hub, const struct mrc_hub_seat *seat)
+{
+    struct mrc_tally *tally = mrc_hub_segment_tally(hub->segment);
+
+    if (seat->address)
+        mrc_tally_sub(tally, hub->slot, seat->address);
+    if (seat->token)
+        mrc_tally_sub(tally, hub->slot, seat->token);
+    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
+}
+
+/* Counts first and looks then, so that two who come at once cannot both take the last place. */
+apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *client,
+                          struct mrc_hub_seat *ret_seat)
+{
+    const struct mrc_hub_policy *policy = &hub->policy;
+    struct mrc_hub_seat seat = {0};
+    apr_status_t status = APR_SUCCESS;
+
     mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, 1);
-    if (hub->policy.subscribers_max &&
-        mrc_hub_gauge(hub, MRC_GAUGE_SUBSCRIBERS) > hub->policy.subscribers_max) {
-        mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
-        return MRC_STATUS_FULL;
+    if (policy->subscribers_max &&
+        mrc_hub_gauge(hub, MRC_GAUGE_SUBSCRIBERS) > policy->subscribers_max)
+        status = MRC_STATUS_FULL;
+    else if (!count_client(hub, KIND_ADDRESS, client->address, policy->per_address_max,
+                           &seat.address))
+        status = MRC_STATUS_ADDRESS_FULL;
+    else if (!count_client(hub, KIND_TOKEN, client->token, policy->per_token_max, &seat.token))
+        status = MRC_STATUS_TOKEN_FULL;
+    if (status != APR_SUCCESS) {
+        uncount(hub, &seat);
+        return status;
     }
-    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
     mrc_hub_segment_interest_add(hub->segment, hub->slot);
+    *ret_seat = seat;
     return APR_SUCCESS;
 }
 
-void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end)
+void mrc_hub_begin(struct mrc_hub *hub)
+{
+    mrc_hub_count(hub, MRC_COUNTER_SUBSCRIBERS, 1);
+}
+
+void mrc_hub_leave(struct mrc_hub *hub, const struct mrc_hub_seat *seat, enum mrc_end end)
 {
     mrc_hub_segment_interest_sub(hub->segment, hub->slot);
-    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
+    uncount(hub, seat);
     mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_ENDED + (int)end), 1);
 }
 
@@ -110,4 +170,35 @@ void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n)
 uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter)
 {
     return mrc_hub_segment_counter(hub->segment, counter);
+}
+
+void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n)
+{
+    if (us < 0) /* the clock was set back meanwhile */
+        us = 0;
+    mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_DISPATCH + mrc_metrics_bucket(us)), n);
+    mrc_hub_count(hub, MRC_COUNTER_DISPATCH_US, (uint64_t)us * n);
+}
+
+void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next)
+{
+    uint64_t least = 0;
+
+    atomic_store(&hub->taken[loop], next);
+    for (unsigned i = 0; i < MRC_HUB_LOOPS_MAX; i++) {
+        uint64_t one = atomic_load_explicit(&hub->taken[i], memory_order_relaxed);
+
+        if (one && (!least || one < least))
+            least = one;
+    }
+    mrc_hub_segment_gauge_set(hub->segment, hub->slot, MRC_GAUGE_TAKEN, least);
+}
+
+uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot)
+{
+    uint64_t next = mrc_hub_segment_gauge_of(hub->segment, slot, MRC_GAUGE_TAKEN);
+    struct mrc_ring_stats stats;
+
+    mrc_ring_stats(mrc_hub_ring(hub), &stats);
+    return next && stats.last_seq >= next ? stats.last_seq - next + 1 : 0;
 }

@@ -4,12 +4,14 @@
 #ifndef MRC_HUB_HUB_H
 #define MRC_HUB_HUB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "apr_errno.h"
 #include "apr_pools.h"
 
+#include "core/bytes.h"
 #include "hub/metrics.h"
 
 struct mrc_history;
@@ -26,6 +28,20 @@ struct mrc_hub_policy {
     int64_t dispatch_timeout_us; /* a client that takes nothing for so long is cut */
     size_t backlog_bytes;        /* what may wait for one client beside the update in flight */
     uint64_t subscribers_max;    /* in all children together; 0: no limit */
+    uint64_t per_address_max;    /* of one client's address, in all children; 0: no limit */
+    uint64_t per_token_max;      /* with one token; 0: no limit */
+};
+
+/* Whom the places in a hub are counted for. */
+struct mrc_hub_client {
+    struct mrc_bytes address;
+    struct mrc_bytes token; /* the token's text; { NULL, 0 }: none */
+};
+
+/* A place in a hub: for whom it is counted. */
+struct mrc_hub_seat {
+    uint64_t address; /* a key of the tally; 0: not counted */
+    uint64_t token;   /* the same */
 };
 
 /*
@@ -54,14 +70,22 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 struct mrc_history *mrc_hub_history(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
 
+/* Whether updates get from and to the other machines of this hub; a local hub has none. */
+bool mrc_hub_transport_is_up(const struct mrc_hub *hub);
+
 /*
  * One more subscriber in this child: counted in all children together, and from now on the child is
- * woken. MRC_STATUS_FULL: there are as many as the policy allows already.
+ * woken. MRC_STATUS_FULL, …_ADDRESS_FULL, …_TOKEN_FULL: there are as many as the policy allows
+ * already, in the hub, from this address, with this token.
  */
-apr_status_t mrc_hub_join(struct mrc_hub *hub);
+apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *client,
+                          struct mrc_hub_seat *ret_seat);
 
-/* One fewer, which ended for the reason END. */
-void mrc_hub_leave(struct mrc_hub *hub, enum mrc_end end);
+/* The stream of one that has joined begins: it is counted from now on. */
+void mrc_hub_begin(struct mrc_hub *hub);
+
+/* One fewer, which had SEAT and ended for the reason END; MRC_END_REFUSED: it never began. */
+void mrc_hub_leave(struct mrc_hub *hub, const struct mrc_hub_seat *seat, enum mrc_end end);
 
 /* N more, or fewer, of what GAUGE tells, in this child; and the sum over all children. */
 void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n);
@@ -71,7 +95,21 @@ uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge);
 void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n);
 uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter);
 
+/* N updates were written to a subscriber US microseconds after the hub had accepted them. */
+void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n);
+
+/*
+ * The dispatcher loop number LOOP (below MRC_HUB_LOOPS_MAX) of this child has taken all updates
+ * before number NEXT from the ring; 0: it takes none, since nobody listens. And how many the
+ * slowest loop of the child in SLOT has not taken that it should.
+ */
+#define MRC_HUB_LOOPS_MAX 64
+void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next);
+uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot);
+
 /* As many subscribers as the policy allows are there already. In the range of store/status.h. */
-#define MRC_STATUS_FULL (APR_OS_START_USERERR + 7320)
+#define MRC_STATUS_FULL         (APR_OS_START_USERERR + 7320)
+#define MRC_STATUS_ADDRESS_FULL (APR_OS_START_USERERR + 7321)
+#define MRC_STATUS_TOKEN_FULL   (APR_OS_START_USERERR + 7322)
 
 #endif

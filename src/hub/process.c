@@ -132,6 +132,19 @@ struct mrc_hub *mrc_process_hub(const struct mrc_process *process, size_t i)
     return i < process->hubs_count ? process->hubs[i] : NULL;
 }
 
+unsigned mrc_process_slots(const struct mrc_process *process)
+{
+    return mrc_control_nslots(mrc_memory_control(process->memory));
+}
+
+bool mrc_process_is_live(const struct mrc_process *process, unsigned slot)
+{
+    struct mrc_control_child child;
+
+    return mrc_control_get(mrc_memory_control(process->memory), slot, &child) &&
+           child.state == MRC_CONTROL_LIVE;
+}
+
 struct mrc_dispatcher *mrc_process_dispatcher(const struct mrc_process *process)
 {
     return process->dispatcher;

@@ -40,6 +40,10 @@ void mrc_process_stop(struct mrc_process *process);
 /* The hub number I; NULL: it has no shared memory, or there are fewer hubs. */
 struct mrc_hub *mrc_process_hub(const struct mrc_process *process, size_t i);
 
+/* How many slots for children the server has, and whether a child lives in SLOT. */
+unsigned mrc_process_slots(const struct mrc_process *process);
+bool mrc_process_is_live(const struct mrc_process *process, unsigned slot);
+
 struct mrc_dispatcher *mrc_process_dispatcher(const struct mrc_process *process);
 struct mrc_waiters *mrc_process_waiters(const struct mrc_process *process);
 

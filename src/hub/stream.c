@@ -22,6 +22,7 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
 
     if (!stream)
         return NULL;
+    mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
     stream->subscriber = subscriber;
     stream->carrier = carrier;
     stream->queue = stream->inline_queue;
@@ -136,6 +137,21 @@ static size_t cut_pieces(const struct mrc_stream *stream,
     return n;
 }
 
+/* Counts how long the updates took that the carrier has got to their end. */
+static void count_dispatch(const struct mrc_stream *stream, const struct mrc_piece *pieces,
+                           size_t count)
+{
+    struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
+    int64_t now_us = mrc_clock_us();
+
+    for (size_t i = 0; i < count; i++) {
+        int64_t accepted_us = mrc_event_accepted_us(pieces[i].event);
+
+        if (accepted_us && pieces[i].offset + pieces[i].len == mrc_event_bytes(pieces[i].event).len)
+            mrc_hub_observe_dispatch(hub, now_us - accepted_us, 1);
+    }
+}
+
 /* Takes out of the queue what the carrier has got. */
 static void forget_pieces(struct mrc_stream *stream, const struct mrc_piece *pieces, size_t count)
 {
@@ -185,6 +201,8 @@ static void write_some(struct mrc_stream *stream, int64_t now_us)
     size_t count = cut_pieces(stream, pieces);
     enum mrc_carrier_state state = stream->carrier->ops->write(stream->carrier, pieces, count);
 
+    if (state != MRC_CARRIER_GONE)
+        count_dispatch(stream, pieces, count);
     forget_pieces(stream, pieces, count);
     stream->written_us = now_us;
     take_state(stream, state, now_us);

@@ -22,11 +22,15 @@
 
 struct mrc_subscriber {
     struct mrc_hub *hub;
+    struct mrc_hub_seat seat;
     unsigned char random[16]; /* what its name is made of */
     struct mrc_matcher **matchers;
     size_t matchers_count;
     struct mrc_token *token;
     struct mrc_place place;        /* what it has not seen yet */
+    uint64_t live_from;            /* position: what was published since it was opened */
+    uint64_t taken;                /* live updates that the last take has given */
+    int64_t taken_since_us;        /* when the oldest of them was accepted */
     struct mrc_ring_record record; /* reused from read to read */
     int64_t ends_us;
     enum mrc_end ends_why;
@@ -120,6 +124,7 @@ static apr_status_t start(struct mrc_subscriber *subscriber, struct mrc_bytes cu
     struct mrc_bytes id;
     apr_status_t status;
 
+    subscriber->live_from = mrc_ring_head(mrc_hub_ring(subscriber->hub));
     status = apr_generate_random_bytes(subscriber->random, sizeof(subscriber->random));
     if (status != APR_SUCCESS)
         return status;
@@ -188,11 +193,13 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     subscriber->matchers_count = subscription->matchers_count;
     subscriber->token = subscription->token;
     subscriber->has_cursor = subscription->has_cursor;
-    status = mrc_hub_join(hub); /* before the position is taken: nothing falls between */
+    status =
+        mrc_hub_join(hub, &subscription->client,
+                     &subscriber->seat); /* before the position is taken: nothing falls between */
     if (status == APR_SUCCESS) {
         status = start(subscriber, subscription->cursor, now_us);
         if (status != APR_SUCCESS)
-            mrc_hub_leave(hub, MRC_END_ERROR);
+            mrc_hub_leave(hub, &subscriber->seat, MRC_END_REFUSED);
     }
     *subscription = (struct mrc_subscription){0};
     if (status != APR_SUCCESS) {
@@ -208,7 +215,7 @@ void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
 {
     if (!subscriber)
         return;
-    mrc_hub_leave(subscriber->hub, end);
+    mrc_hub_leave(subscriber->hub, &subscriber->seat, end);
     free_subscriber(subscriber);
 }
 
@@ -265,7 +272,7 @@ bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
                                                       update->topics, update->topics_count));
 }
 
-static apr_status_t add_event(const struct mrc_subscriber *subscriber, struct mrc_buf *out)
+static apr_status_t add_event(struct mrc_subscriber *subscriber, struct mrc_buf *out)
 {
     struct mrc_update update;
 
@@ -280,6 +287,8 @@ static apr_status_t add_event(const struct mrc_subscriber *subscriber, struct mr
     if (listens_to(subscriber, &update) && mrc_subscriber_may_read(subscriber, &update)) {
         mrc_sse_add_event(out, &update);
         mrc_hub_count(subscriber->hub, MRC_COUNTER_DELIVERIES, 1);
+        if (subscriber->record.pos >= subscriber->live_from && subscriber->taken++ == 0)
+            subscriber->taken_since_us = subscriber->record.time_us;
     }
     mrc_update_clear(&update);
     return mrc_buf_error(out) ? APR_ENOMEM : APR_SUCCESS;
@@ -290,6 +299,7 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
 {
     struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
 
+    subscriber->taken = 0;
     for (int i = 0; i < RECORDS_PER_TAKE && mrc_buf_bytes(out).len < max_bytes; i++) {
         apr_status_t status = mrc_ring_read(ring, &subscriber->place.pos, &subscriber->record);
 
@@ -299,4 +309,12 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
             return status;
     }
     return APR_SUCCESS;
+}
+
+void mrc_subscriber_count_written(struct mrc_subscriber *subscriber, int64_t now_us)
+{
+    if (subscriber->taken)
+        mrc_hub_observe_dispatch(subscriber->hub, now_us - subscriber->taken_since_us,
+                                 subscriber->taken);
+    subscriber->taken = 0;
 }

@@ -24,6 +24,7 @@
 
 #include "core/bytes.h"
 #include "hub/carrier.h"
+#include "hub/hub.h"
 
 struct mrc_buf;
 struct mrc_hub;
@@ -36,7 +37,8 @@ struct mrc_update;
 struct mrc_subscription {
     struct mrc_matcher **matchers; /* malloc()ed array; the subscriber takes array and matchers */
     size_t matchers_count;
-    struct mrc_token *token; /* NULL: anonymous; the subscriber takes the caller's reference */
+    struct mrc_token *token;      /* NULL: anonymous; the subscriber takes the caller's reference */
+    struct mrc_hub_client client; /* whom it is counted for */
     bool has_cursor;
     struct mrc_bytes cursor; /* the last event id of the client; empty: given, but empty */
 };
@@ -44,7 +46,7 @@ struct mrc_subscription {
 /*
  * Opens a subscriber; SUBSCRIPTION's matchers and token are its own from now on, also on failure.
  * From here on nothing is missed: the position is taken after the hub was told that this child
- * listens. MRC_STATUS_FULL: the hub has as many subscribers as it may have; APR_ENOMEM.
+ * listens. APR_ENOMEM, and what mrc_hub_join() refuses with.
  */
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber);
@@ -102,5 +104,12 @@ bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out);
+
+/*
+ * What mrc_subscriber_take() has given last is written now, at NOW_US since 1970: counts how long
+ * that took, for what was published since the subscriber was opened. Of several updates the oldest
+ * decides.
+ */
+void mrc_subscriber_count_written(struct mrc_subscriber *subscriber, int64_t now_us);
 
 #endif

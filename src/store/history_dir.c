@@ -5,10 +5,12 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -173,11 +175,20 @@ static apr_status_t say(struct mrc_error *error, const char *what, const char *n
 static apr_status_t make_dir(const char *name, mode_t mode, const struct mrc_history_owner *owner,
                              struct mrc_error *error)
 {
+    apr_status_t status = APR_SUCCESS;
+    int fd;
+
     if (mkdir(name, mode) != 0)
         return errno == EEXIST ? APR_SUCCESS : say(error, "cannot make the directory", name);
-    if (geteuid() == 0 && lchown(name, owner->uid, owner->gid) != 0)
-        return say(error, "cannot give to the server's user the directory", name);
-    return APR_SUCCESS;
+    if (geteuid() != 0)
+        return APR_SUCCESS;
+    /* What stands there now may be another's: only a directory is given away. */
+    fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fchown(fd, owner->uid, owner->gid) != 0)
+        status = say(error, "cannot give to the server's user the directory", name);
+    if (fd >= 0)
+        close(fd);
+    return status;
 }
 
 /* Opens NAME, which is OWNER's. */
@@ -223,6 +234,17 @@ static apr_status_t lock_dir(int fd, const char *name, struct mrc_error *error)
 
 enum verdict { SOUND, DAMAGED, UNUSABLE };
 
+/* A file that crashes this process is no crash of the server's. */
+static void expect_crash(void)
+{
+    static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
+    const struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        signal(faults[i], SIG_DFL);
+}
+
 /* In a child of its own: becomes the server's user, looks, and says what is wrong to FD. */
 static void look(const char *name, const struct mrc_history_owner *owner, int fd)
 {
@@ -230,6 +252,7 @@ static void look(const char *name, const struct mrc_history_owner *owner, int fd
     apr_status_t status = APR_SUCCESS;
     ssize_t unused;
 
+    expect_crash();
     if (geteuid() == 0 && owner->uid != 0 &&
         (setgroups(1, &owner->gid) != 0 || setgid(owner->gid) != 0 || setuid(owner->uid) != 0))
         status = say(&error, "cannot become the server's user for", name);

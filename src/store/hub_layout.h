@@ -16,8 +16,8 @@
  *     region[PRESENCE]     +-----------------------------------------------+
  *                          | active subscriptions                          |  may be absent
  *     region[COUNTS]       +-----------------------------------------------+
- *                          | streams per address and per token             |  may be absent
- *     total_bytes          +-----------------------------------------------+
+ *                          | struct mrc_tally_header, cells                |  tally_layout.h; may
+ * be absent total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64. A region that is absent has size 0. Whether the hub
  * lives or has moved on is ring.state, which the lock of the ring guards.

@@ -14,6 +14,7 @@ struct mrc_hub_segment {
     struct mrc_hub_header geometry; /* our own copy: the shared one is never trusted again */
     struct mrc_ring *ring;
     struct mrc_staging *staging; /* NULL: none */
+    struct mrc_tally *tally;     /* NULL: none */
     _Atomic uint64_t *interest;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -73,7 +74,8 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                (nslots + UINT64_C(1)) * sizeof(struct mrc_hub_metrics_row));
     add_region(&header, MRC_HUB_REGION_STAGING, shape->staging_bytes);
     add_region(&header, MRC_HUB_REGION_PRESENCE, shape->presence_bytes);
-    add_region(&header, MRC_HUB_REGION_COUNTS, shape->counts_bytes);
+    add_region(&header, MRC_HUB_REGION_COUNTS,
+               shape->tally_streams ? mrc_tally_bytes(mrc_tally_cells(shape->tally_streams)) : 0);
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -154,6 +156,12 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
                              buckets, &bounds, error, &hub->ring);
     if (!status)
         status = create_staging(pool, hub, error);
+    if (!status && shape->tally_streams) {
+        status = mrc_tally_create(pool, at(&segment, header.region[MRC_HUB_REGION_COUNTS].offset),
+                                  mrc_tally_cells(shape->tally_streams), &hub->tally);
+        if (status)
+            mrc_status_set(error, status, "the system gives no random bytes");
+    }
     if (status) {
         mrc_segment_close(&segment);
         mrc_segment_remove(dir, name);
@@ -269,6 +277,11 @@ struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segmen
     return segment->staging;
 }
 
+struct mrc_tally *mrc_hub_segment_tally(const struct mrc_hub_segment *segment)
+{
+    return segment->tally;
+}
+
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
                                const struct mrc_hub_shape *shape)
 {
@@ -353,6 +366,21 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
                                   memory_order_relaxed);
 }
 
+void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                               uint64_t value)
+{
+    if (slot < segment->geometry.nslots && index < MRC_HUB_GAUGES)
+        atomic_store_explicit(&segment->metrics[slot].gauge[index], value, memory_order_relaxed);
+}
+
+uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigned slot,
+                                  unsigned index)
+{
+    if (slot >= segment->geometry.nslots || index >= MRC_HUB_GAUGES)
+        return 0;
+    return atomic_load_explicit(&segment->metrics[slot].gauge[index], memory_order_relaxed);
+}
+
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index)
 {
     uint64_t sum = 0;
@@ -392,6 +420,8 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
         mrc_staging_fold(segment->staging, slot);
     for (i = 0; i < MRC_HUB_GAUGES; i++)
         atomic_store_explicit(&segment->metrics[slot].gauge[i], 0, memory_order_relaxed);
+    if (segment->tally)
+        mrc_tally_fold(segment->tally, slot);
 }
 
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to)

@@ -47,6 +47,10 @@ ROWS = {
     "MercureResourceIdentifier": ("https://a.example/x http://b.example/", [
         ("", "URL"), ("hub", "https://"), ("/path", "https://"), ("ftp://a.example/", "ftp://a.example/"),
         ("https://a.example/#x", "#"), ("https:///x", "https:///x")]),
+    "MercureAuthorizationServer": ("https://as.example https://as.example/tenant", [
+        ("", "URL"), ("as.example", "https://"), ("https://as.example/#x", "#")]),
+    "MercurePublicURL": ("https://a.example https://*.b.example:8443", [
+        ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "without a path"), ("*", "Leave it out")]),
     "MercureCookieName": ("__Host-token", [("", "NAME"), ("a b", "NAME"), ("a;b", "a;b"), ("a=b", "a=b")]),
     "MercureCorsOrigins": ("https://a.example https://*.b.example:8443", [
         ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "https://a.example/x"),
@@ -65,7 +69,9 @@ ROWS = {
     "MercureConnectionLifetime": ("0", [("", "SECONDS"), ("x", "x")]),
     "MercureDispatchTimeout": ("1", [("", "SECONDS"), ("0", "0")]),
     "MercureSubscriberBacklog": ("64K", [("", "SIZE"), ("1T", "1T")]),
-    "MercureMaxSubscribers": ("0", [("", "N"), ("-1", "-1")]),
+    "MercureMaxSubscribers": ("0 per-address=5 per-token=3", [
+        ("", "N"), ("-1", "-1"), ("per-address=1", "per-address=1"), ("1 per-address=-1", "-1"),
+        ("1 per-token=x", "x"), ("1 2", "2"), ("1 per-user=3", "per-user=3")]),
     "MercureSubscriptions": ("On", [("", "On or Off"), ("1", "On or Off"), ("On Off", "On or Off")]),
     "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
     "MercureMemory": ("1G", [("", "SIZE"), ("0", "0"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
@@ -73,12 +79,13 @@ ROWS = {
 
 # What contract.md says; the table must say the same.
 DEFAULTS = {
+    "MercureAuthorizationServer": "none", "MercurePublicURL": "every one that the virtual host serves",
     "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
     "MercurePublishOrigins": "the hub's own origin",
     "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
-    "MercureMaxSubscribers": "0", "MercureSubscriptions": "Off",
+    "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",
     "MercureHistory": "count=100000 bytes=16M age=0",
     "MercureHistory count=": "100000", "MercureHistory bytes=": "16M", "MercureHistory age=": "0",
     "MercureLimit": "matchers=100 pattern=4096 topics=1000 body=1M field=body details=100",

@@ -9,12 +9,14 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "core/buf.h"
 #include "failing_alloc.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"
+#include "hub/dispatcher_loop.h"
 #include "hub/event.h"
 #include "hub/stream.h"
 #include "hub/waiters.h"
@@ -610,19 +612,44 @@ START_TEST(one_who_takes_nothing_is_cut_in_time)
 }
 END_TEST
 
-/* One that pauses, and goes on, gets everything. */
+/* One that pauses while it is LIVE, and goes on, gets everything. */
 START_TEST(one_who_pauses_goes_on)
 {
+    struct mrc_hub_policy policy = patient;
     struct client *client;
 
-    start(64 << 20, 1, &patient);
+    policy.heartbeat_us = SECOND / 20;
+    start(64 << 20, 1, &policy);
     client = connect_all();
+    wait_until(mrc_buf_bytes(&client->in).len > 0); /* silence, so it has caught up */
     client->is_paused = true;
     for (unsigned i = 0; i < 300; i++)
         publish(i, "https://example.com/a", 10000);
     wait_until(hub_counter(&place, MRC_COUNTER_DELIVERIES) == 300);
     client->is_paused = false;
     ck_assert_all_delivered();
+    finish();
+}
+END_TEST
+
+/* And so does one in whose REPLAY the ring is the backlog: no more is read while it pauses. */
+START_TEST(one_who_pauses_in_its_replay_goes_on)
+{
+    struct mrc_stream *stream;
+    int fds[2], taken = 0;
+
+    start(64 << 20, 1, &patient);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    stream = make_stream(fds, MRC_MATCHER_EXACT, "*", NULL, NULL);
+    clients[0].is_paused = true;
+    for (unsigned i = 0; i < 300; i++)
+        publish(i, "https://example.com/a", 10000);
+    mrc_dispatcher_post(dispatcher, stream);
+    wait_until(ioctl(fds[0], FIONREAD, &taken) == 0 && taken > 0);
+    ck_assert_uint_lt(hub_counter(&place, MRC_COUNTER_DELIVERIES), 300);
+    clients[0].is_paused = false;
+    ck_assert_all_delivered();
+    ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DELIVERIES), 300);
     finish();
 }
 END_TEST
@@ -1011,6 +1038,7 @@ int main(void)
     tcase_add_test(tcase, too_much_for_one_cuts_only_that_one);
     tcase_add_test(tcase, one_who_takes_nothing_is_cut_in_time);
     tcase_add_test(tcase, one_who_pauses_goes_on);
+    tcase_add_test(tcase, one_who_pauses_in_its_replay_goes_on);
     tcase_add_test(tcase, a_client_hangs_up);
     tcase_add_test(tcase, a_client_was_gone_already);
     tcase_add_test(tcase, an_overrun_ends_those_who_missed_something);

@@ -90,6 +90,22 @@ static bool is_readable(int fd)
 
 /* ---- slots ------------------------------------------------------------------------------------*/
 
+/* For nobody in particular. */
+static apr_status_t join(struct mrc_hub *hub)
+{
+    const struct mrc_hub_client client = {.address = {NULL, 0}, .token = {NULL, 0}};
+    struct mrc_hub_seat seat;
+
+    return mrc_hub_join(hub, &client, &seat);
+}
+
+static void leave(struct mrc_hub *hub, enum mrc_end end)
+{
+    const struct mrc_hub_seat seat = {0};
+
+    mrc_hub_leave(hub, &seat, end);
+}
+
 START_TEST(a_child_has_a_slot_and_its_hubs)
 {
     struct mrc_process *process = start(101);
@@ -159,20 +175,23 @@ START_TEST(subscribers_are_counted_in_all_children)
     struct mrc_hub *here = mrc_process_hub(first, A);
     struct mrc_hub *there = mrc_process_hub(second, A);
 
-    ck_assert_int_eq(mrc_hub_join(here), APR_SUCCESS);
-    ck_assert_int_eq(mrc_hub_join(there), APR_SUCCESS);
-    ck_assert_int_eq(mrc_hub_join(there), APR_SUCCESS);
-    ck_assert_int_eq(mrc_hub_join(here), MRC_STATUS_FULL);
+    ck_assert_int_eq(join(here), APR_SUCCESS);
+    ck_assert_int_eq(join(there), APR_SUCCESS);
+    ck_assert_int_eq(join(there), APR_SUCCESS);
+    ck_assert_int_eq(join(here), MRC_STATUS_FULL);
     ck_assert_uint_eq(mrc_hub_gauge(here, MRC_GAUGE_SUBSCRIBERS), 3);
     ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 0), 1);
     ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 1), 2);
-    mrc_hub_leave(there, MRC_END_SLOW);
-    ck_assert_int_eq(mrc_hub_join(here), APR_SUCCESS);
-    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 4);
+    leave(there, MRC_END_SLOW);
+    ck_assert_int_eq(join(here), APR_SUCCESS);
+    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 0);
+    mrc_hub_begin(here);
+    mrc_hub_begin(there);
+    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 2);
     ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_ENDED + MRC_END_SLOW), 1);
-    mrc_hub_leave(here, MRC_END_CLIENT);
-    mrc_hub_leave(here, MRC_END_CLIENT);
-    mrc_hub_leave(there, MRC_END_CLIENT);
+    leave(here, MRC_END_CLIENT);
+    leave(here, MRC_END_CLIENT);
+    leave(there, MRC_END_CLIENT);
     ck_assert_uint_eq(mrc_hub_gauge(there, MRC_GAUGE_SUBSCRIBERS), 0);
     mrc_process_stop(first);
     mrc_process_stop(second);
@@ -215,8 +234,8 @@ START_TEST(a_slot_begins_empty)
     mrc_notify_wake(mrc_memory_notify(memory), 0);
     process = start(101);
     ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 0), 0);
-    ck_assert_int_eq(mrc_hub_join(mrc_process_hub(process, A)), APR_SUCCESS);
-    mrc_hub_leave(mrc_process_hub(process, A), MRC_END_CLIENT);
+    ck_assert_int_eq(join(mrc_process_hub(process, A)), APR_SUCCESS);
+    leave(mrc_process_hub(process, A), MRC_END_CLIENT);
     mrc_process_stop(process);
 }
 END_TEST
@@ -237,8 +256,10 @@ static pid_t start_child(void)
         struct mrc_process *process = start(getpid());
         uint64_t seq, pos;
 
-        mrc_hub_join(mrc_process_hub(process, A));
-        mrc_hub_join(mrc_process_hub(process, B));
+        join(mrc_process_hub(process, A));
+        mrc_hub_begin(mrc_process_hub(process, A));
+        join(mrc_process_hub(process, B));
+        mrc_hub_begin(mrc_process_hub(process, B));
         mrc_process_hold_thread(process, 5, 5);
         mrc_ring_append(mrc_hub_segment_ring(segment_of(A)), mrc_bytes_of("id"),
                         mrc_bytes_of("payload"), 9, apr_time_now(), 0, &seq, &pos);
@@ -331,7 +352,7 @@ START_TEST(news_reach_the_waiters)
     struct mrc_process *second = start(102);
     struct mrc_waiter *hears[2], *deaf;
 
-    mrc_hub_join(mrc_process_hub(first, B));
+    join(mrc_process_hub(first, B));
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(mrc_waiter_open(mrc_process_waiters(first), &hears[i]), APR_SUCCESS);
     ck_assert_int_eq(mrc_waiter_open(mrc_process_waiters(second), &deaf), APR_SUCCESS);
@@ -347,7 +368,7 @@ START_TEST(news_reach_the_waiters)
     mrc_waiter_close(hears[1]);
     mrc_waiter_close(hears[0]);
     mrc_waiter_close(deaf);
-    mrc_hub_leave(mrc_process_hub(first, B), MRC_END_CLIENT);
+    leave(mrc_process_hub(first, B), MRC_END_CLIENT);
     mrc_process_stop(first);
     mrc_process_stop(second);
 }

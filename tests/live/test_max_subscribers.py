@@ -1,0 +1,93 @@
+"""MercureMaxSubscribers: of a hub, of an address, of a token; in all children together."""
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.wait import wait_until
+
+pytestmark = pytest.mark.mpm("event")
+
+OTHER = "/other"
+
+
+def refused(httpd, word, path=PATH, **more):
+    """A try on many connections, so in several children, and with what an EventSource sends."""
+    for _ in range(8):
+        with httpd.subscribe("match=a", path=path, status=429, **more) as stream:
+            assert stream.response.header("Content-Type") == "application/problem+json"
+            assert word in stream.response.json["detail"], stream.response
+
+
+def opens(httpd, count, **more):
+    """COUNT streams, as soon as there is room for them."""
+    streams = []
+
+    def one_more():
+        stream = httpd.subscribe("match=a", status=None, **more)
+        if stream.status == 200:
+            streams.append(stream)
+        else:
+            assert stream.status == 429, stream.response
+            stream.close()
+        return len(streams) == count
+
+    wait_until(one_more, what=f"room for {count} streams")
+    return streams
+
+
+def test_limits_count_over_all_children(httpd):
+    httpd.load("remoteip")
+    httpd.start("RemoteIPHeader X-Real\nRemoteIPInternalProxy 127.0.0.9\n"
+                + hub("MercureMaxSubscribers 7 per-address=3 per-token=2")
+                + hub("MercureMaxSubscribers 0 per-address=3", path=OTHER))
+    first = opens(httpd, 3)
+    refused(httpd, "address")
+    # Neither HEAD nor a publication is a stream; another address, and another hub, have counts of their own.
+    assert httpd.request("HEAD", f"{PATH}?match=a").status == 200
+    httpd.publish("a", "x")
+    elsewhere = opens(httpd, 3, path=OTHER)
+    refused(httpd, "address", path=OTHER)
+    behind = [opens(httpd, 1, source="127.0.0.9", headers=[("X-Real", f"192.0.2.{i}")])[0] for i in (1, 1, 2)]
+    # The token's text counts, wherever it comes from and however it is sent.
+    one, two = token.subscriber(["a"], jti="1"), token.subscriber(["a"], jti="2")
+    with httpd.subscribe("match=a", token=one, source="127.0.0.3"):
+        refused(httpd, "hub has", source="127.0.0.4")
+    for stream in behind:
+        stream.close()
+    tokens = opens(httpd, 1, token=one, source="127.0.0.3")
+    tokens += opens(httpd, 1, source="127.0.0.4", headers=[("Cookie", f"__Secure-mercure_access_token={one}")])
+    refused(httpd, "token", token=one, source="127.0.0.5")
+    # A refusal holds no place, neither of the address nor of the hub.
+    tokens += opens(httpd, 2, token=two, source="127.0.0.5")
+    refused(httpd, "hub has", source="127.0.0.6")
+    for stream in tokens + first:
+        stream.close()
+    # All that was closed is given back.
+    first = opens(httpd, 3)
+    refused(httpd, "address")
+
+    # A child that dies takes its counts along.
+    for pid in httpd.children():
+        httpd.kill_child(pid)
+    for stream in first + elsewhere:
+        stream.wait_end()
+        stream.close()
+    first, elsewhere = opens(httpd, 3), opens(httpd, 3, path=OTHER)
+    refused(httpd, "address")
+    refused(httpd, "address", path=OTHER)
+
+    # In a graceful restart the streams of the old children count until they end.
+    httpd.graceful()
+    for stream in first + elsewhere:
+        stream.wait_end()
+        stream.close()
+    first = opens(httpd, 3)
+    refused(httpd, "address")
+    # A lower limit is that of the next generation.
+    httpd.graceful(hub("MercureMaxSubscribers 7 per-address=1 per-token=2"))
+    for stream in first:
+        stream.wait_end()
+        stream.close()
+    first = opens(httpd, 1)
+    refused(httpd, "address")
+    first[0].close()

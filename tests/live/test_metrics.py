@@ -1,0 +1,213 @@
+"""Metrics, health, mod_status and the notes for access logs."""
+import os
+import re
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from env import token
+from env.hub import PATH, hub
+from env.wait import wait_until
+from env.watch import STATUS, auto
+
+SOURCES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+TOPIC = "https://example.com/a"
+PAGES = (STATUS + "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
+         "<Location /health>\nSetHandler mercure-health\n</Location>\n")
+# The names of the contract, with the labels beside `hub`.
+CONTRACT = {
+    "mercure_subscribers_connected": set(), "mercure_subscribers_total": set(), "mercure_updates_total": set(),
+    "mercure_deliveries_total": set(), "mercure_publish_rejected_total": {"reason"},
+    "mercure_subscribers_refused_total": {"reason"}, "mercure_subscribers_ended_total": {"reason"},
+    "mercure_history_updates": set(), "mercure_history_bytes": set(), "mercure_dispatch_seconds_bucket": {"le"},
+    "mercure_dispatch_seconds_sum": set(), "mercure_dispatch_seconds_count": set(),
+    "mercure_ring_lag_updates": {"child"}, "mercure_transport_up": set(),
+}
+
+
+def samples(httpd):
+    """All samples: {(name, labels as sorted pairs): value}."""
+    response = httpd.get("/metrics")
+    assert response.status == 200, response
+    assert response.header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
+    found = {}
+    for family in text_string_to_metric_families(response.text):
+        assert family.documentation and family.type in ("counter", "gauge", "histogram"), family
+        for sample in family.samples:
+            key = sample.name, tuple(sorted(sample.labels.items()))
+            assert key not in found, f"twice: {key}"
+            found[key] = sample.value
+    return found
+
+
+def value(httpd, name, label=PATH, **labels):
+    return samples(httpd)[name, tuple(sorted({"hub": label, **labels}.items()))]
+
+
+def wait_value(httpd, expected, name, **labels):
+    wait_until(lambda: value(httpd, name, **labels) == expected, what=f"{name}{labels} to be {expected}")
+
+
+def total(httpd, name):
+    return sum(v for (n, _), v in samples(httpd).items() if n == name)
+
+
+@pytest.mark.mpm("event", "worker")
+def test_metrics(httpd):
+    """Every name of the contract, what moves it, and that a reload and a dead child do not reset it."""
+    httpd.load("status")
+    httpd.start(hub("MercureLimit body=200 topics=2", "MercureMaxSubscribers 2") + PAGES)
+    found = samples(httpd)
+    for name, labels in CONTRACT.items():
+        mine = [dict(pairs) for n, pairs in found if n == name]
+        assert mine, name
+        assert all(set(pairs) == {"hub"} | labels and pairs["hub"] == PATH for pairs in mine), (name, mine)
+    assert value(httpd, "mercure_transport_up") == 1
+
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        sent = [httpd.publish(TOPIC, f"data {n}").text for n in range(3)]
+        assert [event.id for event in stream.take(3)] == sent
+        assert value(httpd, "mercure_subscribers_connected") == 1
+        assert value(httpd, "mercure_subscribers_total") == 1
+        assert value(httpd, "mercure_updates_total") == 3 == value(httpd, "mercure_history_updates")
+        stored = sum(len(TOPIC) + len(sent[0]) + len(f"data {n}") for n in range(3))
+        assert value(httpd, "mercure_history_bytes") == stored
+        wait_value(httpd, 3, "mercure_deliveries_total")
+        wait_value(httpd, 3, "mercure_dispatch_seconds_count")
+        assert value(httpd, "mercure_dispatch_seconds_bucket", le="+Inf") == 3
+        assert 0 <= value(httpd, "mercure_dispatch_seconds_bucket", le="0.0001") <= 3
+        assert 0 < value(httpd, "mercure_dispatch_seconds_sum") < 60
+        lags = {pairs: v for (name, pairs), v in samples(httpd).items() if name == "mercure_ring_lag_updates"}
+        assert len(lags) >= len(httpd.children()) and set(lags.values()) == {0}, lags
+        assert httpd.request("HEAD", f"{PATH}?match=x").status == 200
+        assert value(httpd, "mercure_subscribers_total") == 1, "HEAD is no stream"
+        with httpd.subscribe([("match", TOPIC)]):
+            httpd.subscribe([("match", TOPIC)], status=429).close()
+    wait_value(httpd, 0, "mercure_subscribers_connected")
+    assert value(httpd, "mercure_subscribers_ended_total", reason="client") == 2
+    assert value(httpd, "mercure_subscribers_total") == 2 == total(httpd, "mercure_subscribers_ended_total")
+
+    assert httpd.publish(TOPIC, token=None, status=None).status == 401
+    assert httpd.publish(TOPIC, token=token.publisher(["x"]), status=None).status == 403
+    assert httpd.publish([TOPIC] * 3, status=None).status == 413
+    assert httpd.publish(data="no topic", status=None).status == 400
+    bearer = {"Authorization": f"Bearer {token.publisher()}"}
+    assert httpd.request("POST", PATH, {**bearer, "Content-Type": "text/plain"}, "x").status == 415
+    for reason in ("unauthorized", "forbidden", "too_large", "malformed", "media_type"):
+        assert value(httpd, "mercure_publish_rejected_total", reason=reason) == 1, reason
+    assert value(httpd, "mercure_updates_total") == 3
+    httpd.subscribe("match_nonsense=x", status=400).close()
+    httpd.subscribe("match=x", token="x.y.z", status=401).close()
+    for reason in ("malformed", "unauthorized", "limit"):
+        assert value(httpd, "mercure_subscribers_refused_total", reason=reason) == 1, reason
+
+    before = {key: v for key, v in samples(httpd).items() if key[0].endswith(("_total", "_count", "_sum"))}
+    httpd.graceful()
+    stream = httpd.subscribe([("match", TOPIC)])
+    wait_value(httpd, 1, "mercure_subscribers_connected")
+    for child in httpd.children():
+        httpd.kill_child(child)
+    stream.close()
+    wait_until(lambda: httpd.children(), what="new children")
+    wait_value(httpd, 0, "mercure_subscribers_connected")
+    after = samples(httpd)
+    assert all(after[key] >= v for key, v in before.items())
+    assert value(httpd, "mercure_updates_total") == 3
+
+    # mod_status says the same.
+    lines = auto(httpd)
+    expected = {"MercureSubscribers": "0", "MercureUpdates": "3", "MercureDeliveries": "3", "MercureThreads": "0",
+                "MercureSubscribersTotal": "3", "MercurePublishRejected": "5", "MercurePublishRejectedTooLarge": "1",
+                "MercureSubscribersRefused": "3", "MercureSubscribersRefusedLimit": "1",
+                "MercureSubscribersEnded": "2", "MercureSubscribersEndedClient": "2", "MercureHistoryUpdates": "3",
+                "MercureHistoryBytes": str(stored), "MercureDispatchCount": "3", "MercureRingLag": "0",
+                "MercureTransportUp": "1"}
+    assert {key: lines.get(key) for key in expected} == expected
+    assert 0 < float(lines["MercureDispatchSeconds"]) < 60
+    page = httpd.get("/server-status").text
+    assert f"<td>{PATH}</td>" in page and "<td>5 (" in page and "too_large 1" in page
+
+
+@pytest.mark.mpm("event")
+def test_labels_and_methods(httpd):
+    """Hubs that people would call the same are told apart; labels are escaped."""
+    port = httpd.add_port()
+    other = httpd.add_port()
+    httpd.start(PAGES.replace(STATUS, "") + hub(path="/q", name='x"y\\z') +
+                httpd.vhost(hub(), port=port) + httpd.vhost(hub(), port=other))
+    httpd.publish(TOPIC, "x", port=other)
+    labels = [dict(pairs)["hub"] for name, pairs in samples(httpd) if name == "mercure_updates_total"]
+    assert sorted(labels) == [f"localhost{PATH}", f"localhost{PATH} #2", 'x"y\\z']
+    assert total(httpd, "mercure_updates_total") == 1
+    for page in ("/metrics", "/health"):
+        response = httpd.request("POST", page, body="x")
+        assert response.status == 405 and response.header("Allow") == "GET, HEAD"
+        head = httpd.request("HEAD", page)
+        assert head.status == 200 and head.header("Cache-Control") == "no-store"
+
+
+@pytest.mark.mpm("event")
+def test_health(httpd):
+    httpd.start(hub() + PAGES.replace(STATUS, "") + "<Location /live>\nSetHandler mercure-health\n</Location>\n")
+    for path in ("/health", "/health/ready", "/health/live", "/live"):
+        response = httpd.get(path)
+        assert (response.status, response.json) == (200, {"status": "ok"}), path
+        assert response.header("Content-Type") == "application/json"
+    # Without a hub the server lives, but is not ready.
+    httpd.graceful(PAGES.replace(STATUS, ""))
+    assert httpd.get("/health/live").status == 200
+    for path in ("/health", "/health/ready"):
+        response = httpd.get(path)
+        assert response.status == 503 and response.json["status"] == "unavailable" and response.json["reason"]
+    assert httpd.get("/metrics").status == 200
+
+
+@pytest.mark.mpm("event", "worker")
+def test_notes(httpd):
+    """What LogFormat can tell of a publication, of a stream, and of what was turned away."""
+    log = httpd.path("logs/notes.log")
+    httpd.start(hub(anonymous=False) + 'LogFormat "%m %>s %{mercure-id}n %{mercure-subscriber}n %{mercure-reason}n" '
+                f'notes\nCustomLog "{log}" notes\n')
+    sent = httpd.publish(TOPIC, "x").text
+    httpd.publish(TOPIC, "x", token=None, status=None)
+    httpd.subscribe("match=x", status=401).close()
+    httpd.subscribe("match=x", token=token.subscriber()).close()
+
+    def lines():
+        with open(log, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    wait_until(lambda: len(lines()) == 4, what="four lines in the access log")
+    assert lines()[:3] == [f"POST 200 {sent} - -", "POST 401 - - unauthorized", "GET 401 - - unauthorized"]
+    assert re.fullmatch(r"GET 200 - urn:uuid:[0-9a-f-]{36} client", lines()[3]), lines()[3]
+
+
+@pytest.mark.mpm("event")
+def test_dashboard_and_alerts(httpd):
+    """Every metric that the files for Grafana and Prometheus name exists, with the labels they use."""
+    httpd.start(hub() + PAGES.replace(STATUS, ""))
+    known = {}
+    for name, pairs in samples(httpd):
+        known.setdefault(name, set()).update(dict(pairs))
+    folder = os.path.join(SOURCES, "conf/monitoring")
+    with open(os.path.join(folder, "alerts.yaml"), encoding="utf-8") as file:
+        rules = [rule for group in yaml.safe_load(file)["groups"] for rule in group["rules"]]
+    with open(os.path.join(folder, "grafana.json"), encoding="utf-8") as file:
+        panels = yaml.safe_load(file)["panels"]
+    queries = [rule["expr"] for rule in rules] + [target["expr"] for panel in panels for target in
+                                                  panel.get("targets", [])]
+    assert len(rules) >= 5 and len(queries) > 12
+    used = set()
+    for query in queries:
+        for name, selector in re.findall(r"\b(mercure_\w+)(?:\{([^}]*)\})?", query):
+            assert name in known, f"{name} is no metric: {query}"
+            assert set(re.findall(r"(\w+)\s*[=!]", selector)) <= known[name] | {"instance", "job"}, query
+            used.add(name)
+        for by in re.findall(r"\bby\s*\(([^)]*)\)", query):
+            assert set(re.split(r"[,\s]+", by.strip())) <= {"hub", "reason", "le", "child", "instance"}, query
+    missing = set(CONTRACT) - used - {"mercure_dispatch_seconds_sum", "mercure_dispatch_seconds_count",
+                                      "mercure_subscribers_total"}
+    assert not missing, f"nobody watches {missing}"
+    for rule in rules:
+        assert rule["annotations"]["summary"] and rule["labels"]["severity"] in ("warning", "critical")
