@@ -1,9 +1,9 @@
 #include "hub/dispatcher.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include "hub/dispatcher_loop.h"
+#include "hub/hub.h"
+#include "hub/reader.h"
+#include "hub/thread.h"
 #include "hub/waiters.h"
 #include "store/notify.h"
 
@@ -11,7 +11,8 @@ struct mrc_dispatcher {
     struct mrc_dispatcher_args args;
     struct mrc_dispatcher_loop **loops; /* of each thread; NULL: it could not be opened */
     apr_thread_t **threads;
-    unsigned started; /* of the threads */
+    unsigned started;          /* of the threads */
+    struct mrc_reader *reader; /* NULL: no history needs one */
 };
 
 /* The child was woken: the first loop passes it on. Taken first, the rings are read afterwards. */
@@ -37,6 +38,7 @@ static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatch
             .hubs = args->hubs,
             .hubs_count = args->hubs_count,
             .number = i,
+            .reader = dispatcher->reader,
             .notify_fd = i == 0 ? mrc_notify_fd(args->notify, args->slot) : -1,
             .on_notify = take_notification,
             .ctx = dispatcher,
@@ -53,28 +55,30 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *loop)
     return NULL;
 }
 
-/* What a thread brings on itself; httpd's handler then says so, and dumps core if it may. */
-static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
-
 static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
 {
     apr_status_t status = APR_SUCCESS;
-    sigset_t all, mask;
 
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)
-        sigdelset(&all, own_faults[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &mask); /* the threads inherit the mask */
     while (dispatcher->started < dispatcher->args.threads && status == APR_SUCCESS) {
         apr_thread_t *thread;
 
-        status =
-            apr_thread_create(&thread, NULL, run, dispatcher->loops[dispatcher->started], pool);
+        status = mrc_thread_start(pool, run, dispatcher->loops[dispatcher->started], &thread);
         if (status == APR_SUCCESS)
             dispatcher->threads[dispatcher->started++] = thread;
     }
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     return status;
+}
+
+/* Only histories on a disk need one. */
+static apr_status_t start_reader(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
+{
+    for (size_t i = 0; i < dispatcher->args.hubs_count; i++) {
+        const struct mrc_hub *hub = dispatcher->args.hubs[i];
+
+        if (hub && mrc_history_is_durable(mrc_hub_history(hub)))
+            return mrc_reader_start(pool, &dispatcher->reader);
+    }
+    return APR_SUCCESS;
 }
 
 apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_args *args,
@@ -86,7 +90,9 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
     dispatcher->args = *args;
     dispatcher->loops = apr_pcalloc(pool, sizeof(*dispatcher->loops) * args->threads);
     dispatcher->threads = apr_pcalloc(pool, sizeof(*dispatcher->threads) * args->threads);
-    status = open_loops(pool, dispatcher);
+    status = start_reader(pool, dispatcher);
+    if (status == APR_SUCCESS)
+        status = open_loops(pool, dispatcher);
     if (status == APR_SUCCESS)
         status = start_threads(pool, dispatcher);
     if (status != APR_SUCCESS) {
@@ -115,6 +121,7 @@ void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
         mrc_dispatcher_loop_post_stop(dispatcher->loops[i]);
     for (unsigned i = 0; i < dispatcher->started; i++)
         apr_thread_join(&unused, dispatcher->threads[i]);
+    mrc_reader_stop(dispatcher->reader); /* before the loops that it wakes */
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
         mrc_dispatcher_loop_close(dispatcher->loops[i]);
 }

@@ -20,16 +20,26 @@ struct mrc_hub {
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_policy *policy)
+                             const struct mrc_hub_policy *policy, struct mrc_error *error)
 {
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    hub->history = mrc_history_open_memory(pool, segment, notify);
+    if (!policy->history_dir)
+        hub->history = mrc_history_open_memory(pool, segment, notify);
+    else if (mrc_history_open_lmdb(pool, segment, notify, slot, policy->history_dir,
+                                   policy->history_sync, error, &hub->history) != APR_SUCCESS)
+        return NULL;
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
     return hub;
+}
+
+void mrc_hub_close(struct mrc_hub *hub)
+{
+    if (hub)
+        mrc_history_close(hub->history);
 }
 
 const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)

@@ -418,7 +418,7 @@ static apr_status_t hold(struct mrc_history_dirs *dirs, const char *name,
 {
     size_t bytes = strlen(name) + 1;
     struct held *held;
-    int fd;
+    int fd = -1;
     apr_status_t status = make_and_open(name, owner, error, &fd);
 
     if (status)

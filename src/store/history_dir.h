@@ -34,7 +34,7 @@ struct mrc_history_owner {
 };
 
 /* What another server may take to end, before it is said to have the directory. */
-#define MRC_HISTORY_DIR_WAIT_US ((int64_t)10 * 1000 * 1000)
+#define MRC_HISTORY_DIR_WAIT_US ((int64_t)5 * 1000 * 1000)
 
 /* The directory of the hub KEY below PATH; in POOL. */
 const char *mrc_history_dir_name(apr_pool_t *pool, const char *path, const char *key);

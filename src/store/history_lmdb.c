@@ -368,7 +368,11 @@ static void finish_batch(const struct lmdb_history *history, struct batch *batch
     }
 }
 
-/* Mends what a leader has left that died: what it committed comes to light, the rest is staged. */
+/*
+ * Mends what a leader has left that died: what it committed comes to light, the rest is staged. In
+ * a transaction that could write, since LMDB mends then what its own writer has left: one that only
+ * reads may not see the last commit.
+ */
 static apr_status_t recover(const struct lmdb_history *history)
 {
     struct mrc_history_txn txn;
@@ -376,7 +380,7 @@ static apr_status_t recover(const struct lmdb_history *history)
     uint64_t last;
 
     if (!status)
-        status = mrc_history_env_begin(history->env, false, &txn);
+        status = mrc_history_env_begin(history->env, true, &txn);
     if (status)
         return status;
     status = catch_up(history, &txn, &last);

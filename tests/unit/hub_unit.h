@@ -62,7 +62,8 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes,
     ck_assert_msg(mrc_hub_segment_create(place.pool, place.dir, "hub", &shape, HUB_SLOTS, &error,
                                          &place.segment) == APR_SUCCESS,
                   "%s", error.text);
-    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, policy);
+    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, policy, &error);
+    ck_assert_msg(place.hub != NULL, "%s", error.text);
     return place;
 }
 
