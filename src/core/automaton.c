@@ -275,21 +275,20 @@ static enum verdict run_plain_ops(const struct mrc_automaton *automaton, struct 
 }
 
 /* The automaton, from the operation FIRST on, on what is left of the subject. */
-static bool run_automaton(const struct mrc_automaton *automaton, uint32_t first,
-                          struct mrc_bytes subject)
+static enum mrc_err run_automaton(const struct mrc_automaton *automaton, uint32_t first,
+                                  struct mrc_bytes subject, bool *ret_matches)
 {
     uint32_t small[4 * SMALL_AUTOMATON];
     uint32_t *room = small;
     size_t count = automaton->count;
     struct run run = {.automaton = automaton};
-    bool matches;
 
     if (subject.len > UINT32_MAX - 2)
-        return false;
+        return MRC_OK;
     if (count > SMALL_AUTOMATON) {
         room = reallocarray(NULL, count, 4 * sizeof(*room));
         if (!room)
-            return false;
+            return MRC_ENOMEM;
     }
     run.now = room;
     run.next = room + count;
@@ -297,32 +296,42 @@ static bool run_automaton(const struct mrc_automaton *automaton, uint32_t first,
     run.seen = room + 3 * count;
     memset(run.seen, 0, count * sizeof(*run.seen));
     run.steps_left = MRC_AUTOMATON_FREE_STEPS + MRC_AUTOMATON_STEPS_PER_BYTE * subject.len;
-    matches = simulate(&run, first, subject);
+    *ret_matches = simulate(&run, first, subject);
     if (room != small)
         free(room);
-    return matches;
+    return MRC_OK;
 }
 
-bool mrc_automaton_matches(const struct mrc_automaton *automaton, struct mrc_bytes subject)
+enum mrc_err mrc_automaton_match(const struct mrc_automaton *automaton, struct mrc_bytes subject,
+                                 bool *ret_matches)
 {
     size_t prefix_len = automaton->prefix_len, suffix_len = automaton->suffix_len;
     const char *suffix = automaton->literals + prefix_len;
     uint32_t op = 0;
 
+    *ret_matches = false;
     if (subject.len < prefix_len + suffix_len ||
         memcmp(subject.ptr, automaton->literals, prefix_len))
-        return false;
+        return MRC_OK;
     subject.ptr += prefix_len;
     subject.len -= prefix_len + suffix_len;
     if (memcmp(subject.ptr + subject.len, suffix, suffix_len))
-        return false;
+        return MRC_OK;
     switch (run_plain_ops(automaton, &subject, &op)) {
     case MATCHES:
-        return true;
+        *ret_matches = true;
+        return MRC_OK;
     case DIFFERS:
-        return false;
+        return MRC_OK;
     case UNDECIDED:
         break;
     }
-    return run_automaton(automaton, op, subject);
+    return run_automaton(automaton, op, subject, ret_matches);
+}
+
+bool mrc_automaton_matches(const struct mrc_automaton *automaton, struct mrc_bytes subject)
+{
+    bool matches;
+
+    return mrc_automaton_match(automaton, subject, &matches) == MRC_OK && matches;
 }

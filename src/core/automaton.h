@@ -53,7 +53,12 @@ enum mrc_err mrc_automaton_create(const struct mrc_op *ops, size_t count,
 /* Accepts NULL. */
 void mrc_automaton_free(struct mrc_automaton *automaton);
 
-/* Whether AUTOMATON matches the whole of SUBJECT. Out of memory, too, it does not. */
+/* Whether AUTOMATON matches the whole of SUBJECT, in RET_MATCHES, which means nothing on
+ * MRC_ENOMEM. */
+enum mrc_err mrc_automaton_match(const struct mrc_automaton *automaton, struct mrc_bytes subject,
+                                 bool *ret_matches);
+
+/* The same; out of memory, it does not. */
 bool mrc_automaton_matches(const struct mrc_automaton *automaton, struct mrc_bytes subject);
 
 /* What it occupies, in bytes. */

@@ -18,6 +18,8 @@ const char *mrc_strerror(enum mrc_err err)
         return "not found";
     case MRC_EUNSUPPORTED:
         return "not supported";
+    case MRC_EFULL:
+        return "no room";
     }
     return "unknown error";
 }

@@ -9,11 +9,12 @@
 
 enum mrc_err {
     MRC_OK = 0,
-    MRC_ENOMEM,      /* out of memory */
-    MRC_EINVAL,      /* the input breaks a rule */
-    MRC_ELIMIT,      /* the input passes a limit that has a name */
-    MRC_ENOTFOUND,   /* there is no such thing */
-    MRC_EUNSUPPORTED /* well-formed, but this build or this hub does not take it */
+    MRC_ENOMEM,       /* out of memory */
+    MRC_EINVAL,       /* the input breaks a rule */
+    MRC_ELIMIT,       /* the input passes a limit that has a name */
+    MRC_ENOTFOUND,    /* there is no such thing */
+    MRC_EUNSUPPORTED, /* well-formed, but this build or this hub does not take it */
+    MRC_EFULL         /* there are as many already as there may be */
 };
 
 #define MRC_ERROR_TEXT_BYTES 512

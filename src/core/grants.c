@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/json.h"
@@ -26,14 +27,19 @@ struct mrc_grants {
     size_t detail_count, entry_count;
     struct detail *details;
     struct entry *entries;
+    char *payload; /* JSON text for all subscriptions that have none of their own, or NULL */
 };
+
+/* The longest name of a place: that of a claim, and a number. */
+#define PLACE_BYTES 64
 
 /* What is needed while a claim is read. */
 struct reader {
     const struct mrc_grants_limits *limits;
     const char *base;
     struct mrc_error *error;
-    size_t place; /* the detail in work, counted from 0 in the claim */
+    char place[PLACE_BYTES]; /* the claim, and which detail of it is in work */
+    const char *list;        /* the name of the list of topics in it */
 };
 
 static unsigned bit_of(enum mrc_action action)
@@ -53,7 +59,7 @@ static enum mrc_err refuse(const struct reader *reader, enum mrc_err err, const 
     va_start(args, fmt);
     vsnprintf(rule, sizeof(rule), fmt, args);
     va_end(args);
-    return mrc_error_set(reader->error, err, "authorization_details[%zu]%s", reader->place, rule);
+    return mrc_error_set(reader->error, err, "%s%s", reader->place, rule);
 }
 
 static bool is_string(const json_t *value, const char *str)
@@ -88,38 +94,63 @@ static enum mrc_err read_actions(const struct reader *reader, const json_t *acti
     return MRC_OK;
 }
 
+/* The matcher of entry INDEX in the list of topics; its value stands in MEMBER of it, or is it. */
+static enum mrc_err make_matcher(const struct reader *reader, size_t index, const char *member,
+                                 enum mrc_matcher_type type, struct mrc_bytes value,
+                                 struct mrc_matcher **ret_matcher)
+{
+    struct mrc_error inner = {""};
+    enum mrc_err err;
+
+    if (value.len > reader->limits->pattern_bytes)
+        return refuse(reader, MRC_ELIMIT, ".%s[%zu]%s has %zu bytes; %zu are the most",
+                      reader->list, index, member, value.len, reader->limits->pattern_bytes);
+    err = mrc_utf8_check_text(value, &inner);
+    if (!err)
+        err = mrc_matcher_create(type, value, reader->base, &inner, ret_matcher);
+    if (err && err != MRC_ENOMEM)
+        return refuse(reader, err, ".%s[%zu]%s: %s", reader->list, index, member, inner.text);
+    return err;
+}
+
 static enum mrc_err read_topic(const struct reader *reader, size_t index, const json_t *topic,
                                struct mrc_matcher **ret_matcher)
 {
     const json_t *match = json_object_get(topic, "match");
     const json_t *match_type = json_object_get(topic, "match_type");
     enum mrc_matcher_type type = MRC_MATCHER_EXACT;
-    struct mrc_error inner = {""};
     struct mrc_quote quote;
-    struct mrc_bytes value;
-    enum mrc_err err;
 
     if (!json_is_object(topic))
-        return refuse(reader, MRC_EINVAL, ".topics[%zu] must be an object", index);
+        return refuse(reader, MRC_EINVAL, ".%s[%zu] must be an object", reader->list, index);
     if (!json_is_string(match))
-        return refuse(reader, MRC_EINVAL, ".topics[%zu].match must be a string", index);
+        return refuse(reader, MRC_EINVAL, ".%s[%zu].match must be a string", reader->list, index);
     if (match_type && !json_is_string(match_type))
-        return refuse(reader, MRC_EINVAL, ".topics[%zu].match_type must be a string", index);
-    value = bytes_of(match);
-    if (value.len > reader->limits->pattern_bytes)
-        return refuse(reader, MRC_ELIMIT, ".topics[%zu].match has %zu bytes; %zu are the most",
-                      index, value.len, reader->limits->pattern_bytes);
-    err = mrc_utf8_check_text(value, &inner);
-    if (err)
-        return refuse(reader, err, ".topics[%zu].match: %s", index, inner.text);
+        return refuse(reader, MRC_EINVAL, ".%s[%zu].match_type must be a string", reader->list,
+                      index);
     /* The wildcard comes before the type, even before one that is unknown. */
     if (match_type && !is_string(match, "*") && mrc_matcher_type_parse(bytes_of(match_type), &type))
-        return refuse(reader, MRC_EUNSUPPORTED, ".topics[%zu].match_type %s is not known here",
-                      index, mrc_quote(&quote, bytes_of(match_type)));
-    err = mrc_matcher_create(type, value, reader->base, &inner, ret_matcher);
-    if (err && err != MRC_ENOMEM)
-        return refuse(reader, err, ".topics[%zu]: %s", index, inner.text);
-    return err;
+        return refuse(reader, MRC_EUNSUPPORTED, ".%s[%zu].match_type %s is not known here",
+                      reader->list, index, mrc_quote(&quote, bytes_of(match_type)));
+    return make_matcher(reader, index, ".match", type, bytes_of(match), ret_matcher);
+}
+
+static enum mrc_err check_room(const struct reader *reader, const struct mrc_grants *grants)
+{
+    if (grants->entry_count >= reader->limits->topics)
+        return refuse(reader, MRC_ELIMIT, ": more than %zu topics in the token",
+                      reader->limits->topics);
+    return MRC_OK;
+}
+
+static void add_entry(struct mrc_grants *grants, size_t detail, struct mrc_matcher *matcher)
+{
+    unsigned actions = grants->details[detail].actions;
+
+    grants->entries[grants->entry_count++] = (struct entry){detail, matcher};
+    grants->some |= actions;
+    if (mrc_matcher_is_wildcard(matcher))
+        grants->every |= actions;
 }
 
 /* One Mercure detail; what it has so far belongs to GRANTS at once. */
@@ -146,22 +177,25 @@ static enum mrc_err read_detail(const struct reader *reader, const json_t *objec
     for (size_t i = 0; i < json_array_size(topics); i++) {
         struct mrc_matcher *matcher = NULL;
 
-        if (grants->entry_count >= reader->limits->topics)
-            return refuse(reader, MRC_ELIMIT, ": more than %zu topics in the token",
-                          reader->limits->topics);
-        err = read_topic(reader, i, json_array_get(topics, i), &matcher);
+        err = check_room(reader, grants);
+        if (!err)
+            err = read_topic(reader, i, json_array_get(topics, i), &matcher);
         if (err)
             return err;
-        grants->entries[grants->entry_count++] = (struct entry){index, matcher};
-        grants->some |= detail->actions;
-        if (mrc_bytes_eq_str(mrc_matcher_get_value(matcher), "*"))
-            grants->every |= detail->actions;
+        add_entry(grants, index, matcher);
     }
     return payload ? mrc_json_print(payload, &detail->payload) : MRC_OK;
 }
 
+static enum mrc_err allocate(struct mrc_grants *grants, size_t detail_count, size_t entry_count)
+{
+    grants->details = calloc(detail_count + 1, sizeof(*grants->details));
+    grants->entries = calloc(entry_count + 1, sizeof(*grants->entries));
+    return grants->details && grants->entries ? MRC_OK : MRC_ENOMEM;
+}
+
 /* Counts what must be allocated, without looking at rules. */
-static enum mrc_err allocate(struct mrc_grants *grants, const json_t *details)
+static enum mrc_err allocate_for(struct mrc_grants *grants, const json_t *details)
 {
     size_t detail_count = 0, entry_count = 0;
 
@@ -173,21 +207,19 @@ static enum mrc_err allocate(struct mrc_grants *grants, const json_t *details)
             entry_count += json_array_size(json_object_get(object, "topics"));
         }
     }
-    grants->details = calloc(detail_count + 1, sizeof(*grants->details));
-    grants->entries = calloc(entry_count + 1, sizeof(*grants->entries));
-    return grants->details && grants->entries ? MRC_OK : MRC_ENOMEM;
+    return allocate(grants, detail_count, entry_count);
 }
 
 static enum mrc_err read_claim(struct reader *reader, const json_t *details,
                                struct mrc_grants *grants)
 {
-    enum mrc_err err = allocate(grants, details);
+    enum mrc_err err = allocate_for(grants, details);
 
     for (size_t i = 0; !err && i < json_array_size(details); i++) {
         const json_t *object = json_array_get(details, i);
         const json_t *type = json_object_get(object, "type");
 
-        reader->place = i;
+        snprintf(reader->place, sizeof(reader->place), "authorization_details[%zu]", i);
         if (!json_is_object(object))
             err = refuse(reader, MRC_EINVAL, " must be an object");
         else if (!json_is_string(type))
@@ -199,20 +231,18 @@ static enum mrc_err read_claim(struct reader *reader, const json_t *details,
     return err;
 }
 
-enum mrc_err mrc_grants_parse(const json_t *details, const struct mrc_grants_limits *limits,
-                              const char *base, struct mrc_error *error,
-                              struct mrc_grants **ret_grants)
+/* Reads CLAIM with READ into new grants. */
+static enum mrc_err parse_with(enum mrc_err (*read)(struct reader *, const json_t *,
+                                                    struct mrc_grants *),
+                               struct reader *reader, const json_t *claim,
+                               struct mrc_grants **ret_grants)
 {
-    struct reader reader = {limits, base, error, 0};
-    struct mrc_grants *grants;
+    struct mrc_grants *grants = calloc(1, sizeof(*grants));
     enum mrc_err err;
 
-    if (details && !json_is_array(details))
-        return mrc_error_set(error, MRC_EINVAL, "authorization_details must be an array");
-    grants = calloc(1, sizeof(*grants));
     if (!grants)
         return MRC_ENOMEM;
-    err = read_claim(&reader, details, grants);
+    err = read(reader, claim, grants);
     if (err) {
         mrc_grants_free(grants);
         return err;
@@ -220,6 +250,106 @@ enum mrc_err mrc_grants_parse(const json_t *details, const struct mrc_grants_lim
     *ret_grants = grants;
     return MRC_OK;
 }
+
+enum mrc_err mrc_grants_parse(const json_t *details, const struct mrc_grants_limits *limits,
+                              const char *base, struct mrc_error *error,
+                              struct mrc_grants **ret_grants)
+{
+    struct reader reader = {.limits = limits, .base = base, .error = error, .list = "topics"};
+
+    if (details && !json_is_array(details))
+        return mrc_error_set(error, MRC_EINVAL, "authorization_details must be an array");
+    return parse_with(read_claim, &reader, details, ret_grants);
+}
+
+/* ---- protocol 0.x -----------------------------------------------------------------------------*/
+
+/* Each list is a detail, and each of its entries that is an object one more. */
+static enum mrc_err allocate_for_legacy(struct mrc_grants *grants, const json_t *claim)
+{
+    size_t count = json_array_size(json_object_get(claim, "publish")) +
+                   json_array_size(json_object_get(claim, "subscribe"));
+
+    return allocate(grants, count + 2, count);
+}
+
+/* A selector is a string, or, in tokens between the two protocols, an object as in the modern one.
+ */
+static enum mrc_err read_selector(const struct reader *reader, size_t index, const json_t *selector,
+                                  size_t detail, struct mrc_grants *grants)
+{
+    const json_t *payload = json_object_get(selector, "payload");
+    struct mrc_matcher *matcher = NULL;
+    enum mrc_err err = check_room(reader, grants);
+
+    if (err)
+        return err;
+    if (json_is_string(selector))
+        err = make_matcher(reader, index, "", MRC_MATCHER_TEMPLATE, bytes_of(selector), &matcher);
+    else if (json_is_object(selector))
+        err = read_topic(reader, index, selector, &matcher);
+    else
+        err = refuse(reader, MRC_EINVAL, ".%s[%zu] must be a string", reader->list, index);
+    if (err)
+        return err;
+    if (payload) {
+        grants->details[grants->detail_count].actions = grants->details[detail].actions;
+        detail = grants->detail_count++;
+    }
+    add_entry(grants, detail, matcher);
+    return payload ? mrc_json_print(payload, &grants->details[detail].payload) : MRC_OK;
+}
+
+static enum mrc_err read_selectors(struct reader *reader, const json_t *claim,
+                                   enum mrc_action action, struct mrc_grants *grants)
+{
+    const json_t *list;
+    size_t detail = grants->detail_count++;
+    enum mrc_err err = MRC_OK;
+
+    reader->list = action == MRC_ACTION_PUBLISH ? "publish" : "subscribe";
+    grants->details[detail].actions = bit_of(action);
+    list = json_object_get(claim, reader->list);
+    if (list && !json_is_null(list) && !json_is_array(list))
+        return refuse(reader, MRC_EINVAL, ".%s must be an array of strings", reader->list);
+    for (size_t i = 0; !err && i < json_array_size(list); i++)
+        err = read_selector(reader, i, json_array_get(list, i), detail, grants);
+    return err;
+}
+
+static enum mrc_err read_legacy_claim(struct reader *reader, const json_t *claim,
+                                      struct mrc_grants *grants)
+{
+    const json_t *payload = json_object_get(claim, "payload");
+    enum mrc_err err = allocate_for_legacy(grants, claim);
+
+    if (!err)
+        err = read_selectors(reader, claim, MRC_ACTION_PUBLISH, grants);
+    if (!err)
+        err = read_selectors(reader, claim, MRC_ACTION_SUBSCRIBE, grants);
+    if (!err && payload && !json_is_null(payload))
+        err = mrc_json_print(payload, &grants->payload);
+    return err;
+}
+
+enum mrc_err mrc_grants_parse_legacy(const json_t *claims, const struct mrc_grants_limits *limits,
+                                     const char *base, struct mrc_error *error,
+                                     struct mrc_grants **ret_grants)
+{
+    static const char *const names[] = {MRC_GRANTS_LEGACY_CLAIM, "mercure"};
+    struct reader reader = {.limits = limits, .base = base, .error = error};
+    const json_t *claim = NULL;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !claim; i++) {
+        claim = json_object_get(claims, names[i]);
+        snprintf(reader.place, sizeof(reader.place), "%s", names[i]);
+    }
+    if (claim && !json_is_object(claim))
+        return refuse(&reader, MRC_EINVAL, " must be an object");
+    return parse_with(read_legacy_claim, &reader, claim, ret_grants);
+}
+
+/* ---- questions --------------------------------------------------------------------------------*/
 
 void mrc_grants_free(struct mrc_grants *grants)
 {
@@ -231,6 +361,7 @@ void mrc_grants_free(struct mrc_grants *grants)
         free(grants->details[i].payload);
     free(grants->entries);
     free(grants->details);
+    free(grants->payload);
     free(grants);
 }
 
@@ -267,8 +398,10 @@ bool mrc_grants_allow_every(const struct mrc_grants *grants, enum mrc_action act
 const char *mrc_grants_find_payload(const struct mrc_grants *grants, struct mrc_bytes matcher)
 {
     size_t index = find(grants, MRC_ACTION_SUBSCRIBE, matcher);
+    const char *own =
+        index == SIZE_MAX ? NULL : grants->details[grants->entries[index].detail].payload;
 
-    return index == SIZE_MAX ? NULL : grants->details[grants->entries[index].detail].payload;
+    return own ? own : grants->payload;
 }
 
 size_t mrc_grants_get_count(const struct mrc_grants *grants)

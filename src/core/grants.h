@@ -1,6 +1,7 @@
 /*
  * What a token allows: a list of details, each with actions, topic matchers and a payload
- * (draft-dunglas-mercure-08, "Authorization Details", "Topic Matcher List", "Payloads").
+ * (draft-dunglas-mercure-08, "Authorization Details", "Topic Matcher List", "Payloads"); or, of a
+ * token of protocol 0.x, two lists of topic selectors and one payload.
  *
  * Immutable once made: any number of threads may ask at the same time.
  */
@@ -40,6 +41,19 @@ enum mrc_err mrc_grants_parse(const json_t *details, const struct mrc_grants_lim
                               const char *base, struct mrc_error *error,
                               struct mrc_grants **ret_grants);
 
+#define MRC_GRANTS_LEGACY_CLAIM "https://mercure.rocks/"
+
+/*
+ * Reads what a token of protocol 0.x grants out of all its CLAIMS: the claim
+ * MRC_GRANTS_LEGACY_CLAIM or, without it, `mercure`; without both it grants nothing. `publish` and
+ * `subscribe` list selectors: strings that are URI templates, exact or `*`, or objects as in
+ * `topics` of the modern claim, with a payload of their own. `payload` may be any value. Limits
+ * count as above, lists together; errors too.
+ */
+enum mrc_err mrc_grants_parse_legacy(const json_t *claims, const struct mrc_grants_limits *limits,
+                                     const char *base, struct mrc_error *error,
+                                     struct mrc_grants **ret_grants);
+
 /* Accepts NULL. */
 void mrc_grants_free(struct mrc_grants *grants);
 
@@ -54,7 +68,8 @@ bool mrc_grants_allow_every(const struct mrc_grants *grants, enum mrc_action act
 /*
  * The payload of the first subscribe detail that matches MATCHER, a subscription's own matcher
  * string: a JSON text that lives as long as GRANTS, or NULL if there is no such detail or it has
- * no payload.
+ * no payload. Of a token of protocol 0.x: that of the selector, or else that of the token, whatever
+ * MATCHER is.
  */
 const char *mrc_grants_find_payload(const struct mrc_grants *grants, struct mrc_bytes matcher);
 

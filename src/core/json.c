@@ -75,8 +75,9 @@ enum mrc_err mrc_json_print(const json_t *value, char **ret_text)
 {
     /* 15 digits are the nicer spelling of most numbers, 17 are enough for all. */
     for (size_t digits = 15; digits <= 17; digits++) {
-        char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(digits));
-        json_t *again = text ? json_loads(text, 0, NULL) : NULL;
+        char *text =
+            json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(digits));
+        json_t *again = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
         bool same = again && json_equal(again, value);
 
         json_decref(again);

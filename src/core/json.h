@@ -21,7 +21,7 @@ enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *erro
                                    json_t **ret_object);
 
 /*
- * Writes VALUE, an object, as compact JSON; the caller free()s it. Numbers keep their value, with
+ * Writes VALUE as compact JSON; the caller free()s it. Numbers keep their value, with
  * no more digits than that takes. MRC_ENOMEM.
  */
 enum mrc_err mrc_json_print(const json_t *value, char **ret_text);

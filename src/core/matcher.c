@@ -125,30 +125,52 @@ static bool is_same_base(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-bool mrc_matcher_matches_topic(const struct mrc_matcher *matcher, struct mrc_topic *topic)
+/* TOPIC is relative to the base of MATCHER, which is a pattern. */
+static enum mrc_err match_pattern(const struct mrc_matcher *matcher, struct mrc_topic *topic,
+                                  bool *ret_matches)
 {
     const struct mrc_url *url;
+    enum mrc_err err = mrc_topic_get_url(topic, &url);
 
-    if (matcher->wildcard)
-        return true;
-    if (!matcher->pattern)
-        return mrc_bytes_eq(mrc_matcher_get_value(matcher), topic->text) ||
-               (matcher->template && mrc_automaton_matches(matcher->template, topic->text));
-    if (!is_same_base(matcher->base, topic->base))
-        return mrc_matcher_matches(matcher, topic->text);
-    url = mrc_topic_get_url(topic);
-    return url && mrc_urlpattern_matches(matcher->pattern, url);
+    if (!err)
+        return mrc_urlpattern_match(matcher->pattern, url, ret_matches);
+    if (err == MRC_ENOMEM)
+        return err;
+    *ret_matches = false;
+    return MRC_OK;
 }
 
-bool mrc_matcher_matches(const struct mrc_matcher *matcher, struct mrc_bytes topic)
+enum mrc_err mrc_matcher_match_topic(const struct mrc_matcher *matcher, struct mrc_topic *topic,
+                                     bool *ret_matches)
 {
-    struct mrc_topic parsed;
-    bool matches;
+    struct mrc_topic own;
+    enum mrc_err err;
 
-    mrc_topic_init(&parsed, topic, matcher->base);
-    matches = mrc_matcher_matches_topic(matcher, &parsed);
-    mrc_topic_clear(&parsed);
-    return matches;
+    if (!matcher->pattern) {
+        *ret_matches =
+            matcher->wildcard || mrc_bytes_eq(mrc_matcher_get_value(matcher), topic->text);
+        if (*ret_matches || !matcher->template)
+            return MRC_OK;
+        return mrc_automaton_match(matcher->template, topic->text, ret_matches);
+    }
+    if (is_same_base(matcher->base, topic->base))
+        return match_pattern(matcher, topic, ret_matches);
+    mrc_topic_init(&own, topic->text, matcher->base);
+    err = match_pattern(matcher, &own, ret_matches);
+    mrc_topic_clear(&own);
+    return err;
+}
+
+bool mrc_matcher_matches(const struct mrc_matcher *matcher, struct mrc_bytes text)
+{
+    struct mrc_topic topic;
+    bool matches;
+    enum mrc_err err;
+
+    mrc_topic_init(&topic, text, matcher->base);
+    err = mrc_matcher_match_topic(matcher, &topic, &matches);
+    mrc_topic_clear(&topic);
+    return !err && matches;
 }
 
 enum mrc_matcher_type mrc_matcher_get_type(const struct mrc_matcher *matcher)
@@ -181,8 +203,8 @@ bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *
     bool is_same_kind =
         a->type == b->type || (mrc_matcher_is_literal(a) && mrc_matcher_is_literal(b));
 
-    return is_same_kind && is_same_base(a->base, b->base) &&
-           mrc_bytes_eq(mrc_matcher_get_value(a), mrc_matcher_get_value(b));
+    return a == b || (is_same_kind && is_same_base(a->base, b->base) &&
+                      mrc_bytes_eq(mrc_matcher_get_value(a), mrc_matcher_get_value(b)));
 }
 
 size_t mrc_matcher_size(const struct mrc_matcher *matcher)

@@ -43,14 +43,19 @@ enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes val
 /* Accepts NULL. */
 void mrc_matcher_free(struct mrc_matcher *matcher);
 
-/* Whether MATCHER matches TOPIC, which it resolves against its own base. */
+/*
+ * Whether MATCHER matches TOPIC, which it resolves against its own base. Out of memory, it does
+ * not: for whoever asks whether something is allowed.
+ */
 bool mrc_matcher_matches(const struct mrc_matcher *matcher, struct mrc_bytes topic);
 
 /*
  * The same for a topic that many matchers meet: those whose base is the topic's share what it is
- * parsed to; any other parses it for itself.
+ * parsed to; any other parses it for itself. RET_MATCHES is set unless MRC_ENOMEM is returned,
+ * which is no verdict.
  */
-bool mrc_matcher_matches_topic(const struct mrc_matcher *matcher, struct mrc_topic *topic);
+enum mrc_err mrc_matcher_match_topic(const struct mrc_matcher *matcher, struct mrc_topic *topic,
+                                     bool *ret_matches);
 
 /* What the matcher was made of; the value lives as long as the matcher. */
 enum mrc_matcher_type mrc_matcher_get_type(const struct mrc_matcher *matcher);

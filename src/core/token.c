@@ -13,9 +13,10 @@
 
 struct mrc_token {
     atomic_uint refs;
-    char *issuer;
+    char *issuer;  /* empty: none */
     char *subject; /* NULL: none */
     int64_t exp_us;
+    bool is_legacy;
     struct mrc_grants *grants;
 };
 
@@ -85,17 +86,19 @@ static enum mrc_err get_time(const json_t *claims, const char *name, struct mrc_
     return mrc_error_set(reason, MRC_EINVAL, "%s must be a number of seconds", name);
 }
 
-static enum mrc_err check_times(const json_t *claims, int64_t now_us, struct mrc_error *reason,
-                                int64_t *ret_exp_us)
+static enum mrc_err check_times(const json_t *claims, int64_t now_us, bool must_expire,
+                                struct mrc_error *reason, int64_t *ret_exp_us)
 {
-    int64_t exp_us = 0, nbf_us = 0;
+    int64_t exp_us = TIME_MAX_S * US_PER_S, nbf_us = 0;
     enum mrc_err err;
 
-    if (!json_object_get(claims, "exp"))
+    if (must_expire && !json_object_get(claims, "exp"))
         return mrc_error_set(reason, MRC_EINVAL, "there is no exp; a token must expire");
-    err = get_time(claims, "exp", reason, &exp_us);
-    if (err)
-        return err;
+    if (json_object_get(claims, "exp")) {
+        err = get_time(claims, "exp", reason, &exp_us);
+        if (err)
+            return err;
+    }
     if (exp_us <= now_us)
         return mrc_error_set(reason, MRC_EINVAL, "it expired %lld seconds ago (exp)",
                              (long long)((now_us - exp_us) / US_PER_S));
@@ -155,6 +158,24 @@ static enum mrc_err check_audience(const struct mrc_token_policy *policy, const 
         policy->audience_count > 1 ? " or another of its names" : "");
 }
 
+/* ---- whose token ------------------------------------------------------------------------------*/
+
+static bool has_issuer(const struct mrc_token_trust *rows, size_t count, const char *issuer)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rows[i].issuer, issuer) == 0)
+            return true;
+    return false;
+}
+
+/* Whether a token of ISSUER (NULL: of nobody) is one of protocol 0.x. */
+static bool is_legacy_issuer(const struct mrc_token_policy *policy, const char *issuer)
+{
+    return policy->legacy_count > 0 &&
+           (!issuer || (!has_issuer(policy->trust, policy->trust_count, issuer) &&
+                        !has_issuer(policy->others, policy->others_count, issuer)));
+}
+
 /* Says which issuers would have been trusted. */
 static enum mrc_err explain_issuer(const struct mrc_token_policy *policy, struct mrc_error *reason)
 {
@@ -172,22 +193,22 @@ static enum mrc_err explain_issuer(const struct mrc_token_policy *policy, struct
                          others ? " and others are" : " is");
 }
 
-/* Verifies the signature with the keys of ISSUER, and no others. */
+/* Verifies the signature with the keys of ISSUER (NULL: of protocol 0.x), and no others. */
 static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issuer,
                                     const struct mrc_token_policy *policy, struct mrc_error *reason)
 {
+    const struct mrc_token_trust *trust = issuer ? policy->trust : policy->legacy;
+    size_t trust_count = issuer ? policy->trust_count : policy->legacy_count;
     struct mrc_jws_keys rows[MRC_TOKEN_MAX_ROWS];
     size_t count = 0;
 
-    for (size_t i = 0; i < policy->trust_count; i++) {
-        const struct mrc_token_trust *trust = &policy->trust[i];
-
-        if (strcmp(trust->issuer, issuer) != 0)
+    for (size_t i = 0; i < trust_count; i++) {
+        if (issuer && strcmp(trust[i].issuer, issuer) != 0)
             continue;
         if (count == MRC_TOKEN_MAX_ROWS)
             return mrc_error_set(reason, MRC_ELIMIT, "more than %d keys are configured",
                                  MRC_TOKEN_MAX_ROWS);
-        rows[count++] = (struct mrc_jws_keys){trust->algs, trust->keys};
+        rows[count++] = (struct mrc_jws_keys){trust[i].algs, trust[i].keys};
     }
     if (!count)
         return explain_issuer(policy, reason);
@@ -198,20 +219,24 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
 static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_policy *policy,
                                 int64_t now_us, struct mrc_error *reason, struct mrc_token *token)
 {
+    const char *issuer = json_string_value(json_object_get(claims, "iss"));
     const json_t *sub = json_object_get(claims, "sub");
     enum mrc_err err;
 
-    err = check_times(claims, now_us, reason, &token->exp_us);
-    if (!err)
+    err = check_times(claims, now_us, !token->is_legacy, reason, &token->exp_us);
+    if (!err && !token->is_legacy)
         err = check_audience(policy, claims, reason);
     if (err)
         return err;
     if (sub && !json_is_string(sub))
         return mrc_error_set(reason, MRC_EINVAL, "sub must be a string");
-    token->issuer = strdup(json_string_value(json_object_get(claims, "iss")));
+    token->issuer = strdup(issuer ? issuer : "");
     token->subject = sub ? strdup(json_string_value(sub)) : NULL;
     if (!token->issuer || (sub && !token->subject))
         return MRC_ENOMEM;
+    if (token->is_legacy)
+        return mrc_grants_parse_legacy(claims, &policy->limits, policy->base, reason,
+                                       &token->grants);
     return mrc_grants_parse(json_object_get(claims, "authorization_details"), &policy->limits,
                             policy->base, reason, &token->grants);
 }
@@ -239,6 +264,26 @@ static void add_origin(const char *issuer, const char *kid, const char *why,
                   kid ? mrc_quote(&kid_quote, mrc_bytes_of(kid)) : "none", why);
 }
 
+/* Which kind of token it is, and whether that is accepted, before its signature is looked at. */
+static enum mrc_err check_kind(const struct mrc_jws *jws, const json_t *claims,
+                               const struct mrc_token_policy *policy, struct mrc_error *reason,
+                               bool *ret_legacy)
+{
+    const json_t *iss = json_object_get(claims, "iss");
+    const char *issuer = json_string_value(iss);
+    enum mrc_err err;
+
+    *ret_legacy = is_legacy_issuer(policy, issuer);
+    if (*ret_legacy && (!iss || issuer))
+        return MRC_OK;
+    if (policy->only_legacy)
+        return mrc_error_set(reason, MRC_EINVAL, "only tokens of protocol 0.x may come in a URL");
+    err = check_typ(jws, reason);
+    if (!err && !issuer)
+        err = mrc_error_set(reason, MRC_EINVAL, "iss is missing or no string");
+    return err;
+}
+
 enum mrc_err mrc_token_verify(struct mrc_bytes text, const struct mrc_token_policy *policy,
                               int64_t now_us, struct mrc_error *reason,
                               struct mrc_token **ret_token)
@@ -248,21 +293,18 @@ enum mrc_err mrc_token_verify(struct mrc_bytes text, const struct mrc_token_poli
     struct mrc_jws *jws = NULL;
     json_t *claims = NULL;
     const char *issuer = NULL;
+    bool is_legacy = false;
     enum mrc_err err;
 
     err = mrc_jws_parse(text, &why, &jws);
-    if (!err)
-        err = check_typ(jws, &why);
     if (!err)
         err = parse_claims(jws, &why, &claims);
     if (err)
         goto leave;
     issuer = json_string_value(json_object_get(claims, "iss"));
-    if (!issuer) {
-        err = mrc_error_set(&why, MRC_EINVAL, "iss is missing or no string");
-        goto leave;
-    }
-    err = check_signature(jws, issuer, policy, &why);
+    err = check_kind(jws, claims, policy, &why, &is_legacy);
+    if (!err)
+        err = check_signature(jws, is_legacy ? NULL : issuer, policy, &why);
     if (err)
         goto leave;
     token = calloc(1, sizeof(*token));
@@ -271,6 +313,7 @@ enum mrc_err mrc_token_verify(struct mrc_bytes text, const struct mrc_token_poli
         goto leave;
     }
     atomic_init(&token->refs, 1);
+    token->is_legacy = is_legacy;
     err = read_claims(claims, policy, now_us, &why, token);
     if (err)
         goto leave;
@@ -299,6 +342,11 @@ void mrc_token_unref(struct mrc_token *token)
     free(token->subject);
     mrc_grants_free(token->grants);
     free(token);
+}
+
+bool mrc_token_is_legacy(const struct mrc_token *token)
+{
+    return token->is_legacy;
 }
 
 const char *mrc_token_get_issuer(const struct mrc_token *token)

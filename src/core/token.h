@@ -2,8 +2,10 @@
  * Access tokens: from the text that a client presents to what it may do here, or to the reason
  * why not (draft-dunglas-mercure-08, "Token Validation"; RFC 9068, 4; RFC 8725).
  *
- * Today there is one dialect, JWT access tokens with `authorization_details`. The token of another
- * dialect would be verified by another function here, and carry grants made from another claim.
+ * There are two dialects. A JWT access token has an issuer that the hub trusts, and
+ * `authorization_details`. A token of protocol 0.x has the claim `mercure`, and is verified by keys
+ * that count for nothing else. The issuer decides: if it is one of those that the hub trusts, in
+ * whatever role, the token is of the first kind and meets all of its rules.
  */
 #ifndef MRC_CORE_TOKEN_H
 #define MRC_CORE_TOKEN_H
@@ -15,7 +17,7 @@
 
 /* Whose tokens are trusted, and by which keys: one configured row. An issuer may have several. */
 struct mrc_token_trust {
-    const char *issuer;
+    const char *issuer; /* NULL: for tokens of protocol 0.x */
     mrc_alg_set algs;
     const struct mrc_keyset *keys;
 };
@@ -27,6 +29,11 @@ struct mrc_token_trust {
 struct mrc_token_policy {
     const struct mrc_token_trust *trust;
     size_t trust_count;
+    const struct mrc_token_trust *others; /* of the other role: their issuers are modern, too */
+    size_t others_count;
+    const struct mrc_token_trust *legacy; /* for tokens of protocol 0.x; none: no such tokens */
+    size_t legacy_count;
+    bool only_legacy;             /* no token of an issuer, of whatever role, is accepted */
     const char *const *audiences; /* the hub's resource identifiers */
     size_t audience_count;
     const char *base; /* what relative URL Patterns resolve against; NULL: none */
@@ -54,13 +61,19 @@ struct mrc_token *mrc_token_ref(struct mrc_token *token);
 /* One reference less; the last one frees. Accepts NULL. */
 void mrc_token_unref(struct mrc_token *token);
 
-/* The claims `iss` and `sub` (NULL if the token has none); they live as long as the token. */
+/* Whether it is a token of protocol 0.x. */
+bool mrc_token_is_legacy(const struct mrc_token *token);
+
+/*
+ * The claims `iss` (empty for a token of protocol 0.x without one) and `sub` (NULL if the token has
+ * none); they live as long as the token.
+ */
 const char *mrc_token_get_issuer(const struct mrc_token *token);
 const char *mrc_token_get_subject(const struct mrc_token *token);
 
 /*
  * The end of the token's life in microseconds since 1970; streams that it opened end then. Times
- * past the year 9999 count as its end.
+ * past the year 9999 count as its end, and so does a token of protocol 0.x without `exp`.
  */
 int64_t mrc_token_get_exp_us(const struct mrc_token *token);
 

@@ -12,15 +12,28 @@ void mrc_topic_clear(struct mrc_topic *topic)
     topic->is_parsed = false;
 }
 
-const struct mrc_url *mrc_topic_get_url(struct mrc_topic *topic)
+static enum mrc_err parse(struct mrc_topic *topic)
 {
     struct mrc_url *base = NULL;
+    enum mrc_err err = MRC_OK;
 
-    if (topic->is_parsed)
-        return topic->url;
-    topic->is_parsed = true;
-    if (!topic->base || mrc_url_parse(mrc_bytes_of(topic->base), NULL, NULL, &base) == MRC_OK)
-        mrc_url_parse(topic->text, base, NULL, &topic->url);
+    if (topic->base)
+        err = mrc_url_parse(mrc_bytes_of(topic->base), NULL, NULL, &base);
+    if (!err)
+        err = mrc_url_parse(topic->text, base, NULL, &topic->url);
     mrc_url_free(base);
-    return topic->url;
+    return err;
+}
+
+enum mrc_err mrc_topic_get_url(struct mrc_topic *topic, const struct mrc_url **ret_url)
+{
+    if (!topic->is_parsed) {
+        if (parse(topic) == MRC_ENOMEM)
+            return MRC_ENOMEM;
+        topic->is_parsed = true;
+    }
+    if (!topic->url)
+        return MRC_EINVAL;
+    *ret_url = topic->url;
+    return MRC_OK;
 }

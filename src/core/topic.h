@@ -16,7 +16,7 @@ struct mrc_topic {
     struct mrc_bytes text;
     const char *base;
     bool is_parsed;
-    struct mrc_url *url; /* owned; NULL while not parsed, and if it cannot be */
+    struct mrc_url *url; /* owned; NULL while not parsed, and if it is no URL */
 };
 
 /*
@@ -29,9 +29,10 @@ void mrc_topic_init(struct mrc_topic *topic, struct mrc_bytes text, const char *
 void mrc_topic_clear(struct mrc_topic *topic);
 
 /*
- * The topic as a URL, which lives as long as TOPIC; NULL if it, or its base, cannot be parsed: such
- * a topic matches no URL Pattern.
+ * The topic as a URL, which lives as long as TOPIC. MRC_EINVAL if it, or its base, is no URL: such
+ * a topic matches no URL Pattern. MRC_ENOMEM says nothing about the topic; asked again, it is
+ * parsed again.
  */
-const struct mrc_url *mrc_topic_get_url(struct mrc_topic *topic);
+enum mrc_err mrc_topic_get_url(struct mrc_topic *topic, const struct mrc_url **ret_url);
 
 #endif

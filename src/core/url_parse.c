@@ -543,8 +543,11 @@ enum mrc_err mrc_url_parse(struct mrc_bytes input, const struct mrc_url *base,
     /* Encoding triples; IDNA may do more to a host, and a base adds its own parts. */
     mrc_buf_init(&parser.text, MRC_URL_MAX_BYTES * 12);
     err = parse_url(&parser);
-    if (err)
+    if (err) { /* what is wrong may be that the text before it found no room */
+        if (mrc_buf_error(&parser.text))
+            err = mrc_buf_error(&parser.text);
         goto leave;
+    }
     parse_query_and_fragment(&parser);
     err = finish(&parser, ret_url);
 leave:

@@ -190,25 +190,44 @@ enum mrc_err mrc_urlpattern_input_of_init(const struct mrc_urlpattern_init *init
 
 /* The components whose programs are cheap decide first; regular expressions run if all those match.
  */
+static enum mrc_err match_input(const struct mrc_urlpattern *pattern,
+                                const struct mrc_urlpattern_input *input, bool *ret_matches)
+{
+    bool matches = true;
+    enum mrc_err err = MRC_OK;
+
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS && !err && matches; i++)
+        if (pattern->components[i].program)
+            err = mrc_component_match(&pattern->components[i], input->components[i], &matches);
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS && !err && matches; i++)
+        if (pattern->components[i].regexp)
+            err = mrc_component_match(&pattern->components[i], input->components[i], &matches);
+    if (!err)
+        *ret_matches = matches;
+    return err;
+}
+
 bool mrc_urlpattern_matches_input(const struct mrc_urlpattern *pattern,
                                   const struct mrc_urlpattern_input *input)
 {
-    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
-        if (pattern->components[i].program &&
-            !mrc_component_matches(&pattern->components[i], input->components[i]))
-            return false;
-    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
-        if (pattern->components[i].regexp &&
-            !mrc_component_matches(&pattern->components[i], input->components[i]))
-            return false;
-    return true;
+    bool matches;
+
+    return match_input(pattern, input, &matches) == MRC_OK && matches;
+}
+
+enum mrc_err mrc_urlpattern_match(const struct mrc_urlpattern *pattern, const struct mrc_url *url,
+                                  bool *ret_matches)
+{
+    struct mrc_urlpattern_input input = mrc_urlpattern_input_of_url(url);
+
+    return match_input(pattern, &input, ret_matches);
 }
 
 bool mrc_urlpattern_matches(const struct mrc_urlpattern *pattern, const struct mrc_url *url)
 {
-    struct mrc_urlpattern_input input = mrc_urlpattern_input_of_url(url);
+    bool matches;
 
-    return mrc_urlpattern_matches_input(pattern, &input);
+    return mrc_urlpattern_match(pattern, url, &matches) == MRC_OK && matches;
 }
 
 /* ---- explaining --------------------------------------------------------------------------------
@@ -257,8 +276,10 @@ bool mrc_urlpattern_exec(const struct mrc_urlpattern *pattern,
                          struct mrc_bytes *ret_groups)
 {
     const struct mrc_component *it = &pattern->components[component];
+    bool matches;
 
     assert(it->string);
     return mrc_regexp_exec(it->regexp, subject, mrc_urlpattern_count_groups(pattern, component),
-                           ret_groups);
+                           ret_groups, &matches) == MRC_OK &&
+           matches;
 }

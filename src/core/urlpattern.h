@@ -70,6 +70,11 @@ enum mrc_err mrc_urlpattern_compile_init(const struct mrc_urlpattern_init *init,
 /* Accepts NULL. */
 void mrc_urlpattern_free(struct mrc_urlpattern *pattern);
 
+/* Whether PATTERN matches URL, in RET_MATCHES, which is untouched if MRC_ENOMEM is returned. */
+enum mrc_err mrc_urlpattern_match(const struct mrc_urlpattern *pattern, const struct mrc_url *url,
+                                  bool *ret_matches);
+
+/* The same; out of memory, it does not. */
 bool mrc_urlpattern_matches(const struct mrc_urlpattern *pattern, const struct mrc_url *url);
 
 /* What the compiled pattern occupies, in bytes: for caps on what subscribers may make a hub hold.
@@ -92,6 +97,7 @@ enum mrc_err mrc_urlpattern_input_of_init(const struct mrc_urlpattern_init *init
                                           struct mrc_error *error, struct mrc_buf *storage,
                                           struct mrc_urlpattern_input *ret_input);
 
+/* Out of memory, it does not. */
 bool mrc_urlpattern_matches_input(const struct mrc_urlpattern *pattern,
                                   const struct mrc_urlpattern_input *input);
 

@@ -71,20 +71,24 @@ void mrc_component_clear(struct mrc_component *component)
     *component = (struct mrc_component){.program = NULL};
 }
 
-bool mrc_component_matches(const struct mrc_component *component, struct mrc_bytes subject)
+enum mrc_err mrc_component_match(const struct mrc_component *component, struct mrc_bytes subject,
+                                 bool *ret_matches)
 {
     if (component->program)
-        return mrc_automaton_matches(component->program, subject);
-    return mrc_regexp_exec(component->regexp, subject, 0, NULL);
+        return mrc_automaton_match(component->program, subject, ret_matches);
+    return mrc_regexp_exec(component->regexp, subject, 0, NULL, ret_matches);
 }
 
 bool mrc_component_matches_special_scheme(const struct mrc_component *component)
 {
     static const char *const schemes[] = {"https", "http", "wss", "ws", "ftp", "file"};
 
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-        if (mrc_component_matches(component, mrc_bytes_of(schemes[i])))
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        bool matches;
+
+        if (mrc_component_match(component, mrc_bytes_of(schemes[i]), &matches) == MRC_OK && matches)
             return true;
+    }
     return false;
 }
 

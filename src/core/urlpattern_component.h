@@ -31,9 +31,12 @@ enum mrc_err mrc_component_compile(enum mrc_urlpattern_component component,
 /* Frees what COMPONENT holds; one that was never compiled is all zero. */
 void mrc_component_clear(struct mrc_component *component);
 
-bool mrc_component_matches(const struct mrc_component *component, struct mrc_bytes subject);
+/* Whether COMPONENT matches the whole of SUBJECT, in RET_MATCHES, which means nothing on
+ * MRC_ENOMEM. */
+enum mrc_err mrc_component_match(const struct mrc_component *component, struct mrc_bytes subject,
+                                 bool *ret_matches);
 
-/* Whether COMPONENT, of protocols, matches one of the special schemes. */
+/* Whether COMPONENT, of protocols, matches one of the special schemes; in MRC_ENOMEM, not. */
 bool mrc_component_matches_special_scheme(const struct mrc_component *component);
 
 size_t mrc_component_size(const struct mrc_component *component);

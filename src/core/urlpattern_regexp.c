@@ -473,8 +473,8 @@ size_t mrc_regexp_size(const struct mrc_regexp *regexp)
 /* ---- matching ----------------------------------------------------------------------------------
  */
 
-bool mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes subject, size_t count,
-                     struct mrc_bytes *ret_groups)
+enum mrc_err mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes subject,
+                             size_t count, struct mrc_bytes *ret_groups, bool *ret_matches)
 {
     pcre2_match_data *data;
     const size_t *offsets;
@@ -482,11 +482,13 @@ bool mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes subject, 
 
     while (level < LEVELS && subject.len > levels[level].subject_bytes)
         level++;
-    if (level == LEVELS)
-        return false;
+    if (level == LEVELS) {
+        *ret_matches = false;
+        return MRC_OK;
+    }
     data = pcre2_match_data_create((uint32_t)regexp->captures + 1, NULL);
     if (!data)
-        return false;
+        return MRC_ENOMEM;
     result = pcre2_match(regexp->code, (PCRE2_SPTR)subject.ptr, subject.len, 0, 0, data,
                          regexp->limits[level]);
     if (result == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter has its own, larger room */
@@ -502,5 +504,8 @@ bool mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes subject, 
                                                offsets[2 * i + 3] - offsets[2 * i + 2]};
     }
     pcre2_match_data_free(data);
-    return result > 0;
+    if (result == PCRE2_ERROR_NOMEMORY)
+        return MRC_ENOMEM;
+    *ret_matches = result > 0;
+    return MRC_OK;
 }

@@ -58,12 +58,12 @@ enum mrc_err mrc_regexp_compile(const struct mrc_part_list *list, bool with_capt
 void mrc_regexp_free(struct mrc_regexp *regexp);
 
 /*
- * Whether the regular expression matches the whole of SUBJECT, within the limits. If COUNT is not 0
- * and it matches, RET_GROUPS takes what the first COUNT groups caught: views of SUBJECT, missing
- * for a group that took no part.
+ * Whether the regular expression matches the whole of SUBJECT, within the limits, in RET_MATCHES.
+ * If COUNT is not 0 and it matches, RET_GROUPS takes what the first COUNT groups caught: views of
+ * SUBJECT, missing for a group that took no part. On MRC_ENOMEM both are untouched.
  */
-bool mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes subject, size_t count,
-                     struct mrc_bytes *ret_groups);
+enum mrc_err mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes subject,
+                             size_t count, struct mrc_bytes *ret_groups, bool *ret_matches);
 
 /* What the compiled expression occupies, in bytes; machine code included. */
 size_t mrc_regexp_size(const struct mrc_regexp *regexp);

@@ -12,6 +12,7 @@
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 #include "httpd/registry.h"
 
 APLOG_USE_MODULE(mercure);
@@ -59,6 +60,9 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
     return DECLINED;
 }
 
+/* The cookie of protocol 0.x. */
+#define LEGACY_COOKIE "mercureAuthorization"
+
 /* The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
  */
 static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
@@ -101,16 +105,41 @@ static bool is_from_own_site(request_rec *r, const struct mrc_location *location
                       mrc_origin_is_listed(settings->publish_origins, origin));
 }
 
-/* The token that R presents, in either way: the Authorization field comes before the cookie. */
+/*
+ * The token in the URL, of a hub that speaks protocol 0.x. Whoever sees the URL has it: so it is
+ * for tokens of that protocol only, however it is named.
+ */
+static int find_url_token(request_rec *r, const struct mrc_claim *claim,
+                          const struct mrc_settings *settings, struct mrc_bytes *ret_token)
+{
+    if (!settings->legacy || !claim->url_token.text)
+        return DECLINED;
+    if (claim->url_token.is_repeated)
+        return malformed(r, "the URL has several parameters authorization: send one");
+    *ret_token = mrc_bytes_of(claim->url_token.text);
+    return DECLINED;
+}
+
+/*
+ * The token that R presents, in whatever way: the Authorization field comes before the URL, which
+ * comes before the cookies.
+ */
 static int find_any_token(request_rec *r, const struct mrc_claim *claim,
                           const struct mrc_settings *settings, enum mrc_role role,
-                          struct mrc_bytes *ret_token)
+                          struct mrc_bytes *ret_token, bool *ret_from_url)
 {
     int status = find_token(r, ret_token);
 
+    *ret_from_url = false;
+    if (status != DECLINED || ret_token->ptr)
+        return status;
+    status = find_url_token(r, claim, settings, ret_token);
+    *ret_from_url = ret_token->ptr != NULL;
     if (status != DECLINED || ret_token->ptr)
         return status;
     *ret_token = find_cookie(r, settings->cookie_name);
+    if (!ret_token->ptr && settings->legacy)
+        *ret_token = find_cookie(r, LEGACY_COOKIE);
     if (!ret_token->ptr || role != MRC_ROLE_PUBLISHER ||
         is_from_own_site(r, claim->location, settings))
         return DECLINED;
@@ -125,53 +154,31 @@ static int find_any_token(request_rec *r, const struct mrc_claim *claim,
 }
 
 /* Everything that the verdict on a token depends on besides its text. */
-static struct mrc_bytes cache_scope(request_rec *r, const apr_array_header_t *trust,
-                                    const apr_array_header_t *audiences,
+static struct mrc_bytes cache_scope(request_rec *r, const struct mrc_token_policy *policy,
                                     const struct mrc_hub_conf *hub, enum mrc_role role)
 {
-    const char *scope = apr_psprintf(r->pool, "%d %d %pp", hub->index, role, (void *)trust);
+    const char *scope =
+        apr_psprintf(r->pool, "%d %d %pp %pp %pp %d", hub->index, role, (void *)policy->trust,
+                     (void *)policy->others, (void *)policy->legacy, policy->only_legacy);
 
-    for (int i = 0; i < audiences->nelts; i++)
-        scope = apr_pstrcat(r->pool, scope, " ", APR_ARRAY_IDX(audiences, i, const char *), NULL);
+    for (size_t i = 0; i < policy->audience_count; i++)
+        scope = apr_pstrcat(r->pool, scope, " ", policy->audiences[i], NULL);
     return mrc_bytes_of(scope);
 }
 
-static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reason,
-                  const struct mrc_claim *claim, const apr_array_header_t *audiences)
+/* The rows of LIST, which may be NULL. */
+static const struct mrc_token_trust *rows_of(const apr_array_header_t *list, size_t *ret_count)
 {
-    if (err == MRC_ENOMEM)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a token: %s",
-                  claim->location->hub->label, reason->text);
-    return mrc_answer_challenge(
-        r, HTTP_UNAUTHORIZED, "invalid_token",
-        apr_psprintf(r->pool,
-                     "the access token is not valid here: it needs the type at+jwt, an issuer that "
-                     "this hub trusts and its signature, the audience %s, and an exp that has not "
-                     "passed. The server's log says at level info which rule it broke",
-                     APR_ARRAY_IDX(audiences, 0, const char *)));
+    *ret_count = list ? (size_t)list->nelts : 0;
+    return list ? (const struct mrc_token_trust *)list->elts : NULL;
 }
 
-int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
-                  struct mrc_token **ret_token)
+static struct mrc_token_policy make_policy(const struct mrc_settings *settings,
+                                           const struct mrc_settings *limits,
+                                           const apr_array_header_t *audiences, enum mrc_role role)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    const struct mrc_settings *limits = claim->location->hub->settings;
-    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    const apr_array_header_t *trust =
-        role == MRC_ROLE_PUBLISHER ? settings->publisher_keys : settings->subscriber_keys;
-    struct mrc_error reason = {""};
-    struct mrc_token_policy policy;
-    struct mrc_bytes token;
-    enum mrc_err err;
-    int status = find_any_token(r, claim, settings, role, &token);
-
-    *ret_token = NULL;
-    if (status != DECLINED || !token.ptr)
-        return status;
-    policy = (struct mrc_token_policy){
-        .trust = trust ? (const struct mrc_token_trust *)trust->elts : NULL,
-        .trust_count = trust ? (size_t)trust->nelts : 0,
+    bool publishes = role == MRC_ROLE_PUBLISHER;
+    struct mrc_token_policy policy = {
         .audiences = (const char *const *)audiences->elts,
         .audience_count = (size_t)audiences->nelts,
         .base = APR_ARRAY_IDX(audiences, 0, const char *),
@@ -182,11 +189,62 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
                 .pattern_bytes = (size_t)limits->limit_pattern_bytes,
             },
     };
-    err = mrc_token_cache_verify(mrc_lifecycle_tokens(),
-                                 cache_scope(r, trust, audiences, claim->location->hub, role),
-                                 token, &policy, apr_time_now(), &reason, ret_token);
+
+    policy.trust = rows_of(publishes ? settings->publisher_keys : settings->subscriber_keys,
+                           &policy.trust_count);
+    policy.others = rows_of(publishes ? settings->subscriber_keys : settings->publisher_keys,
+                            &policy.others_count);
+    if (settings->legacy)
+        policy.legacy =
+            rows_of(publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys,
+                    &policy.legacy_count);
+    return policy;
+}
+
+static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reason,
+                  const struct mrc_claim *claim, const struct mrc_token_policy *policy)
+{
+    const char *legacy = policy->legacy_count
+                             ? ". A token of protocol 0.x needs the signature of a key for those, "
+                               "and an exp, if it has one, that has not passed"
+                             : "";
+
+    if (err == MRC_ENOMEM)
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a token: %s",
+                  claim->location->hub->label, reason->text);
+    return mrc_answer_challenge(
+        r, HTTP_UNAUTHORIZED, "invalid_token",
+        apr_psprintf(r->pool,
+                     "the access token is not valid here: it needs the type at+jwt, an issuer that "
+                     "this hub trusts and its signature, the audience %s, and an exp that has not "
+                     "passed%s. The server's log says at level info which rule it broke",
+                     policy->audiences[0], legacy));
+}
+
+int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
+                  struct mrc_token **ret_token)
+{
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const struct mrc_hub_conf *hub = claim->location->hub;
+    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
+    struct mrc_token_policy policy = make_policy(settings, hub->settings, audiences, role);
+    const apr_array_header_t *playground;
+    struct mrc_error reason = {""};
+    struct mrc_bytes token;
+    enum mrc_err err;
+    int status = find_any_token(r, claim, settings, role, &token, &policy.only_legacy);
+
+    *ret_token = NULL;
+    if (status != DECLINED || !token.ptr)
+        return status;
+    playground = mrc_playground_keys(settings->playground, token);
+    if (playground)
+        policy.trust = rows_of(playground, &policy.trust_count);
+    err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &policy, hub, role), token,
+                                 &policy, apr_time_now(), &reason, ret_token);
     if (err)
-        return refuse(r, err, &reason, claim, audiences);
+        return refuse(r, err, &reason, claim, &policy);
     mrc_claim_set_token(r, token);
     return DECLINED;
 }

@@ -6,28 +6,38 @@
 /* What scripts may send beside what they may always, and what they may read of an answer. */
 #define REQUEST_FIELDS "Authorization, Cache-Control, Content-Type, Last-Event-ID"
 #define ANSWER_FIELDS  "ETag, Link, Mercure-Last-Event-ID, Retry-After, WWW-Authenticate"
+#define LEGACY_FIELDS  "Last-Event-ID"
 
 /* How long a browser may remember a preflight's answer, in seconds. */
 #define MAX_AGE "600"
 
+/* Who may use the hub from elsewhere; NULL: nobody. A playground is open to all. */
+static const struct mrc_origins *origins_of(const struct mrc_settings *settings)
+{
+    static const struct mrc_origins all = {.any = true};
+
+    return settings->playground && !settings->cors_origins ? &all : settings->cors_origins;
+}
+
 /* Whether R comes from an origin that may read the answer. */
-static bool is_allowed(const request_rec *r, const struct mrc_settings *settings)
+static bool is_allowed(const request_rec *r, const struct mrc_origins *origins)
 {
     const char *origin = apr_table_get(r->headers_in, "Origin");
 
-    return origin && settings->cors_origins &&
-           (settings->cors_origins->any || mrc_origin_is_listed(settings->cors_origins, origin));
+    return origin && (origins->any || mrc_origin_is_listed(origins, origin));
 }
 
 void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
 {
-    if (!settings->cors_origins)
+    const struct mrc_origins *origins = origins_of(settings);
+
+    if (!origins)
         return;
-    if (!settings->cors_origins->any)
+    if (!origins->any)
         apr_table_mergen(r->headers_out, "Vary", "Origin");
-    if (!is_allowed(r, settings))
+    if (!is_allowed(r, origins))
         return;
-    if (settings->cors_origins->any) {
+    if (origins->any) {
         apr_table_setn(r->headers_out, "Access-Control-Allow-Origin", "*");
     } else {
         apr_table_setn(r->headers_out, "Access-Control-Allow-Origin",
@@ -35,14 +45,18 @@ void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
         apr_table_setn(r->headers_out, "Access-Control-Allow-Credentials", "true");
     }
     apr_table_setn(r->headers_out, "Access-Control-Expose-Headers", ANSWER_FIELDS);
+    if (settings->legacy)
+        apr_table_mergen(r->headers_out, "Access-Control-Expose-Headers", LEGACY_FIELDS);
 }
 
 bool mrc_cors_is_preflight(request_rec *r, const struct mrc_settings *settings, const char *methods)
 {
-    if (!settings->cors_origins || !apr_table_get(r->headers_in, "Origin") ||
+    const struct mrc_origins *origins = origins_of(settings);
+
+    if (!origins || !apr_table_get(r->headers_in, "Origin") ||
         !apr_table_get(r->headers_in, "Access-Control-Request-Method"))
         return false;
-    if (is_allowed(r, settings)) {
+    if (is_allowed(r, origins)) {
         apr_table_setn(r->headers_out, "Access-Control-Allow-Methods", methods);
         apr_table_setn(r->headers_out, "Access-Control-Allow-Headers", REQUEST_FIELDS);
         apr_table_setn(r->headers_out, "Access-Control-Max-Age", MAX_AGE);

@@ -27,6 +27,11 @@ static const struct mrc_directive_option mrc_limit_options[] = {
      "bytes of one field of a publication; `body`: as long as the body may be"},
     {"details", MRC_FIELD_LIMIT_DETAILS, MRC_UNIT_COUNT, "100", 0, 100000, NULL,
      "Mercure authorization details of one token"},
+    {"patterns", MRC_FIELD_LIMIT_PATTERNS, MRC_UNIT_COUNT, "20000", 1, 1 << 24, NULL,
+     "different URL Patterns and URI templates that the hub's subscribers listen with, counted in "
+     "each child process"},
+    {"compiled", MRC_FIELD_LIMIT_COMPILED, MRC_UNIT_BYTES, "64M", 2 << 20, MRC_SIZE_MAX, NULL,
+     "what these patterns occupy together; one subscription may take 1 MB of it"},
 };
 
 static const struct mrc_directive_option mrc_subscribers_options[] = {

@@ -17,7 +17,12 @@ enum mrc_field {
     MRC_FIELD_HUB,
     MRC_FIELD_PUBLISHER_KEYS,
     MRC_FIELD_SUBSCRIBER_KEYS,
+    MRC_FIELD_LEGACY,
+    MRC_FIELD_LEGACY_PUBLISHER_KEYS,
+    MRC_FIELD_LEGACY_SUBSCRIBER_KEYS,
     MRC_FIELD_ANONYMOUS,
+    MRC_FIELD_DEBUGGER,
+    MRC_FIELD_PLAYGROUND,
     MRC_FIELD_RESOURCE_IDENTIFIERS,
     MRC_FIELD_AUTHORIZATION_SERVERS,
     MRC_FIELD_PUBLIC_ORIGINS,
@@ -36,6 +41,8 @@ enum mrc_field {
     MRC_FIELD_LIMIT_BODY,
     MRC_FIELD_LIMIT_FIELD,
     MRC_FIELD_LIMIT_DETAILS,
+    MRC_FIELD_LIMIT_PATTERNS,
+    MRC_FIELD_LIMIT_COMPILED,
     MRC_FIELD_HEARTBEAT,
     MRC_FIELD_LIFETIME,
     MRC_FIELD_DISPATCH_TIMEOUT,
@@ -51,17 +58,19 @@ enum mrc_field {
 
 /* How a directive's arguments are read. */
 enum mrc_directive_type {
-    MRC_TYPE_HUB,     /* On [name=NAME] | Off */
-    MRC_TYPE_KEY,     /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
-    MRC_TYPE_FLAG,    /* On | Off */
-    MRC_TYPE_NUMBER,  /* a number in `unit` */
-    MRC_TYPE_URLS,    /* URL … */
-    MRC_TYPE_ORIGINS, /* ORIGIN …, or * */
-    MRC_TYPE_COOKIE,  /* the name of a cookie */
-    MRC_TYPE_OPTIONS, /* NAME=VALUE …, from `options` */
-    MRC_TYPE_BOUND,   /* a number in `unit`, then perhaps NAME=VALUE … */
-    MRC_TYPE_STORE,   /* memory, or lmdb PATH and how it is synced */
-    MRC_TYPE_HISTORY  /* Off, or NAME=VALUE … */
+    MRC_TYPE_HUB,        /* On [name=NAME] | Off */
+    MRC_TYPE_KEY,        /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
+    MRC_TYPE_LEGACY_KEY, /* ALGS SOURCE; the same, and turns MercureLegacy on */
+    MRC_TYPE_FLAG,       /* On | Off */
+    MRC_TYPE_NUMBER,     /* a number in `unit` */
+    MRC_TYPE_URLS,       /* URL … */
+    MRC_TYPE_ORIGINS,    /* ORIGIN …, or * */
+    MRC_TYPE_COOKIE,     /* the name of a cookie */
+    MRC_TYPE_OPTIONS,    /* NAME=VALUE …, from `options` */
+    MRC_TYPE_BOUND,      /* a number in `unit`, then perhaps NAME=VALUE … */
+    MRC_TYPE_PLAYGROUND, /* On | Off */
+    MRC_TYPE_STORE,      /* memory, or lmdb PATH and how it is synced */
+    MRC_TYPE_HISTORY     /* Off, or NAME=VALUE … */
 };
 
 /* Who a setting belongs to, which says where it may stand. */

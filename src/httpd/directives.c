@@ -10,6 +10,7 @@
 #include "httpd/keys.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 #include "httpd/registry.h"
 #include "httpd/settings.h"
 #include "store/history.h"
@@ -32,7 +33,12 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HUB] = PLACE(hub),
     [MRC_FIELD_PUBLISHER_KEYS] = PLACE(publisher_keys),
     [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
+    [MRC_FIELD_LEGACY] = PLACE(legacy),
+    [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(legacy_publisher_keys),
+    [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(legacy_subscriber_keys),
     [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
+    [MRC_FIELD_DEBUGGER] = PLACE(debugger),
+    [MRC_FIELD_PLAYGROUND] = PLACE(playground),
     [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
     [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(authorization_servers),
     [MRC_FIELD_PUBLIC_ORIGINS] = PLACE(public_origins),
@@ -51,6 +57,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_LIMIT_BODY] = PLACE(limit_body_bytes),
     [MRC_FIELD_LIMIT_FIELD] = PLACE(limit_field_bytes),
     [MRC_FIELD_LIMIT_DETAILS] = PLACE(limit_details),
+    [MRC_FIELD_LIMIT_PATTERNS] = PLACE(limit_patterns),
+    [MRC_FIELD_LIMIT_COMPILED] = PLACE(limit_compiled_bytes),
     [MRC_FIELD_HEARTBEAT] = PLACE(heartbeat_s),
     [MRC_FIELD_LIFETIME] = PLACE(lifetime_s),
     [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(dispatch_timeout_s),
@@ -187,7 +195,7 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
 
     if (argc != 3)
         return apr_psprintf(cmd->pool, "%s takes three arguments: ISSUER ALGS SOURCE", row->name);
-    error = mrc_keys_load(cmd->pool, argv[0], argv[1], argv[2], &key);
+    error = mrc_keys_load(cmd->pool, argv[0], argv[1], argv[2], 0, &key);
     if (error)
         return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], argv[1], error);
     add_key(cmd->pool, settings, row->field, &key);
@@ -196,11 +204,43 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
+#define LEGACY_CONTRADICTION                                                                       \
+    "MercureLegacy Off stands in one section with %s for protocol 0.x: remove one of the two"
+
+static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_token_trust key;
+    const char *error;
+
+    if (argc != 2)
+        return apr_psprintf(cmd->pool, "%s takes two arguments: ALGS SOURCE", row->name);
+    if (is_set(settings, MRC_FIELD_LEGACY) && !settings->legacy)
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, row->name);
+    error = mrc_keys_load(cmd->pool, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS, &key);
+    if (error)
+        return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
+    add_key(cmd->pool, settings, row->field, &key);
+    if (row->field2)
+        add_key(cmd->pool, settings, row->field2, &key);
+    set_flag(settings, MRC_FIELD_LEGACY, 1);
+    return NULL;
+}
+
+/* Whether ROW is MercureLegacy, and this section has keys that turn it on. */
+static int has_legacy_keys(const struct mrc_settings *settings, const struct mrc_directive *row)
+{
+    return row->field == MRC_FIELD_LEGACY && (is_set(settings, MRC_FIELD_LEGACY_PUBLISHER_KEYS) ||
+                                              is_set(settings, MRC_FIELD_LEGACY_SUBSCRIBER_KEYS));
+}
+
 static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
                                 struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
         set_flag(settings, row->field, 1);
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off") && has_legacy_keys(settings, row))
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, "a key");
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         set_flag(settings, row->field, 0);
     else
@@ -248,6 +288,19 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
     *(apr_array_header_t **)field_of(settings, row->field) = urls;
     mark_set(settings, row->field);
     return NULL;
+}
+
+static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
+{
+    settings->playground = NULL;
+    mark_set(settings, row->field);
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        return NULL;
+    if (argc != 1 || ap_cstr_casecmp(argv[0], "On"))
+        return apr_psprintf(cmd->pool, "%s takes On or Off", row->name);
+    settings->playground = mrc_playground_create(cmd->pool);
+    return settings->playground ? NULL : apr_pstrcat(cmd->pool, row->name, ": no randomness", NULL);
 }
 
 static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
@@ -476,12 +529,19 @@ typedef const char *setter(cmd_parms *cmd, const struct mrc_directive *row,
                            struct mrc_settings *settings, int argc, char *const argv[]);
 
 static setter *const setters[] = {
-    [MRC_TYPE_HUB] = set_hub,         [MRC_TYPE_KEY] = set_key,
-    [MRC_TYPE_FLAG] = set_flag_row,   [MRC_TYPE_NUMBER] = set_number_row,
-    [MRC_TYPE_URLS] = set_urls,       [MRC_TYPE_ORIGINS] = set_origins,
-    [MRC_TYPE_COOKIE] = set_cookie,   [MRC_TYPE_OPTIONS] = set_options,
-    [MRC_TYPE_HISTORY] = set_history, [MRC_TYPE_STORE] = set_store,
+    [MRC_TYPE_HUB] = set_hub,
+    [MRC_TYPE_KEY] = set_key,
+    [MRC_TYPE_FLAG] = set_flag_row,
+    [MRC_TYPE_NUMBER] = set_number_row,
+    [MRC_TYPE_URLS] = set_urls,
+    [MRC_TYPE_ORIGINS] = set_origins,
+    [MRC_TYPE_COOKIE] = set_cookie,
+    [MRC_TYPE_OPTIONS] = set_options,
+    [MRC_TYPE_HISTORY] = set_history,
     [MRC_TYPE_BOUND] = set_bound,
+    [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
+    [MRC_TYPE_PLAYGROUND] = set_playground,
+    [MRC_TYPE_STORE] = set_store,
 };
 
 static const struct mrc_directive *find_row(const char *name)

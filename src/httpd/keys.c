@@ -66,7 +66,7 @@ static apr_status_t free_keys(void *keys)
 }
 
 const char *mrc_keys_load(apr_pool_t *pool, const char *issuer, const char *algs,
-                          const char *source, struct mrc_token_trust *ret_trust)
+                          const char *source, unsigned flags, struct mrc_token_trust *ret_trust)
 {
     struct mrc_error error = {""};
     struct mrc_keyset *keys;
@@ -75,13 +75,13 @@ const char *mrc_keys_load(apr_pool_t *pool, const char *issuer, const char *algs
     apr_pool_t *scratch;
     mrc_alg_set set;
 
-    if (!*issuer)
+    if (issuer && !*issuer)
         return "the issuer is empty: give the value of the tokens' iss claim";
     if (mrc_alg_parse_list(mrc_bytes_of(algs), &error, &set) != MRC_OK)
         return apr_pstrdup(pool, error.text);
     apr_pool_create(&scratch, pool); /* a secret does not stay longer than it is needed */
     problem = read_source(scratch, source, &content);
-    if (!problem && mrc_keyset_parse(content, set, 0, &error, &keys) != MRC_OK)
+    if (!problem && mrc_keyset_parse(content, set, flags, &error, &keys) != MRC_OK)
         problem = error.text;
     if (problem)
         problem = apr_pstrdup(pool, problem);
@@ -90,7 +90,7 @@ const char *mrc_keys_load(apr_pool_t *pool, const char *issuer, const char *algs
         return problem;
     apr_pool_cleanup_register(pool, keys, free_keys, apr_pool_cleanup_null);
     *ret_trust = (struct mrc_token_trust){
-        .issuer = apr_pstrdup(pool, issuer),
+        .issuer = issuer ? apr_pstrdup(pool, issuer) : NULL,
         .algs = set,
         .keys = keys,
     };

@@ -11,10 +11,11 @@
 
 /*
  * Loads the keys of SOURCE: `env:NAME`, `file:PATH` (relative to ServerRoot), or the secret itself.
- * They live as long as POOL. Returns NULL, or what is wrong and how to mend it; the text names the
+ * ISSUER is NULL for keys of tokens of protocol 0.x; FLAGS are those of mrc_keyset_parse(). They
+ * live as long as POOL. Returns NULL, or what is wrong and how to mend it; the text names the
  * source, never the secret.
  */
 const char *mrc_keys_load(apr_pool_t *pool, const char *issuer, const char *algs,
-                          const char *source, struct mrc_token_trust *ret_trust);
+                          const char *source, unsigned flags, struct mrc_token_trust *ret_trust);
 
 #endif

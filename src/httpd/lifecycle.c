@@ -90,22 +90,58 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     return mrc_registry_build(pconf, ptemp, main_server);
 }
 
-static void warn_of_useless_hubs(server_rec *main_server, const struct mrc_hub_conf *hub)
+static int has_key(const apr_array_header_t *keys, const struct mrc_keyset *key)
+{
+    for (int i = 0; keys && i < keys->nelts; i++) {
+        if (APR_ARRAY_IDX(keys, i, struct mrc_token_trust).keys == key)
+            return 1;
+    }
+    return 0;
+}
+
+/* What is wrong with KEYS, less those that are among OTHERS and have been told of with them. */
+static void warn_of_weak_keys(const struct mrc_location *location, const apr_array_header_t *keys,
+                              const apr_array_header_t *others)
+{
+    for (int i = 0; keys && i < keys->nelts; i++) {
+        const struct mrc_keyset *key = APR_ARRAY_IDX(keys, i, struct mrc_token_trust).keys;
+        const char *warning = mrc_keyset_get_warning(key);
+
+        if (warning && !has_key(others, key))
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                         "a key of the hub %s for protocol 0.x (%s): %s", location->hub->label,
+                         location->section->where, warning);
+    }
+}
+
+static void warn_of_hubs(const struct mrc_hub_conf *hub)
 {
     for (int i = 0; i < hub->locations->nelts; i++) {
         const struct mrc_location *location =
             APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
         const struct mrc_settings *settings = location->settings;
 
-        if (!settings->publisher_keys)
+        if (settings->playground)
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                         "the hub %s is INSECURE: with MercurePlayground On, whoever reaches it "
+                         "reads and publishes everything. Keep it to your own machine (%s)",
+                         hub->label, location->section->where);
+        if (!settings->publisher_keys && !settings->playground &&
+            !(settings->legacy && settings->legacy_publisher_keys))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
                          "nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
                          hub->label, location->section->where);
-        if (!settings->subscriber_keys && !settings->anonymous)
+        if (!settings->subscriber_keys && !settings->anonymous && !settings->playground &&
+            !(settings->legacy && settings->legacy_subscriber_keys))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
                          "nobody can subscribe to the hub %s: it has neither a "
                          "MercureSubscriberKey nor MercureAnonymous On (%s)",
                          hub->label, location->section->where);
+        if (settings->legacy) {
+            warn_of_weak_keys(location, settings->legacy_publisher_keys, NULL);
+            warn_of_weak_keys(location, settings->legacy_subscriber_keys,
+                              settings->legacy_publisher_keys);
+        }
     }
 }
 
@@ -117,7 +153,7 @@ static void log_hubs(server_rec *main_server, const apr_array_header_t *hubs)
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes", hub->label,
                      hub->locations->nelts, hub->shape.ring_bytes);
-        warn_of_useless_hubs(main_server, hub);
+        warn_of_hubs(hub);
     }
 }
 
@@ -233,6 +269,8 @@ static struct mrc_hub_policy policy_of(const struct mrc_hub_conf *hub)
         .dispatch_timeout_us = settings->dispatch_timeout_s * APR_USEC_PER_SEC,
         .backlog_bytes = (size_t)settings->backlog_bytes,
         .subscribers_max = (uint64_t)settings->max_subscribers,
+        .patterns_max = (uint64_t)settings->limit_patterns,
+        .pattern_bytes_max = (uint64_t)settings->limit_compiled_bytes,
         .per_address_max = (uint64_t)settings->max_per_address,
         .per_token_max = (uint64_t)settings->max_per_token,
         .history_dir = hub->history_dir,

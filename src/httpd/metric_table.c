@@ -86,6 +86,24 @@ const struct mrc_metric mrc_metrics[] = {
         .index = MRC_COUNTER_ENDED,
     },
     {
+        .name = "mercure_patterns",
+        .type = "gauge",
+        .help = "URL Patterns and URI templates that subscribers listen with, counted in each "
+                "child (MercureLimit patterns=).",
+        .title = "Patterns",
+        .key = "MercurePatterns",
+        .source = MRC_METRIC_GAUGE,
+        .index = MRC_GAUGE_PATTERNS,
+    },
+    {
+        .name = "mercure_pattern_bytes",
+        .type = "gauge",
+        .help = "What these patterns occupy (MercureLimit compiled=).",
+        .key = "MercurePatternBytes",
+        .source = MRC_METRIC_GAUGE,
+        .index = MRC_GAUGE_PATTERN_BYTES,
+    },
+    {
         .name = "mercure_history_updates",
         .type = "gauge",
         .help = "Updates that replay can reach.",

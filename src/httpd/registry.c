@@ -14,6 +14,7 @@
 #include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 #include "store/history_dir.h"
 #include "store/staging.h"
 
@@ -24,7 +25,7 @@ APLOG_USE_MODULE(mercure);
 #define BODIES_IN_RING      4
 
 /* For how many streams clients are counted where no number bounds them. */
-#define TALLY_STREAMS 65536
+#define CENSUS_STREAMS 65536
 
 #define STARTUP_ERROR APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0
 
@@ -342,11 +343,11 @@ static int check_origins(const struct mrc_hub_conf *hub)
 }
 
 /* For how many streams the clients are to be counted; 0: not at all. */
-static uint64_t tally_streams(const struct mrc_settings *settings)
+static uint64_t census_streams(const struct mrc_settings *settings)
 {
     if (!settings->max_per_address && !settings->max_per_token)
         return 0;
-    return settings->max_subscribers ? (uint64_t)settings->max_subscribers : TALLY_STREAMS;
+    return settings->max_subscribers ? (uint64_t)settings->max_subscribers : CENSUS_STREAMS;
 }
 
 static void fill_shape(apr_pool_t *pool, struct mrc_hub_conf *hub)
@@ -367,7 +368,7 @@ static void fill_shape(apr_pool_t *pool, struct mrc_hub_conf *hub)
         .body_max_bytes = (uint64_t)settings->limit_body_bytes + RECORD_EXTRA_BYTES,
         .staging_bytes =
             durable ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES) : 0,
-        .tally_streams = tally_streams(settings),
+        .census_streams = census_streams(settings),
     };
     if (durable)
         hub->history_dir = mrc_history_dir_name(pool, settings->store_path, hub->key);
@@ -501,6 +502,23 @@ const struct mrc_location *mrc_registry_find_metadata(server_rec *server, const 
         /* The path of the root is left out. */
         if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
             return location;
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_registry_find_playground(server_rec *server, const char *path,
+                                                        const char **ret_rest)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+    const char *rest = skip_prefix(path, MRC_PLAYGROUND_PREFIX);
+
+    for (int i = 0; rest && locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+
+        if (location->settings->playground) {
+            *ret_rest = rest;
+            return location;
+        }
     }
     return NULL;
 }

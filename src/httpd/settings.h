@@ -28,17 +28,23 @@ struct mrc_hub_section {
 };
 
 struct mrc_origins;
+struct mrc_playground;
 
 struct mrc_settings {
     uint64_t set; /* bit N: field N is named here */
 
-    const struct mrc_hub_section *hub;         /* NULL: not a hub */
-    apr_array_header_t *publisher_keys;        /* of struct mrc_token_trust; NULL: none */
-    apr_array_header_t *subscriber_keys;       /* the same */
-    int anonymous;                             /* boolean */
-    apr_array_header_t *resource_identifiers;  /* of const char *; NULL: derived */
-    apr_array_header_t *authorization_servers; /* of const char *; NULL: none */
-    struct mrc_origins *public_origins;        /* NULL: whatever the virtual host serves */
+    const struct mrc_hub_section *hub;          /* NULL: not a hub */
+    apr_array_header_t *publisher_keys;         /* of struct mrc_token_trust; NULL: none */
+    apr_array_header_t *subscriber_keys;        /* the same */
+    int legacy;                                 /* boolean: protocol 0.x, too */
+    apr_array_header_t *legacy_publisher_keys;  /* of struct mrc_token_trust; NULL: none */
+    apr_array_header_t *legacy_subscriber_keys; /* the same */
+    int anonymous;                              /* boolean */
+    int debugger;                               /* boolean */
+    const struct mrc_playground *playground;    /* NULL: none */
+    apr_array_header_t *resource_identifiers;   /* of const char *; NULL: derived */
+    apr_array_header_t *authorization_servers;  /* of const char *; NULL: none */
+    struct mrc_origins *public_origins;         /* NULL: whatever the virtual host serves */
     const char *cookie_name;
     struct mrc_origins *cors_origins;    /* NULL: none */
     struct mrc_origins *publish_origins; /* beside the hub's own; NULL: none */
@@ -51,12 +57,14 @@ struct mrc_settings {
     const char *store_path; /* where durable histories are; NULL: in memory */
     int store_sync;         /* enum mrc_history_sync */
 
-    int64_t limit_matchers;      /* of one subscription */
-    int64_t limit_pattern_bytes; /* of one matcher */
-    int64_t limit_topics;        /* of one publication; of one token */
-    int64_t limit_body_bytes;    /* of one publication's body */
-    int64_t limit_field_bytes;   /* of one field of a publication; 0: as long as the body */
-    int64_t limit_details;       /* Mercure details of one token */
+    int64_t limit_matchers;       /* of one subscription */
+    int64_t limit_pattern_bytes;  /* of one matcher */
+    int64_t limit_topics;         /* of one publication; of one token */
+    int64_t limit_body_bytes;     /* of one publication's body */
+    int64_t limit_field_bytes;    /* of one field of a publication; 0: as long as the body */
+    int64_t limit_details;        /* Mercure details of one token */
+    int64_t limit_patterns;       /* of all subscriptions, counted in each child */
+    int64_t limit_compiled_bytes; /* what these occupy */
 
     int64_t heartbeat_s;        /* 0: never */
     int64_t lifetime_s;         /* 0: never */

@@ -25,6 +25,7 @@
 #include "httpd/sizing.h"
 #include "hub/dispatcher.h"
 #include "hub/hub.h"
+#include "hub/patterns.h"
 #include "hub/process.h"
 #include "hub/subscriber.h"
 
@@ -56,68 +57,128 @@ static bool is_matcher_name(struct mrc_bytes name, enum mrc_matcher_type *ret_ty
     return true;
 }
 
-static enum mrc_err add_matcher(struct mrc_subscription *subscription, enum mrc_matcher_type type,
-                                struct mrc_bytes value, const char *base,
-                                const struct mrc_settings *settings, struct mrc_error *error)
+/* What a subscription is read with. */
+struct reader {
+    struct mrc_hub *hub;
+    const char *base;                    /* of relative URL Patterns and topics */
+    const struct mrc_settings *settings; /* the hub's */
+    bool legacy;                         /* protocol 0.x is spoken, too */
+    struct mrc_error *error;
+    size_t patterns;      /* so far */
+    size_t pattern_bytes; /* what they occupy */
+};
+
+/* Counts MATCHER among what the subscription makes the hub hold. */
+static enum mrc_err charge(struct reader *reader, const struct mrc_matcher *matcher)
 {
+    if (mrc_matcher_get_type(matcher) == MRC_MATCHER_EXACT)
+        return MRC_OK;
+    reader->patterns++;
+    reader->pattern_bytes += mrc_matcher_size(matcher);
+    if (reader->pattern_bytes <= MRC_PATTERNS_SUBSCRIPTION_BYTES)
+        return MRC_OK;
+    return mrc_error_set(
+        reader->error, MRC_ELIMIT,
+        "the patterns of a subscription may need %zu bytes when they are compiled: "
+        "use fewer, or simpler ones",
+        MRC_PATTERNS_SUBSCRIPTION_BYTES);
+}
+
+/* The hub is full: is it this subscription alone that fills it? */
+static enum mrc_err explain_full(const struct reader *reader)
+{
+    if (reader->patterns < (size_t)reader->settings->limit_patterns)
+        return MRC_EFULL;
+    return mrc_error_set(reader->error, MRC_ELIMIT,
+                         "the hub holds at most %" APR_INT64_T_FMT " URL Patterns",
+                         reader->settings->limit_patterns);
+}
+
+static enum mrc_err add_matcher(struct reader *reader, struct mrc_subscription *subscription,
+                                enum mrc_matcher_type type, struct mrc_bytes value)
+{
+    const struct mrc_settings *settings = reader->settings;
+    struct mrc_matcher *matcher;
     enum mrc_err err;
 
     if (subscription->matchers_count == (size_t)settings->limit_matchers)
-        return mrc_error_set(error, MRC_ELIMIT,
+        return mrc_error_set(reader->error, MRC_ELIMIT,
                              "a subscription has at most %" APR_INT64_T_FMT " topic matchers here",
                              settings->limit_matchers);
     if (value.len > (size_t)settings->limit_pattern_bytes)
-        return mrc_error_set(error, MRC_ELIMIT,
+        return mrc_error_set(reader->error, MRC_ELIMIT,
                              "a topic matcher has at most %" APR_INT64_T_FMT " bytes here",
                              settings->limit_pattern_bytes);
-    err = mrc_utf8_check_text(value, error);
-    if (err)
-        return err;
-    err = mrc_matcher_create(type, value, base, error,
-                             &subscription->matchers[subscription->matchers_count]);
+    err = mrc_utf8_check_text(value, reader->error);
     if (!err)
-        subscription->matchers_count++;
-    return err;
+        err = mrc_patterns_get(mrc_hub_patterns(reader->hub), type, value, reader->base,
+                               reader->error, &matcher);
+    if (err)
+        return err == MRC_EFULL ? explain_full(reader) : err;
+    subscription->matchers[subscription->matchers_count++] = matcher;
+    return charge(reader, matcher);
 }
 
-static enum mrc_err take_parameter(struct mrc_subscription *subscription, struct mrc_form_pair pair,
-                                   const char *base, const struct mrc_settings *settings,
-                                   struct mrc_error *error)
+/* Whether NAME is that of a cursor. */
+static bool is_cursor_name(struct mrc_bytes name, bool legacy)
+{
+    /* What clients of protocol 0.x call it, by its drafts and in polyfills. */
+    static const char *const legacy_names[] = {"lastEventID", "Last-Event-ID", "lastEventId"};
+
+    for (size_t i = 0; legacy && i < sizeof(legacy_names) / sizeof(legacy_names[0]); i++)
+        if (mrc_bytes_eq_str(name, legacy_names[i]))
+            return true;
+    return mrc_bytes_eq_str(name, "last_event_id");
+}
+
+/* A `topic` of protocol 0.x. */
+static enum mrc_err take_topic(struct reader *reader, struct mrc_subscription *subscription,
+                               struct mrc_bytes value)
+{
+    if (!reader->legacy)
+        return mrc_error_set(reader->error, MRC_EINVAL,
+                             "the parameter topic is of protocol 0.x, which this hub does not "
+                             "speak: use match or match_urlpattern, or set MercureLegacy On");
+    return add_matcher(reader, subscription, MRC_MATCHER_TEMPLATE, value);
+}
+
+/* Clients of protocol 0.x give one cursor under several names; the first that says something
+ * counts.
+ */
+static void take_cursor(struct mrc_subscription *subscription, struct mrc_bytes value, bool legacy)
+{
+    if (!subscription->has_cursor || (legacy && !subscription->cursor.len))
+        subscription->cursor = value;
+    subscription->has_cursor = true;
+}
+
+static enum mrc_err take_parameter(struct reader *reader, struct mrc_subscription *subscription,
+                                   struct mrc_form_pair pair)
 {
     enum mrc_matcher_type type;
     bool known;
 
     if (is_matcher_name(pair.name, &type, &known)) {
         if (!known)
-            return mrc_error_set(error, MRC_EINVAL,
+            return mrc_error_set(reader->error, MRC_EINVAL,
                                  "a parameter whose name begins with match names no matcher type "
                                  "of this hub: use match, match_exact or match_urlpattern");
-        return add_matcher(subscription, type, pair.value, base, settings, error);
+        return add_matcher(reader, subscription, type, pair.value);
     }
-    if (mrc_bytes_eq_str(pair.name, "last_event_id") && !subscription->has_cursor) {
-        subscription->has_cursor = true;
-        subscription->cursor = pair.value;
-    }
+    if (mrc_bytes_eq_str(pair.name, "topic"))
+        return take_topic(reader, subscription, pair.value);
+    if (is_cursor_name(pair.name, reader->legacy))
+        take_cursor(subscription, pair.value, reader->legacy);
     return MRC_OK;
 }
 
-static void clear_subscription(struct mrc_subscription *subscription)
-{
-    for (size_t i = 0; i < subscription->matchers_count; i++)
-        mrc_matcher_free(subscription->matchers[i]);
-    free(subscription->matchers);
-    subscription->matchers = NULL;
-    subscription->matchers_count = 0;
-}
-
-static enum mrc_err take_parameters(struct mrc_subscription *subscription,
-                                    const struct mrc_form *form, const char *base,
-                                    const struct mrc_settings *settings, struct mrc_error *error)
+static enum mrc_err take_parameters(struct reader *reader, struct mrc_subscription *subscription,
+                                    const struct mrc_form *form)
 {
     enum mrc_err err = MRC_OK;
 
     for (size_t i = 0; form && i < mrc_form_count(form) && !err; i++)
-        err = take_parameter(subscription, mrc_form_get(form, i), base, settings, error);
+        err = take_parameter(reader, subscription, mrc_form_get(form, i));
     return err;
 }
 
@@ -125,25 +186,22 @@ static enum mrc_err take_parameters(struct mrc_subscription *subscription,
  * Reads matchers and cursor from the union of QUERY and BODY, which may be NULL; the query's cursor
  * comes before the body's. Views of the cursor point into them.
  */
-static enum mrc_err read_forms(const struct mrc_form *query, const struct mrc_form *body,
-                               const char *base, const struct mrc_settings *settings,
-                               struct mrc_subscription *subscription, struct mrc_error *error)
+static enum mrc_err read_forms(struct reader *reader, const struct mrc_form *query,
+                               const struct mrc_form *body, struct mrc_subscription *subscription)
 {
     enum mrc_err err;
 
     subscription->matchers =
-        calloc((size_t)settings->limit_matchers, sizeof(*subscription->matchers));
+        calloc((size_t)reader->settings->limit_matchers, sizeof(*subscription->matchers));
     if (!subscription->matchers)
         return MRC_ENOMEM;
-    err = take_parameters(subscription, query, base, settings, error);
+    err = take_parameters(reader, subscription, query);
     if (!err)
-        err = take_parameters(subscription, body, base, settings, error);
+        err = take_parameters(reader, subscription, body);
     if (!err && subscription->matchers_count == 0)
-        err = mrc_error_set(error, MRC_EINVAL,
+        err = mrc_error_set(reader->error, MRC_EINVAL,
                             "the subscription names no topic: add a parameter such as "
                             "match=https://example.com/books/1");
-    if (err)
-        clear_subscription(subscription);
     return err;
 }
 
@@ -186,9 +244,14 @@ static int serve_threaded(request_rec *r, struct mrc_process *process,
 
 static void add_last_event_id(request_rec *r, struct mrc_bytes id)
 {
-    if (id.ptr)
-        apr_table_setn(r->headers_out, "Mercure-Last-Event-ID",
-                       apr_pstrmemdup(r->pool, id.ptr, id.len));
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const char *text = id.ptr ? apr_pstrmemdup(r->pool, id.ptr, id.len) : NULL;
+
+    if (!text)
+        return;
+    apr_table_setn(r->headers_out, "Mercure-Last-Event-ID", text);
+    if (settings->legacy) /* what the field was called in protocol 0.x */
+        apr_table_setn(r->headers_out, "Last-Event-ID", text);
 }
 
 static int serve_stream(request_rec *r, struct mrc_process *process,
@@ -228,8 +291,7 @@ static int serve_head(request_rec *r, const struct mrc_claim *claim, struct mrc_
 
     if (subscription->has_cursor)
         status = mrc_subscriber_peek(hub, subscription->cursor, apr_time_now(), &id);
-    clear_subscription(subscription);
-    mrc_token_unref(subscription->token);
+    mrc_subscription_clear(hub, subscription);
     if (status != APR_SUCCESS)
         return failed(r, claim, status);
     if (id)
@@ -265,20 +327,12 @@ static int refuse(request_rec *r, const struct mrc_claim *claim, apr_status_t st
     }
 }
 
-static int open_stream(request_rec *r, const struct mrc_claim *claim,
-                       struct mrc_subscription *subscription)
+static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_process *process,
+                       struct mrc_hub *hub, struct mrc_subscription *subscription)
 {
-    struct mrc_process *process = mrc_lifecycle_process();
-    struct mrc_hub *hub =
-        process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
     struct mrc_subscriber *subscriber;
     apr_status_t status;
 
-    if (!hub || !mrc_lifecycle_is_serving()) {
-        clear_subscription(subscription);
-        mrc_token_unref(subscription->token);
-        return mrc_answer_later(r, "this server process ends: try again");
-    }
     if (r->header_only)
         return serve_head(r, claim, hub, subscription);
     status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
@@ -287,6 +341,22 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim,
 
 /* ---- the request ------------------------------------------------------------------------------*/
 
+/* The hub holds as many patterns as it may. */
+static int turn_away(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub)
+{
+    const struct mrc_settings *settings = claim->location->hub->settings;
+
+    if (mrc_patterns_should_tell(mrc_hub_patterns(hub)))
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "hub %s: its subscribers listen with as many patterns as MercureLimit "
+                      "patterns=%" APR_INT64_T_FMT " compiled=%" APR_INT64_T_FMT
+                      " allows: subscriptions with new ones are turned away",
+                      claim->location->hub->label, settings->limit_patterns,
+                      settings->limit_compiled_bytes);
+    return mrc_answer_later(r, "the hub holds as many URL Patterns of its subscribers as it may: "
+                               "use exact matchers, or try again");
+}
+
 /* TOKEN is taken over. */
 static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
                                 struct mrc_token *token, const struct mrc_form *query,
@@ -294,22 +364,39 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
+    struct mrc_process *process = mrc_lifecycle_process();
+    struct mrc_hub *hub =
+        process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
     struct mrc_subscription subscription = {
         .token = token,
         .client = {.address = mrc_bytes_of(r->useragent_ip), .token = claim->token},
     };
     struct mrc_error error = {""};
+    struct reader reader = {
+        .hub = hub,
+        .base = APR_ARRAY_IDX(audiences, 0, const char *),
+        .settings = claim->location->hub->settings,
+        .legacy = settings->legacy,
+        .error = &error,
+    };
+    enum mrc_err err;
 
-    switch (read_forms(query, body, APR_ARRAY_IDX(audiences, 0, const char *),
-                       claim->location->hub->settings, &subscription, &error)) {
-    case MRC_OK:
+    if (!hub || !mrc_lifecycle_is_serving()) {
+        mrc_token_unref(token);
+        return mrc_answer_later(r, "this server process ends: try again");
+    }
+    err = read_forms(&reader, query, body, &subscription);
+    if (!err) {
         read_cursor_field(r, &subscription);
-        return open_stream(r, claim, &subscription);
+        return open_stream(r, claim, process, hub, &subscription);
+    }
+    mrc_subscription_clear(hub, &subscription);
+    switch (err) {
     case MRC_ENOMEM:
-        mrc_token_unref(token);
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+    case MRC_EFULL:
+        return turn_away(r, claim, hub);
     default:
-        mrc_token_unref(token);
         return mrc_answer_problem(r, HTTP_BAD_REQUEST, error.text);
     }
 }
@@ -362,7 +449,7 @@ int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
     if (!has_body && ap_discard_request_body(r) != OK)
         return HTTP_BAD_REQUEST;
     status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
-    if (status == DECLINED && !token && !settings->anonymous)
+    if (status == DECLINED && !token && !settings->anonymous && !settings->playground)
         status = mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
                                       "subscribing to this hub needs an access token: send it in "
                                       "an Authorization field, after Bearer");

@@ -434,6 +434,7 @@ static void replay_listeners(struct mrc_dispatcher_loop *loop, const struct loop
 static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hub)
 {
     struct delivery delivery = {.loop = loop, .hub = hub};
+    apr_status_t status;
 
     switch (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update)) {
     case MRC_OK:
@@ -444,8 +445,10 @@ static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hu
     default:
         return; /* not ours: as if it had not matched */
     }
-    mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count, deliver,
-                      &delivery);
+    status = mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count,
+                               deliver, &delivery);
+    if (status != APR_SUCCESS)
+        end_listeners(loop, hub, MRC_END_ERROR); /* who was not found has missed it */
     mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
     mrc_event_unref(delivery.event);
     mrc_update_clear(&delivery.update);

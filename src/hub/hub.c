@@ -4,10 +4,12 @@
 
 #include "core/buf.h"
 #include "core/update.h"
+#include "hub/patterns.h"
+#include "store/census.h"
 #include "store/history.h"
 #include "store/hub_segment.h"
 #include "store/ring.h"
-#include "store/tally.h"
+#include "store/status.h"
 
 struct mrc_hub {
     struct mrc_hub_segment *segment;
@@ -15,6 +17,7 @@ struct mrc_hub {
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    struct mrc_patterns *patterns;
     _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
 };
 
@@ -33,7 +36,12 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
-    return hub;
+    hub->patterns = mrc_patterns_create(pool, hub);
+    if (hub->patterns)
+        return hub;
+    mrc_status_set(error, APR_ENOMEM, "out of memory");
+    mrc_hub_close(hub);
+    return NULL;
 }
 
 void mrc_hub_close(struct mrc_hub *hub)
@@ -85,12 +93,17 @@ struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub)
     return mrc_hub_segment_ring(hub->segment);
 }
 
+struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub)
+{
+    return hub->patterns;
+}
+
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
 {
     return true; /* the ring is all there is between publishers and subscribers */
 }
 
-/* What keys of the tally are made of, beside the name. */
+/* What keys of the census are made of, beside the name. */
 #define KIND_ADDRESS 'a'
 #define KIND_TOKEN   't'
 
@@ -98,29 +111,29 @@ bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
 static bool count_client(struct mrc_hub *hub, char kind, struct mrc_bytes name, uint64_t max,
                          uint64_t *ret_key)
 {
-    struct mrc_tally *tally = mrc_hub_segment_tally(hub->segment);
+    struct mrc_census *census = mrc_hub_segment_census(hub->segment);
     uint64_t key, sum;
 
     *ret_key = 0;
-    if (!max || !name.ptr || !tally)
+    if (!max || !name.ptr || !census)
         return true;
-    key = mrc_tally_key(tally, kind, name);
-    sum = mrc_tally_add(tally, hub->slot, key);
+    key = mrc_census_key(census, kind, name);
+    sum = mrc_census_add(census, hub->slot, key);
     if (sum > 0 && sum <= max)
         *ret_key = key;
     else if (sum > 0)
-        mrc_tally_sub(tally, hub->slot, key);
+        mrc_census_sub(census, hub->slot, key);
     return *ret_key != 0;
 }
 
 static void uncount(struct mrc_hub *hub, const struct mrc_hub_seat *seat)
 {
-    struct mrc_tally *tally = mrc_hub_segment_tally(hub->segment);
+    struct mrc_census *census = mrc_hub_segment_census(hub->segment);
 
     if (seat->address)
-        mrc_tally_sub(tally, hub->slot, seat->address);
+        mrc_census_sub(census, hub->slot, seat->address);
     if (seat->token)
-        mrc_tally_sub(tally, hub->slot, seat->token);
+        mrc_census_sub(census, hub->slot, seat->token);
     mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
 }
 

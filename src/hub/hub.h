@@ -19,6 +19,7 @@
 struct mrc_hub;
 struct mrc_hub_segment;
 struct mrc_notify;
+struct mrc_patterns;
 struct mrc_ring;
 struct mrc_update;
 
@@ -29,6 +30,8 @@ struct mrc_hub_policy {
     int64_t dispatch_timeout_us; /* a client that takes nothing for so long is cut */
     size_t backlog_bytes;        /* what may wait for one client beside the update in flight */
     uint64_t subscribers_max;    /* in all children together; 0: no limit */
+    uint64_t patterns_max;       /* that the children hold, counted in each; 0: no limit */
+    uint64_t pattern_bytes_max;  /* what they occupy together; 0: no limit */
     uint64_t per_address_max;    /* of one client's address, in all children; 0: no limit */
     uint64_t per_token_max;      /* with one token; 0: no limit */
     const char *history_dir;     /* where its durable history is; NULL: it is in memory */
@@ -43,14 +46,15 @@ struct mrc_hub_client {
 
 /* A place in a hub: for whom it is counted. */
 struct mrc_hub_seat {
-    uint64_t address; /* a key of the tally; 0: not counted */
+    uint64_t address; /* a key of the census; 0: not counted */
     uint64_t token;   /* the same */
 };
 
 /*
  * Opens the hub whose shared memory is SEGMENT for the child that owns SLOT. INDEX is its place
  * among the child's hubs. The struct lives in POOL; the other arguments must outlive it (POLICY is
- * copied). Any thread may use it afterwards. NULL: its history cannot be opened, ERROR says why.
+ * copied). Any thread may use it afterwards. NULL: out of memory, or its history cannot be opened;
+ * ERROR says why.
  */
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
@@ -76,6 +80,9 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 
 struct mrc_history *mrc_hub_history(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
+
+/* What its subscribers in this child listen with. */
+struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub);
 
 /* Whether updates get from and to the other machines of this hub; a local hub has none. */
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub);

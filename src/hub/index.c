@@ -12,6 +12,9 @@
 #define CACHE_ENTRIES     4096
 #define CACHE_TOPIC_BYTES 512
 
+/* The most that one topic may take of the cache. */
+#define CACHE_ENTRY_BYTES (MRC_INDEX_CACHE_BYTES / 64)
+
 #define FIRST_BUCKETS 64
 
 /* One place in a node: a listener, and which of its registrations this is. */
@@ -44,12 +47,12 @@ struct table {
 
 /* The patterns that match one topic, as of VERSION. */
 struct verdict {
-    uint64_t version; /* 0: empty */
+    uint64_t version;
     uint64_t hash;
+    size_t bytes; /* of all of it */
     size_t topic_len;
-    char topic[CACHE_TOPIC_BYTES];
-    struct node **matching; /* malloc()ed */
     size_t count;
+    struct node *matching[]; /* COUNT of them, then the topic */
 };
 
 struct mrc_index {
@@ -61,7 +64,9 @@ struct mrc_index {
     struct node **pattern_list; /* all nodes of patterns */
     size_t pattern_cap;
     uint64_t version;       /* changes whenever a pattern comes or goes */
-    struct verdict **cache; /* CACHE_ENTRIES, made with the first pattern */
+    struct verdict **cache; /* CACHE_ENTRIES, made with the first pattern; malloc()ed each */
+    size_t cache_bytes;     /* of all verdicts together */
+    size_t cache_hand;      /* where room is made next */
     struct node **scratch;  /* room for as many nodes as there are patterns */
 };
 
@@ -303,87 +308,112 @@ static void found_all(struct mrc_index *index, const struct node *node, mrc_inde
     }
 }
 
-/* The base of the first pattern that has one, which is that of most. */
-static const char *common_base(const struct mrc_index *index)
-{
-    const char *base = NULL;
-
-    for (size_t i = 0; i < index->patterns.node_count && !base; i++)
-        base = mrc_matcher_get_base(matcher_of(index->pattern_list[i]));
-    return base;
-}
-
 /* Matches TOPIC against every pattern; the matching nodes go to the scratch list. */
-static size_t match_patterns(struct mrc_index *index, struct mrc_bytes text)
+static apr_status_t match_patterns(struct mrc_index *index, struct mrc_bytes text,
+                                   size_t *ret_count)
 {
-    struct mrc_topic topic; /* parsed once for all of the common base */
+    struct mrc_topic topic; /* parsed once for all whose base is that of the first one */
+    enum mrc_err err = MRC_OK;
     size_t count = 0;
 
-    mrc_topic_init(&topic, text, common_base(index));
-    for (size_t i = 0; i < index->patterns.node_count; i++) {
+    mrc_topic_init(&topic, text, NULL);
+    for (size_t i = 0; i < index->patterns.node_count && !err; i++) {
         struct node *node = index->pattern_list[i];
+        const struct mrc_matcher *matcher = matcher_of(node);
+        bool matches;
 
-        if (mrc_matcher_matches_topic(matcher_of(node), &topic))
+        if (!topic.base && mrc_matcher_get_base(matcher)) /* URI templates have none */
+            mrc_topic_init(&topic, text, mrc_matcher_get_base(matcher));
+        err = mrc_matcher_match_topic(matcher, &topic, &matches);
+        if (!err && matches)
             index->scratch[count++] = node;
     }
     mrc_topic_clear(&topic);
-    return count;
+    *ret_count = count;
+    return err ? APR_ENOMEM : APR_SUCCESS;
+}
+
+static struct mrc_bytes topic_of(const struct verdict *verdict)
+{
+    return (struct mrc_bytes){(const char *)&verdict->matching[verdict->count], verdict->topic_len};
+}
+
+static void drop_verdict(struct mrc_index *index, struct verdict **entry)
+{
+    if (*entry)
+        index->cache_bytes -= (*entry)->bytes;
+    free(*entry);
+    *entry = NULL;
+}
+
+/* Forgets, round and round, until there is room for BYTES more. */
+static void make_room(struct mrc_index *index, size_t bytes)
+{
+    while (index->cache_bytes + bytes > MRC_INDEX_CACHE_BYTES) {
+        drop_verdict(index, &index->cache[index->cache_hand]);
+        index->cache_hand = (index->cache_hand + 1) % CACHE_ENTRIES;
+    }
 }
 
 /* Remembers the scratch list for TOPIC; if there is no memory for it, it is not remembered. */
 static void remember(struct mrc_index *index, struct mrc_bytes topic, uint64_t hash, size_t count)
 {
     struct verdict **entry = &index->cache[hash % CACHE_ENTRIES];
-    struct node **matching;
+    size_t bytes = sizeof(**entry) + count * sizeof(struct node *) + topic.len;
+    struct verdict *verdict;
 
-    if (!*entry)
-        *entry = calloc(1, sizeof(**entry));
-    if (!*entry)
+    drop_verdict(index, entry);
+    if (bytes > CACHE_ENTRY_BYTES)
         return;
-    (*entry)->version = 0;
-    matching = realloc((*entry)->matching, (count ? count : 1) * sizeof(*matching));
-    if (!matching)
+    verdict = malloc(bytes);
+    if (!verdict)
         return;
-    memcpy(matching, index->scratch, count * sizeof(*matching));
-    memcpy((*entry)->topic, topic.ptr, topic.len);
-    (*entry)->topic_len = topic.len;
-    (*entry)->matching = matching;
-    (*entry)->count = count;
-    (*entry)->hash = hash;
-    (*entry)->version = index->version;
+    *verdict = (struct verdict){.version = index->version,
+                                .hash = hash,
+                                .bytes = bytes,
+                                .topic_len = topic.len,
+                                .count = count};
+    memcpy(verdict->matching, index->scratch, count * sizeof(struct node *));
+    memcpy(&verdict->matching[count], topic.ptr, topic.len);
+    make_room(index, bytes);
+    index->cache_bytes += bytes;
+    *entry = verdict;
 }
 
 static const struct verdict *recall(const struct mrc_index *index, struct mrc_bytes topic,
                                     uint64_t hash)
 {
-    const struct verdict *entry = index->cache[hash % CACHE_ENTRIES];
+    const struct verdict *verdict = index->cache[hash % CACHE_ENTRIES];
 
-    return entry && entry->version == index->version && entry->hash == hash &&
-                   mrc_bytes_eq((struct mrc_bytes){entry->topic, entry->topic_len}, topic)
-               ? entry
+    return verdict && verdict->version == index->version && verdict->hash == hash &&
+                   mrc_bytes_eq(topic_of(verdict), topic)
+               ? verdict
                : NULL;
 }
 
-static void collect_patterns(struct mrc_index *index, struct mrc_bytes topic, uint64_t hash,
-                             mrc_index_found_fn *found, void *ctx)
+static apr_status_t collect_patterns(struct mrc_index *index, struct mrc_bytes topic, uint64_t hash,
+                                     mrc_index_found_fn *found, void *ctx)
 {
+    bool may_remember = topic.len <= CACHE_TOPIC_BYTES;
     const struct verdict *verdict;
-    struct node **matching = index->scratch;
+    struct node *const *matching = index->scratch;
+    apr_status_t status = APR_SUCCESS;
     size_t count;
 
     if (index->patterns.node_count == 0)
-        return;
-    verdict = topic.len <= CACHE_TOPIC_BYTES ? recall(index, topic, hash) : NULL;
+        return APR_SUCCESS;
+    verdict = may_remember ? recall(index, topic, hash) : NULL;
     if (verdict) {
         matching = verdict->matching;
         count = verdict->count;
     } else {
-        count = match_patterns(index, topic);
-        if (topic.len <= CACHE_TOPIC_BYTES)
+        status = match_patterns(index, topic, &count);
+        if (status == APR_SUCCESS && may_remember)
             remember(index, topic, hash, count);
     }
     for (size_t i = 0; i < count; i++)
         found_all(index, matching[i], found, ctx);
+    return status;
 }
 
 static const struct node *find_exact(const struct mrc_index *index, struct mrc_bytes topic,
@@ -397,19 +427,30 @@ static const struct node *find_exact(const struct mrc_index *index, struct mrc_b
     return node;
 }
 
-void mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *topics, size_t count,
-                       mrc_index_found_fn *found, void *ctx)
+apr_status_t mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *topics,
+                               size_t count, mrc_index_found_fn *found, void *ctx)
 {
+    apr_status_t result = APR_SUCCESS;
+
     index->mark++;
     found_all(index, &index->wildcard, found, ctx);
     for (size_t i = 0; i < count; i++) {
         uint64_t hash = mrc_siphash(index->key, topics[i]);
         const struct node *exact = find_exact(index, topics[i], hash);
+        apr_status_t status;
 
         if (exact)
             found_all(index, exact, found, ctx);
-        collect_patterns(index, topics[i], hash, found, ctx);
+        status = collect_patterns(index, topics[i], hash, found, ctx);
+        if (status != APR_SUCCESS)
+            result = status;
     }
+    return result;
+}
+
+size_t mrc_index_get_cache_bytes(const struct mrc_index *index)
+{
+    return index->cache_bytes;
 }
 
 /* ---- the index itself -------------------------------------------------------------------------*/
@@ -433,11 +474,8 @@ void mrc_index_free(struct mrc_index *index)
 {
     if (!index)
         return;
-    for (size_t i = 0; index->cache && i < CACHE_ENTRIES; i++) {
-        if (index->cache[i])
-            free(index->cache[i]->matching);
+    for (size_t i = 0; index->cache && i < CACHE_ENTRIES; i++)
         free(index->cache[i]);
-    }
     free(index->cache);
     free(index->pattern_list);
     free(index->scratch);

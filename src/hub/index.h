@@ -47,9 +47,22 @@ apr_status_t mrc_index_add(struct mrc_index *index, struct mrc_listener *listene
 /* Takes it out; nothing happens if it is not in. */
 void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener);
 
-/* Calls FOUND once for each listener that listens to one of the COUNT TOPICS or more. */
+/*
+ * Calls FOUND once for each listener that listens to one of the COUNT TOPICS or more. APR_ENOMEM:
+ * not all of them may have been found.
+ */
 typedef void mrc_index_found_fn(struct mrc_listener *listener, void *ctx);
-void mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *topics, size_t count,
-                       mrc_index_found_fn *found, void *ctx);
+apr_status_t mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *topics,
+                               size_t count, mrc_index_found_fn *found, void *ctx);
+
+/*
+ * What the cache remembers at most, in bytes: which patterns match which topic. However many
+ * patterns match however many topics, it occupies no more; a topic whose patterns would fill a part
+ * of it that is too large is matched each time.
+ */
+#define MRC_INDEX_CACHE_BYTES ((size_t)8 << 20)
+
+/* What it remembers now, in bytes. */
+size_t mrc_index_get_cache_bytes(const struct mrc_index *index);
 
 #endif

@@ -33,8 +33,11 @@ enum mrc_counter {
 /* Of the present. */
 enum mrc_gauge {
     MRC_GAUGE_SUBSCRIBERS,
-    MRC_GAUGE_THREADS, /* held by streams; of the whole child, in its first hub */
-    MRC_GAUGE_TAKEN,   /* number of the next update that the child's dispatcher takes; 0: none */
+    MRC_GAUGE_THREADS,  /* held by streams; of the whole child, in its first hub */
+    MRC_GAUGE_TAKEN,    /* number of the next update that the child's dispatcher takes; 0: none */
+    MRC_GAUGE_PATTERNS, /* that the child holds for its subscribers */
+    MRC_GAUGE_PATTERN_BYTES, /* what these occupy */
+    MRC_GAUGE_PATTERNS_TOLD, /* 1: the child has told that the hub turns patterns away */
     MRC_GAUGE_COUNT
 };
 

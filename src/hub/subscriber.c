@@ -11,6 +11,7 @@
 #include "core/token.h"
 #include "core/update.h"
 #include "hub/hub.h"
+#include "hub/patterns.h"
 #include "hub/reader.h"
 #include "store/history.h"
 #include "store/ring.h"
@@ -49,10 +50,10 @@ struct mrc_subscriber {
     char *last_event_id; /* malloc()ed */
 };
 
-static void free_subscription(struct mrc_subscription *subscription)
+void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscription)
 {
     for (size_t i = 0; i < subscription->matchers_count; i++)
-        mrc_matcher_free(subscription->matchers[i]);
+        mrc_patterns_put(mrc_hub_patterns(hub), subscription->matchers[i]);
     free(subscription->matchers);
     mrc_token_unref(subscription->token);
     *subscription = (struct mrc_subscription){0};
@@ -152,11 +153,11 @@ static apr_status_t start(struct mrc_subscriber *subscriber, struct mrc_bytes cu
 
 static void free_subscriber(struct mrc_subscriber *subscriber)
 {
-    free_subscription(&(struct mrc_subscription){
-        .matchers = subscriber->matchers,
-        .matchers_count = subscriber->matchers_count,
-        .token = subscriber->token,
-    });
+    mrc_subscription_clear(subscriber->hub, &(struct mrc_subscription){
+                                                .matchers = subscriber->matchers,
+                                                .matchers_count = subscriber->matchers_count,
+                                                .token = subscriber->token,
+                                            });
     mrc_ring_record_free(&subscriber->record);
     mrc_history_slice_free(&subscriber->slice);
     mrc_reading_abandon(subscriber->reading);
@@ -197,7 +198,7 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     apr_status_t status;
 
     if (!subscriber) {
-        free_subscription(subscription);
+        mrc_subscription_clear(hub, subscription);
         return APR_ENOMEM;
     }
     subscriber->hub = hub;

@@ -37,13 +37,16 @@ struct mrc_update;
 
 /* What a subscription asks for. */
 struct mrc_subscription {
-    struct mrc_matcher **matchers; /* malloc()ed array; the subscriber takes array and matchers */
+    struct mrc_matcher **matchers; /* malloc()ed array; the matchers are of mrc_hub_patterns() */
     size_t matchers_count;
     struct mrc_token *token;      /* NULL: anonymous; the subscriber takes the caller's reference */
     struct mrc_hub_client client; /* whom it is counted for */
     bool has_cursor;
     struct mrc_bytes cursor; /* the last event id of the client; empty: given, but empty */
 };
+
+/* Gives back what SUBSCRIPTION holds of HUB, and its token. */
+void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscription);
 
 /*
  * Opens a subscriber; SUBSCRIPTION's matchers and token are its own from now on, also on failure.

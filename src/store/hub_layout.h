@@ -16,7 +16,7 @@
  *     region[PRESENCE]     +-----------------------------------------------+
  *                          | active subscriptions                          |  may be absent
  *     region[COUNTS]       +-----------------------------------------------+
- *                          | struct mrc_tally_header, cells                |  tally_layout.h; may
+ *                          | struct mrc_census_header, cells                |  census_layout.h; may
  * be absent total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64. A region that is absent has size 0. Whether the hub

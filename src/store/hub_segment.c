@@ -14,7 +14,7 @@ struct mrc_hub_segment {
     struct mrc_hub_header geometry; /* our own copy: the shared one is never trusted again */
     struct mrc_ring *ring;
     struct mrc_staging *staging; /* NULL: none */
-    struct mrc_tally *tally;     /* NULL: none */
+    struct mrc_census *census;   /* NULL: none */
     _Atomic uint64_t *interest;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -75,7 +75,8 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     add_region(&header, MRC_HUB_REGION_STAGING, shape->staging_bytes);
     add_region(&header, MRC_HUB_REGION_PRESENCE, shape->presence_bytes);
     add_region(&header, MRC_HUB_REGION_COUNTS,
-               shape->tally_streams ? mrc_tally_bytes(mrc_tally_cells(shape->tally_streams)) : 0);
+               shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
+                                     : 0);
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -156,9 +157,9 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
                              buckets, &bounds, error, &hub->ring);
     if (!status)
         status = create_staging(pool, hub, error);
-    if (!status && shape->tally_streams) {
-        status = mrc_tally_create(pool, at(&segment, header.region[MRC_HUB_REGION_COUNTS].offset),
-                                  mrc_tally_cells(shape->tally_streams), &hub->tally);
+    if (!status && shape->census_streams) {
+        status = mrc_census_create(pool, at(&segment, header.region[MRC_HUB_REGION_COUNTS].offset),
+                                   mrc_census_cells(shape->census_streams), &hub->census);
         if (status)
             mrc_status_set(error, status, "the system gives no random bytes");
     }
@@ -277,9 +278,9 @@ struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segmen
     return segment->staging;
 }
 
-struct mrc_tally *mrc_hub_segment_tally(const struct mrc_hub_segment *segment)
+struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
 {
-    return segment->tally;
+    return segment->census;
 }
 
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
@@ -420,8 +421,8 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
         mrc_staging_fold(segment->staging, slot);
     for (i = 0; i < MRC_HUB_GAUGES; i++)
         atomic_store_explicit(&segment->metrics[slot].gauge[i], 0, memory_order_relaxed);
-    if (segment->tally)
-        mrc_tally_fold(segment->tally, slot);
+    if (segment->census)
+        mrc_census_fold(segment->census, slot);
 }
 
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to)

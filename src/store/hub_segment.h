@@ -26,10 +26,10 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/err.h"
+#include "store/census.h"
 #include "store/hub_layout.h"
 #include "store/notify.h"
 #include "store/ring.h"
-#include "store/tally.h"
 
 struct mrc_hub_segment;
 struct mrc_staging;
@@ -45,7 +45,7 @@ struct mrc_hub_shape {
     uint64_t body_max_bytes; /* the largest sum of a record's id and payload */
     uint32_t staging_bytes;  /* caps of regions that are filled elsewhere; 0: absent */
     uint32_t presence_bytes;
-    uint64_t tally_streams; /* for how many the tally is made; 0: there is none */
+    uint64_t census_streams; /* for how many the census is made; 0: there is none */
 };
 
 /* The exact size of the segment; 0 if the shape is impossible, with the reason
@@ -75,7 +75,7 @@ struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment);
 
 /* How many streams each client has; NULL: nobody counts, or the segment was opened to be read. */
-struct mrc_tally *mrc_hub_segment_tally(const struct mrc_hub_segment *segment);
+struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment);
 
 /* Whether a new segment of SHAPE would have just these regions: then this one can be kept. */
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
@@ -117,7 +117,7 @@ uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigne
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
 
-/* Folds what a dead child left in SLOT: its interest, its gauges and its tally become 0, what it
+/* Folds what a dead child left in SLOT: its interest, its gauges and its census become 0, what it
  * has staged is withdrawn. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 

@@ -77,13 +77,14 @@ static void run(const struct bench_case *it, const struct mrc_matcher *matcher,
                 struct mrc_topic *topic, long count)
 {
     for (long i = 0; i < count; i++) {
-        bool matches;
+        const struct mrc_url *url;
+        bool matches = false;
 
         if (it->value) {
-            matches = mrc_matcher_matches_topic(matcher, topic);
+            mrc_matcher_match_topic(matcher, topic, &matches);
         } else {
             mrc_topic_clear(topic);
-            matches = mrc_topic_get_url(topic) != NULL;
+            matches = mrc_topic_get_url(topic, &url) == MRC_OK;
         }
         if (matches != it->matches) {
             fprintf(stderr, "%s: matches %d\n", it->name, matches);

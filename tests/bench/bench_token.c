@@ -100,7 +100,14 @@ static void bench(enum mrc_alg alg, struct mrc_token_cache *cache, double second
     char *public_key = is_secret ? strdup(SECRET) : to_pem(pkey, false);
     const char *audiences[] = {HUB};
     struct mrc_token_trust trust = {ISSUER, mrc_alg_set_of(alg), NULL};
-    struct mrc_token_policy policy = {&trust, 1, audiences, 1, HUB, {100, 1000, 4096}};
+    struct mrc_token_policy policy = {
+        .trust = &trust,
+        .trust_count = 1,
+        .audiences = audiences,
+        .audience_count = 1,
+        .base = HUB,
+        .limits = {100, 1000, 4096},
+    };
     struct mrc_keyset *keys = NULL;
     char header[64], *token = NULL;
 

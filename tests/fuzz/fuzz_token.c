@@ -22,7 +22,17 @@ static void verify(struct mrc_bytes text)
 {
     static const char *const audiences[] = {"https://hub.example.com/.well-known/mercure"};
     struct mrc_token_trust trust = {"https://example.com", MRC_ALG_SET_ALL, keys};
-    struct mrc_token_policy policy = {&trust, 1, audiences, 1, audiences[0], {10, 20, 200}};
+    struct mrc_token_trust legacy = {NULL, MRC_ALG_SET_ALL, keys};
+    struct mrc_token_policy policy = {
+        .trust = &trust,
+        .trust_count = 1,
+        .legacy = &legacy,
+        .legacy_count = 1,
+        .audiences = audiences,
+        .audience_count = 1,
+        .base = audiences[0],
+        .limits = {10, 20, 200},
+    };
     struct mrc_error reason = {""};
     struct mrc_token *token = NULL;
     enum mrc_err err = mrc_token_verify(text, &policy, NOW_US, &reason, &token);

@@ -43,7 +43,14 @@ ROWS = {
     "MercureKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE"), ("a HS256", "ISSUER ALGS")]),
     "MercurePublisherKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE")]),
     "MercureSubscriberKey": (f"https://a.example HS256,HS384 {KEY}", [("", "ISSUER ALGS SOURCE")]),
+    "MercureLegacy": ("On", [("", "On or Off"), ("0.x", "On or Off")]),
+    "MercureLegacyKey": (f"HS256 {KEY}", [("", "ALGS SOURCE"), (f"https://a.example HS256 {KEY}", "ALGS SOURCE"),
+                                          (f"HS1 {KEY}", "HS1"), ("HS256 env:MISSING_VARIABLE", "MISSING_VARIABLE")]),
+    "MercureLegacyPublisherKey": (f"HS256,HS512 {KEY}", [("HS256", "ALGS SOURCE")]),
+    "MercureLegacySubscriberKey": (f"HS256 {KEY}", [("HS256", "ALGS SOURCE")]),
     "MercureAnonymous": ("On", [("", "On or Off"), ("maybe", "On or Off"), ("On Off", "On or Off")]),
+    "MercureDebugger": ("On", [("", "On or Off"), ("yes", "On or Off")]),
+    "MercurePlayground": ("On", [("", "On or Off"), ("yes", "On or Off"), ("On On", "On or Off")]),
     "MercureResourceIdentifier": ("https://a.example/x http://b.example/", [
         ("", "URL"), ("hub", "https://"), ("/path", "https://"), ("ftp://a.example/", "ftp://a.example/"),
         ("https://a.example/#x", "#"), ("https:///x", "https:///x")]),
@@ -64,7 +71,7 @@ ROWS = {
     "MercureStore": ("memory", [
         ("", "memory"), ("disk", "memory"), ("memory x", "memory"), ("lmdb", "path"), ("lmdb data x", "sync=group"),
         ("lmdb data sync=", "sync=group"), ("lmdb data sync=full x", "path")]),
-    "MercureLimit": ("matchers=1 pattern=1K topics=1 body=64K field=1K details=1", [
+    "MercureLimit": ("matchers=1 pattern=1K topics=1 body=64K field=1K details=1 patterns=1 compiled=2M", [
         ("", "matchers=N"), ("matchers=0", "0"), ("matchers=100001", "100001"), ("pattern=0", "0"),
         ("topics=x", "x"), ("body=0", "0"), ("body=2G", "2G"), ("field=-1", "-1"), ("details=1.5", "1.5"),
         ("unknown=1", "unknown=1")]),
@@ -85,15 +92,19 @@ DEFAULTS = {
     "MercureAuthorizationServer": "none", "MercurePublicURL": "every one that the virtual host serves",
     "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
     "MercurePublishOrigins": "the hub's own origin",
-    "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
+    "MercureHub": "Off", "MercureAnonymous": "Off", "MercureDebugger": "Off",
+    "MercurePlayground": "Off", "MercureKey": "", "MercurePublisherKey": "",
+    "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
+    "MercureLegacySubscriberKey": "",
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",
     "MercureHistory": "count=100000 bytes=16M age=0", "MercureStore": "memory",
     "MercureHistory count=": "100000", "MercureHistory bytes=": "16M", "MercureHistory age=": "0",
-    "MercureLimit": "matchers=100 pattern=4096 topics=1000 body=1M field=body details=100",
+    "MercureLimit": "matchers=100 pattern=4096 topics=1000 body=1M field=body details=100 patterns=20000 compiled=64M",
     "MercureLimit matchers=": "100", "MercureLimit pattern=": "4096", "MercureLimit topics=": "1000",
     "MercureLimit body=": "1M", "MercureLimit field=": "body", "MercureLimit details=": "100",
+    "MercureLimit patterns=": "20000", "MercureLimit compiled=": "64M",
     "MercureResourceIdentifier": "scheme, ServerName, port and path of the hub",
 }
 

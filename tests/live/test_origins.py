@@ -68,9 +68,12 @@ def test_preflight(httpd):
     answer = preflight(httpd, APP)
     assert answer.status == 204 and answer.body == b""
     assert answer.header("Access-Control-Allow-Origin") == APP
-    assert {"GET", "POST"} <= set(answer.header("Access-Control-Allow-Methods").split(", "))
+    assert {"GET", "HEAD", "QUERY", "POST"} <= set(answer.header("Access-Control-Allow-Methods").split(", "))
+    query = preflight(httpd, APP, "QUERY")
+    assert query.status == 204 and query.header("Vary") == "Origin"
+    assert query.header("Access-Control-Allow-Credentials") == "true"
     allowed = answer.header("Access-Control-Allow-Headers").lower()
-    assert "authorization" in allowed and "last-event-id" in allowed
+    assert {"authorization", "last-event-id", "content-type"} <= set(allowed.split(", "))
 
 
 def test_options_without_preflight_says_what_is_allowed(httpd):

@@ -1,6 +1,6 @@
 /*
- * Memory that runs out when a test says so. The program is linked with --wrap for malloc, calloc
- * and realloc, so that what our own code asks for comes through here.
+ * Memory that runs out when a test says so. The program is linked with --wrap for malloc, calloc,
+ * realloc and reallocarray, so that what our own code asks for comes through here.
  */
 #ifndef MRC_TESTS_FAILING_ALLOC_H
 #define MRC_TESTS_FAILING_ALLOC_H
@@ -14,9 +14,11 @@ static _Thread_local long alloc_left = -1;
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *ptr, size_t size);
+void *__real_reallocarray(void *ptr, size_t count, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *ptr, size_t size);
+void *__wrap_reallocarray(void *ptr, size_t count, size_t size);
 
 static bool alloc_fails(void)
 {
@@ -36,6 +38,11 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *ptr, size_t size)
 {
     return alloc_fails() ? NULL : __real_realloc(ptr, size);
+}
+
+void *__wrap_reallocarray(void *ptr, size_t count, size_t size)
+{
+    return alloc_fails() ? NULL : __real_reallocarray(ptr, count, size);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/matcher.h"
 #include "core/update.h"
 #include "hub/hub.h"
+#include "hub/patterns.h"
 #include "hub/subscriber.h"
 #include "store/hub_segment.h"
 #include "store/notify.h"
@@ -70,6 +71,8 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes,
 static inline void hub_place_close(const struct hub_place *place)
 {
     ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_SUBSCRIBERS), 0);
+    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERNS), 0);
+    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERN_BYTES), 0);
     ck_assert_uint_eq(mrc_hub_segment_interest(place->segment, HUB_SLOT), 0);
     mrc_hub_segment_close(place->segment);
     mrc_notify_close(place->notify);
@@ -121,6 +124,19 @@ static inline void hub_publish(struct mrc_hub *hub, const char *id, const char *
     ck_assert_int_eq(hub_publish_to(hub, id, &topic, 1, mrc_bytes_of(data), false), APR_SUCCESS);
 }
 
+/* The hub's own of MATCHER, which is freed. */
+static inline struct mrc_matcher *hub_own_matcher(struct mrc_hub *hub, struct mrc_matcher *matcher)
+{
+    struct mrc_matcher *own = NULL;
+
+    ck_assert_int_eq(mrc_patterns_get(mrc_hub_patterns(hub), mrc_matcher_get_type(matcher),
+                                      mrc_matcher_get_value(matcher), mrc_matcher_get_base(matcher),
+                                      NULL, &own),
+                     MRC_OK);
+    mrc_matcher_free(matcher);
+    return own;
+}
+
 /* Takes MATCHER and TOKEN; CURSOR NULL: none. */
 static inline apr_status_t hub_try_subscribe(struct mrc_hub *hub, struct mrc_matcher *matcher,
                                              const char *cursor, struct mrc_token *token,
@@ -133,7 +149,7 @@ static inline apr_status_t hub_try_subscribe(struct mrc_hub *hub, struct mrc_mat
         .has_cursor = cursor != NULL,
     };
 
-    subscription.matchers[0] = matcher;
+    subscription.matchers[0] = hub_own_matcher(hub, matcher);
     if (cursor)
         subscription.cursor = mrc_bytes_of(cursor);
     return mrc_subscriber_open(hub, &subscription, apr_time_now(), ret_subscriber);

@@ -59,7 +59,7 @@ static void collect_one(struct mrc_index *index, const char *topic)
 {
     const struct mrc_bytes view = mrc_bytes_of(topic);
 
-    mrc_index_collect(index, &view, 1, heard, NULL);
+    ck_assert_int_eq(mrc_index_collect(index, &view, 1, heard, NULL), APR_SUCCESS);
 }
 
 /* How often EAR is found for TOPIC. */
@@ -290,6 +290,71 @@ START_TEST(grows_with_its_nodes)
 }
 END_TEST
 
+/*
+ * COUNT patterns that all match every topic: each adds a pointer to what is remembered of a topic.
+ */
+static struct ear *many_for_all(struct mrc_index *index, unsigned count)
+{
+    struct ear *ears = calloc(count, sizeof(*ears));
+    char value[64];
+
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(value, sizeof(value), "/{x%u}?*", i);
+        listen_to_one(index, &ears[i], value, BASE);
+    }
+    return ears;
+}
+
+static void drop_all(struct mrc_index *index, struct ear *ears, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        leave(index, &ears[i]);
+    free(ears);
+    mrc_index_free(index);
+}
+
+/* Verdicts that would fill twice the cache: it is never overfull, and they stay right. */
+START_TEST(the_cache_is_bounded)
+{
+    enum { EARS = 8000, TOPICS = 2 * MRC_INDEX_CACHE_BYTES / (EARS * sizeof(void *)) };
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear *ears = many_for_all(index, EARS);
+    size_t most = 0;
+    char topic[64];
+
+    for (unsigned i = 0; i < TOPICS; i++) {
+        snprintf(topic, sizeof(topic), "https://example.com/%u", i);
+        ck_assert_uint_eq(found_for(index, &ears[EARS - 1], topic), 1);
+        ck_assert_uint_le(mrc_index_get_cache_bytes(index), MRC_INDEX_CACHE_BYTES);
+        if (most < mrc_index_get_cache_bytes(index))
+            most = mrc_index_get_cache_bytes(index);
+        if (i % 10 == 0) /* the newest is remembered, unless it took the place of an equal hash */
+            ck_assert_uint_eq(found_for(index, &ears[0], topic), 1);
+    }
+    ck_assert_uint_gt(most, MRC_INDEX_CACHE_BYTES * 3 / 4);
+    drop_all(index, ears, EARS);
+}
+END_TEST
+
+/* The most patterns that a remembered topic may have, and one more. */
+START_TEST(one_topic_cannot_fill_the_cache)
+{
+    enum { EARS = (int)(MRC_INDEX_CACHE_BYTES / 64 / sizeof(void *)) + 1 };
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear *ears = many_for_all(index, EARS);
+    unsigned count = EARS;
+
+    for (int i = 0; i < 2; i++)
+        ck_assert_uint_eq(found_for(index, &ears[0], "https://example.com/a"), 1);
+    ck_assert_uint_eq(mrc_index_get_cache_bytes(index), 0);
+    while (count > EARS - 20)
+        leave(index, &ears[--count]);
+    ck_assert_uint_eq(found_for(index, &ears[0], "https://example.com/a"), 1);
+    ck_assert_uint_gt(mrc_index_get_cache_bytes(index), 0);
+    drop_all(index, ears, count);
+}
+END_TEST
+
 /* ---- no memory --------------------------------------------------------------------------------*/
 
 static void fill(struct ear *ear, unsigned n)
@@ -341,6 +406,48 @@ START_TEST(an_addition_without_memory_leaves_nothing)
         leave(index, &ears[i]);
     mrc_index_free(index);
     free(ears);
+}
+END_TEST
+
+/*
+ * What could not be evaluated for want of memory is told, and not remembered as a topic that nobody
+ * listens to.
+ */
+START_TEST(no_memory_is_no_verdict)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear parsed = {.count = 0}, long_one = {.count = 0}, other_base = {.count = 0};
+    const struct mrc_bytes topic = mrc_bytes_of("https://example.com/a");
+    char value[2048] = "/";
+    unsigned failures = 0;
+    apr_status_t status;
+
+    /* An automaton so large that it needs memory of its own. */
+    for (int i = 0; i < 200; i++)
+        memcpy(value + 1 + 4 * i, "{b}?", 4);
+    value[801] = '*';
+    listen_to_one(index, &parsed, "/:x", BASE);
+    listen_to_one(index, &other_base, "https://*/a", OTHER);
+    listen_to_one(index, &long_one, value, BASE);
+    for (long left = 0;; left++) {
+        parsed.found = other_base.found = 0;
+        alloc_left = left;
+        status = mrc_index_collect(index, &topic, 1, heard, NULL);
+        alloc_left = -1;
+        if (status == APR_SUCCESS)
+            break;
+        ck_assert_int_eq(status, APR_ENOMEM);
+        failures++;
+        ck_assert_uint_eq(mrc_index_get_cache_bytes(index), 0);
+    }
+    ck_assert_uint_eq(parsed.found, 1);
+    ck_assert_uint_eq(other_base.found, 1);
+    ck_assert_uint_ge(failures, 4); /* the two topics, their bases, the automaton */
+    ck_assert_uint_eq(found_for(index, &parsed, "https://example.com/a"), 1);
+    leave(index, &parsed);
+    leave(index, &other_base);
+    leave(index, &long_one);
+    mrc_index_free(index);
 }
 END_TEST
 
@@ -480,6 +587,9 @@ int main(void)
     tcase_add_test(tcase, grows_with_its_nodes);
     tcase_add_test(tcase, an_addition_without_memory_leaves_nothing);
     tcase_add_test(tcase, no_index_without_memory);
+    tcase_add_test(tcase, no_memory_is_no_verdict);
+    tcase_add_test(tcase, the_cache_is_bounded);
+    tcase_add_test(tcase, one_topic_cannot_fill_the_cache);
     tcase_add_loop_test(tcase, random_changes_against_a_model, 0, 4);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

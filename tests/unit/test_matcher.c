@@ -125,27 +125,40 @@ START_TEST(says_why_it_refuses)
 }
 END_TEST
 
+static bool matches_topic(const struct mrc_matcher *matcher, struct mrc_topic *topic)
+{
+    bool matches;
+
+    ck_assert_int_eq(mrc_matcher_match_topic(matcher, topic, &matches), MRC_OK);
+    return matches;
+}
+
 START_TEST(topics_are_parsed_once)
 {
     struct mrc_matcher *matcher = make_pattern("/a/:b", HUB);
     struct mrc_matcher *exact = make(MRC_MATCHER_EXACT, "/a/1");
     struct mrc_matcher *elsewhere = make_pattern("/a/:b", "https://other.example/");
     struct mrc_topic topic, absolute;
-    const struct mrc_url *url;
+    const struct mrc_url *url, *again;
 
     mrc_topic_init(&topic, mrc_bytes_of("/a/1"), HUB);
-    ck_assert(mrc_matcher_matches_topic(exact, &topic));
+    ck_assert(matches_topic(exact, &topic));
     ck_assert(!topic.is_parsed);
-    ck_assert(mrc_matcher_matches_topic(matcher, &topic));
-    url = mrc_topic_get_url(&topic);
-    ck_assert_ptr_nonnull(url);
-    ck_assert(mrc_matcher_matches_topic(matcher, &topic));
-    ck_assert_ptr_eq(mrc_topic_get_url(&topic), url);
-    ck_assert(mrc_matcher_matches_topic(elsewhere, &topic)); /* relative to its own base */
+    ck_assert(matches_topic(matcher, &topic));
+    ck_assert_int_eq(mrc_topic_get_url(&topic, &url), MRC_OK);
+    ck_assert(matches_topic(matcher, &topic));
+    ck_assert_int_eq(mrc_topic_get_url(&topic, &again), MRC_OK);
+    ck_assert_ptr_eq(again, url);
+    ck_assert(matches_topic(elsewhere, &topic)); /* relative to its own base */
     mrc_topic_init(&absolute, mrc_bytes_of("https://hub.example.com/a/1"), HUB);
-    ck_assert(mrc_matcher_matches_topic(matcher, &absolute));
-    ck_assert(!mrc_matcher_matches_topic(elsewhere, &absolute));
+    ck_assert(matches_topic(matcher, &absolute));
+    ck_assert(!matches_topic(elsewhere, &absolute));
     mrc_topic_clear(&absolute);
+    mrc_topic_clear(&topic);
+    mrc_topic_init(&topic, mrc_bytes_of("https://no url"), HUB);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(mrc_topic_get_url(&topic, &url), MRC_EINVAL);
+    ck_assert(!matches_topic(matcher, &topic));
     mrc_topic_clear(&topic);
     mrc_matcher_free(elsewhere);
     mrc_matcher_free(exact);

@@ -205,7 +205,13 @@ START_TEST(keys_of_issuers_are_never_pooled)
         {ISSUER, MRC_ALG_SET_HMAC, keys},
         {ISSUER, MRC_ALG_SET_HMAC, rotated},
     };
-    struct mrc_token_policy policy = {trust, 3, audiences, 2, NULL, {3, 4, 32}};
+    struct mrc_token_policy policy = {
+        .trust = trust,
+        .trust_count = 3,
+        .audiences = audiences,
+        .audience_count = 2,
+        .limits = {3, 4, 32},
+    };
     static const struct {
         const char *secret, *issuer;
         enum mrc_err err;
@@ -238,7 +244,13 @@ END_TEST
 START_TEST(rows_of_one_issuer_are_bounded)
 {
     struct mrc_token_trust trust[MRC_TOKEN_MAX_ROWS + 1];
-    struct mrc_token_policy policy = {trust, MRC_TOKEN_MAX_ROWS, audiences, 2, NULL, {3, 4, 32}};
+    struct mrc_token_policy policy = {
+        .trust = trust,
+        .trust_count = MRC_TOKEN_MAX_ROWS,
+        .audiences = audiences,
+        .audience_count = 2,
+        .limits = {3, 4, 32},
+    };
     char *text = token_sign(MRC_ALG_HS256, SECRET, AT, CLAIMS "}");
     struct mrc_error reason = {""};
     struct mrc_token *token = NULL;

@@ -23,7 +23,13 @@ static void setup(void)
 {
     world.keys = keys_of(SECRET, MRC_ALG_SET_HMAC);
     world.trust = (struct mrc_token_trust){ISSUER, MRC_ALG_SET_HMAC, world.keys};
-    world.policy = (struct mrc_token_policy){&world.trust, 1, audiences, 1, NULL, {9, 9, 99}};
+    world.policy = (struct mrc_token_policy){
+        .trust = &world.trust,
+        .trust_count = 1,
+        .audiences = audiences,
+        .audience_count = 1,
+        .limits = {9, 9, 99},
+    };
     ck_assert_int_eq(mrc_token_cache_create(3, &world.cache), MRC_OK);
 }
 

@@ -1,0 +1,250 @@
+"""Protocol 0.x on the hub's URL, beside the modern one: tokens, subscriptions, cursors, publications."""
+import json
+import time
+import urllib.parse
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.wait import wait_until
+
+pytestmark = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/books/1"
+TEMPLATE = "https://example.com/books/{id}"
+FORM = "application/x-www-form-urlencoded"
+OLD_KEY = "the-old-secret-of-the-live-tests:0123456789abcdef"
+OLD_SUBSCRIBER_KEY = "the-old-subscriber-secret-of-the-live-tests:0123456789"
+SHORT_KEY = "!ChangeMe!"
+ACCESS_LOG = 'CustomLog logs/legacy.log "%r|%U|%q|%>s"\n'
+
+
+def old(key=OLD_KEY, claim="mercure", header=None, publish=None, subscribe=None, payload=None, **claims):
+    """A token of protocol 0.x."""
+    mercure = {name: value for name, value in
+               (("publish", publish), ("subscribe", subscribe), ("payload", payload)) if value is not None}
+    return token.mint_raw(header or {"alg": "HS256", "typ": "JWT"}, {claim: mercure, **claims}, key)
+
+
+def bearer(text):
+    return [("Authorization", f"Bearer {text}")]
+
+
+def post(httpd, headers=(), topic=TOPIC, data="x", target=PATH, private=False, fields=()):
+    pairs = [("topic", topic), ("data", data), *([("private", "on")] if private else []), *fields]
+    return httpd.request("POST", target, [("Content-Type", FORM), *headers], urllib.parse.urlencode(pairs))
+
+
+def status_of(httpd, query, headers=()):
+    """The status that a subscription is answered with; the stream, if there is one, ends."""
+    with httpd.subscribe(query, headers=headers, status=None) as stream:
+        return stream.status
+
+
+def both_dialects(*more):
+    return hub("MercureLegacyPublisherKey HS256 " + OLD_KEY, "MercureLegacySubscriberKey HS256 " + OLD_KEY, *more)
+
+
+# ---- subscriptions -------------------------------------------------------------------------------
+
+
+def test_topic_is_exact_or_a_template_or_everything(httpd):
+    httpd.start(both_dialects("MercureLimit matchers=3"))
+    cases = [
+        ([("topic", TOPIC)], [True, False, False]),
+        ([("topic", TEMPLATE)], [True, True, False]),
+        ([("topic", "*")], [True, True, True]),
+        ([("topic", "https://example.com/{x}/2"), ("match", "urn:x")], [False, True, True]),
+    ]
+    topics = [TOPIC, "https://example.com/books/2", "urn:x"]
+    streams = [httpd.subscribe(query) for query, _ in cases]
+    for topic in topics:
+        httpd.publish(topic, topic)
+    httpd.publish([TOPIC, "https://example.com/books/2", "urn:x"], "end")
+    for stream, (query, matches) in zip(streams, cases):
+        wanted = [topic for topic, match in zip(topics, matches) if match] + ["end"]
+        assert [event.data for event in stream.take(len(wanted))] == wanted, query
+        stream.close()
+    assert status_of(httpd, [("topic", str(i)) for i in range(3)]) == 200
+    assert status_of(httpd, [("topic", str(i)) for i in range(4)]) == 400
+    assert status_of(httpd, [("topic", "a\nb")]) == 400
+    assert status_of(httpd, [("topic", "x" * 4097)]) == 400
+    assert status_of(httpd, [("match_template", "x")]) == 400
+    assert status_of(httpd, [("Topic", "x")]) == 400
+    with httpd.subscribe([("topic", "https://example.com/{unfinished")]) as stream:
+        httpd.publish("https://example.com/{unfinished", "itself")
+        assert stream.next().data == "itself"
+    body = urllib.parse.urlencode([("topic", TEMPLATE), ("lastEventID", "earliest")])
+    with httpd.subscribe(headers=[("Content-Type", FORM)], method="QUERY", body=body) as stream:
+        assert stream.next().data == TOPIC
+
+
+def test_every_spelling_of_a_cursor(httpd):
+    httpd.start(both_dialects())
+    ids = [httpd.publish(TOPIC, str(i)).text for i in range(3)]
+    for name in ("lastEventID", "last_event_id", "Last-Event-ID", "lastEventId"):
+        with httpd.subscribe([("topic", TOPIC), (name, ids[1])]) as stream:
+            assert stream.next().id == ids[2], name
+            assert stream.response.header("Last-Event-ID") == ids[1], name
+            assert stream.response.header("Mercure-Last-Event-ID") == ids[1], name
+    # symfony/mercure gives two of them at once, the second of which may be all that is filled.
+    with httpd.subscribe([("topic", TOPIC), ("lastEventID", ""), ("Last-Event-ID", ids[0])]) as stream:
+        assert [event.id for event in stream.take(2)] == ids[1:]
+    with httpd.subscribe([("topic", TOPIC), ("lastEventID", ids[2])], headers=[("Last-Event-ID", ids[1])]) as stream:
+        assert stream.next().id == ids[2]
+    with httpd.subscribe([("topic", TOPIC), ("lastEventID", "nobody-knows")]) as stream:
+        assert stream.response.header("Last-Event-ID") == "earliest"
+        assert [event.id for event in stream.take(3)] == ids
+    with httpd.subscribe([("topic", TOPIC)]) as stream:
+        assert stream.response.header("Last-Event-ID") is None
+    head = httpd.request("HEAD", PATH + "?" + urllib.parse.urlencode([("topic", TOPIC), ("lastEventId", ids[0])]))
+    assert (head.status, head.header("Last-Event-ID")) == (200, ids[0])
+
+
+# ---- tokens --------------------------------------------------------------------------------------
+
+
+def test_tokens_of_both_protocols_beside_each_other(httpd):
+    httpd.start(both_dialects())
+    assert post(httpd, bearer(old(publish=["*"]))).status == 200
+    assert post(httpd, bearer(token.publisher())).status == 200
+    good = [
+        old(publish=[TEMPLATE]),
+        old(publish=[TOPIC], claim="https://mercure.rocks/"),
+        old(publish=["*"], header={"alg": "HS256"}),
+        old(publish=["*"], iss="https://somebody.example", aud="elsewhere"),
+        old(publish=["*"], exp=time.time() + 60, nbf=time.time() - 60),
+    ]
+    for text in good:
+        answer = post(httpd, bearer(text))
+        assert answer.status == 200, text
+        assert answer.text.startswith("urn:uuid:") and answer.header("Content-Type").startswith("text/plain")
+    refused = [
+        (old(publish=["*"], exp=time.time() - 60), 401),
+        (old(publish=["*"], nbf=time.time() + 600), 401),
+        (old(publish=["*"], key=token.PUBLISHER_KEY), 401),
+        (old(publish=["*"], iss=token.ISSUER), 401),
+        (token.mint(OLD_KEY, publish=["*"]), 401),
+        (token.publisher(header={"typ": "JWT"}), 401),
+        (token.publisher(aud="elsewhere"), 401),
+        (token.mint(token.PUBLISHER_KEY, mercure={"publish": ["*"]}), 403),
+        (old(publish=[]), 403),
+        (old(publish=["https://example.com/{a}"]), 403),
+        (old(subscribe=["*"]), 403),
+        (old(publish="*"), 401),
+    ]
+    for text, status in refused:
+        assert post(httpd, bearer(text)).status == status, text
+    # A private update reaches whom a token of either kind grants it.
+    streams = {"old": httpd.subscribe([("topic", TEMPLATE)], headers=bearer(old(subscribe=[TEMPLATE]))),
+               "modern": httpd.subscribe([("match", TOPIC)], token=token.subscriber([TOPIC])),
+               "other": httpd.subscribe([("topic", TOPIC)], headers=bearer(old(subscribe=["urn:x"]))),
+               "anonymous": httpd.subscribe([("topic", TOPIC)])}
+    post(httpd, bearer(old(publish=["*"])), data="private", private=True)
+    post(httpd, bearer(old(publish=["*"])), data="public")
+    got = {name: stream.next().data for name, stream in streams.items()}
+    assert got == {"old": "private", "modern": "private", "other": "public", "anonymous": "public"}
+    for stream in streams.values():
+        stream.close()
+
+
+def test_keys_of_one_role_open_no_other(httpd):
+    httpd.start(hub("MercureLegacyPublisherKey HS256 " + OLD_KEY,
+                    "MercureLegacySubscriberKey HS256 " + OLD_SUBSCRIBER_KEY, keys=False, anonymous=False))
+    assert post(httpd, bearer(old(publish=["*"]))).status == 200
+    assert post(httpd, bearer(old(publish=["*"], key=OLD_SUBSCRIBER_KEY))).status == 401
+    assert status_of(httpd, [("topic", "*")], bearer(old(subscribe=["*"]))) == 401
+    assert status_of(httpd, [("topic", "*")], bearer(old(subscribe=["*"], key=OLD_SUBSCRIBER_KEY))) == 200
+    assert status_of(httpd, [("topic", "*")]) == 401
+
+
+def test_the_old_cookie_and_the_new_one(httpd):
+    httpd.start(both_dialects("MercurePublishOrigins https://app.example", "MercureAnonymous Off"))
+    text = old(publish=["*"], subscribe=["*"])
+    assert status_of(httpd, [("topic", "*")], [("Cookie", f"a=b; mercureAuthorization={text}")]) == 200
+    assert status_of(httpd, [("topic", "*")], [("Cookie", f"__Secure-mercure_access_token={text}")]) == 200
+    # The new one comes first, and it is verified even if the old one would do.
+    cookies = f"mercureAuthorization={text}; __Secure-mercure_access_token=nonsense"
+    assert status_of(httpd, [("topic", "*")], [("Cookie", cookies)]) == 401
+    cookie = ("Cookie", f"mercureAuthorization={text}")
+    assert post(httpd, [cookie]).status == 403
+    assert post(httpd, [cookie, ("Origin", "https://evil.example")]).status == 403
+    assert post(httpd, [cookie, ("Origin", "https://app.example")]).status == 200
+
+
+# ---- the token in the URL ------------------------------------------------------------------------
+
+
+@pytest.mark.mpm("worker")  # whose threads hold a stream, and are shown with it
+def test_a_token_in_the_url_stays_out_of_the_logs(httpd):
+    httpd.load("status")
+    httpd.expect_log("client denied by server configuration: mercure:" + PATH + "/closed")
+    httpd.start(both_dialects("MercureAnonymous Off") + ACCESS_LOG + "ExtendedStatus On\n"
+                '<Location "/status">\nSetHandler server-status\n</Location>\n'
+                '<Location "/.well-known/mercure/closed">\nRequire all denied\n</Location>\n')
+    text, modern = old(publish=["*"], subscribe=["*"]), token.subscriber()
+    secret = text.rsplit(".", 1)[1]
+
+    def url(*pairs, path=PATH):
+        return path + "?" + urllib.parse.urlencode(pairs)
+
+    with httpd.subscribe([("authorization", text), ("topic", TOPIC)]) as stream:
+        assert post(httpd, target=url(("authorization", text)), private=True).status == 200
+        assert stream.next().data == "x"
+        page = httpd.get("/status").text
+        assert "GET " + PATH + "?authorization=xxx" in page and text[:10] not in page
+    assert status_of(httpd, [("topic", "*"), ("authorization", modern)]) == 401
+    assert status_of(httpd, [("topic", "*"), ("authorization", text), ("authorization", text)]) == 400
+    assert status_of(httpd, [("topic", "*"), ("authorization", "")]) == 401
+    # The Authorization field comes first.
+    assert status_of(httpd, [("topic", "*"), ("authorization", text)], bearer("x" * 50)) == 401
+    assert status_of(httpd, f"topic=a&%61uthorization={text}&b=c") == 200
+    assert httpd.get(url(("authorization", text), path=PATH + "/closed")).status == 403
+    assert httpd.get(url(("authorization", text), path=PATH + "/nothing")).status == 404
+
+    def lines():
+        with open(httpd.path("logs/legacy.log"), encoding="utf-8") as log:
+            return log.read().splitlines()
+
+    wait_until(lambda: len(lines()) >= 10 and any("&b=c " in line for line in lines()),
+               what="a line for each request, in which only the token is masked")
+    for line in lines():
+        assert secret not in line and modern[-40:] not in line, line
+    assert any("topic=" in line and "authorization=xxxx" in line for line in lines())
+    assert secret not in httpd.log()
+
+
+# ---- configuration -------------------------------------------------------------------------------
+
+
+def test_without_legacy_every_form_of_0x_is_refused(httpd):
+    httpd.start(hub("MercureAnonymous On") + hub(path="/closed", anonymous=False) + ACCESS_LOG)
+    newest = httpd.publish(TOPIC, "x").text
+    answer = httpd.get(PATH + "?topic=a")
+    assert answer.status == 400 and "MercureLegacy" in json.loads(answer.body)["detail"]
+    assert status_of(httpd, [("match", "a"), ("topic", "a")]) == 400
+    with httpd.subscribe([("match", TOPIC), ("lastEventID", "earliest")]) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") is None
+    with httpd.subscribe([("match", TOPIC), ("last_event_id", newest)]) as stream:
+        assert stream.response.header("Last-Event-ID") is None
+    assert post(httpd, bearer(old(publish=["*"]))).status == 401
+    text = token.subscriber(aud="https://hub.example/closed")
+    assert httpd.get("/closed?match=a", headers=[("Cookie", f"mercureAuthorization={text}")]).status == 401
+    assert httpd.get("/closed?match=a&authorization=" + text).status == 401
+    with open(httpd.path("logs/legacy.log"), encoding="utf-8") as log:
+        assert text.rsplit(".", 1)[1] not in log.read()
+
+
+def test_keys_turn_it_on_and_short_ones_warn(httpd):
+    httpd.expect_log(r"a key of the hub .* for protocol 0\.x .*the secret has 10 bytes; HS256 calls for 32")
+    httpd.start("MercureLegacyKey HS256 " + SHORT_KEY + "\n" + hub(keys=False) +
+                hub("MercureLegacy Off", path="/modern") + hub("MercureLegacy On", path="/no-key"))
+    assert status_of(httpd, [("topic", "*")]) == 200
+    assert post(httpd, bearer(old(publish=["*"], key=SHORT_KEY))).status == 200
+    assert post(httpd, bearer(old(publish=["*"], key=SHORT_KEY)), target="/modern").status == 401
+    assert httpd.get("/modern?topic=a").status == 400
+    both = [f"MercureLegacyKey HS256 {OLD_KEY}", "MercureLegacy Off"]
+    for lines in (both, both[::-1]):
+        result = httpd.configtest(hub(*lines))
+        assert not result.ok and "MercureLegacy Off stands in one section with" in result.output

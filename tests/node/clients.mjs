@@ -1,0 +1,191 @@
+// Real clients against a hub: Chromium's EventSource and fetch streams, and npm's eventsource and
+// fetch-event-source. The hub ends each stream after a moment, so that all of them have to come back;
+// what each received, and how often it connected, is printed as JSON.
+//
+//     node clients.mjs '{"hub": …, "own": …, "listed": …, "other": …, "token": …, "deadline": …}'
+//
+// hub: its URL. own, listed, other: pages on the hub's origin, on one that CORS lists, on one that it
+// does not; they set the cookie. token: may publish and subscribe. deadline: seconds.
+import { chromium } from "playwright-core";
+import { EventSource } from "eventsource";
+import fes from "@microsoft/fetch-event-source";
+
+const { hub, own, listed, other, token, deadline } = JSON.parse(process.argv[2]);
+const TOPIC = "https://example.com/books/1";
+const PATTERN = "https://example.com/books/:id";
+const bearer = { Authorization: `Bearer ${token}` };
+
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function until(predicate, what) {
+    for (const end = Date.now() + deadline * 1000; !(await predicate()); await wait(50)) {
+        if (Date.now() > end) throw new Error(`not within ${deadline} s: ${what}: ${JSON.stringify(clients)}`);
+    }
+}
+
+async function publish(fields) {
+    const body = new URLSearchParams({ topic: TOPIC, private: "on", ...fields });
+    const answer = await fetch(hub, { method: "POST", headers: bearer, body });
+    if (answer.status !== 200) throw new Error(`${answer.status}: ${await answer.text()}`);
+    return answer.text();
+}
+
+// What every client fills: events as [id, type, data], and the number of connections.
+const clients = {};
+const add = (name) => (clients[name] = { opens: 0, events: [] });
+
+// ---- npm ----------------------------------------------------------------------------------------
+
+function startEventsource() {
+    const client = add("eventsource");
+    const source = new EventSource(`${hub}?${new URLSearchParams({ match: TOPIC })}`, {
+        fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, ...bearer } }),
+    });
+    const take = (event) => client.events.push([event.lastEventId, event.type, event.data]);
+    source.onopen = () => client.opens++;
+    source.addEventListener("message", take);
+    source.addEventListener("book", take);
+    return () => source.close();
+}
+
+function startFetchEventSource() {
+    // It is for browsers, and asks these whether the page is seen.
+    globalThis.window = globalThis;
+    globalThis.document = { hidden: false, addEventListener() {}, removeEventListener() {} };
+    const client = add("fetch-event-source");
+    const control = new AbortController();
+    fes.fetchEventSource(`${hub}?${new URLSearchParams({ match_urlpattern: PATTERN })}`, {
+        headers: { ...bearer },
+        signal: control.signal,
+        openWhenHidden: true,
+        async onopen(answer) {
+            if (answer.status === 200) client.opens++;
+        },
+        onmessage(event) {
+            if (event.data) client.events.push([event.id, event.event || "message", event.data]);
+        },
+        onclose() {
+            throw new Error("the hub has ended the stream: come back");
+        },
+        onerror() {}, // after the time that the hub said
+    }).catch(() => {});
+    return () => control.abort();
+}
+
+// ---- Chromium -----------------------------------------------------------------------------------
+
+const started = (name) => globalThis.clients[name];
+
+// In a page: an EventSource, whose token is the cookie.
+function pageEventSource({ url, credentials, name }) {
+    const client = ((globalThis.clients ??= {})[name] = { opens: 0, errors: 0, events: [] });
+    const source = new EventSource(url, { withCredentials: credentials });
+    const take = (event) => client.events.push([event.lastEventId, event.type, event.data]);
+    source.onopen = () => client.opens++;
+    source.onerror = () => client.errors++;
+    source.onmessage = take;
+    source.addEventListener("book", take);
+}
+
+// In a page: a stream that is read with fetch, QUERY and the token in a field of its own.
+async function pageFetchStream({ url, body, token, name }) {
+    const client = ((globalThis.clients ??= {})[name] = { opens: 0, told: [], events: [] });
+    let last = null;
+    for (;;) {
+        const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/x-www-form-urlencoded" };
+        if (last !== null) headers["Last-Event-ID"] = last;
+        const answer = await fetch(url, { method: "QUERY", headers, body });
+        if (!answer.ok) throw new Error(await answer.text());
+        client.opens++;
+        client.told.push([last, answer.headers.get("Mercure-Last-Event-ID")]);
+        const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+        let text = "";
+        for (let part = await reader.read(); !part.done; part = await reader.read()) {
+            const blocks = (text + part.value).split("\n\n");
+            text = blocks.pop();
+            for (const block of blocks) {
+                const fields = { event: [], id: [], data: [] };
+                for (const line of block.split("\n")) {
+                    const colon = line.indexOf(":");
+                    fields[line.slice(0, colon)]?.push(line.slice(colon + 1).replace(/^ /, ""));
+                }
+                if (!fields.data.length) continue;
+                last = fields.id[0];
+                client.events.push([last, fields.event[0] ?? "message", fields.data.join("\n")]);
+            }
+        }
+    }
+}
+
+// In a page: what a script of its origin can do with the hub, beside streams.
+async function pageTries({ url, metadata, token }) {
+    const form = new URLSearchParams({ topic: "https://example.com/tries", data: location.origin });
+    const status = (promise) => promise.then((answer) => answer.status, () => "blocked");
+    const challenge = (promise) =>
+        promise.then((answer) => answer.headers.get("WWW-Authenticate"), () => "blocked");
+    return {
+        cookie: document.cookie, // HttpOnly: nothing
+        publish: await status(fetch(url, { method: "POST", body: form, credentials: "include" })),
+        publishBlindly: await status(fetch(url, { method: "POST", body: form, credentials: "include", mode: "no-cors" })),
+        publishWithField: await status(fetch(url, { method: "POST", body: form, headers: { Authorization: `Bearer ${token}` } })),
+        challenge: await challenge(fetch(url, { method: "POST", body: form, credentials: "omit" })),
+        metadata: await fetch(metadata).then((answer) => answer.json()).then((json) => json.resource, () => "blocked"),
+    };
+}
+
+const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+try {
+    const context = await browser.newContext();
+    const pages = {};
+    for (const [name, url] of Object.entries({ own, listed, other })) {
+        pages[name] = await context.newPage();
+        await pages[name].goto(url);
+    }
+    const query = new URLSearchParams({ match: TOPIC });
+    const streams = { "Chromium EventSource": pages.own, "Chromium EventSource, other origin": pages.listed,
+        "Chromium EventSource, foreign origin": pages.other };
+    for (const [name, page] of Object.entries(streams))
+        await page.evaluate(pageEventSource, { url: `${hub}?${query}`, credentials: page !== pages.own, name });
+    const fetching = "Chromium fetch, other origin";
+    streams[fetching] = pages.listed;
+    pages.listed.evaluate(pageFetchStream, { url: hub, body: `${new URLSearchParams({ match_urlpattern: PATTERN })}`,
+        token, name: fetching }).catch(() => {});
+    const stops = [startEventsource(), startFetchEventSource()];
+
+    const refresh = async () => {
+        for (const [name, page] of Object.entries(streams)) clients[name] = await page.evaluate(started, name);
+        return Object.entries(clients);
+    };
+    const allowed = async () => (await refresh()).filter(([name]) => !name.includes("foreign"));
+    await until(async () => (await allowed()).every(([, client]) => client?.opens), "all streams open");
+
+    const sent = [];
+    const send = async (fields) => {
+        const id = `urn:x:${sent.length} "\\`;
+        await publish({ id, ...fields });
+        sent.push([id, fields.type ?? "message", fields.data]);
+    };
+    await send({ data: "first", retry: "100" });
+    await until(async () => {
+        await send(sent.length % 2 ? { data: `line 1\nline 2: ${sent.length}`, type: "book" } : { data: `${sent.length}` });
+        await wait(100);
+        return (await allowed()).every(([, client]) => client.opens > 1);
+    }, "all have come back");
+    await send({ data: "last" });
+    await until(async () => (await allowed()).every(([, client]) => client.events.length >= sent.length), "all updates");
+    const tries = {};
+    for (const [name, page] of Object.entries(pages)) {
+        const metadata = hub.replace("/.well-known/", "/.well-known/oauth-protected-resource/.well-known/");
+        tries[name] = await page.evaluate(pageTries, { url: hub, metadata, token });
+    }
+    await refresh();
+    stops.forEach((stop) => stop());
+    console.log(JSON.stringify({ sent, clients, tries }));
+} finally {
+    await browser.close();
+}
+process.exit(0);
