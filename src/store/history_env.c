@@ -220,13 +220,22 @@ static void release_xfsz(const sigset_t *mask)
 static int reserve_lock_file(const char *data_path)
 {
     char path[PATH_BYTES + 8];
-    int fd, err;
+    struct stat st;
+    int err = 0;
+    int fd;
 
     snprintf(path, sizeof(path), "%s-lock", data_path);
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, MODE);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
+    /* Made by root, it would keep the server's user out. */
+    if (fd >= 0 && geteuid() == 0 && lstat(data_path, &st) == 0 &&
+        fchown(fd, st.st_uid, st.st_gid) != 0)
+        err = errno;
+    if (fd < 0 && errno == EEXIST)
+        fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno;
-    err = posix_fallocate(fd, 0, LOCK_BYTES);
+    if (!err)
+        err = posix_fallocate(fd, 0, LOCK_BYTES);
     close(fd);
     return err == EOPNOTSUPP || err == EINVAL ? 0 : err;
 }

@@ -6,6 +6,11 @@
 #include "store/ring_private.h"
 #include "store/status.h"
 
+/* What is left beside a quarter of the bounds. */
+#define LOOSE_COUNT  64
+#define LOOSE_BYTES  65536
+#define LOOSE_AGE_US 10000000
+
 struct head {
     uint64_t check;
     int64_t time_us;
@@ -143,6 +148,20 @@ static bool is_past(const struct mrc_history_row *row, const struct mrc_history_
            mrc_ring_is_older(row->time_us, bounds->age_us, now_us);
 }
 
+/* The bounds of what is left in the file for replays that have begun. */
+static struct mrc_ring_bounds loosen(const struct mrc_ring_bounds *bounds)
+{
+    struct mrc_ring_bounds loose = *bounds;
+
+    if (loose.count)
+        loose.count += loose.count / 4 + LOOSE_COUNT;
+    if (loose.bytes)
+        loose.bytes += loose.bytes / 4 + LOOSE_BYTES;
+    if (loose.age_us)
+        loose.age_us += loose.age_us / 4 + LOOSE_AGE_US;
+    return loose;
+}
+
 static apr_status_t remove_row(const struct mrc_history_txn *txn, const struct mrc_history_row *row)
 {
     uint64_t hash = mrc_siphash(txn->dbs.hash_key, row->id);
@@ -160,6 +179,7 @@ apr_status_t mrc_history_table_trim(const struct mrc_history_txn *txn,
                                     const struct mrc_ring_bounds *bounds, int64_t now_us,
                                     uint64_t keep, unsigned max)
 {
+    const struct mrc_ring_bounds loose = loosen(bounds);
     struct mrc_history_row last;
     apr_status_t status = mrc_history_table_last(txn, &last);
 
@@ -170,7 +190,7 @@ apr_status_t mrc_history_table_trim(const struct mrc_history_txn *txn,
         if (status)
             break;
         if (row.number >= keep || row.number >= last.number ||
-            !is_past(&row, &last, bounds, now_us))
+            !is_past(&row, &last, &loose, now_us))
             return APR_SUCCESS;
         status = remove_row(txn, &row);
     }

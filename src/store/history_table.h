@@ -2,9 +2,10 @@
  * The records of a durable history, inside one transaction.
  *
  * Numbers follow each other without a gap, from the oldest record that is kept to the newest. The
- * newest is never removed, whatever the bounds say: it tells which number comes next. A bound by
- * count or bytes holds exactly for who asks mrc_history_table_oldest(); what lies before that is
- * removed when something is appended, some at a time.
+ * newest is never removed, whatever the bounds say: it tells which number comes next. The bounds
+ * hold exactly for who asks mrc_history_table_oldest(), where every replay begins. What lies before
+ * that is removed when something is appended, some at a time, and the last part of it (a quarter of
+ * what the bounds allow) is left: replays that have begun go on in it.
  *
  *     record: u64 check | i64 time_us | u64 sum_bytes | u32 id_bytes | u32 payload_bytes
  *             | u32 stored_bytes | u32 0 | id | payload
@@ -48,7 +49,8 @@ apr_status_t mrc_history_table_append(const struct mrc_history_txn *txn,
                                       const struct mrc_history_row *row);
 
 /*
- * Removes what is past BOUNDS at NOW_US, at most MAX records, and none from number KEEP on.
+ * Removes what is past BOUNDS at NOW_US, and the part that is left beyond, at most MAX records, and
+ * none from number KEEP on.
  */
 apr_status_t mrc_history_table_trim(const struct mrc_history_txn *txn,
                                     const struct mrc_ring_bounds *bounds, int64_t now_us,

@@ -120,15 +120,16 @@ static void run_process(struct shared *shared, struct mrc_hub_segment *segment,
     static struct worker workers[THREADS_MAX];
     struct mrc_history *history = NULL;
     struct mrc_error error = {""};
-    int fd = -1;
 
-    if (mode == PLAIN)
-        fd = open(apr_psprintf(pool, "%s/plain", dir), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC,
-                  0600);
-    else if (mrc_history_open_lmdb(pool, segment, notify, process, dir, syncs[mode], &error,
-                                   &history) != APR_SUCCESS)
+    if (mode != PLAIN && mrc_history_open_lmdb(pool, segment, notify, process, dir, syncs[mode],
+                                               &error, &history) != APR_SUCCESS)
         fail(error.text);
     for (unsigned i = process; i < threads; i += PROCESSES) {
+        /* A descriptor for each, since flock() does not keep those apart that share one. */
+        int fd = history ? -1
+                         : open(apr_psprintf(pool, "%s/plain", dir),
+                                O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+
         workers[i] = (struct worker){shared, history, fd, i, bytes, 0};
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
             fail("no thread");

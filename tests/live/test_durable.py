@@ -1,5 +1,6 @@
 """The durable history: what was answered 200 is there after every kind of end, once and in order."""
 import glob
+import json
 import os
 import random
 import re
@@ -256,6 +257,64 @@ def test_a_full_disk(httpd, monkeypatch):
     assert httpd.children() == children, "a child has died of it"
     stream.close()
     assert read_all(httpd) == [*sent, update]
+
+
+# ---- the tool ------------------------------------------------------------------------------------
+
+
+def tool(*args, text=None, status=0):
+    """Runs mercure-history; its standard output."""
+    program = os.path.join(os.environ["MERCURE_BUILD"], "mercure-history")
+    done = subprocess.run([program, *args], input=text, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == status, done
+    return done.stdout if status == 0 else done.stderr
+
+
+@pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD does not say where the tool is")
+def test_the_tool(httpd):
+    """list, export, import and compact, of a hub that runs and of one that is stopped."""
+    start(httpd, "MercureHistory count=0 bytes=0", sync="none")
+    folder = os.path.dirname(the_file(httpd))
+    httpd.publish([TOPIC, TOPIC + "/b"], 'q"\n\u20ac', fields=[("id", "first"), ("type", "t"), ("retry", "7")])
+    publish_many(httpd, [f"m{n}" for n in range(1200)], size=500, threads=4)
+    stream = httpd.subscribe([("match", TOPIC)])
+    lines = tool("export", folder).splitlines()
+    exported = [json.loads(line) for line in lines]
+    assert [one["id"] for one in exported] == read_all(httpd)
+    first = exported[0]
+    assert (first["topic"], first["data"], first["type"], first["retry"]) == (
+        [TOPIC, TOPIC + "/b"], 'q"\n\u20ac', "t", "7")
+    assert abs(first["time_us"] / 1e6 - time.time()) < 600
+    assert "1202 updates" in tool("list", httpd.path("data")) and "well-known" in tool("list", httpd.path("data"))
+    assert tool("list", folder).splitlines()[0].split()[3:5] == ["first", TOPIC]
+    # What is imported comes to light with the next publication, in order and once.
+    assert stream.next().data == "end"
+    more = "".join(json.dumps({"id": f"i{n}", "topic": [TOPIC], "data": f"{n}"}) + "\n" for n in range(700))
+    tool("import", folder, text=lines[0] + "\n" + more)
+    last = httpd.publish(TOPIC, "after").text
+    assert [event.id for event in stream.take(701)] == [f"i{n}" for n in range(700)] + [last]
+    before = size_of(the_file(httpd))
+    httpd.graceful(durable("MercureHistory count=100", sync="none"))
+    kept = [*read_all(httpd), end_of(httpd)]
+    publish_many(httpd, [f"c{n}" for n in range(60)])
+    with Publishers(httpd, 2) as load:
+        load.more(5)
+        tool("compact", folder)
+        load.more(5)
+    load.check([one for one in read_all(httpd) if one in load.tried])
+    assert os.path.basename(the_file(httpd)) == "history-2.mdb" and size_of(the_file(httpd)) < before / 2
+    assert len(kept) == 101 and kept[-2] == last
+    httpd.stop()
+    found = tool("export", folder).splitlines()
+    tool("compact", folder)
+    assert tool("export", folder).splitlines() == found
+    tool("import", folder, text=more.replace('"i', '"j').replace('"jd', '"id'))
+    for bad, why in (("{}", "id"), ('{"id":"x"}', "topic"), ('{"id":"x","topic":[]}', "topic"), ("x", "JSON"),
+                     ('{"id":"a\\nb","topic":["t"]}', "line 1"), ('{"id":"x","topic":["t"],"retry":"x"}', "retry")):
+        assert why in tool("import", folder, text=bad + "\n", status=1), bad
+    assert tool("list", httpd.path("nothing"), status=1) and tool("forget", folder, status=2)
+    httpd.start()
+    assert read_all(httpd)[-5:] == [f"j{n}" for n in range(695, 700)]
 
 
 # ---- faults --------------------------------------------------------------------------------------
