@@ -28,7 +28,8 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    if (!policy->history_dir)
+    /* A hub that found no room for its new store in a reload goes on in memory. */
+    if (!policy->history_dir || !mrc_hub_segment_staging(segment))
         hub->history = mrc_history_open_memory(pool, segment, notify);
     else if (mrc_history_open_lmdb(pool, segment, notify, slot, policy->history_dir,
                                    policy->history_sync, error, &hub->history) != APR_SUCCESS)

@@ -236,6 +236,15 @@ static apr_status_t adopt_ring(struct lmdb_history *history, const struct mrc_hi
 
 /* ---- opening ----------------------------------------------------------------------------------*/
 
+/* Whether the ring, which ends with NUMBER, has more than the file: the hub was without it a while.
+ */
+static bool is_ahead(const struct mrc_history_txn *txn, uint64_t number)
+{
+    struct mrc_history_row last = {.number = 0};
+
+    return mrc_history_table_last(txn, &last) == APR_SUCCESS && number > last.number;
+}
+
 /* Binds the ring to the file, in the transaction TXN. */
 static apr_status_t bind_in(struct lmdb_history *history, const struct mrc_history_txn *txn)
 {
@@ -244,7 +253,7 @@ static apr_status_t bind_in(struct lmdb_history *history, const struct mrc_histo
     uint64_t pos, seq;
 
     mrc_ring_end(history->base.ring, &pos, &seq);
-    if (epoch == history->epoch) {
+    if (epoch == history->epoch && !is_ahead(txn, seq + offset)) {
         uint64_t last;
 
         history->base.offset = offset;

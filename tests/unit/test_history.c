@@ -442,6 +442,7 @@ START_TEST(damage_is_found_and_set_aside)
     const char *top = history_dir;
     char file[MRC_HISTORY_FILES_PATH_BYTES];
     struct mrc_error error = {""};
+    FILE *made;
 
     ck_assert_ptr_nonnull(strstr(path, "/well-known-mercure-main-80-"));
     ck_assert_int_eq(mrc_history_dirs_reconcile(dirs, &path, 1, &owner, &error), APR_SUCCESS);
@@ -458,6 +459,12 @@ START_TEST(damage_is_found_and_set_aside)
     ck_assert_int_eq(mrc_history_dirs_reconcile(dirs, &path, 1, &owner, &error), APR_SUCCESS);
     ck_assert_ptr_nonnull(strstr(error.text, "set aside"));
     ck_assert_uint_eq(mrc_history_files_newest(path), 0);
+    ck_assert_int_eq(mrc_history_dirs_reconcile(dirs, NULL, 0, &owner, &error), APR_SUCCESS);
+    made = fopen(file, "w");
+    fputs("this is no LMDB file at all, and too short for one", made);
+    fclose(made);
+    ck_assert_int_eq(mrc_history_dirs_reconcile(dirs, &path, 1, &owner, &error), APR_SUCCESS);
+    ck_assert_ptr_nonnull(strstr(error.text, "set aside"));
     mrc_history_dirs_close(dirs);
     history_dir = (char *)(uintptr_t)top;
 }
@@ -824,6 +831,14 @@ START_TEST(a_ring_that_was_there_first_is_taken_over)
     mrc_history_close(history);
     history = open_as(1, MRC_HISTORY_SYNC_NONE); /* the next child takes nothing over again */
     ck_assert_str_eq(read_after(history, "id-19"), "ring-0 ring-1 ring-2 new");
+    mrc_history_close(history);
+    /* As if the hub had been in memory again for one update. */
+    ck_assert_int_eq(mrc_ring_append(mrc_hub_segment_ring(segment), mrc_bytes_of("alone"),
+                                     mrc_bytes_of("x"), 1, apr_time_now(), 0, &seq, &pos),
+                     APR_SUCCESS);
+    history = open_as(1, MRC_HISTORY_SYNC_NONE);
+    append_ok(history, "again", 1);
+    ck_assert_str_eq(read_after(history, "ring-2"), "new alone again");
     mrc_history_close(history);
 }
 END_TEST
