@@ -11,9 +11,12 @@
 #include "unixd.h"
 
 #include "core/token_cache.h"
+#include "httpd/keys.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
+#include "hub/keeper.h"
+#include "hub/keyring.h"
 #include "hub/process.h"
 #include "store/history_dir.h"
 #include "store/memory.h"
@@ -26,7 +29,7 @@ APLOG_USE_MODULE(mercure);
  * to, in this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 3
+#define RETAINED_VERSION 4
 
 struct retained {
     unsigned version;
@@ -41,6 +44,8 @@ struct retained {
 struct child {
     struct mrc_process *process;
     struct mrc_token_cache *tokens;
+    struct mrc_keyring *keyring;
+    struct mrc_keeper *keeper; /* NULL: no keys change */
     struct mrc_sizing sizing;
 };
 
@@ -93,7 +98,7 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
 static int has_key(const apr_array_header_t *keys, const struct mrc_keyset *key)
 {
     for (int i = 0; keys && i < keys->nelts; i++) {
-        if (APR_ARRAY_IDX(keys, i, struct mrc_token_trust).keys == key)
+        if (APR_ARRAY_IDX(keys, i, const struct mrc_key_row *)->keys == key)
             return 1;
     }
     return 0;
@@ -104,8 +109,8 @@ static void warn_of_weak_keys(const struct mrc_location *location, const apr_arr
                               const apr_array_header_t *others)
 {
     for (int i = 0; keys && i < keys->nelts; i++) {
-        const struct mrc_keyset *key = APR_ARRAY_IDX(keys, i, struct mrc_token_trust).keys;
-        const char *warning = mrc_keyset_get_warning(key);
+        const struct mrc_keyset *key = APR_ARRAY_IDX(keys, i, const struct mrc_key_row *)->keys;
+        const char *warning = key ? mrc_keyset_get_warning(key) : NULL;
 
         if (warning && !has_key(others, key))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
@@ -218,6 +223,23 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
     return status;
 }
 
+/* What key files hold now goes where children will find what they hold later. */
+static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
+                               struct mrc_memory *memory)
+{
+    struct mrc_keys_catalogue *catalogue = mrc_keys_catalogue(pconf);
+    struct mrc_error error = {""};
+    apr_status_t status =
+        mrc_memory_set_documents(memory, (const struct mrc_document_spec *)catalogue->specs->elts,
+                                 (size_t)catalogue->specs->nelts, &error);
+
+    mrc_keys_forget_contents(catalogue);
+    if (status != APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "keys of the hubs: %s",
+                     error.text);
+    return status;
+}
+
 int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                               server_rec *main_server)
 {
@@ -244,6 +266,8 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     }
     if (*error.text)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "%s", error.text);
+    if (share_keys(main_server, pconf, memory) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
     log_hubs(main_server, hubs);
     sizing = mrc_sizing_compute(mrc_registry_slots());
     if (hubs->nelts > 0)
@@ -255,6 +279,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
 
 static apr_status_t stop_child(void *unused)
 {
+    mrc_keeper_stop(this_child->keeper);
     mrc_process_stop(this_child->process);
     return APR_SUCCESS;
 }
@@ -291,6 +316,34 @@ static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_he
     return served;
 }
 
+static void log_keys(void *server, enum mrc_keeper_level level, const char *text)
+{
+    ap_log_error(APLOG_MARK, level == MRC_KEEPER_WARNING ? APLOG_WARNING : APLOG_NOTICE, 0, server,
+                 "%s", text);
+}
+
+/* The keys of this child, and the thread that brings them up to date if some may change. */
+static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
+                              struct mrc_memory *memory, struct child *child)
+{
+    const struct mrc_keys_catalogue *catalogue = mrc_keys_catalogue(main_server->process->pconf);
+    struct mrc_keeper_args args = {
+        .sources = (const struct mrc_key_source *)catalogue->sources->elts,
+        .count = (size_t)catalogue->sources->nelts,
+        .ca_file = mrc_registry_jwks_ca_file(main_server),
+        .say = log_keys,
+        .ctx = main_server,
+    };
+    apr_status_t status = mrc_keyring_create(
+        pchild, (const struct mrc_key_row *const *)catalogue->rows->elts,
+        (size_t)catalogue->rows->nelts, mrc_memory_documents(memory), &child->keyring);
+
+    if (status != APR_SUCCESS || args.count == 0)
+        return status;
+    args.keyring = child->keyring;
+    return mrc_keeper_start(pchild, &args, &child->keeper);
+}
+
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
@@ -304,9 +357,10 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     child = apr_pcalloc(pchild, sizeof(*child));
     child->sizing = mrc_sizing_compute(mrc_registry_slots());
-    if (mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
+    status = open_keys(pchild, main_server, memory, child);
+    if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
-    else
+    if (status == APR_SUCCESS)
         status = mrc_process_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
                                    mrc_registry_dispatchers(main_server), getpid(),
                                    (uint64_t)generation, &child->process);
@@ -319,6 +373,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
         apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
         return;
     }
+    mrc_keeper_stop(child->keeper);
     mrc_token_cache_free(child->tokens);
     if (status == APR_ENOSPC)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
@@ -332,8 +387,10 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
-    if (this_child)
-        mrc_process_drain(this_child->process, graceful != 0);
+    if (!this_child)
+        return;
+    mrc_keeper_post_drain(this_child->keeper);
+    mrc_process_drain(this_child->process, graceful != 0);
 }
 
 static void wake_the_living(struct mrc_memory *memory)
@@ -360,6 +417,11 @@ void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t g
 struct mrc_process *mrc_lifecycle_process(void)
 {
     return this_child ? this_child->process : NULL;
+}
+
+struct mrc_keyring *mrc_lifecycle_keyring(void)
+{
+    return this_child ? this_child->keyring : NULL;
 }
 
 struct mrc_token_cache *mrc_lifecycle_tokens(void)

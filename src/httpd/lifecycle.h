@@ -9,6 +9,7 @@
 
 #include "ap_mpm.h"
 
+struct mrc_keyring;
 struct mrc_process;
 struct mrc_sizing;
 struct mrc_token_cache;
@@ -36,6 +37,9 @@ void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t g
 
 /* This child's part of the hubs; NULL in the parent, and in a child that got no slot. */
 struct mrc_process *mrc_lifecycle_process(void);
+
+/* The keys that count in this child; NULL where there is no process. */
+struct mrc_keyring *mrc_lifecycle_keyring(void);
 
 /* This child's verified tokens; NULL where there is no process. */
 struct mrc_token_cache *mrc_lifecycle_tokens(void);

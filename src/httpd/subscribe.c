@@ -450,9 +450,7 @@ int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
         return HTTP_BAD_REQUEST;
     status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
     if (status == DECLINED && !token && !settings->anonymous && !settings->playground)
-        status = mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                                      "subscribing to this hub needs an access token: send it in "
-                                      "an Authorization field, after Bearer");
+        status = mrc_authorize_missing(r, "subscribing to this hub");
     if (status == DECLINED)
         return subscribe_with(r, claim, has_body, token);
     if (has_body)

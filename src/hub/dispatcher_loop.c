@@ -11,6 +11,7 @@
 #include "apr_general.h"
 #include "apr_time.h"
 
+#include "core/topic.h"
 #include "core/update.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"
@@ -36,6 +37,9 @@
 #define RETRY_MIN_MS     500
 #define RETRY_SPREAD_MS  2500
 #define FAREWELLS        16 /* reconnection times, made once */
+
+/* How long those in REPLAY may take in a turn, in all: what they listen with may cost much. */
+#define REPLAYS_US_PER_TURN ((int64_t)5000)
 
 /* A first-in-first-out list through stream->next. */
 struct list {
@@ -237,11 +241,11 @@ static void collect_readings(struct mrc_dispatcher_loop *loop)
     }
 }
 
-static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max)
+static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max, int64_t max_us)
 {
     int64_t now_us = mrc_clock_us();
 
-    for (int i = 0; i < max; i++) {
+    for (int i = 0; i < max && (i == 0 || mrc_clock_us() - now_us < max_us); i++) {
         struct mrc_stream *stream = list_take(list);
 
         if (!stream)
@@ -261,8 +265,8 @@ static bool has_work(const struct mrc_dispatcher_loop *loop)
 
 static void work_ready(struct mrc_dispatcher_loop *loop)
 {
-    work_list(loop, &loop->ready, WORK_PER_TURN);
-    work_list(loop, &loop->replaying, REPLAYS_PER_TURN);
+    work_list(loop, &loop->ready, WORK_PER_TURN, INT64_MAX);
+    work_list(loop, &loop->replaying, REPLAYS_PER_TURN, REPLAYS_US_PER_TURN);
 }
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
@@ -374,7 +378,8 @@ struct delivery {
     struct mrc_dispatcher_loop *loop;
     struct loop_hub *hub;
     struct mrc_update update;
-    struct mrc_event *event; /* made for the first who receives it */
+    struct mrc_topics topics; /* for private updates: whether somebody may read them */
+    struct mrc_event *event;  /* made for the first who receives it */
     unsigned received;
 };
 
@@ -383,11 +388,18 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     struct delivery *delivery = ctx;
     struct mrc_stream *stream =
         (struct mrc_stream *)((char *)listener - offsetof(struct mrc_stream, listener));
+    bool may_read;
 
     /* Its replay has given it this one already. */
     if (delivery->hub->record.pos < mrc_subscriber_get_position(stream->subscriber))
         return;
-    if (!mrc_subscriber_may_read(stream->subscriber, &delivery->update))
+    if (mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
+                                &may_read)) {
+        mrc_stream_end(stream, MRC_END_ERROR);
+        make_ready(delivery->loop, stream);
+        return;
+    }
+    if (!may_read)
         return;
     if (!delivery->event) {
         delivery->event = mrc_event_create_of(&delivery->update);
@@ -445,12 +457,18 @@ static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hu
     default:
         return; /* not ours: as if it had not matched */
     }
-    status = mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count,
-                               deliver, &delivery);
+    status = APR_SUCCESS;
+    if (delivery.update.is_private &&
+        mrc_topics_init(&delivery.topics, delivery.update.topics, delivery.update.topics_count))
+        status = APR_ENOMEM;
+    if (status == APR_SUCCESS)
+        status = mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count,
+                                   deliver, &delivery);
     if (status != APR_SUCCESS)
         end_listeners(loop, hub, MRC_END_ERROR); /* who was not found has missed it */
     mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
     mrc_event_unref(delivery.event);
+    mrc_topics_clear(&delivery.topics);
     mrc_update_clear(&delivery.update);
 }
 

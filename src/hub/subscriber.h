@@ -24,6 +24,7 @@
 #include "apr_errno.h"
 
 #include "core/bytes.h"
+#include "core/err.h"
 #include "hub/carrier.h"
 #include "hub/hub.h"
 
@@ -33,6 +34,7 @@ struct mrc_matcher;
 struct mrc_reader;
 struct mrc_subscriber;
 struct mrc_token;
+struct mrc_topics;
 struct mrc_update;
 
 /* What a subscription asks for. */
@@ -116,9 +118,13 @@ bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
  */
 apr_status_t mrc_subscriber_fall_back(struct mrc_subscriber *subscriber, uint64_t next);
 
-/* Whether it may read UPDATE, which is routed to it: private updates need a grant. */
-bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
-                             const struct mrc_update *update);
+/*
+ * Whether it may read UPDATE, which is routed to it: private updates need a grant. TOPICS are its,
+ * and only needed if it is private. RET_MAY_READ is untouched if MRC_ENOMEM is returned.
+ */
+enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
+                                     const struct mrc_update *update, struct mrc_topics *topics,
+                                     bool *ret_may_read);
 
 /*
  * Appends the events that are due to OUT, until OUT holds MAX_BYTES or more (the last event is

@@ -2,14 +2,13 @@
 
 #include <signal.h>
 
-/* What a thread brings on itself; httpd's handler then says so, and dumps core if it may. */
 static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
 
 apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *arg,
                               apr_thread_t **ret_thread)
 {
-    apr_status_t status;
     sigset_t all, mask;
+    apr_status_t status;
 
     sigfillset(&all);
     for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)

@@ -127,8 +127,8 @@ def test_420_streams_leave_room_for_all_else(httpd, mpm):
 def test_curl(httpd):
     port = start(httpd, "MercureConnectionLifetime 3")
     with subprocess.Popen(
-            ["curl", "-sN", "--http2-prior-knowledge", "--max-time", "20", "-H", "Accept: text/event-stream",
-             f"http://127.0.0.1:{port}{TARGET}"], stdout=subprocess.PIPE) as curl:
+            ["curl", "-sN", "--http2-prior-knowledge", "--max-time", "20", "-X", "QUERY", "-d", f"match={TOPIC}",
+             f"http://127.0.0.1:{port}{PATH}"], stdout=subprocess.PIPE) as curl:
         wait_subscribers(httpd, 1)
         update = httpd.publish(TOPIC, "to curl", port=port).text
         output = curl.communicate(timeout=30)[0].decode()
