@@ -11,6 +11,7 @@
 #include "unixd.h"
 
 #include "core/token_cache.h"
+#include "httpd/http2.h"
 #include "httpd/keys.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
@@ -47,6 +48,7 @@ struct child {
     struct mrc_keyring *keyring;
     struct mrc_keeper *keeper; /* NULL: no keys change */
     struct mrc_sizing sizing;
+    struct mrc_http2 *http2;
 };
 
 static struct child *this_child;
@@ -316,6 +318,25 @@ static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_he
     return served;
 }
 
+static void tell_unreadable(void *hub, uint64_t seq)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
+                 "hub %s: the update number %" APR_UINT64_T_FMT " of its history cannot be read: "
+                 "another version of the module wrote it, or its memory is damaged. It is passed "
+                 "over, and so are others like it",
+                 ((const struct mrc_hub_conf *)hub)->label, seq);
+}
+
+static void watch_hubs(struct mrc_process *process, const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        struct mrc_hub *hub = mrc_process_hub(process, (size_t)i);
+
+        if (hub)
+            mrc_hub_on_unreadable(hub, tell_unreadable, APR_ARRAY_IDX(hubs, i, void *));
+    }
+}
+
 static void log_keys(void *server, enum mrc_keeper_level level, const char *text)
 {
     ap_log_error(APLOG_MARK, level == MRC_KEEPER_WARNING ? APLOG_WARNING : APLOG_NOTICE, 0, server,
@@ -356,6 +377,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
         return;
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     child = apr_pcalloc(pchild, sizeof(*child));
+    child->http2 = mrc_http2_create(pchild);
     child->sizing = mrc_sizing_compute(mrc_registry_slots());
     status = open_keys(pchild, main_server, memory, child);
     if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
@@ -369,6 +391,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                          "this child does not serve a hub whose history cannot be opened: %s",
                          mrc_process_problem(child->process));
+        watch_hubs(child->process, hubs);
         this_child = child;
         apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
         return;
@@ -389,8 +412,12 @@ void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
     if (!this_child)
         return;
+    if (!graceful)
+        mrc_http2_open_again(this_child->http2);
     mrc_keeper_post_drain(this_child->keeper);
     mrc_process_drain(this_child->process, graceful != 0);
+    if (!graceful)
+        mrc_http2_wait(this_child->http2);
 }
 
 static void wake_the_living(struct mrc_memory *memory)
@@ -427,6 +454,11 @@ struct mrc_keyring *mrc_lifecycle_keyring(void)
 struct mrc_token_cache *mrc_lifecycle_tokens(void)
 {
     return this_child ? this_child->tokens : NULL;
+}
+
+struct mrc_http2 *mrc_lifecycle_http2(void)
+{
+    return this_child->http2;
 }
 
 const struct mrc_sizing *mrc_lifecycle_sizing(void)

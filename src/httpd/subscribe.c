@@ -23,7 +23,6 @@
 #include "httpd/push.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
-#include "hub/dispatcher.h"
 #include "hub/hub.h"
 #include "hub/patterns.h"
 #include "hub/process.h"
@@ -266,7 +265,7 @@ static int serve_stream(request_rec *r, struct mrc_process *process,
     mrc_push_prepare(r);
     if (!mrc_carrier_suspended_is_possible(r))
         return serve_threaded(r, process, sizing, subscriber);
-    if (mrc_dispatcher_post_count(mrc_process_dispatcher(process)) >= sizing->suspended_per_child) {
+    if (!mrc_process_hold_suspended(process, sizing->suspended_per_child)) {
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
         return mrc_answer_later(r, "the server holds as many streams as it can: try again");
     }

@@ -79,6 +79,7 @@ struct mrc_dispatcher_loop {
     atomic_uint count; /* streams, those posted included */
     pthread_mutex_t lock;
     struct list posted; /* under the lock */
+    bool is_closed;     /* under the lock: nothing is posted any more */
 };
 
 static void list_append(struct list *list, struct mrc_stream *stream)
@@ -343,12 +344,14 @@ static void wake_for_reading(void *ctx)
     mrc_dispatcher_loop_post_wake(ctx);
 }
 
-static void adopt(struct mrc_dispatcher_loop *loop)
+/* LAST: nothing can be posted from here on. */
+static void adopt(struct mrc_dispatcher_loop *loop, bool last)
 {
     struct list posted;
     struct mrc_stream *stream;
 
     pthread_mutex_lock(&loop->lock);
+    loop->is_closed = last;
     posted = loop->posted;
     loop->posted = (struct list){NULL, NULL};
     pthread_mutex_unlock(&loop->lock);
@@ -455,7 +458,8 @@ static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hu
         end_listeners(loop, hub, MRC_END_ERROR);
         return;
     default:
-        return; /* not ours: as if it had not matched */
+        mrc_hub_tell_unreadable(hub->hub, hub->record.seq);
+        return;
     }
     status = APR_SUCCESS;
     if (delivery.update.is_private &&
@@ -636,7 +640,7 @@ static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
     enum mrc_dispatcher_drain drain;
 
     wait_for_events(loop, wait_ms(loop, *busy));
-    adopt(loop);
+    adopt(loop, false);
     drain = (enum mrc_dispatcher_drain)atomic_load(&loop->draining);
     if (drain != loop->drained)
         drain_all(loop, drain);
@@ -659,7 +663,7 @@ static void run_down(struct mrc_dispatcher_loop *loop)
     /* The count, not the list: it holds those that are posted, too. */
     while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
         turn(loop, &busy);
-    adopt(loop);
+    adopt(loop, true);
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
         end(loop, stream, MRC_END_DRAINING);
     collect_readings(loop);
@@ -691,11 +695,13 @@ void mrc_dispatcher_loop_post_wake(const struct mrc_dispatcher_loop *loop)
 
 void mrc_dispatcher_loop_post(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
 {
-    atomic_fetch_add(&loop->count, 1);
     pthread_mutex_lock(&loop->lock);
-    list_append(&loop->posted, stream);
+    if (!loop->is_closed) {
+        atomic_fetch_add(&loop->count, 1);
+        list_append(&loop->posted, stream);
+        mrc_dispatcher_loop_post_wake(loop);
+    }
     pthread_mutex_unlock(&loop->lock);
-    mrc_dispatcher_loop_post_wake(loop);
 }
 
 unsigned mrc_dispatcher_loop_post_count(const struct mrc_dispatcher_loop *loop)
@@ -781,5 +787,5 @@ void mrc_dispatcher_loop_close(struct mrc_dispatcher_loop *loop)
         close(loop->epoll_fd);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
-    pthread_mutex_destroy(&loop->lock);
+    /* The lock stays: a stream may be posted too late. */
 }

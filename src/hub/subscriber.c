@@ -357,7 +357,8 @@ static apr_status_t add_event(struct mrc_subscriber *subscriber, int64_t until_u
     case MRC_ENOMEM:
         return APR_ENOMEM;
     default:
-        return MRC_STATUS_CORRUPT;
+        mrc_hub_tell_unreadable(subscriber->hub, subscriber->record.seq);
+        return APR_SUCCESS;
     }
     status =
         mrc_topics_init(&topics, update.topics, update.topics_count) ? APR_ENOMEM : APR_SUCCESS;

@@ -131,8 +131,8 @@ enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
  * always whole), many records were read, or there is nothing left.
  * APR_SUCCESS: there may be more, also if OUT is empty. APR_EOF: that is all for now; wait to be
  * woken. APR_EAGAIN: the rest is being read, see mrc_subscriber_read_with(). MRC_STATUS_OVERRUN: it
- * fell behind too far; end the stream, the client resumes by its last
- * id. APR_ENOMEM, MRC_STATUS_CORRUPT: end the stream.
+ * fell behind too far; end the stream, the client resumes by its last id. APR_ENOMEM,
+ * MRC_STATUS_CORRUPT (of a file): end the stream.
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out);
