@@ -128,7 +128,8 @@ const char *mrc_process_problem(const struct mrc_process *process)
 
 void mrc_process_stop(struct mrc_process *process)
 {
-    mrc_process_drain(process, false);
+    if (!mrc_process_is_draining(process))
+        mrc_process_drain(process, false);
     mrc_dispatcher_stop(process->dispatcher);
     fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
