@@ -767,7 +767,7 @@ START_TEST(numbers_outlive_their_children)
     struct mrc_hub_segment *hub;
     uint64_t bytes = 0;
 
-    shapes[0].presence_bytes = 100;
+    shapes[0].staging_bytes = 100;
     reconcile(memory, shapes, 1);
     hub = mrc_memory_hub(memory, "a");
     mrc_hub_segment_count(hub, 0, 1, 5);
@@ -786,8 +786,8 @@ START_TEST(numbers_outlive_their_children)
     ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
     ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 5);
     ck_assert_uint_eq(mrc_hub_segment_interest(hub, 3), 0);
-    ck_assert_ptr_null(mrc_hub_segment_region(hub, MRC_HUB_REGION_STAGING, &bytes));
-    ck_assert_ptr_nonnull(mrc_hub_segment_region(hub, MRC_HUB_REGION_PRESENCE, &bytes));
+    ck_assert_ptr_null(mrc_hub_segment_region(hub, MRC_HUB_REGION_PRESENCE, &bytes));
+    ck_assert_ptr_nonnull(mrc_hub_segment_region(hub, MRC_HUB_REGION_STAGING, &bytes));
     ck_assert_uint_eq(bytes, 100);
     mrc_memory_close(memory);
     ck_assert_int_eq(rmdir(dir), 0);
