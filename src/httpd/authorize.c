@@ -12,6 +12,7 @@
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 #include "httpd/registry.h"
 
 APLOG_USE_MODULE(mercure);
@@ -228,6 +229,7 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     const struct mrc_hub_conf *hub = claim->location->hub;
     const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
     struct mrc_token_policy policy = make_policy(settings, hub->settings, audiences, role);
+    const apr_array_header_t *playground;
     struct mrc_error reason = {""};
     struct mrc_bytes token;
     enum mrc_err err;
@@ -236,6 +238,9 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     *ret_token = NULL;
     if (status != DECLINED || !token.ptr)
         return status;
+    playground = mrc_playground_keys(settings->playground, token);
+    if (playground)
+        policy.trust = rows_of(playground, &policy.trust_count);
     err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &policy, hub, role), token,
                                  &policy, apr_time_now(), &reason, ret_token);
     if (err)

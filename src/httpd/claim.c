@@ -5,6 +5,7 @@
 
 #include "httpd/identity.h"
 #include "httpd/module.h"
+#include "httpd/playground.h"
 #include "httpd/registry.h"
 
 const struct mrc_claim *mrc_claim_get(const request_rec *r)
@@ -14,7 +15,7 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r)
 
 const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim)
 {
-    if (claim->claimed == MRC_CLAIMED_METADATA)
+    if (claim->claimed != MRC_CLAIMED_HUB)
         return claim->location->settings;
     return ap_get_module_config(r->per_dir_config, &mercure_module);
 }
@@ -39,7 +40,24 @@ static struct mrc_claim *find(request_rec *r)
             claim = (struct mrc_claim){
                 .location = described, .claimed = MRC_CLAIMED_METADATA, .rest = ""};
     }
+    if (!claim.location) {
+        claim.location = mrc_registry_find_playground(r->server, r->uri, &claim.rest);
+        claim.claimed = MRC_CLAIMED_PLAYGROUND;
+    }
     return claim.location ? apr_pmemdup(r->pool, &claim, sizeof(claim)) : NULL;
+}
+
+/* What comes before the rest of CLAIM. */
+static const char *base_of(request_rec *r, const struct mrc_claim *claim)
+{
+    switch (claim->claimed) {
+    case MRC_CLAIMED_METADATA:
+        return apr_pstrcat(r->pool, MRC_METADATA_PREFIX, claim->location->path, NULL);
+    case MRC_CLAIMED_PLAYGROUND:
+        return MRC_PLAYGROUND_PREFIX;
+    default:
+        return claim->location->path;
+    }
 }
 
 /*
@@ -51,7 +69,6 @@ static struct mrc_claim *find(request_rec *r)
 int mrc_claim_pre_translate_name(request_rec *r)
 {
     struct mrc_claim *claim;
-    const char *prefix;
     char *decoded;
 
     if (!r->uri || r->uri[0] != '/')
@@ -64,8 +81,7 @@ int mrc_claim_pre_translate_name(request_rec *r)
     if (*decoded && ap_unescape_url_keep2f(decoded, 0) != OK)
         return HTTP_BAD_REQUEST;
     ap_set_module_config(r->request_config, &mercure_module, claim);
-    prefix = claim->claimed == MRC_CLAIMED_METADATA ? MRC_METADATA_PREFIX : "";
-    r->uri = apr_pstrcat(r->pool, prefix, claim->location->path, decoded, NULL);
+    r->uri = apr_pstrcat(r->pool, base_of(r, claim), decoded, NULL);
     r->parsed_uri.path = r->uri;
     return DONE;
 }

@@ -22,8 +22,9 @@ struct mrc_location;
 struct mrc_settings;
 
 enum mrc_claimed {
-    MRC_CLAIMED_HUB,     /* the hub's path, or below it */
-    MRC_CLAIMED_METADATA /* the document that describes it, which has a path of its own */
+    MRC_CLAIMED_HUB,       /* the hub's path, or below it */
+    MRC_CLAIMED_METADATA,  /* the document that describes it, which has a path of its own */
+    MRC_CLAIMED_PLAYGROUND /* a resource that names it, below MRC_PLAYGROUND_PREFIX */
 };
 
 /* What a request that belongs to a hub carries; lives in the request's pool. */
@@ -32,7 +33,7 @@ struct mrc_claim {
     enum mrc_claimed claimed;
     struct mrc_url_token url_token;
     struct mrc_bytes token; /* the access token's text, once it is verified; { NULL, 0 }: none */
-    const char *rest;       /* the path after the hub's, undecoded; empty: the hub's URL itself */
+    const char *rest; /* the path after the hub's (the playground's), undecoded; empty: itself */
 };
 
 int mrc_claim_pre_translate_name(request_rec *r);
@@ -48,7 +49,8 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r);
 
 /*
  * What the configuration says of the Location that R with this CLAIM is for: what httpd has merged
- * for R, or for the metadata document, which no section of the hub covers, what the hub's path has.
+ * for R, or for what has a path of its own, which no section of the hub covers, what the hub's path
+ * has.
  */
 const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim);
 

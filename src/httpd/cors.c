@@ -11,24 +11,33 @@
 /* How long a browser may remember a preflight's answer, in seconds. */
 #define MAX_AGE "600"
 
+/* Who may use the hub from elsewhere; NULL: nobody. A playground is open to all. */
+static const struct mrc_origins *origins_of(const struct mrc_settings *settings)
+{
+    static const struct mrc_origins all = {.any = true};
+
+    return settings->playground && !settings->cors_origins ? &all : settings->cors_origins;
+}
+
 /* Whether R comes from an origin that may read the answer. */
-static bool is_allowed(const request_rec *r, const struct mrc_settings *settings)
+static bool is_allowed(const request_rec *r, const struct mrc_origins *origins)
 {
     const char *origin = apr_table_get(r->headers_in, "Origin");
 
-    return origin && settings->cors_origins &&
-           (settings->cors_origins->any || mrc_origin_is_listed(settings->cors_origins, origin));
+    return origin && (origins->any || mrc_origin_is_listed(origins, origin));
 }
 
 void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
 {
-    if (!settings->cors_origins)
+    const struct mrc_origins *origins = origins_of(settings);
+
+    if (!origins)
         return;
-    if (!settings->cors_origins->any)
+    if (!origins->any)
         apr_table_mergen(r->headers_out, "Vary", "Origin");
-    if (!is_allowed(r, settings))
+    if (!is_allowed(r, origins))
         return;
-    if (settings->cors_origins->any) {
+    if (origins->any) {
         apr_table_setn(r->headers_out, "Access-Control-Allow-Origin", "*");
     } else {
         apr_table_setn(r->headers_out, "Access-Control-Allow-Origin",
@@ -42,10 +51,12 @@ void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
 
 bool mrc_cors_is_preflight(request_rec *r, const struct mrc_settings *settings, const char *methods)
 {
-    if (!settings->cors_origins || !apr_table_get(r->headers_in, "Origin") ||
+    const struct mrc_origins *origins = origins_of(settings);
+
+    if (!origins || !apr_table_get(r->headers_in, "Origin") ||
         !apr_table_get(r->headers_in, "Access-Control-Request-Method"))
         return false;
-    if (is_allowed(r, settings)) {
+    if (is_allowed(r, origins)) {
         apr_table_setn(r->headers_out, "Access-Control-Allow-Methods", methods);
         apr_table_setn(r->headers_out, "Access-Control-Allow-Headers", REQUEST_FIELDS);
         apr_table_setn(r->headers_out, "Access-Control-Max-Age", MAX_AGE);

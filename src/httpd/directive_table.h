@@ -21,6 +21,8 @@ enum mrc_field {
     MRC_FIELD_LEGACY_PUBLISHER_KEYS,
     MRC_FIELD_LEGACY_SUBSCRIBER_KEYS,
     MRC_FIELD_ANONYMOUS,
+    MRC_FIELD_DEBUGGER,
+    MRC_FIELD_PLAYGROUND,
     MRC_FIELD_RESOURCE_IDENTIFIERS,
     MRC_FIELD_AUTHORIZATION_SERVERS,
     MRC_FIELD_PUBLIC_ORIGINS,
@@ -64,6 +66,7 @@ enum mrc_directive_type {
     MRC_TYPE_COOKIE,     /* the name of a cookie */
     MRC_TYPE_OPTIONS,    /* NAME=VALUE …, from `options` */
     MRC_TYPE_BOUND,      /* a number in `unit`, then perhaps NAME=VALUE … */
+    MRC_TYPE_PLAYGROUND, /* On | Off */
     MRC_TYPE_HISTORY     /* Off, or NAME=VALUE … */
 };
 

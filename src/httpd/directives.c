@@ -10,6 +10,7 @@
 #include "httpd/keys.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 #include "httpd/registry.h"
 #include "httpd/settings.h"
 
@@ -35,6 +36,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(legacy_publisher_keys),
     [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(legacy_subscriber_keys),
     [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
+    [MRC_FIELD_DEBUGGER] = PLACE(debugger),
+    [MRC_FIELD_PLAYGROUND] = PLACE(playground),
     [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
     [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(authorization_servers),
     [MRC_FIELD_PUBLIC_ORIGINS] = PLACE(public_origins),
@@ -284,6 +287,19 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
+static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
+{
+    settings->playground = NULL;
+    mark_set(settings, row->field);
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        return NULL;
+    if (argc != 1 || ap_cstr_casecmp(argv[0], "On"))
+        return apr_psprintf(cmd->pool, "%s takes On or Off", row->name);
+    settings->playground = mrc_playground_create(cmd->pool);
+    return settings->playground ? NULL : apr_pstrcat(cmd->pool, row->name, ": no randomness", NULL);
+}
+
 static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
                                struct mrc_settings *settings, int argc, char *const argv[])
 {
@@ -475,6 +491,7 @@ static setter *const setters[] = {
     [MRC_TYPE_HISTORY] = set_history,
     [MRC_TYPE_BOUND] = set_bound,
     [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
+    [MRC_TYPE_PLAYGROUND] = set_playground,
 };
 
 static const struct mrc_directive *find_row(const char *name)

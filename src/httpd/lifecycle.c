@@ -107,18 +107,24 @@ static void warn_of_weak_keys(const struct mrc_location *location, const apr_arr
     }
 }
 
-static void warn_of_useless_hubs(const struct mrc_hub_conf *hub)
+static void warn_of_hubs(const struct mrc_hub_conf *hub)
 {
     for (int i = 0; i < hub->locations->nelts; i++) {
         const struct mrc_location *location =
             APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
         const struct mrc_settings *settings = location->settings;
 
-        if (!settings->publisher_keys && !(settings->legacy && settings->legacy_publisher_keys))
+        if (settings->playground)
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                         "the hub %s is INSECURE: with MercurePlayground On, whoever reaches it "
+                         "reads and publishes everything. Keep it to your own machine (%s)",
+                         hub->label, location->section->where);
+        if (!settings->publisher_keys && !settings->playground &&
+            !(settings->legacy && settings->legacy_publisher_keys))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
                          "nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
                          hub->label, location->section->where);
-        if (!settings->subscriber_keys && !settings->anonymous &&
+        if (!settings->subscriber_keys && !settings->anonymous && !settings->playground &&
             !(settings->legacy && settings->legacy_subscriber_keys))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
                          "nobody can subscribe to the hub %s: it has neither a "
@@ -140,7 +146,7 @@ static void log_hubs(server_rec *main_server, const apr_array_header_t *hubs)
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes", hub->label,
                      hub->locations->nelts, hub->shape.ring_bytes);
-        warn_of_useless_hubs(hub);
+        warn_of_hubs(hub);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
+#include "httpd/playground.h"
 #include "httpd/sizing.h"
 
 APLOG_USE_MODULE(mercure);
@@ -564,6 +565,23 @@ const struct mrc_location *mrc_registry_find_metadata(server_rec *server, const 
         /* The path of the root is left out. */
         if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
             return location;
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_registry_find_playground(server_rec *server, const char *path,
+                                                        const char **ret_rest)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+    const char *rest = skip_prefix(path, MRC_PLAYGROUND_PREFIX);
+
+    for (int i = 0; rest && locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+
+        if (location->settings->playground) {
+            *ret_rest = rest;
+            return location;
+        }
     }
     return NULL;
 }

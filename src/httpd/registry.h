@@ -71,6 +71,11 @@ const struct mrc_location *mrc_registry_find(server_rec *server, const char *pat
  */
 const struct mrc_location *mrc_registry_find_metadata(server_rec *server, const char *path);
 
+/* The Location of SERVER that is a playground, if PATH lies below MRC_PLAYGROUND_PREFIX; RET_REST
+ * is what follows that. NULL: there is none. */
+const struct mrc_location *mrc_registry_find_playground(server_rec *server, const char *path,
+                                                        const char **ret_rest);
+
 /* What each hub asks of shared memory, in the order of the hubs; an array in POOL. */
 struct mrc_hub_shape *mrc_registry_shapes(apr_pool_t *pool, server_rec *main_server);
 

@@ -7,9 +7,11 @@
 #include "httpd/answer.h"
 #include "httpd/claim.h"
 #include "httpd/cors.h"
+#include "httpd/debugger.h"
 #include "httpd/identity.h"
 #include "httpd/metadata.h"
 #include "httpd/module.h"
+#include "httpd/playground.h"
 #include "httpd/publish.h"
 #include "httpd/settings.h"
 #include "httpd/subscribe.h"
@@ -64,9 +66,36 @@ static const struct resource metadata_resource = {
     .serve = serve_metadata,
 };
 
-/* What CLAIM names; NULL: there is no such resource. */
-static const struct resource *find_resource(const struct mrc_claim *claim)
+static int serve_debugger(request_rec *r, const struct mrc_claim *claim)
 {
+    return r->method_number == M_GET ? mrc_debugger_serve(r, claim) : DECLINED;
+}
+
+static const struct resource debugger_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the debugger is a page, to be read with GET",
+    .serve = serve_debugger,
+};
+
+static int serve_echo(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_playground_serve_echo(r, claim) : DECLINED;
+}
+
+static const struct resource echo_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "resources of the playground are there to be read, with GET or HEAD",
+    .serve = serve_echo,
+};
+
+/* What CLAIM names; NULL: there is no such resource. */
+static const struct resource *find_resource(const struct mrc_claim *claim,
+                                            const struct mrc_settings *settings)
+{
+    if (claim->claimed == MRC_CLAIMED_PLAYGROUND)
+        return &echo_resource;
+    if (mrc_debugger_is_at(claim, settings))
+        return &debugger_resource;
     if (claim->claimed == MRC_CLAIMED_METADATA)
         return &metadata_resource;
     if (*claim->rest == '\0')
@@ -94,7 +123,7 @@ static int refuse(request_rec *r, int status, const char *detail)
 static int serve(request_rec *r, const struct mrc_claim *claim)
 {
     const struct mrc_settings *settings = mrc_claim_settings(r, claim);
-    const struct resource *resource = find_resource(claim);
+    const struct resource *resource = find_resource(claim, settings);
     int status;
 
     if (!mrc_identity_is_public(r, settings))

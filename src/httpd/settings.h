@@ -28,6 +28,7 @@ struct mrc_hub_section {
 };
 
 struct mrc_origins;
+struct mrc_playground;
 
 struct mrc_settings {
     uint64_t set; /* bit N: field N is named here */
@@ -39,6 +40,8 @@ struct mrc_settings {
     apr_array_header_t *legacy_publisher_keys;  /* of struct mrc_token_trust; NULL: none */
     apr_array_header_t *legacy_subscriber_keys; /* the same */
     int anonymous;                              /* boolean */
+    int debugger;                               /* boolean */
+    const struct mrc_playground *playground;    /* NULL: none */
     apr_array_header_t *resource_identifiers;   /* of const char *; NULL: derived */
     apr_array_header_t *authorization_servers;  /* of const char *; NULL: none */
     struct mrc_origins *public_origins;         /* NULL: whatever the virtual host serves */

@@ -49,6 +49,8 @@ ROWS = {
     "MercureLegacyPublisherKey": (f"HS256,HS512 {KEY}", [("HS256", "ALGS SOURCE")]),
     "MercureLegacySubscriberKey": (f"HS256 {KEY}", [("HS256", "ALGS SOURCE")]),
     "MercureAnonymous": ("On", [("", "On or Off"), ("maybe", "On or Off"), ("On Off", "On or Off")]),
+    "MercureDebugger": ("On", [("", "On or Off"), ("yes", "On or Off")]),
+    "MercurePlayground": ("On", [("", "On or Off"), ("yes", "On or Off"), ("On On", "On or Off")]),
     "MercureResourceIdentifier": ("https://a.example/x http://b.example/", [
         ("", "URL"), ("hub", "https://"), ("/path", "https://"), ("ftp://a.example/", "ftp://a.example/"),
         ("https://a.example/#x", "#"), ("https:///x", "https:///x")]),
@@ -87,7 +89,8 @@ DEFAULTS = {
     "MercureAuthorizationServer": "none", "MercurePublicURL": "every one that the virtual host serves",
     "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
     "MercurePublishOrigins": "the hub's own origin",
-    "MercureHub": "Off", "MercureAnonymous": "Off", "MercureKey": "", "MercurePublisherKey": "",
+    "MercureHub": "Off", "MercureAnonymous": "Off", "MercureDebugger": "Off",
+    "MercurePlayground": "Off", "MercureKey": "", "MercurePublisherKey": "",
     "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
     "MercureLegacySubscriberKey": "",
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",

@@ -68,6 +68,7 @@ BAD = [
     ("MERCURE_LISTEN_ADDR", ":65536"), ("MERCURE_LISTEN_ADDR", ":99999999999999999999"),
     ("MERCURE_LISTEN_ADDR", ":80 :x"), ("MERCURE_LISTEN_ADDR", "::1:80"), ("MERCURE_LISTEN_ADDR", " "),
     ("MERCURE_LISTEN_ADDR", ':80" x'), ("MERCURE_LISTEN_ADDR", "*:80"),
+    ("MERCURE_DEBUGGER", "yes"), ("MERCURE_PLAYGROUND", "2"), ("MERCURE_METRICS", "On"),
     ("SERVER_NAME", "a b"), ("SERVER_NAME", 'a"b'), ("SERVER_NAME", "a\nListen 1"), ("SERVER_NAME", "a:b"),
     ("SERVER_NAME", "${HOME}"), ("SERVER_NAME", "-a"), ("SERVER_NAME", "http://"),
     ("MERCURE_PUBLISHER_JWT_KEY", ""), ("MERCURE_PUBLISHER_JWT_KEY", "short"),
@@ -92,7 +93,6 @@ def test_bad_values_are_refused(env, variable, value):
 
 LATER = [("MERCURE_LEGACY", "1"), ("MERCURE_CORS_ORIGINS", "https://a.example"),
          ("MERCURE_PUBLISH_ORIGINS", "https://a.example"), ("MERCURE_SUBSCRIPTIONS", "1"),
-         ("MERCURE_DEBUGGER", "1"), ("MERCURE_PLAYGROUND", "1"), ("MERCURE_METRICS", "1"),
          ("MERCURE_STORE", "lmdb"), ("MERCURE_DATA_DIR", "/var/lib/mercure"),
          ("MERCURE_TRANSPORT_URL", "redis://localhost"), ("MERCURE_TLS_CERT", "/cert.pem"),
          ("MERCURE_TLS_KEY", "/key.pem"), ("MERCURE_MAX_SUBSCRIBERS", "1000")]
@@ -129,6 +129,7 @@ def test_configuration(env):
         'MercureSubscriberKey "https://b.example/?x=*" HS256 env:MERCURE_SUBSCRIBER_JWT_KEY',
         "MercureAnonymous On"]
     assert PUBLISHER_KEY not in config and SUBSCRIBER_KEY not in config
+    assert "mercure-metrics" not in config and "Debugger" not in config and "Playground" not in config
 
 
 def test_a_secret_is_only_bytes(env):
@@ -223,6 +224,7 @@ def test_life(env, folder, command, signum):
     env["MERCURE_LISTEN_ADDR"] = f"127.0.0.1:{port}"
     env["SERVER_NAME"] = f"localhost:{port}"
     env["MERCURE_EXTRA_DIRECTIVES"] = "MercureAnonymous On"
+    env.update(MERCURE_DEBUGGER="1", MERCURE_METRICS="1")
     (folder / "index.html").write_text("hello")
     log = folder / "log"
     with open(log, "wb") as out:
@@ -234,6 +236,9 @@ def test_life(env, folder, command, signum):
         assert launcher.poll() is None, log.read_text()
         assert http.request(port, "GET", "/index.html").text == "hello"
         assert http.request(port, "PUT", HUB).status == 405
+        assert http.request(port, "GET", f"{HUB}/debug/").status == 200
+        assert http.request(port, "GET", "/health/ready").json == {"status": "ok"}
+        assert "mercure_updates_total{" in http.request(port, "GET", "/metrics").text
         with sse.EventSource(port, f"{HUB}?match=a") as stream:
             bearer = token.publisher(aud=f"http://localhost:{port}{HUB}")
             sent = http.request(port, "POST", HUB, body="topic=a&data=hello", headers={
@@ -247,6 +252,30 @@ def test_life(env, folder, command, signum):
         assert launcher.wait(timeout=60) == 0, log.read_text()
         assert not os.path.exists(private)
         assert re.search(r"\[[a-z_]+:(error|crit|alert|emerg)\]", log.read_text()) is None, log.read_text()
+    finally:
+        if launcher.poll() is None:
+            os.killpg(launcher.pid, signal.SIGKILL)
+        release_port(port)
+
+
+@needs_directives
+def test_playground(env, folder):
+    """Its start page leads to the debugger."""
+    port = free_port()
+    env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME=f"localhost:{port}", MERCURE_PLAYGROUND="1")
+    log = folder / "log"
+    with open(log, "wb") as out:
+        launcher = subprocess.Popen([LAUNCHER], env=env, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_until(lambda: "resuming normal operations" in log.read_text() or launcher.poll() is not None,
+                   60, "the hub's start")
+        page = http.request(port, "GET", "/")
+        assert page.status == 200 and f"url={HUB}/debug/" in page.text, page
+        assert http.request(port, "GET", f"{HUB}/debug/playground.json").json["token"]
+        assert http.request(port, "GET", "/metrics").status == 404
+        assert "INSECURE" in log.read_text()
+        launcher.terminate()
+        assert launcher.wait(timeout=60) == 0, log.read_text()
     finally:
         if launcher.poll() is None:
             os.killpg(launcher.pid, signal.SIGKILL)

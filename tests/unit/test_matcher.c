@@ -91,6 +91,16 @@ START_TEST(absolute_takes_nothing_of_the_base)
 }
 END_TEST
 
+START_TEST(only_schemes_and_hosts_ignore_case)
+{
+    ck_assert(matches("HTTPS://HUB.Example.com/books/:id", HUB, "https://hub.EXAMPLE.com/books/1"));
+    ck_assert(!matches("/Books/:id", HUB, "/books/1"));
+    ck_assert(!matches("/books/:id", HUB, "/BOOKS/1"));
+    ck_assert(!matches("/books/:id?x=A", HUB, "/books/1?x=a"));
+    ck_assert(!matches("/books/([a-z])", HUB, "/books/A"));
+}
+END_TEST
+
 START_TEST(no_url_matches_no_pattern)
 {
     static const char *const no_urls[] = {"https://[", "https://a b/", "https://a:b/", "//",
@@ -242,6 +252,7 @@ int main(void)
     tcase_add_test(tcase, types_have_one_spelling);
     tcase_add_test(tcase, relative_meets_relative);
     tcase_add_test(tcase, absolute_takes_nothing_of_the_base);
+    tcase_add_test(tcase, only_schemes_and_hosts_ignore_case);
     tcase_add_test(tcase, no_url_matches_no_pattern);
     tcase_add_test(tcase, says_why_it_refuses);
     tcase_add_test(tcase, topics_are_parsed_once);

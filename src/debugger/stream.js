@@ -1,0 +1,146 @@
+// A stream of events that can carry an Authorization field, which EventSource cannot; it comes back by
+// itself, as EventSource does.
+
+// Cuts text into events (HTML, "Interpreting an event stream").
+export class Parser {
+  #rest = '';
+  #first = true;
+  #fields = {data: [], type: ''};
+  lastId = '';
+  retry = null;
+
+  constructor(onEvent, onComment) {
+    this.onEvent = onEvent;
+    this.onComment = onComment;
+  }
+
+  feed(text) {
+    if (this.#first && text) {
+      text = text.replace(/^\uFEFF/, '');
+      this.#first = false;
+    }
+    this.#rest += text;
+    for (;;) {
+      const end = this.#rest.search(/[\r\n]/);
+      if (end < 0) return;
+      // A CR at the end may be half of a CRLF.
+      if (this.#rest[end] === '\r' && end === this.#rest.length - 1) return;
+      const line = this.#rest.slice(0, end);
+      this.#rest = this.#rest.slice(end + (this.#rest.startsWith('\r\n', end) ? 2 : 1));
+      this.#line(line);
+    }
+  }
+
+  #line(line) {
+    if (line === '') return this.#dispatch();
+    if (line.startsWith(':')) return this.onComment();
+    const colon = line.indexOf(':');
+    const name = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
+    if (name === 'data') this.#fields.data.push(value);
+    else if (name === 'event') this.#fields.type = value;
+    else if (name === 'id' && !value.includes('\0')) this.lastId = value;
+    else if (name === 'retry' && /^[0-9]+$/.test(value)) this.retry = Number(value);
+  }
+
+  #dispatch() {
+    const {data, type} = this.#fields;
+    this.#fields = {data: [], type: ''};
+    if (data.length) this.onEvent({id: this.lastId, type: type || 'message', data: data.join('\n')});
+  }
+}
+
+// What a refusal says: the problem document, or the status alone.
+export async function explain(response) {
+  const challenge = response.headers.get('WWW-Authenticate') || '';
+  const error = /error="([^"]*)"/.exec(challenge);
+  let detail = '';
+  try {
+    detail = (await response.json()).detail || '';
+  } catch {
+    // no problem document
+  }
+  return `${response.status} ${response.statusText}${error ? ` (${error[1]})` : ''}${detail ? `: ${detail}` : ''}`;
+}
+
+// on: {state(state, words), event(event), comment(), bytes(count), note(words)}
+export class Stream {
+  #abort = null;
+  #timer = 0;
+  #stopped = false;
+
+  constructor(url, options, cursor, on) {
+    Object.assign(this, {url, options, cursor, on});
+    this.#connect();
+  }
+
+  stop() {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#abort?.abort();
+    this.on.state('off', 'not connected');
+  }
+
+  async #connect() {
+    const url = new URL(this.url);
+    const headers = new Headers(this.options.headers);
+    headers.set('Accept', 'text/event-stream');
+    if (this.cursor !== null) url.searchParams.set('last_event_id', this.cursor);
+    this.#abort = new AbortController();
+    this.on.state('wait', 'connecting');
+    let wait = 3000;
+    try {
+      const response = await fetch(url, {...this.options, headers, signal: this.#abort.signal, cache: 'no-store'});
+      if (response.status !== 200) {
+        const words = await explain(response);
+        if (response.status !== 503) return this.#give_up(words);
+        this.on.note(words);
+      } else if (!(response.headers.get('Content-Type') || '').startsWith('text/event-stream')) {
+        return this.#give_up('what answers there is no hub');
+      } else {
+        this.#tell_cursor(response.headers.get('Mercure-Last-Event-ID'));
+        wait = await this.#read(response.body.getReader()) ?? wait;
+      }
+    } catch (error) {
+      if (this.#stopped) return;
+      this.on.note(`the connection broke: ${error.message}`);
+    }
+    if (this.#stopped) return;
+    this.on.state('wait', `back in ${(wait / 1000).toFixed(1)} s`);
+    this.#timer = setTimeout(() => this.#connect(), wait);
+  }
+
+  #tell_cursor(id) {
+    if (id === null || this.cursor === null) return;
+    if (id === this.cursor) return;
+    this.on.note(this.cursor === 'earliest' || this.cursor === ''
+      ? `the hub starts after ${id}`
+      : `the hub does not know the event ${this.cursor} (any more): it starts after ${id}, something may be missing`);
+  }
+
+  async #read(reader) {
+    const decoder = new TextDecoder();
+    const parser = new Parser(
+      (event) => {
+        if (event.id) this.cursor = event.id;
+        this.on.event(event);
+      },
+      () => this.on.comment());
+    this.on.state('live', 'connected');
+    for (;;) {
+      const {value, done} = await reader.read();
+      if (done) break;
+      this.on.bytes(value.length);
+      parser.feed(decoder.decode(value, {stream: true}));
+    }
+    if (!this.#stopped) this.on.note('the hub ended the stream; coming back with the last id');
+    return parser.retry;
+  }
+
+  #give_up(words) {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.on.state('bad', 'refused');
+    this.on.refused(words);
+  }
+}

@@ -1,0 +1,108 @@
+"""The debugger and the playground: what httpd serves, and the page itself in Chromium."""
+import os
+import subprocess
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+
+pytestmark = pytest.mark.mpm("event")
+
+DEBUG = f"{PATH}/debug/"
+NODE_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../node")
+INSECURE = "INSECURE: with MercurePlayground On"
+
+
+def drive(script, *args):
+    """Runs a script of tests/node; MERCURE_SCREENSHOTS names a folder for screenshots."""
+    node = os.path.join(NODE_FOLDER, "node_modules/.bin/node")
+    done = subprocess.run([node, os.path.join(NODE_FOLDER, script), *args, os.environ.get("MERCURE_SCREENSHOTS", "")],
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_served(httpd):
+    """The page and its parts under a strict policy; nothing where the debugger is off."""
+    httpd.start(hub("MercureDebugger On") + hub(path="/other") + '<Location "/closed">\n</Location>\n')
+    page = httpd.get(DEBUG)
+    assert page.status == 200 and page.header("Content-Type") == "text/html; charset=utf-8"
+    policy = page.header("Content-Security-Policy")
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert page.header("X-Content-Type-Options") == "nosniff" and page.header("Referrer-Policy") == "no-referrer"
+    for word in (" style=", "<style", " onclick", "<script>", "http://", "//cdn"):
+        assert word not in page.text, word
+    for name, kind in (("debugger.css", "text/css"), ("debugger.js", "text/javascript"), ("token.js", "text/javascript")):
+        part = httpd.get(DEBUG + name)
+        assert part.status == 200 and part.header("Content-Type") == f"{kind}; charset=utf-8"
+        source = os.path.join(NODE_FOLDER, "../../src/debugger", name)
+        with open(source, "rb") as file:
+            assert part.body == file.read(), "the module has other bytes than the source"
+        assert httpd.request("HEAD", DEBUG + name).body == b""
+    moved = httpd.get(DEBUG[:-1])
+    assert moved.status == 301 and moved.header("Location").endswith(DEBUG)
+    for path in (DEBUG + "nothing.js", DEBUG + "playground.json", DEBUG + "../debug/x", DEBUG + "%2e%2e/x",
+                 f"{PATH}/debugger", "/other/debug/", "/other/debug", "/playground/x"):
+        assert httpd.get(path).status == 404, path
+    posted = httpd.request("POST", DEBUG, body="x")
+    assert posted.status == 405 and "GET" in posted.header("Allow")
+
+
+def test_access_control_applies(httpd):
+    httpd.load("authz_host")
+    httpd.start(hub("MercureDebugger On") + f'<Location "{DEBUG}">\nRequire all denied\n</Location>\n')
+    httpd.expect_log("AH01630: client denied by server configuration: mercure:.*/debug/")
+    assert httpd.get(DEBUG).status == 403 and httpd.get(DEBUG + "debugger.js").status == 403
+    httpd.subscribe("match=x").close()
+
+
+def test_page(httpd):
+    httpd.load("headers")
+    httpd.write("htdocs/page.html", "<!DOCTYPE html><title>x</title>")
+    httpd.start(f'<Files page.html>\nHeader set Link "<{PATH}>; rel=\\"mercure\\""\n</Files>\n' +
+                hub("MercureDebugger On", identifier=None))
+    url = f"http://localhost:{httpd.port}"
+    minted = token.publisher(aud=url + PATH, client_id="x", jti="x")
+    reader = token.subscriber([("urlpattern", "https://example.com/:any"), "https://example.com/books/1"],
+                              aud=url + PATH)
+    drive("debugger.mjs", url + DEBUG, minted, reader)
+
+
+def test_playground(httpd):
+    """All is open, and the log says so at every start; a reload draws another key."""
+    httpd.expect_log(INSECURE)
+    config = hub("MercurePlayground On", identifier=None, keys=False, anonymous=False) + hub(path="/safe")
+    httpd.start(config)
+    url = f"http://localhost:{httpd.port}"
+    drive("playground.mjs", url + DEBUG)
+    minted = httpd.get(DEBUG + "playground.json").json["token"]
+    update = httpd.publish("https://example.com/a", "x", token=minted, fields=[("private", "on")])
+    with httpd.subscribe("match=*&last_event_id=earliest", token=minted) as stream:
+        assert any(stream.next().id == update.text for _ in range(2))
+    open_answer = httpd.request("OPTIONS", PATH, [("Origin", "https://anybody.example"),
+                                                  ("Access-Control-Request-Method", "POST")])
+    assert open_answer.header("Access-Control-Allow-Origin") == "*"
+    assert open_answer.header("Access-Control-Allow-Credentials") is None
+    # Its token opens no other hub, and is worth nothing after a reload.
+    assert httpd.publish("x", token=minted, path="/safe", status=None).status == 401
+    httpd.expect_log("hub .* refuses a token", required=False)
+    httpd.graceful(config)
+    assert httpd.publish("x", token=minted, status=None).status == 401
+
+
+def test_echo(httpd):
+    httpd.expect_log(INSECURE)
+    httpd.start(hub("MercurePlayground On", path="/a hub", identifier=None))
+    echo = httpd.get("/playground/books/%2F1")
+    assert echo.status == 200 and echo.header("Content-Type") == "application/ld+json"
+    assert '</a%20hub>; rel="mercure"' in echo.header("Link") and 'rel="self"' in echo.header("Link")
+    assert echo.json["@id"].startswith(f"http://localhost:{httpd.port}/playground/books/")
+    assert "sandbox" in echo.header("Content-Security-Policy")
+    plain = httpd.get("/playground/x?body=%3Cscript%3E")
+    assert plain.text == "<script>" and plain.header("Content-Type") == "text/plain; charset=utf-8"
+    assert plain.header("X-Content-Type-Options") == "nosniff"
+    assert httpd.get("/playground/x?body=%7B%22a%22:1%7D").json == {"a": 1}
+    assert httpd.get("/playground").status == 404
+    assert httpd.request("POST", "/playground/x", body="x").status == 405
+    assert "\r" not in httpd.get("/playground/%0d%0aX:%201").header("Link")
+    assert httpd.get("/playground/%0d%0aX:%201").header("X") is None

@@ -1,0 +1,23 @@
+// Drives the debugger of a playground: node playground.mjs URL [FOLDER for screenshots]
+import assert from 'node:assert/strict';
+import {withBrowser} from './browser.mjs';
+
+const [url, folder] = process.argv.slice(2);
+
+await withBrowser(async (open) => {
+  const page = await open({viewport: {width: 1360, height: 900}});
+  await page.goto(url);
+  await page.locator('#playground').waitFor();
+  await page.locator('#inspection', {hasText: 'It publishes to: every topic.'}).waitFor();
+  await page.locator('#inspection', {hasText: 'It reads private updates of: every topic.'}).waitFor();
+  assert.equal(await page.locator('#inspection li.bad').count(), 0);
+  await page.click('#subscribe');
+  await page.locator('#state', {hasText: 'connected'}).waitFor();
+  await page.locator('#private').check();
+  await page.click('#publish');
+  await page.locator('#log pre', {hasText: 'out of stock'}).waitFor();
+  await page.locator('#resource').press('Enter');
+  await page.locator('#discovery li.good', {hasText: 'names this hub'}).waitFor();
+  await page.locator('#discovery li', {hasText: '/playground/books/1'}).first().waitFor();
+  if (folder) await page.screenshot({path: `${folder}/playground.png`, fullPage: true});
+});
