@@ -236,7 +236,7 @@ static void work_ready(struct mrc_dispatcher_loop *loop)
 /* ---- sockets ----------------------------------------------------------------------------------*/
 
 /* SOURCE tells, when FD is readable, that it is no stream. */
-static void watch(const struct mrc_dispatcher_loop *loop, int fd, void *source)
+static void watch(struct mrc_dispatcher_loop *loop, int fd, void *source)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
 
@@ -274,9 +274,9 @@ static void wait_for_events(struct mrc_dispatcher_loop *loop, int timeout_ms)
     for (int i = 0; i < count; i++) {
         void *source = events[i].data.ptr;
 
-        if (source == &loop->args)
+        if (source == &loop->args.notify_fd)
             loop->args.on_notify(loop->args.ctx);
-        else if (source == loop)
+        else if (source == &loop->wake_fd)
             drain_fd(loop->wake_fd);
         else
             take_socket(loop, source, events[i].events);
@@ -655,9 +655,9 @@ static apr_status_t open_descriptors(struct mrc_dispatcher_loop *loop)
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll_fd < 0 || loop->wake_fd < 0)
         return APR_FROM_OS_ERROR(errno);
-    watch(loop, loop->wake_fd, loop);
+    watch(loop, loop->wake_fd, &loop->wake_fd);
     if (loop->args.notify_fd >= 0)
-        watch(loop, loop->args.notify_fd, &loop->args);
+        watch(loop, loop->args.notify_fd, &loop->args.notify_fd);
     return APR_SUCCESS;
 }
 

@@ -131,6 +131,7 @@ static struct hub_place place;
 static struct mrc_dispatcher *dispatcher;
 static struct client clients[CLIENTS_MAX];
 static size_t clients_count;
+static atomic_uint wakes; /* of the process, that the dispatcher told of */
 
 static const struct mrc_hub_policy patient = {
     .dispatch_timeout_us = 600 * SECOND,
@@ -144,7 +145,6 @@ static void count_wake(void *ctx)
 
 static void start(uint64_t ring_bytes, unsigned threads, const struct mrc_hub_policy *policy)
 {
-    static atomic_uint wakes;
     static struct mrc_hub *hubs[2]; /* the second one has no shared memory */
     struct mrc_dispatcher_args args = {
         .slot = HUB_SLOT,
@@ -612,6 +612,25 @@ START_TEST(one_who_takes_nothing_is_cut_in_time)
 }
 END_TEST
 
+/* Between two heartbeats nothing is ready; what woke it once, does so no more. */
+START_TEST(it_sleeps_when_nothing_happens)
+{
+    struct mrc_hub_policy policy = patient;
+    struct client *client;
+
+    policy.heartbeat_us = SECOND / 20;
+    start(1 << 20, 1, &policy);
+    client = connect_all();
+    wait_until(mrc_buf_bytes(&client->in).len >= 6);
+    ck_assert_uint_eq(atomic_load(&wakes), 0);
+    publish(0, "https://example.com/a", 10);
+    ck_assert_all_delivered();
+    wait_until(mrc_buf_bytes(&client->in).len >= 40);
+    ck_assert_uint_le(atomic_load(&wakes), 1);
+    finish();
+}
+END_TEST
+
 /* One that pauses while it is LIVE, and goes on, gets everything. */
 START_TEST(one_who_pauses_goes_on)
 {
@@ -1037,6 +1056,7 @@ int main(void)
     tcase_add_test(tcase, private_updates_need_a_grant);
     tcase_add_test(tcase, too_much_for_one_cuts_only_that_one);
     tcase_add_test(tcase, one_who_takes_nothing_is_cut_in_time);
+    tcase_add_test(tcase, it_sleeps_when_nothing_happens);
     tcase_add_test(tcase, one_who_pauses_goes_on);
     tcase_add_test(tcase, one_who_pauses_in_its_replay_goes_on);
     tcase_add_test(tcase, a_client_hangs_up);
