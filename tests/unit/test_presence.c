@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "core/json.h"
@@ -247,33 +248,62 @@ END_TEST
 
 /* ---- children that end ------------------------------------------------------------------------*/
 
+/* A child in a process of its own, with a subscriber of "a" and one of "b", to be killed. Made
+ * before this process has threads. */
+static pid_t make_victim(void)
+{
+    int told[2];
+    pid_t pid;
+    char c;
+
+    ck_assert_int_eq(pipe(told), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct mrc_process *process = start(getpid());
+
+        subscribe(process, "a");
+        subscribe(process, "b");
+        if (write(told[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    take("a", true, "");
+    take("b", true, "");
+    return pid;
+}
+
+static void kill_victim(pid_t pid)
+{
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), pid), 1);
+}
+
 START_TEST(a_survivor_tells_of_the_dead)
 {
-    struct mrc_process *victim = start(101);
+    pid_t victim = make_victim();
     struct mrc_process *survivor = start(102);
+    struct mrc_subscriber *mine = subscribe(survivor, "mine");
 
-    subscribe(victim, "his");
-    subscribe(survivor, "mine");
-    take("his", true, "");
     take("mine", true, "");
-    ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), 101), 1);
+    kill_victim(victim);
     mrc_notify_wake(mrc_memory_notify(memory), 1);
-    take("his", false, "");
+    take("a", false, "");
+    take("b", false, "");
     ck_assert_uint_eq(listed(), 1);
     wait_until(mrc_roster_used(roster()) == 1);
     ck_assert(is_all_told());
+    mrc_subscriber_close(mine, MRC_END_CLIENT);
+    mrc_process_stop(survivor);
 }
 END_TEST
 
 START_TEST(the_next_child_tells_where_none_has_survived)
 {
-    struct mrc_process *process = start(101);
+    struct mrc_process *process;
 
-    subscribe(process, "a");
-    subscribe(process, "b");
-    take("a", true, "");
-    take("b", true, "");
-    mrc_control_mark_dead(mrc_memory_control(memory), 101);
+    kill_victim(make_victim());
     process = start(102);
     take("a", false, "");
     take("b", false, "");
