@@ -17,6 +17,7 @@
 #include "httpd/connection.h"
 #include "httpd/directives.h"
 #include "httpd/health.h"
+#include "httpd/http2.h"
 #include "httpd/lifecycle.h"
 #include "httpd/metrics.h"
 #include "httpd/module.h"
@@ -29,6 +30,7 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const before_us[] = {"core.c", NULL};
     static const char *const after_us[] = {"mod_rewrite.c", "mod_proxy.c",       "mod_alias.c",
                                            "mod_userdir.c", "mod_vhost_alias.c", NULL};
+    static const char *const before_http2[] = {"mod_http2.c", NULL};
 
     mrc_lifecycle_register(pconf);
     mrc_request_register(pconf);
@@ -49,7 +51,9 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 
-    /* A request. */
+    /* A request; the first hook is for streams over HTTP/2. */
+    ap_hook_post_read_request(mrc_http2_post_read_request, NULL, before_http2,
+                              APR_HOOK_REALLY_FIRST);
     ap_hook_pre_translate_name(mrc_claim_pre_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_translate_name(mrc_claim_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_map_to_storage(mrc_claim_map_to_storage, NULL, after_us, APR_HOOK_FIRST);

@@ -12,6 +12,7 @@
 
 #include "core/buf.h"
 #include "core/json.h"
+#include "core/jws.h"
 #include "core/jws_sign.h"
 #include "core/matcher.h"
 #include "core/quote.h"
@@ -38,11 +39,14 @@ struct options {
     struct topic topics[MAX_TOPICS];
     size_t topic_count;
     long long ttl_s;
+    bool legacy;
 };
 
 static const char help[] =
     "Usage: mercure-token --iss ISSUER --aud HUB --key KEY [what it grants]...\n"
+    "       mercure-token --legacy --key KEY [what it grants]...\n"
     "       mercure-token --check TOKEN --key KEY [--alg ALGS] [--iss ISSUER] [--aud HUB]\n"
+    "       mercure-token --check TOKEN --legacy --key KEY [--alg ALGS]\n"
     "\n"
     "Makes an access token for a Mercure hub and prints it, or checks one.\n"
     "\n"
@@ -66,6 +70,8 @@ static const char help[] =
     "  --alg ALG         HS256 (default), HS384, HS512, RS*, PS*, ES*, EdDSA; to check, a list\n"
     "  --kid NAME        the name of the key\n"
     "\n"
+    "  --legacy          a token of protocol 0.x, with the claim mercure: topics are exact, URI\n"
+    "                    templates or `*`, the payload is any JSON; needs neither --iss nor --aud\n"
     "  --check TOKEN     say in words whether a hub would take TOKEN (`-`: standard input), and\n"
     "                    what it grants; without --iss or --aud these are not compared\n"
     "  --help            this text\n";
@@ -206,6 +212,36 @@ static json_t *make_claims(const struct options *options, json_t *payload)
     return claims;
 }
 
+/* The selectors of ACTION, as protocol 0.x has them. */
+static json_t *make_selectors(const struct options *options, enum mrc_action action)
+{
+    json_t *selectors = json_array();
+
+    for (size_t i = 0; i < options->topic_count; i++) {
+        if (options->topics[i].action == action)
+            json_array_append_new(selectors, json_string(options->topics[i].match));
+    }
+    return selectors;
+}
+
+/* The claims of a token of protocol 0.x. */
+static json_t *make_legacy_claims(const struct options *options, json_t *payload)
+{
+    json_t *claims = json_object(), *mercure = json_object();
+    int64_t now_s = now_us() / 1000000;
+
+    json_object_set_new(mercure, "publish", make_selectors(options, MRC_ACTION_PUBLISH));
+    json_object_set_new(mercure, "subscribe", make_selectors(options, MRC_ACTION_SUBSCRIBE));
+    if (payload)
+        json_object_set(mercure, "payload", payload);
+    json_object_set_new(claims, "mercure", mercure);
+    if (options->subject)
+        json_object_set_new(claims, "sub", json_string(options->subject));
+    json_object_set_new(claims, "iat", json_integer(now_s));
+    json_object_set_new(claims, "exp", json_integer(now_s + options->ttl_s));
+    return claims;
+}
+
 static bool has_action(const struct options *options, enum mrc_action action)
 {
     for (size_t i = 0; i < options->topic_count; i++)
@@ -220,9 +256,16 @@ static int check_options(const struct options *options)
     const char *texts[] = {options->issuer, options->subject, options->client_id, options->kid};
     struct mrc_error error;
 
-    if (!options->issuer)
+    for (size_t i = 0; options->legacy && i < options->topic_count; i++)
+        if (options->topics[i].type == MRC_MATCHER_URLPATTERN)
+            return complain("--legacy: protocol 0.x has no URL Patterns; give a topic, a URI "
+                            "template or * with --publish and --subscribe");
+    if (options->legacy && (options->issuer || options->audience_count || options->client_id))
+        return complain("--legacy goes without --iss, --aud and --client-id: hubs compare none of "
+                        "them in tokens of protocol 0.x");
+    if (!options->legacy && !options->issuer)
         return complain("--iss is missing: the issuer that the hub's key is configured for");
-    if (!options->audience_count)
+    if (!options->legacy && !options->audience_count)
         return complain("--aud is missing: the hub's resource identifier, usually its URL");
     if (options->payload && !has_action(options, MRC_ACTION_SUBSCRIBE))
         return complain("--payload goes with --subscribe or --subscribe-urlpattern");
@@ -271,14 +314,17 @@ static int make(const struct options *options, struct mrc_bytes key)
     if (status)
         return status;
     if (options->payload) {
-        payload = json_loads(options->payload, JSON_REJECT_DUPLICATES, NULL);
-        if (!json_is_object(payload)) {
-            status = complain("--payload must be a JSON object");
+        payload =
+            json_loads(options->payload,
+                       JSON_REJECT_DUPLICATES | (options->legacy ? JSON_DECODE_ANY : 0), NULL);
+        if (options->legacy ? !payload : !json_is_object(payload)) {
+            status = complain("--payload must be %s", options->legacy ? "JSON" : "a JSON object");
             goto leave;
         }
     }
-    header = json_pack("{s:s,s:s,s:s*}", "alg", alg_name, "typ", "at+jwt", "kid", options->kid);
-    claims = make_claims(options, payload);
+    header = json_pack("{s:s,s:s,s:s*}", "alg", alg_name, "typ", options->legacy ? "JWT" : "at+jwt",
+                       "kid", options->kid);
+    claims = options->legacy ? make_legacy_claims(options, payload) : make_claims(options, payload);
     if (!header || mrc_json_print(header, &header_text) || !claims ||
         mrc_json_print(claims, &claims_text)) {
         status = complain("out of memory");
@@ -326,7 +372,8 @@ static void print_token(const struct mrc_token *token, int64_t at_us)
 {
     const struct mrc_grants *grants = mrc_token_get_grants(token);
 
-    print_claim("issuer", mrc_token_get_issuer(token));
+    if (*mrc_token_get_issuer(token))
+        print_claim("issuer", mrc_token_get_issuer(token));
     if (mrc_token_get_subject(token))
         print_claim("subject", mrc_token_get_subject(token));
     print_time(mrc_token_get_exp_us(token), at_us);
@@ -343,10 +390,31 @@ static void print_token(const struct mrc_token *token, int64_t at_us)
             printf("  subscribe  %s %.*s%s%s\n", type, (int)match.len, match.ptr,
                    grant.payload ? " payload " : "", grant.payload ? grant.payload : "");
     }
+    if (mrc_token_is_legacy(token) && mrc_grants_find_payload(grants, mrc_bytes_of("*")))
+        printf("  payload    %s\n", mrc_grants_find_payload(grants, mrc_bytes_of("*")));
     if (!mrc_grants_allow_some(grants, MRC_ACTION_PUBLISH))
         puts("  it does not allow to publish");
     if (!mrc_grants_allow_some(grants, MRC_ACTION_SUBSCRIBE))
         puts("  it does not allow to receive private updates");
+}
+
+/* Whether TEXT, which need not be good, has the claim of protocol 0.x and no issuer. */
+static bool is_legacy(struct mrc_bytes text)
+{
+    struct mrc_jws *jws = NULL;
+    json_t *claims = NULL;
+    bool found;
+
+    if (mrc_jws_parse(text, NULL, &jws) ||
+        mrc_json_parse_object(mrc_jws_get_payload(jws), NULL, &claims)) {
+        mrc_jws_free(jws);
+        return false;
+    }
+    found = !json_object_get(claims, "iss") && (json_object_get(claims, "mercure") ||
+                                                json_object_get(claims, MRC_GRANTS_LEGACY_CLAIM));
+    json_decref(claims);
+    mrc_jws_free(jws);
+    return found;
 }
 
 /* Verifies TEXT as a hub with these keys would; what --iss and --aud leave open, TEXT decides. */
@@ -356,7 +424,9 @@ static int check_with(const struct options *options, struct mrc_bytes text, mrc_
     struct mrc_token_trust trust = {options->issuer, algs, keys};
     struct mrc_token_policy policy = {
         .trust = &trust,
-        .trust_count = 1,
+        .trust_count = options->legacy ? 0 : 1,
+        .legacy = &trust,
+        .legacy_count = options->legacy ? 1 : 0,
         .audiences = options->audiences,
         .audience_count = options->audience_count,
         .limits = {MRC_GRANTS_DETAILS_DEFAULT, MRC_GRANTS_TOPICS_DEFAULT,
@@ -384,12 +454,14 @@ static int check_with(const struct options *options, struct mrc_bytes text, mrc_
     policy.base = policy.audience_count ? policy.audiences[0] : NULL;
     if (mrc_token_verify(text, &policy, at_us, &reason, &token)) {
         printf("refused: %s\n", reason.text);
+        if (!options->legacy && is_legacy(text))
+            puts("  it is a token of protocol 0.x: add --legacy to check it as such");
     } else {
         puts("accepted");
         print_token(token, at_us);
-        if (!options->issuer)
+        if (!options->issuer && !options->legacy)
             puts("  the issuer was not compared (no --iss)");
-        if (!options->audience_count)
+        if (!options->audience_count && !options->legacy)
             printf("  the audience, %s, was not compared (no --aud)\n",
                    mrc_quote(&quote, mrc_bytes_of(audience)));
         status = EXIT_ACCEPTED;
@@ -411,10 +483,16 @@ static int check(const struct options *options, struct mrc_bytes key)
 
     if (options->topic_count || options->payload)
         return complain("--check goes without --publish, --subscribe and --payload");
+    if (options->legacy && (options->issuer || options->audience_count))
+        return complain("--check --legacy goes without --iss and --aud: hubs compare neither in "
+                        "tokens of protocol 0.x");
     if (mrc_alg_parse_list(mrc_bytes_of(options->alg ? options->alg : "HS256"), &error, &algs))
         return complain("--alg: %s", error.text);
-    if (mrc_keyset_parse(key, algs, 0, &error, &keys))
+    if (mrc_keyset_parse(key, algs, options->legacy ? MRC_KEYSET_SHORT_SECRET_WARNS : 0, &error,
+                         &keys))
         return complain("--key: %s", error.text);
+    if (mrc_keyset_get_warning(keys))
+        fprintf(stderr, "mercure-token: warning: %s\n", mrc_keyset_get_warning(keys));
     mrc_buf_init(&buf, MAX_FILE);
     if (strcmp(options->check, "-") != 0)
         mrc_buf_add_str(&buf, options->check);
@@ -449,6 +527,7 @@ enum {
     OPT_KEY,
     OPT_KID,
     OPT_CHECK,
+    OPT_LEGACY,
     OPT_HELP
 };
 
@@ -467,6 +546,7 @@ static const struct option long_options[] = {
     {"key", required_argument, NULL, OPT_KEY},
     {"kid", required_argument, NULL, OPT_KID},
     {"check", required_argument, NULL, OPT_CHECK},
+    {"legacy", no_argument, NULL, OPT_LEGACY},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -560,6 +640,9 @@ static int take_option(struct options *options, int option, const char *name, co
         return set_once(&options->kid, name, value);
     case OPT_CHECK:
         return set_once(&options->check, name, value);
+    case OPT_LEGACY:
+        options->legacy = true;
+        return 0;
     default:
         return complain("%s: no such option, or its value is missing; see --help", value);
     }

@@ -20,6 +20,8 @@ const char *mrc_strerror(enum mrc_err err)
         return "not supported";
     case MRC_EFULL:
         return "no room";
+    case MRC_EPENDING:
+        return "not known yet";
     }
     return "unknown error";
 }

@@ -14,7 +14,8 @@ enum mrc_err {
     MRC_ELIMIT,       /* the input passes a limit that has a name */
     MRC_ENOTFOUND,    /* there is no such thing */
     MRC_EUNSUPPORTED, /* well-formed, but this build or this hub does not take it */
-    MRC_EFULL         /* there are as many already as there may be */
+    MRC_EFULL,        /* there are as many already as there may be */
+    MRC_EPENDING      /* cannot be told yet: something that is needed is still on its way */
 };
 
 #define MRC_ERROR_TEXT_BYTES 512

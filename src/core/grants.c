@@ -366,23 +366,64 @@ void mrc_grants_free(struct mrc_grants *grants)
 }
 
 /* The first entry for ACTION that matches TOPIC, or SIZE_MAX. */
-static size_t find(const struct mrc_grants *grants, enum mrc_action action, struct mrc_bytes topic)
+static enum mrc_err find(const struct mrc_grants *grants, enum mrc_action action,
+                         struct mrc_topic *topic, size_t *ret_index)
 {
     for (size_t i = 0; i < grants->entry_count; i++) {
         const struct entry *entry = &grants->entries[i];
+        bool matches;
+        enum mrc_err err;
 
-        if ((grants->details[entry->detail].actions & bit_of(action)) &&
-            mrc_matcher_matches(entry->matcher, topic))
-            return i;
+        if (!(grants->details[entry->detail].actions & bit_of(action)))
+            continue;
+        err = mrc_matcher_match_topic(entry->matcher, topic, &matches);
+        if (err)
+            return err;
+        if (matches) {
+            *ret_index = i;
+            return MRC_OK;
+        }
     }
-    return SIZE_MAX;
+    *ret_index = SIZE_MAX;
+    return MRC_OK;
+}
+
+/* The same for a topic that nobody else asks for; none if there is no memory. */
+static size_t find_text(const struct mrc_grants *grants, enum mrc_action action,
+                        struct mrc_bytes text)
+{
+    struct mrc_topic topic;
+    size_t index = SIZE_MAX;
+
+    mrc_topic_init(&topic, text, NULL);
+    if (find(grants, action, &topic, &index))
+        index = SIZE_MAX;
+    mrc_topic_clear(&topic);
+    return index;
 }
 
 bool mrc_grants_allow(const struct mrc_grants *grants, enum mrc_action action,
                       struct mrc_bytes topic)
 {
     return mrc_grants_allow_every(grants, action) ||
-           (mrc_grants_allow_some(grants, action) && find(grants, action, topic) != SIZE_MAX);
+           (mrc_grants_allow_some(grants, action) && find_text(grants, action, topic) != SIZE_MAX);
+}
+
+enum mrc_err mrc_grants_allow_topic(const struct mrc_grants *grants, enum mrc_action action,
+                                    struct mrc_topic *topic, bool *ret_allow)
+{
+    size_t index = SIZE_MAX;
+    enum mrc_err err = MRC_OK;
+
+    if (mrc_grants_allow_every(grants, action)) {
+        *ret_allow = true;
+        return MRC_OK;
+    }
+    if (mrc_grants_allow_some(grants, action))
+        err = find(grants, action, topic, &index);
+    if (!err)
+        *ret_allow = index != SIZE_MAX;
+    return err;
 }
 
 bool mrc_grants_allow_some(const struct mrc_grants *grants, enum mrc_action action)
@@ -397,7 +438,7 @@ bool mrc_grants_allow_every(const struct mrc_grants *grants, enum mrc_action act
 
 const char *mrc_grants_find_payload(const struct mrc_grants *grants, struct mrc_bytes matcher)
 {
-    size_t index = find(grants, MRC_ACTION_SUBSCRIBE, matcher);
+    size_t index = find_text(grants, MRC_ACTION_SUBSCRIBE, matcher);
     const char *own =
         index == SIZE_MAX ? NULL : grants->details[grants->entries[index].detail].payload;
 

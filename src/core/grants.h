@@ -15,6 +15,7 @@
 
 struct mrc_matcher;
 struct mrc_grants;
+struct mrc_topic;
 
 enum mrc_action { MRC_ACTION_PUBLISH, MRC_ACTION_SUBSCRIBE };
 
@@ -57,9 +58,13 @@ enum mrc_err mrc_grants_parse_legacy(const json_t *claims, const struct mrc_gran
 /* Accepts NULL. */
 void mrc_grants_free(struct mrc_grants *grants);
 
-/* Whether some detail grants ACTION on TOPIC. */
+/* Whether some detail grants ACTION on TOPIC; out of memory, none does. */
 bool mrc_grants_allow(const struct mrc_grants *grants, enum mrc_action action,
                       struct mrc_bytes topic);
+
+/* The same for a topic that many grants meet. RET_ALLOW is untouched if MRC_ENOMEM is returned. */
+enum mrc_err mrc_grants_allow_topic(const struct mrc_grants *grants, enum mrc_action action,
+                                    struct mrc_topic *topic, bool *ret_allow);
 
 /* Whether ACTION is granted on anything at all, and on everything (a wildcard). */
 bool mrc_grants_allow_some(const struct mrc_grants *grants, enum mrc_action action);

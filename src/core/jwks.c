@@ -311,6 +311,23 @@ static enum mrc_err parse_json(struct mrc_keyset *keys, struct mrc_bytes content
     return err;
 }
 
+static enum mrc_err parse_only_set(struct mrc_keyset *keys, struct mrc_bytes content,
+                                   mrc_alg_set algs, unsigned flags, struct mrc_error *error)
+{
+    struct mrc_error inner = {""};
+    json_t *object = NULL;
+    enum mrc_err err = mrc_json_parse_object(content, &inner, &object);
+
+    if (err)
+        return mrc_error_set(error, err, "this is no JWK Set: it is %s", inner.text);
+    if (json_object_get(object, "keys"))
+        err = parse_set(keys, object, algs, flags, error);
+    else
+        err = mrc_error_set(error, MRC_EINVAL, "this is no JWK Set: it has no member keys");
+    json_decref(object);
+    return err;
+}
+
 static enum mrc_err parse(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
                           unsigned flags, struct mrc_error *error)
 {
@@ -321,6 +338,8 @@ static enum mrc_err parse(struct mrc_keyset *keys, struct mrc_bytes content, mrc
     if (content.len > MRC_KEYSET_MAX_BYTES)
         return mrc_error_set(error, MRC_ELIMIT, "the key is longer than %zu bytes",
                              MRC_KEYSET_MAX_BYTES);
+    if (flags & MRC_KEYSET_SET_ONLY)
+        return parse_only_set(keys, content, algs, flags, error);
     if (contains(content, "-----BEGIN "))
         return parse_pem(keys, content, algs, error);
     if (mrc_bytes_starts_with(text, mrc_bytes_of("\xef\xbb\xbf"))) /* a byte order mark */
@@ -353,6 +372,16 @@ enum mrc_err mrc_keyset_parse(struct mrc_bytes content, mrc_alg_set algs, unsign
     return MRC_OK;
 }
 
+enum mrc_err mrc_keyset_create_empty(struct mrc_keyset **ret_keys)
+{
+    struct mrc_keyset *keys = calloc(1, sizeof(*keys));
+
+    if (!keys)
+        return MRC_ENOMEM;
+    *ret_keys = keys;
+    return MRC_OK;
+}
+
 void mrc_keyset_free(struct mrc_keyset *keys)
 {
     if (!keys)
@@ -369,7 +398,7 @@ const char *mrc_keyset_get_warning(const struct mrc_keyset *keys)
 
 size_t mrc_keyset_get_count(const struct mrc_keyset *keys)
 {
-    return keys->count;
+    return keys ? keys->count : 0;
 }
 
 const struct mrc_key *mrc_keyset_get_key(const struct mrc_keyset *keys, size_t index)

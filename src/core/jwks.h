@@ -19,7 +19,9 @@ struct mrc_keyset;
 
 enum mrc_keyset_flags {
     /* A secret shorter than its hash is a warning, not an error (0.x hubs have such secrets). */
-    MRC_KEYSET_SHORT_SECRET_WARNS = 1
+    MRC_KEYSET_SHORT_SECRET_WARNS = 1,
+    /* Nothing but a JWK Set will do: what comes over the network. */
+    MRC_KEYSET_SET_ONLY = 2
 };
 
 /*
@@ -40,13 +42,16 @@ enum mrc_keyset_flags {
 enum mrc_err mrc_keyset_parse(struct mrc_bytes content, mrc_alg_set algs, unsigned flags,
                               struct mrc_error *error, struct mrc_keyset **ret_keys);
 
+/* A set without keys, which verifies nothing. MRC_ENOMEM. */
+enum mrc_err mrc_keyset_create_empty(struct mrc_keyset **ret_keys);
+
 /* Accepts NULL. */
 void mrc_keyset_free(struct mrc_keyset *keys);
 
 /* What the administrator should be told though the keys are usable, or NULL. */
 const char *mrc_keyset_get_warning(const struct mrc_keyset *keys);
 
-/* The keys, in the order of the content; they live as long as the set. */
+/* The keys, in the order of the content; they live as long as the set. NULL has none. */
 size_t mrc_keyset_get_count(const struct mrc_keyset *keys);
 const struct mrc_key *mrc_keyset_get_key(const struct mrc_keyset *keys, size_t index);
 

@@ -196,6 +196,19 @@ static size_t choose(const struct mrc_jws *jws, const struct mrc_jws_keys *rows,
     return total;
 }
 
+/* Says which names the keys have that would do. */
+static enum mrc_err explain_kid(const struct mrc_jws *jws, const struct mrc_jws_keys *rows,
+                                size_t count, struct mrc_error *error)
+{
+    const struct mrc_key *found[MRC_JWS_MAX_TRIES];
+    size_t total = choose(jws, rows, count, ALL_KEYS, found);
+    struct mrc_quote quote;
+
+    return mrc_error_set(error, MRC_ENOTFOUND, "no key of this issuer has that kid; there is %s%s",
+                         mrc_quote(&quote, mrc_bytes_of(mrc_key_get_kid(found[0]))),
+                         total > 1 ? " and others" : "");
+}
+
 /* Why no key is left: the algorithm is not configured, or the keys have other names. */
 static enum mrc_err explain_no_key(const struct mrc_jws *jws, const struct mrc_jws_keys *rows,
                                    size_t count, struct mrc_error *error)
@@ -211,7 +224,7 @@ static enum mrc_err explain_no_key(const struct mrc_jws *jws, const struct mrc_j
                              "the algorithm %s is not configured for this issuer (%s is)", alg,
                              algs ? mrc_alg_name(mrc_alg_set_first(algs)) : "none");
     if (choose(jws, rows, count, ALL_KEYS, found))
-        return mrc_error_set(error, MRC_ENOTFOUND, "no key of this issuer has that kid");
+        return explain_kid(jws, rows, count, error);
     return mrc_error_set(error, MRC_ENOTFOUND, "no key of this issuer is for %s", alg);
 }
 

@@ -23,7 +23,7 @@ struct mrc_jws;
 /* Keys that may verify a token, and the algorithms for which the configuration allows them. */
 struct mrc_jws_keys {
     mrc_alg_set algs;
-    const struct mrc_keyset *keys;
+    const struct mrc_keyset *keys; /* NULL: none */
 };
 
 /*

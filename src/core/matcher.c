@@ -153,6 +153,8 @@ enum mrc_err mrc_matcher_match_topic(const struct mrc_matcher *matcher, struct m
             return MRC_OK;
         return mrc_automaton_match(matcher->template, topic->text, ret_matches);
     }
+    if (!topic->base && !topic->is_parsed)
+        topic->base = matcher->base;
     if (is_same_base(matcher->base, topic->base))
         return match_pattern(matcher, topic, ret_matches);
     mrc_topic_init(&own, topic->text, matcher->base);

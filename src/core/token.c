@@ -200,6 +200,8 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
     const struct mrc_token_trust *trust = issuer ? policy->trust : policy->legacy;
     size_t trust_count = issuer ? policy->trust_count : policy->legacy_count;
     struct mrc_jws_keys rows[MRC_TOKEN_MAX_ROWS];
+    bool pending = false;
+    enum mrc_err err;
     size_t count = 0;
 
     for (size_t i = 0; i < trust_count; i++) {
@@ -208,11 +210,17 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
         if (count == MRC_TOKEN_MAX_ROWS)
             return mrc_error_set(reason, MRC_ELIMIT, "more than %d keys are configured",
                                  MRC_TOKEN_MAX_ROWS);
+        pending =
+            pending || (!trust[i].keys && mrc_alg_set_has(trust[i].algs, mrc_jws_get_alg(jws)));
         rows[count++] = (struct mrc_jws_keys){trust[i].algs, trust[i].keys};
     }
     if (!count)
         return explain_issuer(policy, reason);
-    return mrc_jws_verify(jws, rows, count, reason);
+    err = mrc_jws_verify(jws, rows, count, reason);
+    if (err && err != MRC_ENOMEM && pending)
+        return mrc_error_set(reason, MRC_EPENDING,
+                             "the keys of this issuer have not been fetched yet");
+    return err;
 }
 
 /* All rules that come after the signature. TOKEN owns what it gets at once. */
@@ -383,13 +391,17 @@ bool mrc_token_grants_all(const struct mrc_token *token, enum mrc_action action,
     return true;
 }
 
-bool mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
-                          const struct mrc_bytes *topics, size_t count)
+enum mrc_err mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
+                                  struct mrc_topics *topics, bool *ret_grants)
 {
-    for (size_t i = 0; i < count; i++)
-        if (mrc_grants_allow(token->grants, action, topics[i]))
-            return true;
-    return false;
+    bool grants = false;
+    enum mrc_err err = MRC_OK;
+
+    for (size_t i = 0; i < topics->count && !grants && !err; i++)
+        err = mrc_grants_allow_topic(token->grants, action, &topics->all[i], &grants);
+    if (!err)
+        *ret_grants = grants;
+    return err;
 }
 
 enum mrc_err mrc_token_peek(struct mrc_bytes text, struct mrc_error *error, char **ret_issuer,

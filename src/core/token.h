@@ -14,12 +14,13 @@
 
 #include "core/grants.h"
 #include "core/jwks.h"
+#include "core/topic.h"
 
 /* Whose tokens are trusted, and by which keys: one configured row. An issuer may have several. */
 struct mrc_token_trust {
     const char *issuer; /* NULL: for tokens of protocol 0.x */
     mrc_alg_set algs;
-    const struct mrc_keyset *keys;
+    const struct mrc_keyset *keys; /* NULL: they are on their way */
 };
 
 /* The most rows of one issuer that one token is verified with. */
@@ -48,7 +49,8 @@ struct mrc_token;
  * caller owns one reference. Otherwise MRC_EINVAL, MRC_ELIMIT, MRC_EUNSUPPORTED or MRC_ENOTFOUND
  * (no key of its issuer has the token's `kid` or fits its algorithm: the keys may be out of date),
  * which all mean the same to the client, invalid_token; REASON then tells the administrator which
- * rule was broken, with the issuer and the key's name, never the token. MRC_ENOMEM is the server's
+ * rule was broken, with the issuer and the key's name, never the token. MRC_EPENDING: keys that
+ * might verify it are on their way, so nobody knows yet; with REASON. MRC_ENOMEM is the server's
  * own trouble.
  */
 enum mrc_err mrc_token_verify(struct mrc_bytes token, const struct mrc_token_policy *policy,
@@ -88,9 +90,12 @@ bool mrc_token_grants(const struct mrc_token *token, enum mrc_action action,
 bool mrc_token_grants_all(const struct mrc_token *token, enum mrc_action action,
                           const struct mrc_bytes *topics, size_t count);
 
-/* On one of COUNT topics, as receiving a private update asks for ("Subscribers"). */
-bool mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
-                          const struct mrc_bytes *topics, size_t count);
+/*
+ * On one of TOPICS, as receiving a private update asks for ("Subscribers"). RET_GRANTS is untouched
+ * if MRC_ENOMEM is returned.
+ */
+enum mrc_err mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
+                                  struct mrc_topics *topics, bool *ret_grants);
 
 /*
  * What mercure-token shows before anything is verified: `iss` and the first `aud` of TOKEN, which

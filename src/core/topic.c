@@ -1,5 +1,7 @@
 #include "core/topic.h"
 
+#include <stdlib.h>
+
 void mrc_topic_init(struct mrc_topic *topic, struct mrc_bytes text, const char *base)
 {
     *topic = (struct mrc_topic){.text = text, .base = base};
@@ -36,4 +38,27 @@ enum mrc_err mrc_topic_get_url(struct mrc_topic *topic, const struct mrc_url **r
         return MRC_EINVAL;
     *ret_url = topic->url;
     return MRC_OK;
+}
+
+enum mrc_err mrc_topics_init(struct mrc_topics *topics, const struct mrc_bytes *texts, size_t count)
+{
+    topics->all = topics->few;
+    topics->count = 0;
+    if (count > MRC_TOPICS_FEW)
+        topics->all = calloc(count, sizeof(*topics->all));
+    if (!topics->all)
+        return MRC_ENOMEM;
+    for (; topics->count < count; topics->count++)
+        mrc_topic_init(&topics->all[topics->count], texts[topics->count], NULL);
+    return MRC_OK;
+}
+
+void mrc_topics_clear(struct mrc_topics *topics)
+{
+    for (size_t i = 0; i < topics->count; i++)
+        mrc_topic_clear(&topics->all[i]);
+    if (topics->all != topics->few)
+        free(topics->all);
+    topics->all = NULL;
+    topics->count = 0;
 }

@@ -20,8 +20,8 @@ struct mrc_topic {
 };
 
 /*
- * Prepares TEXT, which is relative to the URL BASE (NULL if there is none, and TEXT has to be
- * absolute). Parses and allocates nothing.
+ * Prepares TEXT, which is relative to the URL BASE (NULL: to that of the first matcher that it
+ * meets, which then has to live as long). Parses and allocates nothing.
  */
 void mrc_topic_init(struct mrc_topic *topic, struct mrc_bytes text, const char *base);
 
@@ -34,5 +34,25 @@ void mrc_topic_clear(struct mrc_topic *topic);
  * parsed again.
  */
 enum mrc_err mrc_topic_get_url(struct mrc_topic *topic, const struct mrc_url **ret_url);
+
+/* As many topics as most updates have need no memory of their own. */
+#define MRC_TOPICS_FEW 4
+
+/* The topics of one update, each of which is parsed once, whoever asks. */
+struct mrc_topics {
+    struct mrc_topic *all; /* COUNT of them: FEW, or malloc()ed */
+    size_t count;
+    struct mrc_topic few[MRC_TOPICS_FEW];
+};
+
+/*
+ * Prepares the COUNT TEXTS, which belong to the caller; they are relative to the base of the first
+ * matcher that parses them. MRC_ENOMEM. TOPICS stays where it is until mrc_topics_clear().
+ */
+enum mrc_err mrc_topics_init(struct mrc_topics *topics, const struct mrc_bytes *texts,
+                             size_t count);
+
+/* Frees what TOPICS hold; those that are all zero, too. */
+void mrc_topics_clear(struct mrc_topics *topics);
 
 #endif

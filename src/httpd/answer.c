@@ -95,7 +95,7 @@ int mrc_answer_later(request_rec *r, const char *detail)
     apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE));
     /* What there is too little of may be connections. */
     r->connection->keepalive = AP_CONN_CLOSE;
-    if (!accept || !ap_strcasestr(accept, "text/event-stream")) {
+    if (r->method_number == M_POST || !accept || !ap_strcasestr(accept, "text/event-stream")) {
         apr_table_setn(r->headers_out, "Retry-After",
                        apr_psprintf(r->pool, "%u", (retry_ms + 999) / 1000));
         return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);

@@ -27,9 +27,10 @@ int mrc_answer_problem(request_rec *r, int status, const char *detail);
 int mrc_answer_challenge(request_rec *r, int status, const char *error, const char *detail);
 
 /*
- * Turns away a subscription for a reason that passes. An EventSource would give up for ever on an
+ * Turns away a request for a reason that passes. An EventSource would give up for ever on an
  * error status, so a client that accepts an event stream gets one that says when to come back, and
- * ends; any other gets 503 with DETAIL. The value for the handler to return.
+ * ends; any other gets 503 with DETAIL, and so does each publication. The value for the handler to
+ * return.
  */
 int mrc_answer_later(request_rec *r, const char *detail);
 

@@ -1,5 +1,7 @@
 #include "httpd/authorize.h"
 
+#include <stdlib.h>
+
 #include "apr_lib.h"
 #include "apr_strings.h"
 #include "http_config.h"
@@ -14,6 +16,7 @@
 #include "httpd/origin.h"
 #include "httpd/playground.h"
 #include "httpd/registry.h"
+#include "hub/keyring.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -153,32 +156,58 @@ static int find_any_token(request_rec *r, const struct mrc_claim *claim,
                               "in its Origin or Referer field");
 }
 
-/* Everything that the verdict on a token depends on besides its text. */
-static struct mrc_bytes cache_scope(request_rec *r, const struct mrc_token_policy *policy,
-                                    const struct mrc_hub_conf *hub, enum mrc_role role)
-{
-    const char *scope =
-        apr_psprintf(r->pool, "%d %d %pp %pp %pp %d", hub->index, role, (void *)policy->trust,
-                     (void *)policy->others, (void *)policy->legacy, policy->only_legacy);
+/* ---- verifying --------------------------------------------------------------------------------*/
 
-    for (size_t i = 0; i < policy->audience_count; i++)
-        scope = apr_pstrcat(r->pool, scope, " ", policy->audiences[i], NULL);
-    return mrc_bytes_of(scope);
+/* The keys that count for one request, as they are at its beginning. */
+struct keys {
+    struct mrc_keyring_hold trust, others, legacy;
+};
+
+static void take_list(request_rec *r, const apr_array_header_t *rows,
+                      struct mrc_keyring_hold *ret_hold)
+{
+    mrc_keyring_take(mrc_lifecycle_keyring(), r->pool,
+                     rows ? (const struct mrc_key_row *const *)rows->elts : NULL,
+                     rows ? (size_t)rows->nelts : 0, ret_hold);
 }
 
-/* The rows of LIST, which may be NULL. */
-static const struct mrc_token_trust *rows_of(const apr_array_header_t *list, size_t *ret_count)
-{
-    *ret_count = list ? (size_t)list->nelts : 0;
-    return list ? (const struct mrc_token_trust *)list->elts : NULL;
-}
-
-static struct mrc_token_policy make_policy(const struct mrc_settings *settings,
-                                           const struct mrc_settings *limits,
-                                           const apr_array_header_t *audiences, enum mrc_role role)
+static void take_keys(request_rec *r, const struct mrc_settings *settings, enum mrc_role role,
+                      struct mrc_bytes token, struct keys *ret_keys)
 {
     bool publishes = role == MRC_ROLE_PUBLISHER;
-    struct mrc_token_policy policy = {
+    const apr_array_header_t *playground = mrc_playground_keys(settings->playground, token);
+    const apr_array_header_t *legacy =
+        publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys;
+
+    if (playground)
+        take_list(r, playground, &ret_keys->trust);
+    else
+        take_list(r, publishes ? settings->publisher_keys : settings->subscriber_keys,
+                  &ret_keys->trust);
+    take_list(r, publishes ? settings->subscriber_keys : settings->publisher_keys,
+              &ret_keys->others);
+    take_list(r, settings->legacy ? legacy : NULL, &ret_keys->legacy);
+}
+
+static void give_back_keys(struct keys *keys)
+{
+    mrc_keyring_give_back(&keys->trust);
+    mrc_keyring_give_back(&keys->others);
+    mrc_keyring_give_back(&keys->legacy);
+}
+
+static struct mrc_token_policy make_policy(const struct keys *keys,
+                                           const struct mrc_settings *limits,
+                                           const apr_array_header_t *audiences, bool only_legacy)
+{
+    return (struct mrc_token_policy){
+        .trust = keys->trust.trust,
+        .trust_count = keys->trust.count,
+        .others = keys->others.trust,
+        .others_count = keys->others.count,
+        .legacy = keys->legacy.trust,
+        .legacy_count = keys->legacy.count,
+        .only_legacy = only_legacy,
         .audiences = (const char *const *)audiences->elts,
         .audience_count = (size_t)audiences->nelts,
         .base = APR_ARRAY_IDX(audiences, 0, const char *),
@@ -189,16 +218,56 @@ static struct mrc_token_policy make_policy(const struct mrc_settings *settings,
                 .pattern_bytes = (size_t)limits->limit_pattern_bytes,
             },
     };
+}
 
-    policy.trust = rows_of(publishes ? settings->publisher_keys : settings->subscriber_keys,
-                           &policy.trust_count);
-    policy.others = rows_of(publishes ? settings->subscriber_keys : settings->publisher_keys,
-                            &policy.others_count);
+static const char *add_versions(apr_pool_t *pool, const char *scope,
+                                const struct mrc_keyring_hold *hold)
+{
+    scope = apr_psprintf(pool, "%s %" APR_SIZE_T_FMT ":", scope, hold->count);
+    for (size_t i = 0; i < hold->count; i++)
+        scope = apr_psprintf(pool, "%s %" APR_UINT64_T_HEX_FMT, scope, hold->versions[i]);
+    return scope;
+}
+
+/* Everything that the verdict on a token depends on besides its text. */
+static struct mrc_bytes cache_scope(request_rec *r, const struct keys *keys,
+                                    const struct mrc_token_policy *policy,
+                                    const struct mrc_hub_conf *hub, enum mrc_role role)
+{
+    const char *scope = apr_psprintf(r->pool, "%d %d %d", hub->index, role, policy->only_legacy);
+
+    scope = add_versions(r->pool, scope, &keys->trust);
+    scope = add_versions(r->pool, scope, &keys->others);
+    scope = add_versions(r->pool, scope, &keys->legacy);
+    for (size_t i = 0; i < policy->audience_count; i++)
+        scope = apr_pstrcat(r->pool, scope, " ", policy->audiences[i], NULL);
+    return mrc_bytes_of(scope);
+}
+
+/* Asks for newer keys at ROWS, which may be NULL; ISSUER is NULL for those of protocol 0.x. */
+static void ask_list(const apr_array_header_t *rows, const char *issuer)
+{
+    if (rows)
+        mrc_keyring_ask(mrc_lifecycle_keyring(), (const struct mrc_key_row *const *)rows->elts,
+                        (size_t)rows->nelts, issuer);
+}
+
+/* What the hub does not know of TOKEN may be out of date. */
+static void ask_for_keys(struct mrc_bytes token, const struct mrc_settings *settings,
+                         enum mrc_role role)
+{
+    bool publishes = role == MRC_ROLE_PUBLISHER;
+    char *issuer = NULL, *audience = NULL;
+
+    if (mrc_token_peek(token, NULL, &issuer, &audience) != MRC_OK)
+        return;
+    if (issuer)
+        ask_list(publishes ? settings->publisher_keys : settings->subscriber_keys, issuer);
     if (settings->legacy)
-        policy.legacy =
-            rows_of(publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys,
-                    &policy.legacy_count);
-    return policy;
+        ask_list(publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys,
+                 NULL);
+    free(issuer);
+    free(audience);
 }
 
 static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reason,
@@ -213,6 +282,9 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a token: %s",
                   claim->location->hub->label, reason->text);
+    if (err == MRC_EPENDING)
+        return mrc_answer_later(r, "the hub does not have the keys of the access token's issuer "
+                                   "yet: try again");
     return mrc_answer_challenge(
         r, HTTP_UNAUTHORIZED, "invalid_token",
         apr_psprintf(r->pool,
@@ -227,24 +299,42 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const struct mrc_hub_conf *hub = claim->location->hub;
-    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    struct mrc_token_policy policy = make_policy(settings, hub->settings, audiences, role);
-    const apr_array_header_t *playground;
     struct mrc_error reason = {""};
+    struct mrc_token_policy policy;
     struct mrc_bytes token;
+    struct keys keys;
     enum mrc_err err;
-    int status = find_any_token(r, claim, settings, role, &token, &policy.only_legacy);
+    bool from_url;
+    int status = find_any_token(r, claim, settings, role, &token, &from_url);
 
     *ret_token = NULL;
     if (status != DECLINED || !token.ptr)
         return status;
-    playground = mrc_playground_keys(settings->playground, token);
-    if (playground)
-        policy.trust = rows_of(playground, &policy.trust_count);
-    err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &policy, hub, role), token,
-                                 &policy, apr_time_now(), &reason, ret_token);
+    if (!mrc_lifecycle_process())
+        return mrc_answer_later(r, "this server process serves no hub: try again");
+    take_keys(r, settings, role, token, &keys);
+    policy = make_policy(&keys, hub->settings, mrc_identity_audiences(r, claim->location, settings),
+                         from_url);
+    err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &keys, &policy, hub, role),
+                                 token, &policy, apr_time_now(), &reason, ret_token);
+    if (err == MRC_ENOTFOUND)
+        ask_for_keys(token, settings, role);
     if (err)
-        return refuse(r, err, &reason, claim, &policy);
-    mrc_claim_set_token(r, token);
-    return DECLINED;
+        status = refuse(r, err, &reason, claim, &policy);
+    give_back_keys(&keys);
+    if (!err)
+        mrc_claim_set_token(r, token);
+    return status;
+}
+
+int mrc_authorize_missing(request_rec *r, const char *what)
+{
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+
+    return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
+                                apr_psprintf(r->pool,
+                                             "%s needs an access token: send it in an "
+                                             "Authorization field, after Bearer, or in the cookie "
+                                             "%s",
+                                             what, settings->cookie_name));
 }

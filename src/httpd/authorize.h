@@ -19,4 +19,10 @@ enum mrc_role { MRC_ROLE_PUBLISHER, MRC_ROLE_SUBSCRIBER };
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token);
 
+/*
+ * Answers R, which presents no token and needs one for WHAT ("publishing"): how to send it. The
+ * value for the handler to return.
+ */
+int mrc_authorize_missing(request_rec *r, const char *what);
+
 #endif

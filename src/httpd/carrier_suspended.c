@@ -152,6 +152,7 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     request_rec *r = suspended->r;
     conn_rec *c = suspended->c;
     apr_socket_t *socket = suspended->socket;
+    struct mrc_process *process = suspended->process;
 
     if (end == MRC_END_CLIENT)
         c->aborted = 1;
@@ -168,6 +169,7 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
         drop_surplus(carrier->fd);
     apr_socket_close(socket);
     apr_pool_destroy(c->pool);
+    mrc_process_release_suspended(process);
 }
 
 static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended,
@@ -185,6 +187,36 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r)
            ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) == APR_SUCCESS && is_async;
 }
 
+/*
+ * Gives the connection a socket that the MPM does not know, and closes the one that it does: while
+ * this thread is still busy with the hand-over, a SIGTERM would close that one, and the stream
+ * could not end in order. From here on the connection is suspended or aborted, since the MPM cannot
+ * wait for it any more. Without a descriptor to spare, things stay as they are.
+ */
+static void leave_mpm(conn_rec *c)
+{
+    apr_socket_t *theirs = ap_get_conn_socket(c);
+    apr_socket_t *socket;
+
+    if (mrc_connection_copy_socket(c, &socket) != APR_SUCCESS)
+        return;
+    ap_set_core_module_config(c->conn_config, socket);
+    apr_socket_close(theirs);
+}
+
+/* As a bucket: ap_rputs() would leave a filter behind that every write goes through. */
+static bool send_first_bytes(request_rec *r, apr_bucket_brigade *brigade)
+{
+    conn_rec *c = r->connection;
+    apr_status_t status;
+
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_immortal_create(":\n", 2, c->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_flush_create(c->bucket_alloc));
+    status = ap_pass_brigade(r->output_filters, brigade);
+    apr_brigade_cleanup(brigade);
+    return status == APR_SUCCESS && !c->aborted;
+}
+
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
                                 struct mrc_subscriber *subscriber)
 {
@@ -196,11 +228,15 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     suspended->stream = mrc_stream_create(subscriber, &suspended->carrier, mrc_clock_us());
     if (!suspended->stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
+        mrc_process_release_suspended(process);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    ap_rputs(":\n", r);
-    if (ap_rflush(r) < 0 || c->aborted) {
+    suspended->brigade = apr_brigade_create(c->pool, c->bucket_alloc);
+    leave_mpm(c);
+    if (!send_first_bytes(r, suspended->brigade)) {
+        c->aborted = 1;
         mrc_stream_discard(suspended->stream, MRC_END_CLIENT);
+        mrc_process_release_suspended(process);
         return OK;
     }
     /* Now, since httpd sends no chunks, and so no clean end, on a connection that it will close. */
@@ -212,7 +248,6 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     suspended->carrier.fd = fd;
     suspended->r = r;
     suspended->c = c;
-    suspended->brigade = apr_brigade_create(c->pool, c->bucket_alloc);
     suspended->process = process;
     mrc_connection_set_suspended(c, suspended);
     return SUSPENDED;

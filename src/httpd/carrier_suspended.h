@@ -25,7 +25,8 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r);
 
 /*
  * Sends R's headers and the first bytes, and prepares the hand-over. What the handler returns:
- * SUSPENDED, or OK if the client is gone. SUBSCRIBER is taken over in both cases.
+ * SUSPENDED, or OK if the client is gone, or an error's status. SUBSCRIBER is taken over in all
+ * cases, and so is a place that was got with mrc_process_hold_suspended().
  */
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
                                 struct mrc_subscriber *subscriber);

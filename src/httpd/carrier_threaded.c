@@ -1,7 +1,6 @@
 #include "httpd/carrier_threaded.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -9,7 +8,6 @@
 
 #include "ap_mpm.h"
 #include "apr_portable.h"
-#include "http_core.h"
 #include "http_log.h"
 #include "http_protocol.h"
 #include "util_filter.h"
@@ -17,6 +15,7 @@
 #include "core/buf.h"
 #include "core/sse.h"
 #include "httpd/connection.h"
+#include "httpd/http2.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/push.h"
@@ -71,40 +70,27 @@ static const struct mrc_hub_policy *policy_of(const struct stream *stream)
 
 /* ---- the socket and the signals ---------------------------------------------------------------*/
 
-static apr_status_t close_socket(void *socket)
-{
-    return apr_socket_close(socket);
-}
-
 static apr_status_t close_signal_fd(void *data)
 {
     close((int)(intptr_t)data);
     return APR_SUCCESS;
 }
 
-/* Puts a copy of the connection's socket below the filters; false: there is no descriptor left. */
-static bool open_socket(struct stream *stream)
+/* Puts a copy of the connection's socket below the filters. */
+static apr_status_t open_socket(struct stream *stream)
 {
-    conn_rec *c = stream->r->connection;
-    ap_filter_t *filter = c->output_filters;
-    apr_os_sock_t fd;
+    int64_t timeout_us = policy_of(stream)->dispatch_timeout_us;
+    apr_status_t status = mrc_connection_copy_socket(stream->r->connection, &stream->socket);
 
-    apr_os_sock_get(&fd, ap_get_conn_socket(c));
-    stream->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (stream->fd < 0)
-        return false;
-    apr_os_sock_put(&stream->socket, &stream->fd, c->pool);
-    apr_pool_cleanup_register(c->pool, stream->socket, close_socket, apr_pool_cleanup_null);
-    apr_socket_timeout_set(stream->socket, policy_of(stream)->dispatch_timeout_us);
-    mrc_push_set_socket_options(stream->fd, policy_of(stream)->dispatch_timeout_us);
-    while (filter->next)
-        filter = filter->next;
-    if (filter->frec == ap_core_output_filter_handle)
-        ((core_net_rec *)filter->ctx)->client_socket = stream->socket;
-    return true;
+    if (status != APR_SUCCESS)
+        return status;
+    apr_os_sock_get(&stream->fd, stream->socket);
+    apr_socket_timeout_set(stream->socket, timeout_us);
+    mrc_push_set_socket_options(stream->fd, timeout_us);
+    return APR_SUCCESS;
 }
 
-static bool hold_signals(struct stream *stream)
+static apr_status_t hold_signals(struct stream *stream)
 {
     conn_rec *c = stream->r->connection;
     int threaded = 0;
@@ -112,23 +98,27 @@ static bool hold_signals(struct stream *stream)
 
     ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
     if (threaded)
-        return true;
+        return APR_SUCCESS;
     mrc_connection_signals(&signals);
     stream->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (stream->signal_fd < 0)
-        return false;
+        return APR_FROM_OS_ERROR(errno);
     apr_pool_cleanup_register(c->pool, (void *)(intptr_t)stream->signal_fd, close_signal_fd,
                               apr_pool_cleanup_null);
     mrc_connection_hold_signals(c);
-    return true;
+    return APR_SUCCESS;
 }
 
-/* What the stream needs of the connection; false: there is no descriptor left. */
-static bool open_connection(struct stream *stream)
+/* What the stream needs of the connection. */
+static apr_status_t open_connection(struct stream *stream)
 {
-    if (stream->r->connection->master)
-        return true;
-    return open_socket(stream) && hold_signals(stream);
+    conn_rec *c = stream->r->connection;
+    apr_status_t status;
+
+    if (c->master)
+        return mrc_http2_hold(mrc_lifecycle_http2(), c);
+    status = open_socket(stream);
+    return status == APR_SUCCESS ? hold_signals(stream) : status;
 }
 
 static bool is_signalled(const struct stream *stream)
@@ -346,9 +336,10 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_process *process,
     enum mrc_end end = MRC_END_ERROR;
 
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
-    if (status == APR_SUCCESS && !open_connection(&stream)) {
-        status = APR_FROM_OS_ERROR(errno);
-        mrc_waiter_close(stream.waiter);
+    if (status == APR_SUCCESS) {
+        status = open_connection(&stream);
+        if (status != APR_SUCCESS)
+            mrc_waiter_close(stream.waiter);
     }
     stream.ends_us = mrc_subscriber_ends_us(subscriber, &stream.ends_why);
     if (status == APR_SUCCESS) {

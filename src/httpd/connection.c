@@ -1,9 +1,14 @@
 #include "httpd/connection.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "apr_portable.h"
 #include "http_config.h"
+#include "http_core.h"
+#include "util_filter.h"
 
 #include "httpd/module.h"
 
@@ -37,6 +42,34 @@ struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c)
 void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier)
 {
     record_of(c)->suspended = carrier;
+}
+
+static apr_status_t close_socket(void *socket)
+{
+    return apr_socket_close(socket);
+}
+
+apr_status_t mrc_connection_copy_socket(conn_rec *c, apr_socket_t **ret_socket)
+{
+    apr_socket_t *socket = NULL, *theirs = ap_get_conn_socket(c);
+    ap_filter_t *filter = c->output_filters;
+    apr_interval_time_t timeout;
+    apr_os_sock_t fd;
+
+    apr_os_sock_get(&fd, theirs);
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return APR_FROM_OS_ERROR(errno);
+    apr_os_sock_put(&socket, &fd, c->pool);
+    apr_pool_cleanup_register(c->pool, socket, close_socket, apr_pool_cleanup_null);
+    apr_socket_timeout_get(theirs, &timeout);
+    apr_socket_timeout_set(socket, timeout);
+    while (filter->next)
+        filter = filter->next;
+    if (filter->frec == ap_core_output_filter_handle)
+        ((core_net_rec *)filter->ctx)->client_socket = socket;
+    *ret_socket = socket;
+    return APR_SUCCESS;
 }
 
 bool mrc_connection_hold_thread(conn_rec *c)

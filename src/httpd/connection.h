@@ -22,6 +22,13 @@ struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c);
 void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier);
 
 /*
+ * Has httpd's filters write to a copy of the socket of C, which is closed with C. At SIGTERM the
+ * MPMs close the sockets of busy threads, and tell the modules then: a copy lets streams end in
+ * order. On failure (no descriptor is left, or the socket was closed already) nothing has changed.
+ */
+apr_status_t mrc_connection_copy_socket(conn_rec *c, apr_socket_t **ret_socket);
+
+/*
  * Takes one of the threads that the HTTP/2 connection of the secondary connection C may hold for
  * streams; false: it has as many as it may. Any thread. Always true over HTTP/1.1.
  */

@@ -51,6 +51,7 @@ enum mrc_field {
     MRC_FIELD_SUBSCRIPTIONS,
     MRC_FIELD_MEMORY,
     MRC_FIELD_DISPATCHERS,
+    MRC_FIELD_JWKS_CA,
     MRC_FIELD_COUNT
 };
 
@@ -67,7 +68,8 @@ enum mrc_directive_type {
     MRC_TYPE_OPTIONS,    /* NAME=VALUE …, from `options` */
     MRC_TYPE_BOUND,      /* a number in `unit`, then perhaps NAME=VALUE … */
     MRC_TYPE_PLAYGROUND, /* On | Off */
-    MRC_TYPE_HISTORY     /* Off, or NAME=VALUE … */
+    MRC_TYPE_HISTORY,    /* Off, or NAME=VALUE … */
+    MRC_TYPE_CA_FILE     /* a file of certificates */
 };
 
 /* Who a setting belongs to, which says where it may stand. */

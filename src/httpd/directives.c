@@ -66,6 +66,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(subscriptions),
     [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
+    [MRC_FIELD_JWKS_CA] = PLACE(jwks_ca_file),
 };
 
 _Static_assert(MRC_FIELD_COUNT <= 64, "the fields that are set fit into one word");
@@ -173,21 +174,21 @@ static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
 }
 
 static void add_key(apr_pool_t *pool, struct mrc_settings *settings, enum mrc_field field,
-                    const struct mrc_token_trust *key)
+                    const struct mrc_key_row *key)
 {
     apr_array_header_t **list = field_of(settings, field);
 
     if (!is_set(settings, field)) {
-        *list = apr_array_make(pool, 2, sizeof(*key));
+        *list = apr_array_make(pool, 2, sizeof(key));
         mark_set(settings, field);
     }
-    *(struct mrc_token_trust *)apr_array_push(*list) = *key;
+    *(const struct mrc_key_row **)apr_array_push(*list) = key;
 }
 
 static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
                            struct mrc_settings *settings, int argc, char *const argv[])
 {
-    struct mrc_token_trust key;
+    const struct mrc_key_row *key;
     const char *error;
 
     if (argc != 3)
@@ -195,9 +196,9 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
     error = mrc_keys_load(cmd->pool, argv[0], argv[1], argv[2], 0, &key);
     if (error)
         return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], argv[1], error);
-    add_key(cmd->pool, settings, row->field, &key);
+    add_key(cmd->pool, settings, row->field, key);
     if (row->field2)
-        add_key(cmd->pool, settings, row->field2, &key);
+        add_key(cmd->pool, settings, row->field2, key);
     return NULL;
 }
 
@@ -207,7 +208,7 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
 static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *row,
                                   struct mrc_settings *settings, int argc, char *const argv[])
 {
-    struct mrc_token_trust key;
+    const struct mrc_key_row *key;
     const char *error;
 
     if (argc != 2)
@@ -217,9 +218,9 @@ static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *ro
     error = mrc_keys_load(cmd->pool, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS, &key);
     if (error)
         return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
-    add_key(cmd->pool, settings, row->field, &key);
+    add_key(cmd->pool, settings, row->field, key);
     if (row->field2)
-        add_key(cmd->pool, settings, row->field2, &key);
+        add_key(cmd->pool, settings, row->field2, key);
     set_flag(settings, MRC_FIELD_LEGACY, 1);
     return NULL;
 }
@@ -341,6 +342,22 @@ static const char *set_cookie(cmd_parms *cmd, const struct mrc_directive *row,
                                 row->name, argv[0]);
     }
     *(const char **)field_of(settings, row->field) = apr_pstrdup(cmd->pool, argv[0]);
+    mark_set(settings, row->field);
+    return NULL;
+}
+
+static const char *set_ca_file(cmd_parms *cmd, const struct mrc_directive *row,
+                               struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const char *path, *error;
+
+    if (argc != 1 || !*argv[0])
+        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+    path = ap_server_root_relative(cmd->pool, argv[0]);
+    error = path ? mrc_keys_check_ca_file(cmd->pool, path) : "no valid path";
+    if (error)
+        return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
+    *(const char **)field_of(settings, row->field) = path;
     mark_set(settings, row->field);
     return NULL;
 }
@@ -492,6 +509,7 @@ static setter *const setters[] = {
     [MRC_TYPE_BOUND] = set_bound,
     [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
     [MRC_TYPE_PLAYGROUND] = set_playground,
+    [MRC_TYPE_CA_FILE] = set_ca_file,
 };
 
 static const struct mrc_directive *find_row(const char *name)

@@ -10,9 +10,13 @@
 #include "scoreboard.h"
 
 #include "core/token_cache.h"
+#include "httpd/http2.h"
+#include "httpd/keys.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
+#include "hub/keeper.h"
+#include "hub/keyring.h"
 #include "hub/process.h"
 #include "store/memory.h"
 
@@ -24,7 +28,7 @@ APLOG_USE_MODULE(mercure);
  * to, in this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 3
+#define RETAINED_VERSION 4
 
 struct retained {
     unsigned version;
@@ -38,7 +42,10 @@ struct retained {
 struct child {
     struct mrc_process *process;
     struct mrc_token_cache *tokens;
+    struct mrc_keyring *keyring;
+    struct mrc_keeper *keeper; /* NULL: no keys change */
     struct mrc_sizing sizing;
+    struct mrc_http2 *http2;
 };
 
 static struct child *this_child;
@@ -86,7 +93,7 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
 static int has_key(const apr_array_header_t *keys, const struct mrc_keyset *key)
 {
     for (int i = 0; keys && i < keys->nelts; i++) {
-        if (APR_ARRAY_IDX(keys, i, struct mrc_token_trust).keys == key)
+        if (APR_ARRAY_IDX(keys, i, const struct mrc_key_row *)->keys == key)
             return 1;
     }
     return 0;
@@ -97,8 +104,8 @@ static void warn_of_weak_keys(const struct mrc_location *location, const apr_arr
                               const apr_array_header_t *others)
 {
     for (int i = 0; keys && i < keys->nelts; i++) {
-        const struct mrc_keyset *key = APR_ARRAY_IDX(keys, i, struct mrc_token_trust).keys;
-        const char *warning = mrc_keyset_get_warning(key);
+        const struct mrc_keyset *key = APR_ARRAY_IDX(keys, i, const struct mrc_key_row *)->keys;
+        const char *warning = key ? mrc_keyset_get_warning(key) : NULL;
 
         if (warning && !has_key(others, key))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
@@ -179,6 +186,23 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
     return APR_SUCCESS;
 }
 
+/* What key files hold now goes where children will find what they hold later. */
+static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
+                               struct mrc_memory *memory)
+{
+    struct mrc_keys_catalogue *catalogue = mrc_keys_catalogue(pconf);
+    struct mrc_error error = {""};
+    apr_status_t status =
+        mrc_memory_set_documents(memory, (const struct mrc_document_spec *)catalogue->specs->elts,
+                                 (size_t)catalogue->specs->nelts, &error);
+
+    mrc_keys_forget_contents(catalogue);
+    if (status != APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "keys of the hubs: %s",
+                     error.text);
+    return status;
+}
+
 int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                               server_rec *main_server)
 {
@@ -203,6 +227,8 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     }
     if (*error.text)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "%s", error.text);
+    if (share_keys(main_server, pconf, memory) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
     log_hubs(main_server, hubs);
     sizing = mrc_sizing_compute(mrc_registry_slots());
     if (hubs->nelts > 0)
@@ -214,6 +240,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
 
 static apr_status_t stop_child(void *unused)
 {
+    mrc_keeper_stop(this_child->keeper);
     mrc_process_stop(this_child->process);
     return APR_SUCCESS;
 }
@@ -248,6 +275,53 @@ static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_he
     return served;
 }
 
+static void tell_unreadable(void *hub, uint64_t seq)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
+                 "hub %s: the update number %" APR_UINT64_T_FMT " of its history cannot be read: "
+                 "another version of the module wrote it, or its memory is damaged. It is passed "
+                 "over, and so are others like it",
+                 ((const struct mrc_hub_conf *)hub)->label, seq);
+}
+
+static void watch_hubs(struct mrc_process *process, const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        struct mrc_hub *hub = mrc_process_hub(process, (size_t)i);
+
+        if (hub)
+            mrc_hub_on_unreadable(hub, tell_unreadable, APR_ARRAY_IDX(hubs, i, void *));
+    }
+}
+
+static void log_keys(void *server, enum mrc_keeper_level level, const char *text)
+{
+    ap_log_error(APLOG_MARK, level == MRC_KEEPER_WARNING ? APLOG_WARNING : APLOG_NOTICE, 0, server,
+                 "%s", text);
+}
+
+/* The keys of this child, and the thread that brings them up to date if some may change. */
+static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
+                              struct mrc_memory *memory, struct child *child)
+{
+    const struct mrc_keys_catalogue *catalogue = mrc_keys_catalogue(main_server->process->pconf);
+    struct mrc_keeper_args args = {
+        .sources = (const struct mrc_key_source *)catalogue->sources->elts,
+        .count = (size_t)catalogue->sources->nelts,
+        .ca_file = mrc_registry_jwks_ca_file(main_server),
+        .say = log_keys,
+        .ctx = main_server,
+    };
+    apr_status_t status = mrc_keyring_create(
+        pchild, (const struct mrc_key_row *const *)catalogue->rows->elts,
+        (size_t)catalogue->rows->nelts, mrc_memory_documents(memory), &child->keyring);
+
+    if (status != APR_SUCCESS || args.count == 0)
+        return status;
+    args.keyring = child->keyring;
+    return mrc_keeper_start(pchild, &args, &child->keeper);
+}
+
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
@@ -260,18 +334,22 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
         return;
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     child = apr_pcalloc(pchild, sizeof(*child));
+    child->http2 = mrc_http2_create(pchild);
     child->sizing = mrc_sizing_compute(mrc_registry_slots());
-    if (mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
+    status = open_keys(pchild, main_server, memory, child);
+    if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
-    else
+    if (status == APR_SUCCESS)
         status = mrc_process_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
                                    mrc_registry_dispatchers(main_server), getpid(),
                                    (uint64_t)generation, &child->process);
     if (status == APR_SUCCESS) {
+        watch_hubs(child->process, hubs);
         this_child = child;
         apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
         return;
     }
+    mrc_keeper_stop(child->keeper);
     mrc_token_cache_free(child->tokens);
     if (status == APR_ENOSPC)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
@@ -285,8 +363,14 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
-    if (this_child)
-        mrc_process_drain(this_child->process, graceful != 0);
+    if (!this_child)
+        return;
+    if (!graceful)
+        mrc_http2_open_again(this_child->http2);
+    mrc_keeper_post_drain(this_child->keeper);
+    mrc_process_drain(this_child->process, graceful != 0);
+    if (!graceful)
+        mrc_http2_wait(this_child->http2);
 }
 
 static void wake_the_living(struct mrc_memory *memory)
@@ -315,9 +399,19 @@ struct mrc_process *mrc_lifecycle_process(void)
     return this_child ? this_child->process : NULL;
 }
 
+struct mrc_keyring *mrc_lifecycle_keyring(void)
+{
+    return this_child ? this_child->keyring : NULL;
+}
+
 struct mrc_token_cache *mrc_lifecycle_tokens(void)
 {
     return this_child ? this_child->tokens : NULL;
+}
+
+struct mrc_http2 *mrc_lifecycle_http2(void)
+{
+    return this_child->http2;
 }
 
 const struct mrc_sizing *mrc_lifecycle_sizing(void)

@@ -9,6 +9,8 @@
 
 #include "ap_mpm.h"
 
+struct mrc_http2;
+struct mrc_keyring;
 struct mrc_process;
 struct mrc_sizing;
 struct mrc_token_cache;
@@ -27,7 +29,8 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
 /* child_init: the child takes its slot and opens the hubs. */
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server);
 
-/* child_stopping, in a child, from a thread or a signal handler: all streams are to end. */
+/* child_stopping, in a child: all streams are to end. From prefork's signal handler, too, where no
+ * stream is over HTTP/2 and nothing is waited for. */
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful);
 
 /* child_status, in the parent: a child has ended; what it left is for the living to fold. */
@@ -37,8 +40,14 @@ void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t g
 /* This child's part of the hubs; NULL in the parent, and in a child that got no slot. */
 struct mrc_process *mrc_lifecycle_process(void);
 
+/* The keys that count in this child; NULL where there is no process. */
+struct mrc_keyring *mrc_lifecycle_keyring(void);
+
 /* This child's verified tokens; NULL where there is no process. */
 struct mrc_token_cache *mrc_lifecycle_tokens(void);
+
+/* Its HTTP/2 connections with streams; only where there is a process. */
+struct mrc_http2 *mrc_lifecycle_http2(void);
 
 /* How many streams it may hold; only where there is a process. */
 const struct mrc_sizing *mrc_lifecycle_sizing(void);

@@ -14,6 +14,7 @@
 #include "httpd/answer.h"
 #include "httpd/claim.h"
 #include "httpd/identity.h"
+#include "httpd/keys.h"
 #include "httpd/registry.h"
 #include "httpd/settings.h"
 
@@ -26,33 +27,22 @@
 
 struct mrc_playground {
     const char *secret;       /* in hexadecimal digits */
-    apr_array_header_t *keys; /* of struct mrc_token_trust: one */
+    apr_array_header_t *keys; /* of const struct mrc_key_row *: one */
 };
 
-static apr_status_t free_keys(void *keys)
+const struct mrc_playground *mrc_playground_create(apr_pool_t *pconf)
 {
-    mrc_keyset_free(keys);
-    return APR_SUCCESS;
-}
-
-const struct mrc_playground *mrc_playground_create(apr_pool_t *pool)
-{
-    struct mrc_playground *playground = apr_pcalloc(pool, sizeof(*playground));
+    struct mrc_playground *playground = apr_pcalloc(pconf, sizeof(*playground));
     unsigned char random[SECRET_BYTES];
-    struct mrc_error error = {""};
-    struct mrc_token_trust trust = {.issuer = ISSUER};
-    struct mrc_keyset *keys;
+    const struct mrc_key_row *row;
 
-    if (apr_generate_random_bytes(random, sizeof(random)) != APR_SUCCESS ||
-        mrc_alg_parse_list(mrc_bytes_of("HS256"), &error, &trust.algs) != MRC_OK)
+    if (apr_generate_random_bytes(random, sizeof(random)) != APR_SUCCESS)
         return NULL;
-    playground->secret = apr_pescape_hex(pool, random, sizeof(random), 0);
-    if (mrc_keyset_parse(mrc_bytes_of(playground->secret), trust.algs, 0, &error, &keys) != MRC_OK)
+    playground->secret = apr_pescape_hex(pconf, random, sizeof(random), 0);
+    if (mrc_keys_load(pconf, ISSUER, "HS256", playground->secret, 0, &row))
         return NULL;
-    apr_pool_cleanup_register(pool, keys, free_keys, apr_pool_cleanup_null);
-    trust.keys = keys;
-    playground->keys = apr_array_make(pool, 1, sizeof(trust));
-    *(struct mrc_token_trust *)apr_array_push(playground->keys) = trust;
+    playground->keys = apr_array_make(pconf, 1, sizeof(row));
+    *(const struct mrc_key_row **)apr_array_push(playground->keys) = row;
     return playground;
 }
 

@@ -17,13 +17,13 @@
 struct mrc_claim;
 struct mrc_playground;
 
-/* The playground's issuer with a key that is drawn for it; in POOL. NULL: there is no randomness or
- * memory. */
-const struct mrc_playground *mrc_playground_create(apr_pool_t *pool);
+/* The playground's issuer with a key that is drawn for it; in the configuration's pool. NULL: there
+ * is no randomness or memory. */
+const struct mrc_playground *mrc_playground_create(apr_pool_t *pconf);
 
 /*
- * The key of PLAYGROUND, as the key directives keep theirs (of struct mrc_token_trust), if TOKEN
- * says that it is of its issuer; else NULL. PLAYGROUND may be NULL.
+ * The key of PLAYGROUND, as the key directives keep theirs (of const struct mrc_key_row *), if
+ * TOKEN says that it is of its issuer; else NULL. PLAYGROUND may be NULL.
  */
 const apr_array_header_t *mrc_playground_keys(const struct mrc_playground *playground,
                                               struct mrc_bytes token);

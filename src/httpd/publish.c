@@ -158,9 +158,7 @@ static int publish_with(request_rec *r, const struct mrc_claim *claim,
 
     if (!token) {
         r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
-        return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                                    "publishing needs an access token: send it in an "
-                                    "Authorization field, after Bearer");
+        return mrc_authorize_missing(r, "publishing");
     }
     status = mrc_body_read_form(r, (size_t)settings->limit_body_bytes,
                                 (size_t)settings->limit_topics + OTHER_FIELDS_MAX,

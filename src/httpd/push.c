@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "http_core.h"
 #include "util_filter.h"
 
 /* What the kernel holds for a client that reads slowly; by itself it would grow to megabytes. */
@@ -121,6 +122,12 @@ enum mrc_carrier_state mrc_push_flush(conn_rec *c)
     return c->data_in_output_filters ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
 }
 
+/* Whether some filter of C, such as mod_ssl's, stands before the one that writes to the network. */
+static bool may_gather(const conn_rec *c)
+{
+    return c->output_filters->frec != ap_core_output_filter_handle;
+}
+
 enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigade)
 {
     conn_rec *c = r->connection;
@@ -129,6 +136,8 @@ enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigad
     apr_brigade_cleanup(brigade);
     if (status != APR_SUCCESS)
         return MRC_CARRIER_GONE;
+    if (!may_gather(c))
+        return mrc_push_flush(c);
     APR_BRIGADE_INSERT_TAIL(brigade, create_push(c->bucket_alloc));
     status = ap_pass_brigade(c->output_filters, brigade);
     apr_brigade_cleanup(brigade);

@@ -1,9 +1,9 @@
 /*
  * Writing to a client of HTTP/1.1 through httpd's filters, without ever blocking.
  *
- * A FLUSH bucket would block; so what is written is followed by a bucket of no bytes, which makes
- * mod_ssl's filter let go of what it has gathered, and then the network filter is called as the MPM
- * does to complete a write. What the client does not take stays in that filter.
+ * A FLUSH bucket would block; so what is written over TLS is followed by a bucket of no bytes,
+ * which makes mod_ssl's filter let go of what it has gathered, and then the network filter is
+ * called as the MPM does to complete a write. What the client does not take stays in that filter.
  */
 #ifndef MRC_HTTPD_PUSH_H
 #define MRC_HTTPD_PUSH_H

@@ -509,6 +509,11 @@ unsigned mrc_registry_dispatchers(server_rec *main_server)
     return (unsigned)server_conf(main_server)->settings.dispatchers;
 }
 
+const char *mrc_registry_jwks_ca_file(server_rec *main_server)
+{
+    return server_conf(main_server)->settings.jwks_ca_file;
+}
+
 /* ---- finding the hub of a request -------------------------------------------------------------*/
 
 /*

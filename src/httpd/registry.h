@@ -82,6 +82,9 @@ struct mrc_hub_shape *mrc_registry_shapes(apr_pool_t *pool, server_rec *main_ser
 /* MercureDispatchers. */
 unsigned mrc_registry_dispatchers(server_rec *main_server);
 
+/* MercureJwksCACertificateFile; NULL: whom the system trusts. */
+const char *mrc_registry_jwks_ca_file(server_rec *main_server);
+
 /* How many child slots the server's shared memory needs; valid from check_config on. */
 unsigned mrc_registry_slots(void);
 

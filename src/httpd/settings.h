@@ -34,10 +34,10 @@ struct mrc_settings {
     uint64_t set; /* bit N: field N is named here */
 
     const struct mrc_hub_section *hub;          /* NULL: not a hub */
-    apr_array_header_t *publisher_keys;         /* of struct mrc_token_trust; NULL: none */
+    apr_array_header_t *publisher_keys;         /* of const struct mrc_key_row *; NULL: none */
     apr_array_header_t *subscriber_keys;        /* the same */
     int legacy;                                 /* boolean: protocol 0.x, too */
-    apr_array_header_t *legacy_publisher_keys;  /* of struct mrc_token_trust; NULL: none */
+    apr_array_header_t *legacy_publisher_keys;  /* of const struct mrc_key_row *; NULL: none */
     apr_array_header_t *legacy_subscriber_keys; /* the same */
     int anonymous;                              /* boolean */
     int debugger;                               /* boolean */
@@ -74,6 +74,8 @@ struct mrc_settings {
 
     int64_t dispatchers;  /* threads in each child */
     int64_t memory_bytes; /* bound of all shared memory; 0: what the hubs need */
+
+    const char *jwks_ca_file; /* NULL: whom the system trusts */
 };
 
 #endif

@@ -23,7 +23,6 @@
 #include "httpd/push.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
-#include "hub/dispatcher.h"
 #include "hub/hub.h"
 #include "hub/patterns.h"
 #include "hub/process.h"
@@ -305,13 +304,15 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
     mrc_push_prepare(r);
     if (!mrc_carrier_suspended_is_possible(r))
         return serve_threaded(r, claim, process, sizing, subscriber);
-    if (mrc_dispatcher_post_count(mrc_process_dispatcher(process)) >= sizing->suspended_per_child) {
+    if (!mrc_process_hold_suspended(process, sizing->suspended_per_child)) {
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
         return mrc_answer_later(r, "the server holds as many streams as it can: try again");
     }
     status = announce(r, claim, subscriber);
-    if (status != DECLINED)
+    if (status != DECLINED) {
+        mrc_process_release_suspended(process);
         return status;
+    }
     mrc_answer_add_stream_headers(r);
     return mrc_carrier_suspended_start(r, process, subscriber);
 }
@@ -493,9 +494,7 @@ int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
         return HTTP_BAD_REQUEST;
     status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
     if (status == DECLINED && !token && !settings->anonymous && !settings->playground)
-        status = mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                                      "subscribing to this hub needs an access token: send it in "
-                                      "an Authorization field, after Bearer");
+        status = mrc_authorize_missing(r, "subscribing to this hub");
     if (status == DECLINED)
         return subscribe_with(r, claim, has_body, token);
     if (has_body)

@@ -10,6 +10,7 @@
 
 #include "hub/hub.h"
 #include "hub/presence.h"
+#include "hub/thread.h"
 #include "store/roster.h"
 #include "store/status.h"
 
@@ -167,19 +168,13 @@ static bool has_roster(struct mrc_hub *const *hubs, size_t count)
 static apr_status_t start_thread(apr_pool_t *pool, struct mrc_announcer *announcer)
 {
     pthread_condattr_t attr;
-    apr_status_t status;
-    sigset_t all, mask;
 
     pthread_mutex_init(&announcer->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&announcer->wake, &attr);
     pthread_condattr_destroy(&attr);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &mask); /* the thread inherits the mask */
-    status = apr_thread_create(&announcer->thread, NULL, run, announcer, pool);
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
-    return status;
+    return mrc_thread_start(pool, run, announcer, &announcer->thread);
 }
 
 apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,

@@ -1,9 +1,9 @@
 #include "hub/dispatcher.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include "hub/dispatcher_loop.h"
+#include "hub/thread.h"
 #include "hub/waiters.h"
 #include "store/notify.h"
 
@@ -53,27 +53,17 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *loop)
     return NULL;
 }
 
-/* What a thread brings on itself; httpd's handler then says so, and dumps core if it may. */
-static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
-
 static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
 {
     apr_status_t status = APR_SUCCESS;
-    sigset_t all, mask;
 
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)
-        sigdelset(&all, own_faults[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &mask); /* the threads inherit the mask */
     while (dispatcher->started < dispatcher->args.threads && status == APR_SUCCESS) {
         apr_thread_t *thread;
 
-        status =
-            apr_thread_create(&thread, NULL, run, dispatcher->loops[dispatcher->started], pool);
+        status = mrc_thread_start(pool, run, dispatcher->loops[dispatcher->started], &thread);
         if (status == APR_SUCCESS)
             dispatcher->threads[dispatcher->started++] = thread;
     }
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     return status;
 }
 

@@ -45,7 +45,10 @@ void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful)
 /* Ends the streams that are left, then the threads, and waits for them. Accepts NULL. */
 void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
 
-/* Hands STREAM over, which belongs to the dispatcher from now on. Any thread. */
+/*
+ * Hands STREAM over, which belongs to the dispatcher from now on. Any thread. After the dispatcher
+ * was stopped nothing is done with it, or to it: the process ends, and what it counted is folded.
+ */
 void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream);
 
 /* How many streams it has; those that are posted count. Any thread. */

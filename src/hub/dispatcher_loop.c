@@ -11,6 +11,7 @@
 #include "apr_general.h"
 #include "apr_time.h"
 
+#include "core/topic.h"
 #include "core/update.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"
@@ -34,6 +35,9 @@
 #define RETRY_MIN_MS     500
 #define RETRY_SPREAD_MS  2500
 #define FAREWELLS        16 /* reconnection times, made once */
+
+/* How long those in REPLAY may take in a turn, in all: what they listen with may cost much. */
+#define REPLAYS_US_PER_TURN ((int64_t)5000)
 
 /* A first-in-first-out list through stream->next. */
 struct list {
@@ -71,6 +75,7 @@ struct mrc_dispatcher_loop {
     atomic_uint count; /* streams, those posted included */
     pthread_mutex_t lock;
     struct list posted; /* under the lock */
+    bool is_closed;     /* under the lock: nothing is posted any more */
 };
 
 static void list_append(struct list *list, struct mrc_stream *stream)
@@ -205,11 +210,11 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
     }
 }
 
-static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max)
+static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max, int64_t max_us)
 {
     int64_t now_us = mrc_clock_us();
 
-    for (int i = 0; i < max; i++) {
+    for (int i = 0; i < max && (i == 0 || mrc_clock_us() - now_us < max_us); i++) {
         struct mrc_stream *stream = list_take(list);
 
         if (!stream)
@@ -229,8 +234,8 @@ static bool has_work(const struct mrc_dispatcher_loop *loop)
 
 static void work_ready(struct mrc_dispatcher_loop *loop)
 {
-    work_list(loop, &loop->ready, WORK_PER_TURN);
-    work_list(loop, &loop->replaying, REPLAYS_PER_TURN);
+    work_list(loop, &loop->ready, WORK_PER_TURN, INT64_MAX);
+    work_list(loop, &loop->replaying, REPLAYS_PER_TURN, REPLAYS_US_PER_TURN);
 }
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
@@ -302,12 +307,14 @@ static void forget(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
         stream->all_next->all_prev = stream->all_prev;
 }
 
-static void adopt(struct mrc_dispatcher_loop *loop)
+/* LAST: nothing can be posted from here on. */
+static void adopt(struct mrc_dispatcher_loop *loop, bool last)
 {
     struct list posted;
     struct mrc_stream *stream;
 
     pthread_mutex_lock(&loop->lock);
+    loop->is_closed = last;
     posted = loop->posted;
     loop->posted = (struct list){NULL, NULL};
     pthread_mutex_unlock(&loop->lock);
@@ -335,7 +342,8 @@ struct delivery {
     struct mrc_dispatcher_loop *loop;
     struct loop_hub *hub;
     struct mrc_update update;
-    struct mrc_event *event; /* made for the first who receives it */
+    struct mrc_topics topics; /* for private updates: whether somebody may read them */
+    struct mrc_event *event;  /* made for the first who receives it */
     unsigned received;
 };
 
@@ -344,11 +352,18 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     struct delivery *delivery = ctx;
     struct mrc_stream *stream =
         (struct mrc_stream *)((char *)listener - offsetof(struct mrc_stream, listener));
+    bool may_read;
 
     /* Its replay has given it this one already. */
     if (delivery->hub->record.pos < mrc_subscriber_get_position(stream->subscriber))
         return;
-    if (!mrc_subscriber_may_read(stream->subscriber, &delivery->update))
+    if (mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
+                                &may_read)) {
+        mrc_stream_end(stream, MRC_END_ERROR);
+        make_ready(delivery->loop, stream);
+        return;
+    }
+    if (!may_read)
         return;
     if (!delivery->event) {
         delivery->event = mrc_event_create_of(&delivery->update);
@@ -388,14 +403,21 @@ static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hu
         end_listeners(loop, hub, MRC_END_ERROR);
         return;
     default:
-        return; /* not ours: as if it had not matched */
+        mrc_hub_tell_unreadable(hub->hub, hub->record.seq);
+        return;
     }
-    status = mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count,
-                               deliver, &delivery);
+    status = APR_SUCCESS;
+    if (delivery.update.is_private &&
+        mrc_topics_init(&delivery.topics, delivery.update.topics, delivery.update.topics_count))
+        status = APR_ENOMEM;
+    if (status == APR_SUCCESS)
+        status = mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count,
+                                   deliver, &delivery);
     if (status != APR_SUCCESS)
         end_listeners(loop, hub, MRC_END_ERROR); /* who was not found has missed it */
     mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
     mrc_event_unref(delivery.event);
+    mrc_topics_clear(&delivery.topics);
     mrc_update_clear(&delivery.update);
 }
 
@@ -558,7 +580,7 @@ static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
     enum mrc_dispatcher_drain drain;
 
     wait_for_events(loop, wait_ms(loop, *busy));
-    adopt(loop);
+    adopt(loop, false);
     drain = (enum mrc_dispatcher_drain)atomic_load(&loop->draining);
     if (drain != loop->drained)
         drain_all(loop, drain);
@@ -580,7 +602,7 @@ static void run_down(struct mrc_dispatcher_loop *loop)
     /* The count, not the list: it holds those that are posted, too. */
     while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
         turn(loop, &busy);
-    adopt(loop);
+    adopt(loop, true);
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
         end(loop, stream, MRC_END_DRAINING);
     while (has_work(loop))
@@ -611,11 +633,13 @@ void mrc_dispatcher_loop_post_wake(const struct mrc_dispatcher_loop *loop)
 
 void mrc_dispatcher_loop_post(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
 {
-    atomic_fetch_add(&loop->count, 1);
     pthread_mutex_lock(&loop->lock);
-    list_append(&loop->posted, stream);
+    if (!loop->is_closed) {
+        atomic_fetch_add(&loop->count, 1);
+        list_append(&loop->posted, stream);
+        mrc_dispatcher_loop_post_wake(loop);
+    }
     pthread_mutex_unlock(&loop->lock);
-    mrc_dispatcher_loop_post_wake(loop);
 }
 
 unsigned mrc_dispatcher_loop_post_count(const struct mrc_dispatcher_loop *loop)
@@ -701,5 +725,5 @@ void mrc_dispatcher_loop_close(struct mrc_dispatcher_loop *loop)
         close(loop->epoll_fd);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
-    pthread_mutex_destroy(&loop->lock);
+    /* The lock stays: a stream may be posted too late. */
 }

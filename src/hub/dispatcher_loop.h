@@ -56,7 +56,10 @@ void mrc_dispatcher_loop_run(struct mrc_dispatcher_loop *loop, apr_thread_t *thr
 
 /* ---- From any thread --------------------------------------------------------------------------*/
 
-/* Hands STREAM over, which belongs to the loop from now on. */
+/*
+ * Hands STREAM over, which belongs to the loop from now on. After the loop has ended nothing is
+ * done with it, or to it: the process ends.
+ */
 void mrc_dispatcher_loop_post(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream);
 
 /* How many streams it has; those that are posted count. */

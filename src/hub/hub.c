@@ -1,5 +1,6 @@
 #include "hub/hub.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "core/buf.h"
@@ -23,6 +24,9 @@ struct mrc_hub {
     _Atomic int64_t full_told_us; /* when the roster was last said to be full; 0: never */
     struct mrc_patterns *patterns;
     _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
+    void (*on_unreadable)(void *ctx, uint64_t seq);
+    void *on_unreadable_ctx;
+    atomic_bool has_told;
 };
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -101,6 +105,18 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
     return status;
 }
 
+void mrc_hub_on_unreadable(struct mrc_hub *hub, void (*tell)(void *ctx, uint64_t seq), void *ctx)
+{
+    hub->on_unreadable = tell;
+    hub->on_unreadable_ctx = ctx;
+}
+
+void mrc_hub_tell_unreadable(struct mrc_hub *hub, uint64_t seq)
+{
+    if (hub->on_unreadable && !atomic_exchange(&hub->has_told, true))
+        hub->on_unreadable(hub->on_unreadable_ctx, seq);
+}
+
 struct mrc_history *mrc_hub_history(const struct mrc_hub *hub)
 {
     return hub->history;
@@ -125,26 +141,37 @@ bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
 #define KIND_ADDRESS 'a'
 #define KIND_TOKEN   't'
 
-/* Takes a place for NAME among MAX; RET_KEY gets its key, or 0 if it is not counted. */
+/*
+ * Takes a place for NAME among MAX; RET_KEY gets its key, or 0 if it is not counted. Who saw too
+ * many steps back and looks again, as in mrc_hub_segment_gauge_take().
+ */
 static bool count_client(struct mrc_hub *hub, char kind, struct mrc_bytes name, uint64_t max,
                          uint64_t *ret_key)
 {
     struct mrc_census *census = mrc_hub_segment_census(hub->segment);
-    uint64_t key, sum;
+    uint64_t key;
 
     *ret_key = 0;
     if (!max || !name.ptr || !census)
         return true;
     key = mrc_census_key(census, kind, name);
-    sum = mrc_census_add(census, hub->slot, key);
-    if (sum > 0 && sum <= max)
-        *ret_key = key;
-    else if (sum > 0)
+    for (;;) {
+        uint64_t sum = mrc_census_add(census, hub->slot, key);
+
+        if (sum == 0)
+            return false;
+        if (sum <= max) {
+            *ret_key = key;
+            return true;
+        }
         mrc_census_sub(census, hub->slot, key);
-    return *ret_key != 0;
+        if (mrc_census_sum(census, key) >= max)
+            return false;
+        sched_yield();
+    }
 }
 
-static void uncount(struct mrc_hub *hub, const struct mrc_hub_seat *seat)
+static void uncount_client(struct mrc_hub *hub, const struct mrc_hub_seat *seat)
 {
     struct mrc_census *census = mrc_hub_segment_census(hub->segment);
 
@@ -152,10 +179,10 @@ static void uncount(struct mrc_hub *hub, const struct mrc_hub_seat *seat)
         mrc_census_sub(census, hub->slot, seat->address);
     if (seat->token)
         mrc_census_sub(census, hub->slot, seat->token);
-    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
 }
 
-/* Counts first and looks then, so that two who come at once cannot both take the last place. */
+/* The places of all come last, so that who has too many of its own takes none from others, not even
+ * for a moment. */
 apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *client,
                           struct mrc_hub_seat *ret_seat)
 {
@@ -163,17 +190,16 @@ apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *clie
     struct mrc_hub_seat seat = {0};
     apr_status_t status = APR_SUCCESS;
 
-    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, 1);
-    if (policy->subscribers_max &&
-        mrc_hub_gauge(hub, MRC_GAUGE_SUBSCRIBERS) > policy->subscribers_max)
-        status = MRC_STATUS_FULL;
-    else if (!count_client(hub, KIND_ADDRESS, client->address, policy->per_address_max,
-                           &seat.address))
+    if (!count_client(hub, KIND_ADDRESS, client->address, policy->per_address_max, &seat.address))
         status = MRC_STATUS_ADDRESS_FULL;
     else if (!count_client(hub, KIND_TOKEN, client->token, policy->per_token_max, &seat.token))
         status = MRC_STATUS_TOKEN_FULL;
+    else if (!policy->subscribers_max)
+        mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, 1);
+    else if (!mrc_hub_gauge_take(hub, MRC_GAUGE_SUBSCRIBERS, policy->subscribers_max))
+        status = MRC_STATUS_FULL;
     if (status != APR_SUCCESS) {
-        uncount(hub, &seat);
+        uncount_client(hub, &seat);
         return status;
     }
     mrc_hub_segment_interest_add(hub->segment, hub->slot);
@@ -189,13 +215,19 @@ void mrc_hub_begin(struct mrc_hub *hub)
 void mrc_hub_leave(struct mrc_hub *hub, const struct mrc_hub_seat *seat, enum mrc_end end)
 {
     mrc_hub_segment_interest_sub(hub->segment, hub->slot);
-    uncount(hub, seat);
+    uncount_client(hub, seat);
+    mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
     mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_ENDED + (int)end), 1);
 }
 
 void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n)
 {
     mrc_hub_segment_gauge_add(hub->segment, hub->slot, gauge, n);
+}
+
+bool mrc_hub_gauge_take(struct mrc_hub *hub, enum mrc_gauge gauge, uint64_t max)
+{
+    return mrc_hub_segment_gauge_take(hub->segment, hub->slot, gauge, max);
 }
 
 uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge)

@@ -108,9 +108,20 @@ void mrc_hub_begin(struct mrc_hub *hub);
 /* One fewer, which had SEAT and ended for the reason END; MRC_END_REFUSED: it never began. */
 void mrc_hub_leave(struct mrc_hub *hub, const struct mrc_hub_seat *seat, enum mrc_end end);
 
+/*
+ * A record that is no update of this build's (another version wrote it, or its memory is damaged)
+ * is passed over by whoever meets it, live and in a replay. TELL is called for the first one only,
+ * in the thread that met it; SEQ is its number. To be set before other threads use the hub.
+ */
+void mrc_hub_on_unreadable(struct mrc_hub *hub, void (*tell)(void *ctx, uint64_t seq), void *ctx);
+void mrc_hub_tell_unreadable(struct mrc_hub *hub, uint64_t seq);
+
 /* N more, or fewer, of what GAUGE tells, in this child; and the sum over all children. */
 void mrc_hub_gauge_add(struct mrc_hub *hub, enum mrc_gauge gauge, int64_t n);
 uint64_t mrc_hub_gauge(const struct mrc_hub *hub, enum mrc_gauge gauge);
+
+/* One more, unless the sum over all children is MAX already; undone by adding -1. Any thread. */
+bool mrc_hub_gauge_take(struct mrc_hub *hub, enum mrc_gauge gauge, uint64_t max);
 
 /* N more of what COUNTER counts; and the sum over all children. */
 void mrc_hub_count(struct mrc_hub *hub, enum mrc_counter counter, uint64_t n);

@@ -319,12 +319,9 @@ static apr_status_t match_patterns(struct mrc_index *index, struct mrc_bytes tex
     mrc_topic_init(&topic, text, NULL);
     for (size_t i = 0; i < index->patterns.node_count && !err; i++) {
         struct node *node = index->pattern_list[i];
-        const struct mrc_matcher *matcher = matcher_of(node);
         bool matches;
 
-        if (!topic.base && mrc_matcher_get_base(matcher)) /* URI templates have none */
-            mrc_topic_init(&topic, text, mrc_matcher_get_base(matcher));
-        err = mrc_matcher_match_topic(matcher, &topic, &matches);
+        err = mrc_matcher_match_topic(matcher_of(node), &topic, &matches);
         if (!err && matches)
             index->scratch[count++] = node;
     }

@@ -19,6 +19,7 @@ struct mrc_process {
     struct mrc_announcer *announcer; /* NULL: no hub tells of its subscriptions */
     atomic_bool draining;
     atomic_uint threads_held;
+    atomic_uint suspended_held;
 };
 
 /* Folds what the child that held SLOT left behind, in every hub. */
@@ -174,16 +175,25 @@ static struct mrc_hub *first_hub(const struct mrc_process *process)
     return NULL;
 }
 
+/* One more, unless HELD is MAX. */
+static bool hold(atomic_uint *held, unsigned max)
+{
+    unsigned now = atomic_load(held);
+
+    do {
+        if (now >= max)
+            return false;
+    } while (!atomic_compare_exchange_weak(held, &now, now + 1));
+    return true;
+}
+
 bool mrc_process_hold_thread(struct mrc_process *process, unsigned per_child, unsigned total)
 {
-    struct mrc_hub *hub = first_hub(process);
-
-    /* Counts first and looks then, so that two who come at once cannot both take the last one. */
-    mrc_hub_gauge_add(hub, MRC_GAUGE_THREADS, 1);
-    if (atomic_fetch_add(&process->threads_held, 1) < per_child &&
-        mrc_hub_gauge(hub, MRC_GAUGE_THREADS) <= total)
+    if (!hold(&process->threads_held, per_child))
+        return false;
+    if (mrc_hub_gauge_take(first_hub(process), MRC_GAUGE_THREADS, total))
         return true;
-    mrc_process_release_thread(process);
+    atomic_fetch_sub(&process->threads_held, 1);
     return false;
 }
 
@@ -191,6 +201,16 @@ void mrc_process_release_thread(struct mrc_process *process)
 {
     atomic_fetch_sub(&process->threads_held, 1);
     mrc_hub_gauge_add(first_hub(process), MRC_GAUGE_THREADS, -1);
+}
+
+bool mrc_process_hold_suspended(struct mrc_process *process, unsigned per_child)
+{
+    return hold(&process->suspended_held, per_child);
+}
+
+void mrc_process_release_suspended(struct mrc_process *process)
+{
+    atomic_fetch_sub(&process->suspended_held, 1);
 }
 
 void mrc_process_drain(struct mrc_process *process, bool graceful)

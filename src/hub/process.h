@@ -55,6 +55,13 @@ bool mrc_process_hold_thread(struct mrc_process *process, unsigned per_child, un
 void mrc_process_release_thread(struct mrc_process *process);
 
 /*
+ * Takes one of the PER_CHILD places that this child has for connections that were given away;
+ * false: they are all taken. Any thread. It is released when the connection is closed.
+ */
+bool mrc_process_hold_suspended(struct mrc_process *process, unsigned per_child);
+void mrc_process_release_suspended(struct mrc_process *process);
+
+/*
  * The child is to end: every stream ends, soon if GRACEFUL and else at once, and none begins. Only
  * stores flags and writes to descriptors, so any thread may call it, and a signal handler.
  */

@@ -10,6 +10,7 @@
 #include "core/sse.h"
 #include "core/token.h"
 #include "core/update.h"
+#include "hub/clock.h"
 #include "hub/hub.h"
 #include "hub/patterns.h"
 #include "hub/presence.h"
@@ -21,6 +22,10 @@
 
 /* Records that one take reads at most, whether they match or not: others have their turn. */
 #define RECORDS_PER_TAKE 256
+
+/* How long they may take to be matched, in all; then others have their turn, too. */
+#define TAKE_US          ((int64_t)2000)
+#define MATCHES_PER_LOOK 8 /* between two looks at the clock */
 
 struct mrc_subscriber {
     struct mrc_hub *hub;
@@ -34,6 +39,7 @@ struct mrc_subscriber {
     uint64_t taken;                /* live updates that the last take has given */
     int64_t taken_since_us;        /* when the oldest of them was accepted */
     struct mrc_ring_record record; /* reused from read to read */
+    size_t matched;                /* not 0: so far has the record been matched, and is not done */
     int64_t ends_us;
     enum mrc_end ends_why;
     bool has_cursor;
@@ -262,29 +268,60 @@ uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber)
     return subscriber->place.pos;
 }
 
-static bool listens_to(const struct mrc_subscriber *subscriber, const struct mrc_update *update)
+/*
+ * Whether one of the matchers matches one of TOPICS, or APR_INCOMPLETE: not now, since it takes
+ * long and others wait. Then it goes on with the next match where it has stopped.
+ */
+static apr_status_t listens_to(struct mrc_subscriber *subscriber, struct mrc_topics *topics,
+                               int64_t until_us, bool *ret_listens)
 {
-    for (size_t m = 0; m < subscriber->matchers_count; m++) {
-        for (size_t t = 0; t < update->topics_count; t++) {
-            if (mrc_matcher_matches(subscriber->matchers[m], update->topics[t]))
-                return true;
+    size_t count = topics->count * subscriber->matchers_count;
+    bool listens = false;
+
+    for (size_t i = subscriber->matched; i < count && !listens; i++) {
+        const struct mrc_matcher *matcher = subscriber->matchers[i % subscriber->matchers_count];
+
+        if (i > subscriber->matched && i % MATCHES_PER_LOOK == 0 && mrc_clock_us() >= until_us) {
+            subscriber->matched = i;
+            return APR_INCOMPLETE;
         }
+        if (mrc_matcher_match_topic(matcher, &topics->all[i / subscriber->matchers_count],
+                                    &listens))
+            return APR_ENOMEM;
     }
-    return false;
+    subscriber->matched = 0;
+    *ret_listens = listens;
+    return APR_SUCCESS;
 }
 
 /* Routing never widens what may be read: a private update needs a grant (draft, "Subscribers"). */
-bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
-                             const struct mrc_update *update)
+enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
+                                     const struct mrc_update *update, struct mrc_topics *topics,
+                                     bool *ret_may_read)
 {
-    return !update->is_private ||
-           (subscriber->token && mrc_token_grants_any(subscriber->token, MRC_ACTION_SUBSCRIBE,
-                                                      update->topics, update->topics_count));
+    if (update->is_private && subscriber->token)
+        return mrc_token_grants_any(subscriber->token, MRC_ACTION_SUBSCRIBE, topics, ret_may_read);
+    *ret_may_read = !update->is_private;
+    return MRC_OK;
 }
 
-static apr_status_t add_event(struct mrc_subscriber *subscriber, struct mrc_buf *out)
+static void write_event(struct mrc_subscriber *subscriber, const struct mrc_update *update,
+                        struct mrc_buf *out)
 {
+    mrc_sse_add_event(out, update);
+    mrc_hub_count(subscriber->hub, MRC_COUNTER_DELIVERIES, 1);
+    if (subscriber->record.pos >= subscriber->live_from && subscriber->taken++ == 0)
+        subscriber->taken_since_us = subscriber->record.time_us;
+}
+
+/* APR_INCOMPLETE: the record is not done. */
+static apr_status_t add_event(struct mrc_subscriber *subscriber, int64_t until_us,
+                              struct mrc_buf *out)
+{
+    bool listens = false, may_read = false;
+    struct mrc_topics topics = {.count = 0};
     struct mrc_update update;
+    apr_status_t status;
 
     switch (mrc_update_decode(subscriber->record.id, subscriber->record.payload, &update)) {
     case MRC_OK:
@@ -292,29 +329,38 @@ static apr_status_t add_event(struct mrc_subscriber *subscriber, struct mrc_buf 
     case MRC_ENOMEM:
         return APR_ENOMEM;
     default:
-        return MRC_STATUS_CORRUPT;
+        mrc_hub_tell_unreadable(subscriber->hub, subscriber->record.seq);
+        return APR_SUCCESS;
     }
-    if (listens_to(subscriber, &update) && mrc_subscriber_may_read(subscriber, &update)) {
-        mrc_sse_add_event(out, &update);
-        mrc_hub_count(subscriber->hub, MRC_COUNTER_DELIVERIES, 1);
-        if (subscriber->record.pos >= subscriber->live_from && subscriber->taken++ == 0)
-            subscriber->taken_since_us = subscriber->record.time_us;
-    }
+    status =
+        mrc_topics_init(&topics, update.topics, update.topics_count) ? APR_ENOMEM : APR_SUCCESS;
+    if (status == APR_SUCCESS)
+        status = listens_to(subscriber, &topics, until_us, &listens);
+    if (listens && mrc_subscriber_may_read(subscriber, &update, &topics, &may_read))
+        status = APR_ENOMEM;
+    if (may_read)
+        write_event(subscriber, &update, out);
+    mrc_topics_clear(&topics);
     mrc_update_clear(&update);
-    return mrc_buf_error(out) ? APR_ENOMEM : APR_SUCCESS;
+    return mrc_buf_error(out) ? APR_ENOMEM : status;
 }
 
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out)
 {
     struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
+    int64_t until_us = mrc_clock_us() + TAKE_US;
 
     subscriber->taken = 0;
     for (int i = 0; i < RECORDS_PER_TAKE && mrc_buf_bytes(out).len < max_bytes; i++) {
-        apr_status_t status = mrc_ring_read(ring, &subscriber->place.pos, &subscriber->record);
+        apr_status_t status = APR_SUCCESS;
 
+        if (!subscriber->matched)
+            status = mrc_ring_read(ring, &subscriber->place.pos, &subscriber->record);
         if (status == APR_SUCCESS)
-            status = add_event(subscriber, out);
+            status = add_event(subscriber, until_us, out);
+        if (APR_STATUS_IS_INCOMPLETE(status) || (!status && mrc_clock_us() >= until_us))
+            return APR_SUCCESS;
         if (status != APR_SUCCESS)
             return status;
     }

@@ -23,6 +23,7 @@
 #include "apr_errno.h"
 
 #include "core/bytes.h"
+#include "core/err.h"
 #include "hub/carrier.h"
 #include "hub/hub.h"
 
@@ -31,6 +32,7 @@ struct mrc_hub;
 struct mrc_matcher;
 struct mrc_subscriber;
 struct mrc_token;
+struct mrc_topics;
 struct mrc_update;
 
 /* What a subscription asks for. */
@@ -101,16 +103,20 @@ struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscrib
 /* The position in the ring of what it has not been given yet. */
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber);
 
-/* Whether it may read UPDATE, which is routed to it: private updates need a grant. */
-bool mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
-                             const struct mrc_update *update);
+/*
+ * Whether it may read UPDATE, which is routed to it: private updates need a grant. TOPICS are its,
+ * and only needed if it is private. RET_MAY_READ is untouched if MRC_ENOMEM is returned.
+ */
+enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
+                                     const struct mrc_update *update, struct mrc_topics *topics,
+                                     bool *ret_may_read);
 
 /*
  * Appends the events that are due to OUT, until OUT holds MAX_BYTES or more (the last event is
  * always whole), many records were read, or there is nothing left.
  * APR_SUCCESS: there may be more, also if OUT is empty. APR_EOF: that is all for now; wait to be
  * woken. MRC_STATUS_OVERRUN: it fell behind too far; end the stream, the client resumes by its last
- * id. APR_ENOMEM, MRC_STATUS_CORRUPT: end the stream.
+ * id. APR_ENOMEM: end the stream.
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out);

@@ -42,27 +42,25 @@ static pid_t word_reaper(uint64_t word)
 
 /* ---- The segment ------------------------------------------------------------------------------*/
 
-static void lay_out(unsigned nslots, uint64_t jwks_bytes, struct mrc_control_header *ret_header)
+static void lay_out(unsigned nslots, struct mrc_control_header *ret_header)
 {
     struct mrc_control_header header = {
         .magic = MRC_CONTROL_MAGIC,
         .version = MRC_CONTROL_VERSION,
         .nslots = nslots,
-        .jwks_bytes = jwks_bytes,
     };
 
     header.slots_offset = sizeof(header);
     header.counters_offset = header.slots_offset + nslots * sizeof(struct mrc_control_slot);
-    header.jwks_offset = header.counters_offset + MRC_CONTROL_COUNTERS * sizeof(uint64_t);
-    header.total_bytes = header.jwks_offset + jwks_bytes;
+    header.total_bytes = header.counters_offset + MRC_CONTROL_COUNTERS * sizeof(uint64_t);
     *ret_header = header;
 }
 
-uint64_t mrc_control_size(unsigned nslots, uint64_t jwks_bytes)
+uint64_t mrc_control_size(unsigned nslots)
 {
     struct mrc_control_header header;
 
-    lay_out(nslots, jwks_bytes, &header);
+    lay_out(nslots, &header);
     return header.total_bytes;
 }
 
@@ -80,7 +78,7 @@ static struct mrc_control *attach(apr_pool_t *pool, const struct mrc_segment *se
 }
 
 apr_status_t mrc_control_create(apr_pool_t *pool, const char *dir, const char *name,
-                                unsigned nslots, uint64_t jwks_bytes, struct mrc_error *error,
+                                unsigned nslots, struct mrc_error *error,
                                 struct mrc_control **ret_control)
 {
     struct mrc_control_header header;
@@ -90,9 +88,7 @@ apr_status_t mrc_control_create(apr_pool_t *pool, const char *dir, const char *n
     if (nslots == 0 || nslots > MRC_CONTROL_SLOTS_MAX)
         return mrc_status_set(error, APR_EINVAL, "%u child slots: from 1 to %d are possible",
                               nslots, MRC_CONTROL_SLOTS_MAX);
-    if (jwks_bytes > UINT32_MAX)
-        return mrc_status_set(error, APR_EINVAL, "the area for JWK Sets is too large");
-    lay_out(nslots, jwks_bytes, &header);
+    lay_out(nslots, &header);
     header.created_us = apr_time_now();
     header.owner_pid = (uint64_t)getpid();
     status = mrc_segment_create(dir, name, header.total_bytes, error, &segment);
@@ -120,15 +116,14 @@ apr_status_t mrc_control_open(apr_pool_t *pool, const char *path, struct mrc_err
         goto refuse;
     }
     header = *(const struct mrc_control_header *)segment.base;
-    lay_out(header.nslots, header.jwks_bytes, &expected);
+    lay_out(header.nslots, &expected);
     if (header.magic != MRC_CONTROL_MAGIC)
         why = "it does not begin like one";
     else if (header.version != MRC_CONTROL_VERSION)
         why = "its layout has another version";
-    else if (header.nslots > MRC_CONTROL_SLOTS_MAX || header.jwks_bytes > UINT32_MAX ||
+    else if (header.nslots > MRC_CONTROL_SLOTS_MAX ||
              header.slots_offset != expected.slots_offset ||
              header.counters_offset != expected.counters_offset ||
-             header.jwks_offset != expected.jwks_offset ||
              header.total_bytes != expected.total_bytes || header.total_bytes > segment.size)
         why = "its header contradicts itself or the size of the file";
 refuse:
@@ -261,12 +256,4 @@ uint64_t mrc_control_counter_add(struct mrc_control *control, unsigned index, ui
 uint64_t mrc_control_counter(const struct mrc_control *control, unsigned index)
 {
     return index < MRC_CONTROL_COUNTERS ? atomic_load(&control->counters[index]) : 0;
-}
-
-void *mrc_control_jwks(const struct mrc_control *control, uint64_t *ret_bytes)
-{
-    if (control->geometry.jwks_bytes == 0)
-        return NULL;
-    *ret_bytes = control->geometry.jwks_bytes;
-    return (char *)control->segment.base + control->geometry.jwks_offset;
 }

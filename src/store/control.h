@@ -30,14 +30,14 @@ struct mrc_control_child {
 };
 
 /* The exact size of the segment. */
-uint64_t mrc_control_size(unsigned nslots, uint64_t jwks_bytes);
+uint64_t mrc_control_size(unsigned nslots);
 
 /*
  * Makes the segment as the file NAME in DIR; the struct lives in POOL. APR_EINVAL if NSLOTS is 0
  * or past MRC_CONTROL_SLOTS_MAX. Only the parent, before any child.
  */
 apr_status_t mrc_control_create(apr_pool_t *pool, const char *dir, const char *name,
-                                unsigned nslots, uint64_t jwks_bytes, struct mrc_error *error,
+                                unsigned nslots, struct mrc_error *error,
                                 struct mrc_control **ret_control);
 
 /* Reads a file of another server, for tools: checked, read-only. Close with mrc_control_close(). */
@@ -86,8 +86,5 @@ bool mrc_control_get(const struct mrc_control *control, unsigned slot,
 /* Server-wide numbers; INDEX < MRC_CONTROL_COUNTERS. Any process; the sum so far is returned. */
 uint64_t mrc_control_counter_add(struct mrc_control *control, unsigned index, uint64_t n);
 uint64_t mrc_control_counter(const struct mrc_control *control, unsigned index);
-
-/* The area for JWK Sets; NULL if it has no bytes. */
-void *mrc_control_jwks(const struct mrc_control *control, uint64_t *ret_bytes);
 
 #endif

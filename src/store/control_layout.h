@@ -7,8 +7,6 @@
  *                        | struct mrc_control_slot [nslots]  (64 each) |
  *     counters_offset    +---------------------------------------------+
  *                        | u64 counter [MRC_CONTROL_COUNTERS]          |  server-wide numbers
- *     jwks_offset        +---------------------------------------------+
- *                        | jwks_bytes: JWK Sets fetched                |  may be absent
  *     total_bytes        +---------------------------------------------+
  *
  * The life of a child slot, all in its one word, so that nothing can be half done:
@@ -33,7 +31,7 @@
 #include <stdint.h>
 
 #define MRC_CONTROL_MAGIC     UINT64_C(0x314c52544343524d) /* "MRCCTRL1", little endian */
-#define MRC_CONTROL_VERSION   1
+#define MRC_CONTROL_VERSION   2
 #define MRC_CONTROL_SLOTS_MAX 65536
 #define MRC_CONTROL_COUNTERS  64
 #define MRC_CONTROL_PID_BITS  30
@@ -46,11 +44,9 @@ struct mrc_control_header {
     uint64_t total_bytes;
     uint64_t slots_offset;
     uint64_t counters_offset;
-    uint64_t jwks_offset;
-    uint64_t jwks_bytes;
     int64_t created_us;
     uint64_t owner_pid; /* httpd's main process */
-    uint8_t reserved[56];
+    uint8_t reserved[72];
 };
 _Static_assert(sizeof(struct mrc_control_header) == 128, "the header is 128 bytes");
 

@@ -1,5 +1,6 @@
 #include "store/hub_segment.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "apr_time.h"
@@ -367,6 +368,45 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
                                   memory_order_relaxed);
 }
 
+/* Seen from any thread: the rows are read one by one, while they change. */
+static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
+{
+    int64_t sum = 0;
+    unsigned row;
+
+    for (row = 0; row < segment->geometry.nslots; row++) {
+        uint64_t one = atomic_load(&segment->metrics[row].gauge[index]);
+
+        sum += (int64_t)one > 0 ? (int64_t)one : 0;
+    }
+    return (uint64_t)sum;
+}
+
+/*
+ * Everyone counts first and looks then (both seq_cst), so of those who come at once the last to
+ * count sees all others, and they cannot all take the last place. Who saw too many steps back, and
+ * looks again: of those who step back at once, the last one sees nobody but those who stay, so that
+ * the place goes to somebody.
+ */
+bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                                uint64_t max)
+{
+    _Atomic uint64_t *gauge;
+
+    if (slot >= segment->geometry.nslots || index >= MRC_HUB_GAUGES)
+        return false;
+    gauge = &segment->metrics[slot].gauge[index];
+    for (;;) {
+        atomic_fetch_add(gauge, 1);
+        if (sum_gauge(segment, index) <= max)
+            return true;
+        atomic_fetch_sub(gauge, 1);
+        if (sum_gauge(segment, index) >= max)
+            return false;
+        sched_yield();
+    }
+}
+
 void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                uint64_t value)
 {
@@ -396,18 +436,7 @@ uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned
 
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index)
 {
-    int64_t sum = 0;
-    unsigned row;
-
-    if (index >= MRC_HUB_GAUGES)
-        return 0;
-    for (row = 0; row < segment->geometry.nslots; row++) {
-        uint64_t one =
-            atomic_load_explicit(&segment->metrics[row].gauge[index], memory_order_relaxed);
-
-        sum += (int64_t)one > 0 ? (int64_t)one : 0;
-    }
-    return (uint64_t)sum;
+    return index < MRC_HUB_GAUGES ? sum_gauge(segment, index) : 0;
 }
 
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)

@@ -107,6 +107,13 @@ void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsig
 void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                int64_t n);
 
+/*
+ * One more of the gauge INDEX in SLOT, unless the sum over all children is MAX already: exact, also
+ * for those who come at once. A take is undone with mrc_hub_segment_gauge_add(). Any thread.
+ */
+bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                                uint64_t max);
+
 /* A gauge of the caller's own SLOT, and that of any. */
 void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                uint64_t value);

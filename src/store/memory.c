@@ -34,6 +34,8 @@ struct mrc_memory {
     struct mrc_control *control;
     struct mrc_notify *notify;
     struct hub *first;
+    apr_pool_t *documents_pool; /* NULL: there are no documents */
+    struct mrc_documents *documents;
     const char *dir;
     char key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
 };
@@ -41,7 +43,7 @@ struct mrc_memory {
 uint64_t mrc_memory_size(const struct mrc_hub_shape *shapes, size_t n, unsigned nslots,
                          struct mrc_error *error)
 {
-    uint64_t sum = mrc_control_size(nslots, MRC_MEMORY_JWKS_BYTES);
+    uint64_t sum = mrc_control_size(nslots);
     size_t i;
 
     for (i = 0; i < n; i++) {
@@ -80,8 +82,7 @@ static apr_status_t open_control(struct mrc_memory *memory, struct mrc_error *er
     if (status)
         return mrc_status_set(error, status, "the system gives no random bytes");
     mrc_runtime_dir_control_name(memory->key, name);
-    status = mrc_control_create(memory->pool, memory->dir, name, memory->nslots,
-                                MRC_MEMORY_JWKS_BYTES, error, &control);
+    status = mrc_control_create(memory->pool, memory->dir, name, memory->nslots, error, &control);
     if (status)
         return status;
     if (flock(mrc_control_fd(control), LOCK_EX | LOCK_NB) != 0)
@@ -324,6 +325,41 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hu
     return status;
 }
 
+/* ---- The documents ----------------------------------------------------------------------------*/
+
+static void close_documents(struct mrc_memory *memory)
+{
+    if (!memory->documents_pool)
+        return;
+    mrc_documents_close(memory->documents);
+    apr_pool_destroy(memory->documents_pool);
+    memory->documents_pool = NULL;
+    memory->documents = NULL;
+}
+
+apr_status_t mrc_memory_set_documents(struct mrc_memory *memory,
+                                      const struct mrc_document_spec *specs, size_t n,
+                                      struct mrc_error *error)
+{
+    struct mrc_documents *documents;
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create(&pool, memory->pool);
+
+    if (status)
+        return mrc_status_set(error, status, "out of memory");
+    status = mrc_documents_create(pool, specs, n, error, &documents);
+    if (status) {
+        apr_pool_destroy(pool);
+        return status;
+    }
+    if (memory->documents)
+        mrc_documents_carry(memory->documents, documents);
+    close_documents(memory);
+    memory->documents_pool = pool;
+    memory->documents = documents;
+    return APR_SUCCESS;
+}
+
 /* ---- Asking -----------------------------------------------------------------------------------*/
 
 struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key)
@@ -347,6 +383,11 @@ struct mrc_control *mrc_memory_control(const struct mrc_memory *memory)
     return memory->control;
 }
 
+struct mrc_documents *mrc_memory_documents(const struct mrc_memory *memory)
+{
+    return memory->documents;
+}
+
 const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory)
 {
     return memory->notify;
@@ -364,6 +405,7 @@ void mrc_memory_close(struct mrc_memory *memory)
         memory->first = hub->next;
         destroy_hub(memory, hub);
     }
+    close_documents(memory);
     mrc_notify_close(memory->notify);
     memory->notify = NULL;
     if (memory->control) {

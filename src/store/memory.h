@@ -26,13 +26,11 @@
 #include "apr_pools.h"
 #include "core/err.h"
 #include "store/control.h"
+#include "store/documents.h"
 #include "store/hub_segment.h"
 #include "store/notify.h"
 
 struct mrc_memory;
-
-/* Room for the JWK Sets of the whole server, in its control segment. */
-#define MRC_MEMORY_JWKS_BYTES 65536
 
 /* The parent never waits longer for a lock. */
 #define MRC_MEMORY_WAIT_US 2000000
@@ -65,6 +63,18 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
  */
 apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes,
                                   size_t n, struct mrc_error *error);
+
+/*
+ * Makes the documents of a new configuration be those of SPECS; those without a first version keep
+ * the one that they had before, if they were there. Children that live keep what they have
+ * inherited.
+ */
+apr_status_t mrc_memory_set_documents(struct mrc_memory *memory,
+                                      const struct mrc_document_spec *specs, size_t n,
+                                      struct mrc_error *error);
+
+/* The documents; NULL: none were set. */
+struct mrc_documents *mrc_memory_documents(const struct mrc_memory *memory);
 
 /* The segment of the hub KEY; NULL: none. Ask again after each reconcile. */
 struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key);

@@ -431,16 +431,22 @@ def test_hubs_never_touch(httpd):
     places = {"one": ("/a", {}), "two": ("/b", {}), "three": ("/a", {"port": other}),
               "four": ("/a", {"host": f"named.example:{httpd.port}"})}
     streams = {}
+    readers = {}
     for name, (path, where) in places.items():
         streams[name] = httpd.subscribe([("match", TOPIC)], path=path, **where)
+        readers[name] = httpd.subscribe([("match", "*")], path=path, **where,
+                                        token=token.subscriber(aud=[f"https://hub.example/{p}" for p in "ab"]))
     for name, (path, where) in places.items():
         minted = token.publisher(aud=f"https://hub.example{path}")
         assert httpd.publish(TOPIC, name, fields=[("id", "same")], path=path, token=minted,
                              **where).text == "same"
+        httpd.publish(TOPIC, f"{name} in private", fields=[("private", "on")], path=path, token=minted, **where)
         httpd.publish(TOPIC, f"{name} again", path=path, token=minted, **where)
     for name, (path, where) in places.items():
         assert [event.data for event in streams[name].take(2)] == [name, f"{name} again"]
+        assert [event.data for event in readers[name].take(3)] == [name, f"{name} in private", f"{name} again"]
         streams[name].close()
+        readers[name].close()
         with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")], path=path, **where) as stream:
             assert [event.data for event in stream.take(2)] == [name, f"{name} again"]
         with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": "same"}, path=path, **where) as stream:

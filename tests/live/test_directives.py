@@ -16,6 +16,7 @@ pytestmark = pytest.mark.mpm("event")
 TOPIC = "https://example.com/some/topic"
 KEY = token.PUBLISHER_KEY
 OTHER_KEY = "another-key-of-the-live-tests:0123456789abcdef0123456789abcdef"
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -81,6 +82,7 @@ ROWS = {
         ("1 per-token=x", "x"), ("1 2", "2"), ("1 per-user=3", "per-user=3")]),
     "MercureSubscriptions": ("On", [("", "On or Off"), ("1", "On or Off"), ("On Off", "On or Off")]),
     "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
+    "MercureJwksCACertificateFile": (CERTIFICATES, [("", "PATH"), ("/nonexistent", "/nonexistent")]),
     "MercureMemory": ("1G", [("", "SIZE"), ("0", "0"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
 }
 
@@ -93,7 +95,7 @@ DEFAULTS = {
     "MercurePlayground": "Off", "MercureKey": "", "MercurePublisherKey": "",
     "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
     "MercureLegacySubscriberKey": "",
-    "MercureSubscriberKey": "", "MercureMemory": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
+    "MercureSubscriberKey": "", "MercureMemory": "", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",
     "MercureHistory": "count=100000 bytes=16M age=0",

@@ -8,7 +8,7 @@ from env.h2 import Http2
 from env.hub import PATH, hub
 from env.wait import wait_until
 from env.watch import STATUS, number, wait_subscribers
-from test_streams import REASON_LOG, TOPIC, wait_reason
+from test_streams import REASON_LOG, TOPIC, reasons, wait_reason
 
 TARGET = f"{PATH}?{urllib.parse.urlencode([('match', TOPIC)])}"
 STREAM = (("accept", "text/event-stream"),)
@@ -84,6 +84,41 @@ def test_graceful_restart_over_http2(httpd):
         wait_until(lambda: not set(old) & set(httpd.children()), 30, "the end of the old children", 0.1)
 
 
+def test_sigterm_ends_streams_over_http2_in_order(httpd):
+    port = start(httpd, tls=True)
+    with Http2(port, tls=True) as conn, Http2(port, tls=True) as other:
+        streams = [conn.open(TARGET, STREAM) for _ in range(2)]
+        streams.append(other.open(TARGET, STREAM))
+        for held, count in ((conn, 2), (other, 1)):
+            held.wait(lambda: sum(bool(stream.parser.comments) for stream in held.streams.values()) == count,
+                      "the streams")
+        update = httpd.publish(TOPIC, "the last", port=port, tls=True).text
+        for held in (conn, other):
+            held.wait(lambda: all(stream.parser.events for stream in held.streams.values()), "the update")
+        httpd.stop()
+        for held in (conn, other):
+            held.wait(lambda: all(stream.ended for stream in held.streams.values()), "the end of the streams")
+    for stream in streams:
+        assert stream.parser.events.popleft().id == update
+        assert not stream.reset and 500 <= stream.parser.retry <= 3000
+    assert reasons(httpd).count("draining") == 3
+
+
+@pytest.mark.mpm("event")
+def test_a_client_of_http2_that_takes_nothing_is_cut_by_the_dispatch_timeout(httpd):
+    port = start(httpd, "MercureDispatchTimeout 1")
+    with Http2(port) as conn:
+        stream = conn.open(TARGET, STREAM)
+        conn.wait(lambda: stream.parser.comments, "the stream")
+        for _ in range(30):  # more than the windows of HTTP/2 and mod_http2's own buffer
+            httpd.publish(TOPIC, "x" * 10000, port=port)
+        wait_reason(httpd, "slow")
+        wait_until(lambda: number(httpd, "MercureThreads") == 0, what="the thread free again")
+        # The connection lives, and serves on.
+        assert conn.request("/page.html").body == b"page"
+        assert stream.reset
+
+
 def test_420_streams_leave_room_for_all_else(httpd, mpm):
     """70 connections of 6 streams each, with the defaults of mod_http2."""
     port = start(httpd)
@@ -102,7 +137,8 @@ def test_420_streams_leave_room_for_all_else(httpd, mpm):
 
         if mpm == "event":
             wait_until(answered, 60, "an answer to every stream")
-        assert 1 <= number(httpd, "MercureThreads") <= threads
+        wait_until(lambda: number(httpd, "MercureThreads") >= 1, what="a stream")
+        assert number(httpd, "MercureThreads") <= threads
         # The server goes on, for old and new connections and both versions of HTTP.
         for _ in range(20):
             assert httpd.get("/page.html", port=port).text == "page"
@@ -127,8 +163,8 @@ def test_420_streams_leave_room_for_all_else(httpd, mpm):
 def test_curl(httpd):
     port = start(httpd, "MercureConnectionLifetime 3")
     with subprocess.Popen(
-            ["curl", "-sN", "--http2-prior-knowledge", "--max-time", "20", "-H", "Accept: text/event-stream",
-             f"http://127.0.0.1:{port}{TARGET}"], stdout=subprocess.PIPE) as curl:
+            ["curl", "-sN", "--http2-prior-knowledge", "--max-time", "20", "-X", "QUERY", "-d", f"match={TOPIC}",
+             f"http://127.0.0.1:{port}{PATH}"], stdout=subprocess.PIPE) as curl:
         wait_subscribers(httpd, 1)
         update = httpd.publish(TOPIC, "to curl", port=port).text
         output = curl.communicate(timeout=30)[0].decode()

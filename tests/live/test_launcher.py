@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from env import http, sse, token
-from env.httpd import find_module, free_port, live_dir, release_port
+from env.httpd import Httpd, find_module, free_port, live_dir, release_port
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
 from env.wait import wait_until
 
@@ -76,7 +76,13 @@ BAD = [
     ("MERCURE_SUBSCRIBER_JWT_KEY", "${MERCURE_KEY}" + "k" * 32),
     ("MERCURE_PUBLISHER_JWT_ALG", "HS128"), ("MERCURE_PUBLISHER_JWT_ALG", "none"),
     ("MERCURE_SUBSCRIBER_JWT_ALG", "HS256\nHS384"), ("MERCURE_SUBSCRIBER_JWT_ALG", '"'),
-    ("MERCURE_TRUSTED_ISSUERS", ""), ("MERCURE_TRUSTED_ISSUERS", " , "),
+    ("MERCURE_TRUSTED_ISSUERS", " , "), ("MERCURE_LEGACY", "yes"), ("MERCURE_SUBSCRIPTIONS", "On"),
+    ("MERCURE_CORS_ORIGINS", "a.example"), ("MERCURE_CORS_ORIGINS", "https://a.example/x"),
+    ("MERCURE_CORS_ORIGINS", 'https://a.example" x'), ("MERCURE_CORS_ORIGINS", "https://a\\"),
+    ("MERCURE_CORS_ORIGINS", "${X}"), ("MERCURE_CORS_ORIGINS", "https://${X}"),
+    ("MERCURE_PUBLISH_ORIGINS", "*"), ("MERCURE_PUBLISH_ORIGINS", "null"),
+    ("MERCURE_DATA_DIR", "/nonexistent"), ("MERCURE_DATA_DIR", "/etc/passwd"), ("MERCURE_MAX_SUBSCRIBERS", "0"), ("MERCURE_MAX_SUBSCRIBERS", "-1"), ("MERCURE_MAX_SUBSCRIBERS", "1e3"),
+    ("MERCURE_MAX_SUBSCRIBERS", "99999999"), ("MERCURE_MAX_SUBSCRIBERS", "many"),
     ("MERCURE_TRUSTED_ISSUERS", 'https://a.example/"'), ("MERCURE_TRUSTED_ISSUERS", "a\nb"),
     ("MERCURE_TRUSTED_ISSUERS", "${ISSUER}"), ("MERCURE_TRUSTED_ISSUERS", "a\\"),
     ("MERCURE_ALLOW_ANONYMOUS", "yes"), ("MERCURE_ALLOW_ANONYMOUS", "01"), ("MERCURE_DEBUG", "true"),
@@ -91,11 +97,7 @@ def test_bad_values_are_refused(env, variable, value):
     assert_refused(env, variable)
 
 
-LATER = [("MERCURE_LEGACY", "1"), ("MERCURE_CORS_ORIGINS", "https://a.example"),
-         ("MERCURE_PUBLISH_ORIGINS", "https://a.example"), ("MERCURE_SUBSCRIPTIONS", "1"),
-         ("MERCURE_STORE", "lmdb"), ("MERCURE_DATA_DIR", "/var/lib/mercure"),
-         ("MERCURE_TRANSPORT_URL", "redis://localhost"), ("MERCURE_TLS_CERT", "/cert.pem"),
-         ("MERCURE_TLS_KEY", "/key.pem"), ("MERCURE_MAX_SUBSCRIBERS", "1000")]
+LATER = [("MERCURE_STORE", "lmdb"), ("MERCURE_TRANSPORT_URL", "redis://localhost")]
 
 
 @pytest.mark.parametrize("variable, value", LATER)
@@ -130,6 +132,71 @@ def test_configuration(env):
         "MercureAnonymous On"]
     assert PUBLISHER_KEY not in config and SUBSCRIBER_KEY not in config
     assert "mercure-metrics" not in config and "Debugger" not in config and "Playground" not in config
+
+
+def hub_lines(env):
+    """What stands in the hub's Location, the whole configuration, and what was said beside."""
+    status, config, said = launch(env, "--print-config")
+    assert status == 0, said
+    lines = [line.strip() for line in config.splitlines()]
+    return lines[lines.index(f'<Location "{HUB}">') + 1:lines.index("</Location>")], lines, said
+
+
+def test_origins_and_switches(env):
+    env.update(MERCURE_CORS_ORIGINS="https://a.example https://*.b.example:8443,http://[::1]:80",
+               MERCURE_PUBLISH_ORIGINS="https://c.example https://d.example", MERCURE_SUBSCRIPTIONS="1")
+    hub, lines, said = hub_lines(env)
+    assert hub[3:] == ["MercureCorsOrigins https://a.example https://*.b.example:8443 http://[::1]:80",
+                       "MercurePublishOrigins https://c.example https://d.example", "MercureSubscriptions On"]
+    assert not said and "SSLEngine on" not in lines
+    env["MERCURE_CORS_ORIGINS"] = "*"
+    assert "MercureCorsOrigins *" in hub_lines(env)[0]
+
+
+def test_what_only_httpd_sees_names_the_variable(env, folder):
+    for variable, value in (("MERCURE_CORS_ORIGINS", "https://a.*.example"), ("MERCURE_CORS_ORIGINS", "* https://a"),
+                            ("MERCURE_PUBLISH_ORIGINS", "https://a.example:x")):
+        status, _, said = launch({**env, variable: value, "MERCURE_MAX_SUBSCRIBERS": "1"})
+        assert status == 2 and re.fullmatch(rf"mercure-hub: {variable}: [^\n]+\n", said), said
+    assert os.listdir(folder) == []
+
+
+def test_protocol_0x(env):
+    """Without issuers it is all there is; beside issuers it must be asked for."""
+    publisher = "HS256 env:MERCURE_PUBLISHER_JWT_KEY"
+    assert not any("Legacy" in line for line in hub_lines(env)[0])
+    env["MERCURE_LEGACY"] = "1"
+    hub = hub_lines(env)[0]
+    assert f"MercureLegacyPublisherKey {publisher}" in hub
+    assert f'MercurePublisherKey "{ISSUER}" {publisher}' in hub
+    del env["MERCURE_TRUSTED_ISSUERS"], env["MERCURE_LEGACY"]
+    env["MERCURE_SUBSCRIBER_JWT_KEY"] = "short"  # the hub warns of it
+    assert hub_lines(env)[0] == ["MercureHub On", f"MercureLegacyPublisherKey {publisher}",
+                                 "MercureLegacySubscriberKey HS256 env:MERCURE_SUBSCRIBER_JWT_KEY"]
+    env["MERCURE_LEGACY"] = "0"
+    assert_refused(env, "MERCURE_TRUSTED_ISSUERS", "MERCURE_LEGACY")
+
+
+def test_sizing(env):
+    def factor():
+        return next(int(line.split()[1]) for line in hub_lines(env)[1] if line.startswith("AsyncRequest"))
+
+    # Four children of 64 threads; each holds half of 64 times the factor.
+    assert 4 * 32 * factor() >= 100000
+    env["MERCURE_MAX_SUBSCRIBERS"] = "1000000"
+    assert 4 * 32 * factor() >= 1000000
+
+
+def test_tls_needs_both(env, folder):
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    cert.write_text("-----BEGIN CERTIFICATE-----\n")
+    key.write_text("-----BEGIN EC PRIVATE KEY-----\n")
+    env["MERCURE_TLS_CERT"] = str(cert)
+    assert_refused(env, "MERCURE_TLS_KEY", "beside MERCURE_TLS_CERT")
+    env["MERCURE_TLS_KEY"] = str(cert)
+    assert_refused(env, "MERCURE_TLS_KEY", "no PRIVATE KEY")
+    env["MERCURE_TLS_KEY"] = str(key)
+    assert {"SSLEngine on", f'SSLCertificateFile "{cert}"', f'SSLCertificateKeyFile "{key}"'} <= set(hub_lines(env)[1])
 
 
 def test_a_secret_is_only_bytes(env):
@@ -210,6 +277,39 @@ def command(request):
     if request.param == "root":
         return [LAUNCHER]
     return ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups", LAUNCHER]
+
+
+@needs_directives
+def test_tls_health_and_protocol_0x(env, folder):
+    """The least that it can be started with, beside TLS: keys. It takes the tokens of protocol 0.x, and says so."""
+    port = free_port()
+    server = Httpd(name="launcher-tls")
+    cert, key = server.certificate()
+    for path in (cert, key):
+        os.chmod(path, 0o644)
+    del env["MERCURE_TRUSTED_ISSUERS"]
+    env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME="localhost", MERCURE_MAX_SUBSCRIBERS="500",
+               MERCURE_TLS_CERT=cert, MERCURE_TLS_KEY=key)
+    assert launch(env, "--health")[0] == 1
+    log = folder / "log"
+    with open(log, "wb") as out:
+        launcher = subprocess.Popen([LAUNCHER], env=env, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_until(lambda: launcher.poll() is not None or launch(env, "--health")[0] == 0, 60, "the hub's health")
+        assert launcher.poll() is None, log.read_text()
+        assert log.read_text().startswith("mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub takes tokens of")
+        bearer = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
+        sent = http.request(port, "POST", HUB, body="topic=a&data=hello", tls=True, headers={
+            "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
+        assert sent.status == 200, sent
+        launcher.terminate()
+        assert launcher.wait(timeout=60) == 0, log.read_text()
+        assert re.search(r"\[[a-z_]+:(error|crit|alert|emerg)\]", log.read_text()) is None, log.read_text()
+    finally:
+        if launcher.poll() is None:
+            os.killpg(launcher.pid, signal.SIGKILL)
+        release_port(port)
+        server.abort(keep=False)
 
 
 def heed_sigint():

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from env.httpd import find_module
+from env.hub import hub
 
 ISSUER = "https://issuer.example"
 AUDIENCE = "https://hub.example/.well-known/mercure"
@@ -117,6 +118,52 @@ def test_check_says_why_not():
         1, "refused: a token has three parts separated by dots; this has 1\n")
 
 
+def test_tokens_of_protocol_0x():
+    before = int(time.time())
+    made = run("--legacy", "--key", SECRET, "--publish", "*", "--subscribe", "https://example.com/{id}",
+               "--subscribe", "/b", "--payload", '"any JSON"', "--kid", "k", "--ttl", "90")
+    assert (made.returncode, made.stderr) == (0, "")
+    header, claims = decode(made.stdout.strip())
+    assert header == {"alg": "HS256", "typ": "JWT", "kid": "k"}
+    assert claims.pop("mercure") == {"publish": ["*"], "subscribe": ["https://example.com/{id}", "/b"],
+                                     "payload": "any JSON"}
+    assert before <= claims.pop("iat") <= time.time() and claims.keys() == {"exp"}
+    token = made.stdout.strip()
+    done = run("--check", token, "--legacy", "--key", SECRET)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [re.sub(r"\s+", " ", line.strip()) for line in done.stdout.splitlines()]
+    assert lines[0] == "accepted" and lines[1].startswith("expires ")
+    assert lines[2:] == ["publish everything *", "subscribe template https://example.com/{id}",
+                         "subscribe template /b", 'payload "any JSON"']
+    # Each kind is refused as the other one, and the words say what it is.
+    done = run("--check", token, "--key", SECRET, *WHO)
+    assert done.returncode == 1 and "at+jwt is expected" in done.stdout
+    assert "it is a token of protocol 0.x: add --legacy" in done.stdout
+    done = run("--check", token, "--legacy", "--key", SECRET + "x")
+    assert done.returncode == 1 and "the HS256 signature does not match" in done.stdout
+    done = run("--check", make("--publish", "a"), "--key", SECRET + "x", *WHO)
+    assert done.returncode == 1 and "--legacy" not in done.stdout
+    done = run("--check", token, "--legacy", "--key", "short")
+    assert done.returncode == 1 and done.stderr.startswith("mercure-token: warning: the secret has 5 bytes")
+    _, claims = decode(run("--legacy", "--key", SECRET, "--sub", "s").stdout.strip())
+    assert claims["sub"] == "s" and claims["mercure"] == {"publish": [], "subscribe": []}
+
+
+@pytest.mark.mpm("event")
+def test_a_hub_takes_what_it_makes(httpd):
+    """Of either protocol; and what --check says of it is what the hub does."""
+    aud = "https://hub.example/.well-known/mercure"
+    httpd.start(hub(f"MercureKey {ISSUER} HS256 {SECRET}", f"MercureLegacyKey HS256 {SECRET}", keys=False))
+    for arguments, who in ((["--legacy"], ["--legacy"]), (["--iss", ISSUER, "--aud", aud],) * 2):
+        for topic, status in (("https://example.com/a", 200), ("https://example.com/b", 403)):
+            minted = run(*arguments, "--key", SECRET, "--publish", "https://example.com/a").stdout.strip()
+            assert run("--check", minted, "--key", SECRET, *who).returncode == 0
+            httpd.publish(topic, "x", token=minted, status=status)
+        wrong = run(*arguments, "--key", SECRET[::-1], "--publish", "*").stdout.strip()
+        assert run("--check", wrong, "--key", SECRET, *who).returncode == 1
+        httpd.publish("https://example.com/a", "x", token=wrong, status=401)
+
+
 @pytest.mark.parametrize("arguments, words", [
     ([], "--key is missing"),
     (["--key", SECRET], "--iss is missing"),
@@ -138,6 +185,10 @@ def test_check_says_why_not():
     (["--key", SECRET, *WHO, "rest"], "what is rest?"),
     (["--bogus"], "--bogus: no such option"),
     (["--key"], "--key: no such option, or its value is missing"),
+    (["--legacy", "--key", SECRET, "--publish-urlpattern", "/:a"], "no URL Patterns"),
+    (["--legacy", "--key", SECRET, *WHO], "--legacy goes without --iss"),
+    (["--legacy", "--key", SECRET, "--subscribe", "a", "--payload", "{"], "must be JSON"),
+    (["--check", "a.b.c", "--legacy", "--key", SECRET, "--iss", "x"], "--legacy goes without --iss and --aud"),
     (["--check", "a.b.c"], "--key is missing"),
     (["--check", "-", "--key", "@-"], "only one of --check and --key"),
     (["--check", "a.b.c", "--key", SECRET, "--publish", "a"], "--check goes without --publish"),

@@ -93,6 +93,7 @@ def test_every_challenge_names_the_document(httpd):
         wanted = f'Bearer error="{error}", {where}' if error else f"Bearer {where}"
         assert answer.header_all("WWW-Authenticate") == [wanted]
         assert json.loads(answer.body)["status"] == status
+        assert status != 401 or error or "in the cookie __Secure-mercure_access_token" in answer.json["detail"]
         if status != 403:
             answer = httpd.get(f"{PATH}?match=a", headers)
             assert answer.status == status and answer.header_all("WWW-Authenticate") == [wanted]

@@ -12,7 +12,7 @@ static struct mrc_control *make(const char *dir, unsigned nslots)
     struct mrc_control *control;
     struct mrc_error error = {""};
 
-    ck_assert_msg(mrc_control_create(store_pool(), dir, "c", nslots, 1000, &error, &control) ==
+    ck_assert_msg(mrc_control_create(store_pool(), dir, "c", nslots, &error, &control) ==
                       APR_SUCCESS,
                   "%s", error.text);
     return control;
@@ -215,11 +215,7 @@ START_TEST(has_what_belongs_to_the_server)
 {
     const char *dir = store_dir();
     struct mrc_control *control = make(dir, 2);
-    uint64_t bytes = 0;
-    char *jwks = mrc_control_jwks(control, &bytes);
 
-    ck_assert_uint_eq(bytes, 1000);
-    memset(jwks, 1, bytes);
     ck_assert_uint_eq(mrc_control_counter_add(control, 3, 5), 5);
     ck_assert_uint_eq(mrc_control_counter_add(control, 3, 2), 7);
     ck_assert_uint_eq(mrc_control_counter(control, 3), 7);
@@ -249,7 +245,7 @@ START_TEST(tools_read_it_with_care)
     ck_assert_int_eq(state_of(tool, 0), MRC_CONTROL_LIVE);
     mrc_control_close(tool);
     fd = open(path, O_RDWR);
-    for (at = 0; at < 56; at += 4) { /* each word of the header up to jwks_bytes */
+    for (at = 0; at < 40; at += 4) { /* each word of the header up to counters_offset */
         ck_assert_int_eq(pread(fd, &good, 4, at), 4);
         ck_assert_int_eq(pwrite(fd, &broken, 4, at), 4);
         ck_assert_msg(mrc_control_open(pool, path, &error, &tool) == MRC_STATUS_CORRUPT,
@@ -270,12 +266,12 @@ START_TEST(refuses_impossible_numbers)
     struct mrc_error error = {""};
     apr_pool_t *pool = store_pool();
 
-    ck_assert_int_eq(mrc_control_create(pool, dir, "c", 0, 0, &error, &control), APR_EINVAL);
+    ck_assert_int_eq(mrc_control_create(pool, dir, "c", 0, &error, &control), APR_EINVAL);
     ck_assert_int_eq(
-        mrc_control_create(pool, dir, "c", MRC_CONTROL_SLOTS_MAX + 1, 0, &error, &control),
+        mrc_control_create(pool, dir, "c", MRC_CONTROL_SLOTS_MAX + 1, &error, &control),
         APR_EINVAL);
     ck_assert_ptr_nonnull(strstr(error.text, "65537"));
-    ck_assert_int_eq(mrc_control_create(pool, dir, "c", MRC_CONTROL_SLOTS_MAX, 0, &error, &control),
+    ck_assert_int_eq(mrc_control_create(pool, dir, "c", MRC_CONTROL_SLOTS_MAX, &error, &control),
                      APR_SUCCESS);
     unmake(dir, control);
 }

@@ -558,6 +558,51 @@ START_TEST(private_updates_need_a_grant)
 }
 END_TEST
 
+static void tell_unreadable(void *ctx, uint64_t seq)
+{
+    _Atomic uint64_t *told = ctx;
+
+    told[0]++;
+    told[1] = seq;
+}
+
+static void publish_unreadable(void)
+{
+    uint64_t seq, pos;
+
+    ck_assert_int_eq(mrc_ring_append(mrc_hub_ring(place.hub), mrc_bytes_of("strange"),
+                                     mrc_bytes_of("\377\377\377\377"), 4, apr_time_now(), 0, &seq,
+                                     &pos),
+                     APR_SUCCESS);
+    mrc_hub_segment_wake(place.segment, place.notify);
+}
+
+/* What nobody can decode is passed over, live and in a replay, and told once. */
+START_TEST(an_unreadable_record_is_passed_over)
+{
+    _Atomic uint64_t told[2] = {0, 0};
+    struct client *live, *replays;
+
+    start(1 << 20, 1, &patient);
+    mrc_hub_on_unreadable(place.hub, tell_unreadable, told);
+    live = connect_all();
+    publish(0, "https://example.com/a", 10);
+    wait_until(received(live) == 1);
+    publish_unreadable();
+    publish_unreadable();
+    publish(1, "https://example.com/a", 10);
+    wait_until(received(live) == 2);
+    ck_assert_uint_eq(told[0], 1);
+    replays = connect_with(MRC_MATCHER_EXACT, "*", "earliest", NULL);
+    wait_until(received(replays) == 2);
+    ck_assert_int_eq(atomic_load(&live->end), STILL_OPEN);
+    mrc_dispatcher_stop(dispatcher);
+    ck_assert_int_eq(atomic_load(&replays->end), MRC_END_DRAINING);
+    ck_assert_uint_eq(told[0], 1);
+    ck_assert_uint_eq(told[1], 2);
+}
+END_TEST
+
 /* ---- clients that are slow or gone ------------------------------------------------------------*/
 
 /* Publishes until the paused client ends; three others get everything. */
@@ -979,6 +1024,24 @@ START_TEST(a_stop_waits_for_those_just_posted)
 }
 END_TEST
 
+/* Nothing happens to one that is posted after the end. */
+START_TEST(a_stop_leaves_alone_what_comes_later)
+{
+    struct mrc_stream *stream;
+    int fds[2];
+
+    start(1 << 20, 2, &patient);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    stream = make_stream(fds, MRC_MATCHER_EXACT, "*", NULL, NULL);
+    mrc_dispatcher_stop(dispatcher);
+    mrc_dispatcher_post(dispatcher, stream);
+    ck_assert_uint_eq(mrc_dispatcher_post_count(dispatcher), 0);
+    ck_assert_int_eq(atomic_load(&clients[0].end), STILL_OPEN);
+    pipe_close(stream->carrier, MRC_END_DRAINING);
+    mrc_stream_discard(stream, MRC_END_DRAINING);
+}
+END_TEST
+
 /* A gate that never opens does not keep the process from ending. */
 START_TEST(a_stop_does_not_wait_for_ever)
 {
@@ -1054,6 +1117,7 @@ int main(void)
     tcase_add_test(tcase, a_long_replay_starves_nobody);
     tcase_add_test(tcase, a_long_replay_has_its_lifetime);
     tcase_add_test(tcase, private_updates_need_a_grant);
+    tcase_add_test(tcase, an_unreadable_record_is_passed_over);
     tcase_add_test(tcase, too_much_for_one_cuts_only_that_one);
     tcase_add_test(tcase, one_who_takes_nothing_is_cut_in_time);
     tcase_add_test(tcase, it_sleeps_when_nothing_happens);
@@ -1070,6 +1134,7 @@ int main(void)
     tcase_add_test(tcase, a_gate_is_waited_for);
     tcase_add_test(tcase, a_drain_leaves_the_ended_alone);
     tcase_add_test(tcase, a_stop_waits_for_those_just_posted);
+    tcase_add_test(tcase, a_stop_leaves_alone_what_comes_later);
     tcase_add_test(tcase, a_stop_does_not_wait_for_ever);
     tcase_add_test(tcase, no_memory_to_listen);
     tcase_add_test(tcase, no_memory_to_deliver);

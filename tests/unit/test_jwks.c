@@ -475,6 +475,31 @@ START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
 }
 END_TEST
 
+START_TEST(what_comes_over_the_network_is_a_jwk_set)
+{
+    static const char *const others[] = {
+        K32,
+        "",
+        "{",
+        "[]",
+        "{\"kty\":\"oct\",\"k\":\"" K32 K32 "\"}",
+        "{\"keys\":1}",
+        "{\"keys\":[]}",
+    };
+    struct mrc_keyset *keys = NULL;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert_int_eq(
+            mrc_keyset_parse(mrc_bytes_of(others[i]), HS256, MRC_KEYSET_SET_ONLY, NULL, &keys),
+            MRC_EINVAL);
+    ck_assert_int_eq(
+        mrc_keyset_parse(mrc_bytes_of(" {\"keys\":[{\"kty\":\"oct\",\"k\":\"" K32 K32 "\"}]}\n"),
+                         HS256, MRC_KEYSET_SET_ONLY, NULL, &keys),
+        MRC_OK);
+    mrc_keyset_free(keys);
+}
+END_TEST
+
 START_TEST(limits_one_past)
 {
     struct mrc_keyset *keys = NULL;
@@ -541,6 +566,7 @@ int main(void)
     tcase_add_test(tcase, the_first_certificate_counts);
     tcase_add_test(tcase, public_keys_in_other_forms_are_no_secrets);
     tcase_add_test(tcase, a_jwk_set_leaves_out_what_it_cannot_use);
+    tcase_add_test(tcase, what_comes_over_the_network_is_a_jwk_set);
     tcase_add_test(tcase, limits_one_past);
     tcase_add_test(tcase, words_hold_no_key);
     tcase_set_timeout(tcase, 60);

@@ -701,6 +701,7 @@ static enum mrc_err check_kid(char signer, const char *kid, bool with_unnamed)
 {
     struct mrc_keyset *keys = named_keys(with_unnamed);
     char secret[40], header[64], *token;
+    struct mrc_error error = {""};
     enum mrc_err err;
 
     snprintf(secret, sizeof(secret), "%c123456789abcdef0123456789abcdef", signer);
@@ -709,7 +710,9 @@ static enum mrc_err check_kid(char signer, const char *kid, bool with_unnamed)
     else
         snprintf(header, sizeof(header), "{\"alg\":\"HS256\"}");
     token = token_sign(MRC_ALG_HS256, secret, header, "payload");
-    err = check(mrc_bytes_of(token), keys, NULL);
+    err = check(mrc_bytes_of(token), keys, &error);
+    if (err == MRC_ENOTFOUND)
+        ck_assert_words(error, "no key of this issuer has that kid; there is \"a\" and others");
     mrc_keyset_free(keys);
     free(token);
     return err;

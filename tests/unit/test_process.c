@@ -2,7 +2,10 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -223,6 +226,100 @@ START_TEST(threads_are_bounded_per_child_and_in_total)
 }
 END_TEST
 
+START_TEST(suspended_streams_are_bounded_per_child)
+{
+    struct mrc_process *first = start(101);
+    struct mrc_process *second = start(102);
+
+    ck_assert(!mrc_process_hold_suspended(first, 0));
+    ck_assert(mrc_process_hold_suspended(first, 2));
+    ck_assert(mrc_process_hold_suspended(first, 2));
+    ck_assert(!mrc_process_hold_suspended(first, 2));
+    ck_assert(mrc_process_hold_suspended(second, 2));
+    mrc_process_release_suspended(first);
+    ck_assert(mrc_process_hold_suspended(first, 2));
+    ck_assert(!mrc_process_hold_suspended(first, 2));
+    mrc_process_stop(first);
+    mrc_process_stop(second);
+}
+END_TEST
+
+#define RACERS 2
+#define ROUNDS 20000
+
+/* What RACERS threads do at once, ROUNDS times: each wants the last place. */
+struct race {
+    struct mrc_process *children[RACERS]; /* each racer is in another child */
+    atomic_uint turn;                     /* grows by one with each racer that comes to a line */
+    atomic_uint got;
+};
+
+/* Waits, busily for a while, until all racers have come to the line number LINE. */
+static void line_up(struct race *race, unsigned line)
+{
+    atomic_fetch_add(&race->turn, 1);
+    for (unsigned i = 0; atomic_load(&race->turn) < line * RACERS; i++) {
+        if (i > 1000)
+            sched_yield();
+    }
+}
+
+struct racer {
+    struct race *race;
+    unsigned number;
+};
+
+static void *run_race(void *arg)
+{
+    const struct racer *racer = arg;
+    struct race *race = racer->race;
+    struct mrc_hub *hub = mrc_process_hub(race->children[racer->number], A);
+    unsigned line = 0;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        bool joined, held;
+
+        line_up(race, ++line);
+        joined = join(hub) == APR_SUCCESS;
+        held = mrc_process_hold_suspended(race->children[0], 1);
+        atomic_fetch_add(&race->got, (joined ? 1 : 0) + (held ? 1000 : 0));
+        line_up(race, ++line);
+        if (atomic_load(&race->got) != 1001)
+            return race;
+        line_up(race, ++line);
+        atomic_store(&race->got, 0);
+        if (joined)
+            leave(hub, MRC_END_CLIENT);
+        if (held)
+            mrc_process_release_suspended(race->children[0]);
+    }
+    return NULL;
+}
+
+/* Of those who come at once for the last place, one gets it: neither more nor fewer. */
+START_TEST(the_last_place_goes_to_one)
+{
+    struct race race = {.children = {start(101), start(102)}};
+    struct racer racers[RACERS];
+    pthread_t threads[RACERS];
+
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(join(mrc_process_hub(race.children[0], A)), APR_SUCCESS);
+    for (unsigned i = 0; i < RACERS; i++) {
+        racers[i] = (struct racer){&race, i};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, run_race, &racers[i]), 0);
+    }
+    for (unsigned i = 0; i < RACERS; i++) {
+        void *problem;
+
+        pthread_join(threads[i], &problem);
+        ck_assert_msg(!problem, "the last place went to nobody, or to two");
+    }
+    mrc_process_stop(race.children[0]);
+    mrc_process_stop(race.children[1]);
+}
+END_TEST
+
 /* What a predecessor left behind, unseen by whoever freed its slot, does not become a child's own:
  * a child of the generation before does not know the hubs that came with a reload. */
 START_TEST(a_slot_begins_empty)
@@ -386,6 +483,8 @@ int main(void)
     tcase_add_test(tcase, a_child_leaves_nothing_open);
     tcase_add_test(tcase, subscribers_are_counted_in_all_children);
     tcase_add_test(tcase, threads_are_bounded_per_child_and_in_total);
+    tcase_add_test(tcase, suspended_streams_are_bounded_per_child);
+    tcase_add_test(tcase, the_last_place_goes_to_one);
     tcase_add_test(tcase, a_slot_begins_empty);
     tcase_add_test(tcase, the_next_child_folds_the_dead);
     tcase_add_test(tcase, a_survivor_folds_the_dead);

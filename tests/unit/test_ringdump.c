@@ -109,7 +109,7 @@ START_TEST(shows_a_server)
     char path[100];
 
     snprintf(path, sizeof(path), "%s/c", dir);
-    ck_assert_int_eq(mrc_control_create(store_pool(), dir, "c", 3, 0, NULL, &control), APR_SUCCESS);
+    ck_assert_int_eq(mrc_control_create(store_pool(), dir, "c", 3, NULL, &control), APR_SUCCESS);
     mrc_control_claim(control, 101, 1);
     mrc_control_claim(control, 102, 7);
     mrc_control_mark_dead(control, 101);

@@ -662,6 +662,57 @@ START_TEST(a_stream_that_never_began)
 }
 END_TEST
 
+/* ---- what takes long ---------------------------------------------------------------------------
+ */
+
+#define MANY 1000
+
+/* An update whose last topic matches, after many that cost a pattern all that it may cost. */
+static void publish_expensive(void)
+{
+    char *text = malloc(200);
+    struct mrc_bytes *topics = malloc(MANY * sizeof(*topics));
+    const struct mrc_update update = {
+        .topics = topics,
+        .topics_count = MANY,
+        .data = mrc_bytes_of("found"),
+        .id = mrc_bytes_of("expensive"),
+    };
+
+    memset(text, 'a', 199);
+    memcpy(text, "https://example.com/", 20);
+    text[199] = '\0';
+    for (size_t i = 0; i < MANY - 1; i++)
+        topics[i] = mrc_bytes_of(text);
+    topics[MANY - 1] = mrc_bytes_of("https://example.com/yes");
+    ck_assert_int_eq(mrc_hub_publish(place.hub, &update, NOW), APR_SUCCESS);
+    free(topics);
+    free(text);
+}
+
+/* It is matched in several slices, between which others have their turn, and found once. */
+START_TEST(an_expensive_update_is_matched_in_slices)
+{
+    struct mrc_matcher *pattern = hub_matcher(
+        MRC_MATCHER_URLPATTERN, "https://example.com/((?:a|aa)*b|(?:a|aa)*c|yes)", NULL);
+    struct mrc_subscriber *subscriber = hub_subscribe(place.hub, pattern, NULL);
+    struct mrc_buf out;
+    unsigned empty = 0;
+
+    publish_expensive();
+    hub_publish(place.hub, "next", "https://example.com/yes", "next");
+    mrc_buf_init(&out, SIZE_MAX);
+    while (mrc_subscriber_take(subscriber, SIZE_MAX, &out) == APR_SUCCESS)
+        empty += out.len == 0;
+    ck_assert_uint_gt(empty, 1);
+    mrc_buf_add_char(&out, '\0');
+    ck_assert_str_eq(out.ptr, "id: expensive\ndata: found\n\nid: next\ndata: next\n\n");
+    mrc_buf_free(&out);
+    mrc_subscriber_close(subscriber, MRC_END_CLIENT);
+    hub_place_close(&place);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stream");
@@ -684,6 +735,7 @@ int main(void)
     tcase_add_test(fresh, no_farewell_in_the_middle_of_an_event);
     tcase_add_test(fresh, no_farewell_for_one_who_takes_nothing);
     tcase_add_test(fresh, a_farewell_may_find_nobody);
+    tcase_add_test(fresh, an_expensive_update_is_matched_in_slices);
     tcase_add_test(own, queues_wrap_and_keep_order);
     tcase_add_test(own, replays_and_then_lives);
     tcase_add_test(own, replay_waits_for_the_client);

@@ -1,0 +1,17 @@
+/*
+ * Threads of the module's own, beside httpd's.
+ */
+#ifndef MRC_HUB_THREAD_H
+#define MRC_HUB_THREAD_H
+
+#include "apr_pools.h"
+#include "apr_thread_proc.h"
+
+/*
+ * Starts a thread that no signal reaches but those which it brings on itself: httpd's handler then
+ * says so, and dumps core if it may.
+ */
+apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *arg,
+                              apr_thread_t **ret_thread);
+
+#endif

@@ -1,0 +1,336 @@
+/*
+ * What finding the receivers of an update costs, however many others listen:
+ *
+ *     make tests/bench/bench_index && tests/bench/bench_index [ROUNDS]
+ *
+ * CPU time of one thread for one update, in microseconds, the median of ROUNDS; the ratio is to the
+ * first line of its table. An update goes into a ring and out of it again, is decoded, and finds
+ * its one receiver; nothing is sent. "one topic": always the same of N; "all in turn": each of them
+ * in random order, so that what they need is not in the processor's caches.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "apr_general.h"
+#include "apr_pools.h"
+
+#include "core/buf.h"
+#include "core/jws_sign.h"
+#include "core/matcher.h"
+#include "core/token.h"
+#include "core/update.h"
+#include "hub/index.h"
+#include "store/ring.h"
+
+#define BASE       "https://example.com/.well-known/mercure"
+#define RING_BYTES (UINT64_C(4) << 20)
+#define MAX_ROUNDS 100
+#define SECRET     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define NOW_US     INT64_C(1767225300000000)
+
+static int rounds = 7;
+
+struct bench {
+    struct mrc_index *index;
+    struct mrc_listener *listeners;
+    struct mrc_matcher **matchers;
+    char (*topics)[64];
+    size_t count;
+    struct mrc_ring *ring;
+    uint64_t cursor;
+    struct mrc_ring_record record;
+    unsigned found;
+};
+
+static void die(const char *what)
+{
+    fprintf(stderr, "bench_index: %s\n", what);
+    exit(1);
+}
+
+static double cpu_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+
+    return (left > right) - (left < right);
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+static void *map(size_t size)
+{
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (base == MAP_FAILED)
+        die("no memory");
+    return base;
+}
+
+static struct mrc_ring *make_ring(apr_pool_t *pool)
+{
+    uint64_t capacity = mrc_ring_capacity_for(RING_BYTES, 0, 1 << 16);
+    uint64_t buckets = mrc_ring_buckets_for(RING_BYTES, 0);
+    const struct mrc_ring_bounds bounds = {.bytes = RING_BYTES};
+    struct mrc_ring *ring;
+
+    if (mrc_ring_create(pool, map(mrc_ring_region_bytes(capacity)), capacity,
+                        map(mrc_ring_index_bytes(buckets)), buckets, &bounds, NULL, &ring))
+        die("no ring");
+    return ring;
+}
+
+/* COUNT listeners, each to a topic of its own, with a matcher of TYPE made by FORMAT. */
+static void fill(struct bench *bench, size_t count, enum mrc_matcher_type type, const char *path)
+{
+    static const uint64_t key[2] = {1, 2};
+
+    bench->index = mrc_index_create(key);
+    bench->listeners = calloc(count, sizeof(*bench->listeners));
+    bench->matchers = calloc(count, sizeof(struct mrc_matcher *));
+    bench->topics = calloc(count, sizeof(*bench->topics));
+    bench->count = count;
+    for (size_t i = 0; i < count; i++) {
+        char value[128];
+
+        snprintf(bench->topics[i], sizeof(bench->topics[i]), "https://example.com/users/%zu%s", i,
+                 type == MRC_MATCHER_EXACT ? "" : "/7");
+        snprintf(value, sizeof(value), "https://example.com/users/%zu%s", i, path);
+        if (mrc_matcher_create(type, mrc_bytes_of(value), BASE, NULL, &bench->matchers[i]) ||
+            mrc_index_add(bench->index, &bench->listeners[i], &bench->matchers[i], 1))
+            die(value);
+    }
+}
+
+static void empty(struct bench *bench)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        mrc_index_remove(bench->index, &bench->listeners[i]);
+        mrc_matcher_free(bench->matchers[i]);
+    }
+    mrc_index_free(bench->index);
+    free(bench->listeners);
+    free(bench->matchers);
+    free(bench->topics);
+}
+
+static void found(struct mrc_listener *listener, void *ctx)
+{
+    (void)listener;
+    ((struct bench *)ctx)->found++;
+}
+
+/* The way of one update, but for httpd and the socket. */
+static void publish(struct bench *bench, const char *topic)
+{
+    struct mrc_bytes views[] = {mrc_bytes_of(topic)};
+    struct mrc_update update = {
+        .topics = views,
+        .topics_count = 1,
+        .data = mrc_bytes_of("a line of some hundred bytes, as one may want to tell the world that "
+                             "something has happened"),
+        .id = mrc_bytes_of("urn:uuid:00000000-0000-4000-8000-000000000000"),
+    };
+    struct mrc_buf buf;
+    uint64_t seq, pos;
+
+    mrc_buf_init(&buf, 1 << 16);
+    mrc_update_encode(&update, &buf);
+    if (mrc_ring_append(bench->ring, update.id, mrc_buf_bytes(&buf), 100, NOW_US,
+                        MRC_RING_WAIT_FOREVER, &seq, &pos) ||
+        mrc_ring_read(bench->ring, &bench->cursor, &bench->record) ||
+        mrc_update_decode(bench->record.id, bench->record.payload, &update))
+        die("the ring does not give back what it got");
+    mrc_index_collect(bench->index, update.topics, update.topics_count, found, bench);
+    mrc_update_clear(&update);
+    mrc_buf_free(&buf);
+}
+
+static double measure(struct bench *bench, unsigned updates, bool in_turn)
+{
+    double results[MAX_ROUNDS];
+    uint64_t random = 88172645463325252;
+
+    for (int round = -1; round < rounds; round++) { /* one to warm up */
+        double start;
+
+        bench->found = 0;
+        start = cpu_us();
+        for (unsigned i = 0; i < updates; i++)
+            publish(bench, bench->topics[in_turn ? next_random(&random) % bench->count : 0]);
+        if (round >= 0)
+            results[round] = (cpu_us() - start) / updates;
+        if (bench->found != updates)
+            die("not everybody was found");
+    }
+    qsort(results, (size_t)rounds, sizeof(results[0]), compare);
+    return results[rounds / 2];
+}
+
+static void report(const char *what, size_t n, double us, double first)
+{
+    printf("%-34s %7zu  %9.2f us  x%.2f\n", what, n, us, us / first);
+    fflush(stdout);
+}
+
+static void bench_topics(struct bench *bench)
+{
+    static const size_t counts[] = {100, 1000, 10000, 100000};
+    double first[2] = {0, 0};
+
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        double one, all;
+
+        fill(bench, counts[i], MRC_MATCHER_EXACT, "");
+        one = measure(bench, 100000, false);
+        all = measure(bench, 100000, true);
+        if (i == 0) {
+            first[0] = one;
+            first[1] = all;
+        }
+        report("exact matchers, one topic", counts[i], one, first[0]);
+        report("exact matchers, all in turn", counts[i], all, first[1]);
+        empty(bench);
+    }
+}
+
+/* The first N of 10,000 patterns are published to: what the cache knows, and what it does not. */
+static void bench_patterns(struct bench *bench, const char *name, const char *path)
+{
+    static const size_t counts[] = {100, 1000, 10000};
+    double first[2] = {0, 0};
+    char what[64];
+
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        double known, new_one;
+
+        fill(bench, counts[i], MRC_MATCHER_URLPATTERN, path);
+        known = measure(bench, 20000, false);
+        new_one = measure(bench, counts[i] > 1000 ? 200 : 2000, true);
+        if (i == 0) {
+            first[0] = known;
+            first[1] = new_one;
+        }
+        snprintf(what, sizeof(what), "%s, one topic", name);
+        report(what, counts[i], known, first[0]);
+        snprintf(what, sizeof(what), "%s, all in turn", name);
+        report(what, counts[i], new_one, first[1]);
+        empty(bench);
+    }
+}
+
+/* ---- private updates --------------------------------------------------------------------------*/
+
+static struct mrc_token *make_token(const struct mrc_token_policy *policy, size_t i,
+                                    const char *grant)
+{
+    struct mrc_token *token;
+    char claims[1024];
+    char *text;
+
+    snprintf(claims, sizeof(claims),
+             "{\"iss\":\"i\",\"aud\":\"" BASE "\",\"exp\":1767225600,\"sub\":\"%zu\","
+             "\"authorization_details\":[{\"type\":\"%s\",\"actions\":[\"subscribe\"],"
+             "\"topics\":[%s]}]}",
+             i, MRC_GRANTS_DETAIL_TYPE, grant);
+    if (mrc_jws_sign(MRC_ALG_HS256, mrc_bytes_of(SECRET),
+                     mrc_bytes_of("{\"typ\":\"at+jwt\",\"alg\":\"HS256\"}"), mrc_bytes_of(claims),
+                     NULL, &text) ||
+        mrc_token_verify(mrc_bytes_of(text), policy, NOW_US, NULL, &token))
+        die(claims);
+    free(text);
+    return token;
+}
+
+/* One private update on its way to COUNT receivers, each with a token of its own. */
+static void bench_private(const char *name, const char *grant)
+{
+    static const char *const audiences[] = {BASE};
+    static const size_t counts[] = {100, 1000, 10000};
+    struct mrc_keyset *keys;
+    struct mrc_token_trust trust = {.issuer = "i", .algs = MRC_ALG_SET_ALL};
+    struct mrc_token_policy policy = {.trust = &trust,
+                                      .trust_count = 1,
+                                      .audiences = audiences,
+                                      .audience_count = 1,
+                                      .base = BASE,
+                                      .limits = {100, 1000, 4096}};
+    double first = 0;
+
+    if (mrc_keyset_parse(mrc_bytes_of(SECRET), mrc_alg_set_of(MRC_ALG_HS256), 0, NULL, &keys))
+        die("no key");
+    trust.keys = keys;
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct mrc_token **tokens = calloc(counts[i], sizeof(*tokens));
+        const struct mrc_bytes text = mrc_bytes_of("https://example.com/users/1");
+        struct mrc_topics topics;
+        double results[MAX_ROUNDS];
+
+        for (size_t j = 0; j < counts[i]; j++)
+            tokens[j] = make_token(&policy, j, grant);
+        for (int round = 0; round < rounds; round++) {
+            double start = cpu_us();
+
+            mrc_topics_init(&topics, &text, 1);
+            for (size_t j = 0; j < counts[i]; j++) {
+                bool granted = false;
+
+                if (mrc_token_grants_any(tokens[j], MRC_ACTION_SUBSCRIBE, &topics, &granted) ||
+                    !granted)
+                    die("a token that does not grant");
+            }
+            mrc_topics_clear(&topics);
+            results[round] = (cpu_us() - start) / (double)counts[i];
+        }
+        qsort(results, (size_t)rounds, sizeof(results[0]), compare);
+        if (i == 0)
+            first = results[rounds / 2];
+        report(name, counts[i], results[rounds / 2], first);
+        for (size_t j = 0; j < counts[i]; j++)
+            mrc_token_unref(tokens[j]);
+        free(tokens);
+    }
+    mrc_keyset_free(keys);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench bench = {.found = 0};
+    apr_pool_t *pool;
+
+    if (argc > 1)
+        rounds = (int)strtol(argv[1], NULL, 10);
+    if (rounds < 1 || rounds > MAX_ROUNDS || apr_initialize() || apr_pool_create(&pool, NULL)) {
+        fprintf(stderr, "1 to %d rounds\n", MAX_ROUNDS);
+        return 2;
+    }
+    bench.ring = make_ring(pool);
+    bench.cursor = mrc_ring_head(bench.ring);
+    printf("CPU for one update to its one receiver of N\n");
+    bench_topics(&bench);
+    bench_patterns(&bench, "URL Patterns /N/:x", "/:x");
+    bench_patterns(&bench, "URL Patterns /N/([0-9]+)", "/([0-9]+)");
+    printf("CPU for each of N receivers of one private update, who have tokens of their own\n");
+    bench_private("exact grants", "{\"match\":\"https://example.com/users/1\"}");
+    bench_private("URL Pattern grants",
+                  "{\"match\":\"https://example.com/users/:id\",\"match_type\":\"urlpattern\"}");
+    mrc_ring_record_free(&bench.record);
+    return 0;
+}

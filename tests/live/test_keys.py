@@ -1,0 +1,236 @@
+"""Keys that change while the server runs: files, and JWK Sets by https."""
+import json
+import os
+import re
+import threading
+
+import pytest
+
+from env import token
+from env.hub import hub
+from env.jwks import JwksServer, Key, jwk_set, make_authority
+from env.wait import wait_until
+
+pytestmark = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/a"
+
+
+@pytest.fixture
+def new_jwks(tmp_path):
+    """new_jwks() makes a server of JWK Sets, not started yet, that outlives httpd; `ca` is its authority."""
+    made = []
+
+    def make():
+        ca, cert, key = make_authority(str(tmp_path / f"authority{len(made)}"))
+        made.append(JwksServer(cert, key))
+        made[-1].ca = ca
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def jwks(new_jwks):
+    return new_jwks()
+
+
+def config(httpd, jwks, *lines):
+    """A hub whose keys LINES tell, and that trusts the authority of JWKS."""
+    ca = httpd.write("conf/ca.pem", open(jwks.ca, "rb").read())
+    return f'MercureJwksCACertificateFile "{ca}"\n' + hub(*lines, keys=False)
+
+
+def status_of(httpd, bearer):
+    return httpd.publish(TOPIC, "x", token=bearer, status=None).status
+
+
+def until(httpd, bearer, status, deadline=60):
+    wait_until(lambda: status_of(httpd, bearer) == status, deadline, f"a publication answered {status}", 0.1)
+
+
+def replace(httpd, name, content, mode=0o644):
+    """As one should: under another name, and then renamed."""
+    os.rename(httpd.write(f"{name}.new", content, mode), httpd.path(name))
+
+
+@pytest.mark.sanitize
+def test_files(httpd):
+    """A new key counts soon and the old one, with its cached tokens, no more; what is bad changes nothing."""
+    old, new, last = (f"{name}-{'0123456789abcdef' * 4}" for name in ("old", "new", "last"))
+    httpd.write("conf/key", old)
+    rows = [f"MercurePublisherKey {token.ISSUER} HS256 file:conf/key"]
+    if os.getuid() == 0:
+        httpd.write("conf/private/key", old)
+        os.chmod(httpd.path("conf/private"), 0o700)
+        rows.append(f"MercureSubscriberKey {token.ISSUER} HS256 file:conf/private/key")
+    httpd.start(hub(*rows, keys=False))
+    tokens = {key: token.publisher(key=key) for key in (old, new, last)}
+    assert (status_of(httpd, tokens[old]), status_of(httpd, tokens[new])) == (200, 401)
+    replace(httpd, "conf/key", new + "\n")
+    for _ in range(8):  # in each child
+        until(httpd, tokens[new], 200)
+    until(httpd, tokens[old], 401)
+
+    httpd.expect_log(r"mercure:warn.*key file .*/conf/key has changed, and cannot be used: the secret has 5 bytes")
+    replace(httpd, "conf/key", "short")
+    httpd.wait_log("has changed, and cannot be used")
+    assert [status_of(httpd, tokens[key]) for key in (old, new)] == [401, 200]
+    httpd.expect_log(r"mercure:warn.*key file .*/conf/key cannot be read \(No such file")
+    os.unlink(httpd.path("conf/key"))
+    httpd.wait_log(r"conf/key cannot be read")
+    # A child that starts now takes what the others have, and not what the main process has read.
+    for pid in httpd.children():
+        httpd.kill_child(pid)
+    wait_until(httpd.children, what="new children")
+    assert [status_of(httpd, tokens[key]) for key in (old, new) for _ in range(4)] == [401] * 4 + [200] * 4
+    httpd.write("conf/key", last)
+    until(httpd, tokens[last], 200)
+    until(httpd, tokens[new], 401)
+    log = httpd.log()
+    assert log.count("and cannot be used") == 1 and log.count("/conf/key cannot be read") == 1
+    assert len(re.findall(r"mercure:notice.*key file .*/conf/key has changed: its keys are in force", log)) == 2
+    for secret in (old, new, last):
+        assert secret not in log
+    if os.getuid() == 0:
+        assert len(re.findall(r"mercure:notice.*may not read the key file .*/conf/private/key", log)) == 1
+        sub = token.subscriber(key=old)
+        httpd.subscribe([("match", TOPIC)], token=sub).close()
+        # A reload reads what children may not.
+        httpd.write("conf/private/key", new)
+        httpd.graceful()
+        wait_until(lambda: httpd.subscribe([("match", TOPIC)], token=token.subscriber(key=new),
+                                           status=None).status == 200, what="the reloaded key")
+
+
+@pytest.mark.sanitize
+def test_a_jwk_set_that_comes_late_and_rotates(httpd, jwks):
+    """Down at start; then there; then rotated under load, with the children killed and its server down."""
+    first, second = Key("first"), Key("second")
+    row = f"MercurePublisherKey {token.ISSUER} ES256 {jwks.url()}"
+    httpd.expect_log(r"mercure:warn.*the JWK Set https://localhost:\d+/jwks cannot be fetched: .*"
+                     r"Until it can, no token of its issuer is accepted")
+    assert httpd.configtest(config(httpd, jwks, row)).ok
+    httpd.start()
+    httpd.wait_log("cannot be fetched")
+    refused = httpd.publish(TOPIC, "x", token=first.token(), status=503)
+    assert 1 <= int(refused.header("Retry-After")) <= 15 and "try again" in refused.json["detail"]
+    httpd.wait_log(rf'mercure:info.*refuses a token: issuer "{token.ISSUER}", kid "first": the keys of this '
+                   "issuer have not been fetched yet")
+    assert status_of(httpd, first.token(iss="https://other.example")) == 401
+    # Other keys of the hub are not held up.
+    assert status_of(httpd, "nonsense") == 401
+
+    jwks.answers["/jwks"] = (200, {}, jwk_set(first))
+    jwks.start()
+    for _ in range(8):  # in each child
+        until(httpd, first.token(), 200)
+    # The set is kept by the server, not by one child, and not by the one it came from.
+    jwks.stop()
+    for pid in httpd.children():
+        httpd.kill_child(pid)
+    wait_until(httpd.children, what="new children")
+    assert [status_of(httpd, first.token()) for _ in range(8)] == [200] * 8
+
+    httpd.expect_log(r"cannot be fetched: .*The keys that were fetched before stay in force", required=False)
+    jwks.answers["/jwks"] = (200, {}, jwk_set(second, first))
+    jwks.start()
+    done, answers = threading.Event(), []
+
+    def load(key):
+        bearer = key.token()
+        while not done.is_set():
+            answers.append((key, status_of(httpd, bearer)))
+
+    threads = [threading.Thread(target=load, args=(first,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(httpd, second.token(), 200)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert {status for _, status in answers} == {200}, "the rotation broke what was in flight"
+    # Any number of unknown keys asks for one fetch in half a minute, and the last was just now.
+    hits = jwks.hits["/jwks"]
+    unknown = Key("unknown")
+    for _ in range(20):
+        assert status_of(httpd, unknown.token()) == 401
+    assert jwks.hits["/jwks"] <= hits + 1
+    # The issuer withdraws the first key; a reload fetches at once.
+    jwks.answers["/jwks"] = (200, {}, jwk_set(second))
+    httpd.graceful()
+    until(httpd, first.token(), 401)
+    assert status_of(httpd, second.token()) == 200
+
+
+def test_what_is_not_fetched(httpd, jwks, new_jwks):
+    """Each way in which a server may be wrong, each with its reason in the log; and what is fine."""
+    key = Key("key")
+    good = jwk_set(key)
+    plain = httpd.add_port()
+    stranger = new_jwks()
+    stranger.answers["/stranger"] = (200, {}, good)
+    largest = good + " " * (256 * 1024 - len(good))
+    jwks.answers = {
+        "/good": (200, {}, good), "/largest": (200, {}, largest),
+        "/moved": (302, {"Location": jwks.url("/good")}, ""),
+        "/longer": (200, {}, largest + " "), "/error": (500, {}, good), "/text": (200, {}, "no JSON at all"),
+        "/html": (200, {}, "<html>"), "/pem": (200, {}, key.public), "/one": (200, {}, json.dumps(key.jwk)),
+        "/empty": (200, {}, '{"keys":[]}'),
+        "/rsa": (200, {}, '{"keys":[{"kty":"oct","k":"' + "A" * 64 + '"}]}'),
+        "/plain": (302, {"Location": f"http://127.0.0.1:{plain}/good"}, ""),
+        "/loop": (302, {"Location": jwks.url("/loop")}, ""),
+        "/file": (302, {"Location": "file:///etc/passwd"}, ""),
+    }
+    httpd.write("htdocs/good", good)
+    reasons = {
+        "/longer": "it is longer than 262144 bytes", "/error": "status 500", "/text": "no JWK Set",
+        "/html": "no JWK Set", "/pem": "no JWK Set", "/one": "no member keys", "/empty": "no usable key", "/rsa": "no usable key",
+        "/plain": "http", "/loop": "redirects", "/file": "file", "/missing": "status 404",
+    }
+    urls = {name: jwks.url(name) for name in (*jwks.answers, "/missing")}
+    urls["/stranger"] = stranger.url("/stranger")
+    urls["/name"] = jwks.url("/good", host="127.0.0.1")
+    reasons |= {"/stranger": "certificate", "/name": "127.0.0.1'"}
+    for name, reason in reasons.items():
+        httpd.expect_log(rf"mercure:warn.*the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}")
+    text = config(httpd, jwks, *(f"MercureKey https://issuer.example{name} ES256 {url}"
+                                 for name, url in urls.items()))
+    jwks.start()
+    stranger.start()
+    assert httpd.configtest(text).ok and not jwks.hits and not stranger.hits, "configtest connects to nothing"
+    httpd.start()
+    for name in ("/good", "/moved", "/largest"):
+        until(httpd, key.token(iss=f"https://issuer.example{name}"), 200)
+    for name, reason in reasons.items():
+        httpd.wait_log(rf"the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}")
+        assert status_of(httpd, key.token(iss=f"https://issuer.example{name}")) == 503
+    # Neither does a request fetch, nor do several children.
+    assert jwks.hits["/moved"] == 1 and jwks.hits["/largest"] == 1
+    assert not os.path.exists(httpd.access_log) or "/good" not in open(httpd.access_log, encoding="utf-8").read()
+
+
+def test_configuration(httpd, jwks):
+    """What configtest says of a URL, and of the authority's file."""
+    httpd.write("conf/none.pem", "no certificate")
+    rows = [
+        ("RS256 http://a.example/jwks", "https://"), ("HS256 https://a.example/jwks", "HS256 needs a secret"),
+        ("HS256,RS256 https://a.example/jwks", "HS256 needs a secret"), ("RS256 https://", "no URL"),
+        ("RS256 https:///jwks", "no URL"), ("RS256 https://u:S3CRET@a.example/", "user"),
+        ("RS256 https://a.example/#x", "fragment"), ("RS256 'https://a.example/ x'", "no URL"),
+        (f"RS256 https://a.example/{'x' * 2031}", "2048"),
+    ]
+    for args, words in rows:
+        result = httpd.configtest(hub(f"MercureKey https://a.example {args}", keys=False))
+        assert not result.ok and "MercureKey" in result.output and words in result.output, (args, result)
+        assert "S3CRET" not in result.output
+    longest = f"MercureKey https://a.example RS256 https://a.example/{'x' * 2030}"
+    assert httpd.configtest(hub(longest, keys=False)).ok
+    for path, words in (("conf/none.pem", "no certificate"), ("conf/missing", "No such file"), ("conf", "read")):
+        result = httpd.configtest(f"MercureJwksCACertificateFile {path}\n")
+        assert not result.ok and "MercureJwksCACertificateFile" in result.output and words in result.output, result
+    assert httpd.configtest(config(httpd, jwks)).ok
