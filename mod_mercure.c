@@ -19,6 +19,7 @@
 #include "httpd/health.h"
 #include "httpd/http2.h"
 #include "httpd/lifecycle.h"
+#include "httpd/log_record.h"
 #include "httpd/metrics.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
@@ -59,6 +60,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_map_to_storage(mrc_claim_map_to_storage, NULL, after_us, APR_HOOK_FIRST);
     ap_hook_type_checker(mrc_claim_type_checker, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
+    ap_hook_log_transaction(mrc_log_record_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* SetHandler mercure-metrics, mercure-health. */
     ap_hook_handler(mrc_metrics_handler, NULL, NULL, APR_HOOK_MIDDLE);

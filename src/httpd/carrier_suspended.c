@@ -1,7 +1,5 @@
 #include "httpd/carrier_suspended.h"
 
-#include <sys/socket.h>
-
 #include "ap_mpm.h"
 #include "apr_portable.h"
 #include "http_connection.h"
@@ -24,9 +22,6 @@
 #include "hub/subscriber.h"
 
 APLOG_USE_MODULE(mercure);
-
-/* The most that is thrown away of what a client has sent in vain. */
-#define SURPLUS_BYTES (64 * 1024)
 
 /* How long after the hand-over the worker is surely through. */
 #define GATE_US ((int64_t)1000 * 1000)
@@ -131,17 +126,6 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
     return mrc_push_unsent_bytes(carrier->fd);
 }
 
-/* What is left unread when a socket is closed makes the kernel reset the connection. */
-static void drop_surplus(int fd)
-{
-    char bytes[4096];
-    size_t left = SURPLUS_BYTES;
-    ssize_t got;
-
-    while (left >= sizeof(bytes) && (got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
-        left -= (size_t)got;
-}
-
 /*
  * Ends the request (the access log is written here) and the connection. Nothing blocks, as the
  * socket has no timeout now; the MPM's counters come right since the state says what they counted.
@@ -166,7 +150,7 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     c->cs->state = CONN_STATE_SUSPENDED;
     ap_start_lingering_close(c);
     if (end != MRC_END_CLIENT)
-        drop_surplus(carrier->fd);
+        mrc_push_drop_surplus(carrier->fd);
     apr_socket_close(socket);
     apr_pool_destroy(c->pool);
     mrc_process_release_suspended(process);

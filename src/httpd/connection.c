@@ -17,6 +17,7 @@ struct connection {
     struct mrc_carrier_suspended *_Atomic suspended;
     atomic_int threads; /* of an HTTP/2 connection: streams that hold one */
     atomic_bool holds_signals;
+    bool is_detached;
 };
 
 int mrc_connection_pre_connection(conn_rec *c, void *socket)
@@ -42,6 +43,18 @@ struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c)
 void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier)
 {
     record_of(c)->suspended = carrier;
+}
+
+void mrc_connection_set_detached(conn_rec *c)
+{
+    record_of(c)->is_detached = true;
+}
+
+bool mrc_connection_is_detached(conn_rec *c)
+{
+    const struct connection *connection = c->master ? NULL : record_of(c);
+
+    return connection && connection->is_detached;
 }
 
 static apr_status_t close_socket(void *socket)

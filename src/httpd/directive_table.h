@@ -49,6 +49,7 @@ enum mrc_field {
     MRC_FIELD_MAX_PER_ADDRESS,
     MRC_FIELD_MAX_PER_TOKEN,
     MRC_FIELD_SUBSCRIPTIONS,
+    MRC_FIELD_DETACH,
     MRC_FIELD_MEMORY,
     MRC_FIELD_DISPATCHERS,
     MRC_FIELD_JWKS_CA,
@@ -61,6 +62,7 @@ enum mrc_directive_type {
     MRC_TYPE_KEY,        /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
     MRC_TYPE_LEGACY_KEY, /* ALGS SOURCE; the same, and turns MercureLegacy on */
     MRC_TYPE_FLAG,       /* On | Off */
+    MRC_TYPE_AUTO,       /* auto | Off: a flag too */
     MRC_TYPE_NUMBER,     /* a number in `unit` */
     MRC_TYPE_URLS,       /* URL … */
     MRC_TYPE_ORIGINS,    /* ORIGIN …, or * */

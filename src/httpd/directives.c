@@ -64,6 +64,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_MAX_PER_ADDRESS] = PLACE(max_per_address),
     [MRC_FIELD_MAX_PER_TOKEN] = PLACE(max_per_token),
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(subscriptions),
+    [MRC_FIELD_DETACH] = PLACE(detach),
     [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
     [MRC_FIELD_JWKS_CA] = PLACE(jwks_ca_file),
@@ -243,6 +244,18 @@ static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
         set_flag(settings, row->field, 0);
     else
         return apr_psprintf(cmd->pool, "%s takes On or Off", row->name);
+    return NULL;
+}
+
+static const char *set_auto_row(cmd_parms *cmd, const struct mrc_directive *row,
+                                struct mrc_settings *settings, int argc, char *const argv[])
+{
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "auto"))
+        set_flag(settings, row->field, 1);
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        set_flag(settings, row->field, 0);
+    else
+        return apr_psprintf(cmd->pool, "%s takes auto or Off", row->name);
     return NULL;
 }
 
@@ -500,6 +513,7 @@ static setter *const setters[] = {
     [MRC_TYPE_HUB] = set_hub,
     [MRC_TYPE_KEY] = set_key,
     [MRC_TYPE_FLAG] = set_flag_row,
+    [MRC_TYPE_AUTO] = set_auto_row,
     [MRC_TYPE_NUMBER] = set_number_row,
     [MRC_TYPE_URLS] = set_urls,
     [MRC_TYPE_ORIGINS] = set_origins,
@@ -557,6 +571,8 @@ static void set_defaults(struct mrc_settings *settings)
 
         if (row->type == MRC_TYPE_FLAG)
             set_flag(settings, row->field, !strcmp(row->default_text, "On"));
+        else if (row->type == MRC_TYPE_AUTO)
+            set_flag(settings, row->field, !strcmp(row->default_text, "auto"));
         else if (row->type == MRC_TYPE_COOKIE)
             *(const char **)field_of(settings, row->field) = row->default_text;
         else if ((row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND) && row->default_text)

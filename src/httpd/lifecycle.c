@@ -12,6 +12,7 @@
 #include "core/token_cache.h"
 #include "httpd/http2.h"
 #include "httpd/keys.h"
+#include "httpd/log_fields.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
@@ -45,6 +46,7 @@ struct child {
     struct mrc_keyring *keyring;
     struct mrc_keeper *keeper; /* NULL: no keys change */
     struct mrc_sizing sizing;
+    const struct mrc_log_fields *log_fields;
     struct mrc_http2 *http2;
 };
 
@@ -336,6 +338,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     child = apr_pcalloc(pchild, sizeof(*child));
     child->http2 = mrc_http2_create(pchild);
     child->sizing = mrc_sizing_compute(mrc_registry_slots());
+    child->log_fields = mrc_log_fields_find(pchild, ap_conftree);
     status = open_keys(pchild, main_server, memory, child);
     if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
@@ -417,6 +420,11 @@ struct mrc_http2 *mrc_lifecycle_http2(void)
 const struct mrc_sizing *mrc_lifecycle_sizing(void)
 {
     return &this_child->sizing;
+}
+
+const struct mrc_log_fields *mrc_lifecycle_log_fields(void)
+{
+    return this_child->log_fields;
 }
 
 int mrc_lifecycle_is_serving(void)

@@ -11,6 +11,7 @@
 
 struct mrc_http2;
 struct mrc_keyring;
+struct mrc_log_fields;
 struct mrc_process;
 struct mrc_sizing;
 struct mrc_token_cache;
@@ -51,6 +52,9 @@ struct mrc_http2 *mrc_lifecycle_http2(void);
 
 /* How many streams it may hold; only where there is a process. */
 const struct mrc_sizing *mrc_lifecycle_sizing(void);
+
+/* What is to be kept of requests for the access logs; only where there is a process. */
+const struct mrc_log_fields *mrc_lifecycle_log_fields(void);
 
 /* Whether this child serves on: false once it is to end, however the MPM tells it so. */
 int mrc_lifecycle_is_serving(void);

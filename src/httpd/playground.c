@@ -111,6 +111,9 @@ int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim)
     text = apr_psprintf(r->pool, "{\"token\":\"%s\",\"example\":\"%sbooks/1\"}\n", token,
                         MRC_PLAYGROUND_PREFIX);
     free(token);
+    /* For the debugger, and not for every site that its user visits. */
+    apr_table_unset(r->headers_out, "Access-Control-Allow-Origin");
+    apr_table_setn(r->headers_out, "Cross-Origin-Resource-Policy", "same-origin");
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     return mrc_answer_send(r, HTTP_OK, "application/json", mrc_bytes_of(text));
 }

@@ -16,6 +16,9 @@
 /* A peer that acknowledges nothing for so long, or for the dispatch timeout, is dead. */
 #define USER_TIMEOUT_MS 20000
 
+/* The most that is thrown away of what a client has sent in vain. */
+#define SURPLUS_BYTES (64 * 1024)
+
 /* ---- the filters of a request, by the names that httpd knows them by --------------------------*/
 
 /* They gather output, or wait. What a filter does to bodies is of no use to a stream. */
@@ -48,6 +51,9 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
     return false;
 }
 
+/* They want to see all that is sent, or are not known at all. */
+static const char *const watching[] = {"MODSECURITY_OUT"};
+
 /* Filters of the request, and not of its connection, which know what to do. */
 static bool is_of_request(const ap_filter_t *filter)
 {
@@ -74,6 +80,19 @@ bool mrc_push_is_possible(const request_rec *r)
             return false;
     }
     return true;
+}
+
+bool mrc_push_is_plain(const request_rec *r)
+{
+    const ap_filter_t *filter;
+
+    if (!mrc_push_is_possible(r))
+        return false;
+    for (filter = r->output_filters; is_of_request(filter); filter = filter->next) {
+        if (is_one_of(filter->frec->name, watching, sizeof(watching) / sizeof(*watching)))
+            return false;
+    }
+    return filter && filter->frec == ap_core_output_filter_handle;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------*/
@@ -142,6 +161,16 @@ enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigad
     status = ap_pass_brigade(c->output_filters, brigade);
     apr_brigade_cleanup(brigade);
     return status == APR_SUCCESS ? mrc_push_flush(c) : MRC_CARRIER_GONE;
+}
+
+void mrc_push_drop_surplus(int fd)
+{
+    char bytes[4096];
+    size_t left = SURPLUS_BYTES;
+    ssize_t got;
+
+    while (left >= sizeof(bytes) && (got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        left -= (size_t)got;
 }
 
 size_t mrc_push_unsent_bytes(int fd)

@@ -31,6 +31,12 @@ void mrc_push_prepare(request_rec *r);
 bool mrc_push_is_possible(const request_rec *r);
 
 /*
+ * Whether nothing in R's filters, nor in those of its connection, needs to see what is sent: bytes
+ * of a stream, framed as R's head says, may go to the socket as they are.
+ */
+bool mrc_push_is_plain(const request_rec *r);
+
+/*
  * Sends what can be sent of BRIGADE, at most MRC_CARRIER_WRITE_BYTES, and empties it. Not while
  * PENDING.
  */
@@ -38,6 +44,12 @@ enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigad
 
 /* Sends more of what the network filter holds for C. */
 enum mrc_carrier_state mrc_push_flush(conn_rec *c);
+
+/*
+ * Reads what the client behind FD has sent in vain: what is left unread when a socket is closed
+ * makes the kernel reset the connection, and take back what was sent.
+ */
+void mrc_push_drop_surplus(int fd);
 
 /* What the kernel holds that the client behind FD has not taken. */
 size_t mrc_push_unsent_bytes(int fd);

@@ -321,6 +321,10 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 /* Room for an update beside what its body takes: the record's own fields, and an id. */
 #define RECORD_EXTRA_BYTES (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES)
 
+/* For how many subscribers the list is made at most, where MercureMaxSubscribers does not say: what
+ * descriptors allow may be millions. */
+#define LISTED_DEFAULT_MAX 32768
+
 /* Of an event of a subscription: what surrounds the matcher in a topic, and in the document. */
 #define EVENT_EXTRA_BYTES 256
 
@@ -368,11 +372,12 @@ static uint64_t listed_subscribers(const struct mrc_settings *settings)
 
     if (!settings->subscriptions)
         return 0;
-    if (count == 0)
-        count = mrc_sizing_total(mrc_registry_slots());
+    if (count)
+        return count;
+    count = mrc_sizing_total(mrc_registry_slots());
     if (count == 0)
         return 1;
-    return count < MRC_ROSTER_SUBSCRIBERS_MAX ? count : MRC_ROSTER_SUBSCRIBERS_MAX;
+    return count < LISTED_DEFAULT_MAX ? count : LISTED_DEFAULT_MAX;
 }
 
 /*

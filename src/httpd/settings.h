@@ -70,6 +70,7 @@ struct mrc_settings {
     int64_t max_subscribers;    /* 0: no limit */
     int64_t max_per_address;    /* of them, from one client's address; 0: no limit */
     int64_t max_per_token;      /* with one token; 0: no limit */
+    int detach;                 /* boolean: plain streams may leave httpd's connections */
     int subscriptions;          /* boolean: events and the API of active subscriptions */
 
     int64_t dispatchers;  /* threads in each child */

@@ -54,7 +54,8 @@ struct mrc_sizing mrc_sizing_compute(unsigned slots)
 {
     unsigned threads = (unsigned)query(AP_MPMQ_MAX_THREADS);
     unsigned daemons = (unsigned)query(AP_MPMQ_MAX_DAEMONS);
-    struct mrc_sizing sizing = {0, 0, 0};
+    unsigned descriptors;
+    struct mrc_sizing sizing = {0};
 
     if (threads == 0)
         threads = 1;
@@ -62,9 +63,10 @@ struct mrc_sizing mrc_sizing_compute(unsigned slots)
     sizing.threaded_total = threads * daemons / THREADED_SHARE;
     if (sizing.threaded_total == 0)
         sizing.threaded_total = 1;
+    descriptors = from_descriptors(threads, slots);
+    sizing.dispatched_per_child = descriptors;
     if (query(AP_MPMQ_IS_ASYNC)) {
         double room = threads * find_factor(ap_conftree, DEFAULT_FACTOR) / 2;
-        unsigned descriptors = from_descriptors(threads, slots);
 
         sizing.suspended_per_child = room < descriptors ? (unsigned)room : descriptors;
     }
@@ -75,7 +77,7 @@ uint64_t mrc_sizing_total(unsigned slots)
 {
     struct mrc_sizing sizing = mrc_sizing_compute(slots);
 
-    return (uint64_t)sizing.suspended_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS) +
+    return (uint64_t)sizing.dispatched_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS) +
            sizing.threaded_total;
 }
 
@@ -116,14 +118,16 @@ void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing)
     if (query(AP_MPMQ_IS_ASYNC)) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
-                     "children), and %u over HTTP/2",
+                     "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2",
                      sizing->suspended_per_child * (unsigned)daemons, sizing->suspended_per_child,
-                     daemons, sizing->threaded_total);
+                     daemons, sizing->dispatched_per_child * (unsigned)daemons,
+                     sizing->threaded_total);
         warn_of_async(main_server, sizing);
     } else {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
-                     "this configuration holds %u streams, each of which takes a worker: with the "
-                     "event MPM it would hold thousands",
-                     sizing->threaded_total);
+                     "this configuration holds %u streams over HTTP/1.1 without TLS and filters "
+                     "(MercureDetach), and %u others, each of which takes a worker: with the event "
+                     "MPM it would hold thousands",
+                     sizing->dispatched_per_child * (unsigned)daemons, sizing->threaded_total);
     }
 }

@@ -17,9 +17,10 @@
 #include "httpd.h"
 
 struct mrc_sizing {
-    unsigned suspended_per_child; /* streams that an asynchronous MPM has given away */
-    unsigned threaded_per_child;  /* streams that hold a thread */
-    unsigned threaded_total;      /* in all children together */
+    unsigned dispatched_per_child; /* streams that hold no thread, as descriptors allow */
+    unsigned suspended_per_child;  /* those of them that are connections of the MPM still */
+    unsigned threaded_per_child;   /* streams that hold a thread */
+    unsigned threaded_total;       /* in all children together */
 };
 
 /* What the configuration that is in force holds; from post_config on. */

@@ -13,6 +13,7 @@
 #include "httpd/answer.h"
 #include "httpd/authorize.h"
 #include "httpd/body.h"
+#include "httpd/carrier_detached.h"
 #include "httpd/carrier_suspended.h"
 #include "httpd/carrier_threaded.h"
 #include "httpd/claim.h"
@@ -23,6 +24,7 @@
 #include "httpd/push.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
+#include "hub/dispatcher.h"
 #include "hub/hub.h"
 #include "hub/patterns.h"
 #include "hub/process.h"
@@ -188,6 +190,7 @@ static enum mrc_err take_parameters(struct reader *reader, struct mrc_subscripti
 static enum mrc_err read_forms(struct reader *reader, const struct mrc_form *query,
                                const struct mrc_form *body, struct mrc_subscription *subscription)
 {
+    struct mrc_matcher **fitting;
     enum mrc_err err;
 
     subscription->matchers =
@@ -201,7 +204,14 @@ static enum mrc_err read_forms(struct reader *reader, const struct mrc_form *que
         err = mrc_error_set(reader->error, MRC_EINVAL,
                             "the subscription names no topic: add a parameter such as "
                             "match=https://example.com/books/1");
-    return err;
+    if (err)
+        return err;
+    /* A stream is kept for long: no more than it needs. */
+    fitting = realloc(subscription->matchers,
+                      subscription->matchers_count * sizeof(*subscription->matchers));
+    if (fitting)
+        subscription->matchers = fitting;
+    return MRC_OK;
 }
 
 /* The Last-Event-ID field, if it says anything, comes before the parameter. */
@@ -294,7 +304,10 @@ static void add_last_event_id(request_rec *r, struct mrc_bytes id)
 static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_process *process,
                         struct mrc_subscriber *subscriber)
 {
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const struct mrc_sizing *sizing = mrc_lifecycle_sizing();
+    unsigned count = mrc_dispatcher_post_count(mrc_process_dispatcher(process));
+    bool detach, suspend;
     char id[MRC_UPDATE_ID_BYTES];
     int status;
 
@@ -302,19 +315,24 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
     mrc_subscriber_get_id(subscriber, id);
     apr_table_set(r->notes, "mercure-subscriber", id);
     mrc_push_prepare(r);
-    if (!mrc_carrier_suspended_is_possible(r))
+    detach = settings->detach && mrc_carrier_detached_is_possible(r);
+    suspend = !detach && mrc_carrier_suspended_is_possible(r);
+    if (!detach && !suspend)
         return serve_threaded(r, claim, process, sizing, subscriber);
-    if (!mrc_process_hold_suspended(process, sizing->suspended_per_child)) {
+    if (count >= sizing->dispatched_per_child ||
+        (suspend && !mrc_process_hold_suspended(process, sizing->suspended_per_child))) {
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
         return mrc_answer_later(r, "the server holds as many streams as it can: try again");
     }
     status = announce(r, claim, subscriber);
     if (status != DECLINED) {
-        mrc_process_release_suspended(process);
+        if (suspend)
+            mrc_process_release_suspended(process);
         return status;
     }
     mrc_answer_add_stream_headers(r);
-    return mrc_carrier_suspended_start(r, process, subscriber);
+    return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(), subscriber)
+                  : mrc_carrier_suspended_start(r, process, subscriber);
 }
 
 static int failed(request_rec *r, const struct mrc_claim *claim, apr_status_t status)

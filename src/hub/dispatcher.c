@@ -1,11 +1,17 @@
 #include "hub/dispatcher.h"
 
 #include <pthread.h>
+#include <time.h>
+
+#include "apr_portable.h"
 
 #include "hub/dispatcher_loop.h"
 #include "hub/thread.h"
 #include "hub/waiters.h"
 #include "store/notify.h"
+
+/* A loop has ended long before, unless it cannot. */
+#define JOIN_S 5
 
 struct mrc_dispatcher {
     struct mrc_dispatcher_args args;
@@ -95,16 +101,33 @@ void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful)
                                                                  : MRC_DISPATCHER_DRAIN_NOW);
 }
 
+/*
+ * Waits for a thread, with a bound: prefork comes here within a signal handler, and may have
+ * interrupted what holds the allocator's lock, which the thread may need.
+ */
+static bool join(apr_thread_t *thread, const struct timespec *until)
+{
+    apr_os_thread_t *os_thread;
+
+    return apr_os_thread_get(&os_thread, thread) == APR_SUCCESS &&
+           pthread_timedjoin_np(*os_thread, NULL, until) == 0;
+}
+
 void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
 {
-    apr_status_t unused;
+    struct timespec until;
+    bool ended = true;
 
     if (!dispatcher)
         return;
     for (unsigned i = 0; i < dispatcher->started; i++)
         mrc_dispatcher_loop_post_stop(dispatcher->loops[i]);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_S;
     for (unsigned i = 0; i < dispatcher->started; i++)
-        apr_thread_join(&unused, dispatcher->threads[i]);
+        ended = join(dispatcher->threads[i], &until) && ended;
+    if (!ended)
+        return; /* what they have, the end of the process frees */
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
         mrc_dispatcher_loop_close(dispatcher->loops[i]);
 }

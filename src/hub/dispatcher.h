@@ -42,7 +42,10 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
  */
 void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful);
 
-/* Ends the streams that are left, then the threads, and waits for them. Accepts NULL. */
+/*
+ * Ends the streams that are left (at once, unless they drain gracefully already), then the threads,
+ * and waits for them, some seconds at most; then the process has to end. Accepts NULL.
+ */
 void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
 
 /*

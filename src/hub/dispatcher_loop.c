@@ -593,10 +593,12 @@ static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
         *busy = true;
 }
 
-/* Ends what is left, waiting for the gates of carriers a while. */
+/* Ends what is left: in its time if it drains gracefully, and waiting a while for carriers' gates.
+ */
 static void run_down(struct mrc_dispatcher_loop *loop)
 {
-    int64_t until_us = mrc_clock_us() + STOP_US;
+    bool is_graceful = atomic_load(&loop->draining) == MRC_DISPATCHER_DRAIN_GRACEFULLY;
+    int64_t until_us = mrc_clock_us() + STOP_US + (is_graceful ? MRC_DISPATCHER_DRAIN_US : 0);
     bool busy = false;
 
     /* The count, not the list: it holds those that are posted, too. */
@@ -656,8 +658,11 @@ void mrc_dispatcher_loop_post_drain(struct mrc_dispatcher_loop *loop,
 
 void mrc_dispatcher_loop_post_stop(struct mrc_dispatcher_loop *loop)
 {
+    int not = MRC_DISPATCHER_DRAIN_NOT;
+
+    atomic_compare_exchange_strong(&loop->draining, &not, MRC_DISPATCHER_DRAIN_NOW);
     atomic_store(&loop->stopping, true);
-    mrc_dispatcher_loop_post_drain(loop, MRC_DISPATCHER_DRAIN_NOW);
+    mrc_dispatcher_loop_post_wake(loop);
 }
 
 /* ---- its beginning and end --------------------------------------------------------------------*/

@@ -68,7 +68,7 @@ unsigned mrc_dispatcher_loop_post_count(const struct mrc_dispatcher_loop *loop);
 /*
  * These only store flags and write to a descriptor, so that a signal handler may call them too.
  * There is news in some ring; all streams are to end, those that are posted later, too; the loop is
- * to end its streams, and then itself.
+ * to end its streams, at once unless they drain gracefully already, and then itself.
  */
 void mrc_dispatcher_loop_post_wake(const struct mrc_dispatcher_loop *loop);
 void mrc_dispatcher_loop_post_drain(struct mrc_dispatcher_loop *loop,

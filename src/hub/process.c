@@ -130,7 +130,8 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
 
 void mrc_process_stop(struct mrc_process *process)
 {
-    mrc_process_drain(process, false);
+    if (!mrc_process_is_draining(process))
+        mrc_process_drain(process, false);
     mrc_dispatcher_stop(process->dispatcher);
     mrc_announcer_stop(process->announcer); /* after the last stream has ended */
     fold_slot(process->memory, process->slot);

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+import env.hub
 from env.httpd import MPMS, Httpd
 
 
@@ -19,6 +20,10 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     def wanted(item):
         if config.getoption("--sanitize") and not item.get_closest_marker("sanitize"):
+            return False
+        # What has TLS is never detached.
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        if params.get("each_carrier") == "detached" and params.get("tls"):
             return False
         return bool(item.get_closest_marker("soak")) == config.getoption("--soak")
 
@@ -35,6 +40,13 @@ def pytest_generate_tests(metafunc):
     names = marker.args if marker else MPMS
     only = [name for name in metafunc.config.getoption("--mpm").split(",") if name]
     metafunc.parametrize("mpm", [name for name in names if not only or name in only])
+
+
+@pytest.fixture(params=["detached", "kept"])
+def each_carrier(request, monkeypatch):
+    """Plain streams leave httpd in one run, and stay in its filters, or hold a thread, in another."""
+    if request.param == "kept":
+        monkeypatch.setattr(env.hub, "DETACH", "Off")
 
 
 @pytest.fixture

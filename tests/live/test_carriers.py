@@ -1,4 +1,6 @@
 """A stream beside the modules that people load: TLS, compression, logs, limits, mod_security."""
+import base64
+import hashlib
 import re
 import time
 
@@ -79,6 +81,7 @@ def test_many_modules_at_once(httpd):
                what="the ends of both requests in the forensic log")
 
 
+@pytest.mark.usefixtures("each_carrier")
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_logged_bytes_and_duration(httpd, tls):
     httpd.load("logio")
@@ -102,6 +105,67 @@ def test_logged_bytes_and_duration(httpd, tls):
     assert 20 * 1000 < int(body) < 20 * 1100
     assert int(body) < int(sent) < int(body) + 10000
     assert 1.0 < int(duration) / 1e6 <= lasted + 0.5
+
+
+# All of mod_log_config's and mod_logio's but times, and those of the connection's port and process.
+FORMAT = ('"%a %{c}a %A %B %b %{Sent}C %{UNIQUE}e %f %h %H %{Referer}i %{User-Agent}i %{nothing}i %I %k %l %m '
+          '%{mercure-reason}n %O %{X-Sent}o %{Content-Type}o %p %{canonical}p %q \\"%r\\" %R %s %>s %S %u %U %v %V %X '
+          '%!200{X-Other}i %200{X-Other}i"')
+
+
+def test_a_detached_stream_is_logged_as_if_it_had_stayed(httpd):
+    httpd.load("logio", "headers", "env", "setenvif", "auth_basic", "authn_file", "authz_user", "log_forensic")
+    httpd.write("conf/users", "me:{SHA}" + base64.b64encode(hashlib.sha1(b"secret").digest()).decode() + "\n")
+    access = f'AuthType Basic\nAuthName x\nAuthUserFile "{httpd.path("conf/users")}"\nRequire valid-user'
+    httpd.start(
+        f"LogFormat {FORMAT} all\n"
+        'CustomLog logs/all.log all env=!quiet\nCustomLog logs/quiet.log "%m" env=quiet\n'
+        "CustomLog logs/expr.log \"%m %{X-Odd}i\" \"expr=%{HTTP:X-Odd} == 'yes' && %{HTTP:X-Even} == 'no'\"\n"
+        "ForensicLog logs/forensic.log\n"
+        "SetEnvIf X-Quiet . quiet\nSetEnvIf User-Agent (.*) UNIQUE=of-$1\nHeader always set X-Sent sent\n"
+        + "".join(hub(access, "MercureConnectionLifetime 1", f"MercureDetach {detach}", path=path)
+                  for path, detach in (("/one", "auto"), ("/two", "Off"))))
+    headers = [("Authorization", "Basic " + base64.b64encode(b"me:secret").decode()), ("Referer", 'https://a/"b'),
+               ("User-Agent", "Test/1"), ("Cookie", "Other=2; Sent=1"), ("X-Other", "o"), ("X-Odd", "yes"),
+               ("X-Even", "no")]
+
+    def lines(name):
+        try:
+            with open(httpd.path(f"logs/{name}.log"), encoding="utf-8") as log:
+                return log.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    for path in ("/one", "/two"):
+        for more in ([], [("X-Quiet", "1")]):
+            with httpd.subscribe([("match", TOPIC)], headers + more, path=path) as stream:
+                assert stream.wait_end()
+    wait_until(lambda: len(lines("all")) == 2 and len(lines("quiet")) == 2 and len(lines("expr")) == 4,
+               what="the lines of four streams")
+    detached, = [line for line in lines("all") if "/one" in line]
+    kept, = [line for line in lines("all") if "/two" in line]
+    assert detached.replace("/one", "/two") == kept
+    for part in ("Test/1", "of-Test/1", 'https://a/\\"b', " me ", " sent ", "lifetime", " 1 "):
+        assert part in detached, (part, detached)
+    assert lines("quiet") == ["GET"] * 2 and lines("expr") == ["GET yes"] * 4
+    forensic = lines("forensic")
+    assert sorted(line[1:].split("|")[0] for line in forensic if line[0] == "+") == sorted(
+        line[1:] for line in forensic if line[0] == "-"), "a request that the forensic log never saw end"
+
+
+@event_only
+def test_what_no_log_line_can_keep_ends_its_stream(httpd):
+    """One past the longest record of a detached stream: it breaks off, and the log says so."""
+    names = [f"X-{i}" for i in range(10)]
+    logged = "".join(f" %{{{name}}}i" for name in names)
+    httpd.start(f'CustomLog logs/reasons.log "%{{mercure-reason}}n %>s %X %m{logged}"\n' + hub())
+    for size, fits in ((6000, True), (7000, False)):
+        with httpd.subscribe([("match", TOPIC)], [(name, name[-1] * size) for name in names]) as stream:
+            if not fits:
+                stream.wait_end()
+            assert stream.ended != fits
+    wait_reason(httpd, "client")
+    wait_reason(httpd, "error")
 
 
 MODSECURITY = "/usr/lib/apache2/modules/mod_security2.so"

@@ -11,6 +11,8 @@ from test_streams import LARGE, REASON_LOG, TOPIC, churn_in_processes, reasons
 
 event_only = pytest.mark.mpm("event")
 
+pytestmark = pytest.mark.usefixtures("each_carrier")
+
 # As many as the threads of worker and prefork may hold.
 COUNT = {"event": 40, "worker": 8, "prefork": 8}
 

@@ -3,6 +3,9 @@ from .token import PUBLISHER_KEY, SUBSCRIBER_KEY, ISSUER
 
 PATH = "/.well-known/mercure"
 
+# What every hub of this test says of MercureDetach: see the fixture each_carrier.
+DETACH = ""
+
 
 def hub(*directives, path=PATH, name=None, keys=True, anonymous=True,
         identifier="https://hub.example"):
@@ -18,6 +21,8 @@ def hub(*directives, path=PATH, name=None, keys=True, anonymous=True,
         lines.append("MercureAnonymous On")
     if identifier is not None:
         lines.append(f"MercureResourceIdentifier {identifier}{path}")
+    if DETACH:
+        lines.append(f"MercureDetach {DETACH}")
     lines += directives
     lines.append("</Location>")
     return "\n".join(lines) + "\n"

@@ -1,0 +1,45 @@
+/*
+ * The access log line of a request that is gone: what the line needs is kept in a few hundred bytes
+ * (log_fields.h says what), and in the end a request is made of it, which all log modules log.
+ *
+ *     worker       keep        the request's log hooks are told to log nothing (log_transaction)
+ *     dispatcher   log         once, when the stream ends
+ *
+ * What a module keeps in its own structures of the request is lost; mod_logio's counts are brought
+ * over, and mod_log_forensic logs the end of a request when it is kept. One that hooks
+ * log_transaction and finds its structures missing has to bear it.
+ */
+#ifndef MRC_HTTPD_LOG_RECORD_H
+#define MRC_HTTPD_LOG_RECORD_H
+
+#include <stdbool.h>
+
+#include "httpd.h"
+
+#include "hub/carrier.h"
+
+struct mrc_log_fields;
+struct mrc_log_record;
+
+/* The longest record; what a client sends is most of it. */
+#define MRC_LOG_RECORD_BYTES_MAX 65535
+
+/*
+ * Keeps what FIELDS asks of R, whose head has been sent. A malloc()ed record, to be given to
+ * mrc_log_record_log() or free()d; NULL: it would be too long, or memory is short. From then on
+ * mod_logio's counts of R are gone.
+ */
+struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_fields *fields);
+
+/*
+ * Logs the request: BODY_BYTES more were sent than when it was kept, which were WIRE_BYTES on the
+ * wire, and its stream ended because of END. Frees the record. Any thread.
+ */
+void mrc_log_record_log(struct mrc_log_record *record, apr_off_t body_bytes, apr_off_t wire_bytes,
+                        enum mrc_end end);
+
+/* log_transaction, before all other modules' hooks: nothing is logged of a request that was kept.
+ */
+int mrc_log_record_log_transaction(request_rec *r);
+
+#endif

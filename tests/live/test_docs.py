@@ -1,0 +1,209 @@
+"""
+The pages for users: every command, program and configuration in them is run, as it stands there but for the host
+name. A fenced block says after its language what it does: `publish` (an update must come of it), `subscribe` (it must
+print an update), nothing (it must succeed), `not-run`.
+"""
+import json
+import os
+import re
+import subprocess
+import textwrap
+
+import pytest
+import yaml
+
+from env import token
+from env.httpd import find_module, find_program, free_port, release_port
+from env.hub import PATH
+from env.wait import DEADLINE, wait_until
+
+pytestmark = pytest.mark.mpm("event")
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DOCS = os.path.realpath(os.path.join(HERE, "../../docs"))
+PAGES = ("getting-started", "tokens", "publishing", "browsers", "proxies", "security", "monitoring", "troubleshooting")
+NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
+BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+TOPIC = "https://example.com/books/1"
+JWKS = '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+PROGRAMS = {"sh": ("bash", "-euo", "pipefail"), "php": ("php",), "python": ("/usr/bin/python3",),
+            "javascript": (NODE, "--experimental-eventsource", "--no-warnings")}
+SUFFIXES = {"sh": ".sh", "php": ".php", "python": ".py", "javascript": ".mjs"}
+
+
+def read(page):
+    with open(os.path.join(DOCS, page + ".md"), encoding="utf-8") as file:
+        return file.read()
+
+
+def blocks(*languages):
+    """(name, language, mode, text) of the blocks in LANGUAGES, page by page."""
+    for page in PAGES:
+        text = read(page)
+        for match in BLOCK.finditer(text):
+            line = text[:match.start()].count("\n") + 1
+            if not languages or match[2] in languages:
+                yield f"{page}.md:{line}", match[2], match[3], textwrap.dedent(match[4])
+
+
+def only(language):
+    (_, _, _, text), = blocks(language)
+    return text
+
+
+def build_folder():
+    return os.environ.get("MERCURE_BUILD") or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
+
+
+def test_no_block_is_left_out():
+    found = list(blocks())
+    assert len(found) == sum(read(page).count("```") for page in PAGES) / 2, "a fence that this test does not see"
+    known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "yaml"}
+    assert [name for name, language, _, _ in found if language not in known] == []
+    assert {mode for _, _, mode, _ in found} <= {None, "publish", "subscribe", "not-run"}
+    # Installing the package is what tests/packages/try does.
+    assert [name.split(":")[0] for name, _, mode, _ in found if mode == "not-run"] == ["getting-started.md"]
+    for _, _, _, text in blocks("json"):
+        json.loads(text)
+    for _, _, _, text in blocks("yaml"):
+        yaml.safe_load(text)
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", read(page)):
+            path = os.path.join(DOCS, target) if target else os.path.join(DOCS, page + ".md")
+            assert os.path.exists(path), f"{page}.md leads to {target}"
+            if anchor:
+                with open(path, encoding="utf-8") as file:
+                    heads = [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-")
+                             for head in re.findall(r"^#+ (.*)$", file.read(), re.MULTILINE)]
+                assert anchor[1:] in heads, f"{page}.md leads to {target}{anchor}"
+
+
+def test_configurations(httpd):
+    httpd.load("authz_host", "headers", "proxy", "proxy_http", "reqtimeout", "status")
+    for name in ("publisher", "subscriber", "publisher-new"):
+        httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
+    httpd.write("mercure/keys.jwks", JWKS)
+    httpd.env["MERCURE_SUBSCRIBER_JWT_KEY"] = "0123456789abcdef" * 4
+    wrong = []
+    for name, _, _, text in blocks("apache"):
+        result = httpd.configtest(text.replace("modules/mod_mercure.so", find_module()))
+        if not result.ok:
+            wrong.append(f"{name}: {result}")
+    assert not wrong, "\n".join(wrong)
+
+
+class Doc:
+    """A server as docs/getting-started.md makes it, and the means to run what the pages show."""
+
+    def __init__(self, httpd):
+        self.httpd = httpd
+        self.env = {**os.environ, "ETC": httpd.path("etc"), "LC_ALL": "C.UTF-8",
+                    "PATH": f"{httpd.path('bin')}:{build_folder()}:{os.environ['PATH']}"}
+        httpd.write("bin/apachectl", f"#!/bin/sh\n[ \"$1\" = configtest ]\nexec {find_program()} -d {httpd.root} "
+                    f"-f {httpd.config_file} -t\n", 0o755)
+        self.count = 0
+
+    def command(self, language, text):
+        text = re.sub(r"https://example\.com/(\.well-known|metrics|health)",
+                      rf"http://localhost:{self.httpd.port}/\1", text)
+        self.count += 1
+        return [*PROGRAMS[language],
+                self.httpd.write(f"scripts/{self.count}{SUFFIXES[language]}", text)]
+
+    def run(self, name, language, text):
+        done = subprocess.run(self.command(language, text), env=self.env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+    def publish(self, name, language, text):
+        with self.httpd.subscribe("match=*") as stream:
+            self.run(name, language, text)
+            event = stream.next()
+            assert "hello" in event.data, f"{name}: {event.data}"
+
+    def subscribe(self, name, language, text, minted):
+        path = self.httpd.path("scripts/output")
+        with open(path, "wb") as out, subprocess.Popen(self.command(language, text), env=self.env, stdout=out,
+                                                       stderr=subprocess.STDOUT) as process:
+            try:
+                def printed():
+                    assert process.poll() is None, f"{name} has ended"
+                    self.httpd.publish(TOPIC, "hello, page", token=minted)
+                    with open(path, encoding="utf-8") as file:
+                        return "hello, page" in file.read()
+
+                wait_until(printed, DEADLINE, f"an update printed by {name}", pause=0.2)
+            finally:
+                process.kill()
+
+
+def test_commands(httpd):
+    """One server, whose keys the first command makes."""
+    doc = Doc(httpd)
+    url = f"http://localhost:{httpd.port}"
+    shown = [block for block in blocks(*PROGRAMS) if block[2] != "not-run"]
+    name, language, _, text = shown.pop(0)
+    assert "openssl rand" in text
+    doc.run(name, language, text)
+    configuration = next(text for name, _, _, text in blocks("apache") if "MercurePublisherKey" in text)
+    httpd.start(configuration.replace("file:mercure/", f"file:{httpd.path('etc')}/mercure/") +
+                "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
+                "<Location /health>\nSetHandler mercure-health\n</Location>\n")
+    with open(httpd.path("etc/mercure/publisher.key"), encoding="ascii") as file:
+        minted = token.publisher(key=file.read().strip(), iss="https://example.com", aud=url + PATH)
+    doc.env["TOKEN"] = minted
+    for name, language, mode, text in shown:
+        if mode == "subscribe":
+            doc.subscribe(name, language, text, minted)
+        else:
+            (doc.publish if mode == "publish" else doc.run)(name, language, text)
+    assert doc.count > 10
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
+def test_proxies(httpd, proxy):
+    """An update gets through each proxy at once, and so does a heartbeat."""
+    port = free_port()
+    text = only(proxy).replace("127.0.0.1:8080", f"127.0.0.1:{httpd.port}")
+    folder = httpd.path("proxy")
+    if proxy == "nginx":
+        temps = "".join(f"{name}_temp_path {folder}/{name};\n" for name in
+                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        text = (f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n"
+                f"http {{\naccess_log off;\n{temps}{text.replace('listen 8443', f'listen 127.0.0.1:{port}')}}}\n")
+        path = httpd.write("proxy/nginx.conf", text)
+        command = ["nginx", "-p", folder, "-c", path, "-e", "stderr"]
+    else:
+        command = ["haproxy", "-db", "-f", httpd.write("proxy/haproxy.cfg", text.replace(":8443", f":{port}"))]
+    httpd.start(f"""
+        <Location "{PATH}">
+            MercureHub On
+            MercureKey https://example.com HS256 {token.PUBLISHER_KEY}
+            MercureResourceIdentifier https://example.com{PATH}
+            MercureAnonymous On
+            MercureHeartbeat 1
+        </Location>
+    """)
+    env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
+    with open(httpd.path("logs/proxy.log"), "wb") as out, subprocess.Popen(command, env=env, stdout=out,
+                                                                           stderr=out) as process:
+        try:
+            def connect():
+                assert process.poll() is None, open(httpd.path("logs/proxy.log"), encoding="utf-8").read()
+                try:
+                    return httpd.subscribe("match=*", port=port)
+                except OSError:
+                    return None
+
+            minted = token.publisher(iss="https://example.com", aud=f"https://example.com{PATH}")
+            with wait_until(connect, what=f"a stream through {proxy}") as stream:
+                for data in ("one", "two"):
+                    httpd.publish(TOPIC, data, token=minted, port=port)
+                    assert stream.next().data == data
+                stream.wait_comment(2)
+        finally:
+            process.terminate()
+            process.wait(DEADLINE)
+            release_port(port)
