@@ -8,7 +8,7 @@ import pytest
 from env import token
 from env.fleet import Fleet
 from env.hub import PATH, hub
-from env.wait import wait_until
+from env.wait import DEADLINE, wait_until
 from env.watch import STATUS, owner
 
 event_only = pytest.mark.mpm("event")
@@ -342,7 +342,8 @@ def test_a_full_list(httpd):
     query = [("match", f"{k:04}".ljust(4096, "x")) for k in range(100)]
     while True:
         hog = httpd.subscribe(query)
-        hog.pump(5)
+        while not hog.ended and not hog.parser.comments:
+            hog.pump(DEADLINE)
         if hog.ended:
             break
         hogs.append(hog)
