@@ -337,11 +337,12 @@ def test_20000_subscriptions(httpd):
 def test_a_full_list(httpd):
     """Who needs much shares with others of the kind; who needs little has room of his own."""
     httpd.expect_log(r"its list of active subscriptions is full")
-    httpd.start(hub("MercureSubscriptions On", "MercureMaxSubscribers 40") + "LimitRequestLine 1000000\n")
+    httpd.start(hub("MercureSubscriptions On", "MercureMaxSubscribers 40"))
     hogs = []
     query = [("match", f"{k:04}".ljust(4096, "x")) for k in range(100)]
+    form = {"headers": {"Content-Type": "application/x-www-form-urlencoded"}, "body": urllib.parse.urlencode(query)}
     while True:
-        hog = httpd.subscribe(query)
+        hog = httpd.subscribe(method="QUERY", **form)
         while not hog.ended and not hog.parser.comments:
             hog.pump(DEADLINE)
         if hog.ended:
@@ -349,7 +350,7 @@ def test_a_full_list(httpd):
         hogs.append(hog)
         assert len(hogs) < 20, "no bound"
     assert hog.parser.retry and not hog.parser.events
-    refused = httpd.get(f"{PATH}?{urllib.parse.urlencode(query)}", {"Accept": "text/html"})
+    refused = httpd.request("QUERY", PATH, **form)
     assert refused.status == 503 and refused.header("Retry-After") and "topic matchers" in refused.text
     small = [httpd.subscribe([("match", "x" * 300)]) for _ in range(40 - len(hogs))]
 
@@ -361,7 +362,7 @@ def test_a_full_list(httpd):
     assert httpd.subscribe([("match", "x")], status=None).status == 429
     hogs.pop().close()
     wait_until(lambda: count(query[99][1]) == len(hogs), what="the end of one")
-    back = httpd.subscribe(query)
+    back = httpd.subscribe(method="QUERY", **form)
     back.wait_comment()
     assert not back.ended and count(query[99][1]) == len(hogs) + 1
     for stream in [*hogs, *small, back]:
