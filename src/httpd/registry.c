@@ -16,6 +16,8 @@
 #include "httpd/origin.h"
 #include "httpd/playground.h"
 #include "httpd/sizing.h"
+#include "store/history_dir.h"
+#include "store/staging.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -292,17 +294,30 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
 
 /* ---- shape and size ---------------------------------------------------------------------------*/
 
+static int check_store(server_rec *server, const struct mrc_hub_conf *hub, const char *where)
+{
+    struct mrc_error error = {""};
+
+    if (mrc_history_dir_check(hub->settings->store_path, &error) == APR_SUCCESS)
+        return OK;
+    ap_log_error(STARTUP_ERROR, server, "MercureStore lmdb %s of the hub %s (%s): %s",
+                 hub->settings->store_path, hub->label, where, error.text);
+    return !OK;
+}
+
 static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 {
     const struct mrc_settings *settings = hub->settings;
     const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
 
+    if (settings->store_path && !settings->history_off)
+        return check_store(server, hub, where);
     if (settings->history_off)
         return OK;
     if (settings->history_bytes == 0) {
         ap_log_error(STARTUP_ERROR, server,
                      "MercureHistory bytes=0 (no bound) cannot be kept in memory: give the hub %s "
-                     "(%s) a bound such as bytes=16M",
+                     "(%s) a bound such as bytes=16M, or MercureStore lmdb",
                      hub->label, where);
         return !OK;
     }
@@ -407,14 +422,16 @@ static uint64_t census_streams(const struct mrc_settings *settings)
     return settings->max_subscribers ? (uint64_t)settings->max_subscribers : CENSUS_STREAMS;
 }
 
-static void fill_shape(struct mrc_hub_conf *hub)
+static void fill_shape(apr_pool_t *pool, struct mrc_hub_conf *hub)
 {
     const struct mrc_settings *settings = hub->settings;
     uint64_t event = largest_event(hub);
     uint64_t body = (uint64_t)settings->limit_body_bytes;
     uint64_t largest = body > event ? body : event;
     uint64_t bodies = largest * BODIES_IN_RING;
-    uint64_t ring = settings->history_off ? LIVE_RING_MIN_BYTES : (uint64_t)settings->history_bytes;
+    bool durable = settings->store_path && !settings->history_off;
+    uint64_t ring =
+        durable || settings->history_off ? LIVE_RING_MIN_BYTES : (uint64_t)settings->history_bytes;
 
     hub->shape = (struct mrc_hub_shape){
         .key = hub->key,
@@ -424,9 +441,13 @@ static void fill_shape(struct mrc_hub_conf *hub)
         .history_off = settings->history_off != 0,
         .ring_bytes = ring > bodies ? ring : bodies,
         .body_max_bytes = largest + RECORD_EXTRA_BYTES,
+        .staging_bytes =
+            durable ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES) : 0,
         .roster_subscribers = listed_subscribers(settings),
         .census_streams = census_streams(settings),
     };
+    if (durable)
+        hub->history_dir = mrc_history_dir_name(pool, settings->store_path, hub->key);
 }
 
 unsigned mrc_registry_slots(void)
@@ -496,7 +517,7 @@ int mrc_registry_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_serv
     for (int i = 0; i < hubs->nelts; i++) {
         struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
-        fill_shape(hub);
+        fill_shape(pool, hub);
         if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
             check_subscriptions(hub) != OK)
             status = !OK;

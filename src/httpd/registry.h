@@ -22,6 +22,7 @@ struct mrc_hub_conf {
     int index;                           /* place in the list of hubs */
     const struct mrc_settings *settings; /* what belongs to the hub, the same in all Locations */
     struct mrc_hub_shape shape;          /* what it asks of shared memory */
+    const char *history_dir;             /* of its durable history; NULL: in memory */
     apr_array_header_t *locations;       /* of struct mrc_location * */
     apr_array_header_t *paths;           /* of const char *: theirs, the reserved namespace */
     apr_array_header_t *url_paths;       /* the same, as struct mrc_location has them */

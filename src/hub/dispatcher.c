@@ -6,6 +6,8 @@
 #include "apr_portable.h"
 
 #include "hub/dispatcher_loop.h"
+#include "hub/hub.h"
+#include "hub/reader.h"
 #include "hub/thread.h"
 #include "hub/waiters.h"
 #include "store/notify.h"
@@ -17,7 +19,8 @@ struct mrc_dispatcher {
     struct mrc_dispatcher_args args;
     struct mrc_dispatcher_loop **loops; /* of each thread; NULL: it could not be opened */
     apr_thread_t **threads;
-    unsigned started; /* of the threads */
+    unsigned started;          /* of the threads */
+    struct mrc_reader *reader; /* NULL: no history needs one */
 };
 
 /* The child was woken: the first loop passes it on. Taken first, the rings are read afterwards. */
@@ -43,6 +46,7 @@ static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatch
             .hubs = args->hubs,
             .hubs_count = args->hubs_count,
             .number = i,
+            .reader = dispatcher->reader,
             .notify_fd = i == 0 ? mrc_notify_fd(args->notify, args->slot) : -1,
             .on_notify = take_notification,
             .ctx = dispatcher,
@@ -73,6 +77,18 @@ static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispa
     return status;
 }
 
+/* Only histories on a disk need one. */
+static apr_status_t start_reader(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
+{
+    for (size_t i = 0; i < dispatcher->args.hubs_count; i++) {
+        const struct mrc_hub *hub = dispatcher->args.hubs[i];
+
+        if (hub && mrc_history_is_durable(mrc_hub_history(hub)))
+            return mrc_reader_start(pool, &dispatcher->reader);
+    }
+    return APR_SUCCESS;
+}
+
 apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_args *args,
                                   struct mrc_dispatcher **ret_dispatcher)
 {
@@ -82,7 +98,9 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
     dispatcher->args = *args;
     dispatcher->loops = apr_pcalloc(pool, sizeof(*dispatcher->loops) * args->threads);
     dispatcher->threads = apr_pcalloc(pool, sizeof(*dispatcher->threads) * args->threads);
-    status = open_loops(pool, dispatcher);
+    status = start_reader(pool, dispatcher);
+    if (status == APR_SUCCESS)
+        status = open_loops(pool, dispatcher);
     if (status == APR_SUCCESS)
         status = start_threads(pool, dispatcher);
     if (status != APR_SUCCESS) {
@@ -127,7 +145,8 @@ void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
     for (unsigned i = 0; i < dispatcher->started; i++)
         ended = join(dispatcher->threads[i], &until) && ended;
     if (!ended)
-        return; /* what they have, the end of the process frees */
+        return;                          /* what they have, the end of the process frees */
+    mrc_reader_stop(dispatcher->reader); /* before the loops that it wakes */
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
         mrc_dispatcher_loop_close(dispatcher->loops[i]);
 }

@@ -10,6 +10,7 @@
 #include "store/history.h"
 #include "store/hub_segment.h"
 #include "store/ring.h"
+#include "store/status.h"
 
 /* A full roster is no news again for so long. */
 #define FULL_NEWS_US ((int64_t)60 * 1000 * 1000)
@@ -31,17 +32,32 @@ struct mrc_hub {
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_policy *policy)
+                             const struct mrc_hub_policy *policy, struct mrc_error *error)
 {
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    hub->history = mrc_history_open_memory(pool, segment, notify);
+    /* A hub that found no room for its new store in a reload goes on in memory. */
+    if (!policy->history_dir || !mrc_hub_segment_staging(segment))
+        hub->history = mrc_history_open_memory(pool, segment, notify);
+    else if (mrc_history_open_lmdb(pool, segment, notify, slot, policy->history_dir,
+                                   policy->history_sync, error, &hub->history) != APR_SUCCESS)
+        return NULL;
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
     hub->patterns = mrc_patterns_create(pool, hub);
-    return hub->patterns ? hub : NULL;
+    if (hub->patterns)
+        return hub;
+    mrc_status_set(error, APR_ENOMEM, "out of memory");
+    mrc_hub_close(hub);
+    return NULL;
+}
+
+void mrc_hub_close(struct mrc_hub *hub)
+{
+    if (hub)
+        mrc_history_close(hub->history);
 }
 
 const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)

@@ -14,6 +14,7 @@ struct mrc_process {
     unsigned slot;
     struct mrc_hub **hubs;
     size_t hubs_count;
+    struct mrc_error problem; /* why a hub could not be opened; empty: all were */
     struct mrc_waiters *waiters;
     struct mrc_dispatcher *dispatcher;
     struct mrc_announcer *announcer; /* NULL: no hub tells of its subscriptions */
@@ -69,8 +70,8 @@ static void open_hubs(apr_pool_t *pool, struct mrc_process *process,
         struct mrc_hub_segment *segment = mrc_memory_hub(process->memory, hubs[i].key);
 
         if (segment)
-            process->hubs[i] =
-                mrc_hub_open(pool, segment, notify, process->slot, i, &hubs[i].policy);
+            process->hubs[i] = mrc_hub_open(pool, segment, notify, process->slot, i,
+                                            &hubs[i].policy, &process->problem);
     }
 }
 
@@ -126,6 +127,11 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
     }
     *ret_process = process;
     return APR_SUCCESS;
+}
+
+const char *mrc_process_problem(const struct mrc_process *process)
+{
+    return process->problem.text[0] ? process->problem.text : NULL;
 }
 
 void mrc_process_stop(struct mrc_process *process)

@@ -6,6 +6,7 @@
 #include "apr_time.h"
 #include "store/control_layout.h"
 #include "store/segment.h"
+#include "store/staging.h"
 
 #define ALIGNMENT 64
 
@@ -13,8 +14,9 @@ struct mrc_hub_segment {
     struct mrc_segment segment;
     struct mrc_hub_header geometry; /* our own copy: the shared one is never trusted again */
     struct mrc_ring *ring;
-    struct mrc_roster *roster; /* NULL: none */
-    struct mrc_census *census; /* NULL: none */
+    struct mrc_roster *roster;   /* NULL: none */
+    struct mrc_staging *staging; /* NULL: none */
+    struct mrc_census *census;   /* NULL: none */
     _Atomic uint64_t *interest;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -121,6 +123,19 @@ static struct mrc_hub_segment *attach(apr_pool_t *pool, const struct mrc_segment
     return hub;
 }
 
+static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub,
+                                   struct mrc_error *error)
+{
+    const struct mrc_hub_region *region = &hub->geometry.region[MRC_HUB_REGION_STAGING];
+    void *base = at(&hub->segment, region->offset);
+    apr_status_t status;
+
+    if (region->size == 0)
+        return APR_SUCCESS;
+    status = mrc_staging_create(base, region->size, error);
+    return status ? status : mrc_staging_attach(pool, base, region->size, &hub->staging);
+}
+
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
                                     struct mrc_error *error, struct mrc_hub_segment **ret_segment)
@@ -151,6 +166,8 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     status = mrc_ring_create(pool, at(&segment, header.region[MRC_HUB_REGION_RING].offset),
                              capacity, at(&segment, header.region[MRC_HUB_REGION_INDEX].offset),
                              buckets, &bounds, error, &hub->ring);
+    if (!status)
+        status = create_staging(pool, hub, error);
     if (!status && shape->census_streams) {
         status = mrc_census_create(pool, at(&segment, header.region[MRC_HUB_REGION_COUNTS].offset),
                                    mrc_census_cells(shape->census_streams), &hub->census);
@@ -277,6 +294,11 @@ struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment)
 struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment)
 {
     return segment->roster;
+}
+
+struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment)
+{
+    return segment->staging;
 }
 
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
@@ -446,6 +468,8 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
     if (slot >= segment->geometry.nslots)
         return;
     mrc_hub_segment_interest_clear(segment, slot);
+    if (segment->staging)
+        mrc_staging_fold(segment->staging, slot);
     for (i = 0; i < MRC_HUB_GAUGES; i++)
         atomic_store_explicit(&segment->metrics[slot].gauge[i], 0, memory_order_relaxed);
     if (segment->roster)

@@ -33,6 +33,7 @@
 #include "store/roster.h"
 
 struct mrc_hub_segment;
+struct mrc_staging;
 
 /* What one hub asks for. Start from {0}: later fields are 0 when they are not wanted. */
 struct mrc_hub_shape {
@@ -73,6 +74,9 @@ struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 
 /* The active subscriptions; NULL: the hub keeps none, or the segment was opened to be read. */
 struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment);
+
+/* The staging of a durable history; NULL: the hub has none. */
+struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment);
 
 /* How many streams each client has; NULL: nobody counts, or the segment was opened to be read. */
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment);
@@ -124,8 +128,8 @@ uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigne
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
 
-/* Folds what a dead child left in SLOT: its interest, its gauges and its census become 0, its
- * subscriptions orphans. May run twice. */
+/* Folds what a dead child left in SLOT: its interest, its gauges and its census become 0, what it
+ * has staged is withdrawn, its subscriptions become orphans. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
 /* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. What old

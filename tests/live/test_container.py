@@ -54,7 +54,7 @@ def test_dockerfile():
     assert "make install DESTDIR=/image" in build[-1][1]
     # Every library that the module is linked with comes from a package that the image has.
     linked = subprocess.run(["ldd", find_module()], check=True, capture_output=True, text=True).stdout
-    for library, package in (("libcurl.", "libcurl4"), ("libjansson.", "libjansson4"), ("libpcre2-8.", "libpcre2-8-0"),
+    for library, package in (("libcurl.", "libcurl4"), ("liblmdb.", "liblmdb0"), ("libjansson.", "libjansson4"), ("libpcre2-8.", "libpcre2-8-0"),
                              ("libcrypto.", "libssl3"), ("libicuuc.", "libicu72")):
         assert library in linked and package in packages(image)
 
