@@ -6,12 +6,15 @@
 
 #define VARIABLES_MAX 3
 
-bool mrc_subscription_doc_parse(struct mrc_bytes rest, char *scratch,
+/* What documents of protocol 0.x are in. */
+#define LEGACY_CONTEXT "https://mercure.rocks/"
+
+bool mrc_subscription_doc_parse(struct mrc_bytes rest, bool is_legacy, char *scratch,
                                 struct mrc_subscription_ref *ret_ref)
 {
     static const char name[] = "/subscriptions";
     struct mrc_bytes variable[VARIABLES_MAX] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
-    unsigned count = 0;
+    unsigned first = is_legacy ? 1 : 0, count = first; /* protocol 0.x has no match_type */
 
     if (!mrc_bytes_starts_with(rest, mrc_bytes_of(name)))
         return false;
@@ -31,10 +34,11 @@ bool mrc_subscription_doc_parse(struct mrc_bytes rest, char *scratch,
         rest.ptr += 1 + segment.len;
         rest.len -= 1 + segment.len;
     }
-    if (count == 1)
+    if (count == 1 && !is_legacy)
         return false;
     *ret_ref = (struct mrc_subscription_ref){
-        .variables = count,
+        .is_legacy = is_legacy,
+        .variables = count > first ? count : 0,
         .match_type = variable[0],
         .match = variable[1],
         .subscriber = variable[2],
@@ -49,7 +53,7 @@ void mrc_subscription_doc_add_url(struct mrc_buf *buf, const char *hub_path,
 
     mrc_buf_add_str(buf, hub_path);
     mrc_buf_add_str(buf, "/subscriptions");
-    for (unsigned i = 0; i < ref->variables; i++) {
+    for (unsigned i = ref->is_legacy ? 1 : 0; i < ref->variables; i++) {
         mrc_buf_add_char(buf, '/');
         mrc_percent_encode(buf, variable[i], MRC_PERCENT_EXPANSION);
     }
@@ -57,7 +61,7 @@ void mrc_subscription_doc_add_url(struct mrc_buf *buf, const char *hub_path,
 
 /* The URL as a JSON string: the path of the hub may hold what has to be escaped there. */
 static void add_id(struct mrc_buf *buf, const char *hub_path,
-                   const struct mrc_subscription_ref *ref)
+                   const struct mrc_subscription_ref *ref, bool context)
 {
     struct mrc_buf url;
 
@@ -65,7 +69,7 @@ static void add_id(struct mrc_buf *buf, const char *hub_path,
     mrc_subscription_doc_add_url(&url, hub_path, ref);
     if (mrc_buf_error(&url) && !buf->err)
         buf->err = mrc_buf_error(&url);
-    mrc_buf_add_str(buf, "{\"id\":");
+    mrc_buf_add_str(buf, context ? "{\"@context\":\"" LEGACY_CONTEXT "\",\"id\":" : "{\"id\":");
     mrc_json_add_string(buf, mrc_buf_bytes(&url));
     mrc_buf_free(&url);
 }
@@ -79,12 +83,17 @@ static void add_member(struct mrc_buf *buf, const char *name, struct mrc_bytes v
 void mrc_subscription_doc_add(struct mrc_buf *buf, const char *hub_path,
                               const struct mrc_subscription_doc *doc)
 {
-    add_id(buf, hub_path, &doc->ref);
-    add_member(buf, "type", mrc_bytes_of("subscription"));
-    add_member(buf, "match_type", doc->ref.match_type);
-    add_member(buf, "match", doc->ref.match);
+    bool is_legacy = doc->ref.is_legacy;
+
+    add_id(buf, hub_path, &doc->ref, is_legacy && !doc->is_member);
+    add_member(buf, "type", mrc_bytes_of(is_legacy ? "Subscription" : "subscription"));
+    if (!is_legacy)
+        add_member(buf, "match_type", doc->ref.match_type);
+    add_member(buf, is_legacy ? "topic" : "match", doc->ref.match);
     add_member(buf, "subscriber", doc->ref.subscriber);
     mrc_buf_add_str(buf, doc->active ? ",\"active\":true" : ",\"active\":false");
+    if (doc->last_event_id.ptr)
+        add_member(buf, "lastEventID", doc->last_event_id);
     if (doc->payload.ptr) {
         mrc_buf_add_str(buf, ",\"payload\":");
         mrc_buf_add_bytes(buf, doc->payload);
@@ -93,10 +102,13 @@ void mrc_subscription_doc_add(struct mrc_buf *buf, const char *hub_path,
 }
 
 void mrc_subscription_doc_begin_list(struct mrc_buf *buf, const char *hub_path,
-                                     const struct mrc_subscription_ref *ref)
+                                     const struct mrc_subscription_ref *ref,
+                                     struct mrc_bytes last_event_id)
 {
-    add_id(buf, hub_path, ref);
-    add_member(buf, "type", mrc_bytes_of("subscriptions"));
+    add_id(buf, hub_path, ref, ref->is_legacy);
+    add_member(buf, "type", mrc_bytes_of(ref->is_legacy ? "Subscriptions" : "subscriptions"));
+    if (ref->is_legacy)
+        add_member(buf, "lastEventID", last_event_id);
     mrc_buf_add_str(buf, ",\"subscriptions\":[");
 }
 

@@ -29,7 +29,8 @@ APLOG_USE_MODULE(mercure);
 /* A collection is written in pieces of about so many bytes, however many there are. */
 #define PIECE_BYTES ((size_t)32 * 1024)
 
-#define CONTENT_TYPE "application/json"
+#define CONTENT_TYPE        "application/json"
+#define LEGACY_CONTENT_TYPE "application/ld+json"
 
 /*
  * A client may keep the document, but asks each time whether it is still right; and nobody else may
@@ -40,13 +41,15 @@ APLOG_USE_MODULE(mercure);
 /* ---- the URL ----------------------------------------------------------------------------------*/
 
 /* Reads what CLAIM names; the views live in POOL. A hub at `/` has its slash in its own path. */
-static bool parse(apr_pool_t *pool, const struct mrc_claim *claim, struct mrc_subscription_ref *ref)
+static bool parse(apr_pool_t *pool, const struct mrc_claim *claim, bool is_legacy,
+                  struct mrc_subscription_ref *ref)
 {
     const char *rest = claim->rest;
 
     if (*rest != '/')
         rest = apr_pstrcat(pool, "/", rest, NULL);
-    return mrc_subscription_doc_parse(mrc_bytes_of(rest), apr_palloc(pool, strlen(rest) + 1), ref);
+    return mrc_subscription_doc_parse(mrc_bytes_of(rest), is_legacy,
+                                      apr_palloc(pool, strlen(rest) + 1), ref);
 }
 
 bool mrc_subscriptions_is_url(const struct mrc_claim *claim)
@@ -100,7 +103,8 @@ static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct
  * The cursor is the newest id before anything is listed: what happens while the list is read is in
  * the events that follow it.
  */
-static int add_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub)
+static int add_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
+                    struct mrc_bytes *ret_id)
 {
     const char *path = claim->location->url_path;
     apr_status_t status;
@@ -123,6 +127,7 @@ static int add_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hu
     mrc_buf_add_char(&etag, '"');
     mrc_subscription_doc_add_etag(&etag, mrc_bytes_of(id));
     mrc_buf_add_char(&etag, '"');
+    *ret_id = mrc_bytes_of(apr_pstrdup(r->pool, id));
     free(id);
     apr_table_setn(r->headers_out, "Link", take_text(r, &link));
     apr_table_setn(r->headers_out, "ETag", take_text(r, &etag));
@@ -149,6 +154,8 @@ static int answer_known(request_rec *r)
 static bool is_of_matcher(const struct mrc_roster_entry *entry,
                           const struct mrc_subscription_ref *ref, enum mrc_matcher_type type)
 {
+    if (ref->is_legacy != (entry->type == MRC_MATCHER_TEMPLATE))
+        return false; /* each protocol has its own */
     return ref->variables == 0 || (entry->type == type && mrc_bytes_eq(entry->match, ref->match));
 }
 
@@ -181,6 +188,7 @@ static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
         mrc_buf_add_char(&list->out, ',');
     list->is_first = false;
     mrc_presence_describe(entry, true, text, &doc);
+    doc.is_member = true;
     mrc_subscription_doc_add(&list->out, list->claim->location->url_path, &doc);
     return mrc_buf_bytes(&list->out).len < PIECE_BYTES || send_piece(list);
 }
@@ -204,17 +212,23 @@ static bool add_entries(struct list *list, const struct mrc_roster *roster,
     return is_well;
 }
 
+static const char *content_type_of(const struct mrc_subscription_ref *ref)
+{
+    return ref->is_legacy ? LEGACY_CONTENT_TYPE : CONTENT_TYPE;
+}
+
 static int send_list(request_rec *r, const struct mrc_claim *claim, const struct mrc_roster *roster,
-                     const struct mrc_subscription_ref *ref, enum mrc_matcher_type type)
+                     const struct mrc_subscription_ref *ref, enum mrc_matcher_type type,
+                     struct mrc_bytes last_event_id)
 {
     struct list list = {.r = r, .claim = claim, .is_first = true};
     bool is_well;
 
-    ap_set_content_type(r, CONTENT_TYPE);
+    ap_set_content_type(r, content_type_of(ref));
     if (r->header_only)
         return OK;
     mrc_buf_init(&list.out, SIZE_MAX);
-    mrc_subscription_doc_begin_list(&list.out, claim->location->url_path, ref);
+    mrc_subscription_doc_begin_list(&list.out, claim->location->url_path, ref, last_event_id);
     is_well = add_entries(&list, roster, ref, type);
     mrc_subscription_doc_end_list(&list.out);
     is_well = is_well && send_piece(&list);
@@ -247,13 +261,15 @@ static apr_status_t find_entry(const struct mrc_roster *roster,
 }
 
 static const char *document_of(request_rec *r, const struct mrc_claim *claim,
-                               const struct mrc_roster_entry *entry)
+                               const struct mrc_roster_entry *entry, struct mrc_bytes last_event_id)
 {
     struct mrc_subscription_doc doc;
     char text[MRC_UPDATE_ID_BYTES];
     struct mrc_buf buf;
 
     mrc_presence_describe(entry, true, text, &doc);
+    if (doc.ref.is_legacy)
+        doc.last_event_id = last_event_id;
     mrc_buf_init(&buf, SIZE_MAX);
     mrc_subscription_doc_add(&buf, claim->location->url_path, &doc);
     return take_text(r, &buf);
@@ -267,11 +283,12 @@ static int no_such(request_rec *r)
 
 static int send_single(request_rec *r, const struct mrc_claim *claim,
                        const struct mrc_roster *roster, const struct mrc_subscription_ref *ref,
-                       enum mrc_matcher_type type)
+                       enum mrc_matcher_type type, struct mrc_bytes last_event_id)
 {
     struct mrc_roster_entry entry = {.type = 0};
     apr_status_t status = find_entry(roster, ref, type, &entry);
-    const char *document = status == APR_SUCCESS ? document_of(r, claim, &entry) : NULL;
+    const char *document =
+        status == APR_SUCCESS ? document_of(r, claim, &entry, last_event_id) : NULL;
 
     mrc_roster_entry_free(&entry);
     if (status == APR_NOTFOUND)
@@ -280,7 +297,7 @@ static int send_single(request_rec *r, const struct mrc_claim *claim,
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
     if (is_known(r))
         return answer_known(r);
-    return mrc_answer_send(r, HTTP_OK, CONTENT_TYPE, mrc_bytes_of(document));
+    return mrc_answer_send(r, HTTP_OK, content_type_of(ref), mrc_bytes_of(document));
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/
@@ -289,18 +306,20 @@ static int serve_ref(request_rec *r, const struct mrc_claim *claim, struct mrc_h
                      const struct mrc_subscription_ref *ref)
 {
     const struct mrc_roster *roster = mrc_hub_roster(hub);
-    enum mrc_matcher_type type = MRC_MATCHER_EXACT;
+    enum mrc_matcher_type type = ref->is_legacy ? MRC_MATCHER_TEMPLATE : MRC_MATCHER_EXACT;
+    struct mrc_bytes id;
     int status;
 
-    if (ref->variables > 0 && mrc_matcher_type_parse(ref->match_type, &type) != MRC_OK)
+    if (ref->variables > 0 && !ref->is_legacy &&
+        mrc_matcher_type_parse(ref->match_type, &type) != MRC_OK)
         return mrc_answer_problem(r, HTTP_NOT_FOUND,
                                   "the URL names no matcher type of this hub: exact or urlpattern");
-    status = add_head(r, claim, hub);
+    status = add_head(r, claim, hub, &id);
     if (status != DECLINED)
         return status;
     if (ref->variables == 3)
-        return send_single(r, claim, roster, ref, type);
-    return is_known(r) ? answer_known(r) : send_list(r, claim, roster, ref, type);
+        return send_single(r, claim, roster, ref, type, id);
+    return is_known(r) ? answer_known(r) : send_list(r, claim, roster, ref, type, id);
 }
 
 /* TOKEN may be NULL. */
@@ -315,11 +334,13 @@ static int serve_with(request_rec *r, const struct mrc_claim *claim, const struc
         return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
                                     "reading the subscriptions needs an access token: send it in "
                                     "an Authorization field, after Bearer");
-    if (!parse(r->pool, claim, &ref))
+    if (!parse(r->pool, claim, mrc_token_is_legacy(token), &ref))
         return mrc_answer_problem(r, HTTP_NOT_FOUND,
                                   "subscriptions are found at /subscriptions below the hub's URL, "
                                   "at /subscriptions/{match_type}/{match}, and at "
-                                  "/subscriptions/{match_type}/{match}/{subscriber}");
+                                  "/subscriptions/{match_type}/{match}/{subscriber}; with a "
+                                  "token of protocol 0.x at "
+                                  "/subscriptions[/{topic}[/{subscriber}]]");
     if (!may_read(r, claim, token, &ref))
         return mrc_answer_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
                                     "the access token does not grant subscribe on this URL's path");

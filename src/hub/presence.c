@@ -22,6 +22,7 @@ void mrc_presence_describe(const struct mrc_roster_entry *entry, bool active,
     *ret_doc = (struct mrc_subscription_doc){
         .ref =
             {
+                .is_legacy = entry->type == MRC_MATCHER_TEMPLATE,
                 .variables = 3,
                 .match_type =
                     mrc_bytes_of(mrc_matcher_type_name((enum mrc_matcher_type)entry->type)),
@@ -67,7 +68,9 @@ static apr_status_t write_news(struct news *news, const struct mrc_hub_policy *p
     return APR_SUCCESS;
 }
 
-static apr_status_t publish(struct mrc_hub *hub, struct news *news, struct mrc_bytes data)
+/* An event of protocol 0.x has no type: its clients listen for messages. */
+static apr_status_t publish(struct mrc_hub *hub, struct news *news, bool is_legacy,
+                            struct mrc_bytes data)
 {
     unsigned char random[16];
     char id[MRC_UPDATE_ID_BYTES];
@@ -75,7 +78,7 @@ static apr_status_t publish(struct mrc_hub *hub, struct news *news, struct mrc_b
         .topics = news->topics,
         .topics_count = mrc_hub_get_policy(hub)->paths_count,
         .data = data,
-        .type = mrc_bytes_of(MRC_SUBSCRIPTION_DOC_EVENT),
+        .type = is_legacy ? (struct mrc_bytes){NULL, 0} : mrc_bytes_of(MRC_SUBSCRIPTION_DOC_EVENT),
         .id = {id, MRC_UPDATE_ID_BYTES - 1},
         .is_private = true,
     };
@@ -103,7 +106,7 @@ static apr_status_t tell(struct mrc_hub *hub, const struct mrc_roster_entry *ent
     mrc_presence_describe(entry, active, text, &doc);
     status = write_news(&news, policy, &doc, &data);
     if (status == APR_SUCCESS)
-        status = publish(hub, &news, data);
+        status = publish(hub, &news, doc.ref.is_legacy, data);
     mrc_buf_free(&news.text);
     free(news.topics);
     return status;

@@ -64,7 +64,8 @@ apr_status_t mrc_presence_tell_end(struct mrc_presence *presence);
 /* Tells the end of what dead children have left in HUB, if there is any. Only the announcer. */
 apr_status_t mrc_presence_tell_orphans(struct mrc_hub *hub);
 
-/* ENTRY as a document; DOC gets views into ENTRY and TEXT, its subscriber's id. */
+/* ENTRY as a document, of protocol 0.x if its matcher is (MRC_MATCHER_TEMPLATE); DOC gets views
+ * into ENTRY and TEXT, its subscriber's id. */
 void mrc_presence_describe(const struct mrc_roster_entry *entry, bool active,
                            char text[MRC_UPDATE_ID_BYTES], struct mrc_subscription_doc *ret_doc);
 

@@ -58,8 +58,8 @@ START_TEST(urls)
         mrc_buf_init(&buf, SIZE_MAX);
         mrc_subscription_doc_add_url(&buf, HUB, &one);
         ck_assert_bytes_eq(mrc_buf_bytes(&buf), rows[i].want);
-        ck_assert(
-            mrc_subscription_doc_parse(mrc_bytes_of(rows[i].want + strlen(HUB)), scratch, &back));
+        ck_assert(mrc_subscription_doc_parse(mrc_bytes_of(rows[i].want + strlen(HUB)), false,
+                                             scratch, &back));
         ck_assert_uint_eq(back.variables, rows[i].variables);
         if (rows[i].variables > 0)
             ck_assert_bytes_eq(back.match, rows[i].match);
@@ -89,8 +89,8 @@ START_TEST(what_is_no_url)
     char scratch[64];
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        ck_assert_msg(!mrc_subscription_doc_parse(mrc_bytes_of(rows[i]), scratch, &found), "%s",
-                      rows[i]);
+        ck_assert_msg(!mrc_subscription_doc_parse(mrc_bytes_of(rows[i]), false, scratch, &found),
+                      "%s", rows[i]);
 }
 END_TEST
 
@@ -129,7 +129,7 @@ START_TEST(a_list)
     struct mrc_buf buf;
 
     mrc_buf_init(&buf, SIZE_MAX);
-    mrc_subscription_doc_begin_list(&buf, "/h", &all);
+    mrc_subscription_doc_begin_list(&buf, "/h", &all, mrc_bytes_of("id"));
     mrc_subscription_doc_add(&buf, "/h", &doc);
     mrc_buf_add_char(&buf, ',');
     mrc_subscription_doc_add(&buf, "/h", &doc);
@@ -173,6 +173,72 @@ START_TEST(ids_in_fields)
 }
 END_TEST
 
+/* ---- protocol 0.x -----------------------------------------------------------------------------*/
+
+START_TEST(legacy_urls)
+{
+    static const struct {
+        unsigned variables;
+        const char *match, *subscriber, *want;
+    } rows[] = {
+        {0, "", "", "/h/subscriptions"},
+        {2, "https://example.com/{id}", "",
+         "/h/subscriptions/https%3A%2F%2Fexample.com%2F%7Bid%7D"},
+        {3, "exact", "urn:x", "/h/subscriptions/exact/urn%3Ax"},
+    };
+    struct mrc_subscription_ref found;
+    char scratch[64];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct mrc_subscription_ref one =
+            ref(rows[i].variables, "unused", rows[i].match, rows[i].subscriber);
+        struct mrc_buf buf;
+
+        one.is_legacy = true;
+        mrc_buf_init(&buf, SIZE_MAX);
+        mrc_subscription_doc_add_url(&buf, "/h", &one);
+        check_text(&buf, rows[i].want);
+        ck_assert(
+            mrc_subscription_doc_parse(mrc_bytes_of(rows[i].want + 2), true, scratch, &found));
+        ck_assert(found.is_legacy);
+        ck_assert_uint_eq(found.variables, rows[i].variables);
+        ck_assert_bytes_eq(found.match, rows[i].match);
+        ck_assert_bytes_eq(found.subscriber, rows[i].subscriber);
+    }
+    ck_assert(
+        !mrc_subscription_doc_parse(mrc_bytes_of("/subscriptions/a/b/c"), true, scratch, &found));
+}
+END_TEST
+
+START_TEST(legacy_documents)
+{
+    struct mrc_subscription_doc doc = {.ref = ref(3, "", "/{a}", "urn:x"), .active = true};
+    struct mrc_subscription_ref all = {.is_legacy = true};
+    struct mrc_buf buf;
+
+    doc.ref.is_legacy = true;
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_subscription_doc_add(&buf, "/h", &doc);
+    check_text(&buf,
+               "{\"@context\":\"https://mercure.rocks/\",\"id\":\"/h/subscriptions/%2F%7Ba%7D/"
+               "urn%3Ax\",\"type\":\"Subscription\",\"topic\":\"/{a}\",\"subscriber\":"
+               "\"urn:x\",\"active\":true}");
+    doc.last_event_id = mrc_bytes_of("i\"");
+    doc.payload = mrc_bytes_of("[1]");
+    doc.active = false;
+    mrc_subscription_doc_begin_list(&buf, "/h", &all, mrc_bytes_of("i\""));
+    doc.is_member = true;
+    mrc_subscription_doc_add(&buf, "/h", &doc);
+    mrc_subscription_doc_end_list(&buf);
+    check_text(&buf,
+               "{\"@context\":\"https://mercure.rocks/\",\"id\":\"/h/subscriptions\",\"type\":"
+               "\"Subscriptions\",\"lastEventID\":\"i\\\"\",\"subscriptions\":[{\"id\":"
+               "\"/h/subscriptions/%2F%7Ba%7D/urn%3Ax\",\"type\":\"Subscription\",\"topic\":"
+               "\"/{a}\",\"subscriber\":\"urn:x\",\"active\":false,\"lastEventID\":"
+               "\"i\\\"\",\"payload\":[1]}]}");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("subscription_doc");
@@ -184,6 +250,8 @@ int main(void)
     tcase_add_test(tcase, a_list);
     tcase_add_test(tcase, buffers_have_bounds);
     tcase_add_test(tcase, ids_in_fields);
+    tcase_add_test(tcase, legacy_urls);
+    tcase_add_test(tcase, legacy_documents);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
