@@ -31,7 +31,7 @@ APLOG_USE_MODULE(mercure);
  * to, in this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 4
+#define RETAINED_VERSION 5
 
 struct retained {
     unsigned version;
@@ -316,6 +316,8 @@ static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_he
 
         served[i].key = hub->key;
         served[i].policy = policy_of(hub);
+        served[i].policy.paths = (const char *const *)hub->url_paths->elts;
+        served[i].policy.paths_count = (size_t)hub->url_paths->nelts;
     }
     return served;
 }

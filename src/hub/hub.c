@@ -12,12 +12,17 @@
 #include "store/ring.h"
 #include "store/status.h"
 
+/* A full roster is no news again for so long. */
+#define FULL_NEWS_US ((int64_t)60 * 1000 * 1000)
+
 struct mrc_hub {
     struct mrc_hub_segment *segment;
     struct mrc_history *history;
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    struct mrc_announcer *announcer;
+    _Atomic int64_t full_told_us; /* when the roster was last said to be full; 0: never */
     struct mrc_patterns *patterns;
     _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
     void (*on_unreadable)(void *ctx, uint64_t seq);
@@ -63,6 +68,34 @@ const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)
 size_t mrc_hub_get_index(const struct mrc_hub *hub)
 {
     return hub->index;
+}
+
+unsigned mrc_hub_get_slot(const struct mrc_hub *hub)
+{
+    return hub->slot;
+}
+
+struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub)
+{
+    return mrc_hub_segment_roster(hub->segment);
+}
+
+void mrc_hub_set_announcer(struct mrc_hub *hub, struct mrc_announcer *announcer)
+{
+    hub->announcer = announcer;
+}
+
+struct mrc_announcer *mrc_hub_get_announcer(const struct mrc_hub *hub)
+{
+    return hub->announcer;
+}
+
+bool mrc_hub_full_is_news(struct mrc_hub *hub, int64_t now_us)
+{
+    int64_t told_us = atomic_load(&hub->full_told_us);
+
+    return (told_us == 0 || now_us - told_us >= FULL_NEWS_US) &&
+           atomic_compare_exchange_strong(&hub->full_told_us, &told_us, now_us);
 }
 
 static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,

@@ -13,6 +13,7 @@
 #include "hub/clock.h"
 #include "hub/hub.h"
 #include "hub/patterns.h"
+#include "hub/presence.h"
 #include "hub/reader.h"
 #include "store/history.h"
 #include "store/ring.h"
@@ -53,7 +54,8 @@ struct mrc_subscriber {
     enum mrc_end ends_why;
     bool has_cursor;
     size_t last_event_id_len;
-    char *last_event_id; /* malloc()ed */
+    char *last_event_id;           /* malloc()ed */
+    struct mrc_presence *presence; /* NULL: not announced */
 };
 
 void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscription)
@@ -230,10 +232,17 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     return APR_SUCCESS;
 }
 
+apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber)
+{
+    return mrc_presence_begin(subscriber->hub, subscriber->random, subscriber->matchers,
+                              subscriber->matchers_count, subscriber->token, &subscriber->presence);
+}
+
 void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
 {
     if (!subscriber)
         return;
+    mrc_presence_end(subscriber->presence);
     mrc_hub_leave(subscriber->hub, &subscriber->seat, end);
     free_subscriber(subscriber);
 }

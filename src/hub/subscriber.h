@@ -58,6 +58,13 @@ void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscr
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber);
 
+/*
+ * The subscriber is to be served: its subscriptions become active, are listed and told of, if the
+ * hub does that (presence.h, also for the errors). Once, before the client hears anything; waits
+ * for the ring's lock like a publisher. The end is told when the subscriber is closed.
+ */
+apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber);
+
 /* The stream has ended for the reason END. Accepts NULL. */
 void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end);
 

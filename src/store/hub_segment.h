@@ -30,6 +30,7 @@
 #include "store/hub_layout.h"
 #include "store/notify.h"
 #include "store/ring.h"
+#include "store/roster.h"
 
 struct mrc_hub_segment;
 struct mrc_staging;
@@ -44,8 +45,8 @@ struct mrc_hub_shape {
     uint64_t ring_bytes;     /* payload the ring must hold; the records' overhead comes on top */
     uint64_t body_max_bytes; /* the largest sum of a record's id and payload */
     uint32_t staging_bytes;  /* caps of regions that are filled elsewhere; 0: absent */
-    uint32_t presence_bytes;
-    uint64_t census_streams; /* for how many the census is made; 0: there is none */
+    uint64_t roster_subscribers; /* for how many the roster is made; 0: there is none */
+    uint64_t census_streams;     /* for how many the census is made; 0: there is none */
 };
 
 /* The exact size of the segment; 0 if the shape is impossible, with the reason
@@ -70,6 +71,9 @@ unsigned mrc_hub_segment_nslots(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
+
+/* The active subscriptions; NULL: the hub keeps none, or the segment was opened to be read. */
+struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment);
 
 /* The staging of a durable history; NULL: the hub has none. */
 struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment);
@@ -125,7 +129,7 @@ uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
 
 /* Folds what a dead child left in SLOT: its interest, its gauges and its census become 0, what it
- * has staged is withdrawn. May run twice. */
+ * has staged is withdrawn, its subscriptions become orphans. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
 /* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. What old

@@ -202,7 +202,8 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
     return status;
 }
 
-/* Moves OLD to a new segment of SHAPE, in its place of the list. On failure OLD goes on. */
+/* Moves OLD to a new segment of SHAPE, in its place of the list. On failure OLD goes on; success
+ * with a text in ERROR is worth a warning. */
 static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                const struct mrc_hub_shape *shape, int64_t wait_us,
                                struct mrc_error *error)
@@ -221,6 +222,11 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                                            : "its history could not be copied");
     }
     mrc_hub_segment_carry(old->segment, hub->segment);
+    /* After the move: what ends from now on cannot be told in the old ring, and stays for this. */
+    if (mrc_hub_segment_roster(old->segment) && mrc_hub_segment_roster(hub->segment) &&
+        mrc_roster_carry(mrc_hub_segment_roster(old->segment),
+                         mrc_hub_segment_roster(hub->segment)) > 0)
+        mrc_error_set(error, MRC_OK, "has no room now to tell the end of each subscription");
     while (*place != old)
         place = &(*place)->next;
     hub->next = old->next;
@@ -315,6 +321,7 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hu
         const struct mrc_hub_shape *shape = &shapes[i];
         apr_status_t one;
 
+        reason.text[0] = '\0';
         hub = find_hub(memory, shape->key);
         if (!hub) {
             one = create_hub(memory, shape, &reason, &hub);
@@ -336,6 +343,8 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hu
                 &warning, one,
                 "the hub %.80s keeps the memory and history bounds it had before: %.140s",
                 shape->key, reason.text);
+        else if (reason.text[0] && warning.text[0] == '\0')
+            mrc_error_set(&warning, MRC_OK, "the hub %.80s %.140s", shape->key, reason.text);
     }
     if (!status && error)
         *error = warning;

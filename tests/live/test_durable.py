@@ -354,6 +354,7 @@ def kill_all(httpd):
 def check_faults(httpd, rounds, fault, publishers=6):
     """FAULT happens at random moments under load; afterwards everything acknowledged is there."""
     httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
+    httpd.expect_log(r"AH10392: children are killed successively", required=False)
     streams = [Stream(httpd) for _ in range(2)]
     for stream in streams:
         stream.start()
