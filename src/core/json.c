@@ -89,3 +89,25 @@ enum mrc_err mrc_json_print(const json_t *value, char **ret_text)
     }
     return MRC_ENOMEM;
 }
+
+void mrc_json_add_string(struct mrc_buf *buf, struct mrc_bytes text)
+{
+    size_t plain = 0; /* where the run of bytes that stay as they are begins */
+
+    mrc_buf_add_char(buf, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        mrc_buf_add(buf, text.ptr + plain, i - plain);
+        plain = i + 1;
+        if (c < 0x20)
+            mrc_buf_printf(buf, "\\u%04x", c);
+        else
+            mrc_buf_printf(buf, "\\%c", c);
+    }
+    if (text.len > plain)
+        mrc_buf_add(buf, text.ptr + plain, text.len - plain);
+    mrc_buf_add_char(buf, '"');
+}

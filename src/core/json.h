@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "core/buf.h"
 #include "core/bytes.h"
 #include "core/err.h"
 
@@ -25,5 +26,8 @@ enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *erro
  * no more digits than that takes. MRC_ENOMEM.
  */
 enum mrc_err mrc_json_print(const json_t *value, char **ret_text);
+
+/* Appends TEXT, which is UTF-8, to BUF as a JSON string, with its quotes. */
+void mrc_json_add_string(struct mrc_buf *buf, struct mrc_bytes text);
 
 #endif

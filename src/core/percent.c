@@ -42,6 +42,7 @@ static const char *const set_members[] = {
     [MRC_PERCENT_SPECIAL_QUERY] = " \"#<>'",
     [MRC_PERCENT_PATH] = " \"#<>?^`{}",
     [MRC_PERCENT_USERINFO] = " \"#<>?^`{}/:;=@[\\]|",
+    [MRC_PERCENT_EXPANSION] = " !\"#$%&'()*+,/:;<=>?@[\\]^`{|}",
 };
 
 static bool is_member(enum mrc_percent_set set, unsigned char c)

@@ -8,14 +8,18 @@
 #include "core/buf.h"
 #include "core/bytes.h"
 
-/* What is encoded; each holds the C0 controls, DEL and everything that is not ASCII. */
+/*
+ * What is encoded; each holds the C0 controls, DEL and everything that is not ASCII. The last one
+ * is that of a simple expansion of a URI Template (RFC 6570, 3.2.2): all but unreserved characters.
+ */
 enum mrc_percent_set {
     MRC_PERCENT_C0,
     MRC_PERCENT_FRAGMENT,
     MRC_PERCENT_QUERY,
     MRC_PERCENT_SPECIAL_QUERY,
     MRC_PERCENT_PATH,
-    MRC_PERCENT_USERINFO
+    MRC_PERCENT_USERINFO,
+    MRC_PERCENT_EXPANSION
 };
 
 /* The value of the hexadecimal digit C, 0 to 15, or -1. */

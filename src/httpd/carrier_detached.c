@@ -193,7 +193,7 @@ static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close
 bool mrc_carrier_detached_is_possible(const request_rec *r)
 {
     return !r->prev && !r->main && !r->connection->master && r->proto_num >= HTTP_VERSION(1, 0) &&
-           mrc_push_is_plain(r);
+           strlen(r->the_request) <= MRC_LOG_RECORD_BYTES_MAX / 2 && mrc_push_is_plain(r);
 }
 
 /* A descriptor of its own for the client's socket, whatever becomes of httpd's; -1: there is none.

@@ -20,7 +20,10 @@ struct mrc_log_fields;
 struct mrc_process;
 struct mrc_subscriber;
 
-/* Whether R's connection can leave httpd: nothing in its filters needs to see what is sent. */
+/*
+ * Whether R's connection can leave httpd: nothing in its filters needs to see what is sent, and
+ * its request line is none of those extremely long ones that no log record holds.
+ */
 bool mrc_carrier_detached_is_possible(const request_rec *r);
 
 /*

@@ -33,6 +33,8 @@ enum mrc_field {
     MRC_FIELD_HISTORY_COUNT,
     MRC_FIELD_HISTORY_BYTES,
     MRC_FIELD_HISTORY_AGE,
+    MRC_FIELD_STORE_PATH,
+    MRC_FIELD_STORE_SYNC,
     MRC_FIELD_LIMIT_MATCHERS,
     MRC_FIELD_LIMIT_PATTERN,
     MRC_FIELD_LIMIT_TOPICS,
@@ -70,6 +72,8 @@ enum mrc_directive_type {
     MRC_TYPE_OPTIONS,    /* NAME=VALUE …, from `options` */
     MRC_TYPE_BOUND,      /* a number in `unit`, then perhaps NAME=VALUE … */
     MRC_TYPE_PLAYGROUND, /* On | Off */
+    MRC_TYPE_STORE,      /* memory, or lmdb PATH and how it is synced */
+    MRC_TYPE_TRANSPORT,  /* local, which is all there is */
     MRC_TYPE_HISTORY,    /* Off, or NAME=VALUE … */
     MRC_TYPE_CA_FILE     /* a file of certificates */
 };

@@ -13,6 +13,7 @@
 #include "httpd/playground.h"
 #include "httpd/registry.h"
 #include "httpd/settings.h"
+#include "store/history.h"
 
 /* ---- fields -------------------------------------------------------------------------------------
  * Where each field lies in struct mrc_settings: what merging copies.
@@ -48,6 +49,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HISTORY_COUNT] = PLACE(history_count),
     [MRC_FIELD_HISTORY_BYTES] = PLACE(history_bytes),
     [MRC_FIELD_HISTORY_AGE] = PLACE(history_age_s),
+    [MRC_FIELD_STORE_PATH] = PLACE(store_path),
+    [MRC_FIELD_STORE_SYNC] = PLACE(store_sync),
     [MRC_FIELD_LIMIT_MATCHERS] = PLACE(limit_matchers),
     [MRC_FIELD_LIMIT_PATTERN] = PLACE(limit_pattern_bytes),
     [MRC_FIELD_LIMIT_TOPICS] = PLACE(limit_topics),
@@ -429,6 +432,75 @@ static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
     return off ? NULL : set_options(cmd, row, settings, argc, argv);
 }
 
+/* The values of sync=, in the order of enum mrc_history_sync. */
+static const char *const syncs[] = {"group", "full", "none"};
+
+static const char *set_lmdb(cmd_parms *cmd, struct mrc_settings *settings, int argc,
+                            char *const argv[])
+{
+    int sync = MRC_HISTORY_SYNC_GROUP;
+
+    if (!mrc_history_has_lmdb())
+        return "MercureStore lmdb: this build has no LMDB. Write memory, or build with LMDB "
+               "(liblmdb-dev)";
+    if (argc < 2 || argc > 3)
+        return "MercureStore lmdb takes the path of a directory, and sync=full, sync=group or "
+               "sync=none after it";
+    if (argc == 3) {
+        for (sync = 0; sync < (int)(sizeof(syncs) / sizeof(syncs[0])); sync++) {
+            if (!strncmp(argv[2], "sync=", 5) && !ap_cstr_casecmp(argv[2] + 5, syncs[sync]))
+                break;
+        }
+        if (sync == (int)(sizeof(syncs) / sizeof(syncs[0])))
+            return apr_psprintf(cmd->pool,
+                                "MercureStore lmdb %s %s: after the path comes sync=full, "
+                                "sync=group or sync=none",
+                                argv[1], argv[2]);
+    }
+    settings->store_path = ap_server_root_relative(cmd->pool, argv[1]);
+    if (!settings->store_path || !*argv[1])
+        return apr_psprintf(cmd->pool, "MercureStore lmdb %s: this is no path", argv[1]);
+    set_flag(settings, MRC_FIELD_STORE_SYNC, sync);
+    mark_set(settings, MRC_FIELD_STORE_PATH);
+    return NULL;
+}
+
+static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
+                             struct mrc_settings *settings, int argc, char *const argv[])
+{
+    if (argc >= 1 && !ap_cstr_casecmp(argv[0], "lmdb"))
+        return set_lmdb(cmd, settings, argc, argv);
+    if (argc != 1 || ap_cstr_casecmp(argv[0], "memory"))
+        return apr_psprintf(cmd->pool, "MercureStore takes %s", row->syntax);
+    settings->store_path = NULL;
+    mark_set(settings, MRC_FIELD_STORE_PATH);
+    set_flag(settings, MRC_FIELD_STORE_SYNC, MRC_HISTORY_SYNC_GROUP);
+    return NULL;
+}
+
+/*
+ * There is one transport, so nothing is set. A URL is refused by its scheme alone: it may hold a
+ * password, which is nothing for a terminal or a log.
+ */
+static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row,
+                                 struct mrc_settings *settings, int argc, char *const argv[])
+{
+    static const char *const schemes[] = {"redis", "rediss"};
+
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "local"))
+        return NULL;
+    for (size_t i = 0; argc == 1 && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+
+        if (!ap_cstr_casecmpn(argv[0], schemes[i], len) && !strncmp(argv[0] + len, "://", 3))
+            return apr_psprintf(cmd->pool,
+                                "%s %s://...: the redis transport is not built into this module. "
+                                "Write local, or leave the directive out",
+                                row->name, schemes[i]);
+    }
+    return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+}
+
 /* ---- where a directive may stand --------------------------------------------------------------*/
 
 /* Whether the nearest enclosing section SECTION is a `<Location>` without wildcard or regex. */
@@ -523,6 +595,8 @@ static setter *const setters[] = {
     [MRC_TYPE_BOUND] = set_bound,
     [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
     [MRC_TYPE_PLAYGROUND] = set_playground,
+    [MRC_TYPE_STORE] = set_store,
+    [MRC_TYPE_TRANSPORT] = set_transport,
     [MRC_TYPE_CA_FILE] = set_ca_file,
 };
 
@@ -618,6 +692,9 @@ static int same(const struct mrc_settings *a, const struct mrc_settings *b, enum
 {
     size_t offset = places[field].offset;
 
+    if (field == MRC_FIELD_STORE_PATH) /* a text, where the others are values or made once */
+        return a->store_path && b->store_path ? !strcmp(a->store_path, b->store_path)
+                                              : a->store_path == b->store_path;
     return !memcmp((const char *)a + offset, (const char *)b + offset, places[field].size);
 }
 
@@ -629,6 +706,8 @@ const char *mrc_directives_disagreement(const struct mrc_settings *a, const stru
         if (row->scope != MRC_SCOPE_HUB)
             continue;
         if (row->field && !same(a, b, row->field))
+            return row->name;
+        if (row->field2 && !same(a, b, row->field2))
             return row->name;
         for (size_t k = 0; k < row->options_count; k++) {
             if (!same(a, b, row->options[k].field))

@@ -27,9 +27,7 @@ static apr_port_t own_port(const request_rec *r)
     return r->server->port ? r->server->port : r->connection->local_addr->port;
 }
 
-/* PATH as the URL Standard writes it: what a client's URL library makes of it, and puts into aud.
- */
-static const char *escape_path(apr_pool_t *pool, const char *path)
+const char *mrc_identity_escape_path(apr_pool_t *pool, const char *path)
 {
     struct mrc_buf buf;
     const char *escaped;
@@ -58,7 +56,7 @@ static const char *derive(request_rec *r, const char *path)
                                               : apr_psprintf(r->pool, "%s://%s", scheme, name);
     if (!ap_is_default_port(port, r))
         url = apr_psprintf(r->pool, "%s:%u", url, port);
-    return apr_pstrcat(r->pool, url, escape_path(r->pool, path), NULL);
+    return apr_pstrcat(r->pool, url, mrc_identity_escape_path(r->pool, path), NULL);
 }
 
 const apr_array_header_t *mrc_identity_audiences(request_rec *r,
@@ -91,7 +89,7 @@ const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location 
     const char *path = strcmp(location->path, "/") ? location->path : "";
 
     return apr_pstrcat(r->pool, mrc_origin_of_url(r->pool, APR_ARRAY_IDX(names, 0, const char *)),
-                       MRC_METADATA_PREFIX, escape_path(r->pool, path), NULL);
+                       MRC_METADATA_PREFIX, mrc_identity_escape_path(r->pool, path), NULL);
 }
 
 bool mrc_identity_is_public(request_rec *r, const struct mrc_settings *settings)

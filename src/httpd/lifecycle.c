@@ -8,6 +8,7 @@
 #include "http_log.h"
 #include "http_main.h"
 #include "scoreboard.h"
+#include "unixd.h"
 
 #include "core/token_cache.h"
 #include "httpd/http2.h"
@@ -19,6 +20,7 @@
 #include "hub/keeper.h"
 #include "hub/keyring.h"
 #include "hub/process.h"
+#include "store/history_dir.h"
 #include "store/memory.h"
 
 APLOG_USE_MODULE(mercure);
@@ -29,11 +31,12 @@ APLOG_USE_MODULE(mercure);
  * to, in this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 3
+#define RETAINED_VERSION 5
 
 struct retained {
     unsigned version;
     struct mrc_memory *memory;
+    struct mrc_history_dirs *dirs; /* NULL until a hub has a durable history */
 };
 
 /* Access tokens whose verdict a child remembers. */
@@ -64,7 +67,11 @@ static struct mrc_memory *retained_memory(void)
 
 static apr_status_t when_server_ends(void *unused)
 {
+    const struct retained *retained = ap_retained_data_get(RETAINED_KEY);
+
     mrc_memory_close(retained_memory());
+    if (retained && retained->version == RETAINED_VERSION)
+        mrc_history_dirs_close(retained->dirs);
     return APR_SUCCESS;
 }
 
@@ -189,6 +196,38 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
     return APR_SUCCESS;
 }
 
+/* Takes the directories of the durable histories. */
+static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
+                              const apr_array_header_t *hubs)
+{
+    const struct mrc_history_owner owner = {
+        .uid = ap_unixd_config.user_id,
+        .gid = ap_unixd_config.group_id,
+    };
+    struct retained *retained = ap_retained_data_get(RETAINED_KEY);
+    const char **names = apr_pcalloc(ptemp, sizeof(*names) * (hubs->nelts + 1));
+    struct mrc_error error = {""};
+    apr_status_t status;
+    size_t n = 0;
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->history_dir;
+
+        if (name)
+            names[n++] = name;
+    }
+    if (n == 0 && !retained->dirs)
+        return APR_SUCCESS;
+    if (!retained->dirs)
+        retained->dirs = mrc_history_dirs_create(main_server->process->pool);
+    status = mrc_history_dirs_reconcile(retained->dirs, names, n, &owner, &error);
+    if (status != APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server, "MercureStore lmdb: %s", error.text);
+    else if (*error.text)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server, "MercureStore lmdb: %s", error.text);
+    return status;
+}
+
 /* What key files hold now goes where children will find what they hold later. */
 static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
                                struct mrc_memory *memory)
@@ -221,6 +260,8 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         return OK; /* the module costs nothing where no hub is */
     if (open_memory(main_server, ptemp, &memory) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
+    if (open_dirs(main_server, ptemp, hubs) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
     status = mrc_memory_reconcile(memory, mrc_registry_shapes(ptemp, main_server),
                                   (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {
@@ -248,8 +289,10 @@ static apr_status_t stop_child(void *unused)
     return APR_SUCCESS;
 }
 
-static struct mrc_hub_policy policy_of(const struct mrc_settings *settings)
+static struct mrc_hub_policy policy_of(const struct mrc_hub_conf *hub)
 {
+    const struct mrc_settings *settings = hub->settings;
+
     return (struct mrc_hub_policy){
         .heartbeat_us = settings->heartbeat_s * APR_USEC_PER_SEC,
         .lifetime_us = settings->lifetime_s * APR_USEC_PER_SEC,
@@ -260,6 +303,8 @@ static struct mrc_hub_policy policy_of(const struct mrc_settings *settings)
         .pattern_bytes_max = (uint64_t)settings->limit_compiled_bytes,
         .per_address_max = (uint64_t)settings->max_per_address,
         .per_token_max = (uint64_t)settings->max_per_token,
+        .history_dir = hub->history_dir,
+        .history_sync = (enum mrc_history_sync)settings->store_sync,
     };
 }
 
@@ -271,7 +316,9 @@ static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_he
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
         served[i].key = hub->key;
-        served[i].policy = policy_of(hub->settings);
+        served[i].policy = policy_of(hub);
+        served[i].policy.paths = (const char *const *)hub->url_paths->elts;
+        served[i].policy.paths_count = (size_t)hub->url_paths->nelts;
     }
     return served;
 }
@@ -356,6 +403,10 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
                                    mrc_registry_dispatchers(main_server), getpid(),
                                    (uint64_t)generation, &child->process);
     if (status == APR_SUCCESS) {
+        if (mrc_process_problem(child->process))
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
+                         "this child does not serve a hub whose history cannot be opened: %s",
+                         mrc_process_problem(child->process));
         watch_hubs(child->process, hubs);
         this_child = child;
         apr_pool_pre_cleanup_register(pchild, NULL, stop_child);

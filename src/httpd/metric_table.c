@@ -2,10 +2,12 @@
 
 #include <stdio.h>
 
+#include "apr_time.h"
+
 #include "hub/hub.h"
 #include "hub/metrics.h"
 #include "hub/process.h"
-#include "store/ring.h"
+#include "store/history.h"
 
 const struct mrc_metric mrc_metrics[] = {
     {
@@ -188,7 +190,8 @@ const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_pr
 
 uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub *hub, unsigned part)
 {
-    struct mrc_ring_stats stats;
+    uint64_t records = 0;
+    uint64_t bytes = 0;
 
     switch (metric->source) {
     case MRC_METRIC_GAUGE:
@@ -198,11 +201,11 @@ uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub 
     case MRC_METRIC_TRANSPORT:
         return mrc_hub_transport_is_up(hub);
     case MRC_METRIC_HISTORY_UPDATES:
-        mrc_ring_stats(mrc_hub_ring(hub), &stats);
-        return stats.records;
+        mrc_history_count(mrc_hub_history(hub), apr_time_now(), &records, &bytes);
+        return records;
     case MRC_METRIC_HISTORY_BYTES:
-        mrc_ring_stats(mrc_hub_ring(hub), &stats);
-        return stats.bytes;
+        mrc_history_count(mrc_hub_history(hub), apr_time_now(), &records, &bytes);
+        return bytes;
     default:
         return mrc_hub_counter(hub, (enum mrc_counter)(metric->index + part));
     }

@@ -15,6 +15,9 @@
 #include "httpd/module.h"
 #include "httpd/origin.h"
 #include "httpd/playground.h"
+#include "httpd/sizing.h"
+#include "store/history_dir.h"
+#include "store/staging.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -170,6 +173,7 @@ static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
     hub->settings = location->settings;
     hub->locations = apr_array_make(pool, 2, sizeof(struct mrc_location *));
     hub->paths = apr_array_make(pool, 2, sizeof(const char *));
+    hub->url_paths = apr_array_make(pool, 2, sizeof(const char *));
     APR_ARRAY_PUSH(hubs, struct mrc_hub_conf *) = hub;
     return hub;
 }
@@ -208,10 +212,22 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
     location->hub = hub;
     APR_ARRAY_PUSH(hub->locations, struct mrc_location *) = location;
     add_path(hub->paths, location->path);
+    add_path(hub->url_paths, location->url_path);
     return OK;
 }
 
 /* ---- the Locations of one server --------------------------------------------------------------*/
+
+static const char *make_url_path(apr_pool_t *pool, const char *path)
+{
+    char *escaped = apr_pstrdup(pool, mrc_identity_escape_path(pool, path));
+    size_t len = strlen(escaped);
+
+    while (len > 0 && escaped[len - 1] == '/')
+        len--;
+    escaped[len] = '\0';
+    return escaped;
+}
 
 static int longer_path_first(const void *a, const void *b)
 {
@@ -263,6 +279,7 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
         location->server = server;
         location->section = section;
         location->path = location->section->path;
+        location->url_path = make_url_path(pool, location->path);
         location->settings = merge_for_path(pool, server, location->path);
         APR_ARRAY_PUSH(locations, struct mrc_location *) = location;
     }
@@ -277,17 +294,30 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
 
 /* ---- shape and size ---------------------------------------------------------------------------*/
 
+static int check_store(server_rec *server, const struct mrc_hub_conf *hub, const char *where)
+{
+    struct mrc_error error = {""};
+
+    if (mrc_history_dir_check(hub->settings->store_path, &error) == APR_SUCCESS)
+        return OK;
+    ap_log_error(STARTUP_ERROR, server, "MercureStore lmdb %s of the hub %s (%s): %s",
+                 hub->settings->store_path, hub->label, where, error.text);
+    return !OK;
+}
+
 static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 {
     const struct mrc_settings *settings = hub->settings;
     const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
 
+    if (settings->store_path && !settings->history_off)
+        return check_store(server, hub, where);
     if (settings->history_off)
         return OK;
     if (settings->history_bytes == 0) {
         ap_log_error(STARTUP_ERROR, server,
                      "MercureHistory bytes=0 (no bound) cannot be kept in memory: give the hub %s "
-                     "(%s) a bound such as bytes=16M",
+                     "(%s) a bound such as bytes=16M, or MercureStore lmdb",
                      hub->label, where);
         return !OK;
     }
@@ -305,6 +335,13 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 
 /* Room for an update beside what its body takes: the record's own fields, and an id. */
 #define RECORD_EXTRA_BYTES (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES)
+
+/* For how many subscribers the list is made at most, where MercureMaxSubscribers does not say: what
+ * descriptors allow may be millions. */
+#define LISTED_DEFAULT_MAX 32768
+
+/* Of an event of a subscription: what surrounds the matcher in a topic, and in the document. */
+#define EVENT_EXTRA_BYTES 256
 
 /* An origin that stands for all of them never gets a cookie. */
 static int check_origins(const struct mrc_hub_conf *hub)
@@ -327,6 +364,56 @@ static int check_origins(const struct mrc_hub_conf *hub)
     return OK;
 }
 
+static int check_subscriptions(const struct mrc_hub_conf *hub)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+    const struct mrc_settings *settings = hub->settings;
+
+    if (!settings->subscriptions ||
+        (uint64_t)settings->max_subscribers <= MRC_ROSTER_SUBSCRIBERS_MAX)
+        return OK;
+    ap_log_error(
+        STARTUP_ERROR, first->server,
+        "MercureMaxSubscribers %" APR_INT64_T_FMT " is too large for the hub %s (%s): with "
+        "MercureSubscriptions On at most %" APR_UINT64_T_FMT " subscribers can be listed",
+        settings->max_subscribers, hub->label, first->section->where, MRC_ROSTER_SUBSCRIBERS_MAX);
+    return !OK;
+}
+
+/* For how many subscribers the list of active subscriptions is made; 0: the hub keeps none. */
+static uint64_t listed_subscribers(const struct mrc_settings *settings)
+{
+    uint64_t count = (uint64_t)settings->max_subscribers;
+
+    if (!settings->subscriptions)
+        return 0;
+    if (count)
+        return count;
+    count = mrc_sizing_total(mrc_registry_slots());
+    if (count == 0)
+        return 1;
+    return count < LISTED_DEFAULT_MAX ? count : LISTED_DEFAULT_MAX;
+}
+
+/*
+ * The most bytes that an event of a subscription takes: a topic for each of the hub's paths, and
+ * the document, which has the first of them, the matcher again and the payload.
+ */
+static uint64_t largest_event(const struct mrc_hub_conf *hub)
+{
+    uint64_t match = (uint64_t)hub->settings->limit_pattern_bytes;
+    uint64_t bytes = MRC_ROSTER_PAYLOAD_MAX + EVENT_EXTRA_BYTES;
+
+    if (!hub->settings->subscriptions)
+        return 0;
+    if (match > MRC_ROSTER_MATCH_MAX)
+        match = MRC_ROSTER_MATCH_MAX;
+    for (int i = -1; i < hub->url_paths->nelts; i++)
+        bytes += strlen(APR_ARRAY_IDX(hub->url_paths, i < 0 ? 0 : i, const char *)) * 2 +
+                 match * 3 + EVENT_EXTRA_BYTES;
+    return bytes + match * 2;
+}
+
 /* For how many streams the clients are to be counted; 0: not at all. */
 static uint64_t census_streams(const struct mrc_settings *settings)
 {
@@ -335,11 +422,16 @@ static uint64_t census_streams(const struct mrc_settings *settings)
     return settings->max_subscribers ? (uint64_t)settings->max_subscribers : CENSUS_STREAMS;
 }
 
-static void fill_shape(struct mrc_hub_conf *hub)
+static void fill_shape(apr_pool_t *pool, struct mrc_hub_conf *hub)
 {
     const struct mrc_settings *settings = hub->settings;
-    uint64_t bodies = (uint64_t)settings->limit_body_bytes * BODIES_IN_RING;
-    uint64_t ring = settings->history_off ? LIVE_RING_MIN_BYTES : (uint64_t)settings->history_bytes;
+    uint64_t event = largest_event(hub);
+    uint64_t body = (uint64_t)settings->limit_body_bytes;
+    uint64_t largest = body > event ? body : event;
+    uint64_t bodies = largest * BODIES_IN_RING;
+    bool durable = settings->store_path && !settings->history_off;
+    uint64_t ring =
+        durable || settings->history_off ? LIVE_RING_MIN_BYTES : (uint64_t)settings->history_bytes;
 
     hub->shape = (struct mrc_hub_shape){
         .key = hub->key,
@@ -348,9 +440,14 @@ static void fill_shape(struct mrc_hub_conf *hub)
         .history_age_us = settings->history_age_s * APR_USEC_PER_SEC,
         .history_off = settings->history_off != 0,
         .ring_bytes = ring > bodies ? ring : bodies,
-        .body_max_bytes = (uint64_t)settings->limit_body_bytes + RECORD_EXTRA_BYTES,
+        .body_max_bytes = largest + RECORD_EXTRA_BYTES,
+        .staging_bytes =
+            durable ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES) : 0,
+        .roster_subscribers = listed_subscribers(settings),
         .census_streams = census_streams(settings),
     };
+    if (durable)
+        hub->history_dir = mrc_history_dir_name(pool, settings->store_path, hub->key);
 }
 
 unsigned mrc_registry_slots(void)
@@ -373,6 +470,15 @@ struct mrc_hub_shape *mrc_registry_shapes(apr_pool_t *pool, server_rec *main_ser
     return shapes;
 }
 
+static int has_subscriptions(const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        if (APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->settings->subscriptions)
+            return 1;
+    }
+    return 0;
+}
+
 static int check_memory(apr_pool_t *temp, server_rec *main_server, const apr_array_header_t *hubs)
 {
     int64_t bound = server_conf(main_server)->settings.memory_bytes;
@@ -390,8 +496,11 @@ static int check_memory(apr_pool_t *temp, server_rec *main_server, const apr_arr
                  "MercureMemory %" APR_INT64_T_FMT " is too small: the %d hub(s) of this "
                  "configuration need %" APR_UINT64_T_FMT
                  " bytes. Raise it, or lower MercureHistory "
-                 "bytes= and count=",
-                 bound, hubs->nelts, need);
+                 "bytes= and count=%s",
+                 bound, hubs->nelts, need,
+                 has_subscriptions(hubs) ? ", or MercureMaxSubscribers, for which "
+                                           "MercureSubscriptions On sets memory aside"
+                                         : "");
     return !OK;
 }
 
@@ -408,8 +517,9 @@ int mrc_registry_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_serv
     for (int i = 0; i < hubs->nelts; i++) {
         struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
-        fill_shape(hub);
-        if (check_history(main_server, hub) != OK || check_origins(hub) != OK)
+        fill_shape(pool, hub);
+        if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
+            check_subscriptions(hub) != OK)
             status = !OK;
     }
     return status == OK ? check_memory(temp, main_server, hubs) : status;

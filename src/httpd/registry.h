@@ -22,8 +22,10 @@ struct mrc_hub_conf {
     int index;                           /* place in the list of hubs */
     const struct mrc_settings *settings; /* what belongs to the hub, the same in all Locations */
     struct mrc_hub_shape shape;          /* what it asks of shared memory */
+    const char *history_dir;             /* of its durable history; NULL: in memory */
     apr_array_header_t *locations;       /* of struct mrc_location * */
     apr_array_header_t *paths;           /* of const char *: theirs, the reserved namespace */
+    apr_array_header_t *url_paths;       /* the same, as struct mrc_location has them */
 };
 
 /* A hub as one server or virtual host serves it. */
@@ -31,7 +33,9 @@ struct mrc_location {
     server_rec *server;
     const struct mrc_hub_section *section;
     struct mrc_hub_conf *hub;
-    const char *path;                    /* decoded, as the configuration has it */
+    const char *path; /* decoded, as the configuration has it */
+    const char
+        *url_path; /* as URLs write it, without a slash at its end: below it, the hub's own */
     const struct mrc_settings *settings; /* as merged for exactly this path */
 };
 

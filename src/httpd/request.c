@@ -15,6 +15,7 @@
 #include "httpd/publish.h"
 #include "httpd/settings.h"
 #include "httpd/subscribe.h"
+#include "httpd/subscriptions.h"
 #include "httpd/tally.h"
 
 APLOG_USE_MODULE(mercure);
@@ -41,6 +42,17 @@ static const struct resource hub_resource = {
     .methods = "GET, HEAD, QUERY, POST, OPTIONS",
     .mend = "a hub takes GET or QUERY to subscribe and POST to publish",
     .serve = serve_hub,
+};
+
+static int serve_subscriptions(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_subscriptions_serve(r, claim) : DECLINED;
+}
+
+static const struct resource subscriptions_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the hub's subscriptions are there to be read, with GET or HEAD",
+    .serve = serve_subscriptions,
 };
 
 static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
@@ -86,7 +98,9 @@ static const struct resource *find_resource(const struct mrc_claim *claim,
         return &debugger_resource;
     if (claim->claimed == MRC_CLAIMED_METADATA)
         return &metadata_resource;
-    return *claim->rest == '\0' ? &hub_resource : NULL;
+    if (*claim->rest == '\0')
+        return &hub_resource;
+    return mrc_subscriptions_is_url(claim) ? &subscriptions_resource : NULL;
 }
 
 static int serve_options(request_rec *r, const struct mrc_settings *settings, const char *methods)

@@ -54,6 +54,9 @@ struct mrc_settings {
     int64_t history_bytes; /* 0: no bound */
     int64_t history_age_s; /* seconds; 0: no bound */
 
+    const char *store_path; /* where durable histories are; NULL: in memory */
+    int store_sync;         /* enum mrc_history_sync */
+
     int64_t limit_matchers;       /* of one subscription */
     int64_t limit_pattern_bytes;  /* of one matcher */
     int64_t limit_topics;         /* of one publication; of one token */

@@ -73,6 +73,14 @@ struct mrc_sizing mrc_sizing_compute(unsigned slots)
     return sizing;
 }
 
+uint64_t mrc_sizing_total(unsigned slots)
+{
+    struct mrc_sizing sizing = mrc_sizing_compute(slots);
+
+    return (uint64_t)sizing.dispatched_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS) +
+           sizing.threaded_total;
+}
+
 static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizing)
 {
     int workers = query(AP_MPMQ_MAX_DAEMONS) * query(AP_MPMQ_MAX_THREADS);

@@ -12,6 +12,8 @@
 #ifndef MRC_HTTPD_SIZING_H
 #define MRC_HTTPD_SIZING_H
 
+#include <stdint.h>
+
 #include "httpd.h"
 
 struct mrc_sizing {
@@ -23,6 +25,9 @@ struct mrc_sizing {
 
 /* What the configuration that is in force holds; from post_config on. */
 struct mrc_sizing mrc_sizing_compute(unsigned slots);
+
+/* How many streams that is in all children together. */
+uint64_t mrc_sizing_total(unsigned slots);
 
 /* Logs it, and warns of settings that spoil it, with the mend; in post_config. */
 void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing);

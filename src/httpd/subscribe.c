@@ -227,8 +227,43 @@ static void read_cursor_field(const request_rec *r, struct mrc_subscription *sub
 
 /* ---- the stream -------------------------------------------------------------------------------*/
 
-static int serve_threaded(request_rec *r, struct mrc_process *process,
-                          const struct mrc_sizing *sizing, struct mrc_subscriber *subscriber)
+/*
+ * SUBSCRIBER is about to be served: tells of its subscriptions. DECLINED, or what the handler
+ * returns, since R has been answered and SUBSCRIBER is closed.
+ */
+static int announce(request_rec *r, const struct mrc_claim *claim,
+                    struct mrc_subscriber *subscriber)
+{
+    struct mrc_hub *hub = mrc_subscriber_get_hub(subscriber);
+    apr_status_t status = mrc_subscriber_announce(subscriber);
+
+    if (status == APR_SUCCESS)
+        return DECLINED;
+    mrc_subscriber_close(subscriber, MRC_END_REFUSED);
+    if (status == MRC_STATUS_TOO_LARGE)
+        return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, "invalid_token",
+                                    "a payload of the access token is larger than this hub lists: "
+                                    "64 KB at most");
+    if (status == APR_ENOSPC) {
+        if (mrc_hub_full_is_news(hub, apr_time_now()))
+            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                          "hub %s: its list of active subscriptions is full, and subscribers with "
+                          "many or long topic matchers, or long payloads, are turned away. Raise "
+                          "MercureMaxSubscribers, which the list's size follows, or lower "
+                          "MercureLimit matchers= and pattern=",
+                          claim->location->hub->label);
+        return mrc_answer_later(r, "the hub's list of active subscriptions has no room for so "
+                                   "many topic matchers now: try again, or use fewer");
+    }
+    if (status != MRC_STATUS_SUPERSEDED)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription could not be told",
+                      claim->location->hub->label);
+    return mrc_answer_later(r, "the hub could not tell of the subscription: try again");
+}
+
+static int serve_threaded(request_rec *r, const struct mrc_claim *claim,
+                          struct mrc_process *process, const struct mrc_sizing *sizing,
+                          struct mrc_subscriber *subscriber)
 {
     conn_rec *c = r->connection;
     int status;
@@ -244,8 +279,11 @@ static int serve_threaded(request_rec *r, struct mrc_process *process,
         return mrc_answer_later(r, "the server holds as many streams as its workers allow: try "
                                    "again");
     }
-    mrc_answer_add_stream_headers(r);
-    status = mrc_carrier_threaded_run(r, process, subscriber);
+    status = announce(r, claim, subscriber);
+    if (status == DECLINED) {
+        mrc_answer_add_stream_headers(r);
+        status = mrc_carrier_threaded_run(r, process, subscriber);
+    }
     mrc_process_release_thread(process);
     mrc_connection_release_thread(c);
     return status;
@@ -263,7 +301,7 @@ static void add_last_event_id(request_rec *r, struct mrc_bytes id)
         apr_table_setn(r->headers_out, "Last-Event-ID", text);
 }
 
-static int serve_stream(request_rec *r, struct mrc_process *process,
+static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_process *process,
                         struct mrc_subscriber *subscriber)
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
@@ -271,6 +309,7 @@ static int serve_stream(request_rec *r, struct mrc_process *process,
     unsigned count = mrc_dispatcher_post_count(mrc_process_dispatcher(process));
     bool may_leave, detach, suspend;
     char id[MRC_UPDATE_ID_BYTES];
+    int status;
 
     add_last_event_id(r, mrc_subscriber_last_event_id(subscriber));
     mrc_subscriber_get_id(subscriber, id);
@@ -280,11 +319,17 @@ static int serve_stream(request_rec *r, struct mrc_process *process,
     detach = may_leave && settings->detach && mrc_carrier_detached_is_possible(r);
     suspend = may_leave && !detach && mrc_carrier_suspended_is_possible(r);
     if (!detach && !suspend)
-        return serve_threaded(r, process, sizing, subscriber);
+        return serve_threaded(r, claim, process, sizing, subscriber);
     if (count >= sizing->dispatched_per_child ||
         (suspend && !mrc_process_hold_suspended(process, sizing->suspended_per_child))) {
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
         return mrc_answer_later(r, "the server holds as many streams as it can: try again");
+    }
+    status = announce(r, claim, subscriber);
+    if (status != DECLINED) {
+        if (suspend)
+            mrc_process_release_suspended(process);
+        return status;
     }
     mrc_answer_add_stream_headers(r);
     return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(), subscriber)
@@ -353,7 +398,8 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc
     if (r->header_only)
         return serve_head(r, claim, hub, subscription);
     status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
-    return status == APR_SUCCESS ? serve_stream(r, process, subscriber) : refuse(r, claim, status);
+    return status == APR_SUCCESS ? serve_stream(r, claim, process, subscriber)
+                                 : refuse(r, claim, status);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/

@@ -2,6 +2,8 @@
 
 #include "hub/clock.h"
 #include "hub/dispatcher_loop.h"
+#include "hub/hub.h"
+#include "hub/reader.h"
 #include "hub/thread.h"
 #include "hub/waiters.h"
 #include "store/notify.h"
@@ -14,6 +16,7 @@ struct mrc_dispatcher {
     struct mrc_dispatcher_loop **loops; /* of each thread; NULL: it could not be opened */
     apr_thread_t **threads;             /* NULL: it has ended */
     unsigned started;                   /* of the threads */
+    struct mrc_reader *reader;          /* NULL: no history needs one */
 };
 
 /* The child was woken: the first loop passes it on. Taken first, the rings are read afterwards. */
@@ -39,6 +42,7 @@ static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatch
             .hubs = args->hubs,
             .hubs_count = args->hubs_count,
             .number = i,
+            .reader = dispatcher->reader,
             .notify_fd = i == 0 ? mrc_notify_fd(args->notify, args->slot) : -1,
             .on_notify = take_notification,
             .ctx = dispatcher,
@@ -69,6 +73,18 @@ static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispa
     return status;
 }
 
+/* Only histories on a disk need one. */
+static apr_status_t start_reader(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
+{
+    for (size_t i = 0; i < dispatcher->args.hubs_count; i++) {
+        const struct mrc_hub *hub = dispatcher->args.hubs[i];
+
+        if (hub && mrc_history_is_durable(mrc_hub_history(hub)))
+            return mrc_reader_start(pool, &dispatcher->reader);
+    }
+    return APR_SUCCESS;
+}
+
 apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_args *args,
                                   struct mrc_dispatcher **ret_dispatcher)
 {
@@ -78,7 +94,9 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
     dispatcher->args = *args;
     dispatcher->loops = apr_pcalloc(pool, sizeof(*dispatcher->loops) * args->threads);
     dispatcher->threads = apr_pcalloc(pool, sizeof(*dispatcher->threads) * args->threads);
-    status = open_loops(pool, dispatcher);
+    status = start_reader(pool, dispatcher);
+    if (status == APR_SUCCESS)
+        status = open_loops(pool, dispatcher);
     if (status == APR_SUCCESS)
         status = start_threads(pool, dispatcher);
     if (status != APR_SUCCESS) {
@@ -112,7 +130,8 @@ bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
         ended = ended && !dispatcher->threads[i];
     }
     if (!ended)
-        return false; /* what they have, the end of the process frees */
+        return false;                    /* what they have, the end of the process frees */
+    mrc_reader_stop(dispatcher->reader); /* before the loops that it wakes */
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
         mrc_dispatcher_loop_close(dispatcher->loops[i]);
     return true;

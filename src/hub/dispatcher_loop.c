@@ -21,7 +21,9 @@
 #include "hub/stream.h"
 #include "hub/subscriber.h"
 #include "hub/wheel.h"
+#include "store/history.h"
 #include "store/ring.h"
+#include "store/status.h"
 
 #define EPOLL_EVENTS     512
 #define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
@@ -50,6 +52,7 @@ struct loop_hub {
     struct mrc_index *index; /* made with the first stream */
     unsigned listening;      /* streams in the index */
     uint64_t cursor;         /* what has not been pulled yet; of no meaning while none listens */
+    uint64_t next;           /* its number in the history; the same */
     struct mrc_ring_record record;
 };
 
@@ -63,6 +66,7 @@ struct mrc_dispatcher_loop {
     struct mrc_stream *all; /* every stream that was adopted */
     struct list ready;      /* those that want to write, LIVE */
     struct list replaying;  /* the same, in REPLAY when they came here */
+    struct list reading;    /* those in REPLAY that wait for the reader; is_ready, too */
     struct list ended;      /* those that are to be closed */
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
@@ -184,6 +188,7 @@ static void start_listening(struct mrc_dispatcher_loop *loop, struct mrc_stream 
         struct mrc_ring_stats stats;
 
         hub->cursor = mrc_subscriber_get_position(stream->subscriber);
+        hub->next = mrc_subscriber_get_next(stream->subscriber);
         mrc_ring_stats(mrc_hub_ring(hub->hub), &stats);
         mrc_hub_set_taken(hub->hub, loop->args.number, stats.last_seq + 1);
     }
@@ -204,9 +209,36 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
         start_listening(loop, stream);
         set_timer(loop, stream);
         break;
+    case MRC_STREAM_READING:
+        set_timer(loop, stream);
+        stream->is_ready = true;
+        list_append(&loop->reading, stream);
+        break;
     case MRC_STREAM_ENDED:
         bury(loop, stream);
         break;
+    }
+}
+
+/* Goes on with those whose records have been read, and buries those that have ended meanwhile. */
+static void collect_readings(struct mrc_dispatcher_loop *loop)
+{
+    struct list reading = loop->reading;
+    struct mrc_stream *stream;
+
+    loop->reading = (struct list){NULL, NULL};
+    while ((stream = list_take(&reading))) {
+        bool has_ended = stream->state == MRC_STREAM_ENDING;
+
+        if (!has_ended && mrc_subscriber_is_reading(stream->subscriber)) {
+            list_append(&loop->reading, stream);
+            continue;
+        }
+        stream->is_ready = false;
+        if (has_ended)
+            bury(loop, stream);
+        else
+            make_ready(loop, stream);
     }
 }
 
@@ -307,6 +339,11 @@ static void forget(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
         stream->all_next->all_prev = stream->all_prev;
 }
 
+static void wake_for_reading(void *ctx)
+{
+    mrc_dispatcher_loop_post_wake(ctx);
+}
+
 /* LAST: nothing can be posted from here on. */
 static void adopt(struct mrc_dispatcher_loop *loop, bool last)
 {
@@ -325,6 +362,8 @@ static void adopt(struct mrc_dispatcher_loop *loop, bool last)
         };
 
         stream->carrier->thread = loop->thread;
+        if (loop->args.reader)
+            mrc_subscriber_read_with(stream->subscriber, loop->args.reader, wake_for_reading, loop);
         remember(loop, stream);
         if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
             end(loop, stream, MRC_END_ERROR);
@@ -391,6 +430,22 @@ static void end_listeners(struct mrc_dispatcher_loop *loop, const struct loop_hu
     }
 }
 
+/* Those who listen have missed something in the ring: it comes from the history, if that has it. */
+static void replay_listeners(struct mrc_dispatcher_loop *loop, const struct loop_hub *hub)
+{
+    for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
+        next = stream->all_next;
+        if (!stream->is_listening || hub_of(loop, stream) != hub)
+            continue;
+        if (mrc_stream_fall_back(stream, hub->next)) {
+            stop_listening(loop, stream);
+            make_ready(loop, stream);
+        } else {
+            bury(loop, stream);
+        }
+    }
+}
+
 static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hub)
 {
     struct delivery delivery = {.loop = loop, .hub = hub};
@@ -437,10 +492,15 @@ static bool pull(struct mrc_dispatcher_loop *loop, struct loop_hub *hub)
                 end_listeners(loop, hub, MRC_END_DRAINING);
             return is_superseded && i > 0;
         }
+        if (status == MRC_STATUS_OVERRUN) {
+            replay_listeners(loop, hub);
+            return false;
+        }
         if (status != APR_SUCCESS) {
             end_listeners(loop, hub, MRC_END_OVERRUN);
             return false;
         }
+        hub->next = mrc_history_number(mrc_hub_history(hub->hub), hub->record.seq) + 1;
         deliver_record(loop, hub);
         bytes += hub->record.payload.len;
         if (hub->listening > 0)
@@ -585,6 +645,7 @@ static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
     if (drain != loop->drained)
         drain_all(loop, drain);
     expire_timers(loop);
+    collect_readings(loop);
     work_ready(loop);
     /* The queues are empty then, or wait for clients. One that has caught up and does not listen
      * yet is ready: nothing is pulled past it. */
@@ -607,6 +668,7 @@ static void run_down(struct mrc_dispatcher_loop *loop)
     adopt(loop, true);
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
         end(loop, stream, MRC_END_DRAINING);
+    collect_readings(loop);
     while (has_work(loop))
         work_ready(loop);
     while (loop->ended.first)

@@ -5,6 +5,7 @@
  *     wait          for a writable or broken socket, news, or the next timer
  *     adopt         the streams that were posted
  *     timers        heartbeats, ends of lives, clients that take nothing
+ *     collect       streams in REPLAY whose next records were read from the disk
  *     work          up to WORK_PER_TURN streams write what is due to them, each in few large
  *                   writes, and beside them some that still replay
  *     pull          when none that is live waits to write any more: the next records of each ring
@@ -24,6 +25,7 @@
 
 struct mrc_dispatcher_loop;
 struct mrc_hub;
+struct mrc_reader;
 struct mrc_stream;
 
 /* A loop drains its streams over so long, so that they do not all come back at once. */
@@ -39,6 +41,7 @@ struct mrc_dispatcher_loop_args {
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
     unsigned number;              /* of the loop in its child, below MRC_HUB_LOOPS_MAX */
+    struct mrc_reader *reader;    /* reads histories from the disk; NULL: none needs it */
     int notify_fd;                /* on_notify is called whenever it is readable; -1: none */
     void (*on_notify)(void *ctx); /* in the loop's thread */
     void *ctx;

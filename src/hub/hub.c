@@ -10,6 +10,10 @@
 #include "store/history.h"
 #include "store/hub_segment.h"
 #include "store/ring.h"
+#include "store/status.h"
+
+/* A full roster is no news again for so long. */
+#define FULL_NEWS_US ((int64_t)60 * 1000 * 1000)
 
 struct mrc_hub {
     struct mrc_hub_segment *segment;
@@ -17,6 +21,8 @@ struct mrc_hub {
     unsigned slot;
     size_t index;
     struct mrc_hub_policy policy;
+    struct mrc_announcer *announcer;
+    _Atomic int64_t full_told_us; /* when the roster was last said to be full; 0: never */
     struct mrc_patterns *patterns;
     _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
     void (*on_unreadable)(void *ctx, uint64_t seq);
@@ -26,17 +32,32 @@ struct mrc_hub {
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_policy *policy)
+                             const struct mrc_hub_policy *policy, struct mrc_error *error)
 {
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    hub->history = mrc_history_open_memory(pool, segment, notify);
+    /* A hub that found no room for its new store in a reload goes on in memory. */
+    if (!policy->history_dir || !mrc_hub_segment_staging(segment))
+        hub->history = mrc_history_open_memory(pool, segment, notify);
+    else if (mrc_history_open_lmdb(pool, segment, notify, slot, policy->history_dir,
+                                   policy->history_sync, error, &hub->history) != APR_SUCCESS)
+        return NULL;
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
     hub->patterns = mrc_patterns_create(pool, hub);
-    return hub->patterns ? hub : NULL;
+    if (hub->patterns)
+        return hub;
+    mrc_status_set(error, APR_ENOMEM, "out of memory");
+    mrc_hub_close(hub);
+    return NULL;
+}
+
+void mrc_hub_close(struct mrc_hub *hub)
+{
+    if (hub)
+        mrc_history_close(hub->history);
 }
 
 const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)
@@ -47,6 +68,34 @@ const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)
 size_t mrc_hub_get_index(const struct mrc_hub *hub)
 {
     return hub->index;
+}
+
+unsigned mrc_hub_get_slot(const struct mrc_hub *hub)
+{
+    return hub->slot;
+}
+
+struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub)
+{
+    return mrc_hub_segment_roster(hub->segment);
+}
+
+void mrc_hub_set_announcer(struct mrc_hub *hub, struct mrc_announcer *announcer)
+{
+    hub->announcer = announcer;
+}
+
+struct mrc_announcer *mrc_hub_get_announcer(const struct mrc_hub *hub)
+{
+    return hub->announcer;
+}
+
+bool mrc_hub_full_is_news(struct mrc_hub *hub, int64_t now_us)
+{
+    int64_t told_us = atomic_load(&hub->full_told_us);
+
+    return (told_us == 0 || now_us - told_us >= FULL_NEWS_US) &&
+           atomic_compare_exchange_strong(&hub->full_told_us, &told_us, now_us);
 }
 
 static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,

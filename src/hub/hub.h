@@ -12,27 +12,34 @@
 #include "apr_pools.h"
 
 #include "core/bytes.h"
+#include "core/err.h"
 #include "hub/metrics.h"
+#include "store/history.h"
 
-struct mrc_history;
+struct mrc_announcer;
 struct mrc_hub;
 struct mrc_hub_segment;
 struct mrc_notify;
 struct mrc_patterns;
 struct mrc_ring;
+struct mrc_roster;
 struct mrc_update;
 
-/* What the configuration says of a hub's streams. */
+/* What the configuration says of a hub. */
 struct mrc_hub_policy {
     int64_t heartbeat_us;        /* a comment on a stream that is silent so long; 0: never */
     int64_t lifetime_us;         /* a stream ends at 80 to 100 % of it; 0: never */
     int64_t dispatch_timeout_us; /* a client that takes nothing for so long is cut */
     size_t backlog_bytes;        /* what may wait for one client beside the update in flight */
     uint64_t subscribers_max;    /* in all children together; 0: no limit */
+    const char *const *paths;    /* of the hub's URLs, as URLs write them, without a slash at the */
+    size_t paths_count;          /* end; at least one where there is a roster */
     uint64_t patterns_max;       /* that the children hold, counted in each; 0: no limit */
     uint64_t pattern_bytes_max;  /* what they occupy together; 0: no limit */
     uint64_t per_address_max;    /* of one client's address, in all children; 0: no limit */
     uint64_t per_token_max;      /* with one token; 0: no limit */
+    const char *history_dir;     /* where its durable history is; NULL: it is in memory */
+    enum mrc_history_sync history_sync;
 };
 
 /* Whom the places in a hub are counted for. */
@@ -50,21 +57,27 @@ struct mrc_hub_seat {
 /*
  * Opens the hub whose shared memory is SEGMENT for the child that owns SLOT. INDEX is its place
  * among the child's hubs. The struct lives in POOL; the other arguments must outlive it (POLICY is
- * copied). Any thread may use it afterwards. NULL: out of memory.
+ * copied, but not its paths). Any thread may use it afterwards. NULL: out of memory, or its history
+ * cannot be opened; ERROR says why.
  */
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_policy *policy);
+                             const struct mrc_hub_policy *policy, struct mrc_error *error);
+
+/* The child ends in order, and no thread of it uses the hub any more. Accepts NULL. */
+void mrc_hub_close(struct mrc_hub *hub);
 
 const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub);
 size_t mrc_hub_get_index(const struct mrc_hub *hub);
+unsigned mrc_hub_get_slot(const struct mrc_hub *hub);
 
 /*
  * Stores UPDATE, which has an id, in the order that all subscribers of the hub see, and wakes the
  * children that have some. It may wait for the disk: any thread but a dispatcher's. APR_SUCCESS: it
  * is stored.
  * MRC_STATUS_SUPERSEDED: this child is of the past, the client should try again.
- * MRC_STATUS_TOO_LARGE, APR_TIMEUP, APR_ENOMEM: it is not stored.
+ * MRC_STATUS_TOO_LARGE, APR_ENOMEM: it is not stored. APR_TIMEUP: most likely not. Others, such as
+ * APR_ENOSPC: the disk refuses it.
  */
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us);
 
@@ -72,6 +85,16 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 
 struct mrc_history *mrc_hub_history(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
+
+/* The active subscriptions; NULL: the hub keeps none. */
+struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
+
+/* Who tells of those that end: set once, before there are any. */
+void mrc_hub_set_announcer(struct mrc_hub *hub, struct mrc_announcer *announcer);
+struct mrc_announcer *mrc_hub_get_announcer(const struct mrc_hub *hub);
+
+/* Whether to log now that the roster is full: true once a minute in this child. */
+bool mrc_hub_full_is_news(struct mrc_hub *hub, int64_t now_us);
 
 /* What its subscribers in this child listen with. */
 struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub);

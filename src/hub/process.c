@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "hub/announcer.h"
 #include "hub/dispatcher.h"
 #include "hub/hub.h"
 #include "hub/waiters.h"
@@ -13,8 +14,10 @@ struct mrc_process {
     unsigned slot;
     struct mrc_hub **hubs;
     size_t hubs_count;
+    struct mrc_error problem; /* why a hub could not be opened; empty: all were */
     struct mrc_waiters *waiters;
     struct mrc_dispatcher *dispatcher;
+    struct mrc_announcer *announcer; /* NULL: no hub tells of its subscriptions */
     atomic_bool draining;
     atomic_uint threads_held;
     atomic_uint suspended_held;
@@ -55,6 +58,7 @@ static void when_woken(void *ctx)
     struct mrc_process *process = ctx;
 
     reap_dead_children(process->memory, process->pid);
+    mrc_announcer_post_look(process->announcer);
 }
 
 static void open_hubs(apr_pool_t *pool, struct mrc_process *process,
@@ -66,8 +70,8 @@ static void open_hubs(apr_pool_t *pool, struct mrc_process *process,
         struct mrc_hub_segment *segment = mrc_memory_hub(process->memory, hubs[i].key);
 
         if (segment)
-            process->hubs[i] =
-                mrc_hub_open(pool, segment, notify, process->slot, i, &hubs[i].policy);
+            process->hubs[i] = mrc_hub_open(pool, segment, notify, process->slot, i,
+                                            &hubs[i].policy, &process->problem);
     }
 }
 
@@ -111,7 +115,12 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
     process->waiters = mrc_waiters_create(pool);
     mrc_notify_drain(mrc_memory_notify(memory), process->slot);
     open_hubs(pool, process, hubs);
-    status = start_dispatcher(pool, process, threads);
+    status = mrc_announcer_start(pool, process->hubs, n, &process->announcer);
+    if (status == APR_SUCCESS) {
+        status = start_dispatcher(pool, process, threads);
+        if (status != APR_SUCCESS)
+            mrc_announcer_stop(process->announcer);
+    }
     if (status != APR_SUCCESS) {
         mrc_control_release(control, process->slot);
         return status;
@@ -120,12 +129,22 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
     return APR_SUCCESS;
 }
 
+const char *mrc_process_problem(const struct mrc_process *process)
+{
+    return process->problem.text[0] ? process->problem.text : NULL;
+}
+
 void mrc_process_stop(struct mrc_process *process)
 {
+    bool ended;
+
     if (!mrc_process_is_draining(process))
         mrc_process_drain(process, false);
-    if (!mrc_dispatcher_stop(process->dispatcher))
-        return; /* it may still count: the slot is folded when the parent sees the child's end */
+    ended = mrc_dispatcher_stop(process->dispatcher);
+    mrc_announcer_stop(process->announcer); /* after the last stream has ended */
+    if (!ended)
+        return; /* a stream may still count: the slot is folded when the parent sees the child's end
+                 */
     fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
 }

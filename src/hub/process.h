@@ -34,10 +34,13 @@ apr_status_t mrc_process_start(apr_pool_t *pool, struct mrc_memory *memory,
                                const struct mrc_process_hub *hubs, size_t n, unsigned threads,
                                pid_t pid, uint64_t generation, struct mrc_process **ret_process);
 
+/* Why some hub could not be opened, in words; NULL: none. */
+const char *mrc_process_problem(const struct mrc_process *process);
+
 /* Leaves it: ends the dispatcher, gives the slot back. No stream is left by then. */
 void mrc_process_stop(struct mrc_process *process);
 
-/* The hub number I; NULL: it has no shared memory, or there are fewer hubs. */
+/* The hub number I; NULL: it has no shared memory or no history, or there are fewer hubs. */
 struct mrc_hub *mrc_process_hub(const struct mrc_process *process, size_t i);
 
 /* How many slots for children the server has, and whether a child lives in SLOT. */

@@ -208,6 +208,18 @@ static void write_some(struct mrc_stream *stream, int64_t now_us)
     take_state(stream, state, now_us);
 }
 
+bool mrc_stream_fall_back(struct mrc_stream *stream, uint64_t next)
+{
+    if (stream->state != MRC_STREAM_LIVE)
+        return stream->state == MRC_STREAM_REPLAY;
+    if (mrc_subscriber_fall_back(stream->subscriber, next) != APR_SUCCESS) {
+        mrc_stream_end(stream, MRC_END_OVERRUN);
+        return false;
+    }
+    stream->state = MRC_STREAM_REPLAY;
+    return true;
+}
+
 /* Reads the next slice of what was missed into the queue. True: there is something to write. */
 static bool replay_some(struct mrc_stream *stream)
 {
@@ -217,7 +229,7 @@ static bool replay_some(struct mrc_stream *stream)
 
     mrc_buf_init(&buf, SIZE_MAX);
     status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, &buf);
-    if (status != APR_SUCCESS && status != APR_EOF) {
+    if (status != APR_SUCCESS && status != APR_EOF && status != APR_EAGAIN) {
         mrc_stream_end(stream, status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR);
     } else if (mrc_buf_bytes(&buf).len > 0) {
         event = mrc_event_create(mrc_buf_bytes(&buf));
@@ -243,8 +255,11 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
         if (stream->count == 0) {
             if (stream->state == MRC_STREAM_LIVE)
                 return stream->is_listening ? MRC_STREAM_IDLE : MRC_STREAM_CAUGHT_UP;
-            if (!replay_some(stream))
+            if (!replay_some(stream)) {
+                if (mrc_subscriber_is_reading(stream->subscriber))
+                    return MRC_STREAM_READING;
                 continue;
+            }
         }
         write_some(stream, now_us);
     }

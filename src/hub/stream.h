@@ -7,6 +7,9 @@
  *                +-------------------------------------------------------------------------------+
  *                                                                   closed and freed
  *
+ * A stream in LIVE goes back to REPLAY when the ring has gone over what it has not got yet, and the
+ * history has it still.
+ *
  * In REPLAY the ring is the backlog: nothing more is read while the carrier is pending. In LIVE the
  * dispatcher pushes shared events into the queue; what does not fit into the backlog while the
  * carrier is pending ends the stream, but never because of one update alone.
@@ -33,8 +36,9 @@ enum mrc_stream_state { MRC_STREAM_REPLAY, MRC_STREAM_LIVE, MRC_STREAM_ENDING };
 
 /* What the dispatcher has to do next with a stream that has worked. */
 enum mrc_stream_work {
-    MRC_STREAM_IDLE,      /* nothing: all is written, or it waits for the client */
-    MRC_STREAM_BUSY,      /* let it work again, after the others */
+    MRC_STREAM_IDLE,    /* nothing: all is written, or it waits for the client */
+    MRC_STREAM_BUSY,    /* let it work again, after the others */
+    MRC_STREAM_READING, /* what it needs is being read: wait until the subscriber is not reading */
     MRC_STREAM_CAUGHT_UP, /* it has become LIVE: put it into the index */
     MRC_STREAM_ENDED      /* it has ended, stream->end says why */
 };
@@ -84,6 +88,12 @@ void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end);
  * is pending and too much waits for it already, or since memory is short.
  */
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event);
+
+/*
+ * A stream in LIVE that has not got the records from number NEXT on, since the ring has gone over
+ * them: it is in REPLAY again. False: the history does not have them either, it has ended.
+ */
+bool mrc_stream_fall_back(struct mrc_stream *stream, uint64_t next);
 
 /* Writes what is due, a slice of it. */
 enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us);

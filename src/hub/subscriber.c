@@ -13,11 +13,17 @@
 #include "hub/clock.h"
 #include "hub/hub.h"
 #include "hub/patterns.h"
+#include "hub/presence.h"
+#include "hub/reader.h"
 #include "store/history.h"
 #include "store/ring.h"
+#include "store/status.h"
 
 /* A stream ends so long before its token expires: never later, whatever a timer's tick is. */
 #define EXPIRY_MARGIN_US ((int64_t)200 * 1000)
+
+/* Bytes of the history that are read at a time. */
+#define SLICE_BYTES ((size_t)32 * 1024)
 
 /* Records that one take reads at most, whether they match or not: others have their turn. */
 #define RECORDS_PER_TAKE 256
@@ -33,17 +39,23 @@ struct mrc_subscriber {
     struct mrc_matcher **matchers;
     size_t matchers_count;
     struct mrc_token *token;
-    struct mrc_place place;        /* what it has not seen yet */
-    uint64_t live_from;            /* position: what was published since it was opened */
-    uint64_t taken;                /* live updates that the last take has given */
-    int64_t taken_since_us;        /* when the oldest of them was accepted */
-    struct mrc_ring_record record; /* reused from read to read */
-    size_t matched;                /* not 0: so far has the record been matched, and is not done */
+    struct mrc_place place;         /* what it has not seen yet */
+    uint64_t live_from;             /* position: what was published since it was opened */
+    uint64_t taken;                 /* live updates that the last take has given */
+    int64_t taken_since_us;         /* when the oldest of them was accepted */
+    struct mrc_ring_record record;  /* reused from read to read */
+    struct mrc_history_slice slice; /* what was read of the history, and not given yet */
+    struct mrc_reading *reading;    /* what was asked for beyond that; NULL: nothing */
+    struct mrc_reader *reader;      /* who reads; NULL: this thread */
+    mrc_reader_wake_fn *wake;
+    void *wake_ctx;
+    size_t matched; /* not 0: so far has the record been matched, and is not done */
     int64_t ends_us;
     enum mrc_end ends_why;
     bool has_cursor;
     size_t last_event_id_len;
-    char *last_event_id; /* malloc()ed */
+    char *last_event_id;           /* malloc()ed */
+    struct mrc_presence *presence; /* NULL: not announced */
 };
 
 void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscription)
@@ -155,6 +167,8 @@ static void free_subscriber(struct mrc_subscriber *subscriber)
                                                 .token = subscriber->token,
                                             });
     mrc_ring_record_free(&subscriber->record);
+    mrc_history_slice_free(&subscriber->slice);
+    mrc_reading_abandon(subscriber->reading);
     free(subscriber->last_event_id);
     free(subscriber);
 }
@@ -218,10 +232,17 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     return APR_SUCCESS;
 }
 
+apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber)
+{
+    return mrc_presence_begin(subscriber->hub, subscriber->random, subscriber->matchers,
+                              subscriber->matchers_count, subscriber->token, &subscriber->presence);
+}
+
 void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
 {
     if (!subscriber)
         return;
+    mrc_presence_end(subscriber->presence);
     mrc_hub_leave(subscriber->hub, &subscriber->seat, end);
     free_subscriber(subscriber);
 }
@@ -257,6 +278,31 @@ struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscrib
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber)
 {
     return subscriber->place.pos;
+}
+
+uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->place.next;
+}
+
+void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_reader *reader,
+                              void (*wake)(void *ctx), void *ctx)
+{
+    subscriber->reader = reader;
+    subscriber->wake = wake;
+    subscriber->wake_ctx = ctx;
+}
+
+bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->reading && !mrc_reading_is_done(subscriber->reading);
+}
+
+apr_status_t mrc_subscriber_fall_back(struct mrc_subscriber *subscriber, uint64_t next)
+{
+    if (next > subscriber->place.next)
+        subscriber->place.next = next;
+    return mrc_history_resume(mrc_hub_history(subscriber->hub), &subscriber->place);
 }
 
 /*
@@ -336,10 +382,72 @@ static apr_status_t add_event(struct mrc_subscriber *subscriber, int64_t until_u
     return mrc_buf_error(out) ? APR_ENOMEM : status;
 }
 
+/* Reads the next slice of the history, or has it read: APR_EAGAIN. */
+static apr_status_t read_history(struct mrc_subscriber *subscriber)
+{
+    const struct mrc_history *history = mrc_hub_history(subscriber->hub);
+    struct mrc_reading *reading = subscriber->reading;
+
+    mrc_history_slice_free(&subscriber->slice);
+    if (reading) {
+        if (!mrc_reading_is_done(reading))
+            return APR_EAGAIN;
+        subscriber->reading = NULL;
+        return mrc_reading_take(reading, &subscriber->slice);
+    }
+    if (!subscriber->reader)
+        return mrc_history_read(history, &subscriber->place, SLICE_BYTES, &subscriber->slice);
+    subscriber->reading = mrc_reader_ask(subscriber->reader, history, &subscriber->place,
+                                         SLICE_BYTES, subscriber->wake, subscriber->wake_ctx);
+    return subscriber->reading ? APR_EAGAIN : APR_ENOMEM;
+}
+
+/* The next record of the ring that it has not got from the history. */
+static apr_status_t read_ring(struct mrc_subscriber *subscriber, uint64_t *ret_number)
+{
+    struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
+    apr_status_t status;
+
+    do {
+        status = mrc_ring_read(ring, &subscriber->place.pos, &subscriber->record);
+        if (status == APR_SUCCESS)
+            *ret_number =
+                mrc_history_number(mrc_hub_history(subscriber->hub), subscriber->record.seq);
+    } while (status == APR_SUCCESS && *ret_number < subscriber->place.next);
+    return status;
+}
+
+/* Reads the next record into subscriber->record: from the history first, then from the ring. */
+static apr_status_t next_record(struct mrc_subscriber *subscriber)
+{
+    struct mrc_place *place = &subscriber->place;
+    apr_status_t status = APR_SUCCESS;
+    uint64_t number;
+
+    for (;;) {
+        if (mrc_history_slice_next(&subscriber->slice, &subscriber->record)) {
+            number = subscriber->record.seq;
+            break;
+        }
+        if (place->next < place->until) {
+            status = read_history(subscriber);
+        } else {
+            status = read_ring(subscriber, &number);
+            if (status == APR_SUCCESS)
+                break;
+            if (status == MRC_STATUS_OVERRUN)
+                status = mrc_history_resume(mrc_hub_history(subscriber->hub), place);
+        }
+        if (status != APR_SUCCESS)
+            return status;
+    }
+    place->next = number + 1;
+    return APR_SUCCESS;
+}
+
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out)
 {
-    struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
     int64_t until_us = mrc_clock_us() + TAKE_US;
 
     subscriber->taken = 0;
@@ -347,7 +455,7 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
         apr_status_t status = APR_SUCCESS;
 
         if (!subscriber->matched)
-            status = mrc_ring_read(ring, &subscriber->place.pos, &subscriber->record);
+            status = next_record(subscriber);
         if (status == APR_SUCCESS)
             status = add_event(subscriber, until_us, out);
         if (APR_STATUS_IS_INCOMPLETE(status) || (!status && mrc_clock_us() >= until_us))

@@ -11,7 +11,8 @@
  *                                             ENDED
  *
  * In the memory store the history is the ring itself, so that REPLAY and LIVE read the same way and
- * differ in nothing but where they begin. A subscriber belongs to one thread at a time.
+ * differ in nothing but where they begin. A durable history is read for what the ring has not, also
+ * by one in LIVE that the ring has gone over. A subscriber belongs to one thread at a time.
  */
 #ifndef MRC_HUB_SUBSCRIBER_H
 #define MRC_HUB_SUBSCRIBER_H
@@ -30,6 +31,7 @@
 struct mrc_buf;
 struct mrc_hub;
 struct mrc_matcher;
+struct mrc_reader;
 struct mrc_subscriber;
 struct mrc_token;
 struct mrc_topics;
@@ -55,6 +57,13 @@ void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscr
  */
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber);
+
+/*
+ * The subscriber is to be served: its subscriptions become active, are listed and told of, if the
+ * hub does that (presence.h, also for the errors). Once, before the client hears anything; waits
+ * for the ring's lock like a publisher. The end is told when the subscriber is closed.
+ */
+apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber);
 
 /* The stream has ended for the reason END. Accepts NULL. */
 void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end);
@@ -96,6 +105,26 @@ struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscrib
 /* The position in the ring of what it has not been given yet. */
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber);
 
+/* The number in the history of what it has not been given yet, as far as its own reading goes. */
+uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber);
+
+/*
+ * From now on READER reads for it what the ring does not have, and calls WAKE(CTX) when it has;
+ * without one, mrc_subscriber_take() itself may wait for the disk.
+ */
+void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_reader *reader,
+                              void (*wake)(void *ctx), void *ctx);
+
+/* Whether the reader has not finished what was asked of it. */
+bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
+
+/*
+ * It has not been given the records from number NEXT on, and the ring has gone over them: the next
+ * mrc_subscriber_take() reads them from the history. MRC_STATUS_OVERRUN: there is nothing but the
+ * ring.
+ */
+apr_status_t mrc_subscriber_fall_back(struct mrc_subscriber *subscriber, uint64_t next);
+
 /*
  * Whether it may read UPDATE, which is routed to it: private updates need a grant. TOPICS are its,
  * and only needed if it is private. RET_MAY_READ is untouched if MRC_ENOMEM is returned.
@@ -108,8 +137,9 @@ enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
  * Appends the events that are due to OUT, until OUT holds MAX_BYTES or more (the last event is
  * always whole), many records were read, or there is nothing left.
  * APR_SUCCESS: there may be more, also if OUT is empty. APR_EOF: that is all for now; wait to be
- * woken. MRC_STATUS_OVERRUN: it fell behind too far; end the stream, the client resumes by its last
- * id. APR_ENOMEM: end the stream.
+ * woken. APR_EAGAIN: the rest is being read, see mrc_subscriber_read_with(). MRC_STATUS_OVERRUN: it
+ * fell behind too far; end the stream, the client resumes by its last id. APR_ENOMEM,
+ * MRC_STATUS_CORRUPT (of a file): end the stream.
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out);

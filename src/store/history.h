@@ -2,6 +2,7 @@
  * The history of a hub: what was published and can be read again, behind one interface.
  *
  *     memory     the ring itself                                            history_memory.c
+ *     lmdb       a file, which outlives the server                          history_lmdb.c
  *
  * Whatever the back end, updates reach those who listen through the ring alone, and in one order:
  * what is appended is in the history first and in the ring then. A reader stands at a place:
@@ -23,7 +24,9 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
+#include "core/buf.h"
 #include "core/bytes.h"
+#include "core/err.h"
 
 struct mrc_history;
 struct mrc_hub_segment;
@@ -38,9 +41,29 @@ struct mrc_place {
     uint64_t pos;   /* in the ring, what comes after */
 };
 
+/* What a power cut may cost. */
+enum mrc_history_sync {
+    MRC_HISTORY_SYNC_GROUP, /* nothing; updates that come together share a commit */
+    MRC_HISTORY_SYNC_FULL,  /* nothing; each update has a commit of its own */
+    MRC_HISTORY_SYNC_NONE   /* what the system has not written yet, perhaps the file */
+};
+
+/* Whether this build has the durable back end. */
+bool mrc_history_has_lmdb(void);
+
 /* The history that is the ring of SEGMENT. The struct lives in POOL; the arguments outlive it. */
 struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                             const struct mrc_notify *notify);
+
+/*
+ * The history in the directory DIR (history_dir.h) of the hub whose memory is SEGMENT; the caller
+ * is the child that owns SLOT. What DIR has and the ring has not is in the ring afterwards. The
+ * struct lives in POOL; the other arguments outlive it. An error says in words why not.
+ */
+apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                                   const struct mrc_notify *notify, unsigned slot, const char *dir,
+                                   enum mrc_history_sync sync, struct mrc_error *error,
+                                   struct mrc_history **ret_history);
 
 /* Gives up what a back end holds, in this process only. Accepts NULL. */
 void mrc_history_close(struct mrc_history *history);
@@ -52,7 +75,8 @@ struct mrc_ring *mrc_history_ring(const struct mrc_history *history);
  * what the history's bound counts it for; NOW_US the time of day. May wait for a lock and for the
  * disk: never in a dispatcher's thread.
  * APR_SUCCESS: it is stored, as safely as the back end can. MRC_STATUS_SUPERSEDED,
- * MRC_STATUS_TOO_LARGE, APR_TIMEUP: it is not stored.
+ * MRC_STATUS_TOO_LARGE: it is not stored. APR_TIMEUP: it is not, or its fate is not known. Others,
+ * such as APR_ENOSPC: the disk refuses it.
  */
 apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id,
                                 struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us);
@@ -77,5 +101,46 @@ apr_status_t mrc_history_oldest(struct mrc_history *history, int64_t now_us,
  */
 apr_status_t mrc_history_find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
                               struct mrc_place *ret_place);
+
+/* ---- reading what the ring does not have ------------------------------------------------------*/
+
+/* Whether there is anything to be read but the ring. */
+bool mrc_history_is_durable(const struct mrc_history *history);
+
+/* The number of the ring's record SEQ in the history; it is what places count. */
+uint64_t mrc_history_number(const struct mrc_history *history, uint64_t seq);
+
+/*
+ * The ring has gone over PLACE: it becomes one from which the same record, number NEXT, comes from
+ * the history. MRC_STATUS_OVERRUN: what was missed cannot be had any more.
+ */
+apr_status_t mrc_history_resume(const struct mrc_history *history, struct mrc_place *place);
+
+/* Some records in a row, copied out. Starts as {0}. */
+struct mrc_history_slice {
+    struct mrc_buf buf;
+    size_t at; /* the next record in BUF */
+};
+
+/*
+ * Reads records from number NEXT of PLACE on and before UNTIL: at least one, and no more once there
+ * are MAX_BYTES. May wait for the disk. MRC_STATUS_OVERRUN: the history has dropped the next one.
+ * APR_ENOMEM, MRC_STATUS_CORRUPT, errors of the system. SLICE is to be freed in any case.
+ */
+apr_status_t mrc_history_read(const struct mrc_history *history, const struct mrc_place *place,
+                              size_t max_bytes, struct mrc_history_slice *slice);
+
+/*
+ * The next record of SLICE: views into it, and nothing of RECORD's own buffer. Its seq is the
+ * number, its position 0. False: there is no more.
+ */
+bool mrc_history_slice_next(struct mrc_history_slice *slice, struct mrc_ring_record *record);
+
+/* Empty and usable again. */
+void mrc_history_slice_free(struct mrc_history_slice *slice);
+
+/* How many records replay reaches at NOW_US, and the sum of their stored_bytes. */
+apr_status_t mrc_history_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
+                               uint64_t *ret_bytes);
 
 #endif

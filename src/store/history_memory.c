@@ -32,10 +32,23 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64
     return status;
 }
 
+static apr_status_t count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
+                          uint64_t *ret_bytes)
+{
+    struct mrc_ring_stats stats;
+
+    mrc_ring_oldest(history->ring, now_us); /* drops what is too old, if it is much */
+    mrc_ring_stats(history->ring, &stats);
+    *ret_records = stats.records;
+    *ret_bytes = stats.bytes;
+    return APR_SUCCESS;
+}
+
 static const struct mrc_history_ops memory_ops = {
     .append = append,
     .oldest = oldest,
     .find = find,
+    .count = count,
 };
 
 struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_segment *segment,

@@ -14,6 +14,10 @@ struct mrc_history_ops {
                            struct mrc_place *ret_place);
     apr_status_t (*find)(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
                          struct mrc_place *ret_place);
+    apr_status_t (*read)(const struct mrc_history *history, const struct mrc_place *place,
+                         size_t max_bytes, struct mrc_history_slice *slice); /* NULL: not durable */
+    apr_status_t (*count)(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
+                          uint64_t *ret_bytes);
     void (*close)(struct mrc_history *history); /* NULL: nothing to do */
 };
 
@@ -23,7 +27,11 @@ struct mrc_history {
     struct mrc_hub_segment *segment;
     const struct mrc_notify *notify;
     struct mrc_ring *ring; /* the segment's */
+    uint64_t offset;       /* from numbers of the ring to those of places */
 };
+
+/* Adds a record to SLICE. */
+void mrc_history_slice_add(struct mrc_history_slice *slice, const struct mrc_ring_record *record);
 
 /* No publisher waits longer for a lock: whoever holds it is stopped, not busy. */
 #define MRC_HISTORY_WAIT_US ((int64_t)5 * 1000 * 1000)

@@ -14,10 +14,12 @@
  *     region[STAGING]      +-----------------------------------------------+
  *                          | group commit of the durable store             |  may be absent
  *     region[PRESENCE]     +-----------------------------------------------+
- *                          | active subscriptions                          |  may be absent
+ *                          | struct mrc_roster_header, words, cells        |  roster_layout.h;
+ *                          |                                               |  may be absent
  *     region[COUNTS]       +-----------------------------------------------+
- *                          | struct mrc_census_header, cells                |  census_layout.h; may
- * be absent total_bytes          +-----------------------------------------------+
+ *                          | struct mrc_census_header, cells               |  census_layout.h;
+ *                          |                                               |  may be absent
+ *     total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64. A region that is absent has size 0. Whether the hub
  * lives or has moved on is ring.state, which the lock of the ring guards.

@@ -6,6 +6,7 @@
 #include "apr_time.h"
 #include "store/control_layout.h"
 #include "store/segment.h"
+#include "store/staging.h"
 
 #define ALIGNMENT 64
 
@@ -13,7 +14,9 @@ struct mrc_hub_segment {
     struct mrc_segment segment;
     struct mrc_hub_header geometry; /* our own copy: the shared one is never trusted again */
     struct mrc_ring *ring;
-    struct mrc_census *census; /* NULL: none */
+    struct mrc_roster *roster;   /* NULL: none */
+    struct mrc_staging *staging; /* NULL: none */
+    struct mrc_census *census;   /* NULL: none */
     _Atomic uint64_t *interest;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -44,6 +47,7 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
         .region_count = MRC_HUB_REGION_USED,
     };
     size_t key_bytes = shape->key ? strlen(shape->key) : 0;
+    uint32_t own = 0, shared = 0;
     uint64_t capacity;
     uint64_t buckets;
 
@@ -56,6 +60,11 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                               nslots, MRC_CONTROL_SLOTS_MAX);
     if (shape->history_age_us < 0)
         return mrc_status_set(error, APR_EINVAL, "the age of a history cannot be negative");
+    if (shape->roster_subscribers > MRC_ROSTER_SUBSCRIBERS_MAX)
+        return mrc_status_set(error, APR_EINVAL,
+                              "active subscriptions of the hub %.100s: %" APR_UINT64_T_FMT
+                              " subscribers can be listed at most",
+                              shape->key, MRC_ROSTER_SUBSCRIBERS_MAX);
     capacity =
         mrc_ring_capacity_for(shape->ring_bytes, shape->history_count, shape->body_max_bytes);
     if (capacity == 0)
@@ -72,7 +81,10 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     add_region(&header, MRC_HUB_REGION_METRICS,
                (nslots + UINT64_C(1)) * sizeof(struct mrc_hub_metrics_row));
     add_region(&header, MRC_HUB_REGION_STAGING, shape->staging_bytes);
-    add_region(&header, MRC_HUB_REGION_PRESENCE, shape->presence_bytes);
+    if (shape->roster_subscribers)
+        mrc_roster_measure(shape->roster_subscribers, &own, &shared);
+    add_region(&header, MRC_HUB_REGION_PRESENCE,
+               shape->roster_subscribers ? mrc_roster_bytes(own, shared) : 0);
     add_region(&header, MRC_HUB_REGION_COUNTS,
                shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
                                      : 0);
@@ -111,6 +123,19 @@ static struct mrc_hub_segment *attach(apr_pool_t *pool, const struct mrc_segment
     return hub;
 }
 
+static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub,
+                                   struct mrc_error *error)
+{
+    const struct mrc_hub_region *region = &hub->geometry.region[MRC_HUB_REGION_STAGING];
+    void *base = at(&hub->segment, region->offset);
+    apr_status_t status;
+
+    if (region->size == 0)
+        return APR_SUCCESS;
+    status = mrc_staging_create(base, region->size, error);
+    return status ? status : mrc_staging_attach(pool, base, region->size, &hub->staging);
+}
+
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
                                     struct mrc_error *error, struct mrc_hub_segment **ret_segment)
@@ -141,6 +166,8 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     status = mrc_ring_create(pool, at(&segment, header.region[MRC_HUB_REGION_RING].offset),
                              capacity, at(&segment, header.region[MRC_HUB_REGION_INDEX].offset),
                              buckets, &bounds, error, &hub->ring);
+    if (!status)
+        status = create_staging(pool, hub, error);
     if (!status && shape->census_streams) {
         status = mrc_census_create(pool, at(&segment, header.region[MRC_HUB_REGION_COUNTS].offset),
                                    mrc_census_cells(shape->census_streams), &hub->census);
@@ -151,6 +178,13 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
         mrc_segment_close(&segment);
         mrc_segment_remove(dir, name);
         return status;
+    }
+    if (shape->roster_subscribers) {
+        uint32_t own, shared;
+
+        mrc_roster_measure(shape->roster_subscribers, &own, &shared);
+        hub->roster = mrc_roster_create(
+            pool, at(&segment, header.region[MRC_HUB_REGION_PRESENCE].offset), own, shared);
     }
     *ret_segment = hub;
     return APR_SUCCESS;
@@ -255,6 +289,16 @@ int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment)
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment)
 {
     return segment->ring;
+}
+
+struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment)
+{
+    return segment->roster;
+}
+
+struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment)
+{
+    return segment->staging;
 }
 
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
@@ -424,8 +468,12 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
     if (slot >= segment->geometry.nslots)
         return;
     mrc_hub_segment_interest_clear(segment, slot);
+    if (segment->staging)
+        mrc_staging_fold(segment->staging, slot);
     for (i = 0; i < MRC_HUB_GAUGES; i++)
         atomic_store_explicit(&segment->metrics[slot].gauge[i], 0, memory_order_relaxed);
+    if (segment->roster)
+        mrc_roster_fold(segment->roster, slot);
     if (segment->census)
         mrc_census_fold(segment->census, slot);
 }

@@ -30,8 +30,10 @@
 #include "store/hub_layout.h"
 #include "store/notify.h"
 #include "store/ring.h"
+#include "store/roster.h"
 
 struct mrc_hub_segment;
+struct mrc_staging;
 
 /* What one hub asks for. Start from {0}: later fields are 0 when they are not wanted. */
 struct mrc_hub_shape {
@@ -43,8 +45,8 @@ struct mrc_hub_shape {
     uint64_t ring_bytes;     /* payload the ring must hold; the records' overhead comes on top */
     uint64_t body_max_bytes; /* the largest sum of a record's id and payload */
     uint32_t staging_bytes;  /* caps of regions that are filled elsewhere; 0: absent */
-    uint32_t presence_bytes;
-    uint64_t census_streams; /* for how many the census is made; 0: there is none */
+    uint64_t roster_subscribers; /* for how many the roster is made; 0: there is none */
+    uint64_t census_streams;     /* for how many the census is made; 0: there is none */
 };
 
 /* The exact size of the segment; 0 if the shape is impossible, with the reason
@@ -69,6 +71,12 @@ unsigned mrc_hub_segment_nslots(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
+
+/* The active subscriptions; NULL: the hub keeps none, or the segment was opened to be read. */
+struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment);
+
+/* The staging of a durable history; NULL: the hub has none. */
+struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment);
 
 /* How many streams each client has; NULL: nobody counts, or the segment was opened to be read. */
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment);
@@ -120,8 +128,8 @@ uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigne
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
 
-/* Folds what a dead child left in SLOT: its interest, its gauges and its census become 0. May run
- * twice. */
+/* Folds what a dead child left in SLOT: its interest, its gauges and its census become 0, what it
+ * has staged is withdrawn, its subscriptions become orphans. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
 /* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. What old

@@ -12,6 +12,7 @@
 #include "apr_time.h"
 #include "store/runtime_dir.h"
 #include "store/segment.h"
+#include "store/staging.h"
 #include "store/status.h"
 
 /* Another server may take our control file for a dead one's, in the moment before it is locked. */
@@ -175,7 +176,34 @@ static apr_status_t create_hub(struct mrc_memory *memory, const struct mrc_hub_s
     return APR_SUCCESS;
 }
 
-/* Moves OLD to a new segment of SHAPE, in its place of the list. On failure OLD goes on. */
+/*
+ * Moves the ring, and what it goes along with. With a durable history nobody may be between the
+ * commit and the ring meanwhile: then the publish lock is held, too.
+ */
+static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
+                              int64_t wait_us)
+{
+    struct mrc_staging *from = mrc_hub_segment_staging(old);
+    struct mrc_staging *to = mrc_hub_segment_staging(new);
+    apr_status_t status = from ? mrc_staging_lock(from, wait_us) : APR_SUCCESS;
+
+    if (status)
+        return status;
+    status = mrc_ring_move(mrc_hub_segment_ring(old), mrc_hub_segment_ring(new), apr_time_now(),
+                           wait_us);
+    if (from && to && !status) {
+        uint64_t offset;
+        uint64_t epoch = mrc_staging_epoch(from, &offset);
+
+        mrc_staging_bind(to, epoch, offset);
+    }
+    if (from)
+        mrc_staging_unlock(from);
+    return status;
+}
+
+/* Moves OLD to a new segment of SHAPE, in its place of the list. On failure OLD goes on; success
+ * with a text in ERROR is worth a warning. */
 static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                const struct mrc_hub_shape *shape, int64_t wait_us,
                                struct mrc_error *error)
@@ -186,8 +214,7 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
 
     if (status)
         return status;
-    status = mrc_ring_move(mrc_hub_segment_ring(old->segment), mrc_hub_segment_ring(hub->segment),
-                           apr_time_now(), wait_us);
+    status = move_ring(old->segment, hub->segment, wait_us);
     if (status) {
         destroy_hub(memory, hub);
         return mrc_status_set(error, status, "%s",
@@ -195,6 +222,11 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                                            : "its history could not be copied");
     }
     mrc_hub_segment_carry(old->segment, hub->segment);
+    /* After the move: what ends from now on cannot be told in the old ring, and stays for this. */
+    if (mrc_hub_segment_roster(old->segment) && mrc_hub_segment_roster(hub->segment) &&
+        mrc_roster_carry(mrc_hub_segment_roster(old->segment),
+                         mrc_hub_segment_roster(hub->segment)) > 0)
+        mrc_error_set(error, MRC_OK, "has no room now to tell the end of each subscription");
     while (*place != old)
         place = &(*place)->next;
     hub->next = old->next;
@@ -289,6 +321,7 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hu
         const struct mrc_hub_shape *shape = &shapes[i];
         apr_status_t one;
 
+        reason.text[0] = '\0';
         hub = find_hub(memory, shape->key);
         if (!hub) {
             one = create_hub(memory, shape, &reason, &hub);
@@ -310,6 +343,8 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hu
                 &warning, one,
                 "the hub %.80s keeps the memory and history bounds it had before: %.140s",
                 shape->key, reason.text);
+        else if (reason.text[0] && warning.text[0] == '\0')
+            mrc_error_set(&warning, MRC_OK, "the hub %.80s %.140s", shape->key, reason.text);
     }
     if (!status && error)
         *error = warning;

@@ -338,6 +338,23 @@ apr_status_t mrc_ring_newest(const struct mrc_ring *ring, struct mrc_ring_record
     return status;
 }
 
+void mrc_ring_end(const struct mrc_ring *ring, uint64_t *ret_pos, uint64_t *ret_seq)
+{
+    struct mrc_ring_meta meta = {.seq = 0};
+    apr_status_t status;
+    uint64_t head;
+    uint64_t pos;
+
+    do {
+        head = mrc_ring_head(ring);
+        status = newest_before(ring, head, &pos);
+        if (!status)
+            status = mrc_ring_load_meta(ring, pos, head, &meta);
+    } while (status == MRC_STATUS_OVERRUN);
+    *ret_pos = head;
+    *ret_seq = status ? atomic_load(&ring->header->last_seq) : meta.seq;
+}
+
 uint64_t mrc_ring_oldest(struct mrc_ring *ring, int64_t now_us)
 {
     uint64_t age_us = atomic_load_explicit(&ring->header->bound_age_us, memory_order_relaxed);

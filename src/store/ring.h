@@ -103,6 +103,13 @@ apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct 
                              uint64_t stored_bytes, int64_t now_us, int64_t wait_us,
                              uint64_t *ret_seq, uint64_t *ret_pos);
 
+/*
+ * The same with a number, above all before, and a time of its own: RECORD's id, payload, seq,
+ * time_us and stored_bytes. NOW_US decides about age.
+ */
+apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_ring_record *record,
+                                int64_t now_us, int64_t wait_us);
+
 /* The largest sum of id and payload that surely fits. */
 uint64_t mrc_ring_largest(const struct mrc_ring *ring);
 
@@ -134,6 +141,10 @@ bool mrc_ring_is_superseded(const struct mrc_ring *ring);
 /* The position after the newest record: where one who wants only what comes next starts. seq_cst.
  */
 uint64_t mrc_ring_head(const struct mrc_ring *ring);
+
+/* The same position, and the number of the record that ends there (0: there was none yet): they fit
+ * together. */
+void mrc_ring_end(const struct mrc_ring *ring, uint64_t *ret_pos, uint64_t *ret_seq);
 
 /* The first position that replay reaches; the head if the history is empty or off. */
 uint64_t mrc_ring_oldest(struct mrc_ring *ring, int64_t now_us);

@@ -290,6 +290,31 @@ apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct 
     return APR_SUCCESS;
 }
 
+apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_ring_record *record,
+                                int64_t now_us, int64_t wait_us)
+{
+    struct mrc_ring_header *header = ring->header;
+    apr_status_t status;
+    uint64_t total;
+
+    if (!fits(ring, record->id, record->payload, &total) || record->stored_bytes > UINT32_MAX)
+        return MRC_STATUS_TOO_LARGE;
+    status = lock(ring, now_us, wait_us);
+    if (status)
+        return status;
+    if (held(&header->state) != MRC_RING_OPEN)
+        status = MRC_STATUS_SUPERSEDED;
+    else if (record->seq <= held(&header->last_seq))
+        status = APR_EINVAL;
+    if (!status) {
+        put(ring, total, record->seq, record->time_us, record->stored_bytes, record->id,
+            record->payload);
+        trim(ring, now_us);
+    }
+    unlock(ring);
+    return status;
+}
+
 void mrc_ring_try_trim(struct mrc_ring *ring, int64_t now_us)
 {
     if (lock(ring, now_us, 0) != APR_SUCCESS)

@@ -102,6 +102,62 @@ def test_every_spelling_of_a_cursor(httpd):
     assert (head.status, head.header("Last-Event-ID")) == (200, ids[0])
 
 
+# ---- active subscriptions ------------------------------------------------------------------------
+
+
+ROOT = f"{PATH}/subscriptions"
+
+
+def encode(text):
+    return urllib.parse.quote(text, safe="-._~")
+
+
+def test_active_subscriptions_in_both_dialects(httpd):
+    httpd.start(both_dialects("MercureSubscriptions On"))
+    watches = old(subscribe=[ROOT + "{/topic}{/subscriber}"], payload={"watcher": True})
+    modern = token.subscriber([("urlpattern", ROOT + "{/*}?")])
+    with httpd.subscribe([("topic", ROOT + "/{topic}/{subscriber}")], headers=bearer(watches)) as watcher, \
+            httpd.subscribe([("match_urlpattern", ROOT + "/:type/:match/:subscriber")], token=modern) as other:
+        own = json.loads(watcher.next().data)
+        assert own["topic"] == ROOT + "/{topic}/{subscriber}" and own["payload"] == {"watcher": True}
+        assert json.loads(other.next().data)["match_type"] == "urlpattern"
+        stream = httpd.subscribe([("topic", TEMPLATE), ("match", TOPIC)], headers=bearer(old(payload="p")))
+        event = watcher.next()
+        told = json.loads(event.data)
+        subscriber = told["subscriber"]
+        want = {"@context": "https://mercure.rocks/", "id": f"{ROOT}/{encode(TEMPLATE)}/{encode(subscriber)}",
+                "type": "Subscription", "topic": TEMPLATE, "subscriber": subscriber, "active": True, "payload": "p"}
+        assert (told, event.event) == (want, "message")
+        event = other.next()
+        told = json.loads(event.data)
+        assert event.event == "mercure" and "@context" not in told
+        assert (told["match_type"], told["match"], told["subscriber"]) == ("exact", TOPIC, subscriber)
+        newest = event.id
+
+        answer = httpd.get(ROOT, headers=bearer(watches))
+        assert answer.header("Content-Type") == "application/ld+json"
+        listed = answer.json
+        assert {name: listed[name] for name in ("@context", "id", "type", "lastEventID")} == {
+            "@context": "https://mercure.rocks/", "id": ROOT, "type": "Subscriptions", "lastEventID": newest}
+        member = {name: value for name, value in want.items() if name != "@context"}
+        assert [one for one in listed["subscriptions"] if one["topic"] == TEMPLATE] == [member]
+        assert len(listed["subscriptions"]) == 2
+        of_topic = httpd.get(f"{ROOT}/{encode(TEMPLATE)}", headers=bearer(watches)).json
+        assert of_topic["subscriptions"] == [member]
+        assert httpd.get(want["id"], headers=bearer(watches)).json == {**want, "lastEventID": newest}
+        assert httpd.get(f"{ROOT}/{encode(TEMPLATE)}/urn%3Ax", headers=bearer(watches)).status == 404
+        assert httpd.get(f"{ROOT}/a/b/c", headers=bearer(watches)).status == 404
+        assert httpd.get(ROOT, headers=bearer(old(subscribe=["urn:x"]))).status == 403
+
+        answer = httpd.get(ROOT, headers=bearer(modern))
+        assert answer.header("Content-Type") == "application/json"
+        assert sorted(one["match_type"] for one in answer.json["subscriptions"]) == ["exact", "urlpattern"]
+
+        stream.close()
+        event = watcher.next()
+        assert (json.loads(event.data), event.event) == ({**want, "active": False}, "message")
+
+
 # ---- tokens --------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@
 #include "store/hub_segment.h"
 #include "store/notify.h"
 #include "store/segment.h"
+#include "store/staging.h"
 #include "store_unit.h"
 
 #include "apr_time.h"
@@ -54,6 +55,9 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes,
         .key = "hub",
         .ring_bytes = ring_bytes,
         .body_max_bytes = ring_bytes / 4,
+        .staging_bytes = policy->history_dir ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS,
+                                                                           MRC_STAGING_DATA_BYTES)
+                                             : 0,
     };
     struct hub_place place = {.dir = store_dir(), .pool = store_pool()};
     struct mrc_error error = {""};
@@ -63,7 +67,8 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes,
     ck_assert_msg(mrc_hub_segment_create(place.pool, place.dir, "hub", &shape, HUB_SLOTS, &error,
                                          &place.segment) == APR_SUCCESS,
                   "%s", error.text);
-    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, policy);
+    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, policy, &error);
+    ck_assert_msg(place.hub != NULL, "%s", error.text);
     return place;
 }
 
@@ -73,6 +78,7 @@ static inline void hub_place_close(const struct hub_place *place)
     ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERNS), 0);
     ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERN_BYTES), 0);
     ck_assert_uint_eq(mrc_hub_segment_interest(place->segment, HUB_SLOT), 0);
+    mrc_hub_close(place->hub);
     mrc_hub_segment_close(place->segment);
     mrc_notify_close(place->notify);
     mrc_segment_remove(place->dir, "hub");

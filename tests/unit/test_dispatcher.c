@@ -826,6 +826,61 @@ START_TEST(an_overrun_ends_those_who_missed_something)
 }
 END_TEST
 
+/* Fails unless CLIENT has the ids from FIRST to before END, each once and in order. */
+static void ck_assert_in_order(const struct client *client, long first, long end)
+{
+    size_t from = 0;
+
+    for (long id = first; id < end; id++)
+        ck_assert_int_eq(next_id(client, &from), id);
+    ck_assert_int_eq(next_id(client, &from), -1);
+}
+
+/* What the ring has gone over comes from a history on disk, to those who listen and to one who was
+ * replaying. */
+START_TEST(an_overrun_is_made_up_for_from_the_disk)
+{
+    static char template[] = "/tmp/mrc-dispatcher-XXXXXX";
+    const struct mrc_hub_policy policy = {
+        .dispatch_timeout_us = 600 * SECOND,
+        .backlog_bytes = SIZE_MAX / 2,
+        .history_dir = mkdtemp(template),
+        .history_sync = MRC_HISTORY_SYNC_NONE,
+    };
+    struct client *blocked, *other, *none;
+    char command[80];
+
+    if (!mrc_history_has_lmdb())
+        return;
+    ck_assert_ptr_nonnull(policy.history_dir);
+    sem_init(&entered, 0, 0);
+    sem_init(&released, 0, 0);
+    start(64 << 10, 1, &policy);
+    blocked = connect_all();
+    none = connect_with(MRC_MATCHER_EXACT, "https://example.com/never", NULL, NULL);
+    publish(0, "https://example.com/a", 10);
+    wait_until(received(blocked) == 1);
+    blocked->on_write = block_once;
+    publish(1, "https://example.com/a", 10);
+    while (sem_wait(&entered) < 0)
+        ;
+    for (unsigned i = 2; i < 200; i++)
+        publish(i, "https://example.com/a", 5000);
+    other = connect_with(MRC_MATCHER_EXACT, "*", "id-0", NULL);
+    sem_post(&released);
+    wait_until(received(blocked) == 200 && received(other) == 199);
+    publish(200, "https://example.com/a", 10); /* and all are live again */
+    wait_until(received(blocked) == 201 && received(other) == 200);
+    ck_assert_in_order(blocked, 0, 201);
+    ck_assert_in_order(other, 1, 201);
+    ck_assert_uint_eq(received(none), 0);
+    ck_assert_int_eq(atomic_load(&none->end), STILL_OPEN);
+    finish();
+    snprintf(command, sizeof(command), "rm -rf %s", policy.history_dir);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 /* ---- the end ----------------------------------------------------------------------------------*/
 
 /* The reconnection time that CLIENT, which got nothing else, was told. */
@@ -1126,6 +1181,7 @@ int main(void)
     tcase_add_test(tcase, a_client_hangs_up);
     tcase_add_test(tcase, a_client_was_gone_already);
     tcase_add_test(tcase, an_overrun_ends_those_who_missed_something);
+    tcase_add_test(tcase, an_overrun_is_made_up_for_from_the_disk);
     tcase_add_test(tcase, drains_gracefully);
     tcase_add_test(tcase, drains_at_once);
     tcase_add_test(tcase, at_once_overtakes_gracefully);

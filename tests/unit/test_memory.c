@@ -765,9 +765,11 @@ START_TEST(numbers_outlive_their_children)
     struct mrc_memory *memory = open_memory(dir);
     struct mrc_hub_shape shapes[] = {shape("a", 1000)};
     struct mrc_hub_segment *hub;
+    uint32_t own, shared;
     uint64_t bytes = 0;
 
-    shapes[0].presence_bytes = 100;
+    mrc_roster_measure(1, &own, &shared);
+    shapes[0].roster_subscribers = 1;
     reconcile(memory, shapes, 1);
     hub = mrc_memory_hub(memory, "a");
     mrc_hub_segment_count(hub, 0, 1, 5);
@@ -788,7 +790,7 @@ START_TEST(numbers_outlive_their_children)
     ck_assert_uint_eq(mrc_hub_segment_interest(hub, 3), 0);
     ck_assert_ptr_null(mrc_hub_segment_region(hub, MRC_HUB_REGION_STAGING, &bytes));
     ck_assert_ptr_nonnull(mrc_hub_segment_region(hub, MRC_HUB_REGION_PRESENCE, &bytes));
-    ck_assert_uint_eq(bytes, 100);
+    ck_assert_uint_eq(bytes, mrc_roster_bytes(own, shared));
     mrc_memory_close(memory);
     ck_assert_int_eq(rmdir(dir), 0);
 }

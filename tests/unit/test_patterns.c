@@ -21,7 +21,7 @@ static void setup(void)
 static void start(void)
 {
     place = hub_place_open(65536, &policy);
-    other = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, &policy);
+    other = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, &policy, NULL);
 }
 
 static void finish(void)

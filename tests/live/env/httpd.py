@@ -490,6 +490,18 @@ class Httpd:
         self.proc.wait()
         self._kill_sessions()
         self._crashed = True
+        wait_until(self._ports_are_free, what="the ports of those that were killed")
+
+    def _ports_are_free(self):
+        """Whether all that listened is closed: threads may outlive what /proc shows of their process."""
+        try:
+            for port in self.ports:
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
     def processes_left(self):
         """Pids of all live processes that came from this server."""

@@ -1,0 +1,255 @@
+#include "hub/announcer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "apr_thread_proc.h"
+
+#include "hub/hub.h"
+#include "hub/presence.h"
+#include "hub/thread.h"
+#include "store/roster.h"
+#include "store/status.h"
+
+/* What could not be told is tried again, and what others have left is looked for, so often. */
+#define PAUSE_S 1
+
+struct mrc_announcer {
+    apr_thread_t *thread;
+    struct mrc_hub *const *hubs;
+    size_t hubs_count;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+
+    /* Under the lock. */
+    struct mrc_presence *first, *last; /* posted */
+    bool is_to_look;
+    bool stopping;
+};
+
+/*
+ * The lock is taken with all signals blocked: prefork ends a child from within its signal handler,
+ * which then waits for the announcer's thread, which may want the lock.
+ */
+static void lock(struct mrc_announcer *announcer, sigset_t *ret_mask)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, ret_mask);
+    pthread_mutex_lock(&announcer->lock);
+}
+
+static void unlock(struct mrc_announcer *announcer, const sigset_t *mask)
+{
+    pthread_mutex_unlock(&announcer->lock);
+    pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+/* ---- the thread -------------------------------------------------------------------------------*/
+
+/* What the thread has taken, in the order in which it came. */
+struct work {
+    struct mrc_presence *first;
+    bool stopping;
+};
+
+/* Waits for something to do, PAUSE_S at most. */
+static struct work take_work(struct mrc_announcer *announcer)
+{
+    struct work work;
+    struct timespec until;
+    sigset_t mask;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PAUSE_S;
+    lock(announcer, &mask);
+    while (!announcer->first && !announcer->is_to_look && !announcer->stopping) {
+        if (pthread_cond_timedwait(&announcer->wake, &announcer->lock, &until) != 0)
+            break;
+    }
+    work = (struct work){announcer->first, announcer->stopping};
+    announcer->first = announcer->last = NULL;
+    announcer->is_to_look = false;
+    unlock(announcer, &mask);
+    return work;
+}
+
+/* Puts the list from FIRST to LAST before what was posted meanwhile. */
+static void put_back(struct mrc_announcer *announcer, struct mrc_presence *first)
+{
+    struct mrc_presence *last = first;
+    sigset_t mask;
+
+    while (last->next)
+        last = last->next;
+    lock(announcer, &mask);
+    last->next = announcer->first;
+    announcer->first = first;
+    if (!announcer->last)
+        announcer->last = last;
+    unlock(announcer, &mask);
+}
+
+static void free_list(struct mrc_presence *first)
+{
+    while (first) {
+        struct mrc_presence *next = first->next;
+
+        free(first);
+        first = next;
+    }
+}
+
+/* Tells the end of each in the list; what is left when one cannot be told. */
+static struct mrc_presence *tell_list(struct mrc_presence *first)
+{
+    while (first) {
+        struct mrc_presence *next = first->next;
+        apr_status_t status = mrc_presence_tell_end(first);
+
+        if (status != APR_SUCCESS && status != MRC_STATUS_SUPERSEDED)
+            return first;
+        free(first);
+        first = next;
+    }
+    return NULL;
+}
+
+static void tell_orphans(const struct mrc_announcer *announcer)
+{
+    for (size_t i = 0; i < announcer->hubs_count; i++) {
+        if (announcer->hubs[i])
+            mrc_presence_tell_orphans(announcer->hubs[i]);
+    }
+}
+
+static void pause_a_while(void)
+{
+    const struct timespec pause = {.tv_sec = PAUSE_S};
+
+    nanosleep(&pause, NULL);
+}
+
+static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
+{
+    struct mrc_announcer *announcer = arg;
+
+    for (;;) {
+        struct work work = take_work(announcer);
+        struct mrc_presence *left = tell_list(work.first);
+
+        if (work.stopping) {
+            free_list(left);
+            return NULL;
+        }
+        tell_orphans(announcer);
+        if (left) {
+            put_back(announcer, left);
+            pause_a_while();
+        }
+    }
+}
+
+/* ---- from outside -----------------------------------------------------------------------------*/
+
+static bool has_roster(struct mrc_hub *const *hubs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (hubs[i] && mrc_hub_roster(hubs[i]))
+            return true;
+    }
+    return false;
+}
+
+static apr_status_t start_thread(apr_pool_t *pool, struct mrc_announcer *announcer)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&announcer->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&announcer->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    return mrc_thread_start(pool, run, announcer, &announcer->thread);
+}
+
+apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
+                                 struct mrc_announcer **ret_announcer)
+{
+    struct mrc_announcer *announcer;
+    apr_status_t status;
+
+    if (!has_roster(hubs, count)) {
+        *ret_announcer = NULL;
+        return APR_SUCCESS;
+    }
+    announcer = apr_pcalloc(pool, sizeof(*announcer));
+    announcer->hubs = hubs;
+    announcer->hubs_count = count;
+    announcer->is_to_look = true; /* for what is left of children that nobody has survived */
+    for (size_t i = 0; i < count; i++) {
+        if (hubs[i])
+            mrc_hub_set_announcer(hubs[i], announcer);
+    }
+    status = start_thread(pool, announcer);
+    if (status == APR_SUCCESS)
+        *ret_announcer = announcer;
+    return status;
+}
+
+void mrc_announcer_post(struct mrc_announcer *announcer, struct mrc_presence *presence)
+{
+    bool is_late;
+    sigset_t mask;
+
+    presence->next = NULL;
+    lock(announcer, &mask);
+    is_late = announcer->stopping;
+    if (!is_late) {
+        if (announcer->last)
+            announcer->last->next = presence;
+        else
+            announcer->first = presence;
+        announcer->last = presence;
+        pthread_cond_signal(&announcer->wake);
+    }
+    unlock(announcer, &mask);
+    if (is_late)
+        free(presence);
+}
+
+void mrc_announcer_post_look(struct mrc_announcer *announcer)
+{
+    bool has_orphans = false;
+    sigset_t mask;
+
+    for (size_t i = 0; announcer && i < announcer->hubs_count && !has_orphans; i++) {
+        struct mrc_roster *roster = announcer->hubs[i] ? mrc_hub_roster(announcer->hubs[i]) : NULL;
+
+        has_orphans = roster && mrc_roster_has_orphans(roster);
+    }
+    if (!has_orphans)
+        return;
+    lock(announcer, &mask);
+    announcer->is_to_look = true;
+    pthread_cond_signal(&announcer->wake);
+    unlock(announcer, &mask);
+}
+
+void mrc_announcer_stop(struct mrc_announcer *announcer)
+{
+    apr_status_t unused;
+    sigset_t mask;
+
+    if (!announcer)
+        return;
+    lock(announcer, &mask);
+    announcer->stopping = true;
+    pthread_cond_signal(&announcer->wake);
+    unlock(announcer, &mask);
+    apr_thread_join(&unused, announcer->thread);
+}

@@ -1,0 +1,19 @@
+/*
+ * The names of the files in the directory of a durable history: history-N.mdb, the highest N
+ * counts.
+ */
+#ifndef MRC_STORE_HISTORY_FILES_H
+#define MRC_STORE_HISTORY_FILES_H
+
+#include <stdbool.h>
+
+#define MRC_HISTORY_FILES_PATH_BYTES 4096
+
+/* N of the newest file in DIR; 0: there is none. */
+unsigned mrc_history_files_newest(const char *dir);
+
+/* Writes the path of file number N in DIR, with MORE behind it; false: it is too long. */
+bool mrc_history_files_path(const char *dir, unsigned n, const char *more,
+                            char ret_path[MRC_HISTORY_FILES_PATH_BYTES]);
+
+#endif

@@ -1,0 +1,413 @@
+"""The durable history: what was answered 200 is there after every kind of end, once and in order."""
+import glob
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+from env import http, token
+from env.fleet import Fleet, Publisher
+from env.hub import PATH, hub
+from env.wait import wait_until
+from test_lifecycle import EARLIEST, TOPIC, Publishers, publish, read_all, replay
+from test_restart_streams import check_order
+
+pytestmark = pytest.mark.mpm("event")
+
+
+@pytest.fixture(autouse=True)
+def needs_lmdb(new_httpd):
+    server = new_httpd()
+    if "this build has no LMDB" in server.configtest(hub("MercureStore lmdb data")).output:
+        pytest.skip("built without LMDB")
+
+
+def durable(*directives, sync=None, path="data", **more):
+    return hub(f"MercureStore lmdb {path}" + (f" sync={sync}" if sync else ""), *directives, **more)
+
+
+def start(httpd, *directives, **more):
+    return httpd.start("MaxKeepAliveRequests 0\n" + durable(*directives, **more))
+
+
+def files(httpd, pattern="history-*.mdb"):
+    return glob.glob(os.path.join(glob.escape(httpd.path("data")), "*", pattern))
+
+
+def the_file(httpd):
+    found = files(httpd)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def end_of(httpd):
+    """The newest id."""
+    with httpd.subscribe([("match", TOPIC), ("last_event_id", "")]) as stream:
+        return stream.response.header("Mercure-Last-Event-ID")
+
+
+def publish_many(httpd, ids, size=1, threads=8):
+    """Publishes IDS from several connections at once; each is acknowledged."""
+    head = {"Authorization": f"Bearer {token.publisher()}", "Content-Type": "application/x-www-form-urlencoded"}
+    rest, problems = list(reversed(ids)), []
+
+    def run():
+        with httpd.connect() as conn:
+            while rest and not problems:
+                try:
+                    name = rest.pop()
+                except IndexError:
+                    return
+                response = conn.request("POST", PATH, head, f"topic={TOPIC}&id={name}&data={'x' * size}")
+                if response.status != 200:
+                    problems.append(response)
+
+    workers = [threading.Thread(target=run) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not problems, problems[:3]
+
+
+# ---- the configuration ---------------------------------------------------------------------------
+
+
+def test_what_configtest_says(httpd):
+    os.makedirs(httpd.path("there"))
+    httpd.write("file", "")
+    for text, said in (
+            (durable(path="file"), "file is no directory"),
+            (durable(path="no/such/data"), "such is no directory: make that one"),
+            (durable(sync="perhaps"), "sync=full"),
+            (hub("MercureStore lmdb"), "takes the path"),
+            (hub("MercureStore disk"), "MercureStore takes"),
+            (durable(name="a") + durable(path="there", name="a", identifier=None).replace(PATH, "/b"), "disagree"),
+            (durable(name="a") + durable(sync="none", name="a").replace(PATH, "/b"), "disagree")):
+        result = httpd.configtest(text)
+        assert not result.ok and "MercureStore" in result.output and said in result.output, (text, result)
+    assert httpd.configtest(durable() + durable("MercureHistory count=0 bytes=0", name="a").replace(PATH, "/b")).ok
+    assert not os.path.exists(httpd.path("data")), "configtest made something"
+    # Root may write nearly everywhere; what even root cannot make, shows at the start.
+    said = httpd.start_fails(durable(path="/proc/data"))
+    assert "MercureStore lmdb" in said and "/proc" in said
+
+
+def test_two_servers_do_not_share_one(httpd, new_httpd):
+    start(httpd)
+    other = new_httpd()
+    said = other.start_fails(durable(path=httpd.path("data")))
+    assert "another server" in said and "MercureStore" in said
+
+
+# ---- restarts ------------------------------------------------------------------------------------
+
+
+def test_stop_and_start(httpd):
+    """The first request finds the history, its last id and its order; bounds change with a reload."""
+    httpd.start("MaxKeepAliveRequests 0\n<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n" +
+                durable("MercureHistory count=0 bytes=64M", sync="none"))
+    publish_many(httpd, [f"m{n}" for n in range(2500)])
+    assert re.search(r"^mercure_history_updates\{.*\} 2500$", httpd.get("/metrics").text, re.MULTILINE)
+    httpd.stop()
+    httpd.start()
+    before = end_of(httpd)
+    got = read_all(httpd)
+    assert sorted(got) == sorted(f"m{n}" for n in range(2500)) and got[-1] == before
+    # One who comes back gets all that was missed, and nothing twice, however much it is.
+    with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": got[99]}) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == got[99]
+        assert [event.id for event in stream.take(2400)] == got[100:]
+        assert stream.next().data == "end"
+        live = httpd.publish(TOPIC, "live").text
+        assert stream.next().id == live
+    httpd.graceful(durable("MercureHistory count=20", sync="none"))
+    kept = read_all(httpd)
+    assert len(kept) == 20 and kept[-1] == live
+    with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": got[99]}) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+        assert len(stream.take(20)) == 20
+    httpd.stop()
+    # The history is the hub's, and comes back under its name only.
+    httpd.start(durable(name="other"))
+    assert replay(httpd, 0) == []
+
+
+def test_a_hub_gets_another_store_in_a_reload(httpd):
+    httpd.start(hub())
+    sent = publish(httpd, 5)
+    for store in (durable(), hub(), durable()):
+        httpd.graceful(store)
+        got = read_all(httpd)
+        assert got == sent, "lost, or twice what both have"
+        sent = [*got, end_of(httpd)]
+        sent += publish(httpd, 3)
+    httpd.stop()
+    httpd.start()
+    assert read_all(httpd) == sent
+
+
+def test_all_three_syncs(httpd):
+    httpd.start("".join(durable(sync=sync, path=f"data-{sync}", name=sync).replace(PATH, f"/{sync}")
+                        for sync in ("full", "group", "none")))
+    sent = {sync: publish(httpd, 3, path=f"/{sync}") for sync in ("full", "group", "none")}
+    httpd.crash()
+    httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
+    httpd.start()
+    for sync, ids in sent.items():
+        assert replay(httpd, 3, path=f"/{sync}") == ids
+
+
+# ---- bounds --------------------------------------------------------------------------------------
+
+
+def size_of(path):
+    """Bytes on the disk."""
+    return os.stat(path).st_blocks * 512
+
+
+@pytest.mark.parametrize("size", [700, 9000])
+def test_the_file_stops_growing(httpd, size):
+    """Ten times the bound is published: the room of what is dropped is used again."""
+    start(httpd, f"MercureHistory count=0 bytes={300 * size}", "MercureLimit body=64K", sync="none")
+    sizes = []
+    for n in range(10):
+        publish_many(httpd, [f"{n}-{i}" for i in range(300)], size=size)
+        sizes.append(size_of(the_file(httpd)))
+    assert sizes[9] <= 1.25 * sizes[2], sizes
+    got = read_all(httpd)
+    assert 280 <= len(got) < 300 and set(got) <= {f"{n}-{i}" for n in (8, 9) for i in range(300)}
+
+
+# ---- damage and full disks -----------------------------------------------------------------------
+
+
+def damage_middle(path):
+    pages = os.path.getsize(path) // 4096
+    with open(path, "r+b") as file:
+        for page in range(2, pages):
+            file.seek(page * 4096 + 20)
+            file.write(os.urandom(600))
+
+
+def damage_end(path):
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+def damage_data(path):
+    """A few letters of one update."""
+    with open(path, "r+b") as file:
+        at = file.read().rindex(b"y" * 50)
+        file.seek(at)
+        file.write(b"z" * 9)
+
+
+@pytest.mark.parametrize("damage", [damage_middle, damage_end, damage_data])
+def test_a_damaged_file_is_set_aside(httpd, damage):
+    start(httpd, sync="none")
+    publish_many(httpd, [f"m{n}" for n in range(300)], size=400)
+    last = httpd.publish(TOPIC, "y" * 100).text
+    httpd.stop()
+    damage(the_file(httpd))
+    httpd.expect_log(r"MercureStore lmdb: the history in .* is damaged .*set aside")
+    httpd.expect_log(r"mdb\.c:\d+: Assertion", required=False)
+    httpd.start()
+    assert len(files(httpd, "history-1.mdb.damaged-*")) == 1
+    with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": last}) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+        update = httpd.publish(TOPIC, "on").text
+        assert stream.next().id == update
+    assert read_all(httpd) == [update]
+
+
+@pytest.mark.skipif(not shutil.which("prlimit"), reason="no prlimit")
+def test_a_full_disk(httpd, monkeypatch):
+    """Publishers are asked to come again; no stream ends; when there is room all goes on."""
+    monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", "prlimit --fsize=20000000:unlimited")
+    httpd.expect_log(r"mercure:error.*an update was not stored", required=False)
+    start(httpd, "MercureHistory count=0 bytes=0", "MercureLimit body=400K")
+    stream = httpd.subscribe([("match", TOPIC)])
+    sent = []
+    while True:
+        response = httpd.publish(TOPIC, "x" * 300_000, status=None)
+        if response.status != 200:
+            break
+        sent.append(response.text)
+        assert stream.next().id == response.text
+        assert len(sent) < 100, "the limit was not met"
+    assert response.status == 503 and response.header("Retry-After").isdigit(), response
+    assert response.header("Content-Type") == "application/problem+json"
+    children = httpd.children()
+    for pid in children:
+        subprocess.run(["prlimit", "--pid", str(pid), "--fsize=unlimited"], check=True,
+                       **({"user": "www-data", "group": "www-data"} if os.getuid() == 0 else {}))
+    update = httpd.publish(TOPIC, "room").text
+    assert stream.next().id == update
+    assert httpd.children() == children, "a child has died of it"
+    stream.close()
+    assert read_all(httpd) == [*sent, update]
+
+
+# ---- the tool ------------------------------------------------------------------------------------
+
+
+def tool(*args, text=None, status=0):
+    """Runs mercure-history; its standard output."""
+    program = os.path.join(os.environ["MERCURE_BUILD"], "mercure-history")
+    done = subprocess.run([program, *args], input=text, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == status, done
+    return done.stdout if status == 0 else done.stderr
+
+
+@pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD does not say where the tool is")
+def test_the_tool(httpd):
+    """list, export, import and compact, of a hub that runs and of one that is stopped."""
+    start(httpd, "MercureHistory count=0 bytes=0", sync="none")
+    folder = os.path.dirname(the_file(httpd))
+    httpd.publish([TOPIC, TOPIC + "/b"], 'q"\n\u20ac', fields=[("id", "first"), ("type", "t"), ("retry", "7")])
+    publish_many(httpd, [f"m{n}" for n in range(1200)], size=500, threads=4)
+    stream = httpd.subscribe([("match", TOPIC)])
+    lines = tool("export", folder).splitlines()
+    exported = [json.loads(line) for line in lines]
+    assert [one["id"] for one in exported] == read_all(httpd)
+    first = exported[0]
+    assert (first["topic"], first["data"], first["type"], first["retry"]) == (
+        [TOPIC, TOPIC + "/b"], 'q"\n\u20ac', "t", "7")
+    assert abs(first["time_us"] / 1e6 - time.time()) < 600
+    assert "1202 updates" in tool("list", httpd.path("data")) and "well-known" in tool("list", httpd.path("data"))
+    assert tool("list", folder).splitlines()[0].split()[3:5] == ["first", TOPIC]
+    # What is imported comes to light with the next publication, in order and once.
+    assert stream.next().data == "end"
+    more = "".join(json.dumps({"id": f"i{n}", "topic": [TOPIC], "data": f"{n}"}) + "\n" for n in range(700))
+    tool("import", folder, text=lines[0] + "\n" + more)
+    last = httpd.publish(TOPIC, "after").text
+    assert [event.id for event in stream.take(701)] == [f"i{n}" for n in range(700)] + [last]
+    before = size_of(the_file(httpd))
+    httpd.graceful(durable("MercureHistory count=100", sync="none"))
+    kept = [*read_all(httpd), end_of(httpd)]
+    publish_many(httpd, [f"c{n}" for n in range(60)])
+    with Publishers(httpd, 2) as load:
+        load.more(5)
+        tool("compact", folder)
+        load.more(5)
+    load.check([one for one in read_all(httpd) if one in load.tried])
+    assert os.path.basename(the_file(httpd)) == "history-2.mdb" and size_of(the_file(httpd)) < before / 2
+    assert len(kept) == 101 and kept[-2] == last
+    httpd.stop()
+    found = tool("export", folder).splitlines()
+    tool("compact", folder)
+    assert tool("export", folder).splitlines() == found
+    tool("import", folder, text=more.replace('"i', '"j').replace('"jd', '"id'))
+    for bad, why in (("{}", "id"), ('{"id":"x"}', "topic"), ('{"id":"x","topic":[]}', "topic"), ("x", "JSON"),
+                     ('{"id":"a\\nb","topic":["t"]}', "line 1"), ('{"id":"x","topic":["t"],"retry":"x"}', "retry")):
+        assert why in tool("import", folder, text=bad + "\n", status=1), bad
+    assert tool("list", httpd.path("nothing"), status=1) and tool("forget", folder, status=2)
+    httpd.start()
+    assert read_all(httpd)[-5:] == [f"j{n}" for n in range(695, 700)]
+
+
+# ---- faults --------------------------------------------------------------------------------------
+
+
+class Stream(threading.Thread):
+    """One that listens all the time and comes back by its last id: `ids` is what it has got."""
+
+    def __init__(self, httpd):
+        super().__init__()
+        self.httpd, self.ids, self.stopping, self.problem = httpd, [], False, None
+
+    def run(self):
+        while not self.stopping:
+            headers = {"Last-Event-ID": self.ids[-1]} if self.ids else {}
+            query = [("match", TOPIC)] + ([] if self.ids else [("last_event_id", "earliest")])
+            try:
+                with self.httpd.subscribe(query, headers, status=None) as stream:
+                    if stream.response.status != 200:
+                        continue
+                    said = stream.response.header("Mercure-Last-Event-ID")
+                    if self.ids and said not in (None, self.ids[-1]):
+                        self.problem = f"{self.ids[-1]} is not known any more: {said}"
+                        return
+                    while not stream.ended and not self.stopping:
+                        stream.pump(0.2)
+                        self.ids += [event.id for event in stream.parser.events]
+                        stream.parser.events.clear()
+            except (OSError, AssertionError, EOFError):
+                time.sleep(0.02)
+
+
+def kill_one(httpd):
+    httpd.kill_child(random.choice(httpd.children()))
+
+
+def kill_all(httpd):
+    httpd.crash()
+    httpd.start()
+
+
+def check_faults(httpd, rounds, fault, publishers=6):
+    """FAULT happens at random moments under load; afterwards everything acknowledged is there."""
+    httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
+    httpd.expect_log(r"AH10392: children are killed successively", required=False)
+    streams = [Stream(httpd) for _ in range(2)]
+    for stream in streams:
+        stream.start()
+    try:
+        with Publishers(httpd, publishers) as load:
+            for _ in range(rounds):
+                load.more(3)
+                time.sleep(random.random() * 0.2)
+                fault(httpd)
+            load.more(3)
+        end = httpd.publish(TOPIC, "end").text
+        for stream in streams:
+            wait_until(lambda: stream.problem or stream.ids[-1:] == [end], 60, "the last update")
+    finally:
+        for stream in streams:
+            stream.stopping = True
+            stream.join()
+    got = read_all(httpd)
+    assert got[-1] == end
+    load.check(got[:-1])
+    for stream in streams:
+        assert not stream.problem, stream.problem
+        assert stream.ids == got, "a stream has lost or doubled something, or has another order"
+
+
+FAULTS = {"child": kill_one, "all": kill_all, "graceful": lambda httpd: httpd.graceful()}
+
+
+def rounds_of(fault):
+    return 3 if fault == "graceful" else 5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults(httpd, fault):
+    start(httpd, "MercureHistory count=0 bytes=64M")
+    check_faults(httpd, rounds_of(fault), FAULTS[fault])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_for_long(httpd, fault):
+    start(httpd, "MercureHistory count=0 bytes=256M")
+    check_faults(httpd, 20 if fault == "graceful" else 50, FAULTS[fault], 12)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", ["child", "graceful"])
+def test_faults_in_memory_for_long(httpd, fault):
+    httpd.start(hub("MercureHistory count=0 bytes=64M"))
+    check_faults(httpd, 20 if fault == "graceful" else 50, FAULTS[fault])
+
+
+@pytest.mark.parametrize("fault", ["child"])
+def test_faults_in_memory(httpd, fault):
+    httpd.start(hub("MercureHistory count=0 bytes=64M"))
+    check_faults(httpd, 3, FAULTS[fault])

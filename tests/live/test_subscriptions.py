@@ -1,0 +1,490 @@
+"""Active subscriptions: their events, the API that lists them, and what becomes of them when children end."""
+import json
+import time
+import urllib.parse
+
+import pytest
+
+from env import token
+from env.fleet import Fleet
+from env.hub import PATH, hub
+from env.wait import DEADLINE, wait_until
+from env.watch import STATUS, owner
+
+event_only = pytest.mark.mpm("event")
+
+ROOT = f"{PATH}/subscriptions"
+EVENTS = ("urlpattern", f"{ROOT}/:type/:match/:subscriber")
+ALL = ("urlpattern", f"{ROOT}{{/*}}?")
+TOPIC = "https://example.com/books/1"
+SUBSCRIBER = r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+def encode(text):
+    """As RFC 6570 has it: all but unreserved characters."""
+    return urllib.parse.quote(text, safe="-._~")
+
+
+def url(match_type, match, subscriber=None, path=PATH):
+    end = "" if subscriber is None else "/" + encode(subscriber)
+    return f"{path}/subscriptions/{match_type}/{encode(match)}{end}"
+
+
+def document(match_type, match, subscriber, active=True, path=PATH, **payload):
+    return {"id": url(match_type, match, subscriber, path), "type": "subscription", "match_type": match_type,
+            "match": match, "subscriber": subscriber, "active": active, **payload}
+
+
+def watch(httpd, path=PATH, **more):
+    """A stream of the events of subscriptions, its own event taken; (stream, its subscriber)."""
+    pattern = ("urlpattern", EVENTS[1].replace(PATH, path))
+    bearer = token.subscriber([pattern], aud=f"https://hub.example{path}")
+    stream = httpd.subscribe([("match_urlpattern", pattern[1])], token=bearer, path=path, **more)
+    own = told(stream)
+    assert own["match"] == pattern[1] and own["active"]
+    return stream, own["subscriber"]
+
+
+def told(stream):
+    """The document of the next event, which must be one of a subscription."""
+    event = stream.next()
+    assert event.event == "mercure", event
+    return json.loads(event.data)
+
+
+def listed(httpd, target=ROOT, topics=(ALL,), **more):
+    response = httpd.get(target, {"Authorization": f"Bearer {token.subscriber(topics)}"}, **more)
+    assert response.status == 200, response
+    return response.json
+
+
+def subscribers(httpd, **more):
+    """{(match, subscriber)} of the list."""
+    return {(one["match"], one["subscriber"]) for one in listed(httpd, **more)["subscriptions"]}
+
+
+# ---- events --------------------------------------------------------------------------------------
+
+
+@event_only
+def test_events(httpd):
+    httpd.start(hub("MercureSubscriptions On"))
+    watcher, _ = watch(httpd)
+    strange = 'https://example.com/a b?c="d"\\é&%41%2F*~'
+    pattern = "https://example.com/:id(\\d+)/*"
+    details = [token.detail(["publish"], ["*"], payload={"no": 1}),
+               token.detail(["subscribe"], [TOPIC], payload={"first": ["é", 1.5, None]}),
+               token.detail(["subscribe"], [("urlpattern", "https://example.com/*")], payload={"second": 2}),
+               token.detail(["subscribe"], ["*"])]
+    bearer = token.mint(token.SUBSCRIBER_KEY, details=details)
+    query = [("match", TOPIC), ("match_exact", strange), ("match_urlpattern", pattern), ("match", "*"),
+             ("match", TOPIC), ("match", "relative")]
+    others = [httpd.subscribe([("match", "*")]),
+              httpd.subscribe([("match", "*")], token=token.subscriber([TOPIC, f"{ROOT}/exact"]))]
+    assert [told(watcher)["match"] for _ in others] == ["*", "*"]
+
+    stream = httpd.subscribe(query, token=bearer)
+    began = [watcher.next() for _ in range(5)]
+    subscriber = json.loads(began[0].data)["subscriber"]
+    payloads = [{"payload": {"first": ["é", 1.5, None]}}, {"payload": {"second": 2}}, {}, {}, {}]
+    # A pattern with a group of its own is no URL that the pattern of the second detail would match.
+    payloads[2] = {"payload": {"second": 2}} if "payload" in json.loads(began[2].data) else {}
+    matchers = [("exact", TOPIC), ("exact", strange), ("urlpattern", pattern), ("exact", "*"), ("exact", "relative")]
+    want = [document(*matcher, subscriber, **payload) for matcher, payload in zip(matchers, payloads)]
+    assert [json.loads(event.data) for event in began] == want
+    assert "%2541%252F%2A~" in want[1]["id"] and "%20" in want[1]["id"] and "%C3%A9" in want[1]["id"]
+    assert len({event.id for event in began}) == 5 and all(event.event == "mercure" for event in began)
+
+    stream.close()
+    assert [told(watcher) for _ in range(5)] == [{**one, "active": False} for one in want]
+    # Those who may not read them got none of it.
+    last = httpd.publish(TOPIC, "the last").text
+    for other in others:
+        assert other.next().id == last
+        other.close()
+    # With a cursor they are replayed, to those who may read them.
+    bearer = token.subscriber([EVENTS])
+    with httpd.subscribe([("match_urlpattern", EVENTS[1]), ("last_event_id", began[4].id)], token=bearer) as replay:
+        assert [told(replay) for _ in range(5)] == [{**one, "active": False} for one in want]
+    watcher.close()
+
+
+@event_only
+def test_names_of_subscribers(httpd):
+    """One for each connection, nothing of which a client chooses; that of the log, too."""
+    httpd.start(hub("MercureSubscriptions On") + 'CustomLog logs/names.log "%{mercure-subscriber}n"\n')
+    watcher, _ = watch(httpd)
+    bearer = token.subscriber()
+    names = []
+    for _ in range(2):
+        stream = httpd.subscribe([("match", TOPIC), ("subscriber", "urn:uuid:mine"), ("id", "mine")], token=bearer)
+        names += [told(watcher)["subscriber"]]
+        stream.close()
+        assert told(watcher)["subscriber"] == names[-1]
+    assert names[0] != names[1]
+
+    def logged():
+        with open(httpd.path("logs/names.log"), encoding="utf-8") as log:
+            return {line.strip() for line in log}
+
+    wait_until(lambda: set(names) <= logged(), what="the names in the access log")
+    watcher.close()
+
+
+@event_only
+def test_two_hubs_do_not_hear_of_each_other(httpd):
+    port = httpd.add_port()
+    one = hub("MercureSubscriptions On", path="/one")
+    two = hub("MercureSubscriptions On", path="/two")
+    httpd.start(one + two + httpd.vhost(one, port=port))
+    places = [("/one", httpd.port), ("/two", httpd.port), ("/one", port)]
+    watchers = [watch(httpd, path, port=at)[0] for path, at in places]
+    for (path, at), watcher in zip(places, watchers):
+        with httpd.subscribe([("match", TOPIC)], path=path, port=at):
+            assert told(watcher)["id"].startswith(f"{path}/subscriptions/exact/")
+            bearer = token.subscriber(aud=f"https://hub.example{path}")
+            found = httpd.get(f"{path}/subscriptions", {"Authorization": f"Bearer {bearer}"}, port=at).json
+            assert len(found["subscriptions"]) == 2 and found["id"] == f"{path}/subscriptions"
+        assert not told(watcher)["active"]
+        watcher.close()
+
+
+@event_only
+def test_a_hub_of_two_paths(httpd):
+    """Each path has all events under its own name."""
+    identity = "MercureResourceIdentifier https://hub.example/b"
+    httpd.start("".join(hub("MercureSubscriptions On", identity, path=path, name="x", identifier=None)
+                        for path in ("/a b/", "/b")))
+    first, second = "/a%20b", "/b"
+    streams = []
+    for path in (first, second):
+        pattern = f"{path}/subscriptions/:t/:m/:s"
+        bearer = token.subscriber([("urlpattern", pattern)], aud="https://hub.example/b")
+        streams.append(httpd.subscribe([("match_urlpattern", pattern)], token=bearer, path="/b"))
+    for stream in streams:
+        wait_until(lambda: (told(stream)["match"].startswith("/b/")), what="the second watcher's own")
+    with httpd.subscribe([("match", TOPIC)], path="/b"):
+        documents = [told(stream) for stream in streams]
+        assert documents[0] == documents[1] and documents[0]["match"] == TOPIC
+        bearer = token.subscriber(aud="https://hub.example/b")
+        found = httpd.get("/b/subscriptions", {"Authorization": f"Bearer {bearer}"}).json["subscriptions"]
+        assert url("exact", TOPIC, documents[0]["subscriber"], "/b") in [one["id"] for one in found]
+    for stream in streams:
+        stream.close()
+
+
+# ---- the API -------------------------------------------------------------------------------------
+
+
+@event_only
+def test_api(httpd):
+    httpd.start(hub("MercureSubscriptions On", "MercureCorsOrigins https://app.example"))
+    bearer = {"Authorization": f"Bearer {token.subscriber([ALL])}"}
+    assert httpd.get(ROOT, bearer).json == {"id": ROOT, "type": "subscriptions", "subscriptions": []}
+    assert 'last-event-id="earliest"' in httpd.get(ROOT, bearer).header("Link")
+
+    payload = {"payload": {"custom": "é"}}
+    details = [token.detail(["subscribe"], ["*"], **payload)]
+    stream = httpd.subscribe([("match", TOPIC), ("match_urlpattern", "/x/:id")],
+                             token=token.mint(token.SUBSCRIBER_KEY, details=details))
+    other = httpd.subscribe([("match", TOPIC)])
+    found = listed(httpd)["subscriptions"]
+    names = {one["subscriber"]: "payload" in one for one in found}
+    mine, = (name for name, has_payload in names.items() if has_payload)
+    his, = (name for name, has_payload in names.items() if not has_payload)
+    want = [document("exact", TOPIC, mine, **payload), document("urlpattern", "/x/:id", mine, **payload),
+            document("exact", TOPIC, his)]
+
+    def by_id(documents):
+        return sorted(documents, key=lambda one: one["id"])
+
+    assert by_id(found) == by_id(want)
+
+    by_matcher = listed(httpd, url("exact", TOPIC))
+    assert by_matcher["id"] == url("exact", TOPIC) and by_matcher["type"] == "subscriptions"
+    assert by_id(by_matcher["subscriptions"]) == by_id([want[0], want[2]])
+    assert listed(httpd, url("urlpattern", TOPIC))["subscriptions"] == []
+    assert listed(httpd, want[1]["id"]) == want[1]
+    # However the client spells it, it is the same; the id is the hub's own spelling.
+    lower = ROOT + "/exact/" + urllib.parse.quote(TOPIC, safe="").lower() + "/" + mine
+    assert listed(httpd, lower) == want[0]
+    assert listed(httpd, f"{ROOT}?{'x' * 100}=1")["id"] == ROOT
+
+    # The cursor: what comes after it.
+    last = httpd.publish(TOPIC, "x", fields=[("id", 'it"s 100% \\é')]).text
+    response = httpd.get(ROOT, bearer)
+    assert response.header("Link") == (
+        f'<{PATH}>; rel="mercure"; last-event-id="it\\"s 100% \\\\é"; type="mercure"; '
+        'content-type="application/json"').encode("utf-8").decode("latin-1")
+    assert response.header("ETag") == '"it%22s%20100%25%20\\é"'.encode("utf-8").decode("latin-1")
+    assert "must-revalidate" in response.header("Cache-Control") and "private" in response.header("Cache-Control")
+    assert response.header("Content-Type") == "application/json"
+    stream.close()
+    watcher = httpd.subscribe([("match_urlpattern", EVENTS[1]), ("last_event_id", last)],
+                              token=token.subscriber([EVENTS]))
+    events = [told(watcher) for _ in range(3)]  # its own among them
+    assert [one for one in events if one["subscriber"] == mine] == [{**one, "active": False} for one in want[:2]]
+    assert mine not in {one["subscriber"] for one in listed(httpd)["subscriptions"]}
+    gone = httpd.get(want[0]["id"], bearer)
+    assert gone.status == 404 and gone.header("ETag") is None
+
+    # Conditions. Nothing is told any more that would change the entity tag.
+    for target in (ROOT, url("exact", TOPIC), want[2]["id"]):
+        etag = httpd.get(target, bearer).header("ETag")
+        for given, status in ((etag, 304), (f'"x", {etag}', 304), (f'W/{etag}, "x"', 304), ("*", 304), ('"x"', 200),
+                              (etag[:-1], 200)):
+            for method in ("GET", "HEAD"):
+                response = httpd.request(method, target, {**bearer, "If-None-Match": given})
+                assert (response.status, response.header("ETag")) == (status, etag), (target, given)
+                assert (response.body != b"") == (method == "GET" and status == 200)
+    assert httpd.get(want[0]["id"], {**bearer, "If-None-Match": "*"}).status == 404
+
+    # Another origin.
+    response = httpd.get(ROOT, {**bearer, "Origin": "https://app.example"})
+    assert "Link" in response.header("Access-Control-Expose-Headers")
+    preflight = httpd.request("OPTIONS", ROOT, {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"})
+    assert preflight.status == 204 and preflight.header("Access-Control-Allow-Origin") == "https://app.example"
+    other.close()
+    watcher.close()
+
+
+@event_only
+def test_who_may_use_the_api(httpd):
+    httpd.start(hub("MercureSubscriptions On") + hub(path="/off"))
+    single = url("exact", "x", "urn:uuid:0")
+    by_matcher = url("exact", "x")
+    rows = [  # topics of the token, and the statuses for the collection, a matcher, a single one
+        (None, 401, 401, 401),
+        ([], 403, 403, 403),
+        ([TOPIC], 403, 403, 403),
+        (["*"], 200, 200, 404),
+        ([ROOT], 200, 403, 403),
+        ([by_matcher], 403, 200, 403),
+        ([single], 403, 403, 404),
+        ([ROOT + "/"], 403, 403, 403),
+        ([("urlpattern", f"{ROOT}/*")], 403, 200, 404),
+        ([("urlpattern", f"https://hub.example{ROOT}/exact/:match")], 403, 200, 403),
+        ([("urlpattern", f"https://other.example{ROOT}/*")], 403, 403, 403),
+        ([EVENTS], 403, 403, 404),
+    ]
+    for topics, *statuses in rows:
+        headers = {} if topics is None else {
+            "Authorization": f"Bearer {token.mint(token.SUBSCRIBER_KEY, subscribe=topics or None)}"}
+        for target, status in zip((ROOT, by_matcher, single), statuses):
+            for query in ("", "?match=*"):
+                response = httpd.get(target + query, headers)
+                assert response.status == status, (topics, target, response)
+                assert (response.header("WWW-Authenticate") is None) == (status not in (401, 403))
+    # A publisher's token is none of a subscriber's.
+    response = httpd.get(ROOT, {"Authorization": f"Bearer {token.publisher()}"})
+    assert response.status == 401
+    bearer = {"Authorization": f"Bearer {token.subscriber()}"}
+    for target in ("/", "x", "/exact", "/exact/a/b/c", "/exact/a/b/", "/unknown/x", "/Exact/x"):
+        response = httpd.get(ROOT + target, bearer)
+        assert response.status == 404 and response.header("Content-Type") == "application/problem+json", target
+    for method in ("POST", "PUT", "DELETE", "QUERY", "X"):
+        response = httpd.request(method, ROOT, bearer, body="x")
+        assert response.status == 405 and response.header("Allow") == "GET, HEAD, OPTIONS", method
+    # Off: it is not there.
+    bearer = {"Authorization": f"Bearer {token.subscriber(aud='https://hub.example/off')}"}
+    assert httpd.get("/off/subscriptions", bearer).status == 404
+
+
+def many(httpd, connections, matchers, length=30):
+    """CONNECTIONS streams of MATCHERS matchers each, of LENGTH bytes and more."""
+    streams = []
+    for i in range(connections):
+        query = [("match", f"https://example.com/{i}/{k}/".ljust(length, "x")) for k in range(matchers)]
+        streams.append(httpd.subscribe(query))
+    return streams
+
+
+def check_a_long_list(httpd, connections):
+    """A list is whole, and nobody waits for one who reads it slowly."""
+    streams = many(httpd, connections, 100)
+    with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect(rcvbuf=4096) as reader:
+        reader.send_request("GET", ROOT, {"Authorization": f"Bearer {token.subscriber()}"})
+        reader.receive()
+        assert httpd.publish(TOPIC, "meanwhile").text == stream.next().id
+        assert len(listed(httpd, url("exact", "https://example.com/0/5/".ljust(30, "x")))["subscriptions"]) == 1
+        response = reader.read_response()
+        assert response.status == 200
+        found = response.json["subscriptions"]
+        assert len(found) == connections * 100 + 1
+        assert len({one["id"] for one in found}) == len(found)
+    for one in streams:
+        one.close()
+
+
+@event_only
+def test_a_list(httpd):
+    httpd.start(hub("MercureSubscriptions On"))
+    check_a_long_list(httpd, 10)
+
+
+@pytest.mark.soak
+@event_only
+def test_20000_subscriptions(httpd):
+    httpd.start(hub("MercureSubscriptions On", "MercureMaxSubscribers 20000"))
+    check_a_long_list(httpd, 200)
+    wait_until(lambda: not listed(httpd)["subscriptions"], 60, "the end of them all")
+
+
+# ---- bounds --------------------------------------------------------------------------------------
+
+
+@event_only
+def test_a_full_list(httpd):
+    """Who needs much shares with others of the kind; who needs little has room of his own."""
+    httpd.expect_log(r"its list of active subscriptions is full")
+    httpd.start(hub("MercureSubscriptions On", "MercureMaxSubscribers 40"))
+    hogs = []
+    query = [("match", f"{k:04}".ljust(4096, "x")) for k in range(100)]
+    form = {"headers": {"Content-Type": "application/x-www-form-urlencoded"}, "body": urllib.parse.urlencode(query)}
+    while True:
+        hog = httpd.subscribe(method="QUERY", **form)
+        while not hog.ended and not hog.parser.comments:
+            hog.pump(DEADLINE)
+        if hog.ended:
+            break
+        hogs.append(hog)
+        assert len(hogs) < 20, "no bound"
+    assert hog.parser.retry and not hog.parser.events
+    refused = httpd.request("QUERY", PATH, **form)
+    assert refused.status == 503 and refused.header("Retry-After") and "topic matchers" in refused.text
+    small = [httpd.subscribe([("match", "x" * 300)]) for _ in range(40 - len(hogs))]
+
+    def count(match):
+        return len(listed(httpd, url("exact", match))["subscriptions"])
+
+    # Of those who were turned away nothing is listed, not even their first matchers.
+    assert [count(match) for match in (query[0][1], query[99][1], "x" * 300)] == [len(hogs), len(hogs), len(small)]
+    assert httpd.subscribe([("match", "x")], status=None).status == 429
+    hogs.pop().close()
+    wait_until(lambda: count(query[99][1]) == len(hogs), what="the end of one")
+    back = httpd.subscribe(method="QUERY", **form)
+    back.wait_comment()
+    assert not back.ended and count(query[99][1]) == len(hogs) + 1
+    for stream in [*hogs, *small, back]:
+        stream.close()
+
+
+@event_only
+def test_too_many_subscribers_to_list(httpd):
+    for directives, ok in (("MercureMaxSubscribers 4194304", True), ("MercureMaxSubscribers 4194305", False)):
+        result = httpd.configtest(hub("MercureSubscriptions On", directives))
+        assert result.ok == ok, result
+    assert "MercureMaxSubscribers 4194305" in result.output and "4194304" in result.output
+    assert httpd.configtest(hub("MercureMaxSubscribers 4194305")).ok
+    result = httpd.configtest("MercureMemory 64M\n" + hub("MercureSubscriptions On", "MercureMaxSubscribers 100000"))
+    assert not result.ok and "MercureMaxSubscribers" in result.output
+
+
+# ---- children that end ---------------------------------------------------------------------------
+
+
+def collect(stream, done, what):
+    """Takes events until DONE of {(match, subscriber): active} holds, in order of coming."""
+    state = {}
+    end = time.monotonic() + 60
+    while not done(state):
+        assert time.monotonic() < end, f"not within 60 s: {what}: {state}"
+        one = told(stream)
+        state[one["match"], one["subscriber"]] = one["active"]
+    return state
+
+
+@pytest.mark.sanitize
+@pytest.mark.mpm("event", "prefork")
+def test_a_killed_child(httpd, mpm):
+    """What it served ends, and everybody is told, though nobody of it is left to do so."""
+    httpd.start(hub("MercureSubscriptions On") + STATUS)
+    watcher, own = watch(httpd)
+    pid = owner(httpd, watcher.conn)
+    streams = []
+    while not any(owner(httpd, stream.conn) != pid for stream in streams):
+        assert len(streams) < 40
+        streams.append(httpd.subscribe([("match", f"{TOPIC}/{len(streams)}")]))
+    victim = owner(httpd, streams[-1].conn)
+    lost = {f"{TOPIC}/{i}" for i, stream in enumerate(streams) if owner(httpd, stream.conn) == victim}
+    began = collect(watcher, lambda state: len(state) == len(streams), "their beginnings")
+    httpd.kill_child(victim)
+    ended = collect(watcher, lambda state: len(state) == len(lost), "the ends")
+    assert ended == {key: False for key in began if key[0] in lost}
+    assert subscribers(httpd) == {key for key in began if key[0] not in lost} | {(EVENTS[1], own)}
+    for stream in streams:
+        stream.close()
+    collect(watcher, lambda state: len(state) == len(streams) - len(lost), "the other ends")
+    watcher.close()
+
+
+@event_only
+def test_the_only_child_is_killed(httpd):
+    """The next one tells of it."""
+    httpd.sizing = httpd.sizing.replace("StartServers 2", "StartServers 1").replace("MinSpareThreads 16", "MinSpareThreads 1")
+    httpd.start(hub("MercureSubscriptions On"))
+    stream = httpd.subscribe([("match", TOPIC)])
+    watcher, own = watch(httpd)
+    (key,) = subscribers(httpd) - {(EVENTS[1], own)}
+    cursor = httpd.publish(TOPIC, "x").text
+    httpd.kill_child()
+    wait_until(httpd.children, what="another child")
+    with httpd.subscribe([("match_urlpattern", EVENTS[1]), ("last_event_id", cursor)],
+                         token=token.subscriber([EVENTS])) as again:
+        state = collect(again, lambda state: {key, (EVENTS[1], own)} <= set(state), "the ends")
+        assert not state[key] and not state[EVENTS[1], own]
+        assert len(subscribers(httpd)) == 1
+    stream.close()
+    watcher.close()
+
+
+def check_reload(httpd, text):
+    """Every subscriber's end is told, and every return."""
+    old = httpd.children()
+    bearer = token.subscriber([EVENTS])
+    cursor = httpd.publish("urn:x", "x").text
+    with Fleet(httpd, 20, [("match", TOPIC)]) as fleet:
+        before = subscribers(httpd)
+        assert len(before) == 20
+        httpd.graceful(text)
+        wait_until(lambda: not set(old) & set(httpd.children()), 30, "the end of the old children", 0.1)
+        fleet.wait(lambda: all(member.ends for member in fleet.members), "the end of all streams")
+        fleet.wait(lambda: fleet.connected() == 20, "all of them are back")
+        after = subscribers(httpd)
+        assert len(after) == 20 and not before & after
+        with httpd.subscribe([("match_urlpattern", EVENTS[1]), ("last_event_id", cursor)], token=bearer) as watcher:
+            assert watcher.response.header("Mercure-Last-Event-ID") == cursor
+            state = collect(watcher, lambda state: before | after <= set(state) and
+                            not any(state[key] for key in before), "ends and returns")
+            assert {key for key, active in state.items() if active and key[0] == TOPIC} == after
+    wait_until(lambda: not subscribers(httpd), what="the end of them all")
+
+
+@pytest.mark.sanitize
+@event_only
+def test_a_reload(httpd):
+    text = hub("MercureSubscriptions On")
+    httpd.start(text)
+    check_reload(httpd, text)
+
+
+@pytest.mark.soak
+@event_only
+def test_a_reload_that_moves_the_list(httpd):
+    httpd.start(hub("MercureSubscriptions On"))
+    check_reload(httpd, hub("MercureSubscriptions On", "MercureMaxSubscribers 30000"))
+    httpd.graceful(hub())
+    assert httpd.get(ROOT, {"Authorization": f"Bearer {token.subscriber()}"}).status == 404
+
+
+@pytest.mark.mpm("worker")
+def test_streams_that_hold_a_thread(httpd):
+    httpd.start(hub("MercureSubscriptions On"))
+    watcher, _ = watch(httpd)
+    streams = [httpd.subscribe([("match", f"{TOPIC}/{i}")]) for i in range(3)]
+    began = collect(watcher, lambda state: len(state) == 3, "their beginnings")
+    assert set(began) <= subscribers(httpd)
+    for stream in streams:
+        stream.close()
+    assert collect(watcher, lambda state: len(state) == 3, "their ends") == {key: False for key in began}
+    watcher.close()

@@ -1,0 +1,593 @@
+/*
+ * mercure-history: looks at histories on disk (MercureStore lmdb), takes them out, puts them in.
+ *
+ *     mercure-history list PATH             the hubs below PATH; or the updates of a hub's
+ * directory mercure-history export DIR >FILE      all updates of a hub, as JSON lines, the oldest
+ * first mercure-history import DIR <FILE      adds such lines behind what the hub has
+ *     mercure-history compact DIR           gives room that is free back to the file system
+ *
+ * The hub may run meanwhile. What is imported into one that runs, its subscribers get with the next
+ * publication. Started by root it acts as the user to whom the directory belongs.
+ *
+ * Exit status: 0 done, 1 something was refused (the reason is on standard error), 2 wrong usage.
+ */
+#include <dirent.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "apr_general.h"
+#include "apr_strings.h"
+#include "apr_time.h"
+
+#include "core/base64url.h"
+#include "core/buf.h"
+#include "core/form.h"
+#include "core/update.h"
+#include "store/history_env.h"
+#include "store/history_files.h"
+#include "store/history_table.h"
+#include "store/status.h"
+
+#define ROWS_PER_TXN   500                          /* others have their turn in between */
+#define LINE_MAX_BYTES ((size_t)1200 * 1024 * 1024) /* more than the largest update can need */
+#define TOPICS_MAX     100000
+
+enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
+
+static int usage(FILE *to)
+{
+    fprintf(to, "usage: mercure-history list PATH\n"
+                "       mercure-history export DIR >FILE\n"
+                "       mercure-history import DIR <FILE\n"
+                "       mercure-history compact DIR\n"
+                "PATH is that of MercureStore lmdb, DIR the directory of one hub in it.\n");
+    return EXIT_USAGE;
+}
+
+static int refuse(const char *what, const char *why)
+{
+    fprintf(stderr, "mercure-history: %s: %s\n", what, why);
+    return EXIT_REFUSED;
+}
+
+static int refuse_status(const char *what, apr_status_t status)
+{
+    char reason[120];
+    const char *text = mrc_status_text(status);
+
+    return refuse(what, text ? text : apr_strerror(status, reason, sizeof(reason)));
+}
+
+/* Becomes the user to whom DIR belongs, so that what is made is that user's, too. */
+static int become_owner(const char *dir)
+{
+    struct stat st;
+
+    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+        return refuse(dir, "this is no directory");
+    if (geteuid() != 0 || st.st_uid == 0)
+        return EXIT_DONE;
+    if (setgroups(1, &st.st_gid) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0)
+        return refuse(dir, "cannot become the user to whom it belongs");
+    return EXIT_DONE;
+}
+
+static int open_env(apr_pool_t *pool, const char *dir,
+                    const struct mrc_history_env_options *options, struct mrc_history_env **ret_env)
+{
+    struct mrc_error error = {""};
+
+    if (mrc_history_files_newest(dir) == 0 && !options->key)
+        return refuse(dir, "there is no history in it: name the directory of a hub, below the path "
+                           "of MercureStore");
+    return mrc_history_env_open(pool, dir, options, &error, ret_env) == APR_SUCCESS
+               ? EXIT_DONE
+               : refuse("cannot open it", error.text);
+}
+
+/* ---- what there is ----------------------------------------------------------------------------*/
+
+typedef int row_fn(const struct mrc_history_row *row, void *ctx);
+
+/* Calls FN with every row, in short transactions. */
+static int each_row(struct mrc_history_env *env, row_fn *fn, void *ctx)
+{
+    uint64_t next = 0;
+
+    for (;;) {
+        struct mrc_history_row first, row;
+        struct mrc_history_txn txn;
+        apr_status_t status = mrc_history_env_begin(env, false, &txn);
+        int result = EXIT_DONE;
+
+        if (status)
+            return refuse_status("it cannot be read", status);
+        status = mrc_history_table_first(&txn, &first);
+        if (!status && next < first.number)
+            next = first.number;
+        for (unsigned i = 0; !status && !result && i < ROWS_PER_TXN; i++) {
+            status = mrc_history_table_get(&txn, next, &row);
+            if (!status) {
+                result = fn(&row, ctx);
+                next++;
+            }
+        }
+        mrc_history_env_abort(&txn);
+        if (result || status)
+            return result                   ? result
+                   : status == APR_NOTFOUND ? EXIT_DONE
+                                            : refuse_status("it cannot be read", status);
+    }
+}
+
+/* Writes BYTES so that they stay on one line, and change nothing of a terminal. */
+static void print_plain(struct mrc_bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.ptr[i];
+
+        putchar(c >= 0x20 && c != 0x7f ? c : '?');
+    }
+}
+
+static int list_row(const struct mrc_history_row *row, void *ctx)
+{
+    time_t seconds = (time_t)(row->time_us / APR_USEC_PER_SEC);
+    struct mrc_update update;
+    char when[32];
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    printf("%" PRIu64 " %s %" PRIu32 " ", row->number, when, row->stored_bytes);
+    print_plain(row->id);
+    if (mrc_update_decode(row->id, row->payload, &update) == MRC_OK) {
+        for (size_t i = 0; i < update.topics_count; i++) {
+            putchar(' ');
+            print_plain(update.topics[i]);
+        }
+        if (update.is_private)
+            fputs(" (private)", stdout);
+        mrc_update_clear(&update);
+    }
+    putchar('\n');
+    return EXIT_DONE;
+}
+
+/* The hub that the history in ENV is of, and what it holds. */
+static int show_hub(struct mrc_history_env *env, const char *dir)
+{
+    struct mrc_history_row first = {.number = 1}, last = {.number = 0};
+    struct mrc_history_txn txn;
+    MDB_val key = {.mv_size = 3, .mv_data = (void *)(uintptr_t) "key"};
+    MDB_val value = {.mv_size = 0, .mv_data = NULL};
+    struct stat st = {.st_size = 0};
+    apr_status_t status = mrc_history_env_begin(env, false, &txn);
+
+    if (status)
+        return refuse_status(dir, status);
+    mdb_get(txn.txn, txn.dbs.about, &key, &value);
+    if (mrc_history_table_first(&txn, &first) == APR_SUCCESS)
+        mrc_history_table_last(&txn, &last);
+    stat(mrc_history_env_path(env), &st);
+    printf("%s\n    hub ", dir);
+    print_plain((struct mrc_bytes){value.mv_data, value.mv_size});
+    printf("\n    %" PRIu64 " updates, %" PRIu64 " bytes; a file of %lld bytes\n",
+           last.number - first.number + 1,
+           last.number ? last.sum_bytes - first.sum_bytes + first.stored_bytes : 0,
+           (long long)st.st_size);
+    mrc_history_env_abort(&txn);
+    return EXIT_DONE;
+}
+
+static int list_hubs(apr_pool_t *pool, const char *path)
+{
+    const struct mrc_history_env_options options = {.read_only = true};
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    int result = EXIT_DONE;
+    unsigned found = 0;
+
+    if (!dir)
+        return refuse(path, "this directory cannot be read");
+    while ((entry = readdir(dir))) {
+        const char *name = apr_psprintf(pool, "%s/%s", path, entry->d_name);
+        struct mrc_history_env *env;
+
+        if (entry->d_name[0] == '.' || mrc_history_files_newest(name) == 0)
+            continue;
+        found++;
+        if (open_env(pool, name, &options, &env)) {
+            result = EXIT_REFUSED;
+            continue;
+        }
+        if (show_hub(env, name))
+            result = EXIT_REFUSED;
+        mrc_history_env_close(env);
+    }
+    closedir(dir);
+    return found ? result : refuse(path, "there is no history below it");
+}
+
+static int list(apr_pool_t *pool, const char *path)
+{
+    const struct mrc_history_env_options options = {.read_only = true};
+    struct mrc_history_env *env;
+    int result;
+
+    if (mrc_history_files_newest(path) == 0)
+        return list_hubs(pool, path);
+    result = open_env(pool, path, &options, &env);
+    if (result)
+        return result;
+    result = each_row(env, list_row, NULL);
+    mrc_history_env_close(env);
+    return result;
+}
+
+/* ---- out --------------------------------------------------------------------------------------*/
+
+/* Sets NAME to BYTES: a string, or as NAME_base64url what is no UTF-8. */
+static void set_bytes(json_t *object, const char *name, struct mrc_bytes bytes)
+{
+    json_t *string = json_stringn(bytes.ptr ? bytes.ptr : "", bytes.len);
+    struct mrc_buf buf;
+    char other[32];
+
+    if (string) {
+        json_object_set_new(object, name, string);
+        return;
+    }
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_base64url_encode(bytes, &buf);
+    snprintf(other, sizeof(other), "%s_base64url", name);
+    json_object_set_new(object, other,
+                        json_stringn(mrc_buf_bytes(&buf).ptr, mrc_buf_bytes(&buf).len));
+    mrc_buf_free(&buf);
+}
+
+static int export_row(const struct mrc_history_row *row, void *ctx)
+{
+    struct mrc_update update;
+    json_t *object, *topics;
+    int failed;
+
+    if (mrc_update_decode(row->id, row->payload, &update) != MRC_OK)
+        return refuse("an update cannot be read", "its bytes are not what a hub writes");
+    object = json_object();
+    topics = json_array();
+    for (size_t i = 0; i < update.topics_count; i++)
+        json_array_append_new(topics, json_stringn(update.topics[i].ptr, update.topics[i].len));
+    json_object_set_new(object, "time_us", json_integer(row->time_us));
+    set_bytes(object, "id", update.id);
+    json_object_set_new(object, "topic", topics);
+    set_bytes(object, "data", update.data);
+    if (update.type.len)
+        set_bytes(object, "type", update.type);
+    if (update.retry.len)
+        set_bytes(object, "retry", update.retry);
+    if (update.is_private)
+        json_object_set_new(object, "private", json_true());
+    failed = json_dumpf(object, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF;
+    json_decref(object);
+    mrc_update_clear(&update);
+    return failed ? refuse("standard output", "cannot be written to") : EXIT_DONE;
+}
+
+static int export_all(apr_pool_t *pool, const char *dir)
+{
+    const struct mrc_history_env_options options = {.read_only = true};
+    struct mrc_history_env *env;
+    int result = open_env(pool, dir, &options, &env);
+
+    if (result)
+        return result;
+    result = each_row(env, export_row, NULL);
+    mrc_history_env_close(env);
+    if (!result && fflush(stdout) != 0)
+        result = refuse("standard output", "cannot be written to");
+    return result;
+}
+
+/* ---- in ---------------------------------------------------------------------------------------*/
+
+static void add_field(struct mrc_buf *form, const char *name, struct mrc_bytes value)
+{
+    mrc_buf_printf(form, "%s%s=", mrc_buf_bytes(form).len ? "&" : "", name);
+    for (size_t i = 0; i < value.len; i++)
+        mrc_buf_printf(form, "%%%02X", (unsigned char)value.ptr[i]);
+}
+
+static struct mrc_bytes bytes_of(const json_t *string)
+{
+    return (struct mrc_bytes){json_string_value(string), json_string_length(string)};
+}
+
+/* Adds what OBJECT has under NAME; false: it is no string. */
+static bool add_string(struct mrc_buf *form, const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (value && !json_is_string(value))
+        return false;
+    if (value)
+        add_field(form, name, bytes_of(value));
+    return true;
+}
+
+static bool add_data(struct mrc_buf *form, const json_t *object)
+{
+    const json_t *coded = json_object_get(object, "data_base64url");
+    struct mrc_buf data;
+    bool is_well;
+
+    if (!coded)
+        return add_string(form, object, "data");
+    mrc_buf_init(&data, SIZE_MAX);
+    is_well = json_is_string(coded) && mrc_base64url_decode(bytes_of(coded), &data) == MRC_OK;
+    if (is_well)
+        add_field(form, "data", mrc_buf_bytes(&data));
+    mrc_buf_free(&data);
+    return is_well;
+}
+
+/* The publication that OBJECT stands for: it is held against the rules for publications then. */
+static const char *make_form(const json_t *object, struct mrc_buf *form)
+{
+    const json_t *topics = json_object_get(object, "topic");
+    const json_t *private = json_object_get(object, "private");
+    const json_t *id = json_object_get(object, "id");
+    size_t i;
+    json_t *topic;
+
+    if (!json_is_string(id) || json_string_length(id) == 0)
+        return "id must be a string, and not empty";
+    if (!json_is_array(topics))
+        return "topic must be an array of strings";
+    json_array_foreach(topics, i, topic)
+    {
+        if (!json_is_string(topic))
+            return "topic must be an array of strings";
+        add_field(form, "topic", bytes_of(topic));
+    }
+    if (!add_data(form, object) || !add_string(form, object, "id") ||
+        !add_string(form, object, "type") || !add_string(form, object, "retry"))
+        return "data, type and retry must be strings";
+    if (private && !json_is_boolean(private))
+        return "private must be true or false";
+    if (json_is_true(private))
+        add_field(form, "private", mrc_bytes_of("on"));
+    return mrc_buf_error(form) ? "out of memory" : NULL;
+}
+
+/* What is imported, and how far. */
+struct import {
+    struct mrc_history_env *env;
+    struct mrc_history_txn txn;
+    bool is_open;          /* the transaction */
+    unsigned rows;         /* in it */
+    uint64_t added, known; /* in all */
+};
+
+static apr_status_t end_txn(struct import *import)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    if (import->is_open)
+        status = mrc_history_env_commit(&import->txn);
+    import->is_open = false;
+    import->rows = 0;
+    return status;
+}
+
+/* Adds ROW; its number is given here. APR_EEXIST: the history has its id already. */
+static apr_status_t add_row(const struct import *import, struct mrc_history_row *row)
+{
+    struct mrc_history_row last = {.number = 0};
+    apr_status_t status = mrc_history_table_find(&import->txn, row->id, 0, &row->number);
+
+    if (status != APR_NOTFOUND)
+        return status ? status : APR_EEXIST;
+    status = mrc_history_table_last(&import->txn, &last);
+    if (status && status != APR_NOTFOUND)
+        return status;
+    row->number = last.number + 1;
+    return mrc_history_table_append(&import->txn, row);
+}
+
+static apr_status_t import_row(struct import *import, struct mrc_history_row *row)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    if (!import->is_open) {
+        status = mrc_history_env_begin(import->env, true, &import->txn);
+        import->is_open = status == APR_SUCCESS;
+    }
+    if (!status)
+        status = add_row(import, row);
+    if (status && status != APR_EEXIST)
+        return status;
+    if (status)
+        import->known++;
+    else
+        import->added++;
+    return ++import->rows >= ROWS_PER_TXN ? end_txn(import) : APR_SUCCESS;
+}
+
+static apr_status_t import_update(struct import *import, const struct mrc_update *update,
+                                  int64_t time_us)
+{
+    struct mrc_history_row row = {
+        .time_us = time_us,
+        .id = update->id,
+        .stored_bytes = (uint32_t)mrc_update_stored_bytes(update),
+    };
+    struct mrc_buf record;
+    apr_status_t status;
+
+    mrc_buf_init(&record, UINT32_MAX / 2);
+    mrc_update_encode(update, &record);
+    row.payload = mrc_buf_bytes(&record);
+    status = mrc_buf_error(&record) ? MRC_STATUS_TOO_LARGE : import_row(import, &row);
+    mrc_buf_free(&record);
+    return status;
+}
+
+/* Takes the publication in FORM; NULL, or what is wrong with it, in ERROR perhaps. */
+static const char *import_form(struct import *import, struct mrc_bytes body, int64_t time_us,
+                               struct mrc_error *error)
+{
+    const struct mrc_update_limits limits = {TOPICS_MAX, SIZE_MAX};
+    struct mrc_update update;
+    struct mrc_form *form;
+    apr_status_t status;
+
+    if (mrc_form_parse(body, TOPICS_MAX + 16, error, &form) != MRC_OK)
+        return error->text;
+    if (mrc_update_parse(form, &limits, error, &update) != MRC_OK) {
+        mrc_form_free(form);
+        return error->text;
+    }
+    status = import_update(import, &update, time_us);
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+    if (status)
+        mrc_status_set(error, status, "it cannot be stored (%s)",
+                       status == MRC_STATUS_MAP_FULL ? "the file is full" : "no room, or damage");
+    return status ? error->text : NULL;
+}
+
+static const char *import_object(struct import *import, const json_t *object,
+                                 struct mrc_error *error)
+{
+    const json_t *time_us = json_object_get(object, "time_us");
+    const char *why;
+    struct mrc_buf form;
+
+    if (time_us && !json_is_integer(time_us))
+        return "time_us must be a whole number";
+    mrc_buf_init(&form, LINE_MAX_BYTES * 3);
+    why = make_form(object, &form);
+    if (!why)
+        why = import_form(import, mrc_buf_bytes(&form),
+                          time_us ? json_integer_value(time_us) : apr_time_now(), error);
+    mrc_buf_free(&form);
+    return why;
+}
+
+static int import_lines(struct import *import)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    unsigned long number = 0;
+    int result = EXIT_DONE;
+    ssize_t len;
+
+    while (!result && (len = getline(&line, &cap, stdin)) >= 0) {
+        struct mrc_error error = {""};
+        json_error_t json_error;
+        const char *why = "this is no JSON object";
+        json_t *object;
+
+        number++;
+        if (len > 0 && strspn(line, " \t\r\n") == (size_t)len)
+            continue;
+        object =
+            json_loadb(line, (size_t)len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &json_error);
+        if (json_is_object(object))
+            why = import_object(import, object, &error);
+        json_decref(object);
+        if (why) {
+            char where[40];
+
+            snprintf(where, sizeof(where), "line %lu", number);
+            result = refuse(where, why);
+        }
+    }
+    free(line);
+    return result;
+}
+
+static int import_all(apr_pool_t *pool, const char *dir)
+{
+    /* Address space enough: a map does not grow in the middle of a transaction. */
+    const struct mrc_history_env_options options = {.key = "imported",
+                                                    .map_bytes = (uint64_t)1 << 36};
+    struct import import = {.is_open = false};
+    apr_status_t status;
+    int result = open_env(pool, dir, &options, &import.env);
+
+    if (result)
+        return result;
+    result = import_lines(&import);
+    status = end_txn(&import); /* what came before a bad line stays */
+    if (status)
+        result = refuse_status("the updates cannot be stored", status);
+    mrc_history_env_close(import.env);
+    fprintf(stderr, "mercure-history: %" PRIu64 " updates added, %" PRIu64 " were there already\n",
+            import.added, import.known);
+    return result;
+}
+
+/* ---- compacting -------------------------------------------------------------------------------*/
+
+static long long size_of(const struct mrc_history_env *env)
+{
+    struct stat st;
+
+    return stat(mrc_history_env_path(env), &st) == 0 ? (long long)st.st_size : 0;
+}
+
+static int compact(apr_pool_t *pool, const char *dir)
+{
+    const struct mrc_history_env_options options = {.key = NULL};
+    struct mrc_history_env *env;
+    struct mrc_history_txn txn;
+    struct mrc_error error = {""};
+    long long before;
+    int result = open_env(pool, dir, &options, &env);
+
+    if (result)
+        return result;
+    before = size_of(env);
+    if (mrc_history_env_compact(env, &error) != APR_SUCCESS) {
+        result = refuse("it cannot be compacted", error.text);
+    } else if (mrc_history_env_begin(env, false, &txn) == APR_SUCCESS) { /* goes over to the new */
+        mrc_history_env_abort(&txn);
+        fprintf(stderr, "mercure-history: %lld bytes before, %lld now\n", before, size_of(env));
+    }
+    mrc_history_env_close(env);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(apr_pool_t *pool, const char *path);
+    } commands[] = {
+        {"list", list}, {"export", export_all}, {"import", import_all}, {"compact", compact}};
+    apr_pool_t *pool;
+    int result;
+
+    if (argc == 2 && !strcmp(argv[1], "--help")) {
+        usage(stdout);
+        return EXIT_DONE;
+    }
+    if (argc != 3 || apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS)
+        return usage(stderr);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        result = mrc_history_files_newest(argv[2]) || i > 0 ? become_owner(argv[2]) : EXIT_DONE;
+        return result ? result : commands[i].run(pool, argv[2]);
+    }
+    return usage(stderr);
+}
