@@ -137,7 +137,8 @@ static enum mrc_err parse_secret(struct mrc_keyset *keys, struct mrc_bytes conte
             content.len--;
     }
     if (!content.len)
-        return mrc_error_set(error, MRC_EINVAL, "the key is empty");
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the key is empty: put a secret or a public key there");
     if (contains(content, "${"))
         return mrc_error_set(error, MRC_EINVAL,
                              "the secret still holds ${...}: the variable was not defined");

@@ -73,6 +73,7 @@ enum mrc_directive_type {
     MRC_TYPE_BOUND,      /* a number in `unit`, then perhaps NAME=VALUE … */
     MRC_TYPE_PLAYGROUND, /* On | Off */
     MRC_TYPE_STORE,      /* memory, or lmdb PATH and how it is synced */
+    MRC_TYPE_TRANSPORT,  /* local, which is all there is */
     MRC_TYPE_HISTORY,    /* Off, or NAME=VALUE … */
     MRC_TYPE_CA_FILE     /* a file of certificates */
 };

@@ -478,6 +478,29 @@ static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
+/*
+ * There is one transport, so nothing is set. A URL is refused by its scheme alone: it may hold a
+ * password, which is nothing for a terminal or a log.
+ */
+static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row,
+                                 struct mrc_settings *settings, int argc, char *const argv[])
+{
+    static const char *const schemes[] = {"redis", "rediss"};
+
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "local"))
+        return NULL;
+    for (size_t i = 0; argc == 1 && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+
+        if (!ap_cstr_casecmpn(argv[0], schemes[i], len) && !strncmp(argv[0] + len, "://", 3))
+            return apr_psprintf(cmd->pool,
+                                "%s %s://...: the redis transport is not built into this module. "
+                                "Write local, or leave the directive out",
+                                row->name, schemes[i]);
+    }
+    return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+}
+
 /* ---- where a directive may stand --------------------------------------------------------------*/
 
 /* Whether the nearest enclosing section SECTION is a `<Location>` without wildcard or regex. */
@@ -573,6 +596,7 @@ static setter *const setters[] = {
     [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
     [MRC_TYPE_PLAYGROUND] = set_playground,
     [MRC_TYPE_STORE] = set_store,
+    [MRC_TYPE_TRANSPORT] = set_transport,
     [MRC_TYPE_CA_FILE] = set_ca_file,
 };
 

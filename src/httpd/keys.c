@@ -102,8 +102,10 @@ static const char *read_file(apr_pool_t *pconf, const char *path, struct mrc_byt
     OPENSSL_cleanse(content, len);
     apr_pool_destroy(scratch);
     if (status != APR_SUCCESS)
-        return apr_psprintf(pconf, "the key file %s cannot be read: %s", path,
-                            apr_strerror(status, reason, sizeof(reason)));
+        return apr_psprintf(pconf,
+                            "the key file %s cannot be read: %s. Make it, or mend the path (from "
+                            "ServerRoot, unless it begins with /) or the file's permissions",
+                            path, apr_strerror(status, reason, sizeof(reason)));
     return NULL;
 }
 
@@ -184,6 +186,14 @@ static const char *read_source(apr_pool_t *pconf, const char *source, mrc_alg_se
         return read_url(pconf, source, algs, reading);
     reading->content = mrc_bytes_of(source);
     return NULL;
+}
+
+/* What is wrong with the content of SOURCE, which is named unless it is the secret itself. */
+static const char *content_error(apr_pool_t *pconf, const char *source, const char *text)
+{
+    if (!strncmp(source, "env:", 4) || !strncmp(source, "file:", 5))
+        return apr_psprintf(pconf, "%s: %s", source, text);
+    return apr_pstrdup(pconf, text);
 }
 
 /* How many certificates in PEM there are in CONTENT. */
@@ -267,7 +277,7 @@ const char *mrc_keys_load(apr_pool_t *pconf, const char *issuer, const char *alg
         return problem;
     if (reading.content.ptr &&
         mrc_keyset_parse(reading.content, set, flags, &error, &keys) != MRC_OK)
-        return apr_pstrdup(pconf, error.text);
+        return content_error(pconf, source, error.text);
     add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document, ret_row);
     return NULL;
 }

@@ -70,6 +70,10 @@ ROWS = {
         ("count=1K", "1K"), ("bytes=1T", "1T"), ("bytes=99999999999999999999", "99999999999999999999"),
         ("bytes=9000000000G", "9000000000G"), ("bytes=2000G", "2000G"), ("age=1m", "1m"), ("size=1", "size=1"),
         ("Off count=1", "Off"), ("count", "count")]),
+    "MercureTransport": ("local", [
+        ("", "local"), (f"redis://user:{KEY}@cache.example:6379/0", "redis://...: the redis transport is not built"),
+        ("rediss://cache.example", "rediss://...: the redis transport is not built"), ("other", "local"),
+        ("redis:cache.example", "local"), ("local local", "local")]),
     "MercureStore": ("memory", [
         ("", "memory"), ("disk", "memory"), ("memory x", "memory"), ("lmdb", "path"), ("lmdb data x", "sync=group"),
         ("lmdb data sync=", "sync=group"), ("lmdb data sync=full x", "path")]),
@@ -102,7 +106,7 @@ DEFAULTS = {
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDetach": "auto", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",
-    "MercureHistory": "count=100000 bytes=16M age=0", "MercureStore": "memory",
+    "MercureHistory": "count=100000 bytes=16M age=0", "MercureStore": "memory", "MercureTransport": "local",
     "MercureHistory count=": "100000", "MercureHistory bytes=": "16M", "MercureHistory age=": "0",
     "MercureLimit": "matchers=100 pattern=4096 topics=1000 body=1M field=body details=100 patterns=20000 compiled=64M",
     "MercureLimit matchers=": "100", "MercureLimit pattern=": "4096", "MercureLimit topics=": "1000",
@@ -259,7 +263,8 @@ def test_keys(httpd):
     for directive in ("MercurePublisherKey", "MercureSubscriberKey", "MercureKey"):
         for args, word in rows if directive == "MercureKey" else rows[:1]:
             result = httpd.configtest(hub(f"{directive} https://a.example {args}", keys=False))
-            if result.ok or directive not in result.output or word not in result.output:
+            named = " file:" not in args or args.rpartition(" file:")[2] in result.output
+            if result.ok or directive not in result.output or word not in result.output or not named:
                 wrong.append(f"{args} ({word}): {result}")
             for hidden in (secret, "short-secret", "nWGxne", private[100:140]):
                 if hidden in result.output:

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -11,6 +12,7 @@ import pytest
 
 from env import http, sse, token
 from env.httpd import Httpd, find_module, free_port, live_dir, release_port
+from env.launcher import processes_below, running, wait_ready
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
 from env.wait import wait_until
 
@@ -37,7 +39,11 @@ def folder():
 
 @pytest.fixture
 def env(folder):
+    data = folder / "data"
+    data.mkdir()
+    data.chmod(0o777)
     return {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "MERCURE_MODULE": find_module(),
+            "MERCURE_DATA_DIR": str(data),
             "MERCURE_LISTEN_ADDR": "127.0.0.1:18080", "MERCURE_TRUSTED_ISSUERS": ISSUER,
             "MERCURE_PUBLISHER_JWT_KEY": PUBLISHER_KEY, "MERCURE_SUBSCRIBER_JWT_KEY": SUBSCRIBER_KEY}
 
@@ -81,7 +87,11 @@ BAD = [
     ("MERCURE_CORS_ORIGINS", 'https://a.example" x'), ("MERCURE_CORS_ORIGINS", "https://a\\"),
     ("MERCURE_CORS_ORIGINS", "${X}"), ("MERCURE_CORS_ORIGINS", "https://${X}"),
     ("MERCURE_PUBLISH_ORIGINS", "*"), ("MERCURE_PUBLISH_ORIGINS", "null"),
-    ("MERCURE_DATA_DIR", "/nonexistent"), ("MERCURE_DATA_DIR", "/etc/passwd"), ("MERCURE_MAX_SUBSCRIBERS", "0"), ("MERCURE_MAX_SUBSCRIBERS", "-1"), ("MERCURE_MAX_SUBSCRIBERS", "1e3"),
+    ("MERCURE_DATA_DIR", "/nonexistent"), ("MERCURE_DATA_DIR", "/etc/passwd"),
+    ("MERCURE_DATA_DIR", "/tmp\nx"), ("MERCURE_STORE", "disk"), ("MERCURE_STORE", "LMDB"),
+    ("MERCURE_LISTEN_ADDR", ":80 :80"), ("SERVER_NAME", "a:0"), ("SERVER_NAME", "a:65536"),
+    ("MERCURE_PUBLISHER_JWT_ALG", ","), ("MERCURE_PUBLISHER_JWT_ALG", "RS256"), ("MERCURE_SUBSCRIBER_JWT_ALG", "HS256,EdDSA"),
+    ("MERCURE_CORS_ORIGINS", ","), ("MERCURE_PUBLISH_ORIGINS", " "), ("MERCURE_HTTPD", "/bin/true"), ("MERCURE_MAX_SUBSCRIBERS", "0"), ("MERCURE_MAX_SUBSCRIBERS", "-1"), ("MERCURE_MAX_SUBSCRIBERS", "1e3"),
     ("MERCURE_MAX_SUBSCRIBERS", "99999999"), ("MERCURE_MAX_SUBSCRIBERS", "many"),
     ("MERCURE_TRUSTED_ISSUERS", 'https://a.example/"'), ("MERCURE_TRUSTED_ISSUERS", "a\nb"),
     ("MERCURE_TRUSTED_ISSUERS", "${ISSUER}"), ("MERCURE_TRUSTED_ISSUERS", "a\\"),
@@ -97,18 +107,30 @@ def test_bad_values_are_refused(env, variable, value):
     assert_refused(env, variable)
 
 
-LATER = [("MERCURE_STORE", "lmdb"), ("MERCURE_TRANSPORT_URL", "redis://localhost")]
+def test_what_this_version_cannot_do_is_refused(env):
+    env["MERCURE_TRANSPORT_URL"] = "redis://localhost"
+    assert_refused(env, "MERCURE_TRANSPORT_URL")
 
 
-@pytest.mark.parametrize("variable, value", LATER)
-def test_what_this_version_cannot_do_is_refused(env, variable, value):
-    env[variable] = value
-    assert_refused(env, variable)
-
-
-def test_the_off_position_of_later_switches_is_fine(env):
-    env.update(MERCURE_LEGACY="0", MERCURE_SUBSCRIPTIONS="0", MERCURE_DEBUGGER="0", MERCURE_STORE="memory")
+def test_the_off_position_of_switches_is_fine(env):
+    env.update(MERCURE_LEGACY="0", MERCURE_SUBSCRIPTIONS="0", MERCURE_DEBUGGER="0")
     assert launch(env, "--print-config")[0] == 0
+
+
+def test_store(env, folder):
+    """On disk, unless memory is asked for; the folder must be there and serve, even if it is nobody's wish."""
+    line = f'MercureStore lmdb "{folder}/data"'
+    assert hub_lines(env)[0][1] == line
+    env["MERCURE_STORE"] = "lmdb"
+    assert hub_lines(env)[0][1] == line
+    env["MERCURE_STORE"] = "memory"
+    assert not any("MercureStore" in text for text in hub_lines(env)[1])
+    del env["MERCURE_STORE"], env["MERCURE_DATA_DIR"]
+    status, config, said = launch(env, "--print-config")
+    if status == 0:  # root makes it when the hub is run; where it is there already, it is taken
+        assert 'MercureStore lmdb "/var/lib/mercure"' in config
+    else:
+        assert re.fullmatch(r"mercure-hub: MERCURE_DATA_DIR: [^\n]+MERCURE_STORE=memory\n", said), said
 
 
 def test_configuration(env):
@@ -125,6 +147,7 @@ def test_configuration(env):
     hub = lines[lines.index(f'<Location "{HUB}">') + 1:lines.index("</Location>")]
     assert hub == [
         "MercureHub On",
+        f'MercureStore lmdb "{env["MERCURE_DATA_DIR"]}"',
         'MercurePublisherKey "https://a.example" HS256,HS512 env:MERCURE_PUBLISHER_JWT_KEY',
         'MercureSubscriberKey "https://a.example" HS256 env:MERCURE_SUBSCRIBER_JWT_KEY',
         'MercurePublisherKey "https://b.example/?x=*" HS256,HS512 env:MERCURE_PUBLISHER_JWT_KEY',
@@ -146,7 +169,7 @@ def test_origins_and_switches(env):
     env.update(MERCURE_CORS_ORIGINS="https://a.example https://*.b.example:8443,http://[::1]:80",
                MERCURE_PUBLISH_ORIGINS="https://c.example https://d.example", MERCURE_SUBSCRIPTIONS="1")
     hub, lines, said = hub_lines(env)
-    assert hub[3:] == ["MercureCorsOrigins https://a.example https://*.b.example:8443 http://[::1]:80",
+    assert hub[4:] == ["MercureCorsOrigins https://a.example https://*.b.example:8443 http://[::1]:80",
                        "MercurePublishOrigins https://c.example https://d.example", "MercureSubscriptions On"]
     assert not said and "SSLEngine on" not in lines
     env["MERCURE_CORS_ORIGINS"] = "*"
@@ -155,10 +178,12 @@ def test_origins_and_switches(env):
 
 def test_what_only_httpd_sees_names_the_variable(env, folder):
     for variable, value in (("MERCURE_CORS_ORIGINS", "https://a.*.example"), ("MERCURE_CORS_ORIGINS", "* https://a"),
-                            ("MERCURE_PUBLISH_ORIGINS", "https://a.example:x")):
+                            ("MERCURE_PUBLISH_ORIGINS", "https://a.example:x"),
+                            ("MERCURE_LISTEN_ADDR", "999.1.1.1:18080"), ("MERCURE_MODULE", "/etc/passwd"),
+                            ("MERCURE_HTTPD_MODULES", "/tmp")):
         status, _, said = launch({**env, variable: value, "MERCURE_MAX_SUBSCRIBERS": "1"})
         assert status == 2 and re.fullmatch(rf"mercure-hub: {variable}: [^\n]+\n", said), said
-    assert os.listdir(folder) == []
+    assert os.listdir(folder) == ["data"]
 
 
 def test_protocol_0x(env):
@@ -171,6 +196,7 @@ def test_protocol_0x(env):
     assert f'MercurePublisherKey "{ISSUER}" {publisher}' in hub
     del env["MERCURE_TRUSTED_ISSUERS"], env["MERCURE_LEGACY"]
     env["MERCURE_SUBSCRIBER_JWT_KEY"] = "short"  # the hub warns of it
+    env["MERCURE_STORE"] = "memory"
     assert hub_lines(env)[0] == ["MercureHub On", f"MercureLegacyPublisherKey {publisher}",
                                  "MercureLegacySubscriberKey HS256 env:MERCURE_SUBSCRIBER_JWT_KEY"]
     env["MERCURE_LEGACY"] = "0"
@@ -258,13 +284,48 @@ def test_bad_extra_directives_are_refused(env, folder, text):
     status, _, said = launch(env)
     assert status == 2 and said.count("\n") == 1, said
     assert re.match(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: line \d+: ", said), said
-    assert os.listdir(folder) == []
+    assert os.listdir(folder) == ["data"]
+
+
+def test_extra_directives_that_are_bad_for_the_hub_as_a_whole(env, folder):
+    """httpd names a line of the launcher's own then."""
+    env.update(MERCURE_STORE="memory", MERCURE_EXTRA_DIRECTIVES="MercureHistory bytes=1")
+    status, _, said = launch(env)
+    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: MercureHistory bytes=1 [^\n]+\n", said), said
+    assert os.listdir(folder) == ["data"]
+
+
+def test_what_only_shows_at_the_start_names_the_variable(env, folder, tmp_path_factory):
+    """A port that somebody has, a key of another certificate, and a folder that only root may enter."""
+    env["MERCURE_MAX_SUBSCRIBERS"] = "1"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, _, said = launch({**env, "MERCURE_LISTEN_ADDR": address})
+        assert status == 2 and re.fullmatch(rf"mercure-hub: MERCURE_LISTEN_ADDR: [^\n]*{address}[^\n]*\n", said), said
+    server, other = Httpd(name="launcher-cert"), Httpd(name="launcher-key")
+    port = free_port()
+    env["MERCURE_LISTEN_ADDR"] = f"127.0.0.1:{port}"
+    try:
+        status, _, said = launch({**env, "MERCURE_TLS_CERT": server.certificate()[0],
+                                  "MERCURE_TLS_KEY": other.certificate()[1]})
+        assert status == 2 and "mercure-hub: MERCURE_TLS_CERT: " in said and "do not match" in said, said
+        if os.getuid() == 0:
+            (folder / "data").chmod(0o700)
+            status, _, said = launch(env)
+            assert status == 2 and "mercure-hub: MERCURE_DATA_DIR: the server's user cannot " in said, said
+        assert os.listdir(folder) == ["data"]
+    finally:
+        server.abort(keep=False)
+        other.abort(keep=False)
+        release_port(port)
 
 
 def test_bad_arguments_end_it(env, folder):
     status, _, said = launch(env, "-c", "NoSuchDirective On")
     assert status == 2 and said.startswith("mercure-hub: httpd refuses the configuration: ")
-    assert os.listdir(folder) == []
+    assert os.listdir(folder) == ["data"]
 
 
 @pytest.fixture(params=["root", "ordinary"])
@@ -292,9 +353,7 @@ def test_tls_health_and_protocol_0x(env, folder):
                MERCURE_TLS_CERT=cert, MERCURE_TLS_KEY=key)
     assert launch(env, "--health")[0] == 1
     log = folder / "log"
-    with open(log, "wb") as out:
-        launcher = subprocess.Popen([LAUNCHER], env=env, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
+    with running([LAUNCHER], env, log) as launcher:
         wait_until(lambda: launcher.poll() is not None or launch(env, "--health")[0] == 0, 60, "the hub's health")
         assert launcher.poll() is None, log.read_text()
         assert log.read_text().startswith("mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub takes tokens of")
@@ -305,11 +364,8 @@ def test_tls_health_and_protocol_0x(env, folder):
         launcher.terminate()
         assert launcher.wait(timeout=60) == 0, log.read_text()
         assert re.search(r"\[[a-z_]+:(error|crit|alert|emerg)\]", log.read_text()) is None, log.read_text()
-    finally:
-        if launcher.poll() is None:
-            os.killpg(launcher.pid, signal.SIGKILL)
-        release_port(port)
-        server.abort(keep=False)
+    release_port(port)
+    server.abort(keep=False)
 
 
 def heed_sigint():
@@ -327,13 +383,14 @@ def test_life(env, folder, command, signum):
     env.update(MERCURE_DEBUGGER="1", MERCURE_METRICS="1")
     (folder / "index.html").write_text("hello")
     log = folder / "log"
-    with open(log, "wb") as out:
-        launcher = subprocess.Popen([*command, "-c", f'DocumentRoot "{folder}"'], env=env, stderr=out,
-                                    stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=heed_sigint)
-    try:
-        wait_until(lambda: "resuming normal operations" in log.read_text() or launcher.poll() is not None,
-                   60, "the hub's start")
-        assert launcher.poll() is None, log.read_text()
+    with running([*command, "-c", f'DocumentRoot "{folder}"'], env, log, preexec_fn=heed_sigint) as launcher:
+        wait_ready(launcher, log)
+        # What the launcher sets up deserves no word of the module; and another hub cannot have the same history.
+        assert re.search(r"\[mercure:(notice|warn|error|crit)\]", log.read_text()) is None, log.read_text()
+        other = free_port()
+        status, _, said = launch({**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{other}"})
+        assert status == 2 and "mercure-hub: MERCURE_DATA_DIR: " in said, said
+        release_port(other)
         assert http.request(port, "GET", "/index.html").text == "hello"
         assert http.request(port, "PUT", HUB).status == 405
         assert http.request(port, "GET", f"{HUB}/debug/").status == 200
@@ -352,10 +409,7 @@ def test_life(env, folder, command, signum):
         assert launcher.wait(timeout=60) == 0, log.read_text()
         assert not os.path.exists(private)
         assert re.search(r"\[[a-z_]+:(error|crit|alert|emerg)\]", log.read_text()) is None, log.read_text()
-    finally:
-        if launcher.poll() is None:
-            os.killpg(launcher.pid, signal.SIGKILL)
-        release_port(port)
+    release_port(port)
 
 
 @needs_directives
@@ -364,11 +418,8 @@ def test_playground(env, folder):
     port = free_port()
     env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME=f"localhost:{port}", MERCURE_PLAYGROUND="1")
     log = folder / "log"
-    with open(log, "wb") as out:
-        launcher = subprocess.Popen([LAUNCHER], env=env, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
-        wait_until(lambda: "resuming normal operations" in log.read_text() or launcher.poll() is not None,
-                   60, "the hub's start")
+    with running([LAUNCHER], env, log) as launcher:
+        wait_ready(launcher, log)
         page = http.request(port, "GET", "/")
         assert page.status == 200 and f"url={HUB}/debug/" in page.text, page
         assert http.request(port, "GET", f"{HUB}/debug/playground.json").json["token"]
@@ -376,7 +427,27 @@ def test_playground(env, folder):
         assert "INSECURE" in log.read_text()
         launcher.terminate()
         assert launcher.wait(timeout=60) == 0, log.read_text()
-    finally:
-        if launcher.poll() is None:
-            os.killpg(launcher.pid, signal.SIGKILL)
-        release_port(port)
+    release_port(port)
+
+
+@needs_directives
+def test_the_history_outlives_the_server(env, folder):
+    """A launcher that is killed leaves httpd behind, which the tests end; another one has what was published."""
+    port, log = free_port(), folder / "log"
+    env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME=f"localhost:{port}", MERCURE_ALLOW_ANONYMOUS="1",
+               MERCURE_MAX_SUBSCRIBERS="100")
+    bearer = token.publisher(aud=f"http://localhost:{port}{HUB}")
+    with running([LAUNCHER], env, log) as launcher:
+        wait_ready(launcher, log)
+        sent = http.request(port, "POST", HUB, body="topic=a&data=kept", headers={
+            "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
+        assert sent.status == 200, sent
+        launcher.kill()
+        launcher.wait()
+        assert list(processes_below(folder))
+    assert not list(processes_below(folder))
+    with running([LAUNCHER], env, log) as launcher:
+        wait_ready(launcher, log)
+        with sse.EventSource(port, f"{HUB}?match=a&last_event_id=earliest") as stream:
+            assert stream.next().data == "kept"
+    release_port(port)

@@ -1,7 +1,6 @@
 """docs/migrating.md: every configuration on the page runs, and does what the page says."""
 import os
 import re
-import subprocess
 import urllib.parse
 
 import pytest
@@ -9,8 +8,8 @@ import pytest
 from env import http, sse, token
 from env.hub import PATH
 from env.httpd import find_module, free_port, live_dir, release_port
+from env.launcher import running, wait_ready
 from env.token import PUBLISHER_KEY, SUBSCRIBER_KEY
-from env.wait import wait_until
 from test_launcher import LAUNCHER, folder  # noqa: F401 (a fixture)
 from test_legacy import FORM, bearer, old
 
@@ -94,15 +93,11 @@ def test_the_environment(folder, index):  # noqa: F811
     block, port = blocks("sh")[index], free_port()
     assert "MERCURE_LISTEN_ADDR=:8080\n" in block
     script = "set -a\n" + block.replace("=:8080", f"=127.0.0.1:{port}") + 'exec "$0"\n'
-    env = {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "MERCURE_MODULE": find_module()}
-    with open(folder / "log", "wb") as out:
-        launcher = subprocess.Popen(["/bin/sh", "-c", script, LAUNCHER], env=env, stderr=out, stdin=subprocess.DEVNULL,
-                                    start_new_session=True)
+    env = {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "MERCURE_DATA_DIR": str(folder),
+           "MERCURE_MODULE": find_module()}
     log = folder / "log"
-    try:
-        wait_until(lambda: "resuming normal operations" in log.read_text() or launcher.poll() is not None,
-                   60, "the hub's start")
-        assert launcher.poll() is None, log.read_text()
+    with running(["/bin/sh", "-c", script, LAUNCHER], env, log) as launcher:
+        wait_ready(launcher, log)
         assert old_client_is_served(port, SHORT_SECRET, SHORT_SECRET)
         modern = "MERCURE_TRUSTED_ISSUERS" in block
         audience = f"http://localhost:{port}{PATH}"
@@ -111,7 +106,4 @@ def test_the_environment(folder, index):  # noqa: F811
         assert publish(port, minted) == (200 if modern else 403)
         launcher.terminate()
         assert launcher.wait(timeout=60) == 0, log.read_text()
-    finally:
-        if launcher.poll() is None:
-            launcher.kill()
-        release_port(port)
+    release_port(port)

@@ -111,9 +111,9 @@ START_TEST(a_secret_less_one_line_end)
     ck_assert_uint_eq(secret_length(" " K32, HS256), 33);
     ck_assert_uint_eq(secret_length("{" K32, HS256), 33);
     ck_assert_uint_eq(secret_length("{" K32 "}", HS256), 34);
-    refuse("", HS256, "the key is empty");
-    refuse("\n", HS256, "the key is empty");
-    refuse("\r\n", HS256, "the key is empty");
+    refuse("", HS256, "the key is empty: put a secret or a public key there");
+    refuse("\n", HS256, "the key is empty: put a secret or a public key there");
+    refuse("\r\n", HS256, "the key is empty: put a secret or a public key there");
 }
 END_TEST
 

@@ -1,0 +1,50 @@
+"""A mercure-hub under test: started, waited for, and never left behind."""
+import contextlib
+import glob
+import os
+import signal
+import subprocess
+
+from env.wait import wait_until
+
+
+def processes_below(place):
+    """Pids of launchers and of the httpds that they started, whose files are below the folder PLACE."""
+    mark = os.fsencode(os.path.join(str(place), "mercure-hub."))
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as file:
+                if mark in file.read():
+                    yield int(path.split("/")[2])
+        except OSError:
+            pass  # it has ended
+
+
+def end_all(launcher, place):
+    """Ends LAUNCHER and its httpd, which has a session of its own and may have outlived it."""
+    if launcher.poll() is None:
+        os.killpg(launcher.pid, signal.SIGKILL)
+        launcher.wait()
+    for pid in processes_below(place):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not list(processes_below(place)), what="the end of all processes")
+
+
+@contextlib.contextmanager
+def running(command, env, log, **more):
+    """COMMAND, a launcher, writing to the file LOG, until the block ends; its TMPDIR is its own alone."""
+    with open(log, "wb") as out:
+        launcher = subprocess.Popen(command, env=env, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+                                    **more)
+    try:
+        yield launcher
+    finally:
+        end_all(launcher, env["TMPDIR"])
+
+
+def wait_ready(launcher, log):
+    """Until LAUNCHER serves; fails with what it said if it ends."""
+    wait_until(lambda: launcher.poll() is not None or "resuming normal operations" in log.read_text(), 60,
+               "the hub's start")
+    assert launcher.poll() is None, log.read_text()
