@@ -1,82 +1,178 @@
 // Who listens to what: the subscription API once, and then its events.
-import {Stream, explain} from './stream.js';
+import {Stream, explain, fieldText} from './stream.js';
 
 const byId = (id) => document.getElementById(id);
 
+// More rows than a reader reads would only hold up the page; all are counted.
+const SHOWN = 500;
+// The hub tells a watcher of its own subscription at once, if its token lets it read the events.
+const SILENCE_MS = 3000;
+
+const quotedString = (text) => /last-event-id="((?:[^"\\]|\\.)*)"/.exec(text)?.[1].replace(/\\(.)/g, '$1') ?? null;
+
+// The cells of a document, of version 1 or of protocol 0.x (which has a topic for match and match_type).
+function cells(one) {
+  const matcher = one.match === undefined ? [one.topic, 'topic (0.x)'] : [one.match, one.match_type];
+  return [...matcher, one.subscriber, one.payload === undefined ? '' : JSON.stringify(one.payload)];
+}
+
+const isSubscription = (one) => /^subscription$/i.test(one?.type) && typeof one.id === 'string';
+
 export class Presence {
   #stream = null;
-  #rows = new Map();
+  #run = 0; // counts starts and stops: an answer to an earlier one comes too late
+  #all = new Map(); // id: document
+  #rows = new Map(); // id: its row, where it has one
+  #early = null; // documents of events that came while the list is read
+  #silence = 0;
+  #isLive = false;
+  #isHeard = false;
   #body = byId('presence-table').tBodies[0];
 
   // options(): what fetch() gets to present the token
   constructor(hub, options) {
     Object.assign(this, {hub, options});
-    byId('presence').addEventListener('click', () => (this.#stream ? this.stop() : this.start()));
+    // What a pattern takes for syntax is text in the path of a hub.
+    this.pattern = `${new URL(hub).pathname.replace(/[\\:*?+(){}]/g, '\\$&').replace(/\/$/, '')}/subscriptions/*`;
+    this.list = `${hub.replace(/\/$/, '')}/subscriptions`;
+    byId('presence').addEventListener('click', () => (byId('presence').getAttribute('aria-pressed') === 'true' ? this.stop() : this.start()));
   }
 
-  stop(words = '') {
+  stop(words = '', kind = '') {
+    this.#run++;
     this.#stream?.stop();
     this.#stream = null;
-    this.#say(words);
-    byId('presence').setAttribute('aria-pressed', 'false');
-    byId('presence').textContent = 'Watch';
+    clearTimeout(this.#silence);
+    this.#say(words, kind);
+    this.#press(false);
+    byId('presence-table').hidden = true;
   }
 
   async start() {
-    let response;
-    let list;
+    const run = ++this.#run;
+    this.#press(true);
+    this.#isHeard = false;
     this.#say('…');
-    try {
-      response = await fetch(`${this.hub}/subscriptions`, {...this.options(), cache: 'no-store'});
-      if (response.ok) list = (await response.json()).subscriptions;
-    } catch (error) {
-      return this.#say(`The hub does not answer: ${error.message}`, 'bad');
-    }
-    if (response.status === 404) return this.#say('This hub does not tell its subscriptions: MercureSubscriptions is off.');
-    if (!response.ok || !Array.isArray(list)) return this.#say(await explain(response), 'bad');
-    this.#rows.clear();
-    this.#body.replaceChildren();
-    list.forEach((one) => this.#put(one));
-    this.#watch(/last-event-id="([^"]*)"/.exec(response.headers.get('Link') || '')?.[1] ?? null);
+    const found = await this.#read(run);
+    if (!found) return;
+    this.#fill(found.list);
+    byId('presence-table').hidden = false;
+    this.#watch(run, found.cursor);
   }
 
-  #watch(cursor) {
-    const path = new URL(this.hub).pathname;
+  // The list and the cursor of what comes after it; null: it is told why not, or nobody waits any more.
+  async #read(run) {
+    let response;
+    let list;
+    try {
+      response = await fetch(this.list, {...this.options(), cache: 'no-store'});
+      if (response.ok) list = (await response.json()).subscriptions;
+    } catch (error) {
+      if (run === this.#run) this.stop(`The hub does not answer: ${error.message}`, 'bad');
+      return null;
+    }
+    const words = Array.isArray(list) ? '' : await this.#refusal(response);
+    if (run !== this.#run) return null;
+    if (words) {
+      this.stop(words, 'bad');
+      return null;
+    }
+    return {list, cursor: quotedString(fieldText(response.headers.get('Link')) || '')};
+  }
+
+  async #refusal(response) {
+    if (response.status === 404) return 'This hub does not tell its subscriptions: MercureSubscriptions is off.';
+    const words = await explain(response);
+    if (response.status === 401) return `The hub tells its subscriptions to nobody without a good token. ${words}`;
+    if (response.status === 403) return `This token may not read the list of subscriptions: it needs subscribe on ${new URL(this.list).pathname}. ${words}`;
+    return words;
+  }
+
+  #watch(run, cursor) {
     const url = new URL(this.hub);
-    url.searchParams.set('match_urlpattern', `${path}/subscriptions/*`);
-    byId('presence').setAttribute('aria-pressed', 'true');
-    byId('presence').textContent = 'Stop';
-    byId('presence-table').hidden = false;
-    this.#count();
+    url.searchParams.set('match_urlpattern', this.pattern);
+    this.#isLive = false;
     this.#stream = new Stream(url, this.options(), cursor, {
-      state: () => {}, comment: () => {}, bytes: () => {}, note: () => {},
-      refused: (words) => this.stop(words),
-      event: ({type, data}) => {
-        if (type !== 'mercure') return;
-        try {
-          this.#put(JSON.parse(data));
-        } catch {
-          // not the hub's
-        }
-        this.#count();
-      },
+      comment: () => {}, bytes: () => {}, note: () => {},
+      state: (state, words) => this.#state(state, words),
+      lost: () => this.#again(run),
+      refused: (words) => this.stop(`The hub refuses the stream of their events: ${words}`, 'bad'),
+      event: ({data}) => this.#event(data),
     });
   }
 
-  #put(one) {
-    if (one.type !== 'subscription') return;
-    this.#rows.get(one.id)?.remove();
-    this.#rows.delete(one.id);
-    if (!one.active) return;
-    const row = this.#body.insertRow();
-    for (const text of [one.match, one.match_type, one.subscriber, one.payload === undefined ? '' : JSON.stringify(one.payload)]) {
-      row.insertCell().textContent = text;
-    }
-    this.#rows.set(one.id, row);
+  #state(state, words) {
+    this.#isLive = state === 'live';
+    clearTimeout(this.#silence);
+    if (state === 'wait') this.#say(`${this.#number()} so far; ${words}`, 'warn');
+    if (!this.#isLive) return;
+    this.#count();
+    if (!this.#isHeard) this.#silence = setTimeout(() => this.#count(true), SILENCE_MS);
   }
 
-  #count() {
-    this.#say(`${this.#rows.size} active ${this.#rows.size === 1 ? 'subscription' : 'subscriptions'}`, 'good');
+  // Events may be missing: the list anew, with the events that come meanwhile on top.
+  async #again(run) {
+    if (this.#early) return;
+    this.#early = [];
+    const found = await this.#read(run);
+    const early = this.#early;
+    this.#early = null;
+    if (!found) return;
+    this.#fill(found.list);
+    early.forEach((one) => this.#put(one));
+    this.#count();
+  }
+
+  #event(data) {
+    let one;
+    try {
+      one = JSON.parse(data);
+    } catch {
+      return; // not the hub's
+    }
+    if (!isSubscription(one)) return;
+    this.#isHeard = true;
+    clearTimeout(this.#silence);
+    this.#early?.push(one);
+    this.#put(one);
+    this.#count();
+  }
+
+  #fill(list) {
+    this.#all.clear();
+    this.#rows.clear();
+    this.#body.replaceChildren();
+    list.filter(isSubscription).forEach((one) => this.#put(one));
+  }
+
+  #put(one) {
+    this.#rows.get(one.id)?.remove();
+    this.#rows.delete(one.id);
+    this.#all.delete(one.id);
+    if (one.active) this.#all.set(one.id, one);
+    if (this.#rows.size >= SHOWN || this.#rows.size === this.#all.size) return;
+    const next = one.active ? one : [...this.#all.values()].find(({id}) => !this.#rows.has(id));
+    const row = this.#body.insertRow();
+    cells(next).forEach((text, i) => {
+      row.insertCell().textContent = text;
+      row.cells[i].dataset.name = ['Matcher', 'Type', 'Subscriber', 'Payload'][i];
+    });
+    this.#rows.set(next.id, row);
+  }
+
+  #number() {
+    const more = this.#all.size > this.#rows.size ? `, ${this.#rows.size} of them shown` : '';
+    return `${this.#all.size} active ${this.#all.size === 1 ? 'subscription' : 'subscriptions'}${more}`;
+  }
+
+  #count(isSilent = false) {
+    if (isSilent) this.#say(`${this.#number()} when this was asked. This token may read the list, but not the events: the table does not change. It needs subscribe on the pattern ${this.pattern}`, 'warn');
+    else if (this.#isLive) this.#say(`${this.#number()}${this.#isHeard ? ', with the one of this table' : ''}`, 'good');
+  }
+
+  #press(isOn) {
+    byId('presence').setAttribute('aria-pressed', String(isOn));
+    byId('presence').textContent = isOn ? 'Stop' : 'Watch';
   }
 
   #say(words, kind = '') {

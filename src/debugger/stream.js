@@ -50,6 +50,11 @@ export class Parser {
   }
 }
 
+// The text of a header field, whose bytes fetch() gives as characters; null: it is not there.
+export function fieldText(value) {
+  return value === null ? null : new TextDecoder().decode(Uint8Array.from(value, (c) => c.charCodeAt(0)));
+}
+
 // What a refusal says: the problem document, or the status alone.
 export async function explain(response) {
   const challenge = response.headers.get('WWW-Authenticate') || '';
@@ -63,7 +68,7 @@ export async function explain(response) {
   return `${response.status} ${response.statusText}${error ? ` (${error[1]})` : ''}${detail ? `: ${detail}` : ''}`;
 }
 
-// on: {state(state, words), event(event), comment(), bytes(count), note(words)}
+// on: {state(state, words), event(event), comment(), bytes(count), note(words)}; if it likes lost(): events may be missing
 export class Stream {
   #abort = null;
   #timer = 0;
@@ -98,7 +103,7 @@ export class Stream {
       } else if (!(response.headers.get('Content-Type') || '').startsWith('text/event-stream')) {
         return this.#give_up('what answers there is no hub');
       } else {
-        this.#tell_cursor(response.headers.get('Mercure-Last-Event-ID'));
+        this.#tell_cursor(fieldText(response.headers.get('Mercure-Last-Event-ID')));
         wait = await this.#read(response.body.getReader()) ?? wait;
       }
     } catch (error) {
@@ -116,6 +121,7 @@ export class Stream {
     this.on.note(this.cursor === 'earliest' || this.cursor === ''
       ? `the hub starts after ${id}`
       : `the hub does not know the event ${this.cursor} (any more): it starts after ${id}, something may be missing`);
+    if (this.cursor !== 'earliest') this.on.lost?.();
   }
 
   async #read(reader) {

@@ -1,6 +1,8 @@
 """The debugger and the playground: what httpd serves, and the page itself in Chromium."""
+import json
 import os
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -59,19 +61,33 @@ def test_access_control_applies(httpd):
 def test_page(httpd):
     httpd.load("headers")
     httpd.write("htdocs/page.html", "<!DOCTYPE html><title>x</title>")
+    # The hub of the active subscriptions speaks both protocols, and has a path that a pattern would take for syntax.
+    path = "/hub (a+b)"
+    old_key = "the-old-secret-of-the-debugger:0123456789abcdef"
+    both = hub("MercureDebugger On", "MercureSubscriptions On", f"MercureLegacySubscriberKey HS256 {old_key}",
+               path=path, identifier=None)
     httpd.start(f'<Files page.html>\nHeader set Link "<{PATH}>; rel=\\"mercure\\""\n</Files>\n' +
-                hub("MercureDebugger On", identifier=None))
+                hub("MercureDebugger On", identifier=None) + both)
     url = f"http://localhost:{httpd.port}"
     minted = token.publisher(aud=url + PATH, client_id="x", jti="x")
     reader = token.subscriber([("urlpattern", "https://example.com/:any"), "https://example.com/books/1"],
                               aud=url + PATH)
     drive("debugger.mjs", url + DEBUG, minted, reader)
 
+    hub_url = url + urllib.parse.quote(path, safe="/()+")
+    root = urllib.parse.urlsplit(hub_url).path + "/subscriptions"
+    bearers = {"all": token.subscriber(aud=hub_url),
+               "list": token.subscriber([root], aud=hub_url),
+               "none": token.subscriber(["https://example.com/books/1"], aud=hub_url),
+               "old": token.mint_raw({"alg": "HS256", "typ": "JWT"},
+                                     {"mercure": {"subscribe": ["*"], "payload": "old"}}, old_key)}
+    drive("presence.mjs", hub_url + "/debug/", json.dumps(bearers))
+
 
 def test_playground(httpd):
     """All is open, and the log says so at every start; a reload draws another key."""
     httpd.expect_log(INSECURE)
-    config = hub("MercurePlayground On", identifier=None, keys=False, anonymous=False) + hub(path="/safe")
+    config = hub("MercurePlayground On", "MercureSubscriptions On", identifier=None, keys=False, anonymous=False) + hub(path="/safe")
     httpd.start(config)
     url = f"http://localhost:{httpd.port}"
     drive("playground.mjs", url + DEBUG)

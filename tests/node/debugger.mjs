@@ -94,7 +94,7 @@ await withBrowser(async (open) => {
   await waitText(page, '#metadata', 'bearer_methods_supported');
   await page.locator('input[value=header]').check();
   await page.click('#presence');
-  await waitText(page, '#presence-message', /subscription/);
+  await waitText(page, '#presence-message', 'MercureSubscriptions is off');
 
   // Dark, and on a phone: nothing sticks out.
   const dark = await open({viewport: {width: 1360, height: 900}, colorScheme: 'dark'});

@@ -19,5 +19,8 @@ await withBrowser(async (open) => {
   await page.locator('#resource').press('Enter');
   await page.locator('#discovery li.good', {hasText: 'names this hub'}).waitFor();
   await page.locator('#discovery li', {hasText: '/playground/books/1'}).first().waitFor();
+  // Its token may read who listens, too: this page, with its two streams.
+  await page.click('#presence');
+  await page.locator('#presence-message', {hasText: '2 active subscriptions, with the one of this table'}).waitFor();
   if (folder) await page.screenshot({path: `${folder}/playground.png`, fullPage: true});
 });
