@@ -196,6 +196,12 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
     return APR_SUCCESS;
 }
 
+static void warn_of_history(void *main_server, const char *text)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, (server_rec *)main_server, "MercureStore lmdb: %s",
+                 text);
+}
+
 /* Takes the directories of the durable histories. */
 static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
                               const apr_array_header_t *hubs)
@@ -220,11 +226,10 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
         return APR_SUCCESS;
     if (!retained->dirs)
         retained->dirs = mrc_history_dirs_create(main_server->process->pool);
-    status = mrc_history_dirs_reconcile(retained->dirs, names, n, &owner, &error);
+    status = mrc_history_dirs_reconcile(retained->dirs, names, n, &owner, warn_of_history,
+                                        main_server, &error);
     if (status != APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server, "MercureStore lmdb: %s", error.text);
-    else if (*error.text)
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server, "MercureStore lmdb: %s", error.text);
     return status;
 }
 
