@@ -143,8 +143,7 @@ void mrc_process_stop(struct mrc_process *process)
     ended = mrc_dispatcher_stop(process->dispatcher);
     mrc_announcer_stop(process->announcer); /* after the last stream has ended */
     if (!ended)
-        return; /* a stream may still count: the slot is folded when the parent sees the child's end
-                 */
+        return; /* a stream may still count; the slot is folded after the child's end */
     fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
 }
