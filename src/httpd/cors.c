@@ -4,7 +4,7 @@
 #include "httpd/settings.h"
 
 /* What scripts may send beside what they may always, and what they may read of an answer. */
-#define REQUEST_FIELDS "Authorization, Cache-Control, Content-Type, Last-Event-ID"
+#define REQUEST_FIELDS "Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID"
 #define ANSWER_FIELDS  "ETag, Link, Mercure-Last-Event-ID, Retry-After, WWW-Authenticate"
 #define LEGACY_FIELDS  "Last-Event-ID"
 

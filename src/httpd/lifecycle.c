@@ -50,6 +50,7 @@ struct child {
     struct mrc_keeper *keeper; /* NULL: no keys change */
     struct mrc_sizing sizing;
     const struct mrc_log_fields *log_fields;
+    bool may_log_anywhere;
     struct mrc_http2 *http2;
 };
 
@@ -195,6 +196,12 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
     return APR_SUCCESS;
 }
 
+static void warn_of_history(void *main_server, const char *text)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, (server_rec *)main_server, "MercureStore lmdb: %s",
+                 text);
+}
+
 /* Takes the directories of the durable histories. */
 static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
                               const apr_array_header_t *hubs)
@@ -219,11 +226,10 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
         return APR_SUCCESS;
     if (!retained->dirs)
         retained->dirs = mrc_history_dirs_create(main_server->process->pool);
-    status = mrc_history_dirs_reconcile(retained->dirs, names, n, &owner, &error);
+    status = mrc_history_dirs_reconcile(retained->dirs, names, n, &owner, warn_of_history,
+                                        main_server, &error);
     if (status != APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server, "MercureStore lmdb: %s", error.text);
-    else if (*error.text)
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server, "MercureStore lmdb: %s", error.text);
     return status;
 }
 
@@ -369,6 +375,15 @@ static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
     return mrc_keeper_start(pchild, &args, &child->keeper);
 }
 
+/* mod_log_config guards its buffers only in a child that it knows to have several threads. */
+static bool may_log_anywhere(const struct mrc_log_fields *fields)
+{
+    int threads = 0;
+
+    return !fields->is_buffered ||
+           (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads > 1);
+}
+
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
@@ -384,6 +399,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     child->http2 = mrc_http2_create(pchild);
     child->sizing = mrc_sizing_compute(mrc_registry_slots());
     child->log_fields = mrc_log_fields_find(pchild, ap_conftree);
+    child->may_log_anywhere = may_log_anywhere(child->log_fields);
     status = open_keys(pchild, main_server, memory, child);
     if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
@@ -469,6 +485,11 @@ struct mrc_http2 *mrc_lifecycle_http2(void)
 const struct mrc_sizing *mrc_lifecycle_sizing(void)
 {
     return &this_child->sizing;
+}
+
+bool mrc_lifecycle_may_log_anywhere(void)
+{
+    return this_child->may_log_anywhere;
 }
 
 const struct mrc_log_fields *mrc_lifecycle_log_fields(void)

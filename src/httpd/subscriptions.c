@@ -106,7 +106,8 @@ static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct
 static int add_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
                     struct mrc_bytes *ret_id)
 {
-    const char *path = claim->location->url_path;
+    const struct mrc_location *location = claim->location;
+    bool has_slash = location->path[strlen(location->path) - 1] == '/';
     apr_status_t status;
     struct mrc_buf link, etag;
     char *id = NULL;
@@ -114,12 +115,13 @@ static int add_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hu
     status = mrc_subscriber_peek(hub, mrc_bytes_of(""), apr_time_now(), &id);
     if (status != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: its newest update cannot be read",
-                      claim->location->hub->label);
+                      location->hub->label);
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
                                   "the hub could not read its history");
     }
     mrc_buf_init(&link, SIZE_MAX);
-    mrc_buf_printf(&link, "<%s>; rel=\"mercure\"; last-event-id=", *path ? path : "/");
+    mrc_buf_printf(&link, "<%s%s>; rel=\"mercure\"; last-event-id=", location->url_path,
+                   has_slash ? "/" : "");
     mrc_subscription_doc_add_quoted(&link, mrc_bytes_of(id));
     mrc_buf_add_str(&link, "; type=\"" MRC_SUBSCRIPTION_DOC_EVENT "\"; "
                            "content-type=\"" CONTENT_TYPE "\"");

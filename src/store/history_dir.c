@@ -340,9 +340,9 @@ static apr_status_t set_aside(int fd, const char *name, struct mrc_error *error)
     return APR_SUCCESS;
 }
 
-/* Looks into NAME, opened as FD; a warning, that something was set aside, in ERROR. */
+/* Looks into NAME, opened as FD; that something was set aside is said in WARNING. */
 static apr_status_t look_into(int fd, const char *name, const struct mrc_history_owner *owner,
-                              struct mrc_error *error)
+                              struct mrc_error *warning, struct mrc_error *error)
 {
     struct mrc_error why = {""};
     apr_status_t status;
@@ -353,7 +353,7 @@ static apr_status_t look_into(int fd, const char *name, const struct mrc_history
     case DAMAGED:
         status = set_aside(fd, name, error);
         if (!status)
-            mrc_status_set(error, 0,
+            mrc_status_set(warning, 0,
                            "the history in %.200s is damaged (%.150s): it was set aside under "
                            "another name there, and the hub begins an empty one",
                            name, why.text);
@@ -412,9 +412,10 @@ static apr_status_t make_and_open(const char *name, const struct mrc_history_own
     return status ? status : open_dir(name, owner, error, ret_fd);
 }
 
-/* Makes, locks and looks into NAME. A warning may be in ERROR on success. */
+/* Makes, locks and looks into NAME; that something was set aside is said in WARNING. */
 static apr_status_t hold(struct mrc_history_dirs *dirs, const char *name,
-                         const struct mrc_history_owner *owner, struct mrc_error *error)
+                         const struct mrc_history_owner *owner, struct mrc_error *warning,
+                         struct mrc_error *error)
 {
     size_t bytes = strlen(name) + 1;
     struct held *held;
@@ -425,7 +426,7 @@ static apr_status_t hold(struct mrc_history_dirs *dirs, const char *name,
         return status;
     status = lock_dir(fd, name, error);
     if (!status)
-        status = look_into(fd, name, owner, error);
+        status = look_into(fd, name, owner, warning, error);
     held = status ? NULL : malloc(sizeof(*held) + bytes);
     if (!held) {
         close(fd);
@@ -441,29 +442,26 @@ static apr_status_t hold(struct mrc_history_dirs *dirs, const char *name,
 
 apr_status_t mrc_history_dirs_reconcile(struct mrc_history_dirs *dirs, const char *const *names,
                                         size_t n, const struct mrc_history_owner *owner,
+                                        mrc_history_warn_fn *warn, void *warn_ctx,
                                         struct mrc_error *error)
 {
-    struct mrc_error warning = {""};
-
     for (struct held *held = dirs->first; held; held = held->next)
         held->wanted = false;
     for (size_t i = 0; i < n; i++) {
         struct held *held = find_held(dirs, names[i]);
-        struct mrc_error one = {""};
+        struct mrc_error warning = {""};
         apr_status_t status = APR_SUCCESS;
 
         if (held)
             held->wanted = true;
         else
-            status = hold(dirs, names[i], owner, &one);
+            status = hold(dirs, names[i], owner, &warning, error);
+        if (warning.text[0])
+            warn(warn_ctx, warning.text);
         if (status)
-            return mrc_status_set(error, status, "%s", one.text);
-        if (one.text[0])
-            warning = one;
+            return status;
     }
     drop_unwanted(dirs);
-    if (error)
-        *error = warning;
     return APR_SUCCESS;
 }
 

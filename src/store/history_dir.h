@@ -49,16 +49,20 @@ apr_status_t mrc_history_dir_check(const char *path, struct mrc_error *error);
 /* Whether a file system of this type (statfs()) lies on another machine. */
 bool mrc_history_dir_is_remote(unsigned long type);
 
+/* Is told, with CTX, of a history that was just set aside. TEXT is good for the call only. */
+typedef void mrc_history_warn_fn(void *ctx, const char *text);
+
 /* No directory yet; lives in PROCESS_POOL and refers to nothing in the module. */
 struct mrc_history_dirs *mrc_history_dirs_create(apr_pool_t *process_pool);
 
 /*
  * Makes the server hold the N directories NAMES (of mrc_history_dir_name()) and no others. Those
- * that are new to it are made, locked and looked into; one that is damaged is set aside, which
- * ERROR tells as a warning, with success. On failure ERROR says what to mend.
+ * that are new to it are made, locked and looked into; one that is damaged is set aside, and
+ * WARN told so. On failure ERROR says what to mend.
  */
 apr_status_t mrc_history_dirs_reconcile(struct mrc_history_dirs *dirs, const char *const *names,
                                         size_t n, const struct mrc_history_owner *owner,
+                                        mrc_history_warn_fn *warn, void *warn_ctx,
                                         struct mrc_error *error);
 
 /* Lets all go, in this process. Accepts NULL. */

@@ -100,10 +100,11 @@ class Publishers:
             assert [one for one in got if one in known] == ids
 
 
-def read_all(httpd):
+def read_all(httpd, path=PATH):
     """All ids in the history, by a marker at its end."""
-    with httpd.subscribe(EARLIEST) as stream:
-        end = httpd.publish(TOPIC, "end").text
+    with httpd.subscribe(EARLIEST, path=path) as stream:
+        end = httpd.publish(TOPIC, "end", path=path,
+                            token=token.publisher(aud=f"https://hub.example{path}")).text
         got = []
         while not got or got[-1] != end:
             got.append(stream.next().id)

@@ -73,7 +73,7 @@ def test_preflight(httpd):
     assert query.status == 204 and query.header("Vary") == "Origin"
     assert query.header("Access-Control-Allow-Credentials") == "true"
     allowed = answer.header("Access-Control-Allow-Headers").lower()
-    assert {"authorization", "last-event-id", "content-type"} <= set(allowed.split(", "))
+    assert {"authorization", "last-event-id", "content-type", "if-none-match"} <= set(allowed.split(", "))
 
 
 def test_options_without_preflight_says_what_is_allowed(httpd):

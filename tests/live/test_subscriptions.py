@@ -169,6 +169,9 @@ def test_a_hub_of_two_paths(httpd):
         bearer = token.subscriber(aud="https://hub.example/b")
         found = httpd.get("/b/subscriptions", {"Authorization": f"Bearer {bearer}"}).json["subscriptions"]
         assert url("exact", TOPIC, documents[0]["subscriber"], "/b") in [one["id"] for one in found]
+        for path, link in ((first, "</a%20b/>; "), (second, "</b>; ")):
+            answer = httpd.get(f"{path}/subscriptions", {"Authorization": f"Bearer {bearer}"})
+            assert answer.header("Link").startswith(link), answer
     for stream in streams:
         stream.close()
 
