@@ -50,6 +50,7 @@ struct child {
     struct mrc_keeper *keeper; /* NULL: no keys change */
     struct mrc_sizing sizing;
     const struct mrc_log_fields *log_fields;
+    bool may_log_anywhere;
     struct mrc_http2 *http2;
 };
 
@@ -374,6 +375,15 @@ static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
     return mrc_keeper_start(pchild, &args, &child->keeper);
 }
 
+/* mod_log_config guards its buffers only in a child that it knows to have several threads. */
+static bool may_log_anywhere(const struct mrc_log_fields *fields)
+{
+    int threads = 0;
+
+    return !fields->is_buffered ||
+           (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads > 1);
+}
+
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
@@ -389,6 +399,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     child->http2 = mrc_http2_create(pchild);
     child->sizing = mrc_sizing_compute(mrc_registry_slots());
     child->log_fields = mrc_log_fields_find(pchild, ap_conftree);
+    child->may_log_anywhere = may_log_anywhere(child->log_fields);
     status = open_keys(pchild, main_server, memory, child);
     if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
@@ -474,6 +485,11 @@ struct mrc_http2 *mrc_lifecycle_http2(void)
 const struct mrc_sizing *mrc_lifecycle_sizing(void)
 {
     return &this_child->sizing;
+}
+
+bool mrc_lifecycle_may_log_anywhere(void)
+{
+    return this_child->may_log_anywhere;
 }
 
 const struct mrc_log_fields *mrc_lifecycle_log_fields(void)

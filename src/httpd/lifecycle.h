@@ -5,6 +5,8 @@
 #ifndef MRC_HTTPD_LIFECYCLE_H
 #define MRC_HTTPD_LIFECYCLE_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "ap_mpm.h"
@@ -52,6 +54,9 @@ struct mrc_http2 *mrc_lifecycle_http2(void);
 
 /* How many streams it may hold; only where there is a process. */
 const struct mrc_sizing *mrc_lifecycle_sizing(void);
+
+/* Whether other threads than httpd's own may write access logs; only where there is a process. */
+bool mrc_lifecycle_may_log_anywhere(void);
 
 /* What is to be kept of requests for the access logs; only where there is a process. */
 const struct mrc_log_fields *mrc_lifecycle_log_fields(void);

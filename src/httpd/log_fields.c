@@ -86,6 +86,8 @@ static void find(apr_pool_t *pool, struct mrc_log_fields *fields, const ap_direc
                            !ap_cstr_casecmp(conf->directive, "CustomLog") ||
                            !ap_cstr_casecmp(conf->directive, "GlobalLog")))
             read_arguments(pool, fields, conf->args);
+        if (conf->args && !ap_cstr_casecmp(conf->directive, "BufferedLogs"))
+            fields->is_buffered = !ap_cstr_casecmp(conf->args, "On");
         find(pool, fields, conf->first_child);
     }
 }

@@ -17,6 +17,7 @@ struct mrc_log_fields {
     apr_array_header_t *notes;
     apr_array_header_t *env;
     int all; /* a condition (expr=) may look at anything: all fields and variables are kept */
+    int is_buffered; /* BufferedLogs: lines gather in memory that all of a child's threads share */
 };
 
 /* The fields of all access logs below the directive CONF; lives in POOL, and so do the names. */

@@ -368,6 +368,8 @@ static request_rec *make_request(apr_pool_t *pool, const struct mrc_log_record *
     r->server = record->server;
     r->per_dir_config = record->server->lookup_defaults;
     r->request_config = ap_create_request_config(pool);
+    /* httpd looks into its own without asking, say for %{DOCUMENT_ROOT} in an expression. */
+    ap_set_core_module_config(r->request_config, apr_pcalloc(pool, sizeof(core_request_config)));
     r->request_time = record->request_time;
     r->bytes_sent = record->body_bytes;
     r->method_number = record->method_number;

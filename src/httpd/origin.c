@@ -14,6 +14,16 @@ static const char *lower(apr_pool_t *pool, const char *str)
     return copy;
 }
 
+#define PORT_MAX 65535
+
+/* Whether TEXT, which may be NULL or empty, is a port; APR keeps the low 16 bits of any number. */
+static bool is_port(const char *text)
+{
+    apr_int64_t port = text && *text ? apr_atoi64(text) : 1;
+
+    return port >= 1 && port <= PORT_MAX;
+}
+
 /* Takes URL apart: false if it is no absolute one. IPv6 hosts get their brackets back. */
 static bool split(apr_pool_t *pool, const char *url, const char **ret_scheme, const char **ret_host,
                   const char **ret_port, apr_uri_t *ret_uri)
@@ -21,7 +31,7 @@ static bool split(apr_pool_t *pool, const char *url, const char **ret_scheme, co
     const char *host;
 
     if (apr_uri_parse(pool, url, ret_uri) != APR_SUCCESS || !ret_uri->scheme ||
-        !ret_uri->hostname || !*ret_uri->hostname)
+        !ret_uri->hostname || !*ret_uri->hostname || !is_port(ret_uri->port_str))
         return false;
     *ret_scheme = lower(pool, ret_uri->scheme);
     host = lower(pool, ret_uri->hostname);

@@ -307,7 +307,7 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const struct mrc_sizing *sizing = mrc_lifecycle_sizing();
     unsigned count = mrc_dispatcher_post_count(mrc_process_dispatcher(process));
-    bool detach, suspend;
+    bool may_leave, detach, suspend;
     char id[MRC_UPDATE_ID_BYTES];
     int status;
 
@@ -315,8 +315,9 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
     mrc_subscriber_get_id(subscriber, id);
     apr_table_set(r->notes, "mercure-subscriber", id);
     mrc_push_prepare(r);
-    detach = settings->detach && mrc_carrier_detached_is_possible(r);
-    suspend = !detach && mrc_carrier_suspended_is_possible(r);
+    may_leave = mrc_lifecycle_may_log_anywhere(); /* its log line is then the dispatcher's */
+    detach = may_leave && settings->detach && mrc_carrier_detached_is_possible(r);
+    suspend = may_leave && !detach && mrc_carrier_suspended_is_possible(r);
     if (!detach && !suspend)
         return serve_threaded(r, claim, process, sizing, subscriber);
     if (count >= sizing->dispatched_per_child ||

@@ -1,10 +1,6 @@
 #include "hub/dispatcher.h"
 
-#include <pthread.h>
-#include <time.h>
-
-#include "apr_portable.h"
-
+#include "hub/clock.h"
 #include "hub/dispatcher_loop.h"
 #include "hub/hub.h"
 #include "hub/reader.h"
@@ -13,14 +9,14 @@
 #include "store/notify.h"
 
 /* A loop has ended long before, unless it cannot. */
-#define JOIN_S 5
+#define JOIN_US ((int64_t)5000 * 1000)
 
 struct mrc_dispatcher {
     struct mrc_dispatcher_args args;
     struct mrc_dispatcher_loop **loops; /* of each thread; NULL: it could not be opened */
-    apr_thread_t **threads;
-    unsigned started;          /* of the threads */
-    struct mrc_reader *reader; /* NULL: no history needs one */
+    apr_thread_t **threads;             /* NULL: it has ended */
+    unsigned started;                   /* of the threads */
+    struct mrc_reader *reader;          /* NULL: no history needs one */
 };
 
 /* The child was woken: the first loop passes it on. Taken first, the rings are read afterwards. */
@@ -119,36 +115,26 @@ void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful)
                                                                  : MRC_DISPATCHER_DRAIN_NOW);
 }
 
-/*
- * Waits for a thread, with a bound: prefork comes here within a signal handler, and may have
- * interrupted what holds the allocator's lock, which the thread may need.
- */
-static bool join(apr_thread_t *thread, const struct timespec *until)
+bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
 {
-    apr_os_thread_t *os_thread;
-
-    return apr_os_thread_get(&os_thread, thread) == APR_SUCCESS &&
-           pthread_timedjoin_np(*os_thread, NULL, until) == 0;
-}
-
-void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
-{
-    struct timespec until;
+    int64_t until_us = mrc_clock_us() + JOIN_US;
     bool ended = true;
 
     if (!dispatcher)
-        return;
+        return true;
     for (unsigned i = 0; i < dispatcher->started; i++)
         mrc_dispatcher_loop_post_stop(dispatcher->loops[i]);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += JOIN_S;
-    for (unsigned i = 0; i < dispatcher->started; i++)
-        ended = join(dispatcher->threads[i], &until) && ended;
+    for (unsigned i = 0; i < dispatcher->started; i++) {
+        if (dispatcher->threads[i] && mrc_thread_join(dispatcher->threads[i], until_us))
+            dispatcher->threads[i] = NULL;
+        ended = ended && !dispatcher->threads[i];
+    }
     if (!ended)
-        return;                          /* what they have, the end of the process frees */
+        return false;                    /* what they have, the end of the process frees */
     mrc_reader_stop(dispatcher->reader); /* before the loops that it wakes */
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
         mrc_dispatcher_loop_close(dispatcher->loops[i]);
+    return true;
 }
 
 /* The loop with the fewest streams. */

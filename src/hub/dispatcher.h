@@ -44,9 +44,10 @@ void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful)
 
 /*
  * Ends the streams that are left (at once, unless they drain gracefully already), then the threads,
- * and waits for them, some seconds at most; then the process has to end. Accepts NULL.
+ * and waits for them, some seconds at most. False: a thread has not ended, and may still do
+ * something; then the process has to end, or this to be called again. Accepts NULL.
  */
-void mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
+bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
 
 /*
  * Hands STREAM over, which belongs to the dispatcher from now on. Any thread. After the dispatcher

@@ -21,6 +21,9 @@
 /* After so many failures the wait doubles no more. */
 #define RETRIES_DOUBLED 6
 
+/* The thread has ended long before, unless it cannot. */
+#define JOIN_US ((int64_t)2000 * 1000)
+
 /* What the leader knows of one file. */
 struct watched {
     struct mrc_file_stamp stamp; /* when it was last looked at */
@@ -281,9 +284,9 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
 
     while (!atomic_load(&keeper->stopping))
         turn(keeper);
-    mrc_fetcher_free(keeper->fetcher);
     if (keeper->leads)
         mrc_documents_resign(keeper->documents);
+    mrc_fetcher_free(keeper->fetcher); /* last: a name server may hold this up past the join */
     return NULL;
 }
 
@@ -352,14 +355,14 @@ void mrc_keeper_post_drain(struct mrc_keeper *keeper)
     wake(keeper);
 }
 
-void mrc_keeper_stop(struct mrc_keeper *keeper)
+bool mrc_keeper_stop(struct mrc_keeper *keeper)
 {
-    apr_status_t unused;
-
     if (!keeper)
-        return;
+        return true;
     atomic_store(&keeper->stopping, true);
     wake(keeper);
-    apr_thread_join(&unused, keeper->thread);
+    if (!mrc_thread_join(keeper->thread, mrc_clock_us() + JOIN_US))
+        return false;
     close(keeper->wake_fd);
+    return true;
 }

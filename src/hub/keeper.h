@@ -55,7 +55,10 @@ apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *ar
 /* The child is to end: it leads no more. Any thread, and a signal handler. Accepts NULL. */
 void mrc_keeper_post_drain(struct mrc_keeper *keeper);
 
-/* Ends the thread and waits for it. Accepts NULL. */
-void mrc_keeper_stop(struct mrc_keeper *keeper);
+/*
+ * Ends the thread and waits for it, some seconds at most. False: it has not ended, and then the
+ * process has to end, or this to be called again. Accepts NULL.
+ */
+bool mrc_keeper_stop(struct mrc_keeper *keeper);
 
 #endif

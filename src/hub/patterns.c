@@ -27,6 +27,7 @@ struct mrc_patterns {
     size_t bucket_count; /* a power of two */
     size_t count;
     bool has_told;
+    struct entry *first_buckets[FIRST_BUCKETS];
 };
 
 static bool is_pattern(const struct mrc_matcher *matcher)
@@ -60,7 +61,8 @@ static void grow(struct mrc_patterns *patterns)
             *bucket = entry;
         }
     }
-    free(patterns->buckets);
+    if (patterns->buckets != patterns->first_buckets)
+        free(patterns->buckets);
     patterns->buckets = grown.buckets;
     patterns->bucket_count = grown.bucket_count;
 }
@@ -161,15 +163,23 @@ static bool leave(struct mrc_patterns *patterns, uint64_t hash, const struct mrc
 
 /* ---- the outside ------------------------------------------------------------------------------*/
 
+static apr_status_t free_buckets(void *data)
+{
+    struct mrc_patterns *patterns = data;
+
+    if (patterns->buckets != patterns->first_buckets)
+        free(patterns->buckets);
+    return APR_SUCCESS;
+}
+
 struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_hub *hub)
 {
     struct mrc_patterns *patterns = apr_pcalloc(pool, sizeof(*patterns));
 
     patterns->hub = hub;
     patterns->bucket_count = FIRST_BUCKETS;
-    patterns->buckets = calloc(FIRST_BUCKETS, sizeof(*patterns->buckets));
-    if (!patterns->buckets)
-        return NULL;
+    patterns->buckets = patterns->first_buckets;
+    apr_pool_cleanup_register(pool, patterns, free_buckets, apr_pool_cleanup_null);
     apr_generate_random_bytes((unsigned char *)patterns->key, sizeof(patterns->key));
     pthread_mutex_init(&patterns->mutex, NULL);
     return patterns;

@@ -136,10 +136,15 @@ const char *mrc_process_problem(const struct mrc_process *process)
 
 void mrc_process_stop(struct mrc_process *process)
 {
+    bool ended;
+
     if (!mrc_process_is_draining(process))
         mrc_process_drain(process, false);
-    mrc_dispatcher_stop(process->dispatcher);
+    ended = mrc_dispatcher_stop(process->dispatcher);
     mrc_announcer_stop(process->announcer); /* after the last stream has ended */
+    if (!ended)
+        return; /* a stream may still count: the slot is folded when the parent sees the child's end
+                 */
     fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);
 }

@@ -1,6 +1,12 @@
 #include "hub/thread.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <time.h>
+
+#include "apr_portable.h"
+
+#include "hub/clock.h"
 
 static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
 
@@ -17,4 +23,19 @@ apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *ar
     status = apr_thread_create(ret_thread, NULL, run, arg, pool);
     pthread_sigmask(SIG_SETMASK, &mask, NULL);
     return status;
+}
+
+bool mrc_thread_join(apr_thread_t *thread, int64_t until_us)
+{
+    int64_t left_us = until_us - mrc_clock_us();
+    apr_os_thread_t *os_thread;
+    struct timespec until;
+
+    if (apr_os_thread_get(&os_thread, thread) != APR_SUCCESS)
+        return false;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += left_us > 0 ? left_us % 1000000 * 1000 : 0;
+    until.tv_sec += (left_us > 0 ? left_us / 1000000 : 0) + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_timedjoin_np(*os_thread, NULL, &until) == 0;
 }

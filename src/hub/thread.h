@@ -4,6 +4,9 @@
 #ifndef MRC_HUB_THREAD_H
 #define MRC_HUB_THREAD_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "apr_pools.h"
 #include "apr_thread_proc.h"
 
@@ -13,5 +16,12 @@
  */
 apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *arg,
                               apr_thread_t **ret_thread);
+
+/*
+ * Waits until THREAD has ended, up to UNTIL_US of hub/clock.h. False: it has not, and then the
+ * process has to end without it: prefork comes here within a signal handler, which may have
+ * interrupted what holds a lock that the thread needs, such as the allocator's.
+ */
+bool mrc_thread_join(apr_thread_t *thread, int64_t until_us);
 
 #endif

@@ -103,6 +103,8 @@ void mrc_documents_carry(const struct mrc_documents *from, struct mrc_documents 
             break;
         }
     }
+    if (buf.ptr)
+        explicit_bzero(buf.ptr, buf.cap);
     mrc_buf_free(&buf);
 }
 

@@ -121,6 +121,7 @@ def test_a_detached_stream_is_logged_as_if_it_had_stayed(httpd):
         f"LogFormat {FORMAT} all\n"
         'CustomLog logs/all.log all env=!quiet\nCustomLog logs/quiet.log "%m" env=quiet\n'
         "CustomLog logs/expr.log \"%m %{X-Odd}i\" \"expr=%{HTTP:X-Odd} == 'yes' && %{HTTP:X-Even} == 'no'\"\n"
+        "CustomLog logs/root.log \"%m\" \"expr=%{DOCUMENT_ROOT} != '' && %{CONTEXT_PREFIX} == ''\"\n"
         "ForensicLog logs/forensic.log\n"
         "SetEnvIf X-Quiet . quiet\nSetEnvIf User-Agent (.*) UNIQUE=of-$1\nHeader always set X-Sent sent\n"
         + "".join(hub(access, "MercureConnectionLifetime 1", f"MercureDetach {detach}", path=path)
@@ -140,7 +141,8 @@ def test_a_detached_stream_is_logged_as_if_it_had_stayed(httpd):
         for more in ([], [("X-Quiet", "1")]):
             with httpd.subscribe([("match", TOPIC)], headers + more, path=path) as stream:
                 assert stream.wait_end()
-    wait_until(lambda: len(lines("all")) == 2 and len(lines("quiet")) == 2 and len(lines("expr")) == 4,
+    wait_until(lambda: len(lines("all")) == 2 and len(lines("quiet")) == 2 and len(lines("expr")) == 4
+               and len(lines("root")) == 4,
                what="the lines of four streams")
     detached, = [line for line in lines("all") if "/one" in line]
     kept, = [line for line in lines("all") if "/two" in line]
@@ -151,6 +153,17 @@ def test_a_detached_stream_is_logged_as_if_it_had_stayed(httpd):
     forensic = lines("forensic")
     assert sorted(line[1:].split("|")[0] for line in forensic if line[0] == "+") == sorted(
         line[1:] for line in forensic if line[0] == "-"), "a request that the forensic log never saw end"
+
+
+@pytest.mark.mpm("prefork")
+def test_buffered_logs_are_written_by_the_only_thread(httpd):
+    """mod_log_config guards the buffer by no lock there: no other thread may touch it."""
+    httpd.load("status")
+    httpd.start("BufferedLogs On\nCustomLog logs/buffered.log %m\n" + hub() + STATUS)
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        assert number(httpd, "MercureThreads") == 1
+        httpd.publish(TOPIC, "x")
+        assert stream.next().data == "x"
 
 
 @event_only

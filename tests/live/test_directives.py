@@ -63,7 +63,7 @@ ROWS = {
     "MercureCookieName": ("__Host-token", [("", "NAME"), ("a b", "NAME"), ("a;b", "a;b"), ("a=b", "a=b")]),
     "MercureCorsOrigins": ("https://a.example https://*.b.example:8443", [
         ("", "ORIGIN"), ("a.example", "a.example"), ("https://a.example/x", "https://a.example/x"),
-        ("* https://a.example", "*"), ("https://a.*.example", "*"), ("https://*", "*"), ("https://*.", "*")]),
+        ("https://a.example:65979", "65979"), ("https://a.example:0", ":0"), ("* https://a.example", "*"), ("https://a.*.example", "*"), ("https://*", "*"), ("https://*.", "*")]),
     "MercurePublishOrigins": ("https://a.example", [("", "ORIGIN"), ("*", "*"), ("null", "null")]),
     "MercureHistory": ("count=10 bytes=8M age=60", [
         ("", "count=N"), ("On", "On"), ("count=-1", "-1"), ("count=x", "x"), ("count=", "count="),

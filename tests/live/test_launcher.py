@@ -91,7 +91,8 @@ BAD = [
     ("MERCURE_DATA_DIR", "/tmp\nx"), ("MERCURE_STORE", "disk"), ("MERCURE_STORE", "LMDB"),
     ("MERCURE_LISTEN_ADDR", ":80 :80"), ("SERVER_NAME", "a:0"), ("SERVER_NAME", "a:65536"),
     ("MERCURE_PUBLISHER_JWT_ALG", ","), ("MERCURE_PUBLISHER_JWT_ALG", "RS256"), ("MERCURE_SUBSCRIBER_JWT_ALG", "HS256,EdDSA"),
-    ("MERCURE_CORS_ORIGINS", ","), ("MERCURE_PUBLISH_ORIGINS", " "), ("MERCURE_HTTPD", "/bin/true"), ("MERCURE_MAX_SUBSCRIBERS", "0"), ("MERCURE_MAX_SUBSCRIBERS", "-1"), ("MERCURE_MAX_SUBSCRIBERS", "1e3"),
+    ("MERCURE_CORS_ORIGINS", ","), ("MERCURE_PUBLISH_ORIGINS", " "), ("MERCURE_HTTPD", "/bin/true"),
+    ("MERCURE_MAX_SUBSCRIBERS", "0"), ("MERCURE_MAX_SUBSCRIBERS", "-1"), ("MERCURE_MAX_SUBSCRIBERS", "1e3"),
     ("MERCURE_MAX_SUBSCRIBERS", "99999999"), ("MERCURE_MAX_SUBSCRIBERS", "many"),
     ("MERCURE_TRUSTED_ISSUERS", 'https://a.example/"'), ("MERCURE_TRUSTED_ISSUERS", "a\nb"),
     ("MERCURE_TRUSTED_ISSUERS", "${ISSUER}"), ("MERCURE_TRUSTED_ISSUERS", "a\\"),
@@ -295,7 +296,7 @@ def test_extra_directives_that_are_bad_for_the_hub_as_a_whole(env, folder):
     assert os.listdir(folder) == ["data"]
 
 
-def test_what_only_shows_at_the_start_names_the_variable(env, folder, tmp_path_factory):
+def test_what_only_shows_at_the_start_names_the_variable(env, folder):
     """A port that somebody has, a key of another certificate, and a folder that only root may enter."""
     env["MERCURE_MAX_SUBSCRIBERS"] = "1"
     with socket.socket() as taken:
@@ -320,6 +321,26 @@ def test_what_only_shows_at_the_start_names_the_variable(env, folder, tmp_path_f
         server.abort(keep=False)
         other.abort(keep=False)
         release_port(port)
+
+
+HTTPD = """#!/bin/sh
+case $* in
+-V) echo ' -D HTTPD_ROOT="/nonexistent"' ;;
+*-DFOREGROUND*) printf '%s\\n' {} >&2 ;;
+esac
+"""
+
+
+def test_nothing_that_httpd_says_is_lost(env, folder):
+    """A grave word at the start is held back until it shows whether httpd gives up."""
+    lines = ["[a:notice] one", "[a:crit] two", "[a:info] three", "AH00489: resuming normal operations", "[a:crit] four"]
+    program = folder / "httpd"
+    program.write_text(HTTPD.format(" ".join(f"'{line}'" for line in lines)))
+    program.chmod(0o755)
+    env.update(MERCURE_HTTPD=str(program), MERCURE_HTTPD_MODULES="/tmp", MERCURE_MAX_SUBSCRIBERS="1")
+    assert launch(env) == (0, "", "\n".join(lines) + "\n")
+    program.write_text(HTTPD.format(" ".join(f"'{line}'" for line in lines[:3])))
+    assert launch(env) == (0, "", "\n".join(lines[:3]) + "\n")
 
 
 def test_bad_arguments_end_it(env, folder):

@@ -272,6 +272,16 @@ static void hear(void *unused, enum mrc_keeper_level level, const char *text)
     pthread_mutex_unlock(&said_lock);
 }
 
+/* Does not come back before it is released. */
+static atomic_bool released;
+
+static void hear_for_long(void *unused, enum mrc_keeper_level level, const char *text)
+{
+    hear(unused, level, text);
+    while (!atomic_load(&released))
+        apr_sleep(1000);
+}
+
 static int count_said(const char *words)
 {
     int count = 0;
@@ -299,15 +309,21 @@ static void wait_verifies(size_t i, const char *secret)
     }
 }
 
-static struct mrc_keeper *start_keeper(void)
+static struct mrc_keeper *start_keeper_that(void (*say)(void *ctx, enum mrc_keeper_level level,
+                                                        const char *text))
 {
     struct mrc_key_source *source = apr_pcalloc(pool, sizeof(*source));
-    struct mrc_keeper_args args = {keyring, source, 1, NULL, hear, NULL};
+    struct mrc_keeper_args args = {keyring, source, 1, NULL, say, NULL};
     struct mrc_keeper *keeper = NULL;
 
     source->name = path;
     ck_assert_int_eq(mrc_keeper_start(pool, &args, &keeper), APR_SUCCESS);
     return keeper;
+}
+
+static struct mrc_keeper *start_keeper(void)
+{
+    return start_keeper_that(hear);
 }
 
 START_TEST(a_key_file_is_read_anew)
@@ -348,6 +364,31 @@ START_TEST(something_else_than_a_file_holds_up_nobody)
 }
 END_TEST
 
+static void wait_until_nobody_leads(void)
+{
+    for (int i = 0; !mrc_documents_lead(documents); i++) {
+        ck_assert_int_lt(i, WAIT_S * 100);
+        apr_sleep(10000);
+    }
+}
+
+/* Prefork stops the keeper within a signal handler, which may have interrupted what it waits for.
+ */
+START_TEST(a_stop_does_not_wait_for_ever)
+{
+    struct mrc_keeper *keeper;
+
+    keeper = start_keeper_that(hear_for_long); /* there is no file */
+    wait_said("cannot be read", 1);
+    ck_assert(!mrc_keeper_stop(keeper));
+    ck_assert(!mrc_documents_lead(documents)); /* it is still at it */
+    atomic_store(&released, true);
+    ck_assert(mrc_keeper_stop(keeper));
+    ck_assert(mrc_documents_lead(documents));
+    mrc_documents_resign(documents);
+}
+END_TEST
+
 START_TEST(another_keeper_follows_one_that_dies_or_drains)
 {
     struct mrc_keeper *keeper;
@@ -377,10 +418,7 @@ START_TEST(another_keeper_follows_one_that_dies_or_drains)
     write_file(SECRET);
     wait_verifies(1, SECRET);
     mrc_keeper_post_drain(keeper);
-    for (int i = 0; !mrc_documents_lead(documents); i++) {
-        ck_assert_int_lt(i, WAIT_S * 100);
-        apr_sleep(10000);
-    }
+    wait_until_nobody_leads();
     put(0, OTHER OTHER);
     wait_verifies(1, OTHER OTHER); /* it still takes what is new */
     mrc_keeper_stop(keeper);
@@ -405,6 +443,7 @@ int main(void)
     tcase_add_test(tcase, keys_are_swapped_under_those_who_verify);
     tcase_add_test(tcase, a_key_file_is_read_anew);
     tcase_add_test(tcase, something_else_than_a_file_holds_up_nobody);
+    tcase_add_test(tcase, a_stop_does_not_wait_for_ever);
     tcase_add_test(tcase, another_keeper_follows_one_that_dies_or_drains);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

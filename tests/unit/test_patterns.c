@@ -210,9 +210,9 @@ START_TEST(a_dead_child_holds_nothing)
     here = get(place.hub, "/d/:x");
     ck_assert(mrc_patterns_should_tell(mrc_hub_patterns(place.hub)));
     put(place.hub, here);
+    for (int i = 0; i < 3; i++) /* what the dead one's row says does not count */
+        put(other, there[i]);
     finish();
-    for (int i = 0; i < 3; i++)
-        mrc_matcher_free(there[i]);
 }
 END_TEST
 

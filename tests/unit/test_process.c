@@ -7,9 +7,14 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "hub/carrier.h"
 #include "hub/clock.h"
+#include "hub/dispatcher.h"
+#include "hub/stream.h"
 #include "hub/waiters.h"
 #include "hub_unit.h"
 #include "store/memory.h"
@@ -423,6 +428,75 @@ START_TEST(a_survivor_folds_the_dead)
 }
 END_TEST
 
+/* ---- a thread that does not end ---------------------------------------------------------------*/
+
+/* A carrier that holds up the dispatcher until it is released. */
+static atomic_bool is_writing, released, is_closed;
+
+static enum mrc_carrier_state slow_write(struct mrc_carrier *carrier,
+                                         const struct mrc_piece *pieces, size_t count)
+{
+    (void)carrier, (void)pieces, (void)count;
+    atomic_store(&is_writing, true);
+    while (!atomic_load(&released))
+        poll(NULL, 0, 2);
+    return MRC_CARRIER_READY;
+}
+
+static enum mrc_carrier_state slow_flush(struct mrc_carrier *carrier)
+{
+    (void)carrier;
+    return MRC_CARRIER_READY;
+}
+
+static bool slow_may_close(struct mrc_carrier *carrier, int64_t now_us)
+{
+    (void)carrier, (void)now_us;
+    return true;
+}
+
+static void slow_close(struct mrc_carrier *carrier, enum mrc_end end)
+{
+    (void)carrier, (void)end;
+    atomic_store(&is_closed, true);
+}
+
+/* What such a thread counts after the stop is in its slot, so nobody else may have that before the
+ * child is dead: here another child's subscriber would be lost. */
+START_TEST(a_slot_is_kept_while_a_thread_still_counts)
+{
+    static const struct mrc_carrier_ops ops = {slow_write, slow_flush, slow_may_close, slow_close,
+                                               NULL};
+    struct mrc_process *process = start(101), *next;
+    struct mrc_hub *hub = mrc_process_hub(process, A);
+    struct mrc_carrier carrier = {.ops = &ops};
+    int fds[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    carrier.fd = fds[0];
+    hub_publish(hub, "id", "topic", "data");
+    mrc_dispatcher_post(
+        mrc_process_dispatcher(process),
+        mrc_stream_create(
+            hub_subscribe(hub, hub_matcher(MRC_MATCHER_EXACT, "topic", NULL), "earliest"), &carrier,
+            mrc_clock_us()));
+    wait_until(atomic_load(&is_writing));
+    mrc_process_stop(process);
+    ck_assert_int_eq(state_of(0), MRC_CONTROL_LIVE);
+    next = start(102);
+    ck_assert_int_eq(join(mrc_process_hub(next, A)), APR_SUCCESS);
+    atomic_store(&released, true);
+    ck_assert(mrc_dispatcher_stop(mrc_process_dispatcher(process)));
+    ck_assert(atomic_load(&is_closed));
+    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_SUBSCRIBERS), 1);
+    leave(mrc_process_hub(next, A), MRC_END_CLIENT);
+    ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), 101), 1);
+    mrc_process_stop(next);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
 /* ---- draining ---------------------------------------------------------------------------------*/
 
 START_TEST(drains)
@@ -488,6 +562,7 @@ int main(void)
     tcase_add_test(tcase, a_slot_begins_empty);
     tcase_add_test(tcase, the_next_child_folds_the_dead);
     tcase_add_test(tcase, a_survivor_folds_the_dead);
+    tcase_add_test(tcase, a_slot_is_kept_while_a_thread_still_counts);
     tcase_add_test(tcase, drains);
     tcase_add_test(tcase, news_reach_the_waiters);
     suite_add_tcase(suite, tcase);
