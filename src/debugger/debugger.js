@@ -5,7 +5,7 @@ import {Log} from './log.js';
 import {Presence} from './presence.js';
 
 const byId = (id) => document.getElementById(id);
-const HUB = new URL(location.pathname.replace(/\/debug\/$/, ''), location).href;
+const HUB = document.querySelector('link[rel=mercure]').href;
 const HUB_PATH = new URL(HUB).pathname;
 const log = new Log();
 const known = {resource: null, cookie: '__Secure-mercure_access_token'};

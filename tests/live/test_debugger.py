@@ -26,7 +26,8 @@ def drive(script, *args):
 
 def test_what_is_served(httpd):
     """The page and its parts under a strict policy; nothing where the debugger is off."""
-    httpd.start(hub("MercureDebugger On") + hub(path="/other") + '<Location "/closed">\n</Location>\n')
+    httpd.start(hub("MercureDebugger On") + hub(path="/other") +
+                hub("MercureDebugger On", path="/a b/", identifier=None) + '<Location "/closed">\n</Location>\n')
     page = httpd.get(DEBUG)
     assert page.status == 200 and page.header("Content-Type") == "text/html; charset=utf-8"
     policy = page.header("Content-Security-Policy")
@@ -46,6 +47,11 @@ def test_what_is_served(httpd):
     for path in (DEBUG + "nothing.js", DEBUG + "playground.json", DEBUG + "../debug/x", DEBUG + "%2e%2e/x",
                  f"{PATH}/debugger", "/other/debug/", "/other/debug", "/playground/x"):
         assert httpd.get(path).status == 404, path
+    assert f'<link rel="mercure" href="{PATH}">' in page.text
+    page = httpd.get("/a%20b/debug/")
+    assert page.status == 200 and '<link rel="mercure" href="/a%20b/">' in page.text
+    moved = httpd.get("/a%20b/debug")
+    assert moved.status == 301 and moved.header("Location").endswith("/a%20b/debug/")
     posted = httpd.request("POST", DEBUG, body="x")
     assert posted.status == 405 and "GET" in posted.header("Allow")
 

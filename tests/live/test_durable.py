@@ -400,12 +400,13 @@ def check_faults(httpd, rounds, fault, publishers=6):
 
 
 def test_two_servers_do_not_share_one(httpd, new_httpd):
-    """One waits a while for another's history, and gets it at no moment of a reload."""
+    """One waits a while for another's history; it gets it at no death of a child and at no reload."""
     start(httpd, "MercureHistory count=0 bytes=64M")
     other = new_httpd()
+    faults = [FAULTS["child"]] * 5 + [FAULTS["graceful"]] * 3
     with ThreadPoolExecutor(1) as pool:
         refusal = pool.submit(other.start_fails, durable(path=httpd.path("data")))
-        check_faults(httpd, 3, FAULTS["graceful"])
+        check_faults(httpd, len(faults), lambda server: faults.pop(0)(server))
         said = refusal.result()
     assert "another server" in said and "MercureStore" in said
 
@@ -413,10 +414,10 @@ def test_two_servers_do_not_share_one(httpd, new_httpd):
 FAULTS = {"child": kill_one, "all": kill_all, "graceful": lambda httpd: httpd.graceful()}
 
 
-@pytest.mark.parametrize("fault", ["child", "all"])
-def test_faults(httpd, fault):
+def test_faults(httpd):
+    """All processes at once; the other faults are those of test_two_servers_do_not_share_one()."""
     start(httpd, "MercureHistory count=0 bytes=64M")
-    check_faults(httpd, 5, FAULTS[fault])
+    check_faults(httpd, 5, FAULTS["all"])
 
 
 @pytest.mark.soak
