@@ -8,6 +8,7 @@
 
 #include "apr_thread_proc.h"
 
+#include "hub/clock.h"
 #include "hub/hub.h"
 #include "hub/presence.h"
 #include "hub/thread.h"
@@ -16,6 +17,9 @@
 
 /* What could not be told is tried again, and what others have left is looked for, so often. */
 #define PAUSE_S 1
+
+/* What is told at the end has been told by then, unless the store is slow. */
+#define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_announcer {
     apr_thread_t *thread;
@@ -240,16 +244,15 @@ void mrc_announcer_post_look(struct mrc_announcer *announcer)
     unlock(announcer, &mask);
 }
 
-void mrc_announcer_stop(struct mrc_announcer *announcer)
+bool mrc_announcer_stop(struct mrc_announcer *announcer)
 {
-    apr_status_t unused;
     sigset_t mask;
 
     if (!announcer)
-        return;
+        return true;
     lock(announcer, &mask);
     announcer->stopping = true;
     pthread_cond_signal(&announcer->wake);
     unlock(announcer, &mask);
-    apr_thread_join(&unused, announcer->thread);
+    return mrc_thread_join(announcer->thread, mrc_clock_us() + JOIN_US);
 }

@@ -6,6 +6,7 @@
 #ifndef MRC_HUB_ANNOUNCER_H
 #define MRC_HUB_ANNOUNCER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "apr_errno.h"
@@ -31,8 +32,9 @@ void mrc_announcer_post_look(struct mrc_announcer *announcer);
 
 /*
  * Tells all that was posted, and ends the thread. What cannot be told stays in the rosters for the
- * next child. What is posted later is only freed. Accepts NULL.
+ * next child. What is posted later is only freed. False: the thread has not ended within some
+ * seconds, and the process has to end without it. Accepts NULL.
  */
-void mrc_announcer_stop(struct mrc_announcer *announcer);
+bool mrc_announcer_stop(struct mrc_announcer *announcer);
 
 #endif

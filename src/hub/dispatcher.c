@@ -129,9 +129,9 @@ bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
             dispatcher->threads[i] = NULL;
         ended = ended && !dispatcher->threads[i];
     }
-    if (!ended)
-        return false;                    /* what they have, the end of the process frees */
-    mrc_reader_stop(dispatcher->reader); /* before the loops that it wakes */
+    /* The reader ends before the loops that it wakes. */
+    if (!ended || !mrc_reader_stop(dispatcher->reader))
+        return false; /* what they have, the end of the process frees */
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
         mrc_dispatcher_loop_close(dispatcher->loops[i]);
     return true;

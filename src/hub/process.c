@@ -141,8 +141,8 @@ void mrc_process_stop(struct mrc_process *process)
     if (!mrc_process_is_draining(process))
         mrc_process_drain(process, false);
     ended = mrc_dispatcher_stop(process->dispatcher);
-    mrc_announcer_stop(process->announcer); /* after the last stream has ended */
-    if (!ended)
+    /* After the last stream has ended. */
+    if (!mrc_announcer_stop(process->announcer) || !ended)
         return; /* a stream may still count; the slot is folded after the child's end */
     fold_slot(process->memory, process->slot);
     mrc_control_release(mrc_memory_control(process->memory), process->slot);

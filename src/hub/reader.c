@@ -6,9 +6,13 @@
 
 #include "apr_thread_proc.h"
 
+#include "hub/clock.h"
 #include "hub/thread.h"
 
 enum state { ASKED, DONE, ABANDONED };
+
+/* One read of the disk is over long before, unless the disk is not there. */
+#define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_reading {
     struct mrc_reading *next;
@@ -90,17 +94,16 @@ apr_status_t mrc_reader_start(apr_pool_t *pool, struct mrc_reader **ret_reader)
     return status;
 }
 
-void mrc_reader_stop(struct mrc_reader *reader)
+bool mrc_reader_stop(struct mrc_reader *reader)
 {
-    apr_status_t unused;
-
     if (!reader)
-        return;
+        return true;
     pthread_mutex_lock(&reader->lock);
     reader->stopping = true;
     pthread_cond_signal(&reader->asked);
     pthread_mutex_unlock(&reader->lock);
-    apr_thread_join(&unused, reader->thread);
+    if (!mrc_thread_join(reader->thread, mrc_clock_us() + JOIN_US))
+        return false;
     while (reader->first) {
         struct mrc_reading *reading = reader->first;
 
@@ -110,6 +113,7 @@ void mrc_reader_stop(struct mrc_reader *reader)
     }
     pthread_cond_destroy(&reader->asked);
     pthread_mutex_destroy(&reader->lock);
+    return true;
 }
 
 struct mrc_reading *mrc_reader_ask(struct mrc_reader *reader, const struct mrc_history *history,

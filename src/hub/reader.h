@@ -25,9 +25,12 @@ typedef void mrc_reader_wake_fn(void *ctx);
 /* Starts the thread. The struct lives in POOL. */
 apr_status_t mrc_reader_start(apr_pool_t *pool, struct mrc_reader **ret_reader);
 
-/* Ends it, and waits for it; nobody is woken any more. Readings that are left can be given up
- * afterwards. Accepts NULL. */
-void mrc_reader_stop(struct mrc_reader *reader);
+/*
+ * Ends it, and waits for it; nobody is woken any more. Readings that are left can be given up
+ * afterwards. False: the thread has not ended within some seconds, and the process has to end
+ * without it. Accepts NULL.
+ */
+bool mrc_reader_stop(struct mrc_reader *reader);
 
 /*
  * Asks for what mrc_history_read() reads with these arguments; WAKE(CTX) is called when it is done.
