@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ap_mpm.h"
 #include "apr_portable.h"
 #include "http_core.h"
 #include "http_log.h"
@@ -245,6 +246,19 @@ static int give_up(request_rec *r, struct mrc_carrier_detached *detached, struct
     return OK;
 }
 
+/*
+ * Prefork ends its child within the handler of a signal, wherever it strikes: not between the head
+ * and the dispatcher, nor where this thread has a lock that the dispatcher needs to end streams.
+ */
+static void hold_signals(conn_rec *c)
+{
+    int threaded = 0;
+
+    ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
+    if (!threaded)
+        mrc_connection_hold_signals_to_the_end(c);
+}
+
 int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
                                const struct mrc_log_fields *fields,
                                struct mrc_subscriber *subscriber)
@@ -265,6 +279,7 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
         free(detached);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    hold_signals(r->connection);
     if (!send_head(r))
         return give_up(r, detached, stream, MRC_END_CLIENT);
     detached->is_chunked = r->chunked != 0;

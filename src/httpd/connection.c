@@ -120,15 +120,32 @@ void mrc_connection_hold_signals(conn_rec *c)
     sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
+/* One that waits ends the process here. */
+static apr_status_t let_signals_come(void *unused)
+{
+    sigset_t signals;
+
+    mrc_connection_signals(&signals);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    return APR_SUCCESS;
+}
+
+void mrc_connection_hold_signals_to_the_end(conn_rec *c)
+{
+    sigset_t signals;
+
+    mrc_connection_signals(&signals);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    apr_pool_cleanup_register(c->pool, NULL, let_signals_come, apr_pool_cleanup_null);
+}
+
 int mrc_connection_pre_close(conn_rec *c)
 {
     struct connection *connection = c->master ? NULL : record_of(c);
-    sigset_t signals;
 
     if (!connection || !connection->holds_signals)
         return OK;
     connection->holds_signals = false;
-    mrc_connection_signals(&signals);
-    sigprocmask(SIG_UNBLOCK, &signals, NULL); /* one that waits ends the process here */
+    let_signals_come(NULL);
     return OK;
 }

@@ -45,6 +45,9 @@ void mrc_connection_release_thread(conn_rec *c);
  */
 void mrc_connection_hold_signals(conn_rec *c);
 
+/* The same until the memory of C is freed: it is closed without waiting for the client. */
+void mrc_connection_hold_signals_to_the_end(conn_rec *c);
+
 /* The signals that are held back. */
 void mrc_connection_signals(sigset_t *ret_signals);
 

@@ -330,9 +330,12 @@ static apr_status_t set_aside(int fd, const char *name, struct mrc_error *error)
     if (!mrc_history_files_path(name, mrc_history_files_newest(name), "", path))
         return mrc_status_set(error, APR_ENAMETOOLONG, "%.250s is too long", name);
     file = strrchr(path, '/') + 1;
-    gmtime_r(&now, &tm);
-    strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
-    snprintf(aside, sizeof(aside), "%s.damaged-%s", file, when);
+    do { /* one of the same second keeps its name */
+        gmtime_r(&now, &tm);
+        strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
+        snprintf(aside, sizeof(aside), "%s.damaged-%s", file, when);
+        now++;
+    } while (faccessat(fd, aside, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
     snprintf(lock, sizeof(lock), "%s-lock", file);
     if (renameat(fd, file, fd, aside) != 0)
         return say(error, "cannot set aside the damaged history in", name);

@@ -3,6 +3,7 @@
  * wherever the process that led has died.
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -459,6 +460,7 @@ START_TEST(damage_is_found_and_set_aside)
     const char *top = history_dir;
     char file[MRC_HISTORY_FILES_PATH_BYTES];
     int told = 0;
+    glob_t asides;
     FILE *made;
 
     ck_assert_ptr_nonnull(strstr(path, "/well-known-mercure-main-80-"));
@@ -482,6 +484,10 @@ START_TEST(damage_is_found_and_set_aside)
     fclose(made);
     ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
     ck_assert_int_eq(told, 2);
+    /* Within one second, perhaps, and both are there. */
+    ck_assert_int_eq(glob(apr_psprintf(pool, "%s/*.damaged-*", path), 0, NULL, &asides), 0);
+    ck_assert_uint_eq(asides.gl_pathc, 2);
+    globfree(&asides);
     mrc_history_dirs_close(dirs);
     history_dir = (char *)(uintptr_t)top;
 }
