@@ -126,8 +126,7 @@ def test_420_streams_leave_room_for_all_else(httpd, mpm):
     conns = [Http2(port) for _ in range(70 if mpm == "event" else 30)]
     try:
         for conn in conns:
-            for _ in range(6):
-                conn.open(TARGET, STREAM)
+            conn.open_all(6, TARGET, STREAM)
 
         def answered():
             for conn in conns:
