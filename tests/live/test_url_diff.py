@@ -1,4 +1,5 @@
 """Our URLs and URL Patterns against those of Node 24: tests/diff/diff.mjs over generated questions."""
+import fcntl
 import os
 import subprocess
 
@@ -15,8 +16,10 @@ def answer():
     """The program that says what we say; built here, because nothing else needs it."""
     build = os.environ.get("MERCURE_BUILD")
     folder = build or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
-    subprocess.run(["make", "-C", folder, "tests/diff/answer"], check=True, capture_output=True,
-                   text=True, timeout=300)
+    with open(os.path.join(folder, "answer.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other, and make does not like that
+        subprocess.run(["make", "-C", folder, "tests/diff/answer"], check=True, capture_output=True,
+                       text=True, timeout=300)
     return os.path.join(folder, "tests/diff/answer")
 
 
