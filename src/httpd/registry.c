@@ -10,7 +10,6 @@
 #include "http_log.h"
 
 #include "core/update.h"
-#include "httpd/directives.h"
 #include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
@@ -39,7 +38,7 @@ void *mrc_registry_create_server(apr_pool_t *pool, server_rec *server)
 {
     struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
-    conf->settings = *(struct mrc_settings *)mrc_directives_create(pool);
+    conf->settings = *mrc_settings_create(pool);
     return conf;
 }
 
@@ -47,9 +46,8 @@ void *mrc_registry_merge_server(apr_pool_t *pool, void *outer, void *inner)
 {
     struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
-    conf->settings = *(struct mrc_settings *)mrc_directives_merge(
-        pool, &((struct mrc_server_conf *)outer)->settings,
-        &((struct mrc_server_conf *)inner)->settings);
+    conf->settings = *mrc_settings_merge(pool, &((struct mrc_server_conf *)outer)->settings,
+                                         &((struct mrc_server_conf *)inner)->settings);
     return conf;
 }
 
@@ -82,7 +80,7 @@ static const struct mrc_settings *merge_for_path(apr_pool_t *pool, server_rec *s
         void *settings = ap_get_module_config(sections[i], &mercure_module);
 
         if (settings && section_covers(ap_get_core_module_config(sections[i]), path))
-            merged = mrc_directives_merge(pool, merged, settings);
+            merged = mrc_settings_merge(pool, merged, settings);
     }
     return merged;
 }
@@ -194,7 +192,7 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
 
     if (!hub)
         hub = add_hub(pool, hubs, location);
-    directive = mrc_directives_disagreement(hub->settings, location->settings);
+    directive = mrc_settings_disagreement(hub->settings, location->settings);
     if (directive) {
         const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
 
@@ -351,7 +349,7 @@ static int check_origins(const struct mrc_hub_conf *hub)
         const struct mrc_settings *settings = location->settings;
 
         if (settings->cors_origins && settings->cors_origins->any &&
-            mrc_directives_is_set(settings, MRC_FIELD_COOKIE_NAME)) {
+            mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME)) {
             ap_log_error(STARTUP_ERROR, location->server,
                          "MercureCorsOrigins * goes without credentials, so that MercureCookieName "
                          "%s is of no use beside it (%s): name the origins, or remove one of the "
