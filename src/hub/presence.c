@@ -72,7 +72,6 @@ static apr_status_t write_news(struct news *news, const struct mrc_hub_policy *p
 static apr_status_t publish(struct mrc_hub *hub, struct news *news, bool is_legacy,
                             struct mrc_bytes data)
 {
-    unsigned char random[16];
     char id[MRC_UPDATE_ID_BYTES];
     const struct mrc_update update = {
         .topics = news->topics,
@@ -82,11 +81,10 @@ static apr_status_t publish(struct mrc_hub *hub, struct news *news, bool is_lega
         .id = {id, MRC_UPDATE_ID_BYTES - 1},
         .is_private = true,
     };
-    apr_status_t status = apr_generate_random_bytes(random, sizeof(random));
+    apr_status_t status = mrc_hub_make_id(hub, id);
 
     if (status != APR_SUCCESS)
         return status;
-    mrc_update_id_make(random, id);
     return mrc_hub_publish(hub, &update, apr_time_now());
 }
 
