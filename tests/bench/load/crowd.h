@@ -16,7 +16,8 @@ struct crowd;
 struct crowd_counts {
     uint32_t open;     /* their response has begun with 200 */
     uint32_t refused;  /* another status, or no HTTP */
-    uint32_t ended;    /* streams that the server ended, and connections that failed */
+    uint32_t ended;    /* streams that the server ended in order */
+    uint32_t cut;      /* streams that broke off, and connections that failed */
     int status;        /* of the last that was refused */
     uint64_t comments; /* lines that are comments: heartbeats */
 };
