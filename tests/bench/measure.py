@@ -8,7 +8,7 @@ from servers import DESCRIPTORS_SPARE, descriptors, usage
 HEARTBEAT_S = 20  # MercureHeartbeat's default
 PORTS_EACH = 20000  # of one address: a half of those that outgoing connections may have is always free
 WARM_UP = 100
-TIMEOUT_S = 1800
+TIMEOUT_S = 900
 
 
 def arguments(options):
@@ -37,7 +37,9 @@ class Holders:
 
     def read(self):
         """Their next lines, one of each."""
-        return [json.loads(process.stdout.readline()) for process in self.processes]
+        lines = [process.stdout.readline() for process in self.processes]
+        assert all(lines), "a process that holds subscribers has ended"
+        return [json.loads(line) for line in lines]
 
     def ask(self):
         for process in self.processes:
@@ -145,7 +147,7 @@ def measure(load, server, scenario, quick):
     try:
         with server.started(scenario, quick):
             result = (idle if scenario.kind == "idle" else loaded)(load, server, scenario, quick)
-    except AssertionError as error:
-        # The server's own proof failed: its error log, its end, what it left behind.
+    except (AssertionError, subprocess.TimeoutExpired) as error:
+        # Too long, or the server's own proof failed: its error log, its end, what it left behind.
         result = {**result, "verdict": "bad", "error": str(error)}
     return result

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../live"))
 
@@ -328,6 +329,7 @@ class Nchan(Process):
                 return len(file.read().split()) >= self.workers
 
         wait_until(ready, what="nginx")
+        time.sleep(1)  # its workers find each other only now, and nothing tells when: what comes before is lost
 
     def __exit__(self, kind, value, trace):
         super().__exit__(kind, value, trace)

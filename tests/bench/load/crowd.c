@@ -206,6 +206,15 @@ const struct crowd_counts *crowd_counts(const struct crowd *crowd)
     return &crowd->counts;
 }
 
+uint64_t crowd_answers(const struct crowd *crowd)
+{
+    const struct crowd_counts *counts = &crowd->counts;
+    uint64_t gone = (uint64_t)counts->refused + counts->ended + counts->cut;
+
+    /* Who has come in and gone counts twice. */
+    return counts->open + gone * 2;
+}
+
 const char *crowd_event_id(const struct crowd *crowd, uint32_t position)
 {
     return position < 2 ? crowd->first_ids[position] : "";

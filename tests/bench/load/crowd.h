@@ -45,6 +45,9 @@ bool crowd_step(struct crowd *crowd);
 
 const struct crowd_counts *crowd_counts(const struct crowd *crowd);
 
+/* How many have come in, or gone: grows as long as something happens to the connections. */
+uint64_t crowd_answers(const struct crowd *crowd);
+
 /* The id of the last event that the first subscriber got while it was at POSITION; "" if none. */
 const char *crowd_event_id(const struct crowd *crowd, uint32_t position);
 
