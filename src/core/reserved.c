@@ -35,7 +35,7 @@ static void add_normalized(struct mrc_buf *out, struct mrc_bytes path)
     }
 }
 
-/* Appends the hub path PATH as a URL has it, normalized, without slashes at its end. */
+/* Appends the hub path PATH as a URL has it, normalized. */
 static enum mrc_err add_hub_path(struct mrc_buf *out, const char *path)
 {
     struct mrc_url_path_kind kind = {.is_special = true};
@@ -52,8 +52,6 @@ static enum mrc_err add_hub_path(struct mrc_buf *out, const char *path)
     add_normalized(out, mrc_buf_bytes(&parsed));
     err = mrc_buf_error(&parsed) ? mrc_buf_error(&parsed) : mrc_buf_error(out);
     mrc_buf_free(&parsed);
-    while (!err && out->len && out->ptr[out->len - 1] == '/')
-        out->len--;
     return err;
 }
 
@@ -64,20 +62,25 @@ static bool is_within(struct mrc_bytes path, struct mrc_bytes parent)
            (path.len == parent.len || path.ptr[parent.len] == '/');
 }
 
+/* What the hub makes, below a path that ends with a slash. */
+#define RESOURCES "subscriptions"
+
 /* Whether PATH, normalized, belongs to HUB_PATH; also if that cannot be found out. */
 static bool is_of_hub(struct mrc_bytes path, const char *hub_path)
 {
     struct mrc_buf buf;
     bool result;
 
-    mrc_buf_init(&buf, strlen(hub_path) * 3 + 1);
-    if (add_hub_path(&buf, hub_path))
+    mrc_buf_init(&buf, strlen(hub_path) * 3 + 1 + strlen(RESOURCES));
+    if (add_hub_path(&buf, hub_path)) {
         result = true;
-    else if (buf.len)
+    } else {
         result = is_within(path, mrc_buf_bytes(&buf));
-    else
-        result = mrc_bytes_eq_str(path, "/") || mrc_bytes_starts_with(path, mrc_bytes_of("//")) ||
-                 is_within(path, mrc_bytes_of("/subscriptions"));
+        if (!result && buf.len && buf.ptr[buf.len - 1] == '/') {
+            mrc_buf_add_str(&buf, RESOURCES);
+            result = mrc_buf_error(&buf) || is_within(path, mrc_buf_bytes(&buf));
+        }
+    }
     mrc_buf_free(&buf);
     return result;
 }

@@ -3,7 +3,6 @@
 #include "http_log.h"
 
 #include "httpd/authorize.h"
-#include "httpd/directives.h"
 #include "httpd/module.h"
 #include "httpd/origin.h"
 #include "httpd/registry.h"
@@ -22,7 +21,7 @@ APLOG_USE_MODULE(mercure);
 /* The directive of SETTINGS that is about what browsers send with credentials; NULL: none. */
 static const char *about_credentials(const struct mrc_settings *settings)
 {
-    if (mrc_directives_is_set(settings, MRC_FIELD_COOKIE_NAME))
+    if (mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME))
         return "MercureCookieName";
     return settings->publish_origins ? "MercurePublishOrigins" : NULL;
 }

@@ -11,7 +11,6 @@
 
 #include "core/update.h"
 #include "httpd/cors.h"
-#include "httpd/directives.h"
 #include "httpd/identity.h"
 #include "httpd/module.h"
 #include "httpd/playground.h"
@@ -39,7 +38,7 @@ void *mrc_registry_create_server(apr_pool_t *pool, server_rec *server)
 {
     struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
-    conf->settings = *(struct mrc_settings *)mrc_directives_create(pool);
+    conf->settings = *mrc_settings_create(pool);
     return conf;
 }
 
@@ -47,9 +46,8 @@ void *mrc_registry_merge_server(apr_pool_t *pool, void *outer, void *inner)
 {
     struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
-    conf->settings = *(struct mrc_settings *)mrc_directives_merge(
-        pool, &((struct mrc_server_conf *)outer)->settings,
-        &((struct mrc_server_conf *)inner)->settings);
+    conf->settings = *mrc_settings_merge(pool, &((struct mrc_server_conf *)outer)->settings,
+                                         &((struct mrc_server_conf *)inner)->settings);
     return conf;
 }
 
@@ -82,7 +80,7 @@ static const struct mrc_settings *merge_for_path(apr_pool_t *pool, server_rec *s
         void *settings = ap_get_module_config(sections[i], &mercure_module);
 
         if (settings && section_covers(ap_get_core_module_config(sections[i]), path))
-            merged = mrc_directives_merge(pool, merged, settings);
+            merged = mrc_settings_merge(pool, merged, settings);
     }
     return merged;
 }
@@ -194,7 +192,7 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
 
     if (!hub)
         hub = add_hub(pool, hubs, location);
-    directive = mrc_directives_disagreement(hub->settings, location->settings);
+    directive = mrc_settings_disagreement(hub->settings, location->settings);
     if (directive) {
         const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
 

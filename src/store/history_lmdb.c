@@ -4,14 +4,12 @@
  * Whoever has the publish lock (staging.h) commits what is staged in one transaction, then appends
  * it to the ring in the same order. Between the two a leader may die. So each leader looks first
  * whether the file has more than the ring, and appends that: nothing that was committed stays
- * unseen, and what the tool imports while the hub runs comes to light, too.
- *
- *     file     [first . . . . . . . . . . . . . last]            numbers
- *     ring                      [tail . . . head)                numbers = seq + offset
+ * unseen, and what the tool imports while the hub runs comes to light, too (history_bind.h).
  *
  * The ring belongs to one file: epoch and offset in the staging area say to which. A ring without
  * one, after a start or after the hub has got another store, is bound by the first child.
  */
+#include "store/history_bind.h"
 #include "store/history_env.h"
 #include "store/history_private.h"
 #include "store/history_table.h"
@@ -55,186 +53,6 @@ static struct lmdb_history *lmdb_of(const struct mrc_history *history)
     return (struct lmdb_history *)(uintptr_t)history;
 }
 
-/* ---- from the file to the ring, under the publish lock ----------------------------------------*/
-
-static struct mrc_ring_record record_of(const struct mrc_history_row *row, uint64_t seq)
-{
-    return (struct mrc_ring_record){
-        .seq = seq,
-        .time_us = row->time_us,
-        .stored_bytes = row->stored_bytes,
-        .id = row->id,
-        .payload = row->payload,
-    };
-}
-
-/* Appends what the file has from NUMBER to LAST. One that is too large for the ring is left out. */
-static apr_status_t append_rows(const struct lmdb_history *history,
-                                const struct mrc_history_txn *txn, uint64_t number, uint64_t last)
-{
-    for (; number <= last; number++) {
-        struct mrc_history_row row;
-        struct mrc_ring_record record;
-        apr_status_t status = mrc_history_table_get(txn, number, &row);
-
-        if (status)
-            return status;
-        record = record_of(&row, number - history->base.offset);
-        status =
-            mrc_ring_append_as(history->base.ring, &record, apr_time_now(), MRC_RING_WAIT_FOREVER);
-        if (status && status != MRC_STATUS_TOO_LARGE)
-            return status;
-    }
-    return APR_SUCCESS;
-}
-
-/* Appends what the file has and the ring has not. RET_LAST gets the file's last number, or 0. */
-static apr_status_t catch_up(const struct lmdb_history *history, const struct mrc_history_txn *txn,
-                             uint64_t *ret_last)
-{
-    struct mrc_history_row first, last;
-    apr_status_t status = mrc_history_table_last(txn, &last);
-    uint64_t pos, seq, next;
-
-    mrc_ring_end(history->base.ring, &pos, &seq);
-    next = seq + history->base.offset + 1;
-    if (status == APR_NOTFOUND) {
-        *ret_last = next - 1;
-        return APR_SUCCESS;
-    }
-    if (status)
-        return status;
-    *ret_last = last.number;
-    if (next == last.number + 1)
-        return APR_SUCCESS;
-    if (next > last.number)
-        return MRC_STATUS_CORRUPT; /* somebody has put an older file in its place */
-    status = mrc_history_table_first(txn, &first);
-    if (status)
-        return status;
-    if (next < first.number)
-        next = first.number;
-    status = append_rows(history, txn, next, last.number);
-    mrc_hub_segment_wake(history->base.segment, history->base.notify);
-    return status;
-}
-
-/* Where an empty ring begins: with the newest that fill half of it. */
-static apr_status_t find_fill(const struct lmdb_history *history, const struct mrc_history_txn *txn,
-                              const struct mrc_history_row *first,
-                              const struct mrc_history_row *last, uint64_t *ret_number)
-{
-    uint64_t room = mrc_ring_largest(history->base.ring) * 2;
-    uint64_t number = last->number;
-
-    while (number > first->number) {
-        struct mrc_history_row row;
-        apr_status_t status = mrc_history_table_get(txn, number - 1, &row);
-        uint64_t bytes;
-
-        if (status)
-            return status;
-        bytes = row.id.len + row.payload.len + 128;
-        if (bytes > room)
-            break;
-        room -= bytes;
-        number--;
-    }
-    *ret_number = number;
-    return APR_SUCCESS;
-}
-
-static apr_status_t fill_ring(struct lmdb_history *history, const struct mrc_history_txn *txn)
-{
-    struct mrc_history_row first, last;
-    apr_status_t status = mrc_history_table_first(txn, &first);
-    uint64_t number;
-
-    history->base.offset = 0;
-    if (status)
-        return status == APR_NOTFOUND ? APR_SUCCESS : status;
-    status = mrc_history_table_last(txn, &last);
-    if (!status)
-        status = find_fill(history, txn, &first, &last, &number);
-    return status ? status : append_rows(history, txn, number, last.number);
-}
-
-/* ---- from the ring to the file, when the hub gets this store in a reload ----------------------*/
-
-/* Whether RECORD is the newest that the file has: then the ring goes on from there. */
-static bool is_row(const struct mrc_ring_record *record, const struct mrc_history_row *row)
-{
-    return record->time_us == row->time_us && mrc_bytes_eq(record->id, row->id) &&
-           mrc_bytes_eq(record->payload, row->payload);
-}
-
-/* Where in the ring that begins which the file does not have. */
-static apr_status_t find_new(const struct lmdb_history *history, const struct mrc_history_row *last,
-                             uint64_t *ret_pos, uint64_t *ret_seq)
-{
-    struct mrc_ring_record record = {.buf = NULL};
-    uint64_t pos = mrc_ring_oldest(history->base.ring, apr_time_now());
-    uint64_t end, end_seq;
-    uint64_t first_pos = pos;
-    uint64_t first_seq = 0;
-    apr_status_t status;
-
-    mrc_ring_end(history->base.ring, &end, &end_seq);
-    while ((status = mrc_ring_read(history->base.ring, &pos, &record)) == APR_SUCCESS) {
-        if (first_seq == 0)
-            first_seq = record.seq;
-        if (last && is_row(&record, last)) {
-            first_pos = pos;
-            first_seq = record.seq + 1;
-        }
-    }
-    mrc_ring_record_free(&record);
-    if (status != APR_EOF)
-        return status;
-    *ret_pos = first_pos;
-    *ret_seq = first_seq ? first_seq : end_seq + 1;
-    return APR_SUCCESS;
-}
-
-static apr_status_t copy_ring(const struct lmdb_history *history, const struct mrc_history_txn *txn,
-                              uint64_t pos)
-{
-    struct mrc_ring_record record = {.buf = NULL};
-    apr_status_t status = APR_SUCCESS;
-
-    while (!status) {
-        status = mrc_ring_read(history->base.ring, &pos, &record);
-        if (!status) {
-            const struct mrc_history_row row = {
-                .number = record.seq + history->base.offset,
-                .time_us = record.time_us,
-                .stored_bytes = (uint32_t)record.stored_bytes,
-                .id = record.id,
-                .payload = record.payload,
-            };
-
-            status = mrc_history_table_append(txn, &row);
-        }
-    }
-    mrc_ring_record_free(&record);
-    return status == APR_EOF ? APR_SUCCESS : status;
-}
-
-static apr_status_t adopt_ring(struct lmdb_history *history, const struct mrc_history_txn *txn)
-{
-    struct mrc_history_row last = {.number = 0};
-    apr_status_t status = mrc_history_table_last(txn, &last);
-    uint64_t pos, seq;
-
-    if (status && status != APR_NOTFOUND)
-        return status;
-    status = find_new(history, status ? NULL : &last, &pos, &seq);
-    if (status)
-        return status;
-    history->base.offset = last.number + 1 - seq;
-    return copy_ring(history, txn, pos);
-}
-
 /* ---- opening ----------------------------------------------------------------------------------*/
 
 /* Whether the ring, which ends with NUMBER, has more than the file: the hub was without it a while.
@@ -258,9 +76,10 @@ static apr_status_t bind_in(struct lmdb_history *history, const struct mrc_histo
         uint64_t last;
 
         history->base.offset = offset;
-        return catch_up(history, txn, &last);
+        return mrc_history_bind_catch_up(&history->base, txn, &last);
     }
-    return seq == 0 ? fill_ring(history, txn) : adopt_ring(history, txn);
+    return seq == 0 ? mrc_history_bind_fill(&history->base, txn)
+                    : mrc_history_bind_adopt(&history->base, txn);
 }
 
 static apr_status_t bind_ring(struct lmdb_history *history)
@@ -319,7 +138,7 @@ static apr_status_t write_batch(const struct lmdb_history *history,
     struct mrc_ring_bounds bounds;
     int64_t now_us = apr_time_now();
     uint64_t last;
-    apr_status_t status = catch_up(history, txn, &last);
+    apr_status_t status = mrc_history_bind_catch_up(&history->base, txn, &last);
 
     for (size_t i = 0; !status && i < count_of(batch); i++) {
         struct mrc_staged *update = update_at(batch, i);
@@ -413,7 +232,7 @@ static apr_status_t recover(const struct lmdb_history *history)
         status = mrc_history_env_begin(history->env, true, &txn);
     if (status)
         return status;
-    status = catch_up(history, &txn, &last);
+    status = mrc_history_bind_catch_up(&history->base, &txn, &last);
     mrc_history_env_abort(&txn);
     if (status && status != MRC_STATUS_SUPERSEDED)
         return status;
@@ -668,7 +487,7 @@ static apr_status_t read_slice(const struct mrc_history *base, const struct mrc_
         status = mrc_history_table_get(&txn, number, &row);
         if (status)
             break;
-        record = record_of(&row, number);
+        record = mrc_history_bind_record(&row, number);
         mrc_history_slice_add(slice, &record);
     }
     mrc_history_env_abort(&txn);
