@@ -216,15 +216,13 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
 
 /* ---- the Locations of one server --------------------------------------------------------------*/
 
-static const char *make_url_path(apr_pool_t *pool, const char *path)
+static const char *make_url_path(apr_pool_t *pool, const char *escaped)
 {
-    char *escaped = apr_pstrdup(pool, mrc_identity_escape_path(pool, path));
     size_t len = strlen(escaped);
 
     while (len > 0 && escaped[len - 1] == '/')
         len--;
-    escaped[len] = '\0';
-    return escaped;
+    return apr_pstrmemdup(pool, escaped, len);
 }
 
 static int longer_path_first(const void *a, const void *b)
@@ -277,7 +275,8 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
         location->server = server;
         location->section = section;
         location->path = location->section->path;
-        location->url_path = make_url_path(pool, location->path);
+        location->escaped_path = mrc_identity_escape_path(pool, location->path);
+        location->url_path = make_url_path(pool, location->escaped_path);
         location->settings = merge_for_path(pool, server, location->path);
         APR_ARRAY_PUSH(locations, struct mrc_location *) = location;
     }

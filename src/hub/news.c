@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "apr_general.h"
 #include "apr_time.h"
 
 #include "core/buf.h"
@@ -136,7 +135,6 @@ static apr_status_t write_text(struct mrc_news *news, const struct mrc_subscript
 static apr_status_t write_record(struct mrc_news *news, struct piece *piece, bool is_legacy,
                                  struct mrc_bytes data)
 {
-    unsigned char random[16];
     const struct mrc_update update = {
         .topics = news->topics,
         .topics_count = mrc_hub_get_policy(news->hub)->paths_count,
@@ -145,11 +143,10 @@ static apr_status_t write_record(struct mrc_news *news, struct piece *piece, boo
         .id = {piece->update_id, MRC_UPDATE_ID_BYTES - 1},
         .is_private = true,
     };
-    apr_status_t status = apr_generate_random_bytes(random, sizeof(random));
+    apr_status_t status = mrc_hub_make_id(news->hub, piece->update_id);
 
     if (status != APR_SUCCESS)
         return status;
-    mrc_update_id_make(random, piece->update_id);
     piece->stored_bytes = mrc_update_stored_bytes(&update);
     mrc_buf_reset(&news->record);
     mrc_update_encode(&update, &news->record);
