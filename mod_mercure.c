@@ -72,7 +72,7 @@ static void register_hooks(apr_pool_t *pconf)
 AP_DECLARE_MODULE(mercure) = {
     STANDARD20_MODULE_STUFF,
     mrc_directives_create_dir,
-    mrc_directives_merge,
+    mrc_directives_merge_dir,
     mrc_registry_create_server,
     mrc_registry_merge_server,
     mrc_directives_commands,

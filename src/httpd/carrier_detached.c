@@ -279,7 +279,7 @@ static void hold_signals(conn_rec *c)
 
 int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
                                const struct mrc_log_fields *fields,
-                               struct mrc_subscriber *subscriber)
+                               struct mrc_interned_table *shared, struct mrc_subscriber *subscriber)
 {
     int64_t timeout_us =
         mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
@@ -301,7 +301,7 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
     if (!send_head(r))
         return give_up(r, detached, stream, MRC_END_CLIENT);
     detached->is_chunked = r->chunked != 0;
-    detached->log = mrc_log_record_keep(r, fields);
+    detached->log = mrc_log_record_keep(r, fields, shared);
     if (!detached->log)
         return give_up(r, detached, stream, MRC_END_ERROR);
     mrc_push_set_socket_options(detached->carrier.fd, timeout_us);

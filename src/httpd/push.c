@@ -54,6 +54,9 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 /* They want to see all that is sent, or are not known at all. */
 static const char *const watching[] = {"MODSECURITY_OUT"};
 
+/* Filters of connections that have nothing to do but while requests are read. */
+static const char *const of_reading[] = {"REQTIMEOUT"};
+
 /* Filters of the request, and not of its connection, which know what to do. */
 static bool is_of_request(const ap_filter_t *filter)
 {
@@ -92,6 +95,9 @@ bool mrc_push_is_plain(const request_rec *r)
         if (is_one_of(filter->frec->name, watching, sizeof(watching) / sizeof(*watching)))
             return false;
     }
+    while (filter &&
+           is_one_of(filter->frec->name, of_reading, sizeof(of_reading) / sizeof(*of_reading)))
+        filter = filter->next;
     return filter && filter->frec == ap_core_output_filter_handle;
 }
 

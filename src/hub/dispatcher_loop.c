@@ -41,6 +41,7 @@ struct list {
 struct mrc_dispatcher_loop {
     struct mrc_dispatcher_loop_args args;
     apr_thread_t *thread;
+    struct mrc_subscriber_helper helper; /* of its streams, if there is a reader */
     int epoll_fd;
     int wake_fd;
     struct mrc_feed *feed;
@@ -336,7 +337,7 @@ static void adopt(struct mrc_dispatcher_loop *loop, bool last)
 
         stream->carrier->thread = loop->thread;
         if (loop->args.reader)
-            mrc_subscriber_read_with(stream->subscriber, loop->args.reader, wake_for_reading, loop);
+            mrc_subscriber_read_with(stream->subscriber, &loop->helper);
         remember(loop, stream);
         if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
             end(loop, stream, MRC_END_ERROR);
@@ -592,6 +593,7 @@ apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatc
     apr_status_t status;
 
     loop->args = *args;
+    loop->helper = (struct mrc_subscriber_helper){args->reader, wake_for_reading, loop};
     pthread_mutex_init(&loop->lock, NULL);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
     status = open_descriptors(loop);
