@@ -174,6 +174,8 @@ def test_origins_and_switches(env):
                        "MercurePublishOrigins https://c.example https://d.example", "MercureSubscriptions On"]
     assert not said and "SSLEngine on" not in lines
     env["MERCURE_CORS_ORIGINS"] = "*"
+    assert_refused(env, "MERCURE_CORS_ORIGINS", "MERCURE_PUBLISH_ORIGINS")
+    del env["MERCURE_PUBLISH_ORIGINS"]
     assert "MercureCorsOrigins *" in hub_lines(env)[0]
 
 
