@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apr_general.h"
-
 #include "core/buf.h"
 #include "core/matcher.h"
 #include "core/sse.h"
@@ -166,7 +164,7 @@ static apr_status_t start(struct mrc_subscriber *subscriber, bool has_cursor,
     if (!replay)
         return APR_ENOMEM;
     replay->live_from = mrc_ring_head(mrc_hub_ring(subscriber->hub));
-    status = apr_generate_random_bytes(subscriber->random, sizeof(subscriber->random));
+    status = mrc_hub_random(subscriber->hub, subscriber->random, sizeof(subscriber->random));
     if (status != APR_SUCCESS)
         return status;
     if (!has_cursor) {
@@ -214,7 +212,7 @@ static void draw_end(struct mrc_subscriber *subscriber, int64_t now_us)
         int64_t part_us = lifetime_us / 5;
         uint16_t random = 0;
 
-        apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+        mrc_hub_random(subscriber->hub, &random, sizeof(random));
         /* In two steps: the product of a long life would not fit. */
         part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
         subscriber->ends_us = now_us + lifetime_us - part_us;
