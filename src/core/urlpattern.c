@@ -140,6 +140,16 @@ size_t mrc_urlpattern_size(const struct mrc_urlpattern *pattern)
     return size;
 }
 
+void mrc_urlpattern_get_anchor(const struct mrc_urlpattern *pattern, enum mrc_anchor anchor,
+                               struct mrc_anchor_text *ret_text)
+{
+    struct mrc_literal literals[MRC_URLPATTERN_COMPONENTS];
+
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
+        literals[i] = mrc_component_get_literal(&pattern->components[i]);
+    mrc_anchor_of_pattern(anchor, literals, ret_text);
+}
+
 bool mrc_urlpattern_has_regexp_groups(const struct mrc_urlpattern *pattern)
 {
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
