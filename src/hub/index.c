@@ -34,6 +34,7 @@ struct place {
 struct node {
     struct node *next; /* in its bucket */
     uint64_t hash;
+    const struct mrc_matcher *matcher;      /* that of one of its places */
     struct spot *spot;                      /* of a pattern; unused by others, as the next two */
     struct node *spot_previous, *spot_next; /* of the same spot */
     struct place *places;
@@ -98,13 +99,6 @@ struct mrc_index {
 
 /* ---- nodes ------------------------------------------------------------------------------------*/
 
-static const struct mrc_matcher *matcher_of(const struct node *node)
-{
-    const struct place *place = &node->places[0];
-
-    return place->listener->registrations[place->registration].matcher;
-}
-
 static apr_status_t table_init(struct table *table)
 {
     table->buckets = calloc(FIRST_BUCKETS, sizeof(struct node *));
@@ -141,7 +135,7 @@ static struct node *table_find(const struct table *table, uint64_t hash,
 {
     struct node *node = table->buckets[hash & (table->bucket_count - 1)];
 
-    while (node && (node->hash != hash || !mrc_matcher_is_same(matcher_of(node), matcher)))
+    while (node && (node->hash != hash || !mrc_matcher_is_same(node->matcher, matcher)))
         node = node->next;
     return node;
 }
@@ -402,18 +396,23 @@ static apr_status_t enter(struct node *node, struct mrc_listener *listener, size
     }
     listener->registrations[registration].node = node;
     listener->registrations[registration].place = node->count;
+    node->matcher = listener->registrations[registration].matcher;
     node->places[node->count++] = (struct place){listener, registration};
     return APR_SUCCESS;
 }
 
 static void drop_if_empty(struct mrc_index *index, struct node *node, bool exact)
 {
-    if (node->count > 0 || node == &index->wildcard)
+    if (node->count > 0)
         return;
-    if (exact)
+    if (node == &index->wildcard) {
+        free(node->places);
+        *node = (struct node){.places = NULL};
+    } else if (exact) {
         table_remove(&index->exact, node);
-    else
+    } else {
         remove_pattern(index, node);
+    }
 }
 
 static struct node *node_for(struct mrc_index *index, const struct mrc_matcher *matcher)
@@ -471,6 +470,9 @@ static void leave(struct mrc_index *index, const struct mrc_registration *regist
 
     node->places[registration->place] = *last;
     last->listener->registrations[last->registration].place = registration->place;
+    if (node->count > 0)
+        node->matcher =
+            node->places[0].listener->registrations[node->places[0].registration].matcher;
     if (node->cap > FIRST_PLACES && node->count < node->cap / SHRINK_BELOW)
         fit_places(node, node->cap / 2);
     drop_if_empty(index, node, mrc_matcher_is_literal(registration->matcher));
@@ -510,7 +512,7 @@ static enum mrc_err match_tree(struct mrc_index *index, const struct mrc_prefix_
     while ((spot = mrc_prefix_walk_next(&walk))) {
         for (struct node *node = spot->first; node; node = node->spot_next) {
             bool matches;
-            enum mrc_err err = mrc_matcher_match_topic(matcher_of(node), topic, &matches);
+            enum mrc_err err = mrc_matcher_match_topic(node->matcher, topic, &matches);
 
             if (err)
                 return err;
@@ -646,7 +648,7 @@ static const struct node *find_exact(const struct mrc_index *index, struct mrc_b
     const struct node *node = index->exact.buckets[hash & (index->exact.bucket_count - 1)];
 
     while (node &&
-           (node->hash != hash || !mrc_bytes_eq(mrc_matcher_get_value(matcher_of(node)), topic)))
+           (node->hash != hash || !mrc_bytes_eq(mrc_matcher_get_value(node->matcher), topic)))
         node = node->next;
     return node;
 }
