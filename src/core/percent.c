@@ -16,8 +16,13 @@ size_t mrc_percent_decode(struct mrc_bytes in, bool plus_is_space, char *out)
     size_t written = 0;
 
     for (size_t i = 0; i < in.len; i++) {
-        char c = in.ptr[i];
+        char c;
 
+        for (; i < in.len && in.ptr[i] != '%' && in.ptr[i] != '+'; i++) /* by far the most */
+            out[written++] = in.ptr[i];
+        if (i == in.len)
+            break;
+        c = in.ptr[i];
         if (c == '%' && in.len - i > 2) {
             int high = mrc_percent_hex_value((unsigned char)in.ptr[i + 1]);
             int low = mrc_percent_hex_value((unsigned char)in.ptr[i + 2]);

@@ -35,7 +35,7 @@ static void add_normalized(struct mrc_buf *out, struct mrc_bytes path)
     }
 }
 
-/* Appends the hub path PATH as a URL has it, normalized, without slashes at its end. */
+/* Appends the hub path PATH as a URL has it, normalized. */
 static enum mrc_err add_hub_path(struct mrc_buf *out, const char *path)
 {
     struct mrc_url_path_kind kind = {.is_special = true};
@@ -52,8 +52,6 @@ static enum mrc_err add_hub_path(struct mrc_buf *out, const char *path)
     add_normalized(out, mrc_buf_bytes(&parsed));
     err = mrc_buf_error(&parsed) ? mrc_buf_error(&parsed) : mrc_buf_error(out);
     mrc_buf_free(&parsed);
-    while (!err && out->len && out->ptr[out->len - 1] == '/')
-        out->len--;
     return err;
 }
 
@@ -64,22 +62,117 @@ static bool is_within(struct mrc_bytes path, struct mrc_bytes parent)
            (path.len == parent.len || path.ptr[parent.len] == '/');
 }
 
+/* What the hub makes, below a path that ends with a slash. */
+#define RESOURCES "subscriptions"
+
 /* Whether PATH, normalized, belongs to HUB_PATH; also if that cannot be found out. */
 static bool is_of_hub(struct mrc_bytes path, const char *hub_path)
 {
     struct mrc_buf buf;
     bool result;
 
-    mrc_buf_init(&buf, strlen(hub_path) * 3 + 1);
-    if (add_hub_path(&buf, hub_path))
+    mrc_buf_init(&buf, strlen(hub_path) * 3 + 1 + strlen(RESOURCES));
+    if (add_hub_path(&buf, hub_path)) {
         result = true;
-    else if (buf.len)
+    } else {
         result = is_within(path, mrc_buf_bytes(&buf));
-    else
-        result = mrc_bytes_eq_str(path, "/") || mrc_bytes_starts_with(path, mrc_bytes_of("//")) ||
-                 is_within(path, mrc_bytes_of("/subscriptions"));
+        if (!result && buf.len && buf.ptr[buf.len - 1] == '/') {
+            mrc_buf_add_str(&buf, RESOURCES);
+            result = mrc_buf_error(&buf) || is_within(path, mrc_buf_bytes(&buf));
+        }
+    }
     mrc_buf_free(&buf);
     return result;
+}
+
+/* ---- topics that need no parser ---------------------------------------------------------------*/
+
+/* What a path may hold that stays as it is when it is parsed and normalized; beside them `/`. */
+static bool is_plain(char c)
+{
+    return is_unreserved((unsigned char)c) || (c && strchr("!$&'()*+,;=:@", c) != NULL);
+}
+
+/* Whether IN, which follows a slash, begins with a segment that is one or two dots. */
+static bool begins_with_dots(struct mrc_bytes in)
+{
+    size_t dots = 0;
+
+    while (dots < in.len && in.ptr[dots] == '.')
+        dots++;
+    return (dots == 1 || dots == 2) && (dots == in.len || in.ptr[dots] == '/');
+}
+
+/* Whether PATH is parsed to itself: slashes and plain characters, and no dot segment. */
+static bool is_plain_path(struct mrc_bytes path)
+{
+    if (!path.len || path.ptr[0] != '/')
+        return false;
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.ptr[i] != '/' && !is_plain(path.ptr[i]))
+            return false;
+        if (path.ptr[i] == '/' &&
+            begins_with_dots((struct mrc_bytes){path.ptr + i + 1, path.len - i - 1}))
+            return false;
+    }
+    return true;
+}
+
+/* How many bytes at the beginning of IN may be a host and a port, and nothing else. */
+static size_t authority_length(struct mrc_bytes in)
+{
+    size_t len = 0;
+
+    while (len < in.len && (is_unreserved((unsigned char)in.ptr[len]) || in.ptr[len] == ':'))
+        len++;
+    return len;
+}
+
+/*
+ * The path of TOPIC, if it is a URL of the Web whose path is plain: the bytes that mrc_url_parse()
+ * would find, unless it finds that the host or port is none.
+ */
+static bool find_plain_path(struct mrc_bytes topic, struct mrc_bytes *ret_path)
+{
+    static const char *const schemes[] = {"https://", "http://"};
+    struct mrc_bytes rest = topic;
+    size_t authority;
+
+    for (size_t i = 0; i < 2 && rest.len == topic.len; i++) {
+        struct mrc_bytes scheme = mrc_bytes_of(schemes[i]);
+
+        if (mrc_bytes_starts_with(topic, scheme))
+            rest = (struct mrc_bytes){topic.ptr + scheme.len, topic.len - scheme.len};
+    }
+    authority = authority_length(rest);
+    if (rest.len == topic.len || !authority || authority == rest.len)
+        return false;
+    rest = (struct mrc_bytes){rest.ptr + authority, rest.len - authority};
+    for (size_t i = 0; i < rest.len; i++) {
+        if (rest.ptr[i] == '?' || rest.ptr[i] == '#')
+            rest.len = i;
+    }
+    *ret_path = rest;
+    return is_plain_path(rest);
+}
+
+/* Whether TOPIC is surely none of the hub's: told without a parser, for most topics are like that.
+ */
+static bool is_plainly_free(struct mrc_bytes topic, const char *const *hub_paths, size_t count)
+{
+    struct mrc_bytes path;
+
+    if (topic.len > MRC_URL_MAX_BYTES || !find_plain_path(topic, &path))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct mrc_bytes hub_path = mrc_bytes_of(hub_paths[i]);
+
+        while (hub_path.len && hub_path.ptr[hub_path.len - 1] == '/')
+            hub_path.len--;
+        if (!is_plain_path(hub_path) || is_within(path, hub_path))
+            return false;
+    }
+    return true;
 }
 
 bool mrc_reserved_covers(struct mrc_bytes topic, const char *hub_url, const char *const *hub_paths,
@@ -90,6 +183,8 @@ bool mrc_reserved_covers(struct mrc_bytes topic, const char *hub_url, const char
     bool result = true;
     enum mrc_err err;
 
+    if (is_plainly_free(topic, hub_paths, count))
+        return false;
     mrc_buf_init(&path, MRC_URL_MAX_BYTES * 4);
     if (mrc_url_parse(mrc_bytes_of(hub_url), NULL, NULL, &base) != MRC_OK)
         goto leave;

@@ -1,5 +1,6 @@
 #include "core/token_cache.h"
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct entry {
 };
 
 struct mrc_token_cache {
+    EVP_MD *sha256; /* found once: looking for it costs more than hashing a token */
     pthread_mutex_t mutex;
     uint32_t bucket_mask;
     uint32_t newest, oldest, free;
@@ -47,7 +49,10 @@ enum mrc_err mrc_token_cache_create(size_t max_entries, struct mrc_token_cache *
         return MRC_ENOMEM;
     cache->buckets = malloc(buckets * sizeof(*cache->buckets));
     cache->entries = calloc(max_entries, sizeof(*cache->entries));
-    if (!cache->buckets || !cache->entries || pthread_mutex_init(&cache->mutex, NULL)) {
+    cache->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (!cache->buckets || !cache->entries || !cache->sha256 ||
+        pthread_mutex_init(&cache->mutex, NULL)) {
+        EVP_MD_free(cache->sha256);
         free(cache->buckets);
         free(cache->entries);
         free(cache);
@@ -70,6 +75,7 @@ void mrc_token_cache_free(struct mrc_token_cache *cache)
     for (uint32_t i = cache->newest; i != NONE; i = cache->entries[i].older)
         mrc_token_unref(cache->entries[i].token);
     pthread_mutex_destroy(&cache->mutex);
+    EVP_MD_free(cache->sha256);
     free(cache->buckets);
     free(cache->entries);
     free(cache);
@@ -176,13 +182,22 @@ static void store(struct mrc_token_cache *cache, const unsigned char *key, struc
     mrc_token_unref(evicted);
 }
 
-/* SHA-256 of the scope's own SHA-256 and the token: no scope and token can be taken for others. */
-static void make_key(struct mrc_bytes scope, struct mrc_bytes token, unsigned char *key,
-                     unsigned char *work)
+/*
+ * SHA-256 of the scope's length, the scope and the token: no scope and token can be taken for
+ * others. False: out of memory.
+ */
+static bool make_key(const struct mrc_token_cache *cache, struct mrc_bytes scope,
+                     struct mrc_bytes token, unsigned char key[SHA256_DIGEST_LENGTH])
 {
-    SHA256((const unsigned char *)scope.ptr, scope.len, work);
-    memcpy(work + SHA256_DIGEST_LENGTH, token.ptr, token.len);
-    SHA256(work, SHA256_DIGEST_LENGTH + token.len, key);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    uint64_t scope_len = scope.len;
+    bool made = ctx && EVP_DigestInit_ex(ctx, cache->sha256, NULL) &&
+                EVP_DigestUpdate(ctx, &scope_len, sizeof(scope_len)) &&
+                EVP_DigestUpdate(ctx, scope.ptr, scope.len) &&
+                EVP_DigestUpdate(ctx, token.ptr, token.len) && EVP_DigestFinal_ex(ctx, key, NULL);
+
+    EVP_MD_CTX_free(ctx);
+    return made;
 }
 
 enum mrc_err mrc_token_cache_verify(struct mrc_token_cache *cache, struct mrc_bytes scope,
@@ -190,14 +205,14 @@ enum mrc_err mrc_token_cache_verify(struct mrc_token_cache *cache, struct mrc_by
                                     int64_t now_us, struct mrc_error *reason,
                                     struct mrc_token **ret_token)
 {
-    unsigned char work[SHA256_DIGEST_LENGTH + MRC_JWS_MAX_BYTES];
     unsigned char key[SHA256_DIGEST_LENGTH];
     struct mrc_token *verified;
     enum mrc_err err;
 
     if (token.len > MRC_JWS_MAX_BYTES) /* nobody verifies such a token */
         return mrc_token_verify(token, policy, now_us, reason, ret_token);
-    make_key(scope, token, key, work);
+    if (!make_key(cache, scope, token, key))
+        return MRC_ENOMEM;
     verified = lookup(cache, key, now_us);
     if (!verified) {
         err = mrc_token_verify(token, policy, now_us, reason, &verified);

@@ -198,6 +198,24 @@ uint64_t mrc_update_stored_bytes(const struct mrc_update *update)
     return bytes;
 }
 
+static size_t record_bytes(const struct mrc_update *update)
+{
+    size_t bytes =
+        sizeof(struct record_header) + update->type.len + update->retry.len + update->data.len;
+
+    for (size_t i = 0; i < update->topics_count; i++)
+        bytes += sizeof(uint32_t) + update->topics[i].len;
+    return bytes;
+}
+
+/* Copies BYTES to AT; returns what follows. */
+static char *put(char *at, struct mrc_bytes bytes)
+{
+    if (bytes.len)
+        memcpy(at, bytes.ptr, bytes.len);
+    return at + bytes.len;
+}
+
 void mrc_update_encode(const struct mrc_update *update, struct mrc_buf *buf)
 {
     struct record_header header = {
@@ -209,17 +227,21 @@ void mrc_update_encode(const struct mrc_update *update, struct mrc_buf *buf)
         .data_len = update->data.len,
     };
 
-    mrc_buf_add(buf, &header, sizeof(header));
+    char *at = mrc_buf_extend(buf, record_bytes(update));
+
+    if (!at)
+        return;
+    at = put(at, (struct mrc_bytes){(const char *)&header, sizeof(header)});
     for (size_t i = 0; i < update->topics_count; i++) {
         uint32_t len = (uint32_t)update->topics[i].len;
 
-        mrc_buf_add(buf, &len, sizeof(len));
+        at = put(at, (struct mrc_bytes){(const char *)&len, sizeof(len)});
     }
     for (size_t i = 0; i < update->topics_count; i++)
-        mrc_buf_add_bytes(buf, update->topics[i]);
-    mrc_buf_add_bytes(buf, update->type);
-    mrc_buf_add_bytes(buf, update->retry);
-    mrc_buf_add_bytes(buf, update->data);
+        at = put(at, update->topics[i]);
+    at = put(at, update->type);
+    at = put(at, update->retry);
+    put(at, update->data);
 }
 
 /* Cuts LEN bytes off the front of REST; false if it has not so many. */

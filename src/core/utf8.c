@@ -1,5 +1,7 @@
 #include "core/utf8.h"
 
+#include <string.h>
+
 #include "core/utf8_cf.h"
 
 size_t mrc_utf8_decode(struct mrc_bytes in, uint32_t *ret_cp, bool *ret_valid)
@@ -50,13 +52,32 @@ size_t mrc_utf8_decode(struct mrc_bytes in, uint32_t *ret_cp, bool *ret_valid)
     return seen + 1;
 }
 
+/* The top bit of each byte of a word: one that is set is no ASCII. */
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Of how many bytes, in whole words, IN shows at its beginning that they are ASCII. */
+static size_t ascii_words(struct mrc_bytes in)
+{
+    size_t len = 0;
+    uint64_t word;
+
+    for (; in.len - len >= sizeof(word); len += sizeof(word)) {
+        memcpy(&word, in.ptr + len, sizeof(word));
+        if (word & HIGH_BITS)
+            break;
+    }
+    return len;
+}
+
 bool mrc_utf8_valid(struct mrc_bytes in)
 {
     while (in.len) {
+        size_t len = ascii_words(in);
+        bool valid = true;
         uint32_t cp;
-        bool valid;
-        size_t len = mrc_utf8_decode(in, &cp, &valid);
 
+        if (len == 0)
+            len = mrc_utf8_decode(in, &cp, &valid);
         if (!valid)
             return false;
         in.ptr += len;
@@ -129,8 +150,13 @@ enum mrc_err mrc_utf8_check_text(struct mrc_bytes text, struct mrc_error *error)
         struct mrc_bytes rest = {text.ptr + position, text.len - position};
         uint32_t code_point;
         bool valid;
-        size_t len = mrc_utf8_decode(rest, &code_point, &valid);
+        size_t len;
 
+        if (*rest.ptr >= ' ' && *rest.ptr <= '~') { /* most text is nothing else */
+            position++;
+            continue;
+        }
+        len = mrc_utf8_decode(rest, &code_point, &valid);
         if (!valid)
             return mrc_error_set(error, MRC_EINVAL, "invalid UTF-8 at byte %zu", position);
         if (code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f))

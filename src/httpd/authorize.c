@@ -21,10 +21,7 @@
 APLOG_USE_MODULE(mercure);
 
 /* The characters of a Bearer token: b64token of RFC 6750, 2.1. */
-static int is_token_char(char c)
-{
-    return apr_isalnum(c) || strchr("-._~+/=", c) != NULL;
-}
+#define TOKEN_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
 static int malformed(request_rec *r, const char *detail)
 {
@@ -53,8 +50,7 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
     field += 6;
     while (*field == ' ')
         field++;
-    for (end = field; *end && is_token_char(*end); end++)
-        ;
+    end = field + strspn(field, TOKEN_CHARS);
     if (strchr(end, ','))
         return malformed(r, "the request has several Authorization fields: send one");
     if (end == field || *end)
@@ -90,6 +86,18 @@ static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
         field += len;
     }
     return (struct mrc_bytes){NULL, 0};
+}
+
+static struct mrc_bytes find_any_cookie(const request_rec *r, const struct mrc_settings *settings)
+{
+    struct mrc_bytes token = find_cookie(r, settings->cookie_name);
+
+    return token.ptr || !settings->legacy ? token : find_cookie(r, LEGACY_COOKIE);
+}
+
+bool mrc_authorize_has_cookie(const request_rec *r, const struct mrc_settings *settings)
+{
+    return find_any_cookie(r, settings).ptr != NULL;
 }
 
 /*
@@ -140,9 +148,7 @@ static int find_any_token(request_rec *r, const struct mrc_claim *claim,
     *ret_from_url = ret_token->ptr != NULL;
     if (status != DECLINED || ret_token->ptr)
         return status;
-    *ret_token = find_cookie(r, settings->cookie_name);
-    if (!ret_token->ptr && settings->legacy)
-        *ret_token = find_cookie(r, LEGACY_COOKIE);
+    *ret_token = find_any_cookie(r, settings);
     if (!ret_token->ptr || role != MRC_ROLE_PUBLISHER ||
         is_from_own_site(r, claim->location, settings))
         return DECLINED;
@@ -220,28 +226,60 @@ static struct mrc_token_policy make_policy(const struct keys *keys,
     };
 }
 
-static const char *add_versions(apr_pool_t *pool, const char *scope,
-                                const struct mrc_keyring_hold *hold)
+/* The part of a scope that has always the same size; bytes that no field has are 0. */
+struct scope_head {
+    int32_t hub;
+    int32_t role;
+    int32_t only_legacy;
+    uint32_t audiences;
+    uint32_t trust, others, legacy; /* how many versions of each follow */
+    uint32_t unused;
+};
+
+static size_t add_versions(uint64_t *words, size_t n, const struct mrc_keyring_hold *hold)
 {
-    scope = apr_psprintf(pool, "%s %" APR_SIZE_T_FMT ":", scope, hold->count);
-    for (size_t i = 0; i < hold->count; i++)
-        scope = apr_psprintf(pool, "%s %" APR_UINT64_T_HEX_FMT, scope, hold->versions[i]);
-    return scope;
+    memcpy(words + n, hold->versions, hold->count * sizeof(*words));
+    return n + hold->count;
 }
 
-/* Everything that the verdict on a token depends on besides its text. */
+/*
+ * Everything that the verdict on a token depends on besides its text: the head, the numbers of the
+ * keys, the audiences with a NUL after each.
+ */
 static struct mrc_bytes cache_scope(request_rec *r, const struct keys *keys,
                                     const struct mrc_token_policy *policy,
                                     const struct mrc_hub_conf *hub, enum mrc_role role)
 {
-    const char *scope = apr_psprintf(r->pool, "%d %d %d", hub->index, role, policy->only_legacy);
+    const struct scope_head head = {
+        .hub = hub->index,
+        .role = role,
+        .only_legacy = policy->only_legacy,
+        .audiences = (uint32_t)policy->audience_count,
+        .trust = (uint32_t)keys->trust.count,
+        .others = (uint32_t)keys->others.count,
+        .legacy = (uint32_t)keys->legacy.count,
+    };
+    size_t versions = keys->trust.count + keys->others.count + keys->legacy.count;
+    size_t len = sizeof(head) + versions * sizeof(uint64_t), n = 0;
+    uint64_t *words;
+    char *scope, *at;
 
-    scope = add_versions(r->pool, scope, &keys->trust);
-    scope = add_versions(r->pool, scope, &keys->others);
-    scope = add_versions(r->pool, scope, &keys->legacy);
     for (size_t i = 0; i < policy->audience_count; i++)
-        scope = apr_pstrcat(r->pool, scope, " ", policy->audiences[i], NULL);
-    return mrc_bytes_of(scope);
+        len += strlen(policy->audiences[i]) + 1;
+    scope = apr_palloc(r->pool, len);
+    memcpy(scope, &head, sizeof(head));
+    words = (uint64_t *)(void *)(scope + sizeof(head));
+    n = add_versions(words, n, &keys->trust);
+    n = add_versions(words, n, &keys->others);
+    n = add_versions(words, n, &keys->legacy);
+    at = (char *)(words + n);
+    for (size_t i = 0; i < policy->audience_count; i++) {
+        size_t bytes = strlen(policy->audiences[i]) + 1;
+
+        memcpy(at, policy->audiences[i], bytes);
+        at += bytes;
+    }
+    return (struct mrc_bytes){scope, len};
 }
 
 /* Asks for newer keys at ROWS, which may be NULL; ISSUER is NULL for those of protocol 0.x. */

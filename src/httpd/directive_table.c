@@ -1,5 +1,8 @@
 #include "httpd/directive_table.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #define MRC_SIZE_MAX  ((int64_t)1 << 40) /* 1 TB: more is a slip of the pen */
 #define MRC_COUNT_MAX ((int64_t)1 << 32)
 #define MRC_BODY_MAX  ((int64_t)1 << 30)
@@ -51,3 +54,29 @@ const struct mrc_directive mrc_directives[] = {
 #undef MRC_DIRECTIVE
 
 const size_t mrc_directives_count = sizeof(mrc_directives) / sizeof(mrc_directives[0]);
+
+int64_t mrc_directive_parse_number(const char *text, enum mrc_unit unit)
+{
+    static const char suffixes[] = "KMG";
+    int64_t value = 0;
+    const char *suffix;
+
+    if (!isdigit((unsigned char)*text))
+        return -1;
+    for (; isdigit((unsigned char)*text); text++) {
+        if (value > (INT64_MAX - 9) / 10)
+            return -1;
+        value = value * 10 + (*text - '0');
+    }
+    if (*text == '\0')
+        return value;
+    suffix = unit == MRC_UNIT_BYTES ? strchr(suffixes, toupper((unsigned char)*text)) : NULL;
+    if (!suffix || text[1] != '\0')
+        return -1;
+    for (const char *step = suffixes; step <= suffix; step++) {
+        if (value > INT64_MAX / 1024)
+            return -1;
+        value *= 1024;
+    }
+    return value;
+}

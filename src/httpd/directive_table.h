@@ -1,7 +1,7 @@
 /*
  * The table of directives: one row says everything about one directive.
  *
- * From it come the commands that httpd knows, create and merge (directives.c), and the reference
+ * From it come the commands that httpd knows (directives.c), create and merge (settings.c), and the
  * page docs/directives.md. This header and the table know nothing of httpd, so that the page can be
  * made by a program of its own.
  */
@@ -116,5 +116,8 @@ struct mrc_directive {
 
 extern const struct mrc_directive mrc_directives[];
 extern const size_t mrc_directives_count;
+
+/* A whole number, which K, M or G may follow if UNIT is bytes; -1 if TEXT is none or too large. */
+int64_t mrc_directive_parse_number(const char *text, enum mrc_unit unit);
 
 #endif

@@ -15,121 +15,7 @@
 #include "httpd/settings.h"
 #include "store/history.h"
 
-/* ---- fields -------------------------------------------------------------------------------------
- * Where each field lies in struct mrc_settings: what merging copies.
- */
-
-struct field_place {
-    size_t offset;
-    size_t size;
-};
-
-#define PLACE(member)                                                                              \
-    {                                                                                              \
-        offsetof(struct mrc_settings, member), sizeof(((struct mrc_settings *)0)->member)          \
-    }
-
-static const struct field_place places[MRC_FIELD_COUNT] = {
-    [MRC_FIELD_HUB] = PLACE(hub),
-    [MRC_FIELD_PUBLISHER_KEYS] = PLACE(publisher_keys),
-    [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
-    [MRC_FIELD_LEGACY] = PLACE(legacy),
-    [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(legacy_publisher_keys),
-    [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(legacy_subscriber_keys),
-    [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
-    [MRC_FIELD_DEBUGGER] = PLACE(debugger),
-    [MRC_FIELD_PLAYGROUND] = PLACE(playground),
-    [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
-    [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(authorization_servers),
-    [MRC_FIELD_PUBLIC_ORIGINS] = PLACE(public_origins),
-    [MRC_FIELD_COOKIE_NAME] = PLACE(cookie_name),
-    [MRC_FIELD_CORS_ORIGINS] = PLACE(cors_origins),
-    [MRC_FIELD_PUBLISH_ORIGINS] = PLACE(publish_origins),
-    [MRC_FIELD_HISTORY_OFF] = PLACE(history_off),
-    [MRC_FIELD_HISTORY_COUNT] = PLACE(history_count),
-    [MRC_FIELD_HISTORY_BYTES] = PLACE(history_bytes),
-    [MRC_FIELD_HISTORY_AGE] = PLACE(history_age_s),
-    [MRC_FIELD_STORE_PATH] = PLACE(store_path),
-    [MRC_FIELD_STORE_SYNC] = PLACE(store_sync),
-    [MRC_FIELD_LIMIT_MATCHERS] = PLACE(limit_matchers),
-    [MRC_FIELD_LIMIT_PATTERN] = PLACE(limit_pattern_bytes),
-    [MRC_FIELD_LIMIT_TOPICS] = PLACE(limit_topics),
-    [MRC_FIELD_LIMIT_BODY] = PLACE(limit_body_bytes),
-    [MRC_FIELD_LIMIT_FIELD] = PLACE(limit_field_bytes),
-    [MRC_FIELD_LIMIT_DETAILS] = PLACE(limit_details),
-    [MRC_FIELD_LIMIT_PATTERNS] = PLACE(limit_patterns),
-    [MRC_FIELD_LIMIT_COMPILED] = PLACE(limit_compiled_bytes),
-    [MRC_FIELD_HEARTBEAT] = PLACE(heartbeat_s),
-    [MRC_FIELD_LIFETIME] = PLACE(lifetime_s),
-    [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(dispatch_timeout_s),
-    [MRC_FIELD_BACKLOG] = PLACE(backlog_bytes),
-    [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(max_subscribers),
-    [MRC_FIELD_MAX_PER_ADDRESS] = PLACE(max_per_address),
-    [MRC_FIELD_MAX_PER_TOKEN] = PLACE(max_per_token),
-    [MRC_FIELD_SUBSCRIPTIONS] = PLACE(subscriptions),
-    [MRC_FIELD_DETACH] = PLACE(detach),
-    [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
-    [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
-    [MRC_FIELD_JWKS_CA] = PLACE(jwks_ca_file),
-};
-
-_Static_assert(MRC_FIELD_COUNT <= 64, "the fields that are set fit into one word");
-
-static void *field_of(struct mrc_settings *settings, enum mrc_field field)
-{
-    return (char *)settings + places[field].offset;
-}
-
-static int is_set(const struct mrc_settings *settings, enum mrc_field field)
-{
-    return (settings->set >> field) & 1;
-}
-
-static void mark_set(struct mrc_settings *settings, enum mrc_field field)
-{
-    settings->set |= UINT64_C(1) << field;
-}
-
-static void set_number(struct mrc_settings *settings, enum mrc_field field, int64_t value)
-{
-    *(int64_t *)field_of(settings, field) = value;
-    mark_set(settings, field);
-}
-
-static void set_flag(struct mrc_settings *settings, enum mrc_field field, int value)
-{
-    *(int *)field_of(settings, field) = value;
-    mark_set(settings, field);
-}
-
 /* ---- reading values ---------------------------------------------------------------------------*/
-
-/* A whole number with an optional K, M or G if UNIT is bytes; -1 if TEXT is none or too large. */
-static int64_t parse_number(const char *text, enum mrc_unit unit)
-{
-    static const char suffixes[] = "KMG";
-    int64_t value = 0;
-    const char *suffix;
-
-    if (!apr_isdigit(*text))
-        return -1;
-    for (; apr_isdigit(*text); text++) {
-        if (value > (INT64_MAX - 9) / 10)
-            return -1;
-        value = value * 10 + (*text - '0');
-    }
-    if (*text == '\0')
-        return value;
-    suffix = unit == MRC_UNIT_BYTES ? strchr(suffixes, apr_toupper(*text)) : NULL;
-    if (!suffix || text[1] != '\0')
-        return -1;
-    for (const char *step = suffixes; step <= suffix; step++) {
-        if (value > INT64_MAX / 1024)
-            return -1;
-        value *= 1024;
-    }
-    return value;
-}
 
 static const char *number_error(apr_pool_t *pool, const char *what, const char *text,
                                 enum mrc_unit unit, int64_t min, int64_t max)
@@ -151,9 +37,9 @@ static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
     struct mrc_hub_section *section;
     const char *name = NULL;
 
-    if (is_set(settings, MRC_FIELD_HUB))
+    if (mrc_settings_is_set(settings, MRC_FIELD_HUB))
         return "MercureHub stands twice in this section: give it once";
-    mark_set(settings, MRC_FIELD_HUB);
+    mrc_settings_mark(settings, MRC_FIELD_HUB);
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         return NULL;
     if (argc < 1 || argc > 2 || ap_cstr_casecmp(argv[0], "On"))
@@ -180,11 +66,11 @@ static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
 static void add_key(apr_pool_t *pool, struct mrc_settings *settings, enum mrc_field field,
                     const struct mrc_key_row *key)
 {
-    apr_array_header_t **list = field_of(settings, field);
+    apr_array_header_t **list = mrc_settings_field(settings, field);
 
-    if (!is_set(settings, field)) {
+    if (!mrc_settings_is_set(settings, field)) {
         *list = apr_array_make(pool, 2, sizeof(key));
-        mark_set(settings, field);
+        mrc_settings_mark(settings, field);
     }
     *(const struct mrc_key_row **)apr_array_push(*list) = key;
 }
@@ -217,7 +103,7 @@ static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *ro
 
     if (argc != 2)
         return apr_psprintf(cmd->pool, "%s takes two arguments: ALGS SOURCE", row->name);
-    if (is_set(settings, MRC_FIELD_LEGACY) && !settings->legacy)
+    if (mrc_settings_is_set(settings, MRC_FIELD_LEGACY) && !settings->legacy)
         return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, row->name);
     error = mrc_keys_load(cmd->pool, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS, &key);
     if (error)
@@ -225,26 +111,27 @@ static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *ro
     add_key(cmd->pool, settings, row->field, key);
     if (row->field2)
         add_key(cmd->pool, settings, row->field2, key);
-    set_flag(settings, MRC_FIELD_LEGACY, 1);
+    mrc_settings_set_flag(settings, MRC_FIELD_LEGACY, 1);
     return NULL;
 }
 
 /* Whether ROW is MercureLegacy, and this section has keys that turn it on. */
 static int has_legacy_keys(const struct mrc_settings *settings, const struct mrc_directive *row)
 {
-    return row->field == MRC_FIELD_LEGACY && (is_set(settings, MRC_FIELD_LEGACY_PUBLISHER_KEYS) ||
-                                              is_set(settings, MRC_FIELD_LEGACY_SUBSCRIBER_KEYS));
+    return row->field == MRC_FIELD_LEGACY &&
+           (mrc_settings_is_set(settings, MRC_FIELD_LEGACY_PUBLISHER_KEYS) ||
+            mrc_settings_is_set(settings, MRC_FIELD_LEGACY_SUBSCRIBER_KEYS));
 }
 
 static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
                                 struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
-        set_flag(settings, row->field, 1);
+        mrc_settings_set_flag(settings, row->field, 1);
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off") && has_legacy_keys(settings, row))
         return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, "a key");
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
-        set_flag(settings, row->field, 0);
+        mrc_settings_set_flag(settings, row->field, 0);
     else
         return apr_psprintf(cmd->pool, "%s takes On or Off", row->name);
     return NULL;
@@ -254,9 +141,9 @@ static const char *set_auto_row(cmd_parms *cmd, const struct mrc_directive *row,
                                 struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "auto"))
-        set_flag(settings, row->field, 1);
+        mrc_settings_set_flag(settings, row->field, 1);
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
-        set_flag(settings, row->field, 0);
+        mrc_settings_set_flag(settings, row->field, 0);
     else
         return apr_psprintf(cmd->pool, "%s takes auto or Off", row->name);
     return NULL;
@@ -269,11 +156,11 @@ static const char *set_number_row(cmd_parms *cmd, const struct mrc_directive *ro
 
     if (argc != 1)
         return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
-    value = parse_number(argv[0], row->unit);
+    value = mrc_directive_parse_number(argv[0], row->unit);
     if (value < row->min || value > row->max)
         return number_error(cmd->pool, apr_pstrcat(cmd->pool, row->name, " ", NULL), argv[0],
                             row->unit, row->min, row->max);
-    set_number(settings, row->field, value);
+    mrc_settings_set_number(settings, row->field, value);
     return NULL;
 }
 
@@ -299,8 +186,8 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
                                 row->name, argv[i]);
         *(const char **)apr_array_push(urls) = apr_pstrdup(cmd->pool, argv[i]);
     }
-    *(apr_array_header_t **)field_of(settings, row->field) = urls;
-    mark_set(settings, row->field);
+    *(apr_array_header_t **)mrc_settings_field(settings, row->field) = urls;
+    mrc_settings_mark(settings, row->field);
     return NULL;
 }
 
@@ -308,7 +195,7 @@ static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *ro
                                   struct mrc_settings *settings, int argc, char *const argv[])
 {
     settings->playground = NULL;
-    mark_set(settings, row->field);
+    mrc_settings_mark(settings, row->field);
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         return NULL;
     if (argc != 1 || ap_cstr_casecmp(argv[0], "On"))
@@ -340,8 +227,8 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
                             "%s *: every origin is public without the directive. Leave it out, or "
                             "name the origins",
                             row->name);
-    *(struct mrc_origins **)field_of(settings, row->field) = origins;
-    mark_set(settings, row->field);
+    *(struct mrc_origins **)mrc_settings_field(settings, row->field) = origins;
+    mrc_settings_mark(settings, row->field);
     return NULL;
 }
 
@@ -357,8 +244,8 @@ static const char *set_cookie(cmd_parms *cmd, const struct mrc_directive *row,
                                 "spaces, quotes or separators",
                                 row->name, argv[0]);
     }
-    *(const char **)field_of(settings, row->field) = apr_pstrdup(cmd->pool, argv[0]);
-    mark_set(settings, row->field);
+    *(const char **)mrc_settings_field(settings, row->field) = apr_pstrdup(cmd->pool, argv[0]);
+    mrc_settings_mark(settings, row->field);
     return NULL;
 }
 
@@ -373,8 +260,8 @@ static const char *set_ca_file(cmd_parms *cmd, const struct mrc_directive *row,
     error = path ? mrc_keys_check_ca_file(cmd->pool, path) : "no valid path";
     if (error)
         return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
-    *(const char **)field_of(settings, row->field) = path;
-    mark_set(settings, row->field);
+    *(const char **)mrc_settings_field(settings, row->field) = path;
+    mrc_settings_mark(settings, row->field);
     return NULL;
 }
 
@@ -392,12 +279,12 @@ static const char *set_option(cmd_parms *cmd, const struct mrc_directive *row,
             continue;
         value = option->zero_word && !ap_cstr_casecmp(equals + 1, option->zero_word)
                     ? 0
-                    : parse_number(equals + 1, option->unit);
+                    : mrc_directive_parse_number(equals + 1, option->unit);
         if (value < option->min || value > option->max)
             return number_error(cmd->pool,
                                 apr_psprintf(cmd->pool, "%s %s=", row->name, option->name),
                                 equals + 1, option->unit, option->min, option->max);
-        set_number(settings, option->field, value);
+        mrc_settings_set_number(settings, option->field, value);
         return NULL;
     }
     return apr_psprintf(cmd->pool, "%s %s is not known: it takes %s", row->name, arg, row->syntax);
@@ -428,7 +315,7 @@ static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
 {
     int off = argc == 1 && !ap_cstr_casecmp(argv[0], "Off");
 
-    set_flag(settings, MRC_FIELD_HISTORY_OFF, off);
+    mrc_settings_set_flag(settings, MRC_FIELD_HISTORY_OFF, off);
     return off ? NULL : set_options(cmd, row, settings, argc, argv);
 }
 
@@ -460,8 +347,8 @@ static const char *set_lmdb(cmd_parms *cmd, struct mrc_settings *settings, int a
     settings->store_path = ap_server_root_relative(cmd->pool, argv[1]);
     if (!settings->store_path || !*argv[1])
         return apr_psprintf(cmd->pool, "MercureStore lmdb %s: this is no path", argv[1]);
-    set_flag(settings, MRC_FIELD_STORE_SYNC, sync);
-    mark_set(settings, MRC_FIELD_STORE_PATH);
+    mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, sync);
+    mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
     return NULL;
 }
 
@@ -473,8 +360,8 @@ static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
     if (argc != 1 || ap_cstr_casecmp(argv[0], "memory"))
         return apr_psprintf(cmd->pool, "MercureStore takes %s", row->syntax);
     settings->store_path = NULL;
-    mark_set(settings, MRC_FIELD_STORE_PATH);
-    set_flag(settings, MRC_FIELD_STORE_SYNC, MRC_HISTORY_SYNC_GROUP);
+    mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
+    mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, MRC_HISTORY_SYNC_GROUP);
     return NULL;
 }
 
@@ -636,88 +523,12 @@ const command_rec mrc_directives_commands[] = {
 
 #undef MRC_DIRECTIVE
 
-/* ---- create and merge -------------------------------------------------------------------------*/
-
-static void set_defaults(struct mrc_settings *settings)
-{
-    for (size_t i = 0; i < mrc_directives_count; i++) {
-        const struct mrc_directive *row = &mrc_directives[i];
-
-        if (row->type == MRC_TYPE_FLAG)
-            set_flag(settings, row->field, !strcmp(row->default_text, "On"));
-        else if (row->type == MRC_TYPE_AUTO)
-            set_flag(settings, row->field, !strcmp(row->default_text, "auto"));
-        else if (row->type == MRC_TYPE_COOKIE)
-            *(const char **)field_of(settings, row->field) = row->default_text;
-        else if ((row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND) && row->default_text)
-            set_number(settings, row->field, parse_number(row->default_text, row->unit));
-        for (size_t k = 0; k < row->options_count; k++) {
-            const struct mrc_directive_option *option = &row->options[k];
-            int zero = option->zero_word && !strcmp(option->default_text, option->zero_word);
-
-            set_number(settings, option->field,
-                       zero ? 0 : parse_number(option->default_text, option->unit));
-        }
-    }
-    settings->set = 0;
-}
-
-void *mrc_directives_create(apr_pool_t *pool)
-{
-    struct mrc_settings *settings = apr_pcalloc(pool, sizeof(*settings));
-
-    set_defaults(settings);
-    return settings;
-}
-
 void *mrc_directives_create_dir(apr_pool_t *pool, char *dir)
 {
-    return mrc_directives_create(pool);
+    return mrc_settings_create(pool);
 }
 
-void *mrc_directives_merge(apr_pool_t *pool, void *outer, void *inner)
+void *mrc_directives_merge_dir(apr_pool_t *pool, void *outer, void *inner)
 {
-    struct mrc_settings *merged = apr_pmemdup(pool, outer, sizeof(*merged));
-    struct mrc_settings *over = inner;
-
-    for (int field = MRC_FIELD_NONE + 1; field < MRC_FIELD_COUNT; field++) {
-        if (is_set(over, field))
-            memcpy(field_of(merged, field), field_of(over, field), places[field].size);
-    }
-    merged->set |= over->set;
-    return merged;
-}
-
-static int same(const struct mrc_settings *a, const struct mrc_settings *b, enum mrc_field field)
-{
-    size_t offset = places[field].offset;
-
-    if (field == MRC_FIELD_STORE_PATH) /* a text, where the others are values or made once */
-        return a->store_path && b->store_path ? !strcmp(a->store_path, b->store_path)
-                                              : a->store_path == b->store_path;
-    return !memcmp((const char *)a + offset, (const char *)b + offset, places[field].size);
-}
-
-const char *mrc_directives_disagreement(const struct mrc_settings *a, const struct mrc_settings *b)
-{
-    for (size_t i = 0; i < mrc_directives_count; i++) {
-        const struct mrc_directive *row = &mrc_directives[i];
-
-        if (row->scope != MRC_SCOPE_HUB)
-            continue;
-        if (row->field && !same(a, b, row->field))
-            return row->name;
-        if (row->field2 && !same(a, b, row->field2))
-            return row->name;
-        for (size_t k = 0; k < row->options_count; k++) {
-            if (!same(a, b, row->options[k].field))
-                return row->name;
-        }
-    }
-    return NULL;
-}
-
-int mrc_directives_is_set(const struct mrc_settings *settings, enum mrc_field field)
-{
-    return is_set(settings, field);
+    return mrc_settings_merge(pool, outer, inner);
 }

@@ -39,12 +39,11 @@ const char *mrc_identity_escape_path(apr_pool_t *pool, const char *path)
     return escaped;
 }
 
-static const char *derive(request_rec *r, const char *path)
+static const char *derive(request_rec *r, const struct mrc_location *location)
 {
-    const char *scheme = ap_http_scheme(r);
     const char *name = r->server->server_hostname;
     apr_port_t port = own_port(r);
-    const char *url;
+    const char *before = "", *after = "", *colon = "", *digits = "";
 
     if (r->hostname && is_alias(r->server, r->hostname)) {
         name = r->hostname;
@@ -52,11 +51,16 @@ static const char *derive(request_rec *r, const char *path)
     }
     if (!name)
         name = "localhost";
-    url = strchr(name, ':') && name[0] != '[' ? apr_psprintf(r->pool, "%s://[%s]", scheme, name)
-                                              : apr_psprintf(r->pool, "%s://%s", scheme, name);
-    if (!ap_is_default_port(port, r))
-        url = apr_psprintf(r->pool, "%s:%u", url, port);
-    return apr_pstrcat(r->pool, url, mrc_identity_escape_path(r->pool, path), NULL);
+    if (strchr(name, ':') && name[0] != '[') {
+        before = "[";
+        after = "]";
+    }
+    if (!ap_is_default_port(port, r)) {
+        colon = ":";
+        digits = apr_itoa(r->pool, port);
+    }
+    return apr_pstrcat(r->pool, ap_http_scheme(r), "://", before, name, after, colon, digits,
+                       location->escaped_path, NULL);
 }
 
 const apr_array_header_t *mrc_identity_audiences(request_rec *r,
@@ -68,7 +72,7 @@ const apr_array_header_t *mrc_identity_audiences(request_rec *r,
     if (settings->resource_identifiers)
         return settings->resource_identifiers;
     derived = apr_array_make(r->pool, 1, sizeof(const char *));
-    APR_ARRAY_PUSH(derived, const char *) = derive(r, location->path);
+    APR_ARRAY_PUSH(derived, const char *) = derive(r, location);
     return derived;
 }
 

@@ -42,15 +42,24 @@ static int try_again(request_rec *r, const char *detail)
     return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
 }
 
-static int store(request_rec *r, const struct mrc_claim *claim, const struct mrc_update *update)
+/* An update that has no id gets one. */
+static int store(request_rec *r, const struct mrc_claim *claim, struct mrc_update *update)
 {
     struct mrc_process *process = mrc_lifecycle_process();
     struct mrc_hub *hub =
         process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
     apr_status_t status;
+    char *id;
 
     if (!hub)
         return try_again(r, "this server process serves no hub now: try again");
+    if (!update->id.ptr) {
+        id = apr_palloc(r->pool, MRC_UPDATE_ID_BYTES);
+        if (mrc_hub_make_id(hub, id) != APR_SUCCESS)
+            return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
+                                      "the server has no randomness");
+        update->id = mrc_bytes_of(id);
+    }
     status = mrc_hub_publish(hub, update, apr_time_now());
     if (status == APR_SUCCESS) {
         apr_table_setn(r->notes, "mercure-id",
@@ -65,21 +74,6 @@ static int store(request_rec *r, const struct mrc_claim *claim, const struct mrc
     ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: an update was not stored",
                   claim->location->hub->label);
     return try_again(r, "the hub could not store the update: try again");
-}
-
-static int give_id(request_rec *r, const struct mrc_claim *claim, struct mrc_update *update)
-{
-    unsigned char random[16];
-    char *id;
-
-    if (update->id.ptr)
-        return store(r, claim, update);
-    if (apr_generate_random_bytes(random, sizeof(random)) != APR_SUCCESS)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server has no randomness");
-    id = apr_palloc(r->pool, MRC_UPDATE_ID_BYTES);
-    mrc_update_id_make(random, id);
-    update->id = mrc_bytes_of(id);
-    return store(r, claim, update);
 }
 
 /* Nobody publishes under the hub's own URLs, whatever the token grants. */
@@ -118,7 +112,7 @@ static int check_grants(request_rec *r, const struct mrc_claim *claim,
                                     "the access token does not grant publish on every topic of "
                                     "the update");
     }
-    return give_id(r, claim, update);
+    return store(r, claim, update);
 }
 
 static int publish_form(request_rec *r, const struct mrc_claim *claim,

@@ -10,10 +10,9 @@
 #include "http_log.h"
 
 #include "core/update.h"
-#include "httpd/directives.h"
+#include "httpd/cors.h"
 #include "httpd/identity.h"
 #include "httpd/module.h"
-#include "httpd/origin.h"
 #include "httpd/playground.h"
 #include "httpd/sizing.h"
 #include "store/history_dir.h"
@@ -39,7 +38,7 @@ void *mrc_registry_create_server(apr_pool_t *pool, server_rec *server)
 {
     struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
-    conf->settings = *(struct mrc_settings *)mrc_directives_create(pool);
+    conf->settings = *mrc_settings_create(pool);
     return conf;
 }
 
@@ -47,9 +46,8 @@ void *mrc_registry_merge_server(apr_pool_t *pool, void *outer, void *inner)
 {
     struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
-    conf->settings = *(struct mrc_settings *)mrc_directives_merge(
-        pool, &((struct mrc_server_conf *)outer)->settings,
-        &((struct mrc_server_conf *)inner)->settings);
+    conf->settings = *mrc_settings_merge(pool, &((struct mrc_server_conf *)outer)->settings,
+                                         &((struct mrc_server_conf *)inner)->settings);
     return conf;
 }
 
@@ -82,7 +80,7 @@ static const struct mrc_settings *merge_for_path(apr_pool_t *pool, server_rec *s
         void *settings = ap_get_module_config(sections[i], &mercure_module);
 
         if (settings && section_covers(ap_get_core_module_config(sections[i]), path))
-            merged = mrc_directives_merge(pool, merged, settings);
+            merged = mrc_settings_merge(pool, merged, settings);
     }
     return merged;
 }
@@ -194,7 +192,7 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
 
     if (!hub)
         hub = add_hub(pool, hubs, location);
-    directive = mrc_directives_disagreement(hub->settings, location->settings);
+    directive = mrc_settings_disagreement(hub->settings, location->settings);
     if (directive) {
         const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
 
@@ -218,15 +216,13 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
 
 /* ---- the Locations of one server --------------------------------------------------------------*/
 
-static const char *make_url_path(apr_pool_t *pool, const char *path)
+static const char *make_url_path(apr_pool_t *pool, const char *escaped)
 {
-    char *escaped = apr_pstrdup(pool, mrc_identity_escape_path(pool, path));
     size_t len = strlen(escaped);
 
     while (len > 0 && escaped[len - 1] == '/')
         len--;
-    escaped[len] = '\0';
-    return escaped;
+    return apr_pstrmemdup(pool, escaped, len);
 }
 
 static int longer_path_first(const void *a, const void *b)
@@ -279,7 +275,8 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
         location->server = server;
         location->section = section;
         location->path = location->section->path;
-        location->url_path = make_url_path(pool, location->path);
+        location->escaped_path = mrc_identity_escape_path(pool, location->path);
+        location->url_path = make_url_path(pool, location->escaped_path);
         location->settings = merge_for_path(pool, server, location->path);
         APR_ARRAY_PUSH(locations, struct mrc_location *) = location;
     }
@@ -343,23 +340,11 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 /* Of an event of a subscription: what surrounds the matcher in a topic, and in the document. */
 #define EVENT_EXTRA_BYTES 256
 
-/* An origin that stands for all of them never gets a cookie. */
 static int check_origins(const struct mrc_hub_conf *hub)
 {
     for (int i = 0; i < hub->locations->nelts; i++) {
-        const struct mrc_location *location =
-            APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
-        const struct mrc_settings *settings = location->settings;
-
-        if (settings->cors_origins && settings->cors_origins->any &&
-            mrc_directives_is_set(settings, MRC_FIELD_COOKIE_NAME)) {
-            ap_log_error(STARTUP_ERROR, location->server,
-                         "MercureCorsOrigins * goes without credentials, so that MercureCookieName "
-                         "%s is of no use beside it (%s): name the origins, or remove one of the "
-                         "two",
-                         settings->cookie_name, location->section->where);
+        if (mrc_cors_check(APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)) != OK)
             return !OK;
-        }
     }
     return OK;
 }

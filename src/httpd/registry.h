@@ -33,9 +33,9 @@ struct mrc_location {
     server_rec *server;
     const struct mrc_hub_section *section;
     struct mrc_hub_conf *hub;
-    const char *path; /* decoded, as the configuration has it */
-    const char
-        *url_path; /* as URLs write it, without a slash at its end: below it, the hub's own */
+    const char *path;         /* decoded, as the configuration has it */
+    const char *escaped_path; /* as URLs write it */
+    const char *url_path;     /* the same, without a slash at its end: below it, the hub's own */
     const struct mrc_settings *settings; /* as merged for exactly this path */
 };
 

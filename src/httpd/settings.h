@@ -82,4 +82,28 @@ struct mrc_settings {
     const char *jwks_ca_file; /* NULL: whom the system trusts */
 };
 
+/* Settings in which every field has its default and none is set. */
+struct mrc_settings *mrc_settings_create(apr_pool_t *pool);
+
+/* A copy of OUTER, with what INNER sets put over it. */
+struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_settings *outer,
+                                        const struct mrc_settings *inner);
+
+/* Where FIELD lies; its type is the member's. */
+void *mrc_settings_field(struct mrc_settings *settings, enum mrc_field field);
+
+/* Whether FIELD was named in the configuration, at this level or one that was merged in. */
+int mrc_settings_is_set(const struct mrc_settings *settings, enum mrc_field field);
+
+/* That FIELD is named here. The others write its value, too. */
+void mrc_settings_mark(struct mrc_settings *settings, enum mrc_field field);
+void mrc_settings_set_number(struct mrc_settings *settings, enum mrc_field field, int64_t value);
+void mrc_settings_set_flag(struct mrc_settings *settings, enum mrc_field field, int value);
+
+/*
+ * The name of a directive that belongs to the hub and has not the same value in both, or NULL when
+ * they agree.
+ */
+const char *mrc_settings_disagreement(const struct mrc_settings *a, const struct mrc_settings *b);
+
 #endif

@@ -190,7 +190,6 @@ static enum mrc_err take_parameters(struct reader *reader, struct mrc_subscripti
 static enum mrc_err read_forms(struct reader *reader, const struct mrc_form *query,
                                const struct mrc_form *body, struct mrc_subscription *subscription)
 {
-    struct mrc_matcher **fitting;
     enum mrc_err err;
 
     subscription->matchers =
@@ -204,14 +203,7 @@ static enum mrc_err read_forms(struct reader *reader, const struct mrc_form *que
         err = mrc_error_set(reader->error, MRC_EINVAL,
                             "the subscription names no topic: add a parameter such as "
                             "match=https://example.com/books/1");
-    if (err)
-        return err;
-    /* A stream is kept for long: no more than it needs. */
-    fitting = realloc(subscription->matchers,
-                      subscription->matchers_count * sizeof(*subscription->matchers));
-    if (fitting)
-        subscription->matchers = fitting;
-    return MRC_OK;
+    return err;
 }
 
 /* The Last-Event-ID field, if it says anything, comes before the parameter. */
@@ -332,7 +324,8 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
         return status;
     }
     mrc_answer_add_stream_headers(r);
-    return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(), subscriber)
+    return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(),
+                                               mrc_lifecycle_log_texts(), subscriber)
                   : mrc_carrier_suspended_start(r, process, subscriber);
 }
 

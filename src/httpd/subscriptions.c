@@ -18,7 +18,7 @@
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "hub/hub.h"
-#include "hub/presence.h"
+#include "hub/news.h"
 #include "hub/process.h"
 #include "hub/subscriber.h"
 #include "store/ring.h"
@@ -189,7 +189,7 @@ static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
     if (!list->is_first)
         mrc_buf_add_char(&list->out, ',');
     list->is_first = false;
-    mrc_presence_describe(entry, true, text, &doc);
+    mrc_news_describe(entry, true, text, &doc);
     doc.is_member = true;
     mrc_subscription_doc_add(&list->out, list->claim->location->url_path, &doc);
     return mrc_buf_bytes(&list->out).len < PIECE_BYTES || send_piece(list);
@@ -269,7 +269,7 @@ static const char *document_of(request_rec *r, const struct mrc_claim *claim,
     char text[MRC_UPDATE_ID_BYTES];
     struct mrc_buf buf;
 
-    mrc_presence_describe(entry, true, text, &doc);
+    mrc_news_describe(entry, true, text, &doc);
     if (doc.ref.is_legacy)
         doc.last_event_id = last_event_id;
     mrc_buf_init(&buf, SIZE_MAX);

@@ -11,26 +11,18 @@
 #include "apr_general.h"
 #include "apr_time.h"
 
-#include "core/topic.h"
-#include "core/update.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"
 #include "hub/event.h"
-#include "hub/hub.h"
-#include "hub/index.h"
+#include "hub/feed.h"
 #include "hub/stream.h"
 #include "hub/subscriber.h"
 #include "hub/wheel.h"
-#include "store/history.h"
-#include "store/ring.h"
-#include "store/status.h"
 
 #define EPOLL_EVENTS     512
 #define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
 #define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
 #define CLOSES_PER_TURN  500
-#define RECORDS_PER_PULL 256 /* of one ring, before those who receive them write */
-#define BYTES_PER_PULL   (512 * 1024)
 #define WAIT_MAX_MS      1000
 #define GATE_WAIT_MS     100 /* until a carrier is asked again whether it may be closed */
 #define STOP_US          ((int64_t)2000 * 1000) /* a stopping loop waits so long for gates */
@@ -46,22 +38,13 @@ struct list {
     struct mrc_stream *first, *last;
 };
 
-/* What a loop has of one hub. */
-struct loop_hub {
-    struct mrc_hub *hub;
-    struct mrc_index *index; /* made with the first stream */
-    unsigned listening;      /* streams in the index */
-    uint64_t cursor;         /* what has not been pulled yet; of no meaning while none listens */
-    uint64_t next;           /* its number in the history; the same */
-    struct mrc_ring_record record;
-};
-
 struct mrc_dispatcher_loop {
     struct mrc_dispatcher_loop_args args;
     apr_thread_t *thread;
+    struct mrc_subscriber_helper helper; /* of its streams, if there is a reader */
     int epoll_fd;
     int wake_fd;
-    struct loop_hub *hubs;
+    struct mrc_feed *feed;
     struct mrc_wheel wheel;
     struct mrc_stream *all; /* every stream that was adopted */
     struct list ready;      /* those that want to write, LIVE */
@@ -70,7 +53,6 @@ struct mrc_dispatcher_loop {
     struct list ended;      /* those that are to be closed */
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
-    uint64_t key[2];
     enum mrc_dispatcher_drain drained; /* what was done so far */
 
     /* What other threads tell it. */
@@ -107,11 +89,6 @@ static struct mrc_stream *list_take(struct list *list)
 
 /* ---- one stream in the loop -------------------------------------------------------------------*/
 
-static struct loop_hub *hub_of(struct mrc_dispatcher_loop *loop, const struct mrc_stream *stream)
-{
-    return &loop->hubs[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
-}
-
 static void make_ready(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
 {
     if (stream->is_ready)
@@ -134,26 +111,13 @@ static void set_timer(struct mrc_dispatcher_loop *loop, struct mrc_stream *strea
         mrc_wheel_set(&loop->wheel, &stream->timer, due_us);
 }
 
-static void stop_listening(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
-{
-    struct loop_hub *hub;
-
-    if (!stream->is_listening)
-        return;
-    hub = hub_of(loop, stream);
-    mrc_index_remove(hub->index, &stream->listener);
-    stream->is_listening = false;
-    if (--hub->listening == 0)
-        mrc_hub_set_taken(hub->hub, loop->args.number, 0);
-}
-
 /*
  * A stream that is in ENDING leaves everything that it is in, and its place in the hub: it may last
  * until its carrier can be closed. One in the list of those ready comes here again from there.
  */
 static void bury(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
 {
-    stop_listening(loop, stream);
+    mrc_feed_remove(loop->feed, stream);
     mrc_wheel_clear(&loop->wheel, &stream->timer);
     if (stream->is_ready)
         return;
@@ -169,45 +133,33 @@ static void end(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, enu
     bury(loop, stream);
 }
 
-/* A stream that has caught up hears of the records that its replay has not given it. */
-static void start_listening(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+static void take_ready(void *ctx, struct mrc_stream *stream)
 {
-    struct loop_hub *hub = hub_of(loop, stream);
-    struct mrc_matcher *const *matchers;
-    size_t count;
+    make_ready(ctx, stream);
+}
 
-    if (!hub->index)
-        hub->index = mrc_index_create(loop->key);
-    matchers = mrc_subscriber_get_matchers(stream->subscriber, &count);
-    if (!hub->index ||
-        mrc_index_add(hub->index, &stream->listener, matchers, count) != APR_SUCCESS) {
-        end(loop, stream, MRC_END_ERROR);
-        return;
-    }
-    if (hub->listening++ == 0) {
-        struct mrc_ring_stats stats;
-
-        hub->cursor = mrc_subscriber_get_position(stream->subscriber);
-        hub->next = mrc_subscriber_get_next(stream->subscriber);
-        mrc_ring_stats(mrc_hub_ring(hub->hub), &stats);
-        mrc_hub_set_taken(hub->hub, loop->args.number, stats.last_seq + 1);
-    }
-    stream->is_listening = true;
+static void take_ended(void *ctx, struct mrc_stream *stream)
+{
+    bury(ctx, stream);
 }
 
 static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, int64_t now_us)
 {
     switch (mrc_stream_work(stream, now_us)) {
     case MRC_STREAM_IDLE:
-        set_timer(loop, stream);
+        /* What was written only puts off what a stream that is not pending waits for. */
+        if (stream->pending || !mrc_timer_is_set(&stream->timer))
+            set_timer(loop, stream);
         break;
     case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
         set_timer(loop, stream);
         make_ready(loop, stream);
         break;
     case MRC_STREAM_CAUGHT_UP:
-        start_listening(loop, stream);
-        set_timer(loop, stream);
+        if (mrc_feed_add(loop->feed, stream) == APR_SUCCESS)
+            set_timer(loop, stream);
+        else
+            end(loop, stream, MRC_END_ERROR);
         break;
     case MRC_STREAM_READING:
         set_timer(loop, stream);
@@ -242,15 +194,35 @@ static void collect_readings(struct mrc_dispatcher_loop *loop)
     }
 }
 
+/*
+ * What the next ones of LIST will need comes into the cache while the kernel writes for this one:
+ * the next but one itself, and what the next one points to.
+ */
+static void fetch_ahead(const struct list *list)
+{
+    const struct mrc_stream *next = list->first;
+
+    if (!next)
+        return;
+    mrc_stream_fetch_parts(next);
+    if (next->next)
+        mrc_stream_fetch(next->next);
+}
+
 static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max, int64_t max_us)
 {
     int64_t now_us = mrc_clock_us();
 
-    for (int i = 0; i < max && (i == 0 || mrc_clock_us() - now_us < max_us); i++) {
-        struct mrc_stream *stream = list_take(list);
+    for (int i = 0; i < max; i++) {
+        struct mrc_stream *stream;
+
+        if (max_us != INT64_MAX && i > 0 && mrc_clock_us() - now_us >= max_us)
+            return;
+        stream = list_take(list);
 
         if (!stream)
             return;
+        fetch_ahead(list);
         stream->is_ready = false;
         if (stream->state == MRC_STREAM_ENDING)
             bury(loop, stream);
@@ -296,10 +268,12 @@ static void take_socket(struct mrc_dispatcher_loop *loop, struct mrc_stream *str
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         end(loop, stream, MRC_END_CLIENT);
     } else if ((events & EPOLLOUT) && stream->pending) {
-        if (mrc_stream_flush(stream, mrc_clock_us()))
-            make_ready(loop, stream);
-        else
+        if (!mrc_stream_flush(stream, mrc_clock_us())) {
             bury(loop, stream);
+            return;
+        }
+        set_timer(loop, stream);
+        make_ready(loop, stream);
     }
 }
 
@@ -363,7 +337,7 @@ static void adopt(struct mrc_dispatcher_loop *loop, bool last)
 
         stream->carrier->thread = loop->thread;
         if (loop->args.reader)
-            mrc_subscriber_read_with(stream->subscriber, loop->args.reader, wake_for_reading, loop);
+            mrc_subscriber_read_with(stream->subscriber, &loop->helper);
         remember(loop, stream);
         if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
             end(loop, stream, MRC_END_ERROR);
@@ -372,155 +346,6 @@ static void adopt(struct mrc_dispatcher_loop *loop, bool last)
         else
             make_ready(loop, stream);
     }
-}
-
-/* ---- rings ------------------------------------------------------------------------------------*/
-
-/* One record on its way to those who receive it. */
-struct delivery {
-    struct mrc_dispatcher_loop *loop;
-    struct loop_hub *hub;
-    struct mrc_update update;
-    struct mrc_topics topics; /* for private updates: whether somebody may read them */
-    struct mrc_event *event;  /* made for the first who receives it */
-    unsigned received;
-};
-
-static void deliver(struct mrc_listener *listener, void *ctx)
-{
-    struct delivery *delivery = ctx;
-    struct mrc_stream *stream =
-        (struct mrc_stream *)((char *)listener - offsetof(struct mrc_stream, listener));
-    bool may_read;
-
-    /* Its replay has given it this one already. */
-    if (delivery->hub->record.pos < mrc_subscriber_get_position(stream->subscriber))
-        return;
-    if (mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
-                                &may_read)) {
-        mrc_stream_end(stream, MRC_END_ERROR);
-        make_ready(delivery->loop, stream);
-        return;
-    }
-    if (!may_read)
-        return;
-    if (!delivery->event) {
-        delivery->event = mrc_event_create_of(&delivery->update);
-        if (delivery->event) /* from the time of day to hub/clock.h */
-            mrc_event_set_accepted(delivery->event,
-                                   mrc_clock_us() - apr_time_now() + delivery->hub->record.time_us);
-    }
-    if (!delivery->event)
-        mrc_stream_end(stream, MRC_END_ERROR);
-    else if (mrc_stream_push(stream, delivery->event))
-        delivery->received++;
-    /* A stream that has ended stays in the index until it is taken from the list of those ready,
-     * since the index is being walked. */
-    make_ready(delivery->loop, stream);
-}
-
-/* Everybody who listens has missed something: they come back with their last id. */
-static void end_listeners(struct mrc_dispatcher_loop *loop, const struct loop_hub *hub,
-                          enum mrc_end why)
-{
-    for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
-        next = stream->all_next;
-        if (stream->is_listening && hub_of(loop, stream) == hub)
-            end(loop, stream, why);
-    }
-}
-
-/* Those who listen have missed something in the ring: it comes from the history, if that has it. */
-static void replay_listeners(struct mrc_dispatcher_loop *loop, const struct loop_hub *hub)
-{
-    for (struct mrc_stream *stream = loop->all, *next; stream; stream = next) {
-        next = stream->all_next;
-        if (!stream->is_listening || hub_of(loop, stream) != hub)
-            continue;
-        if (mrc_stream_fall_back(stream, hub->next)) {
-            stop_listening(loop, stream);
-            make_ready(loop, stream);
-        } else {
-            bury(loop, stream);
-        }
-    }
-}
-
-static void deliver_record(struct mrc_dispatcher_loop *loop, struct loop_hub *hub)
-{
-    struct delivery delivery = {.loop = loop, .hub = hub};
-    apr_status_t status;
-
-    switch (mrc_update_decode(hub->record.id, hub->record.payload, &delivery.update)) {
-    case MRC_OK:
-        break;
-    case MRC_ENOMEM:
-        end_listeners(loop, hub, MRC_END_ERROR);
-        return;
-    default:
-        mrc_hub_tell_unreadable(hub->hub, hub->record.seq);
-        return;
-    }
-    status = APR_SUCCESS;
-    if (delivery.update.is_private &&
-        mrc_topics_init(&delivery.topics, delivery.update.topics, delivery.update.topics_count))
-        status = APR_ENOMEM;
-    if (status == APR_SUCCESS)
-        status = mrc_index_collect(hub->index, delivery.update.topics, delivery.update.topics_count,
-                                   deliver, &delivery);
-    if (status != APR_SUCCESS)
-        end_listeners(loop, hub, MRC_END_ERROR); /* who was not found has missed it */
-    mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery.received);
-    mrc_event_unref(delivery.event);
-    mrc_topics_clear(&delivery.topics);
-    mrc_update_clear(&delivery.update);
-}
-
-/* Pulls the next records of a ring. True: there are more. */
-static bool pull(struct mrc_dispatcher_loop *loop, struct loop_hub *hub)
-{
-    struct mrc_ring *ring = mrc_hub_ring(hub->hub);
-    bool is_superseded = mrc_ring_is_superseded(ring); /* asked first: nothing comes after it */
-    size_t bytes = 0;
-
-    for (int i = 0; i < RECORDS_PER_PULL && bytes < BYTES_PER_PULL; i++) {
-        apr_status_t status = mrc_ring_read(ring, &hub->cursor, &hub->record);
-
-        if (status == APR_EOF) {
-            /* What was pulled just now is written first. */
-            if (is_superseded && i == 0)
-                end_listeners(loop, hub, MRC_END_DRAINING);
-            return is_superseded && i > 0;
-        }
-        if (status == MRC_STATUS_OVERRUN) {
-            replay_listeners(loop, hub);
-            return false;
-        }
-        if (status != APR_SUCCESS) {
-            end_listeners(loop, hub, MRC_END_OVERRUN);
-            return false;
-        }
-        hub->next = mrc_history_number(mrc_hub_history(hub->hub), hub->record.seq) + 1;
-        deliver_record(loop, hub);
-        bytes += hub->record.payload.len;
-        if (hub->listening > 0)
-            mrc_hub_set_taken(hub->hub, loop->args.number, hub->record.seq + 1);
-    }
-    return true;
-}
-
-/* True: some ring has more. */
-static bool pull_rings(struct mrc_dispatcher_loop *loop)
-{
-    bool more = false;
-
-    for (size_t i = 0; i < loop->args.hubs_count; i++) {
-        struct loop_hub *hub = &loop->hubs[i];
-
-        if (hub->listening > 0 && pull(loop, hub))
-            more = true;
-    }
-    return more;
 }
 
 /* ---- time and end -----------------------------------------------------------------------------*/
@@ -649,7 +474,7 @@ static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
     work_ready(loop);
     /* The queues are empty then, or wait for clients. One that has caught up and does not listen
      * yet is ready: nothing is pulled past it. */
-    *busy = !loop->ready.first && pull_rings(loop);
+    *busy = !loop->ready.first && mrc_feed_pull(loop->feed);
     if (close_ended(loop, false))
         *busy = true;
 }
@@ -756,17 +581,24 @@ apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatc
                                       struct mrc_dispatcher_loop **ret_loop)
 {
     struct mrc_dispatcher_loop *loop = apr_pcalloc(pool, sizeof(*loop));
+    const struct mrc_feed_args feed_args = {
+        .hubs = args->hubs,
+        .hubs_count = args->hubs_count,
+        .number = args->number,
+        .streams = &loop->all,
+        .on_ready = take_ready,
+        .on_end = take_ended,
+        .ctx = loop,
+    };
     apr_status_t status;
 
     loop->args = *args;
+    loop->helper = (struct mrc_subscriber_helper){args->reader, wake_for_reading, loop};
     pthread_mutex_init(&loop->lock, NULL);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
-    loop->hubs = apr_pcalloc(pool, sizeof(*loop->hubs) * (args->hubs_count + 1));
-    for (size_t i = 0; i < args->hubs_count; i++)
-        loop->hubs[i].hub = args->hubs[i];
     status = open_descriptors(loop);
     if (status == APR_SUCCESS)
-        status = apr_generate_random_bytes((unsigned char *)loop->key, sizeof(loop->key));
+        status = mrc_feed_open(pool, &feed_args, &loop->feed);
     if (status == APR_SUCCESS)
         status = make_events(loop);
     if (status != APR_SUCCESS) {
@@ -781,10 +613,7 @@ void mrc_dispatcher_loop_close(struct mrc_dispatcher_loop *loop)
 {
     if (!loop)
         return;
-    for (size_t i = 0; i < loop->args.hubs_count; i++) {
-        mrc_index_free(loop->hubs[i].index);
-        mrc_ring_record_free(&loop->hubs[i].record);
-    }
+    mrc_feed_close(loop->feed);
     mrc_event_unref(loop->heartbeat);
     for (unsigned i = 0; i < FAREWELLS; i++)
         mrc_event_unref(loop->farewells[i]);

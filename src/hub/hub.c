@@ -5,6 +5,7 @@
 
 #include "core/buf.h"
 #include "core/update.h"
+#include "hub/entropy.h"
 #include "hub/patterns.h"
 #include "store/census.h"
 #include "store/history.h"
@@ -22,6 +23,7 @@ struct mrc_hub {
     size_t index;
     struct mrc_hub_policy policy;
     struct mrc_announcer *announcer;
+    struct mrc_entropy *entropy;
     _Atomic int64_t full_told_us; /* when the roster was last said to be full; 0: never */
     struct mrc_patterns *patterns;
     _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
@@ -46,6 +48,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->slot = slot;
     hub->index = index;
     hub->policy = *policy;
+    hub->entropy = mrc_entropy_create(pool);
     hub->patterns = mrc_patterns_create(pool, hub);
     if (hub->patterns)
         return hub;
@@ -119,6 +122,30 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
     if (status == APR_SUCCESS)
         mrc_hub_count(hub, MRC_COUNTER_UPDATES, 1);
     return status;
+}
+
+apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_history_item *items,
+                                   size_t count, int64_t now_us, size_t *ret_done)
+{
+    apr_status_t status = mrc_history_append_group(hub->history, items, count, now_us, ret_done);
+
+    mrc_hub_count(hub, MRC_COUNTER_UPDATES, *ret_done);
+    return status;
+}
+
+apr_status_t mrc_hub_make_id(struct mrc_hub *hub, char *ret_id)
+{
+    unsigned char random[16];
+    apr_status_t status = mrc_hub_random(hub, random, sizeof(random));
+
+    if (status == APR_SUCCESS)
+        mrc_update_id_make(random, ret_id);
+    return status;
+}
+
+apr_status_t mrc_hub_random(struct mrc_hub *hub, void *out, size_t len)
+{
+    return mrc_entropy_get(hub->entropy, out, len);
 }
 
 void mrc_hub_on_unreadable(struct mrc_hub *hub, void (*tell)(void *ctx, uint64_t seq), void *ctx)

@@ -19,6 +19,7 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
                                      int64_t now_us)
 {
     struct mrc_stream *stream = calloc(1, sizeof(*stream));
+    enum mrc_end ends_why;
 
     if (!stream)
         return NULL;
@@ -27,8 +28,9 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
     stream->carrier = carrier;
     stream->queue = stream->inline_queue;
     stream->cap = MRC_STREAM_INLINE_EVENTS;
-    stream->written_us = now_us;
-    stream->ends_us = mrc_subscriber_ends_us(subscriber, &stream->ends_why);
+    stream->since_us = now_us;
+    stream->ends_us = mrc_subscriber_ends_us(subscriber, &ends_why);
+    stream->ends_why = ends_why;
     if (stream->ends_us != INT64_MAX)
         stream->ends_us += now_us - apr_time_now(); /* from the time of day to this clock */
     return stream;
@@ -45,11 +47,35 @@ static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
     return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
 }
 
+/* ---- ahead of time ----------------------------------------------------------------------------*/
+
+#define CACHE_LINE_BYTES 64
+
+static void fetch(const void *what, size_t bytes)
+{
+    const char *last = (const char *)what + bytes - 1;
+
+    for (const char *byte = what; byte < last; byte += CACHE_LINE_BYTES)
+        __builtin_prefetch(byte, 1);
+    __builtin_prefetch(last, 1);
+}
+
+void mrc_stream_fetch(const struct mrc_stream *stream)
+{
+    fetch(stream, sizeof(*stream));
+}
+
+void mrc_stream_fetch_parts(const struct mrc_stream *stream)
+{
+    fetch(stream->carrier, CACHE_LINE_BYTES);
+    fetch(stream->subscriber, CACHE_LINE_BYTES);
+}
+
 /* ---- the queue --------------------------------------------------------------------------------*/
 
 static bool grow_queue(struct mrc_stream *stream)
 {
-    size_t new_cap = stream->cap * 2;
+    uint32_t new_cap = stream->cap * 2;
     struct mrc_event **queue;
 
     if (stream->first > 0) {
@@ -58,7 +84,7 @@ static bool grow_queue(struct mrc_stream *stream)
         stream->first = 0;
         return true;
     }
-    queue = malloc(new_cap * sizeof(*queue));
+    queue = new_cap > stream->cap ? malloc(new_cap * sizeof(*queue)) : NULL;
     if (!queue)
         return false;
     memcpy(queue, stream->queue, stream->count * sizeof(*queue));
@@ -162,11 +188,12 @@ static void forget_pieces(struct mrc_stream *stream, const struct mrc_piece *pie
     }
 }
 
-static size_t unsent_bytes(const struct mrc_stream *stream)
+static uint32_t unsent_bytes(const struct mrc_stream *stream)
 {
     const struct mrc_carrier_ops *ops = stream->carrier->ops;
+    size_t unsent = ops->unsent_bytes ? ops->unsent_bytes(stream->carrier) : 0;
 
-    return ops->unsent_bytes ? ops->unsent_bytes(stream->carrier) : 0;
+    return unsent < UINT32_MAX ? (uint32_t)unsent : UINT32_MAX;
 }
 
 static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, int64_t now_us)
@@ -174,10 +201,9 @@ static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, 
     if (state == MRC_CARRIER_GONE)
         mrc_stream_end(stream, MRC_END_CLIENT);
     stream->pending = state == MRC_CARRIER_PENDING;
-    if (stream->pending) {
-        stream->progress_us = now_us;
+    stream->since_us = now_us;
+    if (stream->pending)
         stream->unsent_bytes = unsent_bytes(stream);
-    }
 }
 
 /*
@@ -186,12 +212,12 @@ static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, 
  */
 static bool took_something(struct mrc_stream *stream, int64_t now_us)
 {
-    size_t unsent = unsent_bytes(stream);
+    uint32_t unsent = unsent_bytes(stream);
 
     if (unsent >= stream->unsent_bytes)
         return false;
     stream->unsent_bytes = unsent;
-    stream->progress_us = now_us;
+    stream->since_us = now_us;
     return true;
 }
 
@@ -204,7 +230,6 @@ static void write_some(struct mrc_stream *stream, int64_t now_us)
     if (state != MRC_CARRIER_GONE)
         count_dispatch(stream, pieces, count);
     forget_pieces(stream, pieces, count);
-    stream->written_us = now_us;
     take_state(stream, state, now_us);
 }
 
@@ -240,6 +265,7 @@ static bool replay_some(struct mrc_stream *stream)
         mrc_event_unref(event);
     } else if (status == APR_EOF) {
         stream->state = MRC_STREAM_LIVE;
+        mrc_subscriber_rest(stream->subscriber);
     }
     mrc_buf_free(&buf);
     return stream->count > 0;
@@ -282,9 +308,9 @@ int64_t mrc_stream_due_us(const struct mrc_stream *stream)
     int64_t other_us = INT64_MAX;
 
     if (stream->pending)
-        other_us = stream->progress_us + policy->dispatch_timeout_us;
+        other_us = stream->since_us + policy->dispatch_timeout_us;
     else if (policy->heartbeat_us)
-        other_us = stream->written_us + policy->heartbeat_us;
+        other_us = stream->since_us + policy->heartbeat_us;
     return other_us < due_us ? other_us : due_us;
 }
 

@@ -45,33 +45,42 @@ enum mrc_stream_work {
 
 #define MRC_STREAM_INLINE_EVENTS 2
 
+/* There are as many as subscribers, and most of them idle: what is small is kept small. */
 struct mrc_stream {
     struct mrc_subscriber *subscriber; /* NULL once it has left */
     struct mrc_carrier *carrier;
-    enum mrc_stream_state state;
-    enum mrc_end end; /* in ENDING: why */
 
     struct mrc_event **queue; /* a reference to each; inline_queue until it grows */
-    size_t first, count, cap; /* in queue */
-    size_t offset;            /* what of the first event the carrier has got */
-    size_t queued_bytes;      /* of all events in the queue */
     struct mrc_event *inline_queue[MRC_STREAM_INLINE_EVENTS];
+    uint32_t first, count, cap; /* in queue */
+    uint32_t unsent_bytes;      /* while pending: what the kernel held for the client at SINCE_US */
+    size_t offset;              /* what of the first event the carrier has got */
+    size_t queued_bytes;        /* of all events in the queue */
 
-    bool pending;        /* the carrier holds bytes that the client has not taken */
-    int64_t progress_us; /* when the client last took something while pending */
-    size_t unsent_bytes; /* what the kernel held for the client then */
-    int64_t written_us;  /* when the carrier last got something */
-    int64_t ends_us;     /* when the stream ends at the latest */
-    enum mrc_end ends_why;
+    int64_t since_us; /* when the client last took something while pending; else, when the carrier
+                         last got something */
+    int64_t ends_us;  /* when the stream ends at the latest */
 
     /* The dispatcher's own. */
     struct mrc_listener listener;
     struct mrc_timer timer;
     struct mrc_stream *next; /* in the list of those posted, ready or ended */
     struct mrc_stream *all_prev, *all_next;
+
+    enum mrc_stream_state state : 8;
+    enum mrc_end end : 8; /* in ENDING: why */
+    enum mrc_end ends_why : 8;
+    bool pending; /* the carrier holds bytes that the client has not taken */
     bool is_ready;
     bool is_listening; /* in the index */
 };
+
+/*
+ * The processor is told that STREAM will work soon; and that it will right afterwards, for what it
+ * points to: itself, it is there by then.
+ */
+void mrc_stream_fetch(const struct mrc_stream *stream);
+void mrc_stream_fetch_parts(const struct mrc_stream *stream);
 
 /*
  * A stream in REPLAY that owns SUBSCRIBER and CARRIER. All times here are of hub/clock.h. NULL: out

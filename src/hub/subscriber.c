@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apr_general.h"
-
 #include "core/buf.h"
 #include "core/matcher.h"
 #include "core/sse.h"
@@ -32,36 +30,44 @@
 #define TAKE_US          ((int64_t)2000)
 #define MATCHES_PER_LOOK 8 /* between two looks at the clock */
 
+/* What only one needs that reads by itself. */
+struct replay {
+    struct mrc_ring_record record;  /* reused from read to read */
+    struct mrc_history_slice slice; /* what was read of the history, and not given yet */
+    struct mrc_reading *reading;    /* what was asked for beyond that; NULL: nothing */
+    size_t matched;                 /* not 0: so far has the record been matched, and is not done */
+    uint64_t live_from;             /* position: what was published since it was opened */
+    uint64_t taken;                 /* live updates that the last take has given */
+    int64_t taken_since_us;         /* when the oldest of them was accepted */
+    char *last_event_id;            /* malloc()ed; NULL: no cursor was given */
+    size_t last_event_id_len;
+};
+
+/* There are as many as streams: what is not needed for long is in its replay. */
 struct mrc_subscriber {
     struct mrc_hub *hub;
     struct mrc_hub_seat seat;
     unsigned char random[16]; /* what its name is made of */
-    struct mrc_matcher **matchers;
-    size_t matchers_count;
     struct mrc_token *token;
-    struct mrc_place place;         /* what it has not seen yet */
-    uint64_t live_from;             /* position: what was published since it was opened */
-    uint64_t taken;                 /* live updates that the last take has given */
-    int64_t taken_since_us;         /* when the oldest of them was accepted */
-    struct mrc_ring_record record;  /* reused from read to read */
-    struct mrc_history_slice slice; /* what was read of the history, and not given yet */
-    struct mrc_reading *reading;    /* what was asked for beyond that; NULL: nothing */
-    struct mrc_reader *reader;      /* who reads; NULL: this thread */
-    mrc_reader_wake_fn *wake;
-    void *wake_ctx;
-    size_t matched; /* not 0: so far has the record been matched, and is not done */
+    struct mrc_place place;                     /* what it has not seen yet */
+    struct replay *replay;                      /* NULL: it rests */
+    const struct mrc_subscriber_helper *helper; /* reads for it; NULL: this thread does */
+    struct mrc_presence *presence;              /* NULL: not announced */
     int64_t ends_us;
+    uint32_t matchers_count;
     enum mrc_end ends_why;
-    bool has_cursor;
-    size_t last_event_id_len;
-    char *last_event_id;           /* malloc()ed */
-    struct mrc_presence *presence; /* NULL: not announced */
+    struct mrc_matcher *matchers[];
 };
+
+static void put_matchers(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        mrc_patterns_put(mrc_hub_patterns(hub), matchers[i]);
+}
 
 void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscription)
 {
-    for (size_t i = 0; i < subscription->matchers_count; i++)
-        mrc_patterns_put(mrc_hub_patterns(hub), subscription->matchers[i]);
+    put_matchers(hub, subscription->matchers, subscription->matchers_count);
     free(subscription->matchers);
     mrc_token_unref(subscription->token);
     *subscription = (struct mrc_subscription){0};
@@ -136,40 +142,62 @@ apr_status_t mrc_subscriber_peek(struct mrc_hub *hub, struct mrc_bytes cursor, i
     return status;
 }
 
-static apr_status_t start(struct mrc_subscriber *subscriber, struct mrc_bytes cursor,
-                          int64_t now_us)
+/* What it reads with, made if it rests; NULL: out of memory. */
+static struct replay *wake_up(struct mrc_subscriber *subscriber)
+{
+    if (!subscriber->replay) {
+        subscriber->replay = calloc(1, sizeof(*subscriber->replay));
+        if (subscriber->replay) /* it has seen all that came before */
+            subscriber->replay->live_from = subscriber->place.pos;
+    }
+    return subscriber->replay;
+}
+
+static apr_status_t start(struct mrc_subscriber *subscriber, bool has_cursor,
+                          struct mrc_bytes cursor, int64_t now_us)
 {
     struct mrc_history *history = mrc_hub_history(subscriber->hub);
+    struct replay *replay = wake_up(subscriber);
     struct mrc_bytes id;
     apr_status_t status;
 
-    subscriber->live_from = mrc_ring_head(mrc_hub_ring(subscriber->hub));
-    status = apr_generate_random_bytes(subscriber->random, sizeof(subscriber->random));
+    if (!replay)
+        return APR_ENOMEM;
+    replay->live_from = mrc_ring_head(mrc_hub_ring(subscriber->hub));
+    status = mrc_hub_random(subscriber->hub, subscriber->random, sizeof(subscriber->random));
     if (status != APR_SUCCESS)
         return status;
-    if (!subscriber->has_cursor) {
+    if (!has_cursor) {
         mrc_history_head(history, &subscriber->place);
         return APR_SUCCESS;
     }
-    status = find_start(history, cursor, now_us, &subscriber->record, &subscriber->place, &id);
+    status = find_start(history, cursor, now_us, &replay->record, &subscriber->place, &id);
     if (status != APR_SUCCESS)
         return status;
-    subscriber->last_event_id = copy_id(id);
-    subscriber->last_event_id_len = id.len;
-    return subscriber->last_event_id ? APR_SUCCESS : APR_ENOMEM;
+    replay->last_event_id = copy_id(id);
+    replay->last_event_id_len = id.len;
+    return replay->last_event_id ? APR_SUCCESS : APR_ENOMEM;
+}
+
+void mrc_subscriber_rest(struct mrc_subscriber *subscriber)
+{
+    struct replay *replay = subscriber->replay;
+
+    if (!replay)
+        return;
+    mrc_ring_record_free(&replay->record);
+    mrc_history_slice_free(&replay->slice);
+    mrc_reading_abandon(replay->reading);
+    free(replay->last_event_id);
+    free(replay);
+    subscriber->replay = NULL;
 }
 
 static void free_subscriber(struct mrc_subscriber *subscriber)
 {
-    mrc_subscription_clear(subscriber->hub, &(struct mrc_subscription){
-                                                .matchers = subscriber->matchers,
-                                                .matchers_count = subscriber->matchers_count,
-                                                .token = subscriber->token,
-                                            });
-    mrc_ring_record_free(&subscriber->record);
-    mrc_history_slice_free(&subscriber->slice);
-    mrc_reading_abandon(subscriber->reading);
-    free(subscriber->last_event_id);
+    mrc_subscriber_rest(subscriber);
+    put_matchers(subscriber->hub, subscriber->matchers, subscriber->matchers_count);
+    mrc_token_unref(subscriber->token);
     free(subscriber);
 }
 
@@ -184,7 +212,7 @@ static void draw_end(struct mrc_subscriber *subscriber, int64_t now_us)
         int64_t part_us = lifetime_us / 5;
         uint16_t random = 0;
 
-        apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+        mrc_hub_random(subscriber->hub, &random, sizeof(random));
         /* In two steps: the product of a long life would not fit. */
         part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
         subscriber->ends_us = now_us + lifetime_us - part_us;
@@ -199,26 +227,38 @@ static void draw_end(struct mrc_subscriber *subscriber, int64_t now_us)
     }
 }
 
+/* A subscriber that has what SUBSCRIPTION has; NULL: out of memory, it has it still. */
+static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscription *subscription)
+{
+    size_t matchers_bytes = subscription->matchers_count * sizeof(*subscription->matchers);
+    struct mrc_subscriber *subscriber = calloc(1, sizeof(*subscriber) + matchers_bytes);
+
+    if (!subscriber)
+        return NULL;
+    subscriber->hub = hub;
+    subscriber->token = subscription->token;
+    subscriber->matchers_count = (uint32_t)subscription->matchers_count;
+    memcpy(subscriber->matchers, subscription->matchers, matchers_bytes);
+    free(subscription->matchers);
+    subscription->matchers = NULL;
+    return subscriber;
+}
+
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber)
 {
-    struct mrc_subscriber *subscriber = calloc(1, sizeof(*subscriber));
+    struct mrc_subscriber *subscriber = create(hub, subscription);
     apr_status_t status;
 
     if (!subscriber) {
         mrc_subscription_clear(hub, subscription);
         return APR_ENOMEM;
     }
-    subscriber->hub = hub;
-    subscriber->matchers = subscription->matchers;
-    subscriber->matchers_count = subscription->matchers_count;
-    subscriber->token = subscription->token;
-    subscriber->has_cursor = subscription->has_cursor;
     status =
         mrc_hub_join(hub, &subscription->client,
                      &subscriber->seat); /* before the position is taken: nothing falls between */
     if (status == APR_SUCCESS) {
-        status = start(subscriber, subscription->cursor, now_us);
+        status = start(subscriber, subscription->has_cursor, subscription->cursor, now_us);
         if (status != APR_SUCCESS)
             mrc_hub_leave(hub, &subscriber->seat, MRC_END_REFUSED);
     }
@@ -254,7 +294,10 @@ void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id
 
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber)
 {
-    return (struct mrc_bytes){subscriber->last_event_id, subscriber->last_event_id_len};
+    const struct replay *replay = subscriber->replay;
+
+    return replay ? (struct mrc_bytes){replay->last_event_id, replay->last_event_id_len}
+                  : (struct mrc_bytes){NULL, 0};
 }
 
 int64_t mrc_subscriber_ends_us(const struct mrc_subscriber *subscriber, enum mrc_end *ret_end)
@@ -285,17 +328,17 @@ uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber)
     return subscriber->place.next;
 }
 
-void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_reader *reader,
-                              void (*wake)(void *ctx), void *ctx)
+void mrc_subscriber_read_with(struct mrc_subscriber *subscriber,
+                              const struct mrc_subscriber_helper *helper)
 {
-    subscriber->reader = reader;
-    subscriber->wake = wake;
-    subscriber->wake_ctx = ctx;
+    subscriber->helper = helper;
 }
 
 bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber)
 {
-    return subscriber->reading && !mrc_reading_is_done(subscriber->reading);
+    const struct replay *replay = subscriber->replay;
+
+    return replay && replay->reading && !mrc_reading_is_done(replay->reading);
 }
 
 apr_status_t mrc_subscriber_fall_back(struct mrc_subscriber *subscriber, uint64_t next)
@@ -312,21 +355,22 @@ apr_status_t mrc_subscriber_fall_back(struct mrc_subscriber *subscriber, uint64_
 static apr_status_t listens_to(struct mrc_subscriber *subscriber, struct mrc_topics *topics,
                                int64_t until_us, bool *ret_listens)
 {
+    struct replay *replay = subscriber->replay;
     size_t count = topics->count * subscriber->matchers_count;
     bool listens = false;
 
-    for (size_t i = subscriber->matched; i < count && !listens; i++) {
+    for (size_t i = replay->matched; i < count && !listens; i++) {
         const struct mrc_matcher *matcher = subscriber->matchers[i % subscriber->matchers_count];
 
-        if (i > subscriber->matched && i % MATCHES_PER_LOOK == 0 && mrc_clock_us() >= until_us) {
-            subscriber->matched = i;
+        if (i > replay->matched && i % MATCHES_PER_LOOK == 0 && mrc_clock_us() >= until_us) {
+            replay->matched = i;
             return APR_INCOMPLETE;
         }
         if (mrc_matcher_match_topic(matcher, &topics->all[i / subscriber->matchers_count],
                                     &listens))
             return APR_ENOMEM;
     }
-    subscriber->matched = 0;
+    replay->matched = 0;
     *ret_listens = listens;
     return APR_SUCCESS;
 }
@@ -345,28 +389,31 @@ enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
 static void write_event(struct mrc_subscriber *subscriber, const struct mrc_update *update,
                         struct mrc_buf *out)
 {
+    struct replay *replay = subscriber->replay;
+
     mrc_sse_add_event(out, update);
     mrc_hub_count(subscriber->hub, MRC_COUNTER_DELIVERIES, 1);
-    if (subscriber->record.pos >= subscriber->live_from && subscriber->taken++ == 0)
-        subscriber->taken_since_us = subscriber->record.time_us;
+    if (replay->record.pos >= replay->live_from && replay->taken++ == 0)
+        replay->taken_since_us = replay->record.time_us;
 }
 
 /* APR_INCOMPLETE: the record is not done. */
 static apr_status_t add_event(struct mrc_subscriber *subscriber, int64_t until_us,
                               struct mrc_buf *out)
 {
+    const struct mrc_ring_record *record = &subscriber->replay->record;
     bool listens = false, may_read = false;
     struct mrc_topics topics = {.count = 0};
     struct mrc_update update;
     apr_status_t status;
 
-    switch (mrc_update_decode(subscriber->record.id, subscriber->record.payload, &update)) {
+    switch (mrc_update_decode(record->id, record->payload, &update)) {
     case MRC_OK:
         break;
     case MRC_ENOMEM:
         return APR_ENOMEM;
     default:
-        mrc_hub_tell_unreadable(subscriber->hub, subscriber->record.seq);
+        mrc_hub_tell_unreadable(subscriber->hub, record->seq);
         return APR_SUCCESS;
     }
     status =
@@ -386,47 +433,50 @@ static apr_status_t add_event(struct mrc_subscriber *subscriber, int64_t until_u
 static apr_status_t read_history(struct mrc_subscriber *subscriber)
 {
     const struct mrc_history *history = mrc_hub_history(subscriber->hub);
-    struct mrc_reading *reading = subscriber->reading;
+    const struct mrc_subscriber_helper *helper = subscriber->helper;
+    struct replay *replay = subscriber->replay;
+    struct mrc_reading *reading = replay->reading;
 
-    mrc_history_slice_free(&subscriber->slice);
+    mrc_history_slice_free(&replay->slice);
     if (reading) {
         if (!mrc_reading_is_done(reading))
             return APR_EAGAIN;
-        subscriber->reading = NULL;
-        return mrc_reading_take(reading, &subscriber->slice);
+        replay->reading = NULL;
+        return mrc_reading_take(reading, &replay->slice);
     }
-    if (!subscriber->reader)
-        return mrc_history_read(history, &subscriber->place, SLICE_BYTES, &subscriber->slice);
-    subscriber->reading = mrc_reader_ask(subscriber->reader, history, &subscriber->place,
-                                         SLICE_BYTES, subscriber->wake, subscriber->wake_ctx);
-    return subscriber->reading ? APR_EAGAIN : APR_ENOMEM;
+    if (!helper)
+        return mrc_history_read(history, &subscriber->place, SLICE_BYTES, &replay->slice);
+    replay->reading = mrc_reader_ask(helper->reader, history, &subscriber->place, SLICE_BYTES,
+                                     helper->wake, helper->ctx);
+    return replay->reading ? APR_EAGAIN : APR_ENOMEM;
 }
 
 /* The next record of the ring that it has not got from the history. */
 static apr_status_t read_ring(struct mrc_subscriber *subscriber, uint64_t *ret_number)
 {
     struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
+    struct mrc_ring_record *record = &subscriber->replay->record;
     apr_status_t status;
 
     do {
-        status = mrc_ring_read(ring, &subscriber->place.pos, &subscriber->record);
+        status = mrc_ring_read(ring, &subscriber->place.pos, record);
         if (status == APR_SUCCESS)
-            *ret_number =
-                mrc_history_number(mrc_hub_history(subscriber->hub), subscriber->record.seq);
+            *ret_number = mrc_history_number(mrc_hub_history(subscriber->hub), record->seq);
     } while (status == APR_SUCCESS && *ret_number < subscriber->place.next);
     return status;
 }
 
-/* Reads the next record into subscriber->record: from the history first, then from the ring. */
+/* Reads the next record into the replay's: from the history first, then from the ring. */
 static apr_status_t next_record(struct mrc_subscriber *subscriber)
 {
     struct mrc_place *place = &subscriber->place;
+    struct replay *replay = subscriber->replay;
     apr_status_t status = APR_SUCCESS;
     uint64_t number;
 
     for (;;) {
-        if (mrc_history_slice_next(&subscriber->slice, &subscriber->record)) {
-            number = subscriber->record.seq;
+        if (mrc_history_slice_next(&replay->slice, &replay->record)) {
+            number = replay->record.seq;
             break;
         }
         if (place->next < place->until) {
@@ -449,12 +499,15 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
                                  struct mrc_buf *out)
 {
     int64_t until_us = mrc_clock_us() + TAKE_US;
+    struct replay *replay = wake_up(subscriber);
 
-    subscriber->taken = 0;
+    if (!replay)
+        return APR_ENOMEM;
+    replay->taken = 0;
     for (int i = 0; i < RECORDS_PER_TAKE && mrc_buf_bytes(out).len < max_bytes; i++) {
         apr_status_t status = APR_SUCCESS;
 
-        if (!subscriber->matched)
+        if (!replay->matched)
             status = next_record(subscriber);
         if (status == APR_SUCCESS)
             status = add_event(subscriber, until_us, out);
@@ -468,8 +521,10 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
 
 void mrc_subscriber_count_written(struct mrc_subscriber *subscriber, int64_t now_us)
 {
-    if (subscriber->taken)
-        mrc_hub_observe_dispatch(subscriber->hub, now_us - subscriber->taken_since_us,
-                                 subscriber->taken);
-    subscriber->taken = 0;
+    struct replay *replay = subscriber->replay;
+
+    if (replay && replay->taken) {
+        mrc_hub_observe_dispatch(subscriber->hub, now_us - replay->taken_since_us, replay->taken);
+        replay->taken = 0;
+    }
 }

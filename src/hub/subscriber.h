@@ -84,8 +84,8 @@ void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id
 
 /*
  * The id of the event before the first one that will come, or `earliest`: the answer's
- * Mercure-Last-Event-ID (draft, "Reconciliation"). { NULL, 0 } if the client sent no cursor. Lives
- * as long as the subscriber.
+ * Mercure-Last-Event-ID (draft, "Reconciliation"). { NULL, 0 } if the client sent no cursor, or if
+ * the subscriber rests. Lives until then.
  */
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber);
 
@@ -108,12 +108,19 @@ uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber);
 /* The number in the history of what it has not been given yet, as far as its own reading goes. */
 uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber);
 
+/* Who reads for subscribers what the ring does not have. */
+struct mrc_subscriber_helper {
+    struct mrc_reader *reader;
+    void (*wake)(void *ctx); /* called when the reader has read something */
+    void *ctx;
+};
+
 /*
- * From now on READER reads for it what the ring does not have, and calls WAKE(CTX) when it has;
- * without one, mrc_subscriber_take() itself may wait for the disk.
+ * From now on HELPER, which must outlive it, reads for it; without one, mrc_subscriber_take()
+ * itself may wait for the disk.
  */
-void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_reader *reader,
-                              void (*wake)(void *ctx), void *ctx);
+void mrc_subscriber_read_with(struct mrc_subscriber *subscriber,
+                              const struct mrc_subscriber_helper *helper);
 
 /* Whether the reader has not finished what was asked of it. */
 bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
@@ -143,6 +150,12 @@ enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  struct mrc_buf *out);
+
+/*
+ * There is nothing to take for now, and others will tell when it has to read by itself again: gives
+ * back what it reads with, which the next mrc_subscriber_take() makes anew.
+ */
+void mrc_subscriber_rest(struct mrc_subscriber *subscriber);
 
 /*
  * What mrc_subscriber_take() has given last is written now, at NOW_US since 1970: counts how long

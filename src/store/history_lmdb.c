@@ -4,18 +4,17 @@
  * Whoever has the publish lock (staging.h) commits what is staged in one transaction, then appends
  * it to the ring in the same order. Between the two a leader may die. So each leader looks first
  * whether the file has more than the ring, and appends that: nothing that was committed stays
- * unseen, and what the tool imports while the hub runs comes to light, too.
- *
- *     file     [first . . . . . . . . . . . . . last]            numbers
- *     ring                      [tail . . . head)                numbers = seq + offset
+ * unseen, and what the tool imports while the hub runs comes to light, too (history_bind.h).
  *
  * The ring belongs to one file: epoch and offset in the staging area say to which. A ring without
  * one, after a start or after the hub has got another store, is bound by the first child.
  */
+#include "store/history_bind.h"
 #include "store/history_env.h"
 #include "store/history_private.h"
 #include "store/history_table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "apr_time.h"
@@ -54,186 +53,6 @@ static struct lmdb_history *lmdb_of(const struct mrc_history *history)
     return (struct lmdb_history *)(uintptr_t)history;
 }
 
-/* ---- from the file to the ring, under the publish lock ----------------------------------------*/
-
-static struct mrc_ring_record record_of(const struct mrc_history_row *row, uint64_t seq)
-{
-    return (struct mrc_ring_record){
-        .seq = seq,
-        .time_us = row->time_us,
-        .stored_bytes = row->stored_bytes,
-        .id = row->id,
-        .payload = row->payload,
-    };
-}
-
-/* Appends what the file has from NUMBER to LAST. One that is too large for the ring is left out. */
-static apr_status_t append_rows(const struct lmdb_history *history,
-                                const struct mrc_history_txn *txn, uint64_t number, uint64_t last)
-{
-    for (; number <= last; number++) {
-        struct mrc_history_row row;
-        struct mrc_ring_record record;
-        apr_status_t status = mrc_history_table_get(txn, number, &row);
-
-        if (status)
-            return status;
-        record = record_of(&row, number - history->base.offset);
-        status =
-            mrc_ring_append_as(history->base.ring, &record, apr_time_now(), MRC_RING_WAIT_FOREVER);
-        if (status && status != MRC_STATUS_TOO_LARGE)
-            return status;
-    }
-    return APR_SUCCESS;
-}
-
-/* Appends what the file has and the ring has not. RET_LAST gets the file's last number, or 0. */
-static apr_status_t catch_up(const struct lmdb_history *history, const struct mrc_history_txn *txn,
-                             uint64_t *ret_last)
-{
-    struct mrc_history_row first, last;
-    apr_status_t status = mrc_history_table_last(txn, &last);
-    uint64_t pos, seq, next;
-
-    mrc_ring_end(history->base.ring, &pos, &seq);
-    next = seq + history->base.offset + 1;
-    if (status == APR_NOTFOUND) {
-        *ret_last = next - 1;
-        return APR_SUCCESS;
-    }
-    if (status)
-        return status;
-    *ret_last = last.number;
-    if (next == last.number + 1)
-        return APR_SUCCESS;
-    if (next > last.number)
-        return MRC_STATUS_CORRUPT; /* somebody has put an older file in its place */
-    status = mrc_history_table_first(txn, &first);
-    if (status)
-        return status;
-    if (next < first.number)
-        next = first.number;
-    status = append_rows(history, txn, next, last.number);
-    mrc_hub_segment_wake(history->base.segment, history->base.notify);
-    return status;
-}
-
-/* Where an empty ring begins: with the newest that fill half of it. */
-static apr_status_t find_fill(const struct lmdb_history *history, const struct mrc_history_txn *txn,
-                              const struct mrc_history_row *first,
-                              const struct mrc_history_row *last, uint64_t *ret_number)
-{
-    uint64_t room = mrc_ring_largest(history->base.ring) * 2;
-    uint64_t number = last->number;
-
-    while (number > first->number) {
-        struct mrc_history_row row;
-        apr_status_t status = mrc_history_table_get(txn, number - 1, &row);
-        uint64_t bytes;
-
-        if (status)
-            return status;
-        bytes = row.id.len + row.payload.len + 128;
-        if (bytes > room)
-            break;
-        room -= bytes;
-        number--;
-    }
-    *ret_number = number;
-    return APR_SUCCESS;
-}
-
-static apr_status_t fill_ring(struct lmdb_history *history, const struct mrc_history_txn *txn)
-{
-    struct mrc_history_row first, last;
-    apr_status_t status = mrc_history_table_first(txn, &first);
-    uint64_t number;
-
-    history->base.offset = 0;
-    if (status)
-        return status == APR_NOTFOUND ? APR_SUCCESS : status;
-    status = mrc_history_table_last(txn, &last);
-    if (!status)
-        status = find_fill(history, txn, &first, &last, &number);
-    return status ? status : append_rows(history, txn, number, last.number);
-}
-
-/* ---- from the ring to the file, when the hub gets this store in a reload ----------------------*/
-
-/* Whether RECORD is the newest that the file has: then the ring goes on from there. */
-static bool is_row(const struct mrc_ring_record *record, const struct mrc_history_row *row)
-{
-    return record->time_us == row->time_us && mrc_bytes_eq(record->id, row->id) &&
-           mrc_bytes_eq(record->payload, row->payload);
-}
-
-/* Where in the ring that begins which the file does not have. */
-static apr_status_t find_new(const struct lmdb_history *history, const struct mrc_history_row *last,
-                             uint64_t *ret_pos, uint64_t *ret_seq)
-{
-    struct mrc_ring_record record = {.buf = NULL};
-    uint64_t pos = mrc_ring_oldest(history->base.ring, apr_time_now());
-    uint64_t end, end_seq;
-    uint64_t first_pos = pos;
-    uint64_t first_seq = 0;
-    apr_status_t status;
-
-    mrc_ring_end(history->base.ring, &end, &end_seq);
-    while ((status = mrc_ring_read(history->base.ring, &pos, &record)) == APR_SUCCESS) {
-        if (first_seq == 0)
-            first_seq = record.seq;
-        if (last && is_row(&record, last)) {
-            first_pos = pos;
-            first_seq = record.seq + 1;
-        }
-    }
-    mrc_ring_record_free(&record);
-    if (status != APR_EOF)
-        return status;
-    *ret_pos = first_pos;
-    *ret_seq = first_seq ? first_seq : end_seq + 1;
-    return APR_SUCCESS;
-}
-
-static apr_status_t copy_ring(const struct lmdb_history *history, const struct mrc_history_txn *txn,
-                              uint64_t pos)
-{
-    struct mrc_ring_record record = {.buf = NULL};
-    apr_status_t status = APR_SUCCESS;
-
-    while (!status) {
-        status = mrc_ring_read(history->base.ring, &pos, &record);
-        if (!status) {
-            const struct mrc_history_row row = {
-                .number = record.seq + history->base.offset,
-                .time_us = record.time_us,
-                .stored_bytes = (uint32_t)record.stored_bytes,
-                .id = record.id,
-                .payload = record.payload,
-            };
-
-            status = mrc_history_table_append(txn, &row);
-        }
-    }
-    mrc_ring_record_free(&record);
-    return status == APR_EOF ? APR_SUCCESS : status;
-}
-
-static apr_status_t adopt_ring(struct lmdb_history *history, const struct mrc_history_txn *txn)
-{
-    struct mrc_history_row last = {.number = 0};
-    apr_status_t status = mrc_history_table_last(txn, &last);
-    uint64_t pos, seq;
-
-    if (status && status != APR_NOTFOUND)
-        return status;
-    status = find_new(history, status ? NULL : &last, &pos, &seq);
-    if (status)
-        return status;
-    history->base.offset = last.number + 1 - seq;
-    return copy_ring(history, txn, pos);
-}
-
 /* ---- opening ----------------------------------------------------------------------------------*/
 
 /* Whether the ring, which ends with NUMBER, has more than the file: the hub was without it a while.
@@ -257,9 +76,10 @@ static apr_status_t bind_in(struct lmdb_history *history, const struct mrc_histo
         uint64_t last;
 
         history->base.offset = offset;
-        return catch_up(history, txn, &last);
+        return mrc_history_bind_catch_up(&history->base, txn, &last);
     }
-    return seq == 0 ? fill_ring(history, txn) : adopt_ring(history, txn);
+    return seq == 0 ? mrc_history_bind_fill(&history->base, txn)
+                    : mrc_history_bind_adopt(&history->base, txn);
 }
 
 static apr_status_t bind_ring(struct lmdb_history *history)
@@ -289,10 +109,27 @@ static apr_status_t bind_ring(struct lmdb_history *history)
 
 /* ---- leading, under the publish lock ----------------------------------------------------------*/
 
+/*
+ * What one commit takes: what publishers have staged, then what the leader itself brings. That
+ * comes last, since what a dead leader leaves of it is in the file alone, where the newest is
+ * always found.
+ */
 struct batch {
-    struct mrc_staged updates[MRC_STAGING_SLOTS + 1];
-    unsigned count;
+    struct mrc_staged staged[MRC_STAGING_SLOTS];
+    size_t staged_count;
+    struct mrc_staged *own;
+    size_t own_count;
 };
+
+static size_t count_of(const struct batch *batch)
+{
+    return batch->staged_count + batch->own_count;
+}
+
+static struct mrc_staged *update_at(struct batch *batch, size_t i)
+{
+    return i < batch->staged_count ? &batch->staged[i] : &batch->own[i - batch->staged_count];
+}
 
 /* Gives the updates numbers and writes them, in TXN. */
 static apr_status_t write_batch(const struct lmdb_history *history,
@@ -301,10 +138,10 @@ static apr_status_t write_batch(const struct lmdb_history *history,
     struct mrc_ring_bounds bounds;
     int64_t now_us = apr_time_now();
     uint64_t last;
-    apr_status_t status = catch_up(history, txn, &last);
+    apr_status_t status = mrc_history_bind_catch_up(&history->base, txn, &last);
 
-    for (unsigned i = 0; !status && i < batch->count; i++) {
-        struct mrc_staged *update = &batch->updates[i];
+    for (size_t i = 0; !status && i < count_of(batch); i++) {
+        struct mrc_staged *update = update_at(batch, i);
         const struct mrc_history_row row = {
             .number = last + 1 + i,
             .time_us = update->time_us,
@@ -321,7 +158,8 @@ static apr_status_t write_batch(const struct lmdb_history *history,
     if (status)
         return status;
     mrc_ring_get_bounds(history->base.ring, &bounds);
-    return mrc_history_table_trim(txn, &bounds, now_us, last + 1, batch->count + TRIM_MORE);
+    return mrc_history_table_trim(txn, &bounds, now_us, last + 1,
+                                  (unsigned)count_of(batch) + TRIM_MORE);
 }
 
 /* Commits the updates; nothing of them is in the file on failure. */
@@ -351,10 +189,10 @@ static apr_status_t commit_batch(const struct lmdb_history *history, struct batc
  * The ring may have been moved or removed since the lock was taken, by a parent that could not
  * wait: then its successor takes from the file what this one has not got.
  */
-static void append_batch(const struct lmdb_history *history, const struct batch *batch)
+static void append_batch(const struct lmdb_history *history, struct batch *batch)
 {
-    for (unsigned i = 0; i < batch->count; i++) {
-        const struct mrc_staged *update = &batch->updates[i];
+    for (size_t i = 0; i < count_of(batch); i++) {
+        const struct mrc_staged *update = update_at(batch, i);
         const struct mrc_ring_record record = {
             .seq = update->number - history->base.offset,
             .time_us = update->time_us,
@@ -370,10 +208,12 @@ static void append_batch(const struct lmdb_history *history, const struct batch 
 static void finish_batch(const struct lmdb_history *history, struct batch *batch,
                          apr_status_t status)
 {
-    for (unsigned i = 0; i < batch->count; i++) {
-        batch->updates[i].status = status;
-        if (batch->updates[i].slot >= 0)
-            mrc_staging_finish(history->staging, &batch->updates[i]);
+    for (size_t i = 0; i < count_of(batch); i++) {
+        struct mrc_staged *update = update_at(batch, i);
+
+        update->status = status;
+        if (update->slot >= 0)
+            mrc_staging_finish(history->staging, update);
     }
 }
 
@@ -392,7 +232,7 @@ static apr_status_t recover(const struct lmdb_history *history)
         status = mrc_history_env_begin(history->env, true, &txn);
     if (status)
         return status;
-    status = catch_up(history, &txn, &last);
+    status = mrc_history_bind_catch_up(&history->base, &txn, &last);
     mrc_history_env_abort(&txn);
     if (status && status != MRC_STATUS_SUPERSEDED)
         return status;
@@ -417,21 +257,16 @@ static apr_status_t check_binding(const struct lmdb_history *history)
     return mrc_ring_is_superseded(history->base.ring) ? MRC_STATUS_SUPERSEDED : APR_SUCCESS;
 }
 
-/*
- * Commits what is staged, and OWN, which may be NULL; it comes last, since what a dead leader
- * leaves of it is in the file alone, where the newest is always found.
- */
-static void lead(const struct lmdb_history *history, struct mrc_staged *own)
+/* Commits what is staged, and the COUNT updates of its OWN, which may be none. */
+static apr_status_t lead(const struct lmdb_history *history, struct mrc_staged *own, size_t count)
 {
-    struct batch batch = {.count = 0};
+    struct batch batch = {.own = own, .own_count = count};
     apr_status_t status = check_binding(history);
 
-    if (history->sync != MRC_HISTORY_SYNC_FULL || !own)
-        batch.count = mrc_staging_take(history->staging, batch.updates, MRC_STAGING_SLOTS);
-    if (own)
-        batch.updates[batch.count++] = *own;
-    if (batch.count == 0)
-        return;
+    if (history->sync != MRC_HISTORY_SYNC_FULL || count == 0)
+        batch.staged_count = mrc_staging_take(history->staging, batch.staged, MRC_STAGING_SLOTS);
+    if (count_of(&batch) == 0)
+        return APR_SUCCESS;
     if (!status)
         status = commit_batch(history, &batch);
     if (!status) {
@@ -439,10 +274,9 @@ static void lead(const struct lmdb_history *history, struct mrc_staged *own)
         mrc_staging_count_commit(history->staging);
     }
     finish_batch(history, &batch, status);
-    if (own)
-        own->status = status;
     if (!status)
         mrc_hub_segment_wake(history->base.segment, history->base.notify);
+    return status;
 }
 
 /* Readers that are dead are forgotten now and then, by who has just led. */
@@ -454,16 +288,18 @@ static void look_after(const struct lmdb_history *history)
 
 /* ---- publishing -------------------------------------------------------------------------------*/
 
-static apr_status_t append_alone(const struct lmdb_history *history, struct mrc_staged *update)
+/* Commits COUNT updates that are in no slot. */
+static apr_status_t append_own(const struct lmdb_history *history, struct mrc_staged *updates,
+                               size_t count)
 {
     apr_status_t status = mrc_staging_lock(history->staging, MRC_HISTORY_WAIT_US);
 
     if (status)
         return status;
-    lead(history, update);
+    status = lead(history, updates, count);
     mrc_staging_unlock(history->staging);
     look_after(history);
-    return update->status;
+    return status;
 }
 
 /* Waits until what is in SLOT is decided, or leads. */
@@ -483,7 +319,7 @@ static apr_status_t follow(const struct lmdb_history *history, int slot)
             bool is_decided = mrc_staging_poll(staging, slot, &status);
 
             if (!is_decided)
-                lead(history, NULL);
+                lead(history, NULL, 0);
             mrc_staging_unlock(staging);
             look_after(history);
             if (is_decided)
@@ -499,25 +335,70 @@ static apr_status_t follow(const struct lmdb_history *history, int slot)
     }
 }
 
+/* Makes ITEM, which comes at NOW_US, an update; MRC_STATUS_TOO_LARGE. */
+static apr_status_t make_update(const struct lmdb_history *history,
+                                const struct mrc_history_item *item, int64_t now_us,
+                                struct mrc_staged *ret_update)
+{
+    uint64_t largest = mrc_ring_largest(history->base.ring);
+
+    if (item->stored_bytes > UINT32_MAX || item->id.len > largest ||
+        item->payload.len > largest - item->id.len)
+        return MRC_STATUS_TOO_LARGE;
+    *ret_update = (struct mrc_staged){
+        .id = item->id,
+        .payload = item->payload,
+        .stored_bytes = (uint32_t)item->stored_bytes,
+        .time_us = now_us,
+        .slot = -1,
+    };
+    return APR_SUCCESS;
+}
+
 static apr_status_t append(struct mrc_history *base, struct mrc_bytes id, struct mrc_bytes payload,
                            uint64_t stored_bytes, int64_t now_us)
 {
     const struct lmdb_history *history = lmdb_of(base);
-    struct mrc_staged update = {
-        .id = id,
-        .payload = payload,
-        .stored_bytes = (uint32_t)stored_bytes,
-        .time_us = now_us,
-        .slot = -1,
-    };
+    const struct mrc_history_item item = {id, payload, stored_bytes};
+    struct mrc_staged update;
+    apr_status_t status = make_update(history, &item, now_us, &update);
     int slot = -1;
 
-    if (stored_bytes > UINT32_MAX || id.len > mrc_ring_largest(base->ring) ||
-        payload.len > mrc_ring_largest(base->ring) - id.len)
-        return MRC_STATUS_TOO_LARGE;
+    if (status)
+        return status;
     if (history->sync != MRC_HISTORY_SYNC_FULL)
         slot = mrc_staging_stage(history->staging, history->slot, &update);
-    return slot < 0 ? append_alone(history, &update) : follow(history, slot);
+    return slot < 0 ? append_own(history, &update, 1) : follow(history, slot);
+}
+
+/* All or none: a group is one publisher's, and so one commit even with sync=full. */
+static apr_status_t append_several(struct mrc_history *base, const struct mrc_history_item *items,
+                                   size_t count, int64_t now_us, size_t *ret_done)
+{
+    const struct lmdb_history *history = lmdb_of(base);
+    struct mrc_staged *updates = calloc(count, sizeof(*updates));
+    apr_status_t status = updates ? APR_SUCCESS : APR_ENOMEM;
+
+    for (size_t i = 0; i < count && !status; i++)
+        status = make_update(history, &items[i], now_us, &updates[i]);
+    if (!status)
+        status = append_own(history, updates, count);
+    free(updates);
+    *ret_done = status ? 0 : count;
+    return status;
+}
+
+/* A single one shares its commit with those of others. */
+static apr_status_t append_group(struct mrc_history *base, const struct mrc_history_item *items,
+                                 size_t count, int64_t now_us, size_t *ret_done)
+{
+    apr_status_t status;
+
+    if (count > 1)
+        return append_several(base, items, count, now_us, ret_done);
+    status = append(base, items->id, items->payload, items->stored_bytes, now_us);
+    *ret_done = status ? 0 : 1;
+    return status;
 }
 
 /* ---- reading ----------------------------------------------------------------------------------*/
@@ -606,7 +487,7 @@ static apr_status_t read_slice(const struct mrc_history *base, const struct mrc_
         status = mrc_history_table_get(&txn, number, &row);
         if (status)
             break;
-        record = record_of(&row, number);
+        record = mrc_history_bind_record(&row, number);
         mrc_history_slice_add(slice, &record);
     }
     mrc_history_env_abort(&txn);
@@ -647,6 +528,7 @@ static void close_history(struct mrc_history *history)
 
 static const struct mrc_history_ops lmdb_ops = {
     .append = append,
+    .append_group = append_group,
     .oldest = oldest,
     .find = find,
     .read = read_slice,

@@ -50,6 +50,19 @@ def test_output_filters_where_streams_hold_a_thread(httpd):
     test_output_filters(httpd, *FILTERS[-1])
 
 
+@pytest.mark.mpm("worker")
+def test_the_modules_that_debian_loads_do_not_keep_a_stream(httpd):
+    """They add filters of their own to each connection, which a stream leaves behind."""
+    httpd.load("access_compat", "auth_basic", "authn_file", "authz_host", "authz_user", "autoindex", "deflate", "env",
+               "filter", "negotiation", "reqtimeout", "setenvif", "status")
+    httpd.start("RequestReadTimeout header=20-40,MinRate=500 body=10,MinRate=500\n"
+                "AddOutputFilterByType DEFLATE text/html text/plain\n" + hub() + STATUS)
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        assert (number(httpd, "MercureSubscribers"), number(httpd, "MercureThreads")) == (1, 0)
+        update = httpd.publish(TOPIC, "x").text
+        assert stream.next().id == update
+
+
 @event_only
 def test_a_filter_that_nobody_knows_is_left_to_a_thread(httpd):
     """It may block, which the dispatcher must not."""

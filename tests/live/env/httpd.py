@@ -150,16 +150,19 @@ def release_port(port):
         os.close(lock)
 
 
-def open_connections(ports):
-    """How many connections to PORTS of 127.0.0.1 a server has not closed yet."""
-    count = 0
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        for line in table:
-            _, local, _, state = line.split()[:4]
-            # Neither LISTEN nor TIME_WAIT, which is the kernel's alone.
-            if state not in ("0A", "06", "st") and int(local.split(":")[1], 16) in ports:
-                count += 1
-    return count
+def switches(pid):
+    """How often each thread of PID was switched, or None while one of them runs."""
+    counts = {}
+    try:
+        for path in glob.glob(f"/proc/{pid}/task/*/status"):
+            with open(path, encoding="ascii", errors="replace") as file:
+                fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+            if not fields["State"].startswith("S"):
+                return None
+            counts[path] = fields["voluntary_ctxt_switches"], fields["nonvoluntary_ctxt_switches"]
+    except OSError:
+        return None  # a thread has ended meanwhile
+    return counts
 
 
 def processes():
@@ -421,8 +424,24 @@ class Httpd:
         """SIGUSR1: the next generation starts, the old one ends when its requests have."""
         self._again(signal.SIGUSR1, text, "restarting gracefully")
 
+    def _settle(self):
+        """
+        Waits until no child does anything (2 s at most, for a server under load): event and worker may
+        crash when they are stopped at the very moment in which a worker lets go of its connection, with
+        no module at all (their close_worker_sockets() reads sockets that workers free).
+        """
+        end = time.monotonic() + 2
+        before = None
+        while time.monotonic() < end:
+            now = [switches(pid) for pid in self.children()]
+            if None not in now and now == before:
+                return
+            before = now
+            time.sleep(0.01)
+
     def restart(self, text=None):
         """SIGHUP: the old generation is ended at once."""
+        self._settle()
         self._hard_stops.append(time.time())
         self._again(signal.SIGHUP, text, "restarting")
 
@@ -444,6 +463,7 @@ class Httpd:
 
     def stop(self, deadline=60):
         """SIGTERM, and then the proof that it ended well and nothing is left. Returns the exit status."""
+        self._settle()
         self._hard_stops.append(time.time())
         os.kill(self.pid, signal.SIGTERM)
         status = self._wait_exit(deadline)
@@ -576,16 +596,6 @@ class Httpd:
 
     # ---- the end ---------------------------------------------------------------------------------
 
-    def _settle(self):
-        """
-        Lets the children close what clients have closed: httpd may crash when it is stopped at the
-        very moment in which a worker ends its connection (event and worker, close_worker_sockets()).
-        """
-        end = time.monotonic() + 2
-        while open_connections(self.ports) and time.monotonic() < end:
-            time.sleep(0.005)
-        time.sleep(0.01)
-
     def close(self):
         """Stops the server if it runs; raises AssertionError with everything that is not as it should."""
         if self._closed:
@@ -593,7 +603,6 @@ class Httpd:
         problems = []
         try:
             if self.running:
-                self._settle()
                 self.stop()
             elif self.proc is not None and not self._crashed:
                 self._wait_exit(0)

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""
+The benchmark of `./dev bench`: scenarios against the hub and the raw writer, in turn.
+
+    make tests/bench/load/load tests/bench/raw
+    MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench.py --build BUILD_TREE [OPTION…]
+
+Each measurement has servers that have just started. A ratio is to the raw writer in the same run; a table
+shows the median of the runs, and what they lie between. Each measurement is also a line of JSON in a file.
+The exit status is 0 if every subscriber got everything once and in order, everywhere.
+"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+
+import scenarios
+import table
+from measure import measure
+from servers import Hub, LeftOut, Nchan, Raw, descriptors, raise_descriptors
+
+SLICE = 500  # sends of the coalescing raw writer between two looks at what has come
+
+
+def parse(argv):
+    names = [scenario.name for scenario in scenarios.ALL]
+    what = "\n".join(f"  {scenario.name:12} {scenario.question}" for scenario in scenarios.ALL)
+    parser = argparse.ArgumentParser(
+        prog="./dev bench", description="Scenarios against the hub and the raw writer, in turn.",
+        epilog=f"scenarios (without --scenario: all but idle50k):\n{what}",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--scenario", nargs="+", choices=names, metavar="NAME", default=list(scenarios.DEFAULT))
+    parser.add_argument("--runs", type=int, default=3, help="how many times in turn (3)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, which show that it works")
+    parser.add_argument("--carrier", choices=("detached", "suspended", "threaded"), default="detached",
+                        help="of the hub's streams (detached); suspended and threaded: MercureDetach Off")
+    parser.add_argument("--mpm", choices=("event", "worker", "prefork"),
+                        help="of httpd (event; for threaded streams worker)")
+    parser.add_argument("--tls", action="store_true",
+                        help="the hub speaks TLS, and its streams stay in httpd; the raw writer does not")
+    parser.add_argument("--children", type=int, default=2, help="child processes of httpd, workers of nginx (2)")
+    parser.add_argument("--directive", action="append", default=[], metavar="TEXT",
+                        help="one more directive for the hub, such as 'MercureHistory count=10'; repeatable")
+    parser.add_argument("--peer", action="append", choices=("nchan",), default=[],
+                        help="measure it too (Debian's libnginx-mod-nchan)")
+    parser.add_argument("--out", help="the file for the lines of JSON")
+    options = parser.parse_args(argv)
+    if options.runs < 1 or options.children < 1:
+        parser.error("--runs and --children are 1 at least")
+    if options.tls and options.carrier == "detached":
+        options.carrier = "suspended"
+    if options.mpm is None:
+        options.mpm = "worker" if options.carrier == "threaded" else "event"
+    if options.carrier == "suspended" and options.mpm != "event":
+        parser.error("only event suspends streams; under worker and prefork they are detached or threaded")
+    if options.carrier == "threaded" and options.mpm != "worker":
+        parser.error("threaded streams are measured under worker")
+    return options
+
+
+def machine():
+    """Where the figures come from."""
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        models = {line.split(":", 1)[1].strip() for line in file if line.startswith("model name")}
+    here = os.path.dirname(os.path.realpath(__file__))
+    commit = subprocess.run(["git", "-c", "safe.directory=*", "-C", here, "describe", "--always", "--dirty"],
+                            capture_output=True, text=True)
+    return {"kernel": platform.release(), "cpus": os.cpu_count(), "cpu_models": sorted(models),
+            "descriptors": descriptors(), "sources": commit.stdout.strip() or None}
+
+
+def progress(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def run_all(options, servers, out):
+    """{scenario: {server: [result…]}}; each result is also written to OUT."""
+    results = {}
+    for run in range(options.runs):
+        for name in options.scenario:
+            scenario = scenarios.BY_NAME[name]
+            for server in servers:
+                if not server.has_a_say(scenario):
+                    continue
+                try:
+                    found = measure(options.load, server, scenario, options.quick)
+                except LeftOut as reason:
+                    if run == 0:
+                        progress(f"{name}: {server.name} is left out: {reason}")
+                    continue
+                line = {"run": run + 1, "scenario": name, "server": server.name, **server.describe(),
+                        "quick": options.quick, "asked": scenario.load(options.quick),
+                        "load_average": os.getloadavg()[0],
+                        "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), **found}
+                out.write(json.dumps(line) + "\n")
+                out.flush()
+                results.setdefault(name, {}).setdefault(server.name, []).append(line)
+                progress(f"run {run + 1}, {name}, {server.name}: {table.fault(line) or 'ok'}")
+    return results
+
+
+def main():
+    options = parse(sys.argv[1:])
+    raise_descriptors()
+    options.load = os.path.join(options.build, "tests/bench/load/load")
+    folder = os.environ.get("MERCURE_LIVE_DIR") or f"/var/tmp/mod_mercure-bench-{os.getuid()}"
+    os.makedirs(folder, exist_ok=True)
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    path = options.out or os.path.join(folder, f"results-{now}.jsonl")
+    raw = os.path.join(options.build, "tests/bench/raw")
+    servers = [Raw(raw), Raw(raw, SLICE),
+               Hub(folder, options.mpm, options.carrier, options.tls, options.children, options.directive)]
+    if "nchan" in options.peer:
+        servers.append(Nchan(folder, options.children))
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(json.dumps({"machine": machine(), "arguments": sys.argv[1:]}) + "\n")
+        results = run_all(options, servers, out)
+    for name in options.scenario:
+        if name in results:
+            print(table.scenario_table(scenarios.BY_NAME[name], results[name], options.quick))
+    print(f"Lines of JSON: {path}")
+    bad = [line for rows in results.values() for lines in rows.values() for line in lines
+           if line["verdict"] != "ok"]
+    return 1 if bad or not results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""One measurement: a scenario against a server that has just started."""
+import json
+import subprocess
+import time
+
+from servers import DESCRIPTORS_SPARE, descriptors, usage
+
+HEARTBEAT_S = 20  # MercureHeartbeat's default
+PORTS_EACH = 20000  # of one address: a half of those that outgoing connections may have is always free
+WARM_UP = 100
+TIMEOUT_S = 1800
+
+
+def arguments(options):
+    """{"topics-each": 3} as ["--topics-each", "3"]."""
+    return [text for name, value in options.items() for text in (f"--{name}", str(value))]
+
+
+def sources(subscribers):
+    """From how many addresses so many connections come."""
+    return ["--sources", str(1 + subscribers // PORTS_EACH * 2 + 2)]
+
+
+class Holders:
+    """Processes of the load generator that hold subscribers, as many in each as descriptors allow."""
+
+    def __init__(self, load, server, subscribers):
+        room = descriptors() - DESCRIPTORS_SPARE
+        count = -(-subscribers // room)
+        self.processes = []
+        for number in range(count):
+            share = subscribers * (number + 1) // count - subscribers * number // count
+            self.processes.append(subprocess.Popen(
+                [load, "hold", *server.load_options(), *sources(subscribers), "--subscribers", str(share),
+                 "--pid", str(server.pid)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+
+    def read(self):
+        """Their next lines, one of each."""
+        return [json.loads(process.stdout.readline()) for process in self.processes]
+
+    def ask(self):
+        for process in self.processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return self.read()
+
+    def close(self):
+        for process in self.processes:
+            process.stdin.close()
+        for process in self.processes:
+            process.wait(60)
+            process.stdout.close()
+
+
+def children_of(taken):
+    """Sockets by pid of the children; of a server without any, its own."""
+    rows = taken["processes"][1:] or taken["processes"]
+    return {row["pid"]: row["sockets"] for row in rows}
+
+
+def idle(load, server, scenario, quick):
+    """Memory of N subscribers who hear nothing, the CPU of a heartbeat's period, and where they are."""
+    subscribers = scenario.subscribers(quick)
+    warm = Holders(load, server, WARM_UP)
+    warm.read()
+    warm.close()
+    time.sleep(0.2 if quick else 2)  # what the server does when they leave belongs to nobody's figure
+    before = usage(load, server.pid)
+    began = time.monotonic()
+    holders = Holders(load, server, subscribers)
+    try:
+        connected = holders.read()
+        connect_s = time.monotonic() - began
+        time.sleep(0.2 if quick else 2)
+        held = usage(load, server.pid)
+        start = time.monotonic()
+        first = holders.ask()
+        cpu_us = usage(load, server.pid)["cpu_us"]
+        time.sleep(1 if quick else HEARTBEAT_S)
+        spent_us = usage(load, server.pid)["cpu_us"] - cpu_us
+        window_s = time.monotonic() - start
+        last = holders.ask()
+    finally:
+        holders.close()
+    grown = children_of(held)
+    for pid, sockets in children_of(before).items():
+        if pid in grown:
+            grown[pid] -= sockets
+    # Children may come and go in a server; those that are there now are the ones that count.
+    spread = [count for count in grown.values() if count > 0] or [0]
+    good = all(line["verdict"] == "ok" for line in [*connected, *last])
+    total = sum(line["subscribers"] for line in last)
+    return {
+        "subscribers": total,
+        "pss_bytes_per_subscriber": (held["pss_bytes"] - before["pss_bytes"]) / subscribers,
+        "kernel_bytes_per_subscriber":
+            (held["slab_bytes"] + held["tcp_bytes"] - before["slab_bytes"] - before["tcp_bytes"]) / subscribers,
+        "pss_bytes_before": before["pss_bytes"],
+        "connects_per_s": subscribers / connect_s,
+        "connect_cpu_us": (held["cpu_us"] - before["cpu_us"]) / subscribers,
+        "idle_cpu_percent": spent_us / window_s / 1e4,
+        "idle_cpu_us_per_s": spent_us / window_s,
+        "heartbeats": sum(line["comments"] for line in last) - sum(line["comments"] for line in first),
+        "subscribers_by_child": sorted(grown.values()),
+        "spread": max(spread) / min(spread) if min(spread) else 0,
+        "ended": sum(line["ended"] for line in last),
+        "refused": sum(line["refused"] for line in last),
+        "verdict": "ok" if good and total == subscribers else "bad",
+    }
+
+
+def loaded(load, server, scenario, quick):
+    """What the load generator finds by itself."""
+    options = scenario.load(quick)
+    done = subprocess.run([load, scenario.kind, *server.load_options(), *arguments(options),
+                           *sources(scenario.subscribers(quick)), "--pid", str(server.pid)],
+                          capture_output=True, text=True, timeout=TIMEOUT_S)
+    if not done.stdout.strip():
+        return {"verdict": "bad", "error": done.stderr.strip() or f"load ended with status {done.returncode}"}
+    return json.loads(done.stdout)
+
+
+def measure(load, server, scenario, quick):
+    """The figures of SCENARIO against SERVER, which is started and stopped for it; may raise LeftOut."""
+    result = {}
+    try:
+        with server.started(scenario, quick):
+            result = (idle if scenario.kind == "idle" else loaded)(load, server, scenario, quick)
+    except AssertionError as error:
+        # The server's own proof failed: its error log, its end, what it left behind.
+        result = {**result, "verdict": "bad", "error": str(error)}
+    return result

@@ -1,0 +1,342 @@
+"""
+The servers that are measured: the hub in a private httpd, the raw writer, and peers. Each is started
+for one measurement, on a free port of 127.0.0.1, and ended by its pid.
+"""
+import json
+import os
+import pwd
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../live"))
+
+from env import token  # noqa: E402
+from env.httpd import Httpd, free_port, release_port  # noqa: E402
+from env.hub import hub  # noqa: E402
+from env.wait import wait_until  # noqa: E402
+
+TOPIC = "https%3A%2F%2Fexample.com%2Ft%2F{n}"
+HOURS = 12 * 3600
+THREADS = 16
+# A quarter of a server's threads may be held by streams: this many serve the largest thousand.
+THREADED_CHILDREN, THREADED_THREADS = 4, 1100
+THREADED_SUBSCRIBERS = 1000
+# Each connection of a publisher has a prefork child of its own while it lasts.
+PREFORK_CHILDREN = 16
+DESCRIPTORS_SPARE = 500
+
+
+class LeftOut(Exception):
+    """This server cannot be measured in this scenario; the reason."""
+
+
+def descriptors():
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def raise_descriptors():
+    most = descriptors()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+class Server:
+    """with Hub(…).started(scenario, quick) as server: server.pid, server.load_options()"""
+    name = ""
+    abilities = frozenset()
+
+    def __init__(self):
+        self.scenario = None
+        self.quick = False
+        self.port = 0
+
+    def describe(self):
+        """What a line of the results says of this server beside its name."""
+        return {}
+
+    def has_a_say(self, scenario):
+        """Whether its figures in SCENARIO would say anything."""
+        return True
+
+    def check(self, scenario, quick):
+        """Raises LeftOut if this server cannot do SCENARIO."""
+        missing = sorted(scenario.wants - self.abilities)
+        if missing and not quick:
+            raise LeftOut(f"it lacks {', '.join(missing)}")
+        if "many descriptors" not in self.abilities and scenario.connections(quick) > descriptors():
+            raise LeftOut(f"{scenario.connections(quick)} descriptors, and a process may have {descriptors()}")
+
+    def started(self, scenario, quick):
+        self.check(scenario, quick)
+        self.scenario, self.quick = scenario, quick
+        return self
+
+    def load_options(self):
+        return ["--target", f"127.0.0.1:{self.port}"]
+
+
+class MercureLike(Server):
+    """What takes the protocol's requests."""
+
+    def load_options(self):
+        match, topic = "match", TOPIC
+        if self.scenario.patterns:
+            topic = TOPIC + "%2Fx"
+            match = self.pattern_match()
+        else:
+            match = f"match={TOPIC}"
+        private = "&private=on" if self.scenario.private else ""
+        return [*super().load_options(), "--match", match, "--body", f"topic={topic}{private}&data={{data}}"]
+
+    def pattern_match(self):
+        return f"match_urlpattern={TOPIC}%2F%3Ax"
+
+
+class Hub(MercureLike):
+    """mod_mercure in httpd."""
+    abilities = frozenset({"many topics", "history", "many descriptors"})
+
+    def __init__(self, folder, mpm="event", carrier="detached", tls=False, children=2, directives=()):
+        super().__init__()
+        self.folder, self.mpm, self.carrier, self.tls = folder, mpm, carrier, tls
+        self.children, self.directives = children, tuple(directives)
+        self.name = "hub"
+        self.httpd = None
+
+    def describe(self):
+        return {"mpm": self.mpm, "carrier": self.carrier, "tls": self.tls,
+                "children": self._children(), "directives": list(self.directives)}
+
+    def _children(self):
+        if self.carrier == "threaded":
+            return THREADED_CHILDREN
+        if self.mpm == "prefork":
+            return PREFORK_CHILDREN
+        count = self.children
+        if self.scenario:
+            # Connections are not spread evenly by the kernel: two thirds is what a child is planned for.
+            wanted = self.scenario.subscribers(self.quick)
+            count = max(count, -(-wanted * 3 // (2 * (descriptors() - DESCRIPTORS_SPARE))))
+        return count
+
+    def check(self, scenario, quick):
+        super().check(scenario, quick)
+        if self.carrier == "threaded" and scenario.subscribers(quick) > THREADED_SUBSCRIBERS:
+            raise LeftOut(f"{THREADED_SUBSCRIBERS} subscribers that hold a thread each are enough")
+
+    def _sizing(self):
+        children = self._children()
+        if self.mpm == "prefork":
+            return (f"StartServers {children}\nServerLimit {children}\nMaxRequestWorkers {children}\n"
+                    f"MinSpareServers 1\nMaxSpareServers {children}\n")
+        threads = THREADED_THREADS if self.carrier == "threaded" else THREADS
+        lines = [f"StartServers {children}", f"ServerLimit {children}", f"ThreadLimit {threads}",
+                 f"ThreadsPerChild {threads}", f"MaxRequestWorkers {children * threads}", "MinSpareThreads 1",
+                 f"MaxSpareThreads {children * threads}"]
+        if self.mpm == "event":
+            # Streams that stay in httpd get half of threads x factor in each child.
+            lines.append(f"AsyncRequestWorkerFactor {2 * descriptors() // threads}")
+        return "\n".join(lines) + "\n"
+
+    def _text(self):
+        directives = list(self.directives)
+        if self.carrier != "detached":
+            directives.append("MercureDetach Off")
+        if self.scenario.kind == "idle" and self.quick:
+            directives.append("MercureHeartbeat 1")
+        section = hub(*directives)
+        return self.httpd.vhost(section, tls=True) if self.tls else section
+
+    def __enter__(self):
+        os.environ["MERCURE_LIVE_DIR"] = self.folder
+        self.httpd = Httpd(self.mpm, "bench")
+        self.httpd.sizing = self._sizing() + "MaxConnectionsPerChild 0\nMaxKeepAliveRequests 0\nListenBacklog 4096\n"
+        self.httpd.log_level = "notice"
+        self.httpd.left_deadline = 60
+        self.port = self.httpd.port
+        try:
+            self.httpd.start(self._text())
+        except BaseException:
+            self.httpd.abort()
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.httpd.close()
+        else:
+            self.httpd.abort()
+
+    @property
+    def pid(self):
+        return self.httpd.pid
+
+    def load_options(self):
+        options = [*super().load_options(), "--publish-token", token.publisher(["*"], ttl=HOURS)]
+        if self.scenario.private:
+            options += ["--tokens", self._tokens()]
+        return options + (["--tls"] if self.tls else [])
+
+    def _tokens(self):
+        """A file with a token for each subscriber, which grants its own topic and no other."""
+        path = self.httpd.path("tokens")
+        with open(path, "w", encoding="ascii") as out:
+            for number in range(self.scenario.subscribers(self.quick)):
+                topic = f"https://example.com/t/{number}"
+                out.write(token.subscriber([topic], sub=f"reader-{number}", ttl=HOURS) + "\n")
+        return path
+
+
+class Process(Server):
+    """A server that is one command in the foreground."""
+
+    def __init__(self):
+        super().__init__()
+        self.process = None
+
+    def command(self):
+        raise NotImplementedError
+
+    def __enter__(self):
+        self.port = free_port()
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        start_new_session=True)
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def wait_ready(self):
+        raise NotImplementedError
+
+    def __exit__(self, kind, value, trace):
+        self.process.terminate()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        release_port(self.port)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+class Raw(Process, MercureLike):
+    """tests/bench/raw.c: each update one send() to each receiver; with SLICE it coalesces."""
+    abilities = frozenset({"many topics", "history"})
+
+    def __init__(self, program, slice_sends=0):
+        super().__init__()
+        self.program, self.slice_sends = program, slice_sends
+        self.name = "raw-coalescing" if slice_sends else "raw"
+
+    def command(self):
+        return [self.program, str(self.port), *([str(self.slice_sends)] if self.slice_sends else [])]
+
+    def has_a_say(self, scenario):
+        # Where each update has one receiver, there is nothing to put together.
+        return not self.slice_sends or scenario.is_fanout()
+
+    def wait_ready(self):
+        assert self.process.stdout.readline() == b"ready\n", "the raw writer did not start"
+
+    def pattern_match(self):
+        # It matches nothing: its subscribers ask for the very topics.
+        return f"match={TOPIC}%2Fx"
+
+
+class Nchan(Process):
+    """Debian's nginx with libnginx-mod-nchan."""
+    name = "nchan"
+    abilities = frozenset({"history"})
+    MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+
+    def __init__(self, folder, workers=2):
+        super().__init__()
+        self.folder, self.workers, self.root = folder, workers, None
+
+    def describe(self):
+        return {"workers": self.workers}
+
+    def check(self, scenario, quick):
+        super().check(scenario, quick)
+        if scenario.private or scenario.patterns or scenario.name == "topics100k":
+            raise LeftOut("it has no such thing")
+
+    def _config(self):
+        user = f"user {pwd.getpwuid(33).pw_name};" if os.getuid() == 0 else ""
+        return f"""
+            load_module {self.MODULE};
+            {user}
+            daemon off;
+            worker_processes {self.workers};
+            worker_rlimit_nofile {descriptors()};
+            pid {self.root}/pid;
+            error_log {self.root}/error.log;
+            events {{ worker_connections {descriptors()}; }}
+            http {{
+                access_log {self.root}/access.log;
+                keepalive_requests 1000000000;
+                client_body_temp_path {self.root}/body;
+                proxy_temp_path {self.root}/proxy;
+                fastcgi_temp_path {self.root}/fastcgi;
+                uwsgi_temp_path {self.root}/uwsgi;
+                scgi_temp_path {self.root}/scgi;
+                nchan_shared_memory_size 512M;
+                server {{
+                    listen 127.0.0.1:{self.port} backlog=4096;
+                    location ~ ^/publish/([0-9]+)$ {{
+                        nchan_publisher http;
+                        nchan_channel_id $1;
+                        nchan_message_buffer_length 100000;
+                        nchan_message_timeout 1h;
+                    }}
+                    location ~ ^/subscribe/([0-9]+)$ {{
+                        nchan_subscriber eventsource;
+                        nchan_channel_id $1;
+                        nchan_subscriber_first_message newest;
+                        nchan_eventsource_ping_interval {1 if self.quick else 20};
+                        nchan_eventsource_ping_comment ping;
+                    }}
+                }}
+            }}"""
+
+    def __enter__(self):
+        self.root = tempfile.mkdtemp(prefix="nchan-", dir=self.folder)
+        os.chmod(self.root, 0o755)
+        return super().__enter__()
+
+    def command(self):
+        path = os.path.join(self.root, "nginx.conf")
+        with open(path, "w", encoding="ascii") as out:
+            out.write(self._config())
+        return [shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"), "-c", path, "-e", "stderr"]
+
+    def wait_ready(self):
+        def ready():
+            assert self.process.poll() is None, "nginx did not start"
+            with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as file:
+                return len(file.read().split()) >= self.workers
+
+        wait_until(ready, what="nginx")
+
+    def __exit__(self, kind, value, trace):
+        super().__exit__(kind, value, trace)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def load_options(self):
+        return [*super().load_options(), "--subscribe-path", "/subscribe/{n}", "--publish-path", "/publish/{n}",
+                "--type", "text/plain", "--body", "{data}"]
+
+
+def usage(load, pid):
+    """What the load generator says of a server's CPU and memory."""
+    done = subprocess.run([load, "usage", str(pid)], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)

@@ -1,0 +1,43 @@
+"""The benchmark of ./dev bench, in small: that it runs, finds the hub right, and writes what it found."""
+import fcntl
+import json
+import os
+import subprocess
+
+from env.httpd import find_module, live_dir
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FAN_OUT = {"cpu_us_per_delivery", "deliveries_per_s", "latency_p50_us", "latency_p99_us"}
+
+
+def build():
+    """The build tree, with the benchmark's programs in it, which nothing else needs."""
+    folder = os.environ.get("MERCURE_BUILD") or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
+    with open(os.path.join(folder, "answer.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other, and make does not like that
+        subprocess.run(["make", "-C", folder, "tests/bench/load/load", "tests/bench/raw"], check=True,
+                       capture_output=True, text=True, timeout=300)
+    return folder
+
+
+def test_quick(tmp_path):
+    out = tmp_path / "results.jsonl"
+    done = subprocess.run(
+        ["/usr/bin/python3", os.path.join(HERE, "../bench/bench.py"), "--build", build(), "--quick", "--runs", "1",
+         "--scenario", "fanout1k", "storm", "--out", str(out)],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "MERCURE_LIVE_DIR": live_dir()})
+    assert done.returncode == 0, done.stdout + done.stderr
+    machine, *lines = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    assert machine["machine"]["cpus"] >= 1
+    assert [(line["scenario"], line["server"], line["verdict"]) for line in lines] == [
+        ("fanout1k", "raw", "ok"), ("fanout1k", "raw-coalescing", "ok"), ("fanout1k", "hub", "ok"),
+        ("storm", "raw", "ok"), ("storm", "hub", "ok")]
+    for line in lines:
+        asked = line["asked"]
+        # In a storm one subscriber hears the history as it is made; the others get all but its first update.
+        due = asked["subscribers"] * asked["updates"] if line["scenario"] == "fanout1k" else \
+            asked["updates"] + asked["subscribers"] * (asked["updates"] - 1)
+        assert line["deliveries"] == due
+    assert all(line[key] > 0 for line in lines[:3] for key in FAN_OUT)
+    assert all(line["storm_s"] > 0 for line in lines[3:])
+    assert done.stdout.count("| hub |") == 2 and str(out) in done.stdout
