@@ -325,7 +325,8 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
         return status;
     }
     mrc_answer_add_stream_headers(r);
-    return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(), subscriber)
+    return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(),
+                                               mrc_lifecycle_log_texts(), subscriber)
                   : mrc_carrier_suspended_start(r, process, subscriber);
 }
 

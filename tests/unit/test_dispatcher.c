@@ -718,6 +718,42 @@ START_TEST(one_who_pauses_in_its_replay_goes_on)
 }
 END_TEST
 
+static unsigned heartbeats(const struct client *client)
+{
+    struct mrc_bytes in = mrc_buf_bytes(&client->in);
+    unsigned n = 0;
+
+    for (size_t i = 0; i + 1 < in.len; i++)
+        n += in.ptr[i] == ':' && in.ptr[i + 1] == '\n';
+    return n;
+}
+
+/* What it waited for while it was pending is not what it waits for afterwards. */
+START_TEST(one_who_has_paused_has_heartbeats_again)
+{
+    struct mrc_hub_policy policy = patient;
+    struct client *client, *other;
+    unsigned before;
+
+    policy.heartbeat_us = SECOND / 20;
+    start(64 << 20, 1, &policy);
+    client = connect_all();
+    other = connect_all();
+    wait_until(heartbeats(client) > 0 && heartbeats(other) > 0);
+    client->is_paused = true;
+    for (unsigned i = 0; i < 300; i++)
+        publish(i, "https://example.com/a", 10000);
+    wait_until(received(other) == 300);
+    before = heartbeats(other);
+    wait_until(heartbeats(other) >= before + 3); /* the other one's would have come, too */
+    client->is_paused = false;
+    ck_assert_all_delivered();
+    before = heartbeats(client);
+    wait_until(heartbeats(client) > before);
+    finish();
+}
+END_TEST
+
 /* Two ends of a connection over TCP. */
 static void tcp_pair(int fds[2])
 {
@@ -1178,6 +1214,7 @@ int main(void)
     tcase_add_test(tcase, it_sleeps_when_nothing_happens);
     tcase_add_test(tcase, one_who_pauses_goes_on);
     tcase_add_test(tcase, one_who_pauses_in_its_replay_goes_on);
+    tcase_add_test(tcase, one_who_has_paused_has_heartbeats_again);
     tcase_add_test(tcase, a_client_hangs_up);
     tcase_add_test(tcase, a_client_was_gone_already);
     tcase_add_test(tcase, an_overrun_ends_those_who_missed_something);
