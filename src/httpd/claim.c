@@ -7,6 +7,7 @@
 #include "httpd/module.h"
 #include "httpd/playground.h"
 #include "httpd/registry.h"
+#include "httpd/subscriptions.h"
 
 const struct mrc_claim *mrc_claim_get(const request_rec *r)
 {
@@ -60,6 +61,37 @@ static const char *base_of(request_rec *r, const struct mrc_claim *claim)
     }
 }
 
+/* The path of R as it came, a copy; of an absolute URL what is behind the host. */
+static char *raw_path(request_rec *r)
+{
+    const char *uri = r->unparsed_uri;
+    const char *host = *uri == '/' ? NULL : strstr(uri, "://");
+
+    if (host)
+        uri = host + 3 + strcspn(host + 3, "/?#");
+    return apr_pstrmemdup(r->pool, uri, strcspn(uri, "?#"));
+}
+
+/*
+ * The rest of CLAIM as the client wrote it. The URL of a subscription with an empty matcher has two
+ * slashes in a row, and httpd has made them one (MergeSlashes). Nothing else may be different: what
+ * the client asks for is what the access control of httpd has seen.
+ */
+static const char *unmerged_rest(request_rec *r, const struct mrc_claim *claim)
+{
+    const char *rest = claim->rest;
+    char *path = raw_path(r);
+
+    if (claim->claimed != MRC_CLAIMED_HUB || !strstr(path, "//") ||
+        !ap_normalize_path(path, AP_NORMALIZE_NOT_ABOVE_ROOT | AP_NORMALIZE_DECODE_UNRESERVED) ||
+        mrc_registry_find(r->server, path, &rest) != claim->location ||
+        !mrc_subscriptions_has_variables(rest))
+        return claim->rest;
+    path = apr_pstrdup(r->pool, rest);
+    ap_no2slash(path);
+    return strcmp(path, claim->rest) ? claim->rest : rest;
+}
+
 /*
  * Runs before httpd decodes the path, and ends the phase with DONE so that it never does: the claim
  * keeps the path as it came. What `<Location>` sections are compared with is decoded nevertheless,
@@ -83,6 +115,7 @@ int mrc_claim_pre_translate_name(request_rec *r)
     ap_set_module_config(r->request_config, &mercure_module, claim);
     r->uri = apr_pstrcat(r->pool, base_of(r, claim), decoded, NULL);
     r->parsed_uri.path = r->uri;
+    claim->rest = unmerged_rest(r, claim);
     return DONE;
 }
 

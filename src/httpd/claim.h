@@ -33,7 +33,8 @@ struct mrc_claim {
     enum mrc_claimed claimed;
     struct mrc_url_token url_token;
     struct mrc_bytes token; /* the access token's text, once it is verified; { NULL, 0 }: none */
-    const char *rest; /* the path after the hub's (the playground's), undecoded; empty: itself */
+    const char *rest; /* the path after the hub's (the playground's), undecoded; empty: itself. With
+                       * slashes in a row where they mean an empty variable */
 };
 
 int mrc_claim_pre_translate_name(request_rec *r);
