@@ -16,6 +16,7 @@
 #define CACHE_ENTRY_BYTES (MRC_INDEX_CACHE_BYTES / 64)
 
 #define FIRST_BUCKETS 64
+#define FIRST_PLACES  4
 
 /* A listener comes into the processor's cache so many before it is looked at. */
 #define PLACES_AHEAD 8
@@ -31,8 +32,12 @@ struct node {
     struct node *next; /* in its bucket */
     uint64_t hash;
     size_t pattern; /* where it is in the list of patterns; unused by others */
-    struct place *places;
-    size_t count, cap;
+    size_t count;
+    size_t cap; /* 0: there was never more than one */
+    union {
+        struct place one;     /* most topics have one listener */
+        struct place *places; /* malloc()ed */
+    };
 };
 
 struct mrc_registration {
@@ -75,9 +80,20 @@ struct mrc_index {
 
 /* ---- nodes ------------------------------------------------------------------------------------*/
 
+static struct place *places_of(const struct node *node)
+{
+    return node->cap ? node->places : (struct place *)&node->one;
+}
+
+static void free_places(struct node *node)
+{
+    if (node->cap)
+        free(node->places);
+}
+
 static const struct mrc_matcher *matcher_of(const struct node *node)
 {
-    const struct place *place = &node->places[0];
+    const struct place *place = places_of(node);
 
     return place->listener->registrations[place->registration].matcher;
 }
@@ -148,7 +164,7 @@ static void table_remove(struct table *table, struct node *node)
         link = &(*link)->next;
     *link = node->next;
     table->node_count--;
-    free(node->places);
+    free_places(node);
     free(node);
 }
 
@@ -204,20 +220,28 @@ static void remove_pattern(struct mrc_index *index, struct node *node)
 
 /* ---- listeners --------------------------------------------------------------------------------*/
 
+/* Makes room for one more place, of which there are some. */
+static apr_status_t reserve_place(struct node *node)
+{
+    size_t new_cap = node->cap ? node->cap * 2 : FIRST_PLACES;
+    struct place *places = realloc(node->cap ? node->places : NULL, new_cap * sizeof(struct place));
+
+    if (!places)
+        return APR_ENOMEM;
+    if (!node->cap)
+        places[0] = node->one;
+    node->places = places;
+    node->cap = new_cap;
+    return APR_SUCCESS;
+}
+
 static apr_status_t enter(struct node *node, struct mrc_listener *listener, size_t registration)
 {
-    if (node->count == node->cap) {
-        size_t new_cap = node->cap ? node->cap * 2 : 2;
-        struct place *places = realloc(node->places, new_cap * sizeof(*places));
-
-        if (!places)
-            return APR_ENOMEM;
-        node->places = places;
-        node->cap = new_cap;
-    }
+    if (node->count > 0 && node->count >= node->cap && reserve_place(node) != APR_SUCCESS)
+        return APR_ENOMEM;
     listener->registrations[registration].node = node;
     listener->registrations[registration].place = node->count;
-    node->places[node->count++] = (struct place){listener, registration};
+    places_of(node)[node->count++] = (struct place){listener, registration};
     return APR_SUCCESS;
 }
 
@@ -281,9 +305,10 @@ apr_status_t mrc_index_add(struct mrc_index *index, struct mrc_listener *listene
 static void leave(struct mrc_index *index, const struct mrc_registration *registration)
 {
     struct node *node = registration->node;
-    struct place *last = &node->places[--node->count];
+    struct place *places = places_of(node);
+    const struct place *last = &places[--node->count];
 
-    node->places[registration->place] = *last;
+    places[registration->place] = *last;
     last->listener->registrations[last->registration].place = registration->place;
     drop_if_empty(index, node, mrc_matcher_is_literal(registration->matcher));
 }
@@ -301,11 +326,13 @@ void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener)
 static void found_all(struct mrc_index *index, const struct node *node, mrc_index_found_fn *found,
                       void *ctx)
 {
+    const struct place *places = places_of(node);
+
     for (size_t i = 0; i < node->count; i++) {
-        struct mrc_listener *listener = node->places[i].listener;
+        struct mrc_listener *listener = places[i].listener;
 
         if (i + PLACES_AHEAD < node->count)
-            __builtin_prefetch(node->places[i + PLACES_AHEAD].listener, 1);
+            __builtin_prefetch(places[i + PLACES_AHEAD].listener, 1);
         if (listener->mark == index->mark)
             continue;
         listener->mark = index->mark;
@@ -481,7 +508,7 @@ void mrc_index_free(struct mrc_index *index)
     free(index->cache);
     free(index->pattern_list);
     free(index->scratch);
-    free(index->wildcard.places);
+    free_places(&index->wildcard);
     free(index->exact.buckets);
     free(index->patterns.buckets);
     free(index);
