@@ -18,6 +18,7 @@
 #include "httpd/directives.h"
 #include "httpd/health.h"
 #include "httpd/http2.h"
+#include "httpd/lean.h"
 #include "httpd/lifecycle.h"
 #include "httpd/log_record.h"
 #include "httpd/metrics.h"
@@ -46,6 +47,9 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* What mod_status shows, if it is loaded. */
     mrc_status_register();
+
+    /* Filters of streams that stay in httpd. */
+    mrc_lean_register();
 
     /* A connection that is given away; all other modules have seen it before. */
     ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);

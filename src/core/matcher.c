@@ -218,6 +218,27 @@ bool mrc_matcher_is_literal(const struct mrc_matcher *matcher)
     return !matcher->wildcard && !matcher->pattern && !matcher->template;
 }
 
+bool mrc_matcher_get_anchor(const struct mrc_matcher *matcher, enum mrc_anchor anchor,
+                            struct mrc_anchor_text *ret_text)
+{
+    struct mrc_literal literal = {.is_whole = true};
+
+    if (!matcher->pattern == mrc_anchor_is_of_url(anchor))
+        return false;
+    if (matcher->pattern) {
+        mrc_urlpattern_get_anchor(matcher->pattern, anchor, ret_text);
+        return true;
+    }
+    ret_text->len = 0;
+    if (matcher->wildcard)
+        return true;
+    literal.prefix = literal.suffix = mrc_matcher_get_value(matcher);
+    if (matcher->template)
+        literal = mrc_automaton_get_literal(matcher->template);
+    mrc_anchor_of_literal(anchor, &literal, ret_text);
+    return true;
+}
+
 bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b)
 {
     bool is_same_kind =
