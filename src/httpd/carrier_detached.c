@@ -45,9 +45,12 @@ struct mrc_carrier_detached {
     struct mrc_log_record *log;
     struct rest *rest; /* NULL: nothing */
     apr_off_t body_bytes;
-    apr_off_t wire_bytes;
-    bool is_chunked;
+    uint64_t wire_bytes : 63;
+    uint64_t is_chunked : 1;
 };
+
+/* There are as many as detached streams. */
+_Static_assert(sizeof(struct mrc_carrier_detached) <= 56, "a detached carrier is small");
 
 static struct mrc_carrier_detached *of(struct mrc_carrier *carrier)
 {
@@ -71,7 +74,7 @@ static bool send_parts(struct mrc_carrier_detached *detached, struct iovec *part
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         return false;
     *ret_sent = sent < 0 ? 0 : (size_t)sent;
-    detached->wire_bytes += (apr_off_t)*ret_sent;
+    detached->wire_bytes += *ret_sent;
     return true;
 }
 
@@ -199,7 +202,7 @@ static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)
     if (end != MRC_END_CLIENT)
         end_in_order(detached);
     close(carrier->fd);
-    mrc_log_record_log(detached->log, detached->body_bytes, detached->wire_bytes, end);
+    mrc_log_record_log(detached->log, detached->body_bytes, (apr_off_t)detached->wire_bytes, end);
     free(detached->rest);
     free(detached);
 }

@@ -40,8 +40,11 @@ struct node {
     const struct mrc_matcher *matcher;      /* that of one of its places */
     struct spot *spot;                      /* of a pattern; unused by others, as the next two */
     struct node *spot_previous, *spot_next; /* of the same spot */
-    struct place *places;
-    size_t count, cap;
+    uint32_t count, cap;                    /* of places; CAP is 0 while one is enough */
+    union {
+        struct place one;
+        struct place *places; /* malloc()ed */
+    };
 };
 
 struct mrc_registration {
@@ -101,6 +104,17 @@ struct mrc_index {
 };
 
 /* ---- nodes ------------------------------------------------------------------------------------*/
+
+static struct place *places_of(const struct node *node)
+{
+    return node->cap ? node->places : (struct place *)&node->one;
+}
+
+static void free_places(struct node *node)
+{
+    if (node->cap)
+        free(node->places);
+}
 
 static apr_status_t table_init(struct table *table)
 {
@@ -168,7 +182,7 @@ static void table_remove(struct table *table, struct node *node)
         link = &(*link)->next;
     *link = node->next;
     table->node_count--;
-    free(node->places);
+    free_places(node);
     free(node);
     if (table->node_count < table->bucket_count / SHRINK_BELOW)
         table_resize(table, table->bucket_count / 2);
@@ -378,12 +392,14 @@ static void remove_pattern(struct mrc_index *index, struct node *node)
 
 /* ---- listeners --------------------------------------------------------------------------------*/
 
-static apr_status_t fit_places(struct node *node, size_t new_cap)
+static apr_status_t fit_places(struct node *node, uint32_t new_cap)
 {
-    struct place *places = realloc(node->places, new_cap * sizeof(*places));
+    struct place *places = realloc(node->cap ? node->places : NULL, new_cap * sizeof(*places));
 
     if (!places)
         return APR_ENOMEM;
+    if (!node->cap)
+        places[0] = node->one;
     node->places = places;
     node->cap = new_cap;
     return APR_SUCCESS;
@@ -391,7 +407,7 @@ static apr_status_t fit_places(struct node *node, size_t new_cap)
 
 static apr_status_t enter(struct node *node, struct mrc_listener *listener, size_t registration)
 {
-    if (node->count == node->cap) {
+    if (node->count > 0 && node->count >= node->cap) {
         apr_status_t status = fit_places(node, node->cap ? node->cap * 2 : FIRST_PLACES);
 
         if (status != APR_SUCCESS)
@@ -400,7 +416,7 @@ static apr_status_t enter(struct node *node, struct mrc_listener *listener, size
     listener->registrations[registration].node = node;
     listener->registrations[registration].place = node->count;
     node->matcher = listener->registrations[registration].matcher;
-    node->places[node->count++] = (struct place){listener, registration};
+    places_of(node)[node->count++] = (struct place){listener, registration};
     return APR_SUCCESS;
 }
 
@@ -409,8 +425,8 @@ static void drop_if_empty(struct mrc_index *index, struct node *node, bool exact
     if (node->count > 0)
         return;
     if (node == &index->wildcard) {
-        free(node->places);
-        *node = (struct node){.places = NULL};
+        free_places(node);
+        *node = (struct node){.cap = 0};
     } else if (exact) {
         table_remove(&index->exact, node);
     } else {
@@ -469,13 +485,13 @@ apr_status_t mrc_index_add(struct mrc_index *index, struct mrc_listener *listene
 static void leave(struct mrc_index *index, const struct mrc_registration *registration)
 {
     struct node *node = registration->node;
-    struct place *last = &node->places[--node->count];
+    struct place *places = places_of(node);
+    const struct place *last = &places[--node->count];
 
-    node->places[registration->place] = *last;
+    places[registration->place] = *last;
     last->listener->registrations[last->registration].place = registration->place;
     if (node->count > 0)
-        node->matcher =
-            node->places[0].listener->registrations[node->places[0].registration].matcher;
+        node->matcher = places->listener->registrations[places->registration].matcher;
     if (node->cap > FIRST_PLACES && node->count < node->cap / SHRINK_BELOW)
         fit_places(node, node->cap / 2);
     drop_if_empty(index, node, mrc_matcher_is_literal(registration->matcher));
@@ -494,11 +510,13 @@ void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener)
 static void found_all(struct mrc_index *index, const struct node *node, mrc_index_found_fn *found,
                       void *ctx)
 {
+    const struct place *places = places_of(node);
+
     for (size_t i = 0; i < node->count; i++) {
-        struct mrc_listener *listener = node->places[i].listener;
+        struct mrc_listener *listener = places[i].listener;
 
         if (i + PLACES_AHEAD < node->count)
-            __builtin_prefetch(node->places[i + PLACES_AHEAD].listener, 1);
+            __builtin_prefetch(places[i + PLACES_AHEAD].listener, 1);
         if (listener->mark == index->mark)
             continue;
         listener->mark = index->mark;
@@ -707,7 +725,7 @@ void mrc_index_free(struct mrc_index *index)
         return;
     free_cache(index);
     free(index->scratch);
-    free(index->wildcard.places);
+    free_places(&index->wildcard);
     free(index->exact.buckets);
     free(index->patterns.buckets);
     free(index);
