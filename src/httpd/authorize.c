@@ -88,6 +88,18 @@ static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
     return (struct mrc_bytes){NULL, 0};
 }
 
+static struct mrc_bytes find_any_cookie(const request_rec *r, const struct mrc_settings *settings)
+{
+    struct mrc_bytes token = find_cookie(r, settings->cookie_name);
+
+    return token.ptr || !settings->legacy ? token : find_cookie(r, LEGACY_COOKIE);
+}
+
+bool mrc_authorize_has_cookie(const request_rec *r, const struct mrc_settings *settings)
+{
+    return find_any_cookie(r, settings).ptr != NULL;
+}
+
 /*
  * A browser sends the cookie whichever site made it send the request. So a publication with it must
  * name the site, which must be one that may.
@@ -136,9 +148,7 @@ static int find_any_token(request_rec *r, const struct mrc_claim *claim,
     *ret_from_url = ret_token->ptr != NULL;
     if (status != DECLINED || ret_token->ptr)
         return status;
-    *ret_token = find_cookie(r, settings->cookie_name);
-    if (!ret_token->ptr && settings->legacy)
-        *ret_token = find_cookie(r, LEGACY_COOKIE);
+    *ret_token = find_any_cookie(r, settings);
     if (!ret_token->ptr || role != MRC_ROLE_PUBLISHER ||
         is_from_own_site(r, claim->location, settings))
         return DECLINED;

@@ -4,9 +4,12 @@
 #ifndef MRC_HTTPD_AUTHORIZE_H
 #define MRC_HTTPD_AUTHORIZE_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 struct mrc_claim;
+struct mrc_settings;
 struct mrc_token;
 
 enum mrc_role { MRC_ROLE_PUBLISHER, MRC_ROLE_SUBSCRIBER };
@@ -18,6 +21,9 @@ enum mrc_role { MRC_ROLE_PUBLISHER, MRC_ROLE_SUBSCRIBER };
  */
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token);
+
+/* Whether R carries a token in a cookie, even if it is not the one that counts. */
+bool mrc_authorize_has_cookie(const request_rec *r, const struct mrc_settings *settings);
 
 /*
  * Answers R, which presents no token and needs one for WHAT ("publishing"): how to send it. The

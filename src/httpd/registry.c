@@ -10,9 +10,9 @@
 #include "http_log.h"
 
 #include "core/update.h"
+#include "httpd/cors.h"
 #include "httpd/identity.h"
 #include "httpd/module.h"
-#include "httpd/origin.h"
 #include "httpd/playground.h"
 #include "httpd/sizing.h"
 #include "store/history_dir.h"
@@ -340,23 +340,11 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 /* Of an event of a subscription: what surrounds the matcher in a topic, and in the document. */
 #define EVENT_EXTRA_BYTES 256
 
-/* An origin that stands for all of them never gets a cookie. */
 static int check_origins(const struct mrc_hub_conf *hub)
 {
     for (int i = 0; i < hub->locations->nelts; i++) {
-        const struct mrc_location *location =
-            APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
-        const struct mrc_settings *settings = location->settings;
-
-        if (settings->cors_origins && settings->cors_origins->any &&
-            mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME)) {
-            ap_log_error(STARTUP_ERROR, location->server,
-                         "MercureCorsOrigins * goes without credentials, so that MercureCookieName "
-                         "%s is of no use beside it (%s): name the origins, or remove one of the "
-                         "two",
-                         settings->cookie_name, location->section->where);
+        if (mrc_cors_check(APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)) != OK)
             return !OK;
-        }
     }
     return OK;
 }

@@ -18,7 +18,7 @@
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "hub/hub.h"
-#include "hub/presence.h"
+#include "hub/news.h"
 #include "hub/process.h"
 #include "hub/subscriber.h"
 #include "store/ring.h"
@@ -52,14 +52,28 @@ static bool parse(apr_pool_t *pool, const struct mrc_claim *claim, bool is_legac
                                       apr_palloc(pool, strlen(rest) + 1), ref);
 }
 
+#define NAME     "subscriptions"
+#define NAME_LEN (sizeof(NAME) - 1)
+
+/* What comes after the name of all subscriptions in REST; NULL: it is not there. */
+static const char *skip_name(const char *rest)
+{
+    rest += *rest == '/';
+    return strncmp(rest, NAME, NAME_LEN) ? NULL : rest + NAME_LEN;
+}
+
 bool mrc_subscriptions_is_url(const struct mrc_claim *claim)
 {
-    const char *rest = claim->rest;
+    const char *more = skip_name(claim->rest);
 
-    if (!claim->location->hub->settings->subscriptions)
-        return false;
-    rest += *rest == '/';
-    return !strncmp(rest, "subscriptions", 13) && (rest[13] == '\0' || rest[13] == '/');
+    return claim->location->hub->settings->subscriptions && more && (*more == '\0' || *more == '/');
+}
+
+bool mrc_subscriptions_has_variables(const char *rest)
+{
+    const char *more = skip_name(rest);
+
+    return more && more[0] == '/' && more[1] != '/';
 }
 
 /* The content of BUF, which is freed, as a text in R's pool; NULL: out of memory. */
@@ -189,7 +203,7 @@ static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
     if (!list->is_first)
         mrc_buf_add_char(&list->out, ',');
     list->is_first = false;
-    mrc_presence_describe(entry, true, text, &doc);
+    mrc_news_describe(entry, true, text, &doc);
     doc.is_member = true;
     mrc_subscription_doc_add(&list->out, list->claim->location->url_path, &doc);
     return mrc_buf_bytes(&list->out).len < PIECE_BYTES || send_piece(list);
@@ -269,7 +283,7 @@ static const char *document_of(request_rec *r, const struct mrc_claim *claim,
     char text[MRC_UPDATE_ID_BYTES];
     struct mrc_buf buf;
 
-    mrc_presence_describe(entry, true, text, &doc);
+    mrc_news_describe(entry, true, text, &doc);
     if (doc.ref.is_legacy)
         doc.last_event_id = last_event_id;
     mrc_buf_init(&buf, SIZE_MAX);

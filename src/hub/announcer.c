@@ -21,15 +21,22 @@
 /* What is told at the end has been told by then, unless the store is slow. */
 #define JOIN_US ((int64_t)3000 * 1000)
 
+/* In the order in which they came. */
+struct queue {
+    struct mrc_presence *first, *last;
+};
+
 struct mrc_announcer {
     apr_thread_t *thread;
     struct mrc_hub *const *hubs;
     size_t hubs_count;
+    struct queue *todo; /* of each hub; the thread's own */
     pthread_mutex_t lock;
     pthread_cond_t wake;
 
     /* Under the lock. */
-    struct mrc_presence *first, *last; /* posted */
+    struct queue *posted; /* of each hub */
+    bool has_posted;      /* one of them has something */
     bool is_to_look;
     bool stopping;
 };
@@ -55,72 +62,70 @@ static void unlock(struct mrc_announcer *announcer, const sigset_t *mask)
 
 /* ---- the thread -------------------------------------------------------------------------------*/
 
-/* What the thread has taken, in the order in which it came. */
-struct work {
-    struct mrc_presence *first;
-    bool stopping;
-};
-
-/* Waits for something to do, PAUSE_S at most. */
-static struct work take_work(struct mrc_announcer *announcer)
+static void append(struct queue *queue, const struct queue *more)
 {
-    struct work work;
+    if (!more->first)
+        return;
+    if (queue->first)
+        queue->last->next = more->first;
+    else
+        queue->first = more->first;
+    queue->last = more->last;
+}
+
+/*
+ * Waits for something to do, PAUSE_S at most, and takes it. HAS_LEFT: nothing but the end is worth
+ * to wake for, since what could not be told just now would fail again. True: the announcer stops.
+ */
+static bool take_work(struct mrc_announcer *announcer, bool has_left)
+{
     struct timespec until;
+    bool stopping;
     sigset_t mask;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += PAUSE_S;
     lock(announcer, &mask);
-    while (!announcer->first && !announcer->is_to_look && !announcer->stopping) {
+    while (!announcer->stopping &&
+           (has_left || (!announcer->has_posted && !announcer->is_to_look))) {
         if (pthread_cond_timedwait(&announcer->wake, &announcer->lock, &until) != 0)
             break;
     }
-    work = (struct work){announcer->first, announcer->stopping};
-    announcer->first = announcer->last = NULL;
+    for (size_t i = 0; announcer->has_posted && i < announcer->hubs_count; i++) {
+        append(&announcer->todo[i], &announcer->posted[i]);
+        announcer->posted[i] = (struct queue){NULL, NULL};
+    }
+    announcer->has_posted = false;
     announcer->is_to_look = false;
+    stopping = announcer->stopping;
     unlock(announcer, &mask);
-    return work;
+    return stopping;
 }
 
-/* Puts the list from FIRST to LAST before what was posted meanwhile. */
-static void put_back(struct mrc_announcer *announcer, struct mrc_presence *first)
+static void drop(struct queue *queue)
 {
-    struct mrc_presence *last = first;
-    sigset_t mask;
+    while (queue->first) {
+        struct mrc_presence *next = queue->first->next;
 
-    while (last->next)
-        last = last->next;
-    lock(announcer, &mask);
-    last->next = announcer->first;
-    announcer->first = first;
-    if (!announcer->last)
-        announcer->last = last;
-    unlock(announcer, &mask);
-}
-
-static void free_list(struct mrc_presence *first)
-{
-    while (first) {
-        struct mrc_presence *next = first->next;
-
-        free(first);
-        first = next;
+        free(queue->first);
+        queue->first = next;
     }
 }
 
-/* Tells the end of each in the list; what is left when one cannot be told. */
-static struct mrc_presence *tell_list(struct mrc_presence *first)
+/* Tells the end of all that this child's subscribers had; false: something is left. */
+static bool tell_own(struct mrc_announcer *announcer)
 {
-    while (first) {
-        struct mrc_presence *next = first->next;
-        apr_status_t status = mrc_presence_tell_end(first);
+    bool has_left = false;
 
-        if (status != APR_SUCCESS && status != MRC_STATUS_SUPERSEDED)
-            return first;
-        free(first);
-        first = next;
+    for (size_t i = 0; i < announcer->hubs_count; i++) {
+        struct queue *queue = &announcer->todo[i];
+
+        if (queue->first && mrc_presence_tell_ends(&queue->first) == MRC_STATUS_SUPERSEDED)
+            drop(queue);
+        if (queue->first)
+            has_left = true;
     }
-    return NULL;
+    return !has_left;
 }
 
 static void tell_orphans(const struct mrc_announcer *announcer)
@@ -131,31 +136,22 @@ static void tell_orphans(const struct mrc_announcer *announcer)
     }
 }
 
-static void pause_a_while(void)
-{
-    const struct timespec pause = {.tv_sec = PAUSE_S};
-
-    nanosleep(&pause, NULL);
-}
-
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
 {
     struct mrc_announcer *announcer = arg;
+    bool has_left = false;
 
     for (;;) {
-        struct work work = take_work(announcer);
-        struct mrc_presence *left = tell_list(work.first);
+        bool stopping = take_work(announcer, has_left);
 
-        if (work.stopping) {
-            free_list(left);
-            return NULL;
-        }
+        has_left = !tell_own(announcer);
+        if (stopping)
+            break;
         tell_orphans(announcer);
-        if (left) {
-            put_back(announcer, left);
-            pause_a_while();
-        }
     }
+    for (size_t i = 0; i < announcer->hubs_count; i++)
+        drop(&announcer->todo[i]);
+    return NULL;
 }
 
 /* ---- from outside -----------------------------------------------------------------------------*/
@@ -194,6 +190,8 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
     announcer = apr_pcalloc(pool, sizeof(*announcer));
     announcer->hubs = hubs;
     announcer->hubs_count = count;
+    announcer->todo = apr_pcalloc(pool, count * sizeof(*announcer->todo));
+    announcer->posted = apr_pcalloc(pool, count * sizeof(*announcer->posted));
     announcer->is_to_look = true; /* for what is left of children that nobody has survived */
     for (size_t i = 0; i < count; i++) {
         if (hubs[i])
@@ -207,6 +205,7 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
 
 void mrc_announcer_post(struct mrc_announcer *announcer, struct mrc_presence *presence)
 {
+    const struct queue one = {presence, presence};
     bool is_late;
     sigset_t mask;
 
@@ -214,11 +213,8 @@ void mrc_announcer_post(struct mrc_announcer *announcer, struct mrc_presence *pr
     lock(announcer, &mask);
     is_late = announcer->stopping;
     if (!is_late) {
-        if (announcer->last)
-            announcer->last->next = presence;
-        else
-            announcer->first = presence;
-        announcer->last = presence;
+        append(&announcer->posted[mrc_hub_get_index(presence->hub)], &one);
+        announcer->has_posted = true;
         pthread_cond_signal(&announcer->wake);
     }
     unlock(announcer, &mask);

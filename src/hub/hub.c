@@ -124,6 +124,15 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
     return status;
 }
 
+apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_history_item *items,
+                                   size_t count, int64_t now_us, size_t *ret_done)
+{
+    apr_status_t status = mrc_history_append_group(hub->history, items, count, now_us, ret_done);
+
+    mrc_hub_count(hub, MRC_COUNTER_UPDATES, *ret_done);
+    return status;
+}
+
 apr_status_t mrc_hub_make_id(struct mrc_hub *hub, char *ret_id)
 {
     unsigned char random[16];

@@ -3,129 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apr_general.h"
-#include "apr_time.h"
-
-#include "core/buf.h"
 #include "core/matcher.h"
-#include "core/subscription_doc.h"
 #include "core/token.h"
 #include "hub/announcer.h"
 #include "hub/hub.h"
+#include "hub/news.h"
 #include "store/roster.h"
 #include "store/status.h"
-
-void mrc_presence_describe(const struct mrc_roster_entry *entry, bool active,
-                           char text[MRC_UPDATE_ID_BYTES], struct mrc_subscription_doc *ret_doc)
-{
-    mrc_update_id_make(entry->subscriber, text);
-    *ret_doc = (struct mrc_subscription_doc){
-        .ref =
-            {
-                .is_legacy = entry->type == MRC_MATCHER_TEMPLATE,
-                .variables = 3,
-                .match_type =
-                    mrc_bytes_of(mrc_matcher_type_name((enum mrc_matcher_type)entry->type)),
-                .match = entry->match,
-                .subscriber = mrc_bytes_of(text),
-            },
-        .payload = entry->payload,
-        .active = active,
-    };
-}
-
-/* ---- telling ----------------------------------------------------------------------------------*/
-
-/* The bytes of one event while it is made. */
-struct news {
-    struct mrc_bytes *topics; /* one for each path of the hub */
-    struct mrc_buf text;      /* of the topics, then the document */
-};
-
-/* Writes topics and document; the views are made when the text has its place. */
-static apr_status_t write_news(struct news *news, const struct mrc_hub_policy *policy,
-                               const struct mrc_subscription_doc *doc, struct mrc_bytes *ret_data)
-{
-    struct mrc_bytes all;
-    size_t topics_len;
-
-    for (size_t i = 0; i < policy->paths_count; i++) {
-        size_t before = mrc_buf_bytes(&news->text).len;
-
-        mrc_subscription_doc_add_url(&news->text, policy->paths[i], &doc->ref);
-        news->topics[i].len = mrc_buf_bytes(&news->text).len - before;
-    }
-    topics_len = mrc_buf_bytes(&news->text).len;
-    mrc_subscription_doc_add(&news->text, policy->paths[0], doc);
-    if (mrc_buf_error(&news->text))
-        return APR_ENOMEM;
-    all = mrc_buf_bytes(&news->text);
-    for (size_t i = 0, at = 0; i < policy->paths_count; i++) {
-        news->topics[i].ptr = all.ptr + at;
-        at += news->topics[i].len;
-    }
-    *ret_data = (struct mrc_bytes){all.ptr + topics_len, all.len - topics_len};
-    return APR_SUCCESS;
-}
-
-/* An event of protocol 0.x has no type: its clients listen for messages. */
-static apr_status_t publish(struct mrc_hub *hub, struct news *news, bool is_legacy,
-                            struct mrc_bytes data)
-{
-    char id[MRC_UPDATE_ID_BYTES];
-    const struct mrc_update update = {
-        .topics = news->topics,
-        .topics_count = mrc_hub_get_policy(hub)->paths_count,
-        .data = data,
-        .type = is_legacy ? (struct mrc_bytes){NULL, 0} : mrc_bytes_of(MRC_SUBSCRIPTION_DOC_EVENT),
-        .id = {id, MRC_UPDATE_ID_BYTES - 1},
-        .is_private = true,
-    };
-    apr_status_t status = mrc_hub_make_id(hub, id);
-
-    if (status != APR_SUCCESS)
-        return status;
-    return mrc_hub_publish(hub, &update, apr_time_now());
-}
-
-/* Publishes that ENTRY is active, or not any more. */
-static apr_status_t tell(struct mrc_hub *hub, const struct mrc_roster_entry *entry, bool active)
-{
-    const struct mrc_hub_policy *policy = mrc_hub_get_policy(hub);
-    struct news news = {.topics = calloc(policy->paths_count, sizeof(*news.topics))};
-    struct mrc_subscription_doc doc;
-    char text[MRC_UPDATE_ID_BYTES];
-    struct mrc_bytes data;
-    apr_status_t status;
-
-    if (!news.topics)
-        return APR_ENOMEM;
-    mrc_buf_init(&news.text, SIZE_MAX);
-    mrc_presence_describe(entry, active, text, &doc);
-    status = write_news(&news, policy, &doc, &data);
-    if (status == APR_SUCCESS)
-        status = publish(hub, &news, doc.ref.is_legacy, data);
-    mrc_buf_free(&news.text);
-    free(news.topics);
-    return status;
-}
-
-/* Tells the end of the entry ID, which is this child's and ending, and lets it go. */
-static apr_status_t tell_end_of(struct mrc_hub *hub, uint32_t id)
-{
-    struct mrc_roster *roster = mrc_hub_roster(hub);
-    struct mrc_roster_entry entry = {.type = 0};
-    apr_status_t status = mrc_roster_read_ending(roster, id, &entry);
-
-    if (status == APR_SUCCESS)
-        status = tell(hub, &entry, false);
-    else if (status == APR_NOTFOUND)
-        status = APR_SUCCESS; /* broken, and so nobody's */
-    mrc_roster_entry_free(&entry);
-    if (status == APR_SUCCESS)
-        mrc_roster_release(roster, id);
-    return status;
-}
 
 /* ---- beginning --------------------------------------------------------------------------------*/
 
@@ -197,19 +81,38 @@ static apr_status_t enter(struct mrc_presence *presence, const struct request *r
     return APR_SUCCESS;
 }
 
+/* Lists and tells the entries from *FIRST on, as many as are told together, and moves *FIRST behind
+ * those that have been told. */
+static apr_status_t tell_some(struct mrc_presence *presence, const struct request *request,
+                              struct mrc_news *news, size_t *first)
+{
+    apr_status_t status = APR_SUCCESS;
+    apr_status_t told;
+    size_t done;
+
+    mrc_news_reset(news);
+    for (size_t i = *first; i < request->count && !mrc_news_is_full(news) && !status; i++) {
+        status = mrc_news_add(news, presence->id[i], &request->entries[i], true);
+        if (!status)
+            mrc_roster_activate(mrc_hub_roster(presence->hub), presence->id[i]);
+    }
+    told = mrc_news_tell(news, &done);
+    *first += done;
+    return told ? told : status;
+}
+
 static apr_status_t tell_beginning(struct mrc_presence *presence, const struct request *request)
 {
-    for (size_t i = 0; i < request->count; i++) {
-        apr_status_t status;
+    struct mrc_news *news = mrc_news_open(presence->hub);
+    apr_status_t status = news ? APR_SUCCESS : APR_ENOMEM;
+    size_t told = 0;
 
-        mrc_roster_activate(mrc_hub_roster(presence->hub), presence->id[i]);
-        status = tell(presence->hub, &request->entries[i], true);
-        if (status != APR_SUCCESS) {
-            forget(presence, i);
-            return status;
-        }
-    }
-    return APR_SUCCESS;
+    while (told < request->count && !status)
+        status = tell_some(presence, request, news, &told);
+    mrc_news_close(news);
+    if (status)
+        forget(presence, told);
+    return status;
 }
 
 static apr_status_t begin(struct mrc_hub *hub, const struct request *request,
@@ -264,32 +167,120 @@ void mrc_presence_end(struct mrc_presence *presence)
     mrc_announcer_post(mrc_hub_get_announcer(presence->hub), presence);
 }
 
-apr_status_t mrc_presence_tell_end(struct mrc_presence *presence)
+/* Adds the end of the entry ID to NEWS; one that is broken, or that the hub cannot carry, has none
+ * to be told. */
+static apr_status_t add_end(struct mrc_news *news, const struct mrc_roster *roster, uint32_t id)
 {
-    for (; presence->told < presence->count; presence->told++) {
-        apr_status_t status = tell_end_of(presence->hub, presence->id[presence->told]);
+    struct mrc_roster_entry entry = {.type = 0};
+    apr_status_t status = mrc_roster_read_ending(roster, id, &entry);
 
-        if (status != APR_SUCCESS)
-            return status;
+    if (status == APR_SUCCESS)
+        status = mrc_news_add(news, id, &entry, false);
+    mrc_roster_entry_free(&entry);
+    if (status == APR_NOTFOUND || status == MRC_STATUS_TOO_LARGE)
+        status = mrc_news_add_silent(news, id);
+    return status;
+}
+
+/* Tells NEWS, and lets the entries go whose end is told. */
+static apr_status_t tell_ends(struct mrc_news *news, struct mrc_roster *roster, size_t *ret_done)
+{
+    apr_status_t status = mrc_news_tell(news, ret_done);
+
+    for (size_t i = 0; i < *ret_done; i++)
+        mrc_roster_release(roster, mrc_news_id(news, i));
+    return status;
+}
+
+/* Frees what is told completely, from *FIRST on, now that COUNT entries more are. */
+static void drop_told(struct mrc_presence **first, size_t count)
+{
+    while (*first && count >= (*first)->count - (*first)->told) {
+        struct mrc_presence *next = (*first)->next;
+
+        count -= (*first)->count - (*first)->told;
+        free(*first);
+        *first = next;
     }
-    return APR_SUCCESS;
+    if (*first)
+        (*first)->told += count;
+}
+
+static apr_status_t tell_some_ends(struct mrc_news *news, struct mrc_roster *roster,
+                                   struct mrc_presence **first)
+{
+    apr_status_t status = APR_SUCCESS;
+    apr_status_t told;
+    size_t done;
+
+    mrc_news_reset(news);
+    for (const struct mrc_presence *presence = *first; presence; presence = presence->next) {
+        for (size_t i = presence->told; i < presence->count; i++) {
+            if (mrc_news_is_full(news) || status)
+                goto leave;
+            status = add_end(news, roster, presence->id[i]);
+        }
+    }
+leave:
+    told = tell_ends(news, roster, &done);
+    drop_told(first, done);
+    return told ? told : status;
+}
+
+apr_status_t mrc_presence_tell_ends(struct mrc_presence **first)
+{
+    struct mrc_hub *hub = (*first)->hub;
+    struct mrc_news *news = mrc_news_open(hub);
+    apr_status_t status = news ? APR_SUCCESS : APR_ENOMEM;
+
+    while (*first && !status)
+        status = tell_some_ends(news, mrc_hub_roster(hub), first);
+    mrc_news_close(news);
+    return status;
+}
+
+/* Adopts orphans from *CURSOR on, as many as are told together, and tells their end; *CURSOR moves
+ * on. RET_MORE: there may be more of them. */
+static apr_status_t tell_some_orphans(struct mrc_hub *hub, struct mrc_news *news, uint32_t *cursor,
+                                      bool *ret_more)
+{
+    struct mrc_roster *roster = mrc_hub_roster(hub);
+    apr_status_t status = APR_SUCCESS;
+    apr_status_t told;
+    size_t done;
+    uint32_t id;
+
+    mrc_news_reset(news);
+    while (!mrc_news_is_full(news) && !status &&
+           mrc_roster_adopt(roster, mrc_hub_get_slot(hub), cursor, &id)) {
+        status = add_end(news, roster, id);
+        if (status)
+            mrc_roster_disown(roster, id);
+    }
+    *ret_more = mrc_news_is_full(news);
+    told = tell_ends(news, roster, &done);
+    for (size_t i = done; i < mrc_news_count(news); i++)
+        mrc_roster_disown(roster, mrc_news_id(news, i));
+    return told ? told : status;
 }
 
 apr_status_t mrc_presence_tell_orphans(struct mrc_hub *hub)
 {
     struct mrc_roster *roster = mrc_hub_roster(hub);
+    struct mrc_news *news;
+    apr_status_t status = APR_SUCCESS;
     uint32_t cursor = 0;
-    uint32_t id;
+    bool more = true;
 
-    if (!roster || !mrc_roster_take_orphans(roster))
+    if (!roster || !mrc_roster_has_orphans(roster))
         return APR_SUCCESS;
-    while (mrc_roster_adopt(roster, mrc_hub_get_slot(hub), &cursor, &id)) {
-        apr_status_t status = tell_end_of(hub, id);
-
-        if (status != APR_SUCCESS) {
-            mrc_roster_disown(roster, id);
-            return status;
-        }
+    news = mrc_news_open(hub);
+    if (!news)
+        return APR_ENOMEM;
+    if (mrc_roster_take_orphans(roster)) {
+        while (more && !status)
+            status = tell_some_orphans(hub, news, &cursor, &more);
     }
-    return APR_SUCCESS;
+    mrc_news_close(news);
+    return status;
 }

@@ -20,13 +20,10 @@
 #include "apr_errno.h"
 
 #include "core/bytes.h"
-#include "core/update.h"
 
 struct mrc_hub;
 struct mrc_matcher;
 struct mrc_presence;
-struct mrc_roster_entry;
-struct mrc_subscription_doc;
 struct mrc_token;
 
 /* The subscriptions of one subscriber; it belongs to one thread at a time. */
@@ -55,18 +52,14 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
 void mrc_presence_end(struct mrc_presence *presence);
 
 /*
- * Tells the end of what is left of PRESENCE, which has ended. APR_SUCCESS: all is told; else try
- * again later, but not after MRC_STATUS_SUPERSEDED: the hub has moved, and who took its roster
- * along tells it. Only the announcer.
+ * Tells the end of all in the list *FIRST, which have ended and are of one hub, many at once, and
+ * frees what is told. APR_SUCCESS: *FIRST is NULL; else it is what is left: try again later, but
+ * not after MRC_STATUS_SUPERSEDED: the hub has moved, and who took its roster along tells it. Only
+ * the announcer.
  */
-apr_status_t mrc_presence_tell_end(struct mrc_presence *presence);
+apr_status_t mrc_presence_tell_ends(struct mrc_presence **first);
 
 /* Tells the end of what dead children have left in HUB, if there is any. Only the announcer. */
 apr_status_t mrc_presence_tell_orphans(struct mrc_hub *hub);
-
-/* ENTRY as a document, of protocol 0.x if its matcher is (MRC_MATCHER_TEMPLATE); DOC gets views
- * into ENTRY and TEXT, its subscriber's id. */
-void mrc_presence_describe(const struct mrc_roster_entry *entry, bool active,
-                           char text[MRC_UPDATE_ID_BYTES], struct mrc_subscription_doc *ret_doc);
 
 #endif

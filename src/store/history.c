@@ -30,6 +30,13 @@ apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id
     return history->ops->append(history, id, payload, stored_bytes, now_us);
 }
 
+apr_status_t mrc_history_append_group(struct mrc_history *history,
+                                      const struct mrc_history_item *items, size_t count,
+                                      int64_t now_us, size_t *ret_done)
+{
+    return history->ops->append_group(history, items, count, now_us, ret_done);
+}
+
 void mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place)
 {
     struct mrc_place place;

@@ -81,6 +81,22 @@ struct mrc_ring *mrc_history_ring(const struct mrc_history *history);
 apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id,
                                 struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us);
 
+/* One record of several that are appended together. */
+struct mrc_history_item {
+    struct mrc_bytes id;
+    struct mrc_bytes payload;
+    uint64_t stored_bytes;
+};
+
+/*
+ * Appends COUNT records in this order, the disk taking all of them in one commit, and wakes the
+ * children once. RET_DONE: so many of them, from the first on, are stored; also when it fails.
+ * Otherwise like mrc_history_append(); it may fail with APR_ENOMEM, too.
+ */
+apr_status_t mrc_history_append_group(struct mrc_history *history,
+                                      const struct mrc_history_item *items, size_t count,
+                                      int64_t now_us, size_t *ret_done);
+
 /* The place of one who wants only what comes from now on. */
 void mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place);
 

@@ -14,6 +14,7 @@
 #include "store/history_private.h"
 #include "store/history_table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "apr_time.h"
@@ -108,10 +109,27 @@ static apr_status_t bind_ring(struct lmdb_history *history)
 
 /* ---- leading, under the publish lock ----------------------------------------------------------*/
 
+/*
+ * What one commit takes: what publishers have staged, then what the leader itself brings. That
+ * comes last, since what a dead leader leaves of it is in the file alone, where the newest is
+ * always found.
+ */
 struct batch {
-    struct mrc_staged updates[MRC_STAGING_SLOTS + 1];
-    unsigned count;
+    struct mrc_staged staged[MRC_STAGING_SLOTS];
+    size_t staged_count;
+    struct mrc_staged *own;
+    size_t own_count;
 };
+
+static size_t count_of(const struct batch *batch)
+{
+    return batch->staged_count + batch->own_count;
+}
+
+static struct mrc_staged *update_at(struct batch *batch, size_t i)
+{
+    return i < batch->staged_count ? &batch->staged[i] : &batch->own[i - batch->staged_count];
+}
 
 /* Gives the updates numbers and writes them, in TXN. */
 static apr_status_t write_batch(const struct lmdb_history *history,
@@ -122,8 +140,8 @@ static apr_status_t write_batch(const struct lmdb_history *history,
     uint64_t last;
     apr_status_t status = mrc_history_bind_catch_up(&history->base, txn, &last);
 
-    for (unsigned i = 0; !status && i < batch->count; i++) {
-        struct mrc_staged *update = &batch->updates[i];
+    for (size_t i = 0; !status && i < count_of(batch); i++) {
+        struct mrc_staged *update = update_at(batch, i);
         const struct mrc_history_row row = {
             .number = last + 1 + i,
             .time_us = update->time_us,
@@ -140,7 +158,8 @@ static apr_status_t write_batch(const struct lmdb_history *history,
     if (status)
         return status;
     mrc_ring_get_bounds(history->base.ring, &bounds);
-    return mrc_history_table_trim(txn, &bounds, now_us, last + 1, batch->count + TRIM_MORE);
+    return mrc_history_table_trim(txn, &bounds, now_us, last + 1,
+                                  (unsigned)count_of(batch) + TRIM_MORE);
 }
 
 /* Commits the updates; nothing of them is in the file on failure. */
@@ -170,10 +189,10 @@ static apr_status_t commit_batch(const struct lmdb_history *history, struct batc
  * The ring may have been moved or removed since the lock was taken, by a parent that could not
  * wait: then its successor takes from the file what this one has not got.
  */
-static void append_batch(const struct lmdb_history *history, const struct batch *batch)
+static void append_batch(const struct lmdb_history *history, struct batch *batch)
 {
-    for (unsigned i = 0; i < batch->count; i++) {
-        const struct mrc_staged *update = &batch->updates[i];
+    for (size_t i = 0; i < count_of(batch); i++) {
+        const struct mrc_staged *update = update_at(batch, i);
         const struct mrc_ring_record record = {
             .seq = update->number - history->base.offset,
             .time_us = update->time_us,
@@ -189,10 +208,12 @@ static void append_batch(const struct lmdb_history *history, const struct batch 
 static void finish_batch(const struct lmdb_history *history, struct batch *batch,
                          apr_status_t status)
 {
-    for (unsigned i = 0; i < batch->count; i++) {
-        batch->updates[i].status = status;
-        if (batch->updates[i].slot >= 0)
-            mrc_staging_finish(history->staging, &batch->updates[i]);
+    for (size_t i = 0; i < count_of(batch); i++) {
+        struct mrc_staged *update = update_at(batch, i);
+
+        update->status = status;
+        if (update->slot >= 0)
+            mrc_staging_finish(history->staging, update);
     }
 }
 
@@ -236,21 +257,16 @@ static apr_status_t check_binding(const struct lmdb_history *history)
     return mrc_ring_is_superseded(history->base.ring) ? MRC_STATUS_SUPERSEDED : APR_SUCCESS;
 }
 
-/*
- * Commits what is staged, and OWN, which may be NULL; it comes last, since what a dead leader
- * leaves of it is in the file alone, where the newest is always found.
- */
-static void lead(const struct lmdb_history *history, struct mrc_staged *own)
+/* Commits what is staged, and the COUNT updates of its OWN, which may be none. */
+static apr_status_t lead(const struct lmdb_history *history, struct mrc_staged *own, size_t count)
 {
-    struct batch batch = {.count = 0};
+    struct batch batch = {.own = own, .own_count = count};
     apr_status_t status = check_binding(history);
 
-    if (history->sync != MRC_HISTORY_SYNC_FULL || !own)
-        batch.count = mrc_staging_take(history->staging, batch.updates, MRC_STAGING_SLOTS);
-    if (own)
-        batch.updates[batch.count++] = *own;
-    if (batch.count == 0)
-        return;
+    if (history->sync != MRC_HISTORY_SYNC_FULL || count == 0)
+        batch.staged_count = mrc_staging_take(history->staging, batch.staged, MRC_STAGING_SLOTS);
+    if (count_of(&batch) == 0)
+        return APR_SUCCESS;
     if (!status)
         status = commit_batch(history, &batch);
     if (!status) {
@@ -258,10 +274,9 @@ static void lead(const struct lmdb_history *history, struct mrc_staged *own)
         mrc_staging_count_commit(history->staging);
     }
     finish_batch(history, &batch, status);
-    if (own)
-        own->status = status;
     if (!status)
         mrc_hub_segment_wake(history->base.segment, history->base.notify);
+    return status;
 }
 
 /* Readers that are dead are forgotten now and then, by who has just led. */
@@ -273,16 +288,18 @@ static void look_after(const struct lmdb_history *history)
 
 /* ---- publishing -------------------------------------------------------------------------------*/
 
-static apr_status_t append_alone(const struct lmdb_history *history, struct mrc_staged *update)
+/* Commits COUNT updates that are in no slot. */
+static apr_status_t append_own(const struct lmdb_history *history, struct mrc_staged *updates,
+                               size_t count)
 {
     apr_status_t status = mrc_staging_lock(history->staging, MRC_HISTORY_WAIT_US);
 
     if (status)
         return status;
-    lead(history, update);
+    status = lead(history, updates, count);
     mrc_staging_unlock(history->staging);
     look_after(history);
-    return update->status;
+    return status;
 }
 
 /* Waits until what is in SLOT is decided, or leads. */
@@ -302,7 +319,7 @@ static apr_status_t follow(const struct lmdb_history *history, int slot)
             bool is_decided = mrc_staging_poll(staging, slot, &status);
 
             if (!is_decided)
-                lead(history, NULL);
+                lead(history, NULL, 0);
             mrc_staging_unlock(staging);
             look_after(history);
             if (is_decided)
@@ -318,25 +335,70 @@ static apr_status_t follow(const struct lmdb_history *history, int slot)
     }
 }
 
+/* Makes ITEM, which comes at NOW_US, an update; MRC_STATUS_TOO_LARGE. */
+static apr_status_t make_update(const struct lmdb_history *history,
+                                const struct mrc_history_item *item, int64_t now_us,
+                                struct mrc_staged *ret_update)
+{
+    uint64_t largest = mrc_ring_largest(history->base.ring);
+
+    if (item->stored_bytes > UINT32_MAX || item->id.len > largest ||
+        item->payload.len > largest - item->id.len)
+        return MRC_STATUS_TOO_LARGE;
+    *ret_update = (struct mrc_staged){
+        .id = item->id,
+        .payload = item->payload,
+        .stored_bytes = (uint32_t)item->stored_bytes,
+        .time_us = now_us,
+        .slot = -1,
+    };
+    return APR_SUCCESS;
+}
+
 static apr_status_t append(struct mrc_history *base, struct mrc_bytes id, struct mrc_bytes payload,
                            uint64_t stored_bytes, int64_t now_us)
 {
     const struct lmdb_history *history = lmdb_of(base);
-    struct mrc_staged update = {
-        .id = id,
-        .payload = payload,
-        .stored_bytes = (uint32_t)stored_bytes,
-        .time_us = now_us,
-        .slot = -1,
-    };
+    const struct mrc_history_item item = {id, payload, stored_bytes};
+    struct mrc_staged update;
+    apr_status_t status = make_update(history, &item, now_us, &update);
     int slot = -1;
 
-    if (stored_bytes > UINT32_MAX || id.len > mrc_ring_largest(base->ring) ||
-        payload.len > mrc_ring_largest(base->ring) - id.len)
-        return MRC_STATUS_TOO_LARGE;
+    if (status)
+        return status;
     if (history->sync != MRC_HISTORY_SYNC_FULL)
         slot = mrc_staging_stage(history->staging, history->slot, &update);
-    return slot < 0 ? append_alone(history, &update) : follow(history, slot);
+    return slot < 0 ? append_own(history, &update, 1) : follow(history, slot);
+}
+
+/* All or none: a group is one publisher's, and so one commit even with sync=full. */
+static apr_status_t append_several(struct mrc_history *base, const struct mrc_history_item *items,
+                                   size_t count, int64_t now_us, size_t *ret_done)
+{
+    const struct lmdb_history *history = lmdb_of(base);
+    struct mrc_staged *updates = calloc(count, sizeof(*updates));
+    apr_status_t status = updates ? APR_SUCCESS : APR_ENOMEM;
+
+    for (size_t i = 0; i < count && !status; i++)
+        status = make_update(history, &items[i], now_us, &updates[i]);
+    if (!status)
+        status = append_own(history, updates, count);
+    free(updates);
+    *ret_done = status ? 0 : count;
+    return status;
+}
+
+/* A single one shares its commit with those of others. */
+static apr_status_t append_group(struct mrc_history *base, const struct mrc_history_item *items,
+                                 size_t count, int64_t now_us, size_t *ret_done)
+{
+    apr_status_t status;
+
+    if (count > 1)
+        return append_several(base, items, count, now_us, ret_done);
+    status = append(base, items->id, items->payload, items->stored_bytes, now_us);
+    *ret_done = status ? 0 : 1;
+    return status;
 }
 
 /* ---- reading ----------------------------------------------------------------------------------*/
@@ -466,6 +528,7 @@ static void close_history(struct mrc_history *history)
 
 static const struct mrc_history_ops lmdb_ops = {
     .append = append,
+    .append_group = append_group,
     .oldest = oldest,
     .find = find,
     .read = read_slice,

@@ -2,17 +2,33 @@
 #include "store/hub_segment.h"
 #include "store/ring.h"
 
+static apr_status_t append_group(struct mrc_history *history, const struct mrc_history_item *items,
+                                 size_t count, int64_t now_us, size_t *ret_done)
+{
+    apr_status_t status = APR_SUCCESS;
+    size_t done = 0;
+    uint64_t seq;
+    uint64_t pos;
+
+    while (done < count && !status) {
+        status = mrc_ring_append(history->ring, items[done].id, items[done].payload,
+                                 items[done].stored_bytes, now_us, MRC_HISTORY_WAIT_US, &seq, &pos);
+        if (!status)
+            done++;
+    }
+    if (done)
+        mrc_hub_segment_wake(history->segment, history->notify);
+    *ret_done = done;
+    return status;
+}
+
 static apr_status_t append(struct mrc_history *history, struct mrc_bytes id,
                            struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us)
 {
-    uint64_t seq;
-    uint64_t pos;
-    apr_status_t status = mrc_ring_append(history->ring, id, payload, stored_bytes, now_us,
-                                          MRC_HISTORY_WAIT_US, &seq, &pos);
+    const struct mrc_history_item item = {id, payload, stored_bytes};
+    size_t done;
 
-    if (status == APR_SUCCESS)
-        mrc_hub_segment_wake(history->segment, history->notify);
-    return status;
+    return append_group(history, &item, 1, now_us, &done);
 }
 
 static apr_status_t oldest(struct mrc_history *history, int64_t now_us, struct mrc_place *ret_place)
@@ -46,6 +62,7 @@ static apr_status_t count(struct mrc_history *history, int64_t now_us, uint64_t 
 
 static const struct mrc_history_ops memory_ops = {
     .append = append,
+    .append_group = append_group,
     .oldest = oldest,
     .find = find,
     .count = count,

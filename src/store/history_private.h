@@ -10,6 +10,8 @@
 struct mrc_history_ops {
     apr_status_t (*append)(struct mrc_history *history, struct mrc_bytes id,
                            struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us);
+    apr_status_t (*append_group)(struct mrc_history *history, const struct mrc_history_item *items,
+                                 size_t count, int64_t now_us, size_t *ret_done);
     apr_status_t (*oldest)(struct mrc_history *history, int64_t now_us,
                            struct mrc_place *ret_place);
     apr_status_t (*find)(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,

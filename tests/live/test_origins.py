@@ -87,6 +87,13 @@ def test_any_origin_goes_without_credentials(httpd):
     answer = post(httpd, ("Origin", APP))
     assert answer.header("Access-Control-Allow-Origin") == "*"
     assert answer.header("Access-Control-Allow-Credentials") is None
+    # A request that carries the hub's cookie has credentials, whatever it does with them.
+    for headers in ([cookie()], [cookie(), ("Authorization", f"Bearer {token.publisher()}")]):
+        answer = post(httpd, ("Origin", APP), *headers)
+        assert answer.header("Access-Control-Allow-Origin") is None
+        assert answer.header("Access-Control-Expose-Headers") is None
+    answer = post(httpd, ("Origin", APP), cookie("other"))
+    assert answer.header("Access-Control-Allow-Origin") == "*"
 
 
 def test_a_stream_carries_cors_fields(httpd):
@@ -109,6 +116,8 @@ def test_a_stream_carries_cors_fields(httpd):
     ("MercureCorsOrigins null", "https://example.com"),
     ("MercureCorsOrigins", "MercureCorsOrigins"),
     ("MercureCorsOrigins *\nMercureCookieName token", "without credentials"),
+    ("MercureCorsOrigins *\nMercurePublishOrigins https://app.example", "without credentials"),
+    ("MercurePublishOrigins https://app.example\nMercureCorsOrigins *", "MercurePublishOrigins"),
     ("MercurePublishOrigins *", "Name the origins"),
     ("MercurePublishOrigins https://app.example/x", "without a path"),
     ("MercureCookieName", "MercureCookieName"),

@@ -344,10 +344,16 @@ def test_a_full_list(httpd):
     hogs = []
     query = [("match", f"{k:04}".ljust(4096, "x")) for k in range(100)]
     form = {"headers": {"Content-Type": "application/x-www-form-urlencoded"}, "body": urllib.parse.urlencode(query)}
-    while True:
+
+    def join():
+        """A subscriber that needs much; it has ended if it was turned away."""
         hog = httpd.subscribe(method="QUERY", **form)
         while not hog.ended and not hog.parser.comments:
             hog.pump(DEADLINE)
+        return hog
+
+    while True:
+        hog = join()
         if hog.ended:
             break
         hogs.append(hog)
@@ -365,11 +371,40 @@ def test_a_full_list(httpd):
     assert httpd.subscribe([("match", "x")], status=None).status == 429
     hogs.pop().close()
     wait_until(lambda: count(query[99][1]) == len(hogs), what="the end of one")
-    back = httpd.subscribe(method="QUERY", **form)
-    back.wait_comment()
-    assert not back.ended and count(query[99][1]) == len(hogs) + 1
+    # Its room is free once its end has been told.
+    back = wait_until(lambda: next((one for one in [join()] if not one.ended), None), what="room for another")
+    assert count(query[99][1]) == len(hogs) + 1
     for stream in [*hogs, *small, back]:
         stream.close()
+
+
+@event_only
+def test_an_empty_matcher(httpd):
+    """Its URL has two slashes in a row, which httpd would make one (MergeSlashes)."""
+    httpd.expect_log(r"AH01630: client denied by server configuration")
+    httpd.start(hub("MercureSubscriptions On") +
+                "<Location /shut/subscriptions>\nRequire all denied\n</Location>\n" +
+                hub("MercureSubscriptions On", path="/shut"))
+    stream = httpd.subscribe([("match", ""), ("match_urlpattern", ""), ("match", TOPIC)])
+    found = {one["id"]: one for one in listed(httpd)["subscriptions"]}
+    name = next(iter(found.values()))["subscriber"]
+    assert sorted(found) == sorted([url("exact", "", name), url("urlpattern", "", name), url("exact", TOPIC, name)])
+    for target, one in found.items():
+        assert listed(httpd, target) == one
+        # By an absolute URL, too, and with a token for no more than this.
+        assert listed(httpd, f"http://localhost:{httpd.port}{target}?x=//y", topics=(target,)) == one
+    for target in (url("exact", ""), url("exact", "") + "?x", ROOT + "/./exact/"):
+        assert [one["id"] for one in listed(httpd, target)["subscriptions"]] == [url("exact", "", name)]
+    # Slashes in a row elsewhere are one, as anywhere in httpd.
+    for target in (f"//{ROOT}", ROOT.replace("/sub", "//sub"), ROOT + "//exact/" + encode(TOPIC), f"{ROOT}/x//..//exact/"):
+        assert listed(httpd, target)["subscriptions"], target
+    # Nothing gets past the access control of httpd so.
+    bearer = {"Authorization": f"Bearer {token.subscriber(['*'], aud='https://hub.example/shut')}"}
+    for target in ("/shut/subscriptions", "/shut/subscriptions/exact//x", "/shut//subscriptions/exact//x",
+                   "/x//../shut/subscriptions/exact//x", "/shut/subscriptions/exact//../x", "//shut/subscriptions/exact//x",
+                   "/shut/x//../../shut/subscriptions/exact//x", "http://localhost//shut/subscriptions/exact//x"):
+        assert httpd.get(target, bearer).status == 403, target
+    stream.close()
 
 
 @event_only

@@ -226,6 +226,69 @@ START_TEST(too_large_is_refused)
 }
 END_TEST
 
+/* Appends records with the ids A, B and C at once; the second has BYTES. */
+static apr_status_t append_three(struct mrc_history *history, size_t bytes, size_t *ret_done)
+{
+    char *payload = calloc(1, bytes + 1);
+    const struct mrc_history_item items[] = {
+        {mrc_bytes_of("A"), mrc_bytes_of("x"), 1},
+        {mrc_bytes_of("B"), {payload, bytes}, bytes},
+        {mrc_bytes_of("C"), mrc_bytes_of("x"), 1},
+    };
+    apr_status_t status = mrc_history_append_group(history, items, 3, apr_time_now(), ret_done);
+
+    free(payload);
+    return status;
+}
+
+START_TEST(a_group_is_one_commit)
+{
+    struct mrc_staging *staging = mrc_hub_segment_staging(segment);
+    size_t largest = mrc_ring_largest(mrc_hub_segment_ring(segment));
+
+    for (int sync = MRC_HISTORY_SYNC_GROUP; sync <= MRC_HISTORY_SYNC_NONE; sync++) {
+        struct mrc_history *history = open_as(0, (enum mrc_history_sync)sync);
+        uint64_t before = mrc_staging_commits(staging);
+        size_t done = 0;
+
+        append_ok(history, apr_psprintf(pool, "%d", sync), 1);
+        ck_assert_int_eq(append_three(history, largest - 1, &done), APR_SUCCESS);
+        ck_assert_uint_eq(done, 3);
+        ck_assert_uint_eq(mrc_staging_commits(staging), before + 2);
+        ck_assert_int_eq(append_three(history, largest, &done), MRC_STATUS_TOO_LARGE);
+        ck_assert_uint_eq(done, 0);
+        ck_assert_uint_eq(mrc_staging_commits(staging), before + 2);
+        ck_assert_str_eq(read_after(history, apr_psprintf(pool, "%d", sync)), "A B C");
+        mrc_history_close(history);
+    }
+    ck_assert_int_eq(mrc_history_check(history_dir, NULL), APR_SUCCESS);
+}
+END_TEST
+
+/* In memory each stands for itself: those before the one that does not fit are there. */
+START_TEST(a_group_in_memory)
+{
+    struct mrc_history *history = mrc_history_open_memory(pool, segment, notify);
+    struct mrc_ring *ring = mrc_hub_segment_ring(segment);
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_place place;
+    size_t done = 0;
+
+    ck_assert_int_eq(append_three(history, 10, &done), APR_SUCCESS);
+    ck_assert_uint_eq(done, 3);
+    ck_assert_int_eq(append_three(history, mrc_ring_largest(ring) * 2, &done),
+                     MRC_STATUS_TOO_LARGE);
+    ck_assert_uint_eq(done, 1);
+    ck_assert_int_eq(mrc_history_oldest(history, apr_time_now(), &place), APR_SUCCESS);
+    for (const char *id = "ABCA"; *id; id++) {
+        ck_assert_int_eq(mrc_ring_read(ring, &place.pos, &record), APR_SUCCESS);
+        ck_assert(record.id.len == 1 && *record.id.ptr == *id);
+    }
+    ck_assert_int_eq(mrc_ring_read(ring, &place.pos, &record), APR_EOF);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
 static void set_bounds(uint64_t count, uint64_t bytes, uint64_t age_us)
 {
     const struct mrc_ring_bounds bounds = {.count = count, .bytes = bytes, .age_us = age_us};
@@ -679,6 +742,44 @@ START_TEST(a_leader_dies_anywhere)
 }
 END_TEST
 
+/* A group is stored whole or not at all, wherever the one that brings it dies. */
+START_TEST(who_brings_a_group_dies_anywhere)
+{
+    pid_t pid;
+    int status;
+    bool has_died;
+    struct mrc_history *history;
+    struct mrc_place place = {.next = 0, .pos = 0};
+    char *all;
+
+    ck_assert_int_eq(in_child(publish_and_close), 0); /* the file is there, and bound */
+    pid = fork();
+    if (pid == 0) {
+        size_t done;
+
+        history = open_as(0, MRC_HISTORY_SYNC_GROUP);
+        armed = (enum point)_i;
+        _exit(append_three(history, 10, &done) == APR_SUCCESS && done == 3 ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    has_died = WIFSIGNALED(status);
+    ck_assert_int_eq(has_died, _i != NOWHERE && _i < BEFORE_FINISH); /* it is in no slot */
+    mrc_hub_segment_fold(segment, 0);
+    history = open_as(3, MRC_HISTORY_SYNC_GROUP);
+    append_ok(history, "last", 1);
+    all = read_all(history);
+    if (!has_died || _i > BEFORE_COMMIT)
+        ck_assert_ptr_nonnull(strstr(all, " A B C last"));
+    else
+        ck_assert_uint_eq(times(all, "A") + times(all, "B") + times(all, "C"), 0);
+    place.next = mrc_history_number(history, 1);
+    place.until = place.next;
+    ck_assert_str_eq(read_from(history, place), all);
+    mrc_history_close(history);
+    ck_assert_int_eq(mrc_history_check(history_dir, NULL), APR_SUCCESS);
+}
+END_TEST
+
 /* All stage while the lock is held, so that one batch has them all. */
 START_TEST(a_leader_dies_with_a_whole_batch)
 {
@@ -875,12 +976,15 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, what_is_appended_is_found_after_a_restart);
     tcase_add_test(tcase, too_large_is_refused);
+    tcase_add_test(tcase, a_group_is_one_commit);
+    tcase_add_test(tcase, a_group_in_memory);
     tcase_add_test(tcase, bounds_are_exact);
     tcase_add_test(tcase, a_reader_that_falls_behind_goes_on_from_the_file);
     tcase_add_test(tcase, the_map_grows_and_the_file_is_replaced_under_others);
     tcase_add_test(tcase, damage_is_found_and_set_aside);
     tcase_add_test(tcase, places_that_will_not_do);
     tcase_add_loop_test(tcase, a_leader_dies_anywhere, NOWHERE, POINTS);
+    tcase_add_loop_test(tcase, who_brings_a_group_dies_anywhere, NOWHERE, POINTS);
     tcase_add_loop_test(tcase, a_leader_dies_with_a_whole_batch, BEFORE_COMMIT, POINTS);
     tcase_add_test(tcase, publishers_are_killed_at_random);
     tcase_add_test(tcase, a_ring_that_was_there_first_is_taken_over);

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "apr_strings.h"
+
 #include "core/json.h"
 #include "hub/clock.h"
 #include "hub/process.h"
@@ -364,6 +366,146 @@ START_TEST(a_hub_that_moves_takes_its_subscriptions_along)
 }
 END_TEST
 
+/* ---- many at once -----------------------------------------------------------------------------*/
+
+#define MANY_SUBSCRIBERS 60
+#define MATCHERS_EACH    90 /* together far more than are told in one commit */
+
+/* A hub whose history is on disk, in HISTORY_DIR. */
+static void reconcile_durable(void)
+{
+    const struct mrc_hub_shape shape = {
+        .key = "durable",
+        .ring_bytes = 8 << 20,
+        .body_max_bytes = 20000,
+        .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES),
+        .roster_subscribers = MANY_SUBSCRIBERS * MATCHERS_EACH,
+    };
+    struct mrc_error error = {""};
+
+    ck_assert_msg(mrc_memory_reconcile(memory, &shape, 1, &error) == APR_SUCCESS, "%s", error.text);
+}
+
+static struct mrc_process *start_durable(pid_t pid, const char *history_dir)
+{
+    const struct mrc_process_hub hub = {
+        .key = "durable",
+        .policy = {.dispatch_timeout_us = 1000000,
+                   .paths = paths,
+                   .paths_count = 1,
+                   .history_dir = history_dir,
+                   .history_sync = MRC_HISTORY_SYNC_NONE},
+    };
+    struct mrc_process *process = NULL;
+
+    ck_assert_int_eq(mrc_process_start(store_pool(), memory, &hub, 1, 1, pid, 7, &process),
+                     APR_SUCCESS);
+    return process;
+}
+
+/* Subscribers of the matchers "0 0", "0 1" … */
+static void open_many(struct mrc_process *process, struct mrc_subscriber **ret_subscribers)
+{
+    char text[MATCHERS_EACH][16];
+    const char *matches[MATCHERS_EACH];
+
+    for (unsigned i = 0; i < MANY_SUBSCRIBERS; i++) {
+        for (unsigned j = 0; j < MATCHERS_EACH; j++) {
+            snprintf(text[j], sizeof(text[j]), "%u %u", i, j);
+            matches[j] = text[j];
+        }
+        ret_subscribers[i] =
+            open_subscriber(mrc_process_hub(process, 0), matches, MATCHERS_EACH, NULL);
+        ck_assert_int_eq(mrc_subscriber_announce(ret_subscribers[i]), APR_SUCCESS);
+    }
+}
+
+/* The events since POS tell of each matcher once, and of those of one subscriber in their order. */
+static void check_told(uint64_t pos, bool active)
+{
+    struct mrc_ring *ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "durable"));
+    struct mrc_ring_record record = {.buf = NULL};
+    unsigned next[MANY_SUBSCRIBERS] = {0};
+    unsigned count = 0;
+
+    while (mrc_ring_read(ring, &pos, &record) == APR_SUCCESS) {
+        struct mrc_error error = {""};
+        struct mrc_update update;
+        json_t *document;
+        unsigned i, j;
+
+        ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+        ck_assert_int_eq(mrc_json_parse_object(update.data, &error, &document), MRC_OK);
+        ck_assert(json_is_true(json_object_get(document, "active")) == active);
+        ck_assert_int_eq(
+            sscanf(json_string_value(json_object_get(document, "match")), "%u %u", &i, &j), 2);
+        ck_assert_uint_eq(next[i]++, j);
+        count++;
+        json_decref(document);
+        mrc_update_clear(&update);
+    }
+    mrc_ring_record_free(&record);
+    ck_assert_uint_eq(count, MANY_SUBSCRIBERS * MATCHERS_EACH);
+}
+
+static uint64_t commits(void)
+{
+    return mrc_staging_commits(mrc_hub_segment_staging(mrc_memory_hub(memory, "durable")));
+}
+
+/* Each commit may cost a wait for the disk: so there are few, whoever has ended. */
+START_TEST(many_ends_take_few_commits)
+{
+    static char history_dir[] = "/tmp/mrc-presence-XXXXXX";
+    struct mrc_subscriber *subscribers[MANY_SUBSCRIBERS];
+    struct mrc_process *process;
+    struct mrc_ring *ring;
+    struct mrc_roster *list;
+    uint64_t before, pos;
+    int status, told[2];
+    pid_t pid;
+    char c;
+
+    ck_assert_ptr_nonnull(mkdtemp(history_dir));
+    reconcile_durable();
+    ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "durable"));
+    list = mrc_hub_segment_roster(mrc_memory_hub(memory, "durable"));
+
+    /* A child is killed, and the next tells the end of what it had. */
+    ck_assert_int_eq(pipe(told), 0);
+    pid = fork();
+    if (pid == 0) {
+        open_many(start_durable(getpid(), history_dir), subscribers);
+        if (write(told[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    check_told(0, true);
+    ck_assert_uint_le(commits(), MANY_SUBSCRIBERS);
+    kill_victim(pid);
+    before = commits();
+    pos = mrc_ring_head(ring);
+    process = start_durable(102, history_dir);
+    wait_until(mrc_roster_used(list) == 0);
+    ck_assert_uint_le(commits() - before, MANY_SUBSCRIBERS / 4);
+    check_told(pos, false);
+
+    /* A child ends in order. */
+    open_many(process, subscribers);
+    before = commits();
+    pos = mrc_ring_head(ring);
+    for (unsigned i = 0; i < MANY_SUBSCRIBERS; i++)
+        mrc_subscriber_close(subscribers[i], MRC_END_DRAINING);
+    mrc_process_stop(process);
+    ck_assert_uint_eq(mrc_roster_used(list), 0);
+    ck_assert_uint_le(commits() - before, MANY_SUBSCRIBERS);
+    check_told(pos, false);
+    status = system(apr_psprintf(store_pool(), "rm -rf %s", history_dir));
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("presence");
@@ -377,6 +519,8 @@ int main(void)
     tcase_add_test(tcase, a_survivor_tells_of_the_dead);
     tcase_add_test(tcase, the_next_child_tells_where_none_has_survived);
     tcase_add_test(tcase, a_hub_that_moves_takes_its_subscriptions_along);
+    if (mrc_history_has_lmdb())
+        tcase_add_test(tcase, many_ends_take_few_commits);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
