@@ -22,8 +22,8 @@ static int is_alias(const server_rec *server, const char *name)
 }
 
 /*
- * The port of ServerName: if it names none, that of its scheme, or without a scheme the one that the
- * connection came in on.
+ * The port of ServerName: if it names none, that of its scheme, or without a scheme the one that
+ * the connection came in on.
  */
 static apr_port_t own_port(const request_rec *r)
 {
