@@ -9,6 +9,7 @@
 struct mrc_matcher {
     enum mrc_matcher_type type;
     bool wildcard;
+    bool costly;
     struct mrc_urlpattern *pattern; /* of a URL Pattern */
     struct mrc_automaton *template; /* of a URI template that is one; else it is compared */
     char *base;                     /* of the pattern; behind the value, or NULL */
@@ -97,6 +98,8 @@ enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes val
     *matcher = (struct mrc_matcher){
         .type = type,
         .wildcard = wildcard,
+        .costly = (pattern && mrc_urlpattern_is_costly(pattern)) ||
+                  (template && mrc_automaton_is_costly(template)),
         .pattern = pattern,
         .template = template,
         .base = base ? matcher->value + value.len : NULL,
@@ -198,6 +201,11 @@ bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher)
 bool mrc_matcher_is_literal(const struct mrc_matcher *matcher)
 {
     return !matcher->wildcard && !matcher->pattern && !matcher->template;
+}
+
+bool mrc_matcher_is_costly(const struct mrc_matcher *matcher)
+{
+    return matcher->costly;
 }
 
 bool mrc_matcher_get_anchor(const struct mrc_matcher *matcher, enum mrc_anchor anchor,

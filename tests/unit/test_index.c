@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "failing_alloc.h"
+#include "hub/verdicts.h"
 #include "hub_unit.h"
 #include "pattern_gen.h"
 
@@ -331,7 +332,7 @@ static void drop_all(struct mrc_index *index, struct ear *ears, unsigned count)
 /* Verdicts that would fill twice the cache: it is never overfull, and they stay right. */
 START_TEST(the_cache_is_bounded)
 {
-    enum { EARS = 8000, TOPICS = 2 * MRC_INDEX_CACHE_BYTES / (EARS * sizeof(void *)) };
+    enum { EARS = 8000, TOPICS = 2 * MRC_VERDICTS_BYTES / (EARS * sizeof(void *)) };
     struct mrc_index *index = mrc_index_create(key);
     struct ear *ears = many_for_all(index, EARS);
     size_t most = 0;
@@ -340,13 +341,13 @@ START_TEST(the_cache_is_bounded)
     for (unsigned i = 0; i < TOPICS; i++) {
         snprintf(topic, sizeof(topic), "https://example.com/%u", i);
         ck_assert_uint_eq(found_for(index, &ears[EARS - 1], topic), 1);
-        ck_assert_uint_le(mrc_index_get_cache_bytes(index), MRC_INDEX_CACHE_BYTES);
+        ck_assert_uint_le(mrc_index_get_cache_bytes(index), MRC_VERDICTS_BYTES);
         if (most < mrc_index_get_cache_bytes(index))
             most = mrc_index_get_cache_bytes(index);
         if (i % 10 == 0) /* the newest is remembered, unless it took the place of an equal hash */
             ck_assert_uint_eq(found_for(index, &ears[0], topic), 1);
     }
-    ck_assert_uint_gt(most, MRC_INDEX_CACHE_BYTES * 3 / 4);
+    ck_assert_uint_gt(most, MRC_VERDICTS_BYTES * 3 / 4);
     drop_all(index, ears, EARS);
 }
 END_TEST
@@ -354,7 +355,7 @@ END_TEST
 /* The most patterns that a remembered topic may have, and one more. */
 START_TEST(one_topic_cannot_fill_the_cache)
 {
-    enum { EARS = (int)(MRC_INDEX_CACHE_BYTES / 64 / sizeof(void *)) + 1 };
+    enum { EARS = (int)(MRC_VERDICTS_ONE_BYTES / sizeof(void *)) + 1 };
     struct mrc_index *index = mrc_index_create(key);
     struct ear *ears = many_for_all(index, EARS);
     unsigned count = EARS;
