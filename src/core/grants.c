@@ -24,6 +24,7 @@ struct entry {
 struct mrc_grants {
     unsigned some;  /* actions granted on anything */
     unsigned every; /* actions granted on all topics */
+    bool costly;    /* some matcher of them is */
     size_t detail_count, entry_count;
     struct detail *details;
     struct entry *entries;
@@ -149,6 +150,7 @@ static void add_entry(struct mrc_grants *grants, size_t detail, struct mrc_match
 
     grants->entries[grants->entry_count++] = (struct entry){detail, matcher};
     grants->some |= actions;
+    grants->costly |= mrc_matcher_is_costly(matcher);
     if (mrc_matcher_is_wildcard(matcher))
         grants->every |= actions;
 }
@@ -424,6 +426,11 @@ enum mrc_err mrc_grants_allow_topic(const struct mrc_grants *grants, enum mrc_ac
     if (!err)
         *ret_allow = index != SIZE_MAX;
     return err;
+}
+
+bool mrc_grants_are_costly(const struct mrc_grants *grants)
+{
+    return grants->costly && !mrc_grants_allow_every(grants, MRC_ACTION_SUBSCRIBE);
 }
 
 bool mrc_grants_allow_some(const struct mrc_grants *grants, enum mrc_action action)
