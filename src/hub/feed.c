@@ -33,7 +33,9 @@ struct delivery {
     struct mrc_topics topics; /* for private updates: whether somebody may read them */
     struct mrc_event *event;  /* made for the first who receives it */
     unsigned received;
-    int64_t *left_us; /* see mrc_index_go_on() */
+    int64_t *left_us;              /* see mrc_index_go_on() */
+    const struct mrc_token *asked; /* of a private update: the last token that was asked */
+    bool is_granted;               /* and what it said */
 };
 
 /* Streams of one hub, all of which are told of one record after the other. */
@@ -101,12 +103,25 @@ static void tell_taken(struct mrc_feed *feed, const struct feed_hub *hub)
 
 /* ---- one record -------------------------------------------------------------------------------*/
 
+/* Streams with the same token follow each other often. */
 static enum mrc_err may_read(struct delivery *delivery, const struct mrc_stream *stream,
                              bool *ret_may_read)
 {
-    int64_t since_us = delivery->left_us && delivery->update.is_private ? mrc_clock_us() : 0;
-    enum mrc_err err = mrc_subscriber_may_read(stream->subscriber, &delivery->update,
-                                               &delivery->topics, ret_may_read);
+    const struct mrc_token *token = mrc_subscriber_get_token(stream->subscriber);
+    int64_t since_us;
+    enum mrc_err err;
+
+    if (delivery->update.is_private && token && token == delivery->asked) {
+        *ret_may_read = delivery->is_granted;
+        return MRC_OK;
+    }
+    since_us = delivery->left_us && delivery->update.is_private ? mrc_clock_us() : 0;
+    err = mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
+                                  ret_may_read);
+    if (!err) {
+        delivery->asked = token;
+        delivery->is_granted = *ret_may_read;
+    }
 
     if (since_us)
         *delivery->left_us -= mrc_clock_us() - since_us;
@@ -225,6 +240,7 @@ static void deliver_record(struct mrc_feed *feed, const struct feed_hub *hub, st
     apr_status_t status;
 
     lane->delivery.left_us = left_us;
+    lane->delivery.asked = NULL; /* it may have been freed meanwhile */
     status = mrc_index_go_on(lane->index, left_us, deliver, &lane->delivery);
     if (APR_STATUS_IS_INCOMPLETE(status))
         return;

@@ -312,6 +312,11 @@ struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber)
     return subscriber->hub;
 }
 
+const struct mrc_token *mrc_subscriber_get_token(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->token;
+}
+
 struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
                                                        size_t *ret_count)
 {

@@ -98,6 +98,9 @@ int64_t mrc_subscriber_ends_us(const struct mrc_subscriber *subscriber, enum mrc
 
 struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber);
 
+/* Its token, which lives as long as it; NULL: it is anonymous. */
+const struct mrc_token *mrc_subscriber_get_token(const struct mrc_subscriber *subscriber);
+
 /* What it listens to; lives as long as the subscriber. */
 struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
                                                        size_t *ret_count);
