@@ -10,11 +10,10 @@
 #include "store/ring.h"
 #include "store/status.h"
 
-#define PAGES_MAX      32
-#define RECORDS_MAX    256                 /* of a page that is read from the ring */
-#define PAGE_BYTES     ((size_t)32 * 1024) /* read at a time; one record more than that is whole */
-#define CHOICES_KEPT   2                   /* of each page */
-#define KEPT_BYTES_MAX ((size_t)2 << 20)   /* of records in all pages that are kept */
+#define PAGES_MAX    32
+#define RECORDS_MAX  256                 /* of a page that is read from the ring */
+#define PAGE_BYTES   ((size_t)32 * 1024) /* read at a time; one record more than that is whole */
+#define CHOICES_KEPT 2                   /* of each page */
 
 /* A choice that some replay has made, and its event; NULL: none. */
 struct chosen {
@@ -114,7 +113,7 @@ static void drop(struct mrc_past *past, size_t i)
 /* Drops the oldest until the rest is not too much. One that is used is always kept. */
 static void drop_old(struct mrc_past *past)
 {
-    for (size_t n = 1; n < PAGES_MAX && past->bytes > KEPT_BYTES_MAX; n++)
+    for (size_t n = 1; n < PAGES_MAX && past->bytes > MRC_PAST_BYTES_MAX; n++)
         drop(past, (past->oldest + n - 1) % PAGES_MAX);
 }
 
@@ -137,6 +136,11 @@ void mrc_past_forget(struct mrc_past *past)
         drop(past, i);
     mrc_ring_record_free(&past->record);
     mrc_buf_free(&past->scratch);
+}
+
+size_t mrc_past_bytes(const struct mrc_past *past)
+{
+    return past->bytes;
 }
 
 void mrc_past_free(struct mrc_past *past)
@@ -451,7 +455,7 @@ struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char 
 
     if (base && !page->topics && !make_topics(page, base))
         return NULL;
-    if (base && strcmp(base, page->base) == 0)
+    if (page->topics)
         return &page->topics[at];
     return mrc_topics_init(own, update->topics, update->topics_count) ? NULL : own;
 }

@@ -48,6 +48,13 @@ struct mrc_past *mrc_past_create(struct mrc_hub *hub, struct mrc_reader *reader,
 /* Forgets all pages: nobody replays now. */
 void mrc_past_forget(struct mrc_past *past);
 
+/*
+ * How many bytes of records the pages hold that are kept: at most MRC_PAST_BYTES_MAX, or one record
+ * however large it is. Beside them there are their events.
+ */
+#define MRC_PAST_BYTES_MAX ((size_t)2 << 20)
+size_t mrc_past_bytes(const struct mrc_past *past);
+
 /* Forgets them and frees it. Accepts NULL. Pages that somebody holds stay. */
 void mrc_past_free(struct mrc_past *past);
 
@@ -74,9 +81,9 @@ size_t mrc_page_count(const struct mrc_page *page);
 struct mrc_past_record *mrc_page_get(struct mrc_page *page, size_t at);
 
 /*
- * The topics of record AT, for matchers of BASE (mrc_matcher_get_base(), NULL: none has one) and of
- * nothing else. Shared by all that have that base; where that is not possible OWN is prepared,
- * which the caller clears in any case. NULL: out of memory.
+ * The topics of record AT, for matchers of BASE (mrc_matcher_get_base(), NULL: none has one).
+ * Parsed once for all that have the base of the first that has one. Before there is one OWN is
+ * prepared instead, which the caller clears in any case. NULL: out of memory.
  */
 struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char *base,
                                    struct mrc_topics *own);
