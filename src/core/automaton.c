@@ -90,6 +90,19 @@ size_t mrc_automaton_size(const struct mrc_automaton *automaton)
            automaton->suffix_len;
 }
 
+struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automaton)
+{
+    struct mrc_literal literal = {
+        .prefix = {automaton->literals, automaton->prefix_len},
+        .suffix = {automaton->literals + automaton->prefix_len, automaton->suffix_len},
+        .is_whole = automaton->count == 1, /* there is the end, and nothing before it */
+    };
+
+    if (literal.is_whole)
+        literal.suffix = literal.prefix;
+    return literal;
+}
+
 /* ---- matching ----------------------------------------------------------------------------------
  */
 

@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "core/anchor.h"
 #include "core/bytes.h"
 #include "core/err.h"
 
@@ -60,6 +61,9 @@ enum mrc_err mrc_automaton_match(const struct mrc_automaton *automaton, struct m
 
 /* The same; out of memory, it does not. */
 bool mrc_automaton_matches(const struct mrc_automaton *automaton, struct mrc_bytes subject);
+
+/* What is literal at the ends of all that it matches; lives as long as it. */
+struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automaton);
 
 /* What it occupies, in bytes. */
 size_t mrc_automaton_size(const struct mrc_automaton *automaton);

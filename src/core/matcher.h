@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "core/anchor.h"
 #include "core/bytes.h"
 #include "core/err.h"
 #include "core/topic.h"
@@ -69,6 +70,13 @@ bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher);
 
 /* Whether it matches the topic that equals its value, and no other. */
 bool mrc_matcher_is_literal(const struct mrc_matcher *matcher);
+
+/*
+ * The literal text at ANCHOR of the topics that MATCHER matches, resolved against its base; empty
+ * if nothing is known there. False: MATCHER does not look at topics from ANCHOR.
+ */
+bool mrc_matcher_get_anchor(const struct mrc_matcher *matcher, enum mrc_anchor anchor,
+                            struct mrc_anchor_text *ret_text);
 
 /* Whether both were made of the same, and so match the same; literals of whatever type are. */
 bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b);

@@ -40,6 +40,22 @@ enum mrc_err mrc_topic_get_url(struct mrc_topic *topic, const struct mrc_url **r
     return MRC_OK;
 }
 
+enum mrc_err mrc_topic_get_anchor(struct mrc_topic *topic, enum mrc_anchor anchor,
+                                  struct mrc_anchor_text *ret_text)
+{
+    const struct mrc_url *url;
+    enum mrc_err err = MRC_OK;
+
+    if (!mrc_anchor_is_of_url(anchor)) {
+        mrc_anchor_of_text(anchor, topic->text, ret_text);
+        return MRC_OK;
+    }
+    err = mrc_topic_get_url(topic, &url);
+    if (!err)
+        mrc_anchor_of_url(anchor, url, ret_text);
+    return err;
+}
+
 enum mrc_err mrc_topics_init(struct mrc_topics *topics, const struct mrc_bytes *texts, size_t count)
 {
     topics->all = topics->few;

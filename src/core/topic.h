@@ -5,6 +5,7 @@
 #ifndef MRC_CORE_TOPIC_H
 #define MRC_CORE_TOPIC_H
 
+#include "core/anchor.h"
 #include "core/bytes.h"
 #include "core/url.h"
 
@@ -34,6 +35,13 @@ void mrc_topic_clear(struct mrc_topic *topic);
  * parsed again.
  */
 enum mrc_err mrc_topic_get_url(struct mrc_topic *topic, const struct mrc_url **ret_url);
+
+/*
+ * What the topic shows at ANCHOR. MRC_EINVAL: nothing there may match it; the other errors as of
+ * mrc_topic_get_url().
+ */
+enum mrc_err mrc_topic_get_anchor(struct mrc_topic *topic, enum mrc_anchor anchor,
+                                  struct mrc_anchor_text *ret_text);
 
 /* As many topics as most updates have need no memory of their own. */
 #define MRC_TOPICS_FEW 4

@@ -140,6 +140,16 @@ size_t mrc_urlpattern_size(const struct mrc_urlpattern *pattern)
     return size;
 }
 
+void mrc_urlpattern_get_anchor(const struct mrc_urlpattern *pattern, enum mrc_anchor anchor,
+                               struct mrc_anchor_text *ret_text)
+{
+    struct mrc_literal literals[MRC_URLPATTERN_COMPONENTS];
+
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
+        literals[i] = mrc_component_get_literal(&pattern->components[i]);
+    mrc_anchor_of_pattern(anchor, literals, ret_text);
+}
+
 bool mrc_urlpattern_has_regexp_groups(const struct mrc_urlpattern *pattern)
 {
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
@@ -188,6 +198,13 @@ enum mrc_err mrc_urlpattern_input_of_init(const struct mrc_urlpattern_init *init
     return MRC_OK;
 }
 
+/* The order in which components are looked at: what differs most comes first. */
+static const enum mrc_urlpattern_component order[MRC_URLPATTERN_COMPONENTS] = {
+    MRC_URLPATTERN_PATHNAME, MRC_URLPATTERN_HOSTNAME, MRC_URLPATTERN_SEARCH,
+    MRC_URLPATTERN_HASH,     MRC_URLPATTERN_PORT,     MRC_URLPATTERN_PROTOCOL,
+    MRC_URLPATTERN_USERNAME, MRC_URLPATTERN_PASSWORD,
+};
+
 /* The components whose programs are cheap decide first; regular expressions run if all those match.
  */
 static enum mrc_err match_input(const struct mrc_urlpattern *pattern,
@@ -197,11 +214,13 @@ static enum mrc_err match_input(const struct mrc_urlpattern *pattern,
     enum mrc_err err = MRC_OK;
 
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS && !err && matches; i++)
-        if (pattern->components[i].program)
-            err = mrc_component_match(&pattern->components[i], input->components[i], &matches);
+        if (pattern->components[order[i]].program)
+            err = mrc_component_match(&pattern->components[order[i]], input->components[order[i]],
+                                      &matches);
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS && !err && matches; i++)
-        if (pattern->components[i].regexp)
-            err = mrc_component_match(&pattern->components[i], input->components[i], &matches);
+        if (pattern->components[order[i]].regexp)
+            err = mrc_component_match(&pattern->components[order[i]], input->components[order[i]],
+                                      &matches);
     if (!err)
         *ret_matches = matches;
     return err;

@@ -9,6 +9,7 @@
 #ifndef MRC_CORE_URLPATTERN_H
 #define MRC_CORE_URLPATTERN_H
 
+#include "core/anchor.h"
 #include "core/buf.h"
 #include "core/bytes.h"
 #include "core/err.h"
@@ -80,6 +81,10 @@ bool mrc_urlpattern_matches(const struct mrc_urlpattern *pattern, const struct m
 /* What the compiled pattern occupies, in bytes: for caps on what subscribers may make a hub hold.
  */
 size_t mrc_urlpattern_size(const struct mrc_urlpattern *pattern);
+
+/* The literal text at ANCHOR, one of URLs, of the URLs that PATTERN matches. */
+void mrc_urlpattern_get_anchor(const struct mrc_urlpattern *pattern, enum mrc_anchor anchor,
+                               struct mrc_anchor_text *ret_text);
 
 bool mrc_urlpattern_has_regexp_groups(const struct mrc_urlpattern *pattern);
 

@@ -31,6 +31,22 @@ static enum mrc_err keep_string(struct mrc_component *component)
     return component->string || err ? err : MRC_ENOMEM;
 }
 
+static enum mrc_err keep_ends(struct mrc_component *component)
+{
+    struct mrc_buf buf;
+    enum mrc_err err;
+
+    mrc_buf_init(&buf, MAX_STRING_BYTES);
+    mrc_part_list_write_literal(&component->parts, false, &buf);
+    component->prefix_len = mrc_buf_bytes(&buf).len;
+    mrc_part_list_write_literal(&component->parts, true, &buf);
+    component->suffix_len = mrc_buf_bytes(&buf).len - component->prefix_len;
+    err = mrc_buf_error(&buf);
+    component->ends = mrc_buf_take(&buf, NULL);
+    mrc_buf_free(&buf);
+    return component->ends || err ? err : MRC_ENOMEM;
+}
+
 enum mrc_err mrc_component_compile(enum mrc_urlpattern_component component,
                                    struct mrc_bytes pattern, enum mrc_urlpattern_canon canon,
                                    enum mrc_urlpattern_mode mode, struct mrc_error *error,
@@ -50,6 +66,8 @@ enum mrc_err mrc_component_compile(enum mrc_urlpattern_component component,
         err = mrc_regexp_compile(&made.parts, explains, error, &made.regexp);
     else if (!err)
         err = mrc_program_compile(&made.parts, &made.program);
+    if (!err && made.regexp)
+        err = keep_ends(&made);
     if (!err && explains)
         err = keep_string(&made);
     if (err) {
@@ -66,6 +84,7 @@ void mrc_component_clear(struct mrc_component *component)
 {
     mrc_automaton_free(component->program);
     mrc_regexp_free(component->regexp);
+    free(component->ends);
     free(component->string);
     mrc_part_list_free(&component->parts);
     *component = (struct mrc_component){.program = NULL};
@@ -92,8 +111,19 @@ bool mrc_component_matches_special_scheme(const struct mrc_component *component)
     return false;
 }
 
+struct mrc_literal mrc_component_get_literal(const struct mrc_component *component)
+{
+    if (component->program)
+        return mrc_automaton_get_literal(component->program);
+    return (struct mrc_literal){
+        .prefix = {component->ends, component->prefix_len},
+        .suffix = {component->ends + component->prefix_len, component->suffix_len},
+    };
+}
+
 size_t mrc_component_size(const struct mrc_component *component)
 {
     return (component->program ? mrc_automaton_size(component->program) : 0) +
-           (component->regexp ? mrc_regexp_size(component->regexp) : 0);
+           (component->regexp ? mrc_regexp_size(component->regexp) : 0) + component->prefix_len +
+           component->suffix_len;
 }

@@ -14,6 +14,8 @@ struct mrc_component {
     struct mrc_automaton *program; /* one of these two is there */
     struct mrc_regexp *regexp;
     bool has_regexp_groups;
+    char *ends; /* of a regular expression: the literal text at its beginning and at its end */
+    size_t prefix_len, suffix_len;
     char *string; /* the rest only with MRC_URLPATTERN_EXPLAIN */
     size_t string_len;
     struct mrc_part_list parts;
@@ -38,6 +40,9 @@ enum mrc_err mrc_component_match(const struct mrc_component *component, struct m
 
 /* Whether COMPONENT, of protocols, matches one of the special schemes; in MRC_ENOMEM, not. */
 bool mrc_component_matches_special_scheme(const struct mrc_component *component);
+
+/* What is literal at the ends of all that COMPONENT matches; lives as long as it. */
+struct mrc_literal mrc_component_get_literal(const struct mrc_component *component);
 
 size_t mrc_component_size(const struct mrc_component *component);
 

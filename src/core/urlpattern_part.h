@@ -65,6 +65,13 @@ enum mrc_err mrc_part_list_parse(struct mrc_bytes pattern, enum mrc_urlpattern_c
 
 void mrc_part_list_free(struct mrc_part_list *list);
 
+/*
+ * Appends the literal text with which all begins that LIST matches; and that with which it ends,
+ * if SUFFIX.
+ */
+void mrc_part_list_write_literal(const struct mrc_part_list *list, bool suffix,
+                                 struct mrc_buf *out);
+
 /* Appends the pattern string that means LIST. */
 void mrc_part_list_write(const struct mrc_part_list *list, struct mrc_buf *out);
 

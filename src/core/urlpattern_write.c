@@ -124,3 +124,47 @@ void mrc_part_list_write(const struct mrc_part_list *list, struct mrc_buf *out)
         }
     }
 }
+
+/* ---- literal text ------------------------------------------------------------------------------
+ */
+
+/* How many parts at one end of LIST are text that is there once. */
+static size_t count_fixed(const struct mrc_part_list *list, bool suffix)
+{
+    size_t count = 0;
+
+    while (count < list->count) {
+        const struct mrc_part *part = &list->parts[suffix ? list->count - 1 - count : count];
+
+        if (part->type != MRC_PART_FIXED || part->modifier != MRC_PART_ONCE)
+            break;
+        count++;
+    }
+    return count;
+}
+
+/* What the first, or last, part that is not of that kind begins, or ends, with: if it has to be
+ * there. */
+static struct mrc_bytes literal_of(const struct mrc_part_list *list, const struct mrc_part *part,
+                                   bool suffix)
+{
+    if (part->modifier == MRC_PART_OPTIONAL || part->modifier == MRC_PART_ZERO_OR_MORE)
+        return (struct mrc_bytes){"", 0};
+    if (part->type == MRC_PART_FIXED)
+        return mrc_part_text(list, part->value);
+    return mrc_part_text(list, suffix ? part->suffix : part->prefix);
+}
+
+void mrc_part_list_write_literal(const struct mrc_part_list *list, bool suffix, struct mrc_buf *out)
+{
+    size_t fixed = count_fixed(list, suffix);
+    bool has_more = fixed < list->count;
+    size_t first = suffix ? list->count - fixed : 0;
+
+    if (suffix && has_more)
+        mrc_buf_add_bytes(out, literal_of(list, &list->parts[first - 1], true));
+    for (size_t i = first; i < first + fixed; i++)
+        mrc_buf_add_bytes(out, mrc_part_text(list, list->parts[i].value));
+    if (!suffix && has_more)
+        mrc_buf_add_bytes(out, literal_of(list, &list->parts[fixed], false));
+}

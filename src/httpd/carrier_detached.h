@@ -4,7 +4,7 @@
  * Where nothing but httpd's own framing stands between a stream and its socket, the socket is taken
  * out of httpd under every MPM: the stream has a descriptor of its own for it, httpd closes its own
  * one and frees the connection and the request, and the MPM knows nothing of it any more. What
- * remains is the line of the access log, in a few hundred bytes (log_record.h).
+ * remains is the line of the access log, in some hundred bytes (log_record.h).
  *
  *     worker       headers and first bytes through httpd; then the socket is posted
  *     dispatcher   writes chunks to the socket; closes it, and writes the log
@@ -16,6 +16,7 @@
 
 #include "httpd.h"
 
+struct mrc_interned_table;
 struct mrc_log_fields;
 struct mrc_process;
 struct mrc_subscriber;
@@ -28,10 +29,11 @@ bool mrc_carrier_detached_is_possible(const request_rec *r);
 
 /*
  * Sends R's headers and the first bytes, and posts the stream to the dispatcher of PROCESS. What
- * the handler returns. SUBSCRIBER is taken over.
+ * the handler returns. FIELDS and SHARED are log_record.h's; SUBSCRIBER is taken over.
  */
 int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
                                const struct mrc_log_fields *fields,
+                               struct mrc_interned_table *shared,
                                struct mrc_subscriber *subscriber);
 
 #endif

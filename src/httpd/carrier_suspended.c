@@ -10,6 +10,8 @@
 #include "util_filter.h"
 
 #include "httpd/connection.h"
+#include "httpd/event_bucket.h"
+#include "httpd/lean.h"
 #include "httpd/module.h"
 #include "httpd/push.h"
 #include "hub/carrier.h"
@@ -37,59 +39,6 @@ struct mrc_carrier_suspended {
     int64_t handed_us;
 };
 
-/* ---- buckets: a piece of an event, shared and not copied --------------------------------------*/
-
-static void event_destroy(void *event)
-{
-    mrc_event_unref(event);
-}
-
-static apr_status_t event_read(apr_bucket *bucket, const char **ret_data, apr_size_t *ret_len,
-                               apr_read_type_e block)
-{
-    *ret_data = mrc_event_bytes(bucket->data).ptr + bucket->start;
-    *ret_len = bucket->length;
-    return APR_SUCCESS;
-}
-
-static apr_status_t event_copy(apr_bucket *bucket, apr_bucket **ret_copy)
-{
-    apr_status_t status = apr_bucket_simple_copy(bucket, ret_copy);
-
-    if (status == APR_SUCCESS)
-        mrc_event_ref(bucket->data);
-    return status;
-}
-
-static apr_status_t event_split(apr_bucket *bucket, apr_size_t point)
-{
-    apr_status_t status = apr_bucket_simple_split(bucket, point);
-
-    if (status == APR_SUCCESS)
-        mrc_event_ref(bucket->data);
-    return status;
-}
-
-static const apr_bucket_type_t event_type = {
-    "MERCURE EVENT",          5,           APR_BUCKET_DATA, event_destroy, event_read,
-    apr_bucket_setaside_noop, event_split, event_copy,
-};
-
-static void append_piece(struct mrc_carrier_suspended *suspended, const struct mrc_piece *piece)
-{
-    apr_bucket_alloc_t *list = suspended->c->bucket_alloc;
-    apr_bucket *bucket = apr_bucket_alloc(sizeof(*bucket), list);
-
-    APR_BUCKET_INIT(bucket);
-    bucket->free = apr_bucket_free;
-    bucket->list = list;
-    bucket->type = &event_type;
-    bucket->data = mrc_event_ref(piece->event);
-    bucket->start = (apr_off_t)piece->offset;
-    bucket->length = piece->len;
-    APR_BRIGADE_INSERT_TAIL(suspended->brigade, bucket);
-}
-
 /* ---- the carrier's operations, in the dispatcher's thread -------------------------------------*/
 
 static struct mrc_carrier_suspended *of(struct mrc_carrier *carrier)
@@ -108,7 +57,7 @@ static enum mrc_carrier_state write_pieces(struct mrc_carrier *carrier,
     struct mrc_carrier_suspended *suspended = of(carrier);
 
     for (size_t i = 0; i < count; i++)
-        append_piece(suspended, &pieces[i]);
+        mrc_event_bucket_append(suspended->brigade, &pieces[i]);
     return mrc_push_write(suspended->r, suspended->brigade);
 }
 
@@ -217,6 +166,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     }
     suspended->brigade = apr_brigade_create(c->pool, c->bucket_alloc);
     leave_mpm(c);
+    mrc_lean_begin(r);
     if (!send_first_bytes(r, suspended->brigade)) {
         c->aborted = 1;
         mrc_stream_discard(suspended->stream, MRC_END_CLIENT);

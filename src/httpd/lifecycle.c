@@ -10,6 +10,7 @@
 #include "scoreboard.h"
 #include "unixd.h"
 
+#include "core/interned.h"
 #include "core/token_cache.h"
 #include "httpd/http2.h"
 #include "httpd/keys.h"
@@ -50,6 +51,7 @@ struct child {
     struct mrc_keeper *keeper; /* NULL: no keys change */
     struct mrc_sizing sizing;
     const struct mrc_log_fields *log_fields;
+    struct mrc_interned_table *log_texts;
     bool may_log_anywhere;
     struct mrc_http2 *http2;
 };
@@ -384,6 +386,16 @@ static bool may_log_anywhere(const struct mrc_log_fields *fields)
            (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads > 1);
 }
 
+static apr_status_t create_log_texts(struct mrc_interned_table **ret_texts)
+{
+    uint64_t key[2];
+    apr_status_t status = apr_generate_random_bytes((unsigned char *)key, sizeof(key));
+
+    if (status == APR_SUCCESS && mrc_interned_table_create(key, ret_texts) != MRC_OK)
+        status = APR_ENOMEM;
+    return status;
+}
+
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_registry_hubs(main_server);
@@ -404,6 +416,8 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
         status = APR_ENOMEM;
     if (status == APR_SUCCESS)
+        status = create_log_texts(&child->log_texts);
+    if (status == APR_SUCCESS)
         status = mrc_process_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
                                    mrc_registry_dispatchers(main_server), getpid(),
                                    (uint64_t)generation, &child->process);
@@ -419,6 +433,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     }
     mrc_keeper_stop(child->keeper);
     mrc_token_cache_free(child->tokens);
+    mrc_interned_table_free(child->log_texts);
     if (status == APR_ENOSPC)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                      "this child serves no hub, since all %u slots for children are taken: too "
@@ -495,6 +510,11 @@ bool mrc_lifecycle_may_log_anywhere(void)
 const struct mrc_log_fields *mrc_lifecycle_log_fields(void)
 {
     return this_child->log_fields;
+}
+
+struct mrc_interned_table *mrc_lifecycle_log_texts(void)
+{
+    return this_child->log_texts;
 }
 
 int mrc_lifecycle_is_serving(void)

@@ -13,6 +13,7 @@
 
 struct mrc_http2;
 struct mrc_keyring;
+struct mrc_interned_table;
 struct mrc_log_fields;
 struct mrc_process;
 struct mrc_sizing;
@@ -60,6 +61,9 @@ bool mrc_lifecycle_may_log_anywhere(void);
 
 /* What is to be kept of requests for the access logs; only where there is a process. */
 const struct mrc_log_fields *mrc_lifecycle_log_fields(void);
+
+/* What several of these requests have in common; only where there is a process. */
+struct mrc_interned_table *mrc_lifecycle_log_texts(void);
 
 /* Whether this child serves on: false once it is to end, however the MPM tells it so. */
 int mrc_lifecycle_is_serving(void);

@@ -12,6 +12,7 @@
 #include "http_protocol.h"
 
 #include "core/buf.h"
+#include "core/interned.h"
 #include "httpd/connection.h"
 #include "httpd/log_fields.h"
 #include "httpd/module.h"
@@ -21,29 +22,41 @@ APLOG_USE_MODULE(mercure);
 /*
  * A record:
  *
- *     struct mrc_log_record        numbers
- *     texts of the request         in the order of request_texts
- *     texts of the connection      in the order of connection_texts
- *     request, response, notes, environment: of each the pairs, name and value, and TEXT_NONE
+ *     struct mrc_log_record     numbers
+ *     interned                  [SHARED_HEAD] what is the same for all of a virtual host
+ *                               [SHARED_URL] and for all who ask for the same
+ *                               [SHARED_FIELDS] … fields of the request, name, NUL, value
+ *     texts                     in the order of own_texts and own_connection_texts; then response,
+ *                               notes, environment: of each the pairs, name and value, and
+ * TEXT_NONE
  *
- * Each text begins with a byte that tells its kind. Most are parts of the request line, which comes
- * first.
+ * The head has a struct head, and texts in the order of head_texts and head_connection_texts; the
+ * URL has those of url_texts. Each text begins with a byte that tells its kind. Many are parts of
+ * others: of the request line, which comes first.
  */
 struct mrc_log_record {
-    server_rec *server;
     apr_time_t request_time;
-    apr_off_t body_bytes;
-    apr_off_t in_bytes;  /* what mod_logio has counted of the request */
-    apr_off_t out_bytes; /* and of its response */
-    apr_size_t len;      /* of the texts */
-    long connection_id;
+    apr_off_t in_bytes; /* what mod_logio has counted of the request */
+    int32_t out_bytes;  /* and of the head of its response */
+    int32_t body_bytes; /* with the response's first bytes */
+    int32_t connection_id;
+    int32_t keepalives;
+    apr_port_t client_port;
+    uint16_t shared_count;
+    struct mrc_interned *shared[]; /* shared_count, and the texts behind them */
+};
+
+/* There are as many as detached streams. */
+_Static_assert(sizeof(struct mrc_log_record) <= 40, "a log record is small");
+
+enum { SHARED_HEAD, SHARED_URL, SHARED_FIELDS };
+
+struct head {
+    server_rec *server;
     int method_number;
     int proto_num;
     int status;
-    int keepalives;
-    apr_port_t client_port;
     apr_port_t local_port;
-    char texts[];
 };
 
 enum {
@@ -52,19 +65,33 @@ enum {
     TEXT_WITHIN /* the place and length of bytes before it, each in two bytes */
 };
 
-static const size_t request_texts[] = {
-    offsetof(request_rec, the_request),    offsetof(request_rec, method),
-    offsetof(request_rec, unparsed_uri),   offsetof(request_rec, uri),
-    offsetof(request_rec, args),           offsetof(request_rec, protocol),
-    offsetof(request_rec, hostname),       offsetof(request_rec, user),
-    offsetof(request_rec, ap_auth_type),   offsetof(request_rec, useragent_ip),
-    offsetof(request_rec, useragent_host), offsetof(request_rec, log_id),
-    offsetof(request_rec, filename),       offsetof(request_rec, handler),
+static const size_t head_texts[] = {
+    offsetof(request_rec, method),       offsetof(request_rec, protocol),
+    offsetof(request_rec, hostname),     offsetof(request_rec, handler),
+    offsetof(request_rec, ap_auth_type),
 };
 
-static const size_t connection_texts[] = {
-    offsetof(conn_rec, client_ip), offsetof(conn_rec, remote_host),
-    offsetof(conn_rec, local_ip),  offsetof(conn_rec, remote_logname),
+static const size_t head_connection_texts[] = {
+    offsetof(conn_rec, local_ip),
+};
+
+static const size_t url_texts[] = {
+    offsetof(request_rec, the_request), offsetof(request_rec, unparsed_uri),
+    offsetof(request_rec, uri),         offsetof(request_rec, args),
+    offsetof(request_rec, filename),
+};
+
+static const size_t own_texts[] = {
+    offsetof(request_rec, useragent_ip),
+    offsetof(request_rec, useragent_host),
+    offsetof(request_rec, user),
+    offsetof(request_rec, log_id),
+};
+
+static const size_t own_connection_texts[] = {
+    offsetof(conn_rec, client_ip),
+    offsetof(conn_rec, remote_host),
+    offsetof(conn_rec, remote_logname),
     offsetof(conn_rec, log_id),
 };
 
@@ -197,6 +224,12 @@ static void put_text(struct mrc_buf *buf, const char *text)
     }
 }
 
+static void put_texts(struct mrc_buf *buf, const void *record, const size_t *offsets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        put_text(buf, *text_at((void *)record, offsets[i]));
+}
+
 static void put_pair(struct mrc_buf *buf, const char *name, const char *value)
 {
     if (!value)
@@ -234,52 +267,175 @@ static void put_table(struct mrc_buf *buf, const apr_table_t *table, const apr_t
     mrc_buf_add_char(buf, TEXT_NONE);
 }
 
-static void put_texts(request_rec *r, struct mrc_buf *buf, const struct mrc_log_fields *fields)
+static void put_own(request_rec *r, struct mrc_buf *buf, const struct mrc_log_fields *fields)
 {
-    for (size_t i = 0; i < COUNT(request_texts); i++)
-        put_text(buf, *text_at(r, request_texts[i]));
-    for (size_t i = 0; i < COUNT(connection_texts); i++)
-        put_text(buf, *text_at(r->connection, connection_texts[i]));
-    put_table(buf, r->headers_in, NULL, fields->all ? NULL : fields->request);
+    put_texts(buf, r, own_texts, COUNT(own_texts));
+    put_texts(buf, r->connection, own_connection_texts, COUNT(own_connection_texts));
     put_table(buf, r->headers_out, r->err_headers_out, fields->all ? NULL : fields->response);
     put_table(buf, r->notes, NULL, fields->notes); /* some are no texts: never all */
     put_table(buf, r->subprocess_env, NULL, fields->all ? NULL : fields->env);
 }
 
-struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_fields *fields)
+/* ---- keeping what is shared -------------------------------------------------------------------*/
+
+/* What is interned for a record. */
+struct shared {
+    struct mrc_interned_table *table;
+    struct mrc_interned **all; /* room for all that there may be */
+    uint16_t count;
+    bool has_failed;
+    size_t bytes_left; /* of those that a record may have */
+};
+
+/* Interns what BUF holds, and frees that. */
+static void share(struct shared *shared, struct mrc_buf *buf)
+{
+    struct mrc_bytes bytes = mrc_buf_bytes(buf);
+    struct mrc_interned *interned =
+        mrc_buf_error(buf) ? NULL : mrc_interned_get(shared->table, bytes);
+
+    if (interned) {
+        shared->all[shared->count++] = interned;
+        shared->bytes_left -= bytes.len;
+    } else {
+        shared->has_failed = true;
+    }
+    mrc_buf_free(buf);
+}
+
+static void share_head(struct shared *shared, request_rec *r)
+{
+    struct mrc_buf buf;
+    struct head head;
+
+    memset(&head, 0, sizeof(head)); /* what lies between its members is compared, too */
+    head.server = r->server;
+    head.method_number = r->method_number;
+    head.proto_num = r->proto_num;
+    head.status = r->status;
+    head.local_port = r->connection->local_addr->port;
+    mrc_buf_init(&buf, shared->bytes_left);
+    mrc_buf_add(&buf, &head, sizeof(head));
+    put_texts(&buf, r, head_texts, COUNT(head_texts));
+    put_texts(&buf, r->connection, head_connection_texts, COUNT(head_connection_texts));
+    share(shared, &buf);
+}
+
+static void share_url(struct shared *shared, const request_rec *r)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, shared->bytes_left);
+    put_texts(&buf, r, url_texts, COUNT(url_texts));
+    share(shared, &buf);
+}
+
+static void share_field(struct shared *shared, const char *name, const char *value)
+{
+    struct mrc_buf buf;
+
+    if (!value)
+        return;
+    mrc_buf_init(&buf, shared->bytes_left);
+    mrc_buf_add(&buf, name, strlen(name) + 1);
+    mrc_buf_add(&buf, value, strlen(value) + 1);
+    share(shared, &buf);
+}
+
+/* The fields of the request that FIELDS asks for. */
+static void share_fields(struct shared *shared, const request_rec *r,
+                         const struct mrc_log_fields *fields)
+{
+    const apr_array_header_t *entries = apr_table_elts(r->headers_in);
+
+    for (int i = 0; !fields->all && i < fields->request->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(fields->request, i, const char *);
+
+        share_field(shared, name, apr_table_get(r->headers_in, name));
+    }
+    for (int i = 0; fields->all && i < entries->nelts; i++) {
+        const apr_table_entry_t *entry = &APR_ARRAY_IDX(entries, i, apr_table_entry_t);
+
+        share_field(shared, entry->key, entry->val);
+    }
+}
+
+static void release(struct mrc_interned *const *shared, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        mrc_interned_release(shared[i]);
+}
+
+/* What R has in common with others; false: it would be too long, or memory is short. */
+static bool share_all(struct shared *shared, request_rec *r, const struct mrc_log_fields *fields)
+{
+    size_t max = SHARED_FIELDS +
+                 (size_t)(fields->all ? apr_table_elts(r->headers_in) : fields->request)->nelts;
+
+    if (max > UINT16_MAX)
+        return false;
+    shared->all = apr_palloc(r->pool, max * sizeof(struct mrc_interned *));
+    share_head(shared, r);
+    share_url(shared, r);
+    share_fields(shared, r, fields);
+    if (shared->has_failed)
+        release(shared->all, shared->count);
+    return !shared->has_failed;
+}
+
+/* ---- the record -------------------------------------------------------------------------------*/
+
+/* A record of what is shared and OWN, its numbers empty; NULL: memory is short. */
+static struct mrc_log_record *create(const struct shared *shared, struct mrc_bytes own)
+{
+    size_t shared_bytes = shared->count * sizeof(struct mrc_interned *);
+    struct mrc_log_record *record = malloc(sizeof(*record) + shared_bytes + own.len);
+
+    if (!record)
+        return NULL;
+    *record = (struct mrc_log_record){.shared_count = shared->count};
+    memcpy(record->shared, shared->all, shared_bytes);
+    memcpy(&record->shared[shared->count], own.ptr, own.len);
+    return record;
+}
+
+static void fill_in(struct mrc_log_record *record, request_rec *r)
 {
     const conn_rec *c = r->connection;
+    apr_off_t out_bytes;
+
+    record->request_time = r->request_time;
+    record->connection_id = (int32_t)c->id; /* an MPM counts them by its threads */
+    record->body_bytes = (int32_t)r->bytes_sent;
+    record->keepalives = c->keepalives;
+    record->client_port = c->client_addr->port;
+    take_counts(r, &record->in_bytes, &out_bytes);
+    record->out_bytes = (int32_t)out_bytes;
+}
+
+struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_fields *fields,
+                                           struct mrc_interned_table *table)
+{
+    struct shared shared = {.table = table, .bytes_left = MRC_LOG_RECORD_BYTES_MAX};
     struct mrc_log_record *record = NULL;
-    struct mrc_bytes texts;
-    struct mrc_buf buf;
+    struct mrc_buf own;
 
     /* Where names are logged, now is the time to ask for them. */
     ap_get_useragent_host(r, REMOTE_NAME, NULL);
     ap_get_remote_logname(r);
-    mrc_buf_init(&buf, MRC_LOG_RECORD_BYTES_MAX);
-    put_texts(r, &buf, fields);
-    texts = mrc_buf_bytes(&buf);
-    if (!mrc_buf_error(&buf))
-        record = malloc(sizeof(*record) + texts.len);
-    if (record) {
-        *record = (struct mrc_log_record){
-            .server = r->server,
-            .request_time = r->request_time,
-            .body_bytes = r->bytes_sent,
-            .len = texts.len,
-            .connection_id = c->id,
-            .method_number = r->method_number,
-            .proto_num = r->proto_num,
-            .status = r->status,
-            .keepalives = c->keepalives,
-            .client_port = c->client_addr->port,
-            .local_port = c->local_addr->port,
-        };
-        take_counts(r, &record->in_bytes, &record->out_bytes);
-        let_log(r, "mod_log_forensic.c"); /* that httpd is through with it: the id is in R */
-        memcpy(record->texts, texts.ptr, texts.len);
+    if (!share_all(&shared, r, fields))
+        return NULL;
+    mrc_buf_init(&own, shared.bytes_left);
+    put_own(r, &own, fields);
+    if (!mrc_buf_error(&own))
+        record = create(&shared, mrc_buf_bytes(&own));
+    mrc_buf_free(&own);
+    if (!record) {
+        release(shared.all, shared.count);
+        return NULL;
     }
-    mrc_buf_free(&buf);
+    fill_in(record, r);
+    let_log(r, "mod_log_forensic.c"); /* that httpd is through with it: the id is in R */
     return record;
 }
 
@@ -322,6 +478,12 @@ static char *get_text(struct reader *reader)
     }
 }
 
+static void get_texts(struct reader *reader, void *record, const size_t *offsets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        *text_at(record, offsets[i]) = get_text(reader);
+}
+
 static apr_table_t *get_table(struct reader *reader)
 {
     apr_table_t *table = apr_table_make(reader->pool, 4);
@@ -329,6 +491,19 @@ static apr_table_t *get_table(struct reader *reader)
 
     while ((name = get_text(reader)))
         apr_table_addn(table, name, get_text(reader));
+    return table;
+}
+
+/* The fields of the request. */
+static apr_table_t *get_fields(apr_pool_t *pool, const struct mrc_log_record *record)
+{
+    apr_table_t *table = apr_table_make(pool, 4);
+
+    for (size_t i = SHARED_FIELDS; i < record->shared_count; i++) {
+        const char *name = mrc_interned_bytes(record->shared[i]).ptr;
+
+        apr_table_add(table, name, name + strlen(name) + 1);
+    }
     return table;
 }
 
@@ -343,58 +518,83 @@ static apr_sockaddr_t *make_address(apr_pool_t *pool, const char *ip, apr_port_t
     return address;
 }
 
-static conn_rec *make_connection(struct reader *reader, const struct mrc_log_record *record)
+/* Empty ones that belong together; what httpd itself looks into without asking is there. */
+static request_rec *make_empty(apr_pool_t *pool)
 {
-    conn_rec *c = apr_pcalloc(reader->pool, sizeof(*c));
+    request_rec *r = apr_pcalloc(pool, sizeof(*r));
 
-    c->pool = reader->pool;
-    c->base_server = record->server;
-    c->conn_config = ap_create_conn_config(reader->pool);
-    c->notes = apr_table_make(reader->pool, 1);
+    r->pool = pool;
+    r->request_config = ap_create_request_config(pool);
+    ap_set_core_module_config(r->request_config, apr_pcalloc(pool, sizeof(core_request_config)));
+    r->err_headers_out = apr_table_make(pool, 1);
+    r->trailers_in = apr_table_make(pool, 1);
+    r->trailers_out = apr_table_make(pool, 1);
+    r->connection = apr_pcalloc(pool, sizeof(*r->connection));
+    r->connection->pool = pool;
+    r->connection->conn_config = ap_create_conn_config(pool);
+    r->connection->notes = apr_table_make(pool, 1);
+    r->connection->keepalive = AP_CONN_CLOSE;
+    return r;
+}
+
+static void take_head(request_rec *r, const struct mrc_interned *shared)
+{
+    conn_rec *c = r->connection;
+    struct reader reader = {r->pool, mrc_interned_bytes(shared).ptr, sizeof(struct head)};
+    struct head head;
+
+    memcpy(&head, reader.texts, sizeof(head));
+    r->server = head.server;
+    r->per_dir_config = head.server->lookup_defaults;
+    r->method_number = head.method_number;
+    r->proto_num = head.proto_num;
+    r->status = head.status;
+    get_texts(&reader, r, head_texts, COUNT(head_texts));
+    if (r->handler && !*r->handler) /* httpd's word for none, while a handler runs */
+        r->handler = NULL;
+    c->base_server = head.server;
+    get_texts(&reader, c, head_connection_texts, COUNT(head_connection_texts));
+    c->local_addr = make_address(r->pool, c->local_ip, head.local_port);
+}
+
+static void take_url(request_rec *r, const struct mrc_interned *shared)
+{
+    struct reader reader = {r->pool, mrc_interned_bytes(shared).ptr, 0};
+
+    get_texts(&reader, r, url_texts, COUNT(url_texts));
+}
+
+static void take_own(request_rec *r, const struct mrc_log_record *record)
+{
+    struct reader reader = {r->pool, (const char *)&record->shared[record->shared_count], 0};
+    conn_rec *c = r->connection;
+
+    get_texts(&reader, r, own_texts, COUNT(own_texts));
+    get_texts(&reader, c, own_connection_texts, COUNT(own_connection_texts));
+    r->headers_out = get_table(&reader);
+    r->notes = get_table(&reader);
+    r->subprocess_env = get_table(&reader);
     c->id = record->connection_id;
     c->keepalives = record->keepalives;
-    c->keepalive = AP_CONN_CLOSE;
-    for (size_t i = 0; i < COUNT(connection_texts); i++)
-        *text_at(c, connection_texts[i]) = get_text(reader);
-    c->client_addr = make_address(reader->pool, c->client_ip, record->client_port);
-    c->local_addr = make_address(reader->pool, c->local_ip, record->local_port);
-    return c;
+    c->client_addr = make_address(r->pool, c->client_ip, record->client_port);
+    if (!r->useragent_host)
+        r->useragent_host = c->remote_host;
+    if (!r->useragent_host) /* looked up in vain, and not to be looked up again */
+        r->useragent_host = apr_pstrdup(r->pool, "");
+    r->useragent_addr = make_address(r->pool, r->useragent_ip, record->client_port);
+    r->request_time = record->request_time;
+    r->bytes_sent = record->body_bytes;
+    r->sent_bodyct = 1;
 }
 
 static request_rec *make_request(apr_pool_t *pool, const struct mrc_log_record *record)
 {
-    struct reader reader = {pool, record->texts, 0};
-    request_rec *r = apr_pcalloc(pool, sizeof(*r));
+    request_rec *r = make_empty(pool);
 
-    r->pool = pool;
-    r->server = record->server;
-    r->per_dir_config = record->server->lookup_defaults;
-    r->request_config = ap_create_request_config(pool);
-    /* httpd looks into its own without asking, say for %{DOCUMENT_ROOT} in an expression. */
-    ap_set_core_module_config(r->request_config, apr_pcalloc(pool, sizeof(core_request_config)));
-    r->request_time = record->request_time;
-    r->bytes_sent = record->body_bytes;
-    r->method_number = record->method_number;
-    r->proto_num = record->proto_num;
-    r->status = record->status;
-    r->sent_bodyct = 1;
-    for (size_t i = 0; i < COUNT(request_texts); i++)
-        *text_at(r, request_texts[i]) = get_text(&reader);
-    if (r->handler && !*r->handler) /* httpd's word for none, while a handler runs */
-        r->handler = NULL;
-    r->connection = make_connection(&reader, record);
-    if (!r->useragent_host)
-        r->useragent_host = r->connection->remote_host;
-    if (!r->useragent_host) /* looked up in vain, and not to be looked up again */
-        r->useragent_host = apr_pstrdup(pool, "");
-    r->useragent_addr = make_address(pool, r->useragent_ip, record->client_port);
-    r->headers_in = get_table(&reader);
-    r->headers_out = get_table(&reader);
-    r->notes = get_table(&reader);
-    r->subprocess_env = get_table(&reader);
-    r->err_headers_out = apr_table_make(pool, 1);
-    r->trailers_in = apr_table_make(pool, 1);
-    r->trailers_out = apr_table_make(pool, 1);
+    take_head(r, record->shared[SHARED_HEAD]);
+    take_url(r, record->shared[SHARED_URL]);
+    take_own(r, record);
+    r->headers_in = get_fields(pool, record);
     return r;
 }
 
@@ -414,5 +614,6 @@ void mrc_log_record_log(struct mrc_log_record *record, apr_off_t body_bytes, apr
         ap_run_log_transaction(r);
         apr_pool_destroy(pool);
     }
+    release(record->shared, record->shared_count);
     free(record);
 }

@@ -1,6 +1,8 @@
 /*
- * The access log line of a request that is gone: what the line needs is kept in a few hundred bytes
- * (log_fields.h says what), and in the end a request is made of it, which all log modules log.
+ * The access log line of a request that is gone: what the line needs is kept (log_fields.h says
+ * what), and in the end a request is made of it, which all log modules log. What many requests have
+ * in common, the URL or a browser's name, is kept once for all of them; what is left takes some
+ * hundred bytes.
  *
  *     worker       keep        the request's log hooks are told to log nothing (log_transaction)
  *     dispatcher   log         once, when the stream ends
@@ -18,18 +20,20 @@
 
 #include "hub/carrier.h"
 
+struct mrc_interned_table;
 struct mrc_log_fields;
 struct mrc_log_record;
 
-/* The longest record; what a client sends is most of it. */
+/* The most bytes that one record keeps; what a client sends is most of it. */
 #define MRC_LOG_RECORD_BYTES_MAX 65535
 
 /*
- * Keeps what FIELDS asks of R, whose head has been sent. A malloc()ed record, to be given to
- * mrc_log_record_log() or free()d; NULL: it would be too long, or memory is short. From then on
- * mod_logio's counts of R are gone.
+ * Keeps what FIELDS asks of R, whose head has been sent; what it has in common with others goes
+ * into SHARED, which outlives the record. NULL: it would be too long, or memory is short. From then
+ * on mod_logio's counts of R are gone.
  */
-struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_fields *fields);
+struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_fields *fields,
+                                           struct mrc_interned_table *shared);
 
 /*
  * Logs the request: BODY_BYTES more were sent than when it was kept, which were WIRE_BYTES on the

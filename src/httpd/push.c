@@ -85,6 +85,15 @@ bool mrc_push_is_possible(const request_rec *r)
     return true;
 }
 
+/* Whether nothing makes other bytes of what FILTER, the first of a connection, is given. */
+static bool leads_to_network(const ap_filter_t *filter)
+{
+    while (filter &&
+           is_one_of(filter->frec->name, of_reading, sizeof(of_reading) / sizeof(*of_reading)))
+        filter = filter->next;
+    return filter && filter->frec == ap_core_output_filter_handle;
+}
+
 bool mrc_push_is_plain(const request_rec *r)
 {
     const ap_filter_t *filter;
@@ -95,10 +104,12 @@ bool mrc_push_is_plain(const request_rec *r)
         if (is_one_of(filter->frec->name, watching, sizeof(watching) / sizeof(*watching)))
             return false;
     }
-    while (filter &&
-           is_one_of(filter->frec->name, of_reading, sizeof(of_reading) / sizeof(*of_reading)))
-        filter = filter->next;
-    return filter && filter->frec == ap_core_output_filter_handle;
+    return leads_to_network(filter);
+}
+
+bool mrc_push_is_direct(const conn_rec *c)
+{
+    return leads_to_network(c->output_filters);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------*/
@@ -147,12 +158,6 @@ enum mrc_carrier_state mrc_push_flush(conn_rec *c)
     return c->data_in_output_filters ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
 }
 
-/* Whether some filter of C, such as mod_ssl's, stands before the one that writes to the network. */
-static bool may_gather(const conn_rec *c)
-{
-    return c->output_filters->frec != ap_core_output_filter_handle;
-}
-
 enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigade)
 {
     conn_rec *c = r->connection;
@@ -161,7 +166,7 @@ enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigad
     apr_brigade_cleanup(brigade);
     if (status != APR_SUCCESS)
         return MRC_CARRIER_GONE;
-    if (!may_gather(c))
+    if (mrc_push_is_direct(c))
         return mrc_push_flush(c);
     APR_BRIGADE_INSERT_TAIL(brigade, create_push(c->bucket_alloc));
     status = ap_pass_brigade(c->output_filters, brigade);

@@ -36,6 +36,11 @@ bool mrc_push_is_possible(const request_rec *r);
  */
 bool mrc_push_is_plain(const request_rec *r);
 
+/* Whether C has no filter of its own, such as mod_ssl's, that gathers bytes or makes others of
+ * them.
+ */
+bool mrc_push_is_direct(const conn_rec *c);
+
 /*
  * Sends what can be sent of BRIGADE, at most MRC_CARRIER_WRITE_BYTES, and empties it. Not while
  * PENDING.

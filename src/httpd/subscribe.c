@@ -17,6 +17,7 @@
 #include "httpd/carrier_suspended.h"
 #include "httpd/carrier_threaded.h"
 #include "httpd/claim.h"
+#include "httpd/client.h"
 #include "httpd/connection.h"
 #include "httpd/identity.h"
 #include "httpd/lifecycle.h"
@@ -324,7 +325,8 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
         return status;
     }
     mrc_answer_add_stream_headers(r);
-    return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(), subscriber)
+    return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(),
+                                               mrc_lifecycle_log_texts(), subscriber)
                   : mrc_carrier_suspended_start(r, process, subscriber);
 }
 
@@ -424,7 +426,7 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
         process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
     struct mrc_subscription subscription = {
         .token = token,
-        .client = {.address = mrc_bytes_of(r->useragent_ip), .token = claim->token},
+        .client = {.address = mrc_client_name(r), .token = claim->token},
     };
     struct mrc_error error = {""};
     struct reader reader = {

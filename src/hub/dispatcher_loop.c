@@ -152,7 +152,9 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
 {
     switch (mrc_stream_work(stream, now_us)) {
     case MRC_STREAM_IDLE:
-        set_timer(loop, stream);
+        /* What was written only puts off what a stream that is not pending waits for. */
+        if (stream->pending || !mrc_timer_is_set(&stream->timer))
+            set_timer(loop, stream);
         break;
     case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
         set_timer(loop, stream);
@@ -197,15 +199,35 @@ static void collect_readings(struct mrc_dispatcher_loop *loop)
     }
 }
 
+/*
+ * What the next ones of LIST will need comes into the cache while the kernel writes for this one:
+ * the next but one itself, and what the next one points to.
+ */
+static void fetch_ahead(const struct list *list)
+{
+    const struct mrc_stream *next = list->first;
+
+    if (!next)
+        return;
+    mrc_stream_fetch_parts(next);
+    if (next->next)
+        mrc_stream_fetch(next->next);
+}
+
 static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max, int64_t max_us)
 {
     int64_t now_us = mrc_clock_us();
 
-    for (int i = 0; i < max && (i == 0 || mrc_clock_us() - now_us < max_us); i++) {
-        struct mrc_stream *stream = list_take(list);
+    for (int i = 0; i < max; i++) {
+        struct mrc_stream *stream;
+
+        if (max_us != INT64_MAX && i > 0 && mrc_clock_us() - now_us >= max_us)
+            return;
+        stream = list_take(list);
 
         if (!stream)
             return;
+        fetch_ahead(list);
         stream->is_ready = false;
         if (stream->state == MRC_STREAM_ENDING)
             bury(loop, stream);
@@ -251,10 +273,12 @@ static void take_socket(struct mrc_dispatcher_loop *loop, struct mrc_stream *str
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         end(loop, stream, MRC_END_CLIENT);
     } else if ((events & EPOLLOUT) && stream->pending) {
-        if (mrc_stream_flush(stream, mrc_clock_us()))
-            make_ready(loop, stream);
-        else
+        if (!mrc_stream_flush(stream, mrc_clock_us())) {
             bury(loop, stream);
+            return;
+        }
+        set_timer(loop, stream);
+        make_ready(loop, stream);
     }
 }
 

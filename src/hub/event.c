@@ -2,30 +2,39 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/buf.h"
 #include "core/sse.h"
 
+#define CHUNK_HEAD_BYTES 18 /* the most: a length in hexadecimal digits, and a line end */
+
 struct mrc_event {
     atomic_uint refs;
+    unsigned head_len; /* of the chunk */
     size_t len;
     int64_t accepted_us;
-    char bytes[];
+    char chunk[]; /* its head, the bytes, a line end */
 };
 
 struct mrc_event *mrc_event_create(struct mrc_bytes bytes)
 {
-    struct mrc_event *event = malloc(sizeof(*event) + bytes.len);
+    char head[CHUNK_HEAD_BYTES + 1];
+    size_t head_len = (size_t)snprintf(head, sizeof(head), "%zx\r\n", bytes.len);
+    struct mrc_event *event = malloc(sizeof(*event) + head_len + bytes.len + 2);
 
     if (!event)
         return NULL;
     atomic_init(&event->refs, 1);
+    event->head_len = (unsigned)head_len;
     event->len = bytes.len;
     event->accepted_us = 0;
+    memcpy(event->chunk, head, head_len);
     if (bytes.len)
-        memcpy(event->bytes, bytes.ptr, bytes.len);
+        memcpy(event->chunk + head_len, bytes.ptr, bytes.len);
+    memcpy(event->chunk + head_len + bytes.len, "\r\n", 2);
     return event;
 }
 
@@ -91,5 +100,10 @@ void mrc_event_unref(struct mrc_event *event)
 
 struct mrc_bytes mrc_event_bytes(const struct mrc_event *event)
 {
-    return (struct mrc_bytes){event->bytes, event->len};
+    return (struct mrc_bytes){event->chunk + event->head_len, event->len};
+}
+
+struct mrc_bytes mrc_event_chunk(const struct mrc_event *event)
+{
+    return (struct mrc_bytes){event->chunk, event->len ? event->head_len + event->len + 2 : 0};
 }

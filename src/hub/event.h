@@ -1,5 +1,6 @@
 /*
- * An event as it goes to clients: its bytes, made once and shared by all that receive it.
+ * An event as it goes to clients: its bytes, made once and shared by all that receive it. Those of
+ * a plain client lie in their chunk already.
  */
 #ifndef MRC_HUB_EVENT_H
 #define MRC_HUB_EVENT_H
@@ -36,6 +37,10 @@ struct mrc_event *mrc_event_ref(struct mrc_event *event);
 void mrc_event_unref(struct mrc_event *event);
 
 struct mrc_bytes mrc_event_bytes(const struct mrc_event *event);
+
+/* The same as one chunk of an HTTP/1.1 message (RFC 9112, 7.1); empty for an event without bytes,
+ * since an empty chunk would be the last one. */
+struct mrc_bytes mrc_event_chunk(const struct mrc_event *event);
 
 /* A part of an event: what is left to write, or what fits into one write. */
 struct mrc_piece {

@@ -27,6 +27,7 @@ struct feed_hub {
     unsigned listening;      /* streams in the index */
     uint64_t cursor;         /* what has not been pulled yet; of no meaning while none listens */
     uint64_t next;           /* its number in the history; the same */
+    uint64_t settled;        /* position: what is before it some may have got from their replay */
     struct mrc_ring_record record;
 };
 
@@ -75,6 +76,8 @@ apr_status_t mrc_feed_add(struct mrc_feed *feed, struct mrc_stream *stream)
         mrc_ring_stats(mrc_hub_ring(hub->hub), &stats);
         mrc_hub_set_taken(hub->hub, feed->args.number, stats.last_seq + 1);
     }
+    if (mrc_subscriber_get_position(stream->subscriber) > hub->settled)
+        hub->settled = mrc_subscriber_get_position(stream->subscriber);
     stream->is_listening = true;
     return APR_SUCCESS;
 }
@@ -112,7 +115,8 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     bool may_read;
 
     /* Its replay has given it this one already. */
-    if (delivery->hub->record.pos < mrc_subscriber_get_position(stream->subscriber))
+    if (delivery->hub->record.pos < delivery->hub->settled &&
+        delivery->hub->record.pos < mrc_subscriber_get_position(stream->subscriber))
         return;
     if (mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
                                 &may_read)) {

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/anchor.h"
 #include "core/matcher.h"
 #include "core/siphash.h"
 #include "core/topic.h"
+#include "hub/prefix_tree.h"
 
 /* Topics whose matching patterns are remembered; longer topics are matched each time. */
 #define CACHE_ENTRIES     4096
@@ -16,6 +18,14 @@
 #define CACHE_ENTRY_BYTES (MRC_INDEX_CACHE_BYTES / 64)
 
 #define FIRST_BUCKETS 64
+#define FIRST_SCRATCH 16
+#define FIRST_PLACES  2
+
+/* What is used less than this part is made smaller. */
+#define SHRINK_BELOW 4
+
+/* A listener comes into the processor's cache so many before it is looked at. */
+#define PLACES_AHEAD 8
 
 /* One place in a node: a listener, and which of its registrations this is. */
 struct place {
@@ -27,9 +37,14 @@ struct place {
 struct node {
     struct node *next; /* in its bucket */
     uint64_t hash;
-    size_t pattern; /* where it is in the list of patterns; unused by others */
-    struct place *places;
-    size_t count, cap;
+    const struct mrc_matcher *matcher;      /* that of one of its places */
+    struct spot *spot;                      /* of a pattern; unused by others, as the next two */
+    struct node *spot_previous, *spot_next; /* of the same spot */
+    uint32_t count, cap;                    /* of places; CAP is 0 while one is enough */
+    union {
+        struct place one;
+        struct place *places; /* malloc()ed */
+    };
 };
 
 struct mrc_registration {
@@ -43,6 +58,24 @@ struct table {
     struct node **buckets;
     size_t bucket_count; /* a power of two */
     size_t node_count;
+};
+
+/* A literal text and the patterns that are looked for by it. */
+struct spot {
+    struct family *family;
+    enum mrc_anchor anchor;
+    struct mrc_prefix_node *at;
+    struct node *first;
+    size_t count;
+};
+
+/* The patterns whose topics are relative to the same base: each topic is parsed once for them. */
+struct family {
+    struct family *next;
+    struct mrc_prefix_tree trees[MRC_ANCHORS]; /* of struct spot */
+    size_t count;                              /* of patterns */
+    bool has_base;
+    char base[]; /* terminated */
 };
 
 /* The patterns that match one topic, as of VERSION. */
@@ -61,22 +94,26 @@ struct mrc_index {
     struct node wildcard;
     struct table exact;
     struct table patterns;
-    struct node **pattern_list; /* all nodes of patterns */
-    size_t pattern_cap;
+    struct family *families;
     uint64_t version;       /* changes whenever a pattern comes or goes */
     struct verdict **cache; /* CACHE_ENTRIES, made with the first pattern; malloc()ed each */
     size_t cache_bytes;     /* of all verdicts together */
     size_t cache_hand;      /* where room is made next */
     struct node **scratch;  /* room for as many nodes as there are patterns */
+    size_t scratch_cap;
 };
 
 /* ---- nodes ------------------------------------------------------------------------------------*/
 
-static const struct mrc_matcher *matcher_of(const struct node *node)
+static struct place *places_of(const struct node *node)
 {
-    const struct place *place = &node->places[0];
+    return node->cap ? node->places : (struct place *)&node->one;
+}
 
-    return place->listener->registrations[place->registration].matcher;
+static void free_places(struct node *node)
+{
+    if (node->cap)
+        free(node->places);
 }
 
 static apr_status_t table_init(struct table *table)
@@ -86,13 +123,12 @@ static apr_status_t table_init(struct table *table)
     return table->buckets ? APR_SUCCESS : APR_ENOMEM;
 }
 
-/* Doubles the buckets when the nodes are as many; if there is no memory, chains grow instead. */
-static void table_grow(struct table *table)
+/* If there is no memory for other buckets, they stay as many, and chains are longer or shorter. */
+static void table_resize(struct table *table, size_t new_count)
 {
-    size_t new_count = table->bucket_count * 2;
     struct node **buckets;
 
-    if (table->node_count < table->bucket_count)
+    if (new_count < FIRST_BUCKETS)
         return;
     buckets = calloc(new_count, sizeof(*buckets));
     if (!buckets)
@@ -116,7 +152,7 @@ static struct node *table_find(const struct table *table, uint64_t hash,
 {
     struct node *node = table->buckets[hash & (table->bucket_count - 1)];
 
-    while (node && (node->hash != hash || !mrc_matcher_is_same(matcher_of(node), matcher)))
+    while (node && (node->hash != hash || !mrc_matcher_is_same(node->matcher, matcher)))
         node = node->next;
     return node;
 }
@@ -128,7 +164,8 @@ static struct node *table_add(struct table *table, uint64_t hash)
 
     if (!node)
         return NULL;
-    table_grow(table);
+    if (table->node_count >= table->bucket_count)
+        table_resize(table, table->bucket_count * 2);
     bucket = &table->buckets[hash & (table->bucket_count - 1)];
     node->hash = hash;
     node->next = *bucket;
@@ -145,87 +182,256 @@ static void table_remove(struct table *table, struct node *node)
         link = &(*link)->next;
     *link = node->next;
     table->node_count--;
-    free(node->places);
+    free_places(node);
     free(node);
+    if (table->node_count < table->bucket_count / SHRINK_BELOW)
+        table_resize(table, table->bucket_count / 2);
 }
 
 /* ---- patterns ---------------------------------------------------------------------------------*/
 
+/* The family of BASE, which may be NULL; if there is none, a new one. NULL: out of memory. */
+static struct family *find_family(struct mrc_index *index, const char *base)
+{
+    size_t base_len = base ? strlen(base) : 0;
+    struct family *family = index->families;
+
+    while (family && (family->has_base != (base != NULL) || strcmp(family->base, base ? base : "")))
+        family = family->next;
+    if (family)
+        return family;
+    family = calloc(1, sizeof(*family) + base_len + 1);
+    if (!family)
+        return NULL;
+    family->has_base = base != NULL;
+    if (base)
+        memcpy(family->base, base, base_len);
+    family->next = index->families;
+    index->families = family;
+    return family;
+}
+
+static void drop_family_if_empty(struct mrc_index *index, struct family *family)
+{
+    struct family **link = &index->families;
+
+    if (family->count > 0)
+        return;
+    while (*link != family)
+        link = &(*link)->next;
+    *link = family->next;
+    free(family);
+}
+
+/*
+ * Where a pattern with MATCHER is to be looked for: where its literal text is long, and not that of
+ * many already, in RET_ANCHOR; with no literal text, where all topics look. RET_SPOT may be NULL:
+ * there is no such spot yet.
+ */
+static void choose_anchor(const struct family *family, const struct mrc_matcher *matcher,
+                          enum mrc_anchor *ret_anchor, struct mrc_anchor_text *ret_text,
+                          struct spot **ret_spot)
+{
+    struct mrc_anchor_text text;
+    size_t best_load = 0;
+
+    *ret_anchor = MRC_ANCHOR_URL;
+    ret_text->len = 0;
+    *ret_spot = NULL;
+    for (int i = MRC_ANCHORS - 1; i >= 0; i--) {
+        enum mrc_anchor anchor = (enum mrc_anchor)i;
+        const struct mrc_prefix_node *at;
+        struct spot *spot;
+        size_t load;
+
+        if (!mrc_matcher_get_anchor(matcher, anchor, &text) || (!text.len && ret_text->len))
+            continue;
+        at = mrc_prefix_tree_find(&family->trees[anchor], mrc_anchor_text_bytes(&text));
+        spot = at ? mrc_prefix_tree_get(at) : NULL;
+        load = spot ? spot->count + 1 : 1;
+        if (ret_text->len && load * ret_text->len > best_load * text.len)
+            continue;
+        *ret_anchor = anchor;
+        *ret_text = text;
+        *ret_spot = spot;
+        best_load = load;
+    }
+}
+
+static struct spot *add_spot(struct family *family, enum mrc_anchor anchor, struct mrc_bytes text)
+{
+    struct spot *spot = calloc(1, sizeof(*spot));
+
+    if (!spot)
+        return NULL;
+    *spot = (struct spot){.family = family, .anchor = anchor};
+    spot->at = mrc_prefix_tree_add(&family->trees[anchor], text, spot);
+    if (spot->at)
+        return spot;
+    free(spot);
+    return NULL;
+}
+
+/* Puts NODE, whose matcher is MATCHER, where topics find it. */
+static apr_status_t place_pattern(struct mrc_index *index, struct node *node,
+                                  const struct mrc_matcher *matcher)
+{
+    struct family *family = find_family(index, mrc_matcher_get_base(matcher));
+    struct mrc_anchor_text text;
+    enum mrc_anchor anchor;
+    struct spot *spot;
+
+    if (!family)
+        return APR_ENOMEM;
+    choose_anchor(family, matcher, &anchor, &text, &spot);
+    if (!spot)
+        spot = add_spot(family, anchor, mrc_anchor_text_bytes(&text));
+    if (!spot) {
+        drop_family_if_empty(index, family);
+        return APR_ENOMEM;
+    }
+    node->spot = spot;
+    node->spot_next = spot->first;
+    if (spot->first)
+        spot->first->spot_previous = node;
+    spot->first = node;
+    spot->count++;
+    family->count++;
+    return APR_SUCCESS;
+}
+
+static void displace_pattern(struct mrc_index *index, struct node *node)
+{
+    struct spot *spot = node->spot;
+    struct family *family = spot->family;
+
+    if (node->spot_previous)
+        node->spot_previous->spot_next = node->spot_next;
+    else
+        spot->first = node->spot_next;
+    if (node->spot_next)
+        node->spot_next->spot_previous = node->spot_previous;
+    if (--spot->count == 0) {
+        mrc_prefix_tree_remove(&family->trees[spot->anchor], spot->at);
+        free(spot);
+    }
+    family->count--;
+    drop_family_if_empty(index, family);
+}
+
+static void free_cache(struct mrc_index *index)
+{
+    for (size_t i = 0; index->cache && i < CACHE_ENTRIES; i++)
+        free(index->cache[i]);
+    free(index->cache);
+    index->cache = NULL;
+    index->cache_bytes = 0;
+}
+
+static apr_status_t fit_scratch(struct mrc_index *index, size_t new_cap)
+{
+    struct node **scratch = realloc(index->scratch, new_cap * sizeof(*scratch));
+
+    if (!scratch)
+        return APR_ENOMEM;
+    index->scratch = scratch;
+    index->scratch_cap = new_cap;
+    return APR_SUCCESS;
+}
+
 static apr_status_t reserve_pattern(struct mrc_index *index)
 {
-    size_t new_cap = index->pattern_cap ? index->pattern_cap * 2 : 16;
-    struct node **list, **scratch;
-
     if (!index->cache)
         index->cache = calloc(CACHE_ENTRIES, sizeof(*index->cache));
     if (!index->cache)
         return APR_ENOMEM;
-    if (index->patterns.node_count < index->pattern_cap)
+    if (index->patterns.node_count < index->scratch_cap)
         return APR_SUCCESS;
-    list = realloc(index->pattern_list, new_cap * sizeof(*list));
-    if (!list)
-        return APR_ENOMEM;
-    index->pattern_list = list;
-    scratch = realloc(index->scratch, new_cap * sizeof(*scratch));
-    if (!scratch)
-        return APR_ENOMEM;
-    index->scratch = scratch;
-    index->pattern_cap = new_cap;
-    return APR_SUCCESS;
+    return fit_scratch(index, index->scratch_cap ? index->scratch_cap * 2 : FIRST_SCRATCH);
 }
 
-static struct node *add_pattern(struct mrc_index *index, uint64_t hash)
+/* What is not needed for the patterns that are left, and all of it with the last one. */
+static void release_pattern(struct mrc_index *index)
 {
-    struct node *node;
+    if (index->patterns.node_count == 0) {
+        free_cache(index);
+        free(index->scratch);
+        index->scratch = NULL;
+        index->scratch_cap = 0;
+    } else if (index->scratch_cap > FIRST_SCRATCH &&
+               index->patterns.node_count < index->scratch_cap / SHRINK_BELOW) {
+        fit_scratch(index, index->scratch_cap / 2);
+    }
+}
 
-    if (reserve_pattern(index) != APR_SUCCESS)
-        return NULL;
-    node = table_add(&index->patterns, hash);
-    if (!node)
-        return NULL;
-    node->pattern = index->patterns.node_count - 1;
-    index->pattern_list[node->pattern] = node;
-    index->version++;
+static struct node *add_pattern(struct mrc_index *index, uint64_t hash,
+                                const struct mrc_matcher *matcher)
+{
+    struct node *node = NULL;
+
+    if (reserve_pattern(index) == APR_SUCCESS)
+        node = table_add(&index->patterns, hash);
+    if (node && place_pattern(index, node, matcher) != APR_SUCCESS) {
+        table_remove(&index->patterns, node);
+        node = NULL;
+    }
+    if (node)
+        index->version++;
+    else
+        release_pattern(index);
     return node;
 }
 
 static void remove_pattern(struct mrc_index *index, struct node *node)
 {
-    struct node *last = index->pattern_list[index->patterns.node_count - 1];
-
-    index->pattern_list[node->pattern] = last;
-    last->pattern = node->pattern;
+    displace_pattern(index, node);
     index->version++;
     table_remove(&index->patterns, node);
+    release_pattern(index);
 }
 
 /* ---- listeners --------------------------------------------------------------------------------*/
 
+static apr_status_t fit_places(struct node *node, uint32_t new_cap)
+{
+    struct place *places = realloc(node->cap ? node->places : NULL, new_cap * sizeof(*places));
+
+    if (!places)
+        return APR_ENOMEM;
+    if (!node->cap)
+        places[0] = node->one;
+    node->places = places;
+    node->cap = new_cap;
+    return APR_SUCCESS;
+}
+
 static apr_status_t enter(struct node *node, struct mrc_listener *listener, size_t registration)
 {
-    if (node->count == node->cap) {
-        size_t new_cap = node->cap ? node->cap * 2 : 2;
-        struct place *places = realloc(node->places, new_cap * sizeof(*places));
+    if (node->count > 0 && node->count >= node->cap) {
+        apr_status_t status = fit_places(node, node->cap ? node->cap * 2 : FIRST_PLACES);
 
-        if (!places)
-            return APR_ENOMEM;
-        node->places = places;
-        node->cap = new_cap;
+        if (status != APR_SUCCESS)
+            return status;
     }
     listener->registrations[registration].node = node;
     listener->registrations[registration].place = node->count;
-    node->places[node->count++] = (struct place){listener, registration};
+    node->matcher = listener->registrations[registration].matcher;
+    places_of(node)[node->count++] = (struct place){listener, registration};
     return APR_SUCCESS;
 }
 
 static void drop_if_empty(struct mrc_index *index, struct node *node, bool exact)
 {
-    if (node->count > 0 || node == &index->wildcard)
+    if (node->count > 0)
         return;
-    if (exact)
+    if (node == &index->wildcard) {
+        free_places(node);
+        *node = (struct node){.cap = 0};
+    } else if (exact) {
         table_remove(&index->exact, node);
-    else
+    } else {
         remove_pattern(index, node);
+    }
 }
 
 static struct node *node_for(struct mrc_index *index, const struct mrc_matcher *matcher)
@@ -240,7 +446,8 @@ static struct node *node_for(struct mrc_index *index, const struct mrc_matcher *
     node = table_find(table, hash, matcher);
     if (node)
         return node;
-    return mrc_matcher_is_literal(matcher) ? table_add(table, hash) : add_pattern(index, hash);
+    return mrc_matcher_is_literal(matcher) ? table_add(table, hash)
+                                           : add_pattern(index, hash, matcher);
 }
 
 static apr_status_t add_one(struct mrc_index *index, struct mrc_listener *listener, size_t i)
@@ -278,10 +485,15 @@ apr_status_t mrc_index_add(struct mrc_index *index, struct mrc_listener *listene
 static void leave(struct mrc_index *index, const struct mrc_registration *registration)
 {
     struct node *node = registration->node;
-    struct place *last = &node->places[--node->count];
+    struct place *places = places_of(node);
+    const struct place *last = &places[--node->count];
 
-    node->places[registration->place] = *last;
+    places[registration->place] = *last;
     last->listener->registrations[last->registration].place = registration->place;
+    if (node->count > 0)
+        node->matcher = places->listener->registrations[places->registration].matcher;
+    if (node->cap > FIRST_PLACES && node->count < node->cap / SHRINK_BELOW)
+        fit_places(node, node->cap / 2);
     drop_if_empty(index, node, mrc_matcher_is_literal(registration->matcher));
 }
 
@@ -298,9 +510,13 @@ void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener)
 static void found_all(struct mrc_index *index, const struct node *node, mrc_index_found_fn *found,
                       void *ctx)
 {
-    for (size_t i = 0; i < node->count; i++) {
-        struct mrc_listener *listener = node->places[i].listener;
+    const struct place *places = places_of(node);
 
+    for (size_t i = 0; i < node->count; i++) {
+        struct mrc_listener *listener = places[i].listener;
+
+        if (i + PLACES_AHEAD < node->count)
+            __builtin_prefetch(places[i + PLACES_AHEAD].listener, 1);
         if (listener->mark == index->mark)
             continue;
         listener->mark = index->mark;
@@ -308,24 +524,60 @@ static void found_all(struct mrc_index *index, const struct node *node, mrc_inde
     }
 }
 
-/* Matches TOPIC against every pattern; the matching nodes go to the scratch list. */
+/* Matches TOPIC against those patterns of TREE that it may match. */
+static enum mrc_err match_tree(struct mrc_index *index, const struct mrc_prefix_tree *tree,
+                               struct mrc_bytes text, struct mrc_topic *topic, size_t *count)
+{
+    struct mrc_prefix_walk walk;
+    const struct spot *spot;
+
+    mrc_prefix_walk_start(&walk, tree, text);
+    while ((spot = mrc_prefix_walk_next(&walk))) {
+        for (struct node *node = spot->first; node; node = node->spot_next) {
+            bool matches;
+            enum mrc_err err = mrc_matcher_match_topic(node->matcher, topic, &matches);
+
+            if (err)
+                return err;
+            if (matches)
+                index->scratch[(*count)++] = node;
+        }
+    }
+    return MRC_OK;
+}
+
+static enum mrc_err match_family(struct mrc_index *index, const struct family *family,
+                                 struct mrc_bytes text, size_t *count)
+{
+    struct mrc_topic topic;
+    enum mrc_err err = MRC_OK;
+
+    mrc_topic_init(&topic, text, family->has_base ? family->base : NULL);
+    for (int i = 0; i < MRC_ANCHORS && !err; i++) {
+        struct mrc_anchor_text shown;
+
+        if (!family->trees[i].root)
+            continue;
+        err = mrc_topic_get_anchor(&topic, (enum mrc_anchor)i, &shown);
+        if (!err)
+            err =
+                match_tree(index, &family->trees[i], mrc_anchor_text_bytes(&shown), &topic, count);
+        else if (err != MRC_ENOMEM)
+            err = MRC_OK; /* it is no URL */
+    }
+    mrc_topic_clear(&topic);
+    return err;
+}
+
+/* Matches TOPIC against the patterns that it may match; those that do go to the scratch list. */
 static apr_status_t match_patterns(struct mrc_index *index, struct mrc_bytes text,
                                    size_t *ret_count)
 {
-    struct mrc_topic topic; /* parsed once for all whose base is that of the first one */
     enum mrc_err err = MRC_OK;
     size_t count = 0;
 
-    mrc_topic_init(&topic, text, NULL);
-    for (size_t i = 0; i < index->patterns.node_count && !err; i++) {
-        struct node *node = index->pattern_list[i];
-        bool matches;
-
-        err = mrc_matcher_match_topic(matcher_of(node), &topic, &matches);
-        if (!err && matches)
-            index->scratch[count++] = node;
-    }
-    mrc_topic_clear(&topic);
+    for (const struct family *family = index->families; family && !err; family = family->next)
+        err = match_family(index, family, text, &count);
     *ret_count = count;
     return err ? APR_ENOMEM : APR_SUCCESS;
 }
@@ -419,7 +671,7 @@ static const struct node *find_exact(const struct mrc_index *index, struct mrc_b
     const struct node *node = index->exact.buckets[hash & (index->exact.bucket_count - 1)];
 
     while (node &&
-           (node->hash != hash || !mrc_bytes_eq(mrc_matcher_get_value(matcher_of(node)), topic)))
+           (node->hash != hash || !mrc_bytes_eq(mrc_matcher_get_value(node->matcher), topic)))
         node = node->next;
     return node;
 }
@@ -471,12 +723,9 @@ void mrc_index_free(struct mrc_index *index)
 {
     if (!index)
         return;
-    for (size_t i = 0; index->cache && i < CACHE_ENTRIES; i++)
-        free(index->cache[i]);
-    free(index->cache);
-    free(index->pattern_list);
+    free_cache(index);
     free(index->scratch);
-    free(index->wildcard.places);
+    free_places(&index->wildcard);
     free(index->exact.buckets);
     free(index->patterns.buckets);
     free(index);

@@ -5,8 +5,15 @@
  *     topic --hash--> exact node ------> listeners
  *       |
  *       +---cache---> pattern nodes ---> listeners     a pattern is kept once, however many
- *                                                      listeners share it
+ *       |                   ^                          listeners share it
+ *       +--anchors--> those that may match, tried
+ *
  *     every update -> wildcard node ---> listeners
+ *
+ * A topic that the cache does not know is tried against the patterns with whose literal text its
+ * own begins (core/anchor.h, prefix_tree.h), from wherever that tells patterns apart: thousands
+ * that have text of their own cost no more than a few. Only patterns that share all of it are all
+ * tried.
  *
  * One index for each hub and dispatcher; it belongs to the dispatcher's thread.
  */

@@ -47,6 +47,30 @@ static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
     return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
 }
 
+/* ---- ahead of time ----------------------------------------------------------------------------*/
+
+#define CACHE_LINE_BYTES 64
+
+static void fetch(const void *what, size_t bytes)
+{
+    const char *last = (const char *)what + bytes - 1;
+
+    for (const char *byte = what; byte < last; byte += CACHE_LINE_BYTES)
+        __builtin_prefetch(byte, 1);
+    __builtin_prefetch(last, 1);
+}
+
+void mrc_stream_fetch(const struct mrc_stream *stream)
+{
+    fetch(stream, sizeof(*stream));
+}
+
+void mrc_stream_fetch_parts(const struct mrc_stream *stream)
+{
+    fetch(stream->carrier, CACHE_LINE_BYTES);
+    fetch(stream->subscriber, CACHE_LINE_BYTES);
+}
+
 /* ---- the queue --------------------------------------------------------------------------------*/
 
 static bool grow_queue(struct mrc_stream *stream)

@@ -76,6 +76,13 @@ struct mrc_stream {
 };
 
 /*
+ * The processor is told that STREAM will work soon; and that it will right afterwards, for what it
+ * points to: itself, it is there by then.
+ */
+void mrc_stream_fetch(const struct mrc_stream *stream);
+void mrc_stream_fetch_parts(const struct mrc_stream *stream);
+
+/*
  * A stream in REPLAY that owns SUBSCRIBER and CARRIER. All times here are of hub/clock.h. NULL: out
  * of memory, they stay the caller's.
  */

@@ -6,7 +6,8 @@
  * CPU time of one thread for one update, in microseconds, the median of ROUNDS; the ratio is to the
  * first line of its table. An update goes into a ring and out of it again, is decoded, and finds
  * its one receiver; nothing is sent. "one topic": always the same of N; "all in turn": each of them
- * in random order, so that what they need is not in the processor's caches.
+ * in random order, so that what they need is not in the processor's caches; "new topics": one that
+ * nobody has published to before, which some pattern matches.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -236,6 +237,124 @@ static void bench_patterns(struct bench *bench, const char *name, const char *pa
     }
 }
 
+/* ---- topics that are always new ---------------------------------------------------------------*/
+
+/* N in a pattern or topic stands for the number of a listener, $ for one that is always new. */
+static void write_numbers(char *out, size_t cap, const char *format, size_t n, size_t new_one)
+{
+    size_t len = 0;
+
+    for (; *format && len < cap - 24; format++) {
+        if (*format == 'N')
+            len += (size_t)snprintf(out + len, cap - len, "%zu", n);
+        else if (*format == '$')
+            len += (size_t)snprintf(out + len, cap - len, "%zu", new_one);
+        else
+            out[len++] = *format;
+    }
+    out[len] = '\0';
+}
+
+static struct mrc_matcher *make_matcher(enum mrc_matcher_type type, const char *format, size_t n)
+{
+    struct mrc_matcher *matcher;
+    char value[128];
+
+    write_numbers(value, sizeof(value), format, n, 0);
+    if (mrc_matcher_create(type, mrc_bytes_of(value), BASE, NULL, &matcher))
+        die(value);
+    return matcher;
+}
+
+struct kind {
+    const char *name;
+    enum mrc_matcher_type type;
+    const char *pattern, *topic;
+};
+
+static const struct kind kinds[] = {
+    {"text of their own", MRC_MATCHER_URLPATTERN, "https://example.com/users/N/:x",
+     "https://example.com/users/N/$"},
+    {"own text, regexp group", MRC_MATCHER_URLPATTERN, "https://example.com/users/N/(\\d+)",
+     "https://example.com/users/N/$"},
+    {"any scheme and host", MRC_MATCHER_URLPATTERN, "*://*/users/N/:x",
+     "https://example.com/users/N/$"},
+    {"text at the end", MRC_MATCHER_URLPATTERN, "https://example.com/users/:x/N",
+     "https://example.com/users/$/N"},
+    {"all the same text", MRC_MATCHER_URLPATTERN, "https://example.com/users/:x/N/*",
+     "https://example.com/users/$/N/7"},
+    {"no text at all", MRC_MATCHER_URLPATTERN, "*://*/*/N/:x", "https://example.com/$/N/7"},
+    {"URI templates", MRC_MATCHER_TEMPLATE, "https://example.com/users/N/{x}",
+     "https://example.com/users/N/$"},
+};
+
+/* With CHURN, somebody leaves and comes back with another pattern before each update. */
+static void bench_new_topics(struct bench *bench, const struct kind *kind, bool churn)
+{
+    static const size_t counts[] = {100, 10000};
+    static const uint64_t key[2] = {1, 2};
+    uint64_t random = 88172645463325252;
+    size_t next = 0;
+    double first = 0;
+
+    for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+        struct mrc_listener *listeners = calloc(counts[c], sizeof(*listeners));
+        struct mrc_matcher **matchers = calloc(counts[c], sizeof(struct mrc_matcher *));
+        double results[MAX_ROUNDS];
+        char what[64];
+
+        bench->index = mrc_index_create(key);
+        for (size_t i = 0; i < counts[c]; i++) {
+            matchers[i] = make_matcher(kind->type, kind->pattern, i);
+            if (mrc_index_add(bench->index, &listeners[i], &matchers[i], 1))
+                die("no memory");
+        }
+        for (int round = -1; round < rounds; round++) {
+            enum { UPDATES = 500 };
+            double us = 0;
+
+            bench->found = 0;
+            for (unsigned i = 0; i < UPDATES; i++) {
+                size_t n = next_random(&random) % counts[c];
+                struct mrc_matcher *other = NULL;
+                char topic[128];
+                double start;
+
+                if (churn)
+                    other = make_matcher(kind->type, kind->pattern, n);
+                write_numbers(topic, sizeof(topic), kind->topic, n, next++);
+                start = cpu_us();
+                if (other) {
+                    mrc_index_remove(bench->index, &listeners[n]);
+                    mrc_index_add(bench->index, &listeners[n], &other, 1);
+                }
+                publish(bench, topic);
+                us += cpu_us() - start;
+                if (other) {
+                    mrc_matcher_free(matchers[n]);
+                    matchers[n] = other;
+                }
+            }
+            if (bench->found != UPDATES)
+                die("not everybody was found");
+            if (round >= 0)
+                results[round] = us / UPDATES;
+        }
+        qsort(results, (size_t)rounds, sizeof(results[0]), compare);
+        if (c == 0)
+            first = results[rounds / 2];
+        snprintf(what, sizeof(what), "%s%s", kind->name, churn ? ", churn" : "");
+        report(what, counts[c], results[rounds / 2], first);
+        for (size_t i = 0; i < counts[c]; i++) {
+            mrc_index_remove(bench->index, &listeners[i]);
+            mrc_matcher_free(matchers[i]);
+        }
+        mrc_index_free(bench->index);
+        free(listeners);
+        free(matchers);
+    }
+}
+
 /* ---- private updates --------------------------------------------------------------------------*/
 
 static struct mrc_token *make_token(const struct mrc_token_policy *policy, size_t i,
@@ -327,6 +446,10 @@ int main(int argc, char **argv)
     bench_topics(&bench);
     bench_patterns(&bench, "URL Patterns /N/:x", "/:x");
     bench_patterns(&bench, "URL Patterns /N/([0-9]+)", "/([0-9]+)");
+    printf("CPU for one update to a new topic, among N patterns of which one matches it\n");
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        bench_new_topics(&bench, &kinds[i], false);
+    bench_new_topics(&bench, &kinds[0], true);
     printf("CPU for each of N receivers of one private update, who have tokens of their own\n");
     bench_private("exact grants", "{\"match\":\"https://example.com/users/1\"}");
     bench_private("URL Pattern grants",

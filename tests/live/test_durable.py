@@ -215,7 +215,11 @@ def damage_data(path):
         file.write(b"z" * 9)
 
 
-DAMAGES = {"middle": damage_middle, "end": damage_end, "data": damage_data}
+def damage_all(path):
+    os.truncate(path, 0)  # what a full disk may leave of a file that was made, too
+
+
+DAMAGES = {"middle": damage_middle, "end": damage_end, "data": damage_data, "all": damage_all}
 
 
 def test_a_damaged_file_is_set_aside(httpd):

@@ -300,13 +300,15 @@ def test_extra_directives_that_are_bad_for_the_hub_as_a_whole(env, folder):
 
 def test_what_only_shows_at_the_start_names_the_variable(env, folder):
     """A port that somebody has, a key of another certificate, and a folder that only root may enter."""
-    env["MERCURE_MAX_SUBSCRIBERS"] = "1"
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        status, _, said = launch({**env, "MERCURE_LISTEN_ADDR": address})
-        assert status == 2 and re.fullmatch(rf"mercure-hub: MERCURE_LISTEN_ADDR: [^\n]*{address}[^\n]*\n", said), said
+        # More subscribers than descriptors, and no issuer, are worth a word, but not beside the cause.
+        for more in ({"MERCURE_MAX_SUBSCRIBERS": "9999999", "MERCURE_TRUSTED_ISSUERS": ""}, {"MERCURE_MAX_SUBSCRIBERS": "1"}):
+            status, _, said = launch({**env, "MERCURE_LISTEN_ADDR": address, **more})
+            assert status == 2 and re.fullmatch(rf"mercure-hub: MERCURE_LISTEN_ADDR: [^\n]*{address}[^\n]*\n", said), said
+    env["MERCURE_MAX_SUBSCRIBERS"] = "1"
     server, other = Httpd(name="launcher-cert"), Httpd(name="launcher-key")
     port = free_port()
     env["MERCURE_LISTEN_ADDR"] = f"127.0.0.1:{port}"
@@ -345,6 +347,24 @@ def test_nothing_that_httpd_says_is_lost(env, folder):
     assert launch(env) == (0, "", "\n".join(lines[:3]) + "\n")
 
 
+def test_what_a_hub_that_starts_should_know(env, folder):
+    program = folder / "httpd"
+    program.write_text(HTTPD.format("'[a:notice] AH00489: resuming normal operations'"))
+    program.chmod(0o755)
+    env.update(MERCURE_HTTPD=str(program), MERCURE_HTTPD_MODULES="/tmp", MERCURE_MAX_SUBSCRIBERS="9999999")
+    del env["MERCURE_TRUSTED_ISSUERS"]
+    status, _, said = launch(env)
+    assert status == 0 and "MERCURE_TRUSTED_ISSUERS is not set" in said and "need ulimit -n 5000999" in said, said
+
+
+@pytest.mark.parametrize("arguments", [["--listen"], ["--listen", "8080"], ["--listen=localhost:"], ["--listen", ":1", "x"],
+                                       ["--port=80"]])
+def test_dev_run_takes_an_address_or_nothing(arguments):
+    dev = os.path.join(os.path.dirname(os.path.dirname(LAUNCHER)), "dev")
+    run = subprocess.run([dev, "run", *arguments], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1 and re.fullmatch(r"dev: run takes --listen ADDRESS:PORT[^\n]*\n", run.stderr), run.stderr
+
+
 def test_bad_arguments_end_it(env, folder):
     status, _, said = launch(env, "-c", "NoSuchDirective On")
     assert status == 2 and said.startswith("mercure-hub: httpd refuses the configuration: ")
@@ -379,7 +399,7 @@ def test_tls_health_and_protocol_0x(env, folder):
     with running([LAUNCHER], env, log) as launcher:
         wait_until(lambda: launcher.poll() is not None or launch(env, "--health")[0] == 0, 60, "the hub's health")
         assert launcher.poll() is None, log.read_text()
-        assert log.read_text().startswith("mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub takes tokens of")
+        assert "mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub takes tokens of" in log.read_text()
         bearer = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
         sent = http.request(port, "POST", HUB, body="topic=a&data=hello", tls=True, headers={
             "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
@@ -419,7 +439,7 @@ def test_life(env, folder, command, signum):
         assert http.request(port, "GET", f"{HUB}/debug/").status == 200
         assert http.request(port, "GET", "/health/ready").json == {"status": "ok"}
         assert "mercure_updates_total{" in http.request(port, "GET", "/metrics").text
-        with sse.EventSource(port, f"{HUB}?match=a") as stream:
+        with sse.EventSource(port, f"{HUB}?match=a" + "".join(f"&match={n:0290}" for n in range(99))) as stream:
             bearer = token.publisher(aud=f"http://localhost:{port}{HUB}")
             sent = http.request(port, "POST", HUB, body="topic=a&data=hello", headers={
                 "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})

@@ -1,48 +1,80 @@
 /*
- * Memory that runs out when a test says so. The program is linked with --wrap for malloc, calloc,
- * realloc and reallocarray, so that what our own code asks for comes through here.
+ * Memory that runs out when a test says so, and is counted. The program is linked with --wrap for
+ * malloc, calloc, realloc, reallocarray and free, so that what our own code asks for comes through
+ * here.
  */
 #ifndef MRC_TESTS_FAILING_ALLOC_H
 #define MRC_TESTS_FAILING_ALLOC_H
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /* So many allocations of this thread still succeed, then one fails; negative: none does. */
 static _Thread_local long alloc_left = -1;
 
+/* What this thread has allocated more than freed, in bytes; libcheck frees what comes from
+ * elsewhere, so that only the difference that a call makes tells something. */
+static _Thread_local long alloc_bytes;
+
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *ptr, size_t size);
 void *__real_reallocarray(void *ptr, size_t count, size_t size);
+void __real_free(void *ptr);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *ptr, size_t size);
 void *__wrap_reallocarray(void *ptr, size_t count, size_t size);
+void __wrap_free(void *ptr);
 
 static bool alloc_fails(void)
 {
     return alloc_left >= 0 && alloc_left-- == 0;
 }
 
+static void *alloc_count(void *ptr)
+{
+    if (ptr)
+        alloc_bytes += (long)malloc_usable_size(ptr);
+    return ptr;
+}
+
 void *__wrap_malloc(size_t size)
 {
-    return alloc_fails() ? NULL : __real_malloc(size);
+    return alloc_fails() ? NULL : alloc_count(__real_malloc(size));
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    return alloc_fails() ? NULL : __real_calloc(count, size);
+    return alloc_fails() ? NULL : alloc_count(__real_calloc(count, size));
 }
 
 void *__wrap_realloc(void *ptr, size_t size)
 {
-    return alloc_fails() ? NULL : __real_realloc(ptr, size);
+    long old_bytes = ptr ? (long)malloc_usable_size(ptr) : 0;
+    void *grown = alloc_fails() ? NULL : __real_realloc(ptr, size);
+
+    if (grown)
+        alloc_bytes -= old_bytes;
+    return alloc_count(grown);
 }
 
 void *__wrap_reallocarray(void *ptr, size_t count, size_t size)
 {
-    return alloc_fails() ? NULL : __real_reallocarray(ptr, count, size);
+    long old_bytes = ptr ? (long)malloc_usable_size(ptr) : 0;
+    void *grown = alloc_fails() ? NULL : __real_reallocarray(ptr, count, size);
+
+    if (grown)
+        alloc_bytes -= old_bytes;
+    return alloc_count(grown);
+}
+
+void __wrap_free(void *ptr)
+{
+    if (ptr)
+        alloc_bytes -= (long)malloc_usable_size(ptr);
+    __real_free(ptr);
 }
 
 #endif

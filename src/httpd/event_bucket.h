@@ -1,0 +1,14 @@
+/*
+ * A piece of an event as a bucket of httpd's filters: shared, and never copied.
+ */
+#ifndef MRC_HTTPD_EVENT_BUCKET_H
+#define MRC_HTTPD_EVENT_BUCKET_H
+
+#include "apr_buckets.h"
+
+struct mrc_piece;
+
+/* Adds PIECE to BRIGADE, whose buckets hold references of their own to the event. */
+void mrc_event_bucket_append(apr_bucket_brigade *brigade, const struct mrc_piece *piece);
+
+#endif
