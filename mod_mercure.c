@@ -33,6 +33,7 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const after_us[] = {"mod_rewrite.c", "mod_proxy.c",       "mod_alias.c",
                                            "mod_userdir.c", "mod_vhost_alias.c", NULL};
     static const char *const before_http2[] = {"mod_http2.c", NULL};
+    static const char *const before_forensic[] = {"mod_log_forensic.c", NULL};
 
     mrc_lifecycle_register(pconf);
     mrc_request_register(pconf);
@@ -59,11 +60,14 @@ static void register_hooks(apr_pool_t *pconf)
     /* A request; the first hook is for streams over HTTP/2. */
     ap_hook_post_read_request(mrc_http2_post_read_request, NULL, before_http2,
                               APR_HOOK_REALLY_FIRST);
+    ap_hook_post_read_request(mrc_claim_post_read_request, NULL, before_forensic,
+                              APR_HOOK_REALLY_FIRST);
     ap_hook_pre_translate_name(mrc_claim_pre_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_translate_name(mrc_claim_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_map_to_storage(mrc_claim_map_to_storage, NULL, after_us, APR_HOOK_FIRST);
     ap_hook_type_checker(mrc_claim_type_checker, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
+    ap_hook_log_transaction(mrc_claim_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_log_record_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* SetHandler mercure-metrics, mercure-health. */

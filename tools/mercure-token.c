@@ -68,6 +68,7 @@ static const char help[] =
     "  --key KEY         the key itself, @FILE, or @- for standard input: a secret for HS*,\n"
     "                    else a PEM private key (to check: public key, certificate, JWK Set)\n"
     "  --alg ALG         HS256 (default), HS384, HS512, RS*, PS*, ES*, EdDSA; to check, a list\n"
+    "                    (default: that of the token)\n"
     "  --kid NAME        the name of the key\n"
     "\n"
     "  --legacy          a token of protocol 0.x, with the claim mercure: topics are exact, URI\n"
@@ -417,6 +418,18 @@ static bool is_legacy(struct mrc_bytes text)
     return found;
 }
 
+/* The algorithm of TEXT, which need not be good; that of most if it has none that is known. */
+static enum mrc_alg alg_of(struct mrc_bytes text)
+{
+    struct mrc_jws *jws = NULL;
+    enum mrc_alg alg = MRC_ALG_HS256;
+
+    if (mrc_jws_parse(text, NULL, &jws) == MRC_OK)
+        alg = mrc_jws_get_alg(jws);
+    mrc_jws_free(jws);
+    return alg;
+}
+
 /* Verifies TEXT as a hub with these keys would; what --iss and --aud leave open, TEXT decides. */
 static int check_with(const struct options *options, struct mrc_bytes text, mrc_alg_set algs,
                       const struct mrc_keyset *keys)
@@ -459,6 +472,9 @@ static int check_with(const struct options *options, struct mrc_bytes text, mrc_
     } else {
         puts("accepted");
         print_token(token, at_us);
+        if (!options->alg && alg_of(text) != MRC_ALG_HS256)
+            printf("  the algorithm, %s, was not compared (no --alg)\n",
+                   mrc_alg_name(alg_of(text)));
         if (!options->issuer && !options->legacy)
             puts("  the issuer was not compared (no --iss)");
         if (!options->audience_count && !options->legacy)
@@ -478,7 +494,7 @@ static int check(const struct options *options, struct mrc_bytes key)
     struct mrc_keyset *keys = NULL;
     struct mrc_bytes text;
     struct mrc_buf buf;
-    mrc_alg_set algs;
+    mrc_alg_set algs = 0;
     int status;
 
     if (options->topic_count || options->payload)
@@ -486,13 +502,8 @@ static int check(const struct options *options, struct mrc_bytes key)
     if (options->legacy && (options->issuer || options->audience_count))
         return complain("--check --legacy goes without --iss and --aud: hubs compare neither in "
                         "tokens of protocol 0.x");
-    if (mrc_alg_parse_list(mrc_bytes_of(options->alg ? options->alg : "HS256"), &error, &algs))
+    if (options->alg && mrc_alg_parse_list(mrc_bytes_of(options->alg), &error, &algs))
         return complain("--alg: %s", error.text);
-    if (mrc_keyset_parse(key, algs, options->legacy ? MRC_KEYSET_SHORT_SECRET_WARNS : 0, &error,
-                         &keys))
-        return complain("--key: %s", error.text);
-    if (mrc_keyset_get_warning(keys))
-        fprintf(stderr, "mercure-token: warning: %s\n", mrc_keyset_get_warning(keys));
     mrc_buf_init(&buf, MAX_FILE);
     if (strcmp(options->check, "-") != 0)
         mrc_buf_add_str(&buf, options->check);
@@ -503,6 +514,15 @@ static int check(const struct options *options, struct mrc_bytes key)
     text = mrc_buf_bytes(&buf);
     while (text.len && memchr(" \t\r\n", text.ptr[text.len - 1], 4))
         text.len--;
+    if (!options->alg)
+        algs = mrc_alg_set_of(alg_of(text));
+    if (mrc_keyset_parse(key, algs, options->legacy ? MRC_KEYSET_SHORT_SECRET_WARNS : 0, &error,
+                         &keys)) {
+        status = complain("--key: %s", error.text);
+        goto leave;
+    }
+    if (mrc_keyset_get_warning(keys))
+        fprintf(stderr, "mercure-token: warning: %s\n", mrc_keyset_get_warning(keys));
     status = check_with(options, text, algs, keys);
 leave:
     mrc_buf_free(&buf);

@@ -1,21 +1,24 @@
 #include "core/matcher.h"
 
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/template.h"
 #include "core/urlpattern.h"
 
+/* There may be one for each subscriber: it is kept small. */
 struct mrc_matcher {
-    enum mrc_matcher_type type;
-    bool wildcard;
-    bool costly;
     struct mrc_urlpattern *pattern; /* of a URL Pattern */
     struct mrc_automaton *template; /* of a URI template that is one; else it is compared */
-    char *base;                     /* of the pattern; behind the value, or NULL */
-    size_t base_len;
-    size_t value_len;
-    char value[]; /* value_len bytes, then the base and its terminator */
+    uint32_t value_len;
+    uint32_t base_bytes;
+    enum mrc_matcher_type type : 8;
+    bool wildcard;
+    bool costly;
+    bool has_base;
+    char value[]; /* value_len bytes, then, if there is one, the base and its terminator */
 };
 
 static const char *const type_names[] = {
@@ -69,6 +72,19 @@ static enum mrc_err compile_template(struct mrc_bytes value, struct mrc_automato
     return err == MRC_EINVAL ? MRC_OK : err;
 }
 
+/* The bytes of a matcher that holds so many behind its numbers. */
+static size_t size_with(size_t bytes)
+{
+    size_t size = offsetof(struct mrc_matcher, value) + bytes;
+
+    return size > sizeof(struct mrc_matcher) ? size : sizeof(struct mrc_matcher);
+}
+
+static const char *base_of(const struct mrc_matcher *matcher)
+{
+    return matcher->has_base ? matcher->value + matcher->value_len : NULL;
+}
+
 enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes value,
                                 const char *base, struct mrc_error *error,
                                 struct mrc_matcher **ret_matcher)
@@ -78,7 +94,7 @@ enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes val
     struct mrc_urlpattern *pattern = NULL;
     struct mrc_matcher *matcher;
     enum mrc_err err = MRC_OK;
-    size_t base_len;
+    size_t base_bytes;
 
     if (wildcard || type != MRC_MATCHER_URLPATTERN)
         base = NULL;
@@ -88,28 +104,30 @@ enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes val
         err = compile_template(value, &template);
     if (err)
         return err;
-    base_len = base ? strlen(base) : 0;
-    matcher = malloc(sizeof(*matcher) + value.len + base_len + 1);
+    base_bytes = base ? strlen(base) + 1 : 0;
+    matcher = value.len <= UINT32_MAX && base_bytes <= UINT32_MAX
+                  ? malloc(size_with(value.len + base_bytes))
+                  : NULL;
     if (!matcher) {
         mrc_urlpattern_free(pattern);
         mrc_automaton_free(template);
         return MRC_ENOMEM;
     }
     *matcher = (struct mrc_matcher){
+        .pattern = pattern,
+        .template = template,
+        .value_len = (uint32_t)value.len,
+        .base_bytes = (uint32_t)base_bytes,
         .type = type,
         .wildcard = wildcard,
         .costly = (pattern && mrc_urlpattern_is_costly(pattern)) ||
                   (template && mrc_automaton_is_costly(template)),
-        .pattern = pattern,
-        .template = template,
-        .base = base ? matcher->value + value.len : NULL,
-        .base_len = base_len,
-        .value_len = value.len,
+        .has_base = base != NULL,
     };
     if (value.len)
         memcpy(matcher->value, value.ptr, value.len);
     if (base)
-        memcpy(matcher->base, base, base_len + 1);
+        memcpy(matcher->value + value.len, base, base_bytes);
     *ret_matcher = matcher;
     return MRC_OK;
 }
@@ -157,10 +175,10 @@ enum mrc_err mrc_matcher_match_topic(const struct mrc_matcher *matcher, struct m
         return mrc_automaton_match(matcher->template, topic->text, ret_matches);
     }
     if (!topic->base && !topic->is_parsed)
-        topic->base = matcher->base;
-    if (is_same_base(matcher->base, topic->base))
+        topic->base = base_of(matcher);
+    if (is_same_base(base_of(matcher), topic->base))
         return match_pattern(matcher, topic, ret_matches);
-    mrc_topic_init(&own, topic->text, matcher->base);
+    mrc_topic_init(&own, topic->text, base_of(matcher));
     err = match_pattern(matcher, &own, ret_matches);
     mrc_topic_clear(&own);
     return err;
@@ -172,7 +190,7 @@ bool mrc_matcher_matches(const struct mrc_matcher *matcher, struct mrc_bytes tex
     bool matches;
     enum mrc_err err;
 
-    mrc_topic_init(&topic, text, matcher->base);
+    mrc_topic_init(&topic, text, base_of(matcher));
     err = mrc_matcher_match_topic(matcher, &topic, &matches);
     mrc_topic_clear(&topic);
     return !err && matches;
@@ -190,7 +208,7 @@ struct mrc_bytes mrc_matcher_get_value(const struct mrc_matcher *matcher)
 
 const char *mrc_matcher_get_base(const struct mrc_matcher *matcher)
 {
-    return matcher->base;
+    return base_of(matcher);
 }
 
 bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher)
@@ -234,13 +252,13 @@ bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *
     bool is_same_kind =
         a->type == b->type || (mrc_matcher_is_literal(a) && mrc_matcher_is_literal(b));
 
-    return a == b || (is_same_kind && is_same_base(a->base, b->base) &&
+    return a == b || (is_same_kind && is_same_base(base_of(a), base_of(b)) &&
                       mrc_bytes_eq(mrc_matcher_get_value(a), mrc_matcher_get_value(b)));
 }
 
 size_t mrc_matcher_size(const struct mrc_matcher *matcher)
 {
-    return sizeof(*matcher) + matcher->value_len + matcher->base_len + 1 +
+    return size_with(matcher->value_len + matcher->base_bytes) +
            (matcher->pattern ? mrc_urlpattern_size(matcher->pattern) : 0) +
            (matcher->template ? mrc_automaton_size(matcher->template) : 0);
 }

@@ -1,5 +1,7 @@
 #include "httpd/body.h"
 
+#include <stdbool.h>
+
 #include "apr_lib.h"
 #include "apr_strings.h"
 #include "http_log.h"
@@ -22,6 +24,46 @@ static int has_form_type(const request_rec *r)
 
     return type && !ap_cstr_casecmpn(type, form_type, len) &&
            (type[len] == '\0' || type[len] == ';' || apr_isspace(type[len]));
+}
+
+/*
+ * Whether R's body comes in an encoding, which would be parsed as if it were the form: to be asked
+ * once a part of it was read. A filter that decodes it takes its name out of the field by then.
+ */
+static bool is_encoded(const request_rec *r)
+{
+    static const char plain[] = "identity";
+    const char *field = apr_table_get(r->headers_in, "Content-Encoding");
+
+    while (field && *(field += strspn(field, ", \t"))) {
+        size_t len = strcspn(field, ", \t");
+
+        if (len != sizeof(plain) - 1 || ap_cstr_casecmpn(field, plain, len))
+            return true;
+        field += len;
+    }
+    return false;
+}
+
+/* The encodings that R's body may have, as in Accept-Encoding: those that httpd would decode. */
+static const char *accepted_encodings(const request_rec *r)
+{
+    for (const ap_filter_t *filter = r->input_filters; filter; filter = filter->next) {
+        if (!strcmp(filter->frec->name, "deflate"))
+            return "gzip, identity";
+    }
+    return "identity";
+}
+
+static int refuse_encoded(request_rec *r, const char *accepted)
+{
+    r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+    apr_table_setn(r->headers_out, "Accept-Encoding", accepted);
+    return mrc_answer_problem(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                              apr_pstrcat(r->pool,
+                                          "the body has a Content-Encoding that is not decoded "
+                                          "here; it may be: ",
+                                          accepted, NULL));
 }
 
 static int too_large(request_rec *r, size_t max_bytes)
@@ -65,6 +107,8 @@ static int read_all(request_rec *r, struct mrc_buf *body)
 
         if (status != APR_SUCCESS)
             return ap_map_http_request_error(status, HTTP_BAD_REQUEST);
+        if (is_encoded(r))
+            return HTTP_UNSUPPORTED_MEDIA_TYPE;
         end = take_brigade(brigade, body);
         apr_brigade_cleanup(brigade);
     }
@@ -92,6 +136,7 @@ int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int m
                        struct mrc_form **ret_form)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
+    const char *accepted = accepted_encodings(r); /* before they leave the chain */
     struct mrc_buf body;
     int status;
 
@@ -108,6 +153,8 @@ int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int m
         status = parse(r, mrc_buf_bytes(&body), max_pairs, many_status, ret_form);
     else if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
         status = too_large(r, max_bytes);
+    else if (status == HTTP_UNSUPPORTED_MEDIA_TYPE)
+        status = refuse_encoded(r, accepted);
     else if (!r->connection->aborted && ap_is_HTTP_ERROR(status))
         status = mrc_answer_problem(r, status, "the body could not be read to its end");
     mrc_buf_free(&body);

@@ -9,9 +9,10 @@
 struct mrc_form;
 
 /*
- * Reads the form in R's body: at most MAX_BYTES (else 413) with at most MAX_PAIRS fields (else
- * MANY_STATUS). DECLINED: R may go on, and RET_FORM is the caller's to free. Anything else: the
- * request has been answered (415, 413 or 400), and the handler returns this value.
+ * Reads the form in R's body, which no filter may have left encoded (else 415): at most MAX_BYTES
+ * (else 413) with at most MAX_PAIRS fields (else MANY_STATUS). DECLINED: R may go on, and RET_FORM
+ * is the caller's to free. Anything else: the request has been answered (415, 413 or 400), and the
+ * handler returns this value.
  */
 int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int many_status,
                        struct mrc_form **ret_form);

@@ -3,6 +3,7 @@
  *
  * A hub's URL passes through httpd like this; each step names the hook that keeps it ours:
  *
+ *     post_read_request    takes a token out of the URL, before mod_log_forensic
  *     pre_translate_name   finds the hub or the metadata of one, keeps the path undecoded (%2F
  * stays), ends the phase translate_name       before mod_rewrite, mod_proxy, mod_alias and the
  * document root map_to_storage       before the walk over directories and .htaccess files
@@ -33,13 +34,17 @@ struct mrc_claim {
     enum mrc_claimed claimed;
     struct mrc_url_token url_token;
     struct mrc_bytes token; /* the access token's text, once it is verified; { NULL, 0 }: none */
-    const char *rest; /* the path after the hub's (the playground's), undecoded; empty: itself */
+    const char *rest; /* the path after the hub's (the playground's), undecoded; empty: itself. With
+                       * slashes in a row where they mean an empty variable */
 };
 
+/* The hooks of these names. */
+int mrc_claim_post_read_request(request_rec *r);
 int mrc_claim_pre_translate_name(request_rec *r);
 int mrc_claim_translate_name(request_rec *r);
 int mrc_claim_map_to_storage(request_rec *r);
 int mrc_claim_type_checker(request_rec *r);
+int mrc_claim_log_transaction(request_rec *r);
 
 /* Keeps the text of the access token that was verified for R. */
 void mrc_claim_set_token(request_rec *r, struct mrc_bytes token);

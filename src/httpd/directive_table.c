@@ -39,7 +39,9 @@ static const struct mrc_directive_option mrc_limit_options[] = {
 
 static const struct mrc_directive_option mrc_subscribers_options[] = {
     {"per-address", MRC_FIELD_MAX_PER_ADDRESS, MRC_UNIT_COUNT, "0", 0, MRC_COUNT_MAX, NULL,
-     "of them, from one client's address (mod_remoteip is honoured)"},
+     "of them, from one client's address (mod_remoteip is honoured); of an IPv6 address the first "
+     "64 "
+     "bits count"},
     {"per-token", MRC_FIELD_MAX_PER_TOKEN, MRC_UNIT_COUNT, "0", 0, MRC_COUNT_MAX, NULL,
      "of them, with one access token"},
 };

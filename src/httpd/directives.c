@@ -210,7 +210,8 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
     struct mrc_origins *origins = apr_pcalloc(cmd->pool, sizeof(*origins));
 
     if (argc < 1)
-        return apr_psprintf(cmd->pool, "%s takes %s", row->name, row->syntax);
+        return apr_psprintf(cmd->pool, "%s takes one ORIGIN or more, such as https://example.com",
+                            row->name);
     for (int i = 0; i < argc; i++) {
         const char *error = mrc_origin_add(cmd->pool, origins, argv[i]);
 

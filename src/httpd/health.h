@@ -2,10 +2,12 @@
  * `SetHandler mercure-health`: whether this server serves its hubs, for load balancers and
  * supervisors.
  *
- *     …/live    200 as long as a child answers at all: restart the server if it does not
- *     …/ready   200 if every hub can be published and subscribed to here: send clients elsewhere
+ *     P/live    200 as long as a child answers at all: restart the server if it does not
+ *     P/ready   200 if every hub can be published and subscribed to here: send clients elsewhere
  *               if not
- *     else      as /ready
+ *     P         as /ready
+ *
+ * P is the path of the `<Location>`; any other below it is 404.
  */
 #ifndef MRC_HTTPD_HEALTH_H
 #define MRC_HTTPD_HEALTH_H

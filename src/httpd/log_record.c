@@ -23,27 +23,24 @@ APLOG_USE_MODULE(mercure);
  * A record:
  *
  *     struct mrc_log_record     numbers
- *     interned                  [0] the head: what is the same for all who ask for the same
- *                               [1] and so on: fields of the request, name, NUL, value
+ *     interned                  [SHARED_HEAD] what is the same for all of a virtual host
+ *                               [SHARED_URL] and for all who ask for the same
+ *                               [SHARED_FIELDS] … fields of the request, name, NUL, value
  *     texts                     in the order of own_texts and own_connection_texts; then response,
  *                               notes, environment: of each the pairs, name and value, and
  * TEXT_NONE
  *
- * The head:
- *
- *     struct head               numbers
- *     texts                     in the order of head_texts and head_connection_texts
- *
- * Each text begins with a byte that tells its kind. Many are parts of others: of the request line,
- * which comes first in the head.
+ * The head has a struct head, and texts in the order of head_texts and head_connection_texts; the
+ * URL has those of url_texts. Each text begins with a byte that tells its kind. Many are parts of
+ * others: of the request line, which comes first.
  */
 struct mrc_log_record {
     apr_time_t request_time;
-    long connection_id;
     apr_off_t in_bytes; /* what mod_logio has counted of the request */
     int32_t out_bytes;  /* and of the head of its response */
     int32_t body_bytes; /* with the response's first bytes */
-    int keepalives;
+    int32_t connection_id;
+    int32_t keepalives;
     apr_port_t client_port;
     uint16_t shared_count;
     struct mrc_interned *shared[]; /* shared_count, and the texts behind them */
@@ -51,6 +48,8 @@ struct mrc_log_record {
 
 /* There are as many as detached streams. */
 _Static_assert(sizeof(struct mrc_log_record) <= 40, "a log record is small");
+
+enum { SHARED_HEAD, SHARED_URL, SHARED_FIELDS };
 
 struct head {
     server_rec *server;
@@ -67,15 +66,19 @@ enum {
 };
 
 static const size_t head_texts[] = {
-    offsetof(request_rec, the_request),  offsetof(request_rec, method),
-    offsetof(request_rec, unparsed_uri), offsetof(request_rec, uri),
-    offsetof(request_rec, args),         offsetof(request_rec, protocol),
-    offsetof(request_rec, hostname),     offsetof(request_rec, ap_auth_type),
-    offsetof(request_rec, filename),     offsetof(request_rec, handler),
+    offsetof(request_rec, method),       offsetof(request_rec, protocol),
+    offsetof(request_rec, hostname),     offsetof(request_rec, handler),
+    offsetof(request_rec, ap_auth_type),
 };
 
 static const size_t head_connection_texts[] = {
     offsetof(conn_rec, local_ip),
+};
+
+static const size_t url_texts[] = {
+    offsetof(request_rec, the_request), offsetof(request_rec, unparsed_uri),
+    offsetof(request_rec, uri),         offsetof(request_rec, args),
+    offsetof(request_rec, filename),
 };
 
 static const size_t own_texts[] = {
@@ -318,6 +321,15 @@ static void share_head(struct shared *shared, request_rec *r)
     share(shared, &buf);
 }
 
+static void share_url(struct shared *shared, const request_rec *r)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, shared->bytes_left);
+    put_texts(&buf, r, url_texts, COUNT(url_texts));
+    share(shared, &buf);
+}
+
 static void share_field(struct shared *shared, const char *name, const char *value)
 {
     struct mrc_buf buf;
@@ -357,12 +369,14 @@ static void release(struct mrc_interned *const *shared, size_t count)
 /* What R has in common with others; false: it would be too long, or memory is short. */
 static bool share_all(struct shared *shared, request_rec *r, const struct mrc_log_fields *fields)
 {
-    size_t max = 1 + (size_t)(fields->all ? apr_table_elts(r->headers_in) : fields->request)->nelts;
+    size_t max = SHARED_FIELDS +
+                 (size_t)(fields->all ? apr_table_elts(r->headers_in) : fields->request)->nelts;
 
     if (max > UINT16_MAX)
         return false;
     shared->all = apr_palloc(r->pool, max * sizeof(struct mrc_interned *));
     share_head(shared, r);
+    share_url(shared, r);
     share_fields(shared, r, fields);
     if (shared->has_failed)
         release(shared->all, shared->count);
@@ -391,7 +405,7 @@ static void fill_in(struct mrc_log_record *record, request_rec *r)
     apr_off_t out_bytes;
 
     record->request_time = r->request_time;
-    record->connection_id = c->id;
+    record->connection_id = (int32_t)c->id; /* an MPM counts them by its threads */
     record->body_bytes = (int32_t)r->bytes_sent;
     record->keepalives = c->keepalives;
     record->client_port = c->client_addr->port;
@@ -485,7 +499,7 @@ static apr_table_t *get_fields(apr_pool_t *pool, const struct mrc_log_record *re
 {
     apr_table_t *table = apr_table_make(pool, 4);
 
-    for (size_t i = 1; i < record->shared_count; i++) {
+    for (size_t i = SHARED_FIELDS; i < record->shared_count; i++) {
         const char *name = mrc_interned_bytes(record->shared[i]).ptr;
 
         apr_table_add(table, name, name + strlen(name) + 1);
@@ -493,11 +507,13 @@ static apr_table_t *get_fields(apr_pool_t *pool, const struct mrc_log_record *re
     return table;
 }
 
+/* IP is digits. Its family is told, or the resolver would ask the kernel for all interfaces. */
 static apr_sockaddr_t *make_address(apr_pool_t *pool, const char *ip, apr_port_t port)
 {
+    int family = ip && strchr(ip, ':') ? APR_INET6 : APR_INET;
     apr_sockaddr_t *address = NULL;
 
-    if (apr_sockaddr_info_get(&address, ip, APR_UNSPEC, port, 0, pool) != APR_SUCCESS)
+    if (apr_sockaddr_info_get(&address, ip, family, port, 0, pool) != APR_SUCCESS)
         apr_sockaddr_info_get(&address, NULL, APR_INET, port, 0, pool);
     return address;
 }
@@ -541,6 +557,13 @@ static void take_head(request_rec *r, const struct mrc_interned *shared)
     c->local_addr = make_address(r->pool, c->local_ip, head.local_port);
 }
 
+static void take_url(request_rec *r, const struct mrc_interned *shared)
+{
+    struct reader reader = {r->pool, mrc_interned_bytes(shared).ptr, 0};
+
+    get_texts(&reader, r, url_texts, COUNT(url_texts));
+}
+
 static void take_own(request_rec *r, const struct mrc_log_record *record)
 {
     struct reader reader = {r->pool, (const char *)&record->shared[record->shared_count], 0};
@@ -568,7 +591,8 @@ static request_rec *make_request(apr_pool_t *pool, const struct mrc_log_record *
 {
     request_rec *r = make_empty(pool);
 
-    take_head(r, record->shared[0]);
+    take_head(r, record->shared[SHARED_HEAD]);
+    take_url(r, record->shared[SHARED_URL]);
     take_own(r, record);
     r->headers_in = get_fields(pool, record);
     return r;

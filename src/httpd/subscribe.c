@@ -17,6 +17,7 @@
 #include "httpd/carrier_suspended.h"
 #include "httpd/carrier_threaded.h"
 #include "httpd/claim.h"
+#include "httpd/client.h"
 #include "httpd/connection.h"
 #include "httpd/identity.h"
 #include "httpd/lifecycle.h"
@@ -425,7 +426,7 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
         process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
     struct mrc_subscription subscription = {
         .token = token,
-        .client = {.address = mrc_bytes_of(r->useragent_ip), .token = claim->token},
+        .client = {.address = mrc_client_name(r), .token = claim->token},
     };
     struct mrc_error error = {""};
     struct reader reader = {

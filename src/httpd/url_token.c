@@ -96,6 +96,22 @@ static void keep_value(char *value, size_t len, void *ctx)
     taken->token.text = text;
 }
 
+static void see_value(char *value, size_t len, void *ctx)
+{
+    bool *is_there = ctx;
+
+    *is_there = true;
+}
+
+bool mrc_url_token_is_in(const request_rec *r)
+{
+    bool is_there = false;
+
+    if (r->args)
+        each_value(r->args, strlen(r->args), see_value, &is_there);
+    return is_there;
+}
+
 struct mrc_url_token mrc_url_token_take(request_rec *r)
 {
     struct taken taken = {.pool = r->pool};

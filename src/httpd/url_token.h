@@ -15,6 +15,9 @@ struct mrc_url_token {
     bool is_repeated; /* there are several, and none counts */
 };
 
+/* Whether the URL of R has that parameter. */
+bool mrc_url_token_is_in(const request_rec *r);
+
 /*
  * Takes the token out of R, whose URL is a hub's: overwrites it, whether the hub wants it or not,
  * in all that httpd logs and shows of the request (the request line, the URL and its query), so

@@ -35,8 +35,11 @@ struct node {
     struct node *next;              /* in its bucket */
     uint64_t hash;
     const struct mrc_matcher *matcher; /* that of one of its places */
-    struct place *places;
-    size_t count, cap;
+    uint32_t count, cap;               /* of places; CAP is 0 while one is enough */
+    union {
+        struct place one;
+        struct place *places; /* malloc()ed */
+    };
 };
 
 struct mrc_registration {
@@ -88,6 +91,17 @@ struct mrc_index {
 };
 
 /* ---- nodes ------------------------------------------------------------------------------------*/
+
+static struct place *places_of(const struct node *node)
+{
+    return node->cap ? node->places : (struct place *)&node->one;
+}
+
+static void free_places(struct node *node)
+{
+    if (node->cap)
+        free(node->places);
+}
 
 static apr_status_t table_init(struct table *table)
 {
@@ -155,7 +169,7 @@ static void table_remove(struct table *table, struct node *node)
         link = &(*link)->next;
     *link = node->next;
     table->node_count--;
-    free(node->places);
+    free_places(node);
     free(node);
     if (table->node_count < table->bucket_count / SHRINK_BELOW)
         table_resize(table, table->bucket_count / 2);
@@ -249,12 +263,14 @@ static void remove_pattern(struct mrc_index *index, struct node *node)
 
 /* ---- listeners --------------------------------------------------------------------------------*/
 
-static apr_status_t fit_places(struct node *node, size_t new_cap)
+static apr_status_t fit_places(struct node *node, uint32_t new_cap)
 {
-    struct place *places = realloc(node->places, new_cap * sizeof(*places));
+    struct place *places = realloc(node->cap ? node->places : NULL, new_cap * sizeof(*places));
 
     if (!places)
         return APR_ENOMEM;
+    if (!node->cap)
+        places[0] = node->one;
     node->places = places;
     node->cap = new_cap;
     return APR_SUCCESS;
@@ -262,7 +278,7 @@ static apr_status_t fit_places(struct node *node, size_t new_cap)
 
 static apr_status_t enter(struct node *node, struct mrc_listener *listener, size_t registration)
 {
-    if (node->count == node->cap) {
+    if (node->count > 0 && node->count >= node->cap) {
         apr_status_t status = fit_places(node, node->cap ? node->cap * 2 : FIRST_PLACES);
 
         if (status != APR_SUCCESS)
@@ -271,7 +287,7 @@ static apr_status_t enter(struct node *node, struct mrc_listener *listener, size
     listener->registrations[registration].node = node;
     listener->registrations[registration].place = node->count;
     node->matcher = listener->registrations[registration].matcher;
-    node->places[node->count++] = (struct place){listener, registration};
+    places_of(node)[node->count++] = (struct place){listener, registration};
     return APR_SUCCESS;
 }
 
@@ -281,8 +297,8 @@ static void drop_if_empty(struct mrc_index *index, struct node *node, bool exact
         return;
     forget_node(index, node);
     if (node == &index->wildcard) {
-        free(node->places);
-        *node = (struct node){.places = NULL};
+        free_places(node);
+        *node = (struct node){.cap = 0};
     } else if (exact) {
         table_remove(&index->exact, node);
     } else {
@@ -341,13 +357,13 @@ apr_status_t mrc_index_add(struct mrc_index *index, struct mrc_listener *listene
 static void leave(struct mrc_index *index, const struct mrc_registration *registration)
 {
     struct node *node = registration->node;
-    struct place *last = &node->places[--node->count];
+    struct place *places = places_of(node);
+    const struct place *last = &places[--node->count];
 
-    node->places[registration->place] = *last;
+    places[registration->place] = *last;
     last->listener->registrations[last->registration].place = registration->place;
     if (node->count > 0)
-        node->matcher =
-            node->places[0].listener->registrations[node->places[0].registration].matcher;
+        node->matcher = places->listener->registrations[places->registration].matcher;
     if (node->cap > FIRST_PLACES && node->count < node->cap / SHRINK_BELOW)
         fit_places(node, node->cap / 2);
     drop_if_empty(index, node, mrc_matcher_is_literal(registration->matcher));
@@ -399,6 +415,7 @@ static bool walk(struct mrc_index *index, const int64_t *left_us, mrc_index_foun
 
     while (search->node) {
         const struct node *node = search->node;
+        const struct place *places;
         struct mrc_listener *listener;
 
         if (search->places_left > node->count)
@@ -407,9 +424,10 @@ static bool walk(struct mrc_index *index, const int64_t *left_us, mrc_index_foun
             break;
         if (is_time_up(left_us))
             return false;
-        listener = node->places[--search->places_left].listener;
+        places = places_of(node);
+        listener = places[--search->places_left].listener;
         if (search->places_left >= PLACES_AHEAD)
-            __builtin_prefetch(node->places[search->places_left - PLACES_AHEAD].listener, 1);
+            __builtin_prefetch(places[search->places_left - PLACES_AHEAD].listener, 1);
         if (listener->mark == index->mark)
             continue;
         listener->mark = index->mark;
@@ -602,7 +620,7 @@ void mrc_index_free(struct mrc_index *index)
         return;
     mrc_verdicts_free(index->verdicts);
     free(index->list);
-    free(index->wildcard.places);
+    free_places(&index->wildcard);
     free(index->exact.buckets);
     free(index->patterns.buckets);
     free(index);

@@ -159,6 +159,14 @@ static int check_length(MDB_env *env, const char *path)
     return (uint64_t)st.st_size / stat_.ms_psize > info.me_last_pgno ? MDB_SUCCESS : MDB_CORRUPTED;
 }
 
+/* A file without its first page LMDB would begin, which one that only reads must not. */
+static int check_begun(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_size == 0 ? MDB_INVALID : MDB_SUCCESS;
+}
+
 /* Opens the databases: in a transaction that only reads, if they are there. */
 static int open_all_dbs(MDB_env *env, const struct mrc_history_env_options *options,
                         struct mrc_history_dbs *dbs)
@@ -266,6 +274,8 @@ static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_
     if (!rc && !options->read_only) /* the larger one counts: this, or the file's */
         rc = mdb_env_set_mapsize(opened, options->map_bytes ? options->map_bytes
                                                             : MRC_HISTORY_ENV_MAP_BYTES);
+    if (!rc && options->read_only)
+        rc = check_begun(env->path);
     if (!rc)
         rc = mdb_env_open(opened, env->path, flags, MODE);
     if (!rc)

@@ -1,4 +1,5 @@
 """The hub's main job, from outside: publish, subscribe, refuse, remember."""
+import gzip
 import json
 import re
 import time
@@ -264,6 +265,47 @@ def test_other_content_types(httpd):
     table([(None, 415), ("text/plain", 415), ("application/json", 415), ("multipart/form-data", 415),
            (FORM + "x", 415), ("", 415), (FORM, 200), (FORM.upper(), 200), (FORM + ";charset=utf-8", 200),
            (FORM + " ; charset=utf-8", 200)], run)
+
+
+@event_only
+def test_encoded_bodies(httpd):
+    """They are taken where a filter of httpd decodes them, and never as if they were plain."""
+    httpd.expect_log(r"AH01387|AH10491|AH02805|Zlib|inflat", required=False)
+    httpd.load("deflate")
+    inflating = "MercureLimit body=10000\nSetInputFilter DEFLATE"
+    httpd.start(hub() + hub(inflating, path="/inflating"))
+    plain = urllib.parse.urlencode({"topic": TOPIC, "data": "x" * 100}).encode()
+    zipped = gzip.compress(plain)
+
+    def run(path, method, body, encoding, status, accepted=None):
+        target = f"{path}?match=a" if method == "QUERY" else path
+        headers = [("Content-Type", FORM), *(("Content-Encoding", one) for one in encoding)]
+        if method == "POST":
+            headers.append(("Authorization", f"Bearer {token.publisher(aud='https://hub.example' + path)}"))
+        response = httpd.request(method, target, headers, body)
+        assert response.status == status, response
+        assert response.header("Accept-Encoding") == accepted, response
+        if status == 415:
+            assert "Content-Encoding" in problem(response)
+
+    table([(PATH, "POST", plain, [], 200),
+           (PATH, "POST", plain, ["identity"], 200),
+           (PATH, "POST", zipped, ["gzip"], 415, "identity"),
+           (PATH, "POST", plain, ["gzip"], 415, "identity"),
+           (PATH, "POST", plain, ["identity, br"], 415, "identity"),
+           (PATH, "POST", plain, ["identity", "x"], 415, "identity"),
+           (PATH, "POST", plain, [";"], 415, "identity"),
+           (PATH, "POST", plain, [", Identity ,"], 200),
+           (PATH, "QUERY", gzip.compress(b"match=b"), ["gzip"], 415, "identity"),
+           ("/inflating", "POST", plain, [], 200),
+           ("/inflating", "POST", zipped, ["gzip"], 200),
+           ("/inflating", "POST", zipped, ["x-gzip"], 200),
+           ("/inflating", "POST", gzip.compress(zipped), ["gzip, gzip"], 415, "gzip, identity"),
+           ("/inflating", "POST", zipped, ["br"], 415, "gzip, identity"),
+           ("/inflating", "POST", plain, ["gzip"], 400),
+           ("/inflating", "POST", zipped[:-20], ["gzip"], 400),
+           ("/inflating", "POST", gzip.compress(plain.ljust(10000, b"x")), ["gzip"], 200),
+           ("/inflating", "POST", gzip.compress(plain.ljust(10001, b"x")), ["gzip"], 413)], run)
 
 
 # ---- tokens --------------------------------------------------------------------------------------

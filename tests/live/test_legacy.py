@@ -234,9 +234,9 @@ def test_the_old_cookie_and_the_new_one(httpd):
 
 @pytest.mark.mpm("worker")  # whose threads hold a stream, and are shown with it
 def test_a_token_in_the_url_stays_out_of_the_logs(httpd):
-    httpd.load("status")
+    httpd.load("status", "log_forensic")
     httpd.expect_log("client denied by server configuration: mercure:" + PATH + "/closed")
-    httpd.start(both_dialects("MercureAnonymous Off") + ACCESS_LOG + "ExtendedStatus On\n"
+    httpd.start(both_dialects("MercureAnonymous Off") + ACCESS_LOG + "ExtendedStatus On\nForensicLog logs/forensic.log\n"
                 '<Location "/status">\nSetHandler server-status\n</Location>\n'
                 '<Location "/.well-known/mercure/closed">\nRequire all denied\n</Location>\n')
     text, modern = old(publish=["*"], subscribe=["*"]), token.subscriber()
@@ -259,15 +259,30 @@ def test_a_token_in_the_url_stays_out_of_the_logs(httpd):
     assert httpd.get(url(("authorization", text), path=PATH + "/closed")).status == 403
     assert httpd.get(url(("authorization", text), path=PATH + "/nothing")).status == 404
 
-    def lines():
-        with open(httpd.path("logs/legacy.log"), encoding="utf-8") as log:
+    # However the path is written, and where httpd itself refuses the request.
+    odd = "/./" + PATH.replace("m", "%6D") + "/?topic=a&authorization=" + text
+    assert httpd.get(odd).status == 404
+    with httpd.connect() as conn:
+        conn.send(f"GET {PATH}?authorization={text}&d=e HTTP/1.1\r\n\r\n".encode())
+        assert conn.read_response("GET").status == 400
+
+    # What is no hub's stays as it is.
+    assert httpd.get("/else?authorization=mine").status == 404
+
+    def lines(name="legacy"):
+        with open(httpd.path(f"logs/{name}.log"), encoding="utf-8") as log:
             return log.read().splitlines()
 
+    forensic = [line for line in lines("forensic") if line[0] == "+"]
+    assert len(forensic) >= 9 and not [line for line in forensic if secret in line.split("|")[1]]
+    wait_until(lambda: any("&d=e" in line for line in lines()), what="the line of the bad request")
     wait_until(lambda: len(lines()) >= 10 and any("&b=c " in line for line in lines()),
                what="a line for each request, in which only the token is masked")
     for line in lines():
         assert secret not in line and modern[-40:] not in line, line
     assert any("topic=" in line and "authorization=xxxx" in line for line in lines())
+    assert any("topic=" in line and "authorization=xxxx" in line for line in forensic)
+    assert any("/else?authorization=mine" in line for line in lines())
     assert secret not in httpd.log()
 
 

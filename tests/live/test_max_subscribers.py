@@ -48,6 +48,19 @@ def test_limits_count_over_all_children(httpd):
     elsewhere = opens(httpd, 3, path=OTHER)
     refused(httpd, "address", path=OTHER)
     behind = [opens(httpd, 1, source="127.0.0.9", headers=[("X-Real", f"192.0.2.{i}")])[0] for i in (1, 1, 2)]
+    # Of an IPv6 address its network counts; one that stands for an IPv4 address is that.
+    for full, same, others in (
+            ("2001:db8:0:1::1", ["2001:db8:0:1::2", "2001:DB8:0:1:ffff:ffff:ffff:ffff"], ["2001:db8:0:2::1", "2001:db8::1"]),
+            ("192.0.2.1", ["::ffff:192.0.2.1", "::ffff:c000:201", "64:ff9b::192.0.2.1"], ["::ffff:192.0.2.3", "64:ff9b::1"])):
+        def at(address, **more):
+            return {"source": "127.0.0.9", "headers": [("X-Real", address)], "path": OTHER, **more}
+
+        streams = [opens(httpd, 1, **at(address))[0] for address in (full, same[0], same[-1])]
+        for address in [full, *same]:
+            refused(httpd, "address", **at(address))
+        streams += [opens(httpd, 1, **at(address))[0] for address in others]
+        for stream in streams:
+            stream.close()
     # The token's text counts, wherever it comes from and however it is sent.
     one, two = token.subscriber(["a"], jti="1"), token.subscriber(["a"], jti="2")
     with httpd.subscribe("match=a", token=one, source="127.0.0.3"):

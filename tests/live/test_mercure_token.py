@@ -118,6 +118,20 @@ def test_check_says_why_not():
         1, "refused: a token has three parts separated by dots; this has 1\n")
 
 
+def test_check_takes_the_algorithm_of_the_token(tmp_path):
+    private, public = str(tmp_path / "private"), str(tmp_path / "public")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private], check=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+    token = run(*WHO, "--key", f"@{private}", "--alg", "EdDSA", "--publish", "*").stdout.strip()
+    done = run("--check", token, "--key", f"@{public}", *WHO)
+    assert done.returncode == 0 and "the algorithm, EdDSA, was not compared (no --alg)" in done.stdout, done
+    done = run("--check", token, "--key", f"@{public}", "--alg", "EdDSA", *WHO)
+    assert done.returncode == 0 and "compared" not in done.stdout
+    for token in (make("--publish", "*"), "nonsense"):
+        done = run("--check", token, "--key", f"@{public}", *WHO)
+        assert done.returncode == 2 and "HS256 needs a secret" in done.stderr
+
+
 def test_tokens_of_protocol_0x():
     before = int(time.time())
     made = run("--legacy", "--key", SECRET, "--publish", "*", "--subscribe", "https://example.com/{id}",

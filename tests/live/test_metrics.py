@@ -149,11 +149,23 @@ def test_labels_and_methods(httpd):
 
 @pytest.mark.mpm("event")
 def test_health(httpd):
-    httpd.start(hub() + PAGES.replace(STATUS, "") + "<Location /live>\nSetHandler mercure-health\n</Location>\n")
-    for path in ("/health", "/health/ready", "/health/live", "/live"):
+    more = "".join(f"<{section}>\nSetHandler mercure-health\n</{section.split()[0]}>\n" for section in (
+        "Location /live", "Location /slash/", 'LocationMatch "^/match/.*$"', "Location /health/inner"))
+    httpd.start(hub() + PAGES.replace(STATUS, "") + more)
+    for path in ("/health", "/health/ready", "/health/live", "/live", "/slash/", "/slash/live", "/match/any",
+                 "/health/inner", "/health/inner/live", "/health?x=y"):
         response = httpd.get(path)
         assert (response.status, response.json) == (200, {"status": "ok"}), path
         assert response.header("Content-Type") == "application/json"
+    for path in ("/health/", "/health/x", "/health/ready/", "/health/live/ready", "/health/Live", "/live/x",
+                 "/slash/x", "/health/inner/", "/health//"):
+        assert httpd.get(path).status == 404, path
+        assert httpd.request("HEAD", path).status == 404
+        assert httpd.request("POST", path, body="x").status == 404
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "ANY"):
+        response = httpd.request(method, "/health/live", body="x")
+        assert response.status == 405 and response.header("Allow") == "GET, HEAD", method
+    assert httpd.request("HEAD", "/health/live").status == 200
     # Without a hub the server lives, but is not ready.
     httpd.graceful(PAGES.replace(STATUS, ""))
     assert httpd.get("/health/live").status == 200

@@ -379,6 +379,35 @@ def test_a_full_list(httpd):
 
 
 @event_only
+def test_an_empty_matcher(httpd):
+    """Its URL has two slashes in a row, which httpd would make one (MergeSlashes)."""
+    httpd.expect_log(r"AH01630: client denied by server configuration")
+    httpd.start(hub("MercureSubscriptions On") +
+                "<Location /shut/subscriptions>\nRequire all denied\n</Location>\n" +
+                hub("MercureSubscriptions On", path="/shut"))
+    stream = httpd.subscribe([("match", ""), ("match_urlpattern", ""), ("match", TOPIC)])
+    found = {one["id"]: one for one in listed(httpd)["subscriptions"]}
+    name = next(iter(found.values()))["subscriber"]
+    assert sorted(found) == sorted([url("exact", "", name), url("urlpattern", "", name), url("exact", TOPIC, name)])
+    for target, one in found.items():
+        assert listed(httpd, target) == one
+        # By an absolute URL, too, and with a token for no more than this.
+        assert listed(httpd, f"http://localhost:{httpd.port}{target}?x=//y", topics=(target,)) == one
+    for target in (url("exact", ""), url("exact", "") + "?x", ROOT + "/./exact/"):
+        assert [one["id"] for one in listed(httpd, target)["subscriptions"]] == [url("exact", "", name)]
+    # Slashes in a row elsewhere are one, as anywhere in httpd.
+    for target in (f"//{ROOT}", ROOT.replace("/sub", "//sub"), ROOT + "//exact/" + encode(TOPIC), f"{ROOT}/x//..//exact/"):
+        assert listed(httpd, target)["subscriptions"], target
+    # Nothing gets past the access control of httpd so.
+    bearer = {"Authorization": f"Bearer {token.subscriber(['*'], aud='https://hub.example/shut')}"}
+    for target in ("/shut/subscriptions", "/shut/subscriptions/exact//x", "/shut//subscriptions/exact//x",
+                   "/x//../shut/subscriptions/exact//x", "/shut/subscriptions/exact//../x", "//shut/subscriptions/exact//x",
+                   "/shut/x//../../shut/subscriptions/exact//x", "http://localhost//shut/subscriptions/exact//x"):
+        assert httpd.get(target, bearer).status == 403, target
+    stream.close()
+
+
+@event_only
 def test_too_many_subscribers_to_list(httpd):
     for directives, ok in (("MercureMaxSubscribers 4194304", True), ("MercureMaxSubscribers 4194305", False)):
         result = httpd.configtest(hub("MercureSubscriptions On", directives))

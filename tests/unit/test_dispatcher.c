@@ -46,6 +46,7 @@ struct client {
     atomic_bool was_forced; /* it was closed without having been allowed */
     atomic_int end;         /* enum mrc_end, or STILL_OPEN */
     _Atomic int64_t closed_us;
+    _Atomic(apr_thread_t *) thread;          /* the one that last wrote */
     void (*on_write)(struct client *client); /* in the loop's thread; NULL: nothing */
     bool swallows;                           /* what is written goes nowhere */
 };
@@ -94,6 +95,7 @@ static enum mrc_carrier_state pipe_write(struct mrc_carrier *carrier,
     for (size_t i = 0; i < count; i++)
         mrc_buf_add(&pipe->held, mrc_event_bytes(pieces[i].event).ptr + pieces[i].offset,
                     pieces[i].len);
+    atomic_store(&pipe->client->thread, carrier->thread);
     if (pipe->client->on_write)
         pipe->client->on_write(pipe->client);
     return pipe_flush(carrier);
@@ -411,6 +413,63 @@ START_TEST(everybody_gets_what_matches_in_order)
                          APR_SUCCESS);
     }
     ck_assert_all_delivered();
+    finish();
+}
+END_TEST
+
+/* Fails unless those who are there are spread evenly over THREADS threads. */
+static void ck_assert_spread(unsigned threads)
+{
+    apr_thread_t *all[MRC_HUB_LOOPS_MAX];
+    unsigned counts[MRC_HUB_LOOPS_MAX], found = 0, open = 0;
+
+    for (size_t i = 0; i < clients_count; i++) {
+        unsigned n = 0;
+
+        if (atomic_load(&clients[i].end) != STILL_OPEN)
+            continue;
+        while (n < found && all[n] != atomic_load(&clients[i].thread))
+            n++;
+        if (n == found) {
+            all[found] = atomic_load(&clients[i].thread);
+            counts[found++] = 0;
+        }
+        counts[n]++;
+        open++;
+    }
+    ck_assert_uint_eq(found, threads);
+    for (unsigned i = 0; i < found; i++) {
+        ck_assert_uint_ge(counts[i], open / threads);
+        ck_assert_uint_le(counts[i], (open + threads - 1) / threads);
+    }
+}
+
+/* Each has its share; when those of one thread leave, those who come are given to it. */
+START_TEST(streams_go_to_the_thread_with_the_fewest)
+{
+    apr_thread_t *thread;
+    unsigned left = 42;
+
+    start(1 << 20, 4, &patient);
+    for (int i = 0; i < 42; i++)
+        connect_all();
+    publish(0, "https://example.com/a", 10);
+    ck_assert_all_delivered();
+    ck_assert_spread(4);
+    thread = atomic_load(&clients[0].thread);
+    for (size_t i = 0; i < 42; i++) {
+        if (atomic_load(&clients[i].thread) != thread)
+            continue;
+        close(clients[i].fd);
+        clients[i].is_closed = clients[i].is_paused = true;
+        left--;
+    }
+    wait_until(mrc_dispatcher_post_count(dispatcher) == left);
+    while (mrc_dispatcher_post_count(dispatcher) < 42)
+        connect_all();
+    publish(1, "https://example.com/a", 10);
+    ck_assert_all_delivered();
+    ck_assert_spread(4);
     finish();
 }
 END_TEST
@@ -1284,6 +1343,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 150);
     tcase_add_test(tcase, everybody_gets_what_matches_in_order);
+    tcase_add_test(tcase, streams_go_to_the_thread_with_the_fewest);
     tcase_add_test(tcase, nothing_falls_between_replay_and_live);
     tcase_add_test(tcase, costly_patterns_hold_up_nobody);
     tcase_add_test(tcase, a_long_replay_starves_nobody);
