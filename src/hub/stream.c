@@ -253,29 +253,23 @@ bool mrc_stream_fall_back(struct mrc_stream *stream, uint64_t next)
     return true;
 }
 
+static apr_status_t take_event(void *ctx, struct mrc_event *event)
+{
+    return mrc_stream_push(ctx, event) ? APR_SUCCESS : APR_ENOMEM;
+}
+
 /* Reads the next slice of what was missed into the queue. True: there is something to write. */
 static bool replay_some(struct mrc_stream *stream)
 {
-    struct mrc_event *event;
-    struct mrc_buf buf;
-    apr_status_t status;
+    apr_status_t status =
+        mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, take_event, stream);
 
-    mrc_buf_init(&buf, SIZE_MAX);
-    status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, &buf);
     if (status != APR_SUCCESS && status != APR_EOF && status != APR_EAGAIN) {
         mrc_stream_end(stream, status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR);
-    } else if (mrc_buf_bytes(&buf).len > 0) {
-        event = mrc_event_create(mrc_buf_bytes(&buf));
-        if (event)
-            mrc_stream_push(stream, event);
-        else
-            mrc_stream_end(stream, MRC_END_ERROR);
-        mrc_event_unref(event);
-    } else if (status == APR_EOF) {
+    } else if (status == APR_EOF && stream->count == 0) {
         stream->state = MRC_STREAM_LIVE;
         mrc_subscriber_rest(stream->subscriber);
     }
-    mrc_buf_free(&buf);
     return stream->count > 0;
 }
 

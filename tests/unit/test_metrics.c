@@ -74,7 +74,8 @@ START_TEST(replay_is_no_dispatch)
     subscriber = hub_subscribe(place.hub, hub_all(), "earliest");
     hub_publish(place.hub, "urn:b", "t", "new");
     mrc_buf_init(&out, SIZE_MAX);
-    ck_assert_int_eq(mrc_subscriber_take(subscriber, SIZE_MAX, &out), APR_EOF);
+    ck_assert_int_eq(mrc_subscriber_take(subscriber, SIZE_MAX, mrc_subscriber_give_bytes, &out),
+                     APR_EOF);
     mrc_subscriber_count_written(subscriber, apr_time_now());
     mrc_subscriber_count_written(subscriber, apr_time_now()); /* once */
     mrc_buf_free(&out);
