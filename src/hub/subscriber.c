@@ -26,7 +26,6 @@
 /* How long they may take to be matched, in all; then others have their turn, too. */
 #define TAKE_US          ((int64_t)2000)
 #define MATCHES_PER_LOOK 8 /* between two looks at the clock */
-#define RECORDS_PER_LOOK 8 /* the same, beside those for many matches */
 
 /* What only one needs that reads by itself. */
 struct replay {
@@ -391,6 +390,7 @@ struct take {
     int64_t until_us;
     const char *base; /* of its matchers; NULL: they need none */
     size_t records;   /* read so far */
+    size_t matches;   /* at most so many since the last look at the clock */
     size_t bytes;     /* of those of them that it gets */
     uint64_t given;   /* how many that are */
     mrc_subscriber_give_fn *give;
@@ -437,6 +437,7 @@ static apr_status_t look_at_record(struct mrc_subscriber *subscriber, struct mrc
     topics = mrc_page_topics(page, at, take->base, &own);
     if (!topics)
         return APR_ENOMEM;
+    take->matches += topics->count * subscriber->matchers_count;
     status = listens_to(subscriber, topics, take->until_us, &listens);
     if (listens && mrc_subscriber_may_read(subscriber, &record->update, topics, &may_read))
         status = APR_ENOMEM;
@@ -449,11 +450,12 @@ static apr_status_t look_at_record(struct mrc_subscriber *subscriber, struct mrc
 /* APR_INCOMPLETE: the others have their turn before it goes on. */
 static apr_status_t look_at_limits(struct take *take)
 {
-    take->records++;
-    if (take->records == RECORDS_PER_TAKE || take->bytes >= take->max_bytes ||
-        (take->records % RECORDS_PER_LOOK == 0 && mrc_clock_us() >= take->until_us))
+    if (++take->records == RECORDS_PER_TAKE || take->bytes >= take->max_bytes)
         return APR_INCOMPLETE;
-    return APR_SUCCESS;
+    if (take->matches < MATCHES_PER_LOOK)
+        return APR_SUCCESS;
+    take->matches = 0;
+    return mrc_clock_us() < take->until_us ? APR_SUCCESS : APR_INCOMPLETE;
 }
 
 /* Chooses among the records of PAGE from the first of CHOICE on, and moves the place behind them.
