@@ -79,12 +79,27 @@ static int become_owner(const char *dir)
     return EXIT_DONE;
 }
 
+/* Whether a directory in PATH has a history: PATH is that of a store then, and of no hub. */
+static bool is_store(apr_pool_t *pool, const char *path)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    bool found = false;
+
+    while (dir && !found && (entry = readdir(dir)))
+        found = entry->d_name[0] != '.' &&
+                mrc_history_files_newest(apr_psprintf(pool, "%s/%s", path, entry->d_name)) != 0;
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
 static int open_env(apr_pool_t *pool, const char *dir,
                     const struct mrc_history_env_options *options, struct mrc_history_env **ret_env)
 {
     struct mrc_error error = {""};
 
-    if (mrc_history_files_newest(dir) == 0 && !options->key)
+    if (mrc_history_files_newest(dir) == 0 && (!options->key || is_store(pool, dir)))
         return refuse(dir, "there is no history in it: name the directory of a hub, below the path "
                            "of MercureStore");
     return mrc_history_env_open(pool, dir, options, &error, ret_env) == APR_SUCCESS
@@ -338,7 +353,20 @@ static bool add_data(struct mrc_buf *form, const json_t *object)
     return is_well;
 }
 
-/* The publication that OBJECT stands for: it is held against the rules for publications then. */
+/* What the hub itself has published has a type that no publication may have. */
+#define OWN_TYPE "mercure"
+
+static bool is_own(const json_t *object)
+{
+    const char *type = json_string_value(json_object_get(object, "type"));
+
+    return type && !strcmp(type, OWN_TYPE) && json_is_true(json_object_get(object, "private"));
+}
+
+/*
+ * The publication that OBJECT stands for, without the type if it is the hub's own: it is held
+ * against the rules for publications then.
+ */
 static const char *make_form(const json_t *object, struct mrc_buf *form)
 {
     const json_t *topics = json_object_get(object, "topic");
@@ -358,7 +386,8 @@ static const char *make_form(const json_t *object, struct mrc_buf *form)
         add_field(form, "topic", bytes_of(topic));
     }
     if (!add_data(form, object) || !add_string(form, object, "id") ||
-        !add_string(form, object, "type") || !add_string(form, object, "retry"))
+        (!is_own(object) && !add_string(form, object, "type")) ||
+        !add_string(form, object, "retry"))
         return "data, type and retry must be strings";
     if (private && !json_is_boolean(private))
         return "private must be true or false";
@@ -440,9 +469,10 @@ static apr_status_t import_update(struct import *import, const struct mrc_update
     return status;
 }
 
-/* Takes the publication in FORM; NULL, or what is wrong with it, in ERROR perhaps. */
-static const char *import_form(struct import *import, struct mrc_bytes body, int64_t time_us,
-                               struct mrc_error *error)
+/* Takes the publication in BODY, the hub's OWN or not; NULL, or what is wrong with it, in ERROR
+ * perhaps. */
+static const char *import_form(struct import *import, struct mrc_bytes body, bool own,
+                               int64_t time_us, struct mrc_error *error)
 {
     const struct mrc_update_limits limits = {TOPICS_MAX, SIZE_MAX};
     struct mrc_update update;
@@ -455,6 +485,8 @@ static const char *import_form(struct import *import, struct mrc_bytes body, int
         mrc_form_free(form);
         return error->text;
     }
+    if (own)
+        update.type = mrc_bytes_of(OWN_TYPE);
     status = import_update(import, &update, time_us);
     mrc_update_clear(&update);
     mrc_form_free(form);
@@ -476,7 +508,7 @@ static const char *import_object(struct import *import, const json_t *object,
     mrc_buf_init(&form, LINE_MAX_BYTES * 3);
     why = make_form(object, &form);
     if (!why)
-        why = import_form(import, mrc_buf_bytes(&form),
+        why = import_form(import, mrc_buf_bytes(&form), is_own(object),
                           time_us ? json_integer_value(time_us) : apr_time_now(), error);
     mrc_buf_free(&form);
     return why;

@@ -18,12 +18,14 @@
 
 #include "httpd/answer.h"
 #include "httpd/connection.h"
+#include "httpd/lifecycle.h"
 #include "httpd/log_record.h"
 #include "httpd/module.h"
 #include "httpd/push.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"
 #include "hub/dispatcher.h"
+#include "hub/errands.h"
 #include "hub/event.h"
 #include "hub/hub.h"
 #include "hub/process.h"
@@ -172,7 +174,7 @@ static enum mrc_carrier_state flush(struct mrc_carrier *carrier)
 
 static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
 {
-    return true; /* it is nobody else's */
+    return !mrc_errands_is_full(mrc_lifecycle_errands());
 }
 
 static size_t unsent_bytes(const struct mrc_carrier *carrier)
@@ -195,6 +197,42 @@ static void end_in_order(struct mrc_carrier_detached *detached)
     mrc_push_drop_surplus(detached->carrier.fd);
 }
 
+/* What is left of a stream: its line in the access log, which may be a pipe that hangs. */
+struct last_line {
+    struct mrc_errand errand;
+    struct mrc_log_record *log;
+    apr_off_t body_bytes;
+    apr_off_t wire_bytes;
+    enum mrc_end end;
+};
+
+static void write_log(struct mrc_errand *errand, apr_thread_t *thread)
+{
+    struct last_line *line = (struct last_line *)errand;
+
+    mrc_log_record_log(line->log, line->body_bytes, line->wire_bytes, line->end);
+    free(line);
+}
+
+static void post_log(const struct mrc_carrier_detached *detached, enum mrc_end end)
+{
+    apr_off_t wire_bytes = (apr_off_t)detached->wire_bytes;
+    struct last_line *line = malloc(sizeof(*line));
+
+    if (!line) { /* better late than never */
+        mrc_log_record_log(detached->log, detached->body_bytes, wire_bytes, end);
+        return;
+    }
+    *line = (struct last_line){
+        .errand = {.run = write_log},
+        .log = detached->log,
+        .body_bytes = detached->body_bytes,
+        .wire_bytes = wire_bytes,
+        .end = end,
+    };
+    mrc_errands_post(mrc_lifecycle_errands(), &line->errand);
+}
+
 static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)
 {
     struct mrc_carrier_detached *detached = of(carrier);
@@ -202,13 +240,13 @@ static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)
     if (end != MRC_END_CLIENT)
         end_in_order(detached);
     close(carrier->fd);
-    mrc_log_record_log(detached->log, detached->body_bytes, (apr_off_t)detached->wire_bytes, end);
+    post_log(detached, end);
     free(detached->rest);
     free(detached);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_detached,
-                                           unsent_bytes};
+static const struct mrc_carrier_ops ops = {write_pieces,   flush,        may_close,
+                                           close_detached, unsent_bytes, NULL};
 
 /* ---- the worker's part ------------------------------------------------------------------------*/
 

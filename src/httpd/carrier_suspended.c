@@ -1,5 +1,7 @@
 #include "httpd/carrier_suspended.h"
 
+#include <stddef.h>
+
 #include "ap_mpm.h"
 #include "apr_portable.h"
 #include "http_connection.h"
@@ -12,12 +14,15 @@
 #include "httpd/connection.h"
 #include "httpd/event_bucket.h"
 #include "httpd/lean.h"
+#include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/push.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"
 #include "hub/dispatcher.h"
+#include "hub/errands.h"
 #include "hub/event.h"
+#include "hub/fetch.h"
 #include "hub/hub.h"
 #include "hub/process.h"
 #include "hub/stream.h"
@@ -30,6 +35,8 @@ APLOG_USE_MODULE(mercure);
 
 struct mrc_carrier_suspended {
     struct mrc_carrier carrier;
+    struct mrc_errand ending;
+    enum mrc_end end; /* why */
     request_rec *r;
     conn_rec *c;
     apr_socket_t *socket;
@@ -67,7 +74,8 @@ static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
     struct mrc_carrier_suspended *suspended = of(carrier);
     void *sbh = __atomic_load_n((void **)&suspended->c->sbh, __ATOMIC_ACQUIRE);
 
-    return sbh == NULL && now_us - suspended->handed_us >= GATE_US;
+    return sbh == NULL && now_us - suspended->handed_us >= GATE_US &&
+           !mrc_errands_is_full(mrc_lifecycle_errands());
 }
 
 static size_t unsent_bytes(const struct mrc_carrier *carrier)
@@ -75,13 +83,26 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
     return mrc_push_unsent_bytes(carrier->fd);
 }
 
-/*
- * Ends the request (the access log is written here) and the connection. Nothing blocks, as the
- * socket has no timeout now; the MPM's counters come right since the state says what they counted.
- */
-static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
+static void fetch(const struct mrc_carrier *carrier)
 {
-    struct mrc_carrier_suspended *suspended = of(carrier);
+    const struct mrc_carrier_suspended *suspended = of((struct mrc_carrier *)carrier);
+
+    mrc_fetch(suspended->c, sizeof(*suspended->c));
+    mrc_fetch(suspended->brigade, sizeof(*suspended->brigade));
+    mrc_fetch(suspended->socket, MRC_FETCH_LINE_BYTES);
+}
+
+/*
+ * Ends the request and the connection, as an errand: the access log is written here, which may
+ * wait. Nothing else does, as the socket has no timeout now; the MPM's counters come right since
+ * the state says what they counted.
+ */
+static void end_suspended(struct mrc_errand *ending, apr_thread_t *thread)
+{
+    struct mrc_carrier_suspended *suspended =
+        (void *)((char *)ending - offsetof(struct mrc_carrier_suspended, ending));
+    int fd = suspended->carrier.fd;
+    enum mrc_end end = suspended->end;
     request_rec *r = suspended->r;
     conn_rec *c = suspended->c;
     apr_socket_t *socket = suspended->socket;
@@ -90,7 +111,7 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     if (end == MRC_END_CLIENT)
         c->aborted = 1;
     c->keepalive = AP_CONN_CLOSE;
-    c->current_thread = carrier->thread;
+    c->current_thread = thread;
     apr_socket_timeout_set(socket, 0);
     apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
@@ -99,14 +120,23 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     c->cs->state = CONN_STATE_SUSPENDED;
     ap_start_lingering_close(c);
     if (end != MRC_END_CLIENT)
-        mrc_push_drop_surplus(carrier->fd);
+        mrc_push_drop_surplus(fd);
     apr_socket_close(socket);
     apr_pool_destroy(c->pool);
     mrc_process_release_suspended(process);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended,
-                                           unsent_bytes};
+static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
+{
+    struct mrc_carrier_suspended *suspended = of(carrier);
+
+    suspended->end = end;
+    suspended->ending.run = end_suspended;
+    mrc_errands_post(mrc_lifecycle_errands(), &suspended->ending);
+}
+
+static const struct mrc_carrier_ops ops = {write_pieces,    flush,        may_close,
+                                           close_suspended, unsent_bytes, fetch};
 
 /* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
 

@@ -225,7 +225,8 @@ static bool send_due(struct stream *stream, enum mrc_end *ret_end)
     apr_status_t status;
 
     do {
-        status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, &stream->out);
+        status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES,
+                                     mrc_subscriber_give_bytes, &stream->out);
         if (!flush_out(stream, ret_end))
             return false;
         mrc_subscriber_count_written(stream->subscriber, apr_time_now());

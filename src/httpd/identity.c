@@ -21,10 +21,15 @@ static int is_alias(const server_rec *server, const char *name)
     return 0;
 }
 
-/* The port of ServerName, or the one that the connection came in on. */
+/*
+ * The port of ServerName: if it names none, that of its scheme, or without a scheme the one that
+ * the connection came in on.
+ */
 static apr_port_t own_port(const request_rec *r)
 {
-    return r->server->port ? r->server->port : r->connection->local_addr->port;
+    if (r->server->port)
+        return r->server->port;
+    return r->server->server_scheme ? ap_default_port(r) : r->connection->local_addr->port;
 }
 
 const char *mrc_identity_escape_path(apr_pool_t *pool, const char *path)

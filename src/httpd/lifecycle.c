@@ -18,6 +18,7 @@
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
+#include "hub/errands.h"
 #include "hub/keeper.h"
 #include "hub/keyring.h"
 #include "hub/process.h"
@@ -52,6 +53,7 @@ struct child {
     struct mrc_sizing sizing;
     const struct mrc_log_fields *log_fields;
     struct mrc_interned_table *log_texts;
+    struct mrc_errands *errands;
     bool may_log_anywhere;
     struct mrc_http2 *http2;
 };
@@ -293,6 +295,7 @@ static apr_status_t stop_child(void *unused)
 {
     mrc_keeper_stop(this_child->keeper);
     mrc_process_stop(this_child->process);
+    mrc_errands_stop(this_child->errands); /* what the last streams have left */
     return APR_SUCCESS;
 }
 
@@ -418,6 +421,8 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     if (status == APR_SUCCESS)
         status = create_log_texts(&child->log_texts);
     if (status == APR_SUCCESS)
+        status = mrc_errands_start(pchild, &child->errands);
+    if (status == APR_SUCCESS)
         status = mrc_process_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
                                    mrc_registry_dispatchers(main_server), getpid(),
                                    (uint64_t)generation, &child->process);
@@ -432,6 +437,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
         return;
     }
     mrc_keeper_stop(child->keeper);
+    mrc_errands_stop(child->errands);
     mrc_token_cache_free(child->tokens);
     mrc_interned_table_free(child->log_texts);
     if (status == APR_ENOSPC)
@@ -515,6 +521,11 @@ const struct mrc_log_fields *mrc_lifecycle_log_fields(void)
 struct mrc_interned_table *mrc_lifecycle_log_texts(void)
 {
     return this_child->log_texts;
+}
+
+struct mrc_errands *mrc_lifecycle_errands(void)
+{
+    return this_child->errands;
 }
 
 int mrc_lifecycle_is_serving(void)

@@ -11,6 +11,7 @@
 
 #include "ap_mpm.h"
 
+struct mrc_errands;
 struct mrc_http2;
 struct mrc_keyring;
 struct mrc_interned_table;
@@ -64,6 +65,9 @@ const struct mrc_log_fields *mrc_lifecycle_log_fields(void);
 
 /* What several of these requests have in common; only where there is a process. */
 struct mrc_interned_table *mrc_lifecycle_log_texts(void);
+
+/* Who does what a dispatcher must not wait for; only where there is a process. */
+struct mrc_errands *mrc_lifecycle_errands(void);
 
 /* Whether this child serves on: false once it is to end, however the MPM tells it so. */
 int mrc_lifecycle_is_serving(void);

@@ -507,11 +507,13 @@ static apr_table_t *get_fields(apr_pool_t *pool, const struct mrc_log_record *re
     return table;
 }
 
+/* IP is digits. Its family is told, or the resolver would ask the kernel for all interfaces. */
 static apr_sockaddr_t *make_address(apr_pool_t *pool, const char *ip, apr_port_t port)
 {
+    int family = ip && strchr(ip, ':') ? APR_INET6 : APR_INET;
     apr_sockaddr_t *address = NULL;
 
-    if (apr_sockaddr_info_get(&address, ip, APR_UNSPEC, port, 0, pool) != APR_SUCCESS)
+    if (apr_sockaddr_info_get(&address, ip, family, port, 0, pool) != APR_SUCCESS)
         apr_sockaddr_info_get(&address, NULL, APR_INET, port, 0, pool);
     return address;
 }

@@ -5,7 +5,7 @@
  * hundred bytes.
  *
  *     worker       keep        the request's log hooks are told to log nothing (log_transaction)
- *     dispatcher   log         once, when the stream ends
+ *     errands      log         once, when the stream has ended
  *
  * What a module keeps in its own structures of the request is lost; mod_logio's counts are brought
  * over, and mod_log_forensic logs the end of a request when it is kept. One that hooks

@@ -15,6 +15,7 @@
 #include "hub/clock.h"
 #include "hub/event.h"
 #include "hub/feed.h"
+#include "hub/past.h"
 #include "hub/stream.h"
 #include "hub/subscriber.h"
 #include "hub/wheel.h"
@@ -33,6 +34,9 @@
 /* How long those in REPLAY may take in a turn, in all: what they listen with may cost much. */
 #define REPLAYS_US_PER_TURN ((int64_t)5000)
 
+/* After a restart many come back within seconds, and replay the same. */
+#define PAST_KEPT_US ((int64_t)2000 * 1000)
+
 /* A first-in-first-out list through stream->next. */
 struct list {
     struct mrc_stream *first, *last;
@@ -41,7 +45,8 @@ struct list {
 struct mrc_dispatcher_loop {
     struct mrc_dispatcher_loop_args args;
     apr_thread_t *thread;
-    struct mrc_subscriber_helper helper; /* of its streams, if there is a reader */
+    struct mrc_past **pasts; /* of each hub, made with its first stream */
+    int64_t replayed_us;     /* when one was last seen in REPLAY */
     int epoll_fd;
     int wake_fd;
     struct mrc_feed *feed;
@@ -147,9 +152,7 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
 {
     switch (mrc_stream_work(stream, now_us)) {
     case MRC_STREAM_IDLE:
-        /* What was written only puts off what a stream that is not pending waits for. */
-        if (stream->pending || !mrc_timer_is_set(&stream->timer))
-            set_timer(loop, stream);
+        set_timer(loop, stream);
         break;
     case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
         set_timer(loop, stream);
@@ -194,19 +197,17 @@ static void collect_readings(struct mrc_dispatcher_loop *loop)
     }
 }
 
-/*
- * What the next ones of LIST will need comes into the cache while the kernel writes for this one:
- * the next but one itself, and what the next one points to.
- */
+/* What the next ones of LIST need is fetched step by step while the kernel writes for this one. */
 static void fetch_ahead(const struct list *list)
 {
-    const struct mrc_stream *next = list->first;
+    const struct mrc_stream *stream = list->first;
 
-    if (!next)
-        return;
-    mrc_stream_fetch_parts(next);
-    if (next->next)
-        mrc_stream_fetch(next->next);
+    if (stream)
+        mrc_stream_fetch_carrier(stream);
+    if (stream && (stream = stream->next))
+        mrc_stream_fetch_parts(stream);
+    if (stream && (stream = stream->next))
+        mrc_stream_fetch(stream);
 }
 
 static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max, int64_t max_us)
@@ -268,12 +269,10 @@ static void take_socket(struct mrc_dispatcher_loop *loop, struct mrc_stream *str
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         end(loop, stream, MRC_END_CLIENT);
     } else if ((events & EPOLLOUT) && stream->pending) {
-        if (!mrc_stream_flush(stream, mrc_clock_us())) {
+        if (mrc_stream_flush(stream, mrc_clock_us()))
+            make_ready(loop, stream);
+        else
             bury(loop, stream);
-            return;
-        }
-        set_timer(loop, stream);
-        make_ready(loop, stream);
     }
 }
 
@@ -318,6 +317,33 @@ static void wake_for_reading(void *ctx)
     mrc_dispatcher_loop_post_wake(ctx);
 }
 
+/* What STREAM replays is read once for all of its hub; false: out of memory. */
+static bool share_past(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+{
+    struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
+    struct mrc_past **past = &loop->pasts[mrc_hub_get_index(hub)];
+
+    if (!*past)
+        *past = mrc_past_create(hub, loop->args.reader, wake_for_reading, loop);
+    mrc_subscriber_read_with(stream->subscriber, *past);
+    return *past != NULL;
+}
+
+/* Gives back what was read for those who replay, if there was none for a while. */
+static void forget_pasts(struct mrc_dispatcher_loop *loop)
+{
+    int64_t now_us = mrc_clock_us();
+
+    if (loop->replaying.first || loop->reading.first)
+        loop->replayed_us = now_us;
+    if (now_us - loop->replayed_us < PAST_KEPT_US)
+        return;
+    for (size_t i = 0; i < loop->args.hubs_count; i++) {
+        if (loop->pasts[i])
+            mrc_past_forget(loop->pasts[i]);
+    }
+}
+
 /* LAST: nothing can be posted from here on. */
 static void adopt(struct mrc_dispatcher_loop *loop, bool last)
 {
@@ -336,10 +362,9 @@ static void adopt(struct mrc_dispatcher_loop *loop, bool last)
         };
 
         stream->carrier->thread = loop->thread;
-        if (loop->args.reader)
-            mrc_subscriber_read_with(stream->subscriber, &loop->helper);
         remember(loop, stream);
-        if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
+        if (!share_past(loop, stream) ||
+            epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
             end(loop, stream, MRC_END_ERROR);
         else if (loop->drained != MRC_DISPATCHER_DRAIN_NOT)
             end(loop, stream, MRC_END_DRAINING);
@@ -471,6 +496,7 @@ static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
         drain_all(loop, drain);
     expire_timers(loop);
     collect_readings(loop);
+    forget_pasts(loop);
     work_ready(loop);
     /* The queues are empty then, or wait for clients. One that has caught up and does not listen
      * yet is ready: nothing is pulled past it. */
@@ -593,7 +619,7 @@ apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatc
     apr_status_t status;
 
     loop->args = *args;
-    loop->helper = (struct mrc_subscriber_helper){args->reader, wake_for_reading, loop};
+    loop->pasts = apr_pcalloc(pool, sizeof(struct mrc_past *) * (args->hubs_count + 1));
     pthread_mutex_init(&loop->lock, NULL);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
     status = open_descriptors(loop);
@@ -613,6 +639,8 @@ void mrc_dispatcher_loop_close(struct mrc_dispatcher_loop *loop)
 {
     if (!loop)
         return;
+    for (size_t i = 0; i < loop->args.hubs_count; i++)
+        mrc_past_free(loop->pasts[i]);
     mrc_feed_close(loop->feed);
     mrc_event_unref(loop->heartbeat);
     for (unsigned i = 0; i < FAREWELLS; i++)

@@ -5,14 +5,14 @@
 
 #include "core/buf.h"
 #include "core/matcher.h"
-#include "core/sse.h"
 #include "core/token.h"
 #include "core/update.h"
 #include "hub/clock.h"
+#include "hub/event.h"
 #include "hub/hub.h"
+#include "hub/past.h"
 #include "hub/patterns.h"
 #include "hub/presence.h"
-#include "hub/reader.h"
 #include "store/history.h"
 #include "store/ring.h"
 #include "store/status.h"
@@ -20,26 +20,23 @@
 /* A stream ends so long before its token expires: never later, whatever a timer's tick is. */
 #define EXPIRY_MARGIN_US ((int64_t)200 * 1000)
 
-/* Bytes of the history that are read at a time. */
-#define SLICE_BYTES ((size_t)32 * 1024)
-
 /* Records that one take reads at most, whether they match or not: others have their turn. */
-#define RECORDS_PER_TAKE 256
+#define RECORDS_PER_TAKE MRC_PAST_CHOICE_MAX
 
 /* How long they may take to be matched, in all; then others have their turn, too. */
 #define TAKE_US          ((int64_t)2000)
 #define MATCHES_PER_LOOK 8 /* between two looks at the clock */
+#define RECORDS_PER_LOOK 8 /* the same, beside those for many matches */
 
 /* What only one needs that reads by itself. */
 struct replay {
-    struct mrc_ring_record record;  /* reused from read to read */
-    struct mrc_history_slice slice; /* what was read of the history, and not given yet */
-    struct mrc_reading *reading;    /* what was asked for beyond that; NULL: nothing */
-    size_t matched;                 /* not 0: so far has the record been matched, and is not done */
-    uint64_t live_from;             /* position: what was published since it was opened */
-    uint64_t taken;                 /* live updates that the last take has given */
-    int64_t taken_since_us;         /* when the oldest of them was accepted */
-    char *last_event_id;            /* malloc()ed; NULL: no cursor was given */
+    struct mrc_past *own;     /* for want of one that others read with, too; else NULL */
+    struct mrc_page *awaited; /* is being read for it; NULL: none */
+    size_t matched;           /* not 0: so far has the next record been matched */
+    uint64_t live_from;       /* position: what was published since it was opened */
+    uint64_t taken;           /* live updates that the last take has given */
+    int64_t taken_since_us;   /* when the oldest of them was accepted */
+    char *last_event_id;      /* malloc()ed; NULL: no cursor was given */
     size_t last_event_id_len;
 };
 
@@ -49,10 +46,10 @@ struct mrc_subscriber {
     struct mrc_hub_seat seat;
     unsigned char random[16]; /* what its name is made of */
     struct mrc_token *token;
-    struct mrc_place place;                     /* what it has not seen yet */
-    struct replay *replay;                      /* NULL: it rests */
-    const struct mrc_subscriber_helper *helper; /* reads for it; NULL: this thread does */
-    struct mrc_presence *presence;              /* NULL: not announced */
+    struct mrc_place place;        /* what it has not seen yet */
+    struct replay *replay;         /* NULL: it rests */
+    struct mrc_past *past;         /* what it reads with; NULL: with its own */
+    struct mrc_presence *presence; /* NULL: not announced */
     uint32_t matchers_count;
     struct mrc_matcher *matchers[];
 };
@@ -156,6 +153,7 @@ static apr_status_t start(struct mrc_subscriber *subscriber, bool has_cursor,
 {
     struct mrc_history *history = mrc_hub_history(subscriber->hub);
     struct replay *replay = wake_up(subscriber);
+    struct mrc_ring_record record = {0};
     struct mrc_bytes id;
     apr_status_t status;
 
@@ -169,12 +167,15 @@ static apr_status_t start(struct mrc_subscriber *subscriber, bool has_cursor,
         mrc_history_head(history, &subscriber->place);
         return APR_SUCCESS;
     }
-    status = find_start(history, cursor, now_us, &replay->record, &subscriber->place, &id);
-    if (status != APR_SUCCESS)
-        return status;
-    replay->last_event_id = copy_id(id);
-    replay->last_event_id_len = id.len;
-    return replay->last_event_id ? APR_SUCCESS : APR_ENOMEM;
+    status = find_start(history, cursor, now_us, &record, &subscriber->place, &id);
+    if (status == APR_SUCCESS) {
+        replay->last_event_id = copy_id(id);
+        replay->last_event_id_len = id.len;
+        if (!replay->last_event_id)
+            status = APR_ENOMEM;
+    }
+    mrc_ring_record_free(&record);
+    return status;
 }
 
 void mrc_subscriber_rest(struct mrc_subscriber *subscriber)
@@ -183,9 +184,8 @@ void mrc_subscriber_rest(struct mrc_subscriber *subscriber)
 
     if (!replay)
         return;
-    mrc_ring_record_free(&replay->record);
-    mrc_history_slice_free(&replay->slice);
-    mrc_reading_abandon(replay->reading);
+    mrc_page_unref(replay->awaited);
+    mrc_past_free(replay->own);
     free(replay->last_event_id);
     free(replay);
     subscriber->replay = NULL;
@@ -321,17 +321,16 @@ uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber)
     return subscriber->place.next;
 }
 
-void mrc_subscriber_read_with(struct mrc_subscriber *subscriber,
-                              const struct mrc_subscriber_helper *helper)
+void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_past *past)
 {
-    subscriber->helper = helper;
+    subscriber->past = past;
 }
 
 bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber)
 {
     const struct replay *replay = subscriber->replay;
 
-    return replay && replay->reading && !mrc_reading_is_done(replay->reading);
+    return replay && replay->awaited && !mrc_page_is_there(replay->awaited);
 }
 
 apr_status_t mrc_subscriber_fall_back(struct mrc_subscriber *subscriber, uint64_t next)
@@ -379,137 +378,193 @@ enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
     return MRC_OK;
 }
 
-static void write_event(struct mrc_subscriber *subscriber, const struct mrc_update *update,
-                        struct mrc_buf *out)
-{
-    struct replay *replay = subscriber->replay;
+/* One call of mrc_subscriber_take(). */
+struct take {
+    size_t max_bytes;
+    int64_t until_us;
+    const char *base; /* of its matchers; NULL: they need none */
+    size_t records;   /* read so far */
+    size_t bytes;     /* of those of them that it gets */
+    uint64_t given;   /* how many that are */
+    mrc_subscriber_give_fn *give;
+    void *ctx;
+};
 
-    mrc_sse_add_event(out, update);
-    mrc_hub_count(subscriber->hub, MRC_COUNTER_DELIVERIES, 1);
-    if (replay->record.pos >= replay->live_from && replay->taken++ == 0)
-        replay->taken_since_us = replay->record.time_us;
+apr_status_t mrc_subscriber_give_bytes(void *ctx, struct mrc_event *event)
+{
+    struct mrc_buf *out = ctx;
+
+    mrc_buf_add_bytes(out, mrc_event_bytes(event));
+    return mrc_buf_error(out) ? APR_ENOMEM : APR_SUCCESS;
 }
 
-/* APR_INCOMPLETE: the record is not done. */
-static apr_status_t add_event(struct mrc_subscriber *subscriber, int64_t until_us,
-                              struct mrc_buf *out)
+static apr_status_t choose(struct mrc_subscriber *subscriber, struct mrc_past_record *record,
+                           size_t at, struct take *take, struct mrc_past_choice *choice)
 {
-    const struct mrc_ring_record *record = &subscriber->replay->record;
-    bool listens = false, may_read = false;
-    struct mrc_topics topics = {.count = 0};
-    struct mrc_update update;
-    apr_status_t status;
+    struct mrc_event *event = mrc_past_event(record);
+    struct replay *replay = subscriber->replay;
 
-    switch (mrc_update_decode(record->id, record->payload, &update)) {
-    case MRC_OK:
-        break;
-    case MRC_ENOMEM:
+    if (!event)
         return APR_ENOMEM;
-    default:
-        mrc_hub_tell_unreadable(subscriber->hub, record->seq);
-        return APR_SUCCESS;
-    }
-    status =
-        mrc_topics_init(&topics, update.topics, update.topics_count) ? APR_ENOMEM : APR_SUCCESS;
-    if (status == APR_SUCCESS)
-        status = listens_to(subscriber, &topics, until_us, &listens);
-    if (listens && mrc_subscriber_may_read(subscriber, &update, &topics, &may_read))
-        status = APR_ENOMEM;
-    if (may_read)
-        write_event(subscriber, &update, out);
-    mrc_topics_clear(&topics);
-    mrc_update_clear(&update);
-    return mrc_buf_error(out) ? APR_ENOMEM : status;
-}
-
-/* Reads the next slice of the history, or has it read: APR_EAGAIN. */
-static apr_status_t read_history(struct mrc_subscriber *subscriber)
-{
-    const struct mrc_history *history = mrc_hub_history(subscriber->hub);
-    const struct mrc_subscriber_helper *helper = subscriber->helper;
-    struct replay *replay = subscriber->replay;
-    struct mrc_reading *reading = replay->reading;
-
-    mrc_history_slice_free(&replay->slice);
-    if (reading) {
-        if (!mrc_reading_is_done(reading))
-            return APR_EAGAIN;
-        replay->reading = NULL;
-        return mrc_reading_take(reading, &replay->slice);
-    }
-    if (!helper)
-        return mrc_history_read(history, &subscriber->place, SLICE_BYTES, &replay->slice);
-    replay->reading = mrc_reader_ask(helper->reader, history, &subscriber->place, SLICE_BYTES,
-                                     helper->wake, helper->ctx);
-    return replay->reading ? APR_EAGAIN : APR_ENOMEM;
-}
-
-/* The next record of the ring that it has not got from the history. */
-static apr_status_t read_ring(struct mrc_subscriber *subscriber, uint64_t *ret_number)
-{
-    struct mrc_ring *ring = mrc_hub_ring(subscriber->hub);
-    struct mrc_ring_record *record = &subscriber->replay->record;
-    apr_status_t status;
-
-    do {
-        status = mrc_ring_read(ring, &subscriber->place.pos, record);
-        if (status == APR_SUCCESS)
-            *ret_number = mrc_history_number(mrc_hub_history(subscriber->hub), record->seq);
-    } while (status == APR_SUCCESS && *ret_number < subscriber->place.next);
-    return status;
-}
-
-/* Reads the next record into the replay's: from the history first, then from the ring. */
-static apr_status_t next_record(struct mrc_subscriber *subscriber)
-{
-    struct mrc_place *place = &subscriber->place;
-    struct replay *replay = subscriber->replay;
-    apr_status_t status = APR_SUCCESS;
-    uint64_t number;
-
-    for (;;) {
-        if (mrc_history_slice_next(&replay->slice, &replay->record)) {
-            number = replay->record.seq;
-            break;
-        }
-        if (place->next < place->until) {
-            status = read_history(subscriber);
-        } else {
-            status = read_ring(subscriber, &number);
-            if (status == APR_SUCCESS)
-                break;
-            if (status == MRC_STATUS_OVERRUN)
-                status = mrc_history_resume(mrc_hub_history(subscriber->hub), place);
-        }
-        if (status != APR_SUCCESS)
-            return status;
-    }
-    place->next = number + 1;
+    mrc_past_choose(choice, at);
+    take->bytes += mrc_event_bytes(event).len;
+    take->given++;
+    if (record->pos >= replay->live_from && replay->taken++ == 0)
+        replay->taken_since_us = record->time_us;
     return APR_SUCCESS;
 }
 
-apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
-                                 struct mrc_buf *out)
+/* Chooses record AT of PAGE if it is for the subscriber. APR_INCOMPLETE: that is not known yet. */
+static apr_status_t look_at_record(struct mrc_subscriber *subscriber, struct mrc_page *page,
+                                   size_t at, struct take *take, struct mrc_past_choice *choice)
 {
-    int64_t until_us = mrc_clock_us() + TAKE_US;
+    struct mrc_past_record *record = mrc_page_get(page, at);
+    bool listens = false, may_read = false;
+    struct mrc_topics own = {.count = 0}, *topics;
+    apr_status_t status;
+
+    if (!record->is_readable) {
+        mrc_hub_tell_unreadable(subscriber->hub, record->number);
+        return APR_SUCCESS;
+    }
+    topics = mrc_page_topics(page, at, take->base, &own);
+    if (!topics)
+        return APR_ENOMEM;
+    status = listens_to(subscriber, topics, take->until_us, &listens);
+    if (listens && mrc_subscriber_may_read(subscriber, &record->update, topics, &may_read))
+        status = APR_ENOMEM;
+    if (may_read)
+        status = choose(subscriber, record, at, take, choice);
+    mrc_topics_clear(&own);
+    return status;
+}
+
+/* APR_INCOMPLETE: the others have their turn before it goes on. */
+static apr_status_t look_at_limits(struct take *take)
+{
+    take->records++;
+    if (take->records == RECORDS_PER_TAKE || take->bytes >= take->max_bytes ||
+        (take->records % RECORDS_PER_LOOK == 0 && mrc_clock_us() >= take->until_us))
+        return APR_INCOMPLETE;
+    return APR_SUCCESS;
+}
+
+/* Chooses among the records of PAGE from the first of CHOICE on, and moves the place behind them.
+ */
+static apr_status_t look_at_page(struct mrc_subscriber *subscriber, struct mrc_page *page,
+                                 struct take *take, struct mrc_past_choice *choice)
+{
+    struct mrc_place *place = &subscriber->place;
+    apr_status_t status = APR_SUCCESS;
+
+    for (size_t at = choice->first; at < mrc_page_count(page) && status == APR_SUCCESS; at++) {
+        const struct mrc_past_record *record = mrc_page_get(page, at);
+
+        status = look_at_record(subscriber, page, at, take, choice);
+        if (status != APR_SUCCESS)
+            break;
+        place->next = record->number + 1;
+        if (record->end)
+            place->pos = record->end;
+        status = look_at_limits(take);
+    }
+    return status;
+}
+
+static struct mrc_past *past_of(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->past ? subscriber->past : subscriber->replay->own;
+}
+
+/* Gives what is due of PAGE, from record FIRST on. APR_INCOMPLETE: there is more. */
+static apr_status_t give_page(struct mrc_subscriber *subscriber, struct mrc_page *page,
+                              size_t first, struct take *take)
+{
+    struct mrc_past_choice choice = {.first = first};
+    apr_status_t status = look_at_page(subscriber, page, take, &choice);
+    struct mrc_event *event;
+    apr_status_t given;
+
+    if (!choice.count || (status != APR_SUCCESS && !APR_STATUS_IS_INCOMPLETE(status)))
+        return status;
+    event = mrc_page_event(past_of(subscriber), page, &choice);
+    if (!event)
+        return APR_ENOMEM;
+    given = take->give(take->ctx, event);
+    mrc_event_unref(event);
+    return given == APR_SUCCESS ? status : given;
+}
+
+/* Finds the page with the next record, which the caller gets a reference to. */
+static apr_status_t find_page(struct mrc_subscriber *subscriber, struct mrc_page **ret_page,
+                              size_t *ret_at)
+{
+    struct replay *replay = subscriber->replay;
+    struct mrc_page *page = replay->awaited;
+    struct mrc_past *past;
+    apr_status_t status;
+
+    if (!subscriber->past && !replay->own)
+        replay->own = mrc_past_create(subscriber->hub, NULL, NULL, NULL);
+    past = past_of(subscriber);
+    if (!past)
+        return APR_ENOMEM;
+    if (page && !mrc_page_is_there(page))
+        return APR_EAGAIN;
+    replay->awaited = NULL;
+    status = page ? mrc_past_await(past, page, &subscriber->place, ret_at)
+                  : mrc_past_find(past, &subscriber->place, &page, ret_at);
+    if (status == APR_SUCCESS)
+        *ret_page = page;
+    else if (status == APR_EAGAIN)
+        replay->awaited = page;
+    else
+        mrc_page_unref(page);
+    return status;
+}
+
+static const char *find_base(const struct mrc_subscriber *subscriber)
+{
+    for (size_t i = 0; i < subscriber->matchers_count; i++) {
+        const char *base = mrc_matcher_get_base(subscriber->matchers[i]);
+
+        if (base)
+            return base;
+    }
+    return NULL;
+}
+
+apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
+                                 mrc_subscriber_give_fn *give, void *ctx)
+{
+    struct take take = {
+        .max_bytes = max_bytes,
+        .until_us = mrc_clock_us() + TAKE_US,
+        .base = find_base(subscriber),
+        .give = give,
+        .ctx = ctx,
+    };
     struct replay *replay = wake_up(subscriber);
+    apr_status_t status = APR_SUCCESS;
 
     if (!replay)
         return APR_ENOMEM;
     replay->taken = 0;
-    for (int i = 0; i < RECORDS_PER_TAKE && mrc_buf_bytes(out).len < max_bytes; i++) {
-        apr_status_t status = APR_SUCCESS;
+    while (status == APR_SUCCESS) {
+        struct mrc_page *page;
+        size_t at;
 
-        if (!replay->matched)
-            status = next_record(subscriber);
-        if (status == APR_SUCCESS)
-            status = add_event(subscriber, until_us, out);
-        if (APR_STATUS_IS_INCOMPLETE(status) || (!status && mrc_clock_us() >= until_us))
-            return APR_SUCCESS;
-        if (status != APR_SUCCESS)
-            return status;
+        status = find_page(subscriber, &page, &at);
+        if (status == APR_SUCCESS) {
+            status = give_page(subscriber, page, at, &take);
+            mrc_page_unref(page);
+        }
     }
-    return APR_SUCCESS;
+    if (replay->own)
+        mrc_past_forget(replay->own);
+    if (take.given)
+        mrc_hub_count(subscriber->hub, MRC_COUNTER_DELIVERIES, take.given);
+    return APR_STATUS_IS_INCOMPLETE(status) ? APR_SUCCESS : status;
 }
 
 void mrc_subscriber_count_written(struct mrc_subscriber *subscriber, int64_t now_us)

@@ -31,7 +31,8 @@
 struct mrc_buf;
 struct mrc_hub;
 struct mrc_matcher;
-struct mrc_reader;
+struct mrc_event;
+struct mrc_past;
 struct mrc_subscriber;
 struct mrc_token;
 struct mrc_topics;
@@ -109,19 +110,11 @@ uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber);
 /* The number in the history of what it has not been given yet, as far as its own reading goes. */
 uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber);
 
-/* Who reads for subscribers what the ring does not have. */
-struct mrc_subscriber_helper {
-    struct mrc_reader *reader;
-    void (*wake)(void *ctx); /* called when the reader has read something */
-    void *ctx;
-};
-
 /*
- * From now on HELPER, which must outlive it, reads for it; without one, mrc_subscriber_take()
- * itself may wait for the disk.
+ * From now on it reads through PAST (past.h), which must outlive it, as others do; without one,
+ * mrc_subscriber_take() reads for it alone, and may wait for the disk.
  */
-void mrc_subscriber_read_with(struct mrc_subscriber *subscriber,
-                              const struct mrc_subscriber_helper *helper);
+void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_past *past);
 
 /* Whether the reader has not finished what was asked of it. */
 bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
@@ -141,16 +134,22 @@ enum mrc_err mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
                                      const struct mrc_update *update, struct mrc_topics *topics,
                                      bool *ret_may_read);
 
+/* Gets an event of which it may keep a reference. An error ends the taking. */
+typedef apr_status_t mrc_subscriber_give_fn(void *ctx, struct mrc_event *event);
+
 /*
- * Appends the events that are due to OUT, until OUT holds MAX_BYTES or more (the last event is
- * always whole), many records were read, or there is nothing left.
- * APR_SUCCESS: there may be more, also if OUT is empty. APR_EOF: that is all for now; wait to be
- * woken. APR_EAGAIN: the rest is being read, see mrc_subscriber_read_with(). MRC_STATUS_OVERRUN: it
- * fell behind too far; end the stream, the client resumes by its last id. APR_ENOMEM,
- * MRC_STATUS_CORRUPT (of a file): end the stream.
+ * Gives the events that are due with GIVE(CTX), several together as one, until they are MAX_BYTES
+ * or more (the last update is always whole), many records were read, or there is nothing left.
+ * APR_SUCCESS: there may be more, also if nothing was given. APR_EOF: that is all for now; wait to
+ * be woken. APR_EAGAIN: the rest is being read, see mrc_subscriber_read_with(). MRC_STATUS_OVERRUN:
+ * it fell behind too far; end the stream, the client resumes by its last id. APR_ENOMEM,
+ * MRC_STATUS_CORRUPT (of a file), or an error of GIVE: end the stream.
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
-                                 struct mrc_buf *out);
+                                 mrc_subscriber_give_fn *give, void *ctx);
+
+/* GIVE for a CTX that is a struct mrc_buf: appends the event to it. */
+apr_status_t mrc_subscriber_give_bytes(void *ctx, struct mrc_event *event);
 
 /*
  * There is nothing to take for now, and others will tell when it has to read by itself again: gives

@@ -138,6 +138,10 @@ struct mrc_history_slice {
     size_t at; /* the next record in BUF */
 };
 
+/* Adds a copy of RECORD at the end; SLICE's buffer, which has been initialized, tells if it fails.
+ */
+void mrc_history_slice_add(struct mrc_history_slice *slice, const struct mrc_ring_record *record);
+
 /*
  * Reads records from number NEXT of PLACE on and before UNTIL: at least one, and no more once there
  * are MAX_BYTES. May wait for the disk. MRC_STATUS_OVERRUN: the history has dropped the next one.

@@ -32,9 +32,6 @@ struct mrc_history {
     uint64_t offset;       /* from numbers of the ring to those of places */
 };
 
-/* Adds a record to SLICE. */
-void mrc_history_slice_add(struct mrc_history_slice *slice, const struct mrc_ring_record *record);
-
 /* No publisher waits longer for a lock: whoever holds it is stopped, not busy. */
 #define MRC_HISTORY_WAIT_US ((int64_t)5 * 1000 * 1000)
 

@@ -14,6 +14,7 @@ import datetime
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 
@@ -106,6 +107,8 @@ def run_all(options, servers, out):
 def main():
     options = parse(sys.argv[1:])
     raise_descriptors()
+    # The servers are to end with it, however it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options.load = os.path.join(options.build, "tests/bench/load/load")
     folder = os.environ.get("MERCURE_LIVE_DIR") or f"/var/tmp/mod_mercure-bench-{os.getuid()}"
     os.makedirs(folder, exist_ok=True)

@@ -8,7 +8,7 @@ from servers import DESCRIPTORS_SPARE, descriptors, usage
 HEARTBEAT_S = 20  # MercureHeartbeat's default
 PORTS_EACH = 20000  # of one address: a half of those that outgoing connections may have is always free
 WARM_UP = 100
-TIMEOUT_S = 1800
+TIMEOUT_S = 900
 
 
 def arguments(options):
@@ -37,7 +37,9 @@ class Holders:
 
     def read(self):
         """Their next lines, one of each."""
-        return [json.loads(process.stdout.readline()) for process in self.processes]
+        lines = [process.stdout.readline() for process in self.processes]
+        assert all(lines), "a process that holds subscribers has ended"
+        return [json.loads(line) for line in lines]
 
     def ask(self):
         for process in self.processes:
@@ -59,14 +61,28 @@ def children_of(taken):
     return {row["pid"]: row["sockets"] for row in rows}
 
 
+def sockets(taken):
+    return sum(row["sockets"] for row in taken["processes"])
+
+
+def wait_left(load, server, before):
+    """Until the server has closed what its clients have; CPU and all that it has used by then."""
+    end = time.monotonic() + TIMEOUT_S
+    while True:
+        taken = usage(load, server.pid)
+        if sockets(taken) <= sockets(before) or time.monotonic() > end:
+            return taken
+        time.sleep(0.1)
+
+
 def idle(load, server, scenario, quick):
     """Memory of N subscribers who hear nothing, the CPU of a heartbeat's period, and where they are."""
     subscribers = scenario.subscribers(quick)
+    empty = usage(load, server.pid)
     warm = Holders(load, server, WARM_UP)
     warm.read()
     warm.close()
-    time.sleep(0.2 if quick else 2)  # what the server does when they leave belongs to nobody's figure
-    before = usage(load, server.pid)
+    before = wait_left(load, server, empty)
     began = time.monotonic()
     holders = Holders(load, server, subscribers)
     try:
@@ -81,8 +97,10 @@ def idle(load, server, scenario, quick):
         spent_us = usage(load, server.pid)["cpu_us"] - cpu_us
         window_s = time.monotonic() - start
         last = holders.ask()
+        leaving = usage(load, server.pid)
     finally:
         holders.close()
+    left = wait_left(load, server, before)
     grown = children_of(held)
     for pid, sockets in children_of(before).items():
         if pid in grown:
@@ -99,12 +117,14 @@ def idle(load, server, scenario, quick):
         "pss_bytes_before": before["pss_bytes"],
         "connects_per_s": subscribers / connect_s,
         "connect_cpu_us": (held["cpu_us"] - before["cpu_us"]) / subscribers,
+        "leave_cpu_us": (left["cpu_us"] - leaving["cpu_us"]) / subscribers,
         "idle_cpu_percent": spent_us / window_s / 1e4,
         "idle_cpu_us_per_s": spent_us / window_s,
         "heartbeats": sum(line["comments"] for line in last) - sum(line["comments"] for line in first),
         "subscribers_by_child": sorted(grown.values()),
         "spread": max(spread) / min(spread) if min(spread) else 0,
         "ended": sum(line["ended"] for line in last),
+        "cut": sum(line["cut"] for line in last),
         "refused": sum(line["refused"] for line in last),
         "verdict": "ok" if good and total == subscribers else "bad",
     }
@@ -127,7 +147,7 @@ def measure(load, server, scenario, quick):
     try:
         with server.started(scenario, quick):
             result = (idle if scenario.kind == "idle" else loaded)(load, server, scenario, quick)
-    except AssertionError as error:
-        # The server's own proof failed: its error log, its end, what it left behind.
+    except (AssertionError, subprocess.TimeoutExpired) as error:
+        # Too long, or the server's own proof failed: its error log, its end, what it left behind.
         result = {**result, "verdict": "bad", "error": str(error)}
     return result

@@ -33,6 +33,7 @@ IDLE = (Figure("pss_bytes_per_subscriber", "process B/subscriber", 0),
         Figure("kernel_bytes_per_subscriber", "kernel B/subscriber (both ends)", 0),
         Figure("connects_per_s", "connects/s", 0, ratio=True),
         Figure("connect_cpu_us", "CPU µs/connect", 1, ratio=True),
+        Figure("leave_cpu_us", "CPU µs/leaving", 1, ratio=True),
         Figure("idle_cpu_percent", "idle CPU % of a core", 3),
         Figure("spread", "most/fewest in a child", 2))
 STORM = (Figure("storm_s", "s until all have all", 3, ratio=True),

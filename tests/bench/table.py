@@ -29,7 +29,7 @@ def fault(result):
     if result["verdict"] == "ok":
         return ""
     words = [f"{name} {result[name]}" for name in
-             ("lost", "doubled", "reordered", "misrouted", "corrupt", "publications_failed", "refused", "ended")
+             ("lost", "doubled", "reordered", "misrouted", "corrupt", "publications_failed", "refused", "ended", "cut")
              if result.get(name)]
     if result.get("error"):
         words.append(result["error"].splitlines()[0])

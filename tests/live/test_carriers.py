@@ -1,6 +1,7 @@
 """A stream beside the modules that people load: TLS, compression, logs, limits, mod_security."""
 import base64
 import hashlib
+import os
 import re
 import time
 
@@ -92,6 +93,46 @@ def test_many_modules_at_once(httpd):
     # One line that opens and one that closes the request.
     wait_until(lambda: open(httpd.path("logs/forensic.log"), encoding="utf-8").read().count("\n-") == 2,
                what="the ends of both requests in the forensic log")
+
+
+HANGING_LOG = """#!/bin/sh
+while [ ! -e "$1" ]; do sleep 0.1; done
+exec cat >>"$2"
+"""
+
+
+@event_only
+@pytest.mark.usefixtures("each_carrier")
+def test_a_log_that_hangs(httpd):
+    """A pipe that nobody reads: what ends waits, deliveries do not, and no line is lost."""
+    program, go, out = (httpd.path(f"logs/{name}") for name in ("hang.sh", "go", "lines"))
+    with open(program, "w", encoding="utf-8") as file:
+        file.write(HANGING_LOG)
+    os.chmod(program, 0o755)
+    httpd.load("setenvif", "status")
+    httpd.start(hub() + STATUS + 'SetEnvIf Request_Method "^GET$" stream\nSetEnvIf Request_URI "^/server-status" !stream\n'
+                f'LogFormat "%U {"x" * 4000} %{{mercure-reason}}n" long\n'
+                f'CustomLog "|{program} {go} {out}" long env=stream\n')
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        # Together far more than a pipe holds.
+        others = [httpd.subscribe([("match", "other")]) for _ in range(60)]
+        httpd.publish("other", "x")
+        for other in others:
+            other.next()
+            other.close()
+        wait_until(lambda: number(httpd, "MercureSubscribers") == 1, what="the ends of the others")
+        # Whoever writes the lines hangs by now.
+        wait_until(lambda: httpd.log().count("stream ended: client") >= 15, what="lines that fill the pipe")
+        for i in range(20):
+            update = httpd.publish(TOPIC, f"update {i}").text
+            assert stream.next().id == update
+        open(go, "x", encoding="utf-8").close()
+
+    def lines():
+        with open(out, encoding="utf-8") as file:
+            return [line for line in file if line.startswith(PATH + " x") and line.endswith("x client\n")]
+
+    wait_until(lambda: os.path.exists(out) and len(lines()) == 61, what="a line for each stream")
 
 
 @pytest.mark.usefixtures("each_carrier")

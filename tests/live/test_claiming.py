@@ -633,7 +633,8 @@ def accepts(httpd, aud, host=None, port=None, path=PATH):
 def test_the_audience_that_is_derived(httpd):
     other = httpd.add_port()
     httpd.start(httpd.vhost(hub(identifier=None), name="hub.example", aliases=("alias.example", "*.wild.example"))
-                + httpd.vhost(hub(identifier=None), name="https://tls.example:443", port=other))
+                + httpd.vhost(hub(identifier=None), name="https://tls.example:443", port=other)
+                + httpd.vhost(hub(identifier=None), name="https://proxied.example", port=other))
     own = f"http://hub.example:{httpd.port}{PATH}"
     assert accepts(httpd, own, host=f"hub.example:{httpd.port}")
     # Whatever Host says, but for an exact alias, the hub is who it is.
@@ -645,6 +646,8 @@ def test_the_audience_that_is_derived(httpd):
     assert not accepts(httpd, own, host="alias.example")
     assert not accepts(httpd, f"http://alias.example{PATH}", host="hub.example")
     assert accepts(httpd, f"https://tls.example{PATH}", port=other)
+    # With a scheme of its own, a name is not that of the connection, nor is its port.
+    assert accepts(httpd, f"https://proxied.example{PATH}", port=other, host="proxied.example")
 
 
 def test_the_audience_of_https(httpd):

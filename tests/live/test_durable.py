@@ -335,6 +335,28 @@ def test_the_tool(httpd):
     assert read_all(httpd)[-5:] == [f"j{n}" for n in range(695, 700)]
 
 
+@pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD does not say where the tool is")
+def test_the_tool_brings_back_what_the_hub_itself_has_published(httpd):
+    start(httpd, "MercureSubscriptions On", sync="none")
+    with httpd.subscribe([("match", TOPIC)]):
+        httpd.publish(TOPIC, "x")
+    httpd.stop()
+    folder, other = os.path.dirname(the_file(httpd)), httpd.path("other")
+    os.mkdir(other)
+    lines = tool("export", folder)
+    events = [json.loads(line) for line in lines.splitlines()]
+    assert "mercure" in [event.get("type") for event in events]
+    tool("import", other, text=lines)
+    assert tool("export", other) == lines
+    # Its events are private: others of this type are not its own.
+    forged = json.dumps({"id": "x", "topic": ["t"], "type": "mercure"})
+    assert "reserved" in tool("import", other, text=forged + "\n", status=1)
+    # The path of the store is no hub's, and stays as it is.
+    path = os.path.dirname(folder)
+    before = os.listdir(path)
+    assert "name the directory of a hub" in tool("import", path, text=lines, status=1) and os.listdir(path) == before
+
+
 # ---- faults --------------------------------------------------------------------------------------
 
 

@@ -124,8 +124,8 @@ static void pipe_close(struct mrc_carrier *carrier, enum mrc_end end)
     atomic_store(&client->end, (int)end);
 }
 
-static const struct mrc_carrier_ops pipe_ops = {pipe_write, pipe_flush, pipe_may_close, pipe_close,
-                                                NULL};
+static const struct mrc_carrier_ops pipe_ops = {pipe_write, pipe_flush, pipe_may_close,
+                                                pipe_close, NULL,       NULL};
 
 /* ---- the dispatcher under test ----------------------------------------------------------------*/
 

@@ -164,7 +164,9 @@ static void ended(struct wire *wire)
 {
     struct subscriber *subscriber = (struct subscriber *)wire;
 
-    leave(subscriber, &subscriber->crowd->counts.ended);
+    leave(subscriber, subscriber->answer.state == ANSWER_UNTIL_CLOSE
+                          ? &subscriber->crowd->counts.ended
+                          : &subscriber->crowd->counts.cut);
 }
 
 static const struct wire_owner subscriber_owner = {opened, came, ended};
@@ -204,6 +206,15 @@ const struct crowd_counts *crowd_counts(const struct crowd *crowd)
     return &crowd->counts;
 }
 
+uint64_t crowd_answers(const struct crowd *crowd)
+{
+    const struct crowd_counts *counts = &crowd->counts;
+    uint64_t gone = (uint64_t)counts->refused + counts->ended + counts->cut;
+
+    /* Who has come in and gone counts twice. */
+    return counts->open + gone * 2;
+}
+
 const char *crowd_event_id(const struct crowd *crowd, uint32_t position)
 {
     return position < 2 ? crowd->first_ids[position] : "";
@@ -220,7 +231,8 @@ bool crowd_report(const struct crowd *crowd, FILE *out)
 
     fprintf(out,
             "\"subscribers\": %" PRIu32 ", \"refused\": %" PRIu32 ", \"refused_status\": %d, "
-            "\"ended\": %" PRIu32 ", \"comments\": %" PRIu64,
-            counts->open, counts->refused, counts->status, counts->ended, counts->comments);
-    return counts->open == crowd->count && counts->refused == 0 && counts->ended == 0;
+            "\"ended\": %" PRIu32 ", \"cut\": %" PRIu32 ", \"comments\": %" PRIu64,
+            counts->open, counts->refused, counts->status, counts->ended, counts->cut,
+            counts->comments);
+    return counts->open == crowd->count;
 }

@@ -16,7 +16,8 @@ struct crowd;
 struct crowd_counts {
     uint32_t open;     /* their response has begun with 200 */
     uint32_t refused;  /* another status, or no HTTP */
-    uint32_t ended;    /* streams that the server ended, and connections that failed */
+    uint32_t ended;    /* streams that the server ended in order */
+    uint32_t cut;      /* streams that broke off, and connections that failed */
     int status;        /* of the last that was refused */
     uint64_t comments; /* lines that are comments: heartbeats */
 };
@@ -43,6 +44,9 @@ void crowd_connect(struct crowd *crowd, const char *after, uint32_t from, uint32
 bool crowd_step(struct crowd *crowd);
 
 const struct crowd_counts *crowd_counts(const struct crowd *crowd);
+
+/* How many have come in, or gone: grows as long as something happens to the connections. */
+uint64_t crowd_answers(const struct crowd *crowd);
 
 /* The id of the last event that the first subscriber got while it was at POSITION; "" if none. */
 const char *crowd_event_id(const struct crowd *crowd, uint32_t position);

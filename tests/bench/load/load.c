@@ -69,7 +69,7 @@ static bool wait_for(struct load *load, condition_fn *condition)
 
         wire_loop_step(load->loop, STEP_MS, due_ns);
         if (load->crowd)
-            progress += crowd_counts(load->crowd)->open + crowd_counts(load->crowd)->ended;
+            progress += crowd_answers(load->crowd);
         if (load->publishers)
             progress += publishers_answered(load->publishers);
         if (progress != before || due_ns)

@@ -123,7 +123,15 @@ void usage_take(long root, struct usage *ret_usage)
     char path[PATH_BYTES], text[TEXT_BYTES];
     const char *mem;
 
-    *ret_usage = (struct usage){.count = collect(root, pids, 0)};
+    *ret_usage = (struct usage){.count = 0};
+    /* First of all: looking at the descriptors below makes objects of the kernel. */
+    ret_usage->slab_bytes = kilobytes("/proc/meminfo", "Slab:");
+    base_read("/proc/net/sockstat", text, sizeof(text));
+    mem = strstr(text, "TCP:");
+    mem = mem ? strstr(mem, " mem ") : NULL;
+    if (mem)
+        ret_usage->tcp_bytes = strtod(mem + 5, NULL) * (double)sysconf(_SC_PAGESIZE);
+    ret_usage->count = collect(root, pids, 0);
     for (int i = 0; i < ret_usage->count; i++) {
         struct usage_process *process = &ret_usage->processes[i];
 
@@ -135,12 +143,6 @@ void usage_take(long root, struct usage *ret_usage)
         ret_usage->cpu_us += process->cpu_us;
         ret_usage->pss_bytes += process->pss_bytes;
     }
-    ret_usage->slab_bytes = kilobytes("/proc/meminfo", "Slab:");
-    base_read("/proc/net/sockstat", text, sizeof(text));
-    mem = strstr(text, "TCP:");
-    mem = mem ? strstr(mem, " mem ") : NULL;
-    if (mem)
-        ret_usage->tcp_bytes = strtod(mem + 5, NULL) * (double)sysconf(_SC_PAGESIZE);
 }
 
 void usage_print(FILE *out, const struct usage *usage)
