@@ -73,6 +73,7 @@ struct mrc_stream {
     bool pending; /* the carrier holds bytes that the client has not taken */
     bool is_ready;
     bool is_listening; /* in the index */
+    uint8_t lane;      /* of the feed, while it listens */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/grants.h"
 #include "core/matcher.h"
 #include "core/token.h"
 #include "core/update.h"
@@ -49,9 +50,7 @@ struct mrc_subscriber {
     struct replay *replay;         /* NULL: it rests */
     struct mrc_past *past;         /* what it reads with; NULL: with its own */
     struct mrc_presence *presence; /* NULL: not announced */
-    int64_t ends_us;
     uint32_t matchers_count;
-    enum mrc_end ends_why;
     struct mrc_matcher *matchers[];
 };
 
@@ -200,32 +199,6 @@ static void free_subscriber(struct mrc_subscriber *subscriber)
     free(subscriber);
 }
 
-/* Streams that were opened together end one by one: at 80 to 100 % of the lifetime. */
-static void draw_end(struct mrc_subscriber *subscriber, int64_t now_us)
-{
-    int64_t lifetime_us = mrc_hub_get_policy(subscriber->hub)->lifetime_us;
-
-    subscriber->ends_us = INT64_MAX;
-    subscriber->ends_why = MRC_END_LIFETIME;
-    if (lifetime_us) {
-        int64_t part_us = lifetime_us / 5;
-        uint16_t random = 0;
-
-        mrc_hub_random(subscriber->hub, &random, sizeof(random));
-        /* In two steps: the product of a long life would not fit. */
-        part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
-        subscriber->ends_us = now_us + lifetime_us - part_us;
-    }
-    if (subscriber->token) {
-        int64_t expires_us = mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US;
-
-        if (expires_us <= subscriber->ends_us) {
-            subscriber->ends_us = expires_us;
-            subscriber->ends_why = MRC_END_EXPIRED;
-        }
-    }
-}
-
 /* A subscriber that has what SUBSCRIPTION has; NULL: out of memory, it has it still. */
 static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscription *subscription)
 {
@@ -266,7 +239,6 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
         free_subscriber(subscriber);
         return status;
     }
-    draw_end(subscriber, now_us);
     *ret_subscriber = subscriber;
     return APR_SUCCESS;
 }
@@ -299,10 +271,32 @@ struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subsc
                   : (struct mrc_bytes){NULL, 0};
 }
 
-int64_t mrc_subscriber_ends_us(const struct mrc_subscriber *subscriber, enum mrc_end *ret_end)
+/* Streams that were opened together end one by one: at 80 to 100 % of the lifetime. */
+int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
+                                enum mrc_end *ret_end)
 {
-    *ret_end = subscriber->ends_why;
-    return subscriber->ends_us;
+    int64_t lifetime_us = mrc_hub_get_policy(subscriber->hub)->lifetime_us;
+    int64_t ends_us = INT64_MAX;
+
+    *ret_end = MRC_END_LIFETIME;
+    if (lifetime_us) {
+        int64_t part_us = lifetime_us / 5;
+        uint16_t random = 0;
+
+        mrc_hub_random(subscriber->hub, &random, sizeof(random));
+        /* In two steps: the product of a long life would not fit. */
+        part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
+        ends_us = now_us + lifetime_us - part_us;
+    }
+    if (subscriber->token) {
+        int64_t expires_us = mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US;
+
+        if (expires_us <= ends_us) {
+            ends_us = expires_us;
+            *ret_end = MRC_END_EXPIRED;
+        }
+    }
+    return ends_us;
 }
 
 struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber)
@@ -310,11 +304,24 @@ struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber)
     return subscriber->hub;
 }
 
+const struct mrc_token *mrc_subscriber_get_token(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->token;
+}
+
 struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
                                                        size_t *ret_count)
 {
     *ret_count = subscriber->matchers_count;
     return subscriber->matchers;
+}
+
+bool mrc_subscriber_is_costly(const struct mrc_subscriber *subscriber)
+{
+    for (size_t i = 0; i < subscriber->matchers_count; i++)
+        if (mrc_matcher_is_costly(subscriber->matchers[i]))
+            return true;
+    return subscriber->token && mrc_grants_are_costly(mrc_token_get_grants(subscriber->token));
 }
 
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber)
