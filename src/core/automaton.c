@@ -287,6 +287,21 @@ static enum verdict run_plain_ops(const struct mrc_automaton *automaton, struct 
     }
 }
 
+bool mrc_automaton_is_costly(const struct mrc_automaton *automaton)
+{
+    uint32_t plain = 0; /* those at the beginning for which there is one way only */
+
+    for (;; plain++) {
+        const struct mrc_op *op = &automaton->ops[plain];
+
+        if (op->code == MRC_OP_MATCH)
+            return false;
+        if (op->code != MRC_OP_CHAR &&
+            !(op->code == MRC_OP_SEGMENT && is_segment_plain(automaton, plain)))
+            return automaton->count - plain > MRC_AUTOMATON_FEW_OPS;
+    }
+}
+
 /* The automaton, from the operation FIRST on, on what is left of the subject. */
 static enum mrc_err run_automaton(const struct mrc_automaton *automaton, uint32_t first,
                                   struct mrc_bytes subject, bool *ret_matches)

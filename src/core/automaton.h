@@ -65,6 +65,13 @@ bool mrc_automaton_matches(const struct mrc_automaton *automaton, struct mrc_byt
 /* What is literal at the ends of all that it matches; lives as long as it. */
 struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automaton);
 
+/*
+ * Whether more than MRC_AUTOMATON_FEW_OPS operations may have to be tried for one byte of a
+ * subject.
+ */
+#define MRC_AUTOMATON_FEW_OPS 32
+bool mrc_automaton_is_costly(const struct mrc_automaton *automaton);
+
 /* What it occupies, in bytes. */
 size_t mrc_automaton_size(const struct mrc_automaton *automaton);
 

@@ -24,9 +24,12 @@ struct entry {
 struct mrc_grants {
     unsigned some;  /* actions granted on anything */
     unsigned every; /* actions granted on all topics */
+    bool costly;    /* some matcher of them is, or there are too many patterns */
     size_t detail_count, entry_count;
     struct detail *details;
     struct entry *entries;
+    const struct entry **by_value; /* the literal ones sorted by value, then the others */
+    size_t literal_count;
     char *payload; /* JSON text for all subscriptions that have none of their own, or NULL */
 };
 
@@ -149,6 +152,7 @@ static void add_entry(struct mrc_grants *grants, size_t detail, struct mrc_match
 
     grants->entries[grants->entry_count++] = (struct entry){detail, matcher};
     grants->some |= actions;
+    grants->costly |= mrc_matcher_is_costly(matcher);
     if (mrc_matcher_is_wildcard(matcher))
         grants->every |= actions;
 }
@@ -232,6 +236,46 @@ static enum mrc_err read_claim(struct reader *reader, const json_t *details,
 }
 
 /* Reads CLAIM with READ into new grants. */
+static struct mrc_bytes value_of(const struct entry *entry)
+{
+    return mrc_matcher_get_value(entry->matcher);
+}
+
+static int compare_bytes(struct mrc_bytes a, struct mrc_bytes b)
+{
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return a.len ? memcmp(a.ptr, b.ptr, a.len) : 0;
+}
+
+static int compare_values(const void *a, const void *b)
+{
+    const struct entry *const *left = a, *const *right = b;
+
+    return compare_bytes(value_of(*left), value_of(*right));
+}
+
+/* So that one of very many literal entries is found without looking at all of them. */
+static enum mrc_err sort_by_value(struct mrc_grants *grants)
+{
+    size_t others = 0;
+
+    grants->by_value = calloc(grants->entry_count + 1, sizeof(struct entry *));
+    if (!grants->by_value)
+        return MRC_ENOMEM;
+    for (size_t i = 0; i < grants->entry_count; i++) {
+        const struct entry *entry = &grants->entries[i];
+
+        if (mrc_matcher_is_literal(entry->matcher))
+            grants->by_value[grants->literal_count++] = entry;
+        else
+            grants->by_value[grants->entry_count - ++others] = entry;
+    }
+    qsort(grants->by_value, grants->literal_count, sizeof(struct entry *), compare_values);
+    grants->costly |= others > MRC_GRANTS_FEW_PATTERNS;
+    return MRC_OK;
+}
+
 static enum mrc_err parse_with(enum mrc_err (*read)(struct reader *, const json_t *,
                                                     struct mrc_grants *),
                                struct reader *reader, const json_t *claim,
@@ -243,6 +287,8 @@ static enum mrc_err parse_with(enum mrc_err (*read)(struct reader *, const json_
     if (!grants)
         return MRC_ENOMEM;
     err = read(reader, claim, grants);
+    if (!err)
+        err = sort_by_value(grants);
     if (err) {
         mrc_grants_free(grants);
         return err;
@@ -359,6 +405,7 @@ void mrc_grants_free(struct mrc_grants *grants)
         mrc_matcher_free(grants->entries[i].matcher);
     for (size_t i = 0; i < grants->detail_count; i++)
         free(grants->details[i].payload);
+    free(grants->by_value);
     free(grants->entries);
     free(grants->details);
     free(grants->payload);
@@ -388,7 +435,48 @@ static enum mrc_err find(const struct mrc_grants *grants, enum mrc_action action
     return MRC_OK;
 }
 
-/* The same for a topic that nobody else asks for; none if there is no memory. */
+/* Where the first literal entry is that is not before TEXT. */
+static size_t find_literal(const struct mrc_grants *grants, struct mrc_bytes text)
+{
+    size_t low = 0, high = grants->literal_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (compare_bytes(value_of(grants->by_value[middle]), text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Whether some entry for ACTION matches TOPIC; RET_ALLOW is untouched if MRC_ENOMEM is returned. */
+static enum mrc_err allows(const struct mrc_grants *grants, enum mrc_action action,
+                           struct mrc_topic *topic, bool *ret_allow)
+{
+    bool matches = false;
+
+    for (size_t i = find_literal(grants, topic->text); i < grants->literal_count && !matches; i++) {
+        if (!mrc_bytes_eq(value_of(grants->by_value[i]), topic->text))
+            break;
+        matches = grants->details[grants->by_value[i]->detail].actions & bit_of(action);
+    }
+    for (size_t i = grants->literal_count; i < grants->entry_count && !matches; i++) {
+        const struct entry *entry = grants->by_value[i];
+        enum mrc_err err;
+
+        if (!(grants->details[entry->detail].actions & bit_of(action)))
+            continue;
+        err = mrc_matcher_match_topic(entry->matcher, topic, &matches);
+        if (err)
+            return err;
+    }
+    *ret_allow = matches;
+    return MRC_OK;
+}
+
+/* The first entry for ACTION that matches TEXT, or SIZE_MAX; none if there is no memory. */
 static size_t find_text(const struct mrc_grants *grants, enum mrc_action action,
                         struct mrc_bytes text)
 {
@@ -405,25 +493,28 @@ static size_t find_text(const struct mrc_grants *grants, enum mrc_action action,
 bool mrc_grants_allow(const struct mrc_grants *grants, enum mrc_action action,
                       struct mrc_bytes topic)
 {
-    return mrc_grants_allow_every(grants, action) ||
-           (mrc_grants_allow_some(grants, action) && find_text(grants, action, topic) != SIZE_MAX);
+    struct mrc_topic parsed;
+    bool allow = false;
+
+    mrc_topic_init(&parsed, topic, NULL);
+    if (mrc_grants_allow_topic(grants, action, &parsed, &allow))
+        allow = false;
+    mrc_topic_clear(&parsed);
+    return allow;
 }
 
 enum mrc_err mrc_grants_allow_topic(const struct mrc_grants *grants, enum mrc_action action,
                                     struct mrc_topic *topic, bool *ret_allow)
 {
-    size_t index = SIZE_MAX;
-    enum mrc_err err = MRC_OK;
+    if (mrc_grants_allow_some(grants, action) && !mrc_grants_allow_every(grants, action))
+        return allows(grants, action, topic, ret_allow);
+    *ret_allow = mrc_grants_allow_every(grants, action);
+    return MRC_OK;
+}
 
-    if (mrc_grants_allow_every(grants, action)) {
-        *ret_allow = true;
-        return MRC_OK;
-    }
-    if (mrc_grants_allow_some(grants, action))
-        err = find(grants, action, topic, &index);
-    if (!err)
-        *ret_allow = index != SIZE_MAX;
-    return err;
+bool mrc_grants_are_costly(const struct mrc_grants *grants)
+{
+    return grants->costly && !mrc_grants_allow_every(grants, MRC_ACTION_SUBSCRIBE);
 }
 
 bool mrc_grants_allow_some(const struct mrc_grants *grants, enum mrc_action action)

@@ -66,6 +66,13 @@ bool mrc_grants_allow(const struct mrc_grants *grants, enum mrc_action action,
 enum mrc_err mrc_grants_allow_topic(const struct mrc_grants *grants, enum mrc_action action,
                                     struct mrc_topic *topic, bool *ret_allow);
 
+/*
+ * Whether it may take long to tell if they allow something: they hold a pattern that is costly
+ * (mrc_matcher_is_costly()), or more than MRC_GRANTS_FEW_PATTERNS.
+ */
+#define MRC_GRANTS_FEW_PATTERNS 64
+bool mrc_grants_are_costly(const struct mrc_grants *grants);
+
 /* Whether ACTION is granted on anything at all, and on everything (a wildcard). */
 bool mrc_grants_allow_some(const struct mrc_grants *grants, enum mrc_action action);
 bool mrc_grants_allow_every(const struct mrc_grants *grants, enum mrc_action action);

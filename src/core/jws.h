@@ -11,8 +11,11 @@
 #include "core/alg.h"
 #include "core/jwks.h"
 
-/* The longest token; what httpd takes as one header field (8190 bytes by default) is shorter. */
-#define MRC_JWS_MAX_BYTES ((size_t)16 * 1024)
+/*
+ * The longest token: there is room for the topics of MRC_GRANTS_TOPICS_DEFAULT. What httpd takes as
+ * one header field (8190 bytes by default) is shorter.
+ */
+#define MRC_JWS_MAX_BYTES ((size_t)64 * 1024)
 
 /* How many keys are tried on one token, so that a token without `kid` cannot buy much time. */
 #define MRC_JWS_MAX_TRIES 16

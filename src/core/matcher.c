@@ -16,6 +16,7 @@ struct mrc_matcher {
     uint32_t base_bytes;
     enum mrc_matcher_type type : 8;
     bool wildcard;
+    bool costly;
     bool has_base;
     char value[]; /* value_len bytes, then, if there is one, the base and its terminator */
 };
@@ -119,6 +120,8 @@ enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes val
         .base_bytes = (uint32_t)base_bytes,
         .type = type,
         .wildcard = wildcard,
+        .costly = (pattern && mrc_urlpattern_is_costly(pattern)) ||
+                  (template && mrc_automaton_is_costly(template)),
         .has_base = base != NULL,
     };
     if (value.len)
@@ -216,6 +219,11 @@ bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher)
 bool mrc_matcher_is_literal(const struct mrc_matcher *matcher)
 {
     return !matcher->wildcard && !matcher->pattern && !matcher->template;
+}
+
+bool mrc_matcher_is_costly(const struct mrc_matcher *matcher)
+{
+    return matcher->costly;
 }
 
 bool mrc_matcher_get_anchor(const struct mrc_matcher *matcher, enum mrc_anchor anchor,

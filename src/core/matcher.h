@@ -72,6 +72,12 @@ bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher);
 bool mrc_matcher_is_literal(const struct mrc_matcher *matcher);
 
 /*
+ * Whether one match may take much longer than reading the topic: a pattern with regular
+ * expressions, or with so many wildcards and modifiers that there are many ways to match.
+ */
+bool mrc_matcher_is_costly(const struct mrc_matcher *matcher);
+
+/*
  * The literal text at ANCHOR of the topics that MATCHER matches, resolved against its base; empty
  * if nothing is known there. False: MATCHER does not look at topics from ANCHOR.
  */

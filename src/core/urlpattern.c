@@ -150,6 +150,14 @@ void mrc_urlpattern_get_anchor(const struct mrc_urlpattern *pattern, enum mrc_an
     mrc_anchor_of_pattern(anchor, literals, ret_text);
 }
 
+bool mrc_urlpattern_is_costly(const struct mrc_urlpattern *pattern)
+{
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
+        if (mrc_component_is_costly(&pattern->components[i]))
+            return true;
+    return false;
+}
+
 bool mrc_urlpattern_has_regexp_groups(const struct mrc_urlpattern *pattern)
 {
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)

@@ -86,6 +86,9 @@ size_t mrc_urlpattern_size(const struct mrc_urlpattern *pattern);
 void mrc_urlpattern_get_anchor(const struct mrc_urlpattern *pattern, enum mrc_anchor anchor,
                                struct mrc_anchor_text *ret_text);
 
+/* Whether one match may take much longer than reading the URL. */
+bool mrc_urlpattern_is_costly(const struct mrc_urlpattern *pattern);
+
 bool mrc_urlpattern_has_regexp_groups(const struct mrc_urlpattern *pattern);
 
 /* ---- the rest of the standard's interface, which routing does not need -------------------------

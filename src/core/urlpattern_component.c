@@ -121,6 +121,11 @@ struct mrc_literal mrc_component_get_literal(const struct mrc_component *compone
     };
 }
 
+bool mrc_component_is_costly(const struct mrc_component *component)
+{
+    return component->regexp || mrc_automaton_is_costly(component->program);
+}
+
 size_t mrc_component_size(const struct mrc_component *component)
 {
     return (component->program ? mrc_automaton_size(component->program) : 0) +

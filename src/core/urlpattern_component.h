@@ -44,6 +44,9 @@ bool mrc_component_matches_special_scheme(const struct mrc_component *component)
 /* What is literal at the ends of all that COMPONENT matches; lives as long as it. */
 struct mrc_literal mrc_component_get_literal(const struct mrc_component *component);
 
+/* Whether one match may take much longer than reading the subject. */
+bool mrc_component_is_costly(const struct mrc_component *component);
+
 size_t mrc_component_size(const struct mrc_component *component);
 
 #endif

@@ -27,6 +27,7 @@
 #include "hub/dispatcher.h"
 #include "hub/errands.h"
 #include "hub/event.h"
+#include "hub/fetch.h"
 #include "hub/hub.h"
 #include "hub/process.h"
 #include "hub/stream.h"
@@ -169,6 +170,15 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
     return mrc_push_unsent_bytes(carrier->fd);
 }
 
+static void fetch(const struct mrc_carrier *carrier)
+{
+    const struct mrc_carrier_suspended *suspended = of((struct mrc_carrier *)carrier);
+
+    mrc_fetch(suspended->c, sizeof(*suspended->c));
+    mrc_fetch(suspended->brigade, sizeof(*suspended->brigade));
+    mrc_fetch(suspended->socket, MRC_FETCH_LINE_BYTES);
+}
+
 /* The last chunk, and the line in the access log. */
 static void end_record(struct mrc_carrier_suspended *suspended, enum mrc_end end)
 {
@@ -230,8 +240,8 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     mrc_errands_post(mrc_lifecycle_errands(), &suspended->ending);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended,
-                                           unsent_bytes};
+static const struct mrc_carrier_ops ops = {write_pieces,    flush,        may_close,
+                                           close_suspended, unsent_bytes, fetch};
 
 /* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
 

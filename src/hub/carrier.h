@@ -67,6 +67,12 @@ struct mrc_carrier_ops {
      * where the descriptor is not writable yet. NULL: the carrier cannot tell.
      */
     size_t (*unsent_bytes)(const struct mrc_carrier *carrier);
+
+    /*
+     * It writes soon: has the processor fetch into its cache (hub/fetch.h) what it points to; it is
+     * there itself. NULL: it points to nothing.
+     */
+    void (*fetch)(const struct mrc_carrier *carrier);
 };
 
 /* What every carrier begins with. */

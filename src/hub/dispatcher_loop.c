@@ -152,9 +152,7 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
 {
     switch (mrc_stream_work(stream, now_us)) {
     case MRC_STREAM_IDLE:
-        /* What was written only puts off what a stream that is not pending waits for. */
-        if (stream->pending || !mrc_timer_is_set(&stream->timer))
-            set_timer(loop, stream);
+        set_timer(loop, stream);
         break;
     case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
         set_timer(loop, stream);
@@ -199,19 +197,17 @@ static void collect_readings(struct mrc_dispatcher_loop *loop)
     }
 }
 
-/*
- * What the next ones of LIST will need comes into the cache while the kernel writes for this one:
- * the next but one itself, and what the next one points to.
- */
+/* What the next ones of LIST need is fetched step by step while the kernel writes for this one. */
 static void fetch_ahead(const struct list *list)
 {
-    const struct mrc_stream *next = list->first;
+    const struct mrc_stream *stream = list->first;
 
-    if (!next)
-        return;
-    mrc_stream_fetch_parts(next);
-    if (next->next)
-        mrc_stream_fetch(next->next);
+    if (stream)
+        mrc_stream_fetch_carrier(stream);
+    if (stream && (stream = stream->next))
+        mrc_stream_fetch_parts(stream);
+    if (stream && (stream = stream->next))
+        mrc_stream_fetch(stream);
 }
 
 static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max, int64_t max_us)
@@ -273,12 +269,10 @@ static void take_socket(struct mrc_dispatcher_loop *loop, struct mrc_stream *str
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         end(loop, stream, MRC_END_CLIENT);
     } else if ((events & EPOLLOUT) && stream->pending) {
-        if (!mrc_stream_flush(stream, mrc_clock_us())) {
+        if (mrc_stream_flush(stream, mrc_clock_us()))
+            make_ready(loop, stream);
+        else
             bury(loop, stream);
-            return;
-        }
-        set_timer(loop, stream);
-        make_ready(loop, stream);
     }
 }
 

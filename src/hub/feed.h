@@ -3,6 +3,10 @@
  *
  *     ring of each hub --pull--> index: who listens? --> the shared event --> their queues
  *
+ * Streams whose matching may take long (mrc_subscriber_is_costly(), mrc_index_is_crowded()) are
+ * told in a lane of their own: in slices of time, perhaps later than the others. Every stream gets
+ * what is its own in the order of the ring.
+ *
  * A stream that is in has caught up with its ring; what comes after its position is its own from
  * then on, each record once. Everything here is for the loop's thread.
  */
@@ -49,8 +53,9 @@ apr_status_t mrc_feed_add(struct mrc_feed *feed, struct mrc_stream *stream);
 void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream);
 
 /*
- * Puts the next records of each ring into the queues of those who receive them. Where the ring has
- * gone over some, those who listen go back to their replay. True: some ring has more.
+ * Puts the next records of each ring into the queues of those who receive them, in the costly lane
+ * as many as there is time for. Where the ring has gone over some, those who listen go back to
+ * their replay. True: some ring has more.
  */
 bool mrc_feed_pull(struct mrc_feed *feed);
 

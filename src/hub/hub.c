@@ -288,12 +288,24 @@ uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter)
     return mrc_hub_segment_counter(hub->segment, counter);
 }
 
+void mrc_hub_observe_dispatches(struct mrc_hub *hub, struct mrc_metrics_times *times)
+{
+    if (times->count == 0)
+        return;
+    mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_DISPATCH + times->bucket), times->count);
+    mrc_hub_count(hub, MRC_COUNTER_DISPATCH_US, times->sum_us);
+    *times = (struct mrc_metrics_times){.count = 0};
+}
+
 void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n)
 {
-    if (us < 0) /* the clock was set back meanwhile */
-        us = 0;
-    mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_DISPATCH + mrc_metrics_bucket(us)), n);
-    mrc_hub_count(hub, MRC_COUNTER_DISPATCH_US, (uint64_t)us * n);
+    struct mrc_metrics_times times = {
+        .bucket = mrc_metrics_bucket(us),
+        .count = n,
+        .sum_us = us > 0 ? (uint64_t)us * n : 0, /* else the clock was set back meanwhile */
+    };
+
+    mrc_hub_observe_dispatches(hub, &times);
 }
 
 void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next)

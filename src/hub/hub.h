@@ -151,6 +151,9 @@ uint64_t mrc_hub_counter(const struct mrc_hub *hub, enum mrc_counter counter);
 /* N updates were written to a subscriber US microseconds after the hub had accepted them. */
 void mrc_hub_observe_dispatch(struct mrc_hub *hub, int64_t us, uint64_t n);
 
+/* The same for all of TIMES at once; they are none afterwards. */
+void mrc_hub_observe_dispatches(struct mrc_hub *hub, struct mrc_metrics_times *times);
+
 /*
  * The dispatcher loop number LOOP (below MRC_HUB_LOOPS_MAX) of this child has taken all updates
  * before number NEXT from the ring; 0: it takes none, since nobody listens. And how many the

@@ -4,21 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/anchor.h"
 #include "core/matcher.h"
 #include "core/siphash.h"
-#include "core/topic.h"
-#include "hub/prefix_tree.h"
-
-/* Topics whose matching patterns are remembered; longer topics are matched each time. */
-#define CACHE_ENTRIES     4096
-#define CACHE_TOPIC_BYTES 512
-
-/* The most that one topic may take of the cache. */
-#define CACHE_ENTRY_BYTES (MRC_INDEX_CACHE_BYTES / 64)
+#include "hub/candidates.h"
+#include "hub/clock.h"
+#include "hub/verdicts.h"
 
 #define FIRST_BUCKETS 64
-#define FIRST_SCRATCH 16
+#define FIRST_LIST    16
 #define FIRST_PLACES  2
 
 /* What is used less than this part is made smaller. */
@@ -26,6 +19,9 @@
 
 /* A listener comes into the processor's cache so many before it is looked at. */
 #define PLACES_AHEAD 8
+
+/* Patterns that are cheap to try, between two looks at the clock. */
+#define TRIES_PER_LOOK 8
 
 /* One place in a node: a listener, and which of its registrations this is. */
 struct place {
@@ -35,12 +31,11 @@ struct place {
 
 /* What has the same matcher. */
 struct node {
-    struct node *next; /* in its bucket */
+    struct mrc_candidate candidate; /* the first member; unused but of a pattern */
+    struct node *next;              /* in its bucket */
     uint64_t hash;
-    const struct mrc_matcher *matcher;      /* that of one of its places */
-    struct spot *spot;                      /* of a pattern; unused by others, as the next two */
-    struct node *spot_previous, *spot_next; /* of the same spot */
-    uint32_t count, cap;                    /* of places; CAP is 0 while one is enough */
+    const struct mrc_matcher *matcher; /* that of one of its places */
+    uint32_t count, cap;               /* of places; CAP is 0 while one is enough */
     union {
         struct place one;
         struct place *places; /* malloc()ed */
@@ -60,32 +55,25 @@ struct table {
     size_t node_count;
 };
 
-/* A literal text and the patterns that are looked for by it. */
-struct spot {
-    struct family *family;
-    enum mrc_anchor anchor;
-    struct mrc_prefix_node *at;
-    struct node *first;
-    size_t count;
-};
-
-/* The patterns whose topics are relative to the same base: each topic is parsed once for them. */
-struct family {
-    struct family *next;
-    struct mrc_prefix_tree trees[MRC_ANCHORS]; /* of struct spot */
-    size_t count;                              /* of patterns */
-    bool has_base;
-    char base[]; /* terminated */
-};
-
-/* The patterns that match one topic, as of VERSION. */
-struct verdict {
-    uint64_t version;
-    uint64_t hash;
-    size_t bytes; /* of all of it */
-    size_t topic_len;
-    size_t count;
-    struct node *matching[]; /* COUNT of them, then the topic */
+/*
+ * The listeners of some topics, on the way to be found:
+ *
+ *     wildcard; for each topic: exact; each pattern, from TRIED on, and if it matches: its places
+ *
+ * The places of NODE are walked from the last to the first: one that leaves meanwhile lets the last
+ * one take its place, which was walked before, or will be; those that come are not looked for.
+ */
+struct search {
+    const struct mrc_bytes *topics; /* NULL: there is no search */
+    size_t count;                   /* of topics */
+    size_t next;                    /* topic */
+    bool is_open;                   /* the patterns for the one before NEXT are in the list */
+    bool is_known;                  /* and all of them match */
+    uint64_t hash;                  /* of it */
+    uint64_t version;               /* of the patterns, when it was opened */
+    size_t found, tried, matched;   /* so many are in the list, tried, and in it again */
+    const struct node *node;        /* the one whose places are walked; NULL: none */
+    size_t places_left;             /* of it */
 };
 
 struct mrc_index {
@@ -94,13 +82,12 @@ struct mrc_index {
     struct node wildcard;
     struct table exact;
     struct table patterns;
-    struct family *families;
-    uint64_t version;       /* changes whenever a pattern comes or goes */
-    struct verdict **cache; /* CACHE_ENTRIES, made with the first pattern; malloc()ed each */
-    size_t cache_bytes;     /* of all verdicts together */
-    size_t cache_hand;      /* where room is made next */
-    struct node **scratch;  /* room for as many nodes as there are patterns */
-    size_t scratch_cap;
+    struct mrc_candidates candidates;
+    uint64_t version;              /* changes whenever a pattern comes or goes */
+    struct mrc_verdicts *verdicts; /* made with the first pattern */
+    struct mrc_candidate **list;   /* room for as many as there are patterns; of the search */
+    size_t list_cap;
+    struct search search;
 };
 
 /* ---- nodes ------------------------------------------------------------------------------------*/
@@ -190,177 +177,47 @@ static void table_remove(struct table *table, struct node *node)
 
 /* ---- patterns ---------------------------------------------------------------------------------*/
 
-/* The family of BASE, which may be NULL; if there is none, a new one. NULL: out of memory. */
-static struct family *find_family(struct mrc_index *index, const char *base)
+static apr_status_t fit_list(struct mrc_index *index, size_t new_cap)
 {
-    size_t base_len = base ? strlen(base) : 0;
-    struct family *family = index->families;
+    struct mrc_candidate **list = realloc(index->list, new_cap * sizeof(*list));
 
-    while (family && (family->has_base != (base != NULL) || strcmp(family->base, base ? base : "")))
-        family = family->next;
-    if (family)
-        return family;
-    family = calloc(1, sizeof(*family) + base_len + 1);
-    if (!family)
-        return NULL;
-    family->has_base = base != NULL;
-    if (base)
-        memcpy(family->base, base, base_len);
-    family->next = index->families;
-    index->families = family;
-    return family;
-}
-
-static void drop_family_if_empty(struct mrc_index *index, struct family *family)
-{
-    struct family **link = &index->families;
-
-    if (family->count > 0)
-        return;
-    while (*link != family)
-        link = &(*link)->next;
-    *link = family->next;
-    free(family);
-}
-
-/*
- * Where a pattern with MATCHER is to be looked for: where its literal text is long, and not that of
- * many already, in RET_ANCHOR; with no literal text, where all topics look. RET_SPOT may be NULL:
- * there is no such spot yet.
- */
-static void choose_anchor(const struct family *family, const struct mrc_matcher *matcher,
-                          enum mrc_anchor *ret_anchor, struct mrc_anchor_text *ret_text,
-                          struct spot **ret_spot)
-{
-    struct mrc_anchor_text text;
-    size_t best_load = 0;
-
-    *ret_anchor = MRC_ANCHOR_URL;
-    ret_text->len = 0;
-    *ret_spot = NULL;
-    for (int i = MRC_ANCHORS - 1; i >= 0; i--) {
-        enum mrc_anchor anchor = (enum mrc_anchor)i;
-        const struct mrc_prefix_node *at;
-        struct spot *spot;
-        size_t load;
-
-        if (!mrc_matcher_get_anchor(matcher, anchor, &text) || (!text.len && ret_text->len))
-            continue;
-        at = mrc_prefix_tree_find(&family->trees[anchor], mrc_anchor_text_bytes(&text));
-        spot = at ? mrc_prefix_tree_get(at) : NULL;
-        load = spot ? spot->count + 1 : 1;
-        if (ret_text->len && load * ret_text->len > best_load * text.len)
-            continue;
-        *ret_anchor = anchor;
-        *ret_text = text;
-        *ret_spot = spot;
-        best_load = load;
-    }
-}
-
-static struct spot *add_spot(struct family *family, enum mrc_anchor anchor, struct mrc_bytes text)
-{
-    struct spot *spot = calloc(1, sizeof(*spot));
-
-    if (!spot)
-        return NULL;
-    *spot = (struct spot){.family = family, .anchor = anchor};
-    spot->at = mrc_prefix_tree_add(&family->trees[anchor], text, spot);
-    if (spot->at)
-        return spot;
-    free(spot);
-    return NULL;
-}
-
-/* Puts NODE, whose matcher is MATCHER, where topics find it. */
-static apr_status_t place_pattern(struct mrc_index *index, struct node *node,
-                                  const struct mrc_matcher *matcher)
-{
-    struct family *family = find_family(index, mrc_matcher_get_base(matcher));
-    struct mrc_anchor_text text;
-    enum mrc_anchor anchor;
-    struct spot *spot;
-
-    if (!family)
+    if (!list)
         return APR_ENOMEM;
-    choose_anchor(family, matcher, &anchor, &text, &spot);
-    if (!spot)
-        spot = add_spot(family, anchor, mrc_anchor_text_bytes(&text));
-    if (!spot) {
-        drop_family_if_empty(index, family);
-        return APR_ENOMEM;
-    }
-    node->spot = spot;
-    node->spot_next = spot->first;
-    if (spot->first)
-        spot->first->spot_previous = node;
-    spot->first = node;
-    spot->count++;
-    family->count++;
-    return APR_SUCCESS;
-}
-
-static void displace_pattern(struct mrc_index *index, struct node *node)
-{
-    struct spot *spot = node->spot;
-    struct family *family = spot->family;
-
-    if (node->spot_previous)
-        node->spot_previous->spot_next = node->spot_next;
-    else
-        spot->first = node->spot_next;
-    if (node->spot_next)
-        node->spot_next->spot_previous = node->spot_previous;
-    if (--spot->count == 0) {
-        mrc_prefix_tree_remove(&family->trees[spot->anchor], spot->at);
-        free(spot);
-    }
-    family->count--;
-    drop_family_if_empty(index, family);
-}
-
-static void free_cache(struct mrc_index *index)
-{
-    for (size_t i = 0; index->cache && i < CACHE_ENTRIES; i++)
-        free(index->cache[i]);
-    free(index->cache);
-    index->cache = NULL;
-    index->cache_bytes = 0;
-}
-
-static apr_status_t fit_scratch(struct mrc_index *index, size_t new_cap)
-{
-    struct node **scratch = realloc(index->scratch, new_cap * sizeof(*scratch));
-
-    if (!scratch)
-        return APR_ENOMEM;
-    index->scratch = scratch;
-    index->scratch_cap = new_cap;
+    index->list = list;
+    index->list_cap = new_cap;
     return APR_SUCCESS;
 }
 
 static apr_status_t reserve_pattern(struct mrc_index *index)
 {
-    if (!index->cache)
-        index->cache = calloc(CACHE_ENTRIES, sizeof(*index->cache));
-    if (!index->cache)
+    if (!index->verdicts)
+        index->verdicts = mrc_verdicts_create();
+    if (!index->verdicts)
         return APR_ENOMEM;
-    if (index->patterns.node_count < index->scratch_cap)
+    if (index->patterns.node_count < index->list_cap)
         return APR_SUCCESS;
-    return fit_scratch(index, index->scratch_cap ? index->scratch_cap * 2 : FIRST_SCRATCH);
+    return fit_list(index, index->list_cap ? index->list_cap * 2 : FIRST_LIST);
 }
 
-/* What is not needed for the patterns that are left, and all of it with the last one. */
-static void release_pattern(struct mrc_index *index)
+/*
+ * What is not needed for the patterns that are left goes, and all of it with the last one; not
+ * while a search has its list there.
+ */
+static void release_patterns(struct mrc_index *index)
 {
+    if (index->search.topics)
+        return;
     if (index->patterns.node_count == 0) {
-        free_cache(index);
-        free(index->scratch);
-        index->scratch = NULL;
-        index->scratch_cap = 0;
-    } else if (index->scratch_cap > FIRST_SCRATCH &&
-               index->patterns.node_count < index->scratch_cap / SHRINK_BELOW) {
-        fit_scratch(index, index->scratch_cap / 2);
+        mrc_verdicts_free(index->verdicts);
+        index->verdicts = NULL;
+        free(index->list);
+        index->list = NULL;
+        index->list_cap = 0;
+    }
+    while (index->list_cap > FIRST_LIST &&
+           index->patterns.node_count < index->list_cap / SHRINK_BELOW) {
+        if (fit_list(index, index->list_cap / 2) != APR_SUCCESS)
+            return;
     }
 }
 
@@ -371,23 +228,37 @@ static struct node *add_pattern(struct mrc_index *index, uint64_t hash,
 
     if (reserve_pattern(index) == APR_SUCCESS)
         node = table_add(&index->patterns, hash);
-    if (node && place_pattern(index, node, matcher) != APR_SUCCESS) {
+    if (node && mrc_candidates_add(&index->candidates, &node->candidate, matcher) != APR_SUCCESS) {
         table_remove(&index->patterns, node);
         node = NULL;
     }
     if (node)
         index->version++;
     else
-        release_pattern(index);
+        release_patterns(index);
     return node;
+}
+
+/* A search that is under way does not come to NODE any more. */
+static void forget_node(struct mrc_index *index, const struct node *node)
+{
+    struct search *search = &index->search;
+
+    if (!search->topics)
+        return;
+    if (search->node == node)
+        search->node = NULL;
+    for (size_t i = search->tried; i < search->found; i++)
+        if (index->list[i] == &node->candidate)
+            index->list[i] = NULL;
 }
 
 static void remove_pattern(struct mrc_index *index, struct node *node)
 {
-    displace_pattern(index, node);
+    mrc_candidates_remove(&index->candidates, &node->candidate);
     index->version++;
     table_remove(&index->patterns, node);
-    release_pattern(index);
+    release_patterns(index);
 }
 
 /* ---- listeners --------------------------------------------------------------------------------*/
@@ -424,6 +295,7 @@ static void drop_if_empty(struct mrc_index *index, struct node *node, bool exact
 {
     if (node->count > 0)
         return;
+    forget_node(index, node);
     if (node == &index->wildcard) {
         free_places(node);
         *node = (struct node){.cap = 0};
@@ -505,164 +377,64 @@ void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener)
     *listener = (struct mrc_listener){0};
 }
 
-/* ---- collecting -------------------------------------------------------------------------------*/
-
-static void found_all(struct mrc_index *index, const struct node *node, mrc_index_found_fn *found,
-                      void *ctx)
+bool mrc_index_is_crowded(const struct mrc_index *index, struct mrc_matcher *const *matchers,
+                          size_t count)
 {
-    const struct place *places = places_of(node);
+    for (size_t i = 0; i < count; i++) {
+        const struct mrc_matcher *matcher = matchers[i];
+        uint64_t hash;
 
-    for (size_t i = 0; i < node->count; i++) {
-        struct mrc_listener *listener = places[i].listener;
+        if (mrc_matcher_is_wildcard(matcher) || mrc_matcher_is_literal(matcher))
+            continue;
+        hash = mrc_siphash(index->key, mrc_matcher_get_value(matcher));
+        if (!table_find(&index->patterns, hash, matcher) &&
+            mrc_candidates_count_like(&index->candidates, matcher) >= MRC_INDEX_CROWD)
+            return true;
+    }
+    return false;
+}
 
-        if (i + PLACES_AHEAD < node->count)
-            __builtin_prefetch(places[i + PLACES_AHEAD].listener, 1);
+/* ---- searching --------------------------------------------------------------------------------*/
+
+static void start_walk(struct search *search, const struct node *node)
+{
+    search->node = node;
+    search->places_left = node ? node->count : 0;
+}
+
+static bool is_time_up(const int64_t *left_us)
+{
+    return left_us && *left_us <= 0;
+}
+
+/* Tells of the listeners of the node that is being walked. False: the time is up. */
+static bool walk(struct mrc_index *index, const int64_t *left_us, mrc_index_found_fn *found,
+                 void *ctx)
+{
+    struct search *search = &index->search;
+
+    while (search->node) {
+        const struct node *node = search->node;
+        const struct place *places;
+        struct mrc_listener *listener;
+
+        if (search->places_left > node->count)
+            search->places_left = node->count;
+        if (search->places_left == 0)
+            break;
+        if (is_time_up(left_us))
+            return false;
+        places = places_of(node);
+        listener = places[--search->places_left].listener;
+        if (search->places_left >= PLACES_AHEAD)
+            __builtin_prefetch(places[search->places_left - PLACES_AHEAD].listener, 1);
         if (listener->mark == index->mark)
             continue;
         listener->mark = index->mark;
         found(listener, ctx);
     }
-}
-
-/* Matches TOPIC against those patterns of TREE that it may match. */
-static enum mrc_err match_tree(struct mrc_index *index, const struct mrc_prefix_tree *tree,
-                               struct mrc_bytes text, struct mrc_topic *topic, size_t *count)
-{
-    struct mrc_prefix_walk walk;
-    const struct spot *spot;
-
-    mrc_prefix_walk_start(&walk, tree, text);
-    while ((spot = mrc_prefix_walk_next(&walk))) {
-        for (struct node *node = spot->first; node; node = node->spot_next) {
-            bool matches;
-            enum mrc_err err = mrc_matcher_match_topic(node->matcher, topic, &matches);
-
-            if (err)
-                return err;
-            if (matches)
-                index->scratch[(*count)++] = node;
-        }
-    }
-    return MRC_OK;
-}
-
-static enum mrc_err match_family(struct mrc_index *index, const struct family *family,
-                                 struct mrc_bytes text, size_t *count)
-{
-    struct mrc_topic topic;
-    enum mrc_err err = MRC_OK;
-
-    mrc_topic_init(&topic, text, family->has_base ? family->base : NULL);
-    for (int i = 0; i < MRC_ANCHORS && !err; i++) {
-        struct mrc_anchor_text shown;
-
-        if (!family->trees[i].root)
-            continue;
-        err = mrc_topic_get_anchor(&topic, (enum mrc_anchor)i, &shown);
-        if (!err)
-            err =
-                match_tree(index, &family->trees[i], mrc_anchor_text_bytes(&shown), &topic, count);
-        else if (err != MRC_ENOMEM)
-            err = MRC_OK; /* it is no URL */
-    }
-    mrc_topic_clear(&topic);
-    return err;
-}
-
-/* Matches TOPIC against the patterns that it may match; those that do go to the scratch list. */
-static apr_status_t match_patterns(struct mrc_index *index, struct mrc_bytes text,
-                                   size_t *ret_count)
-{
-    enum mrc_err err = MRC_OK;
-    size_t count = 0;
-
-    for (const struct family *family = index->families; family && !err; family = family->next)
-        err = match_family(index, family, text, &count);
-    *ret_count = count;
-    return err ? APR_ENOMEM : APR_SUCCESS;
-}
-
-static struct mrc_bytes topic_of(const struct verdict *verdict)
-{
-    return (struct mrc_bytes){(const char *)&verdict->matching[verdict->count], verdict->topic_len};
-}
-
-static void drop_verdict(struct mrc_index *index, struct verdict **entry)
-{
-    if (*entry)
-        index->cache_bytes -= (*entry)->bytes;
-    free(*entry);
-    *entry = NULL;
-}
-
-/* Forgets, round and round, until there is room for BYTES more. */
-static void make_room(struct mrc_index *index, size_t bytes)
-{
-    while (index->cache_bytes + bytes > MRC_INDEX_CACHE_BYTES) {
-        drop_verdict(index, &index->cache[index->cache_hand]);
-        index->cache_hand = (index->cache_hand + 1) % CACHE_ENTRIES;
-    }
-}
-
-/* Remembers the scratch list for TOPIC; if there is no memory for it, it is not remembered. */
-static void remember(struct mrc_index *index, struct mrc_bytes topic, uint64_t hash, size_t count)
-{
-    struct verdict **entry = &index->cache[hash % CACHE_ENTRIES];
-    size_t bytes = sizeof(**entry) + count * sizeof(struct node *) + topic.len;
-    struct verdict *verdict;
-
-    drop_verdict(index, entry);
-    if (bytes > CACHE_ENTRY_BYTES)
-        return;
-    verdict = malloc(bytes);
-    if (!verdict)
-        return;
-    *verdict = (struct verdict){.version = index->version,
-                                .hash = hash,
-                                .bytes = bytes,
-                                .topic_len = topic.len,
-                                .count = count};
-    memcpy(verdict->matching, index->scratch, count * sizeof(struct node *));
-    memcpy(&verdict->matching[count], topic.ptr, topic.len);
-    make_room(index, bytes);
-    index->cache_bytes += bytes;
-    *entry = verdict;
-}
-
-static const struct verdict *recall(const struct mrc_index *index, struct mrc_bytes topic,
-                                    uint64_t hash)
-{
-    const struct verdict *verdict = index->cache[hash % CACHE_ENTRIES];
-
-    return verdict && verdict->version == index->version && verdict->hash == hash &&
-                   mrc_bytes_eq(topic_of(verdict), topic)
-               ? verdict
-               : NULL;
-}
-
-static apr_status_t collect_patterns(struct mrc_index *index, struct mrc_bytes topic, uint64_t hash,
-                                     mrc_index_found_fn *found, void *ctx)
-{
-    bool may_remember = topic.len <= CACHE_TOPIC_BYTES;
-    const struct verdict *verdict;
-    struct node *const *matching = index->scratch;
-    apr_status_t status = APR_SUCCESS;
-    size_t count;
-
-    if (index->patterns.node_count == 0)
-        return APR_SUCCESS;
-    verdict = may_remember ? recall(index, topic, hash) : NULL;
-    if (verdict) {
-        matching = verdict->matching;
-        count = verdict->count;
-    } else {
-        status = match_patterns(index, topic, &count);
-        if (status == APR_SUCCESS && may_remember)
-            remember(index, topic, hash, count);
-    }
-    for (size_t i = 0; i < count; i++)
-        found_all(index, matching[i], found, ctx);
-    return status;
+    search->node = NULL;
+    return true;
 }
 
 static const struct node *find_exact(const struct mrc_index *index, struct mrc_bytes topic,
@@ -676,30 +448,153 @@ static const struct node *find_exact(const struct mrc_index *index, struct mrc_b
     return node;
 }
 
+/* The patterns that the topic of READING matches, if that is known; else those that it may match.
+ */
+static enum mrc_err list_patterns(struct mrc_index *index, struct mrc_candidates_reading *reading)
+{
+    struct search *search = &index->search;
+    void *const *known;
+
+    if (index->patterns.node_count == 0)
+        return MRC_OK;
+    known = mrc_verdicts_recall(index->verdicts, reading->text, search->hash, index->version,
+                                &search->found);
+    search->is_known = known != NULL;
+    if (!known)
+        return mrc_candidates_find(&index->candidates, reading, index->list, &search->found);
+    memcpy(index->list, known, search->found * sizeof(*index->list));
+    return MRC_OK;
+}
+
+/* Goes on with the next topic, those that listen to exactly that one first. */
+static enum mrc_err open_topic(struct mrc_index *index, struct mrc_candidates_reading *reading)
+{
+    struct search *search = &index->search;
+    struct mrc_bytes topic = search->topics[search->next++];
+
+    search->hash = mrc_siphash(index->key, topic);
+    search->version = index->version;
+    search->found = search->tried = search->matched = 0;
+    search->is_known = false;
+    search->is_open = true;
+    start_walk(search, find_exact(index, topic, search->hash));
+    mrc_candidates_reading_clear(reading);
+    mrc_candidates_reading_init(reading, topic);
+    return list_patterns(index, reading);
+}
+
+/* All patterns have been tried for the topic: what was found is remembered, if it is so still. */
+static void close_topic(struct mrc_index *index)
+{
+    struct search *search = &index->search;
+
+    search->is_open = false;
+    if (index->verdicts && !search->is_known && search->version == index->version)
+        mrc_verdicts_remember(index->verdicts, search->topics[search->next - 1], search->hash,
+                              search->version, (void *const *)index->list, search->matched);
+}
+
+static void take_time(int64_t *left_us, int64_t *since_us)
+{
+    int64_t now_us = mrc_clock_us();
+
+    *left_us -= now_us - *since_us;
+    *since_us = now_us;
+}
+
+/* Tries one pattern after the other until one matches, all are tried, or the time is up. */
+static enum mrc_err try_patterns(struct mrc_index *index, struct mrc_candidates_reading *reading,
+                                 int64_t *left_us)
+{
+    struct search *search = &index->search;
+    int64_t since_us = left_us && !search->is_known ? mrc_clock_us() : 0;
+    bool matches = search->is_known;
+    enum mrc_err err = MRC_OK;
+
+    do {
+        struct mrc_candidate *candidate = index->list[search->tried++];
+        const struct node *node = (const struct node *)candidate;
+
+        if (!candidate)
+            continue; /* it has gone */
+        if (!search->is_known)
+            err = mrc_matcher_match_topic(node->matcher, mrc_candidates_read(reading, candidate),
+                                          &matches);
+        if (err)
+            return err;
+        if (matches) {
+            index->list[search->matched++] = candidate;
+            start_walk(search, node);
+        }
+        if (since_us &&
+            (mrc_matcher_is_costly(node->matcher) || search->tried % TRIES_PER_LOOK == 0))
+            take_time(left_us, &since_us);
+    } while (search->tried < search->found && !search->node && !is_time_up(left_us));
+    if (since_us)
+        take_time(left_us, &since_us);
+    return MRC_OK;
+}
+
+static apr_status_t go_on(struct mrc_index *index, struct mrc_candidates_reading *reading,
+                          int64_t *left_us, mrc_index_found_fn *found, void *ctx)
+{
+    struct search *search = &index->search;
+    enum mrc_err err = MRC_OK;
+
+    while (!err) {
+        if (!walk(index, left_us, found, ctx) || is_time_up(left_us))
+            return APR_INCOMPLETE;
+        if (search->tried < search->found)
+            err = try_patterns(index, reading, left_us);
+        else if (search->is_open)
+            close_topic(index);
+        else if (search->next < search->count)
+            err = open_topic(index, reading);
+        else
+            return APR_SUCCESS;
+    }
+    return APR_ENOMEM;
+}
+
+void mrc_index_begin(struct mrc_index *index, const struct mrc_bytes *topics, size_t count)
+{
+    index->mark++;
+    index->search = (struct search){.topics = topics, .count = count};
+    start_walk(&index->search, &index->wildcard);
+}
+
+void mrc_index_stop(struct mrc_index *index)
+{
+    index->search = (struct search){.topics = NULL};
+    release_patterns(index);
+}
+
+apr_status_t mrc_index_go_on(struct mrc_index *index, int64_t *left_us, mrc_index_found_fn *found,
+                             void *ctx)
+{
+    const struct search *search = &index->search;
+    struct mrc_candidates_reading reading;
+    apr_status_t status;
+
+    mrc_candidates_reading_init(&reading, search->is_open ? search->topics[search->next - 1]
+                                                          : (struct mrc_bytes){"", 0});
+    status = go_on(index, &reading, left_us, found, ctx);
+    mrc_candidates_reading_clear(&reading);
+    if (!APR_STATUS_IS_INCOMPLETE(status))
+        mrc_index_stop(index);
+    return status;
+}
+
 apr_status_t mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *topics,
                                size_t count, mrc_index_found_fn *found, void *ctx)
 {
-    apr_status_t result = APR_SUCCESS;
-
-    index->mark++;
-    found_all(index, &index->wildcard, found, ctx);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t hash = mrc_siphash(index->key, topics[i]);
-        const struct node *exact = find_exact(index, topics[i], hash);
-        apr_status_t status;
-
-        if (exact)
-            found_all(index, exact, found, ctx);
-        status = collect_patterns(index, topics[i], hash, found, ctx);
-        if (status != APR_SUCCESS)
-            result = status;
-    }
-    return result;
+    mrc_index_begin(index, topics, count);
+    return mrc_index_go_on(index, NULL, found, ctx);
 }
 
 size_t mrc_index_get_cache_bytes(const struct mrc_index *index)
 {
-    return index->cache_bytes;
+    return index->verdicts ? mrc_verdicts_bytes(index->verdicts) : 0;
 }
 
 /* ---- the index itself -------------------------------------------------------------------------*/
@@ -723,8 +618,8 @@ void mrc_index_free(struct mrc_index *index)
 {
     if (!index)
         return;
-    free_cache(index);
-    free(index->scratch);
+    mrc_verdicts_free(index->verdicts);
+    free(index->list);
     free_places(&index->wildcard);
     free(index->exact.buckets);
     free(index->patterns.buckets);

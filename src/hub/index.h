@@ -11,7 +11,7 @@
  *     every update -> wildcard node ---> listeners
  *
  * A topic that the cache does not know is tried against the patterns with whose literal text its
- * own begins (core/anchor.h, prefix_tree.h), from wherever that tells patterns apart: thousands
+ * own begins (candidates.h), from wherever that tells patterns apart: thousands
  * that have text of their own cost no more than a few. Only patterns that share all of it are all
  * tried.
  *
@@ -20,6 +20,7 @@
 #ifndef MRC_HUB_INDEX_H
 #define MRC_HUB_INDEX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,13 +64,28 @@ apr_status_t mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *
                                size_t count, mrc_index_found_fn *found, void *ctx);
 
 /*
- * What the cache remembers at most, in bytes: which patterns match which topic. However many
- * patterns match however many topics, it occupies no more; a topic whose patterns would fill a part
- * of it that is too large is matched each time.
+ * The same in pieces, one collection at a time: begins one for the COUNT TOPICS, which stay where
+ * they are until it is done, and goes on with it for as long as it may take: what it took to match
+ * is subtracted from LEFT_US (microseconds; NULL: however long), what FOUND does is not.
+ * APR_INCOMPLETE: it is not done. Listeners may come and go between the pieces; one that comes may
+ * be found, one that has come back may be found again.
  */
-#define MRC_INDEX_CACHE_BYTES ((size_t)8 << 20)
+void mrc_index_begin(struct mrc_index *index, const struct mrc_bytes *topics, size_t count);
+apr_status_t mrc_index_go_on(struct mrc_index *index, int64_t *left_us, mrc_index_found_fn *found,
+                             void *ctx);
 
-/* What it remembers now, in bytes. */
+/* Gives up the one that has begun; the rest of it is not found. */
+void mrc_index_stop(struct mrc_index *index);
+
+/*
+ * So many patterns that cannot be told apart by their literal text are all tried for a topic that
+ * has it; and whether one of MATCHERS would be one more than that.
+ */
+#define MRC_INDEX_CROWD 64
+bool mrc_index_is_crowded(const struct mrc_index *index, struct mrc_matcher *const *matchers,
+                          size_t count);
+
+/* What it remembers of topics, in bytes (verdicts.h). */
 size_t mrc_index_get_cache_bytes(const struct mrc_index *index);
 
 #endif

@@ -30,3 +30,15 @@ unsigned mrc_metrics_bucket(int64_t us)
         i++;
     return i;
 }
+
+bool mrc_metrics_times_add(struct mrc_metrics_times *times, int64_t us)
+{
+    unsigned bucket = mrc_metrics_bucket(us);
+
+    if (times->count > 0 && times->bucket != bucket)
+        return false;
+    times->bucket = bucket;
+    times->count++;
+    times->sum_us += us > 0 ? (uint64_t)us : 0;
+    return true;
+}

@@ -7,6 +7,7 @@
 #ifndef MRC_HUB_METRICS_H
 #define MRC_HUB_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "hub/carrier.h"
@@ -68,5 +69,16 @@ int64_t mrc_metrics_bound_us(unsigned i);
 
 /* The bucket that US belongs to, MRC_METRICS_BOUNDS at most. */
 unsigned mrc_metrics_bucket(int64_t us);
+
+/* Times of one bucket, gathered to be counted together. Zeroed: none. */
+struct mrc_metrics_times {
+    unsigned bucket; /* of no meaning while there are none */
+    uint64_t count;
+    uint64_t sum_us;
+};
+
+/* Adds US; a negative time, since the clock was set back, is none. False: it is of another bucket
+ * than those that are there, and not added. */
+bool mrc_metrics_times_add(struct mrc_metrics_times *times, int64_t us);
 
 #endif

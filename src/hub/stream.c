@@ -8,12 +8,16 @@
 #include "core/buf.h"
 #include "hub/clock.h"
 #include "hub/event.h"
+#include "hub/fetch.h"
 #include "hub/hub.h"
 #include "hub/subscriber.h"
 #include "store/status.h"
 
 /* Writes of one stream before the others have their turn. */
 #define WRITES_PER_TURN 4
+
+/* What of a carrier is fetched ahead; most have not more. */
+#define CARRIER_BYTES ((size_t)2 * MRC_FETCH_LINE_BYTES)
 
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
                                      int64_t now_us)
@@ -49,26 +53,23 @@ static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
 
 /* ---- ahead of time ----------------------------------------------------------------------------*/
 
-#define CACHE_LINE_BYTES 64
-
-static void fetch(const void *what, size_t bytes)
-{
-    const char *last = (const char *)what + bytes - 1;
-
-    for (const char *byte = what; byte < last; byte += CACHE_LINE_BYTES)
-        __builtin_prefetch(byte, 1);
-    __builtin_prefetch(last, 1);
-}
-
 void mrc_stream_fetch(const struct mrc_stream *stream)
 {
-    fetch(stream, sizeof(*stream));
+    mrc_fetch(stream, sizeof(*stream));
 }
 
 void mrc_stream_fetch_parts(const struct mrc_stream *stream)
 {
-    fetch(stream->carrier, CACHE_LINE_BYTES);
-    fetch(stream->subscriber, CACHE_LINE_BYTES);
+    mrc_fetch(stream->carrier, CARRIER_BYTES);
+    mrc_fetch(stream->subscriber, MRC_FETCH_LINE_BYTES);
+}
+
+void mrc_stream_fetch_carrier(const struct mrc_stream *stream)
+{
+    const struct mrc_carrier_ops *ops = stream->carrier->ops;
+
+    if (ops->fetch)
+        ops->fetch(stream->carrier);
 }
 
 /* ---- the queue --------------------------------------------------------------------------------*/
@@ -108,8 +109,9 @@ bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
     size_t len = mrc_event_bytes(event).len;
 
     /* One that takes all it is given owes nothing: it has just not had its turn since the last
-     * pull. */
-    if (stream->pending && !has_room(stream, len)) {
+     * pull. Nor does one that has taken it meanwhile, while others had theirs. */
+    if (stream->pending && !has_room(stream, len) &&
+        (!mrc_stream_flush(stream, mrc_clock_us()) || stream->pending)) {
         mrc_stream_end(stream, MRC_END_SLOW);
         return false;
     }
@@ -168,14 +170,20 @@ static void count_dispatch(const struct mrc_stream *stream, const struct mrc_pie
                            size_t count)
 {
     struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
+    struct mrc_metrics_times times = {.count = 0};
     int64_t now_us = mrc_clock_us();
 
     for (size_t i = 0; i < count; i++) {
         int64_t accepted_us = mrc_event_accepted_us(pieces[i].event);
 
-        if (accepted_us && pieces[i].offset + pieces[i].len == mrc_event_bytes(pieces[i].event).len)
-            mrc_hub_observe_dispatch(hub, now_us - accepted_us, 1);
+        if (!accepted_us || pieces[i].offset + pieces[i].len < mrc_event_bytes(pieces[i].event).len)
+            continue;
+        if (!mrc_metrics_times_add(&times, now_us - accepted_us)) {
+            mrc_hub_observe_dispatches(hub, &times);
+            mrc_metrics_times_add(&times, now_us - accepted_us);
+        }
     }
+    mrc_hub_observe_dispatches(hub, &times);
 }
 
 /* Takes out of the queue what the carrier has got. */

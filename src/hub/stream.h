@@ -73,14 +73,16 @@ struct mrc_stream {
     bool pending; /* the carrier holds bytes that the client has not taken */
     bool is_ready;
     bool is_listening; /* in the index */
+    uint8_t lane;      /* of the feed, while it listens */
 };
 
 /*
- * The processor is told that STREAM will work soon; and that it will right afterwards, for what it
- * points to: itself, it is there by then.
+ * STREAM will work soon: has it fetched (hub/fetch.h); and, in a later turn each, when what was
+ * asked for before is there, what it points to, and what its carrier does.
  */
 void mrc_stream_fetch(const struct mrc_stream *stream);
 void mrc_stream_fetch_parts(const struct mrc_stream *stream);
+void mrc_stream_fetch_carrier(const struct mrc_stream *stream);
 
 /*
  * A stream in REPLAY that owns SUBSCRIBER and CARRIER. All times here are of hub/clock.h. NULL: out

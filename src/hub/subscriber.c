@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/grants.h"
 #include "core/matcher.h"
 #include "core/token.h"
 #include "core/update.h"
@@ -311,11 +312,24 @@ struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber)
     return subscriber->hub;
 }
 
+const struct mrc_token *mrc_subscriber_get_token(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->token;
+}
+
 struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
                                                        size_t *ret_count)
 {
     *ret_count = subscriber->matchers_count;
     return subscriber->matchers;
+}
+
+bool mrc_subscriber_is_costly(const struct mrc_subscriber *subscriber)
+{
+    for (size_t i = 0; i < subscriber->matchers_count; i++)
+        if (mrc_matcher_is_costly(subscriber->matchers[i]))
+            return true;
+    return subscriber->token && mrc_grants_are_costly(mrc_token_get_grants(subscriber->token));
 }
 
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber)

@@ -99,9 +99,18 @@ int64_t mrc_subscriber_ends_us(const struct mrc_subscriber *subscriber, enum mrc
 
 struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber);
 
+/* Its token, which lives as long as it; NULL: it is anonymous. */
+const struct mrc_token *mrc_subscriber_get_token(const struct mrc_subscriber *subscriber);
+
 /* What it listens to; lives as long as the subscriber. */
 struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
                                                        size_t *ret_count);
+
+/*
+ * Whether it may take long to tell if it receives an update: because of what it listens with
+ * (mrc_matcher_is_costly()), or because of what its token grants.
+ */
+bool mrc_subscriber_is_costly(const struct mrc_subscriber *subscriber);
 
 /* The position in the ring of what it has not been given yet. */
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber);

@@ -361,7 +361,7 @@ static struct mrc_token *make_token(const struct mrc_token_policy *policy, size_
                                     const char *grant)
 {
     struct mrc_token *token;
-    char claims[1024];
+    static char claims[65536];
     char *text;
 
     snprintf(claims, sizeof(claims),
@@ -429,6 +429,19 @@ static void bench_private(const char *name, const char *grant)
     mrc_keyset_free(keys);
 }
 
+/* Many grants of one token; the last one is for what is published. */
+static const char *make_many(void)
+{
+    static char grants[32768];
+    size_t len = 0;
+
+    for (unsigned i = 0; i < 49; i++)
+        len += (size_t)snprintf(grants + len, sizeof(grants) - len,
+                                "{\"match\":\"https://example.com/users/%u\"},", 1000 + i);
+    snprintf(grants + len, sizeof(grants) - len, "{\"match\":\"https://example.com/users/1\"}");
+    return grants;
+}
+
 int main(int argc, char **argv)
 {
     struct bench bench = {.found = 0};
@@ -454,6 +467,7 @@ int main(int argc, char **argv)
     bench_private("exact grants", "{\"match\":\"https://example.com/users/1\"}");
     bench_private("URL Pattern grants",
                   "{\"match\":\"https://example.com/users/:id\",\"match_type\":\"urlpattern\"}");
+    bench_private("one of 50 exact grants", make_many());
     mrc_ring_record_free(&bench.record);
     return 0;
 }

@@ -98,6 +98,7 @@ def test_many_modules_at_once(httpd):
 
 
 HANGING_LOG = """#!/bin/sh
+unset LD_PRELOAD # a sanitizer of the server
 while [ ! -e "$1" ]; do sleep 0.1; done
 exec cat >>"$2"
 """

@@ -115,6 +115,16 @@ def test_limits_of_a_token(httpd):
             assert f'error="{error}"' in answer.header("WWW-Authenticate")
 
 
+def test_a_token_may_be_as_large_as_its_limits_allow(httpd):
+    httpd.start("LimitRequestFieldSize 70000\n" + hub())
+    topics = [f"https://example.com/{n}" for n in range(1000)]
+    assert httpd.publish(topics[-1], "x", token=token.publisher(topics)).status == 200
+    httpd.publish(topics[-1], "x", token=token.publisher([*topics, "more"]), status=401)
+    details = [token.detail(["publish"], [topic]) for topic in topics[:100]]
+    assert httpd.publish(topics[99], "x", token=token.publisher(details=details)).status == 200
+    httpd.publish(topics[99], "x", token=token.publisher(details=[*details, details[0]]), status=401)
+
+
 def test_replay_asks_the_token_of_today(httpd):
     """What somebody was granted when it was published counts for nothing."""
     httpd.start(hub())

@@ -124,8 +124,8 @@ static void pipe_close(struct mrc_carrier *carrier, enum mrc_end end)
     atomic_store(&client->end, (int)end);
 }
 
-static const struct mrc_carrier_ops pipe_ops = {pipe_write, pipe_flush, pipe_may_close, pipe_close,
-                                                NULL};
+static const struct mrc_carrier_ops pipe_ops = {pipe_write, pipe_flush, pipe_may_close,
+                                                pipe_close, NULL,       NULL};
 
 /* ---- the dispatcher under test ----------------------------------------------------------------*/
 
@@ -209,6 +209,12 @@ static struct client *connect_with(enum mrc_matcher_type type, const char *value
 static struct client *connect_all(void)
 {
     return connect_with(MRC_MATCHER_EXACT, "*", NULL, NULL);
+}
+
+/* One whose pattern takes long to match, though not for these topics. */
+static struct client *connect_costly(const char *cursor)
+{
+    return connect_with(MRC_MATCHER_URLPATTERN, "https://example.com/:x(a|(?:b+)+c)", cursor, NULL);
 }
 
 /* ---- what the clients see ---------------------------------------------------------------------*/
@@ -511,6 +517,68 @@ START_TEST(nothing_falls_between_replay_and_live)
 }
 END_TEST
 
+static atomic_uint costly_writes, quick_writes;
+static atomic_int
+    costly_before; /* writes to the costly one before the second one to the quick one */
+
+static void note_costly(struct client *client)
+{
+    atomic_fetch_add(&costly_writes, 1);
+}
+
+static void publish_third(struct client *client)
+{
+    switch (atomic_fetch_add(&quick_writes, 1)) {
+    case 0:
+        publish(3, "https://example.com/1/last", 1);
+        break;
+    case 1:
+        atomic_store(&costly_before, (int)atomic_load(&costly_writes));
+        break;
+    default:
+        break;
+    }
+}
+
+/* While patterns take their time for one update, everybody else gets it, and what follows it. */
+START_TEST(costly_patterns_hold_up_nobody)
+{
+    enum { COSTLY = 180, TOPICS = 8 };
+    struct client *quick, *costly;
+    char texts[TOPICS][256], value[128];
+    const char *topics[TOPICS];
+
+    start(4 << 20, 1, &patient);
+    for (unsigned i = 0; i < COSTLY; i++) {
+        snprintf(value, sizeof(value), "https://example.com/:x/{x%u}?y/((?:a|aa)*b|(?:a|aa)*c)", i);
+        connect_with(MRC_MATCHER_URLPATTERN, value, NULL, NULL);
+    }
+    for (unsigned i = 0; i < TOPICS; i++) {
+        memset(texts[i], 'a', sizeof(texts[i]));
+        snprintf(texts[i] + 120, sizeof(texts[i]) - 120, "!");
+        memcpy(texts[i], "https://example.com/", 20);
+        memcpy(texts[i] + 20, (char[]){(char)('a' + (int)i), '/', 'y', '/'}, 4);
+        topics[i] = texts[i];
+    }
+    costly = connect_costly(NULL);
+    quick = connect_with(MRC_MATCHER_URLPATTERN, "https://example.com/:x/:y+", NULL, NULL);
+    publish(0, "https://example.com/a", 1);
+    publish(0, "https://example.com/a/b", 1);
+    wait_until(received(costly) == 1 && received(quick) == 1);
+    atomic_store(&costly_before, -1);
+    costly->on_write = note_costly;
+    quick->on_write = publish_third;
+    ck_assert_int_eq(hub_publish_to(place.hub, "id-1", topics, TOPICS, mrc_bytes_of("x"), false),
+                     APR_SUCCESS);
+    publish(2, "https://example.com/a", 1);
+    wait_until(received(quick) == 3 && atomic_load(&costly_before) >= 0);
+    ck_assert_int_eq(atomic_load(&costly_before), 0);
+    wait_until(received(costly) == 2);
+    ck_assert_all_delivered();
+    finish();
+}
+END_TEST
+
 static atomic_bool is_enough;
 
 static void publish_one_more(struct client *client)
@@ -586,7 +654,7 @@ START_TEST(private_updates_need_a_grant)
     char *text =
         token_sign(MRC_ALG_HS256, SECRET, "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", claims);
     static const char *const mine[] = {"https://example.com/mine", "https://example.com/other"};
-    struct client *granted, *replayed, *anonymous;
+    struct client *granted, *costly, *replayed, *anonymous;
     struct mrc_error reason = {""};
     struct mrc_token *token = NULL;
 
@@ -594,6 +662,8 @@ START_TEST(private_updates_need_a_grant)
                   "%s", reason.text);
     start(1 << 20, 2, &patient);
     granted = connect_with(MRC_MATCHER_EXACT, "*", NULL, mrc_token_ref(token));
+    costly = connect_with(MRC_MATCHER_URLPATTERN, "https://example.com/(mine|other)", NULL,
+                          mrc_token_ref(token));
     anonymous = connect_all();
     for (unsigned i = 0; i < 40; i++) {
         const struct mrc_bytes data = mrc_bytes_of("secret");
@@ -606,7 +676,9 @@ START_TEST(private_updates_need_a_grant)
     }
     replayed = connect_with(MRC_MATCHER_EXACT, "*", "earliest", mrc_token_ref(token));
     publish(40, "https://example.com/other", 1); /* public: the last one for everybody */
-    wait_until(has_id(granted, 40) && has_id(anonymous, 40) && has_id(replayed, 40));
+    wait_until(has_id(granted, 40) && has_id(costly, 40) && has_id(anonymous, 40) &&
+               has_id(replayed, 40));
+    ck_assert_uint_eq(received(costly), received(granted));
     ck_assert_uint_eq(received(anonymous), 5 + 1);
     ck_assert_uint_eq(received(granted), 5 + 5 + 10 + 1);
     ck_assert_uint_eq(received(replayed), received(granted));
@@ -895,13 +967,14 @@ static void block_once(struct client *client)
 
 START_TEST(an_overrun_ends_those_who_missed_something)
 {
-    struct client *blocked, *other;
+    struct client *blocked, *other, *costly;
 
     sem_init(&entered, 0, 0);
     sem_init(&released, 0, 0);
     start(64 << 10, 1, &patient);
     blocked = connect_all();
     other = connect_with(MRC_MATCHER_EXACT, "https://example.com/never", NULL, NULL);
+    costly = connect_costly(NULL);
     publish(0, "https://example.com/a", 10);
     wait_until(received(blocked) == 1);
     blocked->on_write = block_once;
@@ -912,11 +985,12 @@ START_TEST(an_overrun_ends_those_who_missed_something)
         publish(i, "https://example.com/a", 5000);
     sem_post(&released);
     ck_assert_ended(blocked, MRC_END_OVERRUN);
+    ck_assert_ended(costly, MRC_END_OVERRUN);
     ck_assert_ended(other, MRC_END_OVERRUN); /* it cannot know that it missed nothing */
     ck_assert_uint_eq(received(blocked), 2);
     connect_all(); /* the hub goes on */
     publish(200, "https://example.com/a", 10);
-    wait_until(received(&clients[2]) == 1);
+    wait_until(received(&clients[3]) == 1);
     finish();
 }
 END_TEST
@@ -942,7 +1016,7 @@ START_TEST(an_overrun_is_made_up_for_from_the_disk)
         .history_dir = mkdtemp(template),
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };
-    struct client *blocked, *other, *none;
+    struct client *blocked, *other, *none, *costly;
     char command[80];
 
     if (!mrc_history_has_lmdb())
@@ -953,8 +1027,9 @@ START_TEST(an_overrun_is_made_up_for_from_the_disk)
     start(64 << 10, 1, &policy);
     blocked = connect_all();
     none = connect_with(MRC_MATCHER_EXACT, "https://example.com/never", NULL, NULL);
+    costly = connect_costly(NULL);
     publish(0, "https://example.com/a", 10);
-    wait_until(received(blocked) == 1);
+    wait_until(received(blocked) == 1 && received(costly) == 1);
     blocked->on_write = block_once;
     publish(1, "https://example.com/a", 10);
     while (sem_wait(&entered) < 0)
@@ -965,8 +1040,9 @@ START_TEST(an_overrun_is_made_up_for_from_the_disk)
     sem_post(&released);
     wait_until(received(blocked) == 200 && received(other) == 199);
     publish(200, "https://example.com/a", 10); /* and all are live again */
-    wait_until(received(blocked) == 201 && received(other) == 200);
+    wait_until(received(blocked) == 201 && received(other) == 200 && received(costly) == 201);
     ck_assert_in_order(blocked, 0, 201);
+    ck_assert_in_order(costly, 0, 201);
     ck_assert_in_order(other, 1, 201);
     ck_assert_uint_eq(received(none), 0);
     ck_assert_int_eq(atomic_load(&none->end), STILL_OPEN);
@@ -1056,8 +1132,12 @@ END_TEST
 START_TEST(a_hub_that_has_moved_ends_its_streams)
 {
     start(1 << 20, 2, &patient);
-    for (int i = 0; i < 10; i++)
-        connect_all();
+    for (int i = 0; i < 10; i++) {
+        if (i % 2)
+            connect_costly(NULL);
+        else
+            connect_all();
+    }
     publish(0, "https://example.com/a", 10);
     mrc_ring_supersede(mrc_hub_ring(place.hub), SECOND);
     mrc_hub_segment_wake(place.segment, place.notify);
@@ -1265,6 +1345,7 @@ int main(void)
     tcase_add_test(tcase, everybody_gets_what_matches_in_order);
     tcase_add_test(tcase, streams_go_to_the_thread_with_the_fewest);
     tcase_add_test(tcase, nothing_falls_between_replay_and_live);
+    tcase_add_test(tcase, costly_patterns_hold_up_nobody);
     tcase_add_test(tcase, a_long_replay_starves_nobody);
     tcase_add_test(tcase, a_long_replay_has_its_lifetime);
     tcase_add_test(tcase, private_updates_need_a_grant);

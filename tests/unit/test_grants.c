@@ -297,12 +297,111 @@ START_TEST(quotes_are_short_and_printable)
 }
 END_TEST
 
+/* The entry I of MANY: most are literal, in no order, some twice; one of many is a pattern. */
+static json_t *draw_detail(unsigned i)
+{
+    static const char *const actions[] = {"publish", "subscribe"};
+    bool is_pattern = i % 50 == 49;
+    char value[32];
+
+    snprintf(value, sizeof(value), is_pattern ? "/%u/:x" : "/%u", i * 37 % 500 / (1 + i % 2));
+    return json_pack("{s:s,s:[s],s:[{s:s,s:s}]}", "type", MRC_GRANTS_DETAIL_TYPE, "actions",
+                     actions[i / 7 % 2], "topics", "match", value, "match_type",
+                     is_pattern ? "urlpattern" : "exact");
+}
+
+/* As by asking one entry after the other. */
+static bool is_allowed(const struct mrc_grants *grants, enum mrc_action action, const char *topic)
+{
+    for (size_t i = 0; i < mrc_grants_get_count(grants); i++) {
+        struct mrc_grant grant = mrc_grants_get(grants, i);
+
+        if ((action == MRC_ACTION_PUBLISH ? grant.publish : grant.subscribe) &&
+            mrc_matcher_matches(grant.matcher, mrc_bytes_of(topic)))
+            return true;
+    }
+    return false;
+}
+
+START_TEST(one_of_many_is_found)
+{
+    enum { MANY = 400 };
+    const struct mrc_grants_limits many = {MANY, MANY, 32};
+    struct mrc_grants *grants = NULL;
+    json_t *details = json_array();
+    unsigned allowed = 0;
+
+    for (unsigned i = 0; i < MANY; i++)
+        json_array_append_new(details, draw_detail(i));
+    ck_assert_int_eq(mrc_grants_parse(details, &many, HUB, NULL, &grants), MRC_OK);
+    json_decref(details);
+    for (unsigned i = 0; i < 1000; i++) {
+        char topic[32];
+
+        snprintf(topic, sizeof(topic), i % 2 ? "/%u" : "/%u/x", i / 2);
+        ck_assert_int_eq(may_publish(grants, topic), is_allowed(grants, MRC_ACTION_PUBLISH, topic));
+        ck_assert_int_eq(may_subscribe(grants, topic),
+                         is_allowed(grants, MRC_ACTION_SUBSCRIBE, topic));
+        allowed += may_publish(grants, topic) + may_subscribe(grants, topic);
+    }
+    ck_assert_uint_gt(allowed, 200);
+    ck_assert(!mrc_grants_are_costly(grants));
+    mrc_grants_free(grants);
+}
+END_TEST
+
+/* COUNT patterns; or, with REGEXP, one. */
+static struct mrc_grants *accept_patterns(unsigned count, const char *regexp)
+{
+    const struct mrc_grants_limits many = {1, 1000, 32};
+    struct mrc_grants *grants = NULL;
+    json_t *topics = json_array(), *details;
+
+    for (unsigned i = 0; i < count; i++) {
+        char value[32];
+
+        snprintf(value, sizeof(value), "/%u/:x", i);
+        json_array_append_new(topics, json_pack("{s:s,s:s}", "match", regexp ? regexp : value,
+                                                "match_type", "urlpattern"));
+    }
+    details = json_pack("[{s:s,s:[s],s:o}]", "type", MRC_GRANTS_DETAIL_TYPE, "actions", "subscribe",
+                        "topics", topics);
+    ck_assert_int_eq(mrc_grants_parse(details, &many, HUB, NULL, &grants), MRC_OK);
+    json_decref(details);
+    return grants;
+}
+
+START_TEST(tell_what_may_cost)
+{
+    static const struct {
+        unsigned count;
+        const char *regexp;
+        bool are_costly;
+    } cases[] = {
+        {1, NULL, false},
+        {MRC_GRANTS_FEW_PATTERNS, NULL, false},
+        {MRC_GRANTS_FEW_PATTERNS + 1, NULL, true},
+        {1, "/(a)", true},
+        {1, "*", false},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mrc_grants *grants = accept_patterns(cases[i].count, cases[i].regexp);
+
+        ck_assert_int_eq(mrc_grants_are_costly(grants), cases[i].are_costly);
+        mrc_grants_free(grants);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("grants");
     TCase *tcase = tcase_create("grants");
 
     tcase_add_test(tcase, no_details_grant_nothing);
+    tcase_add_test(tcase, one_of_many_is_found);
+    tcase_add_test(tcase, tell_what_may_cost);
     tcase_add_test(tcase, the_claim_is_an_array_of_typed_objects);
     tcase_add_test(tcase, actions_are_strings_and_some);
     tcase_add_test(tcase, unknown_actions_grant_nothing);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "failing_alloc.h"
+#include "hub/verdicts.h"
 #include "hub_unit.h"
 #include "pattern_gen.h"
 
@@ -331,7 +332,7 @@ static void drop_all(struct mrc_index *index, struct ear *ears, unsigned count)
 /* Verdicts that would fill twice the cache: it is never overfull, and they stay right. */
 START_TEST(the_cache_is_bounded)
 {
-    enum { EARS = 8000, TOPICS = 2 * MRC_INDEX_CACHE_BYTES / (EARS * sizeof(void *)) };
+    enum { EARS = 8000, TOPICS = 2 * MRC_VERDICTS_BYTES / (EARS * sizeof(void *)) };
     struct mrc_index *index = mrc_index_create(key);
     struct ear *ears = many_for_all(index, EARS);
     size_t most = 0;
@@ -340,13 +341,13 @@ START_TEST(the_cache_is_bounded)
     for (unsigned i = 0; i < TOPICS; i++) {
         snprintf(topic, sizeof(topic), "https://example.com/%u", i);
         ck_assert_uint_eq(found_for(index, &ears[EARS - 1], topic), 1);
-        ck_assert_uint_le(mrc_index_get_cache_bytes(index), MRC_INDEX_CACHE_BYTES);
+        ck_assert_uint_le(mrc_index_get_cache_bytes(index), MRC_VERDICTS_BYTES);
         if (most < mrc_index_get_cache_bytes(index))
             most = mrc_index_get_cache_bytes(index);
         if (i % 10 == 0) /* the newest is remembered, unless it took the place of an equal hash */
             ck_assert_uint_eq(found_for(index, &ears[0], topic), 1);
     }
-    ck_assert_uint_gt(most, MRC_INDEX_CACHE_BYTES * 3 / 4);
+    ck_assert_uint_gt(most, MRC_VERDICTS_BYTES * 3 / 4);
     drop_all(index, ears, EARS);
 }
 END_TEST
@@ -354,7 +355,7 @@ END_TEST
 /* The most patterns that a remembered topic may have, and one more. */
 START_TEST(one_topic_cannot_fill_the_cache)
 {
-    enum { EARS = (int)(MRC_INDEX_CACHE_BYTES / 64 / sizeof(void *)) + 1 };
+    enum { EARS = (int)(MRC_VERDICTS_ONE_BYTES / sizeof(void *)) + 1 };
     struct mrc_index *index = mrc_index_create(key);
     struct ear *ears = many_for_all(index, EARS);
     unsigned count = EARS;
@@ -631,6 +632,137 @@ START_TEST(generated_patterns_against_a_scan)
 }
 END_TEST
 
+/* One collection in pieces: the time is up as soon as somebody is found. */
+struct pieces {
+    struct ear *first, *end; /* all there are */
+    int64_t left_us;
+};
+
+static void heard_piece(struct mrc_listener *listener, void *ctx)
+{
+    struct pieces *pieces = ctx;
+    const struct ear *ear = (const struct ear *)listener;
+
+    ck_assert(ear >= pieces->first && ear < pieces->end && ear->is_in);
+    heard(listener, NULL);
+    pieces->left_us = 0;
+}
+
+/*
+ * Between the pieces others come and go: those who stay are found once, as by one collection; those
+ * who come may be found, if they listen.
+ */
+START_TEST(pieces_find_what_one_collection_does)
+{
+    enum { MANY = 200 };
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear *ears = calloc(MANY, sizeof(*ears));
+    bool *stays = calloc(MANY, sizeof(*stays));
+    struct pieces pieces = {.first = ears, .end = ears + MANY};
+    struct gen gen = {.random = (uint64_t)_i + 1};
+    unsigned done = 0, count = 0, moved = 0;
+
+    held = 0;
+    while (done < 1500) {
+        char texts[2][GEN_BYTES];
+        struct mrc_bytes views[2];
+        apr_status_t status = APR_INCOMPLETE;
+
+        for (unsigned i = 0; i < 2; i++) {
+            gen_topic(&gen, texts[i]);
+            views[i] = mrc_bytes_of(texts[i]);
+        }
+        for (unsigned i = 0; i < MANY; i++) {
+            ears[i].found = 0;
+            stays[i] = ears[i].is_in;
+        }
+        mrc_index_begin(index, views, 2);
+        while (APR_STATUS_IS_INCOMPLETE(status)) {
+            struct ear *ear = &ears[gen_below(&gen, MANY)];
+
+            pieces.left_us = 1;
+            held -= alloc_bytes;
+            status = mrc_index_go_on(index, &pieces.left_us, heard_piece, &pieces);
+            held += alloc_bytes;
+            count++;
+            if (ear->is_in && gen_below(&gen, 2) == 0) {
+                leave(index, ear);
+                stays[ear - ears] = false;
+                moved++;
+            } else if (!ear->is_in) {
+                ear->matchers[0] =
+                    gen_below(&gen, 2)
+                        ? gen_matcher(&gen, BASE)
+                        : hub_matcher(MRC_MATCHER_URLPATTERN,
+                                      patterns[gen_below(&gen, COUNT_OF(patterns))], BASE);
+                ear->count = ear->matchers[0] != NULL;
+                ear->found = 0;
+                listen_to(index, ear);
+            }
+            if (gen_below(&gen, 500) == 0) { /* it is given up */
+                mrc_index_stop(index);
+                break;
+            }
+        }
+        done++;
+        for (unsigned i = 0; i < MANY; i++) {
+            bool want = ears[i].is_in && should_hear(&ears[i], views, 2);
+
+            ck_assert_uint_le(ears[i].found, want || !stays[i]);
+            if (stays[i] && status == APR_SUCCESS)
+                ck_assert_msg(ears[i].found == want, "seed %d: %u times", _i + 1, ears[i].found);
+        }
+    }
+    ck_assert_uint_gt(count, 2 * done);
+    ck_assert_uint_gt(moved, done / 4);
+    for (unsigned i = 0; i < MANY; i++)
+        if (ears[i].is_in)
+            leave(index, &ears[i]);
+    ck_assert_int_lt(held, 72);
+    mrc_index_free(index);
+    free(ears);
+    free(stays);
+}
+END_TEST
+
+/* As many patterns that nothing tells apart as are cheap to try, and one more. */
+START_TEST(a_crowd_is_told)
+{
+    struct mrc_index *index = mrc_index_create(key);
+    struct ear *ears = calloc(MRC_INDEX_CROWD, sizeof(*ears));
+    struct mrc_matcher *next = hub_matcher(MRC_MATCHER_TEMPLATE, "{next}", NULL);
+    struct mrc_matcher *same = hub_matcher(MRC_MATCHER_TEMPLATE, "{x0}", NULL);
+    struct mrc_matcher *text = hub_matcher(MRC_MATCHER_TEMPLATE, "{next}a", NULL);
+    struct mrc_matcher *pattern = hub_matcher(MRC_MATCHER_URLPATTERN, "*://*/*", NULL);
+    struct mrc_matcher *exact = hub_matcher(MRC_MATCHER_EXACT, "a", NULL);
+    struct mrc_matcher *all = hub_matcher(MRC_MATCHER_EXACT, "*", NULL);
+    char value[32];
+
+    for (unsigned i = 0; i < MRC_INDEX_CROWD; i++) {
+        ck_assert(!mrc_index_is_crowded(index, &next, 1));
+        snprintf(value, sizeof(value), "{x%u}", i);
+        listen_to_template(index, &ears[i], value);
+    }
+    ck_assert(mrc_index_is_crowded(index, &next, 1));
+    ck_assert(mrc_index_is_crowded(index, (struct mrc_matcher *[]){exact, next}, 2));
+    ck_assert(!mrc_index_is_crowded(index, &same, 1));
+    ck_assert(!mrc_index_is_crowded(index, &text, 1));
+    ck_assert(!mrc_index_is_crowded(index, &pattern, 1));
+    ck_assert(!mrc_index_is_crowded(index, &exact, 1));
+    ck_assert(!mrc_index_is_crowded(index, &all, 1));
+    leave(index, &ears[1]);
+    ck_assert(!mrc_index_is_crowded(index, &next, 1));
+    listen_to_template(index, &ears[1], "{x1}");
+    mrc_matcher_free(next);
+    mrc_matcher_free(same);
+    mrc_matcher_free(text);
+    mrc_matcher_free(pattern);
+    mrc_matcher_free(exact);
+    mrc_matcher_free(all);
+    drop_all(index, ears, MRC_INDEX_CROWD);
+}
+END_TEST
+
 /* ---- what comes and goes ----------------------------------------------------------------------*/
 
 /* Whatever was in it, an index that is empty again holds what a new one does. */
@@ -684,6 +816,8 @@ int main(void)
     tcase_add_test(tcase, the_cache_is_bounded);
     tcase_add_test(tcase, one_topic_cannot_fill_the_cache);
     tcase_add_loop_test(tcase, generated_patterns_against_a_scan, 0, 4);
+    tcase_add_loop_test(tcase, pieces_find_what_one_collection_does, 0, 4);
+    tcase_add_test(tcase, a_crowd_is_told);
     tcase_add_test(tcase, nothing_stays_of_those_who_left);
     tcase_add_loop_test(tcase, random_changes_against_a_model, 0, 4);
     suite_add_tcase(suite, tcase);

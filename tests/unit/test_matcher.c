@@ -242,6 +242,40 @@ START_TEST(a_template_is_nothing_else_of_its_spelling)
 }
 END_TEST
 
+/* What may take long: regular expressions, and many ways to go on. */
+START_TEST(tells_what_may_cost)
+{
+    static const struct {
+        enum mrc_matcher_type type;
+        const char *value;
+        bool is_costly;
+    } cases[] = {
+        {MRC_MATCHER_EXACT, "a", false},
+        {MRC_MATCHER_URLPATTERN, "*", false},
+        {MRC_MATCHER_URLPATTERN, "/:a/:b/something/longer/than/thirty-two/:c/operations", false},
+        {MRC_MATCHER_URLPATTERN, "http{s}?://{*.}?example.com/:path+", false},
+        {MRC_MATCHER_URLPATTERN, "/*/reviews/*", false},
+        {MRC_MATCHER_URLPATTERN, "/(a)", true},
+        {MRC_MATCHER_URLPATTERN, "/x#(a)", true},
+        {MRC_MATCHER_URLPATTERN, "/*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", false}, /* 32 with the end */
+        {MRC_MATCHER_URLPATTERN, "/*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", true},
+        {MRC_MATCHER_TEMPLATE, "/{a}", false},
+        {MRC_MATCHER_TEMPLATE, "/{;a*}{;b*}{;c*}", true},
+        {MRC_MATCHER_TEMPLATE, "/a", false},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mrc_matcher *matcher = NULL;
+
+        ck_assert_int_eq(
+            mrc_matcher_create(cases[i].type, mrc_bytes_of(cases[i].value), HUB, NULL, &matcher),
+            MRC_OK);
+        ck_assert_msg(mrc_matcher_is_costly(matcher) == cases[i].is_costly, "%s", cases[i].value);
+        mrc_matcher_free(matcher);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("matcher");
@@ -260,6 +294,7 @@ int main(void)
     tcase_add_test(tcase, templates_match_expansions_and_themselves);
     tcase_add_test(tcase, what_is_no_template_is_literal);
     tcase_add_test(tcase, a_template_is_nothing_else_of_its_spelling);
+    tcase_add_test(tcase, tells_what_may_cost);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -40,6 +40,29 @@ START_TEST(dispatch_times_add_up)
 }
 END_TEST
 
+/* Those of one bucket are counted together. */
+START_TEST(times_are_gathered)
+{
+    struct hub_place place = hub_place_open(RING, &policy);
+    struct mrc_metrics_times times = {.count = 0};
+
+    mrc_hub_observe_dispatches(place.hub, &times); /* nothing */
+    ck_assert(mrc_metrics_times_add(&times, 251));
+    ck_assert(mrc_metrics_times_add(&times, 500));
+    ck_assert(!mrc_metrics_times_add(&times, 501));
+    ck_assert(!mrc_metrics_times_add(&times, 250));
+    mrc_hub_observe_dispatches(place.hub, &times);
+    ck_assert(mrc_metrics_times_add(&times, -5)); /* a clock that was set back */
+    ck_assert(mrc_metrics_times_add(&times, 0));
+    mrc_hub_observe_dispatches(place.hub, &times);
+    ck_assert_uint_eq(times.count, 0);
+    ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DISPATCH), 2);
+    ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DISPATCH + 2), 2);
+    ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DISPATCH_US), 751);
+    hub_place_close(&place);
+}
+END_TEST
+
 START_TEST(replay_is_no_dispatch)
 {
     struct hub_place place = hub_place_open(RING, &policy);
@@ -99,6 +122,7 @@ int main(void)
 
     tcase_add_test(tcase, each_time_has_its_bucket);
     tcase_add_test(tcase, dispatch_times_add_up);
+    tcase_add_test(tcase, times_are_gathered);
     tcase_add_test(tcase, replay_is_no_dispatch);
     tcase_add_test(tcase, lag_is_what_a_child_has_not_taken);
     suite_add_tcase(suite, tcase);

@@ -465,8 +465,8 @@ static void slow_close(struct mrc_carrier *carrier, enum mrc_end end)
  * child is dead: here another child's subscriber would be lost. */
 START_TEST(a_slot_is_kept_while_a_thread_still_counts)
 {
-    static const struct mrc_carrier_ops ops = {slow_write, slow_flush, slow_may_close, slow_close,
-                                               NULL};
+    static const struct mrc_carrier_ops ops = {slow_write, slow_flush, slow_may_close,
+                                               slow_close, NULL,       NULL};
     struct mrc_process *process = start(101), *next;
     struct mrc_hub *hub = mrc_process_hub(process, A);
     struct mrc_carrier carrier = {.ops = &ops};

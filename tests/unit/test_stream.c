@@ -65,8 +65,8 @@ static void fake_close(struct mrc_carrier *carrier, enum mrc_end end)
     of(carrier)->end = end;
 }
 
-static const struct mrc_carrier_ops fake_ops = {fake_write, fake_flush, fake_may_close, fake_close,
-                                                NULL};
+static const struct mrc_carrier_ops fake_ops = {fake_write, fake_flush, fake_may_close,
+                                                fake_close, NULL,       NULL};
 
 /* ---- a stream over it -------------------------------------------------------------------------*/
 
@@ -201,6 +201,42 @@ START_TEST(the_backlog_is_bounded_beside_the_one_in_flight)
     ck_assert_int_eq(work(), MRC_STREAM_ENDED);
     ck_assert_written("a1");
     close_stream(MRC_END_SLOW, NULL);
+}
+END_TEST
+
+/* Where the loop has not seen yet that the client has taken all, it is asked before it is cut. */
+START_TEST(one_who_has_taken_all_is_not_cut)
+{
+    open_live();
+    fake.state = MRC_CARRIER_PENDING;
+    ck_assert(push('a', 1));
+    ck_assert_int_eq(work(), MRC_STREAM_IDLE);
+    ck_assert(push('b', 1));
+    ck_assert(push('c', 1000));
+    ck_assert_uint_eq(fake.flushes, 0);
+    fake.state = MRC_CARRIER_READY;
+    ck_assert(push('d', 1000));
+    ck_assert_uint_eq(fake.flushes, 1);
+    ck_assert(!stream->pending);
+    ck_assert_int_eq(work(), MRC_STREAM_IDLE);
+    ck_assert_written("a1 b1 c1000 d1000");
+    close_stream(MRC_END_CLIENT, NULL);
+}
+END_TEST
+
+/* And found out, if it is gone. */
+START_TEST(one_who_is_gone_is_not_slow)
+{
+    open_live();
+    fake.state = MRC_CARRIER_PENDING;
+    ck_assert(push('a', 1));
+    ck_assert_int_eq(work(), MRC_STREAM_IDLE);
+    ck_assert(push('b', 1001));
+    ck_assert(push('c', 1000));
+    fake.state = MRC_CARRIER_GONE;
+    ck_assert(!push('d', 1));
+    ck_assert_int_eq(stream->end, MRC_END_CLIENT);
+    close_stream(MRC_END_CLIENT, NULL);
 }
 END_TEST
 
@@ -723,6 +759,8 @@ int main(void)
     tcase_add_checked_fixture(fresh, setup, NULL);
     tcase_add_test(fresh, writes_what_is_pushed);
     tcase_add_test(fresh, the_backlog_is_bounded_beside_the_one_in_flight);
+    tcase_add_test(fresh, one_who_has_taken_all_is_not_cut);
+    tcase_add_test(fresh, one_who_is_gone_is_not_slow);
     tcase_add_test(fresh, the_rest_of_a_large_one_is_in_flight);
     tcase_add_test(fresh, a_burst_does_not_cut_a_ready_client);
     tcase_add_test(fresh, a_write_has_its_bounds);
