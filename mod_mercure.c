@@ -26,6 +26,7 @@
 #include "httpd/registry.h"
 #include "httpd/request.h"
 #include "httpd/status.h"
+#include "httpd/tsan.h"
 
 static void register_hooks(apr_pool_t *pconf)
 {
@@ -35,6 +36,7 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const before_http2[] = {"mod_http2.c", NULL};
     static const char *const before_forensic[] = {"mod_log_forensic.c", NULL};
 
+    mrc_tsan_register();
     mrc_lifecycle_register(pconf);
     mrc_request_register(pconf);
 
