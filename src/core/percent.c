@@ -1,5 +1,7 @@
 #include "core/percent.h"
 
+#include <string.h>
+
 int mrc_percent_hex_value(unsigned char c)
 {
     if (c >= '0' && c <= '9')
@@ -11,32 +13,56 @@ int mrc_percent_hex_value(unsigned char c)
     return -1;
 }
 
+/* The first C of the bytes from AT to END, or END. */
+static const char *find(const char *at, const char *end, char c)
+{
+    const char *found = at < end ? memchr(at, c, (size_t)(end - at)) : NULL;
+
+    return found ? found : end;
+}
+
+/* The byte that the three at AT encode, or -1: they are none of the kind. */
+static int encoded_byte(const char *at, const char *end)
+{
+    int high = -1, low = -1;
+
+    if (end - at > 2) {
+        high = mrc_percent_hex_value((unsigned char)at[1]);
+        low = mrc_percent_hex_value((unsigned char)at[2]);
+    }
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+/* Most bytes stay as they are, and move in runs. Each byte is looked at once for each of the two
+ * that mean something. */
 size_t mrc_percent_decode(struct mrc_bytes in, bool plus_is_space, char *out)
 {
-    size_t written = 0;
+    const char *at = in.ptr, *end = in.ptr + in.len;
+    const char *percent = find(at, end, '%');
+    const char *plus = plus_is_space ? find(at, end, '+') : end;
+    char *to = out;
 
-    for (size_t i = 0; i < in.len; i++) {
-        char c;
+    while (at < end) {
+        const char *next = percent < plus ? percent : plus;
+        size_t run = (size_t)(next - at);
+        int byte;
 
-        for (; i < in.len && in.ptr[i] != '%' && in.ptr[i] != '+'; i++) /* by far the most */
-            out[written++] = in.ptr[i];
-        if (i == in.len)
+        memmove(to, at, run);
+        to += run;
+        at = next;
+        if (at == end)
             break;
-        c = in.ptr[i];
-        if (c == '%' && in.len - i > 2) {
-            int high = mrc_percent_hex_value((unsigned char)in.ptr[i + 1]);
-            int low = mrc_percent_hex_value((unsigned char)in.ptr[i + 2]);
-
-            if (high >= 0 && low >= 0) {
-                c = (char)(high << 4 | low);
-                i += 2;
-            }
-        } else if (c == '+' && plus_is_space) {
-            c = ' ';
+        if (at == plus) {
+            *to++ = ' ';
+            plus = find(++at, end, '+');
+            continue;
         }
-        out[written++] = c;
+        byte = encoded_byte(at, end);
+        *to++ = byte < 0 ? '%' : (char)byte;
+        at += byte < 0 ? 1 : 3;
+        percent = find(at, end, '%');
     }
-    return written;
+    return (size_t)(to - out);
 }
 
 /* What each set holds of the printable ASCII characters. */

@@ -342,7 +342,7 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_process *process,
         if (status != APR_SUCCESS)
             mrc_waiter_close(stream.waiter);
     }
-    stream.ends_us = mrc_subscriber_ends_us(subscriber, &stream.ends_why);
+    stream.ends_us = mrc_subscriber_draw_end(subscriber, apr_time_now(), &stream.ends_why);
     if (status == APR_SUCCESS) {
         mrc_buf_init(&stream.out, SIZE_MAX);
         stream.brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);

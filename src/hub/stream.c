@@ -23,6 +23,7 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
                                      int64_t now_us)
 {
     struct mrc_stream *stream = calloc(1, sizeof(*stream));
+    int64_t time_us = apr_time_now(); /* of day */
     enum mrc_end ends_why;
 
     if (!stream)
@@ -33,10 +34,10 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
     stream->queue = stream->inline_queue;
     stream->cap = MRC_STREAM_INLINE_EVENTS;
     stream->since_us = now_us;
-    stream->ends_us = mrc_subscriber_ends_us(subscriber, &ends_why);
+    stream->ends_us = mrc_subscriber_draw_end(subscriber, time_us, &ends_why);
     stream->ends_why = ends_why;
     if (stream->ends_us != INT64_MAX)
-        stream->ends_us += now_us - apr_time_now(); /* from the time of day to this clock */
+        stream->ends_us += now_us - time_us;
     return stream;
 }
 

@@ -27,7 +27,6 @@
 /* How long they may take to be matched, in all; then others have their turn, too. */
 #define TAKE_US          ((int64_t)2000)
 #define MATCHES_PER_LOOK 8 /* between two looks at the clock */
-#define RECORDS_PER_LOOK 8 /* the same, beside those for many matches */
 
 /* What only one needs that reads by itself. */
 struct replay {
@@ -51,9 +50,7 @@ struct mrc_subscriber {
     struct replay *replay;         /* NULL: it rests */
     struct mrc_past *past;         /* what it reads with; NULL: with its own */
     struct mrc_presence *presence; /* NULL: not announced */
-    int64_t ends_us;
     uint32_t matchers_count;
-    enum mrc_end ends_why;
     struct mrc_matcher *matchers[];
 };
 
@@ -202,32 +199,6 @@ static void free_subscriber(struct mrc_subscriber *subscriber)
     free(subscriber);
 }
 
-/* Streams that were opened together end one by one: at 80 to 100 % of the lifetime. */
-static void draw_end(struct mrc_subscriber *subscriber, int64_t now_us)
-{
-    int64_t lifetime_us = mrc_hub_get_policy(subscriber->hub)->lifetime_us;
-
-    subscriber->ends_us = INT64_MAX;
-    subscriber->ends_why = MRC_END_LIFETIME;
-    if (lifetime_us) {
-        int64_t part_us = lifetime_us / 5;
-        uint16_t random = 0;
-
-        mrc_hub_random(subscriber->hub, &random, sizeof(random));
-        /* In two steps: the product of a long life would not fit. */
-        part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
-        subscriber->ends_us = now_us + lifetime_us - part_us;
-    }
-    if (subscriber->token) {
-        int64_t expires_us = mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US;
-
-        if (expires_us <= subscriber->ends_us) {
-            subscriber->ends_us = expires_us;
-            subscriber->ends_why = MRC_END_EXPIRED;
-        }
-    }
-}
-
 /* A subscriber that has what SUBSCRIPTION has; NULL: out of memory, it has it still. */
 static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscription *subscription)
 {
@@ -268,7 +239,6 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
         free_subscriber(subscriber);
         return status;
     }
-    draw_end(subscriber, now_us);
     *ret_subscriber = subscriber;
     return APR_SUCCESS;
 }
@@ -301,10 +271,32 @@ struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subsc
                   : (struct mrc_bytes){NULL, 0};
 }
 
-int64_t mrc_subscriber_ends_us(const struct mrc_subscriber *subscriber, enum mrc_end *ret_end)
+/* Streams that were opened together end one by one: at 80 to 100 % of the lifetime. */
+int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
+                                enum mrc_end *ret_end)
 {
-    *ret_end = subscriber->ends_why;
-    return subscriber->ends_us;
+    int64_t lifetime_us = mrc_hub_get_policy(subscriber->hub)->lifetime_us;
+    int64_t ends_us = INT64_MAX;
+
+    *ret_end = MRC_END_LIFETIME;
+    if (lifetime_us) {
+        int64_t part_us = lifetime_us / 5;
+        uint16_t random = 0;
+
+        mrc_hub_random(subscriber->hub, &random, sizeof(random));
+        /* In two steps: the product of a long life would not fit. */
+        part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
+        ends_us = now_us + lifetime_us - part_us;
+    }
+    if (subscriber->token) {
+        int64_t expires_us = mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US;
+
+        if (expires_us <= ends_us) {
+            ends_us = expires_us;
+            *ret_end = MRC_END_EXPIRED;
+        }
+    }
+    return ends_us;
 }
 
 struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber)
@@ -405,6 +397,7 @@ struct take {
     int64_t until_us;
     const char *base; /* of its matchers; NULL: they need none */
     size_t records;   /* read so far */
+    size_t matches;   /* at most so many since the last look at the clock */
     size_t bytes;     /* of those of them that it gets */
     uint64_t given;   /* how many that are */
     mrc_subscriber_give_fn *give;
@@ -451,6 +444,7 @@ static apr_status_t look_at_record(struct mrc_subscriber *subscriber, struct mrc
     topics = mrc_page_topics(page, at, take->base, &own);
     if (!topics)
         return APR_ENOMEM;
+    take->matches += topics->count * subscriber->matchers_count;
     status = listens_to(subscriber, topics, take->until_us, &listens);
     if (listens && mrc_subscriber_may_read(subscriber, &record->update, topics, &may_read))
         status = APR_ENOMEM;
@@ -463,11 +457,12 @@ static apr_status_t look_at_record(struct mrc_subscriber *subscriber, struct mrc
 /* APR_INCOMPLETE: the others have their turn before it goes on. */
 static apr_status_t look_at_limits(struct take *take)
 {
-    take->records++;
-    if (take->records == RECORDS_PER_TAKE || take->bytes >= take->max_bytes ||
-        (take->records % RECORDS_PER_LOOK == 0 && mrc_clock_us() >= take->until_us))
+    if (++take->records == RECORDS_PER_TAKE || take->bytes >= take->max_bytes)
         return APR_INCOMPLETE;
-    return APR_SUCCESS;
+    if (take->matches < MATCHES_PER_LOOK)
+        return APR_SUCCESS;
+    take->matches = 0;
+    return mrc_clock_us() < take->until_us ? APR_SUCCESS : APR_INCOMPLETE;
 }
 
 /* Chooses among the records of PAGE from the first of CHOICE on, and moves the place behind them.

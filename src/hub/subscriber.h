@@ -91,11 +91,12 @@ void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber);
 
 /*
- * When the stream has to end, if nothing else ends it: before the token expires, or after a
- * lifetime that is drawn for it. In microseconds since 1970; INT64_MAX: never. RET_END gets the
- * reason.
+ * When the stream, which begins at NOW_US, has to end, if nothing else ends it: before the token
+ * expires, or after a lifetime that is drawn for it: each call draws another one. Both times in
+ * microseconds since 1970; INT64_MAX: never. RET_END gets the reason.
  */
-int64_t mrc_subscriber_ends_us(const struct mrc_subscriber *subscriber, enum mrc_end *ret_end);
+int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
+                                enum mrc_end *ret_end);
 
 struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber);
 
