@@ -95,9 +95,10 @@ def test_sigterm_ends_streams_over_http2_in_order(httpd):
         update = httpd.publish(TOPIC, "the last", port=port, tls=True).text
         for held in (conn, other):
             held.wait(lambda: all(stream.parser.events for stream in held.streams.values()), "the update")
-        httpd.stop()
+        httpd.stop(wait=False)
         for held in (conn, other):
             held.wait(lambda: all(stream.ended for stream in held.streams.values()), "the end of the streams")
+    httpd.wait_stopped()
     for stream in streams:
         assert stream.parser.events.popleft().id == update
         assert not stream.reset and 500 <= stream.parser.retry <= 3000

@@ -147,13 +147,16 @@ def test_a_stop_ends_streams_in_order(httpd, mpm, how, tls):
     for stream in streams:
         assert stream.next().id == update
     if how == "SIGTERM":
-        httpd.stop()
+        httpd.stop(wait=False)
     elif how == "graceful-stop":
-        httpd.graceful_stop()
+        httpd.graceful_stop(wait=False)
     else:
         httpd.restart()
     for stream in streams:
         stream.wait_end()
+        stream.close()
+    if how != "SIGHUP":
+        httpd.wait_stopped()
     assert [stream.clean for stream in streams] == [True] * len(streams)
     assert all(stream.parser.retry for stream in streams)
     assert reasons(httpd).count("draining") == len(streams)
