@@ -345,10 +345,11 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
     detached->log = mrc_log_record_keep(r, fields, shared);
     if (!detached->log)
         return give_up(r, detached, stream, MRC_END_ERROR);
+    mrc_log_record_take_counts(detached->log, r);
     mrc_push_set_socket_options(detached->carrier.fd, timeout_us);
     /* httpd sends nothing more, does not end the connection but only closes its descriptor. */
     r->connection->aborted = 1;
-    mrc_connection_set_detached(r->connection);
+    mrc_connection_set_recorded(r->connection, true);
     mrc_dispatcher_post(mrc_process_dispatcher(process), stream);
     return OK;
 }

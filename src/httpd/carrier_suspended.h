@@ -1,11 +1,16 @@
 /*
  * The suspended carrier: a connection that an asynchronous MPM has given away.
  *
- * The request goes through httpd's output filters, plain or TLS, but no thread waits for it:
+ * What is sent goes through httpd's output filters, plain or TLS, but no thread waits for it:
  *
  *     worker       handler: headers and first bytes, then SUSPENDED
- *     worker       suspend_connection: hands the connection over, and does not touch it again
+ *     worker       suspend_connection: ends the request, hands the connection over, and does not
+ *                  touch it again
  *     dispatcher   writes brigades, never with a FLUSH bucket; closes in the end
+ *
+ * The request is most of what a stream would cost. Nobody needs it once its head is out, but for
+ * its line in the access log, of which a record is kept; unless a filter wants to see what is sent,
+ * or a module that logs is not known to do with a record: then it stays to the end.
  *
  * For one moment after the hand-over the worker still writes to the connection's record. So it is
  * not freed before the worker has shown that it is through, and some time has passed (may_close).

@@ -17,7 +17,7 @@ struct connection {
     struct mrc_carrier_suspended *_Atomic suspended;
     atomic_int threads; /* of an HTTP/2 connection: streams that hold one */
     atomic_bool holds_signals;
-    bool is_detached;
+    bool is_recorded;
 };
 
 int mrc_connection_pre_connection(conn_rec *c, void *socket)
@@ -45,16 +45,16 @@ void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *car
     record_of(c)->suspended = carrier;
 }
 
-void mrc_connection_set_detached(conn_rec *c)
+void mrc_connection_set_recorded(conn_rec *c, bool is_recorded)
 {
-    record_of(c)->is_detached = true;
+    record_of(c)->is_recorded = is_recorded;
 }
 
-bool mrc_connection_is_detached(conn_rec *c)
+bool mrc_connection_is_recorded(conn_rec *c)
 {
     const struct connection *connection = c->master ? NULL : record_of(c);
 
-    return connection && connection->is_detached;
+    return connection && connection->is_recorded;
 }
 
 static apr_status_t close_socket(void *socket)

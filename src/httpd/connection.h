@@ -21,9 +21,9 @@ int mrc_connection_pre_connection(conn_rec *c, void *socket);
 struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c);
 void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier);
 
-/* Whether the client of C has left httpd, so that C is only to be freed. */
-void mrc_connection_set_detached(conn_rec *c);
-bool mrc_connection_is_detached(conn_rec *c);
+/* Whether there is a record of the request of C, to be logged in its place (log_record.h). */
+void mrc_connection_set_recorded(conn_rec *c, bool is_recorded);
+bool mrc_connection_is_recorded(conn_rec *c);
 
 /*
  * Has httpd's filters write to a copy of the socket of C, which is closed with C. At SIGTERM the

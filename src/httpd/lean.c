@@ -1,5 +1,6 @@
 #include "httpd/lean.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,11 +21,11 @@
 #define NODE_BYTES_MIN ((size_t)8 * 1024)
 #define NODE_BYTES_MAX ((size_t)128 * 1024)
 
-/* The most that the first request of a connection has given back before it is served. */
-#define FIRST_FREE_BYTES ((size_t)64 * 1024)
+/* The most that httpd keeps free of a connection, where it has no limit of its own. */
+#define FREE_BYTES_MAX ((size_t)2 * 1024 * 1024)
 
-/* The same of earlier requests, however large they were, where httpd has no limit of its own. */
-#define FREE_BYTES ((size_t)2 * 1024 * 1024)
+/* Of a node that was in use something stands here: what its user needs to know of it. */
+#define USED_BYTES 32
 
 /* ---- the head in one piece --------------------------------------------------------------------*/
 
@@ -90,16 +91,33 @@ static apr_status_t keep_small(ap_filter_t *filter, apr_bucket_brigade *brigade)
 
 /* ---- nodes that are free ----------------------------------------------------------------------*/
 
-/* Takes COUNT nodes of at least BYTES out of ALLOCATOR, and gives them back: for good. */
+/* Whether NODE has been in use before: the system gives empty ones, and nobody cleans them. */
+static bool was_used(const apr_memnode_t *node)
+{
+    const char *at = node->first_avail;
+
+    for (size_t i = 0; i < USED_BYTES; i++) {
+        if (at[i])
+            return true;
+    }
+    return node->ref != NULL;
+}
+
+/*
+ * Takes the free nodes of at least BYTES, at most COUNT, out of ALLOCATOR, and gives them back: for
+ * good. What it does not have, it gets from the system, which costs more than all else here.
+ */
 static void drain(apr_allocator_t *allocator, size_t bytes, size_t count)
 {
     apr_memnode_t *nodes = NULL;
+    bool is_free = true;
 
-    while (count-- > 0) {
+    while (is_free && count-- > 0) {
         apr_memnode_t *node = apr_allocator_alloc(allocator, bytes - APR_MEMNODE_T_SIZE);
 
         if (!node)
             break;
+        is_free = was_used(node);
         node->next = nodes;
         nodes = node;
     }
@@ -107,22 +125,18 @@ static void drain(apr_allocator_t *allocator, size_t bytes, size_t count)
         apr_allocator_free(allocator, nodes);
 }
 
-/* How much may be free of what C had; an allocator does not tell. */
-static size_t most_free_bytes(const conn_rec *c)
-{
-    if (c->keepalives == 0)
-        return FIRST_FREE_BYTES;
-    return ap_max_mem_free && ap_max_mem_free < FREE_BYTES ? ap_max_mem_free : FREE_BYTES;
-}
-
 /* Has the pools of C keep no node that is free, from now on. */
 static void drain_all(conn_rec *c)
 {
     apr_allocator_t *allocator = apr_pool_allocator_get(c->pool);
-    size_t most = most_free_bytes(c);
+    size_t most =
+        ap_max_mem_free && ap_max_mem_free < FREE_BYTES_MAX ? ap_max_mem_free : FREE_BYTES_MAX;
 
     apr_allocator_max_free_set(allocator, 1); /* not as much as a node */
-    for (size_t bytes = NODE_BYTES_MIN; bytes <= NODE_BYTES_MAX; bytes *= 2)
+    drain(allocator, NODE_BYTES_MIN, most / NODE_BYTES_MIN);
+    if (c->keepalives == 0)
+        return; /* so far it has had none that is large */
+    for (size_t bytes = 2 * NODE_BYTES_MIN; bytes <= NODE_BYTES_MAX; bytes *= 2)
         drain(allocator, bytes, most / bytes);
 }
 
@@ -136,6 +150,15 @@ void mrc_lean_begin(request_rec *r)
     ap_add_output_filter(HEAD_FILTER, apr_brigade_create(r->pool, c->bucket_alloc), r, c);
     if (!mrc_push_is_direct(c))
         ap_add_output_filter(KEEP_FILTER, NULL, NULL, c);
+}
+
+void mrc_lean_settle(conn_rec *c, apr_bucket_brigade *brigade)
+{
+    /* With mod_ssl it has gone through another buffer. It does not matter what comes of the look.
+     */
+    if (mrc_push_is_direct(c))
+        ap_get_brigade(c->input_filters, brigade, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+    apr_brigade_cleanup(brigade);
 }
 
 void mrc_lean_register(void)

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apr_optional.h"
 #include "apr_strings.h"
 #include "http_config.h"
 #include "http_connection.h"
@@ -15,6 +14,7 @@
 #include "core/interned.h"
 #include "httpd/connection.h"
 #include "httpd/log_fields.h"
+#include "httpd/log_hooks.h"
 #include "httpd/module.h"
 
 APLOG_USE_MODULE(mercure);
@@ -100,89 +100,6 @@ static const size_t own_connection_texts[] = {
 static char **text_at(void *record, size_t offset)
 {
     return (char **)((char *)record + offset);
-}
-
-/* ---- what other modules keep of a request: they are asked by their own functions --------------*/
-
-APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
-APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
-APR_DECLARE_OPTIONAL_FN(apr_off_t, ap_logio_get_last_bytes, (conn_rec *));
-
-/* What an array of hooks holds, which httpd declares nowhere; mod_info has the same. */
-struct hook {
-    void (*call)(void *);
-    const char *file; /* the module's source */
-    const char *const *predecessors;
-    const char *const *successors;
-    int order;
-};
-
-/* The function of the module FILE in HOOKS; NULL: it is not loaded. */
-static const struct hook *find_hook(const apr_array_header_t *hooks, const char *file)
-{
-    for (int i = 0; hooks && i < hooks->nelts; i++) {
-        const struct hook *hook = &APR_ARRAY_IDX(hooks, i, struct hook);
-
-        if (hook->file && !strcmp(hook->file, file))
-            return hook;
-    }
-    return NULL;
-}
-
-/* Has the module FILE log R; false: it is not loaded, or hooks no logs. */
-static bool let_log(request_rec *r, const char *file)
-{
-    const struct hook *hook = find_hook(ap_hook_get_log_transaction(), file);
-
-    if (hook)
-        ((ap_HOOK_log_transaction_t *)(void *)hook->call)(r);
-    return hook != NULL;
-}
-
-static apr_off_t table_bytes(const apr_table_t *table)
-{
-    const apr_array_header_t *entries = apr_table_elts(table);
-    apr_off_t bytes = 0;
-
-    for (int i = 0; i < entries->nelts; i++) {
-        const apr_table_entry_t *entry = &APR_ARRAY_IDX(entries, i, apr_table_entry_t);
-
-        bytes += (apr_off_t)(strlen(entry->key) + strlen(entry->val) + sizeof(": \r\n") - 1);
-    }
-    return bytes;
-}
-
-/*
- * Takes the counts of R out of mod_logio. It tells only the sum of both, and that only after it has
- * logged; so what came in is reckoned from the request itself.
- */
-static void take_counts(request_rec *r, apr_off_t *ret_in, apr_off_t *ret_out)
-{
-    APR_OPTIONAL_FN_TYPE(ap_logio_get_last_bytes) *get_last =
-        APR_RETRIEVE_OPTIONAL_FN(ap_logio_get_last_bytes);
-
-    *ret_in = *ret_out = 0;
-    if (!let_log(r, "mod_logio.c") || !get_last)
-        return;
-    *ret_in = (apr_off_t)(strlen(r->the_request) + 2 * (sizeof("\r\n") - 1)) +
-              table_bytes(r->headers_in) + r->read_length;
-    *ret_out = get_last(r->connection) - *ret_in;
-}
-
-/* Gives the counts to mod_logio for the connection C. */
-static void give_counts(conn_rec *c, apr_off_t in, apr_off_t out)
-{
-    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) *add_in =
-        APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
-    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *add_out =
-        APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
-    const struct hook *hook = find_hook(ap_hook_get_pre_connection(), "mod_logio.c");
-
-    if (!hook || !add_in || !add_out)
-        return;
-    ((ap_HOOK_pre_connection_t *)(void *)hook->call)(c, NULL); /* makes its counts of C */
-    add_in(c, in);
-    add_out(c, out);
 }
 
 /* ---- keeping ----------------------------------------------------------------------------------*/
@@ -402,15 +319,12 @@ static struct mrc_log_record *create(const struct shared *shared, struct mrc_byt
 static void fill_in(struct mrc_log_record *record, request_rec *r)
 {
     const conn_rec *c = r->connection;
-    apr_off_t out_bytes;
 
     record->request_time = r->request_time;
     record->connection_id = (int32_t)c->id; /* an MPM counts them by its threads */
     record->body_bytes = (int32_t)r->bytes_sent;
     record->keepalives = c->keepalives;
     record->client_port = c->client_addr->port;
-    take_counts(r, &record->in_bytes, &out_bytes);
-    record->out_bytes = (int32_t)out_bytes;
 }
 
 struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_fields *fields,
@@ -435,13 +349,21 @@ struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_
         return NULL;
     }
     fill_in(record, r);
-    let_log(r, "mod_log_forensic.c"); /* that httpd is through with it: the id is in R */
+    mrc_log_hooks_call(r, "mod_log_forensic.c"); /* that httpd is through with it: the id is in R */
     return record;
+}
+
+void mrc_log_record_take_counts(struct mrc_log_record *record, request_rec *r)
+{
+    apr_off_t out_bytes;
+
+    mrc_log_hooks_take_counts(r, &record->in_bytes, &out_bytes);
+    record->out_bytes = (int32_t)out_bytes;
 }
 
 int mrc_log_record_log_transaction(request_rec *r)
 {
-    return mrc_connection_is_detached(r->connection) ? DONE : DECLINED;
+    return mrc_connection_is_recorded(r->connection) ? DONE : DECLINED;
 }
 
 /* ---- making a request of it -------------------------------------------------------------------*/
@@ -598,6 +520,22 @@ static request_rec *make_request(apr_pool_t *pool, const struct mrc_log_record *
     return r;
 }
 
+/* ---- logging ----------------------------------------------------------------------------------*/
+
+static void log_request(request_rec *r, apr_off_t body_bytes, enum mrc_end end)
+{
+    r->bytes_sent += body_bytes;
+    apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
+    ap_run_log_transaction(r);
+}
+
+static void destroy(struct mrc_log_record *record)
+{
+    release(record->shared, record->shared_count);
+    free(record);
+}
+
 void mrc_log_record_log(struct mrc_log_record *record, apr_off_t body_bytes, apr_off_t wire_bytes,
                         enum mrc_end end)
 {
@@ -606,14 +544,27 @@ void mrc_log_record_log(struct mrc_log_record *record, apr_off_t body_bytes, apr
 
     if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
         r = make_request(pool, record);
-        r->bytes_sent += body_bytes;
         r->connection->aborted = end == MRC_END_CLIENT;
-        apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
-        give_counts(r->connection, record->in_bytes, record->out_bytes + wire_bytes);
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
-        ap_run_log_transaction(r);
+        mrc_log_hooks_give_counts(r->connection, record->in_bytes, record->out_bytes + wire_bytes);
+        log_request(r, body_bytes, end);
         apr_pool_destroy(pool);
     }
-    release(record->shared, record->shared_count);
-    free(record);
+    destroy(record);
+}
+
+void mrc_log_record_log_of(struct mrc_log_record *record, conn_rec *c, apr_off_t body_bytes,
+                           enum mrc_end end)
+{
+    apr_pool_t *pool;
+    request_rec *r;
+
+    if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
+        r = make_request(pool, record);
+        r->connection = c;
+        mrc_connection_set_recorded(c, false); /* this is the one to be logged */
+        log_request(r, body_bytes, end);
+        mrc_connection_set_recorded(c, true);
+        apr_pool_destroy(pool);
+    }
+    destroy(record);
 }

@@ -94,17 +94,26 @@ static bool leads_to_network(const ap_filter_t *filter)
     return filter && filter->frec == ap_core_output_filter_handle;
 }
 
+/* The first filter of R's connection, if nothing before it needs to see what is sent; else NULL. */
+static const ap_filter_t *past_request(const request_rec *r)
+{
+    const ap_filter_t *filter = mrc_push_is_possible(r) ? r->output_filters : NULL;
+
+    for (; is_of_request(filter); filter = filter->next) {
+        if (is_one_of(filter->frec->name, watching, sizeof(watching) / sizeof(*watching)))
+            return NULL;
+    }
+    return filter;
+}
+
+bool mrc_push_is_unwatched(const request_rec *r)
+{
+    return past_request(r) != NULL;
+}
+
 bool mrc_push_is_plain(const request_rec *r)
 {
-    const ap_filter_t *filter;
-
-    if (!mrc_push_is_possible(r))
-        return false;
-    for (filter = r->output_filters; is_of_request(filter); filter = filter->next) {
-        if (is_one_of(filter->frec->name, watching, sizeof(watching) / sizeof(*watching)))
-            return false;
-    }
-    return leads_to_network(filter);
+    return leads_to_network(past_request(r));
 }
 
 bool mrc_push_is_direct(const conn_rec *c)
@@ -158,6 +167,17 @@ enum mrc_carrier_state mrc_push_flush(conn_rec *c)
     return c->data_in_output_filters ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
 }
 
+enum mrc_carrier_state mrc_push_write_framed(conn_rec *c, apr_bucket_brigade *brigade)
+{
+    apr_status_t status;
+
+    if (!mrc_push_is_direct(c))
+        APR_BRIGADE_INSERT_TAIL(brigade, create_push(c->bucket_alloc));
+    status = ap_pass_brigade(c->output_filters, brigade);
+    apr_brigade_cleanup(brigade);
+    return status == APR_SUCCESS ? mrc_push_flush(c) : MRC_CARRIER_GONE;
+}
+
 enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigade)
 {
     conn_rec *c = r->connection;
@@ -166,12 +186,7 @@ enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigad
     apr_brigade_cleanup(brigade);
     if (status != APR_SUCCESS)
         return MRC_CARRIER_GONE;
-    if (mrc_push_is_direct(c))
-        return mrc_push_flush(c);
-    APR_BRIGADE_INSERT_TAIL(brigade, create_push(c->bucket_alloc));
-    status = ap_pass_brigade(c->output_filters, brigade);
-    apr_brigade_cleanup(brigade);
-    return status == APR_SUCCESS ? mrc_push_flush(c) : MRC_CARRIER_GONE;
+    return mrc_push_is_direct(c) ? mrc_push_flush(c) : mrc_push_write_framed(c, brigade);
 }
 
 void mrc_push_drop_surplus(int fd)

@@ -31,9 +31,12 @@ void mrc_push_prepare(request_rec *r);
 bool mrc_push_is_possible(const request_rec *r);
 
 /*
- * Whether nothing in R's filters, nor in those of its connection, needs to see what is sent: bytes
- * of a stream, framed as R's head says, may go to the socket as they are.
+ * Whether nothing in R's filters needs to see what is sent: bytes of a stream, framed as R's head
+ * says, may go to the filters of its connection as they are.
  */
+bool mrc_push_is_unwatched(const request_rec *r);
+
+/* The same of the filters of its connection: they may go to the socket as they are. */
 bool mrc_push_is_plain(const request_rec *r);
 
 /* Whether C has no filter of its own, such as mod_ssl's, that gathers bytes or makes others of
@@ -46,6 +49,9 @@ bool mrc_push_is_direct(const conn_rec *c);
  * PENDING.
  */
 enum mrc_carrier_state mrc_push_write(request_rec *r, apr_bucket_brigade *brigade);
+
+/* The same of what is framed already, past the filters of requests. */
+enum mrc_carrier_state mrc_push_write_framed(conn_rec *c, apr_bucket_brigade *brigade);
 
 /* Sends more of what the network filter holds for C. */
 enum mrc_carrier_state mrc_push_flush(conn_rec *c);

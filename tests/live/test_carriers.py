@@ -1,5 +1,6 @@
 """A stream beside the modules that people load: TLS, compression, logs, limits, mod_security."""
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -7,6 +8,7 @@ import time
 
 import pytest
 
+from env import token
 from env.hub import PATH, hub
 from env.wait import wait_until
 from env.watch import STATUS, number
@@ -141,7 +143,9 @@ def test_a_log_that_hangs(httpd):
 def test_logged_bytes_and_duration(httpd, tls):
     httpd.load("logio")
     port = httpd.add_port()
-    httpd.start('LogFormat "%m %I %O %B %D %>s %X %{mercure-reason}n" bytes\nCustomLog logs/bytes.log bytes\n' +
+    protocol = "%{SSL_PROTOCOL}x" if tls else "none"
+    httpd.start(f'LogFormat "%m %I %O %B %D %>s %X %{{mercure-reason}}n {protocol}" bytes\n'
+                'CustomLog logs/bytes.log bytes\n' +
                 httpd.vhost(hub("MercureConnectionLifetime 3"), port=port, tls=tls))
     begin = time.monotonic()
     with httpd.subscribe([("match", TOPIC)], port=port, tls=tls) as stream:
@@ -154,8 +158,10 @@ def test_logged_bytes_and_duration(httpd, tls):
         with open(httpd.path("logs/bytes.log"), encoding="utf-8") as log:
             return next((entry.split() for entry in log if entry.startswith("GET")), None)
 
-    method, taken, sent, body, duration, status, connection, reason = wait_until(line, what="the log's line")
+    method, taken, sent, body, duration, status, connection, reason, protocol = wait_until(
+        line, what="the log's line")
     assert (method, status, connection, reason) == ("GET", "200", "-", "lifetime")
+    assert protocol == ("TLSv1.3" if tls else "none")
     assert 100 < int(taken) < 5000
     assert 20 * 1000 < int(body) < 20 * 1100
     assert int(body) < int(sent) < int(body) + 10000
@@ -168,8 +174,10 @@ FORMAT = ('"%a %{c}a %A %B %b %{Sent}C %{UNIQUE}e %f %h %H %{Referer}i %{User-Ag
           '%!200{X-Other}i %200{X-Other}i"')
 
 
-def test_a_detached_stream_is_logged_as_if_it_had_stayed(httpd):
-    httpd.load("logio", "headers", "env", "setenvif", "auth_basic", "authn_file", "authz_user", "log_forensic")
+def test_a_stream_is_logged_as_if_its_request_had_stayed(httpd):
+    """One that is detached, one whose request may have ended early, and one that a thread holds."""
+    httpd.load("logio", "headers", "env", "setenvif", "auth_basic", "authn_file", "authz_user", "log_forensic",
+               "substitute", "filter")
     httpd.write("conf/users", "me:{SHA}" + base64.b64encode(hashlib.sha1(b"secret").digest()).decode() + "\n")
     access = f'AuthType Basic\nAuthName x\nAuthUserFile "{httpd.path("conf/users")}"\nRequire valid-user'
     httpd.start(
@@ -179,8 +187,9 @@ def test_a_detached_stream_is_logged_as_if_it_had_stayed(httpd):
         "CustomLog logs/root.log \"%m\" \"expr=%{DOCUMENT_ROOT} != '' && %{CONTEXT_PREFIX} == ''\"\n"
         "ForensicLog logs/forensic.log\n"
         "SetEnvIf X-Quiet . quiet\nSetEnvIf User-Agent (.*) UNIQUE=of-$1\nHeader always set X-Sent sent\n"
-        + "".join(hub(access, "MercureConnectionLifetime 1", f"MercureDetach {detach}", path=path)
-                  for path, detach in (("/one", "auto"), ("/two", "Off"))))
+        + "".join(hub(access, "MercureConnectionLifetime 1", *more, path=path)
+                  for path, more in (("/one", []), ("/two", ["MercureDetach Off"]),
+                                     ("/six", ["SetOutputFilter SUBSTITUTE", 'Substitute "s/red/blue/"']))))
     headers = [("Authorization", "Basic " + base64.b64encode(b"me:secret").decode()), ("Referer", 'https://a/"b'),
                ("User-Agent", "Test/1"), ("Cookie", "Other=2; Sent=1"), ("X-Other", "o"), ("X-Odd", "yes"),
                ("X-Even", "no")]
@@ -192,19 +201,20 @@ def test_a_detached_stream_is_logged_as_if_it_had_stayed(httpd):
         except FileNotFoundError:
             return []
 
-    for path in ("/one", "/two"):
+    for path in ("/one", "/two", "/six"):
         for more in ([], [("X-Quiet", "1")]):
             with httpd.subscribe([("match", TOPIC)], headers + more, path=path) as stream:
                 assert stream.wait_end()
-    wait_until(lambda: len(lines("all")) == 2 and len(lines("quiet")) == 2 and len(lines("expr")) == 4
-               and len(lines("root")) == 4,
-               what="the lines of four streams")
+    wait_until(lambda: len(lines("all")) == 3 and len(lines("quiet")) == 3 and len(lines("expr")) == 6
+               and len(lines("root")) == 6,
+               what="the lines of six streams")
     detached, = [line for line in lines("all") if "/one" in line]
-    kept, = [line for line in lines("all") if "/two" in line]
-    assert detached.replace("/one", "/two") == kept
+    for path in ("/two", "/six"):
+        kept, = [line for line in lines("all") if path in line]
+        assert detached.replace("/one", path) == kept
     for part in ("Test/1", "of-Test/1", 'https://a/\\"b', " me ", " sent ", "lifetime", " 1 "):
         assert part in detached, (part, detached)
-    assert lines("quiet") == ["GET"] * 2 and lines("expr") == ["GET yes"] * 4
+    assert lines("quiet") == ["GET"] * 3 and lines("expr") == ["GET yes"] * 6
     forensic = lines("forensic")
     assert sorted(line[1:].split("|")[0] for line in forensic if line[0] == "+") == sorted(
         line[1:] for line in forensic if line[0] == "-"), "a request that the forensic log never saw end"
@@ -223,17 +233,103 @@ def test_buffered_logs_are_written_by_the_only_thread(httpd):
 
 @event_only
 def test_what_no_log_line_can_keep_ends_its_stream(httpd):
-    """One past the longest record of a detached stream: it breaks off, and the log says so."""
+    """
+    One past the longest record of a stream: a detached one breaks off, and the log says so; of one
+    that is in httpd still, the request stays.
+    """
     names = [f"X-{i}" for i in range(10)]
     logged = "".join(f" %{{{name}}}i" for name in names)
-    httpd.start(f'CustomLog logs/reasons.log "%{{mercure-reason}}n %>s %X %m{logged}"\n' + hub())
-    for size, fits in ((6000, True), (7000, False)):
-        with httpd.subscribe([("match", TOPIC)], [(name, name[-1] * size) for name in names]) as stream:
-            if not fits:
+    httpd.start(f'CustomLog logs/reasons.log "%{{mercure-reason}}n %>s %X %m %U{logged}"\n' + hub() +
+                hub("MercureDetach Off", path="/kept"))
+    for size, path, fits in ((6000, PATH, True), (7000, PATH, False), (6000, "/kept", True), (7000, "/kept", True)):
+        with httpd.subscribe([("match", TOPIC)], [(name, name[-1] * size) for name in names], path=path) as stream:
+            if fits:
+                publisher = token.publisher(aud=f"https://hub.example{path}")
+                update = httpd.publish(TOPIC, "x", path=path, token=publisher).text
+                assert stream.next().id == update
+            else:
                 stream.wait_end()
             assert stream.ended != fits
-    wait_reason(httpd, "client")
-    wait_reason(httpd, "error")
+
+    def lines():
+        with open(httpd.path("logs/reasons.log"), encoding="utf-8") as log:
+            return sorted((line.split()[0], line.split()[4], len(line) // 10000) for line in log if " GET " in line)
+
+    wait_until(lambda: len(lines()) == 4, what="the lines of four streams")
+    assert lines() == [("client", PATH, 6), ("client", "/kept", 6), ("client", "/kept", 7), ("error", PATH, 7)]
+
+
+@event_only
+def test_a_log_that_nobody_knows_gets_the_request_itself(httpd):
+    """mod_log_debug looks into the request's own configuration, of which no record tells."""
+    httpd.load("log_debug")
+    httpd.expect_log(r"log_debug:info.*the end of /")
+    httpd.start("LogLevel log_debug:info\n" + hub("MercureDetach Off", 'LogMessage "the end of %{REQUEST_URI}" hook=log_transaction '
+                    '"expr=%{REQUEST_METHOD} == \'GET\'"'))
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        httpd.publish(TOPIC, "x")
+        assert stream.next().data == "x"
+        assert "the end of" not in httpd.log()
+    httpd.wait_log(r"the end of " + PATH)
+
+
+def memory_kb(httpd):
+    """What the children of a server hold in memory of their own."""
+    total = 0
+    for pid in httpd.children():
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            total += next(int(line.split()[1]) for line in file if line.startswith("Pss_Anon"))
+    return total
+
+
+# KB for a stream of the suspended carrier; its request would take 12 more.
+COSTS = [("plain", {}, "MercureDetach Off", 16), ("tls", {"tls": True}, "", 45)]
+no_sanitizer = pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer's memory is its own")
+
+
+def check_cost(httpd, listen, count, most_kb):
+    """Each call of listen() opens a stream; after some for a start, COUNT more take at most so much each."""
+    for _ in range(40):
+        listen()
+    before = memory_kb(httpd)
+    for _ in range(count):
+        listen()
+    assert (memory_kb(httpd) - before) / count < most_kb
+
+
+@pytest.mark.parametrize("more, directive, most_kb", [row[1:] for row in COSTS], ids=[row[0] for row in COSTS])
+@event_only
+@no_sanitizer
+def test_what_a_stream_costs_that_stays_in_httpd(httpd, more, directive, most_kb):
+    port = httpd.add_port()
+    httpd.start(httpd.vhost(hub(directive, "MercureHeartbeat 0"), port=port, **more))
+    with contextlib.ExitStack() as stack:
+
+        def listen():
+            stream = stack.enter_context(httpd.subscribe([("match", TOPIC)], port=port, **more))
+            httpd.publish(TOPIC, "x", port=port, **more)
+            assert stream.next().data == "x"
+
+        check_cost(httpd, listen, 150, most_kb)
+
+
+@event_only
+@no_sanitizer
+def test_large_requests_leave_nothing_behind_a_stream(httpd):
+    """Neither its own, nor one before it on its connection, of which httpd would keep a megabyte."""
+    httpd.start(hub("MercureDetach Off", "MercureHeartbeat 0"))
+    large = [(f"X-{i}", "y" * 8000) for i in range(90)]
+    with contextlib.ExitStack() as stack:
+
+        def listen():
+            for first, second in ((None, large), (large, [])):
+                conn = stack.enter_context(httpd.connect())
+                if first:
+                    conn.request("GET", "/none", first)
+                conn.send_request("GET", f"{PATH}?match={TOPIC}", second)
+                assert conn.read_head().status == 200
+
+        check_cost(httpd, listen, 40, 2 * 20)
 
 
 MODSECURITY = "/usr/lib/apache2/modules/mod_security2.so"
@@ -262,8 +358,6 @@ def test_mod_security(httpd):
 
 def test_expect_100_continue_beside_streams(httpd):
     httpd.start(hub())
-    from env import token
-
     body = f"topic={TOPIC}&data=x".encode()
     with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect() as conn:
         conn.send_request("POST", PATH, {
