@@ -103,26 +103,32 @@ static void tell_taken(struct mrc_feed *feed, const struct feed_hub *hub)
 
 /* ---- one record -------------------------------------------------------------------------------*/
 
-/* Streams with the same token follow each other often. */
+/*
+ * Whether STREAM may read the update. Streams with the same token follow each other often; of a
+ * public update nothing of a subscriber is looked at.
+ */
 static enum mrc_err may_read(struct delivery *delivery, const struct mrc_stream *stream,
                              bool *ret_may_read)
 {
-    const struct mrc_token *token = mrc_subscriber_get_token(stream->subscriber);
+    const struct mrc_token *token;
     int64_t since_us;
     enum mrc_err err;
 
-    if (delivery->update.is_private && token && token == delivery->asked) {
+    if (!delivery->update.is_private) {
+        *ret_may_read = true;
+        return MRC_OK;
+    }
+    token = mrc_subscriber_get_token(stream->subscriber);
+    if (token && token == delivery->asked) {
         *ret_may_read = delivery->is_granted;
         return MRC_OK;
     }
-    since_us = delivery->left_us && delivery->update.is_private ? mrc_clock_us() : 0;
+    since_us = delivery->left_us ? mrc_clock_us() : 0;
     err = mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
-                                  ret_may_read);
-    if (!err) {
-        delivery->asked = token;
-        delivery->is_granted = *ret_may_read;
-    }
-
+                                  &delivery->is_granted);
+    delivery->asked = err ? NULL : token;
+    if (!err)
+        *ret_may_read = delivery->is_granted;
     if (since_us)
         *delivery->left_us -= mrc_clock_us() - since_us;
     return err;

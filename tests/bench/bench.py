@@ -49,6 +49,7 @@ def parse(argv):
     parser.add_argument("--peer", action="append", choices=("nchan",), default=[],
                         help="measure it too (Debian's libnginx-mod-nchan)")
     parser.add_argument("--out", help="the file for the lines of JSON")
+    parser.add_argument("--table", metavar="FILE", help="measure nothing: the tables of such a file")
     options = parser.parse_args(argv)
     if options.runs < 1 or options.children < 1:
         parser.error("--runs and --children are 1 at least")
@@ -104,8 +105,26 @@ def run_all(options, servers, out):
     return results
 
 
+def read_results(path):
+    """What run_all() wrote, and whether it was the quick size."""
+    results, quick = {}, False
+    with open(path, encoding="utf-8") as file:
+        for line in map(json.loads, list(file)[1:]):
+            results.setdefault(line["scenario"], {}).setdefault(line["server"], []).append(line)
+            quick = line["quick"]
+    return results, quick
+
+
+def print_tables(results, quick):
+    for name, rows in results.items():
+        print(table.scenario_table(scenarios.BY_NAME[name], rows, quick))
+
+
 def main():
     options = parse(sys.argv[1:])
+    if options.table:
+        print_tables(*read_results(options.table))
+        return 0
     raise_descriptors()
     # The servers are to end with it, however it ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -122,9 +141,7 @@ def main():
     with open(path, "w", encoding="utf-8") as out:
         out.write(json.dumps({"machine": machine(), "arguments": sys.argv[1:]}) + "\n")
         results = run_all(options, servers, out)
-    for name in options.scenario:
-        if name in results:
-            print(table.scenario_table(scenarios.BY_NAME[name], results[name], options.quick))
+    print_tables(results, options.quick)
     print(f"Lines of JSON: {path}")
     bad = [line for rows in results.values() for lines in rows.values() for line in lines
            if line["verdict"] != "ok"]

@@ -90,9 +90,8 @@ def idle(load, server, scenario, quick):
         connect_s = time.monotonic() - began
         time.sleep(0.2 if quick else 2)
         held = usage(load, server.pid)
-        start = time.monotonic()
         first = holders.ask()
-        cpu_us = usage(load, server.pid)["cpu_us"]
+        start, cpu_us = time.monotonic(), usage(load, server.pid)["cpu_us"]
         time.sleep(1 if quick else HEARTBEAT_S)
         spent_us = usage(load, server.pid)["cpu_us"] - cpu_us
         window_s = time.monotonic() - start
@@ -102,11 +101,9 @@ def idle(load, server, scenario, quick):
         holders.close()
     left = wait_left(load, server, before)
     grown = children_of(held)
-    for pid, sockets in children_of(before).items():
+    for pid, count in children_of(before).items():
         if pid in grown:
-            grown[pid] -= sockets
-    # Children may come and go in a server; those that are there now are the ones that count.
-    spread = [count for count in grown.values() if count > 0] or [0]
+            grown[pid] -= count
     good = all(line["verdict"] == "ok" for line in [*connected, *last])
     total = sum(line["subscribers"] for line in last)
     return {
@@ -122,7 +119,7 @@ def idle(load, server, scenario, quick):
         "idle_cpu_us_per_s": spent_us / window_s,
         "heartbeats": sum(line["comments"] for line in last) - sum(line["comments"] for line in first),
         "subscribers_by_child": sorted(grown.values()),
-        "spread": max(spread) / min(spread) if min(spread) else 0,
+        "spread": max(grown.values()) * len(grown) / max(sum(grown.values()), 1),
         "ended": sum(line["ended"] for line in last),
         "cut": sum(line["cut"] for line in last),
         "refused": sum(line["refused"] for line in last),

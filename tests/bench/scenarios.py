@@ -30,12 +30,11 @@ PUBLISHING = (CPU_PUBLICATION, PUBLICATIONS, Figure("answer_p50_us", "answer p50
               Figure("answer_p99_us", "answer p99 µs", 0))
 ROUTING = (CPU_PUBLICATION, PUBLICATIONS, P50, P99)
 IDLE = (Figure("pss_bytes_per_subscriber", "process B/subscriber", 0),
-        Figure("kernel_bytes_per_subscriber", "kernel B/subscriber (both ends)", 0),
         Figure("connects_per_s", "connects/s", 0, ratio=True),
         Figure("connect_cpu_us", "CPU µs/connect", 1, ratio=True),
         Figure("leave_cpu_us", "CPU µs/leaving", 1, ratio=True),
         Figure("idle_cpu_percent", "idle CPU % of a core", 3),
-        Figure("spread", "most/fewest in a child", 2))
+        Figure("spread", "most in a child / mean", 2))
 STORM = (Figure("storm_s", "s until all have all", 3, ratio=True),
          Figure("cpu_us_per_reconnect", "CPU µs/subscriber", 0, ratio=True),
          Figure("caught_up_p50_us", "p50 ms", 0, scale=1e-3),

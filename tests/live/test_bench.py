@@ -21,12 +21,16 @@ def build():
 
 
 def test_quick(tmp_path):
-    out = tmp_path / "results.jsonl"
-    done = subprocess.run(
-        ["/usr/bin/python3", os.path.join(HERE, "../bench/bench.py"), "--build", build(), "--quick", "--runs", "1",
-         "--scenario", "fanout1k", "storm", "--out", str(out)],
-        capture_output=True, text=True, timeout=300, env={**os.environ, "MERCURE_LIVE_DIR": live_dir()})
-    assert done.returncode == 0, done.stdout + done.stderr
+    out, folder = tmp_path / "results.jsonl", build()
+
+    def bench(*options):
+        done = subprocess.run(
+            ["/usr/bin/python3", os.path.join(HERE, "../bench/bench.py"), "--build", folder, *options],
+            capture_output=True, text=True, timeout=300, env={**os.environ, "MERCURE_LIVE_DIR": live_dir()})
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    said = bench("--quick", "--runs", "1", "--scenario", "fanout1k", "storm", "--out", str(out))
     machine, *lines = map(json.loads, out.read_text(encoding="utf-8").splitlines())
     assert machine["machine"]["cpus"] >= 1
     assert [(line["scenario"], line["server"], line["verdict"]) for line in lines] == [
@@ -40,4 +44,5 @@ def test_quick(tmp_path):
         assert line["deliveries"] == due
     assert all(line[key] > 0 for line in lines[:3] for key in FAN_OUT)
     assert all(line["storm_s"] > 0 for line in lines[3:])
-    assert done.stdout.count("| hub |") == 2 and str(out) in done.stdout
+    assert said.count("| hub |") == 2 and str(out) in said
+    assert said.startswith(bench("--table", str(out)).rstrip())

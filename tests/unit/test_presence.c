@@ -501,6 +501,7 @@ START_TEST(many_ends_take_few_commits)
     ck_assert_uint_eq(mrc_roster_used(list), 0);
     ck_assert_uint_le(commits() - before, MANY_SUBSCRIBERS);
     check_told(pos, false);
+    mrc_hub_close(mrc_process_hub(process, 0));
     status = system(apr_psprintf(store_pool(), "rm -rf %s", history_dir));
     ck_assert_int_eq(status, 0);
 }
