@@ -119,11 +119,26 @@ static enum mrc_carrier_state write_flat(struct mrc_carrier_suspended *suspended
     return mrc_push_write_framed(suspended->c, suspended->brigade);
 }
 
+/* A whole event is in one piece already, and has its frame. */
+static enum mrc_carrier_state write_event(struct mrc_carrier_suspended *suspended,
+                                          const struct mrc_piece *piece)
+{
+    suspended->body_bytes += (apr_off_t)piece->len;
+    if (suspended->is_chunked)
+        mrc_event_bucket_append_chunk(suspended->brigade, piece->event);
+    else
+        mrc_event_bucket_append(suspended->brigade, piece);
+    return mrc_push_write_framed(suspended->c, suspended->brigade);
+}
+
 static enum mrc_carrier_state write_framed(struct mrc_carrier_suspended *suspended,
                                            const struct mrc_piece *pieces, size_t count)
 {
-    struct frame frame = frame_of(suspended, pieces, count);
+    struct frame frame;
 
+    if (count == 1 && pieces->len == mrc_event_bytes(pieces->event).len)
+        return write_event(suspended, pieces);
+    frame = frame_of(suspended, pieces, count);
     if (!mrc_push_is_direct(suspended->c))
         return write_flat(suspended, frame, pieces, count);
     append(suspended, frame.head, frame.head_len);

@@ -10,7 +10,7 @@ static void event_destroy(void *event)
 static apr_status_t event_read(apr_bucket *bucket, const char **ret_data, apr_size_t *ret_len,
                                apr_read_type_e block)
 {
-    *ret_data = mrc_event_bytes(bucket->data).ptr + bucket->start;
+    *ret_data = mrc_event_chunk(bucket->data).ptr + bucket->start;
     *ret_len = bucket->length;
     return APR_SUCCESS;
 }
@@ -38,7 +38,8 @@ static const apr_bucket_type_t event_type = {
     apr_bucket_setaside_noop, event_split, event_copy,
 };
 
-void mrc_event_bucket_append(apr_bucket_brigade *brigade, const struct mrc_piece *piece)
+/* LEN bytes from START on, counted from the beginning of EVENT's chunk. */
+static void append(apr_bucket_brigade *brigade, struct mrc_event *event, size_t start, size_t len)
 {
     apr_bucket *bucket = apr_bucket_alloc(sizeof(*bucket), brigade->bucket_alloc);
 
@@ -46,8 +47,20 @@ void mrc_event_bucket_append(apr_bucket_brigade *brigade, const struct mrc_piece
     bucket->free = apr_bucket_free;
     bucket->list = brigade->bucket_alloc;
     bucket->type = &event_type;
-    bucket->data = mrc_event_ref(piece->event);
-    bucket->start = (apr_off_t)piece->offset;
-    bucket->length = piece->len;
+    bucket->data = mrc_event_ref(event);
+    bucket->start = (apr_off_t)start;
+    bucket->length = len;
     APR_BRIGADE_INSERT_TAIL(brigade, bucket);
+}
+
+void mrc_event_bucket_append(apr_bucket_brigade *brigade, const struct mrc_piece *piece)
+{
+    size_t head = (size_t)(mrc_event_bytes(piece->event).ptr - mrc_event_chunk(piece->event).ptr);
+
+    append(brigade, piece->event, head + piece->offset, piece->len);
+}
+
+void mrc_event_bucket_append_chunk(apr_bucket_brigade *brigade, struct mrc_event *event)
+{
+    append(brigade, event, 0, mrc_event_chunk(event).len);
 }
