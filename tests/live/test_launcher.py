@@ -141,7 +141,7 @@ def test_configuration(env):
     status, config, said = launch(env, "--print-config")
     assert (status, said) == (0, "")
     lines = [line.strip() for line in config.splitlines()]
-    assert [line for line in lines if line.startswith("Listen")] == [
+    assert [line for line in lines if line.startswith("Listen ")] == [
         "Listen 8080", "Listen 127.0.0.1:8081", "Listen [::1]:8082"]
     assert "ServerName https://hub.example:8443" in lines
     assert "LogLevel notice mercure:debug" in lines
