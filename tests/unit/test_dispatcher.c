@@ -380,6 +380,7 @@ static void finish(void)
         mrc_matcher_free(clients[i].wants);
     }
     hub_place_close(&place);
+    apr_pool_destroy(place.pool);
 }
 
 /* Fails unless CLIENT's stream ends, for the reason WHY. */
