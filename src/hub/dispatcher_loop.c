@@ -175,17 +175,23 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
     }
 }
 
-/* Goes on with those whose records have been read, and buries those that have ended meanwhile. */
+/* Goes on with those whose records have been read, or whose time has come however long the disk
+ * takes, and buries those that have ended meanwhile. */
 static void collect_readings(struct mrc_dispatcher_loop *loop)
 {
     struct list reading = loop->reading;
     struct mrc_stream *stream;
+    int64_t now_us;
 
+    if (!reading.first)
+        return;
+    now_us = mrc_clock_us();
     loop->reading = (struct list){NULL, NULL};
     while ((stream = list_take(&reading))) {
         bool has_ended = stream->state == MRC_STREAM_ENDING;
 
-        if (!has_ended && mrc_subscriber_is_reading(stream->subscriber)) {
+        if (!has_ended && now_us < stream->ends_us &&
+            mrc_subscriber_is_reading(stream->subscriber)) {
             list_append(&loop->reading, stream);
             continue;
         }

@@ -276,6 +276,8 @@ static bool replay_some(struct mrc_stream *stream)
 
 enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
 {
+    if (now_us >= stream->ends_us) /* whoever tells the time may be late */
+        mrc_stream_end(stream, stream->ends_why);
     for (int turn = 0; turn < WRITES_PER_TURN; turn++) {
         if (stream->state == MRC_STREAM_ENDING)
             return MRC_STREAM_ENDED;

@@ -634,6 +634,25 @@ static void check_lifetime(int64_t lifetime_us)
     ck_assert_int_eq(fake.end, MRC_END_LIFETIME);
 }
 
+/* Nothing is written afterwards, even if nobody has looked at the clock for it. */
+START_TEST(nothing_is_written_after_the_end)
+{
+    struct mrc_hub_policy mortal = policy;
+
+    mortal.lifetime_us = 100 * SECOND;
+    open_hub(&mortal);
+    publish_many(0, 200, 3000);
+    open_stream("earliest");
+    ck_assert_int_eq(mrc_stream_work(stream, stream->ends_us - 1), MRC_STREAM_BUSY);
+    ck_assert_uint_gt(fake.writes, 0);
+    fake.writes = 0;
+    ck_assert_int_eq(mrc_stream_work(stream, stream->ends_us), MRC_STREAM_ENDED);
+    ck_assert_uint_eq(fake.writes, 0);
+    ck_assert_int_eq(stream->end, MRC_END_LIFETIME);
+    close_stream(MRC_END_CLIENT, NULL);
+}
+END_TEST
+
 START_TEST(a_stream_has_a_lifetime)
 {
     check_lifetime(600 * SECOND);
@@ -810,6 +829,7 @@ int main(void)
     tcase_add_test(own, a_turn_of_replay_reads_a_slice);
     tcase_add_test(own, a_replay_that_is_overrun_ends);
     tcase_add_test(own, without_heartbeats_nothing_is_ever_due);
+    tcase_add_test(own, nothing_is_written_after_the_end);
     tcase_add_test(own, a_stream_has_a_lifetime);
     tcase_add_test(own, a_lifetime_may_be_a_century);
     tcase_add_test(own, a_stream_that_never_began);
