@@ -69,6 +69,14 @@ enum mrc_err mrc_topics_init(struct mrc_topics *topics, const struct mrc_bytes *
     return MRC_OK;
 }
 
+void mrc_topics_forget(struct mrc_topics *topics)
+{
+    for (size_t i = 0; i < topics->count; i++) {
+        mrc_topic_clear(&topics->all[i]);
+        topics->all[i].base = NULL;
+    }
+}
+
 void mrc_topics_clear(struct mrc_topics *topics)
 {
     for (size_t i = 0; i < topics->count; i++)

@@ -60,6 +60,12 @@ struct mrc_topics {
 enum mrc_err mrc_topics_init(struct mrc_topics *topics, const struct mrc_bytes *texts,
                              size_t count);
 
+/*
+ * Forgets what was parsed, and the base: the matchers that TOPICS have met may go from here on.
+ * They can be asked again.
+ */
+void mrc_topics_forget(struct mrc_topics *topics);
+
 /* Frees what TOPICS hold; those that are all zero, too. */
 void mrc_topics_clear(struct mrc_topics *topics);
 

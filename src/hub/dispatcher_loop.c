@@ -498,8 +498,7 @@ static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
     collect_readings(loop);
     forget_pasts(loop);
     work_ready(loop);
-    /* The queues are empty then, or wait for clients. One that has caught up and does not listen
-     * yet is ready: nothing is pulled past it. */
+    /* The queues are empty then, or wait for clients. */
     *busy = !loop->ready.first && mrc_feed_pull(loop->feed);
     if (close_ended(loop, false))
         *busy = true;

@@ -246,10 +246,13 @@ static void deliver_record(struct mrc_feed *feed, const struct feed_hub *hub, st
     apr_status_t status;
 
     lane->delivery.left_us = left_us;
-    lane->delivery.asked = NULL; /* it may have been freed meanwhile */
     status = mrc_index_go_on(lane->index, left_us, deliver, &lane->delivery);
-    if (APR_STATUS_IS_INCOMPLETE(status))
+    if (APR_STATUS_IS_INCOMPLETE(status)) {
+        /* Tokens may be freed before it goes on, with the matchers that the topics have met. */
+        lane->delivery.asked = NULL;
+        mrc_topics_forget(&lane->delivery.topics);
         return;
+    }
     close_record(hub, lane);
     if (status != APR_SUCCESS)
         end_listeners(feed, lane, MRC_END_ERROR); /* who was not found has missed it */

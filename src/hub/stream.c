@@ -285,6 +285,8 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
             if (stream->state == MRC_STREAM_LIVE)
                 return stream->is_listening ? MRC_STREAM_IDLE : MRC_STREAM_CAUGHT_UP;
             if (!replay_some(stream)) {
+                if (stream->state == MRC_STREAM_LIVE)
+                    return MRC_STREAM_CAUGHT_UP; /* at once: the ring goes on without it */
                 if (mrc_subscriber_is_reading(stream->subscriber))
                     return MRC_STREAM_READING;
                 continue;

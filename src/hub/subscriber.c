@@ -32,7 +32,8 @@
 struct replay {
     struct mrc_past *own;     /* for want of one that others read with, too; else NULL */
     struct mrc_page *awaited; /* is being read for it; NULL: none */
-    size_t matched;           /* not 0: so far has the next record been matched */
+    uint64_t matching;        /* the number of the record that was matched last */
+    size_t matched;           /* not 0: so far has that one been matched */
     uint64_t live_from;       /* position: what was published since it was opened */
     uint64_t taken;           /* live updates that the last take has given */
     int64_t taken_since_us;   /* when the oldest of them was accepted */
@@ -445,6 +446,9 @@ static apr_status_t look_at_record(struct mrc_subscriber *subscriber, struct mrc
     if (!topics)
         return APR_ENOMEM;
     take->matches += topics->count * subscriber->matchers_count;
+    if (subscriber->replay->matching != record->number)
+        subscriber->replay->matched = 0; /* the one before has gone meanwhile */
+    subscriber->replay->matching = record->number;
     status = listens_to(subscriber, topics, take->until_us, &listens);
     if (listens && mrc_subscriber_may_read(subscriber, &record->update, topics, &may_read))
         status = APR_ENOMEM;

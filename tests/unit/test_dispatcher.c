@@ -633,13 +633,10 @@ START_TEST(a_long_replay_has_its_lifetime)
 }
 END_TEST
 
-START_TEST(private_updates_need_a_grant)
+/* A token with a grant to subscribe to what MATCHER, an object in JSON without its braces, matches.
+ */
+static struct mrc_token *make_token(const char *matcher)
 {
-    static const char claims[] =
-        "{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":4102444800,\"sub\":\"alice\","
-        "\"client_id\":\"" ISSUER "\",\"iat\":1767225300,\"jti\":\"1\","
-        "\"authorization_details\":[" ONE_DETAIL("\"actions\":[\"subscribe\"],\"topics\":[{"
-                                                 "\"match\":\"https://example.com/mine\"}]") "]}";
     static const char *const audiences[] = {HUB};
     struct mrc_keyset *keys = keys_of(SECRET, mrc_alg_set_of(MRC_ALG_HS256));
     const struct mrc_token_trust trust = {ISSUER, mrc_alg_set_of(MRC_ALG_HS256), keys};
@@ -651,15 +648,31 @@ START_TEST(private_updates_need_a_grant)
         .base = HUB,
         .limits = {10, 10, 100},
     };
-    char *text =
-        token_sign(MRC_ALG_HS256, SECRET, "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", claims);
-    static const char *const mine[] = {"https://example.com/mine", "https://example.com/other"};
-    struct client *granted, *costly, *replayed, *anonymous;
     struct mrc_error reason = {""};
     struct mrc_token *token = NULL;
+    char claims[1024];
+    char *text;
 
+    snprintf(claims, sizeof(claims),
+             "{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":4102444800,\"sub\":\"alice\","
+             "\"client_id\":\"" ISSUER "\",\"iat\":1767225300,\"jti\":\"1\","
+             "\"authorization_details\":[" ONE_DETAIL(
+                 "\"actions\":[\"subscribe\"],\"topics\":[{%s}]") "]}",
+             matcher);
+    text = token_sign(MRC_ALG_HS256, SECRET, "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", claims);
     ck_assert_msg(mrc_token_verify(mrc_bytes_of(text), &policy, NOW_US, &reason, &token) == MRC_OK,
                   "%s", reason.text);
+    mrc_keyset_free(keys);
+    free(text);
+    return token;
+}
+
+START_TEST(private_updates_need_a_grant)
+{
+    static const char *const mine[] = {"https://example.com/mine", "https://example.com/other"};
+    struct client *granted, *costly, *replayed, *anonymous;
+    struct mrc_token *token = make_token("\"match\":\"https://example.com/mine\"");
+
     start(1 << 20, 2, &patient);
     granted = connect_with(MRC_MATCHER_EXACT, "*", NULL, mrc_token_ref(token));
     costly = connect_with(MRC_MATCHER_URLPATTERN, "https://example.com/(mine|other)", NULL,
@@ -684,8 +697,53 @@ START_TEST(private_updates_need_a_grant)
     ck_assert_uint_eq(received(replayed), received(granted));
     finish();
     mrc_token_unref(token);
-    mrc_keyset_free(keys);
-    free(text);
+}
+END_TEST
+
+/* Its stream finds that it is gone. */
+static void hang_up(struct client *client)
+{
+    client->on_write = NULL;
+    shutdown(client->fd, SHUT_RDWR);
+}
+
+/* The first who gets an update leaves, and its token with it, while others are still looked for. */
+START_TEST(a_token_goes_while_its_update_is_under_way)
+{
+    enum { COSTLY = 180, TOPICS = 8 };
+    static const char grant[] =
+        "\"match\":\"https://example.com/:x\",\"match_type\":\"urlpattern\"";
+    char texts[TOPICS][256], value[128];
+    const char *topics[TOPICS];
+    struct client *first, *last;
+
+    start(4 << 20, 1, &patient);
+    for (unsigned i = 0; i < COSTLY; i++) {
+        snprintf(value, sizeof(value), "https://example.com/:x/{x%u}?y/((?:a|aa)*b|(?:a|aa)*c)", i);
+        connect_with(MRC_MATCHER_URLPATTERN, value, NULL, NULL);
+    }
+    first = connect_with(MRC_MATCHER_URLPATTERN, "https://example.com/(first|(?:b+)+c)", NULL,
+                         make_token(grant));
+    last = connect_with(MRC_MATCHER_URLPATTERN, "https://example.com/(last|(?:b+)+c)", NULL,
+                        make_token(grant));
+    for (unsigned i = 0; i < TOPICS; i++) {
+        memset(texts[i], 'a', 120);
+        memcpy(texts[i], "https://example.com/", 20);
+        memcpy(texts[i] + 20, (char[]){(char)('a' + (int)i), '/', 'y', '/'}, 4);
+        memcpy(texts[i] + 120, "!", 2);
+        topics[i] = texts[i];
+    }
+    topics[0] = "https://example.com/first";
+    topics[TOPICS - 1] = "https://example.com/last";
+    publish(0, topics[0], 1);
+    publish(0, topics[TOPICS - 1], 1);
+    wait_until(received(first) == 1 && received(last) == 1);
+    first->on_write = hang_up;
+    ck_assert_int_eq(hub_publish_to(place.hub, "id-1", topics, TOPICS, mrc_bytes_of("x"), true),
+                     APR_SUCCESS);
+    wait_until(received(last) == 2);
+    ck_assert_ended(first, MRC_END_CLIENT);
+    finish();
 }
 END_TEST
 
@@ -1349,6 +1407,7 @@ int main(void)
     tcase_add_test(tcase, a_long_replay_starves_nobody);
     tcase_add_test(tcase, a_long_replay_has_its_lifetime);
     tcase_add_test(tcase, private_updates_need_a_grant);
+    tcase_add_test(tcase, a_token_goes_while_its_update_is_under_way);
     tcase_add_test(tcase, an_unreadable_record_is_passed_over);
     tcase_add_test(tcase, too_much_for_one_cuts_only_that_one);
     tcase_add_test(tcase, one_who_takes_nothing_is_cut_in_time);

@@ -176,6 +176,31 @@ START_TEST(topics_are_parsed_once)
 }
 END_TEST
 
+/* What has forgotten the matchers that it met, since they are gone, meets others as if it were new.
+ */
+START_TEST(topics_outlive_the_matchers_that_they_forget)
+{
+    const struct mrc_bytes texts[] = {mrc_bytes_of("/a/1"), mrc_bytes_of("https://no url")};
+    struct mrc_topics topics;
+
+    ck_assert_int_eq(mrc_topics_init(&topics, texts, 2), MRC_OK);
+    for (int i = 0; i < 2; i++) {
+        struct mrc_matcher *matcher =
+            make_pattern("/a/:b", i ? HUB : "https://other.example/which/is/not/that/long");
+
+        ck_assert_ptr_null(topics.all[0].base);
+        ck_assert(!topics.all[0].is_parsed);
+        ck_assert(matches_topic(matcher, &topics.all[0]));
+        ck_assert(!matches_topic(matcher, &topics.all[1]));
+        ck_assert_str_eq(topics.all[0].base, mrc_matcher_get_base(matcher));
+        mrc_topics_forget(&topics);
+        mrc_matcher_free(matcher);
+    }
+    mrc_topics_clear(&topics);
+    mrc_topics_forget(&topics); /* there are none */
+}
+END_TEST
+
 START_TEST(tells_its_base_and_size)
 {
     struct mrc_matcher *matcher = make_pattern("/a/:b", HUB);
@@ -290,6 +315,7 @@ int main(void)
     tcase_add_test(tcase, no_url_matches_no_pattern);
     tcase_add_test(tcase, says_why_it_refuses);
     tcase_add_test(tcase, topics_are_parsed_once);
+    tcase_add_test(tcase, topics_outlive_the_matchers_that_they_forget);
     tcase_add_test(tcase, tells_its_base_and_size);
     tcase_add_test(tcase, templates_match_expansions_and_themselves);
     tcase_add_test(tcase, what_is_no_template_is_literal);

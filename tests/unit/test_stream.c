@@ -453,6 +453,33 @@ START_TEST(replays_and_then_lives)
 }
 END_TEST
 
+/*
+ * Whoever has caught up listens from that moment on, in whichever turn of the work it does: nothing
+ * that is due meanwhile, such as a heartbeat, makes it wait for its client first.
+ */
+START_TEST(one_who_has_caught_up_listens_at_once)
+{
+    setup();
+    for (unsigned n = 0; n <= 1024; n += 128) {
+        struct mrc_subscriber *subscriber;
+        enum mrc_stream_work done;
+
+        open_stream(NULL);
+        mrc_stream_discard(stream, MRC_END_REFUSED);
+        subscriber =
+            hub_subscribe(place.hub, hub_matcher(MRC_MATCHER_EXACT, "another", NULL), "earliest");
+        stream = mrc_stream_create(subscriber, &fake.carrier, NOW);
+        while ((done = work()) == MRC_STREAM_BUSY)
+            ck_assert_int_eq(stream->state, MRC_STREAM_REPLAY);
+        ck_assert_int_eq(done, MRC_STREAM_CAUGHT_UP);
+        mrc_stream_end(stream, MRC_END_CLIENT);
+        mrc_stream_close(stream, NULL);
+        publish_many(n, 128, 1);
+    }
+    hub_place_close(&place);
+}
+END_TEST
+
 /* The ring is the backlog: nothing more is read for one who does not take it. */
 START_TEST(replay_waits_for_the_client)
 {
@@ -777,6 +804,7 @@ int main(void)
     tcase_add_test(fresh, an_expensive_update_is_matched_in_slices);
     tcase_add_test(own, queues_wrap_and_keep_order);
     tcase_add_test(own, replays_and_then_lives);
+    tcase_add_test(own, one_who_has_caught_up_listens_at_once);
     tcase_add_test(own, replay_waits_for_the_client);
     tcase_add_test(own, replay_begins_after_the_cursor);
     tcase_add_test(own, a_turn_of_replay_reads_a_slice);
