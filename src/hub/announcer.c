@@ -41,25 +41,6 @@ struct mrc_announcer {
     bool stopping;
 };
 
-/*
- * The lock is taken with all signals blocked: prefork ends a child from within its signal handler,
- * which then waits for the announcer's thread, which may want the lock.
- */
-static void lock(struct mrc_announcer *announcer, sigset_t *ret_mask)
-{
-    sigset_t all;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, ret_mask);
-    pthread_mutex_lock(&announcer->lock);
-}
-
-static void unlock(struct mrc_announcer *announcer, const sigset_t *mask)
-{
-    pthread_mutex_unlock(&announcer->lock);
-    pthread_sigmask(SIG_SETMASK, mask, NULL);
-}
-
 /* ---- the thread -------------------------------------------------------------------------------*/
 
 static void append(struct queue *queue, const struct queue *more)
@@ -85,7 +66,7 @@ static bool take_work(struct mrc_announcer *announcer, bool has_left)
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += PAUSE_S;
-    lock(announcer, &mask);
+    mrc_thread_lock(&announcer->lock, &mask);
     while (!announcer->stopping &&
            (has_left || (!announcer->has_posted && !announcer->is_to_look))) {
         if (pthread_cond_timedwait(&announcer->wake, &announcer->lock, &until) != 0)
@@ -98,7 +79,7 @@ static bool take_work(struct mrc_announcer *announcer, bool has_left)
     announcer->has_posted = false;
     announcer->is_to_look = false;
     stopping = announcer->stopping;
-    unlock(announcer, &mask);
+    mrc_thread_unlock(&announcer->lock, &mask);
     return stopping;
 }
 
@@ -210,14 +191,14 @@ void mrc_announcer_post(struct mrc_announcer *announcer, struct mrc_presence *pr
     sigset_t mask;
 
     presence->next = NULL;
-    lock(announcer, &mask);
+    mrc_thread_lock(&announcer->lock, &mask);
     is_late = announcer->stopping;
     if (!is_late) {
         append(&announcer->posted[mrc_hub_get_index(presence->hub)], &one);
         announcer->has_posted = true;
         pthread_cond_signal(&announcer->wake);
     }
-    unlock(announcer, &mask);
+    mrc_thread_unlock(&announcer->lock, &mask);
     if (is_late)
         free(presence);
 }
@@ -234,10 +215,10 @@ void mrc_announcer_post_look(struct mrc_announcer *announcer)
     }
     if (!has_orphans)
         return;
-    lock(announcer, &mask);
+    mrc_thread_lock(&announcer->lock, &mask);
     announcer->is_to_look = true;
     pthread_cond_signal(&announcer->wake);
-    unlock(announcer, &mask);
+    mrc_thread_unlock(&announcer->lock, &mask);
 }
 
 bool mrc_announcer_stop(struct mrc_announcer *announcer)
@@ -246,9 +227,9 @@ bool mrc_announcer_stop(struct mrc_announcer *announcer)
 
     if (!announcer)
         return true;
-    lock(announcer, &mask);
+    mrc_thread_lock(&announcer->lock, &mask);
     announcer->stopping = true;
     pthread_cond_signal(&announcer->wake);
-    unlock(announcer, &mask);
+    mrc_thread_unlock(&announcer->lock, &mask);
     return mrc_thread_join(announcer->thread, mrc_clock_us() + JOIN_US);
 }

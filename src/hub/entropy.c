@@ -40,7 +40,8 @@ apr_status_t mrc_entropy_get(struct mrc_entropy *entropy, void *out, size_t len)
     apr_status_t status = APR_SUCCESS;
 
     assert(len <= MRC_ENTROPY_MAX_BYTES);
-    pthread_mutex_lock(&entropy->lock);
+    if (pthread_mutex_trylock(&entropy->lock) != 0)
+        return apr_generate_random_bytes(out, len);
     if (entropy->left < len) {
         status = apr_generate_random_bytes(entropy->bytes, sizeof(entropy->bytes));
         entropy->left = status == APR_SUCCESS ? sizeof(entropy->bytes) : 0;

@@ -1,8 +1,9 @@
 /*
  * Random bytes for ids: from the kernel, in pieces of many, since asking it costs more than an id.
  *
- * Any thread; a mutex guards it. What was given is forgotten at once. Made in the child that uses
- * it: a fork would give the same bytes twice.
+ * Any thread; a mutex guards it, which nobody waits for: prefork ends a child from within a signal
+ * handler, which may have interrupted the one that has it. What was given is forgotten at once.
+ * Made in the child that uses it: a fork would give the same bytes twice.
  */
 #ifndef MRC_HUB_ENTROPY_H
 #define MRC_HUB_ENTROPY_H

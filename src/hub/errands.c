@@ -16,6 +16,7 @@ struct mrc_errands {
     pthread_cond_t posted;
     struct mrc_errand *first, *last; /* under the lock */
     bool stopping;                   /* the same */
+    atomic_bool is_left; /* the process ends without the thread, and what errands need with it */
 };
 
 /* All that was posted, in its order; NULL: the thread is to end. */
@@ -38,7 +39,7 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
     struct mrc_errand *errand;
 
     while ((errand = take_all(errands))) {
-        while (errand) {
+        while (errand && !atomic_load(&errands->is_left)) {
             struct mrc_errand *next = errand->next;
 
             errand->run(errand, thread);
@@ -89,5 +90,8 @@ bool mrc_errands_stop(struct mrc_errands *errands)
     errands->stopping = true;
     pthread_cond_signal(&errands->posted);
     pthread_mutex_unlock(&errands->lock);
-    return mrc_thread_join(errands->thread, mrc_clock_us() + JOIN_US);
+    if (mrc_thread_join(errands->thread, mrc_clock_us() + JOIN_US))
+        return true;
+    atomic_store(&errands->is_left, true);
+    return false;
 }

@@ -34,7 +34,8 @@ bool mrc_errands_is_full(const struct mrc_errands *errands);
 
 /*
  * Runs all that was posted, and ends the thread; nothing may be posted any more. False: it has not
- * ended within some seconds, and the process has to end without it. Accepts NULL.
+ * ended within some seconds; it begins with no other errand, and the process has to end without it.
+ * Accepts NULL.
  */
 bool mrc_errands_stop(struct mrc_errands *errands);
 

@@ -8,6 +8,7 @@
 
 #include "core/siphash.h"
 #include "hub/hub.h"
+#include "hub/thread.h"
 
 #define FIRST_BUCKETS 64
 
@@ -192,6 +193,7 @@ static enum mrc_err compile(struct mrc_patterns *patterns, uint64_t hash,
 {
     struct mrc_matcher *matcher, *shared;
     enum mrc_err err = mrc_matcher_create(type, value, base, error, &matcher);
+    sigset_t mask;
 
     if (err)
         return err;
@@ -199,11 +201,11 @@ static enum mrc_err compile(struct mrc_patterns *patterns, uint64_t hash,
         *ret_matcher = matcher;
         return MRC_OK;
     }
-    pthread_mutex_lock(&patterns->mutex);
+    mrc_thread_lock(&patterns->mutex, &mask);
     shared = share(patterns, hash, type, value, base);
     if (!shared)
         err = insert(patterns, hash, matcher);
-    pthread_mutex_unlock(&patterns->mutex);
+    mrc_thread_unlock(&patterns->mutex, &mask);
     if (shared || err)
         mrc_matcher_free(matcher);
     if (!err)
@@ -217,12 +219,13 @@ enum mrc_err mrc_patterns_get(struct mrc_patterns *patterns, enum mrc_matcher_ty
 {
     uint64_t hash = mrc_siphash(patterns->key, value);
     struct mrc_matcher *shared;
+    sigset_t mask;
 
     if (type == MRC_MATCHER_EXACT)
         return mrc_matcher_create(type, value, base, error, ret_matcher);
-    pthread_mutex_lock(&patterns->mutex);
+    mrc_thread_lock(&patterns->mutex, &mask);
     shared = share(patterns, hash, type, value, base);
-    pthread_mutex_unlock(&patterns->mutex);
+    mrc_thread_unlock(&patterns->mutex, &mask);
     if (!shared)
         return compile(patterns, hash, type, value, base, error, ret_matcher);
     *ret_matcher = shared;
@@ -232,12 +235,13 @@ enum mrc_err mrc_patterns_get(struct mrc_patterns *patterns, enum mrc_matcher_ty
 void mrc_patterns_put(struct mrc_patterns *patterns, struct mrc_matcher *matcher)
 {
     bool is_last = true;
+    sigset_t mask;
 
     if (matcher && is_pattern(matcher)) {
-        pthread_mutex_lock(&patterns->mutex);
+        mrc_thread_lock(&patterns->mutex, &mask);
         is_last =
             leave(patterns, mrc_siphash(patterns->key, mrc_matcher_get_value(matcher)), matcher);
-        pthread_mutex_unlock(&patterns->mutex);
+        mrc_thread_unlock(&patterns->mutex, &mask);
     }
     if (is_last)
         mrc_matcher_free(matcher);
@@ -246,13 +250,14 @@ void mrc_patterns_put(struct mrc_patterns *patterns, struct mrc_matcher *matcher
 bool mrc_patterns_should_tell(struct mrc_patterns *patterns)
 {
     bool should_tell;
+    sigset_t mask;
 
-    pthread_mutex_lock(&patterns->mutex);
+    mrc_thread_lock(&patterns->mutex, &mask);
     should_tell = !mrc_hub_gauge(patterns->hub, MRC_GAUGE_PATTERNS_TOLD);
     if (should_tell) {
         patterns->has_told = true;
         mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERNS_TOLD, 1);
     }
-    pthread_mutex_unlock(&patterns->mutex);
+    mrc_thread_unlock(&patterns->mutex, &mask);
     return should_tell;
 }

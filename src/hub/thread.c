@@ -39,3 +39,18 @@ bool mrc_thread_join(apr_thread_t *thread, int64_t until_us)
     until.tv_nsec %= 1000000000;
     return pthread_timedjoin_np(*os_thread, NULL, &until) == 0;
 }
+
+void mrc_thread_lock(pthread_mutex_t *mutex, sigset_t *ret_mask)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, ret_mask);
+    pthread_mutex_lock(mutex);
+}
+
+void mrc_thread_unlock(pthread_mutex_t *mutex, const sigset_t *mask)
+{
+    pthread_mutex_unlock(mutex);
+    pthread_sigmask(SIG_SETMASK, mask, NULL);
+}

@@ -4,6 +4,8 @@
 #ifndef MRC_HUB_THREAD_H
 #define MRC_HUB_THREAD_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,5 +25,13 @@ apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *ar
  * interrupted what holds a lock that the thread needs, such as the allocator's.
  */
 bool mrc_thread_join(apr_thread_t *thread, int64_t until_us);
+
+/*
+ * Takes and gives back MUTEX, which a request's thread and one of the module's own share. Meanwhile
+ * no signal comes, or prefork could end the child from within its handler, which would wait for a
+ * thread that waits for MUTEX. MASK is what was blocked before.
+ */
+void mrc_thread_lock(pthread_mutex_t *mutex, sigset_t *ret_mask);
+void mrc_thread_unlock(pthread_mutex_t *mutex, const sigset_t *mask);
 
 #endif

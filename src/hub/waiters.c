@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "hub/thread.h"
+
 struct mrc_waiter {
     struct mrc_waiters *waiters;
     int fd;
@@ -18,25 +20,6 @@ struct mrc_waiters {
     pthread_mutex_t lock;
     struct mrc_waiter *first; /* under the lock */
 };
-
-/*
- * The lock is taken with all signals blocked: prefork ends a child from within its signal handler,
- * which then waits for the dispatcher's thread, which may want the lock.
- */
-static void lock(struct mrc_waiters *waiters, sigset_t *ret_mask)
-{
-    sigset_t all;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, ret_mask);
-    pthread_mutex_lock(&waiters->lock);
-}
-
-static void unlock(struct mrc_waiters *waiters, const sigset_t *mask)
-{
-    pthread_mutex_unlock(&waiters->lock);
-    pthread_sigmask(SIG_SETMASK, mask, NULL);
-}
 
 struct mrc_waiters *mrc_waiters_create(apr_pool_t *pool)
 {
@@ -51,13 +34,13 @@ void mrc_waiters_wake(struct mrc_waiters *waiters)
     const uint64_t one = 1;
     sigset_t mask;
 
-    lock(waiters, &mask);
+    mrc_thread_lock(&waiters->lock, &mask);
     for (struct mrc_waiter *waiter = waiters->first; waiter; waiter = waiter->next) {
         /* The counter cannot be full before 2^64 - 1 wake-ups. */
         while (write(waiter->fd, &one, sizeof(one)) < 0 && errno == EINTR)
             ;
     }
-    unlock(waiters, &mask);
+    mrc_thread_unlock(&waiters->lock, &mask);
 }
 
 apr_status_t mrc_waiter_open(struct mrc_waiters *waiters, struct mrc_waiter **ret_waiter)
@@ -75,12 +58,12 @@ apr_status_t mrc_waiter_open(struct mrc_waiters *waiters, struct mrc_waiter **re
         free(waiter);
         return status;
     }
-    lock(waiters, &mask);
+    mrc_thread_lock(&waiters->lock, &mask);
     waiter->next = waiters->first;
     if (waiter->next)
         waiter->next->prev = waiter;
     waiters->first = waiter;
-    unlock(waiters, &mask);
+    mrc_thread_unlock(&waiters->lock, &mask);
     *ret_waiter = waiter;
     return APR_SUCCESS;
 }
@@ -106,14 +89,14 @@ void mrc_waiter_close(struct mrc_waiter *waiter)
     if (!waiter)
         return;
     waiters = waiter->waiters;
-    lock(waiters, &mask);
+    mrc_thread_lock(&waiters->lock, &mask);
     if (waiter->prev)
         waiter->prev->next = waiter->next;
     else
         waiters->first = waiter->next;
     if (waiter->next)
         waiter->next->prev = waiter->prev;
-    unlock(waiters, &mask);
+    mrc_thread_unlock(&waiters->lock, &mask);
     close(waiter->fd);
     free(waiter);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "hub_unit.h"
+#include "interrupted.h"
 
 #define THREADS 4
 #define EACH    500
@@ -78,13 +79,28 @@ START_TEST(every_length_is_filled)
 }
 END_TEST
 
+static bool take_one(void *entropy)
+{
+    unsigned char out[BYTES];
+
+    return mrc_entropy_get(entropy, out, sizeof(out)) == APR_SUCCESS;
+}
+
+START_TEST(nobody_waits_for_one_that_is_interrupted)
+{
+    interrupted_run(take_one, mrc_entropy_create(store_pool()));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("entropy");
     TCase *tcase = tcase_create("entropy");
 
+    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, nothing_is_given_twice);
     tcase_add_test(tcase, every_length_is_filled);
+    tcase_add_test(tcase, nobody_waits_for_one_that_is_interrupted);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

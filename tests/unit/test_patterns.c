@@ -5,6 +5,7 @@
 
 #include "failing_alloc.h"
 #include "hub_unit.h"
+#include "interrupted.h"
 
 #define BASE "https://example.com/hub"
 
@@ -323,11 +324,35 @@ START_TEST(threads_share)
 }
 END_TEST
 
+/* One that is there: nothing is allocated. */
+static bool get_and_put(void *value)
+{
+    struct mrc_matcher *matcher;
+
+    if (try_get(place.hub, value, BASE, &matcher) != MRC_OK)
+        return false;
+    put(place.hub, matcher);
+    return true;
+}
+
+START_TEST(nobody_waits_for_one_that_is_interrupted)
+{
+    struct mrc_matcher *matcher;
+
+    start();
+    matcher = get(place.hub, "/a/*");
+    interrupted_run(get_and_put, (void *)"/a/*");
+    put(place.hub, matcher);
+    finish();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("patterns");
     TCase *tcase = tcase_create("patterns");
 
+    tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, a_pattern_is_kept_once);
     tcase_add_test(tcase, what_is_no_pattern_counts_for_nothing);
@@ -339,6 +364,7 @@ int main(void)
     tcase_add_test(tcase, it_is_told_once);
     tcase_add_test(tcase, no_memory_leaves_nothing);
     tcase_add_test(tcase, threads_share);
+    tcase_add_test(tcase, nobody_waits_for_one_that_is_interrupted);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
