@@ -31,6 +31,7 @@ struct mrc_page {
     struct mrc_history_slice slice; /* what the records are views of */
     struct mrc_past_record *records;
     size_t count;
+    size_t topics_count;       /* of all records */
     char *base;                /* of the topics; NULL: there are none yet */
     struct mrc_topics *topics; /* of each record */
     struct chosen chosen[CHOICES_KEPT];
@@ -182,6 +183,7 @@ static apr_status_t decode(struct mrc_page *page, const struct mrc_history *hist
         record->number = stored.seq;
         record->time_us = stored.time_us;
         record->is_readable = err == MRC_OK;
+        page->topics_count += record->update.topics_count;
         if (page->is_of_ring)
             record->number = mrc_history_number(history, stored.seq);
         if (err == MRC_ENOMEM)
@@ -453,7 +455,8 @@ struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char 
 {
     const struct mrc_update *update = &page->records[at].update;
 
-    if (base && !page->topics && !make_topics(page, base))
+    if (base && !page->topics && page->topics_count <= MRC_PAST_TOPICS_MAX &&
+        !make_topics(page, base))
         return NULL;
     if (page->topics)
         return &page->topics[at];

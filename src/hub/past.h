@@ -82,9 +82,11 @@ struct mrc_past_record *mrc_page_get(struct mrc_page *page, size_t at);
 
 /*
  * The topics of record AT, for matchers of BASE (mrc_matcher_get_base(), NULL: none has one).
- * Parsed once for all that have the base of the first that has one. Before there is one OWN is
+ * Parsed once for all that have the base of the first that has one. Before there is one, and of a
+ * page with more than MRC_PAST_TOPICS_MAX, since what is parsed is many times as large, OWN is
  * prepared instead, which the caller clears in any case. NULL: out of memory.
  */
+#define MRC_PAST_TOPICS_MAX 1024
 struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char *base,
                                    struct mrc_topics *own);
 

@@ -87,6 +87,47 @@ static void publish(struct hub_place *place, int number, const char *topic)
  */
 #define FEW 7
 
+/* ---- bounds of what is shared
+ * ------------------------------------------------------------------*/
+
+/* Publishes N updates of eight topics, and asks for those of the oldest; true: all have them. */
+static bool shares_topics(struct hub_place *place, int n)
+{
+    static const char *const topics[8] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    struct mrc_past *past = mrc_past_create(place->hub, NULL, NULL, NULL);
+    struct mrc_topics own = {.count = 0}, *all;
+    struct mrc_place at_place;
+    struct mrc_page *page;
+    bool is_shared;
+    size_t at;
+
+    for (int i = 0; i < n; i++)
+        ck_assert_int_eq(hub_publish_to(place->hub, "id", topics, 8, mrc_bytes_of(""), false),
+                         APR_SUCCESS);
+    ck_assert_int_eq(mrc_history_oldest(mrc_hub_history(place->hub), apr_time_now(), &at_place),
+                     APR_SUCCESS);
+    ck_assert_int_eq(mrc_past_find(past, &at_place, &page, &at), APR_SUCCESS);
+    all = mrc_page_topics(page, at, "https://example.com/", &own);
+    ck_assert_ptr_nonnull(all);
+    ck_assert_uint_eq(all->count, 8);
+    is_shared = all != &own;
+    mrc_topics_clear(&own);
+    mrc_page_unref(page);
+    mrc_past_free(past);
+    return is_shared;
+}
+
+/* Topics of a byte or two make a URL of hundreds each. */
+START_TEST(many_topics_are_nobodys_in_particular)
+{
+    struct hub_place place = hub_place_open(1 << 20, &policy);
+
+    ck_assert(shares_topics(&place, MRC_PAST_TOPICS_MAX / 8));
+    ck_assert(!shares_topics(&place, 1));
+    hub_place_close(&place);
+}
+END_TEST
+
 /* ---- sharing ----------------------------------------------------------------------------------*/
 
 START_TEST(who_gets_the_same_shares_it)
@@ -367,6 +408,7 @@ int main(void)
     tcase_add_test(tcase, topics_are_relative_to_the_base_of_each);
     tcase_add_loop_test(tcase, each_gets_what_it_would_get_alone, 0, 5);
     tcase_add_test(tcase, what_is_kept_is_bounded);
+    tcase_add_test(tcase, many_topics_are_nobodys_in_particular);
     tcase_add_test(tcase, the_disk_is_asked_once);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
