@@ -66,14 +66,12 @@ static void listen_to_one(struct mrc_index *index, struct ear *ear, const char *
     listen_to(index, ear);
 }
 
-static void collect_one(struct mrc_index *index, const char *topic)
+static void collect_one(struct mrc_index *index, struct mrc_bytes topic)
 {
-    const struct mrc_bytes view = mrc_bytes_of(topic);
-
     apr_status_t status;
 
     held -= alloc_bytes;
-    status = mrc_index_collect(index, &view, 1, heard, NULL);
+    status = mrc_index_collect(index, &topic, 1, heard, NULL);
     held += alloc_bytes;
     ck_assert_int_eq(status, APR_SUCCESS);
 }
@@ -82,7 +80,7 @@ static void collect_one(struct mrc_index *index, const char *topic)
 static unsigned found_for(struct mrc_index *index, struct ear *ear, const char *topic)
 {
     ear->found = 0;
-    collect_one(index, topic);
+    collect_one(index, mrc_bytes_of(topic));
     return ear->found;
 }
 
@@ -612,7 +610,7 @@ START_TEST(generated_patterns_against_a_scan)
         gen_topic(&gen, topic);
         for (unsigned i = 0; i < MANY; i++)
             ears[i].found = 0;
-        collect_one(index, topic);
+        collect_one(index, mrc_bytes_of(topic));
         for (unsigned i = 0; i < MANY; i++) {
             bool want = ears[i].is_in && ears[i].count &&
                         mrc_matcher_matches(ears[i].matchers[0], mrc_bytes_of(topic));
@@ -779,7 +777,7 @@ START_TEST(nothing_stays_of_those_who_left)
             fill(&ears[i], i);
             listen_to(index, &ears[i]);
             if (i % 10 == 0)
-                collect_one(index, mrc_matcher_get_value(ears[i].matchers[0]).ptr);
+                collect_one(index, mrc_matcher_get_value(ears[i].matchers[0]));
         }
         full = held;
         for (unsigned i = 0; i < CROWD; i++) /* the others keep little of what all needed */

@@ -382,8 +382,10 @@ int main(void)
     tcase_add_test(tcase, one_comes_twice);
     tcase_add_test(tcase, gaps_fill_from_both_sides);
     tcase_add_test(tcase, a_byte_is_wrong);
-    tcase_add_test(tcase, a_stranger_gets_it);
     tcase_add_test(tcase, who_comes_later_begins_later);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("groups"); /* with a ledger of its own */
+    tcase_add_test(tcase, a_stranger_gets_it);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("histogram");
     tcase_add_test(tcase, quantiles_are_near);
