@@ -25,6 +25,7 @@
 
 #define SECOND      INT64_C(1000000)
 #define DEADLINE_US (60 * SECOND) /* only says when something is broken */
+#define LOOK_MS     (3600 * 1000) /* nothing is delivered by a look */
 #define CLIENTS_MAX 200
 #define STILL_OPEN  (-1)
 
@@ -151,6 +152,7 @@ static void start(uint64_t ring_bytes, unsigned threads, const struct mrc_hub_po
     struct mrc_dispatcher_args args = {
         .slot = HUB_SLOT,
         .threads = threads,
+        .look_ms = LOOK_MS,
         .hubs = hubs,
         .hubs_count = 2,
         .on_wake = count_wake,
