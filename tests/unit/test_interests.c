@@ -7,14 +7,11 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "hub/dispatcher.h"
-#include "hub/waiters.h"
 #include "hub_unit.h"
 #include "store/control_layout.h"
 
 #define RING        (1 << 20)
-#define LOOK_MS     (3600 * 1000) /* nothing is delivered by a look */
-#define DEADLINE_MS (60 * 1000)   /* only says when something is broken */
+#define DEADLINE_MS (60 * 1000) /* only says when something is broken */
 #define TEXT_BYTES  40
 
 static const struct mrc_hub_policy policy; /* nothing is bounded */
@@ -236,7 +233,7 @@ static void publish_with(size_t count)
     };
 
     for (size_t i = 0; i < count; i++) {
-        char name[16];
+        char name[TEXT_BYTES];
 
         snprintf(name, sizeof(name), "s/%zu", i);
         views[i] = mrc_bytes_of(stranger(name, text[i]));
@@ -475,147 +472,225 @@ START_TEST(many_topics_leave_a_choice)
 }
 END_TEST
 
+/* ---- in the moment between --------------------------------------------------------------------
+ * The linker leads the functions here that take a position, and the one that takes a bit away, so
+ * that something can happen right after, or before.
+ */
+
+static void (*_Atomic between)(void); /* happens once; NULL: nothing, as for other threads */
+
+static void happen(void)
+{
+    void (*what)(void) = atomic_load_explicit(&between, memory_order_relaxed);
+
+    if (!what)
+        return;
+    between = NULL;
+    what();
+}
+
+void __real_mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place);
+void __wrap_mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place);
+void __wrap_mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place)
+{
+    __real_mrc_history_head(history, ret_place);
+    happen();
+}
+
+apr_status_t __real_mrc_history_newest(const struct mrc_history *history,
+                                       struct mrc_ring_record *record, struct mrc_place *ret_place);
+apr_status_t __wrap_mrc_history_newest(const struct mrc_history *history,
+                                       struct mrc_ring_record *record, struct mrc_place *ret_place);
+apr_status_t __wrap_mrc_history_newest(const struct mrc_history *history,
+                                       struct mrc_ring_record *record, struct mrc_place *ret_place)
+{
+    apr_status_t status = __real_mrc_history_newest(history, record, ret_place);
+
+    happen();
+    return status;
+}
+
+void __real_mrc_interests_unset(struct mrc_interests *interests, unsigned slot, uint64_t tag);
+void __wrap_mrc_interests_unset(struct mrc_interests *interests, unsigned slot, uint64_t tag);
+void __wrap_mrc_interests_unset(struct mrc_interests *interests, unsigned slot, uint64_t tag)
+{
+    happen();
+    __real_mrc_interests_unset(interests, slot, tag);
+    happen();
+}
+
+static struct mrc_subscriber *newcomer;
+
+static void publish_now(void)
+{
+    hub_publish(elsewhere, "id-now", "t/1", "x");
+}
+
+static void come_now(void)
+{
+    newcomer = subscribe_to("t/1");
+    between = publish_now;
+}
+
+/* What is published right after it has taken its position, the child is woken for. */
+START_TEST(one_who_has_a_position_is_heard_of)
+{
+    static const char *const cursors[] = {NULL, ""};
+    struct mrc_matcher *matchers[] = {hub_matcher(MRC_MATCHER_EXACT, "t/1", NULL),
+                                      hub_matcher(MRC_MATCHER_EXACT, "*", NULL)};
+    struct mrc_subscriber *subscriber;
+
+    start();
+    between = publish_now;
+    subscriber = hub_subscribe(place.hub, matchers[_i / 2], cursors[_i % 2]);
+    ck_assert(!between);
+    ck_assert_uint_lt(mrc_subscriber_get_position(subscriber),
+                      mrc_ring_head(mrc_hub_ring(place.hub)));
+    ck_assert(was_woken());
+    leave(subscriber);
+    mrc_matcher_free(matchers[1 - _i / 2]);
+    finish();
+}
+END_TEST
+
+/* The last one that needs a bit has counted itself out; another one comes, and finds the bit; it is
+ * taken away, and something published. Whoever took it away tells of that. */
+START_TEST(one_who_comes_while_the_last_one_goes_is_heard_of)
+{
+    struct mrc_subscriber *last;
+
+    start();
+    last = subscribe_to("t/1");
+    between = come_now;
+    leave(last);
+    ck_assert(!between);
+    ck_assert(was_woken());
+    ck_assert(wakes("t/1"));
+    leave(newcomer);
+    ck_assert(!wakes("t/1"));
+    finish();
+}
+END_TEST
+
 /* ---- nothing is lost --------------------------------------------------------------------------*/
 
 /*
- * One subscriber that comes and goes in a thread of its own, as a threaded stream does: it takes
- * what it has missed, waits to be woken, and takes again. For each of its rounds there is one
- * publication, as close to its coming as can be. Nobody looks but who is woken, and there are fewer
- * rounds between two of its own than would wake it anyway. Beside it others come and go, who need
- * the same bit: whoever of them is the last takes it away.
+ * In each round a subscriber comes, one publication is made, and another subscriber that needs the
+ * same bit goes, all of them as close to each other as can be. What the newcomer does not find
+ * before its position it must be woken for. Nobody looks by himself: there is no dispatcher.
  */
-#define CHURNERS 2
+static struct race {
+    _Atomic uint64_t round;     /* has begun */
+    _Atomic uint64_t listens;   /* the one that goes has come for it */
+    _Atomic uint64_t left;      /* and has gone */
+    _Atomic uint64_t published; /* all that the publisher does for it is done */
+    _Atomic uint64_t end;       /* of its record, in the ring */
+} * race;                       /* shared with the publisher, which may be a process */
 
-static struct churn {
-    struct mrc_waiters *waiters;
-    struct mrc_matcher *matcher;
-    _Atomic uint64_t *round; /* shared with the publisher, which may be a process */
-    atomic_bool is_over;
-    unsigned rounds;
-} churn;
+static struct mrc_matcher *raced_for;
+static uint64_t rounds;
+
+static void wait_for(const _Atomic uint64_t *what, uint64_t round)
+{
+    while (atomic_load(what) < round)
+        sched_yield();
+}
+
+/* Some instructions, at most as many as the others take. */
+static void dawdle(uint64_t *state)
+{
+    for (volatile unsigned i = hub_random_below(state, 2000); i > 0; i--)
+        ;
+}
 
 static void *publish_rounds(void *unused)
 {
-    for (unsigned i = 1; i <= churn.rounds; i++) {
-        char id[TEXT_BYTES];
+    uint64_t state = 1;
 
-        while (atomic_load(churn.round) < i)
-            sched_yield();
-        snprintf(id, sizeof(id), "id-%u", i);
-        hub_publish(elsewhere, id, "t/1", "x");
+    for (uint64_t i = 1; i <= rounds; i++) {
+        wait_for(&race->round, i);
+        dawdle(&state);
+        hub_publish(elsewhere, "id", "t/1", "x");
+        atomic_store(&race->end, mrc_ring_head(mrc_hub_ring(elsewhere)));
+        atomic_store(&race->published, i);
     }
     return unused;
 }
 
-static void *come_and_go(void *unused)
+static void *leave_rounds(void *unused)
 {
-    while (!atomic_load(&churn.is_over)) {
-        mrc_hub_listen(place.hub, &churn.matcher, 1);
-        mrc_hub_unlisten(place.hub, &churn.matcher, 1);
+    uint64_t state = 2;
+
+    for (uint64_t i = 1; i <= rounds; i++) {
+        mrc_hub_listen(place.hub, &raced_for, 1);
+        atomic_store(&race->listens, i);
+        wait_for(&race->round, i);
+        dawdle(&state);
+        mrc_hub_unlisten(place.hub, &raced_for, 1);
+        atomic_store(&race->left, i);
+        wait_for(&race->published, i);
     }
     return unused;
 }
 
-/* Whether SUBSCRIBER gets ID by what it takes now. */
-static bool takes(struct mrc_subscriber *subscriber, const char *id)
+static void listen_rounds(bool with_another)
 {
-    struct mrc_buf out;
-    apr_status_t status;
-    char line[TEXT_BYTES + 8];
-    struct mrc_bytes got;
-    bool has_it;
+    struct pollfd poll_fd = {.fd = mrc_notify_fd(place.notify, HUB_SLOT), .events = POLLIN};
+    uint64_t state = 3;
 
-    mrc_buf_init(&out, SIZE_MAX);
-    do
-        status = mrc_subscriber_take(subscriber, SIZE_MAX, mrc_subscriber_give_bytes, &out);
-    while (status == APR_SUCCESS);
-    ck_assert_int_eq(status, APR_EOF);
-    snprintf(line, sizeof(line), "id: %s\n", id);
-    got = mrc_buf_bytes(&out);
-    has_it = got.len && memmem(got.ptr, got.len, line, strlen(line));
-    mrc_buf_free(&out);
-    return has_it;
-}
-
-static void listen_rounds(void)
-{
-    struct mrc_waiter *waiter;
-    char last[TEXT_BYTES] = "earliest";
-
-    ck_assert_int_eq(mrc_waiter_open(churn.waiters, &waiter), APR_SUCCESS);
-    for (unsigned i = 1; i <= churn.rounds; i++) {
-        struct pollfd poll_fd = {.fd = mrc_waiter_fd(waiter), .events = POLLIN};
+    for (uint64_t i = 1; i <= rounds; i++) {
         struct mrc_subscriber *subscriber;
-        char id[TEXT_BYTES];
 
-        snprintf(id, sizeof(id), "id-%u", i);
-        atomic_store(churn.round, i);
-        subscriber = hub_subscribe(place.hub, hub_matcher(MRC_MATCHER_EXACT, "t/1", NULL), last);
-        while (!takes(subscriber, id)) {
-            ck_assert_msg(poll(&poll_fd, 1, DEADLINE_MS) == 1, "round %u: nobody woke it", i);
-            mrc_waiter_drain(waiter);
-        }
+        if (with_another)
+            wait_for(&race->listens, i);
+        mrc_notify_drain(place.notify, HUB_SLOT);
+        atomic_store(&race->round, i);
+        dawdle(&state);
+        subscriber = subscribe_to("t/1");
+        wait_for(&race->published, i);
+        if (atomic_load(&race->end) > mrc_subscriber_get_position(subscriber))
+            ck_assert_msg(poll(&poll_fd, 1, DEADLINE_MS) == 1, "round %u: nobody woke it",
+                          (unsigned)i);
+        if (with_another)
+            wait_for(&race->left, i);
         leave(subscriber);
-        memcpy(last, id, sizeof(last));
     }
-    mrc_waiter_close(waiter);
 }
 
-static void do_nothing(void *unused)
+static void run_race(bool with_another, bool by_process)
 {
-    (void)unused;
-}
-
-static void run_churn(unsigned churners, bool by_process, unsigned rounds)
-{
-    static struct mrc_hub *hubs[1];
-    struct mrc_dispatcher_args args = {
-        .slot = HUB_SLOT, .threads = 1, .look_ms = LOOK_MS, .hubs = hubs, .hubs_count = 1};
-    struct mrc_dispatcher *dispatcher;
-    pthread_t publisher, others[CHURNERS];
+    pthread_t publisher, another;
+    const char *wanted = getenv("MRC_STRESS_ROUNDS");
     pid_t pid = 0;
 
     start();
-    churn.rounds = rounds;
-    churn.round = store_shared(sizeof(*churn.round));
-    churn.matcher = hub_matcher(MRC_MATCHER_EXACT, "t/1", NULL);
+    rounds = wanted ? strtoul(wanted, NULL, 10) : 2000;
+    race = store_shared(sizeof(*race));
+    raced_for = hub_matcher(MRC_MATCHER_EXACT, "t/1", NULL);
     if (by_process && (pid = fork()) == 0) {
         publish_rounds(NULL);
         _exit(0);
     }
-    hubs[0] = place.hub;
-    args.notify = place.notify;
-    args.waiters = churn.waiters = mrc_waiters_create(place.pool);
-    args.on_wake = do_nothing;
-    ck_assert_int_eq(mrc_dispatcher_start(place.pool, &args, &dispatcher), APR_SUCCESS);
     if (!by_process)
         ck_assert_int_eq(pthread_create(&publisher, NULL, publish_rounds, NULL), 0);
-    for (unsigned i = 0; i < churners; i++)
-        ck_assert_int_eq(pthread_create(&others[i], NULL, come_and_go, NULL), 0);
-    listen_rounds();
-    atomic_store(&churn.is_over, true);
-    for (unsigned i = 0; i < churners; i++)
-        pthread_join(others[i], NULL);
+    if (with_another)
+        ck_assert_int_eq(pthread_create(&another, NULL, leave_rounds, NULL), 0);
+    listen_rounds(with_another);
+    if (with_another)
+        pthread_join(another, NULL);
     if (by_process)
         ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
     else
         pthread_join(publisher, NULL);
-    ck_assert(mrc_dispatcher_stop(dispatcher));
-    mrc_matcher_free(churn.matcher);
-    ck_assert(!wakes("t/1")); /* and nothing is left of all of them */
+    was_woken();
+    ck_assert(!wakes("t/1")); /* nothing is left of all of them */
+    mrc_matcher_free(raced_for);
     finish();
-}
-
-static unsigned stress_rounds(void)
-{
-    const char *text = getenv("MRC_STRESS_ROUNDS");
-
-    return text ? (unsigned)strtoul(text, NULL, 10) : 2000;
 }
 
 START_TEST(no_wake_up_is_lost)
 {
-    run_churn(_i / 2 ? CHURNERS : 0, _i % 2, stress_rounds());
+    run_race(_i / 2, _i % 2);
 }
 END_TEST
 
@@ -638,6 +713,8 @@ int main(void)
     tcase_add_test(tcase, nobody_is_left_behind_by_a_part_of_the_ring);
     tcase_add_test(tcase, a_dead_child_leaves_no_interest);
     tcase_add_test(tcase, the_sets_are_bounded);
+    tcase_add_loop_test(tcase, one_who_has_a_position_is_heard_of, 0, 4);
+    tcase_add_test(tcase, one_who_comes_while_the_last_one_goes_is_heard_of);
     tcase_add_test(tcase, many_topics_leave_a_choice);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("stress");
