@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "core/matcher.h"
 #include "core/update.h"
@@ -24,28 +24,35 @@ struct mrc_listening {
     _Atomic uint16_t *uses;
 };
 
+static size_t uses_bytes(const struct mrc_listening *listening)
+{
+    return (listening->mask + 1) * sizeof(*listening->uses);
+}
+
 static apr_status_t free_uses(void *data)
 {
     const struct mrc_listening *listening = data;
 
-    free((void *)(uintptr_t)listening->uses);
+    munmap((void *)(uintptr_t)listening->uses, uses_bytes(listening));
     return APR_SUCCESS;
 }
 
-/* Not of the pool's memory: most of it is never touched, and stays the system's. */
+/* Of the system, not of the pool: pages that nobody touches take no memory. */
 struct mrc_listening *mrc_listening_create(apr_pool_t *pool, const struct mrc_hub_segment *segment,
                                            const struct mrc_notify *notify, unsigned slot)
 {
-    uint64_t bits = mrc_interests_bits(mrc_hub_segment_nslots(segment));
     struct mrc_listening *listening = apr_pcalloc(pool, sizeof(*listening));
+    void *uses;
 
     listening->interests = mrc_hub_segment_interests(segment);
     listening->notify = notify;
     listening->slot = slot;
-    listening->mask = bits - 1;
-    listening->uses = calloc(bits, sizeof(*listening->uses));
-    if (!listening->uses)
+    listening->mask = mrc_interests_bits(mrc_hub_segment_nslots(segment)) - 1;
+    uses = mmap(NULL, uses_bytes(listening), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                -1, 0);
+    if (uses == MAP_FAILED)
         return NULL;
+    listening->uses = uses;
     apr_pool_cleanup_register(pool, listening, free_uses, apr_pool_cleanup_null);
     return listening;
 }
