@@ -66,7 +66,7 @@ READY = "resuming normal operations"
 # (SIGTERM, SIGHUP): the child's pollset is closed before its workers are. Only then is it no problem.
 HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH0309[0-9]: process_\w+: apr_pollset_add failure")
 HARD_STOP_SECONDS = 20
-CRASH = re.compile(r"AH0005[012]: |exit signal")
+CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
 
 
 def without_races_of_httpd(text):
@@ -595,6 +595,10 @@ class Httpd:
         problems += [f"expected in the error log, but it did not come: {expected[0].pattern}"
                      for expected in self._expected if expected[1] and not expected[2]]
         return problems
+
+    def crashes(self):
+        """Lines of the error log that tell of a crash, or of a sanitizer's finding, that no test expects."""
+        return [problem for problem in self.log_problems() if CRASH.search(problem)]
 
     # ---- the end ---------------------------------------------------------------------------------
 
