@@ -133,7 +133,7 @@ def test_metrics(httpd):
         lines.update(auto(httpd))
         return {key: lines.get(key) for key in expected} == expected
 
-    wait_until(told, what=f"{expected} in {lines}")
+    wait_until(told, what=f"{expected} in /server-status")
     assert 0 < float(lines["MercureDispatchSeconds"]) < 60
     page = httpd.get("/server-status").text
     assert f"<td>{PATH}</td>" in page and "<td>5 (" in page and "too_large 1" in page
