@@ -8,6 +8,7 @@
 #include "http_protocol.h"
 
 #include "core/form.h"
+#include "core/json.h"
 #include "core/jws_sign.h"
 #include "core/token.h"
 #include "core/update.h"
@@ -141,10 +142,12 @@ static const char *find_body(request_rec *r)
 
 static bool is_json(const char *text)
 {
-    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    json_t *value = NULL;
 
+    if (mrc_json_parse(mrc_bytes_of(text), NULL, &value))
+        return false;
     json_decref(value);
-    return value != NULL;
+    return true;
 }
 
 static const char *describe(request_rec *r, const char *url)
