@@ -13,6 +13,7 @@
 #include "core/token.h"
 #include "core/update.h"
 #include "httpd/answer.h"
+#include "httpd/body.h"
 #include "httpd/claim.h"
 #include "httpd/identity.h"
 #include "httpd/keys.h"
@@ -166,9 +167,10 @@ int mrc_playground_serve_echo(request_rec *r, const struct mrc_claim *claim)
     const char *path = ap_os_escape_path(r->pool, r->uri, 1);
     const char *url = ap_construct_url(r->pool, path, r);
     const char *body = find_body(r);
+    int status = mrc_body_discard(r);
 
-    if (ap_discard_request_body(r) != OK)
-        return HTTP_BAD_REQUEST;
+    if (status != DECLINED)
+        return status;
     if (!body)
         body = describe(r, url);
     apr_table_addn(r->headers_out, "Link",
