@@ -66,7 +66,7 @@ READY = "resuming normal operations"
 # (SIGTERM, SIGHUP): the child's pollset is closed before its workers are. Only then is it no problem.
 HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH0309[0-9]: process_\w+: apr_pollset_add failure")
 HARD_STOP_SECONDS = 20
-CRASH = re.compile(r"AH0005[012]: |exit signal")
+CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
 
 
 def without_races_of_httpd(text):
@@ -570,6 +570,14 @@ class Httpd:
         """Lines that REGEX matches are expected; the test fails if none comes, unless not REQUIRED."""
         self._expected.append([re.compile(regex), required, False])
 
+    def _in_hard_stop(self, line):
+        """Whether LINE of the error log was written soon after children were told to end at once."""
+        match = LOG_LINE.match(line)
+        if not match:
+            return False
+        at = datetime.datetime.strptime(match["time"], "%a %b %d %H:%M:%S.%f %Y").timestamp()
+        return any(-0.01 < at - stop < HARD_STOP_SECONDS for stop in self._hard_stops)
+
     def log_problems(self):
         """What the error log should not have, or lacks; forgets nothing, so it may be called again."""
         problems = []
@@ -588,13 +596,20 @@ class Httpd:
             match = LOG_LINE.match(line)
             bad = match is None or match["level"] in BAD_LEVELS or CRASH.search(line)
             if bad and HARD_STOP.search(line):
-                at = datetime.datetime.strptime(match["time"], "%a %b %d %H:%M:%S.%f %Y").timestamp()
-                bad = not any(-0.01 < at - stop < HARD_STOP_SECONDS for stop in self._hard_stops)
+                bad = not self._in_hard_stop(line)
             if line.strip() and bad and not known:
                 problems.append(f"unexpected in the error log: {line}")
         problems += [f"expected in the error log, but it did not come: {expected[0].pattern}"
                      for expected in self._expected if expected[1] and not expected[2]]
         return problems
+
+    def crashes(self):
+        """
+        Lines of the error log that tell of a crash, or of a sanitizer's finding, that no test expects: but
+        of a child that was told to end at once, where event and worker may crash by themselves.
+        """
+        return [problem for problem in self.log_problems() if CRASH.search(problem)
+                and not ("AH0005" in problem and self._in_hard_stop(problem.partition("log: ")[2]))]
 
     # ---- the end ---------------------------------------------------------------------------------
 
