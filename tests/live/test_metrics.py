@@ -144,8 +144,10 @@ def test_labels_and_methods(httpd):
     """Hubs that people would call the same are told apart; labels are escaped."""
     port = httpd.add_port()
     other = httpd.add_port()
+    third = httpd.add_port()
     httpd.start(PAGES.replace(STATUS, "") + hub(path="/q", name='x"y\\z') +
-                httpd.vhost(hub(), port=port) + httpd.vhost(hub(), port=other))
+                httpd.vhost(hub(), port=port) + httpd.vhost(hub(), port=other) +
+                httpd.vhost("<Location />\nSetHandler mercure-metrics\n</Location>", port=third))
     httpd.publish(TOPIC, "x", port=other)
     labels = [dict(pairs)["hub"] for name, pairs in samples(httpd) if name == "mercure_updates_total"]
     assert sorted(labels) == [f"localhost{PATH}", f"localhost{PATH} #2", 'x"y\\z']
@@ -155,6 +157,10 @@ def test_labels_and_methods(httpd):
         assert response.status == 405 and response.header("Allow") == "GET, HEAD"
         head = httpd.request("HEAD", page)
         assert head.status == 200 and head.header("Cache-Control") == "no-store"
+    for page in ("/metrics/", "/metrics/x", "/metrics/live"):
+        assert httpd.get(page).status == httpd.request("POST", page, body="x").status == 404, page
+        assert httpd.get(page).json["status"] == 404
+    assert httpd.get("/metrics", port=third).status == httpd.get("/", port=third).status == 200
 
 
 @pytest.mark.mpm("event")
