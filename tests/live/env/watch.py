@@ -1,4 +1,5 @@
 """Looking at a server from outside: what mod_status says, and what its processes hold."""
+import contextlib
 import os
 
 from .wait import wait_until
@@ -39,12 +40,13 @@ def owner(httpd, conn):
         inode = next((row[9] for row in rows if int(row[1].split(":")[1], 16) == local
                       and int(row[2].split(":")[1], 16) == remote), None)
         for pid in httpd.children():
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                try:
-                    if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
-                        return pid
-                except OSError:
-                    continue
+            try:
+                for fd in os.listdir(f"/proc/{pid}/fd"):
+                    with contextlib.suppress(FileNotFoundError):
+                        if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
+                            return pid
+            except OSError:
+                continue  # it has ended
         return None
 
     return wait_until(find, what="the child that has the connection")
