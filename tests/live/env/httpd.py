@@ -71,7 +71,7 @@ HARD_STOP_SECONDS = 20
 # wait longer for a child than three seconds (one that stays is killed after nine: AH00046), and after a
 # reload the children that still end take the place of new ones.
 SLOW_END = re.compile(r"AH00045: child process \d+ still did not exit, sending a SIGTERM")
-SLOW_RELOAD = re.compile(r"AH03490: scoreboard is full")
+SLOW_RELOAD = re.compile(r"AH(03490|00288): scoreboard is full")
 SLOW_RELOAD_SECONDS = 60
 CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
 
