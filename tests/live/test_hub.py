@@ -344,8 +344,11 @@ def test_tokens_that_do_not_publish(httpd):
         ("two tokens", f"Bearer {good} {good}", 400),
         ("two in a list", f"Bearer {good}, Bearer {good}", 400),
         ("no token character", "Bearer a\"b", 400),
+        ("a tab for the space", f"Bearer\t{good}", 400),
+        ("no space", f"Bearer={good}", 400),
         ("another scheme", "Basic dTpw", 401),
         ("a scheme that begins alike", f"Bearerx {good}", 401),
+        ("another scheme", f"Bearer-2 {good}", 401),
     ]
 
     def run(name, field, status):
