@@ -1,6 +1,7 @@
 #include "httpd/authorize.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "apr_lib.h"
 #include "apr_strings.h"
@@ -68,7 +69,21 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
 /* The cookie of protocol 0.x. */
 #define LEGACY_COOKIE "mercureAuthorization"
 
-/* The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
+/* VALUE without what httpd has joined to it: no token holds that. */
+static struct mrc_bytes cut_joined(struct mrc_bytes value)
+{
+    const char *joined = memmem(value.ptr, value.len, ", ", 2);
+
+    return joined ? (struct mrc_bytes){value.ptr, (size_t)(joined - value.ptr)} : value;
+}
+
+/*
+ * The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
+ *
+ * Cookies are separated by semicolons, and by nothing else (RFC 6265, 4.2.1): a value may hold
+ * commas and single quotation marks, so what follows those may be one that another site of the
+ * domain has set. httpd joins several fields with a comma, which HTTP/1.1 does not allow a browser
+ * to send (5.4); what such a field begins with cannot be told from the end of the one before.
  */
 static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
 {
@@ -78,10 +93,11 @@ static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
     while (field && *field) {
         size_t len;
 
-        field += strspn(field, " \t;,");
+        field += strspn(field, " \t;");
         len = strcspn(field, ";");
         if (len > name_len && field[name_len] == '=' && !strncmp(field, name, name_len)) {
-            struct mrc_bytes value = {field + name_len + 1, len - name_len - 1};
+            struct mrc_bytes value =
+                cut_joined((struct mrc_bytes){field + name_len + 1, len - name_len - 1});
 
             while (value.len && apr_isspace(value.ptr[value.len - 1]))
                 value.len--;

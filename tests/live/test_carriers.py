@@ -57,8 +57,8 @@ def test_output_filters_where_streams_hold_a_thread(httpd):
 def test_the_modules_that_debian_loads_do_not_keep_a_stream(httpd):
     """They add filters of their own to each connection, which a stream leaves behind."""
     httpd.load("access_compat", "auth_basic", "authn_file", "authz_host", "authz_user", "autoindex", "deflate", "env",
-               "filter", "negotiation", "reqtimeout", "setenvif", "status")
-    httpd.start("RequestReadTimeout header=20-40,MinRate=500 body=10,MinRate=500\n"
+               "filter", "logio", "negotiation", "reqtimeout", "setenvif", "status")
+    httpd.start("RequestReadTimeout header=20-40,MinRate=500 body=10,MinRate=500\nLogIOTrackTTFB On\n"
                 "AddOutputFilterByType DEFLATE text/html text/plain\n" + hub() + STATUS)
     with httpd.subscribe([("match", TOPIC)]) as stream:
         assert (number(httpd, "MercureSubscribers"), number(httpd, "MercureThreads")) == (1, 0)
@@ -144,9 +144,9 @@ def test_logged_bytes_and_duration(httpd, tls):
     httpd.load("logio")
     port = httpd.add_port()
     protocol = "%{SSL_PROTOCOL}x" if tls else "none"
-    httpd.start(f'LogFormat "%m %I %O %B %D %>s %X %{{mercure-reason}}n {protocol}" bytes\n'
+    httpd.start(f'LogFormat "%m %I %O %B %D %^FB %>s %X %{{mercure-reason}}n {protocol}" bytes\n'
                 'CustomLog logs/bytes.log bytes\n' +
-                httpd.vhost(hub("MercureConnectionLifetime 3"), port=port, tls=tls))
+                httpd.vhost(hub("MercureConnectionLifetime 3", "LogIOTrackTTFB On"), port=port, tls=tls))
     begin = time.monotonic()
     with httpd.subscribe([("match", TOPIC)], port=port, tls=tls) as stream:
         for _ in range(20):
@@ -158,7 +158,7 @@ def test_logged_bytes_and_duration(httpd, tls):
         with open(httpd.path("logs/bytes.log"), encoding="utf-8") as log:
             return next((entry.split() for entry in log if entry.startswith("GET")), None)
 
-    method, taken, sent, body, duration, status, connection, reason, protocol = wait_until(
+    method, taken, sent, body, duration, first_byte, status, connection, reason, protocol = wait_until(
         line, what="the log's line")
     assert (method, status, connection, reason) == ("GET", "200", "-", "lifetime")
     assert protocol == ("TLSv1.3" if tls else "none")
@@ -166,6 +166,7 @@ def test_logged_bytes_and_duration(httpd, tls):
     assert 20 * 1000 < int(body) < 20 * 1100
     assert int(body) < int(sent) < int(body) + 10000
     assert 1.0 < int(duration) / 1e6 <= lasted + 0.5
+    assert 0 < int(first_byte) < int(duration)
 
 
 # All of mod_log_config's and mod_logio's but times, and those of the connection's port and process.

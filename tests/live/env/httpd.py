@@ -9,6 +9,7 @@ import os
 import pwd
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -64,9 +65,9 @@ BAD_LEVELS = ("emerg", "alert", "crit", "error", "warn")
 READY = "resuming normal operations"
 # What the event MPM says of a connection that a worker was done with while its child was ended at once
 # (SIGTERM, SIGHUP): the child's pollset is closed before its workers are. Only then is it no problem.
-HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH0309[0-9]: process_\w+: apr_pollset_add failure")
+HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH(0309[0-9]|03465|10503): process_\w+: apr_pollset_add failure")
 HARD_STOP_SECONDS = 20
-CRASH = re.compile(r"AH0005[012]: |exit signal")
+CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
 
 
 def without_races_of_httpd(text):
@@ -175,6 +176,26 @@ def processes():
             continue
         fields = text[text.rindex(")") + 2:].split()
         yield int(text.split(" ", 1)[0]), int(fields[1]), int(fields[3]), fields[0]
+
+
+def kill_for_good(pid):
+    """
+    SIGKILL to PID, and the end of it: what it had open is closed, which is later than /proc has it. Nothing
+    if there is no such process.
+    """
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        end = select.poll()  # select() would fail in a test that has many streams
+        end.register(process, select.POLLIN)
+        end.poll(DEADLINE * 1000)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(process)
 
 
 class StartError(AssertionError):
@@ -397,6 +418,7 @@ class Httpd:
         if text is not None or not os.path.exists(self.config_file):
             self.configure(text or "")
         before = self._ready_count()
+        wait_until(self._ports_are_free, what=f"the ports {self.ports} being free")
         self._spawn()
         self._crashed = False
         self._wait_ready(before, "starting")
@@ -421,8 +443,33 @@ class Httpd:
         return said
 
     def graceful(self, text=None):
-        """SIGUSR1: the next generation starts, the old one ends when its requests have."""
+        """
+        SIGUSR1: the next generation starts, the old one ends when its requests have. When this returns, all
+        new connections go to the new one: the old children may be told later than the log has it.
+        """
+        old = self.children()
         self._again(signal.SIGUSR1, text, "restarting gracefully")
+        wait_until(lambda: not any(self._listens(pid) for pid in old), 60, "the old children listening no more")
+
+    def _listens(self, pid):
+        """Whether process PID has one of the sockets that listen on the server's ports."""
+        sockets = set()
+        for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+            if os.path.exists(name):
+                with open(name, encoding="ascii") as table:
+                    rows = [line.split() for line in table][1:]
+                sockets |= {f"socket:[{row[9]}]" for row in rows
+                            if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) in self.ports}
+        try:
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                try:
+                    if os.readlink(f"/proc/{pid}/fd/{fd}") in sockets:
+                        return True
+                except FileNotFoundError:
+                    continue  # closed meanwhile
+        except OSError:
+            pass  # it has ended
+        return False
 
     def _settle(self):
         """
@@ -512,10 +559,9 @@ class Httpd:
         self.proc.wait()
         self._kill_sessions()
         self._crashed = True
-        wait_until(self._ports_are_free, what="the ports of those that were killed")
 
     def _ports_are_free(self):
-        """Whether all that listened is closed: threads may outlive what /proc shows of their process."""
+        """Whether all that listened is closed."""
         try:
             for port in self.ports:
                 with socket.socket() as probe:
@@ -532,12 +578,11 @@ class Httpd:
 
     def _kill_sessions(self):
         def gone():
-            for pid in self.processes_left():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            return not self.processes_left()
+            left = [(pid, state) for pid, _, session, state in processes() if session in self.sessions]
+            for pid, _ in left:
+                kill_for_good(pid)
+            # A process that nobody waits for stays a zombie.
+            return all(state == "Z" for _, state in left)
 
         wait_until(gone, what="the end of the server's processes")
 
@@ -570,6 +615,14 @@ class Httpd:
         """Lines that REGEX matches are expected; the test fails if none comes, unless not REQUIRED."""
         self._expected.append([re.compile(regex), required, False])
 
+    def _in_hard_stop(self, line):
+        """Whether LINE of the error log was written soon after children were told to end at once."""
+        match = LOG_LINE.match(line)
+        if not match:
+            return False
+        at = datetime.datetime.strptime(match["time"], "%a %b %d %H:%M:%S.%f %Y").timestamp()
+        return any(-0.01 < at - stop < HARD_STOP_SECONDS for stop in self._hard_stops)
+
     def log_problems(self):
         """What the error log should not have, or lacks; forgets nothing, so it may be called again."""
         problems = []
@@ -588,13 +641,20 @@ class Httpd:
             match = LOG_LINE.match(line)
             bad = match is None or match["level"] in BAD_LEVELS or CRASH.search(line)
             if bad and HARD_STOP.search(line):
-                at = datetime.datetime.strptime(match["time"], "%a %b %d %H:%M:%S.%f %Y").timestamp()
-                bad = not any(-0.01 < at - stop < HARD_STOP_SECONDS for stop in self._hard_stops)
+                bad = not self._in_hard_stop(line)
             if line.strip() and bad and not known:
                 problems.append(f"unexpected in the error log: {line}")
         problems += [f"expected in the error log, but it did not come: {expected[0].pattern}"
                      for expected in self._expected if expected[1] and not expected[2]]
         return problems
+
+    def crashes(self):
+        """
+        Lines of the error log that tell of a crash, or of a sanitizer's finding, that no test expects: but
+        of a child that was told to end at once, where event and worker may crash by themselves.
+        """
+        return [problem for problem in self.log_problems() if CRASH.search(problem)
+                and not ("AH0005" in problem and self._in_hard_stop(problem.partition("log: ")[2]))]
 
     # ---- the end ---------------------------------------------------------------------------------
 
