@@ -315,11 +315,12 @@ static int make(const struct options *options, struct mrc_bytes key)
     if (status)
         return status;
     if (options->payload) {
-        payload =
-            json_loads(options->payload,
-                       JSON_REJECT_DUPLICATES | (options->legacy ? JSON_DECODE_ANY : 0), NULL);
-        if (options->legacy ? !payload : !json_is_object(payload)) {
-            status = complain("--payload must be %s", options->legacy ? "JSON" : "a JSON object");
+        struct mrc_bytes text = mrc_bytes_of(options->payload);
+
+        if (options->legacy ? mrc_json_parse(text, &error, &payload)
+                            : mrc_json_parse_object(text, &error, &payload)) {
+            status = complain("--payload must be %s: %s",
+                              options->legacy ? "JSON" : "a JSON object", error.text);
             goto leave;
         }
     }

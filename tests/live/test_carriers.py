@@ -57,8 +57,8 @@ def test_output_filters_where_streams_hold_a_thread(httpd):
 def test_the_modules_that_debian_loads_do_not_keep_a_stream(httpd):
     """They add filters of their own to each connection, which a stream leaves behind."""
     httpd.load("access_compat", "auth_basic", "authn_file", "authz_host", "authz_user", "autoindex", "deflate", "env",
-               "filter", "negotiation", "reqtimeout", "setenvif", "status")
-    httpd.start("RequestReadTimeout header=20-40,MinRate=500 body=10,MinRate=500\n"
+               "filter", "logio", "negotiation", "reqtimeout", "setenvif", "status")
+    httpd.start("RequestReadTimeout header=20-40,MinRate=500 body=10,MinRate=500\nLogIOTrackTTFB On\n"
                 "AddOutputFilterByType DEFLATE text/html text/plain\n" + hub() + STATUS)
     with httpd.subscribe([("match", TOPIC)]) as stream:
         wait_until(lambda: (number(httpd, "MercureSubscribers"), number(httpd, "MercureThreads")) == (1, 0),
@@ -147,9 +147,9 @@ def test_logged_bytes_and_duration(httpd, tls):
     httpd.load("logio")
     port = httpd.add_port()
     protocol = "%{SSL_PROTOCOL}x" if tls else "none"
-    httpd.start(f'LogFormat "%m %I %O %B %D %>s %X %{{mercure-reason}}n {protocol}" bytes\n'
+    httpd.start(f'LogFormat "%m %I %O %B %D %^FB %>s %X %{{mercure-reason}}n {protocol}" bytes\n'
                 'CustomLog logs/bytes.log bytes\n' +
-                httpd.vhost(hub("MercureConnectionLifetime 3"), port=port, tls=tls))
+                httpd.vhost(hub("MercureConnectionLifetime 3", "LogIOTrackTTFB On"), port=port, tls=tls))
     for _ in range(10):
         httpd.publish(TOPIC, "x" * 1000, port=port, tls=tls)
     begin = time.monotonic()
@@ -163,7 +163,7 @@ def test_logged_bytes_and_duration(httpd, tls):
     def line():
         return next((entry.split() for entry in httpd.lines("logs/bytes.log") if entry.startswith("GET")), None)
 
-    method, taken, sent, body, duration, status, connection, reason, protocol = wait_until(
+    method, taken, sent, body, duration, first_byte, status, connection, reason, protocol = wait_until(
         line, what="the log's line")
     lasted = time.monotonic() - begin
     assert (method, status, connection, reason) == ("GET", "200", "-", "lifetime")
@@ -172,6 +172,7 @@ def test_logged_bytes_and_duration(httpd, tls):
     assert came * 1000 < int(body) < came * 1100
     assert int(body) < int(sent) < int(body) + 10000
     assert 1.0 < int(duration) / 1e6 <= lasted + 0.5
+    assert 0 < int(first_byte) < int(duration)
 
 
 # All of mod_log_config's and mod_logio's but times, and those of the connection's port and process.

@@ -327,6 +327,9 @@ def test_escapes_that_are_none(httpd):
     httpd.start(hub())
     for below in ("%", "%2", "%zz", "a%00b", "%2F%zz"):
         assert httpd.get(f"{PATH}/{below}").status in (400, 404), below
+    # httpd itself refuses the others, before it looks for whom they are.
+    refused = httpd.get(f"{PATH}/subscriptions/exact/a%00b")
+    assert refused.status == 400 and refused.header("Content-Type") == "application/problem+json"
 
 
 def test_request_targets(httpd):

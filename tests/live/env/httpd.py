@@ -2,7 +2,6 @@
 A private httpd: its own server root, ports, log and processes. It ends with a proof: nothing
 unexpected in the error log, no process and no file of the module left behind.
 """
-import contextlib
 import datetime
 import fcntl
 import glob
@@ -10,6 +9,7 @@ import os
 import pwd
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -65,7 +65,7 @@ BAD_LEVELS = ("emerg", "alert", "crit", "error", "warn")
 READY = "resuming normal operations"
 # What the event MPM says of a connection that a worker was done with while its child was ended at once
 # (SIGTERM, SIGHUP): the child's pollset is closed before its workers are. Only then is it no problem.
-HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH0309[0-9]: process_\w+: apr_pollset_add failure")
+HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH(0309[0-9]|03465|10503): process_\w+: apr_pollset_add failure")
 HARD_STOP_SECONDS = 20
 # What the MPMs say where processes get little of the processor, and what they do of it does no harm: they
 # wait longer for a child than three seconds (one that stays is killed after nine: AH00046), and after a
@@ -184,6 +184,26 @@ def processes():
             continue
         fields = text[text.rindex(")") + 2:].split()
         yield int(text.split(" ", 1)[0]), int(fields[1]), int(fields[3]), fields[0]
+
+
+def kill_for_good(pid):
+    """
+    SIGKILL to PID, and the end of it: what it had open is closed, which is later than /proc has it. Nothing
+    if there is no such process.
+    """
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        end = select.poll()  # select() would fail in a test that has many streams
+        end.register(process, select.POLLIN)
+        end.poll(DEADLINE * 1000)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(process)
 
 
 class StartError(AssertionError):
@@ -409,6 +429,7 @@ class Httpd:
         if text is not None or not os.path.exists(self.config_file):
             self.configure(text or "")
         before = self._ready_count()
+        wait_until(self._ports_are_free, what=f"the ports {self.ports} being free")
         self._spawn()
         self._crashed = False
         self._wait_ready(before, "starting")
@@ -433,25 +454,33 @@ class Httpd:
         return said
 
     def graceful(self, text=None):
-        """SIGUSR1: the next generation starts, the old one takes no connection any more and ends when its requests have."""
+        """
+        SIGUSR1: the next generation starts, the old one ends when its requests have. When this returns, all
+        new connections go to the new one: the old children may be told later than the log has it.
+        """
         self._reloads.append(time.time())
-        old = self._again(signal.SIGUSR1, text, "restarting gracefully")
-        wait_until(lambda: not self._are_listening(old), 60, "the old children's end of listening")
+        old = self.children()
+        self._again(signal.SIGUSR1, text, "restarting gracefully")
+        wait_until(lambda: not any(self._listens(pid) for pid in old), 60, "the old children listening no more")
 
-    def _are_listening(self, pids):
-        """Whether one of the processes PIDS has a socket that listens on this server's ports."""
-        with open("/proc/net/tcp", encoding="ascii") as table:
-            rows = [line.split() for line in table][1:]
-        sockets = {f"socket:[{row[9]}]" for row in rows
-                   if row[3] == "0A" and int(row[1].split(":")[1], 16) in self.ports}
-        for pid in pids:
-            try:
-                for fd in os.listdir(f"/proc/{pid}/fd"):
-                    with contextlib.suppress(FileNotFoundError):
-                        if os.readlink(f"/proc/{pid}/fd/{fd}") in sockets:
-                            return True
-            except OSError:
-                pass  # it has ended
+    def _listens(self, pid):
+        """Whether process PID has one of the sockets that listen on the server's ports."""
+        sockets = set()
+        for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+            if os.path.exists(name):
+                with open(name, encoding="ascii") as table:
+                    rows = [line.split() for line in table][1:]
+                sockets |= {f"socket:[{row[9]}]" for row in rows
+                            if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) in self.ports}
+        try:
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                try:
+                    if os.readlink(f"/proc/{pid}/fd/{fd}") in sockets:
+                        return True
+                except FileNotFoundError:
+                    continue  # closed meanwhile
+        except OSError:
+            pass  # it has ended
         return False
 
     def _settle(self):
@@ -481,7 +510,6 @@ class Httpd:
         before, old = self._ready_count(), self.children()
         os.kill(self.pid, signum)
         self._wait_ready(before, what, old)
-        return old
 
     def _wait_exit(self, deadline):
         """Waits for the end, which must be a good one; the exit status."""
@@ -543,10 +571,9 @@ class Httpd:
         self.proc.wait()
         self._kill_sessions()
         self._crashed = True
-        wait_until(self._ports_are_free, what="the ports of those that were killed")
 
     def _ports_are_free(self):
-        """Whether all that listened is closed: threads may outlive what /proc shows of their process."""
+        """Whether all that listened is closed."""
         try:
             for port in self.ports:
                 with socket.socket() as probe:
@@ -563,12 +590,11 @@ class Httpd:
 
     def _kill_sessions(self):
         def gone():
-            for pid in self.processes_left():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            return not self.processes_left()
+            left = [(pid, state) for pid, _, session, state in processes() if session in self.sessions]
+            for pid, _ in left:
+                kill_for_good(pid)
+            # A process that nobody waits for stays a zombie.
+            return all(state == "Z" for _, state in left)
 
         wait_until(gone, what="the end of the server's processes")
 

@@ -1,5 +1,4 @@
 """Looking at a server from outside: what mod_status says, and what its processes hold."""
-import contextlib
 import os
 
 from .wait import wait_until
@@ -41,12 +40,15 @@ def owner(httpd, conn):
                       and int(row[2].split(":")[1], 16) == remote), None)
         for pid in httpd.children():
             try:
-                for fd in os.listdir(f"/proc/{pid}/fd"):
-                    with contextlib.suppress(FileNotFoundError):
-                        if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
-                            return pid
+                fds = os.listdir(f"/proc/{pid}/fd")
             except OSError:
                 continue  # it has ended
+            for fd in fds:
+                try:
+                    if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
+                        return pid
+                except OSError:
+                    continue
         return None
 
     return wait_until(find, what="the child that has the connection")
