@@ -24,6 +24,12 @@ APLOG_USE_MODULE(mercure);
 /* The characters of a Bearer token: b64token of RFC 6750, 2.1. */
 #define TOKEN_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
+/* Whether C goes on with a scheme's name: tchar of RFC 9110, 5.6.2. */
+static bool is_scheme_char(char c)
+{
+    return c && (apr_isalnum(c) || strchr("!#$%&'*+-.^_`|~", c));
+}
+
 static int malformed(request_rec *r, const char *detail)
 {
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a request: %s",
@@ -39,19 +45,19 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
 {
     const char *field = apr_table_get(r->headers_in, "Authorization");
     const char *end;
+    size_t spaces;
 
     *ret_token = (struct mrc_bytes){NULL, 0};
     if (!field)
         return DECLINED;
-    if (ap_cstr_casecmpn(field, "Bearer", 6) || (field[6] && field[6] != ' ' && field[6] != ',')) {
+    if (ap_cstr_casecmpn(field, "Bearer", 6) || is_scheme_char(field[6])) {
         if (ap_strcasestr(field, ", Bearer "))
             return malformed(r, "the request has several Authorization fields: send one");
         return DECLINED;
     }
-    field += 6;
-    while (*field == ' ')
-        field++;
-    end = field + strspn(field, TOKEN_CHARS);
+    spaces = strspn(field + 6, " ");
+    field += 6 + spaces;
+    end = spaces ? field + strspn(field, TOKEN_CHARS) : field;
     if (strchr(end, ','))
         return malformed(r, "the request has several Authorization fields: send one");
     if (end == field || *end)

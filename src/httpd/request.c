@@ -133,6 +133,10 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
         return refuse(r, HTTP_MISDIRECTED_REQUEST,
                       "the hub is not served under this scheme, host and port: use its public URL");
     mrc_cors_add_headers(r, settings);
+    if (claim->is_malformed)
+        return refuse(r, HTTP_BAD_REQUEST,
+                      "the URL's path cannot be decoded: it holds %00, or a % that stands for "
+                      "itself and is not written %25");
     if (!resource)
         return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");
     if (r->method_number == M_OPTIONS)

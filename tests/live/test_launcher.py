@@ -77,6 +77,7 @@ BAD = [
     ("MERCURE_DEBUGGER", "yes"), ("MERCURE_PLAYGROUND", "2"), ("MERCURE_METRICS", "On"),
     ("SERVER_NAME", "a b"), ("SERVER_NAME", 'a"b'), ("SERVER_NAME", "a\nListen 1"), ("SERVER_NAME", "a:b"),
     ("SERVER_NAME", "${HOME}"), ("SERVER_NAME", "-a"), ("SERVER_NAME", "http://"),
+    ("SERVER_NAME", "[::1]"), ("SERVER_NAME", "http://[::1]:80"),
     ("MERCURE_PUBLISHER_JWT_KEY", ""), ("MERCURE_PUBLISHER_JWT_KEY", "short"),
     ("MERCURE_SUBSCRIBER_JWT_KEY", ""), ("MERCURE_SUBSCRIBER_JWT_KEY", "k" * 31),
     ("MERCURE_SUBSCRIBER_JWT_KEY", "${MERCURE_KEY}" + "k" * 32),
@@ -290,6 +291,18 @@ def test_bad_extra_directives_are_refused(env, folder, text):
     assert os.listdir(folder) == ["data"]
 
 
+def test_a_key_that_httpd_refuses_is_that_of_its_variable(env, folder):
+    public = make_key("p256")[1]
+    (folder / "key.pem").write_text(public)
+    env.update(MERCURE_SUBSCRIBER_JWT_ALG="EdDSA", MERCURE_SUBSCRIBER_JWT_KEY=public)
+    status, _, said = launch(env)
+    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_SUBSCRIBER_JWT_KEY: [^\n]+ES256\n", said), said
+    del env["MERCURE_SUBSCRIBER_JWT_KEY"]
+    env["MERCURE_SUBSCRIBER_JWT_KEY_FILE"] = str(folder / "key.pem")
+    status, _, said = launch(env)
+    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_SUBSCRIBER_JWT_KEY_FILE: [^\n]+ES256\n", said), said
+
+
 def test_extra_directives_that_are_bad_for_the_hub_as_a_whole(env, folder):
     """httpd names a line of the launcher's own then."""
     env.update(MERCURE_STORE="memory", MERCURE_EXTRA_DIRECTIVES="MercureHistory bytes=1")
@@ -363,6 +376,17 @@ def test_dev_run_takes_an_address_or_nothing(arguments):
     dev = os.path.join(os.path.dirname(os.path.dirname(LAUNCHER)), "dev")
     run = subprocess.run([dev, "run", *arguments], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1 and re.fullmatch(r"dev: run takes --listen ADDRESS:PORT[^\n]*\n", run.stderr), run.stderr
+
+
+def test_dev_run_wants_a_free_port():
+    """What answers there would pass for its own hub."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        place = f"127.0.0.1:{other.getsockname()[1]}"
+        run = subprocess.run([os.path.join(os.path.dirname(os.path.dirname(LAUNCHER)), "dev"), "run", "--listen", place],
+                             capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (1, "") and f"something listens at {place} already" in run.stderr, run.stderr
 
 
 def test_bad_arguments_end_it(env, folder):

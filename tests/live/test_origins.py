@@ -95,6 +95,10 @@ def test_any_origin_goes_without_credentials(httpd):
         assert answer.header("Access-Control-Expose-Headers") is None
     answer = post(httpd, ("Origin", APP), cookie("other"))
     assert answer.header("Access-Control-Allow-Origin") == "*"
+    # A cache must not give one client the answer to another's question.
+    answer = httpd.get("/.well-known/oauth-protected-resource" + PATH)
+    assert answer.status == 200 and answer.header("Access-Control-Allow-Origin") is None
+    assert answer.header("Vary").split(",") == ["Origin", "Cookie"]
 
 
 def test_a_stream_carries_cors_fields(httpd):
