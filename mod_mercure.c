@@ -12,6 +12,7 @@
 #include "http_request.h"
 #include "mpm_common.h"
 
+#include "httpd/body.h"
 #include "httpd/carrier_suspended.h"
 #include "httpd/claim.h"
 #include "httpd/connection.h"
@@ -53,6 +54,9 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* Filters of streams that stay in httpd. */
     mrc_lean_register();
+
+    /* What is wrong with a body. */
+    mrc_body_register();
 
     /* A connection that is given away; all other modules have seen it before. */
     ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);

@@ -14,10 +14,15 @@
 #define MRC_JSON_MAX_DEPTH 32
 
 /*
- * Parses TEXT, which must be one JSON object. The caller json_decref()s it. MRC_EINVAL with words
+ * Parses TEXT, which must be one JSON value. The caller json_decref()s it. MRC_EINVAL with words
  * that say where the text breaks (never what stands there), MRC_ELIMIT past MRC_JSON_MAX_DEPTH.
- * Integers beyond 64 bits and numbers beyond double are refused.
+ *
+ * JSON has numbers of any size (RFC 8259, 6), and what is none of ours may hold them: an integer
+ * beyond 64 bits is the nearest real number, and one beyond double the largest of its sign.
  */
+enum mrc_err mrc_json_parse(struct mrc_bytes text, struct mrc_error *error, json_t **ret_value);
+
+/* The same of TEXT that must be an object. */
 enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *error,
                                    json_t **ret_object);
 

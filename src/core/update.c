@@ -137,6 +137,19 @@ static enum mrc_err take_topic(struct mrc_update *update, struct mrc_bytes value
     return check_topic(value, error);
 }
 
+/* What the field says does not count, but it keeps to the rules of all fields. */
+static enum mrc_err take_private(struct mrc_update *update, struct mrc_bytes value,
+                                 const struct mrc_update_limits *limits, struct mrc_error *error)
+{
+    if (value.len > limits->field_max_bytes)
+        return mrc_error_set(error, MRC_ELIMIT, "the field private is longer than %zu bytes",
+                             limits->field_max_bytes);
+    if (!mrc_utf8_valid(value))
+        return mrc_error_set(error, MRC_EINVAL, "the field private is not valid UTF-8");
+    update->is_private = true;
+    return MRC_OK;
+}
+
 static size_t count_topics(const struct mrc_form *form)
 {
     size_t count = 0;
@@ -167,7 +180,7 @@ enum mrc_err mrc_update_parse(const struct mrc_form *form, const struct mrc_upda
         if (mrc_bytes_eq_str(pair.name, "topic"))
             err = take_topic(&update, pair.value, limits, error);
         else if (mrc_bytes_eq_str(pair.name, "private"))
-            update.is_private = true;
+            err = take_private(&update, pair.value, limits, error);
         else
             err = take_field(&update, pair.name, pair.value, limits, error);
     }

@@ -1,6 +1,7 @@
 #include "httpd/authorize.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "apr_lib.h"
 #include "apr_strings.h"
@@ -23,6 +24,12 @@ APLOG_USE_MODULE(mercure);
 /* The characters of a Bearer token: b64token of RFC 6750, 2.1. */
 #define TOKEN_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
+/* Whether C goes on with a scheme's name: tchar of RFC 9110, 5.6.2. */
+static bool is_scheme_char(char c)
+{
+    return c && (apr_isalnum(c) || strchr("!#$%&'*+-.^_`|~", c));
+}
+
 static int malformed(request_rec *r, const char *detail)
 {
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a request: %s",
@@ -38,19 +45,19 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
 {
     const char *field = apr_table_get(r->headers_in, "Authorization");
     const char *end;
+    size_t spaces;
 
     *ret_token = (struct mrc_bytes){NULL, 0};
     if (!field)
         return DECLINED;
-    if (ap_cstr_casecmpn(field, "Bearer", 6) || (field[6] && field[6] != ' ' && field[6] != ',')) {
+    if (ap_cstr_casecmpn(field, "Bearer", 6) || is_scheme_char(field[6])) {
         if (ap_strcasestr(field, ", Bearer "))
             return malformed(r, "the request has several Authorization fields: send one");
         return DECLINED;
     }
-    field += 6;
-    while (*field == ' ')
-        field++;
-    end = field + strspn(field, TOKEN_CHARS);
+    spaces = strspn(field + 6, " ");
+    field += 6 + spaces;
+    end = spaces ? field + strspn(field, TOKEN_CHARS) : field;
     if (strchr(end, ','))
         return malformed(r, "the request has several Authorization fields: send one");
     if (end == field || *end)
@@ -62,7 +69,21 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
 /* The cookie of protocol 0.x. */
 #define LEGACY_COOKIE "mercureAuthorization"
 
-/* The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
+/* VALUE without what httpd has joined to it: no token holds that. */
+static struct mrc_bytes cut_joined(struct mrc_bytes value)
+{
+    const char *joined = memmem(value.ptr, value.len, ", ", 2);
+
+    return joined ? (struct mrc_bytes){value.ptr, (size_t)(joined - value.ptr)} : value;
+}
+
+/*
+ * The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
+ *
+ * Cookies are separated by semicolons, and by nothing else (RFC 6265, 4.2.1): a value may hold
+ * commas and single quotation marks, so what follows those may be one that another site of the
+ * domain has set. httpd joins several fields with a comma, which HTTP/1.1 does not allow a browser
+ * to send (5.4); what such a field begins with cannot be told from the end of the one before.
  */
 static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
 {
@@ -72,10 +93,11 @@ static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
     while (field && *field) {
         size_t len;
 
-        field += strspn(field, " \t;,");
+        field += strspn(field, " \t;");
         len = strcspn(field, ";");
         if (len > name_len && field[name_len] == '=' && !strncmp(field, name, name_len)) {
-            struct mrc_bytes value = {field + name_len + 1, len - name_len - 1};
+            struct mrc_bytes value =
+                cut_joined((struct mrc_bytes){field + name_len + 1, len - name_len - 1});
 
             while (value.len && apr_isspace(value.ptr[value.len - 1]))
                 value.len--;

@@ -4,8 +4,10 @@
 
 #include "apr_lib.h"
 #include "apr_strings.h"
+#include "http_core.h"
 #include "http_log.h"
 #include "http_protocol.h"
+#include "mod_core.h"
 #include "util_filter.h"
 
 #include "core/buf.h"
@@ -14,6 +16,8 @@
 #include "httpd/module.h"
 
 APLOG_USE_MODULE(mercure);
+
+#define ERROR_FILTER "MERCURE_BODY_ERROR"
 
 static const char form_type[] = "application/x-www-form-urlencoded";
 
@@ -74,6 +78,67 @@ static int too_large(request_rec *r, size_t max_bytes)
         apr_psprintf(r->pool, "the body is longer than %" APR_SIZE_T_FMT " bytes", max_bytes));
 }
 
+/* ---- errors of reading ------------------------------------------------------------------------*/
+
+/*
+ * The filter that reads bodies answers itself when it finds something wrong: it sends an error down
+ * the output filters, where httpd makes a page of it. This one takes it from there, for us to
+ * answer like all that is wrong, unless ErrorDocument says what the answer is.
+ */
+static apr_status_t take_error(ap_filter_t *filter, apr_bucket_brigade *brigade)
+{
+    int *error = filter->ctx;
+
+    for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        int status = AP_BUCKET_IS_ERROR(bucket) ? ((ap_bucket_error *)bucket->data)->status : OK;
+
+        if (status == OK || ap_response_code_string(filter->r, ap_index_of_response(status)))
+            continue;
+        *error = status;
+        filter->r->eos_sent = 0; /* what it has sent is not on its way */
+        apr_brigade_cleanup(brigade);
+        return APR_EGENERAL;
+    }
+    return ap_pass_brigade(filter->next, brigade);
+}
+
+/* What came of reading: an HTTP status, OK, or AP_FILTER_ERROR, which is answered already. */
+static int read_guarded(request_rec *r, int (*read)(request_rec *, void *), void *ctx)
+{
+    int error = OK;
+    ap_filter_t *filter = ap_add_output_filter(ERROR_FILTER, &error, r, r->connection);
+    int status = read(r, ctx);
+
+    ap_remove_output_filter(filter);
+    return error == OK ? status : error;
+}
+
+/* Answers what came of reading, unless there is nobody to be answered, or it is done. */
+static int answer_broken(request_rec *r, int status)
+{
+    if (r->connection->aborted || !ap_is_HTTP_ERROR(status))
+        return status;
+    if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
+        return too_large(r, (size_t)ap_get_limit_req_body(r));
+    r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+    return mrc_answer_problem(r, status, "the body could not be read to its end");
+}
+
+static int discard(request_rec *r, void *ctx)
+{
+    return ap_discard_request_body(r);
+}
+
+int mrc_body_discard(request_rec *r)
+{
+    int status = read_guarded(r, discard, NULL);
+
+    return status == OK ? DECLINED : answer_broken(r, status);
+}
+
+/* ---- forms ------------------------------------------------------------------------------------*/
+
 /* Appends what BRIGADE holds to BODY; 1 at its end, 0 if more is to come, -1 when it failed. */
 static int take_brigade(apr_bucket_brigade *brigade, struct mrc_buf *body)
 {
@@ -95,9 +160,10 @@ static int take_brigade(apr_bucket_brigade *brigade, struct mrc_buf *body)
     return 0;
 }
 
-/* Reads until the end of the body: an HTTP status, or OK. */
-static int read_all(request_rec *r, struct mrc_buf *body)
+/* Reads until the end of the body, into the struct mrc_buf CTX: an HTTP status, or OK. */
+static int read_all(request_rec *r, void *ctx)
 {
+    struct mrc_buf *body = ctx;
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     int end = 0;
 
@@ -112,9 +178,7 @@ static int read_all(request_rec *r, struct mrc_buf *body)
         end = take_brigade(brigade, body);
         apr_brigade_cleanup(brigade);
     }
-    if (end > 0)
-        return OK;
-    return mrc_buf_error(body) == MRC_ELIMIT ? HTTP_REQUEST_ENTITY_TOO_LARGE : HTTP_BAD_REQUEST;
+    return end > 0 ? OK : HTTP_BAD_REQUEST;
 }
 
 static int parse(request_rec *r, struct mrc_bytes body, size_t max_pairs, int many_status,
@@ -148,15 +212,20 @@ int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int m
     if (length && apr_strtoi64(length, NULL, 10) > (apr_int64_t)max_bytes)
         return too_large(r, max_bytes);
     mrc_buf_init(&body, max_bytes);
-    status = read_all(r, &body);
+    status = read_guarded(r, read_all, &body);
     if (status == OK)
         status = parse(r, mrc_buf_bytes(&body), max_pairs, many_status, ret_form);
-    else if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
+    else if (mrc_buf_error(&body) == MRC_ELIMIT)
         status = too_large(r, max_bytes);
     else if (status == HTTP_UNSUPPORTED_MEDIA_TYPE)
         status = refuse_encoded(r, accepted);
-    else if (!r->connection->aborted && ap_is_HTTP_ERROR(status))
-        status = mrc_answer_problem(r, status, "the body could not be read to its end");
+    else
+        status = answer_broken(r, status);
     mrc_buf_free(&body);
     return status;
+}
+
+void mrc_body_register(void)
+{
+    ap_register_output_filter(ERROR_FILTER, take_error, NULL, AP_FTYPE_RESOURCE - 1);
 }

@@ -173,8 +173,10 @@ int mrc_claim_pre_translate_name(request_rec *r)
         return DECLINED;
     claim->url_token = early ? early->url_token : mrc_url_token_take(r);
     decoded = apr_pstrdup(r->pool, claim->rest);
-    if (*decoded && ap_unescape_url_keep2f(decoded, 0) != OK)
-        return HTTP_BAD_REQUEST;
+    if (*decoded && ap_unescape_url_keep2f(decoded, 0) != OK) {
+        claim->is_malformed = true;
+        decoded = apr_pstrdup(r->pool, claim->rest);
+    }
     ap_set_module_config(r->request_config, &mercure_module, claim);
     r->uri = apr_pstrcat(r->pool, base_of(r, claim), decoded, NULL);
     r->parsed_uri.path = r->uri;

@@ -14,6 +14,8 @@
 #ifndef MRC_HTTPD_CLAIM_H
 #define MRC_HTTPD_CLAIM_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "core/bytes.h"
@@ -36,6 +38,7 @@ struct mrc_claim {
     struct mrc_bytes token; /* the access token's text, once it is verified; { NULL, 0 }: none */
     const char *rest; /* the path after the hub's (the playground's), undecoded; empty: itself. With
                        * slashes in a row where they mean an empty variable */
+    bool is_malformed; /* the rest cannot be decoded: there is no such resource */
 };
 
 /* The hooks of these names. */

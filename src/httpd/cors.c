@@ -70,8 +70,7 @@ void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
 
     if (!origins)
         return;
-    if (!origins->any)
-        apr_table_mergen(r->headers_out, "Vary", "Origin");
+    apr_table_mergen(r->headers_out, "Vary", origins->any ? "Origin, Cookie" : "Origin");
     if (!is_allowed(r, settings, origins))
         return;
     if (origins->any) {

@@ -4,6 +4,7 @@
 #include "http_protocol.h"
 
 #include "httpd/answer.h"
+#include "httpd/body.h"
 #include "httpd/claim.h"
 #include "httpd/debugger_files.h"
 #include "httpd/playground.h"
@@ -76,9 +77,10 @@ int mrc_debugger_serve(request_rec *r, const struct mrc_claim *claim)
     const struct mrc_settings *settings = mrc_claim_settings(r, claim);
     const char *name = below(claim) + sizeof(PATH) - 1;
     const struct mrc_debugger_file *file = mrc_debugger_files;
+    int status = mrc_body_discard(r);
 
-    if (ap_discard_request_body(r) != OK)
-        return HTTP_BAD_REQUEST;
+    if (status != DECLINED)
+        return status;
     if (*name == '\0')
         return redirect(r, claim);
     name = name[1] ? name + 1 : INDEX;

@@ -31,6 +31,25 @@ static const char *number_error(apr_pool_t *pool, const char *what, const char *
         text, kinds[unit], min, max);
 }
 
+/* Why ROW does not take these arguments: it takes WHAT. Not for arguments that may hold a secret.
+ */
+static const char *shape_error(cmd_parms *cmd, const struct mrc_directive *row, int argc,
+                               char *const argv[], const char *what)
+{
+    const char *given = row->name;
+
+    for (int i = 0; i < argc; i++)
+        given = apr_pstrcat(cmd->pool, given, " ", argv[i], NULL);
+    return apr_psprintf(cmd->pool, argc ? "%s: it takes %s" : "%s takes %s", given, what);
+}
+
+static const char *one_error(cmd_parms *cmd, const struct mrc_directive *row, int argc,
+                             char *const argv[])
+{
+    return shape_error(cmd, row, argc, argv,
+                       apr_pstrcat(cmd->pool, "one argument: ", row->syntax, NULL));
+}
+
 static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
                            struct mrc_settings *settings, int argc, char *const argv[])
 {
@@ -43,7 +62,7 @@ static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         return NULL;
     if (argc < 1 || argc > 2 || ap_cstr_casecmp(argv[0], "On"))
-        return "MercureHub takes On, On name=NAME, or Off";
+        return shape_error(cmd, row, argc, argv, "On, On name=NAME, or Off");
     if (argc == 2) {
         if (strncmp(argv[1], "name=", 5) || argv[1][5] == '\0')
             return apr_psprintf(cmd->pool, "MercureHub On %s: only name=NAME may follow On",
@@ -133,7 +152,7 @@ static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         mrc_settings_set_flag(settings, row->field, 0);
     else
-        return apr_psprintf(cmd->pool, "%s takes On or Off", row->name);
+        return shape_error(cmd, row, argc, argv, "On or Off");
     return NULL;
 }
 
@@ -145,7 +164,7 @@ static const char *set_auto_row(cmd_parms *cmd, const struct mrc_directive *row,
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         mrc_settings_set_flag(settings, row->field, 0);
     else
-        return apr_psprintf(cmd->pool, "%s takes auto or Off", row->name);
+        return shape_error(cmd, row, argc, argv, "auto or Off");
     return NULL;
 }
 
@@ -155,7 +174,7 @@ static const char *set_number_row(cmd_parms *cmd, const struct mrc_directive *ro
     int64_t value;
 
     if (argc != 1)
-        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+        return one_error(cmd, row, argc, argv);
     value = mrc_directive_parse_number(argv[0], row->unit);
     if (value < row->min || value > row->max)
         return number_error(cmd->pool, apr_pstrcat(cmd->pool, row->name, " ", NULL), argv[0],
@@ -199,7 +218,7 @@ static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *ro
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         return NULL;
     if (argc != 1 || ap_cstr_casecmp(argv[0], "On"))
-        return apr_psprintf(cmd->pool, "%s takes On or Off", row->name);
+        return shape_error(cmd, row, argc, argv, "On or Off");
     settings->playground = mrc_playground_create(cmd->pool);
     return settings->playground ? NULL : apr_pstrcat(cmd->pool, row->name, ": no randomness", NULL);
 }
@@ -237,7 +256,7 @@ static const char *set_cookie(cmd_parms *cmd, const struct mrc_directive *row,
                               struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc != 1 || !*argv[0])
-        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+        return one_error(cmd, row, argc, argv);
     for (const char *c = argv[0]; *c; c++) {
         if (!apr_isalnum(*c) && !strchr("!#$%&'*+-.^_`|~", *c))
             return apr_psprintf(cmd->pool,
@@ -256,7 +275,7 @@ static const char *set_ca_file(cmd_parms *cmd, const struct mrc_directive *row,
     const char *path, *error;
 
     if (argc != 1 || !*argv[0])
-        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+        return one_error(cmd, row, argc, argv);
     path = ap_server_root_relative(cmd->pool, argv[0]);
     error = path ? mrc_keys_check_ca_file(cmd->pool, path) : "no valid path";
     if (error)
@@ -323,17 +342,18 @@ static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
 /* The values of sync=, in the order of enum mrc_history_sync. */
 static const char *const syncs[] = {"group", "full", "none"};
 
-static const char *set_lmdb(cmd_parms *cmd, struct mrc_settings *settings, int argc,
-                            char *const argv[])
+static const char *set_lmdb(cmd_parms *cmd, const struct mrc_directive *row,
+                            struct mrc_settings *settings, int argc, char *const argv[])
 {
     int sync = MRC_HISTORY_SYNC_GROUP;
 
     if (!mrc_history_has_lmdb())
         return "MercureStore lmdb: this build has no LMDB. Write memory, or build with LMDB "
                "(liblmdb-dev)";
-    if (argc < 2 || argc > 3)
-        return "MercureStore lmdb takes the path of a directory, and sync=full, sync=group or "
-               "sync=none after it";
+    if (argc < 2 || argc > 3 || !*argv[1] || !strncmp(argv[1], "sync=", 5))
+        return shape_error(cmd, row, argc, argv,
+                           "the path of a directory after lmdb, and sync=full, sync=group or "
+                           "sync=none after that");
     if (argc == 3) {
         for (sync = 0; sync < (int)(sizeof(syncs) / sizeof(syncs[0])); sync++) {
             if (!strncmp(argv[2], "sync=", 5) && !ap_cstr_casecmp(argv[2] + 5, syncs[sync]))
@@ -346,7 +366,7 @@ static const char *set_lmdb(cmd_parms *cmd, struct mrc_settings *settings, int a
                                 argv[1], argv[2]);
     }
     settings->store_path = ap_server_root_relative(cmd->pool, argv[1]);
-    if (!settings->store_path || !*argv[1])
+    if (!settings->store_path)
         return apr_psprintf(cmd->pool, "MercureStore lmdb %s: this is no path", argv[1]);
     mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, sync);
     mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
@@ -357,9 +377,9 @@ static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
                              struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc >= 1 && !ap_cstr_casecmp(argv[0], "lmdb"))
-        return set_lmdb(cmd, settings, argc, argv);
+        return set_lmdb(cmd, row, settings, argc, argv);
     if (argc != 1 || ap_cstr_casecmp(argv[0], "memory"))
-        return apr_psprintf(cmd->pool, "MercureStore takes %s", row->syntax);
+        return shape_error(cmd, row, argc, argv, row->syntax);
     settings->store_path = NULL;
     mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
     mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, MRC_HISTORY_SYNC_GROUP);
@@ -373,20 +393,25 @@ static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
 static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row,
                                  struct mrc_settings *settings, int argc, char *const argv[])
 {
-    static const char *const schemes[] = {"redis", "rediss"};
+    const char *scheme;
+    size_t len;
 
-    if (argc == 1 && !ap_cstr_casecmp(argv[0], "local"))
+    if (argc != 1)
+        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+    if (!ap_cstr_casecmp(argv[0], "local"))
         return NULL;
-    for (size_t i = 0; argc == 1 && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        size_t len = strlen(schemes[i]);
-
-        if (!ap_cstr_casecmpn(argv[0], schemes[i], len) && !strncmp(argv[0] + len, "://", 3))
-            return apr_psprintf(cmd->pool,
-                                "%s %s://...: the redis transport is not built into this module. "
-                                "Write local, or leave the directive out",
-                                row->name, schemes[i]);
-    }
-    return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+    len = strcspn(argv[0], ":");
+    scheme = apr_pstrmemdup(cmd->pool, argv[0], len);
+    if ((!ap_cstr_casecmp(scheme, "redis") || !ap_cstr_casecmp(scheme, "rediss")) &&
+        !strncmp(argv[0] + len, "://", 3))
+        return apr_psprintf(cmd->pool,
+                            "%s %s://...: the redis transport is not built into this module. "
+                            "Write local, or leave the directive out",
+                            row->name, scheme);
+    return apr_psprintf(cmd->pool,
+                        "%s %s%s: there is no such transport. Write local, or leave the "
+                        "directive out",
+                        row->name, scheme, argv[0][len] ? ":..." : "");
 }
 
 /* ---- where a directive may stand --------------------------------------------------------------*/

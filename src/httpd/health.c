@@ -2,15 +2,14 @@
 
 #include <stdbool.h>
 
-#include "ap_expr.h"
 #include "apr_strings.h"
 #include "http_config.h"
-#include "http_core.h"
 #include "http_main.h"
 #include "http_protocol.h"
 
 #include "httpd/answer.h"
 #include "httpd/lifecycle.h"
+#include "httpd/page.h"
 #include "httpd/registry.h"
 #include "hub/hub.h"
 #include "hub/process.h"
@@ -48,42 +47,6 @@ static const char *find_trouble(void)
     return trouble;
 }
 
-/* ---- where the page is ------------------------------------------------------------------------*/
-
-/* Whether SECTION, a `<Location>` of R's server, covers R's path and gives it this handler. */
-static bool is_ours(request_rec *r, const core_dir_config *section)
-{
-    size_t len = strlen(section->d);
-    const char *error = NULL;
-    const char *handler;
-
-    if (section->r || section->d_is_fnmatch || !section->expr_handler ||
-        strncmp(r->uri, section->d, len) ||
-        !(len == 0 || section->d[len - 1] == '/' || r->uri[len] == '/' || r->uri[len] == '\0'))
-        return false;
-    handler = ap_expr_str_exec(r, section->expr_handler, &error);
-    return handler && !error && !strcmp(handler, HANDLER);
-}
-
-/*
- * The path that the page has here: that of the innermost `<Location>` with the handler. NULL: it
- * was set in another way, which says itself which paths it means.
- */
-static const char *find_base(request_rec *r)
-{
-    const core_server_config *core = ap_get_core_module_config(r->server->module_config);
-    ap_conf_vector_t **sections = (ap_conf_vector_t **)core->sec_url->elts;
-    const char *base = NULL;
-
-    for (int i = 0; i < core->sec_url->nelts; i++) {
-        const core_dir_config *section = ap_get_core_module_config(sections[i]);
-
-        if (is_ours(r, section) && (!base || strlen(section->d) > strlen(base)))
-            base = section->d;
-    }
-    return base;
-}
-
 static bool ends_with(const char *path, const char *end)
 {
     size_t path_len = strlen(path);
@@ -95,22 +58,10 @@ static bool ends_with(const char *path, const char *end)
 /* Whether R asks for the page, or what is below it; RET_LIVE: it asks only if anybody is alive. */
 static bool is_page(request_rec *r, bool *ret_live)
 {
-    const char *base = find_base(r);
-    const char *rest = r->uri;
+    const char *below = mrc_page_below(r, HANDLER);
 
-    if (base) {
-        if (!strcmp(r->uri, base)) {
-            *ret_live = false;
-            return true;
-        }
-        rest += strlen(base);
-        if (ends_with(base, "/"))
-            rest--;
-        if (strcmp(rest, "/live") && strcmp(rest, "/ready"))
-            return false;
-    }
-    *ret_live = ends_with(rest, "/live");
-    return true;
+    *ret_live = ends_with(below ? below : r->uri, "/live");
+    return !below || !*below || !strcmp(below, "/live") || !strcmp(below, "/ready");
 }
 
 int mrc_health_handler(request_rec *r)

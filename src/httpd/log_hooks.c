@@ -82,6 +82,41 @@ void mrc_log_hooks_give_counts(conn_rec *c, apr_off_t in, apr_off_t out)
     add_out(c, out);
 }
 
+/* ---- the first byte ---------------------------------------------------------------------------*/
+
+/* What mod_logio keeps with a request since 2.4.13; one that keeps more finds room for it. */
+union logio_request {
+    apr_time_t ttfb_us;
+    char room[64];
+};
+
+static const module *find_logio(void)
+{
+    return ap_find_linked_module("mod_logio.c");
+}
+
+apr_time_t mrc_log_hooks_take_ttfb(const request_rec *r)
+{
+    const module *logio = find_logio();
+    const apr_time_t *kept = logio ? ap_get_module_config(r->request_config, logio) : NULL;
+
+    return kept ? *kept : 0;
+}
+
+void mrc_log_hooks_give_ttfb(request_rec *r, apr_time_t ttfb_us)
+{
+    const module *logio = find_logio();
+    union logio_request *kept;
+
+    if (!logio)
+        return;
+    kept = apr_pcalloc(r->pool, sizeof(*kept));
+    kept->ttfb_us = ttfb_us;
+    ap_set_module_config(r->request_config, logio, kept);
+}
+
+/* ---- which they are ---------------------------------------------------------------------------*/
+
 static bool is_known(const char *file)
 {
     static const char *const known[] = {

@@ -27,4 +27,13 @@ void mrc_log_hooks_take_counts(request_rec *r, apr_off_t *ret_in, apr_off_t *ret
 /* Gives the counts to mod_logio for the connection C, which knows of none. */
 void mrc_log_hooks_give_counts(conn_rec *c, apr_off_t in, apr_off_t out);
 
+/*
+ * How long R's client waited for the first byte, in us, as mod_logio measures it (LogIOTrackTTFB);
+ * 0: it does not.
+ */
+apr_time_t mrc_log_hooks_take_ttfb(const request_rec *r);
+
+/* Gives that to mod_logio for R, which knows of none. */
+void mrc_log_hooks_give_ttfb(request_rec *r, apr_time_t ttfb_us);
+
 #endif

@@ -26,9 +26,9 @@ APLOG_USE_MODULE(mercure);
  *     interned                  [SHARED_HEAD] what is the same for all of a virtual host
  *                               [SHARED_URL] and for all who ask for the same
  *                               [SHARED_FIELDS] … fields of the request, name, NUL, value
- *     texts                     in the order of own_texts and own_connection_texts; then response,
- *                               notes, environment: of each the pairs, name and value, and
- * TEXT_NONE
+ *     texts                     in the order of own_texts and own_connection_texts; the time to
+ *                               the first byte; then response, notes, environment: of each the
+ *                               pairs, name and value, and TEXT_NONE
  *
  * The head has a struct head, and texts in the order of head_texts and head_connection_texts; the
  * URL has those of url_texts. Each text begins with a byte that tells its kind. Many are parts of
@@ -184,10 +184,19 @@ static void put_table(struct mrc_buf *buf, const apr_table_t *table, const apr_t
     mrc_buf_add_char(buf, TEXT_NONE);
 }
 
+/* Many a log does not ask for it: a text, so that it takes no room where nobody measures it. */
+static void put_ttfb(request_rec *r, struct mrc_buf *buf)
+{
+    apr_time_t ttfb_us = mrc_log_hooks_take_ttfb(r);
+
+    put_text(buf, ttfb_us ? apr_psprintf(r->pool, "%" APR_TIME_T_FMT, ttfb_us) : NULL);
+}
+
 static void put_own(request_rec *r, struct mrc_buf *buf, const struct mrc_log_fields *fields)
 {
     put_texts(buf, r, own_texts, COUNT(own_texts));
     put_texts(buf, r->connection, own_connection_texts, COUNT(own_connection_texts));
+    put_ttfb(r, buf);
     put_table(buf, r->headers_out, r->err_headers_out, fields->all ? NULL : fields->response);
     put_table(buf, r->notes, NULL, fields->notes); /* some are no texts: never all */
     put_table(buf, r->subprocess_env, NULL, fields->all ? NULL : fields->env);
@@ -486,6 +495,14 @@ static void take_url(request_rec *r, const struct mrc_interned *shared)
     get_texts(&reader, r, url_texts, COUNT(url_texts));
 }
 
+static void get_ttfb(struct reader *reader, request_rec *r)
+{
+    const char *text = get_text(reader);
+
+    if (text)
+        mrc_log_hooks_give_ttfb(r, apr_atoi64(text));
+}
+
 static void take_own(request_rec *r, const struct mrc_log_record *record)
 {
     struct reader reader = {r->pool, (const char *)&record->shared[record->shared_count], 0};
@@ -493,6 +510,7 @@ static void take_own(request_rec *r, const struct mrc_log_record *record)
 
     get_texts(&reader, r, own_texts, COUNT(own_texts));
     get_texts(&reader, c, own_connection_texts, COUNT(own_connection_texts));
+    get_ttfb(&reader, r);
     r->headers_out = get_table(&reader);
     r->notes = get_table(&reader);
     r->subprocess_env = get_table(&reader);

@@ -7,6 +7,7 @@
 
 #include "core/grants.h"
 #include "httpd/answer.h"
+#include "httpd/body.h"
 #include "httpd/claim.h"
 #include "httpd/identity.h"
 #include "httpd/registry.h"
@@ -48,14 +49,12 @@ int mrc_metadata_serve(request_rec *r, const struct mrc_claim *claim)
     const apr_array_header_t *names = mrc_identity_audiences(r, claim->location, settings);
     json_t *document = describe(APR_ARRAY_IDX(names, 0, const char *), settings);
     char *dumped = json_dumps(document, JSON_COMPACT);
-    int status;
+    int status = mrc_body_discard(r);
 
     json_decref(document);
-    if (ap_discard_request_body(r) != OK)
-        status = HTTP_BAD_REQUEST;
-    else if (!dumped)
+    if (status == DECLINED && !dumped)
         status = mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
-    else {
+    if (status == DECLINED) {
         apr_table_setn(r->headers_out, "Cache-Control", CACHE_CONTROL);
         status = mrc_answer_send(r, HTTP_OK, "application/json",
                                  mrc_bytes_of(apr_pstrcat(r->pool, dumped, "\n", NULL)));

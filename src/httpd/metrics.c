@@ -1,5 +1,8 @@
 #include "httpd/metrics.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "http_config.h"
 #include "http_main.h"
 #include "http_protocol.h"
@@ -7,6 +10,7 @@
 #include "httpd/answer.h"
 #include "httpd/lifecycle.h"
 #include "httpd/metric_table.h"
+#include "httpd/page.h"
 #include "httpd/registry.h"
 #include "hub/metrics.h"
 #include "hub/process.h"
@@ -86,6 +90,14 @@ static void print_metric(request_rec *r, const struct mrc_metric *metric,
     }
 }
 
+/* Whether R asks for the page; a `<Location "/">` means all paths, such as those of a port. */
+static bool is_page(request_rec *r)
+{
+    const char *below = mrc_page_below(r, HANDLER);
+
+    return !below || !*below || !strcmp(below, r->uri);
+}
+
 int mrc_metrics_handler(request_rec *r)
 {
     const struct mrc_process *process = mrc_lifecycle_process();
@@ -93,6 +105,8 @@ int mrc_metrics_handler(request_rec *r)
 
     if (!r->handler || strcmp(r->handler, HANDLER))
         return DECLINED;
+    if (!is_page(r))
+        return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is nothing here but the page itself");
     if (r->method_number != M_GET) {
         apr_table_setn(r->headers_out, "Allow", "GET, HEAD");
         return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED, "this page takes GET");

@@ -8,10 +8,12 @@
 #include "http_protocol.h"
 
 #include "core/form.h"
+#include "core/json.h"
 #include "core/jws_sign.h"
 #include "core/token.h"
 #include "core/update.h"
 #include "httpd/answer.h"
+#include "httpd/body.h"
 #include "httpd/claim.h"
 #include "httpd/identity.h"
 #include "httpd/keys.h"
@@ -141,10 +143,12 @@ static const char *find_body(request_rec *r)
 
 static bool is_json(const char *text)
 {
-    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    json_t *value = NULL;
 
+    if (mrc_json_parse(mrc_bytes_of(text), NULL, &value))
+        return false;
     json_decref(value);
-    return value != NULL;
+    return true;
 }
 
 static const char *describe(request_rec *r, const char *url)
@@ -163,9 +167,10 @@ int mrc_playground_serve_echo(request_rec *r, const struct mrc_claim *claim)
     const char *path = ap_os_escape_path(r->pool, r->uri, 1);
     const char *url = ap_construct_url(r->pool, path, r);
     const char *body = find_body(r);
+    int status = mrc_body_discard(r);
 
-    if (ap_discard_request_body(r) != OK)
-        return HTTP_BAD_REQUEST;
+    if (status != DECLINED)
+        return status;
     if (!body)
         body = describe(r, url);
     apr_table_addn(r->headers_out, "Link",

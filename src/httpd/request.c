@@ -5,6 +5,7 @@
 #include "http_protocol.h"
 
 #include "httpd/answer.h"
+#include "httpd/body.h"
 #include "httpd/claim.h"
 #include "httpd/cors.h"
 #include "httpd/debugger.h"
@@ -105,8 +106,10 @@ static const struct resource *find_resource(const struct mrc_claim *claim,
 
 static int serve_options(request_rec *r, const struct mrc_settings *settings, const char *methods)
 {
-    if (ap_discard_request_body(r) != OK)
-        return HTTP_BAD_REQUEST;
+    int answered = mrc_body_discard(r);
+
+    if (answered != DECLINED)
+        return answered;
     if (!mrc_cors_is_preflight(r, settings, methods))
         apr_table_setn(r->headers_out, "Allow", methods);
     return mrc_answer_send(r, HTTP_NO_CONTENT, NULL, mrc_bytes_of(""));
@@ -115,9 +118,9 @@ static int serve_options(request_rec *r, const struct mrc_settings *settings, co
 /* For a request whose body nobody has read. */
 static int refuse(request_rec *r, int status, const char *detail)
 {
-    if (ap_discard_request_body(r) != OK)
-        return HTTP_BAD_REQUEST;
-    return mrc_answer_problem(r, status, detail);
+    int answered = mrc_body_discard(r);
+
+    return answered == DECLINED ? mrc_answer_problem(r, status, detail) : answered;
 }
 
 static int serve(request_rec *r, const struct mrc_claim *claim)
@@ -130,6 +133,10 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
         return refuse(r, HTTP_MISDIRECTED_REQUEST,
                       "the hub is not served under this scheme, host and port: use its public URL");
     mrc_cors_add_headers(r, settings);
+    if (claim->is_malformed)
+        return refuse(r, HTTP_BAD_REQUEST,
+                      "the URL's path cannot be decoded: it holds %00, or a % that stands for "
+                      "itself and is not written %25");
     if (!resource)
         return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");
     if (r->method_number == M_OPTIONS)

@@ -277,8 +277,8 @@ static int serve_threaded(request_rec *r, const struct mrc_claim *claim,
         mrc_answer_add_stream_headers(r);
         status = mrc_carrier_threaded_run(r, process, subscriber);
     }
+    mrc_connection_release_thread(c); /* first, so that who sees the thread free may use it */
     mrc_process_release_thread(process);
-    mrc_connection_release_thread(c);
     return status;
 }
 
@@ -501,10 +501,10 @@ int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     bool has_body = r->method_number != M_GET; /* QUERY */
     struct mrc_token *token;
-    int status;
+    int status = has_body ? DECLINED : mrc_body_discard(r);
 
-    if (!has_body && ap_discard_request_body(r) != OK)
-        return HTTP_BAD_REQUEST;
+    if (status != DECLINED)
+        return status;
     status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
     if (status == DECLINED && !token && !settings->anonymous && !settings->playground)
         status = mrc_authorize_missing(r, "subscribing to this hub");

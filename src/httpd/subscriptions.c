@@ -13,6 +13,7 @@
 #include "core/update.h"
 #include "httpd/answer.h"
 #include "httpd/authorize.h"
+#include "httpd/body.h"
 #include "httpd/claim.h"
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
@@ -369,10 +370,10 @@ static int serve_with(request_rec *r, const struct mrc_claim *claim, const struc
 int mrc_subscriptions_serve(request_rec *r, const struct mrc_claim *claim)
 {
     struct mrc_token *token;
-    int status;
+    int status = mrc_body_discard(r);
 
-    if (ap_discard_request_body(r) != OK)
-        return HTTP_BAD_REQUEST;
+    if (status != DECLINED)
+        return status;
     status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
     if (status != DECLINED)
         return status;

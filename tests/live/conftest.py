@@ -13,6 +13,8 @@ from env.httpd import MPMS, Httpd
 def pytest_addoption(parser):
     parser.addoption("--soak", action="store_true", help="run only the tests marked soak")
     parser.addoption("--sanitize", action="store_true", help="run only the tests marked sanitize")
+    parser.addoption("--once-more", metavar="FILE",
+                     help="write the names of the failed tests to FILE, of those that deserve a second run")
     parser.addoption("--mpm", default=os.environ.get("MERCURE_MPM", ""),
                      help="run under these MPMs only (comma-separated)")
 
@@ -97,3 +99,16 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" and report.failed:
         for server in getattr(item, "funcargs", {}).get("servers", []):
             report.sections.append((f"error log of {server.root}", server.log()[-6000:]))
+            if server.crashes():
+                report.user_properties.append(("crash", server.root))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """A server that crashed has failed for good, however seldom it does."""
+    if not config.getoption("--once-more"):
+        return
+    failed = [report for outcome in ("failed", "error") for report in terminalreporter.stats.get(outcome, [])]
+    with open(config.getoption("--once-more"), "w", encoding="utf-8") as out:
+        for report in failed:
+            if "crash" not in dict(getattr(report, "user_properties", ())):
+                out.write(f"{report.nodeid}\n")

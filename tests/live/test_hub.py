@@ -10,7 +10,7 @@ import pytest
 from env import token
 from env.hub import PATH, hub
 from env.http import Connection
-from env.wait import wait_until
+from env.wait import DEADLINE, wait_until
 
 event_only = pytest.mark.mpm("event")
 
@@ -21,8 +21,7 @@ PID_LOG = 'CustomLog logs/pids.log "%P %m %>s %{mercure-id}n"\n'
 
 
 def pids(httpd, method):
-    with open(httpd.path("logs/pids.log"), encoding="utf-8") as log:
-        return {int(line.split()[0]) for line in log if line.split()[1] == method}
+    return {int(line.split()[0]) for line in httpd.lines("logs/pids.log") if line.split()[1] == method}
 
 
 def problem(response):
@@ -87,8 +86,7 @@ def test_the_answer_of_a_publication(httpd):
     assert given.startswith("urn:uuid:") and given != response.text
 
     def logged():
-        with open(httpd.path("logs/pids.log"), encoding="utf-8") as log:
-            return {line.split()[3] for line in log}
+        return {line.split()[3] for line in httpd.lines("logs/pids.log")}
 
     wait_until(lambda: logged() == {response.text, "my-id", given}, what="the ids in the access log")
 
@@ -244,10 +242,36 @@ def test_limits_are_exact(httpd):
 
 @event_only
 def test_limit_request_body_of_httpd_counts_too(httpd):
-    httpd.expect_log(r"AH01587|AH00588|Requested content-length|larger than the conf", required=False)
-    httpd.start(hub("LimitRequestBody 100"))
+    """It is answered as our own limits are, once, unless ErrorDocument says what the answer is."""
+    httpd.expect_log(r"AH01587|AH01588|AH00588|Requested content-length|larger than the conf", required=False)
+    identifier = f"MercureResourceIdentifier https://hub.example{PATH}"
+    httpd.start("".join(
+        hub(identifier, "LimitRequestBody 100", "MercureSubscriptions On", *more, path=path, identifier=None)
+        for path, more in ((PATH, []), ("/own", ['ErrorDocument 413 "by the administrator"']))))
+    head = {"Authorization": f"Bearer {token.publisher()}", "Content-Type": FORM}
+    chunked = {**head, "Transfer-Encoding": "chunked"}
+    body = f"topic={TOPIC}&data=" + "x" * 200
+    chunks = "".join(f"{len(part):x}\r\n{part}\r\n" for part in (body[:90], body[90:180], body[180:])) + "0\r\n\r\n"
+
+    def ask(method, target, headers, body):
+        with Connection(httpd.port) as conn:
+            answer = conn.request(method, target, headers, body)
+            conn.wait_closed()
+            assert answer.header("Connection") == "close" and not conn.buffer, "more than one answer"
+            return answer
+
     assert httpd.publish(TOPIC, "x" * 10).status == 200
-    assert httpd.publish(TOPIC, "x" * 1000, status=None).status == 413
+    for method, target, headers, sent in (
+            ("POST", PATH, head, body), ("POST", PATH, chunked, chunks), ("QUERY", PATH, {"Content-Type": FORM}, body),
+            ("GET", f"{PATH}?match=a", {}, body), ("GET", f"{PATH}/subscriptions", {}, body),
+            ("PUT", PATH, {}, body), ("OPTIONS", PATH, {}, body), ("GET", f"{PATH}/nothing", chunked, chunks)):
+        answer = ask(method, target, headers, sent)
+        assert answer.status == 413 and "100 bytes" in problem(answer), (method, target, answer)
+        answer = ask(method, target.replace(PATH, "/own"), headers, sent)
+        assert (answer.status, answer.text) == (413, "by the administrator"), (method, target, answer)
+    # What is wrong in another way.
+    answer = ask("POST", PATH, chunked, "nonsense\r\n")
+    assert answer.status == 400 and "could not be read" in problem(answer), answer
 
 
 @event_only
@@ -344,8 +368,11 @@ def test_tokens_that_do_not_publish(httpd):
         ("two tokens", f"Bearer {good} {good}", 400),
         ("two in a list", f"Bearer {good}, Bearer {good}", 400),
         ("no token character", "Bearer a\"b", 400),
+        ("a tab for the space", f"Bearer\t{good}", 400),
+        ("no space", f"Bearer={good}", 400),
         ("another scheme", "Basic dTpw", 401),
         ("a scheme that begins alike", f"Bearerx {good}", 401),
+        ("another scheme", f"Bearer-2 {good}", 401),
     ]
 
     def run(name, field, status):
@@ -442,14 +469,23 @@ def test_two_keys_of_one_issuer(httpd):
 
 def test_a_stream_ends_when_its_token_expires(httpd):
     httpd.start(hub(anonymous=False))
-    exp = int(time.time()) + 3
-    with httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp)) as stream:
-        update = httpd.publish(TOPIC, "before").text
-        assert stream.next().id == update
-        assert stream.wait_end(), "not ended properly"
-        assert time.time() > exp - 1  # a little before the token expires, never after
-    time.sleep(max(0, exp - time.time()))
-    httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=401).close()
+
+    def run(seconds):
+        """False: the token had expired before there was a stream, or before the update came."""
+        exp = int(time.time()) + seconds
+        with httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=None) as stream:
+            update = httpd.publish(TOPIC, "before").text
+            clean = stream.status == 200 and stream.wait_end(DEADLINE + seconds)
+            if time.time() > exp - 1 and [event.id for event in stream.parser.events] != [update]:
+                return False
+            assert stream.status == 200 and [event.id for event in stream.parser.events] == [update]
+            assert clean, "not ended properly"
+            assert time.time() > exp - 1  # a little before the token expires, never after
+        time.sleep(max(0, exp - time.time()))
+        httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=401).close()
+        return True
+
+    assert any(run(seconds) for seconds in (3, 10, 30))
 
 
 # ---- private updates -----------------------------------------------------------------------------

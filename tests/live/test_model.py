@@ -116,7 +116,7 @@ def order_of(httpd, count):
     ids = []
     # Threads may all be held by those who have just hung up: then the stream ends at once, and who
     # listens comes again, as EventSource does.
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + 3 * DEADLINE
     while len(ids) < count and time.monotonic() < end:
         with httpd.subscribe([("match", "*"), ("last_event_id", ids[-1] if ids else "earliest")],
                              token=everything) as stream:
@@ -135,14 +135,17 @@ def run(httpd, seed, publishers, subscribers, each, pause=0.04):
                for i in range(publishers)]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
+    connections = sum(reader.connections for reader in readers)
+    # However long it takes, some hang up while others publish, and some after that.
+    while any(thread.is_alive() for thread in threads) or \
+            sum(reader.connections for reader in readers) <= connections + 10:
         read(readers, 0.01)
         for reader in rng.sample(readers, 2):
             reader.hang_up()
     assert not failures, failures
     order = order_of(httpd, publishers * each)
     assert sorted(order) == sorted(sent), "the history is not what was acknowledged"
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + 3 * DEADLINE
     wanted = {reader: [i for i in order if reader.expects(sent[i])] for reader in readers}
     while time.monotonic() < end:
         read(readers, 0.05)
@@ -154,7 +157,6 @@ def run(httpd, seed, publishers, subscribers, each, pause=0.04):
         reader.collect()
         reader.stream.close()
         assert reader.seen == wanted[reader], f"seed {seed}, subscriber {number}"
-    assert sum(reader.connections for reader in readers) > subscribers + 10, "nobody has hung up"
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -2,6 +2,7 @@
 import pytest
 
 from env import token
+from env.h2 import Http2
 from env.hub import PATH, hub
 from env.token import subscriber
 
@@ -94,6 +95,10 @@ def test_any_origin_goes_without_credentials(httpd):
         assert answer.header("Access-Control-Expose-Headers") is None
     answer = post(httpd, ("Origin", APP), cookie("other"))
     assert answer.header("Access-Control-Allow-Origin") == "*"
+    # A cache must not give one client the answer to another's question.
+    answer = httpd.get("/.well-known/oauth-protected-resource" + PATH)
+    assert answer.status == 200 and answer.header("Access-Control-Allow-Origin") is None
+    assert answer.header("Vary").split(",") == ["Origin", "Cookie"]
 
 
 def test_a_stream_carries_cors_fields(httpd):
@@ -143,6 +148,39 @@ def test_subscribing_with_the_cookie(httpd):
     assert httpd.get(f"{PATH}?match=a", [("Cookie", f"{COOKIE}=")]).status == 401
     with httpd.subscribe([("match", TOPIC)], headers=[("Cookie", f'{COOKIE}="{value}"')]):
         pass
+
+
+@pytest.mark.mpm("event")
+def test_where_the_cookie_is_found(httpd):
+    """Between semicolons, wherever the field was cut; what follows a comma may be of any value's making."""
+    httpd.load("http2")
+    httpd.expect_log(r"AH10034|AH02951", required=False)  # words of mod_http2 on its configuration
+    httpd.start("Protocols h2c http/1.1\n" + hub(anonymous=False))
+    ours = f"{COOKIE}={subscriber([TOPIC])}"
+    rows = (
+        (200, f"a=1; {ours}"),
+        (200, f"a=1,2, 3; {ours}; b=4, 5"),
+        (200, f'a="1; {ours}; b=2"'),
+        (200, "a=1", f"b=2; {ours}"),
+        (200, ours, "a=1"),
+        (200, f"a=1; {ours}", "b=2; c=3"),
+        (401, "a=1", ours),  # it cannot be told from the next
+        (401, f"a=1, {ours}"),
+        (401, f'a="1, {ours}"'),
+        (401, f"a=1,{ours}"),
+        (401, f"a=1;, {ours}"),
+        (401, f", {ours}"),
+        (401, f"{ours},a=1"),
+        (401, f"{COOKIE}=x.y.z; {ours}"),
+    )
+    for status, *fields in rows:
+        headers = [("Cookie", field) for field in fields]
+        assert httpd.request("HEAD", f"{PATH}?match=a", headers).status == status, fields
+    with Http2(httpd.port) as conn:  # whose fields mod_http2 joins with semicolons
+        for status, *fields in ((200, "a=1", ours), (200, ours, "a=1"), (200, "a=1, 2", ours, "b=3"),
+                                (401, f"a=1, {ours}", "b=2")):
+            headers = [("cookie", field) for field in fields]
+            assert conn.request(f"{PATH}?match=a", headers, "HEAD").status == status, fields
 
 
 def test_the_name_of_the_cookie_may_change(httpd):

@@ -144,7 +144,7 @@ def test_each_stream_has_a_name_of_its_own(httpd):
 
     def names():
         with open(httpd.path("logs/live.log"), encoding="utf-8") as log:
-            return [line.split()[1] for line in log if line.startswith("GET")]
+            return [line.split()[1] for line in log if line.startswith("GET") and line.endswith("\n")]
 
     wait_until(lambda: len(names()) == 2, what="both streams in the access log")
     one, other = names()

@@ -1,6 +1,7 @@
 // Clients of protocol 0.x in Chromium: its EventSource with the cookie mercureAuthorization, and npm's
 // event-source-polyfill, which sends the token in a field and comes back with the parameter lastEventId.
-// The hub ends each stream after a moment; what each received, and how often it connected, is printed.
+// The hub ends each stream after a moment; what each received, how often it connected, and how often it
+// had when its first update came is printed: who was late has missed updates before that.
 //
 //     node legacy-clients.mjs '{"hub": …, "own": …, "listed": …, "token": …, "deadline": …}'
 //
@@ -30,7 +31,10 @@ function listen({ url, token }) {
         ? new globalThis.EventSourcePolyfill(url, { headers, withCredentials: false, heartbeatTimeout: 600000 })
         : new EventSource(url);
     source.onopen = () => client.opens++;
-    source.onmessage = (event) => client.events.push([event.lastEventId, event.data]);
+    source.onmessage = (event) => {
+        client.first ??= client.opens;
+        client.events.push([event.lastEventId, event.data]);
+    };
 }
 
 const browser = await chromium.launch({
@@ -61,9 +65,9 @@ try {
     await until(async (all) => {
         sent.push(await publish(`${sent.length}`));
         await wait(100);
-        return all.every(({ opens }) => opens > 1);
+        return all.every(({ opens, first }) => opens > first);
     }, "both have come back");
-    await until((all) => all.every(({ events }) => events.length >= sent.length), "all updates");
+    await until((all) => all.every(({ events }) => events.at(-1)[0] === sent.at(-1)[0]), "all updates");
     console.log(JSON.stringify({ sent, clients }));
 } finally {
     await browser.close();

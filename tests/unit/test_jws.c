@@ -540,6 +540,7 @@ START_TEST(critical_extensions)
     refuse_header("{\"alg\":\"HS256\",\"b64\":false}", "(b64)");
     refuse_header("{\"alg\":\"HS256\",\"b64\":true}", "(b64)");
     accept_header("{\"alg\":\"HS256\",\"zip\":\"DEF\",\"cty\":\"JWT\",\"x\":{\"y\":[]}}");
+    accept_header("{\"alg\":\"HS256\",\"x\":1e999,\"y\":-98765432109876543210}");
 }
 END_TEST
 
@@ -556,7 +557,6 @@ START_TEST(headers_that_are_no_object)
     refuse_header("{\"alg\":\"HS256\"} x", "something follows");
     refuse_header("{\"alg\":\"HS256\\u0000\"}", "a NUL character");
     refuse_header("{\"alg\":\"HS256\",\"kid\":7}", "kid is no string");
-    refuse_header("{\"alg\":\"HS256\",\"x\":1e999}", "number that is too large");
     refuse_header("{\"alg\":\"HS256\",\"x\":\"\xc0\x80\"}", "invalid UTF-8");
     snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"x\":%.31s%.31s}",
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");

@@ -126,8 +126,9 @@ START_TEST(exp_is_required_and_enforced)
     /* Times a million this wraps around to a time in the future. */
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-9223372034854775808}", "expired");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-1e300}", "expired");
-    refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1e400}",
-           "number that is too large");
+    refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-1e400}", "expired");
+    refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-98765432109876543210}", "expired");
+    refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1e-400}", "expired");
     token = accept("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1767225300.5}");
     ck_assert_int_eq(mrc_token_get_exp_us(token), NOW_US + 500000);
     ck_assert_ptr_null(mrc_token_get_subject(token));
@@ -137,7 +138,13 @@ END_TEST
 
 START_TEST(far_times_are_clamped)
 {
-    static const char *const far[] = {"253402300800", "9223372036854775807", "1e300"};
+    static const char *const far[] = {"253402300800",
+                                      "9223372036854775807",
+                                      "9223372036854775808",
+                                      "98765432109876543210",
+                                      "1e300",
+                                      "1e400",
+                                      "17E+999999999999"};
     char claims[256];
 
     for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
@@ -150,6 +157,9 @@ START_TEST(far_times_are_clamped)
         mrc_token_unref(token);
     }
     refuse(CLAIMS ",\"nbf\":9223372036854775807}", "(nbf)");
+    refuse(CLAIMS ",\"nbf\":9223372036854775808}", "(nbf)");
+    refuse(CLAIMS ",\"nbf\":1e400}", "(nbf)");
+    mrc_token_unref(accept(CLAIMS ",\"nbf\":-1e400}"));
 }
 END_TEST
 
@@ -342,9 +352,60 @@ START_TEST(claims_are_one_json_object)
     refuse(CLAIMS ",\"\\u0069ss\":\"" ISSUER "\"}", "a member stands there twice");
     refuse(CLAIMS ",\"x\":\"\xff\"}", "invalid UTF-8");
     refuse(CLAIMS ",\"sub\":\"\\ud800\"}", "no valid JSON");
-    refuse(CLAIMS ",\"x\":123456789012345678901234567890}", "number that is too large");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1767225600,\"sub\":5}",
            "sub must be a string");
+}
+END_TEST
+
+/* RFC 8259, 6, sets no bounds to numbers, and RFC 7519, 4, has claims ignored that are unknown. */
+START_TEST(numbers_may_be_of_any_size)
+{
+    static const char *const numbers[] = {
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "[1e400,-1e400,1E+400]",
+        "{\"a\\\"1e400\":123456789012345678901234567890}",
+        "1e309",
+        "\"1e400\",\"y\\\\\":1e400",
+        "[0,-0,0.5,1e2,1e400,-7]",
+        "0.12345678901234567890123456789e400",
+    };
+    static const char *const wrong[] = {
+        "1e400x",
+        "1e400.0",
+        "0123456789012345678901234567890",
+        "+123456789012345678901234567890",
+        "123456789012345678901234567890.",
+        "123456789012345678901234567890e",
+        "123456789012345678901234567890e+",
+        "--123456789012345678901234567890",
+        "[1e400",
+        "[1e400,]",
+        "[1e400,\"",
+        "[1e400,\"\\",
+        "[1e400 1]",
+    };
+    char *claims = malloc(4096), *digits = malloc(1001);
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        snprintf(claims, 4096, CLAIMS ",\"x\":%s}", numbers[i]);
+        mrc_token_unref(accept(claims));
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(claims, 4096, CLAIMS ",\"x\":%s}", wrong[i]);
+        refuse(claims, "no valid JSON");
+    }
+    memset(digits, '9', 1000);
+    digits[1000] = '\0';
+    snprintf(claims, 4096, CLAIMS ",\"x\":[%s,-%s]}", digits, digits);
+    mrc_token_unref(accept(claims));
+    refuse(CLAIMS ",\"x\":1e400,\"exp\":1767225600}", "a member stands there twice");
+    refuse(NO_AUD ",\"aud\":\"" HUB "\",\"sub\":98765432109876543210}", "sub must be a string");
+    mrc_token_unref(accept(NO_AUD ",\"aud\":\"" HUB "\",\"iat\":1e400}"));
+    free(claims);
+    free(digits);
 }
 END_TEST
 
@@ -478,6 +539,7 @@ int main(void)
     tcase_add_test(tcase, rows_of_one_issuer_are_bounded);
     tcase_add_test(tcase, keys_may_be_on_their_way);
     tcase_add_test(tcase, claims_are_one_json_object);
+    tcase_add_test(tcase, numbers_may_be_of_any_size);
     tcase_add_test(tcase, deep_json_is_refused);
     tcase_add_test(tcase, the_reason_names_issuer_and_key_but_holds_no_token);
     tcase_add_test(tcase, long_names_do_not_cut_the_reason);

@@ -265,6 +265,11 @@ START_TEST(the_payload_is_of_the_token)
     token = accept(JWT, OLD, "{\"mercure\":{\"payload\":1.5}}");
     ck_assert_str_eq(payload_for(token, "a"), "1.5");
     mrc_token_unref(token);
+    token = accept(
+        JWT, OLD, "{\"mercure\":{\"payload\":[9223372036854775807,-98765432109876543210,-1e400]}}");
+    ck_assert_str_eq(payload_for(token, "a"),
+                     "[9223372036854775807,-9.8765432109876543e19,-1.7976931348623157e308]");
+    mrc_token_unref(token);
 }
 END_TEST
 

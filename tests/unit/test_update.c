@@ -90,6 +90,7 @@ static const struct {
     {"topic=a&retry=-1", "retry"},
     {"topic=a&retry=%D9%A1", "retry"}, /* a digit, but no ASCII one */
     {"topic=a&retry=", "retry"},
+    {"topic=a&private=%FF", "private"},
 };
 
 START_TEST(refuses)
@@ -114,6 +115,7 @@ START_TEST(limits_hold_one_past_them)
     check_refused("topic=a&id=1234", &tight, MRC_ELIMIT, "id");
     check_refused("topic=a&type=1234", &tight, MRC_ELIMIT, "type");
     check_refused("topic=a&retry=1234", &tight, MRC_ELIMIT, "retry");
+    check_refused("topic=a&private=1234", &tight, MRC_ELIMIT, "private");
 }
 END_TEST
 

@@ -9,6 +9,7 @@ import os
 import pwd
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -64,9 +65,15 @@ BAD_LEVELS = ("emerg", "alert", "crit", "error", "warn")
 READY = "resuming normal operations"
 # What the event MPM says of a connection that a worker was done with while its child was ended at once
 # (SIGTERM, SIGHUP): the child's pollset is closed before its workers are. Only then is it no problem.
-HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH0309[0-9]: process_\w+: apr_pollset_add failure")
+HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH(0309[0-9]|03465|10503): process_\w+: apr_pollset_add failure")
 HARD_STOP_SECONDS = 20
-CRASH = re.compile(r"AH0005[012]: |exit signal")
+# What the MPMs say where processes get little of the processor, and what they do of it does no harm: they
+# wait longer for a child than three seconds (one that stays is killed after nine: AH00046), and after a
+# reload the children that still end take the place of new ones.
+SLOW_END = re.compile(r"AH00045: child process \d+ still did not exit, sending a SIGTERM")
+SLOW_RELOAD = re.compile(r"AH(03490|00288): scoreboard is full")
+SLOW_RELOAD_SECONDS = 60
+CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
 
 
 def without_races_of_httpd(text):
@@ -134,6 +141,8 @@ def free_port():
         lock = os.open(os.path.join(folder, str(port)), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_nlink == 0:
+                raise OSError("its holder has just let go of it, and the file is not that of the name")
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
         except OSError:
@@ -160,7 +169,7 @@ def switches(pid):
             if not fields["State"].startswith("S"):
                 return None
             counts[path] = fields["voluntary_ctxt_switches"], fields["nonvoluntary_ctxt_switches"]
-    except OSError:
+    except (OSError, KeyError):
         return None  # a thread has ended meanwhile
     return counts
 
@@ -175,6 +184,26 @@ def processes():
             continue
         fields = text[text.rindex(")") + 2:].split()
         yield int(text.split(" ", 1)[0]), int(fields[1]), int(fields[3]), fields[0]
+
+
+def kill_for_good(pid):
+    """
+    SIGKILL to PID, and the end of it: what it had open is closed, which is later than /proc has it. Nothing
+    if there is no such process.
+    """
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        end = select.poll()  # select() would fail in a test that has many streams
+        end.register(process, select.POLLIN)
+        end.poll(DEADLINE * 1000)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(process)
 
 
 class StartError(AssertionError):
@@ -224,9 +253,10 @@ class Httpd:
         self._expected = []  # [compiled, required, seen]
         self._text = ""
         self._hard_stops = []  # when a generation was told to end at once
+        self._reloads = []  # … and when one was told to end its requests first
         self._crashed = False
         self._closed = False
-        self.left_deadline = 10.0  # how long a process may outlive a stop, in seconds
+        self.left_deadline = 30.0  # how long a process may outlive a stop, in seconds
 
     # ---- configuration ---------------------------------------------------------------------------
 
@@ -374,9 +404,11 @@ class Httpd:
 
     def _is_up(self, pid):
         """Whether child PID has all its threads: httpd itself may crash on a signal before that."""
-        threads = re.search(r"ThreadsPerChild\s+(\d+)", self.sizing)
+        threads = re.findall(r"ThreadsPerChild\s+(\d+)", self.sizing + self._text)
+        if self.mpm == "prefork" or not threads:
+            return True
         try:
-            return not threads or len(os.listdir(f"/proc/{pid}/task")) >= int(threads[1]) + 2
+            return len(os.listdir(f"/proc/{pid}/task")) >= int(threads[-1]) + 2
         except OSError:
             return False
 
@@ -397,6 +429,7 @@ class Httpd:
         if text is not None or not os.path.exists(self.config_file):
             self.configure(text or "")
         before = self._ready_count()
+        wait_until(self._ports_are_free, what=f"the ports {self.ports} being free")
         self._spawn()
         self._crashed = False
         self._wait_ready(before, "starting")
@@ -421,8 +454,34 @@ class Httpd:
         return said
 
     def graceful(self, text=None):
-        """SIGUSR1: the next generation starts, the old one ends when its requests have."""
+        """
+        SIGUSR1: the next generation starts, the old one ends when its requests have. When this returns, all
+        new connections go to the new one: the old children may be told later than the log has it.
+        """
+        self._reloads.append(time.time())
+        old = self.children()
         self._again(signal.SIGUSR1, text, "restarting gracefully")
+        wait_until(lambda: not any(self._listens(pid) for pid in old), 60, "the old children listening no more")
+
+    def _listens(self, pid):
+        """Whether process PID has one of the sockets that listen on the server's ports."""
+        sockets = set()
+        for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+            if os.path.exists(name):
+                with open(name, encoding="ascii") as table:
+                    rows = [line.split() for line in table][1:]
+                sockets |= {f"socket:[{row[9]}]" for row in rows
+                            if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) in self.ports}
+        try:
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                try:
+                    if os.readlink(f"/proc/{pid}/fd/{fd}") in sockets:
+                        return True
+                except FileNotFoundError:
+                    continue  # closed meanwhile
+        except OSError:
+            pass  # it has ended
+        return False
 
     def _settle(self):
         """
@@ -512,10 +571,9 @@ class Httpd:
         self.proc.wait()
         self._kill_sessions()
         self._crashed = True
-        wait_until(self._ports_are_free, what="the ports of those that were killed")
 
     def _ports_are_free(self):
-        """Whether all that listened is closed: threads may outlive what /proc shows of their process."""
+        """Whether all that listened is closed."""
         try:
             for port in self.ports:
                 with socket.socket() as probe:
@@ -532,12 +590,11 @@ class Httpd:
 
     def _kill_sessions(self):
         def gone():
-            for pid in self.processes_left():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            return not self.processes_left()
+            left = [(pid, state) for pid, _, session, state in processes() if session in self.sessions]
+            for pid, _ in left:
+                kill_for_good(pid)
+            # A process that nobody waits for stays a zombie.
+            return all(state == "Z" for _, state in left)
 
         wait_until(gone, what="the end of the server's processes")
 
@@ -561,6 +618,14 @@ class Httpd:
         except FileNotFoundError:
             return ""
 
+    def lines(self, name):
+        """The lines of a file below the server root, such as a log, that are written to their end; [] without the file."""
+        try:
+            with open(self.path(name), encoding="utf-8", errors="replace") as file:
+                return file.read().split("\n")[:-1]
+        except FileNotFoundError:
+            return []
+
     def wait_log(self, regex, deadline=DEADLINE):
         """Waits for a line that REGEX matches anywhere; returns the match."""
         return wait_until(lambda: re.search(regex, self.log(), re.MULTILINE), deadline,
@@ -569,6 +634,24 @@ class Httpd:
     def expect_log(self, regex, required=True):
         """Lines that REGEX matches are expected; the test fails if none comes, unless not REQUIRED."""
         self._expected.append([re.compile(regex), required, False])
+
+    @staticmethod
+    def _is_soon(line, moments, seconds):
+        """Whether LINE of the error log was written within SECONDS of one of MOMENTS."""
+        match = LOG_LINE.match(line)
+        if not match:
+            return False
+        at = datetime.datetime.strptime(match["time"], "%a %b %d %H:%M:%S.%f %Y").timestamp()
+        return any(-0.01 < at - moment < seconds for moment in moments)
+
+    def _in_hard_stop(self, line):
+        """Whether LINE of the error log was written soon after children were told to end at once."""
+        return self._is_soon(line, self._hard_stops, HARD_STOP_SECONDS)
+
+    def _is_httpds_own(self, line):
+        """Whether LINE of the error log says what httpd says by itself, with any module, and does no harm."""
+        return bool(SLOW_END.search(line) or (HARD_STOP.search(line) and self._in_hard_stop(line)) or
+                    (SLOW_RELOAD.search(line) and self._is_soon(line, self._reloads, SLOW_RELOAD_SECONDS)))
 
     def log_problems(self):
         """What the error log should not have, or lacks; forgets nothing, so it may be called again."""
@@ -587,14 +670,19 @@ class Httpd:
                     expected[2] = known = True
             match = LOG_LINE.match(line)
             bad = match is None or match["level"] in BAD_LEVELS or CRASH.search(line)
-            if bad and HARD_STOP.search(line):
-                at = datetime.datetime.strptime(match["time"], "%a %b %d %H:%M:%S.%f %Y").timestamp()
-                bad = not any(-0.01 < at - stop < HARD_STOP_SECONDS for stop in self._hard_stops)
-            if line.strip() and bad and not known:
+            if line.strip() and bad and not known and not self._is_httpds_own(line):
                 problems.append(f"unexpected in the error log: {line}")
         problems += [f"expected in the error log, but it did not come: {expected[0].pattern}"
                      for expected in self._expected if expected[1] and not expected[2]]
         return problems
+
+    def crashes(self):
+        """
+        Lines of the error log that tell of a crash, or of a sanitizer's finding, that no test expects: but
+        of a child that was told to end at once, where event and worker may crash by themselves.
+        """
+        return [problem for problem in self.log_problems() if CRASH.search(problem)
+                and not ("AH0005" in problem and self._in_hard_stop(problem.partition("log: ")[2]))]
 
     # ---- the end ---------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 
+from env.httpd import kill_for_good
 from env.wait import wait_until
 
 
@@ -25,10 +26,14 @@ def end_all(launcher, place):
     if launcher.poll() is None:
         os.killpg(launcher.pid, signal.SIGKILL)
         launcher.wait()
-    for pid in processes_below(place):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not list(processes_below(place)), what="the end of all processes")
+
+    def gone():
+        left = list(processes_below(place))
+        for pid in left:
+            kill_for_good(pid)
+        return not left
+
+    wait_until(gone, what="the end of all processes")
 
 
 @contextlib.contextmanager

@@ -39,7 +39,11 @@ def owner(httpd, conn):
         inode = next((row[9] for row in rows if int(row[1].split(":")[1], 16) == local
                       and int(row[2].split(":")[1], 16) == remote), None)
         for pid in httpd.children():
-            for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                fds = os.listdir(f"/proc/{pid}/fd")
+            except OSError:
+                continue  # it has ended
+            for fd in fds:
                 try:
                     if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
                         return pid
