@@ -12,6 +12,7 @@
 #include "hub/news.h"
 #include "hub/process.h"
 #include "hub_unit.h"
+#include "interrupted.h"
 #include "store/memory.h"
 #include "store/ring_layout.h"
 #include "store/roster.h"
@@ -333,6 +334,25 @@ START_TEST(what_the_dead_have_told_is_not_told_again)
 }
 END_TEST
 
+static bool publish_one(void *hub)
+{
+    static const struct mrc_history_item item = {
+        .id = {"id", 2}, .payload = {"payload", 7}, .stored_bytes = 9};
+    size_t done = 0;
+
+    return mrc_hub_publish_group(hub, &item, 1, 1, &done) == APR_SUCCESS && done == 1;
+}
+
+/* Prefork stops the announcer within a signal handler, which may have interrupted a publication. */
+START_TEST(nobody_waits_for_one_that_is_interrupted)
+{
+    struct mrc_process *process = start(101);
+
+    interrupted_run(publish_one, mrc_process_hub(process, 0));
+    mrc_process_stop(process);
+}
+END_TEST
+
 START_TEST(a_survivor_tells_of_the_dead)
 {
     pid_t victim = make_victim();
@@ -568,6 +588,7 @@ int main(void)
     tcase_add_test(tcase, begins_and_ends_are_told_in_order);
     tcase_add_test(tcase, a_full_list_takes_nothing_of_one_who_does_not_fit);
     tcase_add_test(tcase, an_end_never_blocks);
+    tcase_add_test(tcase, nobody_waits_for_one_that_is_interrupted);
     tcase_add_test(tcase, a_survivor_tells_of_the_dead);
     tcase_add_test(tcase, what_the_dead_have_told_is_not_told_again);
     tcase_add_test(tcase, the_next_child_tells_where_none_has_survived);
