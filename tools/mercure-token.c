@@ -290,6 +290,10 @@ static int check_secret(enum mrc_alg alg, struct mrc_bytes key)
 
     if (!(mrc_alg_set_of(alg) & MRC_ALG_SET_HMAC))
         return 0;
+    if (mrc_bytes_starts_with(key, mrc_bytes_of("-----BEGIN ")))
+        return complain("--key: %s takes a secret, and this is a key in PEM: say with --alg how "
+                        "its private key signs, such as RS256, ES256 or EdDSA",
+                        mrc_alg_name(alg));
     if (mrc_keyset_parse(key, mrc_alg_set_of(alg), MRC_KEYSET_SHORT_SECRET_WARNS, &error, &keys))
         return complain("--key: %s", error.text);
     if (mrc_keyset_get_warning(keys))

@@ -288,8 +288,8 @@ static int serve_threaded(request_rec *r, const struct mrc_claim *claim,
         add_stream_headers(r);
         status = mrc_carrier_threaded_run(r, process, subscriber);
     }
+    mrc_connection_release_thread(c); /* first, so that who sees the thread free may use it */
     mrc_process_release_thread(process);
-    mrc_connection_release_thread(c);
     return status;
 }
 

@@ -10,6 +10,14 @@
 
 #define ROWS_PER_LOOK 256 /* at the clock */
 
+/*
+ * LMDB's own database of the pages that are free, which it lets who reads look into: number of a
+ * transaction -> how many pages it freed, and their numbers, falling. The first two pages of the
+ * file are its heads. Whoever writes takes pages from here, and dies of one that is none.
+ */
+#define FREE_DBI   0
+#define FIRST_PAGE 2
+
 /* Whether the id of ROW leads to a record with this id, which is not after it. */
 static bool is_found(const struct mrc_history_txn *txn, const struct mrc_history_row *row)
 {
@@ -26,6 +34,41 @@ static bool is_complete(const struct mrc_history_txn *txn, uint64_t count)
     return mdb_stat(txn->txn, txn->dbs.records, &records) == MDB_SUCCESS &&
            mdb_stat(txn->txn, txn->dbs.ids, &ids) == MDB_SUCCESS && records.ms_entries == count &&
            ids.ms_entries == count;
+}
+
+/* Whether VALUE, of the database of free pages, names pages of a file that ends with page LAST. */
+static bool is_page_list(const MDB_val *value, size_t last)
+{
+    const size_t *list = value->mv_data;
+    size_t count, below = last + 1;
+
+    if (value->mv_size < sizeof(*list) || value->mv_size % sizeof(*list))
+        return false;
+    count = list[0]; /* there may be room behind it */
+    if (count > value->mv_size / sizeof(*list) - 1)
+        return false;
+    for (size_t i = 1; i <= count; below = list[i++]) {
+        if (list[i] < FIRST_PAGE || list[i] >= below)
+            return false;
+    }
+    return true;
+}
+
+static bool are_free_pages_sound(MDB_txn *txn)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    MDB_envinfo info;
+    int rc;
+
+    if (mdb_env_info(mdb_txn_env(txn), &info) || mdb_cursor_open(txn, FREE_DBI, &cursor))
+        return false;
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
+        if (key.mv_size != sizeof(size_t) || !is_page_list(&value, info.me_last_pgno))
+            break;
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND;
 }
 
 static apr_status_t check_rows(const struct mrc_history_txn *txn, struct mrc_error *error)
@@ -77,7 +120,10 @@ apr_status_t mrc_history_check(const char *dir, struct mrc_error *error)
         if (status) {
             mrc_status_set(error, status, "%.200s cannot be read", dir);
         } else {
-            status = check_rows(&txn, error);
+            status = are_free_pages_sound(txn.txn)
+                         ? check_rows(&txn, error)
+                         : mrc_status_set(error, MRC_STATUS_CORRUPT,
+                                          "what it says of its free pages is no such thing");
             mrc_history_env_abort(&txn);
         }
         mrc_history_env_close(env);

@@ -11,6 +11,7 @@ import pytest
 from env import http as client
 from env import token
 from env.hub import PATH, hub
+from env.wait import in_time
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -617,9 +618,9 @@ def test_directory_index_at_the_hub(httpd):
 def test_request_timeouts_do_not_end_a_stream(httpd):
     httpd.load("reqtimeout")
     httpd.start("RequestReadTimeout header=1 body=1\nTimeout 1\nKeepAliveTimeout 1\n" + hub())
-    with httpd.subscribe([("match", TOPIC)]) as stream:
+    with in_time(lambda: httpd.subscribe([("match", TOPIC)])) as stream:
         stream.expect_nothing(2.5)
-        update = httpd.publish(TOPIC, "x").text
+        update = in_time(lambda: httpd.publish(TOPIC, "x")).text
         assert stream.next().id == update
 
 

@@ -2,6 +2,7 @@
 The container image without a container engine: what the Dockerfile, compose.yaml and the Kubernetes example
 name is there, and what the image would hold runs with a file system that is read-only but for its data.
 """
+import fcntl
 import os
 import re
 import shutil
@@ -91,8 +92,11 @@ def image():
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(folder, "data"))
     os.chmod(os.path.join(folder, "data"), 0o777)
-    subprocess.run(["make", "-C", os.environ["MERCURE_BUILD"], "-s", "install", f"DESTDIR={folder}"], check=True,
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    build = os.environ["MERCURE_BUILD"]
+    with open(os.path.join(build, "answer.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other, and make does not like that
+        subprocess.run(["make", "-C", build, "-s", "install", f"DESTDIR={folder}"], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield folder
     shutil.rmtree(folder)
 

@@ -6,6 +6,7 @@ print an update), nothing (it must succeed), `not-run`.
 import json
 import os
 import re
+import signal
 import subprocess
 import textwrap
 
@@ -115,7 +116,7 @@ class Doc:
                 self.httpd.write(f"scripts/{self.count}{SUFFIXES[language]}", text)]
 
     def run(self, name, language, text):
-        done = subprocess.run(self.command(language, text), env=self.env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(self.command(language, text), env=self.env, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
     def publish(self, name, language, text):
@@ -127,17 +128,17 @@ class Doc:
     def subscribe(self, name, language, text, minted):
         path = self.httpd.path("scripts/output")
         with open(path, "wb") as out, subprocess.Popen(self.command(language, text), env=self.env, stdout=out,
-                                                       stderr=subprocess.STDOUT) as process:
+                                                       stderr=subprocess.STDOUT, start_new_session=True) as process:
             try:
                 def printed():
                     assert process.poll() is None, f"{name} has ended"
                     self.httpd.publish(TOPIC, "hello, page", token=minted)
-                    with open(path, encoding="utf-8") as file:
+                    with open(path, encoding="utf-8", errors="replace") as file:
                         return "hello, page" in file.read()
 
-                wait_until(printed, DEADLINE, f"an update printed by {name}", pause=0.2)
+                wait_until(printed, 60, f"an update printed by {name}", pause=0.2)
             finally:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # with what a script has started
 
 
 def test_commands(httpd):

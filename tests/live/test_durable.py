@@ -99,7 +99,7 @@ def test_what_configtest_says(httpd):
             (durable(path="no/such/data"), "such is no directory: make that one"),
             (durable(sync="perhaps"), "sync=full"),
             (hub("MercureStore lmdb"), "takes the path"),
-            (hub("MercureStore disk"), "MercureStore takes"),
+            (hub("MercureStore disk"), "MercureStore disk: it takes"),
             (durable(name="a") + durable(path="there", name="a", identifier=None).replace(PATH, "/b"), "disagree"),
             (durable(name="a") + durable(sync="none", name="a").replace(PATH, "/b"), "disagree")):
         result = httpd.configtest(text)
@@ -119,7 +119,8 @@ def test_stop_and_start(httpd):
     httpd.start("MaxKeepAliveRequests 0\n<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n" +
                 durable("MercureHistory count=0 bytes=64M", sync="none"))
     publish_many(httpd, [f"m{n}" for n in range(2500)])
-    assert re.search(r"^mercure_history_updates\{.*\} 2500$", httpd.get("/metrics").text, re.MULTILINE)
+    wait_until(lambda: re.search(r"^mercure_history_updates\{.*\} 2500$", httpd.get("/metrics").text, re.MULTILINE),
+               what="2500 updates in the metrics")
     httpd.stop()
     httpd.start()
     before = end_of(httpd)
@@ -272,7 +273,7 @@ def test_a_full_disk(httpd, monkeypatch):
                        **({"user": "www-data", "group": "www-data"} if os.getuid() == 0 else {}))
     update = httpd.publish(TOPIC, "room").text
     assert stream.next().id == update
-    assert httpd.children() == children, "a child has died of it"
+    assert set(children) <= set(httpd.children()), "a child has died of it"
     stream.close()
     assert read_all(httpd) == [*sent, update]
 
@@ -315,6 +316,8 @@ def test_the_tool(httpd):
     httpd.graceful(durable("MercureHistory count=100", sync="none"))
     kept = [*read_all(httpd), end_of(httpd)]
     publish_many(httpd, [f"c{n}" for n in range(60)])
+    # What is published while the tool works is all kept, however long that takes.
+    httpd.graceful(durable("MercureHistory count=0 bytes=0", sync="none"))
     with Publishers(httpd, 2) as load:
         load.more(5)
         tool("compact", folder)
@@ -338,10 +341,11 @@ def test_the_tool(httpd):
 @pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD does not say where the tool is")
 def test_the_tool_brings_back_what_the_hub_itself_has_published(httpd):
     start(httpd, "MercureSubscriptions On", sync="none")
+    folder, other = os.path.dirname(the_file(httpd)), httpd.path("other")
     with httpd.subscribe([("match", TOPIC)]):
         httpd.publish(TOPIC, "x")
+        wait_until(lambda: '"mercure"' in tool("export", folder), what="the event of the subscription")
     httpd.stop()
-    folder, other = os.path.dirname(the_file(httpd)), httpd.path("other")
     os.mkdir(other)
     lines = tool("export", folder)
     events = [json.loads(line) for line in lines.splitlines()]

@@ -14,6 +14,7 @@ from env.http import Connection, ProtocolError
 from env.sse import EventSource, Parser
 from env.httpd import StartError
 from env.wait import wait_until
+from env.watch import owner
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -76,6 +77,38 @@ def test_a_closed_pollset_is_httpds_own_only_at_a_hard_stop(httpd):
     assert httpd.log_problems() == []
     append_log(httpd, line.format(datetime.datetime.now() - datetime.timedelta(seconds=30)))
     assert_fails(httpd, "AH03092")
+
+
+def test_what_httpd_says_where_the_processor_is_crowded_passes(httpd):
+    httpd.start()
+    line = "[{:%a %b %d %H:%M:%S.%f %Y}] [{}] [pid 1:tid 1] {}\n"
+    full = "AH03490: scoreboard is full, not at MaxRequestWorkers.Increase ServerLimit."
+
+    def log(module, text, ago=0):
+        append_log(httpd, line.format(datetime.datetime.now() - datetime.timedelta(seconds=ago), module, text))
+
+    log("core:warn", "AH00045: child process 7 still did not exit, sending a SIGTERM")
+    assert httpd.log_problems() == []
+    httpd.graceful()
+    log("mpm_event:error", full)
+    assert httpd.log_problems() == []
+    log("mpm_event:error", full, 3600)  # before the reload
+    assert len(httpd.log_problems()) == 1
+    log("core:error", "AH00046: child process 7 still did not exit, sending a SIGKILL")
+    assert_fails(httpd, "AH00046")
+
+
+def test_after_a_reload_nobody_of_old_listens(httpd):
+    """Whoever connects then is served as the new configuration says."""
+    httpd.start()
+    old = httpd.children()
+    assert all(httpd._listens(pid) for pid in old)
+    with httpd.connect() as conn:
+        conn.send("GET / HTTP/1.1\r\n")  # which holds its child
+        holder = owner(httpd, conn)
+        httpd.graceful()
+        assert holder in old and not any(httpd._listens(pid) for pid in old)
+        assert any(httpd._listens(pid) for pid in httpd.children())
 
 
 def test_a_crashed_child_fails(httpd):
@@ -219,7 +252,8 @@ def test_requests_go_out_as_written(httpd):
         conn.send("NONSENSE\r\n\r\n")
         assert conn.read_response().status == 400
         conn.wait_closed()
-    assert r'"GET /x%2Fy HTTP/1.1" 404' in wait_until(lambda: open(httpd.access_log).read())
+    wait_until(lambda: any(r'"GET /x%2Fy HTTP/1.1" 404' in line for line in httpd.lines("logs/access.log")),
+               what="the request's line in the access log")
 
 
 def test_tls_and_virtual_hosts(httpd):

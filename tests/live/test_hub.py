@@ -10,7 +10,7 @@ import pytest
 from env import token
 from env.hub import PATH, hub
 from env.http import Connection
-from env.wait import wait_until
+from env.wait import DEADLINE, wait_until
 
 event_only = pytest.mark.mpm("event")
 
@@ -21,8 +21,7 @@ PID_LOG = 'CustomLog logs/pids.log "%P %m %>s %{mercure-id}n"\n'
 
 
 def pids(httpd, method):
-    with open(httpd.path("logs/pids.log"), encoding="utf-8") as log:
-        return {int(line.split()[0]) for line in log if line.split()[1] == method}
+    return {int(line.split()[0]) for line in httpd.lines("logs/pids.log") if line.split()[1] == method}
 
 
 def problem(response):
@@ -87,8 +86,7 @@ def test_the_answer_of_a_publication(httpd):
     assert given.startswith("urn:uuid:") and given != response.text
 
     def logged():
-        with open(httpd.path("logs/pids.log"), encoding="utf-8") as log:
-            return {line.split()[3] for line in log}
+        return {line.split()[3] for line in httpd.lines("logs/pids.log")}
 
     wait_until(lambda: logged() == {response.text, "my-id", given}, what="the ids in the access log")
 
@@ -473,14 +471,23 @@ def test_two_keys_of_one_issuer(httpd):
 
 def test_a_stream_ends_when_its_token_expires(httpd):
     httpd.start(hub(anonymous=False))
-    exp = int(time.time()) + 3
-    with httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp)) as stream:
-        update = httpd.publish(TOPIC, "before").text
-        assert stream.next().id == update
-        assert stream.wait_end(), "not ended properly"
-        assert time.time() > exp - 1  # a little before the token expires, never after
-    time.sleep(max(0, exp - time.time()))
-    httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=401).close()
+
+    def run(seconds):
+        """False: the token had expired before there was a stream, or before the update came."""
+        exp = int(time.time()) + seconds
+        with httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=None) as stream:
+            update = httpd.publish(TOPIC, "before").text
+            clean = stream.status == 200 and stream.wait_end(DEADLINE + seconds)
+            if time.time() > exp - 1 and [event.id for event in stream.parser.events] != [update]:
+                return False
+            assert stream.status == 200 and [event.id for event in stream.parser.events] == [update]
+            assert clean, "not ended properly"
+            assert time.time() > exp - 1  # a little before the token expires, never after
+        time.sleep(max(0, exp - time.time()))
+        httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=401).close()
+        return True
+
+    assert any(run(seconds) for seconds in (3, 10, 30))
 
 
 # ---- private updates -----------------------------------------------------------------------------

@@ -187,6 +187,7 @@ def test_a_hub_takes_what_it_makes(httpd):
     (["--key", "@/nonexistent", *WHO], "/nonexistent: No such file"),
     (["--key", SECRET, *WHO, "--alg", "none"], "--alg none"),
     (["--key", SECRET, *WHO, "--alg", "RS256"], "a private key in PEM"),
+    (["--key", "-----BEGIN PRIVATE KEY-----\n", *WHO, "--publish", "a"], "say with --alg how its private key signs"),
     (["--key", SECRET, *WHO, "--ttl", "0"], "--ttl 0"),
     (["--key", SECRET, *WHO, "--ttl", "-1"], "--ttl -1"),
     (["--key", SECRET, *WHO, "--ttl", "1w"], "--ttl 1w"),

@@ -13,6 +13,8 @@ import fes from "@microsoft/fetch-event-source";
 const { hub, own, listed, other, token, deadline } = JSON.parse(process.argv[2]);
 const TOPIC = "https://example.com/books/1";
 const PATTERN = "https://example.com/books/:id";
+// A stream that ends before anything came gives its client no id to come back with: the next one begins here too.
+const FIRST = { last_event_id: "earliest" };
 const bearer = { Authorization: `Bearer ${token}` };
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -38,7 +40,7 @@ const add = (name) => (clients[name] = { opens: 0, events: [] });
 
 function startEventsource() {
     const client = add("eventsource");
-    const source = new EventSource(`${hub}?${new URLSearchParams({ match: TOPIC })}`, {
+    const source = new EventSource(`${hub}?${new URLSearchParams({ match: TOPIC, ...FIRST })}`, {
         fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, ...bearer } }),
     });
     const take = (event) => client.events.push([event.lastEventId, event.type, event.data]);
@@ -54,7 +56,7 @@ function startFetchEventSource() {
     globalThis.document = { hidden: false, addEventListener() {}, removeEventListener() {} };
     const client = add("fetch-event-source");
     const control = new AbortController();
-    fes.fetchEventSource(`${hub}?${new URLSearchParams({ match_urlpattern: PATTERN })}`, {
+    fes.fetchEventSource(`${hub}?${new URLSearchParams({ match_urlpattern: PATTERN, ...FIRST })}`, {
         headers: { ...bearer },
         signal: control.signal,
         openWhenHidden: true,
@@ -145,14 +147,14 @@ try {
         pages[name] = await context.newPage();
         await pages[name].goto(url);
     }
-    const query = new URLSearchParams({ match: TOPIC });
+    const query = new URLSearchParams({ match: TOPIC, ...FIRST });
     const streams = { "Chromium EventSource": pages.own, "Chromium EventSource, other origin": pages.listed,
         "Chromium EventSource, foreign origin": pages.other };
     for (const [name, page] of Object.entries(streams))
         await page.evaluate(pageEventSource, { url: `${hub}?${query}`, credentials: page !== pages.own, name });
     const fetching = "Chromium fetch, other origin";
     streams[fetching] = pages.listed;
-    pages.listed.evaluate(pageFetchStream, { url: hub, body: `${new URLSearchParams({ match_urlpattern: PATTERN })}`,
+    pages.listed.evaluate(pageFetchStream, { url: hub, body: `${new URLSearchParams({ match_urlpattern: PATTERN, ...FIRST })}`,
         token, name: fetching }).catch(() => {});
     const stops = [startEventsource(), startFetchEventSource()];
 
@@ -182,7 +184,8 @@ try {
         const metadata = hub.replace("/.well-known/", "/.well-known/oauth-protected-resource/.well-known/");
         tries[name] = await page.evaluate(pageTries, { url: hub, metadata, token });
     }
-    await refresh();
+    await until(async () => (await refresh()).every(([name, client]) => !name.includes("foreign") || client.errors),
+        "the error of the foreign page");
     stops.forEach((stop) => stop());
     console.log(JSON.stringify({ sent, clients, tries }));
 } finally {

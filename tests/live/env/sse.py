@@ -234,6 +234,8 @@ def pump_all(streams, done, deadline=DEADLINE):
     end = time.monotonic() + deadline
     with selectors.DefaultSelector() as selector:
         for stream in streams:
+            if stream.conn.buffer:
+                stream.pump(0)  # what came with the head wakes no selector
             if not stream.ended:
                 selector.register(stream, selectors.EVENT_READ)
         while not done():

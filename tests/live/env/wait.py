@@ -14,3 +14,18 @@ def wait_until(predicate, deadline=DEADLINE, what="the condition", pause=0.02):
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline} s: {what}")
         time.sleep(pause)
+
+
+def in_time(request, deadline=60.0):
+    """
+    What REQUEST() returns; it is called again where the server's RequestReadTimeout was over before this
+    process came to send the request.
+    """
+    end = time.monotonic() + deadline
+    while True:
+        try:
+            return request()
+        except (OSError, AssertionError) as error:
+            is_late = isinstance(error, OSError) or "<408 " in str(error) or "connection ended" in str(error)
+            if not is_late or time.monotonic() > end:
+                raise
