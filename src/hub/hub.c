@@ -7,6 +7,7 @@
 #include "core/update.h"
 #include "hub/entropy.h"
 #include "hub/patterns.h"
+#include "hub/thread.h"
 #include "store/census.h"
 #include "store/history.h"
 #include "store/hub_segment.h"
@@ -104,10 +105,16 @@ bool mrc_hub_full_is_news(struct mrc_hub *hub, int64_t now_us)
 static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,
                            const struct mrc_buf *record, int64_t now_us)
 {
+    apr_status_t status;
+    sigset_t mask;
+
     if (mrc_buf_error(record))
         return mrc_buf_error(record) == MRC_ENOMEM ? APR_ENOMEM : MRC_STATUS_TOO_LARGE;
-    return mrc_history_append(hub->history, update->id, mrc_buf_bytes(record),
-                              mrc_update_stored_bytes(update), now_us);
+    mrc_thread_hold_signals(&mask); /* the announcer may wait for the same locks */
+    status = mrc_history_append(hub->history, update->id, mrc_buf_bytes(record),
+                                mrc_update_stored_bytes(update), now_us);
+    mrc_thread_let_signals(&mask);
+    return status;
 }
 
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us)
@@ -127,8 +134,12 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_history_item *items,
                                    size_t count, int64_t now_us, size_t *ret_done)
 {
-    apr_status_t status = mrc_history_append_group(hub->history, items, count, now_us, ret_done);
+    apr_status_t status;
+    sigset_t mask;
 
+    mrc_thread_hold_signals(&mask);
+    status = mrc_history_append_group(hub->history, items, count, now_us, ret_done);
+    mrc_thread_let_signals(&mask);
     mrc_hub_count(hub, MRC_COUNTER_UPDATES, *ret_done);
     return status;
 }

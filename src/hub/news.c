@@ -1,6 +1,7 @@
 #include "hub/news.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "apr_time.h"
 
@@ -8,6 +9,7 @@
 #include "core/matcher.h"
 #include "core/subscription_doc.h"
 #include "hub/hub.h"
+#include "store/history.h"
 #include "store/ring.h"
 #include "store/roster.h"
 #include "store/status.h"
@@ -100,6 +102,38 @@ void mrc_news_describe(const struct mrc_roster_entry *entry, bool active,
     };
 }
 
+/* ---- ids --------------------------------------------------------------------------------------*/
+
+/*
+ * The id of the update that tells the end of ENTRY follows from it, so that whoever has to tell it
+ * for one that has died can see whether it has done so. No two entries of a subscriber listen to
+ * the same, and no publisher can take the id beforehand.
+ */
+static void make_end_id(const struct mrc_news *news, const struct mrc_roster_entry *entry,
+                        char ret_id[MRC_UPDATE_ID_BYTES])
+{
+    const struct mrc_ring *ring = mrc_hub_ring(news->hub);
+    uint64_t of[2], halves[2];
+    unsigned char bytes[16];
+
+    memcpy(of, entry->subscriber, sizeof(of));
+    of[0] ^= entry->type;
+    halves[0] = mrc_ring_secret_number(ring, of, entry->match);
+    of[1] = ~of[1];
+    halves[1] = mrc_ring_secret_number(ring, of, entry->match);
+    memcpy(bytes, halves, sizeof(bytes));
+    mrc_update_id_make(bytes, ret_id);
+}
+
+apr_status_t mrc_news_find_end(const struct mrc_news *news, const struct mrc_roster_entry *entry)
+{
+    char id[MRC_UPDATE_ID_BYTES];
+    struct mrc_place unused;
+
+    make_end_id(news, entry, id);
+    return mrc_history_find(mrc_hub_history(news->hub), mrc_bytes_of(id), apr_time_now(), &unused);
+}
+
 /* ---- making -----------------------------------------------------------------------------------*/
 
 /* Writes topics and document; the views are made when the text has its place. */
@@ -143,10 +177,7 @@ static apr_status_t write_record(struct mrc_news *news, struct piece *piece, boo
         .id = {piece->update_id, MRC_UPDATE_ID_BYTES - 1},
         .is_private = true,
     };
-    apr_status_t status = mrc_hub_make_id(news->hub, piece->update_id);
 
-    if (status != APR_SUCCESS)
-        return status;
     piece->stored_bytes = mrc_update_stored_bytes(&update);
     mrc_buf_reset(&news->record);
     mrc_update_encode(&update, &news->record);
@@ -186,7 +217,11 @@ apr_status_t mrc_news_add(struct mrc_news *news, uint32_t id, const struct mrc_r
     if (!piece)
         return APR_ENOMEM;
     mrc_news_describe(entry, active, text, &doc);
-    status = write_text(news, &doc, &data);
+    if (!active)
+        make_end_id(news, entry, piece->update_id);
+    status = active ? mrc_hub_make_id(news->hub, piece->update_id) : APR_SUCCESS;
+    if (!status)
+        status = write_text(news, &doc, &data);
     if (!status)
         status = write_record(news, piece, doc.ref.is_legacy, data);
     if (status)

@@ -39,6 +39,12 @@ void mrc_news_close(struct mrc_news *news);
 apr_status_t mrc_news_add(struct mrc_news *news, uint32_t id, const struct mrc_roster_entry *entry,
                           bool active);
 
+/*
+ * Whether the end of ENTRY has been told, as far as the hub's history knows. APR_SUCCESS: it has;
+ * APR_NOTFOUND; errors of the history.
+ */
+apr_status_t mrc_news_find_end(const struct mrc_news *news, const struct mrc_roster_entry *entry);
+
 /* Adds the number ID, of which there is nothing to tell. APR_ENOMEM. Not if it is full. */
 apr_status_t mrc_news_add_silent(struct mrc_news *news, uint32_t id);
 

@@ -235,6 +235,17 @@ static void account(struct mrc_past *past, const struct mrc_page *page)
     drop_old(past);
 }
 
+void mrc_past_give_up(struct mrc_past *past, struct mrc_page *page)
+{
+    if (!page)
+        return;
+    for (size_t i = 0; i < PAGES_MAX && page->reading && page->refs == 2; i++) {
+        if (past->pages[i] == page)
+            drop(past, i);
+    }
+    mrc_page_unref(page);
+}
+
 apr_status_t mrc_past_await(struct mrc_past *past, struct mrc_page *page,
                             const struct mrc_place *place, size_t *ret_at)
 {

@@ -77,6 +77,12 @@ bool mrc_page_is_there(const struct mrc_page *page);
 apr_status_t mrc_past_await(struct mrc_past *past, struct mrc_page *page,
                             const struct mrc_place *place, size_t *ret_at);
 
+/*
+ * Gives up PAGE, which is being read or was, and was not awaited; one that nobody else waits for is
+ * not kept for those to come, since it would count as held for so long. Accepts NULL.
+ */
+void mrc_past_give_up(struct mrc_past *past, struct mrc_page *page);
+
 size_t mrc_page_count(const struct mrc_page *page);
 struct mrc_past_record *mrc_page_get(struct mrc_page *page, size_t at);
 

@@ -167,17 +167,21 @@ void mrc_presence_end(struct mrc_presence *presence)
     mrc_announcer_post(mrc_hub_get_announcer(presence->hub), presence);
 }
 
-/* Adds the end of the entry ID to NEWS; one that is broken, or that the hub cannot carry, has none
- * to be told. */
-static apr_status_t add_end(struct mrc_news *news, const struct mrc_roster *roster, uint32_t id)
+/*
+ * Adds the end of the entry ID to NEWS; one that is broken, or that the hub cannot carry, has none
+ * to be told. Nor has an orphan whose child has died between telling it and letting it go.
+ */
+static apr_status_t add_end(struct mrc_news *news, const struct mrc_roster *roster, uint32_t id,
+                            bool is_orphan)
 {
     struct mrc_roster_entry entry = {.type = 0};
     apr_status_t status = mrc_roster_read_ending(roster, id, &entry);
+    bool is_told = !status && is_orphan && mrc_news_find_end(news, &entry) == APR_SUCCESS;
 
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS && !is_told)
         status = mrc_news_add(news, id, &entry, false);
     mrc_roster_entry_free(&entry);
-    if (status == APR_NOTFOUND || status == MRC_STATUS_TOO_LARGE)
+    if (is_told || status == APR_NOTFOUND || status == MRC_STATUS_TOO_LARGE)
         status = mrc_news_add_silent(news, id);
     return status;
 }
@@ -218,7 +222,7 @@ static apr_status_t tell_some_ends(struct mrc_news *news, struct mrc_roster *ros
         for (size_t i = presence->told; i < presence->count; i++) {
             if (mrc_news_is_full(news) || status)
                 goto leave;
-            status = add_end(news, roster, presence->id[i]);
+            status = add_end(news, roster, presence->id[i], false);
         }
     }
 leave:
@@ -253,7 +257,7 @@ static apr_status_t tell_some_orphans(struct mrc_hub *hub, struct mrc_news *news
     mrc_news_reset(news);
     while (!mrc_news_is_full(news) && !status &&
            mrc_roster_adopt(roster, mrc_hub_get_slot(hub), cursor, &id)) {
-        status = add_end(news, roster, id);
+        status = add_end(news, roster, id, true);
         if (status)
             mrc_roster_disown(roster, id);
     }

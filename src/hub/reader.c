@@ -16,12 +16,14 @@ enum state { ASKED, DONE, ABANDONED };
 
 struct mrc_reading {
     struct mrc_reading *next;
+    struct mrc_reader *reader;
     const struct mrc_history *history;
     struct mrc_place place;
     size_t max_bytes;
     mrc_reader_wake_fn *wake;
     void *ctx;
     struct mrc_history_slice slice;
+    size_t held_bytes; /* of the slice, as the reader counts them; 0: it was not read */
     apr_status_t status;
     atomic_int state; /* enum state: who changes it second frees the reading */
 };
@@ -29,25 +31,59 @@ struct mrc_reading {
 struct mrc_reader {
     apr_thread_t *thread;
     pthread_mutex_t lock;
-    pthread_cond_t asked;
-    struct mrc_reading *first, *last; /* under the lock */
-    bool stopping;                    /* the same */
+    pthread_cond_t changed; /* something of what follows, for the thread to look at */
+
+    /* Under the lock. */
+    struct mrc_reading *first, *last;
+    size_t held_bytes; /* of what is read, and neither taken nor given up */
+    bool stopping;
 };
+
+/* Counts what READING has from now on. */
+static void hold(struct mrc_reading *reading)
+{
+    struct mrc_reader *reader = reading->reader;
+
+    reading->held_bytes = mrc_buf_bytes(&reading->slice.buf).len;
+    pthread_mutex_lock(&reader->lock);
+    reader->held_bytes += reading->held_bytes;
+    pthread_mutex_unlock(&reader->lock);
+}
+
+/* The opposite: the slice is somebody else's, or to be freed. */
+static void release(const struct mrc_reading *reading)
+{
+    struct mrc_reader *reader = reading->reader;
+
+    if (!reading->held_bytes)
+        return;
+    pthread_mutex_lock(&reader->lock);
+    reader->held_bytes -= reading->held_bytes;
+    pthread_cond_signal(&reader->changed);
+    pthread_mutex_unlock(&reader->lock);
+}
 
 static void free_reading(struct mrc_reading *reading)
 {
+    release(reading);
     mrc_history_slice_free(&reading->slice);
     free(reading);
 }
 
-/* The next that was asked for; NULL: the thread is to end. */
+/* Whether there is something to do: under the lock. */
+static bool has_work(const struct mrc_reader *reader)
+{
+    return reader->stopping || (reader->first && reader->held_bytes < MRC_READER_BYTES_MAX);
+}
+
+/* The next that was asked for, once there is room for what it reads; NULL: the thread is to end. */
 static struct mrc_reading *next_reading(struct mrc_reader *reader)
 {
     struct mrc_reading *reading;
 
     pthread_mutex_lock(&reader->lock);
-    while (!reader->first && !reader->stopping)
-        pthread_cond_wait(&reader->asked, &reader->lock);
+    while (!has_work(reader))
+        pthread_cond_wait(&reader->changed, &reader->lock);
     reading = reader->stopping ? NULL : reader->first;
     if (reading) {
         reader->first = reading->next;
@@ -63,9 +99,11 @@ static void read_one(struct mrc_reading *reading)
     mrc_reader_wake_fn *wake = reading->wake;
     void *ctx = reading->ctx;
 
-    if (atomic_load(&reading->state) != ABANDONED)
+    if (atomic_load(&reading->state) != ABANDONED) {
         reading->status = mrc_history_read(reading->history, &reading->place, reading->max_bytes,
                                            &reading->slice);
+        hold(reading);
+    }
     if (atomic_exchange(&reading->state, DONE) == ABANDONED)
         free_reading(reading);
     else
@@ -87,7 +125,7 @@ apr_status_t mrc_reader_start(apr_pool_t *pool, struct mrc_reader **ret_reader)
     apr_status_t status;
 
     pthread_mutex_init(&reader->lock, NULL);
-    pthread_cond_init(&reader->asked, NULL);
+    pthread_cond_init(&reader->changed, NULL);
     status = mrc_thread_start(pool, run, reader, &reader->thread);
     if (status == APR_SUCCESS)
         *ret_reader = reader;
@@ -100,7 +138,7 @@ bool mrc_reader_stop(struct mrc_reader *reader)
         return true;
     pthread_mutex_lock(&reader->lock);
     reader->stopping = true;
-    pthread_cond_signal(&reader->asked);
+    pthread_cond_signal(&reader->changed);
     pthread_mutex_unlock(&reader->lock);
     if (!mrc_thread_join(reader->thread, mrc_clock_us() + JOIN_US))
         return false;
@@ -111,9 +149,17 @@ bool mrc_reader_stop(struct mrc_reader *reader)
         if (atomic_exchange(&reading->state, DONE) == ABANDONED)
             free_reading(reading);
     }
-    pthread_cond_destroy(&reader->asked);
-    pthread_mutex_destroy(&reader->lock);
-    return true;
+    return true; /* the lock stays: readings may be given up later */
+}
+
+size_t mrc_reader_held_bytes(struct mrc_reader *reader)
+{
+    size_t bytes;
+
+    pthread_mutex_lock(&reader->lock);
+    bytes = reader->held_bytes;
+    pthread_mutex_unlock(&reader->lock);
+    return bytes;
 }
 
 struct mrc_reading *mrc_reader_ask(struct mrc_reader *reader, const struct mrc_history *history,
@@ -124,6 +170,7 @@ struct mrc_reading *mrc_reader_ask(struct mrc_reader *reader, const struct mrc_h
 
     if (!reading)
         return NULL;
+    reading->reader = reader;
     reading->history = history;
     reading->place = *place;
     reading->max_bytes = max_bytes;
@@ -136,7 +183,7 @@ struct mrc_reading *mrc_reader_ask(struct mrc_reader *reader, const struct mrc_h
     else
         reader->first = reading;
     reader->last = reading;
-    pthread_cond_signal(&reader->asked);
+    pthread_cond_signal(&reader->changed);
     pthread_mutex_unlock(&reader->lock);
     return reading;
 }
@@ -150,6 +197,7 @@ apr_status_t mrc_reading_take(struct mrc_reading *reading, struct mrc_history_sl
 {
     apr_status_t status = reading->status;
 
+    release(reading);
     *slice = reading->slice;
     free(reading);
     return status;

@@ -4,6 +4,10 @@
  *
  * Whoever asks gets a struct mrc_reading, looks at it when woken, and takes what was read; or gives
  * it up at any time.
+ *
+ * Many may ask for different things at the same moment. What is read and not taken is bounded: then
+ * nothing more is read until some of it is taken or given up, in the order in which it was asked
+ * for. So whoever is woken has to do one or the other soon, whatever its client does.
  */
 #ifndef MRC_HUB_READER_H
 #define MRC_HUB_READER_H
@@ -21,6 +25,12 @@ struct mrc_reading;
 
 /* Called in the reader's thread when a reading is done; must not block. */
 typedef void mrc_reader_wake_fn(void *ctx);
+
+/*
+ * The most bytes that are read and not taken when the next reading begins; that one may be of any
+ * size.
+ */
+#define MRC_READER_BYTES_MAX ((size_t)2 << 20)
 
 /* Starts the thread. The struct lives in POOL. */
 apr_status_t mrc_reader_start(apr_pool_t *pool, struct mrc_reader **ret_reader);
@@ -48,5 +58,8 @@ apr_status_t mrc_reading_take(struct mrc_reading *reading, struct mrc_history_sl
 
 /* Nobody wants it any more, done or not. Accepts NULL. */
 void mrc_reading_abandon(struct mrc_reading *reading);
+
+/* How many bytes are read and not taken. */
+size_t mrc_reader_held_bytes(struct mrc_reader *reader);
 
 #endif

@@ -281,8 +281,10 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
     for (int turn = 0; turn < WRITES_PER_TURN; turn++) {
         if (stream->state == MRC_STREAM_ENDING)
             return MRC_STREAM_ENDED;
-        if (stream->pending)
+        if (stream->pending) { /* for how long is its client's affair */
+            mrc_subscriber_give_back(stream->subscriber);
             return MRC_STREAM_IDLE;
+        }
         if (stream->count == 0) {
             if (stream->state == MRC_STREAM_LIVE)
                 return stream->is_listening ? MRC_STREAM_IDLE : MRC_STREAM_CAUGHT_UP;

@@ -179,13 +179,28 @@ static apr_status_t start(struct mrc_subscriber *subscriber, bool has_cursor,
     return status;
 }
 
+static struct mrc_past *past_of(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->past ? subscriber->past : subscriber->replay->own;
+}
+
+void mrc_subscriber_give_back(struct mrc_subscriber *subscriber)
+{
+    struct replay *replay = subscriber->replay;
+
+    if (!replay || !replay->awaited)
+        return;
+    mrc_past_give_up(past_of(subscriber), replay->awaited);
+    replay->awaited = NULL;
+}
+
 void mrc_subscriber_rest(struct mrc_subscriber *subscriber)
 {
     struct replay *replay = subscriber->replay;
 
     if (!replay)
         return;
-    mrc_page_unref(replay->awaited);
+    mrc_subscriber_give_back(subscriber);
     mrc_past_free(replay->own);
     free(replay->last_event_id);
     free(replay);
@@ -489,11 +504,6 @@ static apr_status_t look_at_page(struct mrc_subscriber *subscriber, struct mrc_p
         status = look_at_limits(take);
     }
     return status;
-}
-
-static struct mrc_past *past_of(const struct mrc_subscriber *subscriber)
-{
-    return subscriber->past ? subscriber->past : subscriber->replay->own;
 }
 
 /* Gives what is due of PAGE, from record FIRST on. APR_INCOMPLETE: there is more. */

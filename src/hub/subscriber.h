@@ -129,6 +129,12 @@ void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_past
 bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
 
 /*
+ * Its client is not ready for what was asked of the reader, which others wait for then: the next
+ * mrc_subscriber_take() asks again.
+ */
+void mrc_subscriber_give_back(struct mrc_subscriber *subscriber);
+
+/*
  * It has not been given the records from number NEXT on, and the ring has gone over them: the next
  * mrc_subscriber_take() reads them from the history. MRC_STATUS_OVERRUN: there is nothing but the
  * ring.

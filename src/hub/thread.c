@@ -10,18 +10,30 @@
 
 static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
 
-apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *arg,
-                              apr_thread_t **ret_thread)
+void mrc_thread_hold_signals(sigset_t *ret_mask)
 {
-    sigset_t all, mask;
-    apr_status_t status;
+    sigset_t all;
 
     sigfillset(&all);
     for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)
         sigdelset(&all, own_faults[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &mask); /* the thread inherits the mask */
+    pthread_sigmask(SIG_SETMASK, &all, ret_mask);
+}
+
+void mrc_thread_let_signals(const sigset_t *mask)
+{
+    pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *arg,
+                              apr_thread_t **ret_thread)
+{
+    apr_status_t status;
+    sigset_t mask;
+
+    mrc_thread_hold_signals(&mask); /* the thread inherits the mask */
     status = apr_thread_create(ret_thread, NULL, run, arg, pool);
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    mrc_thread_let_signals(&mask);
     return status;
 }
 

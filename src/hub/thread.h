@@ -27,9 +27,17 @@ apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *ar
 bool mrc_thread_join(apr_thread_t *thread, int64_t until_us);
 
 /*
+ * From the first to the second no signal comes to the calling thread but those which it brings on
+ * itself. Whatever holds a lock that a thread of the module's may wait for does so, or prefork
+ * could end the child from within its handler, which would wait for that thread. MASK is what was
+ * blocked before.
+ */
+void mrc_thread_hold_signals(sigset_t *ret_mask);
+void mrc_thread_let_signals(const sigset_t *mask);
+
+/*
  * Takes and gives back MUTEX, which a request's thread and one of the module's own share. Meanwhile
- * no signal comes, or prefork could end the child from within its handler, which would wait for a
- * thread that waits for MUTEX. MASK is what was blocked before.
+ * no signal comes at all.
  */
 void mrc_thread_lock(pthread_mutex_t *mutex, sigset_t *ret_mask);
 void mrc_thread_unlock(pthread_mutex_t *mutex, const sigset_t *mask);

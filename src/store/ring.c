@@ -463,6 +463,15 @@ bool mrc_ring_is_superseded(const struct mrc_ring *ring)
 
 /* ---- Numbers ----------------------------------------------------------------------------------*/
 
+/* With a key of its own, each: what it shows says nothing of the hashes of ids. */
+uint64_t mrc_ring_secret_number(const struct mrc_ring *ring, const uint64_t of[2],
+                                struct mrc_bytes bytes)
+{
+    const uint64_t key[2] = {~ring->hash_key[0] ^ of[0], ring->hash_key[1] ^ of[1]};
+
+    return mrc_siphash(key, bytes);
+}
+
 uint64_t mrc_ring_largest(const struct mrc_ring *ring)
 {
     uint64_t largest = ring->capacity / 4;

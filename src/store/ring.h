@@ -113,6 +113,13 @@ apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_ring_rec
 /* The largest sum of id and payload that surely fits. */
 uint64_t mrc_ring_largest(const struct mrc_ring *ring);
 
+/*
+ * A number that follows from BYTES and OF, which tells BYTES of one owner from those of another:
+ * the same in all processes while the ring lasts, and nobody else can tell it beforehand.
+ */
+uint64_t mrc_ring_secret_number(const struct mrc_ring *ring, const uint64_t of[2],
+                                struct mrc_bytes bytes);
+
 /* New bounds for the history, which is trimmed to them. APR_TIMEUP: nothing has changed. */
 apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bounds *bounds,
                                  int64_t now_us, int64_t wait_us);

@@ -38,7 +38,7 @@ def reasons(httpd):
     """The reasons of all streams that have ended, from the access log."""
     try:
         with open(httpd.path("logs/reasons.log"), encoding="utf-8") as log:
-            return [line.split()[0] for line in log if line.split()[3] == "GET"]
+            return [line.split()[0] for line in log if line.endswith(" GET\n")]
     except FileNotFoundError:
         return []
 
@@ -49,16 +49,26 @@ def wait_reason(httpd, reason, count=1):
 
 
 def resumed(httpd, stream, sent, **more):
-    """What STREAM, which was cut, got in all: what had come, and the rest by its last id."""
+    """
+    What STREAM, which was cut, got in all: what had come, and the rest by its last id; and how often it was cut
+    again, as it is where the test itself does not get on.
+    """
     stream.wait_end()
     ids = [event.id for event in stream.parser.events]
     stream.close()
     assert len(ids) < len(sent), "it was not slow"
-    headers = {"Last-Event-ID": ids[-1]} if ids else {}
-    query = [("match", TOPIC)] if ids else [("match", TOPIC), ("last_event_id", "earliest")]
-    with httpd.subscribe(query, headers, **more) as again:
-        ids += [event.id for event in again.take(len(sent) - len(ids), 60)]
-    return ids
+    cuts, end = 0, time.monotonic() + 60
+    while len(ids) < len(sent):
+        headers = {"Last-Event-ID": ids[-1]} if ids else {}
+        query = [("match", TOPIC)] if ids else [("match", TOPIC), ("last_event_id", "earliest")]
+        with httpd.subscribe(query, headers, **more) as again:
+            while len(ids) < len(sent) and (again.parser.events or not again.ended):
+                assert time.monotonic() < end, f"{len(ids)} of {len(sent)} came"
+                again.pump(1.0)
+                while again.parser.events:
+                    ids.append(again.parser.events.popleft().id)
+            cuts += len(ids) < len(sent)
+    return ids, cuts
 
 
 # ---- idle ----------------------------------------------------------------------------------------
@@ -99,19 +109,21 @@ def test_a_client_that_stops_reading_is_cut_by_the_dispatch_timeout(httpd, tls):
             sent.append(httpd.publish(TOPIC, str(i) * 20000, **more).text)
             assert fast.next().id == sent[-1]
         wait_reason(httpd, "slow")
-        assert resumed(httpd, slow, sent, **more) == sent
+        ids, cuts = resumed(httpd, slow, sent, **more)
+        assert ids == sent
         # The fast one is not the one that was cut.
         sent.append(httpd.publish(TOPIC, "the last", **more).text)
         assert fast.next().id == sent[-1]
     wait_reason(httpd, "client")
-    assert reasons(httpd).count("slow") == 1
+    wait_reason(httpd, "slow", 1 + cuts)
+    assert reasons(httpd).count("slow") == 1 + cuts
 
 
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_a_client_that_stops_reading_is_cut_by_the_backlog(httpd, tls):
     port = httpd.add_port()
-    hubs = hub("MercureDispatchTimeout 600", "MercureSubscriberBacklog 64K")
+    hubs = hub("MercureDispatchTimeout 600", "MercureSubscriberBacklog 64K", "MercureHistory bytes=32M")
     httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
     more = {"port": port, "tls": tls}
     slow = httpd.subscribe([("match", TOPIC)], rcvbuf=4096, **more)
@@ -121,8 +133,8 @@ def test_a_client_that_stops_reading_is_cut_by_the_backlog(httpd, tls):
             assert len(sent) < 1000, "never cut"
             sent.append(httpd.publish(TOPIC, "x" * 20000, **more).text)
             assert fast.next().id == sent[-1]
-            time.sleep(0.01)  # the log's line may come a second later: the history must hold all
-        assert resumed(httpd, slow, sent, **more) == sent
+            time.sleep(0.01)  # the log's line may come a second later
+        assert resumed(httpd, slow, sent, **more) == (sent, 0)
     wait_reason(httpd, "client")
     assert reasons(httpd).count("slow") == 1
 
@@ -130,17 +142,18 @@ def test_a_client_that_stops_reading_is_cut_by_the_backlog(httpd, tls):
 @event_only
 def test_a_client_that_reads_little_by_little_is_not_cut(httpd):
     """The timeout is for those who take no byte at all."""
-    httpd.start(hub("MercureDispatchTimeout 1", "MercureSubscriberBacklog 200M") + REASON_LOG)
-    with httpd.subscribe([("match", TOPIC)], rcvbuf=4096) as stream:
-        sent = [httpd.publish(TOPIC, "x" * 20000).text for _ in range(60)]
+    httpd.start(hub("MercureDispatchTimeout 4", "MercureSubscriberBacklog 200M") + REASON_LOG)
+    with httpd.subscribe([("match", TOPIC)], rcvbuf=4096) as stream, ThreadPoolExecutor(1) as pool:
+        publishing = pool.submit(lambda: [httpd.publish(TOPIC, "x" * 20000).text for _ in range(60)])
         stream.conn.sock.settimeout(20)
-        end = time.monotonic() + 6
-        while time.monotonic() < end:
+        end = time.monotonic() + 7
+        while time.monotonic() < end or not publishing.done():
             data = stream.conn.sock.recv(3000)
             assert data, "cut"
             stream.conn.buffer += data
             time.sleep(0.2)
         stream._decode()
+        sent = publishing.result()
         assert [event.id for event in stream.take(len(sent), 60)] == sent
     assert "slow" not in reasons(httpd)
 
@@ -213,13 +226,11 @@ def check_churn(httpd, count, tls):
     httpd.sizing = LARGE
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(), port=port, tls=tls) + STATUS)
-    churn_in_processes(port, 60, tls)
-    wait_subscribers(httpd, 0)
+    wait_until(lambda: len(httpd.children()) == 2, what="both children")
 
     def held():
         return {pid: descriptors(pid) for pid in httpd.children()}
 
-    wait_until(lambda: number(httpd, "ConnsTotal") <= 1, 60, "the end of all connections", 0.1)
     before = held()
     churn_in_processes(port, count, tls)
     # It works on, while what is left is being closed.
@@ -227,12 +238,12 @@ def check_churn(httpd, count, tls):
         update = httpd.publish(TOPIC, "x", port=port, tls=tls).text
         assert stream.next().id == update
     wait_subscribers(httpd, 0)
-    # The request for the page may be one of them.
+    # One thread of each child closes what is left, and mod_status says late how much that is.
+    wait_until(lambda: all(held()[pid] <= before[pid] + 4 for pid in before), 120, f"{before} descriptors", 0.1)
     wait_until(lambda: number(httpd, "ConnsTotal") <= 1, 60, "the end of all connections", 0.1)
-    wait_until(lambda: all(held()[pid] <= before[pid] + 2 for pid in before), what=f"{before} descriptors")
     assert sorted(before) == httpd.children(), "a child has ended"
     ended = httpd.log().count("stream ended: client")
-    assert ended <= count + 61
+    assert ended <= count + 1
     return ended
 
 
@@ -296,11 +307,17 @@ def test_a_place_is_free_as_soon_as_its_client_has_gone(httpd):
     """An EventSource that gets 429 never comes back, so nobody may get it for one who has left."""
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
-    for _ in range(3):
+
+    def is_prompt():
         with httpd.subscribe([("match", TOPIC)]) as stream:
             stream.wait_comment()
+        begin = time.monotonic()
+        wait_until(lambda: number(httpd, "MercureSubscribers") == 0, what="a free place", pause=0.01)
         # Well before the connection itself may be closed.
-        wait_until(lambda: number(httpd, "MercureSubscribers") == 0, 0.7, "a free place", 0.01)
+        return time.monotonic() - begin < 0.7
+
+    # On a machine that is busy it may not be each time.
+    wait_until(lambda: is_prompt() and is_prompt() and is_prompt(), 60, "a place that is free at once")
 
 
 SMALL = """
@@ -393,29 +410,36 @@ def test_no_heartbeat(httpd):
 
 def test_connection_lifetime(httpd):
     httpd.start(hub("MercureConnectionLifetime 5") + REASON_LOG)
-    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(3)]
     begin = time.monotonic()
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(3)]
     for stream in streams:
         assert stream.wait_end(), "not ended properly"
-    assert time.monotonic() - begin > 3.5  # 80 % of it, less what the openings took
+    assert time.monotonic() - begin > 3.9  # 80 % of it
     wait_reason(httpd, "lifetime", 3)
 
 
 @event_only
 def test_lifetimes_are_spread(httpd):
     httpd.start(hub("MercureConnectionLifetime 5"))
-    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(60)]
-    ends = []
-    end = time.monotonic() + 30
-    while len(ends) < 60 and time.monotonic() < end:
+
+    def lived():
+        """How long each stream has lived, in seconds, as the server has it."""
+        with open(httpd.access_log, encoding="utf-8") as log:
+            return [int(line.split()[-2]) / 1e6 for line in log if line.endswith("\n") and f"GET {PATH}" in line]
+
+    def are_spread():
+        before = len(lived())
+        streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(60)]
         for stream in streams:
-            if not stream.ended:
-                stream.pump(0.001)
-                if stream.ended:
-                    assert stream.clean
-                    ends.append(time.monotonic())
-    assert len(ends) == 60
-    assert ends[-1] - ends[0] > 0.3
+            assert stream.wait_end(), "not ended properly"
+            stream.close()
+        wait_until(lambda: len(lived()) == before + 60, what="all of them in the log")
+        times = lived()[before:]
+        assert min(times) > 3.9
+        return max(times) - min(times) > 0.3
+
+    # A server that stands still just then ends them all at once afterwards.
+    assert any(are_spread() for _ in range(3))
 
 
 # ---- several dispatchers -------------------------------------------------------------------------
@@ -436,40 +460,31 @@ def test_three_dispatchers_deliver_all_in_order(httpd):
 # ---- clients -------------------------------------------------------------------------------------
 
 
-def test_http_1_0(httpd):
-    """No chunks, and the end of the connection is the end of the stream."""
-    httpd.start(hub("MercureConnectionLifetime 3"))
-    with httpd.connect() as conn:
-        conn.send(f"GET {PATH}?match={TOPIC} HTTP/1.0\r\n\r\n")
-        head = conn.read_head()
+def test_how_streams_end(httpd):
+    """Whatever the client said of its connection, and whatever it has sent in vain: in order, and nothing is lost."""
+    port = httpd.add_port()
+    hubs = hub("MercureConnectionLifetime 6")
+    httpd.start(hubs + httpd.vhost("KeepAlive Off", hubs, port=port) + REASON_LOG)
+    with httpd.connect() as old, httpd.subscribe([("match", TOPIC)], {"Connection": "close"}) as close, \
+            httpd.subscribe([("match", TOPIC)], port=port) as off, httpd.subscribe([("match", TOPIC)]) as pipelined:
+        # HTTP/1.0 has no chunks: the end of the connection is the end of the stream.
+        old.send(f"GET {PATH}?match={TOPIC} HTTP/1.0\r\n\r\n")
+        head = old.read_head()
         assert head.status == 200 and head.header("Transfer-Encoding") is None
-        update = httpd.publish(TOPIC, "old").text
-        conn.wait_closed()
-        assert conn.buffer.startswith(b":\n") and f"id: {update}".encode() in conn.buffer
-
-
-def test_connection_close_and_keepalive_off(httpd):
-    httpd.start("KeepAlive Off\n" + hub("MercureConnectionLifetime 3"))
-    for headers in ({}, {"Connection": "close"}):
-        with httpd.subscribe([("match", TOPIC)], headers) as stream:
-            update = httpd.publish(TOPIC, "x").text
-            assert stream.next().id == update
-            assert stream.wait_end(), "not ended properly"
-
-
-def test_a_pipelined_request_does_not_spoil_the_end(httpd):
-    """What the client has sent in vain must not make the kernel throw away what it was sent."""
-    httpd.start(hub("MercureConnectionLifetime 3") + REASON_LOG)
-    with httpd.subscribe([("match", TOPIC)]) as stream:
-        stream.conn.send("GET /page.html HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
-        sent = [httpd.publish(TOPIC, "x" * 1000).text for _ in range(40)]
-        wait_reason(httpd, "lifetime")
-        time.sleep(0.3)  # whatever the server does after its end has been done
-        stream.wait_end()
-        assert stream.clean, "the end was lost"
-        assert [event.id for event in stream.parser.events] == sent
-        # Other kernels than Linux's throw away what was not read yet when a connection is reset.
-        assert stream.conn.sock.recv(1) == b"", "reset"
+        # Requests that have come must not make the kernel throw away what was sent.
+        pipelined.conn.send("GET /page.html HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+        sent = [httpd.publish(TOPIC, "x" * 4000).text for _ in range(10)]
+        update = httpd.publish(TOPIC, "x", port=port).text
+        wait_reason(httpd, "lifetime", 4)
+        time.sleep(0.3)  # whatever the server does after their end has been done
+        for stream, ids in ((close, sent), (off, [update]), (pipelined, sent)):
+            stream.wait_end()
+            assert stream.clean, "the end was lost"
+            assert [event.id for event in stream.parser.events] == ids
+            # Other kernels than Linux's throw away what was not read yet when a connection is reset.
+            assert stream.conn.sock.recv(1) == b"", "reset"
+        old.wait_closed()
+        assert old.buffer.startswith(b":\n") and all(f"id: {one}".encode() in old.buffer for one in sent)
 
 
 def test_a_get_with_a_body(httpd):
@@ -489,10 +504,14 @@ def test_a_client_that_closes_its_half(httpd):
 
 @event_only
 def test_a_token_that_expires(httpd):
-    httpd.load("status")
-    httpd.start(hub(anonymous=False) + STATUS + REASON_LOG)
-    exp = int(time.time()) + 3
-    with httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp)) as stream:
-        wait_subscribers(httpd, 1)
+    httpd.start(hub(anonymous=False) + REASON_LOG)
+
+    def subscribe():
+        """A stream, unless the test was so late that the token is of no use any more."""
+        stream = httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=int(time.time()) + 3), status=None)
+        assert stream.status in (200, 401)
+        return stream if stream.status == 200 else stream.close()
+
+    with wait_until(subscribe, what="a stream") as stream:
         assert stream.wait_end(), "not ended properly"
         wait_reason(httpd, "expired")

@@ -73,7 +73,8 @@ START_TEST(one_that_hangs_is_left_alone)
     next = post(errands, 1);
     ck_assert(!mrc_errands_stop(errands));
     pthread_mutex_unlock(&gate);
-    ck_assert(mrc_errands_stop(errands));
+    while (!mrc_errands_stop(errands)) /* however late it comes to run */
+        ;
     ck_assert_uint_eq(atomic_load(&ran), 1); /* what the next one needs may be gone */
     free(next);
     ck_assert(mrc_errands_stop(NULL));

@@ -448,7 +448,8 @@ START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
         "{\"keys\":[{\"kty\":\"XYZ\"},{" RSA_MEMBERS
         ",\"use\":\"enc\"},{\"kty\":\"RSA\",\"n\":1},7,"
         "{\"kty\":\"EC\",\"crv\":\"P-999\"},{" ED25519_MEMBERS ",\"kid\":\"ed\"},"
-        "{" RSA_MEMBERS ",\"alg\":\"RS256\",\"kid\":\"rsa\"},{" OCT_MEMBERS "}],\"other\":1}";
+        "{" RSA_MEMBERS ",\"alg\":\"RS256\",\"kid\":\"rsa\"},{" OCT_MEMBERS
+        "}],\"other\":[1e999,-98765432109876543210]}";
     struct mrc_keyset *keys = NULL;
 
     ck_assert_str_eq(mrc_key_get_kid(first_of(set, EDDSA | RS256, 2, &keys)), "ed");

@@ -331,10 +331,62 @@ static void post(void *ctx)
     sem_post(ctx);
 }
 
-/* Holds up the reader's thread. */
-static void block(void *ctx)
+/* A hub whose history is on the disk, a reader, and what they read. */
+struct disk {
+    char dir[32];
+    struct hub_place place;
+    struct mrc_reader *reader;
+    struct mrc_past *past;
+    sem_t woken;
+    sem_t released;
+    struct mrc_reading *blocking;
+};
+
+static void open_disk(struct disk *disk)
+{
+    struct mrc_hub_policy durable = {
+        .backlog_bytes = 1 << 20,
+        .history_sync = MRC_HISTORY_SYNC_NONE,
+    };
+
+    snprintf(disk->dir, sizeof(disk->dir), "/tmp/mrc-past-XXXXXX");
+    durable.history_dir = mkdtemp(disk->dir);
+    sem_init(&disk->woken, 0, 0);
+    sem_init(&disk->released, 0, 0);
+    disk->blocking = NULL;
+    disk->place = hub_place_open(1 << 20, &durable);
+    ck_assert_int_eq(mrc_reader_start(disk->place.pool, &disk->reader), APR_SUCCESS);
+    disk->past = mrc_past_create(disk->place.hub, disk->reader, post, &disk->woken);
+}
+
+/* Waits in the reader's thread. */
+static void wait_in_reader(void *ctx)
 {
     wait_for(ctx);
+}
+
+/* Holds up the reader, which has something to read, until it is RELEASED. */
+static void block(struct disk *disk)
+{
+    const struct mrc_history *history = mrc_hub_history(disk->place.hub);
+    struct mrc_place oldest;
+
+    ck_assert_int_eq(mrc_history_oldest(mrc_hub_history(disk->place.hub), apr_time_now(), &oldest),
+                     APR_SUCCESS);
+    disk->blocking =
+        mrc_reader_ask(disk->reader, history, &oldest, 1, wait_in_reader, &disk->released);
+}
+
+static void close_disk(struct disk *disk)
+{
+    char command[80];
+
+    mrc_reading_abandon(disk->blocking);
+    ck_assert(mrc_reader_stop(disk->reader));
+    mrc_past_free(disk->past);
+    hub_place_close(&disk->place);
+    snprintf(command, sizeof(command), "rm -rf %s", disk->dir);
+    ck_assert_int_eq(system(command), 0);
 }
 
 #define WAITING 20
@@ -342,41 +394,23 @@ static void block(void *ctx)
 /* They ask for the same at the same time: it is read once. */
 START_TEST(the_disk_is_asked_once)
 {
-    static char template[] = "/tmp/mrc-past-XXXXXX";
-    const struct mrc_hub_policy durable = {
-        .backlog_bytes = 1 << 20,
-        .history_dir = mkdtemp(template),
-        .history_sync = MRC_HISTORY_SYNC_NONE,
-    };
-    struct mrc_place oldest;
     struct replay all[WAITING];
-    struct mrc_reading *blocking;
-    struct mrc_reader *reader;
-    struct hub_place place;
-    struct mrc_past *past;
-    char command[80];
-    sem_t woken, released;
+    struct disk disk;
     int left;
 
     if (!mrc_history_has_lmdb())
         return;
-    sem_init(&woken, 0, 0);
-    sem_init(&released, 0, 0);
-    place = hub_place_open(1 << 20, &durable);
-    ck_assert_int_eq(mrc_reader_start(place.pool, &reader), APR_SUCCESS);
-    past = mrc_past_create(place.hub, reader, post, &woken);
+    open_disk(&disk);
     for (int i = 0; i < FEW; i++)
-        publish(&place, i, "/x");
-    ck_assert_int_eq(mrc_history_oldest(mrc_hub_history(place.hub), apr_time_now(), &oldest),
-                     APR_SUCCESS);
-    blocking = mrc_reader_ask(reader, mrc_hub_history(place.hub), &oldest, 1, block, &released);
+        publish(&disk.place, i, "/x");
+    block(&disk);
     for (size_t i = 0; i < WAITING; i++) {
-        all[i] = begin(&place, past, hub_all(), "0");
+        all[i] = begin(&disk.place, disk.past, hub_all(), "0");
         ck_assert_int_eq(take(&all[i], SIZE_MAX), APR_EAGAIN);
     }
-    publish(&place, FEW, "/x");
-    sem_post(&released);
-    wait_for(&woken);
+    publish(&disk.place, FEW, "/x");
+    sem_post(&disk.released);
+    wait_for(&disk.woken);
     for (size_t i = 0; i < WAITING; i++) {
         ck_assert(!mrc_subscriber_is_reading(all[i].subscriber));
         take_all(&all[i]);
@@ -388,14 +422,108 @@ START_TEST(the_disk_is_asked_once)
     }
     for (size_t i = 0; i < WAITING; i++)
         finish(&all[i]);
-    ck_assert_int_eq(sem_getvalue(&woken, &left), 0);
+    ck_assert_int_eq(sem_getvalue(&disk.woken, &left), 0);
     ck_assert_int_eq(left, 0);
-    mrc_reading_abandon(blocking);
-    ck_assert(mrc_reader_stop(reader));
-    mrc_past_free(past);
-    hub_place_close(&place);
-    snprintf(command, sizeof(command), "rm -rf %s", durable.history_dir);
-    ck_assert_int_eq(system(command), 0);
+    close_disk(&disk);
+}
+END_TEST
+
+#define LARGE_BYTES 40000 /* more than a page: each is a page of its own */
+#define LARGE_COUNT 150
+
+/* More than the reader may hold, and each asks for another page of it, in order. */
+static void ask_for_all(struct disk *disk, struct replay all[LARGE_COUNT])
+{
+    char *data = calloc(1, LARGE_BYTES);
+    const char *topic = "/x";
+    char id[16];
+
+    publish(&disk->place, 0, topic);
+    for (int i = 0; i < LARGE_COUNT; i++) {
+        snprintf(id, sizeof(id), "%d", i + 1);
+        ck_assert_int_eq(hub_publish_to(disk->place.hub, id, &topic, 1,
+                                        (struct mrc_bytes){data, LARGE_BYTES}, false),
+                         APR_SUCCESS);
+    }
+    block(disk);
+    for (int i = 0; i < LARGE_COUNT; i++) {
+        snprintf(id, sizeof(id), "%d", i);
+        all[i] = begin(&disk->place, disk->past, hub_all(), id);
+        ck_assert_int_eq(take(&all[i], 1), APR_EAGAIN);
+    }
+    mrc_reading_abandon(disk->blocking);
+    disk->blocking = NULL;
+    sem_post(&disk->released);
+    free(data);
+}
+
+/* Waits until the reader has read as much as it may. */
+static void wait_until_full(const struct disk *disk)
+{
+    while (mrc_reader_held_bytes(disk->reader) < MRC_READER_BYTES_MAX)
+        apr_sleep(1000);
+}
+
+static void wait_until_read(const struct replay *replay)
+{
+    while (mrc_subscriber_is_reading(replay->subscriber))
+        apr_sleep(1000);
+}
+
+START_TEST(what_nobody_takes_is_bounded)
+{
+    struct replay all[LARGE_COUNT];
+    struct disk disk;
+
+    if (!mrc_history_has_lmdb())
+        return;
+    open_disk(&disk);
+    ask_for_all(&disk, all);
+    wait_until_full(&disk);
+    apr_sleep(50000); /* in which one that goes on would be far past it */
+    for (int i = 0; i < LARGE_COUNT; i++) {
+        wait_until_read(&all[i]); /* in the order in which they have asked */
+        ck_assert_uint_lt(mrc_reader_held_bytes(disk.reader),
+                          MRC_READER_BYTES_MAX + LARGE_BYTES + 200);
+        ck_assert_int_eq(take(&all[i], 1), APR_SUCCESS);
+        ck_assert_uint_eq(all[i].events, 1);
+        finish(&all[i]);
+    }
+    ck_assert_uint_eq(mrc_reader_held_bytes(disk.reader), 0);
+    close_disk(&disk);
+}
+END_TEST
+
+/* Clients that hang up, or do not read: what was read for them keeps nobody waiting. */
+START_TEST(what_is_given_up_is_not_held)
+{
+    struct replay all[LARGE_COUNT];
+    struct disk disk;
+
+    if (!mrc_history_has_lmdb())
+        return;
+    open_disk(&disk);
+    ask_for_all(&disk, all);
+    wait_until_full(&disk);
+    for (int i = 0; i < LARGE_COUNT - 2; i++)
+        mrc_subscriber_give_back(all[i].subscriber);
+    wait_until_read(&all[LARGE_COUNT - 2]);
+    wait_until_read(&all[LARGE_COUNT - 1]);
+    ck_assert_uint_ge(mrc_reader_held_bytes(disk.reader), 2 * LARGE_BYTES);
+    ck_assert_uint_lt(mrc_reader_held_bytes(disk.reader), 2 * LARGE_BYTES + 400);
+    mrc_subscriber_give_back(all[LARGE_COUNT - 1].subscriber);
+    ck_assert_uint_lt(mrc_reader_held_bytes(disk.reader), LARGE_BYTES + 200);
+    ck_assert_int_eq(take(&all[LARGE_COUNT - 2], 1), APR_SUCCESS);
+    ck_assert_uint_eq(mrc_reader_held_bytes(disk.reader), 0);
+    /* It asks again; the reader may be quick. */
+    if (take(&all[0], 1) == APR_EAGAIN) {
+        wait_until_read(&all[0]);
+        ck_assert_int_eq(take(&all[0], 1), APR_SUCCESS);
+    }
+    ck_assert_uint_eq(all[0].events, 1);
+    for (int i = 0; i < LARGE_COUNT; i++)
+        finish(&all[i]);
+    close_disk(&disk);
 }
 END_TEST
 
@@ -410,6 +538,8 @@ int main(void)
     tcase_add_test(tcase, what_is_kept_is_bounded);
     tcase_add_test(tcase, many_topics_are_nobodys_in_particular);
     tcase_add_test(tcase, the_disk_is_asked_once);
+    tcase_add_test(tcase, what_nobody_takes_is_bounded);
+    tcase_add_test(tcase, what_is_given_up_is_not_held);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -9,8 +9,10 @@
 
 #include "core/json.h"
 #include "hub/clock.h"
+#include "hub/news.h"
 #include "hub/process.h"
 #include "hub_unit.h"
+#include "interrupted.h"
 #include "store/memory.h"
 #include "store/ring_layout.h"
 #include "store/roster.h"
@@ -282,6 +284,75 @@ static void kill_victim(pid_t pid)
     ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), pid), 1);
 }
 
+/* Tells the end of what is listed with MATCH, and gets no further. */
+static void tell_end_of(struct mrc_process *process, const char *match)
+{
+    struct mrc_news *news = mrc_news_open(mrc_process_hub(process, 0));
+    struct mrc_roster_entry entry = {.type = 0};
+    uint32_t cell = 0;
+    size_t done;
+
+    while (mrc_roster_read(roster(), cell, &entry) != APR_SUCCESS ||
+           !mrc_bytes_eq_str(entry.match, match))
+        cell++;
+    mrc_roster_end(roster(), cell);
+    if (mrc_news_add(news, cell, &entry, false) || mrc_news_tell(news, &done) || done != 1)
+        _exit(1);
+}
+
+/* A child that dies between telling an end and letting the entry go: its end is told once. */
+START_TEST(what_the_dead_have_told_is_not_told_again)
+{
+    struct mrc_process *survivor;
+    int told[2];
+    pid_t victim;
+    char c;
+
+    ck_assert_int_eq(pipe(told), 0);
+    victim = fork();
+    if (victim == 0) {
+        struct mrc_process *process = start(getpid());
+
+        subscribe(process, "a");
+        subscribe(process, "b");
+        tell_end_of(process, "a");
+        if (write(told[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    take("a", true, "");
+    take("b", true, "");
+    take("a", false, "");
+    ck_assert_uint_eq(listed(), 1);
+    kill_victim(victim);
+    survivor = start(102);
+    take("b", false, "");
+    wait_until(mrc_roster_used(roster()) == 0);
+    ck_assert(is_all_told());
+    mrc_process_stop(survivor);
+}
+END_TEST
+
+static bool publish_one(void *hub)
+{
+    static const struct mrc_history_item item = {
+        .id = {"id", 2}, .payload = {"payload", 7}, .stored_bytes = 9};
+    size_t done = 0;
+
+    return mrc_hub_publish_group(hub, &item, 1, 1, &done) == APR_SUCCESS && done == 1;
+}
+
+/* Prefork stops the announcer within a signal handler, which may have interrupted a publication. */
+START_TEST(nobody_waits_for_one_that_is_interrupted)
+{
+    struct mrc_process *process = start(101);
+
+    interrupted_run(publish_one, mrc_process_hub(process, 0));
+    mrc_process_stop(process);
+}
+END_TEST
+
 START_TEST(a_survivor_tells_of_the_dead)
 {
     pid_t victim = make_victim();
@@ -517,7 +588,9 @@ int main(void)
     tcase_add_test(tcase, begins_and_ends_are_told_in_order);
     tcase_add_test(tcase, a_full_list_takes_nothing_of_one_who_does_not_fit);
     tcase_add_test(tcase, an_end_never_blocks);
+    tcase_add_test(tcase, nobody_waits_for_one_that_is_interrupted);
     tcase_add_test(tcase, a_survivor_tells_of_the_dead);
+    tcase_add_test(tcase, what_the_dead_have_told_is_not_told_again);
     tcase_add_test(tcase, the_next_child_tells_where_none_has_survived);
     tcase_add_test(tcase, a_hub_that_moves_takes_its_subscriptions_along);
     if (mrc_history_has_lmdb())

@@ -1,10 +1,13 @@
 #include "hub/stream.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
 
 #include "core/buf.h"
 #include "hub/carrier.h"
 #include "hub/event.h"
+#include "hub/past.h"
+#include "hub/reader.h"
 #include "hub_unit.h"
 
 #define SECOND INT64_C(1000000)
@@ -501,6 +504,79 @@ START_TEST(replay_waits_for_the_client)
 }
 END_TEST
 
+static void wait_in_reader(void *ctx)
+{
+    while (sem_wait(ctx) < 0)
+        ;
+}
+
+static void no_wake(void *ctx)
+{
+}
+
+/*
+ * What was read for a client that does not read is others' again: the reader holds only so much. A
+ * heartbeat that is due meanwhile is enough to make it wait for its client.
+ */
+START_TEST(a_client_that_does_not_read_holds_up_no_reader)
+{
+    char dir[] = "/tmp/mrc-stream-XXXXXX", command[80];
+    const struct mrc_hub_policy durable = {
+        .heartbeat_us = 20 * SECOND,
+        .dispatch_timeout_us = 5 * SECOND,
+        .backlog_bytes = 1000,
+        .history_dir = mkdtemp(dir),
+        .history_sync = MRC_HISTORY_SYNC_NONE,
+    };
+    struct mrc_event *heartbeat = event_of('\n', 1);
+    struct mrc_reading *blocking;
+    struct mrc_reader *reader;
+    struct mrc_place oldest;
+    struct mrc_past *past;
+    sem_t released;
+
+    if (!mrc_history_has_lmdb())
+        return;
+    sem_init(&released, 0, 0);
+    open_hub(&durable);
+    publish_many(0, 10, 3000);
+    ck_assert_int_eq(mrc_reader_start(place.pool, &reader), APR_SUCCESS);
+    past = mrc_past_create(place.hub, reader, no_wake, NULL);
+    ck_assert_int_eq(mrc_history_oldest(mrc_hub_history(place.hub), apr_time_now(), &oldest),
+                     APR_SUCCESS);
+    blocking =
+        mrc_reader_ask(reader, mrc_hub_history(place.hub), &oldest, 1, wait_in_reader, &released);
+    open_stream("earliest");
+    mrc_subscriber_read_with(stream->subscriber, past);
+    ck_assert_int_eq(work(), MRC_STREAM_READING);
+    fake.state = MRC_CARRIER_PENDING;
+    ck_assert(mrc_stream_tick(stream, heartbeat, NOW + 20 * SECOND));
+    sem_post(&released);
+    while (mrc_subscriber_is_reading(stream->subscriber))
+        apr_sleep(1000);
+    mrc_reading_abandon(blocking);
+    ck_assert_uint_gt(mrc_reader_held_bytes(reader), 0);
+    ck_assert_int_eq(work(), MRC_STREAM_IDLE);
+    ck_assert_written("\n1");
+    ck_assert_uint_eq(mrc_reader_held_bytes(reader), 0);
+    fake.state = MRC_CARRIER_READY;
+    ck_assert(mrc_stream_flush(stream, NOW));
+    while (events_written() < 10) {
+        work();
+        apr_sleep(1000);
+    }
+    mrc_stream_end(stream, MRC_END_CLIENT);
+    mrc_stream_close(stream, NULL);
+    ck_assert(mrc_reader_stop(reader));
+    mrc_past_free(past);
+    mrc_event_unref(heartbeat);
+    mrc_buf_free(&fake.out);
+    hub_place_close(&place);
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(replay_begins_after_the_cursor)
 {
     setup();
@@ -825,6 +901,7 @@ int main(void)
     tcase_add_test(own, replays_and_then_lives);
     tcase_add_test(own, one_who_has_caught_up_listens_at_once);
     tcase_add_test(own, replay_waits_for_the_client);
+    tcase_add_test(own, a_client_that_does_not_read_holds_up_no_reader);
     tcase_add_test(own, replay_begins_after_the_cursor);
     tcase_add_test(own, a_turn_of_replay_reads_a_slice);
     tcase_add_test(own, a_replay_that_is_overrun_ends);
