@@ -254,6 +254,17 @@ static int announce(request_rec *r, const struct mrc_claim *claim,
     return mrc_answer_later(r, "the hub could not tell of the subscription: try again");
 }
 
+/*
+ * Nothing comes after a stream on its connection, which the client is told (RFC 9112, 9.6); HTTP/2
+ * has no such field. Said here, since httpd sends no chunks on a connection that it itself closes.
+ */
+static void add_stream_headers(request_rec *r)
+{
+    mrc_answer_add_stream_headers(r);
+    if (!r->connection->master)
+        apr_table_mergen(r->headers_out, "Connection", "close");
+}
+
 static int serve_threaded(request_rec *r, const struct mrc_claim *claim,
                           struct mrc_process *process, const struct mrc_sizing *sizing,
                           struct mrc_subscriber *subscriber)
@@ -274,7 +285,7 @@ static int serve_threaded(request_rec *r, const struct mrc_claim *claim,
     }
     status = announce(r, claim, subscriber);
     if (status == DECLINED) {
-        mrc_answer_add_stream_headers(r);
+        add_stream_headers(r);
         status = mrc_carrier_threaded_run(r, process, subscriber);
     }
     mrc_connection_release_thread(c); /* first, so that who sees the thread free may use it */
@@ -324,7 +335,7 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
             mrc_process_release_suspended(process);
         return status;
     }
-    mrc_answer_add_stream_headers(r);
+    add_stream_headers(r);
     return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(),
                                                mrc_lifecycle_log_texts(), subscriber)
                   : mrc_carrier_suspended_start(r, process, subscriber);

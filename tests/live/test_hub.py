@@ -98,6 +98,8 @@ def test_the_head_of_a_stream(httpd):
         assert stream.response.header("Content-Type") == "text/event-stream"
         assert "no-store" in stream.response.header("Cache-Control")
         assert stream.response.header("X-Accel-Buffering") == "no"
+        assert stream.response.header("Connection") == "close"
+        assert stream.response.header("Transfer-Encoding") == "chunked"
         assert stream.response.header("Mercure-Last-Event-ID") is None
         stream.wait_comment()
 

@@ -226,13 +226,11 @@ def check_churn(httpd, count, tls):
     httpd.sizing = LARGE
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(), port=port, tls=tls) + STATUS)
-    churn_in_processes(port, 60, tls)
-    wait_subscribers(httpd, 0)
+    wait_until(lambda: len(httpd.children()) == 2, what="both children")
 
     def held():
         return {pid: descriptors(pid) for pid in httpd.children()}
 
-    wait_until(lambda: number(httpd, "ConnsTotal") <= 1, 60, "the end of all connections", 0.1)
     before = held()
     churn_in_processes(port, count, tls)
     # It works on, while what is left is being closed.
@@ -240,12 +238,12 @@ def check_churn(httpd, count, tls):
         update = httpd.publish(TOPIC, "x", port=port, tls=tls).text
         assert stream.next().id == update
     wait_subscribers(httpd, 0)
-    # The request for the page may be one of them.
+    # One thread of each child closes what is left, and mod_status says late how much that is.
+    wait_until(lambda: all(held()[pid] <= before[pid] + 4 for pid in before), 120, f"{before} descriptors", 0.1)
     wait_until(lambda: number(httpd, "ConnsTotal") <= 1, 60, "the end of all connections", 0.1)
-    wait_until(lambda: all(held()[pid] <= before[pid] + 2 for pid in before), what=f"{before} descriptors")
     assert sorted(before) == httpd.children(), "a child has ended"
     ended = httpd.log().count("stream ended: client")
-    assert ended <= count + 61
+    assert ended <= count + 1
     return ended
 
 

@@ -11,7 +11,7 @@ export async function withBrowser(test, options = {}) {
   const open = async (more = {}) => {
     const context = await browser.newContext({ignoreHTTPSErrors: true, ...options, ...more});
     const page = await context.newPage();
-    page.setDefaultTimeout(20000);
+    page.setDefaultTimeout(60000);
     page.on('pageerror', (error) => problems.push(`${page.url()}: ${error.message}`));
     page.on('console', (message) => {
       // A refusal that the page shows is none of its errors.

@@ -110,7 +110,7 @@ class Fleet:
     def stop(self):
         self._stop.set()
         if self._thread:
-            self._thread.join(DEADLINE)
+            self._thread.join(3 * DEADLINE)
         for member in self.members:
             if member.stream:
                 member.stream.close()
@@ -173,6 +173,6 @@ class Publisher:
 
     def __exit__(self, *exc):
         self._stop.set()
-        self._thread.join(DEADLINE)
+        self._thread.join(3 * DEADLINE)
         if self.problem and exc[0] is None:
             raise self.problem

@@ -73,6 +73,10 @@ HARD_STOP_SECONDS = 20
 SLOW_END = re.compile(r"AH00045: child process \d+ still did not exit, sending a SIGTERM")
 SLOW_RELOAD = re.compile(r"AH(03490|00288): scoreboard is full")
 SLOW_RELOAD_SECONDS = 60
+# Once a second the MPMs look how many threads are busy just then, and say it where few are left: with the
+# few threads of the tests, one that a request has for a moment may do. Who holds them for longer holds up
+# the clients of the test.
+BUSY = re.compile(r"AH(00484|10159|00286|00287|00161): server (reached MaxRequestWorkers|is within MinSpareThreads)")
 CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
 
 
@@ -650,7 +654,7 @@ class Httpd:
 
     def _is_httpds_own(self, line):
         """Whether LINE of the error log says what httpd says by itself, with any module, and does no harm."""
-        return bool(SLOW_END.search(line) or (HARD_STOP.search(line) and self._in_hard_stop(line)) or
+        return bool(SLOW_END.search(line) or BUSY.search(line) or (HARD_STOP.search(line) and self._in_hard_stop(line)) or
                     (SLOW_RELOAD.search(line) and self._is_soon(line, self._reloads, SLOW_RELOAD_SECONDS)))
 
     def log_problems(self):
