@@ -171,6 +171,41 @@ START_TEST(a_cut_record_is_refused)
 }
 END_TEST
 
+/* The topics alone, from as much of a record as they take, and not more of them than is asked. */
+START_TEST(topics_are_peeked_at)
+{
+    struct mrc_bytes topics[2];
+    struct mrc_update update;
+    struct mrc_form *form;
+    struct mrc_buf buf;
+    size_t count = 0, needed;
+
+    ck_assert_int_eq(parse("topic=a&topic=bb&data=xyz&type=t", &roomy, NULL, &form, &update),
+                     MRC_OK);
+    mrc_buf_init(&buf, 1000);
+    mrc_update_encode(&update, &buf);
+    ck_assert_int_eq(mrc_update_peek_topics(mrc_buf_bytes(&buf), topics, 1, &count), MRC_ELIMIT);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(mrc_update_peek_topics(mrc_buf_bytes(&buf), topics, 2, &count), MRC_OK);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_bytes_eq(topics[0], "a");
+    ck_assert_bytes_eq(topics[1], "bb");
+    needed = (size_t)(topics[1].ptr + topics[1].len - mrc_buf_bytes(&buf).ptr);
+    ck_assert_uint_lt(needed, buf.len);
+    for (size_t len = 0; len < buf.len; len++) {
+        char *copy = malloc(len ? len : 1);
+
+        memcpy(copy, buf.ptr, len);
+        ck_assert_int_eq(mrc_update_peek_topics((struct mrc_bytes){copy, len}, topics, 2, &count),
+                         len < needed ? MRC_EINVAL : MRC_OK);
+        free(copy);
+    }
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+    mrc_buf_free(&buf);
+}
+END_TEST
+
 START_TEST(ids_are_uuids_of_version_4)
 {
     unsigned char random[16];
@@ -250,6 +285,7 @@ int main(void)
     tcase_add_test(tcase, limits_hold_one_past_them);
     tcase_add_test(tcase, a_record_gives_back_what_went_in);
     tcase_add_test(tcase, a_cut_record_is_refused);
+    tcase_add_test(tcase, topics_are_peeked_at);
     tcase_add_test(tcase, ids_are_uuids_of_version_4);
     tcase_add_loop_test(sse, each_line_of_data_is_a_field, 0, sizeof(events) / sizeof(events[0]));
     tcase_add_test(sse, type_and_retry_are_fields);
