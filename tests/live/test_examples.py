@@ -1,5 +1,6 @@
 """The examples, served as their README says, in Chromium."""
 import os
+import re
 import subprocess
 
 import pytest
@@ -32,9 +33,12 @@ def test_examples(httpd):
     cookie = subprocess.run([os.path.join(EXAMPLES, "chat/cookie.sh"), url + PATH, minter()], env=env, check=True,
                             capture_output=True, text=True).stdout
     path = httpd.write("conf/cookie.conf", cookie)
-    httpd.start("AddType text/javascript .js\nAddType text/css .css\n"
-                f'Define EXAMPLES "{httpd.path("examples")}"\nDefine CHAT_COOKIE "{path}"\n'
-                f'Include "{httpd.path("examples/httpd.conf")}"\n')
+    with open(os.path.join(EXAMPLES, "README.md"), encoding="utf-8") as file:
+        block, = re.findall(r"```apache\n(.*?)```", file.read(), re.DOTALL)
+    for written, here in (("/path/to/examples", httpd.path("examples")), ("/etc/apache2/mercure-chat-cookie.conf", path)):
+        assert written in block
+        block = block.replace(written, here)
+    httpd.start("AddType text/javascript .js\nAddType text/css .css\n" + block)
     httpd.expect_log("AH01630.*examples")
     assert httpd.get("/examples/chat/cookie.sh").status == 403
     subprocess.run([os.path.join(EXAMPLES, "dashboard/publish.sh"), url + PATH, minter(), "2"], env=env, check=True)
