@@ -91,6 +91,7 @@ static const char *region_name(unsigned type)
 
 static void print_hub(const struct mrc_hub_segment *hub)
 {
+    const struct mrc_interests *interests = mrc_hub_segment_interests(hub);
     unsigned type;
     unsigned slot;
 
@@ -107,8 +108,9 @@ static void print_hub(const struct mrc_hub_segment *hub)
         printf("region    %-8s  %" PRIu64 " bytes\n", region_name(type), bytes);
     }
     for (slot = 0; slot < mrc_hub_segment_nslots(hub); slot++)
-        if (mrc_hub_segment_interest(hub, slot))
-            printf("interest  slot %u: %" PRIu64 "\n", slot, mrc_hub_segment_interest(hub, slot));
+        if (mrc_interests_listeners(interests, slot))
+            printf("interest  slot %u: %" PRIu64 "\n", slot,
+                   mrc_interests_listeners(interests, slot));
 }
 
 static void print_bound(const char *name, uint64_t bound)

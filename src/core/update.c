@@ -268,17 +268,37 @@ static bool cut(struct mrc_bytes *rest, uint64_t len, struct mrc_bytes *ret_part
     return true;
 }
 
-static bool decode_parts(const struct record_header *header, struct mrc_bytes lengths,
-                         struct mrc_bytes rest, struct mrc_update *update)
+/* Cuts the header and the LENGTHS of the topics off the front of REST. */
+static bool cut_header(struct mrc_bytes *rest, struct record_header *ret_header,
+                       struct mrc_bytes *ret_lengths)
 {
-    for (size_t i = 0; i < update->topics_count; i++) {
+    struct mrc_bytes part;
+
+    if (!cut(rest, sizeof(*ret_header), &part))
+        return false;
+    memcpy(ret_header, part.ptr, sizeof(*ret_header));
+    return ret_header->version == RECORD_VERSION && ret_header->topics_count > 0 &&
+           cut(rest, (uint64_t)ret_header->topics_count * sizeof(uint32_t), ret_lengths);
+}
+
+static bool cut_topics(struct mrc_bytes *rest, struct mrc_bytes lengths, struct mrc_bytes *topics,
+                       size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
         uint32_t len;
 
         memcpy(&len, lengths.ptr + i * sizeof(len), sizeof(len));
-        if (!cut(&rest, len, &update->topics[i]))
+        if (!cut(rest, len, &topics[i]))
             return false;
     }
-    return cut(&rest, header->type_len, &update->type) &&
+    return true;
+}
+
+static bool decode_parts(const struct record_header *header, struct mrc_bytes lengths,
+                         struct mrc_bytes rest, struct mrc_update *update)
+{
+    return cut_topics(&rest, lengths, update->topics, update->topics_count) &&
+           cut(&rest, header->type_len, &update->type) &&
            cut(&rest, header->retry_len, &update->retry) &&
            cut(&rest, header->data_len, &update->data) && rest.len == 0;
 }
@@ -289,24 +309,36 @@ enum mrc_err mrc_update_decode(struct mrc_bytes id, struct mrc_bytes record,
     struct record_header header;
     struct mrc_update update = {.id = id};
     struct mrc_bytes rest = record;
-    struct mrc_bytes part;
+    struct mrc_bytes lengths;
 
-    if (!cut(&rest, sizeof(header), &part))
-        return MRC_EINVAL;
-    memcpy(&header, part.ptr, sizeof(header));
-    if (header.version != RECORD_VERSION || header.topics_count == 0 ||
-        !cut(&rest, (uint64_t)header.topics_count * sizeof(uint32_t), &part))
+    if (!cut_header(&rest, &header, &lengths))
         return MRC_EINVAL;
     update.topics = calloc(header.topics_count, sizeof(*update.topics));
     if (!update.topics)
         return MRC_ENOMEM;
     update.topics_count = header.topics_count;
     update.is_private = (header.flags & RECORD_PRIVATE) != 0;
-    if (!decode_parts(&header, part, rest, &update)) {
+    if (!decode_parts(&header, lengths, rest, &update)) {
         mrc_update_clear(&update);
         return MRC_EINVAL;
     }
     *ret_update = update;
+    return MRC_OK;
+}
+
+enum mrc_err mrc_update_peek_topics(struct mrc_bytes record, struct mrc_bytes *ret_topics,
+                                    size_t max, size_t *ret_count)
+{
+    struct record_header header;
+    struct mrc_bytes lengths;
+
+    if (!cut_header(&record, &header, &lengths))
+        return MRC_EINVAL;
+    if (header.topics_count > max)
+        return MRC_ELIMIT;
+    if (!cut_topics(&record, lengths, ret_topics, header.topics_count))
+        return MRC_EINVAL;
+    *ret_count = header.topics_count;
     return MRC_OK;
 }
 

@@ -66,6 +66,13 @@ void mrc_update_encode(const struct mrc_update *update, struct mrc_buf *buf);
 enum mrc_err mrc_update_decode(struct mrc_bytes id, struct mrc_bytes record,
                                struct mrc_update *ret_update);
 
+/*
+ * The topics alone, as views into RECORD, without taking memory. MRC_ELIMIT: there are more than
+ * MAX. MRC_EINVAL: as above; what follows the topics is not looked at.
+ */
+enum mrc_err mrc_update_peek_topics(struct mrc_bytes record, struct mrc_bytes *ret_topics,
+                                    size_t max, size_t *ret_count);
+
 /* Room for an id that the hub makes, with its terminator: "urn:uuid:" and 36 characters. */
 #define MRC_UPDATE_ID_BYTES 46
 

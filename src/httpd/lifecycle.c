@@ -33,7 +33,7 @@ APLOG_USE_MODULE(mercure);
  * to, in this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 5
+#define RETAINED_VERSION 6
 
 struct retained {
     unsigned version;

@@ -42,6 +42,7 @@ static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatch
             .hubs = args->hubs,
             .hubs_count = args->hubs_count,
             .number = i,
+            .look_ms = args->look_ms,
             .reader = dispatcher->reader,
             .notify_fd = i == 0 ? mrc_notify_fd(args->notify, args->slot) : -1,
             .on_notify = take_notification,

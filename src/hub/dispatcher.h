@@ -24,6 +24,7 @@ struct mrc_dispatcher_args {
     const struct mrc_notify *notify;
     unsigned slot;               /* the child's */
     unsigned threads;            /* at least 1 */
+    int look_ms;                 /* the loops' (dispatcher_loop.h) */
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
     struct mrc_waiters *waiters;

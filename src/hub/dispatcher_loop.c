@@ -24,7 +24,6 @@
 #define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
 #define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
 #define CLOSES_PER_TURN  500
-#define WAIT_MAX_MS      1000
 #define GATE_WAIT_MS     100 /* until a carrier is asked again whether it may be closed */
 #define STOP_US          ((int64_t)2000 * 1000) /* a stopping loop waits so long for gates */
 #define RETRY_MIN_MS     500
@@ -480,7 +479,7 @@ static void drain_all(struct mrc_dispatcher_loop *loop, enum mrc_dispatcher_drai
 
 static int wait_ms(const struct mrc_dispatcher_loop *loop, bool busy)
 {
-    int ms = WAIT_MAX_MS;
+    int ms = loop->args.look_ms;
     int timer_ms;
 
     if (busy || has_work(loop))

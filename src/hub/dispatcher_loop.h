@@ -28,6 +28,12 @@ struct mrc_hub;
 struct mrc_reader;
 struct mrc_stream;
 
+/*
+ * For look_ms: nothing waits for such a look, since whoever publishes wakes (store/interests.h). It
+ * is for what no argument covers, and makes a loss of what would be one a delay.
+ */
+#define MRC_DISPATCHER_LOOK_MS 1000
+
 /* A loop drains its streams over so long, so that they do not all come back at once. */
 #define MRC_DISPATCHER_DRAIN_US ((int64_t)2000 * 1000)
 
@@ -41,6 +47,7 @@ struct mrc_dispatcher_loop_args {
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
     unsigned number;              /* of the loop in its child, below MRC_HUB_LOOPS_MAX */
+    int look_ms;                  /* it looks at the rings so often at least, woken or not */
     struct mrc_reader *reader;    /* reads histories from the disk; NULL: none needs it */
     int notify_fd;                /* on_notify is called whenever it is readable; -1: none */
     void (*on_notify)(void *ctx); /* in the loop's thread */

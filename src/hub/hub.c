@@ -6,11 +6,13 @@
 #include "core/buf.h"
 #include "core/update.h"
 #include "hub/entropy.h"
+#include "hub/listening.h"
 #include "hub/patterns.h"
 #include "hub/thread.h"
 #include "store/census.h"
 #include "store/history.h"
 #include "store/hub_segment.h"
+#include "store/interests.h"
 #include "store/ring.h"
 #include "store/status.h"
 
@@ -27,6 +29,7 @@ struct mrc_hub {
     struct mrc_entropy *entropy;
     _Atomic int64_t full_told_us; /* when the roster was last said to be full; 0: never */
     struct mrc_patterns *patterns;
+    struct mrc_listening *listening;
     _Atomic uint64_t taken[MRC_HUB_LOOPS_MAX]; /* of each dispatcher loop, see hub.h */
     void (*on_unreadable)(void *ctx, uint64_t seq);
     void *on_unreadable_ctx;
@@ -51,8 +54,11 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->policy = *policy;
     hub->entropy = mrc_entropy_create(pool);
     hub->patterns = mrc_patterns_create(pool, hub);
-    if (hub->patterns)
+    hub->listening = mrc_listening_create(pool, segment, notify, slot);
+    if (hub->patterns && hub->listening) {
+        mrc_history_set_describe(hub->history, mrc_listening_describe, hub->listening);
         return hub;
+    }
     mrc_status_set(error, APR_ENOMEM, "out of memory");
     mrc_hub_close(hub);
     return NULL;
@@ -256,9 +262,18 @@ apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *clie
         uncount_client(hub, &seat);
         return status;
     }
-    mrc_hub_segment_interest_add(hub->segment, hub->slot);
     *ret_seat = seat;
     return APR_SUCCESS;
+}
+
+void mrc_hub_listen(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count)
+{
+    mrc_listening_begin(hub->listening, matchers, count);
+}
+
+void mrc_hub_unlisten(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count)
+{
+    mrc_listening_end(hub->listening, matchers, count);
 }
 
 void mrc_hub_begin(struct mrc_hub *hub)
@@ -268,7 +283,6 @@ void mrc_hub_begin(struct mrc_hub *hub)
 
 void mrc_hub_leave(struct mrc_hub *hub, const struct mrc_hub_seat *seat, enum mrc_end end)
 {
-    mrc_hub_segment_interest_sub(hub->segment, hub->slot);
     uncount_client(hub, seat);
     mrc_hub_gauge_add(hub, MRC_GAUGE_SUBSCRIBERS, -1);
     mrc_hub_count(hub, (enum mrc_counter)(MRC_COUNTER_ENDED + (int)end), 1);
@@ -338,6 +352,8 @@ uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot)
     uint64_t next = mrc_hub_segment_gauge_of(hub->segment, slot, MRC_GAUGE_TAKEN);
     struct mrc_ring_stats stats;
 
+    if (mrc_interests_woken(mrc_hub_segment_interests(hub->segment), slot) < next)
+        return 0;
     mrc_ring_stats(mrc_hub_ring(hub), &stats);
     return next && stats.last_seq >= next ? stats.last_seq - next + 1 : 0;
 }

@@ -19,6 +19,7 @@
 struct mrc_announcer;
 struct mrc_hub;
 struct mrc_hub_segment;
+struct mrc_matcher;
 struct mrc_notify;
 struct mrc_patterns;
 struct mrc_ring;
@@ -73,11 +74,10 @@ unsigned mrc_hub_get_slot(const struct mrc_hub *hub);
 
 /*
  * Stores UPDATE, which has an id, in the order that all subscribers of the hub see, and wakes the
- * children that have some. It may wait for the disk: any thread but a dispatcher's. APR_SUCCESS: it
- * is stored.
- * MRC_STATUS_SUPERSEDED: this child is of the past, the client should try again.
- * MRC_STATUS_TOO_LARGE, APR_ENOMEM: it is not stored. APR_TIMEUP: most likely not. Others, such as
- * APR_ENOSPC: the disk refuses it.
+ * children that may have some for it. It may wait for the disk: any thread but a dispatcher's.
+ * APR_SUCCESS: it is stored. MRC_STATUS_SUPERSEDED: this child is of the past, the client should
+ * try again. MRC_STATUS_TOO_LARGE, APR_ENOMEM: it is not stored. APR_TIMEUP: most likely not.
+ * Others, such as APR_ENOSPC: the disk refuses it.
  */
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us);
 
@@ -116,12 +116,20 @@ struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub);
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub);
 
 /*
- * One more subscriber in this child: counted in all children together, and from now on the child is
- * woken. MRC_STATUS_FULL, …_ADDRESS_FULL, …_TOKEN_FULL: there are as many as the policy allows
- * already, in the hub, from this address, with this token.
+ * One more subscriber in this child: counted in all children together. MRC_STATUS_FULL,
+ * …_ADDRESS_FULL, …_TOKEN_FULL: there are as many as the policy allows already, in the hub, from
+ * this address, with this token.
  */
 apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *client,
                           struct mrc_hub_seat *ret_seat);
+
+/*
+ * One that has joined listens with the COUNT MATCHERS from now on, and the child is woken for what
+ * they match: to be called before it takes its position, so that nothing falls between
+ * (store/interests.h). And not any more, before it leaves; the same matchers. Any thread.
+ */
+void mrc_hub_listen(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count);
+void mrc_hub_unlisten(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count);
 
 /* The stream of one that has joined begins: it is counted from now on. */
 void mrc_hub_begin(struct mrc_hub *hub);
@@ -157,7 +165,8 @@ void mrc_hub_observe_dispatches(struct mrc_hub *hub, struct mrc_metrics_times *t
 /*
  * The dispatcher loop number LOOP (below MRC_HUB_LOOPS_MAX) of this child has taken all updates
  * before number NEXT from the ring; 0: it takes none, since nobody listens. And how many the
- * slowest loop of the child in SLOT has not taken that it should.
+ * slowest loop of the child in SLOT has not taken; 0 as long as it has taken all for which the
+ * child was woken, for what comes after that is not for it.
  */
 #define MRC_HUB_LOOPS_MAX 64
 void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next);

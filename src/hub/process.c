@@ -4,6 +4,7 @@
 
 #include "hub/announcer.h"
 #include "hub/dispatcher.h"
+#include "hub/dispatcher_loop.h"
 #include "hub/hub.h"
 #include "hub/waiters.h"
 #include "store/memory.h"
@@ -82,6 +83,7 @@ static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_process *proce
         .notify = mrc_memory_notify(process->memory),
         .slot = process->slot,
         .threads = threads,
+        .look_ms = MRC_DISPATCHER_LOOK_MS,
         .hubs = process->hubs,
         .hubs_count = process->hubs_count,
         .waiters = process->waiters,

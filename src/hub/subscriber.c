@@ -232,6 +232,13 @@ static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscriptio
     return subscriber;
 }
 
+/* It has joined and listened. */
+static void leave(struct mrc_subscriber *subscriber, enum mrc_end end)
+{
+    mrc_hub_unlisten(subscriber->hub, subscriber->matchers, subscriber->matchers_count);
+    mrc_hub_leave(subscriber->hub, &subscriber->seat, end);
+}
+
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber)
 {
@@ -242,13 +249,13 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
         mrc_subscription_clear(hub, subscription);
         return APR_ENOMEM;
     }
-    status =
-        mrc_hub_join(hub, &subscription->client,
-                     &subscriber->seat); /* before the position is taken: nothing falls between */
+    status = mrc_hub_join(hub, &subscription->client, &subscriber->seat);
     if (status == APR_SUCCESS) {
+        /* Before the position is taken: nothing falls between. */
+        mrc_hub_listen(hub, subscriber->matchers, subscriber->matchers_count);
         status = start(subscriber, subscription->has_cursor, subscription->cursor, now_us);
         if (status != APR_SUCCESS)
-            mrc_hub_leave(hub, &subscriber->seat, MRC_END_REFUSED);
+            leave(subscriber, MRC_END_REFUSED);
     }
     *subscription = (struct mrc_subscription){0};
     if (status != APR_SUCCESS) {
@@ -270,7 +277,7 @@ void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
     if (!subscriber)
         return;
     mrc_presence_end(subscriber->presence);
-    mrc_hub_leave(subscriber->hub, &subscriber->seat, end);
+    leave(subscriber, end);
     free_subscriber(subscriber);
 }
 

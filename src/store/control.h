@@ -57,7 +57,7 @@ int mrc_control_claim(struct mrc_control *control, pid_t pid, uint64_t generatio
 
 /*
  * A child gives its slot back, when it ends in order: it has folded its own state before (the
- * interest flags, gauges and presence of every hub).
+ * interests, gauges and presence of every hub).
  */
 void mrc_control_release(struct mrc_control *control, unsigned slot);
 

@@ -24,6 +24,22 @@ struct mrc_ring *mrc_history_ring(const struct mrc_history *history)
     return history->ring;
 }
 
+void mrc_history_set_describe(struct mrc_history *history, mrc_history_describe_fn *describe,
+                              void *ctx)
+{
+    history->describe = describe;
+    history->describe_ctx = ctx;
+}
+
+void mrc_history_describe(const struct mrc_history *history, struct mrc_bytes payload,
+                          struct mrc_tags *tags)
+{
+    if (!history->describe)
+        tags->is_any = true;
+    else if (!tags->is_any)
+        history->describe(history->describe_ctx, payload, tags);
+}
+
 apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id,
                                 struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us)
 {

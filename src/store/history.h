@@ -33,6 +33,7 @@ struct mrc_hub_segment;
 struct mrc_notify;
 struct mrc_ring;
 struct mrc_ring_record;
+struct mrc_tags;
 
 /* Where a reader stands. */
 struct mrc_place {
@@ -71,7 +72,16 @@ void mrc_history_close(struct mrc_history *history);
 struct mrc_ring *mrc_history_ring(const struct mrc_history *history);
 
 /*
- * Appends a record to history and ring, and wakes the children that have listeners. STORED_BYTES is
+ * What records are about: DESCRIBE adds the tags of one with PAYLOAD to TAGS (interests.h), so that
+ * appending wakes those children only that it concerns. May be called under the publish lock. While
+ * none is set, every child that has listeners is woken. To be set before other threads use HISTORY.
+ */
+typedef void mrc_history_describe_fn(void *ctx, struct mrc_bytes payload, struct mrc_tags *tags);
+void mrc_history_set_describe(struct mrc_history *history, mrc_history_describe_fn *describe,
+                              void *ctx);
+
+/*
+ * Appends a record to history and ring, and wakes the children that it concerns. STORED_BYTES is
  * what the history's bound counts it for; NOW_US the time of day. May wait for a lock and for the
  * disk: never in a dispatcher's thread.
  * APR_SUCCESS: it is stored, as safely as the back end can. MRC_STATUS_SUPERSEDED,

@@ -205,6 +205,15 @@ static void append_batch(const struct lmdb_history *history, struct batch *batch
     }
 }
 
+/* Before it is finished: the slots are their publishers' then. */
+static void describe_batch(const struct lmdb_history *history, struct batch *batch,
+                           struct mrc_tags *ret_tags)
+{
+    mrc_tags_clear(ret_tags);
+    for (size_t i = 0; i < count_of(batch); i++)
+        mrc_history_describe(&history->base, update_at(batch, i)->payload, ret_tags);
+}
+
 static void finish_batch(const struct lmdb_history *history, struct batch *batch,
                          apr_status_t status)
 {
@@ -262,6 +271,7 @@ static apr_status_t lead(const struct lmdb_history *history, struct mrc_staged *
 {
     struct batch batch = {.own = own, .own_count = count};
     apr_status_t status = check_binding(history);
+    struct mrc_tags tags;
 
     if (history->sync != MRC_HISTORY_SYNC_FULL || count == 0)
         batch.staged_count = mrc_staging_take(history->staging, batch.staged, MRC_STAGING_SLOTS);
@@ -273,9 +283,10 @@ static apr_status_t lead(const struct lmdb_history *history, struct mrc_staged *
         append_batch(history, &batch);
         mrc_staging_count_commit(history->staging);
     }
+    describe_batch(history, &batch, &tags);
     finish_batch(history, &batch, status);
     if (!status)
-        mrc_hub_segment_wake(history->base.segment, history->base.notify);
+        mrc_hub_segment_wake_for(history->base.segment, history->base.notify, &tags);
     return status;
 }
 

@@ -2,6 +2,18 @@
 #include "store/hub_segment.h"
 #include "store/ring.h"
 
+/* Wakes those whom the COUNT ITEMS concern, which are in the ring. */
+static void wake_for(const struct mrc_history *history, const struct mrc_history_item *items,
+                     size_t count)
+{
+    struct mrc_tags tags;
+
+    mrc_tags_clear(&tags);
+    for (size_t i = 0; i < count; i++)
+        mrc_history_describe(history, items[i].payload, &tags);
+    mrc_hub_segment_wake_for(history->segment, history->notify, &tags);
+}
+
 static apr_status_t append_group(struct mrc_history *history, const struct mrc_history_item *items,
                                  size_t count, int64_t now_us, size_t *ret_done)
 {
@@ -17,7 +29,7 @@ static apr_status_t append_group(struct mrc_history *history, const struct mrc_h
             done++;
     }
     if (done)
-        mrc_hub_segment_wake(history->segment, history->notify);
+        wake_for(history, items, done);
     *ret_done = done;
     return status;
 }

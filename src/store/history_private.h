@@ -5,6 +5,7 @@
 #define MRC_STORE_HISTORY_PRIVATE_H
 
 #include "store/history.h"
+#include "store/interests.h"
 
 /* Each does what the function of its name in history.h says. */
 struct mrc_history_ops {
@@ -28,9 +29,15 @@ struct mrc_history {
     const struct mrc_history_ops *ops;
     struct mrc_hub_segment *segment;
     const struct mrc_notify *notify;
-    struct mrc_ring *ring; /* the segment's */
-    uint64_t offset;       /* from numbers of the ring to those of places */
+    struct mrc_ring *ring;             /* the segment's */
+    uint64_t offset;                   /* from numbers of the ring to those of places */
+    mrc_history_describe_fn *describe; /* NULL: nobody tells what records are about */
+    void *describe_ctx;
 };
+
+/* Adds what a record with PAYLOAD is about to TAGS. */
+void mrc_history_describe(const struct mrc_history *history, struct mrc_bytes payload,
+                          struct mrc_tags *tags);
 
 /* No publisher waits longer for a lock: whoever holds it is stopped, not busy. */
 #define MRC_HISTORY_WAIT_US ((int64_t)5 * 1000 * 1000)

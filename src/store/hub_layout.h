@@ -8,7 +8,7 @@
  *     region[INDEX]        +-----------------------------------------------+
  *                          | u64 bucket [power of two]                     |  ring_layout.h
  *     region[INTEREST]     +-----------------------------------------------+
- *                          | u64 interest [nslots]                         |
+ *                          | struct mrc_interests_header, rows, words      |  interests_layout.h
  *     region[METRICS]      +-----------------------------------------------+
  *                          | struct mrc_hub_metrics_row [nslots + 1]       |
  *     region[STAGING]      +-----------------------------------------------+

@@ -5,6 +5,7 @@
 
 #include "apr_time.h"
 #include "store/control_layout.h"
+#include "store/interests_layout.h"
 #include "store/segment.h"
 #include "store/staging.h"
 
@@ -17,7 +18,7 @@ struct mrc_hub_segment {
     struct mrc_roster *roster;   /* NULL: none */
     struct mrc_staging *staging; /* NULL: none */
     struct mrc_census *census;   /* NULL: none */
-    _Atomic uint64_t *interest;
+    struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
 
@@ -77,7 +78,8 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     header.key_bytes = (uint32_t)key_bytes;
     add_region(&header, MRC_HUB_REGION_RING, mrc_ring_region_bytes(capacity));
     add_region(&header, MRC_HUB_REGION_INDEX, mrc_ring_index_bytes(buckets));
-    add_region(&header, MRC_HUB_REGION_INTEREST, nslots * sizeof(uint64_t));
+    add_region(&header, MRC_HUB_REGION_INTEREST, mrc_interests_bytes(nslots));
+    header.region[MRC_HUB_REGION_INTEREST].version = MRC_INTERESTS_VERSION;
     add_region(&header, MRC_HUB_REGION_METRICS,
                (nslots + UINT64_C(1)) * sizeof(struct mrc_hub_metrics_row));
     add_region(&header, MRC_HUB_REGION_STAGING, shape->staging_bytes);
@@ -118,7 +120,6 @@ static struct mrc_hub_segment *attach(apr_pool_t *pool, const struct mrc_segment
 
     hub->segment = *segment;
     hub->geometry = *header;
-    hub->interest = at(segment, header->region[MRC_HUB_REGION_INTEREST].offset);
     hub->metrics = at(segment, header->region[MRC_HUB_REGION_METRICS].offset);
     return hub;
 }
@@ -134,6 +135,21 @@ static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub
         return APR_SUCCESS;
     status = mrc_staging_create(base, region->size, error);
     return status ? status : mrc_staging_attach(pool, base, region->size, &hub->staging);
+}
+
+/* What needs random numbers. */
+static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
+                                 const struct mrc_hub_shape *shape, struct mrc_error *error)
+{
+    const struct mrc_hub_region *region = hub->geometry.region;
+    apr_status_t status =
+        mrc_interests_create(pool, at(&hub->segment, region[MRC_HUB_REGION_INTEREST].offset),
+                             hub->geometry.nslots, &hub->interests);
+
+    if (!status && shape->census_streams)
+        status = mrc_census_create(pool, at(&hub->segment, region[MRC_HUB_REGION_COUNTS].offset),
+                                   mrc_census_cells(shape->census_streams), &hub->census);
+    return status ? mrc_status_set(error, status, "the system gives no random bytes") : APR_SUCCESS;
 }
 
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
@@ -168,12 +184,8 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
                              buckets, &bounds, error, &hub->ring);
     if (!status)
         status = create_staging(pool, hub, error);
-    if (!status && shape->census_streams) {
-        status = mrc_census_create(pool, at(&segment, header.region[MRC_HUB_REGION_COUNTS].offset),
-                                   mrc_census_cells(shape->census_streams), &hub->census);
-        if (status)
-            mrc_status_set(error, status, "the system gives no random bytes");
-    }
+    if (!status)
+        status = create_keyed(pool, hub, shape, error);
     if (status) {
         mrc_segment_close(&segment);
         mrc_segment_remove(dir, name);
@@ -217,7 +229,8 @@ static const char *doubt(const struct mrc_hub_header *header, uint64_t file_byte
             return "its regions do not fit";
         end = region->offset + region->size;
     }
-    if (header->region[MRC_HUB_REGION_INTEREST].size < header->nslots * sizeof(uint64_t) ||
+    if (header->region[MRC_HUB_REGION_INTEREST].version != MRC_INTERESTS_VERSION ||
+        header->region[MRC_HUB_REGION_INTEREST].size < mrc_interests_bytes(header->nslots) ||
         header->region[MRC_HUB_REGION_METRICS].size <
             (header->nslots + UINT64_C(1)) * sizeof(struct mrc_hub_metrics_row))
         return "its regions are too small";
@@ -256,6 +269,8 @@ apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc
         mrc_segment_close(&segment);
         return status;
     }
+    hub->interests = mrc_interests_open(
+        pool, at(&segment, header.region[MRC_HUB_REGION_INTEREST].offset), header.nslots);
     *ret_segment = hub;
     return APR_SUCCESS;
 }
@@ -335,27 +350,9 @@ void *mrc_hub_segment_region(const struct mrc_hub_segment *segment, enum mrc_hub
 
 /* ---- Who listens ------------------------------------------------------------------------------*/
 
-void mrc_hub_segment_interest_add(struct mrc_hub_segment *segment, unsigned slot)
+struct mrc_interests *mrc_hub_segment_interests(const struct mrc_hub_segment *segment)
 {
-    if (slot < segment->geometry.nslots)
-        atomic_fetch_add(&segment->interest[slot], 1);
-}
-
-void mrc_hub_segment_interest_sub(struct mrc_hub_segment *segment, unsigned slot)
-{
-    if (slot < segment->geometry.nslots)
-        atomic_fetch_sub(&segment->interest[slot], 1);
-}
-
-void mrc_hub_segment_interest_clear(struct mrc_hub_segment *segment, unsigned slot)
-{
-    if (slot < segment->geometry.nslots)
-        atomic_store(&segment->interest[slot], 0);
-}
-
-uint64_t mrc_hub_segment_interest(const struct mrc_hub_segment *segment, unsigned slot)
-{
-    return slot < segment->geometry.nslots ? atomic_load(&segment->interest[slot]) : 0;
+    return segment->interests;
 }
 
 unsigned mrc_hub_segment_wake(const struct mrc_hub_segment *segment,
@@ -365,9 +362,30 @@ unsigned mrc_hub_segment_wake(const struct mrc_hub_segment *segment,
     unsigned slot;
 
     for (slot = 0; slot < segment->geometry.nslots; slot++) {
-        if (atomic_load(&segment->interest[slot]) == 0)
+        if (mrc_interests_listeners(segment->interests, slot) == 0)
             continue;
         mrc_notify_wake(notify, slot);
+        woken++;
+    }
+    return woken;
+}
+
+/* The mark is taken first: who is woken reads that far at least. */
+unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
+                                  const struct mrc_notify *notify, const struct mrc_tags *tags)
+{
+    struct mrc_interests_mark mark;
+    struct mrc_ring_stats stats;
+    unsigned woken = 0;
+    unsigned slot;
+
+    mrc_ring_stats(segment->ring, &stats);
+    mark = (struct mrc_interests_mark){stats.last_seq, stats.head, stats.capacity};
+    for (slot = 0; slot < segment->geometry.nslots; slot++) {
+        if (!mrc_interests_wants(segment->interests, slot, tags, &mark))
+            continue;
+        mrc_notify_wake(notify, slot);
+        mrc_interests_set_woken(segment->interests, slot, &mark);
         woken++;
     }
     return woken;
@@ -467,7 +485,7 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
 
     if (slot >= segment->geometry.nslots)
         return;
-    mrc_hub_segment_interest_clear(segment, slot);
+    mrc_interests_fold(segment->interests, slot);
     if (segment->staging)
         mrc_staging_fold(segment->staging, slot);
     for (i = 0; i < MRC_HUB_GAUGES; i++)

@@ -1,21 +1,10 @@
 /*
  * The shared memory of one hub: its ring, and regions for what children tell each other.
  *
- * No wake-up is lost between a child that begins to listen and a publisher:
- *
- *     child                                       publisher
- *     1. interest_add(own slot)    seq_cst        a. append: head moves        seq_cst
- *     2. takes mrc_ring_head()     seq_cst        b. wake: reads all interests seq_cst
- *     3. reads history up to it
- *     4. waits for its descriptor, drains it, reads the ring from there until APR_EOF
- *
- * All four are in one total order. Either 1 comes before b: the publisher sees the interest and
- * wakes the child. Or b comes before 1: then a came before 2, the head that the child takes lies
- * behind the record, and the record is in what the child reads as history. And because a child
- * drains its descriptor before it reads, a wake-up that comes while it reads wakes it again.
- *
- * A publisher may die between a and b. Its record is in the ring, and nobody has been told: whoever
- * folds a dead child calls mrc_hub_segment_wake() for every hub afterwards.
+ * Why no wake-up is lost between a child that begins to listen and a publisher, who appends first
+ * and then wakes, is told in interests.h. A publisher may die between the two. Its record is in the
+ * ring, and nobody has been told: whoever folds a dead child calls mrc_hub_segment_wake() for every
+ * hub afterwards.
  */
 #ifndef MRC_STORE_HUB_SEGMENT_H
 #define MRC_STORE_HUB_SEGMENT_H
@@ -28,6 +17,7 @@
 #include "core/err.h"
 #include "store/census.h"
 #include "store/hub_layout.h"
+#include "store/interests.h"
 #include "store/notify.h"
 #include "store/ring.h"
 #include "store/roster.h"
@@ -91,17 +81,18 @@ void *mrc_hub_segment_region(const struct mrc_hub_segment *segment, enum mrc_hub
 
 /* ---- Who listens ------------------------------------------------------------------------------*/
 
-/* One more, or one fewer, reason for the child in SLOT to be woken. seq_cst. */
-void mrc_hub_segment_interest_add(struct mrc_hub_segment *segment, unsigned slot);
-void mrc_hub_segment_interest_sub(struct mrc_hub_segment *segment, unsigned slot);
+/* Which children are to be woken for what. Not to be changed if the segment was opened to be read.
+ */
+struct mrc_interests *mrc_hub_segment_interests(const struct mrc_hub_segment *segment);
 
-/* The child in SLOT is no more. */
-void mrc_hub_segment_interest_clear(struct mrc_hub_segment *segment, unsigned slot);
-uint64_t mrc_hub_segment_interest(const struct mrc_hub_segment *segment, unsigned slot);
-
-/* Wakes every child that listens, the caller's own included; after an append. Returns how many. */
+/* Wakes every child that has listeners, the caller's own included. Returns how many. */
 unsigned mrc_hub_segment_wake(const struct mrc_hub_segment *segment,
                               const struct mrc_notify *notify);
+
+/* Wakes those of them that records with TAGS concern, after these have been appended. Returns how
+ * many. */
+unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
+                                  const struct mrc_notify *notify, const struct mrc_tags *tags);
 
 /* ---- Numbers ----------------------------------------------------------------------------------*/
 
@@ -128,7 +119,7 @@ uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigne
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
 
-/* Folds what a dead child left in SLOT: its interest, its gauges and its census become 0, what it
+/* Folds what a dead child left in SLOT: its interests, its gauges and its census become 0, what it
  * has staged is withdrawn, its subscriptions become orphans. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 

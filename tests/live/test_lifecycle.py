@@ -135,13 +135,14 @@ def live_pids(httpd):
 
 
 def interest(httpd):
-    """How many streams each child slot has (src/store/hub_layout.h, region INTEREST)."""
+    """How many streams each child slot has (src/store/interests_layout.h)."""
     data = segment(httpd, "mercure-*.hub-*")
     magic, version, count = struct.unpack_from("<8sII", data)
     assert (magic, version) == (b"MRCHUBS1", 1), "another layout: mend this test"
-    kind, _, offset, size = struct.unpack_from("<IIQQ", data, 64 + 2 * 24)
-    assert kind == 2 and size == 8 * count
-    return list(struct.unpack_from(f"<{count}Q", data, offset))
+    kind, layout, offset, size = struct.unpack_from("<IIQQ", data, 64 + 2 * 24)
+    bits, = struct.unpack_from("<Q", data, offset + 16)
+    assert (kind, layout) == (2, 2) and size == 64 + count * (64 + bits // 8), "another layout: mend this test"
+    return [struct.unpack_from("<Q", data, offset + 64 + 64 * slot)[0] for slot in range(count)]
 
 
 @event_only

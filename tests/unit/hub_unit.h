@@ -77,7 +77,8 @@ static inline void hub_place_close(const struct hub_place *place)
     ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_SUBSCRIBERS), 0);
     ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERNS), 0);
     ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERN_BYTES), 0);
-    ck_assert_uint_eq(mrc_hub_segment_interest(place->segment, HUB_SLOT), 0);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(place->segment), HUB_SLOT),
+                      0);
     mrc_hub_close(place->hub);
     mrc_hub_segment_close(place->segment);
     mrc_notify_close(place->notify);

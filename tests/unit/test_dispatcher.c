@@ -25,6 +25,7 @@
 
 #define SECOND      INT64_C(1000000)
 #define DEADLINE_US (60 * SECOND) /* only says when something is broken */
+#define LOOK_MS     (3600 * 1000) /* nothing is delivered by a look */
 #define CLIENTS_MAX 200
 #define STILL_OPEN  (-1)
 
@@ -151,6 +152,7 @@ static void start(uint64_t ring_bytes, unsigned threads, const struct mrc_hub_po
     struct mrc_dispatcher_args args = {
         .slot = HUB_SLOT,
         .threads = threads,
+        .look_ms = LOOK_MS,
         .hubs = hubs,
         .hubs_count = 2,
         .on_wake = count_wake,
@@ -866,6 +868,45 @@ START_TEST(it_sleeps_when_nothing_happens)
 }
 END_TEST
 
+static uint64_t bit_of(const char *topic)
+{
+    return mrc_interests_tag(mrc_hub_segment_interests(place.segment), mrc_bytes_of(topic)) %
+           mrc_interests_bits(HUB_SLOTS);
+}
+
+/* What none of its streams listens to does not wake it, and is passed over when something else
+ * does; a stream that ends takes its topic along. */
+START_TEST(it_sleeps_through_what_is_for_others)
+{
+    static const char here[] = "https://example.com/a";
+    struct client *client, *other;
+    char there[40];
+    unsigned n = 0;
+
+    start(1 << 20, 1, &patient);
+    do
+        snprintf(there, sizeof(there), "https://example.com/b%u", n++);
+    while (bit_of(there) == bit_of(here));
+    client = connect_with(MRC_MATCHER_EXACT, here, NULL, NULL);
+    other = connect_with(MRC_MATCHER_EXACT, there, NULL, NULL);
+    publish(0, here, 10);
+    publish(1, there, 10);
+    wait_until(received(client) == 1 && received(other) == 1);
+    other->is_closed = true;
+    close(other->fd);
+    wait_until(atomic_load(&other->end) == MRC_END_CLIENT);
+    /* Its place in the hub is given up right after. */
+    wait_until(mrc_hub_gauge(place.hub, MRC_GAUGE_SUBSCRIBERS) == 1);
+    for (unsigned i = 2; i < 100; i++)
+        publish(i, there, 10);
+    publish(100, here, 10);
+    wait_until(received(client) == 2);
+    ck_assert_uint_le(atomic_load(&wakes), 3); /* at most once for each that was for somebody */
+    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    finish();
+}
+END_TEST
+
 /* One that pauses while it is LIVE, and goes on, gets everything. */
 START_TEST(one_who_pauses_goes_on)
 {
@@ -1413,6 +1454,7 @@ int main(void)
     tcase_add_test(tcase, too_much_for_one_cuts_only_that_one);
     tcase_add_test(tcase, one_who_takes_nothing_is_cut_in_time);
     tcase_add_test(tcase, it_sleeps_when_nothing_happens);
+    tcase_add_test(tcase, it_sleeps_through_what_is_for_others);
     tcase_add_test(tcase, one_who_pauses_goes_on);
     tcase_add_test(tcase, one_who_pauses_in_its_replay_goes_on);
     tcase_add_test(tcase, one_who_has_paused_has_heartbeats_again);

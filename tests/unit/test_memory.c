@@ -190,7 +190,7 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_int_eq(append(hub, "last"), APR_SUCCESS);
     mrc_hub_segment_count(hub, 1, 7, 11);
     mrc_hub_segment_count(hub, 3, 7, 4);
-    mrc_hub_segment_interest_add(hub, 3);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 3);
 
     /* A child of the generation before the reload. */
     ck_assert_int_eq(pipe(to_child), 0);
@@ -319,7 +319,7 @@ START_TEST(a_hub_that_is_gone_is_removed)
         _exit(read(to_child[0], &c, 1) != 1 || append(hub, "x") != MRC_STATUS_SUPERSEDED ||
               !is_readable(mrc_notify_fd(mrc_memory_notify(memory), 1)));
     }
-    mrc_hub_segment_interest_add(hub, 1);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 1);
     shapes[1] = shapes[2];
     reconcile(memory, shapes, 2);
     ck_assert_int_eq(write(to_child[1], "x", 1), 1);
@@ -675,10 +675,10 @@ START_TEST(wakes_those_who_listen)
     reconcile(memory, shapes, 1);
     hub = mrc_memory_hub(memory, "a");
     ck_assert_uint_eq(mrc_hub_segment_wake(hub, notify), 0);
-    mrc_hub_segment_interest_add(hub, 1);
-    mrc_hub_segment_interest_add(hub, 3);
-    mrc_hub_segment_interest_add(hub, 3);
-    mrc_hub_segment_interest_add(hub, 4); /* there is no such slot */
+    mrc_interests_add(mrc_hub_segment_interests(hub), 1);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 3);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 3);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 4); /* there is no such slot */
     if (fork() == 0) {
         for (i = 0; i < 1000; i++)
             mrc_hub_segment_wake(hub, notify);
@@ -693,11 +693,11 @@ START_TEST(wakes_those_who_listen)
     mrc_notify_drain(notify, 3);
     ck_assert(!is_readable(mrc_notify_fd(notify, 3)));
     mrc_notify_drain(notify, 3); /* does not block */
-    mrc_hub_segment_interest_sub(hub, 3);
+    mrc_interests_sub(mrc_hub_segment_interests(hub), 3);
     ck_assert_uint_eq(mrc_hub_segment_wake(hub, notify), 2);
-    mrc_hub_segment_interest_sub(hub, 3);
+    mrc_interests_sub(mrc_hub_segment_interests(hub), 3);
     ck_assert_uint_eq(mrc_hub_segment_wake(hub, notify), 1);
-    mrc_hub_segment_interest_clear(hub, 1);
+    mrc_interests_fold(mrc_hub_segment_interests(hub), 1);
     ck_assert_uint_eq(mrc_hub_segment_wake(hub, notify), 0);
     mrc_memory_close(memory);
     ck_assert_int_eq(rmdir(dir), 0);
@@ -741,7 +741,7 @@ START_TEST(no_wake_up_is_lost)
         uint64_t pos;
 
         atomic_store(round, i);
-        mrc_hub_segment_interest_add(hub, 2);
+        mrc_interests_add(mrc_hub_segment_interests(hub), 2);
         pos = mrc_ring_head(ring);
         /* Is it in the history? Else it comes live, with a wake-up. */
         mrc_ring_newest(ring, &record);
@@ -751,7 +751,7 @@ START_TEST(no_wake_up_is_lost)
                 mrc_notify_drain(notify, 2);
             }
         ck_assert_uint_eq(record.seq, i);
-        mrc_hub_segment_interest_sub(hub, 2);
+        mrc_interests_sub(mrc_hub_segment_interests(hub), 2);
         mrc_notify_drain(notify, 2);
     }
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
@@ -782,14 +782,14 @@ START_TEST(numbers_outlive_their_children)
     mrc_hub_segment_gauge_add(hub, 3, 2, 7);
     mrc_hub_segment_gauge_add(hub, 3, 2, -1);
     mrc_hub_segment_gauge_add(hub, 1, 2, -1); /* another's addition is on its way */
-    mrc_hub_segment_interest_add(hub, 3);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 3);
     ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
     ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 11);
     mrc_hub_segment_fold(hub, 3);
     mrc_hub_segment_fold(hub, 3);
     ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
     ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 5);
-    ck_assert_uint_eq(mrc_hub_segment_interest(hub, 3), 0);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(hub), 3), 0);
     ck_assert_ptr_null(mrc_hub_segment_region(hub, MRC_HUB_REGION_STAGING, &bytes));
     ck_assert_ptr_nonnull(mrc_hub_segment_region(hub, MRC_HUB_REGION_PRESENCE, &bytes));
     ck_assert_uint_eq(bytes, mrc_roster_bytes(own, shared));

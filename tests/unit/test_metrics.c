@@ -91,10 +91,12 @@ END_TEST
 START_TEST(lag_is_what_a_child_has_not_taken)
 {
     struct hub_place place = hub_place_open(RING, &policy);
+    struct mrc_subscriber *subscriber;
 
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
     hub_publish(place.hub, "urn:a", "t", "a");
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0); /* nobody listens */
+    subscriber = hub_subscribe(place.hub, hub_matcher(MRC_MATCHER_EXACT, "t", NULL), NULL);
     mrc_hub_set_taken(place.hub, 0, 2);
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
     hub_publish(place.hub, "urn:b", "t", "b");
@@ -108,7 +110,13 @@ START_TEST(lag_is_what_a_child_has_not_taken)
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 1);
     mrc_hub_set_taken(place.hub, MRC_HUB_LOOPS_MAX - 1, 0);
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
-    hub_publish(place.hub, "urn:d", "t", "d");
+    /* What is not for it, it takes when it is woken for something else. */
+    hub_publish(place.hub, "urn:d", "elsewhere", "d");
+    hub_publish(place.hub, "urn:e", "elsewhere", "e");
+    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    hub_publish(place.hub, "urn:f", "t", "f");
+    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 3);
+    mrc_subscriber_close(subscriber, MRC_END_CLIENT);
     mrc_hub_segment_fold(place.segment, HUB_SLOT); /* the child has died */
     ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
     hub_place_close(&place);

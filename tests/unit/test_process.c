@@ -98,19 +98,37 @@ static bool is_readable(int fd)
 
 /* ---- slots ------------------------------------------------------------------------------------*/
 
+/* To everything. */
+static void listen_to_all(struct mrc_hub *hub, bool on)
+{
+    struct mrc_matcher *all;
+
+    ck_assert_int_eq(mrc_matcher_create(MRC_MATCHER_EXACT, mrc_bytes_of("*"), NULL, NULL, &all),
+                     MRC_OK);
+    if (on)
+        mrc_hub_listen(hub, &all, 1);
+    else
+        mrc_hub_unlisten(hub, &all, 1);
+    mrc_matcher_free(all);
+}
+
 /* For nobody in particular. */
 static apr_status_t join(struct mrc_hub *hub)
 {
     const struct mrc_hub_client client = {.address = {NULL, 0}, .token = {NULL, 0}};
     struct mrc_hub_seat seat;
+    apr_status_t status = mrc_hub_join(hub, &client, &seat);
 
-    return mrc_hub_join(hub, &client, &seat);
+    if (status == APR_SUCCESS)
+        listen_to_all(hub, true);
+    return status;
 }
 
 static void leave(struct mrc_hub *hub, enum mrc_end end)
 {
     const struct mrc_hub_seat seat = {0};
 
+    listen_to_all(hub, false);
     mrc_hub_leave(hub, &seat, end);
 }
 
@@ -188,8 +206,8 @@ START_TEST(subscribers_are_counted_in_all_children)
     ck_assert_int_eq(join(there), APR_SUCCESS);
     ck_assert_int_eq(join(here), MRC_STATUS_FULL);
     ck_assert_uint_eq(mrc_hub_gauge(here, MRC_GAUGE_SUBSCRIBERS), 3);
-    ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 0), 1);
-    ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 1), 2);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 0), 1);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 1), 2);
     leave(there, MRC_END_SLOW);
     ck_assert_int_eq(join(here), APR_SUCCESS);
     ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 0);
@@ -331,11 +349,11 @@ START_TEST(a_slot_begins_empty)
 {
     struct mrc_process *process;
 
-    mrc_hub_segment_interest_add(segment_of(A), 0);
+    mrc_interests_add(mrc_hub_segment_interests(segment_of(A)), 0);
     mrc_hub_segment_gauge_add(segment_of(A), 0, MRC_GAUGE_SUBSCRIBERS, 3);
     mrc_notify_wake(mrc_memory_notify(memory), 0);
     process = start(101);
-    ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(A), 0), 0);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 0), 0);
     ck_assert_int_eq(join(mrc_process_hub(process, A)), APR_SUCCESS);
     leave(mrc_process_hub(process, A), MRC_END_CLIENT);
     mrc_process_stop(process);
@@ -381,7 +399,7 @@ static void kill_child(pid_t pid)
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
     ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_SUBSCRIBERS), 1);
     ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_THREADS), 1);
-    ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(B), 0), 1);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(B)), 0), 1);
     ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), pid), 1);
 }
 
@@ -390,7 +408,7 @@ static void ck_assert_folded(void)
     for (size_t i = A; i <= B; i++) {
         ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(i), MRC_GAUGE_SUBSCRIBERS), 0);
         ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(i), MRC_GAUGE_THREADS), 0);
-        ck_assert_uint_eq(mrc_hub_segment_interest(segment_of(i), 0), 0);
+        ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(i)), 0), 0);
         ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(i), MRC_COUNTER_SUBSCRIBERS), 1);
     }
 }
@@ -417,7 +435,7 @@ START_TEST(a_survivor_folds_the_dead)
     struct mrc_process *survivor = start(102);
 
     ck_assert_int_eq(mrc_control_claim(mrc_memory_control(memory), 103, 7), 2);
-    mrc_hub_segment_interest_add(segment_of(A), 2);
+    mrc_interests_add(mrc_hub_segment_interests(segment_of(A)), 2);
     kill_child(child);
     ck_assert(!is_readable(mrc_notify_fd(notify, 2)));
     mrc_notify_wake(notify, 1);

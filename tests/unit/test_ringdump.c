@@ -28,7 +28,7 @@ static struct mrc_hub_segment *make_hub(const char *dir)
     ck_assert_msg(mrc_hub_segment_create(store_pool(), dir, "hub", &shape, 4, &error, &hub) ==
                       APR_SUCCESS,
                   "%s", error.text);
-    mrc_hub_segment_interest_add(hub, 2);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 2);
     for (i = 0; i < 200; i++) {
         uint64_t seq;
         uint64_t pos;
