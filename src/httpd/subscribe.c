@@ -451,7 +451,7 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
 
     if (!hub || !mrc_lifecycle_is_serving()) {
         mrc_token_unref(token);
-        return mrc_answer_later(r, "this server process ends: try again");
+        return mrc_answer_later(r, "this server process serves no hub now: try again");
     }
     err = read_forms(&reader, query, body, &subscription);
     if (!err) {

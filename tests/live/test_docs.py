@@ -179,15 +179,12 @@ def test_proxies(httpd, proxy):
         command = ["nginx", "-p", folder, "-c", path, "-e", "stderr"]
     else:
         command = ["haproxy", "-db", "-f", httpd.write("proxy/haproxy.cfg", text.replace(":8443", f":{port}"))]
-    httpd.start(f"""
-        <Location "{PATH}">
-            MercureHub On
-            MercureKey https://example.com HS256 {token.PUBLISHER_KEY}
-            MercureResourceIdentifier https://example.com{PATH}
-            MercureAnonymous On
-            MercureHeartbeat 1
-        </Location>
-    """)
+    configuration = next(text for name, _, _, text in blocks("apache") if name.startswith("proxies.md"))
+    for old, new in (("file:mercure/publisher.key", token.PUBLISHER_KEY), ("Heartbeat           20", "Heartbeat 1"),
+                     ("</Location>", "MercureAnonymous On\n</Location>")):
+        assert old in configuration
+        configuration = configuration.replace(old, new)
+    httpd.start(configuration)
     env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
     with open(httpd.path("logs/proxy.log"), "wb") as out, subprocess.Popen(command, env=env, stdout=out,
                                                                            stderr=out) as process:
@@ -195,14 +192,14 @@ def test_proxies(httpd, proxy):
             def connect():
                 assert process.poll() is None, open(httpd.path("logs/proxy.log"), encoding="utf-8").read()
                 try:
-                    return httpd.subscribe("match=*", port=port)
+                    return httpd.subscribe("match=*", port=port, host="example.com")
                 except OSError:
                     return None
 
             minted = token.publisher(iss="https://example.com", aud=f"https://example.com{PATH}")
             with wait_until(connect, what=f"a stream through {proxy}") as stream:
                 for data in ("one", "two"):
-                    httpd.publish(TOPIC, data, token=minted, port=port)
+                    httpd.publish(TOPIC, data, token=minted, port=port, host="example.com")
                     assert stream.next().data == data
                 stream.wait_comment(2)
         finally:

@@ -278,6 +278,27 @@ def test_a_full_disk(httpd, monkeypatch):
     assert read_all(httpd) == [*sent, update]
 
 
+def test_a_child_that_cannot_open_the_history_says_so(httpd):
+    """It serves the hub to nobody, which its health tells; the next one may fare better."""
+    httpd.start(durable() + '<Location "/health">\nSetHandler mercure-health\n</Location>\n')
+    folder = os.path.dirname(the_file(httpd))
+    httpd.expect_log(r"this child does not serve a hub whose history cannot be opened")
+    httpd.expect_log(r"AH1039[23]: children are killed successively", required=False)
+    os.chmod(folder, 0)
+    for pid in httpd.children():
+        httpd.kill_child(pid)
+    wait_until(lambda: httpd.get("/health").status == 503, what="children that cannot serve the hub")
+    assert "could not be opened" in httpd.get("/health").json["reason"]
+    assert httpd.get("/health/live").status == 200
+    for response in (httpd.publish(TOPIC, "x", status=None), httpd.get(f"{PATH}?match=a")):
+        assert response.status == 503 and response.header("Retry-After").isdigit(), response
+    os.chmod(folder, 0o700)
+    for pid in httpd.children():
+        httpd.kill_child(pid)
+    wait_until(lambda: httpd.get("/health").status == 200, what="children that can")
+    assert httpd.publish(TOPIC, "x", status=None).status == 200
+
+
 # ---- the tool ------------------------------------------------------------------------------------
 
 

@@ -114,6 +114,12 @@ def test_what_this_version_cannot_do_is_refused(env):
     assert_refused(env, "MERCURE_TRANSPORT_URL")
 
 
+def test_a_name_as_containers_have_it(env):
+    env["SERVER_NAME"] = "my_hub"
+    status, config, said = launch(env, "--print-config")
+    assert status == 0 and "ServerName my_hub\n" in config, said
+
+
 def test_the_off_position_of_switches_is_fine(env):
     env.update(MERCURE_LEGACY="0", MERCURE_SUBSCRIPTIONS="0", MERCURE_DEBUGGER="0")
     assert launch(env, "--print-config")[0] == 0
