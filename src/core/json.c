@@ -72,7 +72,7 @@ static size_t measure_number(struct mrc_bytes text, bool *ret_whole)
 {
     size_t at = text.len && text.ptr[0] == '-' ? 1 : 0, digits, sign;
 
-    if (!count_digits(text, at))
+    if (at >= text.len || text.ptr[at] < '0' || text.ptr[at] > '9')
         return 0;
     at += text.ptr[at] == '0' ? 1 : count_digits(text, at);
     *ret_whole = true;

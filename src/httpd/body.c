@@ -117,12 +117,16 @@ static int read_guarded(request_rec *r, int (*read)(request_rec *, void *), void
 /* Answers what came of reading, unless there is nobody to be answered, or it is done. */
 static int answer_broken(request_rec *r, int status)
 {
+    bool is_large = status == HTTP_REQUEST_ENTITY_TOO_LARGE;
+    apr_off_t limit_bytes = ap_get_limit_req_body(r);
+
     if (r->connection->aborted || !ap_is_HTTP_ERROR(status))
         return status;
-    if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
-        return too_large(r, (size_t)ap_get_limit_req_body(r));
+    if (is_large && limit_bytes > 0)
+        return too_large(r, (size_t)limit_bytes);
     r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
-    return mrc_answer_problem(r, status, "the body could not be read to its end");
+    return mrc_answer_problem(
+        r, status, is_large ? "the body is too large" : "the body could not be read to its end");
 }
 
 static int discard(request_rec *r, void *ctx)

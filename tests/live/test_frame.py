@@ -124,6 +124,7 @@ def test_a_crash_of_the_parent_at_its_end_fails(httpd):
         httpd.expect_log(f"AH00052: child pid {pid}", required=False)
     os.kill(httpd.pid, signal.SIGSEGV)
     httpd.proc.wait()
+    assert "signal 11" in httpd.crashes()[-1]
     assert_fails(httpd, "httpd ended with status -11")
 
 

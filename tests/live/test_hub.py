@@ -245,11 +245,12 @@ def test_limits_are_exact(httpd):
 @event_only
 def test_limit_request_body_of_httpd_counts_too(httpd):
     """It is answered as our own limits are, once, unless ErrorDocument says what the answer is."""
-    httpd.expect_log(r"AH01587|AH01588|AH00588|Requested content-length|larger than the conf", required=False)
+    httpd.expect_log(r"AH01587|AH01588|AH01590|AH00588|Requested content-length|larger than the conf", required=False)
     identifier = f"MercureResourceIdentifier https://hub.example{PATH}"
     httpd.start("".join(
-        hub(identifier, "LimitRequestBody 100", "MercureSubscriptions On", *more, path=path, identifier=None)
-        for path, more in ((PATH, []), ("/own", ['ErrorDocument 413 "by the administrator"']))))
+        hub(identifier, "MercureSubscriptions On", *more, path=path, identifier=None)
+        for path, *more in ((PATH, "LimitRequestBody 100"), ("/none", "LimitRequestBody 0"),
+                            ("/own", "LimitRequestBody 100", 'ErrorDocument 413 "by the administrator"'))))
     head = {"Authorization": f"Bearer {token.publisher()}", "Content-Type": FORM}
     chunked = {**head, "Transfer-Encoding": "chunked"}
     body = f"topic={TOPIC}&data=" + "x" * 200
@@ -271,6 +272,9 @@ def test_limit_request_body_of_httpd_counts_too(httpd):
         assert answer.status == 413 and "100 bytes" in problem(answer), (method, target, answer)
         answer = ask(method, target.replace(PATH, "/own"), headers, sent)
         assert (answer.status, answer.text) == (413, "by the administrator"), (method, target, answer)
+    # No number fits into a chunk of this size, whatever the limit is.
+    answer = ask("POST", "/none", chunked, "f" * 18 + "\r\n")
+    assert answer.status == 413 and "too large" in problem(answer), answer
     # What is wrong in another way.
     answer = ask("POST", PATH, chunked, "nonsense\r\n")
     assert answer.status == 400 and "could not be read" in problem(answer), answer

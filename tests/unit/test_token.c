@@ -502,6 +502,22 @@ START_TEST(all_topics_to_publish_any_topic_to_receive)
 }
 END_TEST
 
+/* Anybody may send one: its digits are looked at a few times each, not as often as there are. */
+START_TEST(a_number_of_many_digits_takes_no_longer_than_its_text)
+{
+    static const char begin[] = "{\"a\":1e999,\"b\":";
+    size_t len = 2 << 20;
+    char *text = malloc(len);
+    json_t *value = NULL;
+
+    memset(text, '0', len);
+    memcpy(text, begin, sizeof(begin) - 1);
+    text[len - 1] = '}';
+    ck_assert_int_eq(mrc_json_parse((struct mrc_bytes){text, len}, NULL, &value), MRC_EINVAL);
+    free(text);
+}
+END_TEST
+
 START_TEST(peek_shows_what_is_not_verified)
 {
     char *text = token_sign(MRC_ALG_HS256, "x", AT, "{\"iss\":\"i\",\"aud\":[\"a\",\"b\"]}");
@@ -540,6 +556,7 @@ int main(void)
     tcase_add_test(tcase, keys_may_be_on_their_way);
     tcase_add_test(tcase, claims_are_one_json_object);
     tcase_add_test(tcase, numbers_may_be_of_any_size);
+    tcase_add_test(tcase, a_number_of_many_digits_takes_no_longer_than_its_text);
     tcase_add_test(tcase, deep_json_is_refused);
     tcase_add_test(tcase, the_reason_names_issuer_and_key_but_holds_no_token);
     tcase_add_test(tcase, long_names_do_not_cut_the_reason);

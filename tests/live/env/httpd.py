@@ -78,6 +78,7 @@ SLOW_RELOAD_SECONDS = 60
 # the clients of the test.
 BUSY = re.compile(r"AH(00484|10159|00286|00287|00161): server (reached MaxRequestWorkers|is within MinSpareThreads)")
 CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
+FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 
 
 def without_races_of_httpd(text):
@@ -685,8 +686,11 @@ class Httpd:
         Lines of the error log that tell of a crash, or of a sanitizer's finding, that no test expects: but
         of a child that was told to end at once, where event and worker may crash by themselves.
         """
-        return [problem for problem in self.log_problems() if CRASH.search(problem)
-                and not ("AH0005" in problem and self._in_hard_stop(problem.partition("log: ")[2]))]
+        lines = [problem for problem in self.log_problems() if CRASH.search(problem)
+                 and not ("AH0005" in problem and self._in_hard_stop(problem.partition("log: ")[2]))]
+        if self.proc is not None and self.proc.poll() in [-number for number in FAULTS]:
+            lines.append(f"httpd itself ended by signal {-self.proc.returncode}")  # of which no log tells
+        return lines
 
     # ---- the end ---------------------------------------------------------------------------------
 
