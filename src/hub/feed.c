@@ -140,7 +140,7 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     const struct lane *lane = delivery->lane;
     struct mrc_stream *stream =
         (struct mrc_stream *)((char *)listener - offsetof(struct mrc_stream, listener));
-    bool is_readable;
+    bool is_readable = false;
 
     /* Its replay has given it this one already. */
     if (lane->record.pos < lane->settled &&
