@@ -74,7 +74,8 @@ def test_graceful_restart(httpd, mpm):
         httpd.sizing = LARGE
     httpd.start(hub() + STATUS + REASON_LOG)
     retries = check_graceful(httpd, COUNT[mpm])
-    assert len(set(retries)) > 3, "not spread"
+    # Each is one of 16.
+    assert len(set(retries)) > (3 if len(retries) >= 40 else 1), "not spread"
     wait_subscribers(httpd, 0)
 
 
