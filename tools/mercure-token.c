@@ -10,14 +10,14 @@
 #include <openssl/rand.h>
 #include <stdarg.h>
 
-#include "core/buf.h"
-#include "core/json.h"
-#include "core/jws.h"
-#include "core/jws_sign.h"
-#include "core/matcher.h"
-#include "core/quote.h"
-#include "core/token.h"
-#include "core/utf8.h"
+#include "core/base/buf.h"
+#include "core/base/json.h"
+#include "core/base/quote.h"
+#include "core/base/utf8.h"
+#include "core/jose/jws.h"
+#include "core/jose/sign.h"
+#include "core/token/token.h"
+#include "core/topic/matcher.h"
 
 #define MAX_TOPICS    1000
 #define MAX_AUDIENCES 16

@@ -6,7 +6,7 @@
 
 #include "httpd.h"
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 /*
  * Sends BODY with STATUS; the value for the handler to return. The headers that every answer of the

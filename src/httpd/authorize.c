@@ -8,7 +8,7 @@
 #include "http_config.h"
 #include "http_log.h"
 
-#include "core/token_cache.h"
+#include "core/token/cache.h"
 #include "httpd/answer.h"
 #include "httpd/claim.h"
 #include "httpd/identity.h"

@@ -10,8 +10,8 @@
 #include "mod_core.h"
 #include "util_filter.h"
 
-#include "core/buf.h"
-#include "core/form.h"
+#include "core/base/buf.h"
+#include "core/protocol/form.h"
 #include "httpd/answer.h"
 #include "httpd/module.h"
 

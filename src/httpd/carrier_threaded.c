@@ -12,8 +12,8 @@
 #include "http_protocol.h"
 #include "util_filter.h"
 
-#include "core/buf.h"
-#include "core/sse.h"
+#include "core/base/buf.h"
+#include "core/protocol/sse.h"
 #include "httpd/connection.h"
 #include "httpd/http2.h"
 #include "httpd/lifecycle.h"

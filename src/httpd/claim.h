@@ -18,7 +18,7 @@
 
 #include "httpd.h"
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 #include "httpd/url_token.h"
 
 struct mrc_location;

@@ -6,7 +6,7 @@
 
 #include "httpd.h"
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 /*
  * What of R's client address, as mod_remoteip and its like leave it, is one client: an IPv4

@@ -4,8 +4,8 @@
 #include "http_core.h"
 #include "http_protocol.h"
 
-#include "core/buf.h"
-#include "core/percent.h"
+#include "core/base/buf.h"
+#include "core/base/percent.h"
 #include "httpd/origin.h"
 #include "httpd/registry.h"
 

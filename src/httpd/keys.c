@@ -15,7 +15,7 @@
 #include "apr_uri.h"
 #include "http_config.h"
 
-#include "core/jwks.h"
+#include "core/jose/keyset.h"
 #include "store/file.h"
 
 #define CATALOGUE_KEY "mod_mercure:keys"

@@ -10,8 +10,8 @@
 #include "scoreboard.h"
 #include "unixd.h"
 
-#include "core/interned.h"
-#include "core/token_cache.h"
+#include "core/base/interned.h"
+#include "core/token/cache.h"
 #include "httpd/http2.h"
 #include "httpd/keys.h"
 #include "httpd/log_fields.h"

@@ -10,8 +10,8 @@
 #include "http_log.h"
 #include "http_protocol.h"
 
-#include "core/buf.h"
-#include "core/interned.h"
+#include "core/base/buf.h"
+#include "core/base/interned.h"
 #include "httpd/connection.h"
 #include "httpd/log_fields.h"
 #include "httpd/log_hooks.h"

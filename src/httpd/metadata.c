@@ -5,7 +5,7 @@
 #include "apr_strings.h"
 #include "http_protocol.h"
 
-#include "core/grants.h"
+#include "core/token/grants.h"
 #include "httpd/answer.h"
 #include "httpd/body.h"
 #include "httpd/claim.h"

@@ -10,7 +10,7 @@
 
 #include "httpd.h"
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 #define MRC_PLAYGROUND_PREFIX "/playground/"
 

@@ -9,7 +9,7 @@
 #include "http_core.h"
 #include "http_log.h"
 
-#include "core/update.h"
+#include "core/protocol/update.h"
 #include "httpd/cors.h"
 #include "httpd/identity.h"
 #include "httpd/module.h"

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/anchor.h"
-#include "core/matcher.h"
+#include "core/topic/anchor.h"
+#include "core/topic/matcher.h"
 #include "hub/prefix_tree.h"
 
 /* A literal text at one anchor, and the patterns that are looked for by it. */

@@ -1,6 +1,6 @@
 /*
  * Patterns, to be found by the topics that they may match: those whose literal text is in the topic
- * (core/anchor.h), and those that have none.
+ * (core/topic/anchor.h), and those that have none.
  *
  *     base --> anchor --> radix tree (prefix_tree.h) --literal text--> spot: the patterns with it
  *
@@ -16,7 +16,7 @@
 
 #include "apr_errno.h"
 
-#include "core/topic.h"
+#include "core/topic/topic.h"
 
 struct mrc_candidates_family;
 struct mrc_candidates_spot;

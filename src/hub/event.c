@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/buf.h"
-#include "core/sse.h"
+#include "core/base/buf.h"
+#include "core/protocol/sse.h"
 
 #define CHUNK_HEAD_BYTES 18 /* the most: a length in hexadecimal digits, and a line end */
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 struct mrc_update;
 
@@ -18,7 +18,8 @@ struct mrc_event;
 /* A copy of BYTES, with one reference, the caller's. NULL: out of memory. */
 struct mrc_event *mrc_event_create(struct mrc_bytes bytes);
 
-/* The same with the bytes of an update, of a comment, and of a reconnection time (core/sse.h). */
+/* The same with the bytes of an update, of a comment, and of a reconnection time
+ * (core/protocol/sse.h). */
 struct mrc_event *mrc_event_create_of(const struct mrc_update *update);
 struct mrc_event *mrc_event_create_comment(void);
 struct mrc_event *mrc_event_create_retry(unsigned retry_ms);

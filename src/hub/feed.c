@@ -5,8 +5,8 @@
 #include "apr_general.h"
 #include "apr_time.h"
 
-#include "core/topic.h"
-#include "core/update.h"
+#include "core/protocol/update.h"
+#include "core/topic/topic.h"
 #include "hub/clock.h"
 #include "hub/event.h"
 #include "hub/hub.h"

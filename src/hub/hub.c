@@ -3,8 +3,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "core/buf.h"
-#include "core/update.h"
+#include "core/base/buf.h"
+#include "core/protocol/update.h"
 #include "hub/entropy.h"
 #include "hub/listening.h"
 #include "hub/patterns.h"

@@ -11,8 +11,8 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "core/bytes.h"
-#include "core/err.h"
+#include "core/base/bytes.h"
+#include "core/base/err.h"
 #include "hub/metrics.h"
 #include "store/history.h"
 

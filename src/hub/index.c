@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/matcher.h"
-#include "core/siphash.h"
+#include "core/base/siphash.h"
+#include "core/topic/matcher.h"
 #include "hub/candidates.h"
 #include "hub/clock.h"
 #include "hub/verdicts.h"

@@ -26,7 +26,7 @@
 
 #include "apr_errno.h"
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 struct mrc_index;
 struct mrc_matcher;

@@ -7,8 +7,8 @@
 
 #include <openssl/crypto.h>
 
-#include "core/buf.h"
-#include "core/jwks.h"
+#include "core/base/buf.h"
+#include "core/jose/keyset.h"
 #include "hub/clock.h"
 #include "hub/keyring.h"
 #include "hub/thread.h"

@@ -15,7 +15,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "core/token.h"
+#include "core/token/token.h"
 
 struct mrc_documents;
 struct mrc_keyring;

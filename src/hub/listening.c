@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "core/matcher.h"
-#include "core/update.h"
+#include "core/protocol/update.h"
+#include "core/topic/matcher.h"
 #include "store/hub_segment.h"
 #include "store/interests.h"
 #include "store/notify.h"

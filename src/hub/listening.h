@@ -13,7 +13,7 @@
 
 #include "apr_pools.h"
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 struct mrc_hub_segment;
 struct mrc_listening;

@@ -5,9 +5,9 @@
 
 #include "apr_time.h"
 
-#include "core/buf.h"
-#include "core/matcher.h"
-#include "core/subscription_doc.h"
+#include "core/base/buf.h"
+#include "core/protocol/subscription_doc.h"
+#include "core/topic/matcher.h"
 #include "hub/hub.h"
 #include "store/history.h"
 #include "store/ring.h"

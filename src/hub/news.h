@@ -14,7 +14,7 @@
 
 #include "apr_errno.h"
 
-#include "core/update.h"
+#include "core/protocol/update.h"
 
 struct mrc_hub;
 struct mrc_news;

@@ -19,8 +19,8 @@
 
 #include "apr_errno.h"
 
-#include "core/topic.h"
-#include "core/update.h"
+#include "core/protocol/update.h"
+#include "core/topic/topic.h"
 #include "hub/reader.h"
 
 struct mrc_event;

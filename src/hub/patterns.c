@@ -6,7 +6,7 @@
 
 #include "apr_general.h"
 
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "hub/hub.h"
 #include "hub/thread.h"
 

@@ -19,9 +19,9 @@
 
 #include "apr_pools.h"
 
-#include "core/bytes.h"
-#include "core/err.h"
-#include "core/matcher.h"
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+#include "core/topic/matcher.h"
 
 struct mrc_hub;
 struct mrc_patterns;

@@ -12,7 +12,7 @@
 #ifndef MRC_HUB_PREFIX_TREE_H
 #define MRC_HUB_PREFIX_TREE_H
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 struct mrc_prefix_node;
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/matcher.h"
-#include "core/token.h"
+#include "core/token/token.h"
+#include "core/topic/matcher.h"
 #include "hub/announcer.h"
 #include "hub/hub.h"
 #include "hub/news.h"

@@ -19,7 +19,7 @@
 
 #include "apr_errno.h"
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 struct mrc_hub;
 struct mrc_matcher;

@@ -5,7 +5,7 @@
 
 #include "apr_time.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "hub/clock.h"
 #include "hub/event.h"
 #include "hub/fetch.h"

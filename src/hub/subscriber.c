@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/buf.h"
-#include "core/grants.h"
-#include "core/matcher.h"
-#include "core/token.h"
-#include "core/update.h"
+#include "core/base/buf.h"
+#include "core/protocol/update.h"
+#include "core/token/grants.h"
+#include "core/token/token.h"
+#include "core/topic/matcher.h"
 #include "hub/clock.h"
 #include "hub/event.h"
 #include "hub/hub.h"

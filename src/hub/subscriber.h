@@ -23,8 +23,8 @@
 
 #include "apr_errno.h"
 
-#include "core/bytes.h"
-#include "core/err.h"
+#include "core/base/bytes.h"
+#include "core/base/err.h"
 #include "hub/carrier.h"
 #include "hub/hub.h"
 
@@ -79,7 +79,7 @@ apr_status_t mrc_subscriber_peek(struct mrc_hub *hub, struct mrc_bytes cursor, i
 /*
  * The subscriber's own name, `urn:uuid:` and a random UUID: drawn for each connection, nothing that
  * a client says gets into it (draft, "Subscription Events"). RET_ID has room for
- * MRC_UPDATE_ID_BYTES of core/update.h.
+ * MRC_UPDATE_ID_BYTES of core/protocol/update.h.
  */
 void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id);
 

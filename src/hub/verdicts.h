@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 #define MRC_VERDICTS_BYTES       ((size_t)8 << 20)
 #define MRC_VERDICTS_TOPIC_BYTES 512

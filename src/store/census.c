@@ -4,7 +4,7 @@
 
 #include "apr_general.h"
 #include "apr_strings.h"
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "store/census_layout.h"
 #include "store/control_layout.h"
 

@@ -12,7 +12,7 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 /* A process's view of a census; all threads may use it at once. */
 struct mrc_census;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "apr_strings.h"
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "store/documents_layout.h"
 #include "store/status.h"
 

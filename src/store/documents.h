@@ -18,8 +18,8 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-#include "core/buf.h"
-#include "core/err.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
 
 struct mrc_documents;
 

@@ -4,7 +4,7 @@
 
 #include <curl/curl.h>
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "mrc_config.h"
 
 /* One document on its way. */

@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #include "apr_errno.h"
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 /* How many are fetched at the same time. */
 #define MRC_FETCH_MAX_ACTIVE 8

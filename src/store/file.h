@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "apr_errno.h"
-#include "core/buf.h"
+#include "core/base/buf.h"
 
 /* Which file a path leads to, and in which state: two that are equal are the same content, unless
  * it was written twice within one tick of the file system's clock. */

@@ -24,9 +24,9 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "core/buf.h"
-#include "core/bytes.h"
-#include "core/err.h"
+#include "core/base/buf.h"
+#include "core/base/bytes.h"
+#include "core/base/err.h"
 
 struct mrc_history;
 struct mrc_hub_segment;

@@ -6,7 +6,7 @@
 
 #include "apr_errno.h"
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 /* So long at most it takes: what is not reached then, is believed. The newest records come first.
  */

@@ -20,7 +20,7 @@
 #include "apr_strings.h"
 #include "apr_time.h"
 
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "store/history_check.h"
 #include "store/history_files.h"
 #include "store/status.h"

@@ -22,7 +22,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 /* All that one server holds; it survives reloads. */
 struct mrc_history_dirs;

@@ -21,7 +21,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 struct mrc_history_env;
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "store/ring_private.h"
 #include "store/status.h"
 

@@ -20,7 +20,7 @@
 
 #include "apr_errno.h"
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 #include "store/history_env.h"
 #include "store/ring.h"
 

@@ -14,7 +14,7 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-#include "core/err.h"
+#include "core/base/err.h"
 #include "store/census.h"
 #include "store/hub_layout.h"
 #include "store/interests.h"

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 
 #include "apr_general.h"
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "store/interests_layout.h"
 
 #define WORD_BITS 64

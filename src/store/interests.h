@@ -42,7 +42,7 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 /* A process's view; all threads may use it at once. */
 struct mrc_interests;

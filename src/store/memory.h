@@ -24,7 +24,7 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-#include "core/err.h"
+#include "core/base/err.h"
 #include "store/control.h"
 #include "store/documents.h"
 #include "store/hub_segment.h"

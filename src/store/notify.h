@@ -10,7 +10,7 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-#include "core/err.h"
+#include "core/base/err.h"
 
 struct mrc_notify;
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "apr_general.h"
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "store/ring_private.h"
 
 /* More expired records than these between the history's mark and the first that is young enough:

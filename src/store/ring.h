@@ -15,8 +15,8 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-#include "core/bytes.h"
-#include "core/err.h"
+#include "core/base/bytes.h"
+#include "core/base/err.h"
 #include "store/status.h"
 
 /* A process's view of a ring: it may be used by all threads at once. */

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "store/ring_private.h"
 
 /* After so many findings the rest is counted only. */

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "core/siphash.h"
+#include "core/base/siphash.h"
 #include "store/ring_private.h"
 
 /*

@@ -14,7 +14,7 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 /* A process's view of a roster: it may be used by all threads at once. */
 struct mrc_roster;

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "apr_errno.h"
-#include "core/err.h"
+#include "core/base/err.h"
 
 /* Plain values: the struct may be copied, and kept over a reload of the module. */
 struct mrc_segment {

@@ -20,8 +20,8 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "core/bytes.h"
-#include "core/err.h"
+#include "core/base/bytes.h"
+#include "core/base/err.h"
 
 /* A process's view; any thread may use it. */
 struct mrc_staging;

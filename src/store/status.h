@@ -8,7 +8,7 @@
 #define MRC_STORE_STATUS_H
 
 #include "apr_errno.h"
-#include "core/err.h"
+#include "core/base/err.h"
 
 /* The hub has moved to another segment, or is gone: this process belongs to a generation that
  * ends. Nothing was stored; a publisher may come again (503 with Retry-After). */

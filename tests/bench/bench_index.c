@@ -19,11 +19,11 @@
 #include "apr_general.h"
 #include "apr_pools.h"
 
-#include "core/buf.h"
-#include "core/jws_sign.h"
-#include "core/matcher.h"
-#include "core/token.h"
-#include "core/update.h"
+#include "core/base/buf.h"
+#include "core/jose/sign.h"
+#include "core/protocol/update.h"
+#include "core/token/token.h"
+#include "core/topic/matcher.h"
 #include "hub/index.h"
 #include "store/ring.h"
 

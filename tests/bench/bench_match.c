@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/matcher.h"
-#include "core/urlpattern.h"
+#include "core/topic/matcher.h"
+#include "core/urlpattern/urlpattern.h"
 
 #define BASE       "https://hub.example.com/.well-known/mercure"
 #define ROUND_NS   20000000

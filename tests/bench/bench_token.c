@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/jws_sign.h"
-#include "core/token_cache.h"
+#include "core/jose/sign.h"
+#include "core/token/cache.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define ISSUER "https://example.com"

@@ -39,7 +39,7 @@ def exported_problems(module):
 
 
 def source_of(build, path):
-    """src/core/.libs/libmrccore_la-buf.o is of src/core/buf.c."""
+    """src/core/.libs/libmrccore_la-buf.o is of src/core/base/buf.c."""
     folder, name = os.path.split(os.path.relpath(path, build))
     folder = folder.removesuffix(".libs").rstrip("/")
     return os.path.join(folder, re.sub(r"^\w+_la-", "", name).removesuffix(".o") + ".c")

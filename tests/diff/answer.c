@@ -12,8 +12,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "core/url.h"
-#include "core/urlpattern.h"
+#include "core/url/url.h"
+#include "core/urlpattern/urlpattern.h"
 
 static struct mrc_bytes member(const json_t *object, const char *name)
 {

@@ -1,5 +1,5 @@
 /* The body of a form, any bytes. */
-#include "core/form.h"
+#include "core/protocol/form.h"
 #include "fuzz.h"
 
 const char *const fuzz_vectors[] = {"wpt-url/urlencoded-parser-data.json", NULL};

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "core/jwks.h"
+#include "core/jose/keyset.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "core/template.h"
+#include "core/pattern/template.h"
 #include "fuzz.h"
 #include "vectors.h"
 

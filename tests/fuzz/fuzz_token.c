@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/jws_sign.h"
-#include "core/token.h"
+#include "core/jose/sign.h"
+#include "core/token/token.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define NOW_US 1767225300000000

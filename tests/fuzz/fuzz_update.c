@@ -2,9 +2,9 @@
  * The body of a publication: what is accepted has to come out of the record as it went in, and to
  * be one event, whose fields are those that were given.
  */
-#include "core/form.h"
-#include "core/sse.h"
-#include "core/update.h"
+#include "core/protocol/form.h"
+#include "core/protocol/sse.h"
+#include "core/protocol/update.h"
 #include "fuzz.h"
 
 #define ID "urn:uuid:00000000-0000-4000-8000-000000000000"

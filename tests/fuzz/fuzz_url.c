@@ -1,6 +1,6 @@
 /* A base and a URL, with a NUL byte between them. */
-#include "core/reserved.h"
-#include "core/url.h"
+#include "core/topic/reserved.h"
+#include "core/url/url.h"
 #include "fuzz.h"
 
 const char *const fuzz_vectors[] = {

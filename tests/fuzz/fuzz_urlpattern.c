@@ -1,5 +1,5 @@
 /* A pattern, its base, a topic, with NUL bytes between them. */
-#include "core/urlpattern.h"
+#include "core/urlpattern/urlpattern.h"
 #include "fuzz.h"
 
 #define BASE "https://example.com/"

@@ -96,5 +96,5 @@ def test_public_key_is_no_secret(made, tmp_path):
 
 def test_format_characters_are_those_of_unicode_17():
     """The table in the sources is what its script makes."""
-    with open(os.path.join(HERE, "../../src/core/utf8_cf.h"), encoding="ascii") as table:
+    with open(os.path.join(HERE, "../../src/core/base/utf8_cf.h"), encoding="ascii") as table:
         assert table.read() == node("make-utf8-cf.mjs")

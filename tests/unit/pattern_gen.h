@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "core/matcher.h"
+#include "core/topic/matcher.h"
 #include "unit.h"
 
 #define GEN_BYTES 512

@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "failing_alloc.h"
 #include "hub/carrier.h"
 #include "hub/clock.h"

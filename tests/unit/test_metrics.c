@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "hub/metrics.h"
 
 #include "hub_unit.h"

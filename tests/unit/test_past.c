@@ -3,7 +3,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "hub/event.h"
 #include "hub/reader.h"
 #include "hub_unit.h"

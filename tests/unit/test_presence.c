@@ -7,7 +7,7 @@
 
 #include "apr_strings.h"
 
-#include "core/json.h"
+#include "core/base/json.h"
 #include "hub/clock.h"
 #include "hub/news.h"
 #include "hub/process.h"

@@ -3,7 +3,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "hub/carrier.h"
 #include "hub/event.h"
 #include "hub/past.h"

@@ -7,9 +7,9 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "core/jwks.h"
-#include "core/jws_sign.h"
-#include "core/token.h"
+#include "core/jose/keyset.h"
+#include "core/jose/sign.h"
+#include "core/token/token.h"
 #include "unit.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

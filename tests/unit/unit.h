@@ -6,7 +6,7 @@
 
 #include <check.h>
 
-#include "core/bytes.h"
+#include "core/base/bytes.h"
 
 /* Runs SUITE (freed here), each test in a process of its own; the exit status of the program. */
 static inline int unit_run(Suite *suite)

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/buf.h"
-#include "core/bytes.h"
+#include "core/base/buf.h"
+#include "core/base/bytes.h"
 
 /* The number of the escape `\uXXXX` that TEXT begins with, or -1. */
 static inline long vectors_escape_at(const char *text)

@@ -1,0 +1,252 @@
+#include "core/base/json.h"
+
+#include <stdint.h>
+
+/* What stands for numbers beyond double: the largest that there is. */
+#define LARGEST "1.7976931348623157e308"
+
+/* Whole numbers of fewer characters fit into 64 bits. */
+#define WHOLE_MIN_CHARS 19
+
+/* The parser calls itself for each level: the depth is counted before it sees the text. */
+static bool too_deep(struct mrc_bytes text)
+{
+    bool in_string = false;
+    size_t depth = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > MRC_JSON_MAX_DEPTH)
+                return true;
+        } else if ((c == ']' || c == '}') && depth) {
+            depth--;
+        }
+    }
+    return false;
+}
+
+/* What the parser complains about, without its own words, which quote the input. */
+static const char *complaint(const json_error_t *parsed)
+{
+    switch (json_error_code(parsed)) {
+    case json_error_duplicate_key:
+        return "a member stands there twice";
+    case json_error_invalid_utf8:
+        return "invalid UTF-8";
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "a NUL character";
+    case json_error_numeric_overflow:
+        return "a number that is too large";
+    case json_error_end_of_input_expected:
+        return "something follows the value";
+    case json_error_premature_end_of_input:
+        return "it ends too early";
+    default:
+        return "a syntax error";
+    }
+}
+
+/* ---- numbers that the parser does not take ----------------------------------------------------*/
+
+static size_t count_digits(struct mrc_bytes text, size_t at)
+{
+    size_t end = at;
+
+    while (end < text.len && text.ptr[end] >= '0' && text.ptr[end] <= '9')
+        end++;
+    return end - at;
+}
+
+/* The length of the number (RFC 8259, 6) that TEXT begins with; 0: it begins with none. */
+static size_t measure_number(struct mrc_bytes text, bool *ret_whole)
+{
+    size_t at = text.len && text.ptr[0] == '-' ? 1 : 0, digits, sign;
+
+    if (at >= text.len || text.ptr[at] < '0' || text.ptr[at] > '9')
+        return 0;
+    at += text.ptr[at] == '0' ? 1 : count_digits(text, at);
+    *ret_whole = true;
+    if (at < text.len && text.ptr[at] == '.' && (digits = count_digits(text, at + 1))) {
+        at += 1 + digits;
+        *ret_whole = false;
+    }
+    if (at < text.len && (text.ptr[at] == 'e' || text.ptr[at] == 'E')) {
+        sign = at + 1 < text.len && (text.ptr[at + 1] == '+' || text.ptr[at + 1] == '-');
+        digits = count_digits(text, at + 1 + sign);
+        if (digits) {
+            at += 1 + sign + digits;
+            *ret_whole = false;
+        }
+    }
+    return at;
+}
+
+static bool is_too_large(struct mrc_bytes number)
+{
+    json_error_t parsed;
+    json_t *value = json_loadb(number.ptr, number.len, JSON_DECODE_ANY, &parsed);
+
+    json_decref(value);
+    return !value && json_error_code(&parsed) == json_error_numeric_overflow;
+}
+
+/* A whole number beyond 64 bits becomes a real one, and one beyond that the largest of its sign. */
+static void add_number(struct mrc_buf *buf, struct mrc_bytes number, bool is_whole)
+{
+    size_t start = buf->len;
+
+    mrc_buf_add_bytes(buf, number);
+    if ((is_whole && number.len < WHOLE_MIN_CHARS) || !is_too_large(number))
+        return;
+    if (is_whole)
+        mrc_buf_add_str(buf, ".0");
+    if (mrc_buf_error(buf) || !is_too_large((struct mrc_bytes){buf->ptr + start, buf->len - start}))
+        return;
+    buf->len = start;
+    mrc_buf_add_str(buf, number.ptr[0] == '-' ? "-" LARGEST : LARGEST);
+}
+
+/* The length of the string that TEXT begins with, or of what there is of it. */
+static size_t measure_string(struct mrc_bytes text)
+{
+    size_t at = 1;
+
+    while (at < text.len && text.ptr[at] != '"')
+        at += text.ptr[at] == '\\' ? 2 : 1;
+    return at < text.len ? at + 1 : text.len;
+}
+
+/* Copies TEXT with numbers that the parser takes; what is wrong with it otherwise stays so. */
+static void copy_with_numbers(struct mrc_bytes text, struct mrc_buf *buf)
+{
+    while (text.len) {
+        bool is_whole = false;
+        size_t len = measure_number(text, &is_whole);
+
+        if (len) {
+            add_number(buf, (struct mrc_bytes){text.ptr, len}, is_whole);
+        } else {
+            len = text.ptr[0] == '"' ? measure_string(text) : 1;
+            mrc_buf_add(buf, text.ptr, len);
+        }
+        text = (struct mrc_bytes){text.ptr + len, text.len - len};
+    }
+}
+
+/* ---- parsing ----------------------------------------------------------------------------------*/
+
+/* The same with other numbers: where something is wrong cannot be told then. */
+static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_error *error,
+                                json_t **ret_value)
+{
+    json_error_t parsed = {.text = ""};
+    struct mrc_buf buf;
+    json_t *value = NULL;
+    enum mrc_err err;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    copy_with_numbers(text, &buf);
+    err = mrc_buf_error(&buf);
+    if (!err)
+        value = json_loadb(buf.ptr, buf.len, flags, &parsed);
+    mrc_buf_free(&buf);
+    if (err || (!value && json_error_code(&parsed) == json_error_out_of_memory))
+        return MRC_ENOMEM;
+    if (!value)
+        return mrc_error_set(error, MRC_EINVAL, "no valid JSON: %s", complaint(&parsed));
+    *ret_value = value;
+    return MRC_OK;
+}
+
+static enum mrc_err parse(struct mrc_bytes text, size_t flags, struct mrc_error *error,
+                          json_t **ret_value)
+{
+    json_error_t parsed;
+    json_t *value;
+
+    if (too_deep(text))
+        return mrc_error_set(error, MRC_ELIMIT, "JSON deeper than %d levels", MRC_JSON_MAX_DEPTH);
+    value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | flags, &parsed);
+    if (value) {
+        *ret_value = value;
+        return MRC_OK;
+    }
+    if (json_error_code(&parsed) == json_error_numeric_overflow)
+        return parse_large(text, JSON_REJECT_DUPLICATES | flags, error, ret_value);
+    if (json_error_code(&parsed) == json_error_out_of_memory)
+        return MRC_ENOMEM;
+    return mrc_error_set(error, MRC_EINVAL, "no valid JSON at byte %d: %s", parsed.position,
+                         complaint(&parsed));
+}
+
+enum mrc_err mrc_json_parse(struct mrc_bytes text, struct mrc_error *error, json_t **ret_value)
+{
+    return parse(text, JSON_DECODE_ANY, error, ret_value);
+}
+
+enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *error,
+                                   json_t **ret_object)
+{
+    json_t *value;
+    enum mrc_err err = parse(text, 0, error, &value);
+
+    if (err)
+        return err;
+    if (!json_is_object(value)) {
+        json_decref(value);
+        return mrc_error_set(error, MRC_EINVAL, "JSON, but no object");
+    }
+    *ret_object = value;
+    return MRC_OK;
+}
+
+enum mrc_err mrc_json_print(const json_t *value, char **ret_text)
+{
+    /* 15 digits are the nicer spelling of most numbers, 17 are enough for all. */
+    for (size_t digits = 15; digits <= 17; digits++) {
+        char *text =
+            json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(digits));
+        json_t *again = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+        bool same = again && json_equal(again, value);
+
+        json_decref(again);
+        if (same || (digits == 17 && text)) {
+            *ret_text = text;
+            return MRC_OK;
+        }
+        free(text);
+    }
+    return MRC_ENOMEM;
+}
+
+void mrc_json_add_string(struct mrc_buf *buf, struct mrc_bytes text)
+{
+    size_t plain = 0; /* where the run of bytes that stay as they are begins */
+
+    mrc_buf_add_char(buf, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        mrc_buf_add(buf, text.ptr + plain, i - plain);
+        plain = i + 1;
+        if (c < 0x20)
+            mrc_buf_printf(buf, "\\u%04x", c);
+        else
+            mrc_buf_printf(buf, "\\%c", c);
+    }
+    if (text.len > plain)
+        mrc_buf_add(buf, text.ptr + plain, text.len - plain);
+    mrc_buf_add_char(buf, '"');
+}

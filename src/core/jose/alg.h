@@ -1,0 +1,74 @@
+/*
+ * The signature algorithms of JOSE that a hub may be configured with (RFC 7518, 3.1; RFC 8037), and
+ * sets of them. There is no `none`, and there is no way to name it.
+ */
+#ifndef MRC_CORE_JOSE_ALG_H
+#define MRC_CORE_JOSE_ALG_H
+
+#include <stdint.h>
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+
+enum mrc_alg {
+    MRC_ALG_HS256,
+    MRC_ALG_HS384,
+    MRC_ALG_HS512,
+    MRC_ALG_RS256,
+    MRC_ALG_RS384,
+    MRC_ALG_RS512,
+    MRC_ALG_PS256,
+    MRC_ALG_PS384,
+    MRC_ALG_PS512,
+    MRC_ALG_ES256,
+    MRC_ALG_ES384,
+    MRC_ALG_ES512,
+    MRC_ALG_EDDSA, /* Ed25519 and Ed448 */
+    MRC_ALG_COUNT
+};
+
+/* A set of algorithms: one bit each; 0 is the empty set. */
+typedef uint32_t mrc_alg_set;
+
+#define MRC_ALG_SET_HMAC  ((mrc_alg_set)0x0007)
+#define MRC_ALG_SET_RSA   ((mrc_alg_set)0x01f8)
+#define MRC_ALG_SET_ECDSA ((mrc_alg_set)0x0e00)
+#define MRC_ALG_SET_ALL   ((mrc_alg_set)0x1fff)
+
+static inline mrc_alg_set mrc_alg_set_of(enum mrc_alg alg)
+{
+    return (mrc_alg_set)1 << alg;
+}
+
+static inline bool mrc_alg_set_has(mrc_alg_set set, enum mrc_alg alg)
+{
+    return (set & mrc_alg_set_of(alg)) != 0;
+}
+
+/* The first algorithm of a set that is not empty. */
+static inline enum mrc_alg mrc_alg_set_first(mrc_alg_set set)
+{
+    enum mrc_alg alg = MRC_ALG_HS256;
+
+    while (alg < MRC_ALG_EDDSA && !mrc_alg_set_has(set, alg))
+        alg++;
+    return alg;
+}
+
+/* The registered name of ALG, such as "HS256"; a constant. */
+const char *mrc_alg_name(enum mrc_alg alg);
+
+/* The length of the hash of ALG in bytes: 32, 48 or 64; 0 for EdDSA, which has its own. */
+size_t mrc_alg_hash_bytes(enum mrc_alg alg);
+
+/* The algorithm with the (case-sensitive) name NAME: MRC_OK, or MRC_ENOTFOUND. */
+enum mrc_err mrc_alg_parse(struct mrc_bytes name, enum mrc_alg *ret_alg);
+
+/*
+ * The set that LIST names: one name or more, separated by commas, with nothing between them
+ * (`HS256,ES256`). MRC_EINVAL with words that name what is unknown, empty or given twice.
+ */
+enum mrc_err mrc_alg_parse_list(struct mrc_bytes list, struct mrc_error *error,
+                                mrc_alg_set *ret_set);
+
+#endif

@@ -1,0 +1,261 @@
+#include "core/jose/jws.h"
+
+#include "core/base/base64url.h"
+#include "core/base/json.h"
+#include "core/base/quote.h"
+
+struct mrc_jws {
+    enum mrc_alg alg;
+    json_t *header;
+    struct mrc_buf payload;
+    struct mrc_buf signature;
+    struct mrc_buf signing_input; /* header and payload as they were sent */
+};
+
+/* Which keys a token's `kid` leaves. */
+enum choice { KEYS_OF_THAT_NAME, KEYS_WITHOUT_NAME, ALL_KEYS };
+
+static enum mrc_err split(struct mrc_bytes token, struct mrc_bytes segments[3],
+                          struct mrc_error *error)
+{
+    size_t count = 0, start = 0;
+
+    if (token.len > MRC_JWS_MAX_BYTES)
+        return mrc_error_set(error, MRC_ELIMIT, "the token has %zu bytes; %zu are the most",
+                             token.len, MRC_JWS_MAX_BYTES);
+    for (size_t i = 0; i <= token.len; i++) {
+        if (i < token.len && token.ptr[i] != '.')
+            continue;
+        if (count < 3)
+            segments[count] = (struct mrc_bytes){token.ptr + start, i - start};
+        count++;
+        start = i + 1;
+    }
+    if (count != 3)
+        return mrc_error_set(error, MRC_EINVAL,
+                             "a token has three parts separated by dots; this has %zu%s", count,
+                             count == 5 ? ", as encrypted tokens do" : "");
+    return MRC_OK;
+}
+
+static enum mrc_err decode(const char *what, struct mrc_bytes segment, struct mrc_buf *buf,
+                           struct mrc_error *error)
+{
+    enum mrc_err err;
+
+    mrc_buf_init(buf, MRC_JWS_MAX_BYTES);
+    err = mrc_base64url_decode(segment, buf);
+    if (err == MRC_EINVAL)
+        return mrc_error_set(error, err, "the token's %s is no base64url without padding", what);
+    return err;
+}
+
+static const char *get_string(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+/* The rules for the header that hold whatever the token is used for. */
+static enum mrc_err check_header(struct mrc_jws *jws, struct mrc_error *error)
+{
+    static const char *const strings[] = {"alg", "typ", "kid"};
+    struct mrc_quote quote;
+    const char *alg;
+
+    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+        const json_t *value = json_object_get(jws->header, strings[i]);
+
+        if (value && !json_is_string(value))
+            return mrc_error_set(error, MRC_EINVAL, "the header's member %s is no string",
+                                 strings[i]);
+    }
+    if (json_object_get(jws->header, "crit"))
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the header names critical extensions (crit); none is known here");
+    if (json_object_get(jws->header, "b64"))
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the header asks for another encoding of the payload (b64)");
+    alg = get_string(jws->header, "alg");
+    if (!alg)
+        return mrc_error_set(error, MRC_EINVAL, "the header has no alg");
+    if (mrc_alg_parse(mrc_bytes_of(alg), &jws->alg))
+        return mrc_error_set(error, MRC_EINVAL, "the algorithm %s is not accepted",
+                             mrc_quote(&quote, mrc_bytes_of(alg)));
+    return MRC_OK;
+}
+
+enum mrc_err mrc_jws_parse(struct mrc_bytes token, struct mrc_error *error,
+                           struct mrc_jws **ret_jws)
+{
+    struct mrc_bytes segments[3] = {{NULL, 0}};
+    struct mrc_error inner = {""};
+    struct mrc_jws *jws = NULL;
+    struct mrc_buf header = {0};
+    enum mrc_err err;
+
+    err = split(token, segments, error);
+    if (err)
+        return err;
+    jws = calloc(1, sizeof(*jws));
+    if (!jws)
+        return MRC_ENOMEM;
+    err = decode("header", segments[0], &header, error);
+    if (!err)
+        err = decode("payload", segments[1], &jws->payload, error);
+    if (!err)
+        err = decode("signature", segments[2], &jws->signature, error);
+    if (err)
+        goto leave;
+    err = mrc_json_parse_object(mrc_buf_bytes(&header), &inner, &jws->header);
+    if (err) {
+        err = mrc_error_set(error, err, "the token's header is %s", inner.text);
+        goto leave;
+    }
+    err = check_header(jws, error);
+    if (err)
+        goto leave;
+    mrc_buf_init(&jws->signing_input, MRC_JWS_MAX_BYTES);
+    mrc_buf_add(&jws->signing_input, token.ptr, segments[0].len + 1 + segments[1].len);
+    err = mrc_buf_error(&jws->signing_input);
+    if (err)
+        goto leave;
+    *ret_jws = jws;
+    jws = NULL;
+leave:
+    mrc_buf_free(&header);
+    mrc_jws_free(jws);
+    return err;
+}
+
+void mrc_jws_free(struct mrc_jws *jws)
+{
+    if (!jws)
+        return;
+    json_decref(jws->header);
+    mrc_buf_free(&jws->payload);
+    mrc_buf_free(&jws->signature);
+    mrc_buf_free(&jws->signing_input);
+    free(jws);
+}
+
+enum mrc_alg mrc_jws_get_alg(const struct mrc_jws *jws)
+{
+    return jws->alg;
+}
+
+const char *mrc_jws_get_typ(const struct mrc_jws *jws)
+{
+    return get_string(jws->header, "typ");
+}
+
+const char *mrc_jws_get_kid(const struct mrc_jws *jws)
+{
+    return get_string(jws->header, "kid");
+}
+
+struct mrc_bytes mrc_jws_get_payload(const struct mrc_jws *jws)
+{
+    return mrc_buf_bytes(&jws->payload);
+}
+
+static bool is_candidate(const struct mrc_jws *jws, const struct mrc_jws_keys *row,
+                         const struct mrc_key *key, enum choice choice)
+{
+    const char *name = mrc_key_get_kid(key);
+
+    if (!mrc_alg_set_has(row->algs & mrc_key_get_algs(key), jws->alg))
+        return false;
+    switch (choice) {
+    case KEYS_OF_THAT_NAME:
+        return name && strcmp(name, mrc_jws_get_kid(jws)) == 0;
+    case KEYS_WITHOUT_NAME:
+        return !name;
+    case ALL_KEYS:
+        return true;
+    }
+    return false;
+}
+
+/* The keys that CHOICE leaves: up to MRC_JWS_MAX_TRIES of them go to FOUND; all are counted. */
+static size_t choose(const struct mrc_jws *jws, const struct mrc_jws_keys *rows, size_t count,
+                     enum choice choice, const struct mrc_key *found[MRC_JWS_MAX_TRIES])
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < mrc_keyset_get_count(rows[i].keys); k++) {
+            const struct mrc_key *key = mrc_keyset_get_key(rows[i].keys, k);
+
+            if (!is_candidate(jws, &rows[i], key, choice))
+                continue;
+            if (total < MRC_JWS_MAX_TRIES)
+                found[total] = key;
+            total++;
+        }
+    }
+    return total;
+}
+
+/* Says which names the keys have that would do. */
+static enum mrc_err explain_kid(const struct mrc_jws *jws, const struct mrc_jws_keys *rows,
+                                size_t count, struct mrc_error *error)
+{
+    const struct mrc_key *found[MRC_JWS_MAX_TRIES];
+    size_t total = choose(jws, rows, count, ALL_KEYS, found);
+    struct mrc_quote quote;
+
+    return mrc_error_set(error, MRC_ENOTFOUND, "no key of this issuer has that kid; there is %s%s",
+                         mrc_quote(&quote, mrc_bytes_of(mrc_key_get_kid(found[0]))),
+                         total > 1 ? " and others" : "");
+}
+
+/* Why no key is left: the algorithm is not configured, or the keys have other names. */
+static enum mrc_err explain_no_key(const struct mrc_jws *jws, const struct mrc_jws_keys *rows,
+                                   size_t count, struct mrc_error *error)
+{
+    const struct mrc_key *found[MRC_JWS_MAX_TRIES];
+    const char *alg = mrc_alg_name(jws->alg);
+    mrc_alg_set algs = 0;
+
+    for (size_t i = 0; i < count; i++)
+        algs |= rows[i].algs;
+    if (!mrc_alg_set_has(algs, jws->alg))
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the algorithm %s is not configured for this issuer (%s is)", alg,
+                             algs ? mrc_alg_name(mrc_alg_set_first(algs)) : "none");
+    if (choose(jws, rows, count, ALL_KEYS, found))
+        return explain_kid(jws, rows, count, error);
+    return mrc_error_set(error, MRC_ENOTFOUND, "no key of this issuer is for %s", alg);
+}
+
+enum mrc_err mrc_jws_verify(const struct mrc_jws *jws, const struct mrc_jws_keys *candidates,
+                            size_t count, struct mrc_error *error)
+{
+    const struct mrc_key *found[MRC_JWS_MAX_TRIES];
+    size_t tries = 0;
+
+    if (mrc_jws_get_kid(jws)) {
+        tries = choose(jws, candidates, count, KEYS_OF_THAT_NAME, found);
+        if (!tries)
+            tries = choose(jws, candidates, count, KEYS_WITHOUT_NAME, found);
+    } else {
+        tries = choose(jws, candidates, count, ALL_KEYS, found);
+    }
+    if (!tries)
+        return explain_no_key(jws, candidates, count, error);
+    if (tries > MRC_JWS_MAX_TRIES)
+        return mrc_error_set(error, MRC_ELIMIT,
+                             "%zu keys might have signed this; %d are the most that are tried, so "
+                             "the token must name one (kid)",
+                             tries, MRC_JWS_MAX_TRIES);
+    for (size_t i = 0; i < tries; i++) {
+        enum mrc_err err = mrc_key_verify(found[i], jws->alg, mrc_buf_bytes(&jws->signing_input),
+                                          mrc_buf_bytes(&jws->signature));
+
+        if (err != MRC_EINVAL)
+            return err;
+    }
+    return mrc_error_set(error, MRC_EINVAL,
+                         "the %s signature does not match: signed with another key, or altered",
+                         mrc_alg_name(jws->alg));
+}

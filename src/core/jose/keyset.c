@@ -1,0 +1,408 @@
+#include "core/jose/keyset.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "core/base/json.h"
+#include "core/base/quote.h"
+#include "core/jose/jwk.h"
+
+struct mrc_keyset {
+    struct mrc_error warning; /* empty: none */
+    size_t count;
+    struct mrc_key *keys[MRC_KEYSET_MAX_KEYS];
+};
+
+static bool contains(struct mrc_bytes haystack, const char *needle)
+{
+    size_t len = strlen(needle);
+
+    for (size_t i = 0; i + len <= haystack.len; i++)
+        if (memcmp(haystack.ptr + i, needle, len) == 0)
+            return true;
+    return false;
+}
+
+static struct mrc_bytes skip_space(struct mrc_bytes text)
+{
+    while (text.len && memchr(" \t\r\n", text.ptr[0], 4))
+        text = (struct mrc_bytes){text.ptr + 1, text.len - 1};
+    return text;
+}
+
+/* Whether the one key of a source fits each configured algorithm; if not, what would mend it. */
+static enum mrc_err check_fit(const struct mrc_key *key, mrc_alg_set algs, struct mrc_error *error)
+{
+    mrc_alg_set misfits = algs & ~mrc_key_get_algs(key);
+    const char *name, *kind = mrc_key_get_kind(key);
+
+    if (!misfits)
+        return MRC_OK;
+    name = mrc_alg_name(mrc_alg_set_first(misfits));
+    if (mrc_key_get_secret_bytes(key))
+        return mrc_error_set(error, MRC_EINVAL,
+                             "%s needs a public key (PEM, certificate, JWK or JWK Set), and this "
+                             "is %s; secrets are for HS256, HS384 and HS512",
+                             name, kind);
+    if (misfits & MRC_ALG_SET_HMAC)
+        return mrc_error_set(error, MRC_EINVAL,
+                             "%s needs a secret, and this is %s: its use as a secret would let "
+                             "everybody sign; name the algorithm of the key, such as %s",
+                             name, kind, mrc_alg_name(mrc_alg_set_first(mrc_key_get_algs(key))));
+    return mrc_error_set(error, MRC_EINVAL, "%s does not fit %s; this one is for %s", name, kind,
+                         mrc_key_get_algs(key) == MRC_ALG_SET_RSA
+                             ? "RS256, RS384, RS512, PS256, PS384 and PS512"
+                             : mrc_alg_name(mrc_alg_set_first(mrc_key_get_algs(key))));
+}
+
+/* Whether a secret is as long as the hash of each algorithm that it is configured for. */
+static enum mrc_err check_length(const struct mrc_key *key, mrc_alg_set algs, unsigned flags,
+                                 struct mrc_error *error, struct mrc_error *warning)
+{
+    size_t have = mrc_key_get_secret_bytes(key), need = 0;
+    enum mrc_alg longest = MRC_ALG_HS256;
+
+    for (enum mrc_alg alg = MRC_ALG_HS256; have && alg <= MRC_ALG_HS512; alg++) {
+        if (mrc_alg_set_has(algs, alg)) {
+            longest = alg;
+            need = mrc_alg_hash_bytes(alg);
+        }
+    }
+    if (have >= need)
+        return MRC_OK;
+    if (flags & MRC_KEYSET_SHORT_SECRET_WARNS) {
+        mrc_error_set(warning, MRC_EINVAL,
+                      "the secret has %zu bytes; %s calls for %zu at least, or it can be guessed",
+                      have, mrc_alg_name(longest), need);
+        return MRC_OK;
+    }
+    return mrc_error_set(error, MRC_EINVAL, "the secret has %zu bytes; %s needs %zu at least", have,
+                         mrc_alg_name(longest), need);
+}
+
+/* The one key of a source: checked against ALGS and put into KEYS, which owns it from now on. */
+static enum mrc_err add_only(struct mrc_keyset *keys, struct mrc_key *key, mrc_alg_set algs,
+                             unsigned flags, struct mrc_error *error)
+{
+    enum mrc_err err;
+
+    keys->keys[keys->count++] = key;
+    err = check_fit(key, algs, error);
+    if (!err)
+        err = check_length(key, algs, flags, error, &keys->warning);
+    mrc_key_restrict(key, algs);
+    return err;
+}
+
+/* Public keys in forms that OpenSSL's tools and SSH write, mistaken for a secret. */
+static bool is_public_key(struct mrc_bytes content)
+{
+    const unsigned char *der = (const unsigned char *)content.ptr;
+    const unsigned char *end = der + content.len;
+    EVP_PKEY *pkey = NULL;
+    X509 *cert = NULL;
+    bool found;
+
+    if (mrc_bytes_starts_with(content, mrc_bytes_of("ssh-")) ||
+        mrc_bytes_starts_with(content, mrc_bytes_of("ecdsa-sha2-")))
+        return true;
+    ERR_set_mark();
+    pkey = d2i_PUBKEY(NULL, &der, (long)content.len);
+    found = pkey && der == end;
+    der = (const unsigned char *)content.ptr;
+    cert = d2i_X509(NULL, &der, (long)content.len);
+    found = found || (cert && der == end);
+    EVP_PKEY_free(pkey);
+    X509_free(cert);
+    ERR_pop_to_mark();
+    return found;
+}
+
+static enum mrc_err parse_secret(struct mrc_keyset *keys, struct mrc_bytes content,
+                                 mrc_alg_set algs, unsigned flags, struct mrc_error *error)
+{
+    struct mrc_key *key;
+    enum mrc_err err;
+
+    if (content.len && is_public_key(content))
+        return mrc_error_set(error, MRC_EINVAL,
+                             "this is a public key in another form than PEM or JWK; convert it "
+                             "(openssl pkey -pubin -inform DER, ssh-keygen -e -m PKCS8)");
+    if (content.len && content.ptr[content.len - 1] == '\n') {
+        content.len--;
+        if (content.len && content.ptr[content.len - 1] == '\r')
+            content.len--;
+    }
+    if (!content.len)
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the key is empty: put a secret or a public key there");
+    if (contains(content, "${"))
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the secret still holds ${...}: the variable was not defined");
+    err = mrc_key_from_secret(content, &key);
+    if (err)
+        return err;
+    return add_only(keys, key, algs, flags, error);
+}
+
+/* One PEM block. *RET_PKEY stays NULL for a block that holds no key (parameters). */
+static enum mrc_err parse_pem_block(const char *name, const unsigned char *der, long len,
+                                    struct mrc_error *error, EVP_PKEY **ret_pkey)
+{
+    const unsigned char *pos = der;
+    EVP_PKEY *pkey = NULL;
+    struct mrc_quote quote;
+
+    if (strstr(name, "PRIVATE KEY"))
+        return mrc_error_set(error, MRC_EINVAL,
+                             "this holds a private key; a hub must only have the public one "
+                             "(openssl pkey -in FILE -pubout)");
+    if (strstr(name, "PARAMETERS"))
+        return MRC_OK;
+    if (strcmp(name, PEM_STRING_PUBLIC) == 0) {
+        pkey = d2i_PUBKEY(NULL, &pos, len);
+    } else if (strcmp(name, PEM_STRING_RSA_PUBLIC) == 0) {
+        pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &pos, len);
+    } else if (strcmp(name, PEM_STRING_X509) == 0 || strcmp(name, PEM_STRING_X509_OLD) == 0 ||
+               strcmp(name, PEM_STRING_X509_TRUSTED) == 0) {
+        X509 *cert = d2i_X509_AUX(NULL, &pos, len);
+
+        pkey = cert ? X509_get_pubkey(cert) : NULL;
+        X509_free(cert);
+    } else {
+        return mrc_error_set(error, MRC_EUNSUPPORTED,
+                             "PEM block %s is neither a public key nor a certificate",
+                             mrc_quote(&quote, mrc_bytes_of(name)));
+    }
+    if (!pkey || pos != der + len) {
+        EVP_PKEY_free(pkey);
+        return mrc_error_set(error, MRC_EINVAL, "PEM block %s cannot be read",
+                             mrc_quote(&quote, mrc_bytes_of(name)));
+    }
+    *ret_pkey = pkey;
+    return MRC_OK;
+}
+
+/* The first public key of a PEM file; the whole file is read, to find private keys in it. */
+static enum mrc_err parse_pem(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
+                              struct mrc_error *error)
+{
+    BIO *bio = BIO_new_mem_buf(content.ptr, (int)content.len);
+    EVP_PKEY *first = NULL;
+    struct mrc_key *key = NULL;
+    bool first_is_cert = false;
+    enum mrc_err err = MRC_OK;
+
+    if (!bio)
+        return MRC_ENOMEM;
+    while (!err) {
+        char *name = NULL, *header = NULL;
+        unsigned char *der = NULL;
+        EVP_PKEY *pkey = NULL;
+        bool is_cert;
+        long len;
+
+        if (!PEM_read_bio(bio, &name, &header, &der, &len))
+            break;
+        err = parse_pem_block(name, der, len, error, &pkey);
+        is_cert = strstr(name, "CERTIFICATE") != NULL;
+        if (!err && pkey && !first) {
+            first = pkey;
+            first_is_cert = is_cert;
+            pkey = NULL;
+        } else if (!err && pkey && !(first_is_cert && is_cert)) {
+            err = mrc_error_set(error, MRC_EINVAL,
+                                "this holds several public keys; one key per source, or a JWK Set");
+        }
+        EVP_PKEY_free(pkey);
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_clear_free(der, (size_t)len);
+    }
+    if (!err && contains(content, "PRIVATE KEY-----"))
+        err = mrc_error_set(error, MRC_EINVAL,
+                            "this holds a private key; a hub must only have the public one");
+    if (!err && !first)
+        err = mrc_error_set(error, MRC_EINVAL, "this begins like PEM, but holds no whole block%s",
+                            contains(content, "\\n") ? ": its line ends are written as \\n" : "");
+    if (!err)
+        err = mrc_key_from_pkey(first, error, &key);
+    if (!err)
+        err = add_only(keys, key, algs, 0, error);
+    EVP_PKEY_free(first);
+    BIO_free(bio);
+    return err;
+}
+
+static enum mrc_err parse_set(struct mrc_keyset *keys, const json_t *set, mrc_alg_set algs,
+                              unsigned flags, struct mrc_error *error)
+{
+    const json_t *array = json_object_get(set, "keys");
+    struct mrc_error reason = {"it is empty"};
+    size_t skipped = 0;
+
+    if (!json_is_array(array))
+        return mrc_error_set(error, MRC_EINVAL, "the member keys of the JWK Set is no array");
+    if (json_array_size(array) > MRC_KEYSET_MAX_KEYS)
+        return mrc_error_set(error, MRC_ELIMIT, "the JWK Set has %zu keys; %d are the most",
+                             json_array_size(array), MRC_KEYSET_MAX_KEYS);
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        struct mrc_error *why = skipped ? NULL : &reason;
+        struct mrc_key *key = NULL;
+        bool is_private = false;
+        enum mrc_err err;
+
+        err = mrc_jwk_parse(json_array_get(array, i), why, &is_private, &key);
+        if (!err && !(mrc_key_get_algs(key) & algs)) {
+            mrc_error_set(why, MRC_EINVAL, "key %zu is %s for none of the configured algorithms",
+                          i + 1, mrc_key_get_kind(key));
+            err = MRC_EUNSUPPORTED;
+        }
+        if (!err)
+            err = check_length(key, mrc_key_get_algs(key) & algs, flags, why, &keys->warning);
+        if (!err) {
+            mrc_key_restrict(key, algs);
+            keys->keys[keys->count++] = key;
+            continue;
+        }
+        mrc_key_free(key);
+        if (is_private)
+            return mrc_error_set(error, MRC_EINVAL,
+                                 "key %zu of the JWK Set is a private key; publish and configure "
+                                 "the public members only",
+                                 i + 1);
+        if (err == MRC_ENOMEM)
+            return err;
+        skipped++;
+    }
+    if (!keys->count)
+        return mrc_error_set(error, MRC_EINVAL, "the JWK Set has no usable key: %s", reason.text);
+    return MRC_OK;
+}
+
+/* An object with `keys` or `kty`. Sets *RET_TAKEN if CONTENT is JSON of ours, valid or not. */
+static enum mrc_err parse_json(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
+                               unsigned flags, struct mrc_error *error, bool *ret_taken)
+{
+    struct mrc_error inner = {""};
+    struct mrc_key *key = NULL;
+    bool is_private = false;
+    json_t *object = NULL;
+    enum mrc_err err;
+
+    *ret_taken = contains(content, "\"keys\"") || contains(content, "\"kty\"");
+    err = mrc_json_parse_object(content, &inner, &object);
+    if (err)
+        return mrc_error_set(error, err, "this looks like a JWK or a JWK Set: %s", inner.text);
+    *ret_taken = true;
+    if (json_object_get(object, "keys")) {
+        err = parse_set(keys, object, algs, flags, error);
+    } else if (json_object_get(object, "kty")) {
+        err = mrc_jwk_parse(object, error, &is_private, &key);
+        if (!err)
+            err = add_only(keys, key, algs, flags, error);
+    } else {
+        err = mrc_error_set(error, MRC_EINVAL,
+                            "this is JSON, but neither a JWK (member kty) nor a JWK Set (keys)");
+    }
+    json_decref(object);
+    return err;
+}
+
+static enum mrc_err parse_only_set(struct mrc_keyset *keys, struct mrc_bytes content,
+                                   mrc_alg_set algs, unsigned flags, struct mrc_error *error)
+{
+    struct mrc_error inner = {""};
+    json_t *object = NULL;
+    enum mrc_err err = mrc_json_parse_object(content, &inner, &object);
+
+    if (err)
+        return mrc_error_set(error, err, "this is no JWK Set: it is %s", inner.text);
+    if (json_object_get(object, "keys"))
+        err = parse_set(keys, object, algs, flags, error);
+    else
+        err = mrc_error_set(error, MRC_EINVAL, "this is no JWK Set: it has no member keys");
+    json_decref(object);
+    return err;
+}
+
+static enum mrc_err parse(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
+                          unsigned flags, struct mrc_error *error)
+{
+    struct mrc_bytes text = content;
+    bool taken;
+    enum mrc_err err;
+
+    if (content.len > MRC_KEYSET_MAX_BYTES)
+        return mrc_error_set(error, MRC_ELIMIT, "the key is longer than %zu bytes",
+                             MRC_KEYSET_MAX_BYTES);
+    if (flags & MRC_KEYSET_SET_ONLY)
+        return parse_only_set(keys, content, algs, flags, error);
+    if (contains(content, "-----BEGIN "))
+        return parse_pem(keys, content, algs, error);
+    if (mrc_bytes_starts_with(text, mrc_bytes_of("\xef\xbb\xbf"))) /* a byte order mark */
+        text = (struct mrc_bytes){text.ptr + 3, text.len - 3};
+    text = skip_space(text);
+    if (text.len && text.ptr[0] == '{') {
+        err = parse_json(keys, text, algs, flags, error, &taken);
+        if (taken)
+            return err;
+    }
+    return parse_secret(keys, content, algs, flags, error);
+}
+
+enum mrc_err mrc_keyset_parse(struct mrc_bytes content, mrc_alg_set algs, unsigned flags,
+                              struct mrc_error *error, struct mrc_keyset **ret_keys)
+{
+    struct mrc_keyset *keys = calloc(1, sizeof(*keys));
+    enum mrc_err err;
+
+    if (!keys)
+        return MRC_ENOMEM;
+    ERR_set_mark();
+    err = parse(keys, content, algs, flags, error);
+    ERR_pop_to_mark();
+    if (err) {
+        mrc_keyset_free(keys);
+        return err;
+    }
+    *ret_keys = keys;
+    return MRC_OK;
+}
+
+enum mrc_err mrc_keyset_create_empty(struct mrc_keyset **ret_keys)
+{
+    struct mrc_keyset *keys = calloc(1, sizeof(*keys));
+
+    if (!keys)
+        return MRC_ENOMEM;
+    *ret_keys = keys;
+    return MRC_OK;
+}
+
+void mrc_keyset_free(struct mrc_keyset *keys)
+{
+    if (!keys)
+        return;
+    for (size_t i = 0; i < keys->count; i++)
+        mrc_key_free(keys->keys[i]);
+    free(keys);
+}
+
+const char *mrc_keyset_get_warning(const struct mrc_keyset *keys)
+{
+    return keys->warning.text[0] ? keys->warning.text : NULL;
+}
+
+size_t mrc_keyset_get_count(const struct mrc_keyset *keys)
+{
+    return keys ? keys->count : 0;
+}
+
+const struct mrc_key *mrc_keyset_get_key(const struct mrc_keyset *keys, size_t index)
+{
+    return keys->keys[index];
+}

@@ -1,0 +1,17 @@
+/*
+ * Components without regular expressions: fixed text, wildcards and modifiers, as an automaton.
+ */
+#ifndef MRC_CORE_URLPATTERN_PROGRAM_H
+#define MRC_CORE_URLPATTERN_PROGRAM_H
+
+#include "core/pattern/automaton.h"
+#include "core/urlpattern/part.h"
+
+/*
+ * Compiles LIST, which has no MRC_URLPATTERN_PART_REGEXP and is not kept. MRC_ENOMEM. The caller
+ * frees RET_PROGRAM.
+ */
+enum mrc_err mrc_urlpattern_program_compile(const struct mrc_urlpattern_part_list *list,
+                                            struct mrc_automaton **ret_program);
+
+#endif

@@ -1,0 +1,576 @@
+#include "core/jose/keyset.h"
+
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#include "core/base/base64url.h"
+#include "tokens.h"
+
+#define HS256 mrc_alg_set_of(MRC_ALG_HS256)
+#define RS256 mrc_alg_set_of(MRC_ALG_RS256)
+#define ES256 mrc_alg_set_of(MRC_ALG_ES256)
+#define EDDSA mrc_alg_set_of(MRC_ALG_EDDSA)
+
+#define K32 "0123456789abcdef0123456789abcdef"
+
+/* RFC 8037, A.2, and RFC 7517, A.1 (the public keys). */
+#define ED25519_MEMBERS                                                                            \
+    "\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\""
+#define P256_MEMBERS                                                                               \
+    "\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","      \
+    "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\""
+#define RSA_N                                                                                      \
+    "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_"      \
+    "BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_"     \
+    "FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4"    \
+    "vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+#define RSA_MEMBERS "\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAB\""
+#define OCT_MEMBERS "\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\""
+
+static enum mrc_err parse(const char *content, mrc_alg_set algs, struct mrc_error *error,
+                          struct mrc_keyset **ret_keys)
+{
+    return mrc_keyset_parse(mrc_bytes_of(content), algs, 0, error, ret_keys);
+}
+
+static void refuse(const char *content, mrc_alg_set algs, const char *words)
+{
+    struct mrc_error error = {""};
+    struct mrc_keyset *keys = NULL;
+
+    ck_assert_int_ne(parse(content, algs, &error, &keys), MRC_OK);
+    ck_assert_ptr_null(keys);
+    ck_assert_words(error, words);
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+}
+
+/* The first of COUNT keys in CONTENT; the caller frees the set. */
+static const struct mrc_key *first_of(const char *content, mrc_alg_set algs, size_t count,
+                                      struct mrc_keyset **ret_keys)
+{
+    struct mrc_error error = {""};
+
+    ck_assert_msg(parse(content, algs, &error, ret_keys) == MRC_OK, "refused: %s", error.text);
+    ck_assert_uint_eq(mrc_keyset_get_count(*ret_keys), count);
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+    return mrc_keyset_get_key(*ret_keys, 0);
+}
+
+/* The length of the secret that CONTENT is taken for; 0 if it is something else. */
+static size_t secret_length(const char *content, mrc_alg_set algs)
+{
+    struct mrc_keyset *keys = NULL;
+    size_t len = mrc_key_get_secret_bytes(first_of(content, algs, 1, &keys));
+
+    mrc_keyset_free(keys);
+    return len;
+}
+
+START_TEST(lists_of_algorithms)
+{
+    struct mrc_error error = {""};
+    mrc_alg_set set = 7;
+
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256"), NULL, &set), MRC_OK);
+    ck_assert_uint_eq(set, HS256);
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("EdDSA,ES256,RS512,PS384"), NULL, &set),
+                     MRC_OK);
+    ck_assert_uint_eq(set, EDDSA | ES256 | mrc_alg_set_of(MRC_ALG_RS512) |
+                               mrc_alg_set_of(MRC_ALG_PS384));
+    for (enum mrc_alg alg = 0; alg < MRC_ALG_COUNT; alg++) {
+        enum mrc_alg parsed = MRC_ALG_COUNT;
+
+        ck_assert_int_eq(mrc_alg_parse(mrc_bytes_of(mrc_alg_name(alg)), &parsed), MRC_OK);
+        ck_assert_int_eq(parsed, alg);
+        ck_assert_int_eq(mrc_alg_set_first(mrc_alg_set_of(alg)), alg);
+    }
+    ck_assert_uint_eq(MRC_ALG_SET_HMAC | MRC_ALG_SET_RSA | MRC_ALG_SET_ECDSA | EDDSA,
+                      MRC_ALG_SET_ALL);
+    set = 7;
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256,none"), &error, &set), MRC_EINVAL);
+    ck_assert_words(error, "\"none\" is no algorithm");
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("hs256"), &error, &set), MRC_EINVAL);
+    ck_assert_words(error, "\"hs256\" is no algorithm");
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256,HS256"), &error, &set), MRC_EINVAL);
+    ck_assert_words(error, "HS256 is given twice");
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of(""), &error, &set), MRC_EINVAL);
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256,"), &error, &set), MRC_EINVAL);
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256, HS384"), &error, &set), MRC_EINVAL);
+    ck_assert_uint_eq(set, 7);
+}
+END_TEST
+
+START_TEST(a_secret_less_one_line_end)
+{
+    ck_assert_uint_eq(secret_length(K32, HS256), 32);
+    ck_assert_uint_eq(secret_length(K32 "\n", HS256), 32);
+    ck_assert_uint_eq(secret_length(K32 "\r\n", HS256), 32);
+    ck_assert_uint_eq(secret_length(K32 "\n\n", HS256), 33);
+    ck_assert_uint_eq(secret_length(K32 "\r", HS256), 33);
+    ck_assert_uint_eq(secret_length(" " K32, HS256), 33);
+    ck_assert_uint_eq(secret_length("{" K32, HS256), 33);
+    ck_assert_uint_eq(secret_length("{" K32 "}", HS256), 34);
+    refuse("", HS256, "the key is empty: put a secret or a public key there");
+    refuse("\n", HS256, "the key is empty: put a secret or a public key there");
+    refuse("\r\n", HS256, "the key is empty: put a secret or a public key there");
+}
+END_TEST
+
+START_TEST(a_secret_as_long_as_its_hash)
+{
+    struct mrc_error error = {""};
+    struct mrc_keyset *keys = NULL;
+
+    refuse("0123456789abcdef0123456789abcde", HS256,
+           "the secret has 31 bytes; HS256 needs 32 at least");
+    refuse("0123456789abcdef0123456789abcde\n", HS256, "has 31 bytes");
+    refuse(K32, HS256 | mrc_alg_set_of(MRC_ALG_HS384), "has 32 bytes; HS384 needs 48");
+    refuse(SECRET + 1, MRC_ALG_SET_HMAC, "has 63 bytes; HS512 needs 64");
+    ck_assert_uint_eq(secret_length(SECRET, MRC_ALG_SET_HMAC), 64);
+    ck_assert_int_eq(mrc_keyset_parse(mrc_bytes_of("short"), HS256, MRC_KEYSET_SHORT_SECRET_WARNS,
+                                      &error, &keys),
+                     MRC_OK);
+    ck_assert_str_eq(mrc_keyset_get_warning(keys),
+                     "the secret has 5 bytes; HS256 calls for 32 at least, or it can be guessed");
+    mrc_keyset_free(keys);
+    ck_assert_int_eq(
+        mrc_keyset_parse(mrc_bytes_of(K32), HS256, MRC_KEYSET_SHORT_SECRET_WARNS, &error, &keys),
+        MRC_OK);
+    ck_assert_ptr_null(mrc_keyset_get_warning(keys));
+    mrc_keyset_free(keys);
+    mrc_keyset_free(NULL);
+}
+END_TEST
+
+START_TEST(a_variable_that_was_not_defined)
+{
+    refuse("${MERCURE_PUBLISHER_JWT_KEY_OF_32_BYTES}", HS256, "still holds ${");
+    refuse(K32 "${X}", HS256, "still holds ${");
+    ck_assert_uint_eq(secret_length(K32 "$X{}", HS256), 36);
+}
+END_TEST
+
+START_TEST(kinds_and_algorithms_must_fit)
+{
+    refuse(K32, RS256, "RS256 needs a public key");
+    refuse(K32, HS256 | ES256, "ES256 needs a public key");
+    refuse("{" ED25519_MEMBERS "}", HS256, "would let everybody sign");
+    refuse("{" RSA_MEMBERS "}", RS256 | HS256,
+           "HS256 needs a secret, and this is an RSA public key");
+    refuse("{" P256_MEMBERS "}", mrc_alg_set_of(MRC_ALG_ES384),
+           "ES384 does not fit an EC public key on P-256; this one is for ES256");
+    refuse("{" P256_MEMBERS "}", ES256 | RS256, "RS256 does not fit an EC public key");
+    refuse("{" ED25519_MEMBERS "}", ES256, "ES256 does not fit an Ed25519 public key");
+    refuse("{" RSA_MEMBERS "}", EDDSA, "EdDSA does not fit an RSA public key");
+    refuse("{" OCT_MEMBERS "}", RS256, "RS256 needs a public key");
+}
+END_TEST
+
+START_TEST(one_jwk)
+{
+    struct mrc_keyset *keys = NULL;
+    const struct mrc_key *key;
+
+    key = first_of("{" RSA_MEMBERS "}", RS256 | mrc_alg_set_of(MRC_ALG_PS512), 1, &keys);
+    ck_assert_uint_eq(mrc_key_get_algs(key), RS256 | mrc_alg_set_of(MRC_ALG_PS512));
+    ck_assert_ptr_null(mrc_key_get_kid(key));
+    mrc_keyset_free(keys);
+    key = first_of(" \r\n{" P256_MEMBERS ",\"kid\":\"1\",\"use\":\"sig\",\"alg\":\"ES256\"}\n",
+                   ES256, 1, &keys);
+    ck_assert_str_eq(mrc_key_get_kid(key), "1");
+    mrc_keyset_free(keys);
+    key = first_of("\xef\xbb\xbf{" ED25519_MEMBERS ",\"key_ops\":[\"sign\",\"verify\"]}", EDDSA, 1,
+                   &keys);
+    ck_assert_str_eq(mrc_key_get_kind(key), "an Ed25519 public key");
+    mrc_keyset_free(keys);
+    key = first_of("{" OCT_MEMBERS "}", HS256, 1, &keys);
+    ck_assert_uint_eq(mrc_key_get_secret_bytes(key), 32);
+    mrc_keyset_free(keys);
+    key = first_of("{\"kty\":\"OKP\",\"crv\":\"Ed448\",\"x\":\"X9dEm1m0Yf0s54fsYWrUah2hNCSFpw4fi"
+                   "g6nXYDpZ3jt8SR2m0bHBhvWeD3x5Q9s0foavq_oJWGA\"}",
+                   EDDSA, 1, &keys);
+    ck_assert_str_eq(mrc_key_get_kind(key), "an Ed448 public key");
+    mrc_keyset_free(keys);
+}
+END_TEST
+
+START_TEST(a_jwk_is_obeyed)
+{
+    refuse("{" RSA_MEMBERS ",\"use\":\"enc\"}", RS256, "for another use");
+    refuse("{" RSA_MEMBERS ",\"use\":1}", RS256, "for another use");
+    refuse("{" RSA_MEMBERS ",\"key_ops\":[\"sign\"]}", RS256, "key_ops do not allow");
+    refuse("{" RSA_MEMBERS ",\"key_ops\":[]}", RS256, "key_ops do not allow");
+    refuse("{" RSA_MEMBERS ",\"key_ops\":\"verify\"}", RS256, "key_ops do not allow");
+    refuse("{" RSA_MEMBERS ",\"key_ops\":[\"verify\",1]}", RS256, "key_ops hold no strings");
+    refuse("{" RSA_MEMBERS ",\"alg\":\"RS384\"}", RS256, "RS256 does not fit");
+    refuse("{" RSA_MEMBERS ",\"alg\":\"RSA-OAEP\"}", RS256, "\"RSA-OAEP\" is not supported");
+    refuse("{" RSA_MEMBERS ",\"alg\":\"ES256\"}", RS256, "ES256 does not fit an RSA public key");
+    refuse("{" RSA_MEMBERS ",\"alg\":\"HS256\"}", HS256, "HS256 does not fit an RSA public key");
+    refuse("{" RSA_MEMBERS ",\"alg\":1}", RS256, "alg is no string");
+    refuse("{" RSA_MEMBERS ",\"kid\":1}", RS256, "kid is no string");
+}
+END_TEST
+
+START_TEST(a_malformed_jwk)
+{
+    char text[8192], big[6001];
+
+    refuse("{\"kty\":\"EC\",\"crv\":\"P-256\"", ES256, "it ends too early");
+    refuse("{\"kty\":\"XYZ\"}", ES256, "type \"XYZ\" is not supported");
+    refuse("{\"kty\":1}", ES256, "without the member kty");
+    refuse("{\"a\":1}", HS256, "neither a JWK (member kty) nor a JWK Set");
+    refuse("{" RSA_MEMBERS ",\"e\":\"AQAB\"}", RS256, "a member stands there twice");
+    refuse("{\"kty\":\"RSA\",\"e\":\"AQAB\"}", RS256, "member n is missing");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"\"}", RS256, "member e is empty");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAB=\"}", RS256, "e is no base64url");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "==\",\"e\":\"AQAB\"}", RS256, "n is no base64url");
+    refuse("{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"}", HS256,
+           "k is no base64url");
+    refuse("{\"kty\":\"oct\",\"k\":\"\"}", HS256, "k is empty");
+    refuse("{\"kty\":\"oct\",\"k\":\"c2hvcnQ\"}", HS256, "has 5 bytes");
+    refuse("{\"kty\":\"EC\",\"x\":\"AA\",\"y\":\"AA\"}", ES256, "crv is missing");
+    refuse("{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AA\",\"y\":\"AA\"}", ES256,
+           "curve \"secp256k1\" is not supported");
+    refuse("{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}", ES256,
+           "x and y must have 32 bytes");
+    /* The y of another point: not on the curve. */
+    refuse(
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
+        "\"y\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\"}",
+        ES256, "no valid EC public key");
+    refuse("{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"11qYAYKxCrfVS_"
+           "7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
+           EDDSA, "curve \"X25519\" does not sign");
+    refuse("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}", EDDSA, "no valid ED25519");
+    memset(big, 'A', sizeof(big) - 1);
+    big[sizeof(big) - 1] = '\0';
+    snprintf(text, sizeof(text), "{\"kty\":\"oct\",\"k\":\"%s\"}", big);
+    refuse(text, HS256, "or too long");
+}
+END_TEST
+
+START_TEST(private_keys_are_refused)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    char *pem = pem_of(pkey, true), *public_pem = pem_of(pkey, false), both[2048];
+
+    refuse(pem, ES256, "private key");
+    snprintf(both, sizeof(both), "%s%s", public_pem, pem);
+    refuse(both, ES256, "private key");
+    refuse("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+           "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n",
+           ES256, "private key");
+    refuse("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+           ES256, "private key");
+    refuse("-----BEGIN PRIVATE KEY-----\nno base64!\n", HS256, "private key");
+    refuse("{" P256_MEMBERS ",\"d\":\"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE\"}", ES256,
+           "private key");
+    refuse("{\"keys\":[{" ED25519_MEMBERS "},{" P256_MEMBERS ",\"d\":\"AA\"}]}", EDDSA,
+           "key 2 of the JWK Set is a private key");
+    free(pem);
+    free(public_pem);
+    EVP_PKEY_free(pkey);
+}
+END_TEST
+
+START_TEST(bounds_of_rsa)
+{
+    EVP_PKEY *small = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2040);
+    char *pem = pem_of(small, false), text[4096], n[2800];
+    size_t len;
+
+    refuse(pem, RS256, "has 2040 bits; 2048 to 16384 are accepted");
+    free(pem);
+    EVP_PKEY_free(small);
+    /* 2049 bytes, all ones: 16392 bits. */
+    len = mrc_base64url_encoded_len(2049);
+    memset(n, '_', len);
+    n[len] = '\0';
+    snprintf(text, sizeof(text), "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"AQAB\"}", n);
+    refuse(text, RS256, "has 16392 bits");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQ\"}", RS256, "unsound");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Ag\"}", RS256, "unsound");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"____________\"}", RS256, "unsound");
+}
+END_TEST
+
+START_TEST(pem_of_many_kinds)
+{
+    static const struct {
+        const char *type, *curve, *kind;
+        enum mrc_alg alg;
+    } cases[] = {
+        {"EC", "P-256", "an EC public key on P-256", MRC_ALG_ES256},
+        {"EC", "P-384", "an EC public key on P-384", MRC_ALG_ES384},
+        {"EC", "P-521", "an EC public key on P-521", MRC_ALG_ES512},
+        {"ED25519", NULL, "an Ed25519 public key", MRC_ALG_EDDSA},
+        {"ED448", NULL, "an Ed448 public key", MRC_ALG_EDDSA},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, cases[i].type, cases[i].curve);
+        char *pem = pem_of(pkey, false), text[2048];
+        struct mrc_keyset *keys = NULL;
+        const struct mrc_key *key;
+
+        snprintf(text, sizeof(text), "a comment before it\n%s", pem);
+        key = first_of(text, mrc_alg_set_of(cases[i].alg), 1, &keys);
+        ck_assert_str_eq(mrc_key_get_kind(key), cases[i].kind);
+        mrc_keyset_free(keys);
+        refuse(text, HS256, "would let everybody sign");
+        free(pem);
+        EVP_PKEY_free(pkey);
+    }
+}
+END_TEST
+
+START_TEST(pem_that_is_none_of_ours)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1"), *pss, *x25519;
+    EVP_PKEY *good = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    char *pem = pem_of(pkey, false), *good_pem = pem_of(good, false), two[2048];
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+
+    refuse(pem, ES256, "a curve other than P-256, P-384 and P-521");
+    free(pem);
+    x25519 = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
+    pem = pem_of(x25519, false);
+    refuse(pem, EDDSA, "of a type other than");
+    free(pem);
+    pss = NULL;
+    ck_assert_int_eq(EVP_PKEY_keygen_init(ctx), 1);
+    ck_assert_int_eq(EVP_PKEY_keygen(ctx, &pss), 1);
+    pem = pem_of(pss, false);
+    refuse(pem, mrc_alg_set_of(MRC_ALG_PS256), "of a type other than");
+    free(pem);
+    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", ES256, "cannot be read");
+    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", ES256, "holds no whole block");
+    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", HS256, "holds no whole block");
+    refuse("-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----\\n", ES256,
+           "its line ends are written as \\n");
+    refuse("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", ES256,
+           "\"X509 CRL\" is neither");
+    snprintf(two, sizeof(two), "%s%s", good_pem, good_pem);
+    refuse(two, ES256, "several public keys");
+    free(good_pem);
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(pkey);
+    EVP_PKEY_free(pss);
+    EVP_PKEY_free(x25519);
+    EVP_PKEY_free(good);
+}
+END_TEST
+
+/* A key, and a byte behind it that belongs to nothing. */
+START_TEST(pem_with_more_behind_the_key)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    unsigned char *der = NULL, more[256] = "";
+    int len = i2d_PUBKEY(pkey, &der);
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *data, *pem;
+    long pem_len;
+
+    ck_assert_int_gt(len, 0);
+    memcpy(more, der, (size_t)len);
+    PEM_write_bio(bio, PEM_STRING_PUBLIC, "", more, len + 1);
+    pem_len = BIO_get_mem_data(bio, &data);
+    pem = strndup(data, (size_t)pem_len);
+    refuse(pem, ES256, "cannot be read");
+    free(pem);
+    BIO_free(bio);
+    OPENSSL_free(der);
+    EVP_PKEY_free(pkey);
+}
+END_TEST
+
+/* A certificate for PKEY, signed by itself, in PEM. */
+static void add_certificate(EVP_PKEY *pkey, BIO *bio)
+{
+    X509 *cert = X509_new();
+
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -10);
+    X509_gmtime_adj(X509_getm_notAfter(cert), -1); /* its dates are not looked at */
+    X509_set_pubkey(cert, pkey);
+    ck_assert_int_gt(X509_sign(cert, pkey, EVP_sha256()), 0);
+    ck_assert_int_eq(PEM_write_bio_X509(bio, cert), 1);
+    X509_free(cert);
+}
+
+START_TEST(the_first_certificate_counts)
+{
+    EVP_PKEY *leaf = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    EVP_PKEY *ca = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384");
+    BIO *bio = BIO_new(BIO_s_mem());
+    struct mrc_keyset *keys = NULL;
+    char *data, *pem;
+    long len;
+
+    add_certificate(leaf, bio);
+    add_certificate(ca, bio);
+    len = BIO_get_mem_data(bio, &data);
+    pem = strndup(data, (size_t)len);
+    ck_assert_str_eq(mrc_key_get_kind(first_of(pem, ES256, 1, &keys)), "an EC public key on P-256");
+    mrc_keyset_free(keys);
+    refuse(pem, HS256, "would let everybody sign");
+    free(pem);
+    BIO_free(bio);
+    EVP_PKEY_free(leaf);
+    EVP_PKEY_free(ca);
+}
+END_TEST
+
+START_TEST(public_keys_in_other_forms_are_no_secrets)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    unsigned char *der = NULL;
+    struct mrc_error error = {""};
+    struct mrc_keyset *keys = NULL;
+    int len = i2d_PUBKEY(pkey, &der);
+
+    ck_assert_int_gt(len, 0);
+    ck_assert_int_eq(
+        mrc_keyset_parse((struct mrc_bytes){(char *)der, (size_t)len}, HS256, 0, &error, &keys),
+        MRC_EINVAL);
+    ck_assert_words(error, "another form than PEM or JWK");
+    refuse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.com", HS256, "another form");
+    refuse("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me", HS256, "another form");
+    OPENSSL_free(der);
+    EVP_PKEY_free(pkey);
+}
+END_TEST
+
+START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
+{
+    static const char set[] =
+        "{\"keys\":[{\"kty\":\"XYZ\"},{" RSA_MEMBERS
+        ",\"use\":\"enc\"},{\"kty\":\"RSA\",\"n\":1},7,"
+        "{\"kty\":\"EC\",\"crv\":\"P-999\"},{" ED25519_MEMBERS ",\"kid\":\"ed\"},"
+        "{" RSA_MEMBERS ",\"alg\":\"RS256\",\"kid\":\"rsa\"},{" OCT_MEMBERS
+        "}],\"other\":[1e999,-98765432109876543210]}";
+    struct mrc_keyset *keys = NULL;
+
+    ck_assert_str_eq(mrc_key_get_kid(first_of(set, EDDSA | RS256, 2, &keys)), "ed");
+    ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 0)), EDDSA);
+    ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 1)), RS256);
+    mrc_keyset_free(keys);
+    /* A public key never becomes a secret, whatever is configured. */
+    first_of(set, MRC_ALG_SET_ALL, 2, &keys); /* the secret is too short for HS512 */
+    mrc_keyset_free(keys);
+    first_of(set, HS256, 1, &keys);
+    ck_assert_uint_eq(mrc_key_get_secret_bytes(mrc_keyset_get_key(keys, 0)), 32);
+    mrc_keyset_free(keys);
+    first_of("{\"keys\":[{" RSA_MEMBERS "}]}", RS256, 1, &keys);
+    ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 0)), RS256);
+    mrc_keyset_free(keys);
+    refuse(set, ES256, "no usable key: the JWK's type \"XYZ\" is not supported");
+    refuse("{\"keys\":[]}", ES256, "no usable key: it is empty");
+    refuse("{\"keys\":[{" RSA_MEMBERS "}]}", ES256,
+           "key 1 is an RSA public key for none of the configured algorithms");
+    refuse("{\"keys\":{}}", ES256, "keys of the JWK Set is no array");
+    refuse("{\"keys\":[{" RSA_MEMBERS ",\"kty\":\"RSA\"}]}", RS256, "a member stands there twice");
+    refuse("{\"keys\":[{" RSA_MEMBERS "}", RS256, "this looks like a JWK or a JWK Set");
+    refuse("{\"keys\":[{" RSA_MEMBERS "}", HS256, "this looks like a JWK or a JWK Set");
+}
+END_TEST
+
+START_TEST(what_comes_over_the_network_is_a_jwk_set)
+{
+    static const char *const others[] = {
+        K32,
+        "",
+        "{",
+        "[]",
+        "{\"kty\":\"oct\",\"k\":\"" K32 K32 "\"}",
+        "{\"keys\":1}",
+        "{\"keys\":[]}",
+    };
+    struct mrc_keyset *keys = NULL;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert_int_eq(
+            mrc_keyset_parse(mrc_bytes_of(others[i]), HS256, MRC_KEYSET_SET_ONLY, NULL, &keys),
+            MRC_EINVAL);
+    ck_assert_int_eq(
+        mrc_keyset_parse(mrc_bytes_of(" {\"keys\":[{\"kty\":\"oct\",\"k\":\"" K32 K32 "\"}]}\n"),
+                         HS256, MRC_KEYSET_SET_ONLY, NULL, &keys),
+        MRC_OK);
+    mrc_keyset_free(keys);
+}
+END_TEST
+
+START_TEST(limits_one_past)
+{
+    struct mrc_keyset *keys = NULL;
+    struct mrc_buf buf;
+    char *text;
+
+    mrc_buf_init(&buf, MRC_KEYSET_MAX_BYTES + 1);
+    for (size_t i = 0; i < MRC_KEYSET_MAX_KEYS; i++)
+        mrc_buf_printf(&buf, "%s{" ED25519_MEMBERS "}", i ? "," : "{\"keys\":[");
+    mrc_buf_add_str(&buf, "]}");
+    text = mrc_buf_take(&buf, NULL);
+    first_of(text, EDDSA, MRC_KEYSET_MAX_KEYS, &keys);
+    mrc_keyset_free(keys);
+    text[strlen(text) - 2] = '\0';
+    mrc_buf_printf(&buf, "%s,{" ED25519_MEMBERS "}]}", text);
+    free(text);
+    text = mrc_buf_take(&buf, NULL);
+    refuse(text, EDDSA, "has 65 keys; 64 are the most");
+    free(text);
+    text = mrc_buf_extend(&buf, MRC_KEYSET_MAX_BYTES);
+    memset(text, 'x', MRC_KEYSET_MAX_BYTES);
+    text = mrc_buf_take(&buf, NULL);
+    ck_assert_uint_eq(secret_length(text, HS256), MRC_KEYSET_MAX_BYTES);
+    mrc_buf_printf(&buf, "%sx", text);
+    free(text);
+    text = mrc_buf_take(&buf, NULL);
+    refuse(text, HS256, "longer than 262144 bytes");
+    free(text);
+}
+END_TEST
+
+START_TEST(words_hold_no_key)
+{
+    struct mrc_error error = {""};
+    struct mrc_keyset *keys = NULL;
+
+    ck_assert_int_ne(parse("TOPSECRET", HS256, &error, &keys), MRC_OK);
+    ck_assert_ptr_null(strstr(error.text, "TOPS"));
+    ck_assert_int_ne(parse("{\"kty\":\"oct\",\"k\":\"TOPSECRET", HS256, &error, &keys), MRC_OK);
+    ck_assert_ptr_null(strstr(error.text, "TOPS"));
+    ck_assert_int_ne(parse("TOPSECRET${", HS256, &error, &keys), MRC_OK);
+    ck_assert_ptr_null(strstr(error.text, "TOPS"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("jwks");
+    TCase *tcase = tcase_create("jwks");
+
+    tcase_add_test(tcase, lists_of_algorithms);
+    tcase_add_test(tcase, a_secret_less_one_line_end);
+    tcase_add_test(tcase, a_secret_as_long_as_its_hash);
+    tcase_add_test(tcase, a_variable_that_was_not_defined);
+    tcase_add_test(tcase, kinds_and_algorithms_must_fit);
+    tcase_add_test(tcase, one_jwk);
+    tcase_add_test(tcase, a_jwk_is_obeyed);
+    tcase_add_test(tcase, a_malformed_jwk);
+    tcase_add_test(tcase, private_keys_are_refused);
+    tcase_add_test(tcase, bounds_of_rsa);
+    tcase_add_test(tcase, pem_of_many_kinds);
+    tcase_add_test(tcase, pem_that_is_none_of_ours);
+    tcase_add_test(tcase, pem_with_more_behind_the_key);
+    tcase_add_test(tcase, the_first_certificate_counts);
+    tcase_add_test(tcase, public_keys_in_other_forms_are_no_secrets);
+    tcase_add_test(tcase, a_jwk_set_leaves_out_what_it_cannot_use);
+    tcase_add_test(tcase, what_comes_over_the_network_is_a_jwk_set);
+    tcase_add_test(tcase, limits_one_past);
+    tcase_add_test(tcase, words_hold_no_key);
+    tcase_set_timeout(tcase, 60);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

@@ -1,0 +1,295 @@
+#include "core/base/buf.h"
+#include "core/protocol/form.h"
+#include "core/protocol/sse.h"
+#include "core/protocol/update.h"
+#include "unit.h"
+
+#include <stdlib.h>
+
+static const struct mrc_update_limits roomy = {.topics_max = 1000, .field_max_bytes = 1 << 20};
+
+/* Parses BODY under LIMITS; the form stays with the caller. */
+static enum mrc_err parse(const char *body, const struct mrc_update_limits *limits,
+                          struct mrc_error *error, struct mrc_form **ret_form,
+                          struct mrc_update *ret_update)
+{
+    ck_assert_int_eq(mrc_form_parse(mrc_bytes_of(body), 10000, NULL, ret_form), MRC_OK);
+    return mrc_update_parse(*ret_form, limits, error, ret_update);
+}
+
+static void check_refused(const char *body, const struct mrc_update_limits *limits,
+                          enum mrc_err want, const char *word)
+{
+    struct mrc_update update = {.topics_count = 77};
+    struct mrc_error error = {""};
+    struct mrc_form *form;
+
+    ck_assert_msg(parse(body, limits, &error, &form, &update) == want, "%s", body);
+    ck_assert_msg(strstr(error.text, word), "%s: \"%s\" does not say %s", body, error.text, word);
+    ck_assert_uint_eq(update.topics_count, 77); /* untouched on failure */
+    mrc_form_free(form);
+}
+
+START_TEST(reads_every_field)
+{
+    struct mrc_update update;
+    struct mrc_form *form;
+
+    ck_assert_int_eq(parse("topic=a&data=x%0Ay&private&id=i1&type=t&retry=15&topic=b&foo=bar",
+                           &roomy, NULL, &form, &update),
+                     MRC_OK);
+    ck_assert_uint_eq(update.topics_count, 2);
+    ck_assert_bytes_eq(update.topics[0], "a");
+    ck_assert_bytes_eq(update.topics[1], "b");
+    ck_assert_bytes_eq(update.data, "x\ny");
+    ck_assert_bytes_eq(update.id, "i1");
+    ck_assert_bytes_eq(update.type, "t");
+    ck_assert_bytes_eq(update.retry, "15");
+    ck_assert(update.is_private);
+    ck_assert_uint_eq(mrc_update_stored_bytes(&update), 1 + 1 + 3 + 2 + 1);
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+}
+END_TEST
+
+START_TEST(first_of_a_single_field_counts)
+{
+    struct mrc_update update;
+    struct mrc_form *form;
+
+    ck_assert_int_eq(parse("topic=a&data=1&data=2&id=&id=x", &roomy, NULL, &form, &update), MRC_OK);
+    ck_assert_bytes_eq(update.data, "1");
+    ck_assert_ptr_null(update.id.ptr); /* an empty id counts as not given */
+    ck_assert(!update.is_private);
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+}
+END_TEST
+
+static const struct {
+    const char *body, *word;
+} refused[] = {
+    {"data=x", "topic"},
+    {"", "topic"},
+    {"topic=*", "wildcard"},
+    {"topic=a&topic=*", "wildcard"},
+    {"topic=a%0Ab", "topic"},
+    {"topic=a%C2%85b", "topic"},       /* C1 */
+    {"topic=a%7Fb", "topic"},          /* DEL */
+    {"topic=a%E2%80%8Bb", "topic"},    /* zero width space, Cf */
+    {"topic=a%F3%A0%80%A0b", "topic"}, /* tag space, Cf past the BMP */
+    {"topic=%FF", "topic"},
+    {"topic=a&data=%C0%80", "data"},
+    {"topic=a&id=%23x", "#"},
+    {"topic=a&id=earliest", "earliest"},
+    {"topic=a&id=a%0Db", "id"},
+    {"topic=a&id=a%E2%80%AEb", "id"}, /* right-to-left override */
+    {"topic=a&type=mercure", "mercure"},
+    {"topic=a&type=a%0Aid:%20x", "type"},
+    {"topic=a&retry=1s", "retry"},
+    {"topic=a&retry=-1", "retry"},
+    {"topic=a&retry=%D9%A1", "retry"}, /* a digit, but no ASCII one */
+    {"topic=a&retry=", "retry"},
+    {"topic=a&private=%FF", "private"},
+};
+
+START_TEST(refuses)
+{
+    check_refused(refused[_i].body, &roomy, MRC_EINVAL, refused[_i].word);
+}
+END_TEST
+
+START_TEST(limits_hold_one_past_them)
+{
+    const struct mrc_update_limits tight = {.topics_max = 2, .field_max_bytes = 3};
+    struct mrc_update update;
+    struct mrc_form *form;
+
+    ck_assert_int_eq(
+        parse("topic=abc&topic=b&data=123&unknown=12345", &tight, NULL, &form, &update), MRC_OK);
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+    check_refused("topic=a&topic=b&topic=c", &tight, MRC_ELIMIT, "2 topics");
+    check_refused("topic=abcd", &tight, MRC_ELIMIT, "topic");
+    check_refused("topic=a&data=1234", &tight, MRC_ELIMIT, "data");
+    check_refused("topic=a&id=1234", &tight, MRC_ELIMIT, "id");
+    check_refused("topic=a&type=1234", &tight, MRC_ELIMIT, "type");
+    check_refused("topic=a&retry=1234", &tight, MRC_ELIMIT, "retry");
+    check_refused("topic=a&private=1234", &tight, MRC_ELIMIT, "private");
+}
+END_TEST
+
+START_TEST(a_record_gives_back_what_went_in)
+{
+    struct mrc_update update, back;
+    struct mrc_form *form;
+    struct mrc_buf buf;
+
+    ck_assert_int_eq(parse("topic=a&topic=%C3%A9&data=x%00y&private=&type=t&retry=9", &roomy, NULL,
+                           &form, &update),
+                     MRC_OK);
+    mrc_buf_init(&buf, 1000);
+    mrc_update_encode(&update, &buf);
+    ck_assert_int_eq(mrc_buf_error(&buf), MRC_OK);
+    ck_assert_int_eq(mrc_update_decode(mrc_bytes_of("the-id"), mrc_buf_bytes(&buf), &back), MRC_OK);
+    ck_assert_uint_eq(back.topics_count, 2);
+    ck_assert_bytes_eq(back.topics[1], "\xc3\xa9");
+    ck_assert_uint_eq(back.data.len, 3);
+    ck_assert_bytes_eq(back.id, "the-id");
+    ck_assert_bytes_eq(back.type, "t");
+    ck_assert_bytes_eq(back.retry, "9");
+    ck_assert(back.is_private);
+    mrc_update_clear(&back);
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+    mrc_buf_free(&buf);
+}
+END_TEST
+
+/* Every shorter record is refused, and none is read past its end (the copies are exact). */
+START_TEST(a_cut_record_is_refused)
+{
+    struct mrc_update update, back;
+    struct mrc_form *form;
+    struct mrc_buf buf;
+
+    ck_assert_int_eq(parse("topic=a&topic=bb&data=xyz&type=t", &roomy, NULL, &form, &update),
+                     MRC_OK);
+    mrc_buf_init(&buf, 1000);
+    mrc_update_encode(&update, &buf);
+    for (size_t len = 0; len < buf.len; len++) {
+        char *copy = malloc(len ? len : 1);
+
+        memcpy(copy, buf.ptr, len);
+        ck_assert_int_eq(mrc_update_decode(mrc_bytes_of("i"), (struct mrc_bytes){copy, len}, &back),
+                         MRC_EINVAL);
+        free(copy);
+    }
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+    mrc_buf_free(&buf);
+}
+END_TEST
+
+/* The topics alone, from as much of a record as they take, and not more of them than is asked. */
+START_TEST(topics_are_peeked_at)
+{
+    struct mrc_bytes topics[2];
+    struct mrc_update update;
+    struct mrc_form *form;
+    struct mrc_buf buf;
+    size_t count = 0, needed;
+
+    ck_assert_int_eq(parse("topic=a&topic=bb&data=xyz&type=t", &roomy, NULL, &form, &update),
+                     MRC_OK);
+    mrc_buf_init(&buf, 1000);
+    mrc_update_encode(&update, &buf);
+    ck_assert_int_eq(mrc_update_peek_topics(mrc_buf_bytes(&buf), topics, 1, &count), MRC_ELIMIT);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(mrc_update_peek_topics(mrc_buf_bytes(&buf), topics, 2, &count), MRC_OK);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_bytes_eq(topics[0], "a");
+    ck_assert_bytes_eq(topics[1], "bb");
+    needed = (size_t)(topics[1].ptr + topics[1].len - mrc_buf_bytes(&buf).ptr);
+    ck_assert_uint_lt(needed, buf.len);
+    for (size_t len = 0; len < buf.len; len++) {
+        char *copy = malloc(len ? len : 1);
+
+        memcpy(copy, buf.ptr, len);
+        ck_assert_int_eq(mrc_update_peek_topics((struct mrc_bytes){copy, len}, topics, 2, &count),
+                         len < needed ? MRC_EINVAL : MRC_OK);
+        free(copy);
+    }
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+    mrc_buf_free(&buf);
+}
+END_TEST
+
+START_TEST(ids_are_uuids_of_version_4)
+{
+    unsigned char random[16];
+    char id[MRC_UPDATE_ID_BYTES];
+
+    memset(random, 0xff, sizeof(random));
+    mrc_update_id_make(random, id);
+    ck_assert_str_eq(id, "urn:uuid:ffffffff-ffff-4fff-bfff-ffffffffffff");
+    memset(random, 0, sizeof(random));
+    mrc_update_id_make(random, id);
+    ck_assert_str_eq(id, "urn:uuid:00000000-0000-4000-8000-000000000000");
+}
+END_TEST
+
+static const struct {
+    const char *data, *want;
+} events[] = {
+    {"", "id: i\ndata: \n\n"},
+    {"x", "id: i\ndata: x\n\n"},
+    {" x", "id: i\ndata:  x\n\n"},
+    {"a\nb", "id: i\ndata: a\ndata: b\n\n"},
+    {"a\r\nb", "id: i\ndata: a\ndata: b\n\n"},
+    {"a\rb", "id: i\ndata: a\ndata: b\n\n"},
+    {"a\n\nb", "id: i\ndata: a\ndata: \ndata: b\n\n"},
+    {"a\n\rb", "id: i\ndata: a\ndata: \ndata: b\n\n"},
+    {"a\n", "id: i\ndata: a\ndata: \n\n"},
+    {"\r\n", "id: i\ndata: \ndata: \n\n"},
+    {"a\nid: forged\nevent: x", "id: i\ndata: a\ndata: id: forged\ndata: event: x\n\n"},
+};
+
+START_TEST(each_line_of_data_is_a_field)
+{
+    struct mrc_bytes topic = mrc_bytes_of("a");
+    struct mrc_update update = {.topics = &topic, .topics_count = 1, .id = mrc_bytes_of("i")};
+    struct mrc_buf buf;
+
+    update.data = mrc_bytes_of(events[_i].data);
+    mrc_buf_init(&buf, 1000);
+    mrc_sse_add_event(&buf, &update);
+    ck_assert_bytes_eq(mrc_buf_bytes(&buf), events[_i].want);
+    mrc_buf_free(&buf);
+}
+END_TEST
+
+START_TEST(type_and_retry_are_fields)
+{
+    struct mrc_bytes topic = mrc_bytes_of("a");
+    struct mrc_update update = {
+        .topics = &topic,
+        .topics_count = 1,
+        .id = mrc_bytes_of("i"),
+        .type = mrc_bytes_of("t"),
+        .retry = mrc_bytes_of("007"),
+        .data = mrc_bytes_of("x"),
+    };
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, 1000);
+    mrc_sse_add_event(&buf, &update);
+    mrc_sse_add_comment(&buf);
+    mrc_sse_add_retry(&buf, 42);
+    ck_assert_bytes_eq(mrc_buf_bytes(&buf),
+                       "event: t\nretry: 007\nid: i\ndata: x\n\n:\nretry: 42\n\n");
+    mrc_buf_free(&buf);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("update");
+    TCase *tcase = tcase_create("update");
+    TCase *sse = tcase_create("sse");
+
+    tcase_add_test(tcase, reads_every_field);
+    tcase_add_test(tcase, first_of_a_single_field_counts);
+    tcase_add_loop_test(tcase, refuses, 0, sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tcase, limits_hold_one_past_them);
+    tcase_add_test(tcase, a_record_gives_back_what_went_in);
+    tcase_add_test(tcase, a_cut_record_is_refused);
+    tcase_add_test(tcase, topics_are_peeked_at);
+    tcase_add_test(tcase, ids_are_uuids_of_version_4);
+    tcase_add_loop_test(sse, each_line_of_data_is_a_field, 0, sizeof(events) / sizeof(events[0]));
+    tcase_add_test(sse, type_and_retry_are_fields);
+    suite_add_tcase(suite, tcase);
+    suite_add_tcase(suite, sse);
+    return unit_run(suite);
+}

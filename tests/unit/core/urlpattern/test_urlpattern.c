@@ -1,0 +1,667 @@
+#include "core/urlpattern/regexp.h"
+#include "core/urlpattern/urlpattern.h"
+#include "unit.h"
+#include "vectors.h"
+
+#include "mrc_config.h"
+
+#include <stdlib.h>
+
+#define MAX_GROUPS 20
+
+static const char *const component_names[MRC_URLPATTERN_COMPONENTS] = {
+    "protocol", "username", "password", "hostname", "port", "pathname", "search", "hash",
+};
+
+/* ---- the vectors, as their runner reads them ---------------------------------------------------
+ */
+
+/* The components that come before each, as far as inheritance goes. */
+static const unsigned earlier_components[MRC_URLPATTERN_COMPONENTS] = {
+    [MRC_URLPATTERN_HOSTNAME] = 1 << MRC_URLPATTERN_PROTOCOL,
+    [MRC_URLPATTERN_PORT] = 1 << MRC_URLPATTERN_PROTOCOL | 1 << MRC_URLPATTERN_HOSTNAME,
+    [MRC_URLPATTERN_PATHNAME] =
+        1 << MRC_URLPATTERN_PROTOCOL | 1 << MRC_URLPATTERN_HOSTNAME | 1 << MRC_URLPATTERN_PORT,
+    [MRC_URLPATTERN_SEARCH] = 1 << MRC_URLPATTERN_PROTOCOL | 1 << MRC_URLPATTERN_HOSTNAME |
+                              1 << MRC_URLPATTERN_PORT | 1 << MRC_URLPATTERN_PATHNAME,
+    [MRC_URLPATTERN_HASH] = 1 << MRC_URLPATTERN_PROTOCOL | 1 << MRC_URLPATTERN_HOSTNAME |
+                            1 << MRC_URLPATTERN_PORT | 1 << MRC_URLPATTERN_PATHNAME |
+                            1 << MRC_URLPATTERN_SEARCH,
+};
+
+/* Why the case cannot pass here, or NULL. */
+static const char *reason_to_skip(const json_t *entry)
+{
+    const json_t *args = json_object_get(entry, "pattern");
+
+    for (size_t i = 1; i < json_array_size(args); i++)
+        if (json_is_object(json_array_get(args, i)))
+            return "options: case is never ignored in a hub";
+    return NULL;
+}
+
+static struct mrc_urlpattern_init read_init(const json_t *object)
+{
+    struct mrc_urlpattern_init init = {.base_url = vectors_member(object, "baseURL")};
+
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
+        init.components[i] = vectors_member(object, component_names[i]);
+    return init;
+}
+
+/* The arguments of the constructor: a string and perhaps a base, or a dictionary. */
+static enum mrc_err compile_args(const json_t *args, enum mrc_urlpattern_mode mode,
+                                 struct mrc_urlpattern **ret_pattern)
+{
+    const json_t *first = json_array_get(args, 0);
+    struct mrc_bytes base = vectors_bytes(json_array_get(args, 1));
+    struct mrc_urlpattern_init init = read_init(first);
+
+    if (json_is_string(first))
+        return mrc_urlpattern_compile(vectors_bytes(first), base, mode, NULL, ret_pattern);
+    if (base.ptr)
+        return MRC_EINVAL;
+    return mrc_urlpattern_compile_init(&init, mode, NULL, ret_pattern);
+}
+
+/* The same for what is matched. RET_URL, if set, and STORAGE hold what RET_INPUT views. */
+static enum mrc_err read_input(const json_t *args, struct mrc_buf *storage,
+                               struct mrc_url **ret_url, struct mrc_urlpattern_input *ret_input)
+{
+    const json_t *first = json_array_get(args, 0);
+    struct mrc_bytes base_text = vectors_bytes(json_array_get(args, 1));
+    struct mrc_urlpattern_init init = read_init(first);
+    struct mrc_url *base = NULL;
+    enum mrc_err err;
+
+    if (!json_is_string(first))
+        return mrc_urlpattern_input_of_init(&init, NULL, storage, ret_input);
+    err = base_text.ptr ? mrc_url_parse(base_text, NULL, NULL, &base) : MRC_OK;
+    if (!err)
+        err = mrc_url_parse(vectors_bytes(first), base, NULL, ret_url);
+    if (!err)
+        *ret_input = mrc_urlpattern_input_of_url(*ret_url);
+    mrc_url_free(base);
+    return err;
+}
+
+static bool lists(const json_t *array, const char *name)
+{
+    size_t i;
+    json_t *entry;
+
+    json_array_foreach(array, i, entry)
+    {
+        if (mrc_bytes_eq_str(vectors_bytes(entry), name))
+            return true;
+    }
+    return false;
+}
+
+/* What the vectors leave out of a component's pattern string; BASE is the pattern's, or NULL. */
+static struct mrc_bytes want_string(const json_t *entry, int component, const struct mrc_url *base)
+{
+    const char *name = component_names[component];
+    const json_t *first = json_array_get(json_object_get(entry, "pattern"), 0);
+    struct mrc_bytes given = vectors_member(json_object_get(entry, "expected_obj"), name);
+
+    if (given.ptr)
+        return given;
+    if (lists(json_object_get(entry, "exactly_empty_components"), name))
+        return mrc_bytes_of("");
+    given = vectors_member(first, name);
+    if (given.len)
+        return given;
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
+        if ((earlier_components[component] >> i & 1) && json_object_get(first, component_names[i]))
+            return mrc_bytes_of("*");
+    if (base && component != MRC_URLPATTERN_USERNAME && component != MRC_URLPATTERN_PASSWORD)
+        return mrc_urlpattern_input_of_url(base).components[component];
+    return mrc_bytes_of("*");
+}
+
+static void check_strings(const json_t *entry, const struct mrc_urlpattern *pattern,
+                          const char *what)
+{
+    const json_t *args = json_object_get(entry, "pattern");
+    struct mrc_bytes base_text = vectors_member(json_array_get(args, 0), "baseURL");
+    struct mrc_url *base = NULL;
+
+    if (!base_text.ptr)
+        base_text = vectors_bytes(json_array_get(args, 1));
+    if (base_text.ptr)
+        mrc_url_parse(base_text, NULL, NULL, &base);
+    for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++) {
+        struct mrc_bytes got = mrc_urlpattern_get_string(pattern, i);
+        struct mrc_bytes want = want_string(entry, i, base);
+
+        ck_assert_msg(mrc_bytes_eq(got, want), "%s: %s is %.*s, not %.*s", what, component_names[i],
+                      (int)got.len, got.ptr, (int)want.len, want.ptr);
+    }
+    mrc_url_free(base);
+}
+
+/* Each group of a component, and what it caught. */
+static void check_groups(const json_t *entry, const struct mrc_urlpattern *pattern, int component,
+                         struct mrc_bytes subject, const char *what)
+{
+    const char *name = component_names[component];
+    const json_t *want = json_object_get(json_object_get(entry, "expected_match"), name);
+    bool is_empty = lists(json_object_get(entry, "exactly_empty_components"), name);
+    const json_t *groups = json_object_get(want, "groups");
+    struct mrc_bytes caught[MAX_GROUPS];
+    size_t count = mrc_urlpattern_count_groups(pattern, component);
+
+    ck_assert_msg(mrc_bytes_eq(subject, want ? vectors_member(want, "input") : mrc_bytes_of("")),
+                  "%s: %s is %.*s", what, name, (int)subject.len, subject.ptr);
+    ck_assert_uint_le(count, MAX_GROUPS);
+    ck_assert_uint_eq(count, want ? json_object_size(groups) : !is_empty);
+    ck_assert(mrc_urlpattern_exec(pattern, component, subject, caught));
+    for (size_t i = 0; i < count; i++) {
+        struct mrc_bytes group = mrc_urlpattern_get_group_name(pattern, component, i);
+        char key[100];
+        struct mrc_bytes value;
+
+        snprintf(key, sizeof(key), "%.*s", (int)group.len, group.ptr);
+        value = want ? vectors_member(groups, key) : mrc_bytes_of("");
+        ck_assert_msg(!want || json_object_get(groups, key), "%s: no group %s", what, key);
+        ck_assert_msg(mrc_bytes_eq(value, caught[i]) && !value.ptr == !caught[i].ptr,
+                      "%s: %s caught %.*s, not %.*s", what, key, (int)caught[i].len, caught[i].ptr,
+                      (int)value.len, value.ptr);
+    }
+}
+
+static void check_match(const json_t *entry, const struct mrc_urlpattern *explained,
+                        const struct mrc_urlpattern *routed, const char *what)
+{
+    const json_t *want = json_object_get(entry, "expected_match");
+    const json_t *inputs = json_object_get(entry, "inputs");
+    struct mrc_urlpattern_input input;
+    struct mrc_url *url = NULL;
+    struct mrc_buf storage;
+    bool matches;
+
+    if (mrc_bytes_eq_str(vectors_bytes(want), "error")) {
+        ck_assert(json_is_object(json_array_get(inputs, 0)) && json_array_size(inputs) > 1);
+        return; /* a dictionary with a base beside it, which our interface has no place for */
+    }
+    mrc_buf_init(&storage, 1 << 20);
+    if (read_input(inputs, &storage, &url, &input) != MRC_OK) {
+        ck_assert_msg(!json_is_object(want), "%s: the input is refused", what);
+    } else {
+        matches = mrc_urlpattern_matches_input(explained, &input);
+        ck_assert_msg(matches == json_is_object(want), "%s: matches %d", what, matches);
+        matches = mrc_urlpattern_matches_input(routed, &input);
+        ck_assert_msg(matches == json_is_object(want), "%s: routes %d", what, matches);
+        for (int i = 0; i < MRC_URLPATTERN_COMPONENTS && matches; i++)
+            check_groups(entry, explained, i, input.components[i], what);
+    }
+    mrc_url_free(url);
+    mrc_buf_free(&storage);
+}
+
+static void run_case(const json_t *entry, const char *what)
+{
+    const json_t *args = json_object_get(entry, "pattern");
+    bool must_fail = mrc_bytes_eq_str(vectors_member(entry, "expected_obj"), "error");
+    struct mrc_urlpattern *explained = NULL, *routed = NULL;
+    enum mrc_err err = compile_args(args, MRC_URLPATTERN_EXPLAIN, &explained);
+
+#ifndef HAVE_ICU
+    if (err == MRC_EUNSUPPORTED) {
+        printf("# skipped: %s: names beyond ASCII need ICU\n", what);
+        return;
+    }
+#endif
+    ck_assert_msg(!err == !must_fail, "%s: compiles: %s", what, mrc_strerror(err));
+    ck_assert_int_eq(compile_args(args, MRC_URLPATTERN_ROUTE, &routed), err);
+    if (!err) {
+        check_strings(entry, explained, what);
+        if (json_object_get(entry, "inputs"))
+            check_match(entry, explained, routed, what);
+    }
+    mrc_urlpattern_free(explained);
+    mrc_urlpattern_free(routed);
+}
+
+/* One test for each case, so that one failure hides no other. */
+START_TEST(passes_the_vectors)
+{
+    json_t *root = vectors_load("urlpattern/urlpatterntestdata.json");
+    const json_t *entry = json_array_get(root, (size_t)_i);
+    const char *reason = reason_to_skip(entry);
+    char *what = json_dumps(json_object_get(entry, "pattern"), JSON_COMPACT);
+
+    if (reason)
+        printf("# skipped: %s: %s\n", what, reason);
+    else
+        run_case(entry, what);
+    free(what);
+    json_decref(root);
+}
+END_TEST
+
+/* ---- beyond the vectors ------------------------------------------------------------------------
+ */
+
+#define HUB "https://hub.example.com/.well-known/mercure"
+
+static struct mrc_urlpattern *compile(const char *text, enum mrc_urlpattern_mode mode)
+{
+    struct mrc_urlpattern *pattern = NULL;
+    struct mrc_error error = {""};
+    enum mrc_err err =
+        mrc_urlpattern_compile(mrc_bytes_of(text), mrc_bytes_of(HUB), mode, &error, &pattern);
+
+    ck_assert_msg(err == MRC_OK, "%.100s: %s", text, error.text);
+    return pattern;
+}
+
+/* Whether TEXT matches TOPIC, both relative to the hub. The two engines have to agree. */
+static bool matches(const char *text, const char *topic)
+{
+    struct mrc_urlpattern *routed = compile(text, MRC_URLPATTERN_ROUTE);
+    struct mrc_urlpattern *explained = compile(text, MRC_URLPATTERN_EXPLAIN);
+    struct mrc_url *base = NULL, *url = NULL;
+    bool result;
+
+    ck_assert_int_eq(mrc_url_parse(mrc_bytes_of(HUB), NULL, NULL, &base), MRC_OK);
+    ck_assert_int_eq(mrc_url_parse(mrc_bytes_of(topic), base, NULL, &url), MRC_OK);
+    result = mrc_urlpattern_matches(routed, url);
+    ck_assert_int_eq(result, mrc_urlpattern_matches(explained, url));
+    mrc_url_free(url);
+    mrc_url_free(base);
+    mrc_urlpattern_free(routed);
+    mrc_urlpattern_free(explained);
+    return result;
+}
+
+/* The reason for which TEXT is refused. */
+static const char *refusal_of(const char *text, enum mrc_err want)
+{
+    static struct mrc_error error;
+    struct mrc_urlpattern *pattern = NULL;
+    enum mrc_err err;
+
+    error.text[0] = '\0';
+    err = mrc_urlpattern_compile(mrc_bytes_of(text), mrc_bytes_of(HUB), MRC_URLPATTERN_ROUTE,
+                                 &error, &pattern);
+    ck_assert_msg(err == want, "%.100s: %d, %s", text, err, error.text);
+    ck_assert_ptr_null(pattern);
+    return error.text;
+}
+
+START_TEST(routes_topics)
+{
+    ck_assert(matches("https://example.com/books/:id", "https://example.com/books/1"));
+    ck_assert(!matches("https://example.com/books/:id", "https://example.com/books/1/2"));
+    ck_assert(!matches("https://example.com/books/:id", "https://example.com/books/"));
+    ck_assert(!matches("https://example.com/books/:id", "http://example.com/books/1"));
+    ck_assert(!matches("https://example.com/books/:id", "https://example.com:444/books/1"));
+    ck_assert(matches("https://example.com/books/:id", "https://example.com/books/1?a#b"));
+    ck_assert(matches("https://example.com/books/*/x", "https://example.com/books/1/2/x"));
+    ck_assert(matches("/books/:id", "/books/1"));
+    ck_assert(matches("/books/:id", "https://hub.example.com/books/1"));
+    ck_assert(!matches("/books/:id", "https://example.com/books/1"));
+    ck_assert(matches("/.well-known/mercure/subscriptions/exact/:topic/:subscriber",
+                      "/.well-known/mercure/subscriptions/exact/a%2Fb/urn%3Auuid%3A1"));
+    ck_assert(matches("{*.}?example.com/x", ".well-known/example.com/x") == false);
+    ck_assert(matches("https://{*.}?example.com/x", "https://a.b.example.com/x"));
+    ck_assert(matches("https://{*.}?example.com/x", "https://example.com/x"));
+    ck_assert(!matches("https://{*.}?example.com/x", "https://aexample.com/x"));
+    ck_assert(matches("*://*/*", "https://example.com/"));
+    ck_assert(matches("foo://*/x", "foo://bar/x"));
+}
+END_TEST
+
+START_TEST(repeats_and_skips)
+{
+    ck_assert(matches("/a{b*}?*", "/ac"));
+    ck_assert(matches("/a{b*}?*c", "/ac"));
+    ck_assert(matches("/a*{*b}+c", "/axbxbc"));
+    ck_assert(!matches("/a*{*b}+c", "/axbxc"));
+    ck_assert(matches("/a{b}*b", "/abbb"));
+    ck_assert(!matches("/a{b}+b", "/ab"));
+    ck_assert(matches("/a{b}+b", "/abb"));
+    ck_assert(matches("/x/:a+/y", "/x/1/2/3/y"));
+    ck_assert(!matches("/x/:a+/y", "/x/1//3/y"));
+    ck_assert(!matches("/x/:a+/y", "/x/y"));
+    ck_assert(matches("/x/:a*/y", "/x/y"));
+    ck_assert(matches("/:a-:b.:c", "/1-2-3.4.5"));
+    ck_assert(!matches("/:a-:b.:c", "/1-2.3/4"));
+    ck_assert(matches("/{:a,}*:z", "/1,2,3"));
+    ck_assert(matches("/{aab}*{aa}?b", "/aabaaaabaab") == false);
+    ck_assert(matches("/{aab}*{aa}?b", "/aabaabaab"));
+    ck_assert(matches("/*{,}?*{;}?*", "/"));
+}
+END_TEST
+
+START_TEST(names_what_it_refuses)
+{
+    static const struct {
+        const char *pattern, *reason;
+    } cases[] = {
+        {"/((?=a)b)", "a regular expression with a lookahead"},
+        {"/((?!a)b)", "a regular expression with a lookahead"},
+        {"/((?<=a)b)", "a regular expression with a lookbehind"},
+        {"/((?<!a)b)", "a regular expression with a lookbehind"},
+        {"/((?<n>a)b)", "a regular expression with a named group inside a group"},
+        {"/(a\\1)", "a regular expression with a backreference"},
+        {"/(a\\k<n>)", "a regular expression with a backreference"},
+        {"/((?R)a)", "a regular expression with a recursion"},
+        {"/((?1)a)", "a regular expression with a recursion"},
+        {"/((?&n)a)", "a regular expression with a recursion"},
+        {"/((?(1)a|b))", "not a URL Pattern: a capturing group inside a group (byte 4)"},
+        {"/((?C)a)", "a regular expression with a callout (?C)"},
+        {"/((?P<n>a))", "a regular expression with (?P"},
+        {"/((?i:a))", "a regular expression with a group that is neither plain nor (?:"},
+        {"/((?>a))", "a regular expression with a group that is neither plain nor (?:"},
+        {"/((?|a))", "a regular expression with a group that is neither plain nor (?:"},
+        {"/((?#a))", "a regular expression with a group that is neither plain nor (?:"},
+        {"/(a\\Kb)", "a regular expression with an escape that ECMAScript does not know (\\K)"},
+        {"/(\\C)", "a regular expression with an escape that ECMAScript does not know (\\C)"},
+        {"/(\\Qa\\E)", "a regular expression with an escape that ECMAScript does not know (\\Q)"},
+        {"/(\\Aa\\z)", "a regular expression with an escape that ECMAScript does not know (\\A)"},
+        {"/(\\g1)", "a regular expression with an escape that ECMAScript does not know (\\g)"},
+        {"/(\\R)", "a regular expression with an escape that ECMAScript does not know (\\R)"},
+        {"/(\\01)", "a regular expression with an escape that ECMAScript does not know (\\0)"},
+        {"/(\\-)", "a regular expression with an escape that ECMAScript does not know (\\-)"},
+        {"/(\\p{L})", "a regular expression with a property of Unicode (\\p)"},
+        {"/([\\p{L}])", "a regular expression with a property of Unicode (\\p)"},
+        {"/([\\q{ab}])", "a regular expression with strings in a class (\\q)"},
+        {"/([a&&b--c])", "a regular expression with a class that mixes operations"},
+        {"/([ab&&c])", "a regular expression with a class that mixes operations"},
+        {"/([a-])", "a regular expression with a character in a class that needs a backslash"},
+        {"/([b-a])", "a regular expression with a range in a class that is out of order"},
+        {"/([a!!b])", "a regular expression with a reserved pair of characters in a class"},
+        {"/([:alpha:])", NULL},
+        {"/([[:alpha:]])", NULL},
+        {"/(a**)", "a regular expression with a quantifier behind nothing"},
+        {"/(a++)", "a regular expression with a quantifier behind nothing"},
+        {"/(^*a)", "a regular expression with a quantifier behind nothing"},
+        {"/(a{,2})", "a regular expression with a brace that is no quantifier"},
+        {"/(a{2,1})", "a regular expression with a quantifier out of order"},
+        {"/(a{b})", "a regular expression with a brace that is no quantifier"},
+        {"/(a]b)", "a regular expression with a bracket or brace that needs a backslash"},
+        {"/(a}b)", "a regular expression with a bracket or brace that needs a backslash"},
+        {"/([a)", "a regular expression with a class that is not closed"},
+        {"/(\xc3\xa9)", "not a URL Pattern: a group holds more than ASCII (byte 2)"},
+        {"/((a))", "not a URL Pattern: a capturing group inside a group (byte 2)"},
+        {"/(?:a)", "not a URL Pattern: a group begins with ?"},
+        {"/()", "not a URL Pattern: a group is empty (byte 1)"},
+        {"/(a", "not a URL Pattern: a group is not closed (byte 1)"},
+        {"/a\\", "not a URL Pattern: a backslash at the end (byte 2)"},
+        {"/{a", "not a URL Pattern: braces that are not closed, or hold more than one group"},
+        {"/{{a}}", "not a URL Pattern: braces that are not closed, or hold more than one group"},
+        {"/a}", "not a URL Pattern: a modifier or brace in the wrong place"},
+        {"/:a/:a", "not a URL Pattern: two groups named a"},
+        {"/{:}", "not a URL Pattern: a colon without a name (byte 2)"},
+        {"/:a.b/../c", "dot segments that lead out of a piece of a path"},
+        {"/\xff", "a pattern that is not UTF-8"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (cases[i].reason) {
+            const char *got = refusal_of(cases[i].pattern, MRC_EINVAL);
+
+            ck_assert_msg(strstr(got, cases[i].reason) == got, "%s: %s", cases[i].pattern, got);
+        } else { /* looks like PCRE's, and is ECMAScript's */
+            mrc_urlpattern_free(compile(cases[i].pattern, MRC_URLPATTERN_ROUTE));
+        }
+    }
+}
+END_TEST
+
+START_TEST(means_what_ecmascript_means)
+{
+    ck_assert(matches("/([[:alpha:]])", "/p"));
+    ck_assert(matches("/([[:alpha:]])", "/:"));
+    ck_assert(!matches("/([[:alpha:]])", "/z"));
+    ck_assert(matches("/([\\w--[a-z]]+)", "/A_9"));
+    ck_assert(!matches("/([\\w--[a-z]]+)", "/Aa"));
+    ck_assert(matches("/([^\\d&&[3-7]]+)", "/1289x"));
+    ck_assert(!matches("/([^\\d&&[3-7]])", "/5"));
+    ck_assert(matches("/(\\u0061\\x62\\cA?\\u{63})", "/abc"));
+    ck_assert(matches("/([\\u{1F600}a])", "/a"));
+    ck_assert(!matches("/(\\u{1F600})", "/%F0%9F%98%80"));
+    ck_assert(matches("/(a|b{2}|c{1,2}?|(?:de)+)", "/dede"));
+    ck_assert(matches("/(a|b{2}|c{1,2}?|(?:de)+)", "/bb"));
+    ck_assert(!matches("/(a|b{2}|c{1,2}?|(?:de)+)", "/b"));
+    ck_assert(matches("/(\\ba\\b)", "/a"));
+    ck_assert(!matches("/x(^a$)", "/xa"));
+    ck_assert(matches("/x(\\/\\.\\*)", "/x/.*"));
+    ck_assert(matches("/(a#b c)", "/a#b c") == false);
+    ck_assert(matches("/([^])", "/a"));
+    ck_assert(!matches("/([])", "/a"));
+    ck_assert(!matches("/a([])?", "/ab"));
+    ck_assert(matches("/a([])?", "/a"));
+}
+END_TEST
+
+/* PREFIX, then FILL over and over until LEN bytes, then SUFFIX; the caller free()s it. */
+static char *make_long(const char *prefix, const char *fill, size_t len, const char *suffix)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, len + 1000);
+    mrc_buf_add_str(&buf, prefix);
+    while (buf.len + strlen(fill) + strlen(suffix) <= len)
+        mrc_buf_add_str(&buf, fill);
+    mrc_buf_add_str(&buf, suffix);
+    return mrc_buf_take(&buf, NULL);
+}
+
+/*
+ * Patterns of four thousand bytes, made to be expensive, against topics made for them: the test's
+ * timeout is the bound. Whether they compile at all does not matter.
+ */
+START_TEST(hostile_patterns_are_cheap)
+{
+    static const struct {
+        const char *prefix, *fill, *suffix, *topic_fill;
+    } cases[] = {
+        {"/", "*", "b", "a"},
+        {"/", "*a", "b", "a"},
+        {"/", "{a}*", "b", "a"},
+        {"/", "{a}*{aa}*", "b", "a"},
+        {"/", "{a}?", "b", "a"},
+        {"/", "{*a}*", "b", "a"},
+        {"/", "{a*}+", "b", "a"},
+        {"", "/:a+", "b", "/a"},
+        {"/", "*{a}?", "b", "a"},
+        {"/", "{:x}?", "b", "a"},
+        {"/", "(a*)", "b", "a"},
+        {"/", "(a*)*", "b", "a"},
+        {"/", "(.*)a", "b", "a"},
+        {"/(", "(?:", "", "a"},
+        {"/(", "[", "", "a"},
+        {"/(", "(?:(?:a|a)*)*", "b)", "a"},
+        {"/(", "a{9}", ")", "a"},
+        {"/((?:a{1000}){1000})", "a", "b", "a"},
+        {"/((?:(?:a{100}){100}){100})", "a", "b", "a"},
+        {"/((?:(?:(?:a+)+)+)+)", "", "b", "a"},
+        {"/((?:a|aa|aaa)+)", "", "b", "a"},
+        {"/((?:.*.*)*)", "", "b", "a"},
+        {"/(", "a|", "b)", "a"},
+        {"/((?:a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a)*)", "", "b", "a"},
+        {"/((?:[ab]*c|[ab])*)d", "", "", "a"},
+        {"/(", "(?:a|b)?", "b)", "a"},
+        {"/(", "(?:a?){50}", "b)", "a"},
+        {"https://", "\xc3\xa9.", "/", "a"},
+        {"https://", "{\xc3\xa9}?", "/", "a"},
+        {"", "(?:", "", "a"},
+        {"", "{", "", "a"},
+        {"", ":a", "", "a"},
+        {"", "@", "", "a"},
+        {"", "[", "", "a"},
+        {"", "\\", "", "a"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *text = make_long(cases[i].prefix, cases[i].fill[0] ? cases[i].fill : "\n", 4096,
+                               cases[i].suffix);
+        char *topic = make_long("/", cases[i].topic_fill, 4096, "c");
+        struct mrc_urlpattern *pattern = NULL;
+        struct mrc_url *base = NULL, *url = NULL;
+
+        mrc_url_parse(mrc_bytes_of(HUB), NULL, NULL, &base);
+        mrc_url_parse(mrc_bytes_of(topic), base, NULL, &url);
+        mrc_urlpattern_compile(mrc_bytes_of(text), mrc_bytes_of(HUB), MRC_URLPATTERN_ROUTE, NULL,
+                               &pattern);
+        for (int j = 0; pattern && j < 100; j++)
+            ck_assert(!mrc_urlpattern_matches(pattern, url));
+        mrc_urlpattern_free(pattern);
+        mrc_url_free(url);
+        mrc_url_free(base);
+        free(topic);
+        free(text);
+    }
+}
+END_TEST
+
+/* What costs more than the limits does not match, though without them it would. */
+START_TEST(too_expensive_does_not_match)
+{
+    char *topic = make_long("/", "a", 3000, "");
+    char *many = make_long("/", "{aa}*{a}*", 4096, "");
+    struct mrc_urlpattern *pattern = compile(many, MRC_URLPATTERN_ROUTE);
+    struct mrc_url *base = NULL, *url = NULL;
+
+    mrc_url_parse(mrc_bytes_of(HUB), NULL, NULL, &base);
+    mrc_url_parse(mrc_bytes_of(topic), base, NULL, &url);
+    ck_assert(!mrc_urlpattern_matches(pattern, url));
+    mrc_urlpattern_free(pattern);
+    /* 28 letters are three hundred thousand ways to fail before the last alternative. */
+    ck_assert(matches("/((?:a|aa)*b|a*)", "/aaaaaaaaaa"));
+    ck_assert(!matches("/((?:a|aa)*b|a*)", "/aaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+    pattern = compile("/(a*)", MRC_URLPATTERN_ROUTE);
+    ck_assert(mrc_urlpattern_matches(pattern, url));
+    mrc_urlpattern_free(pattern);
+    mrc_url_free(url);
+    mrc_url_free(base);
+    free(many);
+    free(topic);
+}
+END_TEST
+
+/* A regular expression gets fewer steps for a longer subject, and none for one past its limit. */
+START_TEST(long_subjects_cost_no_more)
+{
+    static const struct {
+        size_t len;
+        bool matches;
+    } cases[] = {
+        {MRC_REGEXP_SHORT_BYTES, true},     {MRC_REGEXP_SHORT_BYTES + 1, false},
+        {MRC_REGEXP_MAX_BYTES, true},       {MRC_REGEXP_MAX_BYTES + 1, false},
+        {4 * MRC_REGEXP_SHORT_BYTES, true},
+    };
+    struct mrc_urlpattern *steps =
+        compile("/((?:ab|a)+x|(?:ab|a)+y|(?:ab|a)+z|a*)", MRC_URLPATTERN_ROUTE);
+    struct mrc_urlpattern *simple = compile("/(a*)", MRC_URLPATTERN_ROUTE);
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *topic = make_long("https://hub.example.com/", "a", 23 + cases[i].len, "");
+        struct mrc_url *url = NULL;
+
+        mrc_url_parse(mrc_bytes_of(topic), NULL, NULL, &url);
+        ck_assert_uint_eq(url->path.len, cases[i].len);
+        ck_assert_int_eq(mrc_urlpattern_matches(i < 2 ? steps : simple, url), cases[i].matches);
+        mrc_url_free(url);
+        free(topic);
+    }
+    mrc_urlpattern_free(simple);
+    mrc_urlpattern_free(steps);
+}
+END_TEST
+
+START_TEST(bounds_its_input)
+{
+    char *text = make_long("/", "a", MRC_URLPATTERN_MAX_BYTES + 1, "");
+    struct mrc_urlpattern_init init = {.base_url = {NULL, 0}};
+    struct mrc_urlpattern *pattern = NULL;
+
+    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "a pattern longer than 65536 bytes");
+    init.components[MRC_URLPATTERN_SEARCH] = mrc_bytes_of(text);
+    ck_assert_int_eq(mrc_urlpattern_compile_init(&init, MRC_URLPATTERN_ROUTE, NULL, &pattern),
+                     MRC_ELIMIT);
+    text[MRC_URLPATTERN_MAX_BYTES] = '\0';
+    pattern = compile(text, MRC_URLPATTERN_ROUTE);
+    ck_assert_uint_gt(mrc_urlpattern_size(pattern), MRC_URLPATTERN_MAX_BYTES);
+    mrc_urlpattern_free(pattern);
+    free(text);
+    text = make_long("/(", "(?:", 1000, "a");
+    for (size_t i = 0; i < 332; i++) /* as many as were opened, and the outermost */
+        text = realloc(text, strlen(text) + 2), memcpy(text + strlen(text), ")", 2);
+    ck_assert_str_eq(refusal_of(text, MRC_EINVAL),
+                     "not a URL Pattern: a group is not closed (byte 1)");
+    free(text);
+}
+END_TEST
+
+START_TEST(bounds_nesting)
+{
+    char text[1000] = "/(";
+    size_t len;
+
+    for (int i = 0; i < 51; i++)
+        memcpy(text + 2 + 3 * i, "(?:", 3);
+    len = 2 + 3 * 51;
+    memset(text + len, ')', 52);
+    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "groups nested too deep");
+    memmove(text + 2, text + 5, len - 5);
+    memset(text + len - 3, ')', 51);
+    text[len - 3 + 51] = '\0';
+    mrc_urlpattern_free(compile(text, MRC_URLPATTERN_ROUTE));
+    memset(text + 2, '[', 51);
+    memset(text + 53, ']', 51);
+    memcpy(text + 104, ")", 2);
+    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "classes nested too deep");
+    memset(text, 0, sizeof(text));
+    memcpy(text, "/(a", 3);
+    for (int i = 0; i < MRC_REGEXP_MAX_ALTERNATIVES - 1; i++)
+        memcpy(text + 3 + 2 * i, "|a", 2);
+    memcpy(text + 3 + 2 * (MRC_REGEXP_MAX_ALTERNATIVES - 1), ")", 2);
+    mrc_urlpattern_free(compile(text, MRC_URLPATTERN_ROUTE));
+    memcpy(text + 3 + 2 * (MRC_REGEXP_MAX_ALTERNATIVES - 1), "|)", 3);
+    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "more than 100 alternatives");
+    ck_assert_str_eq(refusal_of("/(a{65536})", MRC_ELIMIT), "more than 65535 repetitions");
+    ck_assert(strstr(refusal_of("/((?:a{60000}){60000})", MRC_ELIMIT), "too much for PCRE2"));
+}
+END_TEST
+
+START_TEST(tells_its_size)
+{
+    struct mrc_urlpattern *simple = compile("/books/:id", MRC_URLPATTERN_ROUTE);
+    struct mrc_urlpattern *regexp = compile("/books/(\\d+)", MRC_URLPATTERN_ROUTE);
+
+    ck_assert(!mrc_urlpattern_has_regexp_groups(simple));
+    ck_assert(mrc_urlpattern_has_regexp_groups(regexp));
+    ck_assert_uint_gt(mrc_urlpattern_size(simple), 100);
+    ck_assert_uint_gt(mrc_urlpattern_size(regexp), mrc_urlpattern_size(simple));
+    mrc_urlpattern_free(simple);
+    mrc_urlpattern_free(regexp);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("urlpattern");
+    TCase *vectors = tcase_create("vectors");
+    TCase *tcase = tcase_create("urlpattern");
+
+    tcase_add_loop_test(vectors, passes_the_vectors, 0, 230);
+    suite_add_tcase(suite, vectors);
+    tcase_set_timeout(tcase, 20);
+    tcase_add_test(tcase, routes_topics);
+    tcase_add_test(tcase, repeats_and_skips);
+    tcase_add_test(tcase, names_what_it_refuses);
+    tcase_add_test(tcase, means_what_ecmascript_means);
+    tcase_add_test(tcase, hostile_patterns_are_cheap);
+    tcase_add_test(tcase, too_expensive_does_not_match);
+    tcase_add_test(tcase, long_subjects_cost_no_more);
+    tcase_add_test(tcase, bounds_its_input);
+    tcase_add_test(tcase, bounds_nesting);
+    tcase_add_test(tcase, tells_its_size);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
