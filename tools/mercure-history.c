@@ -30,10 +30,10 @@
 #include "core/base/buf.h"
 #include "core/protocol/form.h"
 #include "core/protocol/update.h"
-#include "store/history_env.h"
-#include "store/history_files.h"
-#include "store/history_table.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/history/env.h"
+#include "store/history/files.h"
+#include "store/history/table.h"
 
 #define ROWS_PER_TXN   500                          /* others have their turn in between */
 #define LINE_MAX_BYTES ((size_t)1200 * 1024 * 1024) /* more than the largest update can need */

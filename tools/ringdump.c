@@ -19,10 +19,10 @@
 
 #include "apr_general.h"
 #include "apr_pools.h"
-#include "store/control.h"
-#include "store/control_layout.h"
-#include "store/hub_segment.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/regions/hub_segment.h"
+#include "store/shm/control.h"
+#include "store/shm/control_layout.h"
 
 enum { EXIT_SOUND = 0, EXIT_CONTRADICTION = 1, EXIT_USAGE = 2, EXIT_FOREIGN = 3 };
 

@@ -24,7 +24,7 @@
 #include "hub/process.h"
 #include "hub/subscriber.h"
 #include "hub/waiters.h"
-#include "store/status.h"
+#include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -13,7 +13,7 @@
 #include "httpd/playground.h"
 #include "httpd/registry.h"
 #include "httpd/settings.h"
-#include "store/history.h"
+#include "store/history/history.h"
 
 /* ---- reading values ---------------------------------------------------------------------------*/
 

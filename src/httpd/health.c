@@ -13,7 +13,7 @@
 #include "httpd/registry.h"
 #include "hub/hub.h"
 #include "hub/process.h"
-#include "store/ring.h"
+#include "store/ring/ring.h"
 
 #define HANDLER "mercure-health"
 

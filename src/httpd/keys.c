@@ -16,7 +16,7 @@
 #include "http_config.h"
 
 #include "core/jose/keyset.h"
-#include "store/file.h"
+#include "store/base/file.h"
 
 #define CATALOGUE_KEY "mod_mercure:keys"
 

@@ -11,7 +11,7 @@
 
 #include "hub/keeper.h"
 #include "hub/keyring.h"
-#include "store/documents.h"
+#include "store/documents/documents.h"
 
 /* Every row of a configuration, and where the keys come from that may change. */
 struct mrc_keys_catalogue {

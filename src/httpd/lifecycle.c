@@ -22,8 +22,8 @@
 #include "hub/keeper.h"
 #include "hub/keyring.h"
 #include "hub/process.h"
-#include "store/history_dir.h"
-#include "store/memory.h"
+#include "store/history/dir.h"
+#include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -7,7 +7,7 @@
 #include "hub/hub.h"
 #include "hub/metrics.h"
 #include "hub/process.h"
-#include "store/history.h"
+#include "store/history/history.h"
 
 const struct mrc_metric mrc_metrics[] = {
     {

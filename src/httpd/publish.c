@@ -20,7 +20,7 @@
 #include "httpd/registry.h"
 #include "hub/hub.h"
 #include "hub/process.h"
-#include "store/status.h"
+#include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
 

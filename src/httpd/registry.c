@@ -15,8 +15,8 @@
 #include "httpd/module.h"
 #include "httpd/playground.h"
 #include "httpd/sizing.h"
-#include "store/history_dir.h"
-#include "store/staging.h"
+#include "store/history/dir.h"
+#include "store/regions/staging.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -13,7 +13,7 @@
 #include "http_config.h"
 
 #include "httpd/settings.h"
-#include "store/memory.h"
+#include "store/memory/memory.h"
 
 /* One hub: one section with `MercureHub On`, or all that share a name. */
 struct mrc_hub_conf {

@@ -22,8 +22,8 @@
 #include "hub/news.h"
 #include "hub/process.h"
 #include "hub/subscriber.h"
-#include "store/ring.h"
-#include "store/roster.h"
+#include "store/regions/roster.h"
+#include "store/ring/ring.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -12,8 +12,8 @@
 #include "hub/hub.h"
 #include "hub/presence.h"
 #include "hub/thread.h"
-#include "store/roster.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/regions/roster.h"
 
 /* What could not be told is tried again, and what others have left is looked for, so often. */
 #define PAUSE_S 1

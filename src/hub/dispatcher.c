@@ -6,7 +6,7 @@
 #include "hub/reader.h"
 #include "hub/thread.h"
 #include "hub/waiters.h"
-#include "store/notify.h"
+#include "store/shm/notify.h"
 
 /* A loop has ended long before, unless it cannot. */
 #define JOIN_US ((int64_t)5000 * 1000)

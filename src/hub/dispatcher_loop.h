@@ -29,8 +29,9 @@ struct mrc_reader;
 struct mrc_stream;
 
 /*
- * For look_ms: nothing waits for such a look, since whoever publishes wakes (store/interests.h). It
- * is for what no argument covers, and makes a loss of what would be one a delay.
+ * For look_ms: nothing waits for such a look, since whoever publishes wakes
+ * (store/regions/interests.h). It is for what no argument covers, and makes a loss of what would be
+ * one a delay.
  */
 #define MRC_DISPATCHER_LOOK_MS 1000
 

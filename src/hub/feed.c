@@ -13,9 +13,9 @@
 #include "hub/index.h"
 #include "hub/stream.h"
 #include "hub/subscriber.h"
-#include "store/history.h"
-#include "store/ring.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/history/history.h"
+#include "store/ring/ring.h"
 
 #define RECORDS_PER_PULL 256 /* of one ring, before those who receive them write */
 #define BYTES_PER_PULL   (512 * 1024)

@@ -9,12 +9,12 @@
 #include "hub/listening.h"
 #include "hub/patterns.h"
 #include "hub/thread.h"
-#include "store/census.h"
-#include "store/history.h"
-#include "store/hub_segment.h"
-#include "store/interests.h"
-#include "store/ring.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/history/history.h"
+#include "store/regions/census.h"
+#include "store/regions/hub_segment.h"
+#include "store/regions/interests.h"
+#include "store/ring/ring.h"
 
 /* A full roster is no news again for so long. */
 #define FULL_NEWS_US ((int64_t)60 * 1000 * 1000)

@@ -14,7 +14,7 @@
 #include "core/base/bytes.h"
 #include "core/base/err.h"
 #include "hub/metrics.h"
-#include "store/history.h"
+#include "store/history/history.h"
 
 struct mrc_announcer;
 struct mrc_hub;
@@ -126,7 +126,7 @@ apr_status_t mrc_hub_join(struct mrc_hub *hub, const struct mrc_hub_client *clie
 /*
  * One that has joined listens with the COUNT MATCHERS from now on, and the child is woken for what
  * they match: to be called before it takes its position, so that nothing falls between
- * (store/interests.h). And not any more, before it leaves; the same matchers. Any thread.
+ * (store/regions/interests.h). And not any more, before it leaves; the same matchers. Any thread.
  */
 void mrc_hub_listen(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count);
 void mrc_hub_unlisten(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count);
@@ -172,7 +172,8 @@ void mrc_hub_observe_dispatches(struct mrc_hub *hub, struct mrc_metrics_times *t
 void mrc_hub_set_taken(struct mrc_hub *hub, unsigned loop, uint64_t next);
 uint64_t mrc_hub_lag(const struct mrc_hub *hub, unsigned slot);
 
-/* As many subscribers as the policy allows are there already. In the range of store/status.h. */
+/* As many subscribers as the policy allows are there already. In the range of store/base/status.h.
+ */
 #define MRC_STATUS_FULL         (APR_OS_START_USERERR + 7320)
 #define MRC_STATUS_ADDRESS_FULL (APR_OS_START_USERERR + 7321)
 #define MRC_STATUS_TOKEN_FULL   (APR_OS_START_USERERR + 7322)

@@ -12,9 +12,9 @@
 #include "hub/clock.h"
 #include "hub/keyring.h"
 #include "hub/thread.h"
-#include "store/documents.h"
-#include "store/fetch.h"
-#include "store/file.h"
+#include "store/base/fetch.h"
+#include "store/base/file.h"
+#include "store/documents/documents.h"
 
 #define SECOND_US ((int64_t)1000 * 1000)
 

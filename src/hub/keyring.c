@@ -6,7 +6,7 @@
 
 #include <openssl/crypto.h>
 
-#include "store/documents.h"
+#include "store/documents/documents.h"
 
 /* The keys of one row at one time, shared by a reference count. */
 struct mrc_key_version {

@@ -7,9 +7,9 @@
 
 #include "core/protocol/update.h"
 #include "core/topic/matcher.h"
-#include "store/hub_segment.h"
-#include "store/interests.h"
-#include "store/notify.h"
+#include "store/regions/hub_segment.h"
+#include "store/regions/interests.h"
+#include "store/shm/notify.h"
 
 /* So many users of one bit cannot be told from more, nor from fewer afterwards: the bit stays. */
 #define USES_MAX UINT16_MAX

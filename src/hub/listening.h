@@ -1,7 +1,8 @@
 /*
  * What the subscribers of one hub in one child are to be woken for, told to the publishers of all
- * children (store/interests.h): the topics of those who listen to exact ones only; everything, as
- * long as there is one who listens with a pattern or the wildcard, also beside exact topics.
+ * children (store/regions/interests.h): the topics of those who listen to exact ones only;
+ * everything, as long as there is one who listens with a pattern or the wildcard, also beside exact
+ * topics.
  *
  * A subscriber counts from before it takes its position until it is closed, whether it replays, is
  * in an index, or in a thread of its own. Any thread, no lock.

@@ -1,5 +1,5 @@
 /*
- * The numbers of a hub, and where each lies in its segment (store/hub_segment.h).
+ * The numbers of a hub, and where each lies in its segment (store/regions/hub_segment.h).
  *
  * Places are never moved: a reload may put another build over the numbers of an earlier one. What
  * has one number for each reason has MRC_METRICS_REASONS places, more than there are reasons.
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "hub/carrier.h"
-#include "store/hub_layout.h"
+#include "store/regions/hub_layout.h"
 
 #define MRC_METRICS_REASONS 16
 

@@ -9,10 +9,10 @@
 #include "core/protocol/subscription_doc.h"
 #include "core/topic/matcher.h"
 #include "hub/hub.h"
-#include "store/history.h"
-#include "store/ring.h"
-#include "store/roster.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/history/history.h"
+#include "store/regions/roster.h"
+#include "store/ring/ring.h"
 
 /* One entry, and its update if there is something to tell. */
 struct piece {

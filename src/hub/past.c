@@ -6,9 +6,9 @@
 
 #include "hub/event.h"
 #include "hub/hub.h"
-#include "store/history.h"
-#include "store/ring.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/history/history.h"
+#include "store/ring/ring.h"
 
 #define PAGES_MAX    32
 #define RECORDS_MAX  256                 /* of a page that is read from the ring */

@@ -8,8 +8,8 @@
 #include "hub/announcer.h"
 #include "hub/hub.h"
 #include "hub/news.h"
-#include "store/roster.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/regions/roster.h"
 
 /* ---- beginning --------------------------------------------------------------------------------*/
 

@@ -1,7 +1,7 @@
 /*
  * Presence: the active subscriptions of a hub. What each subscriber listens to is entered into the
- * hub's roster (store/roster.h) and told to those who may read it, when it begins and when it ends;
- * draft-dunglas-mercure-08, "Active Subscriptions".
+ * hub's roster (store/regions/roster.h) and told to those who may read it, when it begins and when
+ * it ends; draft-dunglas-mercure-08, "Active Subscriptions".
  *
  *     mrc_presence_begin      added -> listed -> told (active)         a thread of a worker
  *     mrc_presence_end        not listed any more                      any thread, the dispatcher's

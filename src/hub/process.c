@@ -7,7 +7,7 @@
 #include "hub/dispatcher_loop.h"
 #include "hub/hub.h"
 #include "hub/waiters.h"
-#include "store/memory.h"
+#include "store/memory/memory.h"
 
 struct mrc_process {
     struct mrc_memory *memory;

@@ -18,7 +18,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "store/history.h"
+#include "store/history/history.h"
 
 struct mrc_reader;
 struct mrc_reading;

@@ -11,7 +11,7 @@
 #include "hub/fetch.h"
 #include "hub/hub.h"
 #include "hub/subscriber.h"
-#include "store/status.h"
+#include "store/base/status.h"
 
 /* Writes of one stream before the others have their turn. */
 #define WRITES_PER_TURN 4

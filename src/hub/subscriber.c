@@ -14,9 +14,9 @@
 #include "hub/past.h"
 #include "hub/patterns.h"
 #include "hub/presence.h"
-#include "store/history.h"
-#include "store/ring.h"
-#include "store/status.h"
+#include "store/base/status.h"
+#include "store/history/history.h"
+#include "store/ring/ring.h"
 
 /* A stream ends so long before its token expires: never later, whatever a timer's tick is. */
 #define EXPIRY_MARGIN_US ((int64_t)200 * 1000)

@@ -25,11 +25,11 @@
 #include "apr_strings.h"
 #include "apr_time.h"
 
-#include "store/history.h"
-#include "store/hub_segment.h"
-#include "store/notify.h"
-#include "store/segment.h"
-#include "store/staging.h"
+#include "store/history/history.h"
+#include "store/regions/hub_segment.h"
+#include "store/regions/staging.h"
+#include "store/shm/notify.h"
+#include "store/shm/segment.h"
 
 #define PROCESSES   4
 #define THREADS_MAX 64

@@ -25,7 +25,7 @@
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
 #include "hub/index.h"
-#include "store/ring.h"
+#include "store/ring/ring.h"
 
 #define BASE       "https://example.com/.well-known/mercure"
 #define RING_BYTES (UINT64_C(4) << 20)

@@ -16,7 +16,7 @@
 
 #include "apr_general.h"
 #include "apr_pools.h"
-#include "store/ring.h"
+#include "store/ring/ring.h"
 
 #define HISTORY_BYTES (UINT64_C(16) << 20)
 #define HISTORY_COUNT 100000

@@ -122,7 +122,7 @@ def segment(httpd, pattern):
 
 
 def slots(httpd):
-    """(state, pid) of the child slots (src/store/control_layout.h); 0 is FREE, 1 LIVE."""
+    """(state, pid) of the child slots (src/store/shm/control_layout.h); 0 is FREE, 1 LIVE."""
     data = segment(httpd, "mercure-*.control")
     magic, version, count, _, offset = struct.unpack_from("<8sIIQQ", data)
     assert (magic, version) == (b"MRCCTRL1", 2), "another layout: mend this test"
@@ -135,7 +135,7 @@ def live_pids(httpd):
 
 
 def interest(httpd):
-    """How many streams each child slot has (src/store/interests_layout.h)."""
+    """How many streams each child slot has (src/store/regions/interests_layout.h)."""
     data = segment(httpd, "mercure-*.hub-*")
     magic, version, count = struct.unpack_from("<8sII", data)
     assert (magic, version) == (b"MRCHUBS1", 1), "another layout: mend this test"

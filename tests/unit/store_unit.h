@@ -10,7 +10,7 @@
 
 #include "apr_general.h"
 #include "apr_pools.h"
-#include "store/ring.h"
+#include "store/ring/ring.h"
 #include "unit.h"
 
 /* A pool for the rest of the process; every test is a process. */

@@ -1,4 +1,4 @@
-#include "store/interests.h"
+#include "store/regions/interests.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #include "hub_unit.h"
-#include "store/control_layout.h"
+#include "store/shm/control_layout.h"
 
 #define RING        (1 << 20)
 #define DEADLINE_MS (60 * 1000) /* only says when something is broken */

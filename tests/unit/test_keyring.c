@@ -13,7 +13,7 @@
 #include "apr_strings.h"
 #include "apr_time.h"
 #include "hub/keeper.h"
-#include "store/documents.h"
+#include "store/documents/documents.h"
 #include "store_unit.h"
 #include "tokens.h"
 

@@ -7,7 +7,7 @@
 #include "hub/event.h"
 #include "hub/reader.h"
 #include "hub_unit.h"
-#include "store/history.h"
+#include "store/history/history.h"
 
 static const struct mrc_hub_policy policy = {.backlog_bytes = 1 << 20};
 

@@ -13,9 +13,9 @@
 #include "hub/process.h"
 #include "hub_unit.h"
 #include "interrupted.h"
-#include "store/memory.h"
-#include "store/ring_layout.h"
-#include "store/roster.h"
+#include "store/memory/memory.h"
+#include "store/regions/roster.h"
+#include "store/ring/layout.h"
 
 #define NSLOTS      4
 #define SUBSCRIBERS 10

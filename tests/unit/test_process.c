@@ -17,7 +17,7 @@
 #include "hub/stream.h"
 #include "hub/waiters.h"
 #include "hub_unit.h"
-#include "store/memory.h"
+#include "store/memory/memory.h"
 
 #define NSLOTS      4
 #define DEADLINE_US INT64_C(60000000) /* only says when something is broken */

@@ -1,0 +1,188 @@
+#include "store/base/fetch.h"
+
+#include <stdlib.h>
+
+#include <curl/curl.h>
+
+#include "core/base/buf.h"
+#include "mrc_config.h"
+
+/* One document on its way. */
+struct transfer {
+    CURL *easy; /* NULL: this place is free */
+    size_t tag;
+    struct mrc_buf body;
+    bool too_long;
+    char problem[CURL_ERROR_SIZE];
+};
+
+struct mrc_fetcher {
+    struct mrc_fetcher_args args;
+    CURLM *multi;
+    struct curl_slist *headers;
+    struct transfer transfers[MRC_FETCH_MAX_ACTIVE];
+};
+
+apr_status_t mrc_fetcher_create(const struct mrc_fetcher_args *args,
+                                struct mrc_fetcher **ret_fetcher)
+{
+    struct mrc_fetcher *fetcher;
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return APR_EGENERAL;
+    fetcher = calloc(1, sizeof(*fetcher));
+    if (!fetcher)
+        return APR_ENOMEM;
+    fetcher->args = *args;
+    fetcher->multi = curl_multi_init();
+    fetcher->headers =
+        curl_slist_append(NULL, "Accept: application/jwk-set+json, application/json");
+    if (!fetcher->multi || !fetcher->headers) {
+        mrc_fetcher_free(fetcher);
+        return APR_ENOMEM;
+    }
+    *ret_fetcher = fetcher;
+    return APR_SUCCESS;
+}
+
+static void end_transfer(struct mrc_fetcher *fetcher, struct transfer *transfer)
+{
+    curl_multi_remove_handle(fetcher->multi, transfer->easy);
+    curl_easy_cleanup(transfer->easy);
+    mrc_buf_free(&transfer->body);
+    transfer->easy = NULL;
+}
+
+void mrc_fetcher_free(struct mrc_fetcher *fetcher)
+{
+    if (!fetcher)
+        return;
+    for (int i = 0; i < MRC_FETCH_MAX_ACTIVE; i++) {
+        if (fetcher->transfers[i].easy)
+            end_transfer(fetcher, &fetcher->transfers[i]);
+    }
+    curl_multi_cleanup(fetcher->multi);
+    curl_slist_free_all(fetcher->headers);
+    free(fetcher);
+}
+
+static size_t take_body(char *data, size_t size, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+
+    mrc_buf_add(&transfer->body, data, size * count);
+    transfer->too_long = mrc_buf_error(&transfer->body) == MRC_ELIMIT;
+    return mrc_buf_error(&transfer->body) ? 0 : size * count; /* 0 ends the transfer */
+}
+
+static void set_options(const struct mrc_fetcher *fetcher, struct transfer *transfer,
+                        const char *url)
+{
+    CURL *easy = transfer->easy;
+
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)CURLPROTO_HTTPS);
+    curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS, (long)CURLPROTO_HTTPS);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a name server that hangs holds up no end */
+#endif
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)MRC_FETCH_MAX_REDIRECTS);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (fetcher->args.ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, fetcher->args.ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetcher->headers);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, MRC_FETCH_CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, MRC_FETCH_TIMEOUT_MS);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->problem);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+}
+
+static struct transfer *find_transfer(struct mrc_fetcher *fetcher)
+{
+    for (int i = 0; i < MRC_FETCH_MAX_ACTIVE; i++) {
+        if (!fetcher->transfers[i].easy)
+            return &fetcher->transfers[i];
+    }
+    return NULL;
+}
+
+bool mrc_fetcher_start(struct mrc_fetcher *fetcher, const char *url, size_t tag)
+{
+    struct transfer *transfer = find_transfer(fetcher);
+
+    if (!transfer)
+        return false;
+    *transfer = (struct transfer){.easy = curl_easy_init(), .tag = tag};
+    if (!transfer->easy)
+        return false;
+    mrc_buf_init(&transfer->body, fetcher->args.max_bytes);
+    set_options(fetcher, transfer, url);
+    if (curl_multi_add_handle(fetcher->multi, transfer->easy) == CURLM_OK)
+        return true;
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+    return false;
+}
+
+bool mrc_fetcher_is_active(const struct mrc_fetcher *fetcher, size_t tag)
+{
+    for (int i = 0; i < MRC_FETCH_MAX_ACTIVE; i++) {
+        if (fetcher->transfers[i].easy &&
+            (tag == MRC_FETCH_ANY || fetcher->transfers[i].tag == tag))
+            return true;
+    }
+    return false;
+}
+
+/* Tells how TRANSFER ended. */
+static void tell(struct mrc_fetcher *fetcher, struct transfer *transfer, CURLcode result)
+{
+    char problem[CURL_ERROR_SIZE + 64] = "";
+    long status = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (transfer->too_long)
+        snprintf(problem, sizeof(problem), "it is longer than %zu bytes", fetcher->args.max_bytes);
+    else if (result != CURLE_OK)
+        snprintf(problem, sizeof(problem), "%s",
+                 transfer->problem[0] ? transfer->problem : curl_easy_strerror(result));
+    else if (status != 200)
+        snprintf(problem, sizeof(problem), "the server answers with status %ld", status);
+    fetcher->args.done(fetcher->args.ctx, transfer->tag, mrc_buf_bytes(&transfer->body),
+                       problem[0] ? problem : NULL);
+}
+
+void mrc_fetcher_turn(struct mrc_fetcher *fetcher, int wake_fd, int timeout_ms)
+{
+    struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
+    CURLMsg *message;
+    int unused;
+
+    curl_multi_perform(fetcher->multi, &unused);
+    curl_multi_poll(fetcher->multi, &wake, 1, timeout_ms, &unused);
+    curl_multi_perform(fetcher->multi, &unused);
+    while ((message = curl_multi_info_read(fetcher->multi, &unused))) {
+        struct transfer *transfer = NULL;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        tell(fetcher, transfer, message->data.result);
+        end_transfer(fetcher, transfer);
+    }
+}

@@ -1,0 +1,36 @@
+/*
+ * What the store answers beside APR's own statuses.
+ *
+ * They lie in the range that APR leaves to its users. APR_SUCCESS, APR_EOF, APR_NOTFOUND,
+ * APR_TIMEUP, APR_ENOMEM and the errors of the operating system keep their meaning.
+ */
+#ifndef MRC_STORE_BASE_STATUS_H
+#define MRC_STORE_BASE_STATUS_H
+
+#include "apr_errno.h"
+#include "core/base/err.h"
+
+/* The hub has moved to another segment, or is gone: this process belongs to a generation that
+ * ends. Nothing was stored; a publisher may come again (503 with Retry-After). */
+#define MRC_STATUS_SUPERSEDED (APR_OS_START_USERERR + 7301)
+
+/* The record can never fit into this ring. Nothing was stored. */
+#define MRC_STATUS_TOO_LARGE (APR_OS_START_USERERR + 7302)
+
+/* The ring has overwritten what this reader wanted to read next. */
+#define MRC_STATUS_OVERRUN (APR_OS_START_USERERR + 7303)
+
+/* The bytes contradict each other; a mended writer never leaves that. */
+#define MRC_STATUS_CORRUPT (APR_OS_START_USERERR + 7304)
+
+/* The name of one of the four above, or NULL for any other; a constant. */
+const char *mrc_status_text(apr_status_t status);
+
+/*
+ * Writes the reason into ERROR (which may be NULL) and returns STATUS, so that a refusal is one
+ * statement.
+ */
+apr_status_t mrc_status_set(struct mrc_error *error, apr_status_t status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

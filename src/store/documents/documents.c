@@ -1,0 +1,271 @@
+#include "store/documents/documents.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "apr_strings.h"
+#include "core/base/siphash.h"
+#include "store/base/status.h"
+#include "store/documents/layout.h"
+
+#define WORDS_PER_COPY (MRC_DOCUMENT_MAX_BYTES / sizeof(uint64_t))
+
+/* A reader that is passed this often tries again the next time. */
+#define READ_TRIES 8
+
+struct mrc_documents {
+    void *base;
+    size_t size;
+    size_t count;
+    const char **names;
+    struct mrc_documents_header *header;
+    struct mrc_document *documents;
+    _Atomic uint64_t *copies;
+};
+
+static _Atomic uint64_t *copy_of(const struct mrc_documents *documents, size_t i,
+                                 uint64_t generation)
+{
+    return documents->copies + (2 * i + generation % 2) * WORDS_PER_COPY;
+}
+
+static int make_mutex(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attr;
+    int err = pthread_mutexattr_init(&attr);
+
+    if (err)
+        return err;
+    err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    if (!err)
+        err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    if (!err)
+        err = pthread_mutex_init(mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
+    return err;
+}
+
+apr_status_t mrc_documents_create(apr_pool_t *pool, const struct mrc_document_spec *specs, size_t n,
+                                  struct mrc_error *error, struct mrc_documents **ret_documents)
+{
+    struct mrc_documents *documents = apr_pcalloc(pool, sizeof(*documents));
+    size_t head = sizeof(struct mrc_documents_header) + n * sizeof(struct mrc_document);
+    char *base;
+    int err;
+
+    if (n > (SIZE_MAX - head) / (2 * MRC_DOCUMENT_MAX_BYTES))
+        return mrc_status_set(error, APR_EINVAL, "%zu key files and JWK Sets are too many", n);
+    documents->count = n;
+    documents->names = apr_pcalloc(pool, (n + 1) * sizeof(*documents->names));
+    documents->size = head + n * 2 * MRC_DOCUMENT_MAX_BYTES;
+    base = mmap(NULL, documents->size, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return mrc_status_set(error, errno, "no memory for %zu key files and JWK Sets", n);
+    documents->base = base;
+    documents->header = (struct mrc_documents_header *)(void *)base;
+    documents->documents =
+        (struct mrc_document *)(void *)(base + sizeof(struct mrc_documents_header));
+    documents->copies = (_Atomic uint64_t *)(void *)(base + head);
+    madvise(base, documents->size, MADV_DONTDUMP); /* secrets; where it fails nothing else does */
+    err = make_mutex(&documents->header->leader);
+    for (size_t i = 0; i < n && !err; i++) {
+        documents->names[i] = apr_pstrdup(pool, specs[i].name);
+        if (specs[i].content.ptr && !mrc_documents_write(documents, i, specs[i].content))
+            err = APR_EINVAL;
+    }
+    if (err) {
+        mrc_documents_close(documents);
+        return mrc_status_set(error, err, "the key files and JWK Sets cannot be shared");
+    }
+    *ret_documents = documents;
+    return APR_SUCCESS;
+}
+
+void mrc_documents_carry(const struct mrc_documents *from, struct mrc_documents *to)
+{
+    struct mrc_buf buf;
+    uint64_t unused;
+
+    mrc_buf_init(&buf, MRC_DOCUMENT_MAX_BYTES);
+    for (size_t i = 0; i < to->count; i++) {
+        for (size_t k = 0; mrc_documents_generation(to, i) == 0 && k < from->count; k++) {
+            if (strcmp(to->names[i], from->names[k]) != 0)
+                continue;
+            mrc_buf_reset(&buf);
+            if (mrc_documents_read(from, k, &buf, &unused))
+                mrc_documents_write(to, i, mrc_buf_bytes(&buf));
+            break;
+        }
+    }
+    if (buf.ptr)
+        explicit_bzero(buf.ptr, buf.cap);
+    mrc_buf_free(&buf);
+}
+
+void mrc_documents_close(struct mrc_documents *documents)
+{
+    if (!documents || !documents->base)
+        return;
+    munmap(documents->base, documents->size);
+    documents->base = NULL;
+    documents->count = 0;
+}
+
+size_t mrc_documents_count(const struct mrc_documents *documents)
+{
+    return documents->count;
+}
+
+uint64_t mrc_documents_generation(const struct mrc_documents *documents, size_t i)
+{
+    return atomic_load_explicit(&documents->documents[i].generation, memory_order_acquire);
+}
+
+/* Copies LEN bytes out of shared words, which may be written to meanwhile. */
+static void copy_out(char *to, const _Atomic uint64_t *from, size_t len)
+{
+    for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+        uint64_t word = atomic_load_explicit(&from[at / sizeof(uint64_t)], memory_order_acquire);
+
+        memcpy(to + at, &word, len - at < sizeof(word) ? len - at : sizeof(word));
+    }
+}
+
+bool mrc_documents_read(const struct mrc_documents *documents, size_t i, struct mrc_buf *buf,
+                        uint64_t *ret_generation)
+{
+    const struct mrc_document *document = &documents->documents[i];
+    size_t start = buf->len;
+
+    for (int tries = 0; tries < READ_TRIES; tries++) {
+        uint64_t generation = mrc_documents_generation(documents, i), len;
+        char *to;
+
+        if (generation == 0)
+            return false;
+        len = atomic_load_explicit(&document->bytes[generation % 2], memory_order_acquire);
+        if (len > MRC_DOCUMENT_MAX_BYTES) /* never, unless it is being overwritten */
+            continue;
+        to = mrc_buf_extend(buf, (size_t)len);
+        if (mrc_buf_error(buf))
+            return false;
+        copy_out(to, copy_of(documents, i, generation), (size_t)len);
+        if (mrc_documents_generation(documents, i) == generation) {
+            *ret_generation = generation;
+            return true;
+        }
+        buf->len = start;
+    }
+    return false;
+}
+
+void mrc_documents_ask(const struct mrc_documents *documents, size_t i)
+{
+    if (atomic_exchange(&documents->documents[i].asked, 1) == 0)
+        mrc_documents_wake(documents);
+}
+
+uint32_t mrc_documents_news(const struct mrc_documents *documents)
+{
+    return atomic_load(&documents->header->news);
+}
+
+void mrc_documents_wait(const struct mrc_documents *documents, uint32_t news, int timeout_ms)
+{
+    const struct timespec timeout = {
+        .tv_sec = timeout_ms / 1000,
+        .tv_nsec = timeout_ms % 1000 * 1000000L,
+    };
+
+    /* If there are news meanwhile, the kernel sees that the word has changed, and does not wait. */
+    syscall(SYS_futex, &documents->header->news, FUTEX_WAIT, news, &timeout, NULL, 0);
+}
+
+void mrc_documents_wake(const struct mrc_documents *documents)
+{
+    atomic_fetch_add(&documents->header->news, 1);
+    syscall(SYS_futex, &documents->header->news, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+bool mrc_documents_say_once(const struct mrc_documents *documents, size_t i, const char *text)
+{
+    static const uint64_t key[2] = {0, 0};
+    uint64_t hash = *text ? mrc_siphash(key, mrc_bytes_of(text)) | 1 : 0;
+
+    return atomic_exchange(&documents->documents[i].said, hash) != hash && hash;
+}
+
+bool mrc_documents_lead(const struct mrc_documents *documents)
+{
+    int err = pthread_mutex_trylock(&documents->header->leader);
+
+    /* What a dead leader was writing is in the copy that does not count. */
+    if (err == EOWNERDEAD)
+        err = pthread_mutex_consistent(&documents->header->leader);
+    return err == 0;
+}
+
+void mrc_documents_resign(const struct mrc_documents *documents)
+{
+    pthread_mutex_unlock(&documents->header->leader);
+}
+
+bool mrc_documents_write(const struct mrc_documents *documents, size_t i, struct mrc_bytes content)
+{
+    struct mrc_document *document = &documents->documents[i];
+    uint64_t next = mrc_documents_generation(documents, i) + 1;
+    _Atomic uint64_t *copy = copy_of(documents, i, next);
+
+    if (content.len > MRC_DOCUMENT_MAX_BYTES)
+        return false;
+    /* All with release: who still copies the version of two before, and sees a word of this one,
+     * must find that the generation has moved on. */
+    for (size_t at = 0; at < content.len; at += sizeof(uint64_t)) {
+        size_t rest = content.len - at;
+        uint64_t word = 0;
+
+        memcpy(&word, content.ptr + at, rest < sizeof(word) ? rest : sizeof(word));
+        atomic_store_explicit(&copy[at / sizeof(uint64_t)], word, memory_order_release);
+    }
+    atomic_store_explicit(&document->bytes[next % 2], content.len, memory_order_release);
+    atomic_store_explicit(&document->generation, next, memory_order_release);
+    mrc_documents_wake(documents);
+    return true;
+}
+
+struct mrc_document_state mrc_documents_state(const struct mrc_documents *documents, size_t i)
+{
+    const struct mrc_document *document = &documents->documents[i];
+
+    return (struct mrc_document_state){
+        .tried_us = atomic_load(&document->tried_us),
+        .answered_us = atomic_load(&document->answered_us),
+        .failures = atomic_load(&document->failures),
+        .asked = atomic_load(&document->asked) != 0,
+    };
+}
+
+void mrc_documents_begin(const struct mrc_documents *documents, size_t i, int64_t now_us,
+                         bool asked)
+{
+    struct mrc_document *document = &documents->documents[i];
+
+    atomic_store(&document->asked, 0);
+    atomic_store(&document->tried_us, now_us);
+    if (asked)
+        atomic_store(&document->answered_us, now_us);
+}
+
+void mrc_documents_end(const struct mrc_documents *documents, size_t i, bool good)
+{
+    if (good)
+        atomic_store(&documents->documents[i].failures, 0);
+    else
+        atomic_fetch_add(&documents->documents[i].failures, 1);
+}

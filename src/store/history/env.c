@@ -1,0 +1,567 @@
+#include "store/history/env.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "apr_general.h"
+#include "apr_strings.h"
+
+#include "store/base/status.h"
+#include "store/history/files.h"
+
+#define FORMAT      1
+#define DATABASES   3
+#define READERS_MAX 4096 /* read transactions at one time, in all processes */
+#define MODE        0600
+#define TRIES       10
+#define PATH_BYTES  MRC_HISTORY_FILES_PATH_BYTES
+
+/* What the lock file takes at most: LMDB writes into a map of it. */
+#define LOCK_BYTES (READERS_MAX * 64 + 8192)
+
+struct mrc_history_env {
+    const char *dir;
+    struct mrc_history_env_options options;
+    pthread_rwlock_t lock; /* held for reading by every transaction, for writing while all change */
+    MDB_env *env;
+    struct mrc_history_dbs dbs;
+    unsigned number; /* N of the file */
+    char path[PATH_BYTES];
+    char next_path[PATH_BYTES]; /* with N + 1: when it is there, we go over to it */
+};
+
+apr_status_t mrc_history_env_status(int rc)
+{
+    switch (rc) {
+    case MDB_SUCCESS:
+        return APR_SUCCESS;
+    case MDB_NOTFOUND:
+        return APR_NOTFOUND;
+    case MDB_MAP_FULL:
+        return MRC_STATUS_MAP_FULL;
+    case MDB_READERS_FULL:
+        return APR_EAGAIN;
+    default:
+        return rc > 0 ? rc : MRC_STATUS_CORRUPT;
+    }
+}
+
+static bool exists(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0;
+}
+
+/* ---- databases --------------------------------------------------------------------------------*/
+
+static MDB_val val_of(const void *data, size_t size)
+{
+    return (MDB_val){.mv_size = size, .mv_data = (void *)(uintptr_t)data};
+}
+
+/* Reads SIZE bytes that the file says of itself under NAME. */
+static int get_about(MDB_txn *txn, MDB_dbi dbi, const char *name, void *ret, size_t size)
+{
+    MDB_val key = val_of(name, strlen(name));
+    MDB_val value;
+    int rc = mdb_get(txn, dbi, &key, &value);
+
+    if (rc)
+        return rc;
+    if (value.mv_size != size)
+        return MDB_CORRUPTED;
+    memcpy(ret, value.mv_data, size);
+    return MDB_SUCCESS;
+}
+
+static int put_about(MDB_txn *txn, MDB_dbi dbi, const char *name, const void *data, size_t size)
+{
+    MDB_val key = val_of(name, strlen(name));
+    MDB_val value = val_of(data, size);
+
+    return mdb_put(txn, dbi, &key, &value, 0);
+}
+
+/* What a new file says of itself. */
+static int introduce(MDB_txn *txn, MDB_dbi dbi, const char *hub_key)
+{
+    const uint32_t format = FORMAT;
+    uint64_t random[3];
+    int rc;
+
+    if (apr_generate_random_bytes((unsigned char *)random, sizeof(random)) != APR_SUCCESS)
+        return EIO;
+    random[0] |= 1; /* an epoch is never 0 */
+    rc = put_about(txn, dbi, "format", &format, sizeof(format));
+    if (!rc)
+        rc = put_about(txn, dbi, "epoch", &random[0], sizeof(random[0]));
+    if (!rc)
+        rc = put_about(txn, dbi, "hash", &random[1], 2 * sizeof(random[0]));
+    if (!rc)
+        rc = put_about(txn, dbi, "key", hub_key, strlen(hub_key));
+    return rc;
+}
+
+static int open_dbs(MDB_txn *txn, bool create, const char *hub_key, struct mrc_history_dbs *dbs)
+{
+    unsigned flags = create ? MDB_CREATE : 0;
+    uint32_t format;
+    int rc;
+
+    rc = mdb_dbi_open(txn, "records", flags | MDB_INTEGERKEY, &dbs->records);
+    if (!rc)
+        rc = mdb_dbi_open(txn, "ids",
+                          flags | MDB_INTEGERKEY | MDB_DUPSORT | MDB_DUPFIXED | MDB_INTEGERDUP,
+                          &dbs->ids);
+    if (!rc)
+        rc = mdb_dbi_open(txn, "about", flags, &dbs->about);
+    if (rc)
+        return rc;
+    rc = get_about(txn, dbs->about, "format", &format, sizeof(format));
+    if (rc == MDB_NOTFOUND && create) {
+        rc = introduce(txn, dbs->about, hub_key);
+        format = FORMAT;
+    }
+    if (!rc && format != FORMAT)
+        rc = MDB_VERSION_MISMATCH;
+    if (!rc)
+        rc = get_about(txn, dbs->about, "epoch", &dbs->epoch, sizeof(dbs->epoch));
+    if (!rc)
+        rc = get_about(txn, dbs->about, "hash", dbs->hash_key, sizeof(dbs->hash_key));
+    return rc;
+}
+
+/* A file that has lost its end would be a SIGBUS. */
+static int check_length(MDB_env *env, const char *path)
+{
+    MDB_envinfo info;
+    MDB_stat stat_;
+    struct stat st;
+    int rc = mdb_env_info(env, &info);
+
+    if (!rc)
+        rc = mdb_env_stat(env, &stat_);
+    if (rc)
+        return rc;
+    if (stat(path, &st) != 0)
+        return errno;
+    return (uint64_t)st.st_size / stat_.ms_psize > info.me_last_pgno ? MDB_SUCCESS : MDB_CORRUPTED;
+}
+
+/* A file without its first page LMDB would begin, which one that only reads must not. */
+static int check_begun(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_size == 0 ? MDB_INVALID : MDB_SUCCESS;
+}
+
+/* Opens the databases: in a transaction that only reads, if they are there. */
+static int open_all_dbs(MDB_env *env, const struct mrc_history_env_options *options,
+                        struct mrc_history_dbs *dbs)
+{
+    bool create = false;
+
+    for (;;) {
+        MDB_txn *txn;
+        int rc = mdb_txn_begin(env, NULL, create ? 0 : MDB_RDONLY, &txn);
+
+        if (rc)
+            return rc;
+        rc = open_dbs(txn, create, options->key, dbs);
+        if (rc) {
+            mdb_txn_abort(txn);
+            if (rc != MDB_NOTFOUND || create || !options->key || options->read_only)
+                return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+            create = true;
+            continue;
+        }
+        return mdb_txn_commit(txn);
+    }
+}
+
+/* ---- signals ----------------------------------------------------------------------------------*/
+
+/*
+ * Past the limit on file sizes a write is a signal that kills. The thread holds it off while it
+ * writes, and takes it away; the write fails then as on a full disk.
+ */
+static void hold_xfsz(sigset_t *ret_mask)
+{
+    sigset_t xfsz;
+
+    sigemptyset(&xfsz);
+    sigaddset(&xfsz, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &xfsz, ret_mask);
+}
+
+static void release_xfsz(const sigset_t *mask)
+{
+    const struct timespec now = {0, 0};
+    sigset_t xfsz;
+
+    sigemptyset(&xfsz);
+    sigaddset(&xfsz, SIGXFSZ);
+    while (!sigismember(mask, SIGXFSZ) && sigtimedwait(&xfsz, NULL, &now) == SIGXFSZ)
+        ;
+    pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------*/
+
+/*
+ * Makes sure that the lock file has room on the disk: LMDB maps it, and a hole in it on a full disk
+ * would be a SIGBUS. Only while this process has the environment closed, since closing the file
+ * gives up all locks that the process has on it.
+ */
+static int reserve_lock_file(const char *data_path)
+{
+    char path[PATH_BYTES + 8];
+    struct stat st;
+    int err = 0;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s-lock", data_path);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
+    /* Made by root, it would keep the server's user out. */
+    if (fd >= 0 && geteuid() == 0 && lstat(data_path, &st) == 0 &&
+        fchown(fd, st.st_uid, st.st_gid) != 0)
+        err = errno;
+    if (fd < 0 && errno == EEXIST)
+        fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno;
+    if (!err)
+        err = posix_fallocate(fd, 0, LOCK_BYTES);
+    close(fd);
+    return err == EOPNOTSUPP || err == EINVAL ? 0 : err;
+}
+
+static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_env,
+                    struct mrc_history_dbs *ret_dbs)
+{
+    const struct mrc_history_env_options *options = &env->options;
+    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
+    MDB_env *opened;
+    int rc;
+
+    if (!mrc_history_files_path(env->dir, number, "", env->path) ||
+        !mrc_history_files_path(env->dir, number + 1, "", env->next_path))
+        return ENAMETOOLONG;
+    if (options->read_only)
+        flags |= MDB_RDONLY;
+    if (options->unsynced)
+        flags |= MDB_NOSYNC;
+    rc = reserve_lock_file(env->path);
+    if (!rc)
+        rc = mdb_env_create(&opened);
+    if (rc)
+        return rc;
+    rc = mdb_env_set_maxdbs(opened, DATABASES);
+    if (!rc)
+        rc = mdb_env_set_maxreaders(opened, READERS_MAX);
+    if (!rc && !options->read_only) /* the larger one counts: this, or the file's */
+        rc = mdb_env_set_mapsize(opened, options->map_bytes ? options->map_bytes
+                                                            : MRC_HISTORY_ENV_MAP_BYTES);
+    if (!rc && options->read_only)
+        rc = check_begun(env->path);
+    if (!rc)
+        rc = mdb_env_open(opened, env->path, flags, MODE);
+    if (!rc)
+        rc = check_length(opened, env->path);
+    if (!rc)
+        rc = open_all_dbs(opened, options, ret_dbs);
+    if (rc) {
+        mdb_env_close(opened);
+        return rc;
+    }
+    *ret_env = opened;
+    return MDB_SUCCESS;
+}
+
+/* Opens the newest file. Nobody has a transaction in ENV. */
+static int open_newest(struct mrc_history_env *env)
+{
+    sigset_t mask;
+    int rc = ENOENT;
+
+    hold_xfsz(&mask);
+    for (int i = 0; i < TRIES; i++) {
+        unsigned number = mrc_history_files_newest(env->dir);
+
+        if (number == 0 && !env->options.key)
+            break;
+        env->number = number ? number : 1;
+        rc = try_open(env, env->number, &env->env, &env->dbs);
+        if (mrc_history_files_newest(env->dir) <= env->number)
+            break;
+        if (!rc) { /* it was replaced meanwhile */
+            mdb_env_close(env->env);
+            env->env = NULL;
+        }
+    }
+    release_xfsz(&mask);
+    return rc;
+}
+
+apr_status_t mrc_history_env_open(apr_pool_t *pool, const char *dir,
+                                  const struct mrc_history_env_options *options,
+                                  struct mrc_error *error, struct mrc_history_env **ret_env)
+{
+    struct mrc_history_env *env = apr_pcalloc(pool, sizeof(*env));
+    pthread_rwlockattr_t attr;
+    int rc;
+
+    env->dir = apr_pstrdup(pool, dir);
+    env->options = *options;
+    if (options->key)
+        env->options.key = apr_pstrdup(pool, options->key);
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&env->lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
+    rc = open_newest(env);
+    if (rc) {
+        pthread_rwlock_destroy(&env->lock);
+        return mrc_status_set(error, mrc_history_env_status(rc), "%.200s: %s",
+                              rc == ENOENT ? dir : env->path, mdb_strerror(rc));
+    }
+    mrc_history_env_check_readers(env);
+    *ret_env = env;
+    return APR_SUCCESS;
+}
+
+void mrc_history_env_close(struct mrc_history_env *env)
+{
+    if (!env)
+        return;
+    if (env->env)
+        mdb_env_close(env->env);
+    env->env = NULL;
+    pthread_rwlock_destroy(&env->lock);
+}
+
+const char *mrc_history_env_path(const struct mrc_history_env *env)
+{
+    return env->path;
+}
+
+/* ---- transactions -----------------------------------------------------------------------------*/
+
+/* Closes the file and opens the newest, when it was replaced or LMDB gave it up. */
+static int reopen(struct mrc_history_env *env)
+{
+    int rc;
+
+    pthread_rwlock_wrlock(&env->lock);
+    if (env->env)
+        mdb_env_close(env->env);
+    env->env = NULL;
+    rc = open_newest(env);
+    pthread_rwlock_unlock(&env->lock);
+    return rc;
+}
+
+/* Takes over the map that another process has made larger. */
+static int adopt_map(struct mrc_history_env *env)
+{
+    int rc = MDB_SUCCESS;
+
+    pthread_rwlock_wrlock(&env->lock);
+    if (env->env)
+        rc = mdb_env_set_mapsize(env->env, 0);
+    pthread_rwlock_unlock(&env->lock);
+    return rc;
+}
+
+/* What can be mended before a transaction is tried again; other codes come back. */
+static int mend(struct mrc_history_env *env, int rc)
+{
+    switch (rc) {
+    case MDB_MAP_RESIZED:
+        return adopt_map(env);
+    case MDB_PANIC:
+    case MDB_VERSION_MISMATCH: /* said below: the file was replaced, or is not open */
+        return reopen(env);
+    case MDB_READERS_FULL:
+        mrc_history_env_check_readers(env);
+        return MDB_SUCCESS;
+    default:
+        return rc;
+    }
+}
+
+/* Begins one in the file that is open, under the lock. */
+static int begin_here(struct mrc_history_env *env, bool writes, MDB_txn **ret_txn)
+{
+    MDB_txn *txn;
+    int rc;
+
+    if (!env->env)
+        return MDB_VERSION_MISMATCH;
+    rc = mdb_txn_begin(env->env, NULL, writes ? 0 : MDB_RDONLY, &txn);
+    if (rc)
+        return rc;
+    if (exists(env->next_path)) {
+        mdb_txn_abort(txn);
+        return MDB_VERSION_MISMATCH;
+    }
+    *ret_txn = txn;
+    return MDB_SUCCESS;
+}
+
+apr_status_t mrc_history_env_begin(struct mrc_history_env *env, bool writes,
+                                   struct mrc_history_txn *ret_txn)
+{
+    int rc = MDB_SUCCESS;
+
+    for (int i = 0; i < TRIES; i++) {
+        MDB_txn *txn;
+
+        pthread_rwlock_rdlock(&env->lock);
+        rc = begin_here(env, writes, &txn);
+        if (!rc) {
+            *ret_txn = (struct mrc_history_txn){.env = env, .txn = txn, .dbs = env->dbs};
+            return APR_SUCCESS;
+        }
+        pthread_rwlock_unlock(&env->lock);
+        rc = mend(env, rc);
+        if (rc)
+            break;
+        rc = MDB_READERS_FULL;
+    }
+    return mrc_history_env_status(rc);
+}
+
+apr_status_t mrc_history_env_commit(struct mrc_history_txn *txn)
+{
+    sigset_t mask;
+    int rc;
+
+    hold_xfsz(&mask);
+    rc = mdb_txn_commit(txn->txn);
+    release_xfsz(&mask);
+    txn->txn = NULL;
+    pthread_rwlock_unlock(&txn->env->lock);
+    return mrc_history_env_status(rc);
+}
+
+void mrc_history_env_abort(struct mrc_history_txn *txn)
+{
+    mdb_txn_abort(txn->txn);
+    txn->txn = NULL;
+    pthread_rwlock_unlock(&txn->env->lock);
+}
+
+apr_status_t mrc_history_env_grow(struct mrc_history_env *env)
+{
+    MDB_envinfo info;
+    int rc = MDB_SUCCESS;
+
+    pthread_rwlock_wrlock(&env->lock);
+    if (env->env)
+        rc = mdb_env_info(env->env, &info);
+    if (env->env && !rc && info.me_mapsize >= MRC_HISTORY_ENV_MAP_MAX_BYTES)
+        rc = ENOSPC;
+    if (env->env && !rc)
+        rc = mdb_env_set_mapsize(env->env, info.me_mapsize * 2);
+    pthread_rwlock_unlock(&env->lock);
+    return mrc_history_env_status(rc);
+}
+
+apr_status_t mrc_history_env_sync(struct mrc_history_env *env)
+{
+    int rc = MDB_SUCCESS;
+
+    pthread_rwlock_rdlock(&env->lock);
+    if (env->env && !env->options.unsynced)
+        rc = mdb_env_sync(env->env, 1);
+    pthread_rwlock_unlock(&env->lock);
+    return mrc_history_env_status(rc);
+}
+
+void mrc_history_env_check_readers(struct mrc_history_env *env)
+{
+    int dead;
+
+    pthread_rwlock_rdlock(&env->lock);
+    if (env->env)
+        mdb_reader_check(env->env, &dead);
+    pthread_rwlock_unlock(&env->lock);
+}
+
+/* ---- compacting -------------------------------------------------------------------------------*/
+
+/* Flushes the directory, so that a name in it outlives a power cut. */
+static int sync_dir(const char *dir)
+{
+    DIR *files = opendir(dir);
+    int err = 0;
+
+    if (!files)
+        return errno;
+    if (fsync(dirfd(files)) != 0)
+        err = errno;
+    closedir(files);
+    return err;
+}
+
+/* The copy, on the disk, under its temporary name. */
+static int copy_to(struct mrc_history_env *env, const char *path)
+{
+    FILE *file;
+    int rc;
+
+    unlink(path);
+    rc = mdb_env_copy2(env->env, path, MDB_CP_COMPACT);
+    if (rc)
+        return rc;
+    file = fopen(path, "r+e");
+    if (!file)
+        return errno;
+    if (fchmod(fileno(file), MODE) != 0 || fsync(fileno(file)) != 0)
+        rc = errno;
+    fclose(file);
+    return rc;
+}
+
+apr_status_t mrc_history_env_compact(struct mrc_history_env *env, struct mrc_error *error)
+{
+    struct mrc_history_txn writer;
+    char lock_path[PATH_BYTES + 8];
+    char copy[PATH_BYTES];
+    apr_status_t status;
+    int rc;
+
+    status = mrc_history_env_begin(env, true, &writer); /* nobody else writes from here on */
+    if (status)
+        return mrc_status_set(error, status, "%.200s cannot be locked", env->path);
+    rc = mrc_history_files_path(env->dir, env->number + 1, ".new", copy) ? copy_to(env, copy)
+                                                                         : ENAMETOOLONG;
+    if (!rc && rename(copy, env->next_path) != 0)
+        rc = errno;
+    if (!rc)
+        rc = sync_dir(env->dir);
+    if (!rc) {
+        unlink(env->path);
+        snprintf(lock_path, sizeof(lock_path), "%s-lock", env->path);
+        unlink(lock_path);
+    } else {
+        unlink(copy);
+    }
+    mrc_history_env_abort(&writer);
+    return rc ? mrc_status_set(error, mrc_history_env_status(rc), "%.200s: %s", copy,
+                               mdb_strerror(rc))
+              : APR_SUCCESS;
+}

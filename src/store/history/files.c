@@ -1,0 +1,54 @@
+#include "store/history/files.h"
+
+#include <dirent.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PREFIX     "history-"
+#define SUFFIX     ".mdb"
+#define DIGITS_MAX 8
+
+/* N of a file with this NAME; 0: it is none. */
+static unsigned number_of(const char *name)
+{
+    unsigned n = 0;
+    size_t digits;
+
+    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+        return 0;
+    name += strlen(PREFIX);
+    digits = strspn(name, "0123456789");
+    if (digits == 0 || digits > DIGITS_MAX || name[0] == '0' || strcmp(name + digits, SUFFIX) != 0)
+        return 0;
+    for (size_t i = 0; i < digits; i++)
+        n = n * 10 + (unsigned)(name[i] - '0');
+    return n;
+}
+
+unsigned mrc_history_files_newest(const char *dir)
+{
+    DIR *files = opendir(dir);
+    unsigned newest = 0;
+    struct dirent *entry;
+
+    if (!files)
+        return 0;
+    while ((entry = readdir(files))) {
+        unsigned n = number_of(entry->d_name);
+
+        if (n > newest)
+            newest = n;
+    }
+    closedir(files);
+    return newest;
+}
+
+bool mrc_history_files_path(const char *dir, unsigned n, const char *more,
+                            char ret_path[MRC_HISTORY_FILES_PATH_BYTES])
+{
+    int len = snprintf(ret_path, MRC_HISTORY_FILES_PATH_BYTES, "%s/" PREFIX "%u" SUFFIX "%s", dir,
+                       n, more);
+
+    return len > 0 && len < MRC_HISTORY_FILES_PATH_BYTES;
+}

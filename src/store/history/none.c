@@ -1,0 +1,24 @@
+/*
+ * In the place of history_lmdb.c where LMDB was left out of the build.
+ */
+#include "store/base/status.h"
+#include "store/history/check.h"
+#include "store/history/history.h"
+
+bool mrc_history_has_lmdb(void)
+{
+    return false;
+}
+
+apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                                   const struct mrc_notify *notify, unsigned slot, const char *dir,
+                                   enum mrc_history_sync sync, struct mrc_error *error,
+                                   struct mrc_history **ret_history)
+{
+    return mrc_status_set(error, APR_ENOTIMPL, "this build has no LMDB");
+}
+
+apr_status_t mrc_history_check(const char *dir, struct mrc_error *error)
+{
+    return mrc_status_set(error, APR_ENOTIMPL, "this build has no LMDB");
+}

@@ -1,0 +1,307 @@
+#include "store/history/table.h"
+
+#include <string.h>
+
+#include "core/base/siphash.h"
+#include "store/base/status.h"
+#include "store/ring/internal.h"
+
+/* What is left beside a quarter of the bounds. */
+#define LOOSE_COUNT  64
+#define LOOSE_BYTES  65536
+#define LOOSE_AGE_US 10000000
+
+struct head {
+    uint64_t check;
+    int64_t time_us;
+    uint64_t sum_bytes;
+    uint32_t id_bytes;
+    uint32_t payload_bytes;
+    uint32_t stored_bytes;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct head) == 40, "the head of a record has 40 bytes");
+
+static MDB_val val_of_number(const uint64_t *number)
+{
+    return (MDB_val){.mv_size = sizeof(*number), .mv_data = (void *)(uintptr_t)number};
+}
+
+/* What the first word of a record must be. RECORD may lie anywhere. */
+static uint64_t check_of(const struct mrc_history_dbs *dbs, uint64_t number, const char *record,
+                         size_t size)
+{
+    struct mrc_bytes rest = {record + sizeof(uint64_t), size - sizeof(uint64_t)};
+
+    return mrc_siphash(dbs->hash_key, rest) ^ number;
+}
+
+static apr_status_t read_row(const struct mrc_history_txn *txn, const MDB_val *key,
+                             const MDB_val *value, struct mrc_history_row *ret_row)
+{
+    const char *record = value->mv_data;
+    struct mrc_history_row row;
+    struct head head;
+
+    if (key->mv_size != sizeof(row.number) || value->mv_size < sizeof(head))
+        return MRC_STATUS_CORRUPT;
+    memcpy(&row.number, key->mv_data, sizeof(row.number));
+    memcpy(&head, record, sizeof(head));
+    if ((uint64_t)head.id_bytes + head.payload_bytes != value->mv_size - sizeof(head) ||
+        head.check != check_of(&txn->dbs, row.number, record, value->mv_size))
+        return MRC_STATUS_CORRUPT;
+    row.time_us = head.time_us;
+    row.sum_bytes = head.sum_bytes;
+    row.stored_bytes = head.stored_bytes;
+    row.id = (struct mrc_bytes){record + sizeof(head), head.id_bytes};
+    row.payload = (struct mrc_bytes){record + sizeof(head) + head.id_bytes, head.payload_bytes};
+    *ret_row = row;
+    return APR_SUCCESS;
+}
+
+/* The first or last record. */
+static apr_status_t end_row(const struct mrc_history_txn *txn, MDB_cursor_op op,
+                            struct mrc_history_row *ret_row)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    apr_status_t status;
+    int rc = mdb_cursor_open(txn->txn, txn->dbs.records, &cursor);
+
+    if (rc)
+        return mrc_history_env_status(rc);
+    rc = mdb_cursor_get(cursor, &key, &value, op);
+    status = rc ? mrc_history_env_status(rc) : read_row(txn, &key, &value, ret_row);
+    mdb_cursor_close(cursor);
+    return status;
+}
+
+apr_status_t mrc_history_table_first(const struct mrc_history_txn *txn,
+                                     struct mrc_history_row *ret_row)
+{
+    return end_row(txn, MDB_FIRST, ret_row);
+}
+
+apr_status_t mrc_history_table_last(const struct mrc_history_txn *txn,
+                                    struct mrc_history_row *ret_row)
+{
+    return end_row(txn, MDB_LAST, ret_row);
+}
+
+apr_status_t mrc_history_table_get(const struct mrc_history_txn *txn, uint64_t number,
+                                   struct mrc_history_row *ret_row)
+{
+    MDB_val key = val_of_number(&number);
+    MDB_val value;
+    int rc = mdb_get(txn->txn, txn->dbs.records, &key, &value);
+
+    return rc ? mrc_history_env_status(rc) : read_row(txn, &key, &value, ret_row);
+}
+
+/* ---- appending --------------------------------------------------------------------------------*/
+
+apr_status_t mrc_history_table_append(const struct mrc_history_txn *txn,
+                                      const struct mrc_history_row *row)
+{
+    uint64_t hash = mrc_siphash(txn->dbs.hash_key, row->id);
+    MDB_val number = val_of_number(&row->number);
+    MDB_val hash_val = val_of_number(&hash);
+    struct mrc_history_row last = {.sum_bytes = 0};
+    struct head head = {
+        .time_us = row->time_us,
+        .id_bytes = (uint32_t)row->id.len,
+        .payload_bytes = (uint32_t)row->payload.len,
+        .stored_bytes = row->stored_bytes,
+    };
+    MDB_val value = {.mv_size = sizeof(head) + row->id.len + row->payload.len};
+    apr_status_t status = mrc_history_table_last(txn, &last);
+    char *record;
+    int rc;
+
+    if (status && status != APR_NOTFOUND)
+        return status;
+    head.sum_bytes = last.sum_bytes + row->stored_bytes;
+    rc = mdb_put(txn->txn, txn->dbs.records, &number, &value, MDB_APPEND | MDB_RESERVE);
+    if (rc)
+        return rc == MDB_KEYEXIST ? MRC_STATUS_CORRUPT : mrc_history_env_status(rc);
+    record = value.mv_data;
+    memcpy(record, &head, sizeof(head));
+    if (row->id.len)
+        memcpy(record + sizeof(head), row->id.ptr, row->id.len);
+    if (row->payload.len)
+        memcpy(record + sizeof(head) + row->id.len, row->payload.ptr, row->payload.len);
+    head.check = check_of(&txn->dbs, row->number, record, value.mv_size);
+    memcpy(record, &head.check, sizeof(head.check));
+    number = val_of_number(&row->number);
+    return mrc_history_env_status(mdb_put(txn->txn, txn->dbs.ids, &hash_val, &number, 0));
+}
+
+/* ---- bounds -----------------------------------------------------------------------------------*/
+
+/* Whether ROW is past BOUNDS; LAST is the newest. */
+static bool is_past(const struct mrc_history_row *row, const struct mrc_history_row *last,
+                    const struct mrc_ring_bounds *bounds, int64_t now_us)
+{
+    return bounds->off || (bounds->count && last->number - row->number >= bounds->count) ||
+           (bounds->bytes &&
+            last->sum_bytes - row->sum_bytes + row->stored_bytes > bounds->bytes) ||
+           mrc_ring_is_older(row->time_us, bounds->age_us, now_us);
+}
+
+/* The bounds of what is left in the file for replays that have begun. */
+static struct mrc_ring_bounds loosen(const struct mrc_ring_bounds *bounds)
+{
+    struct mrc_ring_bounds loose = *bounds;
+
+    if (loose.count)
+        loose.count += loose.count / 4 + LOOSE_COUNT;
+    if (loose.bytes)
+        loose.bytes += loose.bytes / 4 + LOOSE_BYTES;
+    if (loose.age_us)
+        loose.age_us += loose.age_us / 4 + LOOSE_AGE_US;
+    return loose;
+}
+
+static apr_status_t remove_row(const struct mrc_history_txn *txn, const struct mrc_history_row *row)
+{
+    uint64_t hash = mrc_siphash(txn->dbs.hash_key, row->id);
+    uint64_t number = row->number;
+    MDB_val hash_val = val_of_number(&hash);
+    MDB_val number_val = val_of_number(&number);
+    int rc = mdb_del(txn->txn, txn->dbs.ids, &hash_val, &number_val);
+
+    if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND)
+        rc = mdb_del(txn->txn, txn->dbs.records, &number_val, NULL);
+    return mrc_history_env_status(rc);
+}
+
+apr_status_t mrc_history_table_trim(const struct mrc_history_txn *txn,
+                                    const struct mrc_ring_bounds *bounds, int64_t now_us,
+                                    uint64_t keep, unsigned max)
+{
+    const struct mrc_ring_bounds loose = loosen(bounds);
+    struct mrc_history_row last;
+    apr_status_t status = mrc_history_table_last(txn, &last);
+
+    for (unsigned i = 0; !status && i < max; i++) {
+        struct mrc_history_row row;
+
+        status = mrc_history_table_first(txn, &row);
+        if (status)
+            break;
+        if (row.number >= keep || row.number >= last.number ||
+            !is_past(&row, &last, &loose, now_us))
+            return APR_SUCCESS;
+        status = remove_row(txn, &row);
+    }
+    return status == APR_NOTFOUND ? APR_SUCCESS : status;
+}
+
+/* The first number from LOW on, at most HIGH, whose record is within the bound by bytes. */
+static apr_status_t within_bytes(const struct mrc_history_txn *txn,
+                                 const struct mrc_history_row *last, uint64_t bytes, uint64_t low,
+                                 uint64_t *ret_number)
+{
+    uint64_t high = last->number + 1;
+
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        struct mrc_history_row row;
+        apr_status_t status = mrc_history_table_get(txn, middle, &row);
+
+        if (status)
+            return status;
+        if (last->sum_bytes - row.sum_bytes + row.stored_bytes > bytes)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_number = low;
+    return APR_SUCCESS;
+}
+
+apr_status_t mrc_history_table_oldest(const struct mrc_history_txn *txn,
+                                      const struct mrc_ring_bounds *bounds, int64_t now_us,
+                                      uint64_t *ret_number, uint64_t *ret_behind)
+{
+    struct mrc_history_row first, last;
+    apr_status_t status = mrc_history_table_first(txn, &first);
+    uint64_t number;
+
+    if (!status)
+        status = mrc_history_table_last(txn, &last);
+    if (status)
+        return status;
+    number = first.number;
+    if (bounds->off)
+        number = last.number + 1;
+    else if (bounds->count && last.number - number >= bounds->count)
+        number = last.number + 1 - bounds->count;
+    if (bounds->bytes) {
+        status = within_bytes(txn, &last, bounds->bytes, number, &number);
+        if (status)
+            return status;
+    }
+    while (bounds->age_us && number <= last.number) {
+        struct mrc_history_row row;
+
+        status = mrc_history_table_get(txn, number, &row);
+        if (status)
+            return status;
+        if (!mrc_ring_is_older(row.time_us, bounds->age_us, now_us))
+            break;
+        number++;
+    }
+    *ret_number = number;
+    *ret_behind = number - first.number;
+    return APR_SUCCESS;
+}
+
+/* ---- finding ----------------------------------------------------------------------------------*/
+
+/* The hash in CURSOR's place is ID's; looks at the records that have it, the earliest first. */
+static apr_status_t find_among(const struct mrc_history_txn *txn, MDB_cursor *cursor,
+                               struct mrc_bytes id, uint64_t oldest, uint64_t *ret_number)
+{
+    MDB_val hash_val, number_val;
+    int rc = mdb_cursor_get(cursor, &hash_val, &number_val, MDB_GET_CURRENT);
+
+    for (; rc == MDB_SUCCESS; rc = mdb_cursor_get(cursor, &hash_val, &number_val, MDB_NEXT_DUP)) {
+        struct mrc_history_row row;
+        apr_status_t status;
+        uint64_t number;
+
+        if (number_val.mv_size != sizeof(number))
+            return MRC_STATUS_CORRUPT;
+        memcpy(&number, number_val.mv_data, sizeof(number));
+        if (number < oldest)
+            continue;
+        status = mrc_history_table_get(txn, number, &row);
+        if (status)
+            return status == APR_NOTFOUND ? MRC_STATUS_CORRUPT : status;
+        if (mrc_bytes_eq(row.id, id)) {
+            *ret_number = number;
+            return APR_SUCCESS;
+        }
+    }
+    return mrc_history_env_status(rc);
+}
+
+apr_status_t mrc_history_table_find(const struct mrc_history_txn *txn, struct mrc_bytes id,
+                                    uint64_t oldest, uint64_t *ret_number)
+{
+    uint64_t hash = mrc_siphash(txn->dbs.hash_key, id);
+    MDB_val hash_val = val_of_number(&hash);
+    MDB_val number_val = val_of_number(&oldest);
+    MDB_cursor *cursor;
+    apr_status_t status;
+    int rc = mdb_cursor_open(txn->txn, txn->dbs.ids, &cursor);
+
+    if (rc)
+        return mrc_history_env_status(rc);
+    /* The first number with this hash that is not before the oldest. */
+    rc = mdb_cursor_get(cursor, &hash_val, &number_val, MDB_GET_BOTH_RANGE);
+    status = rc ? mrc_history_env_status(rc) : find_among(txn, cursor, id, oldest, ret_number);
+    mdb_cursor_close(cursor);
+    return status;
+}

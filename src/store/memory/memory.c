@@ -1,0 +1,443 @@
+#include "store/memory/memory.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apr_general.h"
+#include "apr_strings.h"
+#include "apr_time.h"
+#include "store/base/status.h"
+#include "store/regions/staging.h"
+#include "store/shm/runtime_dir.h"
+#include "store/shm/segment.h"
+
+/* Another server may take our control file for a dead one's, in the moment before it is locked. */
+#define OPEN_TRIES 10
+
+/* One hub that lives; in a pool of its own, below the process pool. */
+struct hub {
+    struct hub *next;
+    apr_pool_t *pool;
+    struct mrc_hub_segment *segment;
+    unsigned number; /* of its file */
+    bool wanted;     /* while reconciling: the new configuration has it */
+};
+
+struct mrc_memory {
+    apr_pool_t *pool; /* the process pool */
+    pid_t owner;
+    unsigned nslots;
+    unsigned last_number; /* of a hub's file; none is used twice */
+    struct mrc_control *control;
+    struct mrc_notify *notify;
+    struct hub *first;
+    apr_pool_t *documents_pool; /* NULL: there are no documents */
+    struct mrc_documents *documents;
+    const char *dir;
+    char key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
+};
+
+uint64_t mrc_memory_size(const struct mrc_hub_shape *shapes, size_t n, unsigned nslots,
+                         struct mrc_error *error)
+{
+    uint64_t sum = mrc_control_size(nslots);
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        uint64_t size = mrc_hub_segment_size(&shapes[i], nslots, error);
+
+        if (size == 0)
+            return 0;
+        sum = size > UINT64_MAX - sum ? UINT64_MAX : sum + size;
+    }
+    return sum;
+}
+
+/* ---- Opening ----------------------------------------------------------------------------------*/
+
+static apr_status_t make_key(char ret_key[MRC_RUNTIME_DIR_KEY_BYTES + 1])
+{
+    uint64_t random;
+    apr_status_t status = apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+
+    if (status)
+        return status;
+    snprintf(ret_key, MRC_RUNTIME_DIR_KEY_BYTES + 1, "%08x%016" PRIx64, (unsigned)getpid(), random);
+    return APR_SUCCESS;
+}
+
+/* Makes the control file and locks it. APR_EAGAIN: another server has just swept it away. */
+static apr_status_t open_control(struct mrc_memory *memory, struct mrc_error *error)
+{
+    char name[MRC_RUNTIME_DIR_NAME_BYTES];
+    char reason[120];
+    struct mrc_control *control;
+    apr_status_t status;
+    struct stat st;
+
+    status = make_key(memory->key);
+    if (status)
+        return mrc_status_set(error, status, "the system gives no random bytes");
+    mrc_runtime_dir_control_name(memory->key, name);
+    status = mrc_control_create(memory->pool, memory->dir, name, memory->nslots, error, &control);
+    if (status)
+        return status;
+    if (flock(mrc_control_fd(control), LOCK_EX | LOCK_NB) != 0)
+        status = errno;
+    else if (fstat(mrc_control_fd(control), &st) != 0 || st.st_nlink == 0)
+        status = APR_EAGAIN;
+    if (status) {
+        mrc_control_close(control);
+        mrc_segment_remove(memory->dir, name);
+        return mrc_status_set(error, status, "cannot lock %s in %.100s: %s", name, memory->dir,
+                              apr_strerror(status, reason, sizeof(reason)));
+    }
+    memory->control = control;
+    return APR_SUCCESS;
+}
+
+apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, unsigned nslots,
+                             struct mrc_error *error, struct mrc_memory **ret_memory)
+{
+    struct mrc_memory *memory = apr_pcalloc(process_pool, sizeof(*memory));
+    apr_status_t status;
+    int tries;
+
+    memory->pool = process_pool;
+    memory->owner = getpid();
+    memory->nslots = nslots;
+    memory->dir = apr_pstrdup(process_pool, runtime_dir);
+    mrc_runtime_dir_sweep(memory->dir);
+    for (tries = 0; tries < OPEN_TRIES; tries++) {
+        status = open_control(memory, error);
+        if (!APR_STATUS_IS_EAGAIN(status))
+            break;
+    }
+    if (status)
+        return status;
+    status = mrc_notify_create(process_pool, nslots, error, &memory->notify);
+    if (status) {
+        mrc_memory_close(memory);
+        return status;
+    }
+    *ret_memory = memory;
+    return APR_SUCCESS;
+}
+
+/* ---- The hubs ---------------------------------------------------------------------------------*/
+
+static struct hub *find_hub(const struct mrc_memory *memory, const char *key)
+{
+    struct hub *hub;
+
+    for (hub = memory->first; hub; hub = hub->next)
+        if (strcmp(mrc_hub_segment_key(hub->segment), key) == 0)
+            return hub;
+    return NULL;
+}
+
+/* Unmaps and removes the file; the struct is gone with its pool. */
+static void destroy_hub(struct mrc_memory *memory, struct hub *hub)
+{
+    char name[MRC_RUNTIME_DIR_NAME_BYTES];
+
+    mrc_runtime_dir_hub_name(memory->key, hub->number, name);
+    mrc_segment_remove(memory->dir, name);
+    mrc_hub_segment_close(hub->segment);
+    apr_pool_destroy(hub->pool);
+}
+
+/* A new hub, in no list yet. */
+static apr_status_t create_hub(struct mrc_memory *memory, const struct mrc_hub_shape *shape,
+                               struct mrc_error *error, struct hub **ret_hub)
+{
+    char name[MRC_RUNTIME_DIR_NAME_BYTES];
+    apr_pool_t *pool;
+    struct hub *hub;
+    apr_status_t status = apr_pool_create(&pool, memory->pool);
+
+    if (status)
+        return mrc_status_set(error, status, "out of memory");
+    hub = apr_pcalloc(pool, sizeof(*hub));
+    hub->pool = pool;
+    hub->number = ++memory->last_number;
+    mrc_runtime_dir_hub_name(memory->key, hub->number, name);
+    status = mrc_hub_segment_create(pool, memory->dir, name, shape, memory->nslots, error,
+                                    &hub->segment);
+    if (status) {
+        apr_pool_destroy(pool);
+        return status;
+    }
+    *ret_hub = hub;
+    return APR_SUCCESS;
+}
+
+/*
+ * Moves the ring, and what it goes along with. With a durable history nobody may be between the
+ * commit and the ring meanwhile: then the publish lock is held, too.
+ */
+static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
+                              int64_t wait_us)
+{
+    struct mrc_staging *from = mrc_hub_segment_staging(old);
+    struct mrc_staging *to = mrc_hub_segment_staging(new);
+    apr_status_t status = from ? mrc_staging_lock(from, wait_us) : APR_SUCCESS;
+
+    if (status)
+        return status;
+    status = mrc_ring_move(mrc_hub_segment_ring(old), mrc_hub_segment_ring(new), apr_time_now(),
+                           wait_us);
+    if (from && to && !status) {
+        uint64_t offset;
+        uint64_t epoch = mrc_staging_epoch(from, &offset);
+
+        mrc_staging_bind(to, epoch, offset);
+    }
+    if (from)
+        mrc_staging_unlock(from);
+    return status;
+}
+
+/* Moves OLD to a new segment of SHAPE, in its place of the list. On failure OLD goes on; success
+ * with a text in ERROR is worth a warning. */
+static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
+                               const struct mrc_hub_shape *shape, int64_t wait_us,
+                               struct mrc_error *error)
+{
+    struct hub **place = &memory->first;
+    struct hub *hub;
+    apr_status_t status = create_hub(memory, shape, error, &hub);
+
+    if (status)
+        return status;
+    status = move_ring(old->segment, hub->segment, wait_us);
+    if (status) {
+        destroy_hub(memory, hub);
+        return mrc_status_set(error, status, "%s",
+                              APR_STATUS_IS_TIMEUP(status) ? "another process holds its lock"
+                                                           : "its history could not be copied");
+    }
+    mrc_hub_segment_carry(old->segment, hub->segment);
+    /* After the move: what ends from now on cannot be told in the old ring, and stays for this. */
+    if (mrc_hub_segment_roster(old->segment) && mrc_hub_segment_roster(hub->segment) &&
+        mrc_roster_carry(mrc_hub_segment_roster(old->segment),
+                         mrc_hub_segment_roster(hub->segment)) > 0)
+        mrc_error_set(error, MRC_OK, "has no room now to tell the end of each subscription");
+    while (*place != old)
+        place = &(*place)->next;
+    hub->next = old->next;
+    hub->wanted = true;
+    *place = hub;
+    mrc_hub_segment_wake(old->segment, memory->notify); /* its children shall see that it ended */
+    destroy_hub(memory, old);
+    return APR_SUCCESS;
+}
+
+static apr_status_t rebound_hub(const struct hub *hub, const struct mrc_hub_shape *shape,
+                                int64_t wait_us, struct mrc_error *error)
+{
+    struct mrc_ring_bounds bounds = {
+        .count = shape->history_count,
+        .bytes = shape->history_bytes,
+        .age_us = (uint64_t)shape->history_age_us,
+        .off = shape->history_off,
+    };
+    apr_status_t status =
+        mrc_ring_set_bounds(mrc_hub_segment_ring(hub->segment), &bounds, apr_time_now(), wait_us);
+
+    return status ? mrc_status_set(error, status, "another process holds its lock") : APR_SUCCESS;
+}
+
+static apr_status_t check_shapes(const struct mrc_memory *memory,
+                                 const struct mrc_hub_shape *shapes, size_t n,
+                                 struct mrc_error *error)
+{
+    size_t i;
+    size_t j;
+
+    for (i = 0; i < n; i++) {
+        if (mrc_hub_segment_size(&shapes[i], memory->nslots, error) == 0)
+            return APR_EINVAL;
+        for (j = 0; j < i; j++)
+            if (strcmp(shapes[i].key, shapes[j].key) == 0)
+                return mrc_status_set(error, APR_EINVAL, "two hubs have the key %.150s",
+                                      shapes[i].key);
+    }
+    return APR_SUCCESS;
+}
+
+/* What is left of the wait that one reconcile may take in all. */
+static int64_t remaining(apr_time_t start)
+{
+    int64_t left = MRC_MEMORY_WAIT_US - (apr_time_now() - start);
+
+    return left < 0 ? 0 : left > MRC_MEMORY_WAIT_US ? MRC_MEMORY_WAIT_US : left;
+}
+
+static void remove_unwanted(struct mrc_memory *memory, apr_time_t start)
+{
+    struct hub **place = &memory->first;
+
+    while (*place) {
+        struct hub *hub = *place;
+
+        if (hub->wanted) {
+            place = &hub->next;
+            continue;
+        }
+        mrc_ring_supersede(mrc_hub_segment_ring(hub->segment), remaining(start));
+        mrc_hub_segment_wake(hub->segment, memory->notify);
+        *place = hub->next;
+        destroy_hub(memory, hub);
+    }
+}
+
+apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes,
+                                  size_t n, struct mrc_error *error)
+{
+    apr_status_t status = check_shapes(memory, shapes, n, error);
+    struct mrc_error warning = {""};
+    apr_time_t start = apr_time_now();
+    struct mrc_error reason;
+    struct hub *hub;
+    size_t i;
+
+    if (status)
+        return status;
+    for (hub = memory->first; hub; hub = hub->next)
+        hub->wanted = false;
+    for (i = 0; i < n; i++) {
+        hub = find_hub(memory, shapes[i].key);
+        if (hub)
+            hub->wanted = true;
+    }
+    remove_unwanted(memory, start); /* first: their room may be what the others need */
+
+    for (i = 0; i < n; i++) {
+        const struct mrc_hub_shape *shape = &shapes[i];
+        apr_status_t one;
+
+        reason.text[0] = '\0';
+        hub = find_hub(memory, shape->key);
+        if (!hub) {
+            one = create_hub(memory, shape, &reason, &hub);
+            if (!one) {
+                hub->wanted = true;
+                hub->next = memory->first;
+                memory->first = hub;
+            } else if (!status) {
+                status = mrc_status_set(error, one, "%s", reason.text);
+            }
+            continue;
+        }
+        if (mrc_hub_segment_has_shape(hub->segment, shape))
+            one = rebound_hub(hub, shape, remaining(start), &reason);
+        else
+            one = resize_hub(memory, hub, shape, remaining(start), &reason);
+        if (one && warning.text[0] == '\0')
+            mrc_status_set(
+                &warning, one,
+                "the hub %.80s keeps the memory and history bounds it had before: %.140s",
+                shape->key, reason.text);
+        else if (reason.text[0] && warning.text[0] == '\0')
+            mrc_error_set(&warning, MRC_OK, "the hub %.80s %.140s", shape->key, reason.text);
+    }
+    if (!status && error)
+        *error = warning;
+    return status;
+}
+
+/* ---- The documents ----------------------------------------------------------------------------*/
+
+static void close_documents(struct mrc_memory *memory)
+{
+    if (!memory->documents_pool)
+        return;
+    mrc_documents_close(memory->documents);
+    apr_pool_destroy(memory->documents_pool);
+    memory->documents_pool = NULL;
+    memory->documents = NULL;
+}
+
+apr_status_t mrc_memory_set_documents(struct mrc_memory *memory,
+                                      const struct mrc_document_spec *specs, size_t n,
+                                      struct mrc_error *error)
+{
+    struct mrc_documents *documents;
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create(&pool, memory->pool);
+
+    if (status)
+        return mrc_status_set(error, status, "out of memory");
+    status = mrc_documents_create(pool, specs, n, error, &documents);
+    if (status) {
+        apr_pool_destroy(pool);
+        return status;
+    }
+    if (memory->documents)
+        mrc_documents_carry(memory->documents, documents);
+    close_documents(memory);
+    memory->documents_pool = pool;
+    memory->documents = documents;
+    return APR_SUCCESS;
+}
+
+/* ---- Asking -----------------------------------------------------------------------------------*/
+
+struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key)
+{
+    struct hub *hub = find_hub(memory, key);
+
+    return hub ? hub->segment : NULL;
+}
+
+struct mrc_hub_segment *mrc_memory_hub_at(const struct mrc_memory *memory, size_t i)
+{
+    struct hub *hub = memory->first;
+
+    while (hub && i--)
+        hub = hub->next;
+    return hub ? hub->segment : NULL;
+}
+
+struct mrc_control *mrc_memory_control(const struct mrc_memory *memory)
+{
+    return memory->control;
+}
+
+struct mrc_documents *mrc_memory_documents(const struct mrc_memory *memory)
+{
+    return memory->documents;
+}
+
+const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory)
+{
+    return memory->notify;
+}
+
+void mrc_memory_close(struct mrc_memory *memory)
+{
+    char name[MRC_RUNTIME_DIR_NAME_BYTES];
+
+    if (!memory || memory->owner != getpid())
+        return;
+    while (memory->first) {
+        struct hub *hub = memory->first;
+
+        memory->first = hub->next;
+        destroy_hub(memory, hub);
+    }
+    close_documents(memory);
+    mrc_notify_close(memory->notify);
+    memory->notify = NULL;
+    if (memory->control) {
+        mrc_runtime_dir_control_name(memory->key, name);
+        mrc_segment_remove(memory->dir, name);
+        mrc_control_close(memory->control);
+        memory->control = NULL;
+    }
+}

@@ -1,0 +1,87 @@
+/*
+ * The bytes of a hub's segment: one for each hub.
+ *
+ *     0                    +-----------------------------------------------+
+ *                          | struct mrc_hub_header            (2048 bytes) |
+ *     region[RING]         +-----------------------------------------------+
+ *                          | struct mrc_ring_header (256), data            |  ring_layout.h
+ *     region[INDEX]        +-----------------------------------------------+
+ *                          | u64 bucket [power of two]                     |  ring_layout.h
+ *     region[INTEREST]     +-----------------------------------------------+
+ *                          | struct mrc_interests_header, rows, words      |  interests_layout.h
+ *     region[METRICS]      +-----------------------------------------------+
+ *                          | struct mrc_hub_metrics_row [nslots + 1]       |
+ *     region[STAGING]      +-----------------------------------------------+
+ *                          | group commit of the durable store             |  may be absent
+ *     region[PRESENCE]     +-----------------------------------------------+
+ *                          | struct mrc_roster_header, words, cells        |  roster_layout.h;
+ *                          |                                               |  may be absent
+ *     region[COUNTS]       +-----------------------------------------------+
+ *                          | struct mrc_census_header, cells               |  census_layout.h;
+ *                          |                                               |  may be absent
+ *     total_bytes          +-----------------------------------------------+
+ *
+ * Every region begins at a multiple of 64. A region that is absent has size 0. Whether the hub
+ * lives or has moved on is ring.state, which the lock of the ring guards.
+ */
+#ifndef MRC_STORE_REGIONS_HUB_LAYOUT_H
+#define MRC_STORE_REGIONS_HUB_LAYOUT_H
+
+#include <stdint.h>
+
+#define MRC_HUB_MAGIC    UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
+#define MRC_HUB_VERSION  1
+#define MRC_HUB_KEY_MAX  1023
+#define MRC_HUB_REGIONS  16
+#define MRC_HUB_COUNTERS 112
+#define MRC_HUB_GAUGES   16
+
+enum mrc_hub_region_type {
+    MRC_HUB_REGION_RING = 0,
+    MRC_HUB_REGION_INDEX,
+    MRC_HUB_REGION_INTEREST,
+    MRC_HUB_REGION_METRICS,
+    MRC_HUB_REGION_STAGING,
+    MRC_HUB_REGION_PRESENCE,
+    MRC_HUB_REGION_COUNTS,
+    MRC_HUB_REGION_USED
+};
+
+struct mrc_hub_region {
+    uint32_t type;    /* its own place in the table */
+    uint32_t version; /* of what lies in the region */
+    uint64_t offset;  /* from the beginning of the segment */
+    uint64_t size;    /* bytes; 0: absent */
+};
+_Static_assert(sizeof(struct mrc_hub_region) == 24, "a region is described by 24 bytes");
+
+/* Written by the parent before any child can see the segment; constant from then on. Processes use
+ * the copy that they made then. */
+struct mrc_hub_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t nslots;
+    uint64_t total_bytes;
+    int64_t created_us;
+    uint32_t region_count;
+    uint32_t key_bytes;
+    uint8_t reserved0[24];
+    struct mrc_hub_region region[MRC_HUB_REGIONS];
+    char key[MRC_HUB_KEY_MAX + 1];
+    uint8_t reserved1[576];
+};
+_Static_assert(sizeof(struct mrc_hub_header) == 2048, "the first region begins at byte 2048");
+
+/*
+ * The numbers of one child, on cache lines that nobody else writes: relaxed additions by the child
+ * that owns the slot. Counters only grow and stay when the child ends, its successor in the slot
+ * goes on from there. Gauges are what the child has open now, and are set to 0 when it is folded.
+ * The row after the last slot's holds what was counted before the hub was resized.
+ */
+struct mrc_hub_metrics_row {
+    _Atomic uint64_t counter[MRC_HUB_COUNTERS];
+    _Atomic uint64_t gauge[MRC_HUB_GAUGES];
+};
+_Static_assert(sizeof(struct mrc_hub_metrics_row) == 1024, "a row is 1024 bytes");
+
+#endif

@@ -1,0 +1,384 @@
+#include "store/regions/staging.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/base/status.h"
+#include "store/regions/staging_layout.h"
+
+#define SLOTS_MAX 4096
+
+struct mrc_staging {
+    struct mrc_staging_header *header;
+    char *slots;
+    unsigned count; /* our own copies: the shared ones are never believed again */
+    uint64_t data_bytes;
+    uint64_t stride;
+};
+
+static uint64_t stride_of(uint64_t data_bytes)
+{
+    return sizeof(struct mrc_staging_slot) + ((data_bytes + 63) & ~UINT64_C(63));
+}
+
+uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes)
+{
+    return sizeof(struct mrc_staging_header) + slots * stride_of(data_bytes);
+}
+
+/* 0 or an errno. */
+static int init_lock(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attr;
+    int err = pthread_mutexattr_init(&attr);
+
+    if (err)
+        return err;
+    err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    if (!err)
+        err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    if (!err)
+        err = pthread_mutex_init(mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
+    return err;
+}
+
+apr_status_t mrc_staging_create(void *region, uint64_t bytes, struct mrc_error *error)
+{
+    struct mrc_staging_header *header = region;
+    uint64_t count =
+        bytes > sizeof(*header) ? (bytes - sizeof(*header)) / stride_of(MRC_STAGING_DATA_BYTES) : 0;
+    int err;
+
+    if (count == 0 || count > SLOTS_MAX)
+        return mrc_status_set(error, APR_EINVAL, "a staging area cannot have this size");
+    header->magic = MRC_STAGING_MAGIC;
+    header->version = MRC_STAGING_VERSION;
+    header->slot_count = (uint32_t)count;
+    header->data_bytes = MRC_STAGING_DATA_BYTES;
+    err = init_lock(&header->lock.mutex);
+    return err ? mrc_status_set(error, err,
+                                "the system has no robust locks that processes can share")
+               : APR_SUCCESS;
+}
+
+apr_status_t mrc_staging_attach(apr_pool_t *pool, void *region, uint64_t bytes,
+                                struct mrc_staging **ret_staging)
+{
+    struct mrc_staging_header *header = region;
+    struct mrc_staging *staging;
+
+    if (bytes < sizeof(*header) || header->magic != MRC_STAGING_MAGIC ||
+        header->version != MRC_STAGING_VERSION || header->slot_count == 0 ||
+        header->slot_count > SLOTS_MAX || header->data_bytes > bytes ||
+        mrc_staging_bytes(header->slot_count, header->data_bytes) > bytes)
+        return MRC_STATUS_CORRUPT;
+    staging = apr_pcalloc(pool, sizeof(*staging));
+    staging->header = header;
+    staging->slots = (char *)(header + 1);
+    staging->count = header->slot_count;
+    staging->data_bytes = header->data_bytes;
+    staging->stride = stride_of(header->data_bytes);
+    *ret_staging = staging;
+    return APR_SUCCESS;
+}
+
+static struct mrc_staging_slot *slot_at(const struct mrc_staging *staging, unsigned i)
+{
+    return (struct mrc_staging_slot *)(void *)(staging->slots + i * staging->stride);
+}
+
+static enum mrc_staging_state state_of(uint32_t word)
+{
+    return (enum mrc_staging_state)(word & ((1U << MRC_STAGING_OWNER_SHIFT) - 1));
+}
+
+/* Changes the state of a slot that is in FROM; false: it is not. It stays its publisher's. */
+static bool change(struct mrc_staging_slot *slot, enum mrc_staging_state from,
+                   enum mrc_staging_state to)
+{
+    uint32_t word = atomic_load(&slot->word);
+
+    while (state_of(word) == from) {
+        uint32_t owner = word >> MRC_STAGING_OWNER_SHIFT << MRC_STAGING_OWNER_SHIFT;
+
+        if (atomic_compare_exchange_weak(&slot->word, &word,
+                                         to == MRC_STAGING_FREE ? to : owner | to))
+            return true;
+    }
+    return false;
+}
+
+/* ---- sleeping ---------------------------------------------------------------------------------*/
+
+static void wake(struct mrc_staging_slot *slot)
+{
+    syscall(SYS_futex, &slot->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void sleep_while(struct mrc_staging_slot *slot, uint32_t word, int64_t wait_us)
+{
+    const struct timespec timeout = {
+        .tv_sec = (time_t)(wait_us / 1000000),
+        .tv_nsec = (long)(wait_us % 1000000) * 1000,
+    };
+
+    syscall(SYS_futex, &slot->word, FUTEX_WAIT, word, &timeout, NULL, 0);
+}
+
+/* ---- the publish lock -------------------------------------------------------------------------*/
+
+/* The moment WAIT_US from now, on the clock that pthread_mutex_timedlock() uses. */
+static struct timespec deadline(int64_t wait_us)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_sec += (time_t)(wait_us / 1000000);
+    at.tv_nsec += (long)(wait_us % 1000000) * 1000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_nsec -= 1000000000;
+        at.tv_sec++;
+    }
+    return at;
+}
+
+apr_status_t mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us)
+{
+    pthread_mutex_t *mutex = &staging->header->lock.mutex;
+    int err = pthread_mutex_trylock(mutex);
+
+    if (err == EBUSY && wait_us > 0) {
+        struct timespec until = deadline(wait_us);
+
+        err = pthread_mutex_timedlock(mutex, &until);
+    }
+    if (err == EOWNERDEAD) {
+        atomic_store(&staging->header->recovery, 1);
+        err = pthread_mutex_consistent(mutex);
+    }
+    return err == EBUSY || err == ETIMEDOUT ? APR_TIMEUP : err;
+}
+
+static void nudge_one(struct mrc_staging *staging)
+{
+    for (unsigned i = 0; i < staging->count; i++) {
+        struct mrc_staging_slot *slot = slot_at(staging, i);
+
+        if (change(slot, MRC_STAGING_STAGED, MRC_STAGING_NUDGED)) {
+            wake(slot);
+            return;
+        }
+    }
+}
+
+void mrc_staging_unlock(struct mrc_staging *staging)
+{
+    pthread_mutex_unlock(&staging->header->lock.mutex);
+    nudge_one(staging);
+}
+
+bool mrc_staging_needs_recovery(const struct mrc_staging *staging)
+{
+    return atomic_load(&staging->header->recovery) != 0;
+}
+
+void mrc_staging_recovered(struct mrc_staging *staging)
+{
+    atomic_store(&staging->header->recovery, 0);
+}
+
+uint64_t mrc_staging_epoch(const struct mrc_staging *staging, uint64_t *ret_offset)
+{
+    *ret_offset = atomic_load(&staging->header->offset);
+    return atomic_load(&staging->header->epoch);
+}
+
+void mrc_staging_bind(struct mrc_staging *staging, uint64_t epoch, uint64_t offset)
+{
+    atomic_store(&staging->header->epoch, 0); /* whoever dies in between leaves none */
+    atomic_store(&staging->header->offset, offset);
+    atomic_store(&staging->header->epoch, epoch);
+}
+
+uint64_t mrc_staging_commits(const struct mrc_staging *staging)
+{
+    return atomic_load(&staging->header->commits);
+}
+
+void mrc_staging_count_commit(struct mrc_staging *staging)
+{
+    atomic_fetch_add(&staging->header->commits, 1);
+}
+
+/* ---- publishers -------------------------------------------------------------------------------*/
+
+/* A free slot, FILLING now; NULL: there is none. Children begin at different places. */
+static struct mrc_staging_slot *claim(struct mrc_staging *staging, unsigned owner, int *ret_index)
+{
+    unsigned start = owner * 7;
+
+    for (unsigned n = 0; n < staging->count; n++) {
+        unsigned i = (start + n) % staging->count;
+        struct mrc_staging_slot *slot = slot_at(staging, i);
+        uint32_t free_word = MRC_STAGING_FREE;
+
+        if (atomic_compare_exchange_strong(
+                &slot->word, &free_word, owner << MRC_STAGING_OWNER_SHIFT | MRC_STAGING_FILLING)) {
+            *ret_index = (int)i;
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_staged *update)
+{
+    struct mrc_staging_slot *slot;
+    char *data;
+    int i;
+
+    if (update->id.len > staging->data_bytes ||
+        update->payload.len > staging->data_bytes - update->id.len)
+        return -1;
+    slot = claim(staging, owner, &i);
+    if (!slot)
+        return -1;
+    data = (char *)(slot + 1);
+    atomic_store(&slot->number, 0);
+    slot->id_bytes = (uint32_t)update->id.len;
+    slot->payload_bytes = (uint32_t)update->payload.len;
+    slot->stored_bytes = update->stored_bytes;
+    slot->time_us = update->time_us;
+    if (update->id.len)
+        memcpy(data, update->id.ptr, update->id.len);
+    if (update->payload.len)
+        memcpy(data + update->id.len, update->payload.ptr, update->payload.len);
+    change(slot, MRC_STAGING_FILLING, MRC_STAGING_STAGED);
+    return i;
+}
+
+bool mrc_staging_poll(struct mrc_staging *staging, int index, apr_status_t *ret_status)
+{
+    struct mrc_staging_slot *slot = slot_at(staging, (unsigned)index);
+
+    if (state_of(atomic_load(&slot->word)) != MRC_STAGING_DONE)
+        return false;
+    *ret_status = (apr_status_t)atomic_load(&slot->status);
+    return change(slot, MRC_STAGING_DONE, MRC_STAGING_FREE);
+}
+
+void mrc_staging_wait(struct mrc_staging *staging, int index, int64_t wait_us)
+{
+    struct mrc_staging_slot *slot = slot_at(staging, (unsigned)index);
+    uint32_t word = atomic_load(&slot->word);
+
+    if (state_of(word) == MRC_STAGING_STAGED || state_of(word) == MRC_STAGING_TAKEN)
+        sleep_while(slot, word, wait_us);
+}
+
+void mrc_staging_answer_nudge(struct mrc_staging *staging, int index)
+{
+    change(slot_at(staging, (unsigned)index), MRC_STAGING_NUDGED, MRC_STAGING_STAGED);
+}
+
+bool mrc_staging_withdraw(struct mrc_staging *staging, int index)
+{
+    struct mrc_staging_slot *slot = slot_at(staging, (unsigned)index);
+
+    return change(slot, MRC_STAGING_STAGED, MRC_STAGING_FREE) ||
+           change(slot, MRC_STAGING_NUDGED, MRC_STAGING_FREE);
+}
+
+bool mrc_staging_abandon(struct mrc_staging *staging, int index)
+{
+    return change(slot_at(staging, (unsigned)index), MRC_STAGING_TAKEN, MRC_STAGING_ORPHAN);
+}
+
+void mrc_staging_fold(struct mrc_staging *staging, unsigned owner)
+{
+    for (unsigned i = 0; i < staging->count; i++) {
+        struct mrc_staging_slot *slot = slot_at(staging, i);
+
+        if (atomic_load(&slot->word) >> MRC_STAGING_OWNER_SHIFT != owner)
+            continue;
+        if (!mrc_staging_withdraw(staging, (int)i) && !mrc_staging_abandon(staging, (int)i) &&
+            !change(slot, MRC_STAGING_DONE, MRC_STAGING_FREE))
+            change(slot, MRC_STAGING_FILLING, MRC_STAGING_FREE);
+    }
+}
+
+/* ---- the leader -------------------------------------------------------------------------------*/
+
+static void finish(struct mrc_staging_slot *slot, apr_status_t status)
+{
+    atomic_store(&slot->status, (uint32_t)status);
+    if (change(slot, MRC_STAGING_TAKEN, MRC_STAGING_DONE))
+        wake(slot);
+    else
+        change(slot, MRC_STAGING_ORPHAN, MRC_STAGING_FREE);
+}
+
+unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *updates, unsigned max)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < staging->count && n < max; i++) {
+        struct mrc_staging_slot *slot = slot_at(staging, i);
+        const char *data = (const char *)(slot + 1);
+
+        if (!change(slot, MRC_STAGING_STAGED, MRC_STAGING_TAKEN) &&
+            !change(slot, MRC_STAGING_NUDGED, MRC_STAGING_TAKEN))
+            continue;
+        if (slot->id_bytes > staging->data_bytes ||
+            slot->payload_bytes > staging->data_bytes - slot->id_bytes) {
+            finish(slot, MRC_STATUS_CORRUPT);
+            continue;
+        }
+        updates[n++] = (struct mrc_staged){
+            .id = {data, slot->id_bytes},
+            .payload = {data + slot->id_bytes, slot->payload_bytes},
+            .stored_bytes = slot->stored_bytes,
+            .time_us = slot->time_us,
+            .slot = (int)i,
+        };
+    }
+    return n;
+}
+
+void mrc_staging_set_number(struct mrc_staging *staging, const struct mrc_staged *update)
+{
+    atomic_store(&slot_at(staging, (unsigned)update->slot)->number, update->number);
+}
+
+void mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update)
+{
+    finish(slot_at(staging, (unsigned)update->slot), update->status);
+}
+
+void mrc_staging_recover(struct mrc_staging *staging, uint64_t last)
+{
+    for (unsigned i = 0; i < staging->count; i++) {
+        struct mrc_staging_slot *slot = slot_at(staging, i);
+        enum mrc_staging_state state = state_of(atomic_load(&slot->word));
+        uint64_t number = atomic_load(&slot->number);
+
+        if (state != MRC_STAGING_TAKEN && state != MRC_STAGING_ORPHAN)
+            continue;
+        if (number && number <= last) {
+            finish(slot, APR_SUCCESS);
+            continue;
+        }
+        atomic_store(&slot->number, 0); /* before another leader sees it */
+        if (change(slot, MRC_STAGING_TAKEN, MRC_STAGING_STAGED))
+            wake(slot);
+        else
+            change(slot, MRC_STAGING_ORPHAN, MRC_STAGING_FREE);
+    }
+}

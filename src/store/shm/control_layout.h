@@ -1,0 +1,64 @@
+/*
+ * The bytes of the control segment: one for each server.
+ *
+ *     0                  +---------------------------------------------+
+ *                        | struct mrc_control_header       (128 bytes) |
+ *     slots_offset       +---------------------------------------------+
+ *                        | struct mrc_control_slot [nslots]  (64 each) |
+ *     counters_offset    +---------------------------------------------+
+ *                        | u64 counter [MRC_CONTROL_COUNTERS]          |  server-wide numbers
+ *     total_bytes        +---------------------------------------------+
+ *
+ * The life of a child slot, all in its one word, so that nothing can be half done:
+ *
+ *            claim (the child)                  mark_dead (the parent)
+ *     FREE ---------------------> LIVE(pid) ---------------------------> DEAD(pid)
+ *      ^                            |                                     |    ^
+ *      |    release (the child)     |         reap (a survivor)           |    |
+ *      +----------------------------+         +---------------------------+    |
+ *      |                                      v                                |
+ *      +------------------------- REAPING(pid, reaper) ------------------------+
+ *                 folded                               mark_dead (the reaper died)
+ *
+ *      63     60 59                        30 29                         0
+ *     +---------+----------------------------+----------------------------+
+ *     |  state  |  pid of the reaper, or 0   |      pid of the child      |
+ *     +---------+----------------------------+----------------------------+
+ */
+#ifndef MRC_STORE_SHM_CONTROL_LAYOUT_H
+#define MRC_STORE_SHM_CONTROL_LAYOUT_H
+
+#include <stdint.h>
+
+#define MRC_CONTROL_MAGIC     UINT64_C(0x314c52544343524d) /* "MRCCTRL1", little endian */
+#define MRC_CONTROL_VERSION   2
+#define MRC_CONTROL_SLOTS_MAX 65536
+#define MRC_CONTROL_COUNTERS  64
+#define MRC_CONTROL_PID_BITS  30
+
+/* Written by the parent before any child exists; constant from then on. */
+struct mrc_control_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t nslots;
+    uint64_t total_bytes;
+    uint64_t slots_offset;
+    uint64_t counters_offset;
+    int64_t created_us;
+    uint64_t owner_pid; /* httpd's main process */
+    uint8_t reserved[72];
+};
+_Static_assert(sizeof(struct mrc_control_header) == 128, "the header is 128 bytes");
+
+/* A line of its own for each child. */
+struct mrc_control_slot {
+    /* State and pids, see the drawing. Every change is one compare-and-swap (seq_cst). */
+    _Atomic uint64_t word;
+    /* The configuration generation of the child; written by the child after it has claimed the
+     * slot, and set to 0 ("not told") before the slot becomes FREE. For people only. */
+    _Atomic uint64_t generation;
+    uint8_t reserved[48];
+};
+_Static_assert(sizeof(struct mrc_control_slot) == 64, "a slot is a cache line");
+
+#endif

@@ -1,0 +1,826 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "store/memory/memory.h"
+#include "store/ring/internal.h"
+#include "store_unit.h"
+
+#define NOW apr_time_now()
+
+static struct mrc_hub_shape shape(const char *key, uint64_t ring_bytes)
+{
+    return (struct mrc_hub_shape){
+        .key = key,
+        .history_count = 1000,
+        .ring_bytes = ring_bytes,
+        .body_max_bytes = 1000,
+    };
+}
+
+static struct mrc_memory *open_memory(const char *dir)
+{
+    struct mrc_memory *memory;
+    struct mrc_error error = {""};
+
+    ck_assert_msg(mrc_memory_open(store_pool(), dir, 4, &error, &memory) == APR_SUCCESS, "%s",
+                  error.text);
+    return memory;
+}
+
+/* Reconciles, which must succeed without a warning. */
+static void reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes, size_t n)
+{
+    struct mrc_error error = {"?"};
+    apr_status_t status = mrc_memory_reconcile(memory, shapes, n, &error);
+
+    ck_assert_msg(status == APR_SUCCESS, "%s", error.text);
+    ck_assert_str_eq(error.text, "");
+}
+
+static apr_status_t append(struct mrc_hub_segment *hub, const char *id)
+{
+    uint64_t seq;
+    uint64_t pos;
+
+    return mrc_ring_append(mrc_hub_segment_ring(hub), mrc_bytes_of(id), mrc_bytes_of("x"), 10,
+                           apr_time_now(), 0, &seq, &pos);
+}
+
+static uint64_t records(struct mrc_hub_segment *hub)
+{
+    struct mrc_ring_stats stats;
+
+    mrc_ring_stats(mrc_hub_segment_ring(hub), &stats);
+    return stats.records;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    return poll(&poll_fd, 1, 0) == 1;
+}
+
+static unsigned files_in(const char *dir, uint64_t *ret_bytes)
+{
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    unsigned n = 0;
+    struct stat st;
+
+    *ret_bytes = 0;
+    while ((entry = readdir(d)))
+        if (entry->d_name[0] != '.') {
+            n++;
+            ck_assert_int_eq(fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW), 0);
+            *ret_bytes += (uint64_t)st.st_size;
+        }
+    closedir(d);
+    return n;
+}
+
+static void ck_assert_files(const char *dir, unsigned n)
+{
+    uint64_t bytes;
+
+    ck_assert_uint_eq(files_in(dir, &bytes), n);
+}
+
+static unsigned open_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+START_TEST(opens_grows_and_leaves_nothing)
+{
+    const char *dir = store_dir();
+    unsigned descriptors = open_descriptors();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 20000)};
+    struct mrc_error error = {""};
+    uint64_t bytes;
+
+    reconcile(memory, shapes, 2);
+    ck_assert_str_eq(mrc_hub_segment_key(mrc_memory_hub(memory, "a")), "a");
+    ck_assert_ptr_ne(mrc_memory_hub(memory, "a"), mrc_memory_hub(memory, "b"));
+    ck_assert_ptr_null(mrc_memory_hub(memory, "c"));
+    ck_assert_ptr_nonnull(mrc_memory_hub_at(memory, 1));
+    ck_assert_ptr_null(mrc_memory_hub_at(memory, 2));
+    ck_assert_uint_eq(files_in(dir, &bytes), 3);
+    ck_assert_uint_eq(bytes, mrc_memory_size(shapes, 2, 4, &error)); /* exactly */
+    if (fork() == 0) { /* a child that ends removes nothing */
+        mrc_memory_close(memory);
+        _exit(0);
+    }
+    wait(NULL);
+    ck_assert_files(dir, 3);
+    mrc_memory_close(memory);
+    mrc_memory_close(NULL);
+    ck_assert_uint_eq(open_descriptors(), descriptors);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(a_reload_keeps_what_did_not_change)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 100000)};
+    struct mrc_hub_segment *hub;
+    struct mrc_ring_bounds bounds;
+    int i;
+
+    reconcile(memory, shapes, 1);
+    hub = mrc_memory_hub(memory, "a");
+    for (i = 0; i < 100; i++)
+        ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
+    reconcile(memory, shapes, 1);
+    ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
+    ck_assert_uint_eq(records(hub), 100);
+    shapes[0].history_bytes = 500;
+    reconcile(memory, shapes, 1);
+    ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
+    ck_assert_uint_eq(records(hub), 50);
+    shapes[0].history_age_us = 77;
+    shapes[0].history_off = true;
+    reconcile(memory, shapes, 1);
+    ck_assert_uint_eq(records(hub), 0);
+    mrc_ring_get_bounds(mrc_hub_segment_ring(hub), &bounds);
+    ck_assert_uint_eq(bounds.age_us, 77);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(a_resize_moves_the_history)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 100000), shape("b", 100000)};
+    struct mrc_hub_segment *other;
+    struct mrc_hub_segment *hub;
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t pos;
+    int to_child[2];
+    int status;
+    pid_t pid;
+    int i;
+
+    reconcile(memory, shapes, 2);
+    hub = mrc_memory_hub(memory, "a");
+    other = mrc_memory_hub(memory, "b");
+    for (i = 0; i < 100; i++)
+        ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
+    ck_assert_int_eq(append(hub, "last"), APR_SUCCESS);
+    mrc_hub_segment_count(hub, 1, 7, 11);
+    mrc_hub_segment_count(hub, 3, 7, 4);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 3);
+
+    /* A child of the generation before the reload. */
+    ck_assert_int_eq(pipe(to_child), 0);
+    pid = fork();
+    if (pid == 0) {
+        char c;
+
+        if (read(to_child[0], &c, 1) != 1)
+            _exit(1);
+        if (!is_readable(mrc_notify_fd(mrc_memory_notify(memory), 3)) ||
+            is_readable(mrc_notify_fd(mrc_memory_notify(memory), 2)) ||
+            !mrc_ring_is_superseded(mrc_hub_segment_ring(hub)))
+            _exit(4);
+        if (append(hub, "late") != MRC_STATUS_SUPERSEDED)
+            _exit(2);
+        if (records(hub) != 101) /* what it has mapped is still there */
+            _exit(3);
+        _exit(0);
+    }
+    shapes[0].ring_bytes = 200000;
+    reconcile(memory, shapes, 2);
+    ck_assert_int_eq(write(to_child[1], "x", 1), 1);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+
+    hub = mrc_memory_hub(memory, "a");
+    ck_assert_ptr_eq(mrc_memory_hub(memory, "b"), other);
+    ck_assert_uint_eq(records(hub), 101);
+    ck_assert_int_eq(mrc_ring_find(mrc_hub_segment_ring(hub), mrc_bytes_of("last"), NOW, &pos),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(pos, mrc_ring_head(mrc_hub_segment_ring(hub)));
+    ck_assert_int_eq(append(hub, "next"), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_newest(mrc_hub_segment_ring(hub), &record), APR_SUCCESS);
+    ck_assert_uint_eq(record.seq, 102);
+    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 15);
+    ck_assert_files(dir, 3);
+
+    /* And down: the newest that fit. */
+    shapes[0].ring_bytes = 1000;
+    shapes[0].body_max_bytes = 100;
+    reconcile(memory, shapes, 2);
+    hub = mrc_memory_hub(memory, "a");
+    ck_assert_uint_gt(records(hub), 5);
+    ck_assert_uint_lt(records(hub), 101);
+    ck_assert_int_eq(mrc_ring_find(mrc_hub_segment_ring(hub), mrc_bytes_of("next"), NOW, &pos),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 15);
+    ck_assert_files(dir, 3);
+    mrc_ring_record_free(&record);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/* Publishers of the old generation and of the new one, while the hub is resized again and again:
+ * every publication that was answered with success is in the end in the history, in order. */
+START_TEST(nothing_is_lost_while_it_is_resized)
+{
+    enum { ROUNDS = 40 };
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 4000000)};
+    _Atomic uint64_t *stored = store_shared(4096);
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_ring *ring;
+    uint64_t seq = 0;
+    uint64_t pos;
+    int i;
+
+    shapes[0].history_count = 0;
+    reconcile(memory, shapes, 1);
+    for (i = 0; i < ROUNDS; i++) {
+        uint64_t before = atomic_load(stored);
+        pid_t pid = fork();
+        int status;
+
+        if (pid == 0) { /* publishes until it is told that its generation is over */
+            struct mrc_hub_segment *hub = mrc_memory_hub(memory, "a");
+            apr_status_t answer;
+
+            while ((answer = append(hub, "id")) != MRC_STATUS_SUPERSEDED)
+                if (answer == APR_SUCCESS)
+                    atomic_fetch_add(stored, 1);
+            _exit(0);
+        }
+        while (atomic_load(stored) < before + 2) /* however late it comes to run */
+            usleep(100);
+        shapes[0].ring_bytes += i % 2 ? 8000 : -4000;
+        reconcile(memory, shapes, 1);
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+    }
+    ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "a"));
+    mrc_ring_newest(ring, &record);
+    ck_assert_uint_eq(record.seq, atomic_load(stored));
+    ck_assert_uint_gt(record.seq, ROUNDS);
+    pos = mrc_ring_oldest(ring, NOW);
+    while (mrc_ring_read(ring, &pos, &record) == APR_SUCCESS) {
+        ck_assert(seq == 0 || record.seq == seq + 1);
+        seq = record.seq;
+    }
+    ck_assert_uint_eq(seq, atomic_load(stored));
+    mrc_ring_record_free(&record);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(a_hub_that_is_gone_is_removed)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 1000), shape("b", 1000), shape("c", 1000)};
+    struct mrc_hub_segment *hub;
+    int to_child[2];
+    int status;
+    pid_t pid;
+
+    reconcile(memory, shapes, 3);
+    hub = mrc_memory_hub(memory, "b");
+    ck_assert_int_eq(pipe(to_child), 0);
+    pid = fork();
+    if (pid == 0) {
+        char c;
+
+        _exit(read(to_child[0], &c, 1) != 1 || append(hub, "x") != MRC_STATUS_SUPERSEDED ||
+              !is_readable(mrc_notify_fd(mrc_memory_notify(memory), 1)));
+    }
+    mrc_interests_add(mrc_hub_segment_interests(hub), 1);
+    shapes[1] = shapes[2];
+    reconcile(memory, shapes, 2);
+    ck_assert_int_eq(write(to_child[1], "x", 1), 1);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_ptr_null(mrc_memory_hub(memory, "b"));
+    ck_assert_ptr_nonnull(mrc_memory_hub(memory, "a"));
+    ck_assert_ptr_nonnull(mrc_memory_hub(memory, "c"));
+    ck_assert_files(dir, 3);
+    reconcile(memory, NULL, 0);
+    ck_assert_files(dir, 1);
+    reconcile(memory, shapes, 1);
+    ck_assert_uint_eq(records(mrc_memory_hub(memory, "a")), 0);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(impossible_shapes_change_nothing)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    char key[MRC_HUB_KEY_MAX + 2];
+    struct mrc_hub_shape shapes[] = {shape("a", 1000), shape("a", 1000)};
+    struct mrc_error error = {""};
+
+    reconcile(memory, shapes, 1);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), APR_EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.text, "two hubs"));
+    memset(key, 'k', sizeof(key));
+    key[MRC_HUB_KEY_MAX + 1] = '\0';
+    shapes[0].key = key;
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.text, "1024"));
+    ck_assert_uint_eq(mrc_memory_size(shapes, 1, 4, &error), 0);
+    key[MRC_HUB_KEY_MAX] = '\0';
+    ck_assert_uint_ne(mrc_memory_size(shapes, 1, 4, &error), 0);
+    shapes[0].key = "";
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_EINVAL);
+    shapes[0] = shape("x", MRC_RING_CAPACITY_MAX + 1);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_EINVAL);
+    ck_assert_ptr_nonnull(mrc_memory_hub(memory, "a"));
+    key[0] = 'K';
+    shapes[0] = shape(key, 1000);
+    reconcile(memory, shapes, 1);
+    ck_assert_str_eq(mrc_hub_segment_key(mrc_memory_hub(memory, key)), key);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/* A lock that does not come: the hub goes on as it was, and the reload ends in bounded time. */
+START_TEST(a_reload_does_not_hang_on_a_lock)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 1000), shape("b", 1000), shape("c", 1000)};
+    struct mrc_error error = {""};
+    struct mrc_hub_segment *hub;
+    apr_time_t start;
+    int ready[2];
+    char c;
+    pid_t pid;
+
+    reconcile(memory, shapes, 3);
+    hub = mrc_memory_hub(memory, "a");
+    ck_assert_int_eq(append(hub, "x"), APR_SUCCESS);
+    ck_assert_int_eq(pipe(ready), 0);
+    pid = fork();
+    if (pid == 0) { /* stopped, with the locks of all */
+        size_t i;
+
+        for (i = 0; i < 3; i++)
+            pthread_mutex_lock(
+                &mrc_hub_segment_ring(mrc_memory_hub(memory, shapes[i].key))->header->lock.mutex);
+        if (write(ready[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
+    shapes[0].ring_bytes = 5000;
+    shapes[1].history_count = 5;
+    start = apr_time_now();
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), APR_SUCCESS);
+    ck_assert_int_lt(apr_time_now() - start, 10 * MRC_MEMORY_WAIT_US);
+    ck_assert_ptr_nonnull(strstr(error.text, "the hub a "));
+    ck_assert_ptr_nonnull(strstr(error.text, "lock"));
+    ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
+    ck_assert_ptr_null(mrc_memory_hub(memory, "c"));
+    ck_assert_files(dir, 3);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    ck_assert_int_eq(append(hub, "y"), APR_SUCCESS);
+    reconcile(memory, shapes, 2); /* the next reload does it */
+    ck_assert_ptr_ne(mrc_memory_hub(memory, "a"), hub);
+    ck_assert_uint_eq(records(mrc_memory_hub(memory, "a")), 2);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(no_room_for_a_resize_keeps_the_hub)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct rlimit limit = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
+    struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 4000000)};
+    struct mrc_error error = {""};
+    struct mrc_hub_segment *hub;
+
+    reconcile(memory, shapes, 1);
+    hub = mrc_memory_hub(memory, "a");
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    shapes[0].ring_bytes = 4000000;
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_SUCCESS);
+    ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
+    ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
+    ck_assert_int_eq(append(hub, "x"), APR_SUCCESS);
+    /* A new hub without room is a failure, and the others stay. */
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), EFBIG);
+    ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
+    ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
+    ck_assert_ptr_null(mrc_memory_hub(memory, "b"));
+    ck_assert_files(dir, 2);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(too_few_descriptors_is_an_error_in_words)
+{
+    const char *dir = store_dir();
+    struct rlimit limit = {.rlim_cur = 40, .rlim_max = 40};
+    struct mrc_memory *memory = NULL;
+    struct mrc_error error = {""};
+    unsigned descriptors = open_descriptors();
+
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_int_eq(mrc_memory_open(store_pool(), dir, 100, &error, &memory), EMFILE);
+    ck_assert_ptr_nonnull(strstr(error.text, "ulimit -n"));
+    ck_assert_ptr_null(memory);
+    ck_assert_uint_eq(open_descriptors(), descriptors);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(a_directory_that_is_missing_is_named)
+{
+    struct mrc_memory *memory = NULL;
+    struct mrc_error error = {""};
+
+    ck_assert_int_eq(mrc_memory_open(store_pool(), "/tmp/mrc-does-not-exist", 2, &error, &memory),
+                     ENOENT);
+    ck_assert_ptr_nonnull(strstr(error.text, "/tmp/mrc-does-not-exist"));
+}
+END_TEST
+
+/* A server in a process of its own; it dies by kill -9 when we say so. Its pid. */
+static pid_t start_server(const char *dir, int *ret_child_fd)
+{
+    int ready[2];
+    int child_lives[2];
+    char c;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    ck_assert_int_eq(pipe(child_lives), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct mrc_memory *memory = open_memory(dir);
+        struct mrc_hub_shape shapes[] = {shape("a", 1000), shape("b", 1000)};
+
+        close(child_lives[1]);
+        reconcile(memory, shapes, 2);
+        if (ret_child_fd && fork() == 0) { /* a child that outlives its parent */
+            if (read(child_lives[0], &c, 1) < 0)
+                _exit(1);
+            _exit(0);
+        }
+        if (write(ready[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(child_lives[0]);
+    if (ret_child_fd)
+        *ret_child_fd = child_lives[1];
+    else
+        close(child_lives[1]);
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
+static void kill_server(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+START_TEST(two_servers_share_a_directory)
+{
+    const char *dir = store_dir();
+    pid_t other = start_server(dir, NULL);
+    struct mrc_memory *memory;
+    struct mrc_hub_shape shapes[] = {shape("a", 1000)};
+
+    ck_assert_files(dir, 3);
+    kill_server(start_server(dir, NULL)); /* a third one, dead */
+    ck_assert_files(dir, 6);
+    memory = open_memory(dir);
+    ck_assert_files(dir, 4);
+    reconcile(memory, shapes, 1);
+    ck_assert_files(dir, 5);
+    kill_server(other);
+    ck_assert_files(dir, 5);
+    mrc_memory_close(memory); /* touches its own only */
+    ck_assert_files(dir, 3);
+    memory = open_memory(dir); /* and the next start cleans up */
+    ck_assert_files(dir, 1);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(a_crashed_parent_is_dead_when_its_children_are)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory;
+    int child_fd;
+    pid_t pid = start_server(dir, &child_fd);
+    int tries;
+    uint64_t bytes;
+
+    kill_server(pid);
+    memory = open_memory(dir);
+    ck_assert_files(dir, 4); /* its child still serves from its segments */
+    mrc_memory_close(memory);
+    close(child_fd); /* the child ends, soon */
+    for (tries = 0; tries < 5000; tries++) {
+        memory = open_memory(dir);
+        mrc_memory_close(memory);
+        if (files_in(dir, &bytes) == 0)
+            break;
+        usleep(10000);
+    }
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+static void touch(const char *dir, const char *name)
+{
+    char path[200];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    fd = open(path, O_CREAT | O_RDWR, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+#define KEY "0123456789abcdef01234567"
+
+/* What only looks like ours stays: other names, links, directories, fifos, other people's files. */
+START_TEST(foreign_files_are_left_alone)
+{
+    static const char *const names[] = {
+        "mercure-" KEY ".control2",
+        "mercure-" KEY "8.control",
+        "mercure-" KEY ".hub-",
+        "mercure-" KEY ".hub-1x",
+        "mercure-" KEY ".hub-12345678901",
+        "mercure.control",
+        "xmercure-" KEY ".control",
+        "mercure-0123456789ABCDEF01234567.control",
+        "mercure-0123456789abcdef0123456.control",
+    };
+    const size_t n = sizeof(names) / sizeof(names[0]);
+    const char *dir = store_dir();
+    struct mrc_memory *memory;
+    char path[200];
+    char other[200];
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        touch(dir, names[i]);
+    snprintf(path, sizeof(path), "%s/%s", dir, "mercure-111111111111111111111111.control");
+    snprintf(other, sizeof(other), "%s/%s", dir, names[0]);
+    ck_assert_int_eq(symlink(other, path), 0);
+    snprintf(path, sizeof(path), "%s/%s", dir, "mercure-222222222222222222222222.control");
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    snprintf(path, sizeof(path), "%s/%s", dir, "mercure-333333333333333333333333.control");
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/%s", dir, "mercure-444444444444444444444444.control");
+    ck_assert_int_eq(link(other, path), 0);
+    touch(dir, "mercure-555555555555555555555555.control");
+    snprintf(path, sizeof(path), "%s/%s", dir, "mercure-555555555555555555555555.control");
+    i = geteuid() == 0 && chown(path, 12345, 12345) == 0 ? 5 : 4;
+
+    /* These are really dead. */
+    touch(dir, "mercure-" KEY ".control");
+    touch(dir, "mercure-" KEY ".hub-1");
+    touch(dir, "mercure-" KEY ".hub-4294967295");
+    touch(dir, "mercure-666666666666666666666666.hub-1"); /* without a control file */
+
+    memory = open_memory(dir);
+    mrc_memory_close(memory);
+    ck_assert_files(dir, (unsigned)(n + i));
+    ck_assert_int_eq(access(other, F_OK), 0);
+
+    snprintf(path, sizeof(path), "rm -r %s", dir);
+    ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
+/* A file system of 1 MB, in a mount namespace of our own; only root may have it. */
+START_TEST(a_full_disk_is_an_error_in_words)
+{
+    const char *dir = store_dir();
+    struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 4000000)};
+    struct mrc_error error = {""};
+    struct mrc_memory *memory;
+
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", dir, "tmpfs", 0, "size=1m") != 0) {
+        fprintf(stderr, "# no mount is allowed here: not tested\n");
+        rmdir(dir);
+        return;
+    }
+    memory = open_memory(dir);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), ENOSPC);
+    ck_assert_ptr_nonnull(strstr(error.text, "full"));
+    ck_assert_ptr_nonnull(strstr(error.text, dir));
+    ck_assert_int_eq(append(mrc_memory_hub(memory, "a"), "x"), APR_SUCCESS);
+    ck_assert_files(dir, 2);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(umount2(dir, MNT_DETACH), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(wakes_those_who_listen)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 1000)};
+    const struct mrc_notify *notify = mrc_memory_notify(memory);
+    struct mrc_hub_segment *hub;
+    int i;
+
+    reconcile(memory, shapes, 1);
+    hub = mrc_memory_hub(memory, "a");
+    ck_assert_uint_eq(mrc_hub_segment_wake(hub, notify), 0);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 1);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 3);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 3);
+    mrc_interests_add(mrc_hub_segment_interests(hub), 4); /* there is no such slot */
+    if (fork() == 0) {
+        for (i = 0; i < 1000; i++)
+            mrc_hub_segment_wake(hub, notify);
+        _exit(0);
+    }
+    wait(NULL);
+    ck_assert(!is_readable(mrc_notify_fd(notify, 0)));
+    ck_assert(is_readable(mrc_notify_fd(notify, 1)));
+    ck_assert(is_readable(mrc_notify_fd(notify, 3)));
+    ck_assert_int_eq(fcntl(mrc_notify_fd(notify, 3), F_GETFD), FD_CLOEXEC);
+    ck_assert_int_eq(mrc_notify_fd(notify, 4), -1);
+    mrc_notify_drain(notify, 3);
+    ck_assert(!is_readable(mrc_notify_fd(notify, 3)));
+    mrc_notify_drain(notify, 3); /* does not block */
+    mrc_interests_sub(mrc_hub_segment_interests(hub), 3);
+    ck_assert_uint_eq(mrc_hub_segment_wake(hub, notify), 2);
+    mrc_interests_sub(mrc_hub_segment_interests(hub), 3);
+    ck_assert_uint_eq(mrc_hub_segment_wake(hub, notify), 1);
+    mrc_interests_fold(mrc_hub_segment_interests(hub), 1);
+    ck_assert_uint_eq(mrc_hub_segment_wake(hub, notify), 0);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/*
+ * A publisher without pause, and a listener that comes and goes: it takes part as hub_segment.h
+ * says, and what it does not find in the history it must be woken for.
+ */
+START_TEST(no_wake_up_is_lost)
+{
+    enum { ROUNDS = 3000 };
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 1000000)};
+    const struct mrc_notify *notify = mrc_memory_notify(memory);
+    _Atomic uint64_t *round = store_shared(4096);
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_hub_segment *hub;
+    struct mrc_ring *ring;
+    uint64_t i;
+    pid_t pid;
+
+    reconcile(memory, shapes, 1);
+    hub = mrc_memory_hub(memory, "a");
+    ring = mrc_hub_segment_ring(hub);
+    pid = fork();
+    if (pid == 0) { /* one publication for each round, as close to the listening as can be */
+        for (i = 1; i <= ROUNDS; i++) {
+            while (atomic_load(round) < i)
+                sched_yield();
+            if (append(hub, "id") != APR_SUCCESS)
+                _exit(1);
+            mrc_hub_segment_wake(hub, notify);
+        }
+        _exit(0);
+    }
+    for (i = 1; i <= ROUNDS; i++) {
+        struct pollfd poll_fd = {.fd = mrc_notify_fd(notify, 2), .events = POLLIN};
+        uint64_t pos;
+
+        atomic_store(round, i);
+        mrc_interests_add(mrc_hub_segment_interests(hub), 2);
+        pos = mrc_ring_head(ring);
+        /* Is it in the history? Else it comes live, with a wake-up. */
+        mrc_ring_newest(ring, &record);
+        if (pos == 0 || record.pos >= pos || record.seq < i)
+            while (mrc_ring_read(ring, &pos, &record) == APR_EOF) {
+                ck_assert_msg(poll(&poll_fd, 1, 30000) == 1, "round %u", (unsigned)i);
+                mrc_notify_drain(notify, 2);
+            }
+        ck_assert_uint_eq(record.seq, i);
+        mrc_interests_sub(mrc_hub_segment_interests(hub), 2);
+        mrc_notify_drain(notify, 2);
+    }
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    mrc_ring_record_free(&record);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(numbers_outlive_their_children)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 1000)};
+    struct mrc_hub_segment *hub;
+    uint32_t own, shared;
+    uint64_t bytes = 0;
+
+    mrc_roster_measure(1, &own, &shared);
+    shapes[0].roster_subscribers = 1;
+    reconcile(memory, shapes, 1);
+    hub = mrc_memory_hub(memory, "a");
+    mrc_hub_segment_count(hub, 0, 1, 5);
+    mrc_hub_segment_count(hub, 3, 1, 6);
+    mrc_hub_segment_count(hub, 4, 1, 100); /* there is no such slot */
+    mrc_hub_segment_count(hub, 3, MRC_HUB_COUNTERS, 100);
+    mrc_hub_segment_gauge_add(hub, 0, 2, 5);
+    mrc_hub_segment_gauge_add(hub, 3, 2, 7);
+    mrc_hub_segment_gauge_add(hub, 3, 2, -1);
+    mrc_hub_segment_gauge_add(hub, 1, 2, -1); /* another's addition is on its way */
+    mrc_interests_add(mrc_hub_segment_interests(hub), 3);
+    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
+    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 11);
+    mrc_hub_segment_fold(hub, 3);
+    mrc_hub_segment_fold(hub, 3);
+    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
+    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 5);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(hub), 3), 0);
+    ck_assert_ptr_null(mrc_hub_segment_region(hub, MRC_HUB_REGION_STAGING, &bytes));
+    ck_assert_ptr_nonnull(mrc_hub_segment_region(hub, MRC_HUB_REGION_PRESENCE, &bytes));
+    ck_assert_uint_eq(bytes, mrc_roster_bytes(own, shared));
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("memory");
+    TCase *tcase = tcase_create("memory");
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, opens_grows_and_leaves_nothing);
+    tcase_add_test(tcase, a_reload_keeps_what_did_not_change);
+    tcase_add_test(tcase, a_resize_moves_the_history);
+    tcase_add_test(tcase, nothing_is_lost_while_it_is_resized);
+    tcase_add_test(tcase, a_hub_that_is_gone_is_removed);
+    tcase_add_test(tcase, impossible_shapes_change_nothing);
+    tcase_add_test(tcase, a_reload_does_not_hang_on_a_lock);
+    tcase_add_test(tcase, no_room_for_a_resize_keeps_the_hub);
+    tcase_add_test(tcase, too_few_descriptors_is_an_error_in_words);
+    tcase_add_test(tcase, a_directory_that_is_missing_is_named);
+    tcase_add_test(tcase, two_servers_share_a_directory);
+    tcase_add_test(tcase, a_crashed_parent_is_dead_when_its_children_are);
+    tcase_add_test(tcase, foreign_files_are_left_alone);
+    tcase_add_test(tcase, a_full_disk_is_an_error_in_words);
+    tcase_add_test(tcase, wakes_those_who_listen);
+    tcase_add_test(tcase, no_wake_up_is_lost);
+    tcase_add_test(tcase, numbers_outlive_their_children);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

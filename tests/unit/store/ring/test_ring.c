@@ -1,0 +1,685 @@
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "store/ring/internal.h"
+#include "store_unit.h"
+
+#define NOW INT64_C(1700000000000000)
+
+static apr_status_t append(struct mrc_ring *ring, const char *id, const char *payload, int64_t now)
+{
+    uint64_t seq;
+    uint64_t pos;
+
+    return mrc_ring_append(ring, mrc_bytes_of(id), mrc_bytes_of(payload),
+                           strlen(id) + strlen(payload), now, 0, &seq, &pos);
+}
+
+static void say(void *ctx, const char *text)
+{
+    fprintf(stderr, "%s\n", text);
+}
+
+#define ck_assert_sound(ring) ck_assert_uint_eq(mrc_ring_check((ring), say, NULL), 0)
+
+static uint64_t history_records(struct mrc_ring *ring)
+{
+    struct mrc_ring_stats stats;
+
+    mrc_ring_stats(ring, &stats);
+    return stats.records;
+}
+
+/* How many records lie from POS on. */
+static unsigned count_from(struct mrc_ring *ring, uint64_t pos)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    unsigned n = 0;
+
+    while (mrc_ring_read(ring, &pos, &record) == APR_SUCCESS)
+        n++;
+    mrc_ring_record_free(&record);
+    return n;
+}
+
+START_TEST(reads_what_was_appended)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 4096, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t before = mrc_ring_head(ring);
+    uint64_t pos = before;
+    uint64_t seq;
+    uint64_t end;
+
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_EOF);
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_append(ring, mrc_bytes_of("id-1"), mrc_bytes_of("payload"), 99, NOW,
+                                     MRC_RING_WAIT_FOREVER, &seq, &end),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(seq, 1);
+    ck_assert_uint_eq(end, mrc_ring_head(ring));
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+    ck_assert_uint_eq(pos, end);
+    ck_assert_bytes_eq(record.id, "id-1");
+    ck_assert_bytes_eq(record.payload, "payload");
+    ck_assert_uint_eq(record.seq, 1);
+    ck_assert_uint_eq(record.pos, before);
+    ck_assert_int_eq(record.time_us, NOW);
+    ck_assert_uint_eq(record.stored_bytes, 99);
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_EOF);
+    ck_assert_int_eq(append(ring, "", "", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
+    ck_assert_ptr_nonnull(record.id.ptr);
+    ck_assert_uint_eq(record.id.len + record.payload.len, 0);
+    ck_assert_uint_eq(record.seq, 2);
+    ck_assert_sound(ring);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+/* Records of every size wrap at every word of rings of several sizes; each is read back whole. */
+START_TEST(wraps_at_every_alignment)
+{
+    apr_pool_t *pool = store_pool();
+    struct mrc_ring_record record = {.buf = NULL};
+    char id[64];
+    char payload[256];
+    uint64_t capacity;
+
+    for (capacity = 1024; capacity <= 1024 + 9 * 8; capacity += 8) {
+        struct mrc_ring *ring = store_ring(pool, capacity, (struct mrc_ring_bounds){.count = 0});
+        uint64_t pos = 0;
+        unsigned i;
+
+        for (i = 0; i < 3000; i++) {
+            size_t id_len = i % 23;
+            size_t len = (i * 7) % 130;
+            uint64_t seq;
+            uint64_t end;
+
+            memset(id, 'a' + (int)(i % 26), sizeof(id));
+            memset(payload, 'A' + (int)(i % 26), sizeof(payload));
+            ck_assert_int_eq(mrc_ring_append(ring, (struct mrc_bytes){id, id_len},
+                                             (struct mrc_bytes){payload, len}, 1, NOW, 0, &seq,
+                                             &end),
+                             APR_SUCCESS);
+            ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+            ck_assert_uint_eq(record.seq, i + 1);
+            ck_assert_uint_eq(record.id.len, id_len);
+            ck_assert_uint_eq(record.payload.len, len);
+            ck_assert_mem_eq(record.id.ptr, id, id_len);
+            ck_assert_mem_eq(record.payload.ptr, payload, len);
+            ck_assert_uint_eq(pos, end);
+            if (i % 50 == 0)
+                ck_assert_sound(ring);
+        }
+        ck_assert_sound(ring);
+    }
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(takes_the_largest_and_refuses_one_byte_more)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 4096, (struct mrc_ring_bounds){.count = 0});
+    size_t largest = 4096 / 4 - MRC_RING_OVERHEAD_BYTES;
+    struct mrc_bytes payload = {calloc(1, largest + 1), largest};
+    uint64_t seq = 77;
+    uint64_t end = 77;
+    uint64_t sure = mrc_ring_largest(ring);
+
+    ck_assert_uint_le(sure, largest);
+    ck_assert_int_eq(mrc_ring_append(ring, mrc_bytes_of(""), payload, 0, NOW, 0, &seq, &end),
+                     APR_SUCCESS);
+    payload.len++;
+    seq = 77;
+    ck_assert_int_eq(mrc_ring_append(ring, mrc_bytes_of(""), payload, 0, NOW, 0, &seq, &end),
+                     MRC_STATUS_TOO_LARGE);
+    ck_assert_uint_eq(seq, 77);
+    payload.len = sure - 3;
+    ck_assert_int_eq(mrc_ring_append(ring, mrc_bytes_of("abc"), payload, 0, NOW, 0, &seq, &end),
+                     APR_SUCCESS);
+    ck_assert_int_eq(
+        mrc_ring_append(ring, mrc_bytes_of("abc"), payload, UINT64_C(1) << 32, NOW, 0, &seq, &end),
+        MRC_STATUS_TOO_LARGE);
+    payload.len = (size_t)MRC_RING_RECORD_MAX * 8;
+    ck_assert_int_eq(mrc_ring_append(ring, mrc_bytes_of(""), payload, 0, NOW, 0, &seq, &end),
+                     MRC_STATUS_TOO_LARGE);
+    ck_assert_sound(ring);
+    free((char *)(uintptr_t)payload.ptr);
+}
+END_TEST
+
+/* The sizing keeps what it promises: COUNT records of PAYLOAD bytes in all, and a largest one. */
+START_TEST(holds_what_its_size_promises)
+{
+    const uint64_t count = 1000;
+    const uint64_t bytes = 100000;
+    uint64_t capacity = mrc_ring_capacity_for(bytes, count, 5000);
+    struct mrc_ring *ring =
+        store_ring(store_pool(), capacity, (struct mrc_ring_bounds){.count = count});
+    char payload[5000] = {0};
+    uint64_t seq;
+    uint64_t end;
+    unsigned i;
+
+    for (i = 0; i < 3 * count; i++)
+        ck_assert_int_eq(mrc_ring_append(ring, (struct mrc_bytes){payload, 1},
+                                         (struct mrc_bytes){payload, bytes / count - 1}, 1, NOW, 0,
+                                         &seq, &end),
+                         APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), count);
+    ck_assert_int_eq(mrc_ring_append(ring, (struct mrc_bytes){payload, 0},
+                                     (struct mrc_bytes){payload, sizeof(payload)}, 1, NOW, 0, &seq,
+                                     &end),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), count);
+    ck_assert_uint_eq(mrc_ring_capacity_for(MRC_RING_CAPACITY_MAX + 1, 0, 0), 0);
+    ck_assert_uint_eq(mrc_ring_capacity_for(0, 0, MRC_RING_RECORD_MAX), 0);
+    ck_assert_uint_ge(mrc_ring_capacity_for(1, 0, 1000000), 4000000);
+    ck_assert_uint_eq(mrc_ring_buckets_for(bytes, count), 1024);
+}
+END_TEST
+
+START_TEST(history_keeps_exactly_the_last_count)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.count = 3});
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t pos;
+    char id[16];
+    unsigned i;
+
+    for (i = 1; i <= 10; i++) {
+        snprintf(id, sizeof(id), "id%u", i);
+        ck_assert_int_eq(append(ring, id, "x", NOW), APR_SUCCESS);
+        ck_assert_uint_eq(count_from(ring, mrc_ring_oldest(ring, NOW)), i < 3 ? i : 3);
+    }
+    pos = mrc_ring_oldest(ring, NOW);
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.id, "id8");
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id7"), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id8"), NOW, &pos), APR_SUCCESS);
+    ck_assert_uint_eq(count_from(ring, pos), 2);
+    /* A reader that lags behind the history still reads on: the ring has not overwritten it. */
+    ck_assert_uint_eq(count_from(ring, 0), 10);
+    ck_assert_sound(ring);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(history_counts_stored_bytes)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.bytes = 100});
+    uint64_t seq;
+    uint64_t end;
+    unsigned i;
+
+    for (i = 0; i < 10; i++)
+        ck_assert_int_eq(
+            mrc_ring_append(ring, mrc_bytes_of("id"), mrc_bytes_of("x"), 25, NOW, 0, &seq, &end),
+            APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 4);
+    ck_assert_int_eq(
+        mrc_ring_append(ring, mrc_bytes_of("id"), mrc_bytes_of("x"), 26, NOW, 0, &seq, &end),
+        APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 3); /* 25 + 25 + 26 */
+    ck_assert_int_eq(
+        mrc_ring_append(ring, mrc_bytes_of("id"), mrc_bytes_of("x"), 101, NOW, 0, &seq, &end),
+        APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 0);
+    ck_assert_uint_eq(mrc_ring_oldest(ring, NOW), mrc_ring_head(ring));
+    ck_assert_sound(ring);
+}
+END_TEST
+
+START_TEST(history_forgets_by_age)
+{
+    struct mrc_ring *ring =
+        store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.age_us = 1000});
+    uint64_t pos;
+    char id[16];
+    int i;
+
+    for (i = 0; i < 100; i++) {
+        snprintf(id, sizeof(id), "id%d", i);
+        ck_assert_int_eq(append(ring, id, "x", NOW + i), APR_SUCCESS);
+    }
+    ck_assert_uint_eq(count_from(ring, mrc_ring_oldest(ring, NOW + 1000)), 100);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id0"), NOW + 1000, &pos), APR_SUCCESS);
+    /* At a lookup, without any append. */
+    ck_assert_uint_eq(count_from(ring, mrc_ring_oldest(ring, NOW + 1001)), 99);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id0"), NOW + 1001, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id1"), NOW + 1001, &pos), APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 100);
+    /* Many expired ones: the lookup moves the mark itself. */
+    ck_assert_uint_eq(count_from(ring, mrc_ring_oldest(ring, NOW + 1090)), 10);
+    ck_assert_uint_eq(history_records(ring), 10);
+    /* At an append. */
+    ck_assert_int_eq(append(ring, "new", "x", NOW + 1095), APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 6);
+    ck_assert_int_eq(append(ring, "newer", "x", NOW + 5000), APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 1);
+    ck_assert_sound(ring);
+}
+END_TEST
+
+START_TEST(history_off_is_empty)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.off = true});
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t pos = mrc_ring_head(ring);
+
+    ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
+    ck_assert_uint_eq(mrc_ring_oldest(ring, NOW), mrc_ring_head(ring));
+    ck_assert_uint_eq(history_records(ring), 0);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("a"), NOW, &pos), APR_NOTFOUND);
+    ck_assert_uint_eq(count_from(ring, pos), 1); /* live readers have it */
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.id, "a");
+    ck_assert_sound(ring);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(bounds_change_in_place)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.count = 9});
+    struct mrc_ring_bounds bounds;
+    unsigned i;
+
+    for (i = 0; i < 20; i++)
+        ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_set_bounds(ring, &(struct mrc_ring_bounds){.count = 5}, NOW, 0),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 5);
+    ck_assert_int_eq(mrc_ring_set_bounds(ring, &(struct mrc_ring_bounds){.off = true}, NOW, 0),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 0);
+    mrc_ring_get_bounds(ring, &bounds);
+    ck_assert(bounds.off && bounds.count == 0);
+    ck_assert_int_eq(mrc_ring_set_bounds(ring, &(struct mrc_ring_bounds){.count = 5}, NOW, 0),
+                     APR_SUCCESS);
+    ck_assert_int_eq(append(ring, "b", "x", NOW), APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 1);
+    ck_assert_sound(ring);
+}
+END_TEST
+
+START_TEST(the_earliest_of_equal_ids_wins)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.count = 6});
+    uint64_t pos;
+    unsigned i;
+
+    ck_assert_int_eq(append(ring, "other", "0", NOW), APR_SUCCESS);
+    for (i = 0; i < 5; i++)
+        ck_assert_int_eq(append(ring, "same", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("same"), NOW, &pos), APR_SUCCESS);
+    ck_assert_uint_eq(count_from(ring, pos), 4);
+    ck_assert_int_eq(append(ring, "last", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(append(ring, "last", "x", NOW), APR_SUCCESS);
+    /* "other" and the first "same" have left the history: the second one is the earliest. */
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("other"), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("same"), NOW, &pos), APR_SUCCESS);
+    ck_assert_uint_eq(count_from(ring, pos), 5);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("sam"), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("samf"), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of(""), NOW, &pos), APR_NOTFOUND);
+}
+END_TEST
+
+/* Four buckets and many ids: every id in the history is found, every overwritten one is not. */
+START_TEST(ids_share_buckets_and_expire)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 8192, (struct mrc_ring_bounds){.count = 0});
+    char id[32];
+    uint64_t pos;
+    int i;
+
+    for (i = 0; i < 2000; i++) {
+        struct mrc_ring_stats stats;
+
+        snprintf(id, sizeof(id), "urn:uuid:%d", i);
+        ck_assert_int_eq(append(ring, id, "payload", NOW), APR_SUCCESS);
+        mrc_ring_stats(ring, &stats);
+        if (i < 1000)
+            continue;
+        snprintf(id, sizeof(id), "urn:uuid:%d", i - (int)stats.records + 1);
+        ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of(id), NOW, &pos), APR_SUCCESS);
+        ck_assert_uint_eq(count_from(ring, pos), stats.records - 1);
+        snprintf(id, sizeof(id), "urn:uuid:%d", i - (int)stats.records);
+        ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of(id), NOW, &pos), APR_NOTFOUND);
+    }
+    ck_assert_sound(ring);
+}
+END_TEST
+
+START_TEST(tells_a_slow_reader_that_it_was_overrun)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 1024, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t slow = 0;
+    uint64_t pos;
+    int i;
+
+    for (i = 0; i < 100; i++)
+        ck_assert_int_eq(append(ring, "id", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_read(ring, &slow, &record), MRC_STATUS_OVERRUN);
+    ck_assert_uint_eq(slow, 0);
+    pos = mrc_ring_oldest(ring, NOW);
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+    pos = mrc_ring_head(ring) + 8;
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), MRC_STATUS_CORRUPT);
+    pos = mrc_ring_head(ring) - 8;
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), MRC_STATUS_CORRUPT);
+    pos = mrc_ring_head(ring) - 1;
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), MRC_STATUS_CORRUPT);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(moves_to_a_larger_ring)
+{
+    apr_pool_t *pool = store_pool();
+    struct mrc_ring *from = store_ring(pool, 2048, (struct mrc_ring_bounds){.count = 5});
+    struct mrc_ring *to = store_ring(pool, 65536, (struct mrc_ring_bounds){.count = 100});
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_ring_stats stats;
+    uint64_t pos;
+    char id[16];
+    int i;
+
+    for (i = 1; i <= 50; i++) {
+        snprintf(id, sizeof(id), "id%d", i);
+        ck_assert_int_eq(append(from, id, "x", NOW + i), APR_SUCCESS);
+    }
+    ck_assert_int_eq(mrc_ring_move(from, to, NOW, 0), APR_SUCCESS);
+    ck_assert_uint_eq(history_records(to), 5);
+    pos = mrc_ring_oldest(to, NOW);
+    ck_assert_int_eq(mrc_ring_read(to, &pos, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.id, "id46");
+    ck_assert_uint_eq(record.seq, 46);
+    ck_assert_int_eq(record.time_us, NOW + 46);
+    ck_assert_int_eq(append(to, "next", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_newest(to, &record), APR_SUCCESS);
+    ck_assert_uint_eq(record.seq, 51);
+    ck_assert_int_eq(append(from, "late", "x", NOW), MRC_STATUS_SUPERSEDED);
+    mrc_ring_stats(from, &stats);
+    ck_assert(stats.superseded);
+    ck_assert_int_eq(mrc_ring_move(from, to, NOW, 0), MRC_STATUS_SUPERSEDED);
+    ck_assert_sound(from);
+    ck_assert_sound(to);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(moves_to_a_smaller_ring)
+{
+    apr_pool_t *pool = store_pool();
+    struct mrc_ring *from = store_ring(pool, 65536, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring *to = store_ring(pool, 2048, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_bytes large = {calloc(1, 8000), 8000};
+    uint64_t seq;
+    uint64_t end;
+    int i;
+
+    for (i = 1; i <= 50; i++)
+        ck_assert_int_eq(append(from, "id", "x", NOW + i), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_append(from, mrc_bytes_of("large"), large, 1, NOW, 0, &seq, &end),
+                     APR_SUCCESS);
+    ck_assert_int_eq(append(from, "last", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_move(from, to, NOW, 0), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_newest(to, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.id, "last");
+    ck_assert_uint_eq(record.seq, 52);
+    ck_assert_int_eq(mrc_ring_find(to, mrc_bytes_of("large"), NOW, &end), APR_NOTFOUND);
+    ck_assert_uint_eq(history_records(to), 2048 / 72); /* as many as fit */
+    ck_assert_sound(to);
+    mrc_ring_record_free(&record);
+    free((char *)(uintptr_t)large.ptr);
+}
+END_TEST
+
+START_TEST(moves_the_last_id_without_a_history)
+{
+    apr_pool_t *pool = store_pool();
+    struct mrc_ring *from = store_ring(pool, 2048, (struct mrc_ring_bounds){.off = true});
+    struct mrc_ring *to = store_ring(pool, 4096, (struct mrc_ring_bounds){.count = 10});
+    struct mrc_ring_record record = {.buf = NULL};
+
+    ck_assert_int_eq(append(from, "a", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(append(from, "b", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_move(from, to, NOW, 0), APR_SUCCESS);
+    ck_assert_uint_eq(history_records(to), 0);
+    ck_assert_int_eq(mrc_ring_newest(to, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.id, "b");
+    ck_assert_int_eq(append(to, "c", "x", NOW), APR_SUCCESS);
+    ck_assert_uint_eq(history_records(to), 1);
+    ck_assert_sound(to);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+/* Forks a process that takes the lock of RING and dies with it, after DO_IT. */
+static void die_with_the_lock(struct mrc_ring *ring, void (*do_it)(struct mrc_ring *))
+{
+    pid_t pid = fork();
+    int status;
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        pthread_mutex_lock(&ring->header->lock.mutex);
+        if (do_it)
+            do_it(ring);
+        raise(SIGKILL);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFSIGNALED(status));
+}
+
+START_TEST(waits_with_a_bound)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 1024, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring_bounds bounds = {.count = 1};
+    uint64_t seq;
+    uint64_t end;
+    int status;
+    pid_t pid;
+
+    pthread_mutex_lock(&ring->header->lock.mutex);
+    pid = fork();
+    if (pid == 0) {
+        if (append(ring, "a", "x", NOW) != APR_TIMEUP)
+            _exit(1);
+        if (mrc_ring_append(ring, mrc_bytes_of("a"), mrc_bytes_of("x"), 1, NOW, 50000, &seq,
+                            &end) != APR_TIMEUP)
+            _exit(2);
+        if (mrc_ring_set_bounds(ring, &bounds, NOW, 1000) != APR_TIMEUP)
+            _exit(3);
+        mrc_ring_supersede(ring, 1000);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    pthread_mutex_unlock(&ring->header->lock.mutex);
+    ck_assert_uint_eq(mrc_ring_head(ring), 0);
+    ck_assert_int_eq(append(ring, "a", "x", NOW), MRC_STATUS_SUPERSEDED);
+}
+END_TEST
+
+/* The words of a record, and no head. */
+static void scribble(struct mrc_ring *ring)
+{
+    uint64_t at = mrc_ring_head(ring);
+    int i;
+
+    for (i = 0; i < 9; i++, at += 8)
+        atomic_store(&ring->words[at % ring->capacity / 8], UINT64_C(0xdeadbeefdeadbeef));
+}
+
+/* As if the writer of the newest record had died between its head and its bucket. */
+static void unlink_newest(struct mrc_ring *ring)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_ring_meta meta;
+
+    mrc_ring_newest(ring, &record);
+    mrc_ring_load_meta(ring, record.pos, mrc_ring_head(ring), &meta);
+    atomic_store(&ring->buckets[meta.id_hash & ring->bucket_mask], meta.chain);
+    atomic_store(&ring->header->last_seq, meta.seq - 1);
+    atomic_fetch_sub(&ring->header->history_records, 1);
+    atomic_fetch_sub(&ring->header->history_bytes, record.stored_bytes);
+    mrc_ring_record_free(&record);
+}
+
+START_TEST(a_dead_writer_leaves_nothing_half_done)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.count = 3});
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_ring_stats stats;
+    uint64_t pos;
+
+    ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
+    die_with_the_lock(ring, NULL);
+    ck_assert_int_eq(append(ring, "b", "x", NOW), APR_SUCCESS);
+    die_with_the_lock(ring, scribble);
+    ck_assert_int_eq(append(ring, "c", "x", NOW), APR_SUCCESS);
+    ck_assert_sound(ring);
+    die_with_the_lock(ring, unlink_newest);
+    /* The newest record is found although its bucket does not know it. */
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("c"), NOW, &pos), APR_SUCCESS);
+    ck_assert_uint_eq(pos, mrc_ring_head(ring));
+    ck_assert_int_eq(append(ring, "d", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("c"), NOW, &pos), APR_SUCCESS);
+    ck_assert_uint_eq(count_from(ring, pos), 1);
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
+    ck_assert_uint_eq(record.seq, 4);
+    mrc_ring_stats(ring, &stats);
+    ck_assert_uint_eq(stats.recoveries, 3);
+    ck_assert_uint_eq(stats.resets, 0);
+    ck_assert_uint_eq(stats.records, 3);
+    ck_assert_sound(ring);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(a_dead_writer_without_a_history)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.off = true});
+    struct mrc_ring_record record = {.buf = NULL};
+
+    ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(append(ring, "b", "x", NOW), APR_SUCCESS);
+    atomic_store(&ring->header->last_seq, 1);
+    die_with_the_lock(ring, NULL);
+    ck_assert_int_eq(append(ring, "c", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
+    ck_assert_uint_eq(record.seq, 3);
+    ck_assert_sound(ring);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+static void destroy(struct mrc_ring *ring)
+{
+    uint64_t i;
+
+    for (i = 0; i < ring->capacity / 8; i++)
+        atomic_store(&ring->words[i], UINT64_C(0xffffffffffffffff));
+}
+
+/* No death of a writer explains this; the hub must work on nevertheless, and say it. */
+START_TEST(contradictions_end_in_a_reset)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 4096, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring_stats stats;
+    uint64_t pos;
+    int i;
+
+    for (i = 0; i < 20; i++)
+        ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
+    die_with_the_lock(ring, destroy);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("a"), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(append(ring, "b", "x", NOW), APR_SUCCESS);
+    mrc_ring_stats(ring, &stats);
+    ck_assert_uint_eq(stats.resets, 1);
+    ck_assert_uint_eq(stats.records, 1);
+    ck_assert_uint_eq(stats.last_seq, 21);
+    ck_assert_sound(ring);
+    destroy(ring); /* and without a death: met when the tail moves */
+    for (i = 0; i < 200; i++)
+        ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
+    mrc_ring_stats(ring, &stats);
+    ck_assert_uint_eq(stats.resets, 2);
+    ck_assert_sound(ring);
+}
+END_TEST
+
+static void ignore(void *ctx, const char *text)
+{
+    ++*(unsigned *)ctx;
+}
+
+START_TEST(the_check_finds_what_is_wrong)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 4096, (struct mrc_ring_bounds){.count = 0});
+    uint64_t head;
+    unsigned said = 0;
+    uint64_t i;
+
+    for (i = 0; i < 100; i++)
+        ck_assert_int_eq(append(ring, "abc", "payload", NOW), APR_SUCCESS);
+    ck_assert_sound(ring);
+    head = mrc_ring_head(ring);
+    for (i = 8; i <= MRC_RING_OVERHEAD_BYTES + 16; i += 8) {
+        _Atomic uint64_t *word = &ring->words[(head - i) % ring->capacity / 8];
+        uint64_t good = atomic_load(word);
+
+        if (i == 16 || i == MRC_RING_OVERHEAD_BYTES + 16 - 8)
+            continue; /* the payload and the time may be anything */
+        atomic_store(word, good ^ UINT64_C(0x100000000000010));
+        ck_assert_msg(mrc_ring_check(ring, ignore, &said) > 0, "word %" PRIu64 " before the head",
+                      i / 8);
+        atomic_store(word, good);
+        ck_assert_sound(ring);
+    }
+    atomic_fetch_add(&ring->header->history_records, 1);
+    ck_assert_uint_eq(mrc_ring_check(ring, ignore, &said), 1);
+    atomic_store(&ring->header->tail, head + 8);
+    ck_assert_uint_eq(mrc_ring_check(ring, ignore, &said), 1);
+    ck_assert_uint_gt(said, 2);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ring");
+    TCase *tcase = tcase_create("ring");
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, reads_what_was_appended);
+    tcase_add_test(tcase, wraps_at_every_alignment);
+    tcase_add_test(tcase, takes_the_largest_and_refuses_one_byte_more);
+    tcase_add_test(tcase, holds_what_its_size_promises);
+    tcase_add_test(tcase, history_keeps_exactly_the_last_count);
+    tcase_add_test(tcase, history_counts_stored_bytes);
+    tcase_add_test(tcase, history_forgets_by_age);
+    tcase_add_test(tcase, history_off_is_empty);
+    tcase_add_test(tcase, bounds_change_in_place);
+    tcase_add_test(tcase, the_earliest_of_equal_ids_wins);
+    tcase_add_test(tcase, ids_share_buckets_and_expire);
+    tcase_add_test(tcase, tells_a_slow_reader_that_it_was_overrun);
+    tcase_add_test(tcase, moves_to_a_larger_ring);
+    tcase_add_test(tcase, moves_to_a_smaller_ring);
+    tcase_add_test(tcase, moves_the_last_id_without_a_history);
+    tcase_add_test(tcase, waits_with_a_bound);
+    tcase_add_test(tcase, a_dead_writer_leaves_nothing_half_done);
+    tcase_add_test(tcase, a_dead_writer_without_a_history);
+    tcase_add_test(tcase, contradictions_end_in_a_reset);
+    tcase_add_test(tcase, the_check_finds_what_is_wrong);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

@@ -1,0 +1,296 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "store/shm/control.h"
+#include "store/shm/control_layout.h"
+#include "store/shm/segment.h"
+#include "store_unit.h"
+
+static struct mrc_control *make(const char *dir, unsigned nslots)
+{
+    struct mrc_control *control;
+    struct mrc_error error = {""};
+
+    ck_assert_msg(mrc_control_create(store_pool(), dir, "c", nslots, &error, &control) ==
+                      APR_SUCCESS,
+                  "%s", error.text);
+    return control;
+}
+
+static void unmake(const char *dir, struct mrc_control *control)
+{
+    mrc_control_close(control);
+    mrc_control_close(NULL);
+    mrc_segment_remove(dir, "c");
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+
+static enum mrc_control_state state_of(struct mrc_control *control, unsigned slot)
+{
+    struct mrc_control_child child;
+
+    ck_assert(mrc_control_get(control, slot, &child));
+    return child.state;
+}
+
+/* What a fold was called with. */
+struct folded {
+    unsigned n;
+    unsigned slot;
+    pid_t pid;
+};
+
+static void fold(unsigned slot, pid_t pid, void *ctx)
+{
+    struct folded *folded = ctx;
+
+    folded->n++;
+    folded->slot = slot;
+    folded->pid = pid;
+}
+
+START_TEST(slots_are_claimed_and_released)
+{
+    const char *dir = store_dir();
+    struct mrc_control *control = make(dir, 3);
+    struct mrc_control_child child;
+
+    ck_assert_uint_eq(mrc_control_nslots(control), 3);
+    ck_assert_int_eq(mrc_control_claim(control, 101, 1), 0);
+    ck_assert_int_eq(mrc_control_claim(control, 102, 1), 1);
+    ck_assert_int_eq(mrc_control_claim(control, 103, 2), 2);
+    ck_assert_int_eq(mrc_control_claim(control, 104, 2), -1);
+    ck_assert(mrc_control_get(control, 2, &child));
+    ck_assert_int_eq(child.state, MRC_CONTROL_LIVE);
+    ck_assert_int_eq(child.pid, 103);
+    ck_assert_uint_eq(child.generation, 2);
+    mrc_control_release(control, 1);
+    mrc_control_release(control, 1);
+    mrc_control_release(control, 99);
+    ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_FREE);
+    ck_assert_int_eq(mrc_control_claim(control, 104, 2), 1);
+    ck_assert(!mrc_control_get(control, 3, &child));
+    ck_assert_int_eq(mrc_control_claim(control, 0, 2), -1);
+    unmake(dir, control);
+}
+END_TEST
+
+START_TEST(the_dead_are_folded_once)
+{
+    const char *dir = store_dir();
+    struct mrc_control *control = make(dir, 3);
+    struct folded folded = {.n = 0};
+    struct mrc_control_child child;
+
+    mrc_control_claim(control, 101, 1);
+    mrc_control_claim(control, 102, 1);
+    ck_assert_uint_eq(mrc_control_reap(control, 101, fold, &folded), 0);
+    ck_assert_uint_eq(mrc_control_mark_dead(control, 102), 1);
+    ck_assert_uint_eq(mrc_control_mark_dead(control, 102), 0);
+    ck_assert_uint_eq(mrc_control_mark_dead(control, 999), 0);
+    ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_DEAD);
+    mrc_control_release(control, 1); /* too late */
+    ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_DEAD);
+    ck_assert_int_eq(mrc_control_claim(control, 103, 1), 2); /* not before it is folded */
+    ck_assert_uint_eq(mrc_control_reap(control, 101, fold, &folded), 1);
+    ck_assert_uint_eq(folded.n, 1);
+    ck_assert_uint_eq(folded.slot, 1);
+    ck_assert_int_eq(folded.pid, 102);
+    ck_assert(mrc_control_get(control, 1, &child));
+    ck_assert_int_eq(child.state, MRC_CONTROL_FREE);
+    ck_assert_int_eq(child.pid, 0);
+    ck_assert_uint_eq(child.generation, 0);
+    ck_assert_uint_eq(mrc_control_reap(control, 101, fold, &folded), 0);
+    unmake(dir, control);
+}
+END_TEST
+
+static void fold_and_die(unsigned slot, pid_t pid, void *ctx)
+{
+    raise(SIGKILL);
+}
+
+START_TEST(a_reaper_that_dies_is_replaced)
+{
+    const char *dir = store_dir();
+    struct mrc_control *control = make(dir, 4);
+    struct folded folded = {.n = 0};
+    struct mrc_control_child child;
+    pid_t reaper;
+    int status;
+
+    mrc_control_claim(control, 101, 1);
+    mrc_control_mark_dead(control, 101);
+    reaper = fork();
+    if (reaper == 0) {
+        mrc_control_claim(control, getpid(), 1);
+        mrc_control_reap(control, getpid(), fold_and_die, NULL);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(reaper, &status, 0), reaper);
+    ck_assert(WIFSIGNALED(status));
+    ck_assert(mrc_control_get(control, 0, &child));
+    ck_assert_int_eq(child.state, MRC_CONTROL_REAPING);
+    ck_assert_int_eq(child.pid, 101);
+    ck_assert_int_eq(child.reaper, reaper);
+    /* Nobody else may fold what another is folding. */
+    ck_assert_uint_eq(mrc_control_reap(control, 102, fold, &folded), 0);
+    /* Its own slot, and the one that it was reaping. */
+    ck_assert_uint_eq(mrc_control_mark_dead(control, reaper), 2);
+    ck_assert_uint_eq(mrc_control_reap(control, 102, fold, &folded), 2);
+    ck_assert_uint_eq(folded.n, 2);
+    ck_assert_int_eq(state_of(control, 0), MRC_CONTROL_FREE);
+    ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_FREE);
+    unmake(dir, control);
+}
+END_TEST
+
+/* Children claim, some release, some die by kill -9; every slot is folded once for each death. */
+START_TEST(children_come_and_go)
+{
+    enum { CHILDREN = 200, SLOTS = 8 };
+    const char *dir = store_dir();
+    struct mrc_control *control = make(dir, SLOTS);
+    struct folded folded = {.n = 0};
+    unsigned deaths = 0;
+    unsigned freed = 0;
+    unsigned i;
+
+    for (i = 0; i < CHILDREN; i++) {
+        pid_t pid = fork();
+        int status;
+
+        if (pid == 0) {
+            int slot = mrc_control_claim(control, getpid(), i);
+
+            if (slot < 0)
+                _exit(1);
+            if (i % 3)
+                raise(SIGKILL);
+            mrc_control_release(control, (unsigned)slot);
+            _exit(0);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+        deaths += mrc_control_mark_dead(control, pid);
+        if (i % 5 == 0)
+            freed += mrc_control_reap(control, getpid(), fold, &folded);
+    }
+    freed += mrc_control_reap(control, getpid(), fold, &folded);
+    ck_assert_uint_eq(deaths, CHILDREN - (CHILDREN + 2) / 3);
+    ck_assert_uint_eq(freed, deaths);
+    ck_assert_uint_eq(folded.n, deaths);
+    for (i = 0; i < SLOTS; i++)
+        ck_assert_int_eq(state_of(control, i), MRC_CONTROL_FREE);
+    unmake(dir, control);
+}
+END_TEST
+
+/* Many at once: no slot is given twice. */
+START_TEST(no_slot_has_two_owners)
+{
+    enum { CHILDREN = 20 };
+    const char *dir = store_dir();
+    struct mrc_control *control = make(dir, CHILDREN);
+    unsigned i;
+
+    for (i = 0; i < CHILDREN; i++)
+        if (fork() == 0)
+            _exit(mrc_control_claim(control, getpid(), 1) < 0);
+    for (i = 0; i < CHILDREN; i++) {
+        int status;
+
+        ck_assert_int_gt(wait(&status), 0);
+        ck_assert_int_eq(status, 0);
+    }
+    for (i = 0; i < CHILDREN; i++)
+        ck_assert_int_eq(state_of(control, i), MRC_CONTROL_LIVE);
+    ck_assert_int_eq(mrc_control_claim(control, 1, 1), -1);
+    unmake(dir, control);
+}
+END_TEST
+
+START_TEST(has_what_belongs_to_the_server)
+{
+    const char *dir = store_dir();
+    struct mrc_control *control = make(dir, 2);
+
+    ck_assert_uint_eq(mrc_control_counter_add(control, 3, 5), 5);
+    ck_assert_uint_eq(mrc_control_counter_add(control, 3, 2), 7);
+    ck_assert_uint_eq(mrc_control_counter(control, 3), 7);
+    ck_assert_uint_eq(mrc_control_counter(control, MRC_CONTROL_COUNTERS), 0);
+    ck_assert_uint_eq(mrc_control_counter_add(control, MRC_CONTROL_COUNTERS, 1), 0);
+    ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_FREE);
+    unmake(dir, control);
+}
+END_TEST
+
+START_TEST(tools_read_it_with_care)
+{
+    const char *dir = store_dir();
+    struct mrc_control *control = make(dir, 2);
+    struct mrc_control *tool = NULL;
+    struct mrc_error error = {""};
+    apr_pool_t *pool = store_pool();
+    char path[100];
+    const uint32_t broken = 0xffffffff;
+    uint32_t good;
+    int at;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/c", dir);
+    mrc_control_claim(control, 101, 5);
+    ck_assert_int_eq(mrc_control_open(pool, path, &error, &tool), APR_SUCCESS);
+    ck_assert_int_eq(state_of(tool, 0), MRC_CONTROL_LIVE);
+    mrc_control_close(tool);
+    fd = open(path, O_RDWR);
+    for (at = 0; at < 40; at += 4) { /* each word of the header up to counters_offset */
+        ck_assert_int_eq(pread(fd, &good, 4, at), 4);
+        ck_assert_int_eq(pwrite(fd, &broken, 4, at), 4);
+        ck_assert_msg(mrc_control_open(pool, path, &error, &tool) == MRC_STATUS_CORRUPT,
+                      "with a wrong word at %d", at);
+        ck_assert_int_eq(pwrite(fd, &good, 4, at), 4);
+    }
+    ck_assert_int_eq(ftruncate(fd, 10), 0);
+    ck_assert_int_eq(mrc_control_open(pool, path, &error, &tool), MRC_STATUS_CORRUPT);
+    close(fd);
+    unmake(dir, control);
+}
+END_TEST
+
+START_TEST(refuses_impossible_numbers)
+{
+    const char *dir = store_dir();
+    struct mrc_control *control = NULL;
+    struct mrc_error error = {""};
+    apr_pool_t *pool = store_pool();
+
+    ck_assert_int_eq(mrc_control_create(pool, dir, "c", 0, &error, &control), APR_EINVAL);
+    ck_assert_int_eq(
+        mrc_control_create(pool, dir, "c", MRC_CONTROL_SLOTS_MAX + 1, &error, &control),
+        APR_EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.text, "65537"));
+    ck_assert_int_eq(mrc_control_create(pool, dir, "c", MRC_CONTROL_SLOTS_MAX, &error, &control),
+                     APR_SUCCESS);
+    unmake(dir, control);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("control");
+    TCase *tcase = tcase_create("control");
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, slots_are_claimed_and_released);
+    tcase_add_test(tcase, the_dead_are_folded_once);
+    tcase_add_test(tcase, a_reaper_that_dies_is_replaced);
+    tcase_add_test(tcase, children_come_and_go);
+    tcase_add_test(tcase, no_slot_has_two_owners);
+    tcase_add_test(tcase, has_what_belongs_to_the_server);
+    tcase_add_test(tcase, tools_read_it_with_care);
+    tcase_add_test(tcase, refuses_impossible_numbers);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
