@@ -7,7 +7,7 @@
 
 #include "httpd/claim.h"
 #include "httpd/identity.h"
-#include "hub/metrics.h"
+#include "hub/hub/numbers.h"
 
 /* When a client that was turned away comes back: spread, so that not all come at once. */
 #define RETRY_MIN_MS    2000

@@ -17,7 +17,7 @@
 #include "httpd/origin.h"
 #include "httpd/playground.h"
 #include "httpd/registry.h"
-#include "hub/keyring.h"
+#include "hub/keys/keyring.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -370,7 +370,7 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     *ret_token = NULL;
     if (status != DECLINED || !token.ptr)
         return status;
-    if (!mrc_lifecycle_process())
+    if (!mrc_lifecycle_child())
         return mrc_answer_later(r, "this server process serves no hub: try again");
     take_keys(r, settings, role, token, &keys);
     policy = make_policy(&keys, hub->settings, mrc_identity_audiences(r, claim->location, settings),

@@ -22,15 +22,15 @@
 #include "httpd/log_record.h"
 #include "httpd/module.h"
 #include "httpd/push.h"
-#include "hub/carrier.h"
-#include "hub/clock.h"
-#include "hub/dispatcher.h"
-#include "hub/errands.h"
-#include "hub/event.h"
-#include "hub/hub.h"
-#include "hub/process.h"
-#include "hub/stream.h"
-#include "hub/subscriber.h"
+#include "hub/base/clock.h"
+#include "hub/base/event.h"
+#include "hub/child/child.h"
+#include "hub/child/jobs.h"
+#include "hub/hub/hub.h"
+#include "hub/stream/carrier.h"
+#include "hub/stream/dispatcher.h"
+#include "hub/stream/stream.h"
+#include "hub/subscriber/subscriber.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -174,7 +174,7 @@ static enum mrc_carrier_state flush(struct mrc_carrier *carrier)
 
 static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
 {
-    return !mrc_errands_is_full(mrc_lifecycle_errands());
+    return !mrc_jobs_is_full(mrc_lifecycle_jobs());
 }
 
 static size_t unsent_bytes(const struct mrc_carrier *carrier)
@@ -199,14 +199,14 @@ static void end_in_order(struct mrc_carrier_detached *detached)
 
 /* What is left of a stream: its line in the access log, which may be a pipe that hangs. */
 struct last_line {
-    struct mrc_errand errand;
+    struct mrc_job errand;
     struct mrc_log_record *log;
     apr_off_t body_bytes;
     apr_off_t wire_bytes;
     enum mrc_end end;
 };
 
-static void write_log(struct mrc_errand *errand, apr_thread_t *thread)
+static void write_log(struct mrc_job *errand, apr_thread_t *thread)
 {
     struct last_line *line = (struct last_line *)errand;
 
@@ -230,7 +230,7 @@ static void post_log(const struct mrc_carrier_detached *detached, enum mrc_end e
         .wire_bytes = wire_bytes,
         .end = end,
     };
-    mrc_errands_post(mrc_lifecycle_errands(), &line->errand);
+    mrc_jobs_post(mrc_lifecycle_jobs(), &line->errand);
 }
 
 static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)
@@ -318,7 +318,7 @@ static void hold_signals(conn_rec *c)
         mrc_connection_hold_signals_to_the_end(c);
 }
 
-int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
+int mrc_carrier_detached_start(request_rec *r, struct mrc_child *process,
                                const struct mrc_log_fields *fields,
                                struct mrc_interned_table *shared, struct mrc_subscriber *subscriber)
 {
@@ -350,6 +350,6 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
     /* httpd sends nothing more, does not end the connection but only closes its descriptor. */
     r->connection->aborted = 1;
     mrc_connection_set_recorded(r->connection, true);
-    mrc_dispatcher_post(mrc_process_dispatcher(process), stream);
+    mrc_dispatcher_post(mrc_child_dispatcher(process), stream);
     return OK;
 }

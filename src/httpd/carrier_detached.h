@@ -18,7 +18,7 @@
 
 struct mrc_interned_table;
 struct mrc_log_fields;
-struct mrc_process;
+struct mrc_child;
 struct mrc_subscriber;
 
 /*
@@ -31,7 +31,7 @@ bool mrc_carrier_detached_is_possible(const request_rec *r);
  * Sends R's headers and the first bytes, and posts the stream to the dispatcher of PROCESS. What
  * the handler returns. FIELDS and SHARED are log_record.h's; SUBSCRIBER is taken over.
  */
-int mrc_carrier_detached_start(request_rec *r, struct mrc_process *process,
+int mrc_carrier_detached_start(request_rec *r, struct mrc_child *process,
                                const struct mrc_log_fields *fields,
                                struct mrc_interned_table *shared,
                                struct mrc_subscriber *subscriber);

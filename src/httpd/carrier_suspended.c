@@ -22,16 +22,16 @@
 #include "httpd/log_record.h"
 #include "httpd/module.h"
 #include "httpd/push.h"
-#include "hub/carrier.h"
-#include "hub/clock.h"
-#include "hub/dispatcher.h"
-#include "hub/errands.h"
-#include "hub/event.h"
-#include "hub/fetch.h"
-#include "hub/hub.h"
-#include "hub/process.h"
-#include "hub/stream.h"
-#include "hub/subscriber.h"
+#include "hub/base/clock.h"
+#include "hub/base/event.h"
+#include "hub/base/prefetch.h"
+#include "hub/child/child.h"
+#include "hub/child/jobs.h"
+#include "hub/hub/hub.h"
+#include "hub/stream/carrier.h"
+#include "hub/stream/dispatcher.h"
+#include "hub/stream/stream.h"
+#include "hub/subscriber/subscriber.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -43,7 +43,7 @@ APLOG_USE_MODULE(mercure);
 
 struct mrc_carrier_suspended {
     struct mrc_carrier carrier;
-    struct mrc_errand ending;
+    struct mrc_job ending;
     enum mrc_end end;           /* why */
     request_rec *r;             /* NULL: it has ended early */
     struct mrc_log_record *log; /* and this stands for it */
@@ -53,7 +53,7 @@ struct mrc_carrier_suspended {
     conn_rec *c;
     apr_socket_t *socket;
     apr_bucket_brigade *brigade;
-    struct mrc_process *process;
+    struct mrc_child *process;
     struct mrc_stream *stream; /* until the hand-over */
     int64_t handed_us;
 };
@@ -177,7 +177,7 @@ static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
     void *sbh = __atomic_load_n((void **)&suspended->c->sbh, __ATOMIC_ACQUIRE);
 
     return sbh == NULL && now_us - suspended->handed_us >= GATE_US &&
-           !mrc_errands_is_full(mrc_lifecycle_errands());
+           !mrc_jobs_is_full(mrc_lifecycle_jobs());
 }
 
 static size_t unsent_bytes(const struct mrc_carrier *carrier)
@@ -189,9 +189,9 @@ static void fetch(const struct mrc_carrier *carrier)
 {
     const struct mrc_carrier_suspended *suspended = of((struct mrc_carrier *)carrier);
 
-    mrc_fetch(suspended->c, sizeof(*suspended->c));
-    mrc_fetch(suspended->brigade, sizeof(*suspended->brigade));
-    mrc_fetch(suspended->socket, MRC_FETCH_LINE_BYTES);
+    mrc_prefetch(suspended->c, sizeof(*suspended->c));
+    mrc_prefetch(suspended->brigade, sizeof(*suspended->brigade));
+    mrc_prefetch(suspended->socket, MRC_FETCH_LINE_BYTES);
 }
 
 /* The last chunk, and the line in the access log. */
@@ -218,7 +218,7 @@ static void end_request(request_rec *r, enum mrc_end end)
  * wait. Nothing else does, as the socket has no timeout now; the MPM's counters come right since
  * the state says what they counted.
  */
-static void end_suspended(struct mrc_errand *ending, apr_thread_t *thread)
+static void end_suspended(struct mrc_job *ending, apr_thread_t *thread)
 {
     struct mrc_carrier_suspended *suspended =
         (void *)((char *)ending - offsetof(struct mrc_carrier_suspended, ending));
@@ -226,7 +226,7 @@ static void end_suspended(struct mrc_errand *ending, apr_thread_t *thread)
     enum mrc_end end = suspended->end;
     conn_rec *c = suspended->c;
     apr_socket_t *socket = suspended->socket;
-    struct mrc_process *process = suspended->process;
+    struct mrc_child *process = suspended->process;
 
     if (end == MRC_END_CLIENT)
         c->aborted = 1;
@@ -243,7 +243,7 @@ static void end_suspended(struct mrc_errand *ending, apr_thread_t *thread)
         mrc_push_drop_surplus(fd);
     apr_socket_close(socket);
     apr_pool_destroy(c->pool);
-    mrc_process_release_suspended(process);
+    mrc_child_release_suspended(process);
 }
 
 static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
@@ -252,7 +252,7 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
 
     suspended->end = end;
     suspended->ending.run = end_suspended;
-    mrc_errands_post(mrc_lifecycle_errands(), &suspended->ending);
+    mrc_jobs_post(mrc_lifecycle_jobs(), &suspended->ending);
 }
 
 static const struct mrc_carrier_ops ops = {write_pieces,    flush,        may_close,
@@ -300,7 +300,7 @@ static bool send_first_bytes(request_rec *r, apr_bucket_brigade *brigade)
     return status == APR_SUCCESS && !c->aborted;
 }
 
-int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
+int mrc_carrier_suspended_start(request_rec *r, struct mrc_child *process,
                                 struct mrc_subscriber *subscriber)
 {
     conn_rec *c = r->connection;
@@ -311,7 +311,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     suspended->stream = mrc_stream_create(subscriber, &suspended->carrier, mrc_clock_us());
     if (!suspended->stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
-        mrc_process_release_suspended(process);
+        mrc_child_release_suspended(process);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     /* Filters may take themselves out when they have seen the head. */
@@ -322,7 +322,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
     if (!send_first_bytes(r, suspended->brigade)) {
         c->aborted = 1;
         mrc_stream_discard(suspended->stream, MRC_END_CLIENT);
-        mrc_process_release_suspended(process);
+        mrc_child_release_suspended(process);
         return OK;
     }
     /* Now, since httpd sends no chunks, and so no clean end, on a connection that it will close. */
@@ -371,5 +371,5 @@ void mrc_carrier_suspended_hand_over(conn_rec *c, request_rec *r)
     if (suspended->may_end_early)
         end_early(suspended);
     suspended->handed_us = mrc_clock_us();
-    mrc_dispatcher_post(mrc_process_dispatcher(suspended->process), suspended->stream);
+    mrc_dispatcher_post(mrc_child_dispatcher(suspended->process), suspended->stream);
 }

@@ -22,7 +22,7 @@
 
 #include "httpd.h"
 
-struct mrc_process;
+struct mrc_child;
 struct mrc_subscriber;
 
 /* Whether R's connection can be given away at all. */
@@ -31,9 +31,9 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r);
 /*
  * Sends R's headers and the first bytes, and prepares the hand-over. What the handler returns:
  * SUSPENDED, or OK if the client is gone, or an error's status. SUBSCRIBER is taken over in all
- * cases, and so is a place that was got with mrc_process_hold_suspended().
+ * cases, and so is a place that was got with mrc_child_hold_suspended().
  */
-int mrc_carrier_suspended_start(request_rec *r, struct mrc_process *process,
+int mrc_carrier_suspended_start(request_rec *r, struct mrc_child *process,
                                 struct mrc_subscriber *subscriber);
 
 /* suspend_connection, after all other modules' hooks: the hand-over. */

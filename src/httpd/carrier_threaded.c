@@ -19,11 +19,11 @@
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/push.h"
-#include "hub/clock.h"
-#include "hub/hub.h"
-#include "hub/process.h"
-#include "hub/subscriber.h"
-#include "hub/waiters.h"
+#include "hub/base/clock.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "hub/stream/waiters.h"
+#include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
@@ -60,7 +60,7 @@ struct stream {
     bool may_push;        /* written without blocking */
     int64_t ends_us;      /* at the latest; the time of day */
     enum mrc_end ends_why;
-    int64_t written_us; /* when the client was last sent something; of hub/clock.h */
+    int64_t written_us; /* when the client was last sent something; of hub/base/clock.h */
 };
 
 static const struct mrc_hub_policy *policy_of(const struct stream *stream)
@@ -329,11 +329,11 @@ static enum mrc_end run(struct stream *stream)
     return end;
 }
 
-int mrc_carrier_threaded_run(request_rec *r, struct mrc_process *process,
+int mrc_carrier_threaded_run(request_rec *r, struct mrc_child *process,
                              struct mrc_subscriber *subscriber)
 {
     struct stream stream = {.r = r, .subscriber = subscriber, .fd = -1, .signal_fd = -1};
-    apr_status_t status = mrc_waiter_open(mrc_process_waiters(process), &stream.waiter);
+    apr_status_t status = mrc_waiter_open(mrc_child_waiters(process), &stream.waiter);
     enum mrc_end end = MRC_END_ERROR;
 
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));

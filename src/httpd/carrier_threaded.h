@@ -8,7 +8,7 @@
 
 #include "httpd.h"
 
-struct mrc_process;
+struct mrc_child;
 struct mrc_subscriber;
 
 /*
@@ -16,7 +16,7 @@ struct mrc_subscriber;
  * the subscriber falls behind or the child is to end; then closes SUBSCRIBER. What the handler
  * returns.
  */
-int mrc_carrier_threaded_run(request_rec *r, struct mrc_process *process,
+int mrc_carrier_threaded_run(request_rec *r, struct mrc_child *process,
                              struct mrc_subscriber *subscriber);
 
 #endif

@@ -1,6 +1,6 @@
 #include "httpd/event_bucket.h"
 
-#include "hub/event.h"
+#include "hub/base/event.h"
 
 static void event_destroy(void *event)
 {

@@ -11,8 +11,8 @@
 #include "httpd/lifecycle.h"
 #include "httpd/page.h"
 #include "httpd/registry.h"
-#include "hub/hub.h"
-#include "hub/process.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
 #include "store/ring/ring.h"
 
 #define HANDLER "mercure-health"
@@ -32,7 +32,7 @@ static const char *hub_trouble(const struct mrc_hub *hub)
 /* Why not all hubs can be used in this child; NULL: they can. */
 static const char *find_trouble(void)
 {
-    const struct mrc_process *process = mrc_lifecycle_process();
+    const struct mrc_child *process = mrc_lifecycle_child();
     const apr_array_header_t *hubs = mrc_registry_hubs(ap_server_conf);
     const char *trouble = NULL;
 
@@ -43,7 +43,7 @@ static const char *find_trouble(void)
     if (!mrc_lifecycle_is_serving())
         return "this process ends";
     for (int i = 0; i < hubs->nelts && !trouble; i++)
-        trouble = hub_trouble(mrc_process_hub(process, (size_t)i));
+        trouble = hub_trouble(mrc_child_hub(process, (size_t)i));
     return trouble;
 }
 

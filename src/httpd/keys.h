@@ -9,8 +9,8 @@
 #include "apr_pools.h"
 #include "apr_tables.h"
 
-#include "hub/keeper.h"
-#include "hub/keyring.h"
+#include "hub/keys/keeper.h"
+#include "hub/keys/keyring.h"
 #include "store/documents/documents.h"
 
 /* Every row of a configuration, and where the keys come from that may change. */

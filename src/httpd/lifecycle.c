@@ -18,10 +18,10 @@
 #include "httpd/module.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
-#include "hub/errands.h"
-#include "hub/keeper.h"
-#include "hub/keyring.h"
-#include "hub/process.h"
+#include "hub/child/child.h"
+#include "hub/child/jobs.h"
+#include "hub/keys/keeper.h"
+#include "hub/keys/keyring.h"
 #include "store/history/dir.h"
 #include "store/memory/memory.h"
 
@@ -46,14 +46,14 @@ struct retained {
 
 /* The root of all that this process has of the hubs: set in child_init, read by requests. */
 struct child {
-    struct mrc_process *process;
+    struct mrc_child *process;
     struct mrc_token_cache *tokens;
     struct mrc_keyring *keyring;
     struct mrc_keeper *keeper; /* NULL: no keys change */
     struct mrc_sizing sizing;
     const struct mrc_log_fields *log_fields;
     struct mrc_interned_table *log_texts;
-    struct mrc_errands *errands;
+    struct mrc_jobs *errands;
     bool may_log_anywhere;
     struct mrc_http2 *http2;
 };
@@ -294,8 +294,8 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
 static apr_status_t stop_child(void *unused)
 {
     mrc_keeper_stop(this_child->keeper);
-    mrc_process_stop(this_child->process);
-    mrc_errands_stop(this_child->errands); /* what the last streams have left */
+    mrc_child_stop(this_child->process);
+    mrc_jobs_stop(this_child->errands); /* what the last streams have left */
     return APR_SUCCESS;
 }
 
@@ -318,9 +318,9 @@ static struct mrc_hub_policy policy_of(const struct mrc_hub_conf *hub)
     };
 }
 
-static struct mrc_process_hub *process_hubs(apr_pool_t *pool, const apr_array_header_t *hubs)
+static struct mrc_child_hub *process_hubs(apr_pool_t *pool, const apr_array_header_t *hubs)
 {
-    struct mrc_process_hub *served = apr_pcalloc(pool, sizeof(*served) * (hubs->nelts + 1));
+    struct mrc_child_hub *served = apr_pcalloc(pool, sizeof(*served) * (hubs->nelts + 1));
 
     for (int i = 0; i < hubs->nelts; i++) {
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
@@ -342,10 +342,10 @@ static void tell_unreadable(void *hub, uint64_t seq)
                  ((const struct mrc_hub_conf *)hub)->label, seq);
 }
 
-static void watch_hubs(struct mrc_process *process, const apr_array_header_t *hubs)
+static void watch_hubs(struct mrc_child *process, const apr_array_header_t *hubs)
 {
     for (int i = 0; i < hubs->nelts; i++) {
-        struct mrc_hub *hub = mrc_process_hub(process, (size_t)i);
+        struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
 
         if (hub)
             mrc_hub_on_unreadable(hub, tell_unreadable, APR_ARRAY_IDX(hubs, i, void *));
@@ -421,23 +421,23 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     if (status == APR_SUCCESS)
         status = create_log_texts(&child->log_texts);
     if (status == APR_SUCCESS)
-        status = mrc_errands_start(pchild, &child->errands);
+        status = mrc_jobs_start(pchild, &child->errands);
     if (status == APR_SUCCESS)
-        status = mrc_process_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
-                                   mrc_registry_dispatchers(main_server), getpid(),
-                                   (uint64_t)generation, &child->process);
+        status = mrc_child_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
+                                 mrc_registry_dispatchers(main_server), getpid(),
+                                 (uint64_t)generation, &child->process);
     if (status == APR_SUCCESS) {
-        if (mrc_process_problem(child->process))
+        if (mrc_child_problem(child->process))
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                          "this child does not serve a hub whose history cannot be opened: %s",
-                         mrc_process_problem(child->process));
+                         mrc_child_problem(child->process));
         watch_hubs(child->process, hubs);
         this_child = child;
         apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
         return;
     }
     mrc_keeper_stop(child->keeper);
-    mrc_errands_stop(child->errands);
+    mrc_jobs_stop(child->errands);
     mrc_token_cache_free(child->tokens);
     mrc_interned_table_free(child->log_texts);
     if (status == APR_ENOSPC)
@@ -457,7 +457,7 @@ void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
     if (!graceful)
         mrc_http2_open_again(this_child->http2);
     mrc_keeper_post_drain(this_child->keeper);
-    mrc_process_drain(this_child->process, graceful != 0);
+    mrc_child_drain(this_child->process, graceful != 0);
     if (!graceful)
         mrc_http2_wait(this_child->http2);
 }
@@ -483,7 +483,7 @@ void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t g
         wake_the_living(memory);
 }
 
-struct mrc_process *mrc_lifecycle_process(void)
+struct mrc_child *mrc_lifecycle_child(void)
 {
     return this_child ? this_child->process : NULL;
 }
@@ -523,7 +523,7 @@ struct mrc_interned_table *mrc_lifecycle_log_texts(void)
     return this_child->log_texts;
 }
 
-struct mrc_errands *mrc_lifecycle_errands(void)
+struct mrc_jobs *mrc_lifecycle_jobs(void)
 {
     return this_child->errands;
 }
@@ -533,7 +533,7 @@ int mrc_lifecycle_is_serving(void)
     int generation = 0;
     int state = AP_MPMQ_RUNNING;
 
-    if (!this_child || mrc_process_is_draining(this_child->process))
+    if (!this_child || mrc_child_is_draining(this_child->process))
         return 0;
     /* Prefork tells its children of a graceful restart by nothing but the generation. */
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);

@@ -11,12 +11,12 @@
 
 #include "ap_mpm.h"
 
-struct mrc_errands;
+struct mrc_jobs;
 struct mrc_http2;
 struct mrc_keyring;
 struct mrc_interned_table;
 struct mrc_log_fields;
-struct mrc_process;
+struct mrc_child;
 struct mrc_sizing;
 struct mrc_token_cache;
 
@@ -43,7 +43,7 @@ void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t g
                                 mpm_child_status status);
 
 /* This child's part of the hubs; NULL in the parent, and in a child that got no slot. */
-struct mrc_process *mrc_lifecycle_process(void);
+struct mrc_child *mrc_lifecycle_child(void);
 
 /* The keys that count in this child; NULL where there is no process. */
 struct mrc_keyring *mrc_lifecycle_keyring(void);
@@ -67,7 +67,7 @@ const struct mrc_log_fields *mrc_lifecycle_log_fields(void);
 struct mrc_interned_table *mrc_lifecycle_log_texts(void);
 
 /* Who does what a dispatcher must not wait for; only where there is a process. */
-struct mrc_errands *mrc_lifecycle_errands(void);
+struct mrc_jobs *mrc_lifecycle_jobs(void);
 
 /* Whether this child serves on: false once it is to end, however the MPM tells it so. */
 int mrc_lifecycle_is_serving(void);

@@ -18,7 +18,7 @@
 
 #include "httpd.h"
 
-#include "hub/carrier.h"
+#include "hub/stream/carrier.h"
 
 struct mrc_interned_table;
 struct mrc_log_fields;

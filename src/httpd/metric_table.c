@@ -4,9 +4,9 @@
 
 #include "apr_time.h"
 
-#include "hub/hub.h"
-#include "hub/metrics.h"
-#include "hub/process.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "store/history/history.h"
 
 const struct mrc_metric mrc_metrics[] = {
@@ -149,7 +149,7 @@ const struct mrc_metric mrc_metrics[] = {
 };
 const size_t mrc_metrics_count = sizeof(mrc_metrics) / sizeof(mrc_metrics[0]);
 
-unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_process *process)
+unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_child *process)
 {
     switch (metric->source) {
     case MRC_METRIC_ENDED:
@@ -157,15 +157,15 @@ unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_proc
     case MRC_METRIC_REFUSED:
         return MRC_REFUSAL_COUNT;
     case MRC_METRIC_DISPATCH:
-        return MRC_METRICS_BOUNDS + 2;
+        return MRC_NUMBERS_BOUNDS + 2;
     case MRC_METRIC_LAG:
-        return mrc_process_slots(process);
+        return mrc_child_slots(process);
     default:
         return 1;
     }
 }
 
-const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_process *process,
+const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_child *process,
                             unsigned part, char buf[MRC_METRIC_PART_BYTES])
 {
     switch (metric->source) {
@@ -174,12 +174,12 @@ const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_pr
     case MRC_METRIC_REFUSED:
         return mrc_refusal_text((enum mrc_refusal)part);
     case MRC_METRIC_DISPATCH:
-        if (part >= MRC_METRICS_BOUNDS)
+        if (part >= MRC_NUMBERS_BOUNDS)
             return "+Inf";
-        snprintf(buf, MRC_METRIC_PART_BYTES, "%g", (double)mrc_metrics_bound_us(part) / 1e6);
+        snprintf(buf, MRC_METRIC_PART_BYTES, "%g", (double)mrc_numbers_bound_us(part) / 1e6);
         return buf;
     case MRC_METRIC_LAG:
-        if (!mrc_process_is_live(process, part))
+        if (!mrc_child_is_live(process, part))
             return NULL;
         snprintf(buf, MRC_METRIC_PART_BYTES, "%u", part);
         return buf;

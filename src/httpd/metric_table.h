@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct mrc_hub;
-struct mrc_process;
+struct mrc_child;
 
 enum mrc_metric_source {
     MRC_METRIC_COUNTER, /* counter `index` */
@@ -45,11 +45,11 @@ extern const struct mrc_metric mrc_metrics[];
 extern const size_t mrc_metrics_count;
 
 /* How many parts there may be. */
-unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_process *process);
+unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_child *process);
 
 /* The label's value for PART, a constant or in BUF; NULL: there is no such part now. */
 #define MRC_METRIC_PART_BYTES 24
-const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_process *process,
+const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_child *process,
                             unsigned part, char buf[MRC_METRIC_PART_BYTES]);
 
 /* The number of PART now, over all children. */

@@ -12,8 +12,8 @@
 #include "httpd/metric_table.h"
 #include "httpd/page.h"
 #include "httpd/registry.h"
-#include "hub/metrics.h"
-#include "hub/process.h"
+#include "hub/child/child.h"
+#include "hub/hub/numbers.h"
 
 #define HANDLER      "mercure-metrics"
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -35,7 +35,7 @@ static const char *escape_label(apr_pool_t *pool, const char *text)
 
 /* Buckets are cumulative; the last part is the sum. */
 static void print_histogram(request_rec *r, const struct mrc_metric *metric,
-                            const struct mrc_process *process, const struct mrc_hub *hub,
+                            const struct mrc_child *process, const struct mrc_hub *hub,
                             const char *label)
 {
     char buf[MRC_METRIC_PART_BYTES];
@@ -53,7 +53,7 @@ static void print_histogram(request_rec *r, const struct mrc_metric *metric,
 }
 
 static void print_parts(request_rec *r, const struct mrc_metric *metric,
-                        const struct mrc_process *process, const struct mrc_hub *hub,
+                        const struct mrc_child *process, const struct mrc_hub *hub,
                         const char *label)
 {
     unsigned parts = mrc_metric_parts(metric, process);
@@ -72,12 +72,12 @@ static void print_parts(request_rec *r, const struct mrc_metric *metric,
 }
 
 static void print_metric(request_rec *r, const struct mrc_metric *metric,
-                         const struct mrc_process *process, const apr_array_header_t *hubs)
+                         const struct mrc_child *process, const apr_array_header_t *hubs)
 {
     ap_rprintf(r, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
                metric->type);
     for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub *hub = mrc_process_hub(process, (size_t)i);
+        const struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
         const char *label =
             escape_label(r->pool, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
 
@@ -100,7 +100,7 @@ static bool is_page(request_rec *r)
 
 int mrc_metrics_handler(request_rec *r)
 {
-    const struct mrc_process *process = mrc_lifecycle_process();
+    const struct mrc_child *process = mrc_lifecycle_child();
     const apr_array_header_t *hubs = mrc_registry_hubs(ap_server_conf);
 
     if (!r->handler || strcmp(r->handler, HANDLER))

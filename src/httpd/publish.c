@@ -18,8 +18,8 @@
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
-#include "hub/hub.h"
-#include "hub/process.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
 #include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
@@ -45,9 +45,9 @@ static int try_again(request_rec *r, const char *detail)
 /* An update that has no id gets one. */
 static int store(request_rec *r, const struct mrc_claim *claim, struct mrc_update *update)
 {
-    struct mrc_process *process = mrc_lifecycle_process();
+    struct mrc_child *process = mrc_lifecycle_child();
     struct mrc_hub *hub =
-        process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
+        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
     apr_status_t status;
     char *id;
 

@@ -16,7 +16,7 @@
 
 #include "apr_buckets.h"
 
-#include "hub/carrier.h"
+#include "hub/stream/carrier.h"
 
 /*
  * Takes out of R's filters those that would hold a stream back or slow it down on purpose

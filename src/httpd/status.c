@@ -10,9 +10,9 @@
 #include "httpd/lifecycle.h"
 #include "httpd/metric_table.h"
 #include "httpd/registry.h"
-#include "hub/hub.h"
-#include "hub/metrics.h"
-#include "hub/process.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 
 static uint64_t fold(const struct mrc_metric *metric, uint64_t a, uint64_t b)
 {
@@ -32,13 +32,13 @@ static uint64_t nothing(const struct mrc_metric *metric)
 }
 
 /* Folds what all hubs say of PART. */
-static uint64_t fold_hubs(const struct mrc_metric *metric, const struct mrc_process *process,
+static uint64_t fold_hubs(const struct mrc_metric *metric, const struct mrc_child *process,
                           size_t hubs, unsigned part)
 {
     uint64_t value = nothing(metric);
 
     for (size_t i = 0; i < hubs; i++) {
-        const struct mrc_hub *hub = mrc_process_hub(process, i);
+        const struct mrc_hub *hub = mrc_child_hub(process, i);
 
         if (hub)
             value = fold(metric, value, mrc_metric_value(metric, hub, part));
@@ -47,7 +47,7 @@ static uint64_t fold_hubs(const struct mrc_metric *metric, const struct mrc_proc
 }
 
 /* Folds what all parts say of HUB. */
-static uint64_t fold_parts(const struct mrc_metric *metric, const struct mrc_process *process,
+static uint64_t fold_parts(const struct mrc_metric *metric, const struct mrc_child *process,
                            const struct mrc_hub *hub)
 {
     unsigned parts = mrc_metric_parts(metric, process);
@@ -85,7 +85,7 @@ static void print_line(request_rec *r, const char *key, const char *part, uint64
 }
 
 static void print_lines(request_rec *r, const struct mrc_metric *metric,
-                        const struct mrc_process *process, size_t hubs)
+                        const struct mrc_child *process, size_t hubs)
 {
     unsigned parts = mrc_metric_parts(metric, process);
     char buf[MRC_METRIC_PART_BYTES];
@@ -103,7 +103,7 @@ static void print_lines(request_rec *r, const struct mrc_metric *metric,
 }
 
 static void print_dispatch(request_rec *r, const struct mrc_metric *metric,
-                           const struct mrc_process *process, size_t hubs)
+                           const struct mrc_child *process, size_t hubs)
 {
     unsigned sum = mrc_metric_parts(metric, process) - 1;
     uint64_t count = 0;
@@ -114,7 +114,7 @@ static void print_dispatch(request_rec *r, const struct mrc_metric *metric,
                count, (double)fold_hubs(metric, process, hubs, sum) / 1e6);
 }
 
-static void print_auto(request_rec *r, const struct mrc_process *process, size_t hubs)
+static void print_auto(request_rec *r, const struct mrc_child *process, size_t hubs)
 {
     for (size_t i = 0; i < mrc_metrics_count; i++) {
         if (mrc_metrics[i].source == MRC_METRIC_DISPATCH)
@@ -138,7 +138,7 @@ static void print_head(request_rec *r)
 
 /* The parts that are not 0, for who points at the cell. */
 static const char *list_parts(request_rec *r, const struct mrc_metric *metric,
-                              const struct mrc_process *process, const struct mrc_hub *hub)
+                              const struct mrc_child *process, const struct mrc_hub *hub)
 {
     unsigned parts = mrc_metric_parts(metric, process);
     char buf[MRC_METRIC_PART_BYTES];
@@ -155,7 +155,7 @@ static const char *list_parts(request_rec *r, const struct mrc_metric *metric,
     return *list ? apr_psprintf(r->pool, " (%s)", list) : "";
 }
 
-static void print_row(request_rec *r, const struct mrc_process *process, const struct mrc_hub *hub,
+static void print_row(request_rec *r, const struct mrc_child *process, const struct mrc_hub *hub,
                       const char *label)
 {
     uint64_t count = 0;
@@ -169,14 +169,14 @@ static void print_row(request_rec *r, const struct mrc_process *process, const s
             ap_rprintf(r, "<td>%" APR_UINT64_T_FMT "%s</td>", fold_parts(metric, process, hub),
                        list_parts(r, metric, process, hub));
     }
-    for (unsigned i = 0; i <= MRC_METRICS_BOUNDS; i++)
+    for (unsigned i = 0; i <= MRC_NUMBERS_BOUNDS; i++)
         count += mrc_hub_counter(hub, (enum mrc_counter)(MRC_COUNTER_DISPATCH + i));
     ap_rprintf(r, "<td>%.3f</td></tr>\n", count ? (double)us / (double)count / 1e3 : 0.0);
 }
 
 int mrc_status_hook(request_rec *r, int flags)
 {
-    const struct mrc_process *process = mrc_lifecycle_process();
+    const struct mrc_child *process = mrc_lifecycle_child();
     const apr_array_header_t *hubs = mrc_registry_hubs(ap_server_conf);
 
     if (!process)
@@ -187,7 +187,7 @@ int mrc_status_hook(request_rec *r, int flags)
     }
     print_head(r);
     for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub *hub = mrc_process_hub(process, (size_t)i);
+        const struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
 
         if (hub)
             print_row(r, process, hub, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);

@@ -25,11 +25,11 @@
 #include "httpd/push.h"
 #include "httpd/registry.h"
 #include "httpd/sizing.h"
-#include "hub/dispatcher.h"
-#include "hub/hub.h"
-#include "hub/patterns.h"
-#include "hub/process.h"
-#include "hub/subscriber.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "hub/hub/patterns.h"
+#include "hub/stream/dispatcher.h"
+#include "hub/subscriber/subscriber.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -265,9 +265,8 @@ static void add_stream_headers(request_rec *r)
         apr_table_mergen(r->headers_out, "Connection", "close");
 }
 
-static int serve_threaded(request_rec *r, const struct mrc_claim *claim,
-                          struct mrc_process *process, const struct mrc_sizing *sizing,
-                          struct mrc_subscriber *subscriber)
+static int serve_threaded(request_rec *r, const struct mrc_claim *claim, struct mrc_child *process,
+                          const struct mrc_sizing *sizing, struct mrc_subscriber *subscriber)
 {
     conn_rec *c = r->connection;
     int status;
@@ -277,7 +276,7 @@ static int serve_threaded(request_rec *r, const struct mrc_claim *claim,
         return mrc_answer_later(r, "this connection holds as many streams as it may: use one "
                                    "stream with several topic matchers, or HTTP/1.1");
     }
-    if (!mrc_process_hold_thread(process, sizing->threaded_per_child, sizing->threaded_total)) {
+    if (!mrc_child_hold_thread(process, sizing->threaded_per_child, sizing->threaded_total)) {
         mrc_connection_release_thread(c);
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
         return mrc_answer_later(r, "the server holds as many streams as its workers allow: try "
@@ -289,7 +288,7 @@ static int serve_threaded(request_rec *r, const struct mrc_claim *claim,
         status = mrc_carrier_threaded_run(r, process, subscriber);
     }
     mrc_connection_release_thread(c); /* first, so that who sees the thread free may use it */
-    mrc_process_release_thread(process);
+    mrc_child_release_thread(process);
     return status;
 }
 
@@ -305,12 +304,12 @@ static void add_last_event_id(request_rec *r, struct mrc_bytes id)
         apr_table_setn(r->headers_out, "Last-Event-ID", text);
 }
 
-static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_process *process,
+static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_child *process,
                         struct mrc_subscriber *subscriber)
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const struct mrc_sizing *sizing = mrc_lifecycle_sizing();
-    unsigned count = mrc_dispatcher_post_count(mrc_process_dispatcher(process));
+    unsigned count = mrc_dispatcher_post_count(mrc_child_dispatcher(process));
     bool may_leave, detach, suspend;
     char id[MRC_UPDATE_ID_BYTES];
     int status;
@@ -325,14 +324,14 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
     if (!detach && !suspend)
         return serve_threaded(r, claim, process, sizing, subscriber);
     if (count >= sizing->dispatched_per_child ||
-        (suspend && !mrc_process_hold_suspended(process, sizing->suspended_per_child))) {
+        (suspend && !mrc_child_hold_suspended(process, sizing->suspended_per_child))) {
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
         return mrc_answer_later(r, "the server holds as many streams as it can: try again");
     }
     status = announce(r, claim, subscriber);
     if (status != DECLINED) {
         if (suspend)
-            mrc_process_release_suspended(process);
+            mrc_child_release_suspended(process);
         return status;
     }
     add_stream_headers(r);
@@ -394,7 +393,7 @@ static int refuse(request_rec *r, const struct mrc_claim *claim, apr_status_t st
     }
 }
 
-static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_process *process,
+static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_child *process,
                        struct mrc_hub *hub, struct mrc_subscription *subscription)
 {
     struct mrc_subscriber *subscriber;
@@ -432,9 +431,9 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    struct mrc_process *process = mrc_lifecycle_process();
+    struct mrc_child *process = mrc_lifecycle_child();
     struct mrc_hub *hub =
-        process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
+        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
     struct mrc_subscription subscription = {
         .token = token,
         .client = {.address = mrc_client_name(r), .token = claim->token},

@@ -18,10 +18,10 @@
 #include "httpd/lifecycle.h"
 #include "httpd/module.h"
 #include "httpd/registry.h"
-#include "hub/hub.h"
-#include "hub/news.h"
-#include "hub/process.h"
-#include "hub/subscriber.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "hub/presence/events.h"
+#include "hub/subscriber/subscriber.h"
 #include "store/regions/roster.h"
 #include "store/ring/ring.h"
 
@@ -204,7 +204,7 @@ static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
     if (!list->is_first)
         mrc_buf_add_char(&list->out, ',');
     list->is_first = false;
-    mrc_news_describe(entry, true, text, &doc);
+    mrc_presence_events_describe(entry, true, text, &doc);
     doc.is_member = true;
     mrc_subscription_doc_add(&list->out, list->claim->location->url_path, &doc);
     return mrc_buf_bytes(&list->out).len < PIECE_BYTES || send_piece(list);
@@ -284,7 +284,7 @@ static const char *document_of(request_rec *r, const struct mrc_claim *claim,
     char text[MRC_UPDATE_ID_BYTES];
     struct mrc_buf buf;
 
-    mrc_news_describe(entry, true, text, &doc);
+    mrc_presence_events_describe(entry, true, text, &doc);
     if (doc.ref.is_legacy)
         doc.last_event_id = last_event_id;
     mrc_buf_init(&buf, SIZE_MAX);
@@ -342,9 +342,9 @@ static int serve_ref(request_rec *r, const struct mrc_claim *claim, struct mrc_h
 /* TOKEN may be NULL. */
 static int serve_with(request_rec *r, const struct mrc_claim *claim, const struct mrc_token *token)
 {
-    struct mrc_process *process = mrc_lifecycle_process();
+    struct mrc_child *process = mrc_lifecycle_child();
     struct mrc_hub *hub =
-        process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
+        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
     struct mrc_subscription_ref ref;
 
     if (!token)

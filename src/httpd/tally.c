@@ -5,8 +5,8 @@
 #include "httpd/claim.h"
 #include "httpd/lifecycle.h"
 #include "httpd/registry.h"
-#include "hub/hub.h"
-#include "hub/process.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
 
 static enum mrc_refusal refusal_of(int status)
 {
@@ -45,9 +45,9 @@ static bool is_refused(const request_rec *r, int result, enum mrc_refusal *ret_r
 
 int mrc_tally(request_rec *r, const struct mrc_claim *claim, enum mrc_counter what, int result)
 {
-    const struct mrc_process *process = mrc_lifecycle_process();
+    const struct mrc_child *process = mrc_lifecycle_child();
     struct mrc_hub *hub =
-        process ? mrc_process_hub(process, (size_t)claim->location->hub->index) : NULL;
+        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
     enum mrc_refusal refusal;
 
     if (result == SUSPENDED || !is_refused(r, result, &refusal))

@@ -6,7 +6,7 @@
 
 #include "httpd.h"
 
-#include "hub/metrics.h"
+#include "hub/hub/numbers.h"
 
 struct mrc_claim;
 

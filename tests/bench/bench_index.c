@@ -24,7 +24,7 @@
 #include "core/protocol/update.h"
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
-#include "hub/index.h"
+#include "hub/index/index.h"
 #include "store/ring/ring.h"
 
 #define BASE       "https://example.com/.well-known/mercure"

@@ -7,9 +7,9 @@
 
 #include "core/protocol/update.h"
 #include "core/topic/matcher.h"
-#include "hub/hub.h"
-#include "hub/patterns.h"
-#include "hub/subscriber.h"
+#include "hub/hub/hub.h"
+#include "hub/hub/patterns.h"
+#include "hub/subscriber/subscriber.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/staging.h"
 #include "store/shm/notify.h"

@@ -1,0 +1,368 @@
+#include "hub/keys/keeper.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "core/base/buf.h"
+#include "core/jose/keyset.h"
+#include "hub/base/clock.h"
+#include "hub/base/thread.h"
+#include "hub/keys/keyring.h"
+#include "store/base/fetch.h"
+#include "store/base/file.h"
+#include "store/documents/documents.h"
+
+#define SECOND_US ((int64_t)1000 * 1000)
+
+/* After so many failures the wait doubles no more. */
+#define RETRIES_DOUBLED 6
+
+/* The thread has ended long before, unless it cannot. */
+#define JOIN_US ((int64_t)2000 * 1000)
+
+/* What the leader knows of one file. */
+struct watched {
+    struct mrc_file_stamp stamp; /* when it was last looked at */
+    bool is_fresh;               /* it was another one before that: read it when it stays so */
+    bool was_read;
+};
+
+struct mrc_keeper {
+    struct mrc_keeper_args args;
+    struct mrc_documents *documents;
+    apr_thread_t *thread;
+    int wake_fd; /* readable: not to wait for an answer any more */
+    atomic_bool draining, stopping;
+
+    /* The thread's own. */
+    bool leads;
+    int64_t next_look_us;
+    struct watched *watched;
+    struct mrc_fetcher *fetcher; /* NULL: there are no URLs */
+};
+
+/* Says TEXT once in the whole server, as long as nothing else is said of document I. */
+static void say(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level, const char *fmt,
+                ...) __attribute__((format(printf, 4, 5)));
+
+static void say(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level, const char *fmt,
+                ...)
+{
+    char text[MRC_ERROR_TEXT_BYTES + 256];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (mrc_documents_say_once(keeper->documents, i, text))
+        keeper->args.say(keeper->args.ctx, level, text);
+}
+
+static void unsay(struct mrc_keeper *keeper, size_t i)
+{
+    mrc_documents_say_once(keeper->documents, i, "");
+}
+
+/* Whether document I holds just CONTENT. */
+static bool is_same(struct mrc_keeper *keeper, size_t i, struct mrc_bytes content)
+{
+    struct mrc_buf buf;
+    uint64_t unused;
+    bool same;
+
+    mrc_buf_init(&buf, MRC_KEYSET_MAX_BYTES);
+    same = mrc_documents_read(keeper->documents, i, &buf, &unused) &&
+           mrc_bytes_eq(mrc_buf_bytes(&buf), content);
+    if (buf.ptr)
+        OPENSSL_cleanse(buf.ptr, buf.cap);
+    mrc_buf_free(&buf);
+    return same;
+}
+
+/* ---- files ------------------------------------------------------------------------------------*/
+
+static void say_unreadable(struct mrc_keeper *keeper, size_t i, apr_status_t status)
+{
+    const char *name = keeper->args.sources[i].name;
+    char reason[120];
+
+    apr_strerror(status, reason, sizeof(reason));
+    if (APR_STATUS_IS_EACCES(status) && !keeper->watched[i].was_read)
+        say(keeper, i, MRC_KEEPER_NOTICE,
+            "the server's user may not read the key file %s (%s): it is read when httpd starts and "
+            "at each reload, and not when it changes",
+            name, reason);
+    else
+        say(keeper, i, MRC_KEEPER_WARNING,
+            "the key file %s cannot be read (%s): the keys that were read before stay in force",
+            name, reason);
+}
+
+static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes content)
+{
+    const char *name = keeper->args.sources[i].name;
+    struct mrc_error error = {""};
+
+    keeper->watched[i].was_read = true;
+    if (is_same(keeper, i, content)) {
+        unsay(keeper, i);
+        return;
+    }
+    if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != MRC_OK) {
+        say(keeper, i, MRC_KEEPER_WARNING,
+            "the key file %s has changed, and cannot be used: %s. The keys that were read before "
+            "stay in force",
+            name, error.text);
+        return;
+    }
+    mrc_documents_write(keeper->documents, i, content);
+    unsay(keeper, i);
+    say(keeper, i, MRC_KEEPER_NOTICE, "the key file %s has changed: its keys are in force", name);
+}
+
+static void look_at_file(struct mrc_keeper *keeper, size_t i)
+{
+    struct watched *watched = &keeper->watched[i];
+    struct mrc_file_stamp stamp;
+    struct mrc_buf content;
+    apr_status_t status = mrc_file_look(keeper->args.sources[i].name, &stamp);
+
+    if (status) {
+        watched->stamp = (struct mrc_file_stamp){0};
+        say_unreadable(keeper, i, status);
+        return;
+    }
+    if (!mrc_file_stamp_eq(&stamp, &watched->stamp)) {
+        watched->stamp = stamp;
+        watched->is_fresh = true;
+        return;
+    }
+    if (!watched->is_fresh)
+        return;
+    watched->is_fresh = false;
+    mrc_buf_init(&content, MRC_KEYSET_MAX_BYTES);
+    status = mrc_file_read(keeper->args.sources[i].name, &content);
+    if (status)
+        say_unreadable(keeper, i, status);
+    else
+        take_file(keeper, i, mrc_buf_bytes(&content));
+    if (content.ptr)
+        OPENSSL_cleanse(content.ptr, content.cap);
+    mrc_buf_free(&content);
+}
+
+/* ---- URLs -------------------------------------------------------------------------------------*/
+
+/* When document I is to be fetched again if nobody asks for it. */
+static int64_t due_us(const struct mrc_document_state *state)
+{
+    int64_t wait_s = MRC_KEEPER_REFETCH_S;
+
+    if (!state->tried_us)
+        return 0;
+    if (state->failures > RETRIES_DOUBLED)
+        wait_s = MRC_KEEPER_RETRY_MAX_S;
+    else if (state->failures)
+        wait_s = (int64_t)1 << (state->failures - 1);
+    return state->tried_us + wait_s * SECOND_US;
+}
+
+static void look_at_url(struct mrc_keeper *keeper, size_t i, int64_t now_us)
+{
+    struct mrc_document_state state = mrc_documents_state(keeper->documents, i);
+    bool asked =
+        state.asked && !state.failures &&
+        (!state.answered_us || now_us - state.answered_us >= MRC_KEEPER_ASKED_S * SECOND_US);
+
+    if ((!asked && now_us < due_us(&state)) || mrc_fetcher_is_active(keeper->fetcher, i))
+        return;
+    if (mrc_fetcher_start(keeper->fetcher, keeper->args.sources[i].name, i))
+        mrc_documents_begin(keeper->documents, i, now_us, asked);
+}
+
+/* The keys of the JWK Set I are not there, or not as they should be, for REASON. */
+static void say_failed(struct mrc_keeper *keeper, size_t i, const char *what, const char *reason)
+{
+    bool had = mrc_documents_generation(keeper->documents, i) > 0;
+
+    say(keeper, i, MRC_KEEPER_WARNING, "the JWK Set %s cannot be %s: %s. %s",
+        keeper->args.sources[i].name, what, reason,
+        had ? "The keys that were fetched before stay in force"
+            : "Until it can, no token of its issuer is accepted");
+}
+
+/* For the fetcher. */
+static void take_answer(void *ctx, size_t i, struct mrc_bytes content, const char *problem)
+{
+    struct mrc_keeper *keeper = ctx;
+    const char *name = keeper->args.sources[i].name;
+    struct mrc_error error = {""};
+    bool good = false;
+
+    if (problem) {
+        say_failed(keeper, i, "fetched", problem);
+    } else if (is_same(keeper, i, content)) {
+        good = true;
+        unsay(keeper, i);
+    } else if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != MRC_OK) {
+        say_failed(keeper, i, "used", error.text);
+    } else {
+        good = mrc_documents_write(keeper->documents, i, content);
+        unsay(keeper, i);
+        say(keeper, i, MRC_KEEPER_NOTICE, "the JWK Set %s has been fetched: its keys are in force",
+            name);
+    }
+    mrc_documents_end(keeper->documents, i, good);
+}
+
+/* ---- the thread -------------------------------------------------------------------------------*/
+
+/* Files when it is time to; URLs whenever there may be a question. */
+static void look(struct mrc_keeper *keeper, int64_t now_us)
+{
+    bool at_files = now_us >= keeper->next_look_us;
+
+    for (size_t i = 0; i < keeper->args.count; i++) {
+        if (keeper->args.sources[i].is_url)
+            look_at_url(keeper, i, now_us);
+        else if (at_files)
+            look_at_file(keeper, i);
+    }
+}
+
+/* Leads if it may, and not once the child is to end. */
+static void settle_who_leads(struct mrc_keeper *keeper)
+{
+    bool draining = atomic_load(&keeper->draining);
+
+    if (!keeper->leads && !draining)
+        keeper->leads = mrc_documents_lead(keeper->documents);
+    /* What is being fetched comes to its end first: the next leader would not know of it. */
+    if (keeper->leads && draining &&
+        !(keeper->fetcher && mrc_fetcher_is_active(keeper->fetcher, MRC_FETCH_ANY))) {
+        mrc_documents_resign(keeper->documents);
+        keeper->leads = false;
+    }
+}
+
+/* Waits for what others do (see mrc_documents_wait()), for answers, and for the next look. */
+static void wait_a_while(struct mrc_keeper *keeper, uint32_t news, int timeout_ms)
+{
+    uint64_t unused;
+
+    if (!keeper->fetcher || !mrc_fetcher_is_active(keeper->fetcher, MRC_FETCH_ANY)) {
+        mrc_documents_wait(keeper->documents, news, timeout_ms);
+        return;
+    }
+    mrc_fetcher_turn(keeper->fetcher, keeper->wake_fd, timeout_ms);
+    while (read(keeper->wake_fd, &unused, sizeof(unused)) < 0 && errno == EINTR)
+        ;
+}
+
+static void turn(struct mrc_keeper *keeper)
+{
+    uint32_t news = mrc_documents_news(keeper->documents);
+    int64_t now_us = mrc_clock_us();
+
+    settle_who_leads(keeper);
+    if (keeper->leads && !atomic_load(&keeper->draining))
+        look(keeper, now_us);
+    if (now_us >= keeper->next_look_us)
+        keeper->next_look_us = now_us + MRC_KEEPER_LOOK_MS * (int64_t)1000;
+    mrc_keyring_refresh(keeper->args.keyring);
+    if (!atomic_load(&keeper->stopping))
+        wait_a_while(keeper, news, (int)((keeper->next_look_us - now_us) / 1000) + 1);
+}
+
+static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
+{
+    struct mrc_keeper *keeper = arg;
+
+    while (!atomic_load(&keeper->stopping))
+        turn(keeper);
+    if (keeper->leads)
+        mrc_documents_resign(keeper->documents);
+    mrc_fetcher_free(keeper->fetcher); /* last: a name server may hold this up past the join */
+    return NULL;
+}
+
+/* ---- start and stop ---------------------------------------------------------------------------*/
+
+static apr_status_t open_fetcher(struct mrc_keeper *keeper)
+{
+    const struct mrc_fetcher_args args = {
+        .ca_file = keeper->args.ca_file,
+        .max_bytes = MRC_KEYSET_MAX_BYTES,
+        .done = take_answer,
+        .ctx = keeper,
+    };
+
+    for (size_t i = 0; i < keeper->args.count; i++) {
+        if (keeper->args.sources[i].is_url)
+            return mrc_fetcher_create(&args, &keeper->fetcher);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *args,
+                              struct mrc_keeper **ret_keeper)
+{
+    struct mrc_keeper *keeper = apr_pcalloc(pool, sizeof(*keeper));
+    apr_status_t status;
+
+    keeper->args = *args;
+    keeper->documents = mrc_keyring_documents(args->keyring);
+    keeper->watched = apr_pcalloc(pool, (args->count + 1) * sizeof(*keeper->watched));
+    status = open_fetcher(keeper);
+    if (status)
+        return status;
+    keeper->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (keeper->wake_fd < 0) {
+        status = errno;
+        mrc_fetcher_free(keeper->fetcher);
+        return status;
+    }
+    status = mrc_thread_start(pool, run, keeper, &keeper->thread);
+    if (status) {
+        mrc_fetcher_free(keeper->fetcher);
+        close(keeper->wake_fd);
+        return status;
+    }
+    *ret_keeper = keeper;
+    return APR_SUCCESS;
+}
+
+static void wake(const struct mrc_keeper *keeper)
+{
+    const uint64_t one = 1;
+    ssize_t put;
+
+    do {
+        put = write(keeper->wake_fd, &one, sizeof(one));
+    } while (put < 0 && errno == EINTR);
+    mrc_documents_wake(keeper->documents); /* it waits for the one or the other */
+}
+
+void mrc_keeper_post_drain(struct mrc_keeper *keeper)
+{
+    if (!keeper)
+        return;
+    atomic_store(&keeper->draining, true);
+    wake(keeper);
+}
+
+bool mrc_keeper_stop(struct mrc_keeper *keeper)
+{
+    if (!keeper)
+        return true;
+    atomic_store(&keeper->stopping, true);
+    wake(keeper);
+    if (!mrc_thread_join(keeper->thread, mrc_clock_us() + JOIN_US))
+        return false;
+    close(keeper->wake_fd);
+    return true;
+}

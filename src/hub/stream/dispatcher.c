@@ -1,0 +1,166 @@
+#include "hub/stream/dispatcher.h"
+
+#include "hub/base/clock.h"
+#include "hub/base/thread.h"
+#include "hub/hub/hub.h"
+#include "hub/stream/loop.h"
+#include "hub/stream/waiters.h"
+#include "hub/subscriber/reader.h"
+#include "store/shm/notify.h"
+
+/* A loop has ended long before, unless it cannot. */
+#define JOIN_US ((int64_t)5000 * 1000)
+
+struct mrc_dispatcher {
+    struct mrc_dispatcher_args args;
+    struct mrc_dispatcher_loop **loops; /* of each thread; NULL: it could not be opened */
+    apr_thread_t **threads;             /* NULL: it has ended */
+    unsigned started;                   /* of the threads */
+    struct mrc_reader *reader;          /* NULL: no history needs one */
+};
+
+/* The child was woken: the first loop passes it on. Taken first, the rings are read afterwards. */
+static void take_notification(void *ctx)
+{
+    const struct mrc_dispatcher *dispatcher = ctx;
+    const struct mrc_dispatcher_args *args = &dispatcher->args;
+
+    mrc_notify_drain(args->notify, args->slot);
+    for (unsigned i = 1; i < args->threads; i++)
+        mrc_dispatcher_loop_post_wake(dispatcher->loops[i]);
+    mrc_waiters_wake(args->waiters);
+    args->on_wake(args->ctx);
+}
+
+static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
+{
+    const struct mrc_dispatcher_args *args = &dispatcher->args;
+    apr_status_t status = APR_SUCCESS;
+
+    for (unsigned i = 0; i < args->threads && status == APR_SUCCESS; i++) {
+        const struct mrc_dispatcher_loop_args loop_args = {
+            .hubs = args->hubs,
+            .hubs_count = args->hubs_count,
+            .number = i,
+            .look_ms = args->look_ms,
+            .reader = dispatcher->reader,
+            .notify_fd = i == 0 ? mrc_notify_fd(args->notify, args->slot) : -1,
+            .on_notify = take_notification,
+            .ctx = dispatcher,
+        };
+
+        status = mrc_dispatcher_loop_open(pool, &loop_args, &dispatcher->loops[i]);
+    }
+    return status;
+}
+
+static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *loop)
+{
+    mrc_dispatcher_loop_run(loop, thread);
+    return NULL;
+}
+
+static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    while (dispatcher->started < dispatcher->args.threads && status == APR_SUCCESS) {
+        apr_thread_t *thread;
+
+        status = mrc_thread_start(pool, run, dispatcher->loops[dispatcher->started], &thread);
+        if (status == APR_SUCCESS)
+            dispatcher->threads[dispatcher->started++] = thread;
+    }
+    return status;
+}
+
+/* Only histories on a disk need one. */
+static apr_status_t start_reader(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
+{
+    for (size_t i = 0; i < dispatcher->args.hubs_count; i++) {
+        const struct mrc_hub *hub = dispatcher->args.hubs[i];
+
+        if (hub && mrc_history_is_durable(mrc_hub_history(hub)))
+            return mrc_reader_start(pool, &dispatcher->reader);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_args *args,
+                                  struct mrc_dispatcher **ret_dispatcher)
+{
+    struct mrc_dispatcher *dispatcher = apr_pcalloc(pool, sizeof(*dispatcher));
+    apr_status_t status;
+
+    dispatcher->args = *args;
+    dispatcher->loops = apr_pcalloc(pool, sizeof(*dispatcher->loops) * args->threads);
+    dispatcher->threads = apr_pcalloc(pool, sizeof(*dispatcher->threads) * args->threads);
+    status = start_reader(pool, dispatcher);
+    if (status == APR_SUCCESS)
+        status = open_loops(pool, dispatcher);
+    if (status == APR_SUCCESS)
+        status = start_threads(pool, dispatcher);
+    if (status != APR_SUCCESS) {
+        mrc_dispatcher_stop(dispatcher);
+        return status;
+    }
+    *ret_dispatcher = dispatcher;
+    return APR_SUCCESS;
+}
+
+void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful)
+{
+    for (unsigned i = 0; i < dispatcher->args.threads; i++)
+        mrc_dispatcher_loop_post_drain(dispatcher->loops[i], graceful
+                                                                 ? MRC_DISPATCHER_DRAIN_GRACEFULLY
+                                                                 : MRC_DISPATCHER_DRAIN_NOW);
+}
+
+bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
+{
+    int64_t until_us = mrc_clock_us() + JOIN_US;
+    bool ended = true;
+
+    if (!dispatcher)
+        return true;
+    for (unsigned i = 0; i < dispatcher->started; i++)
+        mrc_dispatcher_loop_post_stop(dispatcher->loops[i]);
+    for (unsigned i = 0; i < dispatcher->started; i++) {
+        if (dispatcher->threads[i] && mrc_thread_join(dispatcher->threads[i], until_us))
+            dispatcher->threads[i] = NULL;
+        ended = ended && !dispatcher->threads[i];
+    }
+    /* The reader ends before the loops that it wakes. */
+    if (!ended || !mrc_reader_stop(dispatcher->reader))
+        return false; /* what they have, the end of the process frees */
+    for (unsigned i = 0; i < dispatcher->args.threads; i++)
+        mrc_dispatcher_loop_close(dispatcher->loops[i]);
+    return true;
+}
+
+/* The loop with the fewest streams. */
+static struct mrc_dispatcher_loop *choose_loop(const struct mrc_dispatcher *dispatcher)
+{
+    struct mrc_dispatcher_loop *chosen = dispatcher->loops[0];
+
+    for (unsigned i = 1; i < dispatcher->args.threads; i++) {
+        if (mrc_dispatcher_loop_post_count(dispatcher->loops[i]) <
+            mrc_dispatcher_loop_post_count(chosen))
+            chosen = dispatcher->loops[i];
+    }
+    return chosen;
+}
+
+void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream)
+{
+    mrc_dispatcher_loop_post(choose_loop(dispatcher), stream);
+}
+
+unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < dispatcher->args.threads; i++)
+        count += mrc_dispatcher_loop_post_count(dispatcher->loops[i]);
+    return count;
+}

@@ -1,0 +1,657 @@
+#include "hub/stream/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "apr_general.h"
+#include "apr_time.h"
+
+#include "hub/base/clock.h"
+#include "hub/base/event.h"
+#include "hub/base/wheel.h"
+#include "hub/stream/carrier.h"
+#include "hub/stream/feed.h"
+#include "hub/stream/stream.h"
+#include "hub/subscriber/pages.h"
+#include "hub/subscriber/subscriber.h"
+
+#define EPOLL_EVENTS     512
+#define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
+#define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
+#define CLOSES_PER_TURN  500
+#define GATE_WAIT_MS     100 /* until a carrier is asked again whether it may be closed */
+#define STOP_US          ((int64_t)2000 * 1000) /* a stopping loop waits so long for gates */
+#define RETRY_MIN_MS     500
+#define RETRY_SPREAD_MS  2500
+#define FAREWELLS        16 /* reconnection times, made once */
+
+/* How long those in REPLAY may take in a turn, in all: what they listen with may cost much. */
+#define REPLAYS_US_PER_TURN ((int64_t)5000)
+
+/* After a restart many come back within seconds, and replay the same. */
+#define PAST_KEPT_US ((int64_t)2000 * 1000)
+
+/* A first-in-first-out list through stream->next. */
+struct list {
+    struct mrc_stream *first, *last;
+};
+
+struct mrc_dispatcher_loop {
+    struct mrc_dispatcher_loop_args args;
+    apr_thread_t *thread;
+    struct mrc_pages **pasts; /* of each hub, made with its first stream */
+    int64_t replayed_us;      /* when one was last seen in REPLAY */
+    int epoll_fd;
+    int wake_fd;
+    struct mrc_feed *feed;
+    struct mrc_wheel wheel;
+    struct mrc_stream *all; /* every stream that was adopted */
+    struct list ready;      /* those that want to write, LIVE */
+    struct list replaying;  /* the same, in REPLAY when they came here */
+    struct list reading;    /* those in REPLAY that wait for the reader; is_ready, too */
+    struct list ended;      /* those that are to be closed */
+    struct mrc_event *heartbeat;
+    struct mrc_event *farewells[FAREWELLS];
+    enum mrc_dispatcher_drain drained; /* what was done so far */
+
+    /* What other threads tell it. */
+    atomic_int draining; /* enum mrc_dispatcher_drain */
+    atomic_bool stopping;
+    atomic_uint count; /* streams, those posted included */
+    pthread_mutex_t lock;
+    struct list posted; /* under the lock */
+    bool is_closed;     /* under the lock: nothing is posted any more */
+};
+
+static void list_append(struct list *list, struct mrc_stream *stream)
+{
+    stream->next = NULL;
+    if (list->last)
+        list->last->next = stream;
+    else
+        list->first = stream;
+    list->last = stream;
+}
+
+static struct mrc_stream *list_take(struct list *list)
+{
+    struct mrc_stream *stream = list->first;
+
+    if (stream) {
+        list->first = stream->next;
+        if (!list->first)
+            list->last = NULL;
+        stream->next = NULL;
+    }
+    return stream;
+}
+
+/* ---- one stream in the loop -------------------------------------------------------------------*/
+
+static void make_ready(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+{
+    if (stream->is_ready)
+        return;
+    stream->is_ready = true;
+    list_append(stream->state == MRC_STREAM_REPLAY ? &loop->replaying : &loop->ready, stream);
+}
+
+/* One that is in ENDING has no timer: it is freed as soon as its carrier may be closed. */
+static void set_timer(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+{
+    int64_t due_us;
+
+    if (stream->state == MRC_STREAM_ENDING)
+        return; /* it waits for its carrier only: a timer would outlive it */
+    due_us = mrc_stream_due_us(stream);
+    if (due_us == INT64_MAX)
+        mrc_wheel_clear(&loop->wheel, &stream->timer);
+    else if (!mrc_timer_is_set(&stream->timer) || stream->timer.due_us > due_us)
+        mrc_wheel_set(&loop->wheel, &stream->timer, due_us);
+}
+
+/*
+ * A stream that is in ENDING leaves everything that it is in, and its place in the hub: it may last
+ * until its carrier can be closed. One in the list of those ready comes here again from there.
+ */
+static void bury(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+{
+    mrc_feed_remove(loop->feed, stream);
+    mrc_wheel_clear(&loop->wheel, &stream->timer);
+    if (stream->is_ready)
+        return;
+    mrc_stream_leave(stream);
+    list_append(&loop->ended, stream);
+}
+
+static void end(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, enum mrc_end why)
+{
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
+    mrc_stream_end(stream, why);
+    bury(loop, stream);
+}
+
+static void take_ready(void *ctx, struct mrc_stream *stream)
+{
+    make_ready(ctx, stream);
+}
+
+static void take_ended(void *ctx, struct mrc_stream *stream)
+{
+    bury(ctx, stream);
+}
+
+static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, int64_t now_us)
+{
+    switch (mrc_stream_work(stream, now_us)) {
+    case MRC_STREAM_IDLE:
+        set_timer(loop, stream);
+        break;
+    case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
+        set_timer(loop, stream);
+        make_ready(loop, stream);
+        break;
+    case MRC_STREAM_CAUGHT_UP:
+        if (mrc_feed_add(loop->feed, stream) == APR_SUCCESS)
+            set_timer(loop, stream);
+        else
+            end(loop, stream, MRC_END_ERROR);
+        break;
+    case MRC_STREAM_READING:
+        set_timer(loop, stream);
+        stream->is_ready = true;
+        list_append(&loop->reading, stream);
+        break;
+    case MRC_STREAM_ENDED:
+        bury(loop, stream);
+        break;
+    }
+}
+
+/* Goes on with those whose records have been read, or whose time has come however long the disk
+ * takes, and buries those that have ended meanwhile. */
+static void collect_readings(struct mrc_dispatcher_loop *loop)
+{
+    struct list reading = loop->reading;
+    struct mrc_stream *stream;
+    int64_t now_us;
+
+    if (!reading.first)
+        return;
+    now_us = mrc_clock_us();
+    loop->reading = (struct list){NULL, NULL};
+    while ((stream = list_take(&reading))) {
+        bool has_ended = stream->state == MRC_STREAM_ENDING;
+
+        if (!has_ended && now_us < stream->ends_us &&
+            mrc_subscriber_is_reading(stream->subscriber)) {
+            list_append(&loop->reading, stream);
+            continue;
+        }
+        stream->is_ready = false;
+        if (has_ended)
+            bury(loop, stream);
+        else
+            make_ready(loop, stream);
+    }
+}
+
+/* What the next ones of LIST need is fetched step by step while the kernel writes for this one. */
+static void fetch_ahead(const struct list *list)
+{
+    const struct mrc_stream *stream = list->first;
+
+    if (stream)
+        mrc_stream_fetch_carrier(stream);
+    if (stream && (stream = stream->next))
+        mrc_stream_fetch_parts(stream);
+    if (stream && (stream = stream->next))
+        mrc_stream_fetch(stream);
+}
+
+static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max, int64_t max_us)
+{
+    int64_t now_us = mrc_clock_us();
+
+    for (int i = 0; i < max; i++) {
+        struct mrc_stream *stream;
+
+        if (max_us != INT64_MAX && i > 0 && mrc_clock_us() - now_us >= max_us)
+            return;
+        stream = list_take(list);
+
+        if (!stream)
+            return;
+        fetch_ahead(list);
+        stream->is_ready = false;
+        if (stream->state == MRC_STREAM_ENDING)
+            bury(loop, stream);
+        else
+            work(loop, stream, now_us);
+    }
+}
+
+static bool has_work(const struct mrc_dispatcher_loop *loop)
+{
+    return loop->ready.first || loop->replaying.first;
+}
+
+static void work_ready(struct mrc_dispatcher_loop *loop)
+{
+    work_list(loop, &loop->ready, WORK_PER_TURN, INT64_MAX);
+    work_list(loop, &loop->replaying, REPLAYS_PER_TURN, REPLAYS_US_PER_TURN);
+}
+
+/* ---- sockets ----------------------------------------------------------------------------------*/
+
+/* SOURCE tells, when FD is readable, that it is no stream. */
+static void watch(struct mrc_dispatcher_loop *loop, int fd, void *source)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void drain_fd(int fd)
+{
+    uint64_t count;
+
+    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        ;
+}
+
+static void take_socket(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream,
+                        uint32_t events)
+{
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        end(loop, stream, MRC_END_CLIENT);
+    } else if ((events & EPOLLOUT) && stream->pending) {
+        if (mrc_stream_flush(stream, mrc_clock_us()))
+            make_ready(loop, stream);
+        else
+            bury(loop, stream);
+    }
+}
+
+static void wait_for_events(struct mrc_dispatcher_loop *loop, int timeout_ms)
+{
+    struct epoll_event events[EPOLL_EVENTS];
+    int count = epoll_wait(loop->epoll_fd, events, EPOLL_EVENTS, timeout_ms);
+
+    for (int i = 0; i < count; i++) {
+        void *source = events[i].data.ptr;
+
+        if (source == &loop->args.notify_fd)
+            loop->args.on_notify(loop->args.ctx);
+        else if (source == &loop->wake_fd)
+            drain_fd(loop->wake_fd);
+        else
+            take_socket(loop, source, events[i].events);
+    }
+}
+
+static void remember(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+{
+    stream->all_prev = NULL;
+    stream->all_next = loop->all;
+    if (loop->all)
+        loop->all->all_prev = stream;
+    loop->all = stream;
+}
+
+static void forget(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+{
+    if (stream->all_prev)
+        stream->all_prev->all_next = stream->all_next;
+    else
+        loop->all = stream->all_next;
+    if (stream->all_next)
+        stream->all_next->all_prev = stream->all_prev;
+}
+
+static void wake_for_reading(void *ctx)
+{
+    mrc_dispatcher_loop_post_wake(ctx);
+}
+
+/* What STREAM replays is read once for all of its hub; false: out of memory. */
+static bool share_past(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+{
+    struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
+    struct mrc_pages **past = &loop->pasts[mrc_hub_get_index(hub)];
+
+    if (!*past)
+        *past = mrc_pages_create(hub, loop->args.reader, wake_for_reading, loop);
+    mrc_subscriber_read_with(stream->subscriber, *past);
+    return *past != NULL;
+}
+
+/* Gives back what was read for those who replay, if there was none for a while. */
+static void forget_pasts(struct mrc_dispatcher_loop *loop)
+{
+    int64_t now_us = mrc_clock_us();
+
+    if (loop->replaying.first || loop->reading.first)
+        loop->replayed_us = now_us;
+    if (now_us - loop->replayed_us < PAST_KEPT_US)
+        return;
+    for (size_t i = 0; i < loop->args.hubs_count; i++) {
+        if (loop->pasts[i])
+            mrc_pages_forget(loop->pasts[i]);
+    }
+}
+
+/* LAST: nothing can be posted from here on. */
+static void adopt(struct mrc_dispatcher_loop *loop, bool last)
+{
+    struct list posted;
+    struct mrc_stream *stream;
+
+    pthread_mutex_lock(&loop->lock);
+    loop->is_closed = last;
+    posted = loop->posted;
+    loop->posted = (struct list){NULL, NULL};
+    pthread_mutex_unlock(&loop->lock);
+    while ((stream = list_take(&posted))) {
+        struct epoll_event event = {
+            .events = EPOLLOUT | EPOLLRDHUP | EPOLLET,
+            .data.ptr = stream,
+        };
+
+        stream->carrier->thread = loop->thread;
+        remember(loop, stream);
+        if (!share_past(loop, stream) ||
+            epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
+            end(loop, stream, MRC_END_ERROR);
+        else if (loop->drained != MRC_DISPATCHER_DRAIN_NOT)
+            end(loop, stream, MRC_END_DRAINING);
+        else
+            make_ready(loop, stream);
+    }
+}
+
+/* ---- time and end -----------------------------------------------------------------------------*/
+
+static struct mrc_stream *stream_of_timer(struct mrc_timer *timer)
+{
+    return (struct mrc_stream *)((char *)timer - offsetof(struct mrc_stream, timer));
+}
+
+static void expire_timers(struct mrc_dispatcher_loop *loop)
+{
+    int64_t now_us = mrc_clock_us();
+    struct mrc_timer *timer;
+
+    while ((timer = mrc_wheel_expire(&loop->wheel, now_us))) {
+        struct mrc_stream *stream = stream_of_timer(timer);
+
+        if (mrc_stream_tick(stream, loop->heartbeat, now_us))
+            make_ready(loop, stream);
+        else if (stream->state == MRC_STREAM_ENDING)
+            bury(loop, stream);
+        else
+            set_timer(loop, stream);
+    }
+}
+
+static uint32_t random_below(uint32_t bound)
+{
+    uint32_t random = 0;
+
+    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+    return random % bound;
+}
+
+/* Closes one stream that has ended; false: its carrier may not be closed yet. */
+static bool close_one(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, int64_t now_us,
+                      bool force)
+{
+    struct mrc_event *farewell =
+        stream->end == MRC_END_DRAINING ? loop->farewells[random_below(FAREWELLS)] : NULL;
+
+    if (!force && !stream->carrier->ops->may_close(stream->carrier, now_us))
+        return false;
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, stream->carrier->fd, NULL);
+    forget(loop, stream);
+    mrc_stream_close(stream, farewell);
+    atomic_fetch_sub(&loop->count, 1);
+    return true;
+}
+
+/* Closes a slice of what has ended. True: there is more, some of which may be closed by now. */
+static bool close_ended(struct mrc_dispatcher_loop *loop, bool force)
+{
+    struct list later = {NULL, NULL};
+    struct mrc_stream *stream;
+    bool closed = false, more;
+    int64_t now_us;
+
+    if (!loop->ended.first)
+        return false;
+    now_us = mrc_clock_us();
+    for (int i = 0; i < CLOSES_PER_TURN && (stream = list_take(&loop->ended)); i++) {
+        if (close_one(loop, stream, now_us, force))
+            closed = true;
+        else
+            list_append(&later, stream);
+    }
+    more = closed && loop->ended.first;
+    while ((stream = list_take(&later)))
+        list_append(&loop->ended, stream);
+    return more;
+}
+
+static void drain_one(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, int64_t now_us,
+                      bool graceful)
+{
+    if (!graceful) {
+        end(loop, stream, MRC_END_DRAINING);
+        return;
+    }
+    /* One that has ended waits for its carrier only: a timer would outlive it. */
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
+    if (stream->ends_us < now_us + MRC_DISPATCHER_DRAIN_US)
+        return;
+    stream->ends_us = now_us + (int64_t)random_below((uint32_t)MRC_DISPATCHER_DRAIN_US);
+    stream->ends_why = MRC_END_DRAINING;
+    set_timer(loop, stream);
+}
+
+static void drain_all(struct mrc_dispatcher_loop *loop, enum mrc_dispatcher_drain drain)
+{
+    int64_t now_us = mrc_clock_us();
+
+    loop->drained = drain;
+    for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
+        drain_one(loop, stream, now_us, drain == MRC_DISPATCHER_DRAIN_GRACEFULLY);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------*/
+
+static int wait_ms(const struct mrc_dispatcher_loop *loop, bool busy)
+{
+    int ms = loop->args.look_ms;
+    int timer_ms;
+
+    if (busy || has_work(loop))
+        return 0;
+    if (loop->ended.first)
+        ms = GATE_WAIT_MS;
+    timer_ms = mrc_wheel_wait_ms(&loop->wheel, mrc_clock_us());
+    return timer_ms >= 0 && timer_ms < ms ? timer_ms : ms;
+}
+
+static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
+{
+    enum mrc_dispatcher_drain drain;
+
+    wait_for_events(loop, wait_ms(loop, *busy));
+    adopt(loop, false);
+    drain = (enum mrc_dispatcher_drain)atomic_load(&loop->draining);
+    if (drain != loop->drained)
+        drain_all(loop, drain);
+    expire_timers(loop);
+    collect_readings(loop);
+    forget_pasts(loop);
+    work_ready(loop);
+    /* The queues are empty then, or wait for clients. */
+    *busy = !loop->ready.first && mrc_feed_pull(loop->feed);
+    if (close_ended(loop, false))
+        *busy = true;
+}
+
+/* Ends what is left: in its time if it drains gracefully, and waiting a while for carriers' gates.
+ */
+static void run_down(struct mrc_dispatcher_loop *loop)
+{
+    bool is_graceful = atomic_load(&loop->draining) == MRC_DISPATCHER_DRAIN_GRACEFULLY;
+    int64_t until_us = mrc_clock_us() + STOP_US + (is_graceful ? MRC_DISPATCHER_DRAIN_US : 0);
+    bool busy = false;
+
+    /* The count, not the list: it holds those that are posted, too. */
+    while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
+        turn(loop, &busy);
+    adopt(loop, true);
+    for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
+        end(loop, stream, MRC_END_DRAINING);
+    collect_readings(loop);
+    while (has_work(loop))
+        work_ready(loop);
+    while (loop->ended.first)
+        close_ended(loop, true);
+}
+
+void mrc_dispatcher_loop_run(struct mrc_dispatcher_loop *loop, apr_thread_t *thread)
+{
+    bool busy = false;
+
+    loop->thread = thread;
+    while (!atomic_load(&loop->stopping))
+        turn(loop, &busy);
+    run_down(loop);
+}
+
+/* ---- from any thread --------------------------------------------------------------------------*/
+
+void mrc_dispatcher_loop_post_wake(const struct mrc_dispatcher_loop *loop)
+{
+    const uint64_t one = 1;
+
+    while (write(loop->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        ;
+}
+
+void mrc_dispatcher_loop_post(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+{
+    pthread_mutex_lock(&loop->lock);
+    if (!loop->is_closed) {
+        atomic_fetch_add(&loop->count, 1);
+        list_append(&loop->posted, stream);
+        mrc_dispatcher_loop_post_wake(loop);
+    }
+    pthread_mutex_unlock(&loop->lock);
+}
+
+unsigned mrc_dispatcher_loop_post_count(const struct mrc_dispatcher_loop *loop)
+{
+    return atomic_load(&loop->count);
+}
+
+void mrc_dispatcher_loop_post_drain(struct mrc_dispatcher_loop *loop,
+                                    enum mrc_dispatcher_drain drain)
+{
+    atomic_store(&loop->draining, (int)drain);
+    mrc_dispatcher_loop_post_wake(loop);
+}
+
+void mrc_dispatcher_loop_post_stop(struct mrc_dispatcher_loop *loop)
+{
+    int not = MRC_DISPATCHER_DRAIN_NOT;
+
+    atomic_compare_exchange_strong(&loop->draining, &not, MRC_DISPATCHER_DRAIN_NOW);
+    atomic_store(&loop->stopping, true);
+    mrc_dispatcher_loop_post_wake(loop);
+}
+
+/* ---- its beginning and end --------------------------------------------------------------------*/
+
+static apr_status_t make_events(struct mrc_dispatcher_loop *loop)
+{
+    loop->heartbeat = mrc_event_create_comment();
+    for (unsigned i = 0; i < FAREWELLS; i++) {
+        loop->farewells[i] = mrc_event_create_retry(RETRY_MIN_MS + i * RETRY_SPREAD_MS / FAREWELLS);
+        if (!loop->farewells[i])
+            return APR_ENOMEM;
+    }
+    return loop->heartbeat ? APR_SUCCESS : APR_ENOMEM;
+}
+
+static apr_status_t open_descriptors(struct mrc_dispatcher_loop *loop)
+{
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0)
+        return APR_FROM_OS_ERROR(errno);
+    watch(loop, loop->wake_fd, &loop->wake_fd);
+    if (loop->args.notify_fd >= 0)
+        watch(loop, loop->args.notify_fd, &loop->args.notify_fd);
+    return APR_SUCCESS;
+}
+
+apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatcher_loop_args *args,
+                                      struct mrc_dispatcher_loop **ret_loop)
+{
+    struct mrc_dispatcher_loop *loop = apr_pcalloc(pool, sizeof(*loop));
+    const struct mrc_feed_args feed_args = {
+        .hubs = args->hubs,
+        .hubs_count = args->hubs_count,
+        .number = args->number,
+        .streams = &loop->all,
+        .on_ready = take_ready,
+        .on_end = take_ended,
+        .ctx = loop,
+    };
+    apr_status_t status;
+
+    loop->args = *args;
+    loop->pasts = apr_pcalloc(pool, sizeof(struct mrc_pages *) * (args->hubs_count + 1));
+    pthread_mutex_init(&loop->lock, NULL);
+    mrc_wheel_init(&loop->wheel, mrc_clock_us());
+    status = open_descriptors(loop);
+    if (status == APR_SUCCESS)
+        status = mrc_feed_open(pool, &feed_args, &loop->feed);
+    if (status == APR_SUCCESS)
+        status = make_events(loop);
+    if (status != APR_SUCCESS) {
+        mrc_dispatcher_loop_close(loop);
+        return status;
+    }
+    *ret_loop = loop;
+    return APR_SUCCESS;
+}
+
+void mrc_dispatcher_loop_close(struct mrc_dispatcher_loop *loop)
+{
+    if (!loop)
+        return;
+    for (size_t i = 0; i < loop->args.hubs_count; i++)
+        mrc_pages_free(loop->pasts[i]);
+    mrc_feed_close(loop->feed);
+    mrc_event_unref(loop->heartbeat);
+    for (unsigned i = 0; i < FAREWELLS; i++)
+        mrc_event_unref(loop->farewells[i]);
+    if (loop->epoll_fd >= 0)
+        close(loop->epoll_fd);
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
+    /* The lock stays: a stream may be posted too late. */
+}

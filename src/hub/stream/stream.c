@@ -1,0 +1,370 @@
+#include "hub/stream/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apr_time.h"
+
+#include "core/base/buf.h"
+#include "hub/base/clock.h"
+#include "hub/base/event.h"
+#include "hub/base/prefetch.h"
+#include "hub/hub/hub.h"
+#include "hub/subscriber/subscriber.h"
+#include "store/base/status.h"
+
+/* Writes of one stream before the others have their turn. */
+#define WRITES_PER_TURN 4
+
+/* What of a carrier is fetched ahead; most have not more. */
+#define CARRIER_BYTES ((size_t)2 * MRC_FETCH_LINE_BYTES)
+
+struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
+                                     int64_t now_us)
+{
+    struct mrc_stream *stream = calloc(1, sizeof(*stream));
+    int64_t time_us = apr_time_now(); /* of day */
+    enum mrc_end ends_why;
+
+    if (!stream)
+        return NULL;
+    mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
+    stream->subscriber = subscriber;
+    stream->carrier = carrier;
+    stream->queue = stream->inline_queue;
+    stream->cap = MRC_STREAM_INLINE_EVENTS;
+    stream->since_us = now_us;
+    stream->ends_us = mrc_subscriber_draw_end(subscriber, time_us, &ends_why);
+    stream->ends_why = ends_why;
+    if (stream->ends_us != INT64_MAX)
+        stream->ends_us += now_us - time_us;
+    return stream;
+}
+
+void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end)
+{
+    mrc_subscriber_close(stream->subscriber, end);
+    free(stream);
+}
+
+static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
+{
+    return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
+}
+
+/* ---- ahead of time ----------------------------------------------------------------------------*/
+
+void mrc_stream_fetch(const struct mrc_stream *stream)
+{
+    mrc_prefetch(stream, sizeof(*stream));
+}
+
+void mrc_stream_fetch_parts(const struct mrc_stream *stream)
+{
+    mrc_prefetch(stream->carrier, CARRIER_BYTES);
+    mrc_prefetch(stream->subscriber, MRC_FETCH_LINE_BYTES);
+}
+
+void mrc_stream_fetch_carrier(const struct mrc_stream *stream)
+{
+    const struct mrc_carrier_ops *ops = stream->carrier->ops;
+
+    if (ops->fetch)
+        ops->fetch(stream->carrier);
+}
+
+/* ---- the queue --------------------------------------------------------------------------------*/
+
+static bool grow_queue(struct mrc_stream *stream)
+{
+    uint32_t new_cap = stream->cap * 2;
+    struct mrc_event **queue;
+
+    if (stream->first > 0) {
+        memmove(stream->queue, stream->queue + stream->first,
+                stream->count * sizeof(*stream->queue));
+        stream->first = 0;
+        return true;
+    }
+    queue = new_cap > stream->cap ? malloc(new_cap * sizeof(*queue)) : NULL;
+    if (!queue)
+        return false;
+    memcpy(queue, stream->queue, stream->count * sizeof(*queue));
+    if (stream->queue != stream->inline_queue)
+        free(stream->queue);
+    stream->queue = queue;
+    stream->cap = new_cap;
+    return true;
+}
+
+/* Whether LEN bytes more may wait. The first event is in flight, and may be as long as it likes. */
+static bool has_room(const struct mrc_stream *stream, size_t len)
+{
+    return stream->count == 0 ||
+           stream->queued_bytes - mrc_event_bytes(stream->queue[stream->first]).len + len <=
+               policy_of(stream)->backlog_bytes;
+}
+
+bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
+{
+    size_t len = mrc_event_bytes(event).len;
+
+    /* One that takes all it is given owes nothing: it has just not had its turn since the last
+     * pull. Nor does one that has taken it meanwhile, while others had theirs. */
+    if (stream->pending && !has_room(stream, len) &&
+        (!mrc_stream_flush(stream, mrc_clock_us()) || stream->pending)) {
+        mrc_stream_end(stream, MRC_END_SLOW);
+        return false;
+    }
+    if (stream->first + stream->count == stream->cap && !grow_queue(stream)) {
+        mrc_stream_end(stream, MRC_END_ERROR);
+        return false;
+    }
+    stream->queue[stream->first + stream->count++] = mrc_event_ref(event);
+    stream->queued_bytes += len;
+    return true;
+}
+
+static void pop(struct mrc_stream *stream)
+{
+    struct mrc_event *event = stream->queue[stream->first++];
+
+    stream->queued_bytes -= mrc_event_bytes(event).len;
+    stream->offset = 0;
+    stream->count--;
+    mrc_event_unref(event);
+    if (stream->count > 0)
+        return;
+    stream->first = 0;
+    if (stream->queue != stream->inline_queue) {
+        free(stream->queue);
+        stream->queue = stream->inline_queue;
+        stream->cap = MRC_STREAM_INLINE_EVENTS;
+    }
+}
+
+/* ---- writing ----------------------------------------------------------------------------------*/
+
+/* The pieces of one write: as much of the queue, which is not empty, as fits. */
+static size_t cut_pieces(const struct mrc_stream *stream,
+                         struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES])
+{
+    size_t room = MRC_CARRIER_WRITE_BYTES;
+    size_t offset = stream->offset;
+    size_t n = 0;
+
+    do {
+        struct mrc_event *event = stream->queue[stream->first + n];
+        size_t len = mrc_event_bytes(event).len - offset;
+
+        if (len > room)
+            len = room;
+        pieces[n++] = (struct mrc_piece){event, offset, len};
+        room -= len;
+        offset = 0;
+    } while (n < stream->count && n < MRC_CARRIER_WRITE_PIECES && room > 0);
+    return n;
+}
+
+/* Counts how long the updates took that the carrier has got to their end. */
+static void count_dispatch(const struct mrc_stream *stream, const struct mrc_piece *pieces,
+                           size_t count)
+{
+    struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
+    struct mrc_numbers_times times = {.count = 0};
+    int64_t now_us = mrc_clock_us();
+
+    for (size_t i = 0; i < count; i++) {
+        int64_t accepted_us = mrc_event_accepted_us(pieces[i].event);
+
+        if (!accepted_us || pieces[i].offset + pieces[i].len < mrc_event_bytes(pieces[i].event).len)
+            continue;
+        if (!mrc_numbers_times_add(&times, now_us - accepted_us)) {
+            mrc_hub_observe_dispatches(hub, &times);
+            mrc_numbers_times_add(&times, now_us - accepted_us);
+        }
+    }
+    mrc_hub_observe_dispatches(hub, &times);
+}
+
+/* Takes out of the queue what the carrier has got. */
+static void forget_pieces(struct mrc_stream *stream, const struct mrc_piece *pieces, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        stream->offset = pieces[i].offset + pieces[i].len;
+        if (stream->offset == mrc_event_bytes(pieces[i].event).len)
+            pop(stream);
+    }
+}
+
+static uint32_t unsent_bytes(const struct mrc_stream *stream)
+{
+    const struct mrc_carrier_ops *ops = stream->carrier->ops;
+    size_t unsent = ops->unsent_bytes ? ops->unsent_bytes(stream->carrier) : 0;
+
+    return unsent < UINT32_MAX ? (uint32_t)unsent : UINT32_MAX;
+}
+
+static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, int64_t now_us)
+{
+    if (state == MRC_CARRIER_GONE)
+        mrc_stream_end(stream, MRC_END_CLIENT);
+    stream->pending = state == MRC_CARRIER_PENDING;
+    stream->since_us = now_us;
+    if (stream->pending)
+        stream->unsent_bytes = unsent_bytes(stream);
+}
+
+/*
+ * Whether the client of a pending stream has taken something since the last look. The carrier is
+ * told that it may go on only when much has been taken, which can last where little is read.
+ */
+static bool took_something(struct mrc_stream *stream, int64_t now_us)
+{
+    uint32_t unsent = unsent_bytes(stream);
+
+    if (unsent >= stream->unsent_bytes)
+        return false;
+    stream->unsent_bytes = unsent;
+    stream->since_us = now_us;
+    return true;
+}
+
+static void write_some(struct mrc_stream *stream, int64_t now_us)
+{
+    struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES];
+    size_t count = cut_pieces(stream, pieces);
+    enum mrc_carrier_state state = stream->carrier->ops->write(stream->carrier, pieces, count);
+
+    if (state != MRC_CARRIER_GONE)
+        count_dispatch(stream, pieces, count);
+    forget_pieces(stream, pieces, count);
+    take_state(stream, state, now_us);
+}
+
+bool mrc_stream_fall_back(struct mrc_stream *stream, uint64_t next)
+{
+    if (stream->state != MRC_STREAM_LIVE)
+        return stream->state == MRC_STREAM_REPLAY;
+    if (mrc_subscriber_fall_back(stream->subscriber, next) != APR_SUCCESS) {
+        mrc_stream_end(stream, MRC_END_OVERRUN);
+        return false;
+    }
+    stream->state = MRC_STREAM_REPLAY;
+    return true;
+}
+
+static apr_status_t take_event(void *ctx, struct mrc_event *event)
+{
+    return mrc_stream_push(ctx, event) ? APR_SUCCESS : APR_ENOMEM;
+}
+
+/* Reads the next slice of what was missed into the queue. True: there is something to write. */
+static bool replay_some(struct mrc_stream *stream)
+{
+    apr_status_t status =
+        mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES, take_event, stream);
+
+    if (status != APR_SUCCESS && status != APR_EOF && status != APR_EAGAIN) {
+        mrc_stream_end(stream, status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR);
+    } else if (status == APR_EOF && stream->count == 0) {
+        stream->state = MRC_STREAM_LIVE;
+        mrc_subscriber_rest(stream->subscriber);
+    }
+    return stream->count > 0;
+}
+
+enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
+{
+    if (now_us >= stream->ends_us) /* whoever tells the time may be late */
+        mrc_stream_end(stream, stream->ends_why);
+    for (int turn = 0; turn < WRITES_PER_TURN; turn++) {
+        if (stream->state == MRC_STREAM_ENDING)
+            return MRC_STREAM_ENDED;
+        if (stream->pending) { /* for how long is its client's affair */
+            mrc_subscriber_give_back(stream->subscriber);
+            return MRC_STREAM_IDLE;
+        }
+        if (stream->count == 0) {
+            if (stream->state == MRC_STREAM_LIVE)
+                return stream->is_listening ? MRC_STREAM_IDLE : MRC_STREAM_CAUGHT_UP;
+            if (!replay_some(stream)) {
+                if (stream->state == MRC_STREAM_LIVE)
+                    return MRC_STREAM_CAUGHT_UP; /* at once: the ring goes on without it */
+                if (mrc_subscriber_is_reading(stream->subscriber))
+                    return MRC_STREAM_READING;
+                continue;
+            }
+        }
+        write_some(stream, now_us);
+    }
+    return stream->state == MRC_STREAM_ENDING ? MRC_STREAM_ENDED : MRC_STREAM_BUSY;
+}
+
+bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us)
+{
+    if (stream->pending && stream->state != MRC_STREAM_ENDING)
+        take_state(stream, stream->carrier->ops->flush(stream->carrier), now_us);
+    return stream->state != MRC_STREAM_ENDING;
+}
+
+/* ---- time and end -----------------------------------------------------------------------------*/
+
+int64_t mrc_stream_due_us(const struct mrc_stream *stream)
+{
+    const struct mrc_hub_policy *policy = policy_of(stream);
+    int64_t due_us = stream->ends_us;
+    int64_t other_us = INT64_MAX;
+
+    if (stream->pending)
+        other_us = stream->since_us + policy->dispatch_timeout_us;
+    else if (policy->heartbeat_us)
+        other_us = stream->since_us + policy->heartbeat_us;
+    return other_us < due_us ? other_us : due_us;
+}
+
+bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int64_t now_us)
+{
+    if (stream->state == MRC_STREAM_ENDING || now_us < mrc_stream_due_us(stream))
+        return false;
+    if (now_us >= stream->ends_us) {
+        mrc_stream_end(stream, stream->ends_why);
+        return false;
+    }
+    if (stream->pending) {
+        if (!took_something(stream, now_us))
+            mrc_stream_end(stream, MRC_END_SLOW);
+        return false;
+    }
+    return mrc_stream_push(stream, heartbeat);
+}
+
+void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end)
+{
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
+    stream->state = MRC_STREAM_ENDING;
+    stream->end = end;
+}
+
+void mrc_stream_leave(struct mrc_stream *stream)
+{
+    mrc_subscriber_close(stream->subscriber, stream->end);
+    stream->subscriber = NULL;
+}
+
+void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell)
+{
+    const struct mrc_carrier_ops *ops = stream->carrier->ops;
+
+    if (farewell && !stream->pending && stream->offset == 0) {
+        struct mrc_piece piece = {farewell, 0, mrc_event_bytes(farewell).len};
+
+        if (ops->write(stream->carrier, &piece, 1) == MRC_CARRIER_GONE)
+            stream->end = MRC_END_CLIENT;
+    }
+    ops->close(stream->carrier, stream->end);
+    while (stream->count > 0)
+        pop(stream);
+    mrc_stream_discard(stream, stream->end);
+}

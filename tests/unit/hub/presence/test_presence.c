@@ -1,0 +1,600 @@
+#include "hub/presence/presence.h"
+
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "apr_strings.h"
+
+#include "core/base/json.h"
+#include "hub/base/clock.h"
+#include "hub/child/child.h"
+#include "hub/presence/events.h"
+#include "hub_unit.h"
+#include "interrupted.h"
+#include "store/memory/memory.h"
+#include "store/regions/roster.h"
+#include "store/ring/layout.h"
+
+#define NSLOTS      4
+#define SUBSCRIBERS 10
+#define DEADLINE_US INT64_C(60000000) /* only says when something is broken */
+
+static const char *dir;
+static struct mrc_memory *memory;
+static uint64_t seen; /* position in the ring of what take() gives next */
+
+static const char *const paths[] = {"/h", "/other"};
+
+static const struct mrc_child_hub hubs[] = {
+    {.key = "h", .policy = {.dispatch_timeout_us = 1000000, .paths = paths, .paths_count = 2}},
+    {.key = "quiet", .policy = {.dispatch_timeout_us = 1000000}},
+};
+
+static void reconcile(uint64_t subscribers)
+{
+    const struct mrc_hub_shape shapes[] = {
+        {.key = "h",
+         .ring_bytes = 100000,
+         .body_max_bytes = 20000,
+         .roster_subscribers = subscribers},
+        {.key = "quiet", .ring_bytes = 10000, .body_max_bytes = 1000},
+    };
+    struct mrc_error error = {""};
+
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 2, &error) == APR_SUCCESS, "%s", error.text);
+    ck_assert_str_eq(error.text, "");
+}
+
+static void setup(void)
+{
+    struct mrc_error error = {""};
+
+    dir = store_dir();
+    ck_assert_msg(mrc_memory_open(store_pool(), dir, NSLOTS, &error, &memory) == APR_SUCCESS, "%s",
+                  error.text);
+    reconcile(SUBSCRIBERS);
+    seen = 0;
+}
+
+static struct mrc_roster *roster(void)
+{
+    return mrc_hub_segment_roster(mrc_memory_hub(memory, "h"));
+}
+
+static struct mrc_ring *ring(void)
+{
+    return mrc_hub_segment_ring(mrc_memory_hub(memory, "h"));
+}
+
+static void teardown(void)
+{
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+
+static struct mrc_child *start(pid_t pid)
+{
+    struct mrc_child *process = NULL;
+
+    ck_assert_int_eq(mrc_child_start(store_pool(), memory, hubs, 2, 1, pid, 7, &process),
+                     APR_SUCCESS);
+    return process;
+}
+
+#define wait_until(condition)                                                                      \
+    do {                                                                                           \
+        int64_t until_us_ = mrc_clock_us() + DEADLINE_US;                                          \
+        while (!(condition)) {                                                                     \
+            ck_assert_msg(mrc_clock_us() < until_us_, "never came true: %s", #condition);          \
+            poll(NULL, 0, 2);                                                                      \
+        }                                                                                          \
+    } while (0)
+
+/* Checks the next event, whose matcher is MATCH; waits until there is one. */
+static void take(const char *match, bool active, const char *payload)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_error error = {""};
+    struct mrc_update update;
+    json_t *document;
+    char *text = NULL;
+    const char *id;
+
+    wait_until(mrc_ring_read(ring(), &seen, &record) == APR_SUCCESS);
+    ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+    ck_assert(update.is_private);
+    ck_assert_bytes_eq(update.type, "mercure");
+    ck_assert_msg(mrc_json_parse_object(update.data, &error, &document) == MRC_OK, "%s",
+                  error.text);
+    id = json_string_value(json_object_get(document, "id"));
+    ck_assert_uint_eq(update.topics_count, 2);
+    ck_assert_bytes_eq(update.topics[0], id);
+    ck_assert(mrc_bytes_starts_with(update.topics[0], mrc_bytes_of("/h/subscriptions/")));
+    ck_assert(mrc_bytes_starts_with(update.topics[1], mrc_bytes_of("/other/subscriptions/")));
+    ck_assert_str_eq(json_string_value(json_object_get(document, "match")), match);
+    ck_assert(json_is_true(json_object_get(document, "active")) == active);
+    if (json_object_get(document, "payload"))
+        ck_assert_int_eq(mrc_json_print(json_object_get(document, "payload"), &text), MRC_OK);
+    ck_assert_str_eq(text ? text : "", payload);
+    free(text);
+    json_decref(document);
+    mrc_update_clear(&update);
+    mrc_ring_record_free(&record);
+}
+
+static bool is_all_told(void)
+{
+    return seen == mrc_ring_head(ring());
+}
+
+static unsigned listed(void)
+{
+    struct mrc_roster_entry entry = {.type = 0};
+    unsigned count = 0;
+
+    for (uint32_t cell = 0; cell < mrc_roster_count(roster()); cell++)
+        count += mrc_roster_read(roster(), cell, &entry) == APR_SUCCESS;
+    mrc_roster_entry_free(&entry);
+    return count;
+}
+
+/* A subscriber of COUNT matchers, not announced yet. */
+static struct mrc_subscriber *open_subscriber(struct mrc_hub *hub, const char *const *matches,
+                                              size_t count, struct mrc_token *token)
+{
+    struct mrc_subscription subscription = {
+        .matchers = calloc(count, sizeof(struct mrc_matcher *)),
+        .matchers_count = count,
+        .token = token,
+    };
+    struct mrc_subscriber *subscriber = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        subscription.matchers[i] = hub_matcher(MRC_MATCHER_EXACT, matches[i], NULL);
+    ck_assert_int_eq(mrc_subscriber_open(hub, &subscription, apr_time_now(), &subscriber),
+                     APR_SUCCESS);
+    return subscriber;
+}
+
+static struct mrc_subscriber *subscribe(struct mrc_child *process, const char *match)
+{
+    struct mrc_subscriber *subscriber = open_subscriber(mrc_child_hub(process, 0), &match, 1, NULL);
+
+    ck_assert_int_eq(mrc_subscriber_announce(subscriber), APR_SUCCESS);
+    return subscriber;
+}
+
+/* ---- telling ----------------------------------------------------------------------------------*/
+
+START_TEST(begins_and_ends_are_told_in_order)
+{
+    static const char *const matches[] = {"one", "two", "one", "three"};
+    struct mrc_child *process = start(101);
+    struct mrc_subscriber *subscriber =
+        open_subscriber(mrc_child_hub(process, 0), matches, 4, NULL);
+    struct mrc_subscriber *silent;
+
+    ck_assert(is_all_told());
+    ck_assert_int_eq(mrc_subscriber_announce(subscriber), APR_SUCCESS);
+    ck_assert_uint_eq(listed(), 3);
+    take("one", true, "");
+    take("two", true, "");
+    take("three", true, "");
+    mrc_subscriber_close(subscriber, MRC_END_CLIENT);
+    ck_assert_uint_eq(listed(), 0); /* at once, before it is told */
+    take("one", false, "");
+    take("two", false, "");
+    take("three", false, "");
+    wait_until(mrc_roster_used(roster()) == 0);
+    /* One that was never served is nobody's business; nor is one of a hub that tells nothing. */
+    mrc_subscriber_close(open_subscriber(mrc_child_hub(process, 0), matches, 1, NULL),
+                         MRC_END_REFUSED);
+    silent = open_subscriber(mrc_child_hub(process, 1), matches, 1, NULL);
+    ck_assert_int_eq(mrc_subscriber_announce(silent), APR_SUCCESS);
+    mrc_subscriber_close(silent, MRC_END_CLIENT);
+    mrc_child_stop(process);
+    ck_assert(is_all_told());
+}
+END_TEST
+
+START_TEST(a_full_list_takes_nothing_of_one_who_does_not_fit)
+{
+    struct mrc_child *process = start(101);
+    struct mrc_hub *hub = mrc_child_hub(process, 0);
+    char *match = calloc(1, 4000001);
+    const char *const both[] = {"small", match};
+    struct mrc_subscriber *subscriber;
+
+    memset(match, 'x', 4000000); /* with the shared cells of 120 bytes for it: all but some */
+    subscriber = open_subscriber(hub, both, 2, NULL);
+    ck_assert_int_eq(mrc_subscriber_announce(subscriber), APR_ENOSPC);
+    mrc_subscriber_close(subscriber, MRC_END_REFUSED);
+    ck_assert_uint_eq(mrc_roster_used(roster()), 0);
+    ck_assert(is_all_told());
+    /* One that is too long to be told is not listed either. */
+    match[50000] = '\0';
+    subscriber = open_subscriber(hub, both, 2, NULL);
+    ck_assert_int_eq(mrc_subscriber_announce(subscriber), MRC_STATUS_TOO_LARGE);
+    mrc_subscriber_close(subscriber, MRC_END_REFUSED);
+    take("small", true, "");
+    take("small", false, "");
+    wait_until(mrc_roster_used(roster()) == 0);
+    mrc_child_stop(process);
+    ck_assert(is_all_told());
+    free(match);
+    ck_assert(mrc_hub_full_is_news(hub, 1000000));
+    ck_assert(!mrc_hub_full_is_news(hub, 60999999));
+    ck_assert(mrc_hub_full_is_news(hub, 61000000));
+}
+END_TEST
+
+/* Whoever closes a stream waits for nobody, though the ring's lock is held. */
+START_TEST(an_end_never_blocks)
+{
+    struct mrc_child *process = start(101);
+    struct mrc_subscriber *subscriber = subscribe(process, "a");
+    uint64_t bytes;
+    struct mrc_ring_header *header =
+        mrc_hub_segment_region(mrc_memory_hub(memory, "h"), MRC_HUB_REGION_RING, &bytes);
+
+    take("a", true, "");
+    ck_assert_int_eq(pthread_mutex_lock(&header->lock.mutex), 0);
+    mrc_subscriber_close(subscriber, MRC_END_CLIENT);
+    ck_assert(is_all_told());
+    ck_assert_int_eq(pthread_mutex_unlock(&header->lock.mutex), 0);
+    take("a", false, "");
+    mrc_child_stop(process);
+}
+END_TEST
+
+/* ---- children that end ------------------------------------------------------------------------*/
+
+/* A child in a process of its own, with a subscriber of "a" and one of "b", to be killed. Made
+ * before this process has threads. */
+static pid_t make_victim(void)
+{
+    int told[2];
+    pid_t pid;
+    char c;
+
+    ck_assert_int_eq(pipe(told), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct mrc_child *process = start(getpid());
+
+        subscribe(process, "a");
+        subscribe(process, "b");
+        if (write(told[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    take("a", true, "");
+    take("b", true, "");
+    return pid;
+}
+
+static void kill_victim(pid_t pid)
+{
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), pid), 1);
+}
+
+/* Tells the end of what is listed with MATCH, and gets no further. */
+static void tell_end_of(struct mrc_child *process, const char *match)
+{
+    struct mrc_presence_events *news = mrc_presence_events_open(mrc_child_hub(process, 0));
+    struct mrc_roster_entry entry = {.type = 0};
+    uint32_t cell = 0;
+    size_t done;
+
+    while (mrc_roster_read(roster(), cell, &entry) != APR_SUCCESS ||
+           !mrc_bytes_eq_str(entry.match, match))
+        cell++;
+    mrc_roster_end(roster(), cell);
+    if (mrc_presence_events_add(news, cell, &entry, false) ||
+        mrc_presence_events_tell(news, &done) || done != 1)
+        _exit(1);
+}
+
+/* A child that dies between telling an end and letting the entry go: its end is told once. */
+START_TEST(what_the_dead_have_told_is_not_told_again)
+{
+    struct mrc_child *survivor;
+    int told[2];
+    pid_t victim;
+    char c;
+
+    ck_assert_int_eq(pipe(told), 0);
+    victim = fork();
+    if (victim == 0) {
+        struct mrc_child *process = start(getpid());
+
+        subscribe(process, "a");
+        subscribe(process, "b");
+        tell_end_of(process, "a");
+        if (write(told[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    take("a", true, "");
+    take("b", true, "");
+    take("a", false, "");
+    ck_assert_uint_eq(listed(), 1);
+    kill_victim(victim);
+    survivor = start(102);
+    take("b", false, "");
+    wait_until(mrc_roster_used(roster()) == 0);
+    ck_assert(is_all_told());
+    mrc_child_stop(survivor);
+}
+END_TEST
+
+static bool publish_one(void *hub)
+{
+    static const struct mrc_history_item item = {
+        .id = {"id", 2}, .payload = {"payload", 7}, .stored_bytes = 9};
+    size_t done = 0;
+
+    return mrc_hub_publish_group(hub, &item, 1, 1, &done) == APR_SUCCESS && done == 1;
+}
+
+/* Prefork stops the announcer within a signal handler, which may have interrupted a publication. */
+START_TEST(nobody_waits_for_one_that_is_interrupted)
+{
+    struct mrc_child *process = start(101);
+
+    interrupted_run(publish_one, mrc_child_hub(process, 0));
+    mrc_child_stop(process);
+}
+END_TEST
+
+START_TEST(a_survivor_tells_of_the_dead)
+{
+    pid_t victim = make_victim();
+    struct mrc_child *survivor = start(102);
+    struct mrc_subscriber *mine = subscribe(survivor, "mine");
+
+    take("mine", true, "");
+    kill_victim(victim);
+    mrc_notify_wake(mrc_memory_notify(memory), 1);
+    take("a", false, "");
+    take("b", false, "");
+    ck_assert_uint_eq(listed(), 1);
+    wait_until(mrc_roster_used(roster()) == 1);
+    ck_assert(is_all_told());
+    mrc_subscriber_close(mine, MRC_END_CLIENT);
+    mrc_child_stop(survivor);
+}
+END_TEST
+
+START_TEST(the_next_child_tells_where_none_has_survived)
+{
+    struct mrc_child *process;
+
+    kill_victim(make_victim());
+    process = start(102);
+    take("a", false, "");
+    take("b", false, "");
+    wait_until(mrc_roster_used(roster()) == 0);
+    mrc_child_stop(process);
+}
+END_TEST
+
+/* The old child, in a process of its own as its mapping is: subscribes, waits until the hub has
+ * moved, and goes on as if nothing had been. */
+static void be_old(int told_fd, int go_fd)
+{
+    struct mrc_child *process = start(101);
+    struct mrc_subscriber *first = subscribe(process, "a"), *late;
+    const char *match = "late";
+    char c;
+
+    subscribe(process, "b");
+    if (write(told_fd, "x", 1) != 1 || read(go_fd, &c, 1) != 1)
+        _exit(1);
+    mrc_subscriber_close(first, MRC_END_DRAINING);
+    late = open_subscriber(mrc_child_hub(process, 0), &match, 1, NULL);
+    if (mrc_subscriber_announce(late) != MRC_STATUS_SUPERSEDED)
+        _exit(2);
+    mrc_subscriber_close(late, MRC_END_REFUSED);
+    mrc_child_stop(process);
+    _exit(0);
+}
+
+START_TEST(a_hub_that_moves_takes_its_subscriptions_along)
+{
+    struct mrc_child *new;
+    int told[2], go[2], status;
+    pid_t pid;
+    char c;
+
+    ck_assert_int_eq(pipe(told), 0);
+    ck_assert_int_eq(pipe(go), 0);
+    pid = fork();
+    if (pid == 0)
+        be_old(told[1], go[0]);
+    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    ck_assert_uint_eq(listed(), 2);
+    reconcile(SUBSCRIBERS + 50000);
+    ck_assert_uint_eq(listed(), 0);
+    new = start(102);
+    seen = mrc_ring_oldest(ring(), apr_time_now());
+    take("a", true, "");
+    take("b", true, "");
+    take("a", false, "");
+    take("b", false, "");
+    ck_assert_int_eq(write(go[1], "x", 1), 1);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    mrc_child_stop(new);
+    ck_assert(is_all_told());
+    ck_assert_uint_eq(mrc_roster_used(roster()), 0);
+}
+END_TEST
+
+/* ---- many at once -----------------------------------------------------------------------------*/
+
+#define MANY_SUBSCRIBERS 60
+#define MATCHERS_EACH    90 /* together far more than are told in one commit */
+
+/* A hub whose history is on disk, in HISTORY_DIR. */
+static void reconcile_durable(void)
+{
+    const struct mrc_hub_shape shape = {
+        .key = "durable",
+        .ring_bytes = 8 << 20,
+        .body_max_bytes = 20000,
+        .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES),
+        .roster_subscribers = MANY_SUBSCRIBERS * MATCHERS_EACH,
+    };
+    struct mrc_error error = {""};
+
+    ck_assert_msg(mrc_memory_reconcile(memory, &shape, 1, &error) == APR_SUCCESS, "%s", error.text);
+}
+
+static struct mrc_child *start_durable(pid_t pid, const char *history_dir)
+{
+    const struct mrc_child_hub hub = {
+        .key = "durable",
+        .policy = {.dispatch_timeout_us = 1000000,
+                   .paths = paths,
+                   .paths_count = 1,
+                   .history_dir = history_dir,
+                   .history_sync = MRC_HISTORY_SYNC_NONE},
+    };
+    struct mrc_child *process = NULL;
+
+    ck_assert_int_eq(mrc_child_start(store_pool(), memory, &hub, 1, 1, pid, 7, &process),
+                     APR_SUCCESS);
+    return process;
+}
+
+/* Subscribers of the matchers "0 0", "0 1" … */
+static void open_many(struct mrc_child *process, struct mrc_subscriber **ret_subscribers)
+{
+    char text[MATCHERS_EACH][16];
+    const char *matches[MATCHERS_EACH];
+
+    for (unsigned i = 0; i < MANY_SUBSCRIBERS; i++) {
+        for (unsigned j = 0; j < MATCHERS_EACH; j++) {
+            snprintf(text[j], sizeof(text[j]), "%u %u", i, j);
+            matches[j] = text[j];
+        }
+        ret_subscribers[i] =
+            open_subscriber(mrc_child_hub(process, 0), matches, MATCHERS_EACH, NULL);
+        ck_assert_int_eq(mrc_subscriber_announce(ret_subscribers[i]), APR_SUCCESS);
+    }
+}
+
+/* The events since POS tell of each matcher once, and of those of one subscriber in their order. */
+static void check_told(uint64_t pos, bool active)
+{
+    struct mrc_ring *ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "durable"));
+    struct mrc_ring_record record = {.buf = NULL};
+    unsigned next[MANY_SUBSCRIBERS] = {0};
+    unsigned count = 0;
+
+    while (mrc_ring_read(ring, &pos, &record) == APR_SUCCESS) {
+        struct mrc_error error = {""};
+        struct mrc_update update;
+        json_t *document;
+        unsigned i, j;
+
+        ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+        ck_assert_int_eq(mrc_json_parse_object(update.data, &error, &document), MRC_OK);
+        ck_assert(json_is_true(json_object_get(document, "active")) == active);
+        ck_assert_int_eq(
+            sscanf(json_string_value(json_object_get(document, "match")), "%u %u", &i, &j), 2);
+        ck_assert_uint_eq(next[i]++, j);
+        count++;
+        json_decref(document);
+        mrc_update_clear(&update);
+    }
+    mrc_ring_record_free(&record);
+    ck_assert_uint_eq(count, MANY_SUBSCRIBERS * MATCHERS_EACH);
+}
+
+static uint64_t commits(void)
+{
+    return mrc_staging_commits(mrc_hub_segment_staging(mrc_memory_hub(memory, "durable")));
+}
+
+/* Each commit may cost a wait for the disk: so there are few, whoever has ended. */
+START_TEST(many_ends_take_few_commits)
+{
+    static char history_dir[] = "/tmp/mrc-presence-XXXXXX";
+    struct mrc_subscriber *subscribers[MANY_SUBSCRIBERS];
+    struct mrc_child *process;
+    struct mrc_ring *ring;
+    struct mrc_roster *list;
+    uint64_t before, pos;
+    int status, told[2];
+    pid_t pid;
+    char c;
+
+    ck_assert_ptr_nonnull(mkdtemp(history_dir));
+    reconcile_durable();
+    ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "durable"));
+    list = mrc_hub_segment_roster(mrc_memory_hub(memory, "durable"));
+
+    /* A child is killed, and the next tells the end of what it had. */
+    ck_assert_int_eq(pipe(told), 0);
+    pid = fork();
+    if (pid == 0) {
+        open_many(start_durable(getpid(), history_dir), subscribers);
+        if (write(told[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    check_told(0, true);
+    ck_assert_uint_le(commits(), MANY_SUBSCRIBERS);
+    kill_victim(pid);
+    before = commits();
+    pos = mrc_ring_head(ring);
+    process = start_durable(102, history_dir);
+    wait_until(mrc_roster_used(list) == 0);
+    ck_assert_uint_le(commits() - before, MANY_SUBSCRIBERS / 4);
+    check_told(pos, false);
+
+    /* A child ends in order. */
+    open_many(process, subscribers);
+    before = commits();
+    pos = mrc_ring_head(ring);
+    for (unsigned i = 0; i < MANY_SUBSCRIBERS; i++)
+        mrc_subscriber_close(subscribers[i], MRC_END_DRAINING);
+    mrc_child_stop(process);
+    ck_assert_uint_eq(mrc_roster_used(list), 0);
+    ck_assert_uint_le(commits() - before, MANY_SUBSCRIBERS);
+    check_told(pos, false);
+    mrc_hub_close(mrc_child_hub(process, 0));
+    status = system(apr_psprintf(store_pool(), "rm -rf %s", history_dir));
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("presence");
+    TCase *tcase = tcase_create("presence");
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, begins_and_ends_are_told_in_order);
+    tcase_add_test(tcase, a_full_list_takes_nothing_of_one_who_does_not_fit);
+    tcase_add_test(tcase, an_end_never_blocks);
+    tcase_add_test(tcase, nobody_waits_for_one_that_is_interrupted);
+    tcase_add_test(tcase, a_survivor_tells_of_the_dead);
+    tcase_add_test(tcase, what_the_dead_have_told_is_not_told_again);
+    tcase_add_test(tcase, the_next_child_tells_where_none_has_survived);
+    tcase_add_test(tcase, a_hub_that_moves_takes_its_subscriptions_along);
+    if (mrc_history_has_lmdb())
+        tcase_add_test(tcase, many_ends_take_few_commits);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
