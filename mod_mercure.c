@@ -12,22 +12,22 @@
 #include "http_request.h"
 #include "mpm_common.h"
 
-#include "httpd/body.h"
-#include "httpd/carrier_suspended.h"
-#include "httpd/claim.h"
-#include "httpd/connection.h"
-#include "httpd/directives.h"
-#include "httpd/health.h"
-#include "httpd/http2.h"
-#include "httpd/lean.h"
-#include "httpd/lifecycle.h"
-#include "httpd/log_record.h"
-#include "httpd/metrics.h"
-#include "httpd/module.h"
-#include "httpd/registry.h"
-#include "httpd/request.h"
-#include "httpd/status.h"
-#include "httpd/tsan.h"
+#include "httpd/answer/body.h"
+#include "httpd/base/connection.h"
+#include "httpd/base/module.h"
+#include "httpd/base/tsan.h"
+#include "httpd/carrier/lean.h"
+#include "httpd/carrier/mod_http2.h"
+#include "httpd/carrier/suspended.h"
+#include "httpd/config/directives.h"
+#include "httpd/config/hubs.h"
+#include "httpd/life/lifecycle.h"
+#include "httpd/log/record.h"
+#include "httpd/monitor/health.h"
+#include "httpd/monitor/metrics.h"
+#include "httpd/monitor/server_status.h"
+#include "httpd/resource/request.h"
+#include "httpd/route/claim.h"
 
 static void register_hooks(apr_pool_t *pconf)
 {
@@ -50,7 +50,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_child_status(mrc_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* What mod_status shows, if it is loaded. */
-    mrc_status_register();
+    mrc_server_status_register();
 
     /* Filters of streams that stay in httpd. */
     mrc_lean_register();
@@ -64,7 +64,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 
     /* A request; the first hook is for streams over HTTP/2. */
-    ap_hook_post_read_request(mrc_http2_post_read_request, NULL, before_http2,
+    ap_hook_post_read_request(mrc_mod_http2_post_read_request, NULL, before_http2,
                               APR_HOOK_REALLY_FIRST);
     ap_hook_post_read_request(mrc_claim_post_read_request, NULL, before_forensic,
                               APR_HOOK_REALLY_FIRST);
@@ -84,13 +84,9 @@ static void register_hooks(apr_pool_t *pconf)
 /* The only symbol that leaves the module; everything else is compiled with hidden visibility. */
 #pragma GCC visibility push(default)
 AP_DECLARE_MODULE(mercure) = {
-    STANDARD20_MODULE_STUFF,
-    mrc_directives_create_dir,
-    mrc_directives_merge_dir,
-    mrc_registry_create_server,
-    mrc_registry_merge_server,
-    mrc_directives_commands,
-    register_hooks,
-    0,
+    STANDARD20_MODULE_STUFF,  mrc_directives_create_dir,
+    mrc_directives_merge_dir, mrc_hubs_create_server,
+    mrc_hubs_merge_server,    mrc_directives_commands,
+    register_hooks,           0,
 };
 #pragma GCC visibility pop

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "httpd/directive_table.h"
+#include "httpd/config/directive_table.h"
 
 static const char *context_of(const struct mrc_directive *row)
 {
@@ -75,7 +75,7 @@ static void print_page(void)
 {
     printf(
         "# The directives of mod_mercure\n\n"
-        "<!-- Made from src/httpd/directive_table.def by `make docs`. -->\n\n"
+        "<!-- Made from src/httpd/config/directive_table.def by `make docs`. -->\n\n"
         "Sizes are numbers of bytes; K, M and G may follow them. What an inner section says "
         "replaces what\nan outer one says; lists are replaced as a whole, options one by one.\n\n");
     for (size_t i = 0; i < mrc_directives_count; i++) {

@@ -1,0 +1,101 @@
+#include "httpd/access/cors.h"
+
+#include "http_log.h"
+
+#include "httpd/access/authorize.h"
+#include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+#include "httpd/config/origin.h"
+#include "httpd/config/settings.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* What scripts may send beside what they may always, and what they may read of an answer. */
+#define REQUEST_FIELDS "Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID"
+#define ANSWER_FIELDS  "ETag, Link, Mercure-Last-Event-ID, Retry-After, WWW-Authenticate"
+#define LEGACY_FIELDS  "Last-Event-ID"
+
+/* How long a browser may remember a preflight's answer, in seconds. */
+#define MAX_AGE "600"
+
+/* The directive of SETTINGS that is about what browsers send with credentials; NULL: none. */
+static const char *about_credentials(const struct mrc_settings *settings)
+{
+    if (mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME))
+        return "MercureCookieName";
+    return settings->publish_origins ? "MercurePublishOrigins" : NULL;
+}
+
+int mrc_cors_check(const struct mrc_location *location)
+{
+    const struct mrc_settings *settings = location->settings;
+    const char *directive = about_credentials(settings);
+
+    if (!settings->cors_origins || !settings->cors_origins->any || !directive)
+        return OK;
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, location->server,
+                 "MercureCorsOrigins * goes without credentials, but %s beside it (%s) is about "
+                 "the cookie: name the origins in MercureCorsOrigins, or remove one of the two",
+                 directive, location->section->where);
+    return !OK;
+}
+
+/* Who may use the hub from elsewhere; NULL: nobody. A playground is open to all. */
+static const struct mrc_origins *origins_of(const struct mrc_settings *settings)
+{
+    static const struct mrc_origins all = {.any = true};
+
+    return settings->playground && !settings->cors_origins ? &all : settings->cors_origins;
+}
+
+/*
+ * Whether R comes from an origin that may read the answer. With credentials that is never any
+ * origin, but one that is listed.
+ */
+static bool is_allowed(const request_rec *r, const struct mrc_settings *settings,
+                       const struct mrc_origins *origins)
+{
+    const char *origin = apr_table_get(r->headers_in, "Origin");
+
+    if (!origin)
+        return false;
+    if (origins->any)
+        return !mrc_authorize_has_cookie(r, settings);
+    return mrc_origin_is_listed(origins, origin);
+}
+
+void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
+{
+    const struct mrc_origins *origins = origins_of(settings);
+
+    if (!origins)
+        return;
+    apr_table_mergen(r->headers_out, "Vary", origins->any ? "Origin, Cookie" : "Origin");
+    if (!is_allowed(r, settings, origins))
+        return;
+    if (origins->any) {
+        apr_table_setn(r->headers_out, "Access-Control-Allow-Origin", "*");
+    } else {
+        apr_table_setn(r->headers_out, "Access-Control-Allow-Origin",
+                       apr_table_get(r->headers_in, "Origin"));
+        apr_table_setn(r->headers_out, "Access-Control-Allow-Credentials", "true");
+    }
+    apr_table_setn(r->headers_out, "Access-Control-Expose-Headers", ANSWER_FIELDS);
+    if (settings->legacy)
+        apr_table_mergen(r->headers_out, "Access-Control-Expose-Headers", LEGACY_FIELDS);
+}
+
+bool mrc_cors_is_preflight(request_rec *r, const struct mrc_settings *settings, const char *methods)
+{
+    const struct mrc_origins *origins = origins_of(settings);
+
+    if (!origins || !apr_table_get(r->headers_in, "Origin") ||
+        !apr_table_get(r->headers_in, "Access-Control-Request-Method"))
+        return false;
+    if (is_allowed(r, settings, origins)) {
+        apr_table_setn(r->headers_out, "Access-Control-Allow-Methods", methods);
+        apr_table_setn(r->headers_out, "Access-Control-Allow-Headers", REQUEST_FIELDS);
+        apr_table_setn(r->headers_out, "Access-Control-Max-Age", MAX_AGE);
+    }
+    return true;
+}

@@ -1,0 +1,107 @@
+#include "httpd/answer/answer.h"
+
+#include <jansson.h>
+
+#include "apr_strings.h"
+#include "http_protocol.h"
+
+#include "httpd/access/identity.h"
+#include "httpd/route/claim.h"
+#include "hub/hub/numbers.h"
+
+/* When a client that was turned away comes back: spread, so that not all come at once. */
+#define RETRY_MIN_MS    2000
+#define RETRY_SPREAD_MS 13000
+
+void mrc_answer_add_headers(request_rec *r)
+{
+    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+}
+
+int mrc_answer_send(request_rec *r, int status, const char *content_type, struct mrc_bytes body)
+{
+    r->status = status;
+    mrc_answer_add_headers(r);
+    ap_set_content_type(r, content_type);
+    ap_set_content_length(r, (apr_off_t)body.len);
+    if (!r->header_only)
+        ap_rwrite(body.ptr, (int)body.len, r);
+    return OK;
+}
+
+static const char *title_of(int status)
+{
+    const char *line = ap_get_status_line(status); /* "404 Not Found" */
+
+    return strlen(line) > 4 ? line + 4 : line;
+}
+
+/* The document as text in the request's pool; a fixed one if there is no memory for it. */
+static const char *problem_text(request_rec *r, int status, const char *detail)
+{
+    json_t *problem = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
+                                title_of(status), "status", status, "detail", detail);
+    char *dumped = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
+    const char *text = dumped ? apr_pstrcat(r->pool, dumped, "\n", NULL) : "{}\n";
+
+    free(dumped);
+    json_decref(problem);
+    return text;
+}
+
+int mrc_answer_problem(request_rec *r, int status, const char *detail)
+{
+    const char *text = problem_text(r, status, detail);
+
+    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    return mrc_answer_send(r, status, "application/problem+json", mrc_bytes_of(text));
+}
+
+int mrc_answer_challenge(request_rec *r, int status, const char *error, const char *detail)
+{
+    const struct mrc_claim *claim = mrc_claim_get(r);
+    const char *metadata =
+        mrc_identity_metadata_url(r, claim->location, mrc_claim_settings(r, claim));
+    const char *attribute = error ? apr_psprintf(r->pool, "error=\"%s\", ", error) : "";
+
+    apr_table_setn(r->headers_out, "WWW-Authenticate",
+                   apr_psprintf(r->pool, "Bearer %sresource_metadata=\"%s\"", attribute, metadata));
+    return mrc_answer_problem(r, status, detail);
+}
+
+void mrc_answer_add_stream_headers(request_rec *r)
+{
+    mrc_answer_add_headers(r);
+    ap_set_content_type(r, "text/event-stream");
+    apr_table_setn(r->headers_out, "Cache-Control", "private, no-store, no-cache, no-transform");
+    apr_table_setn(r->headers_out, "X-Accel-Buffering", "no");
+    apr_table_setn(r->subprocess_env, "no-gzip", "1");
+    apr_table_setn(r->subprocess_env, "no-brotli", "1");
+}
+
+static unsigned random_retry_ms(void)
+{
+    unsigned short random = 0;
+
+    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+    return RETRY_MIN_MS + random % RETRY_SPREAD_MS;
+}
+
+int mrc_answer_later(request_rec *r, const char *detail)
+{
+    const char *accept = apr_table_get(r->headers_in, "Accept");
+    unsigned retry_ms = random_retry_ms();
+
+    apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE));
+    /* What there is too little of may be connections. */
+    r->connection->keepalive = AP_CONN_CLOSE;
+    if (r->method_number == M_POST || !accept || !ap_strcasestr(accept, "text/event-stream")) {
+        apr_table_setn(r->headers_out, "Retry-After",
+                       apr_psprintf(r->pool, "%u", (retry_ms + 999) / 1000));
+        return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
+    }
+    mrc_answer_add_stream_headers(r);
+    if (!r->header_only)
+        ap_rprintf(r, "retry: %u\n\n", retry_ms);
+    return OK;
+}

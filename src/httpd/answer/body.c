@@ -1,0 +1,235 @@
+#include "httpd/answer/body.h"
+
+#include <stdbool.h>
+
+#include "apr_lib.h"
+#include "apr_strings.h"
+#include "http_core.h"
+#include "http_log.h"
+#include "http_protocol.h"
+#include "mod_core.h"
+#include "util_filter.h"
+
+#include "core/base/buf.h"
+#include "core/protocol/form.h"
+#include "httpd/answer/answer.h"
+#include "httpd/base/module.h"
+
+APLOG_USE_MODULE(mercure);
+
+#define ERROR_FILTER "MERCURE_BODY_ERROR"
+
+static const char form_type[] = "application/x-www-form-urlencoded";
+
+static int has_form_type(const request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+    size_t len = sizeof(form_type) - 1;
+
+    return type && !ap_cstr_casecmpn(type, form_type, len) &&
+           (type[len] == '\0' || type[len] == ';' || apr_isspace(type[len]));
+}
+
+/*
+ * Whether R's body comes in an encoding, which would be parsed as if it were the form: to be asked
+ * once a part of it was read. A filter that decodes it takes its name out of the field by then.
+ */
+static bool is_encoded(const request_rec *r)
+{
+    static const char plain[] = "identity";
+    const char *field = apr_table_get(r->headers_in, "Content-Encoding");
+
+    while (field && *(field += strspn(field, ", \t"))) {
+        size_t len = strcspn(field, ", \t");
+
+        if (len != sizeof(plain) - 1 || ap_cstr_casecmpn(field, plain, len))
+            return true;
+        field += len;
+    }
+    return false;
+}
+
+/* The encodings that R's body may have, as in Accept-Encoding: those that httpd would decode. */
+static const char *accepted_encodings(const request_rec *r)
+{
+    for (const ap_filter_t *filter = r->input_filters; filter; filter = filter->next) {
+        if (!strcmp(filter->frec->name, "deflate"))
+            return "gzip, identity";
+    }
+    return "identity";
+}
+
+static int refuse_encoded(request_rec *r, const char *accepted)
+{
+    r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+    apr_table_setn(r->headers_out, "Accept-Encoding", accepted);
+    return mrc_answer_problem(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                              apr_pstrcat(r->pool,
+                                          "the body has a Content-Encoding that is not decoded "
+                                          "here; it may be: ",
+                                          accepted, NULL));
+}
+
+static int too_large(request_rec *r, size_t max_bytes)
+{
+    r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+    return mrc_answer_problem(
+        r, HTTP_REQUEST_ENTITY_TOO_LARGE,
+        apr_psprintf(r->pool, "the body is longer than %" APR_SIZE_T_FMT " bytes", max_bytes));
+}
+
+/* ---- errors of reading ------------------------------------------------------------------------*/
+
+/*
+ * The filter that reads bodies answers itself when it finds something wrong: it sends an error down
+ * the output filters, where httpd makes a page of it. This one takes it from there, for us to
+ * answer like all that is wrong, unless ErrorDocument says what the answer is.
+ */
+static apr_status_t take_error(ap_filter_t *filter, apr_bucket_brigade *brigade)
+{
+    int *error = filter->ctx;
+
+    for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        int status = AP_BUCKET_IS_ERROR(bucket) ? ((ap_bucket_error *)bucket->data)->status : OK;
+
+        if (status == OK || ap_response_code_string(filter->r, ap_index_of_response(status)))
+            continue;
+        *error = status;
+        filter->r->eos_sent = 0; /* what it has sent is not on its way */
+        apr_brigade_cleanup(brigade);
+        return APR_EGENERAL;
+    }
+    return ap_pass_brigade(filter->next, brigade);
+}
+
+/* What came of reading: an HTTP status, OK, or AP_FILTER_ERROR, which is answered already. */
+static int read_guarded(request_rec *r, int (*read)(request_rec *, void *), void *ctx)
+{
+    int error = OK;
+    ap_filter_t *filter = ap_add_output_filter(ERROR_FILTER, &error, r, r->connection);
+    int status = read(r, ctx);
+
+    ap_remove_output_filter(filter);
+    return error == OK ? status : error;
+}
+
+/* Answers what came of reading, unless there is nobody to be answered, or it is done. */
+static int answer_broken(request_rec *r, int status)
+{
+    bool is_large = status == HTTP_REQUEST_ENTITY_TOO_LARGE;
+    apr_off_t limit_bytes = ap_get_limit_req_body(r);
+
+    if (r->connection->aborted || !ap_is_HTTP_ERROR(status))
+        return status;
+    if (is_large && limit_bytes > 0)
+        return too_large(r, (size_t)limit_bytes);
+    r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+    return mrc_answer_problem(
+        r, status, is_large ? "the body is too large" : "the body could not be read to its end");
+}
+
+static int discard(request_rec *r, void *ctx)
+{
+    return ap_discard_request_body(r);
+}
+
+int mrc_body_discard(request_rec *r)
+{
+    int status = read_guarded(r, discard, NULL);
+
+    return status == OK ? DECLINED : answer_broken(r, status);
+}
+
+/* ---- forms ------------------------------------------------------------------------------------*/
+
+/* Appends what BRIGADE holds to BODY; 1 at its end, 0 if more is to come, -1 when it failed. */
+static int take_brigade(apr_bucket_brigade *brigade, struct mrc_buf *body)
+{
+    for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        const char *data;
+        apr_size_t len;
+
+        if (APR_BUCKET_IS_EOS(bucket))
+            return 1;
+        if (APR_BUCKET_IS_METADATA(bucket))
+            continue;
+        if (apr_bucket_read(bucket, &data, &len, APR_BLOCK_READ) != APR_SUCCESS)
+            return -1;
+        mrc_buf_add(body, data, len);
+        if (mrc_buf_error(body))
+            return -1;
+    }
+    return 0;
+}
+
+/* Reads until the end of the body, into the struct mrc_buf CTX: an HTTP status, or OK. */
+static int read_all(request_rec *r, void *ctx)
+{
+    struct mrc_buf *body = ctx;
+    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    int end = 0;
+
+    while (end == 0) {
+        apr_status_t status = ap_get_brigade(r->input_filters, brigade, AP_MODE_READBYTES,
+                                             APR_BLOCK_READ, HUGE_STRING_LEN);
+
+        if (status != APR_SUCCESS)
+            return ap_map_http_request_error(status, HTTP_BAD_REQUEST);
+        if (is_encoded(r))
+            return HTTP_UNSUPPORTED_MEDIA_TYPE;
+        end = take_brigade(brigade, body);
+        apr_brigade_cleanup(brigade);
+    }
+    return end > 0 ? OK : HTTP_BAD_REQUEST;
+}
+
+static int parse(request_rec *r, struct mrc_bytes body, size_t max_pairs, int many_status,
+                 struct mrc_form **ret_form)
+{
+    struct mrc_error error = {""};
+
+    switch (mrc_form_parse(body, max_pairs, &error, ret_form)) {
+    case MRC_OK:
+        return DECLINED;
+    case MRC_ENOMEM:
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+    default:
+        return mrc_answer_problem(r, many_status, error.text);
+    }
+}
+
+int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int many_status,
+                       struct mrc_form **ret_form)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+    const char *accepted = accepted_encodings(r); /* before they leave the chain */
+    struct mrc_buf body;
+    int status;
+
+    if (!has_form_type(r)) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+        return mrc_answer_problem(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                  "send the fields as application/x-www-form-urlencoded");
+    }
+    if (length && apr_strtoi64(length, NULL, 10) > (apr_int64_t)max_bytes)
+        return too_large(r, max_bytes);
+    mrc_buf_init(&body, max_bytes);
+    status = read_guarded(r, read_all, &body);
+    if (status == OK)
+        status = parse(r, mrc_buf_bytes(&body), max_pairs, many_status, ret_form);
+    else if (mrc_buf_error(&body) == MRC_ELIMIT)
+        status = too_large(r, max_bytes);
+    else if (status == HTTP_UNSUPPORTED_MEDIA_TYPE)
+        status = refuse_encoded(r, accepted);
+    else
+        status = answer_broken(r, status);
+    mrc_buf_free(&body);
+    return status;
+}
+
+void mrc_body_register(void)
+{
+    ap_register_output_filter(ERROR_FILTER, take_error, NULL, AP_FTYPE_RESOURCE - 1);
+}

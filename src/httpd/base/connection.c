@@ -1,0 +1,151 @@
+#include "httpd/base/connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "apr_portable.h"
+#include "http_config.h"
+#include "http_core.h"
+#include "util_filter.h"
+
+#include "httpd/base/module.h"
+
+/* Atomic, since the MPM passes a connection and its memory from thread to thread unseen by TSan. */
+struct connection {
+    struct mrc_carrier_suspended *_Atomic suspended;
+    atomic_int threads; /* of an HTTP/2 connection: streams that hold one */
+    atomic_bool holds_signals;
+    bool is_recorded;
+};
+
+int mrc_connection_pre_connection(conn_rec *c, void *socket)
+{
+    if (!c->master)
+        ap_set_module_config(c->conn_config, &mercure_module,
+                             apr_pcalloc(c->pool, sizeof(struct connection)));
+    return OK;
+}
+
+static struct connection *record_of(conn_rec *c)
+{
+    return ap_get_module_config(c->conn_config, &mercure_module);
+}
+
+struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c)
+{
+    struct connection *connection = c->master ? NULL : record_of(c);
+
+    return connection ? connection->suspended : NULL;
+}
+
+void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier)
+{
+    record_of(c)->suspended = carrier;
+}
+
+void mrc_connection_set_recorded(conn_rec *c, bool is_recorded)
+{
+    record_of(c)->is_recorded = is_recorded;
+}
+
+bool mrc_connection_is_recorded(conn_rec *c)
+{
+    const struct connection *connection = c->master ? NULL : record_of(c);
+
+    return connection && connection->is_recorded;
+}
+
+static apr_status_t close_socket(void *socket)
+{
+    return apr_socket_close(socket);
+}
+
+apr_status_t mrc_connection_copy_socket(conn_rec *c, apr_socket_t **ret_socket)
+{
+    apr_socket_t *socket = NULL, *theirs = ap_get_conn_socket(c);
+    ap_filter_t *filter = c->output_filters;
+    apr_interval_time_t timeout;
+    apr_os_sock_t fd;
+
+    apr_os_sock_get(&fd, theirs);
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return APR_FROM_OS_ERROR(errno);
+    apr_os_sock_put(&socket, &fd, c->pool);
+    apr_pool_cleanup_register(c->pool, socket, close_socket, apr_pool_cleanup_null);
+    apr_socket_timeout_get(theirs, &timeout);
+    apr_socket_timeout_set(socket, timeout);
+    while (filter->next)
+        filter = filter->next;
+    if (filter->frec == ap_core_output_filter_handle)
+        ((core_net_rec *)filter->ctx)->client_socket = socket;
+    *ret_socket = socket;
+    return APR_SUCCESS;
+}
+
+bool mrc_connection_hold_thread(conn_rec *c)
+{
+    struct connection *connection;
+
+    if (!c->master)
+        return true;
+    connection = record_of(c->master);
+    if (atomic_fetch_add(&connection->threads, 1) < MRC_CONNECTION_THREADS_MAX)
+        return true;
+    atomic_fetch_sub(&connection->threads, 1);
+    return false;
+}
+
+void mrc_connection_release_thread(conn_rec *c)
+{
+    if (c->master)
+        atomic_fetch_sub(&record_of(c->master)->threads, 1);
+}
+
+void mrc_connection_signals(sigset_t *ret_signals)
+{
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGTERM);
+    sigaddset(ret_signals, SIGHUP);
+}
+
+void mrc_connection_hold_signals(conn_rec *c)
+{
+    sigset_t signals;
+
+    mrc_connection_signals(&signals);
+    record_of(c)->holds_signals = true;
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+/* One that waits ends the process here. */
+static apr_status_t let_signals_come(void *unused)
+{
+    sigset_t signals;
+
+    mrc_connection_signals(&signals);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    return APR_SUCCESS;
+}
+
+void mrc_connection_hold_signals_to_the_end(conn_rec *c)
+{
+    sigset_t signals;
+
+    mrc_connection_signals(&signals);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    apr_pool_cleanup_register(c->pool, NULL, let_signals_come, apr_pool_cleanup_null);
+}
+
+int mrc_connection_pre_close(conn_rec *c)
+{
+    struct connection *connection = c->master ? NULL : record_of(c);
+
+    if (!connection || !connection->holds_signals)
+        return OK;
+    connection->holds_signals = false;
+    let_signals_come(NULL);
+    return OK;
+}

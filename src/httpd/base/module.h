@@ -1,0 +1,13 @@
+/*
+ * The name by which the rest of the adapter knows the module record of mod_mercure.c.
+ */
+#ifndef MRC_HTTPD_BASE_MODULE_H
+#define MRC_HTTPD_BASE_MODULE_H
+
+#include "httpd.h"
+
+#include "http_config.h"
+
+extern module AP_MODULE_DECLARE_DATA mercure_module;
+
+#endif

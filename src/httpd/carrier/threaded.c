@@ -1,0 +1,359 @@
+#include "httpd/carrier/threaded.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "ap_mpm.h"
+#include "apr_portable.h"
+#include "http_log.h"
+#include "http_protocol.h"
+#include "util_filter.h"
+
+#include "core/base/buf.h"
+#include "core/protocol/sse.h"
+#include "httpd/base/connection.h"
+#include "httpd/base/module.h"
+#include "httpd/carrier/mod_http2.h"
+#include "httpd/carrier/push.h"
+#include "httpd/life/lifecycle.h"
+#include "hub/base/clock.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "hub/stream/waiters.h"
+#include "hub/subscriber/subscriber.h"
+#include "store/base/status.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* How often the thread looks whether the child is to end: prefork wakes nobody. */
+#define LOOK_US APR_USEC_PER_SEC
+
+/* A reconnecting client comes back after a time of its own, so that not all come at once. */
+#define RETRY_MIN_MS    500
+#define RETRY_SPREAD_MS 2500
+
+/* What is left of a stream when the child is to end gets so long to be taken. */
+#define LAST_WRITE_US ((apr_interval_time_t)APR_USEC_PER_SEC)
+
+/*
+ * The MPMs end a child in ways that would not let a stream end in order:
+ *
+ *     worker, event   close the sockets of busy threads first, and tell the modules then. So the
+ *                     stream has a descriptor of its own for the client's socket, below httpd's
+ *                     filters.
+ *     prefork         exits within the handler of SIGTERM or SIGHUP, which interrupts the stream.
+ *                     So these are held back until the connection is closed, and a descriptor
+ *                     tells that one has come.
+ */
+struct stream {
+    request_rec *r;
+    struct mrc_subscriber *subscriber;
+    struct mrc_waiter *waiter;
+    struct mrc_buf out;
+    apr_bucket_brigade *brigade;
+    apr_socket_t *socket; /* its own; NULL: an HTTP/2 stream, which has none */
+    int fd;               /* of the socket, or -1 */
+    int signal_fd;        /* readable when prefork is to end; -1 elsewhere */
+    bool may_push;        /* written without blocking */
+    int64_t ends_us;      /* at the latest; the time of day */
+    enum mrc_end ends_why;
+    int64_t written_us; /* when the client was last sent something; of hub/base/clock.h */
+};
+
+static const struct mrc_hub_policy *policy_of(const struct stream *stream)
+{
+    return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
+}
+
+/* ---- the socket and the signals ---------------------------------------------------------------*/
+
+static apr_status_t close_signal_fd(void *data)
+{
+    close((int)(intptr_t)data);
+    return APR_SUCCESS;
+}
+
+/* Puts a copy of the connection's socket below the filters. */
+static apr_status_t open_socket(struct stream *stream)
+{
+    int64_t timeout_us = policy_of(stream)->dispatch_timeout_us;
+    apr_status_t status = mrc_connection_copy_socket(stream->r->connection, &stream->socket);
+
+    if (status != APR_SUCCESS)
+        return status;
+    apr_os_sock_get(&stream->fd, stream->socket);
+    apr_socket_timeout_set(stream->socket, timeout_us);
+    mrc_push_set_socket_options(stream->fd, timeout_us);
+    return APR_SUCCESS;
+}
+
+static apr_status_t hold_signals(struct stream *stream)
+{
+    conn_rec *c = stream->r->connection;
+    int threaded = 0;
+    sigset_t signals;
+
+    ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
+    if (threaded)
+        return APR_SUCCESS;
+    mrc_connection_signals(&signals);
+    stream->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (stream->signal_fd < 0)
+        return APR_FROM_OS_ERROR(errno);
+    apr_pool_cleanup_register(c->pool, (void *)(intptr_t)stream->signal_fd, close_signal_fd,
+                              apr_pool_cleanup_null);
+    mrc_connection_hold_signals(c);
+    return APR_SUCCESS;
+}
+
+/* What the stream needs of the connection. */
+static apr_status_t open_connection(struct stream *stream)
+{
+    conn_rec *c = stream->r->connection;
+    apr_status_t status;
+
+    if (c->master)
+        return mrc_mod_http2_hold(mrc_lifecycle_mod_http2(), c);
+    status = open_socket(stream);
+    return status == APR_SUCCESS ? hold_signals(stream) : status;
+}
+
+static bool is_signalled(const struct stream *stream)
+{
+    sigset_t pending;
+
+    return stream->signal_fd >= 0 && sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGHUP) == 1);
+}
+
+static bool is_draining(const struct stream *stream)
+{
+    return !mrc_lifecycle_is_serving() || is_signalled(stream);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ * Each of these returns true, or false and the reason why the stream ends.
+ */
+
+/* Waits until the client has taken what the filters hold. */
+static bool complete(struct stream *stream, enum mrc_end *ret_end)
+{
+    conn_rec *c = stream->r->connection;
+    size_t unsent = mrc_push_unsent_bytes(stream->fd);
+    int64_t progress_us = mrc_clock_us();
+
+    for (;;) {
+        struct pollfd pollfds[2] = {
+            {.fd = stream->fd, .events = POLLOUT | POLLRDHUP},
+            {.fd = stream->signal_fd, .events = POLLIN},
+        };
+        enum mrc_carrier_state state;
+        size_t now_unsent;
+
+        poll(pollfds, 2, LOOK_US / 1000);
+        *ret_end = MRC_END_CLIENT;
+        state = pollfds[0].revents & ~POLLOUT ? MRC_CARRIER_GONE : mrc_push_flush(c);
+        if (state != MRC_CARRIER_PENDING)
+            return state == MRC_CARRIER_READY;
+        *ret_end = stream->ends_why;
+        if (apr_time_now() >= stream->ends_us)
+            return false;
+        *ret_end = MRC_END_DRAINING;
+        if (is_draining(stream))
+            return false;
+        now_unsent = mrc_push_unsent_bytes(stream->fd);
+        if (now_unsent < unsent || pollfds[0].revents)
+            progress_us = mrc_clock_us();
+        unsent = now_unsent;
+        *ret_end = MRC_END_SLOW;
+        if (mrc_clock_us() - progress_us >= policy_of(stream)->dispatch_timeout_us)
+            return false;
+    }
+}
+
+static bool write_piece(struct stream *stream, struct mrc_bytes piece, enum mrc_end *ret_end)
+{
+    conn_rec *c = stream->r->connection;
+    apr_status_t status;
+
+    *ret_end = MRC_END_CLIENT;
+    APR_BRIGADE_INSERT_TAIL(stream->brigade,
+                            apr_bucket_transient_create(piece.ptr, piece.len, c->bucket_alloc));
+    if (stream->may_push) {
+        switch (mrc_push_write(stream->r, stream->brigade)) {
+        case MRC_CARRIER_READY:
+            return true;
+        case MRC_CARRIER_PENDING:
+            return complete(stream, ret_end);
+        default:
+            return false;
+        }
+    }
+    APR_BRIGADE_INSERT_TAIL(stream->brigade, apr_bucket_flush_create(c->bucket_alloc));
+    status = ap_pass_brigade(stream->r->output_filters, stream->brigade);
+    apr_brigade_cleanup(stream->brigade);
+    if (APR_STATUS_IS_TIMEUP(status))
+        *ret_end = MRC_END_SLOW;
+    return status == APR_SUCCESS && !c->aborted;
+}
+
+/* Writes what is in the buffer. */
+static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
+{
+    struct mrc_bytes left = mrc_buf_bytes(&stream->out);
+    bool is_well = true;
+
+    while (left.len && is_well) {
+        struct mrc_bytes piece = {left.ptr, left.len};
+
+        if (piece.len > MRC_CARRIER_WRITE_BYTES)
+            piece.len = MRC_CARRIER_WRITE_BYTES;
+        is_well = write_piece(stream, piece, ret_end);
+        stream->written_us = mrc_clock_us();
+        left = (struct mrc_bytes){left.ptr + piece.len, left.len - piece.len};
+    }
+    mrc_buf_reset(&stream->out);
+    return is_well;
+}
+
+/* Sends all that is due. */
+static bool send_due(struct stream *stream, enum mrc_end *ret_end)
+{
+    apr_status_t status;
+
+    do {
+        status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES,
+                                     mrc_subscriber_give_bytes, &stream->out);
+        if (!flush_out(stream, ret_end))
+            return false;
+        mrc_subscriber_count_written(stream->subscriber, apr_time_now());
+    } while (status == APR_SUCCESS && !is_draining(stream));
+    if (status == APR_SUCCESS || status == APR_EOF)
+        return true;
+    *ret_end = status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR;
+    return false;
+}
+
+/* ---- the stream -------------------------------------------------------------------------------*/
+
+/* Waits for something to do, at most WAIT_US; false: the client has hung up. */
+static bool wait_for_work(struct stream *stream, int64_t wait_us)
+{
+    struct pollfd pollfds[3] = {
+        {.fd = mrc_waiter_fd(stream->waiter), .events = POLLIN},
+        {.fd = stream->fd, .events = POLLRDHUP},
+        {.fd = stream->signal_fd, .events = POLLIN},
+    };
+
+    if (wait_us > 0)
+        poll(pollfds, 3, (int)((wait_us + 999) / 1000));
+    mrc_waiter_drain(stream->waiter);
+    /* The end of an HTTP/2 stream, mod_http2 tells in the connection's record. */
+    return !stream->r->connection->aborted &&
+           !(pollfds[1].revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
+}
+
+static bool needs_heartbeat(const struct stream *stream)
+{
+    int64_t heartbeat_us = policy_of(stream)->heartbeat_us;
+
+    return heartbeat_us && mrc_clock_us() - stream->written_us >= heartbeat_us;
+}
+
+/* Serves until the stream ends; the reason why. */
+static enum mrc_end serve(struct stream *stream)
+{
+    enum mrc_end end;
+
+    for (;;) {
+        int64_t left_us;
+
+        if (!send_due(stream, &end))
+            return end;
+        left_us = stream->ends_us - apr_time_now();
+        if (left_us <= 0)
+            return stream->ends_why;
+        if (is_draining(stream))
+            return MRC_END_DRAINING;
+        if (needs_heartbeat(stream)) {
+            mrc_sse_add_comment(&stream->out);
+            if (!flush_out(stream, &end))
+                return end;
+        }
+        if (!wait_for_work(stream, left_us < LOOK_US ? left_us : LOOK_US))
+            return MRC_END_CLIENT;
+    }
+}
+
+static unsigned random_retry_ms(void)
+{
+    unsigned short random = 0;
+
+    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+    return RETRY_MIN_MS + random % RETRY_SPREAD_MS;
+}
+
+/* What is left to be sent is httpd's, which waits for it. */
+static void say_farewell(struct stream *stream, enum mrc_end end)
+{
+    conn_rec *c = stream->r->connection;
+    enum mrc_end unused;
+
+    if (end == MRC_END_SLOW || end == MRC_END_CLIENT)
+        c->aborted = 1;
+    if (stream->socket)
+        apr_socket_timeout_set(stream->socket, LAST_WRITE_US);
+    if (end != MRC_END_DRAINING || c->data_in_output_filters)
+        return;
+    mrc_sse_add_retry(&stream->out, random_retry_ms());
+    flush_out(stream, &unused);
+}
+
+static enum mrc_end run(struct stream *stream)
+{
+    enum mrc_end end;
+
+    /* The first bytes go out with the headers, whatever the filters are. */
+    mrc_sse_add_comment(&stream->out);
+    stream->may_push = false;
+    if (!flush_out(stream, &end))
+        return end;
+    /* Now, since httpd sends no chunks, and so no clean end, on a connection that it will close. */
+    stream->r->connection->keepalive = AP_CONN_CLOSE;
+    stream->may_push = stream->socket && mrc_push_is_possible(stream->r);
+    end = serve(stream);
+    say_farewell(stream, end);
+    return end;
+}
+
+int mrc_carrier_threaded_run(request_rec *r, struct mrc_child *process,
+                             struct mrc_subscriber *subscriber)
+{
+    struct stream stream = {.r = r, .subscriber = subscriber, .fd = -1, .signal_fd = -1};
+    apr_status_t status = mrc_waiter_open(mrc_child_waiters(process), &stream.waiter);
+    enum mrc_end end = MRC_END_ERROR;
+
+    mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
+    if (status == APR_SUCCESS) {
+        status = open_connection(&stream);
+        if (status != APR_SUCCESS)
+            mrc_waiter_close(stream.waiter);
+    }
+    stream.ends_us = mrc_subscriber_draw_end(subscriber, apr_time_now(), &stream.ends_why);
+    if (status == APR_SUCCESS) {
+        mrc_buf_init(&stream.out, SIZE_MAX);
+        stream.brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+        end = run(&stream);
+        mrc_buf_free(&stream.out);
+        mrc_waiter_close(stream.waiter);
+    } else {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "a stream could not be opened");
+    }
+    apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
+    mrc_subscriber_close(subscriber, end);
+    return status == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}

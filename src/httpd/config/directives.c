@@ -1,0 +1,561 @@
+#include "httpd/config/directives.h"
+
+#include "apr_fnmatch.h"
+#include "apr_lib.h"
+#include "apr_strings.h"
+#include "apr_uri.h"
+#include "http_core.h"
+
+#include "httpd/base/module.h"
+#include "httpd/config/directive_table.h"
+#include "httpd/config/hubs.h"
+#include "httpd/config/key_sources.h"
+#include "httpd/config/origin.h"
+#include "httpd/config/settings.h"
+#include "httpd/resource/playground.h"
+#include "store/history/history.h"
+
+/* ---- reading values ---------------------------------------------------------------------------*/
+
+static const char *number_error(apr_pool_t *pool, const char *what, const char *text,
+                                enum mrc_unit unit, int64_t min, int64_t max)
+{
+    static const char *const kinds[] = {
+        [MRC_UNIT_COUNT] = "a whole number",
+        [MRC_UNIT_BYTES] = "a number of bytes, where K, M and G may follow it,",
+        [MRC_UNIT_SECONDS] = "a whole number of seconds",
+    };
+
+    return apr_psprintf(
+        pool, "%s%s is not accepted: give %s from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT, what,
+        text, kinds[unit], min, max);
+}
+
+/* Why ROW does not take these arguments: it takes WHAT. Not for arguments that may hold a secret.
+ */
+static const char *shape_error(cmd_parms *cmd, const struct mrc_directive *row, int argc,
+                               char *const argv[], const char *what)
+{
+    const char *given = row->name;
+
+    for (int i = 0; i < argc; i++)
+        given = apr_pstrcat(cmd->pool, given, " ", argv[i], NULL);
+    return apr_psprintf(cmd->pool, argc ? "%s: it takes %s" : "%s takes %s", given, what);
+}
+
+static const char *one_error(cmd_parms *cmd, const struct mrc_directive *row, int argc,
+                             char *const argv[])
+{
+    return shape_error(cmd, row, argc, argv,
+                       apr_pstrcat(cmd->pool, "one argument: ", row->syntax, NULL));
+}
+
+static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
+                           struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_hub_section *section;
+    const char *name = NULL;
+
+    if (mrc_settings_is_set(settings, MRC_FIELD_HUB))
+        return "MercureHub stands twice in this section: give it once";
+    mrc_settings_mark(settings, MRC_FIELD_HUB);
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        return NULL;
+    if (argc < 1 || argc > 2 || ap_cstr_casecmp(argv[0], "On"))
+        return shape_error(cmd, row, argc, argv, "On, On name=NAME, or Off");
+    if (argc == 2) {
+        if (strncmp(argv[1], "name=", 5) || argv[1][5] == '\0')
+            return apr_psprintf(cmd->pool, "MercureHub On %s: only name=NAME may follow On",
+                                argv[1]);
+        name = argv[1] + 5;
+        if (strlen(name) > MRC_HUB_NAME_MAX)
+            return apr_psprintf(cmd->pool, "MercureHub name=%s is longer than %d characters", name,
+                                MRC_HUB_NAME_MAX);
+    }
+    section = apr_pcalloc(cmd->pool, sizeof(*section));
+    section->server = cmd->server;
+    section->path = apr_pstrdup(cmd->pool, cmd->path);
+    section->name = apr_pstrdup(cmd->pool, name);
+    section->where =
+        apr_psprintf(cmd->pool, "%s:%d", cmd->directive->filename, cmd->directive->line_num);
+    settings->hub = section;
+    return NULL;
+}
+
+static void add_key(apr_pool_t *pool, struct mrc_settings *settings, enum mrc_field field,
+                    const struct mrc_key_row *key)
+{
+    apr_array_header_t **list = mrc_settings_field(settings, field);
+
+    if (!mrc_settings_is_set(settings, field)) {
+        *list = apr_array_make(pool, 2, sizeof(key));
+        mrc_settings_mark(settings, field);
+    }
+    *(const struct mrc_key_row **)apr_array_push(*list) = key;
+}
+
+static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
+                           struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const struct mrc_key_row *key;
+    const char *error;
+
+    if (argc != 3)
+        return apr_psprintf(cmd->pool, "%s takes three arguments: ISSUER ALGS SOURCE", row->name);
+    error = mrc_key_sources_load(cmd->pool, argv[0], argv[1], argv[2], 0, &key);
+    if (error)
+        return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], argv[1], error);
+    add_key(cmd->pool, settings, row->field, key);
+    if (row->field2)
+        add_key(cmd->pool, settings, row->field2, key);
+    return NULL;
+}
+
+#define LEGACY_CONTRADICTION                                                                       \
+    "MercureLegacy Off stands in one section with %s for protocol 0.x: remove one of the two"
+
+static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const struct mrc_key_row *key;
+    const char *error;
+
+    if (argc != 2)
+        return apr_psprintf(cmd->pool, "%s takes two arguments: ALGS SOURCE", row->name);
+    if (mrc_settings_is_set(settings, MRC_FIELD_LEGACY) && !settings->legacy)
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, row->name);
+    error = mrc_key_sources_load(cmd->pool, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS,
+                                 &key);
+    if (error)
+        return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
+    add_key(cmd->pool, settings, row->field, key);
+    if (row->field2)
+        add_key(cmd->pool, settings, row->field2, key);
+    mrc_settings_set_flag(settings, MRC_FIELD_LEGACY, 1);
+    return NULL;
+}
+
+/* Whether ROW is MercureLegacy, and this section has keys that turn it on. */
+static int has_legacy_keys(const struct mrc_settings *settings, const struct mrc_directive *row)
+{
+    return row->field == MRC_FIELD_LEGACY &&
+           (mrc_settings_is_set(settings, MRC_FIELD_LEGACY_PUBLISHER_KEYS) ||
+            mrc_settings_is_set(settings, MRC_FIELD_LEGACY_SUBSCRIBER_KEYS));
+}
+
+static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
+                                struct mrc_settings *settings, int argc, char *const argv[])
+{
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
+        mrc_settings_set_flag(settings, row->field, 1);
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off") && has_legacy_keys(settings, row))
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, "a key");
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        mrc_settings_set_flag(settings, row->field, 0);
+    else
+        return shape_error(cmd, row, argc, argv, "On or Off");
+    return NULL;
+}
+
+static const char *set_auto_row(cmd_parms *cmd, const struct mrc_directive *row,
+                                struct mrc_settings *settings, int argc, char *const argv[])
+{
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "auto"))
+        mrc_settings_set_flag(settings, row->field, 1);
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        mrc_settings_set_flag(settings, row->field, 0);
+    else
+        return shape_error(cmd, row, argc, argv, "auto or Off");
+    return NULL;
+}
+
+static const char *set_number_row(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
+{
+    int64_t value;
+
+    if (argc != 1)
+        return one_error(cmd, row, argc, argv);
+    value = mrc_directive_parse_number(argv[0], row->unit);
+    if (value < row->min || value > row->max)
+        return number_error(cmd->pool, apr_pstrcat(cmd->pool, row->name, " ", NULL), argv[0],
+                            row->unit, row->min, row->max);
+    mrc_settings_set_number(settings, row->field, value);
+    return NULL;
+}
+
+static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
+                            struct mrc_settings *settings, int argc, char *const argv[])
+{
+    apr_array_header_t *urls = apr_array_make(cmd->pool, argc, sizeof(const char *));
+
+    if (argc < 1)
+        return apr_psprintf(cmd->pool, "%s takes one URL or more", row->name);
+    for (int i = 0; i < argc; i++) {
+        apr_uri_t uri;
+
+        if (apr_uri_parse(cmd->temp_pool, argv[i], &uri) != APR_SUCCESS || !uri.scheme ||
+            !uri.hostname || !*uri.hostname ||
+            (ap_cstr_casecmp(uri.scheme, "https") && ap_cstr_casecmp(uri.scheme, "http")))
+            return apr_psprintf(cmd->pool,
+                                "%s %s is no absolute URL: give one such as "
+                                "https://example.com/.well-known/mercure",
+                                row->name, argv[i]);
+        if (uri.fragment)
+            return apr_psprintf(cmd->pool, "%s %s has a fragment: leave out # and what follows",
+                                row->name, argv[i]);
+        *(const char **)apr_array_push(urls) = apr_pstrdup(cmd->pool, argv[i]);
+    }
+    *(apr_array_header_t **)mrc_settings_field(settings, row->field) = urls;
+    mrc_settings_mark(settings, row->field);
+    return NULL;
+}
+
+static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *row,
+                                  struct mrc_settings *settings, int argc, char *const argv[])
+{
+    settings->playground = NULL;
+    mrc_settings_mark(settings, row->field);
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        return NULL;
+    if (argc != 1 || ap_cstr_casecmp(argv[0], "On"))
+        return shape_error(cmd, row, argc, argv, "On or Off");
+    settings->playground = mrc_playground_create(cmd->pool);
+    return settings->playground ? NULL : apr_pstrcat(cmd->pool, row->name, ": no randomness", NULL);
+}
+
+static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
+                               struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_origins *origins = apr_pcalloc(cmd->pool, sizeof(*origins));
+
+    if (argc < 1)
+        return apr_psprintf(cmd->pool, "%s takes one ORIGIN or more, such as https://example.com",
+                            row->name);
+    for (int i = 0; i < argc; i++) {
+        const char *error = mrc_origin_add(cmd->pool, origins, argv[i]);
+
+        if (error)
+            return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[i], error);
+    }
+    if (origins->any && row->field == MRC_FIELD_PUBLISH_ORIGINS)
+        return apr_psprintf(cmd->pool,
+                            "%s *: any site could publish with the cookie of whoever visits it. "
+                            "Name the origins",
+                            row->name);
+    if (origins->any && row->field == MRC_FIELD_PUBLIC_ORIGINS)
+        return apr_psprintf(cmd->pool,
+                            "%s *: every origin is public without the directive. Leave it out, or "
+                            "name the origins",
+                            row->name);
+    *(struct mrc_origins **)mrc_settings_field(settings, row->field) = origins;
+    mrc_settings_mark(settings, row->field);
+    return NULL;
+}
+
+static const char *set_cookie(cmd_parms *cmd, const struct mrc_directive *row,
+                              struct mrc_settings *settings, int argc, char *const argv[])
+{
+    if (argc != 1 || !*argv[0])
+        return one_error(cmd, row, argc, argv);
+    for (const char *c = argv[0]; *c; c++) {
+        if (!apr_isalnum(*c) && !strchr("!#$%&'*+-.^_`|~", *c))
+            return apr_psprintf(cmd->pool,
+                                "%s %s: a cookie's name has letters, digits, - and _, and no "
+                                "spaces, quotes or separators",
+                                row->name, argv[0]);
+    }
+    *(const char **)mrc_settings_field(settings, row->field) = apr_pstrdup(cmd->pool, argv[0]);
+    mrc_settings_mark(settings, row->field);
+    return NULL;
+}
+
+static const char *set_ca_file(cmd_parms *cmd, const struct mrc_directive *row,
+                               struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const char *path, *error;
+
+    if (argc != 1 || !*argv[0])
+        return one_error(cmd, row, argc, argv);
+    path = ap_server_root_relative(cmd->pool, argv[0]);
+    error = path ? mrc_key_sources_check_ca_file(cmd->pool, path) : "no valid path";
+    if (error)
+        return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
+    *(const char **)mrc_settings_field(settings, row->field) = path;
+    mrc_settings_mark(settings, row->field);
+    return NULL;
+}
+
+static const char *set_option(cmd_parms *cmd, const struct mrc_directive *row,
+                              struct mrc_settings *settings, const char *arg)
+{
+    const char *equals = strchr(arg, '=');
+
+    for (size_t i = 0; equals && i < row->options_count; i++) {
+        const struct mrc_directive_option *option = &row->options[i];
+        int64_t value;
+
+        if (strlen(option->name) != (size_t)(equals - arg) ||
+            ap_cstr_casecmpn(arg, option->name, equals - arg))
+            continue;
+        value = option->zero_word && !ap_cstr_casecmp(equals + 1, option->zero_word)
+                    ? 0
+                    : mrc_directive_parse_number(equals + 1, option->unit);
+        if (value < option->min || value > option->max)
+            return number_error(cmd->pool,
+                                apr_psprintf(cmd->pool, "%s %s=", row->name, option->name),
+                                equals + 1, option->unit, option->min, option->max);
+        mrc_settings_set_number(settings, option->field, value);
+        return NULL;
+    }
+    return apr_psprintf(cmd->pool, "%s %s is not known: it takes %s", row->name, arg, row->syntax);
+}
+
+static const char *set_options(cmd_parms *cmd, const struct mrc_directive *row,
+                               struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const char *error = NULL;
+
+    if (argc < 1)
+        return apr_psprintf(cmd->pool, "%s takes %s", row->name, row->syntax);
+    for (int i = 0; i < argc && !error; i++)
+        error = set_option(cmd, row, settings, argv[i]);
+    return error;
+}
+
+static const char *set_bound(cmd_parms *cmd, const struct mrc_directive *row,
+                             struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const char *error = set_number_row(cmd, row, settings, argc < 1 ? 0 : 1, argv);
+
+    return error || argc == 1 ? error : set_options(cmd, row, settings, argc - 1, argv + 1);
+}
+
+static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
+                               struct mrc_settings *settings, int argc, char *const argv[])
+{
+    int off = argc == 1 && !ap_cstr_casecmp(argv[0], "Off");
+
+    mrc_settings_set_flag(settings, MRC_FIELD_HISTORY_OFF, off);
+    return off ? NULL : set_options(cmd, row, settings, argc, argv);
+}
+
+/* The values of sync=, in the order of enum mrc_history_sync. */
+static const char *const syncs[] = {"group", "full", "none"};
+
+static const char *set_lmdb(cmd_parms *cmd, const struct mrc_directive *row,
+                            struct mrc_settings *settings, int argc, char *const argv[])
+{
+    int sync = MRC_HISTORY_SYNC_GROUP;
+
+    if (!mrc_history_has_lmdb())
+        return "MercureStore lmdb: this build has no LMDB. Write memory, or build with LMDB "
+               "(liblmdb-dev)";
+    if (argc < 2 || argc > 3 || !*argv[1] || !strncmp(argv[1], "sync=", 5))
+        return shape_error(cmd, row, argc, argv,
+                           "the path of a directory after lmdb, and sync=full, sync=group or "
+                           "sync=none after that");
+    if (argc == 3) {
+        for (sync = 0; sync < (int)(sizeof(syncs) / sizeof(syncs[0])); sync++) {
+            if (!strncmp(argv[2], "sync=", 5) && !ap_cstr_casecmp(argv[2] + 5, syncs[sync]))
+                break;
+        }
+        if (sync == (int)(sizeof(syncs) / sizeof(syncs[0])))
+            return apr_psprintf(cmd->pool,
+                                "MercureStore lmdb %s %s: after the path comes sync=full, "
+                                "sync=group or sync=none",
+                                argv[1], argv[2]);
+    }
+    settings->store_path = ap_server_root_relative(cmd->pool, argv[1]);
+    if (!settings->store_path)
+        return apr_psprintf(cmd->pool, "MercureStore lmdb %s: this is no path", argv[1]);
+    mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, sync);
+    mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
+    return NULL;
+}
+
+static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
+                             struct mrc_settings *settings, int argc, char *const argv[])
+{
+    if (argc >= 1 && !ap_cstr_casecmp(argv[0], "lmdb"))
+        return set_lmdb(cmd, row, settings, argc, argv);
+    if (argc != 1 || ap_cstr_casecmp(argv[0], "memory"))
+        return shape_error(cmd, row, argc, argv, row->syntax);
+    settings->store_path = NULL;
+    mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
+    mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, MRC_HISTORY_SYNC_GROUP);
+    return NULL;
+}
+
+/*
+ * There is one transport, so nothing is set. A URL is refused by its scheme alone: it may hold a
+ * password, which is nothing for a terminal or a log.
+ */
+static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row,
+                                 struct mrc_settings *settings, int argc, char *const argv[])
+{
+    const char *scheme;
+    size_t len;
+
+    if (argc != 1)
+        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
+    if (!ap_cstr_casecmp(argv[0], "local"))
+        return NULL;
+    len = strcspn(argv[0], ":");
+    scheme = apr_pstrmemdup(cmd->pool, argv[0], len);
+    if ((!ap_cstr_casecmp(scheme, "redis") || !ap_cstr_casecmp(scheme, "rediss")) &&
+        !strncmp(argv[0] + len, "://", 3))
+        return apr_psprintf(cmd->pool,
+                            "%s %s://...: the redis transport is not built into this module. "
+                            "Write local, or leave the directive out",
+                            row->name, scheme);
+    return apr_psprintf(cmd->pool,
+                        "%s %s%s: there is no such transport. Write local, or leave the "
+                        "directive out",
+                        row->name, scheme, argv[0][len] ? ":..." : "");
+}
+
+/* ---- where a directive may stand --------------------------------------------------------------*/
+
+/* Whether the nearest enclosing section SECTION is a `<Location>` without wildcard or regex. */
+static int is_literal_location(const ap_directive_t *section, const char *path)
+{
+    const char *args = section->args;
+
+    if (ap_cstr_casecmp(section->directive, "<Location"))
+        return 0;
+    while (*args == '"' || *args == '\'' || apr_isspace(*args))
+        args++;
+    return !(args[0] == '~' && (args[1] == '"' || args[1] == '\'' || apr_isspace(args[1]))) &&
+           !apr_fnmatch_test(path);
+}
+
+/* Whether PATH has a segment that httpd takes out of every request: an empty one, `.` or `..`. */
+static int is_normalized_away(const char *path)
+{
+    for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+        const char *segment = slash + 1;
+        size_t len = strcspn(segment, "/");
+
+        if ((len == 0 && *segment) || (len == 1 && *segment == '.') ||
+            (len == 2 && !strncmp(segment, "..", 2)))
+            return 1;
+    }
+    return 0;
+}
+
+static const char *check_hub_path(apr_pool_t *pool, const char *path)
+{
+    if (path[0] != '/')
+        return apr_psprintf(
+            pool, "MercureHub: the path of a hub begins with /: write <Location \"/%s\">", path);
+    if (is_normalized_away(path) || strchr(path, '%'))
+        return apr_psprintf(pool,
+                            "MercureHub: the path %s can never be requested, since httpd "
+                            "normalizes paths: write it decoded, without //, /./ and /../",
+                            path);
+    return NULL;
+}
+
+static const char *check_place(cmd_parms *cmd, const struct mrc_directive *row)
+{
+    const ap_directive_t *section = cmd->directive->parent;
+    const char *error = ap_check_cmd_context(
+        cmd, row->scope == MRC_SCOPE_SERVER ? GLOBAL_ONLY
+                                            : NOT_IN_HTACCESS | NOT_IN_DIRECTORY | NOT_IN_PROXY);
+    int literal;
+
+    if (error || row->scope == MRC_SCOPE_SERVER)
+        return error;
+    if (cmd->limited != -1)
+        return apr_psprintf(cmd->pool, "%s cannot stand in <Limit> or <LimitExcept>", row->name);
+    literal = cmd->path && section && is_literal_location(section, cmd->path);
+    if (row->scope == MRC_SCOPE_SECTION && !literal)
+        return apr_psprintf(cmd->pool,
+                            "%s stands in a <Location> with a literal path, for example "
+                            "<Location \"/.well-known/mercure\">: the path is the hub's URL",
+                            row->name);
+    if (row->scope == MRC_SCOPE_SECTION)
+        return check_hub_path(cmd->pool, cmd->path);
+    if (row->scope == MRC_SCOPE_HUB && cmd->path && !literal)
+        return apr_psprintf(cmd->pool,
+                            "%s belongs to the whole hub: it stands in the hub's <Location> (with "
+                            "a literal path), in a virtual host or in the server's configuration",
+                            row->name);
+    for (; section; section = section->parent) {
+        if (!ap_cstr_casecmpn(section->directive, "<Files", 6))
+            return apr_psprintf(cmd->pool, "%s cannot stand in %s>: a hub is no file", row->name,
+                                section->directive);
+    }
+    return NULL;
+}
+
+/* ---- commands ---------------------------------------------------------------------------------*/
+
+typedef const char *setter(cmd_parms *cmd, const struct mrc_directive *row,
+                           struct mrc_settings *settings, int argc, char *const argv[]);
+
+static setter *const setters[] = {
+    [MRC_TYPE_HUB] = set_hub,
+    [MRC_TYPE_KEY] = set_key,
+    [MRC_TYPE_FLAG] = set_flag_row,
+    [MRC_TYPE_AUTO] = set_auto_row,
+    [MRC_TYPE_NUMBER] = set_number_row,
+    [MRC_TYPE_URLS] = set_urls,
+    [MRC_TYPE_ORIGINS] = set_origins,
+    [MRC_TYPE_COOKIE] = set_cookie,
+    [MRC_TYPE_OPTIONS] = set_options,
+    [MRC_TYPE_HISTORY] = set_history,
+    [MRC_TYPE_BOUND] = set_bound,
+    [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
+    [MRC_TYPE_PLAYGROUND] = set_playground,
+    [MRC_TYPE_STORE] = set_store,
+    [MRC_TYPE_TRANSPORT] = set_transport,
+    [MRC_TYPE_CA_FILE] = set_ca_file,
+};
+
+static const struct mrc_directive *find_row(const char *name)
+{
+    for (size_t i = 0; i < mrc_directives_count; i++) {
+        if (!ap_cstr_casecmp(mrc_directives[i].name, name))
+            return &mrc_directives[i];
+    }
+    return NULL;
+}
+
+/* The one function behind every command: checks the place, then reads the arguments. */
+static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, char *const argv[])
+{
+    const struct mrc_directive *row = find_row(cmd->cmd->name);
+    struct mrc_settings *settings = dir_settings;
+    const char *error = check_place(cmd, row);
+
+    if (error)
+        return error;
+    if (row->scope == MRC_SCOPE_SERVER)
+        settings = &((struct mrc_server_conf *)ap_get_module_config(cmd->server->module_config,
+                                                                    &mercure_module))
+                        ->settings;
+    return setters[row->type](cmd, row, settings, argc, argv);
+}
+
+#define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
+    AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, RSRC_CONF | ACCESS_CONF,                \
+                      directive_summary),
+
+const command_rec mrc_directives_commands[] = {
+#include "httpd/config/directive_table.def"
+    {NULL},
+};
+
+#undef MRC_DIRECTIVE
+
+void *mrc_directives_create_dir(apr_pool_t *pool, char *dir)
+{
+    return mrc_settings_create(pool);
+}
+
+void *mrc_directives_merge_dir(apr_pool_t *pool, void *outer, void *inner)
+{
+    return mrc_settings_merge(pool, outer, inner);
+}

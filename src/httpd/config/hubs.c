@@ -1,0 +1,603 @@
+#include "httpd/config/hubs.h"
+
+#include <ctype.h>
+
+#include "ap_mpm.h"
+#include "apr_fnmatch.h"
+#include "apr_sha1.h"
+#include "apr_strings.h"
+#include "http_core.h"
+#include "http_log.h"
+
+#include "core/protocol/update.h"
+#include "httpd/access/cors.h"
+#include "httpd/access/identity.h"
+#include "httpd/base/module.h"
+#include "httpd/config/sizing.h"
+#include "httpd/resource/playground.h"
+#include "store/history/dir.h"
+#include "store/regions/staging.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* Ring of a hub without history: what a burst may hold for readers that lag. */
+#define LIVE_RING_MIN_BYTES ((uint64_t)4 << 20)
+#define BODIES_IN_RING      4
+
+/* For how many streams clients are counted where no number bounds them. */
+#define CENSUS_STREAMS 65536
+
+#define STARTUP_ERROR APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0
+
+static struct mrc_server_conf *server_conf(server_rec *server)
+{
+    return ap_get_module_config(server->module_config, &mercure_module);
+}
+
+void *mrc_hubs_create_server(apr_pool_t *pool, server_rec *server)
+{
+    struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
+
+    conf->settings = *mrc_settings_create(pool);
+    return conf;
+}
+
+void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner)
+{
+    struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
+
+    conf->settings = *mrc_settings_merge(pool, &((struct mrc_server_conf *)outer)->settings,
+                                         &((struct mrc_server_conf *)inner)->settings);
+    return conf;
+}
+
+/* ---- what a server's sections say of a path ---------------------------------------------------*/
+
+/* Whether a section (`<Location>` in any of its forms) applies to PATH, as httpd's walk decides. */
+static int section_covers(const core_dir_config *section, const char *path)
+{
+    size_t len;
+
+    if (section->r)
+        return ap_regexec(section->r, path, 0, NULL, 0) == 0;
+    if (section->d_is_fnmatch)
+        return apr_fnmatch(section->d, path, APR_FNM_PATHNAME) == APR_SUCCESS;
+    len = strlen(section->d);
+    return !strncmp(section->d, path, len) &&
+           (len == 0 || section->d[len - 1] == '/' || path[len] == '/' || path[len] == '\0');
+}
+
+/* The settings that SERVER's configuration gives PATH: its own, and each section's that covers it.
+ */
+static const struct mrc_settings *merge_for_path(apr_pool_t *pool, server_rec *server,
+                                                 const char *path)
+{
+    core_server_config *core = ap_get_core_module_config(server->module_config);
+    ap_conf_vector_t **sections = (ap_conf_vector_t **)core->sec_url->elts;
+    void *merged = ap_get_module_config(server->lookup_defaults, &mercure_module);
+
+    for (int i = 0; i < core->sec_url->nelts; i++) {
+        void *settings = ap_get_module_config(sections[i], &mercure_module);
+
+        if (settings && section_covers(ap_get_core_module_config(sections[i]), path))
+            merged = mrc_settings_merge(pool, merged, settings);
+    }
+    return merged;
+}
+
+/* ---- the hubs ---------------------------------------------------------------------------------*/
+
+/* `name=`, or what tells the defining virtual host and the path from all others. */
+static const char *hub_key(apr_pool_t *pool, const struct mrc_hub_section *section)
+{
+    const server_rec *server = section->server;
+    const char *key = "";
+
+    if (section->name)
+        return apr_psprintf(pool, "name=%s", section->name);
+    for (const server_addr_rec *addr = server->addrs; addr; addr = addr->next)
+        key = apr_psprintf(pool, "%s %s:%d", key, addr->virthost, addr->host_port);
+    key = apr_psprintf(pool, "%s %s%s%s", section->path,
+                       server->is_virtual && server->server_hostname ? server->server_hostname : "",
+                       server->is_virtual ? "" : "(main)", key);
+    if (strlen(key) > MRC_HUB_KEY_MAX) {
+        char digest[APR_SHA1_DIGESTSIZE * 2];
+
+        apr_sha1_base64(key, (int)strlen(key), digest);
+        key = apr_psprintf(pool, "sha1=%s", digest);
+    }
+    return key;
+}
+
+static struct mrc_hub_conf *find_hub(const apr_array_header_t *hubs,
+                                     const struct mrc_hub_section *section)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+        struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+
+        if (first->section == section ||
+            (section->name && first->section->name && !strcmp(section->name, first->section->name)))
+            return hub;
+    }
+    return NULL;
+}
+
+/* Two virtual hosts may look the same; httpd serves only the first, but each has its hub. */
+static const char *make_unique(apr_pool_t *pool, const apr_array_header_t *hubs, const char *key)
+{
+    const char *unique = key;
+
+    for (int n = 2, i = 0; i < hubs->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->key, unique)) {
+            unique = apr_psprintf(pool, "%.*s #%d", MRC_HUB_KEY_MAX - 12, key, n++);
+            i = -1;
+        }
+    }
+    return unique;
+}
+
+/* Metrics tell hubs apart by their labels. */
+static const char *make_unique_label(apr_pool_t *pool, const apr_array_header_t *hubs,
+                                     const char *label)
+{
+    const char *unique = label;
+
+    for (int n = 2, i = 0; i < hubs->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label, unique)) {
+            unique = apr_psprintf(pool, "%s #%d", label, n++);
+            i = -1;
+        }
+    }
+    return unique;
+}
+
+static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
+                                    const struct mrc_location *location)
+{
+    const struct mrc_hub_section *section = location->section;
+    struct mrc_hub_conf *hub = apr_pcalloc(pool, sizeof(*hub));
+
+    hub->key = make_unique(pool, hubs, hub_key(pool, section));
+    hub->label = section->name
+                     ? section->name
+                     : apr_pstrcat(pool,
+                                   section->server->server_hostname && section->server->is_virtual
+                                       ? section->server->server_hostname
+                                       : "",
+                                   section->path, NULL);
+    hub->label = make_unique_label(pool, hubs, hub->label);
+    hub->index = hubs->nelts;
+    hub->settings = location->settings;
+    hub->locations = apr_array_make(pool, 2, sizeof(struct mrc_location *));
+    hub->paths = apr_array_make(pool, 2, sizeof(const char *));
+    hub->url_paths = apr_array_make(pool, 2, sizeof(const char *));
+    APR_ARRAY_PUSH(hubs, struct mrc_hub_conf *) = hub;
+    return hub;
+}
+
+static void add_path(apr_array_header_t *paths, const char *path)
+{
+    for (int i = 0; i < paths->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(paths, i, const char *), path))
+            return;
+    }
+    APR_ARRAY_PUSH(paths, const char *) = path;
+}
+
+static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_location *location)
+{
+    struct mrc_hub_conf *hub = find_hub(hubs, location->section);
+    const char *directive;
+
+    if (!hub)
+        hub = add_hub(pool, hubs, location);
+    directive = mrc_settings_disagreement(hub->settings, location->settings);
+    if (directive) {
+        const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+
+        ap_log_error(STARTUP_ERROR, location->server,
+                     "%s belongs to the hub, but two Locations of the hub %s disagree on it: %s "
+                     "in %s and %s in %s. Give both the same, or different hubs",
+                     directive, hub->label, first->section->where,
+                     first->server->server_hostname ? first->server->server_hostname
+                                                    : "the main server",
+                     location->section->where,
+                     location->server->server_hostname ? location->server->server_hostname
+                                                       : "the main server");
+        return !OK;
+    }
+    location->hub = hub;
+    APR_ARRAY_PUSH(hub->locations, struct mrc_location *) = location;
+    add_path(hub->paths, location->path);
+    add_path(hub->url_paths, location->url_path);
+    return OK;
+}
+
+/* ---- the Locations of one server --------------------------------------------------------------*/
+
+static const char *make_url_path(apr_pool_t *pool, const char *escaped)
+{
+    size_t len = strlen(escaped);
+
+    while (len > 0 && escaped[len - 1] == '/')
+        len--;
+    return apr_pstrmemdup(pool, escaped, len);
+}
+
+static int longer_path_first(const void *a, const void *b)
+{
+    size_t len_a = strlen((*(struct mrc_location *const *)a)->path);
+    size_t len_b = strlen((*(struct mrc_location *const *)b)->path);
+
+    return (len_a < len_b) - (len_a > len_b);
+}
+
+/* Puts SECTION into the map from path to section; two of the same server at one path are a slip. */
+static int take_section(apr_hash_t *by_path, server_rec *server, const char *path,
+                        const struct mrc_hub_section *section)
+{
+    const struct mrc_hub_section *other = apr_hash_get(by_path, path, APR_HASH_KEY_STRING);
+
+    if (section && other && other->server == section->server) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MercureHub On stands twice for the path %s: at %s and at %s. Keep one", path,
+                     other->where, section->where);
+        return !OK;
+    }
+    apr_hash_set(by_path, path, APR_HASH_KEY_STRING, section);
+    return OK;
+}
+
+static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server,
+                          apr_array_header_t *hubs)
+{
+    core_server_config *core = ap_get_core_module_config(server->module_config);
+    ap_conf_vector_t **sections = (ap_conf_vector_t **)core->sec_url->elts;
+    apr_array_header_t *locations = apr_array_make(pool, 1, sizeof(struct mrc_location *));
+    apr_hash_t *by_path = apr_hash_make(temp);
+    int status = OK;
+
+    for (int i = 0; i < core->sec_url->nelts; i++) {
+        const struct mrc_settings *settings = ap_get_module_config(sections[i], &mercure_module);
+        const core_dir_config *section = ap_get_core_module_config(sections[i]);
+
+        if (settings && (settings->set >> MRC_FIELD_HUB & 1) && !section->r &&
+            take_section(by_path, server, section->d, settings->hub) != OK)
+            status = !OK;
+    }
+    for (apr_hash_index_t *hi = apr_hash_first(temp, by_path); hi; hi = apr_hash_next(hi)) {
+        const void *path;
+        void *section;
+        struct mrc_location *location = apr_pcalloc(pool, sizeof(*location));
+
+        apr_hash_this(hi, &path, NULL, &section);
+        location->server = server;
+        location->section = section;
+        location->path = location->section->path;
+        location->escaped_path = mrc_identity_escape_path(pool, location->path);
+        location->url_path = make_url_path(pool, location->escaped_path);
+        location->settings = merge_for_path(pool, server, location->path);
+        APR_ARRAY_PUSH(locations, struct mrc_location *) = location;
+    }
+    qsort(locations->elts, locations->nelts, locations->elt_size, longer_path_first);
+    for (int i = 0; i < locations->nelts; i++) {
+        if (join_hub(pool, hubs, APR_ARRAY_IDX(locations, i, struct mrc_location *)) != OK)
+            status = !OK;
+    }
+    server_conf(server)->locations = locations;
+    return status;
+}
+
+/* ---- shape and size ---------------------------------------------------------------------------*/
+
+static int check_store(server_rec *server, const struct mrc_hub_conf *hub, const char *where)
+{
+    struct mrc_error error = {""};
+
+    if (mrc_history_dir_check(hub->settings->store_path, &error) == APR_SUCCESS)
+        return OK;
+    ap_log_error(STARTUP_ERROR, server, "MercureStore lmdb %s of the hub %s (%s): %s",
+                 hub->settings->store_path, hub->label, where, error.text);
+    return !OK;
+}
+
+static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
+{
+    const struct mrc_settings *settings = hub->settings;
+    const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
+
+    if (settings->store_path && !settings->history_off)
+        return check_store(server, hub, where);
+    if (settings->history_off)
+        return OK;
+    if (settings->history_bytes == 0) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MercureHistory bytes=0 (no bound) cannot be kept in memory: give the hub %s "
+                     "(%s) a bound such as bytes=16M, or MercureStore lmdb",
+                     hub->label, where);
+        return !OK;
+    }
+    if (settings->history_bytes / BODIES_IN_RING < settings->limit_body_bytes) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MercureHistory bytes=%" APR_INT64_T_FMT " is too small for the hub %s (%s): "
+                     "the largest body must fit into it %d times. Raise it to %" APR_INT64_T_FMT
+                     " at least, or lower MercureLimit body=%" APR_INT64_T_FMT,
+                     settings->history_bytes, hub->label, where, BODIES_IN_RING,
+                     settings->limit_body_bytes * BODIES_IN_RING, settings->limit_body_bytes);
+        return !OK;
+    }
+    return OK;
+}
+
+/* Room for an update beside what its body takes: the record's own fields, and an id. */
+#define RECORD_EXTRA_BYTES (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES)
+
+/* For how many subscribers the list is made at most, where MercureMaxSubscribers does not say: what
+ * descriptors allow may be millions. */
+#define LISTED_DEFAULT_MAX 32768
+
+/* Of an event of a subscription: what surrounds the matcher in a topic, and in the document. */
+#define EVENT_EXTRA_BYTES 256
+
+static int check_origins(const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        if (mrc_cors_check(APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)) != OK)
+            return !OK;
+    }
+    return OK;
+}
+
+static int check_subscriptions(const struct mrc_hub_conf *hub)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+    const struct mrc_settings *settings = hub->settings;
+
+    if (!settings->subscriptions ||
+        (uint64_t)settings->max_subscribers <= MRC_ROSTER_SUBSCRIBERS_MAX)
+        return OK;
+    ap_log_error(
+        STARTUP_ERROR, first->server,
+        "MercureMaxSubscribers %" APR_INT64_T_FMT " is too large for the hub %s (%s): with "
+        "MercureSubscriptions On at most %" APR_UINT64_T_FMT " subscribers can be listed",
+        settings->max_subscribers, hub->label, first->section->where, MRC_ROSTER_SUBSCRIBERS_MAX);
+    return !OK;
+}
+
+/* For how many subscribers the list of active subscriptions is made; 0: the hub keeps none. */
+static uint64_t listed_subscribers(const struct mrc_settings *settings)
+{
+    uint64_t count = (uint64_t)settings->max_subscribers;
+
+    if (!settings->subscriptions)
+        return 0;
+    if (count)
+        return count;
+    count = mrc_sizing_total(mrc_hubs_slots());
+    if (count == 0)
+        return 1;
+    return count < LISTED_DEFAULT_MAX ? count : LISTED_DEFAULT_MAX;
+}
+
+/*
+ * The most bytes that an event of a subscription takes: a topic for each of the hub's paths, and
+ * the document, which has the first of them, the matcher again and the payload.
+ */
+static uint64_t largest_event(const struct mrc_hub_conf *hub)
+{
+    uint64_t match = (uint64_t)hub->settings->limit_pattern_bytes;
+    uint64_t bytes = MRC_ROSTER_PAYLOAD_MAX + EVENT_EXTRA_BYTES;
+
+    if (!hub->settings->subscriptions)
+        return 0;
+    if (match > MRC_ROSTER_MATCH_MAX)
+        match = MRC_ROSTER_MATCH_MAX;
+    for (int i = -1; i < hub->url_paths->nelts; i++)
+        bytes += strlen(APR_ARRAY_IDX(hub->url_paths, i < 0 ? 0 : i, const char *)) * 2 +
+                 match * 3 + EVENT_EXTRA_BYTES;
+    return bytes + match * 2;
+}
+
+/* For how many streams the clients are to be counted; 0: not at all. */
+static uint64_t census_streams(const struct mrc_settings *settings)
+{
+    if (!settings->max_per_address && !settings->max_per_token)
+        return 0;
+    return settings->max_subscribers ? (uint64_t)settings->max_subscribers : CENSUS_STREAMS;
+}
+
+static void fill_shape(apr_pool_t *pool, struct mrc_hub_conf *hub)
+{
+    const struct mrc_settings *settings = hub->settings;
+    uint64_t event = largest_event(hub);
+    uint64_t body = (uint64_t)settings->limit_body_bytes;
+    uint64_t largest = body > event ? body : event;
+    uint64_t bodies = largest * BODIES_IN_RING;
+    bool durable = settings->store_path && !settings->history_off;
+    uint64_t ring =
+        durable || settings->history_off ? LIVE_RING_MIN_BYTES : (uint64_t)settings->history_bytes;
+
+    hub->shape = (struct mrc_hub_shape){
+        .key = hub->key,
+        .history_count = (uint64_t)settings->history_count,
+        .history_bytes = (uint64_t)settings->history_bytes,
+        .history_age_us = settings->history_age_s * APR_USEC_PER_SEC,
+        .history_off = settings->history_off != 0,
+        .ring_bytes = ring > bodies ? ring : bodies,
+        .body_max_bytes = largest + RECORD_EXTRA_BYTES,
+        .staging_bytes =
+            durable ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES) : 0,
+        .roster_subscribers = listed_subscribers(settings),
+        .census_streams = census_streams(settings),
+    };
+    if (durable)
+        hub->history_dir = mrc_history_dir_name(pool, settings->store_path, hub->key);
+}
+
+unsigned mrc_hubs_slots(void)
+{
+    int daemons = 0;
+
+    /* Two generations overlap in a graceful restart. */
+    if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &daemons) != APR_SUCCESS || daemons < 1)
+        daemons = 1;
+    return (unsigned)daemons * 2;
+}
+
+struct mrc_hub_shape *mrc_hubs_shapes(apr_pool_t *pool, server_rec *main_server)
+{
+    const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
+    struct mrc_hub_shape *shapes = apr_pcalloc(pool, sizeof(*shapes) * (hubs->nelts + 1));
+
+    for (int i = 0; i < hubs->nelts; i++)
+        shapes[i] = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->shape;
+    return shapes;
+}
+
+static int has_subscriptions(const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        if (APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->settings->subscriptions)
+            return 1;
+    }
+    return 0;
+}
+
+static int check_memory(apr_pool_t *temp, server_rec *main_server, const apr_array_header_t *hubs)
+{
+    int64_t bound = server_conf(main_server)->settings.memory_bytes;
+    struct mrc_error error;
+    uint64_t need = mrc_memory_size(mrc_hubs_shapes(temp, main_server), (size_t)hubs->nelts,
+                                    mrc_hubs_slots(), &error);
+
+    if (need == 0) {
+        ap_log_error(STARTUP_ERROR, main_server, "shared memory for the hubs: %s", error.text);
+        return !OK;
+    }
+    if (bound == 0 || need <= (uint64_t)bound)
+        return OK;
+    ap_log_error(STARTUP_ERROR, main_server,
+                 "MercureMemory %" APR_INT64_T_FMT " is too small: the %d hub(s) of this "
+                 "configuration need %" APR_UINT64_T_FMT
+                 " bytes. Raise it, or lower MercureHistory "
+                 "bytes= and count=%s",
+                 bound, hubs->nelts, need,
+                 has_subscriptions(hubs) ? ", or MercureMaxSubscribers, for which "
+                                           "MercureSubscriptions On sets memory aside"
+                                         : "");
+    return !OK;
+}
+
+int mrc_hubs_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server)
+{
+    apr_array_header_t *hubs = apr_array_make(pool, 1, sizeof(struct mrc_hub_conf *));
+    int status = OK;
+
+    server_conf(main_server)->hubs = hubs;
+    for (server_rec *server = main_server; server; server = server->next) {
+        if (find_locations(pool, temp, server, hubs) != OK)
+            status = !OK;
+    }
+    for (int i = 0; i < hubs->nelts; i++) {
+        struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        fill_shape(pool, hub);
+        if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
+            check_subscriptions(hub) != OK)
+            status = !OK;
+    }
+    return status == OK ? check_memory(temp, main_server, hubs) : status;
+}
+
+const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server)
+{
+    return server_conf(main_server)->hubs;
+}
+
+unsigned mrc_hubs_dispatchers(server_rec *main_server)
+{
+    return (unsigned)server_conf(main_server)->settings.dispatchers;
+}
+
+const char *mrc_hubs_jwks_ca_file(server_rec *main_server)
+{
+    return server_conf(main_server)->settings.jwks_ca_file;
+}
+
+/* ---- finding the hub of a request -------------------------------------------------------------*/
+
+/*
+ * Whether the undecoded PATH begins with the decoded PREFIX: then the rest of PATH, else NULL. An
+ * encoded slash is no slash.
+ */
+static const char *skip_prefix(const char *path, const char *prefix)
+{
+    for (; *prefix; prefix++) {
+        int c = (unsigned char)*path;
+
+        if (c == '%' && isxdigit((unsigned char)path[1]) && isxdigit((unsigned char)path[2])) {
+            char hex[3] = {path[1], path[2], '\0'};
+
+            c = (int)strtol(hex, NULL, 16);
+            if (c == '/' || c == '\0')
+                return NULL;
+            path += 2;
+        }
+        if (c != (unsigned char)*prefix)
+            return NULL;
+        path++;
+    }
+    return path;
+}
+
+const struct mrc_location *mrc_hubs_find(server_rec *server, const char *path,
+                                         const char **ret_rest)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+
+    for (int i = 0; locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+        const char *rest = skip_prefix(path, location->path);
+        size_t len = strlen(location->path);
+
+        if (rest && (*rest == '\0' || *rest == '/' || location->path[len - 1] == '/')) {
+            *ret_rest = rest;
+            return location;
+        }
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_hubs_find_metadata(server_rec *server, const char *path)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+    const char *described = skip_prefix(path, MRC_METADATA_PREFIX);
+
+    for (int i = 0; described && locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+        const char *rest = skip_prefix(described, location->path);
+
+        /* The path of the root is left out. */
+        if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
+            return location;
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_hubs_find_playground(server_rec *server, const char *path,
+                                                    const char **ret_rest)
+{
+    const apr_array_header_t *locations = server_conf(server)->locations;
+    const char *rest = skip_prefix(path, MRC_PLAYGROUND_PREFIX);
+
+    for (int i = 0; rest && locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+
+        if (location->settings->playground) {
+            *ret_rest = rest;
+            return location;
+        }
+    }
+    return NULL;
+}

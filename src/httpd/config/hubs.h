@@ -1,0 +1,92 @@
+/*
+ * The hubs that the configuration defines, and which URLs are theirs.
+ *
+ * Made anew each time the configuration is read (in the check_config hook, which configtest reaches
+ * too), in the configuration's pool; read-only afterwards, by any thread. What a hub is, and what
+ * belongs to the hub and what to its Locations, is told in docs/architecture.md.
+ */
+#ifndef MRC_HTTPD_CONFIG_HUBS_H
+#define MRC_HTTPD_CONFIG_HUBS_H
+
+#include "httpd.h"
+
+#include "http_config.h"
+
+#include "httpd/config/settings.h"
+#include "store/memory/memory.h"
+
+/* One hub: one section with `MercureHub On`, or all that share a name. */
+struct mrc_hub_conf {
+    const char *key;                     /* identity across reloads */
+    const char *label;                   /* for people: the name, or server name and path */
+    int index;                           /* place in the list of hubs */
+    const struct mrc_settings *settings; /* what belongs to the hub, the same in all Locations */
+    struct mrc_hub_shape shape;          /* what it asks of shared memory */
+    const char *history_dir;             /* of its durable history; NULL: in memory */
+    apr_array_header_t *locations;       /* of struct mrc_location * */
+    apr_array_header_t *paths;           /* of const char *: theirs, the reserved namespace */
+    apr_array_header_t *url_paths;       /* the same, as struct mrc_location has them */
+};
+
+/* A hub as one server or virtual host serves it. */
+struct mrc_location {
+    server_rec *server;
+    const struct mrc_hub_section *section;
+    struct mrc_hub_conf *hub;
+    const char *path;         /* decoded, as the configuration has it */
+    const char *escaped_path; /* as URLs write it */
+    const char *url_path;     /* the same, without a slash at its end: below it, the hub's own */
+    const struct mrc_settings *settings; /* as merged for exactly this path */
+};
+
+/* The module's configuration of a server or virtual host. */
+struct mrc_server_conf {
+    struct mrc_settings settings;  /* of the directives of scope server */
+    apr_array_header_t *locations; /* of struct mrc_location *: longest path first */
+    apr_array_header_t *hubs;      /* of struct mrc_hub_conf *: in the main server only */
+};
+
+/* For the module record. */
+void *mrc_hubs_create_server(apr_pool_t *pool, server_rec *server);
+void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner);
+
+/*
+ * Finds all hubs of MAIN_SERVER and its virtual hosts and checks them; for the check_config hook.
+ * Creates nothing outside of POOL. Errors are logged with the mend; then the result is not OK.
+ */
+int mrc_hubs_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server);
+
+/* All hubs, of struct mrc_hub_conf *; never NULL once built. */
+const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server);
+
+/*
+ * The Location whose URLs PATH belongs to, or NULL. PATH is a request's path as httpd has
+ * normalized it, not yet decoded. RET_REST gets what follows the hub's path, undecoded, a part of
+ * PATH: empty for the hub's URL itself.
+ */
+const struct mrc_location *mrc_hubs_find(server_rec *server, const char *path,
+                                         const char **ret_rest);
+
+/*
+ * The Location whose metadata document (RFC 9728, 3) the undecoded PATH names, or NULL.
+ */
+const struct mrc_location *mrc_hubs_find_metadata(server_rec *server, const char *path);
+
+/* The Location of SERVER that is a playground, if PATH lies below MRC_PLAYGROUND_PREFIX; RET_REST
+ * is what follows that. NULL: there is none. */
+const struct mrc_location *mrc_hubs_find_playground(server_rec *server, const char *path,
+                                                    const char **ret_rest);
+
+/* What each hub asks of shared memory, in the order of the hubs; an array in POOL. */
+struct mrc_hub_shape *mrc_hubs_shapes(apr_pool_t *pool, server_rec *main_server);
+
+/* MercureDispatchers. */
+unsigned mrc_hubs_dispatchers(server_rec *main_server);
+
+/* MercureJwksCACertificateFile; NULL: whom the system trusts. */
+const char *mrc_hubs_jwks_ca_file(server_rec *main_server);
+
+/* How many child slots the server's shared memory needs; valid from check_config on. */
+unsigned mrc_hubs_slots(void);
+
+#endif

@@ -1,0 +1,285 @@
+#include "httpd/config/key_sources.h"
+
+#include <stdlib.h>
+
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "httpd.h"
+
+#include "apr_file_io.h"
+#include "apr_strings.h"
+#include "apr_uri.h"
+#include "http_config.h"
+
+#include "core/jose/keyset.h"
+#include "store/base/file.h"
+
+#define CATALOGUE_KEY "mod_mercure:keys"
+
+/* What a system trusts has about a quarter of a megabyte. */
+#define CA_FILE_MAX_BYTES ((size_t)16 * 1024 * 1024)
+
+/* ---- the catalogue ----------------------------------------------------------------------------*/
+
+struct mrc_key_sources_catalogue *mrc_key_sources_catalogue(apr_pool_t *pconf)
+{
+    struct mrc_key_sources_catalogue *catalogue;
+    void *found = NULL;
+
+    apr_pool_userdata_get(&found, CATALOGUE_KEY, pconf);
+    if (found)
+        return found;
+    catalogue = apr_palloc(pconf, sizeof(*catalogue));
+    catalogue->rows = apr_array_make(pconf, 4, sizeof(struct mrc_key_row *));
+    catalogue->sources = apr_array_make(pconf, 4, sizeof(struct mrc_key_source));
+    catalogue->specs = apr_array_make(pconf, 4, sizeof(struct mrc_document_spec));
+    apr_pool_userdata_setn(catalogue, CATALOGUE_KEY, apr_pool_cleanup_null, pconf);
+    return catalogue;
+}
+
+void mrc_key_sources_forget_contents(struct mrc_key_sources_catalogue *catalogue)
+{
+    for (int i = 0; i < catalogue->specs->nelts; i++) {
+        struct mrc_document_spec *spec =
+            &APR_ARRAY_IDX(catalogue->specs, i, struct mrc_document_spec);
+
+        if (spec->content.ptr)
+            OPENSSL_cleanse((char *)spec->content.ptr, spec->content.len);
+        spec->content = (struct mrc_bytes){NULL, 0};
+    }
+}
+
+/* The document of SOURCE (as the directive has it, a file with its whole path); made if need be. */
+static size_t find_document(apr_pool_t *pconf, const char *spec_name, const char *name, bool is_url)
+{
+    struct mrc_key_sources_catalogue *catalogue = mrc_key_sources_catalogue(pconf);
+
+    for (int i = 0; i < catalogue->specs->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(catalogue->specs, i, struct mrc_document_spec).name, spec_name))
+            return (size_t)i;
+    }
+    *(struct mrc_key_source *)apr_array_push(catalogue->sources) =
+        (struct mrc_key_source){.name = name, .is_url = is_url};
+    *(struct mrc_document_spec *)apr_array_push(catalogue->specs) =
+        (struct mrc_document_spec){.name = spec_name};
+    return (size_t)catalogue->specs->nelts - 1;
+}
+
+/* ---- sources ----------------------------------------------------------------------------------*/
+
+/* What a SOURCE holds now. */
+struct reading {
+    struct mrc_bytes content; /* ptr NULL: nothing yet */
+    size_t document;          /* or MRC_KEY_ROW_FIXED */
+    unsigned flags;           /* of mrc_keyset_parse(), beside those that were asked for */
+};
+
+/* Reads the whole of a small file; the error in words, or NULL. */
+static const char *read_file(apr_pool_t *pconf, const char *path, struct mrc_bytes *ret_content)
+{
+    apr_size_t room = MRC_KEYSET_MAX_BYTES + 1;
+    char *content, reason[120];
+    apr_size_t len = 0;
+    apr_file_t *file;
+    apr_status_t status;
+    apr_pool_t *scratch;
+
+    apr_pool_create(&scratch, pconf);
+    content = apr_palloc(scratch, room);
+    status = apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT, scratch);
+    if (status == APR_SUCCESS) {
+        status = apr_file_read_full(file, content, room, &len);
+        apr_file_close(file);
+        if (APR_STATUS_IS_EOF(status))
+            status = APR_SUCCESS;
+    }
+    if (status == APR_SUCCESS)
+        *ret_content = (struct mrc_bytes){apr_pmemdup(pconf, content, len + 1), len};
+    OPENSSL_cleanse(content, len);
+    apr_pool_destroy(scratch);
+    if (status != APR_SUCCESS)
+        return apr_psprintf(pconf,
+                            "the key file %s cannot be read: %s. Make it, or mend the path (from "
+                            "ServerRoot, unless it begins with /) or the file's permissions",
+                            path, apr_strerror(status, reason, sizeof(reason)));
+    return NULL;
+}
+
+/* A file is read once for all rows that name it, so that they agree on its first version. */
+static const char *read_file_source(apr_pool_t *pconf, const char *name, struct reading *reading)
+{
+    const char *path = *name ? ap_server_root_relative(pconf, name) : NULL;
+    struct mrc_key_sources_catalogue *catalogue = mrc_key_sources_catalogue(pconf);
+    struct mrc_document_spec *spec;
+
+    if (!path)
+        return apr_psprintf(pconf, "file:%s is no valid path", name);
+    reading->document = find_document(pconf, apr_pstrcat(pconf, "file:", path, NULL), path, false);
+    spec = &APR_ARRAY_IDX(catalogue->specs, reading->document, struct mrc_document_spec);
+    if (!spec->content.ptr) {
+        const char *problem = read_file(pconf, path, &spec->content);
+
+        if (problem)
+            return problem;
+    }
+    reading->content = spec->content;
+    return NULL;
+}
+
+static const char *read_variable(apr_pool_t *pconf, const char *name, struct reading *reading)
+{
+    const char *value = getenv(name);
+
+    if (!value || !*value)
+        return apr_psprintf(pconf,
+                            "the environment variable %s is %s: set it where httpd is started "
+                            "(on Debian in /etc/apache2/envvars)",
+                            name, value ? "empty" : "not set");
+    reading->content = mrc_bytes_of(value);
+    return NULL;
+}
+
+/* The keys of a URL come later; here it is only looked at. */
+static const char *read_url(apr_pool_t *pconf, const char *url, mrc_alg_set algs,
+                            struct reading *reading)
+{
+    apr_uri_t uri;
+
+    if (apr_uri_parse(pconf, url, &uri) != APR_SUCCESS || !uri.hostname || !*uri.hostname ||
+        strpbrk(url, " \t\r\n\"<>\\^`{|}"))
+        return apr_psprintf(pconf, "%s is no URL: give one such as https://example.com/jwks.json",
+                            url);
+    if (strcmp(uri.scheme, "https"))
+        return apr_psprintf(pconf,
+                            "keys are fetched by https:// only: over %s:// anybody on the way "
+                            "could put keys in. Or save the JWK Set to a file and name it with "
+                            "file:PATH",
+                            uri.scheme);
+    if (uri.user || uri.password || uri.fragment)
+        return "the URL of a JWK Set has neither a user nor a password nor a fragment (#)";
+    if (strlen(url) > MRC_KEY_SOURCES_URL_MAX_BYTES)
+        return apr_psprintf(pconf, "the URL is longer than %d bytes",
+                            MRC_KEY_SOURCES_URL_MAX_BYTES);
+    if (algs & MRC_ALG_SET_HMAC)
+        return apr_psprintf(pconf,
+                            "%s needs a secret, and a URL gives public keys: name the algorithm of "
+                            "the keys, such as RS256 or ES256",
+                            mrc_alg_name(mrc_alg_set_first(algs & MRC_ALG_SET_HMAC)));
+    url = apr_pstrdup(pconf, url);
+    reading->document = find_document(pconf, url, url, true);
+    reading->flags = MRC_KEYSET_SET_ONLY;
+    return NULL;
+}
+
+static const char *read_source(apr_pool_t *pconf, const char *source, mrc_alg_set algs,
+                               struct reading *reading)
+{
+    *reading = (struct reading){.document = MRC_KEY_ROW_FIXED};
+    if (!strncmp(source, "env:", 4))
+        return read_variable(pconf, source + 4, reading);
+    if (!strncmp(source, "file:", 5))
+        return read_file_source(pconf, source + 5, reading);
+    if (!strncmp(source, "https:", 6) || !strncmp(source, "http:", 5))
+        return read_url(pconf, source, algs, reading);
+    reading->content = mrc_bytes_of(source);
+    return NULL;
+}
+
+/* What is wrong with the content of SOURCE, which is named unless it is the secret itself. */
+static const char *content_error(apr_pool_t *pconf, const char *source, const char *text)
+{
+    if (!strncmp(source, "env:", 4) || !strncmp(source, "file:", 5))
+        return apr_psprintf(pconf, "%s: %s", source, text);
+    return apr_pstrdup(pconf, text);
+}
+
+/* How many certificates in PEM there are in CONTENT. */
+static int count_certificates(struct mrc_bytes content)
+{
+    BIO *bio = BIO_new_mem_buf(content.ptr, (int)content.len);
+    int count = 0;
+    X509 *cert;
+
+    ERR_set_mark();
+    while (bio && (cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL))) {
+        X509_free(cert);
+        count++;
+    }
+    ERR_pop_to_mark();
+    BIO_free(bio);
+    return count;
+}
+
+const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path)
+{
+    struct mrc_buf buf;
+    int count = 0;
+    apr_status_t status;
+    char reason[120];
+
+    mrc_buf_init(&buf, CA_FILE_MAX_BYTES);
+    status = mrc_file_read(path, &buf);
+    if (status == APR_SUCCESS)
+        count = count_certificates(mrc_buf_bytes(&buf));
+    mrc_buf_free(&buf);
+    if (status != APR_SUCCESS)
+        return apr_psprintf(pool, "the file cannot be read: %s",
+                            apr_strerror(status, reason, sizeof(reason)));
+    return count ? NULL : "the file holds no certificate in PEM";
+}
+
+/* ---- rows -------------------------------------------------------------------------------------*/
+
+static apr_status_t free_keys(void *keys)
+{
+    mrc_keyset_free(keys);
+    return APR_SUCCESS;
+}
+
+static void add_row(apr_pool_t *pconf, const char *issuer, mrc_alg_set algs, unsigned flags,
+                    struct mrc_keyset *keys, size_t document, const struct mrc_key_row **ret_row)
+{
+    struct mrc_key_sources_catalogue *catalogue = mrc_key_sources_catalogue(pconf);
+    struct mrc_key_row *row = apr_palloc(pconf, sizeof(*row));
+
+    if (keys)
+        apr_pool_cleanup_register(pconf, keys, free_keys, apr_pool_cleanup_null);
+    *row = (struct mrc_key_row){
+        .issuer = issuer ? apr_pstrdup(pconf, issuer) : NULL,
+        .algs = algs,
+        .flags = flags,
+        .keys = keys,
+        .document = document,
+        .index = (size_t)catalogue->rows->nelts,
+    };
+    *(const struct mrc_key_row **)apr_array_push(catalogue->rows) = row;
+    *ret_row = row;
+}
+
+const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const char *algs,
+                                 const char *source, unsigned flags,
+                                 const struct mrc_key_row **ret_row)
+{
+    struct mrc_error error = {""};
+    struct mrc_keyset *keys = NULL;
+    struct reading reading;
+    const char *problem;
+    mrc_alg_set set;
+
+    if (issuer && !*issuer)
+        return "the issuer is empty: give the value of the tokens' iss claim";
+    if (mrc_alg_parse_list(mrc_bytes_of(algs), &error, &set) != MRC_OK)
+        return apr_pstrdup(pconf, error.text);
+    problem = read_source(pconf, source, set, &reading);
+    if (problem)
+        return problem;
+    if (reading.content.ptr &&
+        mrc_keyset_parse(reading.content, set, flags, &error, &keys) != MRC_OK)
+        return content_error(pconf, source, error.text);
+    add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document, ret_row);
+    return NULL;
+}

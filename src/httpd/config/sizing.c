@@ -1,0 +1,133 @@
+#include "httpd/config/sizing.h"
+
+#include <sys/resource.h>
+
+#include "ap_mpm.h"
+#include "http_config.h"
+#include "http_log.h"
+
+#include "httpd/base/module.h"
+
+APLOG_USE_MODULE(mercure);
+
+#define DEFAULT_FACTOR 2
+
+/* Descriptors of a child that are not streams: files, logs, and one for each thread. */
+#define OTHER_DESCRIPTORS 64
+
+#define THREADED_SHARE 4
+
+static int query(int code)
+{
+    int value = 0;
+
+    return ap_mpm_query(code, &value) == APR_SUCCESS && value > 0 ? value : 0;
+}
+
+/* The last AsyncRequestWorkerFactor of the configuration; the MPM tells nobody. */
+static double find_factor(const ap_directive_t *directive, double factor)
+{
+    for (; directive; directive = directive->next) {
+        if (!ap_cstr_casecmp(directive->directive, "AsyncRequestWorkerFactor") && directive->args) {
+            double value = strtod(directive->args, NULL);
+
+            if (value > 0)
+                factor = value;
+        }
+        factor = find_factor(directive->first_child, factor);
+    }
+    return factor;
+}
+
+/* What the limit of open files leaves for streams in one child. */
+static unsigned from_descriptors(unsigned threads, unsigned slots)
+{
+    unsigned others = OTHER_DESCRIPTORS + threads * 2 + slots;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT_MAX;
+    return limit.rlim_cur > others ? (unsigned)(limit.rlim_cur - others) : 0;
+}
+
+struct mrc_sizing mrc_sizing_compute(unsigned slots)
+{
+    unsigned threads = (unsigned)query(AP_MPMQ_MAX_THREADS);
+    unsigned daemons = (unsigned)query(AP_MPMQ_MAX_DAEMONS);
+    unsigned descriptors;
+    struct mrc_sizing sizing = {0};
+
+    if (threads == 0)
+        threads = 1;
+    sizing.threaded_per_child = threads / THREADED_SHARE ? threads / THREADED_SHARE : 1;
+    sizing.threaded_total = threads * daemons / THREADED_SHARE;
+    if (sizing.threaded_total == 0)
+        sizing.threaded_total = 1;
+    descriptors = from_descriptors(threads, slots);
+    sizing.dispatched_per_child = descriptors;
+    if (query(AP_MPMQ_IS_ASYNC)) {
+        double room = threads * find_factor(ap_conftree, DEFAULT_FACTOR) / 2;
+
+        sizing.suspended_per_child = room < descriptors ? (unsigned)room : descriptors;
+    }
+    return sizing;
+}
+
+uint64_t mrc_sizing_total(unsigned slots)
+{
+    struct mrc_sizing sizing = mrc_sizing_compute(slots);
+
+    return (uint64_t)sizing.dispatched_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS) +
+           sizing.threaded_total;
+}
+
+static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizing)
+{
+    int workers = query(AP_MPMQ_MAX_DAEMONS) * query(AP_MPMQ_MAX_THREADS);
+    int threads = query(AP_MPMQ_MAX_THREADS);
+
+    if (query(AP_MPMQ_MAX_SPARE_THREADS) < workers)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "MaxSpareThreads %d is below MaxRequestWorkers %d: httpd ends children whose "
+                     "threads are idle, and the streams in them have to come back. Set "
+                     "MaxSpareThreads %d",
+                     query(AP_MPMQ_MAX_SPARE_THREADS), workers, workers);
+    if (query(AP_MPMQ_MAX_REQUESTS_DAEMON))
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "MaxConnectionsPerChild %d ends a child with all its streams after so many "
+                     "connections. Set MaxConnectionsPerChild 0",
+                     query(AP_MPMQ_MAX_REQUESTS_DAEMON));
+    /* In a reload old children end their streams while new ones start. */
+    if (query(AP_MPMQ_HARD_LIMIT_DAEMONS) < 2 * query(AP_MPMQ_MAX_DAEMONS))
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "ServerLimit %d leaves no room for children that still end their streams "
+                     "while others start, in a reload: these start late. Set ServerLimit %d",
+                     query(AP_MPMQ_HARD_LIMIT_DAEMONS), 2 * query(AP_MPMQ_MAX_DAEMONS));
+    if (sizing->suspended_per_child < (unsigned)threads * 4)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "each child holds only %u streams: raise AsyncRequestWorkerFactor, to twice "
+                     "the streams wanted in a child divided by ThreadsPerChild (%d), and the limit "
+                     "of open files (ulimit -n) beyond the streams of a child",
+                     sizing->suspended_per_child, threads);
+}
+
+void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing)
+{
+    int daemons = query(AP_MPMQ_MAX_DAEMONS);
+
+    if (query(AP_MPMQ_IS_ASYNC)) {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
+                     "this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
+                     "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2",
+                     sizing->suspended_per_child * (unsigned)daemons, sizing->suspended_per_child,
+                     daemons, sizing->dispatched_per_child * (unsigned)daemons,
+                     sizing->threaded_total);
+        warn_of_async(main_server, sizing);
+    } else {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
+                     "this configuration holds %u streams over HTTP/1.1 without TLS and filters "
+                     "(MercureDetach), and %u others, each of which takes a worker: with the event "
+                     "MPM it would hold thousands",
+                     sizing->dispatched_per_child * (unsigned)daemons, sizing->threaded_total);
+    }
+}

@@ -1,0 +1,105 @@
+#include "httpd/log/fields.h"
+
+#include <string.h>
+
+#include "apr_lib.h"
+#include "apr_strings.h"
+
+static void add(apr_array_header_t *names, const char *name)
+{
+    for (int i = 0; i < names->nelts; i++) {
+        if (!ap_cstr_casecmp(APR_ARRAY_IDX(names, i, const char *), name))
+            return;
+    }
+    APR_ARRAY_PUSH(names, const char *) = name;
+}
+
+/* The array that the letter of an item `%{NAME}letter` asks; NULL: it is none of a name. */
+static apr_array_header_t *names_of(struct mrc_log_fields *fields, char letter)
+{
+    switch (letter) {
+    case 'i':
+        return fields->request;
+    case 'o':
+        return fields->response;
+    case 'n':
+        return fields->notes;
+    case 'e':
+        return fields->env;
+    default:
+        return NULL;
+    }
+}
+
+/* One item, from after its percent sign; returns what follows. */
+static const char *read_item(apr_pool_t *pool, struct mrc_log_fields *fields, const char *at)
+{
+    const char *name = NULL;
+    apr_array_header_t *names;
+
+    /* Conditions and modifiers: %!200,304<…, in any order with the name. */
+    for (; *at &&
+           (*at == '{' || *at == '<' || *at == '>' || *at == '!' || *at == ',' || apr_isdigit(*at));
+         at++) {
+        const char *end = *at == '{' ? strchr(at, '}') : NULL;
+
+        if (end) {
+            name = apr_pstrmemdup(pool, at + 1, (apr_size_t)(end - at - 1));
+            at = end;
+        }
+    }
+    if (!*at)
+        return at;
+    names = names_of(fields, *at);
+    if (name && *at == 'C')
+        add(fields->request, "Cookie");
+    else if (name && names)
+        add(names, name);
+    return at + 1;
+}
+
+static void read_format(apr_pool_t *pool, struct mrc_log_fields *fields, const char *format)
+{
+    for (const char *at = strchr(format, '%'); at; at = strchr(at, '%'))
+        at = read_item(pool, fields, at + 1);
+}
+
+/* The arguments of LogFormat, CustomLog and GlobalLog: a format, or a condition. */
+static void read_arguments(apr_pool_t *pool, struct mrc_log_fields *fields, const char *args)
+{
+    while (*args) {
+        const char *word = ap_getword_conf(pool, &args);
+
+        if (!ap_cstr_casecmpn(word, "expr=", 5))
+            fields->all = 1;
+        else if (!ap_cstr_casecmpn(word, "env=", 4))
+            add(fields->env, word + (word[4] == '!' ? 5 : 4));
+        else
+            read_format(pool, fields, word);
+    }
+}
+
+static void find(apr_pool_t *pool, struct mrc_log_fields *fields, const ap_directive_t *conf)
+{
+    for (; conf; conf = conf->next) {
+        if (conf->args && (!ap_cstr_casecmp(conf->directive, "LogFormat") ||
+                           !ap_cstr_casecmp(conf->directive, "CustomLog") ||
+                           !ap_cstr_casecmp(conf->directive, "GlobalLog")))
+            read_arguments(pool, fields, conf->args);
+        if (conf->args && !ap_cstr_casecmp(conf->directive, "BufferedLogs"))
+            fields->is_buffered = !ap_cstr_casecmp(conf->args, "On");
+        find(pool, fields, conf->first_child);
+    }
+}
+
+struct mrc_log_fields *mrc_log_fields_find(apr_pool_t *pool, const ap_directive_t *conf)
+{
+    struct mrc_log_fields *fields = apr_pcalloc(pool, sizeof(*fields));
+
+    fields->request = apr_array_make(pool, 4, sizeof(const char *));
+    fields->response = apr_array_make(pool, 4, sizeof(const char *));
+    fields->notes = apr_array_make(pool, 4, sizeof(const char *));
+    fields->env = apr_array_make(pool, 4, sizeof(const char *));
+    find(pool, fields, conf);
+    return fields;
+}

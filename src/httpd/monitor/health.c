@@ -1,0 +1,89 @@
+#include "httpd/monitor/health.h"
+
+#include <stdbool.h>
+
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_main.h"
+#include "http_protocol.h"
+
+#include "httpd/answer/answer.h"
+#include "httpd/config/hubs.h"
+#include "httpd/life/lifecycle.h"
+#include "httpd/monitor/page.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "store/ring/ring.h"
+
+#define HANDLER "mercure-health"
+
+/* Why HUB cannot be used in this child; NULL: it can. */
+static const char *hub_trouble(const struct mrc_hub *hub)
+{
+    if (!hub)
+        return "a hub could not be opened in this process: see the error log";
+    if (mrc_ring_is_superseded(mrc_hub_ring(hub)))
+        return "a hub has been reconfigured: this process makes room for the next";
+    if (!mrc_hub_transport_is_up(hub))
+        return "the link to the other machines of a hub is down";
+    return NULL;
+}
+
+/* Why not all hubs can be used in this child; NULL: they can. */
+static const char *find_trouble(void)
+{
+    const struct mrc_child *process = mrc_lifecycle_child();
+    const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
+    const char *trouble = NULL;
+
+    if (hubs->nelts == 0)
+        return "no hub is configured";
+    if (!process)
+        return "this process serves no hub: see the error log";
+    if (!mrc_lifecycle_is_serving())
+        return "this process ends";
+    for (int i = 0; i < hubs->nelts && !trouble; i++)
+        trouble = hub_trouble(mrc_child_hub(process, (size_t)i));
+    return trouble;
+}
+
+static bool ends_with(const char *path, const char *end)
+{
+    size_t path_len = strlen(path);
+    size_t end_len = strlen(end);
+
+    return path_len >= end_len && !strcmp(path + path_len - end_len, end);
+}
+
+/* Whether R asks for the page, or what is below it; RET_LIVE: it asks only if anybody is alive. */
+static bool is_page(request_rec *r, bool *ret_live)
+{
+    const char *below = mrc_page_below(r, HANDLER);
+
+    *ret_live = ends_with(below ? below : r->uri, "/live");
+    return !below || !*below || !strcmp(below, "/live") || !strcmp(below, "/ready");
+}
+
+int mrc_health_handler(request_rec *r)
+{
+    const char *trouble = NULL;
+    const char *text = "{\"status\":\"ok\"}\n";
+    bool is_live;
+
+    if (!r->handler || strcmp(r->handler, HANDLER))
+        return DECLINED;
+    if (!is_page(r, &is_live))
+        return mrc_answer_problem(r, HTTP_NOT_FOUND,
+                                  "there is nothing here but the page itself, /ready and /live");
+    if (r->method_number != M_GET) {
+        apr_table_setn(r->headers_out, "Allow", "GET, HEAD");
+        return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED, "this page takes GET");
+    }
+    if (!is_live)
+        trouble = find_trouble();
+    if (trouble)
+        text = apr_psprintf(r->pool, "{\"status\":\"unavailable\",\"reason\":\"%s\"}\n", trouble);
+    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    return mrc_answer_send(r, trouble ? HTTP_SERVICE_UNAVAILABLE : HTTP_OK, "application/json",
+                           mrc_bytes_of(text));
+}

@@ -1,0 +1,129 @@
+#include "httpd/monitor/metrics.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "http_config.h"
+#include "http_main.h"
+#include "http_protocol.h"
+
+#include "httpd/answer/answer.h"
+#include "httpd/config/hubs.h"
+#include "httpd/life/lifecycle.h"
+#include "httpd/monitor/metric_table.h"
+#include "httpd/monitor/page.h"
+#include "hub/child/child.h"
+#include "hub/hub/numbers.h"
+
+#define HANDLER      "mercure-metrics"
+#define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* TEXT as the value of a label: \, " and line ends are escaped. */
+static const char *escape_label(apr_pool_t *pool, const char *text)
+{
+    char *escaped = apr_palloc(pool, 2 * strlen(text) + 1);
+    char *out = escaped;
+
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"' || *text == '\n')
+            *out++ = '\\';
+        *out++ = *text == '\n' ? 'n' : *text;
+    }
+    *out = '\0';
+    return escaped;
+}
+
+/* Buckets are cumulative; the last part is the sum. */
+static void print_histogram(request_rec *r, const struct mrc_metric *metric,
+                            const struct mrc_child *process, const struct mrc_hub *hub,
+                            const char *label)
+{
+    char buf[MRC_METRIC_PART_BYTES];
+    unsigned sum = mrc_metric_parts(metric, process) - 1;
+    uint64_t count = 0;
+
+    for (unsigned part = 0; part < sum; part++) {
+        count += mrc_metric_value(metric, hub, part);
+        ap_rprintf(r, "%s_bucket{hub=\"%s\",le=\"%s\"} %" APR_UINT64_T_FMT "\n", metric->name,
+                   label, mrc_metric_part(metric, process, part, buf), count);
+    }
+    ap_rprintf(r, "%s_sum{hub=\"%s\"} %.6f\n%s_count{hub=\"%s\"} %" APR_UINT64_T_FMT "\n",
+               metric->name, label, (double)mrc_metric_value(metric, hub, sum) / 1e6, metric->name,
+               label, count);
+}
+
+static void print_parts(request_rec *r, const struct mrc_metric *metric,
+                        const struct mrc_child *process, const struct mrc_hub *hub,
+                        const char *label)
+{
+    unsigned parts = mrc_metric_parts(metric, process);
+    char buf[MRC_METRIC_PART_BYTES];
+
+    for (unsigned part = 0; part < parts; part++) {
+        const char *value = mrc_metric_part(metric, process, part, buf);
+
+        if (!value)
+            continue;
+        ap_rprintf(r, "%s{hub=\"%s\"", metric->name, label);
+        if (metric->label)
+            ap_rprintf(r, ",%s=\"%s\"", metric->label, value);
+        ap_rprintf(r, "} %" APR_UINT64_T_FMT "\n", mrc_metric_value(metric, hub, part));
+    }
+}
+
+static void print_metric(request_rec *r, const struct mrc_metric *metric,
+                         const struct mrc_child *process, const apr_array_header_t *hubs)
+{
+    ap_rprintf(r, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
+               metric->type);
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
+        const char *label =
+            escape_label(r->pool, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
+
+        if (!hub)
+            continue;
+        if (metric->source == MRC_METRIC_DISPATCH)
+            print_histogram(r, metric, process, hub, label);
+        else
+            print_parts(r, metric, process, hub, label);
+    }
+}
+
+/* Whether R asks for the page; a `<Location "/">` means all paths, such as those of a port. */
+static bool is_page(request_rec *r)
+{
+    const char *below = mrc_page_below(r, HANDLER);
+
+    return !below || !*below || !strcmp(below, r->uri);
+}
+
+int mrc_metrics_handler(request_rec *r)
+{
+    const struct mrc_child *process = mrc_lifecycle_child();
+    const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
+
+    if (!r->handler || strcmp(r->handler, HANDLER))
+        return DECLINED;
+    if (!is_page(r))
+        return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is nothing here but the page itself");
+    if (r->method_number != M_GET) {
+        apr_table_setn(r->headers_out, "Allow", "GET, HEAD");
+        return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED, "this page takes GET");
+    }
+    if (hubs->nelts > 0 && !process)
+        return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE,
+                                  "this server process serves no hub: ask again");
+    mrc_answer_add_headers(r);
+    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    ap_set_content_type(r, CONTENT_TYPE);
+    if (r->header_only)
+        return OK;
+    ap_rputs("# HELP mercure_build_info The version of mod_mercure.\n"
+             "# TYPE mercure_build_info gauge\n"
+             "mercure_build_info{version=\"" MRC_VERSION "\"} 1\n",
+             r);
+    for (size_t i = 0; process && i < mrc_metrics_count; i++)
+        print_metric(r, &mrc_metrics[i], process, hubs);
+    return OK;
+}

@@ -1,0 +1,60 @@
+#include "httpd/monitor/refusals.h"
+
+#include <stdbool.h>
+
+#include "httpd/config/hubs.h"
+#include "httpd/life/lifecycle.h"
+#include "httpd/route/claim.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+
+static enum mrc_refusal refusal_of(int status)
+{
+    switch (status) {
+    case HTTP_UNAUTHORIZED:
+        return MRC_REFUSAL_UNAUTHORIZED;
+    case HTTP_FORBIDDEN:
+        return MRC_REFUSAL_FORBIDDEN;
+    case HTTP_REQUEST_ENTITY_TOO_LARGE:
+        return MRC_REFUSAL_TOO_LARGE;
+    case HTTP_UNSUPPORTED_MEDIA_TYPE:
+        return MRC_REFUSAL_MEDIA_TYPE;
+    case HTTP_TOO_MANY_REQUESTS:
+        return MRC_REFUSAL_LIMIT;
+    case HTTP_SERVICE_UNAVAILABLE:
+        return MRC_REFUSAL_UNAVAILABLE;
+    default:
+        return status < 500 ? MRC_REFUSAL_MALFORMED : MRC_REFUSAL_ERROR;
+    }
+}
+
+/* Whether R was turned away; a stream for a reason that passes is so with 200. */
+static bool is_refused(const request_rec *r, int result, enum mrc_refusal *ret_refusal)
+{
+    const char *reason = apr_table_get(r->notes, "mercure-reason");
+    int status = result == OK ? r->status : result;
+
+    *ret_refusal = MRC_REFUSAL_UNAVAILABLE;
+    if (reason && !strcmp(reason, mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE)))
+        return true;
+    if (status < 400)
+        return false;
+    *ret_refusal = refusal_of(status);
+    return true;
+}
+
+int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_counter what,
+                       int result)
+{
+    const struct mrc_child *process = mrc_lifecycle_child();
+    struct mrc_hub *hub =
+        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
+    enum mrc_refusal refusal;
+
+    if (result == SUSPENDED || !is_refused(r, result, &refusal))
+        return result;
+    apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(refusal));
+    if (hub)
+        mrc_hub_count(hub, (enum mrc_counter)(what + (unsigned)refusal), 1);
+    return result;
+}

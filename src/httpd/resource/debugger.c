@@ -1,0 +1,101 @@
+#include "httpd/resource/debugger.h"
+
+#include "apr_strings.h"
+#include "http_protocol.h"
+
+#include "httpd/answer/answer.h"
+#include "httpd/answer/body.h"
+#include "httpd/config/hubs.h"
+#include "httpd/config/settings.h"
+#include "httpd/resource/debugger_files.h"
+#include "httpd/resource/playground.h"
+#include "httpd/route/claim.h"
+
+#define PATH       "debug"
+#define INDEX      "index.html"
+#define PLAYGROUND "playground.json"
+
+/* Nothing inline, nothing from elsewhere, in no frame. */
+#define CONTENT_SECURITY_POLICY                                                                    \
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " \
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/* What CLAIM names below the hub. A hub whose path ends with a slash has it in its own path. */
+static const char *below(const struct mrc_claim *claim)
+{
+    return claim->rest + (*claim->rest == '/');
+}
+
+bool mrc_debugger_is_at(const struct mrc_claim *claim, const struct mrc_settings *settings)
+{
+    const char *rest = below(claim);
+    size_t len = sizeof(PATH) - 1;
+
+    return (settings->debugger || settings->playground) && claim->claimed == MRC_CLAIMED_HUB &&
+           !strncmp(rest, PATH, len) && (rest[len] == '\0' || rest[len] == '/');
+}
+
+static const char *type_of(const char *name)
+{
+    const char *end = strrchr(name, '.');
+
+    if (!strcmp(end, ".js"))
+        return "text/javascript; charset=utf-8";
+    return !strcmp(end, ".css") ? "text/css; charset=utf-8" : "text/html; charset=utf-8";
+}
+
+/* What the page loads is found beside it: its URL ends with a slash. */
+static int redirect(request_rec *r, const struct mrc_claim *claim)
+{
+    const char *slash = *claim->rest == '/' ? "/" : "";
+
+    apr_table_setn(
+        r->headers_out, "Location",
+        ap_os_escape_path(r->pool,
+                          apr_pstrcat(r->pool, claim->location->path, slash, PATH "/", NULL), 1));
+    return mrc_answer_problem(r, HTTP_MOVED_PERMANENTLY, "the debugger is at debug/");
+}
+
+/*
+ * The page names its hub, as any page of a site would; its own URL does not tell whether the hub's
+ * path ends with a slash.
+ */
+static struct mrc_bytes name_hub(request_rec *r, const struct mrc_claim *claim,
+                                 const struct mrc_debugger_file *file)
+{
+    const char *page = apr_pstrmemdup(r->pool, (const char *)file->bytes, file->len);
+    const char *end = strstr(page, "</head>");
+    const char *path = ap_os_escape_path(r->pool, claim->location->path, 1);
+
+    return mrc_bytes_of(apr_pstrcat(
+        r->pool, apr_pstrmemdup(r->pool, page, (apr_size_t)(end - page)),
+        "<link rel=\"mercure\" href=\"", ap_escape_html(r->pool, path), "\">\n", end, NULL));
+}
+
+int mrc_debugger_serve(request_rec *r, const struct mrc_claim *claim)
+{
+    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const char *name = below(claim) + sizeof(PATH) - 1;
+    const struct mrc_debugger_file *file = mrc_debugger_files;
+    int status = mrc_body_discard(r);
+
+    if (status != DECLINED)
+        return status;
+    if (*name == '\0')
+        return redirect(r, claim);
+    name = name[1] ? name + 1 : INDEX;
+    if (settings->playground && !strcmp(name, PLAYGROUND))
+        return mrc_playground_serve_token(r, claim);
+    while (file->name && strcmp(file->name, name))
+        file++;
+    if (!file->name)
+        return mrc_answer_problem(r, HTTP_NOT_FOUND, "the debugger has no such file");
+    apr_table_setn(r->headers_out, "Content-Security-Policy", CONTENT_SECURITY_POLICY);
+    apr_table_setn(r->headers_out, "Referrer-Policy", "no-referrer");
+    apr_table_setn(r->headers_out, "Cross-Origin-Opener-Policy", "same-origin");
+    apr_table_setn(r->headers_out, "Cache-Control", "no-cache");
+    return mrc_answer_send(r, HTTP_OK, type_of(file->name),
+                           strcmp(file->name, INDEX)
+                               ? (struct mrc_bytes){(const char *)file->bytes, file->len}
+                               : name_hub(r, claim, file));
+}

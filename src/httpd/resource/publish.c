@@ -1,0 +1,179 @@
+#include "httpd/resource/publish.h"
+
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_log.h"
+#include "http_protocol.h"
+
+#include "core/base/quote.h"
+#include "core/protocol/form.h"
+#include "core/protocol/update.h"
+#include "core/token/token.h"
+#include "core/topic/reserved.h"
+#include "httpd/access/authorize.h"
+#include "httpd/access/identity.h"
+#include "httpd/answer/answer.h"
+#include "httpd/answer/body.h"
+#include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+#include "httpd/life/lifecycle.h"
+#include "httpd/route/claim.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "store/base/status.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* Fields of a form beside its topics: the known ones, and what publishers may add. */
+#define OTHER_FIELDS_MAX 1000
+
+/* What a publisher whose child is of the past, or busy, is told to wait, in seconds. */
+#define RETRY_AFTER "1"
+
+static size_t field_limit(const struct mrc_settings *settings)
+{
+    return (size_t)(settings->limit_field_bytes ? settings->limit_field_bytes
+                                                : settings->limit_body_bytes);
+}
+
+static int try_again(request_rec *r, const char *detail)
+{
+    apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
+    return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
+}
+
+/* An update that has no id gets one. */
+static int store(request_rec *r, const struct mrc_claim *claim, struct mrc_update *update)
+{
+    struct mrc_child *process = mrc_lifecycle_child();
+    struct mrc_hub *hub =
+        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
+    apr_status_t status;
+    char *id;
+
+    if (!hub)
+        return try_again(r, "this server process serves no hub now: try again");
+    if (!update->id.ptr) {
+        id = apr_palloc(r->pool, MRC_UPDATE_ID_BYTES);
+        if (mrc_hub_make_id(hub, id) != APR_SUCCESS)
+            return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
+                                      "the server has no randomness");
+        update->id = mrc_bytes_of(id);
+    }
+    status = mrc_hub_publish(hub, update, apr_time_now());
+    if (status == APR_SUCCESS) {
+        apr_table_setn(r->notes, "mercure-id",
+                       apr_pstrmemdup(r->pool, update->id.ptr, update->id.len));
+        return mrc_answer_send(r, HTTP_OK, "text/plain; charset=utf-8", update->id);
+    }
+    if (status == MRC_STATUS_SUPERSEDED)
+        return try_again(r, "the server is being reconfigured: try again");
+    if (status == MRC_STATUS_TOO_LARGE)
+        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                  "the update is too large for this hub");
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: an update was not stored",
+                  claim->location->hub->label);
+    return try_again(r, "the hub could not store the update: try again");
+}
+
+/* Nobody publishes under the hub's own URLs, whatever the token grants. */
+static int check_reserved(request_rec *r, const struct mrc_claim *claim,
+                          const struct mrc_update *update)
+{
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
+    const apr_array_header_t *paths = claim->location->hub->paths;
+
+    for (size_t i = 0; i < update->topics_count; i++) {
+        if (mrc_reserved_covers(update->topics[i], APR_ARRAY_IDX(audiences, 0, const char *),
+                                (const char *const *)paths->elts, (size_t)paths->nelts))
+            return mrc_answer_problem(r, HTTP_BAD_REQUEST,
+                                      "a topic lies in the hub's own namespace, which is reserved "
+                                      "for what the hub itself publishes: choose another");
+    }
+    return DECLINED;
+}
+
+static int check_grants(request_rec *r, const struct mrc_claim *claim,
+                        const struct mrc_token *token, struct mrc_update *update)
+{
+    struct mrc_quote issuer, topic;
+
+    for (size_t i = 0; i < update->topics_count; i++) {
+        if (mrc_token_grants(token, MRC_ACTION_PUBLISH, update->topics[i]))
+            continue;
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "hub %s refuses a publication: a token of the issuer %s does not grant "
+                      "publish on the topic %s",
+                      claim->location->hub->label,
+                      mrc_quote(&issuer, mrc_bytes_of(mrc_token_get_issuer(token))),
+                      mrc_quote(&topic, update->topics[i]));
+        return mrc_answer_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
+                                    "the access token does not grant publish on every topic of "
+                                    "the update");
+    }
+    return store(r, claim, update);
+}
+
+static int publish_form(request_rec *r, const struct mrc_claim *claim,
+                        const struct mrc_token *token, const struct mrc_form *form)
+{
+    const struct mrc_settings *settings = claim->location->hub->settings;
+    const struct mrc_update_limits limits = {
+        .topics_max = (size_t)settings->limit_topics,
+        .field_max_bytes = field_limit(settings),
+    };
+    struct mrc_error error = {""};
+    struct mrc_update update;
+    int status;
+
+    switch (mrc_update_parse(form, &limits, &error, &update)) {
+    case MRC_OK:
+        status = check_reserved(r, claim, &update);
+        if (status == DECLINED)
+            status = check_grants(r, claim, token, &update);
+        mrc_update_clear(&update);
+        return status;
+    case MRC_ENOMEM:
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+    case MRC_ELIMIT:
+        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE, error.text);
+    default:
+        return mrc_answer_problem(r, HTTP_BAD_REQUEST, error.text);
+    }
+}
+
+static int publish_with(request_rec *r, const struct mrc_claim *claim,
+                        const struct mrc_token *token)
+{
+    const struct mrc_settings *settings = claim->location->hub->settings;
+    struct mrc_form *form;
+    int status;
+
+    if (!token) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
+        return mrc_authorize_missing(r, "publishing");
+    }
+    status = mrc_body_read_form(r, (size_t)settings->limit_body_bytes,
+                                (size_t)settings->limit_topics + OTHER_FIELDS_MAX,
+                                HTTP_REQUEST_ENTITY_TOO_LARGE, &form);
+    if (status != DECLINED)
+        return status;
+    status = publish_form(r, claim, token, form);
+    mrc_form_free(form);
+    return status;
+}
+
+int mrc_publish(request_rec *r, const struct mrc_claim *claim)
+{
+    struct mrc_token *token;
+    int status = mrc_authorize(r, claim, MRC_ROLE_PUBLISHER, &token);
+
+    if (status != DECLINED) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
+        return status;
+    }
+    status = publish_with(r, claim, token);
+    mrc_token_unref(token);
+    return status;
+}

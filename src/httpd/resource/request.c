@@ -1,0 +1,168 @@
+#include "httpd/resource/request.h"
+
+#include "http_config.h"
+#include "http_log.h"
+#include "http_protocol.h"
+
+#include "httpd/access/cors.h"
+#include "httpd/access/identity.h"
+#include "httpd/answer/answer.h"
+#include "httpd/answer/body.h"
+#include "httpd/base/module.h"
+#include "httpd/config/settings.h"
+#include "httpd/monitor/refusals.h"
+#include "httpd/resource/debugger.h"
+#include "httpd/resource/metadata.h"
+#include "httpd/resource/playground.h"
+#include "httpd/resource/publish.h"
+#include "httpd/resource/subscribe.h"
+#include "httpd/resource/subscriptions.h"
+#include "httpd/route/claim.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* One kind of resource of a hub. */
+struct resource {
+    const char *methods; /* as in Allow */
+    const char *mend;    /* for a client that comes with another method */
+
+    /* Answers R; what the handler returns. DECLINED: not with this method. */
+    int (*serve)(request_rec *r, const struct mrc_claim *claim);
+};
+
+static int serve_hub(request_rec *r, const struct mrc_claim *claim)
+{
+    if (r->method_number == M_GET /* and HEAD */ || !strcmp(r->method, MRC_METHOD_QUERY))
+        return mrc_refusals_count(r, claim, MRC_COUNTER_REFUSED, mrc_subscribe(r, claim));
+    if (r->method_number == M_POST)
+        return mrc_refusals_count(r, claim, MRC_COUNTER_PUBLISH_REJECTED, mrc_publish(r, claim));
+    return DECLINED;
+}
+
+static const struct resource hub_resource = {
+    .methods = "GET, HEAD, QUERY, POST, OPTIONS",
+    .mend = "a hub takes GET or QUERY to subscribe and POST to publish",
+    .serve = serve_hub,
+};
+
+static int serve_subscriptions(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_subscriptions_serve(r, claim) : DECLINED;
+}
+
+static const struct resource subscriptions_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the hub's subscriptions are there to be read, with GET or HEAD",
+    .serve = serve_subscriptions,
+};
+
+static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_metadata_serve(r, claim) : DECLINED;
+}
+
+static const struct resource metadata_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the hub's metadata is there to be read, with GET or HEAD",
+    .serve = serve_metadata,
+};
+
+static int serve_debugger(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_debugger_serve(r, claim) : DECLINED;
+}
+
+static const struct resource debugger_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "the debugger is a page, to be read with GET",
+    .serve = serve_debugger,
+};
+
+static int serve_echo(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_playground_serve_echo(r, claim) : DECLINED;
+}
+
+static const struct resource echo_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .mend = "resources of the playground are there to be read, with GET or HEAD",
+    .serve = serve_echo,
+};
+
+/* What CLAIM names; NULL: there is no such resource. */
+static const struct resource *find_resource(const struct mrc_claim *claim,
+                                            const struct mrc_settings *settings)
+{
+    if (claim->claimed == MRC_CLAIMED_PLAYGROUND)
+        return &echo_resource;
+    if (mrc_debugger_is_at(claim, settings))
+        return &debugger_resource;
+    if (claim->claimed == MRC_CLAIMED_METADATA)
+        return &metadata_resource;
+    if (*claim->rest == '\0')
+        return &hub_resource;
+    return mrc_subscriptions_is_url(claim) ? &subscriptions_resource : NULL;
+}
+
+static int serve_options(request_rec *r, const struct mrc_settings *settings, const char *methods)
+{
+    int answered = mrc_body_discard(r);
+
+    if (answered != DECLINED)
+        return answered;
+    if (!mrc_cors_is_preflight(r, settings, methods))
+        apr_table_setn(r->headers_out, "Allow", methods);
+    return mrc_answer_send(r, HTTP_NO_CONTENT, NULL, mrc_bytes_of(""));
+}
+
+/* For a request whose body nobody has read. */
+static int refuse(request_rec *r, int status, const char *detail)
+{
+    int answered = mrc_body_discard(r);
+
+    return answered == DECLINED ? mrc_answer_problem(r, status, detail) : answered;
+}
+
+static int serve(request_rec *r, const struct mrc_claim *claim)
+{
+    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct resource *resource = find_resource(claim, settings);
+    int status;
+
+    if (!mrc_identity_is_public(r, settings))
+        return refuse(r, HTTP_MISDIRECTED_REQUEST,
+                      "the hub is not served under this scheme, host and port: use its public URL");
+    mrc_cors_add_headers(r, settings);
+    if (claim->is_malformed)
+        return refuse(r, HTTP_BAD_REQUEST,
+                      "the URL's path cannot be decoded: it holds %00, or a % that stands for "
+                      "itself and is not written %25");
+    if (!resource)
+        return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");
+    if (r->method_number == M_OPTIONS)
+        return serve_options(r, settings, resource->methods);
+    status = resource->serve(r, claim);
+    if (status != DECLINED)
+        return status;
+    apr_table_setn(r->headers_out, "Allow", resource->methods);
+    return refuse(r, HTTP_METHOD_NOT_ALLOWED, resource->mend);
+}
+
+int mrc_request_handler(request_rec *r)
+{
+    const struct mrc_claim *claim = mrc_claim_get(r);
+
+    if (!claim)
+        return DECLINED;
+    if (r->main) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                      "a hub answers clients, and no page that includes it");
+        return HTTP_NOT_FOUND;
+    }
+    return serve(r, claim);
+}
+
+void mrc_request_register(apr_pool_t *pconf)
+{
+    ap_method_register(pconf, MRC_METHOD_QUERY);
+}

@@ -1,0 +1,383 @@
+#include "httpd/resource/subscriptions.h"
+
+#include <stdlib.h>
+
+#include "apr_strings.h"
+#include "http_log.h"
+#include "http_protocol.h"
+
+#include "core/base/buf.h"
+#include "core/protocol/subscription_doc.h"
+#include "core/protocol/update.h"
+#include "core/token/token.h"
+#include "core/topic/matcher.h"
+#include "httpd/access/authorize.h"
+#include "httpd/answer/answer.h"
+#include "httpd/answer/body.h"
+#include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+#include "httpd/life/lifecycle.h"
+#include "httpd/route/claim.h"
+#include "hub/child/child.h"
+#include "hub/hub/hub.h"
+#include "hub/presence/events.h"
+#include "hub/subscriber/subscriber.h"
+#include "store/regions/roster.h"
+#include "store/ring/ring.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* A collection is written in pieces of about so many bytes, however many there are. */
+#define PIECE_BYTES ((size_t)32 * 1024)
+
+#define CONTENT_TYPE        "application/json"
+#define LEGACY_CONTENT_TYPE "application/ld+json"
+
+/*
+ * A client may keep the document, but asks each time whether it is still right; and nobody else may
+ * keep it, as it is for those who may read it.
+ */
+#define CACHE_CONTROL "private, no-cache, must-revalidate"
+
+/* ---- the URL ----------------------------------------------------------------------------------*/
+
+/* Reads what CLAIM names; the views live in POOL. A hub at `/` has its slash in its own path. */
+static bool parse(apr_pool_t *pool, const struct mrc_claim *claim, bool is_legacy,
+                  struct mrc_subscription_ref *ref)
+{
+    const char *rest = claim->rest;
+
+    if (*rest != '/')
+        rest = apr_pstrcat(pool, "/", rest, NULL);
+    return mrc_subscription_doc_parse(mrc_bytes_of(rest), is_legacy,
+                                      apr_palloc(pool, strlen(rest) + 1), ref);
+}
+
+#define NAME     "subscriptions"
+#define NAME_LEN (sizeof(NAME) - 1)
+
+/* What comes after the name of all subscriptions in REST; NULL: it is not there. */
+static const char *skip_name(const char *rest)
+{
+    rest += *rest == '/';
+    return strncmp(rest, NAME, NAME_LEN) ? NULL : rest + NAME_LEN;
+}
+
+bool mrc_subscriptions_is_url(const struct mrc_claim *claim)
+{
+    const char *more = skip_name(claim->rest);
+
+    return claim->location->hub->settings->subscriptions && more && (*more == '\0' || *more == '/');
+}
+
+bool mrc_subscriptions_has_variables(const char *rest)
+{
+    const char *more = skip_name(rest);
+
+    return more && more[0] == '/' && more[1] != '/';
+}
+
+/* The content of BUF, which is freed, as a text in R's pool; NULL: out of memory. */
+static const char *take_text(request_rec *r, struct mrc_buf *buf)
+{
+    const char *text = mrc_buf_error(buf) ? NULL : apr_pstrmemdup(r->pool, buf->ptr, buf->len);
+
+    mrc_buf_free(buf);
+    return text;
+}
+
+/* The URL of REF, as the hub writes it. */
+static const char *url_of(request_rec *r, const struct mrc_claim *claim,
+                          const struct mrc_subscription_ref *ref)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_subscription_doc_add_url(&buf, claim->location->url_path, ref);
+    return take_text(r, &buf);
+}
+
+/*
+ * Whether TOKEN lets its bearer read what REF names. The topic is the path of the URL, as the
+ * client wrote it or, which names the same thing, as the hub writes it in the topics of events.
+ */
+static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct mrc_token *token,
+                     const struct mrc_subscription_ref *ref)
+{
+    const char *slash = *claim->rest == '/' ? "" : "/";
+    const char *asked = apr_pstrcat(r->pool, claim->location->url_path, slash, claim->rest, NULL);
+    const char *own = url_of(r, claim, ref);
+
+    return mrc_token_grants(token, MRC_ACTION_SUBSCRIBE, mrc_bytes_of(asked)) ||
+           (own && mrc_token_grants(token, MRC_ACTION_SUBSCRIBE, mrc_bytes_of(own)));
+}
+
+/* ---- the head of an answer --------------------------------------------------------------------*/
+
+/*
+ * The cursor is the newest id before anything is listed: what happens while the list is read is in
+ * the events that follow it.
+ */
+static int add_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
+                    struct mrc_bytes *ret_id)
+{
+    const struct mrc_location *location = claim->location;
+    bool has_slash = location->path[strlen(location->path) - 1] == '/';
+    apr_status_t status;
+    struct mrc_buf link, etag;
+    char *id = NULL;
+
+    status = mrc_subscriber_peek(hub, mrc_bytes_of(""), apr_time_now(), &id);
+    if (status != APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: its newest update cannot be read",
+                      location->hub->label);
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
+                                  "the hub could not read its history");
+    }
+    mrc_buf_init(&link, SIZE_MAX);
+    mrc_buf_printf(&link, "<%s%s>; rel=\"mercure\"; last-event-id=", location->url_path,
+                   has_slash ? "/" : "");
+    mrc_subscription_doc_add_quoted(&link, mrc_bytes_of(id));
+    mrc_buf_add_str(&link, "; type=\"" MRC_SUBSCRIPTION_DOC_EVENT "\"; "
+                           "content-type=\"" CONTENT_TYPE "\"");
+    mrc_buf_init(&etag, SIZE_MAX);
+    mrc_buf_add_char(&etag, '"');
+    mrc_subscription_doc_add_etag(&etag, mrc_bytes_of(id));
+    mrc_buf_add_char(&etag, '"');
+    *ret_id = mrc_bytes_of(apr_pstrdup(r->pool, id));
+    free(id);
+    apr_table_setn(r->headers_out, "Link", take_text(r, &link));
+    apr_table_setn(r->headers_out, "ETag", take_text(r, &etag));
+    apr_table_setn(r->headers_out, "Cache-Control", CACHE_CONTROL);
+    mrc_answer_add_headers(r);
+    return DECLINED;
+}
+
+/* Whether the client has just this already (If-None-Match: a list of entity tags, or `*`). */
+static bool is_known(request_rec *r)
+{
+    return ap_condition_if_none_match(r, r->headers_out) >= AP_CONDITION_WEAK;
+}
+
+static int answer_known(request_rec *r)
+{
+    r->status = HTTP_NOT_MODIFIED;
+    return HTTP_NOT_MODIFIED;
+}
+
+/* ---- the documents ----------------------------------------------------------------------------*/
+
+/* Whether ENTRY is one of those that REF names, but for the subscriber. */
+static bool is_of_matcher(const struct mrc_roster_entry *entry,
+                          const struct mrc_subscription_ref *ref, enum mrc_matcher_type type)
+{
+    if (ref->is_legacy != (entry->type == MRC_MATCHER_TEMPLATE))
+        return false; /* each protocol has its own */
+    return ref->variables == 0 || (entry->type == type && mrc_bytes_eq(entry->match, ref->match));
+}
+
+/* What is needed while a list goes out. */
+struct list {
+    request_rec *r;
+    const struct mrc_claim *claim;
+    struct mrc_buf out;
+    bool is_first;
+};
+
+/* Sends what is in the buffer; false: the client is gone. */
+static bool send_piece(struct list *list)
+{
+    struct mrc_bytes piece = mrc_buf_bytes(&list->out);
+    bool is_well = !mrc_buf_error(&list->out) &&
+                   ap_rwrite(piece.ptr, (int)piece.len, list->r) >= 0 &&
+                   !list->r->connection->aborted;
+
+    mrc_buf_reset(&list->out);
+    return is_well;
+}
+
+static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
+{
+    struct mrc_subscription_doc doc;
+    char text[MRC_UPDATE_ID_BYTES];
+
+    if (!list->is_first)
+        mrc_buf_add_char(&list->out, ',');
+    list->is_first = false;
+    mrc_presence_events_describe(entry, true, text, &doc);
+    doc.is_member = true;
+    mrc_subscription_doc_add(&list->out, list->claim->location->url_path, &doc);
+    return mrc_buf_bytes(&list->out).len < PIECE_BYTES || send_piece(list);
+}
+
+/* Sends all entries that REF names. False: the list is not whole. */
+static bool add_entries(struct list *list, const struct mrc_roster *roster,
+                        const struct mrc_subscription_ref *ref, enum mrc_matcher_type type)
+{
+    struct mrc_roster_entry entry = {.type = 0};
+    apr_status_t status = APR_SUCCESS;
+    bool is_well = true;
+
+    for (uint32_t cell = 0; cell < mrc_roster_count(roster) && is_well; cell++) {
+        status = mrc_roster_read(roster, cell, &entry);
+        if (status == APR_SUCCESS && is_of_matcher(&entry, ref, type))
+            is_well = add_entry(list, &entry);
+        else if (status == APR_ENOMEM)
+            is_well = false;
+    }
+    mrc_roster_entry_free(&entry);
+    return is_well;
+}
+
+static const char *content_type_of(const struct mrc_subscription_ref *ref)
+{
+    return ref->is_legacy ? LEGACY_CONTENT_TYPE : CONTENT_TYPE;
+}
+
+static int send_list(request_rec *r, const struct mrc_claim *claim, const struct mrc_roster *roster,
+                     const struct mrc_subscription_ref *ref, enum mrc_matcher_type type,
+                     struct mrc_bytes last_event_id)
+{
+    struct list list = {.r = r, .claim = claim, .is_first = true};
+    bool is_well;
+
+    ap_set_content_type(r, content_type_of(ref));
+    if (r->header_only)
+        return OK;
+    mrc_buf_init(&list.out, SIZE_MAX);
+    mrc_subscription_doc_begin_list(&list.out, claim->location->url_path, ref, last_event_id);
+    is_well = add_entries(&list, roster, ref, type);
+    mrc_subscription_doc_end_list(&list.out);
+    is_well = is_well && send_piece(&list);
+    mrc_buf_free(&list.out);
+    /* Half a list shall not look like one: without the last chunk the client knows. */
+    if (!is_well)
+        r->connection->aborted = 1;
+    return OK;
+}
+
+/* Finds the entry that REF names. APR_NOTFOUND: there is none; APR_ENOMEM. */
+static apr_status_t find_entry(const struct mrc_roster *roster,
+                               const struct mrc_subscription_ref *ref, enum mrc_matcher_type type,
+                               struct mrc_roster_entry *entry)
+{
+    char text[MRC_UPDATE_ID_BYTES];
+
+    for (uint32_t cell = 0; cell < mrc_roster_count(roster); cell++) {
+        apr_status_t status = mrc_roster_read(roster, cell, entry);
+
+        if (status == APR_ENOMEM)
+            return status;
+        if (status != APR_SUCCESS || !is_of_matcher(entry, ref, type))
+            continue;
+        mrc_update_id_make(entry->subscriber, text);
+        if (mrc_bytes_eq_str(ref->subscriber, text))
+            return APR_SUCCESS;
+    }
+    return APR_NOTFOUND;
+}
+
+static const char *document_of(request_rec *r, const struct mrc_claim *claim,
+                               const struct mrc_roster_entry *entry, struct mrc_bytes last_event_id)
+{
+    struct mrc_subscription_doc doc;
+    char text[MRC_UPDATE_ID_BYTES];
+    struct mrc_buf buf;
+
+    mrc_presence_events_describe(entry, true, text, &doc);
+    if (doc.ref.is_legacy)
+        doc.last_event_id = last_event_id;
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_subscription_doc_add(&buf, claim->location->url_path, &doc);
+    return take_text(r, &buf);
+}
+
+static int no_such(request_rec *r)
+{
+    apr_table_unset(r->headers_out, "ETag");
+    return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is no such active subscription");
+}
+
+static int send_single(request_rec *r, const struct mrc_claim *claim,
+                       const struct mrc_roster *roster, const struct mrc_subscription_ref *ref,
+                       enum mrc_matcher_type type, struct mrc_bytes last_event_id)
+{
+    struct mrc_roster_entry entry = {.type = 0};
+    apr_status_t status = find_entry(roster, ref, type, &entry);
+    const char *document =
+        status == APR_SUCCESS ? document_of(r, claim, &entry, last_event_id) : NULL;
+
+    mrc_roster_entry_free(&entry);
+    if (status == APR_NOTFOUND)
+        return no_such(r);
+    if (!document)
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+    if (is_known(r))
+        return answer_known(r);
+    return mrc_answer_send(r, HTTP_OK, content_type_of(ref), mrc_bytes_of(document));
+}
+
+/* ---- the request ------------------------------------------------------------------------------*/
+
+static int serve_ref(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
+                     const struct mrc_subscription_ref *ref)
+{
+    const struct mrc_roster *roster = mrc_hub_roster(hub);
+    enum mrc_matcher_type type = ref->is_legacy ? MRC_MATCHER_TEMPLATE : MRC_MATCHER_EXACT;
+    struct mrc_bytes id;
+    int status;
+
+    if (ref->variables > 0 && !ref->is_legacy &&
+        mrc_matcher_type_parse(ref->match_type, &type) != MRC_OK)
+        return mrc_answer_problem(r, HTTP_NOT_FOUND,
+                                  "the URL names no matcher type of this hub: exact or urlpattern");
+    status = add_head(r, claim, hub, &id);
+    if (status != DECLINED)
+        return status;
+    if (ref->variables == 3)
+        return send_single(r, claim, roster, ref, type, id);
+    return is_known(r) ? answer_known(r) : send_list(r, claim, roster, ref, type, id);
+}
+
+/* TOKEN may be NULL. */
+static int serve_with(request_rec *r, const struct mrc_claim *claim, const struct mrc_token *token)
+{
+    struct mrc_child *process = mrc_lifecycle_child();
+    struct mrc_hub *hub =
+        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
+    struct mrc_subscription_ref ref;
+
+    if (!token)
+        return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
+                                    "reading the subscriptions needs an access token: send it in "
+                                    "an Authorization field, after Bearer");
+    if (!parse(r->pool, claim, mrc_token_is_legacy(token), &ref))
+        return mrc_answer_problem(r, HTTP_NOT_FOUND,
+                                  "subscriptions are found at /subscriptions below the hub's URL, "
+                                  "at /subscriptions/{match_type}/{match}, and at "
+                                  "/subscriptions/{match_type}/{match}/{subscriber}; with a "
+                                  "token of protocol 0.x at "
+                                  "/subscriptions[/{topic}[/{subscriber}]]");
+    if (!may_read(r, claim, token, &ref))
+        return mrc_answer_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
+                                    "the access token does not grant subscribe on this URL's path");
+    /* A child of the past has a list that nobody goes on with. */
+    if (!hub || !mrc_hub_roster(hub) || mrc_ring_is_superseded(mrc_hub_ring(hub)))
+        return mrc_answer_later(r, "the server is being reconfigured: try again");
+    return serve_ref(r, claim, hub, &ref);
+}
+
+int mrc_subscriptions_serve(request_rec *r, const struct mrc_claim *claim)
+{
+    struct mrc_token *token;
+    int status = mrc_body_discard(r);
+
+    if (status != DECLINED)
+        return status;
+    status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
+    if (status != DECLINED)
+        return status;
+    status = serve_with(r, claim, token);
+    mrc_token_unref(token);
+    return status;
+}
