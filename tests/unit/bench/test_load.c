@@ -1,9 +1,9 @@
 /* The load generator's judgement: a benchmark that overlooks a lost update would praise those who
  * lose them. */
-#include "../bench/load/answer.h"
-#include "../bench/load/histogram.h"
-#include "../bench/load/ledger.h"
-#include "../bench/load/lines.h"
+#include "../../bench/load/answer.h"
+#include "../../bench/load/histogram.h"
+#include "../../bench/load/ledger.h"
+#include "../../bench/load/lines.h"
 #include "unit.h"
 
 #include <stdlib.h>

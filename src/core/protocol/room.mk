@@ -1,0 +1,12 @@
+libmrccore_la_SOURCES += \
+	%D%/form.c %D%/form.h \
+	%D%/sse.c %D%/sse.h \
+	%D%/subscription_doc.c %D%/subscription_doc.h \
+	%D%/update.c %D%/update.h
+
+unit_tests += \
+	tests/unit/core/protocol/test_form \
+	tests/unit/core/protocol/test_subscription_doc \
+	tests/unit/core/protocol/test_update
+
+EXTRA_DIST += %D%/README.md

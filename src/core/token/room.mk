@@ -1,0 +1,12 @@
+libmrccore_la_SOURCES += \
+	%D%/cache.c %D%/cache.h \
+	%D%/grants.c %D%/grants.h \
+	%D%/token.c %D%/token.h
+
+unit_tests += \
+	tests/unit/core/token/test_cache \
+	tests/unit/core/token/test_grants \
+	tests/unit/core/token/test_token \
+	tests/unit/core/token/test_token_legacy
+
+EXTRA_DIST += %D%/README.md

@@ -1,0 +1,7 @@
+mod_mercure_la_SOURCES += \
+	%D%/authorize.c %D%/authorize.h \
+	%D%/client.c %D%/client.h \
+	%D%/cors.c %D%/cors.h \
+	%D%/identity.c %D%/identity.h
+
+EXTRA_DIST += %D%/README.md

@@ -1,0 +1,5 @@
+mod_mercure_la_SOURCES += \
+	%D%/answer.c %D%/answer.h \
+	%D%/body.c %D%/body.h
+
+EXTRA_DIST += %D%/README.md

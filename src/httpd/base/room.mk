@@ -1,0 +1,6 @@
+mod_mercure_la_SOURCES += \
+	%D%/connection.c %D%/connection.h \
+	%D%/module.h \
+	%D%/tsan.c %D%/tsan.h
+
+EXTRA_DIST += %D%/README.md

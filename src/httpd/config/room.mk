@@ -1,0 +1,10 @@
+mod_mercure_la_SOURCES += \
+	%D%/directive_table.c %D%/directive_table.h %D%/directive_table.def \
+	%D%/directives.c %D%/directives.h \
+	%D%/hubs.c %D%/hubs.h \
+	%D%/key_sources.c %D%/key_sources.h \
+	%D%/origin.c %D%/origin.h \
+	%D%/settings.c %D%/settings.h \
+	%D%/sizing.c %D%/sizing.h
+
+EXTRA_DIST += %D%/README.md

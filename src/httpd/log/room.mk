@@ -1,0 +1,6 @@
+mod_mercure_la_SOURCES += \
+	%D%/fields.c %D%/fields.h \
+	%D%/hooks.c %D%/hooks.h \
+	%D%/record.c %D%/record.h
+
+EXTRA_DIST += %D%/README.md

@@ -1,0 +1,28 @@
+mod_mercure_la_SOURCES += \
+	%D%/debugger.c %D%/debugger.h \
+	%D%/debugger_files.h \
+	%D%/metadata.c %D%/metadata.h \
+	%D%/playground.c %D%/playground.h \
+	%D%/publish.c %D%/publish.h \
+	%D%/request.c %D%/request.h \
+	%D%/subscribe.c %D%/subscribe.h \
+	%D%/subscriptions.c %D%/subscriptions.h
+
+# The debugger's pages are part of the module.
+DEBUGGER_FILES = \
+	src/debugger/index.html \
+	src/debugger/debugger.css \
+	src/debugger/debugger.js \
+	src/debugger/log.js \
+	src/debugger/presence.js \
+	src/debugger/stream.js \
+	src/debugger/token.js
+nodist_mod_mercure_la_SOURCES = %D%/debugger_files.c
+%D%/debugger_files.c: $(DEBUGGER_FILES) src/debugger/embed
+	$(AM_V_GEN)$(MKDIR_P) %D%
+	$(AM_V_at)abs=`pwd` && cd $(srcdir) && src/debugger/embed $(DEBUGGER_FILES) >$$abs/$@.new
+	$(AM_V_at)mv $@.new $@
+CLEANFILES += %D%/debugger_files.c
+EXTRA_DIST += $(DEBUGGER_FILES) src/debugger/README.md src/debugger/embed
+
+EXTRA_DIST += %D%/README.md

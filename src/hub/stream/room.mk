@@ -1,0 +1,16 @@
+libmrchub_la_SOURCES += \
+	%D%/carrier.c %D%/carrier.h \
+	%D%/dispatcher.c %D%/dispatcher.h \
+	%D%/feed.c %D%/feed.h \
+	%D%/loop.c %D%/loop.h \
+	%D%/stream.c %D%/stream.h \
+	%D%/waiters.c %D%/waiters.h
+
+unit_tests += \
+	tests/unit/hub/stream/test_dispatcher \
+	tests/unit/hub/stream/test_footprint \
+	tests/unit/hub/stream/test_stream
+tests_unit_hub_stream_test_dispatcher_LDFLAGS = $(LINK_FAILING_ALLOC)
+tests_unit_hub_stream_test_footprint_LDFLAGS = $(LINK_FAILING_ALLOC)
+
+EXTRA_DIST += %D%/README.md

@@ -1,0 +1,17 @@
+libmrcstore_la_SOURCES += \
+	%D%/census.c %D%/census.h \
+	%D%/census_layout.h \
+	%D%/hub_layout.h \
+	%D%/hub_segment.c %D%/hub_segment.h \
+	%D%/interests.c %D%/interests.h \
+	%D%/interests_layout.h \
+	%D%/roster.c %D%/roster.h \
+	%D%/roster_layout.h \
+	%D%/staging.c %D%/staging.h \
+	%D%/staging_layout.h
+
+unit_tests += \
+	tests/unit/store/regions/test_census \
+	tests/unit/store/regions/test_roster
+
+EXTRA_DIST += %D%/README.md

@@ -1,0 +1,15 @@
+libmrcstore_la_SOURCES += \
+	%D%/check.c \
+	%D%/internal.h \
+	%D%/layout.h \
+	%D%/ring.c %D%/ring.h \
+	%D%/write.c
+
+unit_tests += \
+	tests/unit/store/ring/stress \
+	tests/unit/store/ring/test_crash \
+	tests/unit/store/ring/test_ring \
+	tests/unit/store/ring/test_ringdump
+EXTRA_tests_unit_store_ring_test_ringdump_DEPENDENCIES = ringdump
+
+EXTRA_DIST += %D%/README.md

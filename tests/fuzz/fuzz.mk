@@ -1,0 +1,23 @@
+# Each fuzz target runs over its seeds in `make check`; with arguments, over other files.
+fuzz_replays = \
+	%D%/replay_form \
+	%D%/replay_jwks \
+	%D%/replay_template \
+	%D%/replay_token \
+	%D%/replay_update \
+	%D%/replay_url \
+	%D%/replay_urlpattern
+
+# Seeds that lie in a folder.
+%C%_replay_jwks_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/jwks.seeds\"
+%C%_replay_jwks_SOURCES = %D%/fuzz_jwks.c %D%/replay.c
+%C%_replay_token_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/token.seeds\"
+%C%_replay_token_SOURCES = %D%/fuzz_token.c %D%/replay.c
+
+# Seeds that come out of the vectors, and mutations of them.
+VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h
+%C%_replay_form_SOURCES = %D%/fuzz_form.c $(VECTOR_REPLAY)
+%C%_replay_template_SOURCES = %D%/fuzz_template.c $(VECTOR_REPLAY)
+%C%_replay_update_SOURCES = %D%/fuzz_update.c $(VECTOR_REPLAY)
+%C%_replay_url_SOURCES = %D%/fuzz_url.c $(VECTOR_REPLAY)
+%C%_replay_urlpattern_SOURCES = %D%/fuzz_urlpattern.c $(VECTOR_REPLAY)
