@@ -1,6 +1,6 @@
-# A Mercure hub in a container: httpd with mod_mercure, configured by the environment (tools/mercure-hub
-# tells by what). It runs as an ordinary user on port 8080 and writes to /tmp and /var/lib/mercure only:
-# with a read-only root file system, /tmp may be a tmpfs.
+# A Mercure hub in a container: httpd with mod_mercure, configured by environment variables. The head of
+# tools/mercure-hub lists them. The hub runs as an ordinary user on port 8080 and writes only to /tmp and
+# /var/lib/mercure: with a read-only root file system, make /tmp a tmpfs.
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update \

@@ -1,6 +1,6 @@
 /*
- * Prints docs/directives.md from the table of directives; with --list one line for each directive
- * and each option, fields separated by tabs, for the tests. Knows the table and nothing else.
+ * Prints docs/directives.md from the table of directives. With --list it prints one line for each
+ * directive and each option, fields separated by tabs, for the tests. It needs only the table.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static const char *context_of(const struct mrc_directive *row)
 {
     switch (row->scope) {
     case MRC_SCOPE_LOCATION:
-        return "server config, virtual host, `<Location>`, `<LocationMatch>`, `<If>` in those";
+        return "server config, virtual host, `<Location>`, `<LocationMatch>`, `<If>` within these";
     case MRC_SCOPE_HUB:
         return "server config, virtual host, `<Location>` with a literal path";
     case MRC_SCOPE_SECTION:
@@ -34,7 +34,7 @@ static const char *scope_name(enum mrc_scope scope)
     return names[scope];
 }
 
-/* The name in small letters: what links on the page lead to. */
+/* Prints the anchor of a directive on the page: its name in lower case. */
 static void print_anchor(const char *name)
 {
     for (; *name; name++)
@@ -54,7 +54,7 @@ static void print_default(const struct mrc_directive *row)
 static void print_options(const struct mrc_directive *row)
 {
     if (row->options_count > 0)
-        printf("\n| option | default | bounds |\n|---|---|---|\n");
+        printf("\n| option | default | limits |\n|---|---|---|\n");
     for (size_t i = 0; i < row->options_count; i++)
         printf("| `%s=` | `%s` | %s |\n", row->options[i].name, row->options[i].default_text,
                row->options[i].text);
@@ -73,11 +73,14 @@ static void print_directive(const struct mrc_directive *row)
 
 static void print_page(void)
 {
-    printf(
-        "# The directives of mod_mercure\n\n"
-        "<!-- Made from src/httpd/config/directive_table.def by `make docs`. -->\n\n"
-        "Sizes are numbers of bytes; K, M and G may follow them. What an inner section says "
-        "replaces what\nan outer one says; lists are replaced as a whole, options one by one.\n\n");
+    printf("# The directives of mod_mercure\n\n"
+           "<!-- Generated from the table of directives by `make docs`. -->\n\n"
+           "A hub needs MercureHub, MercurePublisherKey, and MercureSubscriberKey or "
+           "MercureAnonymous; every\nother directive has a default. Start with "
+           "[getting-started.md](getting-started.md).\n\n"
+           "A SIZE is a number of bytes; K, M or G may follow the number. A directive in an inner "
+           "section\nreplaces the same directive of the outer section: lists are replaced as a "
+           "whole, options\n(`name=value`) one by one.\n\n");
     for (size_t i = 0; i < mrc_directives_count; i++) {
         printf("- [%s](#", mrc_directives[i].name);
         print_anchor(mrc_directives[i].name);

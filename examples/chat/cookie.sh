@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the directive that gives the chat's pages their token: cookie.sh HUB [mercure-token]
-# The key is in MERCURE_JWT_KEY.
+# Prints the directive that sets the cookie with the chat's token. Usage: cookie.sh HUB [mercure-token]
+# MERCURE_JWT_KEY contains the key.
 set -eu
 hub=$1
 token=$("${2:-mercure-token}" --iss https://example.com --aud "$hub" --key "$MERCURE_JWT_KEY" --ttl 7d \

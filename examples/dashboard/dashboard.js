@@ -1,4 +1,4 @@
-// Each update has the newest numbers; the page keeps the last minute of them.
+// Each update contains the current values. The page keeps the values of the last minute.
 const KEPT = 60;
 const UNITS = {load: 'load', memory: 'memory used, %', processes: 'processes'};
 const SVG = 'http://www.w3.org/2000/svg';

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Publishes how busy this machine is, every second: publish.sh HUB [mercure-token [COUNT]]
-# The key is in MERCURE_JWT_KEY.
+# Publishes the load of this machine every second. Usage: publish.sh HUB [mercure-token [COUNT]]
+# MERCURE_JWT_KEY contains the key.
 set -eu
 hub=$1
 minter=${2:-mercure-token}

@@ -10,11 +10,11 @@
 
 static const struct mrc_directive_option mrc_history_options[] = {
     {"count", MRC_FIELD_HISTORY_COUNT, MRC_UNIT_COUNT, "100000", 0, MRC_COUNT_MAX, NULL,
-     "how many updates, the newest ones"},
+     "number of updates; the newest are kept"},
     {"bytes", MRC_FIELD_HISTORY_BYTES, MRC_UNIT_BYTES, "16M", 0, MRC_SIZE_MAX, NULL,
-     "their topics, ids, types and data together"},
+     "bytes of their topics, ids, types and data together"},
     {"age", MRC_FIELD_HISTORY_AGE, MRC_UNIT_SECONDS, "0", 0, MRC_AGE_MAX, NULL,
-     "how old, in seconds, the oldest may be"},
+     "age of the oldest update, in seconds"},
 };
 
 static const struct mrc_directive_option mrc_limit_options[] = {
@@ -27,23 +27,22 @@ static const struct mrc_directive_option mrc_limit_options[] = {
     {"body", MRC_FIELD_LIMIT_BODY, MRC_UNIT_BYTES, "1M", 1, MRC_BODY_MAX, NULL,
      "bytes of the body of one publication"},
     {"field", MRC_FIELD_LIMIT_FIELD, MRC_UNIT_BYTES, "body", 0, MRC_BODY_MAX, "body",
-     "bytes of one field of a publication; `body`: as long as the body may be"},
+     "bytes of one field of a publication; `body` means the limit of the body"},
     {"details", MRC_FIELD_LIMIT_DETAILS, MRC_UNIT_COUNT, "100", 0, 100000, NULL,
      "Mercure authorization details of one token"},
     {"patterns", MRC_FIELD_LIMIT_PATTERNS, MRC_UNIT_COUNT, "20000", 1, 1 << 24, NULL,
-     "different URL Patterns and URI templates that the hub's subscribers listen with, counted in "
-     "each child process"},
+     "different URL Patterns and URI templates of the hub's subscribers, counted in each child "
+     "process"},
     {"compiled", MRC_FIELD_LIMIT_COMPILED, MRC_UNIT_BYTES, "64M", 2 << 20, MRC_SIZE_MAX, NULL,
-     "what these patterns occupy together; one subscription may take 1 MB of it"},
+     "bytes of memory for these patterns together; one subscription may take 1 MB of them"},
 };
 
 static const struct mrc_directive_option mrc_subscribers_options[] = {
     {"per-address", MRC_FIELD_MAX_PER_ADDRESS, MRC_UNIT_COUNT, "0", 0, MRC_COUNT_MAX, NULL,
-     "of them, from one client's address (mod_remoteip is honoured); of an IPv6 address the first "
-     "64 "
+     "subscribers from one client address (mod_remoteip applies); of an IPv6 address the first 64 "
      "bits count"},
     {"per-token", MRC_FIELD_MAX_PER_TOKEN, MRC_UNIT_COUNT, "0", 0, MRC_COUNT_MAX, NULL,
-     "of them, with one access token"},
+     "subscribers with one access token"},
 };
 
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
