@@ -20,7 +20,7 @@ def build():
     return folder
 
 
-def test_quick(tmp_path):
+def test_quick_benchmark_finds_the_hub_correct(tmp_path):
     out, folder = tmp_path / "results.jsonl", build()
 
     def bench(*options):

@@ -42,19 +42,19 @@ FILTERS = [
 
 @pytest.mark.parametrize("name, modules, config", FILTERS, ids=[row[0].replace(" ", "-") for row in FILTERS])
 @event_only
-def test_output_filters(httpd, name, modules, config):
+def test_output_filters_do_not_hold_back_a_stream(httpd, name, modules, config):
     httpd.load(*modules)
     httpd.start(f'<Location "/">\n{config}\n</Location>\n' + hub())
     check_stream(httpd, {"Accept-Encoding": "gzip, br"})
 
 
 @pytest.mark.mpm("worker", "prefork")
-def test_output_filters_where_streams_hold_a_thread(httpd):
-    test_output_filters(httpd, *FILTERS[-1])
+def test_output_filters_do_not_hold_back_a_stream_with_a_thread(httpd):
+    test_output_filters_do_not_hold_back_a_stream(httpd, *FILTERS[-1])
 
 
 @pytest.mark.mpm("worker")
-def test_the_modules_that_debian_loads_do_not_keep_a_stream(httpd):
+def test_debians_default_modules_do_not_make_a_stream_hold_a_thread(httpd):
     """They add filters of their own to each connection, which a stream leaves behind."""
     httpd.load("access_compat", "auth_basic", "authn_file", "authz_host", "authz_user", "autoindex", "deflate", "env",
                "filter", "logio", "negotiation", "reqtimeout", "setenvif", "status")
@@ -68,7 +68,7 @@ def test_the_modules_that_debian_loads_do_not_keep_a_stream(httpd):
 
 
 @event_only
-def test_a_filter_that_nobody_knows_is_left_to_a_thread(httpd):
+def test_unknown_filter_makes_a_stream_hold_a_thread(httpd):
     """It may block, which the dispatcher must not."""
     httpd.load("status", "substitute", "filter")
     httpd.start('SetOutputFilter SUBSTITUTE\nSubstitute "s/red/blue/"\n' + hub() + STATUS)
@@ -78,7 +78,7 @@ def test_a_filter_that_nobody_knows_is_left_to_a_thread(httpd):
         assert stream.next().data == "blue"
 
 
-def test_many_modules_at_once(httpd):
+def test_stream_works_with_many_modules_at_once(httpd):
     httpd.load("filter", "deflate", "brotli", "headers", "reqtimeout", "logio", "expires", "env", "setenvif",
                "unique_id", "log_forensic", "status")
     port = httpd.add_port()
@@ -110,7 +110,7 @@ exec cat >>"$2"
 
 @event_only
 @pytest.mark.usefixtures("each_carrier")
-def test_a_log_that_hangs(httpd):
+def test_hanging_log_does_not_delay_deliveries(httpd):
     """A pipe that nobody reads: what ends waits, deliveries do not, and no line is lost."""
     program, go, out = (httpd.path(f"logs/{name}") for name in ("hang.sh", "go", "lines"))
     with open(program, "w", encoding="utf-8") as file:
@@ -143,7 +143,7 @@ def test_a_log_that_hangs(httpd):
 
 @pytest.mark.usefixtures("each_carrier")
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_logged_bytes_and_duration(httpd, tls):
+def test_access_log_has_bytes_and_duration_of_a_stream(httpd, tls):
     httpd.load("logio")
     port = httpd.add_port()
     protocol = "%{SSL_PROTOCOL}x" if tls else "none"
@@ -181,7 +181,7 @@ FORMAT = ('"%a %{c}a %A %B %b %{Sent}C %{UNIQUE}e %f %h %H %{Referer}i %{User-Ag
           '%!200{X-Other}i %200{X-Other}i"')
 
 
-def test_a_stream_is_logged_as_if_its_request_had_stayed(httpd):
+def test_detached_stream_is_logged_like_other_requests(httpd):
     """One that is detached, one whose request may have ended early, and one that a thread holds."""
     httpd.load("logio", "headers", "env", "setenvif", "auth_basic", "authn_file", "authz_user", "log_forensic",
                "substitute", "filter")
@@ -226,7 +226,7 @@ def test_a_stream_is_logged_as_if_its_request_had_stayed(httpd):
 
 
 @pytest.mark.mpm("prefork")
-def test_buffered_logs_are_written_by_the_only_thread(httpd):
+def test_buffered_log_is_written_by_the_only_thread_under_prefork(httpd):
     """mod_log_config guards the buffer by no lock there: no other thread may touch it."""
     httpd.load("status")
     httpd.start("BufferedLogs On\nCustomLog logs/buffered.log %m\n" + hub() + STATUS)
@@ -237,7 +237,7 @@ def test_buffered_logs_are_written_by_the_only_thread(httpd):
 
 
 @event_only
-def test_what_no_log_line_can_keep_ends_its_stream(httpd):
+def test_detached_stream_with_too_large_a_log_record_is_ended(httpd):
     """
     One past the longest record of a stream: a detached one breaks off, and the log says so; of one
     that is in httpd still, the request stays.
@@ -265,7 +265,7 @@ def test_what_no_log_line_can_keep_ends_its_stream(httpd):
 
 
 @event_only
-def test_a_log_that_nobody_knows_gets_the_request_itself(httpd):
+def test_unknown_log_module_gets_the_request_itself(httpd):
     """mod_log_debug looks into the request's own configuration, of which no record tells."""
     httpd.load("log_debug")
     httpd.expect_log(r"log_debug:info.*the end of /")
@@ -306,7 +306,7 @@ def check_cost(httpd, listen, count, most_kb):
 @pytest.mark.parametrize("more, directive, most_kb", [row[1:] for row in COSTS], ids=[row[0] for row in COSTS])
 @event_only
 @no_sanitizer
-def test_what_a_stream_costs_that_stays_in_httpd(httpd, more, directive, most_kb):
+def test_memory_of_a_stream_in_httpd_is_bounded(httpd, more, directive, most_kb):
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(directive, "MercureHeartbeat 0"), port=port, **more))
     with contextlib.ExitStack() as stack:
@@ -321,7 +321,7 @@ def test_what_a_stream_costs_that_stays_in_httpd(httpd, more, directive, most_kb
 
 @event_only
 @no_sanitizer
-def test_large_requests_leave_nothing_behind_a_stream(httpd):
+def test_large_requests_do_not_stay_in_memory_with_a_stream(httpd):
     """Neither its own, nor one before it on its connection, of which httpd would keep a megabyte."""
     httpd.start(hub("MercureDetach Off", "MercureHeartbeat 0"))
     large = [(f"X-{i}", "y" * 8000) for i in range(90)]
@@ -343,7 +343,7 @@ RECOMMENDED = "/etc/modsecurity/modsecurity.conf-recommended"
 
 
 @pytest.mark.mpm("event", "prefork")
-def test_mod_security(httpd):
+def test_stream_works_with_mod_security(httpd):
     """Debian's, with its recommended rules in force."""
     with open(RECOMMENDED, encoding="utf-8") as file:
         rules = file.read()
@@ -362,7 +362,7 @@ def test_mod_security(httpd):
     assert httpd.request("POST", PATH, {"Content-Type": "application/json"}, "{no json").status in (400, 415)
 
 
-def test_expect_100_continue_beside_streams(httpd):
+def test_expect_100_continue_works_beside_a_stream(httpd):
     httpd.start(hub())
     body = f"topic={TOPIC}&data=x".encode()
     with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect() as conn:
@@ -375,7 +375,7 @@ def test_expect_100_continue_beside_streams(httpd):
 
 
 @event_only
-def test_head_holds_nothing(httpd):
+def test_head_takes_no_subscribers_place(httpd):
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
     for _ in range(3):

@@ -234,7 +234,7 @@ def backend():
 
 
 @pytest.mark.parametrize("name", NEIGHBOURS)
-def test_neighbour(httpd, name):
+def test_other_configuration_does_not_take_the_hubs_urls(httpd, name):
     modules, config, files, control, status, word = NEIGHBOURS[name]
     httpd.load("proxy", "proxy_http") if "proxy" in modules else None
     httpd.load(*modules.split())
@@ -273,7 +273,7 @@ def derived(httpd, path):
     ("/events.var", "/events.var"),
     ("/quote's", "/quote's"),
 ])
-def test_path(httpd, path, url):
+def test_hub_works_at_any_path(httpd, path, url):
     httpd.load("negotiation", "mime_magic", "userdir")
     httpd.write("conf/magic", "0 string x text/plain\n")
     httpd.start(
@@ -282,13 +282,13 @@ def test_path(httpd, path, url):
     works(httpd, path, aud=derived(httpd, url), url=url)
 
 
-def test_a_hub_under_a_slash_leaves_the_path_without_it(httpd):
+def test_hub_path_with_a_slash_at_its_end_does_not_claim_the_path_without_it(httpd):
     httpd.start(hub(path="/hub/"))
     is_not_ours(httpd.get("/hub"))
     is_not_ours(httpd.get("/hubx"))
 
 
-def test_a_path_that_only_begins_alike(httpd):
+def test_similar_paths_are_not_claimed(httpd):
     httpd.write("htdocs/.well-known/mercurex", "a file")
     httpd.write("htdocs/.well-known/mercure.html", "a page")
     httpd.start(hub())
@@ -300,7 +300,7 @@ def test_a_path_that_only_begins_alike(httpd):
         assert is_not_ours(httpd.get(path)).status in (400, 403, 404), path
 
 
-def test_other_spellings_of_the_path(httpd):
+def test_other_spellings_of_the_path_are_claimed(httpd):
     httpd.start(hub())
     for url in ("/.well-known/%6Dercure", "/%2Ewell-known/mercure", "/.well%2Dknown/mercure",
                 "//.well-known/mercure", "/.well-known//mercure", "/x/../.well-known/mercure",
@@ -315,14 +315,14 @@ def test_other_spellings_of_the_path(httpd):
     assert httpd.get(f"{PATH}/%2e%2e/%2e%2e/any").text == "a file"
 
 
-def test_merge_slashes_off(httpd):
+def test_double_slashes_with_merge_slashes_off(httpd):
     httpd.start("MergeSlashes Off\n" + hub())
     works(httpd)
     is_not_ours(httpd.get("/.well-known//mercure?match=x"))
     is_ours(httpd.get(f"{PATH}//x"), 404)
 
 
-def test_escapes_that_are_none(httpd):
+def test_invalid_escapes_get_400_or_404(httpd):
     httpd.expect_log("AH10244", required=False)
     httpd.start(hub())
     for below in ("%", "%2", "%zz", "a%00b", "%2F%zz"):
@@ -332,7 +332,7 @@ def test_escapes_that_are_none(httpd):
     assert refused.status == 400 and refused.header("Content-Type") == "application/problem+json"
 
 
-def test_request_targets(httpd):
+def test_every_form_of_request_target(httpd):
     httpd.start(hub())
     host = f"localhost:{httpd.port}"
     works(httpd, url=f"http://{host}{PATH}")
@@ -348,7 +348,7 @@ def test_request_targets(httpd):
     assert httpd.request("TRACE", "/any").status == 200
 
 
-def test_http_1_0_publishes(httpd):
+def test_http_1_0_client_can_publish(httpd):
     httpd.start(hub())
     body = f"topic={TOPIC}&data=x"
     with httpd.connect() as conn:
@@ -357,7 +357,7 @@ def test_http_1_0_publishes(httpd):
         assert conn.read_response().status == 200
 
 
-def test_nested_hubs(httpd):
+def test_longest_path_wins_among_nested_hubs(httpd):
     """The longest path wins, whatever the order."""
     outer = hub(path="/hub", identifier=None)
     inner = hub(path="/hub/inner", identifier=None)
@@ -376,7 +376,7 @@ def test_nested_hubs(httpd):
         is_ours(httpd.get("/hub/innerx"), 404)
 
 
-def test_off_below_a_hub(httpd):
+def test_hub_off_below_a_hub_leaves_the_hub_above_unchanged(httpd):
     """A Location that says Off inside a hub's path changes nothing of the hub's URLs above it."""
     httpd.start(hub() + f'<Location "{PATH}/off">\nMercureHub Off\n</Location>\n')
     works(httpd)
@@ -385,7 +385,7 @@ def test_off_below_a_hub(httpd):
 # ---- virtual hosts -------------------------------------------------------------------------------
 
 
-def test_one_hub_inherited_by_virtual_hosts(httpd):
+def test_virtual_hosts_share_an_inherited_hub(httpd):
     other = httpd.add_port()
     httpd.start(hub() + httpd.vhost() + httpd.vhost(port=other, name="other.example"))
     works(httpd)
@@ -400,7 +400,7 @@ def test_one_hub_inherited_by_virtual_hosts(httpd):
             pass
 
 
-def test_a_virtual_host_switches_an_inherited_hub_off(httpd):
+def test_virtual_host_can_switch_an_inherited_hub_off(httpd):
     other = httpd.add_port()
     httpd.start(hub() + httpd.vhost() + httpd.vhost(
         f'<Location "{PATH}">\nMercureHub Off\n</Location>', port=other))
@@ -408,7 +408,7 @@ def test_a_virtual_host_switches_an_inherited_hub_off(httpd):
     assert is_not_ours(httpd.get(f"{PATH}?match=x", port=other)).status == 404
 
 
-def test_a_name_joins_locations_and_virtual_hosts(httpd):
+def test_locations_and_virtual_hosts_with_one_name_share_a_hub(httpd):
     other = httpd.add_port()
     httpd.start(
         httpd.vhost(hub(path="/one", name="shared"), hub(path="/two", name="shared"), hub(path="/three")) +
@@ -427,7 +427,7 @@ def test_a_name_joins_locations_and_virtual_hosts(httpd):
     assert len(httpd.runtime_files()) == 1 + 3
 
 
-def test_hubs_never_touch(httpd):
+def test_hubs_with_equal_topics_ids_and_keys_stay_separate(httpd):
     """The same topics, ids and keys: two hubs of one virtual host, and one path in two of them."""
     other = httpd.add_port()
     httpd.start(httpd.vhost(hub(path="/a"), hub(path="/b")) + httpd.vhost(hub(path="/a"), port=other) +
@@ -458,7 +458,7 @@ def test_hubs_never_touch(httpd):
             assert stream.next().data == f"{name} again"
 
 
-def test_a_token_of_one_hub_is_none_of_another(httpd):
+def test_token_of_one_hub_is_refused_by_another(httpd):
     """Also right after the first hub has found it good."""
     httpd.start(hub(path="/a") + hub(path="/b"))
     minted = token.publisher(aud="https://hub.example/a")
@@ -467,7 +467,7 @@ def test_a_token_of_one_hub_is_none_of_another(httpd):
         httpd.publish(TOPIC, "x", path="/b", token=minted, status=401)
 
 
-def test_named_virtual_hosts_that_look_alike(httpd):
+def test_virtual_hosts_with_the_same_name_are_allowed(httpd):
     """httpd serves the first only; the configuration is allowed, and so it must not fail."""
     httpd.expect_log("AH00671", required=False)
     httpd.start(httpd.vhost(hub(), name="same.example") + httpd.vhost(hub(), name="same.example"))
@@ -486,7 +486,7 @@ def forbidden(httpd, *urls):
             assert response.status == 403, (method, url, response)
 
 
-def test_require_in_the_location(httpd):
+def test_require_in_the_hubs_location_applies_to_every_url(httpd):
     httpd.expect_log("AH01630")
     httpd.start(hub("Require all denied"))
     forbidden(httpd, f"{PATH}?match=x", PATH, f"{PATH}/x", f"{PATH}/%2F", "/.well-known/%6Dercure?match=x",
@@ -497,7 +497,7 @@ def test_require_in_the_location(httpd):
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
 
 
-def test_require_in_a_location_above_and_below(httpd):
+def test_require_in_locations_above_and_below_applies(httpd):
     httpd.expect_log("AH01630")
     httpd.start(hub() + '<Location "/.well-known">\nRequire all denied\n</Location>\n')
     forbidden(httpd, f"{PATH}?match=x", f"{PATH}/x")
@@ -518,7 +518,7 @@ def test_locations_below_match_decoded_paths(httpd):
               f"{PATH}/x%20y", f"{PATH}/a%2Fb")
 
 
-def test_require_any(httpd):
+def test_require_any_admits_by_one_condition(httpd):
     httpd.expect_log("AH01630")
     httpd.load("authz_host", "authz_core", "setenvif")
     httpd.start(hub('SetEnvIf X-Secret "^open$" let_in',
@@ -527,7 +527,7 @@ def test_require_any(httpd):
     works(httpd, headers={"X-Secret": "open"})
 
 
-def test_limit(httpd):
+def test_limit_section_applies_to_its_methods(httpd):
     """<Limit> and <LimitExcept> choose by method."""
     httpd.expect_log("AH01630")
     httpd.start(hub("<Limit POST>", "Require all denied", "</Limit>"))
@@ -535,7 +535,7 @@ def test_limit(httpd):
     httpd.subscribe([("match", "x")]).close()
 
 
-def test_basic_auth(httpd):
+def test_basic_authentication_applies_beside_tokens(httpd):
     """httpd's user, and the hub's token where httpd does not need the Authorization field."""
     httpd.expect_log("AH01617|AH01618|AH01614", required=False)
     httpd.load("auth_basic", "authn_file", "authz_user")
@@ -551,7 +551,7 @@ def test_basic_auth(httpd):
                           "topic=x"), 401)
 
 
-def test_error_document_of_a_refusal(httpd):
+def test_error_document_replaces_a_refusal_by_httpd(httpd):
     httpd.expect_log("AH01630")
     httpd.write("htdocs/sorry.html", "sorry")
     httpd.start("ErrorDocument 403 /sorry.html\n" + hub("Require all denied"))
@@ -562,7 +562,7 @@ def test_error_document_of_a_refusal(httpd):
 # ---- from inside httpd ---------------------------------------------------------------------------
 
 
-def test_a_page_that_includes_the_hub(httpd):
+def test_server_side_include_of_the_hub_gets_no_stream(httpd):
     """Server-side includes get no stream: the page would never end."""
     httpd.load("include")
     httpd.expect_log("unable to include")
@@ -575,7 +575,7 @@ def test_a_page_that_includes_the_hub(httpd):
     assert "a file in the hub's place" not in response.text
 
 
-def test_an_include_gets_past_no_access_control(httpd):
+def test_server_side_include_does_not_bypass_access_control(httpd):
     httpd.load("include", "proxy", "proxy_http")
     httpd.expect_log("unable to include")
     httpd.expect_log("AH01630", required=False)
@@ -587,7 +587,7 @@ def test_an_include_gets_past_no_access_control(httpd):
         assert "backend" not in httpd.get("/page.shtml").text
 
 
-def test_an_internal_redirect_to_the_hub(httpd):
+def test_internal_redirect_reaches_the_hub(httpd):
     """A rule that leads to the hub leads to the hub."""
     httpd.load("rewrite")
     httpd.start(hub() + f'<Directory "{httpd.docroot}">\nRequire all granted\nOptions +FollowSymLinks\n'
@@ -602,14 +602,14 @@ def test_an_internal_redirect_to_the_hub(httpd):
     assert httpd.get("/events2?match=x").status in (200, 404)
 
 
-def test_an_error_document_at_the_hub(httpd):
+def test_error_document_that_is_the_hub_neither_hangs_nor_crashes(httpd):
     """Foolish, but it must neither hang nor crash."""
     httpd.start(hub() + f"ErrorDocument 404 {PATH}\n")
     assert httpd.get("/missing").status in (400, 404)
     works(httpd)
 
 
-def test_directory_index_at_the_hub(httpd):
+def test_directory_index_that_is_the_hub_neither_hangs_nor_crashes(httpd):
     httpd.start(hub() + f"DirectoryIndex {PATH}\n")
     assert httpd.get("/?match=x").status in (200, 403, 404)
     works(httpd)
@@ -634,7 +634,7 @@ def accepts(httpd, aud, host=None, port=None, path=PATH):
     return response.status == 200
 
 
-def test_the_audience_that_is_derived(httpd):
+def test_derived_audience_follows_the_servers_names(httpd):
     other = httpd.add_port()
     httpd.start(httpd.vhost(hub(identifier=None), name="hub.example", aliases=("alias.example", "*.wild.example"))
                 + httpd.vhost(hub(identifier=None), name="https://tls.example:443", port=other)
@@ -654,14 +654,14 @@ def test_the_audience_that_is_derived(httpd):
     assert accepts(httpd, f"https://proxied.example{PATH}", port=other, host="proxied.example")
 
 
-def test_the_audience_of_https(httpd):
+def test_derived_audience_of_a_tls_host_is_https(httpd):
     httpd.start(httpd.vhost(hub(identifier=None), name="hub.example:443", tls=True))
     response = httpd.publish(TOPIC, "x", token=token.publisher(aud=f"https://hub.example{PATH}"), tls=True,
                              host="hub.example")
     assert response.status == 200
 
 
-def test_no_socket_is_left_open(httpd):
+def test_unread_body_closes_the_connection(httpd):
     """What the hub does not read of a request ends with its connection."""
     httpd.start(hub())
     with httpd.connect() as conn:

@@ -29,7 +29,7 @@ def node(script, argument):
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="Debian's chromium is not installed")
-def test_browsers_and_npm(httpd):
+def test_browsers_and_npm_clients_get_every_update_once_and_in_order(httpd):
     listed, other = httpd.add_port(), httpd.add_port()
     url = f"http://localhost:{httpd.port}{PATH}"
     minted = token.mint(SUBSCRIBER_KEY, details=[token.detail(["publish", "subscribe"], ["*"])], aud=url)
@@ -79,7 +79,7 @@ def test_browsers_and_npm(httpd):
     assert origins == [f"http://localhost:{httpd.port}"] * 3 + [f"http://localhost:{listed}"]
 
 
-def test_curl(httpd):
+def test_curl_publishes_and_subscribes(httpd):
     httpd.start(hub())
     url = f"http://127.0.0.1:{httpd.port}{PATH}"
 

@@ -44,7 +44,7 @@ def variables():
     return set(re.findall(r"^#   ([A-Z_]+) ", read("tools/mercure-hub"), re.MULTILINE))
 
 
-def test_dockerfile():
+def test_dockerfile_names_what_exists():
     build, image = stages()
     wanted = re.search(r"build_packages=\((.*?)\)", read("dev"), re.DOTALL)[1].split()
     assert packages(build) == set(wanted)
@@ -61,13 +61,13 @@ def test_dockerfile():
         assert library in linked and package in packages(image)
 
 
-def test_compose():
+def test_compose_file_names_what_exists():
     service = yaml.safe_load(read("compose.yaml"))["services"]["hub"]
     assert set(service["environment"]) <= variables()
     assert service["read_only"] is True and service["tmpfs"] == ["/tmp"] and service["ports"] == ["8080:8080"]
 
 
-def test_kubernetes():
+def test_kubernetes_example_is_consistent():
     documents = list(yaml.safe_load_all(read("packaging/kubernetes/mercure.yaml")))
     assert [document["kind"] for document in documents] == ["PersistentVolumeClaim", "Deployment", "Service", "Ingress"]
     claim = documents.pop(0)
@@ -119,7 +119,7 @@ exec setpriv --reuid=www-data --regid=www-data --init-groups "$@"
 
 @pytest.mark.skipif(os.getuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0,
                     reason="nobody but root may make a file system read-only")
-def test_the_image_runs_with_a_read_only_file_system(image):
+def test_image_runs_on_a_read_only_file_system(image):
     port, data = free_port(), os.path.join(image, "data")
     launcher = find(image, "mercure-hub")
     env = {"PATH": os.environ["PATH"], "MERCURE_MODULE": find(image, "mod_mercure.so"), "MERCURE_DATA_DIR": data,

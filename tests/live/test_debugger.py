@@ -24,7 +24,7 @@ def drive(script, *args):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_served(httpd):
+def test_debugger_is_served_under_a_strict_policy(httpd):
     """The page and its parts under a strict policy; nothing where the debugger is off."""
     httpd.start(hub("MercureDebugger On") + hub(path="/other") +
                 hub("MercureDebugger On", path="/a b/", identifier=None) + '<Location "/closed">\n</Location>\n')
@@ -56,7 +56,7 @@ def test_what_is_served(httpd):
     assert posted.status == 405 and "GET" in posted.header("Allow")
 
 
-def test_access_control_applies(httpd):
+def test_access_control_applies_to_the_debugger(httpd):
     httpd.load("authz_host")
     httpd.start(hub("MercureDebugger On") + f'<Location "{DEBUG}">\nRequire all denied\n</Location>\n')
     httpd.expect_log("AH01630: client denied by server configuration: mercure:.*/debug/")
@@ -64,7 +64,7 @@ def test_access_control_applies(httpd):
     httpd.subscribe("match=x").close()
 
 
-def test_page(httpd):
+def test_debugger_works_in_chromium(httpd):
     httpd.load("headers")
     httpd.write("htdocs/page.html", "<!DOCTYPE html><title>x</title>")
     # The hub of the active subscriptions speaks both protocols, and has a path that a pattern would take for syntax.
@@ -90,7 +90,7 @@ def test_page(httpd):
     drive("presence.mjs", hub_url + "/debug/", json.dumps(bearers))
 
 
-def test_playground(httpd):
+def test_playground_is_open_and_its_token_ends_with_a_reload(httpd):
     """All is open, and the log says so at every start; a reload draws another key."""
     httpd.expect_log(INSECURE)
     config = hub("MercurePlayground On", "MercureSubscriptions On", identifier=None, keys=False, anonymous=False) + hub(path="/safe")
@@ -114,7 +114,7 @@ def test_playground(httpd):
     assert httpd.publish("x", token=minted, status=None).status == 401
 
 
-def test_echo(httpd):
+def test_playground_serves_a_resource_for_discovery(httpd):
     httpd.expect_log(INSECURE)
     httpd.start(hub("MercurePlayground On", path="/a hub", identifier=None))
     echo = httpd.get("/playground/books/%2F1")

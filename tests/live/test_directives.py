@@ -158,14 +158,14 @@ def is_refused(result, *words):
 # ---- the table -----------------------------------------------------------------------------------
 
 
-def test_every_directive_is_held():
+def test_every_directive_has_a_row_and_its_default():
     table = listed()
     names = {name for name in table if not name.endswith("=")}
     assert names == set(ROWS), "a directive without a row in this test, or a row without a directive"
     assert {name: default for name, (_, default) in table.items()} == DEFAULTS
 
 
-def test_the_page_is_that_of_the_table():
+def test_directives_page_is_up_to_date():
     page = os.path.join(SOURCES, "docs/directives.md")
     made = subprocess.run([doc_program()], check=True, capture_output=True, text=True).stdout
     with open(page, encoding="utf-8") as file:
@@ -175,7 +175,7 @@ def test_the_page_is_that_of_the_table():
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_arguments(httpd, name):
+def test_arguments_are_checked(httpd, name):
     scope = listed()[name][0]
     place = "{}\n" if scope == "server" else '<Location "/x">\n{}\n</Location>\n'
     good, bad = ROWS[name]
@@ -191,7 +191,7 @@ def test_arguments(httpd, name):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_contexts(httpd, name):
+def test_directive_is_allowed_only_in_its_contexts(httpd, name):
     httpd.load("proxy")
     httpd.add_port()
     allowed = ALLOWED[listed()[name][0]]
@@ -209,7 +209,7 @@ def test_contexts(httpd, name):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_not_in_htaccess(httpd, name):
+def test_directive_is_refused_in_htaccess(httpd, name):
     httpd.expect_log(f"{name}.*not allowed")
     httpd.write("htdocs/folder/.htaccess", f"{name} {ROWS[name][0]}\n")
     httpd.start(f'<Directory "{httpd.docroot}">\nAllowOverride All\nRequire all granted\n</Directory>\n')
@@ -219,7 +219,7 @@ def test_not_in_htaccess(httpd, name):
 # ---- keys ----------------------------------------------------------------------------------------
 
 
-def test_keys(httpd):
+def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
     """Every way to give a key that does not work is an error that says why, and never the secret."""
     private, public = token.make_key("rsa2048")
     _, small = token.make_key("rsa1024")
@@ -284,7 +284,7 @@ def test_keys(httpd):
 # ---- hubs that do not fit ------------------------------------------------------------------------
 
 
-def test_hubs_that_cannot_be(httpd):
+def test_impossible_hubs_are_errors(httpd):
     port = httpd.add_port()
     rows = [
         (hub("MercureHistory bytes=0"), ["MercureHistory bytes=0", "bytes=16M"]),
@@ -321,7 +321,7 @@ def test_hubs_that_cannot_be(httpd):
 # ---- inheritance ---------------------------------------------------------------------------------
 
 
-def test_inheritance(httpd):
+def test_inner_settings_replace_outer_ones(httpd):
     """Server, virtual host, Location: the inner replaces the outer; lists as a whole, options one by one."""
     bare = {"keys": False, "anonymous": False, "identifier": None}
     outer = (f"MercureKey {token.ISSUER} HS256 {KEY}\nMercureAnonymous On\n"
@@ -363,7 +363,7 @@ def test_inheritance(httpd):
         assert [event.id for event in stream.take(3)] == sent[2:]
 
 
-def test_defaults_by_behaviour(httpd):
+def test_hub_without_settings_behaves_by_the_defaults(httpd):
     """A hub of which nothing is said: no token opens it, and its bounds are those of the page."""
     httpd.start("LimitRequestFieldSize 65536\n" + hub(anonymous=False))
     httpd.subscribe([("match", "x")], status=401).close()
@@ -382,14 +382,14 @@ def test_defaults_by_behaviour(httpd):
     assert httpd.publish("t", token=token.publisher(details=details * 101), status=None).status == 401
 
 
-def test_directives_in_if(httpd):
+def test_location_settings_may_depend_on_the_request(httpd):
     """Location settings may depend on the request."""
     httpd.start(hub('<If "-n %{req:X-Open}">', "MercureAnonymous On", "</If>", anonymous=False))
     httpd.subscribe([("match", "x")], status=401).close()
     httpd.subscribe([("match", "x")], {"X-Open": "1"}).close()
 
 
-def test_warnings_of_useless_hubs(httpd):
+def test_start_warns_of_a_hub_that_nobody_can_use(httpd):
     httpd.expect_log("mercure:warn.*nobody can publish")
     httpd.expect_log("mercure:warn.*nobody can subscribe")
     httpd.start(hub(keys=False, anonymous=False))

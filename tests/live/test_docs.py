@@ -57,7 +57,7 @@ def build_folder():
     return os.environ.get("MERCURE_BUILD") or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
 
 
-def test_no_block_is_left_out():
+def test_every_block_is_of_a_known_kind():
     found = list(blocks())
     assert len(found) == sum(read(page).count("```") for page in PAGES) / 2, "a fence that this test does not see"
     known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "yaml"}
@@ -71,7 +71,7 @@ def test_no_block_is_left_out():
         yaml.safe_load(text)
 
 
-def test_links_lead_somewhere():
+def test_links_lead_to_an_existing_section():
     for page in PAGES:
         for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", read(page)):
             path = os.path.join(DOCS, target) if target else os.path.join(DOCS, page + ".md")
@@ -83,7 +83,7 @@ def test_links_lead_somewhere():
                 assert anchor[1:] in heads, f"{page}.md leads to {target}{anchor}"
 
 
-def test_configurations(httpd):
+def test_configurations_pass_configtest(httpd):
     httpd.load("authz_host", "headers", "proxy", "proxy_http", "reqtimeout", "status")
     for name in ("publisher", "subscriber", "publisher-new"):
         httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
@@ -141,7 +141,7 @@ class Doc:
                 os.killpg(process.pid, signal.SIGKILL)  # with what a script has started
 
 
-def test_commands(httpd):
+def test_commands_and_programs_work(httpd):
     """One server, whose keys the first command makes."""
     doc = Doc(httpd)
     url = f"http://localhost:{httpd.port}"
@@ -165,7 +165,7 @@ def test_commands(httpd):
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
-def test_proxies(httpd, proxy):
+def test_proxies_pass_updates_and_heartbeats_at_once(httpd, proxy):
     """An update gets through each proxy at once, and so does a heartbeat."""
     port = free_port()
     text = only(proxy).replace("127.0.0.1:8080", f"127.0.0.1:{httpd.port}")

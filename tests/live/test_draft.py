@@ -22,7 +22,7 @@ def post(httpd, body, minted=None):
     return httpd.request("POST", PATH, [FORM, ("Authorization", f"Bearer {minted or token.publisher()}")], body)
 
 
-def test_a_token_in_the_url_or_in_a_body_is_none(httpd):
+def test_tokens_in_the_url_or_the_body_are_ignored(httpd):
     httpd.start(hub(anonymous=False))
     subscriber, publisher = token.subscriber(), token.publisher()
     for name in ("access_token", "authorization", "token"):
@@ -34,7 +34,7 @@ def test_a_token_in_the_url_or_in_a_body_is_none(httpd):
         assert answer.status == 401 and "error=" not in answer.header("WWW-Authenticate")
 
 
-def test_nobody_publishes_below_the_hub(httpd):
+def test_topics_in_the_hubs_namespace_are_refused(httpd):
     """Whatever the token grants, in whatever spelling, and whichever of the topics it is."""
     httpd.start(hub() + hub(path="/hubs/é", identifier=None))
     everything, nothing = token.publisher(), token.publisher(details=[])
@@ -55,7 +55,7 @@ def test_nobody_publishes_below_the_hub(httpd):
     assert post(httpd, "topic=**").status == 200
 
 
-def test_what_nobody_sees_is_refused(httpd):
+def test_invisible_characters_and_malformed_utf8_are_refused(httpd):
     httpd.start(hub())
     wrong = []
     for part in UNSEEN + MALFORMED:
@@ -80,7 +80,7 @@ def test_what_nobody_sees_is_refused(httpd):
     assert not wrong, wrong
 
 
-def test_private_is_whether_the_field_is_there(httpd):
+def test_presence_of_the_field_makes_an_update_private(httpd):
     httpd.start(hub())
     with httpd.subscribe("match=*") as anyone, httpd.subscribe("match=*", token=token.subscriber()) as reader:
         for body in ("private", "private=", "private=0", "private=off", "private=false&private=on"):
@@ -90,7 +90,7 @@ def test_private_is_whether_the_field_is_there(httpd):
         assert anyone.next().id == last
 
 
-def test_limits_of_a_token(httpd):
+def test_invalid_or_too_many_details_refuse_the_token(httpd):
     httpd.start(hub("MercureLimit details=2 topics=3 pattern=20"))
     other = {"type": "https://other.example/type"}
     one = token.detail(["publish"], ["a"])
@@ -115,7 +115,7 @@ def test_limits_of_a_token(httpd):
             assert f'error="{error}"' in answer.header("WWW-Authenticate")
 
 
-def test_a_token_may_be_as_large_as_its_limits_allow(httpd):
+def test_token_may_be_as_large_as_the_limits_allow(httpd):
     httpd.start("LimitRequestFieldSize 70000\n" + hub())
     topics = [f"https://example.com/{n}" for n in range(1000)]
     assert httpd.publish(topics[-1], "x", token=token.publisher(topics)).status == 200
@@ -125,7 +125,7 @@ def test_a_token_may_be_as_large_as_its_limits_allow(httpd):
     httpd.publish(topics[99], "x", token=token.publisher(details=[*details, details[0]]), status=401)
 
 
-def test_replay_asks_the_token_of_today(httpd):
+def test_replay_is_authorized_by_the_current_token(httpd):
     """What somebody was granted when it was published counts for nothing."""
     httpd.start(hub())
     ids = [httpd.publish(f"https://example.com/{name}", name, fields=[("private", "on")]).text for name in "abc"]

@@ -91,7 +91,7 @@ def publish_many(httpd, ids, size=1, threads=8, path=PATH):
 # ---- the configuration ---------------------------------------------------------------------------
 
 
-def test_what_configtest_says(httpd):
+def test_configtest_refuses_an_unusable_store(httpd):
     os.makedirs(httpd.path("there"))
     httpd.write("file", "")
     for text, said in (
@@ -114,7 +114,7 @@ def test_what_configtest_says(httpd):
 # ---- restarts ------------------------------------------------------------------------------------
 
 
-def test_stop_and_start(httpd):
+def test_history_survives_stop_and_start(httpd):
     """The first request finds the history, its last id and its order; bounds change with a reload."""
     httpd.start("MaxKeepAliveRequests 0\n<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n" +
                 durable("MercureHistory count=0 bytes=64M", sync="none"))
@@ -145,7 +145,7 @@ def test_stop_and_start(httpd):
     assert replay(httpd, 0) == []
 
 
-def test_a_hub_gets_another_store_in_a_reload(httpd):
+def test_history_survives_a_change_of_store(httpd):
     httpd.start(hub())
     sent = publish(httpd, 5)
     for store in (durable(), hub(), durable()):
@@ -159,7 +159,7 @@ def test_a_hub_gets_another_store_in_a_reload(httpd):
     assert read_all(httpd) == sent
 
 
-def test_all_three_syncs(httpd):
+def test_every_sync_setting_survives_a_crash_of_httpd(httpd):
     httpd.start("".join(durable_at(sync, sync=sync) for sync in ("full", "group", "none")))
     sent = {sync: publish(httpd, 3, path=f"/{sync}") for sync in ("full", "group", "none")}
     httpd.crash()
@@ -177,7 +177,7 @@ def size_of(path):
     return os.stat(path).st_blocks * 512
 
 
-def test_the_file_stops_growing(httpd):
+def test_file_stops_growing_at_its_bound(httpd):
     """Ten times the bound is published: the room of what is dropped is used again."""
     httpd.start("MaxKeepAliveRequests 0\n" + "".join(
         durable_at(f"{size}", f"MercureHistory count=0 bytes={300 * size}", "MercureLimit body=64K", sync="none")
@@ -223,7 +223,7 @@ def damage_all(path):
 DAMAGES = {"middle": damage_middle, "end": damage_end, "data": damage_data, "all": damage_all}
 
 
-def test_a_damaged_file_is_set_aside(httpd):
+def test_damaged_file_is_set_aside(httpd):
     """One hub for each damage, and one beside them that is whole."""
     httpd.start("MaxKeepAliveRequests 0\n" + "".join(durable_at(name, sync="none") for name in (*DAMAGES, "whole")))
     last = {}
@@ -251,7 +251,7 @@ def test_a_damaged_file_is_set_aside(httpd):
 
 
 @pytest.mark.skipif(not shutil.which("prlimit"), reason="no prlimit")
-def test_a_full_disk(httpd, monkeypatch):
+def test_full_disk_refuses_publications_and_ends_no_stream(httpd, monkeypatch):
     """Publishers are asked to come again; no stream ends; when there is room all goes on."""
     monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", "prlimit --fsize=20000000:unlimited")
     httpd.expect_log(r"mercure:error.*an update was not stored", required=False)
@@ -278,7 +278,7 @@ def test_a_full_disk(httpd, monkeypatch):
     assert read_all(httpd) == [*sent, update]
 
 
-def test_a_child_that_cannot_open_the_history_says_so(httpd):
+def test_child_that_cannot_open_the_history_reports_it(httpd):
     """It serves the hub to nobody, which its health tells; the next one may fare better."""
     httpd.start(durable() + '<Location "/health">\nSetHandler mercure-health\n</Location>\n')
     folder = os.path.dirname(the_file(httpd))
@@ -311,7 +311,7 @@ def tool(*args, text=None, status=0):
 
 
 @pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD does not say where the tool is")
-def test_the_tool(httpd):
+def test_tool_lists_exports_imports_and_compacts(httpd):
     """list, export, import and compact, of a hub that runs and of one that is stopped."""
     start(httpd, "MercureHistory count=0 bytes=0", sync="none")
     folder = os.path.dirname(the_file(httpd))
@@ -360,7 +360,7 @@ def test_the_tool(httpd):
 
 
 @pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD does not say where the tool is")
-def test_the_tool_brings_back_what_the_hub_itself_has_published(httpd):
+def test_tool_imports_the_hubs_own_events(httpd):
     start(httpd, "MercureSubscriptions On", sync="none")
     folder, other = os.path.dirname(the_file(httpd)), httpd.path("other")
     with httpd.subscribe([("match", TOPIC)]):
@@ -450,7 +450,7 @@ def check_faults(httpd, rounds, fault, publishers=6):
         assert stream.ids == got, "a stream has lost or doubled something, or has another order"
 
 
-def test_two_servers_do_not_share_one(httpd, new_httpd):
+def test_second_server_cannot_use_the_history_of_the_first(httpd, new_httpd):
     """One waits a while for another's history; it gets it at no death of a child and at no reload."""
     start(httpd, "MercureHistory count=0 bytes=64M")
     other = new_httpd()
@@ -465,27 +465,27 @@ def test_two_servers_do_not_share_one(httpd, new_httpd):
 FAULTS = {"child": kill_one, "all": kill_all, "graceful": lambda httpd: httpd.graceful()}
 
 
-def test_faults(httpd):
-    """All processes at once; the other faults are those of test_two_servers_do_not_share_one()."""
+def test_history_survives_crashes_under_load(httpd):
+    """All processes at once; the other faults are those of test_second_server_cannot_use_the_history_of_the_first()."""
     start(httpd, "MercureHistory count=0 bytes=64M")
     check_faults(httpd, 5, FAULTS["all"])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_for_long(httpd, fault):
+def test_history_survives_many_faults_under_load(httpd, fault):
     start(httpd, "MercureHistory count=0 bytes=256M")
     check_faults(httpd, 20 if fault == "graceful" else 50, FAULTS[fault], 12)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", ["child", "graceful"])
-def test_faults_in_memory_for_long(httpd, fault):
+def test_history_in_memory_survives_many_faults_under_load(httpd, fault):
     httpd.start(hub("MercureHistory count=0 bytes=64M"))
     check_faults(httpd, 20 if fault == "graceful" else 50, FAULTS[fault])
 
 
 @pytest.mark.parametrize("fault", ["child", "graceful"])
-def test_faults_in_memory(httpd, fault):
+def test_history_in_memory_survives_faults_under_load(httpd, fault):
     httpd.start(hub("MercureHistory count=0 bytes=64M"))
     check_faults(httpd, 3, FAULTS[fault])

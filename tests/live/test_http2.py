@@ -28,7 +28,7 @@ def start(httpd, *directives, tls=False, keep_alive=5):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
-def test_two_streams_of_a_connection(httpd, tls):
+def test_connection_holds_at_most_two_streams(httpd, tls):
     port = start(httpd, tls=tls)
     with Http2(port, tls) as conn:
         streams = [conn.open(TARGET, STREAM) for _ in range(5)]
@@ -51,7 +51,7 @@ def test_two_streams_of_a_connection(httpd, tls):
     wait_until(lambda: number(httpd, "MercureThreads") == 0, what="all threads free")
 
 
-def test_a_stream_that_is_reset_gives_its_thread_back(httpd):
+def test_reset_stream_frees_its_thread(httpd):
     """A page that is reloaded uses the same connection again; no heartbeat comes to its help."""
     port = start(httpd, "MercureHeartbeat 0")
     with Http2(port) as conn:
@@ -64,7 +64,7 @@ def test_a_stream_that_is_reset_gives_its_thread_back(httpd):
     wait_subscribers(httpd, 0)
 
 
-def test_streams_end_in_order(httpd):
+def test_stream_over_http2_ends_cleanly(httpd):
     port = start(httpd, "MercureConnectionLifetime 2")
     with Http2(port) as conn:
         stream = conn.request(TARGET, STREAM)
@@ -72,7 +72,7 @@ def test_streams_end_in_order(httpd):
     wait_reason(httpd, "lifetime")
 
 
-def test_graceful_restart_over_http2(httpd):
+def test_graceful_restart_ends_streams_over_http2_cleanly(httpd):
     port = start(httpd)
     with Http2(port) as conn:
         stream = conn.open(TARGET, STREAM)
@@ -84,7 +84,7 @@ def test_graceful_restart_over_http2(httpd):
         wait_until(lambda: not set(old) & set(httpd.children()), 30, "the end of the old children", 0.1)
 
 
-def test_sigterm_ends_streams_over_http2_in_order(httpd):
+def test_sigterm_ends_streams_over_http2_cleanly(httpd):
     port = start(httpd, tls=True)
     with Http2(port, tls=True) as conn, Http2(port, tls=True) as other:
         streams = [conn.open(TARGET, STREAM) for _ in range(2)]
@@ -106,7 +106,7 @@ def test_sigterm_ends_streams_over_http2_in_order(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_a_client_of_http2_that_takes_nothing_is_cut_by_the_dispatch_timeout(httpd):
+def test_dispatch_timeout_cuts_an_http2_client_that_reads_nothing(httpd):
     port = start(httpd, "MercureDispatchTimeout 1")
     with Http2(port) as conn:
         stream = conn.open(TARGET, STREAM)
@@ -120,7 +120,7 @@ def test_a_client_of_http2_that_takes_nothing_is_cut_by_the_dispatch_timeout(htt
         conn.wait(lambda: stream.reset, "the reset of the stream")
 
 
-def test_420_streams_leave_room_for_all_else(httpd, mpm):
+def test_420_streams_leave_threads_for_other_requests(httpd, mpm):
     """70 connections of 6 streams each, with the defaults of mod_http2."""
     # Many threads are busy at once; how many, httpd may find remarkable.
     httpd.expect_log(r"AH10159: server is within MinSpareThreads|AH00484: server reached MaxRequestWorkers"
@@ -163,7 +163,7 @@ def test_420_streams_leave_room_for_all_else(httpd, mpm):
 
 
 @pytest.mark.mpm("event")
-def test_curl(httpd):
+def test_curl_subscribes_over_http2(httpd):
     port = start(httpd)
     with subprocess.Popen(
             ["curl", "-sN", "--http2-prior-knowledge", "--max-time", "60", "-X", "QUERY", "-d", f"match={TOPIC}",

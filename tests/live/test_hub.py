@@ -49,7 +49,7 @@ def table(rows, run):
 
 
 @pytest.mark.sanitize
-def test_published_in_one_child_received_in_another(httpd):
+def test_update_published_in_one_child_reaches_another(httpd):
     httpd.start(hub() + PID_LOG)
     sent = []
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -65,7 +65,7 @@ def test_published_in_one_child_received_in_another(httpd):
     assert pids(httpd, "POST") - pids(httpd, "GET"), "no update came from another child"
 
 
-def test_one_update_reaches_every_subscriber_once_and_in_order(httpd):
+def test_updates_reach_every_subscriber_once_and_in_order(httpd):
     httpd.start(hub())
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(6)]
     sent = [httpd.publish(TOPIC, str(i)).text for i in range(30)]
@@ -75,7 +75,7 @@ def test_one_update_reaches_every_subscriber_once_and_in_order(httpd):
 
 
 @event_only
-def test_the_answer_of_a_publication(httpd):
+def test_publication_is_answered_with_its_id(httpd):
     httpd.start(hub() + PID_LOG)
     response = httpd.publish(TOPIC, "x")
     assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
@@ -92,7 +92,7 @@ def test_the_answer_of_a_publication(httpd):
 
 
 @event_only
-def test_the_head_of_a_stream(httpd):
+def test_stream_has_the_required_header_fields(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)]) as stream:
         assert stream.response.header("Content-Type") == "text/event-stream"
@@ -105,7 +105,7 @@ def test_the_head_of_a_stream(httpd):
 
 
 @event_only
-def test_every_field_of_an_update(httpd):
+def test_every_field_of_an_update_is_delivered(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)]) as stream:
         httpd.publish(["https://example.com/other", TOPIC], "one\ntwo\r\nthree\rfour",
@@ -124,7 +124,7 @@ def test_every_field_of_an_update(httpd):
 
 
 @event_only
-def test_an_update_of_several_topics_comes_once(httpd):
+def test_update_of_several_topics_is_delivered_once(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", "https://example.com/a"), ("match", "https://example.com/b"),
                           ("match", "*")]) as stream:
@@ -144,7 +144,7 @@ def test_topics_are_compared_byte_by_byte(httpd):
         assert stream.next().id == last
 
 
-def test_a_large_update(httpd):
+def test_large_update_is_delivered_whole(httpd):
     httpd.start(hub())
     data = "0123456789abcdef" * 60000  # just below the largest body
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -153,7 +153,7 @@ def test_a_large_update(httpd):
 
 
 @event_only
-def test_a_chunked_publication(httpd):
+def test_chunked_publication_is_accepted(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)]) as stream:
         body = urllib.parse.urlencode([("topic", TOPIC), ("data", "in pieces")])
@@ -166,7 +166,7 @@ def test_a_chunked_publication(httpd):
 
 
 @event_only
-def test_publications_on_one_connection(httpd):
+def test_one_connection_takes_many_publications(httpd):
     httpd.start(hub())
     head = {"Authorization": f"Bearer {token.publisher()}", "Content-Type": FORM}
     with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect() as conn:
@@ -201,7 +201,7 @@ PUBLISH_ERRORS = [
 
 
 @event_only
-def test_publish_errors(httpd):
+def test_invalid_publications_are_refused(httpd):
     httpd.start(hub("MercureLimit topics=5 body=2000 field=500"))
 
     def run(name, form, status, word):
@@ -243,7 +243,7 @@ def test_limits_are_exact(httpd):
 
 
 @event_only
-def test_limit_request_body_of_httpd_counts_too(httpd):
+def test_limit_request_body_of_httpd_applies(httpd):
     """It is answered as our own limits are, once, unless ErrorDocument says what the answer is."""
     httpd.expect_log(r"AH01587|AH01588|AH01590|AH00588|Requested content-length|larger than the conf", required=False)
     identifier = f"MercureResourceIdentifier https://hub.example{PATH}"
@@ -281,7 +281,7 @@ def test_limit_request_body_of_httpd_counts_too(httpd):
 
 
 @event_only
-def test_other_content_types(httpd):
+def test_publication_must_be_a_form(httpd):
     httpd.start(hub())
     head = {"Authorization": f"Bearer {token.publisher()}"}
 
@@ -298,7 +298,7 @@ def test_other_content_types(httpd):
 
 
 @event_only
-def test_encoded_bodies(httpd):
+def test_encoded_bodies_are_decoded_or_refused(httpd):
     """They are taken where a filter of httpd decodes them, and never as if they were plain."""
     httpd.expect_log(r"AH01387|AH10491|AH02805|Zlib|inflat", required=False)
     httpd.load("deflate")
@@ -346,7 +346,7 @@ def lines_of(reason):
 
 
 @event_only
-def test_tokens_that_do_not_publish(httpd):
+def test_tokens_that_may_not_publish_are_refused(httpd):
     httpd.start(hub())
     good = token.publisher()
     header, payload, signature = good.split(".")
@@ -403,7 +403,7 @@ def test_tokens_that_do_not_publish(httpd):
 
 
 @event_only
-def test_repeated_authorization_fields(httpd):
+def test_repeated_authorization_fields_are_refused(httpd):
     httpd.start(hub())
     good = f"Bearer {token.publisher()}"
     for fields in ([good, good], [good, "Basic dTpw"], ["Basic dTpw", good]):
@@ -420,7 +420,7 @@ def test_the_scheme_is_case_insensitive(httpd):
 
 
 @event_only
-def test_tokens_that_publish(httpd):
+def test_tokens_that_may_publish_are_accepted(httpd):
     httpd.start(hub())
 
     def run(name, minted):
@@ -437,7 +437,7 @@ def test_tokens_that_publish(httpd):
 
 
 @event_only
-def test_a_publication_needs_all_topics_granted(httpd):
+def test_publication_needs_a_grant_for_each_topic(httpd):
     httpd.start(hub())
     minted = token.publisher(["https://example.com/a"])
     httpd.publish(["https://example.com/a"], "x", token=minted)
@@ -445,7 +445,7 @@ def test_a_publication_needs_all_topics_granted(httpd):
 
 
 @event_only
-def test_every_kind_of_key(httpd):
+def test_every_kind_of_key_verifies_its_issuers_tokens(httpd):
     made = {}
     lines = []
     for alg, kind in (("RS256", "rsa2048"), ("PS512", "rsa2048"), ("ES256", "p256"), ("ES384", "p384"),
@@ -465,7 +465,7 @@ def test_every_kind_of_key(httpd):
 
 
 @event_only
-def test_two_keys_of_one_issuer(httpd):
+def test_two_keys_of_one_issuer_are_both_accepted(httpd):
     """A key is replaced: for a while tokens of both are taken."""
     new = "the-new-key-of-the-live-tests:0123456789abcdef"
     httpd.start(hub(f"MercurePublisherKey {token.ISSUER} HS256 {new}"))
@@ -498,7 +498,7 @@ def test_a_stream_ends_when_its_token_expires(httpd):
 
 
 @event_only
-def test_private_updates(httpd):
+def test_private_update_reaches_only_authorized_subscribers(httpd):
     httpd.start(hub())
     granted = token.subscriber([TOPIC])
     other = token.subscriber(["https://example.com/other"])
@@ -523,7 +523,7 @@ def test_private_updates(httpd):
 
 
 @event_only
-def test_subscribe_errors(httpd):
+def test_invalid_subscriptions_are_refused(httpd):
     httpd.start(hub())
 
     def run(query, word):
@@ -550,7 +550,7 @@ def test_subscribe_errors(httpd):
 
 
 @event_only
-def test_subscribers_without_a_token(httpd):
+def test_subscribers_need_a_valid_token(httpd):
     httpd.start(hub(anonymous=False))
     with httpd.subscribe([("match", TOPIC)], status=401) as stream:
         assert stream.response.header("WWW-Authenticate").startswith("Bearer")
@@ -567,7 +567,7 @@ def test_subscribers_without_a_token(httpd):
 
 
 @event_only
-def test_a_bad_token_is_no_anonymous_one(httpd):
+def test_invalid_token_is_refused_where_anonymous_is_allowed(httpd):
     httpd.start(hub())
     httpd.subscribe([("match", TOPIC)], token="x.y.z", status=401).close()
 
@@ -576,7 +576,7 @@ def test_a_bad_token_is_no_anonymous_one(httpd):
 
 
 @event_only
-def test_there_is_nothing_below_the_hub(httpd):
+def test_unknown_paths_below_the_hub_get_404(httpd):
     httpd.start(hub())
     for target in (f"{PATH}/", f"{PATH}/x", f"{PATH}/debug/x", f"{PATH}/index.html"):
         response = httpd.get(target)
@@ -592,7 +592,7 @@ def ids(stream, count):
 
 
 @event_only
-def test_last_event_id(httpd):
+def test_last_event_id_selects_the_replay(httpd):
     httpd.start(hub("MercureHistory count=5"))
     with httpd.subscribe([("match", "*"), ("last_event_id", "")]) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"  # nothing there yet
@@ -632,7 +632,7 @@ def test_last_event_id(httpd):
 
 
 @event_only
-def test_an_id_that_came_twice(httpd):
+def test_earliest_of_equal_ids_is_the_cursor(httpd):
     """The earliest of equal ids counts: rather twice than lost."""
     httpd.start(hub())
     for i, name in enumerate(("a", "same", "b", "same", "c")):
@@ -642,7 +642,7 @@ def test_an_id_that_came_twice(httpd):
 
 
 @event_only
-def test_replay_keeps_to_the_matchers(httpd):
+def test_replay_is_filtered_by_the_matchers(httpd):
     httpd.start(hub())
     for i in range(10):
         httpd.publish(f"https://example.com/{i % 2}", str(i))
@@ -654,7 +654,7 @@ def test_replay_keeps_to_the_matchers(httpd):
 
 
 @event_only
-def test_history_off(httpd):
+def test_nothing_is_replayed_with_history_off(httpd):
     httpd.start(hub("MercureHistory Off"))
     first = httpd.publish(TOPIC, "1").text
     with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": first}) as stream:
@@ -664,7 +664,7 @@ def test_history_off(httpd):
 
 
 @event_only
-def test_a_replay_longer_than_a_write(httpd):
+def test_replay_longer_than_one_write_is_complete(httpd):
     httpd.start(hub())
     sent = [httpd.publish(TOPIC, "x" * 3000).text for _ in range(60)]
     with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")]) as stream:
@@ -674,7 +674,7 @@ def test_a_replay_longer_than_a_write(httpd):
 # ---- clients that misbehave ----------------------------------------------------------------------
 
 
-def test_clients_that_hang_up_leave_no_thread_behind(httpd):
+def test_clients_that_hang_up_free_their_threads(httpd):
     httpd.start(hub())
     for count in range(1, 13):
         streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(2)]
@@ -689,7 +689,7 @@ def test_clients_that_hang_up_leave_no_thread_behind(httpd):
 
 
 @event_only
-def test_a_publication_that_breaks_off(httpd):
+def test_incomplete_publication_is_not_stored(httpd):
     httpd.start(hub())
     with Connection(httpd.port) as conn:
         conn.send(f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
@@ -701,7 +701,7 @@ def test_a_publication_that_breaks_off(httpd):
 
 
 @event_only
-def test_expect_100_continue(httpd):
+def test_expect_100_continue_is_answered_after_the_token_is_checked(httpd):
     httpd.start(hub())
     body = f"topic={TOPIC}&data=x".encode()
     for minted, statuses in ((token.publisher(), [100, 200]), ("x.y.z", [401])):

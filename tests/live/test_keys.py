@@ -59,7 +59,7 @@ def replace(httpd, name, content, mode=0o644):
 
 
 @pytest.mark.sanitize
-def test_files(httpd):
+def test_changed_key_file_takes_effect(httpd):
     """A new key counts soon and the old one, with its cached tokens, no more; what is bad changes nothing."""
     old, new, last = (f"{name}-{'0123456789abcdef' * 4}" for name in ("old", "new", "last"))
     httpd.write("conf/key", old)
@@ -109,7 +109,7 @@ def test_files(httpd):
 
 
 @pytest.mark.sanitize
-def test_a_jwk_set_that_comes_late_and_rotates(httpd, jwks):
+def test_jwk_set_may_come_late_and_rotate(httpd, jwks):
     """Down at start; then there; then rotated under load, with the children killed and its server down."""
     first, second = Key("first"), Key("second")
     row = f"MercurePublisherKey {token.ISSUER} ES256 {jwks.url()}"
@@ -169,7 +169,7 @@ def test_a_jwk_set_that_comes_late_and_rotates(httpd, jwks):
     until(httpd, second.token(), 200)
 
 
-def test_what_is_not_fetched(httpd, jwks, new_jwks):
+def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
     """Each way in which a server may be wrong, each with its reason in the log; and what is fine."""
     key = Key("key")
     good = jwk_set(key)
@@ -218,7 +218,7 @@ def test_what_is_not_fetched(httpd, jwks, new_jwks):
     assert not os.path.exists(httpd.access_log) or "/good" not in open(httpd.access_log, encoding="utf-8").read()
 
 
-def test_configuration(httpd, jwks):
+def test_configtest_checks_urls_and_the_authoritys_file(httpd, jwks):
     """What configtest says of a URL, and of the authority's file."""
     httpd.write("conf/none.pem", "no certificate")
     rows = [

@@ -109,23 +109,23 @@ def test_bad_values_are_refused(env, variable, value):
     assert_refused(env, variable)
 
 
-def test_what_this_version_cannot_do_is_refused(env):
+def test_unsupported_transport_is_refused(env):
     env["MERCURE_TRANSPORT_URL"] = "redis://localhost"
     assert_refused(env, "MERCURE_TRANSPORT_URL")
 
 
-def test_a_name_as_containers_have_it(env):
+def test_server_name_may_hold_an_underscore(env):
     env["SERVER_NAME"] = "my_hub"
     status, config, said = launch(env, "--print-config")
     assert status == 0 and "ServerName my_hub\n" in config, said
 
 
-def test_the_off_position_of_switches_is_fine(env):
+def test_switches_accept_0(env):
     env.update(MERCURE_LEGACY="0", MERCURE_SUBSCRIPTIONS="0", MERCURE_DEBUGGER="0")
     assert launch(env, "--print-config")[0] == 0
 
 
-def test_store(env, folder):
+def test_history_is_on_disk_by_default(env, folder):
     """On disk, unless memory is asked for; the folder must be there and serve, even if it is nobody's wish."""
     line = f'MercureStore lmdb "{folder}/data"'
     assert hub_lines(env)[0][1] == line
@@ -141,7 +141,7 @@ def test_store(env, folder):
         assert re.fullmatch(r"mercure-hub: MERCURE_DATA_DIR: [^\n]+MERCURE_STORE=memory\n", said), said
 
 
-def test_configuration(env):
+def test_variables_become_directives(env):
     env.update(MERCURE_LISTEN_ADDR=":8080 127.0.0.1:8081 [::1]:8082", SERVER_NAME="https://hub.example:8443",
                MERCURE_TRUSTED_ISSUERS="https://a.example, https://b.example/?x=*", MERCURE_DEBUG="1",
                MERCURE_PUBLISHER_JWT_ALG="HS256,HS512", MERCURE_ALLOW_ANONYMOUS="1")
@@ -173,7 +173,7 @@ def hub_lines(env):
     return lines[lines.index(f'<Location "{HUB}">') + 1:lines.index("</Location>")], lines, said
 
 
-def test_origins_and_switches(env):
+def test_origins_and_switches_become_directives(env):
     env.update(MERCURE_CORS_ORIGINS="https://a.example https://*.b.example:8443,http://[::1]:80",
                MERCURE_PUBLISH_ORIGINS="https://c.example https://d.example", MERCURE_SUBSCRIPTIONS="1")
     hub, lines, said = hub_lines(env)
@@ -186,7 +186,7 @@ def test_origins_and_switches(env):
     assert "MercureCorsOrigins *" in hub_lines(env)[0]
 
 
-def test_what_only_httpd_sees_names_the_variable(env, folder):
+def test_errors_that_only_httpd_finds_name_the_variable(env, folder):
     for variable, value in (("MERCURE_CORS_ORIGINS", "https://a.*.example"), ("MERCURE_CORS_ORIGINS", "* https://a"),
                             ("MERCURE_PUBLISH_ORIGINS", "https://a.example:x"),
                             ("MERCURE_LISTEN_ADDR", "999.1.1.1:18080"), ("MERCURE_MODULE", "/etc/passwd"),
@@ -196,7 +196,7 @@ def test_what_only_httpd_sees_names_the_variable(env, folder):
     assert os.listdir(folder) == ["data"]
 
 
-def test_protocol_0x(env):
+def test_protocol_0x_must_be_asked_for_beside_issuers(env):
     """Without issuers it is all there is; beside issuers it must be asked for."""
     publisher = "HS256 env:MERCURE_PUBLISHER_JWT_KEY"
     assert not any("Legacy" in line for line in hub_lines(env)[0])
@@ -213,7 +213,7 @@ def test_protocol_0x(env):
     assert_refused(env, "MERCURE_TRUSTED_ISSUERS", "MERCURE_LEGACY")
 
 
-def test_sizing(env):
+def test_sizing_follows_max_subscribers(env):
     def factor():
         return next(int(line.split()[1]) for line in hub_lines(env)[1] if line.startswith("AsyncRequest"))
 
@@ -223,7 +223,7 @@ def test_sizing(env):
     assert 4 * 32 * factor() >= 1000000
 
 
-def test_tls_needs_both(env, folder):
+def test_tls_needs_certificate_and_key(env, folder):
     cert, key = folder / "cert.pem", folder / "key.pem"
     cert.write_text("-----BEGIN CERTIFICATE-----\n")
     key.write_text("-----BEGIN EC PRIVATE KEY-----\n")
@@ -235,14 +235,14 @@ def test_tls_needs_both(env, folder):
     assert {"SSLEngine on", f'SSLCertificateFile "{cert}"', f'SSLCertificateKeyFile "{key}"'} <= set(hub_lines(env)[1])
 
 
-def test_a_secret_is_only_bytes(env):
+def test_secret_cannot_change_the_configuration(env):
     """What would break a configuration is nothing special in a secret."""
     env["MERCURE_PUBLISHER_JWT_KEY"] = 'a"b\\c\n</Location>\nListen 1\n$(id)`id`%{x}' + "k" * 32
     status, config, _ = launch(env, "--print-config")
     assert status == 0 and "Listen 1\n" not in config and "$(id)" not in config
 
 
-def test_key_files(env, folder):
+def test_keys_can_come_from_files(env, folder):
     path = folder / 'a key "1" \\'
     path.write_text("k" * 32 + "\n")
     del env["MERCURE_PUBLISHER_JWT_KEY"]
@@ -260,7 +260,7 @@ def test_key_files(env, folder):
 
 
 @pytest.mark.parametrize("line", ["a\nListen 1", "${HOME}/key"])
-def test_a_file_name_cannot_add_to_the_configuration(env, folder, line):
+def test_file_name_cannot_change_the_configuration(env, folder, line):
     path = folder / line
     path.parent.mkdir(exist_ok=True)
     path.write_text("k" * 32)
@@ -269,7 +269,7 @@ def test_a_file_name_cannot_add_to_the_configuration(env, folder, line):
     assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY_FILE")
 
 
-def test_a_pem_key_needs_its_algorithm(env):
+def test_pem_key_needs_its_algorithm(env):
     env["MERCURE_SUBSCRIBER_JWT_KEY"] = make_key("p256")[1]
     assert_refused(env, "MERCURE_SUBSCRIBER_JWT_ALG", "PEM")
     env["MERCURE_SUBSCRIBER_JWT_ALG"] = "HS256"
@@ -280,7 +280,7 @@ def test_a_pem_key_needs_its_algorithm(env):
     assert f'MercureSubscriberKey "{ISSUER}" ES256 env:MERCURE_SUBSCRIBER_JWT_KEY' in config
 
 
-def test_the_longest_hash_decides_how_long_a_secret_must_be(env):
+def test_longest_hash_sets_the_minimum_length_of_a_secret(env):
     env["MERCURE_PUBLISHER_JWT_KEY"] = "k" * 63
     env["MERCURE_PUBLISHER_JWT_ALG"] = "HS256,HS512"
     assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY", "make it 64 or more")
@@ -297,7 +297,7 @@ def test_bad_extra_directives_are_refused(env, folder, text):
     assert os.listdir(folder) == ["data"]
 
 
-def test_a_key_that_httpd_refuses_is_that_of_its_variable(env, folder):
+def test_key_that_httpd_refuses_is_reported_with_its_variable(env, folder):
     public = make_key("p256")[1]
     (folder / "key.pem").write_text(public)
     env.update(MERCURE_SUBSCRIBER_JWT_ALG="EdDSA", MERCURE_SUBSCRIBER_JWT_KEY=public)
@@ -309,7 +309,7 @@ def test_a_key_that_httpd_refuses_is_that_of_its_variable(env, folder):
     assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_SUBSCRIBER_JWT_KEY_FILE: [^\n]+ES256\n", said), said
 
 
-def test_extra_directives_that_are_bad_for_the_hub_as_a_whole(env, folder):
+def test_extra_directives_that_do_not_fit_the_hub_are_refused(env, folder):
     """httpd names a line of the launcher's own then."""
     env.update(MERCURE_STORE="memory", MERCURE_EXTRA_DIRECTIVES="MercureHistory bytes=1")
     status, _, said = launch(env)
@@ -317,7 +317,7 @@ def test_extra_directives_that_are_bad_for_the_hub_as_a_whole(env, folder):
     assert os.listdir(folder) == ["data"]
 
 
-def test_what_only_shows_at_the_start_names_the_variable(env, folder):
+def test_errors_at_the_start_name_the_variable(env, folder):
     """A port that somebody has, a key of another certificate, and a folder that only root may enter."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -354,7 +354,7 @@ esac
 """
 
 
-def test_nothing_that_httpd_says_is_lost(env, folder):
+def test_every_line_of_httpd_is_printed(env, folder):
     """A grave word at the start is held back until it shows whether httpd gives up."""
     lines = ["[a:notice] one", "[a:crit] two", "[a:info] three", "AH00489: resuming normal operations", "[a:crit] four"]
     program = folder / "httpd"
@@ -366,7 +366,7 @@ def test_nothing_that_httpd_says_is_lost(env, folder):
     assert launch(env) == (0, "", "\n".join(lines[:3]) + "\n")
 
 
-def test_what_a_hub_that_starts_should_know(env, folder):
+def test_start_warns_of_missing_issuers_and_descriptors(env, folder):
     program = folder / "httpd"
     program.write_text(HTTPD.format("'[a:notice] AH00489: resuming normal operations'"))
     program.chmod(0o755)
@@ -378,13 +378,13 @@ def test_what_a_hub_that_starts_should_know(env, folder):
 
 @pytest.mark.parametrize("arguments", [["--listen"], ["--listen", "8080"], ["--listen=localhost:"], ["--listen", ":1", "x"],
                                        ["--port=80"]])
-def test_dev_run_takes_an_address_or_nothing(arguments):
+def test_dev_run_takes_only_an_address(arguments):
     dev = os.path.join(os.path.dirname(os.path.dirname(LAUNCHER)), "dev")
     run = subprocess.run([dev, "run", *arguments], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1 and re.fullmatch(r"dev: run takes --listen ADDRESS:PORT[^\n]*\n", run.stderr), run.stderr
 
 
-def test_dev_run_wants_a_free_port():
+def test_dev_run_needs_a_free_port():
     """What answers there would pass for its own hub."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -395,7 +395,7 @@ def test_dev_run_wants_a_free_port():
     assert (run.returncode, run.stdout) == (1, "") and f"something listens at {place} already" in run.stderr, run.stderr
 
 
-def test_bad_arguments_end_it(env, folder):
+def test_arguments_that_httpd_refuses_end_the_launcher(env, folder):
     status, _, said = launch(env, "-c", "NoSuchDirective On")
     assert status == 2 and said.startswith("mercure-hub: httpd refuses the configuration: ")
     assert os.listdir(folder) == ["data"]
@@ -414,7 +414,7 @@ def command(request):
 
 
 @needs_directives
-def test_tls_health_and_protocol_0x(env, folder):
+def test_keys_alone_make_a_hub_of_protocol_0x(env, folder):
     """The least that it can be started with, beside TLS: keys. It takes the tokens of protocol 0.x, and says so."""
     port = free_port()
     server = Httpd(name="launcher-tls")
@@ -455,7 +455,7 @@ def heed_sigint():
 
 @needs_directives
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_life(env, folder, command, signum):
+def test_hub_starts_serves_and_ends_cleanly(env, folder, command, signum):
     port = free_port()
     env["MERCURE_LISTEN_ADDR"] = f"127.0.0.1:{port}"
     env["SERVER_NAME"] = f"localhost:{port}"
@@ -493,7 +493,7 @@ def test_life(env, folder, command, signum):
 
 
 @needs_directives
-def test_playground(env, folder):
+def test_playground_start_page_leads_to_the_debugger(env, folder):
     """Its start page leads to the debugger."""
     port = free_port()
     env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME=f"localhost:{port}", MERCURE_PLAYGROUND="1")
@@ -511,7 +511,7 @@ def test_playground(env, folder):
 
 
 @needs_directives
-def test_the_history_outlives_the_server(env, folder):
+def test_history_survives_a_killed_launcher(env, folder):
     """A launcher that is killed leaves httpd behind, which the tests end; another one has what was published."""
     port, log = free_port(), folder / "log"
     env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME=f"localhost:{port}", MERCURE_ALLOW_ANONYMOUS="1",

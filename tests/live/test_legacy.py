@@ -50,7 +50,7 @@ def both_dialects(*more, path=PATH):
 # ---- subscriptions -------------------------------------------------------------------------------
 
 
-def test_topic_is_exact_or_a_template_or_everything(httpd):
+def test_topic_is_an_exact_value_a_template_or_the_wildcard(httpd):
     httpd.start(both_dialects("MercureLimit matchers=3"))
     cases = [
         ([("topic", TOPIC)], [True, False, False]),
@@ -81,7 +81,7 @@ def test_topic_is_exact_or_a_template_or_everything(httpd):
         assert stream.next().data == TOPIC
 
 
-def test_every_spelling_of_a_cursor(httpd):
+def test_every_spelling_of_a_cursor_is_accepted(httpd):
     httpd.start(both_dialects())
     ids = [httpd.publish(TOPIC, str(i)).text for i in range(3)]
     for name in ("lastEventID", "last_event_id", "Last-Event-ID", "lastEventId"):
@@ -113,7 +113,7 @@ def encode(text):
     return urllib.parse.quote(text, safe="-._~")
 
 
-def test_active_subscriptions_in_both_dialects(httpd):
+def test_active_subscriptions_are_shown_in_both_dialects(httpd):
     httpd.start(both_dialects("MercureSubscriptions On"))
     watches = old(subscribe=[ROOT + "{/topic}{/subscriber}"], payload={"watcher": True})
     modern = token.subscriber([("urlpattern", ROOT + "{/*}?")])
@@ -162,7 +162,7 @@ def test_active_subscriptions_in_both_dialects(httpd):
 # ---- tokens --------------------------------------------------------------------------------------
 
 
-def test_tokens_of_both_protocols_beside_each_other(httpd):
+def test_tokens_of_both_protocols_work_side_by_side(httpd):
     httpd.start(both_dialects())
     assert post(httpd, bearer(old(publish=["*"]))).status == 200
     assert post(httpd, bearer(token.publisher())).status == 200
@@ -206,7 +206,7 @@ def test_tokens_of_both_protocols_beside_each_other(httpd):
         stream.close()
 
 
-def test_keys_of_one_role_open_no_other(httpd):
+def test_key_of_one_role_does_not_open_the_other(httpd):
     httpd.start(hub("MercureLegacyPublisherKey HS256 " + OLD_KEY,
                     "MercureLegacySubscriberKey HS256 " + OLD_SUBSCRIBER_KEY, keys=False, anonymous=False))
     assert post(httpd, bearer(old(publish=["*"]))).status == 200
@@ -216,7 +216,7 @@ def test_keys_of_one_role_open_no_other(httpd):
     assert status_of(httpd, [("topic", "*")]) == 401
 
 
-def test_the_old_cookie_and_the_new_one(httpd):
+def test_new_cookie_comes_before_the_old_one(httpd):
     httpd.start(both_dialects("MercurePublishOrigins https://app.example", "MercureAnonymous Off"))
     text = old(publish=["*"], subscribe=["*"])
     assert status_of(httpd, [("topic", "*")], [("Cookie", f"a=b; mercureAuthorization={text}")]) == 200
@@ -234,7 +234,7 @@ def test_the_old_cookie_and_the_new_one(httpd):
 
 
 @pytest.mark.mpm("worker")  # whose threads hold a stream that is not detached, and are shown with it
-def test_a_token_in_the_url_stays_out_of_the_logs(httpd):
+def test_token_in_the_url_stays_out_of_the_logs(httpd):
     httpd.load("status", "log_forensic")
     httpd.expect_log("client denied by server configuration: mercure:" + PATH + "/closed")
     httpd.start(both_dialects("MercureAnonymous Off") + both_dialects("MercureDetach Off", path="/kept") + ACCESS_LOG +
@@ -317,7 +317,7 @@ def test_without_legacy_every_form_of_0x_is_refused(httpd):
     assert text.rsplit(".", 1)[1] not in log()
 
 
-def test_keys_turn_it_on_and_short_ones_warn(httpd):
+def test_legacy_keys_enable_0x_and_short_ones_are_logged(httpd):
     httpd.expect_log(r"a key of the hub .* for protocol 0\.x .*the secret has 10 bytes; HS256 calls for 32")
     httpd.start("MercureLegacyKey HS256 " + SHORT_KEY + "\n" + hub(keys=False) +
                 hub("MercureLegacy Off", path="/modern") + hub("MercureLegacy On", path="/no-key"))

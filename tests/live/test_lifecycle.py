@@ -146,7 +146,7 @@ def interest(httpd):
 
 
 @event_only
-def test_files_are_private_and_allocated(httpd):
+def test_runtime_files_are_private_and_allocated(httpd):
     httpd.start(hub())
     names = httpd.runtime_files()
     assert len(names) == 2
@@ -158,12 +158,12 @@ def test_files_are_private_and_allocated(httpd):
 
 
 @event_only
-def test_no_hub_costs_nothing(httpd):
+def test_server_without_a_hub_has_no_runtime_files(httpd):
     httpd.start("")
     assert httpd.runtime_files() == []
 
 
-def test_configtest_disturbs_nobody(httpd):
+def test_configtest_does_not_disturb_a_running_server(httpd):
     text = hub("MercureHistory bytes=8M")
     result = httpd.configtest(text)
     assert result.ok and httpd.runtime_files() == []
@@ -181,7 +181,7 @@ def test_configtest_disturbs_nobody(httpd):
 # ---- reloads -------------------------------------------------------------------------------------
 
 
-def test_graceful(httpd):
+def test_graceful_restart_ends_streams_and_keeps_the_history(httpd):
     httpd.start(hub())
     sent = publish(httpd, 3)
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -199,7 +199,7 @@ def test_graceful(httpd):
     wait_until(lambda: live_pids(httpd) <= set(httpd.children()), what="their slots being free")
 
 
-def test_publications_during_graceful_restarts(httpd):
+def test_graceful_restarts_lose_no_publication(httpd):
     httpd.start(hub())
     with Publishers(httpd, 2) as publishers:
         for _ in range(3):
@@ -209,7 +209,7 @@ def test_publications_during_graceful_restarts(httpd):
     publishers.check(read_all(httpd))
 
 
-def test_restart(httpd):
+def test_restart_ends_streams_and_keeps_the_history(httpd):
     """SIGHUP ends the streams too; the memory stays."""
     httpd.start(hub())
     sent = publish(httpd, 3)
@@ -222,7 +222,7 @@ def test_restart(httpd):
 
 
 @event_only
-def test_a_reload_that_fails_leaves_nothing(httpd):
+def test_failed_reload_leaves_no_files(httpd):
     """httpd ends when the new configuration is wrong."""
     for wrong in ("NoSuchDirective On\n", hub("MercureHistory bytes=0"), "<Location /x>\n"):
         httpd.start(hub())
@@ -236,7 +236,7 @@ def test_a_reload_that_fails_leaves_nothing(httpd):
 
 
 @event_only
-def test_a_hub_is_resized_by_a_reload(httpd):
+def test_reload_resizes_a_hub(httpd):
     httpd.start(hub("MercureHistory bytes=16M"))
     size = 100_000
     sent = publish(httpd, 80, size=size)  # 8 MB
@@ -252,7 +252,7 @@ def test_a_hub_is_resized_by_a_reload(httpd):
 
 
 @event_only
-def test_new_bounds_of_the_history(httpd):
+def test_reload_changes_the_bounds_of_the_history(httpd):
     httpd.start(hub())
     sent = publish(httpd, 10)
     httpd.graceful(hub("MercureHistory count=5"))
@@ -267,7 +267,7 @@ def test_new_bounds_of_the_history(httpd):
 
 
 @event_only
-def test_hubs_come_and_go_with_reloads(httpd):
+def test_reload_adds_and_removes_hubs(httpd):
     one, two = hub(path="/one"), hub(path="/two")
     httpd.start(one)
     first = publish(httpd, 2, path="/one")
@@ -284,7 +284,7 @@ def test_hubs_come_and_go_with_reloads(httpd):
 
 
 @event_only
-def test_a_name_is_a_hubs_identity(httpd):
+def test_name_identifies_a_hub(httpd):
     httpd.start(hub(path="/one", name="a"))
     sent = publish(httpd, 2, path="/one")
     httpd.graceful(hub(path="/moved", name="a"))  # the same hub at another path
@@ -294,7 +294,7 @@ def test_a_name_is_a_hubs_identity(httpd):
 
 
 @event_only
-def test_a_publication_that_reaches_an_old_child_of_a_moved_hub(httpd):
+def test_no_publication_is_lost_while_a_hub_is_resized(httpd):
     """It is refused with 503 and Retry-After, or stored where all find it: never lost."""
     httpd.start(hub("MercureHistory bytes=16M"))
     with Publishers(httpd, 2) as publishers:
@@ -308,7 +308,7 @@ def test_a_publication_that_reaches_an_old_child_of_a_moved_hub(httpd):
 # ---- the end -------------------------------------------------------------------------------------
 
 
-def test_stop_ends_streams_properly(httpd):
+def test_stop_ends_streams_cleanly(httpd):
     httpd.start(hub())
     stream = httpd.subscribe([("match", TOPIC)])
     stream.wait_comment()
@@ -318,7 +318,7 @@ def test_stop_ends_streams_properly(httpd):
     httpd.wait_stopped()
 
 
-def test_graceful_stop_with_streams(httpd):
+def test_graceful_stop_ends_streams_cleanly(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment()
@@ -330,7 +330,7 @@ def test_graceful_stop_with_streams(httpd):
 # ---- crashes -------------------------------------------------------------------------------------
 
 
-def test_a_child_is_killed_under_load(httpd):
+def test_no_publication_is_lost_when_children_are_killed(httpd):
     httpd.start(hub())
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(3)]
     with Publishers(httpd, 2) as publishers:
@@ -350,7 +350,7 @@ def test_a_child_is_killed_under_load(httpd):
         assert stream.next().id == update
 
 
-def test_more_kills_than_slots(httpd):
+def test_slots_of_killed_children_are_used_again(httpd):
     if httpd.mpm == "prefork":
         httpd.sizing = "StartServers 2\nServerLimit 2\nMaxRequestWorkers 2\nMinSpareServers 2\n"
     else:
@@ -370,7 +370,7 @@ def test_more_kills_than_slots(httpd):
     assert "serves no hub" not in httpd.log()
 
 
-def test_crash_of_the_parent(httpd):
+def test_start_after_a_crash_replaces_the_runtime_files(httpd):
     httpd.start(hub())
     publish(httpd, 2)
     httpd.crash()
@@ -382,7 +382,7 @@ def test_crash_of_the_parent(httpd):
     assert replay(httpd, 0) == []
 
 
-def test_children_that_outlive_their_parent(httpd):
+def test_start_leaves_the_files_of_surviving_children_alone(httpd):
     """Only the parent is killed: its children may serve on, and a new server must not take their files."""
     httpd.start(hub())
     os.kill(httpd.pid, signal.SIGKILL)
@@ -398,7 +398,7 @@ def test_children_that_outlive_their_parent(httpd):
 
 
 @event_only
-def test_two_servers_share_a_runtime_directory(httpd, new_httpd):
+def test_two_servers_can_share_a_runtime_directory(httpd, new_httpd):
     other = new_httpd()
     other.runtime_dir = httpd.runtime_dir
     httpd.start(hub())
@@ -417,7 +417,7 @@ def test_two_servers_share_a_runtime_directory(httpd, new_httpd):
 
 
 @event_only
-def test_files_of_others_stay(httpd):
+def test_other_files_in_the_runtime_directory_stay(httpd):
     names = ("mercure-notes.txt", "mercure-0123.control", "other", "mercure-0123456789abcdef01234567.hub-x")
     for name in names:
         httpd.write(f"run/{name}", "mine")
@@ -431,7 +431,7 @@ def test_files_of_others_stay(httpd):
 
 
 @event_only
-def test_a_runtime_directory_that_takes_no_files(httpd):
+def test_start_fails_in_a_read_only_runtime_directory(httpd):
     httpd.runtime_dir = "/proc"  # not even root can write there
     said = httpd.start_fails(hub())
     assert "shared memory of the hubs: cannot create" in said and "/proc" in said
@@ -439,7 +439,7 @@ def test_a_runtime_directory_that_takes_no_files(httpd):
 
 
 @event_only
-def test_files_may_not_be_so_large(httpd, monkeypatch):
+def test_start_fails_under_a_small_file_size_limit(httpd, monkeypatch):
     if not shutil.which("prlimit"):
         pytest.skip("no prlimit")
     monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", "prlimit --fsize=4000000")
@@ -450,7 +450,7 @@ def test_files_may_not_be_so_large(httpd, monkeypatch):
 
 @event_only
 @pytest.mark.skipif(os.getuid() != 0, reason="only root mounts a file system")
-def test_a_full_file_system(httpd):
+def test_start_fails_on_a_full_file_system(httpd):
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", httpd.runtime_dir], check=False,
                           capture_output=True)
     if done.returncode:
@@ -464,7 +464,7 @@ def test_a_full_file_system(httpd):
 
 
 @event_only
-def test_a_reload_without_room_keeps_what_is(httpd):
+def test_reload_without_room_keeps_the_old_memory(httpd):
     """The hub goes on with the memory that it has, and the log says so."""
     if os.getuid() != 0:
         pytest.skip("only root mounts a file system")
@@ -487,7 +487,7 @@ def test_a_reload_without_room_keeps_what_is(httpd):
 
 
 @event_only
-def test_count_is_exact(httpd):
+def test_history_count_is_exact(httpd):
     httpd.start(hub("MercureHistory count=7"))
     for n in range(1, 16):
         publish(httpd, 1, prefix=f"{n}-")
@@ -498,7 +498,7 @@ def test_count_is_exact(httpd):
 
 
 @event_only
-def test_age(httpd):
+def test_history_age_drops_old_updates_only(httpd):
     """What is older is not there, and what is younger is, whatever else is held longer."""
     long, short = "/long", "/short"
     httpd.start(hub("MercureHistory age=1", path=short) + hub("MercureHistory age=600", path=long))
@@ -513,7 +513,7 @@ def test_age(httpd):
             assert stream.response.header("Mercure-Last-Event-ID") == told
 
 
-def test_replay_while_publishing(httpd):
+def test_replay_during_publication_is_complete_and_in_order(httpd):
     """No loss, no double, and one order for all, wherever in the flood a subscriber comes in."""
     httpd.start(hub())
     streams = []

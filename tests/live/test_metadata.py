@@ -21,7 +21,7 @@ def document(httpd, path, **more):
     return response.json
 
 
-def test_the_document_is_at_the_path_that_follows_from_the_hubs(httpd):
+def test_metadata_document_is_at_the_derived_path(httpd):
     other = httpd.add_port()
     httpd.load("rewrite")
     httpd.expect_log("AH01630: client denied by server configuration")
@@ -78,7 +78,7 @@ def test_the_document_is_at_the_path_that_follows_from_the_hubs(httpd):
     assert preflight.header("Access-Control-Allow-Methods") == "GET, HEAD, OPTIONS"
 
 
-def test_every_challenge_names_the_document(httpd):
+def test_every_challenge_names_the_metadata_document(httpd):
     httpd.start(hub(anonymous=False))
     where = f'resource_metadata="https://hub.example{PREFIX}{PATH}"'
     good = token.publisher(["a"])
@@ -99,7 +99,7 @@ def test_every_challenge_names_the_document(httpd):
             assert answer.status == status and answer.header_all("WWW-Authenticate") == [wanted]
 
 
-def test_why_a_token_was_refused_stands_in_the_log(httpd):
+def test_log_says_why_a_token_was_refused(httpd):
     """For a developer who sees nothing but 401: what was presented, and what was expected."""
     other = "/other"
     httpd.start(hub(anonymous=False)
@@ -143,7 +143,7 @@ def test_why_a_token_was_refused_stands_in_the_log(httpd):
             assert len(part) < 10 or part not in log
 
 
-def test_names_that_a_client_cannot_choose(httpd):
+def test_client_cannot_choose_the_hubs_identity(httpd):
     """A derived identity follows the server's own names, never a Host that somebody made up."""
     port = httpd.port
     httpd.start(hub(identifier=None, path="/main")
@@ -170,7 +170,7 @@ def test_names_that_a_client_cannot_choose(httpd):
     assert answer.json["resource"] == f"http://b.example:{port}{PATH}"
 
 
-def test_several_audiences(httpd):
+def test_every_resource_identifier_is_accepted_as_audience(httpd):
     names = ["https://hub.example/.well-known/mercure", "https://internal.example:8443/hub", "http://x.example/"]
     httpd.start(hub("MercureResourceIdentifier " + " ".join(names), identifier=None))
     for aud in names + [["https://other.example", names[1]]]:
@@ -181,7 +181,7 @@ def test_several_audiences(httpd):
     assert document(httpd, PATH)["resource"] == names[0]
 
 
-def test_other_origins_are_misdirected(httpd):
+def test_requests_for_other_origins_get_421(httpd):
     port = httpd.port
     httpd.start(hub(f"MercurePublicURL http://a.example:{port} http://*.b.example https://c.example",
                     f"MercureCorsOrigins {APP}"))

@@ -54,7 +54,7 @@ def total(httpd, name):
 
 
 @pytest.mark.mpm("event", "worker")
-def test_metrics(httpd):
+def test_metrics_count_and_survive_reloads_and_dead_children(httpd):
     """Every name of the contract, what moves it, and that a reload and a dead child do not reset it."""
     httpd.load("status")
     httpd.start(hub("MercureLimit body=200 topics=2", "MercureMaxSubscribers 2", "MercureHeartbeat 1") + PAGES)
@@ -142,7 +142,7 @@ def test_metrics(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_labels_and_methods(httpd):
+def test_labels_differ_and_only_get_and_head_are_allowed(httpd):
     """Hubs that people would call the same are told apart; labels are escaped."""
     port = httpd.add_port()
     other = httpd.add_port()
@@ -166,7 +166,7 @@ def test_labels_and_methods(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_health(httpd):
+def test_health_reports_live_and_ready(httpd):
     more = "".join(f"<{section}>\nSetHandler mercure-health\n</{section.split()[0]}>\n" for section in (
         "Location /live", "Location /slash/", 'LocationMatch "^/match/.*$"', "Location /health/inner"))
     httpd.start(hub() + PAGES.replace(STATUS, "") + more)
@@ -194,7 +194,7 @@ def test_health(httpd):
 
 
 @pytest.mark.mpm("event", "worker")
-def test_notes(httpd):
+def test_notes_name_update_subscriber_and_reason(httpd):
     """What LogFormat can tell of a publication, of a stream, and of what was turned away."""
     log = httpd.path("logs/notes.log")
     httpd.start(hub(anonymous=False) + 'LogFormat "%m %>s %{mercure-id}n %{mercure-subscriber}n %{mercure-reason}n" '
@@ -217,7 +217,7 @@ def test_notes(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_dashboard_and_alerts(httpd):
+def test_dashboard_and_alerts_use_existing_metrics(httpd):
     """Every metric that the files for Grafana and Prometheus name exists, with the labels they use."""
     httpd.start(hub() + PAGES.replace(STATUS, ""))
     known = {}

@@ -28,7 +28,7 @@ def blocks(language):
         return re.findall(rf"^```{language}\n(.*?)^```$", page.read(), re.S | re.M)
 
 
-def test_all_that_is_configuration_is_held():
+def test_every_block_of_the_page_is_tested():
     with open(PAGE, encoding="utf-8") as page:
         fences = re.findall(r"^```(.+)$", page.read(), re.M)
     assert sorted(fences) == ["apache"] * 4 + ["diff"] + ["sh"] * 2
@@ -60,7 +60,7 @@ def new_client_is_served(port, publisher, subscriber, audience):
         return stream.next().data == "hello"
 
 
-def test_the_sections(httpd):
+def test_configurations_of_the_page_serve_the_clients_they_name(httpd):
     apache, (proxied,) = blocks("apache"), blocks("diff")
     backend, ports = httpd.add_port(), [httpd.add_port() for _ in range(5)]
     httpd.env |= {"MERCURE_PUBLISHER_JWT_KEY": OLD_PUBLISHER_KEY, "MERCURE_SUBSCRIBER_JWT_KEY": OLD_SUBSCRIBER_KEY,
@@ -89,7 +89,7 @@ def test_the_sections(httpd):
 
 
 @pytest.mark.parametrize("index", range(2))
-def test_the_environment(folder, index):  # noqa: F811
+def test_environments_of_the_page_serve_the_clients_they_name(folder, index):  # noqa: F811
     block, port = blocks("sh")[index], free_port()
     assert "MERCURE_LISTEN_ADDR=:8080\n" in block
     script = "set -a\n" + block.replace("=:8080", f"=127.0.0.1:{port}") + 'exec "$0"\n'

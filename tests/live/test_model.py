@@ -161,19 +161,19 @@ def run(httpd, seed, publishers, subscribers, each, pause=0.04):
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.mpm("event")
-def test_each_view_is_the_models(httpd, seed):
+def test_every_subscriber_sees_what_the_model_says(httpd, seed):
     httpd.start(hub())
     run(httpd, seed, publishers=8, subscribers=50, each=60)
 
 
 @pytest.mark.mpm("worker")
-def test_each_view_is_the_models_with_threads(httpd):
+def test_every_subscriber_sees_what_the_model_says_with_threads(httpd):
     httpd.start(hub())
     run(httpd, 3, publishers=4, subscribers=6, each=60)
 
 
 @pytest.mark.soak
 @pytest.mark.mpm("event")
-def test_each_view_is_the_models_for_long(httpd):
+def test_every_subscriber_sees_what_the_model_says_for_long(httpd):
     httpd.start(hub("MercureHistory count=0 bytes=64M") + "MercureDispatchers 3\n")
     run(httpd, random.randrange(1 << 30), publishers=8, subscribers=200, each=2000)

@@ -43,7 +43,7 @@ def check_turned_away(httpd, pairs):
         assert refused.parser.retry >= 2000
 
 
-def test_patterns_are_bounded(httpd):
+def test_number_of_patterns_is_bounded(httpd):
     httpd.load("status")
     httpd.expect_log("listen with as many patterns as MercureLimit patterns=3 compiled=2097152 allows")
     httpd.start(hub("MercureLimit patterns=3 compiled=2M") + STATUS)
@@ -80,7 +80,7 @@ def test_patterns_are_bounded(httpd):
     assert httpd.log().count("listen with as many patterns") == 1, "told more than once"
 
 
-def test_what_patterns_occupy_is_bounded(httpd):
+def test_memory_of_patterns_is_bounded(httpd):
     """Some 37 KB each, so that one subscription may have 27 of them, and two of these fill the hub."""
     def large(name, count):
         return patterns(*(f"{BASE}/{name}{i}/" + "*a" * 1980 for i in range(count)))
@@ -113,7 +113,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_patterns_hold_up_nobody(httpd):
+def test_hostile_patterns_do_not_hold_up_others(httpd):
     """
     100 subscribers whose patterns are made to cost much, each with patterns of its own, beside one
     whose are not: it gets every update, the publisher every answer, and the rest of the site goes on.

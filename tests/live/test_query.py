@@ -18,7 +18,7 @@ def query(httpd, body, target=PATH, status=200, headers=(), **more):
     return httpd.subscribe(path=target, headers=pairs, method="QUERY", body=body, status=status, **more)
 
 
-def test_the_union_of_query_and_body(httpd):
+def test_query_component_and_body_are_combined(httpd):
     httpd.start(hub())
     for name in ("a", "b", "c", "d"):
         httpd.publish(name, name, fields=[("id", f"id-{name}")])
@@ -53,7 +53,7 @@ def test_the_union_of_query_and_body(httpd):
         assert stream.next().data == "again"
 
 
-def test_what_a_query_is_refused_for(httpd):
+def test_invalid_query_requests_are_refused(httpd):
     httpd.start(hub("MercureLimit matchers=3 pattern=40 body=4000", anonymous=False))
     good = token.subscriber(["a"])
     rows = [
@@ -92,7 +92,7 @@ def test_what_a_query_is_refused_for(httpd):
         assert stream.next().data == "own"
 
 
-def test_head_opens_nothing(httpd):
+def test_head_opens_no_stream(httpd):
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
 
@@ -119,7 +119,7 @@ def test_head_opens_nothing(httpd):
         assert subscribers()
 
 
-def test_every_other_method(httpd):
+def test_other_methods_get_405(httpd):
     httpd.start(hub())
     with httpd.connect() as conn:
         for method in ("PUT", "DELETE", "PATCH", "PROPFIND", "TRACE", "BREW", "query", "get"):
@@ -135,7 +135,7 @@ def test_every_other_method(httpd):
         assert conn.request("GET", f"{PATH}/x").status == 404
 
 
-def test_each_stream_has_a_name_of_its_own(httpd):
+def test_every_stream_has_its_own_subscriber_id(httpd):
     httpd.start(hub() + 'CustomLog logs/live.log "%m %{mercure-subscriber}n"\n')
     minted = token.subscriber(["a"])
     for _ in range(2):

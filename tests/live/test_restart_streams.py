@@ -68,7 +68,7 @@ def check_graceful(httpd, count):
 
 
 @pytest.mark.sanitize
-def test_graceful_restart(httpd, mpm):
+def test_graceful_restart_ends_streams_cleanly_and_loses_nothing(httpd, mpm):
     httpd.load("status")
     if mpm == "event":
         httpd.sizing = LARGE
@@ -81,7 +81,7 @@ def test_graceful_restart(httpd, mpm):
 
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_graceful_restart_with_500_streams(httpd, tls):
+def test_graceful_restart_with_500_streams_loses_nothing(httpd, tls):
     count = 100 if tls else 500  # Python's own TLS costs more than the server's
     httpd.load("status")
     httpd.sizing = LARGE
@@ -108,7 +108,7 @@ def test_graceful_restart_with_500_streams(httpd, tls):
 
 @pytest.mark.sanitize
 @event_only
-def test_graceful_restarts_amid_churn(httpd):
+def test_graceful_restarts_during_churn(httpd):
     """Streams that have just ended, and are not closed yet, when their child is told to end."""
     httpd.load("status")
     httpd.sizing = LARGE
@@ -142,7 +142,7 @@ def open_all(httpd, count, **more):
 @pytest.mark.sanitize
 @pytest.mark.parametrize("how, tls", [("SIGTERM", False), ("SIGTERM", True), ("graceful-stop", False),
                                       ("SIGHUP", False)])
-def test_a_stop_ends_streams_in_order(httpd, mpm, how, tls):
+def test_stop_and_restart_end_streams_cleanly(httpd, mpm, how, tls):
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(), port=port, tls=tls) + REASON_LOG)
     streams = open_all(httpd, COUNT[mpm], port=port, tls=tls)
@@ -169,7 +169,7 @@ def test_a_stop_ends_streams_in_order(httpd, mpm, how, tls):
 
 
 @pytest.mark.sanitize
-def test_a_killed_child_takes_only_its_own_streams(httpd, mpm):
+def test_killed_child_cuts_only_its_own_streams(httpd, mpm):
     httpd.load("status")
     httpd.start(hub() + STATUS)
     with Fleet(httpd, COUNT[mpm], [("match", TOPIC)]) as fleet, Publisher(httpd, TOPIC) as publisher:
@@ -195,7 +195,7 @@ def test_a_killed_child_takes_only_its_own_streams(httpd, mpm):
 
 
 @event_only
-def test_max_connections_per_child(httpd):
+def test_streams_return_after_max_connections_per_child(httpd):
     """Each child ends after so many connections, and its streams come back."""
     httpd.load("status")
     httpd.sizing = httpd.sizing.replace("MaxConnectionsPerChild 0", "MaxConnectionsPerChild 60")
@@ -224,7 +224,7 @@ def keep_threads_busy(httpd, count):
 
 
 @event_only
-def test_idle_reaping(httpd):
+def test_streams_return_after_idle_children_are_ended(httpd):
     """What MaxSpareThreads does to streams, when it is set so that httpd ends idle children."""
     httpd.load("status")
     httpd.sizing = httpd.sizing.replace("StartServers 2", "StartServers 4").replace(

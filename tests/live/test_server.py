@@ -9,7 +9,7 @@ from env.wait import wait_until
 
 
 @pytest.mark.sanitize
-def test_start_serve_stop(httpd):
+def test_server_starts_serves_and_stops(httpd):
     httpd.write("htdocs/index.html", "hello")
     httpd.start()
     assert httpd.get("/").text == "hello"
@@ -19,7 +19,7 @@ def test_start_serve_stop(httpd):
     httpd.stop()
 
 
-def test_configtest(httpd):
+def test_configtest_accepts_and_refuses(httpd):
     result = httpd.configtest("")
     assert result.ok and "Syntax OK" in result.output
     assert httpd.runtime_files() == []
@@ -36,14 +36,14 @@ def test_graceful_restart_makes_new_children(httpd):
     assert httpd.get("/missing").status == 404
 
 
-def test_restart(httpd):
+def test_server_serves_after_a_restart(httpd):
     httpd.start()
     httpd.write("htdocs/index.html", "again")
     httpd.restart()
     assert httpd.get("/").text == "again"
 
 
-def test_graceful_stop(httpd):
+def test_graceful_stop_ends_the_server(httpd):
     httpd.start()
     httpd.graceful_stop()
     assert not httpd.running
@@ -58,7 +58,7 @@ def test_a_killed_child_is_replaced(httpd):
     assert httpd.get("/missing").status == 404
 
 
-def test_start_after_a_crash_of_the_parent(httpd):
+def test_server_starts_after_a_crash_of_the_parent(httpd):
     httpd.start()
     httpd.crash()
     httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
@@ -81,7 +81,7 @@ def test_children_drop_root(httpd):
     wait_until(lambda: all("0" not in line.split() for line in users()), what="children that are not root")
 
 
-def test_two_servers_side_by_side(httpd, new_httpd):
+def test_two_servers_run_side_by_side(httpd, new_httpd):
     other = new_httpd(httpd.mpm)
     httpd.start()
     other.start()
@@ -90,7 +90,7 @@ def test_two_servers_side_by_side(httpd, new_httpd):
 
 
 @pytest.mark.sanitize
-def test_a_hub_in_each_life(httpd):
+def test_hub_delivers_before_and_after_every_restart(httpd):
     """Start, graceful restart, restart, stop: one update each, and an end without a crash."""
     httpd.start(hub())
     for again in (httpd.graceful, httpd.restart, httpd.graceful):
@@ -105,7 +105,7 @@ def test_a_hub_in_each_life(httpd):
 
 
 @pytest.mark.soak
-def test_many_restarts(httpd):
+def test_many_restarts_leave_nothing_behind(httpd):
     """Each restart serves, and nothing adds up: files, processes, log lines."""
     httpd.write("htdocs/index.html", "hello")
     httpd.start(hub())

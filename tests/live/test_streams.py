@@ -97,7 +97,7 @@ def test_2000_idle_subscribers_hold_no_worker(httpd):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_client_that_stops_reading_is_cut_by_the_dispatch_timeout(httpd, tls):
+def test_dispatch_timeout_cuts_a_client_that_stops_reading(httpd, tls):
     port = httpd.add_port()
     hubs = hub("MercureDispatchTimeout 1", "MercureSubscriberBacklog 200M")
     httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
@@ -121,7 +121,7 @@ def test_a_client_that_stops_reading_is_cut_by_the_dispatch_timeout(httpd, tls):
 
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_client_that_stops_reading_is_cut_by_the_backlog(httpd, tls):
+def test_backlog_limit_cuts_a_client_that_stops_reading(httpd, tls):
     port = httpd.add_port()
     hubs = hub("MercureDispatchTimeout 600", "MercureSubscriberBacklog 64K", "MercureHistory bytes=32M")
     httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
@@ -140,7 +140,7 @@ def test_a_client_that_stops_reading_is_cut_by_the_backlog(httpd, tls):
 
 
 @event_only
-def test_a_client_that_reads_little_by_little_is_not_cut(httpd):
+def test_client_that_reads_slowly_is_not_cut(httpd):
     """The timeout is for those who take no byte at all."""
     httpd.start(hub("MercureDispatchTimeout 4", "MercureSubscriberBacklog 200M") + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)], rcvbuf=4096) as stream, ThreadPoolExecutor(1) as pool:
@@ -160,7 +160,7 @@ def test_a_client_that_reads_little_by_little_is_not_cut(httpd):
 
 @event_only
 @pytest.mark.parametrize("dispatchers", [1, 3])
-def test_a_burst_larger_than_the_backlog_does_not_cut_who_reads(httpd, dispatchers):
+def test_burst_larger_than_the_backlog_does_not_cut_a_client_that_reads(httpd, dispatchers):
     """What counts is what a client has not taken, and not what it was not given yet."""
     httpd.start(f"MercureDispatchers {dispatchers}\n" + hub("MercureSubscriberBacklog 64K") + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -171,7 +171,7 @@ def test_a_burst_larger_than_the_backlog_does_not_cut_who_reads(httpd, dispatche
 
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_one_update_is_never_too_large(httpd, tls):
+def test_update_larger_than_the_backlog_is_delivered(httpd, tls):
     port = httpd.add_port()
     hubs = hub("MercureSubscriberBacklog 64K")
     httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
@@ -249,25 +249,25 @@ def check_churn(httpd, count, tls):
 
 @pytest.mark.sanitize
 @event_only
-def test_churn(httpd):
+def test_churn_leaves_nothing_open(httpd):
     check_churn(httpd, int(os.environ.get("MERCURE_CHURN", "10000")), False)
 
 
 @pytest.mark.sanitize
 @event_only
-def test_churn_over_tls(httpd):
+def test_churn_over_tls_leaves_nothing_open(httpd):
     check_churn(httpd, 1000, True)
 
 
 @pytest.mark.soak
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_long_churn(httpd, tls):
+def test_long_churn_leaves_nothing_open(httpd, tls):
     check_churn(httpd, 100000 if not tls else 10000, tls)
 
 
 @pytest.mark.mpm("worker", "prefork")
-def test_churn_of_streams_that_hold_a_thread(httpd):
+def test_churn_frees_every_thread(httpd):
     httpd.load("status")
     httpd.start(hub() + STATUS)
     churn_in_processes(httpd.port, 1000, False)
@@ -303,7 +303,7 @@ def test_max_subscribers_is_exact(httpd):
 
 
 @event_only
-def test_a_place_is_free_as_soon_as_its_client_has_gone(httpd):
+def test_place_is_free_as_soon_as_its_client_has_gone(httpd):
     """An EventSource that gets 429 never comes back, so nobody may get it for one who has left."""
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
@@ -334,7 +334,7 @@ SMALL = """
 
 
 @event_only
-def test_the_cap_of_a_child_leaves_room_for_ordinary_requests(httpd):
+def test_stream_limit_of_a_child_leaves_room_for_other_requests(httpd):
     httpd.load("status")
     httpd.sizing = SMALL  # a child of 8 threads takes 8 + 8 * 8 connections; 32 are for streams
     httpd.write("htdocs/page.html", "page")
@@ -361,7 +361,7 @@ def test_the_cap_of_a_child_leaves_room_for_ordinary_requests(httpd):
 
 
 @event_only
-def test_too_few_descriptors_are_refused_and_break_nothing(httpd, monkeypatch):
+def test_streams_are_refused_when_descriptors_run_out(httpd, monkeypatch):
     wrapper = os.environ.get("MERCURE_HTTPD_WRAPPER", "")
     monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", f"{wrapper} prlimit --nofile=200:200")
     httpd.load("status")
@@ -391,7 +391,7 @@ def test_too_few_descriptors_are_refused_and_break_nothing(httpd, monkeypatch):
 # ---- time ----------------------------------------------------------------------------------------
 
 
-def test_heartbeat(httpd):
+def test_silent_stream_has_heartbeats(httpd):
     httpd.start(hub("MercureHeartbeat 1"))
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment(4)
@@ -400,7 +400,7 @@ def test_heartbeat(httpd):
 
 
 @event_only
-def test_no_heartbeat(httpd):
+def test_heartbeat_0_sends_none(httpd):
     httpd.start(hub("MercureHeartbeat 0"))
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment(1)
@@ -408,7 +408,7 @@ def test_no_heartbeat(httpd):
         assert len(stream.parser.comments) == 1
 
 
-def test_connection_lifetime(httpd):
+def test_streams_end_after_their_lifetime(httpd):
     httpd.start(hub("MercureConnectionLifetime 5") + REASON_LOG)
     begin = time.monotonic()
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(3)]
@@ -446,7 +446,7 @@ def test_lifetimes_are_spread(httpd):
 
 
 @event_only
-def test_three_dispatchers_deliver_all_in_order(httpd):
+def test_three_dispatchers_deliver_everything_in_order(httpd):
     httpd.load("status")
     httpd.start("MercureDispatchers 3\n" + hub() + STATUS)
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(30)]
@@ -460,7 +460,7 @@ def test_three_dispatchers_deliver_all_in_order(httpd):
 # ---- clients -------------------------------------------------------------------------------------
 
 
-def test_how_streams_end(httpd):
+def test_streams_end_cleanly_for_every_kind_of_client(httpd):
     """Whatever the client said of its connection, and whatever it has sent in vain: in order, and nothing is lost."""
     port = httpd.add_port()
     hubs = hub("MercureConnectionLifetime 6")
@@ -487,14 +487,14 @@ def test_how_streams_end(httpd):
         assert old.buffer.startswith(b":\n") and all(f"id: {one}".encode() in old.buffer for one in sent)
 
 
-def test_a_get_with_a_body(httpd):
+def test_get_with_a_body_opens_a_stream(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)], body="x" * 5000) as stream:
         update = httpd.publish(TOPIC, "x").text
         assert stream.next().id == update
 
 
-def test_a_client_that_closes_its_half(httpd):
+def test_half_closed_connection_ends_the_stream(httpd):
     """It cannot be told from one that is gone; it comes back with its last id."""
     httpd.start(hub() + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -503,7 +503,7 @@ def test_a_client_that_closes_its_half(httpd):
 
 
 @event_only
-def test_a_token_that_expires(httpd):
+def test_expired_token_ends_the_stream_and_is_logged(httpd):
     httpd.start(hub(anonymous=False) + REASON_LOG)
 
     def subscribe():

@@ -67,7 +67,7 @@ def subscribers(httpd, **more):
 
 
 @event_only
-def test_events(httpd):
+def test_subscriptions_are_announced_when_they_begin_and_end(httpd):
     httpd.start(hub("MercureSubscriptions On"))
     watcher, _ = watch(httpd)
     strange = 'https://example.com/a b?c="d"\\é&%41%2F*~'
@@ -110,7 +110,7 @@ def test_events(httpd):
 
 
 @event_only
-def test_names_of_subscribers(httpd):
+def test_subscriber_ids_are_unique_and_not_chosen_by_clients(httpd):
     """One for each connection, nothing of which a client chooses; that of the log, too."""
     httpd.start(hub("MercureSubscriptions On") + 'CustomLog logs/names.log "%{mercure-subscriber}n"\n')
     watcher, _ = watch(httpd)
@@ -132,7 +132,7 @@ def test_names_of_subscribers(httpd):
 
 
 @event_only
-def test_two_hubs_do_not_hear_of_each_other(httpd):
+def test_hubs_do_not_see_subscriptions_of_each_other(httpd):
     port = httpd.add_port()
     one = hub("MercureSubscriptions On", path="/one")
     two = hub("MercureSubscriptions On", path="/two")
@@ -150,7 +150,7 @@ def test_two_hubs_do_not_hear_of_each_other(httpd):
 
 
 @event_only
-def test_a_hub_of_two_paths(httpd):
+def test_hub_with_two_paths_announces_under_both(httpd):
     """Each path has all events under its own name."""
     identity = "MercureResourceIdentifier https://hub.example/b"
     httpd.start("".join(hub("MercureSubscriptions On", identity, path=path, name="x", identifier=None)
@@ -180,7 +180,7 @@ def test_a_hub_of_two_paths(httpd):
 
 
 @event_only
-def test_api(httpd):
+def test_api_lists_active_subscriptions(httpd):
     httpd.start(hub("MercureSubscriptions On", "MercureCorsOrigins https://app.example"))
     bearer = {"Authorization": f"Bearer {token.subscriber([ALL])}"}
     assert httpd.get(ROOT, bearer).json == {"id": ROOT, "type": "subscriptions", "subscriptions": []}
@@ -252,7 +252,7 @@ def test_api(httpd):
 
 
 @event_only
-def test_who_may_use_the_api(httpd):
+def test_api_needs_a_grant_on_its_url(httpd):
     httpd.start(hub("MercureSubscriptions On") + hub(path="/off"))
     single = url("exact", "x", "urn:uuid:0")
     by_matcher = url("exact", "x")
@@ -320,14 +320,14 @@ def check_a_long_list(httpd, connections):
 
 
 @event_only
-def test_a_list(httpd):
+def test_list_is_complete_and_a_slow_reader_delays_nobody(httpd):
     httpd.start(hub("MercureSubscriptions On"))
     check_a_long_list(httpd, 10)
 
 
 @pytest.mark.soak
 @event_only
-def test_20000_subscriptions(httpd):
+def test_list_of_20000_subscriptions_is_complete(httpd):
     httpd.start(hub("MercureSubscriptions On", "MercureMaxSubscribers 20000"))
     check_a_long_list(httpd, 200)
     wait_until(lambda: not listed(httpd)["subscriptions"], 60, "the end of them all")
@@ -337,7 +337,7 @@ def test_20000_subscriptions(httpd):
 
 
 @event_only
-def test_a_full_list(httpd):
+def test_full_list_refuses_only_large_subscribers(httpd):
     """Who needs much shares with others of the kind; who needs little has room of his own."""
     httpd.expect_log(r"its list of active subscriptions is full")
     httpd.start(hub("MercureSubscriptions On", "MercureMaxSubscribers 40"))
@@ -380,7 +380,7 @@ def test_a_full_list(httpd):
 
 
 @event_only
-def test_an_empty_matcher(httpd):
+def test_empty_matcher_is_listed(httpd):
     """Its URL has two slashes in a row, which httpd would make one (MergeSlashes)."""
     httpd.expect_log(r"AH01630: client denied by server configuration")
     httpd.start(hub("MercureSubscriptions On") +
@@ -409,7 +409,7 @@ def test_an_empty_matcher(httpd):
 
 
 @event_only
-def test_too_many_subscribers_to_list(httpd):
+def test_configtest_limits_the_size_of_the_list(httpd):
     for directives, ok in (("MercureMaxSubscribers 4194304", True), ("MercureMaxSubscribers 4194305", False)):
         result = httpd.configtest(hub("MercureSubscriptions On", directives))
         assert result.ok == ok, result
@@ -435,7 +435,7 @@ def collect(stream, done, what):
 
 @pytest.mark.sanitize
 @pytest.mark.mpm("event", "prefork")
-def test_a_killed_child(httpd, mpm):
+def test_subscriptions_of_a_killed_child_end(httpd, mpm):
     """What it served ends, and everybody is told, though nobody of it is left to do so."""
     httpd.start(hub("MercureSubscriptions On") + STATUS)
     watcher, own = watch(httpd)
@@ -461,7 +461,7 @@ def test_a_killed_child(httpd, mpm):
 
 
 @event_only
-def test_the_only_child_is_killed(httpd):
+def test_next_child_announces_the_ends_of_a_killed_only_child(httpd):
     """The next one tells of it."""
     httpd.sizing = httpd.sizing.replace("StartServers 2", "StartServers 1").replace("MinSpareThreads 16", "MinSpareThreads 1")
     httpd.start(hub("MercureSubscriptions On"))
@@ -504,7 +504,7 @@ def check_reload(httpd, text):
 
 @pytest.mark.sanitize
 @event_only
-def test_a_reload(httpd):
+def test_reload_announces_every_end_and_return(httpd):
     text = hub("MercureSubscriptions On")
     httpd.start(text)
     check_reload(httpd, text)
@@ -512,7 +512,7 @@ def test_a_reload(httpd):
 
 @pytest.mark.soak
 @event_only
-def test_a_reload_that_moves_the_list(httpd):
+def test_reload_that_resizes_the_list_announces_every_end_and_return(httpd):
     httpd.start(hub("MercureSubscriptions On"))
     check_reload(httpd, hub("MercureSubscriptions On", "MercureMaxSubscribers 30000"))
     httpd.graceful(hub())
@@ -520,7 +520,7 @@ def test_a_reload_that_moves_the_list(httpd):
 
 
 @pytest.mark.mpm("worker")
-def test_streams_that_hold_a_thread(httpd):
+def test_streams_that_hold_a_thread_are_announced(httpd):
     httpd.start(hub("MercureSubscriptions On"))
     watcher, _ = watch(httpd)
     streams = [httpd.subscribe([("match", f"{TOPIC}/{i}")]) for i in range(3)]

@@ -58,7 +58,7 @@ def check(token, key, alg, tmp_path):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("alg", ALGORITHMS)
-def test_tokens_of_jose(made, alg, form, tmp_path):
+def test_tokens_made_by_jose_are_accepted_or_refused(made, alg, form, tmp_path):
     tokens, key = made[alg]["tokens"], made[alg][form]
     for name in ("good", "no_kid", "fraction"):
         status, words = check(tokens[name], key, alg, tmp_path)
@@ -74,7 +74,7 @@ def test_tokens_of_jose(made, alg, form, tmp_path):
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
-def test_no_other_algorithm(made, alg, tmp_path):
+def test_token_is_refused_with_a_key_of_another_algorithm(made, alg, tmp_path):
     """A token of each algorithm, checked with the key of each other one."""
     for other in ALGORITHMS:
         if other == alg:
@@ -83,7 +83,7 @@ def test_no_other_algorithm(made, alg, tmp_path):
         assert status == 1 and words.startswith("refused: "), other
 
 
-def test_public_key_is_no_secret(made, tmp_path):
+def test_public_key_is_not_taken_for_a_secret(made, tmp_path):
     """The confusion of algorithms is already refused as a configuration."""
     key_file = tmp_path / "key"
     key_file.write_text(made["RS256"]["raw"])

@@ -24,7 +24,7 @@ def answer():
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_agrees_with_node(answer, seed):
+def test_urls_and_patterns_agree_with_node(answer, seed):
     if not os.path.exists(NODE):
         pytest.skip("npm ci in tests/node brings a Node that has URL Patterns")
     done = subprocess.run([NODE, os.path.join(HERE, "../diff/diff.mjs"), answer, "20000", seed],
