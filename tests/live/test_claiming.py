@@ -1,6 +1,6 @@
 """
-The hub's URLs are the hub's: neither the rest of the configuration nor the form of a request takes or
-changes them, and httpd's access control still applies to them.
+The hub's URLs belong to the hub: no other configuration and no form of a request takes them away or
+changes them. httpd's access control still applies to them.
 """
 import contextlib
 import http.server
@@ -21,8 +21,8 @@ OPEN = 'AllowOverride All\nRequire all granted\nOptions +FollowSymLinks\n'
 
 def works(httpd, path=PATH, aud=None, url=None, **where):
     """
-    The hub at PATH takes a publication and delivers it, and what is below it is the hub's too. URL is
-    PATH as it goes on the wire; AUD the audience of the tokens.
+    The hub at PATH delivers a publication, and answers the URLs below PATH too. URL is PATH as the
+    client sends it; AUD is the audience of the token.
     """
     url = url or path
     minted = token.publisher(aud=aud or f"https://hub.example{path}")
@@ -68,8 +68,8 @@ RewriteCond %{REQUEST_FILENAME} !-f
 RewriteRule ^ %{ENV:BASE}/index.php [L]
 """
 
-# name: modules, configuration ({docroot}, {backend}), files, a URL that the neighbour takes, and what
-# it answers there (status, a word of the body). The hub's own URL must not get that.
+# name: modules, configuration ({docroot}, {backend}), files, a URL that the neighbour serves, and its
+# answer there (status, a word of the body). The hub's URL must not get this answer.
 NEIGHBOURS = {
     "front controller in .htaccess": (
         "rewrite", '<Directory "{docroot}">\n' + OPEN + "</Directory>",
@@ -200,7 +200,7 @@ NEIGHBOURS = {
 
 
 class Backend(http.server.BaseHTTPRequestHandler):
-    """Answers everything."""
+    """Answers every request with 200 and the word "backend"."""
 
     protocol_version = "HTTP/1.1"
 
@@ -240,7 +240,7 @@ def test_other_configuration_does_not_take_the_hubs_urls(httpd, name):
     httpd.load(*modules.split())
     for path, content in files.items():
         httpd.write(path, content, 0o755)
-    # What httpd says of its own affairs here.
+    # Messages of httpd about these configurations.
     httpd.expect_log(r"AH0(1630|0035|3490|0094)|AH01276|proxy:error|AH00128|cgid:|AH00671", required=False)
     with backend() as url:
         httpd.start(hub() + config.format(docroot=httpd.docroot, backend=url) + "\n")
@@ -306,10 +306,10 @@ def test_other_spellings_of_the_path_are_claimed(httpd):
                 "//.well-known/mercure", "/.well-known//mercure", "/x/../.well-known/mercure",
                 "/./.well-known/./mercure", "/.well-known/x/%2E%2E/mercure", "/.well-known/mercure/x/.."):
         if url.endswith("/.."):
-            is_ours(httpd.get(url), 404)  # what is left has a slash at its end
+            is_ours(httpd.get(url), 404)  # the resolved path ends in a slash
         else:
             works(httpd, url=url)
-    # Out of the hub by dot segments.
+    # Dot segments can lead out of the hub.
     httpd.write("htdocs/any", "a file")
     assert httpd.get(f"{PATH}/../../any").text == "a file"
     assert httpd.get(f"{PATH}/%2e%2e/%2e%2e/any").text == "a file"
@@ -327,7 +327,7 @@ def test_invalid_escapes_get_400_or_404(httpd):
     httpd.start(hub())
     for below in ("%", "%2", "%zz", "a%00b", "%2F%zz"):
         assert httpd.get(f"{PATH}/{below}").status in (400, 404), below
-    # httpd itself refuses the others, before it looks for whom they are.
+    # httpd itself refuses the others before it chooses a handler.
     refused = httpd.get(f"{PATH}/subscriptions/exact/a%00b")
     assert refused.status == 400 and refused.header("Content-Type") == "application/problem+json"
 
@@ -336,7 +336,7 @@ def test_every_form_of_request_target(httpd):
     httpd.start(hub())
     host = f"localhost:{httpd.port}"
     works(httpd, url=f"http://{host}{PATH}")
-    with httpd.connect() as conn:  # HTTP/1.0 knows no Host and no chunks
+    with httpd.connect() as conn:  # HTTP/1.0 has neither Host nor chunks
         conn.send(f"GET {PATH}?match={TOPIC} HTTP/1.0\r\n\r\n")
         assert conn.read_head().status == 200
         update = httpd.publish(TOPIC, "old client").text
@@ -358,7 +358,7 @@ def test_http_1_0_client_can_publish(httpd):
 
 
 def test_longest_path_wins_among_nested_hubs(httpd):
-    """The longest path wins, whatever the order."""
+    """The order of the sections does not matter."""
     outer = hub(path="/hub", identifier=None)
     inner = hub(path="/hub/inner", identifier=None)
     for text in (outer + inner, inner + outer):
@@ -377,7 +377,7 @@ def test_longest_path_wins_among_nested_hubs(httpd):
 
 
 def test_hub_off_below_a_hub_leaves_the_hub_above_unchanged(httpd):
-    """A Location that says Off inside a hub's path changes nothing of the hub's URLs above it."""
+    """A Location with `MercureHub Off` inside a hub's path does not change the hub's URLs above it."""
     httpd.start(hub() + f'<Location "{PATH}/off">\nMercureHub Off\n</Location>\n')
     works(httpd)
 
@@ -390,7 +390,7 @@ def test_virtual_hosts_share_an_inherited_hub(httpd):
     httpd.start(hub() + httpd.vhost() + httpd.vhost(port=other, name="other.example"))
     works(httpd)
     works(httpd, port=other)
-    assert len(httpd.runtime_files()) == 2, "a control segment, and one hub"
+    assert len(httpd.runtime_files()) == 2, "expected the control segment and one hub"
     with httpd.subscribe([("match", TOPIC)], port=other) as stream:
         update = httpd.publish(TOPIC, "from the first").text
         assert stream.next().id == update
@@ -428,7 +428,7 @@ def test_locations_and_virtual_hosts_with_one_name_share_a_hub(httpd):
 
 
 def test_hubs_with_equal_topics_ids_and_keys_stay_separate(httpd):
-    """The same topics, ids and keys: two hubs of one virtual host, and one path in two of them."""
+    """Two hubs of one virtual host, and the same path in two other virtual hosts."""
     other = httpd.add_port()
     httpd.start(httpd.vhost(hub(path="/a"), hub(path="/b")) + httpd.vhost(hub(path="/a"), port=other) +
                 httpd.vhost(hub(path="/a"), name="named.example"))
@@ -459,16 +459,16 @@ def test_hubs_with_equal_topics_ids_and_keys_stay_separate(httpd):
 
 
 def test_token_of_one_hub_is_refused_by_another(httpd):
-    """Also right after the first hub has found it good."""
+    """Also directly after the first hub has accepted the token."""
     httpd.start(hub(path="/a") + hub(path="/b"))
     minted = token.publisher(aud="https://hub.example/a")
-    for _ in range(20):  # so that each child has met it
+    for _ in range(20):  # so that every child has seen the token
         httpd.publish(TOPIC, "x", path="/a", token=minted)
         httpd.publish(TOPIC, "x", path="/b", token=minted, status=401)
 
 
 def test_virtual_hosts_with_the_same_name_are_allowed(httpd):
-    """httpd serves the first only; the configuration is allowed, and so it must not fail."""
+    """httpd serves only the first of them. The configuration is valid, so the server must start."""
     httpd.expect_log("AH00671", required=False)
     httpd.start(httpd.vhost(hub(), name="same.example") + httpd.vhost(hub(), name="same.example"))
     works(httpd, host=f"same.example:{httpd.port}")
@@ -508,7 +508,7 @@ def test_require_in_locations_above_and_below_applies(httpd):
 
 
 def test_locations_below_match_decoded_paths(httpd):
-    """As everywhere in httpd: `<Location>` names what is decoded, but for the slash."""
+    """As everywhere in httpd, `<Location>` names the decoded path; only an encoded slash stays encoded."""
     httpd.expect_log("AH01630")
     below = f"{PATH}/subscriptions/my topic:é"
     httpd.start(hub() + f'<Location "{below}">\nRequire all denied\n</Location>\n'
@@ -528,7 +528,7 @@ def test_require_any_admits_by_one_condition(httpd):
 
 
 def test_limit_section_applies_to_its_methods(httpd):
-    """<Limit> and <LimitExcept> choose by method."""
+    """<Limit POST> refuses publications and not subscriptions."""
     httpd.expect_log("AH01630")
     httpd.start(hub("<Limit POST>", "Require all denied", "</Limit>"))
     assert httpd.publish(TOPIC, "x", status=None).status == 403
@@ -536,7 +536,7 @@ def test_limit_section_applies_to_its_methods(httpd):
 
 
 def test_basic_authentication_applies_beside_tokens(httpd):
-    """httpd's user, and the hub's token where httpd does not need the Authorization field."""
+    """httpd checks the user; to publish, the user also needs a token of the hub."""
     httpd.expect_log("AH01617|AH01618|AH01614", required=False)
     httpd.load("auth_basic", "authn_file", "authz_user")
     httpd.write("conf/users", "joe:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")  # secret
@@ -559,17 +559,22 @@ def test_error_document_replaces_a_refusal_by_httpd(httpd):
     assert (response.status, response.text) == (403, "sorry")
 
 
-# ---- from inside httpd ---------------------------------------------------------------------------
+# ---- requests from inside httpd ------------------------------------------------------------------
+
+
+def with_includes(httpd):
+    """Enables server-side includes in .shtml files of the document root."""
+    return (f'<Directory "{httpd.docroot}">\nOptions +Includes\nRequire all granted\n'
+            "AddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n</Directory>\n")
 
 
 def test_server_side_include_of_the_hub_gets_no_stream(httpd):
-    """Server-side includes get no stream: the page would never end."""
+    """With a stream in it, the page would never end."""
     httpd.load("include")
     httpd.expect_log("unable to include")
     httpd.write("htdocs/page.shtml", f'before <!--#include virtual="{PATH}?match=x" --> after')
     httpd.write("htdocs/.well-known/mercure", "a file in the hub's place")
-    httpd.start(hub() + f'<Directory "{httpd.docroot}">\nOptions +Includes\nRequire all granted\n'
-                "AddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n</Directory>\n")
+    httpd.start(hub() + with_includes(httpd))
     response = httpd.get("/page.shtml")
     assert response.status == 200 and response.text.startswith("before ") and " after" in response.text
     assert "a file in the hub's place" not in response.text
@@ -581,29 +586,24 @@ def test_server_side_include_does_not_bypass_access_control(httpd):
     httpd.expect_log("AH01630", required=False)
     httpd.write("htdocs/page.shtml", f'<!--#include virtual="{PATH}/x" -->')
     with backend() as url:
-        httpd.start(hub("Require all denied") + f"ProxyPass /.well-known {url}/\n"
-                    f'<Directory "{httpd.docroot}">\nOptions +Includes\nRequire all granted\n'
-                    "AddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n</Directory>\n")
+        httpd.start(hub("Require all denied") + f"ProxyPass /.well-known {url}/\n" + with_includes(httpd))
         assert "backend" not in httpd.get("/page.shtml").text
 
 
 def test_internal_redirect_reaches_the_hub(httpd):
-    """A rule that leads to the hub leads to the hub."""
     httpd.load("rewrite")
     httpd.start(hub() + f'<Directory "{httpd.docroot}">\nRequire all granted\nOptions +FollowSymLinks\n'
                 f"RewriteEngine On\nRewriteRule ^events$ {PATH} [L]\n</Directory>\n"
                 f"RewriteEngine On\nRewriteRule ^/events2$ {PATH} [PT]\n")
-    works_through = ["/events"]
-    for url in works_through:
-        with httpd.subscribe([("match", TOPIC)], path=url) as stream:
-            update = httpd.publish(TOPIC, "x", path=url).text
-            assert stream.next().id == update
-    # Passed through without a new request: the hub claims what arrives, not what rules make of it.
+    with httpd.subscribe([("match", TOPIC)], path="/events") as stream:
+        update = httpd.publish(TOPIC, "x", path="/events").text
+        assert stream.next().id == update
+    # With [PT] there is no new request: the hub claims the URL that arrived, not what rules make of it.
     assert httpd.get("/events2?match=x").status in (200, 404)
 
 
 def test_error_document_that_is_the_hub_neither_hangs_nor_crashes(httpd):
-    """Foolish, but it must neither hang nor crash."""
+    """Not useful, but easily configured by mistake."""
     httpd.start(hub() + f"ErrorDocument 404 {PATH}\n")
     assert httpd.get("/missing").status in (400, 404)
     works(httpd)
@@ -624,7 +624,7 @@ def test_request_timeouts_do_not_end_a_stream(httpd):
         assert stream.next().id == update
 
 
-# ---- who the hub is ------------------------------------------------------------------------------
+# ---- the hub's identity --------------------------------------------------------------------------
 
 
 def accepts(httpd, aud, host=None, port=None, path=PATH):
@@ -641,7 +641,7 @@ def test_derived_audience_follows_the_servers_names(httpd):
                 + httpd.vhost(hub(identifier=None), name="https://proxied.example", port=other))
     own = f"http://hub.example:{httpd.port}{PATH}"
     assert accepts(httpd, own, host=f"hub.example:{httpd.port}")
-    # Whatever Host says, but for an exact alias, the hub is who it is.
+    # Of all that Host may say, only an exact alias changes the hub's identity.
     for host in ("evil.example", f"x.wild.example:{httpd.port}", f"localhost:{httpd.port}", "hub.example:1"):
         assert accepts(httpd, own, host=host), host
         assert not accepts(httpd, f"http://{host}{PATH}", host=host), host
@@ -650,7 +650,7 @@ def test_derived_audience_follows_the_servers_names(httpd):
     assert not accepts(httpd, own, host="alias.example")
     assert not accepts(httpd, f"http://alias.example{PATH}", host="hub.example")
     assert accepts(httpd, f"https://tls.example{PATH}", port=other)
-    # With a scheme of its own, a name is not that of the connection, nor is its port.
+    # The scheme and the port of a ServerName replace those of the connection.
     assert accepts(httpd, f"https://proxied.example{PATH}", port=other, host="proxied.example")
 
 
@@ -662,7 +662,7 @@ def test_derived_audience_of_a_tls_host_is_https(httpd):
 
 
 def test_unread_body_closes_the_connection(httpd):
-    """What the hub does not read of a request ends with its connection."""
+    """When the hub does not read a body to its end, it closes the connection."""
     httpd.start(hub())
     with httpd.connect() as conn:
         conn.send_request("POST", PATH, {"Content-Length": "1000000"})

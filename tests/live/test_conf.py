@@ -1,4 +1,4 @@
-"""conf/, as an administrator of Debian would use it."""
+"""The files of conf/, used as a Debian administrator would use them."""
 import os
 import re
 
@@ -24,7 +24,7 @@ MPM_EVENT = """
 
 
 def shipped(httpd, spare):
-    """The configuration with the two files, and the example hub in force."""
+    """A configuration that includes the two files, with the example hub uncommented."""
     with open(os.path.join(CONF, "mercure.load"), encoding="utf-8") as file:
         load = file.read()
     with open(os.path.join(CONF, "mercure.conf"), encoding="utf-8") as file:

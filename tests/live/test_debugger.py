@@ -25,7 +25,7 @@ def drive(script, *args):
 
 
 def test_debugger_is_served_under_a_strict_policy(httpd):
-    """The page and its parts under a strict policy; nothing where the debugger is off."""
+    """The page and its parts are served; where the debugger is off, nothing is."""
     httpd.start(hub("MercureDebugger On") + hub(path="/other") +
                 hub("MercureDebugger On", path="/a b/", identifier=None) + '<Location "/closed">\n</Location>\n')
     page = httpd.get(DEBUG)
@@ -40,7 +40,7 @@ def test_debugger_is_served_under_a_strict_policy(httpd):
         assert part.status == 200 and part.header("Content-Type") == f"{kind}; charset=utf-8"
         source = os.path.join(NODE_FOLDER, "../../src/debugger", name)
         with open(source, "rb") as file:
-            assert part.body == file.read(), "the module has other bytes than the source"
+            assert part.body == file.read(), "the module serves other bytes than the source file has"
         assert httpd.request("HEAD", DEBUG + name).body == b""
     moved = httpd.get(DEBUG[:-1])
     assert moved.status == 301 and moved.header("Location").endswith(DEBUG)
@@ -91,7 +91,7 @@ def test_debugger_works_in_chromium(httpd):
 
 
 def test_playground_is_open_and_its_token_ends_with_a_reload(httpd):
-    """All is open, and the log says so at every start; a reload draws another key."""
+    """The log warns of it at every start; a reload draws a new key."""
     httpd.expect_log(INSECURE)
     config = hub("MercurePlayground On", "MercureSubscriptions On", identifier=None, keys=False, anonymous=False) + hub(path="/safe")
     httpd.start(config)
@@ -106,8 +106,8 @@ def test_playground_is_open_and_its_token_ends_with_a_reload(httpd):
     assert open_answer.header("Access-Control-Allow-Origin") == "*"
     assert open_answer.header("Access-Control-Allow-Credentials") is None
     foreign = httpd.get(DEBUG + "playground.json", {"Origin": "https://anybody.example"})
-    assert foreign.header("Access-Control-Allow-Origin") is None, "every site could take the token"
-    # Its token opens no other hub, and is worth nothing after a reload.
+    assert foreign.header("Access-Control-Allow-Origin") is None, "any site could read the token"
+    # Its token is refused by another hub, and by this one after a reload.
     assert httpd.publish("x", token=minted, path="/safe", status=None).status == 401
     httpd.expect_log("hub .* refuses a token", required=False)
     httpd.graceful(config)

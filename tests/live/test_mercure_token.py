@@ -1,4 +1,4 @@
-"""mercure-token: what it makes, what it refuses, and in which words."""
+"""mercure-token: the tokens it makes, what it refuses, and its messages."""
 import base64
 import json
 import os
@@ -149,7 +149,7 @@ def test_tokens_of_protocol_0x_are_made_and_checked():
     assert lines[0] == "accepted" and lines[1].startswith("expires ")
     assert lines[2:] == ["publish everything *", "subscribe template https://example.com/{id}",
                          "subscribe template /b", 'payload "any JSON"']
-    # Each kind is refused as the other one, and the words say what it is.
+    # A token of one protocol is refused as one of the other, and the message says which it is.
     done = run("--check", token, "--key", SECRET, *WHO)
     assert done.returncode == 1 and "at+jwt is expected" in done.stdout
     assert "it is a token of protocol 0.x: add --legacy" in done.stdout
@@ -165,7 +165,7 @@ def test_tokens_of_protocol_0x_are_made_and_checked():
 
 @pytest.mark.mpm("event")
 def test_hub_decides_as_check_says(httpd):
-    """Of either protocol; and what --check says of it is what the hub does."""
+    """For tokens of both protocols."""
     aud = "https://hub.example/.well-known/mercure"
     httpd.start(hub(f"MercureKey {ISSUER} HS256 {SECRET}", f"MercureLegacyKey HS256 {SECRET}", keys=False))
     for arguments, who in ((["--legacy"], ["--legacy"]), (["--iss", ISSUER, "--aud", aud],) * 2):

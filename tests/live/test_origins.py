@@ -1,4 +1,4 @@
-"""Browsers: CORS, the cookie, and which sites may publish with it."""
+"""Browsers: CORS, the cookie, and the sites that may publish with it."""
 import pytest
 
 from env import token
@@ -88,14 +88,14 @@ def test_any_origin_is_allowed_only_without_credentials(httpd):
     answer = post(httpd, ("Origin", APP))
     assert answer.header("Access-Control-Allow-Origin") == "*"
     assert answer.header("Access-Control-Allow-Credentials") is None
-    # A request that carries the hub's cookie has credentials, whatever it does with them.
+    # A request with the hub's cookie has credentials, even if another token counts.
     for headers in ([cookie()], [cookie(), ("Authorization", f"Bearer {token.publisher()}")]):
         answer = post(httpd, ("Origin", APP), *headers)
         assert answer.header("Access-Control-Allow-Origin") is None
         assert answer.header("Access-Control-Expose-Headers") is None
     answer = post(httpd, ("Origin", APP), cookie("other"))
     assert answer.header("Access-Control-Allow-Origin") == "*"
-    # A cache must not give one client the answer to another's question.
+    # A cache must not give one client the answer to another client's request.
     answer = httpd.get("/.well-known/oauth-protected-resource" + PATH)
     assert answer.status == 200 and answer.header("Access-Control-Allow-Origin") is None
     assert answer.header("Vary").split(",") == ["Origin", "Cookie"]
@@ -152,9 +152,9 @@ def test_cookie_authorizes_subscribers(httpd):
 
 @pytest.mark.mpm("event")
 def test_cookie_is_found_between_semicolons_only(httpd):
-    """Between semicolons, wherever the field was cut; what follows a comma may be of any value's making."""
+    """However the cookies are spread over fields. Text after a comma may be part of another cookie's value."""
     httpd.load("http2")
-    httpd.expect_log(r"AH10034|AH02951", required=False)  # words of mod_http2 on its configuration
+    httpd.expect_log(r"AH10034|AH02951", required=False)  # mod_http2's comments on its configuration
     httpd.start("Protocols h2c http/1.1\n" + hub(anonymous=False))
     ours = f"{COOKIE}={subscriber([TOPIC])}"
     rows = (
@@ -164,7 +164,7 @@ def test_cookie_is_found_between_semicolons_only(httpd):
         (200, "a=1", f"b=2; {ours}"),
         (200, ours, "a=1"),
         (200, f"a=1; {ours}", "b=2; c=3"),
-        (401, "a=1", ours),  # it cannot be told from the next
+        (401, "a=1", ours),  # joined by httpd, these fields are those of the next row
         (401, f"a=1, {ours}"),
         (401, f'a="1, {ours}"'),
         (401, f"a=1,{ours}"),
@@ -176,7 +176,7 @@ def test_cookie_is_found_between_semicolons_only(httpd):
     for status, *fields in rows:
         headers = [("Cookie", field) for field in fields]
         assert httpd.request("HEAD", f"{PATH}?match=a", headers).status == status, fields
-    with Http2(httpd.port) as conn:  # whose fields mod_http2 joins with semicolons
+    with Http2(httpd.port) as conn:  # mod_http2 joins fields with semicolons
         for status, *fields in ((200, "a=1", ours), (200, ours, "a=1"), (200, "a=1, 2", ours, "b=3"),
                                 (401, f"a=1, {ours}", "b=2")):
             headers = [("cookie", field) for field in fields]
@@ -198,7 +198,7 @@ def test_authorization_field_comes_before_the_cookie(httpd):
         pass
     answer = httpd.get(f"{PATH}?match=a", [("Authorization", f"Bearer {bad}"), cookie(value=good)])
     assert answer.status == 401 and 'error="invalid_token"' in answer.header("WWW-Authenticate")
-    # A field of another scheme is httpd's affair, and the cookie counts.
+    # A field of another scheme belongs to httpd, so the cookie counts.
     with httpd.subscribe([("match", TOPIC)], headers=[("Authorization", "Basic YTpi"), cookie(value=good)]):
         pass
 

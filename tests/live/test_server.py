@@ -1,4 +1,4 @@
-"""httpd with the module loaded: it starts, serves, restarts and stops under each MPM."""
+"""httpd with the module loaded starts, serves, restarts and stops under each MPM."""
 import os
 import re
 
@@ -13,7 +13,7 @@ def test_server_starts_serves_and_stops(httpd):
     httpd.write("htdocs/index.html", "hello")
     httpd.start()
     assert httpd.get("/").text == "hello"
-    if "MERCURE_LD_PRELOAD" in os.environ:  # a sanitizer that is not there finds nothing
+    if "MERCURE_LD_PRELOAD" in os.environ:  # a sanitizer must really be loaded
         with open(f"/proc/{httpd.children()[0]}/maps", encoding="utf-8") as maps:
             assert re.search(r"lib[at]san\.so", maps.read())
     httpd.stop()
@@ -77,7 +77,7 @@ def test_children_drop_root(httpd):
                 found |= {line for line in file if line.startswith("Uid:")}
         return found
 
-    # A child that was just made is the parent's still.
+    # A new child runs as root for a moment.
     wait_until(lambda: all("0" not in line.split() for line in users()), what="children that are not root")
 
 
@@ -91,7 +91,7 @@ def test_two_servers_run_side_by_side(httpd, new_httpd):
 
 @pytest.mark.sanitize
 def test_hub_delivers_before_and_after_every_restart(httpd):
-    """Start, graceful restart, restart, stop: one update each, and an end without a crash."""
+    """One update after the start and each restart, and an end without a crash."""
     httpd.start(hub())
     for again in (httpd.graceful, httpd.restart, httpd.graceful):
         topic = "https://example.com/a"
@@ -106,7 +106,7 @@ def test_hub_delivers_before_and_after_every_restart(httpd):
 
 @pytest.mark.soak
 def test_many_restarts_leave_nothing_behind(httpd):
-    """Each restart serves, and nothing adds up: files, processes, log lines."""
+    """The server serves after each restart, and files, processes and log lines do not accumulate."""
     httpd.write("htdocs/index.html", "hello")
     httpd.start(hub())
     files = httpd.runtime_files()
