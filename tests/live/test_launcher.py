@@ -61,6 +61,13 @@ def launch(env, *args):
     return launcher.returncode, output, stderr
 
 
+def publish(port, bearer, data, **more):
+    """Publishes to a hub that the launcher has started."""
+    sent = http.request(port, "POST", HUB, body=f"topic=a&data={data}", headers={
+        "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"}, **more)
+    assert sent.status == 200, sent
+
+
 def assert_refused(env, variable, *words):
     status, output, stderr = launch(env, "--print-config")
     assert (status, output) == (2, ""), stderr
@@ -356,23 +363,26 @@ esac
 """
 
 
-def test_every_line_of_httpd_is_printed(env, folder):
-    """A serious message at the start is held back until it is clear whether httpd gives up."""
-    lines = ["[a:notice] one", "[a:crit] two", "[a:info] three", "AH00489: resuming normal operations", "[a:crit] four"]
+def use_fake_httpd(env, folder, *lines):
+    """Makes the launcher start a program that prints LINES and ends, instead of httpd."""
     program = folder / "httpd"
     program.write_text(HTTPD.format(" ".join(f"'{line}'" for line in lines)))
     program.chmod(0o755)
-    env.update(MERCURE_HTTPD=str(program), MERCURE_HTTPD_MODULES="/tmp", MERCURE_MAX_SUBSCRIBERS="1")
-    assert launch(env) == (0, "", "\n".join(lines) + "\n")
-    program.write_text(HTTPD.format(" ".join(f"'{line}'" for line in lines[:3])))
-    assert launch(env) == (0, "", "\n".join(lines[:3]) + "\n")
+    env.update(MERCURE_HTTPD=str(program), MERCURE_HTTPD_MODULES="/tmp")
+
+
+def test_every_line_of_httpd_is_printed(env, folder):
+    """A serious message at the start is held back until it is clear whether httpd gives up."""
+    lines = ["[a:notice] one", "[a:crit] two", "[a:info] three", "AH00489: resuming normal operations", "[a:crit] four"]
+    env["MERCURE_MAX_SUBSCRIBERS"] = "1"
+    for count in (len(lines), 3):
+        use_fake_httpd(env, folder, *lines[:count])
+        assert launch(env) == (0, "", "\n".join(lines[:count]) + "\n")
 
 
 def test_start_warns_of_missing_issuers_and_descriptors(env, folder):
-    program = folder / "httpd"
-    program.write_text(HTTPD.format("'[a:notice] AH00489: resuming normal operations'"))
-    program.chmod(0o755)
-    env.update(MERCURE_HTTPD=str(program), MERCURE_HTTPD_MODULES="/tmp", MERCURE_MAX_SUBSCRIBERS="9999999")
+    use_fake_httpd(env, folder, "[a:notice] AH00489: resuming normal operations")
+    env["MERCURE_MAX_SUBSCRIBERS"] = "9999999"
     del env["MERCURE_TRUSTED_ISSUERS"]
     status, _, stderr = launch(env)
     assert status == 0 and "MERCURE_TRUSTED_ISSUERS is not set" in stderr and "need ulimit -n 5000999" in stderr, stderr
@@ -434,9 +444,7 @@ def test_keys_alone_make_a_hub_of_protocol_0x(env, folder):
         wait_until(lambda: "mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub takes tokens of" in log.read_text(),
                    what="the launcher's remark on a hub that serves")
         bearer = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
-        sent = http.request(port, "POST", HUB, body="topic=a&data=hello", tls=True, headers={
-            "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
-        assert sent.status == 200, sent
+        publish(port, bearer, "hello", tls=True)
         launcher.terminate()
         assert launcher.wait(timeout=60) == 0, log.read_text()
         assert not serious(log), log.read_text()
@@ -479,10 +487,7 @@ def test_hub_starts_serves_and_ends_cleanly(env, folder, command, signum):
         assert http.request(port, "GET", "/health/ready").json == {"status": "ok"}
         assert "mercure_updates_total{" in http.request(port, "GET", "/metrics").text
         with sse.EventSource(port, f"{HUB}?match=a" + "".join(f"&match={n:0290}" for n in range(99))) as stream:
-            bearer = token.publisher(aud=f"http://localhost:{port}{HUB}")
-            sent = http.request(port, "POST", HUB, body="topic=a&data=hello", headers={
-                "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
-            assert sent.status == 200, sent
+            publish(port, token.publisher(aud=f"http://localhost:{port}{HUB}"), "hello")
             assert stream.next().data == "hello"
         private, = glob.glob(str(folder / "mercure-hub.*"))
         assert os.stat(private).st_mode & 0o066 == 0
@@ -517,12 +522,9 @@ def test_history_survives_a_killed_launcher(env, folder):
     port, log = free_port(), folder / "log"
     env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME=f"localhost:{port}", MERCURE_ALLOW_ANONYMOUS="1",
                MERCURE_MAX_SUBSCRIBERS="100")
-    bearer = token.publisher(aud=f"http://localhost:{port}{HUB}")
     with running([LAUNCHER], env, log) as launcher:
         wait_ready(launcher, log)
-        sent = http.request(port, "POST", HUB, body="topic=a&data=kept", headers={
-            "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
-        assert sent.status == 200, sent
+        publish(port, token.publisher(aud=f"http://localhost:{port}{HUB}"), "kept")
         launcher.kill()
         launcher.wait()
         assert list(processes_below(folder))
