@@ -55,7 +55,7 @@ def test_output_filters_do_not_hold_back_a_stream_with_a_thread(httpd):
 
 @pytest.mark.mpm("worker")
 def test_debians_default_modules_do_not_make_a_stream_hold_a_thread(httpd):
-    """They add filters to each connection, which a detached stream leaves behind."""
+    """These modules add filters to each connection, which a detached stream leaves behind."""
     httpd.load("access_compat", "auth_basic", "authn_file", "authz_host", "authz_user", "autoindex", "deflate", "env",
                "filter", "logio", "negotiation", "reqtimeout", "setenvif", "status")
     httpd.start("RequestReadTimeout header=20-40,MinRate=500 body=10,MinRate=500\nLogIOTrackTTFB On\n"

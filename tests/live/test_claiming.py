@@ -459,7 +459,7 @@ def test_hubs_with_equal_topics_ids_and_keys_stay_separate(httpd):
 
 
 def test_token_of_one_hub_is_refused_by_another(httpd):
-    """Also directly after the first hub has accepted the token."""
+    """The second hub also refuses the token directly after the first hub has accepted it."""
     httpd.start(hub(path="/a") + hub(path="/b"))
     minted = token.publisher(aud="https://hub.example/a")
     for _ in range(20):  # so that every child has seen the token
@@ -569,7 +569,7 @@ def with_includes(httpd):
 
 
 def test_server_side_include_of_the_hub_gets_no_stream(httpd):
-    """With a stream in it, the page would never end."""
+    """A page that includes a stream would never end."""
     httpd.load("include")
     httpd.expect_log("unable to include")
     httpd.write("htdocs/page.shtml", f'before <!--#include virtual="{PATH}?match=x" --> after')
@@ -603,7 +603,7 @@ def test_internal_redirect_reaches_the_hub(httpd):
 
 
 def test_error_document_that_is_the_hub_neither_hangs_nor_crashes(httpd):
-    """Not useful, but easily configured by mistake."""
+    """Such a configuration is useless, but easy to make by mistake."""
     httpd.start(hub() + f"ErrorDocument 404 {PATH}\n")
     assert httpd.get("/missing").status in (400, 404)
     works(httpd)

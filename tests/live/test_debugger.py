@@ -91,7 +91,7 @@ def test_debugger_works_in_chromium(httpd):
 
 
 def test_playground_is_open_and_its_token_ends_with_a_reload(httpd):
-    """The log warns of it at every start; a reload draws a new key."""
+    """The log warns of the playground at every start, and a reload draws a new key."""
     httpd.expect_log(INSECURE)
     config = hub("MercurePlayground On", "MercureSubscriptions On", identifier=None, keys=False, anonymous=False) + hub(path="/safe")
     httpd.start(config)

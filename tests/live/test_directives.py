@@ -356,7 +356,7 @@ def test_inner_settings_replace_outer_ones(httpd):
     for path, where in (("/outer", httpd.port), ("/inner", port)):
         httpd.subscribe([("match", "x")] * 2, path=path, port=where).close()
         httpd.subscribe([("match", "x")] * 3, path=path, port=where, status=400).close()
-    # And count=.
+    # They inherit count= too.
     sent = [httpd.publish(TOPIC, "x", path="/inner", port=port,
                           token=token.publisher(key=OTHER_KEY, aud=inner)).text for _ in range(5)]
     with httpd.subscribe([("match", "*"), ("last_event_id", "earliest")], path="/inner", port=port) as stream:

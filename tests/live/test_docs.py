@@ -142,7 +142,7 @@ class Doc:
 
 
 def test_commands_and_programs_work(httpd):
-    """They run against one server, whose keys the first command makes."""
+    """All blocks run against one server, whose keys the first command makes."""
     doc = Doc(httpd)
     url = f"http://localhost:{httpd.port}"
     shown = [block for block in blocks(*PROGRAMS) if block[2] != "not-run"]

@@ -35,7 +35,7 @@ def test_tokens_in_the_url_or_the_body_are_ignored(httpd):
 
 
 def test_topics_in_the_hubs_namespace_are_refused(httpd):
-    """Whatever the token grants, in every spelling, as the canonical and as an alternate topic."""
+    """This holds whatever the token grants, in every spelling, and for canonical and alternate topics."""
     httpd.start(hub() + hub(path="/hubs/é", identifier=None))
     everything, nothing = token.publisher(), token.publisher(details=[])
     for topic in (PATH, f"{PATH}/", f"{PATH}/subscriptions/exact/a/b", f"https://hub.example{PATH}/x",

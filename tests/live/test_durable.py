@@ -279,7 +279,7 @@ def test_full_disk_refuses_publications_and_ends_no_stream(httpd, monkeypatch):
 
 
 def test_child_that_cannot_open_the_history_reports_it(httpd):
-    """It answers for the hub with 503, and /health reports it. A new child tries again."""
+    """The child answers requests to the hub with 503, and /health reports the reason. A new child tries again."""
     httpd.start(durable() + '<Location "/health">\nSetHandler mercure-health\n</Location>\n')
     folder = os.path.dirname(the_file(httpd))
     httpd.expect_log(r"this child does not serve a hub whose history cannot be opened")
@@ -312,7 +312,7 @@ def tool(*args, text=None, status=0):
 
 @pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD is not set: the tool cannot be found")
 def test_tool_lists_exports_imports_and_compacts(httpd):
-    """With a running hub, and with a stopped one."""
+    """The tool works while the hub runs, and while it is stopped."""
     start(httpd, "MercureHistory count=0 bytes=0", sync="none")
     folder = os.path.dirname(the_file(httpd))
     httpd.publish([TOPIC, TOPIC + "/b"], 'q"\n\u20ac', fields=[("id", "first"), ("type", "t"), ("retry", "7")])
@@ -451,7 +451,7 @@ def check_faults(httpd, rounds, fault, publishers=6):
 
 
 def test_second_server_cannot_use_the_history_of_the_first(httpd, new_httpd):
-    """It waits for a while. It does not get the history when a child dies or the first server reloads."""
+    """The second server waits, and does not get the history when a child of the first dies or the first reloads."""
     start(httpd, "MercureHistory count=0 bytes=64M")
     other = new_httpd()
     faults = [FAULTS["child"]] * 5 + [FAULTS["graceful"]] * 3

@@ -52,7 +52,7 @@ def test_connection_holds_at_most_two_streams(httpd, tls):
 
 
 def test_reset_stream_frees_its_thread(httpd):
-    """A reloaded page uses the same connection again. No heartbeat helps to notice the reset."""
+    """A reloaded page uses the same connection again. There is no heartbeat that would notice the reset."""
     port = start(httpd, "MercureHeartbeat 0")
     with Http2(port) as conn:
         for _ in range(3):

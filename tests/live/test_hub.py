@@ -634,7 +634,7 @@ def test_last_event_id_selects_the_replay(httpd):
 
 @event_only
 def test_earliest_of_equal_ids_is_the_cursor(httpd):
-    """An update may come twice, but none is lost."""
+    """So an update may come twice, but none is lost."""
     httpd.start(hub())
     for i, name in enumerate(("a", "same", "b", "same", "c")):
         httpd.publish(TOPIC, str(i), fields=[("id", name)])

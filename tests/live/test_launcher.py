@@ -133,7 +133,7 @@ def test_switches_accept_0(env):
 
 
 def test_history_is_on_disk_by_default(env, folder):
-    """Only MERCURE_STORE=memory keeps it in memory. The folder must be usable, even the default one."""
+    """Only MERCURE_STORE=memory keeps it in memory. The data directory must be usable, even the default one."""
     line = f'MercureStore lmdb "{folder}/data"'
     assert hub_lines(env)[0][1] == line
     env["MERCURE_STORE"] = "lmdb"
@@ -331,7 +331,7 @@ def test_errors_at_the_start_name_the_variable(env, folder):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        # Too few descriptors and a missing issuer cause a warning, but not beside the cause of the failure.
+        # Too few descriptors and a missing issuer cause a warning, but not when the start fails.
         for more in ({"MERCURE_MAX_SUBSCRIBERS": "9999999", "MERCURE_TRUSTED_ISSUERS": ""}, {"MERCURE_MAX_SUBSCRIBERS": "1"}):
             status, _, stderr = launch({**env, "MERCURE_LISTEN_ADDR": address, **more})
             assert status == 2, stderr

@@ -29,14 +29,14 @@ def publisher(path):
 
 
 def publish(httpd, count, path=PATH, prefix="", size=1):
-    """Publishes COUNT updates of SIZE bytes, with the ids PREFIX0, PREFIX1, … if there is a PREFIX; their ids."""
+    """Publishes COUNT updates of SIZE bytes; returns their ids, PREFIX0, PREFIX1, … if there is a PREFIX."""
     minted = publisher(path)
     return [httpd.publish(TOPIC, "x" * size, path=path, token=minted,
                           fields=[("id", f"{prefix}{i}")] if prefix else ()).text for i in range(count)]
 
 
 def publish_end(httpd, path=PATH):
-    """Publishes an update that marks the end of the history; its id."""
+    """Publishes an update that marks the end of the history; returns its id."""
     return httpd.publish(TOPIC, "end", path=path, token=publisher(path)).text
 
 

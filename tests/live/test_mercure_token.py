@@ -165,7 +165,7 @@ def test_tokens_of_protocol_0x_are_made_and_checked():
 
 @pytest.mark.mpm("event")
 def test_hub_decides_as_check_says(httpd):
-    """For tokens of both protocols."""
+    """The hub accepts the tokens that --check accepts, and no others, of both protocols."""
     aud = "https://hub.example/.well-known/mercure"
     httpd.start(hub(f"MercureKey {ISSUER} HS256 {SECRET}", f"MercureLegacyKey HS256 {SECRET}", keys=False))
     for arguments, who in ((["--legacy"], ["--legacy"]), (["--iss", ISSUER, "--aud", aud],) * 2):

@@ -195,7 +195,7 @@ def test_health_reports_live_and_ready(httpd):
 
 @pytest.mark.mpm("event", "worker")
 def test_notes_name_update_subscriber_and_reason(httpd):
-    """What LogFormat can show of a publication, of a stream and of refused requests."""
+    """LogFormat can show the id of a publication, the subscriber of a stream, and why a request was refused."""
     log = httpd.path("logs/notes.log")
     httpd.start(hub(anonymous=False) + 'LogFormat "%m %>s %{mercure-id}n %{mercure-subscriber}n %{mercure-reason}n" '
                 f'notes\nCustomLog "{log}" notes\n')

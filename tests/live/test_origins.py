@@ -152,7 +152,7 @@ def test_cookie_authorizes_subscribers(httpd):
 
 @pytest.mark.mpm("event")
 def test_cookie_is_found_between_semicolons_only(httpd):
-    """However the cookies are spread over fields. Text after a comma may be part of another cookie's value."""
+    """It does not matter how fields split the cookies. Text after a comma may belong to another cookie's value."""
     httpd.load("http2")
     httpd.expect_log(r"AH10034|AH02951", required=False)  # mod_http2's comments on its configuration
     httpd.start("Protocols h2c http/1.1\n" + hub(anonymous=False))

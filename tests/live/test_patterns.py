@@ -81,7 +81,7 @@ def test_number_of_patterns_is_bounded(httpd):
 
 
 def test_memory_of_patterns_is_bounded(httpd):
-    """Each takes some 37 KB: one subscription can have 27 of them, and two such subscriptions fill the hub."""
+    """A pattern takes about 37 KB: one subscription can have 27 of them, and two such subscriptions fill the hub."""
     def large(name, count):
         return patterns(*(f"{BASE}/{name}{i}/" + "*a" * 1980 for i in range(count)))
 

@@ -191,7 +191,7 @@ CHURN_REQUEST = f"GET {PATH}?match=*&x=y HTTP/1.1\r\nHost: localhost\r\n\r\n".en
 
 
 def churn(port, count, tls):
-    """COUNT clients connect, send a request and hang up: at once, with a reset, after an answer, or by one half."""
+    """COUNT clients connect, send a request and hang up: at once, by a reset, after an answer, or with their half only."""
     for i in range(count):
         with Connection(port, tls=tls) as conn:
             conn.send(CHURN_REQUEST)
@@ -460,7 +460,7 @@ def test_three_dispatchers_deliver_everything_in_order(httpd):
 
 
 def test_streams_end_cleanly_for_every_kind_of_client(httpd):
-    """Whatever Connection says and whatever else the client has sent, the end is clean and nothing is lost."""
+    """The end is clean and nothing is lost, whatever Connection says and whatever else the client has sent."""
     port = httpd.add_port()
     hubs = hub("MercureConnectionLifetime 6")
     httpd.start(hubs + httpd.vhost("KeepAlive Off", hubs, port=port) + REASON_LOG)

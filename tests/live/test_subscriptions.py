@@ -151,7 +151,7 @@ def test_hubs_do_not_see_subscriptions_of_each_other(httpd):
 
 @event_only
 def test_hub_with_two_paths_announces_under_both(httpd):
-    """All events come under each path."""
+    """Every event is announced under each path."""
     identity = "MercureResourceIdentifier https://hub.example/b"
     httpd.start("".join(hub("MercureSubscriptions On", identity, path=path, name="x", identifier=None)
                         for path in ("/a b/", "/b")))
@@ -381,7 +381,7 @@ def test_full_list_refuses_only_large_subscribers(httpd):
 
 @event_only
 def test_empty_matcher_is_listed(httpd):
-    """Its URL has two slashes in a row, which httpd would merge into one (MergeSlashes)."""
+    """The URL of an empty matcher has two slashes in a row, which httpd would merge into one (MergeSlashes)."""
     httpd.expect_log(r"AH01630: client denied by server configuration")
     httpd.start(hub("MercureSubscriptions On") +
                 "<Location /shut/subscriptions>\nRequire all denied\n</Location>\n" +
@@ -436,7 +436,7 @@ def collect(stream, done, what):
 @pytest.mark.sanitize
 @pytest.mark.mpm("event", "prefork")
 def test_subscriptions_of_a_killed_child_end(httpd, mpm):
-    """Their ends are announced, although the child itself can no longer do it."""
+    """Their ends are announced, although the child itself can no longer announce them."""
     httpd.start(hub("MercureSubscriptions On") + STATUS)
     watcher, own = watch(httpd)
     pid = owner(httpd, watcher.conn)
