@@ -1,4 +1,4 @@
-// The page: forms in, requests out.
+// The page: reads its forms and sends the requests.
 import {Stream, explain} from './stream.js';
 import {parse, inspect, grants} from './token.js';
 import {Log} from './log.js';
@@ -54,21 +54,21 @@ function inspectToken() {
 
 function showGrant() {
   const topic = byId('grant-topic').value;
-  const words = {true: 'yes', false: 'no', null: 'this browser has no URL Patterns: it cannot tell'};
+  const words = {true: 'yes', false: 'no', null: 'unknown (this browser does not support URL Patterns)'};
   byId('grant-result').textContent = `publish: ${words[grants(details, 'publish', topic, HUB)]} · private updates: ${words[grants(details, 'subscribe', topic, HUB)]}`;
 }
 
-// Two requests that do nothing but need the token: a subscription without a stream, and a publication
-// that names no topic.
+// Sends two requests that need the token but have no effect: a subscription that opens no stream (HEAD),
+// and a publication without a topic.
 async function askHub() {
-  list('verdict', [['plain', 'asking…']]);
+  list('verdict', [['plain', 'Asking…']]);
   const lines = [];
   try {
     const read = await fetch(`${HUB}?match=urn%3Amercure%3Adebugger`, {...options(), method: 'HEAD', cache: 'no-store'});
-    lines.push(read.ok ? ['good', 'As a subscriber it is accepted.'] : ['bad', `As a subscriber: ${await explain(read)}`]);
+    lines.push(read.ok ? ['good', 'Subscribing: accepted.'] : ['bad', `Subscribing: ${await explain(read)}`]);
     const write = await fetch(HUB, {...options(), method: 'POST', body: new URLSearchParams()});
-    lines.push(write.status === 400 ? ['good', 'As a publisher it is accepted (what it may publish is told above).'] : ['bad', `As a publisher: ${await explain(write)}`]);
-    if (lines.some(([kind]) => kind === 'bad')) lines.push(['plain', "The reason is in the server's error log at level info; with LogLevel mercure:info it is written there."]);
+    lines.push(write.status === 400 ? ['good', 'Publishing: accepted, for the topics listed above.'] : ['bad', `Publishing: ${await explain(write)}`]);
+    if (lines.some(([kind]) => kind === 'bad')) lines.push(['plain', "The server's error log has the reason if it is written at LogLevel mercure:info."]);
   } catch (error) {
     lines.push(['bad', `The hub does not answer: ${error.message}`]);
   }
@@ -79,8 +79,8 @@ function setCookie(value) {
   const life = value ? '' : '; Max-Age=0';
   document.cookie = `${known.cookie}=${value}; Path=${HUB_PATH}; Secure; SameSite=Strict${life}`;
   list('verdict', [['plain', value
-    ? `The cookie ${known.cookie} is set for ${HUB_PATH}, until the browser ends. A server should set it with HttpOnly too. Over plain HTTP browsers refuse it, but on localhost.`
-    : `The cookie ${known.cookie} is removed, unless it was set with HttpOnly.`]]);
+    ? `The cookie ${known.cookie} is set for ${HUB_PATH} until the browser is closed. A server should also set HttpOnly. Over plain HTTP, browsers accept this cookie only on localhost.`
+    : `The cookie ${known.cookie} has been removed, unless it was set with HttpOnly.`]]);
 }
 
 // ---- subscribe -----------------------------------------------------------------------------------
@@ -155,10 +155,10 @@ async function publish(event) {
   say('publish-message', '…');
   try {
     const response = await fetch(HUB, {...options(), method: 'POST', body: publication()});
-    if (response.ok) say('publish-message', `published as ${await response.text()}`, 'good');
+    if (response.ok) say('publish-message', `Published as ${await response.text()}`, 'good');
     else say('publish-message', await explain(response), 'bad');
   } catch (error) {
-    say('publish-message', `the hub does not answer: ${error.message}`, 'bad');
+    say('publish-message', `The hub does not answer: ${error.message}`, 'bad');
   }
 }
 
@@ -183,10 +183,10 @@ async function discover(event) {
   let url;
   try {
     url = new URL(byId('resource').value, location.origin);
-    if (url.origin !== location.origin) return list('discovery', [['bad', 'This page may read its own site only. For another: curl -I']]);
+    if (url.origin !== location.origin) return list('discovery', [['bad', 'This page can read only its own site. For another site, use curl -I.']]);
     response = await fetch(url, {method: 'HEAD', cache: 'no-store'});
   } catch (error) {
-    return list('discovery', [['bad', `It does not answer: ${error.message}`]]);
+    return list('discovery', [['bad', `The resource does not answer: ${error.message}`]]);
   }
   const links = (response.headers.get('Link') || '').match(/<[^>]*>[^,<]*/g) || [];
   const lines = links.filter((link) => /;\s*rel="?(?:[^"]*\s)?mercure(?:\s[^"]*)?"?/i.test(link)).map((link) => {
@@ -194,8 +194,8 @@ async function discover(event) {
     return [target === HUB ? 'good' : 'warn', `${link.trim()} names ${target === HUB ? 'this hub' : `another hub: ${target}`}`];
   });
   const self = links.find((link) => /rel="?self"?/i.test(link));
-  if (self) lines.push(['plain', `Its topic is ${new URL(/<([^>]*)>/.exec(self)[1], url).href}`]);
-  if (!links.length) lines.push(['warn', `${response.status}: no Link field. The page should send Link: <${HUB_PATH}>; rel="mercure"`]);
+  if (self) lines.push(['plain', `The topic of this resource is ${new URL(/<([^>]*)>/.exec(self)[1], url).href}`]);
+  if (!links.length) lines.push(['warn', `${response.status}: there is no Link header. The resource should send Link: <${HUB_PATH}>; rel="mercure"`]);
   list('discovery', lines);
 }
 
@@ -226,7 +226,7 @@ async function readPlayground() {
     if (!tokenText()) byId('token').value = token;
     inspectToken();
   } catch {
-    // not a playground
+    // this hub is not a playground
   }
 }
 

@@ -1,4 +1,4 @@
-// The list of events, and how many come.
+// The list of events, and how many come per second.
 
 const KEPT = 300;
 const SECONDS = 60;
@@ -18,9 +18,9 @@ function pretty(data) {
   try {
     text = JSON.stringify(JSON.parse(data), null, 2);
   } catch {
-    // not JSON: as it is
+    // not JSON: shown unchanged
   }
-  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}\n… ${text.length} characters in all` : text;
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}\n… (${text.length} characters in total)` : text;
 }
 
 export class Log {
@@ -36,7 +36,7 @@ export class Log {
       this.#paused = !this.#paused;
       event.currentTarget.setAttribute('aria-pressed', String(this.#paused));
       if (!this.#paused) this.#held.splice(0).forEach((item) => this.#show(item));
-      this.#tell();
+      this.#refresh();
     });
     byId('filter').addEventListener('input', () => [...this.#list.children].forEach((item) => this.#filter(item)));
     setInterval(() => this.#tick(), 1000);
@@ -69,7 +69,7 @@ export class Log {
   clear() {
     this.#held.length = 0;
     this.#list.replaceChildren();
-    this.#tell();
+    this.#refresh();
   }
 
   #add(item) {
@@ -79,7 +79,7 @@ export class Log {
     } else {
       this.#show(item);
     }
-    this.#tell();
+    this.#refresh();
   }
 
   #show(item) {
@@ -92,7 +92,7 @@ export class Log {
     item.hidden = !item.textContent.toLowerCase().includes(byId('filter').value.toLowerCase());
   }
 
-  #tell() {
+  #refresh() {
     byId('pause').textContent = this.#paused ? `Resume${this.#held.length ? ` (${this.#held.length})` : ''}` : 'Pause';
     byId('log-empty').hidden = this.#list.children.length > 0;
   }

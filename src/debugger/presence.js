@@ -1,16 +1,17 @@
-// Who listens to what: the subscription API once, and then its events.
+// The table of active subscriptions: read once from the subscription API, then kept up to date by events.
 import {Stream, explain, fieldText} from './stream.js';
 
 const byId = (id) => document.getElementById(id);
 
-// More rows than a reader reads would only hold up the page; all are counted.
+// At most this many rows: more would only slow the page down. All subscriptions are counted.
 const SHOWN = 500;
-// The hub tells a watcher of its own subscription at once, if its token lets it read the events.
+// The page gets the event of its own subscription at once if its token may read the events. After this time
+// without any, the page says that it may not.
 const SILENCE_MS = 3000;
 
 const quotedString = (text) => /last-event-id="((?:[^"\\]|\\.)*)"/.exec(text)?.[1].replace(/\\(.)/g, '$1') ?? null;
 
-// The cells of a document, of version 1 or of protocol 0.x (which has a topic for match and match_type).
+// The cells of a document of version 1, or of protocol 0.x, which has topic in place of match and match_type.
 function cells(one) {
   const matcher = one.match === undefined ? [one.topic, 'topic (0.x)'] : [one.match, one.match_type];
   return [...matcher, one.subscriber, one.payload === undefined ? '' : JSON.stringify(one.payload)];
@@ -20,19 +21,19 @@ const isSubscription = (one) => /^subscription$/i.test(one?.type) && typeof one.
 
 export class Presence {
   #stream = null;
-  #run = 0; // counts starts and stops: an answer to an earlier one comes too late
+  #run = 0; // counts starts and stops; an answer that belongs to an earlier count is ignored
   #all = new Map(); // id: document
-  #rows = new Map(); // id: its row, where it has one
-  #early = null; // documents of events that came while the list is read
+  #rows = new Map(); // id: its row, if it has one
+  #early = null; // documents of events that come while the list is being read
   #silence = 0;
   #isLive = false;
   #isHeard = false;
   #body = byId('presence-table').tBodies[0];
 
-  // options(): what fetch() gets to present the token
+  // options() returns the options of fetch() that present the token
   constructor(hub, options) {
     Object.assign(this, {hub, options});
-    // What a pattern takes for syntax is text in the path of a hub.
+    // The path may contain characters that are syntax in a pattern: they are escaped.
     this.pattern = `${new URL(hub).pathname.replace(/[\\:*?+(){}]/g, '\\$&').replace(/\/$/, '')}/subscriptions/*`;
     this.list = `${hub.replace(/\/$/, '')}/subscriptions`;
     byId('presence').addEventListener('click', () => (byId('presence').getAttribute('aria-pressed') === 'true' ? this.stop() : this.start()));
@@ -60,7 +61,8 @@ export class Presence {
     this.#watch(run, found.cursor);
   }
 
-  // The list and the cursor of what comes after it; null: it is told why not, or nobody waits any more.
+  // Returns the list and the cursor of the events that follow it. Returns null if that failed, which the page
+  // then says, or if the answer is no longer wanted.
   async #read(run) {
     let response;
     let list;
@@ -81,10 +83,10 @@ export class Presence {
   }
 
   async #refusal(response) {
-    if (response.status === 404) return 'This hub does not tell its subscriptions: MercureSubscriptions is off.';
+    if (response.status === 404) return 'This hub does not list its subscriptions: MercureSubscriptions is off.';
     const words = await explain(response);
-    if (response.status === 401) return `The hub tells its subscriptions to nobody without a good token. ${words}`;
-    if (response.status === 403) return `This token may not read the list of subscriptions: it needs subscribe on ${new URL(this.list).pathname}. ${words}`;
+    if (response.status === 401) return `The hub lists its subscriptions only for a valid token. ${words}`;
+    if (response.status === 403) return `This token may not read the list of subscriptions: it must grant subscribe on ${new URL(this.list).pathname}. ${words}`;
     return words;
   }
 
@@ -96,7 +98,7 @@ export class Presence {
       comment: () => {}, bytes: () => {}, note: () => {},
       state: (state, words) => this.#state(state, words),
       lost: () => this.#again(run),
-      refused: (words) => this.stop(`The hub refuses the stream of their events: ${words}`, 'bad'),
+      refused: (words) => this.stop(`The hub refuses the stream of subscription events: ${words}`, 'bad'),
       event: ({data}) => this.#event(data),
     });
   }
@@ -110,7 +112,7 @@ export class Presence {
     if (!this.#isHeard) this.#silence = setTimeout(() => this.#count(true), SILENCE_MS);
   }
 
-  // Events may be missing: the list anew, with the events that come meanwhile on top.
+  // Events may be missing: reads the list again, and applies the events that came meanwhile.
   async #again(run) {
     if (this.#early) return;
     this.#early = [];
@@ -128,7 +130,7 @@ export class Presence {
     try {
       one = JSON.parse(data);
     } catch {
-      return; // not the hub's
+      return; // not an event of the hub
     }
     if (!isSubscription(one)) return;
     this.#isHeard = true;
@@ -166,8 +168,8 @@ export class Presence {
   }
 
   #count(isSilent = false) {
-    if (isSilent) this.#say(`${this.#number()} when this was asked. This token may read the list, but not the events: the table does not change. It needs subscribe on the pattern ${this.pattern}`, 'warn');
-    else if (this.#isLive) this.#say(`${this.#number()}${this.#isHeard ? ', with the one of this table' : ''}`, 'good');
+    if (isSilent) this.#say(`${this.#number()} when the list was read. This token may read the list, but not the events, so the table does not change. To follow the events, the token must grant subscribe on the pattern ${this.pattern}`, 'warn');
+    else if (this.#isLive) this.#say(`${this.#number()}${this.#isHeard ? ', including the one of this page' : ''}`, 'good');
   }
 
   #press(isOn) {

@@ -1,7 +1,7 @@
-// A stream of events that can carry an Authorization field, which EventSource cannot; it comes back by
-// itself, as EventSource does.
+// A stream of events that can send an Authorization header, which EventSource cannot. It reconnects by itself,
+// as EventSource does.
 
-// Cuts text into events (HTML, "Interpreting an event stream").
+// Parses text into events (HTML Standard, "Interpreting an event stream").
 export class Parser {
   #rest = '';
   #first = true;
@@ -23,7 +23,7 @@ export class Parser {
     for (;;) {
       const end = this.#rest.search(/[\r\n]/);
       if (end < 0) return;
-      // A CR at the end may be half of a CRLF.
+      // A CR at the end may be the first half of a CRLF.
       if (this.#rest[end] === '\r' && end === this.#rest.length - 1) return;
       const line = this.#rest.slice(0, end);
       this.#rest = this.#rest.slice(end + (this.#rest.startsWith('\r\n', end) ? 2 : 1));
@@ -50,12 +50,12 @@ export class Parser {
   }
 }
 
-// The text of a header field, whose bytes fetch() gives as characters; null: it is not there.
+// The text of a header field, in which fetch() returns each byte as a character; null if there is no such field.
 export function fieldText(value) {
   return value === null ? null : new TextDecoder().decode(Uint8Array.from(value, (c) => c.charCodeAt(0)));
 }
 
-// What a refusal says: the problem document, or the status alone.
+// Describes a refusal by its status, and by the detail of its problem document if it has one.
 export async function explain(response) {
   const challenge = response.headers.get('WWW-Authenticate') || '';
   const error = /error="([^"]*)"/.exec(challenge);
@@ -68,7 +68,8 @@ export async function explain(response) {
   return `${response.status} ${response.statusText}${error ? ` (${error[1]})` : ''}${detail ? `: ${detail}` : ''}`;
 }
 
-// on: {state(state, words), event(event), comment(), bytes(count), note(words)}; if it likes lost(): events may be missing
+// on: the callbacks state(state, words), event(event), comment(), bytes(count), note(words), refused(words);
+// optionally lost(), which is called when events may be missing.
 export class Stream {
   #abort = null;
   #timer = 0;
@@ -101,17 +102,17 @@ export class Stream {
         if (response.status !== 503) return this.#give_up(words);
         this.on.note(words);
       } else if (!(response.headers.get('Content-Type') || '').startsWith('text/event-stream')) {
-        return this.#give_up('what answers there is no hub');
+        return this.#give_up('the answer is not an event stream');
       } else {
         this.#tell_cursor(fieldText(response.headers.get('Mercure-Last-Event-ID')));
         wait = await this.#read(response.body.getReader()) ?? wait;
       }
     } catch (error) {
       if (this.#stopped) return;
-      this.on.note(`the connection broke: ${error.message}`);
+      this.on.note(`The connection broke: ${error.message}`);
     }
     if (this.#stopped) return;
-    this.on.state('wait', `back in ${(wait / 1000).toFixed(1)} s`);
+    this.on.state('wait', `reconnecting in ${(wait / 1000).toFixed(1)} s`);
     this.#timer = setTimeout(() => this.#connect(), wait);
   }
 
@@ -119,8 +120,8 @@ export class Stream {
     if (id === null || this.cursor === null) return;
     if (id === this.cursor) return;
     this.on.note(this.cursor === 'earliest' || this.cursor === ''
-      ? `the hub starts after ${id}`
-      : `the hub does not know the event ${this.cursor} (any more): it starts after ${id}, something may be missing`);
+      ? `The hub starts after ${id}`
+      : `The hub does not know the event ${this.cursor} (any more). It starts after ${id}, so events may be missing.`);
     if (this.cursor !== 'earliest') this.on.lost?.();
   }
 
@@ -139,7 +140,7 @@ export class Stream {
       this.on.bytes(value.length);
       parser.feed(decoder.decode(value, {stream: true}));
     }
-    if (!this.#stopped) this.on.note('the hub ended the stream; coming back with the last id');
+    if (!this.#stopped) this.on.note('The hub ended the stream; reconnecting with the last event id.');
     return parser.retry;
   }
 

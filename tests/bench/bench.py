@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """
-The benchmark of `./dev bench`: scenarios against the hub and the raw writer, in turn.
+The benchmark of `./dev bench`: runs the scenarios against the hub and the raw writer in turn.
 
     make tests/bench/load/load tests/bench/raw
     MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench.py --build BUILD_TREE [OPTION…]
 
-Each measurement has servers that have just started. A ratio is to the raw writer in the same run; a table
-shows the median of the runs, and what they lie between. Each measurement is also a line of JSON in a file.
-The exit status is 0 if every subscriber got everything once and in order, everywhere.
+The servers are started anew for each measurement. A ratio compares with the raw writer in the same run; a
+table shows the median of the runs, and their minimum and maximum. Each measurement is also written to a file,
+as a line of JSON. The exit status is 0 if every subscriber of every measurement got everything once and in order.
 """
 import argparse
 import datetime
@@ -23,49 +23,49 @@ import table
 from measure import measure
 from servers import Hub, LeftOut, Nchan, Raw, descriptors, raise_descriptors
 
-SLICE = 500  # sends of the coalescing raw writer between two looks at what has come
+SLICE = 500  # sends of the coalescing raw writer before it looks for new requests
 
 
 def parse(argv):
     names = [scenario.name for scenario in scenarios.ALL]
     what = "\n".join(f"  {scenario.name:12} {scenario.question}" for scenario in scenarios.ALL)
     parser = argparse.ArgumentParser(
-        prog="./dev bench", description="Scenarios against the hub and the raw writer, in turn.",
+        prog="./dev bench", description="Runs scenarios against the hub and the raw writer in turn.",
         epilog=f"scenarios (without --scenario: all but idle50k):\n{what}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--scenario", nargs="+", choices=names, metavar="NAME", default=list(scenarios.DEFAULT))
-    parser.add_argument("--runs", type=int, default=3, help="how many times in turn (3)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, which show that it works")
+    parser.add_argument("--runs", type=int, default=3, help="how many times each (3)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, only to show that the benchmark works")
     parser.add_argument("--carrier", choices=("detached", "suspended", "threaded"), default="detached",
-                        help="of the hub's streams (detached); suspended and threaded: MercureDetach Off")
+                        help="carrier of the hub's streams (detached); the others set MercureDetach Off")
     parser.add_argument("--mpm", choices=("event", "worker", "prefork"),
-                        help="of httpd (event; for threaded streams worker)")
+                        help="MPM of httpd (event; worker for threaded streams)")
     parser.add_argument("--tls", action="store_true",
-                        help="the hub speaks TLS, and its streams stay in httpd; the raw writer does not")
+                        help="the hub uses TLS, and its streams stay in httpd; the raw writer does not use TLS")
     parser.add_argument("--children", type=int, default=2, help="child processes of httpd, workers of nginx (2)")
     parser.add_argument("--directive", action="append", default=[], metavar="TEXT",
                         help="one more directive for the hub, such as 'MercureHistory count=10'; repeatable")
     parser.add_argument("--peer", action="append", choices=("nchan",), default=[],
-                        help="measure it too (Debian's libnginx-mod-nchan)")
+                        help="measure this server too (Debian's libnginx-mod-nchan)")
     parser.add_argument("--out", help="the file for the lines of JSON")
-    parser.add_argument("--table", metavar="FILE", help="measure nothing: the tables of such a file")
+    parser.add_argument("--table", metavar="FILE", help="measure nothing, and print the tables of such a file")
     options = parser.parse_args(argv)
     if options.runs < 1 or options.children < 1:
-        parser.error("--runs and --children are 1 at least")
+        parser.error("--runs and --children must be at least 1")
     if options.tls and options.carrier == "detached":
         options.carrier = "suspended"
     if options.mpm is None:
         options.mpm = "worker" if options.carrier == "threaded" else "event"
     if options.carrier == "suspended" and options.mpm != "event":
-        parser.error("only event suspends streams; under worker and prefork they are detached or threaded")
+        parser.error("only the event MPM suspends streams; under worker and prefork they are detached or threaded")
     if options.carrier == "threaded" and options.mpm != "worker":
-        parser.error("threaded streams are measured under worker")
+        parser.error("threaded streams are measured under worker only")
     return options
 
 
 def machine():
-    """Where the figures come from."""
+    """The machine and the sources that are measured."""
     with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
         models = {line.split(":", 1)[1].strip() for line in file if line.startswith("model name")}
     here = os.path.dirname(os.path.realpath(__file__))
@@ -86,7 +86,7 @@ def run_all(options, servers, out):
         for name in options.scenario:
             scenario = scenarios.BY_NAME[name]
             for server in servers:
-                if not server.has_a_say(scenario):
+                if not server.is_relevant(scenario):
                     continue
                 try:
                     found = measure(options.load, server, scenario, options.quick)
@@ -106,7 +106,7 @@ def run_all(options, servers, out):
 
 
 def read_results(path):
-    """What run_all() wrote, and whether it was the quick size."""
+    """The results that run_all() wrote, and whether they have the quick size."""
     results, quick = {}, False
     with open(path, encoding="utf-8") as file:
         for line in map(json.loads, list(file)[1:]):
@@ -126,7 +126,7 @@ def main():
         print_tables(*read_results(options.table))
         return 0
     raise_descriptors()
-    # The servers are to end with it, however it ends.
+    # The servers must end with this process, however it ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options.load = os.path.join(options.build, "tests/bench/load/load")
     folder = os.environ.get("MERCURE_LIVE_DIR") or f"/var/tmp/mod_mercure-bench-{os.getuid()}"

@@ -1,11 +1,11 @@
 /*
- * What durability costs: bench_history DIR [SECONDS [BYTES]]
+ * Measures the cost of durability: bench_history DIR [SECONDS [BYTES]]
  *
  * Publishers in four processes append updates of BYTES (300) for SECONDS (3) to a history in DIR,
- * which should be on the disk in question: with each sync, and beside them with an fdatasync() of a
- * plain file for each update, one after the other. One line each: how many were acknowledged per
- * second, and how long half of them, and all but one in a hundred, took. Not a test: it always
- * succeeds.
+ * which should be on the disk in question. They do so with each sync setting and, for comparison,
+ * with a plain file and one fdatasync() for each update. Each line has the acknowledged updates per
+ * second, and the median and the 99th percentile of the time that one took. This is not a test: it
+ * always succeeds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@
 #define THREADS_MAX 64
 #define SAMPLES_MAX 200000 /* of one thread */
 
-/* What the processes share. */
+/* Shared by the processes. */
 struct shared {
     _Atomic int go; /* 1: begin; 2: end */
     _Atomic int ready;
@@ -49,7 +49,7 @@ static const char *const names[MODES] = {"fdatasync", "full", "group", "none"};
 
 struct worker {
     struct shared *shared;
-    struct mrc_history *history; /* NULL: a plain file */
+    struct mrc_history *history; /* NULL for a plain file */
     int fd;
     unsigned number;
     size_t bytes;
@@ -70,7 +70,7 @@ static void fail(const char *what)
     _exit(1);
 }
 
-/* Writes, flushes: one at a time, as a server would that has one file and no group commit. */
+/* Writes and flushes one update at a time, as a server with one file and no group commit would. */
 static void append_plain(int fd, const char *payload, size_t bytes)
 {
     if (flock(fd, LOCK_EX) != 0 || write(fd, payload, bytes) < 0 || fdatasync(fd) != 0 ||
@@ -107,7 +107,7 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* One process of PROCESSES, with its part of THREADS. */
+/* One of the processes, with its share of the THREADS. */
 static void run_process(struct shared *shared, struct mrc_hub_segment *segment,
                         struct mrc_notify *notify, apr_pool_t *pool, const char *dir,
                         enum mode mode, unsigned process, unsigned threads, size_t bytes)
@@ -125,14 +125,14 @@ static void run_process(struct shared *shared, struct mrc_hub_segment *segment,
                                                &error, &history) != APR_SUCCESS)
         fail(error.text);
     for (unsigned i = process; i < threads; i += PROCESSES) {
-        /* A descriptor for each, since flock() does not keep those apart that share one. */
+        /* One descriptor for each thread: flock() does not exclude threads that share one. */
         int fd = history ? -1
                          : open(apr_psprintf(pool, "%s/plain", dir),
                                 O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
 
         workers[i] = (struct worker){shared, history, fd, i, bytes, 0};
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
-            fail("no thread");
+            fail("a thread cannot be started");
     }
     atomic_fetch_add(&shared->ready, 1);
     for (unsigned i = process; i < threads; i += PROCESSES)
@@ -220,7 +220,7 @@ static void measure(const char *top, enum mode mode, unsigned threads, unsigned 
     mrc_hub_segment_close(segment);
     mrc_notify_close(notify);
     if (system(apr_psprintf(pool, "rm -rf '%s'", dir)) != 0)
-        fail("what was made cannot be removed");
+        fail("the directory cannot be removed");
     munmap(shared, sizeof(*shared));
     apr_pool_destroy(pool);
 }

@@ -1,13 +1,15 @@
 /*
- * What finding the receivers of an update costs, however many others listen:
+ * Measures the cost of finding the receivers of an update among many listeners:
  *
  *     make tests/bench/bench_index && tests/bench/bench_index [ROUNDS]
  *
- * CPU time of one thread for one update, in microseconds, the median of ROUNDS; the ratio is to the
- * first line of its table. An update goes into a ring and out of it again, is decoded, and finds
- * its one receiver; nothing is sent. "one topic": always the same of N; "all in turn": each of them
- * in random order, so that what they need is not in the processor's caches; "new topics": one that
- * nobody has published to before, which some pattern matches.
+ * Prints the CPU time of one thread for one update, in microseconds: the median of ROUNDS, and the
+ * ratio to the first line of the table. An update is written to a ring, read from it, decoded, and
+ * looked up: it has one receiver, and nothing is sent.
+ *
+ *     one topic      always the same of N topics
+ *     all in turn    all N topics in random order, so that their data is not in the CPU caches
+ *     new topics     a topic that nobody has published to before, which one pattern matches
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -81,7 +83,7 @@ static void *map(size_t size)
     void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (base == MAP_FAILED)
-        die("no memory");
+        die("out of memory");
     return base;
 }
 
@@ -94,11 +96,11 @@ static struct mrc_ring *make_ring(apr_pool_t *pool)
 
     if (mrc_ring_create(pool, map(mrc_ring_region_bytes(capacity)), capacity,
                         map(mrc_ring_index_bytes(buckets)), buckets, &bounds, NULL, &ring))
-        die("no ring");
+        die("the ring cannot be created");
     return ring;
 }
 
-/* COUNT listeners, each to a topic of its own, with a matcher of TYPE made by FORMAT. */
+/* Adds COUNT listeners, each to a topic of its own, with a matcher of TYPE that ends in PATH. */
 static void fill(struct bench *bench, size_t count, enum mrc_matcher_type type, const char *path)
 {
     static const uint64_t key[2] = {1, 2};
@@ -138,7 +140,7 @@ static void found(struct mrc_listener *listener, void *ctx)
     ((struct bench *)ctx)->found++;
 }
 
-/* The way of one update, but for httpd and the socket. */
+/* Takes one update all the way, except through httpd and the socket. */
 static void publish(struct bench *bench, const char *topic)
 {
     struct mrc_bytes views[] = {mrc_bytes_of(topic)};
@@ -158,7 +160,7 @@ static void publish(struct bench *bench, const char *topic)
                         MRC_RING_WAIT_FOREVER, &seq, &pos) ||
         mrc_ring_read(bench->ring, &bench->cursor, &bench->record) ||
         mrc_update_decode(bench->record.id, bench->record.payload, &update))
-        die("the ring does not give back what it got");
+        die("the ring does not return the update");
     mrc_index_collect(bench->index, update.topics, update.topics_count, found, bench);
     mrc_update_clear(&update);
     mrc_buf_free(&buf);
@@ -169,7 +171,7 @@ static double measure(struct bench *bench, unsigned updates, bool in_turn)
     double results[MAX_ROUNDS];
     uint64_t random = 88172645463325252;
 
-    for (int round = -1; round < rounds; round++) { /* one to warm up */
+    for (int round = -1; round < rounds; round++) { /* round -1 is a warm-up */
         double start;
 
         bench->found = 0;
@@ -179,7 +181,7 @@ static double measure(struct bench *bench, unsigned updates, bool in_turn)
         if (round >= 0)
             results[round] = (cpu_us() - start) / updates;
         if (bench->found != updates)
-            die("not everybody was found");
+            die("a receiver was not found");
     }
     qsort(results, (size_t)rounds, sizeof(results[0]), compare);
     return results[rounds / 2];
@@ -212,7 +214,7 @@ static void bench_topics(struct bench *bench)
     }
 }
 
-/* The first N of 10,000 patterns are published to: what the cache knows, and what it does not. */
+/* Publishes to topics that N patterns match, with and without the help of the cache. */
 static void bench_patterns(struct bench *bench, const char *name, const char *path)
 {
     static const size_t counts[] = {100, 1000, 10000};
@@ -237,9 +239,11 @@ static void bench_patterns(struct bench *bench, const char *name, const char *pa
     }
 }
 
-/* ---- topics that are always new ---------------------------------------------------------------*/
+/* ---- new topics -------------------------------------------------------------------------------*/
 
-/* N in a pattern or topic stands for the number of a listener, $ for one that is always new. */
+/* In a pattern or topic, N stands for the number of a listener and $ for a number never used
+ * before.
+ */
 static void write_numbers(char *out, size_t cap, const char *format, size_t n, size_t new_one)
 {
     size_t len = 0;
@@ -288,7 +292,7 @@ static const struct kind kinds[] = {
      "https://example.com/users/N/$"},
 };
 
-/* With CHURN, somebody leaves and comes back with another pattern before each update. */
+/* With CHURN, a listener leaves and comes back with another pattern before each update. */
 static void bench_new_topics(struct bench *bench, const struct kind *kind, bool churn)
 {
     static const size_t counts[] = {100, 10000};
@@ -307,7 +311,7 @@ static void bench_new_topics(struct bench *bench, const struct kind *kind, bool 
         for (size_t i = 0; i < counts[c]; i++) {
             matchers[i] = make_matcher(kind->type, kind->pattern, i);
             if (mrc_index_add(bench->index, &listeners[i], &matchers[i], 1))
-                die("no memory");
+                die("out of memory");
         }
         for (int round = -1; round < rounds; round++) {
             enum { UPDATES = 500 };
@@ -336,7 +340,7 @@ static void bench_new_topics(struct bench *bench, const struct kind *kind, bool 
                 }
             }
             if (bench->found != UPDATES)
-                die("not everybody was found");
+                die("a receiver was not found");
             if (round >= 0)
                 results[round] = us / UPDATES;
         }
@@ -378,7 +382,7 @@ static struct mrc_token *make_token(const struct mrc_token_policy *policy, size_
     return token;
 }
 
-/* One private update on its way to COUNT receivers, each with a token of its own. */
+/* One private update to N receivers, each with a token of its own. */
 static void bench_private(const char *name, const char *grant)
 {
     static const char *const audiences[] = {BASE};
@@ -394,7 +398,7 @@ static void bench_private(const char *name, const char *grant)
     double first = 0;
 
     if (mrc_keyset_parse(mrc_bytes_of(SECRET), mrc_alg_set_of(MRC_ALG_HS256), 0, NULL, &keys))
-        die("no key");
+        die("the key cannot be read");
     trust.keys = keys;
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         struct mrc_token **tokens = calloc(counts[i], sizeof(*tokens));
@@ -413,7 +417,7 @@ static void bench_private(const char *name, const char *grant)
 
                 if (mrc_token_grants_any(tokens[j], MRC_ACTION_SUBSCRIBE, &topics, &granted) ||
                     !granted)
-                    die("a token that does not grant");
+                    die("a token does not grant the topic");
             }
             mrc_topics_clear(&topics);
             results[round] = (cpu_us() - start) / (double)counts[i];
@@ -429,7 +433,7 @@ static void bench_private(const char *name, const char *grant)
     mrc_keyset_free(keys);
 }
 
-/* Many grants of one token; the last one is for what is published. */
+/* Fifty grants of one token; the last one grants the published topic. */
 static const char *make_many(void)
 {
     static char grants[32768];
@@ -450,20 +454,20 @@ int main(int argc, char **argv)
     if (argc > 1)
         rounds = (int)strtol(argv[1], NULL, 10);
     if (rounds < 1 || rounds > MAX_ROUNDS || apr_initialize() || apr_pool_create(&pool, NULL)) {
-        fprintf(stderr, "1 to %d rounds\n", MAX_ROUNDS);
+        fprintf(stderr, "ROUNDS must be 1 to %d\n", MAX_ROUNDS);
         return 2;
     }
     bench.ring = make_ring(pool);
     bench.cursor = mrc_ring_head(bench.ring);
-    printf("CPU for one update to its one receiver of N\n");
+    printf("CPU for one update to its only receiver among N listeners\n");
     bench_topics(&bench);
     bench_patterns(&bench, "URL Patterns /N/:x", "/:x");
     bench_patterns(&bench, "URL Patterns /N/([0-9]+)", "/([0-9]+)");
-    printf("CPU for one update to a new topic, among N patterns of which one matches it\n");
+    printf("CPU for one update to a new topic, which one of N patterns matches\n");
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         bench_new_topics(&bench, &kinds[i], false);
     bench_new_topics(&bench, &kinds[0], true);
-    printf("CPU for each of N receivers of one private update, who have tokens of their own\n");
+    printf("CPU for each of N receivers of one private update, each with a token of its own\n");
     bench_private("exact grants", "{\"match\":\"https://example.com/users/1\"}");
     bench_private("URL Pattern grants",
                   "{\"match\":\"https://example.com/users/:id\",\"match_type\":\"urlpattern\"}");

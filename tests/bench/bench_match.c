@@ -1,5 +1,5 @@
 /*
- * How long a match takes: exact, simple pattern, regular expression, and what goes before it.
+ * Measures how long a match takes: exact, simple pattern, regular expression; and parsing a topic.
  *
  *     make tests/bench/bench_match && tests/bench/bench_match [ROUNDS]
  *
@@ -19,7 +19,7 @@
 #define ROUND_NS   20000000
 #define MAX_ROUNDS 1000
 
-/* One case: VALUE against TOPIC; a missing VALUE is the parsing of the topic alone. */
+/* One case: VALUE is matched against TOPIC. Without VALUE, only the topic is parsed. */
 struct bench_case {
     const char *name;
     enum mrc_matcher_type type;
@@ -72,7 +72,7 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Does the case COUNT times; the topic is parsed once, as for an update that many matchers meet. */
+/* Runs the case COUNT times. The topic is parsed once, as for an update with many matchers. */
 static void run(const struct bench_case *it, const struct mrc_matcher *matcher,
                 struct mrc_topic *topic, long count)
 {
@@ -108,7 +108,7 @@ static double measure(const struct bench_case *it, const struct mrc_matcher *mat
     long count = 1;
     int64_t took;
 
-    for (;;) { /* how many make a round; a warm-up, too */
+    for (;;) { /* finds how many operations make a round, and warms up */
         int64_t start = now_ns();
 
         run(it, matcher, topic, count);
@@ -132,7 +132,7 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 15;
 
     if (rounds < 1 || rounds > MAX_ROUNDS) {
-        fprintf(stderr, "1 to %d rounds\n", MAX_ROUNDS);
+        fprintf(stderr, "ROUNDS must be 1 to %d\n", MAX_ROUNDS);
         return 2;
     }
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

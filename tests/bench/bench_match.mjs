@@ -1,9 +1,9 @@
-// What bench_match measures, of ours and of Node's URLPattern, side by side:
+// Prints the measurements of bench_match for our matchers and for Node's URLPattern side by side:
 //
 //     tests/node/node_modules/.bin/node tests/bench/bench_match.mjs tests/bench/bench_match
 //
-// Node parses its input each time, since its URLPattern takes strings; "with parsing" is the same for
-// ours: the match and the parsing of the topic.
+// Node's URLPattern takes strings, so it parses its input each time; "with parsing" is the same for ours:
+// the match, and the parsing of the topic.
 import { spawnSync } from 'node:child_process'
 
 const base = 'https://hub.example.com/.well-known/mercure'
@@ -18,7 +18,7 @@ function median(operation) {
   }
   let count = 1
   const first = round(1)
-  if (first > 1e9) return first // once is enough of what takes seconds
+  if (first > 1e9) return first // an operation that takes a second is measured once
   while (round(count) < roundNs) count *= 2
   return Array.from({ length: rounds }, () => round(count) / count).sort((a, b) => a - b)[rounds >> 1]
 }

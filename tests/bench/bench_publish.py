@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """
-What a publication costs with nobody listening, beside a POST that httpd itself answers:
+Measures the cost of a publication without subscribers, compared with a POST that httpd itself answers:
 
     make tests/bench/load_post
     MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench_publish.py tests/bench/load_post [ROUNDS [COUNT]]
 
 One server (event MPM, one child, 16 threads, no access log) and 8 connections. The cases take turns,
-ROUNDS times (3), COUNT requests each (20000): the CPU of the server for one request, in microseconds,
-and requests a second; medians, and their ratio to the case that httpd answers with `Redirect 204`.
+ROUNDS times (3), COUNT requests each (20000). Prints the CPU of the server for one request, in microseconds,
+and requests a second: medians, and their ratio to the case that httpd answers with `Redirect 204`.
 """
 import os
 import statistics

@@ -1,9 +1,9 @@
 /*
- * What verifying a token costs, for each algorithm, without and with the cache:
+ * Measures the cost of verifying a token, for each algorithm, without and with the cache:
  *
  *     make tests/bench/bench_token && tests/bench/bench_token [SECONDS]
  *
- * CPU time of one thread, in microseconds for one token with one detail.
+ * Prints the CPU time of one thread, in microseconds, for one token with one detail.
  */
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -67,7 +67,7 @@ static EVP_PKEY *generate(enum mrc_alg alg)
                                                     : "P-521");
 }
 
-/* Microseconds for one verification, with CACHE or (NULL) without. */
+/* Microseconds for one verification, with CACHE, or without if it is NULL. */
 static double measure(struct mrc_token_cache *cache, const char *text,
                       const struct mrc_token_policy *policy, double seconds)
 {
@@ -115,7 +115,7 @@ static void bench(enum mrc_alg alg, struct mrc_token_cache *cache, double second
     if (mrc_keyset_parse(mrc_bytes_of(public_key), mrc_alg_set_of(alg), 0, NULL, &keys) ||
         mrc_jws_sign(alg, mrc_bytes_of(private_key), mrc_bytes_of(header), mrc_bytes_of(claims),
                      NULL, &token))
-        die("cannot sign");
+        die("the token cannot be signed");
     trust.keys = keys;
     printf("%-6s %9.1f us %9.2f us cached\n", mrc_alg_name(alg),
            measure(NULL, token, &policy, seconds), measure(cache, token, &policy, seconds / 4));
@@ -132,7 +132,7 @@ int main(int argc, char **argv)
     struct mrc_token_cache *cache = NULL;
 
     if (mrc_token_cache_create(1000, &cache))
-        die("no memory");
+        die("out of memory");
     for (enum mrc_alg alg = 0; alg < MRC_ALG_COUNT; alg++)
         bench(alg, cache, seconds);
     mrc_token_cache_free(cache);

@@ -1,12 +1,12 @@
 /*
- * A load of POST requests over connections that stay open, and what they cost a server in CPU:
+ * Sends POST requests over connections that stay open, and measures what they cost a server in CPU:
  *
  *     load_post PORT PATH STATUS COUNT CONNECTIONS BODY TOKENS PID
  *
  * Sends COUNT requests with the form BODY, one at a time on each connection; every answer must have
  * STATUS. TOKENS is a file with an access token in each line, which are sent in turn ("-": none).
- * PID is the server's main process: the on-CPU time of all its threads and children is counted,
- * from /proc. One line: requests a second, and microseconds of CPU for one.
+ * PID is the server's main process: the CPU time of all its threads and children is read from
+ * /proc. Prints one line: requests a second, and microseconds of CPU for one request.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -55,7 +55,7 @@ static double now_s(void)
 
 /* ---- CPU --------------------------------------------------------------------------------------*/
 
-/* The first number of a file; -1: it is gone. */
+/* The first number of a file; -1 if there is no such file. */
 static double read_number(const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -69,7 +69,7 @@ static double read_number(const char *path)
     return number;
 }
 
-/* The time on CPU of all threads of PID, and of its children, in microseconds. */
+/* The CPU time of all threads of PID and of its children, in microseconds. */
 static double cpu_us(long pid)
 {
     char path[512];
@@ -159,7 +159,7 @@ static void send_request(struct load *load, struct connection *connection)
     load->sent++;
 }
 
-/* Whether the answer is whole; dies if it is a wrong one. */
+/* Whether the answer is complete; ends the process if its status is wrong. */
 static int is_whole(const struct load *load, struct connection *connection)
 {
     const char *head_end, *field;
@@ -171,7 +171,8 @@ static int is_whole(const struct load *load, struct connection *connection)
     if (!head_end)
         return 0;
     if (sscanf(connection->answer, "HTTP/1.1 %d", &status) != 1 || status != load->status) {
-        fprintf(stderr, "load_post: status %d wanted:\n%s\n", load->status, connection->answer);
+        fprintf(stderr, "load_post: expected status %d, got:\n%s\n", load->status,
+                connection->answer);
         exit(1);
     }
     field = strcasestr(connection->answer, "\r\nContent-Length:");
@@ -212,7 +213,7 @@ static void run(struct load *load, struct connection *connections, int count, in
         int ready = epoll_wait(epoll_fd, events, CONNECTIONS_MAX, 30000);
 
         if (ready <= 0)
-            die("no answer");
+            die("the server does not answer");
         for (int i = 0; i < ready; i++)
             take_answer(load, events[i].data.ptr);
     }

@@ -6,7 +6,7 @@ import time
 from servers import DESCRIPTORS_SPARE, descriptors, usage
 
 HEARTBEAT_S = 20  # MercureHeartbeat's default
-PORTS_EACH = 20000  # of one address: a half of those that outgoing connections may have is always free
+PORTS_EACH = 20000  # connections from one address: enough of its ports stay free
 WARM_UP = 100
 TIMEOUT_S = 900
 
@@ -17,12 +17,12 @@ def arguments(options):
 
 
 def sources(subscribers):
-    """From how many addresses so many connections come."""
+    """The option of the load generator that sets the number of addresses for so many connections."""
     return ["--sources", str(1 + subscribers // PORTS_EACH * 2 + 2)]
 
 
 class Holders:
-    """Processes of the load generator that hold subscribers, as many in each as descriptors allow."""
+    """Processes of the load generator that hold subscribers, each as many as its descriptors allow."""
 
     def __init__(self, load, server, subscribers):
         room = descriptors() - DESCRIPTORS_SPARE
@@ -36,7 +36,7 @@ class Holders:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
 
     def read(self):
-        """Their next lines, one of each."""
+        """The next line of each process."""
         lines = [process.stdout.readline() for process in self.processes]
         assert all(lines), "a process that holds subscribers has ended"
         return [json.loads(line) for line in lines]
@@ -56,7 +56,7 @@ class Holders:
 
 
 def children_of(taken):
-    """Sockets by pid of the children; of a server without any, its own."""
+    """{pid: sockets} of the children; of the server itself if it has no children."""
     rows = taken["processes"][1:] or taken["processes"]
     return {row["pid"]: row["sockets"] for row in rows}
 
@@ -66,7 +66,7 @@ def sockets(taken):
 
 
 def wait_left(load, server, before):
-    """Until the server has closed what its clients have; CPU and all that it has used by then."""
+    """Waits until the server has closed the connections of clients that have left; its usage then."""
     end = time.monotonic() + TIMEOUT_S
     while True:
         taken = usage(load, server.pid)
@@ -76,7 +76,7 @@ def wait_left(load, server, before):
 
 
 def idle(load, server, scenario, quick):
-    """Memory of N subscribers who hear nothing, the CPU of a heartbeat's period, and where they are."""
+    """Measures the memory of idle subscribers, the CPU of a heartbeat period, and their spread over children."""
     subscribers = scenario.subscribers(quick)
     empty = usage(load, server.pid)
     warm = Holders(load, server, WARM_UP)
@@ -128,7 +128,7 @@ def idle(load, server, scenario, quick):
 
 
 def loaded(load, server, scenario, quick):
-    """What the load generator finds by itself."""
+    """Runs a command of the load generator that measures everything itself."""
     options = scenario.load(quick)
     done = subprocess.run([load, scenario.kind, *server.load_options(), *arguments(options),
                            *sources(scenario.subscribers(quick)), "--pid", str(server.pid)],
@@ -139,12 +139,12 @@ def loaded(load, server, scenario, quick):
 
 
 def measure(load, server, scenario, quick):
-    """The figures of SCENARIO against SERVER, which is started and stopped for it; may raise LeftOut."""
+    """The figures of SCENARIO against SERVER, which is started and stopped for it. May raise LeftOut."""
     result = {}
     try:
         with server.started(scenario, quick):
             result = (idle if scenario.kind == "idle" else loaded)(load, server, scenario, quick)
     except (AssertionError, subprocess.TimeoutExpired) as error:
-        # Too long, or the server's own proof failed: its error log, its end, what it left behind.
+        # A timeout, or a failed check of the server: its error log, its end, or something that it left behind.
         result = {**result, "verdict": "bad", "error": str(error)}
     return result

@@ -1,20 +1,20 @@
 /*
- * The raw writer: the least that a server of event streams can do on this kernel, as the yardstick
- * of
- * `./dev bench`. It takes the subscriptions and publications that the benchmark sends to the hub,
- * and gives each receiver each update in one send() of bytes that were made once. No tokens, no
- * limits.
+ * The raw writer, the yardstick of `./dev bench`: it does the least that a server of event streams
+ * can do on this kernel. It takes the subscriptions and publications that the benchmark sends to
+ * the hub, and sends each update to each receiver in one send() of bytes that were made once. It
+ * has no tokens and no limits.
  *
- *     raw PORT [SLICE]     listens on 127.0.0.1, and says "ready"
+ *     raw PORT [SLICE]     listens on 127.0.0.1, and prints "ready"
  *
- * Without SLICE an update is sent to all its receivers before anything else is read. With it, the
- * loop looks for further publications after SLICE sends, and answers them: what waits for a
- * receiver then goes out in one send(), as many updates as there are.
+ * Without SLICE, an update is sent to all its receivers before the next request is read. With
+ * SLICE, the loop looks for further publications after that many sends, and answers them. All
+ * updates that then wait for a receiver go out in one send().
  *
- *     topic   log of bytes, as they go on the wire     …[update][update][update]|
- *             listeners: connection, offset in the log          ^ this one has two to come
+ *     topic   log of bytes, as they are sent           …[update][update][update]|
+ *             listeners: connection, offset in the log          ^ two updates are left to send
  *
- * The id of an update holds the log's length after it: what follows an id is found at once.
+ * The id of an update holds the length of the log after it, so the position after an id needs no
+ * search.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -49,9 +49,9 @@ struct listener {
 struct connection {
     int fd;
     bool waits;               /* for room in the socket */
-    uint32_t count;           /* of its listeners; 0: a publisher */
-    struct listener *list;    /* one for each topic that it has subscribed to */
-    struct listener *halfway; /* what has sent a part of its log: the others must wait */
+    uint32_t count;           /* listeners; 0 for a publisher */
+    struct listener *list;    /* one for each topic of the subscription */
+    struct listener *halfway; /* has sent a part of an update: the others must wait */
     char *request;
     size_t request_len;
 };
@@ -62,7 +62,7 @@ struct topic {
     size_t len, room;
     struct listener **listeners;
     uint32_t count, listeners_room, at;
-    struct topic *next_busy; /* with SLICE: topics whose listeners have something to come */
+    struct topic *next_busy; /* with SLICE: topics with updates that are not sent yet */
     bool busy;
 };
 
@@ -132,8 +132,7 @@ static void leave(struct listener *listener)
     last->place = listener->place;
 }
 
-/* Adds an update to the log: a chunk of HTTP with the event, and its id, which counts the log's
- * bytes. */
+/* Adds an update to the log: an HTTP chunk with the event. Its id is the length of the log. */
 static void append(struct topic *topic, const char *data, size_t len)
 {
     size_t event_len = strlen("id: " ID "\ndata: \n\n") + ID_DIGITS + len;
@@ -162,7 +161,7 @@ static void watch(struct raw *raw, struct connection *connection, bool writing)
     epoll_ctl(raw->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event);
 }
 
-/* Sends what LISTENER has to come; false: the socket is full. */
+/* Sends the rest of the log to LISTENER; false if the socket is full. */
 static bool push(struct raw *raw, struct listener *listener)
 {
     struct connection *connection = listener->connection;
@@ -177,7 +176,7 @@ static bool push(struct raw *raw, struct listener *listener)
         listener->offset += (size_t)sent;
     if (listener->offset == topic->len)
         return true;
-    /* Of a connection that is gone the next read will tell. */
+    /* If the connection has ended, the next read notices it. */
     if (sent > 0 || errno == EAGAIN) {
         connection->halfway = listener;
         watch(raw, connection, true);
@@ -198,7 +197,8 @@ static void go_on(struct raw *raw, struct connection *connection)
             return;
 }
 
-/* With SLICE: as many sends as that. Who was served before another update came is served again. */
+/* With SLICE, does that many sends. A listener that was served before the next update came is
+ * served again. */
 static void work(struct raw *raw)
 {
     long left = raw->slice;
@@ -256,7 +256,7 @@ static void drop(struct connection *connection)
     free(connection);
 }
 
-/* The value of the next parameter whose name begins with NAME; NULL: there is none before END. */
+/* The value of the next parameter whose name begins with NAME; NULL if there is none before END. */
 static const char *parameter(const char *at, const char *end, const char *name, size_t *ret_len)
 {
     while (at < end) {
@@ -274,7 +274,7 @@ static const char *parameter(const char *at, const char *end, const char *name, 
     return NULL;
 }
 
-/* The value of a field of the head; NULL if it has none. */
+/* The value of a field of the head; NULL if there is no such field. */
 static const char *field(const char *head, const char *name)
 {
     const char *found = strcasestr(head, name);
@@ -322,7 +322,7 @@ static void publish(struct raw *raw, struct connection *connection, const char *
     topic_name = parameter(body, body + len, "topic", &topic_len);
     data = parameter(body, body + len, "data", &data_len);
     if (!topic_name || !data)
-        die("a publication without topic or data");
+        die("a publication has no topic or no data");
     topic = find_topic(raw, topic_name, topic_len);
     append(topic, data, data_len);
     broadcast(raw, topic);
@@ -333,7 +333,7 @@ static void publish(struct raw *raw, struct connection *connection, const char *
     send(connection->fd, answer, (size_t)answer_len, MSG_NOSIGNAL);
 }
 
-/* One request, of which LEN bytes are there; false: there are more to come. */
+/* Takes a request of which LEN bytes have come; false if it is not complete. */
 static bool take_request(struct raw *raw, struct connection *connection, char *request, size_t len)
 {
     char *blank = strstr(request, "\r\n\r\n");

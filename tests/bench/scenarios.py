@@ -1,15 +1,15 @@
 """
-The scenarios of `./dev bench`: what is asked of each server, in full and in quick size.
+The scenarios of `./dev bench`: the load on each server, in full and in quick size.
 
-A scenario is a question, a kind (what measure.py does for it), the options of the load generator, and
-the figures that answer the question.
+A scenario has a question, a kind (which decides what measure.py does), the options of the load generator,
+and the figures that answer the question.
 """
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A column: KEY of the result, and how it is shown. RATIO: also as a ratio to the raw writer."""
+    """A column of the table: KEY of the result, and how to show it. RATIO: also as a ratio to the raw writer."""
     key: str
     title: str
     digits: int = 1
@@ -35,7 +35,7 @@ IDLE = (Figure("pss_bytes_per_subscriber", "process B/subscriber", 0),
         Figure("leave_cpu_us", "CPU µs/leaving", 1, ratio=True),
         Figure("idle_cpu_percent", "idle CPU % of a core", 3),
         Figure("spread", "most in a child / mean", 2))
-STORM = (Figure("storm_s", "s until all have all", 3, ratio=True),
+STORM = (Figure("storm_s", "s until all are up to date", 3, ratio=True),
          Figure("cpu_us_per_reconnect", "CPU µs/subscriber", 0, ratio=True),
          Figure("caught_up_p50_us", "p50 ms", 0, scale=1e-3),
          Figure("caught_up_p99_us", "p99 ms", 0, scale=1e-3))
@@ -43,7 +43,7 @@ STORM = (Figure("storm_s", "s until all have all", 3, ratio=True),
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """FULL and QUICK: options of the load generator, without dashes. WANTS: what a server must be able to."""
+    """FULL and QUICK: options of the load generator, without dashes. WANTS: abilities that a server needs."""
     name: str
     question: str
     kind: str
@@ -62,11 +62,11 @@ class Scenario:
         return self.load(quick).get("subscribers", 0)
 
     def is_fanout(self):
-        """Whether each update goes to many."""
+        """Whether each update goes to many subscribers."""
         return self.kind == "run" and "topics" not in self.full and self.subscribers(False) > 0
 
     def connections(self, quick):
-        """Descriptors that one process of the load generator needs, or a server of one process."""
+        """The number of descriptors that a load generator or a server with one process needs."""
         return self.subscribers(quick) + self.load(quick).get("publishers", 1) + 64
 
 
@@ -85,7 +85,7 @@ ALL = (
     Scenario("paced", "10 updates a second to 1,000 subscribers", "run", PACED,
              {"subscribers": 1000, "updates": 100, "rate": 10, "publishers": 4},
              {"subscribers": 100, "updates": 20, "rate": 10, "publishers": 4}),
-    Scenario("pubonly", "publications that nobody hears, over 8 connections", "run", PUBLISHING,
+    Scenario("pubonly", "publications without subscribers, over 8 connections", "run", PUBLISHING,
              {"subscribers": 0, "updates": 20000, "publishers": 8},
              {"subscribers": 0, "updates": 1000, "publishers": 8}),
     _topics("topics100", 100, 10000),
@@ -107,9 +107,9 @@ ALL = (
     Scenario("patterns10k", "one receiver among 10,000 different URL Patterns", "run", ROUTING,
              {"subscribers": 10000, "topics": 10000, "updates": 2000, "publishers": 4},
              {"subscribers": 200, "topics": 200, "updates": 300, "publishers": 4}, patterns=True),
-    Scenario("idle10k", "10,000 subscribers to whom nothing is sent but a heartbeat every 20 s", "idle", IDLE,
+    Scenario("idle10k", "10,000 subscribers that get nothing but a heartbeat every 20 s", "idle", IDLE,
              {"subscribers": 10000}, {"subscribers": 200}),
-    Scenario("idle50k", "50,000 of them, over several child processes", "idle", IDLE,
+    Scenario("idle50k", "50,000 such subscribers, over several child processes", "idle", IDLE,
              {"subscribers": 50000}, {"subscribers": 400}, wants=frozenset({"many descriptors"})),
     Scenario("storm", "2,000 subscribers come back at once, each 100 updates behind", "storm", STORM,
              {"subscribers": 2000, "updates": 101}, {"subscribers": 100, "updates": 21},
@@ -117,5 +117,5 @@ ALL = (
 )
 
 BY_NAME = {scenario.name: scenario for scenario in ALL}
-# idle50k takes a gigabyte of memory and more: by name only.
+# idle50k takes more than a gigabyte of memory, so it runs only if it is named.
 DEFAULT = tuple(scenario.name for scenario in ALL if scenario.name != "idle50k")

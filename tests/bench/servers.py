@@ -22,16 +22,16 @@ from env.wait import wait_until  # noqa: E402
 TOPIC = "https%3A%2F%2Fexample.com%2Ft%2F{n}"
 HOURS = 12 * 3600
 THREADS = 16
-# A quarter of a child's threads may be held by streams, and children get uneven shares: enough for a thousand.
+# Streams may hold a quarter of a child's threads, and children get uneven shares: this is enough for a thousand.
 THREADED_CHILDREN, THREADED_THREADS = 4, 2400
 THREADED_SUBSCRIBERS = 1000
-# Each connection of a publisher has a prefork child of its own while it lasts.
+# Under prefork, each connection of a publisher occupies a child.
 PREFORK_CHILDREN = 16
 DESCRIPTORS_SPARE = 500
 
 
 class LeftOut(Exception):
-    """This server cannot be measured in this scenario; the reason."""
+    """Says why this server cannot be measured in a scenario."""
 
 
 def descriptors():
@@ -54,20 +54,20 @@ class Server:
         self.port = 0
 
     def describe(self):
-        """What a line of the results says of this server beside its name."""
+        """The members of a result line that describe this server, besides its name."""
         return {}
 
-    def has_a_say(self, scenario):
-        """Whether its figures in SCENARIO would say anything."""
+    def is_relevant(self, scenario):
+        """Whether figures of this server in SCENARIO would be of use."""
         return True
 
     def check(self, scenario, quick):
         """Raises LeftOut if this server cannot do SCENARIO."""
         missing = sorted(scenario.wants - self.abilities)
         if missing and not quick:
-            raise LeftOut(f"it lacks {', '.join(missing)}")
+            raise LeftOut(f"it does not support {', '.join(missing)}")
         if "many descriptors" not in self.abilities and scenario.connections(quick) > descriptors():
-            raise LeftOut(f"{scenario.connections(quick)} descriptors, and a process may have {descriptors()}")
+            raise LeftOut(f"it needs {scenario.connections(quick)} descriptors, and a process may have {descriptors()}")
 
     def started(self, scenario, quick):
         self.check(scenario, quick)
@@ -79,7 +79,7 @@ class Server:
 
 
 class MercureLike(Server):
-    """What takes the protocol's requests."""
+    """A server that takes the requests of the protocol."""
 
     def load_options(self):
         match, topic = "match", TOPIC
@@ -117,7 +117,7 @@ class Hub(MercureLike):
             return PREFORK_CHILDREN
         count = self.children
         if self.scenario:
-            # Connections are not spread evenly by the kernel: two thirds is what a child is planned for.
+            # The kernel does not spread connections evenly, so a child is planned for two thirds of its descriptors.
             wanted = self.scenario.subscribers(self.quick)
             count = max(count, -(-wanted * 3 // (2 * (descriptors() - DESCRIPTORS_SPARE))))
         return count
@@ -125,7 +125,7 @@ class Hub(MercureLike):
     def check(self, scenario, quick):
         super().check(scenario, quick)
         if self.carrier == "threaded" and scenario.subscribers(quick) > THREADED_SUBSCRIBERS:
-            raise LeftOut(f"{THREADED_SUBSCRIBERS} subscribers that hold a thread each are enough")
+            raise LeftOut(f"at most {THREADED_SUBSCRIBERS} subscribers may hold a thread each")
 
     def _sizing(self):
         children = self._children()
@@ -137,7 +137,7 @@ class Hub(MercureLike):
                  f"ThreadsPerChild {threads}", f"MaxRequestWorkers {children * threads}", "MinSpareThreads 1",
                  f"MaxSpareThreads {children * threads}"]
         if self.mpm == "event":
-            # Streams that stay in httpd get half of threads x factor in each child.
+            # Streams that stay in httpd get half of threads × factor in each child.
             lines.append(f"AsyncRequestWorkerFactor {2 * descriptors() // threads}")
         return "\n".join(lines) + "\n"
 
@@ -156,7 +156,7 @@ class Hub(MercureLike):
         self.httpd.sizing = self._sizing() + "MaxConnectionsPerChild 0\nMaxKeepAliveRequests 0\nListenBacklog 4096\n"
         self.httpd.log_level = "notice"
         self.httpd.left_deadline = 60
-        # All threads may be busy when all connect at once, which the MPMs say; nobody is turned away by that.
+        # All threads may be busy when all clients connect at once. The MPMs log it, but refuse nobody.
         self.httpd.expect_log("AH(00161|00286|00287|00484|10159): ", required=False)
         self.port = self.httpd.port
         try:
@@ -183,7 +183,7 @@ class Hub(MercureLike):
         return options + (["--tls"] if self.tls else [])
 
     def _tokens(self):
-        """A file with a token for each subscriber, which grants its own topic and no other."""
+        """A file with a token for each subscriber, which grants only the subscriber's own topic."""
         path = self.httpd.path("tokens")
         with open(path, "w", encoding="ascii") as out:
             for number in range(self.scenario.subscribers(self.quick)):
@@ -232,7 +232,7 @@ class Process(Server):
 
 
 class Raw(Process, MercureLike):
-    """tests/bench/raw.c: each update one send() to each receiver; with SLICE it coalesces."""
+    """tests/bench/raw.c: one send() for each update and receiver; with SLICE it coalesces updates."""
     abilities = frozenset({"many topics", "history"})
 
     def __init__(self, program, slice_sends=0):
@@ -243,15 +243,15 @@ class Raw(Process, MercureLike):
     def command(self):
         return [self.program, str(self.port), *([str(self.slice_sends)] if self.slice_sends else [])]
 
-    def has_a_say(self, scenario):
-        # Where each update has one receiver, there is nothing to put together.
+    def is_relevant(self, scenario):
+        # Where each update has one receiver, there is nothing to coalesce.
         return not self.slice_sends or scenario.is_fanout()
 
     def wait_ready(self):
         assert self.process.stdout.readline() == b"ready\n", "the raw writer did not start"
 
     def pattern_match(self):
-        # It matches nothing: its subscribers ask for the very topics.
+        # The raw writer does not match patterns: its subscribers name the topics.
         return f"match={TOPIC}%2Fx"
 
 
@@ -271,7 +271,7 @@ class Nchan(Process):
     def check(self, scenario, quick):
         super().check(scenario, quick)
         if scenario.private or scenario.patterns or scenario.name == "topics100k":
-            raise LeftOut("it has no such thing")
+            raise LeftOut("it does not support this")
 
     def _config(self):
         user = f"user {pwd.getpwuid(33).pw_name};" if os.getuid() == 0 else ""
@@ -329,7 +329,7 @@ class Nchan(Process):
                 return len(file.read().split()) >= self.workers
 
         wait_until(ready, what="nginx")
-        time.sleep(1)  # its workers find each other only now, and nothing tells when: what comes before is lost
+        time.sleep(1)  # until its workers know each other, updates are lost, and nothing shows when they do
 
     def __exit__(self, kind, value, trace):
         super().__exit__(kind, value, trace)
@@ -341,6 +341,6 @@ class Nchan(Process):
 
 
 def usage(load, pid):
-    """What the load generator says of a server's CPU and memory."""
+    """A server's CPU and memory, by the load generator."""
     done = subprocess.run([load, "usage", str(pid)], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)

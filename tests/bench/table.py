@@ -1,4 +1,4 @@
-"""Tables of the results: medians, what they lie between, and ratios to the raw writer of the same run."""
+"""Tables of the results: medians, minimums and maximums, and ratios to the raw writer of the same run."""
 import statistics
 
 YARDSTICK = "raw"
@@ -9,7 +9,7 @@ def number(value, digits):
 
 
 def cell(figure, results, yardsticks):
-    """One figure over all runs. YARDSTICKS: the raw writer's result of each run, None where there is none."""
+    """The cell of one figure over all runs. YARDSTICKS: the raw writer's result of each run, or None."""
     values = [result[figure.key] * figure.scale for result in results if result.get(figure.key) is not None]
     if not values:
         return "–"
@@ -25,7 +25,7 @@ def cell(figure, results, yardsticks):
 
 
 def fault(result):
-    """What is wrong with a measurement, in few words; "" if nothing is."""
+    """A few words about what is wrong with a measurement; "" if nothing is."""
     if result["verdict"] == "ok":
         return ""
     words = [f"{name} {result[name]}" for name in
@@ -43,7 +43,7 @@ def verdicts(results):
 
 
 def scenario_table(scenario, rows, quick=False):
-    """Markdown. ROWS: {server: [result of each run]}, in the order in which they are shown."""
+    """A table in Markdown. ROWS: {server: [result of each run]}, in the order of the table."""
     size = f" (quick: {scenario.subscribers(True):,} subscribers)" if quick else ""
     lines = [f"### {scenario.name}: {scenario.question}{size}", "",
              "| | " + " | ".join(figure.title for figure in scenario.figures) + " | verdict |",

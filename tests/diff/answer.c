@@ -1,13 +1,13 @@
 /*
- * What our URL parser and URL Patterns say, for a comparison with others' (diff.mjs): one JSON
- * object per line in, one out.
+ * Answers questions with our URL parser and URL Patterns, for diff.mjs: reads one JSON object per
+ * line, and prints one for each.
  *
  *     {"url": U, "base": B}                      -> {"href": …} or {}
- *     {"pattern": P, "base": B, "topic": T}      -> {"strings": […], "matches": …}
- *                                                   or {"error": why, "refused": is it one of ours}
+ *     {"pattern": P, "base": B, "topic": T}      -> {"strings": […], "matches": …, "explains": …}
+ *                                                   or {"error": reason, "refused": is_ours()}
  *
- * A missing base is null. Both engines of the patterns are asked; their disagreement ends the
- * program.
+ * A missing base is null. "matches" is the answer of the engine that routes, "explains" that of the
+ * engine that explains. If only the latter accepts a pattern, the program ends with an error.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static struct mrc_bytes member(const json_t *object, const char *name)
     return (struct mrc_bytes){json_string_value(value), json_string_length(value)};
 }
 
-/* TEXT against BASE, which may be missing; NULL if it is no URL. */
+/* Parses TEXT with BASE, which may be missing; NULL if it is not a URL. */
 static struct mrc_url *parse(struct mrc_bytes text, struct mrc_bytes base_text)
 {
     struct mrc_url *base = NULL, *url = NULL;
@@ -51,7 +51,7 @@ static json_t *answer_url(const json_t *question)
     return answer;
 }
 
-/* Whether the reason of a refusal is a construct that ECMAScript has, and we leave out. */
+/* Whether the reason of a refusal is a construct of ECMAScript that we do not support. */
 static bool is_ours(const char *reason)
 {
     static const char *const ours[] = {
@@ -114,7 +114,7 @@ int main(void)
         char *text;
 
         if (!question) {
-            fprintf(stderr, "not a question: %s: %s", error.text, line);
+            fprintf(stderr, "this line is not JSON: %s: %s", error.text, line);
             return 1;
         }
         answer =

@@ -1,14 +1,14 @@
-// Our URL parser and URL Patterns against those of Node: generated questions, the same ones for the
-// same seed, each disagreement printed. Speaks TAP.
+// Compares our URL parser and URL Patterns with those of Node. The questions are generated, and are the
+// same for the same seed. Prints TAP, and each disagreement.
 //
-//     node diff.mjs ANSWER [COUNT] [SEED]      ANSWER is the program made of answer.c
+//     node diff.mjs ANSWER [COUNT] [SEED]      ANSWER is the program that answer.c makes
 //
-// Node's own differences from the standards are in `known`, each with its reason.
+// `known` lists the known disagreements, most of which are Node's differences from the standards.
 import { spawnSync } from 'node:child_process'
 
 const [answerer, count = '20000', seed = '1'] = process.argv.slice(2)
 
-// ---- chance --------------------------------------------------------------------------------------
+// ---- random choices ------------------------------------------------------------------------------
 
 let state = (Number(seed) * 2654435761) >>> 0 || 1
 function random(limit) {
@@ -22,7 +22,7 @@ const pick = (list) => list[random(list.length)]
 const chance = (percent) => random(100) < percent
 const times = (most, make) => Array.from({ length: random(most + 1) }, make)
 
-// ---- pieces: a pattern's text, and a text that it might match ------------------------------------
+// ---- pieces: the text of a pattern, and a text that it may match ---------------------------------
 
 const words = ['a', 'b', 'foo', 'bar', 'books', 'x.y', 'a-b', '1', '42', 'caf\u00e9', '%41', '%zz', 'A', '~', "'", '|', '^', '&=', ';', ',', '\u{1F600}', 'id', '_', '$', 'a b', '@', '!']
 const word = () => pick(words)
@@ -32,7 +32,7 @@ let names
 const name = () => ':' + (chance(95) ? 'n' + names++ : pick(['id', 'caf\u00e9', 'a_b', '$', '_1']))
 const modifier = () => (chance(70) ? '' : pick(['?', '*', '+']))
 
-// A regular expression, and a text; mostly such as both engines take.
+// Regular expressions, most of which both engines accept, each with a text that may match.
 const regexps = [
   ['\\d+', () => String(random(1000))],
   ['[a-z]+', () => pick(['abc', 'x', 'ABC'])],
@@ -178,7 +178,7 @@ function mutate(text, characters) {
   const at = random(text.length + 1)
   const character = pick([...characters])
   const cut = random(3)
-  // Not between the halves of a character.
+  // Does not cut between the surrogates of a character.
   const safe = (i) => (text.charCodeAt(i) >= 0xdc00 && text.charCodeAt(i) <= 0xdfff ? i + 1 : i)
   return text.slice(0, safe(at)) + (chance(70) ? character : '') + text.slice(safe(Math.min(text.length, at + cut)))
 }
@@ -225,47 +225,47 @@ function compare(ours, theirs) {
   if (ours.error && ours.refused && !theirs.error) return 'refused'
   if (!ours.error !== !theirs.error) return 'differs'
   if (ours.error || (!ours.href && !ours.strings && !theirs.href)) return 'both refuse'
-  if (ours.matches && !ours.explains) ours.explains = true // PCRE2 may give up where our matcher need not
+  if (ours.matches && !ours.explains) ours.explains = true // PCRE2 may give up where our matcher does not
   return ours.href === theirs.href && JSON.stringify(ours.strings) === JSON.stringify(theirs.strings) && ours.matches === theirs.matches && ours.explains === ours.matches ? 'same' : 'differs'
 }
 
-// Where Node does not do what the standards say.
+// Known disagreements, and why they do not count.
 const specials = ['http', 'https', 'ws', 'wss', 'ftp', 'file']
 const known = [
   {
-    reason: 'Node matches a string that is no URL, and that new URL() refuses, with a pattern of any protocol',
+    reason: 'Node matches a string that is not a URL, and that new URL() refuses, with a pattern of any protocol',
     applies: (question, ours, theirs) => theirs.matches && !URL.canParse(question.topic, question.base ?? undefined),
   },
   {
-    reason: 'Node leaves out braces that its own parser would need to read the pattern string again',
+    reason: 'Node omits braces that its own parser needs to read the pattern string again',
     applies: (question, ours, theirs) => ours.strings && theirs.strings && ours.matches === theirs.matches && ours.strings.join().replace(/[{}]/g, '') === theirs.strings.join().replace(/[{}]/g, ''),
   },
   {
-    reason: 'Node does not take the wildcard of a segment for one in an IPv6 host',
+    reason: 'Node does not treat the segment wildcard as such in an IPv6 host',
     applies: (question, ours, theirs) => ours.strings && theirs.strings && ours.matches === theirs.matches && ours.strings[3].startsWith('[') && theirs.strings[3].includes('([^\\.]+?)'),
   },
   {
-    reason: 'a repeated group that repeats itself: past our limit for one match, by design',
+    reason: 'a repeated group contains a repetition: by design, this exceeds our limit for one match',
     applies: (question, ours, theirs) => theirs.matches && JSON.stringify(ours.strings) === JSON.stringify(theirs.strings) && /[+*]\??\)[+*]/.test(question.pattern),
   },
   {
-    reason: 'Node resolves dots and encodes spaces in opaque paths, which the standard leaves alone',
+    reason: 'Node resolves dots and encodes spaces in opaque paths, which the standard leaves unchanged',
     applies: (question, ours) => ours.strings && !specials.some((scheme) => new URLPattern({ protocol: ours.strings[0] }).test({ protocol: scheme })),
   },
   {
-    reason: "Node does not encode ' in a search, though the dummy URL of the standard is special",
+    reason: "Node does not encode ' in a search, although the dummy URL of the standard is special",
     applies: (question, ours, theirs) => ours.strings && theirs.strings && ours.strings[6] !== theirs.strings[6] && ours.strings[6].replaceAll('%27', "'") === theirs.strings[6],
   },
   {
-    reason: 'Node leaves an escaped backslash in a path, though the dummy URL of the standard is special',
+    reason: 'Node keeps an escaped backslash in a path, although the dummy URL of the standard is special',
     applies: (question) => question.pattern.includes('\\\\'),
   },
   {
-    reason: 'we refuse what the standard cuts two characters off, whatever they are',
+    reason: 'we refuse a pattern from which the standard would cut off two arbitrary characters',
     applies: (question, ours) => ours.error?.startsWith('dot segments'),
   },
   {
-    reason: 'Node does not trim spaces around a protocol, as the URL parser of the standard does',
+    reason: 'Node does not trim spaces around a protocol, but the URL parser of the standard does',
     applies: (question, ours, theirs) => theirs.error && question.pattern.split(':')[0].includes(' '),
   },
 ]

@@ -1,4 +1,4 @@
-/* The body of a form, any bytes. */
+/* Forms: the input is the body. */
 #include "core/protocol/form.h"
 #include "fuzz.h"
 

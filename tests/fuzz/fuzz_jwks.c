@@ -1,7 +1,8 @@
 /*
- * Key sources: the input is two bytes of algorithms and the content. Reading must end, say why not,
- * and leave no error in OpenSSL's queue; each key that comes out is for one of the algorithms asked
- * for, and no secret and public key are taken for each other.
+ * Key sources: the input is two bytes that choose algorithms, and the content. Parsing must end,
+ * give a reason if it fails, and leave no error in OpenSSL's queue. Each key must be for one of the
+ * chosen algorithms, and a secret must not be taken for a public key, nor a public key for a
+ * secret.
  */
 #include <openssl/err.h>
 #include <stdint.h>

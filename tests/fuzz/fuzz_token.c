@@ -1,7 +1,7 @@
 /*
- * Tokens: the input is a token, or, after a byte of 1, a header and claims separated by a NUL,
- * which are signed here, so that the rules behind the signature are reached. Verifying must end,
- * say why not, leave no error in OpenSSL's queue, and grant nothing that it refuses.
+ * Tokens: the input is a token; or a byte 1, a header, NUL, and claims. The latter are signed here,
+ * so that the rules after the signature are reached. Verification must end, give a reason if it
+ * fails, leave no error in OpenSSL's queue, and return no token that has expired.
  */
 #include <openssl/err.h>
 #include <stdint.h>

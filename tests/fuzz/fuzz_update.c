@@ -1,6 +1,6 @@
 /*
- * The body of a publication: what is accepted has to come out of the record as it went in, and to
- * be one event, whose fields are those that were given.
+ * Publications: the input is the body. An accepted update must come out of its record unchanged,
+ * and must be written as one event with the fields of the update.
  */
 #include "core/protocol/form.h"
 #include "core/protocol/sse.h"
@@ -31,7 +31,7 @@ static bool is_same(const struct mrc_update *a, const struct mrc_update *b)
     return same;
 }
 
-/* The value of LINE if it is of the field NAME. */
+/* Whether LINE is the field that NAME begins; *RET_VALUE is then its value. */
 static bool is_field(struct mrc_bytes line, const char *name, struct mrc_bytes *ret_value)
 {
     struct mrc_bytes start = mrc_bytes_of(name);
@@ -42,11 +42,11 @@ static bool is_field(struct mrc_bytes line, const char *name, struct mrc_bytes *
     return true;
 }
 
-/* Reads EVENT as a client does, for whom CR, LF and CRLF end a line. */
+/* Reads EVENT as a client does: CR, LF and CRLF end a line. */
 static void check_event(struct mrc_bytes event, const struct mrc_update *update)
 {
     unsigned ids = 0, types = 0, retries = 0, ends = 0;
-    size_t data = 0; /* how much of the update's data has come */
+    size_t data = 0; /* bytes of the update's data that have come so far */
 
     FUZZ_CHECK(!memchr(event.ptr, '\r', event.len));
     for (size_t at = 0; at < event.len;) {
@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct mrc_update update;
     enum mrc_err err;
 
-    /* What lies in a ring may be anything, too. */
+    /* The bytes in a ring may be anything, too. */
     if (mrc_update_decode(mrc_bytes_of(ID), body, &update) == MRC_OK)
         mrc_update_clear(&update);
     if (mrc_form_parse(body, 100, NULL, &form) != MRC_OK)

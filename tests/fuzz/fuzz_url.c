@@ -1,4 +1,4 @@
-/* A base and a URL, with a NUL byte between them. */
+/* URLs: the input is a base, NUL, and a URL. */
 #include "core/topic/reserved.h"
 #include "core/url/url.h"
 #include "fuzz.h"
@@ -25,8 +25,7 @@ void fuzz_seed(const json_t *entry, struct mrc_buf *out)
     mrc_buf_add(out, json_string_value(input), json_string_length(input));
 }
 
-/* Everything that a URL is made of is ASCII, and holds no controls and, but for opaque paths, no
- * spaces. */
+/* Components of a URL are ASCII without controls and, except opaque paths, without spaces. */
 static void check_text(struct mrc_bytes text, bool may_hold_spaces)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -58,7 +57,7 @@ static void check_url(const struct mrc_url *url)
     mrc_buf_free(&href);
 }
 
-/* A space before a URL means nothing, but keeps it from being told without the parser. */
+/* A leading space does not change a URL, but forces the check to use the parser. */
 static void check_reserved(struct mrc_bytes input)
 {
     static const char *const paths[] = {"/.well-known/mercure", "/a/b"};

@@ -1,4 +1,4 @@
-/* A pattern, its base, a topic, with NUL bytes between them. */
+/* URL Patterns: the input is a pattern, NUL, its base, NUL, and a topic. */
 #include "core/urlpattern/urlpattern.h"
 #include "fuzz.h"
 
@@ -6,7 +6,7 @@
 
 const char *const fuzz_vectors[] = {"urlpattern/urlpatterntestdata.json", NULL};
 
-/* A dictionary as the constructor string that comes closest to it. */
+/* Writes a dictionary as the constructor string that comes closest to it. */
 static void add_dictionary(const json_t *init, struct mrc_buf *out)
 {
     static const char *const parts[][2] = {
@@ -47,7 +47,7 @@ void fuzz_seed(const json_t *entry, struct mrc_buf *out)
     }
 }
 
-/* What PCRE2 says matches, our own automaton has to say too (it may give up earlier, or later). */
+/* Where PCRE2 matches, our own automaton must match too. PCRE2 may give up earlier, or later. */
 static void check_match(const struct mrc_urlpattern *routed, const struct mrc_urlpattern *explained,
                         struct mrc_bytes topic, struct mrc_bytes base_text, bool is_small)
 {

@@ -1,12 +1,15 @@
-// Chromium for the tests of pages. Debian's; without a sandbox, since tests run as root and in containers.
+// Debian's Chromium for the tests. It runs without a sandbox, because tests run as root and in containers.
 import {chromium} from 'playwright-core';
 
 const OFFLINE = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-dev-shm-usage',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-// Runs TEST({page, browser}); every error of a page, also of its Content-Security-Policy, is a failure.
+export const launch = () => chromium.launch({executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: OFFLINE});
+
+// Runs TEST(open), where open() makes a page. Every error of a page fails the test, also a violation of its
+// Content-Security-Policy.
 export async function withBrowser(test, options = {}) {
-  const browser = await chromium.launch({executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: OFFLINE});
+  const browser = await launch();
   const problems = [];
   const open = async (more = {}) => {
     const context = await browser.newContext({ignoreHTTPSErrors: true, ...options, ...more});
@@ -14,7 +17,7 @@ export async function withBrowser(test, options = {}) {
     page.setDefaultTimeout(60000);
     page.on('pageerror', (error) => problems.push(`${page.url()}: ${error.message}`));
     page.on('console', (message) => {
-      // A refusal that the page shows is none of its errors.
+      // A refusal by the server is not an error of the page: the page shows it.
       if (message.type() === 'error' && !/Failed to load resource: the server responded/.test(message.text())) {
         problems.push(`${page.url()}: ${message.text()}`);
       }

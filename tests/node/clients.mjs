@@ -1,19 +1,19 @@
 // Real clients against a hub: Chromium's EventSource and fetch streams, and npm's eventsource and
-// fetch-event-source. The hub ends each stream after a moment, so that all of them have to come back;
-// what each received, and how often it connected, is printed as JSON.
+// fetch-event-source. The hub ends each stream after a moment, so that all of them have to reconnect. Prints
+// as JSON what each client received and how often it connected.
 //
 //     node clients.mjs '{"hub": …, "own": …, "listed": …, "other": …, "token": …, "deadline": …}'
 //
-// hub: its URL. own, listed, other: pages on the hub's origin, on one that CORS lists, on one that it
-// does not; they set the cookie. token: may publish and subscribe. deadline: seconds.
-import { chromium } from "playwright-core";
+// hub: its URL. own, listed, other: pages on the hub's origin, on an origin that CORS lists, and on one that
+// it does not list; they set the cookie. token: may publish and subscribe. deadline: in seconds.
 import { EventSource } from "eventsource";
 import fes from "@microsoft/fetch-event-source";
+import { launch } from "./browser.mjs";
 
 const { hub, own, listed, other, token, deadline } = JSON.parse(process.argv[2]);
 const TOPIC = "https://example.com/books/1";
 const PATTERN = "https://example.com/books/:id";
-// A stream that ends before anything came gives its client no id to come back with: the next one begins here too.
+// If a stream ends before its first event, the client has no id to reconnect with. The next stream begins here too.
 const FIRST = { last_event_id: "earliest" };
 const bearer = { Authorization: `Bearer ${token}` };
 
@@ -32,7 +32,7 @@ async function publish(fields) {
     return answer.text();
 }
 
-// What every client fills: events as [id, type, data], and the number of connections.
+// Each client stores its events, as [id, type, data], and the number of its connections.
 const clients = {};
 const add = (name) => (clients[name] = { opens: 0, events: [] });
 
@@ -51,7 +51,7 @@ function startEventsource() {
 }
 
 function startFetchEventSource() {
-    // It is for browsers, and asks these whether the page is seen.
+    // The package is for browsers, and asks whether the page is visible.
     globalThis.window = globalThis;
     globalThis.document = { hidden: false, addEventListener() {}, removeEventListener() {} };
     const client = add("fetch-event-source");
@@ -67,9 +67,9 @@ function startFetchEventSource() {
             if (event.data) client.events.push([event.id, event.event || "message", event.data]);
         },
         onclose() {
-            throw new Error("the hub has ended the stream: come back");
+            throw new Error("the hub has ended the stream: reconnect");
         },
-        onerror() {}, // after the time that the hub said
+        onerror() {}, // reconnects after the time that the hub has set
     }).catch(() => {});
     return () => control.abort();
 }
@@ -78,7 +78,7 @@ function startFetchEventSource() {
 
 const started = (name) => globalThis.clients[name];
 
-// In a page: an EventSource, whose token is the cookie.
+// Runs in a page: an EventSource, whose token is the cookie.
 function pageEventSource({ url, credentials, name }) {
     const client = ((globalThis.clients ??= {})[name] = { opens: 0, errors: 0, events: [] });
     const source = new EventSource(url, { withCredentials: credentials });
@@ -89,9 +89,9 @@ function pageEventSource({ url, credentials, name }) {
     source.addEventListener("book", take);
 }
 
-// In a page: a stream that is read with fetch, QUERY and the token in a field of its own.
+// Runs in a page: a stream that is read with fetch, by QUERY and with the token in the Authorization field.
 async function pageFetchStream({ url, body, token, name }) {
-    const client = ((globalThis.clients ??= {})[name] = { opens: 0, told: [], events: [] });
+    const client = ((globalThis.clients ??= {})[name] = { opens: 0, cursors: [], events: [] });
     let last = null;
     for (;;) {
         const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/x-www-form-urlencoded" };
@@ -99,7 +99,7 @@ async function pageFetchStream({ url, body, token, name }) {
         const answer = await fetch(url, { method: "QUERY", headers, body });
         if (!answer.ok) throw new Error(await answer.text());
         client.opens++;
-        client.told.push([last, answer.headers.get("Mercure-Last-Event-ID")]);
+        client.cursors.push([last, answer.headers.get("Mercure-Last-Event-ID")]);
         const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
         let text = "";
         for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -119,14 +119,14 @@ async function pageFetchStream({ url, body, token, name }) {
     }
 }
 
-// In a page: what a script of its origin can do with the hub, beside streams.
+// Runs in a page: tries what a script of the page's origin can do with the hub, besides streams.
 async function pageTries({ url, metadata, token }) {
     const form = new URLSearchParams({ topic: "https://example.com/tries", data: location.origin });
     const status = (promise) => promise.then((answer) => answer.status, () => "blocked");
     const challenge = (promise) =>
         promise.then((answer) => answer.headers.get("WWW-Authenticate"), () => "blocked");
     return {
-        cookie: document.cookie, // HttpOnly: nothing
+        cookie: document.cookie, // empty, because the cookie is HttpOnly
         publish: await status(fetch(url, { method: "POST", body: form, credentials: "include" })),
         publishBlindly: await status(fetch(url, { method: "POST", body: form, credentials: "include", mode: "no-cors" })),
         publishWithField: await status(fetch(url, { method: "POST", body: form, headers: { Authorization: `Bearer ${token}` } })),
@@ -135,11 +135,7 @@ async function pageTries({ url, metadata, token }) {
     };
 }
 
-const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 try {
     const context = await browser.newContext();
     const pages = {};

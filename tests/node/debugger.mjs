@@ -19,23 +19,23 @@ await withBrowser(async (open) => {
   await page.goto(url);
   assert.equal(await text(page, '#hub'), url.replace(/\/debug\/$/, ''));
 
-  // The inspector: what a token grants, and why it would be refused.
+  // The inspector shows what a token grants, and why the hub would refuse it.
   await page.fill('#token', 'x.y');
-  await waitText(page, '#inspection', 'this has 2');
+  await waitText(page, '#inspection', 'this one has 2');
   await page.fill('#token', token.replace(/^[^.]*/, 'eyJhbGciOiJub25lIn0'));
   await waitText(page, '#inspection', 'It is not signed (alg none).');
   await waitText(page, '#inspection', "the header's typ must be at+jwt");
   await page.fill('#token', token);
-  await waitText(page, '#inspection', 'It publishes to: every topic.');
-  await waitText(page, '#inspection', 'It reads no private updates');
+  await waitText(page, '#inspection', 'It may publish to: every topic.');
+  await waitText(page, '#inspection', 'It may read public updates, but no private ones.');
   assert.equal(await page.locator('#inspection li.bad').count(), 0);
-  await page.getByText('May it do this?').click();
+  await page.getByText('Check a topic').click();
   await waitText(page, '#grant-result', 'publish: yes · private updates: no');
   await page.click('#ask');
-  await waitText(page, '#verdict', 'As a publisher it is accepted');
-  await waitText(page, '#verdict', 'As a subscriber: 401');
+  await waitText(page, '#verdict', 'Publishing: accepted');
+  await waitText(page, '#verdict', 'Subscribing: 401');
 
-  // Subscribe with the reader's token, publish with the publisher's; all by keyboard.
+  // Subscribes with the reader's token and publishes with the publisher's, all by keyboard.
   await page.fill('#token', reader);
   await waitText(page, '#inspection', 'https://example.com/:any (urlpattern)');
   await page.locator('.matcher-type').selectOption('match_urlpattern');
@@ -45,8 +45,8 @@ await withBrowser(async (open) => {
   await page.fill('#token', token);
   await page.locator('#private').press('Space');
   await page.locator('#publish').press('Enter');
-  await waitText(page, '#publish-message', 'published as urn:uuid:');
-  const id = (await text(page, '#publish-message')).replace('published as ', '');
+  await waitText(page, '#publish-message', 'Published as urn:uuid:');
+  const id = (await text(page, '#publish-message')).replace('Published as ', '');
   await waitText(page, '#log li', id);
   await waitText(page, '#log pre', '"status": "out of stock"');
   assert.equal(await text(page, '#rate-total'), '1');
@@ -60,7 +60,7 @@ await withBrowser(async (open) => {
   await page.fill('#filter', '');
   await shoot(page, 'light');
 
-  // Refusals are told in the hub's words.
+  // Refusals are shown in the hub's words.
   await page.fill('#topics', '/.well-known/mercure/forged');
   await page.click('#publish');
   await waitText(page, '#publish-message', "400 Bad Request: a topic lies in the hub's own namespace");
@@ -71,7 +71,7 @@ await withBrowser(async (open) => {
   await page.click('#subscribe');
   await waitText(page, '#subscribe-message', '400 Bad Request');
 
-  // The history, with the cookie; the cursor that the hub does not know.
+  // The history, with the cookie and with a cursor that the hub does not know.
   await page.fill('#token', reader);
   await page.locator('input[value=cookie]').check();
   await page.click('#cookie-set');
@@ -90,13 +90,13 @@ await withBrowser(async (open) => {
   await page.fill('#resource', '/page.html');
   await page.locator('#resource').press('Enter');
   await waitText(page, '#discovery li.good', 'names this hub');
-  await page.getByText('What the hub says of itself').click();
+  await page.getByText('Metadata of the hub').click();
   await waitText(page, '#metadata', 'bearer_methods_supported');
   await page.locator('input[value=header]').check();
   await page.click('#presence');
   await waitText(page, '#presence-message', 'MercureSubscriptions is off');
 
-  // Dark, and on a phone: nothing sticks out.
+  // In dark mode and on a phone: nothing is wider than the screen.
   const dark = await open({viewport: {width: 1360, height: 900}, colorScheme: 'dark'});
   await dark.goto(url);
   await dark.fill('#token', token.replace(/[^.]*$/, 'AAAA'));
@@ -106,12 +106,12 @@ await withBrowser(async (open) => {
   const phone = await open({viewport: {width: 360, height: 740}, colorScheme: 'dark', isMobile: true, hasTouch: true});
   await phone.goto(url);
   await phone.fill('#token', token);
-  await waitText(phone, '#inspection', 'It publishes to');
+  await waitText(phone, '#inspection', 'It may publish to');
   const wide = await phone.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 0, `${wide} pixels stick out on a phone`);
+  assert.ok(wide <= 0, `the page is ${wide} pixels wider than a phone`);
   await shoot(phone, 'phone');
 
-  // Every field has a name, and the focus is seen.
+  // Every field has a name.
   const nameless = await page.evaluate(() => [...document.querySelectorAll('input, textarea, select, button')]
     .filter((field) => !field.labels?.length && !field.getAttribute('aria-label') && !field.textContent.trim())
     .map((field) => field.outerHTML));

@@ -19,7 +19,7 @@ await withBrowser(async (open) => {
   await ben.locator('#text').press('Enter');
   await anna.locator('#messages li', {hasText: 'Ben Hi!'}).waitFor();
   assert.equal(await anna.locator('#messages li').count(), 2);
-  // Who comes later hears what was said; another room does not.
+  // A later visitor sees the earlier messages; another room does not.
   const late = await open();
   await late.goto(`${origin}/examples/chat/?room=tea`);
   await late.locator('#messages li', {hasText: 'Ben Hi!'}).waitFor();

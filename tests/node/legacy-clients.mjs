@@ -1,14 +1,14 @@
 // Clients of protocol 0.x in Chromium: its EventSource with the cookie mercureAuthorization, and npm's
-// event-source-polyfill, which sends the token in a field and comes back with the parameter lastEventId.
-// The hub ends each stream after a moment; what each received, how often it connected, and how often it
-// had when its first update came is printed: who was late has missed updates before that.
+// event-source-polyfill, which sends the token in a field and reconnects with the parameter lastEventId.
+// The hub ends each stream after a moment. Prints as JSON what each client received, how often it connected,
+// and how often it had connected when its first update came: earlier updates may have been missed.
 //
 //     node legacy-clients.mjs '{"hub": …, "own": …, "listed": …, "token": …, "deadline": …}'
 //
-// hub: its URL. own: a page on the hub's origin, which sets the cookie; listed: on one that CORS lists.
-// token: may publish and subscribe. deadline: seconds.
+// hub: its URL. own: a page on the hub's origin, which sets the cookie. listed: a page on an origin that CORS
+// lists. token: may publish and subscribe. deadline: in seconds.
 import { createRequire } from "node:module";
-import { chromium } from "playwright-core";
+import { launch } from "./browser.mjs";
 
 const { hub, own, listed, token, deadline } = JSON.parse(process.argv[2]);
 const polyfill = createRequire(import.meta.url).resolve("event-source-polyfill/src/eventsource.min.js");
@@ -23,7 +23,7 @@ async function publish(data) {
     return [await answer.text(), data];
 }
 
-// In a page: what opens a stream, and keeps what comes of it.
+// Runs in a page: opens a stream and stores its events.
 function listen({ url, token }) {
     const client = (globalThis.client = { opens: 0, events: [] });
     const headers = { Authorization: `Bearer ${token}` };
@@ -37,11 +37,7 @@ function listen({ url, token }) {
     };
 }
 
-const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 try {
     const context = await browser.newContext();
     const pages = { EventSource: await context.newPage(), polyfill: await context.newPage() };

@@ -1,6 +1,6 @@
 /*
- * Tokens as the npm package jose makes them: one key of each algorithm, in the forms that a hub
- * reads, and tokens signed with it. Prints one JSON object: algorithm -> { raw, jwk, set, tokens }.
+ * Makes tokens with the npm package jose: for each algorithm a key, in the forms that a hub reads, and
+ * tokens signed with it. Prints one JSON object: algorithm -> { raw, jwk, set, tokens }.
  */
 import { webcrypto } from 'node:crypto';
 
@@ -19,7 +19,7 @@ const details = [{
     payload: { name: 'é', n: 0.1 },
 }];
 
-/* A key pair, or a secret twice, and the public half in the form of a file. */
+/* A key pair, or the secret as both keys; raw is the secret or the public key in PEM. */
 async function makeKey(alg) {
     if (alg.startsWith('HS')) {
         const raw = Buffer.from(webcrypto.getRandomValues(new Uint8Array(48))).toString('base64url');

@@ -8,8 +8,8 @@ await withBrowser(async (open) => {
   const page = await open({viewport: {width: 1360, height: 900}});
   await page.goto(url);
   await page.locator('#playground').waitFor();
-  await page.locator('#inspection', {hasText: 'It publishes to: every topic.'}).waitFor();
-  await page.locator('#inspection', {hasText: 'It reads private updates of: every topic.'}).waitFor();
+  await page.locator('#inspection', {hasText: 'It may publish to: every topic.'}).waitFor();
+  await page.locator('#inspection', {hasText: 'It may read private updates of: every topic.'}).waitFor();
   assert.equal(await page.locator('#inspection li.bad').count(), 0);
   await page.click('#subscribe');
   await page.locator('#state', {hasText: 'connected'}).waitFor();
@@ -19,8 +19,8 @@ await withBrowser(async (open) => {
   await page.locator('#resource').press('Enter');
   await page.locator('#discovery li.good', {hasText: 'names this hub'}).waitFor();
   await page.locator('#discovery li', {hasText: '/playground/books/1'}).first().waitFor();
-  // Its token may read who listens, too: this page, with its two streams.
+  // The token may also read the subscriptions: this page has two streams.
   await page.click('#presence');
-  await page.locator('#presence-message', {hasText: '2 active subscriptions, with the one of this table'}).waitFor();
+  await page.locator('#presence-message', {hasText: '2 active subscriptions, including the one of this page'}).waitFor();
   if (folder) await page.screenshot({path: `${folder}/playground.png`, fullPage: true});
 });

@@ -1,5 +1,6 @@
 // Drives the debugger's table of active subscriptions: node presence.mjs URL TOKENS [FOLDER for screenshots]
-// TOKENS: JSON; `all` may read all, `list` the list alone, `none` neither, `old` is of protocol 0.x and may read all.
+// TOKENS: JSON; `all` may read everything, `list` only the list, `none` nothing; `old` is of protocol 0.x and may
+// read everything.
 import assert from 'node:assert/strict';
 import {withBrowser} from './browser.mjs';
 
@@ -7,7 +8,7 @@ const [url, tokens, folder] = process.argv.slice(2);
 const {all, list, none, old} = JSON.parse(tokens);
 const hub = url.replace(/\/debug\/$/, '');
 
-// A subscriber beside the page: it comes, and goes by its return value.
+// Opens a stream outside the page; returns a function that ends it.
 async function subscriber(query, token) {
   const gone = new AbortController();
   const headers = token ? {Authorization: `Bearer ${token}`} : {};
@@ -28,28 +29,28 @@ await withBrowser(async (open) => {
   const stop = async () => {
     await page.click('#presence');
     await page.locator('#presence', {hasText: 'Watch'}).waitFor();
-    assert.ok(await page.locator('#presence-table').isHidden(), 'a table that does not change is still shown');
+    assert.ok(await page.locator('#presence-table').isHidden(), 'a table that no longer changes is still shown');
   };
   await page.goto(url);
 
-  // Those who may not are told so.
+  // A token that may not read the list is refused with a reason.
   await watch('');
-  await says('to nobody without a good token');
+  await says('only for a valid token');
   await watch(none);
   await says('This token may not read the list of subscriptions');
   assert.ok(await page.locator('#presence-table').isHidden());
 
-  // One that is there, one that comes and goes.
+  // One subscription is there already, another comes and goes.
   const leave = await subscriber({match: 'https://example.com/there'});
   await watch(all);
   await row('https://example.com/there').waitFor();
   assert.deepEqual((await row('https://example.com/there').locator('td').allTextContents()).slice(0, 2),
     ['https://example.com/there', 'exact']);
-  await says('2 active subscriptions, with the one of this table');
+  await says('2 active subscriptions, including the one of this page');
   const go = await subscriber({match_urlpattern: 'https://example.com/<b>/:id'});
   await row('https://example.com/<b>/:id').waitFor();
   await says('3 active subscriptions');
-  // One of protocol 0.x, in words of its own, its payload too.
+  // A subscription of protocol 0.x, with its topic and its payload.
   const goOld = await subscriber({topic: 'https://example.com/{old}'}, old);
   await row('https://example.com/{old}').waitFor();
   const cells = await row('https://example.com/{old}').locator('td').allTextContents();
@@ -63,20 +64,20 @@ await withBrowser(async (open) => {
   }
   await page.setViewportSize({width: 360, height: 740});
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 0, `${wide} pixels stick out on a phone`);
+  assert.ok(wide <= 0, `the page is ${wide} pixels wider than a phone`);
   go();
   await row('https://example.com/<b>/:id').waitFor({state: 'detached'});
   goOld();
   await row('https://example.com/{old}').waitFor({state: 'detached'});
   await says(/^2 active subscriptions/);
 
-  // More than the table shows are counted, and move up when others go.
+  // Subscriptions beyond the rows of the table are counted, and get a row when others end.
   const crowd = [];
   for (let i = 0; i < 5; i++) crowd.push(await subscriber(Array.from({length: 100}, (_, j) => ['match', `${i}-${j}`])));
   await says('502 active subscriptions, 500 of them shown');
   assert.equal(await page.locator('#presence-table tbody tr').count(), 500);
   crowd[0]();
-  await says(/^402 active subscriptions, with/);
+  await says(/^402 active subscriptions, including/);
   assert.equal(await page.locator('#presence-table tbody tr').count(), 402);
   await stop();
   await watch(all);
@@ -85,13 +86,13 @@ await withBrowser(async (open) => {
   await says(/^2 active subscriptions/);
   await stop();
 
-  // The list, but not its events.
+  // A token for the list, but not for the events.
   await watch(list);
   await row('https://example.com/there').waitFor();
   await says('may read the list, but not the events');
   await stop();
 
-  // A token of 0.x lists those of 0.x.
+  // A token of 0.x lists the subscriptions of 0.x.
   const leaveOld = await subscriber({topic: 'https://example.com/old'}, old);
   await watch(old);
   await row('topic (0.x)').waitFor();

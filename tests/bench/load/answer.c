@@ -11,7 +11,7 @@ void answer_reset(struct answer *answer)
     *answer = (struct answer){.state = ANSWER_HEAD};
 }
 
-/* The value of a field of the head (NUL-terminated), NULL if it has none. */
+/* The value of a field of the head, which ends with NUL; NULL if there is no such field. */
 static const char *field(const char *head, const char *name)
 {
     size_t len = strlen(name);
@@ -55,7 +55,7 @@ static void read_head(struct answer *answer)
     }
 }
 
-/* Keeps the head until its blank line; how many bytes were its. */
+/* Collects the head up to its blank line; returns how many bytes belong to it. */
 static size_t take_head(struct answer *answer, const char *bytes, size_t len)
 {
     size_t old = answer->head_len, from = old > 3 ? old - 3 : 0;
@@ -90,7 +90,7 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One byte of what surrounds the chunks. */
+/* Takes one byte of the framing of the chunks. */
 static void take_frame(struct answer *answer, char c)
 {
     switch (answer->state) {
@@ -155,7 +155,7 @@ enum answer_state answer_take(struct answer *answer, const char *bytes, size_t l
         bytes += took;
         len -= took;
     }
-    /* Nothing was asked for that could follow an answer. */
+    /* Nothing may follow the answer, because only one request was sent. */
     if (answer->state == ANSWER_WHOLE && len > 0)
         answer->state = ANSWER_BAD;
     return answer->state;

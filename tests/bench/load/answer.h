@@ -1,5 +1,5 @@
 /*
- * The answer to one request of HTTP/1.1 as it comes in: its status, and its body freed of the
+ * Parses the answer to one HTTP/1.1 request as it comes in: its status, and its body without the
  * framing.
  *
  *     HEAD --blank line--> LENGTH | CHUNK_SIZE -> CHUNK -> CHUNK_END -> CHUNK_SIZE … | UNTIL_CLOSE
@@ -24,15 +24,15 @@ enum answer_state {
     ANSWER_TRAILER,
     ANSWER_UNTIL_CLOSE,
     ANSWER_WHOLE,
-    ANSWER_BAD, /* it is no HTTP */
+    ANSWER_BAD, /* not HTTP */
 };
 
 struct answer {
     enum answer_state state;
-    int status;       /* 0 until the head is there */
-    bool closes;      /* the server will close the connection after it */
-    uint8_t line_len; /* of the chunk's or trailer's line so far, as far as it matters */
-    uint64_t left;    /* bytes of the body, or of the chunk */
+    int status;       /* 0 until the head is complete */
+    bool closes;      /* the server will close the connection after the answer */
+    uint8_t line_len; /* length so far of the current line of a chunk or trailer, up to a maximum */
+    uint64_t left;    /* remaining bytes of the body or of the chunk */
     char *head;
     size_t head_len;
 };
@@ -40,11 +40,11 @@ struct answer {
 /* Called with pieces of the body. */
 typedef void answer_body_fn(void *baton, const char *bytes, size_t len);
 
-/* Takes what has come; where it stands then. Zeroes are the beginning of an answer. */
+/* Takes LEN bytes and returns the new state. A zeroed struct is the start of an answer. */
 enum answer_state answer_take(struct answer *answer, const char *bytes, size_t len,
                               answer_body_fn *body, void *baton);
 
-/* Frees what it holds, and is ready for the next answer. */
+/* Frees the memory of ANSWER and prepares it for the next answer. */
 void answer_reset(struct answer *answer);
 
 #endif

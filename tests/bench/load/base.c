@@ -33,7 +33,7 @@ void *base_alloc(size_t count, size_t size)
     void *made = calloc(count ? count : 1, size);
 
     if (!made)
-        base_die("no memory");
+        base_die("out of memory");
     return made;
 }
 
@@ -42,7 +42,7 @@ void *base_resize(void *old, size_t bytes)
     void *made = realloc(old, bytes);
 
     if (!made)
-        base_die("no memory");
+        base_die("out of memory");
     return made;
 }
 

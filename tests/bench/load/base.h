@@ -1,14 +1,14 @@
-/* What every file of the load generator needs: the time, memory, and giving up. */
+/* Used by every file of the load generator: time, memory, and the end after an error. */
 #ifndef BENCH_BASE_H
 #define BENCH_BASE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Says why and ends the process with status 2: what was asked cannot be measured. */
+/* Prints a message and ends the process with status 2: the measurement is impossible. */
 void base_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* Nanoseconds of CLOCK_MONOTONIC. */
+/* The time of CLOCK_MONOTONIC in nanoseconds. */
 uint64_t base_now_ns(void);
 
 /* COUNT elements of SIZE bytes, zeroed; never NULL. */
@@ -17,10 +17,11 @@ void *base_alloc(size_t count, size_t size);
 /* realloc() that never returns NULL. */
 void *base_resize(void *old, size_t bytes);
 
-/* The beginning of a file of /proc, at most BYTES - 1, ended with NUL; 0 if it cannot be read. */
+/* Reads at most BYTES - 1 bytes of a file of /proc and ends them with NUL. Returns the length, 0 if
+ * the file cannot be read. */
 size_t base_read(const char *path, char *ret_text, size_t bytes);
 
-/* Lets this process have as many descriptors as it may. */
+/* Raises the limit of descriptors to the hard limit. */
 void base_raise_descriptors(void);
 
 #endif

@@ -14,13 +14,13 @@
 enum place { OUTSIDE, CONNECTING, INSIDE, GONE };
 
 struct subscriber {
-    struct wire wire; /* the first member */
+    struct wire wire; /* must be the first member */
     struct crowd *crowd;
     struct answer answer;
     struct lines lines;
     struct ledger_reader reader;
     enum place place;
-    uint32_t update; /* of the event that comes in */
+    uint32_t update; /* of the current event */
 };
 
 struct crowd {
@@ -58,7 +58,7 @@ struct crowd *crowd_make(const struct options *options, struct wire_loop *loop,
     return crowd;
 }
 
-/* ---- what they are sent -----------------------------------------------------------------------*/
+/* ---- events -----------------------------------------------------------------------------------*/
 
 static void take_data(struct subscriber *subscriber, const char *value, size_t len)
 {
@@ -74,8 +74,8 @@ static void take_data(struct subscriber *subscriber, const char *value, size_t l
         histogram_add(crowd->caught_up, crowd->now_ns - crowd->began_ns);
 }
 
-/* The first subscriber remembers what it may come back with. Its hub sends the id before the data.
- */
+/* Stores the ids of the first two events of the first subscriber, as cursors for later. The hub
+ * sends the id before the data. */
 static void take_id(struct subscriber *subscriber, const char *value, size_t len)
 {
     struct crowd *crowd = subscriber->crowd;
@@ -107,7 +107,7 @@ static void take_body(void *baton, const char *bytes, size_t len)
         lines_take(&subscriber->lines, bytes, len, take_line, subscriber);
 }
 
-/* ---- coming and going -------------------------------------------------------------------------*/
+/* ---- connections ------------------------------------------------------------------------------*/
 
 static void leave(struct subscriber *subscriber, uint32_t *counter)
 {
@@ -199,7 +199,7 @@ bool crowd_step(struct crowd *crowd)
     return crowd->next == crowd->count && crowd->connecting == 0;
 }
 
-/* ---- what came of it --------------------------------------------------------------------------*/
+/* ---- results ----------------------------------------------------------------------------------*/
 
 const struct crowd_counts *crowd_counts(const struct crowd *crowd)
 {
@@ -211,7 +211,7 @@ uint64_t crowd_answers(const struct crowd *crowd)
     const struct crowd_counts *counts = &crowd->counts;
     uint64_t gone = (uint64_t)counts->refused + counts->ended + counts->cut;
 
-    /* Who has come in and gone counts twice. */
+    /* A subscriber that has connected and gone counts twice. */
     return counts->open + gone * 2;
 }
 

@@ -1,4 +1,4 @@
-/* The subscribers: they connect, a number of them at a time, and tell the ledger what they get. */
+/* The subscribers connect, a limited number at a time, and report their events to the ledger. */
 #ifndef BENCH_CROWD_H
 #define BENCH_CROWD_H
 
@@ -14,47 +14,49 @@
 struct crowd;
 
 struct crowd_counts {
-    uint32_t open;     /* their response has begun with 200 */
-    uint32_t refused;  /* another status, or no HTTP */
-    uint32_t ended;    /* streams that the server ended in order */
+    uint32_t open;     /* streams that were answered with 200 and have not ended */
+    uint32_t refused;  /* answered with another status, or not with HTTP */
+    uint32_t ended;    /* streams that the server ended cleanly */
     uint32_t cut;      /* streams that broke off, and connections that failed */
-    int status;        /* of the last that was refused */
-    uint64_t comments; /* lines that are comments: heartbeats */
+    int status;        /* of the last refused stream */
+    uint64_t comments; /* comment lines, such as heartbeats */
 };
 
 /*
- * COUNT subscribers, none of which is connected. Subscriber i is of group i modulo the number of
- * groups. SENT_NS: by update, when it was sent; the histogram gets the time from there to each
- * delivery.
+ * Makes COUNT subscribers, none of which is connected. Subscriber i belongs to group i modulo the
+ * number of groups. SENT_NS has the time at which each update was sent; LATENCY gets the time from
+ * then to each delivery.
  */
 struct crowd *crowd_make(const struct options *options, struct wire_loop *loop,
                          struct ledger *ledger, uint32_t count, const uint64_t *sent_ns,
                          struct histogram *latency);
 
 /*
- * They connect from now on; crowd_step() goes on with it. AFTER: the last event id that each sends
- * (NULL: none), and FROM: the position that follows it in the group's order. UNTIL: a subscriber
- * that is at that position has caught up; the histogram gets the time that it took from now (0: not
- * watched).
+ * Begins to connect the subscribers; crowd_step() continues.
+ *
+ *     AFTER     the last event id that each subscriber sends, or NULL
+ *     FROM      the position after that event in the group's order
+ *     UNTIL     a subscriber at this position has caught up; 0: this is not measured
+ *     CAUGHT_UP gets the time from now until each subscriber has caught up
  */
 void crowd_connect(struct crowd *crowd, const char *after, uint32_t from, uint32_t until,
                    struct histogram *caught_up);
 
-/* Lets more of them connect if there is room; whether all have an answer. */
+/* Connects more subscribers, as far as the options allow. Returns whether all have an answer. */
 bool crowd_step(struct crowd *crowd);
 
 const struct crowd_counts *crowd_counts(const struct crowd *crowd);
 
-/* How many have come in, or gone: grows as long as something happens to the connections. */
+/* A number that grows with each stream that opens or ends. */
 uint64_t crowd_answers(const struct crowd *crowd);
 
-/* The id of the last event that the first subscriber got while it was at POSITION; "" if none. */
+/* The id of the event that the first subscriber got at POSITION (0 or 1); "" if there is none. */
 const char *crowd_event_id(const struct crowd *crowd, uint32_t position);
 
-/* When the last update came; 0: none has. */
+/* The time at which the last update came; 0 if none has. */
 uint64_t crowd_last_ns(const struct crowd *crowd);
 
-/* Members of a JSON object; false unless all are connected, and none has ended. */
+/* Prints members of a JSON object; returns whether all are connected and none has ended. */
 bool crowd_report(const struct crowd *crowd, FILE *out);
 
 #endif

@@ -13,7 +13,7 @@ static unsigned bucket_of(uint64_t value)
     return (unsigned)((shift + 1) * STEPS + ((value >> shift) - STEPS));
 }
 
-/* The largest value of a bucket. */
+/* The largest value that falls into a bucket. */
 static uint64_t top_of(unsigned bucket)
 {
     uint64_t row = bucket / STEPS, step = bucket % STEPS;

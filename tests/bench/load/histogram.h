@@ -1,6 +1,6 @@
 /*
- * Times, counted in buckets whose width grows with the value: 128 of them for each power of two, so
- * that a quantile is known to better than 1 %, whatever its magnitude.
+ * Counts times in buckets whose width grows with the value. There are 128 buckets for each power of
+ * two, so a quantile is accurate to better than 1 %, whatever its magnitude.
  *
  *     value    0 … 127   128 … 255   256 … 511   512 … 1023   …   2^63 …
  *     width       1          1           2           4        …
@@ -20,7 +20,8 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 
-/* The value that the part QUANTILE (0 … 1) of all values does not exceed; 0 if there are none. */
+/* The smallest value that the share QUANTILE (0 … 1) of all values does not exceed; 0 without
+ * values. */
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
 
 #endif

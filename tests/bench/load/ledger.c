@@ -8,17 +8,17 @@
 
 #define NOWHERE     UINT32_MAX
 #define NUMBER_LEN  8
-#define FILLER_STEP 61 /* how many different beginnings the filler has */
+#define FILLER_STEP 61 /* number of different beginnings of the filler */
 
-/* What a reader has not got of its group's order: FROM up to and without TO. */
+/* Positions of its group's order that a reader has skipped: FROM up to TO - 1. */
 struct ledger_gap {
     uint32_t from, to;
     struct ledger_gap *next;
 };
 
 struct group {
-    uint32_t ordered;  /* positions that are written down */
-    uint32_t accepted; /* updates that the hub has taken */
+    uint32_t ordered;  /* positions whose update is known */
+    uint32_t accepted; /* updates that the hub has accepted */
     uint32_t readers;
 };
 
@@ -27,10 +27,10 @@ struct ledger {
     size_t data_bytes;
     char *filler;
     uint32_t *position; /* of each update in its group's order */
-    uint32_t *newest;   /* by group and publisher: one more than the last update in the order */
+    uint32_t *newest;   /* by group and publisher: the number after the last update in the order */
     struct group *groups;
     uint64_t due;
-    struct ledger_counts counts; /* without what is lost */
+    struct ledger_counts counts; /* lost stays 0 here */
 };
 
 struct ledger *ledger_make(uint32_t updates, uint32_t publishers, uint32_t topics,
@@ -76,7 +76,7 @@ void ledger_write(const struct ledger *ledger, uint32_t update, char *ret_data)
     memcpy(ret_data + NUMBER_LEN, filler_of(ledger, update), ledger->data_bytes - NUMBER_LEN);
 }
 
-/* The number of the update whose data this is exactly; NOWHERE: of none. */
+/* The number of the update that has exactly this data; NOWHERE if there is none. */
 static uint32_t read_update(const struct ledger *ledger, const char *data, size_t len)
 {
     uint32_t update = 0;
@@ -115,7 +115,7 @@ void ledger_accept(struct ledger *ledger, uint32_t update)
     ledger->due += group->readers;
 }
 
-/* Puts an update at the end of its group's order; each publisher's updates must stay in order. */
+/* Adds an update to the end of its group's order. The updates of one publisher must be in order. */
 static uint32_t write_down(struct ledger *ledger, uint32_t number, uint32_t update)
 {
     size_t place = (size_t)number * ledger->publishers + update % ledger->publishers;
@@ -129,7 +129,7 @@ static uint32_t write_down(struct ledger *ledger, uint32_t number, uint32_t upda
     return ledger->position[update];
 }
 
-/* An update that its reader was to have got before: it fills a gap, or comes again. */
+/* Takes an update at a position that the reader has passed: it fills a gap, or comes twice. */
 static void take_late(struct ledger *ledger, struct ledger_reader *reader, uint32_t position)
 {
     for (struct ledger_gap **at = &reader->gaps; *at; at = &(*at)->next) {

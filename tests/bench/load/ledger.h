@@ -1,16 +1,16 @@
 /*
- * The proof that nothing is lost, doubled or reordered.
+ * Proves that nothing is lost, doubled or reordered.
  *
- * Updates are numbered; number and topic determine every byte of an update's data. Subscribers of
- * the same topics are a group, and a hub owes all of a group one order. Whoever is ahead writes it
- * down:
+ * Updates are numbered, and the number determines the topic and every byte of the data. Subscribers
+ * of the same topics are a group. The hub must deliver to all members of a group in one order; the
+ * first reader that gets an update determines its position:
  *
- *     group's order    17  21  18  30  …          a position in the order for each update
- *     reader A         17  21  18  30  (next 4)   it wrote the order down
- *     reader B         17  21  (next 2)           each update must be at "next"
+ *     group's order    17  21  18  30  …          each update has a position
+ *     reader A         17  21  18  30  (next 4)   determined the order
+ *     reader B         17  21  (next 2)           the next update must be at position 2
  *     reader C         17  18  (next 3)           a gap at 1: lost, or reordered if it comes later
  *
- * That costs the same for each delivery, however many updates and readers there are.
+ * The cost of a delivery does not depend on the number of updates and readers.
  */
 #ifndef BENCH_LEDGER_H
 #define BENCH_LEDGER_H
@@ -31,43 +31,42 @@ struct ledger_reader {
 };
 
 /*
- * UPDATES: how many there may be; PUBLISHERS send them, UPDATE number u by publisher u %
- * PUBLISHERS, in order. TOPICS are of groups of TOPICS_EACH. DATA_BYTES: of each update.
+ * Makes a ledger for at most UPDATES updates of DATA_BYTES each. Publisher u % PUBLISHERS sends
+ * update u; each publisher sends its updates in order. TOPICS_EACH of the TOPICS make a group.
  */
 struct ledger *ledger_make(uint32_t updates, uint32_t publishers, uint32_t topics,
                            uint32_t topics_each, size_t data_bytes);
 
-/* The topic of an update: any of them, but always the same. */
+/* The topic of an update: a pseudo-random one, but always the same for the same update. */
 uint32_t ledger_topic(const struct ledger *ledger, uint32_t update);
 
-/* Writes the DATA_BYTES of an update: letters and digits, which no form needs to escape. */
+/* Writes the data of an update: letters and digits, which need no escaping in a form. */
 void ledger_write(const struct ledger *ledger, uint32_t update, char *ret_data);
 
-/* A subscriber of GROUP that begins with the update at position FROM of the group's order. */
+/* Adds a subscriber of GROUP that begins at position FROM of the group's order. */
 void ledger_join(struct ledger *ledger, struct ledger_reader *ret_reader, uint32_t group,
                  uint32_t from);
 
-/* The hub has taken an update, which its group's readers must get. */
+/* Notes that the hub has accepted an update, which the readers of its group must get. */
 void ledger_accept(struct ledger *ledger, uint32_t update);
 
-/* An event came, with these bytes of data; the update's number, or UINT32_MAX if it is no update.
- */
+/* Takes the data of an event. Returns the number of its update, or UINT32_MAX if it is not one. */
 uint32_t ledger_receive(struct ledger *ledger, struct ledger_reader *reader, const char *data,
                         size_t len);
 
 struct ledger_counts {
-    uint64_t received; /* deliveries that came once, late ones too */
-    uint64_t lost;     /* that have not come */
+    uint64_t received; /* different deliveries, including late ones */
+    uint64_t lost;     /* deliveries that have not come */
     uint64_t doubled, reordered, misrouted;
-    uint64_t corrupt; /* whose data is of no update */
+    uint64_t corrupt; /* events whose data is not that of an update */
 };
 
 struct ledger_counts ledger_count(const struct ledger *ledger);
 
-/* Whether all readers have got all that was accepted. */
+/* Whether all readers have got all accepted updates. */
 bool ledger_is_complete(const struct ledger *ledger);
 
-/* Members of a JSON object: the counts; false unless all of them are as they must be. */
+/* Prints the counts as members of a JSON object; returns whether all came once and in order. */
 bool ledger_report(const struct ledger *ledger, FILE *out);
 
 #endif

@@ -1,19 +1,20 @@
 /*
- * The load generator of `./dev bench`: subscribers and publishers in one process, which prove that
- * every subscriber got what it was to get, once and in order, and say what that cost the server.
+ * The load generator of `./dev bench`: subscribers and publishers in one process. It proves that
+ * every subscriber got all its updates, once and in order, and measures what that cost the server.
  *
- *     load run OPTION…     subscribers connect, updates are published, all must arrive
- *     load storm OPTION…   the first update and those that follow are published, and then all
- * subscribers connect at once with the id of the first: they must get the others load hold OPTION…
- * subscribers connect and stay; a JSON line then and for each line on standard input, until that
- * ends load usage PID       CPU and memory of a server
+ *     load run OPTION…     Subscribers connect, updates are published, and all must arrive.
+ *     load storm OPTION…   All updates are published. Then all subscribers connect at once with
+ *                          the id of the first update, and must get the others.
+ *     load hold OPTION…    Subscribers connect and stay. Prints a line of JSON when all have
+ *                          connected, and one for each line on standard input until that ends.
+ *     load usage PID       Prints the CPU and the memory of a server.
  *
- * options.c lists the options, options.h says what they mean. One line of JSON on standard output;
- * status 0: all is as it must be, 1: it is not, 2: it could not be tried.
+ * options.c lists the options, options.h explains them. Each command prints lines of JSON. The
+ * status is 0 if everything arrived as it must, 1 if it did not, and 2 if it could not be tried.
  *
- * A latency runs from the moment at which the update was due (--rate) or handed to the kernel to
- * that at which one subscriber has read it. CPU is that of the server's processes; over loopback
- * the sender also pays for what TCP does at the receiver.
+ * A latency begins when the update was due (--rate) or was given to the kernel, and ends when a
+ * subscriber has read it. CPU is that of the server's processes; over loopback, the sender also
+ * pays for the work of TCP at the receiver.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -32,7 +33,7 @@
 #include "wire.h"
 
 #define STEP_MS   100
-#define SETTLE_NS 300000000 /* before updates are sent, and for what comes once too often */
+#define SETTLE_NS 300000000 /* pause before updates are sent, and for duplicates afterwards */
 
 struct load {
     struct options options;
@@ -57,7 +58,8 @@ static void settle(struct load *load)
 
 typedef bool condition_fn(struct load *load);
 
-/* Until CONDITION holds, or nothing has moved for as long as the options say: whether it holds. */
+/* Waits until CONDITION holds, or until there was no progress for stall_s. Returns whether it
+ * holds. */
 static bool wait_for(struct load *load, condition_fn *condition)
 {
     uint64_t stall_ns = (uint64_t)(load->options.stall_s * 1e9), moved_ns = base_now_ns();
@@ -132,7 +134,7 @@ static void connect_publishers(struct load *load)
 {
     load->publishers = publishers_make(&load->options, load->loop, load->ledger, load->sent_ns);
     if (!wait_for(load, publishers_here))
-        base_die("no connection for the publishers");
+        base_die("the publishers cannot connect");
 }
 
 static double per(double sum, double count)
@@ -203,9 +205,9 @@ static int command_storm(struct load *load)
     bool good;
 
     if (options->topics != 1 || options->updates < 2)
-        base_die("a storm has one topic, and two updates at least");
+        base_die("a storm needs one topic and at least two updates");
     prepare(load, options->updates);
-    /* One subscriber is there from the beginning, and learns the id of the first update. */
+    /* One subscriber connects first, to learn the id of the first update. */
     connect_crowd(load, 1);
     scout = load->crowd;
     connect_publishers(load);
@@ -242,7 +244,7 @@ static int command_storm(struct load *load)
     return good ? 0 : 1;
 }
 
-/* Whether a line came on standard input; *RET_ENDED: there will be no more. */
+/* Whether a line came on standard input; *RET_ENDED is set when there will be no more. */
 static bool was_asked(bool *ret_ended)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -310,5 +312,5 @@ int main(int argc, char **argv)
         return command_storm(load);
     if (strcmp(command, "hold") == 0)
         return command_hold(load);
-    base_die("run, storm, hold or usage?");
+    base_die("name a command: run, storm, hold or usage");
 }

@@ -19,7 +19,7 @@ static double number(const char *name, const char *text, double least, double mo
     double value = strtod(text, &end);
 
     if (end == text || *end || !(value >= least && value <= most))
-        base_die("--%s takes a number from %.0f to %.0f", name, least, most);
+        base_die("--%s needs a number from %.0f to %.0f", name, least, most);
     return value;
 }
 
@@ -29,16 +29,16 @@ static void read_target(const char *text, struct sockaddr_in *ret_target)
     char address[64];
 
     if (!colon || (size_t)(colon - text) >= sizeof(address))
-        base_die("--target takes ADDRESS:PORT");
+        base_die("--target needs ADDRESS:PORT");
     memcpy(address, text, (size_t)(colon - text));
     address[colon - text] = '\0';
     ret_target->sin_family = AF_INET;
     ret_target->sin_port = htons((uint16_t)number("target", colon + 1, 1, 65535));
     if (inet_pton(AF_INET, address, &ret_target->sin_addr) != 1)
-        base_die("--target takes ADDRESS:PORT");
+        base_die("--target needs ADDRESS:PORT");
 }
 
-/* A token in each line. */
+/* Reads a file with a token in each line. */
 static void read_tokens(const char *path, struct options *options)
 {
     FILE *file = fopen(path, "r");
@@ -62,7 +62,7 @@ static void read_tokens(const char *path, struct options *options)
     free(line);
     fclose(file);
     if (options->tokens_count == 0)
-        base_die("%s holds no token", path);
+        base_die("%s contains no token", path);
 }
 
 enum name {
@@ -222,11 +222,11 @@ void options_read(int argc, char **argv, struct options *ret_options)
 
     while ((name = getopt_long(argc, argv, "", known, NULL)) >= 0) {
         if (name == '?')
-            base_die("see the head of tests/bench/load/load.c for what there is");
+            base_die("unknown option, or a value is missing: see tests/bench/load/load.c");
         read_one((enum name)name, &options);
     }
     if (optind < argc)
-        base_die("what is %s?", argv[optind]);
+        base_die("unexpected argument %s", argv[optind]);
     if (options.target.sin_family == 0)
         base_die("--target is missing");
     *ret_options = options;

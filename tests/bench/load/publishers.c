@@ -9,11 +9,11 @@
 #include "request.h"
 
 struct publisher {
-    struct wire wire; /* the first member */
+    struct wire wire; /* must be the first member */
     struct publishers *all;
     struct answer answer;
-    uint32_t next; /* update */
-    bool waits;    /* for the answer to it */
+    uint32_t next; /* number of the next update */
+    bool waits;    /* for the answer to this update */
     uint64_t sent_ns;
 };
 
@@ -23,7 +23,7 @@ struct publishers {
     struct ledger *ledger;
     struct publisher *list;
     uint32_t connected, answered, failed;
-    int status; /* of the last that failed; 0: the connection ended */
+    int status; /* of the last failed publication; 0 if its connection ended */
     uint64_t *sent_ns, start_ns, last_ns;
     bool started;
     struct histogram latency;
@@ -35,7 +35,7 @@ static bool is_done(const struct publisher *publisher)
     return publisher->next >= publisher->all->options->updates;
 }
 
-/* When the next update of PUBLISHER is due. */
+/* The time at which the next update of PUBLISHER is due. */
 static uint64_t due_ns(const struct publisher *publisher)
 {
     const struct publishers *all = publisher->all;
@@ -108,7 +108,7 @@ static void came(struct wire *wire, const char *bytes, size_t len)
     if (state < ANSWER_WHOLE)
         return;
     if (state == ANSWER_BAD || !publisher->waits)
-        base_die("the answer to a publication is no HTTP, or comes unasked for");
+        base_die("the answer to a publication is not HTTP, or comes without a request");
     answer_reset(&publisher->answer);
     count_answer(publisher, status);
     if (closes) {
@@ -119,8 +119,7 @@ static void came(struct wire *wire, const char *bytes, size_t len)
     }
 }
 
-/* A connection that ends between two requests is made again; one that ends during a request failed
- * it. */
+/* A publication whose connection ends before the answer has failed. The publisher reconnects. */
 static void ended(struct wire *wire)
 {
     struct publisher *publisher = (struct publisher *)wire;

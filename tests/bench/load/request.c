@@ -7,7 +7,7 @@
 
 #include "base.h"
 
-/* Writes a template with its {n} and {data} replaced. */
+/* Writes a template, with {n} and {data} replaced. */
 static void fill(FILE *out, const char *text, uint32_t n, const char *data, size_t data_len)
 {
     while (*text) {
@@ -28,7 +28,7 @@ static FILE *begin(char **ret_text, size_t *ret_len)
     FILE *out = open_memstream(ret_text, ret_len);
 
     if (!out)
-        base_die("no memory");
+        base_die("out of memory");
     return out;
 }
 

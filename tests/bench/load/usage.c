@@ -12,8 +12,9 @@
 #define TEXT_BYTES 8192
 
 /*
- * The time on CPU of a process, in microseconds: of all its threads, also of those that have ended
- * (its CPU clock), and of its children that have ended (fields 16 and 17 of stat, in ticks).
+ * The CPU time of a process in microseconds. It includes all threads, also those that have ended
+ * (by the CPU clock of the process), and children that have ended (fields 16 and 17 of stat, in
+ * ticks).
  */
 static double cpu_of(long pid)
 {
@@ -35,7 +36,7 @@ static double cpu_of(long pid)
     return us;
 }
 
-/* The number of kilobytes after KEY at a line's start, in bytes; 0 if there is none. */
+/* The value, in bytes, of the line that begins with KEY; 0 if there is no such line. */
 static double kilobytes(const char *path, const char *key)
 {
     char text[TEXT_BYTES];
@@ -72,7 +73,7 @@ static long sockets_of(long pid)
     return count;
 }
 
-/* Adds PID and its descendants to RET_PIDS, of which COUNT are there; returns how many then are. */
+/* Adds PID and its descendants to RET_PIDS, which has COUNT entries; returns the new count. */
 static int collect(long pid, long *ret_pids, int count)
 {
     char path[PATH_BYTES];
@@ -124,7 +125,7 @@ void usage_take(long root, struct usage *ret_usage)
     const char *mem;
 
     *ret_usage = (struct usage){.count = 0};
-    /* First of all: looking at the descriptors below makes objects of the kernel. */
+    /* Must come first: reading the descriptors below allocates kernel objects. */
     ret_usage->slab_bytes = kilobytes("/proc/meminfo", "Slab:");
     base_read("/proc/net/sockstat", text, sizeof(text));
     mem = strstr(text, "TCP:");

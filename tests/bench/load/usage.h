@@ -1,6 +1,6 @@
 /*
- * What a server takes: the time on CPU and the memory of a process and of all that descend from it,
- * as the kernel tells them.
+ * The CPU time and the memory of a server: of a process and all its descendants, as reported by the
+ * kernel.
  */
 #ifndef BENCH_USAGE_H
 #define BENCH_USAGE_H
@@ -12,26 +12,26 @@
 struct usage_process {
     long pid;
     double cpu_us;
-    double pss_bytes; /* proportional set: what is shared is divided among those who share it */
-    long sockets;     /* descriptors that are sockets */
+    double pss_bytes; /* proportional set size: shared memory is divided among its users */
+    long sockets;     /* number of open sockets */
 };
 
 struct usage {
-    double cpu_us; /* of all, with those that have ended and were waited for */
+    double cpu_us; /* of all processes, including ended ones that were waited for */
     double pss_bytes;
-    double tcp_bytes;  /* of the machine: what sockets hold that nobody has read yet */
-    double slab_bytes; /* of the machine: the kernel's objects, sockets among them */
+    double tcp_bytes;  /* of the machine: memory of TCP sockets, mostly unread data */
+    double slab_bytes; /* of the machine: kernel objects, including sockets */
     int count;
-    struct usage_process processes[USAGE_PROCESSES_MAX]; /* the root first */
+    struct usage_process processes[USAGE_PROCESSES_MAX]; /* ROOT comes first */
 };
 
-/* The CPU alone, in microseconds: quick enough for the edges of what is timed. */
+/* Only the CPU time, in microseconds: fast enough for the start and the end of a measurement. */
 double usage_cpu_us(long root);
 
-/* Everything. Memory of processes of other users is 0 unless root asks. */
+/* Everything. The memory of other users' processes is 0 unless the caller is root. */
 void usage_take(long root, struct usage *ret_usage);
 
-/* As one JSON object on one line. */
+/* Prints USAGE as one line of JSON. */
 void usage_print(FILE *out, const struct usage *usage);
 
 #endif

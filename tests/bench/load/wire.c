@@ -33,12 +33,12 @@ struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sour
     loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (loop->epoll_fd < 0 || loop->timer_fd < 0 ||
         epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->timer_fd, &event) < 0)
-        base_die("no loop: %s", strerror(errno));
+        base_die("the event loop cannot be set up: %s", strerror(errno));
     if (tls) {
         loop->tls = SSL_CTX_new(TLS_client_method());
         if (!loop->tls)
-            base_die("no TLS");
-        /* The server is our own, with a certificate that it has just signed itself. */
+            base_die("TLS cannot be set up");
+        /* The server is our own, and has just signed its certificate itself. */
         SSL_CTX_set_verify(loop->tls, SSL_VERIFY_NONE, NULL);
         SSL_CTX_set_mode(loop->tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -77,7 +77,7 @@ static void lose(struct wire *wire)
     wire->owner->ended(wire);
 }
 
-/* Where a connection comes from: with one address only, the kernel decides. */
+/* Sets the source address of a connection. With only one address, the kernel chooses it. */
 static void choose_source(struct wire_loop *loop, int fd)
 {
     struct sockaddr_in source = {.sin_family = AF_INET};
@@ -86,7 +86,7 @@ static void choose_source(struct wire_loop *loop, int fd)
     if (loop->sources < 2)
         return;
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + loop->next_source++ % loop->sources);
-    /* The port is chosen when the target is known: each address has all of them. */
+    /* The kernel chooses the port when it knows the target, so each address can use all ports. */
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
     if (bind(fd, (struct sockaddr *)&source, sizeof(source)) < 0)
         base_die("bind: %s", strerror(errno));
@@ -109,14 +109,14 @@ void wire_open(struct wire_loop *loop, struct wire *wire, const struct wire_owne
     if (loop->tls) {
         wire->ssl = SSL_new(loop->tls);
         if (!wire->ssl || SSL_set_fd(wire->ssl, wire->fd) != 1)
-            base_die("no TLS");
+            base_die("TLS cannot be set up");
         SSL_set_connect_state(wire->ssl);
     }
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, wire->fd, &event) < 0)
         base_die("epoll: %s", strerror(errno));
 }
 
-/* Bytes sent, 0: not now, -1: the connection is gone. */
+/* The number of bytes sent; 0 if none can be sent now, -1 if the connection has ended. */
 static ssize_t push(struct wire *wire, const char *bytes, size_t len)
 {
     ssize_t sent;
@@ -135,7 +135,7 @@ static ssize_t push(struct wire *wire, const char *bytes, size_t len)
     return sent;
 }
 
-/* Sends what waits; false: the connection is gone, and closed. */
+/* Sends the waiting bytes; false if the connection has ended and is closed now. */
 static bool flush(struct wire *wire)
 {
     while (wire->unsent_at < wire->unsent_len) {
@@ -163,7 +163,7 @@ void wire_send(struct wire *wire, const char *bytes, size_t len)
 {
     ssize_t sent = wire->unsent ? 0 : push(wire, bytes, len);
 
-    /* A connection that is gone says so when it is read. */
+    /* If the connection has ended, the next read notices it. */
     if (sent < 0 || (size_t)sent == len)
         return;
     len -= (size_t)sent;
@@ -173,7 +173,9 @@ void wire_send(struct wire *wire, const char *bytes, size_t len)
     watch(wire, true);
 }
 
-/* The end of connecting, and with TLS of shaking hands; false while it goes on, or if it failed. */
+/* Completes the connection, and with TLS the handshake. False while it is in progress or if it
+ * failed.
+ */
 static bool is_open(struct wire *wire)
 {
     int error = 0, done, why;
@@ -203,7 +205,7 @@ static bool is_open(struct wire *wire)
     return wire->fd >= 0;
 }
 
-/* Bytes read, 0: not now, -1: the connection is gone. */
+/* The number of bytes read; 0 if there are none now, -1 if the connection has ended. */
 static ssize_t pull(struct wire *wire, char *ret_bytes, size_t size)
 {
     ssize_t came;
@@ -234,8 +236,7 @@ static void read_all(struct wire_loop *loop, struct wire *wire)
         }
         if (came > 0)
             wire->owner->came(wire, loop->buffer, (size_t)came);
-        /* The loop tells of what is left in a socket; of what is left inside TLS it does not know.
-         */
+        /* epoll reports unread bytes of a socket, but not those inside TLS. */
         if (came == 0 || wire->fd != fd || !wire->ssl)
             return;
     }
@@ -263,7 +264,7 @@ void wire_loop_step(struct wire_loop *loop, int timeout_ms, uint64_t due_ns)
 
         if (!wire && read(loop->timer_fd, &rang, sizeof(rang)) >= 0)
             continue;
-        /* An owner may have closed it since the kernel told of it. */
+        /* An owner may have closed it since the kernel reported the event. */
         if (!wire || wire->fd < 0 || !is_open(wire))
             continue;
         if (wire->unsent && !flush(wire))

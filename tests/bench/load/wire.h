@@ -1,6 +1,6 @@
 /*
- * Connections of the load generator, plain or with TLS, in one loop on one thread: bytes come out
- * through callbacks, and go in through wire_send(), which keeps what the kernel does not take yet.
+ * Connections of the load generator, plain or with TLS, in one loop on one thread. Received bytes
+ * come through callbacks. wire_send() keeps the bytes that the kernel does not take yet.
  */
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
@@ -14,14 +14,14 @@ struct wire;
 struct wire_loop;
 typedef struct ssl_st SSL;
 
-/* What a connection's owner is told. It may close the wire in each of them. */
+/* The callbacks of a connection's owner, which may close the wire in each of them. */
 struct wire_owner {
     void (*opened)(struct wire *wire);
     void (*came)(struct wire *wire, const char *bytes, size_t len);
-    void (*ended)(struct wire *wire); /* it is closed already; not called after wire_close() */
+    void (*ended)(struct wire *wire); /* WIRE is closed already; not called after wire_close() */
 };
 
-/* The first member of its owner's struct. fd is -1 while it is closed. */
+/* Must be the first member of its owner's struct. fd is -1 while the wire is closed. */
 struct wire {
     int fd;
     bool open, watches_writing;
@@ -32,16 +32,16 @@ struct wire {
     size_t unsent_len, unsent_at;
 };
 
-/* SOURCES: how many addresses 127.0.0.1, 127.0.0.2 … connections come from, in turn. */
+/* SOURCES is the number of addresses (127.0.0.1, 127.0.0.2 …) that connections use in turn. */
 struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sources, bool tls);
 
 /*
- * Waits for at most TIMEOUT_MS, or until DUE_NS (0: no such moment) on the monotonic clock, and
- * hands out what has come.
+ * Waits for at most TIMEOUT_MS, and at most until DUE_NS on the monotonic clock unless that is 0.
+ * Calls the owners of the connections that have received something.
  */
 void wire_loop_step(struct wire_loop *loop, int timeout_ms, uint64_t due_ns);
 
-/* Connects; OWNER hears of it. */
+/* Begins to connect; calls OWNER when that is done. */
 void wire_open(struct wire_loop *loop, struct wire *wire, const struct wire_owner *owner);
 void wire_send(struct wire *wire, const char *bytes, size_t len);
 void wire_close(struct wire *wire);
