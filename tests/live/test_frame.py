@@ -98,6 +98,37 @@ def test_what_httpd_says_where_the_processor_is_crowded_passes(httpd):
     assert_fails(httpd, "AH00046")
 
 
+MACHINE_LINES = (
+    ("ssl", "AH01882: Init: this version of mod_ssl was compiled against a newer library (OpenSSL 3.0.22 25 Aug 2026 "
+            "(OpenSSL 3.0.19 27 Jan 2026), version currently loaded is 0x300000130) - may result in undefined or "
+            "erroneous behavior"),
+    ("security2", "ModSecurity: Loaded APR do not match with compiled!"),
+    ("security2", "ModSecurity: Loaded PCRE do not match with compiled!"),
+    ("", "ModSecurity: Loaded PCRE do not match with compiled!"),
+    ("core", "(92)Protocol not available: AH00076: Failed to enable APR_TCP_DEFER_ACCEPT"),
+)
+
+
+def test_warnings_about_the_machine_pass(httpd):
+    httpd.start()
+    for module, text in MACHINE_LINES:
+        append_log(httpd, f"[Sun Nov 22 05:00:00.000000 2026] [{module}:warn] [pid 1:tid 1] {text}\n")
+    assert httpd.log_problems() == []
+
+
+@pytest.mark.parametrize("line", [
+    "[ssl:warn] [pid 1:tid 1] AH01909: localhost:443:0 server certificate does NOT include an ID",
+    "[ssl:emerg] [pid 1:tid 1] AH01882: Init: this version of mod_ssl was compiled against a newer library (x)",
+    "[security2:warn] [pid 1:tid 1] ModSecurity: Request body no files data length is larger than the limit",
+    "[mercure:error] [pid 1:tid 1] [ssl:warn] AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
+    "[core:warn] [pid 1:tid 1] AH00075: Failed to enable the 'httpready' Accept Filter",
+])
+def test_other_warnings_of_the_same_modules_fail(httpd, line):
+    httpd.start()
+    append_log(httpd, f"[Sun Nov 22 05:00:00.000000 2026] {line}\n")
+    assert_fails(httpd, "unexpected in the error log")
+
+
 def test_after_a_reload_nobody_of_old_listens(httpd):
     """Whoever connects then is served as the new configuration says."""
     httpd.start()

@@ -77,6 +77,15 @@ SLOW_RELOAD_SECONDS = 60
 # few threads of the tests, one that a request has for a moment may do. Who holds them for longer holds up
 # the clients of the test.
 BUSY = re.compile(r"AH(00484|10159|00286|00287|00161): server (reached MaxRequestWorkers|is within MinSpareThreads)")
+# Warnings about the machine. They say nothing about the server, which works in spite of them:
+MACHINE = re.compile(r"^\[[^]]*\] \[[a-z0-9_]*:warn\] .*(?:" + "|".join((
+    # libssl3 is older than the one that Debian built mod_ssl with; both have the same ABI.
+    r"AH01882: Init: this version of mod_ssl was compiled against a newer library ",
+    # The same of mod_security2: any difference of the version's text, in either direction.
+    r"ModSecurity: Loaded (APR|PCRE) do not match with compiled!",
+    # The kernel, or the sandbox in its place, lacks this socket option: a connection is then accepted earlier.
+    r"AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
+)) + ")")
 CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
 FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 
@@ -655,7 +664,7 @@ class Httpd:
 
     def _is_httpds_own(self, line):
         """Whether LINE of the error log says what httpd says by itself, with any module, and does no harm."""
-        return bool(SLOW_END.search(line) or BUSY.search(line) or (HARD_STOP.search(line) and self._in_hard_stop(line)) or
+        return bool(MACHINE.search(line) or SLOW_END.search(line) or BUSY.search(line) or (HARD_STOP.search(line) and self._in_hard_stop(line)) or
                     (SLOW_RELOAD.search(line) and self._is_soon(line, self._reloads, SLOW_RELOAD_SECONDS)))
 
     def log_problems(self):
