@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# A part of ./dev: benchmarks.
+# shellcheck disable=SC2154 # ./dev sets what is not set here
+
+# Without a name: the scenarios of tests/bench/bench.py.
+cmd_bench() {
+    local known=(token match index ring history publish) name
+    case ${1-} in
+    '' | -*)
+        bench_prepare
+        bench_scenarios "$@"
+        return
+        ;;
+    all)
+        [ $# = 1 ] || die "bench all takes nothing more"
+        bench_prepare
+        for name in "${known[@]}"; do
+            bench_part "$name"
+        done
+        bench_scenarios
+        return
+        ;;
+    esac
+    case " ${known[*]} " in
+    *" $1 "*) ;;
+    *) die "bench what? There are: ${known[*]}, all; or options, for the scenarios" ;;
+    esac
+    bench_prepare
+    bench_part "$@"
+}
+
+bench_prepare() {
+    prepare
+    need_build python3
+    build default --enable-werror
+    mkdir -p "$state/bench"
+}
+
+bench_scenarios() { # OPTION…
+    case " $* " in
+    *' nchan '* | *=nchan*) need nginx-light libnginx-mod-nchan ;;
+    esac
+    quietly bench make -C "$tree" -j"$jobs" tests/bench/load/load tests/bench/raw
+    env MERCURE_LIVE_DIR="$state/bench" MERCURE_MODULE="$tree/.libs/mod_mercure.so" \
+        /usr/bin/python3 "$src/tests/bench/bench.py" --build "$tree" "$@" 9>&-
+}
+
+# One after the other: what they measure is the time of a processor.
+bench_part() { # NAME [ARGUMENT…]
+    local name=$1
+    shift
+    printf '== %s\n' "$name"
+    case $name in
+    publish)
+        quietly bench make -C "$tree" -j"$jobs" tests/bench/load_post
+        env MERCURE_LIVE_DIR="$state/bench" MERCURE_MODULE="$tree/.libs/mod_mercure.so" \
+            /usr/bin/python3 "$src/tests/bench/bench_publish.py" "$tree/tests/bench/load_post" "$@" 9>&-
+        return
+        ;;
+    history) set -- "$state/bench" "$@" ;;
+    esac
+    quietly bench make -C "$tree" -j"$jobs" "tests/bench/bench_$name"
+    "$tree/tests/bench/bench_$name" "$@" 9>&-
+}

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# A part of ./dev: Debian's packages.
+# shellcheck disable=SC2154 # ./dev sets what is not set here
+
+build_packages=(git apache2-bin apache2-dev build-essential autoconf automake libtool pkg-config libssl-dev
+    libjansson-dev libpcre2-dev libicu-dev libcurl4-openssl-dev liblmdb-dev)
+test_packages=(check python3 python3-pytest python3-pytest-xdist python3-h2 python3-prometheus-client
+    python3-yaml libapache2-mod-security2 modsecurity-crs chromium nginx-light haproxy php-cli php-symfony-mercure
+    php-symfony-framework-bundle php-symfony-twig-bundle php-symfony-console php-symfony-dotenv php-symfony-yaml
+    php-illuminate-http php-illuminate-container php-guzzlehttp-guzzle curl openssl
+    clang-format shellcheck)
+
+# Installs the Debian packages that are missing. Only root can, so another user gets their names.
+need() {
+    local missing=() package installed
+    if ! command -v dpkg-query >/dev/null; then
+        return # not Debian: configure reports what is missing
+    fi
+    # shellcheck disable=SC2016 # the names are dpkg's
+    installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || :)
+    for package; do
+        grep -qx "$package installed" <<<"$installed" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        return
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        die "missing packages; as root: apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    say "installing packages: ${missing[*]}"
+    step "updating apt's lists"
+    quietly apt-update apt-get update -qq
+    step "downloading and unpacking"
+    quietly apt-install env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# The packages that a build needs, and PACKAGEs.
+need_build() { # [PACKAGE…]
+    need "${build_packages[@]}" "$@"
+    update_libraries
+}
+
+# The packages that the tests need.
+need_tests() { need_build "${test_packages[@]}"; }
+
+# Names and versions of apache2-bin and of the libraries that it depends on. libc6 is left out: its symbols
+# have versions, so a package cannot be installed beside a libc6 that is too old for it.
+httpd_libraries() {
+    local names
+    mapfile -t names < <(dpkg-query -W -f='${Depends}' apache2-bin 2>/dev/null | sed 's/[,|]/\n/g' |
+        sed -nE 's/^ *((lib|zlib)[a-z0-9.+-]+).*/\1/p' | grep -vx libc6)
+    dpkg-query -W -f='${db:Status-Status} ${Package} ${Version}\n' apache2-bin "${names[@]}" 2>/dev/null |
+        sed -n 's/^installed //p'
+}
+
+# Upgrades the libraries of httpd that are older than what apt offers. Debian's apache2-bin accepts any libssl3
+# of the same ABI, but mod_ssl warns at every start when it was built with a newer one, and apt upgrades the
+# libraries of a new package only where the package asks for a newer version. apt's lists on the disk say
+# whether there is something to do; they are asked once for each set of installed versions. httpd works with
+# the old libraries, so a failure here does not end the command.
+update_libraries() {
+    local versions libraries old log=$state/log/apt-upgrade.log
+    local apt=(env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq -o Acquire::Retries=0
+        -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=60)
+    local upgrade=(install -y --only-upgrade --no-remove --no-install-recommends)
+    versions=$(httpd_libraries || :)
+    if [ -z "$versions" ] || [ "$(cat "$state/libraries" 2>/dev/null)" = "$versions" ]; then
+        return 0
+    fi
+    mapfile -t libraries < <(sed 's/ .*//; /^apache2-bin$/d' <<<"$versions")
+    mapfile -t old < <("${apt[@]}" "${upgrade[@]}" --simulate "${libraries[@]}" 2>/dev/null |
+        sed -n 's/^Inst \([^ ]*\).*/\1/p')
+    if [ ${#old[@]} != 0 ] && [ "$(id -u)" != 0 ]; then
+        say "older than apache2-bin expects; as root: apt-get install --only-upgrade ${old[*]}"
+    elif [ ${#old[@]} != 0 ]; then
+        say "upgrading packages that are older than apache2-bin expects: ${old[*]}"
+        upgrade+=("${libraries[@]}")
+        logged "$log" "${apt[@]}" "${upgrade[@]}" ||
+            { logged "$log" "${apt[@]}" update && logged "$log" "${apt[@]}" "${upgrade[@]}"; } ||
+            say "the upgrade failed ($log); everything works with the older packages too"
+        versions=$(httpd_libraries || :)
+    fi
+    printf '%s\n' "$versions" >"$state/libraries"
+}

@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# A part of ./dev: a hub in the foreground.
+# shellcheck disable=SC2154 # ./dev sets what is not set here
+
+random_key() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
+
+listens() { # HOST PORT
+    (exec 3<>"/dev/tcp/${1//[\[\]]/}/$2") 2>/dev/null
+}
+
+# The algorithm and the secret that sign tokens of ROLE; nothing where the key is another than a secret.
+secret_of() { # PUBLISHER or SUBSCRIBER
+    local key=MERCURE_$1_JWT_KEY alg=MERCURE_$1_JWT_ALG
+    local file=${key}_FILE text=${!key-}
+    if [ -n "${!file-}" ]; then text=$(cat "${!file}" 2>/dev/null || :); fi
+    case ${!alg:-HS256}:$text in
+    *:*-----BEGIN\ * | *:"{"*) ;;
+    HS256* | HS384* | HS512*) printf '%s %.5s' "$text" "${!alg:-HS256}" ;;
+    esac
+}
+
+# A token signed with SECRET, for 24 hours. It holds only what a hub asks for, so it is half as long as one of
+# mercure-token, which also has the claims that RFC 9068 wants for other uses.
+mint() { # ALGORITHM SECRET ISSUER AUDIENCE ACTION…
+    SECRET=$2 perl -MDigest::SHA=hmac_sha256,hmac_sha384,hmac_sha512 -MMIME::Base64=encode_base64url -e '
+        my ($alg, $issuer, $audience, @actions) = @ARGV;
+        my %hmac = (HS256 => \&hmac_sha256, HS384 => \&hmac_sha384, HS512 => \&hmac_sha512);
+        my $claims = sprintf q({"iss":"%s","aud":"%s","exp":%d,"authorization_details":[{"type":) .
+            q("https://mercure.rocks/authorization-detail","actions":[%s],"topics":[{"match":"*"}]}]}),
+            $issuer, $audience, time + 86400, join(",", map { qq("$_") } @actions);
+        my $text = join ".", map { encode_base64url $_ } qq({"alg":"$alg","typ":"at+jwt"}), $claims;
+        print "$text.", encode_base64url($hmac{$alg}->($text, $ENV{SECRET}));
+    ' "$1" "${@:3}"
+}
+
+# How to use the hub at URL; with TOKEN, which grants WHAT.
+greeting() { # URL TOKEN WHAT
+    local url=$1 curl=curl publisher="-H 'Authorization: Bearer $2'" subscriber='' topic=https://example.com/news
+    case $url in https:*) curl='curl -k' ;; esac # the certificate may be a test's
+    if [ "$MERCURE_ALLOW_ANONYMOUS" != 1 ]; then subscriber="$publisher "; fi
+    printf '\nThe hub is at   %s\n' "$url"
+    if [ "$MERCURE_DEBUGGER$MERCURE_PLAYGROUND" != 00 ]; then
+        printf 'The debugger at %s\n' "${url%.well-known/mercure}"
+    fi
+    if [ -z "$2" ]; then
+        cat <<END
+
+Subscribe:
+$curl -N '$url?match=$topic'
+
+To publish, sign a token for this hub with your key: see mercure-token --help
+END
+        return
+    fi
+    cat <<END
+
+A token that grants $3, for 24 hours while this hub runs:
+$2
+
+Subscribe:
+$curl -N $subscriber'$url?match=$topic'
+
+Publish, in another terminal:
+$curl $publisher -d topic=$topic -d data=hello '$url'
+
+A private update (-d private=on) reaches only those who subscribe with a token that grants it:
+END
+    case $3 in
+    *subscrib*) echo "copy -H '…' from the line that publishes into the line that subscribes." ;;
+    *) echo 'sign one with the key of the subscribers.' ;;
+    esac
+    printf '\nCtrl-C ends the hub.\n'
+}
+
+# Passes on what the hub says. GREETING comes when it serves and has said so, which ends with AH00094.
+relay() { # GREETING
+    trap '' INT TERM HUP USR1 PIPE
+    local line
+    while IFS= read -r line; do
+        show
+        printf '%s\n' "$line" >&2 || :
+        case $line in
+        *' AH00094: '*)
+            printf '%s\n' "$1"
+            break
+            ;;
+        esac
+    done
+    cat >&2 || cat >/dev/null # the terminal may be gone
+}
+
+cmd_run() {
+    local listen=127.0.0.1:8080 host name port url key token='' actions what='' drop=() variable relay hub status=0
+    case $#:${1-} in
+    0:) ;;
+    2:--listen) listen=$2 ;;
+    1:--listen=*) listen=${1#--listen=} ;;
+    *) die "run takes --listen ADDRESS:PORT" ;;
+    esac
+    [[ $listen =~ :[0-9]{1,5}$ ]] || die "run takes --listen ADDRESS:PORT, and $listen has no port"
+    port=${listen##*:}
+    host=${listen%:*}
+    case $host in
+    '' | 0.0.0.0) host=127.0.0.1 ;;
+    '[::]') host='[::1]' ;;
+    esac
+    url=http${MERCURE_TLS_CERT:+s}://$host:$port/.well-known/mercure
+    # httpd takes no IPv6 address as its name.
+    name=${host/#\[*/localhost}
+    # What answers at the address must be this hub.
+    if listens "$host" "$port"; then
+        die "something listens at $host:$port already: end it, or run with --listen ADDRESS:ANOTHER-PORT"
+    fi
+
+    prepare
+    need_build curl
+    build default --enable-werror
+    mkdir -p "$state/tmp"
+
+    : "${MERCURE_TRUSTED_ISSUERS:=https://dev.example}"
+    # One key for both roles, so one token is enough; or a random one for the role that has none.
+    key=$(random_key)
+    if [ -z "${MERCURE_PUBLISHER_JWT_KEY-}${MERCURE_PUBLISHER_JWT_KEY_FILE-}" ]; then
+        MERCURE_PUBLISHER_JWT_KEY=$key
+    fi
+    if [ -z "${MERCURE_SUBSCRIBER_JWT_KEY-}${MERCURE_SUBSCRIBER_JWT_KEY_FILE-}" ]; then
+        MERCURE_SUBSCRIBER_JWT_KEY=$key
+    fi
+    : "${MERCURE_ALLOW_ANONYMOUS:=1}"
+    # The playground gives a token that grants all to whoever asks: only where nobody else can.
+    case $host in
+    127.* | localhost | '[::1]')
+        case $listen in
+        0.0.0.0:* | '[::]:'* | :*) ;;
+        *) : "${MERCURE_PLAYGROUND:=1}" ;;
+        esac
+        ;;
+    esac
+    : "${MERCURE_PLAYGROUND:=0}" "${MERCURE_DEBUGGER:=1}" "${MERCURE_METRICS:=1}"
+    key=$(secret_of PUBLISHER)
+    if [ -n "$key" ]; then
+        actions=(publish)
+        what='publishing to every topic'
+        if [ "$key" = "$(secret_of SUBSCRIBER)" ]; then
+            actions=(publish subscribe)
+            what='publishing and subscribing to every topic'
+        fi
+        token=$(mint "${key##* }" "${key% *}" "${MERCURE_TRUSTED_ISSUERS%%[ ,]*}" "${url/"$host"/"$name"}" "${actions[@]}")
+    fi
+
+    # Files are named from where ./dev was called.
+    for variable in MERCURE_{PUBLISHER,SUBSCRIBER}_JWT_KEY_FILE MERCURE_TLS_{CERT,KEY} MERCURE_DATA_DIR; do
+        case ${!variable-} in
+        '' | /*) ;;
+        *) export "$variable=$PWD/${!variable}" ;;
+        esac
+    done
+
+    # Hubs that run beside each other have histories of their own.
+    if [ -z "${MERCURE_DATA_DIR-}" ] && [ "${MERCURE_STORE-lmdb}" != memory ]; then
+        MERCURE_DATA_DIR=$state/history/${listen//[^0-9A-Za-z.]/_}
+        mkdir -p "$MERCURE_DATA_DIR"
+        if [ "$(id -u)" = 0 ]; then
+            chown www-data: "$MERCURE_DATA_DIR"
+        fi
+        export MERCURE_DATA_DIR
+    fi
+
+    if [ "$(id -u)" = 0 ] && ! id www-data >/dev/null 2>&1; then
+        die "there is no user www-data: update-passwd makes it"
+    fi
+    # Started by root, the whole of httpd runs as www-data: a development server needs nothing of root.
+    if [ "$(id -u)" = 0 ] && [ "${port:-0}" -ge 1024 ]; then
+        chown www-data: "$state/tmp"
+        drop=(setpriv --reuid=www-data --regid=www-data --init-groups)
+    fi
+    export MERCURE_TRUSTED_ISSUERS MERCURE_PUBLISHER_JWT_KEY MERCURE_SUBSCRIBER_JWT_KEY MERCURE_ALLOW_ANONYMOUS
+    export MERCURE_PLAYGROUND MERCURE_DEBUGGER MERCURE_METRICS
+    export MERCURE_LISTEN_ADDR=$listen SERVER_NAME=$name:$port TMPDIR=$state/tmp
+    export MERCURE_MODULE=$tree/.libs/mod_mercure.so
+    exec 9>&-
+    cd "$state" || exit
+    if [ -n "$in_place" ]; then show "starting the hub"; else say "starting the hub"; fi
+    exec 3> >(relay "$(greeting "$url" "$token" "$what")")
+    relay=$!
+    "${drop[@]}" "$src/tools/mercure-hub" </dev/null 2>&3 3>&- &
+    hub=$!
+    trap 'kill -TERM "$hub" 2>/dev/null || :' TERM INT HUP
+    trap 'kill -USR1 "$hub" 2>/dev/null || :' USR1
+    # A signal ends wait early.
+    wait "$hub" || status=$?
+    while kill -0 "$hub" 2>/dev/null; do
+        status=0
+        wait "$hub" || status=$?
+    done
+    exec 3>&-
+    wait "$relay" || :
+    exit "$status"
+}
