@@ -17,8 +17,8 @@ EXPORTED = {"mercure_module"}
 WRITABLE = {
     # httpd writes the record's index and links when it loads the module.
     "mod_mercure.c": {"mercure_module"},
-    # The root of all that a child process has.
-    "src/httpd/life/lifecycle.c": {"this_child"},
+    # The state of a child process.
+    "src/httpd/child/this_child.c": {"this_child"},
 }
 
 # address, flags, section, size, visibility?, name

@@ -12,9 +12,9 @@
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/resource/playground.h"
 #include "httpd/route/claim.h"
 #include "hub/keys/keyring.h"
@@ -194,7 +194,7 @@ struct keys {
 static void take_list(request_rec *r, const apr_array_header_t *rows,
                       struct mrc_keyring_hold *ret_hold)
 {
-    mrc_keyring_take(mrc_lifecycle_keyring(), r->pool,
+    mrc_keyring_take(mrc_this_child_keyring(), r->pool,
                      rows ? (const struct mrc_key_row *const *)rows->elts : NULL,
                      rows ? (size_t)rows->nelts : 0, ret_hold);
 }
@@ -308,7 +308,7 @@ static struct mrc_bytes cache_scope(request_rec *r, const struct keys *keys,
 static void ask_list(const apr_array_header_t *rows, const char *issuer)
 {
     if (rows)
-        mrc_keyring_ask(mrc_lifecycle_keyring(), (const struct mrc_key_row *const *)rows->elts,
+        mrc_keyring_ask(mrc_this_child_keyring(), (const struct mrc_key_row *const *)rows->elts,
                         (size_t)rows->nelts, issuer);
 }
 
@@ -370,12 +370,12 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     *ret_token = NULL;
     if (status != DECLINED || !token.ptr)
         return status;
-    if (!mrc_lifecycle_child())
+    if (!mrc_this_child_get())
         return mrc_answer_later(r, "this server process serves no hub: try again");
     take_keys(r, settings, role, token, &keys);
     policy = make_policy(&keys, hub->settings, mrc_identity_audiences(r, claim->location, settings),
                          from_url);
-    err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &keys, &policy, hub, role),
+    err = mrc_token_cache_verify(mrc_this_child_tokens(), cache_scope(r, &keys, &policy, hub, role),
                                  token, &policy, apr_time_now(), &reason, ret_token);
     if (err == MRC_ENOTFOUND)
         ask_for_keys(token, settings, role);

@@ -15,10 +15,9 @@
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
 #include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/route/claim.h"
-#include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "store/base/status.h"
 
@@ -45,9 +44,7 @@ static int try_again(request_rec *r, const char *detail)
 /* An update that has no id gets one. */
 static int store(request_rec *r, const struct mrc_claim *claim, struct mrc_update *update)
 {
-    struct mrc_child *process = mrc_lifecycle_child();
-    struct mrc_hub *hub =
-        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
+    struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
     apr_status_t status;
     char *id;
 

@@ -21,9 +21,9 @@
 #include "httpd/carrier/push.h"
 #include "httpd/carrier/suspended.h"
 #include "httpd/carrier/threaded.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/sizing.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/route/claim.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
@@ -308,7 +308,7 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
                         struct mrc_subscriber *subscriber)
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    const struct mrc_sizing *sizing = mrc_lifecycle_sizing();
+    const struct mrc_sizing *sizing = mrc_this_child_sizing();
     unsigned count = mrc_dispatcher_post_count(mrc_child_dispatcher(process));
     bool may_leave, detach, suspend;
     char id[MRC_UPDATE_ID_BYTES];
@@ -318,7 +318,7 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
     mrc_subscriber_get_id(subscriber, id);
     apr_table_set(r->notes, "mercure-subscriber", id);
     mrc_push_prepare(r);
-    may_leave = mrc_lifecycle_may_log_anywhere(); /* its log line is then the dispatcher's */
+    may_leave = mrc_this_child_may_log_anywhere(); /* its log line is then the dispatcher's */
     detach = may_leave && settings->detach && mrc_carrier_detached_is_possible(r);
     suspend = may_leave && !detach && mrc_carrier_suspended_is_possible(r);
     if (!detach && !suspend)
@@ -335,8 +335,8 @@ static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mr
         return status;
     }
     add_stream_headers(r);
-    return detach ? mrc_carrier_detached_start(r, process, mrc_lifecycle_log_fields(),
-                                               mrc_lifecycle_log_texts(), subscriber)
+    return detach ? mrc_carrier_detached_start(r, process, mrc_this_child_log_fields(),
+                                               mrc_this_child_log_texts(), subscriber)
                   : mrc_carrier_suspended_start(r, process, subscriber);
 }
 
@@ -431,9 +431,8 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    struct mrc_child *process = mrc_lifecycle_child();
-    struct mrc_hub *hub =
-        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
+    struct mrc_child *process = mrc_this_child_get();
+    struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
     struct mrc_subscription subscription = {
         .token = token,
         .client = {.address = mrc_client_name(r), .token = claim->token},
@@ -448,7 +447,7 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
     };
     enum mrc_err err;
 
-    if (!hub || !mrc_lifecycle_is_serving()) {
+    if (!hub || !mrc_this_child_is_serving()) {
         mrc_token_unref(token);
         return mrc_answer_later(r, "this server process serves no hub now: try again");
     }

@@ -15,10 +15,9 @@
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
 #include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/route/claim.h"
-#include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "hub/presence/events.h"
 #include "hub/subscriber/subscriber.h"
@@ -342,9 +341,7 @@ static int serve_ref(request_rec *r, const struct mrc_claim *claim, struct mrc_h
 /* TOKEN may be NULL. */
 static int serve_with(request_rec *r, const struct mrc_claim *claim, const struct mrc_token *token)
 {
-    struct mrc_child *process = mrc_lifecycle_child();
-    struct mrc_hub *hub =
-        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
+    struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
     struct mrc_subscription_ref ref;
 
     if (!token)
