@@ -15,7 +15,7 @@
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
-#include "httpd/resource/playground.h"
+#include "httpd/config/playground_key.h"
 #include "httpd/route/claim.h"
 #include "hub/keys/keyring.h"
 
@@ -203,7 +203,7 @@ static void take_keys(request_rec *r, const struct mrc_settings *settings, enum 
                       struct mrc_bytes token, struct keys *ret_keys)
 {
     bool publishes = role == MRC_ROLE_PUBLISHER;
-    const apr_array_header_t *playground = mrc_playground_keys(settings->playground, token);
+    const apr_array_header_t *playground = mrc_playground_key_rows(settings->playground, token);
     const apr_array_header_t *legacy =
         publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys;
 

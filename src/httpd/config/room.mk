@@ -4,6 +4,7 @@ mod_mercure_la_SOURCES += \
 	%D%/hubs.c %D%/hubs.h \
 	%D%/key_sources.c %D%/key_sources.h \
 	%D%/origin.c %D%/origin.h \
+	%D%/playground_key.c %D%/playground_key.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/sizing.c %D%/sizing.h
 
