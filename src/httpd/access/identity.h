@@ -16,12 +16,6 @@ struct mrc_settings;
 #define MRC_METADATA_PREFIX "/.well-known/oauth-protected-resource"
 
 /*
- * PATH, decoded, as the URL Standard writes it: what a client's URL library makes of it, and puts
- * into aud.
- */
-const char *mrc_identity_escape_path(apr_pool_t *pool, const char *path);
-
-/*
  * The accepted audiences, of const char *, the hub's own name first; never empty. They are those of
  * MercureResourceIdentifier, or one that is derived from the server's own names, never from a Host
  * that a client invented. In the request's pool or the configuration's.

@@ -51,12 +51,12 @@ void *mrc_hubs_create_server(apr_pool_t *pool, server_rec *server);
 void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner);
 
 /*
- * Finds all hubs of MAIN_SERVER and its virtual hosts and checks them; for the check_config hook.
- * Creates nothing outside of POOL. Errors are logged with the mend; then the result is not OK.
+ * Finds all hubs of MAIN_SERVER and its virtual hosts, for the check_config hook. Creates nothing
+ * outside of POOL. OK, or not OK: then the errors are logged, with how to fix them.
  */
-int mrc_hubs_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server);
+int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server);
 
-/* All hubs, of struct mrc_hub_conf *; never NULL once built. */
+/* All hubs, of struct mrc_hub_conf *; never NULL after mrc_hubs_find_all(). */
 const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server);
 
 /*
@@ -77,8 +77,8 @@ const struct mrc_location *mrc_hubs_find_metadata(server_rec *server, const char
 const struct mrc_location *mrc_hubs_find_playground(server_rec *server, const char *path,
                                                     const char **ret_rest);
 
-/* What each hub asks of shared memory, in the order of the hubs; an array in POOL. */
-struct mrc_hub_shape *mrc_hubs_shapes(apr_pool_t *pool, server_rec *main_server);
+/* MercureMemory, in bytes; 0: no bound. */
+int64_t mrc_hubs_memory_bytes(server_rec *main_server);
 
 /* MercureDispatchers. */
 unsigned mrc_hubs_dispatchers(server_rec *main_server);

@@ -1,4 +1,5 @@
 mod_mercure_la_SOURCES += \
+	%D%/check.c %D%/check.h \
 	%D%/directive_table.c %D%/directive_table.h %D%/directive_table.def \
 	%D%/directives.c %D%/directives.h \
 	%D%/hubs.c %D%/hubs.h \
@@ -6,6 +7,7 @@ mod_mercure_la_SOURCES += \
 	%D%/origin.c %D%/origin.h \
 	%D%/playground_key.c %D%/playground_key.h \
 	%D%/settings.c %D%/settings.h \
+	%D%/shape.c %D%/shape.h \
 	%D%/sizing.c %D%/sizing.h
 
 EXTRA_DIST += %D%/README.md

@@ -14,8 +14,10 @@
 #include "httpd/base/module.h"
 #include "httpd/carrier/mod_http2.h"
 #include "httpd/child/this_child.h"
+#include "httpd/config/check.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
+#include "httpd/config/shape.h"
 #include "httpd/config/sizing.h"
 #include "httpd/log/fields.h"
 #include "hub/child/child.h"
@@ -85,7 +87,12 @@ void mrc_lifecycle_register(apr_pool_t *pconf)
 int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                server_rec *main_server)
 {
-    return mrc_hubs_build(pconf, ptemp, main_server);
+    int status = mrc_hubs_find_all(pconf, ptemp, main_server);
+
+    mrc_shape_fill(pconf, mrc_hubs_hubs(main_server));
+    if (mrc_check_hubs(main_server) != OK)
+        status = !OK;
+    return status == OK ? mrc_check_memory(ptemp, main_server) : status;
 }
 
 static int has_key(const apr_array_header_t *keys, const struct mrc_keyset *key)
@@ -255,8 +262,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         return HTTP_INTERNAL_SERVER_ERROR;
     if (open_dirs(main_server, ptemp, hubs) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    status = mrc_memory_reconcile(memory, mrc_hubs_shapes(ptemp, main_server), (size_t)hubs->nelts,
-                                  &error);
+    status = mrc_memory_reconcile(memory, mrc_shape_list(ptemp, hubs), (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "shared memory of the hubs: %s",
                      error.text);
