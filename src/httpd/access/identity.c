@@ -6,6 +6,7 @@
 
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
+#include "httpd/route/paths.h"
 
 /* Whether NAME is one of the exact ServerAliases; those with wildcards are kept elsewhere. */
 static int is_alias(const server_rec *server, const char *name)
@@ -84,7 +85,7 @@ const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location 
     const char *path = strcmp(location->path, "/") ? location->escaped_path : "";
 
     return apr_pstrcat(r->pool, mrc_origin_of_url(r->pool, APR_ARRAY_IDX(names, 0, const char *)),
-                       MRC_METADATA_PREFIX, path, NULL);
+                       MRC_PATHS_METADATA, path, NULL);
 }
 
 bool mrc_identity_is_public(request_rec *r, const struct mrc_settings *settings)

@@ -1,6 +1,6 @@
 #include "httpd/config/hubs.h"
 
-#include <ctype.h>
+#include <stdlib.h>
 
 #include "ap_mpm.h"
 #include "apr_fnmatch.h"
@@ -11,9 +11,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/percent.h"
-#include "httpd/access/identity.h"
 #include "httpd/base/module.h"
-#include "httpd/resource/playground.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
@@ -322,6 +320,11 @@ const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server)
     return server_conf(main_server)->hubs;
 }
 
+const apr_array_header_t *mrc_hubs_locations(server_rec *server)
+{
+    return server_conf(server)->locations;
+}
+
 int64_t mrc_hubs_memory_bytes(server_rec *main_server)
 {
     return server_conf(main_server)->settings.memory_bytes;
@@ -335,81 +338,4 @@ unsigned mrc_hubs_dispatchers(server_rec *main_server)
 const char *mrc_hubs_jwks_ca_file(server_rec *main_server)
 {
     return server_conf(main_server)->settings.jwks_ca_file;
-}
-
-/* ---- finding the hub of a request -------------------------------------------------------------*/
-
-/*
- * Whether the undecoded PATH begins with the decoded PREFIX: then the rest of PATH, else NULL. An
- * encoded slash is no slash.
- */
-static const char *skip_prefix(const char *path, const char *prefix)
-{
-    for (; *prefix; prefix++) {
-        int c = (unsigned char)*path;
-
-        if (c == '%' && isxdigit((unsigned char)path[1]) && isxdigit((unsigned char)path[2])) {
-            char hex[3] = {path[1], path[2], '\0'};
-
-            c = (int)strtol(hex, NULL, 16);
-            if (c == '/' || c == '\0')
-                return NULL;
-            path += 2;
-        }
-        if (c != (unsigned char)*prefix)
-            return NULL;
-        path++;
-    }
-    return path;
-}
-
-const struct mrc_location *mrc_hubs_find(server_rec *server, const char *path,
-                                         const char **ret_rest)
-{
-    const apr_array_header_t *locations = server_conf(server)->locations;
-
-    for (int i = 0; locations && i < locations->nelts; i++) {
-        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
-        const char *rest = skip_prefix(path, location->path);
-        size_t len = strlen(location->path);
-
-        if (rest && (*rest == '\0' || *rest == '/' || location->path[len - 1] == '/')) {
-            *ret_rest = rest;
-            return location;
-        }
-    }
-    return NULL;
-}
-
-const struct mrc_location *mrc_hubs_find_metadata(server_rec *server, const char *path)
-{
-    const apr_array_header_t *locations = server_conf(server)->locations;
-    const char *described = skip_prefix(path, MRC_METADATA_PREFIX);
-
-    for (int i = 0; described && locations && i < locations->nelts; i++) {
-        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
-        const char *rest = skip_prefix(described, location->path);
-
-        /* The path of the root is left out. */
-        if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
-            return location;
-    }
-    return NULL;
-}
-
-const struct mrc_location *mrc_hubs_find_playground(server_rec *server, const char *path,
-                                                    const char **ret_rest)
-{
-    const apr_array_header_t *locations = server_conf(server)->locations;
-    const char *rest = skip_prefix(path, MRC_PLAYGROUND_PREFIX);
-
-    for (int i = 0; rest && locations && i < locations->nelts; i++) {
-        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
-
-        if (location->settings->playground) {
-            *ret_rest = rest;
-            return location;
-        }
-    }
-    return NULL;
 }

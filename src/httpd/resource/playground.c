@@ -18,6 +18,7 @@
 #include "httpd/config/playground_key.h"
 #include "httpd/config/settings.h"
 #include "httpd/route/claim.h"
+#include "httpd/route/paths.h"
 
 #define TOKEN_SECONDS 86400
 
@@ -71,7 +72,7 @@ int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim)
     if (!token)
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
     text = apr_psprintf(r->pool, "{\"token\":\"%s\",\"example\":\"%sbooks/1\"}\n", token,
-                        MRC_PLAYGROUND_PREFIX);
+                        MRC_PATHS_PLAYGROUND);
     free(token);
     /* For the debugger, and not for every site that its user visits. */
     apr_table_unset(r->headers_out, "Access-Control-Allow-Origin");

@@ -8,15 +8,13 @@
 
 #include "httpd.h"
 
-#define MRC_PLAYGROUND_PREFIX "/playground/"
-
 struct mrc_claim;
 
 /* Answers R with a fresh token that grants everything. */
 int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim);
 
 /*
- * Answers R, a GET or HEAD below MRC_PLAYGROUND_PREFIX: the parameter `body`, or a document that
+ * Answers R, a GET or HEAD below MRC_PATHS_PLAYGROUND: the parameter `body`, or a document that
  * names the resource; with links to the hub and to itself.
  */
 int mrc_playground_serve_echo(request_rec *r, const struct mrc_claim *claim);

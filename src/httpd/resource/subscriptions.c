@@ -52,30 +52,6 @@ static bool parse(apr_pool_t *pool, const struct mrc_claim *claim, bool is_legac
                                       apr_palloc(pool, strlen(rest) + 1), ref);
 }
 
-#define NAME     "subscriptions"
-#define NAME_LEN (sizeof(NAME) - 1)
-
-/* What comes after the name of all subscriptions in REST; NULL: it is not there. */
-static const char *skip_name(const char *rest)
-{
-    rest += *rest == '/';
-    return strncmp(rest, NAME, NAME_LEN) ? NULL : rest + NAME_LEN;
-}
-
-bool mrc_subscriptions_is_url(const struct mrc_claim *claim)
-{
-    const char *more = skip_name(claim->rest);
-
-    return claim->location->hub->settings->subscriptions && more && (*more == '\0' || *more == '/');
-}
-
-bool mrc_subscriptions_has_variables(const char *rest)
-{
-    const char *more = skip_name(rest);
-
-    return more && more[0] == '/' && more[1] != '/';
-}
-
 /* The content of BUF, which is freed, as a text in R's pool; NULL: out of memory. */
 static const char *take_text(request_rec *r, struct mrc_buf *buf)
 {
