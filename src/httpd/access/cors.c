@@ -1,6 +1,6 @@
 #include "httpd/access/cors.h"
 
-#include "httpd/access/authorize.h"
+#include "httpd/access/credentials.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/settings.h"
 
@@ -32,7 +32,7 @@ static bool is_allowed(const request_rec *r, const struct mrc_settings *settings
     if (!origin)
         return false;
     if (origins->any)
-        return !mrc_authorize_has_cookie(r, settings);
+        return !mrc_credentials_has_cookie(r, settings);
     return mrc_origin_is_listed(origins, origin);
 }
 

@@ -11,6 +11,7 @@
 #include "core/token/token.h"
 #include "core/topic/reserved.h"
 #include "httpd/access/authorize.h"
+#include "httpd/access/challenge.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
@@ -105,9 +106,9 @@ static int check_grants(request_rec *r, const struct mrc_claim *claim,
                       claim->location->hub->label,
                       mrc_quote(&issuer, mrc_bytes_of(mrc_token_get_issuer(token))),
                       mrc_quote(&topic, update->topics[i]));
-        return mrc_answer_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
-                                    "the access token does not grant publish on every topic of "
-                                    "the update");
+        return mrc_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
+                             "the access token does not grant publish on every topic of "
+                             "the update");
     }
     return store(r, claim, update);
 }
@@ -149,7 +150,7 @@ static int publish_with(request_rec *r, const struct mrc_claim *claim,
 
     if (!token) {
         r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
-        return mrc_authorize_missing(r, "publishing");
+        return mrc_challenge_missing(r, "publishing");
     }
     status = mrc_body_read_form(r, (size_t)settings->limit_body_bytes,
                                 (size_t)settings->limit_topics + OTHER_FIELDS_MAX,

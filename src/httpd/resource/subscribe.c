@@ -11,6 +11,7 @@
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
 #include "httpd/access/authorize.h"
+#include "httpd/access/challenge.h"
 #include "httpd/access/client.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
@@ -234,9 +235,9 @@ static int announce(request_rec *r, const struct mrc_claim *claim,
         return DECLINED;
     mrc_subscriber_close(subscriber, MRC_END_REFUSED);
     if (status == MRC_STATUS_TOO_LARGE)
-        return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, "invalid_token",
-                                    "a payload of the access token is larger than this hub lists: "
-                                    "64 KB at most");
+        return mrc_challenge(r, HTTP_UNAUTHORIZED, "invalid_token",
+                             "a payload of the access token is larger than this hub lists: "
+                             "64 KB at most");
     if (status == APR_ENOSPC) {
         if (mrc_hub_full_is_news(hub, apr_time_now()))
             ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
@@ -516,7 +517,7 @@ int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
         return status;
     status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
     if (status == DECLINED && !token && !settings->anonymous && !settings->playground)
-        status = mrc_authorize_missing(r, "subscribing to this hub");
+        status = mrc_challenge_missing(r, "subscribing to this hub");
     if (status == DECLINED)
         return subscribe_with(r, claim, has_body, token);
     if (has_body)

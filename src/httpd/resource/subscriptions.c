@@ -12,6 +12,7 @@
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
 #include "httpd/access/authorize.h"
+#include "httpd/access/challenge.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
 #include "httpd/base/module.h"
@@ -321,9 +322,9 @@ static int serve_with(request_rec *r, const struct mrc_claim *claim, const struc
     struct mrc_subscription_ref ref;
 
     if (!token)
-        return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                                    "reading the subscriptions needs an access token: send it in "
-                                    "an Authorization field, after Bearer");
+        return mrc_challenge(r, HTTP_UNAUTHORIZED, NULL,
+                             "reading the subscriptions needs an access token: send it in "
+                             "an Authorization field, after Bearer");
     if (!parse(r->pool, claim, mrc_token_is_legacy(token), &ref))
         return mrc_answer_problem(r, HTTP_NOT_FOUND,
                                   "subscriptions are found at /subscriptions below the hub's URL, "
@@ -332,8 +333,8 @@ static int serve_with(request_rec *r, const struct mrc_claim *claim, const struc
                                   "token of protocol 0.x at "
                                   "/subscriptions[/{topic}[/{subscriber}]]");
     if (!may_read(r, claim, token, &ref))
-        return mrc_answer_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
-                                    "the access token does not grant subscribe on this URL's path");
+        return mrc_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
+                             "the access token does not grant subscribe on this URL's path");
     /* A child of the past has a list that nobody goes on with. */
     if (!hub || !mrc_hub_roster(hub) || mrc_ring_is_superseded(mrc_hub_ring(hub)))
         return mrc_answer_later(r, "the server is being reconfigured: try again");
