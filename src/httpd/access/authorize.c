@@ -11,6 +11,7 @@
 #include "httpd/access/challenge.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
@@ -173,7 +174,7 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
                              : "";
 
     if (err == MRC_ENOMEM)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+        return mrc_failure_answer_no_memory(r);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a token: %s",
                   claim->location->hub->label, reason->text);
     if (err == MRC_EPENDING)

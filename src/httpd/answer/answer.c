@@ -55,6 +55,12 @@ int mrc_answer_problem(request_rec *r, int status, const char *detail)
     return mrc_answer_send(r, status, "application/problem+json", mrc_bytes_of(text));
 }
 
+int mrc_answer_retry(request_rec *r, const char *detail)
+{
+    apr_table_setn(r->headers_out, "Retry-After", "1");
+    return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
+}
+
 void mrc_answer_add_stream_headers(request_rec *r)
 {
     mrc_answer_add_headers(r);

@@ -28,6 +28,12 @@ int mrc_answer_problem(request_rec *r, int status, const char *detail);
  */
 int mrc_answer_later(request_rec *r, const char *detail);
 
+/*
+ * Answers 503 with DETAIL to a client that may retry after a second. The value for the handler to
+ * return.
+ */
+int mrc_answer_retry(request_rec *r, const char *detail);
+
 /* The headers of a stream, to be sent with its first bytes. */
 void mrc_answer_add_stream_headers(request_rec *r);
 

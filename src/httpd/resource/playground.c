@@ -14,6 +14,7 @@
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
+#include "httpd/answer/failure.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/playground_key.h"
 #include "httpd/config/settings.h"
@@ -70,7 +71,7 @@ int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim)
     const char *text;
 
     if (!token)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+        return mrc_failure_answer_no_memory(r);
     text = apr_psprintf(r->pool, "{\"token\":\"%s\",\"example\":\"%sbooks/1\"}\n", token,
                         MRC_PATHS_PLAYGROUND);
     free(token);

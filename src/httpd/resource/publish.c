@@ -15,20 +15,17 @@
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/route/claim.h"
 #include "hub/hub/hub.h"
-#include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
 
 /* Fields of a form beside its topics: the known ones, and what publishers may add. */
 #define OTHER_FIELDS_MAX 1000
-
-/* What a publisher whose child is of the past, or busy, is told to wait, in seconds. */
-#define RETRY_AFTER "1"
 
 static size_t field_limit(const struct mrc_settings *settings)
 {
@@ -36,21 +33,16 @@ static size_t field_limit(const struct mrc_settings *settings)
                                                 : settings->limit_body_bytes);
 }
 
-static int try_again(request_rec *r, const char *detail)
-{
-    apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
-    return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
-}
-
 /* An update that has no id gets one. */
 static int store(request_rec *r, const struct mrc_claim *claim, struct mrc_update *update)
 {
     struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
+    const struct mrc_failure *failure;
     apr_status_t status;
     char *id;
 
     if (!hub)
-        return try_again(r, "this server process serves no hub now: try again");
+        return mrc_answer_retry(r, "this server process serves no hub now: try again");
     if (!update->id.ptr) {
         id = apr_palloc(r->pool, MRC_UPDATE_ID_BYTES);
         if (mrc_hub_make_id(hub, id) != APR_SUCCESS)
@@ -64,14 +56,11 @@ static int store(request_rec *r, const struct mrc_claim *claim, struct mrc_updat
                        apr_pstrmemdup(r->pool, update->id.ptr, update->id.len));
         return mrc_answer_send(r, HTTP_OK, "text/plain; charset=utf-8", update->id);
     }
-    if (status == MRC_STATUS_SUPERSEDED)
-        return try_again(r, "the server is being reconfigured: try again");
-    if (status == MRC_STATUS_TOO_LARGE)
-        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                  "the update is too large for this hub");
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: an update was not stored",
-                  claim->location->hub->label);
-    return try_again(r, "the hub could not store the update: try again");
+    failure = mrc_failure_of_publication(status);
+    if (failure->is_ours)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: an update was not stored",
+                      claim->location->hub->label);
+    return mrc_failure_answer(r, failure);
 }
 
 /* Nobody publishes under the hub's own URLs, whatever the token grants. */
@@ -123,22 +112,17 @@ static int publish_form(request_rec *r, const struct mrc_claim *claim,
     };
     struct mrc_error error = {""};
     struct mrc_update update;
+    enum mrc_err err;
     int status;
 
-    switch (mrc_update_parse(form, &limits, &error, &update)) {
-    case MRC_OK:
-        status = check_reserved(r, claim, &update);
-        if (status == DECLINED)
-            status = check_grants(r, claim, token, &update);
-        mrc_update_clear(&update);
-        return status;
-    case MRC_ENOMEM:
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
-    case MRC_ELIMIT:
-        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE, error.text);
-    default:
-        return mrc_answer_problem(r, HTTP_BAD_REQUEST, error.text);
-    }
+    err = mrc_update_parse(form, &limits, &error, &update);
+    if (err)
+        return mrc_failure_answer_input(r, err, &error, HTTP_REQUEST_ENTITY_TOO_LARGE);
+    status = check_reserved(r, claim, &update);
+    if (status == DECLINED)
+        status = check_grants(r, claim, token, &update);
+    mrc_update_clear(&update);
+    return status;
 }
 
 static int publish_with(request_rec *r, const struct mrc_claim *claim,

@@ -15,6 +15,7 @@
 #include "httpd/access/challenge.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
@@ -287,7 +288,7 @@ static int send_single(request_rec *r, const struct mrc_claim *claim,
     if (status == APR_NOTFOUND)
         return no_such(r);
     if (!document)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+        return mrc_failure_answer_no_memory(r);
     if (is_known(r))
         return answer_known(r);
     return mrc_answer_send(r, HTTP_OK, content_type_of(ref), mrc_bytes_of(document));
