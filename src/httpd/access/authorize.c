@@ -192,7 +192,7 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
     const struct mrc_hub_conf *hub = claim->location->hub;
     struct mrc_error reason = {""};
     struct mrc_token_policy policy;
@@ -207,8 +207,8 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     if (!mrc_this_child_get())
         return mrc_answer_later(r, "this server process serves no hub: try again");
     take_keys(r, settings, role, found.token, &keys);
-    policy = make_policy(&keys, hub->settings, mrc_identity_audiences(r, claim->location, settings),
-                         found.is_from_url);
+    policy = make_policy(&keys, mrc_claim_hub_settings(claim),
+                         mrc_identity_audiences(r, claim->location, settings), found.is_from_url);
     err = mrc_token_cache_verify(mrc_this_child_tokens(), cache_scope(r, &keys, &policy, hub, role),
                                  found.token, &policy, apr_time_now(), &reason, ret_token);
     if (err == MRC_ENOTFOUND)

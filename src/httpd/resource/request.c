@@ -95,7 +95,7 @@ static const struct resource *find_resource(const struct mrc_claim *claim,
                                             const struct mrc_settings *settings)
 {
     bool has_debugger = settings->debugger || settings->playground;
-    bool has_subscriptions = claim->location->hub->settings->subscriptions;
+    bool has_subscriptions = mrc_claim_hub_settings(claim)->subscriptions;
 
     if (claim->claimed == MRC_CLAIMED_PLAYGROUND)
         return &echo_resource;

@@ -30,6 +30,11 @@ const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct
     return ap_get_module_config(r->per_dir_config, &mercure_module);
 }
 
+const struct mrc_settings *mrc_claim_hub_settings(const struct mrc_claim *claim)
+{
+    return claim->location->hub->settings;
+}
+
 void mrc_claim_set_token(request_rec *r, struct mrc_bytes token)
 {
     kept(r)->token = token;

@@ -62,4 +62,7 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r);
  */
 const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim);
 
+/* What the configuration says of the hub of CLAIM, the same in all of its Locations. */
+const struct mrc_settings *mrc_claim_hub_settings(const struct mrc_claim *claim);
+
 #endif
