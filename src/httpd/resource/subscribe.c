@@ -16,20 +16,13 @@
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
-#include "httpd/base/connection.h"
 #include "httpd/base/module.h"
-#include "httpd/carrier/detached.h"
-#include "httpd/carrier/push.h"
-#include "httpd/carrier/suspended.h"
-#include "httpd/carrier/threaded.h"
+#include "httpd/carrier/choose.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/config/sizing.h"
 #include "httpd/route/claim.h"
-#include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/patterns.h"
-#include "hub/stream/dispatcher.h"
 #include "hub/subscriber/subscriber.h"
 
 APLOG_USE_MODULE(mercure);
@@ -188,33 +181,6 @@ static void add_stream_headers(request_rec *r)
         apr_table_mergen(r->headers_out, "Connection", "close");
 }
 
-static int serve_threaded(request_rec *r, const struct mrc_claim *claim, struct mrc_child *process,
-                          const struct mrc_sizing *sizing, struct mrc_subscriber *subscriber)
-{
-    conn_rec *c = r->connection;
-    int status;
-
-    if (!mrc_connection_hold_thread(c)) {
-        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
-        return mrc_answer_later(r, "this connection holds as many streams as it may: use one "
-                                   "stream with several topic matchers, or HTTP/1.1");
-    }
-    if (!mrc_child_hold_thread(process, sizing->threaded_per_child, sizing->threaded_total)) {
-        mrc_connection_release_thread(c);
-        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
-        return mrc_answer_later(r, "the server holds as many streams as its workers allow: try "
-                                   "again");
-    }
-    status = announce(r, claim, subscriber);
-    if (status == DECLINED) {
-        add_stream_headers(r);
-        status = mrc_carrier_threaded_run(r, process, subscriber);
-    }
-    mrc_connection_release_thread(c); /* first, so that who sees the thread free may use it */
-    mrc_child_release_thread(process);
-    return status;
-}
-
 static void add_last_event_id(request_rec *r, struct mrc_bytes id)
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
@@ -227,40 +193,31 @@ static void add_last_event_id(request_rec *r, struct mrc_bytes id)
         apr_table_setn(r->headers_out, "Last-Event-ID", text);
 }
 
-static int serve_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_child *process,
+static int serve_stream(request_rec *r, const struct mrc_claim *claim,
                         struct mrc_subscriber *subscriber)
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    const struct mrc_sizing *sizing = mrc_this_child_sizing();
-    unsigned count = mrc_dispatcher_post_count(mrc_child_dispatcher(process));
-    bool may_leave, detach, suspend;
+    enum mrc_choice choice;
+    const char *problem;
     char id[MRC_UPDATE_ID_BYTES];
     int status;
 
     add_last_event_id(r, mrc_subscriber_last_event_id(subscriber));
     mrc_subscriber_get_id(subscriber, id);
     apr_table_set(r->notes, "mercure-subscriber", id);
-    mrc_push_prepare(r);
-    may_leave = mrc_this_child_may_log_anywhere(); /* its log line is then the dispatcher's */
-    detach = may_leave && settings->detach && mrc_carrier_detached_is_possible(r);
-    suspend = may_leave && !detach && mrc_carrier_suspended_is_possible(r);
-    if (!detach && !suspend)
-        return serve_threaded(r, claim, process, sizing, subscriber);
-    if (count >= sizing->dispatched_per_child ||
-        (suspend && !mrc_child_hold_suspended(process, sizing->suspended_per_child))) {
+    choice = mrc_choose_carrier(r, settings->detach);
+    problem = mrc_choose_hold(r, choice);
+    if (problem) {
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
-        return mrc_answer_later(r, "the server holds as many streams as it can: try again");
+        return mrc_answer_later(r, problem);
     }
     status = announce(r, claim, subscriber);
     if (status != DECLINED) {
-        if (suspend)
-            mrc_child_release_suspended(process);
+        mrc_choose_release(r, choice);
         return status;
     }
     add_stream_headers(r);
-    return detach ? mrc_carrier_detached_start(r, process, mrc_this_child_log_fields(),
-                                               mrc_this_child_log_texts(), subscriber)
-                  : mrc_carrier_suspended_start(r, process, subscriber);
+    return mrc_choose_start(r, choice, subscriber);
 }
 
 static int failed(request_rec *r, const struct mrc_claim *claim, apr_status_t status)
@@ -316,8 +273,8 @@ static int refuse(request_rec *r, const struct mrc_claim *claim, apr_status_t st
     }
 }
 
-static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_child *process,
-                       struct mrc_hub *hub, struct mrc_subscription *subscription)
+static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
+                       struct mrc_subscription *subscription)
 {
     struct mrc_subscriber *subscriber;
     apr_status_t status;
@@ -325,8 +282,7 @@ static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc
     if (r->header_only)
         return serve_head(r, claim, hub, subscription);
     status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
-    return status == APR_SUCCESS ? serve_stream(r, claim, process, subscriber)
-                                 : refuse(r, claim, status);
+    return status == APR_SUCCESS ? serve_stream(r, claim, subscriber) : refuse(r, claim, status);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/
@@ -354,7 +310,6 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
 {
     const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    struct mrc_child *process = mrc_this_child_get();
     struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
     struct mrc_subscription subscription = {
         .token = token,
@@ -376,7 +331,7 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
     err = read_forms(&reader, query, body, settings->legacy, &subscription);
     if (!err) {
         read_cursor_field(r, &subscription);
-        return open_stream(r, claim, process, hub, &subscription);
+        return open_stream(r, claim, hub, &subscription);
     }
     mrc_subscription_clear(hub, &subscription);
     switch (err) {
