@@ -16,6 +16,7 @@
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/choose.h"
 #include "httpd/child/this_child.h"
@@ -29,6 +30,24 @@ APLOG_USE_MODULE(mercure);
 
 /* Parameters of a query, and of a body, beside the matchers; the length of both is bounded. */
 #define OTHER_PARAMETERS_MAX 1000
+
+/* The state of one request to subscribe. What the steps below open, clear() frees. */
+struct subscribing {
+    request_rec *r;
+    const struct mrc_claim *claim;
+    const struct mrc_settings *settings; /* the Location's */
+    struct mrc_form *query, *body;
+    struct mrc_hub *hub;
+    struct mrc_subscription subscription; /* has the token; views point into the forms */
+    struct mrc_subscriber *subscriber;
+};
+
+static void clear(struct subscribing *subscribing)
+{
+    mrc_subscription_clear(subscribing->hub, &subscribing->subscription);
+    mrc_form_free(subscribing->query);
+    mrc_form_free(subscribing->body);
+}
 
 /* ---- matchers ---------------------------------------------------------------------------------*/
 
@@ -104,9 +123,9 @@ static enum mrc_err compile(struct reader *reader, const struct mrc_subscription
 }
 
 /* Views of the cursor point into QUERY or BODY, each of which may be NULL. */
-static enum mrc_err read_forms(struct reader *reader, const struct mrc_form *query,
-                               const struct mrc_form *body, bool is_legacy,
-                               struct mrc_subscription *subscription)
+static enum mrc_err read_matchers(struct reader *reader, const struct mrc_form *query,
+                                  const struct mrc_form *body, bool is_legacy,
+                                  struct mrc_subscription *subscription)
 {
     struct mrc_subscription_rules rules = {
         .matchers_max = (size_t)reader->settings->limit_matchers,
@@ -134,41 +153,24 @@ static void read_cursor_field(const request_rec *r, struct mrc_subscription *sub
     }
 }
 
-/* ---- the stream -------------------------------------------------------------------------------*/
-
-/*
- * SUBSCRIBER is about to be served: tells of its subscriptions. DECLINED, or what the handler
- * returns, since R has been answered and SUBSCRIBER is closed.
- */
-static int announce(request_rec *r, const struct mrc_claim *claim,
-                    struct mrc_subscriber *subscriber)
+/* The hub holds as many patterns as it may. */
+static int turn_away(const struct subscribing *subscribing)
 {
-    struct mrc_hub *hub = mrc_subscriber_get_hub(subscriber);
-    apr_status_t status = mrc_subscriber_announce(subscriber);
+    const struct mrc_settings *settings = mrc_claim_hub_settings(subscribing->claim);
 
-    if (status == APR_SUCCESS)
-        return DECLINED;
-    mrc_subscriber_close(subscriber, MRC_END_REFUSED);
-    if (status == MRC_STATUS_TOO_LARGE)
-        return mrc_challenge(r, HTTP_UNAUTHORIZED, "invalid_token",
-                             "a payload of the access token is larger than this hub lists: "
-                             "64 KB at most");
-    if (status == APR_ENOSPC) {
-        if (mrc_hub_full_is_news(hub, apr_time_now()))
-            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                          "hub %s: its list of active subscriptions is full, and subscribers with "
-                          "many or long topic matchers, or long payloads, are turned away. Raise "
-                          "MercureMaxSubscribers, which the list's size follows, or lower "
-                          "MercureLimit matchers= and pattern=",
-                          claim->location->hub->label);
-        return mrc_answer_later(r, "the hub's list of active subscriptions has no room for so "
-                                   "many topic matchers now: try again, or use fewer");
-    }
-    if (status != MRC_STATUS_SUPERSEDED)
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription could not be told",
-                      claim->location->hub->label);
-    return mrc_answer_later(r, "the hub could not tell of the subscription: try again");
+    if (mrc_patterns_should_tell(mrc_hub_patterns(subscribing->hub)))
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
+                      "hub %s: its subscribers listen with as many patterns as MercureLimit "
+                      "patterns=%" APR_INT64_T_FMT " compiled=%" APR_INT64_T_FMT
+                      " allows: subscriptions with new ones are turned away",
+                      subscribing->claim->location->hub->label, settings->limit_patterns,
+                      settings->limit_compiled_bytes);
+    return mrc_answer_later(subscribing->r,
+                            "the hub holds as many URL Patterns of its subscribers as it may: "
+                            "use exact matchers, or try again");
 }
+
+/* ---- the head of a stream ---------------------------------------------------------------------*/
 
 /*
  * Nothing comes after a stream on its connection, which the client is told (RFC 9112, 9.6); HTTP/2
@@ -181,222 +183,229 @@ static void add_stream_headers(request_rec *r)
         apr_table_mergen(r->headers_out, "Connection", "close");
 }
 
-static void add_last_event_id(request_rec *r, struct mrc_bytes id)
+static void add_last_event_id(const struct subscribing *subscribing, struct mrc_bytes id)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    request_rec *r = subscribing->r;
     const char *text = id.ptr ? apr_pstrmemdup(r->pool, id.ptr, id.len) : NULL;
 
     if (!text)
         return;
     apr_table_setn(r->headers_out, "Mercure-Last-Event-ID", text);
-    if (settings->legacy) /* what the field was called in protocol 0.x */
+    if (subscribing->settings->legacy) /* what the field was called in protocol 0.x */
         apr_table_setn(r->headers_out, "Last-Event-ID", text);
 }
 
-static int serve_stream(request_rec *r, const struct mrc_claim *claim,
-                        struct mrc_subscriber *subscriber)
+static int refuse(const struct subscribing *subscribing, apr_status_t status)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    enum mrc_choice choice;
-    const char *problem;
-    char id[MRC_UPDATE_ID_BYTES];
-    int status;
+    const struct mrc_failure *failure = mrc_failure_of_subscription(status);
+    const char *label = subscribing->claim->location->hub->label;
 
-    add_last_event_id(r, mrc_subscriber_last_event_id(subscriber));
-    mrc_subscriber_get_id(subscriber, id);
-    apr_table_set(r->notes, "mercure-subscriber", id);
-    choice = mrc_choose_carrier(r, settings->detach);
-    problem = mrc_choose_hold(r, choice);
-    if (problem) {
-        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
-        return mrc_answer_later(r, problem);
+    if (failure->is_ours)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, subscribing->r,
+                      "hub %s: a subscription failed", label);
+    else
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, subscribing->r,
+                      "hub %s refuses a subscription: %s", label, failure->detail);
+    return mrc_failure_answer(subscribing->r, failure);
+}
+
+/* ---- the steps: each returns DECLINED, or what the handler returns since R has been answered
+ * ---*/
+
+static int authorize(struct subscribing *subscribing, bool has_body)
+{
+    const struct mrc_settings *settings = subscribing->settings;
+    struct mrc_token **token = &subscribing->subscription.token;
+    request_rec *r = subscribing->r;
+    int status = mrc_authorize(r, subscribing->claim, MRC_ROLE_SUBSCRIBER, token);
+
+    if (status == DECLINED && !*token && !settings->anonymous && !settings->playground)
+        status = mrc_challenge_missing(r, "subscribing to this hub");
+    if (status != DECLINED && has_body)
+        r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
+    return status;
+}
+
+static size_t max_pairs(const struct subscribing *subscribing)
+{
+    return (size_t)mrc_claim_hub_settings(subscribing->claim)->limit_matchers +
+           OTHER_PARAMETERS_MAX;
+}
+
+static int read_body(struct subscribing *subscribing)
+{
+    const struct mrc_settings *settings = mrc_claim_hub_settings(subscribing->claim);
+
+    return mrc_body_read_form(subscribing->r, (size_t)settings->limit_body_bytes,
+                              max_pairs(subscribing), HTTP_BAD_REQUEST, &subscribing->body);
+}
+
+static int read_query(struct subscribing *subscribing)
+{
+    const char *args = subscribing->r->args;
+    struct mrc_error error = {""};
+    enum mrc_err err = mrc_form_parse(mrc_bytes_of(args ? args : ""), max_pairs(subscribing),
+                                      &error, &subscribing->query);
+
+    return err ? mrc_failure_answer_input(subscribing->r, err, &error, HTTP_BAD_REQUEST) : DECLINED;
+}
+
+static int find_hub(struct subscribing *subscribing)
+{
+    subscribing->hub = mrc_this_child_hub(subscribing->claim->location->hub->index);
+    if (subscribing->hub && mrc_this_child_is_serving())
+        return DECLINED;
+    return mrc_answer_later(subscribing->r, "this server process serves no hub now: try again");
+}
+
+static int read_subscription(struct subscribing *subscribing)
+{
+    const struct mrc_claim *claim = subscribing->claim;
+    const apr_array_header_t *audiences =
+        mrc_identity_audiences(subscribing->r, claim->location, subscribing->settings);
+    struct mrc_error error = {""};
+    struct reader reader = {
+        .hub = subscribing->hub,
+        .base = APR_ARRAY_IDX(audiences, 0, const char *),
+        .settings = mrc_claim_hub_settings(claim),
+        .error = &error,
+    };
+    enum mrc_err err = read_matchers(&reader, subscribing->query, subscribing->body,
+                                     subscribing->settings->legacy, &subscribing->subscription);
+
+    if (err == MRC_EFULL)
+        return turn_away(subscribing);
+    if (err)
+        return mrc_failure_answer_input(subscribing->r, err, &error, HTTP_BAD_REQUEST);
+    read_cursor_field(subscribing->r, &subscribing->subscription);
+    return DECLINED;
+}
+
+/* HEAD: what a stream's head would say, at once; nothing is opened, and nothing counted. */
+static int answer_head(const struct subscribing *subscribing)
+{
+    const struct mrc_subscription *subscription = &subscribing->subscription;
+    apr_status_t status = APR_SUCCESS;
+    char *id = NULL;
+
+    if (!subscribing->r->header_only)
+        return DECLINED;
+    if (subscription->has_cursor)
+        status = mrc_subscriber_peek(subscribing->hub, subscription->cursor, apr_time_now(), &id);
+    if (status != APR_SUCCESS)
+        return refuse(subscribing, status);
+    if (id)
+        add_last_event_id(subscribing, mrc_bytes_of(id));
+    free(id);
+    mrc_answer_add_stream_headers(subscribing->r);
+    return OK;
+}
+
+/* The subscriber takes the matchers and the token, also on failure. */
+static int open_subscriber(struct subscribing *subscribing)
+{
+    struct mrc_subscription *subscription = &subscribing->subscription;
+    char id[MRC_UPDATE_ID_BYTES];
+    apr_status_t status;
+
+    subscription->client.address = mrc_client_name(subscribing->r);
+    subscription->client.token = subscribing->claim->token;
+    status = mrc_subscriber_open(subscribing->hub, subscription, apr_time_now(),
+                                 &subscribing->subscriber);
+    if (status != APR_SUCCESS)
+        return refuse(subscribing, status);
+    add_last_event_id(subscribing, mrc_subscriber_last_event_id(subscribing->subscriber));
+    mrc_subscriber_get_id(subscribing->subscriber, id);
+    apr_table_set(subscribing->r->notes, "mercure-subscriber", id);
+    return DECLINED;
+}
+
+/* Takes a place for the stream. If there is none, the subscriber is closed. */
+static int hold_place(const struct subscribing *subscribing, enum mrc_choice choice)
+{
+    const char *problem = mrc_choose_hold(subscribing->r, choice);
+
+    if (!problem)
+        return DECLINED;
+    mrc_subscriber_close(subscribing->subscriber, MRC_END_REFUSED);
+    return mrc_answer_later(subscribing->r, problem);
+}
+
+/* Announces the subscriptions of the subscriber, who is closed if that fails. */
+static int announce(const struct subscribing *subscribing)
+{
+    const char *label = subscribing->claim->location->hub->label;
+    apr_status_t status = mrc_subscriber_announce(subscribing->subscriber);
+    request_rec *r = subscribing->r;
+
+    if (status == APR_SUCCESS)
+        return DECLINED;
+    mrc_subscriber_close(subscribing->subscriber, MRC_END_REFUSED);
+    if (status == MRC_STATUS_TOO_LARGE)
+        return mrc_challenge(r, HTTP_UNAUTHORIZED, "invalid_token",
+                             "a payload of the access token is larger than this hub lists: "
+                             "64 KB at most");
+    if (status == APR_ENOSPC) {
+        if (mrc_hub_full_is_news(subscribing->hub, apr_time_now()))
+            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                          "hub %s: its list of active subscriptions is full, and subscribers with "
+                          "many or long topic matchers, or long payloads, are turned away. Raise "
+                          "MercureMaxSubscribers, which the list's size follows, or lower "
+                          "MercureLimit matchers= and pattern=",
+                          label);
+        return mrc_answer_later(r, "the hub's list of active subscriptions has no room for so "
+                                   "many topic matchers now: try again, or use fewer");
     }
-    status = announce(r, claim, subscriber);
+    if (status != MRC_STATUS_SUPERSEDED)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription could not be told",
+                      label);
+    return mrc_answer_later(r, "the hub could not tell of the subscription: try again");
+}
+
+/* Serves the subscriber, who is taken over. */
+static int serve(const struct subscribing *subscribing)
+{
+    request_rec *r = subscribing->r;
+    enum mrc_choice choice = mrc_choose_carrier(r, subscribing->settings->detach);
+    int status = hold_place(subscribing, choice);
+
+    if (status != DECLINED)
+        return status;
+    status = announce(subscribing);
     if (status != DECLINED) {
         mrc_choose_release(r, choice);
         return status;
     }
     add_stream_headers(r);
-    return mrc_choose_start(r, choice, subscriber);
-}
-
-static int failed(request_rec *r, const struct mrc_claim *claim, apr_status_t status)
-{
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription failed",
-                  claim->location->hub->label);
-    return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
-                              "the hub could not open the subscription");
-}
-
-/* HEAD: what a stream's head would say, at once; nothing is opened, and nothing counted. */
-static int serve_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
-                      struct mrc_subscription *subscription)
-{
-    apr_status_t status = APR_SUCCESS;
-    char *id = NULL;
-
-    if (subscription->has_cursor)
-        status = mrc_subscriber_peek(hub, subscription->cursor, apr_time_now(), &id);
-    mrc_subscription_clear(hub, subscription);
-    if (status != APR_SUCCESS)
-        return failed(r, claim, status);
-    if (id)
-        add_last_event_id(r, mrc_bytes_of(id));
-    free(id);
-    mrc_answer_add_stream_headers(r);
-    return OK;
-}
-
-/* A limit that is hard: 429, whatever the client accepts. */
-static int too_many(request_rec *r, const struct mrc_claim *claim, const char *detail)
-{
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a subscription: %s",
-                  claim->location->hub->label, detail);
-    return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS, detail);
-}
-
-static int refuse(request_rec *r, const struct mrc_claim *claim, apr_status_t status)
-{
-    switch (status) {
-    case MRC_STATUS_FULL:
-        return too_many(r, claim, "the hub has as many subscribers as it may have");
-    case MRC_STATUS_ADDRESS_FULL:
-        return too_many(r, claim,
-                        "this address has as many streams as it may have: use one stream with "
-                        "several topic matchers, and close those that are not needed");
-    case MRC_STATUS_TOKEN_FULL:
-        return too_many(r, claim,
-                        "this access token has as many streams as it may have: use one stream "
-                        "with several topic matchers, and close those that are not needed");
-    default:
-        return failed(r, claim, status);
-    }
-}
-
-static int open_stream(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
-                       struct mrc_subscription *subscription)
-{
-    struct mrc_subscriber *subscriber;
-    apr_status_t status;
-
-    if (r->header_only)
-        return serve_head(r, claim, hub, subscription);
-    status = mrc_subscriber_open(hub, subscription, apr_time_now(), &subscriber);
-    return status == APR_SUCCESS ? serve_stream(r, claim, subscriber) : refuse(r, claim, status);
-}
-
-/* ---- the request ------------------------------------------------------------------------------*/
-
-/* The hub holds as many patterns as it may. */
-static int turn_away(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub)
-{
-    const struct mrc_settings *settings = claim->location->hub->settings;
-
-    if (mrc_patterns_should_tell(mrc_hub_patterns(hub)))
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                      "hub %s: its subscribers listen with as many patterns as MercureLimit "
-                      "patterns=%" APR_INT64_T_FMT " compiled=%" APR_INT64_T_FMT
-                      " allows: subscriptions with new ones are turned away",
-                      claim->location->hub->label, settings->limit_patterns,
-                      settings->limit_compiled_bytes);
-    return mrc_answer_later(r, "the hub holds as many URL Patterns of its subscribers as it may: "
-                               "use exact matchers, or try again");
-}
-
-/* TOKEN is taken over. */
-static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
-                                struct mrc_token *token, const struct mrc_form *query,
-                                const struct mrc_form *body)
-{
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
-    struct mrc_subscription subscription = {
-        .token = token,
-        .client = {.address = mrc_client_name(r), .token = claim->token},
-    };
-    struct mrc_error error = {""};
-    struct reader reader = {
-        .hub = hub,
-        .base = APR_ARRAY_IDX(audiences, 0, const char *),
-        .settings = claim->location->hub->settings,
-        .error = &error,
-    };
-    enum mrc_err err;
-
-    if (!hub || !mrc_this_child_is_serving()) {
-        mrc_token_unref(token);
-        return mrc_answer_later(r, "this server process serves no hub now: try again");
-    }
-    err = read_forms(&reader, query, body, settings->legacy, &subscription);
-    if (!err) {
-        read_cursor_field(r, &subscription);
-        return open_stream(r, claim, hub, &subscription);
-    }
-    mrc_subscription_clear(hub, &subscription);
-    switch (err) {
-    case MRC_ENOMEM:
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
-    case MRC_EFULL:
-        return turn_away(r, claim, hub);
-    default:
-        return mrc_answer_problem(r, HTTP_BAD_REQUEST, error.text);
-    }
-}
-
-/* The parameters of the URL; DECLINED, or what the handler returns since R has been answered. */
-static int read_query(request_rec *r, size_t max_pairs, struct mrc_form **ret_query)
-{
-    struct mrc_error error = {""};
-
-    switch (mrc_form_parse(mrc_bytes_of(r->args ? r->args : ""), max_pairs, &error, ret_query)) {
-    case MRC_OK:
-        return DECLINED;
-    case MRC_ENOMEM:
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
-    default:
-        return mrc_answer_problem(r, HTTP_BAD_REQUEST, error.text);
-    }
-}
-
-/* TOKEN is taken over. */
-static int subscribe_with(request_rec *r, const struct mrc_claim *claim, bool has_body,
-                          struct mrc_token *token)
-{
-    const struct mrc_settings *settings = claim->location->hub->settings;
-    size_t max_pairs = (size_t)settings->limit_matchers + OTHER_PARAMETERS_MAX;
-    struct mrc_form *query = NULL, *body = NULL;
-    int status = DECLINED;
-
-    if (has_body)
-        status = mrc_body_read_form(r, (size_t)settings->limit_body_bytes, max_pairs,
-                                    HTTP_BAD_REQUEST, &body);
-    if (status == DECLINED)
-        status = read_query(r, max_pairs, &query);
-    if (status == DECLINED)
-        status = subscribe_with_forms(r, claim, token, query, body);
-    else
-        mrc_token_unref(token);
-    mrc_form_free(query);
-    mrc_form_free(body);
-    return status;
+    return mrc_choose_start(r, choice, subscribing->subscriber);
 }
 
 int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    struct subscribing subscribing = {
+        .r = r,
+        .claim = claim,
+        .settings = mrc_claim_settings(r, claim),
+    };
     bool has_body = r->method_number != M_GET; /* QUERY */
-    struct mrc_token *token;
     int status = has_body ? DECLINED : mrc_body_discard(r);
 
-    if (status != DECLINED)
-        return status;
-    status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
-    if (status == DECLINED && !token && !settings->anonymous && !settings->playground)
-        status = mrc_challenge_missing(r, "subscribing to this hub");
     if (status == DECLINED)
-        return subscribe_with(r, claim, has_body, token);
-    if (has_body)
-        r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
+        status = authorize(&subscribing, has_body);
+    if (status == DECLINED && has_body)
+        status = read_body(&subscribing);
+    if (status == DECLINED)
+        status = read_query(&subscribing);
+    if (status == DECLINED)
+        status = find_hub(&subscribing);
+    if (status == DECLINED)
+        status = read_subscription(&subscribing);
+    if (status == DECLINED)
+        status = answer_head(&subscribing);
+    if (status == DECLINED)
+        status = open_subscriber(&subscribing);
+    if (status == DECLINED)
+        status = serve(&subscribing);
+    clear(&subscribing);
     return status;
 }
