@@ -18,7 +18,7 @@ WRITABLE = {
     # httpd writes the record's index and links when it loads the module.
     "mod_mercure.c": {"mercure_module"},
     # The root of all state of a child process.
-    "src/httpd/life/lifecycle.c": {"this_child"},
+    "src/httpd/child/this_child.c": {"this_child"},
 }
 
 # address, flags, section, size, visibility?, name

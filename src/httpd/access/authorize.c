@@ -3,188 +3,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apr_lib.h"
 #include "apr_strings.h"
 #include "http_config.h"
 #include "http_log.h"
 
 #include "core/token/cache.h"
+#include "httpd/access/challenge.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/config/origin.h"
-#include "httpd/life/lifecycle.h"
-#include "httpd/resource/playground.h"
+#include "httpd/config/playground_key.h"
 #include "httpd/route/claim.h"
 #include "hub/keys/keyring.h"
 
 APLOG_USE_MODULE(mercure);
-
-/* The characters of a Bearer token: b64token of RFC 6750, 2.1. */
-#define TOKEN_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
-
-/* Whether C goes on with a scheme's name: tchar of RFC 9110, 5.6.2. */
-static bool is_scheme_char(char c)
-{
-    return c && (apr_isalnum(c) || strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static int malformed(request_rec *r, const char *detail)
-{
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a request: %s",
-                  mrc_claim_get(r)->location->hub->label, detail);
-    return mrc_answer_challenge(r, HTTP_BAD_REQUEST, "invalid_request", detail);
-}
-
-/*
- * The token of an Authorization field of the scheme Bearer; no token if the field is missing or of
- * another scheme, which is httpd's affair. httpd joins repeated fields with a comma.
- */
-static int find_token(request_rec *r, struct mrc_bytes *ret_token)
-{
-    const char *field = apr_table_get(r->headers_in, "Authorization");
-    const char *end;
-    size_t spaces;
-
-    *ret_token = (struct mrc_bytes){NULL, 0};
-    if (!field)
-        return DECLINED;
-    if (ap_cstr_casecmpn(field, "Bearer", 6) || is_scheme_char(field[6])) {
-        if (ap_strcasestr(field, ", Bearer "))
-            return malformed(r, "the request has several Authorization fields: send one");
-        return DECLINED;
-    }
-    spaces = strspn(field + 6, " ");
-    field += 6 + spaces;
-    end = spaces ? field + strspn(field, TOKEN_CHARS) : field;
-    if (strchr(end, ','))
-        return malformed(r, "the request has several Authorization fields: send one");
-    if (end == field || *end)
-        return malformed(r, "the Authorization field has no well-formed token after Bearer");
-    *ret_token = (struct mrc_bytes){field, (size_t)(end - field)};
-    return DECLINED;
-}
-
-/* The cookie of protocol 0.x. */
-#define LEGACY_COOKIE "mercureAuthorization"
-
-/* VALUE without what httpd has joined to it: no token holds that. */
-static struct mrc_bytes cut_joined(struct mrc_bytes value)
-{
-    const char *joined = memmem(value.ptr, value.len, ", ", 2);
-
-    return joined ? (struct mrc_bytes){value.ptr, (size_t)(joined - value.ptr)} : value;
-}
-
-/*
- * The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
- *
- * Cookies are separated by semicolons, and by nothing else (RFC 6265, 4.2.1): a value may hold
- * commas and single quotation marks, so what follows those may be one that another site of the
- * domain has set. httpd joins several fields with a comma, which HTTP/1.1 does not allow a browser
- * to send (5.4); what such a field begins with cannot be told from the end of the one before.
- */
-static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
-{
-    const char *field = apr_table_get(r->headers_in, "Cookie");
-    size_t name_len = strlen(name);
-
-    while (field && *field) {
-        size_t len;
-
-        field += strspn(field, " \t;");
-        len = strcspn(field, ";");
-        if (len > name_len && field[name_len] == '=' && !strncmp(field, name, name_len)) {
-            struct mrc_bytes value =
-                cut_joined((struct mrc_bytes){field + name_len + 1, len - name_len - 1});
-
-            while (value.len && apr_isspace(value.ptr[value.len - 1]))
-                value.len--;
-            if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
-                value = (struct mrc_bytes){value.ptr + 1, value.len - 2};
-            return value.len ? value : (struct mrc_bytes){NULL, 0};
-        }
-        field += len;
-    }
-    return (struct mrc_bytes){NULL, 0};
-}
-
-static struct mrc_bytes find_any_cookie(const request_rec *r, const struct mrc_settings *settings)
-{
-    struct mrc_bytes token = find_cookie(r, settings->cookie_name);
-
-    return token.ptr || !settings->legacy ? token : find_cookie(r, LEGACY_COOKIE);
-}
-
-bool mrc_authorize_has_cookie(const request_rec *r, const struct mrc_settings *settings)
-{
-    return find_any_cookie(r, settings).ptr != NULL;
-}
-
-/*
- * A browser sends the cookie whichever site made it send the request. So a publication with it must
- * name the site, which must be one that may.
- */
-static bool is_from_own_site(request_rec *r, const struct mrc_location *location,
-                             const struct mrc_settings *settings)
-{
-    const char *origin = apr_table_get(r->headers_in, "Origin");
-    const char *referer = apr_table_get(r->headers_in, "Referer");
-
-    if (!origin && referer)
-        origin = mrc_origin_of_url(r->pool, referer);
-    return origin && (mrc_identity_is_own_origin(r, location, settings, origin) ||
-                      mrc_origin_is_listed(settings->publish_origins, origin));
-}
-
-/*
- * The token in the URL, of a hub that speaks protocol 0.x. Whoever sees the URL has it: so it is
- * for tokens of that protocol only, however it is named.
- */
-static int find_url_token(request_rec *r, const struct mrc_claim *claim,
-                          const struct mrc_settings *settings, struct mrc_bytes *ret_token)
-{
-    if (!settings->legacy || !claim->url_token.text)
-        return DECLINED;
-    if (claim->url_token.is_repeated)
-        return malformed(r, "the URL has several parameters authorization: send one");
-    *ret_token = mrc_bytes_of(claim->url_token.text);
-    return DECLINED;
-}
-
-/*
- * The token that R presents, in whatever way: the Authorization field comes before the URL, which
- * comes before the cookies.
- */
-static int find_any_token(request_rec *r, const struct mrc_claim *claim,
-                          const struct mrc_settings *settings, enum mrc_role role,
-                          struct mrc_bytes *ret_token, bool *ret_from_url)
-{
-    int status = find_token(r, ret_token);
-
-    *ret_from_url = false;
-    if (status != DECLINED || ret_token->ptr)
-        return status;
-    status = find_url_token(r, claim, settings, ret_token);
-    *ret_from_url = ret_token->ptr != NULL;
-    if (status != DECLINED || ret_token->ptr)
-        return status;
-    *ret_token = find_any_cookie(r, settings);
-    if (!ret_token->ptr || role != MRC_ROLE_PUBLISHER ||
-        is_from_own_site(r, claim->location, settings))
-        return DECLINED;
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  "hub %s refuses a publication with the cookie: neither Origin nor Referer names "
-                  "an origin that may publish here",
-                  claim->location->hub->label);
-    return mrc_answer_problem(r, HTTP_FORBIDDEN,
-                              "a publication that is authorized by the cookie must come from the "
-                              "hub's own origin, or from one of MercurePublishOrigins, and say so "
-                              "in its Origin or Referer field");
-}
-
-/* ---- verifying --------------------------------------------------------------------------------*/
 
 /* The keys that count for one request, as they are at its beginning. */
 struct keys {
@@ -194,7 +29,7 @@ struct keys {
 static void take_list(request_rec *r, const apr_array_header_t *rows,
                       struct mrc_keyring_hold *ret_hold)
 {
-    mrc_keyring_take(mrc_lifecycle_keyring(), r->pool,
+    mrc_keyring_take(mrc_this_child_keyring(), r->pool,
                      rows ? (const struct mrc_key_row *const *)rows->elts : NULL,
                      rows ? (size_t)rows->nelts : 0, ret_hold);
 }
@@ -203,7 +38,7 @@ static void take_keys(request_rec *r, const struct mrc_settings *settings, enum 
                       struct mrc_bytes token, struct keys *ret_keys)
 {
     bool publishes = role == MRC_ROLE_PUBLISHER;
-    const apr_array_header_t *playground = mrc_playground_keys(settings->playground, token);
+    const apr_array_header_t *playground = mrc_playground_key_rows(settings->playground, token);
     const apr_array_header_t *legacy =
         publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys;
 
@@ -308,7 +143,7 @@ static struct mrc_bytes cache_scope(request_rec *r, const struct keys *keys,
 static void ask_list(const apr_array_header_t *rows, const char *issuer)
 {
     if (rows)
-        mrc_keyring_ask(mrc_lifecycle_keyring(), (const struct mrc_key_row *const *)rows->elts,
+        mrc_keyring_ask(mrc_this_child_keyring(), (const struct mrc_key_row *const *)rows->elts,
                         (size_t)rows->nelts, issuer);
 }
 
@@ -339,13 +174,13 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
                              : "";
 
     if (err == MRC_ENOMEM)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+        return mrc_failure_answer_no_memory(r);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a token: %s",
                   claim->location->hub->label, reason->text);
     if (err == MRC_EPENDING)
         return mrc_answer_later(r, "the hub does not have the keys of the access token's issuer "
                                    "yet: try again");
-    return mrc_answer_challenge(
+    return mrc_challenge(
         r, HTTP_UNAUTHORIZED, "invalid_token",
         apr_psprintf(r->pool,
                      "the access token is not valid here: it needs the type at+jwt, an issuer that "
@@ -357,44 +192,31 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
     const struct mrc_hub_conf *hub = claim->location->hub;
     struct mrc_error reason = {""};
     struct mrc_token_policy policy;
-    struct mrc_bytes token;
+    struct mrc_credentials found;
     struct keys keys;
     enum mrc_err err;
-    bool from_url;
-    int status = find_any_token(r, claim, settings, role, &token, &from_url);
+    int status = mrc_credentials_find(r, claim, settings, role, &found);
 
     *ret_token = NULL;
-    if (status != DECLINED || !token.ptr)
+    if (status != DECLINED || !found.token.ptr)
         return status;
-    if (!mrc_lifecycle_child())
+    if (!mrc_this_child_get())
         return mrc_answer_later(r, "this server process serves no hub: try again");
-    take_keys(r, settings, role, token, &keys);
-    policy = make_policy(&keys, hub->settings, mrc_identity_audiences(r, claim->location, settings),
-                         from_url);
-    err = mrc_token_cache_verify(mrc_lifecycle_tokens(), cache_scope(r, &keys, &policy, hub, role),
-                                 token, &policy, apr_time_now(), &reason, ret_token);
+    take_keys(r, settings, role, found.token, &keys);
+    policy = make_policy(&keys, mrc_claim_hub_settings(claim),
+                         mrc_identity_audiences(r, claim->location, settings), found.is_from_url);
+    err = mrc_token_cache_verify(mrc_this_child_tokens(), cache_scope(r, &keys, &policy, hub, role),
+                                 found.token, &policy, apr_time_now(), &reason, ret_token);
     if (err == MRC_ENOTFOUND)
-        ask_for_keys(token, settings, role);
+        ask_for_keys(found.token, settings, role);
     if (err)
         status = refuse(r, err, &reason, claim, &policy);
     give_back_keys(&keys);
     if (!err)
-        mrc_claim_set_token(r, token);
+        mrc_claim_set_token(r, found.token);
     return status;
-}
-
-int mrc_authorize_missing(request_rec *r, const char *what)
-{
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-
-    return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                                apr_psprintf(r->pool,
-                                             "%s needs an access token: send it in an "
-                                             "Authorization field, after Bearer, or in the cookie "
-                                             "%s",
-                                             what, settings->cookie_name));
 }

@@ -1,14 +1,8 @@
 #include "httpd/access/cors.h"
 
-#include "http_log.h"
-
-#include "httpd/access/authorize.h"
-#include "httpd/base/module.h"
-#include "httpd/config/hubs.h"
+#include "httpd/access/credentials.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/settings.h"
-
-APLOG_USE_MODULE(mercure);
 
 /* What scripts may send beside what they may always, and what they may read of an answer. */
 #define REQUEST_FIELDS "Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID"
@@ -17,28 +11,6 @@ APLOG_USE_MODULE(mercure);
 
 /* How long a browser may remember a preflight's answer, in seconds. */
 #define MAX_AGE "600"
-
-/* The directive of SETTINGS that is about what browsers send with credentials; NULL: none. */
-static const char *about_credentials(const struct mrc_settings *settings)
-{
-    if (mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME))
-        return "MercureCookieName";
-    return settings->publish_origins ? "MercurePublishOrigins" : NULL;
-}
-
-int mrc_cors_check(const struct mrc_location *location)
-{
-    const struct mrc_settings *settings = location->settings;
-    const char *directive = about_credentials(settings);
-
-    if (!settings->cors_origins || !settings->cors_origins->any || !directive)
-        return OK;
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, location->server,
-                 "MercureCorsOrigins * goes without credentials, but %s beside it (%s) is about "
-                 "the cookie: name the origins in MercureCorsOrigins, or remove one of the two",
-                 directive, location->section->where);
-    return !OK;
-}
 
 /* Who may use the hub from elsewhere; NULL: nobody. A playground is open to all. */
 static const struct mrc_origins *origins_of(const struct mrc_settings *settings)
@@ -60,7 +32,7 @@ static bool is_allowed(const request_rec *r, const struct mrc_settings *settings
     if (!origin)
         return false;
     if (origins->any)
-        return !mrc_authorize_has_cookie(r, settings);
+        return !mrc_credentials_has_cookie(r, settings);
     return mrc_origin_is_listed(origins, origin);
 }
 

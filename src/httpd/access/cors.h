@@ -8,14 +8,7 @@
 
 #include "httpd.h"
 
-struct mrc_location;
 struct mrc_settings;
-
-/*
- * Whether what LOCATION says of origins fits together: OK, or the error is logged. At start and in
- * configtest.
- */
-int mrc_cors_check(const struct mrc_location *location);
 
 /* Adds the fields that belong on every answer to R, errors too; before anything is sent. */
 void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings);

@@ -4,10 +4,9 @@
 #include "http_core.h"
 #include "http_protocol.h"
 
-#include "core/base/buf.h"
-#include "core/base/percent.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
+#include "httpd/route/paths.h"
 
 /* Whether NAME is one of the exact ServerAliases; those with wildcards are kept elsewhere. */
 static int is_alias(const server_rec *server, const char *name)
@@ -30,18 +29,6 @@ static apr_port_t own_port(const request_rec *r)
     if (r->server->port)
         return r->server->port;
     return r->server->server_scheme ? ap_default_port(r) : r->connection->local_addr->port;
-}
-
-const char *mrc_identity_escape_path(apr_pool_t *pool, const char *path)
-{
-    struct mrc_buf buf;
-    const char *escaped;
-
-    mrc_buf_init(&buf, SIZE_MAX);
-    mrc_percent_encode(&buf, mrc_bytes_of(path), MRC_PERCENT_PATH);
-    escaped = apr_pstrmemdup(pool, buf.ptr ? buf.ptr : "", mrc_buf_bytes(&buf).len);
-    mrc_buf_free(&buf);
-    return escaped;
 }
 
 static const char *derive(request_rec *r, const struct mrc_location *location)
@@ -95,10 +82,10 @@ const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location 
                                       const struct mrc_settings *settings)
 {
     const apr_array_header_t *names = mrc_identity_audiences(r, location, settings);
-    const char *path = strcmp(location->path, "/") ? location->path : "";
+    const char *path = strcmp(location->path, "/") ? location->escaped_path : "";
 
     return apr_pstrcat(r->pool, mrc_origin_of_url(r->pool, APR_ARRAY_IDX(names, 0, const char *)),
-                       MRC_METADATA_PREFIX, mrc_identity_escape_path(r->pool, path), NULL);
+                       MRC_PATHS_METADATA, path, NULL);
 }
 
 bool mrc_identity_is_public(request_rec *r, const struct mrc_settings *settings)

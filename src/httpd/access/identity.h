@@ -12,15 +12,6 @@
 struct mrc_location;
 struct mrc_settings;
 
-/* What comes before a hub's path in that of its metadata document (RFC 9728, 3). */
-#define MRC_METADATA_PREFIX "/.well-known/oauth-protected-resource"
-
-/*
- * PATH, decoded, as the URL Standard writes it: what a client's URL library makes of it, and puts
- * into aud.
- */
-const char *mrc_identity_escape_path(apr_pool_t *pool, const char *path);
-
 /*
  * The accepted audiences, of const char *, the hub's own name first; never empty. They are those of
  * MercureResourceIdentifier, or one that is derived from the server's own names, never from a Host

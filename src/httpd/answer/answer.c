@@ -5,8 +5,6 @@
 #include "apr_strings.h"
 #include "http_protocol.h"
 
-#include "httpd/access/identity.h"
-#include "httpd/route/claim.h"
 #include "hub/hub/numbers.h"
 
 /* When a client that was turned away comes back: spread, so that not all come at once. */
@@ -57,16 +55,10 @@ int mrc_answer_problem(request_rec *r, int status, const char *detail)
     return mrc_answer_send(r, status, "application/problem+json", mrc_bytes_of(text));
 }
 
-int mrc_answer_challenge(request_rec *r, int status, const char *error, const char *detail)
+int mrc_answer_retry(request_rec *r, const char *detail)
 {
-    const struct mrc_claim *claim = mrc_claim_get(r);
-    const char *metadata =
-        mrc_identity_metadata_url(r, claim->location, mrc_claim_settings(r, claim));
-    const char *attribute = error ? apr_psprintf(r->pool, "error=\"%s\", ", error) : "";
-
-    apr_table_setn(r->headers_out, "WWW-Authenticate",
-                   apr_psprintf(r->pool, "Bearer %sresource_metadata=\"%s\"", attribute, metadata));
-    return mrc_answer_problem(r, status, detail);
+    apr_table_setn(r->headers_out, "Retry-After", "1");
+    return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
 }
 
 void mrc_answer_add_stream_headers(request_rec *r)

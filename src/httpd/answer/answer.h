@@ -21,18 +21,18 @@ int mrc_answer_send(request_rec *r, int status, const char *content_type, struct
 int mrc_answer_problem(request_rec *r, int status, const char *detail);
 
 /*
- * The same for what is wrong with the access token, with a challenge (RFC 6750, 3) that names the
- * hub's metadata (RFC 9728, 5.1): ERROR is its error code, or NULL when no token was given.
- */
-int mrc_answer_challenge(request_rec *r, int status, const char *error, const char *detail);
-
-/*
  * Turns away a request for a reason that passes. An EventSource would give up for ever on an
  * error status, so a client that accepts an event stream gets one that says when to come back, and
  * ends; any other gets 503 with DETAIL, and so does each publication. The value for the handler to
  * return.
  */
 int mrc_answer_later(request_rec *r, const char *detail);
+
+/*
+ * Answers 503 with DETAIL to a client that may retry after a second. The value for the handler to
+ * return.
+ */
+int mrc_answer_retry(request_rec *r, const char *detail);
 
 /* The headers of a stream, to be sent with its first bytes. */
 void mrc_answer_add_stream_headers(request_rec *r);

@@ -13,6 +13,7 @@
 #include "core/base/buf.h"
 #include "core/protocol/form.h"
 #include "httpd/answer/answer.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
 
 APLOG_USE_MODULE(mercure);
@@ -189,15 +190,9 @@ static int parse(request_rec *r, struct mrc_bytes body, size_t max_pairs, int ma
                  struct mrc_form **ret_form)
 {
     struct mrc_error error = {""};
+    enum mrc_err err = mrc_form_parse(body, max_pairs, &error, ret_form);
 
-    switch (mrc_form_parse(body, max_pairs, &error, ret_form)) {
-    case MRC_OK:
-        return DECLINED;
-    case MRC_ENOMEM:
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
-    default:
-        return mrc_answer_problem(r, many_status, error.text);
-    }
+    return err ? mrc_failure_answer_input(r, err, &error, many_status) : DECLINED;
 }
 
 int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int many_status,

@@ -20,7 +20,7 @@
 #include "httpd/base/connection.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/push.h"
-#include "httpd/life/lifecycle.h"
+#include "httpd/child/this_child.h"
 #include "httpd/log/record.h"
 #include "hub/base/clock.h"
 #include "hub/base/event.h"
@@ -174,7 +174,7 @@ static enum mrc_carrier_state flush(struct mrc_carrier *carrier)
 
 static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
 {
-    return !mrc_jobs_is_full(mrc_lifecycle_jobs());
+    return !mrc_jobs_is_full(mrc_this_child_jobs());
 }
 
 static size_t unsent_bytes(const struct mrc_carrier *carrier)
@@ -230,7 +230,7 @@ static void post_log(const struct mrc_carrier_detached *detached, enum mrc_end e
         .wire_bytes = wire_bytes,
         .end = end,
     };
-    mrc_jobs_post(mrc_lifecycle_jobs(), &line->errand);
+    mrc_jobs_post(mrc_this_child_jobs(), &line->errand);
 }
 
 static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)

@@ -15,6 +15,7 @@
 
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
+#include "httpd/route/route.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -28,7 +29,7 @@ static const struct mrc_hub_conf *find_hub(request_rec *r)
 
     if (!r->uri || r->uri[0] != '/' || r->method_number == M_POST)
         return NULL;
-    location = mrc_hubs_find(r->server, r->uri, &rest);
+    location = mrc_route_find(r->server, r->uri, &rest);
     return location && !*rest ? location->hub : NULL;
 }
 

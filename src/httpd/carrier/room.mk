@@ -1,4 +1,5 @@
 mod_mercure_la_SOURCES += \
+	%D%/choose.c %D%/choose.h \
 	%D%/detached.c %D%/detached.h \
 	%D%/event_bucket.c %D%/event_bucket.h \
 	%D%/lean.c %D%/lean.h \

@@ -19,7 +19,7 @@
 #include "httpd/carrier/event_bucket.h"
 #include "httpd/carrier/lean.h"
 #include "httpd/carrier/push.h"
-#include "httpd/life/lifecycle.h"
+#include "httpd/child/this_child.h"
 #include "httpd/log/hooks.h"
 #include "httpd/log/record.h"
 #include "hub/base/clock.h"
@@ -177,7 +177,7 @@ static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
     void *sbh = __atomic_load_n((void **)&suspended->c->sbh, __ATOMIC_ACQUIRE);
 
     return sbh == NULL && now_us - suspended->handed_us >= GATE_US &&
-           !mrc_jobs_is_full(mrc_lifecycle_jobs());
+           !mrc_jobs_is_full(mrc_this_child_jobs());
 }
 
 static size_t unsent_bytes(const struct mrc_carrier *carrier)
@@ -252,7 +252,7 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
 
     suspended->end = end;
     suspended->ending.run = end_suspended;
-    mrc_jobs_post(mrc_lifecycle_jobs(), &suspended->ending);
+    mrc_jobs_post(mrc_this_child_jobs(), &suspended->ending);
 }
 
 static const struct mrc_carrier_ops ops = {write_pieces,    flush,        may_close,
@@ -349,7 +349,7 @@ static void end_early(struct mrc_carrier_suspended *suspended)
     conn_rec *c = suspended->c;
 
     suspended->log =
-        mrc_log_record_keep(suspended->r, mrc_lifecycle_log_fields(), mrc_lifecycle_log_texts());
+        mrc_log_record_keep(suspended->r, mrc_this_child_log_fields(), mrc_this_child_log_texts());
     if (!suspended->log)
         return;
     mrc_connection_set_recorded(c, true);

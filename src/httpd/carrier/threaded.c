@@ -18,7 +18,7 @@
 #include "httpd/base/module.h"
 #include "httpd/carrier/mod_http2.h"
 #include "httpd/carrier/push.h"
-#include "httpd/life/lifecycle.h"
+#include "httpd/child/this_child.h"
 #include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
@@ -116,7 +116,7 @@ static apr_status_t open_connection(struct stream *stream)
     apr_status_t status;
 
     if (c->master)
-        return mrc_mod_http2_hold(mrc_lifecycle_mod_http2(), c);
+        return mrc_mod_http2_hold(mrc_this_child_mod_http2(), c);
     status = open_socket(stream);
     return status == APR_SUCCESS ? hold_signals(stream) : status;
 }
@@ -131,7 +131,7 @@ static bool is_signalled(const struct stream *stream)
 
 static bool is_draining(const struct stream *stream)
 {
-    return !mrc_lifecycle_is_serving() || is_signalled(stream);
+    return !mrc_this_child_is_serving() || is_signalled(stream);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------

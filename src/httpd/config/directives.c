@@ -11,8 +11,8 @@
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
 #include "httpd/config/origin.h"
+#include "httpd/config/playground_key.h"
 #include "httpd/config/settings.h"
-#include "httpd/resource/playground.h"
 #include "store/history/history.h"
 
 /* ---- reading values ---------------------------------------------------------------------------*/
@@ -220,7 +220,7 @@ static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *ro
         return NULL;
     if (argc != 1 || ap_cstr_casecmp(argv[0], "On"))
         return shape_error(cmd, row, argc, argv, "On or Off");
-    settings->playground = mrc_playground_create(cmd->pool);
+    settings->playground = mrc_playground_key_create(cmd->pool);
     return settings->playground ? NULL : apr_pstrcat(cmd->pool, row->name, ": no randomness", NULL);
 }
 

@@ -1,6 +1,6 @@
 #include "httpd/config/hubs.h"
 
-#include <ctype.h>
+#include <stdlib.h>
 
 #include "ap_mpm.h"
 #include "apr_fnmatch.h"
@@ -9,23 +9,12 @@
 #include "http_core.h"
 #include "http_log.h"
 
-#include "core/protocol/update.h"
-#include "httpd/access/cors.h"
-#include "httpd/access/identity.h"
+#include "core/base/buf.h"
+#include "core/base/percent.h"
 #include "httpd/base/module.h"
-#include "httpd/config/sizing.h"
-#include "httpd/resource/playground.h"
-#include "store/history/dir.h"
-#include "store/regions/staging.h"
+#include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
-
-/* Ring of a hub without history: what a burst may hold for readers that lag. */
-#define LIVE_RING_MIN_BYTES ((uint64_t)4 << 20)
-#define BODIES_IN_RING      4
-
-/* For how many streams clients are counted where no number bounds them. */
-#define CENSUS_STREAMS 65536
 
 #define STARTUP_ERROR APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0
 
@@ -216,6 +205,20 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
 
 /* ---- the Locations of one server --------------------------------------------------------------*/
 
+/* PATH, decoded, as the URL Standard writes it. A URL library of a client does so, too, and the
+ * result is in the aud of tokens. */
+static const char *escape_path(apr_pool_t *pool, const char *path)
+{
+    struct mrc_buf buf;
+    const char *escaped;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_percent_encode(&buf, mrc_bytes_of(path), MRC_PERCENT_PATH);
+    escaped = apr_pstrmemdup(pool, buf.ptr ? buf.ptr : "", mrc_buf_bytes(&buf).len);
+    mrc_buf_free(&buf);
+    return escaped;
+}
+
 static const char *make_url_path(apr_pool_t *pool, const char *escaped)
 {
     size_t len = strlen(escaped);
@@ -275,7 +278,7 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
         location->server = server;
         location->section = section;
         location->path = location->section->path;
-        location->escaped_path = mrc_identity_escape_path(pool, location->path);
+        location->escaped_path = escape_path(pool, location->path);
         location->url_path = make_url_path(pool, location->escaped_path);
         location->settings = merge_for_path(pool, server, location->path);
         APR_ARRAY_PUSH(locations, struct mrc_location *) = location;
@@ -289,152 +292,6 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
     return status;
 }
 
-/* ---- shape and size ---------------------------------------------------------------------------*/
-
-static int check_store(server_rec *server, const struct mrc_hub_conf *hub, const char *where)
-{
-    struct mrc_error error = {""};
-
-    if (mrc_history_dir_check(hub->settings->store_path, &error) == APR_SUCCESS)
-        return OK;
-    ap_log_error(STARTUP_ERROR, server, "MercureStore lmdb %s of the hub %s (%s): %s",
-                 hub->settings->store_path, hub->label, where, error.text);
-    return !OK;
-}
-
-static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
-{
-    const struct mrc_settings *settings = hub->settings;
-    const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
-
-    if (settings->store_path && !settings->history_off)
-        return check_store(server, hub, where);
-    if (settings->history_off)
-        return OK;
-    if (settings->history_bytes == 0) {
-        ap_log_error(STARTUP_ERROR, server,
-                     "MercureHistory bytes=0 (no bound) cannot be kept in memory: give the hub %s "
-                     "(%s) a bound such as bytes=16M, or MercureStore lmdb",
-                     hub->label, where);
-        return !OK;
-    }
-    if (settings->history_bytes / BODIES_IN_RING < settings->limit_body_bytes) {
-        ap_log_error(STARTUP_ERROR, server,
-                     "MercureHistory bytes=%" APR_INT64_T_FMT " is too small for the hub %s (%s): "
-                     "the largest body must fit into it %d times. Raise it to %" APR_INT64_T_FMT
-                     " at least, or lower MercureLimit body=%" APR_INT64_T_FMT,
-                     settings->history_bytes, hub->label, where, BODIES_IN_RING,
-                     settings->limit_body_bytes * BODIES_IN_RING, settings->limit_body_bytes);
-        return !OK;
-    }
-    return OK;
-}
-
-/* Room for an update beside what its body takes: the record's own fields, and an id. */
-#define RECORD_EXTRA_BYTES (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES)
-
-/* For how many subscribers the list is made at most, where MercureMaxSubscribers does not say: what
- * descriptors allow may be millions. */
-#define LISTED_DEFAULT_MAX 32768
-
-/* Of an event of a subscription: what surrounds the matcher in a topic, and in the document. */
-#define EVENT_EXTRA_BYTES 256
-
-static int check_origins(const struct mrc_hub_conf *hub)
-{
-    for (int i = 0; i < hub->locations->nelts; i++) {
-        if (mrc_cors_check(APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)) != OK)
-            return !OK;
-    }
-    return OK;
-}
-
-static int check_subscriptions(const struct mrc_hub_conf *hub)
-{
-    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
-    const struct mrc_settings *settings = hub->settings;
-
-    if (!settings->subscriptions ||
-        (uint64_t)settings->max_subscribers <= MRC_ROSTER_SUBSCRIBERS_MAX)
-        return OK;
-    ap_log_error(
-        STARTUP_ERROR, first->server,
-        "MercureMaxSubscribers %" APR_INT64_T_FMT " is too large for the hub %s (%s): with "
-        "MercureSubscriptions On at most %" APR_UINT64_T_FMT " subscribers can be listed",
-        settings->max_subscribers, hub->label, first->section->where, MRC_ROSTER_SUBSCRIBERS_MAX);
-    return !OK;
-}
-
-/* For how many subscribers the list of active subscriptions is made; 0: the hub keeps none. */
-static uint64_t listed_subscribers(const struct mrc_settings *settings)
-{
-    uint64_t count = (uint64_t)settings->max_subscribers;
-
-    if (!settings->subscriptions)
-        return 0;
-    if (count)
-        return count;
-    count = mrc_sizing_total(mrc_hubs_slots());
-    if (count == 0)
-        return 1;
-    return count < LISTED_DEFAULT_MAX ? count : LISTED_DEFAULT_MAX;
-}
-
-/*
- * The most bytes that an event of a subscription takes: a topic for each of the hub's paths, and
- * the document, which has the first of them, the matcher again and the payload.
- */
-static uint64_t largest_event(const struct mrc_hub_conf *hub)
-{
-    uint64_t match = (uint64_t)hub->settings->limit_pattern_bytes;
-    uint64_t bytes = MRC_ROSTER_PAYLOAD_MAX + EVENT_EXTRA_BYTES;
-
-    if (!hub->settings->subscriptions)
-        return 0;
-    if (match > MRC_ROSTER_MATCH_MAX)
-        match = MRC_ROSTER_MATCH_MAX;
-    for (int i = -1; i < hub->url_paths->nelts; i++)
-        bytes += strlen(APR_ARRAY_IDX(hub->url_paths, i < 0 ? 0 : i, const char *)) * 2 +
-                 match * 3 + EVENT_EXTRA_BYTES;
-    return bytes + match * 2;
-}
-
-/* For how many streams the clients are to be counted; 0: not at all. */
-static uint64_t census_streams(const struct mrc_settings *settings)
-{
-    if (!settings->max_per_address && !settings->max_per_token)
-        return 0;
-    return settings->max_subscribers ? (uint64_t)settings->max_subscribers : CENSUS_STREAMS;
-}
-
-static void fill_shape(apr_pool_t *pool, struct mrc_hub_conf *hub)
-{
-    const struct mrc_settings *settings = hub->settings;
-    uint64_t event = largest_event(hub);
-    uint64_t body = (uint64_t)settings->limit_body_bytes;
-    uint64_t largest = body > event ? body : event;
-    uint64_t bodies = largest * BODIES_IN_RING;
-    bool durable = settings->store_path && !settings->history_off;
-    uint64_t ring =
-        durable || settings->history_off ? LIVE_RING_MIN_BYTES : (uint64_t)settings->history_bytes;
-
-    hub->shape = (struct mrc_hub_shape){
-        .key = hub->key,
-        .history_count = (uint64_t)settings->history_count,
-        .history_bytes = (uint64_t)settings->history_bytes,
-        .history_age_us = settings->history_age_s * APR_USEC_PER_SEC,
-        .history_off = settings->history_off != 0,
-        .ring_bytes = ring > bodies ? ring : bodies,
-        .body_max_bytes = largest + RECORD_EXTRA_BYTES,
-        .staging_bytes =
-            durable ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES) : 0,
-        .roster_subscribers = listed_subscribers(settings),
-        .census_streams = census_streams(settings),
-    };
-    if (durable)
-        hub->history_dir = mrc_history_dir_name(pool, settings->store_path, hub->key);
-}
-
 unsigned mrc_hubs_slots(void)
 {
     int daemons = 0;
@@ -445,51 +302,7 @@ unsigned mrc_hubs_slots(void)
     return (unsigned)daemons * 2;
 }
 
-struct mrc_hub_shape *mrc_hubs_shapes(apr_pool_t *pool, server_rec *main_server)
-{
-    const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
-    struct mrc_hub_shape *shapes = apr_pcalloc(pool, sizeof(*shapes) * (hubs->nelts + 1));
-
-    for (int i = 0; i < hubs->nelts; i++)
-        shapes[i] = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->shape;
-    return shapes;
-}
-
-static int has_subscriptions(const apr_array_header_t *hubs)
-{
-    for (int i = 0; i < hubs->nelts; i++) {
-        if (APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->settings->subscriptions)
-            return 1;
-    }
-    return 0;
-}
-
-static int check_memory(apr_pool_t *temp, server_rec *main_server, const apr_array_header_t *hubs)
-{
-    int64_t bound = server_conf(main_server)->settings.memory_bytes;
-    struct mrc_error error;
-    uint64_t need = mrc_memory_size(mrc_hubs_shapes(temp, main_server), (size_t)hubs->nelts,
-                                    mrc_hubs_slots(), &error);
-
-    if (need == 0) {
-        ap_log_error(STARTUP_ERROR, main_server, "shared memory for the hubs: %s", error.text);
-        return !OK;
-    }
-    if (bound == 0 || need <= (uint64_t)bound)
-        return OK;
-    ap_log_error(STARTUP_ERROR, main_server,
-                 "MercureMemory %" APR_INT64_T_FMT " is too small: the %d hub(s) of this "
-                 "configuration need %" APR_UINT64_T_FMT
-                 " bytes. Raise it, or lower MercureHistory "
-                 "bytes= and count=%s",
-                 bound, hubs->nelts, need,
-                 has_subscriptions(hubs) ? ", or MercureMaxSubscribers, for which "
-                                           "MercureSubscriptions On sets memory aside"
-                                         : "");
-    return !OK;
-}
-
-int mrc_hubs_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server)
+int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server)
 {
     apr_array_header_t *hubs = apr_array_make(pool, 1, sizeof(struct mrc_hub_conf *));
     int status = OK;
@@ -499,20 +312,22 @@ int mrc_hubs_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server)
         if (find_locations(pool, temp, server, hubs) != OK)
             status = !OK;
     }
-    for (int i = 0; i < hubs->nelts; i++) {
-        struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
-
-        fill_shape(pool, hub);
-        if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
-            check_subscriptions(hub) != OK)
-            status = !OK;
-    }
-    return status == OK ? check_memory(temp, main_server, hubs) : status;
+    return status;
 }
 
 const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server)
 {
     return server_conf(main_server)->hubs;
+}
+
+const apr_array_header_t *mrc_hubs_locations(server_rec *server)
+{
+    return server_conf(server)->locations;
+}
+
+int64_t mrc_hubs_memory_bytes(server_rec *main_server)
+{
+    return server_conf(main_server)->settings.memory_bytes;
 }
 
 unsigned mrc_hubs_dispatchers(server_rec *main_server)
@@ -523,81 +338,4 @@ unsigned mrc_hubs_dispatchers(server_rec *main_server)
 const char *mrc_hubs_jwks_ca_file(server_rec *main_server)
 {
     return server_conf(main_server)->settings.jwks_ca_file;
-}
-
-/* ---- finding the hub of a request -------------------------------------------------------------*/
-
-/*
- * Whether the undecoded PATH begins with the decoded PREFIX: then the rest of PATH, else NULL. An
- * encoded slash is no slash.
- */
-static const char *skip_prefix(const char *path, const char *prefix)
-{
-    for (; *prefix; prefix++) {
-        int c = (unsigned char)*path;
-
-        if (c == '%' && isxdigit((unsigned char)path[1]) && isxdigit((unsigned char)path[2])) {
-            char hex[3] = {path[1], path[2], '\0'};
-
-            c = (int)strtol(hex, NULL, 16);
-            if (c == '/' || c == '\0')
-                return NULL;
-            path += 2;
-        }
-        if (c != (unsigned char)*prefix)
-            return NULL;
-        path++;
-    }
-    return path;
-}
-
-const struct mrc_location *mrc_hubs_find(server_rec *server, const char *path,
-                                         const char **ret_rest)
-{
-    const apr_array_header_t *locations = server_conf(server)->locations;
-
-    for (int i = 0; locations && i < locations->nelts; i++) {
-        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
-        const char *rest = skip_prefix(path, location->path);
-        size_t len = strlen(location->path);
-
-        if (rest && (*rest == '\0' || *rest == '/' || location->path[len - 1] == '/')) {
-            *ret_rest = rest;
-            return location;
-        }
-    }
-    return NULL;
-}
-
-const struct mrc_location *mrc_hubs_find_metadata(server_rec *server, const char *path)
-{
-    const apr_array_header_t *locations = server_conf(server)->locations;
-    const char *described = skip_prefix(path, MRC_METADATA_PREFIX);
-
-    for (int i = 0; described && locations && i < locations->nelts; i++) {
-        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
-        const char *rest = skip_prefix(described, location->path);
-
-        /* The path of the root is left out. */
-        if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
-            return location;
-    }
-    return NULL;
-}
-
-const struct mrc_location *mrc_hubs_find_playground(server_rec *server, const char *path,
-                                                    const char **ret_rest)
-{
-    const apr_array_header_t *locations = server_conf(server)->locations;
-    const char *rest = skip_prefix(path, MRC_PLAYGROUND_PREFIX);
-
-    for (int i = 0; rest && locations && i < locations->nelts; i++) {
-        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
-
-        if (location->settings->playground) {
-            *ret_rest = rest;
-            return location;
-        }
-    }
-    return NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * The hubs that the configuration defines, and which URLs are theirs.
+ * The hubs that the configuration defines.
  *
  * Made anew each time the configuration is read (in the check_config hook, which configtest reaches
  * too), in the configuration's pool; read-only afterwards, by any thread. What a hub is, and what
@@ -51,34 +51,19 @@ void *mrc_hubs_create_server(apr_pool_t *pool, server_rec *server);
 void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner);
 
 /*
- * Finds all hubs of MAIN_SERVER and its virtual hosts and checks them; for the check_config hook.
- * Creates nothing outside of POOL. Errors are logged with the mend; then the result is not OK.
+ * Finds all hubs of MAIN_SERVER and its virtual hosts, for the check_config hook. Creates nothing
+ * outside of POOL. OK, or not OK: then the errors are logged, with how to fix them.
  */
-int mrc_hubs_build(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server);
+int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server);
 
-/* All hubs, of struct mrc_hub_conf *; never NULL once built. */
+/* All hubs, of struct mrc_hub_conf *; never NULL after mrc_hubs_find_all(). */
 const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server);
 
-/*
- * The Location whose URLs PATH belongs to, or NULL. PATH is a request's path as httpd has
- * normalized it, not yet decoded. RET_REST gets what follows the hub's path, undecoded, a part of
- * PATH: empty for the hub's URL itself.
- */
-const struct mrc_location *mrc_hubs_find(server_rec *server, const char *path,
-                                         const char **ret_rest);
+/* The Locations of SERVER, of struct mrc_location *, longest path first; NULL: none. */
+const apr_array_header_t *mrc_hubs_locations(server_rec *server);
 
-/*
- * The Location whose metadata document (RFC 9728, 3) the undecoded PATH names, or NULL.
- */
-const struct mrc_location *mrc_hubs_find_metadata(server_rec *server, const char *path);
-
-/* The Location of SERVER that is a playground, if PATH lies below MRC_PLAYGROUND_PREFIX; RET_REST
- * is what follows that. NULL: there is none. */
-const struct mrc_location *mrc_hubs_find_playground(server_rec *server, const char *path,
-                                                    const char **ret_rest);
-
-/* What each hub asks of shared memory, in the order of the hubs; an array in POOL. */
-struct mrc_hub_shape *mrc_hubs_shapes(apr_pool_t *pool, server_rec *main_server);
+/* MercureMemory, in bytes; 0: no bound. */
+int64_t mrc_hubs_memory_bytes(server_rec *main_server);
 
 /* MercureDispatchers. */
 unsigned mrc_hubs_dispatchers(server_rec *main_server);

@@ -28,23 +28,23 @@ struct mrc_hub_section {
 };
 
 struct mrc_origins;
-struct mrc_playground;
+struct mrc_playground_key;
 
 struct mrc_settings {
     uint64_t set; /* bit N: field N is named here */
 
-    const struct mrc_hub_section *hub;          /* NULL: not a hub */
-    apr_array_header_t *publisher_keys;         /* of const struct mrc_key_row *; NULL: none */
-    apr_array_header_t *subscriber_keys;        /* the same */
-    int legacy;                                 /* boolean: protocol 0.x, too */
-    apr_array_header_t *legacy_publisher_keys;  /* of const struct mrc_key_row *; NULL: none */
-    apr_array_header_t *legacy_subscriber_keys; /* the same */
-    int anonymous;                              /* boolean */
-    int debugger;                               /* boolean */
-    const struct mrc_playground *playground;    /* NULL: none */
-    apr_array_header_t *resource_identifiers;   /* of const char *; NULL: derived */
-    apr_array_header_t *authorization_servers;  /* of const char *; NULL: none */
-    struct mrc_origins *public_origins;         /* NULL: whatever the virtual host serves */
+    const struct mrc_hub_section *hub;           /* NULL: not a hub */
+    apr_array_header_t *publisher_keys;          /* of const struct mrc_key_row *; NULL: none */
+    apr_array_header_t *subscriber_keys;         /* the same */
+    int legacy;                                  /* boolean: protocol 0.x, too */
+    apr_array_header_t *legacy_publisher_keys;   /* of const struct mrc_key_row *; NULL: none */
+    apr_array_header_t *legacy_subscriber_keys;  /* the same */
+    int anonymous;                               /* boolean */
+    int debugger;                                /* boolean */
+    const struct mrc_playground_key *playground; /* NULL: none */
+    apr_array_header_t *resource_identifiers;    /* of const char *; NULL: derived */
+    apr_array_header_t *authorization_servers;   /* of const char *; NULL: none */
+    struct mrc_origins *public_origins;          /* NULL: whatever the virtual host serves */
     const char *cookie_name;
     struct mrc_origins *cors_origins;    /* NULL: none */
     struct mrc_origins *publish_origins; /* beside the hub's own; NULL: none */

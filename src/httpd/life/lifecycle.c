@@ -7,15 +7,17 @@
 #include "http_core.h"
 #include "http_log.h"
 #include "http_main.h"
-#include "scoreboard.h"
 #include "unixd.h"
 
 #include "core/base/interned.h"
 #include "core/token/cache.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/mod_http2.h"
+#include "httpd/child/this_child.h"
+#include "httpd/config/check.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
+#include "httpd/config/shape.h"
 #include "httpd/config/sizing.h"
 #include "httpd/log/fields.h"
 #include "hub/child/child.h"
@@ -43,22 +45,6 @@ struct retained {
 
 /* Access tokens whose verdict a child remembers. */
 #define TOKENS_MAX 10000
-
-/* The root of all that this process has of the hubs: set in child_init, read by requests. */
-struct child {
-    struct mrc_child *process;
-    struct mrc_token_cache *tokens;
-    struct mrc_keyring *keyring;
-    struct mrc_keeper *keeper; /* NULL: no keys change */
-    struct mrc_sizing sizing;
-    const struct mrc_log_fields *log_fields;
-    struct mrc_interned_table *log_texts;
-    struct mrc_jobs *errands;
-    bool may_log_anywhere;
-    struct mrc_mod_http2 *http2;
-};
-
-static struct child *this_child;
 
 static struct mrc_memory *retained_memory(void)
 {
@@ -101,7 +87,12 @@ void mrc_lifecycle_register(apr_pool_t *pconf)
 int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                server_rec *main_server)
 {
-    return mrc_hubs_build(pconf, ptemp, main_server);
+    int status = mrc_hubs_find_all(pconf, ptemp, main_server);
+
+    mrc_shape_fill(pconf, mrc_hubs_hubs(main_server));
+    if (mrc_check_hubs(main_server) != OK)
+        status = !OK;
+    return status == OK ? mrc_check_memory(ptemp, main_server) : status;
 }
 
 static int has_key(const apr_array_header_t *keys, const struct mrc_keyset *key)
@@ -271,8 +262,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         return HTTP_INTERNAL_SERVER_ERROR;
     if (open_dirs(main_server, ptemp, hubs) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    status = mrc_memory_reconcile(memory, mrc_hubs_shapes(ptemp, main_server), (size_t)hubs->nelts,
-                                  &error);
+    status = mrc_memory_reconcile(memory, mrc_shape_list(ptemp, hubs), (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "shared memory of the hubs: %s",
                      error.text);
@@ -291,11 +281,13 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
 
 /* ---- the children -----------------------------------------------------------------------------*/
 
-static apr_status_t stop_child(void *unused)
+static apr_status_t stop_child(void *data)
 {
-    mrc_keeper_stop(this_child->keeper);
-    mrc_child_stop(this_child->process);
-    mrc_jobs_stop(this_child->errands); /* what the last streams have left */
+    const struct mrc_this_child *state = data;
+
+    mrc_keeper_stop(state->keeper);
+    mrc_child_stop(state->child);
+    mrc_jobs_stop(state->jobs); /* what the last streams have left */
     return APR_SUCCESS;
 }
 
@@ -360,7 +352,7 @@ static void log_keys(void *server, enum mrc_keeper_level level, const char *text
 
 /* The keys of this child, and the thread that brings them up to date if some may change. */
 static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
-                              struct mrc_memory *memory, struct child *child)
+                              struct mrc_memory *memory, struct mrc_this_child *state)
 {
     const struct mrc_key_sources_catalogue *catalogue =
         mrc_key_sources_catalogue(main_server->process->pconf);
@@ -373,12 +365,12 @@ static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
     };
     apr_status_t status = mrc_keyring_create(
         pchild, (const struct mrc_key_row *const *)catalogue->rows->elts,
-        (size_t)catalogue->rows->nelts, mrc_memory_documents(memory), &child->keyring);
+        (size_t)catalogue->rows->nelts, mrc_memory_documents(memory), &state->keyring);
 
     if (status != APR_SUCCESS || args.count == 0)
         return status;
-    args.keyring = child->keyring;
-    return mrc_keeper_start(pchild, &args, &child->keeper);
+    args.keyring = state->keyring;
+    return mrc_keeper_start(pchild, &args, &state->keeper);
 }
 
 /* mod_log_config guards its buffers only in a child that it knows to have several threads. */
@@ -404,43 +396,43 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     struct mrc_memory *memory = retained_memory();
-    struct child *child;
+    struct mrc_this_child *state;
     int generation = 0;
     apr_status_t status;
 
     if (!memory || hubs->nelts == 0)
         return;
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
-    child = apr_pcalloc(pchild, sizeof(*child));
-    child->http2 = mrc_mod_http2_create(pchild);
-    child->sizing = mrc_sizing_compute(mrc_hubs_slots());
-    child->log_fields = mrc_log_fields_find(pchild, ap_conftree);
-    child->may_log_anywhere = may_log_anywhere(child->log_fields);
-    status = open_keys(pchild, main_server, memory, child);
-    if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &child->tokens) != MRC_OK)
+    state = apr_pcalloc(pchild, sizeof(*state));
+    state->http2 = mrc_mod_http2_create(pchild);
+    state->sizing = mrc_sizing_compute(mrc_hubs_slots());
+    state->log_fields = mrc_log_fields_find(pchild, ap_conftree);
+    state->may_log_anywhere = may_log_anywhere(state->log_fields);
+    status = open_keys(pchild, main_server, memory, state);
+    if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
         status = APR_ENOMEM;
     if (status == APR_SUCCESS)
-        status = create_log_texts(&child->log_texts);
+        status = create_log_texts(&state->log_texts);
     if (status == APR_SUCCESS)
-        status = mrc_jobs_start(pchild, &child->errands);
+        status = mrc_jobs_start(pchild, &state->jobs);
     if (status == APR_SUCCESS)
         status = mrc_child_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
                                  mrc_hubs_dispatchers(main_server), getpid(), (uint64_t)generation,
-                                 &child->process);
+                                 &state->child);
     if (status == APR_SUCCESS) {
-        if (mrc_child_problem(child->process))
+        if (mrc_child_problem(state->child))
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                          "this child does not serve a hub whose history cannot be opened: %s",
-                         mrc_child_problem(child->process));
-        watch_hubs(child->process, hubs);
-        this_child = child;
-        apr_pool_pre_cleanup_register(pchild, NULL, stop_child);
+                         mrc_child_problem(state->child));
+        watch_hubs(state->child, hubs);
+        mrc_this_child_set(state);
+        apr_pool_pre_cleanup_register(pchild, state, stop_child);
         return;
     }
-    mrc_keeper_stop(child->keeper);
-    mrc_jobs_stop(child->errands);
-    mrc_token_cache_free(child->tokens);
-    mrc_interned_table_free(child->log_texts);
+    mrc_keeper_stop(state->keeper);
+    mrc_jobs_stop(state->jobs);
+    mrc_token_cache_free(state->tokens);
+    mrc_interned_table_free(state->log_texts);
     if (status == APR_ENOSPC)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                      "this child serves no hub, since all %u slots for children are taken: too "
@@ -453,14 +445,16 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
-    if (!this_child)
+    struct mrc_child *child = mrc_this_child_get();
+
+    if (!child)
         return;
     if (!graceful)
-        mrc_mod_http2_open_again(this_child->http2);
-    mrc_keeper_post_drain(this_child->keeper);
-    mrc_child_drain(this_child->process, graceful != 0);
+        mrc_mod_http2_open_again(mrc_this_child_mod_http2());
+    mrc_keeper_post_drain(mrc_this_child_keeper());
+    mrc_child_drain(child, graceful != 0);
     if (!graceful)
-        mrc_mod_http2_wait(this_child->http2);
+        mrc_mod_http2_wait(mrc_this_child_mod_http2());
 }
 
 static void wake_the_living(struct mrc_memory *memory)
@@ -482,63 +476,4 @@ void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t g
     if (status != MPM_CHILD_STARTED && memory &&
         mrc_control_mark_dead(mrc_memory_control(memory), pid) > 0)
         wake_the_living(memory);
-}
-
-struct mrc_child *mrc_lifecycle_child(void)
-{
-    return this_child ? this_child->process : NULL;
-}
-
-struct mrc_keyring *mrc_lifecycle_keyring(void)
-{
-    return this_child ? this_child->keyring : NULL;
-}
-
-struct mrc_token_cache *mrc_lifecycle_tokens(void)
-{
-    return this_child ? this_child->tokens : NULL;
-}
-
-struct mrc_mod_http2 *mrc_lifecycle_mod_http2(void)
-{
-    return this_child->http2;
-}
-
-const struct mrc_sizing *mrc_lifecycle_sizing(void)
-{
-    return &this_child->sizing;
-}
-
-bool mrc_lifecycle_may_log_anywhere(void)
-{
-    return this_child->may_log_anywhere;
-}
-
-const struct mrc_log_fields *mrc_lifecycle_log_fields(void)
-{
-    return this_child->log_fields;
-}
-
-struct mrc_interned_table *mrc_lifecycle_log_texts(void)
-{
-    return this_child->log_texts;
-}
-
-struct mrc_jobs *mrc_lifecycle_jobs(void)
-{
-    return this_child->errands;
-}
-
-int mrc_lifecycle_is_serving(void)
-{
-    int generation = 0;
-    int state = AP_MPMQ_RUNNING;
-
-    if (!this_child || mrc_child_is_draining(this_child->process))
-        return 0;
-    /* Prefork tells its children of a graceful restart by nothing but the generation. */
-    ap_mpm_query(AP_MPMQ_GENERATION, &generation);
-    ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
-    return state != AP_MPMQ_STOPPING &&
-           generation == ap_get_scoreboard_global()->running_generation;
 }

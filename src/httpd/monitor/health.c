@@ -8,8 +8,8 @@
 #include "http_protocol.h"
 
 #include "httpd/answer/answer.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/monitor/page.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
@@ -32,7 +32,7 @@ static const char *hub_trouble(const struct mrc_hub *hub)
 /* Why not all hubs can be used in this child; NULL: they can. */
 static const char *find_trouble(void)
 {
-    const struct mrc_child *process = mrc_lifecycle_child();
+    const struct mrc_child *process = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
     const char *trouble = NULL;
 
@@ -40,7 +40,7 @@ static const char *find_trouble(void)
         return "no hub is configured";
     if (!process)
         return "this process serves no hub: see the error log";
-    if (!mrc_lifecycle_is_serving())
+    if (!mrc_this_child_is_serving())
         return "this process ends";
     for (int i = 0; i < hubs->nelts && !trouble; i++)
         trouble = hub_trouble(mrc_child_hub(process, (size_t)i));

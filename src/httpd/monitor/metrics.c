@@ -8,8 +8,8 @@
 #include "http_protocol.h"
 
 #include "httpd/answer/answer.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/monitor/metric_table.h"
 #include "httpd/monitor/page.h"
 #include "hub/child/child.h"
@@ -100,7 +100,7 @@ static bool is_page(request_rec *r)
 
 int mrc_metrics_handler(request_rec *r)
 {
-    const struct mrc_child *process = mrc_lifecycle_child();
+    const struct mrc_child *process = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
 
     if (!r->handler || strcmp(r->handler, HANDLER))

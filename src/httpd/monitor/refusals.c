@@ -2,10 +2,9 @@
 
 #include <stdbool.h>
 
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/route/claim.h"
-#include "hub/child/child.h"
 #include "hub/hub/hub.h"
 
 static enum mrc_refusal refusal_of(int status)
@@ -46,9 +45,7 @@ static bool is_refused(const request_rec *r, int result, enum mrc_refusal *ret_r
 int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_counter what,
                        int result)
 {
-    const struct mrc_child *process = mrc_lifecycle_child();
-    struct mrc_hub *hub =
-        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
+    struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
     enum mrc_refusal refusal;
 
     if (result == SUSPENDED || !is_refused(r, result, &refusal))

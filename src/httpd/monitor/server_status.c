@@ -7,8 +7,8 @@
 #include "http_protocol.h"
 #include "mod_status.h"
 
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/monitor/metric_table.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
@@ -176,7 +176,7 @@ static void print_row(request_rec *r, const struct mrc_child *process, const str
 
 int mrc_server_status_hook(request_rec *r, int flags)
 {
-    const struct mrc_child *process = mrc_lifecycle_child();
+    const struct mrc_child *process = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
 
     if (!process)

@@ -10,8 +10,8 @@
 #include "httpd/resource/debugger_files.h"
 #include "httpd/resource/playground.h"
 #include "httpd/route/claim.h"
+#include "httpd/route/paths.h"
 
-#define PATH       "debug"
 #define INDEX      "index.html"
 #define PLAYGROUND "playground.json"
 
@@ -19,21 +19,6 @@
 #define CONTENT_SECURITY_POLICY                                                                    \
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-/* What CLAIM names below the hub. A hub whose path ends with a slash has it in its own path. */
-static const char *below(const struct mrc_claim *claim)
-{
-    return claim->rest + (*claim->rest == '/');
-}
-
-bool mrc_debugger_is_at(const struct mrc_claim *claim, const struct mrc_settings *settings)
-{
-    const char *rest = below(claim);
-    size_t len = sizeof(PATH) - 1;
-
-    return (settings->debugger || settings->playground) && claim->claimed == MRC_CLAIMED_HUB &&
-           !strncmp(rest, PATH, len) && (rest[len] == '\0' || rest[len] == '/');
-}
 
 static const char *type_of(const char *name)
 {
@@ -49,10 +34,11 @@ static int redirect(request_rec *r, const struct mrc_claim *claim)
 {
     const char *slash = *claim->rest == '/' ? "/" : "";
 
-    apr_table_setn(
-        r->headers_out, "Location",
-        ap_os_escape_path(r->pool,
-                          apr_pstrcat(r->pool, claim->location->path, slash, PATH "/", NULL), 1));
+    apr_table_setn(r->headers_out, "Location",
+                   ap_os_escape_path(r->pool,
+                                     apr_pstrcat(r->pool, claim->location->path, slash,
+                                                 MRC_PATHS_DEBUGGER "/", NULL),
+                                     1));
     return mrc_answer_problem(r, HTTP_MOVED_PERMANENTLY, "the debugger is at debug/");
 }
 
@@ -75,7 +61,7 @@ static struct mrc_bytes name_hub(request_rec *r, const struct mrc_claim *claim,
 int mrc_debugger_serve(request_rec *r, const struct mrc_claim *claim)
 {
     const struct mrc_settings *settings = mrc_claim_settings(r, claim);
-    const char *name = below(claim) + sizeof(PATH) - 1;
+    const char *name = mrc_paths_skip_debugger(claim->rest);
     const struct mrc_debugger_file *file = mrc_debugger_files;
     int status = mrc_body_discard(r);
 

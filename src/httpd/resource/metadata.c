@@ -9,6 +9,7 @@
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
+#include "httpd/answer/failure.h"
 #include "httpd/config/hubs.h"
 #include "httpd/route/claim.h"
 
@@ -53,7 +54,7 @@ int mrc_metadata_serve(request_rec *r, const struct mrc_claim *claim)
 
     json_decref(document);
     if (status == DECLINED && !dumped)
-        status = mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+        status = mrc_failure_answer_no_memory(r);
     if (status == DECLINED) {
         apr_table_setn(r->headers_out, "Cache-Control", CACHE_CONTROL);
         status = mrc_answer_send(r, HTTP_OK, "application/json",

@@ -2,7 +2,6 @@
 
 #include <jansson.h>
 
-#include "apr_escape.h"
 #include "apr_strings.h"
 #include "http_core.h"
 #include "http_protocol.h"
@@ -11,58 +10,21 @@
 #include "core/jose/sign.h"
 #include "core/protocol/form.h"
 #include "core/protocol/update.h"
-#include "core/token/token.h"
+#include "core/token/grants.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
+#include "httpd/answer/failure.h"
 #include "httpd/config/hubs.h"
-#include "httpd/config/key_sources.h"
+#include "httpd/config/playground_key.h"
 #include "httpd/config/settings.h"
 #include "httpd/route/claim.h"
+#include "httpd/route/paths.h"
 
-#define ISSUER        "urn:mercure:playground"
 #define TOKEN_SECONDS 86400
-#define SECRET_BYTES  32
 
 /* Parameters of an echo's query. */
 #define PARAMETERS_MAX 100
-
-struct mrc_playground {
-    const char *secret;       /* in hexadecimal digits */
-    apr_array_header_t *keys; /* of const struct mrc_key_row *: one */
-};
-
-const struct mrc_playground *mrc_playground_create(apr_pool_t *pconf)
-{
-    struct mrc_playground *playground = apr_pcalloc(pconf, sizeof(*playground));
-    unsigned char random[SECRET_BYTES];
-    const struct mrc_key_row *row;
-
-    if (apr_generate_random_bytes(random, sizeof(random)) != APR_SUCCESS)
-        return NULL;
-    playground->secret = apr_pescape_hex(pconf, random, sizeof(random), 0);
-    if (mrc_key_sources_load(pconf, ISSUER, "HS256", playground->secret, 0, &row))
-        return NULL;
-    playground->keys = apr_array_make(pconf, 1, sizeof(row));
-    *(const struct mrc_key_row **)apr_array_push(playground->keys) = row;
-    return playground;
-}
-
-const apr_array_header_t *mrc_playground_keys(const struct mrc_playground *playground,
-                                              struct mrc_bytes token)
-{
-    struct mrc_error error = {""};
-    char *issuer = NULL;
-    char *audience = NULL;
-    bool is_ours;
-
-    if (!playground || mrc_token_peek(token, &error, &issuer, &audience) != MRC_OK)
-        return NULL;
-    is_ours = issuer && !strcmp(issuer, ISSUER);
-    free(issuer);
-    free(audience);
-    return is_ours ? playground->keys : NULL;
-}
 
 /* ---- the token --------------------------------------------------------------------------------*/
 
@@ -71,10 +33,10 @@ static json_t *make_claims(const char *audience, const char *id)
     json_int_t now = (json_int_t)apr_time_sec(apr_time_now());
 
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:[{s:s, s:[s, s], s:[{s:s}]}]}", "iss",
-                     ISSUER, "aud", audience, "sub", ISSUER, "client_id", ISSUER, "jti", id, "iat",
-                     now, "exp", now + TOKEN_SECONDS, "authorization_details", "type",
-                     MRC_GRANTS_DETAIL_TYPE, "actions", "publish", "subscribe", "topics", "match",
-                     "*");
+                     MRC_PLAYGROUND_KEY_ISSUER, "aud", audience, "sub", MRC_PLAYGROUND_KEY_ISSUER,
+                     "client_id", MRC_PLAYGROUND_KEY_ISSUER, "jti", id, "iat", now, "exp",
+                     now + TOKEN_SECONDS, "authorization_details", "type", MRC_GRANTS_DETAIL_TYPE,
+                     "actions", "publish", "subscribe", "topics", "match", "*");
 }
 
 /* A token as text, which the caller free()s; NULL: out of memory. */
@@ -95,7 +57,7 @@ static char *mint(request_rec *r, const struct mrc_claim *claim)
     claims = make_claims(APR_ARRAY_IDX(names, 0, const char *), id);
     payload = claims ? json_dumps(claims, JSON_COMPACT) : NULL;
     if (payload)
-        mrc_jws_sign(MRC_ALG_HS256, mrc_bytes_of(settings->playground->secret),
+        mrc_jws_sign(MRC_ALG_HS256, mrc_playground_key_secret(settings->playground),
                      mrc_bytes_of("{\"typ\":\"at+jwt\",\"alg\":\"HS256\"}"), mrc_bytes_of(payload),
                      &error, &token);
     free(payload);
@@ -109,9 +71,9 @@ int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim)
     const char *text;
 
     if (!token)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+        return mrc_failure_answer_no_memory(r);
     text = apr_psprintf(r->pool, "{\"token\":\"%s\",\"example\":\"%sbooks/1\"}\n", token,
-                        MRC_PLAYGROUND_PREFIX);
+                        MRC_PATHS_PLAYGROUND);
     free(token);
     /* For the debugger, and not for every site that its user visits. */
     apr_table_unset(r->headers_out, "Access-Control-Allow-Origin");

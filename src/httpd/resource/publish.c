@@ -9,171 +9,168 @@
 #include "core/protocol/form.h"
 #include "core/protocol/update.h"
 #include "core/token/token.h"
-#include "core/topic/reserved.h"
 #include "httpd/access/authorize.h"
+#include "httpd/access/challenge.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/life/lifecycle.h"
+#include "httpd/publish/publication.h"
 #include "httpd/route/claim.h"
-#include "hub/child/child.h"
-#include "hub/hub/hub.h"
-#include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
 
 /* Fields of a form beside its topics: the known ones, and what publishers may add. */
 #define OTHER_FIELDS_MAX 1000
 
-/* What a publisher whose child is of the past, or busy, is told to wait, in seconds. */
-#define RETRY_AFTER "1"
+/* The state of one request to publish. What the steps below open, clear() frees. */
+struct publishing {
+    request_rec *r;
+    const struct mrc_claim *claim;
+    struct mrc_token *token;
+    struct mrc_form *form; /* the update's views point into it */
+    struct mrc_publication publication;
+};
 
-static size_t field_limit(const struct mrc_settings *settings)
+static void clear(struct publishing *publishing)
 {
-    return (size_t)(settings->limit_field_bytes ? settings->limit_field_bytes
-                                                : settings->limit_body_bytes);
+    mrc_update_clear(&publishing->publication.update);
+    mrc_form_free(publishing->form);
+    mrc_token_unref(publishing->token);
 }
 
-static int try_again(request_rec *r, const char *detail)
+/* ---- the steps: each returns DECLINED, or what the handler returns since R has been answered
+ * ---*/
+
+static int authorize(struct publishing *publishing)
 {
-    apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
-    return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
+    request_rec *r = publishing->r;
+    int status = mrc_authorize(r, publishing->claim, MRC_ROLE_PUBLISHER, &publishing->token);
+
+    if (status == DECLINED && publishing->token)
+        return DECLINED;
+    r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
+    return status == DECLINED ? mrc_challenge_missing(r, "publishing") : status;
 }
 
-/* An update that has no id gets one. */
-static int store(request_rec *r, const struct mrc_claim *claim, struct mrc_update *update)
+static int read_form(struct publishing *publishing)
 {
-    struct mrc_child *process = mrc_lifecycle_child();
-    struct mrc_hub *hub =
-        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
-    apr_status_t status;
-    char *id;
+    const struct mrc_settings *settings = mrc_claim_hub_settings(publishing->claim);
 
-    if (!hub)
-        return try_again(r, "this server process serves no hub now: try again");
-    if (!update->id.ptr) {
-        id = apr_palloc(r->pool, MRC_UPDATE_ID_BYTES);
-        if (mrc_hub_make_id(hub, id) != APR_SUCCESS)
-            return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
-                                      "the server has no randomness");
-        update->id = mrc_bytes_of(id);
-    }
-    status = mrc_hub_publish(hub, update, apr_time_now());
-    if (status == APR_SUCCESS) {
-        apr_table_setn(r->notes, "mercure-id",
-                       apr_pstrmemdup(r->pool, update->id.ptr, update->id.len));
-        return mrc_answer_send(r, HTTP_OK, "text/plain; charset=utf-8", update->id);
-    }
-    if (status == MRC_STATUS_SUPERSEDED)
-        return try_again(r, "the server is being reconfigured: try again");
-    if (status == MRC_STATUS_TOO_LARGE)
-        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                  "the update is too large for this hub");
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: an update was not stored",
-                  claim->location->hub->label);
-    return try_again(r, "the hub could not store the update: try again");
+    return mrc_body_read_form(publishing->r, (size_t)settings->limit_body_bytes,
+                              (size_t)settings->limit_topics + OTHER_FIELDS_MAX,
+                              HTTP_REQUEST_ENTITY_TOO_LARGE, &publishing->form);
 }
 
-/* Nobody publishes under the hub's own URLs, whatever the token grants. */
-static int check_reserved(request_rec *r, const struct mrc_claim *claim,
-                          const struct mrc_update *update)
+static int parse_update(struct publishing *publishing)
 {
-    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
-    const apr_array_header_t *audiences = mrc_identity_audiences(r, claim->location, settings);
-    const apr_array_header_t *paths = claim->location->hub->paths;
+    const struct mrc_settings *settings = mrc_claim_hub_settings(publishing->claim);
+    const struct mrc_update_limits limits = {
+        .topics_max = (size_t)settings->limit_topics,
+        .field_max_bytes = (size_t)(settings->limit_field_bytes ? settings->limit_field_bytes
+                                                                : settings->limit_body_bytes),
+    };
+    struct mrc_error error = {""};
+    enum mrc_err err =
+        mrc_update_parse(publishing->form, &limits, &error, &publishing->publication.update);
 
-    for (size_t i = 0; i < update->topics_count; i++) {
-        if (mrc_reserved_covers(update->topics[i], APR_ARRAY_IDX(audiences, 0, const char *),
-                                (const char *const *)paths->elts, (size_t)paths->nelts))
-            return mrc_answer_problem(r, HTTP_BAD_REQUEST,
-                                      "a topic lies in the hub's own namespace, which is reserved "
-                                      "for what the hub itself publishes: choose another");
-    }
-    return DECLINED;
+    return err ? mrc_failure_answer_input(publishing->r, err, &error, HTTP_REQUEST_ENTITY_TOO_LARGE)
+               : DECLINED;
 }
 
-static int check_grants(request_rec *r, const struct mrc_claim *claim,
-                        const struct mrc_token *token, struct mrc_update *update)
+static void log_not_granted(const struct publishing *publishing, struct mrc_bytes refused)
 {
     struct mrc_quote issuer, topic;
 
-    for (size_t i = 0; i < update->topics_count; i++) {
-        if (mrc_token_grants(token, MRC_ACTION_PUBLISH, update->topics[i]))
-            continue;
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                      "hub %s refuses a publication: a token of the issuer %s does not grant "
-                      "publish on the topic %s",
-                      claim->location->hub->label,
-                      mrc_quote(&issuer, mrc_bytes_of(mrc_token_get_issuer(token))),
-                      mrc_quote(&topic, update->topics[i]));
-        return mrc_answer_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
-                                    "the access token does not grant publish on every topic of "
-                                    "the update");
-    }
-    return store(r, claim, update);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, publishing->r,
+                  "hub %s refuses a publication: a token of the issuer %s does not grant "
+                  "publish on the topic %s",
+                  publishing->claim->location->hub->label,
+                  mrc_quote(&issuer, mrc_bytes_of(mrc_token_get_issuer(publishing->token))),
+                  mrc_quote(&topic, refused));
 }
 
-static int publish_form(request_rec *r, const struct mrc_claim *claim,
-                        const struct mrc_token *token, const struct mrc_form *form)
+static int check(struct publishing *publishing)
 {
-    const struct mrc_settings *settings = claim->location->hub->settings;
-    const struct mrc_update_limits limits = {
-        .topics_max = (size_t)settings->limit_topics,
-        .field_max_bytes = field_limit(settings),
-    };
-    struct mrc_error error = {""};
-    struct mrc_update update;
-    int status;
+    const struct mrc_claim *claim = publishing->claim;
+    struct mrc_publication *publication = &publishing->publication;
+    request_rec *r = publishing->r;
+    const apr_array_header_t *audiences =
+        mrc_identity_audiences(r, claim->location, mrc_claim_settings(r, claim));
+    const apr_array_header_t *paths = claim->location->hub->paths;
+    struct mrc_bytes refused;
 
-    switch (mrc_update_parse(form, &limits, &error, &update)) {
-    case MRC_OK:
-        status = check_reserved(r, claim, &update);
-        if (status == DECLINED)
-            status = check_grants(r, claim, token, &update);
-        mrc_update_clear(&update);
-        return status;
-    case MRC_ENOMEM:
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
-    case MRC_ELIMIT:
-        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE, error.text);
+    publication->token = publishing->token;
+    publication->hub_url = APR_ARRAY_IDX(audiences, 0, const char *);
+    publication->hub_paths = (const char *const *)paths->elts;
+    publication->hub_paths_count = (size_t)paths->nelts;
+    switch (mrc_publication_check(publication, &refused)) {
+    case MRC_PUBLICATION_RESERVED:
+        return mrc_answer_problem(r, HTTP_BAD_REQUEST,
+                                  "a topic lies in the hub's own namespace, which is reserved "
+                                  "for what the hub itself publishes: choose another");
+    case MRC_PUBLICATION_NOT_GRANTED:
+        log_not_granted(publishing, refused);
+        return mrc_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
+                             "the access token does not grant publish on every topic of the "
+                             "update");
     default:
-        return mrc_answer_problem(r, HTTP_BAD_REQUEST, error.text);
+        return DECLINED;
     }
 }
 
-static int publish_with(request_rec *r, const struct mrc_claim *claim,
-                        const struct mrc_token *token)
+static int store(struct publishing *publishing)
 {
-    const struct mrc_settings *settings = claim->location->hub->settings;
-    struct mrc_form *form;
-    int status;
+    const struct mrc_hub_conf *conf = publishing->claim->location->hub;
+    struct mrc_publication *publication = &publishing->publication;
+    struct mrc_hub *hub = mrc_this_child_hub(conf->index);
+    request_rec *r = publishing->r;
+    const struct mrc_failure *failure;
+    apr_status_t status;
 
-    if (!token) {
-        r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
-        return mrc_authorize_missing(r, "publishing");
-    }
-    status = mrc_body_read_form(r, (size_t)settings->limit_body_bytes,
-                                (size_t)settings->limit_topics + OTHER_FIELDS_MAX,
-                                HTTP_REQUEST_ENTITY_TOO_LARGE, &form);
-    if (status != DECLINED)
-        return status;
-    status = publish_form(r, claim, token, form);
-    mrc_form_free(form);
-    return status;
+    if (!hub)
+        return mrc_answer_retry(r, "this server process serves no hub now: try again");
+    if (mrc_publication_make_id(publication, hub) != APR_SUCCESS)
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server has no randomness");
+    status = mrc_publication_store(publication, hub, apr_time_now());
+    if (status == APR_SUCCESS)
+        return DECLINED;
+    failure = mrc_failure_of_publication(status);
+    if (failure->is_ours)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: an update was not stored",
+                      conf->label);
+    return mrc_failure_answer(r, failure);
 }
+
+static int answer_id(const struct publishing *publishing)
+{
+    request_rec *r = publishing->r;
+    struct mrc_bytes id = publishing->publication.update.id;
+
+    apr_table_setn(r->notes, "mercure-id", apr_pstrmemdup(r->pool, id.ptr, id.len));
+    return mrc_answer_send(r, HTTP_OK, "text/plain; charset=utf-8", id);
+}
+
+/* ---- the request ------------------------------------------------------------------------------*/
 
 int mrc_publish(request_rec *r, const struct mrc_claim *claim)
 {
-    struct mrc_token *token;
-    int status = mrc_authorize(r, claim, MRC_ROLE_PUBLISHER, &token);
+    struct publishing publishing = {.r = r, .claim = claim};
+    int status = authorize(&publishing);
 
-    if (status != DECLINED) {
-        r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
-        return status;
-    }
-    status = publish_with(r, claim, token);
-    mrc_token_unref(token);
+    if (status == DECLINED)
+        status = read_form(&publishing);
+    if (status == DECLINED)
+        status = parse_update(&publishing);
+    if (status == DECLINED)
+        status = check(&publishing);
+    if (status == DECLINED)
+        status = store(&publishing);
+    if (status == DECLINED)
+        status = answer_id(&publishing);
+    clear(&publishing);
     return status;
 }

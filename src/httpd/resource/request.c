@@ -9,7 +9,7 @@
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
 #include "httpd/base/module.h"
-#include "httpd/config/settings.h"
+#include "httpd/config/hubs.h"
 #include "httpd/monitor/refusals.h"
 #include "httpd/resource/debugger.h"
 #include "httpd/resource/metadata.h"
@@ -18,6 +18,7 @@
 #include "httpd/resource/subscribe.h"
 #include "httpd/resource/subscriptions.h"
 #include "httpd/route/claim.h"
+#include "httpd/route/paths.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -93,15 +94,20 @@ static const struct resource echo_resource = {
 static const struct resource *find_resource(const struct mrc_claim *claim,
                                             const struct mrc_settings *settings)
 {
+    bool has_debugger = settings->debugger || settings->playground;
+    bool has_subscriptions = mrc_claim_hub_settings(claim)->subscriptions;
+
     if (claim->claimed == MRC_CLAIMED_PLAYGROUND)
         return &echo_resource;
-    if (mrc_debugger_is_at(claim, settings))
-        return &debugger_resource;
     if (claim->claimed == MRC_CLAIMED_METADATA)
         return &metadata_resource;
+    if (has_debugger && mrc_paths_skip_debugger(claim->rest))
+        return &debugger_resource;
     if (*claim->rest == '\0')
         return &hub_resource;
-    return mrc_subscriptions_is_url(claim) ? &subscriptions_resource : NULL;
+    if (has_subscriptions && mrc_paths_is_subscriptions(claim->rest))
+        return &subscriptions_resource;
+    return NULL;
 }
 
 static int serve_options(request_rec *r, const struct mrc_settings *settings, const char *methods)

@@ -12,13 +12,14 @@
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
 #include "httpd/access/authorize.h"
+#include "httpd/access/challenge.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/life/lifecycle.h"
 #include "httpd/route/claim.h"
-#include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "hub/presence/events.h"
 #include "hub/subscriber/subscriber.h"
@@ -39,6 +40,18 @@ APLOG_USE_MODULE(mercure);
  */
 #define CACHE_CONTROL "private, no-cache, must-revalidate"
 
+/* The state of one request; each step fills the fields that the next ones use. */
+struct reading {
+    request_rec *r;
+    const struct mrc_claim *claim;
+    struct mrc_token *token;
+    struct mrc_subscription_ref ref; /* what the URL names; views live in R's pool */
+    enum mrc_matcher_type type;      /* of the matcher that REF names, if it names one */
+    struct mrc_hub *hub;
+    const struct mrc_roster *roster;
+    struct mrc_bytes last_event_id; /* the newest before anything is listed */
+};
+
 /* ---- the URL ----------------------------------------------------------------------------------*/
 
 /* Reads what CLAIM names; the views live in POOL. A hub at `/` has its slash in its own path. */
@@ -51,30 +64,6 @@ static bool parse(apr_pool_t *pool, const struct mrc_claim *claim, bool is_legac
         rest = apr_pstrcat(pool, "/", rest, NULL);
     return mrc_subscription_doc_parse(mrc_bytes_of(rest), is_legacy,
                                       apr_palloc(pool, strlen(rest) + 1), ref);
-}
-
-#define NAME     "subscriptions"
-#define NAME_LEN (sizeof(NAME) - 1)
-
-/* What comes after the name of all subscriptions in REST; NULL: it is not there. */
-static const char *skip_name(const char *rest)
-{
-    rest += *rest == '/';
-    return strncmp(rest, NAME, NAME_LEN) ? NULL : rest + NAME_LEN;
-}
-
-bool mrc_subscriptions_is_url(const struct mrc_claim *claim)
-{
-    const char *more = skip_name(claim->rest);
-
-    return claim->location->hub->settings->subscriptions && more && (*more == '\0' || *more == '/');
-}
-
-bool mrc_subscriptions_has_variables(const char *rest)
-{
-    const char *more = skip_name(rest);
-
-    return more && more[0] == '/' && more[1] != '/';
 }
 
 /* The content of BUF, which is freed, as a text in R's pool; NULL: out of memory. */
@@ -118,16 +107,16 @@ static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct
  * The cursor is the newest id before anything is listed: what happens while the list is read is in
  * the events that follow it.
  */
-static int add_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
-                    struct mrc_bytes *ret_id)
+static int add_head(struct reading *reading)
 {
-    const struct mrc_location *location = claim->location;
+    const struct mrc_location *location = reading->claim->location;
+    request_rec *r = reading->r;
     bool has_slash = location->path[strlen(location->path) - 1] == '/';
     apr_status_t status;
     struct mrc_buf link, etag;
     char *id = NULL;
 
-    status = mrc_subscriber_peek(hub, mrc_bytes_of(""), apr_time_now(), &id);
+    status = mrc_subscriber_peek(reading->hub, mrc_bytes_of(""), apr_time_now(), &id);
     if (status != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: its newest update cannot be read",
                       location->hub->label);
@@ -144,7 +133,7 @@ static int add_head(request_rec *r, const struct mrc_claim *claim, struct mrc_hu
     mrc_buf_add_char(&etag, '"');
     mrc_subscription_doc_add_etag(&etag, mrc_bytes_of(id));
     mrc_buf_add_char(&etag, '"');
-    *ret_id = mrc_bytes_of(apr_pstrdup(r->pool, id));
+    reading->last_event_id = mrc_bytes_of(apr_pstrdup(r->pool, id));
     free(id);
     apr_table_setn(r->headers_out, "Link", take_text(r, &link));
     apr_table_setn(r->headers_out, "ETag", take_text(r, &etag));
@@ -167,19 +156,20 @@ static int answer_known(request_rec *r)
 
 /* ---- the documents ----------------------------------------------------------------------------*/
 
-/* Whether ENTRY is one of those that REF names, but for the subscriber. */
-static bool is_of_matcher(const struct mrc_roster_entry *entry,
-                          const struct mrc_subscription_ref *ref, enum mrc_matcher_type type)
+/* Whether ENTRY is one of those that the URL names, but for the subscriber. */
+static bool is_of_matcher(const struct reading *reading, const struct mrc_roster_entry *entry)
 {
+    const struct mrc_subscription_ref *ref = &reading->ref;
+
     if (ref->is_legacy != (entry->type == MRC_MATCHER_TEMPLATE))
         return false; /* each protocol has its own */
-    return ref->variables == 0 || (entry->type == type && mrc_bytes_eq(entry->match, ref->match));
+    return ref->variables == 0 ||
+           (entry->type == reading->type && mrc_bytes_eq(entry->match, ref->match));
 }
 
 /* What is needed while a list goes out. */
 struct list {
-    request_rec *r;
-    const struct mrc_claim *claim;
+    const struct reading *reading;
     struct mrc_buf out;
     bool is_first;
 };
@@ -188,9 +178,9 @@ struct list {
 static bool send_piece(struct list *list)
 {
     struct mrc_bytes piece = mrc_buf_bytes(&list->out);
-    bool is_well = !mrc_buf_error(&list->out) &&
-                   ap_rwrite(piece.ptr, (int)piece.len, list->r) >= 0 &&
-                   !list->r->connection->aborted;
+    request_rec *r = list->reading->r;
+    bool is_well = !mrc_buf_error(&list->out) && ap_rwrite(piece.ptr, (int)piece.len, r) >= 0 &&
+                   !r->connection->aborted;
 
     mrc_buf_reset(&list->out);
     return is_well;
@@ -206,21 +196,21 @@ static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
     list->is_first = false;
     mrc_presence_events_describe(entry, true, text, &doc);
     doc.is_member = true;
-    mrc_subscription_doc_add(&list->out, list->claim->location->url_path, &doc);
+    mrc_subscription_doc_add(&list->out, list->reading->claim->location->url_path, &doc);
     return mrc_buf_bytes(&list->out).len < PIECE_BYTES || send_piece(list);
 }
 
-/* Sends all entries that REF names. False: the list is not whole. */
-static bool add_entries(struct list *list, const struct mrc_roster *roster,
-                        const struct mrc_subscription_ref *ref, enum mrc_matcher_type type)
+/* Sends all entries that the URL names. False: the list is not whole. */
+static bool add_entries(struct list *list)
 {
+    const struct mrc_roster *roster = list->reading->roster;
     struct mrc_roster_entry entry = {.type = 0};
     apr_status_t status = APR_SUCCESS;
     bool is_well = true;
 
     for (uint32_t cell = 0; cell < mrc_roster_count(roster) && is_well; cell++) {
         status = mrc_roster_read(roster, cell, &entry);
-        if (status == APR_SUCCESS && is_of_matcher(&entry, ref, type))
+        if (status == APR_SUCCESS && is_of_matcher(list->reading, &entry))
             is_well = add_entry(list, &entry);
         else if (status == APR_ENOMEM)
             is_well = false;
@@ -234,19 +224,19 @@ static const char *content_type_of(const struct mrc_subscription_ref *ref)
     return ref->is_legacy ? LEGACY_CONTENT_TYPE : CONTENT_TYPE;
 }
 
-static int send_list(request_rec *r, const struct mrc_claim *claim, const struct mrc_roster *roster,
-                     const struct mrc_subscription_ref *ref, enum mrc_matcher_type type,
-                     struct mrc_bytes last_event_id)
+static int send_list(const struct reading *reading)
 {
-    struct list list = {.r = r, .claim = claim, .is_first = true};
+    struct list list = {.reading = reading, .is_first = true};
+    request_rec *r = reading->r;
     bool is_well;
 
-    ap_set_content_type(r, content_type_of(ref));
+    ap_set_content_type(r, content_type_of(&reading->ref));
     if (r->header_only)
         return OK;
     mrc_buf_init(&list.out, SIZE_MAX);
-    mrc_subscription_doc_begin_list(&list.out, claim->location->url_path, ref, last_event_id);
-    is_well = add_entries(&list, roster, ref, type);
+    mrc_subscription_doc_begin_list(&list.out, reading->claim->location->url_path, &reading->ref,
+                                    reading->last_event_id);
+    is_well = add_entries(&list);
     mrc_subscription_doc_end_list(&list.out);
     is_well = is_well && send_piece(&list);
     mrc_buf_free(&list.out);
@@ -256,11 +246,10 @@ static int send_list(request_rec *r, const struct mrc_claim *claim, const struct
     return OK;
 }
 
-/* Finds the entry that REF names. APR_NOTFOUND: there is none; APR_ENOMEM. */
-static apr_status_t find_entry(const struct mrc_roster *roster,
-                               const struct mrc_subscription_ref *ref, enum mrc_matcher_type type,
-                               struct mrc_roster_entry *entry)
+/* Finds the entry that the URL names. APR_NOTFOUND: there is none; APR_ENOMEM. */
+static apr_status_t find_entry(const struct reading *reading, struct mrc_roster_entry *entry)
 {
+    const struct mrc_roster *roster = reading->roster;
     char text[MRC_UPDATE_ID_BYTES];
 
     for (uint32_t cell = 0; cell < mrc_roster_count(roster); cell++) {
@@ -268,17 +257,16 @@ static apr_status_t find_entry(const struct mrc_roster *roster,
 
         if (status == APR_ENOMEM)
             return status;
-        if (status != APR_SUCCESS || !is_of_matcher(entry, ref, type))
+        if (status != APR_SUCCESS || !is_of_matcher(reading, entry))
             continue;
         mrc_update_id_make(entry->subscriber, text);
-        if (mrc_bytes_eq_str(ref->subscriber, text))
+        if (mrc_bytes_eq_str(reading->ref.subscriber, text))
             return APR_SUCCESS;
     }
     return APR_NOTFOUND;
 }
 
-static const char *document_of(request_rec *r, const struct mrc_claim *claim,
-                               const struct mrc_roster_entry *entry, struct mrc_bytes last_event_id)
+static const char *document_of(const struct reading *reading, const struct mrc_roster_entry *entry)
 {
     struct mrc_subscription_doc doc;
     char text[MRC_UPDATE_ID_BYTES];
@@ -286,10 +274,10 @@ static const char *document_of(request_rec *r, const struct mrc_claim *claim,
 
     mrc_presence_events_describe(entry, true, text, &doc);
     if (doc.ref.is_legacy)
-        doc.last_event_id = last_event_id;
+        doc.last_event_id = reading->last_event_id;
     mrc_buf_init(&buf, SIZE_MAX);
-    mrc_subscription_doc_add(&buf, claim->location->url_path, &doc);
-    return take_text(r, &buf);
+    mrc_subscription_doc_add(&buf, reading->claim->location->url_path, &doc);
+    return take_text(reading->r, &buf);
 }
 
 static int no_such(request_rec *r)
@@ -298,86 +286,108 @@ static int no_such(request_rec *r)
     return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is no such active subscription");
 }
 
-static int send_single(request_rec *r, const struct mrc_claim *claim,
-                       const struct mrc_roster *roster, const struct mrc_subscription_ref *ref,
-                       enum mrc_matcher_type type, struct mrc_bytes last_event_id)
+static int send_single(const struct reading *reading)
 {
     struct mrc_roster_entry entry = {.type = 0};
-    apr_status_t status = find_entry(roster, ref, type, &entry);
-    const char *document =
-        status == APR_SUCCESS ? document_of(r, claim, &entry, last_event_id) : NULL;
+    apr_status_t status = find_entry(reading, &entry);
+    request_rec *r = reading->r;
+    const char *document = status == APR_SUCCESS ? document_of(reading, &entry) : NULL;
 
     mrc_roster_entry_free(&entry);
     if (status == APR_NOTFOUND)
         return no_such(r);
     if (!document)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+        return mrc_failure_answer_no_memory(r);
     if (is_known(r))
         return answer_known(r);
-    return mrc_answer_send(r, HTTP_OK, content_type_of(ref), mrc_bytes_of(document));
+    return mrc_answer_send(r, HTTP_OK, content_type_of(&reading->ref), mrc_bytes_of(document));
 }
 
-/* ---- the request ------------------------------------------------------------------------------*/
+/* ---- the steps: each returns DECLINED, or what the handler returns since R has been answered
+ * ---*/
 
-static int serve_ref(request_rec *r, const struct mrc_claim *claim, struct mrc_hub *hub,
-                     const struct mrc_subscription_ref *ref)
+static int authorize(struct reading *reading)
 {
-    const struct mrc_roster *roster = mrc_hub_roster(hub);
-    enum mrc_matcher_type type = ref->is_legacy ? MRC_MATCHER_TEMPLATE : MRC_MATCHER_EXACT;
-    struct mrc_bytes id;
-    int status;
+    int status = mrc_authorize(reading->r, reading->claim, MRC_ROLE_SUBSCRIBER, &reading->token);
 
-    if (ref->variables > 0 && !ref->is_legacy &&
-        mrc_matcher_type_parse(ref->match_type, &type) != MRC_OK)
-        return mrc_answer_problem(r, HTTP_NOT_FOUND,
-                                  "the URL names no matcher type of this hub: exact or urlpattern");
-    status = add_head(r, claim, hub, &id);
-    if (status != DECLINED)
+    if (status != DECLINED || reading->token)
         return status;
-    if (ref->variables == 3)
-        return send_single(r, claim, roster, ref, type, id);
-    return is_known(r) ? answer_known(r) : send_list(r, claim, roster, ref, type, id);
+    return mrc_challenge(reading->r, HTTP_UNAUTHORIZED, NULL,
+                         "reading the subscriptions needs an access token: send it in an "
+                         "Authorization field, after Bearer");
 }
 
-/* TOKEN may be NULL. */
-static int serve_with(request_rec *r, const struct mrc_claim *claim, const struct mrc_token *token)
+/* The token says which protocol's URLs count. */
+static int parse_url(struct reading *reading)
 {
-    struct mrc_child *process = mrc_lifecycle_child();
-    struct mrc_hub *hub =
-        process ? mrc_child_hub(process, (size_t)claim->location->hub->index) : NULL;
-    struct mrc_subscription_ref ref;
+    if (parse(reading->r->pool, reading->claim, mrc_token_is_legacy(reading->token), &reading->ref))
+        return DECLINED;
+    return mrc_answer_problem(reading->r, HTTP_NOT_FOUND,
+                              "subscriptions are found at /subscriptions below the hub's URL, "
+                              "at /subscriptions/{match_type}/{match}, and at "
+                              "/subscriptions/{match_type}/{match}/{subscriber}; with a "
+                              "token of protocol 0.x at "
+                              "/subscriptions[/{topic}[/{subscriber}]]");
+}
 
-    if (!token)
-        return mrc_answer_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                                    "reading the subscriptions needs an access token: send it in "
-                                    "an Authorization field, after Bearer");
-    if (!parse(r->pool, claim, mrc_token_is_legacy(token), &ref))
-        return mrc_answer_problem(r, HTTP_NOT_FOUND,
-                                  "subscriptions are found at /subscriptions below the hub's URL, "
-                                  "at /subscriptions/{match_type}/{match}, and at "
-                                  "/subscriptions/{match_type}/{match}/{subscriber}; with a "
-                                  "token of protocol 0.x at "
-                                  "/subscriptions[/{topic}[/{subscriber}]]");
-    if (!may_read(r, claim, token, &ref))
-        return mrc_answer_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
-                                    "the access token does not grant subscribe on this URL's path");
-    /* A child of the past has a list that nobody goes on with. */
+static int check_grants(const struct reading *reading)
+{
+    if (may_read(reading->r, reading->claim, reading->token, &reading->ref))
+        return DECLINED;
+    return mrc_challenge(reading->r, HTTP_FORBIDDEN, "insufficient_scope",
+                         "the access token does not grant subscribe on this URL's path");
+}
+
+/* A child of an older configuration has a list that is no longer updated. */
+static int find_roster(struct reading *reading)
+{
+    struct mrc_hub *hub = mrc_this_child_hub(reading->claim->location->hub->index);
+
     if (!hub || !mrc_hub_roster(hub) || mrc_ring_is_superseded(mrc_hub_ring(hub)))
-        return mrc_answer_later(r, "the server is being reconfigured: try again");
-    return serve_ref(r, claim, hub, &ref);
+        return mrc_answer_later(reading->r, "the server is being reconfigured: try again");
+    reading->hub = hub;
+    reading->roster = mrc_hub_roster(hub);
+    return DECLINED;
+}
+
+static int parse_type(struct reading *reading)
+{
+    const struct mrc_subscription_ref *ref = &reading->ref;
+
+    reading->type = ref->is_legacy ? MRC_MATCHER_TEMPLATE : MRC_MATCHER_EXACT;
+    if (ref->variables == 0 || ref->is_legacy ||
+        mrc_matcher_type_parse(ref->match_type, &reading->type) == MRC_OK)
+        return DECLINED;
+    return mrc_answer_problem(reading->r, HTTP_NOT_FOUND,
+                              "the URL names no matcher type of this hub: exact or urlpattern");
+}
+
+static int send_body(const struct reading *reading)
+{
+    if (reading->ref.variables == 3)
+        return send_single(reading);
+    return is_known(reading->r) ? answer_known(reading->r) : send_list(reading);
 }
 
 int mrc_subscriptions_serve(request_rec *r, const struct mrc_claim *claim)
 {
-    struct mrc_token *token;
+    struct reading reading = {.r = r, .claim = claim};
     int status = mrc_body_discard(r);
 
-    if (status != DECLINED)
-        return status;
-    status = mrc_authorize(r, claim, MRC_ROLE_SUBSCRIBER, &token);
-    if (status != DECLINED)
-        return status;
-    status = serve_with(r, claim, token);
-    mrc_token_unref(token);
+    if (status == DECLINED)
+        status = authorize(&reading);
+    if (status == DECLINED)
+        status = parse_url(&reading);
+    if (status == DECLINED)
+        status = check_grants(&reading);
+    if (status == DECLINED)
+        status = find_roster(&reading);
+    if (status == DECLINED)
+        status = parse_type(&reading);
+    if (status == DECLINED)
+        status = add_head(&reading);
+    if (status == DECLINED)
+        status = send_body(&reading);
+    mrc_token_unref(reading.token);
     return status;
 }

@@ -5,11 +5,10 @@
 #include "http_core.h"
 #include "http_main.h"
 
-#include "httpd/access/identity.h"
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
-#include "httpd/resource/playground.h"
-#include "httpd/resource/subscriptions.h"
+#include "httpd/route/paths.h"
+#include "httpd/route/route.h"
 
 /* What this module keeps of R: NULL, or a claim, which has no location while it is none yet. */
 static struct mrc_claim *kept(const request_rec *r)
@@ -31,6 +30,11 @@ const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct
     return ap_get_module_config(r->per_dir_config, &mercure_module);
 }
 
+const struct mrc_settings *mrc_claim_hub_settings(const struct mrc_claim *claim)
+{
+    return claim->location->hub->settings;
+}
+
 void mrc_claim_set_token(request_rec *r, struct mrc_bytes token)
 {
     kept(r)->token = token;
@@ -44,15 +48,15 @@ static struct mrc_claim *find(request_rec *r, const char *path)
     struct mrc_claim claim = {.claimed = MRC_CLAIMED_HUB, .rest = ""};
     const struct mrc_location *described;
 
-    claim.location = mrc_hubs_find(r->server, path, &claim.rest);
+    claim.location = mrc_route_find(r->server, path, &claim.rest);
     if (!claim.location || *claim.rest) {
-        described = mrc_hubs_find_metadata(r->server, path);
+        described = mrc_route_find_metadata(r->server, path);
         if (described)
             claim = (struct mrc_claim){
                 .location = described, .claimed = MRC_CLAIMED_METADATA, .rest = ""};
     }
     if (!claim.location) {
-        claim.location = mrc_hubs_find_playground(r->server, path, &claim.rest);
+        claim.location = mrc_route_find_playground(r->server, path, &claim.rest);
         claim.claimed = MRC_CLAIMED_PLAYGROUND;
     }
     return claim.location ? apr_pmemdup(r->pool, &claim, sizeof(claim)) : NULL;
@@ -63,9 +67,9 @@ static const char *base_of(request_rec *r, const struct mrc_claim *claim)
 {
     switch (claim->claimed) {
     case MRC_CLAIMED_METADATA:
-        return apr_pstrcat(r->pool, MRC_METADATA_PREFIX, claim->location->path, NULL);
+        return apr_pstrcat(r->pool, MRC_PATHS_METADATA, claim->location->path, NULL);
     case MRC_CLAIMED_PLAYGROUND:
-        return MRC_PLAYGROUND_PREFIX;
+        return MRC_PATHS_PLAYGROUND;
     default:
         return claim->location->path;
     }
@@ -113,7 +117,7 @@ int mrc_claim_log_transaction(request_rec *r)
     if (kept(r) || !mrc_url_token_is_in(r) || !(path = coming_path(r)))
         return DECLINED;
     for (server_rec *server = ap_server_conf; server; server = server->next) {
-        if (mrc_hubs_find(server, path, &rest)) {
+        if (mrc_route_find(server, path, &rest)) {
             mrc_url_token_take(r);
             break;
         }
@@ -146,8 +150,7 @@ static const char *unmerged_rest(request_rec *r, const struct mrc_claim *claim)
 
     if (claim->claimed != MRC_CLAIMED_HUB || !strstr(path, "//") ||
         !ap_normalize_path(path, AP_NORMALIZE_NOT_ABOVE_ROOT | AP_NORMALIZE_DECODE_UNRESERVED) ||
-        mrc_hubs_find(r->server, path, &rest) != claim->location ||
-        !mrc_subscriptions_has_variables(rest))
+        mrc_route_find(r->server, path, &rest) != claim->location || !mrc_paths_has_variables(rest))
         return claim->rest;
     path = apr_pstrdup(r->pool, rest);
     ap_no2slash(path);

@@ -27,7 +27,7 @@ struct mrc_settings;
 enum mrc_claimed {
     MRC_CLAIMED_HUB,       /* the hub's path, or below it */
     MRC_CLAIMED_METADATA,  /* the document that describes it, which has a path of its own */
-    MRC_CLAIMED_PLAYGROUND /* a resource that names it, below MRC_PLAYGROUND_PREFIX */
+    MRC_CLAIMED_PLAYGROUND /* a resource that names it, below MRC_PATHS_PLAYGROUND */
 };
 
 /* What a request that belongs to a hub carries; lives in the request's pool. */
@@ -61,5 +61,8 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r);
  * has.
  */
 const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim);
+
+/* What the configuration says of the hub of CLAIM, the same in all of its Locations. */
+const struct mrc_settings *mrc_claim_hub_settings(const struct mrc_claim *claim);
 
 #endif

@@ -1,0 +1,23 @@
+/*
+ * Challenges: answers about the access token, with a WWW-Authenticate field (RFC 6750, 3) that
+ * names the hub's metadata (RFC 9728, 5.1). Each function returns the value for the handler to
+ * return.
+ */
+#ifndef MRC_HTTPD_ACCESS_CHALLENGE_H
+#define MRC_HTTPD_ACCESS_CHALLENGE_H
+
+#include "httpd.h"
+
+/*
+ * Sends a problem document with STATUS and DETAIL (answer.h). ERROR is the error code of RFC 6750;
+ * NULL when R presents no token. R must belong to a hub.
+ */
+int mrc_challenge(request_rec *r, int status, const char *error, const char *detail);
+
+/*
+ * Answers R, which presents no token and needs one for WHAT ("publishing"), and says how to send
+ * it.
+ */
+int mrc_challenge_missing(request_rec *r, const char *what);
+
+#endif

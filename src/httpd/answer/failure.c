@@ -1,0 +1,91 @@
+#include "httpd/answer/failure.h"
+
+#include "httpd/answer/answer.h"
+#include "hub/hub/hub.h"
+#include "store/base/status.h"
+
+const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
+{
+    static const struct mrc_failure superseded = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "the server is being reconfigured: try again",
+    };
+    static const struct mrc_failure too_large = {
+        .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
+        .detail = "the update is too large for this hub",
+    };
+    static const struct mrc_failure other = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "the hub could not store the update: try again",
+        .is_ours = true,
+    };
+
+    switch (status) {
+    case MRC_STATUS_SUPERSEDED:
+        return &superseded;
+    case MRC_STATUS_TOO_LARGE:
+        return &too_large;
+    default:
+        return &other;
+    }
+}
+
+/* A limit that no client gets around by waiting is 429, whatever the client accepts. */
+const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status)
+{
+    static const struct mrc_failure full = {
+        .http_status = HTTP_TOO_MANY_REQUESTS,
+        .detail = "the hub has as many subscribers as it may have",
+    };
+    static const struct mrc_failure address_full = {
+        .http_status = HTTP_TOO_MANY_REQUESTS,
+        .detail = "this address has as many streams as it may have: use one stream with several "
+                  "topic matchers, and close those that are not needed",
+    };
+    static const struct mrc_failure token_full = {
+        .http_status = HTTP_TOO_MANY_REQUESTS,
+        .detail = "this access token has as many streams as it may have: use one stream with "
+                  "several topic matchers, and close those that are not needed",
+    };
+    static const struct mrc_failure other = {
+        .http_status = HTTP_INTERNAL_SERVER_ERROR,
+        .detail = "the hub could not open the subscription",
+        .is_ours = true,
+    };
+
+    switch (status) {
+    case MRC_STATUS_FULL:
+        return &full;
+    case MRC_STATUS_ADDRESS_FULL:
+        return &address_full;
+    case MRC_STATUS_TOKEN_FULL:
+        return &token_full;
+    default:
+        return &other;
+    }
+}
+
+int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure)
+{
+    if (failure->http_status == HTTP_SERVICE_UNAVAILABLE)
+        return mrc_answer_retry(r, failure->detail);
+    return mrc_answer_problem(r, failure->http_status, failure->detail);
+}
+
+int mrc_failure_answer_input(request_rec *r, enum mrc_err err, const struct mrc_error *error,
+                             int limit_status)
+{
+    switch (err) {
+    case MRC_ENOMEM:
+        return mrc_failure_answer_no_memory(r);
+    case MRC_ELIMIT:
+        return mrc_answer_problem(r, limit_status, error->text);
+    default:
+        return mrc_answer_problem(r, HTTP_BAD_REQUEST, error->text);
+    }
+}
+
+int mrc_failure_answer_no_memory(request_rec *r)
+{
+    return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
+}

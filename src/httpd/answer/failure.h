@@ -1,0 +1,40 @@
+/*
+ * Failures: the HTTP answer to each status of the core, the store and the hub. This is the one
+ * place where such a status becomes an HTTP status.
+ *
+ * The functions named mrc_failure_answer… return the value for the handler to return.
+ */
+#ifndef MRC_HTTPD_ANSWER_FAILURE_H
+#define MRC_HTTPD_ANSWER_FAILURE_H
+
+#include <stdbool.h>
+
+#include "httpd.h"
+
+#include "core/base/err.h"
+
+/* The answer to a failure. */
+struct mrc_failure {
+    int http_status;
+    const char *detail; /* for the problem document */
+    bool is_ours;       /* the server is at fault, not the client: the caller logs the status */
+};
+
+/* The failure that STATUS, which is not APR_SUCCESS, means for a publication or a subscription. */
+const struct mrc_failure *mrc_failure_of_publication(apr_status_t status);
+const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status);
+
+/* Answers R with FAILURE. A client that gets 503 may retry after a second. */
+int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure);
+
+/*
+ * Answers R, whose query or body could not be read: ERR is not MRC_OK, ERROR has the reason.
+ * MRC_ENOMEM is 500, MRC_ELIMIT is LIMIT_STATUS, anything else is 400.
+ */
+int mrc_failure_answer_input(request_rec *r, enum mrc_err err, const struct mrc_error *error,
+                             int limit_status);
+
+/* Answers R, for which there is no memory. */
+int mrc_failure_answer_no_memory(request_rec *r);
+
+#endif

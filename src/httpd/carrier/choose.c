@@ -1,0 +1,82 @@
+#include "httpd/carrier/choose.h"
+
+#include "httpd/base/connection.h"
+#include "httpd/carrier/detached.h"
+#include "httpd/carrier/push.h"
+#include "httpd/carrier/suspended.h"
+#include "httpd/carrier/threaded.h"
+#include "httpd/child/this_child.h"
+#include "hub/child/child.h"
+#include "hub/stream/dispatcher.h"
+
+enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach)
+{
+    mrc_push_prepare(r);
+    /* The access log line of a stream that leaves its thread is written by another thread. */
+    if (!mrc_this_child_may_log_anywhere())
+        return MRC_CHOICE_THREADED;
+    if (may_detach && mrc_carrier_detached_is_possible(r))
+        return MRC_CHOICE_DETACHED;
+    return mrc_carrier_suspended_is_possible(r) ? MRC_CHOICE_SUSPENDED : MRC_CHOICE_THREADED;
+}
+
+static const char *hold_thread(conn_rec *c)
+{
+    const struct mrc_sizing *sizing = mrc_this_child_sizing();
+
+    if (!mrc_connection_hold_thread(c))
+        return "this connection holds as many streams as it may: use one stream with several topic "
+               "matchers, or HTTP/1.1";
+    if (mrc_child_hold_thread(mrc_this_child_get(), sizing->threaded_per_child,
+                              sizing->threaded_total))
+        return NULL;
+    mrc_connection_release_thread(c);
+    return "the server holds as many streams as its workers allow: try again";
+}
+
+/* The connection comes first, so that a client that sees the child's thread free may use it. */
+static void release_thread(conn_rec *c)
+{
+    mrc_connection_release_thread(c);
+    mrc_child_release_thread(mrc_this_child_get());
+}
+
+const char *mrc_choose_hold(request_rec *r, enum mrc_choice choice)
+{
+    const struct mrc_sizing *sizing = mrc_this_child_sizing();
+    struct mrc_child *child = mrc_this_child_get();
+
+    if (choice == MRC_CHOICE_THREADED)
+        return hold_thread(r->connection);
+    if (mrc_dispatcher_post_count(mrc_child_dispatcher(child)) < sizing->dispatched_per_child &&
+        (choice == MRC_CHOICE_DETACHED ||
+         mrc_child_hold_suspended(child, sizing->suspended_per_child)))
+        return NULL;
+    return "the server holds as many streams as it can: try again";
+}
+
+void mrc_choose_release(request_rec *r, enum mrc_choice choice)
+{
+    if (choice == MRC_CHOICE_THREADED)
+        release_thread(r->connection);
+    else if (choice == MRC_CHOICE_SUSPENDED)
+        mrc_child_release_suspended(mrc_this_child_get());
+}
+
+int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscriber *subscriber)
+{
+    struct mrc_child *child = mrc_this_child_get();
+    int status;
+
+    switch (choice) {
+    case MRC_CHOICE_DETACHED:
+        return mrc_carrier_detached_start(r, child, mrc_this_child_log_fields(),
+                                          mrc_this_child_log_texts(), subscriber);
+    case MRC_CHOICE_SUSPENDED:
+        return mrc_carrier_suspended_start(r, child, subscriber);
+    default:
+        status = mrc_carrier_threaded_run(r, child, subscriber);
+        release_thread(r->connection);
+        return status;
+    }
+}

@@ -1,0 +1,4 @@
+mod_mercure_la_SOURCES += \
+	%D%/this_child.c %D%/this_child.h
+
+EXTRA_DIST += %D%/README.md

@@ -1,0 +1,84 @@
+#include "httpd/child/this_child.h"
+
+#include "ap_mpm.h"
+#include "scoreboard.h"
+
+#include "hub/child/child.h"
+
+/* NULL: this process serves no hub. */
+static const struct mrc_this_child *this_child;
+
+void mrc_this_child_set(const struct mrc_this_child *state)
+{
+    this_child = state;
+}
+
+struct mrc_child *mrc_this_child_get(void)
+{
+    return this_child ? this_child->child : NULL;
+}
+
+struct mrc_hub *mrc_this_child_hub(int index)
+{
+    return this_child ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
+}
+
+bool mrc_this_child_is_serving(void)
+{
+    int generation = 0;
+    int state = AP_MPMQ_RUNNING;
+
+    if (!this_child || mrc_child_is_draining(this_child->child))
+        return false;
+    /* In a graceful restart, prefork changes only the generation; it calls no hook in its children.
+     */
+    ap_mpm_query(AP_MPMQ_GENERATION, &generation);
+    ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
+    return state != AP_MPMQ_STOPPING &&
+           generation == ap_get_scoreboard_global()->running_generation;
+}
+
+struct mrc_keyring *mrc_this_child_keyring(void)
+{
+    return this_child ? this_child->keyring : NULL;
+}
+
+struct mrc_token_cache *mrc_this_child_tokens(void)
+{
+    return this_child ? this_child->tokens : NULL;
+}
+
+struct mrc_keeper *mrc_this_child_keeper(void)
+{
+    return this_child->keeper;
+}
+
+struct mrc_mod_http2 *mrc_this_child_mod_http2(void)
+{
+    return this_child->http2;
+}
+
+const struct mrc_sizing *mrc_this_child_sizing(void)
+{
+    return &this_child->sizing;
+}
+
+bool mrc_this_child_may_log_anywhere(void)
+{
+    return this_child->may_log_anywhere;
+}
+
+const struct mrc_log_fields *mrc_this_child_log_fields(void)
+{
+    return this_child->log_fields;
+}
+
+struct mrc_interned_table *mrc_this_child_log_texts(void)
+{
+    return this_child->log_texts;
+}
+
+struct mrc_jobs *mrc_this_child_jobs(void)
+{
+    return this_child->jobs;
+}

@@ -1,0 +1,151 @@
+#include "httpd/config/check.h"
+
+#include "http_log.h"
+
+#include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+#include "httpd/config/origin.h"
+#include "httpd/config/shape.h"
+#include "store/history/dir.h"
+#include "store/memory/memory.h"
+
+APLOG_USE_MODULE(mercure);
+
+#define STARTUP_ERROR APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0
+
+static int check_store(server_rec *server, const struct mrc_hub_conf *hub, const char *where)
+{
+    struct mrc_error error = {""};
+
+    if (mrc_history_dir_check(hub->settings->store_path, &error) == APR_SUCCESS)
+        return OK;
+    ap_log_error(STARTUP_ERROR, server, "MercureStore lmdb %s of the hub %s (%s): %s",
+                 hub->settings->store_path, hub->label, where, error.text);
+    return !OK;
+}
+
+static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
+{
+    const struct mrc_settings *settings = hub->settings;
+    const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
+
+    if (settings->store_path && !settings->history_off)
+        return check_store(server, hub, where);
+    if (settings->history_off)
+        return OK;
+    if (settings->history_bytes == 0) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MercureHistory bytes=0 (no bound) cannot be kept in memory: give the hub %s "
+                     "(%s) a bound such as bytes=16M, or MercureStore lmdb",
+                     hub->label, where);
+        return !OK;
+    }
+    if (settings->history_bytes / MRC_SHAPE_BODIES_IN_RING < settings->limit_body_bytes) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MercureHistory bytes=%" APR_INT64_T_FMT " is too small for the hub %s (%s): "
+                     "the largest body must fit into it %d times. Raise it to %" APR_INT64_T_FMT
+                     " at least, or lower MercureLimit body=%" APR_INT64_T_FMT,
+                     settings->history_bytes, hub->label, where, MRC_SHAPE_BODIES_IN_RING,
+                     settings->limit_body_bytes * MRC_SHAPE_BODIES_IN_RING,
+                     settings->limit_body_bytes);
+        return !OK;
+    }
+    return OK;
+}
+
+/* The directive of SETTINGS that is about what browsers send with credentials; NULL: none. */
+static const char *about_credentials(const struct mrc_settings *settings)
+{
+    if (mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME))
+        return "MercureCookieName";
+    return settings->publish_origins ? "MercurePublishOrigins" : NULL;
+}
+
+static int check_location_origins(const struct mrc_location *location)
+{
+    const struct mrc_settings *settings = location->settings;
+    const char *directive = about_credentials(settings);
+
+    if (!settings->cors_origins || !settings->cors_origins->any || !directive)
+        return OK;
+    ap_log_error(STARTUP_ERROR, location->server,
+                 "MercureCorsOrigins * goes without credentials, but %s beside it (%s) is about "
+                 "the cookie: name the origins in MercureCorsOrigins, or remove one of the two",
+                 directive, location->section->where);
+    return !OK;
+}
+
+static int check_origins(const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        if (check_location_origins(APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)) != OK)
+            return !OK;
+    }
+    return OK;
+}
+
+static int check_subscriptions(const struct mrc_hub_conf *hub)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+    const struct mrc_settings *settings = hub->settings;
+
+    if (!settings->subscriptions ||
+        (uint64_t)settings->max_subscribers <= MRC_ROSTER_SUBSCRIBERS_MAX)
+        return OK;
+    ap_log_error(
+        STARTUP_ERROR, first->server,
+        "MercureMaxSubscribers %" APR_INT64_T_FMT " is too large for the hub %s (%s): with "
+        "MercureSubscriptions On at most %" APR_UINT64_T_FMT " subscribers can be listed",
+        settings->max_subscribers, hub->label, first->section->where, MRC_ROSTER_SUBSCRIBERS_MAX);
+    return !OK;
+}
+
+int mrc_check_hubs(server_rec *main_server)
+{
+    const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
+    int status = OK;
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
+            check_subscriptions(hub) != OK)
+            status = !OK;
+    }
+    return status;
+}
+
+static int has_subscriptions(const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        if (APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->settings->subscriptions)
+            return 1;
+    }
+    return 0;
+}
+
+int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
+{
+    const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
+    int64_t bound = mrc_hubs_memory_bytes(main_server);
+    struct mrc_error error;
+    uint64_t need =
+        mrc_memory_size(mrc_shape_list(temp, hubs), (size_t)hubs->nelts, mrc_hubs_slots(), &error);
+
+    if (need == 0) {
+        ap_log_error(STARTUP_ERROR, main_server, "shared memory for the hubs: %s", error.text);
+        return !OK;
+    }
+    if (bound == 0 || need <= (uint64_t)bound)
+        return OK;
+    ap_log_error(STARTUP_ERROR, main_server,
+                 "MercureMemory %" APR_INT64_T_FMT " is too small: the %d hub(s) of this "
+                 "configuration need %" APR_UINT64_T_FMT
+                 " bytes. Raise it, or lower MercureHistory "
+                 "bytes= and count=%s",
+                 bound, hubs->nelts, need,
+                 has_subscriptions(hubs) ? ", or MercureMaxSubscribers, for which "
+                                           "MercureSubscriptions On sets memory aside"
+                                         : "");
+    return !OK;
+}
