@@ -119,7 +119,7 @@ def edges(root):
     """(file, include) for each include of one of our headers by one of our files."""
     names = common.files(root, ".c", ".h")
     for name in names:
-        if layer_of(name) is not None:
+        if layer_of(name) is not None or name.startswith("docs/"):
             for _, what in includes(root, name):
                 if f"src/{what}" in names:
                     yield name, f"src/{what}"
