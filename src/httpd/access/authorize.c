@@ -175,7 +175,7 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
 
     if (err == MRC_ENOMEM)
         return mrc_failure_answer_no_memory(r);
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a token: %s",
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "MRC0601: hub %s refuses a token: %s",
                   claim->location->hub->label, reason->text);
     if (err == MRC_EPENDING)
         return mrc_answer_later(r, "the hub does not have the keys of the access token's issuer "

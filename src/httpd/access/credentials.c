@@ -26,7 +26,7 @@ static bool is_scheme_char(char c)
 
 static int malformed(request_rec *r, const char *detail)
 {
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "hub %s refuses a request: %s",
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "MRC0602: hub %s refuses a request: %s",
                   mrc_claim_get(r)->location->hub->label, detail);
     return mrc_challenge(r, HTTP_BAD_REQUEST, "invalid_request", detail);
 }
@@ -164,10 +164,11 @@ int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,
     *token = find_any_cookie(r, settings);
     if (!token->ptr || role != MRC_ROLE_PUBLISHER || is_from_own_site(r, claim->location, settings))
         return DECLINED;
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  "hub %s refuses a publication with the cookie: neither Origin nor Referer names "
-                  "an origin that may publish here",
-                  claim->location->hub->label);
+    ap_log_rerror(
+        APLOG_MARK, APLOG_INFO, 0, r,
+        "MRC0603: hub %s refuses a publication with the cookie: neither Origin nor Referer names "
+        "an origin that may publish here",
+        claim->location->hub->label);
     return mrc_answer_problem(r, HTTP_FORBIDDEN,
                               "a publication that is authorized by the cookie must come from the "
                               "hub's own origin, or from one of MercurePublishOrigins, and say so "

@@ -267,7 +267,7 @@ static int copy_socket(conn_rec *c)
     copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         ap_log_cerror(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(errno), c,
-                      "no descriptor for a stream");
+                      "MRC0901: no descriptor for a stream");
     return copy;
 }
 

@@ -55,7 +55,7 @@ int mrc_mod_http2_post_read_request(request_rec *r)
     vector = ap_create_request_config(r->pool); /* of no module anything: as good for directories */
     problem = ap_walk_config(&directive, &parms, vector);
     if (problem) /* a mod_http2 that knows no such directive: its streams have httpd's Timeout */
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "H2StreamTimeout: %s", problem);
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "MRC0902: H2StreamTimeout: %s", problem);
     else
         r->per_dir_config = ap_merge_per_dir_configs(r->pool, r->per_dir_config, vector);
     return DECLINED;

@@ -208,7 +208,7 @@ static void end_record(struct mrc_carrier_suspended *suspended, enum mrc_end end
 static void end_request(request_rec *r, enum mrc_end end)
 {
     apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "MRC0903: stream ended: %s", mrc_end_text(end));
     ap_finalize_request_protocol(r);
     ap_process_request_after_handler(r);
 }

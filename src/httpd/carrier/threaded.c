@@ -350,10 +350,10 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_child *process,
         mrc_buf_free(&stream.out);
         mrc_waiter_close(stream.waiter);
     } else {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "a stream could not be opened");
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "MRC0904: a stream could not be opened");
     }
     apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "MRC0905: stream ended: %s", mrc_end_text(end));
     mrc_subscriber_close(subscriber, end);
     return status == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -19,7 +19,7 @@ static int check_store(server_rec *server, const struct mrc_hub_conf *hub, const
 
     if (mrc_history_dir_check(hub->settings->store_path, &error) == APR_SUCCESS)
         return OK;
-    ap_log_error(STARTUP_ERROR, server, "MercureStore lmdb %s of the hub %s (%s): %s",
+    ap_log_error(STARTUP_ERROR, server, "MRC0101: MercureStore lmdb %s of the hub %s (%s): %s",
                  hub->settings->store_path, hub->label, where, error.text);
     return !OK;
 }
@@ -34,20 +34,21 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
     if (settings->history_off)
         return OK;
     if (settings->history_bytes == 0) {
-        ap_log_error(STARTUP_ERROR, server,
-                     "MercureHistory bytes=0 (no bound) cannot be kept in memory: give the hub %s "
-                     "(%s) a bound such as bytes=16M, or MercureStore lmdb",
-                     hub->label, where);
+        ap_log_error(
+            STARTUP_ERROR, server,
+            "MRC0102: MercureHistory bytes=0 (no bound) cannot be kept in memory: give the hub %s "
+            "(%s) a bound such as bytes=16M, or MercureStore lmdb",
+            hub->label, where);
         return !OK;
     }
     if (settings->history_bytes / MRC_SHAPE_BODIES_IN_RING < settings->limit_body_bytes) {
-        ap_log_error(STARTUP_ERROR, server,
-                     "MercureHistory bytes=%" APR_INT64_T_FMT " is too small for the hub %s (%s): "
-                     "the largest body must fit into it %d times. Raise it to %" APR_INT64_T_FMT
-                     " at least, or lower MercureLimit body=%" APR_INT64_T_FMT,
-                     settings->history_bytes, hub->label, where, MRC_SHAPE_BODIES_IN_RING,
-                     settings->limit_body_bytes * MRC_SHAPE_BODIES_IN_RING,
-                     settings->limit_body_bytes);
+        ap_log_error(
+            STARTUP_ERROR, server,
+            "MRC0103: MercureHistory bytes=%" APR_INT64_T_FMT " is too small for the hub %s (%s): "
+            "the largest body must fit into it %d times. Raise it to %" APR_INT64_T_FMT
+            " at least, or lower MercureLimit body=%" APR_INT64_T_FMT,
+            settings->history_bytes, hub->label, where, MRC_SHAPE_BODIES_IN_RING,
+            settings->limit_body_bytes * MRC_SHAPE_BODIES_IN_RING, settings->limit_body_bytes);
         return !OK;
     }
     return OK;
@@ -68,10 +69,11 @@ static int check_location_origins(const struct mrc_location *location)
 
     if (!settings->cors_origins || !settings->cors_origins->any || !directive)
         return OK;
-    ap_log_error(STARTUP_ERROR, location->server,
-                 "MercureCorsOrigins * goes without credentials, but %s beside it (%s) is about "
-                 "the cookie: name the origins in MercureCorsOrigins, or remove one of the two",
-                 directive, location->section->where);
+    ap_log_error(
+        STARTUP_ERROR, location->server,
+        "MRC0104: MercureCorsOrigins * goes without credentials, but %s beside it (%s) is about "
+        "the cookie: name the origins in MercureCorsOrigins, or remove one of the two",
+        directive, location->section->where);
     return !OK;
 }
 
@@ -92,11 +94,12 @@ static int check_subscriptions(const struct mrc_hub_conf *hub)
     if (!settings->subscriptions ||
         (uint64_t)settings->max_subscribers <= MRC_ROSTER_SUBSCRIBERS_MAX)
         return OK;
-    ap_log_error(
-        STARTUP_ERROR, first->server,
-        "MercureMaxSubscribers %" APR_INT64_T_FMT " is too large for the hub %s (%s): with "
-        "MercureSubscriptions On at most %" APR_UINT64_T_FMT " subscribers can be listed",
-        settings->max_subscribers, hub->label, first->section->where, MRC_ROSTER_SUBSCRIBERS_MAX);
+    ap_log_error(STARTUP_ERROR, first->server,
+                 "MRC0105: MercureMaxSubscribers %" APR_INT64_T_FMT
+                 " is too large for the hub %s (%s): with "
+                 "MercureSubscriptions On at most %" APR_UINT64_T_FMT " subscribers can be listed",
+                 settings->max_subscribers, hub->label, first->section->where,
+                 MRC_ROSTER_SUBSCRIBERS_MAX);
     return !OK;
 }
 
@@ -133,13 +136,14 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
         mrc_memory_size(mrc_shape_list(temp, hubs), (size_t)hubs->nelts, mrc_hubs_slots(), &error);
 
     if (need == 0) {
-        ap_log_error(STARTUP_ERROR, main_server, "shared memory for the hubs: %s", error.text);
+        ap_log_error(STARTUP_ERROR, main_server, "MRC0106: shared memory for the hubs: %s",
+                     error.text);
         return !OK;
     }
     if (bound == 0 || need <= (uint64_t)bound)
         return OK;
     ap_log_error(STARTUP_ERROR, main_server,
-                 "MercureMemory %" APR_INT64_T_FMT " is too small: the %d hub(s) of this "
+                 "MRC0107: MercureMemory %" APR_INT64_T_FMT " is too small: the %d hub(s) of this "
                  "configuration need %" APR_UINT64_T_FMT
                  " bytes. Raise it, or lower MercureHistory "
                  "bytes= and count=%s",

@@ -185,15 +185,15 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
     if (directive) {
         const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
 
-        ap_log_error(STARTUP_ERROR, location->server,
-                     "%s belongs to the hub, but two Locations of the hub %s disagree on it: %s "
-                     "in %s and %s in %s. Give both the same, or different hubs",
-                     directive, hub->label, first->section->where,
-                     first->server->server_hostname ? first->server->server_hostname
-                                                    : "the main server",
-                     location->section->where,
-                     location->server->server_hostname ? location->server->server_hostname
-                                                       : "the main server");
+        ap_log_error(
+            STARTUP_ERROR, location->server,
+            "MRC0108: %s belongs to the hub, but two Locations of the hub %s disagree on it: %s "
+            "in %s and %s in %s. Give both the same, or different hubs",
+            directive, hub->label, first->section->where,
+            first->server->server_hostname ? first->server->server_hostname : "the main server",
+            location->section->where,
+            location->server->server_hostname ? location->server->server_hostname
+                                              : "the main server");
         return !OK;
     }
     location->hub = hub;
@@ -243,9 +243,10 @@ static int take_section(apr_hash_t *by_path, server_rec *server, const char *pat
     const struct mrc_hub_section *other = apr_hash_get(by_path, path, APR_HASH_KEY_STRING);
 
     if (section && other && other->server == section->server) {
-        ap_log_error(STARTUP_ERROR, server,
-                     "MercureHub On stands twice for the path %s: at %s and at %s. Keep one", path,
-                     other->where, section->where);
+        ap_log_error(
+            STARTUP_ERROR, server,
+            "MRC0109: MercureHub On stands twice for the path %s: at %s and at %s. Keep one", path,
+            other->where, section->where);
         return !OK;
     }
     apr_hash_set(by_path, path, APR_HASH_KEY_STRING, section);

@@ -87,28 +87,32 @@ static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizi
     int threads = query(AP_MPMQ_MAX_THREADS);
 
     if (query(AP_MPMQ_MAX_SPARE_THREADS) < workers)
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                     "MaxSpareThreads %d is below MaxRequestWorkers %d: httpd ends children whose "
-                     "threads are idle, and the streams in them have to come back. Set "
-                     "MaxSpareThreads %d",
-                     query(AP_MPMQ_MAX_SPARE_THREADS), workers, workers);
+        ap_log_error(
+            APLOG_MARK, APLOG_NOTICE, 0, main_server,
+            "MRC0110: MaxSpareThreads %d is below MaxRequestWorkers %d: httpd ends children whose "
+            "threads are idle, and the streams in them have to come back. Set "
+            "MaxSpareThreads %d",
+            query(AP_MPMQ_MAX_SPARE_THREADS), workers, workers);
     if (query(AP_MPMQ_MAX_REQUESTS_DAEMON))
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                     "MaxConnectionsPerChild %d ends a child with all its streams after so many "
-                     "connections. Set MaxConnectionsPerChild 0",
-                     query(AP_MPMQ_MAX_REQUESTS_DAEMON));
+        ap_log_error(
+            APLOG_MARK, APLOG_NOTICE, 0, main_server,
+            "MRC0111: MaxConnectionsPerChild %d ends a child with all its streams after so many "
+            "connections. Set MaxConnectionsPerChild 0",
+            query(AP_MPMQ_MAX_REQUESTS_DAEMON));
     /* In a reload old children end their streams while new ones start. */
     if (query(AP_MPMQ_HARD_LIMIT_DAEMONS) < 2 * query(AP_MPMQ_MAX_DAEMONS))
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                     "ServerLimit %d leaves no room for children that still end their streams "
-                     "while others start, in a reload: these start late. Set ServerLimit %d",
-                     query(AP_MPMQ_HARD_LIMIT_DAEMONS), 2 * query(AP_MPMQ_MAX_DAEMONS));
+        ap_log_error(
+            APLOG_MARK, APLOG_NOTICE, 0, main_server,
+            "MRC0112: ServerLimit %d leaves no room for children that still end their streams "
+            "while others start, in a reload: these start late. Set ServerLimit %d",
+            query(AP_MPMQ_HARD_LIMIT_DAEMONS), 2 * query(AP_MPMQ_MAX_DAEMONS));
     if (sizing->suspended_per_child < (unsigned)threads * 4)
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                     "each child holds only %u streams: raise AsyncRequestWorkerFactor, to twice "
-                     "the streams wanted in a child divided by ThreadsPerChild (%d), and the limit "
-                     "of open files (ulimit -n) beyond the streams of a child",
-                     sizing->suspended_per_child, threads);
+        ap_log_error(
+            APLOG_MARK, APLOG_NOTICE, 0, main_server,
+            "MRC0113: each child holds only %u streams: raise AsyncRequestWorkerFactor, to twice "
+            "the streams wanted in a child divided by ThreadsPerChild (%d), and the limit "
+            "of open files (ulimit -n) beyond the streams of a child",
+            sizing->suspended_per_child, threads);
 }
 
 void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing)
@@ -117,17 +121,18 @@ void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing)
 
     if (query(AP_MPMQ_IS_ASYNC)) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
-                     "this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
+                     "MRC0114: this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
                      "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2",
                      sizing->suspended_per_child * (unsigned)daemons, sizing->suspended_per_child,
                      daemons, sizing->dispatched_per_child * (unsigned)daemons,
                      sizing->threaded_total);
         warn_of_async(main_server, sizing);
     } else {
-        ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
-                     "this configuration holds %u streams over HTTP/1.1 without TLS and filters "
-                     "(MercureDetach), and %u others, each of which takes a worker: with the event "
-                     "MPM it would hold thousands",
-                     sizing->dispatched_per_child * (unsigned)daemons, sizing->threaded_total);
+        ap_log_error(
+            APLOG_MARK, APLOG_INFO, 0, main_server,
+            "MRC0115: this configuration holds %u streams over HTTP/1.1 without TLS and filters "
+            "(MercureDetach), and %u others, each of which takes a worker: with the event "
+            "MPM it would hold thousands",
+            sizing->dispatched_per_child * (unsigned)daemons, sizing->threaded_total);
     }
 }

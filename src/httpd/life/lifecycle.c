@@ -114,8 +114,8 @@ static void warn_of_weak_keys(const struct mrc_location *location, const apr_arr
 
         if (warning && !has_key(others, key))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
-                         "a key of the hub %s for protocol 0.x (%s): %s", location->hub->label,
-                         location->section->where, warning);
+                         "MRC0201: a key of the hub %s for protocol 0.x (%s): %s",
+                         location->hub->label, location->section->where, warning);
     }
 }
 
@@ -127,19 +127,21 @@ static void warn_of_hubs(const struct mrc_hub_conf *hub)
         const struct mrc_settings *settings = location->settings;
 
         if (settings->playground)
-            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
-                         "the hub %s is INSECURE: with MercurePlayground On, whoever reaches it "
-                         "reads and publishes everything. Keep it to your own machine (%s)",
-                         hub->label, location->section->where);
+            ap_log_error(
+                APLOG_MARK, APLOG_WARNING, 0, location->server,
+                "MRC0202: the hub %s is INSECURE: with MercurePlayground On, whoever reaches it "
+                "reads and publishes everything. Keep it to your own machine (%s)",
+                hub->label, location->section->where);
         if (!settings->publisher_keys && !settings->playground &&
             !(settings->legacy && settings->legacy_publisher_keys))
-            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
-                         "nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
-                         hub->label, location->section->where);
+            ap_log_error(
+                APLOG_MARK, APLOG_WARNING, 0, location->server,
+                "MRC0203: nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
+                hub->label, location->section->where);
         if (!settings->subscriber_keys && !settings->anonymous && !settings->playground &&
             !(settings->legacy && settings->legacy_subscriber_keys))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
-                         "nobody can subscribe to the hub %s: it has neither a "
+                         "MRC0204: nobody can subscribe to the hub %s: it has neither a "
                          "MercureSubscriberKey nor MercureAnonymous On (%s)",
                          hub->label, location->section->where);
         if (settings->legacy) {
@@ -156,8 +158,8 @@ static void log_hubs(server_rec *main_server, const apr_array_header_t *hubs)
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
-                     "hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes", hub->label,
-                     hub->locations->nelts, hub->shape.ring_bytes);
+                     "MRC0205: hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes",
+                     hub->label, hub->locations->nelts, hub->shape.ring_bytes);
         warn_of_hubs(hub);
     }
 }
@@ -173,16 +175,17 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
     if (*ret_memory)
         return APR_SUCCESS;
     if (retained) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server,
-                     "another version of mod_mercure made the shared memory that this server runs "
-                     "with: stop and start httpd, a reload is not enough");
+        ap_log_error(
+            APLOG_MARK, APLOG_CRIT, 0, main_server,
+            "MRC0206: another version of mod_mercure made the shared memory that this server runs "
+            "with: stop and start httpd, a reload is not enough");
         return APR_EINVAL;
     }
     status = mrc_memory_open(main_server->process->pool, ap_runtime_dir_relative(ptemp, ""),
                              mrc_hubs_slots(), &error, ret_memory);
     if (status != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "shared memory of the hubs: %s",
-                     error.text);
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
+                     "MRC0207: shared memory of the hubs: %s", error.text);
         return status;
     }
     retained = ap_retained_data_create(RETAINED_KEY, sizeof(*retained));
@@ -193,8 +196,8 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
 
 static void warn_of_history(void *main_server, const char *text)
 {
-    ap_log_error(APLOG_MARK, APLOG_ERR, 0, (server_rec *)main_server, "MercureStore lmdb: %s",
-                 text);
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, (server_rec *)main_server,
+                 "MRC0208: MercureStore lmdb: %s", text);
 }
 
 /* Takes the directories of the durable histories. */
@@ -224,7 +227,8 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
     status = mrc_history_dirs_reconcile(retained->dirs, names, n, &owner, warn_of_history,
                                         main_server, &error);
     if (status != APR_SUCCESS)
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server, "MercureStore lmdb: %s", error.text);
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server, "MRC0209: MercureStore lmdb: %s",
+                     error.text);
     return status;
 }
 
@@ -240,7 +244,7 @@ static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
 
     mrc_key_sources_forget_contents(catalogue);
     if (status != APR_SUCCESS)
-        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "keys of the hubs: %s",
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "MRC0210: keys of the hubs: %s",
                      error.text);
     return status;
 }
@@ -264,12 +268,12 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         return HTTP_INTERNAL_SERVER_ERROR;
     status = mrc_memory_reconcile(memory, mrc_shape_list(ptemp, hubs), (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "shared memory of the hubs: %s",
-                     error.text);
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
+                     "MRC0211: shared memory of the hubs: %s", error.text);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (*error.text)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "%s", error.text);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "MRC0212: %s", error.text);
     if (share_keys(main_server, pconf, memory) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
     log_hubs(main_server, hubs);
@@ -328,7 +332,8 @@ static struct mrc_child_hub *process_hubs(apr_pool_t *pool, const apr_array_head
 static void tell_unreadable(void *hub, uint64_t seq)
 {
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
-                 "hub %s: the update number %" APR_UINT64_T_FMT " of its history cannot be read: "
+                 "MRC0213: hub %s: the update number %" APR_UINT64_T_FMT
+                 " of its history cannot be read: "
                  "another version of the module wrote it, or its memory is damaged. It is passed "
                  "over, and so are others like it",
                  ((const struct mrc_hub_conf *)hub)->label, seq);
@@ -347,7 +352,7 @@ static void watch_hubs(struct mrc_child *process, const apr_array_header_t *hubs
 static void log_keys(void *server, enum mrc_keeper_level level, const char *text)
 {
     ap_log_error(APLOG_MARK, level == MRC_KEEPER_WARNING ? APLOG_WARNING : APLOG_NOTICE, 0, server,
-                 "%s", text);
+                 "MRC0214: %s", text);
 }
 
 /* The keys of this child, and the thread that brings them up to date if some may change. */
@@ -421,9 +426,10 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
                                  &state->child);
     if (status == APR_SUCCESS) {
         if (mrc_child_problem(state->child))
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
-                         "this child does not serve a hub whose history cannot be opened: %s",
-                         mrc_child_problem(state->child));
+            ap_log_error(
+                APLOG_MARK, APLOG_ERR, 0, main_server,
+                "MRC0215: this child does not serve a hub whose history cannot be opened: %s",
+                mrc_child_problem(state->child));
         watch_hubs(state->child, hubs);
         mrc_this_child_set(state);
         apr_pool_pre_cleanup_register(pchild, state, stop_child);
@@ -434,13 +440,14 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     mrc_token_cache_free(state->tokens);
     mrc_interned_table_free(state->log_texts);
     if (status == APR_ENOSPC)
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
-                     "this child serves no hub, since all %u slots for children are taken: too "
-                     "many old children still end their work",
-                     mrc_control_nslots(mrc_memory_control(memory)));
+        ap_log_error(
+            APLOG_MARK, APLOG_ERR, 0, main_server,
+            "MRC0216: this child serves no hub, since all %u slots for children are taken: too "
+            "many old children still end their work",
+            mrc_control_nslots(mrc_memory_control(memory)));
     else
         ap_log_error(APLOG_MARK, APLOG_ERR, status, main_server,
-                     "this child serves no hub: it could not start");
+                     "MRC0217: this child serves no hub: it could not start");
 }
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)

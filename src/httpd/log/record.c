@@ -544,7 +544,7 @@ static void log_request(request_rec *r, apr_off_t body_bytes, enum mrc_end end)
 {
     r->bytes_sent += body_bytes;
     apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "stream ended: %s", mrc_end_text(end));
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "MRC1001: stream ended: %s", mrc_end_text(end));
     ap_run_log_transaction(r);
 }
 

@@ -86,7 +86,7 @@ static void log_not_granted(const struct publishing *publishing, struct mrc_byte
     struct mrc_quote issuer, topic;
 
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, publishing->r,
-                  "hub %s refuses a publication: a token of the issuer %s does not grant "
+                  "MRC0701: hub %s refuses a publication: a token of the issuer %s does not grant "
                   "publish on the topic %s",
                   publishing->claim->location->hub->label,
                   mrc_quote(&issuer, mrc_bytes_of(mrc_token_get_issuer(publishing->token))),
@@ -140,7 +140,7 @@ static int store(struct publishing *publishing)
         return DECLINED;
     failure = mrc_failure_of_publication(status);
     if (failure->is_ours)
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: an update was not stored",
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "MRC0702: hub %s: an update was not stored",
                       conf->label);
     return mrc_failure_answer(r, failure);
 }

@@ -162,7 +162,7 @@ int mrc_request_handler(request_rec *r)
         return DECLINED;
     if (r->main) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
-                      "a hub answers clients, and no page that includes it");
+                      "MRC0703: a hub answers clients, and no page that includes it");
         return HTTP_NOT_FOUND;
     }
     return serve(r, claim);

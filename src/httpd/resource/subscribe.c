@@ -159,12 +159,13 @@ static int turn_away(const struct subscribing *subscribing)
     const struct mrc_settings *settings = mrc_claim_hub_settings(subscribing->claim);
 
     if (mrc_patterns_should_tell(mrc_hub_patterns(subscribing->hub)))
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
-                      "hub %s: its subscribers listen with as many patterns as MercureLimit "
-                      "patterns=%" APR_INT64_T_FMT " compiled=%" APR_INT64_T_FMT
-                      " allows: subscriptions with new ones are turned away",
-                      subscribing->claim->location->hub->label, settings->limit_patterns,
-                      settings->limit_compiled_bytes);
+        ap_log_rerror(
+            APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
+            "MRC0704: hub %s: its subscribers listen with as many patterns as MercureLimit "
+            "patterns=%" APR_INT64_T_FMT " compiled=%" APR_INT64_T_FMT
+            " allows: subscriptions with new ones are turned away",
+            subscribing->claim->location->hub->label, settings->limit_patterns,
+            settings->limit_compiled_bytes);
     return mrc_answer_later(subscribing->r,
                             "the hub holds as many URL Patterns of its subscribers as it may: "
                             "use exact matchers, or try again");
@@ -202,10 +203,10 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
 
     if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, subscribing->r,
-                      "hub %s: a subscription failed", label);
+                      "MRC0705: hub %s: a subscription failed", label);
     else
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, subscribing->r,
-                      "hub %s refuses a subscription: %s", label, failure->detail);
+                      "MRC0706: hub %s refuses a subscription: %s", label, failure->detail);
     return mrc_failure_answer(subscribing->r, failure);
 }
 
@@ -347,18 +348,19 @@ static int announce(const struct subscribing *subscribing)
                              "64 KB at most");
     if (status == APR_ENOSPC) {
         if (mrc_hub_full_is_news(subscribing->hub, apr_time_now()))
-            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                          "hub %s: its list of active subscriptions is full, and subscribers with "
-                          "many or long topic matchers, or long payloads, are turned away. Raise "
-                          "MercureMaxSubscribers, which the list's size follows, or lower "
-                          "MercureLimit matchers= and pattern=",
-                          label);
+            ap_log_rerror(
+                APLOG_MARK, APLOG_WARNING, 0, r,
+                "MRC0707: hub %s: its list of active subscriptions is full, and subscribers with "
+                "many or long topic matchers, or long payloads, are turned away. Raise "
+                "MercureMaxSubscribers, which the list's size follows, or lower "
+                "MercureLimit matchers= and pattern=",
+                label);
         return mrc_answer_later(r, "the hub's list of active subscriptions has no room for so "
                                    "many topic matchers now: try again, or use fewer");
     }
     if (status != MRC_STATUS_SUPERSEDED)
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: a subscription could not be told",
-                      label);
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
+                      "MRC0708: hub %s: a subscription could not be told", label);
     return mrc_answer_later(r, "the hub could not tell of the subscription: try again");
 }
 

@@ -118,8 +118,8 @@ static int add_head(struct reading *reading)
 
     status = mrc_subscriber_peek(reading->hub, mrc_bytes_of(""), apr_time_now(), &id);
     if (status != APR_SUCCESS) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "hub %s: its newest update cannot be read",
-                      location->hub->label);
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
+                      "MRC0709: hub %s: its newest update cannot be read", location->hub->label);
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
                                   "the hub could not read its history");
     }
