@@ -2,6 +2,7 @@
 fuzz_replays = \
 	%D%/replay_form \
 	%D%/replay_jwks \
+	%D%/replay_subscription \
 	%D%/replay_template \
 	%D%/replay_token \
 	%D%/replay_update \
@@ -17,6 +18,7 @@ fuzz_replays = \
 # Seeds that come out of the vectors, and mutations of them.
 VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h
 %C%_replay_form_SOURCES = %D%/fuzz_form.c $(VECTOR_REPLAY)
+%C%_replay_subscription_SOURCES = %D%/fuzz_subscription.c $(VECTOR_REPLAY)
 %C%_replay_template_SOURCES = %D%/fuzz_template.c $(VECTOR_REPLAY)
 %C%_replay_update_SOURCES = %D%/fuzz_update.c $(VECTOR_REPLAY)
 %C%_replay_url_SOURCES = %D%/fuzz_url.c $(VECTOR_REPLAY)

@@ -5,8 +5,8 @@
 #include "http_log.h"
 #include "http_protocol.h"
 
-#include "core/base/utf8.h"
 #include "core/protocol/form.h"
+#include "core/protocol/subscription.h"
 #include "core/protocol/update.h"
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
@@ -38,33 +38,11 @@ APLOG_USE_MODULE(mercure);
 
 /* ---- matchers ---------------------------------------------------------------------------------*/
 
-/*
- * Whether NAME is in the reserved namespace `match…`; if it names a matcher type, that goes to
- * RET_TYPE and RET_KNOWN becomes true.
- */
-static bool is_matcher_name(struct mrc_bytes name, enum mrc_matcher_type *ret_type, bool *ret_known)
-{
-    static const char prefix[] = "match";
-    size_t len = sizeof(prefix) - 1;
-
-    if (name.len < len || ap_cstr_casecmpn(name.ptr, prefix, len))
-        return false;
-    *ret_type = MRC_MATCHER_EXACT;
-    *ret_known = mrc_bytes_eq_str(name, prefix);
-    if (!*ret_known && mrc_bytes_starts_with(name, mrc_bytes_of("match_"))) {
-        struct mrc_bytes type = {name.ptr + len + 1, name.len - len - 1};
-
-        *ret_known = mrc_matcher_type_parse(type, ret_type) == MRC_OK;
-    }
-    return true;
-}
-
 /* What a subscription is read with. */
 struct reader {
     struct mrc_hub *hub;
     const char *base;                    /* of relative URL Patterns and topics */
     const struct mrc_settings *settings; /* the hub's */
-    bool legacy;                         /* protocol 0.x is spoken, too */
     struct mrc_error *error;
     size_t patterns;      /* so far */
     size_t pattern_bytes; /* what they occupy */
@@ -97,113 +75,57 @@ static enum mrc_err explain_full(const struct reader *reader)
 }
 
 static enum mrc_err add_matcher(struct reader *reader, struct mrc_subscription *subscription,
-                                enum mrc_matcher_type type, struct mrc_bytes value)
+                                const struct mrc_subscription_matcher *asked)
 {
-    const struct mrc_settings *settings = reader->settings;
+    enum mrc_matcher_type type = MRC_MATCHER_TEMPLATE;
     struct mrc_matcher *matcher;
     enum mrc_err err;
 
-    if (subscription->matchers_count == (size_t)settings->limit_matchers)
-        return mrc_error_set(reader->error, MRC_ELIMIT,
-                             "a subscription has at most %" APR_INT64_T_FMT " topic matchers here",
-                             settings->limit_matchers);
-    if (value.len > (size_t)settings->limit_pattern_bytes)
-        return mrc_error_set(reader->error, MRC_ELIMIT,
-                             "a topic matcher has at most %" APR_INT64_T_FMT " bytes here",
-                             settings->limit_pattern_bytes);
-    err = mrc_utf8_check_text(value, reader->error);
-    if (!err)
-        err = mrc_patterns_get(mrc_hub_patterns(reader->hub), type, value, reader->base,
-                               reader->error, &matcher);
+    if (asked->type.ptr && mrc_matcher_type_parse(asked->type, &type))
+        return mrc_error_set(reader->error, MRC_EINVAL,
+                             "a parameter whose name begins with match_ names no matcher type of "
+                             "this hub: use match, match_exact or match_urlpattern");
+    err = mrc_patterns_get(mrc_hub_patterns(reader->hub), type, asked->value, reader->base,
+                           reader->error, &matcher);
     if (err)
         return err == MRC_EFULL ? explain_full(reader) : err;
     subscription->matchers[subscription->matchers_count++] = matcher;
     return charge(reader, matcher);
 }
 
-/* Whether NAME is that of a cursor. */
-static bool is_cursor_name(struct mrc_bytes name, bool legacy)
-{
-    /* What clients of protocol 0.x call it, by its drafts and in polyfills. */
-    static const char *const legacy_names[] = {"lastEventID", "Last-Event-ID", "lastEventId"};
-
-    for (size_t i = 0; legacy && i < sizeof(legacy_names) / sizeof(legacy_names[0]); i++)
-        if (mrc_bytes_eq_str(name, legacy_names[i]))
-            return true;
-    return mrc_bytes_eq_str(name, "last_event_id");
-}
-
-/* A `topic` of protocol 0.x. */
-static enum mrc_err take_topic(struct reader *reader, struct mrc_subscription *subscription,
-                               struct mrc_bytes value)
-{
-    if (!reader->legacy)
-        return mrc_error_set(reader->error, MRC_EINVAL,
-                             "the parameter topic is of protocol 0.x, which this hub does not "
-                             "speak: use match or match_urlpattern, or set MercureLegacy On");
-    return add_matcher(reader, subscription, MRC_MATCHER_TEMPLATE, value);
-}
-
-/* Clients of protocol 0.x give one cursor under several names; the first that says something
- * counts.
- */
-static void take_cursor(struct mrc_subscription *subscription, struct mrc_bytes value, bool legacy)
-{
-    if (!subscription->has_cursor || (legacy && !subscription->cursor.len))
-        subscription->cursor = value;
-    subscription->has_cursor = true;
-}
-
-static enum mrc_err take_parameter(struct reader *reader, struct mrc_subscription *subscription,
-                                   struct mrc_form_pair pair)
-{
-    enum mrc_matcher_type type;
-    bool known;
-
-    if (is_matcher_name(pair.name, &type, &known)) {
-        if (!known)
-            return mrc_error_set(reader->error, MRC_EINVAL,
-                                 "a parameter whose name begins with match names no matcher type "
-                                 "of this hub: use match, match_exact or match_urlpattern");
-        return add_matcher(reader, subscription, type, pair.value);
-    }
-    if (mrc_bytes_eq_str(pair.name, "topic"))
-        return take_topic(reader, subscription, pair.value);
-    if (is_cursor_name(pair.name, reader->legacy))
-        take_cursor(subscription, pair.value, reader->legacy);
-    return MRC_OK;
-}
-
-static enum mrc_err take_parameters(struct reader *reader, struct mrc_subscription *subscription,
-                                    const struct mrc_form *form)
+/* Compiles what REQUEST asks for; the cursor is a view as REQUEST has it. */
+static enum mrc_err compile(struct reader *reader, const struct mrc_subscription_request *request,
+                            struct mrc_subscription *subscription)
 {
     enum mrc_err err = MRC_OK;
 
-    for (size_t i = 0; form && i < mrc_form_count(form) && !err; i++)
-        err = take_parameter(reader, subscription, mrc_form_get(form, i));
+    subscription->has_cursor = request->has_cursor;
+    subscription->cursor = request->cursor;
+    subscription->matchers = calloc(request->matchers_count, sizeof(*subscription->matchers));
+    if (!subscription->matchers)
+        return MRC_ENOMEM;
+    for (size_t i = 0; i < request->matchers_count && !err; i++)
+        err = add_matcher(reader, subscription, &request->matchers[i]);
     return err;
 }
 
-/*
- * Reads matchers and cursor from the union of QUERY and BODY, which may be NULL; the query's cursor
- * comes before the body's. Views of the cursor point into them.
- */
+/* Views of the cursor point into QUERY or BODY, each of which may be NULL. */
 static enum mrc_err read_forms(struct reader *reader, const struct mrc_form *query,
-                               const struct mrc_form *body, struct mrc_subscription *subscription)
+                               const struct mrc_form *body, bool is_legacy,
+                               struct mrc_subscription *subscription)
 {
-    enum mrc_err err;
+    struct mrc_subscription_rules rules = {
+        .matchers_max = (size_t)reader->settings->limit_matchers,
+        .value_max_bytes = (size_t)reader->settings->limit_pattern_bytes,
+        .is_legacy = is_legacy,
+    };
+    struct mrc_subscription_request request;
+    enum mrc_err err = mrc_subscription_parse(query, body, &rules, reader->error, &request);
 
-    subscription->matchers =
-        calloc((size_t)reader->settings->limit_matchers, sizeof(*subscription->matchers));
-    if (!subscription->matchers)
-        return MRC_ENOMEM;
-    err = take_parameters(reader, subscription, query);
-    if (!err)
-        err = take_parameters(reader, subscription, body);
-    if (!err && subscription->matchers_count == 0)
-        err = mrc_error_set(reader->error, MRC_EINVAL,
-                            "the subscription names no topic: add a parameter such as "
-                            "match=https://example.com/books/1");
+    if (err)
+        return err;
+    err = compile(reader, &request, subscription);
+    mrc_subscription_request_clear(&request);
     return err;
 }
 
@@ -443,7 +365,6 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
         .hub = hub,
         .base = APR_ARRAY_IDX(audiences, 0, const char *),
         .settings = claim->location->hub->settings,
-        .legacy = settings->legacy,
         .error = &error,
     };
     enum mrc_err err;
@@ -452,7 +373,7 @@ static int subscribe_with_forms(request_rec *r, const struct mrc_claim *claim,
         mrc_token_unref(token);
         return mrc_answer_later(r, "this server process serves no hub now: try again");
     }
-    err = read_forms(&reader, query, body, &subscription);
+    err = read_forms(&reader, query, body, settings->legacy, &subscription);
     if (!err) {
         read_cursor_field(r, &subscription);
         return open_stream(r, claim, process, hub, &subscription);

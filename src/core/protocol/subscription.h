@@ -1,0 +1,60 @@
+/*
+ * What a subscriber asks for: the topic matchers and the cursor in the query string and in the body
+ * of a subscription request; draft-dunglas-mercure-08, "Subscription".
+ *
+ *     match=V, match_exact=V    the topic V
+ *     match_urlpattern=V        the topics that the URL Pattern V matches; match_TYPE=V in general
+ *     last_event_id=ID          the id of the last event that the client has received
+ *
+ * All other names that begin with `match`, in any case of letters, are reserved and refused. Other
+ * parameters are ignored. Protocol 0.x has `topic=V` and other names for the cursor.
+ *
+ * The parser reads forms and knows no matcher types: it returns pairs of a type and a value, which
+ * core/topic compiles.
+ */
+#ifndef MRC_CORE_PROTOCOL_SUBSCRIPTION_H
+#define MRC_CORE_PROTOCOL_SUBSCRIPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+
+struct mrc_form;
+
+/* One topic matcher, not yet compiled. */
+struct mrc_subscription_matcher {
+    struct mrc_bytes type; /* a name, unchecked; { NULL, 0 }: a URI template, `topic` of 0.x */
+    struct mrc_bytes value;
+};
+
+struct mrc_subscription_request {
+    struct mrc_subscription_matcher *matchers; /* malloc()ed array of views */
+    size_t matchers_count;                     /* at least 1 */
+    bool has_cursor;
+    struct mrc_bytes cursor; /* may be empty, although there is one */
+};
+
+/* How a request is read; one that is past a limit is refused with MRC_ELIMIT. */
+struct mrc_subscription_rules {
+    size_t matchers_max;    /* number of matchers */
+    size_t value_max_bytes; /* length of each matcher's value */
+    bool is_legacy;         /* protocol 0.x is spoken, too */
+};
+
+/*
+ * Reads QUERY and then BODY, either of which may be NULL: the matchers of both, and the first
+ * cursor (with protocol 0.x the first one that is not empty, because its clients send the cursor
+ * under several names). REQUEST gets views into both forms, which must outlive it; the caller
+ * clears it. MRC_EINVAL or MRC_ELIMIT, with the fix in ERROR; MRC_ENOMEM.
+ */
+enum mrc_err mrc_subscription_parse(const struct mrc_form *query, const struct mrc_form *body,
+                                    const struct mrc_subscription_rules *rules,
+                                    struct mrc_error *error,
+                                    struct mrc_subscription_request *ret_request);
+
+/* Frees the array of matchers. The views belong to the forms. Accepts NULL. */
+void mrc_subscription_request_clear(struct mrc_subscription_request *request);
+
+#endif
