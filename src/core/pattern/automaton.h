@@ -15,7 +15,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/err.h"
-#include "core/topic/anchor.h"
+#include "core/pattern/literal.h"
 
 #define MRC_AUTOMATON_FREE_STEPS     100000
 #define MRC_AUTOMATON_STEPS_PER_BYTE 16

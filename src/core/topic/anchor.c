@@ -1,5 +1,6 @@
 #include "core/topic/anchor.h"
 
+#include "core/pattern/literal.h"
 #include "core/urlpattern/urlpattern.h"
 
 #define END (-1)

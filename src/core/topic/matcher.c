@@ -229,12 +229,14 @@ bool mrc_matcher_is_costly(const struct mrc_matcher *matcher)
 bool mrc_matcher_get_anchor(const struct mrc_matcher *matcher, enum mrc_anchor anchor,
                             struct mrc_anchor_text *ret_text)
 {
+    struct mrc_literal literals[MRC_URLPATTERN_COMPONENTS];
     struct mrc_literal literal = {.is_whole = true};
 
     if (!matcher->pattern == mrc_anchor_is_of_url(anchor))
         return false;
     if (matcher->pattern) {
-        mrc_urlpattern_get_anchor(matcher->pattern, anchor, ret_text);
+        mrc_urlpattern_get_literals(matcher->pattern, literals);
+        mrc_anchor_of_pattern(anchor, literals, ret_text);
         return true;
     }
     ret_text->len = 0;

@@ -8,7 +8,7 @@
 #include "core/urlpattern/part.h"
 #include "core/urlpattern/program.h"
 #include "core/urlpattern/regexp.h"
-#include "core/urlpattern/urlpattern.h"
+#include "core/urlpattern/types.h"
 
 struct mrc_urlpattern_component {
     struct mrc_automaton *program; /* one of these two is there */

@@ -1,6 +1,7 @@
 #include "core/urlpattern/init.h"
 
 #include "core/base/utf8.h"
+#include "core/url/url.h"
 #include "core/urlpattern/canon.h"
 #include "core/urlpattern/part.h"
 

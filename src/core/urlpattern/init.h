@@ -5,7 +5,9 @@
 #ifndef MRC_CORE_URLPATTERN_INIT_H
 #define MRC_CORE_URLPATTERN_INIT_H
 
-#include "core/urlpattern/urlpattern.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/urlpattern/types.h"
 
 enum mrc_urlpattern_init_type {
     MRC_INIT_PATTERN, /* the values are pattern strings */

@@ -8,6 +8,7 @@ libmrccore_la_SOURCES += \
 	%D%/program.c %D%/program.h \
 	%D%/regexp.c %D%/regexp.h \
 	%D%/tokenize.c %D%/tokenize.h \
+	%D%/types.h \
 	%D%/urlpattern.c %D%/urlpattern.h \
 	%D%/write.c
 

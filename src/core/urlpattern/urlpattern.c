@@ -141,14 +141,11 @@ size_t mrc_urlpattern_size(const struct mrc_urlpattern *pattern)
     return size;
 }
 
-void mrc_urlpattern_get_anchor(const struct mrc_urlpattern *pattern, enum mrc_anchor anchor,
-                               struct mrc_anchor_text *ret_text)
+void mrc_urlpattern_get_literals(const struct mrc_urlpattern *pattern,
+                                 struct mrc_literal ret_literals[MRC_URLPATTERN_COMPONENTS])
 {
-    struct mrc_literal literals[MRC_URLPATTERN_COMPONENTS];
-
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
-        literals[i] = mrc_urlpattern_component_get_literal(&pattern->components[i]);
-    mrc_anchor_of_pattern(anchor, literals, ret_text);
+        ret_literals[i] = mrc_urlpattern_component_get_literal(&pattern->components[i]);
 }
 
 bool mrc_urlpattern_is_costly(const struct mrc_urlpattern *pattern)

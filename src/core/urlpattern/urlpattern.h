@@ -12,42 +12,13 @@
 #include "core/base/buf.h"
 #include "core/base/bytes.h"
 #include "core/base/err.h"
-#include "core/topic/anchor.h"
+#include "core/pattern/literal.h"
 #include "core/url/url.h"
-
-enum mrc_urlpattern_component_id {
-    MRC_URLPATTERN_PROTOCOL,
-    MRC_URLPATTERN_USERNAME,
-    MRC_URLPATTERN_PASSWORD,
-    MRC_URLPATTERN_HOSTNAME,
-    MRC_URLPATTERN_PORT,
-    MRC_URLPATTERN_PATHNAME,
-    MRC_URLPATTERN_SEARCH,
-    MRC_URLPATTERN_HASH,
-    MRC_URLPATTERN_COMPONENTS
-};
-
-/* The longest pattern, and the longest value of a dictionary; the hub has a limit far below. */
-#define MRC_URLPATTERN_MAX_BYTES 65536
-
-/*
- * A dictionary: a pattern, or what a pattern is matched against, component by component. What is
- * not given is missing, { NULL, 0 }.
- */
-struct mrc_urlpattern_init {
-    struct mrc_bytes components[MRC_URLPATTERN_COMPONENTS];
-    struct mrc_bytes base_url;
-};
+#include "core/urlpattern/types.h"
 
 /* What a pattern is matched against: canonical, nothing missing. Views of what it was made of. */
 struct mrc_urlpattern_input {
     struct mrc_bytes components[MRC_URLPATTERN_COMPONENTS];
-};
-
-enum mrc_urlpattern_mode {
-    MRC_URLPATTERN_ROUTE,  /* as the hub wants it */
-    MRC_URLPATTERN_EXPLAIN /* for tests: keeps pattern strings and names, runs everything in PCRE2
-                            */
 };
 
 /* Immutable once compiled: any number of threads may match with it at the same time. */
@@ -82,9 +53,9 @@ bool mrc_urlpattern_matches(const struct mrc_urlpattern *pattern, const struct m
  */
 size_t mrc_urlpattern_size(const struct mrc_urlpattern *pattern);
 
-/* The literal text at ANCHOR, one of URLs, of the URLs that PATTERN matches. */
-void mrc_urlpattern_get_anchor(const struct mrc_urlpattern *pattern, enum mrc_anchor anchor,
-                               struct mrc_anchor_text *ret_text);
+/* The literal text of each component; the views live as long as PATTERN. */
+void mrc_urlpattern_get_literals(const struct mrc_urlpattern *pattern,
+                                 struct mrc_literal ret_literals[MRC_URLPATTERN_COMPONENTS]);
 
 /* Whether one match may take much longer than reading the URL. */
 bool mrc_urlpattern_is_costly(const struct mrc_urlpattern *pattern);

@@ -1,3 +1,4 @@
+#include "core/pattern/literal.h"
 #include "core/topic/anchor.h"
 #include "core/topic/topic.h"
 #include "pattern_gen.h"
