@@ -59,9 +59,6 @@ void mrc_automaton_free(struct mrc_automaton *automaton);
 enum mrc_err mrc_automaton_match(const struct mrc_automaton *automaton, struct mrc_bytes subject,
                                  bool *ret_matches);
 
-/* The same; out of memory, it does not. */
-bool mrc_automaton_matches(const struct mrc_automaton *automaton, struct mrc_bytes subject);
-
 /* What is literal at the ends of all that it matches; lives as long as it. */
 struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automaton);
 

@@ -54,10 +54,9 @@ static enum mrc_err compile_pattern(struct mrc_bytes value, const char *base,
     static const struct mrc_bytes no_base = {NULL, 0};
     enum mrc_err err;
 
-    err = mrc_urlpattern_compile(value, no_base, MRC_URLPATTERN_ROUTE, error, ret_pattern);
+    err = mrc_urlpattern_compile(value, no_base, error, ret_pattern);
     if (err == MRC_EINVAL && base)
-        err = mrc_urlpattern_compile(value, mrc_bytes_of(base), MRC_URLPATTERN_ROUTE, error,
-                                     ret_pattern);
+        err = mrc_urlpattern_compile(value, mrc_bytes_of(base), error, ret_pattern);
     return err;
 }
 

@@ -30,10 +30,4 @@ struct mrc_urlpattern_init {
     struct mrc_bytes base_url;
 };
 
-enum mrc_urlpattern_mode {
-    MRC_URLPATTERN_ROUTE,  /* as the hub wants it */
-    MRC_URLPATTERN_EXPLAIN /* for tests: keeps pattern strings and names, runs everything in PCRE2
-                            */
-};
-
 #endif
