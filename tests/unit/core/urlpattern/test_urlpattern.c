@@ -367,6 +367,10 @@ START_TEST(repeats_and_skips)
     ck_assert(matches("/{aab}*{aa}?b", "/aabaaaabaab") == false);
     ck_assert(matches("/{aab}*{aa}?b", "/aabaabaab"));
     ck_assert(matches("/*{,}?*{;}?*", "/"));
+    ck_assert(matches("/a(\\d){:x}*", "/a1"));
+    ck_assert(matches("/a(\\d){:x}*", "/a1b"));
+    ck_assert(!matches("/a(\\d){:x}+", "/a1"));
+    ck_assert(matches("/a(\\d)/*?", "/a1"));
 }
 END_TEST
 
