@@ -373,7 +373,7 @@ static struct mrc_token *make_token(const struct mrc_token_policy *policy, size_
              "\"authorization_details\":[{\"type\":\"%s\",\"actions\":[\"subscribe\"],"
              "\"topics\":[%s]}]}",
              i, MRC_GRANTS_DETAIL_TYPE, grant);
-    if (mrc_jws_sign(MRC_ALG_HS256, mrc_bytes_of(SECRET),
+    if (mrc_sign_jws(MRC_ALG_HS256, mrc_bytes_of(SECRET),
                      mrc_bytes_of("{\"typ\":\"at+jwt\",\"alg\":\"HS256\"}"), mrc_bytes_of(claims),
                      NULL, &text) ||
         mrc_token_verify(mrc_bytes_of(text), policy, NOW_US, NULL, &token))
