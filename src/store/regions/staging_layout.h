@@ -26,8 +26,9 @@
 #ifndef MRC_STORE_REGIONS_STAGING_LAYOUT_H
 #define MRC_STORE_REGIONS_STAGING_LAYOUT_H
 
-#include <pthread.h>
 #include <stdint.h>
+
+#include "store/base/lock.h"
 
 #define MRC_STAGING_MAGIC   UINT64_C(0x314741545343524d) /* "MRCSTAG1", little endian */
 #define MRC_STAGING_VERSION 1
@@ -44,13 +45,6 @@ enum mrc_staging_state {
     MRC_STAGING_DONE
 };
 
-/* A robust, process-shared mutex, with room for every platform's. */
-union mrc_staging_lock {
-    pthread_mutex_t mutex;
-    uint8_t room[64];
-};
-_Static_assert(sizeof(union mrc_staging_lock) == 64, "the lock has 64 bytes");
-
 struct mrc_staging_header {
     /* Constant: written by the parent before any child exists. */
     uint64_t magic;
@@ -60,7 +54,7 @@ struct mrc_staging_header {
     uint8_t reserved0[40];
 
     /* The publish lock: who holds it commits, then appends to the ring. */
-    union mrc_staging_lock lock;
+    union mrc_lock lock;
 
     /* Written under the publish lock. */
     _Atomic uint64_t epoch;    /* which history file the ring goes along with; 0: none yet */

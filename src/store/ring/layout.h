@@ -50,8 +50,9 @@
 #ifndef MRC_STORE_RING_LAYOUT_H
 #define MRC_STORE_RING_LAYOUT_H
 
-#include <pthread.h>
 #include <stdint.h>
+
+#include "store/base/lock.h"
 
 #define MRC_RING_MAGIC   UINT64_C(0x31474e495243524d) /* "MRCRING1", little endian */
 #define MRC_RING_VERSION 1
@@ -66,13 +67,6 @@
 #define MRC_RING_OPEN       1
 #define MRC_RING_SUPERSEDED 2
 
-/* A robust, process-shared mutex, with room for every platform's. */
-union mrc_ring_lock {
-    pthread_mutex_t mutex;
-    uint8_t room[64];
-};
-_Static_assert(sizeof(union mrc_ring_lock) == 64, "the lock has 64 bytes");
-
 struct mrc_ring_header {
     /* Constant: written by the parent before any child exists. Processes use the copy that they
      * made of it then, never these again. */
@@ -84,7 +78,7 @@ struct mrc_ring_header {
     uint64_t hash_key[2];  /* random, so that nobody can choose ids that share a bucket */
     uint8_t reserved0[16];
 
-    union mrc_ring_lock lock;
+    union mrc_lock lock;
 
     /* What moves. Written under the lock by the writer; read by everybody without it. */
     _Atomic uint64_t head;     /* seq_cst: takes part in the wake-up argument of hub_segment.h */

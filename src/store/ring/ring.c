@@ -86,23 +86,6 @@ static struct mrc_ring *attach(apr_pool_t *pool, struct mrc_ring_header *header,
     return ring;
 }
 
-/* 0 or an errno. */
-static int init_lock(pthread_mutex_t *mutex)
-{
-    pthread_mutexattr_t attr;
-    int err = pthread_mutexattr_init(&attr);
-
-    if (err)
-        return err;
-    err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    if (!err)
-        err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    if (!err)
-        err = pthread_mutex_init(mutex, &attr);
-    pthread_mutexattr_destroy(&attr);
-    return err;
-}
-
 apr_status_t mrc_ring_create(apr_pool_t *pool, void *region, uint64_t capacity, void *index,
                              uint64_t bucket_count, const struct mrc_ring_bounds *bounds,
                              struct mrc_error *error, struct mrc_ring **ret_ring)
@@ -120,7 +103,7 @@ apr_status_t mrc_ring_create(apr_pool_t *pool, void *region, uint64_t capacity, 
     status = apr_generate_random_bytes((unsigned char *)header->hash_key, sizeof(header->hash_key));
     if (status)
         return mrc_status_set(error, status, "the system gives no random bytes");
-    status = init_lock(&header->lock.mutex);
+    status = mrc_lock_init(&header->lock);
     if (status)
         return mrc_status_set(error, status,
                               "the system has no robust locks that processes can share");

@@ -1,6 +1,3 @@
-#include <errno.h>
-#include <time.h>
-
 #include "core/base/siphash.h"
 #include "store/ring/internal.h"
 
@@ -118,47 +115,23 @@ static void recover(struct mrc_ring *ring, int64_t now_us)
     trim(ring, now_us);
 }
 
-/* The moment WAIT_US from now, on the clock that pthread_mutex_timedlock() uses. */
-static struct timespec deadline(int64_t wait_us)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_sec += (time_t)(wait_us / 1000000);
-    at.tv_nsec += (long)(wait_us % 1000000) * 1000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_nsec -= 1000000000;
-        at.tv_sec++;
-    }
-    return at;
-}
-
 /* Takes the lock, and mends what a dead owner left. */
 static apr_status_t lock(struct mrc_ring *ring, int64_t now_us, int64_t wait_us)
 {
-    pthread_mutex_t *mutex = &ring->header->lock.mutex;
-    struct timespec until;
-    int err;
+    apr_status_t status;
+    bool owner_died;
 
     if (ring->read_only)
         return APR_EACCES;
-    err = pthread_mutex_trylock(mutex);
-    if (err == EBUSY && wait_us < 0) {
-        err = pthread_mutex_lock(mutex);
-    } else if (err == EBUSY && wait_us > 0) {
-        until = deadline(wait_us);
-        err = pthread_mutex_timedlock(mutex, &until);
-    }
-    if (err == EOWNERDEAD) {
+    status = mrc_lock_acquire(&ring->header->lock, wait_us, &owner_died);
+    if (!status && owner_died)
         recover(ring, now_us);
-        err = pthread_mutex_consistent(mutex);
-    }
-    return err == EBUSY || err == ETIMEDOUT ? APR_TIMEUP : err;
+    return status;
 }
 
 static void unlock(struct mrc_ring *ring)
 {
-    pthread_mutex_unlock(&ring->header->lock.mutex);
+    mrc_lock_release(&ring->header->lock);
 }
 
 /* ---- Appending --------------------------------------------------------------------------------*/
