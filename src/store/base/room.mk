@@ -3,6 +3,7 @@ libmrcstore_la_SOURCES += \
 	%D%/file.c %D%/file.h \
 	%D%/futex.c %D%/futex.h \
 	%D%/lock.c %D%/lock.h \
+	%D%/record.h \
 	%D%/status.c %D%/status.h
 
 unit_tests += tests/unit/store/base/test_lock

@@ -23,7 +23,8 @@ static bool is_found(const struct mrc_history_txn *txn, const struct mrc_history
 {
     uint64_t number;
 
-    return mrc_history_table_find(txn, row->id, 0, &number) == APR_SUCCESS && number <= row->number;
+    return mrc_history_table_find(txn, row->record.id, 0, &number) == APR_SUCCESS &&
+           number <= row->record.seq;
 }
 
 /* Whether there are as many records, and entries of the index, as the numbers say. */
@@ -85,9 +86,9 @@ static apr_status_t check_rows(const struct mrc_history_txn *txn, struct mrc_err
         status = mrc_history_table_first(txn, &first);
     if (status)
         return mrc_status_set(error, status, "its first or last record cannot be read");
-    if (!is_complete(txn, last.number - first.number + 1))
+    if (!is_complete(txn, last.record.seq - first.record.seq + 1))
         return mrc_status_set(error, MRC_STATUS_CORRUPT, "records are missing");
-    for (uint64_t number = last.number; number >= first.number && number; number--) {
+    for (uint64_t number = last.record.seq; number >= first.record.seq && number; number--) {
         status = mrc_history_table_get(txn, number, &row);
         if (status)
             return mrc_status_set(error, MRC_STATUS_CORRUPT, "record %llu cannot be read",

@@ -1,14 +1,17 @@
 libmrcstore_la_SOURCES += \
+	%D%/backend.h \
+	%D%/check.h \
 	%D%/dir.c %D%/dir.h \
 	%D%/files.c %D%/files.h \
 	%D%/history.c %D%/history.h \
-	%D%/check.h \
-	%D%/internal.h \
-	%D%/memory.c
+	%D%/memory.c \
+	%D%/place.h \
+	%D%/slice.c %D%/slice.h
 
 LMDB_SOURCES = \
 	%D%/bind.c %D%/bind.h \
 	%D%/check.c \
+	%D%/commit.c %D%/commit.h \
 	%D%/env.c %D%/env.h \
 	%D%/lmdb.c \
 	%D%/table.c %D%/table.h

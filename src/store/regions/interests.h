@@ -65,6 +65,9 @@ struct mrc_tags {
     uint64_t all[MRC_TAGS_MAX];
 };
 
+/* Adds the tags of a record with PAYLOAD to TAGS. */
+typedef void mrc_tags_describe_fn(void *ctx, struct mrc_bytes payload, struct mrc_tags *tags);
+
 /* How far a ring is written. */
 struct mrc_interests_mark {
     uint64_t seq;      /* of the newest record */

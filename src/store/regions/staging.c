@@ -177,28 +177,28 @@ static struct mrc_staging_slot *claim(struct mrc_staging *staging, unsigned owne
     return NULL;
 }
 
-int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_staged *update)
+int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record)
 {
     struct mrc_staging_slot *slot;
     char *data;
     int i;
 
-    if (update->id.len > staging->data_bytes ||
-        update->payload.len > staging->data_bytes - update->id.len)
+    if (record->id.len > staging->data_bytes ||
+        record->payload.len > staging->data_bytes - record->id.len)
         return -1;
     slot = claim(staging, owner, &i);
     if (!slot)
         return -1;
     data = (char *)(slot + 1);
     atomic_store(&slot->number, 0);
-    slot->id_bytes = (uint32_t)update->id.len;
-    slot->payload_bytes = (uint32_t)update->payload.len;
-    slot->stored_bytes = update->stored_bytes;
-    slot->time_us = update->time_us;
-    if (update->id.len)
-        memcpy(data, update->id.ptr, update->id.len);
-    if (update->payload.len)
-        memcpy(data + update->id.len, update->payload.ptr, update->payload.len);
+    slot->id_bytes = (uint32_t)record->id.len;
+    slot->payload_bytes = (uint32_t)record->payload.len;
+    slot->stored_bytes = (uint32_t)record->stored_bytes;
+    slot->time_us = record->time_us;
+    if (record->id.len)
+        memcpy(data, record->id.ptr, record->id.len);
+    if (record->payload.len)
+        memcpy(data + record->id.len, record->payload.ptr, record->payload.len);
     change(slot, MRC_STAGING_FILLING, MRC_STAGING_STAGED);
     return i;
 }
@@ -281,10 +281,13 @@ unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *update
             continue;
         }
         updates[n++] = (struct mrc_staged){
-            .id = {data, slot->id_bytes},
-            .payload = {data + slot->id_bytes, slot->payload_bytes},
-            .stored_bytes = slot->stored_bytes,
-            .time_us = slot->time_us,
+            .record =
+                {
+                    .time_us = slot->time_us,
+                    .stored_bytes = slot->stored_bytes,
+                    .id = {data, slot->id_bytes},
+                    .payload = {data + slot->id_bytes, slot->payload_bytes},
+                },
             .slot = (int)i,
         };
     }
@@ -293,7 +296,7 @@ unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *update
 
 void mrc_staging_set_number(struct mrc_staging *staging, const struct mrc_staged *update)
 {
-    atomic_store(&slot_at(staging, (unsigned)update->slot)->number, update->number);
+    atomic_store(&slot_at(staging, (unsigned)update->slot)->number, update->record.seq);
 }
 
 void mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update)

@@ -20,8 +20,8 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "core/base/bytes.h"
 #include "core/base/err.h"
+#include "store/base/record.h"
 
 /* A process's view; any thread may use it. */
 struct mrc_staging;
@@ -71,22 +71,18 @@ void mrc_staging_count_commit(struct mrc_staging *staging);
 
 /* ---- publishers -------------------------------------------------------------------------------*/
 
-/* One update on its way. */
+/* One update on its way to a commit. */
 struct mrc_staged {
-    struct mrc_bytes id;
-    struct mrc_bytes payload;
-    uint32_t stored_bytes;
-    int64_t time_us;
-    uint64_t number;     /* in the history; 0: not given yet */
-    apr_status_t status; /* what its publisher is told */
-    int slot;            /* -1: it is in none, but in its publisher's memory */
+    struct mrc_record record; /* its seq is the number in the history; 0: none yet */
+    apr_status_t status;      /* what its publisher is told */
+    int slot;                 /* -1: it is in no slot, but in its publisher's memory */
 };
 
 /*
- * Puts UPDATE into a free slot, for the child OWNER. The slot's number, or -1: it is too large, or
- * no slot is free.
+ * Puts RECORD into a free slot, for the child OWNER. Returns the number of the slot, or -1: the
+ * record is too large, or no slot is free.
  */
-int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_staged *update);
+int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record);
 
 /* Whether the update in SLOT has been decided; then its status, and the slot is free again. */
 bool mrc_staging_poll(struct mrc_staging *staging, int slot, apr_status_t *ret_status);

@@ -126,22 +126,22 @@ static char *read_from(struct mrc_history *history, struct mrc_place place)
 
     while (place.next < place.until) {
         ck_assert_int_eq(mrc_history_read(history, &place, 1000, &slice), APR_SUCCESS);
-        while (mrc_history_slice_next(&slice, &record)) {
-            ck_assert_uint_eq(record.seq, place.next);
-            all = apr_psprintf(pool, "%s%s%.*s", all, *all ? " " : "", (int)record.id.len,
-                               record.id.ptr);
-            place.next = record.seq + 1;
+        while (mrc_history_slice_next(&slice, &record.view)) {
+            ck_assert_uint_eq(record.view.seq, place.next);
+            all = apr_psprintf(pool, "%s%s%.*s", all, *all ? " " : "", (int)record.view.id.len,
+                               record.view.id.ptr);
+            place.next = record.view.seq + 1;
         }
         mrc_history_slice_free(&slice);
     }
     while (mrc_ring_read(mrc_history_ring(history), &place.pos, &record) == APR_SUCCESS) {
-        uint64_t number = mrc_history_number(history, record.seq);
+        uint64_t number = mrc_history_number(history, record.view.seq);
 
         if (number < place.next)
             continue;
         ck_assert_uint_eq(number, place.next);
-        all =
-            apr_psprintf(pool, "%s%s%.*s", all, *all ? " " : "", (int)record.id.len, record.id.ptr);
+        all = apr_psprintf(pool, "%s%s%.*s", all, *all ? " " : "", (int)record.view.id.len,
+                           record.view.id.ptr);
         place.next++;
     }
     mrc_ring_record_free(&record);
@@ -200,7 +200,7 @@ START_TEST(what_is_appended_is_found_after_a_restart)
     history = open_as(1, MRC_HISTORY_SYNC_FULL);
     ck_assert_str_eq(read_all(history), "a b c b");
     ck_assert_int_eq(mrc_history_newest(history, &newest, &place), APR_SUCCESS);
-    ck_assert_bytes_eq(newest.id, "b");
+    ck_assert_bytes_eq(newest.view.id, "b");
     append_ok(history, "d", 10);
     ck_assert_str_eq(read_from(history, place), "d");
     ck_assert_str_eq(read_after(history, "c"), "b d");
@@ -230,10 +230,10 @@ END_TEST
 static apr_status_t append_three(struct mrc_history *history, size_t bytes, size_t *ret_done)
 {
     char *payload = calloc(1, bytes + 1);
-    const struct mrc_history_item items[] = {
-        {mrc_bytes_of("A"), mrc_bytes_of("x"), 1},
-        {mrc_bytes_of("B"), {payload, bytes}, bytes},
-        {mrc_bytes_of("C"), mrc_bytes_of("x"), 1},
+    const struct mrc_record items[] = {
+        {.id = mrc_bytes_of("A"), .payload = mrc_bytes_of("x"), .stored_bytes = 1},
+        {.id = mrc_bytes_of("B"), .payload = {payload, bytes}, .stored_bytes = bytes},
+        {.id = mrc_bytes_of("C"), .payload = mrc_bytes_of("x"), .stored_bytes = 1},
     };
     apr_status_t status = mrc_history_append_group(history, items, 3, apr_time_now(), ret_done);
 
@@ -282,7 +282,7 @@ START_TEST(a_group_in_memory)
     ck_assert_int_eq(mrc_history_oldest(history, apr_time_now(), &place), APR_SUCCESS);
     for (const char *id = "ABCA"; *id; id++) {
         ck_assert_int_eq(mrc_ring_read(ring, &place.pos, &record), APR_SUCCESS);
-        ck_assert(record.id.len == 1 && *record.id.ptr == *id);
+        ck_assert(record.view.id.len == 1 && *record.view.id.ptr == *id);
     }
     ck_assert_int_eq(mrc_ring_read(ring, &place.pos, &record), APR_EOF);
     mrc_ring_record_free(&record);
@@ -391,13 +391,13 @@ static bool append_row(struct mrc_history_env *env, uint64_t number)
     bool has_grown = false;
 
     for (;;) {
-        const struct mrc_history_row row = {
-            .number = number, .id = {"id", 2}, .payload = {payload, sizeof(payload)}};
+        const struct mrc_record record = {
+            .seq = number, .id = {"id", 2}, .payload = {payload, sizeof(payload)}};
         struct mrc_history_txn txn;
         apr_status_t status = mrc_history_env_begin(env, true, &txn);
 
         ck_assert_int_eq(status, APR_SUCCESS);
-        status = mrc_history_table_append(&txn, &row);
+        status = mrc_history_table_append(&txn, &record);
         if (status)
             mrc_history_env_abort(&txn);
         else
@@ -412,13 +412,13 @@ static bool append_row(struct mrc_history_env *env, uint64_t number)
 
 static uint64_t last_number(struct mrc_history_env *env)
 {
-    struct mrc_history_row row = {.number = 0};
+    struct mrc_history_row row = {.sum_bytes = 0};
     struct mrc_history_txn txn;
 
     ck_assert_int_eq(mrc_history_env_begin(env, false, &txn), APR_SUCCESS);
     ck_assert_int_eq(mrc_history_table_last(&txn, &row), APR_SUCCESS);
     mrc_history_env_abort(&txn);
-    return row.number;
+    return row.record.seq;
 }
 
 static int to_parent[2], to_child[2];
@@ -678,9 +678,9 @@ ssize_t pwrite(int fd, const void *bytes, size_t size, off64_t at)
 
 int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
-apr_status_t __real_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_ring_record *record,
+apr_status_t __real_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
                                        int64_t now_us, int64_t wait_us);
-apr_status_t __wrap_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_ring_record *record,
+apr_status_t __wrap_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
                                        int64_t now_us, int64_t wait_us);
 void __real_mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update);
 void __wrap_mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update);
@@ -695,7 +695,7 @@ int __wrap_mdb_txn_commit(MDB_txn *txn)
     return rc;
 }
 
-apr_status_t __wrap_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_ring_record *record,
+apr_status_t __wrap_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
                                        int64_t now_us, int64_t wait_us)
 {
     die_at(BEFORE_RING, 0);

@@ -221,7 +221,7 @@ START_TEST(believes_no_measure_that_the_file_does_not_have)
     ck_assert_says("shorter than its header says");
     *file = header;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
-    ck_assert_says("this is no ring");
+    ck_assert_says("this is not a ring");
     *ring_file = ring;
     ring_file->bucket_count *= 1024;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
