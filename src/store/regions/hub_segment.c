@@ -173,7 +173,7 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     if (status)
         return status;
     header.created_us = apr_time_now();
-    status = mrc_segment_create(dir, name, header.total_bytes, error, &segment);
+    status = mrc_segment_create(pool, dir, name, header.total_bytes, error, &segment);
     if (status)
         return status;
     mrc_segment_close_fd(&segment);
@@ -246,7 +246,7 @@ apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc
     const char *why;
     apr_status_t status;
 
-    status = mrc_segment_open(path, error, &segment);
+    status = mrc_segment_open(pool, path, error, &segment);
     if (status)
         return status;
     if (segment.size < sizeof(header)) {

@@ -91,7 +91,7 @@ apr_status_t mrc_control_create(apr_pool_t *pool, const char *dir, const char *n
     lay_out(nslots, &header);
     header.created_us = apr_time_now();
     header.owner_pid = (uint64_t)getpid();
-    status = mrc_segment_create(dir, name, header.total_bytes, error, &segment);
+    status = mrc_segment_create(pool, dir, name, header.total_bytes, error, &segment);
     if (status)
         return status;
     *(struct mrc_control_header *)segment.base = header;
@@ -108,7 +108,7 @@ apr_status_t mrc_control_open(apr_pool_t *pool, const char *path, struct mrc_err
     const char *why = NULL;
     apr_status_t status;
 
-    status = mrc_segment_open(path, error, &segment);
+    status = mrc_segment_open(pool, path, error, &segment);
     if (status)
         return status;
     if (segment.size < sizeof(header)) {
@@ -144,7 +144,7 @@ void mrc_control_close(struct mrc_control *control)
 
 int mrc_control_fd(const struct mrc_control *control)
 {
-    return control->segment.fd;
+    return mrc_segment_fd(&control->segment);
 }
 
 unsigned mrc_control_nslots(const struct mrc_control *control)
