@@ -23,11 +23,18 @@ libmrcstore_la_SOURCES += $(NO_LMDB_SOURCES)
 endif
 EXTRA_libmrcstore_la_SOURCES = $(LMDB_SOURCES) $(NO_LMDB_SOURCES)
 
+unit_tests += tests/unit/store/history/test_memory
 if HAVE_LMDB
-unit_tests += tests/unit/store/history/test_history
+unit_tests += \
+	tests/unit/store/history/test_bind \
+	tests/unit/store/history/test_check \
+	tests/unit/store/history/test_commit \
+	tests/unit/store/history/test_dir \
+	tests/unit/store/history/test_env \
+	tests/unit/store/history/test_lmdb
 endif
-# Its leaders die where it wants.
-tests_unit_store_history_test_history_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mdb_txn_commit \
+# Its leaders die at these calls.
+tests_unit_store_history_test_commit_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mdb_txn_commit \
 	-Wl,--wrap=mrc_ring_append_as -Wl,--wrap=mrc_staging_finish
 
-EXTRA_DIST += %D%/README.md
+EXTRA_DIST += %D%/README.md tests/unit/store/history/history_unit.h
