@@ -103,7 +103,7 @@ apr_status_t mrc_history_table_get(const struct mrc_history_txn *txn, uint64_t n
     return rc ? mrc_history_env_status(rc) : read_row(txn, &key, &value, ret_row);
 }
 
-/* ---- appending --------------------------------------------------------------------------------*/
+/* ---- Appending --------------------------------------------------------------------------------*/
 
 apr_status_t mrc_history_table_append(const struct mrc_history_txn *txn,
                                       const struct mrc_record *record)
@@ -141,7 +141,7 @@ apr_status_t mrc_history_table_append(const struct mrc_history_txn *txn,
     return mrc_history_env_status(mdb_put(txn->txn, txn->dbs.ids, &hash_val, &number, 0));
 }
 
-/* ---- bounds -----------------------------------------------------------------------------------*/
+/* ---- Bounds -----------------------------------------------------------------------------------*/
 
 /* Whether BOUNDS exclude ROW; LAST is the newest. */
 static bool is_excluded(const struct mrc_history_row *row, const struct mrc_history_row *last,
@@ -261,7 +261,7 @@ apr_status_t mrc_history_table_oldest(const struct mrc_history_txn *txn,
     return APR_SUCCESS;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------*/
+/* ---- Finding ----------------------------------------------------------------------------------*/
 
 /* CURSOR stands at the hash of ID: compares the records that have this hash, the earliest first. */
 static apr_status_t find_among(const struct mrc_history_txn *txn, MDB_cursor *cursor,

@@ -12,7 +12,7 @@
 struct mrc_staging {
     struct mrc_staging_header *header;
     char *slots;
-    unsigned count; /* our own copies: the shared ones are never believed again */
+    unsigned count; /* this and the next: our own copies; the shared ones are not trusted */
     uint64_t data_bytes;
     uint64_t stride;
 };
@@ -77,7 +77,7 @@ static enum mrc_staging_state state_of(uint32_t word)
     return (enum mrc_staging_state)(word & ((1U << MRC_STAGING_OWNER_SHIFT) - 1));
 }
 
-/* Changes the state of a slot that is in FROM; false: it is not. It stays its publisher's. */
+/* Changes the state of a slot from FROM to TO and keeps its owner. False: it is not in FROM. */
 static bool change(struct mrc_staging_slot *slot, enum mrc_staging_state from,
                    enum mrc_staging_state to)
 {
@@ -93,7 +93,7 @@ static bool change(struct mrc_staging_slot *slot, enum mrc_staging_state from,
     return false;
 }
 
-/* ---- the publish lock -------------------------------------------------------------------------*/
+/* ---- The publish lock -------------------------------------------------------------------------*/
 
 apr_status_t mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us)
 {
@@ -141,7 +141,7 @@ uint64_t mrc_staging_epoch(const struct mrc_staging *staging, uint64_t *ret_offs
 
 void mrc_staging_bind(struct mrc_staging *staging, uint64_t epoch, uint64_t offset)
 {
-    atomic_store(&staging->header->epoch, 0); /* whoever dies in between leaves none */
+    atomic_store(&staging->header->epoch, 0); /* a death in between leaves no epoch */
     atomic_store(&staging->header->offset, offset);
     atomic_store(&staging->header->epoch, epoch);
 }
@@ -156,9 +156,9 @@ void mrc_staging_count_commit(struct mrc_staging *staging)
     atomic_fetch_add(&staging->header->commits, 1);
 }
 
-/* ---- publishers -------------------------------------------------------------------------------*/
+/* ---- Publishers -------------------------------------------------------------------------------*/
 
-/* A free slot, FILLING now; NULL: there is none. Children begin at different places. */
+/* Claims a free slot for FILLING; NULL: there is none. Children search from different places. */
 static struct mrc_staging_slot *claim(struct mrc_staging *staging, unsigned owner, int *ret_index)
 {
     unsigned start = owner * 7;
@@ -253,7 +253,7 @@ void mrc_staging_fold(struct mrc_staging *staging, unsigned owner)
     }
 }
 
-/* ---- the leader -------------------------------------------------------------------------------*/
+/* ---- The leader -------------------------------------------------------------------------------*/
 
 static void finish(struct mrc_staging_slot *slot, apr_status_t status)
 {
@@ -317,7 +317,7 @@ void mrc_staging_recover(struct mrc_staging *staging, uint64_t last)
             finish(slot, APR_SUCCESS);
             continue;
         }
-        atomic_store(&slot->number, 0); /* before another leader sees it */
+        atomic_store(&slot->number, 0); /* before another leader takes it */
         if (change(slot, MRC_STAGING_TAKEN, MRC_STAGING_STAGED))
             mrc_futex_wake_all(&slot->word);
         else
