@@ -159,7 +159,7 @@ static void publish(struct bench *bench, const char *topic)
     if (mrc_ring_append(bench->ring, update.id, mrc_buf_bytes(&buf), 100, NOW_US,
                         MRC_RING_WAIT_FOREVER, &seq, &pos) ||
         mrc_ring_read(bench->ring, &bench->cursor, &bench->record) ||
-        mrc_update_decode(bench->record.id, bench->record.payload, &update))
+        mrc_update_decode(bench->record.view.id, bench->record.view.payload, &update))
         die("the ring does not return the update");
     mrc_index_collect(bench->index, update.topics, update.topics_count, found, bench);
     mrc_update_clear(&update);

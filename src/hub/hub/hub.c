@@ -137,7 +137,7 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
     return status;
 }
 
-apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_history_item *items,
+apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
                                    size_t count, int64_t now_us, size_t *ret_done)
 {
     apr_status_t status;

@@ -85,7 +85,7 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
  * The same for COUNT updates of the hub's own, one at least, in this order and at one cost.
  * RET_DONE: so many of them, from the first on, are stored; also when it fails.
  */
-apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_history_item *items,
+apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
                                    size_t count, int64_t now_us, size_t *ret_done);
 
 /* Writes a new id, of MRC_UPDATE_ID_BYTES, to RET_ID. Any thread. An error of the kernel's. */

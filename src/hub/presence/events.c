@@ -253,7 +253,7 @@ apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *news, ui
 
 /* ---- telling ----------------------------------------------------------------------------------*/
 
-static size_t collect(const struct mrc_presence_events *news, struct mrc_history_item *items)
+static size_t collect(const struct mrc_presence_events *news, struct mrc_record *items)
 {
     const char *records = mrc_buf_bytes(&news->records).ptr;
     size_t count = 0;
@@ -262,7 +262,7 @@ static size_t collect(const struct mrc_presence_events *news, struct mrc_history
         const struct piece *piece = &news->pieces[i];
 
         if (!piece->is_silent)
-            items[count++] = (struct mrc_history_item){
+            items[count++] = (struct mrc_record){
                 .id = {piece->update_id, MRC_UPDATE_ID_BYTES - 1},
                 .payload = {records + piece->at, piece->len},
                 .stored_bytes = piece->stored_bytes,
@@ -288,7 +288,7 @@ static size_t count_done(const struct mrc_presence_events *news, size_t publishe
 
 apr_status_t mrc_presence_events_tell(struct mrc_presence_events *news, size_t *ret_done)
 {
-    struct mrc_history_item *items;
+    struct mrc_record *items;
     apr_status_t status = APR_SUCCESS;
     size_t published = 0;
     size_t count;

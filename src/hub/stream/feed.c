@@ -157,7 +157,7 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         delivery->event = mrc_event_create_of(&delivery->update);
         if (delivery->event) /* from the time of day to hub/base/clock.h */
             mrc_event_set_accepted(delivery->event,
-                                   mrc_clock_us() - apr_time_now() + lane->record.time_us);
+                                   mrc_clock_us() - apr_time_now() + lane->record.view.time_us);
     }
     if (!delivery->event)
         mrc_stream_end(stream, MRC_END_ERROR);
@@ -219,14 +219,14 @@ static void open_record(struct mrc_feed *feed, const struct feed_hub *hub, struc
     struct delivery *delivery = &lane->delivery;
 
     *delivery = (struct delivery){.feed = feed, .lane = lane};
-    switch (mrc_update_decode(lane->record.id, lane->record.payload, &delivery->update)) {
+    switch (mrc_update_decode(lane->record.view.id, lane->record.view.payload, &delivery->update)) {
     case MRC_OK:
         break;
     case MRC_ENOMEM:
         end_listeners(feed, lane, MRC_END_ERROR);
         return;
     default:
-        mrc_hub_tell_unreadable(hub->hub, lane->record.seq);
+        mrc_hub_tell_unreadable(hub->hub, lane->record.view.seq);
         return;
     }
     if (delivery->update.is_private && mrc_topics_init(&delivery->topics, delivery->update.topics,
@@ -338,7 +338,7 @@ static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hu
 
     if (status != APR_SUCCESS)
         return status;
-    lane->next = mrc_history_number(mrc_hub_history(hub->hub), lane->record.seq) + 1;
+    lane->next = mrc_history_number(mrc_hub_history(hub->hub), lane->record.view.seq) + 1;
     open_record(feed, hub, lane);
     return APR_SUCCESS;
 }
@@ -371,8 +371,8 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
             deliver_record(feed, hub, lane, left_us);
         if (lane->is_open)
             return true; /* the time is up */
-        bytes += lane->record.payload.len;
-        lane->taken = lane->record.seq + 1;
+        bytes += lane->record.view.payload.len;
+        lane->taken = lane->record.view.seq + 1;
         if (lane->listening == 0)
             return false; /* they have all been ended */
         tell_taken(feed, hub);

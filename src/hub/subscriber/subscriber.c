@@ -89,7 +89,7 @@ static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_rec
 
     if (status != APR_SUCCESS && status != APR_NOTFOUND)
         return status;
-    *ret_id = status == APR_SUCCESS ? record->id : mrc_bytes_of("earliest");
+    *ret_id = status == APR_SUCCESS ? record->view.id : mrc_bytes_of("earliest");
     return APR_SUCCESS;
 }
 

@@ -259,7 +259,7 @@ END_TEST
 /* Of a group, and of one that has more topics together than there are tags. */
 START_TEST(a_group_concerns_whom_one_of_it_does)
 {
-    struct mrc_history_item items[MRC_TAGS_MAX + 2];
+    struct mrc_record items[MRC_TAGS_MAX + 2];
     struct mrc_subscriber *subscriber;
     struct mrc_buf far, near;
     struct mrc_bytes topic;
@@ -275,7 +275,8 @@ START_TEST(a_group_concerns_whom_one_of_it_does)
     topic = mrc_bytes_of("t/1");
     mrc_update_encode(&update, &near);
     for (size_t i = 0; i < MRC_TAGS_MAX + 2; i++)
-        items[i] = (struct mrc_history_item){mrc_bytes_of("id"), mrc_buf_bytes(&far), 1};
+        items[i] = (struct mrc_record){
+            .id = mrc_bytes_of("id"), .payload = mrc_buf_bytes(&far), .stored_bytes = 1};
     subscriber = subscribe_to("t/1");
     mrc_hub_publish_group(elsewhere, items, MRC_TAGS_MAX, apr_time_now(), &done);
     ck_assert(!was_woken());
@@ -316,7 +317,7 @@ START_TEST(a_commit_wakes_whom_it_concerns)
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };
     struct mrc_subscriber *subscriber;
-    struct mrc_staged update = {.id = mrc_bytes_of("id"), .stored_bytes = 1};
+    struct mrc_record update = {.id = mrc_bytes_of("id"), .stored_bytes = 1};
     struct mrc_bytes topic = mrc_bytes_of("t/1");
     const struct mrc_update near = {.topics = &topic, .topics_count = 1};
     struct mrc_buf record;

@@ -103,7 +103,7 @@ static void take(const char *match, bool active, const char *payload)
     const char *id;
 
     wait_until(mrc_ring_read(ring(), &seen, &record) == APR_SUCCESS);
-    ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+    ck_assert_int_eq(mrc_update_decode(record.view.id, record.view.payload, &update), MRC_OK);
     ck_assert(update.is_private);
     ck_assert_bytes_eq(update.type, "mercure");
     ck_assert_msg(mrc_json_parse_object(update.data, &error, &document) == MRC_OK, "%s",
@@ -336,7 +336,7 @@ END_TEST
 
 static bool publish_one(void *hub)
 {
-    static const struct mrc_history_item item = {
+    static const struct mrc_record item = {
         .id = {"id", 2}, .payload = {"payload", 7}, .stored_bytes = 9};
     size_t done = 0;
 
@@ -505,7 +505,7 @@ static void check_told(uint64_t pos, bool active)
         json_t *document;
         unsigned i, j;
 
-        ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+        ck_assert_int_eq(mrc_update_decode(record.view.id, record.view.payload, &update), MRC_OK);
         ck_assert_int_eq(mrc_json_parse_object(update.data, &error, &document), MRC_OK);
         ck_assert(json_is_true(json_object_get(document, "active")) == active);
         ck_assert_int_eq(

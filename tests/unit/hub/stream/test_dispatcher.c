@@ -309,10 +309,10 @@ static unsigned expected(const struct client *client, bool compare)
     unsigned n = 0;
 
     while (mrc_ring_read(mrc_hub_ring(place.hub), &pos, &record) == APR_SUCCESS) {
-        ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+        ck_assert_int_eq(mrc_update_decode(record.view.id, record.view.payload, &update), MRC_OK);
         if (is_for(client, &update)) {
             if (compare)
-                ck_assert_int_eq(next_id(client, &from), strtol(record.id.ptr + 3, NULL, 10));
+                ck_assert_int_eq(next_id(client, &from), strtol(record.view.id.ptr + 3, NULL, 10));
             n++;
         }
         mrc_update_clear(&update);
