@@ -8,6 +8,7 @@
 #include "core/protocol/update.h"
 #include "core/topic/matcher.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
 #include "store/regions/hub_segment.h"
@@ -74,9 +75,9 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes,
 
 static inline void hub_place_close(const struct hub_place *place)
 {
-    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_SUBSCRIBERS), 0);
-    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERNS), 0);
-    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERN_BYTES), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place->hub), MRC_GAUGE_SUBSCRIBERS), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place->hub), MRC_GAUGE_PATTERNS), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place->hub), MRC_GAUGE_PATTERN_BYTES), 0);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(place->segment), HUB_SLOT),
                       0);
     mrc_hub_close(place->hub);

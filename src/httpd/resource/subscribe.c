@@ -28,6 +28,7 @@
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/patterns.h"
+#include "hub/hub/seats.h"
 #include "hub/stream/dispatcher.h"
 #include "hub/subscriber/subscriber.h"
 
@@ -238,7 +239,7 @@ static int announce(request_rec *r, const struct mrc_claim *claim,
                                     "a payload of the access token is larger than this hub lists: "
                                     "64 KB at most");
     if (status == APR_ENOSPC) {
-        if (mrc_hub_full_is_news(hub, apr_time_now()))
+        if (mrc_hub_should_report_full(hub, apr_time_now()))
             ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
                           "hub %s: its list of active subscriptions is full, and subscribers with "
                           "many or long topic matchers, or long payloads, are turned away. Raise "
@@ -413,7 +414,7 @@ static int turn_away(request_rec *r, const struct mrc_claim *claim, struct mrc_h
 {
     const struct mrc_settings *settings = claim->location->hub->settings;
 
-    if (mrc_patterns_should_tell(mrc_hub_patterns(hub)))
+    if (mrc_patterns_should_report(mrc_hub_patterns(hub)))
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
                       "hub %s: its subscribers listen with as many patterns as MercureLimit "
                       "patterns=%" APR_INT64_T_FMT " compiled=%" APR_INT64_T_FMT

@@ -1,8 +1,10 @@
 libmrchub_la_SOURCES += \
 	%D%/clock.h \
+	%D%/end.c %D%/end.h \
 	%D%/entropy.c %D%/entropy.h \
 	%D%/event.c %D%/event.h \
 	%D%/prefetch.h \
+	%D%/status.c %D%/status.h \
 	%D%/thread.c %D%/thread.h \
 	%D%/wheel.c %D%/wheel.h
 

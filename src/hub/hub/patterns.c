@@ -8,7 +8,8 @@
 
 #include "core/base/siphash.h"
 #include "hub/base/thread.h"
-#include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
+#include "hub/hub/policy.h"
 
 #define FIRST_BUCKETS 64
 
@@ -21,13 +22,14 @@ struct entry {
 };
 
 struct mrc_patterns {
-    struct mrc_hub *hub;
+    struct mrc_numbers *numbers;
+    const struct mrc_hub_policy *policy;
     uint64_t key[2];
     pthread_mutex_t mutex; /* guards what follows */
     struct entry **buckets;
     size_t bucket_count; /* a power of two */
     size_t count;
-    bool has_told;
+    bool has_reported;
     struct entry *first_buckets[FIRST_BUCKETS];
 };
 
@@ -93,32 +95,31 @@ static struct mrc_matcher *share(struct mrc_patterns *patterns, uint64_t hash,
 
 static void count(struct mrc_patterns *patterns, const struct mrc_matcher *matcher, int64_t n)
 {
-    mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERNS, n);
-    mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERN_BYTES,
-                      n * (int64_t)mrc_matcher_size(matcher));
+    mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS, n);
+    mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERN_BYTES,
+                          n * (int64_t)mrc_matcher_size(matcher));
 }
 
 /* Whether the sum of GAUGE over all children is at most MAX, where 0 stands for no limit. */
 static bool is_at_most(const struct mrc_patterns *patterns, enum mrc_gauge gauge, uint64_t max)
 {
-    return !max || mrc_hub_gauge(patterns->hub, gauge) <= max;
+    return !max || mrc_numbers_gauge(patterns->numbers, gauge) <= max;
 }
 
 /* Whether no more than 1/PART of what is allowed is in use. */
 static bool is_within(const struct mrc_patterns *patterns, unsigned part)
 {
-    const struct mrc_hub_policy *policy = mrc_hub_get_policy(patterns->hub);
-
-    return is_at_most(patterns, MRC_GAUGE_PATTERNS, policy->patterns_max / part) &&
-           is_at_most(patterns, MRC_GAUGE_PATTERN_BYTES, policy->pattern_bytes_max / part);
+    return is_at_most(patterns, MRC_GAUGE_PATTERNS, patterns->policy->patterns_max / part) &&
+           is_at_most(patterns, MRC_GAUGE_PATTERN_BYTES,
+                      patterns->policy->pattern_bytes_max / part);
 }
 
-static void take_telling_back(struct mrc_patterns *patterns)
+static void take_report_back(struct mrc_patterns *patterns)
 {
-    if (!patterns->has_told || !is_within(patterns, 2))
+    if (!patterns->has_reported || !is_within(patterns, 2))
         return;
-    patterns->has_told = false;
-    mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERNS_TOLD, -1);
+    patterns->has_reported = false;
+    mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED, -1);
 }
 
 /* Puts MATCHER in, with one user. Counts first and looks then, so that two children that come at
@@ -136,7 +137,7 @@ static enum mrc_err insert(struct mrc_patterns *patterns, uint64_t hash,
         free(entry);
         return MRC_EFULL;
     }
-    take_telling_back(patterns);
+    take_report_back(patterns);
     grow(patterns);
     *entry = (struct entry){*bucket_of(patterns, hash), hash, 1, matcher};
     *bucket_of(patterns, hash) = entry;
@@ -173,11 +174,13 @@ static apr_status_t free_buckets(void *data)
     return APR_SUCCESS;
 }
 
-struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_hub *hub)
+struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *numbers,
+                                         const struct mrc_hub_policy *policy)
 {
     struct mrc_patterns *patterns = apr_pcalloc(pool, sizeof(*patterns));
 
-    patterns->hub = hub;
+    patterns->numbers = numbers;
+    patterns->policy = policy;
     patterns->bucket_count = FIRST_BUCKETS;
     patterns->buckets = patterns->first_buckets;
     apr_pool_cleanup_register(pool, patterns, free_buckets, apr_pool_cleanup_null);
@@ -247,17 +250,17 @@ void mrc_patterns_put(struct mrc_patterns *patterns, struct mrc_matcher *matcher
         mrc_matcher_free(matcher);
 }
 
-bool mrc_patterns_should_tell(struct mrc_patterns *patterns)
+bool mrc_patterns_should_report(struct mrc_patterns *patterns)
 {
-    bool should_tell;
+    bool should_report;
     sigset_t mask;
 
     mrc_thread_lock(&patterns->mutex, &mask);
-    should_tell = !mrc_hub_gauge(patterns->hub, MRC_GAUGE_PATTERNS_TOLD);
-    if (should_tell) {
-        patterns->has_told = true;
-        mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERNS_TOLD, 1);
+    should_report = !mrc_numbers_gauge(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED);
+    if (should_report) {
+        patterns->has_reported = true;
+        mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED, 1);
     }
     mrc_thread_unlock(&patterns->mutex, &mask);
-    return should_tell;
+    return should_report;
 }

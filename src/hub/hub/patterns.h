@@ -23,15 +23,17 @@
 #include "core/base/err.h"
 #include "core/topic/matcher.h"
 
-struct mrc_hub;
+struct mrc_hub_policy;
+struct mrc_numbers;
 struct mrc_patterns;
 
 /* What the patterns of one subscription may occupy when compiled, in bytes. */
 #define MRC_PATTERNS_SUBSCRIPTION_BYTES ((size_t)1 << 20)
 
-/* The table of HUB, in POOL as the hub is; what it holds lasts as long as the process. NULL: out of
- * memory. */
-struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_hub *hub);
+/* A table for the patterns of this child, in POOL; what it holds lasts as long as the process. The
+ * other arguments must outlive it. */
+struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *numbers,
+                                         const struct mrc_hub_policy *policy);
 
 /*
  * The matcher of VALUE, as mrc_matcher_create() makes it, and its errors. A pattern that the table
@@ -50,6 +52,6 @@ void mrc_patterns_put(struct mrc_patterns *patterns, struct mrc_matcher *matcher
  * half of what is allowed is in use again; children that others have told for stay silent. Any
  * thread.
  */
-bool mrc_patterns_should_tell(struct mrc_patterns *patterns);
+bool mrc_patterns_should_report(struct mrc_patterns *patterns);
 
 #endif

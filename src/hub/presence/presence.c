@@ -6,8 +6,8 @@
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
 #include "hub/hub/hub.h"
-#include "hub/presence/announcer.h"
 #include "hub/presence/events.h"
+#include "hub/presence/queue.h"
 #include "store/base/status.h"
 #include "store/regions/roster.h"
 
@@ -165,7 +165,7 @@ void mrc_presence_end(struct mrc_presence *presence)
         return;
     for (size_t i = 0; i < presence->count; i++)
         mrc_roster_end(mrc_hub_roster(presence->hub), presence->id[i]);
-    mrc_announcer_post(mrc_hub_get_announcer(presence->hub), presence);
+    mrc_presence_queue_post(mrc_hub_get_presence_queue(presence->hub), presence);
 }
 
 /*
@@ -202,15 +202,15 @@ static apr_status_t tell_ends(struct mrc_presence_events *news, struct mrc_roste
 /* Frees what is told completely, from *FIRST on, now that COUNT entries more are. */
 static void drop_told(struct mrc_presence **first, size_t count)
 {
-    while (*first && count >= (*first)->count - (*first)->told) {
+    while (*first && count >= (*first)->count - (*first)->announced) {
         struct mrc_presence *next = (*first)->next;
 
-        count -= (*first)->count - (*first)->told;
+        count -= (*first)->count - (*first)->announced;
         free(*first);
         *first = next;
     }
     if (*first)
-        (*first)->told += count;
+        (*first)->announced += count;
 }
 
 static apr_status_t tell_some_ends(struct mrc_presence_events *news, struct mrc_roster *roster,
@@ -222,7 +222,7 @@ static apr_status_t tell_some_ends(struct mrc_presence_events *news, struct mrc_
 
     mrc_presence_events_reset(news);
     for (const struct mrc_presence *presence = *first; presence; presence = presence->next) {
-        for (size_t i = presence->told; i < presence->count; i++) {
+        for (size_t i = presence->announced; i < presence->count; i++) {
             if (mrc_presence_events_is_full(news) || status)
                 goto leave;
             status = add_end(news, roster, presence->id[i], false);
@@ -234,7 +234,7 @@ leave:
     return told ? told : status;
 }
 
-apr_status_t mrc_presence_tell_ends(struct mrc_presence **first)
+apr_status_t mrc_presence_announce_ends(struct mrc_presence **first)
 {
     struct mrc_hub *hub = (*first)->hub;
     struct mrc_presence_events *news = mrc_presence_events_open(hub);
@@ -271,7 +271,7 @@ static apr_status_t tell_some_orphans(struct mrc_hub *hub, struct mrc_presence_e
     return told ? told : status;
 }
 
-apr_status_t mrc_presence_tell_orphans(struct mrc_hub *hub)
+apr_status_t mrc_presence_announce_orphans(struct mrc_hub *hub)
 {
     struct mrc_roster *roster = mrc_hub_roster(hub);
     struct mrc_presence_events *news;

@@ -26,15 +26,6 @@ struct mrc_matcher;
 struct mrc_presence;
 struct mrc_token;
 
-/* The subscriptions of one subscriber; it belongs to one thread at a time. */
-struct mrc_presence {
-    struct mrc_presence *next; /* in the announcer's list */
-    struct mrc_hub *hub;
-    size_t count; /* entries in the roster */
-    size_t told;  /* of these, from the first on: their end is told */
-    uint32_t id[];
-};
-
 /*
  * Enters the COUNT matchers of the subscriber with the id SUBSCRIBER (16 random bytes), each with
  * the payload that TOKEN (NULL: anonymous) has for it, and tells that they are active. A matcher
@@ -57,9 +48,9 @@ void mrc_presence_end(struct mrc_presence *presence);
  * not after MRC_STATUS_SUPERSEDED: the hub has moved, and who took its roster along tells it. Only
  * the announcer.
  */
-apr_status_t mrc_presence_tell_ends(struct mrc_presence **first);
+apr_status_t mrc_presence_announce_ends(struct mrc_presence **first);
 
 /* Tells the end of what dead children have left in HUB, if there is any. Only the announcer. */
-apr_status_t mrc_presence_tell_orphans(struct mrc_hub *hub);
+apr_status_t mrc_presence_announce_orphans(struct mrc_hub *hub);
 
 #endif

@@ -14,8 +14,10 @@
 #include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/base/wheel.h"
+#include "hub/hub/hub.h"
 #include "hub/stream/carrier.h"
 #include "hub/stream/feed.h"
+#include "hub/stream/source.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/pages.h"
 #include "hub/subscriber/subscriber.h"
@@ -47,7 +49,9 @@ struct mrc_dispatcher_loop {
     struct mrc_pages **pasts; /* of each hub, made with its first stream */
     int64_t replayed_us;      /* when one was last seen in REPLAY */
     int epoll_fd;
-    int wake_fd;
+    int wake_fd; /* other threads write to it */
+    struct mrc_source wake_source;
+    struct mrc_source notify_source; /* of args.notify_fd */
     struct mrc_feed *feed;
     struct mrc_wheel wheel;
     struct mrc_stream *all; /* every stream that was adopted */
@@ -250,25 +254,40 @@ static void work_ready(struct mrc_dispatcher_loop *loop)
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
 
-/* SOURCE tells, when FD is readable, that it is no stream. */
-static void watch(struct mrc_dispatcher_loop *loop, int fd, void *source)
+static apr_status_t watch(struct mrc_dispatcher_loop *loop, struct mrc_source *source, int fd,
+                          mrc_source_fn *on_events, uint32_t events)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+    struct epoll_event event = {.events = events, .data.ptr = source};
 
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    source->on_events = on_events;
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? APR_FROM_OS_ERROR(errno)
+                                                                    : APR_SUCCESS;
 }
 
-static void drain_fd(int fd)
+static void take_wake(struct mrc_source *source, struct mrc_dispatcher_loop *loop, uint32_t events)
 {
     uint64_t count;
 
-    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
+    (void)source;
+    (void)events;
+    while (read(loop->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
         ;
 }
 
-static void take_socket(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream,
+static void take_notification(struct mrc_source *source, struct mrc_dispatcher_loop *loop,
+                              uint32_t events)
+{
+    (void)source;
+    (void)events;
+    loop->args.on_notify(loop->args.ctx);
+}
+
+static void take_socket(struct mrc_source *source, struct mrc_dispatcher_loop *loop,
                         uint32_t events)
 {
+    struct mrc_stream *stream =
+        (struct mrc_stream *)((char *)source - offsetof(struct mrc_stream, source));
+
     if (stream->state == MRC_STREAM_ENDING)
         return;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
@@ -287,14 +306,9 @@ static void wait_for_events(struct mrc_dispatcher_loop *loop, int timeout_ms)
     int count = epoll_wait(loop->epoll_fd, events, EPOLL_EVENTS, timeout_ms);
 
     for (int i = 0; i < count; i++) {
-        void *source = events[i].data.ptr;
+        struct mrc_source *source = events[i].data.ptr;
 
-        if (source == &loop->args.notify_fd)
-            loop->args.on_notify(loop->args.ctx);
-        else if (source == &loop->wake_fd)
-            drain_fd(loop->wake_fd);
-        else
-            take_socket(loop, source, events[i].events);
+        source->on_events(source, loop, events[i].events);
     }
 }
 
@@ -361,15 +375,11 @@ static void adopt(struct mrc_dispatcher_loop *loop, bool last)
     loop->posted = (struct list){NULL, NULL};
     pthread_mutex_unlock(&loop->lock);
     while ((stream = list_take(&posted))) {
-        struct epoll_event event = {
-            .events = EPOLLOUT | EPOLLRDHUP | EPOLLET,
-            .data.ptr = stream,
-        };
-
         stream->carrier->thread = loop->thread;
         remember(loop, stream);
         if (!share_past(loop, stream) ||
-            epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
+            watch(loop, &stream->source, stream->carrier->fd, take_socket,
+                  EPOLLOUT | EPOLLRDHUP | EPOLLET) != APR_SUCCESS)
             end(loop, stream, MRC_END_ERROR);
         else if (loop->drained != MRC_DISPATCHER_DRAIN_NOT)
             end(loop, stream, MRC_END_DRAINING);
@@ -597,14 +607,17 @@ static apr_status_t make_events(struct mrc_dispatcher_loop *loop)
 
 static apr_status_t open_descriptors(struct mrc_dispatcher_loop *loop)
 {
+    apr_status_t status;
+
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll_fd < 0 || loop->wake_fd < 0)
         return APR_FROM_OS_ERROR(errno);
-    watch(loop, loop->wake_fd, &loop->wake_fd);
-    if (loop->args.notify_fd >= 0)
-        watch(loop, loop->args.notify_fd, &loop->args.notify_fd);
-    return APR_SUCCESS;
+    status = watch(loop, &loop->wake_source, loop->wake_fd, take_wake, EPOLLIN);
+    if (status == APR_SUCCESS && loop->args.notify_fd >= 0)
+        status =
+            watch(loop, &loop->notify_source, loop->args.notify_fd, take_notification, EPOLLIN);
+    return status;
 }
 
 apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatcher_loop_args *args,

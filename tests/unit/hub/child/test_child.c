@@ -117,7 +117,7 @@ static apr_status_t join(struct mrc_hub *hub)
 {
     const struct mrc_hub_client client = {.address = {NULL, 0}, .token = {NULL, 0}};
     struct mrc_hub_seat seat;
-    apr_status_t status = mrc_hub_join(hub, &client, &seat);
+    apr_status_t status = mrc_seats_take(mrc_hub_seats(hub), &client, &seat);
 
     if (status == APR_SUCCESS)
         listen_to_all(hub, true);
@@ -129,7 +129,7 @@ static void leave(struct mrc_hub *hub, enum mrc_end end)
     const struct mrc_hub_seat seat = {0};
 
     listen_to_all(hub, false);
-    mrc_hub_leave(hub, &seat, end);
+    mrc_seats_give_back(mrc_hub_seats(hub), &seat, end);
 }
 
 START_TEST(a_child_has_a_slot_and_its_hubs)
@@ -205,7 +205,7 @@ START_TEST(subscribers_are_counted_in_all_children)
     ck_assert_int_eq(join(there), APR_SUCCESS);
     ck_assert_int_eq(join(there), APR_SUCCESS);
     ck_assert_int_eq(join(here), MRC_STATUS_FULL);
-    ck_assert_uint_eq(mrc_hub_gauge(here, MRC_GAUGE_SUBSCRIBERS), 3);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(here), MRC_GAUGE_SUBSCRIBERS), 3);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 0), 1);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 1), 2);
     leave(there, MRC_END_SLOW);
@@ -218,7 +218,7 @@ START_TEST(subscribers_are_counted_in_all_children)
     leave(here, MRC_END_CLIENT);
     leave(here, MRC_END_CLIENT);
     leave(there, MRC_END_CLIENT);
-    ck_assert_uint_eq(mrc_hub_gauge(there, MRC_GAUGE_SUBSCRIBERS), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(there), MRC_GAUGE_SUBSCRIBERS), 0);
     mrc_child_stop(first);
     mrc_child_stop(second);
 }

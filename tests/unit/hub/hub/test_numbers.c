@@ -29,9 +29,9 @@ START_TEST(dispatch_times_add_up)
 {
     struct hub_place place = hub_place_open(RING, &policy);
 
-    mrc_hub_observe_dispatch(place.hub, 100, 1);
-    mrc_hub_observe_dispatch(place.hub, 300, 2);
-    mrc_hub_observe_dispatch(place.hub, -5, 1); /* a clock that was set back */
+    mrc_numbers_count_time(mrc_hub_numbers(place.hub), 100, 1);
+    mrc_numbers_count_time(mrc_hub_numbers(place.hub), 300, 2);
+    mrc_numbers_count_time(mrc_hub_numbers(place.hub), -5, 1); /* a clock that was set back */
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DISPATCH), 2);
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DISPATCH + 1), 0);
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DISPATCH + 2), 2);
@@ -46,15 +46,15 @@ START_TEST(times_are_gathered)
     struct hub_place place = hub_place_open(RING, &policy);
     struct mrc_numbers_times times = {.count = 0};
 
-    mrc_hub_observe_dispatches(place.hub, &times); /* nothing */
+    mrc_numbers_count_times(mrc_hub_numbers(place.hub), &times); /* nothing */
     ck_assert(mrc_numbers_times_add(&times, 251));
     ck_assert(mrc_numbers_times_add(&times, 500));
     ck_assert(!mrc_numbers_times_add(&times, 501));
     ck_assert(!mrc_numbers_times_add(&times, 250));
-    mrc_hub_observe_dispatches(place.hub, &times);
+    mrc_numbers_count_times(mrc_hub_numbers(place.hub), &times);
     ck_assert(mrc_numbers_times_add(&times, -5)); /* a clock that was set back */
     ck_assert(mrc_numbers_times_add(&times, 0));
-    mrc_hub_observe_dispatches(place.hub, &times);
+    mrc_numbers_count_times(mrc_hub_numbers(place.hub), &times);
     ck_assert_uint_eq(times.count, 0);
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DISPATCH), 2);
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_DISPATCH + 2), 2);
@@ -93,32 +93,34 @@ START_TEST(lag_is_what_a_child_has_not_taken)
     struct hub_place place = hub_place_open(RING, &policy);
     struct mrc_subscriber *subscriber;
 
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);
     hub_publish(place.hub, "urn:a", "t", "a");
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0); /* nobody listens */
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT),
+                      0); /* nobody listens */
     subscriber = hub_subscribe(place.hub, hub_matcher(MRC_MATCHER_EXACT, "t", NULL), NULL);
-    mrc_hub_set_taken(place.hub, 0, 2);
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    mrc_numbers_set_taken(mrc_hub_numbers(place.hub), 0, 2);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);
     hub_publish(place.hub, "urn:b", "t", "b");
     hub_publish(place.hub, "urn:c", "t", "c");
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 2);
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, 0), 0);
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOTS), 0);
-    mrc_hub_set_taken(place.hub, 0, 4);
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
-    mrc_hub_set_taken(place.hub, MRC_HUB_LOOPS_MAX - 1, 3); /* the slowest loop counts */
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 1);
-    mrc_hub_set_taken(place.hub, MRC_HUB_LOOPS_MAX - 1, 0);
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 2);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), 0), 0);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOTS), 0);
+    mrc_numbers_set_taken(mrc_hub_numbers(place.hub), 0, 4);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);
+    mrc_numbers_set_taken(mrc_hub_numbers(place.hub), MRC_NUMBERS_LOOPS_MAX - 1,
+                          3); /* the slowest loop counts */
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 1);
+    mrc_numbers_set_taken(mrc_hub_numbers(place.hub), MRC_NUMBERS_LOOPS_MAX - 1, 0);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);
     /* What is not for it, it takes when it is woken for something else. */
     hub_publish(place.hub, "urn:d", "elsewhere", "d");
     hub_publish(place.hub, "urn:e", "elsewhere", "e");
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);
     hub_publish(place.hub, "urn:f", "t", "f");
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 3);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 3);
     mrc_subscriber_close(subscriber, MRC_END_CLIENT);
     mrc_hub_segment_fold(place.segment, HUB_SLOT); /* the child has died */
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);
     hub_place_close(&place);
 }
 END_TEST

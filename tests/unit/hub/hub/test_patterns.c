@@ -27,8 +27,8 @@ static void start(void)
 
 static void finish(void)
 {
-    ck_assert_uint_eq(mrc_hub_gauge(place.hub, MRC_GAUGE_PATTERNS), 0);
-    ck_assert_uint_eq(mrc_hub_gauge(place.hub, MRC_GAUGE_PATTERN_BYTES), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_PATTERNS), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_PATTERN_BYTES), 0);
     hub_place_close(&place);
 }
 
@@ -54,12 +54,12 @@ static void put(struct mrc_hub *hub, struct mrc_matcher *matcher)
 
 static uint64_t count(void)
 {
-    return mrc_hub_gauge(place.hub, MRC_GAUGE_PATTERNS);
+    return mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_PATTERNS);
 }
 
 static uint64_t bytes(void)
 {
-    return mrc_hub_gauge(place.hub, MRC_GAUGE_PATTERN_BYTES);
+    return mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_PATTERN_BYTES);
 }
 
 START_TEST(a_pattern_is_kept_once)
@@ -204,12 +204,12 @@ START_TEST(a_dead_child_holds_nothing)
     there[1] = get(other, "/b/:x");
     there[2] = get(other, "/c/:x");
     ck_assert_int_eq(try_get(place.hub, "/d/:x", BASE, &here), MRC_EFULL);
-    ck_assert(mrc_patterns_should_tell(mrc_hub_patterns(other)));
+    ck_assert(mrc_patterns_should_report(mrc_hub_patterns(other)));
     mrc_hub_segment_fold(place.segment, 0);
     ck_assert_uint_eq(count(), 0);
     ck_assert_uint_eq(bytes(), 0);
     here = get(place.hub, "/d/:x");
-    ck_assert(mrc_patterns_should_tell(mrc_hub_patterns(place.hub)));
+    ck_assert(mrc_patterns_should_report(mrc_hub_patterns(place.hub)));
     put(place.hub, here);
     for (int i = 0; i < 3; i++) /* what the dead one's row says does not count */
         put(other, there[i]);
@@ -229,17 +229,17 @@ START_TEST(it_is_told_once)
     matchers[0] = get(place.hub, "/a/:x");
     matchers[1] = get(place.hub, "/b/:x");
     matchers[2] = get(place.hub, "/c/:x");
-    ck_assert(mrc_patterns_should_tell(mine));
-    ck_assert(!mrc_patterns_should_tell(mine));
-    ck_assert(!mrc_patterns_should_tell(theirs)); /* another child has */
+    ck_assert(mrc_patterns_should_report(mine));
+    ck_assert(!mrc_patterns_should_report(mine));
+    ck_assert(!mrc_patterns_should_report(theirs)); /* another child has */
     more = get(place.hub, "/d/:x");
     put(place.hub, more);
-    ck_assert(!mrc_patterns_should_tell(mine)); /* still more than half full */
+    ck_assert(!mrc_patterns_should_report(mine)); /* still more than half full */
     put(place.hub, matchers[1]);
     put(place.hub, matchers[2]);
     more = get(place.hub, "/d/:x"); /* there is room again */
-    ck_assert(mrc_patterns_should_tell(theirs));
-    ck_assert(!mrc_patterns_should_tell(mine));
+    ck_assert(mrc_patterns_should_report(theirs));
+    ck_assert(!mrc_patterns_should_report(mine));
     put(place.hub, more);
     put(place.hub, matchers[0]);
     finish();

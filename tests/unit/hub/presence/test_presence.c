@@ -224,9 +224,9 @@ START_TEST(a_full_list_takes_nothing_of_one_who_does_not_fit)
     mrc_child_stop(process);
     ck_assert(is_all_told());
     free(match);
-    ck_assert(mrc_hub_full_is_news(hub, 1000000));
-    ck_assert(!mrc_hub_full_is_news(hub, 60999999));
-    ck_assert(mrc_hub_full_is_news(hub, 61000000));
+    ck_assert(mrc_hub_should_report_full(hub, 1000000));
+    ck_assert(!mrc_hub_should_report_full(hub, 60999999));
+    ck_assert(mrc_hub_should_report_full(hub, 61000000));
 }
 END_TEST
 

@@ -811,7 +811,7 @@ START_TEST(a_stream_that_never_began)
 {
     setup();
     open_stream(NULL);
-    ck_assert_uint_eq(mrc_hub_gauge(place.hub, MRC_GAUGE_SUBSCRIBERS), 1);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_SUBSCRIBERS), 1);
     mrc_stream_discard(stream, MRC_END_REFUSED);
     ck_assert_uint_eq(fake.closes, 0);
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_ENDED + MRC_END_REFUSED), 1);
