@@ -13,7 +13,7 @@
 #include "store/regions/roster.h"
 
 /* The thread retries what failed, and looks for orphans, this often. */
-#define PAUSE_S 1
+#define PAUSE_US ((int64_t)1000 * 1000)
 
 /* Everything is announced by then, unless the store is slow. */
 #define JOIN_US ((int64_t)3000 * 1000)
@@ -23,19 +23,15 @@ struct mrc_announcer {
     struct mrc_presence_queue *queue;
     struct mrc_hub *const *hubs;
     size_t hubs_count;
-    struct mrc_presence_list *todo; /* of each hub; the thread's own */
+    struct mrc_list *todo; /* presences of each hub that have ended; the thread's own */
 };
 
 /* ---- the thread -------------------------------------------------------------------------------*/
 
-static void drop(struct mrc_presence_list *list)
+static void drop(struct mrc_list *list)
 {
-    while (list->first) {
-        struct mrc_presence *next = list->first->next;
-
-        free(list->first);
-        list->first = next;
-    }
+    while (list->first)
+        free(mrc_list_take(list));
 }
 
 /* Announces the ends of all presences of this child. False: some are left. */
@@ -44,9 +40,9 @@ static bool announce_own(struct mrc_announcer *announcer)
     bool has_left = false;
 
     for (size_t i = 0; i < announcer->hubs_count; i++) {
-        struct mrc_presence_list *list = &announcer->todo[i];
+        struct mrc_list *list = &announcer->todo[i];
 
-        if (list->first && mrc_presence_announce_ends(&list->first) == MRC_STATUS_SUPERSEDED)
+        if (list->first && mrc_presence_announce_ends(list) == MRC_STATUS_SUPERSEDED)
             drop(list);
         if (list->first)
             has_left = true;
@@ -69,11 +65,11 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
 
     for (;;) {
         /* What could not be announced just now would fail again: no post cuts the pause short. */
-        bool is_closed =
-            mrc_presence_queue_take(announcer->queue, announcer->todo, PAUSE_S, has_left);
+        bool stopping =
+            mrc_presence_queue_take(announcer->queue, announcer->todo, PAUSE_US, has_left);
 
         has_left = !announce_own(announcer);
-        if (is_closed)
+        if (stopping)
             break;
         announce_orphans(announcer);
     }
@@ -107,7 +103,9 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
     announcer->hubs = hubs;
     announcer->hubs_count = count;
     announcer->todo = apr_pcalloc(pool, count * sizeof(*announcer->todo));
-    announcer->queue = mrc_presence_queue_create(pool, count);
+    status = mrc_presence_queue_create(pool, &announcer->queue);
+    if (status != APR_SUCCESS)
+        return status;
     mrc_presence_queue_post_look(announcer->queue); /* for what the last child of all left */
     for (size_t i = 0; i < count; i++) {
         if (hubs[i])
@@ -136,6 +134,6 @@ bool mrc_announcer_stop(struct mrc_announcer *announcer)
 {
     if (!announcer)
         return true;
-    mrc_presence_queue_close(announcer->queue);
+    mrc_presence_queue_post_stop(announcer->queue);
     return mrc_thread_join(announcer->thread, mrc_clock_us() + JOIN_US);
 }

@@ -199,29 +199,33 @@ static apr_status_t tell_ends(struct mrc_presence_events *news, struct mrc_roste
     return status;
 }
 
-/* Frees what is told completely, from *FIRST on, now that COUNT entries more are. */
-static void drop_told(struct mrc_presence **first, size_t count)
+static struct mrc_presence *first_of(const struct mrc_list *list)
 {
-    while (*first && count >= (*first)->count - (*first)->announced) {
-        struct mrc_presence *next = (*first)->next;
+    return (struct mrc_presence *)list->first;
+}
 
-        count -= (*first)->count - (*first)->announced;
-        free(*first);
-        *first = next;
+/* Frees what is told completely, from the first of LIST on, now that COUNT entries more are. */
+static void drop_told(struct mrc_list *list, size_t count)
+{
+    while (list->first && count >= first_of(list)->count - first_of(list)->announced) {
+        count -= first_of(list)->count - first_of(list)->announced;
+        free(mrc_list_take(list));
     }
-    if (*first)
-        (*first)->announced += count;
+    if (list->first)
+        first_of(list)->announced += count;
 }
 
 static apr_status_t tell_some_ends(struct mrc_presence_events *news, struct mrc_roster *roster,
-                                   struct mrc_presence **first)
+                                   struct mrc_list *list)
 {
     apr_status_t status = APR_SUCCESS;
     apr_status_t told;
     size_t done;
 
     mrc_presence_events_reset(news);
-    for (const struct mrc_presence *presence = *first; presence; presence = presence->next) {
+    for (const struct mrc_link *link = list->first; link; link = link->next) {
+        const struct mrc_presence *presence = (const struct mrc_presence *)link;
+
         for (size_t i = presence->announced; i < presence->count; i++) {
             if (mrc_presence_events_is_full(news) || status)
                 goto leave;
@@ -230,18 +234,18 @@ static apr_status_t tell_some_ends(struct mrc_presence_events *news, struct mrc_
     }
 leave:
     told = tell_ends(news, roster, &done);
-    drop_told(first, done);
+    drop_told(list, done);
     return told ? told : status;
 }
 
-apr_status_t mrc_presence_announce_ends(struct mrc_presence **first)
+apr_status_t mrc_presence_announce_ends(struct mrc_list *list)
 {
-    struct mrc_hub *hub = (*first)->hub;
+    struct mrc_hub *hub = first_of(list)->hub;
     struct mrc_presence_events *news = mrc_presence_events_open(hub);
     apr_status_t status = news ? APR_SUCCESS : APR_ENOMEM;
 
-    while (*first && !status)
-        status = tell_some_ends(news, mrc_hub_roster(hub), first);
+    while (list->first && !status)
+        status = tell_some_ends(news, mrc_hub_roster(hub), list);
     mrc_presence_events_close(news);
     return status;
 }

@@ -22,6 +22,7 @@
 #include "core/base/bytes.h"
 
 struct mrc_hub;
+struct mrc_list;
 struct mrc_matcher;
 struct mrc_presence;
 struct mrc_token;
@@ -43,12 +44,12 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
 void mrc_presence_end(struct mrc_presence *presence);
 
 /*
- * Tells the end of all in the list *FIRST, which have ended and are of one hub, many at once, and
- * frees what is told. APR_SUCCESS: *FIRST is NULL; else it is what is left: try again later, but
- * not after MRC_STATUS_SUPERSEDED: the hub has moved, and who took its roster along tells it. Only
- * the announcer.
+ * Announces the ends of the presences in LIST, which have ended and are of one hub, many at once,
+ * and frees those that are announced. APR_SUCCESS: LIST is empty. Otherwise it has those that are
+ * left: try again later, except after MRC_STATUS_SUPERSEDED: the hub has moved, and its new owner
+ * announces what the roster lists. Only the announcer.
  */
-apr_status_t mrc_presence_announce_ends(struct mrc_presence **first);
+apr_status_t mrc_presence_announce_ends(struct mrc_list *list);
 
 /* Tells the end of what dead children have left in HUB, if there is any. Only the announcer. */
 apr_status_t mrc_presence_announce_orphans(struct mrc_hub *hub);

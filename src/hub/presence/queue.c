@@ -1,110 +1,78 @@
 #include "hub/presence/queue.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "hub/base/thread.h"
+#include "hub/base/clock.h"
+#include "hub/base/mailbox.h"
+#include "hub/base/wake.h"
 #include "hub/hub/hub.h"
 
 struct mrc_presence_queue {
-    size_t count;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-
-    /* Under the lock. */
-    struct mrc_presence_list *posted; /* of each hub */
-    bool has_posted;                  /* one of them has something */
-    bool is_to_look;
-    bool is_closed;
+    struct mrc_wake wake;
+    struct mrc_mailbox posted;
+    atomic_bool is_to_look;
+    atomic_bool stopping;
 };
 
-struct mrc_presence_queue *mrc_presence_queue_create(apr_pool_t *pool, size_t count)
+apr_status_t mrc_presence_queue_create(apr_pool_t *pool, struct mrc_presence_queue **ret_queue)
 {
     struct mrc_presence_queue *queue = apr_pcalloc(pool, sizeof(*queue));
-    pthread_condattr_t attr;
+    apr_status_t status = mrc_wake_open(&queue->wake, pool);
 
-    queue->count = count;
-    queue->posted = apr_pcalloc(pool, count * sizeof(*queue->posted));
-    pthread_mutex_init(&queue->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&queue->wake, &attr);
-    pthread_condattr_destroy(&attr);
-    return queue;
-}
-
-static void append(struct mrc_presence_list *list, const struct mrc_presence_list *more)
-{
-    if (!more->first)
-        return;
-    if (list->first)
-        list->last->next = more->first;
-    else
-        list->first = more->first;
-    list->last = more->last;
+    mrc_mailbox_init(&queue->posted, &queue->wake);
+    if (status == APR_SUCCESS)
+        *ret_queue = queue;
+    return status;
 }
 
 void mrc_presence_queue_post(struct mrc_presence_queue *queue, struct mrc_presence *presence)
 {
-    const struct mrc_presence_list one = {presence, presence};
-    bool is_late;
-    sigset_t mask;
-
-    presence->next = NULL;
-    mrc_thread_lock(&queue->lock, &mask);
-    is_late = queue->is_closed;
-    if (!is_late) {
-        append(&queue->posted[mrc_hub_get_index(presence->hub)], &one);
-        queue->has_posted = true;
-        pthread_cond_signal(&queue->wake);
-    }
-    mrc_thread_unlock(&queue->lock, &mask);
-    if (is_late)
+    if (!mrc_mailbox_post(&queue->posted, &presence->link))
         free(presence);
 }
 
 void mrc_presence_queue_post_look(struct mrc_presence_queue *queue)
 {
-    sigset_t mask;
-
-    mrc_thread_lock(&queue->lock, &mask);
-    queue->is_to_look = true;
-    pthread_cond_signal(&queue->wake);
-    mrc_thread_unlock(&queue->lock, &mask);
+    atomic_store(&queue->is_to_look, true);
+    mrc_wake_post(&queue->wake);
 }
 
-void mrc_presence_queue_close(struct mrc_presence_queue *queue)
+void mrc_presence_queue_post_stop(struct mrc_presence_queue *queue)
 {
-    sigset_t mask;
-
-    mrc_thread_lock(&queue->lock, &mask);
-    queue->is_closed = true;
-    pthread_cond_signal(&queue->wake);
-    mrc_thread_unlock(&queue->lock, &mask);
+    atomic_store(&queue->stopping, true);
+    mrc_wake_post(&queue->wake);
 }
 
-bool mrc_presence_queue_take(struct mrc_presence_queue *queue, struct mrc_presence_list *lists,
-                             int wait_s, bool has_left)
+/* Waits; true: the announcer has to stop. */
+static bool wait_for_work(struct mrc_presence_queue *queue, int64_t wait_us, bool has_left)
 {
-    struct timespec until;
-    bool is_closed;
-    sigset_t mask;
+    int64_t until_us = mrc_clock_us() + wait_us;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_s;
-    mrc_thread_lock(&queue->lock, &mask);
-    while (!queue->is_closed && (has_left || (!queue->has_posted && !queue->is_to_look))) {
-        if (pthread_cond_timedwait(&queue->wake, &queue->lock, &until) != 0)
-            break;
+    while (!atomic_load(&queue->stopping)) {
+        int64_t left_us = until_us - mrc_clock_us();
+
+        if (left_us <= 0 || (!has_left && (!mrc_mailbox_is_empty(&queue->posted) ||
+                                           atomic_load(&queue->is_to_look))))
+            return false;
+        mrc_wake_wait(&queue->wake, (int)(left_us / 1000) + 1);
     }
-    for (size_t i = 0; queue->has_posted && i < queue->count; i++) {
-        append(&lists[i], &queue->posted[i]);
-        queue->posted[i] = (struct mrc_presence_list){NULL, NULL};
+    return true;
+}
+
+bool mrc_presence_queue_take(struct mrc_presence_queue *queue, struct mrc_list *lists,
+                             int64_t wait_us, bool has_left)
+{
+    bool stopping = wait_for_work(queue, wait_us, has_left);
+    struct mrc_list posted =
+        stopping ? mrc_mailbox_close(&queue->posted) : mrc_mailbox_take(&queue->posted);
+    struct mrc_link *link;
+
+    atomic_store(&queue->is_to_look, false);
+    while ((link = mrc_list_take(&posted))) {
+        const struct mrc_presence *presence = (struct mrc_presence *)link;
+
+        mrc_list_append(&lists[mrc_hub_get_index(presence->hub)], link);
     }
-    queue->has_posted = false;
-    queue->is_to_look = false;
-    is_closed = queue->is_closed;
-    mrc_thread_unlock(&queue->lock, &mask);
-    return is_closed;
+    return stopping;
 }

@@ -25,6 +25,7 @@
 
 #include "apr_errno.h"
 
+#include "hub/base/list.h"
 #include "hub/base/wheel.h"
 #include "hub/index/index.h"
 #include "hub/stream/carrier.h"
@@ -48,6 +49,7 @@ enum mrc_stream_work {
 
 /* There are as many as subscribers, and most of them idle: what is small is kept small. */
 struct mrc_stream {
+    struct mrc_link link;              /* in the list of those posted, ready or ended */
     struct mrc_subscriber *subscriber; /* NULL once it has left */
     struct mrc_carrier *carrier;
 
@@ -68,7 +70,6 @@ struct mrc_stream {
     struct mrc_source source; /* the carrier's descriptor */
     struct mrc_listener listener;
     struct mrc_timer timer;
-    struct mrc_stream *next; /* in the list of those posted, ready or ended */
     struct mrc_stream *all_prev, *all_next;
 
     enum mrc_stream_state state : 8;
