@@ -15,6 +15,7 @@ unit_tests += \
 	tests/unit/hub/base/test_entropy \
 	tests/unit/hub/base/test_event \
 	tests/unit/hub/base/test_mailbox \
+	tests/unit/hub/base/test_status \
 	tests/unit/hub/base/test_wake \
 	tests/unit/hub/base/test_wheel
 tests_unit_hub_base_test_mailbox_LDFLAGS = $(LINK_FAILING_ALLOC)

@@ -5,6 +5,7 @@
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
 #include "hub/base/entropy.h"
+#include "hub/base/status.h"
 #include "hub/base/thread.h"
 #include "hub/hub/interests.h"
 #include "hub/hub/numbers.h"
@@ -117,7 +118,7 @@ static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,
     sigset_t mask;
 
     if (mrc_buf_error(record))
-        return mrc_buf_error(record) == MRC_ENOMEM ? APR_ENOMEM : MRC_STATUS_TOO_LARGE;
+        return mrc_status_of(mrc_buf_error(record));
     mrc_thread_hold_signals(&mask); /* the announcer may wait for the same locks */
     status = mrc_history_append(hub->history, update->id, mrc_buf_bytes(record),
                                 mrc_update_stored_bytes(update), now_us);

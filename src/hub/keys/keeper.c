@@ -110,7 +110,7 @@ static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes cont
         unsay(keeper, i);
         return;
     }
-    if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != MRC_OK) {
+    if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
         say(keeper, i, MRC_KEEPER_WARNING,
             "the key file %s has changed, and cannot be used: %s. The keys that were read before "
             "stay in force",
@@ -206,7 +206,7 @@ static void take_answer(void *ctx, size_t i, struct mrc_bytes content, const cha
     } else if (is_same(keeper, i, content)) {
         good = true;
         unsay(keeper, i);
-    } else if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != MRC_OK) {
+    } else if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
         say_failed(keeper, i, "used", error.text);
     } else {
         good = mrc_documents_write(keeper->documents, i, content);

@@ -8,6 +8,7 @@
 #include "core/base/buf.h"
 #include "core/protocol/subscription_doc.h"
 #include "core/topic/matcher.h"
+#include "hub/base/status.h"
 #include "hub/hub/hub.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
@@ -185,7 +186,7 @@ static apr_status_t write_record(struct mrc_presence_events *news, struct piece 
     mrc_buf_reset(&news->record);
     mrc_update_encode(&update, &news->record);
     if (mrc_buf_error(&news->record))
-        return mrc_buf_error(&news->record) == MRC_ENOMEM ? APR_ENOMEM : MRC_STATUS_TOO_LARGE;
+        return mrc_status_of(mrc_buf_error(&news->record));
     if (mrc_buf_bytes(&news->record).len + update.id.len >
         mrc_ring_largest(mrc_hub_ring(news->hub)))
         return MRC_STATUS_TOO_LARGE;
