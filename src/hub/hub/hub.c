@@ -44,7 +44,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    /* A hub that found no room for its new store in a reload goes on in memory. */
+    /* A hub whose new store found no room at a reload goes on in memory. */
     if (!policy->history_dir || !mrc_hub_segment_staging(segment))
         hub->history = mrc_history_open_memory(pool, segment, notify);
     else if (mrc_history_open_lmdb(pool, segment, notify, slot, policy->history_dir,
@@ -119,7 +119,7 @@ static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,
 
     if (mrc_buf_error(record))
         return mrc_status_of(mrc_buf_error(record));
-    mrc_thread_hold_signals(&mask); /* the announcer may wait for the same locks */
+    mrc_thread_hold_signals(&mask); /* the announcer may wait for the same locks (thread.h) */
     status = mrc_history_append(hub->history, update->id, mrc_buf_bytes(record),
                                 mrc_update_stored_bytes(update), now_us);
     mrc_thread_let_signals(&mask);
@@ -207,7 +207,7 @@ struct mrc_seats *mrc_hub_seats(const struct mrc_hub *hub)
 
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
 {
-    return true; /* the ring is all there is between publishers and subscribers */
+    return true; /* publishers and subscribers share the ring */
 }
 
 void mrc_hub_listen(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count)

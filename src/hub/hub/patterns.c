@@ -13,7 +13,7 @@
 
 #define FIRST_BUCKETS 64
 
-/* A pattern and how many subscriptions have it. */
+/* A pattern, and how many subscriptions share it. */
 struct entry {
     struct entry *next; /* in its bucket */
     uint64_t hash;
@@ -25,11 +25,13 @@ struct mrc_patterns {
     struct mrc_numbers *numbers;
     const struct mrc_hub_policy *policy;
     uint64_t key[2];
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex;
+
+    /* Under the mutex. */
     struct entry **buckets;
     size_t bucket_count; /* a power of two */
     size_t count;
-    bool has_reported;
+    bool has_reported; /* this child has logged that the hub refuses patterns */
     struct entry *first_buckets[FIRST_BUCKETS];
 };
 
@@ -45,7 +47,7 @@ static struct entry **bucket_of(const struct mrc_patterns *patterns, uint64_t ha
     return &patterns->buckets[hash & (patterns->bucket_count - 1)];
 }
 
-/* Doubles the buckets when the entries are as many; if there is no memory, chains grow instead. */
+/* Doubles the buckets when there are as many entries. Out of memory: the chains grow instead. */
 static void grow(struct mrc_patterns *patterns)
 {
     struct mrc_patterns grown = {.bucket_count = patterns->bucket_count * 2};
@@ -75,13 +77,13 @@ static bool is_same_base(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* One more user of the pattern that is the same as VALUE, TYPE and BASE; NULL: there is none. */
+/* Adds a user to the pattern with VALUE, TYPE and BASE, and returns it; NULL: there is none. */
 static struct mrc_matcher *share(struct mrc_patterns *patterns, uint64_t hash,
                                  enum mrc_matcher_type type, struct mrc_bytes value,
                                  const char *base)
 {
     if (type != MRC_MATCHER_URLPATTERN)
-        base = NULL; /* URI templates are strings */
+        base = NULL; /* only URL Patterns have one */
     for (struct entry *entry = *bucket_of(patterns, hash); entry; entry = entry->next) {
         if (entry->hash != hash || mrc_matcher_get_type(entry->matcher) != type ||
             !mrc_bytes_eq(mrc_matcher_get_value(entry->matcher), value) ||
@@ -100,13 +102,13 @@ static void count(struct mrc_patterns *patterns, const struct mrc_matcher *match
                           n * (int64_t)mrc_matcher_size(matcher));
 }
 
-/* Whether the sum of GAUGE over all children is at most MAX, where 0 stands for no limit. */
+/* Whether the sum of GAUGE over all children is at most MAX; 0: no limit. */
 static bool is_at_most(const struct mrc_patterns *patterns, enum mrc_gauge gauge, uint64_t max)
 {
     return !max || mrc_numbers_gauge(patterns->numbers, gauge) <= max;
 }
 
-/* Whether no more than 1/PART of what is allowed is in use. */
+/* Whether at most 1/PART of each limit is in use. */
 static bool is_within(const struct mrc_patterns *patterns, unsigned part)
 {
     return is_at_most(patterns, MRC_GAUGE_PATTERNS, patterns->policy->patterns_max / part) &&
@@ -122,8 +124,8 @@ static void take_report_back(struct mrc_patterns *patterns)
     mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED, -1);
 }
 
-/* Puts MATCHER in, with one user. Counts first and looks then, so that two children that come at
- * once cannot both take the last place. */
+/* Adds MATCHER, with one user. It is counted before the limit is checked, so that two children that
+ * add one at the same time cannot both take the last place. */
 static enum mrc_err insert(struct mrc_patterns *patterns, uint64_t hash,
                            struct mrc_matcher *matcher)
 {
@@ -145,8 +147,9 @@ static enum mrc_err insert(struct mrc_patterns *patterns, uint64_t hash,
     return MRC_OK;
 }
 
-/* One user of MATCHER less; true: it was the last, and the pattern is out of the table. */
-static bool leave(struct mrc_patterns *patterns, uint64_t hash, const struct mrc_matcher *matcher)
+/* Removes a user of MATCHER. True: it was the last one, and the pattern is out of the table. */
+static bool remove_user(struct mrc_patterns *patterns, uint64_t hash,
+                        const struct mrc_matcher *matcher)
 {
     struct entry **link = bucket_of(patterns, hash);
     struct entry *entry;
@@ -163,7 +166,7 @@ static bool leave(struct mrc_patterns *patterns, uint64_t hash, const struct mrc
     return true;
 }
 
-/* ---- the outside ------------------------------------------------------------------------------*/
+/* ---- for callers ------------------------------------------------------------------------------*/
 
 static apr_status_t free_buckets(void *data)
 {
@@ -189,7 +192,7 @@ struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *n
     return patterns;
 }
 
-/* Compiles without the mutex; another thread may have been faster then. */
+/* Compiles without the mutex; meanwhile another thread may have added the same pattern. */
 static enum mrc_err compile(struct mrc_patterns *patterns, uint64_t hash,
                             enum mrc_matcher_type type, struct mrc_bytes value, const char *base,
                             struct mrc_error *error, struct mrc_matcher **ret_matcher)
@@ -242,8 +245,8 @@ void mrc_patterns_put(struct mrc_patterns *patterns, struct mrc_matcher *matcher
 
     if (matcher && is_pattern(matcher)) {
         mrc_thread_lock(&patterns->mutex, &mask);
-        is_last =
-            leave(patterns, mrc_siphash(patterns->key, mrc_matcher_get_value(matcher)), matcher);
+        is_last = remove_user(patterns, mrc_siphash(patterns->key, mrc_matcher_get_value(matcher)),
+                              matcher);
         mrc_thread_unlock(&patterns->mutex, &mask);
     }
     if (is_last)
