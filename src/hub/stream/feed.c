@@ -10,6 +10,7 @@
 #include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/index/index.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/subscriber.h"
@@ -98,7 +99,7 @@ static void tell_taken(struct mrc_feed *feed, const struct feed_hub *hub)
         if (lane->listening > 0 && (!least || lane->taken < least))
             least = lane->taken;
     }
-    mrc_hub_set_taken(hub->hub, feed->args.number, least);
+    mrc_numbers_set_taken(mrc_hub_numbers(hub->hub), feed->args.number, least);
 }
 
 /* ---- one record -------------------------------------------------------------------------------*/
@@ -107,31 +108,31 @@ static void tell_taken(struct mrc_feed *feed, const struct feed_hub *hub)
  * Whether STREAM may read the update. Streams with the same token follow each other often; of a
  * public update nothing of a subscriber is looked at.
  */
-static enum mrc_err may_read(struct delivery *delivery, const struct mrc_stream *stream,
+static apr_status_t may_read(struct delivery *delivery, const struct mrc_stream *stream,
                              bool *ret_may_read)
 {
     const struct mrc_token *token;
+    apr_status_t status;
     int64_t since_us;
-    enum mrc_err err;
 
     if (!delivery->update.is_private) {
         *ret_may_read = true;
-        return MRC_OK;
+        return APR_SUCCESS;
     }
     token = mrc_subscriber_get_token(stream->subscriber);
     if (token && token == delivery->asked) {
         *ret_may_read = delivery->is_granted;
-        return MRC_OK;
+        return APR_SUCCESS;
     }
     since_us = delivery->left_us ? mrc_clock_us() : 0;
-    err = mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
-                                  &delivery->is_granted);
-    delivery->asked = err ? NULL : token;
-    if (!err)
+    status = mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
+                                     &delivery->is_granted);
+    delivery->asked = status == APR_SUCCESS ? token : NULL;
+    if (status == APR_SUCCESS)
         *ret_may_read = delivery->is_granted;
     if (since_us)
         *delivery->left_us -= mrc_clock_us() - since_us;
-    return err;
+    return status;
 }
 
 static void deliver(struct mrc_listener *listener, void *ctx)
@@ -146,7 +147,7 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     if (lane->record.pos < lane->settled &&
         lane->record.pos < mrc_subscriber_get_position(stream->subscriber))
         return;
-    if (may_read(delivery, stream, &is_readable)) {
+    if (may_read(delivery, stream, &is_readable) != APR_SUCCESS) {
         mrc_stream_end(stream, MRC_END_ERROR);
         tell_ready(delivery->feed, stream);
         return;
@@ -206,7 +207,7 @@ static void close_record(const struct feed_hub *hub, struct lane *lane)
 {
     struct delivery *delivery = &lane->delivery;
 
-    mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery->received);
+    mrc_numbers_count(mrc_hub_numbers(hub->hub), MRC_COUNTER_DELIVERIES, delivery->received);
     mrc_event_unref(delivery->event);
     mrc_topics_clear(&delivery->topics);
     mrc_update_clear(&delivery->update);
@@ -226,7 +227,7 @@ static void open_record(struct mrc_feed *feed, const struct feed_hub *hub, struc
         end_listeners(feed, lane, MRC_END_ERROR);
         return;
     default:
-        mrc_hub_tell_unreadable(hub->hub, lane->record.view.seq);
+        mrc_hub_report_unreadable(hub->hub, lane->record.view.seq);
         return;
     }
     if (delivery->update.is_private && mrc_topics_init(&delivery->topics, delivery->update.topics,
