@@ -115,7 +115,7 @@ def test_check_says_why_not():
         assert token[:20] not in done.stdout
     done = run("--check", "nonsense", "--key", SECRET)
     assert (done.returncode, done.stdout) == (
-        1, "refused: a token has three parts separated by dots; this has 1\n")
+        1, "refused: a token has three parts separated by dots; this one has 1\n")
 
 
 def test_check_takes_the_algorithm_of_the_token(tmp_path):

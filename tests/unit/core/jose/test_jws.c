@@ -470,8 +470,8 @@ START_TEST(alg_none)
         free(token);
     }
     refuse_header("{}", "no alg");
-    refuse_header("{\"alg\":null}", "alg is no string");
-    refuse_header("{\"alg\":[\"HS256\"]}", "alg is no string");
+    refuse_header("{\"alg\":null}", "alg is not a string");
+    refuse_header("{\"alg\":[\"HS256\"]}", "alg is not a string");
 }
 END_TEST
 
@@ -548,22 +548,22 @@ START_TEST(headers_that_are_no_object)
 {
     char text[256];
 
-    refuse_header("", "the token's header is no valid JSON");
-    refuse_header("[]", "no object");
-    refuse_header("\"alg\"", "no valid JSON");
-    refuse_header("{\"alg\":\"none\",\"alg\":\"HS256\"}", "a member stands there twice");
-    refuse_header("{\"alg\":\"HS256\",\"\\u0061lg\":\"none\"}", "a member stands there twice");
-    refuse_header("{\"alg\":\"HS256\"}{}", "something follows");
-    refuse_header("{\"alg\":\"HS256\"} x", "something follows");
+    refuse_header("", "the token's header is not valid JSON");
+    refuse_header("[]", "not an object");
+    refuse_header("\"alg\"", "not valid JSON");
+    refuse_header("{\"alg\":\"none\",\"alg\":\"HS256\"}", "a duplicate member");
+    refuse_header("{\"alg\":\"HS256\",\"\\u0061lg\":\"none\"}", "a duplicate member");
+    refuse_header("{\"alg\":\"HS256\"}{}", "text after the value");
+    refuse_header("{\"alg\":\"HS256\"} x", "text after the value");
     refuse_header("{\"alg\":\"HS256\\u0000\"}", "a NUL character");
-    refuse_header("{\"alg\":\"HS256\",\"kid\":7}", "kid is no string");
+    refuse_header("{\"alg\":\"HS256\",\"kid\":7}", "kid is not a string");
     refuse_header("{\"alg\":\"HS256\",\"x\":\"\xc0\x80\"}", "invalid UTF-8");
     snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"x\":%.31s%.31s}",
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
     accept_header(text);
     snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"x\":%.32s%.32s}",
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
-    refuse_header(text, "deeper than 32");
+    refuse_header(text, "more than 32 levels");
     /* Brackets inside strings are no depth, and escaped quotes end no string. */
     accept_header("{\"alg\":\"HS256\",\"x\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}");
 }
@@ -594,11 +594,11 @@ START_TEST(segments_are_three_and_strict)
     memcpy(text, token, len + 1);
     text[len - 1] = (char)(text[len - 1] + 1);
     ck_assert_int_eq(check(mrc_bytes_of(text), keys, NULL), MRC_EINVAL);
-    refuse("", "three parts separated by dots; this has 1");
-    refuse("a.b", "this has 2");
-    refuse("a.b.c.d", "this has 4");
-    refuse("a.b.c.d.e", "this has 5, as encrypted tokens do");
-    refuse("..", "the token's header is no valid JSON");
+    refuse("", "three parts separated by dots; this one has 1");
+    refuse("a.b", "this one has 2");
+    refuse("a.b.c.d", "this one has 4");
+    refuse("a.b.c.d.e", "this one has 5, like an encrypted token");
+    refuse("..", "the token's header is not valid JSON");
     refuse("{\"payload\":\"\",\"signatures\":[]}", "three parts");
     mrc_keyset_free(keys);
     free(token);
@@ -624,7 +624,7 @@ START_TEST(length_one_past)
     token = token_sign(MRC_ALG_HS256, SECRET, "{\"alg\":\"HS256\"}", payload);
     ck_assert_uint_gt(strlen(token), MRC_JWS_MAX_BYTES);
     ck_assert_int_eq(check(mrc_bytes_of(token), keys, &error), MRC_ELIMIT);
-    ck_assert_words(error, "65536 are the most");
+    ck_assert_words(error, "the maximum is 65536");
     mrc_keyset_free(keys);
     free(payload);
     free(token);
@@ -749,7 +749,7 @@ START_TEST(tries_are_bounded)
     ck_assert_int_eq(mrc_jws_parse(mrc_bytes_of(token), NULL, &jws), MRC_OK);
     ck_assert_int_eq(mrc_jws_verify(jws, rows, MRC_JWS_MAX_TRIES, &error), MRC_OK);
     ck_assert_int_eq(mrc_jws_verify(jws, rows, MRC_JWS_MAX_TRIES + 1, &error), MRC_ELIMIT);
-    ck_assert_words(error, "17 keys might have signed this; 16 are the most");
+    ck_assert_words(error, "17 keys might have signed this token, and at most 16");
     mrc_jws_free(jws);
     mrc_jws_free(NULL);
     mrc_keyset_free(keys);
@@ -772,7 +772,7 @@ START_TEST(signing_says_what_does_not_fit)
     ck_assert_int_eq(
         mrc_sign_jws(MRC_ALG_ES256, mrc_bytes_of(public_pem), json, json, &error, &token),
         MRC_EINVAL);
-    ck_assert_words(error, "this is none");
+    ck_assert_words(error, "this is not one");
     ck_assert_int_eq(mrc_sign_jws(MRC_ALG_ES256, mrc_bytes_of("x"), json, json, &error, &token),
                      MRC_EINVAL);
     ck_assert_int_eq(mrc_sign_jws(MRC_ALG_HS256, mrc_bytes_of("\n"), json, json, &error, &token),

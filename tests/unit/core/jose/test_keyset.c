@@ -89,9 +89,9 @@ START_TEST(lists_of_algorithms)
                       MRC_ALG_SET_ALL);
     set = 7;
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256,none"), &error, &set), MRC_EINVAL);
-    ck_assert_words(error, "\"none\" is no algorithm");
+    ck_assert_words(error, "\"none\" is not an algorithm");
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("hs256"), &error, &set), MRC_EINVAL);
-    ck_assert_words(error, "\"hs256\" is no algorithm");
+    ck_assert_words(error, "\"hs256\" is not an algorithm");
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256,HS256"), &error, &set), MRC_EINVAL);
     ck_assert_words(error, "HS256 is given twice");
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of(""), &error, &set), MRC_EINVAL);
@@ -111,9 +111,9 @@ START_TEST(a_secret_less_one_line_end)
     ck_assert_uint_eq(secret_length(" " K32, HS256), 33);
     ck_assert_uint_eq(secret_length("{" K32, HS256), 33);
     ck_assert_uint_eq(secret_length("{" K32 "}", HS256), 34);
-    refuse("", HS256, "the key is empty: put a secret or a public key there");
-    refuse("\n", HS256, "the key is empty: put a secret or a public key there");
-    refuse("\r\n", HS256, "the key is empty: put a secret or a public key there");
+    refuse("", HS256, "the key is empty: give a secret or a public key");
+    refuse("\n", HS256, "the key is empty: give a secret or a public key");
+    refuse("\r\n", HS256, "the key is empty: give a secret or a public key");
 }
 END_TEST
 
@@ -123,16 +123,16 @@ START_TEST(a_secret_as_long_as_its_hash)
     struct mrc_keyset *keys = NULL;
 
     refuse("0123456789abcdef0123456789abcde", HS256,
-           "the secret has 31 bytes; HS256 needs 32 at least");
+           "the secret has 31 bytes: HS256 needs at least 32");
     refuse("0123456789abcdef0123456789abcde\n", HS256, "has 31 bytes");
-    refuse(K32, HS256 | mrc_alg_set_of(MRC_ALG_HS384), "has 32 bytes; HS384 needs 48");
-    refuse(SECRET + 1, MRC_ALG_SET_HMAC, "has 63 bytes; HS512 needs 64");
+    refuse(K32, HS256 | mrc_alg_set_of(MRC_ALG_HS384), "has 32 bytes: HS384 needs at least 48");
+    refuse(SECRET + 1, MRC_ALG_SET_HMAC, "has 63 bytes: HS512 needs at least 64");
     ck_assert_uint_eq(secret_length(SECRET, MRC_ALG_SET_HMAC), 64);
     ck_assert_int_eq(mrc_keyset_parse(mrc_bytes_of("short"), HS256, MRC_KEYSET_SHORT_SECRET_WARNS,
                                       &error, &keys),
                      MRC_OK);
     ck_assert_str_eq(mrc_keyset_get_warning(keys),
-                     "the secret has 5 bytes; HS256 calls for 32 at least, or it can be guessed");
+                     "the secret has 5 bytes and may be guessed: HS256 needs at least 32");
     mrc_keyset_free(keys);
     ck_assert_int_eq(
         mrc_keyset_parse(mrc_bytes_of(K32), HS256, MRC_KEYSET_SHORT_SECRET_WARNS, &error, &keys),
@@ -155,9 +155,9 @@ START_TEST(kinds_and_algorithms_must_fit)
 {
     refuse(K32, RS256, "RS256 needs a public key");
     refuse(K32, HS256 | ES256, "ES256 needs a public key");
-    refuse("{" ED25519_MEMBERS "}", HS256, "would let everybody sign");
+    refuse("{" ED25519_MEMBERS "}", HS256, "would let anybody sign");
     refuse("{" RSA_MEMBERS "}", RS256 | HS256,
-           "HS256 needs a secret, and this is an RSA public key");
+           "HS256 needs a secret, but this is an RSA public key");
     refuse("{" P256_MEMBERS "}", mrc_alg_set_of(MRC_ALG_ES384),
            "ES384 does not fit an EC public key on P-256; this one is for ES256");
     refuse("{" P256_MEMBERS "}", ES256 | RS256, "RS256 does not fit an EC public key");
@@ -197,18 +197,18 @@ END_TEST
 
 START_TEST(a_jwk_is_obeyed)
 {
-    refuse("{" RSA_MEMBERS ",\"use\":\"enc\"}", RS256, "for another use");
-    refuse("{" RSA_MEMBERS ",\"use\":1}", RS256, "for another use");
+    refuse("{" RSA_MEMBERS ",\"use\":\"enc\"}", RS256, "not for signatures (use)");
+    refuse("{" RSA_MEMBERS ",\"use\":1}", RS256, "not for signatures (use)");
     refuse("{" RSA_MEMBERS ",\"key_ops\":[\"sign\"]}", RS256, "key_ops do not allow");
     refuse("{" RSA_MEMBERS ",\"key_ops\":[]}", RS256, "key_ops do not allow");
     refuse("{" RSA_MEMBERS ",\"key_ops\":\"verify\"}", RS256, "key_ops do not allow");
-    refuse("{" RSA_MEMBERS ",\"key_ops\":[\"verify\",1]}", RS256, "key_ops hold no strings");
+    refuse("{" RSA_MEMBERS ",\"key_ops\":[\"verify\",1]}", RS256, "key_ops are not all strings");
     refuse("{" RSA_MEMBERS ",\"alg\":\"RS384\"}", RS256, "RS256 does not fit");
     refuse("{" RSA_MEMBERS ",\"alg\":\"RSA-OAEP\"}", RS256, "\"RSA-OAEP\" is not supported");
     refuse("{" RSA_MEMBERS ",\"alg\":\"ES256\"}", RS256, "ES256 does not fit an RSA public key");
     refuse("{" RSA_MEMBERS ",\"alg\":\"HS256\"}", HS256, "HS256 does not fit an RSA public key");
-    refuse("{" RSA_MEMBERS ",\"alg\":1}", RS256, "alg is no string");
-    refuse("{" RSA_MEMBERS ",\"kid\":1}", RS256, "kid is no string");
+    refuse("{" RSA_MEMBERS ",\"alg\":1}", RS256, "alg is not a string");
+    refuse("{" RSA_MEMBERS ",\"kid\":1}", RS256, "kid is not a string");
 }
 END_TEST
 
@@ -216,17 +216,19 @@ START_TEST(a_malformed_jwk)
 {
     char text[8192], big[6001];
 
-    refuse("{\"kty\":\"EC\",\"crv\":\"P-256\"", ES256, "it ends too early");
+    refuse("{\"kty\":\"EC\",\"crv\":\"P-256\"", ES256, "an unexpected end");
     refuse("{\"kty\":\"XYZ\"}", ES256, "type \"XYZ\" is not supported");
-    refuse("{\"kty\":1}", ES256, "without the member kty");
-    refuse("{\"a\":1}", HS256, "neither a JWK (member kty) nor a JWK Set");
-    refuse("{" RSA_MEMBERS ",\"e\":\"AQAB\"}", RS256, "a member stands there twice");
+    refuse("{\"kty\":1}", ES256, "has no member kty");
+    refuse("{\"a\":1}", HS256, "neither a JWK (with a member kty) nor a JWK Set");
+    refuse("{" RSA_MEMBERS ",\"e\":\"AQAB\"}", RS256, "a duplicate member");
     refuse("{\"kty\":\"RSA\",\"e\":\"AQAB\"}", RS256, "member n is missing");
     refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"\"}", RS256, "member e is empty");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAB=\"}", RS256, "e is no base64url");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "==\",\"e\":\"AQAB\"}", RS256, "n is no base64url");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAB=\"}", RS256,
+           "e is too long, or not base64url");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "==\",\"e\":\"AQAB\"}", RS256,
+           "n is too long, or not base64url");
     refuse("{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"}", HS256,
-           "k is no base64url");
+           "k is too long, or not base64url");
     refuse("{\"kty\":\"oct\",\"k\":\"\"}", HS256, "k is empty");
     refuse("{\"kty\":\"oct\",\"k\":\"c2hvcnQ\"}", HS256, "has 5 bytes");
     refuse("{\"kty\":\"EC\",\"x\":\"AA\",\"y\":\"AA\"}", ES256, "crv is missing");
@@ -238,11 +240,11 @@ START_TEST(a_malformed_jwk)
     refuse(
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
         "\"y\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\"}",
-        ES256, "no valid EC public key");
+        ES256, "not a valid EC public key");
     refuse("{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"11qYAYKxCrfVS_"
            "7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
-           EDDSA, "curve \"X25519\" does not sign");
-    refuse("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}", EDDSA, "no valid ED25519");
+           EDDSA, "curve \"X25519\" is not for signatures");
+    refuse("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}", EDDSA, "not a valid ED25519");
     memset(big, 'A', sizeof(big) - 1);
     big[sizeof(big) - 1] = '\0';
     snprintf(text, sizeof(text), "{\"kty\":\"oct\",\"k\":\"%s\"}", big);
@@ -280,7 +282,7 @@ START_TEST(bounds_of_rsa)
     char *pem = pem_of(small, false), text[4096], n[2800];
     size_t len;
 
-    refuse(pem, RS256, "has 2040 bits; 2048 to 16384 are accepted");
+    refuse(pem, RS256, "has 2040 bits: make a new one with 2048 to 16384");
     free(pem);
     EVP_PKEY_free(small);
     /* 2049 bytes, all ones: 16392 bits. */
@@ -289,9 +291,9 @@ START_TEST(bounds_of_rsa)
     n[len] = '\0';
     snprintf(text, sizeof(text), "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"AQAB\"}", n);
     refuse(text, RS256, "has 16392 bits");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQ\"}", RS256, "unsound");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Ag\"}", RS256, "unsound");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"____________\"}", RS256, "unsound");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQ\"}", RS256, "unacceptable");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Ag\"}", RS256, "unacceptable");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"____________\"}", RS256, "unacceptable");
 }
 END_TEST
 
@@ -318,7 +320,7 @@ START_TEST(pem_of_many_kinds)
         key = first_of(text, mrc_alg_set_of(cases[i].alg), 1, &keys);
         ck_assert_str_eq(mrc_key_get_kind(key), cases[i].kind);
         mrc_keyset_free(keys);
-        refuse(text, HS256, "would let everybody sign");
+        refuse(text, HS256, "would let anybody sign");
         free(pem);
         EVP_PKEY_free(pkey);
     }
@@ -345,8 +347,8 @@ START_TEST(pem_that_is_none_of_ours)
     refuse(pem, mrc_alg_set_of(MRC_ALG_PS256), "of a type other than");
     free(pem);
     refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", ES256, "cannot be read");
-    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", ES256, "holds no whole block");
-    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", HS256, "holds no whole block");
+    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", ES256, "holds no complete block");
+    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", HS256, "holds no complete block");
     refuse("-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----\\n", ES256,
            "its line ends are written as \\n");
     refuse("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", ES256,
@@ -414,7 +416,7 @@ START_TEST(the_first_certificate_counts)
     pem = strndup(data, (size_t)len);
     ck_assert_str_eq(mrc_key_get_kind(first_of(pem, ES256, 1, &keys)), "an EC public key on P-256");
     mrc_keyset_free(keys);
-    refuse(pem, HS256, "would let everybody sign");
+    refuse(pem, HS256, "would let anybody sign");
     free(pem);
     BIO_free(bio);
     EVP_PKEY_free(leaf);
@@ -434,9 +436,9 @@ START_TEST(public_keys_in_other_forms_are_no_secrets)
     ck_assert_int_eq(
         mrc_keyset_parse((struct mrc_bytes){(char *)der, (size_t)len}, HS256, 0, &error, &keys),
         MRC_EINVAL);
-    ck_assert_words(error, "another form than PEM or JWK");
-    refuse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.com", HS256, "another form");
-    refuse("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me", HS256, "another form");
+    ck_assert_words(error, "neither PEM nor JWK");
+    refuse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.com", HS256, "neither PEM nor JWK");
+    refuse("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me", HS256, "neither PEM nor JWK");
     OPENSSL_free(der);
     EVP_PKEY_free(pkey);
 }
@@ -468,9 +470,9 @@ START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
     refuse(set, ES256, "no usable key: the JWK's type \"XYZ\" is not supported");
     refuse("{\"keys\":[]}", ES256, "no usable key: it is empty");
     refuse("{\"keys\":[{" RSA_MEMBERS "}]}", ES256,
-           "key 1 is an RSA public key for none of the configured algorithms");
-    refuse("{\"keys\":{}}", ES256, "keys of the JWK Set is no array");
-    refuse("{\"keys\":[{" RSA_MEMBERS ",\"kty\":\"RSA\"}]}", RS256, "a member stands there twice");
+           "key 1 is an RSA public key, which fits none of the configured algorithms");
+    refuse("{\"keys\":{}}", ES256, "JWK Set's member keys is not an array");
+    refuse("{\"keys\":[{" RSA_MEMBERS ",\"kty\":\"RSA\"}]}", RS256, "a duplicate member");
     refuse("{\"keys\":[{" RSA_MEMBERS "}", RS256, "this looks like a JWK or a JWK Set");
     refuse("{\"keys\":[{" RSA_MEMBERS "}", HS256, "this looks like a JWK or a JWK Set");
 }
@@ -518,7 +520,7 @@ START_TEST(limits_one_past)
     mrc_buf_printf(&buf, "%s,{" ED25519_MEMBERS "}]}", text);
     free(text);
     text = mrc_buf_take(&buf, NULL);
-    refuse(text, EDDSA, "has 65 keys; 64 are the most");
+    refuse(text, EDDSA, "has 65 keys; the maximum is 64");
     free(text);
     text = mrc_buf_extend(&buf, MRC_KEYSET_MAX_BYTES);
     memset(text, 'x', MRC_KEYSET_MAX_BYTES);

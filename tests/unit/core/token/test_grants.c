@@ -87,7 +87,7 @@ START_TEST(actions_are_strings_and_some)
 {
     refuse("[" ONE_DETAIL("\"topics\":[{\"match\":\"a\"}]") "]", MRC_EINVAL, ".actions must be");
     refuse("[" ONE_DETAIL("\"actions\":[],\"topics\":[{\"match\":\"a\"}]") "]", MRC_EINVAL,
-           ".actions must be an array that is not empty");
+           ".actions must be a non-empty array");
     refuse("[" ONE_DETAIL("\"actions\":\"publish\",\"topics\":[{\"match\":\"a\"}]") "]", MRC_EINVAL,
            ".actions must be");
     refuse("[" ONE_DETAIL("\"actions\":{\"publish\":1},\"topics\":[{\"match\":\"a\"}]") "]",
@@ -121,7 +121,7 @@ START_TEST(topics_are_matcher_objects_and_some)
 {
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"]") "]", MRC_EINVAL, ".topics must be");
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":[]") "]", MRC_EINVAL,
-           ".topics must be an array that is not empty");
+           ".topics must be a non-empty array");
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":\"*\"") "]", MRC_EINVAL,
            ".topics must be");
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":{\"match\":\"a\"}") "]", MRC_EINVAL,
@@ -148,10 +148,10 @@ START_TEST(match_type_is_a_known_name)
     mrc_grants_free(grants);
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":[{\"match\":\"a\",\"match_type\":"
                           "\"Exact\"}]") "]",
-           MRC_EUNSUPPORTED, ".topics[0].match_type \"Exact\" is not known here");
+           MRC_EUNSUPPORTED, ".topics[0].match_type \"Exact\" is not supported");
     refuse("[" ONE_DETAIL(
                "\"actions\":[\"publish\"],\"topics\":[{\"match\":\"a\",\"match_type\":\"\"}]") "]",
-           MRC_EUNSUPPORTED, "not known here");
+           MRC_EUNSUPPORTED, "is not supported");
     refuse("[" ONE_DETAIL(
                "\"actions\":[\"publish\"],\"topics\":[{\"match\":\"a\",\"match_type\":null}]") "]",
            MRC_EINVAL, ".match_type must be a string");
@@ -277,7 +277,7 @@ START_TEST(limits_one_past)
         "\"actions\":[\"publish\"],\"topics\":[{\"match\":\"" THIRTY_TWO "\"}]") "]"));
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":[{\"match\":\"" THIRTY_TWO
                           "3\"}]") "]",
-           MRC_ELIMIT, ".match has 33 bytes; 32 are the most");
+           MRC_ELIMIT, ".match has 33 bytes; the maximum is 32");
 }
 END_TEST
 

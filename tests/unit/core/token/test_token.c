@@ -106,7 +106,7 @@ START_TEST(typ_is_access_token)
         refuse_with(header, CLAIMS "}", "at+jwt is expected");
     }
     refuse_with("{\"alg\":\"HS256\"}", CLAIMS "}", "no typ");
-    refuse_with("{\"alg\":\"HS256\",\"typ\":7}", CLAIMS "}", "typ is no string");
+    refuse_with("{\"alg\":\"HS256\",\"typ\":7}", CLAIMS "}", "typ is not a string");
 }
 END_TEST
 
@@ -168,7 +168,7 @@ START_TEST(nbf_is_enforced_if_present)
     mrc_token_unref(accept(CLAIMS ",\"nbf\":1767225300}"));
     mrc_token_unref(accept(CLAIMS ",\"nbf\":1767225299.9}"));
     mrc_token_unref(accept(CLAIMS ",\"nbf\":0}"));
-    refuse(CLAIMS ",\"nbf\":1767225301}", "1 more seconds (nbf)");
+    refuse(CLAIMS ",\"nbf\":1767225301}", "becomes valid in 1 seconds (nbf)");
     refuse(CLAIMS ",\"nbf\":1767225300.5}", "(nbf)");
     refuse(CLAIMS ",\"nbf\":\"0\"}", "nbf must be");
     refuse(CLAIMS ",\"nbf\":null}", "nbf must be");
@@ -196,7 +196,7 @@ END_TEST
 START_TEST(iss_is_trusted_and_exact)
 {
     refuse("{\"aud\":\"" HUB "\",\"exp\":1767225600}", "iss is missing");
-    refuse("{\"iss\":7,\"aud\":\"" HUB "\",\"exp\":1767225600}", "iss is missing or no string");
+    refuse("{\"iss\":7,\"aud\":\"" HUB "\",\"exp\":1767225600}", "iss is missing, or not a string");
     refuse("{\"iss\":\"" ISSUER "/\",\"aud\":\"" HUB "\",\"exp\":1767225600}",
            "issuer \"" ISSUER "/\", kid none: this issuer is not trusted here");
     refuse("{\"iss\":\"https://EXAMPLE.com\",\"aud\":\"" HUB "\",\"exp\":1767225600}",
@@ -343,15 +343,15 @@ END_TEST
 
 START_TEST(claims_are_one_json_object)
 {
-    refuse("[]", "no object");
-    refuse("", "no valid JSON");
-    refuse("nonsense", "no valid JSON");
-    refuse(CLAIMS "} {}", "something follows");
-    refuse(CLAIMS ",\"exp\":1767225600}", "a member stands there twice");
-    refuse(CLAIMS ",\"x\":{\"a\":1,\"a\":1}}", "a member stands there twice");
-    refuse(CLAIMS ",\"\\u0069ss\":\"" ISSUER "\"}", "a member stands there twice");
+    refuse("[]", "not an object");
+    refuse("", "not valid JSON");
+    refuse("nonsense", "not valid JSON");
+    refuse(CLAIMS "} {}", "text after the value");
+    refuse(CLAIMS ",\"exp\":1767225600}", "a duplicate member");
+    refuse(CLAIMS ",\"x\":{\"a\":1,\"a\":1}}", "a duplicate member");
+    refuse(CLAIMS ",\"\\u0069ss\":\"" ISSUER "\"}", "a duplicate member");
     refuse(CLAIMS ",\"x\":\"\xff\"}", "invalid UTF-8");
-    refuse(CLAIMS ",\"sub\":\"\\ud800\"}", "no valid JSON");
+    refuse(CLAIMS ",\"sub\":\"\\ud800\"}", "not valid JSON");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1767225600,\"sub\":5}",
            "sub must be a string");
 }
@@ -395,13 +395,13 @@ START_TEST(numbers_may_be_of_any_size)
     }
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         snprintf(claims, 4096, CLAIMS ",\"x\":%s}", wrong[i]);
-        refuse(claims, "no valid JSON");
+        refuse(claims, "not valid JSON");
     }
     memset(digits, '9', 1000);
     digits[1000] = '\0';
     snprintf(claims, 4096, CLAIMS ",\"x\":[%s,-%s]}", digits, digits);
     mrc_token_unref(accept(claims));
-    refuse(CLAIMS ",\"x\":1e400,\"exp\":1767225600}", "a member stands there twice");
+    refuse(CLAIMS ",\"x\":1e400,\"exp\":1767225600}", "a duplicate member");
     refuse(NO_AUD ",\"aud\":\"" HUB "\",\"sub\":98765432109876543210}", "sub must be a string");
     mrc_token_unref(accept(NO_AUD ",\"aud\":\"" HUB "\",\"iat\":1e400}"));
     free(claims);
@@ -421,7 +421,7 @@ START_TEST(deep_json_is_refused)
     room++;
     snprintf(claims, sizeof(claims), CLAIMS ",\"x\":%.*s%.*s}", (int)room, nest, (int)room,
              "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
-    refuse(claims, "deeper than 32");
+    refuse(claims, "more than 32 levels");
 }
 END_TEST
 

@@ -127,12 +127,12 @@ START_TEST(times_count_if_present)
     ck_assert_str_eq(mrc_token_get_issuer(token), "x");
     ck_assert_str_eq(mrc_token_get_subject(token), "y");
     mrc_token_unref(token);
-    refuse(JWT, OLD, "{\"exp\":1767225300}", "it expired 0 seconds ago");
+    refuse(JWT, OLD, "{\"exp\":1767225300}", "the token expired 0 seconds ago");
     refuse(JWT, OLD, "{\"exp\":\"1767225301\"}", "exp must be a number");
-    refuse(JWT, OLD, "{\"nbf\":1767225301}", "not valid for 1 more");
+    refuse(JWT, OLD, "{\"nbf\":1767225301}", "becomes valid in 1 seconds");
     refuse(JWT, OLD, "{\"sub\":1}", "sub must be a string");
     refuse(JWT, OLD, "{\"iss\":1}", "at+jwt is expected");
-    refuse(AT, OLD, "{\"iss\":1}", "iss is missing or no string");
+    refuse(AT, OLD, "{\"iss\":1}", "iss is missing, or not a string");
 }
 END_TEST
 
@@ -303,7 +303,7 @@ START_TEST(a_bad_claim_refuses_the_token)
     refuse(JWT, OLD, "{\"mercure\":{\"subscribe\":[{\"match\":7}]}}",
            "mercure.subscribe[0].match must be a string");
     refuse(JWT, OLD, "{\"mercure\":{\"publish\":[{\"match\":\"a\",\"match_type\":\"template\"}]}}",
-           "match_type \"template\" is not known here");
+           "match_type \"template\" is not supported");
 }
 END_TEST
 
@@ -319,7 +319,7 @@ START_TEST(limits_one_past)
     refuse(JWT, OLD, "{\"mercure\":{\"publish\":[\"a\",\"b\"],\"subscribe\":[\"c\",\"d\",\"e\"]}}",
            "more than 4 topics");
     refuse(JWT, OLD, "{\"mercure\":{\"publish\":[\"123456789012345678901234567890123\"]}}",
-           "has 33 bytes; 32 are the most");
+           "has 33 bytes; the maximum is 32");
 }
 END_TEST
 

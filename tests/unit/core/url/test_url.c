@@ -296,7 +296,7 @@ START_TEST(says_why)
     struct mrc_url *url = NULL;
 
     ck_assert_int_eq(mrc_url_parse(mrc_bytes_of("https://a:b/"), NULL, &error, &url), MRC_EINVAL);
-    ck_assert_str_eq(error.text, "not a URL: the port is no number");
+    ck_assert_str_eq(error.text, "not a URL: the port is not a number");
     ck_assert_int_eq(mrc_url_parse(mrc_bytes_of("x"), NULL, &error, &url), MRC_EINVAL);
     ck_assert_str_eq(error.text, "not a URL: it has no scheme, and there is no base");
     ck_assert_ptr_null(url);

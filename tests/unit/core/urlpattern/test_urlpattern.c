@@ -379,62 +379,72 @@ START_TEST(names_what_it_refuses)
     static const struct {
         const char *pattern, *reason;
     } cases[] = {
-        {"/((?=a)b)", "a regular expression with a lookahead"},
-        {"/((?!a)b)", "a regular expression with a lookahead"},
-        {"/((?<=a)b)", "a regular expression with a lookbehind"},
-        {"/((?<!a)b)", "a regular expression with a lookbehind"},
-        {"/((?<n>a)b)", "a regular expression with a named group inside a group"},
-        {"/(a\\1)", "a regular expression with a backreference"},
-        {"/(a\\k<n>)", "a regular expression with a backreference"},
-        {"/((?R)a)", "a regular expression with a recursion"},
-        {"/((?1)a)", "a regular expression with a recursion"},
-        {"/((?&n)a)", "a regular expression with a recursion"},
+        {"/((?=a)b)", "not a supported regular expression: a lookahead"},
+        {"/((?!a)b)", "not a supported regular expression: a lookahead"},
+        {"/((?<=a)b)", "not a supported regular expression: a lookbehind"},
+        {"/((?<!a)b)", "not a supported regular expression: a lookbehind"},
+        {"/((?<n>a)b)", "not a supported regular expression: a named group inside a group"},
+        {"/(a\\1)", "not a supported regular expression: a backreference"},
+        {"/(a\\k<n>)", "not a supported regular expression: a backreference"},
+        {"/((?R)a)", "not a supported regular expression: a recursion"},
+        {"/((?1)a)", "not a supported regular expression: a recursion"},
+        {"/((?&n)a)", "not a supported regular expression: a recursion"},
         {"/((?(1)a|b))", "not a URL Pattern: a capturing group inside a group (byte 4)"},
-        {"/((?C)a)", "a regular expression with a callout (?C)"},
-        {"/((?P<n>a))", "a regular expression with (?P"},
-        {"/((?i:a))", "a regular expression with a group that is neither plain nor (?:"},
-        {"/((?>a))", "a regular expression with a group that is neither plain nor (?:"},
-        {"/((?|a))", "a regular expression with a group that is neither plain nor (?:"},
-        {"/((?#a))", "a regular expression with a group that is neither plain nor (?:"},
-        {"/(a\\Kb)", "a regular expression with an escape that ECMAScript does not know (\\K)"},
-        {"/(\\C)", "a regular expression with an escape that ECMAScript does not know (\\C)"},
-        {"/(\\Qa\\E)", "a regular expression with an escape that ECMAScript does not know (\\Q)"},
-        {"/(\\Aa\\z)", "a regular expression with an escape that ECMAScript does not know (\\A)"},
-        {"/(\\g1)", "a regular expression with an escape that ECMAScript does not know (\\g)"},
-        {"/(\\R)", "a regular expression with an escape that ECMAScript does not know (\\R)"},
-        {"/(\\01)", "a regular expression with an escape that ECMAScript does not know (\\0)"},
-        {"/(\\-)", "a regular expression with an escape that ECMAScript does not know (\\-)"},
-        {"/(\\p{L})", "a regular expression with a property of Unicode (\\p)"},
-        {"/([\\p{L}])", "a regular expression with a property of Unicode (\\p)"},
-        {"/([\\q{ab}])", "a regular expression with strings in a class (\\q)"},
-        {"/([a&&b--c])", "a regular expression with a class that mixes operations"},
-        {"/([ab&&c])", "a regular expression with a class that mixes operations"},
-        {"/([a-])", "a regular expression with a character in a class that needs a backslash"},
-        {"/([b-a])", "a regular expression with a range in a class that is out of order"},
-        {"/([a!!b])", "a regular expression with a reserved pair of characters in a class"},
+        {"/((?C)a)", "not a supported regular expression: a callout (?C)"},
+        {"/((?P<n>a))", "not a supported regular expression: (?P"},
+        {"/((?i:a))", "not a supported regular expression: a group that is neither plain nor (?:"},
+        {"/((?>a))", "not a supported regular expression: a group that is neither plain nor (?:"},
+        {"/((?|a))", "not a supported regular expression: a group that is neither plain nor (?:"},
+        {"/((?#a))", "not a supported regular expression: a group that is neither plain nor (?:"},
+        {"/(a\\Kb)",
+         "not a supported regular expression: an escape that ECMAScript does not have (\\K)"},
+        {"/(\\C)",
+         "not a supported regular expression: an escape that ECMAScript does not have (\\C)"},
+        {"/(\\Qa\\E)",
+         "not a supported regular expression: an escape that ECMAScript does not have (\\Q)"},
+        {"/(\\Aa\\z)",
+         "not a supported regular expression: an escape that ECMAScript does not have (\\A)"},
+        {"/(\\g1)",
+         "not a supported regular expression: an escape that ECMAScript does not have (\\g)"},
+        {"/(\\R)",
+         "not a supported regular expression: an escape that ECMAScript does not have (\\R)"},
+        {"/(\\01)",
+         "not a supported regular expression: an escape that ECMAScript does not have (\\0)"},
+        {"/(\\-)",
+         "not a supported regular expression: an escape that ECMAScript does not have (\\-)"},
+        {"/(\\p{L})", "not a supported regular expression: a Unicode property (\\p)"},
+        {"/([\\p{L}])", "not a supported regular expression: a Unicode property (\\p)"},
+        {"/([\\q{ab}])", "not a supported regular expression: strings in a class (\\q)"},
+        {"/([a&&b--c])", "not a supported regular expression: a class mixes operations"},
+        {"/([ab&&c])", "not a supported regular expression: a class mixes operations"},
+        {"/([a-])", "not a supported regular expression: a character in a class needs a backslash"},
+        {"/([b-a])", "not a supported regular expression: a range in a class is out of order"},
+        {"/([a!!b])",
+         "not a supported regular expression: a class holds a reserved pair of characters"},
         {"/([:alpha:])", NULL},
         {"/([[:alpha:]])", NULL},
-        {"/(a**)", "a regular expression with a quantifier behind nothing"},
-        {"/(a++)", "a regular expression with a quantifier behind nothing"},
-        {"/(^*a)", "a regular expression with a quantifier behind nothing"},
-        {"/(a{,2})", "a regular expression with a brace that is no quantifier"},
-        {"/(a{2,1})", "a regular expression with a quantifier out of order"},
-        {"/(a{b})", "a regular expression with a brace that is no quantifier"},
-        {"/(a]b)", "a regular expression with a bracket or brace that needs a backslash"},
-        {"/(a}b)", "a regular expression with a bracket or brace that needs a backslash"},
-        {"/([a)", "a regular expression with a class that is not closed"},
-        {"/(\xc3\xa9)", "not a URL Pattern: a group holds more than ASCII (byte 2)"},
+        {"/(a**)", "not a supported regular expression: a quantifier with nothing to repeat"},
+        {"/(a++)", "not a supported regular expression: a quantifier with nothing to repeat"},
+        {"/(^*a)", "not a supported regular expression: a quantifier with nothing to repeat"},
+        {"/(a{,2})", "not a supported regular expression: a brace that is not a quantifier"},
+        {"/(a{2,1})",
+         "not a supported regular expression: the bounds of a quantifier are out of order"},
+        {"/(a{b})", "not a supported regular expression: a brace that is not a quantifier"},
+        {"/(a]b)", "not a supported regular expression: a bracket or brace needs a backslash"},
+        {"/(a}b)", "not a supported regular expression: a bracket or brace needs a backslash"},
+        {"/([a)", "not a supported regular expression: a class is not closed"},
+        {"/(\xc3\xa9)", "not a URL Pattern: a group is not ASCII (byte 2)"},
         {"/((a))", "not a URL Pattern: a capturing group inside a group (byte 2)"},
         {"/(?:a)", "not a URL Pattern: a group begins with ?"},
         {"/()", "not a URL Pattern: a group is empty (byte 1)"},
         {"/(a", "not a URL Pattern: a group is not closed (byte 1)"},
         {"/a\\", "not a URL Pattern: a backslash at the end (byte 2)"},
-        {"/{a", "not a URL Pattern: braces that are not closed, or hold more than one group"},
-        {"/{{a}}", "not a URL Pattern: braces that are not closed, or hold more than one group"},
-        {"/a}", "not a URL Pattern: a modifier or brace in the wrong place"},
-        {"/:a/:a", "not a URL Pattern: two groups named a"},
+        {"/{a", "not a URL Pattern: braces are not closed, or hold more than one group"},
+        {"/{{a}}", "not a URL Pattern: braces are not closed, or hold more than one group"},
+        {"/a}", "not a URL Pattern: a modifier or brace is in the wrong place"},
+        {"/:a/:a", "not a URL Pattern: two groups are named a"},
         {"/{:}", "not a URL Pattern: a colon without a name (byte 2)"},
-        {"/:a.b/../c", "dot segments that lead out of a piece of a path"},
+        {"/:a.b/../c", "dot segments in the path lead out of the text between two groups"},
         {"/\xff", "the pattern is not valid UTF-8"},
     };
 
@@ -644,7 +654,7 @@ START_TEST(bounds_nesting)
         memcpy(text + 2 + 3 * i, "(?:", 3);
     len = 2 + 3 * 51;
     memset(text + len, ')', 52);
-    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "groups nested too deep");
+    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "groups are nested too deeply");
     memmove(text + 2, text + 5, len - 5);
     memset(text + len - 3, ')', 51);
     text[len - 3 + 51] = '\0';
@@ -652,7 +662,7 @@ START_TEST(bounds_nesting)
     memset(text + 2, '[', 51);
     memset(text + 53, ']', 51);
     memcpy(text + 104, ")", 2);
-    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "classes nested too deep");
+    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "character classes are nested too deeply");
     memset(text, 0, sizeof(text));
     memcpy(text, "/(a", 3);
     for (int i = 0; i < MRC_URLPATTERN_REGEXP_MAX_ALTERNATIVES - 1; i++)
@@ -660,9 +670,10 @@ START_TEST(bounds_nesting)
     memcpy(text + 3 + 2 * (MRC_URLPATTERN_REGEXP_MAX_ALTERNATIVES - 1), ")", 2);
     mrc_urlpattern_free(compile(text));
     memcpy(text + 3 + 2 * (MRC_URLPATTERN_REGEXP_MAX_ALTERNATIVES - 1), "|)", 3);
-    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "more than 100 alternatives");
-    ck_assert_str_eq(refusal_of("/(a{65536})", MRC_ELIMIT), "more than 65535 repetitions");
-    ck_assert(strstr(refusal_of("/((?:a{60000}){60000})", MRC_ELIMIT), "too much for PCRE2"));
+    ck_assert_str_eq(refusal_of(text, MRC_ELIMIT), "a group has more than 100 alternatives");
+    ck_assert_str_eq(refusal_of("/(a{65536})", MRC_ELIMIT),
+                     "a quantifier asks for more than 65535 repetitions");
+    ck_assert(strstr(refusal_of("/((?:a{60000}){60000})", MRC_ELIMIT), "too large for PCRE2"));
 }
 END_TEST
 
