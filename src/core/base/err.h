@@ -13,7 +13,7 @@ enum mrc_err {
     MRC_ENOMEM,       /* out of memory */
     MRC_EINVAL,       /* the input breaks a rule */
     MRC_ELIMIT,       /* the input exceeds a named limit */
-    MRC_ENOTFOUND,    /* there is no such thing */
+    MRC_ENOTFOUND,    /* nothing has this name */
     MRC_EUNSUPPORTED, /* well-formed, but this build or this hub does not support it */
     MRC_EFULL,        /* the maximum number is reached */
     MRC_EPENDING      /* not known yet: something that is needed has not arrived */

@@ -33,7 +33,7 @@ static struct mrc_bytes skip_space(struct mrc_bytes text)
     return text;
 }
 
-/* Checks that the only key of a source fits each configured algorithm. ERROR says what would. */
+/* Checks that the only key of a source fits each algorithm. ERROR names what would fit. */
 static enum mrc_err check_fit(const struct mrc_key *key, mrc_alg_set algs, struct mrc_error *error)
 {
     mrc_alg_set misfits = algs & ~mrc_key_get_algs(key);

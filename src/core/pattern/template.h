@@ -12,8 +12,8 @@
  *
  * Without its prefix an expression is empty. A list of N variables may have N - 1 separators beyond
  * those characters, and with an explode modifier any number of them. Names before `=` and lengths
- * (`:3`) are not compared. All of this is what the deployed hubs do and what clients rely on, for
- * example that an expression may be empty.
+ * (`:3`) are not compared. The deployed hubs do the same, and clients rely on it, for example on
+ * expressions that may be empty.
  *
  * Text between expressions is compared byte by byte. Text that is not ASCII matches itself and its
  * percent-encoding, which it expands to.

@@ -248,7 +248,7 @@ START_TEST(a_malformed_jwk)
     memset(big, 'A', sizeof(big) - 1);
     big[sizeof(big) - 1] = '\0';
     snprintf(text, sizeof(text), "{\"kty\":\"oct\",\"k\":\"%s\"}", big);
-    refuse(text, HS256, "or too long");
+    refuse(text, HS256, "is too long");
 }
 END_TEST
 
