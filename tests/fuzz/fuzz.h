@@ -1,8 +1,9 @@
 /*
- * What a fuzz target gives, beside LLVMFuzzerTestOneInput(): how its seeds come out of the vectors.
+ * The functions of a fuzz target besides LLVMFuzzerTestOneInput(): they make its seeds from the
+ * test vectors.
  *
- * A target is linked with libFuzzer (tests/fuzz/run), or with replay_vectors.c, which feeds it the
- * seeds, and mutations of them, without clang.
+ * A target is linked with libFuzzer (tests/fuzz/run), or with replay_vectors.c, which needs no
+ * clang and runs it with the seeds and with mutations of them.
  */
 #ifndef MRC_TESTS_FUZZ_H
 #define MRC_TESTS_FUZZ_H
@@ -18,22 +19,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The files under tests/vectors/ that seeds are made of; NULL ends the list. */
+/* The files in tests/vectors/ from which seeds are made; NULL ends the list. */
 extern const char *const fuzz_vectors[];
 
-/* Writes the input that ENTRY of such a file stands for; nothing if it stands for none. */
+/* Writes the seed for ENTRY of such a file; nothing: there is none. */
 void fuzz_seed(const json_t *entry, struct mrc_buf *out);
 
-/* A broken promise of the code under test: the fuzzer, and the replay, stop at it. */
+/* Checks a property of the code under test. The fuzzer and the replay stop if it does not hold. */
 #define FUZZ_CHECK(condition)                                                                      \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
+            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
             abort();                                                                               \
         }                                                                                          \
     } while (0)
 
-/* Cuts the next part off REST, at a NUL byte: an input of several strings has one between them. */
+/* Takes the next part, up to a NUL byte, from the front of REST: inputs of several strings. */
 static inline struct mrc_bytes fuzz_cut(struct mrc_bytes *rest)
 {
     const char *end = rest->len ? memchr(rest->ptr, '\0', rest->len) : NULL;

@@ -1,4 +1,4 @@
-/* The body of a form, any bytes. */
+/* The input is the body of a form. */
 #include "core/protocol/form.h"
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /*
- * Key sources: the input is two bytes of algorithms and the content. Reading must end, say why not,
- * and leave no error in OpenSSL's queue; each key that comes out is for one of the algorithms asked
- * for, and no secret and public key are taken for each other.
+ * Key sources. The input is two bytes of algorithms, then the content. The parser must return, give
+ * a reason for a refusal, and leave no error in OpenSSL's queue. Each key must fit one of the
+ * algorithms, and a secret must never be a public key or the reverse.
  */
 #include <openssl/err.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
- * Matchers: the input is a type byte, a value, NUL, a topic. Creating and matching must end,
- * whatever they are given, and the value must come back as it was.
+ * Matchers. The input is a byte for the type, a value, NUL, and a topic. Creating and matching must
+ * return, and the matcher must return its value unchanged.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * The body of a publication: what is accepted has to come out of the record as it went in, and to
- * be one event, whose fields are those that were given.
+ * The input is the body of a publication. An accepted update must be unchanged after encoding and
+ * decoding its record, and must give exactly one event with its fields.
  */
 #include "core/protocol/form.h"
 #include "core/protocol/sse.h"
@@ -31,7 +31,7 @@ static bool is_same(const struct mrc_update *a, const struct mrc_update *b)
     return same;
 }
 
-/* The value of LINE if it is of the field NAME. */
+/* Finds the value of LINE, if it begins with NAME. */
 static bool is_field(struct mrc_bytes line, const char *name, struct mrc_bytes *ret_value)
 {
     struct mrc_bytes start = mrc_bytes_of(name);
@@ -42,11 +42,11 @@ static bool is_field(struct mrc_bytes line, const char *name, struct mrc_bytes *
     return true;
 }
 
-/* Reads EVENT as a client does, for whom CR, LF and CRLF end a line. */
+/* Reads EVENT as a client does: CR, LF and CRLF end a line. */
 static void check_event(struct mrc_bytes event, const struct mrc_update *update)
 {
     unsigned ids = 0, types = 0, retries = 0, ends = 0;
-    size_t data = 0; /* how much of the update's data has come */
+    size_t data = 0; /* how much of the update's data has been read */
 
     FUZZ_CHECK(!memchr(event.ptr, '\r', event.len));
     for (size_t at = 0; at < event.len;) {

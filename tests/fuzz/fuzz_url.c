@@ -1,4 +1,4 @@
-/* A base and a URL, with a NUL byte between them. */
+/* The input is a base URL, NUL, and a URL. */
 #include "core/topic/reserved.h"
 #include "core/url/url.h"
 #include "fuzz.h"
@@ -26,8 +26,7 @@ void fuzz_seed(const json_t *entry, struct mrc_buf *out)
     mrc_buf_add(out, json_string_value(input), json_string_length(input));
 }
 
-/* Everything that a URL is made of is ASCII, and holds no controls and, but for opaque paths, no
- * spaces. */
+/* The parts of a URL are ASCII without control characters. Only an opaque path may hold spaces. */
 static void check_text(struct mrc_bytes text, bool may_hold_spaces)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -59,7 +58,8 @@ static void check_url(const struct mrc_url *url)
     mrc_buf_free(&href);
 }
 
-/* A space before a URL means nothing, but keeps it from being told without the parser. */
+/* A space before a URL means nothing, but the shortcut of mrc_reserved_covers() does not take it.
+ */
 static void check_reserved(struct mrc_bytes input)
 {
     static const char *const paths[] = {"/.well-known/mercure", "/a/b"};

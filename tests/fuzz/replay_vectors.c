@@ -1,11 +1,9 @@
 /*
- * A fuzz target without a fuzzer: feeds it the seeds that the vectors give, each as it is and in
- * mutations that are the same every time; or the files that are named, which a fuzzer found; or
- * writes the seeds into a directory, for a fuzzer.
+ * Runs a fuzz target without a fuzzer, or writes its seeds for a fuzzer:
  *
- *     replay                   the vectors; speaks TAP
- *     replay FILE...           these inputs
- *     replay --write DIR       the seeds, one file for each
+ *     replay                   runs the seeds from the vectors, and mutations of them, which are
+ * the same each time; prints TAP replay FILE...           runs these inputs, such as those that a
+ * fuzzer has found replay --write DIR       writes the seeds to DIR, one file for each
  */
 #include "fuzz.h"
 #include "vectors.h"
@@ -20,7 +18,7 @@ static uint32_t next_random(uint32_t *state)
     return *state;
 }
 
-/* Feeds a copy without a byte behind it, so that a sanitizer sees whoever reads on. */
+/* Runs the target on a copy of the exact size, so that a sanitizer sees a read past its end. */
 static void feed(const char *data, size_t len)
 {
     uint8_t *copy = malloc(len ? len : 1);
@@ -33,7 +31,7 @@ static void feed(const char *data, size_t len)
     free(copy);
 }
 
-/* Changes SEED a little, in one of a few ways, and feeds it. */
+/* Runs the target on SEED with one small change. */
 static void feed_mutation(struct mrc_bytes seed, uint32_t *state)
 {
     static const char bytes[] = "/:?#@[]{}()*+\\.%-|&^~ \t\n0aZ\xc3\xa9\xff";
@@ -44,19 +42,19 @@ static void feed_mutation(struct mrc_bytes seed, uint32_t *state)
     mrc_buf_init(&buf, 1 << 20);
     mrc_buf_add(&buf, seed.ptr, at);
     switch (next_random(state) % 4) {
-    case 0: /* a byte more */
+    case 0: /* add a byte */
         mrc_buf_add_char(&buf, bytes[next_random(state) % (sizeof(bytes) - 1)]);
         len = 0;
         break;
-    case 1: /* another byte */
+    case 1: /* replace a byte */
         mrc_buf_add_char(&buf, bytes[next_random(state) % (sizeof(bytes) - 1)]);
         len = seed.len > at;
         break;
-    case 2: /* a piece twice */
+    case 2: /* repeat a piece */
         mrc_buf_add(&buf, seed.ptr + at, len);
         len = 0;
         break;
-    default: /* a piece less */
+    default: /* remove a piece */
         break;
     }
     mrc_buf_add(&buf, seed.ptr + at + len, seed.len - at - len);
@@ -78,7 +76,7 @@ static void write_seed(struct mrc_bytes seed, const char *directory, size_t numb
 }
 
 struct use {
-    const char *directory; /* where seeds are written to; NULL: they are fed */
+    const char *directory; /* seeds are written there; NULL: the target runs on them */
     uint32_t random;
     size_t count;
 };
@@ -99,7 +97,7 @@ static void use_entry(struct use *use, const json_t *entry)
     mrc_buf_free(&seed);
 }
 
-/* The entries of a file: the objects of a list, or the lists of testcases of named groups. */
+/* Uses the entries of a file: the objects of a list, or the test cases of named groups. */
 static void use_file(struct use *use, json_t *root)
 {
     json_t *entry, *group;
@@ -117,8 +115,7 @@ static void use_file(struct use *use, json_t *root)
     }
 }
 
-/* All seeds: to DIRECTORY, or, if that is NULL, to the target. Returns how many inputs there were.
- */
+/* Writes all seeds to DIRECTORY, or runs the target on them if it is NULL. Returns their number. */
 static size_t use_seeds(const char *directory)
 {
     struct use use = {directory, 1, 0};

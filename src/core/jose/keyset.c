@@ -75,12 +75,14 @@ static enum mrc_err check_length(const struct mrc_key *key, mrc_alg_set algs, un
     if (have >= need)
         return MRC_OK;
     if (flags & MRC_KEYSET_SHORT_SECRET_WARNS) {
-        mrc_error_set(warning, MRC_EINVAL,
-                      "the secret has %zu bytes and may be guessed: %s needs at least %zu", have,
-                      mrc_alg_name(longest), need);
+        mrc_error_set(
+            warning, MRC_EINVAL,
+            "the secret has %zu bytes; %s needs %zu or more, because a short secret can be "
+            "guessed",
+            have, mrc_alg_name(longest), need);
         return MRC_OK;
     }
-    return mrc_error_set(error, MRC_EINVAL, "the secret has %zu bytes: %s needs at least %zu", have,
+    return mrc_error_set(error, MRC_EINVAL, "the secret has %zu bytes; %s needs %zu or more", have,
                          mrc_alg_name(longest), need);
 }
 

@@ -57,7 +57,7 @@ static const struct mrc_key *first_of(const char *content, mrc_alg_set algs, siz
     return mrc_keyset_get_key(*ret_keys, 0);
 }
 
-/* The length of the secret that CONTENT is taken for; 0 if it is something else. */
+/* The length of the secret CONTENT; 0: it is not a secret. */
 static size_t secret_length(const char *content, mrc_alg_set algs)
 {
     struct mrc_keyset *keys = NULL;
@@ -67,7 +67,7 @@ static size_t secret_length(const char *content, mrc_alg_set algs)
     return len;
 }
 
-START_TEST(lists_of_algorithms)
+START_TEST(parses_lists_of_algorithms)
 {
     struct mrc_error error = {""};
     mrc_alg_set set = 7;
@@ -101,7 +101,7 @@ START_TEST(lists_of_algorithms)
 }
 END_TEST
 
-START_TEST(a_secret_less_one_line_end)
+START_TEST(drops_one_line_end_of_a_secret)
 {
     ck_assert_uint_eq(secret_length(K32, HS256), 32);
     ck_assert_uint_eq(secret_length(K32 "\n", HS256), 32);
@@ -117,22 +117,23 @@ START_TEST(a_secret_less_one_line_end)
 }
 END_TEST
 
-START_TEST(a_secret_as_long_as_its_hash)
+START_TEST(secrets_are_as_long_as_their_hash)
 {
     struct mrc_error error = {""};
     struct mrc_keyset *keys = NULL;
 
     refuse("0123456789abcdef0123456789abcde", HS256,
-           "the secret has 31 bytes: HS256 needs at least 32");
+           "the secret has 31 bytes; HS256 needs 32 or more");
     refuse("0123456789abcdef0123456789abcde\n", HS256, "has 31 bytes");
-    refuse(K32, HS256 | mrc_alg_set_of(MRC_ALG_HS384), "has 32 bytes: HS384 needs at least 48");
-    refuse(SECRET + 1, MRC_ALG_SET_HMAC, "has 63 bytes: HS512 needs at least 64");
+    refuse(K32, HS256 | mrc_alg_set_of(MRC_ALG_HS384), "has 32 bytes; HS384 needs 48 or more");
+    refuse(SECRET + 1, MRC_ALG_SET_HMAC, "has 63 bytes; HS512 needs 64 or more");
     ck_assert_uint_eq(secret_length(SECRET, MRC_ALG_SET_HMAC), 64);
     ck_assert_int_eq(mrc_keyset_parse(mrc_bytes_of("short"), HS256, MRC_KEYSET_SHORT_SECRET_WARNS,
                                       &error, &keys),
                      MRC_OK);
-    ck_assert_str_eq(mrc_keyset_get_warning(keys),
-                     "the secret has 5 bytes and may be guessed: HS256 needs at least 32");
+    ck_assert_str_eq(
+        mrc_keyset_get_warning(keys),
+        "the secret has 5 bytes; HS256 needs 32 or more, because a short secret can be guessed");
     mrc_keyset_free(keys);
     ck_assert_int_eq(
         mrc_keyset_parse(mrc_bytes_of(K32), HS256, MRC_KEYSET_SHORT_SECRET_WARNS, &error, &keys),
@@ -143,7 +144,7 @@ START_TEST(a_secret_as_long_as_its_hash)
 }
 END_TEST
 
-START_TEST(a_variable_that_was_not_defined)
+START_TEST(refuses_undefined_variables)
 {
     refuse("${MERCURE_PUBLISHER_JWT_KEY_OF_32_BYTES}", HS256, "still holds ${");
     refuse(K32 "${X}", HS256, "still holds ${");
@@ -151,7 +152,7 @@ START_TEST(a_variable_that_was_not_defined)
 }
 END_TEST
 
-START_TEST(kinds_and_algorithms_must_fit)
+START_TEST(keys_must_fit_their_algorithms)
 {
     refuse(K32, RS256, "RS256 needs a public key");
     refuse(K32, HS256 | ES256, "ES256 needs a public key");
@@ -195,7 +196,7 @@ START_TEST(one_jwk)
 }
 END_TEST
 
-START_TEST(a_jwk_is_obeyed)
+START_TEST(restrictions_of_a_jwk_apply)
 {
     refuse("{" RSA_MEMBERS ",\"use\":\"enc\"}", RS256, "not for signatures (use)");
     refuse("{" RSA_MEMBERS ",\"use\":1}", RS256, "not for signatures (use)");
@@ -212,7 +213,7 @@ START_TEST(a_jwk_is_obeyed)
 }
 END_TEST
 
-START_TEST(a_malformed_jwk)
+START_TEST(refuses_malformed_jwks)
 {
     char text[8192], big[6001];
 
@@ -236,7 +237,7 @@ START_TEST(a_malformed_jwk)
            "curve \"secp256k1\" is not supported");
     refuse("{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}", ES256,
            "x and y must have 32 bytes");
-    /* The y of another point: not on the curve. */
+    /* The y of another point, so the point is not on the curve. */
     refuse(
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
         "\"y\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\"}",
@@ -327,7 +328,7 @@ START_TEST(pem_of_many_kinds)
 }
 END_TEST
 
-START_TEST(pem_that_is_none_of_ours)
+START_TEST(refuses_other_pem)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1"), *pss, *x25519;
     EVP_PKEY *good = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
@@ -364,8 +365,8 @@ START_TEST(pem_that_is_none_of_ours)
 }
 END_TEST
 
-/* A key, and a byte behind it that belongs to nothing. */
-START_TEST(pem_with_more_behind_the_key)
+/* A key with an extra byte behind it. */
+START_TEST(refuses_pem_with_bytes_after_the_key)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     unsigned char *der = NULL, more[256] = "";
@@ -387,14 +388,14 @@ START_TEST(pem_with_more_behind_the_key)
 }
 END_TEST
 
-/* A certificate for PKEY, signed by itself, in PEM. */
+/* A self-signed certificate for PKEY, in PEM. */
 static void add_certificate(EVP_PKEY *pkey, BIO *bio)
 {
     X509 *cert = X509_new();
 
     ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
     X509_gmtime_adj(X509_getm_notBefore(cert), -10);
-    X509_gmtime_adj(X509_getm_notAfter(cert), -1); /* its dates are not looked at */
+    X509_gmtime_adj(X509_getm_notAfter(cert), -1); /* its dates do not matter */
     X509_set_pubkey(cert, pkey);
     ck_assert_int_gt(X509_sign(cert, pkey, EVP_sha256()), 0);
     ck_assert_int_eq(PEM_write_bio_X509(bio, cert), 1);
@@ -424,7 +425,7 @@ START_TEST(the_first_certificate_counts)
 }
 END_TEST
 
-START_TEST(public_keys_in_other_forms_are_no_secrets)
+START_TEST(public_keys_in_other_forms_are_not_secrets)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     unsigned char *der = NULL;
@@ -444,7 +445,7 @@ START_TEST(public_keys_in_other_forms_are_no_secrets)
 }
 END_TEST
 
-START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
+START_TEST(jwk_sets_skip_unusable_keys)
 {
     static const char set[] =
         "{\"keys\":[{\"kty\":\"XYZ\"},{" RSA_MEMBERS
@@ -458,7 +459,7 @@ START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
     ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 0)), EDDSA);
     ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 1)), RS256);
     mrc_keyset_free(keys);
-    /* A public key never becomes a secret, whatever is configured. */
+    /* A public key never becomes a secret, whatever the configuration says. */
     first_of(set, MRC_ALG_SET_ALL, 2, &keys); /* the secret is too short for HS512 */
     mrc_keyset_free(keys);
     first_of(set, HS256, 1, &keys);
@@ -478,7 +479,7 @@ START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
 }
 END_TEST
 
-START_TEST(what_comes_over_the_network_is_a_jwk_set)
+START_TEST(network_sources_hold_jwk_sets_only)
 {
     static const char *const others[] = {
         K32,
@@ -503,7 +504,7 @@ START_TEST(what_comes_over_the_network_is_a_jwk_set)
 }
 END_TEST
 
-START_TEST(limits_one_past)
+START_TEST(refuses_content_past_the_limits)
 {
     struct mrc_keyset *keys = NULL;
     struct mrc_buf buf;
@@ -534,7 +535,7 @@ START_TEST(limits_one_past)
 }
 END_TEST
 
-START_TEST(words_hold_no_key)
+START_TEST(messages_hold_no_key)
 {
     struct mrc_error error = {""};
     struct mrc_keyset *keys = NULL;
@@ -553,25 +554,25 @@ int main(void)
     Suite *suite = suite_create("jwks");
     TCase *tcase = tcase_create("jwks");
 
-    tcase_add_test(tcase, lists_of_algorithms);
-    tcase_add_test(tcase, a_secret_less_one_line_end);
-    tcase_add_test(tcase, a_secret_as_long_as_its_hash);
-    tcase_add_test(tcase, a_variable_that_was_not_defined);
-    tcase_add_test(tcase, kinds_and_algorithms_must_fit);
+    tcase_add_test(tcase, parses_lists_of_algorithms);
+    tcase_add_test(tcase, drops_one_line_end_of_a_secret);
+    tcase_add_test(tcase, secrets_are_as_long_as_their_hash);
+    tcase_add_test(tcase, refuses_undefined_variables);
+    tcase_add_test(tcase, keys_must_fit_their_algorithms);
     tcase_add_test(tcase, one_jwk);
-    tcase_add_test(tcase, a_jwk_is_obeyed);
-    tcase_add_test(tcase, a_malformed_jwk);
+    tcase_add_test(tcase, restrictions_of_a_jwk_apply);
+    tcase_add_test(tcase, refuses_malformed_jwks);
     tcase_add_test(tcase, private_keys_are_refused);
     tcase_add_test(tcase, bounds_of_rsa);
     tcase_add_test(tcase, pem_of_many_kinds);
-    tcase_add_test(tcase, pem_that_is_none_of_ours);
-    tcase_add_test(tcase, pem_with_more_behind_the_key);
+    tcase_add_test(tcase, refuses_other_pem);
+    tcase_add_test(tcase, refuses_pem_with_bytes_after_the_key);
     tcase_add_test(tcase, the_first_certificate_counts);
-    tcase_add_test(tcase, public_keys_in_other_forms_are_no_secrets);
-    tcase_add_test(tcase, a_jwk_set_leaves_out_what_it_cannot_use);
-    tcase_add_test(tcase, what_comes_over_the_network_is_a_jwk_set);
-    tcase_add_test(tcase, limits_one_past);
-    tcase_add_test(tcase, words_hold_no_key);
+    tcase_add_test(tcase, public_keys_in_other_forms_are_not_secrets);
+    tcase_add_test(tcase, jwk_sets_skip_unusable_keys);
+    tcase_add_test(tcase, network_sources_hold_jwk_sets_only);
+    tcase_add_test(tcase, refuses_content_past_the_limits);
+    tcase_add_test(tcase, messages_hold_no_key);
     tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -12,10 +12,10 @@ static const char *const component_names[MRC_URLPATTERN_COMPONENTS] = {
     "protocol", "username", "password", "hostname", "port", "pathname", "search", "hash",
 };
 
-/* ---- the vectors, as their runner reads them ---------------------------------------------------
+/* ---- the vectors, read as their own runner does ------------------------------------------------
  */
 
-/* The components that come before each, as far as inheritance goes. */
+/* For each component, the ones that keep it from being inherited if they are given. */
 static const unsigned earlier_components[MRC_URLPATTERN_COMPONENTS] = {
     [MRC_URLPATTERN_HOSTNAME] = 1 << MRC_URLPATTERN_PROTOCOL,
     [MRC_URLPATTERN_PORT] = 1 << MRC_URLPATTERN_PROTOCOL | 1 << MRC_URLPATTERN_HOSTNAME,
@@ -28,7 +28,7 @@ static const unsigned earlier_components[MRC_URLPATTERN_COMPONENTS] = {
                             1 << MRC_URLPATTERN_SEARCH,
 };
 
-/* Why the case cannot pass here, or NULL. */
+/* The reason to skip a case, or NULL. */
 static const char *reason_to_skip(const json_t *entry)
 {
     const json_t *args = json_object_get(entry, "pattern");
@@ -68,14 +68,14 @@ static enum mrc_err compile_args(const json_t *args, struct explained **ret_expl
     return err;
 }
 
-/* What is matched: a string and perhaps a base, or a dictionary. */
+/* The subject of a match: a string and perhaps a base, or a dictionary. */
 struct input {
     struct mrc_url *parsed; /* of a string */
     struct explain_subject subject;
     const struct mrc_url *url;
 };
 
-/* The caller clears RET_INPUT, which was all zero, in any case. */
+/* RET_INPUT is all zero at first. The caller clears it, also on failure. */
 static enum mrc_err read_input(const json_t *args, struct input *ret_input)
 {
     const json_t *first = json_array_get(args, 0);
@@ -114,7 +114,7 @@ static bool lists(const json_t *array, const char *name)
     return false;
 }
 
-/* What the vectors leave out of a component's pattern string; BASE is the pattern's, or NULL. */
+/* The expected pattern string of COMPONENT, if the vectors leave it out. BASE may be NULL. */
 static struct mrc_bytes want_string(const json_t *entry, int component, const struct mrc_url *base)
 {
     const char *name = component_names[component];
@@ -159,7 +159,7 @@ static void check_strings(const json_t *entry, const struct explained *explained
     mrc_url_free(base);
 }
 
-/* Each group of a component, and what it caught. */
+/* Checks the name of each group of a component, and the text that it has caught. */
 static void check_groups(const json_t *entry, const struct explained *explained, int component,
                          struct mrc_bytes subject, const char *what)
 {
@@ -200,7 +200,7 @@ static void check_match(const json_t *entry, const struct explained *explained,
 
     if (mrc_bytes_eq_str(vectors_bytes(want), "error")) {
         ck_assert(json_is_object(json_array_get(inputs, 0)) && json_array_size(inputs) > 1);
-        return; /* a dictionary with a base beside it, which our interface has no place for */
+        return; /* a dictionary with a separate base, which the interface does not have */
     }
     if (read_input(inputs, &input) != MRC_OK) {
         ck_assert_msg(!json_is_object(want), "%s: the input is refused", what);
@@ -240,7 +240,7 @@ static void run_case(const json_t *entry, const char *what)
     mrc_urlpattern_free(routed);
 }
 
-/* One test for each case, so that one failure hides no other. */
+/* One test for each case, so that one failure does not hide others. */
 START_TEST(passes_the_vectors)
 {
     json_t *root = vectors_load("urlpattern/urlpatterntestdata.json");
@@ -374,7 +374,7 @@ START_TEST(repeats_and_skips)
 }
 END_TEST
 
-START_TEST(names_what_it_refuses)
+START_TEST(names_what_is_not_supported)
 {
     static const struct {
         const char *pattern, *reason;
@@ -453,14 +453,14 @@ START_TEST(names_what_it_refuses)
             const char *got = refusal_of(cases[i].pattern, MRC_EINVAL);
 
             ck_assert_msg(strstr(got, cases[i].reason) == got, "%s: %s", cases[i].pattern, got);
-        } else { /* looks like PCRE's, and is ECMAScript's */
+        } else { /* looks like PCRE syntax, but is valid ECMAScript */
             mrc_urlpattern_free(compile(cases[i].pattern));
         }
     }
 }
 END_TEST
 
-START_TEST(means_what_ecmascript_means)
+START_TEST(behaves_like_ecmascript)
 {
     ck_assert(matches("/([[:alpha:]])", "/p"));
     ck_assert(matches("/([[:alpha:]])", "/:"));
@@ -486,7 +486,7 @@ START_TEST(means_what_ecmascript_means)
 }
 END_TEST
 
-/* PREFIX, then FILL over and over until LEN bytes, then SUFFIX; the caller free()s it. */
+/* PREFIX, repetitions of FILL up to LEN bytes, and SUFFIX; the caller free()s it. */
 static char *make_long(const char *prefix, const char *fill, size_t len, const char *suffix)
 {
     struct mrc_buf buf;
@@ -500,8 +500,8 @@ static char *make_long(const char *prefix, const char *fill, size_t len, const c
 }
 
 /*
- * Patterns of four thousand bytes, made to be expensive, against topics made for them: the test's
- * timeout is the bound. Whether they compile at all does not matter.
+ * Patterns of four thousand bytes that are made to be expensive, and topics made for them. The
+ * timeout of the test is the bound. A pattern may also be refused.
  */
 START_TEST(hostile_patterns_are_cheap)
 {
@@ -566,7 +566,7 @@ START_TEST(hostile_patterns_are_cheap)
 }
 END_TEST
 
-/* What costs more than the limits does not match, though without them it would. */
+/* A match that exceeds the limits fails, although the pattern matches. */
 START_TEST(too_expensive_does_not_match)
 {
     char *topic = make_long("/", "a", 3000, "");
@@ -578,7 +578,7 @@ START_TEST(too_expensive_does_not_match)
     mrc_url_parse(mrc_bytes_of(topic), base, NULL, &url);
     ck_assert(!explain_routes(pattern, url));
     mrc_urlpattern_free(pattern);
-    /* 28 letters are three hundred thousand ways to fail before the last alternative. */
+    /* With 28 letters, 300,000 ways fail before the last alternative is tried. */
     ck_assert(matches("/((?:a|aa)*b|a*)", "/aaaaaaaaaa"));
     ck_assert(!routes("/((?:a|aa)*b|a*)", "/aaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
     pattern = compile("/(a*)");
@@ -591,7 +591,7 @@ START_TEST(too_expensive_does_not_match)
 }
 END_TEST
 
-/* A regular expression gets fewer steps for a longer subject, and none for one past its limit. */
+/* A regular expression gets fewer steps for a longer subject, and none past the last limit. */
 START_TEST(long_subjects_cost_no_more)
 {
     static const struct {
@@ -637,7 +637,7 @@ START_TEST(bounds_its_input)
     mrc_urlpattern_free(pattern);
     free(text);
     text = make_long("/(", "(?:", 1000, "a");
-    for (size_t i = 0; i < 332; i++) /* as many as were opened, and the outermost */
+    for (size_t i = 0; i < 332; i++) /* one for each opened group, and one for the outermost */
         text = realloc(text, strlen(text) + 2), memcpy(text + strlen(text), ")", 2);
     ck_assert_str_eq(refusal_of(text, MRC_EINVAL),
                      "not a URL Pattern: a group is not closed (byte 1)");
@@ -677,7 +677,7 @@ START_TEST(bounds_nesting)
 }
 END_TEST
 
-START_TEST(tells_its_size)
+START_TEST(reports_its_size)
 {
     struct mrc_urlpattern *simple = compile("/books/:id");
     struct mrc_urlpattern *regexp = compile("/books/(\\d+)");
@@ -700,14 +700,14 @@ int main(void)
     tcase_set_timeout(tcase, 20);
     tcase_add_test(tcase, routes_topics);
     tcase_add_test(tcase, repeats_and_skips);
-    tcase_add_test(tcase, names_what_it_refuses);
-    tcase_add_test(tcase, means_what_ecmascript_means);
+    tcase_add_test(tcase, names_what_is_not_supported);
+    tcase_add_test(tcase, behaves_like_ecmascript);
     tcase_add_test(tcase, hostile_patterns_are_cheap);
     tcase_add_test(tcase, too_expensive_does_not_match);
     tcase_add_test(tcase, long_subjects_cost_no_more);
     tcase_add_test(tcase, bounds_its_input);
     tcase_add_test(tcase, bounds_nesting);
-    tcase_add_test(tcase, tells_its_size);
+    tcase_add_test(tcase, reports_its_size);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
