@@ -1,24 +1,26 @@
+/* clang-format off */
 /*
  * Anchors: the points of a topic from which an index of patterns compares text.
  *
  * A topic has a text at each anchor. A pattern has literal text at some anchors: the text of each
- * topic that it matches begins with it.
+ * topic that it matches begins with it. Two examples, each with a topic and a pattern:
  *
  *     anchor URL
- *     pattern  https://example.com/orders/:id          https 0 example.com 0 0 /orders/
- *     topic    https://example.com/orders/7?a=1        https 0 example.com 0 0 /orders/7 0 a=1 0 0
- *                                                       scheme     host   port    path  query
- * fragment
+ *                                          scheme  host          port path       query fragment
+ *     https://example.com/orders/7?a=1     https 0 example.com 0    0 /orders/7 0  a=1 0 0
+ *     https://example.com/orders/:id       https 0 example.com 0    0 /orders/
  *
  *     anchor HOST_END
- *     pattern  https://:name.example.com/:id           moc.elpmaxe.
- *     topic    https://api.example.com/                moc.elpmaxe.ipa 0
+ *                                          host, backwards
+ *     https://api.example.com/             moc.elpmaxe.ipa 0
+ *     https://:name.example.com/:id        moc.elpmaxe.
  *
  * A component ends with a NUL byte (0 above). So the literal text of a pattern shows where a
  * literal component ends, and continues with the next one. A NUL byte within a topic is harmless:
  * the topic may only be compared with more patterns. Literal text may be short or missing. It tells
  * which patterns need not be tried, but never that a pattern matches.
  */
+/* clang-format on */
 #ifndef MRC_CORE_TOPIC_ANCHOR_H
 #define MRC_CORE_TOPIC_ANCHOR_H
 

@@ -7,10 +7,13 @@
 
 /*
  * The states. A state that reads a component has the number of that component, which is where its
- * text is stored. They follow each other in this order:
+ * text is stored. They follow each other in this order, and any of them may be skipped:
  *
- *     init -> protocol -> authority -> username -> password -> hostname -> port -> pathname ...
- *        \___________________________________________________________________/ search, hash
+ *     init -> protocol -> authority -> username -> password -> hostname -> port
+ *          -> pathname -> search -> hash -> done
+ *
+ * Init and authority do not store anything: they only look ahead, to find out whether the string
+ * has a protocol, and whether the authority has a user.
  */
 enum state {
     STATE_PROTOCOL = MRC_URLPATTERN_PROTOCOL,
