@@ -127,7 +127,7 @@ START_TEST(says_what_it_cannot_read)
     ck_assert_int_eq(run("/tmp/mrc-does-not-exist", "--records", out, sizeof(out)), 2);
     ck_assert_says("cannot open");
     ck_assert_int_eq(run("/proc/self/exe", "--records", out, sizeof(out)), 3);
-    ck_assert_says("no hub's segment");
+    ck_assert_says("not a hub's segment");
     ck_assert_int_eq(run("--what", "--records", out, sizeof(out)), 2);
     ck_assert_says("usage");
 }
