@@ -1,10 +1,10 @@
 /*
- * What durability costs: bench_history DIR [SECONDS [BYTES]]
+ * The cost of durability: bench_history DIR [SECONDS [BYTES]]
  *
  * Publishers in four processes append updates of BYTES (300) for SECONDS (3) to a history in DIR,
- * which should be on the disk in question: with each sync, and beside them with an fdatasync() of a
- * plain file for each update, one after the other. One line each: how many were acknowledged per
- * second, and how long half of them, and all but one in a hundred, took. Not a test: it always
+ * which should be on the disk in question. They do so with each sync setting and, for comparison,
+ * with one fdatasync() of a plain file for each update. One line each: updates acknowledged per
+ * second, and the median and the 99th percentile of the time that one takes. Not a test: it always
  * succeeds.
  */
 #include <errno.h>
@@ -35,7 +35,7 @@
 #define THREADS_MAX 64
 #define SAMPLES_MAX 200000 /* of one thread */
 
-/* What the processes share. */
+/* Shared by the processes. */
 struct shared {
     _Atomic int go; /* 1: begin; 2: end */
     _Atomic int ready;
@@ -70,7 +70,7 @@ static void fail(const char *what)
     _exit(1);
 }
 
-/* Writes, flushes: one at a time, as a server would that has one file and no group commit. */
+/* Writes and flushes one update at a time, like a server with one file and no group commit. */
 static void append_plain(int fd, const char *payload, size_t bytes)
 {
     if (flock(fd, LOCK_EX) != 0 || write(fd, payload, bytes) < 0 || fdatasync(fd) != 0 ||
@@ -107,7 +107,7 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* One process of PROCESSES, with its part of THREADS. */
+/* One of PROCESSES processes, with its share of THREADS. */
 static void run_process(struct shared *shared, struct mrc_hub_segment *segment,
                         struct mrc_notify *notify, apr_pool_t *pool, const char *dir,
                         enum mode mode, unsigned process, unsigned threads, size_t bytes)
@@ -125,7 +125,7 @@ static void run_process(struct shared *shared, struct mrc_hub_segment *segment,
                                                &error, &history) != APR_SUCCESS)
         fail(error.text);
     for (unsigned i = process; i < threads; i += PROCESSES) {
-        /* A descriptor for each, since flock() does not keep those apart that share one. */
+        /* A descriptor for each: flock() does not exclude threads that share one. */
         int fd = history ? -1
                          : open(apr_psprintf(pool, "%s/plain", dir),
                                 O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
@@ -220,7 +220,7 @@ static void measure(const char *top, enum mode mode, unsigned threads, unsigned 
     mrc_hub_segment_close(segment);
     mrc_notify_close(notify);
     if (system(apr_psprintf(pool, "rm -rf '%s'", dir)) != 0)
-        fail("what was made cannot be removed");
+        fail("the directory of the benchmark cannot be removed");
     munmap(shared, sizeof(*shared));
     apr_pool_destroy(pool);
 }

@@ -1,9 +1,9 @@
 /*
- * How fast the ring is: bench_ring [SECONDS [BYTES]]
+ * The speed of the ring: bench_ring [SECONDS [BYTES]]
  *
  * Appends from 1 and from 2 processes, reads of one reader that never waits, and lookups of ids.
- * One line each, by the clock and by the processor's time (for a machine that is busy otherwise).
- * Not a test: it always succeeds.
+ * One line each, per second of the clock and per second of CPU time (for a busy machine). Not a
+ * test: it always succeeds.
  */
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -121,7 +121,7 @@ static void bench_read(struct mrc_ring *ring, int64_t us)
     mrc_ring_record_free(&record);
 }
 
-/* Each with the read that says what to look up. */
+/* Each lookup includes the read of the record whose id it looks up. */
 static void bench_find(struct mrc_ring *ring, int64_t us)
 {
     struct mrc_ring_record record = {.buf = NULL};
