@@ -1,13 +1,13 @@
 /*
- * What finding the receivers of an update costs, however many others listen:
+ * The cost of finding the receivers of an update among many other listeners:
  *
  *     make tests/bench/bench_index && tests/bench/bench_index [ROUNDS]
  *
  * CPU time of one thread for one update, in microseconds, the median of ROUNDS; the ratio is to the
- * first line of its table. An update goes into a ring and out of it again, is decoded, and finds
- * its one receiver; nothing is sent. "one topic": always the same of N; "all in turn": each of them
- * in random order, so that what they need is not in the processor's caches; "new topics": one that
- * nobody has published to before, which some pattern matches.
+ * first line of its table. An update is written to a ring, read, decoded, and finds its one
+ * receiver; nothing is sent. "one topic": always the same one of N topics; "all in turn": all of
+ * them in random order, so that the processor's caches do not have what an update needs; "new
+ * topics": a topic without an earlier update, which one pattern matches.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,7 +98,7 @@ static struct mrc_ring *make_ring(apr_pool_t *pool)
     return ring;
 }
 
-/* COUNT listeners, each to a topic of its own, with a matcher of TYPE made by FORMAT. */
+/* Adds COUNT listeners, each to a topic of its own, with a matcher of TYPE that FORMAT makes. */
 static void fill(struct bench *bench, size_t count, enum mrc_matcher_type type, const char *path)
 {
     static const uint64_t key[2] = {1, 2};
@@ -138,7 +138,7 @@ static void found(struct mrc_listener *listener, void *ctx)
     ((struct bench *)ctx)->found++;
 }
 
-/* The way of one update, but for httpd and the socket. */
+/* The whole way of one update, without httpd and the socket. */
 static void publish(struct bench *bench, const char *topic)
 {
     struct mrc_bytes views[] = {mrc_bytes_of(topic)};
@@ -169,7 +169,7 @@ static double measure(struct bench *bench, unsigned updates, bool in_turn)
     double results[MAX_ROUNDS];
     uint64_t random = 88172645463325252;
 
-    for (int round = -1; round < rounds; round++) { /* one to warm up */
+    for (int round = -1; round < rounds; round++) { /* the first one warms up */
         double start;
 
         bench->found = 0;
@@ -212,7 +212,8 @@ static void bench_topics(struct bench *bench)
     }
 }
 
-/* The first N of 10,000 patterns are published to: what the cache knows, and what it does not. */
+/* Updates for the first N of 10,000 patterns: topics that the cache has, and topics that it has
+ * not. */
 static void bench_patterns(struct bench *bench, const char *name, const char *path)
 {
     static const size_t counts[] = {100, 1000, 10000};
@@ -239,7 +240,8 @@ static void bench_patterns(struct bench *bench, const char *name, const char *pa
 
 /* ---- topics that are always new ---------------------------------------------------------------*/
 
-/* N in a pattern or topic stands for the number of a listener, $ for one that is always new. */
+/* In a pattern or topic, N stands for the number of a listener, and $ for a number that is always
+ * new. */
 static void write_numbers(char *out, size_t cap, const char *format, size_t n, size_t new_one)
 {
     size_t len = 0;
@@ -288,7 +290,7 @@ static const struct kind kinds[] = {
      "https://example.com/users/N/$"},
 };
 
-/* With CHURN, somebody leaves and comes back with another pattern before each update. */
+/* With CHURN, a listener leaves and comes back with another pattern before each update. */
 static void bench_new_topics(struct bench *bench, const struct kind *kind, bool churn)
 {
     static const size_t counts[] = {100, 10000};
@@ -378,7 +380,7 @@ static struct mrc_token *make_token(const struct mrc_token_policy *policy, size_
     return token;
 }
 
-/* One private update on its way to COUNT receivers, each with a token of its own. */
+/* One private update for COUNT receivers, each with a token of its own. */
 static void bench_private(const char *name, const char *grant)
 {
     static const char *const audiences[] = {BASE};
@@ -429,7 +431,7 @@ static void bench_private(const char *name, const char *grant)
     mrc_keyset_free(keys);
 }
 
-/* Many grants of one token; the last one is for what is published. */
+/* A token with many grants, of which the last one allows the update. */
 static const char *make_many(void)
 {
     static char grants[32768];
@@ -450,7 +452,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         rounds = (int)strtol(argv[1], NULL, 10);
     if (rounds < 1 || rounds > MAX_ROUNDS || apr_initialize() || apr_pool_create(&pool, NULL)) {
-        fprintf(stderr, "1 to %d rounds\n", MAX_ROUNDS);
+        fprintf(stderr, "bench_index: ROUNDS is a number from 1 to %d\n", MAX_ROUNDS);
         return 2;
     }
     bench.ring = make_ring(pool);
@@ -463,7 +465,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         bench_new_topics(&bench, &kinds[i], false);
     bench_new_topics(&bench, &kinds[0], true);
-    printf("CPU for each of N receivers of one private update, who have tokens of their own\n");
+    printf("CPU for each of N receivers of one private update, each with a token of its own\n");
     bench_private("exact grants", "{\"match\":\"https://example.com/users/1\"}");
     bench_private("URL Pattern grants",
                   "{\"match\":\"https://example.com/users/:id\",\"match_type\":\"urlpattern\"}");
