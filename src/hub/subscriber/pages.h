@@ -81,8 +81,8 @@ apr_status_t mrc_pages_await(struct mrc_pages *pages, struct mrc_page *page,
 
 /*
  * Gives up PAGE, for which mrc_pages_find() returned APR_EAGAIN and which was not awaited. If no
- * other replay waits for it, it is dropped, because it counts in the reader until somebody takes
- * it. Accepts NULL.
+ * other replay waits for it, it is dropped, because a page that is not taken counts in the
+ * reader. Accepts NULL.
  */
 void mrc_pages_give_up(struct mrc_pages *pages, struct mrc_page *page);
 

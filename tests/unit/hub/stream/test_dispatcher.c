@@ -1195,7 +1195,7 @@ static void drain(bool graceful)
     }
     ck_assert(differ); /* they are not told to come back all at once */
     if (graceful)
-        ck_assert_int_gt(last_us - first_us, MRC_DISPATCHER_DRAIN_US / 10);
+        ck_assert_int_gt(last_us - first_us, MRC_LOOP_DRAIN_US / 10);
     connect_all(); /* too late */
     ck_assert_ended(&clients[60], MRC_END_DRAINING);
     retry_of(&clients[60]);
@@ -1316,7 +1316,7 @@ START_TEST(a_drain_leaves_the_ended_alone)
     /* Others, whose timers go where its was. */
     for (int i = 0; i < 20; i++)
         ck_assert_ended(connect_all(), MRC_END_DRAINING);
-    poll(NULL, 0, (int)(MRC_DISPATCHER_DRAIN_US / 1000) + 200); /* until it would have fired */
+    poll(NULL, 0, (int)(MRC_LOOP_DRAIN_US / 1000) + 200); /* until it would have fired */
     finish();
 }
 END_TEST
