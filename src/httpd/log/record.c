@@ -16,6 +16,7 @@
 #include "httpd/base/module.h"
 #include "httpd/log/fields.h"
 #include "httpd/log/hooks.h"
+#include "httpd/log/stream_end.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -543,8 +544,7 @@ static request_rec *make_request(apr_pool_t *pool, const struct mrc_log_record *
 static void log_request(request_rec *r, apr_off_t body_bytes, enum mrc_end end)
 {
     r->bytes_sent += body_bytes;
-    apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "MRC1001: stream ended: %s", mrc_end_text(end));
+    mrc_log_stream_end(r, end);
     ap_run_log_transaction(r);
 }
 
