@@ -27,7 +27,8 @@ static enum mrc_refusal refusal_of(int status)
     }
 }
 
-/* Whether R was turned away; a stream for a reason that passes is so with 200. */
+/* Whether R was refused. A stream that can be retried later is refused with status 200: its note
+ * says so (mrc_answer_later()). */
 static bool is_refused(const request_rec *r, int result, enum mrc_refusal *ret_refusal)
 {
     const char *reason = apr_table_get(r->notes, "mercure-reason");
