@@ -21,7 +21,7 @@
 static const char *hub_trouble(const struct mrc_hub *hub)
 {
     if (!hub)
-        return "this process could not open a hub: see the error log";
+        return "a hub could not be opened in this process: see the error log";
     if (mrc_ring_is_superseded(mrc_hub_ring(hub)))
         return "a hub has been reconfigured: this process ends, and a new one replaces it";
     if (!mrc_hub_transport_is_up(hub))
