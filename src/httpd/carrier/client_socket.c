@@ -15,10 +15,10 @@
 /* The kernel's buffer for a client that reads slowly; without a limit, it grows to megabytes. */
 #define SEND_BUFFER_BYTES (128 * 1024)
 
-/* A client that acknowledges nothing for so long, or for the dispatch timeout, is dead. */
+/* A client that acknowledges nothing for this time, or for a longer dispatch timeout, is gone. */
 #define USER_TIMEOUT_MS 20000
 
-/* The most input that is dropped; from a client that sends more, the kernel may reset. */
+/* The most input that is dropped. A client that sends more may have its connection reset. */
 #define INPUT_BYTES_MAX (64 * 1024)
 
 apr_status_t mrc_client_socket_dup(conn_rec *c, int *ret_fd)

@@ -292,7 +292,8 @@ static void discard(struct mrc_carrier_detached *detached)
     free(detached);
 }
 
-/* Gives up a stream whose head may be out already: its client sees the connection break off. */
+/* Gives up a stream that cannot begin. If the head has been sent, the client sees a broken
+ * connection. */
 static int give_up(request_rec *r, struct mrc_carrier_detached *detached, struct mrc_stream *stream,
                    enum mrc_end end)
 {

@@ -12,4 +12,8 @@ mod_mercure_la_SOURCES += \
 	%D%/threaded.c %D%/threaded.h \
 	%D%/trim.c %D%/trim.h
 
+# The module is no library, so the test compiles the unit itself.
+unit_tests += tests/unit/httpd/carrier/test_chunk
+tests_unit_httpd_carrier_test_chunk_SOURCES = tests/unit/httpd/carrier/test_chunk.c %D%/chunk.c
+
 EXTRA_DIST += %D%/README.md

@@ -35,7 +35,7 @@ APLOG_USE_MODULE(mercure);
 /* How often the thread checks whether the child ends: prefork wakes nobody for a reload. */
 #define CHECK_US APR_USEC_PER_SEC
 
-/* Each client is told another time to come back, so that not all reconnect at once. */
+/* Each client gets another reconnection time, so that not all reconnect at once. */
 #define RETRY_MIN_MS    500
 #define RETRY_SPREAD_MS 2500
 
@@ -303,7 +303,7 @@ static unsigned random_retry_ms(void)
  * Ends a stream: a client that was cut or has gone gets nothing more; one whose child ends gets a
  * reconnection time. httpd waits for whatever its filters still keep.
  */
-static void say_farewell(struct stream *stream, enum mrc_end end)
+static void end_stream(struct stream *stream, enum mrc_end end)
 {
     conn_rec *c = stream->r->connection;
     enum mrc_end unused;
@@ -327,7 +327,7 @@ static enum mrc_end run(struct stream *stream)
     stream->written_us = mrc_clock_us();
     stream->is_nonblocking = stream->socket && mrc_filters_never_delay(stream->r);
     end = serve(stream);
-    say_farewell(stream, end);
+    end_stream(stream, end);
     return end;
 }
 

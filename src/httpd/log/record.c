@@ -7,18 +7,14 @@
 #include "http_config.h"
 #include "http_connection.h"
 #include "http_core.h"
-#include "http_log.h"
 #include "http_protocol.h"
 
 #include "core/base/buf.h"
 #include "core/base/interned.h"
 #include "httpd/base/connection.h"
-#include "httpd/base/module.h"
 #include "httpd/log/fields.h"
 #include "httpd/log/hooks.h"
 #include "httpd/log/stream_end.h"
-
-APLOG_USE_MODULE(mercure);
 
 /* clang-format off */
 /*

@@ -43,7 +43,7 @@ static bool is_refused(const request_rec *r, int result, enum mrc_refusal *ret_r
     return true;
 }
 
-int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_counter what,
+int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_counter first,
                        int result)
 {
     struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
@@ -53,6 +53,6 @@ int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_c
         return result;
     apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(refusal));
     if (hub)
-        mrc_hub_count(hub, (enum mrc_counter)(what + (unsigned)refusal), 1);
+        mrc_hub_count(hub, (enum mrc_counter)(first + (unsigned)refusal), 1);
     return result;
 }

@@ -48,8 +48,7 @@ static void clear(struct subscribing *subscribing)
     mrc_form_free(subscribing->body);
 }
 
-/* ---- what the request asks for
- * -----------------------------------------------------------------*/
+/* ---- the request ------------------------------------------------------------------------------*/
 
 /* The field Last-Event-ID takes precedence over the parameter, unless it is empty. */
 static void read_cursor_field(const request_rec *r, struct mrc_subscription *subscription)
