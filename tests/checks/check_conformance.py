@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""docs/conformance.md: each rule of the draft names its level, our answer, and tests that exist."""
+"""docs/conformance.md: each rule of the draft has its level, what the hub does, and tests that exist."""
 import os
 import re
 
@@ -7,11 +7,11 @@ import common
 
 PAGE = "docs/conformance.md"
 LEVELS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT")
-HEAD = ["level", "rule", "answer", "tests"]
+HEAD = ["level", "rule", "this hub", "tests"]
 
 
 def tests_of(root, name):
-    """The names of the tests in the file NAME below tests/; None: there is no such file."""
+    """The names of the tests in the file NAME below tests/; None if there is no such file."""
     if not os.path.isfile(os.path.join(root, "tests", name)):
         return None
     text = common.read(root, f"tests/{name}")
@@ -35,13 +35,13 @@ def problems(root):
             continue
         rules += 1
         if len(cells) != len(HEAD) or not all(cells):
-            yield f"{where}: a rule has {len(HEAD)} cells, and none is empty"
+            yield f"{where}: a rule must have {len(HEAD)} cells, and none may be empty"
             continue
         if cells[0] not in LEVELS:
-            yield f"{where}: {cells[0]} is no level"
+            yield f"{where}: {cells[0]} is not a level: use one of {', '.join(LEVELS)}"
         named = re.findall(r"`([^`]*)`", cells[3])
         if not named or re.sub(r"`[^`]*`", "", cells[3]).strip():
-            yield f"{where}: the last cell names tests, each between backquotes, and nothing else"
+            yield f"{where}: the last cell must name tests, each between backquotes, and nothing else"
         for test in named:
             name, colons, function = test.partition("::")
             if name not in known:
@@ -51,23 +51,23 @@ def problems(root):
             elif function not in known[name]:
                 yield f"{where}: {test}: there is no such test"
     if rules == 0:
-        yield f"{PAGE}: it has no rule"
+        yield f"{PAGE} has no rule"
 
 
 def self_test(tap):
-    head = "| level | rule | answer | tests |\n|---|---|---|---|\n"
+    head = f"| {' | '.join(HEAD)} |\n|---|---|---|---|\n"
     files = {"tests/live/test_a.py": "def test_one(httpd):\n    pass\n", "tests/unit/test_b.c": "START_TEST(two)\n"}
     good = "| MUST | rule | yes | `live/test_a.py::test_one` `unit/test_b.c::two` |\n"
     with common.Tree({PAGE: head + good, **files}) as root:
-        tap.check("self-test: what is as it should be", problems(root))
+        tap.check("self-test: a correct page passes", problems(root))
     for name, text, words in (
-            ("a test that is gone", good.replace("::test_one", "::test_two"), ("test_two", "no such test")),
-            ("a test of C that is gone", good.replace("::two", "::tw"), ("no such test",)),
-            ("a file that is gone", good.replace("test_a.py", "test_c.py"), ("no file tests/live/test_c.py",)),
-            ("a rule without a test", "| MUST | rule | yes | none yet |\n", ("names tests",)),
-            ("a level that is none", good.replace("MUST", "MAY"), ("no level",)),
-            ("an empty cell", good.replace(" yes ", " "), ("none is empty",)),
-            ("an empty page", "", ("no rule",))):
+            ("a missing test is found", good.replace("::test_one", "::test_two"), ("test_two", "no such test")),
+            ("a missing test in C is found", good.replace("::two", "::tw"), ("no such test",)),
+            ("a missing file is found", good.replace("test_a.py", "test_c.py"), ("no file tests/live/test_c.py",)),
+            ("a rule without a test is found", "| MUST | rule | yes | none yet |\n", ("must name tests",)),
+            ("an unknown level is found", good.replace("MUST", "MAY"), ("not a level",)),
+            ("an empty cell is found", good.replace(" yes ", " "), ("none may be empty",)),
+            ("a page without rules is found", "", ("no rule",))):
         with common.Tree({PAGE: head + text, **files}) as root:
             tap.finds(name, problems(root), *words)
 
@@ -76,7 +76,7 @@ def main():
     root = common.arguments().root
     tap = common.Tap()
     self_test(tap)
-    tap.check("each rule of docs/conformance.md is held by tests that exist", problems(root))
+    tap.check("each rule of docs/conformance.md names tests that exist", problems(root))
     tap.end()
 
 

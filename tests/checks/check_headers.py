@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Every header compiles alone, with the include path of its own layer and no more."""
+"""Every header compiles on its own, with only the include path of its own layer."""
 import os
 import subprocess
 import tempfile
@@ -13,7 +13,7 @@ def query(*command):
 
 
 def flags(layer):
-    """The include path of a layer, as Makefile.am gives it."""
+    """The include path of a layer, as Makefile.am sets it."""
     libraries = ["libcrypto", "jansson"]
     for more in ("libpcre2-8", "icu-uc"):
         if subprocess.run(["pkg-config", "--exists", more], check=False).returncode == 0:
@@ -37,7 +37,7 @@ def header_problems(root, build, get_flags=flags):
         if layer not in known:
             known[layer] = get_flags(layer)
         with tempfile.NamedTemporaryFile("w", suffix=".c") as source:
-            # Twice: the guard must hold too.
+            # Included twice, so that the guard is tested too.
             source.write(f'#include "{os.path.join(root, name)}"\n' * 2 + "int not_empty;\n")
             source.flush()
             more = ["-include", os.path.join(root, "src/banned.h")] if build else []
@@ -55,7 +55,7 @@ def self_test(tap):
     good = {"src/core/a.h": "#ifndef A\n#define A\n#include <stddef.h>\nstatic inline size_t f(void)\n"
                             "{ return 0; }\n#endif\n"}
     with common.Tree(good) as root:
-        tap.check("self-test: a header that stands alone passes", header_problems(root, None, lambda _: []))
+        tap.check("self-test: a header that compiles on its own passes", header_problems(root, None, lambda _: []))
     with common.Tree({"src/core/a.h": "size_t f(void);\n"}) as root:
         tap.finds("a header that needs another is found", header_problems(root, None, lambda _: []),
                   "src/core/a.h", "size_t")
@@ -68,7 +68,7 @@ def main():
     args = common.arguments(build=True)
     tap = common.Tap()
     self_test(tap)
-    tap.check("every header compiles alone", header_problems(args.root, os.path.abspath(args.build)))
+    tap.check("every header compiles on its own", header_problems(args.root, os.path.abspath(args.build)))
     tap.end()
 
 

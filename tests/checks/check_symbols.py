@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-What the compiler made: the module exports its record and nothing else, and no object has a writable
-variable of file scope (style, rule 9) but those that are listed here with their reason.
+Checks the compiled objects: the module exports its record and nothing else, and no object has a writable
+variable of file scope except those that are listed here with their reason.
 """
 import glob
 import os
@@ -13,11 +13,11 @@ import common
 
 EXPORTED = {"mercure_module"}
 
-# object's source -> variables that may be written.
+# Source of the object -> its variables that may be writable.
 WRITABLE = {
     # httpd writes the record's index and links when it loads the module.
     "mod_mercure.c": {"mercure_module"},
-    # The root of all that a child process has.
+    # The root of all state of a child process.
     "src/httpd/life/lifecycle.c": {"this_child"},
 }
 
@@ -39,14 +39,14 @@ def exported_problems(module):
 
 
 def source_of(build, path):
-    """src/core/.libs/libmrccore_la-buf.o is of src/core/base/buf.c."""
+    """The source of an object: src/core/base/buf.c for src/core/.libs/libmrccore_la-buf.o."""
     folder, name = os.path.split(os.path.relpath(path, build))
     folder = folder.removesuffix(".libs").rstrip("/")
     return os.path.join(folder, re.sub(r"^\w+_la-", "", name).removesuffix(".o") + ".c")
 
 
 def objects(build):
-    """The position-independent objects that the module is made of."""
+    """The position-independent objects of which the module consists."""
     return sorted(glob.glob(os.path.join(build, ".libs", "mod_mercure_la-*.o")) +
                   glob.glob(os.path.join(build, "src", "**", ".libs", "*.o"), recursive=True))
 
@@ -76,9 +76,9 @@ def self_test(tap):
         tap.check("self-test: constants pass", compile_one(
             'static const char *const names[] = {"a", "b"}; const char **get(int i);\n'
             "const char **get(int i) { return (const char **)&names[i]; }\n"))
-        for what, text in (("a variable", "int counter = 1;"), ("an empty one", "int counter;"),
+        for what, text in (("a variable", "int counter = 1;"), ("an uninitialized variable", "int counter;"),
                            ("a static in a function", "int f(void) { static int counter; return counter++; }"),
-                           ("a thread's own", "_Thread_local int counter;"),
+                           ("a thread-local variable", "_Thread_local int counter;"),
                            ("a table without const",
                             'static const char *counter[] = {"a"}; const char **f(void) { return counter; }')):
             tap.finds(f"{what} is found", compile_one(text + "\n"), "src/core/a.c", "counter")
@@ -95,7 +95,7 @@ def main():
     tap.check("the module exports its record and nothing else",
               exported_problems(os.path.join(args.build, ".libs/mod_mercure.so")))
     found = objects(args.build)
-    tap.check("there are objects to look at", [] if found else [f"none in {args.build}"])
+    tap.check("there are objects to check", [] if found else [f"none in {args.build}"])
     tap.check("no writable variables of file scope", writable_problems(args.build, found))
     tap.end()
 

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
-"""How the text looks: clang-format decides the layout of C, shellcheck reads the scripts, and nothing
-is left that says it is unfinished."""
+"""
+Checks the text of the files: clang-format decides the layout of C, shellcheck checks the scripts, no mark
+of unfinished work is left, and lines end properly.
+"""
 import os
 import re
 import shutil
@@ -8,9 +10,9 @@ import subprocess
 
 import common
 
-# Written so that this file does not find itself.
+# Split, so that this file does not contain the words.
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
-# Data of others, and texts that are not ours to change.
+# Data and texts of others, which we do not change.
 NOT_OURS = ("tests/vectors/", "LICENSE")
 
 
@@ -29,7 +31,7 @@ def format_problems(root):
         match = re.match(r"([^:]+):(\d+):.*clang-formatted", line)
         if match and match[1] not in seen:
             seen.add(match[1])
-            yield f"{match[1]}:{match[2]}: not as clang-format lays it out (./dev fmt)"
+            yield f"{match[1]}:{match[2]}: not formatted by clang-format: run ./dev fmt"
     if done.returncode and not seen:
         yield done.stderr.decode(errors="replace")
 
@@ -58,7 +60,7 @@ def space_problems(root):
     for name in ours(root, ".c", ".h", ".py", ".sh", ".md", ".am", ".ac"):
         text = common.read(root, name)
         if text and not text.endswith("\n"):
-            yield f"{name}: no line end at its end"
+            yield f"{name}: the last line has no line end"
         for number, line in enumerate(text.splitlines(), 1):
             if line != line.rstrip():
                 yield f"{name}:{number}: space at the end of the line"
@@ -70,26 +72,26 @@ def self_test(tap):
         tap.check("self-test: a good tree passes", [*format_problems(root), *unfinished_problems(root),
                                                    *shell_problems(root), *space_problems(root)])
     with common.Tree({"a.c": "int   f( void );\n", ".clang-format": "BasedOnStyle: LLVM\n"}) as root:
-        tap.finds("a layout of one's own is found", format_problems(root), "a.c:1")
+        tap.finds("another layout is found", format_problems(root), "a.c:1")
     with common.Tree({"a.py": "# TO" + "DO later\n"}) as root:
-        tap.finds("an unfinished place is found", unfinished_problems(root), "a.py:1")
+        tap.finds("a mark of unfinished work is found", unfinished_problems(root), "a.py:1")
     with common.Tree({"a": "#!/usr/bin/env bash\nrm $1\n"}) as root:
-        tap.finds("a careless script is found", shell_problems(root), "SC2086")
+        tap.finds("a script with an unquoted variable is found", shell_problems(root), "SC2086")
     with common.Tree({"a.md": "x \n"}) as root:
-        tap.finds("a space at the end is found", space_problems(root), "a.md:1")
+        tap.finds("a space at the end of a line is found", space_problems(root), "a.md:1")
 
 
 def main():
     root = common.arguments().root
     tap = common.Tap()
     for tool in ("clang-format", "shellcheck"):
-        tap.check(f"{tool} is here", [] if shutil.which(tool) else [f"install {tool}"])
+        tap.check(f"{tool} is installed", [] if shutil.which(tool) else [f"install {tool}"])
     if not tap.failed:
         self_test(tap)
-        tap.check("clang-format agrees", format_problems(root))
+        tap.check("C files have the layout of clang-format", format_problems(root))
         tap.check("nothing is marked as unfinished", unfinished_problems(root))
-        tap.check("shellcheck agrees", shell_problems(root))
-        tap.check("lines end as they should", space_problems(root))
+        tap.check("shellcheck has no objections", shell_problems(root))
+        tap.check("lines end without spaces, and files with a line end", space_problems(root))
     tap.end()
 
 

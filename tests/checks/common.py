@@ -1,4 +1,4 @@
-"""What the checks share: TAP on standard output, the tree's files, and a place for self-tests."""
+"""Shared by the checks: TAP on standard output, the files of the tree, and small trees for self-tests."""
 import argparse
 import os
 import subprocess
@@ -14,7 +14,7 @@ class Tap:
         self.failed = 0
 
     def check(self, name, problems):
-        """PROBLEMS: what is wrong, one line each; none means that the check passed."""
+        """PROBLEMS: a line for each problem. The check has passed if there is none."""
         self.count += 1
         problems = list(problems)
         if problems:
@@ -24,10 +24,10 @@ class Tap:
             print(f"#   {problem}")
 
     def finds(self, name, problems, *words):
-        """A self-test: PROBLEMS must hold one line with all WORDS, and no other line."""
+        """A self-test: PROBLEMS must be one line that contains all WORDS."""
         problems = list(problems)
         good = len(problems) == 1 and all(word in problems[0] for word in words)
-        self.check(f"self-test: {name}", [] if good else [f"got {problems}, want one with {words}"])
+        self.check(f"self-test: {name}", [] if good else [f"got {problems}, expected one line with {words}"])
 
     def end(self):
         print(f"1..{self.count}")

@@ -1,4 +1,4 @@
-"""The benchmark of ./dev bench, in small: that it runs, finds the hub right, and writes what it found."""
+"""The benchmark of ./dev bench in its quick size: it runs, finds the hub correct and writes its results."""
 import fcntl
 import json
 import os
@@ -11,16 +11,16 @@ FAN_OUT = {"cpu_us_per_delivery", "deliveries_per_s", "latency_p50_us", "latency
 
 
 def build():
-    """The build tree, with the benchmark's programs in it, which nothing else needs."""
+    """Builds the benchmark's programs, which nothing else needs; returns the build tree."""
     folder = os.environ.get("MERCURE_BUILD") or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
     with open(os.path.join(folder, "answer.lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other, and make does not like that
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in parallel; make must not run twice in one tree
         subprocess.run(["make", "-C", folder, "tests/bench/load/load", "tests/bench/raw"], check=True,
                        capture_output=True, text=True, timeout=300)
     return folder
 
 
-def test_quick(tmp_path):
+def test_quick_benchmark_finds_the_hub_correct(tmp_path):
     out, folder = tmp_path / "results.jsonl", build()
 
     def bench(*options):
@@ -30,7 +30,7 @@ def test_quick(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    said = bench("--quick", "--runs", "1", "--scenario", "fanout1k", "storm", "--out", str(out))
+    printed = bench("--quick", "--runs", "1", "--scenario", "fanout1k", "storm", "--out", str(out))
     machine, *lines = map(json.loads, out.read_text(encoding="utf-8").splitlines())
     assert machine["machine"]["cpus"] >= 1
     assert [(line["scenario"], line["server"], line["verdict"]) for line in lines] == [
@@ -38,11 +38,11 @@ def test_quick(tmp_path):
         ("storm", "raw", "ok"), ("storm", "hub", "ok")]
     for line in lines:
         asked = line["asked"]
-        # In a storm one subscriber hears the history as it is made; the others get all but its first update.
+        # In a storm, one subscriber receives every update of the history; the others receive all but the first.
         due = asked["subscribers"] * asked["updates"] if line["scenario"] == "fanout1k" else \
             asked["updates"] + asked["subscribers"] * (asked["updates"] - 1)
         assert line["deliveries"] == due
     assert all(line[key] > 0 for line in lines[:3] for key in FAN_OUT)
     assert all(line["storm_s"] > 0 for line in lines[3:])
-    assert said.count("| hub |") == 2 and str(out) in said
-    assert said.startswith(bench("--table", str(out)).rstrip())
+    assert printed.count("| hub |") == 2 and str(out) in printed
+    assert printed.startswith(bench("--table", str(out)).rstrip())

@@ -1,4 +1,4 @@
-"""A stream beside the modules that people load: TLS, compression, logs, limits, mod_security."""
+"""Streams beside commonly loaded modules: TLS, compression, logging, rate limits, mod_security."""
 import base64
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ event_only = pytest.mark.mpm("event")
 
 
 def check_stream(httpd, headers=(), **more):
-    """Each update comes as it is published, and the stream is a plain one."""
+    """Every update arrives when it is published, and the stream is not compressed."""
     with httpd.subscribe([("match", TOPIC)], headers, **more) as stream:
         assert stream.response.header("Content-Encoding") is None
         for i in range(3):
@@ -42,20 +42,20 @@ FILTERS = [
 
 @pytest.mark.parametrize("name, modules, config", FILTERS, ids=[row[0].replace(" ", "-") for row in FILTERS])
 @event_only
-def test_output_filters(httpd, name, modules, config):
+def test_output_filters_do_not_hold_back_a_stream(httpd, name, modules, config):
     httpd.load(*modules)
     httpd.start(f'<Location "/">\n{config}\n</Location>\n' + hub())
     check_stream(httpd, {"Accept-Encoding": "gzip, br"})
 
 
 @pytest.mark.mpm("worker", "prefork")
-def test_output_filters_where_streams_hold_a_thread(httpd):
-    test_output_filters(httpd, *FILTERS[-1])
+def test_output_filters_do_not_hold_back_a_stream_with_a_thread(httpd):
+    test_output_filters_do_not_hold_back_a_stream(httpd, *FILTERS[-1])
 
 
 @pytest.mark.mpm("worker")
-def test_the_modules_that_debian_loads_do_not_keep_a_stream(httpd):
-    """They add filters of their own to each connection, which a stream leaves behind."""
+def test_debians_default_modules_do_not_make_a_stream_hold_a_thread(httpd):
+    """They add filters to each connection, which a detached stream leaves behind."""
     httpd.load("access_compat", "auth_basic", "authn_file", "authz_host", "authz_user", "autoindex", "deflate", "env",
                "filter", "logio", "negotiation", "reqtimeout", "setenvif", "status")
     httpd.start("RequestReadTimeout header=20-40,MinRate=500 body=10,MinRate=500\nLogIOTrackTTFB On\n"
@@ -68,8 +68,8 @@ def test_the_modules_that_debian_loads_do_not_keep_a_stream(httpd):
 
 
 @event_only
-def test_a_filter_that_nobody_knows_is_left_to_a_thread(httpd):
-    """It may block, which the dispatcher must not."""
+def test_unknown_filter_makes_a_stream_hold_a_thread(httpd):
+    """An unknown filter may block, and the dispatcher must not."""
     httpd.load("status", "substitute", "filter")
     httpd.start('SetOutputFilter SUBSTITUTE\nSubstitute "s/red/blue/"\n' + hub() + STATUS)
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -78,7 +78,7 @@ def test_a_filter_that_nobody_knows_is_left_to_a_thread(httpd):
         assert stream.next().data == "blue"
 
 
-def test_many_modules_at_once(httpd):
+def test_stream_works_with_many_modules_at_once(httpd):
     httpd.load("filter", "deflate", "brotli", "headers", "reqtimeout", "logio", "expires", "env", "setenvif",
                "unique_id", "log_forensic", "status")
     port = httpd.add_port()
@@ -89,7 +89,7 @@ def test_many_modules_at_once(httpd):
         hub(), port=port, tls=True) + REASON_LOG)
     with in_time(lambda: httpd.subscribe([("match", TOPIC)], port=port, tls=True)) as stream:
         assert stream.response.header("X-Test") == "yes"
-        time.sleep(2.5)  # longer than any of RequestReadTimeout's
+        time.sleep(2.5)  # longer than each limit of RequestReadTimeout
         update = in_time(lambda: httpd.publish(TOPIC, "x", port=port, tls=True)).text
         assert stream.next().id == update
     wait_reason(httpd, "client")
@@ -97,7 +97,7 @@ def test_many_modules_at_once(httpd):
     def forensic(mark):
         return sum(line.startswith(mark) for line in httpd.lines("logs/forensic.log"))
 
-    # One line that opens and one that closes each request.
+    # The forensic log has a line for the beginning and one for the end of each request.
     wait_until(lambda: forensic("-") == forensic("+") >= 2, what="the ends of both requests in the forensic log")
 
 
@@ -110,8 +110,8 @@ exec cat >>"$2"
 
 @event_only
 @pytest.mark.usefixtures("each_carrier")
-def test_a_log_that_hangs(httpd):
-    """A pipe that nobody reads: what ends waits, deliveries do not, and no line is lost."""
+def test_hanging_log_does_not_delay_deliveries(httpd):
+    """Nobody reads the log's pipe: ended streams wait for it, deliveries do not, and no line is lost."""
     program, go, out = (httpd.path(f"logs/{name}") for name in ("hang.sh", "go", "lines"))
     with open(program, "w", encoding="utf-8") as file:
         file.write(HANGING_LOG)
@@ -121,14 +121,14 @@ def test_a_log_that_hangs(httpd):
                 f'LogFormat "%U {"x" * 4000} %{{mercure-reason}}n" long\n'
                 f'CustomLog "|{program} {go} {out}" long env=stream\n')
     with httpd.subscribe([("match", TOPIC)]) as stream:
-        # Together far more than a pipe holds.
+        # Their log lines together are far larger than a pipe's buffer.
         others = [httpd.subscribe([("match", "other")]) for _ in range(60)]
         httpd.publish("other", "x")
         for other in others:
             other.next()
             other.close()
-        wait_until(lambda: number(httpd, "MercureSubscribers") == 1, what="the ends of the others")
-        # Whoever writes the lines hangs by now.
+        wait_until(lambda: number(httpd, "MercureSubscribers") == 1, what="the end of the other streams")
+        # By now the writer of the log lines is blocked.
         wait_until(lambda: httpd.log().count("stream ended: client") >= 15, what="lines that fill the pipe")
         for i in range(20):
             update = httpd.publish(TOPIC, f"update {i}").text
@@ -143,7 +143,7 @@ def test_a_log_that_hangs(httpd):
 
 @pytest.mark.usefixtures("each_carrier")
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_logged_bytes_and_duration(httpd, tls):
+def test_access_log_has_bytes_and_duration_of_a_stream(httpd, tls):
     httpd.load("logio")
     port = httpd.add_port()
     protocol = "%{SSL_PROTOCOL}x" if tls else "none"
@@ -175,14 +175,14 @@ def test_logged_bytes_and_duration(httpd, tls):
     assert 0 < int(first_byte) < int(duration)
 
 
-# All of mod_log_config's and mod_logio's but times, and those of the connection's port and process.
+# Every format of mod_log_config and mod_logio, except times, the client's port and the process id.
 FORMAT = ('"%a %{c}a %A %B %b %{Sent}C %{UNIQUE}e %f %h %H %{Referer}i %{User-Agent}i %{nothing}i %I %k %l %m '
           '%{mercure-reason}n %O %{X-Sent}o %{Content-Type}o %p %{canonical}p %q \\"%r\\" %R %s %>s %S %u %U %v %V %X '
           '%!200{X-Other}i %200{X-Other}i"')
 
 
-def test_a_stream_is_logged_as_if_its_request_had_stayed(httpd):
-    """One that is detached, one whose request may have ended early, and one that a thread holds."""
+def test_detached_stream_is_logged_like_other_requests(httpd):
+    """Compares a detached stream, one whose request may end before the stream, and one that holds a thread."""
     httpd.load("logio", "headers", "env", "setenvif", "auth_basic", "authn_file", "authz_user", "log_forensic",
                "substitute", "filter")
     httpd.write("conf/users", "me:{SHA}" + base64.b64encode(hashlib.sha1(b"secret").digest()).decode() + "\n")
@@ -226,8 +226,8 @@ def test_a_stream_is_logged_as_if_its_request_had_stayed(httpd):
 
 
 @pytest.mark.mpm("prefork")
-def test_buffered_logs_are_written_by_the_only_thread(httpd):
-    """mod_log_config guards the buffer by no lock there: no other thread may touch it."""
+def test_buffered_log_is_written_by_the_only_thread_under_prefork(httpd):
+    """Under prefork, mod_log_config does not lock its buffer, so no other thread may write to it."""
     httpd.load("status")
     httpd.start("BufferedLogs On\nCustomLog logs/buffered.log %m\n" + hub() + STATUS)
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -237,10 +237,10 @@ def test_buffered_logs_are_written_by_the_only_thread(httpd):
 
 
 @event_only
-def test_what_no_log_line_can_keep_ends_its_stream(httpd):
+def test_detached_stream_with_too_large_a_log_record_is_ended(httpd):
     """
-    One past the longest record of a stream: a detached one breaks off, and the log says so; of one
-    that is in httpd still, the request stays.
+    The log record of a detached stream has a maximum size. A stream with a larger one is cut, and the
+    log says so. A stream that stays in httpd keeps its request, so it needs no record.
     """
     names = [f"X-{i}" for i in range(10)]
     logged = "".join(f" %{{{name}}}i" for name in names)
@@ -265,8 +265,8 @@ def test_what_no_log_line_can_keep_ends_its_stream(httpd):
 
 
 @event_only
-def test_a_log_that_nobody_knows_gets_the_request_itself(httpd):
-    """mod_log_debug looks into the request's own configuration, of which no record tells."""
+def test_unknown_log_module_gets_the_request_itself(httpd):
+    """mod_log_debug reads the configuration of the request, which a log record does not hold."""
     httpd.load("log_debug")
     httpd.expect_log(r"log_debug:info.*the end of /")
     httpd.start("LogLevel log_debug:info\n" + hub("MercureDetach Off", 'LogMessage "the end of %{REQUEST_URI}" hook=log_transaction '
@@ -279,7 +279,7 @@ def test_a_log_that_nobody_knows_gets_the_request_itself(httpd):
 
 
 def memory_kb(pids):
-    """What processes hold in memory of their own."""
+    """The private memory of the processes, in KB."""
     total = 0
     for pid in pids:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
@@ -287,13 +287,13 @@ def memory_kb(pids):
     return total
 
 
-# KB for a stream of the suspended carrier; its request would take 12 more.
+# KB for a stream of the suspended carrier; keeping its request would add 12.
 COSTS = [("plain", {}, "MercureDetach Off", 16), ("tls", {"tls": True}, "", 45)]
 no_sanitizer = pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer's memory is its own")
 
 
 def check_cost(httpd, listen, count, most_kb):
-    """Each call of listen() opens a stream; after some for a start, COUNT more take at most so much each."""
+    """Each call of listen() opens a stream. After 40 to warm up, COUNT more take less than MOST_KB each."""
     for _ in range(40):
         listen()
     children = httpd.children()
@@ -306,7 +306,7 @@ def check_cost(httpd, listen, count, most_kb):
 @pytest.mark.parametrize("more, directive, most_kb", [row[1:] for row in COSTS], ids=[row[0] for row in COSTS])
 @event_only
 @no_sanitizer
-def test_what_a_stream_costs_that_stays_in_httpd(httpd, more, directive, most_kb):
+def test_memory_of_a_stream_in_httpd_is_bounded(httpd, more, directive, most_kb):
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(directive, "MercureHeartbeat 0"), port=port, **more))
     with contextlib.ExitStack() as stack:
@@ -321,8 +321,8 @@ def test_what_a_stream_costs_that_stays_in_httpd(httpd, more, directive, most_kb
 
 @event_only
 @no_sanitizer
-def test_large_requests_leave_nothing_behind_a_stream(httpd):
-    """Neither its own, nor one before it on its connection, of which httpd would keep a megabyte."""
+def test_large_requests_do_not_stay_in_memory_with_a_stream(httpd):
+    """Neither the stream's own request nor an earlier one on its connection; httpd would keep a megabyte."""
     httpd.start(hub("MercureDetach Off", "MercureHeartbeat 0"))
     large = [(f"X-{i}", "y" * 8000) for i in range(90)]
     with contextlib.ExitStack() as stack:
@@ -343,8 +343,8 @@ RECOMMENDED = "/etc/modsecurity/modsecurity.conf-recommended"
 
 
 @pytest.mark.mpm("event", "prefork")
-def test_mod_security(httpd):
-    """Debian's, with its recommended rules in force."""
+def test_stream_works_with_mod_security(httpd):
+    """Debian's module, with its recommended rules switched on."""
     with open(RECOMMENDED, encoding="utf-8") as file:
         rules = file.read()
     rules = re.sub(r"(?m)^SecRuleEngine .*", "SecRuleEngine On", rules)
@@ -358,11 +358,11 @@ def test_mod_security(httpd):
     httpd.start(f'LoadModule security2_module "{MODSECURITY}"\nInclude conf/rules.conf\n' + hub() + REASON_LOG)
     check_stream(httpd)
     wait_reason(httpd, "client")
-    # The rules are in force: this one is theirs.
+    # The rules are on, and this body breaks them.
     assert httpd.request("POST", PATH, {"Content-Type": "application/json"}, "{no json").status in (400, 415)
 
 
-def test_expect_100_continue_beside_streams(httpd):
+def test_expect_100_continue_works_beside_a_stream(httpd):
     httpd.start(hub())
     body = f"topic={TOPIC}&data=x".encode()
     with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect() as conn:
@@ -375,7 +375,7 @@ def test_expect_100_continue_beside_streams(httpd):
 
 
 @event_only
-def test_head_holds_nothing(httpd):
+def test_head_takes_no_subscribers_place(httpd):
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
     for _ in range(3):

@@ -1,6 +1,6 @@
 """
-The hub's URLs are the hub's: neither the rest of the configuration nor the form of a request takes or
-changes them, and httpd's access control still applies to them.
+The hub's URLs belong to the hub: no other configuration and no form of a request takes them away or
+changes them. httpd's access control still applies to them.
 """
 import contextlib
 import http.server
@@ -21,8 +21,8 @@ OPEN = 'AllowOverride All\nRequire all granted\nOptions +FollowSymLinks\n'
 
 def works(httpd, path=PATH, aud=None, url=None, **where):
     """
-    The hub at PATH takes a publication and delivers it, and what is below it is the hub's too. URL is
-    PATH as it goes on the wire; AUD the audience of the tokens.
+    The hub at PATH delivers a publication, and answers the URLs below PATH too. URL is PATH as the
+    client sends it; AUD is the audience of the token.
     """
     url = url or path
     minted = token.publisher(aud=aud or f"https://hub.example{path}")
@@ -68,8 +68,8 @@ RewriteCond %{REQUEST_FILENAME} !-f
 RewriteRule ^ %{ENV:BASE}/index.php [L]
 """
 
-# name: modules, configuration ({docroot}, {backend}), files, a URL that the neighbour takes, and what
-# it answers there (status, a word of the body). The hub's own URL must not get that.
+# name: modules, configuration ({docroot}, {backend}), files, a URL that the neighbour serves, and its
+# answer there (status, a word of the body). The hub's URL must not get this answer.
 NEIGHBOURS = {
     "front controller in .htaccess": (
         "rewrite", '<Directory "{docroot}">\n' + OPEN + "</Directory>",
@@ -200,7 +200,7 @@ NEIGHBOURS = {
 
 
 class Backend(http.server.BaseHTTPRequestHandler):
-    """Answers everything."""
+    """Answers every request with 200 and the word "backend"."""
 
     protocol_version = "HTTP/1.1"
 
@@ -234,13 +234,13 @@ def backend():
 
 
 @pytest.mark.parametrize("name", NEIGHBOURS)
-def test_neighbour(httpd, name):
+def test_other_configuration_does_not_take_the_hubs_urls(httpd, name):
     modules, config, files, control, status, word = NEIGHBOURS[name]
     httpd.load("proxy", "proxy_http") if "proxy" in modules else None
     httpd.load(*modules.split())
     for path, content in files.items():
         httpd.write(path, content, 0o755)
-    # What httpd says of its own affairs here.
+    # Messages of httpd about these configurations.
     httpd.expect_log(r"AH0(1630|0035|3490|0094)|AH01276|proxy:error|AH00128|cgid:|AH00671", required=False)
     with backend() as url:
         httpd.start(hub() + config.format(docroot=httpd.docroot, backend=url) + "\n")
@@ -273,7 +273,7 @@ def derived(httpd, path):
     ("/events.var", "/events.var"),
     ("/quote's", "/quote's"),
 ])
-def test_path(httpd, path, url):
+def test_hub_works_at_any_path(httpd, path, url):
     httpd.load("negotiation", "mime_magic", "userdir")
     httpd.write("conf/magic", "0 string x text/plain\n")
     httpd.start(
@@ -282,13 +282,13 @@ def test_path(httpd, path, url):
     works(httpd, path, aud=derived(httpd, url), url=url)
 
 
-def test_a_hub_under_a_slash_leaves_the_path_without_it(httpd):
+def test_hub_path_with_a_slash_at_its_end_does_not_claim_the_path_without_it(httpd):
     httpd.start(hub(path="/hub/"))
     is_not_ours(httpd.get("/hub"))
     is_not_ours(httpd.get("/hubx"))
 
 
-def test_a_path_that_only_begins_alike(httpd):
+def test_similar_paths_are_not_claimed(httpd):
     httpd.write("htdocs/.well-known/mercurex", "a file")
     httpd.write("htdocs/.well-known/mercure.html", "a page")
     httpd.start(hub())
@@ -300,43 +300,43 @@ def test_a_path_that_only_begins_alike(httpd):
         assert is_not_ours(httpd.get(path)).status in (400, 403, 404), path
 
 
-def test_other_spellings_of_the_path(httpd):
+def test_other_spellings_of_the_path_are_claimed(httpd):
     httpd.start(hub())
     for url in ("/.well-known/%6Dercure", "/%2Ewell-known/mercure", "/.well%2Dknown/mercure",
                 "//.well-known/mercure", "/.well-known//mercure", "/x/../.well-known/mercure",
                 "/./.well-known/./mercure", "/.well-known/x/%2E%2E/mercure", "/.well-known/mercure/x/.."):
         if url.endswith("/.."):
-            is_ours(httpd.get(url), 404)  # what is left has a slash at its end
+            is_ours(httpd.get(url), 404)  # the resolved path ends in a slash
         else:
             works(httpd, url=url)
-    # Out of the hub by dot segments.
+    # Dot segments can lead out of the hub.
     httpd.write("htdocs/any", "a file")
     assert httpd.get(f"{PATH}/../../any").text == "a file"
     assert httpd.get(f"{PATH}/%2e%2e/%2e%2e/any").text == "a file"
 
 
-def test_merge_slashes_off(httpd):
+def test_double_slashes_with_merge_slashes_off(httpd):
     httpd.start("MergeSlashes Off\n" + hub())
     works(httpd)
     is_not_ours(httpd.get("/.well-known//mercure?match=x"))
     is_ours(httpd.get(f"{PATH}//x"), 404)
 
 
-def test_escapes_that_are_none(httpd):
+def test_invalid_escapes_get_400_or_404(httpd):
     httpd.expect_log("AH10244", required=False)
     httpd.start(hub())
     for below in ("%", "%2", "%zz", "a%00b", "%2F%zz"):
         assert httpd.get(f"{PATH}/{below}").status in (400, 404), below
-    # httpd itself refuses the others, before it looks for whom they are.
+    # httpd itself refuses the others before it chooses a handler.
     refused = httpd.get(f"{PATH}/subscriptions/exact/a%00b")
     assert refused.status == 400 and refused.header("Content-Type") == "application/problem+json"
 
 
-def test_request_targets(httpd):
+def test_every_form_of_request_target(httpd):
     httpd.start(hub())
     host = f"localhost:{httpd.port}"
     works(httpd, url=f"http://{host}{PATH}")
-    with httpd.connect() as conn:  # HTTP/1.0 knows no Host and no chunks
+    with httpd.connect() as conn:  # HTTP/1.0 has neither Host nor chunks
         conn.send(f"GET {PATH}?match={TOPIC} HTTP/1.0\r\n\r\n")
         assert conn.read_head().status == 200
         update = httpd.publish(TOPIC, "old client").text
@@ -348,7 +348,7 @@ def test_request_targets(httpd):
     assert httpd.request("TRACE", "/any").status == 200
 
 
-def test_http_1_0_publishes(httpd):
+def test_http_1_0_client_can_publish(httpd):
     httpd.start(hub())
     body = f"topic={TOPIC}&data=x"
     with httpd.connect() as conn:
@@ -357,8 +357,8 @@ def test_http_1_0_publishes(httpd):
         assert conn.read_response().status == 200
 
 
-def test_nested_hubs(httpd):
-    """The longest path wins, whatever the order."""
+def test_longest_path_wins_among_nested_hubs(httpd):
+    """The order of the sections does not matter."""
     outer = hub(path="/hub", identifier=None)
     inner = hub(path="/hub/inner", identifier=None)
     for text in (outer + inner, inner + outer):
@@ -376,8 +376,8 @@ def test_nested_hubs(httpd):
         is_ours(httpd.get("/hub/innerx"), 404)
 
 
-def test_off_below_a_hub(httpd):
-    """A Location that says Off inside a hub's path changes nothing of the hub's URLs above it."""
+def test_hub_off_below_a_hub_leaves_the_hub_above_unchanged(httpd):
+    """A Location with `MercureHub Off` inside a hub's path does not change the hub's URLs above it."""
     httpd.start(hub() + f'<Location "{PATH}/off">\nMercureHub Off\n</Location>\n')
     works(httpd)
 
@@ -385,12 +385,12 @@ def test_off_below_a_hub(httpd):
 # ---- virtual hosts -------------------------------------------------------------------------------
 
 
-def test_one_hub_inherited_by_virtual_hosts(httpd):
+def test_virtual_hosts_share_an_inherited_hub(httpd):
     other = httpd.add_port()
     httpd.start(hub() + httpd.vhost() + httpd.vhost(port=other, name="other.example"))
     works(httpd)
     works(httpd, port=other)
-    assert len(httpd.runtime_files()) == 2, "a control segment, and one hub"
+    assert len(httpd.runtime_files()) == 2, "expected the control segment and one hub"
     with httpd.subscribe([("match", TOPIC)], port=other) as stream:
         update = httpd.publish(TOPIC, "from the first").text
         assert stream.next().id == update
@@ -400,7 +400,7 @@ def test_one_hub_inherited_by_virtual_hosts(httpd):
             pass
 
 
-def test_a_virtual_host_switches_an_inherited_hub_off(httpd):
+def test_virtual_host_can_switch_an_inherited_hub_off(httpd):
     other = httpd.add_port()
     httpd.start(hub() + httpd.vhost() + httpd.vhost(
         f'<Location "{PATH}">\nMercureHub Off\n</Location>', port=other))
@@ -408,7 +408,7 @@ def test_a_virtual_host_switches_an_inherited_hub_off(httpd):
     assert is_not_ours(httpd.get(f"{PATH}?match=x", port=other)).status == 404
 
 
-def test_a_name_joins_locations_and_virtual_hosts(httpd):
+def test_locations_and_virtual_hosts_with_one_name_share_a_hub(httpd):
     other = httpd.add_port()
     httpd.start(
         httpd.vhost(hub(path="/one", name="shared"), hub(path="/two", name="shared"), hub(path="/three")) +
@@ -427,8 +427,8 @@ def test_a_name_joins_locations_and_virtual_hosts(httpd):
     assert len(httpd.runtime_files()) == 1 + 3
 
 
-def test_hubs_never_touch(httpd):
-    """The same topics, ids and keys: two hubs of one virtual host, and one path in two of them."""
+def test_hubs_with_equal_topics_ids_and_keys_stay_separate(httpd):
+    """Two hubs of one virtual host, and the same path in two other virtual hosts."""
     other = httpd.add_port()
     httpd.start(httpd.vhost(hub(path="/a"), hub(path="/b")) + httpd.vhost(hub(path="/a"), port=other) +
                 httpd.vhost(hub(path="/a"), name="named.example"))
@@ -458,17 +458,17 @@ def test_hubs_never_touch(httpd):
             assert stream.next().data == f"{name} again"
 
 
-def test_a_token_of_one_hub_is_none_of_another(httpd):
-    """Also right after the first hub has found it good."""
+def test_token_of_one_hub_is_refused_by_another(httpd):
+    """Also directly after the first hub has accepted the token."""
     httpd.start(hub(path="/a") + hub(path="/b"))
     minted = token.publisher(aud="https://hub.example/a")
-    for _ in range(20):  # so that each child has met it
+    for _ in range(20):  # so that every child has seen the token
         httpd.publish(TOPIC, "x", path="/a", token=minted)
         httpd.publish(TOPIC, "x", path="/b", token=minted, status=401)
 
 
-def test_named_virtual_hosts_that_look_alike(httpd):
-    """httpd serves the first only; the configuration is allowed, and so it must not fail."""
+def test_virtual_hosts_with_the_same_name_are_allowed(httpd):
+    """httpd serves only the first of them. The configuration is valid, so the server must start."""
     httpd.expect_log("AH00671", required=False)
     httpd.start(httpd.vhost(hub(), name="same.example") + httpd.vhost(hub(), name="same.example"))
     works(httpd, host=f"same.example:{httpd.port}")
@@ -486,7 +486,7 @@ def forbidden(httpd, *urls):
             assert response.status == 403, (method, url, response)
 
 
-def test_require_in_the_location(httpd):
+def test_require_in_the_hubs_location_applies_to_every_url(httpd):
     httpd.expect_log("AH01630")
     httpd.start(hub("Require all denied"))
     forbidden(httpd, f"{PATH}?match=x", PATH, f"{PATH}/x", f"{PATH}/%2F", "/.well-known/%6Dercure?match=x",
@@ -497,7 +497,7 @@ def test_require_in_the_location(httpd):
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
 
 
-def test_require_in_a_location_above_and_below(httpd):
+def test_require_in_locations_above_and_below_applies(httpd):
     httpd.expect_log("AH01630")
     httpd.start(hub() + '<Location "/.well-known">\nRequire all denied\n</Location>\n')
     forbidden(httpd, f"{PATH}?match=x", f"{PATH}/x")
@@ -508,7 +508,7 @@ def test_require_in_a_location_above_and_below(httpd):
 
 
 def test_locations_below_match_decoded_paths(httpd):
-    """As everywhere in httpd: `<Location>` names what is decoded, but for the slash."""
+    """As everywhere in httpd, `<Location>` names the decoded path; only an encoded slash stays encoded."""
     httpd.expect_log("AH01630")
     below = f"{PATH}/subscriptions/my topic:é"
     httpd.start(hub() + f'<Location "{below}">\nRequire all denied\n</Location>\n'
@@ -518,7 +518,7 @@ def test_locations_below_match_decoded_paths(httpd):
               f"{PATH}/x%20y", f"{PATH}/a%2Fb")
 
 
-def test_require_any(httpd):
+def test_require_any_admits_by_one_condition(httpd):
     httpd.expect_log("AH01630")
     httpd.load("authz_host", "authz_core", "setenvif")
     httpd.start(hub('SetEnvIf X-Secret "^open$" let_in',
@@ -527,16 +527,16 @@ def test_require_any(httpd):
     works(httpd, headers={"X-Secret": "open"})
 
 
-def test_limit(httpd):
-    """<Limit> and <LimitExcept> choose by method."""
+def test_limit_section_applies_to_its_methods(httpd):
+    """<Limit POST> refuses publications and not subscriptions."""
     httpd.expect_log("AH01630")
     httpd.start(hub("<Limit POST>", "Require all denied", "</Limit>"))
     assert httpd.publish(TOPIC, "x", status=None).status == 403
     httpd.subscribe([("match", "x")]).close()
 
 
-def test_basic_auth(httpd):
-    """httpd's user, and the hub's token where httpd does not need the Authorization field."""
+def test_basic_authentication_applies_beside_tokens(httpd):
+    """httpd checks the user; to publish, the user also needs a token of the hub."""
     httpd.expect_log("AH01617|AH01618|AH01614", required=False)
     httpd.load("auth_basic", "authn_file", "authz_user")
     httpd.write("conf/users", "joe:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")  # secret
@@ -551,7 +551,7 @@ def test_basic_auth(httpd):
                           "topic=x"), 401)
 
 
-def test_error_document_of_a_refusal(httpd):
+def test_error_document_replaces_a_refusal_by_httpd(httpd):
     httpd.expect_log("AH01630")
     httpd.write("htdocs/sorry.html", "sorry")
     httpd.start("ErrorDocument 403 /sorry.html\n" + hub("Require all denied"))
@@ -559,57 +559,57 @@ def test_error_document_of_a_refusal(httpd):
     assert (response.status, response.text) == (403, "sorry")
 
 
-# ---- from inside httpd ---------------------------------------------------------------------------
+# ---- requests from inside httpd ------------------------------------------------------------------
 
 
-def test_a_page_that_includes_the_hub(httpd):
-    """Server-side includes get no stream: the page would never end."""
+def with_includes(httpd):
+    """Enables server-side includes in .shtml files of the document root."""
+    return (f'<Directory "{httpd.docroot}">\nOptions +Includes\nRequire all granted\n'
+            "AddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n</Directory>\n")
+
+
+def test_server_side_include_of_the_hub_gets_no_stream(httpd):
+    """With a stream in it, the page would never end."""
     httpd.load("include")
     httpd.expect_log("unable to include")
     httpd.write("htdocs/page.shtml", f'before <!--#include virtual="{PATH}?match=x" --> after')
     httpd.write("htdocs/.well-known/mercure", "a file in the hub's place")
-    httpd.start(hub() + f'<Directory "{httpd.docroot}">\nOptions +Includes\nRequire all granted\n'
-                "AddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n</Directory>\n")
+    httpd.start(hub() + with_includes(httpd))
     response = httpd.get("/page.shtml")
     assert response.status == 200 and response.text.startswith("before ") and " after" in response.text
     assert "a file in the hub's place" not in response.text
 
 
-def test_an_include_gets_past_no_access_control(httpd):
+def test_server_side_include_does_not_bypass_access_control(httpd):
     httpd.load("include", "proxy", "proxy_http")
     httpd.expect_log("unable to include")
     httpd.expect_log("AH01630", required=False)
     httpd.write("htdocs/page.shtml", f'<!--#include virtual="{PATH}/x" -->')
     with backend() as url:
-        httpd.start(hub("Require all denied") + f"ProxyPass /.well-known {url}/\n"
-                    f'<Directory "{httpd.docroot}">\nOptions +Includes\nRequire all granted\n'
-                    "AddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n</Directory>\n")
+        httpd.start(hub("Require all denied") + f"ProxyPass /.well-known {url}/\n" + with_includes(httpd))
         assert "backend" not in httpd.get("/page.shtml").text
 
 
-def test_an_internal_redirect_to_the_hub(httpd):
-    """A rule that leads to the hub leads to the hub."""
+def test_internal_redirect_reaches_the_hub(httpd):
     httpd.load("rewrite")
     httpd.start(hub() + f'<Directory "{httpd.docroot}">\nRequire all granted\nOptions +FollowSymLinks\n'
                 f"RewriteEngine On\nRewriteRule ^events$ {PATH} [L]\n</Directory>\n"
                 f"RewriteEngine On\nRewriteRule ^/events2$ {PATH} [PT]\n")
-    works_through = ["/events"]
-    for url in works_through:
-        with httpd.subscribe([("match", TOPIC)], path=url) as stream:
-            update = httpd.publish(TOPIC, "x", path=url).text
-            assert stream.next().id == update
-    # Passed through without a new request: the hub claims what arrives, not what rules make of it.
+    with httpd.subscribe([("match", TOPIC)], path="/events") as stream:
+        update = httpd.publish(TOPIC, "x", path="/events").text
+        assert stream.next().id == update
+    # With [PT] there is no new request: the hub claims the URL that arrived, not what rules make of it.
     assert httpd.get("/events2?match=x").status in (200, 404)
 
 
-def test_an_error_document_at_the_hub(httpd):
-    """Foolish, but it must neither hang nor crash."""
+def test_error_document_that_is_the_hub_neither_hangs_nor_crashes(httpd):
+    """Not useful, but easily configured by mistake."""
     httpd.start(hub() + f"ErrorDocument 404 {PATH}\n")
     assert httpd.get("/missing").status in (400, 404)
     works(httpd)
 
 
-def test_directory_index_at_the_hub(httpd):
+def test_directory_index_that_is_the_hub_neither_hangs_nor_crashes(httpd):
     httpd.start(hub() + f"DirectoryIndex {PATH}\n")
     assert httpd.get("/?match=x").status in (200, 403, 404)
     works(httpd)
@@ -624,7 +624,7 @@ def test_request_timeouts_do_not_end_a_stream(httpd):
         assert stream.next().id == update
 
 
-# ---- who the hub is ------------------------------------------------------------------------------
+# ---- the hub's identity --------------------------------------------------------------------------
 
 
 def accepts(httpd, aud, host=None, port=None, path=PATH):
@@ -634,14 +634,14 @@ def accepts(httpd, aud, host=None, port=None, path=PATH):
     return response.status == 200
 
 
-def test_the_audience_that_is_derived(httpd):
+def test_derived_audience_follows_the_servers_names(httpd):
     other = httpd.add_port()
     httpd.start(httpd.vhost(hub(identifier=None), name="hub.example", aliases=("alias.example", "*.wild.example"))
                 + httpd.vhost(hub(identifier=None), name="https://tls.example:443", port=other)
                 + httpd.vhost(hub(identifier=None), name="https://proxied.example", port=other))
     own = f"http://hub.example:{httpd.port}{PATH}"
     assert accepts(httpd, own, host=f"hub.example:{httpd.port}")
-    # Whatever Host says, but for an exact alias, the hub is who it is.
+    # Of all that Host may say, only an exact alias changes the hub's identity.
     for host in ("evil.example", f"x.wild.example:{httpd.port}", f"localhost:{httpd.port}", "hub.example:1"):
         assert accepts(httpd, own, host=host), host
         assert not accepts(httpd, f"http://{host}{PATH}", host=host), host
@@ -650,19 +650,19 @@ def test_the_audience_that_is_derived(httpd):
     assert not accepts(httpd, own, host="alias.example")
     assert not accepts(httpd, f"http://alias.example{PATH}", host="hub.example")
     assert accepts(httpd, f"https://tls.example{PATH}", port=other)
-    # With a scheme of its own, a name is not that of the connection, nor is its port.
+    # The scheme and the port of a ServerName replace those of the connection.
     assert accepts(httpd, f"https://proxied.example{PATH}", port=other, host="proxied.example")
 
 
-def test_the_audience_of_https(httpd):
+def test_derived_audience_of_a_tls_host_is_https(httpd):
     httpd.start(httpd.vhost(hub(identifier=None), name="hub.example:443", tls=True))
     response = httpd.publish(TOPIC, "x", token=token.publisher(aud=f"https://hub.example{PATH}"), tls=True,
                              host="hub.example")
     assert response.status == 200
 
 
-def test_no_socket_is_left_open(httpd):
-    """What the hub does not read of a request ends with its connection."""
+def test_unread_body_closes_the_connection(httpd):
+    """When the hub does not read a body to its end, it closes the connection."""
     httpd.start(hub())
     with httpd.connect() as conn:
         conn.send_request("POST", PATH, {"Content-Length": "1000000"})

@@ -1,4 +1,4 @@
-"""The clients that people have: browsers, npm's, curl. tests/node/clients.mjs drives the first two."""
+"""Real clients: browsers, npm packages and curl. tests/node/clients.mjs drives the first two."""
 import json
 import os
 import shutil
@@ -21,7 +21,7 @@ TOPIC = "https://example.com/books/1"
 def node(script, argument):
     program = os.path.join(NODE, "node_modules/.bin/node")
     if not os.path.exists(program):
-        pytest.skip("npm ci in tests/node brings Node and the clients")
+        pytest.skip("run npm ci in tests/node to install Node and the clients")
     done = subprocess.run([program, os.path.join(NODE, script), json.dumps(argument)], capture_output=True,
                           text=True, timeout=4 * DEADLINE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -29,7 +29,7 @@ def node(script, argument):
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="Debian's chromium is not installed")
-def test_browsers_and_npm(httpd):
+def test_browsers_and_npm_clients_get_every_update_once_and_in_order(httpd):
     listed, other = httpd.add_port(), httpd.add_port()
     url = f"http://localhost:{httpd.port}{PATH}"
     minted = token.mint(SUBSCRIBER_KEY, details=[token.detail(["publish", "subscribe"], ["*"])], aud=url)
@@ -41,23 +41,23 @@ def test_browsers_and_npm(httpd):
     """ + httpd.vhost(hub(f"MercureKey {ISSUER} HS256 {SUBSCRIBER_KEY}", f"MercureCorsOrigins http://localhost:{listed}",
                           "MercureConnectionLifetime 2", keys=False, anonymous=False, identifier=None))
         + httpd.vhost(port=listed) + httpd.vhost(port=other))
-    told = node("clients.mjs", {
+    found = node("clients.mjs", {
         "hub": url, "own": f"http://localhost:{httpd.port}/", "listed": f"http://localhost:{listed}/",
         "other": f"http://localhost:{other}/", "token": minted, "deadline": DEADLINE})
-    clients = told["clients"]
-    # A page of an origin that is not listed hears nothing, though the browser sends its cookie.
+    clients = found["clients"]
+    # A page of an origin that is not listed receives nothing, although the browser sends the cookie.
     foreign = clients.pop("Chromium EventSource, foreign origin")
     assert foreign["events"] == [] and foreign["opens"] == 0 and foreign["errors"] > 0
     assert len(clients) == 5
     for name, client in clients.items():
-        assert client["events"] == told["sent"], name
+        assert client["events"] == found["sent"], name
         assert client["opens"] > 1, name
-    # Scripts of another origin can read what they came back with.
-    connections = clients["Chromium fetch, other origin"]["told"]
+    # Scripts of a listed origin can read from which event the hub resumes.
+    connections = clients["Chromium fetch, other origin"]["cursors"]
     assert connections[0] == [None, "earliest"] and len(connections) > 1
     assert all((asked or "earliest") == answered for asked, answered in connections)
 
-    tries = told["tries"]
+    tries = found["tries"]
     assert all(page["cookie"] == "" for page in tries.values())
     assert {name: page["publish"] for name, page in tries.items()} == {
         "own": 200, "listed": 403, "other": "blocked"}
@@ -69,7 +69,7 @@ def test_browsers_and_npm(httpd):
         "own": where, "listed": where, "other": "blocked"}
     assert {name: page["metadata"] for name, page in tries.items()} == {
         "own": url, "listed": url, "other": "blocked"}
-    # Whatever the browser showed: from elsewhere nothing was published with the cookie.
+    # Whatever the browser reported, the history has no publication with the cookie from another origin.
     with httpd.subscribe([("match", "https://example.com/tries"), ("last_event_id", "earliest")], token=minted) as stream:
         end = httpd.publish("https://example.com/tries", "end", token=minted).text
         got = []
@@ -79,7 +79,7 @@ def test_browsers_and_npm(httpd):
     assert origins == [f"http://localhost:{httpd.port}"] * 3 + [f"http://localhost:{listed}"]
 
 
-def test_curl(httpd):
+def test_curl_publishes_and_subscribes(httpd):
     httpd.start(hub())
     url = f"http://127.0.0.1:{httpd.port}{PATH}"
 

@@ -1,4 +1,4 @@
-"""conf/, as an administrator of Debian would use it."""
+"""The files of conf/, used as a Debian administrator would use them."""
 import os
 import re
 
@@ -24,7 +24,7 @@ MPM_EVENT = """
 
 
 def shipped(httpd, spare):
-    """The configuration with the two files, and the example hub in force."""
+    """A configuration that includes the two files, with the example hub uncommented."""
     with open(os.path.join(CONF, "mercure.load"), encoding="utf-8") as file:
         load = file.read()
     with open(os.path.join(CONF, "mercure.conf"), encoding="utf-8") as file:
@@ -44,7 +44,7 @@ def shipped(httpd, spare):
 
 
 @pytest.mark.mpm("event")
-def test_the_shipped_configuration(httpd):
+def test_shipped_configuration_serves_a_hub(httpd):
     text = shipped(httpd, 150)
     assert httpd.configtest(text).ok, httpd.configtest(text)
     httpd.start(text)
@@ -58,7 +58,7 @@ def test_the_shipped_configuration(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_what_spoils_it_is_said_at_start(httpd):
+def test_start_reports_settings_that_limit_streams(httpd):
     text = shipped(httpd, 75).replace("MaxConnectionsPerChild 0", "MaxConnectionsPerChild 1000")
     httpd.start(text + "AsyncRequestWorkerFactor 2\nServerLimit 6\n")
     httpd.wait_log(r"holds 150 streams over HTTP/1.1 \(25 in each of 6 children\)")
@@ -69,7 +69,7 @@ def test_what_spoils_it_is_said_at_start(httpd):
 
 
 @pytest.mark.mpm("worker", "prefork")
-def test_what_holds_a_thread_is_said_at_start(httpd, mpm):
+def test_start_reports_how_many_streams_may_hold_a_worker(httpd, mpm):
     httpd.start('<Location "/hub">\nMercureHub On\nMercureAnonymous On\n</Location>\n')
     httpd.expect_log(r"nobody can publish to the hub")
     httpd.wait_log(rf"holds \d+ streams .*without TLS .*and {16 if mpm == 'worker' else 8} others, each of which takes a worker")

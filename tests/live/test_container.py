@@ -1,6 +1,6 @@
 """
-The container image without a container engine: what the Dockerfile, compose.yaml and the Kubernetes example
-name is there, and what the image would hold runs with a file system that is read-only but for its data.
+The container image, tested without a container engine: the Dockerfile, compose.yaml and the Kubernetes example
+name only what exists, and the image's files run on a file system that is read-only except for the data directory.
 """
 import fcntl
 import os
@@ -40,11 +40,11 @@ def packages(stage):
 
 
 def variables():
-    """What the launcher says that it takes."""
+    """The variables that the launcher documents."""
     return set(re.findall(r"^#   ([A-Z_]+) ", read("tools/mercure-hub"), re.MULTILINE))
 
 
-def test_dockerfile():
+def test_dockerfile_names_what_exists():
     build, image = stages()
     wanted = re.search(r"build_packages=\((.*?)\)", read("dev"), re.DOTALL)[1].split()
     assert packages(build) == set(wanted)
@@ -61,13 +61,13 @@ def test_dockerfile():
         assert library in linked and package in packages(image)
 
 
-def test_compose():
+def test_compose_file_names_what_exists():
     service = yaml.safe_load(read("compose.yaml"))["services"]["hub"]
     assert set(service["environment"]) <= variables()
     assert service["read_only"] is True and service["tmpfs"] == ["/tmp"] and service["ports"] == ["8080:8080"]
 
 
-def test_kubernetes():
+def test_kubernetes_example_is_consistent():
     documents = list(yaml.safe_load_all(read("packaging/kubernetes/mercure.yaml")))
     assert [document["kind"] for document in documents] == ["PersistentVolumeClaim", "Deployment", "Service", "Ingress"]
     claim = documents.pop(0)
@@ -87,14 +87,14 @@ def test_kubernetes():
 
 @pytest.fixture
 def image():
-    """A folder with what the image holds, and in it one that may be written to."""
+    """A folder with the files of the image, and a writable folder for data in it."""
     folder = os.path.join(live_dir(), "image")
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(folder, "data"))
     os.chmod(os.path.join(folder, "data"), 0o777)
     build = os.environ["MERCURE_BUILD"]
     with open(os.path.join(build, "answer.lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other, and make does not like that
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in parallel; make must not run twice in one tree
         subprocess.run(["make", "-C", build, "-s", "install", f"DESTDIR={folder}"], check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield folder
@@ -118,8 +118,8 @@ exec setpriv --reuid=www-data --regid=www-data --init-groups "$@"
 
 
 @pytest.mark.skipif(os.getuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0,
-                    reason="nobody but root may make a file system read-only")
-def test_the_image_runs_with_a_read_only_file_system(image):
+                    reason="only root can make a file system read-only")
+def test_image_runs_on_a_read_only_file_system(image):
     port, data = free_port(), os.path.join(image, "data")
     launcher = find(image, "mercure-hub")
     env = {"PATH": os.environ["PATH"], "MERCURE_MODULE": find(image, "mod_mercure.so"), "MERCURE_DATA_DIR": data,
@@ -138,7 +138,7 @@ def test_the_image_runs_with_a_read_only_file_system(image):
     try:
         wait_until(lambda: hub.poll() is not None or health(), 60, "the health of the hub")
         assert hub.poll() is None, open(log, encoding="utf-8").read()
-        # The history, and what httpd needs while it runs.
+        # The history, and httpd's files while it runs.
         assert sorted(name.split("-")[0] for name in os.listdir(data)) == ["mercure", "well"]
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert http.request(port, "GET", path).status == 200

@@ -24,8 +24,8 @@ def drive(script, *args):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_served(httpd):
-    """The page and its parts under a strict policy; nothing where the debugger is off."""
+def test_debugger_is_served_under_a_strict_policy(httpd):
+    """The page and its parts are served; where the debugger is off, nothing is."""
     httpd.start(hub("MercureDebugger On") + hub(path="/other") +
                 hub("MercureDebugger On", path="/a b/", identifier=None) + '<Location "/closed">\n</Location>\n')
     page = httpd.get(DEBUG)
@@ -40,7 +40,7 @@ def test_what_is_served(httpd):
         assert part.status == 200 and part.header("Content-Type") == f"{kind}; charset=utf-8"
         source = os.path.join(NODE_FOLDER, "../../src/debugger", name)
         with open(source, "rb") as file:
-            assert part.body == file.read(), "the module has other bytes than the source"
+            assert part.body == file.read(), "the module serves other bytes than the source file has"
         assert httpd.request("HEAD", DEBUG + name).body == b""
     moved = httpd.get(DEBUG[:-1])
     assert moved.status == 301 and moved.header("Location").endswith(DEBUG)
@@ -56,7 +56,7 @@ def test_what_is_served(httpd):
     assert posted.status == 405 and "GET" in posted.header("Allow")
 
 
-def test_access_control_applies(httpd):
+def test_access_control_applies_to_the_debugger(httpd):
     httpd.load("authz_host")
     httpd.start(hub("MercureDebugger On") + f'<Location "{DEBUG}">\nRequire all denied\n</Location>\n')
     httpd.expect_log("AH01630: client denied by server configuration: mercure:.*/debug/")
@@ -64,7 +64,7 @@ def test_access_control_applies(httpd):
     httpd.subscribe("match=x").close()
 
 
-def test_page(httpd):
+def test_debugger_works_in_chromium(httpd):
     httpd.load("headers")
     httpd.write("htdocs/page.html", "<!DOCTYPE html><title>x</title>")
     # The hub of the active subscriptions speaks both protocols, and has a path that a pattern would take for syntax.
@@ -90,8 +90,8 @@ def test_page(httpd):
     drive("presence.mjs", hub_url + "/debug/", json.dumps(bearers))
 
 
-def test_playground(httpd):
-    """All is open, and the log says so at every start; a reload draws another key."""
+def test_playground_is_open_and_its_token_ends_with_a_reload(httpd):
+    """The log warns of it at every start; a reload draws a new key."""
     httpd.expect_log(INSECURE)
     config = hub("MercurePlayground On", "MercureSubscriptions On", identifier=None, keys=False, anonymous=False) + hub(path="/safe")
     httpd.start(config)
@@ -106,15 +106,15 @@ def test_playground(httpd):
     assert open_answer.header("Access-Control-Allow-Origin") == "*"
     assert open_answer.header("Access-Control-Allow-Credentials") is None
     foreign = httpd.get(DEBUG + "playground.json", {"Origin": "https://anybody.example"})
-    assert foreign.header("Access-Control-Allow-Origin") is None, "every site could take the token"
-    # Its token opens no other hub, and is worth nothing after a reload.
+    assert foreign.header("Access-Control-Allow-Origin") is None, "any site could read the token"
+    # Its token is refused by another hub, and by this one after a reload.
     assert httpd.publish("x", token=minted, path="/safe", status=None).status == 401
     httpd.expect_log("hub .* refuses a token", required=False)
     httpd.graceful(config)
     assert httpd.publish("x", token=minted, status=None).status == 401
 
 
-def test_echo(httpd):
+def test_playground_serves_a_resource_for_discovery(httpd):
     httpd.expect_log(INSECURE)
     httpd.start(hub("MercurePlayground On", path="/a hub", identifier=None))
     echo = httpd.get("/playground/books/%2F1")

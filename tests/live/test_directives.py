@@ -1,6 +1,6 @@
 """
-Each directive of the table: default, inheritance, contexts, documentation; and the errors of configtest.
-The program directives-doc tells what the table holds, so a directive without a row here fails.
+Each directive of the table: its default, inheritance, contexts, documentation and configtest errors.
+The program directives-doc lists the table, so a directive without a row here is a failure.
 """
 import os
 import subprocess
@@ -21,7 +21,7 @@ SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file
 
 
 def doc_program():
-    """The build tree's directives-doc, beside the module."""
+    """The path of directives-doc, beside the module in the build tree."""
     folder = os.path.dirname(find_module())
     for path in (folder, os.path.dirname(folder)):
         program = os.path.join(path, "directives-doc")
@@ -31,13 +31,13 @@ def doc_program():
 
 
 def listed():
-    """{name: (scope, default)} of the table, options as "MercureLimit body="."""
+    """{name: (scope, default)} of the table; options have names such as "MercureLimit body="."""
     done = subprocess.run([doc_program(), "--list"], check=True, capture_output=True, text=True)
     return {name: (scope, default) for name, scope, default in
             (line.split("\t") for line in done.stdout.splitlines())}
 
 
-# Good arguments, bad arguments (with the words that the error must have), and where its behaviour is held.
+# Valid arguments, and invalid ones, each with a word that the error must contain.
 ROWS = {
     "MercureHub": ("On", [("", "On"), ("Yes", "Off"), ("On name=", "name=NAME"), ("On label=x", "label=x"),
                           ("Off name=x", "Off"), ("On name=a b", "Off"), (f"On name={'x' * 65}", "64")]),
@@ -95,7 +95,7 @@ ROWS = {
     "MercureMemory": ("1G", [("", "SIZE"), ("0", "0"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
 }
 
-# What contract.md says; the table must say the same.
+# The defaults that the table must have.
 DEFAULTS = {
     "MercureAuthorizationServer": "none", "MercurePublicURL": "every one that the virtual host serves",
     "MercureCookieName": "__Secure-mercure_access_token", "MercureCorsOrigins": "none",
@@ -158,24 +158,24 @@ def is_refused(result, *words):
 # ---- the table -----------------------------------------------------------------------------------
 
 
-def test_every_directive_is_held():
+def test_every_directive_has_a_row_and_its_default():
     table = listed()
     names = {name for name in table if not name.endswith("=")}
     assert names == set(ROWS), "a directive without a row in this test, or a row without a directive"
     assert {name: default for name, (_, default) in table.items()} == DEFAULTS
 
 
-def test_the_page_is_that_of_the_table():
+def test_directives_page_is_up_to_date():
     page = os.path.join(SOURCES, "docs/directives.md")
     made = subprocess.run([doc_program()], check=True, capture_output=True, text=True).stdout
     with open(page, encoding="utf-8") as file:
-        assert file.read() == made, "remake it: make docs"
+        assert file.read() == made, "docs/directives.md is out of date: run make docs"
     for name in ROWS:
         assert f"\n## {name}\n" in made and f"](#{name.lower()})" in made
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_arguments(httpd, name):
+def test_arguments_are_checked(httpd, name):
     scope = listed()[name][0]
     place = "{}\n" if scope == "server" else '<Location "/x">\n{}\n</Location>\n'
     good, bad = ROWS[name]
@@ -185,13 +185,13 @@ def test_arguments(httpd, name):
         result = httpd.configtest(place.format(f"{name} {args}"))
         is_refused(result, name, word)
         assert KEY not in result.output
-        # The value is named, unless it may hold a secret.
+        # The error names the value, unless the value may hold a secret.
         assert not args or "Key" in name or "Transport" in name or any(arg in result.output for arg in args.split()), result
     assert httpd.runtime_files() == []
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_contexts(httpd, name):
+def test_directive_is_allowed_only_in_its_contexts(httpd, name):
     httpd.load("proxy")
     httpd.add_port()
     allowed = ALLOWED[listed()[name][0]]
@@ -203,13 +203,13 @@ def test_contexts(httpd, name):
         elif not result.ok and name not in result.output:
             wrong.append(f"{place}: the error does not name the directive: {result}")
         elif KEY in result.output:
-            wrong.append(f"{place}: the error gives a secret away")
+            wrong.append(f"{place}: the error shows a secret")
     assert not wrong, "\n".join(wrong)
     assert httpd.runtime_files() == []
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_not_in_htaccess(httpd, name):
+def test_directive_is_refused_in_htaccess(httpd, name):
     httpd.expect_log(f"{name}.*not allowed")
     httpd.write("htdocs/folder/.htaccess", f"{name} {ROWS[name][0]}\n")
     httpd.start(f'<Directory "{httpd.docroot}">\nAllowOverride All\nRequire all granted\n</Directory>\n')
@@ -219,8 +219,8 @@ def test_not_in_htaccess(httpd, name):
 # ---- keys ----------------------------------------------------------------------------------------
 
 
-def test_keys(httpd):
-    """Every way to give a key that does not work is an error that says why, and never the secret."""
+def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
+    """Each error says why the key cannot be used, and does not show the secret."""
     private, public = token.make_key("rsa2048")
     _, small = token.make_key("rsa1024")
     _, ec = token.make_key("p256")
@@ -271,7 +271,7 @@ def test_keys(httpd):
                 wrong.append(f"{args} ({word}): {result}")
             for hidden in (secret, "short-secret", "nWGxne", private[100:140]):
                 if hidden in result.output:
-                    wrong.append(f"{args}: the error gives the secret away: {result}")
+                    wrong.append(f"{args}: the error shows the secret: {result}")
     assert not wrong, "\n".join(wrong)
     for args in ("HS256 env:SECRET", "HS256 file:conf/secret", "RS256,PS512 file:conf/public.pem",
                  "EdDSA file:conf/public.jwk", "HS256 file:conf/oct.jwk", f"HS256 {secret}"):
@@ -281,10 +281,10 @@ def test_keys(httpd):
     assert httpd.runtime_files() == []
 
 
-# ---- hubs that do not fit ------------------------------------------------------------------------
+# ---- impossible hubs -----------------------------------------------------------------------------
 
 
-def test_hubs_that_cannot_be(httpd):
+def test_impossible_hubs_are_errors(httpd):
     port = httpd.add_port()
     rows = [
         (hub("MercureHistory bytes=0"), ["MercureHistory bytes=0", "bytes=16M"]),
@@ -321,8 +321,8 @@ def test_hubs_that_cannot_be(httpd):
 # ---- inheritance ---------------------------------------------------------------------------------
 
 
-def test_inheritance(httpd):
-    """Server, virtual host, Location: the inner replaces the outer; lists as a whole, options one by one."""
+def test_inner_settings_replace_outer_ones(httpd):
+    """From the server to virtual hosts and Locations: lists are replaced as a whole, options one by one."""
     bare = {"keys": False, "anonymous": False, "identifier": None}
     outer = (f"MercureKey {token.ISSUER} HS256 {KEY}\nMercureAnonymous On\n"
              f"MercureResourceIdentifier {token.AUDIENCE}\nMercureHistory count=3\nMercureLimit topics=2 matchers=2\n")
@@ -342,29 +342,29 @@ def test_inheritance(httpd):
     inner = "https://inner.example/"
     assert status("/outer", KEY, httpd.port) == 200 and status("/vhost", KEY, port) == 200
     assert status("/inner", OTHER_KEY, port, aud=inner) == 200
-    assert status("/inner", KEY, port, aud=inner) == 401, "the outer list is still there"
-    assert status("/inner", OTHER_KEY, port) == 401, "the outer audience is still there"
-    assert status("/vhost", OTHER_KEY, port) == 401, "the inner list leaked out"
-    # The subscribers' list of the inner Location is still the outer one.
+    assert status("/inner", KEY, port, aud=inner) == 401, "the outer list still counts"
+    assert status("/inner", OTHER_KEY, port) == 401, "the outer audience still counts"
+    assert status("/vhost", OTHER_KEY, port) == 401, "the inner list counts outside"
+    # The inner Location inherits the outer list of subscribers' keys.
     httpd.subscribe([("match", "x")], path="/inner", port=port, token=token.subscriber(key=KEY, aud=inner)).close()
     for path, where, most in (("/outer", httpd.port, 2), ("/vhost", port, 3)):
         assert status(path, KEY, where, most) == 200 and status(path, KEY, where, most + 1) == 413
     assert status("/inner", OTHER_KEY, port, 1, inner) == 200 and status("/inner", OTHER_KEY, port, 2, inner) == 413
     for path, where, anonymous in (("/outer", httpd.port, 200), ("/vhost", port, 401), ("/inner", port, 200)):
         httpd.subscribe([("match", "x")], path=path, port=where, status=anonymous).close()
-    # matchers= comes from the server in each of them, whatever else MercureLimit says inside.
+    # Each of them inherits matchers= from the server, whatever other options its own MercureLimit sets.
     for path, where in (("/outer", httpd.port), ("/inner", port)):
         httpd.subscribe([("match", "x")] * 2, path=path, port=where).close()
         httpd.subscribe([("match", "x")] * 3, path=path, port=where, status=400).close()
-    # count= too.
+    # And count=.
     sent = [httpd.publish(TOPIC, "x", path="/inner", port=port,
                           token=token.publisher(key=OTHER_KEY, aud=inner)).text for _ in range(5)]
     with httpd.subscribe([("match", "*"), ("last_event_id", "earliest")], path="/inner", port=port) as stream:
         assert [event.id for event in stream.take(3)] == sent[2:]
 
 
-def test_defaults_by_behaviour(httpd):
-    """A hub of which nothing is said: no token opens it, and its bounds are those of the page."""
+def test_hub_without_settings_behaves_by_the_defaults(httpd):
+    """Without a token a subscriber is refused, and the limits are those of docs/directives.md."""
     httpd.start("LimitRequestFieldSize 65536\n" + hub(anonymous=False))
     httpd.subscribe([("match", "x")], status=401).close()
     minted = token.subscriber()
@@ -382,14 +382,13 @@ def test_defaults_by_behaviour(httpd):
     assert httpd.publish("t", token=token.publisher(details=details * 101), status=None).status == 401
 
 
-def test_directives_in_if(httpd):
-    """Location settings may depend on the request."""
+def test_location_settings_may_depend_on_the_request(httpd):
     httpd.start(hub('<If "-n %{req:X-Open}">', "MercureAnonymous On", "</If>", anonymous=False))
     httpd.subscribe([("match", "x")], status=401).close()
     httpd.subscribe([("match", "x")], {"X-Open": "1"}).close()
 
 
-def test_warnings_of_useless_hubs(httpd):
+def test_start_warns_of_a_hub_that_nobody_can_use(httpd):
     httpd.expect_log("mercure:warn.*nobody can publish")
     httpd.expect_log("mercure:warn.*nobody can subscribe")
     httpd.start(hub(keys=False, anonymous=False))

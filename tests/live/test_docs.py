@@ -1,7 +1,7 @@
 """
-The pages for users: every command, program and configuration in them is run, as it stands there but for the host
-name. A fenced block says after its language what it does: `publish` (an update must come of it), `subscribe` (it must
-print an update), nothing (it must succeed), `not-run`.
+The pages for users: every command, program and configuration in them is run as it stands, except for the host name.
+A fenced block says after its language what it does: `publish` (it must publish an update), `subscribe` (it must print
+an update), nothing (it must succeed), or `not-run`.
 """
 import json
 import os
@@ -57,13 +57,13 @@ def build_folder():
     return os.environ.get("MERCURE_BUILD") or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
 
 
-def test_no_block_is_left_out():
+def test_every_block_is_of_a_known_kind():
     found = list(blocks())
-    assert len(found) == sum(read(page).count("```") for page in PAGES) / 2, "a fence that this test does not see"
+    assert len(found) == sum(read(page).count("```") for page in PAGES) / 2, "a fence that this test does not read"
     known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "yaml"}
     assert [name for name, language, _, _ in found if language not in known] == []
     assert {mode for _, _, mode, _ in found} <= {None, "publish", "subscribe", "not-run"}
-    # Installing the package is what tests/packages/try does.
+    # tests/packages/try installs the package.
     assert [name.split(":")[0] for name, _, mode, _ in found if mode == "not-run"] == ["getting-started.md"]
     for _, _, _, text in blocks("json"):
         json.loads(text)
@@ -71,19 +71,19 @@ def test_no_block_is_left_out():
         yaml.safe_load(text)
 
 
-def test_links_lead_somewhere():
+def test_links_lead_to_an_existing_section():
     for page in PAGES:
         for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", read(page)):
             path = os.path.join(DOCS, target) if target else os.path.join(DOCS, page + ".md")
-            assert os.path.exists(path), f"{page}.md leads to {target}"
+            assert os.path.exists(path), f"{page}.md links to {target}, which does not exist"
             if anchor:
                 with open(path, encoding="utf-8") as file:
                     heads = [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-")
                              for head in re.findall(r"^#+ (.*)$", file.read(), re.MULTILINE)]
-                assert anchor[1:] in heads, f"{page}.md leads to {target}{anchor}"
+                assert anchor[1:] in heads, f"{page}.md links to {target}{anchor}, which does not exist"
 
 
-def test_configurations(httpd):
+def test_configurations_pass_configtest(httpd):
     httpd.load("authz_host", "headers", "proxy", "proxy_http", "reqtimeout", "status")
     for name in ("publisher", "subscriber", "publisher-new"):
         httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
@@ -98,7 +98,7 @@ def test_configurations(httpd):
 
 
 class Doc:
-    """A server as docs/getting-started.md makes it, and the means to run what the pages show."""
+    """A server set up as docs/getting-started.md says, and methods that run the blocks of the pages."""
 
     def __init__(self, httpd):
         self.httpd = httpd
@@ -138,11 +138,11 @@ class Doc:
 
                 wait_until(printed, 60, f"an update printed by {name}", pause=0.2)
             finally:
-                os.killpg(process.pid, signal.SIGKILL)  # with what a script has started
+                os.killpg(process.pid, signal.SIGKILL)  # and the processes that the script has started
 
 
-def test_commands(httpd):
-    """One server, whose keys the first command makes."""
+def test_commands_and_programs_work(httpd):
+    """They run against one server, whose keys the first command makes."""
     doc = Doc(httpd)
     url = f"http://localhost:{httpd.port}"
     shown = [block for block in blocks(*PROGRAMS) if block[2] != "not-run"]
@@ -165,8 +165,7 @@ def test_commands(httpd):
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
-def test_proxies(httpd, proxy):
-    """An update gets through each proxy at once, and so does a heartbeat."""
+def test_proxies_pass_updates_and_heartbeats_at_once(httpd, proxy):
     port = free_port()
     text = only(proxy).replace("127.0.0.1:8080", f"127.0.0.1:{httpd.port}")
     folder = httpd.path("proxy")

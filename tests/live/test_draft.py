@@ -1,4 +1,4 @@
-"""Rules of the draft that no other live test holds; docs/conformance.md tells which test holds which."""
+"""Rules of the draft that no other live test covers; docs/conformance.md lists the tests of each rule."""
 import pytest
 
 from env import token
@@ -8,9 +8,9 @@ pytestmark = pytest.mark.mpm("event")
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 TOPIC = "https://example.com/a"
-# C0, DEL, C1, a bidirectional control, zero-width, a soft hyphen, a tag: each in UTF-8 and encoded.
-UNSEEN = ["%00", "%09", "%0A", "%0D", "%1F", "%7F", "%C2%80", "%C2%85", "%C2%9F", "%E2%80%AE", "%E2%80%8B", "%C2%AD",
-          "%EF%BB%BF", "%F3%A0%81%81"]
+# Controls (C0, DEL, C1), a bidirectional control, zero-width characters, a soft hyphen and a tag, percent-encoded.
+INVISIBLE = ["%00", "%09", "%0A", "%0D", "%1F", "%7F", "%C2%80", "%C2%85", "%C2%9F", "%E2%80%AE", "%E2%80%8B", "%C2%AD",
+             "%EF%BB%BF", "%F3%A0%81%81"]
 MALFORMED = ["%FF", "%C3", "%C0%AF", "%ED%A0%80", "%F4%90%80%80"]
 
 
@@ -22,7 +22,7 @@ def post(httpd, body, minted=None):
     return httpd.request("POST", PATH, [FORM, ("Authorization", f"Bearer {minted or token.publisher()}")], body)
 
 
-def test_a_token_in_the_url_or_in_a_body_is_none(httpd):
+def test_tokens_in_the_url_or_the_body_are_ignored(httpd):
     httpd.start(hub(anonymous=False))
     subscriber, publisher = token.subscriber(), token.publisher()
     for name in ("access_token", "authorization", "token"):
@@ -34,8 +34,8 @@ def test_a_token_in_the_url_or_in_a_body_is_none(httpd):
         assert answer.status == 401 and "error=" not in answer.header("WWW-Authenticate")
 
 
-def test_nobody_publishes_below_the_hub(httpd):
-    """Whatever the token grants, in whatever spelling, and whichever of the topics it is."""
+def test_topics_in_the_hubs_namespace_are_refused(httpd):
+    """Whatever the token grants, in every spelling, as the canonical and as an alternate topic."""
     httpd.start(hub() + hub(path="/hubs/é", identifier=None))
     everything, nothing = token.publisher(), token.publisher(details=[])
     for topic in (PATH, f"{PATH}/", f"{PATH}/subscriptions/exact/a/b", f"https://hub.example{PATH}/x",
@@ -50,15 +50,15 @@ def test_nobody_publishes_below_the_hub(httpd):
     for topic in ("/.well-known/mercurex", "/.well-known", "/.well-known/mercure%2Fx", "mercure:x", "https://[bad/x",
                   "/.well-known/Mercure", "/hubs/%C3%A9"):
         assert post(httpd, f"topic={escaped(topic)}").status == 200, topic
-    # The wildcard is no topic, whatever is granted.
+    # The wildcard is not a topic, whatever the token grants.
     assert post(httpd, "topic=a&topic=*", nothing).status == 400
     assert post(httpd, "topic=**").status == 200
 
 
-def test_what_nobody_sees_is_refused(httpd):
+def test_invisible_characters_and_malformed_utf8_are_refused(httpd):
     httpd.start(hub())
     wrong = []
-    for part in UNSEEN + MALFORMED:
+    for part in INVISIBLE + MALFORMED:
         for name, status in (
                 ("topic", post(httpd, f"topic=a{part}b").status),
                 ("alternate", post(httpd, f"topic=a&topic={part}").status),
@@ -71,16 +71,16 @@ def test_what_nobody_sees_is_refused(httpd):
     for part in MALFORMED:
         if post(httpd, f"topic=a&data={part}").status != 400:
             wrong.append((part, "data"))
-    for part in UNSEEN:  # data may hold whatever is UTF-8
+    for part in INVISIBLE:  # data may hold any UTF-8
         if post(httpd, f"topic=a&data={part}").status != 200:
             wrong.append((part, "data"))
     for part in ("%E2%82%AC", "%F0%9F%98%80", "%C2%A0", "%20"):
         if post(httpd, f"topic={part}x&id={part}x&type={part}").status != 200:
-            wrong.append((part, "seen"))
+            wrong.append((part, "visible"))
     assert not wrong, wrong
 
 
-def test_private_is_whether_the_field_is_there(httpd):
+def test_presence_of_the_field_makes_an_update_private(httpd):
     httpd.start(hub())
     with httpd.subscribe("match=*") as anyone, httpd.subscribe("match=*", token=token.subscriber()) as reader:
         for body in ("private", "private=", "private=0", "private=off", "private=false&private=on"):
@@ -90,7 +90,7 @@ def test_private_is_whether_the_field_is_there(httpd):
         assert anyone.next().id == last
 
 
-def test_limits_of_a_token(httpd):
+def test_invalid_or_too_many_details_refuse_the_token(httpd):
     httpd.start(hub("MercureLimit details=2 topics=3 pattern=20"))
     other = {"type": "https://other.example/type"}
     one = token.detail(["publish"], ["a"])
@@ -99,7 +99,7 @@ def test_limits_of_a_token(httpd):
             ([token.detail(["publish"], ["a", "b", "c"])], 200), ([token.detail(["publish"], ["a", "b", "c", "d"])], 401),
             ([token.detail(["publish"], ["a", "b"]), token.detail(["subscribe"], ["a", "b"])], 401),
             ([token.detail(["publish"], ["a", "x" * 20])], 200), ([token.detail(["publish"], ["a", "x" * 21])], 401),
-            # One that is bad spoils all, whatever the others grant; what is not known grants nothing.
+            # One bad detail refuses the token, whatever the others grant. Unknown types and actions grant nothing.
             ([one, token.detail(["publish"], [("regexp", "a")])], 401), ([one, token.detail(["publish"], [])], 401),
             ([one, token.detail([], ["a"])], 401), ([one, token.detail([7], ["a"])], 401),
             ([one, token.detail(["publish"], [("urlpattern", "(")])], 401), ([one, {"type": token.DETAIL}], 401),
@@ -115,7 +115,7 @@ def test_limits_of_a_token(httpd):
             assert f'error="{error}"' in answer.header("WWW-Authenticate")
 
 
-def test_a_token_may_be_as_large_as_its_limits_allow(httpd):
+def test_token_may_be_as_large_as_the_limits_allow(httpd):
     httpd.start("LimitRequestFieldSize 70000\n" + hub())
     topics = [f"https://example.com/{n}" for n in range(1000)]
     assert httpd.publish(topics[-1], "x", token=token.publisher(topics)).status == 200
@@ -125,8 +125,8 @@ def test_a_token_may_be_as_large_as_its_limits_allow(httpd):
     httpd.publish(topics[99], "x", token=token.publisher(details=[*details, details[0]]), status=401)
 
 
-def test_replay_asks_the_token_of_today(httpd):
-    """What somebody was granted when it was published counts for nothing."""
+def test_replay_is_authorized_by_the_current_token(httpd):
+    """Grants at the time of the publication do not count."""
     httpd.start(hub())
     ids = [httpd.publish(f"https://example.com/{name}", name, fields=[("private", "on")]).text for name in "abc"]
     wide = token.subscriber([("urlpattern", "https://example.com/:x")])
@@ -134,7 +134,7 @@ def test_replay_asks_the_token_of_today(httpd):
         assert [event.data for event in stream.take(3)] == ["a", "b", "c"]
     end = httpd.publish("x", "end").text
     with httpd.subscribe([("match", "*")], {"Last-Event-ID": ids[0]}, token=token.subscriber(["https://example.com/c"])) as stream:
-        # The cursor is an update that it may not read, and says no more than that there was one.
+        # The token may not read the cursor's update; the answer reveals only that the update existed.
         assert stream.response.header("Mercure-Last-Event-ID") == ids[0]
         assert [event.id for event in stream.take(2)] == [ids[2], end]
     with httpd.subscribe([("match", "*")], {"Last-Event-ID": ids[0]}) as stream:

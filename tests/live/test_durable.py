@@ -1,4 +1,4 @@
-"""The durable history: what was answered 200 is there after every kind of end, once and in order."""
+"""The durable history: an update answered with 200 survives every kind of end, once and in order."""
 import glob
 import json
 import os
@@ -33,12 +33,12 @@ def durable(*directives, sync=None, path="data", **more):
 
 
 def place(name):
-    """One of several hubs of a server: its path, and where its history is."""
+    """The path of one of several hubs of a server, and the directory of its history."""
     return f"/{name}", f"data-{name}"
 
 
 def durable_at(name, *directives, **more):
-    """The hub of place()."""
+    """The configuration of the hub at place(NAME)."""
     path, data = place(name)
     return durable(*directives, path=data, name=name, **more).replace(PATH, path)
 
@@ -58,13 +58,13 @@ def the_file(httpd, data="data"):
 
 
 def end_of(httpd):
-    """The newest id."""
+    """The id of the newest update."""
     with httpd.subscribe([("match", TOPIC), ("last_event_id", "")]) as stream:
         return stream.response.header("Mercure-Last-Event-ID")
 
 
 def publish_many(httpd, ids, size=1, threads=8, path=PATH):
-    """Publishes IDS from several connections at once; each is acknowledged."""
+    """Publishes IDS over several connections at once; each must be answered with 200."""
     minted = token.publisher(aud=f"https://hub.example{path}")
     head = {"Authorization": f"Bearer {minted}", "Content-Type": "application/x-www-form-urlencoded"}
     rest, problems = list(reversed(ids)), []
@@ -91,10 +91,10 @@ def publish_many(httpd, ids, size=1, threads=8, path=PATH):
 # ---- the configuration ---------------------------------------------------------------------------
 
 
-def test_what_configtest_says(httpd):
+def test_configtest_refuses_an_unusable_store(httpd):
     os.makedirs(httpd.path("there"))
     httpd.write("file", "")
-    for text, said in (
+    for text, words in (
             (durable(path="file"), "file is no directory"),
             (durable(path="no/such/data"), "such is no directory: make that one"),
             (durable(sync="perhaps"), "sync=full"),
@@ -103,19 +103,19 @@ def test_what_configtest_says(httpd):
             (durable(name="a") + durable(path="there", name="a", identifier=None).replace(PATH, "/b"), "disagree"),
             (durable(name="a") + durable(sync="none", name="a").replace(PATH, "/b"), "disagree")):
         result = httpd.configtest(text)
-        assert not result.ok and "MercureStore" in result.output and said in result.output, (text, result)
+        assert not result.ok and "MercureStore" in result.output and words in result.output, (text, result)
     assert httpd.configtest(durable() + durable("MercureHistory count=0 bytes=0", name="a").replace(PATH, "/b")).ok
-    assert not os.path.exists(httpd.path("data")), "configtest made something"
-    # Root may write nearly everywhere; what even root cannot make, shows at the start.
-    said = httpd.start_fails(durable(path="/proc/data"))
-    assert "MercureStore lmdb" in said and "/proc" in said
+    assert not os.path.exists(httpd.path("data")), "configtest has created the directory"
+    # A directory that cannot be created is an error at the start. Not even root can create one here.
+    output = httpd.start_fails(durable(path="/proc/data"))
+    assert "MercureStore lmdb" in output and "/proc" in output
 
 
 # ---- restarts ------------------------------------------------------------------------------------
 
 
-def test_stop_and_start(httpd):
-    """The first request finds the history, its last id and its order; bounds change with a reload."""
+def test_history_survives_stop_and_start(httpd):
+    """The first request finds the history, its last id and its order; a reload changes its bounds."""
     httpd.start("MaxKeepAliveRequests 0\n<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n" +
                 durable("MercureHistory count=0 bytes=64M", sync="none"))
     publish_many(httpd, [f"m{n}" for n in range(2500)])
@@ -126,7 +126,7 @@ def test_stop_and_start(httpd):
     before = end_of(httpd)
     got = read_all(httpd)
     assert sorted(got) == sorted(f"m{n}" for n in range(2500)) and got[-1] == before
-    # One who comes back gets all that was missed, and nothing twice, however much it is.
+    # A subscriber that comes back gets all that it has missed, however much that is, and nothing twice.
     with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": got[99]}) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == got[99]
         assert [event.id for event in stream.take(2400)] == got[100:]
@@ -140,18 +140,18 @@ def test_stop_and_start(httpd):
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
         assert len(stream.take(20)) == 20
     httpd.stop()
-    # The history is the hub's, and comes back under its name only.
+    # The history belongs to the hub and comes back only under the hub's name.
     httpd.start(durable(name="other"))
     assert replay(httpd, 0) == []
 
 
-def test_a_hub_gets_another_store_in_a_reload(httpd):
+def test_history_survives_a_change_of_store(httpd):
     httpd.start(hub())
     sent = publish(httpd, 5)
     for store in (durable(), hub(), durable()):
         httpd.graceful(store)
         got = read_all(httpd)
-        assert got == sent, "lost, or twice what both have"
+        assert got == sent, "updates are lost, or those that both stores have came twice"
         sent = [*got, end_of(httpd)]
         sent += publish(httpd, 3)
     httpd.stop()
@@ -159,7 +159,7 @@ def test_a_hub_gets_another_store_in_a_reload(httpd):
     assert read_all(httpd) == sent
 
 
-def test_all_three_syncs(httpd):
+def test_every_sync_setting_survives_a_crash_of_httpd(httpd):
     httpd.start("".join(durable_at(sync, sync=sync) for sync in ("full", "group", "none")))
     sent = {sync: publish(httpd, 3, path=f"/{sync}") for sync in ("full", "group", "none")}
     httpd.crash()
@@ -173,12 +173,12 @@ def test_all_three_syncs(httpd):
 
 
 def size_of(path):
-    """Bytes on the disk."""
+    """The size of a file on disk, in bytes."""
     return os.stat(path).st_blocks * 512
 
 
-def test_the_file_stops_growing(httpd):
-    """Ten times the bound is published: the room of what is dropped is used again."""
+def test_file_stops_growing_at_its_bound(httpd):
+    """Ten times the bound is published; the file uses the room of dropped updates again."""
     httpd.start("MaxKeepAliveRequests 0\n" + "".join(
         durable_at(f"{size}", f"MercureHistory count=0 bytes={300 * size}", "MercureLimit body=64K", sync="none")
         for size in (700, 9000)))
@@ -209,7 +209,7 @@ def damage_end(path):
 
 
 def damage_data(path):
-    """A few letters of one update."""
+    """Changes a few bytes of one update's data."""
     with open(path, "r+b") as file:
         at = file.read().rindex(b"y" * 50)
         file.seek(at)
@@ -217,14 +217,14 @@ def damage_data(path):
 
 
 def damage_all(path):
-    os.truncate(path, 0)  # what a full disk may leave of a file that was made, too
+    os.truncate(path, 0)  # a full disk may also leave an empty file
 
 
 DAMAGES = {"middle": damage_middle, "end": damage_end, "data": damage_data, "all": damage_all}
 
 
-def test_a_damaged_file_is_set_aside(httpd):
-    """One hub for each damage, and one beside them that is whole."""
+def test_damaged_file_is_set_aside(httpd):
+    """One hub for each kind of damage, and one whose file is intact."""
     httpd.start("MaxKeepAliveRequests 0\n" + "".join(durable_at(name, sync="none") for name in (*DAMAGES, "whole")))
     last = {}
     for name in (*DAMAGES, "whole"):
@@ -251,8 +251,8 @@ def test_a_damaged_file_is_set_aside(httpd):
 
 
 @pytest.mark.skipif(not shutil.which("prlimit"), reason="no prlimit")
-def test_a_full_disk(httpd, monkeypatch):
-    """Publishers are asked to come again; no stream ends; when there is room all goes on."""
+def test_full_disk_refuses_publications_and_ends_no_stream(httpd, monkeypatch):
+    """Publishers get 503 with Retry-After until there is room again; no stream ends."""
     monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", "prlimit --fsize=20000000:unlimited")
     httpd.expect_log(r"mercure:error.*an update was not stored", required=False)
     start(httpd, "MercureHistory count=0 bytes=0", "MercureLimit body=400K")
@@ -264,7 +264,7 @@ def test_a_full_disk(httpd, monkeypatch):
             break
         sent.append(response.text)
         assert stream.next().id == response.text
-        assert len(sent) < 100, "the limit was not met"
+        assert len(sent) < 100, "the file size limit was never reached"
     assert response.status == 503 and response.header("Retry-After").isdigit(), response
     assert response.header("Content-Type") == "application/problem+json"
     children = httpd.children()
@@ -273,13 +273,13 @@ def test_a_full_disk(httpd, monkeypatch):
                        **({"user": "www-data", "group": "www-data"} if os.getuid() == 0 else {}))
     update = httpd.publish(TOPIC, "room").text
     assert stream.next().id == update
-    assert set(children) <= set(httpd.children()), "a child has died of it"
+    assert set(children) <= set(httpd.children()), "a child has died"
     stream.close()
     assert read_all(httpd) == [*sent, update]
 
 
-def test_a_child_that_cannot_open_the_history_says_so(httpd):
-    """It serves the hub to nobody, which its health tells; the next one may fare better."""
+def test_child_that_cannot_open_the_history_reports_it(httpd):
+    """It answers for the hub with 503, and /health reports it. A new child tries again."""
     httpd.start(durable() + '<Location "/health">\nSetHandler mercure-health\n</Location>\n')
     folder = os.path.dirname(the_file(httpd))
     httpd.expect_log(r"this child does not serve a hub whose history cannot be opened")
@@ -303,16 +303,16 @@ def test_a_child_that_cannot_open_the_history_says_so(httpd):
 
 
 def tool(*args, text=None, status=0):
-    """Runs mercure-history; its standard output."""
+    """Runs mercure-history; returns its standard output, or its standard error where STATUS is not 0."""
     program = os.path.join(os.environ["MERCURE_BUILD"], "mercure-history")
     done = subprocess.run([program, *args], input=text, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == status, done
     return done.stdout if status == 0 else done.stderr
 
 
-@pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD does not say where the tool is")
-def test_the_tool(httpd):
-    """list, export, import and compact, of a hub that runs and of one that is stopped."""
+@pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD is not set: the tool cannot be found")
+def test_tool_lists_exports_imports_and_compacts(httpd):
+    """With a running hub, and with a stopped one."""
     start(httpd, "MercureHistory count=0 bytes=0", sync="none")
     folder = os.path.dirname(the_file(httpd))
     httpd.publish([TOPIC, TOPIC + "/b"], 'q"\n\u20ac', fields=[("id", "first"), ("type", "t"), ("retry", "7")])
@@ -327,7 +327,7 @@ def test_the_tool(httpd):
     assert abs(first["time_us"] / 1e6 - time.time()) < 600
     assert "1202 updates" in tool("list", httpd.path("data")) and "well-known" in tool("list", httpd.path("data"))
     assert tool("list", folder).splitlines()[0].split()[3:5] == ["first", TOPIC]
-    # What is imported comes to light with the next publication, in order and once.
+    # The next publication makes imported updates visible, in order and once.
     assert stream.next().data == "end"
     more = "".join(json.dumps({"id": f"i{n}", "topic": [TOPIC], "data": f"{n}"}) + "\n" for n in range(700))
     tool("import", folder, text=lines[0] + "\n" + more)
@@ -337,7 +337,7 @@ def test_the_tool(httpd):
     httpd.graceful(durable("MercureHistory count=100", sync="none"))
     kept = [*read_all(httpd), end_of(httpd)]
     publish_many(httpd, [f"c{n}" for n in range(60)])
-    # What is published while the tool works is all kept, however long that takes.
+    # Updates that are published while the tool works are all kept, however long it takes.
     httpd.graceful(durable("MercureHistory count=0 bytes=0", sync="none"))
     with Publishers(httpd, 2) as load:
         load.more(5)
@@ -359,8 +359,8 @@ def test_the_tool(httpd):
     assert read_all(httpd)[-5:] == [f"j{n}" for n in range(695, 700)]
 
 
-@pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD does not say where the tool is")
-def test_the_tool_brings_back_what_the_hub_itself_has_published(httpd):
+@pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD is not set: the tool cannot be found")
+def test_tool_imports_the_hubs_own_events(httpd):
     start(httpd, "MercureSubscriptions On", sync="none")
     folder, other = os.path.dirname(the_file(httpd)), httpd.path("other")
     with httpd.subscribe([("match", TOPIC)]):
@@ -373,10 +373,10 @@ def test_the_tool_brings_back_what_the_hub_itself_has_published(httpd):
     assert "mercure" in [event.get("type") for event in events]
     tool("import", other, text=lines)
     assert tool("export", other) == lines
-    # Its events are private: others of this type are not its own.
+    # The hub's own events are private: a public one of this type is not from the hub.
     forged = json.dumps({"id": "x", "topic": ["t"], "type": "mercure"})
     assert "reserved" in tool("import", other, text=forged + "\n", status=1)
-    # The path of the store is no hub's, and stays as it is.
+    # The path of the store is not the directory of a hub; the tool leaves it unchanged.
     path = os.path.dirname(folder)
     before = os.listdir(path)
     assert "name the directory of a hub" in tool("import", path, text=lines, status=1) and os.listdir(path) == before
@@ -386,7 +386,7 @@ def test_the_tool_brings_back_what_the_hub_itself_has_published(httpd):
 
 
 class Stream(threading.Thread):
-    """One that listens all the time and comes back by its last id: `ids` is what it has got."""
+    """A subscriber that listens all the time and comes back with its last id; `ids` is what it received."""
 
     def __init__(self, httpd):
         super().__init__()
@@ -400,9 +400,9 @@ class Stream(threading.Thread):
                 with self.httpd.subscribe(query, headers, status=None) as stream:
                     if stream.response.status != 200:
                         continue
-                    said = stream.response.header("Mercure-Last-Event-ID")
-                    if self.ids and said not in (None, self.ids[-1]):
-                        self.problem = f"{self.ids[-1]} is not known any more: {said}"
+                    answered = stream.response.header("Mercure-Last-Event-ID")
+                    if self.ids and answered not in (None, self.ids[-1]):
+                        self.problem = f"the hub no longer knows {self.ids[-1]}, and starts after {answered}"
                         return
                     while not stream.ended and not self.stopping:
                         stream.pump(0.2)
@@ -422,7 +422,7 @@ def kill_all(httpd):
 
 
 def check_faults(httpd, rounds, fault, publishers=6):
-    """FAULT happens at random moments under load; afterwards everything acknowledged is there."""
+    """FAULT happens at random moments under load; afterwards every acknowledged update is there."""
     httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
     httpd.expect_log(r"AH10392: children are killed successively", required=False)
     streams = [Stream(httpd) for _ in range(2)]
@@ -447,45 +447,45 @@ def check_faults(httpd, rounds, fault, publishers=6):
     load.check(got[:-1])
     for stream in streams:
         assert not stream.problem, stream.problem
-        assert stream.ids == got, "a stream has lost or doubled something, or has another order"
+        assert stream.ids == got, "a stream has lost or doubled an update, or has another order"
 
 
-def test_two_servers_do_not_share_one(httpd, new_httpd):
-    """One waits a while for another's history; it gets it at no death of a child and at no reload."""
+def test_second_server_cannot_use_the_history_of_the_first(httpd, new_httpd):
+    """It waits for a while. It does not get the history when a child dies or the first server reloads."""
     start(httpd, "MercureHistory count=0 bytes=64M")
     other = new_httpd()
     faults = [FAULTS["child"]] * 5 + [FAULTS["graceful"]] * 3
     with ThreadPoolExecutor(1) as pool:
         refusal = pool.submit(other.start_fails, durable(path=httpd.path("data")))
         check_faults(httpd, len(faults), lambda server: faults.pop(0)(server))
-        said = refusal.result()
-    assert "another server" in said and "MercureStore" in said
+        output = refusal.result()
+    assert "another server" in output and "MercureStore" in output
 
 
 FAULTS = {"child": kill_one, "all": kill_all, "graceful": lambda httpd: httpd.graceful()}
 
 
-def test_faults(httpd):
-    """All processes at once; the other faults are those of test_two_servers_do_not_share_one()."""
+def test_history_survives_crashes_under_load(httpd):
+    """All processes die at once; the test above causes the other faults."""
     start(httpd, "MercureHistory count=0 bytes=64M")
     check_faults(httpd, 5, FAULTS["all"])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_for_long(httpd, fault):
+def test_history_survives_many_faults_under_load(httpd, fault):
     start(httpd, "MercureHistory count=0 bytes=256M")
     check_faults(httpd, 20 if fault == "graceful" else 50, FAULTS[fault], 12)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", ["child", "graceful"])
-def test_faults_in_memory_for_long(httpd, fault):
+def test_history_in_memory_survives_many_faults_under_load(httpd, fault):
     httpd.start(hub("MercureHistory count=0 bytes=64M"))
     check_faults(httpd, 20 if fault == "graceful" else 50, FAULTS[fault])
 
 
 @pytest.mark.parametrize("fault", ["child", "graceful"])
-def test_faults_in_memory(httpd, fault):
+def test_history_in_memory_survives_faults_under_load(httpd, fault):
     httpd.start(hub("MercureHistory count=0 bytes=64M"))
     check_faults(httpd, 3, FAULTS[fault])

@@ -20,7 +20,7 @@ def minter():
     return os.path.join(folder, "mercure-token")
 
 
-def test_examples(httpd):
+def test_examples_work_as_their_readme_says(httpd):
     httpd.load("headers")
     httpd.env["MERCURE_JWT_KEY"] = KEY
     env = {**os.environ, "MERCURE_JWT_KEY": KEY}

@@ -1,4 +1,4 @@
-"""Streams through mod_http2, each of which holds a thread: few, and never so that the server starves."""
+"""Streams over mod_http2. Each holds a thread, so their number is limited and other requests are still served."""
 import subprocess
 import urllib.parse
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.mpm("event", "worker")
 
 def start(httpd, *directives, tls=False, keep_alive=5):
     httpd.load("status", "http2")
-    httpd.expect_log(r"AH10034|AH02951", required=False)  # words of mod_http2 on its configuration
+    httpd.expect_log(r"AH10034|AH02951", required=False)  # mod_http2's comments on its configuration
     port = httpd.add_port()
     httpd.write("htdocs/page.html", "page")
     httpd.start(f"Protocols h2 h2c http/1.1\nKeepAliveTimeout {keep_alive}\n" +
@@ -28,12 +28,12 @@ def start(httpd, *directives, tls=False, keep_alive=5):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
-def test_two_streams_of_a_connection(httpd, tls):
+def test_connection_holds_at_most_two_streams(httpd, tls):
     port = start(httpd, tls=tls)
     with Http2(port, tls) as conn:
         streams = [conn.open(TARGET, STREAM) for _ in range(5)]
         conn.wait(lambda: all(stream.status for stream in streams), "the answers")
-        conn.wait(lambda: sum(stream.ended for stream in streams) == 3, "those turned away")
+        conn.wait(lambda: sum(stream.ended for stream in streams) == 3, "the end of the refused streams")
         held = [stream for stream in streams if not stream.ended]
         for stream in streams:
             assert stream.status == 200 and stream.headers["content-type"] == "text/event-stream"
@@ -41,7 +41,7 @@ def test_two_streams_of_a_connection(httpd, tls):
                 assert 2000 <= stream.parser.retry <= 15000
         refused = conn.request(TARGET, (("accept", "*/*"),))
         assert refused.status == 503 and 2 <= int(refused.headers["retry-after"]) <= 15
-        # The connection answers other requests meanwhile, more than mod_http2 runs of a fresh one.
+        # Meanwhile the connection answers other requests, more than mod_http2 runs at once on a new connection.
         for _ in range(10):
             assert conn.request("/page.html").body == b"page"
         update = httpd.publish(TOPIC, "x", port=port, tls=tls).text
@@ -51,8 +51,8 @@ def test_two_streams_of_a_connection(httpd, tls):
     wait_until(lambda: number(httpd, "MercureThreads") == 0, what="all threads free")
 
 
-def test_a_stream_that_is_reset_gives_its_thread_back(httpd):
-    """A page that is reloaded uses the same connection again; no heartbeat comes to its help."""
+def test_reset_stream_frees_its_thread(httpd):
+    """A reloaded page uses the same connection again. No heartbeat helps to notice the reset."""
     port = start(httpd, "MercureHeartbeat 0")
     with Http2(port) as conn:
         for _ in range(3):
@@ -64,7 +64,7 @@ def test_a_stream_that_is_reset_gives_its_thread_back(httpd):
     wait_subscribers(httpd, 0)
 
 
-def test_streams_end_in_order(httpd):
+def test_stream_over_http2_ends_cleanly(httpd):
     port = start(httpd, "MercureConnectionLifetime 2")
     with Http2(port) as conn:
         stream = conn.request(TARGET, STREAM)
@@ -72,7 +72,7 @@ def test_streams_end_in_order(httpd):
     wait_reason(httpd, "lifetime")
 
 
-def test_graceful_restart_over_http2(httpd):
+def test_graceful_restart_ends_streams_over_http2_cleanly(httpd):
     port = start(httpd)
     with Http2(port) as conn:
         stream = conn.open(TARGET, STREAM)
@@ -84,7 +84,7 @@ def test_graceful_restart_over_http2(httpd):
         wait_until(lambda: not set(old) & set(httpd.children()), 30, "the end of the old children", 0.1)
 
 
-def test_sigterm_ends_streams_over_http2_in_order(httpd):
+def test_sigterm_ends_streams_over_http2_cleanly(httpd):
     port = start(httpd, tls=True)
     with Http2(port, tls=True) as conn, Http2(port, tls=True) as other:
         streams = [conn.open(TARGET, STREAM) for _ in range(2)]
@@ -106,7 +106,7 @@ def test_sigterm_ends_streams_over_http2_in_order(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_a_client_of_http2_that_takes_nothing_is_cut_by_the_dispatch_timeout(httpd):
+def test_dispatch_timeout_cuts_an_http2_client_that_reads_nothing(httpd):
     port = start(httpd, "MercureDispatchTimeout 1")
     with Http2(port) as conn:
         stream = conn.open(TARGET, STREAM)
@@ -120,13 +120,13 @@ def test_a_client_of_http2_that_takes_nothing_is_cut_by_the_dispatch_timeout(htt
         conn.wait(lambda: stream.reset, "the reset of the stream")
 
 
-def test_420_streams_leave_room_for_all_else(httpd, mpm):
+def test_420_streams_leave_threads_for_other_requests(httpd, mpm):
     """70 connections of 6 streams each, with the defaults of mod_http2."""
-    # Many threads are busy at once; how many, httpd may find remarkable.
+    # Many threads are busy at once, which httpd may report.
     httpd.expect_log(r"AH10159: server is within MinSpareThreads|AH00484: server reached MaxRequestWorkers"
                      r"|AH0028[678]: (server|scoreboard)", required=False)
     port = start(httpd, keep_alive=60)
-    threads = 64 // 4  # of what the MPM is sized for here
+    threads = 64 // 4  # a quarter of the MPM's threads here
     conns = [Http2(port) for _ in range(70 if mpm == "event" else 30)]
     try:
         for conn in conns:
@@ -142,10 +142,10 @@ def test_420_streams_leave_room_for_all_else(httpd, mpm):
             wait_until(answered, 60, "an answer to every stream")
         wait_until(lambda: number(httpd, "MercureThreads") >= 1, what="a stream")
         assert number(httpd, "MercureThreads") <= threads
-        # The server goes on, for old and new connections and both versions of HTTP.
+        # The server serves old and new connections, and both versions of HTTP.
         for _ in range(20):
             assert httpd.get("/page.html", port=port).text == "page"
-        # Connections that hold a stream; those that were turned away are idle, and may end.
+        # Only connections that hold a stream: the others are idle and may end.
         if mpm == "event":
             busy = [conn for conn in conns
                     if not all(stream.ended for stream in conn.streams.values())]
@@ -163,7 +163,7 @@ def test_420_streams_leave_room_for_all_else(httpd, mpm):
 
 
 @pytest.mark.mpm("event")
-def test_curl(httpd):
+def test_curl_subscribes_over_http2(httpd):
     port = start(httpd)
     with subprocess.Popen(
             ["curl", "-sN", "--http2-prior-knowledge", "--max-time", "60", "-X", "QUERY", "-d", f"match={TOPIC}",
@@ -171,6 +171,6 @@ def test_curl(httpd):
         assert curl.stdout.readline().startswith(":"), "no stream"
         update = httpd.publish(TOPIC, "to curl", port=port).text
         assert [curl.stdout.readline() for _ in range(3)] == [f"id: {update}\n", "data: to curl\n", "\n"]
-        httpd.graceful()  # which ends streams in order
+        httpd.graceful()  # ends streams cleanly
         assert curl.stdout.readline().startswith("retry: ")
     assert curl.returncode == 0

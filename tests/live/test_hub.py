@@ -1,4 +1,4 @@
-"""The hub's main job, from outside: publish, subscribe, refuse, remember."""
+"""The hub's main job, seen from outside: publish, subscribe, refuse, replay."""
 import gzip
 import json
 import re
@@ -16,7 +16,7 @@ event_only = pytest.mark.mpm("event")
 
 TOPIC = "https://example.com/books/1"
 FORM = "application/x-www-form-urlencoded"
-# Writes the process that served each request, its method and status.
+# Logs the process that served each request, its method, its status and the id of its update.
 PID_LOG = 'CustomLog logs/pids.log "%P %m %>s %{mercure-id}n"\n'
 
 
@@ -25,7 +25,7 @@ def pids(httpd, method):
 
 
 def problem(response):
-    """The problem document of RESPONSE, after a look at its form."""
+    """Checks the problem document of RESPONSE; returns its detail."""
     assert response.header("Content-Type") == "application/problem+json", response
     assert response.header("Cache-Control") == "no-store", response
     document = json.loads(response.body)
@@ -35,7 +35,7 @@ def problem(response):
 
 
 def table(rows, run):
-    """Runs every row, so that one run shows all that fail."""
+    """Runs every row, so that one run shows all failures."""
     wrong = []
     for row in rows:
         try:
@@ -49,12 +49,12 @@ def table(rows, run):
 
 
 @pytest.mark.sanitize
-def test_published_in_one_child_received_in_another(httpd):
+def test_update_published_in_one_child_reaches_another(httpd):
     httpd.start(hub() + PID_LOG)
     sent = []
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment()
-        # Until the connections went to two children at least: one of them is not the stream's.
+        # Until at least two children took a publication: one of them is not the stream's.
         while len(sent) < 3 or len(pids(httpd, "POST")) < 2:
             assert len(sent) < 2000, "all publications went to one child"
             sent.append(httpd.publish(TOPIC, f"data {len(sent)}").text)
@@ -65,7 +65,7 @@ def test_published_in_one_child_received_in_another(httpd):
     assert pids(httpd, "POST") - pids(httpd, "GET"), "no update came from another child"
 
 
-def test_one_update_reaches_every_subscriber_once_and_in_order(httpd):
+def test_updates_reach_every_subscriber_once_and_in_order(httpd):
     httpd.start(hub())
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(6)]
     sent = [httpd.publish(TOPIC, str(i)).text for i in range(30)]
@@ -75,7 +75,7 @@ def test_one_update_reaches_every_subscriber_once_and_in_order(httpd):
 
 
 @event_only
-def test_the_answer_of_a_publication(httpd):
+def test_publication_is_answered_with_its_id(httpd):
     httpd.start(hub() + PID_LOG)
     response = httpd.publish(TOPIC, "x")
     assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
@@ -92,7 +92,7 @@ def test_the_answer_of_a_publication(httpd):
 
 
 @event_only
-def test_the_head_of_a_stream(httpd):
+def test_stream_has_the_required_header_fields(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)]) as stream:
         assert stream.response.header("Content-Type") == "text/event-stream"
@@ -105,7 +105,7 @@ def test_the_head_of_a_stream(httpd):
 
 
 @event_only
-def test_every_field_of_an_update(httpd):
+def test_every_field_of_an_update_is_delivered(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)]) as stream:
         httpd.publish(["https://example.com/other", TOPIC], "one\ntwo\r\nthree\rfour",
@@ -115,7 +115,7 @@ def test_every_field_of_an_update(httpd):
         assert stream.parser.retry == 1234
         httpd.publish(TOPIC)  # no data at all
         httpd.publish(TOPIC, "data: x\n\nid: y")
-        # An EventSource gives no event for empty data or none: what comes next is the third.
+        # An EventSource reports no event with empty data or none, so the next one is the third.
         while True:
             event = stream.next()
             if event.data:
@@ -124,7 +124,7 @@ def test_every_field_of_an_update(httpd):
 
 
 @event_only
-def test_an_update_of_several_topics_comes_once(httpd):
+def test_update_of_several_topics_is_delivered_once(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", "https://example.com/a"), ("match", "https://example.com/b"),
                           ("match", "*")]) as stream:
@@ -144,7 +144,7 @@ def test_topics_are_compared_byte_by_byte(httpd):
         assert stream.next().id == last
 
 
-def test_a_large_update(httpd):
+def test_large_update_is_delivered_whole(httpd):
     httpd.start(hub())
     data = "0123456789abcdef" * 60000  # just below the largest body
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -153,7 +153,7 @@ def test_a_large_update(httpd):
 
 
 @event_only
-def test_a_chunked_publication(httpd):
+def test_chunked_publication_is_accepted(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)]) as stream:
         body = urllib.parse.urlencode([("topic", TOPIC), ("data", "in pieces")])
@@ -166,12 +166,12 @@ def test_a_chunked_publication(httpd):
 
 
 @event_only
-def test_publications_on_one_connection(httpd):
+def test_one_connection_takes_many_publications(httpd):
     httpd.start(hub())
     head = {"Authorization": f"Bearer {token.publisher()}", "Content-Type": FORM}
     with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect() as conn:
         sent = [conn.request("POST", PATH, head, f"topic={TOPIC}&data={i}").text for i in range(20)]
-        # A refusal that leaves the body read keeps the connection usable, or ends it.
+        # A refusal is answered on the same connection.
         assert conn.request("POST", PATH, head, "data=no-topic").status == 400
         assert [event.id for event in stream.take(20)] == sent
 
@@ -188,8 +188,8 @@ PUBLISH_ERRORS = [
     ("an id with a line end", f"topic={TOPIC}&id=a%0Ab", 400, "id"),
     ("an id with NUL", f"topic={TOPIC}&id=a%00b", 400, "id"),
     ("a topic with a line end", "topic=a%0Ab", 400, "topic"),
-    ("a topic that is no UTF-8", "topic=%FF", 400, ""),
-    ("data that is no UTF-8", f"topic={TOPIC}&data=%C3", 400, ""),
+    ("a topic that is not UTF-8", "topic=%FF", 400, ""),
+    ("data that is not UTF-8", f"topic={TOPIC}&data=%C3", 400, ""),
     ("the hub's own type", f"topic={TOPIC}&type=mercure", 400, "type"),
     ("a type with a line end", f"topic={TOPIC}&type=a%0Dx", 400, "type"),
     ("retry in words", f"topic={TOPIC}&retry=soon", 400, "retry"),
@@ -201,7 +201,7 @@ PUBLISH_ERRORS = [
 
 
 @event_only
-def test_publish_errors(httpd):
+def test_invalid_publications_are_refused(httpd):
     httpd.start(hub("MercureLimit topics=5 body=2000 field=500"))
 
     def run(name, form, status, word):
@@ -211,7 +211,7 @@ def test_publish_errors(httpd):
         assert word in problem(response), response
 
     table(PUBLISH_ERRORS, run)
-    # None of them left anything.
+    # None of them has left an update.
     last = httpd.publish(TOPIC, "the only one").text
     with httpd.subscribe([("match", "*"), ("last_event_id", "earliest")]) as stream:
         assert stream.next().id == last
@@ -243,8 +243,8 @@ def test_limits_are_exact(httpd):
 
 
 @event_only
-def test_limit_request_body_of_httpd_counts_too(httpd):
-    """It is answered as our own limits are, once, unless ErrorDocument says what the answer is."""
+def test_limit_request_body_of_httpd_applies(httpd):
+    """The answer is like that of the hub's own limits, and is sent once. ErrorDocument can replace it."""
     httpd.expect_log(r"AH01587|AH01588|AH01590|AH00588|Requested content-length|larger than the conf", required=False)
     identifier = f"MercureResourceIdentifier https://hub.example{PATH}"
     httpd.start("".join(
@@ -272,16 +272,16 @@ def test_limit_request_body_of_httpd_counts_too(httpd):
         assert answer.status == 413 and "100 bytes" in problem(answer), (method, target, answer)
         answer = ask(method, target.replace(PATH, "/own"), headers, sent)
         assert (answer.status, answer.text) == (413, "by the administrator"), (method, target, answer)
-    # No number fits into a chunk of this size, whatever the limit is.
+    # The size of this chunk does not fit into a number, so the answer names no limit.
     answer = ask("POST", "/none", chunked, "f" * 18 + "\r\n")
     assert answer.status == 413 and "too large" in problem(answer), answer
-    # What is wrong in another way.
+    # A body that cannot be read for another reason.
     answer = ask("POST", PATH, chunked, "nonsense\r\n")
     assert answer.status == 400 and "could not be read" in problem(answer), answer
 
 
 @event_only
-def test_other_content_types(httpd):
+def test_publication_must_be_a_form(httpd):
     httpd.start(hub())
     head = {"Authorization": f"Bearer {token.publisher()}"}
 
@@ -298,8 +298,8 @@ def test_other_content_types(httpd):
 
 
 @event_only
-def test_encoded_bodies(httpd):
-    """They are taken where a filter of httpd decodes them, and never as if they were plain."""
+def test_encoded_bodies_are_decoded_or_refused(httpd):
+    """An encoded body is accepted where a filter of httpd decodes it, and is never read as plain text."""
     httpd.expect_log(r"AH01387|AH10491|AH02805|Zlib|inflat", required=False)
     httpd.load("deflate")
     inflating = "MercureLimit body=10000\nSetInputFilter DEFLATE"
@@ -341,12 +341,13 @@ def test_encoded_bodies(httpd):
 # ---- tokens --------------------------------------------------------------------------------------
 
 
-def lines_of(reason):
+def refusal(reason):
+    """A regular expression for the log line of a token that is refused for REASON."""
     return rf"mercure:info.*refuses a token: .*{reason}"
 
 
 @event_only
-def test_tokens_that_do_not_publish(httpd):
+def test_tokens_that_may_not_publish_are_refused(httpd):
     httpd.start(hub())
     good = token.publisher()
     header, payload, signature = good.split(".")
@@ -365,7 +366,7 @@ def test_tokens_that_do_not_publish(httpd):
         ("alg none", f"Bearer {token.mint('', publish=['*'], alg='none')}", 401),
         ("expired", f"Bearer {token.publisher(ttl=-120)}", 401),
         ("no expiry", f"Bearer {token.publisher(exp=token.REMOVE)}", 401),
-        ("details that are no array", f"Bearer {token.publisher(authorization_details={})}", 401),
+        ("details that are not an array", f"Bearer {token.publisher(authorization_details={})}", 401),
         ("another topic", f"Bearer {token.publisher(['https://example.com/other'])}", 403),
         ("subscribe only", f"Bearer {token.mint(token.PUBLISHER_KEY, subscribe=['*'])}", 403),
         ("no details", f"Bearer {token.publisher(details=[])}", 403),
@@ -373,7 +374,7 @@ def test_tokens_that_do_not_publish(httpd):
         ("nothing after Bearer", "Bearer", 400),
         ("two tokens", f"Bearer {good} {good}", 400),
         ("two in a list", f"Bearer {good}, Bearer {good}", 400),
-        ("no token character", "Bearer a\"b", 400),
+        ("a character that no token has", "Bearer a\"b", 400),
         ("a tab for the space", f"Bearer\t{good}", 400),
         ("no space", f"Bearer={good}", 400),
         ("another scheme", "Basic dTpw", 401),
@@ -396,14 +397,14 @@ def test_tokens_that_do_not_publish(httpd):
         assert good not in detail and token.PUBLISHER_KEY not in detail
 
     table(rows, run)
-    # Which rule it was is for the server's people, never for the client; and never the token.
-    assert re.search(lines_of("issuer"), httpd.log()) and re.search(lines_of("expired"), httpd.log())
+    # The log says which rule refused the token, but not the token; the client learns neither.
+    assert re.search(refusal("issuer"), httpd.log()) and re.search(refusal("expired"), httpd.log())
     assert signature not in httpd.log() and payload not in httpd.log()
     assert httpd.publish(TOPIC, "x").status == 200
 
 
 @event_only
-def test_repeated_authorization_fields(httpd):
+def test_repeated_authorization_fields_are_refused(httpd):
     httpd.start(hub())
     good = f"Bearer {token.publisher()}"
     for fields in ([good, good], [good, "Basic dTpw"], ["Basic dTpw", good]):
@@ -420,7 +421,7 @@ def test_the_scheme_is_case_insensitive(httpd):
 
 
 @event_only
-def test_tokens_that_publish(httpd):
+def test_tokens_that_may_publish_are_accepted(httpd):
     httpd.start(hub())
 
     def run(name, minted):
@@ -437,7 +438,7 @@ def test_tokens_that_publish(httpd):
 
 
 @event_only
-def test_a_publication_needs_all_topics_granted(httpd):
+def test_publication_needs_a_grant_for_each_topic(httpd):
     httpd.start(hub())
     minted = token.publisher(["https://example.com/a"])
     httpd.publish(["https://example.com/a"], "x", token=minted)
@@ -445,7 +446,7 @@ def test_a_publication_needs_all_topics_granted(httpd):
 
 
 @event_only
-def test_every_kind_of_key(httpd):
+def test_every_kind_of_key_verifies_its_issuers_tokens(httpd):
     made = {}
     lines = []
     for alg, kind in (("RS256", "rsa2048"), ("PS512", "rsa2048"), ("ES256", "p256"), ("ES384", "p384"),
@@ -459,14 +460,14 @@ def test_every_kind_of_key(httpd):
                       ("ES512", "p521"), ("EdDSA", "ed25519")):
         minted = token.mint(made[kind][0], publish=[TOPIC], alg=alg, iss=f"https://{alg}.example")
         assert httpd.publish(TOPIC, alg, token=minted, status=None).status == 200, alg
-        # The key of one issuer says nothing of another's tokens.
+        # The key of one issuer does not verify another issuer's tokens.
         minted = token.mint(made[kind][0], publish=[TOPIC], alg=alg)
         assert httpd.publish(TOPIC, alg, token=minted, status=None).status == 401, alg
 
 
 @event_only
-def test_two_keys_of_one_issuer(httpd):
-    """A key is replaced: for a while tokens of both are taken."""
+def test_two_keys_of_one_issuer_are_both_accepted(httpd):
+    """While a key is being replaced, tokens of the old and of the new key are accepted."""
     new = "the-new-key-of-the-live-tests:0123456789abcdef"
     httpd.start(hub(f"MercurePublisherKey {token.ISSUER} HS256 {new}"))
     assert httpd.publish(TOPIC, "old").status == 200
@@ -477,7 +478,7 @@ def test_a_stream_ends_when_its_token_expires(httpd):
     httpd.start(hub(anonymous=False))
 
     def run(seconds):
-        """False: the token had expired before there was a stream, or before the update came."""
+        """Returns false if the token expired before the stream was open or before the update came."""
         exp = int(time.time()) + seconds
         with httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=None) as stream:
             update = httpd.publish(TOPIC, "before").text
@@ -485,7 +486,7 @@ def test_a_stream_ends_when_its_token_expires(httpd):
             if time.time() > exp - 1 and [event.id for event in stream.parser.events] != [update]:
                 return False
             assert stream.status == 200 and [event.id for event in stream.parser.events] == [update]
-            assert clean, "not ended properly"
+            assert clean, "not ended cleanly"
             assert time.time() > exp - 1  # a little before the token expires, never after
         time.sleep(max(0, exp - time.time()))
         httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=exp), status=401).close()
@@ -498,7 +499,7 @@ def test_a_stream_ends_when_its_token_expires(httpd):
 
 
 @event_only
-def test_private_updates(httpd):
+def test_private_update_reaches_only_authorized_subscribers(httpd):
     httpd.start(hub())
     granted = token.subscriber([TOPIC])
     other = token.subscriber(["https://example.com/other"])
@@ -523,7 +524,7 @@ def test_private_updates(httpd):
 
 
 @event_only
-def test_subscribe_errors(httpd):
+def test_invalid_subscriptions_are_refused(httpd):
     httpd.start(hub())
 
     def run(query, word):
@@ -550,7 +551,7 @@ def test_subscribe_errors(httpd):
 
 
 @event_only
-def test_subscribers_without_a_token(httpd):
+def test_subscribers_need_a_valid_token(httpd):
     httpd.start(hub(anonymous=False))
     with httpd.subscribe([("match", TOPIC)], status=401) as stream:
         assert stream.response.header("WWW-Authenticate").startswith("Bearer")
@@ -560,23 +561,23 @@ def test_subscribers_without_a_token(httpd):
             assert 'error="invalid_token"' in stream.response.header("WWW-Authenticate")
     with httpd.subscribe([("match", TOPIC)], headers={"Authorization": "Bearer"}, status=400):
         pass
-    # A token opens the stream even if it grants nothing private: public updates are public.
+    # A token that grants no private updates opens the stream too: public updates need no grant.
     with httpd.subscribe([("match", TOPIC)], token=token.subscriber(["other"])) as stream:
         update = httpd.publish(TOPIC, "x").text
         assert stream.next().id == update
 
 
 @event_only
-def test_a_bad_token_is_no_anonymous_one(httpd):
+def test_invalid_token_is_refused_where_anonymous_is_allowed(httpd):
     httpd.start(hub())
     httpd.subscribe([("match", TOPIC)], token="x.y.z", status=401).close()
 
 
-# ---- methods -------------------------------------------------------------------------------------
+# ---- paths below the hub -------------------------------------------------------------------------
 
 
 @event_only
-def test_there_is_nothing_below_the_hub(httpd):
+def test_unknown_paths_below_the_hub_get_404(httpd):
     httpd.start(hub())
     for target in (f"{PATH}/", f"{PATH}/x", f"{PATH}/debug/x", f"{PATH}/index.html"):
         response = httpd.get(target)
@@ -592,24 +593,24 @@ def ids(stream, count):
 
 
 @event_only
-def test_last_event_id(httpd):
+def test_last_event_id_selects_the_replay(httpd):
     httpd.start(hub("MercureHistory count=5"))
     with httpd.subscribe([("match", "*"), ("last_event_id", "")]) as stream:
-        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"  # nothing there yet
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"  # the history is empty
     sent = [httpd.publish(TOPIC, str(i), fields=[("id", f"id-{i}")]).text for i in range(8)]
     kept = sent[3:]
 
-    def run(name, field, parameter, told, replayed):
+    def run(name, field, parameter, answered, replayed):
         query = [("match", TOPIC)] + ([("last_event_id", parameter)] if parameter is not None else [])
         headers = {} if field is None else {"Last-Event-ID": field}
         with httpd.subscribe(query, headers) as stream:
-            assert stream.response.header("Mercure-Last-Event-ID") == told
+            assert stream.response.header("Mercure-Last-Event-ID") == answered
             end = httpd.publish(TOPIC, "end", fields=[("id", "end " + name)]).text
             got = []
             while not got or got[-1] != end:
                 got += ids(stream, 1)
             assert got[:-1] == replayed
-        # What it left in the history is pushed out again.
+        # This pushes the "end" out of the history again.
         for i in sent:
             httpd.publish(TOPIC, "again", fields=[("id", i)])
 
@@ -632,8 +633,8 @@ def test_last_event_id(httpd):
 
 
 @event_only
-def test_an_id_that_came_twice(httpd):
-    """The earliest of equal ids counts: rather twice than lost."""
+def test_earliest_of_equal_ids_is_the_cursor(httpd):
+    """An update may come twice, but none is lost."""
     httpd.start(hub())
     for i, name in enumerate(("a", "same", "b", "same", "c")):
         httpd.publish(TOPIC, str(i), fields=[("id", name)])
@@ -642,19 +643,19 @@ def test_an_id_that_came_twice(httpd):
 
 
 @event_only
-def test_replay_keeps_to_the_matchers(httpd):
+def test_replay_is_filtered_by_the_matchers(httpd):
     httpd.start(hub())
     for i in range(10):
         httpd.publish(f"https://example.com/{i % 2}", str(i))
     with httpd.subscribe([("match", "https://example.com/1"), ("last_event_id", "earliest")]) as stream:
         assert [event.data for event in stream.take(5)] == ["1", "3", "5", "7", "9"]
-    # The position is the history's, whatever the subscriber sees of it.
+    # The position is one in the history, whatever the subscriber sees of it.
     with httpd.subscribe([("match", "https://example.com/none"), ("last_event_id", "earliest")]) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
 
 
 @event_only
-def test_history_off(httpd):
+def test_nothing_is_replayed_with_history_off(httpd):
     httpd.start(hub("MercureHistory Off"))
     first = httpd.publish(TOPIC, "1").text
     with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": first}) as stream:
@@ -664,7 +665,7 @@ def test_history_off(httpd):
 
 
 @event_only
-def test_a_replay_longer_than_a_write(httpd):
+def test_replay_longer_than_one_write_is_complete(httpd):
     httpd.start(hub())
     sent = [httpd.publish(TOPIC, "x" * 3000).text for _ in range(60)]
     with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")]) as stream:
@@ -674,14 +675,14 @@ def test_a_replay_longer_than_a_write(httpd):
 # ---- clients that misbehave ----------------------------------------------------------------------
 
 
-def test_clients_that_hang_up_leave_no_thread_behind(httpd):
+def test_clients_that_hang_up_free_their_threads(httpd):
     httpd.start(hub())
     for count in range(1, 13):
         streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(2)]
         for stream in streams:
             stream.wait_comment()
             stream.close()
-        # One stream per thread: without an end of the old ones the next would find none.
+        # If the old streams still held their threads, the next ones would find none.
         wait_until(lambda: httpd.log().count("stream ended: client") == 2 * count, what="their end")
     with httpd.subscribe([("match", TOPIC)]) as stream:
         update = httpd.publish(TOPIC, "x").text
@@ -689,7 +690,7 @@ def test_clients_that_hang_up_leave_no_thread_behind(httpd):
 
 
 @event_only
-def test_a_publication_that_breaks_off(httpd):
+def test_incomplete_publication_is_not_stored(httpd):
     httpd.start(hub())
     with Connection(httpd.port) as conn:
         conn.send(f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
@@ -701,7 +702,7 @@ def test_a_publication_that_breaks_off(httpd):
 
 
 @event_only
-def test_expect_100_continue(httpd):
+def test_expect_100_continue_is_answered_after_the_token_is_checked(httpd):
     httpd.start(hub())
     body = f"topic={TOPIC}&data=x".encode()
     for minted, statuses in ((token.publisher(), [100, 200]), ("x.y.z", [401])):

@@ -1,4 +1,4 @@
-"""Keys that change while the server runs: files, and JWK Sets by https."""
+"""Keys that change while the server runs: key files, and JWK Sets that are fetched over https."""
 import json
 import os
 import re
@@ -18,7 +18,10 @@ TOPIC = "https://example.com/a"
 
 @pytest.fixture
 def new_jwks(tmp_path):
-    """new_jwks() makes a server of JWK Sets, not started yet, that outlives httpd; `ca` is its authority."""
+    """
+    new_jwks() makes a server of JWK Sets, which is not started yet and outlives httpd. Its `ca` is the
+    certificate file of its authority.
+    """
     made = []
 
     def make():
@@ -38,7 +41,7 @@ def jwks(new_jwks):
 
 
 def config(httpd, jwks, *lines):
-    """A hub whose keys LINES tell, and that trusts the authority of JWKS."""
+    """A hub with the keys of LINES, which trusts the certificate authority of JWKS."""
     ca = httpd.write("conf/ca.pem", open(jwks.ca, "rb").read())
     return f'MercureJwksCACertificateFile "{ca}"\n' + hub(*lines, keys=False)
 
@@ -47,20 +50,20 @@ def status_of(httpd, bearer):
     return httpd.publish(TOPIC, "x", token=bearer, status=None).status
 
 
-def until(httpd, bearer, status, deadline=60):
-    """Until every child answers so: each takes over what is new in its own time."""
+def wait_status(httpd, bearer, status, deadline=60):
+    """Waits until every child answers a publication with STATUS; each child takes new keys in its own time."""
     wait_until(lambda: all(status_of(httpd, bearer) == status for _ in range(8)), deadline,
                f"publications answered {status}", 0.1)
 
 
 def replace(httpd, name, content, mode=0o644):
-    """As one should: under another name, and then renamed."""
+    """Replaces a file as administrators should: writes it under another name, and renames it."""
     os.rename(httpd.write(f"{name}.new", content, mode), httpd.path(name))
 
 
 @pytest.mark.sanitize
-def test_files(httpd):
-    """A new key counts soon and the old one, with its cached tokens, no more; what is bad changes nothing."""
+def test_changed_key_file_takes_effect(httpd):
+    """The new key counts soon; the old one, and its cached tokens, no longer do. A bad file changes nothing."""
     old, new, last = (f"{name}-{'0123456789abcdef' * 4}" for name in ("old", "new", "last"))
     httpd.write("conf/key", old)
     rows = [f"MercurePublisherKey {token.ISSUER} HS256 file:conf/key"]
@@ -72,27 +75,27 @@ def test_files(httpd):
     tokens = {key: token.publisher(key=key) for key in (old, new, last)}
     assert (status_of(httpd, tokens[old]), status_of(httpd, tokens[new])) == (200, 401)
     replace(httpd, "conf/key", new + "\n")
-    until(httpd, tokens[new], 200)
-    until(httpd, tokens[old], 401)
+    wait_status(httpd, tokens[new], 200)
+    wait_status(httpd, tokens[old], 401)
 
     httpd.expect_log(r"mercure:warn.*key file .*/conf/key has changed, and cannot be used: the secret has 5 bytes")
     replace(httpd, "conf/key", "short")
     httpd.wait_log("has changed, and cannot be used")
-    until(httpd, tokens[old], 401)
-    until(httpd, tokens[new], 200)
+    wait_status(httpd, tokens[old], 401)
+    wait_status(httpd, tokens[new], 200)
     httpd.expect_log(r"mercure:warn.*key file .*/conf/key cannot be read \(No such file")
     os.unlink(httpd.path("conf/key"))
     httpd.wait_log(r"conf/key cannot be read")
-    # A child that starts now takes what the others have, and not what the main process has read.
+    # A child that starts now takes the keys of the other children, not those that the main process has read.
     for pid in httpd.children():
         httpd.kill_child(pid)
     wait_until(httpd.children, what="new children")
     assert [status_of(httpd, tokens[key]) for key in (old, new) for _ in range(4)] == [401] * 4 + [200] * 4
     replace(httpd, "conf/key", last)
-    until(httpd, tokens[last], 200)
-    until(httpd, tokens[new], 401)
+    wait_status(httpd, tokens[last], 200)
+    wait_status(httpd, tokens[new], 401)
     in_force = r"mercure:notice.*key file .*/conf/key has changed: its keys are in force"
-    wait_until(lambda: len(re.findall(in_force, httpd.log())) == 2, what="a word about each of the two keys")
+    wait_until(lambda: len(re.findall(in_force, httpd.log())) == 2, what="a line about each of the two keys")
     log = httpd.log()
     assert log.count("and cannot be used") == 1 and log.count("/conf/key cannot be read") == 1
     for secret in (old, new, last):
@@ -101,7 +104,7 @@ def test_files(httpd):
         assert len(re.findall(r"mercure:notice.*may not read the key file .*/conf/private/key", log)) == 1
         sub = token.subscriber(key=old)
         httpd.subscribe([("match", TOPIC)], token=sub).close()
-        # A reload reads what children may not.
+        # A reload reads files that the children may not read.
         replace(httpd, "conf/private/key", new)
         httpd.graceful()
         wait_until(lambda: httpd.subscribe([("match", TOPIC)], token=token.subscriber(key=new),
@@ -109,8 +112,11 @@ def test_files(httpd):
 
 
 @pytest.mark.sanitize
-def test_a_jwk_set_that_comes_late_and_rotates(httpd, jwks):
-    """Down at start; then there; then rotated under load, with the children killed and its server down."""
+def test_jwk_set_may_come_late_and_rotate(httpd, jwks):
+    """
+    The set's server is down when httpd starts. It comes up, goes down while the children are killed, and
+    then rotates the keys under load.
+    """
     first, second = Key("first"), Key("second")
     row = f"MercurePublisherKey {token.ISSUER} ES256 {jwks.url()}"
     httpd.expect_log(r"mercure:warn.*the JWK Set https://localhost:\d+/jwks cannot be fetched: .*"
@@ -123,13 +129,13 @@ def test_a_jwk_set_that_comes_late_and_rotates(httpd, jwks):
     httpd.wait_log(rf'mercure:info.*refuses a token: issuer "{token.ISSUER}", kid "first": the keys of this '
                    "issuer have not been fetched yet")
     assert status_of(httpd, first.token(iss="https://other.example")) == 401
-    # Other keys of the hub are not held up.
+    # Other keys of the hub are not affected.
     assert status_of(httpd, "nonsense") == 401
 
     jwks.answers["/jwks"] = (200, {}, jwk_set(first))
     jwks.start()
-    until(httpd, first.token(), 200)
-    # The set is kept by the server, not by one child, and not by the one it came from.
+    wait_status(httpd, first.token(), 200)
+    # httpd keeps the set, although its children and the set's server are gone.
     jwks.stop()
     for pid in httpd.children():
         httpd.kill_child(pid)
@@ -150,13 +156,13 @@ def test_a_jwk_set_that_comes_late_and_rotates(httpd, jwks):
     for thread in threads:
         thread.start()
     try:
-        until(httpd, second.token(), 200)
+        wait_status(httpd, second.token(), 200)
     finally:
         done.set()
         for thread in threads:
             thread.join()
-    assert {status for _, status in answers} == {200}, "the rotation broke what was in flight"
-    # Any number of unknown keys asks for one fetch in half a minute, and the last was just now.
+    assert {status for _, status in answers} == {200}, "the rotation broke a request"
+    # However many unknown keys come, there is one fetch in half a minute, and the last was just now.
     hits = jwks.hits["/jwks"]
     unknown = Key("unknown")
     for _ in range(20):
@@ -165,12 +171,12 @@ def test_a_jwk_set_that_comes_late_and_rotates(httpd, jwks):
     # The issuer withdraws the first key; a reload fetches at once.
     jwks.answers["/jwks"] = (200, {}, jwk_set(second))
     httpd.graceful()
-    until(httpd, first.token(), 401)
-    until(httpd, second.token(), 200)
+    wait_status(httpd, first.token(), 401)
+    wait_status(httpd, second.token(), 200)
 
 
-def test_what_is_not_fetched(httpd, jwks, new_jwks):
-    """Each way in which a server may be wrong, each with its reason in the log; and what is fine."""
+def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
+    """Covers each fault of a server, with its reason in the log, and the answers that are accepted."""
     key = Key("key")
     good = jwk_set(key)
     plain = httpd.add_port()
@@ -200,26 +206,25 @@ def test_what_is_not_fetched(httpd, jwks, new_jwks):
     reasons |= {"/stranger": "certificate", "/name": "127.0.0.1'"}
     for name, reason in reasons.items():
         httpd.expect_log(rf"mercure:warn.*the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}")
-    # A server of ours that comes too late to run is asked again.
+    # A server of this test that answers too late, because it gets little CPU time, is asked again.
     httpd.expect_log(r"the JWK Set .* cannot be fetched: .*timed out", required=False)
     text = config(httpd, jwks, *(f"MercureKey https://issuer.example{name} ES256 {url}"
                                  for name, url in urls.items()))
     jwks.start()
     stranger.start()
-    assert httpd.configtest(text).ok and not jwks.hits and not stranger.hits, "configtest connects to nothing"
+    assert httpd.configtest(text).ok and not jwks.hits and not stranger.hits, "configtest must not connect"
     httpd.start()
     for name in ("/good", "/moved", "/largest"):
-        until(httpd, key.token(iss=f"https://issuer.example{name}"), 200)
+        wait_status(httpd, key.token(iss=f"https://issuer.example{name}"), 200)
     for name, reason in reasons.items():
         httpd.wait_log(rf"the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}", 60)
         assert status_of(httpd, key.token(iss=f"https://issuer.example{name}")) == 503
-    # Neither does a request fetch, nor do several children.
+    # Requests do not fetch, and only one child does.
     assert "timed out" in httpd.log() or (jwks.hits["/moved"] == 1 and jwks.hits["/largest"] == 1)
     assert not os.path.exists(httpd.access_log) or "/good" not in open(httpd.access_log, encoding="utf-8").read()
 
 
-def test_configuration(httpd, jwks):
-    """What configtest says of a URL, and of the authority's file."""
+def test_configtest_checks_urls_and_the_authoritys_file(httpd, jwks):
     httpd.write("conf/none.pem", "no certificate")
     rows = [
         ("RS256 http://a.example/jwks", "https://"), ("HS256 https://a.example/jwks", "HS256 needs a secret"),

@@ -1,4 +1,4 @@
-"""tools/mercure-hub: what it refuses, what it writes, and how it lives."""
+"""tools/mercure-hub: the values it refuses, the configuration it writes, and how it starts and ends."""
 import glob
 import os
 import pathlib
@@ -31,7 +31,7 @@ needs_directives = pytest.mark.skipif(not module_has_directives(),
 
 @pytest.fixture
 def folder():
-    """A folder that the server's user may pass through and write to."""
+    """A folder that the server's user can enter and write to."""
     with tempfile.TemporaryDirectory(prefix="launcher-", dir=live_dir()) as path:
         os.chmod(path, 0o777)
         yield pathlib.Path(path)
@@ -49,24 +49,31 @@ def env(folder):
 
 
 def launch(env, *args):
-    """Runs the launcher to its end: (status, output, what it said)."""
+    """Runs the launcher until it ends: (status, standard output, standard error)."""
     launcher = subprocess.Popen([LAUNCHER, *args], env=env, stdin=subprocess.DEVNULL, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        output, said = launcher.communicate(timeout=60)
+        output, stderr = launcher.communicate(timeout=60)
     except subprocess.TimeoutExpired:
-        launcher.terminate()  # it takes its httpd along
-        output, said = launcher.communicate()
-        pytest.fail(f"the launcher was expected to give up: {output}{said}", pytrace=False)
-    return launcher.returncode, output, said
+        launcher.terminate()  # which ends its httpd too
+        output, stderr = launcher.communicate()
+        pytest.fail(f"the launcher has not ended within 60 s: {output}{stderr}", pytrace=False)
+    return launcher.returncode, output, stderr
+
+
+def publish(port, bearer, data, **more):
+    """Publishes to a hub that the launcher has started."""
+    sent = http.request(port, "POST", HUB, body=f"topic=a&data={data}", headers={
+        "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"}, **more)
+    assert sent.status == 200, sent
 
 
 def assert_refused(env, variable, *words):
-    status, output, said = launch(env, "--print-config")
-    assert (status, output) == (2, ""), said
-    assert re.fullmatch(rf"mercure-hub: {variable}: [^\n]+\n", said), said
+    status, output, stderr = launch(env, "--print-config")
+    assert (status, output) == (2, ""), stderr
+    assert re.fullmatch(rf"mercure-hub: {variable}: [^\n]+\n", stderr), stderr
     for word in words:
-        assert word in said
+        assert word in stderr
 
 
 BAD = [
@@ -109,24 +116,24 @@ def test_bad_values_are_refused(env, variable, value):
     assert_refused(env, variable)
 
 
-def test_what_this_version_cannot_do_is_refused(env):
+def test_unsupported_transport_is_refused(env):
     env["MERCURE_TRANSPORT_URL"] = "redis://localhost"
     assert_refused(env, "MERCURE_TRANSPORT_URL")
 
 
-def test_a_name_as_containers_have_it(env):
+def test_server_name_may_hold_an_underscore(env):
     env["SERVER_NAME"] = "my_hub"
-    status, config, said = launch(env, "--print-config")
-    assert status == 0 and "ServerName my_hub\n" in config, said
+    status, config, stderr = launch(env, "--print-config")
+    assert status == 0 and "ServerName my_hub\n" in config, stderr
 
 
-def test_the_off_position_of_switches_is_fine(env):
+def test_switches_accept_0(env):
     env.update(MERCURE_LEGACY="0", MERCURE_SUBSCRIPTIONS="0", MERCURE_DEBUGGER="0")
     assert launch(env, "--print-config")[0] == 0
 
 
-def test_store(env, folder):
-    """On disk, unless memory is asked for; the folder must be there and serve, even if it is nobody's wish."""
+def test_history_is_on_disk_by_default(env, folder):
+    """Only MERCURE_STORE=memory keeps it in memory. The folder must be usable, even the default one."""
     line = f'MercureStore lmdb "{folder}/data"'
     assert hub_lines(env)[0][1] == line
     env["MERCURE_STORE"] = "lmdb"
@@ -134,19 +141,19 @@ def test_store(env, folder):
     env["MERCURE_STORE"] = "memory"
     assert not any("MercureStore" in text for text in hub_lines(env)[1])
     del env["MERCURE_STORE"], env["MERCURE_DATA_DIR"]
-    status, config, said = launch(env, "--print-config")
-    if status == 0:  # root makes it when the hub is run; where it is there already, it is taken
+    status, config, stderr = launch(env, "--print-config")
+    if status == 0:  # root creates it when the hub is run; an existing one is used
         assert 'MercureStore lmdb "/var/lib/mercure"' in config
     else:
-        assert re.fullmatch(r"mercure-hub: MERCURE_DATA_DIR: [^\n]+MERCURE_STORE=memory\n", said), said
+        assert re.fullmatch(r"mercure-hub: MERCURE_DATA_DIR: [^\n]+MERCURE_STORE=memory\n", stderr), stderr
 
 
-def test_configuration(env):
+def test_variables_become_directives(env):
     env.update(MERCURE_LISTEN_ADDR=":8080 127.0.0.1:8081 [::1]:8082", SERVER_NAME="https://hub.example:8443",
                MERCURE_TRUSTED_ISSUERS="https://a.example, https://b.example/?x=*", MERCURE_DEBUG="1",
                MERCURE_PUBLISHER_JWT_ALG="HS256,HS512", MERCURE_ALLOW_ANONYMOUS="1")
-    status, config, said = launch(env, "--print-config")
-    assert (status, said) == (0, "")
+    status, config, stderr = launch(env, "--print-config")
+    assert (status, stderr) == (0, "")
     lines = [line.strip() for line in config.splitlines()]
     assert [line for line in lines if line.startswith("Listen ")] == [
         "Listen 8080", "Listen 127.0.0.1:8081", "Listen [::1]:8082"]
@@ -166,38 +173,38 @@ def test_configuration(env):
 
 
 def hub_lines(env):
-    """What stands in the hub's Location, the whole configuration, and what was said beside."""
-    status, config, said = launch(env, "--print-config")
-    assert status == 0, said
+    """The lines of the hub's Location, all lines of the configuration, and standard error."""
+    status, config, stderr = launch(env, "--print-config")
+    assert status == 0, stderr
     lines = [line.strip() for line in config.splitlines()]
-    return lines[lines.index(f'<Location "{HUB}">') + 1:lines.index("</Location>")], lines, said
+    return lines[lines.index(f'<Location "{HUB}">') + 1:lines.index("</Location>")], lines, stderr
 
 
-def test_origins_and_switches(env):
+def test_origins_and_switches_become_directives(env):
     env.update(MERCURE_CORS_ORIGINS="https://a.example https://*.b.example:8443,http://[::1]:80",
                MERCURE_PUBLISH_ORIGINS="https://c.example https://d.example", MERCURE_SUBSCRIPTIONS="1")
-    hub, lines, said = hub_lines(env)
+    hub, lines, stderr = hub_lines(env)
     assert hub[4:] == ["MercureCorsOrigins https://a.example https://*.b.example:8443 http://[::1]:80",
                        "MercurePublishOrigins https://c.example https://d.example", "MercureSubscriptions On"]
-    assert not said and "SSLEngine on" not in lines
+    assert not stderr and "SSLEngine on" not in lines
     env["MERCURE_CORS_ORIGINS"] = "*"
     assert_refused(env, "MERCURE_CORS_ORIGINS", "MERCURE_PUBLISH_ORIGINS")
     del env["MERCURE_PUBLISH_ORIGINS"]
     assert "MercureCorsOrigins *" in hub_lines(env)[0]
 
 
-def test_what_only_httpd_sees_names_the_variable(env, folder):
+def test_errors_that_only_httpd_finds_name_the_variable(env, folder):
     for variable, value in (("MERCURE_CORS_ORIGINS", "https://a.*.example"), ("MERCURE_CORS_ORIGINS", "* https://a"),
                             ("MERCURE_PUBLISH_ORIGINS", "https://a.example:x"),
                             ("MERCURE_LISTEN_ADDR", "999.1.1.1:18080"), ("MERCURE_MODULE", "/etc/passwd"),
                             ("MERCURE_HTTPD_MODULES", "/tmp")):
-        status, _, said = launch({**env, variable: value, "MERCURE_MAX_SUBSCRIBERS": "1"})
-        assert status == 2 and re.fullmatch(rf"mercure-hub: {variable}: [^\n]+\n", said), said
+        status, _, stderr = launch({**env, variable: value, "MERCURE_MAX_SUBSCRIBERS": "1"})
+        assert status == 2 and re.fullmatch(rf"mercure-hub: {variable}: [^\n]+\n", stderr), stderr
     assert os.listdir(folder) == ["data"]
 
 
-def test_protocol_0x(env):
-    """Without issuers it is all there is; beside issuers it must be asked for."""
+def test_protocol_0x_must_be_asked_for_beside_issuers(env):
+    """Without issuers, the hub speaks protocol 0.x only; beside issuers, MERCURE_LEGACY must ask for it."""
     publisher = "HS256 env:MERCURE_PUBLISHER_JWT_KEY"
     assert not any("Legacy" in line for line in hub_lines(env)[0])
     env["MERCURE_LEGACY"] = "1"
@@ -205,7 +212,7 @@ def test_protocol_0x(env):
     assert f"MercureLegacyPublisherKey {publisher}" in hub
     assert f'MercurePublisherKey "{ISSUER}" {publisher}' in hub
     del env["MERCURE_TRUSTED_ISSUERS"], env["MERCURE_LEGACY"]
-    env["MERCURE_SUBSCRIBER_JWT_KEY"] = "short"  # the hub warns of it
+    env["MERCURE_SUBSCRIBER_JWT_KEY"] = "short"  # the hub only warns of it
     env["MERCURE_STORE"] = "memory"
     assert hub_lines(env)[0] == ["MercureHub On", f"MercureLegacyPublisherKey {publisher}",
                                  "MercureLegacySubscriberKey HS256 env:MERCURE_SUBSCRIBER_JWT_KEY"]
@@ -213,7 +220,7 @@ def test_protocol_0x(env):
     assert_refused(env, "MERCURE_TRUSTED_ISSUERS", "MERCURE_LEGACY")
 
 
-def test_sizing(env):
+def test_sizing_follows_max_subscribers(env):
     def factor():
         return next(int(line.split()[1]) for line in hub_lines(env)[1] if line.startswith("AsyncRequest"))
 
@@ -223,7 +230,7 @@ def test_sizing(env):
     assert 4 * 32 * factor() >= 1000000
 
 
-def test_tls_needs_both(env, folder):
+def test_tls_needs_certificate_and_key(env, folder):
     cert, key = folder / "cert.pem", folder / "key.pem"
     cert.write_text("-----BEGIN CERTIFICATE-----\n")
     key.write_text("-----BEGIN EC PRIVATE KEY-----\n")
@@ -235,20 +242,20 @@ def test_tls_needs_both(env, folder):
     assert {"SSLEngine on", f'SSLCertificateFile "{cert}"', f'SSLCertificateKeyFile "{key}"'} <= set(hub_lines(env)[1])
 
 
-def test_a_secret_is_only_bytes(env):
-    """What would break a configuration is nothing special in a secret."""
+def test_secret_cannot_change_the_configuration(env):
+    """Characters that would break a configuration have no meaning in a secret."""
     env["MERCURE_PUBLISHER_JWT_KEY"] = 'a"b\\c\n</Location>\nListen 1\n$(id)`id`%{x}' + "k" * 32
     status, config, _ = launch(env, "--print-config")
     assert status == 0 and "Listen 1\n" not in config and "$(id)" not in config
 
 
-def test_key_files(env, folder):
+def test_keys_can_come_from_files(env, folder):
     path = folder / 'a key "1" \\'
     path.write_text("k" * 32 + "\n")
     del env["MERCURE_PUBLISHER_JWT_KEY"]
     env["MERCURE_PUBLISHER_JWT_KEY_FILE"] = str(path)
-    status, config, said = launch(env, "--print-config")
-    assert status == 0, said
+    status, config, stderr = launch(env, "--print-config")
+    assert status == 0, stderr
     quoted = str(path).replace("\\", "\\\\").replace('"', '\\"')
     assert f'MercurePublisherKey "{ISSUER}" HS256 "file:{quoted}"' in config
     path.write_text("k" * 31 + "\n")
@@ -260,7 +267,7 @@ def test_key_files(env, folder):
 
 
 @pytest.mark.parametrize("line", ["a\nListen 1", "${HOME}/key"])
-def test_a_file_name_cannot_add_to_the_configuration(env, folder, line):
+def test_file_name_cannot_change_the_configuration(env, folder, line):
     path = folder / line
     path.parent.mkdir(exist_ok=True)
     path.write_text("k" * 32)
@@ -269,18 +276,18 @@ def test_a_file_name_cannot_add_to_the_configuration(env, folder, line):
     assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY_FILE")
 
 
-def test_a_pem_key_needs_its_algorithm(env):
+def test_pem_key_needs_its_algorithm(env):
     env["MERCURE_SUBSCRIBER_JWT_KEY"] = make_key("p256")[1]
     assert_refused(env, "MERCURE_SUBSCRIBER_JWT_ALG", "PEM")
     env["MERCURE_SUBSCRIBER_JWT_ALG"] = "HS256"
     assert_refused(env, "MERCURE_SUBSCRIBER_JWT_ALG", "never with HS")
     env["MERCURE_SUBSCRIBER_JWT_ALG"] = "ES256"
-    status, config, said = launch(env, "--print-config")
-    assert status == 0, said
+    status, config, stderr = launch(env, "--print-config")
+    assert status == 0, stderr
     assert f'MercureSubscriberKey "{ISSUER}" ES256 env:MERCURE_SUBSCRIBER_JWT_KEY' in config
 
 
-def test_the_longest_hash_decides_how_long_a_secret_must_be(env):
+def test_longest_hash_sets_the_minimum_length_of_a_secret(env):
     env["MERCURE_PUBLISHER_JWT_KEY"] = "k" * 63
     env["MERCURE_PUBLISHER_JWT_ALG"] = "HS256,HS512"
     assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY", "make it 64 or more")
@@ -291,54 +298,56 @@ def test_the_longest_hash_decides_how_long_a_secret_must_be(env):
                                   "# fine\nMercureAnonymous"])
 def test_bad_extra_directives_are_refused(env, folder, text):
     env["MERCURE_EXTRA_DIRECTIVES"] = text
-    status, _, said = launch(env)
-    assert status == 2 and said.count("\n") == 1, said
-    assert re.match(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: line \d+: ", said), said
+    status, _, stderr = launch(env)
+    assert status == 2 and stderr.count("\n") == 1, stderr
+    assert re.match(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: line \d+: ", stderr), stderr
     assert os.listdir(folder) == ["data"]
 
 
-def test_a_key_that_httpd_refuses_is_that_of_its_variable(env, folder):
+def test_key_that_httpd_refuses_is_reported_with_its_variable(env, folder):
     public = make_key("p256")[1]
     (folder / "key.pem").write_text(public)
     env.update(MERCURE_SUBSCRIBER_JWT_ALG="EdDSA", MERCURE_SUBSCRIBER_JWT_KEY=public)
-    status, _, said = launch(env)
-    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_SUBSCRIBER_JWT_KEY: [^\n]+ES256\n", said), said
+    status, _, stderr = launch(env)
+    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_SUBSCRIBER_JWT_KEY: [^\n]+ES256\n", stderr), stderr
     del env["MERCURE_SUBSCRIBER_JWT_KEY"]
     env["MERCURE_SUBSCRIBER_JWT_KEY_FILE"] = str(folder / "key.pem")
-    status, _, said = launch(env)
-    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_SUBSCRIBER_JWT_KEY_FILE: [^\n]+ES256\n", said), said
+    status, _, stderr = launch(env)
+    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_SUBSCRIBER_JWT_KEY_FILE: [^\n]+ES256\n", stderr), stderr
 
 
-def test_extra_directives_that_are_bad_for_the_hub_as_a_whole(env, folder):
-    """httpd names a line of the launcher's own then."""
+def test_extra_directives_that_do_not_fit_the_hub_are_refused(env, folder):
+    """httpd's error names a line that the launcher has written, but the report names the variable."""
     env.update(MERCURE_STORE="memory", MERCURE_EXTRA_DIRECTIVES="MercureHistory bytes=1")
-    status, _, said = launch(env)
-    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: MercureHistory bytes=1 [^\n]+\n", said), said
+    status, _, stderr = launch(env)
+    assert status == 2, stderr
+    assert re.fullmatch(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: MercureHistory bytes=1 [^\n]+\n", stderr), stderr
     assert os.listdir(folder) == ["data"]
 
 
-def test_what_only_shows_at_the_start_names_the_variable(env, folder):
-    """A port that somebody has, a key of another certificate, and a folder that only root may enter."""
+def test_errors_at_the_start_name_the_variable(env, folder):
+    """A port in use, a key of another certificate, and a folder that only root can enter."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        # More subscribers than descriptors, and no issuer, are worth a word, but not beside the cause.
+        # Too few descriptors and a missing issuer cause a warning, but not beside the cause of the failure.
         for more in ({"MERCURE_MAX_SUBSCRIBERS": "9999999", "MERCURE_TRUSTED_ISSUERS": ""}, {"MERCURE_MAX_SUBSCRIBERS": "1"}):
-            status, _, said = launch({**env, "MERCURE_LISTEN_ADDR": address, **more})
-            assert status == 2 and re.fullmatch(rf"mercure-hub: MERCURE_LISTEN_ADDR: [^\n]*{address}[^\n]*\n", said), said
+            status, _, stderr = launch({**env, "MERCURE_LISTEN_ADDR": address, **more})
+            assert status == 2, stderr
+            assert re.fullmatch(rf"mercure-hub: MERCURE_LISTEN_ADDR: [^\n]*{address}[^\n]*\n", stderr), stderr
     env["MERCURE_MAX_SUBSCRIBERS"] = "1"
     server, other = Httpd(name="launcher-cert"), Httpd(name="launcher-key")
     port = free_port()
     env["MERCURE_LISTEN_ADDR"] = f"127.0.0.1:{port}"
     try:
-        status, _, said = launch({**env, "MERCURE_TLS_CERT": server.certificate()[0],
+        status, _, stderr = launch({**env, "MERCURE_TLS_CERT": server.certificate()[0],
                                   "MERCURE_TLS_KEY": other.certificate()[1]})
-        assert status == 2 and "mercure-hub: MERCURE_TLS_CERT: " in said and "do not match" in said, said
+        assert status == 2 and "mercure-hub: MERCURE_TLS_CERT: " in stderr and "do not match" in stderr, stderr
         if os.getuid() == 0:
             (folder / "data").chmod(0o700)
-            status, _, said = launch(env)
-            assert status == 2 and "mercure-hub: MERCURE_DATA_DIR: the server's user cannot " in said, said
+            status, _, stderr = launch(env)
+            assert status == 2 and "mercure-hub: MERCURE_DATA_DIR: the server's user cannot " in stderr, stderr
         assert os.listdir(folder) == ["data"]
     finally:
         server.abort(keep=False)
@@ -354,38 +363,41 @@ esac
 """
 
 
-def test_nothing_that_httpd_says_is_lost(env, folder):
-    """A grave word at the start is held back until it shows whether httpd gives up."""
-    lines = ["[a:notice] one", "[a:crit] two", "[a:info] three", "AH00489: resuming normal operations", "[a:crit] four"]
+def use_fake_httpd(env, folder, *lines):
+    """Makes the launcher start a program that prints LINES and ends, instead of httpd."""
     program = folder / "httpd"
     program.write_text(HTTPD.format(" ".join(f"'{line}'" for line in lines)))
     program.chmod(0o755)
-    env.update(MERCURE_HTTPD=str(program), MERCURE_HTTPD_MODULES="/tmp", MERCURE_MAX_SUBSCRIBERS="1")
-    assert launch(env) == (0, "", "\n".join(lines) + "\n")
-    program.write_text(HTTPD.format(" ".join(f"'{line}'" for line in lines[:3])))
-    assert launch(env) == (0, "", "\n".join(lines[:3]) + "\n")
+    env.update(MERCURE_HTTPD=str(program), MERCURE_HTTPD_MODULES="/tmp")
 
 
-def test_what_a_hub_that_starts_should_know(env, folder):
-    program = folder / "httpd"
-    program.write_text(HTTPD.format("'[a:notice] AH00489: resuming normal operations'"))
-    program.chmod(0o755)
-    env.update(MERCURE_HTTPD=str(program), MERCURE_HTTPD_MODULES="/tmp", MERCURE_MAX_SUBSCRIBERS="9999999")
+def test_every_line_of_httpd_is_printed(env, folder):
+    """A serious message at the start is held back until it is clear whether httpd gives up."""
+    lines = ["[a:notice] one", "[a:crit] two", "[a:info] three", "AH00489: resuming normal operations", "[a:crit] four"]
+    env["MERCURE_MAX_SUBSCRIBERS"] = "1"
+    for count in (len(lines), 3):
+        use_fake_httpd(env, folder, *lines[:count])
+        assert launch(env) == (0, "", "\n".join(lines[:count]) + "\n")
+
+
+def test_start_warns_of_missing_issuers_and_descriptors(env, folder):
+    use_fake_httpd(env, folder, "[a:notice] AH00489: resuming normal operations")
+    env["MERCURE_MAX_SUBSCRIBERS"] = "9999999"
     del env["MERCURE_TRUSTED_ISSUERS"]
-    status, _, said = launch(env)
-    assert status == 0 and "MERCURE_TRUSTED_ISSUERS is not set" in said and "need ulimit -n 5000999" in said, said
+    status, _, stderr = launch(env)
+    assert status == 0 and "MERCURE_TRUSTED_ISSUERS is not set" in stderr and "need ulimit -n 5000999" in stderr, stderr
 
 
 @pytest.mark.parametrize("arguments", [["--listen"], ["--listen", "8080"], ["--listen=localhost:"], ["--listen", ":1", "x"],
                                        ["--port=80"]])
-def test_dev_run_takes_an_address_or_nothing(arguments):
+def test_dev_run_takes_only_an_address(arguments):
     dev = os.path.join(os.path.dirname(os.path.dirname(LAUNCHER)), "dev")
     run = subprocess.run([dev, "run", *arguments], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1 and re.fullmatch(r"dev: run takes --listen ADDRESS:PORT[^\n]*\n", run.stderr), run.stderr
 
 
-def test_dev_run_wants_a_free_port():
-    """What answers there would pass for its own hub."""
+def test_dev_run_needs_a_free_port():
+    """Another server there would be taken for the hub."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -395,18 +407,18 @@ def test_dev_run_wants_a_free_port():
     assert (run.returncode, run.stdout) == (1, "") and f"something listens at {place} already" in run.stderr, run.stderr
 
 
-def test_bad_arguments_end_it(env, folder):
-    status, _, said = launch(env, "-c", "NoSuchDirective On")
-    assert status == 2 and said.startswith("mercure-hub: httpd refuses the configuration: ")
+def test_arguments_that_httpd_refuses_end_the_launcher(env, folder):
+    status, _, stderr = launch(env, "-c", "NoSuchDirective On")
+    assert status == 2 and stderr.startswith("mercure-hub: httpd refuses the configuration: ")
     assert os.listdir(folder) == ["data"]
 
 
 @pytest.fixture(params=["root", "ordinary"])
 def command(request):
-    """The launcher, started by root and by an ordinary user."""
+    """The launcher, started by root and by an unprivileged user."""
     if os.getuid() != 0:
         if request.param == "root":
-            pytest.skip("this is no root")
+            pytest.skip("the tests do not run as root")
         return [LAUNCHER]
     if request.param == "root":
         return [LAUNCHER]
@@ -414,8 +426,8 @@ def command(request):
 
 
 @needs_directives
-def test_tls_health_and_protocol_0x(env, folder):
-    """The least that it can be started with, beside TLS: keys. It takes the tokens of protocol 0.x, and says so."""
+def test_keys_alone_make_a_hub_of_protocol_0x(env, folder):
+    """The launcher needs nothing but keys; here it also has TLS. It says that the hub takes tokens of 0.x."""
     port = free_port()
     server = Httpd(name="launcher-tls")
     cert, key = server.certificate()
@@ -430,32 +442,30 @@ def test_tls_health_and_protocol_0x(env, folder):
         wait_until(lambda: launcher.poll() is not None or launch(env, "--health")[0] == 0, 60, "the hub's health")
         assert launcher.poll() is None, log.read_text()
         wait_until(lambda: "mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub takes tokens of" in log.read_text(),
-                   what="what the launcher says of a hub that serves")
+                   what="the launcher's remark on a hub that serves")
         bearer = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
-        sent = http.request(port, "POST", HUB, body="topic=a&data=hello", tls=True, headers={
-            "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
-        assert sent.status == 200, sent
+        publish(port, bearer, "hello", tls=True)
         launcher.terminate()
         assert launcher.wait(timeout=60) == 0, log.read_text()
-        assert not grave(log), log.read_text()
+        assert not serious(log), log.read_text()
     release_port(port)
     server.abort(keep=False)
 
 
-def grave(log):
-    """The lines of LOG, of a launcher that has ended, that a server should not have."""
+def serious(log):
+    """The lines that should not be in LOG, the log of a launcher that has ended."""
     return [line for line in log.read_text().splitlines()
             if re.search(r"\[[a-z_]+:(error|crit|alert|emerg)\]", line) and not HARD_STOP.search(line)]
 
 
 def heed_sigint():
-    """A shell that runs the tests in the background has made them ignore it, and a script cannot undo that."""
+    """Restores SIGINT, which a shell makes its background jobs ignore; a script cannot restore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @needs_directives
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_life(env, folder, command, signum):
+def test_hub_starts_serves_and_ends_cleanly(env, folder, command, signum):
     port = free_port()
     env["MERCURE_LISTEN_ADDR"] = f"127.0.0.1:{port}"
     env["SERVER_NAME"] = f"localhost:{port}"
@@ -465,11 +475,11 @@ def test_life(env, folder, command, signum):
     log = folder / "log"
     with running([*command, "-c", f'DocumentRoot "{folder}"'], env, log, preexec_fn=heed_sigint) as launcher:
         wait_ready(launcher, log)
-        # What the launcher sets up deserves no word of the module; and another hub cannot have the same history.
+        # The module has no remarks on the launcher's configuration. Another hub cannot use the same history.
         assert re.search(r"\[mercure:(notice|warn|error|crit)\]", log.read_text()) is None, log.read_text()
         other = free_port()
-        status, _, said = launch({**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{other}"})
-        assert status == 2 and "mercure-hub: MERCURE_DATA_DIR: " in said, said
+        status, _, stderr = launch({**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{other}"})
+        assert status == 2 and "mercure-hub: MERCURE_DATA_DIR: " in stderr, stderr
         release_port(other)
         assert http.request(port, "GET", "/index.html").text == "hello"
         assert http.request(port, "PUT", HUB).status == 405
@@ -477,10 +487,7 @@ def test_life(env, folder, command, signum):
         assert http.request(port, "GET", "/health/ready").json == {"status": "ok"}
         assert "mercure_updates_total{" in http.request(port, "GET", "/metrics").text
         with sse.EventSource(port, f"{HUB}?match=a" + "".join(f"&match={n:0290}" for n in range(99))) as stream:
-            bearer = token.publisher(aud=f"http://localhost:{port}{HUB}")
-            sent = http.request(port, "POST", HUB, body="topic=a&data=hello", headers={
-                "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
-            assert sent.status == 200, sent
+            publish(port, token.publisher(aud=f"http://localhost:{port}{HUB}"), "hello")
             assert stream.next().data == "hello"
         private, = glob.glob(str(folder / "mercure-hub.*"))
         assert os.stat(private).st_mode & 0o066 == 0
@@ -488,13 +495,12 @@ def test_life(env, folder, command, signum):
         launcher.send_signal(signum)
         assert launcher.wait(timeout=60) == 0, log.read_text()
         assert not os.path.exists(private)
-        assert not grave(log), log.read_text()
+        assert not serious(log), log.read_text()
     release_port(port)
 
 
 @needs_directives
-def test_playground(env, folder):
-    """Its start page leads to the debugger."""
+def test_playground_start_page_leads_to_the_debugger(env, folder):
     port = free_port()
     env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME=f"localhost:{port}", MERCURE_PLAYGROUND="1")
     log = folder / "log"
@@ -511,17 +517,14 @@ def test_playground(env, folder):
 
 
 @needs_directives
-def test_the_history_outlives_the_server(env, folder):
-    """A launcher that is killed leaves httpd behind, which the tests end; another one has what was published."""
+def test_history_survives_a_killed_launcher(env, folder):
+    """A killed launcher leaves httpd behind, which the test ends. The next launcher has what was published."""
     port, log = free_port(), folder / "log"
     env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", SERVER_NAME=f"localhost:{port}", MERCURE_ALLOW_ANONYMOUS="1",
                MERCURE_MAX_SUBSCRIBERS="100")
-    bearer = token.publisher(aud=f"http://localhost:{port}{HUB}")
     with running([LAUNCHER], env, log) as launcher:
         wait_ready(launcher, log)
-        sent = http.request(port, "POST", HUB, body="topic=a&data=kept", headers={
-            "Authorization": f"Bearer {bearer}", "Content-Type": "application/x-www-form-urlencoded"})
-        assert sent.status == 200, sent
+        publish(port, token.publisher(aud=f"http://localhost:{port}{HUB}"), "kept")
         launcher.kill()
         launcher.wait()
         assert list(processes_below(folder))

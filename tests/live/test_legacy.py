@@ -1,4 +1,4 @@
-"""Protocol 0.x on the hub's URL, beside the modern one: tokens, subscriptions, cursors, publications."""
+"""Protocol 0.x at the hub's URL, beside version 1: tokens, subscriptions, cursors, publications."""
 import json
 import time
 import urllib.parse
@@ -37,7 +37,7 @@ def post(httpd, headers=(), topic=TOPIC, data="x", target=PATH, private=False, f
 
 
 def status_of(httpd, query, headers=()):
-    """The status that a subscription is answered with; the stream, if there is one, ends."""
+    """The status of the answer to a subscription; the stream, if there is one, is closed."""
     with httpd.subscribe(query, headers=headers, status=None) as stream:
         return stream.status
 
@@ -50,7 +50,7 @@ def both_dialects(*more, path=PATH):
 # ---- subscriptions -------------------------------------------------------------------------------
 
 
-def test_topic_is_exact_or_a_template_or_everything(httpd):
+def test_topic_is_an_exact_value_a_template_or_the_wildcard(httpd):
     httpd.start(both_dialects("MercureLimit matchers=3"))
     cases = [
         ([("topic", TOPIC)], [True, False, False]),
@@ -81,7 +81,7 @@ def test_topic_is_exact_or_a_template_or_everything(httpd):
         assert stream.next().data == TOPIC
 
 
-def test_every_spelling_of_a_cursor(httpd):
+def test_every_spelling_of_a_cursor_is_accepted(httpd):
     httpd.start(both_dialects())
     ids = [httpd.publish(TOPIC, str(i)).text for i in range(3)]
     for name in ("lastEventID", "last_event_id", "Last-Event-ID", "lastEventId"):
@@ -89,7 +89,7 @@ def test_every_spelling_of_a_cursor(httpd):
             assert stream.next().id == ids[2], name
             assert stream.response.header("Last-Event-ID") == ids[1], name
             assert stream.response.header("Mercure-Last-Event-ID") == ids[1], name
-    # symfony/mercure gives two of them at once, the second of which may be all that is filled.
+    # symfony/mercure sends two of them at once, and the first may be empty.
     with httpd.subscribe([("topic", TOPIC), ("lastEventID", ""), ("Last-Event-ID", ids[0])]) as stream:
         assert [event.id for event in stream.take(2)] == ids[1:]
     with httpd.subscribe([("topic", TOPIC), ("lastEventID", ids[2])], headers=[("Last-Event-ID", ids[1])]) as stream:
@@ -113,7 +113,7 @@ def encode(text):
     return urllib.parse.quote(text, safe="-._~")
 
 
-def test_active_subscriptions_in_both_dialects(httpd):
+def test_active_subscriptions_are_shown_in_both_dialects(httpd):
     httpd.start(both_dialects("MercureSubscriptions On"))
     watches = old(subscribe=[ROOT + "{/topic}{/subscriber}"], payload={"watcher": True})
     modern = token.subscriber([("urlpattern", ROOT + "{/*}?")])
@@ -124,15 +124,15 @@ def test_active_subscriptions_in_both_dialects(httpd):
         assert json.loads(other.next().data)["match_type"] == "urlpattern"
         stream = httpd.subscribe([("topic", TEMPLATE), ("match", TOPIC)], headers=bearer(old(payload="p")))
         event = watcher.next()
-        told = json.loads(event.data)
-        subscriber = told["subscriber"]
+        document = json.loads(event.data)
+        subscriber = document["subscriber"]
         want = {"@context": "https://mercure.rocks/", "id": f"{ROOT}/{encode(TEMPLATE)}/{encode(subscriber)}",
                 "type": "Subscription", "topic": TEMPLATE, "subscriber": subscriber, "active": True, "payload": "p"}
-        assert (told, event.event) == (want, "message")
+        assert (document, event.event) == (want, "message")
         event = other.next()
-        told = json.loads(event.data)
-        assert event.event == "mercure" and "@context" not in told
-        assert (told["match_type"], told["match"], told["subscriber"]) == ("exact", TOPIC, subscriber)
+        document = json.loads(event.data)
+        assert event.event == "mercure" and "@context" not in document
+        assert (document["match_type"], document["match"], document["subscriber"]) == ("exact", TOPIC, subscriber)
         newest = event.id
 
         answer = httpd.get(ROOT, headers=bearer(watches))
@@ -162,7 +162,7 @@ def test_active_subscriptions_in_both_dialects(httpd):
 # ---- tokens --------------------------------------------------------------------------------------
 
 
-def test_tokens_of_both_protocols_beside_each_other(httpd):
+def test_tokens_of_both_protocols_work_side_by_side(httpd):
     httpd.start(both_dialects())
     assert post(httpd, bearer(old(publish=["*"]))).status == 200
     assert post(httpd, bearer(token.publisher())).status == 200
@@ -193,7 +193,7 @@ def test_tokens_of_both_protocols_beside_each_other(httpd):
     ]
     for text, status in refused:
         assert post(httpd, bearer(text)).status == status, text
-    # A private update reaches whom a token of either kind grants it.
+    # A private update reaches the subscribers to which a token of either protocol grants it.
     streams = {"old": httpd.subscribe([("topic", TEMPLATE)], headers=bearer(old(subscribe=[TEMPLATE]))),
                "modern": httpd.subscribe([("match", TOPIC)], token=token.subscriber([TOPIC])),
                "other": httpd.subscribe([("topic", TOPIC)], headers=bearer(old(subscribe=["urn:x"]))),
@@ -206,7 +206,7 @@ def test_tokens_of_both_protocols_beside_each_other(httpd):
         stream.close()
 
 
-def test_keys_of_one_role_open_no_other(httpd):
+def test_key_of_one_role_does_not_open_the_other(httpd):
     httpd.start(hub("MercureLegacyPublisherKey HS256 " + OLD_KEY,
                     "MercureLegacySubscriberKey HS256 " + OLD_SUBSCRIBER_KEY, keys=False, anonymous=False))
     assert post(httpd, bearer(old(publish=["*"]))).status == 200
@@ -216,12 +216,12 @@ def test_keys_of_one_role_open_no_other(httpd):
     assert status_of(httpd, [("topic", "*")]) == 401
 
 
-def test_the_old_cookie_and_the_new_one(httpd):
+def test_new_cookie_comes_before_the_old_one(httpd):
     httpd.start(both_dialects("MercurePublishOrigins https://app.example", "MercureAnonymous Off"))
     text = old(publish=["*"], subscribe=["*"])
     assert status_of(httpd, [("topic", "*")], [("Cookie", f"a=b; mercureAuthorization={text}")]) == 200
     assert status_of(httpd, [("topic", "*")], [("Cookie", f"__Secure-mercure_access_token={text}")]) == 200
-    # The new one comes first, and it is verified even if the old one would do.
+    # The new cookie is verified first, even if the old one would be valid.
     cookies = f"mercureAuthorization={text}; __Secure-mercure_access_token=nonsense"
     assert status_of(httpd, [("topic", "*")], [("Cookie", cookies)]) == 401
     cookie = ("Cookie", f"mercureAuthorization={text}")
@@ -233,8 +233,8 @@ def test_the_old_cookie_and_the_new_one(httpd):
 # ---- the token in the URL ------------------------------------------------------------------------
 
 
-@pytest.mark.mpm("worker")  # whose threads hold a stream that is not detached, and are shown with it
-def test_a_token_in_the_url_stays_out_of_the_logs(httpd):
+@pytest.mark.mpm("worker")  # there a thread holds a stream that is not detached, and mod_status shows its request
+def test_token_in_the_url_stays_out_of_the_logs(httpd):
     httpd.load("status", "log_forensic")
     httpd.expect_log("client denied by server configuration: mercure:" + PATH + "/closed")
     httpd.start(both_dialects("MercureAnonymous Off") + both_dialects("MercureDetach Off", path="/kept") + ACCESS_LOG +
@@ -256,28 +256,28 @@ def test_a_token_in_the_url_stays_out_of_the_logs(httpd):
     assert status_of(httpd, [("topic", "*"), ("authorization", modern)]) == 401
     assert status_of(httpd, [("topic", "*"), ("authorization", text), ("authorization", text)]) == 400
     assert status_of(httpd, [("topic", "*"), ("authorization", "")]) == 401
-    # The Authorization field comes first.
+    # The Authorization field takes precedence.
     assert status_of(httpd, [("topic", "*"), ("authorization", text)], bearer("x" * 50)) == 401
     assert status_of(httpd, f"topic=a&%61uthorization={text}&b=c") == 200
     assert httpd.get(url(("authorization", text), path=PATH + "/closed")).status == 403
     assert httpd.get(url(("authorization", text), path=PATH + "/nothing")).status == 404
 
-    # However the path is written, and where httpd itself refuses the request.
+    # In other spellings of the path too, and where httpd itself refuses the request.
     odd = "/./" + PATH.replace("m", "%6D") + "/?topic=a&authorization=" + text
     assert httpd.get(odd).status == 404
     with httpd.connect() as conn:
         conn.send(f"GET {PATH}?authorization={text}&d=e HTTP/1.1\r\n\r\n".encode())
         assert conn.read_response("GET").status == 400
 
-    # What is no hub's stays as it is.
+    # URLs that are not a hub's stay as they are.
     assert httpd.get("/else?authorization=mine").status == 404
 
     def lines(name="legacy"):
-        """The whole lines of a log that is being written."""
+        """The complete lines of a log that is still being written."""
         with open(httpd.path(f"logs/{name}.log"), encoding="utf-8") as log:
             return [line for line in log if line.endswith("\n")]
 
-    # What was asked is in the forensic log before its answer; the access log's lines come some time after it.
+    # The forensic log has each request before its answer; the access log has its line some time after it.
     forensic = [line for line in lines("forensic") if line[0] == "+"]
     assert len(forensic) >= 9 and not [line for line in forensic if secret in line.split("|")[1]]
     wait_until(lambda: len(lines()) == 14, what="a line for each request")
@@ -313,11 +313,11 @@ def test_without_legacy_every_form_of_0x_is_refused(httpd):
         with open(httpd.path("logs/legacy.log"), encoding="utf-8") as file:
             return file.read()
 
-    wait_until(lambda: '/closed?match=a&authorization=' in log(), what="the line of the token that is none here")
+    wait_until(lambda: '/closed?match=a&authorization=' in log(), what="the log line of the ignored token")
     assert text.rsplit(".", 1)[1] not in log()
 
 
-def test_keys_turn_it_on_and_short_ones_warn(httpd):
+def test_legacy_keys_enable_0x_and_short_ones_are_logged(httpd):
     httpd.expect_log(r"a key of the hub .* for protocol 0\.x .*the secret has 10 bytes; HS256 calls for 32")
     httpd.start("MercureLegacyKey HS256 " + SHORT_KEY + "\n" + hub(keys=False) +
                 hub("MercureLegacy Off", path="/modern") + hub("MercureLegacy On", path="/no-key"))

@@ -1,4 +1,4 @@
-"""MercureMaxSubscribers: of a hub, of an address, of a token; in all children together."""
+"""MercureMaxSubscribers limits a hub, an address and a token, over all children together."""
 import pytest
 
 from env import token
@@ -12,8 +12,9 @@ OTHER = "/other"
 
 def refused(httpd, word, path=PATH, **more):
     """
-    A try on many connections, so in several children, and with what an EventSource sends. Those who have
-    just left may hold their places a moment longer, which is another reason to be refused.
+    Waits until eight connections in a row, which reach several children, are refused with WORD in the
+    reason. They send what an EventSource sends. A stream that has just ended may hold its place a moment
+    longer, which can be the reason of an earlier refusal.
     """
     def reason():
         with httpd.subscribe("match=a", path=path, status=429, **more) as stream:
@@ -24,7 +25,7 @@ def refused(httpd, word, path=PATH, **more):
 
 
 def opens(httpd, count, **more):
-    """COUNT streams, as soon as there is room for them."""
+    """Opens COUNT streams, as soon as there is room for them."""
     streams = []
 
     def one_more():
@@ -40,6 +41,12 @@ def opens(httpd, count, **more):
     return streams
 
 
+def wait_ends(streams):
+    for stream in streams:
+        stream.wait_end()
+        stream.close()
+
+
 def test_limits_count_over_all_children(httpd):
     httpd.load("remoteip")
     httpd.start("RemoteIPHeader X-Real\nRemoteIPInternalProxy 127.0.0.9\n"
@@ -47,13 +54,13 @@ def test_limits_count_over_all_children(httpd):
                 + hub("MercureMaxSubscribers 0 per-address=3", path=OTHER))
     first = opens(httpd, 3)
     refused(httpd, "address")
-    # Neither HEAD nor a publication is a stream; another address, and another hub, have counts of their own.
+    # HEAD requests and publications are not streams; another address and another hub have their own counts.
     assert httpd.request("HEAD", f"{PATH}?match=a").status == 200
     httpd.publish("a", "x")
     elsewhere = opens(httpd, 3, path=OTHER)
     refused(httpd, "address", path=OTHER)
     behind = [opens(httpd, 1, source="127.0.0.9", headers=[("X-Real", f"192.0.2.{i}")])[0] for i in (1, 1, 2)]
-    # Of an IPv6 address its network counts; one that stands for an IPv4 address is that.
+    # IPv6 addresses count by their network; one that stands for an IPv4 address counts as that address.
     for full, same, others in (
             ("2001:db8:0:1::1", ["2001:db8:0:1::2", "2001:DB8:0:1:ffff:ffff:ffff:ffff"], ["2001:db8:0:2::1", "2001:db8::1"]),
             ("192.0.2.1", ["::ffff:192.0.2.1", "::ffff:c000:201", "64:ff9b::192.0.2.1"], ["::ffff:192.0.2.3", "64:ff9b::1"])):
@@ -66,7 +73,7 @@ def test_limits_count_over_all_children(httpd):
         streams += [opens(httpd, 1, **at(address))[0] for address in others]
         for stream in streams:
             stream.close()
-    # The token's text counts, wherever it comes from and however it is sent.
+    # Tokens are told apart by their text, wherever they come from and however they are sent.
     one, two = token.subscriber(["a"], jti="1"), token.subscriber(["a"], jti="2")
     with httpd.subscribe("match=a", token=one, source="127.0.0.3"):
         refused(httpd, "hub has", source="127.0.0.4")
@@ -75,37 +82,31 @@ def test_limits_count_over_all_children(httpd):
     tokens = opens(httpd, 1, token=one, source="127.0.0.3")
     tokens += opens(httpd, 1, source="127.0.0.4", headers=[("Cookie", f"__Secure-mercure_access_token={one}")])
     refused(httpd, "token", token=one, source="127.0.0.5")
-    # A refusal holds no place, neither of the address nor of the hub.
+    # A refused stream holds no place, neither of its address nor of the hub.
     tokens += opens(httpd, 2, token=two, source="127.0.0.5")
     refused(httpd, "hub has", source="127.0.0.6")
     for stream in tokens + first:
         stream.close()
-    # All that was closed is given back.
+    # Closed streams have given their places back.
     first = opens(httpd, 3)
     refused(httpd, "address")
 
-    # A child that dies takes its counts along.
+    # The counts of a dead child are gone.
     for pid in httpd.children():
         httpd.kill_child(pid)
-    for stream in first + elsewhere:
-        stream.wait_end()
-        stream.close()
+    wait_ends(first + elsewhere)
     first, elsewhere = opens(httpd, 3), opens(httpd, 3, path=OTHER)
     refused(httpd, "address")
     refused(httpd, "address", path=OTHER)
 
     # In a graceful restart the streams of the old children count until they end.
     httpd.graceful()
-    for stream in first + elsewhere:
-        stream.wait_end()
-        stream.close()
+    wait_ends(first + elsewhere)
     first = opens(httpd, 3)
     refused(httpd, "address")
-    # A lower limit is that of the next generation.
+    # A lower limit applies to the next generation of children.
     httpd.graceful(hub("MercureMaxSubscribers 7 per-address=1 per-token=2"))
-    for stream in first:
-        stream.wait_end()
-        stream.close()
+    wait_ends(first)
     first = opens(httpd, 1)
     refused(httpd, "address")
     first[0].close()

@@ -1,4 +1,4 @@
-"""mercure-token: what it makes, what it refuses, and in which words."""
+"""mercure-token: the tokens it makes, what it refuses, and its messages."""
 import base64
 import json
 import os
@@ -59,7 +59,7 @@ def test_a_token_carries_every_claim_of_rfc_9068():
     assert set(claims) == {"iss", "exp", "aud", "sub", "client_id", "iat", "jti"}
 
 
-def test_what_is_asked_for_is_what_it_says():
+def test_options_set_the_claims():
     _, claims = decode(make("--sub", "s", "--client-id", "c", "--aud", "https://other.example/"))
     assert (claims["sub"], claims["client_id"]) == ("s", "c")
     assert claims["aud"] == [AUDIENCE, "https://other.example/"]
@@ -71,7 +71,7 @@ def test_what_is_asked_for_is_what_it_says():
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_keys_from_files(end, tmp_path):
+def test_key_can_come_from_a_file_or_standard_input(end, tmp_path):
     key = tmp_path / "key"
     key.write_bytes((SECRET + end).encode())
     token = make("--publish", "*")
@@ -82,7 +82,7 @@ def test_keys_from_files(end, tmp_path):
     assert run("--check", "-", "--key", SECRET, *WHO, stdin=done.stdout).returncode == 0
 
 
-def test_check_lists_what_is_granted():
+def test_check_lists_the_grants():
     token = make("--publish", "*", "--subscribe", "/a", "--subscribe-urlpattern", "/b/:id", "--payload",
                  '{"a":1}', "--sub", "alice")
     done = run("--check", token, "--key", SECRET, *WHO)
@@ -99,7 +99,7 @@ def test_check_lists_what_is_granted():
     assert "was not compared (no --aud)" in done.stdout
 
 
-def test_check_says_why_not():
+def test_check_says_why_a_token_is_refused():
     token = make("--publish", "*", "--kid", "k")
     for arguments, words in (
             (["--iss", "https://x.example"], "this issuer is not trusted here"),
@@ -118,7 +118,7 @@ def test_check_says_why_not():
         1, "refused: a token has three parts separated by dots; this has 1\n")
 
 
-def test_check_takes_the_algorithm_of_the_token(tmp_path):
+def test_check_uses_the_tokens_algorithm_by_default(tmp_path):
     private, public = str(tmp_path / "private"), str(tmp_path / "public")
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private], check=True)
     subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
@@ -132,7 +132,7 @@ def test_check_takes_the_algorithm_of_the_token(tmp_path):
         assert done.returncode == 2 and "HS256 needs a secret" in done.stderr
 
 
-def test_tokens_of_protocol_0x():
+def test_tokens_of_protocol_0x_are_made_and_checked():
     before = int(time.time())
     made = run("--legacy", "--key", SECRET, "--publish", "*", "--subscribe", "https://example.com/{id}",
                "--subscribe", "/b", "--payload", '"any JSON"', "--kid", "k", "--ttl", "90")
@@ -149,7 +149,7 @@ def test_tokens_of_protocol_0x():
     assert lines[0] == "accepted" and lines[1].startswith("expires ")
     assert lines[2:] == ["publish everything *", "subscribe template https://example.com/{id}",
                          "subscribe template /b", 'payload "any JSON"']
-    # Each kind is refused as the other one, and the words say what it is.
+    # A token of one protocol is refused as one of the other, and the message says which it is.
     done = run("--check", token, "--key", SECRET, *WHO)
     assert done.returncode == 1 and "at+jwt is expected" in done.stdout
     assert "it is a token of protocol 0.x: add --legacy" in done.stdout
@@ -164,8 +164,8 @@ def test_tokens_of_protocol_0x():
 
 
 @pytest.mark.mpm("event")
-def test_a_hub_takes_what_it_makes(httpd):
-    """Of either protocol; and what --check says of it is what the hub does."""
+def test_hub_decides_as_check_says(httpd):
+    """For tokens of both protocols."""
     aud = "https://hub.example/.well-known/mercure"
     httpd.start(hub(f"MercureKey {ISSUER} HS256 {SECRET}", f"MercureLegacyKey HS256 {SECRET}", keys=False))
     for arguments, who in ((["--legacy"], ["--legacy"]), (["--iss", ISSUER, "--aud", aud],) * 2):
@@ -210,7 +210,7 @@ def test_a_hub_takes_what_it_makes(httpd):
     (["--check", "a.b.c", "--key", SECRET, "--alg", "HS256,x"], '"x" is no algorithm'),
     (["--check", "a.b.c", "--key", "short"], "the secret has 5 bytes; HS256 needs 32"),
 ])
-def test_bad_usage_is_one_line_and_status_2(arguments, words):
+def test_bad_usage_prints_one_line_and_returns_2(arguments, words):
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"mercure-token: [^\n]+\n", done.stderr), done.stderr
@@ -218,7 +218,7 @@ def test_bad_usage_is_one_line_and_status_2(arguments, words):
     assert SECRET not in done.stderr
 
 
-def test_help_and_a_short_secret():
+def test_help_is_printed_and_a_short_secret_warned_of():
     done = run("--help")
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("Usage: mercure-token ")
     done = run(*WHO, "--key", "short", "--publish", "a")

@@ -1,4 +1,4 @@
-"""What the hub says of itself: its metadata document, its challenges, and under which names it answers."""
+"""What the hub says about itself: its metadata document, its challenges and the names it answers to."""
 import json
 
 import pytest
@@ -21,7 +21,7 @@ def document(httpd, path, **more):
     return response.json
 
 
-def test_the_document_is_at_the_path_that_follows_from_the_hubs(httpd):
+def test_metadata_document_is_at_the_derived_path(httpd):
     other = httpd.add_port()
     httpd.load("rewrite")
     httpd.expect_log("AH01630: client denied by server configuration")
@@ -36,7 +36,7 @@ def test_the_document_is_at_the_path_that_follows_from_the_hubs(httpd):
         + f'<Location "{PREFIX}/a b/é">\nRequire all denied\n</Location>\n'
         + hub(path="/hubs/", identifier=None)
         + httpd.vhost(hub(path="/", identifier=None), port=other))
-    # All that is known of a hub, and the first of its names.
+    # Every member that a document can have; the resource is the first identifier.
     assert document(httpd, PATH) == {
         "resource": "https://hub.example/.well-known/mercure",
         "authorization_servers": ["https://as.example", "https://as.example/tenant"],
@@ -46,10 +46,10 @@ def test_the_document_is_at_the_path_that_follows_from_the_hubs(httpd):
         "mercure_matcher_types_supported": ["exact", "urlpattern"],
         "mercure_subscriptions": True,
     }
-    # What is restricted, is: here the hub, there its document.
+    # Access control applies: to the hub here, to its document there.
     assert httpd.get(f"{PATH}?match=a").status == 403
     assert httpd.get(f"{PREFIX}/a%20b/%C3%A9").status == 403
-    # A hub's path with a slash at its end keeps it, and that of the root leaves it out.
+    # A slash at the end of the hub's path is kept, but the slash of the root path is left out.
     assert document(httpd, "/hubs/") == {
         "resource": f"http://localhost:{httpd.port}/hubs/",
         "bearer_methods_supported": ["header"],
@@ -61,11 +61,11 @@ def test_the_document_is_at_the_path_that_follows_from_the_hubs(httpd):
     assert document(httpd, "/", port=other)["resource"] == f"http://localhost:{other}/"
     answer = httpd.request("POST", "/", [FORM], "topic=a", port=other)
     assert answer.header("WWW-Authenticate") == f'Bearer resource_metadata="http://localhost:{other}{PREFIX}"'
-    # Only these paths: the document has nothing below it, and the prefix alone is not ours.
+    # Only these paths: there is nothing below the document, and the prefix alone is not the hub's.
     for target in (f"{PREFIX}{PATH}/", f"{PREFIX}{PATH}/x", f"{PREFIX}/hubs", f"{PREFIX}/none", PREFIX,
                    f"{PREFIX}{PATH.replace('/', '%2F')}"):
         assert httpd.get(target).status in (403, 404), target
-    # Methods, and who may read it from elsewhere.
+    # The methods, and reading from other origins.
     target = PREFIX + PATH
     head, get = httpd.request("HEAD", target), httpd.get(target)
     assert head.status == 200 and head.header("Content-Length") == get.header("Content-Length") != "0"
@@ -78,7 +78,7 @@ def test_the_document_is_at_the_path_that_follows_from_the_hubs(httpd):
     assert preflight.header("Access-Control-Allow-Methods") == "GET, HEAD, OPTIONS"
 
 
-def test_every_challenge_names_the_document(httpd):
+def test_every_challenge_names_the_metadata_document(httpd):
     httpd.start(hub(anonymous=False))
     where = f'resource_metadata="https://hub.example{PREFIX}{PATH}"'
     good = token.publisher(["a"])
@@ -99,8 +99,8 @@ def test_every_challenge_names_the_document(httpd):
             assert answer.status == status and answer.header_all("WWW-Authenticate") == [wanted]
 
 
-def test_why_a_token_was_refused_stands_in_the_log(httpd):
-    """For a developer who sees nothing but 401: what was presented, and what was expected."""
+def test_log_says_why_a_token_was_refused(httpd):
+    """A developer who sees only 401 finds there what the token has, and what the hub expects."""
     other = "/other"
     httpd.start(hub(anonymous=False)
                 + hub("MercureSubscriberKey https://a.example HS256 " + token.SUBSCRIBER_KEY,
@@ -143,8 +143,8 @@ def test_why_a_token_was_refused_stands_in_the_log(httpd):
             assert len(part) < 10 or part not in log
 
 
-def test_names_that_a_client_cannot_choose(httpd):
-    """A derived identity follows the server's own names, never a Host that somebody made up."""
+def test_client_cannot_choose_the_hubs_identity(httpd):
+    """A derived identity follows the server's own names, never an invented Host."""
     port = httpd.port
     httpd.start(hub(identifier=None, path="/main")
                 + httpd.vhost(hub(identifier=None), name="a.example", aliases=["b.example", "*.c.example"]))
@@ -165,12 +165,12 @@ def test_names_that_a_client_cannot_choose(httpd):
         assert httpd.publish("a", "x", token=minted, host=host, status=None).status == 200, host
         foreign = token.publisher(aud=f"http://evil.example:{port}{PATH}")
         assert httpd.publish("a", "x", token=foreign, host=host, status=None).status == 401, host
-    # In the request's target, which counts more than Host.
+    # The request's target takes precedence over Host.
     answer = httpd.get(f"http://b.example:{port}{PREFIX}{PATH}", host="a.example")
     assert answer.json["resource"] == f"http://b.example:{port}{PATH}"
 
 
-def test_several_audiences(httpd):
+def test_every_resource_identifier_is_accepted_as_audience(httpd):
     names = ["https://hub.example/.well-known/mercure", "https://internal.example:8443/hub", "http://x.example/"]
     httpd.start(hub("MercureResourceIdentifier " + " ".join(names), identifier=None))
     for aud in names + [["https://other.example", names[1]]]:
@@ -181,7 +181,7 @@ def test_several_audiences(httpd):
     assert document(httpd, PATH)["resource"] == names[0]
 
 
-def test_other_origins_are_misdirected(httpd):
+def test_requests_for_other_origins_get_421(httpd):
     port = httpd.port
     httpd.start(hub(f"MercurePublicURL http://a.example:{port} http://*.b.example https://c.example",
                     f"MercureCorsOrigins {APP}"))

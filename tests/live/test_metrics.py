@@ -1,4 +1,4 @@
-"""Metrics, health, mod_status and the notes for access logs."""
+"""Metrics, health, mod_status, and the notes for access logs."""
 import os
 import re
 
@@ -15,8 +15,8 @@ SOURCES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 TOPIC = "https://example.com/a"
 PAGES = (STATUS + "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
          "<Location /health>\nSetHandler mercure-health\n</Location>\n")
-# The names of the contract, with the labels beside `hub`.
-CONTRACT = {
+# The documented names, each with its labels beside `hub`.
+DOCUMENTED = {
     "mercure_subscribers_connected": set(), "mercure_subscribers_total": set(), "mercure_updates_total": set(),
     "mercure_deliveries_total": set(), "mercure_publish_rejected_total": {"reason"},
     "mercure_subscribers_refused_total": {"reason"}, "mercure_subscribers_ended_total": {"reason"},
@@ -36,7 +36,7 @@ def samples(httpd):
         assert family.documentation and family.type in ("counter", "gauge", "histogram"), family
         for sample in family.samples:
             key = sample.name, tuple(sorted(sample.labels.items()))
-            assert key not in found, f"twice: {key}"
+            assert key not in found, f"{key} comes twice"
             found[key] = sample.value
     return found
 
@@ -54,19 +54,19 @@ def total(httpd, name):
 
 
 @pytest.mark.mpm("event", "worker")
-def test_metrics(httpd):
-    """Every name of the contract, what moves it, and that a reload and a dead child do not reset it."""
+def test_metrics_count_and_survive_reloads_and_dead_children(httpd):
+    """Checks every documented name, what changes it, and that a reload or a dead child does not reset it."""
     httpd.load("status")
     httpd.start(hub("MercureLimit body=200 topics=2", "MercureMaxSubscribers 2", "MercureHeartbeat 1") + PAGES)
     found = samples(httpd)
-    for name, labels in CONTRACT.items():
+    for name, labels in DOCUMENTED.items():
         mine = [dict(pairs) for n, pairs in found if n == name]
         assert mine, name
         assert all(set(pairs) == {"hub"} | labels and pairs["hub"] == PATH for pairs in mine), (name, mine)
     assert value(httpd, "mercure_transport_up") == 1
 
     with httpd.subscribe([("match", TOPIC)]) as stream:
-        # What is published while a stream is being opened is found in the history, which is no dispatch.
+        # An update published while the stream opens would come from the history, which is not a dispatch.
         stream.wait_comment(2)
         sent = [httpd.publish(TOPIC, f"data {n}").text for n in range(3)]
         assert [event.id for event in stream.take(3)] == sent
@@ -86,7 +86,7 @@ def test_metrics(httpd):
 
         wait_until(lambda: len(lags()) >= len(httpd.children()) and set(lags()) == {0}, what="no lag in any child")
         assert httpd.request("HEAD", f"{PATH}?match=x").status == 200
-        assert value(httpd, "mercure_subscribers_total") == 1, "HEAD is no stream"
+        assert value(httpd, "mercure_subscribers_total") == 1, "HEAD is not a stream"
         with httpd.subscribe([("match", TOPIC)]):
             httpd.subscribe([("match", TOPIC)], status=429).close()
     wait_value(httpd, 0, "mercure_subscribers_connected")
@@ -122,7 +122,7 @@ def test_metrics(httpd):
     assert all(after[key] >= v for key, v in before.items())
     assert value(httpd, "mercure_updates_total") == 3
 
-    # mod_status says the same.
+    # mod_status shows the same.
     expected = {"MercureSubscribers": "0", "MercureUpdates": "3", "MercureDeliveries": "3", "MercureThreads": "0",
                 "MercureSubscribersTotal": "3", "MercurePublishRejected": "5", "MercurePublishRejectedTooLarge": "1",
                 "MercureSubscribersRefused": "3", "MercureSubscribersRefusedLimit": "1",
@@ -131,19 +131,19 @@ def test_metrics(httpd):
                 "MercureTransportUp": "1"}
     lines = {}
 
-    def told():
+    def shown():
         lines.update(auto(httpd))
         return {key: lines.get(key) for key in expected} == expected
 
-    wait_until(told, what=f"{expected} in /server-status")
+    wait_until(shown, what=f"{expected} in /server-status")
     assert 0 < float(lines["MercureDispatchSeconds"]) < 60
     page = httpd.get("/server-status").text
     assert f"<td>{PATH}</td>" in page and "<td>5 (" in page and "too_large 1" in page
 
 
 @pytest.mark.mpm("event")
-def test_labels_and_methods(httpd):
-    """Hubs that people would call the same are told apart; labels are escaped."""
+def test_labels_differ_and_only_get_and_head_are_allowed(httpd):
+    """Hubs at the same path of different hosts have different labels; labels are escaped."""
     port = httpd.add_port()
     other = httpd.add_port()
     third = httpd.add_port()
@@ -166,7 +166,7 @@ def test_labels_and_methods(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_health(httpd):
+def test_health_reports_live_and_ready(httpd):
     more = "".join(f"<{section}>\nSetHandler mercure-health\n</{section.split()[0]}>\n" for section in (
         "Location /live", "Location /slash/", 'LocationMatch "^/match/.*$"', "Location /health/inner"))
     httpd.start(hub() + PAGES.replace(STATUS, "") + more)
@@ -184,7 +184,7 @@ def test_health(httpd):
         response = httpd.request(method, "/health/live", body="x")
         assert response.status == 405 and response.header("Allow") == "GET, HEAD", method
     assert httpd.request("HEAD", "/health/live").status == 200
-    # Without a hub the server lives, but is not ready.
+    # Without a hub the server is live, but not ready.
     httpd.graceful(PAGES.replace(STATUS, ""))
     assert httpd.get("/health/live").status == 200
     for path in ("/health", "/health/ready"):
@@ -194,8 +194,8 @@ def test_health(httpd):
 
 
 @pytest.mark.mpm("event", "worker")
-def test_notes(httpd):
-    """What LogFormat can tell of a publication, of a stream, and of what was turned away."""
+def test_notes_name_update_subscriber_and_reason(httpd):
+    """What LogFormat can show of a publication, of a stream and of refused requests."""
     log = httpd.path("logs/notes.log")
     httpd.start(hub(anonymous=False) + 'LogFormat "%m %>s %{mercure-id}n %{mercure-subscriber}n %{mercure-reason}n" '
                 f'notes\nCustomLog "{log}" notes\n')
@@ -209,7 +209,7 @@ def test_notes(httpd):
             return [line[:-1] for line in file if line.endswith("\n")]
 
     wait_until(lambda: len(lines()) == 4, what="four lines in the access log")
-    # Children write their lines in any order.
+    # Children write their lines in no particular order.
     stream = next(line for line in lines() if line.startswith("GET 200"))
     assert re.fullmatch(r"GET 200 - urn:uuid:[0-9a-f-]{36} client", stream), stream
     assert sorted(set(lines()) - {stream}) == sorted(
@@ -217,8 +217,8 @@ def test_notes(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_dashboard_and_alerts(httpd):
-    """Every metric that the files for Grafana and Prometheus name exists, with the labels they use."""
+def test_dashboard_and_alerts_use_existing_metrics(httpd):
+    """Every metric in the files for Grafana and Prometheus exists, with the labels that they use."""
     httpd.start(hub() + PAGES.replace(STATUS, ""))
     known = {}
     for name, pairs in samples(httpd):
@@ -234,13 +234,13 @@ def test_dashboard_and_alerts(httpd):
     used = set()
     for query in queries:
         for name, selector in re.findall(r"\b(mercure_\w+)(?:\{([^}]*)\})?", query):
-            assert name in known, f"{name} is no metric: {query}"
+            assert name in known, f"{name} is not a metric: {query}"
             assert set(re.findall(r"(\w+)\s*[=!]", selector)) <= known[name] | {"instance", "job"}, query
             used.add(name)
         for by in re.findall(r"\bby\s*\(([^)]*)\)", query):
             assert set(re.split(r"[,\s]+", by.strip())) <= {"hub", "reason", "le", "child", "instance"}, query
-    missing = set(CONTRACT) - used - {"mercure_dispatch_seconds_sum", "mercure_dispatch_seconds_count",
+    missing = set(DOCUMENTED) - used - {"mercure_dispatch_seconds_sum", "mercure_dispatch_seconds_count",
                                       "mercure_subscribers_total"}
-    assert not missing, f"nobody watches {missing}"
+    assert not missing, f"no panel and no alert uses {missing}"
     for rule in rules:
         assert rule["annotations"]["summary"] and rule["labels"]["severity"] in ("warning", "critical")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.mpm("event")
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/migrating.md")
 APP = "https://app.example.com"
 TOPIC = "https://example.com/books/1"
-SHORT_SECRET = "!ChangeThisMercureHubJWTSecretKey!"  # of the page, and of many a hub
+SHORT_SECRET = "!ChangeThisMercureHubJWTSecretKey!"  # the secret of the page, and of many hubs
 OLD_PUBLISHER_KEY = "old-publisher-key-of-the-live-tests:0123456789abcdef"
 OLD_SUBSCRIBER_KEY = "old-subscriber-key-of-the-live-tests:0123456789abcdef"
 
@@ -28,7 +28,7 @@ def blocks(language):
         return re.findall(rf"^```{language}\n(.*?)^```$", page.read(), re.S | re.M)
 
 
-def test_all_that_is_configuration_is_held():
+def test_every_block_of_the_page_is_tested():
     with open(PAGE, encoding="utf-8") as page:
         fences = re.findall(r"^```(.+)$", page.read(), re.M)
     assert sorted(fences) == ["apache"] * 4 + ["diff"] + ["sh"] * 2
@@ -41,7 +41,7 @@ def publish(port, minted):
 
 
 def old_client_is_served(port, publisher, subscriber):
-    """Whether a client of 0.x, unchanged, publishes and gets a private update."""
+    """Whether an unchanged client of 0.x can publish a private update and receive it."""
     minted = old(subscribe=["https://example.com/books/{id}"], key=subscriber)
     query = urllib.parse.urlencode([("topic", "https://example.com/books/{id}"), ("authorization", minted)])
     with sse.EventSource(port, f"{PATH}?{query}") as stream:
@@ -60,7 +60,7 @@ def new_client_is_served(port, publisher, subscriber, audience):
         return stream.next().data == "hello"
 
 
-def test_the_sections(httpd):
+def test_configurations_of_the_page_serve_the_clients_they_name(httpd):
     apache, (proxied,) = blocks("apache"), blocks("diff")
     backend, ports = httpd.add_port(), [httpd.add_port() for _ in range(5)]
     httpd.env |= {"MERCURE_PUBLISHER_JWT_KEY": OLD_PUBLISHER_KEY, "MERCURE_SUBSCRIBER_JWT_KEY": OLD_SUBSCRIBER_KEY,
@@ -71,7 +71,7 @@ def test_the_sections(httpd):
     result = httpd.configtest(sides["-"])
     assert result.ok, result
     texts = [*apache, sides["+"]]
-    httpd.write("htdocs/backend.txt", "what is behind")
+    httpd.write("htdocs/backend.txt", "the backend")
     httpd.start(httpd.vhost(port=backend) + "".join(httpd.vhost(text, port=port) for text, port in zip(texts, ports)))
     for text, port in zip(texts, ports):
         legacy, modern = "MercureLegacyPublisherKey" in text, "MercurePublisherKey" in text
@@ -79,17 +79,17 @@ def test_the_sections(httpd):
         assert old_client_is_served(port, OLD_PUBLISHER_KEY, OLD_SUBSCRIBER_KEY) == legacy, text
         audience = f"http://localhost:{port}{PATH}"
         assert new_client_is_served(port, PUBLISHER_KEY, SUBSCRIBER_KEY, audience) == modern, text
-        # A token with the name of an issuer is one of version 1, though an old key has signed it.
+        # A token that names an issuer counts as one of version 1, even if an old key has signed it.
         status = publish(port, old(publish=["*"], iss=APP, key=OLD_PUBLISHER_KEY))
         assert status == (200 if legacy and not modern else 401), text
     many = urllib.parse.urlencode([("topic", str(i)) for i in range(600)])
     with sse.EventSource(ports[1], f"{PATH}?{many}") as stream:
         assert stream.status == 200
-    assert http.request(ports[4], "GET", "/backend.txt").text == "what is behind"
+    assert http.request(ports[4], "GET", "/backend.txt").text == "the backend"
 
 
 @pytest.mark.parametrize("index", range(2))
-def test_the_environment(folder, index):  # noqa: F811
+def test_environments_of_the_page_serve_the_clients_they_name(folder, index):  # noqa: F811
     block, port = blocks("sh")[index], free_port()
     assert "MERCURE_LISTEN_ADDR=:8080\n" in block
     script = "set -a\n" + block.replace("=:8080", f"=127.0.0.1:{port}") + 'exec "$0"\n'
@@ -105,6 +105,6 @@ def test_the_environment(folder, index):  # noqa: F811
         assert publish(port, minted) == (200 if modern else 403)
         launcher.terminate()
         assert launcher.wait(timeout=60) == 0, log.read_text()
-        # All that it said is there now.
+        # The launcher's output is complete now.
         assert ("MERCURE_TRUSTED_ISSUERS is not set" in log.read_text()) == (not modern)
     release_port(port)

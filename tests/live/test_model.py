@@ -1,7 +1,7 @@
 """
-The hub against a model of it: publishers in several children, subscribers that listen to this and
-that, hang up at any moment and come back by their last id. What each has seen must be what the
-model says: everything it listens to and may read, once, in the one order of the hub.
+The hub against a model of it. Publishers work through several children; subscribers listen to different
+topics, hang up at any moment and come back with their last id. Each subscriber must have seen what the
+model says: everything that it listens to and may read, once, in the order of the hub.
 """
 import random
 import select
@@ -19,7 +19,7 @@ TOPICS = [f"{BASE}/{kind}/{number}" for kind in ("books", "films") for number in
 
 
 class Matcher:
-    """A topic matcher, with the model's own idea of what it matches."""
+    """A topic matcher, with the model's own implementation of matching."""
 
     def __init__(self, rng):
         self.kind, self.value = rng.choice(
@@ -62,13 +62,13 @@ class Subscriber:
 
     def connect(self):
         headers = [("Last-Event-ID", self.seen[-1])] if self.seen else []
-        # Before the first event there is no last id: then the whole history is asked for.
+        # Before the first event there is no last id, so the subscriber asks for the whole history.
         query = [matcher.parameter() for matcher in self.matchers]
         if self.connections and not self.seen:
             query.append(("last_event_id", "earliest"))
         self.stream = self.httpd.subscribe(query, headers, self.token)
         self.stream.pump(0)
-        self.collect()  # what came together with the head
+        self.collect()  # events that came together with the head
         self.connections += 1
 
     def collect(self):
@@ -88,7 +88,7 @@ class Subscriber:
 
 
 def read(readers, seconds):
-    """Reads what has come, or comes within SECONDS."""
+    """Reads the events that have come or come within SECONDS."""
     streams = {reader.stream: reader for reader in readers}
     for stream in select.select(list(streams), [], [], seconds)[0]:
         stream.pump(1.0)
@@ -106,7 +106,7 @@ def publish(httpd, rng, count, pause, sent, failures):
             time.sleep(rng.random() * pause)
             answer = httpd.publish(topics, f"{number}\n{'x' * rng.randrange(300)}", fields=fields)
             sent[answer.text] = (topics, private)
-    except Exception as error:  # noqa: B902 - told by the test, which is in another thread
+    except Exception as error:  # noqa: B902 - the test reports it from another thread
         failures.append(error)
 
 
@@ -114,8 +114,8 @@ def order_of(httpd, count):
     """All COUNT ids in the hub's order."""
     everything = token.subscriber(["*"])
     ids = []
-    # Threads may all be held by those who have just hung up: then the stream ends at once, and who
-    # listens comes again, as EventSource does.
+    # Subscribers that have just hung up may still hold all threads. Then a new stream ends at once, and the
+    # reader comes back, as an EventSource does.
     end = time.monotonic() + 3 * DEADLINE
     while len(ids) < count and time.monotonic() < end:
         with httpd.subscribe([("match", "*"), ("last_event_id", ids[-1] if ids else "earliest")],
@@ -136,7 +136,7 @@ def run(httpd, seed, publishers, subscribers, each, pause=0.04):
     for thread in threads:
         thread.start()
     connections = sum(reader.connections for reader in readers)
-    # However long it takes, some hang up while others publish, and some after that.
+    # However long it takes, some subscribers hang up while others publish, and some after that.
     while any(thread.is_alive() for thread in threads) or \
             sum(reader.connections for reader in readers) <= connections + 10:
         read(readers, 0.01)
@@ -144,14 +144,14 @@ def run(httpd, seed, publishers, subscribers, each, pause=0.04):
             reader.hang_up()
     assert not failures, failures
     order = order_of(httpd, publishers * each)
-    assert sorted(order) == sorted(sent), "the history is not what was acknowledged"
+    assert sorted(order) == sorted(sent), "the history differs from the acknowledged updates"
     end = time.monotonic() + 3 * DEADLINE
     wanted = {reader: [i for i in order if reader.expects(sent[i])] for reader in readers}
     while time.monotonic() < end:
         read(readers, 0.05)
         if all(len(reader.seen) >= len(wanted[reader]) for reader in readers):
             break
-    # A moment more, for what should not come.
+    # Another moment, for events that should not come.
     read(readers, 0.2)
     for number, reader in enumerate(readers):
         reader.collect()
@@ -161,19 +161,19 @@ def run(httpd, seed, publishers, subscribers, each, pause=0.04):
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.mpm("event")
-def test_each_view_is_the_models(httpd, seed):
+def test_every_subscriber_sees_what_the_model_says(httpd, seed):
     httpd.start(hub())
     run(httpd, seed, publishers=8, subscribers=50, each=60)
 
 
 @pytest.mark.mpm("worker")
-def test_each_view_is_the_models_with_threads(httpd):
+def test_every_subscriber_sees_what_the_model_says_with_threads(httpd):
     httpd.start(hub())
     run(httpd, 3, publishers=4, subscribers=6, each=60)
 
 
 @pytest.mark.soak
 @pytest.mark.mpm("event")
-def test_each_view_is_the_models_for_long(httpd):
+def test_every_subscriber_sees_what_the_model_says_for_long(httpd):
     httpd.start(hub("MercureHistory count=0 bytes=64M") + "MercureDispatchers 3\n")
     run(httpd, random.randrange(1 << 30), publishers=8, subscribers=200, each=2000)

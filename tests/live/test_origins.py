@@ -1,4 +1,4 @@
-"""Browsers: CORS, the cookie, and which sites may publish with it."""
+"""Browsers: CORS, the cookie, and the sites that may publish with it."""
 import pytest
 
 from env import token
@@ -32,7 +32,7 @@ def cookie(name=COOKIE, value=None):
 # ---- CORS ----------------------------------------------------------------------------------------
 
 
-def test_without_the_directive_there_is_no_cors(httpd):
+def test_without_the_directive_there_are_no_cors_fields(httpd):
     httpd.start(hub())
     for answer in (preflight(httpd, APP), post(httpd, ("Origin", APP))):
         assert answer.header("Access-Control-Allow-Origin") is None
@@ -55,7 +55,7 @@ def test_listed_origins_may_read_answers_with_credentials(httpd):
     "https://app.example.evil", "https://evilapp.example", "http://app.example", "null", "https://app.example:444",
     "https://sub.example", "https://evilsub.example", "http://a.sub.example", "https://a/.sub.example",
     "https://a.sub.example:1", "https://.sub.example.evil", "https://app.example, https://app.example", "*", ""])
-def test_other_origins_get_nothing(httpd, origin):
+def test_other_origins_get_no_cors_fields(httpd, origin):
     httpd.start(hub(f"MercureCorsOrigins {APP} https://*.sub.example"))
     answer = post(httpd, ("Origin", origin))
     assert answer.header("Access-Control-Allow-Origin") is None
@@ -64,7 +64,7 @@ def test_other_origins_get_nothing(httpd, origin):
     assert preflight(httpd, origin).header("Access-Control-Allow-Methods") is None
 
 
-def test_preflight(httpd):
+def test_preflight_allows_the_hubs_methods_and_fields(httpd):
     httpd.start(hub(f"MercureCorsOrigins {APP}"))
     answer = preflight(httpd, APP)
     assert answer.status == 204 and answer.body == b""
@@ -77,31 +77,31 @@ def test_preflight(httpd):
     assert {"authorization", "last-event-id", "content-type", "if-none-match"} <= set(allowed.split(", "))
 
 
-def test_options_without_preflight_says_what_is_allowed(httpd):
+def test_options_without_preflight_lists_the_methods(httpd):
     httpd.start(hub())
     answer = httpd.request("OPTIONS", PATH)
     assert answer.status == 204 and "POST" in answer.header("Allow")
 
 
-def test_any_origin_goes_without_credentials(httpd):
+def test_any_origin_is_allowed_only_without_credentials(httpd):
     httpd.start(hub("MercureCorsOrigins *"))
     answer = post(httpd, ("Origin", APP))
     assert answer.header("Access-Control-Allow-Origin") == "*"
     assert answer.header("Access-Control-Allow-Credentials") is None
-    # A request that carries the hub's cookie has credentials, whatever it does with them.
+    # A request with the hub's cookie has credentials, even if another token counts.
     for headers in ([cookie()], [cookie(), ("Authorization", f"Bearer {token.publisher()}")]):
         answer = post(httpd, ("Origin", APP), *headers)
         assert answer.header("Access-Control-Allow-Origin") is None
         assert answer.header("Access-Control-Expose-Headers") is None
     answer = post(httpd, ("Origin", APP), cookie("other"))
     assert answer.header("Access-Control-Allow-Origin") == "*"
-    # A cache must not give one client the answer to another's question.
+    # A cache must not give one client the answer to another client's request.
     answer = httpd.get("/.well-known/oauth-protected-resource" + PATH)
     assert answer.status == 200 and answer.header("Access-Control-Allow-Origin") is None
     assert answer.header("Vary").split(",") == ["Origin", "Cookie"]
 
 
-def test_a_stream_carries_cors_fields(httpd):
+def test_stream_has_cors_fields(httpd):
     httpd.start(hub(f"MercureCorsOrigins {APP}"))
     with httpd.subscribe([("match", TOPIC)], headers=[("Origin", APP)]) as stream:
         assert stream.response.header("Access-Control-Allow-Origin") == APP
@@ -129,7 +129,7 @@ def test_a_stream_carries_cors_fields(httpd):
     ("MercureCookieName \"a b\"", "a b"),
     ("MercureCookieName a=b", "a=b"),
 ])
-def test_mistakes_are_errors_of_configtest(httpd, line, words):
+def test_invalid_origins_and_cookie_names_are_errors(httpd, line, words):
     result = httpd.configtest(hub(line))
     assert not result.ok and words in result.output, result.output
 
@@ -137,7 +137,7 @@ def test_mistakes_are_errors_of_configtest(httpd, line, words):
 # ---- the cookie ----------------------------------------------------------------------------------
 
 
-def test_subscribing_with_the_cookie(httpd):
+def test_cookie_authorizes_subscribers(httpd):
     httpd.start(hub(anonymous=False))
     value = subscriber([TOPIC])
     with httpd.subscribe([("match", TOPIC)], headers=[cookie(value=value)]) as stream:
@@ -151,10 +151,10 @@ def test_subscribing_with_the_cookie(httpd):
 
 
 @pytest.mark.mpm("event")
-def test_where_the_cookie_is_found(httpd):
-    """Between semicolons, wherever the field was cut; what follows a comma may be of any value's making."""
+def test_cookie_is_found_between_semicolons_only(httpd):
+    """However the cookies are spread over fields. Text after a comma may be part of another cookie's value."""
     httpd.load("http2")
-    httpd.expect_log(r"AH10034|AH02951", required=False)  # words of mod_http2 on its configuration
+    httpd.expect_log(r"AH10034|AH02951", required=False)  # mod_http2's comments on its configuration
     httpd.start("Protocols h2c http/1.1\n" + hub(anonymous=False))
     ours = f"{COOKIE}={subscriber([TOPIC])}"
     rows = (
@@ -164,7 +164,7 @@ def test_where_the_cookie_is_found(httpd):
         (200, "a=1", f"b=2; {ours}"),
         (200, ours, "a=1"),
         (200, f"a=1; {ours}", "b=2; c=3"),
-        (401, "a=1", ours),  # it cannot be told from the next
+        (401, "a=1", ours),  # joined by httpd, these fields are those of the next row
         (401, f"a=1, {ours}"),
         (401, f'a="1, {ours}"'),
         (401, f"a=1,{ours}"),
@@ -176,14 +176,14 @@ def test_where_the_cookie_is_found(httpd):
     for status, *fields in rows:
         headers = [("Cookie", field) for field in fields]
         assert httpd.request("HEAD", f"{PATH}?match=a", headers).status == status, fields
-    with Http2(httpd.port) as conn:  # whose fields mod_http2 joins with semicolons
+    with Http2(httpd.port) as conn:  # mod_http2 joins fields with semicolons
         for status, *fields in ((200, "a=1", ours), (200, ours, "a=1"), (200, "a=1, 2", ours, "b=3"),
                                 (401, f"a=1, {ours}", "b=2")):
             headers = [("cookie", field) for field in fields]
             assert conn.request(f"{PATH}?match=a", headers, "HEAD").status == status, fields
 
 
-def test_the_name_of_the_cookie_may_change(httpd):
+def test_cookie_name_can_be_configured(httpd):
     httpd.start(hub("MercureCookieName other", anonymous=False))
     value = subscriber([TOPIC])
     with httpd.subscribe([("match", TOPIC)], headers=[cookie("other", value)]):
@@ -191,14 +191,14 @@ def test_the_name_of_the_cookie_may_change(httpd):
     assert httpd.get(f"{PATH}?match=a", [cookie(value=value)]).status == 401
 
 
-def test_the_authorization_field_comes_before_the_cookie(httpd):
+def test_authorization_field_comes_before_the_cookie(httpd):
     httpd.start(hub(anonymous=False))
     good, bad = subscriber([TOPIC]), "x.y.z"
     with httpd.subscribe([("match", TOPIC)], token=good, headers=[cookie(value=bad)]):
         pass
     answer = httpd.get(f"{PATH}?match=a", [("Authorization", f"Bearer {bad}"), cookie(value=good)])
     assert answer.status == 401 and 'error="invalid_token"' in answer.header("WWW-Authenticate")
-    # A field of another scheme is httpd's affair, and the cookie counts.
+    # A field of another scheme belongs to httpd, so the cookie counts.
     with httpd.subscribe([("match", TOPIC)], headers=[("Authorization", "Basic YTpi"), cookie(value=good)]):
         pass
 
@@ -207,7 +207,7 @@ def own(httpd):
     return f"http://localhost:{httpd.port}"
 
 
-def test_publishing_with_the_cookie_from_the_own_site(httpd):
+def test_own_and_listed_origins_can_publish_with_the_cookie(httpd):
     httpd.start(hub(f"MercurePublishOrigins {APP} https://*.sub.example"))
     for header in [("Origin", own(httpd)), ("Referer", own(httpd) + "/page?x#y"), ("Origin", "https://hub.example"),
                    ("Origin", APP), ("Referer", APP + "/page"), ("Origin", "https://x.sub.example")]:
@@ -227,14 +227,14 @@ def test_publishing_with_the_cookie_from_the_own_site(httpd):
     [("Origin", "http://hub.example")],
     [("Origin", "https://hub.example:8443")],
 ])
-def test_publishing_with_the_cookie_from_elsewhere_is_refused(httpd, headers):
+def test_other_origins_cannot_publish_with_the_cookie(httpd, headers):
     httpd.start(hub())
     answer = post(httpd, cookie(), *headers)
     assert answer.status == 403
     assert "origin" in answer.json["detail"]
 
 
-def test_publishing_with_the_field_needs_no_origin(httpd):
+def test_authorization_field_publishes_from_any_origin(httpd):
     httpd.start(hub())
     bearer = ("Authorization", f"Bearer {token.publisher()}")
     assert post(httpd, bearer, ("Origin", "https://evil.example"), cookie()).status == 200

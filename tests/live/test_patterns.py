@@ -1,6 +1,6 @@
 """
-What subscribers may make the hub hold and evaluate: the patterns of all of them together are bounded,
-and hostile ones cost nobody else their updates.
+What subscribers can make the hub store and evaluate: the patterns of all subscribers together are bounded,
+and hostile patterns do not hold up the updates of others.
 """
 import random
 import urllib.parse
@@ -23,7 +23,7 @@ def patterns(*values):
 
 
 def query(httpd, pairs, status=200):
-    """Many long patterns fit into no URL."""
+    """Subscribes with QUERY: many long patterns do not fit into a URL."""
     return httpd.subscribe(method="QUERY", body=urllib.parse.urlencode(pairs), status=status, headers=[
         ("Content-Type", "application/x-www-form-urlencoded"), *PLAIN.items()])
 
@@ -33,7 +33,7 @@ def wait_patterns(httpd, count):
 
 
 def check_turned_away(httpd, pairs):
-    """A passing reason: a plain client gets 503, an EventSource one that says when to come back."""
+    """A temporary refusal: a plain client gets 503, an EventSource a stream that says when to come back."""
     with httpd.subscribe(pairs, PLAIN, status=503) as refused:
         assert refused.response.header("Content-Type") == "application/problem+json"
         assert "URL Patterns" in refused.response.json["detail"]
@@ -43,7 +43,7 @@ def check_turned_away(httpd, pairs):
         assert refused.parser.retry >= 2000
 
 
-def test_patterns_are_bounded(httpd):
+def test_number_of_patterns_is_bounded(httpd):
     httpd.load("status")
     httpd.expect_log("listen with as many patterns as MercureLimit patterns=3 compiled=2097152 allows")
     httpd.start(hub("MercureLimit patterns=3 compiled=2M") + STATUS)
@@ -58,11 +58,11 @@ def test_patterns_are_bounded(httpd):
         check_turned_away(httpd, patterns("/d/:x"))
     wait_patterns(httpd, 3)
     httpd.subscribe([("match", f"{BASE}/exact"), ("match_urlpattern", "*")]).close()
-    # When a stream ends, what it held is free.
+    # When a stream ends, its patterns are freed.
     second.close()
     wait_patterns(httpd, 2)
     with httpd.subscribe(patterns("/d/:x")) as third:
-        # When a child dies, all that it held is.
+        # When a child dies, the patterns of all its streams are freed.
         killed = owner(httpd, first.conn)
         left = 1 if owner(httpd, third.conn) != killed else 0
         httpd.kill_child(killed)
@@ -70,18 +70,18 @@ def test_patterns_are_bounded(httpd):
         first.close()
     wait_patterns(httpd, 0)
     with httpd.subscribe(patterns("/e/1", "/e/2", "/e/3")) as last:
-        # And when children go for a new generation; the old one counts as long as it lives.
+        # When a new generation replaces the children, their patterns are freed; they count as long as a child lives.
         httpd.graceful()
         assert last.wait_end()
         wait_patterns(httpd, 0)
         with httpd.subscribe(patterns("/e/4", "/e/5", "/e/6")):
             wait_patterns(httpd, 3)
     wait_patterns(httpd, 0)
-    assert httpd.log().count("listen with as many patterns") == 1, "told more than once"
+    assert httpd.log().count("listen with as many patterns") == 1, "logged more than once"
 
 
-def test_what_patterns_occupy_is_bounded(httpd):
-    """Some 37 KB each, so that one subscription may have 27 of them, and two of these fill the hub."""
+def test_memory_of_patterns_is_bounded(httpd):
+    """Each takes some 37 KB: one subscription can have 27 of them, and two such subscriptions fill the hub."""
     def large(name, count):
         return patterns(*(f"{BASE}/{name}{i}/" + "*a" * 1980 for i in range(count)))
 
@@ -100,7 +100,7 @@ def test_what_patterns_occupy_is_bounded(httpd):
     assert number(httpd, "MercurePatternBytes") == 0
 
 
-# The ends of patterns that meet /NUMBER/y/aaa…a!, and match it slowly, or give up.
+# The ends of patterns that match the end of /NUMBER/y/aaa…a! slowly, or give up.
 HOSTILE = [
     "((?:a|aa)*b|(?:a|aa)*c)",
     "((?:a+)+b)",
@@ -113,10 +113,10 @@ HOSTILE = [
 ]
 
 
-def test_hostile_patterns_hold_up_nobody(httpd):
+def test_hostile_patterns_do_not_hold_up_others(httpd):
     """
-    100 subscribers whose patterns are made to cost much, each with patterns of its own, beside one
-    whose are not: it gets every update, the publisher every answer, and the rest of the site goes on.
+    100 subscribers have expensive patterns, all different, and one has a cheap one: it gets every update,
+    the publisher gets every answer, and the rest of the site goes on working.
     """
     httpd.load("status")
     httpd.start(hub() + STATUS)
@@ -131,7 +131,7 @@ def test_hostile_patterns_hold_up_nobody(httpd):
             update = httpd.publish(topic, "x").text
             assert normal.next().id == update
             assert httpd.get("/server-status?auto").status == 200
-    # They are served too, in their turn.
+    # The hostile subscribers are served too.
     last = httpd.publish(f"{BASE}/last", "last").text
     pump_all(hostile, lambda: all(stream.parser.events and stream.parser.events[-1].id == last
                                   for stream in hostile), 60)

@@ -1,4 +1,4 @@
-"""Subscribing with QUERY, whose parameters come in the body too; and HEAD, which opens nothing."""
+"""Subscribing with QUERY, whose body can hold parameters too; and HEAD, which opens no stream."""
 import json
 
 import pytest
@@ -6,11 +6,11 @@ import pytest
 from env import token
 from env.hub import PATH, hub
 from env.wait import wait_until
+from env.watch import STATUS
 
 pytestmark = pytest.mark.mpm("event")
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
-STATUS = '<Location "/server-status">\nSetHandler server-status\n</Location>\n'
 
 
 def query(httpd, body, target=PATH, status=200, headers=(), **more):
@@ -18,7 +18,7 @@ def query(httpd, body, target=PATH, status=200, headers=(), **more):
     return httpd.subscribe(path=target, headers=pairs, method="QUERY", body=body, status=status, **more)
 
 
-def test_the_union_of_query_and_body(httpd):
+def test_query_component_and_body_are_combined(httpd):
     httpd.start(hub())
     for name in ("a", "b", "c", "d"):
         httpd.publish(name, name, fields=[("id", f"id-{name}")])
@@ -28,8 +28,8 @@ def test_the_union_of_query_and_body(httpd):
         for name in ("c", "a", "d", "b", "https://hub.example/x/1"):
             httpd.publish(name, name)
         assert [event.data for event in stream.take(3)] == ["a", "b", "https://hub.example/x/1"]
-    # The cursor: the field, then the query component, then the body.
-    for target, body, field, told in (
+    # The cursor comes from the field, else from the query component, else from the body.
+    for target, body, field, answered in (
             (f"{PATH}?match=a&last_event_id=id-a", "last_event_id=id-c", None, "id-a"),
             (f"{PATH}?last_event_id=", "match=a&last_event_id=id-c", None, None),
             (PATH, "match=a&last_event_id=id-b&last_event_id=id-c", None, "id-b"),
@@ -38,11 +38,11 @@ def test_the_union_of_query_and_body(httpd):
         headers = [] if field is None else [("Last-Event-ID", field)]
         with query(httpd, body, target, headers=headers) as stream:
             header = stream.response.header("Mercure-Last-Event-ID")
-            if told:
-                assert header == told, (target, body)
+            if answered:
+                assert header == answered, (target, body)
             else:
                 assert header not in ("id-a", "id-b", "id-c", "earliest"), (target, body)
-    # In pieces, and with a charset; several hundred matchers would fit into no URL.
+    # A body may be chunked, have a charset, and be longer than a URL.
     chunks = "".join(f"{len(part):x}\r\n{part}\r\n" for part in ("mat", "ch=", "%E2%82%AC")) + "0\r\n\r\n"
     with query(httpd, chunks, headers=[("Transfer-Encoding", "chunked")]) as stream:
         httpd.publish("€", "euro")
@@ -53,7 +53,7 @@ def test_the_union_of_query_and_body(httpd):
         assert stream.next().data == "again"
 
 
-def test_what_a_query_is_refused_for(httpd):
+def test_invalid_query_requests_are_refused(httpd):
     httpd.start(hub("MercureLimit matchers=3 pattern=40 body=4000", anonymous=False))
     good = token.subscriber(["a"])
     rows = [
@@ -63,7 +63,7 @@ def test_what_a_query_is_refused_for(httpd):
         ("no content at all", f"{PATH}?match=a", "", [], 415, "form-urlencoded"),
         ("JSON", PATH, '{"match": "a"}', [("Content-Type", "application/json")], 415, "form-urlencoded"),
         ("no matcher", PATH, "last_event_id=x", [FORM], 400, "topic"),
-        ("a matcher type that is not known", PATH, "match_regexp=a", [FORM], 400, "match"),
+        ("an unknown matcher type", PATH, "match_regexp=a", [FORM], 400, "match"),
         ("another case", PATH, "MATCH=a", [FORM], 400, "match"),
         ("the wildcard of an unknown type", PATH, "match_unknown=*", [FORM], 400, "match"),
         ("a bad pattern", PATH, "match_urlpattern=(", [FORM], 400, ""),
@@ -73,7 +73,7 @@ def test_what_a_query_is_refused_for(httpd):
         ("too many pairs", PATH, "match=a&" + "&".join(["a"] * 1100), [FORM], 400, ""),
         ("a body too long", PATH, "match=a&x=" + "x" * 3991, [FORM], 413, "4000"),
         ("a control character", PATH, "match=a%0Ab", [FORM], 400, ""),
-        ("no UTF-8", PATH, "match=%FF", [FORM], 400, ""),
+        ("invalid UTF-8", PATH, "match=%FF", [FORM], 400, ""),
     ]
     wrong = []
     for name, target, body, headers, status, word in rows:
@@ -92,7 +92,7 @@ def test_what_a_query_is_refused_for(httpd):
         assert stream.next().data == "own"
 
 
-def test_head_opens_nothing(httpd):
+def test_head_opens_no_stream(httpd):
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
 
@@ -101,7 +101,7 @@ def test_head_opens_nothing(httpd):
 
     first = httpd.publish("a", "1").text
     with httpd.subscribe("match=a"):
-        wait_until(subscribers, what="the stream in the numbers")
+        wait_until(subscribers, what="the stream in /server-status")
         with httpd.connect() as conn:
             for i in range(3):
                 response = conn.request("HEAD", f"{PATH}?match=a&last_event_id={first}")
@@ -119,11 +119,11 @@ def test_head_opens_nothing(httpd):
         assert subscribers()
 
 
-def test_every_other_method(httpd):
+def test_other_methods_get_405(httpd):
     httpd.start(hub())
     with httpd.connect() as conn:
         for method in ("PUT", "DELETE", "PATCH", "PROPFIND", "TRACE", "BREW", "query", "get"):
-            # What stands in the body is no request of its own.
+            # The text of the body is not another request.
             body = None if method == "TRACE" else f"GET {PATH}/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
             response = conn.request(method, PATH, body=body)
             assert response.status == 405, (method, response)
@@ -135,7 +135,7 @@ def test_every_other_method(httpd):
         assert conn.request("GET", f"{PATH}/x").status == 404
 
 
-def test_each_stream_has_a_name_of_its_own(httpd):
+def test_every_stream_has_its_own_subscriber_id(httpd):
     httpd.start(hub() + 'CustomLog logs/live.log "%m %{mercure-subscriber}n"\n')
     minted = token.subscriber(["a"])
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Streams when children end: all are ended in order, come back spread, and lose nothing."""
+"""Streams when children end: all end cleanly, come back at different times, and lose nothing."""
 import time
 
 import pytest
@@ -13,12 +13,29 @@ event_only = pytest.mark.mpm("event")
 
 pytestmark = pytest.mark.usefixtures("each_carrier")
 
-# Fewer than the 8 that the threads of worker and prefork may hold, or the last one to find a place would seek for long.
+# Fewer than the 8 streams that threads may hold under worker and prefork: the last one would search long for a place.
 COUNT = {"event": 40, "worker": 6, "prefork": 6}
 
 
+def wait_replaced(httpd, old, what="the end of the old children"):
+    """Waits until none of the children OLD is left."""
+    wait_until(lambda: not set(old) & set(httpd.children()), 60, what, 0.1)
+
+
+def stop_publishing(publisher):
+    publisher._stop.set()
+    publisher._thread.join(20)
+
+
+def check_last_update(fleet, publisher):
+    """Ends the publications; one last update must reach every member."""
+    stop_publishing(publisher)
+    publisher.once()
+    fleet.wait_for_id(publisher.ids[-1])
+
+
 def check_order(fleet, publisher):
-    """Every member got every update, in order; none twice, unless it was published twice."""
+    """Every member got every update in order, and none twice unless it was published twice."""
     for member in fleet.members:
         ids, seen = [], set()
         for event_id in member.ids:
@@ -30,18 +47,15 @@ def check_order(fleet, publisher):
 
 
 def check_restart(httpd, count, restart):
-    """RESTART happens while COUNT subscribers listen and a publisher goes on."""
+    """Calls RESTART while COUNT subscribers listen and a publisher publishes; returns the ends of the streams."""
     with Fleet(httpd, count, [("match", TOPIC)]) as fleet, Publisher(httpd, TOPIC) as publisher:
         fleet.wait(lambda: all(member.ids for member in fleet.members), "the first updates")
         restart()
         fleet.wait(lambda: all(member.ends for member in fleet.members), "the end of all streams")
         fleet.wait(lambda: all(member.stream or len(member.ends) > 1 for member in fleet.members), "each has come back")
-        publisher._stop.set()
-        publisher._thread.join(20)
-        # While connections come, children may end, and their streams with them.
+        stop_publishing(publisher)  # as long as connections come, children may end with their streams
         fleet.wait(lambda: fleet.connected() == count, "all of them are back")
-        publisher.once()
-        fleet.wait_for_id(publisher.ids[-1])
+        check_last_update(fleet, publisher)
         ends = [end for member in fleet.members for end in member.ends]
     check_order(fleet, publisher)
     return ends
@@ -55,12 +69,11 @@ def check_graceful(httpd, count):
 
     def restart():
         httpd.graceful()
-        # Streams end within 3 s; what they were is gone soon.
-        wait_until(lambda: not set(old) & set(httpd.children()), 60, "the end of the old children", 0.1)
+        wait_replaced(httpd, old)
 
     ends = check_restart(httpd, count, restart)
     unclean = [end for end in ends if not end[0]]
-    assert not unclean, f"{len(unclean)} of {len(ends)} streams did not end in order"
+    assert not unclean, f"{len(unclean)} of {len(ends)} streams did not end cleanly"
     retries = [retry for _, retry in ends]
     assert None not in retries, f"{retries.count(None)} of {len(retries)} got no retry:"
     assert all(500 <= retry <= 15000 for retry in retries)
@@ -68,20 +81,20 @@ def check_graceful(httpd, count):
 
 
 @pytest.mark.sanitize
-def test_graceful_restart(httpd, mpm):
+def test_graceful_restart_ends_streams_cleanly_and_loses_nothing(httpd, mpm):
     httpd.load("status")
     if mpm == "event":
         httpd.sizing = LARGE
     httpd.start(hub() + STATUS + REASON_LOG)
     retries = check_graceful(httpd, COUNT[mpm])
-    # Each is one of 16.
-    assert len(set(retries)) > (3 if len(retries) >= 40 else 1), "not spread"
+    # Each is one of 16 values.
+    assert len(set(retries)) > (3 if len(retries) >= 40 else 1), "the retries are not spread"
     wait_subscribers(httpd, 0)
 
 
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_graceful_restart_with_500_streams(httpd, tls):
+def test_graceful_restart_with_500_streams_loses_nothing(httpd, tls):
     count = 100 if tls else 500  # Python's own TLS costs more than the server's
     httpd.load("status")
     httpd.sizing = LARGE
@@ -92,24 +105,21 @@ def test_graceful_restart_with_500_streams(httpd, tls):
             Publisher(httpd, TOPIC, port=port, tls=tls, pause=0.1) as publisher:
         fleet.wait(lambda: all(member.ids for member in fleet.members), "the first updates")
         httpd.graceful()
-        wait_until(lambda: not set(old) & set(httpd.children()), 60, "the end of the old children", 0.1)
+        wait_replaced(httpd, old)
         fleet.wait(lambda: all(member.ends for member in fleet.members), "the end of all streams")
         fleet.wait(lambda: fleet.connected() == count, "all of them are back")
-        publisher._stop.set()
-        publisher._thread.join(20)
-        publisher.once()
-        fleet.wait_for_id(publisher.ids[-1])
+        check_last_update(fleet, publisher)
     check_order(fleet, publisher)
     ends = [end for member in fleet.members for end in member.ends]
     assert all(clean for clean, _ in ends)
-    assert len({retry for _, retry in ends}) > 8, "not spread"
+    assert len({retry for _, retry in ends}) > 8, "the retries are not spread"
     wait_subscribers(httpd, 0)
 
 
 @pytest.mark.sanitize
 @event_only
-def test_graceful_restarts_amid_churn(httpd):
-    """Streams that have just ended, and are not closed yet, when their child is told to end."""
+def test_graceful_restarts_during_churn(httpd):
+    """Streams have just ended, and are not closed yet, when their child is told to end."""
     httpd.load("status")
     httpd.sizing = LARGE
     httpd.start(hub() + STATUS)
@@ -117,15 +127,15 @@ def test_graceful_restarts_amid_churn(httpd):
         old = httpd.children()
         churn_in_processes(httpd.port, 600, False)
         httpd.graceful()
-        wait_until(lambda: not set(old) & set(httpd.children()), 60, "the end of the old children", 0.1)
+        wait_replaced(httpd, old)
     wait_subscribers(httpd, 0)
 
 
-# ---- the end of the server -----------------------------------------------------------------------
+# ---- stops and restarts --------------------------------------------------------------------------
 
 
 def open_all(httpd, count, **more):
-    """COUNT streams; the first ones may be turned away where threads are scarce in a child."""
+    """Opens COUNT streams; some may be refused first where a child has few threads."""
     streams = []
     end = time.monotonic() + 60
     while len(streams) < count:
@@ -142,7 +152,7 @@ def open_all(httpd, count, **more):
 @pytest.mark.sanitize
 @pytest.mark.parametrize("how, tls", [("SIGTERM", False), ("SIGTERM", True), ("graceful-stop", False),
                                       ("SIGHUP", False)])
-def test_a_stop_ends_streams_in_order(httpd, mpm, how, tls):
+def test_stop_and_restart_end_streams_cleanly(httpd, mpm, how, tls):
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(), port=port, tls=tls) + REASON_LOG)
     streams = open_all(httpd, COUNT[mpm], port=port, tls=tls)
@@ -165,53 +175,47 @@ def test_a_stop_ends_streams_in_order(httpd, mpm, how, tls):
     assert reasons(httpd).count("draining") == len(streams)
 
 
-# ---- children that end for their own reasons -----------------------------------------------------
+# ---- single children that end --------------------------------------------------------------------
 
 
 @pytest.mark.sanitize
-def test_a_killed_child_takes_only_its_own_streams(httpd, mpm):
+def test_killed_child_cuts_only_its_own_streams(httpd, mpm):
     httpd.load("status")
     httpd.start(hub() + STATUS)
     with Fleet(httpd, COUNT[mpm], [("match", TOPIC)]) as fleet, Publisher(httpd, TOPIC) as publisher:
         fleet.wait(lambda: fleet.connected() == COUNT[mpm] and all(member.ids for member in fleet.members),
                    "the first updates")
-        # Its child may have taken them all.
+        # All streams may be in one child.
         owners = [owner(httpd, member.stream.conn) for member in fleet.members]
         before = [len(member.ends) for member in fleet.members]
         victim = httpd.kill_child(owners[0])
         fleet.wait(lambda: all(len(member.ends) > count for member, count, pid in zip(fleet.members, before, owners)
                                if pid == victim), "the end of its streams")
         fleet.wait(lambda: fleet.connected() == COUNT[mpm], "all of them are back")
-        publisher._stop.set()
-        publisher._thread.join(20)
-        publisher.once()
-        fleet.wait_for_id(publisher.ids[-1])
+        check_last_update(fleet, publisher)
         assert all(len(member.ends) == count for member, count, pid in zip(fleet.members, before, owners)
-                   if pid != victim), "others were cut"
-        # What the dead child had counted is gone.
+                   if pid != victim), "streams of other children were cut"
+        # The counts of the dead child are gone.
         wait_subscribers(httpd, COUNT[mpm])
     check_order(fleet, publisher)
     wait_subscribers(httpd, 0)
 
 
 @event_only
-def test_max_connections_per_child(httpd):
-    """Each child ends after so many connections, and its streams come back."""
+def test_streams_return_after_max_connections_per_child(httpd):
+    """Each child ends after 60 connections."""
     httpd.load("status")
     httpd.sizing = httpd.sizing.replace("MaxConnectionsPerChild 0", "MaxConnectionsPerChild 60")
     httpd.start(hub() + STATUS)
     old = httpd.children()
 
-    def restart():
-        wait_until(lambda: not set(old) & set(httpd.children()), 60, "other children", 0.1)
-
-    ends = check_restart(httpd, 6, restart)
-    assert all(clean for clean, _ in ends), "not ended in order"
+    ends = check_restart(httpd, 6, lambda: wait_replaced(httpd, old, "other children"))
+    assert all(clean for clean, _ in ends), "not ended cleanly"
     wait_subscribers(httpd, 0)
 
 
 def keep_threads_busy(httpd, count):
-    """COUNT requests that never come to their end, until there is another child; then they go away."""
+    """Sends COUNT incomplete requests; closes them when httpd has started another child."""
     before = set(httpd.children())
     conns = [httpd.connect() for _ in range(count)]
     for conn in conns:
@@ -224,8 +228,8 @@ def keep_threads_busy(httpd, count):
 
 
 @event_only
-def test_idle_reaping(httpd):
-    """What MaxSpareThreads does to streams, when it is set so that httpd ends idle children."""
+def test_streams_return_after_idle_children_are_ended(httpd):
+    """MaxSpareThreads is so low that httpd ends idle children."""
     httpd.load("status")
     httpd.sizing = httpd.sizing.replace("StartServers 2", "StartServers 4").replace(
         "MaxSpareThreads 64", "MaxSpareThreads 32")
@@ -235,7 +239,8 @@ def test_idle_reaping(httpd):
         def are_ended():
             return sum(bool(member.ends) for member in fleet.members) > 3
 
-        # Where two of the four children had ended before the streams were open, there must be more of them again.
+        # If two of the four children had ended before the streams were open, no other is idle. Busy threads make httpd
+        # start more children.
         for _ in range(10):
             try:
                 fleet.wait(are_ended, "the first to be ended", 10)
@@ -244,10 +249,7 @@ def test_idle_reaping(httpd):
                 keep_threads_busy(httpd, 30)
         fleet.wait(are_ended, "the first to be ended")
         fleet.wait(lambda: fleet.connected() == 60, "all of them are back")
-        publisher._stop.set()
-        publisher._thread.join(20)
-        publisher.once()
-        fleet.wait_for_id(publisher.ids[-1])
+        check_last_update(fleet, publisher)
     check_order(fleet, publisher)
     ends = [end for member in fleet.members for end in member.ends]
     assert all(clean and retry for clean, retry in ends)

@@ -1,4 +1,4 @@
-"""httpd with the module loaded: it starts, serves, restarts and stops under each MPM."""
+"""httpd with the module loaded starts, serves, restarts and stops under each MPM."""
 import os
 import re
 
@@ -9,17 +9,17 @@ from env.wait import wait_until
 
 
 @pytest.mark.sanitize
-def test_start_serve_stop(httpd):
+def test_server_starts_serves_and_stops(httpd):
     httpd.write("htdocs/index.html", "hello")
     httpd.start()
     assert httpd.get("/").text == "hello"
-    if "MERCURE_LD_PRELOAD" in os.environ:  # a sanitizer that is not there finds nothing
+    if "MERCURE_LD_PRELOAD" in os.environ:  # a sanitizer must really be loaded
         with open(f"/proc/{httpd.children()[0]}/maps", encoding="utf-8") as maps:
             assert re.search(r"lib[at]san\.so", maps.read())
     httpd.stop()
 
 
-def test_configtest(httpd):
+def test_configtest_accepts_and_refuses(httpd):
     result = httpd.configtest("")
     assert result.ok and "Syntax OK" in result.output
     assert httpd.runtime_files() == []
@@ -36,14 +36,14 @@ def test_graceful_restart_makes_new_children(httpd):
     assert httpd.get("/missing").status == 404
 
 
-def test_restart(httpd):
+def test_server_serves_after_a_restart(httpd):
     httpd.start()
     httpd.write("htdocs/index.html", "again")
     httpd.restart()
     assert httpd.get("/").text == "again"
 
 
-def test_graceful_stop(httpd):
+def test_graceful_stop_ends_the_server(httpd):
     httpd.start()
     httpd.graceful_stop()
     assert not httpd.running
@@ -58,7 +58,7 @@ def test_a_killed_child_is_replaced(httpd):
     assert httpd.get("/missing").status == 404
 
 
-def test_start_after_a_crash_of_the_parent(httpd):
+def test_server_starts_after_a_crash_of_the_parent(httpd):
     httpd.start()
     httpd.crash()
     httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
@@ -77,11 +77,11 @@ def test_children_drop_root(httpd):
                 found |= {line for line in file if line.startswith("Uid:")}
         return found
 
-    # A child that was just made is the parent's still.
+    # A new child runs as root for a moment.
     wait_until(lambda: all("0" not in line.split() for line in users()), what="children that are not root")
 
 
-def test_two_servers_side_by_side(httpd, new_httpd):
+def test_two_servers_run_side_by_side(httpd, new_httpd):
     other = new_httpd(httpd.mpm)
     httpd.start()
     other.start()
@@ -90,8 +90,8 @@ def test_two_servers_side_by_side(httpd, new_httpd):
 
 
 @pytest.mark.sanitize
-def test_a_hub_in_each_life(httpd):
-    """Start, graceful restart, restart, stop: one update each, and an end without a crash."""
+def test_hub_delivers_before_and_after_every_restart(httpd):
+    """One update after the start and each restart, and an end without a crash."""
     httpd.start(hub())
     for again in (httpd.graceful, httpd.restart, httpd.graceful):
         topic = "https://example.com/a"
@@ -105,8 +105,8 @@ def test_a_hub_in_each_life(httpd):
 
 
 @pytest.mark.soak
-def test_many_restarts(httpd):
-    """Each restart serves, and nothing adds up: files, processes, log lines."""
+def test_many_restarts_leave_nothing_behind(httpd):
+    """The server serves after each restart, and files, processes and log lines do not accumulate."""
     httpd.write("htdocs/index.html", "hello")
     httpd.start(hub())
     files = httpd.runtime_files()

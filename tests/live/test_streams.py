@@ -1,4 +1,4 @@
-"""Streams: idle, slow, many; none holds a worker, none holds up another, none is lost in silence."""
+"""Idle, slow and many streams: none holds a worker, holds up another stream, or is lost silently."""
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -50,13 +50,13 @@ def wait_reason(httpd, reason, count=1):
 
 def resumed(httpd, stream, sent, **more):
     """
-    What STREAM, which was cut, got in all: what had come, and the rest by its last id; and how often it was cut
-    again, as it is where the test itself does not get on.
+    All ids that STREAM gets, which was cut: those that it got before, and the rest by coming back with its last id.
+    Also how often it was cut again, which happens where the test itself is slow.
     """
     stream.wait_end()
     ids = [event.id for event in stream.parser.events]
     stream.close()
-    assert len(ids) < len(sent), "it was not slow"
+    assert len(ids) < len(sent), "the stream was not slow"
     cuts, end = 0, time.monotonic() + 60
     while len(ids) < len(sent):
         headers = {"Last-Event-ID": ids[-1]} if ids else {}
@@ -71,6 +71,13 @@ def resumed(httpd, stream, sent, **more):
     return ids, cuts
 
 
+def start_at_port(httpd, tls, *directives):
+    """Starts a hub on a port of its own, with TLS or without; returns the arguments for requests to it."""
+    port = httpd.add_port()
+    httpd.start(httpd.vhost(hub(*directives), port=port, tls=tls) + REASON_LOG)
+    return {"port": port, "tls": tls}
+
+
 # ---- idle ----------------------------------------------------------------------------------------
 
 
@@ -82,7 +89,7 @@ def test_2000_idle_subscribers_hold_no_worker(httpd):
     httpd.start(hub() + STATUS)
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(2000)]
     wait_subscribers(httpd, 2000)
-    wait_until(lambda: auto(httpd)["BusyWorkers"] == "1", what="nobody busy but mod_status' own")
+    wait_until(lambda: auto(httpd)["BusyWorkers"] == "1", what="no busy worker but that of mod_status")
     for _ in range(50):
         assert httpd.get("/page.html").text == "page"
     update = httpd.publish(TOPIC, "to all").text
@@ -97,11 +104,8 @@ def test_2000_idle_subscribers_hold_no_worker(httpd):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_client_that_stops_reading_is_cut_by_the_dispatch_timeout(httpd, tls):
-    port = httpd.add_port()
-    hubs = hub("MercureDispatchTimeout 1", "MercureSubscriberBacklog 200M")
-    httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
-    more = {"port": port, "tls": tls}
+def test_dispatch_timeout_cuts_a_client_that_stops_reading(httpd, tls):
+    more = start_at_port(httpd, tls, "MercureDispatchTimeout 1", "MercureSubscriberBacklog 200M")
     slow = httpd.subscribe([("match", TOPIC)], rcvbuf=4096, **more)
     sent = []
     with httpd.subscribe([("match", TOPIC)], **more) as fast:
@@ -111,7 +115,7 @@ def test_a_client_that_stops_reading_is_cut_by_the_dispatch_timeout(httpd, tls):
         wait_reason(httpd, "slow")
         ids, cuts = resumed(httpd, slow, sent, **more)
         assert ids == sent
-        # The fast one is not the one that was cut.
+        # The fast stream was not cut.
         sent.append(httpd.publish(TOPIC, "the last", **more).text)
         assert fast.next().id == sent[-1]
     wait_reason(httpd, "client")
@@ -121,11 +125,9 @@ def test_a_client_that_stops_reading_is_cut_by_the_dispatch_timeout(httpd, tls):
 
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_client_that_stops_reading_is_cut_by_the_backlog(httpd, tls):
-    port = httpd.add_port()
-    hubs = hub("MercureDispatchTimeout 600", "MercureSubscriberBacklog 64K", "MercureHistory bytes=32M")
-    httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
-    more = {"port": port, "tls": tls}
+def test_backlog_limit_cuts_a_client_that_stops_reading(httpd, tls):
+    more = start_at_port(httpd, tls, "MercureDispatchTimeout 600", "MercureSubscriberBacklog 64K",
+                         "MercureHistory bytes=32M")
     slow = httpd.subscribe([("match", TOPIC)], rcvbuf=4096, **more)
     sent = []
     with httpd.subscribe([("match", TOPIC)], **more) as fast:
@@ -133,15 +135,15 @@ def test_a_client_that_stops_reading_is_cut_by_the_backlog(httpd, tls):
             assert len(sent) < 1000, "never cut"
             sent.append(httpd.publish(TOPIC, "x" * 20000, **more).text)
             assert fast.next().id == sent[-1]
-            time.sleep(0.01)  # the log's line may come a second later
+            time.sleep(0.01)  # the log line may come a second later
         assert resumed(httpd, slow, sent, **more) == (sent, 0)
     wait_reason(httpd, "client")
     assert reasons(httpd).count("slow") == 1
 
 
 @event_only
-def test_a_client_that_reads_little_by_little_is_not_cut(httpd):
-    """The timeout is for those who take no byte at all."""
+def test_client_that_reads_slowly_is_not_cut(httpd):
+    """The timeout applies to clients that take no byte at all."""
     httpd.start(hub("MercureDispatchTimeout 4", "MercureSubscriberBacklog 200M") + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)], rcvbuf=4096) as stream, ThreadPoolExecutor(1) as pool:
         publishing = pool.submit(lambda: [httpd.publish(TOPIC, "x" * 20000).text for _ in range(60)])
@@ -160,8 +162,8 @@ def test_a_client_that_reads_little_by_little_is_not_cut(httpd):
 
 @event_only
 @pytest.mark.parametrize("dispatchers", [1, 3])
-def test_a_burst_larger_than_the_backlog_does_not_cut_who_reads(httpd, dispatchers):
-    """What counts is what a client has not taken, and not what it was not given yet."""
+def test_burst_larger_than_the_backlog_does_not_cut_a_client_that_reads(httpd, dispatchers):
+    """The limit counts what the client has not taken, not what the hub has not sent yet."""
     httpd.start(f"MercureDispatchers {dispatchers}\n" + hub("MercureSubscriberBacklog 64K") + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment()
@@ -171,11 +173,8 @@ def test_a_burst_larger_than_the_backlog_does_not_cut_who_reads(httpd, dispatche
 
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_one_update_is_never_too_large(httpd, tls):
-    port = httpd.add_port()
-    hubs = hub("MercureSubscriberBacklog 64K")
-    httpd.start(httpd.vhost(hubs, port=port, tls=tls) + REASON_LOG)
-    more = {"port": port, "tls": tls}
+def test_update_larger_than_the_backlog_is_delivered(httpd, tls):
+    more = start_at_port(httpd, tls, "MercureSubscriberBacklog 64K")
     large = "0123456789" * 90000
     with httpd.subscribe([("match", TOPIC)], **more) as stream:
         httpd.publish(TOPIC, large, **more)
@@ -192,7 +191,7 @@ CHURN_REQUEST = f"GET {PATH}?match=*&x=y HTTP/1.1\r\nHost: localhost\r\n\r\n".en
 
 
 def churn(port, count, tls):
-    """COUNT clients that connect, send, and hang up at once: in order, or not, or a little later."""
+    """COUNT clients connect, send a request and hang up: at once, with a reset, after an answer, or by one half."""
     for i in range(count):
         with Connection(port, tls=tls) as conn:
             conn.send(CHURN_REQUEST)
@@ -233,12 +232,12 @@ def check_churn(httpd, count, tls):
 
     before = held()
     churn_in_processes(port, count, tls)
-    # It works on, while what is left is being closed.
+    # The hub works while the remaining connections are being closed.
     with httpd.subscribe([("match", TOPIC)], port=port, tls=tls) as stream:
         update = httpd.publish(TOPIC, "x", port=port, tls=tls).text
         assert stream.next().id == update
     wait_subscribers(httpd, 0)
-    # One thread of each child closes what is left, and mod_status says late how much that is.
+    # One thread of each child closes the remaining connections, and mod_status counts them late.
     wait_until(lambda: all(held()[pid] <= before[pid] + 4 for pid in before), 120, f"{before} descriptors", 0.1)
     wait_until(lambda: number(httpd, "ConnsTotal") <= 1, 60, "the end of all connections", 0.1)
     assert sorted(before) == httpd.children(), "a child has ended"
@@ -249,25 +248,25 @@ def check_churn(httpd, count, tls):
 
 @pytest.mark.sanitize
 @event_only
-def test_churn(httpd):
+def test_churn_leaves_nothing_open(httpd):
     check_churn(httpd, int(os.environ.get("MERCURE_CHURN", "10000")), False)
 
 
 @pytest.mark.sanitize
 @event_only
-def test_churn_over_tls(httpd):
+def test_churn_over_tls_leaves_nothing_open(httpd):
     check_churn(httpd, 1000, True)
 
 
 @pytest.mark.soak
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_long_churn(httpd, tls):
+def test_long_churn_leaves_nothing_open(httpd, tls):
     check_churn(httpd, 100000 if not tls else 10000, tls)
 
 
 @pytest.mark.mpm("worker", "prefork")
-def test_churn_of_streams_that_hold_a_thread(httpd):
+def test_churn_frees_every_thread(httpd):
     httpd.load("status")
     httpd.start(hub() + STATUS)
     churn_in_processes(httpd.port, 1000, False)
@@ -282,7 +281,7 @@ def test_churn_of_streams_that_hold_a_thread(httpd):
 
 
 def open_at_once(httpd, count, headers=()):
-    """COUNT subscriptions sent before the first answer is read: the heads of the answers."""
+    """Sends COUNT subscriptions before it reads the first answer; returns the connections and the heads."""
     conns = [httpd.connect() for _ in range(count)]
     for conn in conns:
         conn.send_request("GET", f"{PATH}?match={TOPIC}", headers)
@@ -291,7 +290,7 @@ def open_at_once(httpd, count, headers=()):
 
 @event_only
 def test_max_subscribers_is_exact(httpd):
-    """Neither more nor fewer, though they come at once and through several children."""
+    """Neither more nor fewer streams are open, although they come at once and through several children."""
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 40") + STATUS)
     for _ in range(5):
@@ -303,8 +302,8 @@ def test_max_subscribers_is_exact(httpd):
 
 
 @event_only
-def test_a_place_is_free_as_soon_as_its_client_has_gone(httpd):
-    """An EventSource that gets 429 never comes back, so nobody may get it for one who has left."""
+def test_place_is_free_as_soon_as_its_client_has_gone(httpd):
+    """An EventSource that gets 429 never comes back, so a client that has gone must not hold a place."""
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
 
@@ -313,10 +312,10 @@ def test_a_place_is_free_as_soon_as_its_client_has_gone(httpd):
             stream.wait_comment()
         begin = time.monotonic()
         wait_until(lambda: number(httpd, "MercureSubscribers") == 0, what="a free place", pause=0.01)
-        # Well before the connection itself may be closed.
+        # Well before the server may close the connection itself.
         return time.monotonic() - begin < 0.7
 
-    # On a machine that is busy it may not be each time.
+    # On a busy machine, not every place is free so soon.
     wait_until(lambda: is_prompt() and is_prompt() and is_prompt(), 60, "a place that is free at once")
 
 
@@ -334,20 +333,20 @@ SMALL = """
 
 
 @event_only
-def test_the_cap_of_a_child_leaves_room_for_ordinary_requests(httpd):
+def test_stream_limit_of_a_child_leaves_room_for_other_requests(httpd):
     httpd.load("status")
     httpd.sizing = SMALL  # a child of 8 threads takes 8 + 8 * 8 connections; 32 are for streams
     httpd.write("htdocs/page.html", "page")
     httpd.start(hub("MercureDetach Off") + STATUS)
     httpd.wait_log(r"holds 32 streams over HTTP/1.1 \(32 in each of 1 children\), \d+ without TLS .*and 2 over HTTP/2")
-    with ThreadPoolExecutor(16) as pool:  # several at once: the cap is exact
+    with ThreadPoolExecutor(16) as pool:  # several at once: the limit is exact
         streams = list(pool.map(lambda _: httpd.subscribe([("match", TOPIC)]), range(50)))
     refused = [stream for stream in streams if stream.ended]
     assert len(refused) == 18
     for stream in refused:
         assert 2000 <= stream.parser.retry <= 15000
-    assert len({stream.parser.retry for stream in refused}) > 3, "not spread"
-    # Who does not say that it takes an event stream is told so in HTTP's words.
+    assert len({stream.parser.retry for stream in refused}) > 3, "the retries are not spread"
+    # A client that does not ask for an event stream gets an HTTP error.
     with httpd.subscribe([("match", TOPIC)], {"Accept": "*/*"}, status=503) as stream:
         assert 2 <= int(stream.response.header("Retry-After")) <= 15
     for _ in range(50):
@@ -361,7 +360,7 @@ def test_the_cap_of_a_child_leaves_room_for_ordinary_requests(httpd):
 
 
 @event_only
-def test_too_few_descriptors_are_refused_and_break_nothing(httpd, monkeypatch):
+def test_streams_are_refused_when_descriptors_run_out(httpd, monkeypatch):
     wrapper = os.environ.get("MERCURE_HTTPD_WRAPPER", "")
     monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", f"{wrapper} prlimit --nofile=200:200")
     httpd.load("status")
@@ -391,7 +390,7 @@ def test_too_few_descriptors_are_refused_and_break_nothing(httpd, monkeypatch):
 # ---- time ----------------------------------------------------------------------------------------
 
 
-def test_heartbeat(httpd):
+def test_silent_stream_has_heartbeats(httpd):
     httpd.start(hub("MercureHeartbeat 1"))
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment(4)
@@ -400,7 +399,7 @@ def test_heartbeat(httpd):
 
 
 @event_only
-def test_no_heartbeat(httpd):
+def test_heartbeat_0_sends_none(httpd):
     httpd.start(hub("MercureHeartbeat 0"))
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment(1)
@@ -408,13 +407,13 @@ def test_no_heartbeat(httpd):
         assert len(stream.parser.comments) == 1
 
 
-def test_connection_lifetime(httpd):
+def test_streams_end_after_their_lifetime(httpd):
     httpd.start(hub("MercureConnectionLifetime 5") + REASON_LOG)
     begin = time.monotonic()
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(3)]
     for stream in streams:
-        assert stream.wait_end(), "not ended properly"
-    assert time.monotonic() - begin > 3.9  # 80 % of it
+        assert stream.wait_end(), "not ended cleanly"
+    assert time.monotonic() - begin > 3.9  # 80 % of the lifetime
     wait_reason(httpd, "lifetime", 3)
 
 
@@ -423,7 +422,7 @@ def test_lifetimes_are_spread(httpd):
     httpd.start(hub("MercureConnectionLifetime 5"))
 
     def lived():
-        """How long each stream has lived, in seconds, as the server has it."""
+        """The duration of each stream, in seconds, from the server's log."""
         with open(httpd.access_log, encoding="utf-8") as log:
             return [int(line.split()[-2]) / 1e6 for line in log if line.endswith("\n") and f"GET {PATH}" in line]
 
@@ -431,14 +430,14 @@ def test_lifetimes_are_spread(httpd):
         before = len(lived())
         streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(60)]
         for stream in streams:
-            assert stream.wait_end(), "not ended properly"
+            assert stream.wait_end(), "not ended cleanly"
             stream.close()
         wait_until(lambda: len(lived()) == before + 60, what="all of them in the log")
         times = lived()[before:]
         assert min(times) > 3.9
         return max(times) - min(times) > 0.3
 
-    # A server that stands still just then ends them all at once afterwards.
+    # If the server gets no CPU time just then, it ends them all at once afterwards.
     assert any(are_spread() for _ in range(3))
 
 
@@ -446,7 +445,7 @@ def test_lifetimes_are_spread(httpd):
 
 
 @event_only
-def test_three_dispatchers_deliver_all_in_order(httpd):
+def test_three_dispatchers_deliver_everything_in_order(httpd):
     httpd.load("status")
     httpd.start("MercureDispatchers 3\n" + hub() + STATUS)
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(30)]
@@ -460,23 +459,23 @@ def test_three_dispatchers_deliver_all_in_order(httpd):
 # ---- clients -------------------------------------------------------------------------------------
 
 
-def test_how_streams_end(httpd):
-    """Whatever the client said of its connection, and whatever it has sent in vain: in order, and nothing is lost."""
+def test_streams_end_cleanly_for_every_kind_of_client(httpd):
+    """Whatever Connection says and whatever else the client has sent, the end is clean and nothing is lost."""
     port = httpd.add_port()
     hubs = hub("MercureConnectionLifetime 6")
     httpd.start(hubs + httpd.vhost("KeepAlive Off", hubs, port=port) + REASON_LOG)
     with httpd.connect() as old, httpd.subscribe([("match", TOPIC)], {"Connection": "close"}) as close, \
             httpd.subscribe([("match", TOPIC)], port=port) as off, httpd.subscribe([("match", TOPIC)]) as pipelined:
-        # HTTP/1.0 has no chunks: the end of the connection is the end of the stream.
+        # HTTP/1.0 has no chunks: the stream ends with the connection.
         old.send(f"GET {PATH}?match={TOPIC} HTTP/1.0\r\n\r\n")
         head = old.read_head()
         assert head.status == 200 and head.header("Transfer-Encoding") is None
-        # Requests that have come must not make the kernel throw away what was sent.
+        # Unread requests must not make the kernel throw away what was sent.
         pipelined.conn.send("GET /page.html HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
         sent = [httpd.publish(TOPIC, "x" * 4000).text for _ in range(10)]
         update = httpd.publish(TOPIC, "x", port=port).text
         wait_reason(httpd, "lifetime", 4)
-        time.sleep(0.3)  # whatever the server does after their end has been done
+        time.sleep(0.3)  # the server has finished its work after their end
         for stream, ids in ((close, sent), (off, [update]), (pipelined, sent)):
             stream.wait_end()
             assert stream.clean, "the end was lost"
@@ -487,15 +486,15 @@ def test_how_streams_end(httpd):
         assert old.buffer.startswith(b":\n") and all(f"id: {one}".encode() in old.buffer for one in sent)
 
 
-def test_a_get_with_a_body(httpd):
+def test_get_with_a_body_opens_a_stream(httpd):
     httpd.start(hub())
     with httpd.subscribe([("match", TOPIC)], body="x" * 5000) as stream:
         update = httpd.publish(TOPIC, "x").text
         assert stream.next().id == update
 
 
-def test_a_client_that_closes_its_half(httpd):
-    """It cannot be told from one that is gone; it comes back with its last id."""
+def test_half_closed_connection_ends_the_stream(httpd):
+    """The server cannot tell the client from one that has gone. The client comes back with its last id."""
     httpd.start(hub() + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.conn.sock.shutdown(1)
@@ -503,15 +502,15 @@ def test_a_client_that_closes_its_half(httpd):
 
 
 @event_only
-def test_a_token_that_expires(httpd):
+def test_expired_token_ends_the_stream_and_is_logged(httpd):
     httpd.start(hub(anonymous=False) + REASON_LOG)
 
     def subscribe():
-        """A stream, unless the test was so late that the token is of no use any more."""
+        """Returns a stream, or None if the test was so slow that the token has expired."""
         stream = httpd.subscribe([("match", TOPIC)], token=token.subscriber(exp=int(time.time()) + 3), status=None)
         assert stream.status in (200, 401)
         return stream if stream.status == 200 else stream.close()
 
     with wait_until(subscribe, what="a stream") as stream:
-        assert stream.wait_end(), "not ended properly"
+        assert stream.wait_end(), "not ended cleanly"
         wait_reason(httpd, "expired")

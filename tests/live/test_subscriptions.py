@@ -1,4 +1,4 @@
-"""Active subscriptions: their events, the API that lists them, and what becomes of them when children end."""
+"""Active subscriptions: their events, the API that lists them, and what happens to them when children end."""
 import json
 import time
 import urllib.parse
@@ -21,7 +21,7 @@ SUBSCRIBER = r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[
 
 
 def encode(text):
-    """As RFC 6570 has it: all but unreserved characters."""
+    """Percent-encodes all but unreserved characters, as RFC 6570 does."""
     return urllib.parse.quote(text, safe="-._~")
 
 
@@ -36,17 +36,17 @@ def document(match_type, match, subscriber, active=True, path=PATH, **payload):
 
 
 def watch(httpd, path=PATH, **more):
-    """A stream of the events of subscriptions, its own event taken; (stream, its subscriber)."""
+    """Opens a stream of subscription events and takes the event of its own; (stream, its subscriber id)."""
     pattern = ("urlpattern", EVENTS[1].replace(PATH, path))
     bearer = token.subscriber([pattern], aud=f"https://hub.example{path}")
     stream = httpd.subscribe([("match_urlpattern", pattern[1])], token=bearer, path=path, **more)
-    own = told(stream)
+    own = next_document(stream)
     assert own["match"] == pattern[1] and own["active"]
     return stream, own["subscriber"]
 
 
-def told(stream):
-    """The document of the next event, which must be one of a subscription."""
+def next_document(stream):
+    """The document of the next event, which must be a subscription event."""
     event = stream.next()
     assert event.event == "mercure", event
     return json.loads(event.data)
@@ -67,7 +67,7 @@ def subscribers(httpd, **more):
 
 
 @event_only
-def test_events(httpd):
+def test_subscriptions_are_announced_when_they_begin_and_end(httpd):
     httpd.start(hub("MercureSubscriptions On"))
     watcher, _ = watch(httpd)
     strange = 'https://example.com/a b?c="d"\\é&%41%2F*~'
@@ -81,13 +81,13 @@ def test_events(httpd):
              ("match", TOPIC), ("match", "relative")]
     others = [httpd.subscribe([("match", "*")]),
               httpd.subscribe([("match", "*")], token=token.subscriber([TOPIC, f"{ROOT}/exact"]))]
-    assert [told(watcher)["match"] for _ in others] == ["*", "*"]
+    assert [next_document(watcher)["match"] for _ in others] == ["*", "*"]
 
     stream = httpd.subscribe(query, token=bearer)
     began = [watcher.next() for _ in range(5)]
     subscriber = json.loads(began[0].data)["subscriber"]
     payloads = [{"payload": {"first": ["é", 1.5, None]}}, {"payload": {"second": 2}}, {}, {}, {}]
-    # A pattern with a group of its own is no URL that the pattern of the second detail would match.
+    # The pattern has a group of its own, so it may not be a URL that the second detail matches.
     payloads[2] = {"payload": {"second": 2}} if "payload" in json.loads(began[2].data) else {}
     matchers = [("exact", TOPIC), ("exact", strange), ("urlpattern", pattern), ("exact", "*"), ("exact", "relative")]
     want = [document(*matcher, subscriber, **payload) for matcher, payload in zip(matchers, payloads)]
@@ -96,31 +96,31 @@ def test_events(httpd):
     assert len({event.id for event in began}) == 5 and all(event.event == "mercure" for event in began)
 
     stream.close()
-    assert [told(watcher) for _ in range(5)] == [{**one, "active": False} for one in want]
-    # Those who may not read them got none of it.
+    assert [next_document(watcher) for _ in range(5)] == [{**one, "active": False} for one in want]
+    # Subscribers that may not read these events got none of them.
     last = httpd.publish(TOPIC, "the last").text
     for other in others:
         assert other.next().id == last
         other.close()
-    # With a cursor they are replayed, to those who may read them.
+    # With a cursor the events are replayed to subscribers that may read them.
     bearer = token.subscriber([EVENTS])
     with httpd.subscribe([("match_urlpattern", EVENTS[1]), ("last_event_id", began[4].id)], token=bearer) as replay:
-        assert [told(replay) for _ in range(5)] == [{**one, "active": False} for one in want]
+        assert [next_document(replay) for _ in range(5)] == [{**one, "active": False} for one in want]
     watcher.close()
 
 
 @event_only
-def test_names_of_subscribers(httpd):
-    """One for each connection, nothing of which a client chooses; that of the log, too."""
+def test_subscriber_ids_are_unique_and_not_chosen_by_clients(httpd):
+    """Each connection has its own id, which the access log has too."""
     httpd.start(hub("MercureSubscriptions On") + 'CustomLog logs/names.log "%{mercure-subscriber}n"\n')
     watcher, _ = watch(httpd)
     bearer = token.subscriber()
     names = []
     for _ in range(2):
         stream = httpd.subscribe([("match", TOPIC), ("subscriber", "urn:uuid:mine"), ("id", "mine")], token=bearer)
-        names += [told(watcher)["subscriber"]]
+        names += [next_document(watcher)["subscriber"]]
         stream.close()
-        assert told(watcher)["subscriber"] == names[-1]
+        assert next_document(watcher)["subscriber"] == names[-1]
     assert names[0] != names[1]
 
     def logged():
@@ -132,7 +132,7 @@ def test_names_of_subscribers(httpd):
 
 
 @event_only
-def test_two_hubs_do_not_hear_of_each_other(httpd):
+def test_hubs_do_not_see_subscriptions_of_each_other(httpd):
     port = httpd.add_port()
     one = hub("MercureSubscriptions On", path="/one")
     two = hub("MercureSubscriptions On", path="/two")
@@ -141,17 +141,17 @@ def test_two_hubs_do_not_hear_of_each_other(httpd):
     watchers = [watch(httpd, path, port=at)[0] for path, at in places]
     for (path, at), watcher in zip(places, watchers):
         with httpd.subscribe([("match", TOPIC)], path=path, port=at):
-            assert told(watcher)["id"].startswith(f"{path}/subscriptions/exact/")
+            assert next_document(watcher)["id"].startswith(f"{path}/subscriptions/exact/")
             bearer = token.subscriber(aud=f"https://hub.example{path}")
             found = httpd.get(f"{path}/subscriptions", {"Authorization": f"Bearer {bearer}"}, port=at).json
             assert len(found["subscriptions"]) == 2 and found["id"] == f"{path}/subscriptions"
-        assert not told(watcher)["active"]
+        assert not next_document(watcher)["active"]
         watcher.close()
 
 
 @event_only
-def test_a_hub_of_two_paths(httpd):
-    """Each path has all events under its own name."""
+def test_hub_with_two_paths_announces_under_both(httpd):
+    """All events come under each path."""
     identity = "MercureResourceIdentifier https://hub.example/b"
     httpd.start("".join(hub("MercureSubscriptions On", identity, path=path, name="x", identifier=None)
                         for path in ("/a b/", "/b")))
@@ -162,9 +162,9 @@ def test_a_hub_of_two_paths(httpd):
         bearer = token.subscriber([("urlpattern", pattern)], aud="https://hub.example/b")
         streams.append(httpd.subscribe([("match_urlpattern", pattern)], token=bearer, path="/b"))
     for stream in streams:
-        wait_until(lambda: (told(stream)["match"].startswith("/b/")), what="the second watcher's own")
+        wait_until(lambda: (next_document(stream)["match"].startswith("/b/")), what="the second watcher's own event")
     with httpd.subscribe([("match", TOPIC)], path="/b"):
-        documents = [told(stream) for stream in streams]
+        documents = [next_document(stream) for stream in streams]
         assert documents[0] == documents[1] and documents[0]["match"] == TOPIC
         bearer = token.subscriber(aud="https://hub.example/b")
         found = httpd.get("/b/subscriptions", {"Authorization": f"Bearer {bearer}"}).json["subscriptions"]
@@ -180,7 +180,7 @@ def test_a_hub_of_two_paths(httpd):
 
 
 @event_only
-def test_api(httpd):
+def test_api_lists_active_subscriptions(httpd):
     httpd.start(hub("MercureSubscriptions On", "MercureCorsOrigins https://app.example"))
     bearer = {"Authorization": f"Bearer {token.subscriber([ALL])}"}
     assert httpd.get(ROOT, bearer).json == {"id": ROOT, "type": "subscriptions", "subscriptions": []}
@@ -193,10 +193,10 @@ def test_api(httpd):
     other = httpd.subscribe([("match", TOPIC)])
     found = listed(httpd)["subscriptions"]
     names = {one["subscriber"]: "payload" in one for one in found}
-    mine, = (name for name, has_payload in names.items() if has_payload)
-    his, = (name for name, has_payload in names.items() if not has_payload)
-    want = [document("exact", TOPIC, mine, **payload), document("urlpattern", "/x/:id", mine, **payload),
-            document("exact", TOPIC, his)]
+    first, = (name for name, has_payload in names.items() if has_payload)
+    second, = (name for name, has_payload in names.items() if not has_payload)
+    want = [document("exact", TOPIC, first, **payload), document("urlpattern", "/x/:id", first, **payload),
+            document("exact", TOPIC, second)]
 
     def by_id(documents):
         return sorted(documents, key=lambda one: one["id"])
@@ -208,12 +208,12 @@ def test_api(httpd):
     assert by_id(by_matcher["subscriptions"]) == by_id([want[0], want[2]])
     assert listed(httpd, url("urlpattern", TOPIC))["subscriptions"] == []
     assert listed(httpd, want[1]["id"]) == want[1]
-    # However the client spells it, it is the same; the id is the hub's own spelling.
-    lower = ROOT + "/exact/" + urllib.parse.quote(TOPIC, safe="").lower() + "/" + mine
+    # The client may spell the URL differently; the id has the hub's spelling.
+    lower = ROOT + "/exact/" + urllib.parse.quote(TOPIC, safe="").lower() + "/" + first
     assert listed(httpd, lower) == want[0]
     assert listed(httpd, f"{ROOT}?{'x' * 100}=1")["id"] == ROOT
 
-    # The cursor: what comes after it.
+    # The cursor in Link leads to the events that follow.
     last = httpd.publish(TOPIC, "x", fields=[("id", 'it"s 100% \\é')]).text
     response = httpd.get(ROOT, bearer)
     assert response.header("Link") == (
@@ -225,13 +225,13 @@ def test_api(httpd):
     stream.close()
     watcher = httpd.subscribe([("match_urlpattern", EVENTS[1]), ("last_event_id", last)],
                               token=token.subscriber([EVENTS]))
-    events = [told(watcher) for _ in range(3)]  # its own among them
-    assert [one for one in events if one["subscriber"] == mine] == [{**one, "active": False} for one in want[:2]]
-    assert mine not in {one["subscriber"] for one in listed(httpd)["subscriptions"]}
+    events = [next_document(watcher) for _ in range(3)]  # its own among them
+    assert [one for one in events if one["subscriber"] == first] == [{**one, "active": False} for one in want[:2]]
+    assert first not in {one["subscriber"] for one in listed(httpd)["subscriptions"]}
     gone = httpd.get(want[0]["id"], bearer)
     assert gone.status == 404 and gone.header("ETag") is None
 
-    # Conditions. Nothing is told any more that would change the entity tag.
+    # Conditional requests. No more events come that would change the entity tag.
     for target in (ROOT, url("exact", TOPIC), want[2]["id"]):
         etag = httpd.get(target, bearer).header("ETag")
         for given, status in ((etag, 304), (f'"x", {etag}', 304), (f'W/{etag}, "x"', 304), ("*", 304), ('"x"', 200),
@@ -242,7 +242,7 @@ def test_api(httpd):
                 assert (response.body != b"") == (method == "GET" and status == 200)
     assert httpd.get(want[0]["id"], {**bearer, "If-None-Match": "*"}).status == 404
 
-    # Another origin.
+    # Requests of another origin.
     response = httpd.get(ROOT, {**bearer, "Origin": "https://app.example"})
     assert "Link" in response.header("Access-Control-Expose-Headers")
     preflight = httpd.request("OPTIONS", ROOT, {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"})
@@ -252,11 +252,11 @@ def test_api(httpd):
 
 
 @event_only
-def test_who_may_use_the_api(httpd):
+def test_api_needs_a_grant_on_its_url(httpd):
     httpd.start(hub("MercureSubscriptions On") + hub(path="/off"))
     single = url("exact", "x", "urn:uuid:0")
     by_matcher = url("exact", "x")
-    rows = [  # topics of the token, and the statuses for the collection, a matcher, a single one
+    rows = [  # topics of the token, and the statuses for the collection, a matcher and a single subscription
         (None, 401, 401, 401),
         ([], 403, 403, 403),
         ([TOPIC], 403, 403, 403),
@@ -278,7 +278,7 @@ def test_who_may_use_the_api(httpd):
                 response = httpd.get(target + query, headers)
                 assert response.status == status, (topics, target, response)
                 assert (response.header("WWW-Authenticate") is None) == (status not in (401, 403))
-    # A publisher's token is none of a subscriber's.
+    # A publisher's token is not a subscriber's.
     response = httpd.get(ROOT, {"Authorization": f"Bearer {token.publisher()}"})
     assert response.status == 401
     bearer = {"Authorization": f"Bearer {token.subscriber()}"}
@@ -288,13 +288,13 @@ def test_who_may_use_the_api(httpd):
     for method in ("POST", "PUT", "DELETE", "QUERY", "X"):
         response = httpd.request(method, ROOT, bearer, body="x")
         assert response.status == 405 and response.header("Allow") == "GET, HEAD, OPTIONS", method
-    # Off: it is not there.
+    # Where MercureSubscriptions is off, there is no API.
     bearer = {"Authorization": f"Bearer {token.subscriber(aud='https://hub.example/off')}"}
     assert httpd.get("/off/subscriptions", bearer).status == 404
 
 
 def many(httpd, connections, matchers, length=30):
-    """CONNECTIONS streams of MATCHERS matchers each, of LENGTH bytes and more."""
+    """Opens CONNECTIONS streams of MATCHERS matchers each, which are at least LENGTH bytes long."""
     streams = []
     for i in range(connections):
         query = [("match", f"https://example.com/{i}/{k}/".ljust(length, "x")) for k in range(matchers)]
@@ -303,7 +303,7 @@ def many(httpd, connections, matchers, length=30):
 
 
 def check_a_long_list(httpd, connections):
-    """A list is whole, and nobody waits for one who reads it slowly."""
+    """The list is complete, and nobody waits for a slow reader of it."""
     streams = many(httpd, connections, 100)
     with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect(rcvbuf=4096) as reader:
         reader.send_request("GET", ROOT, {"Authorization": f"Bearer {token.subscriber()}"})
@@ -320,68 +320,68 @@ def check_a_long_list(httpd, connections):
 
 
 @event_only
-def test_a_list(httpd):
+def test_list_is_complete_and_a_slow_reader_delays_nobody(httpd):
     httpd.start(hub("MercureSubscriptions On"))
     check_a_long_list(httpd, 10)
 
 
 @pytest.mark.soak
 @event_only
-def test_20000_subscriptions(httpd):
+def test_list_of_20000_subscriptions_is_complete(httpd):
     httpd.start(hub("MercureSubscriptions On", "MercureMaxSubscribers 20000"))
     check_a_long_list(httpd, 200)
-    wait_until(lambda: not listed(httpd)["subscriptions"], 60, "the end of them all")
+    wait_until(lambda: not listed(httpd)["subscriptions"], 60, "the end of all subscriptions")
 
 
 # ---- bounds --------------------------------------------------------------------------------------
 
 
 @event_only
-def test_a_full_list(httpd):
-    """Who needs much shares with others of the kind; who needs little has room of his own."""
+def test_full_list_refuses_only_large_subscribers(httpd):
+    """Subscribers with many long matchers share a part of the list; small ones have room of their own."""
     httpd.expect_log(r"its list of active subscriptions is full")
     httpd.start(hub("MercureSubscriptions On", "MercureMaxSubscribers 40"))
-    hogs = []
+    large = []
     query = [("match", f"{k:04}".ljust(4096, "x")) for k in range(100)]
     form = {"headers": {"Content-Type": "application/x-www-form-urlencoded"}, "body": urllib.parse.urlencode(query)}
 
     def join():
-        """A subscriber that needs much; it has ended if it was turned away, or the place of another is not free yet."""
-        hog = httpd.subscribe(method="QUERY", status=None, **form)
-        assert hog.status in (200, 429), hog.response
-        while not hog.ended and not hog.parser.comments:
-            hog.pump(DEADLINE)
-        return hog
+        """Opens a stream that needs much room. It has ended if it was refused, or if no place is free yet."""
+        stream = httpd.subscribe(method="QUERY", status=None, **form)
+        assert stream.status in (200, 429), stream.response
+        while not stream.ended and not stream.parser.comments:
+            stream.pump(DEADLINE)
+        return stream
 
     while True:
-        hog = join()
-        if hog.ended:
+        stream = join()
+        if stream.ended:
             break
-        hogs.append(hog)
-        assert len(hogs) < 20, "no bound"
-    assert hog.parser.retry and not hog.parser.events
+        large.append(stream)
+        assert len(large) < 20, "the list has no bound"
+    assert stream.parser.retry and not stream.parser.events
     refused = httpd.request("QUERY", PATH, **form)
     assert refused.status == 503 and refused.header("Retry-After") and "topic matchers" in refused.text
-    small = [httpd.subscribe([("match", "x" * 300)]) for _ in range(40 - len(hogs))]
+    small = [httpd.subscribe([("match", "x" * 300)]) for _ in range(40 - len(large))]
 
     def count(match):
         return len(listed(httpd, url("exact", match))["subscriptions"])
 
-    # Of those who were turned away nothing is listed, not even their first matchers.
-    assert [count(match) for match in (query[0][1], query[99][1], "x" * 300)] == [len(hogs), len(hogs), len(small)]
+    # Nothing of the refused subscribers is listed, not even their first matchers.
+    assert [count(match) for match in (query[0][1], query[99][1], "x" * 300)] == [len(large), len(large), len(small)]
     assert httpd.subscribe([("match", "x")], status=None).status == 429
-    hogs.pop().close()
-    wait_until(lambda: count(query[99][1]) == len(hogs), what="the end of one")
-    # Its room is free once its end has been told.
+    large.pop().close()
+    wait_until(lambda: count(query[99][1]) == len(large), what="the end of one large subscriber")
+    # Its room is free once its end has been announced.
     back = wait_until(lambda: next((one for one in [join()] if not one.ended), None), what="room for another")
-    assert count(query[99][1]) == len(hogs) + 1
-    for stream in [*hogs, *small, back]:
+    assert count(query[99][1]) == len(large) + 1
+    for stream in [*large, *small, back]:
         stream.close()
 
 
 @event_only
-def test_an_empty_matcher(httpd):
-    """Its URL has two slashes in a row, which httpd would make one (MergeSlashes)."""
+def test_empty_matcher_is_listed(httpd):
+    """Its URL has two slashes in a row, which httpd would merge into one (MergeSlashes)."""
     httpd.expect_log(r"AH01630: client denied by server configuration")
     httpd.start(hub("MercureSubscriptions On") +
                 "<Location /shut/subscriptions>\nRequire all denied\n</Location>\n" +
@@ -392,14 +392,14 @@ def test_an_empty_matcher(httpd):
     assert sorted(found) == sorted([url("exact", "", name), url("urlpattern", "", name), url("exact", TOPIC, name)])
     for target, one in found.items():
         assert listed(httpd, target) == one
-        # By an absolute URL, too, and with a token for no more than this.
+        # Also by an absolute URL, and with a token that grants only this URL.
         assert listed(httpd, f"http://localhost:{httpd.port}{target}?x=//y", topics=(target,)) == one
     for target in (url("exact", ""), url("exact", "") + "?x", ROOT + "/./exact/"):
         assert [one["id"] for one in listed(httpd, target)["subscriptions"]] == [url("exact", "", name)]
-    # Slashes in a row elsewhere are one, as anywhere in httpd.
+    # Slashes in a row elsewhere are merged, as everywhere in httpd.
     for target in (f"//{ROOT}", ROOT.replace("/sub", "//sub"), ROOT + "//exact/" + encode(TOPIC), f"{ROOT}/x//..//exact/"):
         assert listed(httpd, target)["subscriptions"], target
-    # Nothing gets past the access control of httpd so.
+    # None of this bypasses httpd's access control.
     bearer = {"Authorization": f"Bearer {token.subscriber(['*'], aud='https://hub.example/shut')}"}
     for target in ("/shut/subscriptions", "/shut/subscriptions/exact//x", "/shut//subscriptions/exact//x",
                    "/x//../shut/subscriptions/exact//x", "/shut/subscriptions/exact//../x", "//shut/subscriptions/exact//x",
@@ -409,7 +409,7 @@ def test_an_empty_matcher(httpd):
 
 
 @event_only
-def test_too_many_subscribers_to_list(httpd):
+def test_configtest_limits_the_size_of_the_list(httpd):
     for directives, ok in (("MercureMaxSubscribers 4194304", True), ("MercureMaxSubscribers 4194305", False)):
         result = httpd.configtest(hub("MercureSubscriptions On", directives))
         assert result.ok == ok, result
@@ -423,20 +423,20 @@ def test_too_many_subscribers_to_list(httpd):
 
 
 def collect(stream, done, what):
-    """Takes events until DONE of {(match, subscriber): active} holds, in order of coming."""
+    """Takes events until DONE(state) holds; returns the state, {(match, subscriber): active}."""
     state = {}
     end = time.monotonic() + 60
     while not done(state):
         assert time.monotonic() < end, f"not within 60 s: {what}: {state}"
-        one = told(stream)
+        one = next_document(stream)
         state[one["match"], one["subscriber"]] = one["active"]
     return state
 
 
 @pytest.mark.sanitize
 @pytest.mark.mpm("event", "prefork")
-def test_a_killed_child(httpd, mpm):
-    """What it served ends, and everybody is told, though nobody of it is left to do so."""
+def test_subscriptions_of_a_killed_child_end(httpd, mpm):
+    """Their ends are announced, although the child itself can no longer do it."""
     httpd.start(hub("MercureSubscriptions On") + STATUS)
     watcher, own = watch(httpd)
     pid = owner(httpd, watcher.conn)
@@ -461,8 +461,7 @@ def test_a_killed_child(httpd, mpm):
 
 
 @event_only
-def test_the_only_child_is_killed(httpd):
-    """The next one tells of it."""
+def test_next_child_announces_the_ends_of_a_killed_only_child(httpd):
     httpd.sizing = httpd.sizing.replace("StartServers 2", "StartServers 1").replace("MinSpareThreads 16", "MinSpareThreads 1")
     httpd.start(hub("MercureSubscriptions On"))
     stream = httpd.subscribe([("match", TOPIC)])
@@ -481,7 +480,7 @@ def test_the_only_child_is_killed(httpd):
 
 
 def check_reload(httpd, text):
-    """Every subscriber's end is told, and every return."""
+    """Reloads with TEXT: the end and the return of every subscriber are announced."""
     old = httpd.children()
     bearer = token.subscriber([EVENTS])
     cursor = httpd.publish("urn:x", "x").text
@@ -499,12 +498,12 @@ def check_reload(httpd, text):
             state = collect(watcher, lambda state: before | after <= set(state) and
                             not any(state[key] for key in before), "ends and returns")
             assert {key for key, active in state.items() if active and key[0] == TOPIC} == after
-    wait_until(lambda: not subscribers(httpd), what="the end of them all")
+    wait_until(lambda: not subscribers(httpd), what="the end of all subscriptions")
 
 
 @pytest.mark.sanitize
 @event_only
-def test_a_reload(httpd):
+def test_reload_announces_every_end_and_return(httpd):
     text = hub("MercureSubscriptions On")
     httpd.start(text)
     check_reload(httpd, text)
@@ -512,7 +511,7 @@ def test_a_reload(httpd):
 
 @pytest.mark.soak
 @event_only
-def test_a_reload_that_moves_the_list(httpd):
+def test_reload_that_resizes_the_list_announces_every_end_and_return(httpd):
     httpd.start(hub("MercureSubscriptions On"))
     check_reload(httpd, hub("MercureSubscriptions On", "MercureMaxSubscribers 30000"))
     httpd.graceful(hub())
@@ -520,7 +519,7 @@ def test_a_reload_that_moves_the_list(httpd):
 
 
 @pytest.mark.mpm("worker")
-def test_streams_that_hold_a_thread(httpd):
+def test_streams_that_hold_a_thread_are_announced(httpd):
     httpd.start(hub("MercureSubscriptions On"))
     watcher, _ = watch(httpd)
     streams = [httpd.subscribe([("match", f"{TOPIC}/{i}")]) for i in range(3)]

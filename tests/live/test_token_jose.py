@@ -1,4 +1,4 @@
-"""mercure-token --check against tokens that the npm package jose makes; and what is made from npm."""
+"""mercure-token --check against tokens of the npm package jose; and a table that is made with npm packages."""
 import json
 import os
 import subprocess
@@ -32,7 +32,7 @@ def mercure_token():
 
 
 def node(script):
-    """What SCRIPT of tests/node prints."""
+    """The output of SCRIPT of tests/node."""
     own = os.path.join(NODE_TESTS, "node_modules/.bin/node")
     program = own if os.path.exists(own) else "node"
     return subprocess.run([program, script], cwd=NODE_TESTS, check=True, capture_output=True,
@@ -45,7 +45,7 @@ def made():
 
 
 def check(token, key, alg, tmp_path):
-    """The exit status and the words of mercure-token about TOKEN."""
+    """The exit status and the output of mercure-token --check for TOKEN."""
     key_file = tmp_path / "key"
     key_file.write_text(key)
     done = subprocess.run(
@@ -58,7 +58,7 @@ def check(token, key, alg, tmp_path):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("alg", ALGORITHMS)
-def test_tokens_of_jose(made, alg, form, tmp_path):
+def test_tokens_made_by_jose_are_accepted_or_refused(made, alg, form, tmp_path):
     tokens, key = made[alg]["tokens"], made[alg][form]
     for name in ("good", "no_kid", "fraction"):
         status, words = check(tokens[name], key, alg, tmp_path)
@@ -68,13 +68,13 @@ def test_tokens_of_jose(made, alg, form, tmp_path):
     for name, why in REFUSED.items():
         status, words = check(tokens[name], key, alg, tmp_path)
         assert status == 1 and words.startswith("refused: ") and why in words, name
-    # kid is a hint: it chooses among keys that have names.
+    # kid is a hint: it chooses among keys with ids.
     status, words = check(tokens["other_kid"], key, alg, tmp_path)
     assert status == (0 if form == "raw" else 1), words
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
-def test_no_other_algorithm(made, alg, tmp_path):
+def test_token_is_refused_with_a_key_of_another_algorithm(made, alg, tmp_path):
     """A token of each algorithm, checked with the key of each other one."""
     for other in ALGORITHMS:
         if other == alg:
@@ -83,8 +83,8 @@ def test_no_other_algorithm(made, alg, tmp_path):
         assert status == 1 and words.startswith("refused: "), other
 
 
-def test_public_key_is_no_secret(made, tmp_path):
-    """The confusion of algorithms is already refused as a configuration."""
+def test_public_key_is_not_taken_for_a_secret(made, tmp_path):
+    """Algorithm confusion is impossible: the configuration itself is refused."""
     key_file = tmp_path / "key"
     key_file.write_text(made["RS256"]["raw"])
     done = subprocess.run([mercure_token(), "--check", made["RS256"]["tokens"]["good"], "--key",
@@ -95,6 +95,6 @@ def test_public_key_is_no_secret(made, tmp_path):
 
 
 def test_format_characters_are_those_of_unicode_17():
-    """The table in the sources is what its script makes."""
+    """The table in the sources is the output of its script."""
     with open(os.path.join(HERE, "../../src/core/base/utf8_cf.h"), encoding="ascii") as table:
         assert table.read() == node("make-utf8-cf.mjs")
