@@ -1,4 +1,5 @@
 """tools/mercure-hub: the values it refuses, the configuration it writes, and how it starts and ends."""
+import contextlib
 import glob
 import os
 import pathlib
@@ -59,6 +60,21 @@ def launch(env, *args):
         output, stderr = launcher.communicate()
         pytest.fail(f"the launcher has not ended within 60 s: {output}{stderr}", pytrace=False)
     return launcher.returncode, output, stderr
+
+
+@contextlib.contextmanager
+def serving(env, folder, *args):
+    """(port, log) of a hub that runs until the block ends, and must then end with status 0."""
+    port, log = free_port(), folder / "log"
+    env = {**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{port}"}
+    with running([LAUNCHER, *args], env, log) as launcher:
+        wait_ready(launcher, log)
+        wait_until(lambda: "AH00094" in log.read_text(), what="the launcher's remarks, which come before this line")
+        yield port, log
+        launcher.terminate()
+        assert launcher.wait(timeout=60) == 0, log.read_text()
+        assert not serious(log), log.read_text()
+    release_port(port)
 
 
 def publish(port, bearer, data, **more):
