@@ -252,12 +252,13 @@ EVIL = ["a\nMercureAnonymous On", "a\" \"b", "a\\", "${HOME}", "</Location>\nLis
 @pytest.mark.parametrize("value", EVIL)
 @pytest.mark.parametrize("directive", ["cookie_name", "resource_identifier", "cors_origins", "name", "heartbeat", "issuer"])
 def test_value_cannot_leave_its_directive(go, directive, value):
-    """A value may end the launcher, or stay one argument of one directive."""
+    """A value ends the launcher, or stays one argument of one directive."""
     text = f"{directive} {{env.VALUE}}" + (" { publisher { jwt {env.KEY} } }" if directive == "issuer" else "")
     status, config, stderr = launch({**go, "VALUE": value, "KEY": KEY, "MERCURE_EXTRA_DIRECTIVES": text}, "--print-config")
     if status:
         assert status == 2 and stderr.startswith("mercure-hub: MERCURE_EXTRA_DIRECTIVES: line 1: "), stderr
         return
+    assert not re.search(r"[\n\r]|\$\{", value), config
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     line, = [text for text in config.splitlines() if escaped in text]
     assert line.count(f'"{escaped}"') == 1 or f'"name={escaped}"' in line, line
