@@ -427,8 +427,9 @@ def test_dev_run_needs_a_free_port():
 
 
 def test_arguments_that_httpd_refuses_end_the_launcher(env, folder):
-    status, _, stderr = launch(env, "-c", "NoSuchDirective On")
-    assert status == 2 and stderr.startswith("mercure-hub: httpd refuses the configuration: ")
+    for directive in ("NoSuchDirective On", "MercureStore disk", "MercureHub On"):
+        status, _, stderr = launch(env, "-c", directive)
+        assert status == 2 and stderr.startswith("mercure-hub: httpd refuses the configuration: "), stderr
     assert os.listdir(folder) == ["data"]
 
 

@@ -125,15 +125,15 @@ blame() { # SAID
     *'shared memory for the hubs: '*) die TMPDIR "${1##*'shared memory for the hubs: '}" ;;
     esac
     while read -r directive variable; do
-        case $1 in
+        case ${variable:+$1} in
         *"$directive"*) die "$variable" "$(plain_text "${1##*"$dir/httpd.conf: "}")" ;;
         esac
     done <<END
 MercureCorsOrigins MERCURE_CORS_ORIGINS
 MercurePublishOrigins MERCURE_PUBLISH_ORIGINS
-MercureHistory ${transport_from:-MERCURE_TRANSPORT_URL}
+MercureHistory $transport_from
 MercureStore MERCURE_STORE
-MercureHub MERCURE_EXTRA_DIRECTIVES
+MercureHub ${extra_name:+MERCURE_EXTRA_DIRECTIVES}
 SubscriberKey $subscriber_name
 PublisherKey $publisher_name
 SSLCertificateKeyFile MERCURE_TLS_KEY
@@ -154,6 +154,9 @@ check_configuration() { # ARGUMENTS of httpd
     if [ -z "$said" ]; then
         return
     fi
+    if [ $# -gt 0 ] && ! objection >/dev/null; then
+        refuse "$said" # the arguments cause the error
+    fi
     # If httpd accepts the configuration without the extra directives, they cause the error, whichever
     # line it names.
     if [ -n "$extra_text" ]; then
@@ -166,7 +169,11 @@ check_configuration() { # ARGUMENTS of httpd
         esac
     fi
     blame "$said"
-    printf 'mercure-hub: httpd refuses the configuration: %s\n' "$(plain_text "$said")" >&2
+    refuse "$said"
+}
+
+refuse() { # SAID
+    printf 'mercure-hub: httpd refuses the configuration: %s\n' "$(plain_text "$1")" >&2
     exit 2
 }
 

@@ -45,16 +45,16 @@ set_listen() {
         done
     elif flag MERCURE_CONTAINER; then
         add_listen MERCURE_LISTEN_ADDR :8080
-        extra_port=80
-        if [ -n "$tls" ]; then extra_port=443; fi
-        if may_listen "$extra_port"; then add_listen MERCURE_LISTEN_ADDR ":$extra_port"; fi
+        second_port=80
+        if [ -n "$tls" ]; then second_port=443; fi
+        if may_listen "$second_port"; then add_listen MERCURE_LISTEN_ADDR ":$second_port"; fi
     else
         add_listen MERCURE_LISTEN_ADDR :80
     fi
     set +f
 }
 
-# Whether this process may listen on PORT, below 1024, and nobody does.
+# Whether this process may listen on PORT, which is below 1024, and no other process does.
 may_listen() { # PORT
     unprivileged=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2>/dev/null || echo 1024)
     if [ "$unprivileged" -gt "$1" ]; then
@@ -133,8 +133,8 @@ algorithms_of() { # VARIABLE LIST
 }
 
 # Finds the key of ROLE, PUBLISHER or SUBSCRIBER: in MERCURE_EXTRA_DIRECTIVES, or else in its variables.
-# Sets key_name and alg_name, which messages name, key_algs, and key_spec: env:NAME, file:PATH, a URL,
-# or nothing.
+# Sets key_spec (env:NAME, file:PATH, a URL, or nothing), key_algs, and the names for messages: key_name and
+# alg_name.
 find_key() { # ROLE
     key_name=MERCURE_$1_JWT_KEY
     alg_name=MERCURE_$1_JWT_ALG
@@ -302,7 +302,7 @@ pem_file() { # VARIABLE BLOCK
     fi
     grep -q -e "-----BEGIN .*$2-----" "$file" || die "$1" "the file holds no $2 in PEM"
     if grep -q -e '-----BEGIN ENCRYPTED' -e '^Proc-Type: 4,ENCRYPTED' "$file"; then
-        die "$1" 'the key is encrypted, and nobody can enter a passphrase here: decrypt it (openssl pkey)'
+        die "$1" 'the key is encrypted, and httpd cannot ask for its passphrase here: decrypt it (openssl pkey)'
     fi
     quoted "$1" "$(absolute "$file")"
 }
