@@ -53,7 +53,7 @@ def test_number_of_patterns_is_bounded(httpd):
     first = httpd.subscribe(patterns("/a/:x", "/b/:x"))
     second = httpd.subscribe(patterns("/c/:x"))
     wait_patterns(httpd, 3)
-    assert number(httpd, "MercurePatternBytes") > 3 * 1000
+    assert number(httpd, "MercurePatternBytes") > 3 * 800
     for _ in range(3):
         check_turned_away(httpd, patterns("/d/:x"))
     wait_patterns(httpd, 3)
