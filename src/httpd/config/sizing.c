@@ -12,9 +12,10 @@ APLOG_USE_MODULE(mercure);
 
 #define DEFAULT_FACTOR 2
 
-/* Descriptors of a child that are not streams: files, logs, and one for each thread. */
+/* Descriptors of a child for files and logs. from_descriptors() adds those of threads and slots. */
 #define OTHER_DESCRIPTORS 64
 
+/* Streams may hold at most one in this many threads. */
 #define THREADED_SHARE 4
 
 static int query(int code)
@@ -24,7 +25,7 @@ static int query(int code)
     return ap_mpm_query(code, &value) == APR_SUCCESS && value > 0 ? value : 0;
 }
 
-/* The last AsyncRequestWorkerFactor of the configuration; the MPM tells nobody. */
+/* The last AsyncRequestWorkerFactor of the configuration. The MPM does not export its value. */
 static double find_factor(const ap_directive_t *directive, double factor)
 {
     for (; directive; directive = directive->next) {
@@ -39,7 +40,7 @@ static double find_factor(const ap_directive_t *directive, double factor)
     return factor;
 }
 
-/* What the limit of open files leaves for streams in one child. */
+/* The number of streams in one child that the limit of open files allows. */
 static unsigned from_descriptors(unsigned threads, unsigned slots)
 {
     unsigned others = OTHER_DESCRIPTORS + threads * 2 + slots;
@@ -90,28 +91,27 @@ static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizi
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
             "MRC0110: MaxSpareThreads %d is below MaxRequestWorkers %d: httpd ends children whose "
-            "threads are idle, and the streams in them have to come back. Set "
-            "MaxSpareThreads %d",
+            "threads are idle, and their streams must reconnect. Set MaxSpareThreads %d",
             query(AP_MPMQ_MAX_SPARE_THREADS), workers, workers);
     if (query(AP_MPMQ_MAX_REQUESTS_DAEMON))
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
-            "MRC0111: MaxConnectionsPerChild %d ends a child with all its streams after so many "
+            "MRC0111: MaxConnectionsPerChild %d ends a child with all its streams after that many "
             "connections. Set MaxConnectionsPerChild 0",
             query(AP_MPMQ_MAX_REQUESTS_DAEMON));
-    /* In a reload old children end their streams while new ones start. */
+    /* During a reload, old children end their streams while new ones start. */
     if (query(AP_MPMQ_HARD_LIMIT_DAEMONS) < 2 * query(AP_MPMQ_MAX_DAEMONS))
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
-            "MRC0112: ServerLimit %d leaves no room for children that still end their streams "
-            "while others start, in a reload: these start late. Set ServerLimit %d",
+            "MRC0112: ServerLimit %d leaves no room for new children during a reload, while old "
+            "children still end their streams: the new ones start late. Set ServerLimit %d",
             query(AP_MPMQ_HARD_LIMIT_DAEMONS), 2 * query(AP_MPMQ_MAX_DAEMONS));
     if (sizing->suspended_per_child < (unsigned)threads * 4)
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
-            "MRC0113: each child holds only %u streams: raise AsyncRequestWorkerFactor, to twice "
-            "the streams wanted in a child divided by ThreadsPerChild (%d), and the limit "
-            "of open files (ulimit -n) beyond the streams of a child",
+            "MRC0113: each child holds only %u streams: raise AsyncRequestWorkerFactor to twice "
+            "the number of streams that you want in a child, divided by ThreadsPerChild (%d), and "
+            "raise the limit of open files (ulimit -n) above the number of streams in a child",
             sizing->suspended_per_child, threads);
 }
 
@@ -131,8 +131,8 @@ void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing)
         ap_log_error(
             APLOG_MARK, APLOG_INFO, 0, main_server,
             "MRC0115: this configuration holds %u streams over HTTP/1.1 without TLS and filters "
-            "(MercureDetach), and %u others, each of which takes a worker: with the event "
-            "MPM it would hold thousands",
+            "(MercureDetach), and %u others, each of which takes a worker: the event MPM would "
+            "hold thousands of them",
             sizing->dispatched_per_child * (unsigned)daemons, sizing->threaded_total);
     }
 }

@@ -30,9 +30,9 @@
 APLOG_USE_MODULE(mercure);
 
 /*
- * What survives a reload: it lives in the process pool, and the module that reads it may be another
- * build than the one that made it. Change the version with every change of what the pointer leads
- * to, in this process or in shared memory.
+ * The state that survives a reload. It lives in the process pool. The module that reads it may be
+ * another build than the one that made it, so change the version with every change of the structs
+ * behind these pointers, in this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
 #define RETAINED_VERSION 6
@@ -43,7 +43,7 @@ struct retained {
     struct mrc_history_dirs *dirs; /* NULL until a hub has a durable history */
 };
 
-/* Access tokens whose verdict a child remembers. */
+/* The number of access tokens whose verdict a child keeps. */
 #define TOKENS_MAX 10000
 
 static struct mrc_memory *retained_memory(void)
@@ -72,9 +72,10 @@ static apr_status_t when_module_leaves(void *unused)
 }
 
 /*
- * Before the process pool's children are destroyed, since the hubs live in such. A reload takes the
- * module out and brings it back, perhaps elsewhere; it may also end the server because the new
- * configuration is wrong, so all this cannot wait until that has been read.
+ * The cleanup runs before the subpools of the process pool are destroyed, because the hubs live in
+ * them. A reload unloads the module and loads it again, perhaps at another address, so the cleanup
+ * leaves with the module. It cannot wait until the new configuration has been read: if that is
+ * wrong, the server ends.
  */
 void mrc_lifecycle_register(apr_pool_t *pconf)
 {
@@ -104,7 +105,7 @@ static int has_key(const apr_array_header_t *keys, const struct mrc_keyset *key)
     return 0;
 }
 
-/* What is wrong with KEYS, less those that are among OTHERS and have been told of with them. */
+/* Logs the weak KEYS, except those that are also among OTHERS and have been logged with them. */
 static void warn_of_weak_keys(const struct mrc_location *location, const apr_array_header_t *keys,
                               const apr_array_header_t *others)
 {
@@ -114,7 +115,7 @@ static void warn_of_weak_keys(const struct mrc_location *location, const apr_arr
 
         if (warning && !has_key(others, key))
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
-                         "MRC0201: a key of the hub %s for protocol 0.x (%s): %s",
+                         "MRC0201: a key of the hub %s for protocol 0.x (%s) is weak: %s",
                          location->hub->label, location->section->where, warning);
     }
 }
@@ -129,8 +130,8 @@ static void warn_of_hubs(const struct mrc_hub_conf *hub)
         if (settings->playground)
             ap_log_error(
                 APLOG_MARK, APLOG_WARNING, 0, location->server,
-                "MRC0202: the hub %s is INSECURE: with MercurePlayground On, whoever reaches it "
-                "reads and publishes everything. Keep it to your own machine (%s)",
+                "MRC0202: the hub %s is INSECURE: with MercurePlayground On, anybody who reaches "
+                "it can read and publish everything. Use it on your own machine only (%s)",
                 hub->label, location->section->where);
         if (!settings->publisher_keys && !settings->playground &&
             !(settings->legacy && settings->legacy_publisher_keys))
@@ -177,15 +178,15 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
     if (retained) {
         ap_log_error(
             APLOG_MARK, APLOG_CRIT, 0, main_server,
-            "MRC0206: another version of mod_mercure made the shared memory that this server runs "
-            "with: stop and start httpd, a reload is not enough");
+            "MRC0206: another version of mod_mercure created the shared memory of this server: "
+            "stop and start httpd, because a reload is not enough");
         return APR_EINVAL;
     }
     status = mrc_memory_open(main_server->process->pool, ap_runtime_dir_relative(ptemp, ""),
                              mrc_hubs_slots(), &error, ret_memory);
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
-                     "MRC0207: shared memory of the hubs: %s", error.text);
+                     "MRC0207: cannot create the shared memory of the server: %s", error.text);
         return status;
     }
     retained = ap_retained_data_create(RETAINED_KEY, sizeof(*retained));
@@ -200,7 +201,7 @@ static void warn_of_history(void *main_server, const char *text)
                  "MRC0208: MercureStore lmdb: %s", text);
 }
 
-/* Takes the directories of the durable histories. */
+/* Opens and locks the directories of the durable histories. */
 static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
                               const apr_array_header_t *hubs)
 {
@@ -232,7 +233,7 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
     return status;
 }
 
-/* What key files hold now goes where children will find what they hold later. */
+/* Copies the contents of the key files to the shared memory, where children find later versions. */
 static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
                                struct mrc_memory *memory)
 {
@@ -244,7 +245,8 @@ static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
 
     mrc_key_sources_forget_contents(catalogue);
     if (status != APR_SUCCESS)
-        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server, "MRC0210: keys of the hubs: %s",
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
+                     "MRC0210: cannot share the keys of the hubs with the child processes: %s",
                      error.text);
     return status;
 }
@@ -259,9 +261,9 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     apr_status_t status;
 
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
-        return OK; /* only looked at, not to be run */
+        return OK; /* httpd reads the configuration a first time, only to check it */
     if (hubs->nelts == 0 && !ap_retained_data_get(RETAINED_KEY))
-        return OK; /* the module costs nothing where no hub is */
+        return OK; /* without a hub, the module costs nothing */
     if (open_memory(main_server, ptemp, &memory) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
     if (open_dirs(main_server, ptemp, hubs) != APR_SUCCESS)
@@ -269,11 +271,12 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     status = mrc_memory_reconcile(memory, mrc_shape_list(ptemp, hubs), (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
-                     "MRC0211: shared memory of the hubs: %s", error.text);
+                     "MRC0211: cannot create the shared memory of the hubs: %s", error.text);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (*error.text)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "MRC0212: %s", error.text);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "MRC0212: after this reload, %s",
+                     error.text);
     if (share_keys(main_server, pconf, memory) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
     log_hubs(main_server, hubs);
@@ -291,7 +294,7 @@ static apr_status_t stop_child(void *data)
 
     mrc_keeper_stop(state->keeper);
     mrc_child_stop(state->child);
-    mrc_jobs_stop(state->jobs); /* what the last streams have left */
+    mrc_jobs_stop(state->jobs); /* after the last jobs of the streams */
     return APR_SUCCESS;
 }
 
@@ -333,9 +336,8 @@ static void tell_unreadable(void *hub, uint64_t seq)
 {
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
                  "MRC0213: hub %s: the update number %" APR_UINT64_T_FMT
-                 " of its history cannot be read: "
-                 "another version of the module wrote it, or its memory is damaged. It is passed "
-                 "over, and so are others like it",
+                 " of its history cannot be read: another version of the module wrote it, or the "
+                 "history is damaged. The hub skips this update and others like it",
                  ((const struct mrc_hub_conf *)hub)->label, seq);
 }
 
@@ -355,7 +357,7 @@ static void log_keys(void *server, enum mrc_keeper_level level, const char *text
                  "MRC0214: %s", text);
 }
 
-/* The keys of this child, and the thread that brings them up to date if some may change. */
+/* Opens the keys of this child, and starts the thread that updates them if some may change. */
 static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
                               struct mrc_memory *memory, struct mrc_this_child *state)
 {
@@ -378,7 +380,7 @@ static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
     return mrc_keeper_start(pchild, &args, &state->keeper);
 }
 
-/* mod_log_config guards its buffers only in a child that it knows to have several threads. */
+/* mod_log_config locks its buffers only in a child for which httpd reports several threads. */
 static bool may_log_anywhere(const struct mrc_log_fields *fields)
 {
     int threads = 0;
@@ -442,12 +444,12 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     if (status == APR_ENOSPC)
         ap_log_error(
             APLOG_MARK, APLOG_ERR, 0, main_server,
-            "MRC0216: this child serves no hub, since all %u slots for children are taken: too "
-            "many old children still end their work",
+            "MRC0216: this child serves no hub, because all %u slots for children are taken: too "
+            "many old children have not ended yet",
             mrc_control_nslots(mrc_memory_control(memory)));
     else
         ap_log_error(APLOG_MARK, APLOG_ERR, status, main_server,
-                     "MRC0217: this child serves no hub: it could not start");
+                     "MRC0217: this child serves no hub, because it could not start its hubs");
 }
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
