@@ -109,10 +109,10 @@ static int open_env(apr_pool_t *pool, const char *dir,
 
 /* ---- what there is ----------------------------------------------------------------------------*/
 
-typedef int row_fn(const struct mrc_history_row *row, void *ctx);
+typedef int record_fn(const struct mrc_record *record, void *ctx);
 
 /* Calls FN with every row, in short transactions. */
-static int each_row(struct mrc_history_env *env, row_fn *fn, void *ctx)
+static int each_record(struct mrc_history_env *env, record_fn *fn, void *ctx)
 {
     uint64_t next = 0;
 
@@ -125,12 +125,12 @@ static int each_row(struct mrc_history_env *env, row_fn *fn, void *ctx)
         if (status)
             return refuse_status("it cannot be read", status);
         status = mrc_history_table_first(&txn, &first);
-        if (!status && next < first.number)
-            next = first.number;
+        if (!status && next < first.record.seq)
+            next = first.record.seq;
         for (unsigned i = 0; !status && !result && i < ROWS_PER_TXN; i++) {
             status = mrc_history_table_get(&txn, next, &row);
             if (!status) {
-                result = fn(&row, ctx);
+                result = fn(&row.record, ctx);
                 next++;
             }
         }
@@ -152,18 +152,18 @@ static void print_plain(struct mrc_bytes bytes)
     }
 }
 
-static int list_row(const struct mrc_history_row *row, void *ctx)
+static int list_record(const struct mrc_record *record, void *ctx)
 {
-    time_t seconds = (time_t)(row->time_us / APR_USEC_PER_SEC);
+    time_t seconds = (time_t)(record->time_us / APR_USEC_PER_SEC);
     struct mrc_update update;
     char when[32];
     struct tm tm;
 
     gmtime_r(&seconds, &tm);
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    printf("%" PRIu64 " %s %" PRIu32 " ", row->number, when, row->stored_bytes);
-    print_plain(row->id);
-    if (mrc_update_decode(row->id, row->payload, &update) == MRC_OK) {
+    printf("%" PRIu64 " %s %" PRIu64 " ", record->seq, when, record->stored_bytes);
+    print_plain(record->id);
+    if (mrc_update_decode(record->id, record->payload, &update) == MRC_OK) {
         for (size_t i = 0; i < update.topics_count; i++) {
             putchar(' ');
             print_plain(update.topics[i]);
@@ -179,24 +179,26 @@ static int list_row(const struct mrc_history_row *row, void *ctx)
 /* The hub that the history in ENV is of, and what it holds. */
 static int show_hub(struct mrc_history_env *env, const char *dir)
 {
-    struct mrc_history_row first = {.number = 1}, last = {.number = 0};
+    struct mrc_history_row first, last;
     struct mrc_history_txn txn;
     MDB_val key = {.mv_size = 3, .mv_data = (void *)(uintptr_t) "key"};
     MDB_val value = {.mv_size = 0, .mv_data = NULL};
     struct stat st = {.st_size = 0};
+    uint64_t count = 0, bytes = 0;
     apr_status_t status = mrc_history_env_begin(env, false, &txn);
 
     if (status)
         return refuse_status(dir, status);
     mdb_get(txn.txn, txn.dbs.about, &key, &value);
-    if (mrc_history_table_first(&txn, &first) == APR_SUCCESS)
-        mrc_history_table_last(&txn, &last);
+    if (mrc_history_table_first(&txn, &first) == APR_SUCCESS &&
+        mrc_history_table_last(&txn, &last) == APR_SUCCESS) {
+        count = last.record.seq - first.record.seq + 1;
+        bytes = mrc_history_table_bytes(&first, &last);
+    }
     stat(mrc_history_env_path(env), &st);
     printf("%s\n    hub ", dir);
     print_plain((struct mrc_bytes){value.mv_data, value.mv_size});
-    printf("\n    %" PRIu64 " updates, %" PRIu64 " bytes; a file of %lld bytes\n",
-           last.number - first.number + 1,
-           last.number ? last.sum_bytes - first.sum_bytes + first.stored_bytes : 0,
+    printf("\n    %" PRIu64 " updates, %" PRIu64 " bytes; a file of %lld bytes\n", count, bytes,
            (long long)st.st_size);
     mrc_history_env_abort(&txn);
     return EXIT_DONE;
@@ -242,7 +244,7 @@ static int list(apr_pool_t *pool, const char *path)
     result = open_env(pool, path, &options, &env);
     if (result)
         return result;
-    result = each_row(env, list_row, NULL);
+    result = each_record(env, list_record, NULL);
     mrc_history_env_close(env);
     return result;
 }
@@ -268,19 +270,19 @@ static void set_bytes(json_t *object, const char *name, struct mrc_bytes bytes)
     mrc_buf_free(&buf);
 }
 
-static int export_row(const struct mrc_history_row *row, void *ctx)
+static int export_record(const struct mrc_record *record, void *ctx)
 {
     struct mrc_update update;
     json_t *object, *topics;
     int failed;
 
-    if (mrc_update_decode(row->id, row->payload, &update) != MRC_OK)
+    if (mrc_update_decode(record->id, record->payload, &update) != MRC_OK)
         return refuse("an update cannot be read", "its bytes are not what a hub writes");
     object = json_object();
     topics = json_array();
     for (size_t i = 0; i < update.topics_count; i++)
         json_array_append_new(topics, json_stringn(update.topics[i].ptr, update.topics[i].len));
-    json_object_set_new(object, "time_us", json_integer(row->time_us));
+    json_object_set_new(object, "time_us", json_integer(record->time_us));
     set_bytes(object, "id", update.id);
     json_object_set_new(object, "topic", topics);
     set_bytes(object, "data", update.data);
@@ -304,7 +306,7 @@ static int export_all(apr_pool_t *pool, const char *dir)
 
     if (result)
         return result;
-    result = each_row(env, export_row, NULL);
+    result = each_record(env, export_record, NULL);
     mrc_history_env_close(env);
     if (!result && fflush(stdout) != 0)
         result = refuse("standard output", "cannot be written to");
@@ -416,22 +418,22 @@ static apr_status_t end_txn(struct import *import)
     return status;
 }
 
-/* Adds ROW; its number is given here. APR_EEXIST: the history has its id already. */
-static apr_status_t add_row(const struct import *import, struct mrc_history_row *row)
+/* Adds RECORD with the next number. APR_EEXIST: the history has its id already. */
+static apr_status_t add_record(const struct import *import, struct mrc_record *record)
 {
-    struct mrc_history_row last = {.number = 0};
-    apr_status_t status = mrc_history_table_find(&import->txn, row->id, 0, &row->number);
+    struct mrc_history_row last = {.sum_bytes = 0};
+    apr_status_t status = mrc_history_table_find(&import->txn, record->id, 0, &record->seq);
 
     if (status != APR_NOTFOUND)
         return status ? status : APR_EEXIST;
     status = mrc_history_table_last(&import->txn, &last);
     if (status && status != APR_NOTFOUND)
         return status;
-    row->number = last.number + 1;
-    return mrc_history_table_append(&import->txn, row);
+    record->seq = last.record.seq + 1;
+    return mrc_history_table_append(&import->txn, record);
 }
 
-static apr_status_t import_row(struct import *import, struct mrc_history_row *row)
+static apr_status_t import_record(struct import *import, struct mrc_record *record)
 {
     apr_status_t status = APR_SUCCESS;
 
@@ -440,7 +442,7 @@ static apr_status_t import_row(struct import *import, struct mrc_history_row *ro
         import->is_open = status == APR_SUCCESS;
     }
     if (!status)
-        status = add_row(import, row);
+        status = add_record(import, record);
     if (status && status != APR_EEXIST)
         return status;
     if (status)
@@ -453,19 +455,19 @@ static apr_status_t import_row(struct import *import, struct mrc_history_row *ro
 static apr_status_t import_update(struct import *import, const struct mrc_update *update,
                                   int64_t time_us)
 {
-    struct mrc_history_row row = {
+    struct mrc_record record = {
         .time_us = time_us,
+        .stored_bytes = mrc_update_stored_bytes(update),
         .id = update->id,
-        .stored_bytes = (uint32_t)mrc_update_stored_bytes(update),
     };
-    struct mrc_buf record;
+    struct mrc_buf payload;
     apr_status_t status;
 
-    mrc_buf_init(&record, UINT32_MAX / 2);
-    mrc_update_encode(update, &record);
-    row.payload = mrc_buf_bytes(&record);
-    status = mrc_buf_error(&record) ? MRC_STATUS_TOO_LARGE : import_row(import, &row);
-    mrc_buf_free(&record);
+    mrc_buf_init(&payload, UINT32_MAX / 2);
+    mrc_update_encode(update, &payload);
+    record.payload = mrc_buf_bytes(&payload);
+    status = mrc_buf_error(&payload) ? MRC_STATUS_TOO_LARGE : import_record(import, &record);
+    mrc_buf_free(&payload);
     return status;
 }
 

@@ -336,7 +336,7 @@ static int make(const struct options *options, struct mrc_bytes key)
         status = complain("out of memory");
         goto leave;
     }
-    if (mrc_jws_sign(alg, key, mrc_bytes_of(header_text), mrc_bytes_of(claims_text), &error,
+    if (mrc_sign_jws(alg, key, mrc_bytes_of(header_text), mrc_bytes_of(claims_text), &error,
                      &token)) {
         status = complain("--key: %s", error.text);
         goto leave;

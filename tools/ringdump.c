@@ -153,16 +153,17 @@ static void print_records(const struct mrc_ring *ring, const struct mrc_ring_sta
         status = mrc_ring_read(ring, &pos, &record);
         if (status)
             break;
-        if (record.seq < options->from)
+        if (record.view.seq < options->from)
             continue;
-        printf("record    at %" PRIu64 " seq %" PRIu64 " ", record.pos, record.seq);
-        print_time(record.time_us);
+        printf("record    at %" PRIu64 " seq %" PRIu64 " ", record.pos, record.view.seq);
+        print_time(record.view.time_us);
         printf(" %s id ", record.pos < stats->history ? "past" : "history");
-        print_escaped(record.id);
-        printf(" stored %" PRIu64 " payload %zu", record.stored_bytes, record.payload.len);
+        print_escaped(record.view.id);
+        printf(" stored %" PRIu64 " payload %zu", record.view.stored_bytes,
+               record.view.payload.len);
         if (options->payload) {
             printf(": ");
-            print_escaped(record.payload);
+            print_escaped(record.view.payload);
         }
         putchar('\n');
     }

@@ -13,11 +13,13 @@ EXTRA_PROGRAMS = \
 	%D%/bench_history \
 	%D%/bench_index \
 	%D%/bench_match \
+	%D%/bench_notify \
 	%D%/bench_ring \
 	%D%/bench_token \
 	%D%/load/load \
 	%D%/load_post \
 	%D%/raw
+%C%_bench_notify_LDADD =
 %C%_load_load_LDADD = -lssl $(OPENSSL_LIBS)
 %C%_load_load_SOURCES = \
 	$(LOAD_SOURCES) \

@@ -159,7 +159,7 @@ static void publish(struct bench *bench, const char *topic)
     if (mrc_ring_append(bench->ring, update.id, mrc_buf_bytes(&buf), 100, NOW_US,
                         MRC_RING_WAIT_FOREVER, &seq, &pos) ||
         mrc_ring_read(bench->ring, &bench->cursor, &bench->record) ||
-        mrc_update_decode(bench->record.id, bench->record.payload, &update))
+        mrc_update_decode(bench->record.view.id, bench->record.view.payload, &update))
         die("the ring does not return the update");
     mrc_index_collect(bench->index, update.topics, update.topics_count, found, bench);
     mrc_update_clear(&update);
@@ -373,7 +373,7 @@ static struct mrc_token *make_token(const struct mrc_token_policy *policy, size_
              "\"authorization_details\":[{\"type\":\"%s\",\"actions\":[\"subscribe\"],"
              "\"topics\":[%s]}]}",
              i, MRC_GRANTS_DETAIL_TYPE, grant);
-    if (mrc_jws_sign(MRC_ALG_HS256, mrc_bytes_of(SECRET),
+    if (mrc_sign_jws(MRC_ALG_HS256, mrc_bytes_of(SECRET),
                      mrc_bytes_of("{\"typ\":\"at+jwt\",\"alg\":\"HS256\"}"), mrc_bytes_of(claims),
                      NULL, &text) ||
         mrc_token_verify(mrc_bytes_of(text), policy, NOW_US, NULL, &token))

@@ -136,7 +136,7 @@ static void bench_find(struct mrc_ring *ring, int64_t us)
 
         if (mrc_ring_read(ring, &pos, &record) != APR_SUCCESS)
             pos = mrc_ring_oldest(ring, 0);
-        else if (mrc_ring_find(ring, record.id, 0, &found) != APR_SUCCESS || found != pos)
+        else if (mrc_ring_find(ring, record.view.id, 0, &found) != APR_SUCCESS || found != pos)
             exit(1);
         n++;
         took = now_us() - start;

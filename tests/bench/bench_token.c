@@ -113,7 +113,7 @@ static void bench(enum mrc_alg alg, struct mrc_token_cache *cache, double second
 
     snprintf(header, sizeof(header), "{\"alg\":\"%s\",\"typ\":\"at+jwt\"}", mrc_alg_name(alg));
     if (mrc_keyset_parse(mrc_bytes_of(public_key), mrc_alg_set_of(alg), 0, NULL, &keys) ||
-        mrc_jws_sign(alg, mrc_bytes_of(private_key), mrc_bytes_of(header), mrc_bytes_of(claims),
+        mrc_sign_jws(alg, mrc_bytes_of(private_key), mrc_bytes_of(header), mrc_bytes_of(claims),
                      NULL, &token))
         die("the token cannot be signed");
     trust.keys = keys;

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 
 #include "core/url/url.h"
-#include "core/urlpattern/urlpattern.h"
+#include "url_href.h"
+#include "urlpattern_explain.h"
 
 static struct mrc_bytes member(const json_t *object, const char *name)
 {
@@ -43,7 +44,7 @@ static json_t *answer_url(const json_t *question)
 
     if (url) {
         mrc_buf_init(&href, 10 << 20);
-        mrc_url_serialize(url, &href);
+        url_add_href(url, &href);
         json_object_set_new(answer, "href", json_stringn(href.ptr, href.len));
         mrc_buf_free(&href);
     }
@@ -69,29 +70,30 @@ static bool is_ours(const char *reason)
 static json_t *answer_pattern(const json_t *question)
 {
     struct mrc_bytes text = member(question, "pattern"), base = member(question, "base");
-    struct mrc_urlpattern *routed = NULL, *explained = NULL;
+    struct mrc_urlpattern *routed = NULL;
+    struct explained *explained = NULL;
     json_t *answer = json_object(), *strings;
     struct mrc_error error = {""};
     struct mrc_url *url;
     bool matches = false, explains = false;
 
-    if (mrc_urlpattern_compile(text, base, MRC_URLPATTERN_EXPLAIN, &error, &explained)) {
+    if (explain_compile(text, base, &error, &explained)) {
         json_object_set_new(answer, "error", json_string(error.text));
         json_object_set_new(answer, "refused", json_boolean(is_ours(error.text)));
         return answer;
     }
-    if (mrc_urlpattern_compile(text, base, MRC_URLPATTERN_ROUTE, &error, &routed)) {
+    if (mrc_urlpattern_compile(text, base, &error, &routed)) {
         fprintf(stderr, "%s: routing refuses it: %s\n", text.ptr, error.text);
         exit(1);
     }
     url = parse(member(question, "topic"), base);
     if (url) {
-        matches = mrc_urlpattern_matches(routed, url);
-        explains = mrc_urlpattern_matches(explained, url);
+        matches = explain_routes(routed, url);
+        explains = explain_matches(explained, url);
     }
     strings = json_array();
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++) {
-        struct mrc_bytes string = mrc_urlpattern_get_string(explained, i);
+        struct mrc_bytes string = explain_string(explained, i);
 
         json_array_append_new(strings, json_stringn(string.ptr, string.len));
     }
@@ -99,7 +101,7 @@ static json_t *answer_pattern(const json_t *question)
     json_object_set_new(answer, "matches", json_boolean(matches));
     json_object_set_new(answer, "explains", json_boolean(explains));
     mrc_url_free(url);
-    mrc_urlpattern_free(explained);
+    explain_free(explained);
     mrc_urlpattern_free(routed);
     return answer;
 }

@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     end = memchr(in.ptr + 1, 0, in.len - 1);
     if (!end ||
-        mrc_jws_sign(MRC_ALG_HS256, mrc_bytes_of(SECRET),
+        mrc_sign_jws(MRC_ALG_HS256, mrc_bytes_of(SECRET),
                      (struct mrc_bytes){in.ptr + 1, (size_t)(end - in.ptr - 1)},
                      (struct mrc_bytes){end + 1, (size_t)(in.ptr + in.len - end - 1)}, NULL, &text))
         return 0;

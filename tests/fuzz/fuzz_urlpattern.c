@@ -1,6 +1,7 @@
 /* URL Patterns: the input is a pattern, NUL, its base, NUL, and a topic. */
 #include "core/urlpattern/urlpattern.h"
 #include "fuzz.h"
+#include "urlpattern_explain.h"
 
 #define BASE "https://example.com/"
 
@@ -48,7 +49,7 @@ void fuzz_seed(const json_t *entry, struct mrc_buf *out)
 }
 
 /* Where PCRE2 matches, our own automaton must match too. PCRE2 may give up earlier, or later. */
-static void check_match(const struct mrc_urlpattern *routed, const struct mrc_urlpattern *explained,
+static void check_match(const struct mrc_urlpattern *routed, const struct explained *explained,
                         struct mrc_bytes topic, struct mrc_bytes base_text, bool is_small)
 {
     struct mrc_url *base = NULL, *url = NULL;
@@ -56,9 +57,9 @@ static void check_match(const struct mrc_urlpattern *routed, const struct mrc_ur
 
     mrc_url_parse(base_text, NULL, NULL, &base);
     if (mrc_url_parse(topic, base, NULL, &url) == MRC_OK) {
-        routes = mrc_urlpattern_matches(routed, url);
-        explains = mrc_urlpattern_matches(explained, url);
-        if (is_small && !mrc_urlpattern_has_regexp_groups(routed))
+        routes = explain_routes(routed, url);
+        explains = explain_matches(explained, url);
+        if (is_small && !explain_has_regexp_groups(explained))
             FUZZ_CHECK(routes || !explains);
     }
     mrc_url_free(url);
@@ -70,17 +71,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct mrc_bytes topic = {(const char *)data, size};
     struct mrc_bytes text = fuzz_cut(&topic);
     struct mrc_bytes base = fuzz_cut(&topic);
-    struct mrc_urlpattern *routed = NULL, *explained = NULL;
+    struct mrc_urlpattern *routed = NULL;
+    struct explained *explained = NULL;
     enum mrc_err err;
 
-    err = mrc_urlpattern_compile(text, base, MRC_URLPATTERN_ROUTE, NULL, &routed);
+    err = mrc_urlpattern_compile(text, base, NULL, &routed);
     FUZZ_CHECK(!err == (routed != NULL));
     if (err)
         return 0;
     FUZZ_CHECK(mrc_urlpattern_size(routed) > 0);
-    if (mrc_urlpattern_compile(text, base, MRC_URLPATTERN_EXPLAIN, NULL, &explained) == MRC_OK)
+    if (explain_compile(text, base, NULL, &explained) == MRC_OK)
         check_match(routed, explained, topic, base, size < 128);
-    mrc_urlpattern_free(explained);
+    explain_free(explained);
     mrc_urlpattern_free(routed);
     return 0;
 }

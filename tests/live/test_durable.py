@@ -95,8 +95,8 @@ def test_configtest_refuses_an_unusable_store(httpd):
     os.makedirs(httpd.path("there"))
     httpd.write("file", "")
     for text, words in (
-            (durable(path="file"), "file is no directory"),
-            (durable(path="no/such/data"), "such is no directory: make that one"),
+            (durable(path="file"), "file is not a directory"),
+            (durable(path="no/such/data"), "such is not a directory: create it"),
             (durable(sync="perhaps"), "sync=full"),
             (hub("MercureStore lmdb"), "takes the path"),
             (hub("MercureStore disk"), "MercureStore disk is not valid: the directive takes"),

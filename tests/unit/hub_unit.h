@@ -1,6 +1,6 @@
 /*
- * What the tests of the hub's layer share: a hub over a real segment in a directory of its own,
- * subscribers, updates, random numbers that a seed repeats.
+ * Shared by the tests of the hub's layer: a hub with a real segment in a directory of its own,
+ * subscribers, updates, and random numbers that a seed repeats.
  */
 #ifndef MRC_TESTS_HUB_UNIT_H
 #define MRC_TESTS_HUB_UNIT_H
@@ -8,6 +8,7 @@
 #include "core/protocol/update.h"
 #include "core/topic/matcher.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
 #include "store/regions/hub_segment.h"
@@ -47,7 +48,7 @@ struct hub_place {
     struct mrc_hub *hub;
 };
 
-/* Opens a hub whose ring holds RING_BYTES, and whose history keeps everything in it. */
+/* Opens a hub whose ring holds RING_BYTES, and whose history keeps all records of the ring. */
 static inline struct hub_place hub_place_open(uint64_t ring_bytes,
                                               const struct mrc_hub_policy *policy)
 {
@@ -74,9 +75,9 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes,
 
 static inline void hub_place_close(const struct hub_place *place)
 {
-    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_SUBSCRIBERS), 0);
-    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERNS), 0);
-    ck_assert_uint_eq(mrc_hub_gauge(place->hub, MRC_GAUGE_PATTERN_BYTES), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place->hub), MRC_GAUGE_SUBSCRIBERS), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place->hub), MRC_GAUGE_PATTERNS), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place->hub), MRC_GAUGE_PATTERN_BYTES), 0);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(place->segment), HUB_SLOT),
                       0);
     mrc_hub_close(place->hub);
@@ -130,7 +131,7 @@ static inline void hub_publish(struct mrc_hub *hub, const char *id, const char *
     ck_assert_int_eq(hub_publish_to(hub, id, &topic, 1, mrc_bytes_of(data), false), APR_SUCCESS);
 }
 
-/* The hub's own of MATCHER, which is freed. */
+/* The matcher of the hub that is the same as MATCHER, which is freed. */
 static inline struct mrc_matcher *hub_own_matcher(struct mrc_hub *hub, struct mrc_matcher *matcher)
 {
     struct mrc_matcher *own = NULL;
@@ -143,7 +144,7 @@ static inline struct mrc_matcher *hub_own_matcher(struct mrc_hub *hub, struct mr
     return own;
 }
 
-/* Takes MATCHER and TOKEN; CURSOR NULL: none. */
+/* Takes MATCHER and TOKEN over. CURSOR may be NULL. */
 static inline apr_status_t hub_try_subscribe(struct mrc_hub *hub, struct mrc_matcher *matcher,
                                              const char *cursor, struct mrc_token *token,
                                              struct mrc_subscriber **ret_subscriber)

@@ -37,7 +37,7 @@ static inline char *token_sign(enum mrc_alg alg, const char *key, const char *he
     struct mrc_error error = {""};
     char *token = NULL;
 
-    ck_assert_msg(mrc_jws_sign(alg, mrc_bytes_of(key), mrc_bytes_of(header), mrc_bytes_of(claims),
+    ck_assert_msg(mrc_sign_jws(alg, mrc_bytes_of(key), mrc_bytes_of(header), mrc_bytes_of(claims),
                                &error, &token) == MRC_OK,
                   "cannot sign: %s", error.text);
     return token;

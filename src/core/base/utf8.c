@@ -113,18 +113,6 @@ void mrc_utf8_add(struct mrc_buf *buf, uint32_t cp)
     mrc_buf_add(buf, out, len);
 }
 
-void mrc_utf8_add_lossy(struct mrc_buf *buf, struct mrc_bytes in)
-{
-    while (in.len) {
-        uint32_t cp;
-        size_t len = mrc_utf8_decode(in, &cp, NULL);
-
-        mrc_utf8_add(buf, cp);
-        in.ptr += len;
-        in.len -= len;
-    }
-}
-
 bool mrc_utf8_is_format(uint32_t code_point)
 {
     size_t low = 0, high = MRC_UTF8_CF_RANGES;

@@ -28,9 +28,6 @@ bool mrc_utf8_valid(struct mrc_bytes in);
 /* Appends CP, a code point that is no surrogate. */
 void mrc_utf8_add(struct mrc_buf *buf, uint32_t cp);
 
-/* Appends IN with U+FFFD in the place of whatever is no UTF-8. */
-void mrc_utf8_add_lossy(struct mrc_buf *buf, struct mrc_bytes in);
-
 /*
  * Whether TEXT is UTF-8 without C0 and C1 control characters, DEL and format characters. MRC_OK;
  * MRC_EINVAL with words in ERROR that name what stands where.

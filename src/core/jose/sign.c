@@ -126,7 +126,7 @@ static enum mrc_err sign_pem(enum mrc_alg alg, struct mrc_bytes pem, struct mrc_
     return err;
 }
 
-enum mrc_err mrc_jws_sign(enum mrc_alg alg, struct mrc_bytes key, struct mrc_bytes header,
+enum mrc_err mrc_sign_jws(enum mrc_alg alg, struct mrc_bytes key, struct mrc_bytes header,
                           struct mrc_bytes payload, struct mrc_error *error, char **ret_token)
 {
     struct mrc_buf token, signature;

@@ -12,7 +12,7 @@
  * secret. The token is a terminated string that the caller free()s. MRC_EINVAL with words if the
  * key does not fit; MRC_ENOMEM.
  */
-enum mrc_err mrc_jws_sign(enum mrc_alg alg, struct mrc_bytes key, struct mrc_bytes header,
+enum mrc_err mrc_sign_jws(enum mrc_alg alg, struct mrc_bytes key, struct mrc_bytes header,
                           struct mrc_bytes payload, struct mrc_error *error, char **ret_token);
 
 #endif

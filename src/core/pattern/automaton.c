@@ -356,10 +356,3 @@ enum mrc_err mrc_automaton_match(const struct mrc_automaton *automaton, struct m
     }
     return run_automaton(automaton, op, subject, ret_matches);
 }
-
-bool mrc_automaton_matches(const struct mrc_automaton *automaton, struct mrc_bytes subject)
-{
-    bool matches;
-
-    return mrc_automaton_match(automaton, subject, &matches) == MRC_OK && matches;
-}

@@ -15,7 +15,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/err.h"
-#include "core/topic/anchor.h"
+#include "core/pattern/literal.h"
 
 #define MRC_AUTOMATON_FREE_STEPS     100000
 #define MRC_AUTOMATON_STEPS_PER_BYTE 16
@@ -58,9 +58,6 @@ void mrc_automaton_free(struct mrc_automaton *automaton);
  * MRC_ENOMEM. */
 enum mrc_err mrc_automaton_match(const struct mrc_automaton *automaton, struct mrc_bytes subject,
                                  bool *ret_matches);
-
-/* The same; out of memory, it does not. */
-bool mrc_automaton_matches(const struct mrc_automaton *automaton, struct mrc_bytes subject);
 
 /* What is literal at the ends of all that it matches; lives as long as it. */
 struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automaton);

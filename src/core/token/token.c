@@ -382,15 +382,6 @@ bool mrc_token_grants(const struct mrc_token *token, enum mrc_action action, str
     return mrc_grants_allow(token->grants, action, topic);
 }
 
-bool mrc_token_grants_all(const struct mrc_token *token, enum mrc_action action,
-                          const struct mrc_bytes *topics, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!mrc_grants_allow(token->grants, action, topics[i]))
-            return false;
-    return true;
-}
-
 enum mrc_err mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
                                   struct mrc_topics *topics, bool *ret_grants)
 {

@@ -86,10 +86,6 @@ const struct mrc_grants *mrc_token_get_grants(const struct mrc_token *token);
 bool mrc_token_grants(const struct mrc_token *token, enum mrc_action action,
                       struct mrc_bytes topic);
 
-/* On each of COUNT topics, as publishing asks for ("Publishers"); true for no topics. */
-bool mrc_token_grants_all(const struct mrc_token *token, enum mrc_action action,
-                          const struct mrc_bytes *topics, size_t count);
-
 /*
  * On one of TOPICS, as receiving a private update asks for ("Subscribers"). RET_GRANTS is untouched
  * if MRC_ENOMEM is returned.

@@ -1,5 +1,6 @@
 #include "core/topic/anchor.h"
 
+#include "core/pattern/literal.h"
 #include "core/urlpattern/urlpattern.h"
 
 #define END (-1)
@@ -58,11 +59,12 @@ void mrc_anchor_of_pattern(enum mrc_anchor anchor, const struct mrc_literal *lit
 void mrc_anchor_of_url(enum mrc_anchor anchor, const struct mrc_url *url,
                        struct mrc_anchor_text *ret_text)
 {
-    struct mrc_urlpattern_input input = mrc_urlpattern_input_of_url(url);
+    struct mrc_bytes components[MRC_URLPATTERN_COMPONENTS];
 
+    mrc_urlpattern_get_components(url, components);
     ret_text->len = 0;
     for (const signed char *component = orders[anchor]; *component != END; component++) {
-        add(ret_text, input.components[*component], is_backwards(anchor));
+        add(ret_text, components[*component], is_backwards(anchor));
         add(ret_text, (struct mrc_bytes){"", 1}, false);
     }
 }

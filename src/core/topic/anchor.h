@@ -19,6 +19,7 @@
 
 #include "core/base/bytes.h"
 
+struct mrc_literal;
 struct mrc_url;
 
 enum mrc_anchor {
@@ -45,12 +46,6 @@ static inline struct mrc_bytes mrc_anchor_text_bytes(const struct mrc_anchor_tex
 {
     return (struct mrc_bytes){text->bytes, text->len};
 }
-
-/* What is literal at both ends of something; if all of it is, both are all of it. */
-struct mrc_literal {
-    struct mrc_bytes prefix, suffix;
-    bool is_whole;
-};
 
 /* Whether ANCHOR looks at a topic as a URL. */
 static inline bool mrc_anchor_is_of_url(enum mrc_anchor anchor)

@@ -54,10 +54,9 @@ static enum mrc_err compile_pattern(struct mrc_bytes value, const char *base,
     static const struct mrc_bytes no_base = {NULL, 0};
     enum mrc_err err;
 
-    err = mrc_urlpattern_compile(value, no_base, MRC_URLPATTERN_ROUTE, error, ret_pattern);
+    err = mrc_urlpattern_compile(value, no_base, error, ret_pattern);
     if (err == MRC_EINVAL && base)
-        err = mrc_urlpattern_compile(value, mrc_bytes_of(base), MRC_URLPATTERN_ROUTE, error,
-                                     ret_pattern);
+        err = mrc_urlpattern_compile(value, mrc_bytes_of(base), error, ret_pattern);
     return err;
 }
 
@@ -229,12 +228,14 @@ bool mrc_matcher_is_costly(const struct mrc_matcher *matcher)
 bool mrc_matcher_get_anchor(const struct mrc_matcher *matcher, enum mrc_anchor anchor,
                             struct mrc_anchor_text *ret_text)
 {
+    struct mrc_literal literals[MRC_URLPATTERN_COMPONENTS];
     struct mrc_literal literal = {.is_whole = true};
 
     if (!matcher->pattern == mrc_anchor_is_of_url(anchor))
         return false;
     if (matcher->pattern) {
-        mrc_urlpattern_get_anchor(matcher->pattern, anchor, ret_text);
+        mrc_urlpattern_get_literals(matcher->pattern, literals);
+        mrc_anchor_of_pattern(anchor, literals, ret_text);
         return true;
     }
     ret_text->len = 0;

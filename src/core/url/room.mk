@@ -7,4 +7,4 @@ libmrccore_la_SOURCES += \
 
 unit_tests += tests/unit/core/url/test_url
 
-EXTRA_DIST += %D%/README.md
+EXTRA_DIST += %D%/README.md tests/unit/url_href.h

@@ -74,36 +74,3 @@ void mrc_url_free(struct mrc_url *url)
     free(url->text);
     free(url);
 }
-
-void mrc_url_serialize(const struct mrc_url *url, struct mrc_buf *out)
-{
-    mrc_buf_add_bytes(out, url->scheme);
-    mrc_buf_add_char(out, ':');
-    if (url->host.ptr) {
-        mrc_buf_add_str(out, "//");
-        if (url->username.len || url->password.len) {
-            mrc_buf_add_bytes(out, url->username);
-            if (url->password.len) {
-                mrc_buf_add_char(out, ':');
-                mrc_buf_add_bytes(out, url->password);
-            }
-            mrc_buf_add_char(out, '@');
-        }
-        mrc_buf_add_bytes(out, url->host);
-        if (url->port.ptr) {
-            mrc_buf_add_char(out, ':');
-            mrc_buf_add_bytes(out, url->port);
-        }
-    } else if (!url->has_opaque_path && url->path.len > 1 && url->path.ptr[1] == '/') {
-        mrc_buf_add_str(out, "/."); /* or the path would read as a host */
-    }
-    mrc_buf_add_bytes(out, url->path);
-    if (url->query.ptr) {
-        mrc_buf_add_char(out, '?');
-        mrc_buf_add_bytes(out, url->query);
-    }
-    if (url->fragment.ptr) {
-        mrc_buf_add_char(out, '#');
-        mrc_buf_add_bytes(out, url->fragment);
-    }
-}

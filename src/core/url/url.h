@@ -48,9 +48,6 @@ enum mrc_err mrc_url_parse(struct mrc_bytes input, const struct mrc_url *base,
 /* Accepts NULL. */
 void mrc_url_free(struct mrc_url *url);
 
-/* Appends the URL as a string. */
-void mrc_url_serialize(const struct mrc_url *url, struct mrc_buf *out);
-
 /* Whether SCHEME is one of those that the standard calls special: http, https, ws, wss, ftp, file.
  */
 bool mrc_url_is_special_scheme(struct mrc_bytes scheme);

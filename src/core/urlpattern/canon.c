@@ -58,14 +58,15 @@ static enum mrc_err canonicalize_ipv6(struct mrc_bytes value, struct mrc_error *
 }
 
 /* The port state of the URL parser, which here takes the digits at the front. */
-static enum mrc_err canonicalize_port(struct mrc_bytes value, struct mrc_bytes protocol,
-                                      struct mrc_error *error, struct mrc_buf *out)
+static enum mrc_err canonicalize_port(struct mrc_bytes value, struct mrc_error *error,
+                                      struct mrc_buf *out)
 {
+    const struct mrc_bytes no_scheme = {"", 0};
     size_t len = 0;
 
     while (len < value.len && value.ptr[len] >= '0' && value.ptr[len] <= '9')
         len++;
-    if (!len || !mrc_url_add_port(out, (struct mrc_bytes){value.ptr, len}, protocol))
+    if (!len || !mrc_url_add_port(out, (struct mrc_bytes){value.ptr, len}, no_scheme))
         return mrc_error_set(error, MRC_EINVAL, "the port is no number up to 65535");
     return MRC_OK;
 }
@@ -107,8 +108,7 @@ static enum mrc_err canonicalize_pathname(struct mrc_bytes value, struct mrc_err
 }
 
 enum mrc_err mrc_urlpattern_canonicalize(enum mrc_urlpattern_canon canon, struct mrc_bytes value,
-                                         struct mrc_bytes protocol, struct mrc_error *error,
-                                         struct mrc_buf *out)
+                                         struct mrc_error *error, struct mrc_buf *out)
 {
     struct mrc_bytes text = value;
     enum mrc_err err = MRC_OK;
@@ -139,7 +139,7 @@ enum mrc_err mrc_urlpattern_canonicalize(enum mrc_urlpattern_canon canon, struct
         err = canonicalize_ipv6(text, error, out);
         break;
     case MRC_CANON_PORT:
-        err = canonicalize_port(text, protocol, error, out);
+        err = canonicalize_port(text, error, out);
         break;
     case MRC_CANON_PATHNAME:
         err = canonicalize_pathname(text, error, out);

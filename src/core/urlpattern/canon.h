@@ -22,12 +22,10 @@ enum mrc_urlpattern_canon {
 };
 
 /*
- * Appends the canonical form of VALUE, valid UTF-8: a piece of a pattern's fixed text, or a whole
- * component. PROTOCOL, which may be empty, decides which port is the default; only MRC_CANON_PORT
- * looks at it. MRC_EINVAL if there is no such form, with the reason in ERROR.
+ * Appends the canonical form of VALUE, a piece of fixed text in valid UTF-8. MRC_EINVAL with the
+ * reason in ERROR if there is no such form; MRC_ELIMIT, MRC_EUNSUPPORTED, MRC_ENOMEM.
  */
 enum mrc_err mrc_urlpattern_canonicalize(enum mrc_urlpattern_canon canon, struct mrc_bytes value,
-                                         struct mrc_bytes protocol, struct mrc_error *error,
-                                         struct mrc_buf *out);
+                                         struct mrc_error *error, struct mrc_buf *out);
 
 #endif

@@ -2,44 +2,79 @@
 
 #include <stdlib.h>
 
-#define MAX_STRING_BYTES ((size_t)32 << 20)
+#include "core/pattern/automaton.h"
+#include "core/urlpattern/program.h"
+#include "core/urlpattern/regexp.h"
 
-/* The delimiter and the prefix of each kind of component. */
-static void get_options(enum mrc_urlpattern_component_id component, enum mrc_urlpattern_canon canon,
-                        char *ret_delimiter, char *ret_prefix)
+#define MAX_ENDS_BYTES ((size_t)32 << 20)
+
+/* ---- compiling ---------------------------------------------------------------------------------
+ */
+
+/* Whether the pattern string of a hostname stands for an IPv6 address. */
+static bool is_ipv6(struct mrc_bytes hostname)
 {
-    *ret_delimiter = 0;
-    *ret_prefix = 0;
-    if (component == MRC_URLPATTERN_HOSTNAME) {
-        *ret_delimiter = '.';
-    } else if (canon == MRC_CANON_PATHNAME) {
-        *ret_delimiter = '/';
-        *ret_prefix = '/';
+    if (hostname.len < 2)
+        return false;
+    return hostname.ptr[0] == '[' ||
+           (hostname.ptr[1] == '[' && (hostname.ptr[0] == '{' || hostname.ptr[0] == '\\'));
+}
+
+/* How the fixed text of a component is canonicalized. */
+static enum mrc_urlpattern_canon canon_of(enum mrc_urlpattern_component_id id,
+                                          struct mrc_bytes string, bool is_special)
+{
+    switch (id) {
+    case MRC_URLPATTERN_PROTOCOL:
+        return MRC_CANON_PROTOCOL;
+    case MRC_URLPATTERN_HOSTNAME:
+        return is_ipv6(string) ? MRC_CANON_IPV6_HOSTNAME : MRC_CANON_HOSTNAME;
+    case MRC_URLPATTERN_PORT:
+        return MRC_CANON_PORT;
+    case MRC_URLPATTERN_PATHNAME:
+        return is_special ? MRC_CANON_PATHNAME : MRC_CANON_OPAQUE_PATHNAME;
+    case MRC_URLPATTERN_SEARCH:
+        return MRC_CANON_SEARCH;
+    case MRC_URLPATTERN_HASH:
+        return MRC_CANON_HASH;
+    default:
+        return MRC_CANON_USERINFO;
     }
 }
 
-static enum mrc_err keep_string(struct mrc_urlpattern_component *component)
+enum mrc_err mrc_urlpattern_component_parse(enum mrc_urlpattern_component_id id,
+                                            struct mrc_bytes string, bool is_special,
+                                            struct mrc_error *error,
+                                            struct mrc_urlpattern_part_list *ret_list)
 {
-    struct mrc_buf buf;
-    enum mrc_err err;
+    enum mrc_urlpattern_canon canon = canon_of(id, string, is_special);
+    char delimiter = 0, prefix = 0;
 
-    mrc_buf_init(&buf, MAX_STRING_BYTES);
-    mrc_urlpattern_part_list_write(&component->parts, &buf);
-    err = mrc_buf_error(&buf);
-    component->string = mrc_buf_take(&buf, &component->string_len);
-    mrc_buf_free(&buf);
-    return component->string || err ? err : MRC_ENOMEM;
+    if (id == MRC_URLPATTERN_HOSTNAME)
+        delimiter = '.';
+    else if (canon == MRC_CANON_PATHNAME)
+        delimiter = prefix = '/';
+    return mrc_urlpattern_part_list_parse(string, canon, delimiter, prefix, error, ret_list);
 }
 
-static enum mrc_err keep_ends(struct mrc_urlpattern_component *component)
+static bool has_regexp(const struct mrc_urlpattern_part_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->parts[i].type == MRC_URLPATTERN_PART_REGEXP)
+            return true;
+    return false;
+}
+
+static enum mrc_err keep_ends(const struct mrc_urlpattern_part_list *list,
+                              struct mrc_urlpattern_component *component)
 {
     struct mrc_buf buf;
     enum mrc_err err;
 
-    mrc_buf_init(&buf, MAX_STRING_BYTES);
-    mrc_urlpattern_part_list_write_literal(&component->parts, false, &buf);
+    mrc_buf_init(&buf, MAX_ENDS_BYTES);
+    mrc_urlpattern_part_list_write_prefix(list, &buf);
     component->prefix_len = mrc_buf_bytes(&buf).len;
-    mrc_urlpattern_part_list_write_literal(&component->parts, true, &buf);
+    mrc_urlpattern_part_list_write_suffix(list, &buf);
     component->suffix_len = mrc_buf_bytes(&buf).len - component->prefix_len;
     err = mrc_buf_error(&buf);
     component->ends = mrc_buf_take(&buf, NULL);
@@ -47,57 +82,47 @@ static enum mrc_err keep_ends(struct mrc_urlpattern_component *component)
     return component->ends || err ? err : MRC_ENOMEM;
 }
 
-enum mrc_err mrc_urlpattern_component_compile(enum mrc_urlpattern_component_id component,
-                                              struct mrc_bytes pattern,
-                                              enum mrc_urlpattern_canon canon,
-                                              enum mrc_urlpattern_mode mode,
+enum mrc_err mrc_urlpattern_component_compile(enum mrc_urlpattern_component_id id,
+                                              struct mrc_bytes string, bool is_special,
                                               struct mrc_error *error,
                                               struct mrc_urlpattern_component *ret_component)
 {
     struct mrc_urlpattern_component made = {.program = NULL};
-    bool explains = mode == MRC_URLPATTERN_EXPLAIN;
-    char delimiter, prefix;
-    enum mrc_err err;
+    struct mrc_urlpattern_part_list list;
+    enum mrc_err err = mrc_urlpattern_component_parse(id, string, is_special, error, &list);
 
-    get_options(component, canon, &delimiter, &prefix);
-    err = mrc_urlpattern_part_list_parse(pattern, canon, delimiter, prefix, error, &made.parts);
-    for (size_t i = 0; i < made.parts.count; i++)
-        if (made.parts.parts[i].type == MRC_URLPATTERN_PART_REGEXP)
-            made.has_regexp_groups = true;
-    if (!err && (explains || made.has_regexp_groups))
-        err = mrc_regexp_compile(&made.parts, explains, error, &made.regexp);
-    else if (!err)
-        err = mrc_urlpattern_program_compile(&made.parts, &made.program);
-    if (!err && made.regexp)
-        err = keep_ends(&made);
-    if (!err && explains)
-        err = keep_string(&made);
-    if (err) {
-        mrc_urlpattern_component_clear(&made);
-        return err;
+    if (!err && has_regexp(&list)) {
+        err = mrc_urlpattern_regexp_compile(&list, error, &made.regexp);
+        if (!err)
+            err = keep_ends(&list, &made);
+    } else if (!err) {
+        err = mrc_urlpattern_program_compile(&list, &made.program);
     }
-    if (!explains)
-        mrc_urlpattern_part_list_free(&made.parts);
-    *ret_component = made;
-    return MRC_OK;
+    mrc_urlpattern_part_list_free(&list);
+    if (err)
+        mrc_urlpattern_component_clear(&made);
+    else
+        *ret_component = made;
+    return err;
 }
 
 void mrc_urlpattern_component_clear(struct mrc_urlpattern_component *component)
 {
     mrc_automaton_free(component->program);
-    mrc_regexp_free(component->regexp);
+    mrc_urlpattern_regexp_free(component->regexp);
     free(component->ends);
-    free(component->string);
-    mrc_urlpattern_part_list_free(&component->parts);
     *component = (struct mrc_urlpattern_component){.program = NULL};
 }
+
+/* ---- matching ----------------------------------------------------------------------------------
+ */
 
 enum mrc_err mrc_urlpattern_component_match(const struct mrc_urlpattern_component *component,
                                             struct mrc_bytes subject, bool *ret_matches)
 {
     if (component->program)
         return mrc_automaton_match(component->program, subject, ret_matches);
-    return mrc_regexp_exec(component->regexp, subject, 0, NULL, ret_matches);
+    return mrc_urlpattern_regexp_match(component->regexp, subject, ret_matches);
 }
 
 bool mrc_urlpattern_component_matches_special_scheme(
@@ -135,6 +160,6 @@ bool mrc_urlpattern_component_is_costly(const struct mrc_urlpattern_component *c
 size_t mrc_urlpattern_component_size(const struct mrc_urlpattern_component *component)
 {
     return (component->program ? mrc_automaton_size(component->program) : 0) +
-           (component->regexp ? mrc_regexp_size(component->regexp) : 0) + component->prefix_len +
-           component->suffix_len;
+           (component->regexp ? mrc_urlpattern_regexp_size(component->regexp) : 0) +
+           component->prefix_len + component->suffix_len;
 }

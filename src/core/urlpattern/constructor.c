@@ -153,9 +153,8 @@ static enum mrc_err end_protocol(struct parser *parser)
     struct mrc_urlpattern_component protocol;
     enum mrc_err err;
 
-    err = mrc_urlpattern_component_compile(MRC_URLPATTERN_PROTOCOL, component_string(parser),
-                                           MRC_CANON_PROTOCOL, MRC_URLPATTERN_ROUTE, parser->error,
-                                           &protocol);
+    err = mrc_urlpattern_component_compile(MRC_URLPATTERN_PROTOCOL, component_string(parser), false,
+                                           parser->error, &protocol);
     if (err)
         return err;
     parser->is_special = mrc_urlpattern_component_matches_special_scheme(&protocol);

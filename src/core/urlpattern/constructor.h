@@ -5,7 +5,8 @@
 #ifndef MRC_CORE_URLPATTERN_CONSTRUCTOR_H
 #define MRC_CORE_URLPATTERN_CONSTRUCTOR_H
 
-#include "core/urlpattern/urlpattern.h"
+#include "core/base/err.h"
+#include "core/urlpattern/types.h"
 
 /*
  * Cuts INPUT, valid UTF-8, into the pattern strings of its components; those that it does not give

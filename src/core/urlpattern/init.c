@@ -1,10 +1,10 @@
 #include "core/urlpattern/init.h"
 
 #include "core/base/utf8.h"
-#include "core/urlpattern/canon.h"
+#include "core/url/url.h"
 #include "core/urlpattern/part.h"
 
-/* Where a value stands in the storage. */
+/* Where a pattern string stands in the storage, which may move while it grows. */
 struct span {
     size_t at;
     size_t len;
@@ -13,81 +13,51 @@ struct span {
 
 struct processor {
     const struct mrc_urlpattern_init *init;
-    enum mrc_urlpattern_init_type type;
     struct mrc_error *error;
     struct mrc_buf *storage;
-    struct mrc_url *base;
+    struct mrc_url *base; /* NULL: none */
     struct span result[MRC_URLPATTERN_COMPONENTS];
 };
 
-static bool gives(const struct processor *processor, enum mrc_urlpattern_component_id component)
-{
-    return processor->init->components[component].ptr != NULL;
-}
-
-static struct mrc_bytes view_of(const struct processor *processor, const struct span *span)
-{
-    return (struct mrc_bytes){processor->storage->ptr + span->at, span->len};
-}
-
-/* ---- what the base gives -----------------------------------------------------------------------
+/* ---- from the base -----------------------------------------------------------------------------
  */
 
-/* VALUE of the base, which is no pattern even if it looks like one. */
-static struct span add_base_value(struct processor *processor, struct mrc_bytes value)
+/* Takes COMPONENT over from the base. VALUE is no pattern, even if it looks like one. */
+static void add_base_value(struct processor *processor, enum mrc_urlpattern_component_id component,
+                           struct mrc_bytes value)
 {
-    struct span span = {.at = processor->storage->len, .is_given = true};
+    struct span *span = &processor->result[component];
 
-    if (processor->type == MRC_INIT_PATTERN)
+    *span = (struct span){.at = processor->storage->len, .is_given = true};
+    if (value.ptr)
         mrc_urlpattern_part_escape(processor->storage, value);
-    else
-        mrc_buf_add_bytes(processor->storage, value);
-    span.len = processor->storage->len - span.at;
-    return span;
+    span->len = processor->storage->len - span->at;
 }
 
-/*
- * The base gives COMPONENT if INIT gives neither it nor one of the components before it in LIST,
- * from the least specific one on.
- */
-static void inherit(struct processor *processor, const enum mrc_urlpattern_component_id *list,
-                    size_t count, struct mrc_bytes value)
+/* Takes over, one after the other, all components before the first one that is given. */
+static void inherit(struct processor *processor)
 {
-    for (size_t i = 0; i < count; i++)
-        if (gives(processor, list[i]))
-            return;
-    processor->result[list[count - 1]] =
-        add_base_value(processor, value.ptr ? value : (struct mrc_bytes){"", 0});
-}
-
-static void inherit_all(struct processor *processor)
-{
-    static const enum mrc_urlpattern_component_id path[] = {
-        MRC_URLPATTERN_PROTOCOL, MRC_URLPATTERN_HOSTNAME, MRC_URLPATTERN_PORT,
-        MRC_URLPATTERN_PATHNAME, MRC_URLPATTERN_SEARCH,   MRC_URLPATTERN_HASH,
-    };
-    static const enum mrc_urlpattern_component_id user[] = {
-        MRC_URLPATTERN_PROTOCOL, MRC_URLPATTERN_HOSTNAME, MRC_URLPATTERN_PORT,
-        MRC_URLPATTERN_USERNAME, MRC_URLPATTERN_PASSWORD,
-    };
     const struct mrc_url *base = processor->base;
+    const struct {
+        enum mrc_urlpattern_component_id id;
+        struct mrc_bytes value;
+    } components[] = {
+        {MRC_URLPATTERN_PROTOCOL, base->scheme}, {MRC_URLPATTERN_HOSTNAME, base->host},
+        {MRC_URLPATTERN_PORT, base->port},       {MRC_URLPATTERN_PATHNAME, base->path},
+        {MRC_URLPATTERN_SEARCH, base->query},    {MRC_URLPATTERN_HASH, base->fragment},
+    };
 
-    if (processor->type == MRC_INIT_URL) {
-        inherit(processor, user, 4, base->username);
-        inherit(processor, user, 5, base->password);
+    for (size_t i = 0; i < sizeof(components) / sizeof(components[0]); i++) {
+        if (processor->init->components[components[i].id].ptr)
+            return;
+        add_base_value(processor, components[i].id, components[i].value);
     }
-    inherit(processor, path, 1, base->scheme);
-    inherit(processor, path, 2, base->host);
-    inherit(processor, path, 3, base->port);
-    inherit(processor, path, 4, base->path);
-    inherit(processor, path, 5, base->query);
-    inherit(processor, path, 6, base->fragment);
 }
 
-/* ---- what the dictionary gives -----------------------------------------------------------------
+/* ---- from the dictionary -----------------------------------------------------------------------
  */
 
-/* VALUE without the punctuation that may stand at its end, or its front. */
+/* VALUE without the punctuation that may stand at its end or at its front. */
 static struct mrc_bytes strip(enum mrc_urlpattern_component_id component, struct mrc_bytes value)
 {
     if (component == MRC_URLPATTERN_PROTOCOL && value.len && value.ptr[value.len - 1] == ':')
@@ -100,115 +70,73 @@ static struct mrc_bytes strip(enum mrc_urlpattern_component_id component, struct
     return value;
 }
 
-static bool is_absolute_path(const struct processor *processor, struct mrc_bytes path)
+static bool is_absolute_path(struct mrc_bytes path)
 {
     if (path.len && path.ptr[0] == '/')
         return true;
-    return processor->type == MRC_INIT_PATTERN && path.len >= 2 && path.ptr[1] == '/' &&
-           (path.ptr[0] == '\\' || path.ptr[0] == '{');
+    return path.len >= 2 && path.ptr[1] == '/' && (path.ptr[0] == '\\' || path.ptr[0] == '{');
 }
 
-/* Appends a relative PATH behind the directory of the base; any other as it is. */
-static void add_path(struct processor *processor, struct mrc_bytes path, struct mrc_buf *out)
+/* Appends the directory of the base, which a relative path is relative to. */
+static void add_directory(struct processor *processor)
 {
     const struct mrc_url *base = processor->base;
+    size_t slash = mrc_bytes_find_last(base->path, '/');
 
-    if (base && !base->has_opaque_path && !is_absolute_path(processor, path)) {
-        size_t slash = mrc_bytes_find_last(base->path, '/');
-
-        if (slash < base->path.len) {
-            struct mrc_bytes directory = {base->path.ptr, slash + 1};
-
-            if (processor->type == MRC_INIT_PATTERN)
-                mrc_urlpattern_part_escape(out, directory);
-            else
-                mrc_buf_add_bytes(out, directory);
-        }
-    }
-    mrc_buf_add_bytes(out, path);
-}
-
-static enum mrc_urlpattern_canon canon_of(const struct processor *processor,
-                                          enum mrc_urlpattern_component_id component)
-{
-    struct mrc_bytes protocol;
-
-    switch (component) {
-    case MRC_URLPATTERN_PROTOCOL:
-        return MRC_CANON_PROTOCOL;
-    case MRC_URLPATTERN_HOSTNAME:
-        return MRC_CANON_HOSTNAME;
-    case MRC_URLPATTERN_PORT:
-        return MRC_CANON_PORT;
-    case MRC_URLPATTERN_PATHNAME:
-        protocol = view_of(processor, &processor->result[MRC_URLPATTERN_PROTOCOL]);
-        return !protocol.len || mrc_url_is_special_scheme(protocol) ? MRC_CANON_PATHNAME
-                                                                    : MRC_CANON_OPAQUE_PATHNAME;
-    case MRC_URLPATTERN_SEARCH:
-        return MRC_CANON_SEARCH;
-    case MRC_URLPATTERN_HASH:
-        return MRC_CANON_HASH;
-    default:
-        return MRC_CANON_USERINFO;
-    }
-}
-
-/* Appends VALUE, canonical if it is of a URL. */
-static enum mrc_err add_value(struct processor *processor,
-                              enum mrc_urlpattern_component_id component, struct mrc_bytes value)
-{
-    struct span span = {.at = processor->storage->len, .is_given = true};
-    struct mrc_buf protocol;
-    enum mrc_err err = MRC_OK;
-
-    if (processor->type == MRC_INIT_PATTERN) {
-        mrc_buf_add_bytes(processor->storage, value);
-    } else {
-        enum mrc_urlpattern_canon canon = canon_of(processor, component);
-
-        mrc_buf_init(&protocol, MRC_URL_MAX_BYTES); /* the storage may move */
-        mrc_buf_add_bytes(&protocol,
-                          view_of(processor, &processor->result[MRC_URLPATTERN_PROTOCOL]));
-        err = mrc_urlpattern_canonicalize(canon, value, mrc_buf_bytes(&protocol), processor->error,
-                                          processor->storage);
-        mrc_buf_free(&protocol);
-    }
-    span.len = processor->storage->len - span.at;
-    processor->result[component] = span;
-    return err ? err : mrc_buf_error(processor->storage);
+    if (slash < base->path.len)
+        mrc_urlpattern_part_escape(processor->storage,
+                                   (struct mrc_bytes){base->path.ptr, slash + 1});
 }
 
 static enum mrc_err add_component(struct processor *processor,
                                   enum mrc_urlpattern_component_id component)
 {
     struct mrc_bytes value = processor->init->components[component];
-    struct mrc_buf path;
-    enum mrc_err err;
+    struct span *span = &processor->result[component];
 
     if (!value.ptr)
         return MRC_OK;
     if (value.len > MRC_URLPATTERN_MAX_BYTES)
-        return mrc_error_set(processor->error, MRC_ELIMIT, "a pattern longer than %d bytes",
+        return mrc_error_set(processor->error, MRC_ELIMIT, "the pattern is longer than %d bytes",
                              MRC_URLPATTERN_MAX_BYTES);
     if (!mrc_utf8_valid(value))
-        return mrc_error_set(processor->error, MRC_EINVAL, "a pattern that is not UTF-8");
-    if (component != MRC_URLPATTERN_PATHNAME)
-        return add_value(processor, component, strip(component, value));
-    mrc_buf_init(&path, MRC_URL_MAX_BYTES);
-    add_path(processor, value, &path);
-    err = mrc_buf_error(&path);
-    if (!err)
-        err = add_value(processor, component, mrc_buf_bytes(&path));
-    mrc_buf_free(&path);
-    return err;
+        return mrc_error_set(processor->error, MRC_EINVAL, "the pattern is not valid UTF-8");
+    *span = (struct span){.at = processor->storage->len, .is_given = true};
+    if (component == MRC_URLPATTERN_PATHNAME && processor->base &&
+        !processor->base->has_opaque_path && !is_absolute_path(value))
+        add_directory(processor);
+    mrc_buf_add_bytes(processor->storage, strip(component, value));
+    span->len = processor->storage->len - span->at;
+    return mrc_buf_error(processor->storage);
 }
 
-enum mrc_err mrc_urlpattern_init_process(const struct mrc_urlpattern_init *init,
-                                         enum mrc_urlpattern_init_type type,
-                                         struct mrc_error *error, struct mrc_buf *storage,
-                                         struct mrc_urlpattern_init *ret_init)
+/* ---- the result --------------------------------------------------------------------------------
+ */
+
+/* A component that neither the dictionary nor the base gives is a wildcard. */
+static struct mrc_bytes view_of(const struct processor *processor, int component)
 {
-    struct processor processor = {.init = init, .type = type, .error = error, .storage = storage};
+    const struct span *span = &processor->result[component];
+
+    if (!span->is_given)
+        return mrc_bytes_of("*");
+    return (struct mrc_bytes){processor->storage->ptr + span->at, span->len};
+}
+
+/* The default port of a scheme is no port at all, as in URLs. */
+static void drop_default_port(struct mrc_bytes strings[MRC_URLPATTERN_COMPONENTS])
+{
+    struct mrc_bytes port = mrc_url_default_port(strings[MRC_URLPATTERN_PROTOCOL]);
+
+    if (port.ptr && mrc_bytes_eq(port, strings[MRC_URLPATTERN_PORT]))
+        strings[MRC_URLPATTERN_PORT] = mrc_bytes_of("");
+}
+
+enum mrc_err mrc_urlpattern_init_complete(const struct mrc_urlpattern_init *init,
+                                          struct mrc_error *error, struct mrc_buf *storage,
+                                          struct mrc_bytes ret_strings[MRC_URLPATTERN_COMPONENTS])
+{
+    struct processor processor = {.init = init, .error = error, .storage = storage};
     enum mrc_err err = MRC_OK;
 
     if (!mrc_buf_extend(storage, 0)) /* so that views of it are never NULL */
@@ -217,7 +145,7 @@ enum mrc_err mrc_urlpattern_init_process(const struct mrc_urlpattern_init *init,
         err = mrc_url_parse(init->base_url, NULL, error, &processor.base);
         if (err)
             return err;
-        inherit_all(&processor);
+        inherit(&processor);
         err = mrc_buf_error(storage);
     }
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS && !err; i++)
@@ -225,11 +153,8 @@ enum mrc_err mrc_urlpattern_init_process(const struct mrc_urlpattern_init *init,
     mrc_url_free(processor.base);
     if (err)
         return err;
-    *ret_init = (struct mrc_urlpattern_init){.base_url = {NULL, 0}};
     for (int i = 0; i < MRC_URLPATTERN_COMPONENTS; i++)
-        if (processor.result[i].is_given)
-            ret_init->components[i] = view_of(&processor, &processor.result[i]);
-        else if (type == MRC_INIT_URL)
-            ret_init->components[i] = (struct mrc_bytes){"", 0};
+        ret_strings[i] = view_of(&processor, i);
+    drop_default_port(ret_strings);
     return MRC_OK;
 }

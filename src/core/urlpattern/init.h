@@ -1,26 +1,28 @@
 /*
- * Dictionaries of URL Patterns, completed from their base
- * (https://urlpattern.spec.whatwg.org/#canon-processing-for-init).
+ * Completes the pattern strings that a pattern gives with those of its base URL
+ * (https://urlpattern.spec.whatwg.org/#canon-processing-for-init, with the type "pattern").
+ *
+ *     base  https://example.com/books/1?draft      given   pathname "2/:page"
+ *     ->    https     example.com     ""     /books/2/:page     *       *
+ *           protocol  hostname        port   pathname           search  hash
+ *
+ * The base gives what stands before the first given component: here protocol, hostname and port,
+ * and the directory of a relative path. Everything behind the given components is a wildcard.
  */
 #ifndef MRC_CORE_URLPATTERN_INIT_H
 #define MRC_CORE_URLPATTERN_INIT_H
 
-#include "core/urlpattern/urlpattern.h"
-
-enum mrc_urlpattern_init_type {
-    MRC_INIT_PATTERN, /* the values are pattern strings */
-    MRC_INIT_URL      /* they belong to a URL that is to be matched, and are canonicalized */
-};
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/urlpattern/types.h"
 
 /*
- * Appends to STORAGE all that comes of INIT and its base, and sets RET_INIT, a dictionary without a
- * base whose views are of STORAGE (which must not be written to any more). With MRC_INIT_URL
- * nothing is missing in it. MRC_EINVAL with the reason in ERROR, MRC_ELIMIT, MRC_EUNSUPPORTED,
- * MRC_ENOMEM.
+ * Writes the pattern strings of all components to STORAGE, an empty buffer, and views of it to
+ * RET_STRINGS, which live until STORAGE is written to again. MRC_EINVAL with the reason in ERROR,
+ * MRC_ELIMIT, MRC_EUNSUPPORTED, MRC_ENOMEM.
  */
-enum mrc_err mrc_urlpattern_init_process(const struct mrc_urlpattern_init *init,
-                                         enum mrc_urlpattern_init_type type,
-                                         struct mrc_error *error, struct mrc_buf *storage,
-                                         struct mrc_urlpattern_init *ret_init);
+enum mrc_err mrc_urlpattern_init_complete(const struct mrc_urlpattern_init *init,
+                                          struct mrc_error *error, struct mrc_buf *storage,
+                                          struct mrc_bytes ret_strings[MRC_URLPATTERN_COMPONENTS]);
 
 #endif

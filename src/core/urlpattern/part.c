@@ -85,8 +85,7 @@ static enum mrc_err add_canonical(struct parser *parser, struct mrc_bytes text,
     size_t at = out->len;
     enum mrc_err err;
 
-    err = mrc_urlpattern_canonicalize(parser->canon, text, (struct mrc_bytes){"", 0}, parser->error,
-                                      out);
+    err = mrc_urlpattern_canonicalize(parser->canon, text, parser->error, out);
     if (!err)
         *ret_text = (struct mrc_urlpattern_part_text){at, out->len - at};
     return err;
@@ -331,4 +330,59 @@ void mrc_urlpattern_part_list_free(struct mrc_urlpattern_part_list *list)
     free(list->parts);
     mrc_buf_free(&list->text);
     *list = (struct mrc_urlpattern_part_list){.parts = NULL};
+}
+
+/* ---- writing -----------------------------------------------------------------------------------
+ */
+
+void mrc_urlpattern_part_escape(struct mrc_buf *out, struct mrc_bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (memchr("+*?:{}()\\", text.ptr[i], 9))
+            mrc_buf_add_char(out, '\\');
+        mrc_buf_add_char(out, text.ptr[i]);
+    }
+}
+
+/* Whether PART is text that occurs exactly once. */
+static bool is_plain(const struct mrc_urlpattern_part *part)
+{
+    return part->type == MRC_URLPATTERN_PART_FIXED && part->modifier == MRC_URLPATTERN_PART_ONCE;
+}
+
+static bool occurs(const struct mrc_urlpattern_part *part)
+{
+    return part->modifier == MRC_URLPATTERN_PART_ONCE ||
+           part->modifier == MRC_URLPATTERN_PART_ONE_OR_MORE;
+}
+
+void mrc_urlpattern_part_list_write_prefix(const struct mrc_urlpattern_part_list *list,
+                                           struct mrc_buf *out)
+{
+    const struct mrc_urlpattern_part *part = list->parts, *end = list->parts + list->count;
+
+    for (; part < end && is_plain(part); part++)
+        mrc_buf_add_bytes(out, mrc_urlpattern_part_text(list, part->value));
+    if (part < end && occurs(part))
+        mrc_buf_add_bytes(
+            out, mrc_urlpattern_part_text(
+                     list, part->type == MRC_URLPATTERN_PART_FIXED ? part->value : part->prefix));
+}
+
+void mrc_urlpattern_part_list_write_suffix(const struct mrc_urlpattern_part_list *list,
+                                           struct mrc_buf *out)
+{
+    size_t first = list->count; /* of the plain parts at the end */
+
+    while (first && is_plain(&list->parts[first - 1]))
+        first--;
+    if (first && occurs(&list->parts[first - 1])) {
+        const struct mrc_urlpattern_part *part = &list->parts[first - 1];
+
+        mrc_buf_add_bytes(
+            out, mrc_urlpattern_part_text(
+                     list, part->type == MRC_URLPATTERN_PART_FIXED ? part->value : part->suffix));
+    }
+    for (size_t i = first; i < list->count; i++)
+        mrc_buf_add_bytes(out, mrc_urlpattern_part_text(list, list->parts[i].value));
 }

@@ -67,18 +67,13 @@ enum mrc_err mrc_urlpattern_part_list_parse(struct mrc_bytes pattern,
 
 void mrc_urlpattern_part_list_free(struct mrc_urlpattern_part_list *list);
 
-/*
- * Appends the literal text with which all begins that LIST matches; and that with which it ends,
- * if SUFFIX.
- */
-void mrc_urlpattern_part_list_write_literal(const struct mrc_urlpattern_part_list *list,
-                                            bool suffix, struct mrc_buf *out);
+/* Appends the literal text that everything that LIST matches begins, or ends, with. */
+void mrc_urlpattern_part_list_write_prefix(const struct mrc_urlpattern_part_list *list,
+                                           struct mrc_buf *out);
+void mrc_urlpattern_part_list_write_suffix(const struct mrc_urlpattern_part_list *list,
+                                           struct mrc_buf *out);
 
-/* Appends the pattern string that means LIST. */
-void mrc_urlpattern_part_list_write(const struct mrc_urlpattern_part_list *list,
-                                    struct mrc_buf *out);
-
-/* Appends TEXT with a backslash before all that a pattern string gives a meaning. */
+/* Appends TEXT with a backslash before each character that has a meaning in a pattern string. */
 void mrc_urlpattern_part_escape(struct mrc_buf *out, struct mrc_bytes text);
 
 #endif

@@ -21,15 +21,14 @@ static const struct {
     size_t subject_bytes; /* up to this length */
     uint32_t match_limit;
 } levels[LEVELS] = {
-    {MRC_REGEXP_SHORT_BYTES, MRC_REGEXP_MATCH_LIMIT},
-    {MRC_REGEXP_LONG_BYTES, MRC_REGEXP_MATCH_LIMIT / 10},
-    {MRC_REGEXP_MAX_BYTES, MRC_REGEXP_MATCH_LIMIT / 100},
+    {MRC_URLPATTERN_REGEXP_SHORT_BYTES, MRC_URLPATTERN_REGEXP_MATCH_LIMIT},
+    {MRC_URLPATTERN_REGEXP_LONG_BYTES, MRC_URLPATTERN_REGEXP_MATCH_LIMIT / 10},
+    {MRC_URLPATTERN_REGEXP_MAX_BYTES, MRC_URLPATTERN_REGEXP_MATCH_LIMIT / 100},
 };
 
-struct mrc_regexp {
+struct mrc_urlpattern_regexp {
     pcre2_code *code;
     pcre2_match_context *limits[LEVELS];
-    size_t captures;
     size_t size;
 };
 
@@ -114,7 +113,8 @@ static enum mrc_err translate_class(struct translator *translator)
     size_t len;
     enum mrc_err err;
 
-    err = mrc_urlpattern_class_parse(rest, MRC_REGEXP_MAX_DEPTH, translator->error, &set, &len);
+    err = mrc_urlpattern_class_parse(rest, MRC_URLPATTERN_REGEXP_MAX_DEPTH, translator->error, &set,
+                                     &len);
     if (err)
         return err;
     mrc_urlpattern_class_write(&set, translator->out);
@@ -145,7 +145,7 @@ static enum mrc_err translate_open(struct translator *translator)
         return refuse(translator, "a callout (?C)");
     if (next != ':')
         return refuse(translator, "a group that is neither plain nor (?:");
-    if (translator->depth++ == MRC_REGEXP_MAX_DEPTH)
+    if (translator->depth++ == MRC_URLPATTERN_REGEXP_MAX_DEPTH)
         return mrc_error_set(translator->error, MRC_ELIMIT, "groups nested too deep");
     mrc_buf_add_str(translator->out, "(?:");
     translator->is_repeatable = false;
@@ -238,9 +238,9 @@ static enum mrc_err translate_next(struct translator *translator)
         translator->is_repeatable = true;
         break;
     case '|':
-        if (++translator->alternatives >= MRC_REGEXP_MAX_ALTERNATIVES)
+        if (++translator->alternatives >= MRC_URLPATTERN_REGEXP_MAX_ALTERNATIVES)
             return mrc_error_set(translator->error, MRC_ELIMIT, "more than %d alternatives",
-                                 MRC_REGEXP_MAX_ALTERNATIVES);
+                                 MRC_URLPATTERN_REGEXP_MAX_ALTERNATIVES);
         mrc_buf_add_char(translator->out, '|');
         translator->is_repeatable = false;
         break;
@@ -264,8 +264,8 @@ static enum mrc_err translate_next(struct translator *translator)
     return MRC_OK;
 }
 
-enum mrc_err mrc_regexp_translate(struct mrc_bytes source, struct mrc_error *error,
-                                  struct mrc_buf *out)
+enum mrc_err mrc_urlpattern_regexp_translate(struct mrc_bytes source, struct mrc_error *error,
+                                             struct mrc_buf *out)
 {
     struct translator translator = {.in = source, .error = error, .out = out};
     enum mrc_err err = MRC_OK;
@@ -304,32 +304,31 @@ static void add_modifier(struct mrc_buf *out, enum mrc_urlpattern_part_modifier 
     mrc_buf_add_str(out, suffixes[modifier]);
 }
 
-/*
- * What the group PART matches, without its prefix and suffix; IS_GREEDY if a wildcard has to take
- * as much as it can.
- */
+/* The group PART without its prefix, its suffix and its modifier. */
 static enum mrc_err add_value(const struct mrc_urlpattern_part_list *list,
-                              const struct mrc_urlpattern_part *part, bool is_greedy,
-                              struct mrc_error *error, struct mrc_buf *out)
+                              const struct mrc_urlpattern_part *part, struct mrc_error *error,
+                              struct mrc_buf *out)
 {
-    if (part->type == MRC_URLPATTERN_PART_REGEXP)
-        return mrc_regexp_translate(mrc_urlpattern_part_text(list, part->value), error, out);
-    if (part->type == MRC_URLPATTERN_PART_FULL) {
+    enum mrc_err err = MRC_OK;
+
+    if (part->type == MRC_URLPATTERN_PART_REGEXP) {
+        mrc_buf_add_str(out, "(?:");
+        err = mrc_urlpattern_regexp_translate(mrc_urlpattern_part_text(list, part->value), error,
+                                              out);
+        mrc_buf_add_char(out, ')');
+    } else if (part->type == MRC_URLPATTERN_PART_FULL) {
         mrc_buf_add_str(out, "[^\\n\\r]*");
-        return MRC_OK;
+    } else if (list->delimiter) {
+        mrc_buf_printf(out, "[^\\x%02x]+?", (unsigned char)list->delimiter);
+    } else {
+        mrc_buf_add_str(out, "[\\x00-\\xff]+?");
     }
-    if (list->delimiter)
-        mrc_buf_printf(out, "[^\\x%02x]+", (unsigned char)list->delimiter);
-    else
-        mrc_buf_add_str(out, "[\\x00-\\xff]+");
-    if (!is_greedy)
-        mrc_buf_add_char(out, '?');
-    return MRC_OK;
+    return err;
 }
 
 /*
- * Whether repeating the wildcard PART gives nothing that it does not match once: `(?:.*)+` would
- * only be a way to backtrack for ever.
+ * Whether the wildcard PART matches nothing more when it is repeated. A repetition such as
+ * `(?:.*)+` would only add ways to backtrack.
  */
 static bool is_idempotent(const struct mrc_urlpattern_part *part)
 {
@@ -337,64 +336,43 @@ static bool is_idempotent(const struct mrc_urlpattern_part *part)
            (part->type == MRC_URLPATTERN_PART_SEGMENT && !part->prefix.len && !part->suffix.len);
 }
 
-/* https://urlpattern.spec.whatwg.org/#generate-a-regular-expression-and-name-list, one part. */
-static enum mrc_err add_part(const struct mrc_urlpattern_part_list *list,
-                             const struct mrc_urlpattern_part *part, const char *capture,
-                             struct mrc_error *error, struct mrc_buf *out)
+/* MODIFIER without repetitions. */
+static enum mrc_urlpattern_part_modifier modifier_of_one(enum mrc_urlpattern_part_modifier modifier)
 {
-    struct mrc_bytes prefix = mrc_urlpattern_part_text(list, part->prefix);
-    struct mrc_bytes suffix = mrc_urlpattern_part_text(list, part->suffix);
-    bool repeats = part->modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE ||
-                   part->modifier == MRC_URLPATTERN_PART_ONE_OR_MORE;
-    bool is_optional = part->modifier == MRC_URLPATTERN_PART_OPTIONAL;
-    bool is_bare = !prefix.len && !suffix.len;
-    enum mrc_err err;
+    bool may_miss =
+        modifier == MRC_URLPATTERN_PART_OPTIONAL || modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE;
+
+    return may_miss ? MRC_URLPATTERN_PART_OPTIONAL : MRC_URLPATTERN_PART_ONCE;
+}
+
+/* The part PART: its prefix, its value and its suffix, repeated as its modifier says. */
+static enum mrc_err add_part(const struct mrc_urlpattern_part_list *list,
+                             const struct mrc_urlpattern_part *part, struct mrc_error *error,
+                             struct mrc_buf *out)
+{
+    enum mrc_urlpattern_part_modifier modifier = part->modifier;
 
     mrc_buf_add_str(out, "(?:");
     if (part->type == MRC_URLPATTERN_PART_FIXED) {
         add_literal(out, mrc_urlpattern_part_text(list, part->value));
-        mrc_buf_add_str(out, ")");
-        add_modifier(out, part->modifier);
-        return MRC_OK;
-    }
-    add_literal(out, prefix);
-    mrc_buf_add_str(out, capture);
-    mrc_buf_add_str(out, "(?:");
-    err = add_value(list, part, repeats && is_idempotent(part), error, out);
-    if (err)
-        return err;
-    mrc_buf_add_str(out, ")");
-    if (repeats && is_idempotent(part)) {
-        repeats = false;
-        is_optional = part->modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE;
-    }
-    if (repeats && is_bare) {
-        add_modifier(out, part->modifier);
-    } else if (repeats) {
-        mrc_buf_add_str(out, "(?:");
-        add_literal(out, suffix);
-        add_literal(out, prefix);
-        mrc_buf_add_str(out, "(?:");
-        err = add_value(list, part, false, error, out);
+    } else {
+        enum mrc_err err;
+
+        add_literal(out, mrc_urlpattern_part_text(list, part->prefix));
+        err = add_value(list, part, error, out);
         if (err)
             return err;
-        mrc_buf_add_str(out, "))*");
-        is_optional = part->modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE;
+        add_literal(out, mrc_urlpattern_part_text(list, part->suffix));
+        if (is_idempotent(part))
+            modifier = modifier_of_one(modifier);
     }
-    if (is_optional && is_bare && part->modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE) {
-        mrc_buf_add_str(out, "?"); /* inside the capture, which then is empty and not missing */
-        is_optional = false;
-    }
-    mrc_buf_add_str(out, ")");
-    add_literal(out, suffix);
-    mrc_buf_add_str(out, ")");
-    if (is_optional)
-        mrc_buf_add_str(out, "?");
+    mrc_buf_add_char(out, ')');
+    add_modifier(out, modifier);
     return MRC_OK;
 }
 
 /* Compiles PATTERN, for machine code too where that works. */
-static enum mrc_err compile(struct mrc_bytes pattern, struct mrc_regexp *regexp,
+static enum mrc_err compile(struct mrc_bytes pattern, struct mrc_urlpattern_regexp *regexp,
                             struct mrc_error *error)
 {
     size_t code_bytes = 0, jit_bytes = 0, offset;
@@ -417,7 +395,7 @@ static enum mrc_err compile(struct mrc_bytes pattern, struct mrc_regexp *regexp,
         if (!regexp->limits[i])
             return MRC_ENOMEM;
         pcre2_set_match_limit(regexp->limits[i], levels[i].match_limit);
-        pcre2_set_heap_limit(regexp->limits[i], MRC_REGEXP_HEAP_KIB);
+        pcre2_set_heap_limit(regexp->limits[i], MRC_URLPATTERN_REGEXP_HEAP_KIB);
     }
     pcre2_pattern_info(regexp->code, PCRE2_INFO_SIZE, &code_bytes);
     /* Without JIT, or where the system forbids it, the interpreter does the same. */
@@ -427,10 +405,11 @@ static enum mrc_err compile(struct mrc_bytes pattern, struct mrc_regexp *regexp,
     return MRC_OK;
 }
 
-enum mrc_err mrc_regexp_compile(const struct mrc_urlpattern_part_list *list, bool with_captures,
-                                struct mrc_error *error, struct mrc_regexp **ret_regexp)
+enum mrc_err mrc_urlpattern_regexp_compile(const struct mrc_urlpattern_part_list *list,
+                                           struct mrc_error *error,
+                                           struct mrc_urlpattern_regexp **ret_regexp)
 {
-    struct mrc_regexp *regexp;
+    struct mrc_urlpattern_regexp *regexp;
     struct mrc_buf pattern;
     enum mrc_err err = MRC_OK;
 
@@ -439,10 +418,8 @@ enum mrc_err mrc_regexp_compile(const struct mrc_urlpattern_part_list *list, boo
         return MRC_ENOMEM;
     mrc_buf_init(&pattern, MAX_PATTERN_BYTES);
     mrc_buf_add_str(&pattern, "(?:");
-    for (size_t i = 0; i < list->count && !err; i++) {
-        err = add_part(list, &list->parts[i], with_captures ? "(" : "(?:", error, &pattern);
-        regexp->captures += with_captures && list->parts[i].type != MRC_URLPATTERN_PART_FIXED;
-    }
+    for (size_t i = 0; i < list->count && !err; i++)
+        err = add_part(list, &list->parts[i], error, &pattern);
     mrc_buf_add_str(&pattern, ")");
     if (!err)
         err = mrc_buf_error(&pattern);
@@ -450,14 +427,14 @@ enum mrc_err mrc_regexp_compile(const struct mrc_urlpattern_part_list *list, boo
         err = compile(mrc_buf_bytes(&pattern), regexp, error);
     mrc_buf_free(&pattern);
     if (err) {
-        mrc_regexp_free(regexp);
+        mrc_urlpattern_regexp_free(regexp);
         return err;
     }
     *ret_regexp = regexp;
     return MRC_OK;
 }
 
-void mrc_regexp_free(struct mrc_regexp *regexp)
+void mrc_urlpattern_regexp_free(struct mrc_urlpattern_regexp *regexp)
 {
     if (!regexp)
         return;
@@ -467,7 +444,7 @@ void mrc_regexp_free(struct mrc_regexp *regexp)
     free(regexp);
 }
 
-size_t mrc_regexp_size(const struct mrc_regexp *regexp)
+size_t mrc_urlpattern_regexp_size(const struct mrc_urlpattern_regexp *regexp)
 {
     return regexp->size;
 }
@@ -475,11 +452,10 @@ size_t mrc_regexp_size(const struct mrc_regexp *regexp)
 /* ---- matching ----------------------------------------------------------------------------------
  */
 
-enum mrc_err mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes subject,
-                             size_t count, struct mrc_bytes *ret_groups, bool *ret_matches)
+enum mrc_err mrc_urlpattern_regexp_match(const struct mrc_urlpattern_regexp *regexp,
+                                         struct mrc_bytes subject, bool *ret_matches)
 {
     pcre2_match_data *data;
-    const size_t *offsets;
     int result, level = 0;
 
     while (level < LEVELS && subject.len > levels[level].subject_bytes)
@@ -488,26 +464,17 @@ enum mrc_err mrc_regexp_exec(const struct mrc_regexp *regexp, struct mrc_bytes s
         *ret_matches = false;
         return MRC_OK;
     }
-    data = pcre2_match_data_create((uint32_t)regexp->captures + 1, NULL);
+    data = pcre2_match_data_create(1, NULL);
     if (!data)
         return MRC_ENOMEM;
     result = pcre2_match(regexp->code, (PCRE2_SPTR)subject.ptr, subject.len, 0, 0, data,
                          regexp->limits[level]);
-    if (result == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter has its own, larger room */
+    if (result == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter has more room of its own */
         result = pcre2_match(regexp->code, (PCRE2_SPTR)subject.ptr, subject.len, 0, PCRE2_NO_JIT,
                              data, regexp->limits[level]);
-    offsets = pcre2_get_ovector_pointer(data);
-    for (size_t i = 0; i < count && result > 0; i++) {
-        bool took_part = (int)i + 1 < result && offsets[2 * i + 2] != PCRE2_UNSET;
-
-        ret_groups[i] = (struct mrc_bytes){NULL, 0};
-        if (took_part)
-            ret_groups[i] = (struct mrc_bytes){subject.ptr + offsets[2 * i + 2],
-                                               offsets[2 * i + 3] - offsets[2 * i + 2]};
-    }
     pcre2_match_data_free(data);
     if (result == PCRE2_ERROR_NOMEMORY)
         return MRC_ENOMEM;
-    *ret_matches = result > 0;
+    *ret_matches = result >= 0;
     return MRC_OK;
 }

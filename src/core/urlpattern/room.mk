@@ -8,9 +8,9 @@ libmrccore_la_SOURCES += \
 	%D%/program.c %D%/program.h \
 	%D%/regexp.c %D%/regexp.h \
 	%D%/tokenize.c %D%/tokenize.h \
-	%D%/urlpattern.c %D%/urlpattern.h \
-	%D%/write.c
+	%D%/types.h \
+	%D%/urlpattern.c %D%/urlpattern.h
 
 unit_tests += tests/unit/core/urlpattern/test_urlpattern
 
-EXTRA_DIST += %D%/README.md
+EXTRA_DIST += %D%/README.md tests/unit/urlpattern_explain.h

@@ -2,128 +2,60 @@
  * URL Patterns (https://urlpattern.spec.whatwg.org/): compiled once, matched often, at a bounded
  * cost.
  *
- * A pattern has eight components. Those of fixed text and wildcards run in automaton.h,
- * those with regular expressions in urlpattern_regexp.h; both have limits for each match, and what
- * passes them does not match. Case is never ignored.
+ *     pattern string   constructor    dictionary   init     8 pattern strings   part    lists of
+ * parts /books/:id     --------------> pathname  ----------> https, hub.example, -------> =
+ * /books/:id   base    /books/:id, …               | |  component program: an automaton (fixed text
+ * and wildcards)  <-----------+ regexp: PCRE2 (regular expressions)               <-----------+
+ *
+ * A pattern has eight components, each of which has to match its part of the URL. Both engines have
+ * limits for each match: a match that would cost more fails. Case is never ignored.
  */
 #ifndef MRC_CORE_URLPATTERN_URLPATTERN_H
 #define MRC_CORE_URLPATTERN_URLPATTERN_H
 
-#include "core/base/buf.h"
 #include "core/base/bytes.h"
 #include "core/base/err.h"
-#include "core/topic/anchor.h"
+#include "core/pattern/literal.h"
 #include "core/url/url.h"
-
-enum mrc_urlpattern_component_id {
-    MRC_URLPATTERN_PROTOCOL,
-    MRC_URLPATTERN_USERNAME,
-    MRC_URLPATTERN_PASSWORD,
-    MRC_URLPATTERN_HOSTNAME,
-    MRC_URLPATTERN_PORT,
-    MRC_URLPATTERN_PATHNAME,
-    MRC_URLPATTERN_SEARCH,
-    MRC_URLPATTERN_HASH,
-    MRC_URLPATTERN_COMPONENTS
-};
-
-/* The longest pattern, and the longest value of a dictionary; the hub has a limit far below. */
-#define MRC_URLPATTERN_MAX_BYTES 65536
-
-/*
- * A dictionary: a pattern, or what a pattern is matched against, component by component. What is
- * not given is missing, { NULL, 0 }.
- */
-struct mrc_urlpattern_init {
-    struct mrc_bytes components[MRC_URLPATTERN_COMPONENTS];
-    struct mrc_bytes base_url;
-};
-
-/* What a pattern is matched against: canonical, nothing missing. Views of what it was made of. */
-struct mrc_urlpattern_input {
-    struct mrc_bytes components[MRC_URLPATTERN_COMPONENTS];
-};
-
-enum mrc_urlpattern_mode {
-    MRC_URLPATTERN_ROUTE,  /* as the hub wants it */
-    MRC_URLPATTERN_EXPLAIN /* for tests: keeps pattern strings and names, runs everything in PCRE2
-                            */
-};
+#include "core/urlpattern/types.h"
 
 /* Immutable once compiled: any number of threads may match with it at the same time. */
 struct mrc_urlpattern;
 
 /*
- * Compiles the constructor string PATTERN; what it does not say comes from BASE_URL (missing: it
- * has to be absolute). MRC_EINVAL with the reason in ERROR for what the standard refuses, and for
- * regular expressions that urlpattern_regexp.h refuses; MRC_ELIMIT past a limit; MRC_EUNSUPPORTED
- * for what needs ICU in a build without it; MRC_ENOMEM. The caller frees RET_PATTERN.
+ * Compiles the constructor string PATTERN. BASE_URL gives what it does not say; without a base,
+ * { NULL, 0 }, the pattern has to be absolute. MRC_EINVAL with the reason in ERROR for a pattern
+ * that the standard refuses, and for a regular expression that regexp.h does not support;
+ * MRC_ELIMIT past a limit; MRC_EUNSUPPORTED for a pattern that needs ICU in a build without it;
+ * MRC_ENOMEM. The caller frees RET_PATTERN.
  */
 enum mrc_err mrc_urlpattern_compile(struct mrc_bytes pattern, struct mrc_bytes base_url,
-                                    enum mrc_urlpattern_mode mode, struct mrc_error *error,
-                                    struct mrc_urlpattern **ret_pattern);
+                                    struct mrc_error *error, struct mrc_urlpattern **ret_pattern);
 
-/* The same for a pattern given as a dictionary. */
+/* The same for a pattern that is given as a dictionary. */
 enum mrc_err mrc_urlpattern_compile_init(const struct mrc_urlpattern_init *init,
-                                         enum mrc_urlpattern_mode mode, struct mrc_error *error,
+                                         struct mrc_error *error,
                                          struct mrc_urlpattern **ret_pattern);
 
 /* Accepts NULL. */
 void mrc_urlpattern_free(struct mrc_urlpattern *pattern);
 
-/* Whether PATTERN matches URL, in RET_MATCHES, which is untouched if MRC_ENOMEM is returned. */
+/* Whether PATTERN matches URL. On MRC_ENOMEM, RET_MATCHES is untouched. */
 enum mrc_err mrc_urlpattern_match(const struct mrc_urlpattern *pattern, const struct mrc_url *url,
                                   bool *ret_matches);
 
-/* The same; out of memory, it does not. */
-bool mrc_urlpattern_matches(const struct mrc_urlpattern *pattern, const struct mrc_url *url);
-
-/* What the compiled pattern occupies, in bytes: for caps on what subscribers may make a hub hold.
- */
+/* The memory of the compiled pattern, in bytes: subscribers may make a hub hold only so much. */
 size_t mrc_urlpattern_size(const struct mrc_urlpattern *pattern);
 
-/* The literal text at ANCHOR, one of URLs, of the URLs that PATTERN matches. */
-void mrc_urlpattern_get_anchor(const struct mrc_urlpattern *pattern, enum mrc_anchor anchor,
-                               struct mrc_anchor_text *ret_text);
+/* The literal text of each component; views of PATTERN. */
+void mrc_urlpattern_get_literals(const struct mrc_urlpattern *pattern,
+                                 struct mrc_literal ret_literals[MRC_URLPATTERN_COMPONENTS]);
 
 /* Whether one match may take much longer than reading the URL. */
 bool mrc_urlpattern_is_costly(const struct mrc_urlpattern *pattern);
 
-bool mrc_urlpattern_has_regexp_groups(const struct mrc_urlpattern *pattern);
-
-/* ---- the rest of the standard's interface, which routing does not need -------------------------
- */
-
-/* The components of URL. */
-struct mrc_urlpattern_input mrc_urlpattern_input_of_url(const struct mrc_url *url);
-
-/*
- * Canonicalizes INIT into RET_INPUT, whose views are of STORAGE, a buffer without content.
- * MRC_EINVAL for what matches no pattern at all.
- */
-enum mrc_err mrc_urlpattern_input_of_init(const struct mrc_urlpattern_init *init,
-                                          struct mrc_error *error, struct mrc_buf *storage,
-                                          struct mrc_urlpattern_input *ret_input);
-
-/* Out of memory, it does not. */
-bool mrc_urlpattern_matches_input(const struct mrc_urlpattern *pattern,
-                                  const struct mrc_urlpattern_input *input);
-
-/* Only of a pattern compiled with MRC_URLPATTERN_EXPLAIN; the views live as long as it. */
-struct mrc_bytes mrc_urlpattern_get_string(const struct mrc_urlpattern *pattern,
-                                           enum mrc_urlpattern_component_id component);
-size_t mrc_urlpattern_count_groups(const struct mrc_urlpattern *pattern,
-                                   enum mrc_urlpattern_component_id component);
-struct mrc_bytes mrc_urlpattern_get_group_name(const struct mrc_urlpattern *pattern,
-                                               enum mrc_urlpattern_component_id component,
-                                               size_t i);
-
-/*
- * Whether COMPONENT matches SUBJECT; RET_GROUPS takes what its groups caught, views of SUBJECT, as
- * many as they are counted, missing for a group that took no part.
- */
-bool mrc_urlpattern_exec(const struct mrc_urlpattern *pattern,
-                         enum mrc_urlpattern_component_id component, struct mrc_bytes subject,
-                         struct mrc_bytes *ret_groups);
+/* The text of each component of URL, empty where URL has none; views of URL. */
+void mrc_urlpattern_get_components(const struct mrc_url *url,
+                                   struct mrc_bytes ret_components[MRC_URLPATTERN_COMPONENTS]);
 
 #endif

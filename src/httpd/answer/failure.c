@@ -1,7 +1,7 @@
 #include "httpd/answer/failure.h"
 
 #include "httpd/answer/answer.h"
-#include "hub/hub/hub.h"
+#include "hub/hub/seats.h"
 #include "store/base/status.h"
 
 const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)

@@ -18,7 +18,7 @@
 
 #include "httpd.h"
 
-#include "hub/stream/carrier.h"
+#include "hub/base/end.h"
 
 struct mrc_interned_table;
 struct mrc_log_fields;

@@ -195,9 +195,9 @@ uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub 
 
     switch (metric->source) {
     case MRC_METRIC_GAUGE:
-        return mrc_hub_gauge(hub, (enum mrc_gauge)metric->index);
+        return mrc_numbers_gauge(mrc_hub_numbers(hub), (enum mrc_gauge)metric->index);
     case MRC_METRIC_LAG:
-        return mrc_hub_lag(hub, part);
+        return mrc_numbers_lag(mrc_hub_numbers(hub), part);
     case MRC_METRIC_TRANSPORT:
         return mrc_hub_transport_is_up(hub);
     case MRC_METRIC_HISTORY_UPDATES:
@@ -207,6 +207,6 @@ uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub 
         mrc_history_count(mrc_hub_history(hub), apr_time_now(), &records, &bytes);
         return bytes;
     default:
-        return mrc_hub_counter(hub, (enum mrc_counter)(metric->index + part));
+        return mrc_numbers_counter(mrc_hub_numbers(hub), (enum mrc_counter)(metric->index + part));
     }
 }

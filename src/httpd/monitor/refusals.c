@@ -52,6 +52,6 @@ int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_c
         return result;
     apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(refusal));
     if (hub)
-        mrc_hub_count(hub, (enum mrc_counter)(what + (unsigned)refusal), 1);
+        mrc_numbers_count(mrc_hub_numbers(hub), (enum mrc_counter)(what + (unsigned)refusal), 1);
     return result;
 }

@@ -159,7 +159,7 @@ static void print_row(request_rec *r, const struct mrc_child *process, const str
                       const char *label)
 {
     uint64_t count = 0;
-    uint64_t us = mrc_hub_counter(hub, MRC_COUNTER_DISPATCH_US);
+    uint64_t us = mrc_numbers_counter(mrc_hub_numbers(hub), MRC_COUNTER_DISPATCH_US);
 
     ap_rprintf(r, "<tr><td>%s</td>", ap_escape_html(r->pool, label));
     for (size_t i = 0; i < mrc_metrics_count; i++) {
@@ -170,7 +170,8 @@ static void print_row(request_rec *r, const struct mrc_child *process, const str
                        list_parts(r, metric, process, hub));
     }
     for (unsigned i = 0; i <= MRC_NUMBERS_BOUNDS; i++)
-        count += mrc_hub_counter(hub, (enum mrc_counter)(MRC_COUNTER_DISPATCH + i));
+        count +=
+            mrc_numbers_counter(mrc_hub_numbers(hub), (enum mrc_counter)(MRC_COUNTER_DISPATCH + i));
     ap_rprintf(r, "<td>%.3f</td></tr>\n", count ? (double)us / (double)count / 1e3 : 0.0);
 }
 

@@ -57,7 +57,7 @@ static char *mint(request_rec *r, const struct mrc_claim *claim)
     claims = make_claims(APR_ARRAY_IDX(names, 0, const char *), id);
     payload = claims ? json_dumps(claims, JSON_COMPACT) : NULL;
     if (payload)
-        mrc_jws_sign(MRC_ALG_HS256, mrc_playground_key_secret(settings->playground),
+        mrc_sign_jws(MRC_ALG_HS256, mrc_playground_key_secret(settings->playground),
                      mrc_bytes_of("{\"typ\":\"at+jwt\",\"alg\":\"HS256\"}"), mrc_bytes_of(payload),
                      &error, &token);
     free(payload);

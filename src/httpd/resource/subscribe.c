@@ -158,7 +158,7 @@ static int turn_away(const struct subscribing *subscribing)
 {
     const struct mrc_settings *settings = mrc_claim_hub_settings(subscribing->claim);
 
-    if (mrc_patterns_should_tell(mrc_hub_patterns(subscribing->hub)))
+    if (mrc_patterns_should_report(mrc_hub_patterns(subscribing->hub)))
         ap_log_rerror(
             APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
             "MRC0704: hub %s: its subscribers listen with as many patterns as MercureLimit "
@@ -347,7 +347,7 @@ static int announce(const struct subscribing *subscribing)
                              "a payload of the access token is larger than this hub lists: "
                              "64 KB at most");
     if (status == APR_ENOSPC) {
-        if (mrc_hub_full_is_news(subscribing->hub, apr_time_now()))
+        if (mrc_hub_should_report_full(subscribing->hub, apr_time_now()))
             ap_log_rerror(
                 APLOG_MARK, APLOG_WARNING, 0, r,
                 "MRC0707: hub %s: its list of active subscriptions is full, and subscribers with "

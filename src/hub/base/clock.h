@@ -1,6 +1,6 @@
 /*
- * The clock of everything that lasts: heartbeats, timeouts, lifetimes. It is not the time of day,
- * and goes on evenly when that is set.
+ * The clock for everything that lasts some time: heartbeats, timeouts, lifetimes. Unlike the time
+ * of day it advances evenly, whoever sets the system's clock.
  */
 #ifndef MRC_HUB_BASE_CLOCK_H
 #define MRC_HUB_BASE_CLOCK_H
@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Microseconds since some moment. */
+/* Microseconds since an arbitrary moment. */
 static inline int64_t mrc_clock_us(void)
 {
     struct timespec now;

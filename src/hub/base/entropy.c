@@ -8,12 +8,14 @@
 
 #include "apr_general.h"
 
-/* Linux gives so many without being interrupted. */
+/* Linux hands out this many in one system call, whatever signal comes. */
 #define PIECE_BYTES 256
 
 struct mrc_entropy {
     pthread_mutex_t lock;
-    size_t left; /* bytes at the beginning that were not given yet; under the lock, as they are */
+
+    /* Under the lock. */
+    size_t left; /* of the bytes, from the beginning, that were not handed out yet */
     unsigned char bytes[PIECE_BYTES];
 };
 

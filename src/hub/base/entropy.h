@@ -1,9 +1,11 @@
 /*
- * Random bytes for ids: from the kernel, in pieces of many, since asking it costs more than an id.
+ * Random bytes for ids. They come from the kernel, enough for many ids at a time, because one
+ * request to the kernel costs more than one id.
  *
- * Any thread; a mutex guards it, which nobody waits for: prefork ends a child from within a signal
- * handler, which may have interrupted the one that has it. What was given is forgotten at once.
- * Made in the child that uses it: a fork would give the same bytes twice.
+ * Any thread may take some. No thread waits for another one, even though a mutex guards the bytes:
+ * prefork ends a child from within a signal handler, which may have interrupted the owner of the
+ * mutex. Bytes that were handed out are erased at once. Create one in each child that needs it: two
+ * children that share one through fork() would hand out the same bytes.
  */
 #ifndef MRC_HUB_BASE_ENTROPY_H
 #define MRC_HUB_BASE_ENTROPY_H
@@ -15,13 +17,13 @@
 
 struct mrc_entropy;
 
-/* The most that is given at once. */
+/* The most bytes of one call. */
 #define MRC_ENTROPY_MAX_BYTES ((size_t)64)
 
-/* Lives in POOL, and is gone with it. Takes nothing from the kernel yet. */
+/* Lives in POOL, which erases it. Takes nothing from the kernel yet. */
 struct mrc_entropy *mrc_entropy_create(apr_pool_t *pool);
 
-/* Fills the LEN bytes at OUT; an error of apr_generate_random_bytes(). */
+/* Fills the LEN bytes at OUT. Errors are those of apr_generate_random_bytes(). */
 apr_status_t mrc_entropy_get(struct mrc_entropy *entropy, void *out, size_t len);
 
 #endif

@@ -9,14 +9,14 @@
 #include "core/base/buf.h"
 #include "core/protocol/sse.h"
 
-#define CHUNK_HEAD_BYTES 18 /* the most: a length in hexadecimal digits, and a line end */
+#define CHUNK_HEAD_BYTES 18 /* at most: 16 hexadecimal digits and a line end */
 
 struct mrc_event {
     atomic_uint refs;
-    unsigned head_len; /* of the chunk */
+    unsigned head_len; /* of the chunk: its length in hexadecimal digits, and a line end */
     size_t len;
     int64_t accepted_us;
-    char chunk[]; /* its head, the bytes, a line end */
+    char chunk[]; /* the head, LEN bytes, a line end */
 };
 
 struct mrc_event *mrc_event_create(struct mrc_bytes bytes)
@@ -48,7 +48,7 @@ int64_t mrc_event_accepted_us(const struct mrc_event *event)
     return event->accepted_us;
 }
 
-/* Frees BUF. */
+/* The event with the bytes of BUF, which it frees. */
 static struct mrc_event *create_from(struct mrc_buf *buf)
 {
     struct mrc_event *event = NULL;

@@ -1,16 +1,16 @@
 /*
- * What a stream needs when it writes has left the processor's caches since it wrote last, if there
- * are many. But the streams that write next are known, and the kernel takes long for each write:
- * the time to have their memory fetched. Nothing is waited for.
+ * Fetching memory into the processor's cache ahead of its use. With many streams, the memory of one
+ * has left the cache by the time it writes again. But the next streams that write are known, and a
+ * write takes the kernel long enough for their memory to arrive. A prefetch never waits.
  */
 #ifndef MRC_HUB_BASE_PREFETCH_H
 #define MRC_HUB_BASE_PREFETCH_H
 
 #include <stddef.h>
 
-#define MRC_FETCH_LINE_BYTES 64 /* of a cache; where lines are longer, some are asked for twice */
+#define MRC_FETCH_LINE_BYTES 64 /* of a cache; where lines are longer, some are fetched twice */
 
-/* The BYTES at WHAT, which need not be valid memory. */
+/* Fetches the BYTES at WHAT, which may be invalid memory. */
 static inline void mrc_prefetch(const void *what, size_t bytes)
 {
     const char *last = (const char *)what + bytes - 1;

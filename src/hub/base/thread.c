@@ -8,15 +8,16 @@
 
 #include "hub/base/clock.h"
 
-static const int own_faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+/* Signals that a thread raises by a fault of its own. */
+static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
 
 void mrc_thread_hold_signals(sigset_t *ret_mask)
 {
     sigset_t all;
 
     sigfillset(&all);
-    for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)
-        sigdelset(&all, own_faults[i]);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, ret_mask);
 }
 
@@ -31,7 +32,7 @@ apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *ar
     apr_status_t status;
     sigset_t mask;
 
-    mrc_thread_hold_signals(&mask); /* the thread inherits the mask */
+    mrc_thread_hold_signals(&mask); /* the new thread inherits the mask */
     status = apr_thread_create(ret_thread, NULL, run, arg, pool);
     mrc_thread_let_signals(&mask);
     return status;

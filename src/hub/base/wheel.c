@@ -7,7 +7,7 @@ static struct mrc_timer *slot_of(struct mrc_wheel *wheel, int64_t tick)
     return &wheel->slots[tick % MRC_WHEEL_SLOTS];
 }
 
-/* The first tick that is not before DUE_US: firing then is late, never early. */
+/* The first tick that is not before DUE_US: a timer fires late, never early. */
 static int64_t tick_of(int64_t due_us)
 {
     return due_us <= 0 ? 0 : (due_us - 1) / MRC_WHEEL_TICK_US + 1;
@@ -28,7 +28,7 @@ static void insert(struct mrc_wheel *wheel, struct mrc_timer *timer)
 
     if (tick < wheel->tick)
         tick = wheel->tick;
-    /* Not the very last slot: seen from the next tick, that would be the present one. */
+    /* Not the very last slot: from the next tick on it is the present one. */
     if (tick - wheel->tick > MRC_WHEEL_SLOTS - 2)
         tick = wheel->tick + MRC_WHEEL_SLOTS - 2;
     head = slot_of(wheel, tick);
@@ -38,7 +38,7 @@ static void insert(struct mrc_wheel *wheel, struct mrc_timer *timer)
     head->prev = timer;
 }
 
-static void take_out(struct mrc_timer *timer)
+static void unlink_timer(struct mrc_timer *timer)
 {
     timer->prev->next = timer->next;
     timer->next->prev = timer->prev;
@@ -62,7 +62,7 @@ void mrc_wheel_clear(struct mrc_wheel *wheel, struct mrc_timer *timer)
 {
     if (!mrc_timer_is_set(timer))
         return;
-    take_out(timer);
+    unlink_timer(timer);
     wheel->count--;
 }
 
@@ -70,7 +70,7 @@ struct mrc_timer *mrc_wheel_expire(struct mrc_wheel *wheel, int64_t now_us)
 {
     int64_t now_tick = now_us / MRC_WHEEL_TICK_US;
 
-    /* After a long sleep one round of the wheel sees every timer. */
+    /* After a long sleep one turn of the wheel meets every timer. */
     if (now_tick - wheel->tick > MRC_WHEEL_SLOTS)
         wheel->tick = now_tick - MRC_WHEEL_SLOTS;
     while (wheel->tick <= now_tick) {
@@ -81,12 +81,13 @@ struct mrc_timer *mrc_wheel_expire(struct mrc_wheel *wheel, int64_t now_us)
             wheel->tick++;
             continue;
         }
-        take_out(timer);
+        unlink_timer(timer);
         if (timer->due_us <= now_us) {
             wheel->count--;
             return timer;
         }
-        wheel->tick++; /* a timer from afar: it goes where it belongs, which is not here */
+        /* It is due in a later turn. Insert it as seen from the next tick, so not here again. */
+        wheel->tick++;
         insert(wheel, timer);
         wheel->tick--;
     }

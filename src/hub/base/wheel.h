@@ -1,13 +1,13 @@
 /*
- * A timer wheel: any number of timers that are set and moved at the cost of a few pointers.
+ * A timer wheel: any number of timers, each set, moved and cleared at the cost of a few pointers.
  *
  *       now
  *        v
- *     +--+--+--+--+--   --+--+     each slot: the timers of one tick; a timer that is farther away
- *     |  |  |  |  |  ...  |  |     than the wheel is round waits in the farthest slot, and is put
- *     +--+--+--+--+--   --+--+     where it belongs when the wheel gets there
+ *     +--+--+--+--+--   --+--+     Each slot has the timers of one tick. A timer that is due after
+ *     |  |  |  |  |  ...  |  |     more than one turn of the wheel waits in the farthest slot, and
+ *     +--+--+--+--+--   --+--+     moves on when the wheel gets there.
  *
- * A timer never fires late by more than a tick, and never early. One thread.
+ * A timer fires at most one tick late, and never early. A wheel belongs to one thread.
  */
 #ifndef MRC_HUB_BASE_WHEEL_H
 #define MRC_HUB_BASE_WHEEL_H
@@ -18,16 +18,16 @@
 #define MRC_WHEEL_TICK_US ((int64_t)100 * 1000)
 #define MRC_WHEEL_SLOTS   1024
 
-/* Lies in what it times. Zeroed: not set. */
+/* Embedded in what it is for. Zeroed: not set. */
 struct mrc_timer {
     struct mrc_timer *prev, *next;
     int64_t due_us;
 };
 
 struct mrc_wheel {
-    struct mrc_timer slots[MRC_WHEEL_SLOTS]; /* heads of rings */
-    int64_t tick;                            /* the next one that has not been looked at */
-    uint64_t count;
+    struct mrc_timer slots[MRC_WHEEL_SLOTS]; /* heads of circular lists */
+    int64_t tick;                            /* the next one to look at */
+    uint64_t count;                          /* of timers that are set */
 };
 
 void mrc_wheel_init(struct mrc_wheel *wheel, int64_t now_us);
@@ -35,18 +35,16 @@ void mrc_wheel_init(struct mrc_wheel *wheel, int64_t now_us);
 /* Sets TIMER to DUE_US, or moves it there. */
 void mrc_wheel_set(struct mrc_wheel *wheel, struct mrc_timer *timer, int64_t due_us);
 
-/* Takes it out; nothing happens if it is not set. */
+/* Clears TIMER, if it is set. */
 void mrc_wheel_clear(struct mrc_wheel *wheel, struct mrc_timer *timer);
 
 bool mrc_timer_is_set(const struct mrc_timer *timer);
 
-/*
- * Takes out one timer that is due at NOW_US, and returns it; NULL: there is none (left). Call it
- * until then.
+/* Clears one timer that is due at NOW_US, and returns it; NULL: none is left. Call it until then.
  */
 struct mrc_timer *mrc_wheel_expire(struct mrc_wheel *wheel, int64_t now_us);
 
-/* How long from NOW_US nothing is due, in milliseconds; -1: no timer is set. */
+/* The milliseconds from NOW_US until a timer may be due; -1: none is set. */
 int mrc_wheel_wait_ms(const struct mrc_wheel *wheel, int64_t now_us);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/presence/announcer.h"
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/loop.h"
@@ -202,7 +203,7 @@ bool mrc_child_hold_thread(struct mrc_child *process, unsigned per_child, unsign
 {
     if (!hold(&process->threads_held, per_child))
         return false;
-    if (mrc_hub_gauge_take(first_hub(process), MRC_GAUGE_THREADS, total))
+    if (mrc_numbers_gauge_take(mrc_hub_numbers(first_hub(process)), MRC_GAUGE_THREADS, total))
         return true;
     atomic_fetch_sub(&process->threads_held, 1);
     return false;
@@ -211,7 +212,7 @@ bool mrc_child_hold_thread(struct mrc_child *process, unsigned per_child, unsign
 void mrc_child_release_thread(struct mrc_child *process)
 {
     atomic_fetch_sub(&process->threads_held, 1);
-    mrc_hub_gauge_add(first_hub(process), MRC_GAUGE_THREADS, -1);
+    mrc_numbers_gauge_add(mrc_hub_numbers(first_hub(process)), MRC_GAUGE_THREADS, -1);
 }
 
 bool mrc_child_hold_suspended(struct mrc_child *process, unsigned per_child)

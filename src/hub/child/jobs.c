@@ -1,97 +1,82 @@
 #include "hub/child/jobs.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "hub/base/clock.h"
+#include "hub/base/mailbox.h"
 #include "hub/base/thread.h"
+#include "hub/base/wake.h"
 
-/* All that was posted has been run by then, unless something hangs. */
+/* Every job has run by then, unless one hangs. */
 #define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_jobs {
     apr_thread_t *thread;
+    struct mrc_wake wake;
+    struct mrc_mailbox posted;
     atomic_uint waiting; /* posted, and not run to the end */
-    pthread_mutex_t lock;
-    pthread_cond_t posted;
-    struct mrc_job *first, *last; /* under the lock */
-    bool stopping;                /* the same */
-    atomic_bool is_left; /* the process ends without the thread, and what errands need with it */
+    atomic_bool stopping;
+    atomic_bool is_abandoned; /* the process ends without the thread, and frees what jobs need */
 };
 
-/* All that was posted, in its order; NULL: the thread is to end. */
-static struct mrc_job *take_all(struct mrc_jobs *errands)
+static void run_all(struct mrc_jobs *jobs, struct mrc_list *list, apr_thread_t *thread)
 {
-    struct mrc_job *all;
+    struct mrc_job *job;
 
-    pthread_mutex_lock(&errands->lock);
-    while (!errands->first && !errands->stopping)
-        pthread_cond_wait(&errands->posted, &errands->lock);
-    all = errands->first;
-    errands->first = errands->last = NULL;
-    pthread_mutex_unlock(&errands->lock);
-    return all;
+    while (!atomic_load(&jobs->is_abandoned) && (job = (struct mrc_job *)mrc_list_take(list))) {
+        job->run(job, thread);
+        atomic_fetch_sub(&jobs->waiting, 1);
+    }
 }
 
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
 {
-    struct mrc_jobs *errands = arg;
-    struct mrc_job *errand;
+    struct mrc_jobs *jobs = arg;
+    bool stopping;
 
-    while ((errand = take_all(errands))) {
-        while (errand && !atomic_load(&errands->is_left)) {
-            struct mrc_job *next = errand->next;
+    do {
+        struct mrc_list list;
 
-            errand->run(errand, thread);
-            atomic_fetch_sub(&errands->waiting, 1);
-            errand = next;
-        }
-    }
+        mrc_wake_wait(&jobs->wake, -1);
+        stopping = atomic_load(&jobs->stopping); /* first: then the list has all that was posted */
+        list = mrc_mailbox_take(&jobs->posted);
+        run_all(jobs, &list, thread);
+    } while (!stopping);
     return NULL;
 }
 
-apr_status_t mrc_jobs_start(apr_pool_t *pool, struct mrc_jobs **ret_errands)
+apr_status_t mrc_jobs_start(apr_pool_t *pool, struct mrc_jobs **ret_jobs)
 {
-    struct mrc_jobs *errands = apr_pcalloc(pool, sizeof(*errands));
-    apr_status_t status;
+    struct mrc_jobs *jobs = apr_pcalloc(pool, sizeof(*jobs));
+    apr_status_t status = mrc_wake_open(&jobs->wake, pool);
 
-    pthread_mutex_init(&errands->lock, NULL);
-    pthread_cond_init(&errands->posted, NULL);
-    status = mrc_thread_start(pool, run, errands, &errands->thread);
+    mrc_mailbox_init(&jobs->posted, &jobs->wake);
     if (status == APR_SUCCESS)
-        *ret_errands = errands;
+        status = mrc_thread_start(pool, run, jobs, &jobs->thread);
+    if (status == APR_SUCCESS)
+        *ret_jobs = jobs;
     return status;
 }
 
-void mrc_jobs_post(struct mrc_jobs *errands, struct mrc_job *errand)
+void mrc_jobs_post(struct mrc_jobs *jobs, struct mrc_job *job)
 {
-    errand->next = NULL;
-    atomic_fetch_add(&errands->waiting, 1);
-    pthread_mutex_lock(&errands->lock);
-    if (errands->last)
-        errands->last->next = errand;
-    else
-        errands->first = errand;
-    errands->last = errand;
-    pthread_cond_signal(&errands->posted);
-    pthread_mutex_unlock(&errands->lock);
+    atomic_fetch_add(&jobs->waiting, 1);
+    mrc_mailbox_post(&jobs->posted, &job->link);
 }
 
-bool mrc_jobs_is_full(const struct mrc_jobs *errands)
+bool mrc_jobs_is_full(const struct mrc_jobs *jobs)
 {
-    return atomic_load_explicit(&errands->waiting, memory_order_relaxed) >= MRC_JOBS_MAX;
+    return atomic_load_explicit(&jobs->waiting, memory_order_relaxed) >= MRC_JOBS_MAX;
 }
 
-bool mrc_jobs_stop(struct mrc_jobs *errands)
+bool mrc_jobs_stop(struct mrc_jobs *jobs)
 {
-    if (!errands)
+    if (!jobs)
         return true;
-    pthread_mutex_lock(&errands->lock);
-    errands->stopping = true;
-    pthread_cond_signal(&errands->posted);
-    pthread_mutex_unlock(&errands->lock);
-    if (mrc_thread_join(errands->thread, mrc_clock_us() + JOIN_US))
+    atomic_store(&jobs->stopping, true);
+    mrc_wake_post(&jobs->wake);
+    if (mrc_thread_join(jobs->thread, mrc_clock_us() + JOIN_US))
         return true;
-    atomic_store(&errands->is_left, true);
+    atomic_store(&jobs->is_abandoned, true);
     return false;
 }

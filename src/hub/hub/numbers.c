@@ -1,5 +1,17 @@
 #include "hub/hub/numbers.h"
 
+#include <stdatomic.h>
+
+#include "store/regions/hub_segment.h"
+#include "store/regions/interests.h"
+#include "store/ring/ring.h"
+
+struct mrc_numbers {
+    struct mrc_hub_segment *segment;
+    unsigned slot;
+    _Atomic uint64_t taken[MRC_NUMBERS_LOOPS_MAX]; /* of each dispatcher loop */
+};
+
 const char *mrc_refusal_text(enum mrc_refusal refusal)
 {
     static const char *const texts[] = {
@@ -11,6 +23,43 @@ const char *mrc_refusal_text(enum mrc_refusal refusal)
 
     return texts[refusal];
 }
+
+struct mrc_numbers *mrc_numbers_create(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                                       unsigned slot)
+{
+    struct mrc_numbers *numbers = apr_pcalloc(pool, sizeof(*numbers));
+
+    numbers->segment = segment;
+    numbers->slot = slot;
+    return numbers;
+}
+
+void mrc_numbers_count(struct mrc_numbers *numbers, enum mrc_counter counter, uint64_t n)
+{
+    mrc_hub_segment_count(numbers->segment, numbers->slot, counter, n);
+}
+
+uint64_t mrc_numbers_counter(const struct mrc_numbers *numbers, enum mrc_counter counter)
+{
+    return mrc_hub_segment_counter(numbers->segment, counter);
+}
+
+void mrc_numbers_gauge_add(struct mrc_numbers *numbers, enum mrc_gauge gauge, int64_t n)
+{
+    mrc_hub_segment_gauge_add(numbers->segment, numbers->slot, gauge, n);
+}
+
+uint64_t mrc_numbers_gauge(const struct mrc_numbers *numbers, enum mrc_gauge gauge)
+{
+    return mrc_hub_segment_gauge(numbers->segment, gauge);
+}
+
+bool mrc_numbers_gauge_take(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t max)
+{
+    return mrc_hub_segment_gauge_take(numbers->segment, numbers->slot, gauge, max);
+}
+
+/* ---- dispatch times ---------------------------------------------------------------------------*/
 
 static const int64_t bounds_us[MRC_NUMBERS_BOUNDS] = {
     100,   250,    500,    1000,   2500,    5000,    10000,    25000,
@@ -41,4 +90,52 @@ bool mrc_numbers_times_add(struct mrc_numbers_times *times, int64_t us)
     times->count++;
     times->sum_us += us > 0 ? (uint64_t)us : 0;
     return true;
+}
+
+void mrc_numbers_count_times(struct mrc_numbers *numbers, struct mrc_numbers_times *times)
+{
+    if (times->count == 0)
+        return;
+    mrc_numbers_count(numbers, (enum mrc_counter)(MRC_COUNTER_DISPATCH + times->bucket),
+                      times->count);
+    mrc_numbers_count(numbers, MRC_COUNTER_DISPATCH_US, times->sum_us);
+    *times = (struct mrc_numbers_times){.count = 0};
+}
+
+void mrc_numbers_count_time(struct mrc_numbers *numbers, int64_t us, uint64_t n)
+{
+    struct mrc_numbers_times times = {
+        .bucket = mrc_numbers_bucket(us),
+        .count = n,
+        .sum_us = us > 0 ? (uint64_t)us * n : 0, /* else the clock was set back meanwhile */
+    };
+
+    mrc_numbers_count_times(numbers, &times);
+}
+
+/* ---- lag --------------------------------------------------------------------------------------*/
+
+void mrc_numbers_set_taken(struct mrc_numbers *numbers, unsigned loop, uint64_t next)
+{
+    uint64_t least = 0;
+
+    atomic_store(&numbers->taken[loop], next);
+    for (unsigned i = 0; i < MRC_NUMBERS_LOOPS_MAX; i++) {
+        uint64_t one = atomic_load_explicit(&numbers->taken[i], memory_order_relaxed);
+
+        if (one && (!least || one < least))
+            least = one;
+    }
+    mrc_hub_segment_gauge_set(numbers->segment, numbers->slot, MRC_GAUGE_TAKEN, least);
+}
+
+uint64_t mrc_numbers_lag(const struct mrc_numbers *numbers, unsigned slot)
+{
+    uint64_t next = mrc_hub_segment_gauge_of(numbers->segment, slot, MRC_GAUGE_TAKEN);
+    struct mrc_ring_stats stats;
+
+    if (mrc_interests_woken(mrc_hub_segment_interests(numbers->segment), slot) < next)
+        return 0;
+    mrc_ring_stats(mrc_hub_segment_ring(numbers->segment), &stats);
+    return next && stats.last_seq >= next ? stats.last_seq - next + 1 : 0;
 }

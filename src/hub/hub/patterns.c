@@ -8,11 +8,12 @@
 
 #include "core/base/siphash.h"
 #include "hub/base/thread.h"
-#include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
+#include "hub/hub/policy.h"
 
 #define FIRST_BUCKETS 64
 
-/* A pattern and how many subscriptions have it. */
+/* A pattern, and how many subscriptions share it. */
 struct entry {
     struct entry *next; /* in its bucket */
     uint64_t hash;
@@ -21,13 +22,16 @@ struct entry {
 };
 
 struct mrc_patterns {
-    struct mrc_hub *hub;
+    struct mrc_numbers *numbers;
+    const struct mrc_hub_policy *policy;
     uint64_t key[2];
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex;
+
+    /* Under the mutex. */
     struct entry **buckets;
     size_t bucket_count; /* a power of two */
     size_t count;
-    bool has_told;
+    bool has_reported; /* this child has logged that the hub refuses patterns */
     struct entry *first_buckets[FIRST_BUCKETS];
 };
 
@@ -43,7 +47,7 @@ static struct entry **bucket_of(const struct mrc_patterns *patterns, uint64_t ha
     return &patterns->buckets[hash & (patterns->bucket_count - 1)];
 }
 
-/* Doubles the buckets when the entries are as many; if there is no memory, chains grow instead. */
+/* Doubles the buckets when there are as many entries. Out of memory: the chains grow instead. */
 static void grow(struct mrc_patterns *patterns)
 {
     struct mrc_patterns grown = {.bucket_count = patterns->bucket_count * 2};
@@ -73,13 +77,13 @@ static bool is_same_base(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* One more user of the pattern that is the same as VALUE, TYPE and BASE; NULL: there is none. */
+/* Adds a user to the pattern with VALUE, TYPE and BASE, and returns it; NULL: there is none. */
 static struct mrc_matcher *share(struct mrc_patterns *patterns, uint64_t hash,
                                  enum mrc_matcher_type type, struct mrc_bytes value,
                                  const char *base)
 {
     if (type != MRC_MATCHER_URLPATTERN)
-        base = NULL; /* URI templates are strings */
+        base = NULL; /* only URL Patterns have one */
     for (struct entry *entry = *bucket_of(patterns, hash); entry; entry = entry->next) {
         if (entry->hash != hash || mrc_matcher_get_type(entry->matcher) != type ||
             !mrc_bytes_eq(mrc_matcher_get_value(entry->matcher), value) ||
@@ -93,36 +97,35 @@ static struct mrc_matcher *share(struct mrc_patterns *patterns, uint64_t hash,
 
 static void count(struct mrc_patterns *patterns, const struct mrc_matcher *matcher, int64_t n)
 {
-    mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERNS, n);
-    mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERN_BYTES,
-                      n * (int64_t)mrc_matcher_size(matcher));
+    mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS, n);
+    mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERN_BYTES,
+                          n * (int64_t)mrc_matcher_size(matcher));
 }
 
-/* Whether the sum of GAUGE over all children is at most MAX, where 0 stands for no limit. */
+/* Whether the sum of GAUGE over all children is at most MAX; 0: no limit. */
 static bool is_at_most(const struct mrc_patterns *patterns, enum mrc_gauge gauge, uint64_t max)
 {
-    return !max || mrc_hub_gauge(patterns->hub, gauge) <= max;
+    return !max || mrc_numbers_gauge(patterns->numbers, gauge) <= max;
 }
 
-/* Whether no more than 1/PART of what is allowed is in use. */
+/* Whether at most 1/PART of each limit is in use. */
 static bool is_within(const struct mrc_patterns *patterns, unsigned part)
 {
-    const struct mrc_hub_policy *policy = mrc_hub_get_policy(patterns->hub);
-
-    return is_at_most(patterns, MRC_GAUGE_PATTERNS, policy->patterns_max / part) &&
-           is_at_most(patterns, MRC_GAUGE_PATTERN_BYTES, policy->pattern_bytes_max / part);
+    return is_at_most(patterns, MRC_GAUGE_PATTERNS, patterns->policy->patterns_max / part) &&
+           is_at_most(patterns, MRC_GAUGE_PATTERN_BYTES,
+                      patterns->policy->pattern_bytes_max / part);
 }
 
-static void take_telling_back(struct mrc_patterns *patterns)
+static void take_report_back(struct mrc_patterns *patterns)
 {
-    if (!patterns->has_told || !is_within(patterns, 2))
+    if (!patterns->has_reported || !is_within(patterns, 2))
         return;
-    patterns->has_told = false;
-    mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERNS_TOLD, -1);
+    patterns->has_reported = false;
+    mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED, -1);
 }
 
-/* Puts MATCHER in, with one user. Counts first and looks then, so that two children that come at
- * once cannot both take the last place. */
+/* Adds MATCHER, with one user. It is counted before the limit is checked, so that two children that
+ * add one at the same time cannot both take the last place. */
 static enum mrc_err insert(struct mrc_patterns *patterns, uint64_t hash,
                            struct mrc_matcher *matcher)
 {
@@ -136,7 +139,7 @@ static enum mrc_err insert(struct mrc_patterns *patterns, uint64_t hash,
         free(entry);
         return MRC_EFULL;
     }
-    take_telling_back(patterns);
+    take_report_back(patterns);
     grow(patterns);
     *entry = (struct entry){*bucket_of(patterns, hash), hash, 1, matcher};
     *bucket_of(patterns, hash) = entry;
@@ -144,8 +147,9 @@ static enum mrc_err insert(struct mrc_patterns *patterns, uint64_t hash,
     return MRC_OK;
 }
 
-/* One user of MATCHER less; true: it was the last, and the pattern is out of the table. */
-static bool leave(struct mrc_patterns *patterns, uint64_t hash, const struct mrc_matcher *matcher)
+/* Removes a user of MATCHER. True: it was the last one, and the pattern is out of the table. */
+static bool remove_user(struct mrc_patterns *patterns, uint64_t hash,
+                        const struct mrc_matcher *matcher)
 {
     struct entry **link = bucket_of(patterns, hash);
     struct entry *entry;
@@ -162,7 +166,7 @@ static bool leave(struct mrc_patterns *patterns, uint64_t hash, const struct mrc
     return true;
 }
 
-/* ---- the outside ------------------------------------------------------------------------------*/
+/* ---- for callers ------------------------------------------------------------------------------*/
 
 static apr_status_t free_buckets(void *data)
 {
@@ -173,11 +177,13 @@ static apr_status_t free_buckets(void *data)
     return APR_SUCCESS;
 }
 
-struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_hub *hub)
+struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *numbers,
+                                         const struct mrc_hub_policy *policy)
 {
     struct mrc_patterns *patterns = apr_pcalloc(pool, sizeof(*patterns));
 
-    patterns->hub = hub;
+    patterns->numbers = numbers;
+    patterns->policy = policy;
     patterns->bucket_count = FIRST_BUCKETS;
     patterns->buckets = patterns->first_buckets;
     apr_pool_cleanup_register(pool, patterns, free_buckets, apr_pool_cleanup_null);
@@ -186,7 +192,7 @@ struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_hub *hub)
     return patterns;
 }
 
-/* Compiles without the mutex; another thread may have been faster then. */
+/* Compiles without the mutex; meanwhile another thread may have added the same pattern. */
 static enum mrc_err compile(struct mrc_patterns *patterns, uint64_t hash,
                             enum mrc_matcher_type type, struct mrc_bytes value, const char *base,
                             struct mrc_error *error, struct mrc_matcher **ret_matcher)
@@ -239,25 +245,25 @@ void mrc_patterns_put(struct mrc_patterns *patterns, struct mrc_matcher *matcher
 
     if (matcher && is_pattern(matcher)) {
         mrc_thread_lock(&patterns->mutex, &mask);
-        is_last =
-            leave(patterns, mrc_siphash(patterns->key, mrc_matcher_get_value(matcher)), matcher);
+        is_last = remove_user(patterns, mrc_siphash(patterns->key, mrc_matcher_get_value(matcher)),
+                              matcher);
         mrc_thread_unlock(&patterns->mutex, &mask);
     }
     if (is_last)
         mrc_matcher_free(matcher);
 }
 
-bool mrc_patterns_should_tell(struct mrc_patterns *patterns)
+bool mrc_patterns_should_report(struct mrc_patterns *patterns)
 {
-    bool should_tell;
+    bool should_report;
     sigset_t mask;
 
     mrc_thread_lock(&patterns->mutex, &mask);
-    should_tell = !mrc_hub_gauge(patterns->hub, MRC_GAUGE_PATTERNS_TOLD);
-    if (should_tell) {
-        patterns->has_told = true;
-        mrc_hub_gauge_add(patterns->hub, MRC_GAUGE_PATTERNS_TOLD, 1);
+    should_report = !mrc_numbers_gauge(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED);
+    if (should_report) {
+        patterns->has_reported = true;
+        mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED, 1);
     }
     mrc_thread_unlock(&patterns->mutex, &mask);
-    return should_tell;
+    return should_report;
 }

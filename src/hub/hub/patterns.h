@@ -1,15 +1,14 @@
 /*
- * The patterns of one hub in one child: what its subscribers listen with that has to be evaluated
- * for topics (URL Patterns, URI templates). Each is compiled and kept once, however many
- * subscriptions share it.
+ * The patterns of one hub in one child: the URL Patterns and URI templates of its subscribers. Each
+ * is compiled and kept once, however many subscriptions share it.
  *
- * How many there are, and what they occupy, is bounded for the hub. Each child holds and evaluates
- * its own, so the bound is for the sum over the children: a pattern that two children hold costs
- * twice, and counts twice. The sums are gauges in the hub's segment (MRC_GAUGE_PATTERNS,
- * MRC_GAUGE_PATTERN_BYTES): whoever folds a dead child takes its part back.
+ * Their number and their memory are limited for the hub. Each child has its own patterns and
+ * evaluates them, so a pattern that two children have costs twice, and counts twice. The sums over
+ * the children are gauges in the hub's segment (MRC_GAUGE_PATTERNS, MRC_GAUGE_PATTERN_BYTES); the
+ * part of a dead child is taken out when its slot is folded.
  *
- * The bound decides who may subscribe, never what is evaluated: each evaluation has a limit of its
- * own.
+ * The limit decides whether a client may subscribe, and nothing else: each evaluation of a pattern
+ * has a limit of its own.
  */
 #ifndef MRC_HUB_HUB_PATTERNS_H
 #define MRC_HUB_HUB_PATTERNS_H
@@ -23,20 +22,22 @@
 #include "core/base/err.h"
 #include "core/topic/matcher.h"
 
-struct mrc_hub;
+struct mrc_hub_policy;
+struct mrc_numbers;
 struct mrc_patterns;
 
-/* What the patterns of one subscription may occupy when compiled, in bytes. */
+/* The most memory that the compiled patterns of one subscription may occupy. */
 #define MRC_PATTERNS_SUBSCRIPTION_BYTES ((size_t)1 << 20)
 
-/* The table of HUB, in POOL as the hub is; what it holds lasts as long as the process. NULL: out of
- * memory. */
-struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_hub *hub);
+/* The table for this child. The struct lives in POOL, its patterns as long as the process; the
+ * other arguments must outlive it. */
+struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *numbers,
+                                         const struct mrc_hub_policy *policy);
 
 /*
- * The matcher of VALUE, as mrc_matcher_create() makes it, and its errors. A pattern that the table
- * has is shared; one that it has not is compiled and counted. MRC_EFULL: that would be one too many
- * for the hub. Any thread. Give it back with mrc_patterns_put().
+ * The matcher for VALUE, as mrc_matcher_create() makes it, with the same errors. A pattern that the
+ * table has is shared; another one is compiled and counted. MRC_EFULL: with it, the hub would have
+ * more patterns than it may. Any thread. Give the matcher back with mrc_patterns_put().
  */
 enum mrc_err mrc_patterns_get(struct mrc_patterns *patterns, enum mrc_matcher_type type,
                               struct mrc_bytes value, const char *base, struct mrc_error *error,
@@ -46,10 +47,9 @@ enum mrc_err mrc_patterns_get(struct mrc_patterns *patterns, enum mrc_matcher_ty
 void mrc_patterns_put(struct mrc_patterns *patterns, struct mrc_matcher *matcher);
 
 /*
- * Whether somebody should be told, now, that the hub turns patterns away: once, until less than
- * half of what is allowed is in use again; children that others have told for stay silent. Any
- * thread.
+ * Whether to log now that the hub refuses patterns: true once, until less than half of the limit is
+ * in use again. If one child has logged it, the others do not. Any thread.
  */
-bool mrc_patterns_should_tell(struct mrc_patterns *patterns);
+bool mrc_patterns_should_report(struct mrc_patterns *patterns);
 
 #endif

@@ -2,7 +2,9 @@ libmrchub_la_SOURCES += \
 	%D%/hub.c %D%/hub.h \
 	%D%/interests.c %D%/interests.h \
 	%D%/numbers.c %D%/numbers.h \
-	%D%/patterns.c %D%/patterns.h
+	%D%/patterns.c %D%/patterns.h \
+	%D%/policy.h \
+	%D%/seats.c %D%/seats.h
 
 unit_tests += \
 	tests/unit/hub/hub/test_interests \

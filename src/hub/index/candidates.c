@@ -219,7 +219,7 @@ static void find_in(const struct mrc_prefix_tree *tree, struct mrc_bytes text,
             found[(*count)++] = one;
 }
 
-enum mrc_err mrc_candidates_find(const struct mrc_candidates *candidates,
+apr_status_t mrc_candidates_find(const struct mrc_candidates *candidates,
                                  struct mrc_candidates_reading *reading,
                                  struct mrc_candidate **ret_found, size_t *ret_count)
 {
@@ -235,11 +235,11 @@ enum mrc_err mrc_candidates_find(const struct mrc_candidates *candidates,
                 continue;
             err = mrc_topic_get_anchor(read_for(reading, family), (enum mrc_anchor)i, &shown);
             if (err == MRC_ENOMEM)
-                return err;
+                return APR_ENOMEM;
             if (!err) /* else it is no URL */
                 find_in(&family->trees[i], mrc_anchor_text_bytes(&shown), ret_found, &count);
         }
     }
     *ret_count = count;
-    return MRC_OK;
+    return APR_SUCCESS;
 }

@@ -63,9 +63,9 @@ struct mrc_topic *mrc_candidates_read(struct mrc_candidates_reading *reading,
 
 /*
  * Writes those that the topic of READING may match to RET_FOUND, which has room for all, those of
- * one base together. MRC_ENOMEM.
+ * one base together. APR_ENOMEM.
  */
-enum mrc_err mrc_candidates_find(const struct mrc_candidates *candidates,
+apr_status_t mrc_candidates_find(const struct mrc_candidates *candidates,
                                  struct mrc_candidates_reading *reading,
                                  struct mrc_candidate **ret_found, size_t *ret_count);
 

@@ -7,6 +7,7 @@
 #include "core/base/siphash.h"
 #include "core/topic/matcher.h"
 #include "hub/base/clock.h"
+#include "hub/base/status.h"
 #include "hub/index/cache.h"
 #include "hub/index/candidates.h"
 
@@ -450,24 +451,24 @@ static const struct node *find_exact(const struct mrc_index *index, struct mrc_b
 
 /* The patterns that the topic of READING matches, if that is known; else those that it may match.
  */
-static enum mrc_err list_patterns(struct mrc_index *index, struct mrc_candidates_reading *reading)
+static apr_status_t list_patterns(struct mrc_index *index, struct mrc_candidates_reading *reading)
 {
     struct search *search = &index->search;
     void *const *known;
 
     if (index->patterns.node_count == 0)
-        return MRC_OK;
+        return APR_SUCCESS;
     known = mrc_index_cache_recall(index->verdicts, reading->text, search->hash, index->version,
                                    &search->found);
     search->is_known = known != NULL;
     if (!known)
         return mrc_candidates_find(&index->candidates, reading, index->list, &search->found);
     memcpy(index->list, known, search->found * sizeof(*index->list));
-    return MRC_OK;
+    return APR_SUCCESS;
 }
 
 /* Goes on with the next topic, those that listen to exactly that one first. */
-static enum mrc_err open_topic(struct mrc_index *index, struct mrc_candidates_reading *reading)
+static apr_status_t open_topic(struct mrc_index *index, struct mrc_candidates_reading *reading)
 {
     struct search *search = &index->search;
     struct mrc_bytes topic = search->topics[search->next++];
@@ -503,7 +504,7 @@ static void take_time(int64_t *left_us, int64_t *since_us)
 }
 
 /* Tries one pattern after the other until one matches, all are tried, or the time is up. */
-static enum mrc_err try_patterns(struct mrc_index *index, struct mrc_candidates_reading *reading,
+static apr_status_t try_patterns(struct mrc_index *index, struct mrc_candidates_reading *reading,
                                  int64_t *left_us)
 {
     struct search *search = &index->search;
@@ -521,7 +522,7 @@ static enum mrc_err try_patterns(struct mrc_index *index, struct mrc_candidates_
             err = mrc_matcher_match_topic(node->matcher, mrc_candidates_read(reading, candidate),
                                           &matches);
         if (err)
-            return err;
+            return mrc_status_of(err);
         if (matches) {
             index->list[search->matched++] = candidate;
             start_walk(search, node);
@@ -532,28 +533,28 @@ static enum mrc_err try_patterns(struct mrc_index *index, struct mrc_candidates_
     } while (search->tried < search->found && !search->node && !is_time_up(left_us));
     if (since_us)
         take_time(left_us, &since_us);
-    return MRC_OK;
+    return APR_SUCCESS;
 }
 
 static apr_status_t go_on(struct mrc_index *index, struct mrc_candidates_reading *reading,
                           int64_t *left_us, mrc_index_found_fn *found, void *ctx)
 {
     struct search *search = &index->search;
-    enum mrc_err err = MRC_OK;
+    apr_status_t status = APR_SUCCESS;
 
-    while (!err) {
+    while (status == APR_SUCCESS) {
         if (!walk(index, left_us, found, ctx) || is_time_up(left_us))
             return APR_INCOMPLETE;
         if (search->tried < search->found)
-            err = try_patterns(index, reading, left_us);
+            status = try_patterns(index, reading, left_us);
         else if (search->is_open)
             close_topic(index);
         else if (search->next < search->count)
-            err = open_topic(index, reading);
+            status = open_topic(index, reading);
         else
             return APR_SUCCESS;
     }
-    return APR_ENOMEM;
+    return status;
 }
 
 void mrc_index_begin(struct mrc_index *index, const struct mrc_bytes *topics, size_t count)

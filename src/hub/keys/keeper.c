@@ -1,9 +1,6 @@
 #include "hub/keys/keeper.h"
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <openssl/crypto.h>
 
@@ -11,6 +8,7 @@
 #include "core/jose/keyset.h"
 #include "hub/base/clock.h"
 #include "hub/base/thread.h"
+#include "hub/base/wake.h"
 #include "hub/keys/keyring.h"
 #include "store/base/fetch.h"
 #include "store/base/file.h"
@@ -35,7 +33,7 @@ struct mrc_keeper {
     struct mrc_keeper_args args;
     struct mrc_documents *documents;
     apr_thread_t *thread;
-    int wake_fd; /* readable: not to wait for an answer any more */
+    struct mrc_wake wake; /* ends its wait for an answer */
     atomic_bool draining, stopping;
 
     /* The thread's own. */
@@ -112,7 +110,7 @@ static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes cont
         unsay(keeper, i);
         return;
     }
-    if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != MRC_OK) {
+    if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
         say(keeper, i, MRC_KEEPER_WARNING,
             "the key file %s has changed, and cannot be used: %s. The keys that were read before "
             "stay in force",
@@ -208,7 +206,7 @@ static void take_answer(void *ctx, size_t i, struct mrc_bytes content, const cha
     } else if (is_same(keeper, i, content)) {
         good = true;
         unsay(keeper, i);
-    } else if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != MRC_OK) {
+    } else if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
         say_failed(keeper, i, "used", error.text);
     } else {
         good = mrc_documents_write(keeper->documents, i, content);
@@ -252,15 +250,12 @@ static void settle_who_leads(struct mrc_keeper *keeper)
 /* Waits for what others do (see mrc_documents_wait()), for answers, and for the next look. */
 static void wait_a_while(struct mrc_keeper *keeper, uint32_t news, int timeout_ms)
 {
-    uint64_t unused;
-
     if (!keeper->fetcher || !mrc_fetcher_is_active(keeper->fetcher, MRC_FETCH_ANY)) {
         mrc_documents_wait(keeper->documents, news, timeout_ms);
         return;
     }
-    mrc_fetcher_turn(keeper->fetcher, keeper->wake_fd, timeout_ms);
-    while (read(keeper->wake_fd, &unused, sizeof(unused)) < 0 && errno == EINTR)
-        ;
+    mrc_fetcher_turn(keeper->fetcher, keeper->wake.fd, timeout_ms);
+    mrc_wake_drain(&keeper->wake);
 }
 
 static void turn(struct mrc_keeper *keeper)
@@ -317,19 +312,13 @@ apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *ar
     keeper->args = *args;
     keeper->documents = mrc_keyring_documents(args->keyring);
     keeper->watched = apr_pcalloc(pool, (args->count + 1) * sizeof(*keeper->watched));
-    status = open_fetcher(keeper);
-    if (status)
-        return status;
-    keeper->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (keeper->wake_fd < 0) {
-        status = errno;
+    status = mrc_wake_open(&keeper->wake, pool);
+    if (status == APR_SUCCESS)
+        status = open_fetcher(keeper);
+    if (status == APR_SUCCESS)
+        status = mrc_thread_start(pool, run, keeper, &keeper->thread);
+    if (status != APR_SUCCESS) {
         mrc_fetcher_free(keeper->fetcher);
-        return status;
-    }
-    status = mrc_thread_start(pool, run, keeper, &keeper->thread);
-    if (status) {
-        mrc_fetcher_free(keeper->fetcher);
-        close(keeper->wake_fd);
         return status;
     }
     *ret_keeper = keeper;
@@ -338,12 +327,7 @@ apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *ar
 
 static void wake(const struct mrc_keeper *keeper)
 {
-    const uint64_t one = 1;
-    ssize_t put;
-
-    do {
-        put = write(keeper->wake_fd, &one, sizeof(one));
-    } while (put < 0 && errno == EINTR);
+    mrc_wake_post(&keeper->wake);
     mrc_documents_wake(keeper->documents); /* it waits for the one or the other */
 }
 
@@ -361,8 +345,5 @@ bool mrc_keeper_stop(struct mrc_keeper *keeper)
         return true;
     atomic_store(&keeper->stopping, true);
     wake(keeper);
-    if (!mrc_thread_join(keeper->thread, mrc_clock_us() + JOIN_US))
-        return false;
-    close(keeper->wake_fd);
-    return true;
+    return mrc_thread_join(keeper->thread, mrc_clock_us() + JOIN_US);
 }

@@ -6,6 +6,8 @@
 
 #include <openssl/crypto.h>
 
+#include "hub/base/status.h"
+#include "store/base/status.h"
 #include "store/documents/documents.h"
 
 /* The keys of one row at one time, shared by a reference count. */
@@ -145,7 +147,7 @@ void mrc_keyring_refresh(struct mrc_keyring *keyring)
         refresh_place(keyring, &keyring->places[i]);
 }
 
-enum mrc_err mrc_keyring_check(const struct mrc_keyring *keyring, size_t i,
+apr_status_t mrc_keyring_check(const struct mrc_keyring *keyring, size_t i,
                                struct mrc_bytes content, struct mrc_error *error)
 {
     struct mrc_error first = {"nothing uses it"};
@@ -162,13 +164,13 @@ enum mrc_err mrc_keyring_check(const struct mrc_keyring *keyring, size_t i,
         err = mrc_keyset_parse(content, row->algs, row->flags, failed ? NULL : &first, &keys);
         mrc_keyset_free(keys);
         if (!err)
-            return MRC_OK;
+            return APR_SUCCESS;
         if (!failed)
             result = err;
         failed = true;
     }
-    return mrc_error_set(error, result, "%s",
-                         result == MRC_ENOMEM ? mrc_strerror(result) : first.text);
+    return mrc_status_set(error, mrc_status_of(result), "%s",
+                          result == MRC_ENOMEM ? mrc_strerror(result) : first.text);
 }
 
 void mrc_keyring_take(struct mrc_keyring *keyring, apr_pool_t *pool,

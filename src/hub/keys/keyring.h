@@ -51,9 +51,9 @@ void mrc_keyring_refresh(struct mrc_keyring *keyring);
 
 /*
  * Whether CONTENT is good as the next version of document I: some row of it must be able to use it.
- * MRC_OK, or an error of mrc_keyset_parse(), with its words.
+ * APR_SUCCESS; or the error of mrc_keyset_parse() as mrc_status_of() has it, with its words.
  */
-enum mrc_err mrc_keyring_check(const struct mrc_keyring *keyring, size_t i,
+apr_status_t mrc_keyring_check(const struct mrc_keyring *keyring, size_t i,
                                struct mrc_bytes content, struct mrc_error *error);
 
 /* Keys that one thread has taken. */

@@ -8,80 +8,81 @@
 #include "core/base/buf.h"
 #include "core/protocol/subscription_doc.h"
 #include "core/topic/matcher.h"
+#include "hub/base/status.h"
 #include "hub/hub/hub.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/regions/roster.h"
 #include "store/ring/ring.h"
 
-/* One entry, and its update if there is something to tell. */
-struct piece {
-    uint32_t id; /* in the roster */
-    bool is_silent;
+/* One entry, and its event. */
+struct item {
+    uint32_t id;    /* in the roster */
+    bool is_silent; /* it has no event */
     char update_id[MRC_UPDATE_ID_BYTES];
     uint64_t stored_bytes;
-    size_t at, len; /* its record in RECORDS */
+    size_t at, len; /* of its record in RECORDS */
 };
 
 struct mrc_presence_events {
     struct mrc_hub *hub;
-    struct mrc_bytes *topics; /* of the update that is made; one for each path of the hub */
-    struct mrc_buf text;      /* of its topics, then its document */
-    struct mrc_buf record;    /* as the ring carries it */
-    struct mrc_buf records;   /* of all */
-    struct piece *pieces;
+    struct mrc_bytes *topics; /* of the update that is encoded; one for each path of the hub */
+    struct mrc_buf text;      /* its topics, then its document */
+    struct mrc_buf record;    /* the update as the ring has it */
+    struct mrc_buf records;   /* the records of all items */
+    struct item *items;
     size_t count, cap;
 };
 
 struct mrc_presence_events *mrc_presence_events_open(struct mrc_hub *hub)
 {
-    struct mrc_presence_events *news = calloc(1, sizeof(*news));
+    struct mrc_presence_events *events = calloc(1, sizeof(*events));
 
-    if (!news)
+    if (!events)
         return NULL;
-    news->hub = hub;
-    mrc_buf_init(&news->text, SIZE_MAX);
-    mrc_buf_init(&news->record, mrc_ring_largest(mrc_hub_ring(hub)));
-    mrc_buf_init(&news->records, SIZE_MAX);
-    news->topics = calloc(mrc_hub_get_policy(hub)->paths_count, sizeof(*news->topics));
-    if (news->topics)
-        return news;
-    mrc_presence_events_close(news);
+    events->hub = hub;
+    mrc_buf_init(&events->text, SIZE_MAX);
+    mrc_buf_init(&events->record, mrc_ring_largest(mrc_hub_ring(hub)));
+    mrc_buf_init(&events->records, SIZE_MAX);
+    events->topics = calloc(mrc_hub_get_policy(hub)->paths_count, sizeof(*events->topics));
+    if (events->topics)
+        return events;
+    mrc_presence_events_close(events);
     return NULL;
 }
 
-void mrc_presence_events_close(struct mrc_presence_events *news)
+void mrc_presence_events_close(struct mrc_presence_events *events)
 {
-    if (!news)
+    if (!events)
         return;
-    mrc_buf_free(&news->text);
-    mrc_buf_free(&news->record);
-    mrc_buf_free(&news->records);
-    free(news->topics);
-    free(news->pieces);
-    free(news);
+    mrc_buf_free(&events->text);
+    mrc_buf_free(&events->record);
+    mrc_buf_free(&events->records);
+    free(events->topics);
+    free(events->items);
+    free(events);
 }
 
-bool mrc_presence_events_is_full(const struct mrc_presence_events *news)
+bool mrc_presence_events_is_full(const struct mrc_presence_events *events)
 {
-    return news->count == MRC_PRESENCE_EVENTS_MAX ||
-           mrc_buf_bytes(&news->records).len >= MRC_PRESENCE_EVENTS_BYTES_MAX;
+    return events->count == MRC_PRESENCE_EVENTS_MAX ||
+           mrc_buf_bytes(&events->records).len >= MRC_PRESENCE_EVENTS_BYTES_MAX;
 }
 
-size_t mrc_presence_events_count(const struct mrc_presence_events *news)
+size_t mrc_presence_events_count(const struct mrc_presence_events *events)
 {
-    return news->count;
+    return events->count;
 }
 
-uint32_t mrc_presence_events_id(const struct mrc_presence_events *news, size_t i)
+uint32_t mrc_presence_events_id(const struct mrc_presence_events *events, size_t i)
 {
-    return news->pieces[i].id;
+    return events->items[i].id;
 }
 
-void mrc_presence_events_reset(struct mrc_presence_events *news)
+void mrc_presence_events_reset(struct mrc_presence_events *events)
 {
-    news->count = 0;
-    mrc_buf_reset(&news->records);
+    events->count = 0;
+    mrc_buf_reset(&events->records);
 }
 
 void mrc_presence_events_describe(const struct mrc_roster_entry *entry, bool active,
@@ -107,14 +108,14 @@ void mrc_presence_events_describe(const struct mrc_roster_entry *entry, bool act
 /* ---- ids --------------------------------------------------------------------------------------*/
 
 /*
- * The id of the update that tells the end of ENTRY follows from it, so that whoever has to tell it
- * for one that has died can see whether it has done so. No two entries of a subscriber listen to
- * the same, and no publisher can take the id beforehand.
+ * The id of the event that ENTRY has ended follows from the entry. So a child that announces the
+ * end in place of a dead one can see whether the dead one did. No two entries of a subscriber have
+ * the same matcher, and no publisher can guess the id, because a secret of the ring goes into it.
  */
-static void make_end_id(const struct mrc_presence_events *news,
+static void make_end_id(const struct mrc_presence_events *events,
                         const struct mrc_roster_entry *entry, char ret_id[MRC_UPDATE_ID_BYTES])
 {
-    const struct mrc_ring *ring = mrc_hub_ring(news->hub);
+    const struct mrc_ring *ring = mrc_hub_ring(events->hub);
     uint64_t of[2], halves[2];
     unsigned char bytes[16];
 
@@ -127,158 +128,160 @@ static void make_end_id(const struct mrc_presence_events *news,
     mrc_update_id_make(bytes, ret_id);
 }
 
-apr_status_t mrc_presence_events_find_end(const struct mrc_presence_events *news,
+apr_status_t mrc_presence_events_find_end(const struct mrc_presence_events *events,
                                           const struct mrc_roster_entry *entry)
 {
     char id[MRC_UPDATE_ID_BYTES];
     struct mrc_place unused;
 
-    make_end_id(news, entry, id);
-    return mrc_history_find(mrc_hub_history(news->hub), mrc_bytes_of(id), apr_time_now(), &unused);
+    make_end_id(events, entry, id);
+    return mrc_history_find(mrc_hub_history(events->hub), mrc_bytes_of(id), apr_time_now(),
+                            &unused);
 }
 
-/* ---- making -----------------------------------------------------------------------------------*/
+/* ---- encoding ---------------------------------------------------------------------------------*/
 
-/* Writes topics and document; the views are made when the text has its place. */
-static apr_status_t write_text(struct mrc_presence_events *news,
+/* Writes the topics and the document. The views are made afterwards, when the text does not move
+ * any more. */
+static apr_status_t write_text(struct mrc_presence_events *events,
                                const struct mrc_subscription_doc *doc, struct mrc_bytes *ret_data)
 {
-    const struct mrc_hub_policy *policy = mrc_hub_get_policy(news->hub);
+    const struct mrc_hub_policy *policy = mrc_hub_get_policy(events->hub);
     struct mrc_bytes all;
     size_t topics_len;
 
-    mrc_buf_reset(&news->text);
+    mrc_buf_reset(&events->text);
     for (size_t i = 0; i < policy->paths_count; i++) {
-        size_t before = mrc_buf_bytes(&news->text).len;
+        size_t before = mrc_buf_bytes(&events->text).len;
 
-        mrc_subscription_doc_add_url(&news->text, policy->paths[i], &doc->ref);
-        news->topics[i].len = mrc_buf_bytes(&news->text).len - before;
+        mrc_subscription_doc_add_url(&events->text, policy->paths[i], &doc->ref);
+        events->topics[i].len = mrc_buf_bytes(&events->text).len - before;
     }
-    topics_len = mrc_buf_bytes(&news->text).len;
-    mrc_subscription_doc_add(&news->text, policy->paths[0], doc);
-    if (mrc_buf_error(&news->text))
+    topics_len = mrc_buf_bytes(&events->text).len;
+    mrc_subscription_doc_add(&events->text, policy->paths[0], doc);
+    if (mrc_buf_error(&events->text))
         return APR_ENOMEM;
-    all = mrc_buf_bytes(&news->text);
+    all = mrc_buf_bytes(&events->text);
     for (size_t i = 0, at = 0; i < policy->paths_count; i++) {
-        news->topics[i].ptr = all.ptr + at;
-        at += news->topics[i].len;
+        events->topics[i].ptr = all.ptr + at;
+        at += events->topics[i].len;
     }
     *ret_data = (struct mrc_bytes){all.ptr + topics_len, all.len - topics_len};
     return APR_SUCCESS;
 }
 
-/* Writes the record of the update; an event of protocol 0.x has no type: its clients listen for
- * messages. */
-static apr_status_t write_record(struct mrc_presence_events *news, struct piece *piece,
+/* Writes the record of the update. An event of protocol 0.x has no type, because its clients listen
+ * to messages without one. */
+static apr_status_t write_record(struct mrc_presence_events *events, struct item *item,
                                  bool is_legacy, struct mrc_bytes data)
 {
     const struct mrc_update update = {
-        .topics = news->topics,
-        .topics_count = mrc_hub_get_policy(news->hub)->paths_count,
+        .topics = events->topics,
+        .topics_count = mrc_hub_get_policy(events->hub)->paths_count,
         .data = data,
         .type = is_legacy ? (struct mrc_bytes){NULL, 0} : mrc_bytes_of(MRC_SUBSCRIPTION_DOC_EVENT),
-        .id = {piece->update_id, MRC_UPDATE_ID_BYTES - 1},
+        .id = {item->update_id, MRC_UPDATE_ID_BYTES - 1},
         .is_private = true,
     };
 
-    piece->stored_bytes = mrc_update_stored_bytes(&update);
-    mrc_buf_reset(&news->record);
-    mrc_update_encode(&update, &news->record);
-    if (mrc_buf_error(&news->record))
-        return mrc_buf_error(&news->record) == MRC_ENOMEM ? APR_ENOMEM : MRC_STATUS_TOO_LARGE;
-    if (mrc_buf_bytes(&news->record).len + update.id.len >
-        mrc_ring_largest(mrc_hub_ring(news->hub)))
+    item->stored_bytes = mrc_update_stored_bytes(&update);
+    mrc_buf_reset(&events->record);
+    mrc_update_encode(&update, &events->record);
+    if (mrc_buf_error(&events->record))
+        return mrc_status_of(mrc_buf_error(&events->record));
+    if (mrc_buf_bytes(&events->record).len + update.id.len >
+        mrc_ring_largest(mrc_hub_ring(events->hub)))
         return MRC_STATUS_TOO_LARGE;
     return APR_SUCCESS;
 }
 
-/* Room for one more piece, which is not counted yet; NULL: out of memory. */
-static struct piece *next_piece(struct mrc_presence_events *news)
+/* Room for one more item, which is not counted yet; NULL: out of memory. */
+static struct item *next_item(struct mrc_presence_events *events)
 {
-    size_t cap = news->cap ? news->cap * 2 : 1;
-    struct piece *grown;
+    size_t cap = events->cap ? events->cap * 2 : 1;
+    struct item *grown;
 
-    if (news->count < news->cap)
-        return &news->pieces[news->count];
-    grown = realloc(news->pieces, cap * sizeof(*grown));
+    if (events->count < events->cap)
+        return &events->items[events->count];
+    grown = realloc(events->items, cap * sizeof(*grown));
     if (!grown)
         return NULL;
-    news->pieces = grown;
-    news->cap = cap;
-    return &grown[news->count];
+    events->items = grown;
+    events->cap = cap;
+    return &grown[events->count];
 }
 
-apr_status_t mrc_presence_events_add(struct mrc_presence_events *news, uint32_t id,
+apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_t id,
                                      const struct mrc_roster_entry *entry, bool active)
 {
-    struct piece *piece = next_piece(news);
+    struct item *item = next_item(events);
     struct mrc_subscription_doc doc;
     char text[MRC_UPDATE_ID_BYTES];
     struct mrc_bytes data;
     apr_status_t status;
 
-    if (!piece)
+    if (!item)
         return APR_ENOMEM;
     mrc_presence_events_describe(entry, active, text, &doc);
     if (!active)
-        make_end_id(news, entry, piece->update_id);
-    status = active ? mrc_hub_make_id(news->hub, piece->update_id) : APR_SUCCESS;
+        make_end_id(events, entry, item->update_id);
+    status = active ? mrc_hub_make_id(events->hub, item->update_id) : APR_SUCCESS;
     if (!status)
-        status = write_text(news, &doc, &data);
+        status = write_text(events, &doc, &data);
     if (!status)
-        status = write_record(news, piece, doc.ref.is_legacy, data);
+        status = write_record(events, item, doc.ref.is_legacy, data);
     if (status)
         return status;
-    piece->id = id;
-    piece->is_silent = false;
-    piece->at = mrc_buf_bytes(&news->records).len;
-    piece->len = mrc_buf_bytes(&news->record).len;
-    mrc_buf_add_bytes(&news->records, mrc_buf_bytes(&news->record));
-    if (mrc_buf_error(&news->records))
+    item->id = id;
+    item->is_silent = false;
+    item->at = mrc_buf_bytes(&events->records).len;
+    item->len = mrc_buf_bytes(&events->record).len;
+    mrc_buf_add_bytes(&events->records, mrc_buf_bytes(&events->record));
+    if (mrc_buf_error(&events->records))
         return APR_ENOMEM;
-    news->count++;
+    events->count++;
     return APR_SUCCESS;
 }
 
-apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *news, uint32_t id)
+apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *events, uint32_t id)
 {
-    struct piece *piece = next_piece(news);
+    struct item *item = next_item(events);
 
-    if (!piece)
+    if (!item)
         return APR_ENOMEM;
-    *piece = (struct piece){.id = id, .is_silent = true};
-    news->count++;
+    *item = (struct item){.id = id, .is_silent = true};
+    events->count++;
     return APR_SUCCESS;
 }
 
-/* ---- telling ----------------------------------------------------------------------------------*/
+/* ---- publishing -------------------------------------------------------------------------------*/
 
-static size_t collect(const struct mrc_presence_events *news, struct mrc_history_item *items)
+static size_t collect(const struct mrc_presence_events *events, struct mrc_record *records)
 {
-    const char *records = mrc_buf_bytes(&news->records).ptr;
+    const char *bytes = mrc_buf_bytes(&events->records).ptr;
     size_t count = 0;
 
-    for (size_t i = 0; i < news->count; i++) {
-        const struct piece *piece = &news->pieces[i];
+    for (size_t i = 0; i < events->count; i++) {
+        const struct item *item = &events->items[i];
 
-        if (!piece->is_silent)
-            items[count++] = (struct mrc_history_item){
-                .id = {piece->update_id, MRC_UPDATE_ID_BYTES - 1},
-                .payload = {records + piece->at, piece->len},
-                .stored_bytes = piece->stored_bytes,
+        if (!item->is_silent)
+            records[count++] = (struct mrc_record){
+                .id = {item->update_id, MRC_UPDATE_ID_BYTES - 1},
+                .payload = {bytes + item->at, item->len},
+                .stored_bytes = item->stored_bytes,
             };
     }
     return count;
 }
 
-/* How many entries are done with once PUBLISHED of them are: those without an update in between,
- * too. */
-static size_t count_done(const struct mrc_presence_events *news, size_t published)
+/* How many entries are announced once PUBLISHED events are; entries without an event in between
+ * count, too. */
+static size_t count_done(const struct mrc_presence_events *events, size_t published)
 {
     size_t i;
 
-    for (i = 0; i < news->count; i++) {
-        if (news->pieces[i].is_silent)
+    for (i = 0; i < events->count; i++) {
+        if (events->items[i].is_silent)
             continue;
         if (published-- == 0)
             break;
@@ -286,25 +289,25 @@ static size_t count_done(const struct mrc_presence_events *news, size_t publishe
     return i;
 }
 
-apr_status_t mrc_presence_events_tell(struct mrc_presence_events *news, size_t *ret_done)
+apr_status_t mrc_presence_events_publish(struct mrc_presence_events *events, size_t *ret_done)
 {
-    struct mrc_history_item *items;
+    struct mrc_record *records;
     apr_status_t status = APR_SUCCESS;
     size_t published = 0;
     size_t count;
 
     *ret_done = 0;
-    if (mrc_buf_error(&news->records))
+    if (mrc_buf_error(&events->records))
         return APR_ENOMEM;
-    if (news->count == 0)
+    if (events->count == 0)
         return APR_SUCCESS;
-    items = calloc(news->count, sizeof(*items));
-    if (!items)
+    records = calloc(events->count, sizeof(*records));
+    if (!records)
         return APR_ENOMEM;
-    count = collect(news, items);
+    count = collect(events, records);
     if (count)
-        status = mrc_hub_publish_group(news->hub, items, count, apr_time_now(), &published);
-    free(items);
-    *ret_done = count_done(news, published);
+        status = mrc_hub_publish_group(events->hub, records, count, apr_time_now(), &published);
+    free(records);
+    *ret_done = count_done(events, published);
     return status;
 }

@@ -6,18 +6,18 @@
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
 #include "hub/hub/hub.h"
-#include "hub/presence/announcer.h"
 #include "hub/presence/events.h"
+#include "hub/presence/queue.h"
 #include "store/base/status.h"
 #include "store/regions/roster.h"
 
 /* ---- beginning --------------------------------------------------------------------------------*/
 
-/* What is to be entered, before it is. */
+/* The entries of a subscriber before they are in the roster. */
 struct request {
     struct mrc_roster_entry *entries;
     size_t count;
-    uint64_t cells; /* of all of them */
+    uint64_t cells; /* of the roster, that all of them need */
 };
 
 static bool is_repeated(const struct request *request, const struct mrc_roster_entry *entry)
@@ -55,15 +55,15 @@ static apr_status_t collect(struct request *request, const unsigned char subscri
     return APR_SUCCESS;
 }
 
-/* Lets the entries from FIRST on go, of which nobody has been told. */
-static void forget(struct mrc_presence *presence, size_t first)
+/* Removes the entries from FIRST on, which were not announced. */
+static void remove_from(struct mrc_presence *presence, size_t first)
 {
     for (size_t i = first; i < presence->count; i++)
         mrc_roster_release(mrc_hub_roster(presence->hub), presence->id[i]);
     presence->count = first;
 }
 
-static apr_status_t enter(struct mrc_presence *presence, const struct request *request)
+static apr_status_t add(struct mrc_presence *presence, const struct request *request)
 {
     bool is_small = request->cells <= MRC_ROSTER_OWN_CELLS;
 
@@ -73,7 +73,7 @@ static apr_status_t enter(struct mrc_presence *presence, const struct request *r
                            &request->entries[i], is_small, &presence->id[i]);
 
         if (status != APR_SUCCESS) {
-            forget(presence, 0);
+            remove_from(presence, 0);
             return status;
         }
         presence->count = i + 1;
@@ -81,38 +81,38 @@ static apr_status_t enter(struct mrc_presence *presence, const struct request *r
     return APR_SUCCESS;
 }
 
-/* Lists and tells the entries from *FIRST on, as many as are told together, and moves *FIRST behind
- * those that have been told. */
-static apr_status_t tell_some(struct mrc_presence *presence, const struct request *request,
-                              struct mrc_presence_events *news, size_t *first)
+/* Lists and announces the entries from *FIRST on, as many as fit into one announcement, and moves
+ * *FIRST behind those that are announced. */
+static apr_status_t announce_some(struct mrc_presence *presence, const struct request *request,
+                                  struct mrc_presence_events *events, size_t *first)
 {
     apr_status_t status = APR_SUCCESS;
-    apr_status_t told;
+    apr_status_t published;
     size_t done;
 
-    mrc_presence_events_reset(news);
-    for (size_t i = *first; i < request->count && !mrc_presence_events_is_full(news) && !status;
+    mrc_presence_events_reset(events);
+    for (size_t i = *first; i < request->count && !mrc_presence_events_is_full(events) && !status;
          i++) {
-        status = mrc_presence_events_add(news, presence->id[i], &request->entries[i], true);
+        status = mrc_presence_events_add(events, presence->id[i], &request->entries[i], true);
         if (!status)
             mrc_roster_activate(mrc_hub_roster(presence->hub), presence->id[i]);
     }
-    told = mrc_presence_events_tell(news, &done);
+    published = mrc_presence_events_publish(events, &done);
     *first += done;
-    return told ? told : status;
+    return published ? published : status;
 }
 
-static apr_status_t tell_beginning(struct mrc_presence *presence, const struct request *request)
+static apr_status_t announce_begin(struct mrc_presence *presence, const struct request *request)
 {
-    struct mrc_presence_events *news = mrc_presence_events_open(presence->hub);
-    apr_status_t status = news ? APR_SUCCESS : APR_ENOMEM;
-    size_t told = 0;
+    struct mrc_presence_events *events = mrc_presence_events_open(presence->hub);
+    apr_status_t status = events ? APR_SUCCESS : APR_ENOMEM;
+    size_t announced = 0;
 
-    while (told < request->count && !status)
-        status = tell_some(presence, request, news, &told);
-    mrc_presence_events_close(news);
+    while (announced < request->count && !status)
+        status = announce_some(presence, request, events, &announced);
+    mrc_presence_events_close(events);
     if (status)
-        forget(presence, told);
+        remove_from(presence, announced);
     return status;
 }
 
@@ -126,9 +126,9 @@ static apr_status_t begin(struct mrc_hub *hub, const struct request *request,
     if (!presence)
         return APR_ENOMEM;
     *presence = (struct mrc_presence){.hub = hub};
-    status = enter(presence, request);
+    status = add(presence, request);
     if (status == APR_SUCCESS)
-        status = tell_beginning(presence, request);
+        status = announce_begin(presence, request);
     if (status == APR_SUCCESS)
         *ret_presence = presence;
     else
@@ -165,129 +165,134 @@ void mrc_presence_end(struct mrc_presence *presence)
         return;
     for (size_t i = 0; i < presence->count; i++)
         mrc_roster_end(mrc_hub_roster(presence->hub), presence->id[i]);
-    mrc_announcer_post(mrc_hub_get_announcer(presence->hub), presence);
+    mrc_presence_queue_post(mrc_hub_get_presence_queue(presence->hub), presence);
 }
 
 /*
- * Adds the end of the entry ID to NEWS; one that is broken, or that the hub cannot carry, has none
- * to be told. Nor has an orphan whose child has died between telling it and letting it go.
+ * Adds the end of the entry ID to EVENTS, without an event if the entry is broken, or larger than
+ * the hub carries, or an orphan whose child announced its end before it died.
  */
-static apr_status_t add_end(struct mrc_presence_events *news, const struct mrc_roster *roster,
+static apr_status_t add_end(struct mrc_presence_events *events, const struct mrc_roster *roster,
                             uint32_t id, bool is_orphan)
 {
     struct mrc_roster_entry entry = {.type = 0};
     apr_status_t status = mrc_roster_read_ending(roster, id, &entry);
-    bool is_told =
-        !status && is_orphan && mrc_presence_events_find_end(news, &entry) == APR_SUCCESS;
+    bool is_announced =
+        !status && is_orphan && mrc_presence_events_find_end(events, &entry) == APR_SUCCESS;
 
-    if (status == APR_SUCCESS && !is_told)
-        status = mrc_presence_events_add(news, id, &entry, false);
+    if (status == APR_SUCCESS && !is_announced)
+        status = mrc_presence_events_add(events, id, &entry, false);
     mrc_roster_entry_free(&entry);
-    if (is_told || status == APR_NOTFOUND || status == MRC_STATUS_TOO_LARGE)
-        status = mrc_presence_events_add_silent(news, id);
+    if (is_announced || status == APR_NOTFOUND || status == MRC_STATUS_TOO_LARGE)
+        status = mrc_presence_events_add_silent(events, id);
     return status;
 }
 
-/* Tells NEWS, and lets the entries go whose end is told. */
-static apr_status_t tell_ends(struct mrc_presence_events *news, struct mrc_roster *roster,
-                              size_t *ret_done)
+/* Publishes EVENTS, and removes the entries whose end is announced. */
+static apr_status_t publish_ends(struct mrc_presence_events *events, struct mrc_roster *roster,
+                                 size_t *ret_done)
 {
-    apr_status_t status = mrc_presence_events_tell(news, ret_done);
+    apr_status_t status = mrc_presence_events_publish(events, ret_done);
 
     for (size_t i = 0; i < *ret_done; i++)
-        mrc_roster_release(roster, mrc_presence_events_id(news, i));
+        mrc_roster_release(roster, mrc_presence_events_id(events, i));
     return status;
 }
 
-/* Frees what is told completely, from *FIRST on, now that COUNT entries more are. */
-static void drop_told(struct mrc_presence **first, size_t count)
+static struct mrc_presence *first_of(const struct mrc_list *list)
 {
-    while (*first && count >= (*first)->count - (*first)->told) {
-        struct mrc_presence *next = (*first)->next;
-
-        count -= (*first)->count - (*first)->told;
-        free(*first);
-        *first = next;
-    }
-    if (*first)
-        (*first)->told += count;
+    return (struct mrc_presence *)list->first;
 }
 
-static apr_status_t tell_some_ends(struct mrc_presence_events *news, struct mrc_roster *roster,
-                                   struct mrc_presence **first)
+/* COUNT entries more are announced, from the first presence of LIST on: frees the presences that
+ * are announced completely. */
+static void drop_announced(struct mrc_list *list, size_t count)
+{
+    while (list->first && count >= first_of(list)->count - first_of(list)->announced) {
+        count -= first_of(list)->count - first_of(list)->announced;
+        free(mrc_list_take(list));
+    }
+    if (list->first)
+        first_of(list)->announced += count;
+}
+
+static apr_status_t announce_some_ends(struct mrc_presence_events *events,
+                                       struct mrc_roster *roster, struct mrc_list *list)
 {
     apr_status_t status = APR_SUCCESS;
-    apr_status_t told;
+    apr_status_t published;
     size_t done;
 
-    mrc_presence_events_reset(news);
-    for (const struct mrc_presence *presence = *first; presence; presence = presence->next) {
-        for (size_t i = presence->told; i < presence->count; i++) {
-            if (mrc_presence_events_is_full(news) || status)
+    mrc_presence_events_reset(events);
+    for (const struct mrc_link *link = list->first; link; link = link->next) {
+        const struct mrc_presence *presence = (const struct mrc_presence *)link;
+
+        for (size_t i = presence->announced; i < presence->count; i++) {
+            if (mrc_presence_events_is_full(events) || status)
                 goto leave;
-            status = add_end(news, roster, presence->id[i], false);
+            status = add_end(events, roster, presence->id[i], false);
         }
     }
 leave:
-    told = tell_ends(news, roster, &done);
-    drop_told(first, done);
-    return told ? told : status;
+    published = publish_ends(events, roster, &done);
+    drop_announced(list, done);
+    return published ? published : status;
 }
 
-apr_status_t mrc_presence_tell_ends(struct mrc_presence **first)
+apr_status_t mrc_presence_announce_ends(struct mrc_list *list)
 {
-    struct mrc_hub *hub = (*first)->hub;
-    struct mrc_presence_events *news = mrc_presence_events_open(hub);
-    apr_status_t status = news ? APR_SUCCESS : APR_ENOMEM;
+    struct mrc_hub *hub = first_of(list)->hub;
+    struct mrc_presence_events *events = mrc_presence_events_open(hub);
+    apr_status_t status = events ? APR_SUCCESS : APR_ENOMEM;
 
-    while (*first && !status)
-        status = tell_some_ends(news, mrc_hub_roster(hub), first);
-    mrc_presence_events_close(news);
+    while (list->first && !status)
+        status = announce_some_ends(events, mrc_hub_roster(hub), list);
+    mrc_presence_events_close(events);
     return status;
 }
 
-/* Adopts orphans from *CURSOR on, as many as are told together, and tells their end; *CURSOR moves
- * on. RET_MORE: there may be more of them. */
-static apr_status_t tell_some_orphans(struct mrc_hub *hub, struct mrc_presence_events *news,
-                                      uint32_t *cursor, bool *ret_more)
+/* Adopts orphans from *CURSOR on, as many as fit into one announcement, announces their ends, and
+ * moves *CURSOR on. RET_MORE: there may be more. */
+static apr_status_t announce_some_orphans(struct mrc_hub *hub, struct mrc_presence_events *events,
+                                          uint32_t *cursor, bool *ret_more)
 {
     struct mrc_roster *roster = mrc_hub_roster(hub);
     apr_status_t status = APR_SUCCESS;
-    apr_status_t told;
+    apr_status_t published;
     size_t done;
     uint32_t id;
 
-    mrc_presence_events_reset(news);
-    while (!mrc_presence_events_is_full(news) && !status &&
+    mrc_presence_events_reset(events);
+    while (!mrc_presence_events_is_full(events) && !status &&
            mrc_roster_adopt(roster, mrc_hub_get_slot(hub), cursor, &id)) {
-        status = add_end(news, roster, id, true);
+        status = add_end(events, roster, id, true);
         if (status)
             mrc_roster_disown(roster, id);
     }
-    *ret_more = mrc_presence_events_is_full(news);
-    told = tell_ends(news, roster, &done);
-    for (size_t i = done; i < mrc_presence_events_count(news); i++)
-        mrc_roster_disown(roster, mrc_presence_events_id(news, i));
-    return told ? told : status;
+    *ret_more = mrc_presence_events_is_full(events);
+    published = publish_ends(events, roster, &done);
+    for (size_t i = done; i < mrc_presence_events_count(events); i++)
+        mrc_roster_disown(roster, mrc_presence_events_id(events, i));
+    return published ? published : status;
 }
 
-apr_status_t mrc_presence_tell_orphans(struct mrc_hub *hub)
+apr_status_t mrc_presence_announce_orphans(struct mrc_hub *hub)
 {
     struct mrc_roster *roster = mrc_hub_roster(hub);
-    struct mrc_presence_events *news;
+    struct mrc_presence_events *events;
     apr_status_t status = APR_SUCCESS;
     uint32_t cursor = 0;
     bool more = true;
 
     if (!roster || !mrc_roster_has_orphans(roster))
         return APR_SUCCESS;
-    news = mrc_presence_events_open(hub);
-    if (!news)
+    events = mrc_presence_events_open(hub);
+    if (!events)
         return APR_ENOMEM;
     if (mrc_roster_take_orphans(roster)) {
         while (more && !status)
-            status = tell_some_orphans(hub, news, &cursor, &more);
+            status = announce_some_orphans(hub, events, &cursor, &more);
     }
-    mrc_presence_events_close(news);
+    mrc_presence_events_close(events);
     return status;
 }

@@ -1,65 +1,62 @@
 /*
- * Presence: the active subscriptions of a hub. What each subscriber listens to is entered into the
- * hub's roster (store/regions/roster.h) and told to those who may read it, when it begins and when
- * it ends; draft-dunglas-mercure-08, "Active Subscriptions".
+ * Presence: the active subscriptions of a hub. Each matcher of a subscriber gets an entry in the
+ * hub's roster (store/regions/roster.h), and its begin and its end are announced to the clients
+ * that may read this; draft-dunglas-mercure-08, "Active Subscriptions".
  *
- *     mrc_presence_begin      added -> listed -> told (active)         a thread of a worker
- *     mrc_presence_end        not listed any more                      any thread, the dispatcher's
- *     the announcer's thread  told (not active) -> gone                announcer.h
+ *     entry in the roster         done by                   thread
  *
- * Listed before it is told, and told of before it is gone: who reads the list and then follows the
- * events from the id that was the newest before, misses nothing. Telling is publishing, which may
- * wait; so whatever ends is told by the announcer.
+ *     added, then listed,         mrc_presence_begin()      of the request
+ *     then announced as active
+ *     not listed any more         mrc_presence_end()        any, also a dispatcher's
+ *     announced as ended,         the announcer             its own (announcer.h)
+ *     then removed
+ *
+ * A subscription is listed before it is announced, and its end is announced before it is removed.
+ * So a client that reads the list, and then follows the events from the id that was the newest
+ * before, misses nothing. To announce is to publish, which may wait, so the announcer announces the
+ * ends.
  */
 #ifndef MRC_HUB_PRESENCE_PRESENCE_H
 #define MRC_HUB_PRESENCE_PRESENCE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "apr_errno.h"
 
-#include "core/base/bytes.h"
-
 struct mrc_hub;
+struct mrc_list;
 struct mrc_matcher;
 struct mrc_presence;
 struct mrc_token;
 
-/* The subscriptions of one subscriber; it belongs to one thread at a time. */
-struct mrc_presence {
-    struct mrc_presence *next; /* in the announcer's list */
-    struct mrc_hub *hub;
-    size_t count; /* entries in the roster */
-    size_t told;  /* of these, from the first on: their end is told */
-    uint32_t id[];
-};
-
 /*
- * Enters the COUNT matchers of the subscriber with the id SUBSCRIBER (16 random bytes), each with
- * the payload that TOKEN (NULL: anonymous) has for it, and tells that they are active. A matcher
- * that stands twice counts once. Waits for the ring's lock as any publisher does. RET_PRESENCE is
- * NULL if the hub keeps no roster.
- * APR_ENOSPC: the roster is full; MRC_STATUS_TOO_LARGE: a payload is too long;
- * MRC_STATUS_SUPERSEDED, APR_TIMEUP, APR_ENOMEM: it cannot be told. Then nothing stays entered, and
- * the end of what was told already will be.
+ * Lists and announces the COUNT matchers of the subscriber with the id SUBSCRIBER (16 random
+ * bytes), each with the payload that TOKEN (NULL: anonymous) has for it. A matcher that stands
+ * twice counts once. Waits for the ring's lock as any publisher does. RET_PRESENCE is NULL if the
+ * hub has no roster.
+ *
+ * APR_ENOSPC: the roster is full. MRC_STATUS_TOO_LARGE: a matcher or a payload is too long.
+ * MRC_STATUS_SUPERSEDED, APR_TIMEUP, APR_ENOMEM: it cannot be announced. Then nothing stays listed,
+ * and the ends of entries that were announced already will be announced.
  */
 apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscriber[16],
                                 struct mrc_matcher *const *matchers, size_t count,
                                 const struct mrc_token *token, struct mrc_presence **ret_presence);
 
-/* They end: PRESENCE belongs to the announcer now. Never blocks. Accepts NULL. */
+/* Takes the subscriptions off the list, and hands PRESENCE to the announcer. Never blocks. Accepts
+ * NULL. */
 void mrc_presence_end(struct mrc_presence *presence);
 
 /*
- * Tells the end of all in the list *FIRST, which have ended and are of one hub, many at once, and
- * frees what is told. APR_SUCCESS: *FIRST is NULL; else it is what is left: try again later, but
- * not after MRC_STATUS_SUPERSEDED: the hub has moved, and who took its roster along tells it. Only
- * the announcer.
+ * Announces the ends of the presences in LIST, which have ended and are of one hub, many at once,
+ * and frees those that are announced. APR_SUCCESS: LIST is empty. Otherwise it has those that are
+ * left: try again later, except after MRC_STATUS_SUPERSEDED: the hub has moved, and the processes
+ * that use its new roster announce what was in the old one. Only the announcer.
  */
-apr_status_t mrc_presence_tell_ends(struct mrc_presence **first);
+apr_status_t mrc_presence_announce_ends(struct mrc_list *list);
 
-/* Tells the end of what dead children have left in HUB, if there is any. Only the announcer. */
-apr_status_t mrc_presence_tell_orphans(struct mrc_hub *hub);
+/* Announces the ends of the entries that dead children left in HUB, if there are any. Only the
+ * announcer. */
+apr_status_t mrc_presence_announce_orphans(struct mrc_hub *hub);
 
 #endif

@@ -13,6 +13,8 @@
 
 #include "apr_thread_proc.h"
 
+#include "hub/base/end.h"
+
 struct mrc_carrier;
 struct mrc_piece;
 
@@ -28,21 +30,6 @@ enum mrc_carrier_state {
     MRC_CARRIER_PENDING, /* it holds some of it, until its descriptor is writable again */
     MRC_CARRIER_GONE     /* the client is gone */
 };
-
-/* Why a stream ends; the names are those of logs and metrics. */
-enum mrc_end {
-    MRC_END_CLIENT,   /* the client has hung up */
-    MRC_END_EXPIRED,  /* its token has */
-    MRC_END_LIFETIME, /* MercureConnectionLifetime */
-    MRC_END_SLOW,     /* it took nothing for too long, or too much was waiting */
-    MRC_END_OVERRUN,  /* the ring went over what it should have got */
-    MRC_END_DRAINING, /* the child is to end */
-    MRC_END_REFUSED,  /* it never began */
-    MRC_END_ERROR     /* no memory, or worse */
-};
-
-/* The word for END, a constant. */
-const char *mrc_end_text(enum mrc_end end);
 
 struct mrc_carrier_ops {
     /*

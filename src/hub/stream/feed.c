@@ -10,6 +10,7 @@
 #include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/index/index.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/subscriber.h"
@@ -98,7 +99,7 @@ static void tell_taken(struct mrc_feed *feed, const struct feed_hub *hub)
         if (lane->listening > 0 && (!least || lane->taken < least))
             least = lane->taken;
     }
-    mrc_hub_set_taken(hub->hub, feed->args.number, least);
+    mrc_numbers_set_taken(mrc_hub_numbers(hub->hub), feed->args.number, least);
 }
 
 /* ---- one record -------------------------------------------------------------------------------*/
@@ -107,31 +108,31 @@ static void tell_taken(struct mrc_feed *feed, const struct feed_hub *hub)
  * Whether STREAM may read the update. Streams with the same token follow each other often; of a
  * public update nothing of a subscriber is looked at.
  */
-static enum mrc_err may_read(struct delivery *delivery, const struct mrc_stream *stream,
+static apr_status_t may_read(struct delivery *delivery, const struct mrc_stream *stream,
                              bool *ret_may_read)
 {
     const struct mrc_token *token;
+    apr_status_t status;
     int64_t since_us;
-    enum mrc_err err;
 
     if (!delivery->update.is_private) {
         *ret_may_read = true;
-        return MRC_OK;
+        return APR_SUCCESS;
     }
     token = mrc_subscriber_get_token(stream->subscriber);
     if (token && token == delivery->asked) {
         *ret_may_read = delivery->is_granted;
-        return MRC_OK;
+        return APR_SUCCESS;
     }
     since_us = delivery->left_us ? mrc_clock_us() : 0;
-    err = mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
-                                  &delivery->is_granted);
-    delivery->asked = err ? NULL : token;
-    if (!err)
+    status = mrc_subscriber_may_read(stream->subscriber, &delivery->update, &delivery->topics,
+                                     &delivery->is_granted);
+    delivery->asked = status == APR_SUCCESS ? token : NULL;
+    if (status == APR_SUCCESS)
         *ret_may_read = delivery->is_granted;
     if (since_us)
         *delivery->left_us -= mrc_clock_us() - since_us;
-    return err;
+    return status;
 }
 
 static void deliver(struct mrc_listener *listener, void *ctx)
@@ -146,7 +147,7 @@ static void deliver(struct mrc_listener *listener, void *ctx)
     if (lane->record.pos < lane->settled &&
         lane->record.pos < mrc_subscriber_get_position(stream->subscriber))
         return;
-    if (may_read(delivery, stream, &is_readable)) {
+    if (may_read(delivery, stream, &is_readable) != APR_SUCCESS) {
         mrc_stream_end(stream, MRC_END_ERROR);
         tell_ready(delivery->feed, stream);
         return;
@@ -157,7 +158,7 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         delivery->event = mrc_event_create_of(&delivery->update);
         if (delivery->event) /* from the time of day to hub/base/clock.h */
             mrc_event_set_accepted(delivery->event,
-                                   mrc_clock_us() - apr_time_now() + lane->record.time_us);
+                                   mrc_clock_us() - apr_time_now() + lane->record.view.time_us);
     }
     if (!delivery->event)
         mrc_stream_end(stream, MRC_END_ERROR);
@@ -206,7 +207,7 @@ static void close_record(const struct feed_hub *hub, struct lane *lane)
 {
     struct delivery *delivery = &lane->delivery;
 
-    mrc_hub_count(hub->hub, MRC_COUNTER_DELIVERIES, delivery->received);
+    mrc_numbers_count(mrc_hub_numbers(hub->hub), MRC_COUNTER_DELIVERIES, delivery->received);
     mrc_event_unref(delivery->event);
     mrc_topics_clear(&delivery->topics);
     mrc_update_clear(&delivery->update);
@@ -219,14 +220,14 @@ static void open_record(struct mrc_feed *feed, const struct feed_hub *hub, struc
     struct delivery *delivery = &lane->delivery;
 
     *delivery = (struct delivery){.feed = feed, .lane = lane};
-    switch (mrc_update_decode(lane->record.id, lane->record.payload, &delivery->update)) {
+    switch (mrc_update_decode(lane->record.view.id, lane->record.view.payload, &delivery->update)) {
     case MRC_OK:
         break;
     case MRC_ENOMEM:
         end_listeners(feed, lane, MRC_END_ERROR);
         return;
     default:
-        mrc_hub_tell_unreadable(hub->hub, lane->record.seq);
+        mrc_hub_report_unreadable(hub->hub, lane->record.view.seq);
         return;
     }
     if (delivery->update.is_private && mrc_topics_init(&delivery->topics, delivery->update.topics,
@@ -338,7 +339,7 @@ static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hu
 
     if (status != APR_SUCCESS)
         return status;
-    lane->next = mrc_history_number(mrc_hub_history(hub->hub), lane->record.seq) + 1;
+    lane->next = mrc_history_number(mrc_hub_history(hub->hub), lane->record.view.seq) + 1;
     open_record(feed, hub, lane);
     return APR_SUCCESS;
 }
@@ -371,8 +372,8 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
             deliver_record(feed, hub, lane, left_us);
         if (lane->is_open)
             return true; /* the time is up */
-        bytes += lane->record.payload.len;
-        lane->taken = lane->record.seq + 1;
+        bytes += lane->record.view.payload.len;
+        lane->taken = lane->record.view.seq + 1;
         if (lane->listening == 0)
             return false; /* they have all been ended */
         tell_taken(feed, hub);

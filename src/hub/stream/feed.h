@@ -26,7 +26,7 @@ struct mrc_stream;
 struct mrc_feed_args {
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
-    unsigned number;                   /* of the loop in its child, below MRC_HUB_LOOPS_MAX */
+    unsigned number;                   /* of the loop in its child, below MRC_NUMBERS_LOOPS_MAX */
     struct mrc_stream *const *streams; /* where the list of all streams of the loop begins */
 
     /*

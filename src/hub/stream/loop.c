@@ -1,11 +1,9 @@
 #include "hub/stream/loop.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "apr_general.h"
@@ -13,9 +11,14 @@
 
 #include "hub/base/clock.h"
 #include "hub/base/event.h"
+#include "hub/base/list.h"
+#include "hub/base/mailbox.h"
+#include "hub/base/wake.h"
 #include "hub/base/wheel.h"
+#include "hub/hub/hub.h"
 #include "hub/stream/carrier.h"
 #include "hub/stream/feed.h"
+#include "hub/stream/source.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/pages.h"
 #include "hub/subscriber/subscriber.h"
@@ -36,25 +39,22 @@
 /* After a restart many come back within seconds, and replay the same. */
 #define PAST_KEPT_US ((int64_t)2000 * 1000)
 
-/* A first-in-first-out list through stream->next. */
-struct list {
-    struct mrc_stream *first, *last;
-};
-
 struct mrc_dispatcher_loop {
     struct mrc_dispatcher_loop_args args;
     apr_thread_t *thread;
     struct mrc_pages **pasts; /* of each hub, made with its first stream */
     int64_t replayed_us;      /* when one was last seen in REPLAY */
     int epoll_fd;
-    int wake_fd;
+    struct mrc_wake wake; /* other threads post to it */
+    struct mrc_source wake_source;
+    struct mrc_source notify_source; /* of args.notify_fd */
     struct mrc_feed *feed;
     struct mrc_wheel wheel;
-    struct mrc_stream *all; /* every stream that was adopted */
-    struct list ready;      /* those that want to write, LIVE */
-    struct list replaying;  /* the same, in REPLAY when they came here */
-    struct list reading;    /* those in REPLAY that wait for the reader; is_ready, too */
-    struct list ended;      /* those that are to be closed */
+    struct mrc_stream *all;    /* every stream that was adopted */
+    struct mrc_list ready;     /* those that want to write, LIVE */
+    struct mrc_list replaying; /* the same, in REPLAY when they came here */
+    struct mrc_list reading;   /* those in REPLAY that wait for the reader; is_ready, too */
+    struct mrc_list ended;     /* those that are to be closed */
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
     enum mrc_dispatcher_drain drained; /* what was done so far */
@@ -62,33 +62,13 @@ struct mrc_dispatcher_loop {
     /* What other threads tell it. */
     atomic_int draining; /* enum mrc_dispatcher_drain */
     atomic_bool stopping;
-    atomic_uint count; /* streams, those posted included */
-    pthread_mutex_t lock;
-    struct list posted; /* under the lock */
-    bool is_closed;     /* under the lock: nothing is posted any more */
+    atomic_uint count;         /* streams, those posted included */
+    struct mrc_mailbox posted; /* streams */
 };
 
-static void list_append(struct list *list, struct mrc_stream *stream)
+static struct mrc_stream *take_stream(struct mrc_list *list)
 {
-    stream->next = NULL;
-    if (list->last)
-        list->last->next = stream;
-    else
-        list->first = stream;
-    list->last = stream;
-}
-
-static struct mrc_stream *list_take(struct list *list)
-{
-    struct mrc_stream *stream = list->first;
-
-    if (stream) {
-        list->first = stream->next;
-        if (!list->first)
-            list->last = NULL;
-        stream->next = NULL;
-    }
-    return stream;
+    return (struct mrc_stream *)mrc_list_take(list);
 }
 
 /* ---- one stream in the loop -------------------------------------------------------------------*/
@@ -98,7 +78,8 @@ static void make_ready(struct mrc_dispatcher_loop *loop, struct mrc_stream *stre
     if (stream->is_ready)
         return;
     stream->is_ready = true;
-    list_append(stream->state == MRC_STREAM_REPLAY ? &loop->replaying : &loop->ready, stream);
+    mrc_list_append(stream->state == MRC_STREAM_REPLAY ? &loop->replaying : &loop->ready,
+                    &stream->link);
 }
 
 /* One that is in ENDING has no timer: it is freed as soon as its carrier may be closed. */
@@ -126,7 +107,7 @@ static void bury(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
     if (stream->is_ready)
         return;
     mrc_stream_leave(stream);
-    list_append(&loop->ended, stream);
+    mrc_list_append(&loop->ended, &stream->link);
 }
 
 static void end(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, enum mrc_end why)
@@ -166,7 +147,7 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
     case MRC_STREAM_READING:
         set_timer(loop, stream);
         stream->is_ready = true;
-        list_append(&loop->reading, stream);
+        mrc_list_append(&loop->reading, &stream->link);
         break;
     case MRC_STREAM_ENDED:
         bury(loop, stream);
@@ -178,20 +159,20 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
  * takes, and buries those that have ended meanwhile. */
 static void collect_readings(struct mrc_dispatcher_loop *loop)
 {
-    struct list reading = loop->reading;
+    struct mrc_list reading = loop->reading;
     struct mrc_stream *stream;
     int64_t now_us;
 
     if (!reading.first)
         return;
     now_us = mrc_clock_us();
-    loop->reading = (struct list){NULL, NULL};
-    while ((stream = list_take(&reading))) {
+    loop->reading = (struct mrc_list){NULL, NULL};
+    while ((stream = take_stream(&reading))) {
         bool has_ended = stream->state == MRC_STREAM_ENDING;
 
         if (!has_ended && now_us < stream->ends_us &&
             mrc_subscriber_is_reading(stream->subscriber)) {
-            list_append(&loop->reading, stream);
+            mrc_list_append(&loop->reading, &stream->link);
             continue;
         }
         stream->is_ready = false;
@@ -203,19 +184,20 @@ static void collect_readings(struct mrc_dispatcher_loop *loop)
 }
 
 /* What the next ones of LIST need is fetched step by step while the kernel writes for this one. */
-static void fetch_ahead(const struct list *list)
+static void fetch_ahead(const struct mrc_list *list)
 {
-    const struct mrc_stream *stream = list->first;
+    const struct mrc_link *link = list->first;
 
-    if (stream)
-        mrc_stream_fetch_carrier(stream);
-    if (stream && (stream = stream->next))
-        mrc_stream_fetch_parts(stream);
-    if (stream && (stream = stream->next))
-        mrc_stream_fetch(stream);
+    if (link)
+        mrc_stream_fetch_carrier((const struct mrc_stream *)link);
+    if (link && (link = link->next))
+        mrc_stream_fetch_parts((const struct mrc_stream *)link);
+    if (link && (link = link->next))
+        mrc_stream_fetch((const struct mrc_stream *)link);
 }
 
-static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int max, int64_t max_us)
+static void work_list(struct mrc_dispatcher_loop *loop, struct mrc_list *list, int max,
+                      int64_t max_us)
 {
     int64_t now_us = mrc_clock_us();
 
@@ -224,7 +206,7 @@ static void work_list(struct mrc_dispatcher_loop *loop, struct list *list, int m
 
         if (max_us != INT64_MAX && i > 0 && mrc_clock_us() - now_us >= max_us)
             return;
-        stream = list_take(list);
+        stream = take_stream(list);
 
         if (!stream)
             return;
@@ -250,25 +232,37 @@ static void work_ready(struct mrc_dispatcher_loop *loop)
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
 
-/* SOURCE tells, when FD is readable, that it is no stream. */
-static void watch(struct mrc_dispatcher_loop *loop, int fd, void *source)
+static apr_status_t watch(struct mrc_dispatcher_loop *loop, struct mrc_source *source, int fd,
+                          mrc_source_fn *on_events, uint32_t events)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+    struct epoll_event event = {.events = events, .data.ptr = source};
 
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    source->on_events = on_events;
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? APR_FROM_OS_ERROR(errno)
+                                                                    : APR_SUCCESS;
 }
 
-static void drain_fd(int fd)
+static void take_wake(struct mrc_source *source, struct mrc_dispatcher_loop *loop, uint32_t events)
 {
-    uint64_t count;
-
-    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
-        ;
+    (void)source;
+    (void)events;
+    mrc_wake_drain(&loop->wake);
 }
 
-static void take_socket(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream,
+static void take_notification(struct mrc_source *source, struct mrc_dispatcher_loop *loop,
+                              uint32_t events)
+{
+    (void)source;
+    (void)events;
+    loop->args.on_notify(loop->args.ctx);
+}
+
+static void take_socket(struct mrc_source *source, struct mrc_dispatcher_loop *loop,
                         uint32_t events)
 {
+    struct mrc_stream *stream =
+        (struct mrc_stream *)((char *)source - offsetof(struct mrc_stream, source));
+
     if (stream->state == MRC_STREAM_ENDING)
         return;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
@@ -287,14 +281,9 @@ static void wait_for_events(struct mrc_dispatcher_loop *loop, int timeout_ms)
     int count = epoll_wait(loop->epoll_fd, events, EPOLL_EVENTS, timeout_ms);
 
     for (int i = 0; i < count; i++) {
-        void *source = events[i].data.ptr;
+        struct mrc_source *source = events[i].data.ptr;
 
-        if (source == &loop->args.notify_fd)
-            loop->args.on_notify(loop->args.ctx);
-        else if (source == &loop->wake_fd)
-            drain_fd(loop->wake_fd);
-        else
-            take_socket(loop, source, events[i].events);
+        source->on_events(source, loop, events[i].events);
     }
 }
 
@@ -352,24 +341,16 @@ static void forget_pasts(struct mrc_dispatcher_loop *loop)
 /* LAST: nothing can be posted from here on. */
 static void adopt(struct mrc_dispatcher_loop *loop, bool last)
 {
-    struct list posted;
+    struct mrc_list posted =
+        last ? mrc_mailbox_close(&loop->posted) : mrc_mailbox_take(&loop->posted);
     struct mrc_stream *stream;
 
-    pthread_mutex_lock(&loop->lock);
-    loop->is_closed = last;
-    posted = loop->posted;
-    loop->posted = (struct list){NULL, NULL};
-    pthread_mutex_unlock(&loop->lock);
-    while ((stream = list_take(&posted))) {
-        struct epoll_event event = {
-            .events = EPOLLOUT | EPOLLRDHUP | EPOLLET,
-            .data.ptr = stream,
-        };
-
+    while ((stream = take_stream(&posted))) {
         stream->carrier->thread = loop->thread;
         remember(loop, stream);
         if (!share_past(loop, stream) ||
-            epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, stream->carrier->fd, &event) < 0)
+            watch(loop, &stream->source, stream->carrier->fd, take_socket,
+                  EPOLLOUT | EPOLLRDHUP | EPOLLET) != APR_SUCCESS)
             end(loop, stream, MRC_END_ERROR);
         else if (loop->drained != MRC_DISPATCHER_DRAIN_NOT)
             end(loop, stream, MRC_END_DRAINING);
@@ -429,7 +410,7 @@ static bool close_one(struct mrc_dispatcher_loop *loop, struct mrc_stream *strea
 /* Closes a slice of what has ended. True: there is more, some of which may be closed by now. */
 static bool close_ended(struct mrc_dispatcher_loop *loop, bool force)
 {
-    struct list later = {NULL, NULL};
+    struct mrc_list later = {NULL, NULL};
     struct mrc_stream *stream;
     bool closed = false, more;
     int64_t now_us;
@@ -437,15 +418,14 @@ static bool close_ended(struct mrc_dispatcher_loop *loop, bool force)
     if (!loop->ended.first)
         return false;
     now_us = mrc_clock_us();
-    for (int i = 0; i < CLOSES_PER_TURN && (stream = list_take(&loop->ended)); i++) {
+    for (int i = 0; i < CLOSES_PER_TURN && (stream = take_stream(&loop->ended)); i++) {
         if (close_one(loop, stream, now_us, force))
             closed = true;
         else
-            list_append(&later, stream);
+            mrc_list_append(&later, &stream->link);
     }
     more = closed && loop->ended.first;
-    while ((stream = list_take(&later)))
-        list_append(&loop->ended, stream);
+    mrc_list_append_all(&loop->ended, &later);
     return more;
 }
 
@@ -544,21 +524,14 @@ void mrc_dispatcher_loop_run(struct mrc_dispatcher_loop *loop, apr_thread_t *thr
 
 void mrc_dispatcher_loop_post_wake(const struct mrc_dispatcher_loop *loop)
 {
-    const uint64_t one = 1;
-
-    while (write(loop->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
+    mrc_wake_post(&loop->wake);
 }
 
 void mrc_dispatcher_loop_post(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
 {
-    pthread_mutex_lock(&loop->lock);
-    if (!loop->is_closed) {
-        atomic_fetch_add(&loop->count, 1);
-        list_append(&loop->posted, stream);
-        mrc_dispatcher_loop_post_wake(loop);
-    }
-    pthread_mutex_unlock(&loop->lock);
+    atomic_fetch_add(&loop->count, 1); /* first: the loop may end the stream at any time */
+    if (!mrc_mailbox_post(&loop->posted, &stream->link))
+        atomic_fetch_sub(&loop->count, 1);
 }
 
 unsigned mrc_dispatcher_loop_post_count(const struct mrc_dispatcher_loop *loop)
@@ -595,16 +568,20 @@ static apr_status_t make_events(struct mrc_dispatcher_loop *loop)
     return loop->heartbeat ? APR_SUCCESS : APR_ENOMEM;
 }
 
-static apr_status_t open_descriptors(struct mrc_dispatcher_loop *loop)
+static apr_status_t open_descriptors(apr_pool_t *pool, struct mrc_dispatcher_loop *loop)
 {
+    apr_status_t status;
+
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (loop->epoll_fd < 0 || loop->wake_fd < 0)
+    if (loop->epoll_fd < 0)
         return APR_FROM_OS_ERROR(errno);
-    watch(loop, loop->wake_fd, &loop->wake_fd);
-    if (loop->args.notify_fd >= 0)
-        watch(loop, loop->args.notify_fd, &loop->args.notify_fd);
-    return APR_SUCCESS;
+    status = mrc_wake_open(&loop->wake, pool);
+    if (status == APR_SUCCESS)
+        status = watch(loop, &loop->wake_source, loop->wake.fd, take_wake, EPOLLIN);
+    if (status == APR_SUCCESS && loop->args.notify_fd >= 0)
+        status =
+            watch(loop, &loop->notify_source, loop->args.notify_fd, take_notification, EPOLLIN);
+    return status;
 }
 
 apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatcher_loop_args *args,
@@ -624,9 +601,9 @@ apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatc
 
     loop->args = *args;
     loop->pasts = apr_pcalloc(pool, sizeof(struct mrc_pages *) * (args->hubs_count + 1));
-    pthread_mutex_init(&loop->lock, NULL);
+    mrc_mailbox_init(&loop->posted, &loop->wake);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
-    status = open_descriptors(loop);
+    status = open_descriptors(pool, loop);
     if (status == APR_SUCCESS)
         status = mrc_feed_open(pool, &feed_args, &loop->feed);
     if (status == APR_SUCCESS)
@@ -651,7 +628,5 @@ void mrc_dispatcher_loop_close(struct mrc_dispatcher_loop *loop)
         mrc_event_unref(loop->farewells[i]);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
-    if (loop->wake_fd >= 0)
-        close(loop->wake_fd);
-    /* The lock stays: a stream may be posted too late. */
+    /* The mailbox and its wake-up stay: a stream may be posted too late. */
 }

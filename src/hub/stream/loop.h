@@ -47,7 +47,7 @@ enum mrc_dispatcher_drain {
 struct mrc_dispatcher_loop_args {
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
-    unsigned number;              /* of the loop in its child, below MRC_HUB_LOOPS_MAX */
+    unsigned number;              /* of the loop in its child, below MRC_NUMBERS_LOOPS_MAX */
     int look_ms;                  /* it looks at the rings so often at least, woken or not */
     struct mrc_reader *reader;    /* reads histories from the disk; NULL: none needs it */
     int notify_fd;                /* on_notify is called whenever it is readable; -1: none */

@@ -1,8 +1,9 @@
 libmrchub_la_SOURCES += \
-	%D%/carrier.c %D%/carrier.h \
+	%D%/carrier.h \
 	%D%/dispatcher.c %D%/dispatcher.h \
 	%D%/feed.c %D%/feed.h \
 	%D%/loop.c %D%/loop.h \
+	%D%/source.h \
 	%D%/stream.c %D%/stream.h \
 	%D%/waiters.c %D%/waiters.h
 

@@ -10,6 +10,7 @@
 #include "hub/base/event.h"
 #include "hub/base/prefetch.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
 
@@ -31,7 +32,6 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
     stream->subscriber = subscriber;
     stream->carrier = carrier;
-    stream->queue = stream->inline_queue;
     stream->cap = MRC_STREAM_INLINE_EVENTS;
     stream->since_us = now_us;
     stream->ends_us = mrc_subscriber_draw_end(subscriber, time_us, &ends_why);
@@ -75,33 +75,48 @@ void mrc_stream_fetch_carrier(const struct mrc_stream *stream)
 
 /* ---- the queue --------------------------------------------------------------------------------*/
 
+static struct mrc_event **queue_of(struct mrc_stream *stream)
+{
+    return stream->cap > MRC_STREAM_INLINE_EVENTS ? stream->many : stream->few;
+}
+
+static struct mrc_event *first_of(struct mrc_stream *stream)
+{
+    return queue_of(stream)[stream->first];
+}
+
+static void free_queue(struct mrc_stream *stream)
+{
+    if (stream->cap > MRC_STREAM_INLINE_EVENTS)
+        free(stream->many);
+    stream->cap = MRC_STREAM_INLINE_EVENTS;
+}
+
 static bool grow_queue(struct mrc_stream *stream)
 {
     uint32_t new_cap = stream->cap * 2;
-    struct mrc_event **queue;
+    struct mrc_event **queue = queue_of(stream), **grown;
 
     if (stream->first > 0) {
-        memmove(stream->queue, stream->queue + stream->first,
-                stream->count * sizeof(*stream->queue));
+        memmove(queue, queue + stream->first, stream->count * sizeof(*queue));
         stream->first = 0;
         return true;
     }
-    queue = new_cap > stream->cap ? malloc(new_cap * sizeof(*queue)) : NULL;
-    if (!queue)
+    grown = new_cap > stream->cap ? malloc(new_cap * sizeof(*grown)) : NULL;
+    if (!grown)
         return false;
-    memcpy(queue, stream->queue, stream->count * sizeof(*queue));
-    if (stream->queue != stream->inline_queue)
-        free(stream->queue);
-    stream->queue = queue;
+    memcpy(grown, queue, stream->count * sizeof(*grown));
+    free_queue(stream);
+    stream->many = grown;
     stream->cap = new_cap;
     return true;
 }
 
 /* Whether LEN bytes more may wait. The first event is in flight, and may be as long as it likes. */
-static bool has_room(const struct mrc_stream *stream, size_t len)
+static bool has_room(struct mrc_stream *stream, size_t len)
 {
     return stream->count == 0 ||
-           stream->queued_bytes - mrc_event_bytes(stream->queue[stream->first]).len + len <=
+           stream->queued_bytes - mrc_event_bytes(first_of(stream)).len + len <=
                policy_of(stream)->backlog_bytes;
 }
 
@@ -120,41 +135,39 @@ bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
         mrc_stream_end(stream, MRC_END_ERROR);
         return false;
     }
-    stream->queue[stream->first + stream->count++] = mrc_event_ref(event);
+    queue_of(stream)[stream->first + stream->count++] = mrc_event_ref(event);
     stream->queued_bytes += len;
     return true;
 }
 
 static void pop(struct mrc_stream *stream)
 {
-    struct mrc_event *event = stream->queue[stream->first++];
+    struct mrc_event *event = first_of(stream);
 
     stream->queued_bytes -= mrc_event_bytes(event).len;
     stream->offset = 0;
+    stream->first++;
     stream->count--;
     mrc_event_unref(event);
     if (stream->count > 0)
         return;
     stream->first = 0;
-    if (stream->queue != stream->inline_queue) {
-        free(stream->queue);
-        stream->queue = stream->inline_queue;
-        stream->cap = MRC_STREAM_INLINE_EVENTS;
-    }
+    free_queue(stream);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------*/
 
 /* The pieces of one write: as much of the queue, which is not empty, as fits. */
-static size_t cut_pieces(const struct mrc_stream *stream,
+static size_t cut_pieces(struct mrc_stream *stream,
                          struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES])
 {
+    struct mrc_event *const *queue = queue_of(stream) + stream->first;
     size_t room = MRC_CARRIER_WRITE_BYTES;
     size_t offset = stream->offset;
     size_t n = 0;
 
     do {
-        struct mrc_event *event = stream->queue[stream->first + n];
+        struct mrc_event *event = queue[n];
         size_t len = mrc_event_bytes(event).len - offset;
 
         if (len > room)
@@ -170,7 +183,7 @@ static size_t cut_pieces(const struct mrc_stream *stream,
 static void count_dispatch(const struct mrc_stream *stream, const struct mrc_piece *pieces,
                            size_t count)
 {
-    struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
+    struct mrc_numbers *numbers = mrc_hub_numbers(mrc_subscriber_get_hub(stream->subscriber));
     struct mrc_numbers_times times = {.count = 0};
     int64_t now_us = mrc_clock_us();
 
@@ -180,11 +193,11 @@ static void count_dispatch(const struct mrc_stream *stream, const struct mrc_pie
         if (!accepted_us || pieces[i].offset + pieces[i].len < mrc_event_bytes(pieces[i].event).len)
             continue;
         if (!mrc_numbers_times_add(&times, now_us - accepted_us)) {
-            mrc_hub_observe_dispatches(hub, &times);
+            mrc_numbers_count_times(numbers, &times);
             mrc_numbers_times_add(&times, now_us - accepted_us);
         }
     }
-    mrc_hub_observe_dispatches(hub, &times);
+    mrc_numbers_count_times(numbers, &times);
 }
 
 /* Takes out of the queue what the carrier has got. */

@@ -25,9 +25,11 @@
 
 #include "apr_errno.h"
 
+#include "hub/base/list.h"
 #include "hub/base/wheel.h"
 #include "hub/index/index.h"
 #include "hub/stream/carrier.h"
+#include "hub/stream/source.h"
 
 struct mrc_event;
 struct mrc_subscriber;
@@ -47,11 +49,14 @@ enum mrc_stream_work {
 
 /* There are as many as subscribers, and most of them idle: what is small is kept small. */
 struct mrc_stream {
+    struct mrc_link link;              /* in the list of those posted, ready or ended */
     struct mrc_subscriber *subscriber; /* NULL once it has left */
     struct mrc_carrier *carrier;
 
-    struct mrc_event **queue; /* a reference to each; inline_queue until it grows */
-    struct mrc_event *inline_queue[MRC_STREAM_INLINE_EVENTS];
+    union {                                              /* the queue: a reference to each event */
+        struct mrc_event *few[MRC_STREAM_INLINE_EVENTS]; /* while CAP is MRC_STREAM_INLINE_EVENTS */
+        struct mrc_event **many;                         /* malloc()ed */
+    };
     uint32_t first, count, cap; /* in queue */
     uint32_t unsent_bytes;      /* while pending: what the kernel held for the client at SINCE_US */
     size_t offset;              /* what of the first event the carrier has got */
@@ -62,9 +67,9 @@ struct mrc_stream {
     int64_t ends_us;  /* when the stream ends at the latest */
 
     /* The dispatcher's own. */
+    struct mrc_source source; /* the carrier's descriptor */
     struct mrc_listener listener;
     struct mrc_timer timer;
-    struct mrc_stream *next; /* in the list of those posted, ready or ended */
     struct mrc_stream *all_prev, *all_next;
 
     enum mrc_stream_state state : 8;

@@ -1,18 +1,15 @@
 #include "hub/stream/waiters.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "hub/base/thread.h"
+#include "hub/base/wake.h"
 
 struct mrc_waiter {
     struct mrc_waiters *waiters;
-    int fd;
+    struct mrc_wake wake;
     struct mrc_waiter *prev, *next; /* in the set, under its lock */
 };
 
@@ -31,30 +28,25 @@ struct mrc_waiters *mrc_waiters_create(apr_pool_t *pool)
 
 void mrc_waiters_wake(struct mrc_waiters *waiters)
 {
-    const uint64_t one = 1;
     sigset_t mask;
 
     mrc_thread_lock(&waiters->lock, &mask);
-    for (struct mrc_waiter *waiter = waiters->first; waiter; waiter = waiter->next) {
-        /* The counter cannot be full before 2^64 - 1 wake-ups. */
-        while (write(waiter->fd, &one, sizeof(one)) < 0 && errno == EINTR)
-            ;
-    }
+    for (struct mrc_waiter *waiter = waiters->first; waiter; waiter = waiter->next)
+        mrc_wake_post(&waiter->wake);
     mrc_thread_unlock(&waiters->lock, &mask);
 }
 
 apr_status_t mrc_waiter_open(struct mrc_waiters *waiters, struct mrc_waiter **ret_waiter)
 {
     struct mrc_waiter *waiter = calloc(1, sizeof(*waiter));
+    apr_status_t status;
     sigset_t mask;
 
     if (!waiter)
         return APR_ENOMEM;
     waiter->waiters = waiters;
-    waiter->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (waiter->fd < 0) {
-        apr_status_t status = APR_FROM_OS_ERROR(errno);
-
+    status = mrc_wake_open(&waiter->wake, NULL);
+    if (status != APR_SUCCESS) {
         free(waiter);
         return status;
     }
@@ -70,15 +62,12 @@ apr_status_t mrc_waiter_open(struct mrc_waiters *waiters, struct mrc_waiter **re
 
 int mrc_waiter_fd(const struct mrc_waiter *waiter)
 {
-    return waiter->fd;
+    return waiter->wake.fd;
 }
 
 void mrc_waiter_drain(struct mrc_waiter *waiter)
 {
-    uint64_t count;
-
-    while (read(waiter->fd, &count, sizeof(count)) < 0 && errno == EINTR)
-        ;
+    mrc_wake_drain(&waiter->wake);
 }
 
 void mrc_waiter_close(struct mrc_waiter *waiter)
@@ -97,6 +86,6 @@ void mrc_waiter_close(struct mrc_waiter *waiter)
     if (waiter->next)
         waiter->next->prev = waiter->prev;
     mrc_thread_unlock(&waiters->lock, &mask);
-    close(waiter->fd);
+    mrc_wake_close(&waiter->wake);
     free(waiter);
 }

@@ -170,7 +170,7 @@ static struct mrc_page *create_page(bool is_of_ring, uint64_t first)
 /* Makes the records of what the slice holds, COUNT of them. */
 static apr_status_t decode(struct mrc_page *page, const struct mrc_history *history, size_t count)
 {
-    struct mrc_ring_record stored;
+    struct mrc_record stored;
 
     page->slice.at = 0;
     page->records = calloc(count ? count : 1, sizeof(*page->records));
@@ -195,7 +195,7 @@ static apr_status_t decode(struct mrc_page *page, const struct mrc_history *hist
 /* How many records the slice holds. */
 static size_t count_records(struct mrc_history_slice *slice)
 {
-    struct mrc_ring_record record;
+    struct mrc_record record;
     size_t count = 0;
 
     slice->at = 0;
@@ -339,7 +339,7 @@ static apr_status_t read_ring(struct mrc_pages *past, uint64_t pos, struct mrc_p
         status = mrc_ring_read(ring, &pos, &past->record);
         if (status != APR_SUCCESS)
             break;
-        mrc_history_slice_add(&page->slice, &past->record);
+        mrc_history_slice_add(&page->slice, &past->record.view);
         ends[count++] = pos;
     }
     if (mrc_buf_error(&page->slice.buf))

@@ -1,21 +1,28 @@
 #include "hub/subscriber/reader.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "apr_thread_proc.h"
 
 #include "hub/base/clock.h"
+#include "hub/base/mailbox.h"
 #include "hub/base/thread.h"
+#include "hub/base/wake.h"
 
+/*
+ *              the thread has read it
+ *     ASKED -------------------------> DONE ----taken, or given up----> freed
+ *       |
+ *       +----given up----> ABANDONED ----the thread comes to it-------> freed
+ */
 enum state { ASKED, DONE, ABANDONED };
 
-/* One read of the disk is over long before, unless the disk is not there. */
+/* One read of the disk takes less, unless the disk is not there. */
 #define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_reading {
-    struct mrc_reading *next;
+    struct mrc_link link;
     struct mrc_reader *reader;
     const struct mrc_history *history;
     struct mrc_place place;
@@ -25,42 +32,34 @@ struct mrc_reading {
     struct mrc_history_slice slice;
     size_t held_bytes; /* of the slice, as the reader counts them; 0: it was not read */
     apr_status_t status;
-    atomic_int state; /* enum state: who changes it second frees the reading */
+    atomic_int state; /* enum state: the side that changes it second frees the reading */
 };
 
 struct mrc_reader {
     apr_thread_t *thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* something of what follows, for the thread to look at */
-
-    /* Under the lock. */
-    struct mrc_reading *first, *last;
-    size_t held_bytes; /* of what is read, and neither taken nor given up */
-    bool stopping;
+    struct mrc_wake wake;
+    struct mrc_mailbox posted;
+    struct mrc_list asked;    /* taken out of the mailbox; the thread's own */
+    atomic_size_t held_bytes; /* of what is read, and neither taken nor given up */
+    atomic_bool stopping;
 };
 
-/* Counts what READING has from now on. */
+/* Counts the bytes of READING from now on. */
 static void hold(struct mrc_reading *reading)
 {
-    struct mrc_reader *reader = reading->reader;
-
     reading->held_bytes = mrc_buf_bytes(&reading->slice.buf).len;
-    pthread_mutex_lock(&reader->lock);
-    reader->held_bytes += reading->held_bytes;
-    pthread_mutex_unlock(&reader->lock);
+    atomic_fetch_add(&reading->reader->held_bytes, reading->held_bytes);
 }
 
-/* The opposite: the slice is somebody else's, or to be freed. */
+/* Counts them no longer: the slice goes to the caller, or is freed. The thread may wait for room.
+ */
 static void release(const struct mrc_reading *reading)
 {
     struct mrc_reader *reader = reading->reader;
 
-    if (!reading->held_bytes)
-        return;
-    pthread_mutex_lock(&reader->lock);
-    reader->held_bytes -= reading->held_bytes;
-    pthread_cond_signal(&reader->changed);
-    pthread_mutex_unlock(&reader->lock);
+    if (reading->held_bytes &&
+        atomic_fetch_sub(&reader->held_bytes, reading->held_bytes) >= MRC_READER_BYTES_MAX)
+        mrc_wake_post(&reader->wake);
 }
 
 static void free_reading(struct mrc_reading *reading)
@@ -68,30 +67,6 @@ static void free_reading(struct mrc_reading *reading)
     release(reading);
     mrc_history_slice_free(&reading->slice);
     free(reading);
-}
-
-/* Whether there is something to do: under the lock. */
-static bool has_work(const struct mrc_reader *reader)
-{
-    return reader->stopping || (reader->first && reader->held_bytes < MRC_READER_BYTES_MAX);
-}
-
-/* The next that was asked for, once there is room for what it reads; NULL: the thread is to end. */
-static struct mrc_reading *next_reading(struct mrc_reader *reader)
-{
-    struct mrc_reading *reading;
-
-    pthread_mutex_lock(&reader->lock);
-    while (!has_work(reader))
-        pthread_cond_wait(&reader->changed, &reader->lock);
-    reading = reader->stopping ? NULL : reader->first;
-    if (reading) {
-        reader->first = reading->next;
-        if (!reader->first)
-            reader->last = NULL;
-    }
-    pthread_mutex_unlock(&reader->lock);
-    return reading;
 }
 
 static void read_one(struct mrc_reading *reading)
@@ -112,21 +87,28 @@ static void read_one(struct mrc_reading *reading)
 
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
 {
-    struct mrc_reading *reading;
+    struct mrc_reader *reader = arg;
 
-    while ((reading = next_reading(arg)))
-        read_one(reading);
+    while (!atomic_load(&reader->stopping)) {
+        struct mrc_list posted = mrc_mailbox_take(&reader->posted);
+
+        mrc_list_append_all(&reader->asked, &posted);
+        if (reader->asked.first && atomic_load(&reader->held_bytes) < MRC_READER_BYTES_MAX)
+            read_one((struct mrc_reading *)mrc_list_take(&reader->asked));
+        else
+            mrc_wake_wait(&reader->wake, -1);
+    }
     return NULL;
 }
 
 apr_status_t mrc_reader_start(apr_pool_t *pool, struct mrc_reader **ret_reader)
 {
     struct mrc_reader *reader = apr_pcalloc(pool, sizeof(*reader));
-    apr_status_t status;
+    apr_status_t status = mrc_wake_open(&reader->wake, pool);
 
-    pthread_mutex_init(&reader->lock, NULL);
-    pthread_cond_init(&reader->changed, NULL);
-    status = mrc_thread_start(pool, run, reader, &reader->thread);
+    mrc_mailbox_init(&reader->posted, &reader->wake);
+    if (status == APR_SUCCESS)
+        status = mrc_thread_start(pool, run, reader, &reader->thread);
     if (status == APR_SUCCESS)
         *ret_reader = reader;
     return status;
@@ -134,32 +116,27 @@ apr_status_t mrc_reader_start(apr_pool_t *pool, struct mrc_reader **ret_reader)
 
 bool mrc_reader_stop(struct mrc_reader *reader)
 {
+    struct mrc_reading *reading;
+    struct mrc_list posted;
+
     if (!reader)
         return true;
-    pthread_mutex_lock(&reader->lock);
-    reader->stopping = true;
-    pthread_cond_signal(&reader->changed);
-    pthread_mutex_unlock(&reader->lock);
+    atomic_store(&reader->stopping, true);
+    mrc_wake_post(&reader->wake);
     if (!mrc_thread_join(reader->thread, mrc_clock_us() + JOIN_US))
         return false;
-    while (reader->first) {
-        struct mrc_reading *reading = reader->first;
-
-        reader->first = reading->next;
+    posted = mrc_mailbox_close(&reader->posted);
+    mrc_list_append_all(&reader->asked, &posted);
+    while ((reading = (struct mrc_reading *)mrc_list_take(&reader->asked))) {
         if (atomic_exchange(&reading->state, DONE) == ABANDONED)
             free_reading(reading);
     }
-    return true; /* the lock stays: readings may be given up later */
+    return true;
 }
 
-size_t mrc_reader_held_bytes(struct mrc_reader *reader)
+size_t mrc_reader_held_bytes(const struct mrc_reader *reader)
 {
-    size_t bytes;
-
-    pthread_mutex_lock(&reader->lock);
-    bytes = reader->held_bytes;
-    pthread_mutex_unlock(&reader->lock);
-    return bytes;
+    return atomic_load(&reader->held_bytes);
 }
 
 struct mrc_reading *mrc_reader_ask(struct mrc_reader *reader, const struct mrc_history *history,
@@ -177,14 +154,8 @@ struct mrc_reading *mrc_reader_ask(struct mrc_reader *reader, const struct mrc_h
     reading->wake = wake;
     reading->ctx = ctx;
     reading->status = APR_EINTR; /* unless it is read */
-    pthread_mutex_lock(&reader->lock);
-    if (reader->last)
-        reader->last->next = reading;
-    else
-        reader->first = reading;
-    reader->last = reading;
-    pthread_cond_signal(&reader->changed);
-    pthread_mutex_unlock(&reader->lock);
+    if (!mrc_mailbox_post(&reader->posted, &reading->link))
+        atomic_store(&reading->state, DONE); /* it never is */
     return reading;
 }
 

@@ -1,6 +1,9 @@
 libmrchub_la_SOURCES += \
+	%D%/cursor.c %D%/cursor.h \
+	%D%/filter.c %D%/filter.h \
 	%D%/pages.c %D%/pages.h \
 	%D%/reader.c %D%/reader.h \
+	%D%/replay.c %D%/replay.h \
 	%D%/subscriber.c %D%/subscriber.h
 
 unit_tests += tests/unit/hub/subscriber/test_pages

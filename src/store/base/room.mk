@@ -1,6 +1,11 @@
 libmrcstore_la_SOURCES += \
 	%D%/fetch.c %D%/fetch.h \
 	%D%/file.c %D%/file.h \
+	%D%/futex.c %D%/futex.h \
+	%D%/lock.c %D%/lock.h \
+	%D%/record.h \
 	%D%/status.c %D%/status.h
+
+unit_tests += tests/unit/store/base/test_lock
 
 EXTRA_DIST += %D%/README.md

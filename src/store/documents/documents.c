@@ -1,15 +1,12 @@
 #include "store/documents/documents.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "apr_strings.h"
 #include "core/base/siphash.h"
+#include "store/base/futex.h"
 #include "store/base/status.h"
 #include "store/documents/layout.h"
 
@@ -32,22 +29,6 @@ static _Atomic uint64_t *copy_of(const struct mrc_documents *documents, size_t i
                                  uint64_t generation)
 {
     return documents->copies + (2 * i + generation % 2) * WORDS_PER_COPY;
-}
-
-static int make_mutex(pthread_mutex_t *mutex)
-{
-    pthread_mutexattr_t attr;
-    int err = pthread_mutexattr_init(&attr);
-
-    if (err)
-        return err;
-    err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    if (!err)
-        err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    if (!err)
-        err = pthread_mutex_init(mutex, &attr);
-    pthread_mutexattr_destroy(&attr);
-    return err;
 }
 
 apr_status_t mrc_documents_create(apr_pool_t *pool, const struct mrc_document_spec *specs, size_t n,
@@ -73,7 +54,7 @@ apr_status_t mrc_documents_create(apr_pool_t *pool, const struct mrc_document_sp
         (struct mrc_document *)(void *)(base + sizeof(struct mrc_documents_header));
     documents->copies = (_Atomic uint64_t *)(void *)(base + head);
     madvise(base, documents->size, MADV_DONTDUMP); /* secrets; where it fails nothing else does */
-    err = make_mutex(&documents->header->leader);
+    err = mrc_lock_init(&documents->header->leader);
     for (size_t i = 0; i < n && !err; i++) {
         documents->names[i] = apr_pstrdup(pool, specs[i].name);
         if (specs[i].content.ptr && !mrc_documents_write(documents, i, specs[i].content))
@@ -178,19 +159,13 @@ uint32_t mrc_documents_news(const struct mrc_documents *documents)
 
 void mrc_documents_wait(const struct mrc_documents *documents, uint32_t news, int timeout_ms)
 {
-    const struct timespec timeout = {
-        .tv_sec = timeout_ms / 1000,
-        .tv_nsec = timeout_ms % 1000 * 1000000L,
-    };
-
-    /* If there are news meanwhile, the kernel sees that the word has changed, and does not wait. */
-    syscall(SYS_futex, &documents->header->news, FUTEX_WAIT, news, &timeout, NULL, 0);
+    mrc_futex_wait(&documents->header->news, news, timeout_ms * INT64_C(1000));
 }
 
 void mrc_documents_wake(const struct mrc_documents *documents)
 {
     atomic_fetch_add(&documents->header->news, 1);
-    syscall(SYS_futex, &documents->header->news, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    mrc_futex_wake_all(&documents->header->news);
 }
 
 bool mrc_documents_say_once(const struct mrc_documents *documents, size_t i, const char *text)
@@ -203,17 +178,14 @@ bool mrc_documents_say_once(const struct mrc_documents *documents, size_t i, con
 
 bool mrc_documents_lead(const struct mrc_documents *documents)
 {
-    int err = pthread_mutex_trylock(&documents->header->leader);
+    bool owner_died; /* what a dead leader was writing is in the copy that does not count */
 
-    /* What a dead leader was writing is in the copy that does not count. */
-    if (err == EOWNERDEAD)
-        err = pthread_mutex_consistent(&documents->header->leader);
-    return err == 0;
+    return mrc_lock_acquire(&documents->header->leader, 0, &owner_died) == APR_SUCCESS;
 }
 
 void mrc_documents_resign(const struct mrc_documents *documents)
 {
-    pthread_mutex_unlock(&documents->header->leader);
+    mrc_lock_release(&documents->header->leader);
 }
 
 bool mrc_documents_write(const struct mrc_documents *documents, size_t i, struct mrc_bytes content)

@@ -2,7 +2,7 @@
  * The bytes of the shared documents: one mapping for each configuration, without a file.
  *
  *     0                  +-----------------------------------------------+
- *                        | struct mrc_documents_header        (64 bytes) |
+ *                        | struct mrc_documents_header       (128 bytes) |
  *                        +-----------------------------------------------+
  *                        | struct mrc_document [count]        (64 each)  |
  *                        +-----------------------------------------------+
@@ -23,24 +23,21 @@
 #ifndef MRC_STORE_DOCUMENTS_LAYOUT_H
 #define MRC_STORE_DOCUMENTS_LAYOUT_H
 
-#include <pthread.h>
 #include <stdint.h>
+
+#include "store/base/lock.h"
 
 /* The longest document: a multiple of 8. */
 #define MRC_DOCUMENT_MAX_BYTES (256 * 1024)
 
 struct mrc_documents_header {
-    /* The leader holds it as long as it leads; robust, so that its death is seen. Made by the
-     * parent before any child. */
-    union {
-        pthread_mutex_t leader;
-        uint8_t reserved[56];
-    };
+    /* The leader holds it as long as it leads. Made by the parent before any child. */
+    union mrc_lock leader;
     /* Counts what may concern those who wait, and is what they wait on (futex). Any process. */
     _Atomic uint32_t news;
-    uint32_t reserved_end;
+    uint8_t reserved[60];
 };
-_Static_assert(sizeof(struct mrc_documents_header) == 64, "the mutex fits into the header");
+_Static_assert(sizeof(struct mrc_documents_header) == 128, "the header is two cache lines");
 
 struct mrc_document {
     /* How many versions there have been; 0: none yet. Written by the parent before any child, then

@@ -3,35 +3,27 @@
 #include "apr_time.h"
 
 #include "store/base/status.h"
-#include "store/history/internal.h"
+#include "store/history/backend.h"
 #include "store/regions/hub_segment.h"
 
-/* ---- from the file to the ring, under the publish lock ----------------------------------------*/
+/* What a record takes in a ring beside its id and payload, at most. */
+#define RECORD_OVERHEAD_BYTES 128
 
-struct mrc_ring_record mrc_history_bind_record(const struct mrc_history_row *row, uint64_t seq)
-{
-    return (struct mrc_ring_record){
-        .seq = seq,
-        .time_us = row->time_us,
-        .stored_bytes = row->stored_bytes,
-        .id = row->id,
-        .payload = row->payload,
-    };
-}
+/* ---- From the file to the ring ----------------------------------------------------------------*/
 
-/* Appends what the file has from NUMBER to LAST. One that is too large for the ring is left out. */
+/* Appends the records NUMBER to LAST of the file. Leaves out a record that the ring cannot hold. */
 static apr_status_t append_rows(const struct mrc_history *history,
                                 const struct mrc_history_txn *txn, uint64_t number, uint64_t last)
 {
     for (; number <= last; number++) {
         struct mrc_history_row row;
-        struct mrc_ring_record record;
         apr_status_t status = mrc_history_table_get(txn, number, &row);
 
         if (status)
             return status;
-        record = mrc_history_bind_record(&row, number - history->offset);
-        status = mrc_ring_append_as(history->ring, &record, apr_time_now(), MRC_RING_WAIT_FOREVER);
+        row.record.seq -= history->offset;
+        status =
+            mrc_ring_append_as(history->ring, &row.record, apr_time_now(), MRC_RING_WAIT_FOREVER);
         if (status && status != MRC_STATUS_TOO_LARGE)
             return status;
     }
@@ -53,37 +45,36 @@ apr_status_t mrc_history_bind_catch_up(const struct mrc_history *history,
     }
     if (status)
         return status;
-    *ret_last = last.number;
-    if (next == last.number + 1)
+    *ret_last = last.record.seq;
+    if (next == last.record.seq + 1)
         return APR_SUCCESS;
-    if (next > last.number)
-        return MRC_STATUS_CORRUPT; /* somebody has put an older file in its place */
+    if (next > last.record.seq)
+        return MRC_STATUS_CORRUPT;
     status = mrc_history_table_first(txn, &first);
     if (status)
         return status;
-    if (next < first.number)
-        next = first.number;
-    status = append_rows(history, txn, next, last.number);
+    if (next < first.record.seq)
+        next = first.record.seq;
+    status = append_rows(history, txn, next, last.record.seq);
     mrc_hub_segment_wake(history->segment, history->notify);
     return status;
 }
 
-/* Where an empty ring begins: with the newest that fill half of it. */
+/* The number of the first of the newest records that fill half of the ring. */
 static apr_status_t find_fill(const struct mrc_history *history, const struct mrc_history_txn *txn,
-                              const struct mrc_history_row *first,
-                              const struct mrc_history_row *last, uint64_t *ret_number)
+                              uint64_t first, uint64_t last, uint64_t *ret_number)
 {
     uint64_t room = mrc_ring_largest(history->ring) * 2;
-    uint64_t number = last->number;
+    uint64_t number = last;
 
-    while (number > first->number) {
+    while (number > first) {
         struct mrc_history_row row;
         apr_status_t status = mrc_history_table_get(txn, number - 1, &row);
         uint64_t bytes;
 
         if (status)
             return status;
-        bytes = row.id.len + row.payload.len + 128;
+        bytes = row.record.id.len + row.record.payload.len + RECORD_OVERHEAD_BYTES;
         if (bytes > room)
             break;
         room -= bytes;
@@ -104,21 +95,21 @@ apr_status_t mrc_history_bind_fill(struct mrc_history *history, const struct mrc
         return status == APR_NOTFOUND ? APR_SUCCESS : status;
     status = mrc_history_table_last(txn, &last);
     if (!status)
-        status = find_fill(history, txn, &first, &last, &number);
-    return status ? status : append_rows(history, txn, number, last.number);
+        status = find_fill(history, txn, first.record.seq, last.record.seq, &number);
+    return status ? status : append_rows(history, txn, number, last.record.seq);
 }
 
-/* ---- from the ring to the file, when the hub gets this store in a reload ----------------------*/
+/* ---- From the ring to the file ----------------------------------------------------------------*/
 
-/* Whether RECORD is the newest that the file has: then the ring goes on from there. */
-static bool is_row(const struct mrc_ring_record *record, const struct mrc_history_row *row)
+static bool is_same(const struct mrc_record *a, const struct mrc_record *b)
 {
-    return record->time_us == row->time_us && mrc_bytes_eq(record->id, row->id) &&
-           mrc_bytes_eq(record->payload, row->payload);
+    return a->time_us == b->time_us && mrc_bytes_eq(a->id, b->id) &&
+           mrc_bytes_eq(a->payload, b->payload);
 }
 
-/* Where in the ring that begins which the file does not have. */
-static apr_status_t find_new(const struct mrc_history *history, const struct mrc_history_row *last,
+/* Where the records of the ring begin that the file does not have: behind LAST, the newest record
+ * of the file (NULL: it has none), or at the first that replay reaches. */
+static apr_status_t find_new(const struct mrc_history *history, const struct mrc_record *last,
                              uint64_t *ret_pos, uint64_t *ret_seq)
 {
     struct mrc_ring_record record = {.buf = NULL};
@@ -131,10 +122,10 @@ static apr_status_t find_new(const struct mrc_history *history, const struct mrc
     mrc_ring_end(history->ring, &end, &end_seq);
     while ((status = mrc_ring_read(history->ring, &pos, &record)) == APR_SUCCESS) {
         if (first_seq == 0)
-            first_seq = record.seq;
-        if (last && is_row(&record, last)) {
+            first_seq = record.view.seq;
+        if (last && is_same(&record.view, last)) {
             first_pos = pos;
-            first_seq = record.seq + 1;
+            first_seq = record.view.seq + 1;
         }
     }
     mrc_ring_record_free(&record);
@@ -154,15 +145,8 @@ static apr_status_t copy_ring(const struct mrc_history *history, const struct mr
     while (!status) {
         status = mrc_ring_read(history->ring, &pos, &record);
         if (!status) {
-            const struct mrc_history_row row = {
-                .number = record.seq + history->offset,
-                .time_us = record.time_us,
-                .stored_bytes = (uint32_t)record.stored_bytes,
-                .id = record.id,
-                .payload = record.payload,
-            };
-
-            status = mrc_history_table_append(txn, &row);
+            record.view.seq += history->offset;
+            status = mrc_history_table_append(txn, &record.view);
         }
     }
     mrc_ring_record_free(&record);
@@ -171,15 +155,15 @@ static apr_status_t copy_ring(const struct mrc_history *history, const struct mr
 
 apr_status_t mrc_history_bind_adopt(struct mrc_history *history, const struct mrc_history_txn *txn)
 {
-    struct mrc_history_row last = {.number = 0};
+    struct mrc_history_row last = {.sum_bytes = 0};
     apr_status_t status = mrc_history_table_last(txn, &last);
     uint64_t pos, seq;
 
     if (status && status != APR_NOTFOUND)
         return status;
-    status = find_new(history, status ? NULL : &last, &pos, &seq);
+    status = find_new(history, status ? NULL : &last.record, &pos, &seq);
     if (status)
         return status;
-    history->offset = last.number + 1 - seq;
+    history->offset = last.record.seq + 1 - seq;
     return copy_ring(history, txn, pos);
 }

@@ -8,25 +8,27 @@
 #include "store/history/files.h"
 #include "store/history/table.h"
 
-#define ROWS_PER_LOOK 256 /* at the clock */
+#define ROWS_PER_CLOCK 256 /* the clock is read once in this many rows */
 
 /*
- * LMDB's own database of the pages that are free, which it lets who reads look into: number of a
- * transaction -> how many pages it freed, and their numbers, falling. The first two pages of the
- * file are its heads. Whoever writes takes pages from here, and dies of one that is none.
+ * LMDB's own database of free pages, which readers may open. It maps the number of a transaction to
+ * the count of the pages that it freed and their numbers in descending order. The first two pages
+ * of the file are its headers. A writer takes pages from this database, and crashes if a number in
+ * it is wrong.
  */
 #define FREE_DBI   0
 #define FIRST_PAGE 2
 
-/* Whether the id of ROW leads to a record with this id, which is not after it. */
+/* Whether the index finds the id of ROW, in ROW or in a record before it. */
 static bool is_found(const struct mrc_history_txn *txn, const struct mrc_history_row *row)
 {
     uint64_t number;
 
-    return mrc_history_table_find(txn, row->id, 0, &number) == APR_SUCCESS && number <= row->number;
+    return mrc_history_table_find(txn, row->record.id, 0, &number) == APR_SUCCESS &&
+           number <= row->record.seq;
 }
 
-/* Whether there are as many records, and entries of the index, as the numbers say. */
+/* Whether there are COUNT records, and as many entries in the index. */
 static bool is_complete(const struct mrc_history_txn *txn, uint64_t count)
 {
     MDB_stat records, ids;
@@ -36,7 +38,7 @@ static bool is_complete(const struct mrc_history_txn *txn, uint64_t count)
            ids.ms_entries == count;
 }
 
-/* Whether VALUE, of the database of free pages, names pages of a file that ends with page LAST. */
+/* Whether VALUE, of the database of free pages, lists pages of a file that ends with page LAST. */
 static bool is_page_list(const MDB_val *value, size_t last)
 {
     const size_t *list = value->mv_data;
@@ -44,7 +46,7 @@ static bool is_page_list(const MDB_val *value, size_t last)
 
     if (value->mv_size < sizeof(*list) || value->mv_size % sizeof(*list))
         return false;
-    count = list[0]; /* there may be room behind it */
+    count = list[0]; /* VALUE may be longer than the list */
     if (count > value->mv_size / sizeof(*list) - 1)
         return false;
     for (size_t i = 1; i <= count; below = list[i++]) {
@@ -80,14 +82,15 @@ static apr_status_t check_rows(const struct mrc_history_txn *txn, struct mrc_err
     if (status == APR_NOTFOUND)
         return is_complete(txn, 0)
                    ? APR_SUCCESS
-                   : mrc_status_set(error, MRC_STATUS_CORRUPT, "its index leads to nothing");
+                   : mrc_status_set(error, MRC_STATUS_CORRUPT,
+                                    "its index has entries, but there are no records");
     if (!status)
         status = mrc_history_table_first(txn, &first);
     if (status)
         return mrc_status_set(error, status, "its first or last record cannot be read");
-    if (!is_complete(txn, last.number - first.number + 1))
+    if (!is_complete(txn, last.record.seq - first.record.seq + 1))
         return mrc_status_set(error, MRC_STATUS_CORRUPT, "records are missing");
-    for (uint64_t number = last.number; number >= first.number && number; number--) {
+    for (uint64_t number = last.record.seq; number >= first.record.seq && number; number--) {
         status = mrc_history_table_get(txn, number, &row);
         if (status)
             return mrc_status_set(error, MRC_STATUS_CORRUPT, "record %llu cannot be read",
@@ -95,7 +98,7 @@ static apr_status_t check_rows(const struct mrc_history_txn *txn, struct mrc_err
         if (!is_found(txn, &row))
             return mrc_status_set(error, MRC_STATUS_CORRUPT, "record %llu is not in the index",
                                   (unsigned long long)number);
-        if (number % ROWS_PER_LOOK == 0 && apr_time_now() > until)
+        if (number % ROWS_PER_CLOCK == 0 && apr_time_now() > until)
             break;
     }
     return APR_SUCCESS;
@@ -120,10 +123,10 @@ apr_status_t mrc_history_check(const char *dir, struct mrc_error *error)
         if (status) {
             mrc_status_set(error, status, "%.200s cannot be read", dir);
         } else {
-            status = are_free_pages_sound(txn.txn)
-                         ? check_rows(&txn, error)
-                         : mrc_status_set(error, MRC_STATUS_CORRUPT,
-                                          "what it says of its free pages is no such thing");
+            status =
+                are_free_pages_sound(txn.txn)
+                    ? check_rows(&txn, error)
+                    : mrc_status_set(error, MRC_STATUS_CORRUPT, "its list of free pages is wrong");
             mrc_history_env_abort(&txn);
         }
         mrc_history_env_close(env);

@@ -25,21 +25,21 @@
 #include "store/history/check.h"
 #include "store/history/files.h"
 
-#define NAME_MAX_BYTES 40 /* of the part of a hub's key that its directory shows */
+#define NAME_MAX_BYTES 40 /* of the readable part of a directory's name */
 #define WAIT_STEP_MS   50
 
 struct held {
     struct held *next;
-    int fd; /* the directory, with flock() */
-    bool wanted;
-    char name[]; /* its path */
+    int fd;      /* the directory, with flock() */
+    bool wanted; /* by the new configuration */
+    char name[]; /* the path */
 };
 
 struct mrc_history_dirs {
     struct held *first;
 };
 
-/* ---- names ------------------------------------------------------------------------------------*/
+/* ---- Names ------------------------------------------------------------------------------------*/
 
 const char *mrc_history_dir_name(apr_pool_t *pool, const char *path, const char *key)
 {
@@ -48,7 +48,7 @@ const char *mrc_history_dir_name(apr_pool_t *pool, const char *path, const char 
     char shown[NAME_MAX_BYTES + 1];
     size_t len = 0;
 
-    /* For people; the hash tells hubs apart. */
+    /* The readable part is for people; the hash makes the name unique. */
     for (const char *c = key; *c && len < NAME_MAX_BYTES; c++) {
         bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
                      (*c >= '0' && *c <= '9') || *c == '.' || *c == '_';
@@ -63,7 +63,7 @@ const char *mrc_history_dir_name(apr_pool_t *pool, const char *path, const char 
                         len > 0 && shown[len - 1] != '-' ? "-" : "", hash);
 }
 
-/* The directory that holds PATH. */
+/* The directory that contains PATH. */
 static void parent_of(const char *path, char *ret, size_t size)
 {
     size_t len = strlen(path);
@@ -80,7 +80,7 @@ static void parent_of(const char *path, char *ret, size_t size)
         snprintf(ret, size, "%.*s", (int)len, path);
 }
 
-/* ---- where they may be ------------------------------------------------------------------------*/
+/* ---- Suitable places --------------------------------------------------------------------------*/
 
 bool mrc_history_dir_is_remote(unsigned long type)
 {
@@ -100,7 +100,7 @@ bool mrc_history_dir_is_remote(unsigned long type)
         0x564C,     /* NCP */
         0x19830326, /* BeeGFS */
         0x47504653, /* GPFS */
-        0x786F4256, /* of VirtualBox, from its host */
+        0x786F4256, /* a folder of VirtualBox's host */
     };
 
     for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
@@ -118,14 +118,14 @@ static apr_status_t check_place(const char *place, const char *path, struct mrc_
     if (statfs(place, &fs) != 0) {
         apr_status_t status = errno;
 
-        return mrc_status_set(error, status, "cannot look at %.200s: %s", place,
+        return mrc_status_set(error, status, "cannot examine %.200s: %s", place,
                               apr_strerror(status, reason, sizeof(reason)));
     }
     if (mrc_history_dir_is_remote((unsigned long)fs.f_type))
         return mrc_status_set(
             error, APR_EINVAL,
-            "%.200s is on a network file system, where a history cannot be shared "
-            "between processes: give a path on a disk of this machine",
+            "%.200s is on a network file system, where processes cannot share a history: "
+            "use a path on a disk of this machine",
             path);
     if (access(place, W_OK | X_OK) != 0) {
         apr_status_t status = errno;
@@ -145,24 +145,25 @@ apr_status_t mrc_history_dir_check(const char *path, struct mrc_error *error)
     if (stat(path, &st) == 0)
         return S_ISDIR(st.st_mode)
                    ? check_place(path, path, error)
-                   : mrc_status_set(error, APR_ENOTDIR, "%.200s is no directory", path);
+                   : mrc_status_set(error, APR_ENOTDIR, "%.200s is not a directory", path);
     if (errno != ENOENT) {
         apr_status_t status = errno;
 
-        return mrc_status_set(error, status, "cannot look at %.200s: %s", path,
+        return mrc_status_set(error, status, "cannot examine %.200s: %s", path,
                               apr_strerror(status, reason, sizeof(reason)));
     }
     parent_of(path, parent, sizeof(parent));
     if (stat(parent, &st) != 0 || !S_ISDIR(st.st_mode))
-        return mrc_status_set(error, APR_ENOENT,
-                              "%.200s cannot be made, since %.200s is no directory: make that one",
-                              path, parent);
+        return mrc_status_set(
+            error, APR_ENOENT,
+            "%.200s cannot be created, because %.200s is not a directory: create it", path, parent);
     return check_place(parent, path, error);
 }
 
-/* ---- making and holding -----------------------------------------------------------------------*/
+/* ---- Creating and holding ---------------------------------------------------------------------*/
 
-static apr_status_t say(struct mrc_error *error, const char *what, const char *name)
+/* Fails with errno; WHAT could not be done with NAME. */
+static apr_status_t refuse(struct mrc_error *error, const char *what, const char *name)
 {
     apr_status_t status = errno;
     char reason[120];
@@ -171,7 +172,7 @@ static apr_status_t say(struct mrc_error *error, const char *what, const char *n
                           apr_strerror(status, reason, sizeof(reason)));
 }
 
-/* Makes the directory NAME, for OWNER; one that is there already stays as it is. */
+/* Creates the directory NAME for OWNER. A directory that exists stays as it is. */
 static apr_status_t make_dir(const char *name, mode_t mode, const struct mrc_history_owner *owner,
                              struct mrc_error *error)
 {
@@ -179,19 +180,19 @@ static apr_status_t make_dir(const char *name, mode_t mode, const struct mrc_his
     int fd;
 
     if (mkdir(name, mode) != 0)
-        return errno == EEXIST ? APR_SUCCESS : say(error, "cannot make the directory", name);
+        return errno == EEXIST ? APR_SUCCESS : refuse(error, "cannot create the directory", name);
     if (geteuid() != 0)
         return APR_SUCCESS;
-    /* What stands there now may be another's: only a directory is given away. */
+    /* It may have been replaced meanwhile: change the owner of a directory only. */
     fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fchown(fd, owner->uid, owner->gid) != 0)
-        status = say(error, "cannot give to the server's user the directory", name);
+        status = refuse(error, "cannot give the server's user the directory", name);
     if (fd >= 0)
         close(fd);
     return status;
 }
 
-/* Opens NAME, which is OWNER's. */
+/* Opens NAME, which must belong to OWNER. */
 static apr_status_t open_dir(const char *name, const struct mrc_history_owner *owner,
                              struct mrc_error *error, int *ret_fd)
 {
@@ -200,41 +201,43 @@ static apr_status_t open_dir(const char *name, const struct mrc_history_owner *o
     int fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0)
-        return say(error, "cannot open the directory", name);
+        return refuse(error, "cannot open the directory", name);
     if (fstat(fd, &st) != 0 || st.st_uid != uid) {
         close(fd);
         return mrc_status_set(error, APR_EACCES,
-                              "the directory %.250s belongs to another user than the server's: "
-                              "chown -R it to the server's user (%u)",
+                              "the directory %.250s does not belong to the server's user: "
+                              "chown -R it to user %u",
                               name, (unsigned)uid);
     }
     *ret_fd = fd;
     return APR_SUCCESS;
 }
 
-/* The server before this one may still be ending. */
+/* Waits a while, because the previous server may still be stopping. */
 static apr_status_t lock_dir(int fd, const char *name, struct mrc_error *error)
 {
     apr_time_t until = apr_time_now() + MRC_HISTORY_DIR_WAIT_US;
 
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return say(error, "cannot lock", name);
+            return refuse(error, "cannot lock", name);
         if (apr_time_now() > until)
-            return mrc_status_set(error, APR_EBUSY,
-                                  "another server, or mercure-history, uses %.250s: end that one, "
-                                  "or give each server a path of its own",
-                                  name);
+            return mrc_status_set(
+                error, APR_EBUSY,
+                "another server uses %.250s: stop it, or give each server a path of "
+                "its own",
+                name);
         poll(NULL, 0, WAIT_STEP_MS);
     }
     return APR_SUCCESS;
 }
 
-/* ---- looking into one -------------------------------------------------------------------------*/
+/* ---- Examining a history ----------------------------------------------------------------------*/
 
 enum verdict { SOUND, DAMAGED, UNUSABLE };
 
-/* A file that crashes this process is no crash of the server's. */
+/* Lets a damaged file crash this process like any other: httpd's handlers would report a crash of
+ * the server. */
 static void expect_crash(void)
 {
     static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
@@ -245,8 +248,8 @@ static void expect_crash(void)
         signal(faults[i], SIG_DFL);
 }
 
-/* In a child of its own: becomes the server's user, looks, and says what is wrong to FD. */
-static void look(const char *name, const struct mrc_history_owner *owner, int fd)
+/* In a process of its own: becomes the server's user, checks NAME, writes the problem to FD. */
+static void check_and_exit(const char *name, const struct mrc_history_owner *owner, int fd)
 {
     struct mrc_error error = {""};
     apr_status_t status = APR_SUCCESS;
@@ -255,9 +258,9 @@ static void look(const char *name, const struct mrc_history_owner *owner, int fd
     expect_crash();
     if (geteuid() == 0 && owner->uid != 0 &&
         (setgroups(1, &owner->gid) != 0 || setgid(owner->gid) != 0 || setuid(owner->uid) != 0))
-        status = say(&error, "cannot become the server's user for", name);
+        status = refuse(&error, "cannot become the server's user to check", name);
     else if (access(name, R_OK | W_OK | X_OK) != 0)
-        status = say(&error, "the server's user cannot write to", name);
+        status = refuse(&error, "the server's user cannot write to", name);
     if (!status)
         status = mrc_history_check(name, &error);
     if (status) {
@@ -284,13 +287,13 @@ static enum verdict wait_for(pid_t pid, int fd, struct mrc_error *error)
     }
     mrc_status_set(error, 0, "%s", text);
     if (WIFSIGNALED(state)) {
-        mrc_status_set(error, 0, "reading it ends with signal %d", WTERMSIG(state));
+        mrc_status_set(error, 0, "reading it ended with signal %d", WTERMSIG(state));
         return DAMAGED;
     }
     return (enum verdict)WEXITSTATUS(state);
 }
 
-/* What a process of its own says of the directory NAME. */
+/* Checks the directory NAME in a process of its own. */
 static enum verdict examine(const char *name, const struct mrc_history_owner *owner,
                             struct mrc_error *error)
 {
@@ -299,17 +302,17 @@ static enum verdict examine(const char *name, const struct mrc_history_owner *ow
     pid_t pid;
 
     if (pipe2(fds, O_CLOEXEC) != 0) {
-        say(error, "cannot look into", name);
+        refuse(error, "cannot check", name);
         return UNUSABLE;
     }
     pid = fork();
     if (pid == 0) {
         close(fds[0]);
-        look(name, owner, fds[1]);
+        check_and_exit(name, owner, fds[1]);
     }
     close(fds[1]);
     if (pid < 0) {
-        say(error, "cannot look into", name);
+        refuse(error, "cannot check", name);
         verdict = UNUSABLE;
     } else {
         verdict = wait_for(pid, fds[0], error);
@@ -318,7 +321,7 @@ static enum verdict examine(const char *name, const struct mrc_history_owner *ow
     return verdict;
 }
 
-/* Gives what is damaged in the directory NAME, opened as FD, another name. */
+/* Renames the damaged file in the directory NAME, opened as FD. */
 static apr_status_t set_aside(int fd, const char *name, struct mrc_error *error)
 {
     char path[MRC_HISTORY_FILES_PATH_BYTES];
@@ -330,7 +333,7 @@ static apr_status_t set_aside(int fd, const char *name, struct mrc_error *error)
     if (!mrc_history_files_path(name, mrc_history_files_newest(name), "", path))
         return mrc_status_set(error, APR_ENAMETOOLONG, "%.250s is too long", name);
     file = strrchr(path, '/') + 1;
-    do { /* one of the same second keeps its name */
+    do { /* a file set aside in the same second keeps its name */
         gmtime_r(&now, &tm);
         strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
         snprintf(aside, sizeof(aside), "%s.damaged-%s", file, when);
@@ -338,13 +341,13 @@ static apr_status_t set_aside(int fd, const char *name, struct mrc_error *error)
     } while (faccessat(fd, aside, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
     snprintf(lock, sizeof(lock), "%s-lock", file);
     if (renameat(fd, file, fd, aside) != 0)
-        return say(error, "cannot set aside the damaged history in", name);
+        return refuse(error, "cannot rename the damaged history in", name);
     unlinkat(fd, lock, 0);
     return APR_SUCCESS;
 }
 
-/* Looks into NAME, opened as FD; that something was set aside is said in WARNING. */
-static apr_status_t look_into(int fd, const char *name, const struct mrc_history_owner *owner,
+/* Checks NAME, opened as FD. WARNING tells whether a damaged history was set aside. */
+static apr_status_t check_dir(int fd, const char *name, const struct mrc_history_owner *owner,
                               struct mrc_error *warning, struct mrc_error *error)
 {
     struct mrc_error why = {""};
@@ -358,7 +361,7 @@ static apr_status_t look_into(int fd, const char *name, const struct mrc_history
         if (!status)
             mrc_status_set(warning, 0,
                            "the history in %.200s is damaged (%.150s): it was set aside under "
-                           "another name there, and the hub begins an empty one",
+                           "another name there, and the hub starts with an empty one",
                            name, why.text);
         return status;
     default:
@@ -366,7 +369,7 @@ static apr_status_t look_into(int fd, const char *name, const struct mrc_history
     }
 }
 
-/* ---- all of them ------------------------------------------------------------------------------*/
+/* ---- The directories of a server --------------------------------------------------------------*/
 
 struct mrc_history_dirs *mrc_history_dirs_create(apr_pool_t *process_pool)
 {
@@ -382,7 +385,7 @@ static struct held *find_held(const struct mrc_history_dirs *dirs, const char *n
     return held;
 }
 
-/* Children that still use one have its lock on their own account. */
+/* Children that still use a directory keep its lock: they inherited the descriptor. */
 static void drop_unwanted(struct mrc_history_dirs *dirs)
 {
     struct held **place = &dirs->first;
@@ -415,7 +418,7 @@ static apr_status_t make_and_open(const char *name, const struct mrc_history_own
     return status ? status : open_dir(name, owner, error, ret_fd);
 }
 
-/* Makes, locks and looks into NAME; that something was set aside is said in WARNING. */
+/* Creates, locks and checks NAME. WARNING tells whether a damaged history was set aside. */
 static apr_status_t hold(struct mrc_history_dirs *dirs, const char *name,
                          const struct mrc_history_owner *owner, struct mrc_error *warning,
                          struct mrc_error *error)
@@ -429,7 +432,7 @@ static apr_status_t hold(struct mrc_history_dirs *dirs, const char *name,
         return status;
     status = lock_dir(fd, name, error);
     if (!status)
-        status = look_into(fd, name, owner, warning, error);
+        status = check_dir(fd, name, owner, warning, error);
     held = status ? NULL : malloc(sizeof(*held) + bytes);
     if (!held) {
         close(fd);

@@ -1,16 +1,16 @@
 /*
- * The directories of durable histories: where they are, whether they will do, and who has them.
+ * The directories of durable histories: their names, suitable places, and which server holds them.
  *
- *     PATH/NAME-HASH/              one for each hub, of its key; belongs to the server's user
- *         history-N.mdb            history_env.h
- *         history-N.mdb.damaged-T  set aside when the server started at the time T
+ *     PATH/NAME-HASH/              one for each hub, named after its key; owned by the server's
+ * user history-N.mdb            env.h history-N.mdb.damaged-T  a damaged history, set aside when
+ * the server started at time T
  *
- * The main process makes and holds them, and never opens a history: it would hand open files and
- * locks of LMDB down to its children. What must be looked into, a child of its own looks into, as
- * the server's user; a file that crashes its reader is damaged then, and the server is not.
+ * The main process creates and holds the directories. It never opens a history, because its
+ * children would inherit open files and locks of LMDB. A separate process checks a history, as the
+ * server's user: if a file crashes that process, the file counts as damaged and the server goes on.
  *
- * A server holds flock() on the directories of its hubs, as long as any process of it lives: two
- * servers cannot have one history.
+ * A server holds flock() on the directories of its hubs as long as any of its processes lives, so
+ * two servers cannot share a history.
  */
 #ifndef MRC_STORE_HISTORY_DIR_H
 #define MRC_STORE_HISTORY_DIR_H
@@ -24,48 +24,48 @@
 
 #include "core/base/err.h"
 
-/* All that one server holds; it survives reloads. */
+/* The directories that one server holds; it survives reloads. */
 struct mrc_history_dirs;
 
-/* Who the children will be. */
+/* The user and group of the children. */
 struct mrc_history_owner {
     uid_t uid;
     gid_t gid;
 };
 
-/* What another server may take to end, before it is said to have the directory. */
+/* How long another server may take to release a directory. */
 #define MRC_HISTORY_DIR_WAIT_US ((int64_t)5 * 1000 * 1000)
 
 /* The directory of the hub KEY below PATH; in POOL. */
 const char *mrc_history_dir_name(apr_pool_t *pool, const char *path, const char *key);
 
 /*
- * Whether directories of hubs can be below PATH, as far as that shows without making anything: it
- * is a directory, or can be made one; it can be written to; it is on this machine. ERROR says what
- * to mend.
+ * Whether PATH can contain directories of hubs, as far as can be told without creating anything: it
+ * is a directory or can be created, it is writable, and it is on this machine. ERROR has the
+ * problem and the fix.
  */
 apr_status_t mrc_history_dir_check(const char *path, struct mrc_error *error);
 
-/* Whether a file system of this type (statfs()) lies on another machine. */
+/* Whether a file system of this type (of statfs()) is on another machine. */
 bool mrc_history_dir_is_remote(unsigned long type);
 
-/* Is told, with CTX, of a history that was just set aside. TEXT is good for the call only. */
+/* Called when a damaged history was set aside. TEXT is valid during the call only. */
 typedef void mrc_history_warn_fn(void *ctx, const char *text);
 
-/* No directory yet; lives in PROCESS_POOL and refers to nothing in the module. */
+/* Holds no directory yet; lives in PROCESS_POOL and refers to nothing in the module. */
 struct mrc_history_dirs *mrc_history_dirs_create(apr_pool_t *process_pool);
 
 /*
- * Makes the server hold the N directories NAMES (of mrc_history_dir_name()) and no others. Those
- * that are new to it are made, locked and looked into; one that is damaged is set aside, and
- * WARN told so. On failure ERROR says what to mend.
+ * Makes the server hold the N directories NAMES (of mrc_history_dir_name()) and no others. Creates,
+ * locks and checks those that it does not hold yet. Sets a damaged history aside and calls WARN. On
+ * failure ERROR has the problem and the fix.
  */
 apr_status_t mrc_history_dirs_reconcile(struct mrc_history_dirs *dirs, const char *const *names,
                                         size_t n, const struct mrc_history_owner *owner,
                                         mrc_history_warn_fn *warn, void *warn_ctx,
                                         struct mrc_error *error);
 
-/* Lets all go, in this process. Accepts NULL. */
+/* Releases all of them, in this process. Accepts NULL. */
 void mrc_history_dirs_close(struct mrc_history_dirs *dirs);
 
 #endif

@@ -21,23 +21,23 @@
 
 #define FORMAT      1
 #define DATABASES   3
-#define READERS_MAX 4096 /* read transactions at one time, in all processes */
+#define READERS_MAX 4096 /* read transactions at the same time, in all processes */
 #define MODE        0600
 #define TRIES       10
 #define PATH_BYTES  MRC_HISTORY_FILES_PATH_BYTES
 
-/* What the lock file takes at most: LMDB writes into a map of it. */
+/* The most that the lock file takes. */
 #define LOCK_BYTES (READERS_MAX * 64 + 8192)
 
 struct mrc_history_env {
     const char *dir;
     struct mrc_history_env_options options;
-    pthread_rwlock_t lock; /* held for reading by every transaction, for writing while all change */
+    pthread_rwlock_t lock; /* every transaction holds it for reading, every change for writing */
     MDB_env *env;
     struct mrc_history_dbs dbs;
     unsigned number; /* N of the file */
     char path[PATH_BYTES];
-    char next_path[PATH_BYTES]; /* with N + 1: when it is there, we go over to it */
+    char next_path[PATH_BYTES]; /* with N + 1: if this file exists, it replaces ours */
 };
 
 apr_status_t mrc_history_env_status(int rc)
@@ -63,14 +63,14 @@ static bool exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
-/* ---- databases --------------------------------------------------------------------------------*/
+/* ---- Databases --------------------------------------------------------------------------------*/
 
 static MDB_val val_of(const void *data, size_t size)
 {
     return (MDB_val){.mv_size = size, .mv_data = (void *)(uintptr_t)data};
 }
 
-/* Reads SIZE bytes that the file says of itself under NAME. */
+/* Reads the property NAME of the file, which has SIZE bytes. */
 static int get_about(MDB_txn *txn, MDB_dbi dbi, const char *name, void *ret, size_t size)
 {
     MDB_val key = val_of(name, strlen(name));
@@ -93,8 +93,8 @@ static int put_about(MDB_txn *txn, MDB_dbi dbi, const char *name, const void *da
     return mdb_put(txn, dbi, &key, &value, 0);
 }
 
-/* What a new file says of itself. */
-static int introduce(MDB_txn *txn, MDB_dbi dbi, const char *hub_key)
+/* Writes the properties of a new file. */
+static int put_properties(MDB_txn *txn, MDB_dbi dbi, const char *hub_key)
 {
     const uint32_t format = FORMAT;
     uint64_t random[3];
@@ -130,7 +130,7 @@ static int open_dbs(MDB_txn *txn, bool create, const char *hub_key, struct mrc_h
         return rc;
     rc = get_about(txn, dbs->about, "format", &format, sizeof(format));
     if (rc == MDB_NOTFOUND && create) {
-        rc = introduce(txn, dbs->about, hub_key);
+        rc = put_properties(txn, dbs->about, hub_key);
         format = FORMAT;
     }
     if (!rc && format != FORMAT)
@@ -142,7 +142,7 @@ static int open_dbs(MDB_txn *txn, bool create, const char *hub_key, struct mrc_h
     return rc;
 }
 
-/* A file that has lost its end would be a SIGBUS. */
+/* Reading a file that has lost its end would be a SIGBUS. */
 static int check_length(MDB_env *env, const char *path)
 {
     MDB_envinfo info;
@@ -159,7 +159,7 @@ static int check_length(MDB_env *env, const char *path)
     return (uint64_t)st.st_size / stat_.ms_psize > info.me_last_pgno ? MDB_SUCCESS : MDB_CORRUPTED;
 }
 
-/* A file without its first page LMDB would begin, which one that only reads must not. */
+/* LMDB would initialize a file without a first page; a reader must not do that. */
 static int check_begun(const char *path)
 {
     struct stat st;
@@ -167,7 +167,7 @@ static int check_begun(const char *path)
     return stat(path, &st) == 0 && st.st_size == 0 ? MDB_INVALID : MDB_SUCCESS;
 }
 
-/* Opens the databases: in a transaction that only reads, if they are there. */
+/* Opens the databases, in a read-only transaction if they exist. */
 static int open_all_dbs(MDB_env *env, const struct mrc_history_env_options *options,
                         struct mrc_history_dbs *dbs)
 {
@@ -191,11 +191,11 @@ static int open_all_dbs(MDB_env *env, const struct mrc_history_env_options *opti
     }
 }
 
-/* ---- signals ----------------------------------------------------------------------------------*/
+/* ---- Signals ----------------------------------------------------------------------------------*/
 
 /*
- * Past the limit on file sizes a write is a signal that kills. The thread holds it off while it
- * writes, and takes it away; the write fails then as on a full disk.
+ * A write beyond the limit on file sizes is a signal that kills. The thread blocks the signal while
+ * it writes, and consumes it afterwards: the write fails as on a full disk.
  */
 static void hold_xfsz(sigset_t *ret_mask)
 {
@@ -218,12 +218,12 @@ static void release_xfsz(const sigset_t *mask)
     pthread_sigmask(SIG_SETMASK, mask, NULL);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------*/
+/* ---- Opening ----------------------------------------------------------------------------------*/
 
 /*
- * Makes sure that the lock file has room on the disk: LMDB maps it, and a hole in it on a full disk
- * would be a SIGBUS. Only while this process has the environment closed, since closing the file
- * gives up all locks that the process has on it.
+ * Allocates the lock file on the disk: LMDB maps it, and a hole in it would be a SIGBUS on a full
+ * disk. Only while this process has the environment closed, because closing the file releases all
+ * locks that the process has on it.
  */
 static int reserve_lock_file(const char *data_path)
 {
@@ -234,7 +234,7 @@ static int reserve_lock_file(const char *data_path)
 
     snprintf(path, sizeof(path), "%s-lock", data_path);
     fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
-    /* Made by root, it would keep the server's user out. */
+    /* The server's user could not open a file of root's. */
     if (fd >= 0 && geteuid() == 0 && lstat(data_path, &st) == 0 &&
         fchown(fd, st.st_uid, st.st_gid) != 0)
         err = errno;
@@ -271,7 +271,7 @@ static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_
     rc = mdb_env_set_maxdbs(opened, DATABASES);
     if (!rc)
         rc = mdb_env_set_maxreaders(opened, READERS_MAX);
-    if (!rc && !options->read_only) /* the larger one counts: this, or the file's */
+    if (!rc && !options->read_only) /* LMDB uses the larger one of this and the file's size */
         rc = mdb_env_set_mapsize(opened, options->map_bytes ? options->map_bytes
                                                             : MRC_HISTORY_ENV_MAP_BYTES);
     if (!rc && options->read_only)
@@ -290,7 +290,7 @@ static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_
     return MDB_SUCCESS;
 }
 
-/* Opens the newest file. Nobody has a transaction in ENV. */
+/* Opens the newest file. No thread has a transaction in ENV. */
 static int open_newest(struct mrc_history_env *env)
 {
     sigset_t mask;
@@ -306,7 +306,7 @@ static int open_newest(struct mrc_history_env *env)
         rc = try_open(env, env->number, &env->env, &env->dbs);
         if (mrc_history_files_newest(env->dir) <= env->number)
             break;
-        if (!rc) { /* it was replaced meanwhile */
+        if (!rc) { /* replaced meanwhile */
             mdb_env_close(env->env);
             env->env = NULL;
         }
@@ -357,9 +357,9 @@ const char *mrc_history_env_path(const struct mrc_history_env *env)
     return env->path;
 }
 
-/* ---- transactions -----------------------------------------------------------------------------*/
+/* ---- Transactions -----------------------------------------------------------------------------*/
 
-/* Closes the file and opens the newest, when it was replaced or LMDB gave it up. */
+/* Opens the newest file, after ours was replaced or LMDB cannot use it any more. */
 static int reopen(struct mrc_history_env *env)
 {
     int rc;
@@ -373,7 +373,7 @@ static int reopen(struct mrc_history_env *env)
     return rc;
 }
 
-/* Takes over the map that another process has made larger. */
+/* Adopts the map that another process has made larger. */
 static int adopt_map(struct mrc_history_env *env)
 {
     int rc = MDB_SUCCESS;
@@ -385,14 +385,14 @@ static int adopt_map(struct mrc_history_env *env)
     return rc;
 }
 
-/* What can be mended before a transaction is tried again; other codes come back. */
-static int mend(struct mrc_history_env *env, int rc)
+/* Repairs the problem RC before the transaction is tried again; returns what it cannot repair. */
+static int repair(struct mrc_history_env *env, int rc)
 {
     switch (rc) {
     case MDB_MAP_RESIZED:
         return adopt_map(env);
     case MDB_PANIC:
-    case MDB_VERSION_MISMATCH: /* said below: the file was replaced, or is not open */
+    case MDB_VERSION_MISMATCH: /* of begin_here(): the file was replaced, or is not open */
         return reopen(env);
     case MDB_READERS_FULL:
         mrc_history_env_check_readers(env);
@@ -402,7 +402,7 @@ static int mend(struct mrc_history_env *env, int rc)
     }
 }
 
-/* Begins one in the file that is open, under the lock. */
+/* Begins a transaction in the open file, under the lock. */
 static int begin_here(struct mrc_history_env *env, bool writes, MDB_txn **ret_txn)
 {
     MDB_txn *txn;
@@ -436,7 +436,7 @@ apr_status_t mrc_history_env_begin(struct mrc_history_env *env, bool writes,
             return APR_SUCCESS;
         }
         pthread_rwlock_unlock(&env->lock);
-        rc = mend(env, rc);
+        rc = repair(env, rc);
         if (rc)
             break;
         rc = MDB_READERS_FULL;
@@ -501,9 +501,9 @@ void mrc_history_env_check_readers(struct mrc_history_env *env)
     pthread_rwlock_unlock(&env->lock);
 }
 
-/* ---- compacting -------------------------------------------------------------------------------*/
+/* ---- Compacting -------------------------------------------------------------------------------*/
 
-/* Flushes the directory, so that a name in it outlives a power cut. */
+/* Flushes the directory, so that a rename in it survives a power failure. */
 static int sync_dir(const char *dir)
 {
     DIR *files = opendir(dir);
@@ -517,7 +517,7 @@ static int sync_dir(const char *dir)
     return err;
 }
 
-/* The copy, on the disk, under its temporary name. */
+/* Writes the copy to the disk, under its temporary name PATH. */
 static int copy_to(struct mrc_history_env *env, const char *path)
 {
     FILE *file;
@@ -544,7 +544,7 @@ apr_status_t mrc_history_env_compact(struct mrc_history_env *env, struct mrc_err
     apr_status_t status;
     int rc;
 
-    status = mrc_history_env_begin(env, true, &writer); /* nobody else writes from here on */
+    status = mrc_history_env_begin(env, true, &writer); /* keeps all other writers out */
     if (status)
         return mrc_status_set(error, status, "%.200s cannot be locked", env->path);
     rc = mrc_history_files_path(env->dir, env->number + 1, ".new", copy) ? copy_to(env, copy)

@@ -9,7 +9,7 @@
 #define SUFFIX     ".mdb"
 #define DIGITS_MAX 8
 
-/* N of a file with this NAME; 0: it is none. */
+/* The N of a file with this NAME; 0: it is not the name of a history. */
 static unsigned number_of(const char *name)
 {
     unsigned n = 0;

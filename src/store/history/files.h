@@ -1,6 +1,6 @@
 /*
- * The names of the files in the directory of a durable history: history-N.mdb, the highest N
- * counts.
+ * The names of the files in the directory of a durable history: history-N.mdb, of which the highest
+ * N is used.
  */
 #ifndef MRC_STORE_HISTORY_FILES_H
 #define MRC_STORE_HISTORY_FILES_H
@@ -9,10 +9,10 @@
 
 #define MRC_HISTORY_FILES_PATH_BYTES 4096
 
-/* N of the newest file in DIR; 0: there is none. */
+/* The N of the newest file in DIR; 0: there is no file. */
 unsigned mrc_history_files_newest(const char *dir);
 
-/* Writes the path of file number N in DIR, with MORE behind it; false: it is too long. */
+/* Writes the path of file number N in DIR, followed by MORE. False: the path is too long. */
 bool mrc_history_files_path(const char *dir, unsigned n, const char *more,
                             char ret_path[MRC_HISTORY_FILES_PATH_BYTES]);
 

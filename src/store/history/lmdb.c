@@ -1,320 +1,55 @@
 /*
- * The durable history: an LMDB file beside the ring.
- *
- * Whoever has the publish lock (staging.h) commits what is staged in one transaction, then appends
- * it to the ring in the same order. Between the two a leader may die. So each leader looks first
- * whether the file has more than the ring, and appends that: nothing that was committed stays
- * unseen, and what the tool imports while the hub runs comes to light, too (history_bind.h).
- *
- * The ring belongs to one file: epoch and offset in the staging area say to which. A ring without
- * one, after a start or after the hub has got another store, is bound by the first child.
+ * The durable history: a file of LMDB, and the ring before it. commit.h tells how updates get into
+ * both.
  */
-#include "store/history/bind.h"
-#include "store/history/env.h"
-#include "store/history/internal.h"
-#include "store/history/table.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "apr_time.h"
 
 #include "store/base/status.h"
+#include "store/history/commit.h"
+#include "store/history/env.h"
+#include "store/history/history.h"
+#include "store/history/table.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 
-#define LOOK_US ((int64_t)100 * 1000) /* a publisher looks by itself so often */
-#define ABANDON_US                                                                                 \
-    ((int64_t)30 * 1000 * 1000) /* it leaves its update to a leader after so long                  \
-                                 */
+/* A publisher that waits for its leader looks by itself after this time. */
+#define LOOK_US ((int64_t)100 * 1000)
+
+/* After this time it leaves its update to the leader that has taken it. */
+#define ABANDON_US ((int64_t)30 * 1000 * 1000)
+
 #define OPEN_WAIT_US ((int64_t)30 * 1000 * 1000)
 
-/* Old records that one commit removes beside as many as it adds. */
-#define TRIM_MORE 1000
+/* A reader that finds more old records than this removes some, instead of the next publisher. */
+#define BEHIND_MAX 1000
 
-/* So many that readers find past the bounds are not left to the next publisher. */
-#define MANY_BEHIND 1000
-
-/* Readers of dead processes keep room from being used again: looked for after so many commits. */
-#define COMMITS_PER_READER_CHECK 256
-
-struct lmdb_history {
-    struct mrc_history base;
-    struct mrc_history_env *env;
-    struct mrc_staging *staging;
-    unsigned slot;
-    enum mrc_history_sync sync;
-    uint64_t epoch;
-};
-
-static struct lmdb_history *lmdb_of(const struct mrc_history *history)
+static struct mrc_history_lmdb *lmdb_of(const struct mrc_history *history)
 {
-    return (struct lmdb_history *)(uintptr_t)history;
+    return (struct mrc_history_lmdb *)(uintptr_t)history;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------*/
-
-/* Whether the ring, which ends with NUMBER, has more than the file: the hub was without it a while.
- */
-static bool is_ahead(const struct mrc_history_txn *txn, uint64_t number)
-{
-    struct mrc_history_row last = {.number = 0};
-
-    return mrc_history_table_last(txn, &last) == APR_SUCCESS && number > last.number;
-}
-
-/* Binds the ring to the file, in the transaction TXN. */
-static apr_status_t bind_in(struct lmdb_history *history, const struct mrc_history_txn *txn)
-{
-    uint64_t offset;
-    uint64_t epoch = mrc_staging_epoch(history->staging, &offset);
-    uint64_t pos, seq;
-
-    mrc_ring_end(history->base.ring, &pos, &seq);
-    if (epoch == history->epoch && !is_ahead(txn, seq + offset)) {
-        uint64_t last;
-
-        history->base.offset = offset;
-        return mrc_history_bind_catch_up(&history->base, txn, &last);
-    }
-    return seq == 0 ? mrc_history_bind_fill(&history->base, txn)
-                    : mrc_history_bind_adopt(&history->base, txn);
-}
-
-static apr_status_t bind_ring(struct lmdb_history *history)
-{
-    for (;;) {
-        struct mrc_history_txn txn;
-        apr_status_t status = mrc_history_env_begin(history->env, true, &txn);
-
-        if (status)
-            return status;
-        history->epoch = txn.dbs.epoch;
-        status = bind_in(history, &txn);
-        if (status)
-            mrc_history_env_abort(&txn);
-        else
-            status = mrc_history_env_commit(&txn);
-        if (status == MRC_STATUS_MAP_FULL)
-            status = mrc_history_env_grow(history->env);
-        else if (!status) {
-            mrc_staging_bind(history->staging, history->epoch, history->base.offset);
-            return APR_SUCCESS;
-        }
-        if (status)
-            return status;
-    }
-}
-
-/* ---- leading, under the publish lock ----------------------------------------------------------*/
-
-/*
- * What one commit takes: what publishers have staged, then what the leader itself brings. That
- * comes last, since what a dead leader leaves of it is in the file alone, where the newest is
- * always found.
- */
-struct batch {
-    struct mrc_staged staged[MRC_STAGING_SLOTS];
-    size_t staged_count;
-    struct mrc_staged *own;
-    size_t own_count;
-};
-
-static size_t count_of(const struct batch *batch)
-{
-    return batch->staged_count + batch->own_count;
-}
-
-static struct mrc_staged *update_at(struct batch *batch, size_t i)
-{
-    return i < batch->staged_count ? &batch->staged[i] : &batch->own[i - batch->staged_count];
-}
-
-/* Gives the updates numbers and writes them, in TXN. */
-static apr_status_t write_batch(const struct lmdb_history *history,
-                                const struct mrc_history_txn *txn, struct batch *batch)
-{
-    struct mrc_ring_bounds bounds;
-    int64_t now_us = apr_time_now();
-    uint64_t last;
-    apr_status_t status = mrc_history_bind_catch_up(&history->base, txn, &last);
-
-    for (size_t i = 0; !status && i < count_of(batch); i++) {
-        struct mrc_staged *update = update_at(batch, i);
-        const struct mrc_history_row row = {
-            .number = last + 1 + i,
-            .time_us = update->time_us,
-            .stored_bytes = update->stored_bytes,
-            .id = update->id,
-            .payload = update->payload,
-        };
-
-        update->number = row.number;
-        if (update->slot >= 0)
-            mrc_staging_set_number(history->staging, update);
-        status = mrc_history_table_append(txn, &row);
-    }
-    if (status)
-        return status;
-    mrc_ring_get_bounds(history->base.ring, &bounds);
-    return mrc_history_table_trim(txn, &bounds, now_us, last + 1,
-                                  (unsigned)count_of(batch) + TRIM_MORE);
-}
-
-/* Commits the updates; nothing of them is in the file on failure. */
-static apr_status_t commit_batch(const struct lmdb_history *history, struct batch *batch)
-{
-    for (;;) {
-        struct mrc_history_txn txn;
-        apr_status_t status = mrc_history_env_begin(history->env, true, &txn);
-
-        if (status)
-            return status;
-        status = write_batch(history, &txn, batch);
-        if (status)
-            mrc_history_env_abort(&txn);
-        else
-            status = mrc_history_env_commit(&txn);
-        if (status != MRC_STATUS_MAP_FULL)
-            return status;
-        mrc_history_env_check_readers(history->env);
-        status = mrc_history_env_grow(history->env);
-        if (status)
-            return status;
-    }
-}
-
-/*
- * The ring may have been moved or removed since the lock was taken, by a parent that could not
- * wait: then its successor takes from the file what this one has not got.
- */
-static void append_batch(const struct lmdb_history *history, struct batch *batch)
-{
-    for (size_t i = 0; i < count_of(batch); i++) {
-        const struct mrc_staged *update = update_at(batch, i);
-        const struct mrc_ring_record record = {
-            .seq = update->number - history->base.offset,
-            .time_us = update->time_us,
-            .stored_bytes = update->stored_bytes,
-            .id = update->id,
-            .payload = update->payload,
-        };
-
-        mrc_ring_append_as(history->base.ring, &record, update->time_us, MRC_RING_WAIT_FOREVER);
-    }
-}
-
-/* Before it is finished: the slots are their publishers' then. */
-static void describe_batch(const struct lmdb_history *history, struct batch *batch,
-                           struct mrc_tags *ret_tags)
-{
-    mrc_tags_clear(ret_tags);
-    for (size_t i = 0; i < count_of(batch); i++)
-        mrc_history_describe(&history->base, update_at(batch, i)->payload, ret_tags);
-}
-
-static void finish_batch(const struct lmdb_history *history, struct batch *batch,
-                         apr_status_t status)
-{
-    for (size_t i = 0; i < count_of(batch); i++) {
-        struct mrc_staged *update = update_at(batch, i);
-
-        update->status = status;
-        if (update->slot >= 0)
-            mrc_staging_finish(history->staging, update);
-    }
-}
-
-/*
- * Mends what a leader has left that died: what it committed comes to light, the rest is staged. In
- * a transaction that could write, since LMDB mends then what its own writer has left: one that only
- * reads may not see the last commit.
- */
-static apr_status_t recover(const struct lmdb_history *history)
-{
-    struct mrc_history_txn txn;
-    apr_status_t status = mrc_history_env_sync(history->env); /* before anybody is told so */
-    uint64_t last;
-
-    if (!status)
-        status = mrc_history_env_begin(history->env, true, &txn);
-    if (status)
-        return status;
-    status = mrc_history_bind_catch_up(&history->base, &txn, &last);
-    mrc_history_env_abort(&txn);
-    if (status && status != MRC_STATUS_SUPERSEDED)
-        return status;
-    mrc_staging_recover(history->staging, last);
-    mrc_staging_recovered(history->staging);
-    return APR_SUCCESS;
-}
-
-/* Whether this process may lead: the ring lives, and goes along with the file that we have. */
-static apr_status_t check_binding(const struct lmdb_history *history)
-{
-    uint64_t offset;
-
-    if (mrc_staging_epoch(history->staging, &offset) != history->epoch)
-        return MRC_STATUS_SUPERSEDED;
-    if (mrc_staging_needs_recovery(history->staging)) {
-        apr_status_t status = recover(history);
-
-        if (status)
-            return status;
-    }
-    return mrc_ring_is_superseded(history->base.ring) ? MRC_STATUS_SUPERSEDED : APR_SUCCESS;
-}
-
-/* Commits what is staged, and the COUNT updates of its OWN, which may be none. */
-static apr_status_t lead(const struct lmdb_history *history, struct mrc_staged *own, size_t count)
-{
-    struct batch batch = {.own = own, .own_count = count};
-    apr_status_t status = check_binding(history);
-    struct mrc_tags tags;
-
-    if (history->sync != MRC_HISTORY_SYNC_FULL || count == 0)
-        batch.staged_count = mrc_staging_take(history->staging, batch.staged, MRC_STAGING_SLOTS);
-    if (count_of(&batch) == 0)
-        return APR_SUCCESS;
-    if (!status)
-        status = commit_batch(history, &batch);
-    if (!status) {
-        append_batch(history, &batch);
-        mrc_staging_count_commit(history->staging);
-    }
-    describe_batch(history, &batch, &tags);
-    finish_batch(history, &batch, status);
-    if (!status)
-        mrc_hub_segment_wake_for(history->base.segment, history->base.notify, &tags);
-    return status;
-}
-
-/* Readers that are dead are forgotten now and then, by who has just led. */
-static void look_after(const struct lmdb_history *history)
-{
-    if (mrc_staging_commits(history->staging) % COMMITS_PER_READER_CHECK == 0)
-        mrc_history_env_check_readers(history->env);
-}
-
-/* ---- publishing -------------------------------------------------------------------------------*/
+/* ---- Publishing -------------------------------------------------------------------------------*/
 
 /* Commits COUNT updates that are in no slot. */
-static apr_status_t append_own(const struct lmdb_history *history, struct mrc_staged *updates,
+static apr_status_t append_own(const struct mrc_history_lmdb *history, struct mrc_staged *updates,
                                size_t count)
 {
     apr_status_t status = mrc_staging_lock(history->staging, MRC_HISTORY_WAIT_US);
 
     if (status)
         return status;
-    status = lead(history, updates, count);
+    status = mrc_history_commit_lead(history, updates, count);
     mrc_staging_unlock(history->staging);
-    look_after(history);
+    mrc_history_commit_clean_up(history);
     return status;
 }
 
-/* Waits until what is in SLOT is decided, or leads. */
-static apr_status_t follow(const struct lmdb_history *history, int slot)
+/* Waits until the update in SLOT is decided, or leads. */
+static apr_status_t follow(const struct mrc_history_lmdb *history, int slot)
 {
     struct mrc_staging *staging = history->staging;
     apr_time_t start = apr_time_now();
@@ -330,9 +65,9 @@ static apr_status_t follow(const struct lmdb_history *history, int slot)
             bool is_decided = mrc_staging_poll(staging, slot, &status);
 
             if (!is_decided)
-                lead(history, NULL, 0);
+                mrc_history_commit_lead(history, NULL, 0);
             mrc_staging_unlock(staging);
-            look_after(history);
+            mrc_history_commit_clean_up(history);
             if (is_decided)
                 return status;
             continue;
@@ -346,100 +81,73 @@ static apr_status_t follow(const struct lmdb_history *history, int slot)
     }
 }
 
-/* Makes ITEM, which comes at NOW_US, an update; MRC_STATUS_TOO_LARGE. */
-static apr_status_t make_update(const struct lmdb_history *history,
-                                const struct mrc_history_item *item, int64_t now_us,
+/* Makes an update of RECORD, which comes at NOW_US; MRC_STATUS_TOO_LARGE. */
+static apr_status_t make_update(const struct mrc_history_lmdb *history,
+                                const struct mrc_record *record, int64_t now_us,
                                 struct mrc_staged *ret_update)
 {
     uint64_t largest = mrc_ring_largest(history->base.ring);
 
-    if (item->stored_bytes > UINT32_MAX || item->id.len > largest ||
-        item->payload.len > largest - item->id.len)
+    if (record->stored_bytes > MRC_RECORD_STORED_BYTES_MAX || record->id.len > largest ||
+        record->payload.len > largest - record->id.len)
         return MRC_STATUS_TOO_LARGE;
-    *ret_update = (struct mrc_staged){
-        .id = item->id,
-        .payload = item->payload,
-        .stored_bytes = (uint32_t)item->stored_bytes,
-        .time_us = now_us,
-        .slot = -1,
-    };
+    *ret_update = (struct mrc_staged){.record = *record, .slot = -1};
+    ret_update->record.seq = 0;
+    ret_update->record.time_us = now_us;
     return APR_SUCCESS;
 }
 
-static apr_status_t append(struct mrc_history *base, struct mrc_bytes id, struct mrc_bytes payload,
-                           uint64_t stored_bytes, int64_t now_us)
+static apr_status_t append_one(const struct mrc_history_lmdb *history,
+                               const struct mrc_record *record, int64_t now_us)
 {
-    const struct lmdb_history *history = lmdb_of(base);
-    const struct mrc_history_item item = {id, payload, stored_bytes};
     struct mrc_staged update;
-    apr_status_t status = make_update(history, &item, now_us, &update);
+    apr_status_t status = make_update(history, record, now_us, &update);
     int slot = -1;
 
     if (status)
         return status;
     if (history->sync != MRC_HISTORY_SYNC_FULL)
-        slot = mrc_staging_stage(history->staging, history->slot, &update);
+        slot = mrc_staging_stage(history->staging, history->slot, &update.record);
     return slot < 0 ? append_own(history, &update, 1) : follow(history, slot);
 }
 
-/* All or none: a group is one publisher's, and so one commit even with sync=full. */
-static apr_status_t append_several(struct mrc_history *base, const struct mrc_history_item *items,
-                                   size_t count, int64_t now_us, size_t *ret_done)
+/* Stores all records or none: a group has one publisher, and so one commit even with sync=full. */
+static apr_status_t append_several(const struct mrc_history_lmdb *history,
+                                   const struct mrc_record *records, size_t count, int64_t now_us)
 {
-    const struct lmdb_history *history = lmdb_of(base);
     struct mrc_staged *updates = calloc(count, sizeof(*updates));
     apr_status_t status = updates ? APR_SUCCESS : APR_ENOMEM;
 
     for (size_t i = 0; i < count && !status; i++)
-        status = make_update(history, &items[i], now_us, &updates[i]);
+        status = make_update(history, &records[i], now_us, &updates[i]);
     if (!status)
         status = append_own(history, updates, count);
     free(updates);
+    return status;
+}
+
+/* A single record shares its commit with those of other publishers. */
+static apr_status_t append(struct mrc_history *base, const struct mrc_record *records, size_t count,
+                           int64_t now_us, size_t *ret_done)
+{
+    const struct mrc_history_lmdb *history = lmdb_of(base);
+    apr_status_t status = count == 1 ? append_one(history, records, now_us)
+                                     : append_several(history, records, count, now_us);
+
     *ret_done = status ? 0 : count;
     return status;
 }
 
-/* A single one shares its commit with those of others. */
-static apr_status_t append_group(struct mrc_history *base, const struct mrc_history_item *items,
-                                 size_t count, int64_t now_us, size_t *ret_done)
-{
-    apr_status_t status;
-
-    if (count > 1)
-        return append_several(base, items, count, now_us, ret_done);
-    status = append(base, items->id, items->payload, items->stored_bytes, now_us);
-    *ret_done = status ? 0 : 1;
-    return status;
-}
-
-/* ---- reading ----------------------------------------------------------------------------------*/
-
-/* Removes what is past the bounds, if the publish lock is free: when nobody publishes. */
-static void try_trim(const struct lmdb_history *history, const struct mrc_ring_bounds *bounds,
-                     int64_t now_us)
-{
-    struct mrc_history_txn txn;
-
-    if (mrc_staging_lock(history->staging, 0))
-        return;
-    if (!mrc_staging_needs_recovery(history->staging) &&
-        mrc_history_env_begin(history->env, true, &txn) == APR_SUCCESS) {
-        if (mrc_history_table_trim(&txn, bounds, now_us, UINT64_MAX, TRIM_MORE))
-            mrc_history_env_abort(&txn);
-        else
-            mrc_history_env_commit(&txn);
-    }
-    mrc_staging_unlock(history->staging);
-}
+/* ---- Reading ----------------------------------------------------------------------------------*/
 
 /*
- * The number that replay begins with, and the one after ID from there on if ID is given. The place
- * in the ring is taken before: what is in the file and not yet in the ring will come from there.
+ * The place where replay begins; if ID is given, the place after that record. The place in the ring
+ * is taken first: what is in the file and not yet in the ring will come from the ring.
  */
 static apr_status_t find_place(struct mrc_history *base, const struct mrc_bytes *id, int64_t now_us,
                                struct mrc_place *ret_place)
 {
-    const struct lmdb_history *history = lmdb_of(base);
+    const struct mrc_history_lmdb *history = lmdb_of(base);
     struct mrc_ring_bounds bounds;
     struct mrc_history_txn txn;
     struct mrc_place place;
@@ -460,8 +168,8 @@ static apr_status_t find_place(struct mrc_history *base, const struct mrc_bytes 
         number++;
     }
     mrc_history_env_abort(&txn);
-    if (behind > MANY_BEHIND)
-        try_trim(history, &bounds, now_us);
+    if (behind > BEHIND_MAX)
+        mrc_history_commit_try_trim(history, &bounds, now_us);
     if (status)
         return status;
     if (number != UINT64_MAX)
@@ -484,7 +192,7 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64
 static apr_status_t read_slice(const struct mrc_history *base, const struct mrc_place *place,
                                size_t max_bytes, struct mrc_history_slice *slice)
 {
-    const struct lmdb_history *history = lmdb_of(base);
+    const struct mrc_history_lmdb *history = lmdb_of(base);
     struct mrc_history_txn txn;
     apr_status_t status = mrc_history_env_begin(history->env, false, &txn);
 
@@ -493,13 +201,11 @@ static apr_status_t read_slice(const struct mrc_history *base, const struct mrc_
     for (uint64_t number = place->next;
          number < place->until && mrc_buf_bytes(&slice->buf).len < max_bytes; number++) {
         struct mrc_history_row row;
-        struct mrc_ring_record record;
 
         status = mrc_history_table_get(&txn, number, &row);
         if (status)
             break;
-        record = mrc_history_bind_record(&row, number);
-        mrc_history_slice_add(slice, &record);
+        mrc_history_slice_add(slice, &row.record);
     }
     mrc_history_env_abort(&txn);
     if (mrc_buf_error(&slice->buf))
@@ -511,7 +217,7 @@ static apr_status_t count(struct mrc_history *base, int64_t now_us, uint64_t *re
                           uint64_t *ret_bytes)
 {
     struct mrc_ring_bounds bounds;
-    struct mrc_history_row row = {.number = 0}, last = {.number = 0};
+    struct mrc_history_row first = {.sum_bytes = 0}, last = {.sum_bytes = 0};
     struct mrc_history_txn txn;
     uint64_t number, behind;
     apr_status_t status = mrc_history_env_begin(lmdb_of(base)->env, false, &txn);
@@ -522,15 +228,17 @@ static apr_status_t count(struct mrc_history *base, int64_t now_us, uint64_t *re
     status = mrc_history_table_oldest(&txn, &bounds, now_us, &number, &behind);
     if (!status)
         status = mrc_history_table_last(&txn, &last);
-    if (!status && number <= last.number)
-        status = mrc_history_table_get(&txn, number, &row);
+    if (!status && number <= last.record.seq)
+        status = mrc_history_table_get(&txn, number, &first);
     mrc_history_env_abort(&txn);
     if (status && status != APR_NOTFOUND)
         return status;
-    *ret_records = row.number ? last.number - row.number + 1 : 0;
-    *ret_bytes = row.number ? last.sum_bytes - row.sum_bytes + row.stored_bytes : 0;
+    *ret_records = first.record.seq ? last.record.seq - first.record.seq + 1 : 0;
+    *ret_bytes = first.record.seq ? mrc_history_table_bytes(&first, &last) : 0;
     return APR_SUCCESS;
 }
+
+/* ---- Opening and closing ----------------------------------------------------------------------*/
 
 static void close_history(struct mrc_history *history)
 {
@@ -539,7 +247,6 @@ static void close_history(struct mrc_history *history)
 
 static const struct mrc_history_ops lmdb_ops = {
     .append = append,
-    .append_group = append_group,
     .oldest = oldest,
     .find = find,
     .read = read_slice,
@@ -557,7 +264,7 @@ apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *seg
                                    enum mrc_history_sync sync, struct mrc_error *error,
                                    struct mrc_history **ret_history)
 {
-    struct lmdb_history *history = apr_pcalloc(pool, sizeof(*history));
+    struct mrc_history_lmdb *history = apr_pcalloc(pool, sizeof(*history));
     const struct mrc_history_env_options options = {
         .key = mrc_hub_segment_key(segment),
         .unsynced = sync == MRC_HISTORY_SYNC_NONE,
@@ -581,7 +288,7 @@ apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *seg
         return status;
     status = mrc_staging_lock(history->staging, OPEN_WAIT_US);
     if (!status) {
-        status = bind_ring(history);
+        status = mrc_history_commit_bind(history);
         mrc_staging_unlock(history->staging);
     }
     if (status) {

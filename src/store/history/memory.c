@@ -1,21 +1,22 @@
-#include "store/history/internal.h"
+#include "store/history/backend.h"
+#include "store/history/history.h"
 #include "store/regions/hub_segment.h"
 #include "store/ring/ring.h"
 
-/* Wakes those whom the COUNT ITEMS concern, which are in the ring. */
-static void wake_for(const struct mrc_history *history, const struct mrc_history_item *items,
+/* Wakes the children that the COUNT RECORDS concern; the ring already has them. */
+static void wake_for(const struct mrc_history *history, const struct mrc_record *records,
                      size_t count)
 {
     struct mrc_tags tags;
 
     mrc_tags_clear(&tags);
     for (size_t i = 0; i < count; i++)
-        mrc_history_describe(history, items[i].payload, &tags);
+        mrc_history_describe(history, records[i].payload, &tags);
     mrc_hub_segment_wake_for(history->segment, history->notify, &tags);
 }
 
-static apr_status_t append_group(struct mrc_history *history, const struct mrc_history_item *items,
-                                 size_t count, int64_t now_us, size_t *ret_done)
+static apr_status_t append(struct mrc_history *history, const struct mrc_record *records,
+                           size_t count, int64_t now_us, size_t *ret_done)
 {
     apr_status_t status = APR_SUCCESS;
     size_t done = 0;
@@ -23,24 +24,16 @@ static apr_status_t append_group(struct mrc_history *history, const struct mrc_h
     uint64_t pos;
 
     while (done < count && !status) {
-        status = mrc_ring_append(history->ring, items[done].id, items[done].payload,
-                                 items[done].stored_bytes, now_us, MRC_HISTORY_WAIT_US, &seq, &pos);
+        status =
+            mrc_ring_append(history->ring, records[done].id, records[done].payload,
+                            records[done].stored_bytes, now_us, MRC_HISTORY_WAIT_US, &seq, &pos);
         if (!status)
             done++;
     }
     if (done)
-        wake_for(history, items, done);
+        wake_for(history, records, done);
     *ret_done = done;
     return status;
-}
-
-static apr_status_t append(struct mrc_history *history, struct mrc_bytes id,
-                           struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us)
-{
-    const struct mrc_history_item item = {id, payload, stored_bytes};
-    size_t done;
-
-    return append_group(history, &item, 1, now_us, &done);
 }
 
 static apr_status_t oldest(struct mrc_history *history, int64_t now_us, struct mrc_place *ret_place)
@@ -65,7 +58,7 @@ static apr_status_t count(struct mrc_history *history, int64_t now_us, uint64_t 
 {
     struct mrc_ring_stats stats;
 
-    mrc_ring_oldest(history->ring, now_us); /* drops what is too old, if it is much */
+    mrc_ring_oldest(history->ring, now_us); /* removes expired records if there are many */
     mrc_ring_stats(history->ring, &stats);
     *ret_records = stats.records;
     *ret_bytes = stats.bytes;
@@ -74,7 +67,6 @@ static apr_status_t count(struct mrc_history *history, int64_t now_us, uint64_t 
 
 static const struct mrc_history_ops memory_ops = {
     .append = append,
-    .append_group = append_group,
     .oldest = oldest,
     .find = find,
     .count = count,

@@ -1,5 +1,5 @@
 /*
- * In the place of history_lmdb.c where LMDB was left out of the build.
+ * Replaces lmdb.c and check.c in a build without LMDB.
  */
 #include "store/base/status.h"
 #include "store/history/check.h"

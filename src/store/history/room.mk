@@ -1,14 +1,17 @@
 libmrcstore_la_SOURCES += \
+	%D%/backend.h \
+	%D%/check.h \
 	%D%/dir.c %D%/dir.h \
 	%D%/files.c %D%/files.h \
 	%D%/history.c %D%/history.h \
-	%D%/check.h \
-	%D%/internal.h \
-	%D%/memory.c
+	%D%/memory.c \
+	%D%/place.h \
+	%D%/slice.c %D%/slice.h
 
 LMDB_SOURCES = \
 	%D%/bind.c %D%/bind.h \
 	%D%/check.c \
+	%D%/commit.c %D%/commit.h \
 	%D%/env.c %D%/env.h \
 	%D%/lmdb.c \
 	%D%/table.c %D%/table.h
@@ -20,11 +23,18 @@ libmrcstore_la_SOURCES += $(NO_LMDB_SOURCES)
 endif
 EXTRA_libmrcstore_la_SOURCES = $(LMDB_SOURCES) $(NO_LMDB_SOURCES)
 
+unit_tests += tests/unit/store/history/test_memory
 if HAVE_LMDB
-unit_tests += tests/unit/store/history/test_history
+unit_tests += \
+	tests/unit/store/history/test_bind \
+	tests/unit/store/history/test_check \
+	tests/unit/store/history/test_commit \
+	tests/unit/store/history/test_dir \
+	tests/unit/store/history/test_env \
+	tests/unit/store/history/test_lmdb
 endif
-# Its leaders die where it wants.
-tests_unit_store_history_test_history_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mdb_txn_commit \
+# Its leaders die at these calls.
+tests_unit_store_history_test_commit_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mdb_txn_commit \
 	-Wl,--wrap=mrc_ring_append_as -Wl,--wrap=mrc_staging_finish
 
-EXTRA_DIST += %D%/README.md
+EXTRA_DIST += %D%/README.md tests/unit/store/history/history_unit.h

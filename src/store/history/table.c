@@ -4,9 +4,8 @@
 
 #include "core/base/siphash.h"
 #include "store/base/status.h"
-#include "store/ring/internal.h"
 
-/* What is left beside a quarter of the bounds. */
+/* Kept beyond the bounds for running replays, beside a quarter of the bounds. */
 #define LOOSE_COUNT  64
 #define LOOSE_BYTES  65536
 #define LOOSE_AGE_US 10000000
@@ -27,7 +26,7 @@ static MDB_val val_of_number(const uint64_t *number)
     return (MDB_val){.mv_size = sizeof(*number), .mv_data = (void *)(uintptr_t)number};
 }
 
-/* What the first word of a record must be. RECORD may lie anywhere. */
+/* The value of the first word of a record. RECORD may lie at any address. */
 static uint64_t check_of(const struct mrc_history_dbs *dbs, uint64_t number, const char *record,
                          size_t size)
 {
@@ -39,23 +38,29 @@ static uint64_t check_of(const struct mrc_history_dbs *dbs, uint64_t number, con
 static apr_status_t read_row(const struct mrc_history_txn *txn, const MDB_val *key,
                              const MDB_val *value, struct mrc_history_row *ret_row)
 {
-    const char *record = value->mv_data;
-    struct mrc_history_row row;
+    const char *bytes = value->mv_data;
+    uint64_t number;
     struct head head;
 
-    if (key->mv_size != sizeof(row.number) || value->mv_size < sizeof(head))
+    if (key->mv_size != sizeof(number) || value->mv_size < sizeof(head))
         return MRC_STATUS_CORRUPT;
-    memcpy(&row.number, key->mv_data, sizeof(row.number));
-    memcpy(&head, record, sizeof(head));
+    memcpy(&number, key->mv_data, sizeof(number));
+    memcpy(&head, bytes, sizeof(head));
     if ((uint64_t)head.id_bytes + head.payload_bytes != value->mv_size - sizeof(head) ||
-        head.check != check_of(&txn->dbs, row.number, record, value->mv_size))
+        head.check != check_of(&txn->dbs, number, bytes, value->mv_size))
         return MRC_STATUS_CORRUPT;
-    row.time_us = head.time_us;
-    row.sum_bytes = head.sum_bytes;
-    row.stored_bytes = head.stored_bytes;
-    row.id = (struct mrc_bytes){record + sizeof(head), head.id_bytes};
-    row.payload = (struct mrc_bytes){record + sizeof(head) + head.id_bytes, head.payload_bytes};
-    *ret_row = row;
+    bytes += sizeof(head);
+    *ret_row = (struct mrc_history_row){
+        .record =
+            {
+                .seq = number,
+                .time_us = head.time_us,
+                .stored_bytes = head.stored_bytes,
+                .id = {bytes, head.id_bytes},
+                .payload = {bytes + head.id_bytes, head.payload_bytes},
+            },
+        .sum_bytes = head.sum_bytes,
+    };
     return APR_SUCCESS;
 }
 
@@ -98,57 +103,56 @@ apr_status_t mrc_history_table_get(const struct mrc_history_txn *txn, uint64_t n
     return rc ? mrc_history_env_status(rc) : read_row(txn, &key, &value, ret_row);
 }
 
-/* ---- appending --------------------------------------------------------------------------------*/
+/* ---- Appending --------------------------------------------------------------------------------*/
 
 apr_status_t mrc_history_table_append(const struct mrc_history_txn *txn,
-                                      const struct mrc_history_row *row)
+                                      const struct mrc_record *record)
 {
-    uint64_t hash = mrc_siphash(txn->dbs.hash_key, row->id);
-    MDB_val number = val_of_number(&row->number);
+    uint64_t hash = mrc_siphash(txn->dbs.hash_key, record->id);
+    MDB_val number = val_of_number(&record->seq);
     MDB_val hash_val = val_of_number(&hash);
     struct mrc_history_row last = {.sum_bytes = 0};
     struct head head = {
-        .time_us = row->time_us,
-        .id_bytes = (uint32_t)row->id.len,
-        .payload_bytes = (uint32_t)row->payload.len,
-        .stored_bytes = row->stored_bytes,
+        .time_us = record->time_us,
+        .id_bytes = (uint32_t)record->id.len,
+        .payload_bytes = (uint32_t)record->payload.len,
+        .stored_bytes = (uint32_t)record->stored_bytes,
     };
-    MDB_val value = {.mv_size = sizeof(head) + row->id.len + row->payload.len};
+    MDB_val value = {.mv_size = sizeof(head) + record->id.len + record->payload.len};
     apr_status_t status = mrc_history_table_last(txn, &last);
-    char *record;
+    char *bytes;
     int rc;
 
     if (status && status != APR_NOTFOUND)
         return status;
-    head.sum_bytes = last.sum_bytes + row->stored_bytes;
+    head.sum_bytes = last.sum_bytes + record->stored_bytes;
     rc = mdb_put(txn->txn, txn->dbs.records, &number, &value, MDB_APPEND | MDB_RESERVE);
     if (rc)
         return rc == MDB_KEYEXIST ? MRC_STATUS_CORRUPT : mrc_history_env_status(rc);
-    record = value.mv_data;
-    memcpy(record, &head, sizeof(head));
-    if (row->id.len)
-        memcpy(record + sizeof(head), row->id.ptr, row->id.len);
-    if (row->payload.len)
-        memcpy(record + sizeof(head) + row->id.len, row->payload.ptr, row->payload.len);
-    head.check = check_of(&txn->dbs, row->number, record, value.mv_size);
-    memcpy(record, &head.check, sizeof(head.check));
-    number = val_of_number(&row->number);
+    bytes = value.mv_data;
+    memcpy(bytes, &head, sizeof(head));
+    if (record->id.len)
+        memcpy(bytes + sizeof(head), record->id.ptr, record->id.len);
+    if (record->payload.len)
+        memcpy(bytes + sizeof(head) + record->id.len, record->payload.ptr, record->payload.len);
+    head.check = check_of(&txn->dbs, record->seq, bytes, value.mv_size);
+    memcpy(bytes, &head.check, sizeof(head.check));
+    number = val_of_number(&record->seq);
     return mrc_history_env_status(mdb_put(txn->txn, txn->dbs.ids, &hash_val, &number, 0));
 }
 
-/* ---- bounds -----------------------------------------------------------------------------------*/
+/* ---- Bounds -----------------------------------------------------------------------------------*/
 
-/* Whether ROW is past BOUNDS; LAST is the newest. */
-static bool is_past(const struct mrc_history_row *row, const struct mrc_history_row *last,
-                    const struct mrc_ring_bounds *bounds, int64_t now_us)
+/* Whether BOUNDS exclude ROW; LAST is the newest. */
+static bool is_excluded(const struct mrc_history_row *row, const struct mrc_history_row *last,
+                        const struct mrc_ring_bounds *bounds, int64_t now_us)
 {
-    return bounds->off || (bounds->count && last->number - row->number >= bounds->count) ||
-           (bounds->bytes &&
-            last->sum_bytes - row->sum_bytes + row->stored_bytes > bounds->bytes) ||
-           mrc_ring_is_older(row->time_us, bounds->age_us, now_us);
+    return bounds->off || (bounds->count && last->record.seq - row->record.seq >= bounds->count) ||
+           (bounds->bytes && mrc_history_table_bytes(row, last) > bounds->bytes) ||
+           mrc_ring_is_older(row->record.time_us, bounds->age_us, now_us);
 }
 
-/* The bounds of what is left in the file for replays that have begun. */
+/* The bounds of the records that stay in the file for running replays. */
 static struct mrc_ring_bounds loosen(const struct mrc_ring_bounds *bounds)
 {
     struct mrc_ring_bounds loose = *bounds;
@@ -164,8 +168,8 @@ static struct mrc_ring_bounds loosen(const struct mrc_ring_bounds *bounds)
 
 static apr_status_t remove_row(const struct mrc_history_txn *txn, const struct mrc_history_row *row)
 {
-    uint64_t hash = mrc_siphash(txn->dbs.hash_key, row->id);
-    uint64_t number = row->number;
+    uint64_t hash = mrc_siphash(txn->dbs.hash_key, row->record.id);
+    uint64_t number = row->record.seq;
     MDB_val hash_val = val_of_number(&hash);
     MDB_val number_val = val_of_number(&number);
     int rc = mdb_del(txn->txn, txn->dbs.ids, &hash_val, &number_val);
@@ -189,20 +193,20 @@ apr_status_t mrc_history_table_trim(const struct mrc_history_txn *txn,
         status = mrc_history_table_first(txn, &row);
         if (status)
             break;
-        if (row.number >= keep || row.number >= last.number ||
-            !is_past(&row, &last, &loose, now_us))
+        if (row.record.seq >= keep || row.record.seq >= last.record.seq ||
+            !is_excluded(&row, &last, &loose, now_us))
             return APR_SUCCESS;
         status = remove_row(txn, &row);
     }
     return status == APR_NOTFOUND ? APR_SUCCESS : status;
 }
 
-/* The first number from LOW on, at most HIGH, whose record is within the bound by bytes. */
+/* The first number from LOW on whose record is within the bound of BYTES. */
 static apr_status_t within_bytes(const struct mrc_history_txn *txn,
                                  const struct mrc_history_row *last, uint64_t bytes, uint64_t low,
                                  uint64_t *ret_number)
 {
-    uint64_t high = last->number + 1;
+    uint64_t high = last->record.seq + 1;
 
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
@@ -211,7 +215,7 @@ static apr_status_t within_bytes(const struct mrc_history_txn *txn,
 
         if (status)
             return status;
-        if (last->sum_bytes - row.sum_bytes + row.stored_bytes > bytes)
+        if (mrc_history_table_bytes(&row, last) > bytes)
             low = middle + 1;
         else
             high = middle;
@@ -232,34 +236,34 @@ apr_status_t mrc_history_table_oldest(const struct mrc_history_txn *txn,
         status = mrc_history_table_last(txn, &last);
     if (status)
         return status;
-    number = first.number;
+    number = first.record.seq;
     if (bounds->off)
-        number = last.number + 1;
-    else if (bounds->count && last.number - number >= bounds->count)
-        number = last.number + 1 - bounds->count;
+        number = last.record.seq + 1;
+    else if (bounds->count && last.record.seq - number >= bounds->count)
+        number = last.record.seq + 1 - bounds->count;
     if (bounds->bytes) {
         status = within_bytes(txn, &last, bounds->bytes, number, &number);
         if (status)
             return status;
     }
-    while (bounds->age_us && number <= last.number) {
+    while (bounds->age_us && number <= last.record.seq) {
         struct mrc_history_row row;
 
         status = mrc_history_table_get(txn, number, &row);
         if (status)
             return status;
-        if (!mrc_ring_is_older(row.time_us, bounds->age_us, now_us))
+        if (!mrc_ring_is_older(row.record.time_us, bounds->age_us, now_us))
             break;
         number++;
     }
     *ret_number = number;
-    *ret_behind = number - first.number;
+    *ret_behind = number - first.record.seq;
     return APR_SUCCESS;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------*/
+/* ---- Finding ----------------------------------------------------------------------------------*/
 
-/* The hash in CURSOR's place is ID's; looks at the records that have it, the earliest first. */
+/* CURSOR stands at the hash of ID: compares the records that have this hash, the earliest first. */
 static apr_status_t find_among(const struct mrc_history_txn *txn, MDB_cursor *cursor,
                                struct mrc_bytes id, uint64_t oldest, uint64_t *ret_number)
 {
@@ -279,7 +283,7 @@ static apr_status_t find_among(const struct mrc_history_txn *txn, MDB_cursor *cu
         status = mrc_history_table_get(txn, number, &row);
         if (status)
             return status == APR_NOTFOUND ? MRC_STATUS_CORRUPT : status;
-        if (mrc_bytes_eq(row.id, id)) {
+        if (mrc_bytes_eq(row.record.id, id)) {
             *ret_number = number;
             return APR_SUCCESS;
         }
@@ -299,7 +303,7 @@ apr_status_t mrc_history_table_find(const struct mrc_history_txn *txn, struct mr
 
     if (rc)
         return mrc_history_env_status(rc);
-    /* The first number with this hash that is not before the oldest. */
+    /* The first number with this hash, from OLDEST on. */
     rc = mdb_cursor_get(cursor, &hash_val, &number_val, MDB_GET_BOTH_RANGE);
     status = rc ? mrc_history_env_status(rc) : find_among(txn, cursor, id, oldest, ret_number);
     mdb_cursor_close(cursor);

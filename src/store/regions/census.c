@@ -8,8 +8,8 @@
 #include "store/regions/census_layout.h"
 #include "store/shm/control_layout.h"
 
-/* Cells for each stream: it may count for an address and for a token, and half of the cells or more
- * stay free, so that windows do not fill up. */
+/* Cells for each stream: it may count for an address and for a token, and at least half of the
+ * cells stay free, so that windows do not fill up. */
 #define CELLS_PER_STREAM 8
 #define CELLS_MIN        1024
 
@@ -19,7 +19,7 @@ _Static_assert(MRC_CONTROL_SLOTS_MAX <= 1 << (MRC_CENSUS_MARK_SHIFT - MRC_CENSUS
 struct mrc_census {
     struct mrc_census_header *header;
     _Atomic uint64_t *cells;
-    uint64_t mask; /* of the number of a cell; our own copy */
+    uint64_t mask; /* cells - 1; our own copy */
     uint64_t hash_key[2];
 };
 
@@ -64,14 +64,15 @@ apr_status_t mrc_census_create(apr_pool_t *pool, void *region, uint32_t cells,
 
 uint64_t mrc_census_key(const struct mrc_census *census, char kind, struct mrc_bytes name)
 {
-    /* Kinds differ by the key, so that no name of one can be taken for a name of another. */
+    /* Each kind has its own hash key, so that no name of one kind is mistaken for one of another.
+     */
     const uint64_t key[2] = {census->hash_key[0] ^ (unsigned char)kind, census->hash_key[1]};
     uint64_t hash = mrc_siphash(key, name);
 
     return hash ? hash : 1;
 }
 
-/* ---- cells ------------------------------------------------------------------------------------*/
+/* ---- Cells ------------------------------------------------------------------------------------*/
 
 static _Atomic uint64_t *cell_at(const struct mrc_census *census, uint64_t key, unsigned i)
 {
@@ -83,14 +84,14 @@ static uint64_t count_of(uint64_t cell)
     return cell & MRC_CENSUS_COUNT_MASK;
 }
 
-/* What a cell of KEY and SLOT is beside its count. */
+/* The value of a cell of KEY and SLOT without its count. */
 static uint64_t owner_part(unsigned slot, uint64_t key)
 {
     return key >> MRC_CENSUS_MARK_SHIFT << MRC_CENSUS_MARK_SHIFT | (uint64_t)slot
                                                                        << MRC_CENSUS_SLOT_SHIFT;
 }
 
-/* Adds 1 to a cell of KEY and SLOT that has room, or takes a free one if it may. */
+/* Adds 1 to CELL if it is one of OWNER with room, or, with MAY_TAKE, if it is free. */
 static bool count_in(_Atomic uint64_t *cell, uint64_t owner, bool may_take)
 {
     uint64_t value = atomic_load(cell);
@@ -123,7 +124,7 @@ uint64_t mrc_census_add(struct mrc_census *census, unsigned slot, uint64_t key)
 {
     uint64_t owner = owner_part(slot, key);
 
-    /* Two threads of one child may each take a free cell for one client: that counts as well. */
+    /* Two threads of one child may each take a free cell for the same client; the sum is right. */
     for (int may_take = 0; may_take <= 1; may_take++) {
         for (unsigned i = 0; i < MRC_CENSUS_WINDOW; i++) {
             if (count_in(cell_at(census, key, i), owner, may_take))

@@ -1,5 +1,5 @@
 /*
- * The bytes of a census: how many streams each client has, in all children of a hub.
+ * The bytes of a census: the number of streams of each client, in all children of a hub.
  *
  *     0    +---------------------------------------+
  *          | struct mrc_census_header    (64 bytes) |
@@ -14,13 +14,13 @@
  *     |     mark of the key      | slot of child  |  count, not 0  |
  *     +--------------------------+----------------+----------------+
  *
- * The key's low bits say at which cell its window of MRC_CENSUS_WINDOW cells begins, the high ones
- * are its mark. The client's cells, one for each child that has streams of it, lie anywhere in the
- * window; whoever wants the sum looks at all of it. So a cell that becomes free leaves no gap.
+ * The low bits of the key are the number of the cell where its window of MRC_CENSUS_WINDOW cells
+ * begins; the high bits are its mark. The client has a cell for each child with streams of it,
+ * anywhere in the window. A sum reads the whole window, so a cell that becomes free leaves no gap.
  *
  * Every change is one compare-and-swap (seq_cst) of one cell, by the child that owns the slot or,
- * when that is dead, by the one that folds it. A child may die at any instruction: what it has
- * counted is in its own cells, and goes with them.
+ * after its death, by the process that folds it. A child may die at any instruction: its counts are
+ * in its own cells, and are removed with them.
  */
 #ifndef MRC_STORE_REGIONS_CENSUS_LAYOUT_H
 #define MRC_STORE_REGIONS_CENSUS_LAYOUT_H
@@ -39,7 +39,7 @@ struct mrc_census_header {
     uint64_t magic;
     uint32_t version;
     uint32_t cell_count;
-    uint64_t hash_key[2]; /* random: nobody can aim at a window */
+    uint64_t hash_key[2]; /* random, so that nobody can choose clients that share a window */
     uint8_t reserved[32];
 };
 _Static_assert(sizeof(struct mrc_census_header) == 64, "the header is a cache line");

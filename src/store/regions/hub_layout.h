@@ -1,12 +1,12 @@
 /*
- * The bytes of a hub's segment: one for each hub.
+ * The bytes of a hub's segment; every hub has one.
  *
  *     0                    +-----------------------------------------------+
  *                          | struct mrc_hub_header            (2048 bytes) |
  *     region[RING]         +-----------------------------------------------+
- *                          | struct mrc_ring_header (256), data            |  ring_layout.h
+ *                          | struct mrc_ring_header (256), data            |  ring/layout.h
  *     region[INDEX]        +-----------------------------------------------+
- *                          | u64 bucket [power of two]                     |  ring_layout.h
+ *                          | u64 bucket [power of two]                     |  ring/layout.h
  *     region[INTEREST]     +-----------------------------------------------+
  *                          | struct mrc_interests_header, rows, words      |  interests_layout.h
  *     region[METRICS]      +-----------------------------------------------+
@@ -21,8 +21,8 @@
  *                          |                                               |  may be absent
  *     total_bytes          +-----------------------------------------------+
  *
- * Every region begins at a multiple of 64. A region that is absent has size 0. Whether the hub
- * lives or has moved on is ring.state, which the lock of the ring guards.
+ * Every region begins at a multiple of 64. An absent region has size 0. The word ring.state, which
+ * the lock of the ring guards, tells whether the hub still uses this segment.
  */
 #ifndef MRC_STORE_REGIONS_HUB_LAYOUT_H
 #define MRC_STORE_REGIONS_HUB_LAYOUT_H
@@ -48,15 +48,15 @@ enum mrc_hub_region_type {
 };
 
 struct mrc_hub_region {
-    uint32_t type;    /* its own place in the table */
-    uint32_t version; /* of what lies in the region */
+    uint32_t type;    /* its own index in the table */
+    uint32_t version; /* of the region's layout */
     uint64_t offset;  /* from the beginning of the segment */
     uint64_t size;    /* bytes; 0: absent */
 };
 _Static_assert(sizeof(struct mrc_hub_region) == 24, "a region is described by 24 bytes");
 
-/* Written by the parent before any child can see the segment; constant from then on. Processes use
- * the copy that they made then. */
+/* Constant: written by the parent before any child can see the segment. Each process makes a copy
+ * when it attaches, and uses only that. */
 struct mrc_hub_header {
     uint64_t magic;
     uint32_t version;
@@ -73,10 +73,10 @@ struct mrc_hub_header {
 _Static_assert(sizeof(struct mrc_hub_header) == 2048, "the first region begins at byte 2048");
 
 /*
- * The numbers of one child, on cache lines that nobody else writes: relaxed additions by the child
- * that owns the slot. Counters only grow and stay when the child ends, its successor in the slot
- * goes on from there. Gauges are what the child has open now, and are set to 0 when it is folded.
- * The row after the last slot's holds what was counted before the hub was resized.
+ * The numbers of one child, on cache lines that no other child writes: relaxed additions by the
+ * child that owns the slot. Counters only grow; they stay when the child ends, and the next child
+ * in the slot continues them. Gauges count what the child has open now; the one that folds a dead
+ * child sets them to 0. The row after the last slot has the counts from before the hub was resized.
  */
 struct mrc_hub_metrics_row {
     _Atomic uint64_t counter[MRC_HUB_COUNTERS];

@@ -13,7 +13,7 @@
 
 struct mrc_hub_segment {
     struct mrc_segment segment;
-    struct mrc_hub_header geometry; /* our own copy: the shared one is never trusted again */
+    struct mrc_hub_header geometry; /* our own copy; the shared one is not trusted */
     struct mrc_ring *ring;
     struct mrc_roster *roster;   /* NULL: none */
     struct mrc_staging *staging; /* NULL: none */
@@ -35,7 +35,7 @@ static void add_region(struct mrc_hub_header *header, enum mrc_hub_region_type t
     header->total_bytes += (size + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
 }
 
-/* Computes the header of a segment of this shape, and the ring's measures. */
+/* Computes the header of a segment of this shape, and the sizes of its ring. */
 static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                             struct mrc_error *error, struct mrc_hub_header *ret_header,
                             uint64_t *ret_capacity, uint64_t *ret_buckets)
@@ -54,25 +54,26 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
 
     if (key_bytes == 0 || key_bytes > MRC_HUB_KEY_MAX)
         return mrc_status_set(error, APR_EINVAL,
-                              "the key of a hub has %zu bytes; from 1 to %d are possible",
-                              key_bytes, MRC_HUB_KEY_MAX);
+                              "the key of a hub has %zu bytes; 1 to %d are possible", key_bytes,
+                              MRC_HUB_KEY_MAX);
     if (nslots == 0 || nslots > MRC_CONTROL_SLOTS_MAX)
-        return mrc_status_set(error, APR_EINVAL, "%u child slots: from 1 to %d are possible",
-                              nslots, MRC_CONTROL_SLOTS_MAX);
+        return mrc_status_set(error, APR_EINVAL, "%u child slots: 1 to %d are possible", nslots,
+                              MRC_CONTROL_SLOTS_MAX);
     if (shape->history_age_us < 0)
         return mrc_status_set(error, APR_EINVAL, "the age of a history cannot be negative");
     if (shape->roster_subscribers > MRC_ROSTER_SUBSCRIBERS_MAX)
         return mrc_status_set(error, APR_EINVAL,
-                              "active subscriptions of the hub %.100s: %" APR_UINT64_T_FMT
-                              " subscribers can be listed at most",
+                              "active subscriptions of the hub %.100s: at most %" APR_UINT64_T_FMT
+                              " subscribers can be listed",
                               shape->key, MRC_ROSTER_SUBSCRIBERS_MAX);
     capacity =
         mrc_ring_capacity_for(shape->ring_bytes, shape->history_count, shape->body_max_bytes);
     if (capacity == 0)
-        return mrc_status_set(error, APR_EINVAL,
-                              "the ring of the hub %.100s is too large: at most 1 TB, and 1 GB for "
-                              "one update, are possible",
-                              shape->key);
+        return mrc_status_set(
+            error, APR_EINVAL,
+            "the ring of the hub %.100s is too large: at most 1 TB is possible, and "
+            "1 GB for one update",
+            shape->key);
     buckets = mrc_ring_buckets_for(shape->ring_bytes, shape->history_count);
     memcpy(header.key, shape->key, key_bytes);
     header.key_bytes = (uint32_t)key_bytes;
@@ -137,7 +138,7 @@ static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub
     return status ? status : mrc_staging_attach(pool, base, region->size, &hub->staging);
 }
 
-/* What needs random numbers. */
+/* Creates the regions that need random numbers. */
 static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
                                  const struct mrc_hub_shape *shape, struct mrc_error *error)
 {
@@ -149,7 +150,7 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
     if (!status && shape->census_streams)
         status = mrc_census_create(pool, at(&hub->segment, region[MRC_HUB_REGION_COUNTS].offset),
                                    mrc_census_cells(shape->census_streams), &hub->census);
-    return status ? mrc_status_set(error, status, "the system gives no random bytes") : APR_SUCCESS;
+    return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
@@ -173,7 +174,7 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     if (status)
         return status;
     header.created_us = apr_time_now();
-    status = mrc_segment_create(dir, name, header.total_bytes, error, &segment);
+    status = mrc_segment_create(pool, dir, name, header.total_bytes, error, &segment);
     if (status)
         return status;
     mrc_segment_close_fd(&segment);
@@ -202,14 +203,14 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     return APR_SUCCESS;
 }
 
-/* Why HEADER, found in a file of FILE_BYTES, cannot be a hub's; NULL: it can. */
-static const char *doubt(const struct mrc_hub_header *header, uint64_t file_bytes)
+/* Why HEADER, found in a file of FILE_BYTES, cannot be that of a hub; NULL: it can. */
+static const char *find_problem(const struct mrc_hub_header *header, uint64_t file_bytes)
 {
     uint64_t end = sizeof(*header);
     unsigned i;
 
     if (header->magic != MRC_HUB_MAGIC)
-        return "it does not begin like one";
+        return "its first bytes are different";
     if (header->version != MRC_HUB_VERSION)
         return "its layout has another version";
     if (header->total_bytes > file_bytes)
@@ -246,18 +247,18 @@ apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc
     const char *why;
     apr_status_t status;
 
-    status = mrc_segment_open(path, error, &segment);
+    status = mrc_segment_open(pool, path, error, &segment);
     if (status)
         return status;
     if (segment.size < sizeof(header)) {
         why = "it is too short";
     } else {
         memcpy(&header, segment.base, sizeof(header));
-        why = doubt(&header, segment.size);
+        why = find_problem(&header, segment.size);
     }
     if (why) {
         mrc_segment_close(&segment);
-        return mrc_status_set(error, MRC_STATUS_CORRUPT, "%.150s is no hub's segment: %s", path,
+        return mrc_status_set(error, MRC_STATUS_CORRUPT, "%.150s is not a hub's segment: %s", path,
                               why);
     }
     hub = attach(pool, &segment, &header);
@@ -348,7 +349,7 @@ void *mrc_hub_segment_region(const struct mrc_hub_segment *segment, enum mrc_hub
     return at(&segment->segment, region->offset);
 }
 
-/* ---- Who listens ------------------------------------------------------------------------------*/
+/* ---- Waking -----------------------------------------------------------------------------------*/
 
 struct mrc_interests *mrc_hub_segment_interests(const struct mrc_hub_segment *segment)
 {
@@ -370,7 +371,7 @@ unsigned mrc_hub_segment_wake(const struct mrc_hub_segment *segment,
     return woken;
 }
 
-/* The mark is taken first: who is woken reads that far at least. */
+/* Takes the mark before it wakes: a child that is woken reads at least that far. */
 unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
                                   const struct mrc_notify *notify, const struct mrc_tags *tags)
 {
@@ -408,7 +409,7 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
                                   memory_order_relaxed);
 }
 
-/* Seen from any thread: the rows are read one by one, while they change. */
+/* For any thread; the rows change while they are read one by one. */
 static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
 {
     int64_t sum = 0;
@@ -423,10 +424,10 @@ static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
 }
 
 /*
- * Everyone counts first and looks then (both seq_cst), so of those who come at once the last to
- * count sees all others, and they cannot all take the last place. Who saw too many steps back, and
- * looks again: of those who step back at once, the last one sees nobody but those who stay, so that
- * the place goes to somebody.
+ * Every caller adds first and then reads the sum (both seq_cst). The last of simultaneous callers
+ * sees all others, so they cannot all take the last place. A caller that sees too many subtracts
+ * again and reads once more: the last one to subtract sees only those that stay, so somebody gets
+ * the place.
  */
 bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                 uint64_t max)

@@ -1,10 +1,10 @@
 /*
- * The shared memory of one hub: its ring, and regions for what children tell each other.
+ * The shared memory of one hub: its ring, and regions through which its children exchange state.
  *
- * Why no wake-up is lost between a child that begins to listen and a publisher, who appends first
- * and then wakes, is told in interests.h. A publisher may die between the two. Its record is in the
- * ring, and nobody has been told: whoever folds a dead child calls mrc_hub_segment_wake() for every
- * hub afterwards.
+ * A publisher appends first and then wakes the children. interests.h explains why no child that is
+ * just getting its first subscriber misses a wake-up. A publisher may die between the two steps:
+ * the record is in the ring, and nobody was woken. Therefore whoever folds a dead child calls
+ * mrc_hub_segment_wake() for every hub afterwards.
  */
 #ifndef MRC_STORE_REGIONS_HUB_SEGMENT_H
 #define MRC_STORE_REGIONS_HUB_SEGMENT_H
@@ -25,31 +25,31 @@
 struct mrc_hub_segment;
 struct mrc_staging;
 
-/* What one hub asks for. Start from {0}: later fields are 0 when they are not wanted. */
+/* The size of a hub's regions. Start from {0}: a field that is 0 is a part that the hub lacks. */
 struct mrc_hub_shape {
-    const char *key;        /* identity across reloads, at most MRC_HUB_KEY_MAX bytes; not empty */
+    const char *key;        /* identity across reloads; 1 to MRC_HUB_KEY_MAX bytes */
     uint64_t history_count; /* 0: no bound */
     uint64_t history_bytes; /* 0: no bound but the ring */
     int64_t history_age_us; /* 0: no bound */
     bool history_off;
-    uint64_t ring_bytes;     /* payload the ring must hold; the records' overhead comes on top */
+    uint64_t ring_bytes;     /* payload that the ring must hold, without the records' overhead */
     uint64_t body_max_bytes; /* the largest sum of a record's id and payload */
-    uint32_t staging_bytes;  /* caps of regions that are filled elsewhere; 0: absent */
-    uint64_t roster_subscribers; /* for how many the roster is made; 0: there is none */
-    uint64_t census_streams;     /* for how many the census is made; 0: there is none */
+    uint32_t staging_bytes;  /* size of the staging area; 0: absent */
+    uint64_t roster_subscribers; /* capacity of the roster; 0: absent */
+    uint64_t census_streams;     /* capacity of the census; 0: absent */
 };
 
-/* The exact size of the segment; 0 if the shape is impossible, with the reason
- * in ERROR. Creates nothing. */
+/* The exact size of the segment; 0 if the shape is impossible, with the reason in ERROR. Creates
+ * nothing. */
 uint64_t mrc_hub_segment_size(const struct mrc_hub_shape *shape, unsigned nslots,
                               struct mrc_error *error);
 
-/* Makes it, as the file NAME in DIR; the struct lives in POOL. Only the parent. */
+/* Creates it as the file NAME in DIR; the struct and the mapping live in POOL. Only the parent. */
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
                                     struct mrc_error *error, struct mrc_hub_segment **ret_segment);
 
-/* Reads a file of another server, for tools: checked, read-only. */
+/* Opens a file of another server read-only, for tools; checks its header. */
 apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
                                   struct mrc_hub_segment **ret_segment);
 
@@ -62,35 +62,34 @@ uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 
-/* The active subscriptions; NULL: the hub keeps none, or the segment was opened to be read. */
+/* The active subscriptions; NULL: the hub does not keep them, or the segment is read-only. */
 struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment);
 
 /* The staging of a durable history; NULL: the hub has none. */
 struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment);
 
-/* How many streams each client has; NULL: nobody counts, or the segment was opened to be read. */
+/* The streams of each client; NULL: the hub does not count them, or the segment is read-only. */
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment);
 
-/* Whether a new segment of SHAPE would have just these regions: then this one can be kept. */
+/* Whether a new segment of SHAPE would have the same regions: then this one can be kept. */
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
                                const struct mrc_hub_shape *shape);
 
-/* A region, for the part that fills it; NULL if it is absent. */
+/* The bytes of a region; NULL: it is absent. */
 void *mrc_hub_segment_region(const struct mrc_hub_segment *segment, enum mrc_hub_region_type type,
                              uint64_t *ret_bytes);
 
-/* ---- Who listens ------------------------------------------------------------------------------*/
+/* ---- Waking -----------------------------------------------------------------------------------*/
 
-/* Which children are to be woken for what. Not to be changed if the segment was opened to be read.
- */
+/* Which children are woken for what. Must not be changed if the segment is read-only. */
 struct mrc_interests *mrc_hub_segment_interests(const struct mrc_hub_segment *segment);
 
-/* Wakes every child that has listeners, the caller's own included. Returns how many. */
+/* Wakes every child with subscribers, the caller's own included. Returns their number. */
 unsigned mrc_hub_segment_wake(const struct mrc_hub_segment *segment,
                               const struct mrc_notify *notify);
 
-/* Wakes those of them that records with TAGS concern, after these have been appended. Returns how
- * many. */
+/* Wakes those of them that records with TAGS concern; the records have been appended before.
+ * Returns their number. */
 unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
                                   const struct mrc_notify *notify, const struct mrc_tags *tags);
 
@@ -103,28 +102,28 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
                                int64_t n);
 
 /*
- * One more of the gauge INDEX in SLOT, unless the sum over all children is MAX already: exact, also
- * for those who come at once. A take is undone with mrc_hub_segment_gauge_add(). Any thread.
+ * Adds 1 to the gauge INDEX in SLOT, unless the sum over all children is MAX already. This is exact
+ * also for simultaneous callers. mrc_hub_segment_gauge_add() undoes it. Any thread.
  */
 bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                 uint64_t max);
 
-/* A gauge of the caller's own SLOT, and that of any. */
+/* Sets a gauge of the caller's own SLOT; reads a gauge of any SLOT. */
 void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                uint64_t value);
 uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigned slot,
                                   unsigned index);
 
-/* The sums over all children. A gauge that races with its own changes never shows below 0. */
+/* The sums over all children. The sum of a gauge is never below 0, even while it changes. */
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
 uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
 
-/* Folds what a dead child left in SLOT: its interests, its gauges and its census become 0, what it
- * has staged is withdrawn, its subscriptions become orphans. May run twice. */
+/* Folds the remains of a dead child in SLOT: its interests, gauges and census become 0, its staged
+ * updates are withdrawn, its subscriptions become orphans. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
-/* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. What old
- * children count in FROM from then on stays there. */
+/* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. Later counts of
+ * old children stay in FROM. */
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to);
 
 #endif

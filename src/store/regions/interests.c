@@ -67,7 +67,7 @@ uint64_t mrc_interests_tag(const struct mrc_interests *interests, struct mrc_byt
     return mrc_siphash(interests->hash_key, name);
 }
 
-/* ---- the child --------------------------------------------------------------------------------*/
+/* ---- The child --------------------------------------------------------------------------------*/
 
 static _Atomic uint64_t *word_of(const struct mrc_interests *interests, unsigned slot, uint64_t tag)
 {
@@ -115,8 +115,8 @@ static bool is_set(const struct mrc_interests *interests, unsigned slot, uint64_
     return (atomic_load(word_of(interests, slot, tag)) & bit_of(tag)) != 0;
 }
 
-/* Many wait for the same: a bit that is there is not written again, for its cache line is read by
- * every publisher. */
+/* Many subscribers share a topic. A bit that is set already is not written again, because every
+ * publisher reads its cache line. */
 void mrc_interests_set(struct mrc_interests *interests, unsigned slot, uint64_t tag)
 {
     if (slot < interests->nslots && !is_set(interests, slot, tag))
@@ -129,7 +129,7 @@ void mrc_interests_unset(struct mrc_interests *interests, unsigned slot, uint64_
         atomic_fetch_and(word_of(interests, slot, tag), ~bit_of(tag));
 }
 
-/* The listeners first: while there are none, nobody looks at the rest. */
+/* The listeners first: while there are none, no publisher reads the rest. */
 void mrc_interests_fold(struct mrc_interests *interests, unsigned slot)
 {
     struct mrc_interests_row *row;
@@ -145,9 +145,9 @@ void mrc_interests_fold(struct mrc_interests *interests, unsigned slot)
         atomic_store_explicit(word_of(interests, slot, bit), 0, memory_order_release);
 }
 
-/* ---- publishers -------------------------------------------------------------------------------*/
+/* ---- Publishers -------------------------------------------------------------------------------*/
 
-/* Whether the child has been left alone for so long that it must read. */
+/* Whether so much was appended since the last wake-up that the child must read. */
 static bool is_behind(const struct mrc_interests_row *row, const struct mrc_interests_mark *mark)
 {
     uint64_t seq = atomic_load_explicit(&row->woken_seq, memory_order_relaxed);

@@ -10,10 +10,10 @@
 #define HEAD_BYTES ((MRC_ROSTER_CELL_WORDS - MRC_ROSTER_HEAD_WORDS) * 8)
 #define PART_BYTES ((MRC_ROSTER_CELL_WORDS - MRC_ROSTER_PART_WORDS) * 8)
 
-/* How often an entry that changes under a reader is read again. */
+/* A reader tries this often to copy an entry that changes meanwhile. */
 #define READ_TRIES 16
 
-/* A cell's number in a chain: none. */
+/* The end of a chain. */
 #define NO_CELL UINT32_MAX
 
 struct mrc_roster {
@@ -21,10 +21,10 @@ struct mrc_roster {
     _Atomic uint64_t *words;
     struct mrc_roster_cell *cells;
     uint32_t own_count, cell_count;
-    atomic_uint next_own, next_shared; /* of this process: where to look for a free cell first */
+    atomic_uint next_own, next_shared; /* of this process: where to search for a free cell first */
 };
 
-/* ---- words ------------------------------------------------------------------------------------*/
+/* ---- Words ------------------------------------------------------------------------------------*/
 
 static unsigned state_of(uint64_t word)
 {
@@ -36,7 +36,7 @@ static uint64_t owner_of(uint64_t word)
     return word >> MRC_ROSTER_OWNER_SHIFT & MRC_ROSTER_ORPHAN;
 }
 
-/* What follows WORD when the cell gets STATE and OWNER. */
+/* The word after WORD, with STATE and OWNER. */
 static uint64_t next_word(uint64_t word, unsigned state, uint64_t owner)
 {
     return (uint64_t)state << MRC_ROSTER_STATE_SHIFT | owner << MRC_ROSTER_OWNER_SHIFT |
@@ -48,7 +48,7 @@ static uint64_t load(const struct mrc_roster *roster, uint32_t cell)
     return atomic_load_explicit(&roster->words[cell], memory_order_acquire);
 }
 
-/* The caller owns CELL: nobody else changes the word. */
+/* Changes CELL, which the caller owns: no other process changes the word. */
 static void set(struct mrc_roster *roster, uint32_t cell, unsigned state, uint64_t owner)
 {
     uint64_t word = load(roster, cell);
@@ -62,7 +62,7 @@ static void set_state(struct mrc_roster *roster, uint32_t cell, unsigned state)
     set(roster, cell, state, owner_of(load(roster, cell)));
 }
 
-/* Makes CELL the caller's if it still is WORD. */
+/* Changes CELL if its word still is WORD. */
 static bool take(struct mrc_roster *roster, uint32_t cell, uint64_t word, unsigned state,
                  uint64_t owner)
 {
@@ -70,7 +70,7 @@ static bool take(struct mrc_roster *roster, uint32_t cell, uint64_t word, unsign
                                           next_word(word, state, owner));
 }
 
-/* ---- the region -------------------------------------------------------------------------------*/
+/* ---- The region -------------------------------------------------------------------------------*/
 
 void mrc_roster_measure(uint64_t subscribers, uint32_t *ret_own, uint32_t *ret_shared)
 {
@@ -130,7 +130,7 @@ uint32_t mrc_roster_used(const struct mrc_roster *roster)
     return used;
 }
 
-/* ---- cells and chains -------------------------------------------------------------------------*/
+/* ---- Cells and chains -------------------------------------------------------------------------*/
 
 static uint64_t get(const struct mrc_roster *roster, uint32_t cell, unsigned i)
 {
@@ -142,7 +142,7 @@ static void put(struct mrc_roster *roster, uint32_t cell, unsigned i, uint64_t v
     atomic_store_explicit(&roster->cells[cell].word[i], value, memory_order_release);
 }
 
-/* The cell after CELL; NO_CELL: none. */
+/* The cell after CELL in its chain, or NO_CELL. */
 static uint32_t next_of(const struct mrc_roster *roster, uint32_t cell)
 {
     uint64_t next = get(roster, cell, 0);
@@ -150,7 +150,7 @@ static uint32_t next_of(const struct mrc_roster *roster, uint32_t cell)
     return next == 0 || next > roster->cell_count ? NO_CELL : (uint32_t)next - 1;
 }
 
-/* Claims a free cell of those from FIRST to END - 1 for OWNER. NO_CELL: all are taken. */
+/* Claims a free cell from FIRST to END - 1 for OWNER. NO_CELL: all are taken. */
 static uint32_t claim_between(struct mrc_roster *roster, uint32_t first, uint32_t end,
                               atomic_uint *hint, uint64_t owner)
 {
@@ -183,8 +183,8 @@ static uint32_t claim(struct mrc_roster *roster, uint64_t owner, bool is_small)
     return cell;
 }
 
-/* Frees the chain of HEAD, which is CLAIMED by the caller like all of its parts; the head last, or
- * its number could be lost with what hangs on it. */
+/* Frees the chain of HEAD, all of which the caller has CLAIMED. The head comes last: it leads to
+ * the parts, in case the process dies before it has freed them. */
 static void free_chain(struct mrc_roster *roster, uint32_t head)
 {
     uint32_t part = next_of(roster, head);
@@ -209,7 +209,7 @@ static void retag_parts(struct mrc_roster *roster, uint32_t head, uint64_t owner
     }
 }
 
-/* Claims COUNT cells and links them; the last one claimed is the head. */
+/* Claims COUNT cells and links them; the last one is the head. */
 static apr_status_t claim_chain(struct mrc_roster *roster, uint64_t owner, uint64_t count,
                                 bool is_small, uint32_t *ret_head)
 {
@@ -230,9 +230,9 @@ static apr_status_t claim_chain(struct mrc_roster *roster, uint64_t owner, uint6
     return APR_SUCCESS;
 }
 
-/* ---- bytes of an entry ------------------------------------------------------------------------*/
+/* ---- Bytes of an entry ------------------------------------------------------------------------*/
 
-/* Where the next word of an entry's bytes lies. */
+/* The place of the next word of an entry's bytes. */
 struct place {
     uint32_t cell;
     unsigned word;
@@ -260,7 +260,7 @@ static uint64_t lengths_of(const struct mrc_roster_entry *entry)
 _Static_assert(MRC_ROSTER_PAYLOAD_MAX <= 0xfffff, "a payload's length has 20 bits");
 _Static_assert(MRC_ROSTER_MATCH_MAX <= 0xfffffff, "a matcher's length has 28 bits");
 
-/* Appends BYTES, which begin at the byte AT of the entry, to its chain. */
+/* Writes BYTES to the chain; AT is their offset in the bytes of the entry. */
 static void write_bytes(struct mrc_roster *roster, struct place *place, size_t at,
                         struct mrc_bytes bytes)
 {
@@ -307,7 +307,7 @@ static apr_status_t make_room(struct mrc_roster_entry *entry, size_t len)
     return APR_SUCCESS;
 }
 
-/* Copies what may be changing; APR_EGENERAL: it did. */
+/* Copies an entry that may change meanwhile. APR_EGENERAL: it did. */
 static apr_status_t copy_entry(const struct mrc_roster *roster, uint32_t head,
                                struct mrc_roster_entry *entry)
 {
@@ -341,7 +341,7 @@ static apr_status_t copy_entry(const struct mrc_roster *roster, uint32_t head,
     return APR_SUCCESS;
 }
 
-/* Reads the entry at CELL while it is in one of the states whose bits are in STATES. */
+/* Reads the entry at CELL, in one of the states in the bit set STATES. */
 static apr_status_t read_in(const struct mrc_roster *roster, uint32_t cell, unsigned states,
                             struct mrc_roster_entry *entry)
 {
@@ -380,7 +380,7 @@ void mrc_roster_entry_free(struct mrc_roster_entry *entry)
     *entry = (struct mrc_roster_entry){.type = 0};
 }
 
-/* ---- the life of an entry ---------------------------------------------------------------------*/
+/* ---- The life of an entry ---------------------------------------------------------------------*/
 
 static apr_status_t add_for(struct mrc_roster *roster, uint64_t owner,
                             const struct mrc_roster_entry *entry, bool is_small, uint32_t *ret_id)
@@ -421,7 +421,7 @@ void mrc_roster_release(struct mrc_roster *roster, uint32_t id)
     free_chain(roster, id);
 }
 
-/* ---- what the dead have left ------------------------------------------------------------------*/
+/* ---- Entries of dead children -----------------------------------------------------------------*/
 
 bool mrc_roster_has_orphans(const struct mrc_roster *roster)
 {
@@ -433,7 +433,7 @@ bool mrc_roster_take_orphans(struct mrc_roster *roster)
     return mrc_roster_has_orphans(roster) && atomic_exchange(&roster->header->orphans, 0) != 0;
 }
 
-/* Parts first: whoever goes on after an interruption finds the head. */
+/* The parts first: after an interruption, the head is still found. */
 static void make_orphan(struct mrc_roster *roster, uint32_t head)
 {
     retag_parts(roster, head, MRC_ROSTER_ORPHAN);
@@ -455,7 +455,8 @@ void mrc_roster_fold(struct mrc_roster *roster, unsigned slot)
         if (owner_of(word) == slot && state_of(word) == MRC_ROSTER_CLAIMED)
             set(roster, cell, MRC_ROSTER_FREE, 0);
     }
-    /* Even if there were none: the dead child may have taken the sign, and adopted none yet. */
+    /* Even if there are none now: the dead child may have taken the flag and adopted nothing yet.
+     */
     atomic_store(&roster->header->orphans, 1);
 }
 

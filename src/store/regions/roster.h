@@ -1,9 +1,13 @@
 /*
- * The roster: who subscribes to what, in shared memory, for all children of a hub.
+ * The roster: the active subscriptions of all children of a hub, in shared memory.
  *
  * Any number of processes and threads add, end and read entries at the same time, without a lock.
- * A child that dies leaves nothing that others cannot put in order (roster_layout.h). What a
- * matcher or a payload means is the caller's affair.
+ * If a child dies, the others can clean up everything that it leaves (roster_layout.h). The meaning
+ * of a matcher and of a payload is up to the caller.
+ *
+ * An entry is added, activated (listed), ended (no longer listed, but its end is not announced yet)
+ * and released. The entries of a dead child become orphans: another child adopts them, announces
+ * their end and releases them.
  */
 #ifndef MRC_STORE_REGIONS_ROSTER_H
 #define MRC_STORE_REGIONS_ROSTER_H
@@ -16,112 +20,110 @@
 #include "apr_pools.h"
 #include "core/base/bytes.h"
 
-/* A process's view of a roster: it may be used by all threads at once. */
+/* One process's view of a roster; all of its threads may use it at once. */
 struct mrc_roster;
 
-/* What each subscriber may take of the cells that are for small ones: 512 bytes. */
+/* The small cells that each subscriber may take: 512 bytes. */
 #define MRC_ROSTER_OWN_CELLS 4
 
-/* Cells for those who need more, at least: 4 MB. */
+/* The least number of shared cells, for subscribers that need more: 4 MB. */
 #define MRC_ROSTER_SHARED_CELLS_MIN 32768
 
-/* The most subscribers that a roster is made for. */
+/* The largest capacity of a roster. */
 #define MRC_ROSTER_SUBSCRIBERS_MAX (UINT64_C(1) << 22)
 
-/* Bytes of one entry's matcher, and of its payload. */
+/* The most bytes of an entry's matcher, and of its payload. */
 #define MRC_ROSTER_MATCH_MAX   ((size_t)1 << 24)
 #define MRC_ROSTER_PAYLOAD_MAX ((size_t)1 << 16)
 
-/* One entry, as it is added and as it is copied out. Start one that is read into from {0}. */
+/* An entry, to be added or copied out. An entry to read into starts as {0}. */
 struct mrc_roster_entry {
     unsigned char subscriber[16];
     unsigned type; /* of the matcher; below 256 */
     struct mrc_bytes match;
     struct mrc_bytes payload; /* { NULL, 0 }: none */
-    char *buf;                /* malloc()ed by reading, and reused; the views live in it */
+    char *buf;                /* holds what was read; from malloc(), reused by the next read */
     size_t cap;
 };
 
-/* How many cells a roster for SUBSCRIBERS has, of both kinds; at most MRC_ROSTER_SUBSCRIBERS_MAX of
- * them. */
+/* The number of small and of shared cells of a roster for SUBSCRIBERS, which is at most
+ * MRC_ROSTER_SUBSCRIBERS_MAX. */
 void mrc_roster_measure(uint64_t subscribers, uint32_t *ret_own, uint32_t *ret_shared);
 
-/* The size of its region. */
+/* The bytes of its region. */
 uint64_t mrc_roster_bytes(uint32_t own, uint32_t shared);
 
-/* Lays an empty roster down in the zeroed REGION (64-byte aligned), which must outlive it. The
- * struct lives in POOL. */
+/* Makes an empty roster in the zeroed REGION (64-byte aligned), which must outlive it. The struct
+ * lives in POOL. */
 struct mrc_roster *mrc_roster_create(apr_pool_t *pool, void *region, uint32_t own, uint32_t shared);
 
-/* How many cells an entry takes. */
+/* The number of cells that an entry takes. */
 uint64_t mrc_roster_cells(size_t match_len, size_t payload_len);
 
-/* ---- the life of an entry: by the child in SLOT, any thread of it
- * ------------------------------*/
+/* ---- The life of an entry: any thread of the child in SLOT ------------------------------------*/
 
 /*
- * Adds ENTRY, which nobody sees before mrc_roster_activate(). IS_SMALL: those that its subscriber
- * adds take MRC_ROSTER_OWN_CELLS together at most; then there is room for it unless there are more
- * subscribers than the roster was made for. APR_ENOSPC: there is no room.
+ * Adds ENTRY, which is not listed before mrc_roster_activate(). IS_SMALL: all entries of its
+ * subscriber together take at most MRC_ROSTER_OWN_CELLS cells; then there is room for it, unless
+ * there are more subscribers than the roster was made for. APR_ENOSPC: there is no room.
  */
 apr_status_t mrc_roster_add(struct mrc_roster *roster, unsigned slot,
                             const struct mrc_roster_entry *entry, bool is_small, uint32_t *ret_id);
 
-/* It is listed from now on. */
+/* Lists the entry. */
 void mrc_roster_activate(struct mrc_roster *roster, uint32_t id);
 
-/* It is not listed any more. It can still be read, since its end is to be told. */
+/* Ends the entry: it is no longer listed, but can still be read to announce its end. */
 void mrc_roster_end(struct mrc_roster *roster, uint32_t id);
 
-/* It is gone; its end has been told, or it was never activated. */
+/* Frees the entry: its end was announced, or it was never activated. */
 void mrc_roster_release(struct mrc_roster *roster, uint32_t id);
 
-/* ---- what the dead have left ------------------------------------------------------------------*/
+/* ---- Entries of dead children -----------------------------------------------------------------*/
 
 /*
- * The child in SLOT is no more: its entries are orphans, which are not listed. Whoever reaps it
- * does this, and may die in it: it can be done again.
+ * The child in SLOT has died: its listed and ended entries become orphans, the others are freed.
+ * Called by the process that reaps the child; if that process dies in it, another one repeats it.
  */
 void mrc_roster_fold(struct mrc_roster *roster, unsigned slot);
 
-/* Whether there may be orphans that nobody looks for yet; taking it, one is that somebody. */
+/* Whether there may be orphans that no child looks for yet; taking them makes the caller that
+ * child. */
 bool mrc_roster_has_orphans(const struct mrc_roster *roster);
 bool mrc_roster_take_orphans(struct mrc_roster *roster);
 
 /*
- * Makes the next orphan, from the cell *CURSOR on, an ending entry of SLOT, and moves *CURSOR
- * behind it. False: there is none.
+ * Adopts the next orphan from the cell *CURSOR on: it becomes an ended entry of SLOT. Moves *CURSOR
+ * behind it. False: there are no more orphans.
  */
 bool mrc_roster_adopt(struct mrc_roster *roster, unsigned slot, uint32_t *cursor, uint32_t *ret_id);
 
-/* Makes an ending entry an orphan again: the caller cannot tell its end. */
+/* Makes an ended entry an orphan again: the caller cannot announce its end. */
 void mrc_roster_disown(struct mrc_roster *roster, uint32_t id);
 
 /*
- * Makes all that FROM lists, or has still to tell the end of, orphans of the empty roster TO. Only
- * the parent, when a hub is resized. Returns how many there was no room for.
+ * Copies all listed and ended entries of FROM to the empty roster TO, as orphans. Only the parent,
+ * when a hub is resized. Returns the number of entries for which there was no room.
  */
 uint64_t mrc_roster_carry(const struct mrc_roster *from, struct mrc_roster *to);
 
-/* ---- reading: any thread, no lock -------------------------------------------------------------*/
+/* ---- Reading: any thread, no lock -------------------------------------------------------------*/
 
-/* Cells have the numbers 0 to this one - 1; an entry has that of its head. */
+/* The number of cells. The id of an entry is the number of its first cell. */
 uint32_t mrc_roster_count(const struct mrc_roster *roster);
 
-/*
- * Copies the entry that is listed at CELL. APR_NOTFOUND: none is; APR_ENOMEM.
- */
+/* Copies the listed entry at CELL. APR_NOTFOUND: no entry is listed there; APR_ENOMEM. */
 apr_status_t mrc_roster_read(const struct mrc_roster *roster, uint32_t cell,
                              struct mrc_roster_entry *entry);
 
-/* The same for one whose end is to be told; only by its owner. */
+/* The same for an ended entry; only by its owner. */
 apr_status_t mrc_roster_read_ending(const struct mrc_roster *roster, uint32_t id,
                                     struct mrc_roster_entry *entry);
 
-/* Frees what was read; ENTRY is empty and usable again. Accepts NULL. */
+/* Frees the buffer; ENTRY is {0} again. Accepts NULL. */
 void mrc_roster_entry_free(struct mrc_roster_entry *entry);
 
-/* How many cells are not free: for tests and tools. */
+/* The number of cells that are not free; for tests and tools. */
 uint32_t mrc_roster_used(const struct mrc_roster *roster);
 
 #endif

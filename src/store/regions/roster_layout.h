@@ -1,24 +1,24 @@
 /*
- * The bytes of a roster: the active subscriptions of a hub, those of all its children.
+ * The bytes of a roster: the active subscriptions of all children of a hub.
  *
- *     0                +--------------------------------------------------+
- *                      | struct mrc_roster_header               (64 bytes) |
- *     64               +--------------------------------------------------+
- *                      | u64 word [cell_count]                             |  who has each cell
- *     (multiple of 64) +--------------------------------------------------+
- *                      | struct mrc_roster_cell [cell_count]    (128 each) |
- *                      |   0 … own_count - 1             for small entries |
- *                      |   own_count … cell_count - 1    for the others    |
- *                      +--------------------------------------------------+
+ *     0                 +---------------------------------------------------+
+ *                       | struct mrc_roster_header               (64 bytes) |
+ *     64                +---------------------------------------------------+
+ *                       | u64 word [cell_count]                             |  state and owner
+ *     (multiple of 64)  +---------------------------------------------------+
+ *                       | struct mrc_roster_cell [cell_count]    (128 each) |
+ *                       |   0 … own_count - 1             for small entries |
+ *                       |   own_count … cell_count - 1    for the others    |
+ *                       +---------------------------------------------------+
  *
- * An entry is a chain of cells, a head and as many parts as its bytes need:
+ * An entry is a chain of cells: a head, and as many parts as its bytes need:
  *
  *     head  next + 1 | subscriber (16 bytes) | lengths and type | 96 bytes ──> part ──> part
  *     part  next + 1 | 120 bytes
  *
- * next + 1 is 0 at the end of the chain. The bytes are those of the matcher, then the payload's.
+ * next + 1 is 0 at the end of the chain. The bytes are the matcher, then the payload.
  *
- * The life of a cell is in its word, so that nothing can be half done:
+ * The state of a cell is in one word, so no change can be half done:
  *
  *          claim              activate              end               release
  *     FREE -----> CLAIMED(slot) -----> ACTIVE(slot) ---> ENDING(slot) -------> CLAIMED(slot)
@@ -33,17 +33,18 @@
  *     | state |  slot of the owner    |  how often the word has changed            |
  *     +-------+-----------------------+-------------------------------------------+
  *
- * Only the owner of a cell changes its word: the child in the slot; or, when that is dead, the one
- * that folds it; for an orphan, the one whose compare-and-swap adopts it.
+ * Only the owner of a cell changes its word: the child in the slot or, after its death, the process
+ * that folds it; for an orphan, the child whose compare-and-swap adopts it.
  *
- * A child may die at any instruction. Whatever is CLAIMED by its slot then is in no entry that
- * counts, and is freed cell by cell; for a chain is taken apart only while its head is CLAIMED.
- * Whatever is ACTIVE or ENDING becomes an orphan with its whole chain, parts first, so that a
- * fold that is interrupted finds the head again. An orphan is one whose end is still to be told.
+ * A child may die at any instruction. Its CLAIMED cells then belong to no complete entry, because a
+ * chain is taken apart only while its head is CLAIMED; they are freed one by one. Its ACTIVE and
+ * ENDING entries become orphans with their whole chains, the parts first, so that an interrupted
+ * fold still finds the head. The end of an orphan has not been announced yet.
  *
- * A reader takes no lock: it loads the head's word, copies the chain, and loads the word again. If
- * it has not changed, neither has the chain. Words of cells are stored with release order after
- * the head has left FREE, and loaded with acquire order before the second look.
+ * A reader takes no lock: it loads the word of the head, copies the chain, and loads the word
+ * again. If the word has not changed, neither has the chain: words of cells are stored with release
+ * order after the head has left FREE, and loaded with acquire order before the second load of the
+ * word.
  */
 #ifndef MRC_STORE_REGIONS_ROSTER_LAYOUT_H
 #define MRC_STORE_REGIONS_ROSTER_LAYOUT_H
@@ -63,25 +64,25 @@
 #define MRC_ROSTER_ORPHAN      UINT64_C(0xfffff) /* in place of a slot */
 
 #define MRC_ROSTER_CELL_WORDS 16
-#define MRC_ROSTER_HEAD_WORDS 4 /* of a head, before its bytes */
-#define MRC_ROSTER_PART_WORDS 1 /* of a part */
+#define MRC_ROSTER_HEAD_WORDS 4 /* before the bytes in a head */
+#define MRC_ROSTER_PART_WORDS 1 /* before the bytes in a part */
 
 struct mrc_roster_header {
-    /* Constant: written by the parent before any child exists; processes use the copy that they
-     * made then. */
+    /* Constant: written by the parent before any child exists. Each process makes a copy when it
+     * attaches, and uses only that. */
     uint64_t magic;
     uint32_t version;
     uint32_t cell_count;
     uint32_t own_count;
     uint8_t reserved0[4];
-    /* 1: there may be orphans. Stored by whoever made some, taken (exchanged for 0) by whoever then
-     * looks for them; both seq_cst, the store after the orphans. */
+    /* 1: there may be orphans. Stored by the process that made them, after them; exchanged for 0 by
+     * the child that then looks for them. Both are seq_cst. */
     _Atomic uint64_t orphans;
     uint8_t reserved1[32];
 };
 _Static_assert(sizeof(struct mrc_roster_header) == 64, "the header is a cache line");
 
-/* Written by the owner while CLAIMED, word by word; constant until it is FREE again. */
+/* Written by the owner while CLAIMED, word by word; then constant until FREE. */
 struct mrc_roster_cell {
     _Atomic uint64_t word[MRC_ROSTER_CELL_WORDS];
 };

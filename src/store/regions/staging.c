@@ -1,14 +1,9 @@
 #include "store/regions/staging.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "store/base/futex.h"
 #include "store/base/status.h"
 #include "store/regions/staging_layout.h"
 
@@ -17,7 +12,7 @@
 struct mrc_staging {
     struct mrc_staging_header *header;
     char *slots;
-    unsigned count; /* our own copies: the shared ones are never believed again */
+    unsigned count; /* this and the next: our own copies; the shared ones are not trusted */
     uint64_t data_bytes;
     uint64_t stride;
 };
@@ -32,29 +27,12 @@ uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes)
     return sizeof(struct mrc_staging_header) + slots * stride_of(data_bytes);
 }
 
-/* 0 or an errno. */
-static int init_lock(pthread_mutex_t *mutex)
-{
-    pthread_mutexattr_t attr;
-    int err = pthread_mutexattr_init(&attr);
-
-    if (err)
-        return err;
-    err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    if (!err)
-        err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    if (!err)
-        err = pthread_mutex_init(mutex, &attr);
-    pthread_mutexattr_destroy(&attr);
-    return err;
-}
-
 apr_status_t mrc_staging_create(void *region, uint64_t bytes, struct mrc_error *error)
 {
     struct mrc_staging_header *header = region;
     uint64_t count =
         bytes > sizeof(*header) ? (bytes - sizeof(*header)) / stride_of(MRC_STAGING_DATA_BYTES) : 0;
-    int err;
+    apr_status_t status;
 
     if (count == 0 || count > SLOTS_MAX)
         return mrc_status_set(error, APR_EINVAL, "a staging area cannot have this size");
@@ -62,10 +40,10 @@ apr_status_t mrc_staging_create(void *region, uint64_t bytes, struct mrc_error *
     header->version = MRC_STAGING_VERSION;
     header->slot_count = (uint32_t)count;
     header->data_bytes = MRC_STAGING_DATA_BYTES;
-    err = init_lock(&header->lock.mutex);
-    return err ? mrc_status_set(error, err,
-                                "the system has no robust locks that processes can share")
-               : APR_SUCCESS;
+    status = mrc_lock_init(&header->lock);
+    return status ? mrc_status_set(error, status,
+                                   "the system has no robust locks that processes can share")
+                  : APR_SUCCESS;
 }
 
 apr_status_t mrc_staging_attach(apr_pool_t *pool, void *region, uint64_t bytes,
@@ -99,7 +77,7 @@ static enum mrc_staging_state state_of(uint32_t word)
     return (enum mrc_staging_state)(word & ((1U << MRC_STAGING_OWNER_SHIFT) - 1));
 }
 
-/* Changes the state of a slot that is in FROM; false: it is not. It stays its publisher's. */
+/* Changes the state of a slot from FROM to TO and keeps its owner. False: it is not in FROM. */
 static bool change(struct mrc_staging_slot *slot, enum mrc_staging_state from,
                    enum mrc_staging_state to)
 {
@@ -115,55 +93,16 @@ static bool change(struct mrc_staging_slot *slot, enum mrc_staging_state from,
     return false;
 }
 
-/* ---- sleeping ---------------------------------------------------------------------------------*/
-
-static void wake(struct mrc_staging_slot *slot)
-{
-    syscall(SYS_futex, &slot->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-static void sleep_while(struct mrc_staging_slot *slot, uint32_t word, int64_t wait_us)
-{
-    const struct timespec timeout = {
-        .tv_sec = (time_t)(wait_us / 1000000),
-        .tv_nsec = (long)(wait_us % 1000000) * 1000,
-    };
-
-    syscall(SYS_futex, &slot->word, FUTEX_WAIT, word, &timeout, NULL, 0);
-}
-
-/* ---- the publish lock -------------------------------------------------------------------------*/
-
-/* The moment WAIT_US from now, on the clock that pthread_mutex_timedlock() uses. */
-static struct timespec deadline(int64_t wait_us)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_sec += (time_t)(wait_us / 1000000);
-    at.tv_nsec += (long)(wait_us % 1000000) * 1000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_nsec -= 1000000000;
-        at.tv_sec++;
-    }
-    return at;
-}
+/* ---- The publish lock -------------------------------------------------------------------------*/
 
 apr_status_t mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us)
 {
-    pthread_mutex_t *mutex = &staging->header->lock.mutex;
-    int err = pthread_mutex_trylock(mutex);
+    bool owner_died;
+    apr_status_t status = mrc_lock_acquire(&staging->header->lock, wait_us, &owner_died);
 
-    if (err == EBUSY && wait_us > 0) {
-        struct timespec until = deadline(wait_us);
-
-        err = pthread_mutex_timedlock(mutex, &until);
-    }
-    if (err == EOWNERDEAD) {
+    if (!status && owner_died)
         atomic_store(&staging->header->recovery, 1);
-        err = pthread_mutex_consistent(mutex);
-    }
-    return err == EBUSY || err == ETIMEDOUT ? APR_TIMEUP : err;
+    return status;
 }
 
 static void nudge_one(struct mrc_staging *staging)
@@ -172,7 +111,7 @@ static void nudge_one(struct mrc_staging *staging)
         struct mrc_staging_slot *slot = slot_at(staging, i);
 
         if (change(slot, MRC_STAGING_STAGED, MRC_STAGING_NUDGED)) {
-            wake(slot);
+            mrc_futex_wake_all(&slot->word);
             return;
         }
     }
@@ -180,7 +119,7 @@ static void nudge_one(struct mrc_staging *staging)
 
 void mrc_staging_unlock(struct mrc_staging *staging)
 {
-    pthread_mutex_unlock(&staging->header->lock.mutex);
+    mrc_lock_release(&staging->header->lock);
     nudge_one(staging);
 }
 
@@ -202,7 +141,7 @@ uint64_t mrc_staging_epoch(const struct mrc_staging *staging, uint64_t *ret_offs
 
 void mrc_staging_bind(struct mrc_staging *staging, uint64_t epoch, uint64_t offset)
 {
-    atomic_store(&staging->header->epoch, 0); /* whoever dies in between leaves none */
+    atomic_store(&staging->header->epoch, 0); /* a death in between leaves no epoch */
     atomic_store(&staging->header->offset, offset);
     atomic_store(&staging->header->epoch, epoch);
 }
@@ -217,9 +156,9 @@ void mrc_staging_count_commit(struct mrc_staging *staging)
     atomic_fetch_add(&staging->header->commits, 1);
 }
 
-/* ---- publishers -------------------------------------------------------------------------------*/
+/* ---- Publishers -------------------------------------------------------------------------------*/
 
-/* A free slot, FILLING now; NULL: there is none. Children begin at different places. */
+/* Claims a free slot for FILLING; NULL: there is none. Children search from different places. */
 static struct mrc_staging_slot *claim(struct mrc_staging *staging, unsigned owner, int *ret_index)
 {
     unsigned start = owner * 7;
@@ -238,28 +177,28 @@ static struct mrc_staging_slot *claim(struct mrc_staging *staging, unsigned owne
     return NULL;
 }
 
-int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_staged *update)
+int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record)
 {
     struct mrc_staging_slot *slot;
     char *data;
     int i;
 
-    if (update->id.len > staging->data_bytes ||
-        update->payload.len > staging->data_bytes - update->id.len)
+    if (record->id.len > staging->data_bytes ||
+        record->payload.len > staging->data_bytes - record->id.len)
         return -1;
     slot = claim(staging, owner, &i);
     if (!slot)
         return -1;
     data = (char *)(slot + 1);
     atomic_store(&slot->number, 0);
-    slot->id_bytes = (uint32_t)update->id.len;
-    slot->payload_bytes = (uint32_t)update->payload.len;
-    slot->stored_bytes = update->stored_bytes;
-    slot->time_us = update->time_us;
-    if (update->id.len)
-        memcpy(data, update->id.ptr, update->id.len);
-    if (update->payload.len)
-        memcpy(data + update->id.len, update->payload.ptr, update->payload.len);
+    slot->id_bytes = (uint32_t)record->id.len;
+    slot->payload_bytes = (uint32_t)record->payload.len;
+    slot->stored_bytes = (uint32_t)record->stored_bytes;
+    slot->time_us = record->time_us;
+    if (record->id.len)
+        memcpy(data, record->id.ptr, record->id.len);
+    if (record->payload.len)
+        memcpy(data + record->id.len, record->payload.ptr, record->payload.len);
     change(slot, MRC_STAGING_FILLING, MRC_STAGING_STAGED);
     return i;
 }
@@ -280,7 +219,7 @@ void mrc_staging_wait(struct mrc_staging *staging, int index, int64_t wait_us)
     uint32_t word = atomic_load(&slot->word);
 
     if (state_of(word) == MRC_STAGING_STAGED || state_of(word) == MRC_STAGING_TAKEN)
-        sleep_while(slot, word, wait_us);
+        mrc_futex_wait(&slot->word, word, wait_us);
 }
 
 void mrc_staging_answer_nudge(struct mrc_staging *staging, int index)
@@ -314,13 +253,13 @@ void mrc_staging_fold(struct mrc_staging *staging, unsigned owner)
     }
 }
 
-/* ---- the leader -------------------------------------------------------------------------------*/
+/* ---- The leader -------------------------------------------------------------------------------*/
 
 static void finish(struct mrc_staging_slot *slot, apr_status_t status)
 {
     atomic_store(&slot->status, (uint32_t)status);
     if (change(slot, MRC_STAGING_TAKEN, MRC_STAGING_DONE))
-        wake(slot);
+        mrc_futex_wake_all(&slot->word);
     else
         change(slot, MRC_STAGING_ORPHAN, MRC_STAGING_FREE);
 }
@@ -342,10 +281,13 @@ unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *update
             continue;
         }
         updates[n++] = (struct mrc_staged){
-            .id = {data, slot->id_bytes},
-            .payload = {data + slot->id_bytes, slot->payload_bytes},
-            .stored_bytes = slot->stored_bytes,
-            .time_us = slot->time_us,
+            .record =
+                {
+                    .time_us = slot->time_us,
+                    .stored_bytes = slot->stored_bytes,
+                    .id = {data, slot->id_bytes},
+                    .payload = {data + slot->id_bytes, slot->payload_bytes},
+                },
             .slot = (int)i,
         };
     }
@@ -354,7 +296,7 @@ unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *update
 
 void mrc_staging_set_number(struct mrc_staging *staging, const struct mrc_staged *update)
 {
-    atomic_store(&slot_at(staging, (unsigned)update->slot)->number, update->number);
+    atomic_store(&slot_at(staging, (unsigned)update->slot)->number, update->record.seq);
 }
 
 void mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update)
@@ -375,9 +317,9 @@ void mrc_staging_recover(struct mrc_staging *staging, uint64_t last)
             finish(slot, APR_SUCCESS);
             continue;
         }
-        atomic_store(&slot->number, 0); /* before another leader sees it */
+        atomic_store(&slot->number, 0); /* before another leader takes it */
         if (change(slot, MRC_STAGING_TAKEN, MRC_STAGING_STAGED))
-            wake(slot);
+            mrc_futex_wake_all(&slot->word);
         else
             change(slot, MRC_STAGING_ORPHAN, MRC_STAGING_FREE);
     }

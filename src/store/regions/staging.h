@@ -1,15 +1,17 @@
 /*
- * Staging: how publishers of all children have their updates committed together.
+ * Staging: publishers of all children have their updates committed together.
  *
- * A publisher claims a slot, stages its update and looks whether it can have the publish lock. If
- * so it is the leader: it takes all that is staged, commits it in one transaction, appends it to
- * the ring, and tells each publisher. If not it sleeps until it is told, or nudged to lead itself.
+ * A publisher claims a slot, stages its update and tries the publish lock. If it gets the lock, it
+ * is the leader: it takes all staged updates, commits them in one transaction, appends them to the
+ * ring and reports the result to each publisher. Otherwise it sleeps until the result is there, or
+ * until it is nudged to lead itself.
  *
- * Nobody is forgotten: a publisher stages (seq_cst) before it tries the lock, and a leader lets the
- * lock go before it looks for one to nudge. So whoever failed to get the lock is seen by the one
- * who had it. A publisher also wakes by itself now and then, in case that one has died.
+ * No update is forgotten: a publisher stages (seq_cst) before it tries the lock, and a leader
+ * releases the lock before it searches for a publisher to nudge. So a publisher that failed to get
+ * the lock is seen by the leader that had it. A publisher also wakes by itself from time to time,
+ * in case the leader has died.
  *
- * The order of locks: staging (no lock), publish, then the transaction of the history.
+ * The order of locks: the publish lock, then the transaction of the history. Staging takes no lock.
  */
 #ifndef MRC_STORE_REGIONS_STAGING_H
 #define MRC_STORE_REGIONS_STAGING_H
@@ -20,105 +22,103 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 
-#include "core/base/bytes.h"
 #include "core/base/err.h"
+#include "store/base/record.h"
 
-/* A process's view; any thread may use it. */
+/* One process's view; all of its threads may use it at once. */
 struct mrc_staging;
 
-/* So many slots has a hub; a publisher that finds none free goes for the lock alone. */
+/* The slots of a hub. A publisher that finds none free commits its update by itself. */
 #define MRC_STAGING_SLOTS 64
 
-/* Id and payload of an update that can be staged; a larger one is committed by its publisher. */
+/* The most bytes of id and payload of a staged update. The publisher of a larger one commits it by
+ * itself. */
 #define MRC_STAGING_DATA_BYTES ((uint64_t)64 * 1024)
 
-/* The size of the region with SLOTS slots for DATA_BYTES each. */
+/* The bytes of a region with SLOTS slots for DATA_BYTES each. */
 uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes);
 
-/* Lays it down in the zeroed REGION of BYTES (64-byte aligned); only the parent. */
+/* Makes it in the zeroed REGION of BYTES (64-byte aligned). Only the parent. */
 apr_status_t mrc_staging_create(void *region, uint64_t bytes, struct mrc_error *error);
 
-/* A view of REGION, which was created; it lives in POOL. MRC_STATUS_CORRUPT: it is none. */
+/* A view of the created REGION; it lives in POOL. MRC_STATUS_CORRUPT: it is not a staging area. */
 apr_status_t mrc_staging_attach(apr_pool_t *pool, void *region, uint64_t bytes,
                                 struct mrc_staging **ret_staging);
 
-/* Frees the slots that the dead child OWNER holds: what it staged is withdrawn, unless a leader has
- * taken it. May run twice. */
+/* Frees the slots of the dead child OWNER. Its staged updates are withdrawn unless a leader has
+ * taken them. May run twice. */
 void mrc_staging_fold(struct mrc_staging *staging, unsigned owner);
 
-/* ---- the publish lock -------------------------------------------------------------------------*/
+/* ---- The publish lock -------------------------------------------------------------------------*/
 
 /*
- * Takes it, waiting WAIT_US at most (0: not at all). APR_TIMEUP. A dead owner's work is to be
- * mended then: mrc_staging_needs_recovery() says so until mrc_staging_recovered().
+ * Acquires it and waits at most WAIT_US (0: does not wait). APR_TIMEUP. If an owner has died,
+ * mrc_staging_needs_recovery() is true until its work was repaired and mrc_staging_recovered() was
+ * called.
  */
 apr_status_t mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us);
 
-/* Lets it go, and nudges one of those who have staged since. */
+/* Releases it, and nudges one publisher that has staged an update meanwhile. */
 void mrc_staging_unlock(struct mrc_staging *staging);
 
 bool mrc_staging_needs_recovery(const struct mrc_staging *staging);
 void mrc_staging_recovered(struct mrc_staging *staging);
 
-/* Under the lock: which history the ring goes along with (0: none), and how numbers of the ring
- * become numbers of the history. */
+/* Under the lock: the epoch of the history that the ring belongs to (0: none), and the difference
+ * between the numbers of the history and those of the ring. */
 uint64_t mrc_staging_epoch(const struct mrc_staging *staging, uint64_t *ret_offset);
 void mrc_staging_bind(struct mrc_staging *staging, uint64_t epoch, uint64_t offset);
 
-/* Transactions so far; and one more. */
+/* The number of transactions so far; counts one more. */
 uint64_t mrc_staging_commits(const struct mrc_staging *staging);
 void mrc_staging_count_commit(struct mrc_staging *staging);
 
-/* ---- publishers -------------------------------------------------------------------------------*/
+/* ---- Publishers -------------------------------------------------------------------------------*/
 
-/* One update on its way. */
+/* One update on its way to a commit. */
 struct mrc_staged {
-    struct mrc_bytes id;
-    struct mrc_bytes payload;
-    uint32_t stored_bytes;
-    int64_t time_us;
-    uint64_t number;     /* in the history; 0: not given yet */
-    apr_status_t status; /* what its publisher is told */
-    int slot;            /* -1: it is in none, but in its publisher's memory */
+    struct mrc_record record; /* its seq is the number in the history; 0: none yet */
+    apr_status_t status;      /* the result for its publisher */
+    int slot;                 /* -1: it is in no slot, but in its publisher's memory */
 };
 
 /*
- * Puts UPDATE into a free slot, for the child OWNER. The slot's number, or -1: it is too large, or
- * no slot is free.
+ * Puts RECORD into a free slot, for the child OWNER. Returns the number of the slot, or -1: the
+ * record is too large, or no slot is free.
  */
-int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_staged *update);
+int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record);
 
-/* Whether the update in SLOT has been decided; then its status, and the slot is free again. */
+/* Whether the update in SLOT is decided. If so, returns its status and frees the slot. */
 bool mrc_staging_poll(struct mrc_staging *staging, int slot, apr_status_t *ret_status);
 
-/* Sleeps until something has happened to SLOT, or WAIT_US have passed. */
+/* Sleeps until the state of SLOT changes, or for WAIT_US. */
 void mrc_staging_wait(struct mrc_staging *staging, int slot, int64_t wait_us);
 
-/* Before the publisher of SLOT tries the lock: a nudge that it got is used up. */
+/* Consumes a nudge; the publisher of SLOT calls it before it tries the lock. */
 void mrc_staging_answer_nudge(struct mrc_staging *staging, int slot);
 
-/* The publisher of SLOT gives up. True: its update will never be stored. False: a leader has it
- * already, or has decided. */
+/* The publisher of SLOT gives up. True: its update will never be stored. False: a leader has taken
+ * or decided it already. */
 bool mrc_staging_withdraw(struct mrc_staging *staging, int slot);
 
-/* It gives up though a leader has its update, and never learns what became of it. False: that is
- * decided. */
+/* The publisher gives up although a leader has taken its update, and never learns the result.
+ * False: the update is decided. */
 bool mrc_staging_abandon(struct mrc_staging *staging, int slot);
 
-/* ---- the leader, under the publish lock -------------------------------------------------------*/
+/* ---- The leader, under the publish lock -------------------------------------------------------*/
 
-/* Takes what is staged, at most MAX of it, into UPDATES, whose views lead into the slots. */
+/* Takes at most MAX staged updates into UPDATES, whose views point into the slots. */
 unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *updates, unsigned max);
 
-/* Writes down the number that UPDATE, which is in a slot, will have: before the commit. */
+/* Notes the number of UPDATE in its slot, before the commit. */
 void mrc_staging_set_number(struct mrc_staging *staging, const struct mrc_staged *update);
 
-/* Tells the publisher of UPDATE, which is in a slot, its status. */
+/* Reports the status of UPDATE to its publisher, through its slot. */
 void mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update);
 
 /*
- * What a leader had taken when it died: those that have a number up to LAST (of the history) are
- * committed and told so; the others are staged again.
+ * Decides the updates that a dead leader had taken: those with a number up to LAST, the newest of
+ * the history, are committed, and their publishers are told so. The others are staged again.
  */
 void mrc_staging_recover(struct mrc_staging *staging, uint64_t last);
 

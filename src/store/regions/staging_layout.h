@@ -1,33 +1,41 @@
 /*
- * The bytes of the staging region of a hub with a durable history: where publishers of all children
- * put what they want to have committed together.
+ * The bytes of the staging area of a hub with a durable history: publishers of all children put
+ * their updates here, to have them committed together.
  *
  *     +--------------------------------+--------+------+--------+------+-- - -
  *     | struct mrc_staging_header (256)| slot 0 | data | slot 1 | data |
  *     +--------------------------------+--------+------+--------+------+-- - -
  *
- * The state of a slot, which is also the word that its publisher sleeps on:
+ * The state of a slot is in one word, which is also the futex that its publisher sleeps on:
  *
- *              claim          stage           the leader takes it        committed, or refused
- *        FREE ------> FILLING ------> STAGED -------------------> TAKEN ----------------------->
- * DONE ^                            |  ^                         |  ^                          | |
- * publisher gives up        |  |  nudged to lead, and    |  | the leader died, and the |
- *         +----------------------------+  |  again STAGED           |  | commit did not happen:   |
- *         |                               +-- NUDGED                |  | STAGED again             |
- *         |                                                         v                             |
- *         +-----------------------------------------------------  ORPHAN (its publisher is gone)  |
- *         +---------------------------------------------------------------------------------------+
+ *          claim          stage              take              finish
+ *     FREE -----> FILLING -----> STAGED <----------------> TAKEN ---------> DONE
+ *      ^                          |  ^       recover        |                |
+ *      |                    nudge |  | answer               | abandon        |
+ *      |                          v  |                      v                |
+ *      |                         NUDGED                   ORPHAN             |
+ *      |                 withdraw |                 finish  |          poll  |
+ *      +--------------------------+-------------------------+----------------+
  *
- * Whoever holds the publish lock is the leader. STAGED, NUDGED and TAKEN may be left by others than
- * the publisher, so every such change is a compare-and-swap; FILLING and DONE are the publisher's
- * own, or, when its child has died, of who folds that child. Whose a slot is, stands in the same
- * word, so that a slot is never freed for another than it was claimed for.
+ *     publisher    stage, poll; withdraw: it gives up; abandon: it gives up although a leader has
+ *                  taken the update; answer: it was nudged to lead, and now tries to
+ *     leader       take; finish: committed or refused; nudge: one publisher, after it has led;
+ *                  recover: the leader before it died, and the update was not committed
+ *
+ * A NUDGED slot can also be taken, and a STAGED one withdrawn.
+ *
+ * The leader is the process that holds the publish lock. Both it and the publisher may change
+ * STAGED, NUDGED and TAKEN, so every such change is a compare-and-swap. FILLING and DONE are
+ * changed only by the publisher or, after the death of its child, by the process that folds the
+ * child. The same word has the owner of the slot, so that a slot is freed only for the child that
+ * has claimed it.
  */
 #ifndef MRC_STORE_REGIONS_STAGING_LAYOUT_H
 #define MRC_STORE_REGIONS_STAGING_LAYOUT_H
 
-#include <pthread.h>
 #include <stdint.h>
+
+#include "store/base/lock.h"
 
 #define MRC_STAGING_MAGIC   UINT64_C(0x314741545343524d) /* "MRCSTAG1", little endian */
 #define MRC_STAGING_VERSION 1
@@ -44,13 +52,6 @@ enum mrc_staging_state {
     MRC_STAGING_DONE
 };
 
-/* A robust, process-shared mutex, with room for every platform's. */
-union mrc_staging_lock {
-    pthread_mutex_t mutex;
-    uint8_t room[64];
-};
-_Static_assert(sizeof(union mrc_staging_lock) == 64, "the lock has 64 bytes");
-
 struct mrc_staging_header {
     /* Constant: written by the parent before any child exists. */
     uint64_t magic;
@@ -59,23 +60,23 @@ struct mrc_staging_header {
     uint64_t data_bytes; /* of each slot */
     uint8_t reserved0[40];
 
-    /* The publish lock: who holds it commits, then appends to the ring. */
-    union mrc_staging_lock lock;
+    /* The publish lock: its holder commits, then appends to the ring. */
+    union mrc_lock lock;
 
     /* Written under the publish lock. */
-    _Atomic uint64_t epoch;    /* which history file the ring goes along with; 0: none yet */
+    _Atomic uint64_t epoch;    /* of the history file that the ring belongs to; 0: none yet */
     _Atomic uint64_t offset;   /* number in the history = number in the ring + this */
-    _Atomic uint64_t recovery; /* 1: a leader has died, and what it left is not mended yet */
-    _Atomic uint64_t commits;  /* transactions that were committed */
+    _Atomic uint64_t recovery; /* 1: a leader has died, and its work is not repaired yet */
+    _Atomic uint64_t commits;  /* committed transactions */
     uint8_t reserved1[96];
 };
 _Static_assert(sizeof(struct mrc_staging_header) == 256, "the first slot begins at byte 256");
 
 struct mrc_staging_slot {
     _Atomic uint32_t word;   /* enum mrc_staging_state | publisher's child slot << 8; the futex */
-    _Atomic uint32_t status; /* apr_status_t; by the leader, before DONE */
-    _Atomic uint64_t number; /* in the history; 0: not yet. By the leader, before it commits */
-    /* By the publisher while FILLING, not changed until FREE. */
+    _Atomic uint32_t status; /* apr_status_t; written by the leader before DONE */
+    _Atomic uint64_t number; /* in the history; 0: none. Written by the leader before it commits */
+    /* Written by the publisher while FILLING; then constant until FREE. */
     uint32_t id_bytes;
     uint32_t payload_bytes;
     uint32_t stored_bytes;

@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include "core/base/siphash.h"
-#include "store/ring/internal.h"
+#include "store/ring/codec.h"
+#include "store/ring/ring.h"
 
-/* After so many findings the rest is counted only. */
+/* At most this many findings are reported in words; the rest is only counted. */
 #define SAY_MAX 50
 
 struct check {
@@ -32,7 +33,7 @@ static void __attribute__((format(printf, 2, 3))) say(struct check *check, const
     check->say(check->ctx, text);
 }
 
-/* Whether the marks are in order; if not, there is nothing that could be walked. */
+/* Whether the marks are in order; if not, the ring cannot be walked. */
 static bool check_marks(struct check *check)
 {
     if ((check->tail | check->history | check->head) % 8 == 0 && check->tail <= check->history &&
@@ -48,21 +49,21 @@ static bool check_marks(struct check *check)
 static void check_record(struct check *check, uint64_t pos, const struct mrc_ring_meta *meta,
                          struct mrc_ring_record *record)
 {
-    uint64_t footer = mrc_ring_footer(check->ring, pos + meta->total_bytes);
+    uint64_t footer = mrc_ring_codec_footer(check->ring, pos + meta->total_bytes);
     uint64_t next = pos;
 
-    if (footer != mrc_ring_footer_of(meta->total_bytes))
-        say(check, "record at %" PRIu64 ": its last word is %016" PRIx64 " and not its size", pos,
-            footer);
+    if (footer != mrc_ring_codec_footer_of(meta->total_bytes))
+        say(check, "record at %" PRIu64 ": its last word is %016" PRIx64 " instead of its size",
+            pos, footer);
     if (meta->chain > pos)
         say(check, "record at %" PRIu64 ": its chain leads forward, to %" PRIu64, pos,
             meta->chain - 1);
     if (mrc_ring_read(check->ring, &next, record) == APR_SUCCESS &&
-        mrc_siphash(check->ring->hash_key, record->id) != meta->id_hash)
-        say(check, "record at %" PRIu64 ": its hash is not that of its id", pos);
+        mrc_siphash(check->ring->hash_key, record->view.id) != meta->id_hash)
+        say(check, "record at %" PRIu64 ": its hash does not match its id", pos);
 }
 
-/* Every record from tail to head, and what the header says about them. */
+/* Every record from tail to head, and the numbers that the header has for them. */
 static void check_records(struct check *check)
 {
     const struct mrc_ring_header *header = check->ring->header;
@@ -74,8 +75,8 @@ static void check_records(struct check *check)
     uint64_t pos;
 
     for (pos = check->tail; pos < check->head; pos += meta.total_bytes) {
-        if (mrc_ring_load_meta(check->ring, pos, check->head, &meta) != APR_SUCCESS) {
-            say(check, "at %" PRIu64 " there should be a record and is none", pos);
+        if (mrc_ring_codec_load(check->ring, pos, check->head, &meta) != APR_SUCCESS) {
+            say(check, "there is no record at %" PRIu64, pos);
             goto leave;
         }
         if (meta.seq <= last_seq)
@@ -105,7 +106,7 @@ leave:
     mrc_ring_record_free(&record);
 }
 
-/* Every chain: each record must be in exactly the one of its bucket. */
+/* Every chain: each record must be in the chain of its bucket, and in no other. */
 static void check_chains(struct check *check)
 {
     const struct mrc_ring *ring = check->ring;
@@ -120,9 +121,9 @@ static void check_chains(struct check *check)
             struct mrc_ring_meta meta;
             uint64_t pos = link - 1;
 
-            if (pos >= limit || mrc_ring_load_meta(ring, pos, check->head, &meta) != APR_SUCCESS) {
-                say(check, "bucket %" PRIu64 " leads to %" PRIu64 ", where no record is", bucket,
-                    pos);
+            if (pos >= limit || mrc_ring_codec_load(ring, pos, check->head, &meta) != APR_SUCCESS) {
+                say(check, "bucket %" PRIu64 " leads to %" PRIu64 ", where there is no record",
+                    bucket, pos);
                 break;
             }
             if ((meta.id_hash & ring->bucket_mask) != bucket) {

@@ -2,10 +2,10 @@
  * The bytes of a ring: the last records of a hub, in the order in which they were published.
  *
  * Positions are 64-bit byte offsets that only grow; position P lies at data[P % capacity]. Records
- * are whole 64-bit words and follow each other without a gap; one that meets the end of the data
- * goes on at its beginning, word by word.
+ * are whole 64-bit words without gaps between them. A record that meets the end of the data
+ * continues at its beginning, word by word.
  *
- *         overwritten           lagging readers only            what replay can reach     not yet
+ *         overwritten           lagging readers only            history (replay)          not yet
  *     . . . . . . . . . . . +--------+--------+----------+--------+--------+--------+ . . . . . .
  *                           | record | record |  record  | record | record | record |
  *     . . . . . . . . . . . +--------+--------+----------+--------+--------+--------+ . . . . . .
@@ -17,41 +17,41 @@
  * One record:
  *
  *     word  0   seq                   1, 2, 3, … in order of publication
- *           1   time_us               when, as the publisher's clock said
+ *           1   time_us               the time of day when it was published
  *           2   total_bytes     (low 32) | id_bytes     (high 32)
- *           3   payload_bytes   (low 32) | stored_bytes (high 32)   what the history counts
- *           4   chain                 position + 1 of the record before it in its bucket; 0: none
- *           5   id_hash               keyed hash of the id
- *           6…  the id, then the payload, each filled with zeros to whole words
- *        last   total_bytes     (low 32) | MRC_RING_FOOTER_MARK (high 32)
+ *           3   payload_bytes   (low 32) | stored_bytes (high 32)   its size for the history's
+ * bound 4   chain                 position + 1 of the previous record in its bucket; 0: none 5
+ * id_hash               keyed hash of the id 6…  the id, then the payload, each padded with zeros
+ * to whole words last   total_bytes     (low 32) | MRC_RING_FOOTER_MARK (high 32)
  *
- * The last word leads from the head back to the newest record.
+ * The last word, the footer, leads from the head back to the newest record.
  *
  * The index of ids is an array of buckets beside the ring (id_hash & (bucket_count - 1)):
  *
  *     bucket --> newest record of the bucket --chain--> older --chain--> older than tail: the end
  *
- * so an entry needs no removal: it expires when the tail passes its position.
+ * No entry needs to be removed: it expires when the tail passes its position.
  *
- * How a writer works, under the lock:
+ * Writing, under the lock:
  *   1. history and tail move past every record that will be overwritten,
  *   2. the words of the record,
- *   3. head: from here on the record is there, and no step before it was visible,
+ *   3. head: now readers see the record, and they saw no step before,
  *   4. its bucket,
  *   5. last_seq, and the history window.
- * A writer that dies leaves the lock to the next one as EOWNERDEAD, which does again what 4 and 5
- * may have missed, all of it derived from head, history and the newest record.
+ * If a writer dies, the next one learns it from the lock and repeats steps 4 and 5. It derives them
+ * from head, history and the newest record.
  *
- * How a reader works, without a lock: load head, copy words, load tail; if the tail has passed the
- * record, what was copied is worth nothing. Why that is right: words are stored with release order
- * after the tail, and loaded with acquire order before it. A reader that saw one word of a later
- * record therefore sees the later tail as well.
+ * Reading, without a lock: load head, copy words, load tail. If the tail has passed the record, the
+ * copy is worthless. This is safe because words are stored with release order after the tail, and
+ * loaded with acquire order before it: a reader that saw one word of a later record also sees the
+ * later tail.
  */
 #ifndef MRC_STORE_RING_LAYOUT_H
 #define MRC_STORE_RING_LAYOUT_H
 
-#include <pthread.h>
 #include <stdint.h>
+
+#include "store/base/lock.h"
 
 #define MRC_RING_MAGIC   UINT64_C(0x31474e495243524d) /* "MRCRING1", little endian */
 #define MRC_RING_VERSION 1
@@ -66,16 +66,9 @@
 #define MRC_RING_OPEN       1
 #define MRC_RING_SUPERSEDED 2
 
-/* A robust, process-shared mutex, with room for every platform's. */
-union mrc_ring_lock {
-    pthread_mutex_t mutex;
-    uint8_t room[64];
-};
-_Static_assert(sizeof(union mrc_ring_lock) == 64, "the lock has 64 bytes");
-
 struct mrc_ring_header {
-    /* Constant: written by the parent before any child exists. Processes use the copy that they
-     * made of it then, never these again. */
+    /* Constant: written by the parent before any child exists. Each process makes a copy when it
+     * attaches, and never reads these again. */
     uint64_t magic;
     uint32_t version;
     uint32_t header_bytes;
@@ -84,24 +77,24 @@ struct mrc_ring_header {
     uint64_t hash_key[2];  /* random, so that nobody can choose ids that share a bucket */
     uint8_t reserved0[16];
 
-    union mrc_ring_lock lock;
+    union mrc_lock lock;
 
-    /* What moves. Written under the lock by the writer; read by everybody without it. */
-    _Atomic uint64_t head;     /* seq_cst: takes part in the wake-up argument of hub_segment.h */
-    _Atomic uint64_t tail;     /* stored before the words it gives up, loaded after them */
-    _Atomic uint64_t history;  /* first position that replay reaches; always a record's, or head */
+    /* Moving words. Written under the lock by the writer; read by everybody without it. */
+    _Atomic uint64_t head;     /* seq_cst: part of the wake-up argument of regions/interests.h */
+    _Atomic uint64_t tail;     /* stored before the words that it gives up, loaded after them */
+    _Atomic uint64_t history;  /* first position that replay reaches: a record's, or head */
     _Atomic uint64_t last_seq; /* of the newest record ever; 0: none */
-    _Atomic uint64_t state;    /* MRC_RING_OPEN until the parent moves the hub elsewhere */
+    _Atomic uint64_t state;    /* MRC_RING_OPEN until the parent moves the hub to another ring */
     _Atomic uint64_t history_records; /* from history to head */
-    _Atomic uint64_t history_bytes;   /* the same, sum of stored_bytes */
-    _Atomic uint64_t recoveries;      /* how many writers have died holding the lock */
+    _Atomic uint64_t history_bytes;   /* from history to head, the sum of stored_bytes */
+    _Atomic uint64_t recoveries;      /* writers that died with the lock */
 
-    /* Bounds of the history, 0: none. Written under the lock by the parent at a reload. */
+    /* Bounds of the history; 0: none. Written under the lock by the parent at a reload. */
     _Atomic uint64_t bound_count;
     _Atomic uint64_t bound_bytes;
     _Atomic uint64_t bound_age_us;
     _Atomic uint64_t bound_off; /* 1: no history at all, history == head */
-    _Atomic uint64_t resets;    /* how often a recovery found contradictions and dropped all */
+    _Atomic uint64_t resets;    /* contradictions after which all records were dropped */
     uint8_t reserved1[24];
 };
 _Static_assert(sizeof(struct mrc_ring_header) == 256, "the data begins at byte 256");

@@ -1,8 +1,13 @@
 libmrcstore_la_SOURCES += \
 	%D%/check.c \
+	%D%/codec.c %D%/codec.h \
 	%D%/internal.h \
 	%D%/layout.h \
-	%D%/ring.c %D%/ring.h \
+	%D%/lock.c %D%/lock.h \
+	%D%/make.c \
+	%D%/read.c \
+	%D%/ring.h \
+	%D%/window.c %D%/window.h \
 	%D%/write.c
 
 unit_tests += \

@@ -12,7 +12,7 @@
 
 struct mrc_control {
     struct mrc_segment segment;
-    struct mrc_control_header geometry; /* our own copy: the shared one is never trusted again */
+    struct mrc_control_header geometry; /* our own copy; the shared one is not trusted */
     struct mrc_control_slot *slots;
     _Atomic uint64_t *counters;
 };
@@ -86,12 +86,12 @@ apr_status_t mrc_control_create(apr_pool_t *pool, const char *dir, const char *n
     apr_status_t status;
 
     if (nslots == 0 || nslots > MRC_CONTROL_SLOTS_MAX)
-        return mrc_status_set(error, APR_EINVAL, "%u child slots: from 1 to %d are possible",
-                              nslots, MRC_CONTROL_SLOTS_MAX);
+        return mrc_status_set(error, APR_EINVAL, "%u child slots: 1 to %d are possible", nslots,
+                              MRC_CONTROL_SLOTS_MAX);
     lay_out(nslots, &header);
     header.created_us = apr_time_now();
     header.owner_pid = (uint64_t)getpid();
-    status = mrc_segment_create(dir, name, header.total_bytes, error, &segment);
+    status = mrc_segment_create(pool, dir, name, header.total_bytes, error, &segment);
     if (status)
         return status;
     *(struct mrc_control_header *)segment.base = header;
@@ -108,7 +108,7 @@ apr_status_t mrc_control_open(apr_pool_t *pool, const char *path, struct mrc_err
     const char *why = NULL;
     apr_status_t status;
 
-    status = mrc_segment_open(path, error, &segment);
+    status = mrc_segment_open(pool, path, error, &segment);
     if (status)
         return status;
     if (segment.size < sizeof(header)) {
@@ -118,7 +118,7 @@ apr_status_t mrc_control_open(apr_pool_t *pool, const char *path, struct mrc_err
     header = *(const struct mrc_control_header *)segment.base;
     lay_out(header.nslots, &expected);
     if (header.magic != MRC_CONTROL_MAGIC)
-        why = "it does not begin like one";
+        why = "its first bytes are different";
     else if (header.version != MRC_CONTROL_VERSION)
         why = "its layout has another version";
     else if (header.nslots > MRC_CONTROL_SLOTS_MAX ||
@@ -129,8 +129,8 @@ apr_status_t mrc_control_open(apr_pool_t *pool, const char *path, struct mrc_err
 refuse:
     if (why) {
         mrc_segment_close(&segment);
-        return mrc_status_set(error, MRC_STATUS_CORRUPT, "%.150s is no control segment: %s", path,
-                              why);
+        return mrc_status_set(error, MRC_STATUS_CORRUPT, "%.150s is not a control segment: %s",
+                              path, why);
     }
     *ret_control = attach(pool, &segment, &header);
     return APR_SUCCESS;
@@ -144,7 +144,7 @@ void mrc_control_close(struct mrc_control *control)
 
 int mrc_control_fd(const struct mrc_control *control)
 {
-    return control->segment.fd;
+    return mrc_segment_fd(&control->segment);
 }
 
 unsigned mrc_control_nslots(const struct mrc_control *control)
@@ -196,7 +196,7 @@ unsigned mrc_control_mark_dead(struct mrc_control *control, pid_t pid)
         bool lived = word_state(word) == MRC_CONTROL_LIVE && word_pid(word) == pid;
         bool reaped = word_state(word) == MRC_CONTROL_REAPING && word_reaper(word) == pid;
 
-        /* PID runs no more, so nobody else changes this word now. */
+        /* PID has ended, so nobody else changes this word now. */
         if ((lived || reaped) &&
             atomic_compare_exchange_strong(&control->slots[slot].word, &word,
                                            word_of(MRC_CONTROL_DEAD, word_pid(word), 0)))
@@ -246,7 +246,7 @@ bool mrc_control_get(const struct mrc_control *control, unsigned slot,
     return true;
 }
 
-/* ---- What belongs to the server ---------------------------------------------------------------*/
+/* ---- Server-wide numbers ----------------------------------------------------------------------*/
 
 uint64_t mrc_control_counter_add(struct mrc_control *control, unsigned index, uint64_t n)
 {

@@ -3,14 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "apr_portable.h"
+#include "apr_strings.h"
 #include "store/base/status.h"
 
-/* Where the file system cannot reserve room, writing zeros does. 0 or an errno. */
+/* ---- Allocating -------------------------------------------------------------------------------*/
+
+/* For a file system that cannot allocate in advance. Returns 0 or an errno. */
 static int write_zeros(int fd, uint64_t size)
 {
     static const char zeros[65536];
@@ -30,10 +32,10 @@ static int write_zeros(int fd, uint64_t size)
 }
 
 /*
- * Reserves SIZE bytes for real. 0 or an errno. The limit on file sizes is looked at first, since
- * passing it is a signal that kills and no error.
+ * Allocates SIZE bytes for real. Returns 0 or an errno. Checks the limit on file sizes first,
+ * because a write beyond it is a signal that kills, not an error.
  */
-static int reserve(int fd, uint64_t size)
+static int allocate(int fd, uint64_t size)
 {
     struct rlimit limit;
     int err;
@@ -59,56 +61,69 @@ static const char *advice(int err)
     case EDQUOT:
         return ": the quota is used up";
     case EFBIG:
-        return ": files may not be so large here (ulimit -f)";
+        return ": it is more than the limit on file sizes (ulimit -f)";
     default:
         return "";
     }
 }
 
-apr_status_t mrc_segment_create(const char *dir, const char *name, uint64_t size,
+/* ---- Segments ---------------------------------------------------------------------------------*/
+
+int mrc_segment_fd(const struct mrc_segment *segment)
+{
+    apr_os_file_t fd = -1;
+
+    if (segment->file)
+        apr_os_file_get(&fd, segment->file);
+    return fd;
+}
+
+/* Maps SIZE bytes of SEGMENT's file. */
+static apr_status_t map_file(apr_pool_t *pool, uint64_t size, apr_int32_t flags,
+                             struct mrc_segment *segment)
+{
+    apr_status_t status =
+        apr_mmap_create(&segment->map, segment->file, 0, (apr_size_t)size, flags, pool);
+
+    if (!status)
+        status = apr_mmap_offset(&segment->base, segment->map, 0);
+    segment->size = size;
+    return status;
+}
+
+apr_status_t mrc_segment_create(apr_pool_t *pool, const char *dir, const char *name, uint64_t size,
                                 struct mrc_error *error, struct mrc_segment *ret_segment)
 {
+    const apr_int32_t flags =
+        APR_FOPEN_READ | APR_FOPEN_WRITE | APR_FOPEN_CREATE | APR_FOPEN_EXCL | APR_FOPEN_BINARY;
+    struct mrc_segment segment = {.base = NULL};
     char reason[120];
-    int dir_fd = -1;
-    int fd = -1;
-    void *base = MAP_FAILED;
-    int err = 0;
+    apr_status_t status = apr_file_open(&segment.file, apr_psprintf(pool, "%s/%s", dir, name),
+                                        flags, APR_FPROT_UREAD | APR_FPROT_UWRITE, pool);
 
-    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0) {
-        err = errno;
-        return mrc_status_set(error, err, "cannot open the directory %.150s: %s", dir,
-                              apr_strerror(err, reason, sizeof(reason)));
-    }
-    fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        err = errno;
-        close(dir_fd);
-        return mrc_status_set(error, err, "cannot create %.60s in %.100s: %s", name, dir,
-                              apr_strerror(err, reason, sizeof(reason)));
-    }
-    err = reserve(fd, size);
-    if (err) {
-        mrc_status_set(error, err, "no room for %" PRIu64 " bytes of shared memory in %.80s (%s)%s",
-                       size, dir, apr_strerror(err, reason, sizeof(reason)), advice(err));
+    if (status)
+        return mrc_status_set(error, status, "cannot create %.60s in %.100s: %s", name, dir,
+                              apr_strerror(status, reason, sizeof(reason)));
+    status = allocate(mrc_segment_fd(&segment), size);
+    if (status) {
+        mrc_status_set(error, status,
+                       "no room for %" PRIu64 " bytes of shared memory in %.80s (%s)%s", size, dir,
+                       apr_strerror(status, reason, sizeof(reason)), advice(status));
         goto leave;
     }
-    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (base == MAP_FAILED) {
-        err = errno;
-        mrc_status_set(error, err, "cannot map %" PRIu64 " bytes of %.60s in %.80s: %s", size, name,
-                       dir, apr_strerror(err, reason, sizeof(reason)));
+    status = map_file(pool, size, APR_MMAP_READ | APR_MMAP_WRITE, &segment);
+    if (status) {
+        mrc_status_set(error, status, "cannot map %" PRIu64 " bytes of %.60s in %.80s: %s", size,
+                       name, dir, apr_strerror(status, reason, sizeof(reason)));
         goto leave;
     }
-    *ret_segment = (struct mrc_segment){.base = base, .size = size, .fd = fd};
+    *ret_segment = segment;
+    return APR_SUCCESS;
 
 leave:
-    if (err) {
-        unlinkat(dir_fd, name, 0);
-        close(fd);
-    }
-    close(dir_fd);
-    return err;
+    mrc_segment_remove(dir, name);
+    apr_file_close(segment.file);
+    return status;
 }
 
 void mrc_segment_remove(const char *dir, const char *name)
@@ -121,56 +136,57 @@ void mrc_segment_remove(const char *dir, const char *name)
     close(dir_fd);
 }
 
-apr_status_t mrc_segment_open(const char *path, struct mrc_error *error,
+apr_status_t mrc_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
                               struct mrc_segment *ret_segment)
 {
+    struct mrc_segment segment = {.base = NULL};
     char reason[120];
-    struct stat st;
-    void *base;
-    int fd;
-    int err;
+    apr_finfo_t info;
+    apr_status_t status;
 
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        err = errno;
-        mrc_status_set(error, err, "cannot open %.120s: %s", path,
-                       apr_strerror(err, reason, sizeof(reason)));
+    /* Not blocking: a pipe must not hold us up. */
+    status = apr_file_open(&segment.file, path, APR_FOPEN_READ | APR_FOPEN_NONBLOCK,
+                           APR_FPROT_OS_DEFAULT, pool);
+    if (!status)
+        status = apr_file_info_get(&info, APR_FINFO_TYPE | APR_FINFO_SIZE, segment.file);
+    if (status) {
+        mrc_status_set(error, status, "cannot open %.120s: %s", path,
+                       apr_strerror(status, reason, sizeof(reason)));
         goto leave;
     }
-    if (!S_ISREG(st.st_mode) || st.st_size <= 0) {
-        err = EINVAL;
-        mrc_status_set(error, err, "%.150s is no segment: %s", path,
-                       S_ISREG(st.st_mode) ? "it is empty" : "it is no regular file");
+    if (info.filetype != APR_REG || info.size <= 0) {
+        status = APR_EINVAL;
+        mrc_status_set(error, status, "%.150s is not a segment: %s", path,
+                       info.filetype == APR_REG ? "it is empty" : "it is not a regular file");
         goto leave;
     }
-    base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (base == MAP_FAILED) {
-        err = errno;
-        mrc_status_set(error, err, "cannot map %.120s: %s", path,
-                       apr_strerror(err, reason, sizeof(reason)));
+    status = map_file(pool, (uint64_t)info.size, APR_MMAP_READ, &segment);
+    if (status) {
+        mrc_status_set(error, status, "cannot map %.120s: %s", path,
+                       apr_strerror(status, reason, sizeof(reason)));
         goto leave;
     }
-    *ret_segment = (struct mrc_segment){.base = base, .size = (uint64_t)st.st_size, .fd = fd};
+    *ret_segment = segment;
     return APR_SUCCESS;
 
 leave:
-    if (fd >= 0)
-        close(fd);
-    return err;
+    if (segment.file)
+        apr_file_close(segment.file);
+    return status;
 }
 
 void mrc_segment_close_fd(struct mrc_segment *segment)
 {
-    if (segment->base && segment->fd >= 0)
-        close(segment->fd);
-    segment->fd = -1;
+    if (segment->file)
+        apr_file_close(segment->file);
+    segment->file = NULL;
 }
 
 void mrc_segment_close(struct mrc_segment *segment)
 {
     if (!segment || !segment->base)
         return;
-    munmap(segment->base, segment->size);
+    apr_mmap_delete(segment->map);
     mrc_segment_close_fd(segment);
-    *segment = (struct mrc_segment){.base = NULL, .size = 0, .fd = -1};
+    *segment = (struct mrc_segment){.base = NULL};
 }

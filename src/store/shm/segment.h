@@ -1,9 +1,13 @@
 /*
- * A piece of shared memory that has a file behind it.
+ * A piece of shared memory with a file behind it, on apr_file_open() and apr_mmap_create().
  *
- * The file makes it visible to tools, also after a crash; the mapping is what processes share, by
- * inheritance over fork(). The room is allocated for real when the file is made: a file system
- * that is full is an error then, and never a SIGBUS at the first write.
+ * The file makes the memory visible to tools, also after a crash. Processes share the mapping by
+ * inheriting it over fork(). All of the file's space is allocated when it is created: a full file
+ * system is an error then, and never a SIGBUS at a later write.
+ *
+ * apr_shm is not used: on Debian it puts a named segment into /dev/shm, whatever the runtime
+ * directory is, and allocates nothing in advance, and it gives no descriptor to do so
+ * (apr_os_shm_get() is not implemented).
  */
 #ifndef MRC_STORE_SHM_SEGMENT_H
 #define MRC_STORE_SHM_SEGMENT_H
@@ -11,29 +15,39 @@
 #include <stdint.h>
 
 #include "apr_errno.h"
+#include "apr_file_io.h"
+#include "apr_mmap.h"
+#include "apr_pools.h"
 #include "core/base/err.h"
 
-/* Plain values: the struct may be copied, and kept over a reload of the module. */
+/* The struct may be copied. It refers to nothing in the module, so it may be kept over a reload;
+ * its cleanups are those of APR. */
 struct mrc_segment {
     void *base;    /* page-aligned; NULL: closed */
-    uint64_t size; /* bytes, as the caller asked */
-    int fd;        /* the file, close-on-exec; -1: closed */
+    uint64_t size; /* bytes, as the caller asked for */
+    apr_mmap_t *map;
+    apr_file_t *file; /* NULL: its descriptor was closed */
 };
 
 /*
- * Makes the file NAME (no slash) in the directory DIR, mode 0600, and maps SIZE zeroed bytes of it
- * for reading and writing. It must not exist (APR_EEXIST). On failure nothing is left behind, and
- * ERROR names the file, the size and the reason. The file stays when the segment is closed.
+ * Creates the file NAME (without a slash) in the directory DIR, with mode 0600, and maps SIZE
+ * zeroed bytes of it for reading and writing. APR_EEXIST if there is such a file or link. On
+ * failure nothing is left behind, and ERROR names the file, the size and the reason. The file stays
+ * when the segment is closed, or when POOL is destroyed.
  */
-apr_status_t mrc_segment_create(const char *dir, const char *name, uint64_t size,
+apr_status_t mrc_segment_create(apr_pool_t *pool, const char *dir, const char *name, uint64_t size,
                                 struct mrc_error *error, struct mrc_segment *ret_segment);
 
-/* Removes the file NAME from DIR, whoever has it mapped. A file that is not there is fine. */
+/* Removes the file NAME from DIR, even while it is mapped. A missing file is no error. */
 void mrc_segment_remove(const char *dir, const char *name);
 
-/* Maps the whole of the file PATH, read-only, for tools. Nothing about its content is checked. */
-apr_status_t mrc_segment_open(const char *path, struct mrc_error *error,
+/* Maps the whole file PATH read-only, for tools. Checks nothing of its content. */
+apr_status_t mrc_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
                               struct mrc_segment *ret_segment);
+
+/* The descriptor of the file, close-on-exec: for flock(), and to allocate or free parts of the
+ * file. -1: closed. */
+int mrc_segment_fd(const struct mrc_segment *segment);
 
 /* Closes the descriptor and keeps the mapping; for a segment whose file nobody locks. */
 void mrc_segment_close_fd(struct mrc_segment *segment);

@@ -764,18 +764,18 @@ START_TEST(signing_says_what_does_not_fit)
     struct mrc_bytes json = mrc_bytes_of("{}");
     struct mrc_error error = {""};
 
-    ck_assert_int_eq(mrc_jws_sign(MRC_ALG_ES384, mrc_bytes_of(pem), json, json, &error, &token),
+    ck_assert_int_eq(mrc_sign_jws(MRC_ALG_ES384, mrc_bytes_of(pem), json, json, &error, &token),
                      MRC_EINVAL);
     ck_assert_words(error, "ES384 does not fit the private key of an EC public key on P-256");
-    ck_assert_int_eq(mrc_jws_sign(MRC_ALG_RS256, mrc_bytes_of(pem), json, json, &error, &token),
+    ck_assert_int_eq(mrc_sign_jws(MRC_ALG_RS256, mrc_bytes_of(pem), json, json, &error, &token),
                      MRC_EINVAL);
     ck_assert_int_eq(
-        mrc_jws_sign(MRC_ALG_ES256, mrc_bytes_of(public_pem), json, json, &error, &token),
+        mrc_sign_jws(MRC_ALG_ES256, mrc_bytes_of(public_pem), json, json, &error, &token),
         MRC_EINVAL);
     ck_assert_words(error, "this is none");
-    ck_assert_int_eq(mrc_jws_sign(MRC_ALG_ES256, mrc_bytes_of("x"), json, json, &error, &token),
+    ck_assert_int_eq(mrc_sign_jws(MRC_ALG_ES256, mrc_bytes_of("x"), json, json, &error, &token),
                      MRC_EINVAL);
-    ck_assert_int_eq(mrc_jws_sign(MRC_ALG_HS256, mrc_bytes_of("\n"), json, json, &error, &token),
+    ck_assert_int_eq(mrc_sign_jws(MRC_ALG_HS256, mrc_bytes_of("\n"), json, json, &error, &token),
                      MRC_EINVAL);
     ck_assert_ptr_null(token);
     ck_assert_uint_eq(ERR_peek_error(), 0);

@@ -11,14 +11,26 @@ static struct mrc_form *parse(const char *body)
     return form;
 }
 
-/* The standard's parser decodes lossily as its last step, ours leaves that to the caller. */
+/* Appends IN with U+FFFD in place of everything that is not UTF-8. */
+static void add_lossy(struct mrc_buf *buf, struct mrc_bytes in)
+{
+    while (in.len) {
+        uint32_t cp;
+        size_t len = mrc_utf8_decode(in, &cp, NULL);
+
+        mrc_utf8_add(buf, cp);
+        in = (struct mrc_bytes){in.ptr + len, in.len - len};
+    }
+}
+
+/* The standard's parser decodes UTF-8 as its last step. Ours leaves this step to the caller. */
 static void check_lossy(struct mrc_bytes got, const json_t *want, const char *input)
 {
     struct mrc_bytes text = vectors_bytes(want);
     struct mrc_buf buf;
 
     mrc_buf_init(&buf, 1000);
-    mrc_utf8_add_lossy(&buf, got);
+    add_lossy(&buf, got);
     ck_assert_msg(mrc_bytes_eq(mrc_buf_bytes(&buf), text), "%s: got %.*s, want %.*s", input,
                   (int)got.len, got.ptr, (int)text.len, text.ptr);
     mrc_buf_free(&buf);

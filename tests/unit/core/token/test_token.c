@@ -491,8 +491,8 @@ START_TEST(all_topics_to_publish_any_topic_to_receive)
     struct mrc_bytes topics[] = {mrc_bytes_of("a"), mrc_bytes_of("b"), mrc_bytes_of("c"),
                                  mrc_bytes_of("d"), mrc_bytes_of("e"), mrc_bytes_of("b")};
 
-    ck_assert(mrc_token_grants_all(token, MRC_ACTION_PUBLISH, topics, 2));
-    ck_assert(!mrc_token_grants_all(token, MRC_ACTION_PUBLISH, topics, 3));
+    for (size_t i = 0; i < 6; i++)
+        ck_assert_int_eq(mrc_token_grants(token, MRC_ACTION_PUBLISH, topics[i]), i < 2 || i == 5);
     ck_assert(grants_any(token, topics, 3));
     ck_assert(!grants_any(token, topics + 2, 1));
     ck_assert(!grants_any(token, topics + 2, 3));

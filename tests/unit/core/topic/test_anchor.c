@@ -1,3 +1,4 @@
+#include "core/pattern/literal.h"
 #include "core/topic/anchor.h"
 #include "core/topic/topic.h"
 #include "pattern_gen.h"
@@ -34,6 +35,7 @@ START_TEST(literal_text_of_patterns)
     check_url("/orders/:id", MRC_ANCHOR_URL, "https example.com  /orders/");
     check_url("https://example.com/orders/(\\d+)/x", MRC_ANCHOR_URL, "https example.com  /orders/");
     check_url("https://example.com/orders/(\\d+)/x", MRC_ANCHOR_PATH_END, "x/");
+    check_url("https://example.com/orders/{(\\d+)z}/x", MRC_ANCHOR_PATH_END, "x/z");
     check_url("https://example.com/orders/(\\d+)?/x", MRC_ANCHOR_URL, "https example.com  /orders");
     check_url("https://example.com/{a(\\d)z}+", MRC_ANCHOR_PATH, "/a");
     check_url("https://example.com/{a(\\d)z}+", MRC_ANCHOR_PATH_END, "z");

@@ -2,6 +2,7 @@
 #include "core/url/idna.h"
 #include "core/url/url.h"
 #include "unit.h"
+#include "url_href.h"
 #include "vectors.h"
 
 #include "mrc_config.h"
@@ -59,7 +60,7 @@ static char *href_of(const struct mrc_url *url)
     if (!url)
         return NULL;
     mrc_buf_init(&buf, 100 << 20);
-    mrc_url_serialize(url, &buf);
+    url_add_href(url, &buf);
     return mrc_buf_take(&buf, NULL);
 }
 

@@ -32,7 +32,7 @@ static int compare(const void *a, const void *b)
     return memcmp(a, b, BYTES);
 }
 
-START_TEST(nothing_is_given_twice)
+START_TEST(no_bytes_are_handed_out_twice)
 {
     apr_pool_t *pool = store_pool();
     struct mrc_entropy *entropy = mrc_entropy_create(pool);
@@ -58,7 +58,8 @@ START_TEST(nothing_is_given_twice)
 }
 END_TEST
 
-/* A random byte is 0 now and then, but not in each of twenty turns; one past the end always is. */
+/* A random byte is 0 now and then, but not in each of twenty turns; the byte past the end always
+ * is. */
 START_TEST(every_length_is_filled)
 {
     struct mrc_entropy *entropy = mrc_entropy_create(store_pool());
@@ -86,7 +87,7 @@ static bool take_one(void *entropy)
     return mrc_entropy_get(entropy, out, sizeof(out)) == APR_SUCCESS;
 }
 
-START_TEST(nobody_waits_for_one_that_is_interrupted)
+START_TEST(no_thread_waits_for_an_interrupted_one)
 {
     interrupted_run(take_one, mrc_entropy_create(store_pool()));
 }
@@ -98,9 +99,9 @@ int main(void)
     TCase *tcase = tcase_create("entropy");
 
     tcase_set_timeout(tcase, 120);
-    tcase_add_test(tcase, nothing_is_given_twice);
+    tcase_add_test(tcase, no_bytes_are_handed_out_twice);
     tcase_add_test(tcase, every_length_is_filled);
-    tcase_add_test(tcase, nobody_waits_for_one_that_is_interrupted);
+    tcase_add_test(tcase, no_thread_waits_for_an_interrupted_one);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -40,8 +40,8 @@ START_TEST(chunks_of_all_lengths)
 }
 END_TEST
 
-/* An empty chunk would end the message. */
-START_TEST(nothing_is_no_chunk)
+/* An empty chunk would end the HTTP message. */
+START_TEST(an_empty_event_is_no_chunk)
 {
     struct mrc_event *event = mrc_event_create((struct mrc_bytes){NULL, 0});
 
@@ -58,7 +58,7 @@ int main(void)
 
     tcase_add_test(tcase, an_event_lies_in_its_chunk);
     tcase_add_test(tcase, chunks_of_all_lengths);
-    tcase_add_test(tcase, nothing_is_no_chunk);
+    tcase_add_test(tcase, an_empty_event_is_no_chunk);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

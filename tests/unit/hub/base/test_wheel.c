@@ -15,7 +15,7 @@ static struct mrc_wheel *make(int64_t now_us)
     return wheel;
 }
 
-/* Fails unless TIMER, the only one, is silent until DUE and comes a tick later at most. */
+/* Fails unless TIMER, the only one that is set, fires at DUE_US or up to one tick later. */
 static void ck_assert_fires(struct mrc_wheel *wheel, struct mrc_timer *timer, int64_t due_us)
 {
     ck_assert_ptr_null(mrc_wheel_expire(wheel, due_us - 1));
@@ -45,7 +45,7 @@ START_TEST(fires_neither_early_nor_late)
 }
 END_TEST
 
-START_TEST(what_is_past_fires_within_a_tick)
+START_TEST(a_timer_in_the_past_fires_within_a_tick)
 {
     struct mrc_wheel *wheel = make(50 * TICK);
     struct mrc_timer timer = {.due_us = 0};
@@ -59,7 +59,7 @@ START_TEST(what_is_past_fires_within_a_tick)
 }
 END_TEST
 
-/* Nothing is farther away than the end of time, and nothing overflows there. */
+/* Timers at the end of the clock's range never fire, and nothing overflows. */
 START_TEST(the_end_of_time)
 {
     for (int64_t due_us = INT64_MAX - 2; due_us > 0;
@@ -82,7 +82,7 @@ START_TEST(moves_and_clears)
     struct mrc_timer timer = {.due_us = 0};
     struct mrc_timer other = {.due_us = 0};
 
-    mrc_wheel_clear(wheel, &timer); /* not set: nothing happens */
+    mrc_wheel_clear(wheel, &timer); /* it is not set */
     ck_assert_int_eq(mrc_wheel_wait_ms(wheel, 0), -1);
     mrc_wheel_set(wheel, &timer, 5 * TICK);
     mrc_wheel_set(wheel, &timer, 9 * TICK);
@@ -91,7 +91,7 @@ START_TEST(moves_and_clears)
     mrc_wheel_set(wheel, &timer, 20 * TICK);
     ck_assert_fires(wheel, &timer, 20 * TICK);
     mrc_wheel_set(wheel, &timer, 30 * TICK);
-    mrc_wheel_set(wheel, &other, 30 * TICK); /* in one slot */
+    mrc_wheel_set(wheel, &other, 30 * TICK); /* in the same slot */
     mrc_wheel_clear(wheel, &timer);
     mrc_wheel_clear(wheel, &timer);
     ck_assert(!mrc_timer_is_set(&timer));
@@ -100,7 +100,7 @@ START_TEST(moves_and_clears)
 }
 END_TEST
 
-/* One who was stopped for long finds all that is due, and nothing else. */
+/* After a long pause all timers that are due fire, and no others. */
 START_TEST(a_long_sleep)
 {
     struct mrc_timer timers[1000] = {{.due_us = 0}};
@@ -119,7 +119,7 @@ START_TEST(a_long_sleep)
     for (size_t i = 0; i < n; i++)
         ck_assert(mrc_timer_is_set(&timers[i]) == (timers[i].due_us > now_us));
     ck_assert_uint_eq(fired, n / 2);
-    /* A week later, and a timer that was set before the wheel had looked at the clock. */
+    /* A week later; one timer is due before the tick that the wheel has come to. */
     mrc_wheel_set(wheel, &timers[0], now_us + 6000 * ROUND);
     mrc_wheel_set(wheel, &timers[1], now_us + 6000 * ROUND - TICK);
     while (mrc_wheel_expire(wheel, now_us + 6000 * ROUND + TICK))
@@ -129,7 +129,7 @@ START_TEST(a_long_sleep)
 }
 END_TEST
 
-START_TEST(waits_no_longer_than_the_first)
+START_TEST(waits_no_longer_than_for_the_first_timer)
 {
     struct mrc_wheel *wheel = make(1);
     struct mrc_timer near = {.due_us = 0};
@@ -145,7 +145,7 @@ START_TEST(waits_no_longer_than_the_first)
     ck_assert_int_ge(ms, 3 * TICK / 1000);
     ck_assert_int_le(ms, 4 * TICK / 1000 + 1);
     ck_assert_int_eq(mrc_wheel_wait_ms(wheel, 3 * TICK), 0);
-    ck_assert_int_eq(mrc_wheel_wait_ms(wheel, 99 * ROUND), 0); /* it is late already */
+    ck_assert_int_eq(mrc_wheel_wait_ms(wheel, 99 * ROUND), 0); /* the timer is overdue */
     free(wheel);
 }
 END_TEST
@@ -192,7 +192,7 @@ static void change_some(struct model *model)
     }
 }
 
-/* Not ck_assert(), which takes its time also when all is well. */
+/* Used instead of ck_assert(), which is slow even when it holds. */
 static void must(bool holds, const struct model *model, const char *what)
 {
     if (!holds)
@@ -206,8 +206,8 @@ static void expire(struct model *model)
     while ((timer = mrc_wheel_expire(model->wheel, model->now_us))) {
         size_t i = (size_t)(timer - model->timers);
 
-        must(model->due_us[i] >= 0, model, "a timer that is not set");
-        must(model->due_us[i] <= model->now_us, model, "early");
+        must(model->due_us[i] >= 0, model, "a timer fired that is not set");
+        must(model->due_us[i] <= model->now_us, model, "a timer fired early");
         model->due_us[i] = -1;
     }
 }
@@ -221,14 +221,15 @@ static void check(const struct model *model)
         bool is_set = model->due_us[i] >= 0;
         int64_t from_us = later(model->due_us[i], model->set_us[i]);
 
-        must(mrc_timer_is_set(&model->timers[i]) == is_set, model, "lost");
-        must(!is_set || from_us + TICK > model->now_us, model, "late");
+        must(mrc_timer_is_set(&model->timers[i]) == is_set, model, "a timer was lost");
+        must(!is_set || from_us + TICK > model->now_us, model, "a timer is late");
         if (is_set && from_us < first_us)
             first_us = from_us;
     }
-    must((ms < 0) == (first_us == INT64_MAX), model, "waits for nothing");
+    must((ms < 0) == (first_us == INT64_MAX), model,
+         "the wait is without a timer, or a timer without a wait");
     must(ms < 0 || model->now_us + (int64_t)ms * 1000 < first_us + TICK + 1000, model,
-         "waits too long");
+         "the wait is too long");
 }
 
 START_TEST(random_timers_against_a_model)
@@ -259,11 +260,11 @@ int main(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, fires_neither_early_nor_late);
-    tcase_add_test(tcase, what_is_past_fires_within_a_tick);
+    tcase_add_test(tcase, a_timer_in_the_past_fires_within_a_tick);
     tcase_add_test(tcase, the_end_of_time);
     tcase_add_test(tcase, moves_and_clears);
     tcase_add_test(tcase, a_long_sleep);
-    tcase_add_test(tcase, waits_no_longer_than_the_first);
+    tcase_add_test(tcase, waits_no_longer_than_for_the_first_timer);
     tcase_add_loop_test(tcase, random_timers_against_a_model, 0, 5);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

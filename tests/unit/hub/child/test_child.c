@@ -19,8 +19,9 @@
 #include "hub_unit.h"
 #include "store/memory/memory.h"
 
-#define NSLOTS      4
-#define DEADLINE_US INT64_C(60000000) /* only says when something is broken */
+#define NSLOTS 4
+#define DEADLINE_US                                                                                \
+    INT64_C(60000000) /* far more than is needed: only a broken build waits that long */
 
 static const char *dir;
 static struct mrc_memory *memory;
@@ -31,7 +32,7 @@ static const struct mrc_child_hub hubs[] = {
     {.key = "b", .policy = {.dispatch_timeout_us = 2000000}},
 };
 
-#define A 1 /* their places */
+#define A 1 /* their indexes among the hubs of the child */
 #define B 2
 
 static void setup(void)
@@ -54,9 +55,14 @@ static void teardown(void)
     ck_assert_int_eq(rmdir(dir), 0);
 }
 
+static apr_status_t start_in(apr_pool_t *pool, pid_t pid, struct mrc_child **ret_process)
+{
+    return mrc_child_start(pool, memory, hubs, 3, 2, pid, 7, ret_process);
+}
+
 static apr_status_t try_start(pid_t pid, struct mrc_child **ret_process)
 {
-    return mrc_child_start(store_pool(), memory, hubs, 3, 2, pid, 7, ret_process);
+    return start_in(store_pool(), pid, ret_process);
 }
 
 static struct mrc_child *start(pid_t pid)
@@ -98,7 +104,7 @@ static bool is_readable(int fd)
 
 /* ---- slots ------------------------------------------------------------------------------------*/
 
-/* To everything. */
+/* With the wildcard. */
 static void listen_to_all(struct mrc_hub *hub, bool on)
 {
     struct mrc_matcher *all;
@@ -112,12 +118,12 @@ static void listen_to_all(struct mrc_hub *hub, bool on)
     mrc_matcher_free(all);
 }
 
-/* For nobody in particular. */
+/* A seat that is counted for no client. */
 static apr_status_t join(struct mrc_hub *hub)
 {
     const struct mrc_hub_client client = {.address = {NULL, 0}, .token = {NULL, 0}};
     struct mrc_hub_seat seat;
-    apr_status_t status = mrc_hub_join(hub, &client, &seat);
+    apr_status_t status = mrc_seats_take(mrc_hub_seats(hub), &client, &seat);
 
     if (status == APR_SUCCESS)
         listen_to_all(hub, true);
@@ -129,7 +135,7 @@ static void leave(struct mrc_hub *hub, enum mrc_end end)
     const struct mrc_hub_seat seat = {0};
 
     listen_to_all(hub, false);
-    mrc_hub_leave(hub, &seat, end);
+    mrc_seats_give_back(mrc_hub_seats(hub), &seat, end);
 }
 
 START_TEST(a_child_has_a_slot_and_its_hubs)
@@ -186,8 +192,14 @@ START_TEST(a_child_leaves_nothing_open)
 {
     unsigned before = open_descriptors();
 
-    for (int i = 0; i < 5; i++)
-        mrc_child_stop(start(101));
+    for (int i = 0; i < 5; i++) {
+        apr_pool_t *pool = store_pool();
+        struct mrc_child *process = NULL;
+
+        ck_assert_int_eq(start_in(pool, 101, &process), APR_SUCCESS);
+        mrc_child_stop(process);
+        apr_pool_destroy(pool);
+    }
     ck_assert_uint_eq(open_descriptors(), before);
 }
 END_TEST
@@ -205,7 +217,7 @@ START_TEST(subscribers_are_counted_in_all_children)
     ck_assert_int_eq(join(there), APR_SUCCESS);
     ck_assert_int_eq(join(there), APR_SUCCESS);
     ck_assert_int_eq(join(here), MRC_STATUS_FULL);
-    ck_assert_uint_eq(mrc_hub_gauge(here, MRC_GAUGE_SUBSCRIBERS), 3);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(here), MRC_GAUGE_SUBSCRIBERS), 3);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 0), 1);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 1), 2);
     leave(there, MRC_END_SLOW);
@@ -218,22 +230,22 @@ START_TEST(subscribers_are_counted_in_all_children)
     leave(here, MRC_END_CLIENT);
     leave(here, MRC_END_CLIENT);
     leave(there, MRC_END_CLIENT);
-    ck_assert_uint_eq(mrc_hub_gauge(there, MRC_GAUGE_SUBSCRIBERS), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(there), MRC_GAUGE_SUBSCRIBERS), 0);
     mrc_child_stop(first);
     mrc_child_stop(second);
 }
 END_TEST
 
-START_TEST(threads_are_bounded_per_child_and_in_total)
+START_TEST(threads_are_limited_per_child_and_in_total)
 {
     struct mrc_child *first = start(101);
     struct mrc_child *second = start(102);
 
     ck_assert(mrc_child_hold_thread(first, 2, 3));
     ck_assert(mrc_child_hold_thread(first, 2, 3));
-    ck_assert(!mrc_child_hold_thread(first, 2, 3)); /* two of its own */
+    ck_assert(!mrc_child_hold_thread(first, 2, 3)); /* it has two */
     ck_assert(mrc_child_hold_thread(second, 2, 3));
-    ck_assert(!mrc_child_hold_thread(second, 2, 3)); /* three in all */
+    ck_assert(!mrc_child_hold_thread(second, 2, 3)); /* there are three in all */
     ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_THREADS), 3);
     mrc_child_release_thread(first);
     ck_assert(mrc_child_hold_thread(second, 2, 3));
@@ -249,7 +261,7 @@ START_TEST(threads_are_bounded_per_child_and_in_total)
 }
 END_TEST
 
-START_TEST(suspended_streams_are_bounded_per_child)
+START_TEST(suspended_streams_are_limited_per_child)
 {
     struct mrc_child *first = start(101);
     struct mrc_child *second = start(102);
@@ -270,14 +282,14 @@ END_TEST
 #define RACERS 2
 #define ROUNDS 20000
 
-/* What RACERS threads do at once, ROUNDS times: each wants the last place. */
+/* RACERS threads try to take the last place at the same time, ROUNDS times. */
 struct race {
     struct mrc_child *children[RACERS]; /* each racer is in another child */
-    atomic_uint turn;                   /* grows by one with each racer that comes to a line */
+    atomic_uint turn;                   /* incremented by each racer that comes to a line */
     atomic_uint got;
 };
 
-/* Waits, busily for a while, until all racers have come to the line number LINE. */
+/* Waits until all racers have come to the line number LINE; spins at first. */
 static void line_up(struct race *race, unsigned line)
 {
     atomic_fetch_add(&race->turn, 1);
@@ -319,7 +331,7 @@ static void *run_race(void *arg)
     return NULL;
 }
 
-/* Of those who come at once for the last place, one gets it: neither more nor fewer. */
+/* Of several that try to take the last place at the same time, exactly one gets it. */
 START_TEST(the_last_place_goes_to_one)
 {
     struct race race = {.children = {start(101), start(102)}};
@@ -336,15 +348,15 @@ START_TEST(the_last_place_goes_to_one)
         void *problem;
 
         pthread_join(threads[i], &problem);
-        ck_assert_msg(!problem, "the last place went to nobody, or to two");
+        ck_assert_msg(!problem, "the last place was taken by none, or by two");
     }
     mrc_child_stop(race.children[0]);
     mrc_child_stop(race.children[1]);
 }
 END_TEST
 
-/* What a predecessor left behind, unseen by whoever freed its slot, does not become a child's own:
- * a child of the generation before does not know the hubs that came with a reload. */
+/* Numbers that a predecessor left in the slot do not become those of a new child. A child of the
+ * previous generation may free a slot without folding hubs that came with a reload. */
 START_TEST(a_slot_begins_empty)
 {
     struct mrc_child *process;
@@ -362,8 +374,8 @@ END_TEST
 
 /* ---- a child that dies ------------------------------------------------------------------------*/
 
-/* Starts a child, in slot 0, that holds a thread and two subscribers; it has published, too, and
- * told nobody. */
+/* A child in slot 0 that holds a thread and two subscribers, and dies after it has published,
+ * before it has woken anybody. */
 static pid_t start_child(void)
 {
     int ready[2];
@@ -426,9 +438,9 @@ START_TEST(the_next_child_folds_the_dead)
 }
 END_TEST
 
-/* A survivor that the parent wakes folds it, and wakes all who listen: they may have missed what
- * the dead one published last. */
-START_TEST(a_survivor_folds_the_dead)
+/* A living child that the parent wakes folds the dead one, and wakes all children that listen: they
+ * may have missed its last update. */
+START_TEST(a_living_child_folds_the_dead)
 {
     const struct mrc_notify *notify = mrc_memory_notify(memory);
     pid_t child = start_child();
@@ -448,7 +460,7 @@ END_TEST
 
 /* ---- a thread that does not end ---------------------------------------------------------------*/
 
-/* A carrier that holds up the dispatcher until it is released. */
+/* A carrier that blocks the dispatcher until it is released. */
 static atomic_bool is_writing, released, is_closed;
 
 static enum mrc_carrier_state slow_write(struct mrc_carrier *carrier,
@@ -479,8 +491,8 @@ static void slow_close(struct mrc_carrier *carrier, enum mrc_end end)
     atomic_store(&is_closed, true);
 }
 
-/* What such a thread counts after the stop is in its slot, so nobody else may have that before the
- * child is dead: here another child's subscriber would be lost. */
+/* A thread that has not ended still counts in its slot after the stop, so no other child may have
+ * the slot before this one is dead: here the subscriber of another child would be lost. */
 START_TEST(a_slot_is_kept_while_a_thread_still_counts)
 {
     static const struct mrc_carrier_ops ops = {slow_write, slow_flush, slow_may_close,
@@ -504,7 +516,7 @@ START_TEST(a_slot_is_kept_while_a_thread_still_counts)
     next = start(102);
     ck_assert_int_eq(join(mrc_child_hub(next, A)), APR_SUCCESS);
     atomic_store(&released, true);
-    while (!mrc_dispatcher_stop(mrc_child_dispatcher(process))) /* however late it comes to run */
+    while (!mrc_dispatcher_stop(mrc_child_dispatcher(process))) /* however late it is scheduled */
         ;
     ck_assert(atomic_load(&is_closed));
     ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_SUBSCRIBERS), 1);
@@ -527,7 +539,7 @@ START_TEST(drains)
     ck_assert(!mrc_child_is_draining(process));
     mrc_child_drain(process, true);
     ck_assert(mrc_child_is_draining(process));
-    wait_until(is_readable(mrc_waiter_fd(waiter))); /* threads that hold a stream hear of it */
+    wait_until(is_readable(mrc_waiter_fd(waiter))); /* threads that hold a stream are woken */
     mrc_child_drain(process, false);
     mrc_waiter_close(waiter);
     mrc_child_stop(process);
@@ -535,8 +547,8 @@ START_TEST(drains)
 }
 END_TEST
 
-/* Whoever publishes wakes the threads of every child that listens, and of no other. */
-START_TEST(news_reach_the_waiters)
+/* A publication wakes the waiters of every child that listens, and of no other. */
+START_TEST(a_publication_wakes_the_waiters)
 {
     struct mrc_child *first = start(101);
     struct mrc_child *second = start(102);
@@ -566,8 +578,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("process");
-    TCase *tcase = tcase_create("process");
+    Suite *suite = suite_create("child");
+    TCase *tcase = tcase_create("child");
 
     tcase_set_timeout(tcase, 90);
     tcase_add_checked_fixture(tcase, setup, teardown);
@@ -575,15 +587,15 @@ int main(void)
     tcase_add_test(tcase, without_a_free_slot_nothing_is_served);
     tcase_add_test(tcase, a_child_leaves_nothing_open);
     tcase_add_test(tcase, subscribers_are_counted_in_all_children);
-    tcase_add_test(tcase, threads_are_bounded_per_child_and_in_total);
-    tcase_add_test(tcase, suspended_streams_are_bounded_per_child);
+    tcase_add_test(tcase, threads_are_limited_per_child_and_in_total);
+    tcase_add_test(tcase, suspended_streams_are_limited_per_child);
     tcase_add_test(tcase, the_last_place_goes_to_one);
     tcase_add_test(tcase, a_slot_begins_empty);
     tcase_add_test(tcase, the_next_child_folds_the_dead);
-    tcase_add_test(tcase, a_survivor_folds_the_dead);
+    tcase_add_test(tcase, a_living_child_folds_the_dead);
     tcase_add_test(tcase, a_slot_is_kept_while_a_thread_still_counts);
     tcase_add_test(tcase, drains);
-    tcase_add_test(tcase, news_reach_the_waiters);
+    tcase_add_test(tcase, a_publication_wakes_the_waiters);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -5,9 +5,9 @@
 
 #include "store_unit.h"
 
-/* An errand that waits until it may, and writes down when it came. */
-struct job {
-    struct mrc_job errand;
+/* A job that waits for the gate, and checks that it is the next one. */
+struct numbered {
+    struct mrc_job job;
     unsigned number;
 };
 
@@ -15,67 +15,67 @@ static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint ran;
 static atomic_bool out_of_order;
 
-static void run(struct mrc_job *errand, apr_thread_t *thread)
+static void run(struct mrc_job *job, apr_thread_t *thread)
 {
-    struct job *job = (struct job *)errand;
+    struct numbered *numbered = (struct numbered *)job;
 
     pthread_mutex_lock(&gate);
     pthread_mutex_unlock(&gate);
-    if (atomic_fetch_add(&ran, 1) != job->number)
+    if (atomic_fetch_add(&ran, 1) != numbered->number)
         atomic_store(&out_of_order, true);
-    free(job);
+    free(numbered);
 }
 
-static struct job *post(struct mrc_jobs *errands, unsigned number)
+static struct numbered *post(struct mrc_jobs *jobs, unsigned number)
 {
-    struct job *job = malloc(sizeof(*job));
+    struct numbered *numbered = malloc(sizeof(*numbered));
 
-    *job = (struct job){.errand = {.run = run}, .number = number};
-    mrc_jobs_post(errands, &job->errand);
-    return job;
+    *numbered = (struct numbered){.job = {.run = run}, .number = number};
+    mrc_jobs_post(jobs, &numbered->job);
+    return numbered;
 }
 
 static struct mrc_jobs *start(void)
 {
-    struct mrc_jobs *errands = NULL;
+    struct mrc_jobs *jobs = NULL;
 
-    ck_assert_int_eq(mrc_jobs_start(store_pool(), &errands), APR_SUCCESS);
-    return errands;
+    ck_assert_int_eq(mrc_jobs_start(store_pool(), &jobs), APR_SUCCESS);
+    return jobs;
 }
 
-START_TEST(who_posts_does_not_wait)
+START_TEST(a_post_never_waits)
 {
-    struct mrc_jobs *errands = start();
+    struct mrc_jobs *jobs = start();
 
     pthread_mutex_lock(&gate);
     for (unsigned i = 0; i < MRC_JOBS_MAX - 1; i++)
-        post(errands, i);
-    ck_assert(!mrc_jobs_is_full(errands));
-    post(errands, MRC_JOBS_MAX - 1);
-    ck_assert(mrc_jobs_is_full(errands));
-    post(errands, MRC_JOBS_MAX); /* who cannot wait is not refused */
+        post(jobs, i);
+    ck_assert(!mrc_jobs_is_full(jobs));
+    post(jobs, MRC_JOBS_MAX - 1);
+    ck_assert(mrc_jobs_is_full(jobs));
+    post(jobs, MRC_JOBS_MAX); /* a caller that cannot wait is not refused */
     ck_assert_uint_eq(atomic_load(&ran), 0);
     pthread_mutex_unlock(&gate);
-    ck_assert(mrc_jobs_stop(errands));
-    ck_assert(!mrc_jobs_is_full(errands));
+    ck_assert(mrc_jobs_stop(jobs));
+    ck_assert(!mrc_jobs_is_full(jobs));
     ck_assert_uint_eq(atomic_load(&ran), MRC_JOBS_MAX + 1);
     ck_assert(!atomic_load(&out_of_order));
 }
 END_TEST
 
-START_TEST(one_that_hangs_is_left_alone)
+START_TEST(a_job_that_hangs_is_abandoned)
 {
-    struct mrc_jobs *errands = start();
-    struct job *next;
+    struct mrc_jobs *jobs = start();
+    struct numbered *next;
 
     pthread_mutex_lock(&gate);
-    post(errands, 0);
-    next = post(errands, 1);
-    ck_assert(!mrc_jobs_stop(errands));
+    post(jobs, 0);
+    next = post(jobs, 1);
+    ck_assert(!mrc_jobs_stop(jobs));
     pthread_mutex_unlock(&gate);
-    while (!mrc_jobs_stop(errands)) /* however late it comes to run */
+    while (!mrc_jobs_stop(jobs)) /* however late it is scheduled */
         ;
-    ck_assert_uint_eq(atomic_load(&ran), 1); /* what the next one needs may be gone */
+    ck_assert_uint_eq(atomic_load(&ran), 1); /* the next one may need what is freed by now */
     free(next);
     ck_assert(mrc_jobs_stop(NULL));
 }
@@ -83,12 +83,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("errands");
-    TCase *tcase = tcase_create("errands");
+    Suite *suite = suite_create("jobs");
+    TCase *tcase = tcase_create("jobs");
 
     tcase_set_timeout(tcase, 120);
-    tcase_add_test(tcase, who_posts_does_not_wait);
-    tcase_add_test(tcase, one_that_hangs_is_left_alone);
+    tcase_add_test(tcase, a_post_never_waits);
+    tcase_add_test(tcase, a_job_that_hangs_is_abandoned);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -11,10 +11,10 @@
 #include "store/shm/control_layout.h"
 
 #define RING        (1 << 20)
-#define DEADLINE_MS (60 * 1000) /* only says when something is broken */
+#define DEADLINE_MS (60 * 1000) /* far more than is needed: only a broken build waits that long */
 #define TEXT_BYTES  40
 
-static const struct mrc_hub_policy policy; /* nothing is bounded */
+static const struct mrc_hub_policy policy; /* without limits */
 static struct hub_place place;
 static struct mrc_hub *elsewhere; /* the same hub in another child, which publishes */
 
@@ -49,23 +49,23 @@ static uint64_t bit_of(const char *topic)
            (mrc_interests_bits(HUB_SLOTS) - 1);
 }
 
-/* What subscribers may listen with, and whether it is more than a topic. */
+/* Matchers of subscribers, and whether each may match more than one topic. */
 static const struct {
     enum mrc_matcher_type type;
     const char *value;
     bool is_broad;
-} wishes[] = {
+} kinds[] = {
     {MRC_MATCHER_EXACT, "*", true},
     {MRC_MATCHER_URLPATTERN, "*", true},
     {MRC_MATCHER_URLPATTERN, "/t/:x", true},
-    {MRC_MATCHER_URLPATTERN, "/t/1", true}, /* it matches many topics, each resolved */
+    {MRC_MATCHER_URLPATTERN, "/t/1", true}, /* several topics resolve to it */
     {MRC_MATCHER_TEMPLATE, "t/{x}", true},
     {MRC_MATCHER_TEMPLATE, "t/1", false},
-    {MRC_MATCHER_TEMPLATE, "t/{", false}, /* no template: a string */
+    {MRC_MATCHER_TEMPLATE, "t/{", false}, /* not a template, so a string */
     {MRC_MATCHER_EXACT, "", false},
 };
 
-/* Whether TEXT shares its bit with what the tests listen to: the wishes, and "t/0" to "t/9". */
+/* Whether TEXT shares its bit with a matcher of the tests: one of KINDS, or "t/0" to "t/9". */
 static bool has_known_bit(const char *text)
 {
     for (char digit = '0'; digit <= '9'; digit++) {
@@ -74,13 +74,13 @@ static bool has_known_bit(const char *text)
         if (bit_of(text) == bit_of(known))
             return true;
     }
-    for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
-        if (bit_of(text) == bit_of(wishes[i].value))
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (bit_of(text) == bit_of(kinds[i].value))
             return true;
     return false;
 }
 
-/* Writes a topic that begins with NAME to TEXT, and has a bit of its own. */
+/* Writes a topic to TEXT that begins with NAME and shares its bit with none of these. */
 static const char *stranger(const char *name, char text[TEXT_BYTES])
 {
     unsigned i = 0;
@@ -91,7 +91,7 @@ static const char *stranger(const char *name, char text[TEXT_BYTES])
     return text;
 }
 
-/* Whether the child was woken since this was asked last. */
+/* Whether the child was woken since the last call. */
 static bool was_woken(void)
 {
     struct pollfd poll_fd = {.fd = mrc_notify_fd(place.notify, HUB_SLOT), .events = POLLIN};
@@ -141,9 +141,9 @@ START_TEST(a_child_is_woken_for_its_topics)
     ck_assert(!wakes(text));
     ck_assert_int_eq(hub_publish_to(elsewhere, "id", topics, 2, mrc_bytes_of("x"), true),
                      APR_SUCCESS);
-    ck_assert(was_woken()); /* an alternate topic counts as the canonical one does */
+    ck_assert(was_woken()); /* an alternate topic counts, too */
     hub_publish(place.hub, "id", "t/1", "x");
-    ck_assert(was_woken()); /* so does the child's own */
+    ck_assert(was_woken()); /* and so does an update of its own */
     leave(first);
     ck_assert(wakes("t/1"));
     leave(second);
@@ -155,18 +155,18 @@ START_TEST(a_child_is_woken_for_its_topics)
 }
 END_TEST
 
-START_TEST(what_is_no_topic_wakes_for_everything)
+START_TEST(a_matcher_that_is_no_topic_wakes_for_everything)
 {
     struct mrc_subscriber *exact, *wish;
     char text[TEXT_BYTES];
 
     start();
     exact = subscribe_to("t/0");
-    wish = subscribe(wishes[_i].type, wishes[_i].value);
+    wish = subscribe(kinds[_i].type, kinds[_i].value);
     stranger("s", text);
-    ck_assert(wakes(text) == wishes[_i].is_broad);
-    if (!wishes[_i].is_broad)
-        ck_assert(wakes(wishes[_i].value));
+    ck_assert(wakes(text) == kinds[_i].is_broad);
+    if (!kinds[_i].is_broad)
+        ck_assert(wakes(kinds[_i].value));
     leave(wish);
     ck_assert(!wakes(text));
     leave(exact);
@@ -174,7 +174,7 @@ START_TEST(what_is_no_topic_wakes_for_everything)
 }
 END_TEST
 
-/* One with a pattern beside its topics leaves none of them behind. */
+/* A subscriber with a pattern beside its topics leaves nothing behind when it goes. */
 START_TEST(a_mixture_is_as_broad_as_its_broadest)
 {
     struct mrc_matcher *matchers[] = {hub_matcher(MRC_MATCHER_EXACT, "t/1", NULL), hub_all()};
@@ -196,7 +196,8 @@ START_TEST(a_mixture_is_as_broad_as_its_broadest)
 }
 END_TEST
 
-/* More users than can be counted: too many wake-ups are possible from then on, too few never. */
+/* With more users than can be counted the bit stays: a wake-up too many is possible, a lost one is
+ * not. */
 START_TEST(uses_past_the_count_leave_the_bit)
 {
     enum { COUNTED = UINT16_MAX };
@@ -256,10 +257,10 @@ START_TEST(more_topics_than_tags_concern_everybody)
 }
 END_TEST
 
-/* Of a group, and of one that has more topics together than there are tags. */
-START_TEST(a_group_concerns_whom_one_of_it_does)
+/* Also if the group has more topics than there are tags. */
+START_TEST(a_group_wakes_whom_one_of_its_records_wakes)
 {
-    struct mrc_history_item items[MRC_TAGS_MAX + 2];
+    struct mrc_record items[MRC_TAGS_MAX + 2];
     struct mrc_subscriber *subscriber;
     struct mrc_buf far, near;
     struct mrc_bytes topic;
@@ -275,7 +276,8 @@ START_TEST(a_group_concerns_whom_one_of_it_does)
     topic = mrc_bytes_of("t/1");
     mrc_update_encode(&update, &near);
     for (size_t i = 0; i < MRC_TAGS_MAX + 2; i++)
-        items[i] = (struct mrc_history_item){mrc_bytes_of("id"), mrc_buf_bytes(&far), 1};
+        items[i] = (struct mrc_record){
+            .id = mrc_bytes_of("id"), .payload = mrc_buf_bytes(&far), .stored_bytes = 1};
     subscriber = subscribe_to("t/1");
     mrc_hub_publish_group(elsewhere, items, MRC_TAGS_MAX, apr_time_now(), &done);
     ck_assert(!was_woken());
@@ -291,7 +293,7 @@ START_TEST(a_group_concerns_whom_one_of_it_does)
 }
 END_TEST
 
-/* What this build cannot read may be about anything. */
+/* It may be about any topic. */
 START_TEST(an_unreadable_record_concerns_everybody)
 {
     struct mrc_subscriber *subscriber;
@@ -307,8 +309,8 @@ START_TEST(an_unreadable_record_concerns_everybody)
 }
 END_TEST
 
-/* In the durable history, the publisher that leads wakes for those that follow it, too. */
-START_TEST(a_commit_wakes_whom_it_concerns)
+/* In the durable history one publisher commits for several, and wakes for all of them. */
+START_TEST(a_commit_wakes_for_all_of_its_records)
 {
     char template[] = "/tmp/mrc-interests-XXXXXX";
     const struct mrc_hub_policy durable = {
@@ -316,7 +318,7 @@ START_TEST(a_commit_wakes_whom_it_concerns)
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };
     struct mrc_subscriber *subscriber;
-    struct mrc_staged update = {.id = mrc_bytes_of("id"), .stored_bytes = 1};
+    struct mrc_record update = {.id = mrc_bytes_of("id"), .stored_bytes = 1};
     struct mrc_bytes topic = mrc_bytes_of("t/1");
     const struct mrc_update near = {.topics = &topic, .topics_count = 1};
     struct mrc_buf record;
@@ -331,7 +333,7 @@ START_TEST(a_commit_wakes_whom_it_concerns)
     was_woken();
     ck_assert(!wakes(stranger("s", text)));
     ck_assert(wakes("t/1"));
-    /* Another child's, that has not led. */
+    /* One of another child, which did not commit it. */
     mrc_buf_init(&record, SIZE_MAX);
     mrc_update_encode(&near, &record);
     update.payload = mrc_buf_bytes(&record);
@@ -349,7 +351,7 @@ END_TEST
 
 /* ---- who is left alone ------------------------------------------------------------------------*/
 
-START_TEST(nobody_is_left_behind_by_many_records)
+START_TEST(many_records_wake_everybody)
 {
     struct mrc_subscriber *subscriber;
     char text[TEXT_BYTES];
@@ -366,7 +368,7 @@ START_TEST(nobody_is_left_behind_by_many_records)
 }
 END_TEST
 
-START_TEST(nobody_is_left_behind_by_a_part_of_the_ring)
+START_TEST(a_part_of_the_ring_wakes_everybody)
 {
     static char data[RING / 32];
     const struct mrc_bytes bytes = {data, sizeof(data)};
@@ -400,7 +402,7 @@ START_TEST(nobody_is_left_behind_by_a_part_of_the_ring)
 }
 END_TEST
 
-/* Also if its successor in the slot listens to something else. */
+/* Neither does its successor in the slot have them. */
 START_TEST(a_dead_child_leaves_no_interest)
 {
     struct mrc_subscriber *subscriber;
@@ -424,7 +426,7 @@ START_TEST(a_dead_child_leaves_no_interest)
 }
 END_TEST
 
-START_TEST(the_sets_are_bounded)
+START_TEST(the_sets_have_a_limit)
 {
     ck_assert_uint_eq(mrc_interests_bits(1), MRC_INTERESTS_BITS_MAX);
     ck_assert_uint_eq(mrc_interests_bits(128), MRC_INTERESTS_BITS_MAX);
@@ -440,9 +442,8 @@ START_TEST(the_sets_are_bounded)
 }
 END_TEST
 
-/* 10,000 topics leave most of the others alone. What happens in slots that are not there is
- * nothing. */
-START_TEST(many_topics_leave_a_choice)
+/* With 10,000 topics most other topics still wake nobody. Slots that do not exist are ignored. */
+START_TEST(many_topics_still_tell_others_apart)
 {
     enum { TOPICS = 10000, OTHERS = 1000 };
     const struct mrc_interests_mark mark = {.seq = 1, .pos = 1, .capacity = RING};
@@ -466,7 +467,7 @@ START_TEST(many_topics_leave_a_choice)
         ck_assert(!mrc_interests_wants(interests(), 1, &tags, &mark));
         ck_assert(!mrc_interests_wants(interests(), HUB_SLOTS, &tags, &mark));
     }
-    ck_assert_uint_lt(wanted, OTHERS / 4); /* 142 is the mean, 11 the deviation */
+    ck_assert_uint_lt(wanted, OTHERS / 4); /* the mean is 142, the standard deviation 11 */
     mrc_interests_fold(interests(), 0);
     finish();
 }
@@ -477,7 +478,7 @@ END_TEST
  * that something can happen right after, or before.
  */
 
-static void (*_Atomic between)(void); /* happens once; NULL: nothing, as for other threads */
+static void (*_Atomic between)(void); /* called once; NULL: nothing is, as in other threads */
 
 static void happen(void)
 {
@@ -532,8 +533,8 @@ static void come_now(void)
     between = publish_now;
 }
 
-/* What is published right after it has taken its position, the child is woken for. */
-START_TEST(one_who_has_a_position_is_heard_of)
+/* A publication right after the subscriber has taken its position wakes the child. */
+START_TEST(a_subscriber_with_a_position_is_woken)
 {
     static const char *const cursors[] = {NULL, ""};
     struct mrc_matcher *matchers[] = {hub_matcher(MRC_MATCHER_EXACT, "t/1", NULL),
@@ -553,9 +554,9 @@ START_TEST(one_who_has_a_position_is_heard_of)
 }
 END_TEST
 
-/* The last one that needs a bit has counted itself out; another one comes, and finds the bit; it is
- * taken away, and something published. Whoever took it away tells of that. */
-START_TEST(one_who_comes_while_the_last_one_goes_is_heard_of)
+/* The last user of a bit has counted itself out. A new user comes and still finds the bit; then the
+ * bit is cleared, and an update published. The thread that cleared the bit wakes the child. */
+START_TEST(a_new_user_of_a_bit_is_woken_while_the_last_one_goes)
 {
     struct mrc_subscriber *last;
 
@@ -575,17 +576,18 @@ END_TEST
 /* ---- nothing is lost --------------------------------------------------------------------------*/
 
 /*
- * In each round a subscriber comes, one publication is made, and another subscriber that needs the
- * same bit goes, all of them as close to each other as can be. What the newcomer does not find
- * before its position it must be woken for. Nobody looks by himself: there is no dispatcher.
+ * In each round a subscriber comes, one update is published, and another subscriber that needs the
+ * same bit goes, all at the same time as nearly as possible. If the update is not before the
+ * position of the new subscriber, the child must be woken for it. There is no dispatcher, so
+ * nothing looks at the ring without a wake-up.
  */
 static struct race {
-    _Atomic uint64_t round;     /* has begun */
-    _Atomic uint64_t listens;   /* the one that goes has come for it */
-    _Atomic uint64_t left;      /* and has gone */
-    _Atomic uint64_t published; /* all that the publisher does for it is done */
-    _Atomic uint64_t end;       /* of its record, in the ring */
-} * race;                       /* shared with the publisher, which may be a process */
+    _Atomic uint64_t round;     /* the one that has begun */
+    _Atomic uint64_t listens;   /* the subscriber that goes is there */
+    _Atomic uint64_t left;      /* it has gone */
+    _Atomic uint64_t published; /* the publisher has finished it */
+    _Atomic uint64_t end;       /* of the record in the ring */
+} * race;                       /* shared with the publisher, which may be another process */
 
 static struct mrc_matcher *raced_for;
 static uint64_t rounds;
@@ -596,7 +598,7 @@ static void wait_for(const _Atomic uint64_t *what, uint64_t round)
         sched_yield();
 }
 
-/* Some instructions, at most as many as the others take. */
+/* Spends some instructions, at most as many as the other threads need. */
 static void dawdle(uint64_t *state)
 {
     for (volatile unsigned i = hub_random_below(state, 2000); i > 0; i--)
@@ -649,7 +651,7 @@ static void listen_rounds(bool with_another)
         subscriber = subscribe_to("t/1");
         wait_for(&race->published, i);
         if (atomic_load(&race->end) > mrc_subscriber_get_position(subscriber))
-            ck_assert_msg(poll(&poll_fd, 1, DEADLINE_MS) == 1, "round %u: nobody woke it",
+            ck_assert_msg(poll(&poll_fd, 1, DEADLINE_MS) == 1, "round %u: the child was not woken",
                           (unsigned)i);
         if (with_another)
             wait_for(&race->left, i);
@@ -683,7 +685,7 @@ static void run_race(bool with_another, bool by_process)
     else
         pthread_join(publisher, NULL);
     was_woken();
-    ck_assert(!wakes("t/1")); /* nothing is left of all of them */
+    ck_assert(!wakes("t/1")); /* no interest is left */
     mrc_matcher_free(raced_for);
     finish();
 }
@@ -701,21 +703,21 @@ int main(void)
 
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_child_is_woken_for_its_topics);
-    tcase_add_loop_test(tcase, what_is_no_topic_wakes_for_everything, 0,
-                        sizeof(wishes) / sizeof(wishes[0]));
+    tcase_add_loop_test(tcase, a_matcher_that_is_no_topic_wakes_for_everything, 0,
+                        sizeof(kinds) / sizeof(kinds[0]));
     tcase_add_test(tcase, a_mixture_is_as_broad_as_its_broadest);
     tcase_add_test(tcase, uses_past_the_count_leave_the_bit);
     tcase_add_test(tcase, more_topics_than_tags_concern_everybody);
-    tcase_add_test(tcase, a_group_concerns_whom_one_of_it_does);
+    tcase_add_test(tcase, a_group_wakes_whom_one_of_its_records_wakes);
     tcase_add_test(tcase, an_unreadable_record_concerns_everybody);
-    tcase_add_test(tcase, a_commit_wakes_whom_it_concerns);
-    tcase_add_test(tcase, nobody_is_left_behind_by_many_records);
-    tcase_add_test(tcase, nobody_is_left_behind_by_a_part_of_the_ring);
+    tcase_add_test(tcase, a_commit_wakes_for_all_of_its_records);
+    tcase_add_test(tcase, many_records_wake_everybody);
+    tcase_add_test(tcase, a_part_of_the_ring_wakes_everybody);
     tcase_add_test(tcase, a_dead_child_leaves_no_interest);
-    tcase_add_test(tcase, the_sets_are_bounded);
-    tcase_add_loop_test(tcase, one_who_has_a_position_is_heard_of, 0, 4);
-    tcase_add_test(tcase, one_who_comes_while_the_last_one_goes_is_heard_of);
-    tcase_add_test(tcase, many_topics_leave_a_choice);
+    tcase_add_test(tcase, the_sets_have_a_limit);
+    tcase_add_loop_test(tcase, a_subscriber_with_a_position_is_woken, 0, 4);
+    tcase_add_test(tcase, a_new_user_of_a_bit_is_woken_while_the_last_one_goes);
+    tcase_add_test(tcase, many_topics_still_tell_others_apart);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("stress");
     tcase_set_timeout(tcase, 0);

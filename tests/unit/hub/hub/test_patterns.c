@@ -18,7 +18,7 @@ static void setup(void)
     policy = (struct mrc_hub_policy){.patterns_max = 3};
 }
 
-/* With what POLICY says by now. */
+/* Opens the hub, with POLICY as it is now. */
 static void start(void)
 {
     place = hub_place_open(65536, &policy);
@@ -27,8 +27,8 @@ static void start(void)
 
 static void finish(void)
 {
-    ck_assert_uint_eq(mrc_hub_gauge(place.hub, MRC_GAUGE_PATTERNS), 0);
-    ck_assert_uint_eq(mrc_hub_gauge(place.hub, MRC_GAUGE_PATTERN_BYTES), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_PATTERNS), 0);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_PATTERN_BYTES), 0);
     hub_place_close(&place);
 }
 
@@ -54,12 +54,12 @@ static void put(struct mrc_hub *hub, struct mrc_matcher *matcher)
 
 static uint64_t count(void)
 {
-    return mrc_hub_gauge(place.hub, MRC_GAUGE_PATTERNS);
+    return mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_PATTERNS);
 }
 
 static uint64_t bytes(void)
 {
-    return mrc_hub_gauge(place.hub, MRC_GAUGE_PATTERN_BYTES);
+    return mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_PATTERN_BYTES);
 }
 
 START_TEST(a_pattern_is_kept_once)
@@ -73,7 +73,7 @@ START_TEST(a_pattern_is_kept_once)
     ck_assert_uint_eq(count(), 1);
     ck_assert_uint_eq(bytes(), mrc_matcher_size(first));
     ck_assert_int_eq(try_get(place.hub, "/:x", "https://other.example/", &elsewhere), MRC_OK);
-    ck_assert_ptr_ne(elsewhere, first); /* relative to something else */
+    ck_assert_ptr_ne(elsewhere, first); /* it has another base */
     ck_assert_uint_eq(count(), 2);
     put(place.hub, first);
     ck_assert_uint_eq(count(), 2);
@@ -86,7 +86,7 @@ START_TEST(a_pattern_is_kept_once)
 }
 END_TEST
 
-START_TEST(what_is_no_pattern_counts_for_nothing)
+START_TEST(only_patterns_are_counted)
 {
     static const char *const values[] = {"*", "https://example.com/a"};
     struct mrc_matcher *matchers[4];
@@ -126,7 +126,7 @@ START_TEST(a_template_has_no_base)
 }
 END_TEST
 
-START_TEST(what_is_malformed_counts_for_nothing)
+START_TEST(a_malformed_pattern_is_not_counted)
 {
     struct mrc_matcher *matcher = NULL;
     struct mrc_error error = {""};
@@ -142,22 +142,22 @@ START_TEST(what_is_malformed_counts_for_nothing)
 }
 END_TEST
 
-/* Both children together have as many as the hub may have, and one more. */
-START_TEST(the_number_is_bounded_over_all_children)
+/* The limit is for both children together. */
+START_TEST(the_number_is_limited_over_all_children)
 {
     struct mrc_matcher *here[2], *there, *more = NULL;
 
     start();
     here[0] = get(place.hub, "/a/:x");
     here[1] = get(place.hub, "/b/:x");
-    there = get(other, "/a/:x"); /* each child has its own */
+    there = get(other, "/a/:x"); /* each child has patterns of its own */
     ck_assert_uint_eq(count(), 3);
     ck_assert_int_eq(try_get(place.hub, "/c/:x", BASE, &more), MRC_EFULL);
     ck_assert_int_eq(try_get(other, "/c/:x", BASE, &more), MRC_EFULL);
     ck_assert_ptr_null(more);
     ck_assert_uint_eq(count(), 3);
     ck_assert_uint_eq(bytes(), 3 * mrc_matcher_size(there));
-    more = get(place.hub, "/a/:x"); /* nothing new */
+    more = get(place.hub, "/a/:x"); /* it is there already */
     put(place.hub, more);
     put(place.hub, here[1]);
     more = get(other, "/c/:x");
@@ -177,8 +177,8 @@ static size_t size_of(const char *value)
     return size;
 }
 
-/* As much as two patterns need, and a byte less. */
-START_TEST(the_bytes_are_bounded)
+/* With the bytes that two patterns need, and with one byte less. */
+START_TEST(the_bytes_are_limited)
 {
     struct mrc_matcher *small, *large = NULL, *more = NULL;
 
@@ -194,8 +194,8 @@ START_TEST(the_bytes_are_bounded)
 }
 END_TEST
 
-/* Whoever folds a child that died takes back what it held. */
-START_TEST(a_dead_child_holds_nothing)
+/* Folding the slot of a dead child takes its patterns out of the sums. */
+START_TEST(a_dead_child_has_no_patterns)
 {
     struct mrc_matcher *there[3], *here;
 
@@ -204,20 +204,20 @@ START_TEST(a_dead_child_holds_nothing)
     there[1] = get(other, "/b/:x");
     there[2] = get(other, "/c/:x");
     ck_assert_int_eq(try_get(place.hub, "/d/:x", BASE, &here), MRC_EFULL);
-    ck_assert(mrc_patterns_should_tell(mrc_hub_patterns(other)));
+    ck_assert(mrc_patterns_should_report(mrc_hub_patterns(other)));
     mrc_hub_segment_fold(place.segment, 0);
     ck_assert_uint_eq(count(), 0);
     ck_assert_uint_eq(bytes(), 0);
     here = get(place.hub, "/d/:x");
-    ck_assert(mrc_patterns_should_tell(mrc_hub_patterns(place.hub)));
+    ck_assert(mrc_patterns_should_report(mrc_hub_patterns(place.hub)));
     put(place.hub, here);
-    for (int i = 0; i < 3; i++) /* what the dead one's row says does not count */
+    for (int i = 0; i < 3; i++) /* the patterns of the dead child do not count */
         put(other, there[i]);
     finish();
 }
 END_TEST
 
-START_TEST(it_is_told_once)
+START_TEST(a_full_table_is_reported_once)
 {
     struct mrc_patterns *mine, *theirs;
     struct mrc_matcher *matchers[3], *more;
@@ -229,17 +229,17 @@ START_TEST(it_is_told_once)
     matchers[0] = get(place.hub, "/a/:x");
     matchers[1] = get(place.hub, "/b/:x");
     matchers[2] = get(place.hub, "/c/:x");
-    ck_assert(mrc_patterns_should_tell(mine));
-    ck_assert(!mrc_patterns_should_tell(mine));
-    ck_assert(!mrc_patterns_should_tell(theirs)); /* another child has */
+    ck_assert(mrc_patterns_should_report(mine));
+    ck_assert(!mrc_patterns_should_report(mine));
+    ck_assert(!mrc_patterns_should_report(theirs)); /* the other child has reported it */
     more = get(place.hub, "/d/:x");
     put(place.hub, more);
-    ck_assert(!mrc_patterns_should_tell(mine)); /* still more than half full */
+    ck_assert(!mrc_patterns_should_report(mine)); /* more than half of the limit is still in use */
     put(place.hub, matchers[1]);
     put(place.hub, matchers[2]);
     more = get(place.hub, "/d/:x"); /* there is room again */
-    ck_assert(mrc_patterns_should_tell(theirs));
-    ck_assert(!mrc_patterns_should_tell(mine));
+    ck_assert(mrc_patterns_should_report(theirs));
+    ck_assert(!mrc_patterns_should_report(mine));
     put(place.hub, more);
     put(place.hub, matchers[0]);
     finish();
@@ -254,7 +254,7 @@ START_TEST(no_memory_leaves_nothing)
 
     policy.patterns_max = 0;
     start();
-    for (unsigned i = 0; i < 130; i++) { /* past the first size */
+    for (unsigned i = 0; i < 130; i++) { /* more than its first size */
         snprintf(value, sizeof(value), "/%u/:x", i);
         for (long left = 0;; left++) {
             enum mrc_err err;
@@ -309,7 +309,7 @@ static void *come_and_go(void *arg)
     return NULL;
 }
 
-/* Never more than allowed, and none when all have gone. */
+/* Threads add and remove patterns: never more than allowed, and none in the end. */
 START_TEST(threads_share)
 {
     pthread_t threads[THREADS];
@@ -324,7 +324,7 @@ START_TEST(threads_share)
 }
 END_TEST
 
-/* One that is there: nothing is allocated. */
+/* A pattern that is there: nothing is allocated. */
 static bool get_and_put(void *value)
 {
     struct mrc_matcher *matcher;
@@ -335,7 +335,7 @@ static bool get_and_put(void *value)
     return true;
 }
 
-START_TEST(nobody_waits_for_one_that_is_interrupted)
+START_TEST(no_thread_waits_for_an_interrupted_one)
 {
     struct mrc_matcher *matcher;
 
@@ -355,16 +355,16 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, a_pattern_is_kept_once);
-    tcase_add_test(tcase, what_is_no_pattern_counts_for_nothing);
+    tcase_add_test(tcase, only_patterns_are_counted);
     tcase_add_test(tcase, a_template_has_no_base);
-    tcase_add_test(tcase, what_is_malformed_counts_for_nothing);
-    tcase_add_test(tcase, the_number_is_bounded_over_all_children);
-    tcase_add_loop_test(tcase, the_bytes_are_bounded, 0, 2);
-    tcase_add_test(tcase, a_dead_child_holds_nothing);
-    tcase_add_test(tcase, it_is_told_once);
+    tcase_add_test(tcase, a_malformed_pattern_is_not_counted);
+    tcase_add_test(tcase, the_number_is_limited_over_all_children);
+    tcase_add_loop_test(tcase, the_bytes_are_limited, 0, 2);
+    tcase_add_test(tcase, a_dead_child_has_no_patterns);
+    tcase_add_test(tcase, a_full_table_is_reported_once);
     tcase_add_test(tcase, no_memory_leaves_nothing);
     tcase_add_test(tcase, threads_share);
-    tcase_add_test(tcase, nobody_waits_for_one_that_is_interrupted);
+    tcase_add_test(tcase, no_thread_waits_for_an_interrupted_one);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -14,7 +14,7 @@ static const uint64_t key[2] = {1, 2};
 
 #define MATCHERS_MAX 4
 
-/* Somebody who listens, with matchers of its own that end with it. */
+/* A listener that owns its matchers. */
 struct ear {
     struct mrc_listener listener; /* the first member */
     struct mrc_matcher *matchers[MATCHERS_MAX];
@@ -35,7 +35,7 @@ static void drop_matchers(struct ear *ear)
     ear->count = 0;
 }
 
-static long held; /* what the functions below have made indices hold, in bytes */
+static long held; /* bytes that indexes hold because of the functions below */
 
 static void listen_to(struct mrc_index *index, struct ear *ear)
 {
@@ -57,7 +57,7 @@ static void leave(struct mrc_index *index, struct ear *ear)
     drop_matchers(ear);
 }
 
-/* One matcher, URLPATTERN if BASE is given, else exact. */
+/* With one matcher: a URL Pattern if BASE is given, else exact. */
 static void listen_to_one(struct mrc_index *index, struct ear *ear, const char *value,
                           const char *base)
 {
@@ -105,7 +105,7 @@ START_TEST(finds_what_each_kind_matches)
     ck_assert_uint_eq(found_for(index, &exact, "https://example.com/a"), 1);
     leave(index, &exact);
     leave(index, &pattern);
-    mrc_index_remove(index, &pattern.listener); /* not in: nothing happens */
+    mrc_index_remove(index, &pattern.listener); /* it is not in */
     mrc_index_free(index);
     mrc_index_free(NULL);
 }
@@ -118,7 +118,7 @@ static void listen_to_template(struct mrc_index *index, struct ear *ear, const c
     listen_to(index, ear);
 }
 
-/* Templates lie among the patterns; those without an expression among the exact strings. */
+/* A template is a pattern; one without an expression is an exact string. */
 START_TEST(finds_templates)
 {
     struct mrc_index *index = mrc_index_create(key);
@@ -149,7 +149,7 @@ START_TEST(finds_templates)
 }
 END_TEST
 
-START_TEST(finds_everybody_once)
+START_TEST(finds_each_listener_once)
 {
     static const char *const topics[] = {"https://example.com/a", "https://example.com/b",
                                          "https://example.com/a"};
@@ -158,7 +158,7 @@ START_TEST(finds_everybody_once)
     struct ear ear = {.count = 4};
 
     ear.matchers[0] = hub_matcher(MRC_MATCHER_EXACT, topics[0], NULL);
-    ear.matchers[1] = hub_matcher(MRC_MATCHER_EXACT, topics[0], NULL); /* twice the same */
+    ear.matchers[1] = hub_matcher(MRC_MATCHER_EXACT, topics[0], NULL); /* the same one twice */
     ear.matchers[2] = hub_matcher(MRC_MATCHER_URLPATTERN, "/*", BASE);
     ear.matchers[3] = hub_matcher(MRC_MATCHER_EXACT, "*", NULL);
     listen_to(index, &ear);
@@ -183,15 +183,15 @@ START_TEST(equal_patterns_with_other_bases_differ)
     listen_to_one(index, &here, "/:x", BASE);
     listen_to_one(index, &there, "/:x", OTHER);
     listen_to_one(index, &again, "/:x", BASE);
-    for (int i = 0; i < 2; i++) { /* the second time from the cache */
+    for (int i = 0; i < 2; i++) { /* the second time, from the cache */
         ck_assert_uint_eq(found_for(index, &here, "https://example.com/1"), 1);
         ck_assert_uint_eq(found_for(index, &there, "https://example.com/1"), 0);
         ck_assert_uint_eq(found_for(index, &here, "https://other.example/1"), 0);
         ck_assert_uint_eq(found_for(index, &there, "https://other.example/1"), 1);
-        ck_assert_uint_eq(found_for(index, &here, "/1"), 1); /* each has its own */
+        ck_assert_uint_eq(found_for(index, &here, "/1"), 1); /* each by its own pattern */
         ck_assert_uint_eq(found_for(index, &there, "/1"), 1);
     }
-    leave(index, &here); /* its node lives on with the matcher of another */
+    leave(index, &here); /* its node stays, with the matcher of another listener */
     ck_assert_uint_eq(found_for(index, &again, "https://example.com/1"), 1);
     ck_assert_uint_eq(found_for(index, &again, "https://example.com/2"), 1);
     leave(index, &there);
@@ -201,7 +201,7 @@ START_TEST(equal_patterns_with_other_bases_differ)
 }
 END_TEST
 
-START_TEST(verdicts_are_never_stale)
+START_TEST(cached_results_are_never_stale)
 {
     struct mrc_index *index = mrc_index_create(key);
     struct ear first = {.count = 0}, second = {.count = 0};
@@ -212,7 +212,7 @@ START_TEST(verdicts_are_never_stale)
     listen_to_one(index, &second, "/b/*", BASE); /* one more pattern */
     ck_assert_uint_eq(found_for(index, &second, "https://example.com/b/1"), 1);
     ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 1);
-    leave(index, &first); /* one fewer, and then as many as before, but others */
+    leave(index, &first); /* one pattern less, then as many as before, but other ones */
     ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 0);
     listen_to_one(index, &first, "/*/1", BASE);
     ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 1);
@@ -227,7 +227,7 @@ START_TEST(verdicts_are_never_stale)
 }
 END_TEST
 
-/* A topic around the longest that is remembered. */
+/* Topics just below and above the longest that the cache takes. */
 START_TEST(long_topics_are_matched_too)
 {
     struct mrc_index *index = mrc_index_create(key);
@@ -255,8 +255,8 @@ START_TEST(long_topics_are_matched_too)
 }
 END_TEST
 
-/* More topics than the cache has places: each place holds one topic after the other. */
-START_TEST(topics_share_places_in_the_cache)
+/* With more topics than entries in the cache, an entry holds one topic after the other. */
+START_TEST(topics_share_entries_of_the_cache)
 {
     struct mrc_index *index = mrc_index_create(key);
     struct ear even = {.count = 0};
@@ -292,7 +292,7 @@ START_TEST(grows_with_its_nodes)
             snprintf(value, sizeof(value), "https://example.com/%u%s", i, i % 10 ? "" : "/x");
             ck_assert_uint_eq(found_for(index, &ears[i], value), ears[i].is_in);
         }
-        for (unsigned i = 0; i < EARS && leaving == 0; i += 3) /* others stay */
+        for (unsigned i = 0; i < EARS && leaving == 0; i += 3) /* the others stay */
             leave(index, &ears[i]);
     }
     for (unsigned i = 0; i < EARS; i++) {
@@ -305,7 +305,7 @@ START_TEST(grows_with_its_nodes)
 END_TEST
 
 /*
- * COUNT patterns that all match every topic: each adds a pointer to what is remembered of a topic.
+ * COUNT patterns that match every topic: each adds a pointer to the cache entry of a topic.
  */
 static struct ear *many_for_all(struct mrc_index *index, unsigned count)
 {
@@ -327,8 +327,8 @@ static void drop_all(struct mrc_index *index, struct ear *ears, unsigned count)
     mrc_index_free(index);
 }
 
-/* Verdicts that would fill twice the cache: it is never overfull, and they stay right. */
-START_TEST(the_cache_is_bounded)
+/* With results for twice its size, the cache stays within its limit, and stays right. */
+START_TEST(the_cache_has_a_limit)
 {
     enum { EARS = 8000, TOPICS = 2 * MRC_INDEX_CACHE_BYTES / (EARS * sizeof(void *)) };
     struct mrc_index *index = mrc_index_create(key);
@@ -342,7 +342,8 @@ START_TEST(the_cache_is_bounded)
         ck_assert_uint_le(mrc_index_get_cache_bytes(index), MRC_INDEX_CACHE_BYTES);
         if (most < mrc_index_get_cache_bytes(index))
             most = mrc_index_get_cache_bytes(index);
-        if (i % 10 == 0) /* the newest is remembered, unless it took the place of an equal hash */
+        if (i % 10 ==
+            0) /* the newest result is cached, even if it had to take the place of another one */
             ck_assert_uint_eq(found_for(index, &ears[0], topic), 1);
     }
     ck_assert_uint_gt(most, MRC_INDEX_CACHE_BYTES * 3 / 4);
@@ -350,7 +351,7 @@ START_TEST(the_cache_is_bounded)
 }
 END_TEST
 
-/* The most patterns that a remembered topic may have, and one more. */
+/* The most patterns that the cache takes for one topic, and one more. */
 START_TEST(one_topic_cannot_fill_the_cache)
 {
     enum { EARS = (int)(MRC_INDEX_CACHE_ONE_BYTES / sizeof(void *)) + 1 };
@@ -384,10 +385,10 @@ static void fill(struct ear *ear, unsigned n)
     ear->count = 4;
 }
 
-/* However far an addition gets before memory runs out, nothing of it stays. */
+/* Wherever memory runs out in an addition, nothing of it stays. */
 START_TEST(an_addition_without_memory_leaves_nothing)
 {
-    enum { EARS = 150 }; /* past every first size */
+    enum { EARS = 150 }; /* more than every first size */
     struct mrc_index *index = mrc_index_create(key);
     struct ear *ears = calloc(EARS, sizeof(*ears));
     unsigned failures = 0;
@@ -424,10 +425,10 @@ START_TEST(an_addition_without_memory_leaves_nothing)
 END_TEST
 
 /*
- * What could not be evaluated for want of memory is told, and not remembered as a topic that nobody
- * listens to.
+ * A topic that could not be matched for lack of memory is an error, and is not cached as one
+ * without listeners.
  */
-START_TEST(no_memory_is_no_verdict)
+START_TEST(no_memory_is_no_result)
 {
     struct mrc_index *index = mrc_index_create(key);
     struct ear parsed = {.count = 0}, long_one = {.count = 0}, other_base = {.count = 0};
@@ -436,7 +437,7 @@ START_TEST(no_memory_is_no_verdict)
     unsigned failures = 0;
     apr_status_t status;
 
-    /* An automaton so large that it needs memory of its own. */
+    /* Its automaton is so large that it allocates memory. */
     for (int i = 0; i < 200; i++)
         memcpy(value + 1 + 4 * i, "{b}?", 4);
     value[801] = '*';
@@ -567,7 +568,7 @@ START_TEST(random_changes_against_a_model)
     for (int step = 0; step < 2500; step++) {
         struct ear *ear = &ears[hub_random_below(&random, EARS)];
 
-        /* Few at times, many at others. */
+        /* Sometimes few listeners, sometimes many. */
         if (!ear->is_in && (step / 500 % 2 == 0 || hub_random_below(&random, 10) == 0)) {
             draw_matchers(ear, &random);
             listen_to(index, ear);
@@ -587,7 +588,7 @@ END_TEST
 
 /* ---- against all patterns, one by one ---------------------------------------------------------*/
 
-/* Every feature of patterns, those with the same literal text among them, coming and going. */
+/* Patterns with every feature come and go, some of them with the same literal text. */
 START_TEST(generated_patterns_against_a_scan)
 {
     enum { MANY = 400 };
@@ -630,9 +631,9 @@ START_TEST(generated_patterns_against_a_scan)
 }
 END_TEST
 
-/* One collection in pieces: the time is up as soon as somebody is found. */
+/* One collection in pieces: the time is up as soon as a listener is found. */
 struct pieces {
-    struct ear *first, *end; /* all there are */
+    struct ear *first, *end; /* all listeners */
     int64_t left_us;
 };
 
@@ -647,10 +648,10 @@ static void heard_piece(struct mrc_listener *listener, void *ctx)
 }
 
 /*
- * Between the pieces others come and go: those who stay are found once, as by one collection; those
- * who come may be found, if they listen.
+ * Between the pieces listeners come and go. Those that stay are found once, as in one collection.
+ * Those that come may be found, if they listen to the topic.
  */
-START_TEST(pieces_find_what_one_collection_does)
+START_TEST(pieces_find_what_one_collection_finds)
 {
     enum { MANY = 200 };
     struct mrc_index *index = mrc_index_create(key);
@@ -697,7 +698,7 @@ START_TEST(pieces_find_what_one_collection_does)
                 ear->found = 0;
                 listen_to(index, ear);
             }
-            if (gen_below(&gen, 500) == 0) { /* it is given up */
+            if (gen_below(&gen, 500) == 0) { /* the collection is stopped */
                 mrc_index_stop(index);
                 break;
             }
@@ -723,8 +724,8 @@ START_TEST(pieces_find_what_one_collection_does)
 }
 END_TEST
 
-/* As many patterns that nothing tells apart as are cheap to try, and one more. */
-START_TEST(a_crowd_is_told)
+/* Up to the limit, and with one more, of patterns that have no literal text of their own. */
+START_TEST(a_crowd_is_reported)
 {
     struct mrc_index *index = mrc_index_create(key);
     struct ear *ears = calloc(MRC_INDEX_CROWD, sizeof(*ears));
@@ -763,8 +764,8 @@ END_TEST
 
 /* ---- what comes and goes ----------------------------------------------------------------------*/
 
-/* Whatever was in it, an index that is empty again holds what a new one does. */
-START_TEST(nothing_stays_of_those_who_left)
+/* An index that is empty again holds as much memory as a new one. */
+START_TEST(listeners_that_leave_free_their_memory)
 {
     enum { CROWD = 3000 };
     struct mrc_index *index = mrc_index_create(key);
@@ -780,14 +781,14 @@ START_TEST(nothing_stays_of_those_who_left)
                 collect_one(index, mrc_matcher_get_value(ears[i].matchers[0]));
         }
         full = held;
-        for (unsigned i = 0; i < CROWD; i++) /* the others keep little of what all needed */
+        for (unsigned i = 0; i < CROWD; i++) /* the rest needs little of what all needed */
             if (i % 100 != round)
                 leave(index, &ears[i]);
         ck_assert_int_lt(held * 10, full);
         for (unsigned i = 0; i < CROWD; i++)
             if (ears[i].is_in)
                 leave(index, &ears[i]);
-        ck_assert_int_lt(held, 72); /* less than a node: what malloc() rounds differently */
+        ck_assert_int_lt(held, 72); /* less than a node: malloc() rounds sizes */
     }
     mrc_index_free(index);
     free(ears);
@@ -802,21 +803,21 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, finds_what_each_kind_matches);
     tcase_add_test(tcase, finds_templates);
-    tcase_add_test(tcase, finds_everybody_once);
+    tcase_add_test(tcase, finds_each_listener_once);
     tcase_add_test(tcase, equal_patterns_with_other_bases_differ);
-    tcase_add_test(tcase, verdicts_are_never_stale);
+    tcase_add_test(tcase, cached_results_are_never_stale);
     tcase_add_test(tcase, long_topics_are_matched_too);
-    tcase_add_test(tcase, topics_share_places_in_the_cache);
+    tcase_add_test(tcase, topics_share_entries_of_the_cache);
     tcase_add_test(tcase, grows_with_its_nodes);
     tcase_add_test(tcase, an_addition_without_memory_leaves_nothing);
     tcase_add_test(tcase, no_index_without_memory);
-    tcase_add_test(tcase, no_memory_is_no_verdict);
-    tcase_add_test(tcase, the_cache_is_bounded);
+    tcase_add_test(tcase, no_memory_is_no_result);
+    tcase_add_test(tcase, the_cache_has_a_limit);
     tcase_add_test(tcase, one_topic_cannot_fill_the_cache);
     tcase_add_loop_test(tcase, generated_patterns_against_a_scan, 0, 4);
-    tcase_add_loop_test(tcase, pieces_find_what_one_collection_does, 0, 4);
-    tcase_add_test(tcase, a_crowd_is_told);
-    tcase_add_test(tcase, nothing_stays_of_those_who_left);
+    tcase_add_loop_test(tcase, pieces_find_what_one_collection_finds, 0, 4);
+    tcase_add_test(tcase, a_crowd_is_reported);
+    tcase_add_test(tcase, listeners_that_leave_free_their_memory);
     tcase_add_loop_test(tcase, random_changes_against_a_model, 0, 4);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

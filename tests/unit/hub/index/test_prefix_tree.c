@@ -15,7 +15,7 @@ static struct mrc_prefix_node *add(struct mrc_prefix_tree *tree, const char *key
     return node;
 }
 
-/* All keys that TEXT begins with, the shortest first. */
+/* The keys that are a prefix of TEXT, the shortest first. */
 static void check(const struct mrc_prefix_tree *tree, const char *text, const char *want)
 {
     struct mrc_prefix_walk walk;
@@ -36,8 +36,8 @@ START_TEST(finds_all_prefixes)
 
     check(&tree, "abc", "");
     nodes[0] = add(&tree, "abc");
-    nodes[1] = add(&tree, "abd"); /* which splits it */
-    nodes[2] = add(&tree, "ab");  /* where it was split */
+    nodes[1] = add(&tree, "abd"); /* splits the first one */
+    nodes[2] = add(&tree, "ab");  /* at the split */
     nodes[3] = add(&tree, "");
     nodes[4] = add(&tree, "abcdef");
     nodes[5] = add(&tree, "a"); /* within a label */
@@ -52,7 +52,7 @@ START_TEST(finds_all_prefixes)
     check(&tree, "abcdefg", "()(a)(abc)(abcdef)");
     mrc_prefix_tree_remove(&tree, nodes[0]);
     check(&tree, "abcdefg", "()(a)(abcdef)");
-    mrc_prefix_tree_remove(&tree, nodes[1]); /* what is left grows together again */
+    mrc_prefix_tree_remove(&tree, nodes[1]); /* what is left is joined again */
     check(&tree, "abcdefg", "()(a)(abcdef)");
     mrc_prefix_tree_remove(&tree, nodes[3]);
     mrc_prefix_tree_remove(&tree, nodes[5]);
@@ -63,7 +63,7 @@ START_TEST(finds_all_prefixes)
 }
 END_TEST
 
-/* Every byte may follow. */
+/* Any byte may come next. */
 START_TEST(has_as_many_children_as_there_are_bytes)
 {
     struct mrc_prefix_tree tree = {NULL};
@@ -118,7 +118,7 @@ static void compare(const struct mrc_prefix_tree *tree, const struct keyed *all,
     ck_assert_uint_eq(got, want);
 }
 
-/* Keys of few letters, and memory that runs out now and then: nothing changes then. */
+/* Keys of few letters; now and then memory runs out, and the tree must not change. */
 START_TEST(random_changes_against_a_model)
 {
     struct mrc_prefix_tree tree = {NULL};

@@ -1,7 +1,7 @@
 /*
- * The keys that count: taken while they are swapped, versions that are never mistaken, rows that a
- * new document does not fit; and the keeper, which reads key files anew and leads when another
- * dies.
+ * The keyring: keys that are taken while they are swapped, the numbers of their versions, and rows
+ * that cannot use a new document. And the keeper: it reads changed key files, and takes the lead
+ * when another keeper dies.
  */
 #include "hub/keys/keyring.h"
 
@@ -29,7 +29,7 @@ static struct mrc_keyset *start;
 static struct mrc_documents *documents;
 static struct mrc_keyring *keyring;
 
-/* One that never changes, two of the document 0 (HS256, HS512), and one of the document 1. */
+/* One row whose keys never change, two of document 0 (HS256, HS512), and one of document 1. */
 static struct mrc_key_row rows[4];
 static const struct mrc_key_row *const row_list[] = {&rows[0], &rows[1], &rows[2], &rows[3]};
 static const char *path;
@@ -77,7 +77,7 @@ static struct mrc_token_policy policy_of(const struct mrc_keyring_hold *hold)
     };
 }
 
-/* What a token that SECRET signed with HS256 is worth to row I, in a keyring. */
+/* Verifies a token that SECRET signed with HS256 with the keys of row I. */
 static enum mrc_err verify_in(struct mrc_keyring *ring, size_t i, const char *secret)
 {
     char *text = token_sign(MRC_ALG_HS256, secret, AT, CLAIMS "}");
@@ -116,7 +116,7 @@ START_TEST(a_new_version_replaces_the_old_one)
 }
 END_TEST
 
-START_TEST(versions_are_never_mistaken)
+START_TEST(each_version_has_a_number_of_its_own)
 {
     struct mrc_keyring_hold before, after, all;
 
@@ -141,18 +141,18 @@ START_TEST(versions_are_never_mistaken)
 }
 END_TEST
 
-/* Some row must be able to use it; the others have no keys then. */
+/* One row that can use a document is enough; the other rows then have no keys. */
 START_TEST(a_document_is_good_for_some_row)
 {
     struct mrc_error error = {""};
     struct mrc_bytes short_one = mrc_bytes_of(OTHER);
 
-    ck_assert_int_eq(mrc_keyring_check(keyring, 0, mrc_bytes_of("short"), &error), MRC_EINVAL);
+    ck_assert_int_eq(mrc_keyring_check(keyring, 0, mrc_bytes_of("short"), &error), APR_EINVAL);
     ck_assert_ptr_nonnull(strstr(error.text, "the secret has 5 bytes; HS256"));
-    ck_assert_int_eq(mrc_keyring_check(keyring, 1, mrc_bytes_of(""), &error), MRC_EINVAL);
-    ck_assert_int_eq(mrc_keyring_check(keyring, 2, short_one, &error), MRC_EINVAL);
+    ck_assert_int_eq(mrc_keyring_check(keyring, 1, mrc_bytes_of(""), &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_keyring_check(keyring, 2, short_one, &error), APR_EINVAL);
     ck_assert_str_eq(error.text, "nothing uses it");
-    ck_assert_int_eq(mrc_keyring_check(keyring, 0, short_one, &error), MRC_OK);
+    ck_assert_int_eq(mrc_keyring_check(keyring, 0, short_one, &error), APR_SUCCESS);
     put(0, OTHER); /* too short for HS512 */
     mrc_keyring_refresh(keyring);
     ck_assert_int_eq(verify(1, OTHER), MRC_OK);
@@ -167,7 +167,7 @@ START_TEST(a_document_is_good_for_some_row)
 }
 END_TEST
 
-START_TEST(a_later_child_begins_with_what_counts)
+START_TEST(a_later_child_starts_with_the_keys_in_force)
 {
     struct mrc_keyring *later;
 
@@ -194,7 +194,7 @@ END_TEST
 
 static atomic_bool enough;
 
-/* Either key is right, whatever happens meanwhile. */
+/* The token verifies with one of the two keys at any time. */
 static void *verify_on(void *unused)
 {
     char *one = token_sign(MRC_ALG_HS256, SECRET, AT, CLAIMS "}");
@@ -227,7 +227,7 @@ static void *verify_on(void *unused)
     return NULL;
 }
 
-START_TEST(keys_are_swapped_under_those_who_verify)
+START_TEST(keys_are_swapped_while_threads_verify)
 {
     pthread_t threads[3];
 
@@ -256,7 +256,7 @@ static void write_file(const char *content)
     ck_assert_int_eq(rename(fresh, path), 0);
 }
 
-/* What was said, in one text. Written by the keeper's thread. */
+/* All that the keeper has reported, in one text. The keeper's thread writes it. */
 static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
 static char said[4096];
 
@@ -272,7 +272,7 @@ static void hear(void *unused, enum mrc_keeper_level level, const char *text)
     pthread_mutex_unlock(&said_lock);
 }
 
-/* Does not come back before it is released. */
+/* Returns only when it is released. */
 static atomic_bool released;
 
 static void hear_for_long(void *unused, enum mrc_keeper_level level, const char *text)
@@ -296,7 +296,8 @@ static int count_said(const char *words)
 static void wait_said(const char *words, int times)
 {
     for (int i = 0; count_said(words) < times; i++) {
-        ck_assert_msg(i < WAIT_S * 100, "nobody said \"%s\" %d times: %s", words, times, said);
+        ck_assert_msg(i < WAIT_S * 100, "the keeper did not report \"%s\" %d times: %s", words,
+                      times, said);
         apr_sleep(10000);
     }
 }
@@ -326,14 +327,14 @@ static struct mrc_keeper *start_keeper(void)
     return start_keeper_that(hear);
 }
 
-/* However late its thread comes to run. */
+/* Stops the keeper, however late its thread is scheduled. */
 static void stop(struct mrc_keeper *keeper)
 {
     while (!mrc_keeper_stop(keeper))
         ;
 }
 
-START_TEST(a_key_file_is_read_anew)
+START_TEST(a_changed_key_file_is_read)
 {
     struct mrc_keeper *keeper;
 
@@ -349,11 +350,11 @@ START_TEST(a_key_file_is_read_anew)
     unlink(path);
     wait_said("No such file", 1);
     write_file("again");
-    wait_said("the secret has 5 bytes", 2); /* something else was said between */
+    wait_said("the secret has 5 bytes", 2); /* it was reported again, after another report */
     ck_assert_int_eq(verify(1, OTHER OTHER), MRC_OK);
     write_file(SECRET);
     wait_verifies(1, SECRET);
-    wait_said("its keys are in force", 2); /* what is in force is told after that */
+    wait_said("its keys are in force", 2); /* reported once the keys are in force */
     stop(keeper);
     ck_assert_int_eq(count_said("WARN"), 3);
     ck_assert_int_eq(count_said("its keys are in force"), 2);
@@ -361,7 +362,7 @@ START_TEST(a_key_file_is_read_anew)
 }
 END_TEST
 
-START_TEST(something_else_than_a_file_holds_up_nobody)
+START_TEST(a_name_that_is_no_file_blocks_nothing)
 {
     struct mrc_keeper *keeper;
 
@@ -380,16 +381,16 @@ static void wait_until_nobody_leads(void)
     }
 }
 
-/* Prefork stops the keeper within a signal handler, which may have interrupted what it waits for.
- */
-START_TEST(a_stop_does_not_wait_for_ever)
+/* Prefork stops the keeper in a signal handler, which may have interrupted the owner of a lock that
+ * the keeper waits for. */
+START_TEST(a_stop_has_a_time_limit)
 {
     struct mrc_keeper *keeper;
 
-    keeper = start_keeper_that(hear_for_long); /* there is no file */
+    keeper = start_keeper_that(hear_for_long); /* the key file does not exist */
     wait_said("cannot be read", 1);
     ck_assert(!mrc_keeper_stop(keeper));
-    ck_assert(!mrc_documents_lead(documents)); /* it is still at it */
+    ck_assert(!mrc_documents_lead(documents)); /* it still leads */
     atomic_store(&released, true);
     stop(keeper);
     ck_assert(mrc_documents_lead(documents));
@@ -409,7 +410,7 @@ START_TEST(another_keeper_follows_one_that_dies_or_drains)
     pid = fork();
     if (pid == 0) {
         start_keeper();
-        while (mrc_documents_lead(documents)) { /* until its thread does */
+        while (mrc_documents_lead(documents)) { /* until the keeper leads */
             mrc_documents_resign(documents);
             apr_sleep(1000);
         }
@@ -420,7 +421,7 @@ START_TEST(another_keeper_follows_one_that_dies_or_drains)
     ck_assert(!mrc_documents_lead(documents));
     keeper = start_keeper();
     write_file(OTHER OTHER);
-    wait_verifies(1, OTHER OTHER); /* it takes what the other has read */
+    wait_verifies(1, OTHER OTHER); /* it takes over what the other one has read */
     ck_assert_int_eq(kill(pid, SIGKILL), 0);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     write_file(SECRET);
@@ -428,7 +429,7 @@ START_TEST(another_keeper_follows_one_that_dies_or_drains)
     mrc_keeper_post_drain(keeper);
     wait_until_nobody_leads();
     put(0, OTHER OTHER);
-    wait_verifies(1, OTHER OTHER); /* it still takes what is new */
+    wait_verifies(1, OTHER OTHER); /* it still takes new keys over */
     stop(keeper);
     mrc_documents_resign(documents);
     mrc_keeper_stop(NULL);
@@ -444,14 +445,14 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_new_version_replaces_the_old_one);
-    tcase_add_test(tcase, versions_are_never_mistaken);
+    tcase_add_test(tcase, each_version_has_a_number_of_its_own);
     tcase_add_test(tcase, a_document_is_good_for_some_row);
-    tcase_add_test(tcase, a_later_child_begins_with_what_counts);
+    tcase_add_test(tcase, a_later_child_starts_with_the_keys_in_force);
     tcase_add_test(tcase, asking_is_for_one_issuer);
-    tcase_add_test(tcase, keys_are_swapped_under_those_who_verify);
-    tcase_add_test(tcase, a_key_file_is_read_anew);
-    tcase_add_test(tcase, something_else_than_a_file_holds_up_nobody);
-    tcase_add_test(tcase, a_stop_does_not_wait_for_ever);
+    tcase_add_test(tcase, keys_are_swapped_while_threads_verify);
+    tcase_add_test(tcase, a_changed_key_file_is_read);
+    tcase_add_test(tcase, a_name_that_is_no_file_blocks_nothing);
+    tcase_add_test(tcase, a_stop_has_a_time_limit);
     tcase_add_test(tcase, another_keeper_follows_one_that_dies_or_drains);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

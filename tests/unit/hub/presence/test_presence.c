@@ -19,11 +19,12 @@
 
 #define NSLOTS      4
 #define SUBSCRIBERS 10
-#define DEADLINE_US INT64_C(60000000) /* only says when something is broken */
+#define DEADLINE_US                                                                                \
+    INT64_C(60000000) /* far more than is needed: only a broken build waits that long */
 
 static const char *dir;
 static struct mrc_memory *memory;
-static uint64_t seen; /* position in the ring of what take() gives next */
+static uint64_t seen; /* the position in the ring of the next event for take() */
 
 static const char *const paths[] = {"/h", "/other"};
 
@@ -103,7 +104,7 @@ static void take(const char *match, bool active, const char *payload)
     const char *id;
 
     wait_until(mrc_ring_read(ring(), &seen, &record) == APR_SUCCESS);
-    ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+    ck_assert_int_eq(mrc_update_decode(record.view.id, record.view.payload, &update), MRC_OK);
     ck_assert(update.is_private);
     ck_assert_bytes_eq(update.type, "mercure");
     ck_assert_msg(mrc_json_parse_object(update.data, &error, &document) == MRC_OK, "%s",
@@ -124,7 +125,7 @@ static void take(const char *match, bool active, const char *payload)
     mrc_ring_record_free(&record);
 }
 
-static bool is_all_told(void)
+static bool has_no_more_events(void)
 {
     return seen == mrc_ring_head(ring());
 }
@@ -166,9 +167,9 @@ static struct mrc_subscriber *subscribe(struct mrc_child *process, const char *m
     return subscriber;
 }
 
-/* ---- telling ----------------------------------------------------------------------------------*/
+/* ---- announcing -------------------------------------------------------------------------------*/
 
-START_TEST(begins_and_ends_are_told_in_order)
+START_TEST(begins_and_ends_are_announced_in_order)
 {
     static const char *const matches[] = {"one", "two", "one", "three"};
     struct mrc_child *process = start(101);
@@ -176,30 +177,30 @@ START_TEST(begins_and_ends_are_told_in_order)
         open_subscriber(mrc_child_hub(process, 0), matches, 4, NULL);
     struct mrc_subscriber *silent;
 
-    ck_assert(is_all_told());
+    ck_assert(has_no_more_events());
     ck_assert_int_eq(mrc_subscriber_announce(subscriber), APR_SUCCESS);
     ck_assert_uint_eq(listed(), 3);
     take("one", true, "");
     take("two", true, "");
     take("three", true, "");
     mrc_subscriber_close(subscriber, MRC_END_CLIENT);
-    ck_assert_uint_eq(listed(), 0); /* at once, before it is told */
+    ck_assert_uint_eq(listed(), 0); /* at once, before the end is announced */
     take("one", false, "");
     take("two", false, "");
     take("three", false, "");
     wait_until(mrc_roster_used(roster()) == 0);
-    /* One that was never served is nobody's business; nor is one of a hub that tells nothing. */
+    /* A subscriber that was never served is not announced; nor is one of a hub without a roster. */
     mrc_subscriber_close(open_subscriber(mrc_child_hub(process, 0), matches, 1, NULL),
                          MRC_END_REFUSED);
     silent = open_subscriber(mrc_child_hub(process, 1), matches, 1, NULL);
     ck_assert_int_eq(mrc_subscriber_announce(silent), APR_SUCCESS);
     mrc_subscriber_close(silent, MRC_END_CLIENT);
     mrc_child_stop(process);
-    ck_assert(is_all_told());
+    ck_assert(has_no_more_events());
 }
 END_TEST
 
-START_TEST(a_full_list_takes_nothing_of_one_who_does_not_fit)
+START_TEST(a_full_roster_lists_no_part_of_a_subscriber)
 {
     struct mrc_child *process = start(101);
     struct mrc_hub *hub = mrc_child_hub(process, 0);
@@ -207,13 +208,13 @@ START_TEST(a_full_list_takes_nothing_of_one_who_does_not_fit)
     const char *const both[] = {"small", match};
     struct mrc_subscriber *subscriber;
 
-    memset(match, 'x', 4000000); /* with the shared cells of 120 bytes for it: all but some */
+    memset(match, 'x', 4000000); /* takes nearly all shared cells, of 120 bytes each */
     subscriber = open_subscriber(hub, both, 2, NULL);
     ck_assert_int_eq(mrc_subscriber_announce(subscriber), APR_ENOSPC);
     mrc_subscriber_close(subscriber, MRC_END_REFUSED);
     ck_assert_uint_eq(mrc_roster_used(roster()), 0);
-    ck_assert(is_all_told());
-    /* One that is too long to be told is not listed either. */
+    ck_assert(has_no_more_events());
+    /* A matcher that is too long for an announcement is not listed either. */
     match[50000] = '\0';
     subscriber = open_subscriber(hub, both, 2, NULL);
     ck_assert_int_eq(mrc_subscriber_announce(subscriber), MRC_STATUS_TOO_LARGE);
@@ -222,15 +223,15 @@ START_TEST(a_full_list_takes_nothing_of_one_who_does_not_fit)
     take("small", false, "");
     wait_until(mrc_roster_used(roster()) == 0);
     mrc_child_stop(process);
-    ck_assert(is_all_told());
+    ck_assert(has_no_more_events());
     free(match);
-    ck_assert(mrc_hub_full_is_news(hub, 1000000));
-    ck_assert(!mrc_hub_full_is_news(hub, 60999999));
-    ck_assert(mrc_hub_full_is_news(hub, 61000000));
+    ck_assert(mrc_hub_should_report_full(hub, 1000000));
+    ck_assert(!mrc_hub_should_report_full(hub, 60999999));
+    ck_assert(mrc_hub_should_report_full(hub, 61000000));
 }
 END_TEST
 
-/* Whoever closes a stream waits for nobody, though the ring's lock is held. */
+/* Closing a stream never waits, even while the ring's lock is held. */
 START_TEST(an_end_never_blocks)
 {
     struct mrc_child *process = start(101);
@@ -242,7 +243,7 @@ START_TEST(an_end_never_blocks)
     take("a", true, "");
     ck_assert_int_eq(pthread_mutex_lock(&header->lock.mutex), 0);
     mrc_subscriber_close(subscriber, MRC_END_CLIENT);
-    ck_assert(is_all_told());
+    ck_assert(has_no_more_events());
     ck_assert_int_eq(pthread_mutex_unlock(&header->lock.mutex), 0);
     take("a", false, "");
     mrc_child_stop(process);
@@ -251,26 +252,26 @@ END_TEST
 
 /* ---- children that end ------------------------------------------------------------------------*/
 
-/* A child in a process of its own, with a subscriber of "a" and one of "b", to be killed. Made
+/* A child in a process of its own, with a subscriber to "a" and one to "b", to be killed. Forked
  * before this process has threads. */
 static pid_t make_victim(void)
 {
-    int told[2];
+    int ready[2];
     pid_t pid;
     char c;
 
-    ck_assert_int_eq(pipe(told), 0);
+    ck_assert_int_eq(pipe(ready), 0);
     pid = fork();
     if (pid == 0) {
         struct mrc_child *process = start(getpid());
 
         subscribe(process, "a");
         subscribe(process, "b");
-        if (write(told[1], "x", 1) != 1)
+        if (write(ready[1], "x", 1) != 1)
             _exit(1);
         pause();
     }
-    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
     take("a", true, "");
     take("b", true, "");
     return pid;
@@ -283,10 +284,10 @@ static void kill_victim(pid_t pid)
     ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), pid), 1);
 }
 
-/* Tells the end of what is listed with MATCH, and gets no further. */
-static void tell_end_of(struct mrc_child *process, const char *match)
+/* Announces the end of the entry with MATCH, and does not remove it. */
+static void announce_end_of(struct mrc_child *process, const char *match)
 {
-    struct mrc_presence_events *news = mrc_presence_events_open(mrc_child_hub(process, 0));
+    struct mrc_presence_events *events = mrc_presence_events_open(mrc_child_hub(process, 0));
     struct mrc_roster_entry entry = {.type = 0};
     uint32_t cell = 0;
     size_t done;
@@ -295,32 +296,33 @@ static void tell_end_of(struct mrc_child *process, const char *match)
            !mrc_bytes_eq_str(entry.match, match))
         cell++;
     mrc_roster_end(roster(), cell);
-    if (mrc_presence_events_add(news, cell, &entry, false) ||
-        mrc_presence_events_tell(news, &done) || done != 1)
+    if (mrc_presence_events_add(events, cell, &entry, false) ||
+        mrc_presence_events_publish(events, &done) || done != 1)
         _exit(1);
 }
 
-/* A child that dies between telling an end and letting the entry go: its end is told once. */
-START_TEST(what_the_dead_have_told_is_not_told_again)
+/* A child dies after it announced an end, before it removed the entry: the end is announced once.
+ */
+START_TEST(an_end_that_a_dead_child_announced_is_not_repeated)
 {
     struct mrc_child *survivor;
-    int told[2];
+    int ready[2];
     pid_t victim;
     char c;
 
-    ck_assert_int_eq(pipe(told), 0);
+    ck_assert_int_eq(pipe(ready), 0);
     victim = fork();
     if (victim == 0) {
         struct mrc_child *process = start(getpid());
 
         subscribe(process, "a");
         subscribe(process, "b");
-        tell_end_of(process, "a");
-        if (write(told[1], "x", 1) != 1)
+        announce_end_of(process, "a");
+        if (write(ready[1], "x", 1) != 1)
             _exit(1);
         pause();
     }
-    ck_assert_int_eq(read(told[0], &c, 1), 1);
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
     take("a", true, "");
     take("b", true, "");
     take("a", false, "");
@@ -329,22 +331,22 @@ START_TEST(what_the_dead_have_told_is_not_told_again)
     survivor = start(102);
     take("b", false, "");
     wait_until(mrc_roster_used(roster()) == 0);
-    ck_assert(is_all_told());
+    ck_assert(has_no_more_events());
     mrc_child_stop(survivor);
 }
 END_TEST
 
 static bool publish_one(void *hub)
 {
-    static const struct mrc_history_item item = {
+    static const struct mrc_record item = {
         .id = {"id", 2}, .payload = {"payload", 7}, .stored_bytes = 9};
     size_t done = 0;
 
     return mrc_hub_publish_group(hub, &item, 1, 1, &done) == APR_SUCCESS && done == 1;
 }
 
-/* Prefork stops the announcer within a signal handler, which may have interrupted a publication. */
-START_TEST(nobody_waits_for_one_that_is_interrupted)
+/* Prefork stops the announcer in a signal handler, which may have interrupted a publication. */
+START_TEST(no_thread_waits_for_an_interrupted_one)
 {
     struct mrc_child *process = start(101);
 
@@ -353,7 +355,7 @@ START_TEST(nobody_waits_for_one_that_is_interrupted)
 }
 END_TEST
 
-START_TEST(a_survivor_tells_of_the_dead)
+START_TEST(another_child_announces_the_ends_of_a_dead_one)
 {
     pid_t victim = make_victim();
     struct mrc_child *survivor = start(102);
@@ -366,13 +368,13 @@ START_TEST(a_survivor_tells_of_the_dead)
     take("b", false, "");
     ck_assert_uint_eq(listed(), 1);
     wait_until(mrc_roster_used(roster()) == 1);
-    ck_assert(is_all_told());
+    ck_assert(has_no_more_events());
     mrc_subscriber_close(mine, MRC_END_CLIENT);
     mrc_child_stop(survivor);
 }
 END_TEST
 
-START_TEST(the_next_child_tells_where_none_has_survived)
+START_TEST(the_next_child_announces_the_ends_if_none_was_left)
 {
     struct mrc_child *process;
 
@@ -385,9 +387,9 @@ START_TEST(the_next_child_tells_where_none_has_survived)
 }
 END_TEST
 
-/* The old child, in a process of its own as its mapping is: subscribes, waits until the hub has
- * moved, and goes on as if nothing had been. */
-static void be_old(int told_fd, int go_fd)
+/* The old child, in a process of its own, because it has a mapping of its own: it subscribes, waits
+ * until the hub has moved, and goes on as before. */
+static void be_old(int ready_fd, int go_fd)
 {
     struct mrc_child *process = start(101);
     struct mrc_subscriber *first = subscribe(process, "a"), *late;
@@ -395,7 +397,7 @@ static void be_old(int told_fd, int go_fd)
     char c;
 
     subscribe(process, "b");
-    if (write(told_fd, "x", 1) != 1 || read(go_fd, &c, 1) != 1)
+    if (write(ready_fd, "x", 1) != 1 || read(go_fd, &c, 1) != 1)
         _exit(1);
     mrc_subscriber_close(first, MRC_END_DRAINING);
     late = open_subscriber(mrc_child_hub(process, 0), &match, 1, NULL);
@@ -409,16 +411,16 @@ static void be_old(int told_fd, int go_fd)
 START_TEST(a_hub_that_moves_takes_its_subscriptions_along)
 {
     struct mrc_child *new;
-    int told[2], go[2], status;
+    int ready[2], go[2], status;
     pid_t pid;
     char c;
 
-    ck_assert_int_eq(pipe(told), 0);
+    ck_assert_int_eq(pipe(ready), 0);
     ck_assert_int_eq(pipe(go), 0);
     pid = fork();
     if (pid == 0)
-        be_old(told[1], go[0]);
-    ck_assert_int_eq(read(told[0], &c, 1), 1);
+        be_old(ready[1], go[0]);
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
     ck_assert_uint_eq(listed(), 2);
     reconcile(SUBSCRIBERS + 50000);
     ck_assert_uint_eq(listed(), 0);
@@ -432,7 +434,7 @@ START_TEST(a_hub_that_moves_takes_its_subscriptions_along)
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_int_eq(status, 0);
     mrc_child_stop(new);
-    ck_assert(is_all_told());
+    ck_assert(has_no_more_events());
     ck_assert_uint_eq(mrc_roster_used(roster()), 0);
 }
 END_TEST
@@ -440,7 +442,7 @@ END_TEST
 /* ---- many at once -----------------------------------------------------------------------------*/
 
 #define MANY_SUBSCRIBERS 60
-#define MATCHERS_EACH    90 /* together far more than are told in one commit */
+#define MATCHERS_EACH    90 /* together far more than one commit announces */
 
 /* A hub whose history is on disk, in HISTORY_DIR. */
 static void reconcile_durable(void)
@@ -474,7 +476,7 @@ static struct mrc_child *start_durable(pid_t pid, const char *history_dir)
     return process;
 }
 
-/* Subscribers of the matchers "0 0", "0 1" … */
+/* Subscribers to the matchers "0 0", "0 1" and so on. */
 static void open_many(struct mrc_child *process, struct mrc_subscriber **ret_subscribers)
 {
     char text[MATCHERS_EACH][16];
@@ -491,8 +493,8 @@ static void open_many(struct mrc_child *process, struct mrc_subscriber **ret_sub
     }
 }
 
-/* The events since POS tell of each matcher once, and of those of one subscriber in their order. */
-static void check_told(uint64_t pos, bool active)
+/* The events since POS announce each matcher once, and those of one subscriber in order. */
+static void check_announced(uint64_t pos, bool active)
 {
     struct mrc_ring *ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "durable"));
     struct mrc_ring_record record = {.buf = NULL};
@@ -505,7 +507,7 @@ static void check_told(uint64_t pos, bool active)
         json_t *document;
         unsigned i, j;
 
-        ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+        ck_assert_int_eq(mrc_update_decode(record.view.id, record.view.payload, &update), MRC_OK);
         ck_assert_int_eq(mrc_json_parse_object(update.data, &error, &document), MRC_OK);
         ck_assert(json_is_true(json_object_get(document, "active")) == active);
         ck_assert_int_eq(
@@ -524,7 +526,7 @@ static uint64_t commits(void)
     return mrc_staging_commits(mrc_hub_segment_staging(mrc_memory_hub(memory, "durable")));
 }
 
-/* Each commit may cost a wait for the disk: so there are few, whoever has ended. */
+/* A commit may wait for the disk, so many ends share few commits. */
 START_TEST(many_ends_take_few_commits)
 {
     static char history_dir[] = "/tmp/mrc-presence-XXXXXX";
@@ -533,7 +535,7 @@ START_TEST(many_ends_take_few_commits)
     struct mrc_ring *ring;
     struct mrc_roster *list;
     uint64_t before, pos;
-    int status, told[2];
+    int status, ready[2];
     pid_t pid;
     char c;
 
@@ -542,17 +544,17 @@ START_TEST(many_ends_take_few_commits)
     ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "durable"));
     list = mrc_hub_segment_roster(mrc_memory_hub(memory, "durable"));
 
-    /* A child is killed, and the next tells the end of what it had. */
-    ck_assert_int_eq(pipe(told), 0);
+    /* A child is killed, and the next one announces the ends. */
+    ck_assert_int_eq(pipe(ready), 0);
     pid = fork();
     if (pid == 0) {
         open_many(start_durable(getpid(), history_dir), subscribers);
-        if (write(told[1], "x", 1) != 1)
+        if (write(ready[1], "x", 1) != 1)
             _exit(1);
         pause();
     }
-    ck_assert_int_eq(read(told[0], &c, 1), 1);
-    check_told(0, true);
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
+    check_announced(0, true);
     ck_assert_uint_le(commits(), MANY_SUBSCRIBERS);
     kill_victim(pid);
     before = commits();
@@ -560,7 +562,7 @@ START_TEST(many_ends_take_few_commits)
     process = start_durable(102, history_dir);
     wait_until(mrc_roster_used(list) == 0);
     ck_assert_uint_le(commits() - before, MANY_SUBSCRIBERS / 4);
-    check_told(pos, false);
+    check_announced(pos, false);
 
     /* A child ends in order. */
     open_many(process, subscribers);
@@ -571,7 +573,7 @@ START_TEST(many_ends_take_few_commits)
     mrc_child_stop(process);
     ck_assert_uint_eq(mrc_roster_used(list), 0);
     ck_assert_uint_le(commits() - before, MANY_SUBSCRIBERS);
-    check_told(pos, false);
+    check_announced(pos, false);
     mrc_hub_close(mrc_child_hub(process, 0));
     status = system(apr_psprintf(store_pool(), "rm -rf %s", history_dir));
     ck_assert_int_eq(status, 0);
@@ -585,13 +587,13 @@ int main(void)
 
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, begins_and_ends_are_told_in_order);
-    tcase_add_test(tcase, a_full_list_takes_nothing_of_one_who_does_not_fit);
+    tcase_add_test(tcase, begins_and_ends_are_announced_in_order);
+    tcase_add_test(tcase, a_full_roster_lists_no_part_of_a_subscriber);
     tcase_add_test(tcase, an_end_never_blocks);
-    tcase_add_test(tcase, nobody_waits_for_one_that_is_interrupted);
-    tcase_add_test(tcase, a_survivor_tells_of_the_dead);
-    tcase_add_test(tcase, what_the_dead_have_told_is_not_told_again);
-    tcase_add_test(tcase, the_next_child_tells_where_none_has_survived);
+    tcase_add_test(tcase, no_thread_waits_for_an_interrupted_one);
+    tcase_add_test(tcase, another_child_announces_the_ends_of_a_dead_one);
+    tcase_add_test(tcase, an_end_that_a_dead_child_announced_is_not_repeated);
+    tcase_add_test(tcase, the_next_child_announces_the_ends_if_none_was_left);
     tcase_add_test(tcase, a_hub_that_moves_takes_its_subscriptions_along);
     if (mrc_history_has_lmdb())
         tcase_add_test(tcase, many_ends_take_few_commits);

@@ -309,10 +309,10 @@ static unsigned expected(const struct client *client, bool compare)
     unsigned n = 0;
 
     while (mrc_ring_read(mrc_hub_ring(place.hub), &pos, &record) == APR_SUCCESS) {
-        ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+        ck_assert_int_eq(mrc_update_decode(record.view.id, record.view.payload, &update), MRC_OK);
         if (is_for(client, &update)) {
             if (compare)
-                ck_assert_int_eq(next_id(client, &from), strtol(record.id.ptr + 3, NULL, 10));
+                ck_assert_int_eq(next_id(client, &from), strtol(record.view.id.ptr + 3, NULL, 10));
             n++;
         }
         mrc_update_clear(&update);
@@ -423,8 +423,8 @@ END_TEST
 /* Fails unless those who are there are spread evenly over THREADS threads. */
 static void ck_assert_spread(unsigned threads)
 {
-    apr_thread_t *all[MRC_HUB_LOOPS_MAX];
-    unsigned counts[MRC_HUB_LOOPS_MAX], found = 0, open = 0;
+    apr_thread_t *all[MRC_NUMBERS_LOOPS_MAX];
+    unsigned counts[MRC_NUMBERS_LOOPS_MAX], found = 0, open = 0;
 
     for (size_t i = 0; i < clients_count; i++) {
         unsigned n = 0;
@@ -896,13 +896,13 @@ START_TEST(it_sleeps_through_what_is_for_others)
     close(other->fd);
     wait_until(atomic_load(&other->end) == MRC_END_CLIENT);
     /* Its place in the hub is given up right after. */
-    wait_until(mrc_hub_gauge(place.hub, MRC_GAUGE_SUBSCRIBERS) == 1);
+    wait_until(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_SUBSCRIBERS) == 1);
     for (unsigned i = 2; i < 100; i++)
         publish(i, there, 10);
     publish(100, here, 10);
     wait_until(received(client) == 2);
     ck_assert_uint_le(atomic_load(&wakes), 3); /* at most once for each that was for somebody */
-    ck_assert_uint_eq(mrc_hub_lag(place.hub, HUB_SLOT), 0);
+    ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);
     finish();
 }
 END_TEST
@@ -1286,7 +1286,8 @@ START_TEST(a_gate_is_waited_for)
     client->is_closed = true;
     wait_until(atomic_load(&client->refused) >= 3);
     ck_assert_int_eq(atomic_load(&client->end), STILL_OPEN);
-    ck_assert_uint_eq(mrc_hub_gauge(place.hub, MRC_GAUGE_SUBSCRIBERS), 0); /* its place is free */
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_SUBSCRIBERS),
+                      0); /* its place is free */
     ck_assert_uint_eq(mrc_dispatcher_post_count(dispatcher), 1);
     atomic_store(&client->gate_shut, false);
     ck_assert_ended(client, MRC_END_CLIENT);

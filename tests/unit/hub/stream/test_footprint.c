@@ -1,7 +1,7 @@
 /*
- * What a live stream occupies, so that nobody makes it larger without noticing: there are tens of
- * thousands. The carrier's part is httpd's, and has asserts of its own (carrier_detached.c,
- * log_record.c).
+ * The memory of one live stream. There are tens of thousands, so a change that makes it larger
+ * fails here. The carriers belong to httpd's layer, and have assertions of their own
+ * (httpd/carrier/detached.c, httpd/log/record.c).
  */
 #include <stdio.h>
 
@@ -13,11 +13,11 @@
 
 #define STREAMS 1000
 
-/* The most bytes of one stream, as malloc() counts them. */
-#define SHARED_TOPIC_BYTES 420 /* all listen to the same */
-#define OWN_TOPIC_BYTES    490 /* each to a topic of its own */
-#define SECOND_TOPIC_BYTES 210 /* and what one more of these adds */
-#define CAUGHT_UP_BYTES    4   /* what a stream has more that began with a replay */
+/* Limits for the bytes of one stream, as malloc() counts them. */
+#define SHARED_TOPIC_BYTES 420 /* all listen to the same topic */
+#define OWN_TOPIC_BYTES    490 /* each listens to a topic of its own */
+#define SECOND_TOPIC_BYTES 210 /* one more topic of its own */
+#define CAUGHT_UP_BYTES    4   /* that a stream keeps of a replay */
 
 static const struct mrc_hub_policy policy = {.backlog_bytes = 1000};
 
@@ -41,7 +41,7 @@ static const struct mrc_carrier_ops ops = {
 
 static struct hub_place place;
 static struct mrc_feed *feed;
-static struct mrc_stream *list; /* of all streams of a loop: none looks at it here */
+static struct mrc_stream *list; /* of all streams of a loop; not used here */
 static struct mrc_stream *streams[STREAMS];
 static struct mrc_carrier carriers[STREAMS];
 
@@ -69,17 +69,17 @@ static void teardown(void)
     hub_place_close(&place);
 }
 
-/* What libcheck does to tell of its own asserts would be counted. */
+/* Used instead of ck_assert(), whose allocations would be counted. */
 static void need(bool is_true)
 {
     if (!is_true)
         abort();
 }
 
-/* What the streams of a test listen to, and how they begin. */
+/* The topics of the streams of a test, and their cursor. */
 struct shape {
     unsigned topics;
-    bool own; /* each has topics of its own */
+    bool own; /* each stream has topics of its own */
     const char *cursor;
 };
 
@@ -126,7 +126,7 @@ static void close_stream(struct mrc_stream *stream)
     mrc_stream_close(stream, NULL);
 }
 
-/* The bytes of one stream of SHAPE, where there are many. */
+/* The bytes of one stream of SHAPE, the mean of many. */
 static long bytes_of(const struct shape *shape)
 {
     long before = alloc_bytes, bytes;
@@ -139,7 +139,7 @@ static long bytes_of(const struct shape *shape)
     return bytes;
 }
 
-START_TEST(a_stream_on_a_topic_that_many_have)
+START_TEST(a_stream_on_a_shared_topic)
 {
     ck_assert_int_le(bytes_of(&(struct shape){.topics = 1}), SHARED_TOPIC_BYTES);
 }
@@ -155,7 +155,7 @@ START_TEST(a_stream_on_a_topic_of_its_own)
 }
 END_TEST
 
-START_TEST(what_a_replay_takes_is_given_back)
+START_TEST(a_replay_gives_its_memory_back)
 {
     long live = bytes_of(&(struct shape){.topics = 1});
 
@@ -172,9 +172,9 @@ int main(void)
     TCase *tcase = tcase_create("footprint");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, a_stream_on_a_topic_that_many_have);
+    tcase_add_test(tcase, a_stream_on_a_shared_topic);
     tcase_add_test(tcase, a_stream_on_a_topic_of_its_own);
-    tcase_add_test(tcase, what_a_replay_takes_is_given_back);
+    tcase_add_test(tcase, a_replay_gives_its_memory_back);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -11,14 +11,14 @@
 #include "hub_unit.h"
 
 #define SECOND INT64_C(1000000)
-#define NOW    (1000 * SECOND) /* of the hub's clock, which the tests move by hand */
+#define NOW    (1000 * SECOND) /* of hub/base/clock.h; the tests pass any time they like */
 
 /* ---- a carrier that does as it is told --------------------------------------------------------*/
 
 struct fake {
     struct mrc_carrier carrier;   /* the first member */
-    enum mrc_carrier_state state; /* what write() answers, and flush() */
-    struct mrc_buf out;           /* all that was written */
+    enum mrc_carrier_state state; /* that write() and flush() return */
+    struct mrc_buf out;           /* everything that was written */
     unsigned writes, flushes, closes;
     size_t most_bytes, most_pieces; /* of one write */
     enum mrc_end end;
@@ -83,7 +83,7 @@ static struct hub_place place;
 static struct fake fake;
 static struct mrc_stream *stream;
 
-/* A hub with POLICY, nothing published yet. */
+/* A hub with POLICY, without updates. */
 static void open_hub(const struct mrc_hub_policy *the_policy)
 {
     place = hub_place_open(4 << 20, the_policy);
@@ -94,7 +94,7 @@ static void setup(void)
     open_hub(&policy);
 }
 
-/* A stream of all that is published after CURSOR (NULL: from now on). */
+/* A stream of all updates after CURSOR (NULL: from now on). */
 static void open_stream(const char *cursor)
 {
     struct mrc_subscriber *subscriber = hub_subscribe(place.hub, hub_all(), cursor);
@@ -105,12 +105,12 @@ static void open_stream(const char *cursor)
     ck_assert_ptr_nonnull(stream);
 }
 
-/* One that has nothing to replay. */
+/* A stream in LIVE: it has nothing to replay. */
 static void open_live(void)
 {
     open_stream(NULL);
     ck_assert_int_eq(mrc_stream_work(stream, NOW), MRC_STREAM_CAUGHT_UP);
-    stream->is_listening = true; /* as the dispatcher would */
+    stream->is_listening = true; /* as the feed does */
 }
 
 static void close_stream(enum mrc_end end, struct mrc_event *farewell)
@@ -133,7 +133,7 @@ static struct mrc_event *event_of(char c, size_t len)
     return event;
 }
 
-/* Pushes an event of LEN times C. */
+/* Pushes an event of LEN bytes C. */
 static bool push(char c, size_t len)
 {
     struct mrc_event *event = event_of(c, len);
@@ -148,7 +148,7 @@ static enum mrc_stream_work work(void)
     return mrc_stream_work(stream, NOW);
 }
 
-/* Fails unless just this was written, in runs such as "a10 b3". */
+/* Fails unless exactly this was written: "a10 b3" stands for ten bytes a and three bytes b. */
 static void ck_assert_written(const char *runs)
 {
     struct mrc_bytes out = mrc_buf_bytes(&fake.out);
@@ -167,16 +167,16 @@ static void ck_assert_written(const char *runs)
 
 /* ---- the queue --------------------------------------------------------------------------------*/
 
-START_TEST(writes_what_is_pushed)
+START_TEST(pushed_events_are_written)
 {
     open_live();
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert_uint_eq(fake.writes, 0);
     ck_assert(push('a', 10));
     ck_assert(push('b', 20));
-    ck_assert(push('c', 30)); /* past the first room of the queue */
+    ck_assert(push('c', 30)); /* more than the queue has room for at first */
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
-    ck_assert_uint_eq(fake.writes, 1); /* all of it in one */
+    ck_assert_uint_eq(fake.writes, 1); /* all of them in one */
     ck_assert_written("a10 b20 c30");
     ck_assert(push('d', 1));
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
@@ -186,17 +186,18 @@ START_TEST(writes_what_is_pushed)
 }
 END_TEST
 
-/* Of a pending stream: one event of any size, and beside it what the backlog allows. */
-START_TEST(the_backlog_is_bounded_beside_the_one_in_flight)
+/* While a stream is pending, one event of any size may wait, and beside it as much as the backlog.
+ */
+START_TEST(the_backlog_limits_all_but_the_event_in_flight)
 {
     open_live();
     fake.state = MRC_CARRIER_PENDING;
     ck_assert(push('a', 1));
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert(stream->pending);
-    ck_assert(push('b', 100000)); /* far past the backlog, but alone */
+    ck_assert(push('b', 100000)); /* far more than the backlog, but alone */
     ck_assert(push('c', 600));
-    ck_assert(push('d', 400)); /* exactly as much as may wait */
+    ck_assert(push('d', 400)); /* exactly the backlog */
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
     ck_assert(!push('e', 1));
     ck_assert_int_eq(stream->state, MRC_STREAM_ENDING);
@@ -207,8 +208,9 @@ START_TEST(the_backlog_is_bounded_beside_the_one_in_flight)
 }
 END_TEST
 
-/* Where the loop has not seen yet that the client has taken all, it is asked before it is cut. */
-START_TEST(one_who_has_taken_all_is_not_cut)
+/* The loop may not know yet that the client has taken everything: the carrier is asked before the
+ * stream ends. */
+START_TEST(a_client_that_has_taken_everything_is_not_slow)
 {
     open_live();
     fake.state = MRC_CARRIER_PENDING;
@@ -227,8 +229,8 @@ START_TEST(one_who_has_taken_all_is_not_cut)
 }
 END_TEST
 
-/* And found out, if it is gone. */
-START_TEST(one_who_is_gone_is_not_slow)
+/* The same question finds a client that is gone. */
+START_TEST(a_client_that_is_gone_is_not_slow)
 {
     open_live();
     fake.state = MRC_CARRIER_PENDING;
@@ -243,8 +245,8 @@ START_TEST(one_who_is_gone_is_not_slow)
 }
 END_TEST
 
-/* What is left of an event that is partly written is the one in flight. */
-START_TEST(the_rest_of_a_large_one_is_in_flight)
+/* The rest of an event that is partly written is the event in flight. */
+START_TEST(the_rest_of_a_large_event_is_in_flight)
 {
     open_live();
     ck_assert(push('a', MRC_CARRIER_WRITE_BYTES + 500));
@@ -257,8 +259,8 @@ START_TEST(the_rest_of_a_large_one_is_in_flight)
 }
 END_TEST
 
-/* Many updates at once are no fault of a client that takes all it is given. */
-START_TEST(a_burst_does_not_cut_a_ready_client)
+/* A client that takes everything may get any number of updates at once. */
+START_TEST(a_burst_does_not_end_a_ready_stream)
 {
     open_live();
     for (int i = 0; i < 10; i++)
@@ -318,7 +320,7 @@ END_TEST
 
 /* ---- writing ----------------------------------------------------------------------------------*/
 
-START_TEST(a_write_has_its_bounds)
+START_TEST(a_write_has_limits)
 {
     open_live();
     for (int i = 0; i < MRC_CARRIER_WRITE_PIECES + 1; i++)
@@ -336,8 +338,8 @@ START_TEST(a_write_has_its_bounds)
 }
 END_TEST
 
-/* One large event takes several turns, so that others have theirs. */
-START_TEST(a_large_one_goes_in_slices)
+/* A large event takes several turns, so that other streams have theirs. */
+START_TEST(a_large_event_is_written_in_slices)
 {
     const size_t len = 10 * MRC_CARRIER_WRITE_BYTES + 7;
     unsigned turns = 1;
@@ -364,14 +366,14 @@ START_TEST(nothing_is_written_while_pending)
     ck_assert(push('b', 5));
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert_uint_eq(fake.writes, 1);
-    ck_assert(mrc_stream_flush(stream, NOW)); /* some more went, not all */
+    ck_assert(mrc_stream_flush(stream, NOW)); /* some was sent, not everything */
     ck_assert(stream->pending);
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert_uint_eq(fake.writes, 1);
     fake.state = MRC_CARRIER_READY;
     ck_assert(mrc_stream_flush(stream, NOW));
     ck_assert_uint_eq(fake.flushes, 2);
-    ck_assert(mrc_stream_flush(stream, NOW)); /* not pending: nothing to do */
+    ck_assert(mrc_stream_flush(stream, NOW)); /* it is not pending */
     ck_assert_uint_eq(fake.flushes, 2);
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert_written("a5 b5");
@@ -379,7 +381,7 @@ START_TEST(nothing_is_written_while_pending)
 }
 END_TEST
 
-START_TEST(a_client_that_is_gone_ends_it)
+START_TEST(a_client_that_is_gone_ends_the_stream)
 {
     open_live();
     fake.state = MRC_CARRIER_PENDING;
@@ -390,7 +392,7 @@ START_TEST(a_client_that_is_gone_ends_it)
     ck_assert(!mrc_stream_flush(stream, NOW));
     ck_assert_uint_eq(fake.flushes, 1);
     ck_assert_int_eq(stream->end, MRC_END_CLIENT);
-    ck_assert(push('b', 5)); /* nobody hears of it any more */
+    ck_assert(push('b', 5)); /* nobody gets it */
     ck_assert_int_eq(work(), MRC_STREAM_ENDED);
     ck_assert_written("a5");
     close_stream(MRC_END_DRAINING, NULL);
@@ -412,7 +414,7 @@ END_TEST
 
 /* ---- replay -----------------------------------------------------------------------------------*/
 
-/* How many events were written. */
+/* The number of events that were written. */
 static unsigned events_written(void)
 {
     struct mrc_bytes out = mrc_buf_bytes(&fake.out);
@@ -436,7 +438,7 @@ static void publish_many(unsigned from, unsigned n, size_t data_bytes)
     free(data);
 }
 
-START_TEST(replays_and_then_lives)
+START_TEST(replays_and_is_live_then)
 {
     setup();
     publish_many(0, 200, 3000);
@@ -457,10 +459,11 @@ START_TEST(replays_and_then_lives)
 END_TEST
 
 /*
- * Whoever has caught up listens from that moment on, in whichever turn of the work it does: nothing
- * that is due meanwhile, such as a heartbeat, makes it wait for its client first.
+ * A stream that has caught up listens from that moment on, in whichever turn that is. It must not
+ * write anything first that is due meanwhile, such as a heartbeat, because it could have to wait
+ * for its client.
  */
-START_TEST(one_who_has_caught_up_listens_at_once)
+START_TEST(a_stream_that_has_caught_up_listens_at_once)
 {
     setup();
     for (unsigned n = 0; n <= 1024; n += 128) {
@@ -483,7 +486,7 @@ START_TEST(one_who_has_caught_up_listens_at_once)
 }
 END_TEST
 
-/* The ring is the backlog: nothing more is read for one who does not take it. */
+/* In a replay the ring is the backlog: nothing more is read while the client takes nothing. */
 START_TEST(replay_waits_for_the_client)
 {
     setup();
@@ -494,7 +497,7 @@ START_TEST(replay_waits_for_the_client)
         ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert_uint_eq(fake.writes, 1);
     ck_assert_uint_lt(events_written(), 20);
-    publish_many(100, 1, 10); /* while it replays */
+    publish_many(100, 1, 10); /* during the replay */
     fake.state = MRC_CARRIER_READY;
     ck_assert(mrc_stream_flush(stream, NOW));
     while (work() == MRC_STREAM_BUSY)
@@ -515,10 +518,10 @@ static void no_wake(void *ctx)
 }
 
 /*
- * What was read for a client that does not read is others' again: the reader holds only so much. A
- * heartbeat that is due meanwhile is enough to make it wait for its client.
+ * The reader holds a limited number of bytes, so a stream whose client takes nothing gives its page
+ * back. A heartbeat that is due meanwhile is enough to make it wait for the client.
  */
-START_TEST(a_client_that_does_not_read_holds_up_no_reader)
+START_TEST(a_client_that_takes_nothing_does_not_block_the_reader)
 {
     char dir[] = "/tmp/mrc-stream-XXXXXX", command[80];
     const struct mrc_hub_policy durable = {
@@ -590,7 +593,7 @@ START_TEST(replay_begins_after_the_cursor)
 }
 END_TEST
 
-/* A turn is short also for one who receives nothing of what there is to read. */
+/* A turn is short even if nothing of what is read is due. */
 START_TEST(a_turn_of_replay_reads_a_slice)
 {
     struct mrc_subscriber *subscriber;
@@ -644,7 +647,7 @@ START_TEST(a_silent_stream_has_heartbeats)
     ck_assert(mrc_stream_tick(stream, heartbeat, NOW + 20 * SECOND));
     ck_assert_int_eq(mrc_stream_work(stream, NOW + 21 * SECOND), MRC_STREAM_IDLE);
     ck_assert_written("h2");
-    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 41 * SECOND); /* from the write on */
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 41 * SECOND); /* after the write */
     ck_assert(push('a', 1));
     ck_assert_int_eq(mrc_stream_work(stream, NOW + 30 * SECOND), MRC_STREAM_IDLE);
     ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 50 * SECOND);
@@ -653,7 +656,7 @@ START_TEST(a_silent_stream_has_heartbeats)
 }
 END_TEST
 
-START_TEST(without_heartbeats_nothing_is_ever_due)
+START_TEST(without_heartbeats_nothing_is_due)
 {
     struct mrc_hub_policy quiet = policy;
 
@@ -667,7 +670,7 @@ START_TEST(without_heartbeats_nothing_is_ever_due)
 }
 END_TEST
 
-START_TEST(a_client_that_takes_nothing_is_cut)
+START_TEST(a_client_that_takes_nothing_is_slow)
 {
     open_live();
     fake.state = MRC_CARRIER_PENDING;
@@ -676,7 +679,7 @@ START_TEST(a_client_that_takes_nothing_is_cut)
     ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 5 * SECOND);
     ck_assert(!mrc_stream_tick(stream, NULL, NOW + 5 * SECOND - 1));
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
-    ck_assert(mrc_stream_flush(stream, NOW + 4 * SECOND)); /* it takes some */
+    ck_assert(mrc_stream_flush(stream, NOW + 4 * SECOND)); /* it takes some bytes */
     ck_assert(!mrc_stream_tick(stream, NULL, NOW + 5 * SECOND));
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
     ck_assert(!mrc_stream_tick(stream, NULL, NOW + 9 * SECOND));
@@ -688,11 +691,11 @@ START_TEST(a_client_that_takes_nothing_is_cut)
 }
 END_TEST
 
-/* LIFETIME_US: the stream ends at 80 to 100 % of it. */
+/* Fails unless the stream ends at 80 to 100 % of LIFETIME_US. */
 static void check_lifetime(int64_t lifetime_us)
 {
     struct mrc_hub_policy mortal = policy;
-    const int64_t slack_us = 60 * SECOND; /* the time of day runs on meanwhile */
+    const int64_t slack_us = 60 * SECOND; /* the time of day goes on meanwhile */
 
     mortal.lifetime_us = lifetime_us;
     mortal.heartbeat_us = 0;
@@ -710,7 +713,7 @@ static void check_lifetime(int64_t lifetime_us)
     ck_assert_int_eq(fake.end, MRC_END_LIFETIME);
 }
 
-/* Nothing is written afterwards, even if nobody has looked at the clock for it. */
+/* Nothing is written after the end, even if no timer has fired yet. */
 START_TEST(nothing_is_written_after_the_end)
 {
     struct mrc_hub_policy mortal = policy;
@@ -735,7 +738,7 @@ START_TEST(a_stream_has_a_lifetime)
 }
 END_TEST
 
-/* As long as the directive takes: 100 years. */
+/* The longest that the directive allows: 100 years. */
 START_TEST(a_lifetime_may_be_a_century)
 {
     check_lifetime(INT64_C(100) * 365 * 24 * 3600 * SECOND);
@@ -744,14 +747,14 @@ END_TEST
 
 /* ---- the end ----------------------------------------------------------------------------------*/
 
-START_TEST(a_farewell_is_the_last_word)
+START_TEST(a_farewell_is_written_last)
 {
     struct mrc_event *farewell = event_of('f', 4);
 
     open_live();
     ck_assert(push('a', 3));
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
-    ck_assert(push('b', 3)); /* comes too late */
+    ck_assert(push('b', 3)); /* too late */
     mrc_stream_end(stream, MRC_END_DRAINING);
     mrc_stream_close(stream, farewell);
     ck_assert_written("a3 f4");
@@ -777,7 +780,7 @@ START_TEST(no_farewell_in_the_middle_of_an_event)
 }
 END_TEST
 
-START_TEST(no_farewell_for_one_who_takes_nothing)
+START_TEST(no_farewell_for_a_client_that_takes_nothing)
 {
     struct mrc_event *farewell = event_of('f', 4);
 
@@ -791,7 +794,7 @@ START_TEST(no_farewell_for_one_who_takes_nothing)
 }
 END_TEST
 
-START_TEST(a_farewell_may_find_nobody)
+START_TEST(a_farewell_may_find_that_the_client_is_gone)
 {
     struct mrc_event *farewell = event_of('f', 4);
 
@@ -811,7 +814,7 @@ START_TEST(a_stream_that_never_began)
 {
     setup();
     open_stream(NULL);
-    ck_assert_uint_eq(mrc_hub_gauge(place.hub, MRC_GAUGE_SUBSCRIBERS), 1);
+    ck_assert_uint_eq(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_SUBSCRIBERS), 1);
     mrc_stream_discard(stream, MRC_END_REFUSED);
     ck_assert_uint_eq(fake.closes, 0);
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_ENDED + MRC_END_REFUSED), 1);
@@ -825,7 +828,7 @@ END_TEST
 
 #define MANY 1000
 
-/* An update whose last topic matches, after many that cost a pattern all that it may cost. */
+/* An update whose last topic matches, after many that cost a pattern as much as it may cost. */
 static void publish_expensive(void)
 {
     char *text = malloc(200);
@@ -848,7 +851,7 @@ static void publish_expensive(void)
     free(text);
 }
 
-/* It is matched in several slices, between which others have their turn, and found once. */
+/* It is matched in several slices, between which other streams have their turn, and given once. */
 START_TEST(an_expensive_update_is_matched_in_slices)
 {
     struct mrc_matcher *pattern = hub_matcher(
@@ -876,36 +879,36 @@ int main(void)
 {
     Suite *suite = suite_create("stream");
     TCase *fresh = tcase_create("fresh"); /* with a hub of the usual policy */
-    TCase *own = tcase_create("own");     /* these open their hub */
+    TCase *own = tcase_create("own");     /* each opens its hub */
 
     tcase_add_checked_fixture(fresh, setup, NULL);
-    tcase_add_test(fresh, writes_what_is_pushed);
-    tcase_add_test(fresh, the_backlog_is_bounded_beside_the_one_in_flight);
-    tcase_add_test(fresh, one_who_has_taken_all_is_not_cut);
-    tcase_add_test(fresh, one_who_is_gone_is_not_slow);
-    tcase_add_test(fresh, the_rest_of_a_large_one_is_in_flight);
-    tcase_add_test(fresh, a_burst_does_not_cut_a_ready_client);
-    tcase_add_test(fresh, a_write_has_its_bounds);
-    tcase_add_test(fresh, a_large_one_goes_in_slices);
+    tcase_add_test(fresh, pushed_events_are_written);
+    tcase_add_test(fresh, the_backlog_limits_all_but_the_event_in_flight);
+    tcase_add_test(fresh, a_client_that_has_taken_everything_is_not_slow);
+    tcase_add_test(fresh, a_client_that_is_gone_is_not_slow);
+    tcase_add_test(fresh, the_rest_of_a_large_event_is_in_flight);
+    tcase_add_test(fresh, a_burst_does_not_end_a_ready_stream);
+    tcase_add_test(fresh, a_write_has_limits);
+    tcase_add_test(fresh, a_large_event_is_written_in_slices);
     tcase_add_test(fresh, nothing_is_written_while_pending);
-    tcase_add_test(fresh, a_client_that_is_gone_ends_it);
+    tcase_add_test(fresh, a_client_that_is_gone_ends_the_stream);
     tcase_add_test(fresh, a_write_finds_that_the_client_is_gone);
     tcase_add_test(fresh, a_silent_stream_has_heartbeats);
-    tcase_add_test(fresh, a_client_that_takes_nothing_is_cut);
-    tcase_add_test(fresh, a_farewell_is_the_last_word);
+    tcase_add_test(fresh, a_client_that_takes_nothing_is_slow);
+    tcase_add_test(fresh, a_farewell_is_written_last);
     tcase_add_test(fresh, no_farewell_in_the_middle_of_an_event);
-    tcase_add_test(fresh, no_farewell_for_one_who_takes_nothing);
-    tcase_add_test(fresh, a_farewell_may_find_nobody);
+    tcase_add_test(fresh, no_farewell_for_a_client_that_takes_nothing);
+    tcase_add_test(fresh, a_farewell_may_find_that_the_client_is_gone);
     tcase_add_test(fresh, an_expensive_update_is_matched_in_slices);
     tcase_add_test(own, queues_wrap_and_keep_order);
-    tcase_add_test(own, replays_and_then_lives);
-    tcase_add_test(own, one_who_has_caught_up_listens_at_once);
+    tcase_add_test(own, replays_and_is_live_then);
+    tcase_add_test(own, a_stream_that_has_caught_up_listens_at_once);
     tcase_add_test(own, replay_waits_for_the_client);
-    tcase_add_test(own, a_client_that_does_not_read_holds_up_no_reader);
+    tcase_add_test(own, a_client_that_takes_nothing_does_not_block_the_reader);
     tcase_add_test(own, replay_begins_after_the_cursor);
     tcase_add_test(own, a_turn_of_replay_reads_a_slice);
     tcase_add_test(own, a_replay_that_is_overrun_ends);
-    tcase_add_test(own, without_heartbeats_nothing_is_ever_due);
+    tcase_add_test(own, without_heartbeats_nothing_is_due);
     tcase_add_test(own, nothing_is_written_after_the_end);
     tcase_add_test(own, a_stream_has_a_lifetime);
     tcase_add_test(own, a_lifetime_may_be_a_century);

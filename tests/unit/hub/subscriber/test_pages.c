@@ -11,7 +11,7 @@
 
 static const struct mrc_hub_policy policy = {.backlog_bytes = 1 << 20};
 
-/* What one subscriber was given, and how. */
+/* A subscriber, and what it was given. */
 struct replay {
     struct mrc_subscriber *subscriber;
     struct mrc_buf out;
@@ -29,7 +29,7 @@ static apr_status_t give(void *ctx, struct mrc_event *event)
     return mrc_subscriber_give_bytes(&replay->out, event);
 }
 
-/* Reads with PAST; NULL: alone. */
+/* Reads with PAGES; NULL: with its own. */
 static struct replay begin(struct hub_place *place, struct mrc_pages *past,
                            struct mrc_matcher *matcher, const char *cursor)
 {
@@ -82,15 +82,16 @@ static void publish(struct hub_place *place, int number, const char *topic)
 }
 
 /*
- * So few records that a take does not look at the clock between them: how they are put together
- * does not depend on it.
+ * So few records that a take does not look at the clock between them: which events it joins does
+ * not depend on the time.
  */
 #define FEW 7
 
 /* ---- bounds of what is shared
  * ------------------------------------------------------------------*/
 
-/* Publishes N updates of eight topics, and asks for those of the oldest; true: all have them. */
+/* Publishes N updates with eight topics each, and asks for the topics of the oldest one. True: they
+ * belong to its page. */
 static bool shares_topics(struct hub_place *place, int n)
 {
     static const char *const topics[8] = {"a", "b", "c", "d", "e", "f", "g", "h"};
@@ -117,8 +118,8 @@ static bool shares_topics(struct hub_place *place, int n)
     return is_shared;
 }
 
-/* Topics of a byte or two make a URL of hundreds each. */
-START_TEST(many_topics_are_nobodys_in_particular)
+/* Parsed topics are much larger than their text: one of two bytes becomes a URL of hundreds. */
+START_TEST(a_page_with_too_many_topics_keeps_none)
 {
     struct hub_place place = hub_place_open(1 << 20, &policy);
 
@@ -130,7 +131,7 @@ END_TEST
 
 /* ---- sharing ----------------------------------------------------------------------------------*/
 
-START_TEST(who_gets_the_same_shares_it)
+START_TEST(replays_that_get_the_same_share_the_event)
 {
     struct hub_place place = hub_place_open(1 << 20, &policy);
     struct mrc_pages *past = mrc_pages_create(place.hub, NULL, NULL, NULL);
@@ -140,7 +141,7 @@ START_TEST(who_gets_the_same_shares_it)
         publish(&place, i, i % 2 ? "https://example.com/odd" : "https://example.com/even");
     all[0] = begin(&place, past, hub_all(), "0");
     all[1] = begin(&place, past, pattern("https://example.com/:any", NULL), "0");
-    all[2] = begin(&place, past, hub_all(), "3"); /* in the middle of the same page */
+    all[2] = begin(&place, past, hub_all(), "3"); /* from the middle of the same page */
     all[3] = begin(&place, past, pattern("/odd", "https://example.com/"), "0");
     all[4] = begin(&place, past, pattern("/even", "https://example.com/"), "0");
     for (size_t i = 0; i < 5; i++) {
@@ -168,8 +169,9 @@ START_TEST(who_gets_the_same_shares_it)
 }
 END_TEST
 
-/* A page outlives the matchers of those who made it, and meets others that have another base. */
-START_TEST(topics_are_relative_to_the_base_of_each)
+/* A page outlives the matchers of the replays that made it, and is read by others with another
+ * base. */
+START_TEST(topics_are_relative_to_the_base_of_each_replay)
 {
     struct hub_place place = hub_place_open(1 << 20, &policy);
     struct mrc_pages *past = mrc_pages_create(place.hub, NULL, NULL, NULL);
@@ -227,9 +229,9 @@ static void publish_random(struct hub_place *place, uint64_t *random, int *numbe
                      APR_SUCCESS);
 }
 
-/* Many replay at once, in slices of any size, while more is published and pages are forgotten. Each
- * gets what a subscriber gets that has the same matcher and cursor and is alone. */
-START_TEST(each_gets_what_it_would_get_alone)
+/* Many replay at the same time, in slices of any size, while updates are published and pages are
+ * forgotten. Each gets what a subscriber alone with the same matcher and cursor gets. */
+START_TEST(each_replay_gets_what_it_would_get_alone)
 {
     struct hub_place place = hub_place_open(4 << 20, &policy);
     struct mrc_pages *past = mrc_pages_create(place.hub, NULL, NULL, NULL);
@@ -277,7 +279,7 @@ END_TEST
 
 /* ---- what is kept -----------------------------------------------------------------------------*/
 
-START_TEST(what_is_kept_is_bounded)
+START_TEST(kept_pages_have_a_limit)
 {
     struct hub_place place = hub_place_open(64 << 20, &policy);
     struct mrc_pages *past = mrc_pages_create(place.hub, NULL, NULL, NULL);
@@ -305,7 +307,7 @@ START_TEST(what_is_kept_is_bounded)
     }
     ck_assert_uint_gt(most, MRC_PAGES_BYTES_MAX - 200000);
     ck_assert_int_eq(take(&replay, 1), APR_SUCCESS);
-    ck_assert_uint_gt(mrc_pages_bytes(past), large); /* nothing beside it */
+    ck_assert_uint_gt(mrc_pages_bytes(past), large); /* it is the only page */
     ck_assert_uint_lt(mrc_pages_bytes(past), large + 200);
     ck_assert_int_eq(take(&replay, 1), APR_SUCCESS);
     ck_assert_uint_lt(mrc_pages_bytes(past), 200);
@@ -331,7 +333,7 @@ static void post(void *ctx)
     sem_post(ctx);
 }
 
-/* A hub whose history is on the disk, a reader, and what they read. */
+/* A hub whose history is on the disk, its reader, and pages that use the reader. */
 struct disk {
     char dir[32];
     struct hub_place place;
@@ -359,13 +361,13 @@ static void open_disk(struct disk *disk)
     disk->past = mrc_pages_create(disk->place.hub, disk->reader, post, &disk->woken);
 }
 
-/* Waits in the reader's thread. */
+/* Blocks the reader's thread. */
 static void wait_in_reader(void *ctx)
 {
     wait_for(ctx);
 }
 
-/* Holds up the reader, which has something to read, until it is RELEASED. */
+/* Blocks the reader, which has something to read, until it is RELEASED. */
 static void block(struct disk *disk)
 {
     const struct mrc_history *history = mrc_hub_history(disk->place.hub);
@@ -391,8 +393,8 @@ static void close_disk(struct disk *disk)
 
 #define WAITING 20
 
-/* They ask for the same at the same time: it is read once. */
-START_TEST(the_disk_is_asked_once)
+/* Several replays ask for the same page at the same time. */
+START_TEST(the_disk_is_read_once)
 {
     struct replay all[WAITING];
     struct disk disk;
@@ -428,10 +430,10 @@ START_TEST(the_disk_is_asked_once)
 }
 END_TEST
 
-#define LARGE_BYTES 40000 /* more than a page: each is a page of its own */
+#define LARGE_BYTES 40000 /* more than a page has: each record is a page */
 #define LARGE_COUNT 150
 
-/* More than the reader may hold, and each asks for another page of it, in order. */
+/* Publishes more than the reader may hold; each subscriber asks for another page, in order. */
 static void ask_for_all(struct disk *disk, struct replay all[LARGE_COUNT])
 {
     char *data = calloc(1, LARGE_BYTES);
@@ -457,7 +459,7 @@ static void ask_for_all(struct disk *disk, struct replay all[LARGE_COUNT])
     free(data);
 }
 
-/* Waits until the reader has read as much as it may. */
+/* Waits until the reader has read as much as it may hold. */
 static void wait_until_full(const struct disk *disk)
 {
     while (mrc_reader_held_bytes(disk->reader) < MRC_READER_BYTES_MAX)
@@ -470,7 +472,7 @@ static void wait_until_read(const struct replay *replay)
         apr_sleep(1000);
 }
 
-START_TEST(what_nobody_takes_is_bounded)
+START_TEST(pages_that_are_not_taken_have_a_limit)
 {
     struct replay all[LARGE_COUNT];
     struct disk disk;
@@ -480,9 +482,9 @@ START_TEST(what_nobody_takes_is_bounded)
     open_disk(&disk);
     ask_for_all(&disk, all);
     wait_until_full(&disk);
-    apr_sleep(50000); /* in which one that goes on would be far past it */
+    apr_sleep(50000); /* a reader that went on would be far above it by now */
     for (int i = 0; i < LARGE_COUNT; i++) {
-        wait_until_read(&all[i]); /* in the order in which they have asked */
+        wait_until_read(&all[i]); /* in the order in which they asked */
         ck_assert_uint_lt(mrc_reader_held_bytes(disk.reader),
                           MRC_READER_BYTES_MAX + LARGE_BYTES + 200);
         ck_assert_int_eq(take(&all[i], 1), APR_SUCCESS);
@@ -494,8 +496,8 @@ START_TEST(what_nobody_takes_is_bounded)
 }
 END_TEST
 
-/* Clients that hang up, or do not read: what was read for them keeps nobody waiting. */
-START_TEST(what_is_given_up_is_not_held)
+/* Pages for clients that hang up or do not read do not keep others waiting. */
+START_TEST(pages_that_are_given_up_are_not_held)
 {
     struct replay all[LARGE_COUNT];
     struct disk disk;
@@ -515,7 +517,7 @@ START_TEST(what_is_given_up_is_not_held)
     ck_assert_uint_lt(mrc_reader_held_bytes(disk.reader), LARGE_BYTES + 200);
     ck_assert_int_eq(take(&all[LARGE_COUNT - 2], 1), APR_SUCCESS);
     ck_assert_uint_eq(mrc_reader_held_bytes(disk.reader), 0);
-    /* It asks again; the reader may be quick. */
+    /* It asks again, and the reader may be quick. */
     if (take(&all[0], 1) == APR_EAGAIN) {
         wait_until_read(&all[0]);
         ck_assert_int_eq(take(&all[0], 1), APR_SUCCESS);
@@ -529,17 +531,17 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("past");
-    TCase *tcase = tcase_create("past");
+    Suite *suite = suite_create("pages");
+    TCase *tcase = tcase_create("pages");
 
-    tcase_add_test(tcase, who_gets_the_same_shares_it);
-    tcase_add_test(tcase, topics_are_relative_to_the_base_of_each);
-    tcase_add_loop_test(tcase, each_gets_what_it_would_get_alone, 0, 5);
-    tcase_add_test(tcase, what_is_kept_is_bounded);
-    tcase_add_test(tcase, many_topics_are_nobodys_in_particular);
-    tcase_add_test(tcase, the_disk_is_asked_once);
-    tcase_add_test(tcase, what_nobody_takes_is_bounded);
-    tcase_add_test(tcase, what_is_given_up_is_not_held);
+    tcase_add_test(tcase, replays_that_get_the_same_share_the_event);
+    tcase_add_test(tcase, topics_are_relative_to_the_base_of_each_replay);
+    tcase_add_loop_test(tcase, each_replay_gets_what_it_would_get_alone, 0, 5);
+    tcase_add_test(tcase, kept_pages_have_a_limit);
+    tcase_add_test(tcase, a_page_with_too_many_topics_keeps_none);
+    tcase_add_test(tcase, the_disk_is_read_once);
+    tcase_add_test(tcase, pages_that_are_not_taken_have_a_limit);
+    tcase_add_test(tcase, pages_that_are_given_up_are_not_held);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -224,7 +224,7 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_uint_eq(pos, mrc_ring_head(mrc_hub_segment_ring(hub)));
     ck_assert_int_eq(append(hub, "next"), APR_SUCCESS);
     ck_assert_int_eq(mrc_ring_newest(mrc_hub_segment_ring(hub), &record), APR_SUCCESS);
-    ck_assert_uint_eq(record.seq, 102);
+    ck_assert_uint_eq(record.view.seq, 102);
     ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 15);
     ck_assert_files(dir, 3);
 
@@ -285,12 +285,12 @@ START_TEST(nothing_is_lost_while_it_is_resized)
     }
     ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "a"));
     mrc_ring_newest(ring, &record);
-    ck_assert_uint_eq(record.seq, atomic_load(stored));
-    ck_assert_uint_gt(record.seq, ROUNDS);
+    ck_assert_uint_eq(record.view.seq, atomic_load(stored));
+    ck_assert_uint_gt(record.view.seq, ROUNDS);
     pos = mrc_ring_oldest(ring, NOW);
     while (mrc_ring_read(ring, &pos, &record) == APR_SUCCESS) {
-        ck_assert(seq == 0 || record.seq == seq + 1);
-        seq = record.seq;
+        ck_assert(seq == 0 || record.view.seq == seq + 1);
+        seq = record.view.seq;
     }
     ck_assert_uint_eq(seq, atomic_load(stored));
     mrc_ring_record_free(&record);
@@ -745,12 +745,12 @@ START_TEST(no_wake_up_is_lost)
         pos = mrc_ring_head(ring);
         /* Is it in the history? Else it comes live, with a wake-up. */
         mrc_ring_newest(ring, &record);
-        if (pos == 0 || record.pos >= pos || record.seq < i)
+        if (pos == 0 || record.pos >= pos || record.view.seq < i)
             while (mrc_ring_read(ring, &pos, &record) == APR_EOF) {
                 ck_assert_msg(poll(&poll_fd, 1, 30000) == 1, "round %u", (unsigned)i);
                 mrc_notify_drain(notify, 2);
             }
-        ck_assert_uint_eq(record.seq, i);
+        ck_assert_uint_eq(record.view.seq, i);
         mrc_interests_sub(mrc_hub_segment_interests(hub), 2);
         mrc_notify_drain(notify, 2);
     }

@@ -126,15 +126,15 @@ static bool understand(const struct mrc_ring_record *record, uint64_t *ret_write
     uint64_t writer;
     uint64_t number;
 
-    if (record->payload.len < FIRST_PAYLOAD || record->payload.len > LARGEST)
+    if (record->view.payload.len < FIRST_PAYLOAD || record->view.payload.len > LARGEST)
         return false;
-    memcpy(&writer, record->payload.ptr, 8);
-    memcpy(&number, record->payload.ptr + 8, 8);
-    fill(expected, writer, number, record->payload.len);
+    memcpy(&writer, record->view.payload.ptr, 8);
+    memcpy(&number, record->view.payload.ptr + 8, 8);
+    fill(expected, writer, number, record->view.payload.len);
     snprintf(id, sizeof(id), "%" PRIu64 "-%" PRIu64, writer, number);
-    if (writer >= stress.writers || record->stored_bytes != record->payload.len ||
-        memcmp(expected, record->payload.ptr, record->payload.len) != 0 ||
-        !mrc_bytes_eq_str(record->id, id))
+    if (writer >= stress.writers || record->view.stored_bytes != record->view.payload.len ||
+        memcmp(expected, record->view.payload.ptr, record->view.payload.len) != 0 ||
+        !mrc_bytes_eq_str(record->view.id, id))
         return false;
     *ret_writer = writer;
     *ret_number = number;
@@ -232,8 +232,8 @@ static void run_auditor(void)
             fail("auditor: %d at %" PRIu64, status, pos);
             break;
         }
-        if (record.seq != ++seq) {
-            fail("auditor: seq %" PRIu64 " instead of %" PRIu64, record.seq, seq);
+        if (record.view.seq != ++seq) {
+            fail("auditor: seq %" PRIu64 " instead of %" PRIu64, record.view.seq, seq);
             break;
         }
         if (!understand(&record, &writer, &number)) {
@@ -260,14 +260,14 @@ static void run_auditor(void)
 static void look_up(const struct mrc_ring_record *record, uint64_t end)
 {
     uint64_t found;
-    apr_status_t status = mrc_ring_find(stress.ring, record->id, now_us(), &found);
+    apr_status_t status = mrc_ring_find(stress.ring, record->view.id, now_us(), &found);
 
     atomic_fetch_add(&stress.shared->finds, 1);
     if (status == APR_SUCCESS && found != end)
-        fail("find: %.*s leads to %" PRIu64 " instead of %" PRIu64, (int)record->id.len,
-             record->id.ptr, found, end);
+        fail("find: %.*s leads to %" PRIu64 " instead of %" PRIu64, (int)record->view.id.len,
+             record->view.id.ptr, found, end);
     else if (status == APR_NOTFOUND && record->pos >= mrc_ring_oldest(stress.ring, now_us()))
-        fail("find: %.*s was not found", (int)record->id.len, record->id.ptr);
+        fail("find: %.*s was not found", (int)record->view.id.len, record->view.id.ptr);
     else if (status && status != APR_NOTFOUND)
         fail("find: %d", status);
 }
@@ -302,11 +302,11 @@ static void run_reader(uint64_t random)
             fail("reader: %d at %" PRIu64, status, pos);
             break;
         }
-        if (last_seq && record.seq != last_seq + 1)
-            fail("reader: seq %" PRIu64 " after %" PRIu64, record.seq, last_seq);
-        last_seq = record.seq;
+        if (last_seq && record.view.seq != last_seq + 1)
+            fail("reader: seq %" PRIu64 " after %" PRIu64, record.view.seq, last_seq);
+        last_seq = record.view.seq;
         if (!understand(&record, &writer, &number))
-            fail("reader: the record with seq %" PRIu64 " is torn", record.seq);
+            fail("reader: the record with seq %" PRIu64 " is torn", record.view.seq);
         if (next_random(&random) % 16 == 0)
             look_up(&record, pos);
         if (next_random(&random) % 512 == 0)

@@ -11,7 +11,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-#include "store/ring/internal.h"
+#include "store/ring/ring.h"
 #include "store_unit.h"
 
 #define NOW      INT64_C(1700000000000000)
@@ -97,9 +97,9 @@ static void judge(unsigned steps, uint64_t seq_before)
 
     /* Readers, before any writer mends it. */
     ck_assert_int_eq(mrc_ring_newest(crash.ring, &record), APR_SUCCESS);
-    is_there = record.seq == seq_before + 1;
-    ck_assert_msg(is_there || record.seq == seq_before, "after %u steps: seq %" PRIu64, steps,
-                  record.seq);
+    is_there = record.view.seq == seq_before + 1;
+    ck_assert_msg(is_there || record.view.seq == seq_before, "after %u steps: seq %" PRIu64, steps,
+                  record.view.seq);
     ck_assert_int_eq(mrc_ring_find(crash.ring, mrc_bytes_of("new"), NOW, &found),
                      is_there ? APR_SUCCESS : APR_NOTFOUND);
 
@@ -115,8 +115,8 @@ static void judge(unsigned steps, uint64_t seq_before)
     ck_assert_uint_eq(stats.resets, 0);
     /* Of nine records the append gives up as many as it needs room for, and no more. */
     for (pos = mrc_ring_oldest(crash.ring, NOW);
-         mrc_ring_read(crash.ring, &pos, &record) == APR_SUCCESS; last = record.seq)
-        ck_assert(last == 0 || record.seq == last + 1);
+         mrc_ring_read(crash.ring, &pos, &record) == APR_SUCCESS; last = record.view.seq)
+        ck_assert(last == 0 || record.view.seq == last + 1);
     ck_assert_uint_eq(last, seq);
     ck_assert_uint_ge(stats.records, 9);
     mrc_ring_record_free(&record);

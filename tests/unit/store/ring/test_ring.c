@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "store/ring/internal.h"
+#include "store/ring/codec.h"
 #include "store_unit.h"
 
 #define NOW INT64_C(1700000000000000)
@@ -62,18 +62,18 @@ START_TEST(reads_what_was_appended)
     ck_assert_uint_eq(end, mrc_ring_head(ring));
     ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
     ck_assert_uint_eq(pos, end);
-    ck_assert_bytes_eq(record.id, "id-1");
-    ck_assert_bytes_eq(record.payload, "payload");
-    ck_assert_uint_eq(record.seq, 1);
+    ck_assert_bytes_eq(record.view.id, "id-1");
+    ck_assert_bytes_eq(record.view.payload, "payload");
+    ck_assert_uint_eq(record.view.seq, 1);
     ck_assert_uint_eq(record.pos, before);
-    ck_assert_int_eq(record.time_us, NOW);
-    ck_assert_uint_eq(record.stored_bytes, 99);
+    ck_assert_int_eq(record.view.time_us, NOW);
+    ck_assert_uint_eq(record.view.stored_bytes, 99);
     ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_EOF);
     ck_assert_int_eq(append(ring, "", "", NOW), APR_SUCCESS);
     ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
-    ck_assert_ptr_nonnull(record.id.ptr);
-    ck_assert_uint_eq(record.id.len + record.payload.len, 0);
-    ck_assert_uint_eq(record.seq, 2);
+    ck_assert_ptr_nonnull(record.view.id.ptr);
+    ck_assert_uint_eq(record.view.id.len + record.view.payload.len, 0);
+    ck_assert_uint_eq(record.view.seq, 2);
     ck_assert_sound(ring);
     mrc_ring_record_free(&record);
 }
@@ -106,11 +106,11 @@ START_TEST(wraps_at_every_alignment)
                                              &end),
                              APR_SUCCESS);
             ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
-            ck_assert_uint_eq(record.seq, i + 1);
-            ck_assert_uint_eq(record.id.len, id_len);
-            ck_assert_uint_eq(record.payload.len, len);
-            ck_assert_mem_eq(record.id.ptr, id, id_len);
-            ck_assert_mem_eq(record.payload.ptr, payload, len);
+            ck_assert_uint_eq(record.view.seq, i + 1);
+            ck_assert_uint_eq(record.view.id.len, id_len);
+            ck_assert_uint_eq(record.view.payload.len, len);
+            ck_assert_mem_eq(record.view.id.ptr, id, id_len);
+            ck_assert_mem_eq(record.view.payload.ptr, payload, len);
             ck_assert_uint_eq(pos, end);
             if (i % 50 == 0)
                 ck_assert_sound(ring);
@@ -198,7 +198,7 @@ START_TEST(history_keeps_exactly_the_last_count)
     }
     pos = mrc_ring_oldest(ring, NOW);
     ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
-    ck_assert_bytes_eq(record.id, "id8");
+    ck_assert_bytes_eq(record.view.id, "id8");
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id7"), NOW, &pos), APR_NOTFOUND);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id8"), NOW, &pos), APR_SUCCESS);
     ck_assert_uint_eq(count_from(ring, pos), 2);
@@ -277,7 +277,7 @@ START_TEST(history_off_is_empty)
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("a"), NOW, &pos), APR_NOTFOUND);
     ck_assert_uint_eq(count_from(ring, pos), 1); /* live readers have it */
     ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
-    ck_assert_bytes_eq(record.id, "a");
+    ck_assert_bytes_eq(record.view.id, "a");
     ck_assert_sound(ring);
     mrc_ring_record_free(&record);
 }
@@ -399,12 +399,12 @@ START_TEST(moves_to_a_larger_ring)
     ck_assert_uint_eq(history_records(to), 5);
     pos = mrc_ring_oldest(to, NOW);
     ck_assert_int_eq(mrc_ring_read(to, &pos, &record), APR_SUCCESS);
-    ck_assert_bytes_eq(record.id, "id46");
-    ck_assert_uint_eq(record.seq, 46);
-    ck_assert_int_eq(record.time_us, NOW + 46);
+    ck_assert_bytes_eq(record.view.id, "id46");
+    ck_assert_uint_eq(record.view.seq, 46);
+    ck_assert_int_eq(record.view.time_us, NOW + 46);
     ck_assert_int_eq(append(to, "next", "x", NOW), APR_SUCCESS);
     ck_assert_int_eq(mrc_ring_newest(to, &record), APR_SUCCESS);
-    ck_assert_uint_eq(record.seq, 51);
+    ck_assert_uint_eq(record.view.seq, 51);
     ck_assert_int_eq(append(from, "late", "x", NOW), MRC_STATUS_SUPERSEDED);
     mrc_ring_stats(from, &stats);
     ck_assert(stats.superseded);
@@ -433,8 +433,8 @@ START_TEST(moves_to_a_smaller_ring)
     ck_assert_int_eq(append(from, "last", "x", NOW), APR_SUCCESS);
     ck_assert_int_eq(mrc_ring_move(from, to, NOW, 0), APR_SUCCESS);
     ck_assert_int_eq(mrc_ring_newest(to, &record), APR_SUCCESS);
-    ck_assert_bytes_eq(record.id, "last");
-    ck_assert_uint_eq(record.seq, 52);
+    ck_assert_bytes_eq(record.view.id, "last");
+    ck_assert_uint_eq(record.view.seq, 52);
     ck_assert_int_eq(mrc_ring_find(to, mrc_bytes_of("large"), NOW, &end), APR_NOTFOUND);
     ck_assert_uint_eq(history_records(to), 2048 / 72); /* as many as fit */
     ck_assert_sound(to);
@@ -455,7 +455,7 @@ START_TEST(moves_the_last_id_without_a_history)
     ck_assert_int_eq(mrc_ring_move(from, to, NOW, 0), APR_SUCCESS);
     ck_assert_uint_eq(history_records(to), 0);
     ck_assert_int_eq(mrc_ring_newest(to, &record), APR_SUCCESS);
-    ck_assert_bytes_eq(record.id, "b");
+    ck_assert_bytes_eq(record.view.id, "b");
     ck_assert_int_eq(append(to, "c", "x", NOW), APR_SUCCESS);
     ck_assert_uint_eq(history_records(to), 1);
     ck_assert_sound(to);
@@ -527,11 +527,11 @@ static void unlink_newest(struct mrc_ring *ring)
     struct mrc_ring_meta meta;
 
     mrc_ring_newest(ring, &record);
-    mrc_ring_load_meta(ring, record.pos, mrc_ring_head(ring), &meta);
+    mrc_ring_codec_load(ring, record.pos, mrc_ring_head(ring), &meta);
     atomic_store(&ring->buckets[meta.id_hash & ring->bucket_mask], meta.chain);
     atomic_store(&ring->header->last_seq, meta.seq - 1);
     atomic_fetch_sub(&ring->header->history_records, 1);
-    atomic_fetch_sub(&ring->header->history_bytes, record.stored_bytes);
+    atomic_fetch_sub(&ring->header->history_bytes, record.view.stored_bytes);
     mrc_ring_record_free(&record);
 }
 
@@ -556,7 +556,7 @@ START_TEST(a_dead_writer_leaves_nothing_half_done)
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("c"), NOW, &pos), APR_SUCCESS);
     ck_assert_uint_eq(count_from(ring, pos), 1);
     ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
-    ck_assert_uint_eq(record.seq, 4);
+    ck_assert_uint_eq(record.view.seq, 4);
     mrc_ring_stats(ring, &stats);
     ck_assert_uint_eq(stats.recoveries, 3);
     ck_assert_uint_eq(stats.resets, 0);
@@ -577,7 +577,7 @@ START_TEST(a_dead_writer_without_a_history)
     die_with_the_lock(ring, NULL);
     ck_assert_int_eq(append(ring, "c", "x", NOW), APR_SUCCESS);
     ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
-    ck_assert_uint_eq(record.seq, 3);
+    ck_assert_uint_eq(record.view.seq, 3);
     ck_assert_sound(ring);
     mrc_ring_record_free(&record);
 }

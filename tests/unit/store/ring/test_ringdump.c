@@ -205,7 +205,7 @@ START_TEST(believes_no_measure_that_the_file_does_not_have)
     char path[100];
 
     snprintf(path, sizeof(path), "%s/hub", dir);
-    ck_assert_int_eq(mrc_segment_open(path, NULL, &segment), APR_SUCCESS);
+    ck_assert_int_eq(mrc_segment_open(store_pool(), path, NULL, &segment), APR_SUCCESS);
     file = mmap(NULL, segment.size, PROT_READ | PROT_WRITE, MAP_SHARED, open(path, O_RDWR), 0);
     ck_assert_ptr_ne(file, MAP_FAILED);
     ring_file = (struct mrc_ring_header *)(void *)((char *)file + sizeof(*file));
@@ -221,7 +221,7 @@ START_TEST(believes_no_measure_that_the_file_does_not_have)
     ck_assert_says("shorter than its header says");
     *file = header;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
-    ck_assert_says("this is no ring");
+    ck_assert_says("this is not a ring");
     *ring_file = ring;
     ring_file->bucket_count *= 1024;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);

@@ -1,4 +1,4 @@
-#include "hub/stream/carrier.h"
+#include "hub/base/end.h"
 
 const char *mrc_end_text(enum mrc_end end)
 {

@@ -1,0 +1,15 @@
+/*
+ * The status that the hub returns for an error of the core. The hub speaks apr_status_t only
+ * (store/base/status.h has its own codes); errors of the core become one here.
+ */
+#ifndef MRC_HUB_BASE_STATUS_H
+#define MRC_HUB_BASE_STATUS_H
+
+#include "apr_errno.h"
+
+#include "core/base/err.h"
+
+/* MRC_OK is APR_SUCCESS, MRC_ENOMEM is APR_ENOMEM, MRC_ELIMIT is MRC_STATUS_TOO_LARGE. */
+apr_status_t mrc_status_of(enum mrc_err err);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * A wake-up for one thread: a descriptor (an eventfd) that becomes readable when another thread
+ * posts. The thread waits for it alone, or watches it beside other descriptors.
+ *
+ * A wake-up is never lost: one that is posted before the thread waits ends its wait at once.
+ * Several that are posted before the thread drains them are one.
+ */
+#ifndef MRC_HUB_BASE_WAKE_H
+#define MRC_HUB_BASE_WAKE_H
+
+#include "apr_errno.h"
+#include "apr_pools.h"
+
+struct mrc_wake {
+    int fd; /* -1: not open */
+};
+
+/*
+ * Opens WAKE, which POOL closes; NULL: mrc_wake_close() does. Give it the pool of everything that
+ * posts: a post that comes late would write into another descriptor with the same number. Errors
+ * are those of the system, such as EMFILE.
+ */
+apr_status_t mrc_wake_open(struct mrc_wake *wake, apr_pool_t *pool);
+
+/* Closes a WAKE that was opened without a pool, when nobody posts any more. */
+void mrc_wake_close(struct mrc_wake *wake);
+
+/* Any thread, and a signal handler. */
+void mrc_wake_post(const struct mrc_wake *wake);
+
+/* Takes what was posted, without waiting. Do this before you look for what it was posted for. */
+void mrc_wake_drain(const struct mrc_wake *wake);
+
+/* Waits until somebody posts, or for TIMEOUT_MS (-1: for ever), and drains. It may return early. */
+void mrc_wake_wait(const struct mrc_wake *wake, int timeout_ms);
+
+#endif

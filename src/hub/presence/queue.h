@@ -1,0 +1,50 @@
+/*
+ * The presences that have ended, on their way to the announcer: any thread posts them, the
+ * announcer takes them.
+ */
+#ifndef MRC_HUB_PRESENCE_QUEUE_H
+#define MRC_HUB_PRESENCE_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apr_errno.h"
+#include "apr_pools.h"
+
+#include "hub/base/list.h"
+
+struct mrc_hub;
+struct mrc_presence_queue;
+
+/* The active subscriptions of one subscriber. They belong to one thread at a time. */
+struct mrc_presence {
+    struct mrc_link link; /* in a list of presences that have ended */
+    struct mrc_hub *hub;
+    size_t count;     /* entries in the roster */
+    size_t announced; /* the end of this many of them, from the first on, is announced */
+    uint32_t id[];
+};
+
+/* The queue lives in POOL. Errors are those of mrc_wake_open(). */
+apr_status_t mrc_presence_queue_create(apr_pool_t *pool, struct mrc_presence_queue **ret_queue);
+
+/* Hands PRESENCE, which has ended, over; once the announcer has stopped it is freed. Any thread,
+ * and a signal handler; never blocks. */
+void mrc_presence_queue_post(struct mrc_presence_queue *queue, struct mrc_presence *presence);
+
+/* Asks the announcer to look for orphans. Any thread; never blocks. */
+void mrc_presence_queue_post_look(struct mrc_presence_queue *queue);
+
+/* Tells the announcer to stop. Any thread; never blocks. */
+void mrc_presence_queue_post_stop(struct mrc_presence_queue *queue);
+
+/*
+ * Waits until something is posted, for WAIT_US at most, and appends the presences to LISTS, of
+ * which each hub of the child has one at its index. HAS_LEFT: only the time, or a stop, ends the
+ * wait. True: the announcer has to stop, and nothing can be posted any more. Only the announcer.
+ */
+bool mrc_presence_queue_take(struct mrc_presence_queue *queue, struct mrc_list *lists,
+                             int64_t wait_us, bool has_left);
+
+#endif

@@ -1,0 +1,72 @@
+#include "hub/subscriber/cursor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/history/history.h"
+#include "store/ring/ring.h"
+
+static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_record *record,
+                                struct mrc_place *ret_place, struct mrc_bytes *ret_id)
+{
+    apr_status_t status = mrc_history_newest(history, record, ret_place);
+
+    if (status != APR_SUCCESS && status != APR_NOTFOUND)
+        return status;
+    *ret_id = status == APR_SUCCESS ? record->view.id : mrc_bytes_of("earliest");
+    return APR_SUCCESS;
+}
+
+/* RET_ID is a view of CURSOR or RECORD, or a constant. */
+static apr_status_t find(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
+                         struct mrc_ring_record *record, struct mrc_place *ret_place,
+                         struct mrc_bytes *ret_id)
+{
+    apr_status_t status = APR_NOTFOUND;
+
+    if (cursor.len == 0)
+        return find_newest(history, record, ret_place, ret_id);
+    if (!mrc_bytes_eq_str(cursor, "earliest"))
+        status = mrc_history_find(history, cursor, now_us, ret_place);
+    if (status == APR_SUCCESS) {
+        *ret_id = cursor;
+        return APR_SUCCESS;
+    }
+    if (status == APR_NOTFOUND)
+        status = mrc_history_oldest(history, now_us, ret_place);
+    *ret_id = mrc_bytes_of("earliest");
+    return status;
+}
+
+static char *copy_text(struct mrc_bytes text)
+{
+    char *copy = malloc(text.len + 1);
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return copy;
+}
+
+apr_status_t mrc_cursor_find(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
+                             struct mrc_place *ret_place, char **ret_id)
+{
+    struct mrc_ring_record record = {0};
+    struct mrc_place place;
+    struct mrc_bytes id;
+    apr_status_t status = find(history, cursor, now_us, &record, &place, &id);
+
+    if (status == APR_SUCCESS) {
+        char *copy = copy_text(id);
+
+        if (copy) {
+            *ret_place = place;
+            *ret_id = copy;
+        } else {
+            status = APR_ENOMEM;
+        }
+    }
+    mrc_ring_record_free(&record);
+    return status;
+}

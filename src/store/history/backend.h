@@ -1,0 +1,59 @@
+/*
+ * What a back end of the history implements, and the state that all of them share.
+ */
+#ifndef MRC_STORE_HISTORY_BACKEND_H
+#define MRC_STORE_HISTORY_BACKEND_H
+
+#include "apr_errno.h"
+
+#include "store/base/record.h"
+#include "store/history/place.h"
+#include "store/history/slice.h"
+#include "store/regions/interests.h"
+
+struct mrc_history;
+struct mrc_hub_segment;
+struct mrc_notify;
+struct mrc_ring;
+
+/* No publisher waits longer for a lock: its owner is stopped then, not busy. */
+#define MRC_HISTORY_WAIT_US ((int64_t)5 * 1000 * 1000)
+
+/* Each function does what mrc_history_NAME() in history.h says; `append` is the one for groups. */
+struct mrc_history_ops {
+    apr_status_t (*append)(struct mrc_history *history, const struct mrc_record *records,
+                           size_t count, int64_t now_us, size_t *ret_done);
+    apr_status_t (*oldest)(struct mrc_history *history, int64_t now_us,
+                           struct mrc_place *ret_place);
+    apr_status_t (*find)(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
+                         struct mrc_place *ret_place);
+    apr_status_t (*read)(const struct mrc_history *history, const struct mrc_place *place,
+                         size_t max_bytes, struct mrc_history_slice *slice); /* NULL: not durable */
+    apr_status_t (*count)(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
+                          uint64_t *ret_bytes);
+    void (*close)(struct mrc_history *history); /* NULL: nothing to do */
+};
+
+/* The first member of every back end's own struct. Constant after opening. */
+struct mrc_history {
+    const struct mrc_history_ops *ops;
+    struct mrc_hub_segment *segment;
+    const struct mrc_notify *notify;
+    struct mrc_ring *ring; /* the segment's */
+    uint64_t offset;       /* number in the history = number in the ring + this */
+    mrc_tags_describe_fn
+        *describe; /* NULL: no tags are known, so every record concerns everybody */
+    void *describe_ctx;
+};
+
+/* Adds the tags of a record with PAYLOAD to TAGS. */
+static inline void mrc_history_describe(const struct mrc_history *history, struct mrc_bytes payload,
+                                        struct mrc_tags *tags)
+{
+    if (!history->describe)
+        tags->is_any = true;
+    else if (!tags->is_any)
+        history->describe(history->describe_ctx, payload, tags);
+}
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * How one commit brings the updates of many publishers into the file and the ring.
+ *
+ * The holder of the publish lock (regions/staging.h) is the leader. It commits all staged updates
+ * in one transaction, then appends them to the ring in the same order. A leader may die between the
+ * two. Therefore every leader first appends to the ring what only the file has (bind.h): every
+ * committed update reaches the subscribers, and so does what the tool imports while the hub runs.
+ *
+ * The ring belongs to one file: the epoch and the offset in the staging area say to which. A ring
+ * without an epoch, after a start or after a change of the hub's store, is bound by the first child
+ * that opens the history.
+ */
+#ifndef MRC_STORE_HISTORY_COMMIT_H
+#define MRC_STORE_HISTORY_COMMIT_H
+
+#include "store/history/backend.h"
+#include "store/history/env.h"
+#include "store/history/history.h"
+#include "store/regions/staging.h"
+#include "store/ring/ring.h"
+
+/* The back end lmdb in one process. */
+struct mrc_history_lmdb {
+    struct mrc_history base;
+    struct mrc_history_env *env;
+    struct mrc_staging *staging;
+    unsigned slot; /* of this child */
+    enum mrc_history_sync sync;
+    uint64_t epoch; /* of the file */
+};
+
+/* Binds the ring to the file. Under the publish lock. */
+apr_status_t mrc_history_commit_bind(struct mrc_history_lmdb *history);
+
+/*
+ * Leads: commits the staged updates (unless sync is full and there are OWN ones) and then COUNT
+ * updates of the caller's OWN, which are in no slot. Sets the status of each. Under the publish
+ * lock.
+ */
+apr_status_t mrc_history_commit_lead(const struct mrc_history_lmdb *history, struct mrc_staged *own,
+                                     size_t count);
+
+/* After leading, and after the lock was released: forgets dead readers from time to time. */
+void mrc_history_commit_clean_up(const struct mrc_history_lmdb *history);
+
+/* Removes records that BOUNDS exclude, if the publish lock is free. */
+void mrc_history_commit_try_trim(const struct mrc_history_lmdb *history,
+                                 const struct mrc_ring_bounds *bounds, int64_t now_us);
+
+#endif

@@ -1,0 +1,377 @@
+/*
+ * Group commits: wherever the process that leads dies, every update is stored once and in order.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+
+#include <lmdb.h>
+
+#include "apr_general.h"
+
+#include "history_unit.h"
+#include "store/history/check.h"
+
+/* The points where a leader dies. */
+enum point {
+    NOWHERE,
+    BEFORE_COMMIT,
+    WITHIN_COMMIT, /* it is in the file, but LMDB has not told its readers */
+    AFTER_COMMIT,
+    BEFORE_RING,
+    WITHIN_RING,
+    BEFORE_FINISH,
+    WITHIN_FINISH,
+    POINTS
+};
+
+static enum point armed; /* in this process */
+static unsigned passed;
+
+static void die_at(enum point point, unsigned count)
+{
+    if (armed == point && passed++ == count)
+        raise(SIGKILL);
+}
+
+/* Replaces the C library's for LMDB: a write that goes to the disk at once is the commit. */
+ssize_t pwrite(int fd, const void *bytes, size_t size, off64_t at)
+    __attribute__((visibility("default")));
+
+ssize_t pwrite(int fd, const void *bytes, size_t size, off64_t at)
+{
+    ssize_t done = syscall(SYS_pwrite64, fd, bytes, size, at);
+
+    if (fcntl(fd, F_GETFL) & O_DSYNC)
+        die_at(WITHIN_COMMIT, 0);
+    return done;
+}
+
+int __real_mdb_txn_commit(MDB_txn *txn);
+int __wrap_mdb_txn_commit(MDB_txn *txn);
+apr_status_t __real_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
+                                       int64_t now_us, int64_t wait_us);
+apr_status_t __wrap_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
+                                       int64_t now_us, int64_t wait_us);
+void __real_mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update);
+void __wrap_mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update);
+
+int __wrap_mdb_txn_commit(MDB_txn *txn)
+{
+    int rc;
+
+    die_at(BEFORE_COMMIT, 0);
+    rc = __real_mdb_txn_commit(txn);
+    die_at(AFTER_COMMIT, 0);
+    return rc;
+}
+
+apr_status_t __wrap_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
+                                       int64_t now_us, int64_t wait_us)
+{
+    die_at(BEFORE_RING, 0);
+    die_at(WITHIN_RING, 1);
+    return __real_mrc_ring_append_as(ring, record, now_us, wait_us);
+}
+
+void __wrap_mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *update)
+{
+    die_at(BEFORE_FINISH, 0);
+    die_at(WITHIN_FINISH, 1);
+    __real_mrc_staging_finish(staging, update);
+}
+
+static pid_t publish_in_child(unsigned slot, const char *id, enum point point)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct mrc_history *history = open_as(slot, MRC_HISTORY_SYNC_GROUP);
+
+        armed = point;
+        _exit(append(history, id, 100) == APR_SUCCESS ? 0 : 1);
+    }
+    return pid;
+}
+
+/* How many slots are not free. */
+static unsigned staged(void)
+{
+    uint64_t bytes;
+    const char *region = mrc_hub_segment_region(segment, MRC_HUB_REGION_STAGING, &bytes);
+    uint64_t stride = (bytes - 256) / MRC_STAGING_SLOTS;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < MRC_STAGING_SLOTS; i++) {
+        const _Atomic uint32_t *word =
+            (const _Atomic uint32_t *)(const void *)(region + 256 + i * stride);
+
+        n += atomic_load(word) != 0;
+    }
+    return n;
+}
+
+static void wait_staged(unsigned n)
+{
+    for (int i = 0; staged() < n; i++) {
+        ck_assert_int_lt(i, 20000);
+        usleep(1000);
+    }
+}
+
+/*
+ * Three processes publish at the same moment, and one of them dies at POINT if it leads. The
+ * updates of the others are stored once, its own once or not at all, and the ring has what the file
+ * has.
+ */
+static void check_death(enum point point)
+{
+    pid_t leader, others[2];
+    int status;
+    char *all, *ring;
+    struct mrc_history *history;
+    struct mrc_place place = {.next = 0, .pos = 0};
+    bool has_died;
+
+    others[0] = publish_in_child(1, "other-a", NOWHERE);
+    ck_assert_int_eq(waitpid(others[0], &status, 0), others[0]); /* now the file exists */
+    ck_assert_int_eq(status, 0);
+    leader = publish_in_child(0, "leader", point);
+    others[0] = publish_in_child(1, "other-b", NOWHERE);
+    others[1] = publish_in_child(2, "other-c", NOWHERE);
+    ck_assert_int_eq(waitpid(leader, &status, 0), leader);
+    has_died = WIFSIGNALED(status);
+    if (!has_died)
+        ck_assert_int_eq(status, 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(waitpid(others[i], &status, 0), others[i]);
+        ck_assert_int_eq(status, 0);
+    }
+    mrc_hub_segment_fold(segment, 0); /* the rest of the dead one waits for the next leader */
+
+    history = open_as(3, MRC_HISTORY_SYNC_GROUP);
+    append_ok(history, "last", 1);
+    ck_assert_uint_eq(staged(), 0);
+    all = read_all(history);
+    ck_assert_uint_eq(times(all, "other-a"), 1);
+    ck_assert_uint_eq(times(all, "other-b"), 1);
+    ck_assert_uint_eq(times(all, "other-c"), 1);
+    ck_assert_uint_le(times(all, "leader"), 1);
+    if (!has_died)
+        ck_assert_uint_eq(times(all, "leader"), 1);
+    /* The ring alone, from its beginning. */
+    place.next = mrc_history_number(history, 1);
+    place.until = place.next;
+    ring = read_from(history, place);
+    ck_assert_str_eq(ring, all);
+    mrc_history_close(history);
+    ck_assert_int_eq(mrc_history_check(history_dir, NULL), APR_SUCCESS);
+}
+
+START_TEST(a_leader_dies_anywhere)
+{
+    check_death((enum point)_i);
+}
+END_TEST
+
+/* A group is stored completely or not at all, wherever its publisher dies. */
+START_TEST(the_publisher_of_a_group_dies_anywhere)
+{
+    pid_t pid;
+    int status;
+    bool has_died;
+    struct mrc_history *history;
+    struct mrc_place place = {.next = 0, .pos = 0};
+    char *all;
+
+    ck_assert_int_eq(in_child(publish_and_close), 0); /* the file exists and is bound */
+    pid = fork();
+    if (pid == 0) {
+        size_t done;
+
+        history = open_as(0, MRC_HISTORY_SYNC_GROUP);
+        armed = (enum point)_i;
+        _exit(append_three(history, 10, &done) == APR_SUCCESS && done == 3 ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    has_died = WIFSIGNALED(status);
+    ck_assert_int_eq(has_died, _i != NOWHERE && _i < BEFORE_FINISH); /* a group is in no slot */
+    mrc_hub_segment_fold(segment, 0);
+    history = open_as(3, MRC_HISTORY_SYNC_GROUP);
+    append_ok(history, "last", 1);
+    all = read_all(history);
+    if (!has_died || _i > BEFORE_COMMIT)
+        ck_assert_ptr_nonnull(strstr(all, " A B C last"));
+    else
+        ck_assert_uint_eq(times(all, "A") + times(all, "B") + times(all, "C"), 0);
+    place.next = mrc_history_number(history, 1);
+    place.until = place.next;
+    ck_assert_str_eq(read_from(history, place), all);
+    mrc_history_close(history);
+    ck_assert_int_eq(mrc_history_check(history_dir, NULL), APR_SUCCESS);
+}
+END_TEST
+
+/* All stage while the lock is held, so that one batch has all of their updates. */
+START_TEST(a_leader_dies_with_a_whole_batch)
+{
+    struct mrc_staging *staging = mrc_hub_segment_staging(segment);
+    pid_t pids[4];
+    int status;
+    unsigned killed = 0;
+    struct mrc_history *history;
+    char *all;
+
+    ck_assert_int_eq(in_child(publish_and_close), 0); /* the file exists and is bound */
+    open_turns();
+    for (unsigned i = 0; i < 4; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            struct mrc_history *own = open_as(i, MRC_HISTORY_SYNC_GROUP);
+
+            pass(to_parent);
+            wait_pass(to_child);
+            armed = (enum point)_i;
+            /* The leader dies, and perhaps the next one too. */
+            _exit(append(own, apr_psprintf(pool, "batch-%u", i), 50) == APR_SUCCESS ? 0 : 1);
+        }
+    }
+    for (unsigned i = 0; i < 4; i++)
+        wait_pass(to_parent);
+    ck_assert_int_eq(mrc_staging_lock(staging, 0), APR_SUCCESS);
+    for (unsigned i = 0; i < 4; i++)
+        pass(to_child);
+    wait_staged(4);
+    mrc_staging_unlock(staging);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+        if (WIFSIGNALED(status)) {
+            killed++;
+            pids[i] = 0;
+            mrc_hub_segment_fold(segment, i);
+        } else {
+            ck_assert_int_eq(status, 0);
+        }
+    }
+    ck_assert_uint_ge(killed, 1);
+    history = open_as(5, MRC_HISTORY_SYNC_GROUP);
+    append_ok(history, "last", 1);
+    all = read_all(history);
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned n = times(all, apr_psprintf(pool, "batch-%u", i));
+
+        ck_assert_uint_le(n, 1);
+        if (pids[i])
+            ck_assert_uint_eq(n, 1);
+    }
+    ck_assert_uint_eq(times(all, "id-"), 20);
+    mrc_history_close(history);
+}
+END_TEST
+
+/* ---- Many publishers and SIGKILL --------------------------------------------------------------*/
+
+#define KILL_SLOTS  4
+#define KILL_MAX    4000
+#define KILL_ROUNDS 25
+
+struct acknowledged {
+    _Atomic unsigned tried[KILL_SLOTS];
+    _Atomic uint8_t is_acknowledged[KILL_SLOTS][KILL_MAX];
+};
+
+static void publish_for_ever(struct acknowledged *told, unsigned slot)
+{
+    struct mrc_history *history = open_as(slot, MRC_HISTORY_SYNC_NONE);
+
+    for (;;) {
+        unsigned n = atomic_fetch_add(&told->tried[slot], 1);
+        char id[32];
+
+        if (n >= KILL_MAX)
+            _exit(0);
+        snprintf(id, sizeof(id), "<%u-%u>", slot, n);
+        if (append(history, id, 20 + n % 300) == APR_SUCCESS)
+            atomic_store(&told->is_acknowledged[slot][n], 1);
+    }
+}
+
+static pid_t start_publisher(struct acknowledged *told, unsigned slot)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        publish_for_ever(told, slot);
+    return pid;
+}
+
+START_TEST(publishers_are_killed_at_random)
+{
+    struct acknowledged *told = store_shared(sizeof(*told));
+    pid_t pids[KILL_SLOTS];
+    struct mrc_history *history;
+    unsigned sum = 0;
+    char *all;
+
+    for (unsigned i = 0; i < KILL_SLOTS; i++)
+        pids[i] = start_publisher(told, i);
+    for (unsigned round = 0; round < KILL_ROUNDS; round++) {
+        unsigned short random[2] = {0, 0};
+        unsigned victim;
+
+        ck_assert_int_eq(apr_generate_random_bytes((unsigned char *)random, sizeof(random)),
+                         APR_SUCCESS);
+        victim = random[0] % KILL_SLOTS;
+        usleep(random[1] % 20000U);
+        kill(pids[victim], SIGKILL);
+        ck_assert_int_eq(waitpid(pids[victim], NULL, 0), pids[victim]);
+        mrc_hub_segment_fold(segment, victim);
+        pids[victim] = start_publisher(told, victim);
+    }
+    usleep(20000);
+    for (unsigned i = 0; i < KILL_SLOTS; i++) {
+        kill(pids[i], SIGKILL);
+        ck_assert_int_eq(waitpid(pids[i], NULL, 0), pids[i]);
+        mrc_hub_segment_fold(segment, i);
+    }
+    history = open_as(5, MRC_HISTORY_SYNC_NONE);
+    append_ok(history, "last", 1);
+    ck_assert_uint_eq(staged(), 0);
+    all = read_all(history);
+    for (unsigned i = 0; i < KILL_SLOTS; i++) {
+        const char *at = all; /* each publisher in its own order */
+
+        for (unsigned n = 0; n < KILL_MAX; n++) {
+            char id[32];
+            const char *found;
+
+            snprintf(id, sizeof(id), "<%u-%u>", i, n);
+            found = strstr(at, id);
+            if (found)
+                ck_assert_msg(!strstr(found + 1, id), "%s is there twice", id);
+            if (atomic_load(&told->is_acknowledged[i][n])) {
+                ck_assert_msg(found != NULL, "%s is lost, or out of order", id);
+                at = found;
+                sum++;
+            }
+        }
+    }
+    ck_assert_uint_gt(sum, 100);
+    mrc_history_close(history);
+    ck_assert_int_eq(mrc_history_check(history_dir, NULL), APR_SUCCESS);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("commit");
+    TCase *tcase = history_tcase(suite);
+
+    tcase_add_loop_test(tcase, a_leader_dies_anywhere, NOWHERE, POINTS);
+    tcase_add_loop_test(tcase, the_publisher_of_a_group_dies_anywhere, NOWHERE, POINTS);
+    tcase_add_loop_test(tcase, a_leader_dies_with_a_whole_batch, BEFORE_COMMIT, POINTS);
+    tcase_add_test(tcase, publishers_are_killed_at_random);
+    return unit_run(suite);
+}

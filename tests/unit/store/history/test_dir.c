@@ -1,0 +1,100 @@
+/*
+ * Directories of histories: which places are suitable, and damaged files are set aside.
+ */
+#include <glob.h>
+#include <stdio.h>
+
+#include "history_unit.h"
+#include "store/history/dir.h"
+#include "store/history/files.h"
+
+/* Counts the histories that are set aside. */
+static void count_warning(void *ctx, const char *text)
+{
+    int *told = ctx;
+
+    ck_assert_ptr_nonnull(strstr(text, "set aside"));
+    (*told)++;
+}
+
+static apr_status_t reconcile(struct mrc_history_dirs *dirs, const char *const *names, size_t n,
+                              int *told)
+{
+    const struct mrc_history_owner owner = {getuid(), getgid()};
+    struct mrc_error error = {""};
+
+    return mrc_history_dirs_reconcile(dirs, names, n, &owner, count_warning, told, &error);
+}
+
+START_TEST(damage_is_found_and_set_aside)
+{
+    struct mrc_history_dirs *dirs = mrc_history_dirs_create(pool);
+    const char *path = mrc_history_dir_name(pool, history_dir, "/.well-known/mercure (main) *:80");
+    const char *top = history_dir;
+    char file[MRC_HISTORY_FILES_PATH_BYTES];
+    int told = 0;
+    glob_t asides;
+    FILE *made;
+
+    ck_assert_ptr_nonnull(strstr(path, "/well-known-mercure-main-80-"));
+    ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
+    ck_assert_int_eq(told, 0);
+    history_dir = (char *)(uintptr_t)path;
+    ck_assert_int_eq(in_child(publish_and_close), 0);
+    ck_assert_int_eq(reconcile(dirs, NULL, 0, &told), APR_SUCCESS);
+    ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
+    ck_assert_int_eq(told, 0);
+    ck_assert_uint_eq(mrc_history_files_newest(path), 1);
+    ck_assert_int_eq(reconcile(dirs, NULL, 0, &told), APR_SUCCESS);
+    ck_assert(mrc_history_files_path(path, 1, "", file));
+    ck_assert_int_eq(truncate(file, 12288), 0);
+    ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
+    ck_assert_int_eq(told, 1);
+    ck_assert_uint_eq(mrc_history_files_newest(path), 0);
+    ck_assert_int_eq(reconcile(dirs, NULL, 0, &told), APR_SUCCESS);
+    made = fopen(file, "w");
+    fputs("this is no LMDB file at all, and too short for one", made);
+    fclose(made);
+    ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
+    ck_assert_int_eq(told, 2);
+    /* Both are kept, although it may be the same second. */
+    ck_assert_int_eq(glob(apr_psprintf(pool, "%s/*.damaged-*", path), 0, NULL, &asides), 0);
+    ck_assert_uint_eq(asides.gl_pathc, 2);
+    globfree(&asides);
+    mrc_history_dirs_close(dirs);
+    history_dir = (char *)(uintptr_t)top;
+}
+END_TEST
+
+START_TEST(unsuitable_places_are_refused)
+{
+    const char *file = apr_psprintf(pool, "%s/file", history_dir);
+    struct mrc_error error = {""};
+    FILE *made = fopen(file, "w");
+
+    fclose(made);
+    ck_assert_int_ne(mrc_history_dir_check(file, &error), APR_SUCCESS);
+    ck_assert_ptr_nonnull(strstr(error.text, "is not a directory"));
+    ck_assert_int_ne(mrc_history_dir_check(apr_psprintf(pool, "%s/a/b", history_dir), &error),
+                     APR_SUCCESS);
+    ck_assert_ptr_nonnull(strstr(error.text, "create it"));
+    ck_assert_int_eq(mrc_history_dir_check(apr_psprintf(pool, "%s/a/", history_dir), &error),
+                     APR_SUCCESS);
+    ck_assert_int_eq(mrc_history_dir_check(history_dir, &error), APR_SUCCESS);
+    ck_assert(mrc_history_dir_is_remote(0x6969));
+    ck_assert(mrc_history_dir_is_remote(0xFF534D42));
+    ck_assert(mrc_history_dir_is_remote((unsigned long)-1 - 0xFFFFFFFF + 0xFE534D42));
+    ck_assert(!mrc_history_dir_is_remote(0xEF53));
+    ck_assert(!mrc_history_dir_is_remote(0x01021994));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("dir");
+    TCase *tcase = history_tcase(suite);
+
+    tcase_add_test(tcase, damage_is_found_and_set_aside);
+    tcase_add_test(tcase, unsuitable_places_are_refused);
+    return unit_run(suite);
+}

@@ -1,0 +1,121 @@
+/*
+ * The LMDB environment: its map grows and its file is replaced while other processes have it open.
+ */
+#include "history_unit.h"
+#include "store/history/check.h"
+#include "store/history/env.h"
+#include "store/history/files.h"
+#include "store/history/table.h"
+
+static struct mrc_history_env *open_small(void)
+{
+    const struct mrc_history_env_options options = {
+        .key = "hub", .map_bytes = 256 << 10, .unsynced = true};
+    struct mrc_history_env *env = NULL;
+    struct mrc_error error = {""};
+
+    ck_assert_msg(mrc_history_env_open(store_pool(), history_dir, &options, &error, &env) ==
+                      APR_SUCCESS,
+                  "%s", error.text);
+    return env;
+}
+
+/* Appends record NUMBER with 5,000 bytes and makes the map larger if needed; whether it did. */
+static bool append_row(struct mrc_history_env *env, uint64_t number)
+{
+    static char payload[5000];
+    bool has_grown = false;
+
+    for (;;) {
+        const struct mrc_record record = {
+            .seq = number, .id = {"id", 2}, .payload = {payload, sizeof(payload)}};
+        struct mrc_history_txn txn;
+        apr_status_t status = mrc_history_env_begin(env, true, &txn);
+
+        ck_assert_int_eq(status, APR_SUCCESS);
+        status = mrc_history_table_append(&txn, &record);
+        if (status)
+            mrc_history_env_abort(&txn);
+        else
+            status = mrc_history_env_commit(&txn);
+        if (!status)
+            return has_grown;
+        ck_assert_int_eq(status, MRC_STATUS_MAP_FULL);
+        ck_assert_int_eq(mrc_history_env_grow(env), APR_SUCCESS);
+        has_grown = true;
+    }
+}
+
+static uint64_t last_number(struct mrc_history_env *env)
+{
+    struct mrc_history_row row = {.sum_bytes = 0};
+    struct mrc_history_txn txn;
+
+    ck_assert_int_eq(mrc_history_env_begin(env, false, &txn), APR_SUCCESS);
+    ck_assert_int_eq(mrc_history_table_last(&txn, &row), APR_SUCCESS);
+    mrc_history_env_abort(&txn);
+    return row.record.seq;
+}
+
+/* A process that has the file open while another makes the map larger, and then replaces it. */
+static void follow_growth(void)
+{
+    struct mrc_history_env *env = open_small();
+
+    ck_assert_uint_eq(last_number(env), 1);
+    pass(to_parent);
+    wait_pass(to_child);
+    ck_assert_uint_eq(last_number(env), 400);
+    append_row(env, 401);
+    pass(to_parent);
+    wait_pass(to_child);
+    ck_assert_uint_eq(last_number(env), 401); /* in the compacted file */
+    append_row(env, 402);
+    pass(to_parent);
+}
+
+START_TEST(the_map_grows_and_the_file_is_replaced_under_others)
+{
+    struct mrc_history_env *env;
+    struct mrc_error error = {""};
+    bool has_grown = false;
+    int status;
+    pid_t pid;
+
+    open_turns();
+    pid = fork();
+    if (pid == 0) {
+        wait_pass(to_child);
+        follow_growth();
+        _exit(0);
+    }
+    env = open_small();
+    append_row(env, 1);
+    pass(to_child);
+    wait_pass(to_parent);
+    for (uint64_t n = 2; n <= 400; n++)
+        has_grown |= append_row(env, n);
+    ck_assert(has_grown);
+    pass(to_child);
+    wait_pass(to_parent);
+    ck_assert_uint_eq(last_number(env), 401);
+    ck_assert_msg(mrc_history_env_compact(env, &error) == APR_SUCCESS, "%s", error.text);
+    ck_assert_uint_eq(mrc_history_files_newest(history_dir), 2);
+    pass(to_child);
+    wait_pass(to_parent);
+    ck_assert_uint_eq(last_number(env), 402);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    mrc_history_env_close(env);
+    ck_assert_int_eq(mrc_history_check(history_dir, &error), APR_SUCCESS);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("env");
+    TCase *tcase = history_tcase(suite);
+
+    tcase_add_test(tcase, the_map_grows_and_the_file_is_replaced_under_others);
+    return unit_run(suite);
+}

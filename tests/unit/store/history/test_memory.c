@@ -1,0 +1,37 @@
+/*
+ * The history in memory.
+ */
+#include "history_unit.h"
+
+/* Records of a group are stored one by one: the records before one that does not fit stay. */
+START_TEST(a_group_ends_at_a_record_that_does_not_fit)
+{
+    struct mrc_history *history = mrc_history_open_memory(pool, segment, notify);
+    struct mrc_ring *ring = mrc_hub_segment_ring(segment);
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_place place;
+    size_t done = 0;
+
+    ck_assert_int_eq(append_three(history, 10, &done), APR_SUCCESS);
+    ck_assert_uint_eq(done, 3);
+    ck_assert_int_eq(append_three(history, mrc_ring_largest(ring) * 2, &done),
+                     MRC_STATUS_TOO_LARGE);
+    ck_assert_uint_eq(done, 1);
+    ck_assert_int_eq(mrc_history_oldest(history, apr_time_now(), &place), APR_SUCCESS);
+    for (const char *id = "ABCA"; *id; id++) {
+        ck_assert_int_eq(mrc_ring_read(ring, &place.pos, &record), APR_SUCCESS);
+        ck_assert(record.view.id.len == 1 && *record.view.id.ptr == *id);
+    }
+    ck_assert_int_eq(mrc_ring_read(ring, &place.pos, &record), APR_EOF);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("history_memory");
+    TCase *tcase = history_tcase(suite);
+
+    tcase_add_test(tcase, a_group_ends_at_a_record_that_does_not_fit);
+    return unit_run(suite);
+}
