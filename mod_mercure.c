@@ -22,6 +22,7 @@
 #include "httpd/config/directives.h"
 #include "httpd/config/hubs.h"
 #include "httpd/life/lifecycle.h"
+#include "httpd/life/retained.h"
 #include "httpd/log/record.h"
 #include "httpd/monitor/health.h"
 #include "httpd/monitor/metrics.h"
@@ -38,7 +39,7 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const before_forensic[] = {"mod_log_forensic.c", NULL};
 
     mrc_tsan_register();
-    mrc_lifecycle_register(pconf);
+    mrc_retained_register(pconf);
     mrc_request_register(pconf);
 
     /* The server: the configuration is read, checked and applied; children start and end.

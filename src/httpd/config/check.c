@@ -6,6 +6,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/shape.h"
+#include "httpd/config/sizing.h"
 #include "store/history/dir.h"
 #include "store/memory/memory.h"
 
@@ -133,8 +134,8 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     int64_t bound = mrc_hubs_memory_bytes(main_server);
     struct mrc_error error;
-    uint64_t need =
-        mrc_memory_size(mrc_shape_list(temp, hubs), (size_t)hubs->nelts, mrc_hubs_slots(), &error);
+    uint64_t need = mrc_memory_size(mrc_shape_list(temp, hubs), (size_t)hubs->nelts,
+                                    mrc_sizing_slots(), &error);
 
     if (need == 0) {
         ap_log_error(STARTUP_ERROR, main_server,

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "ap_mpm.h"
 #include "apr_fnmatch.h"
 #include "apr_sha1.h"
 #include "apr_strings.h"
@@ -294,16 +293,6 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
     }
     server_conf(server)->locations = locations;
     return status;
-}
-
-unsigned mrc_hubs_slots(void)
-{
-    int daemons = 0;
-
-    /* Two generations overlap in a graceful restart. */
-    if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &daemons) != APR_SUCCESS || daemons < 1)
-        daemons = 1;
-    return (unsigned)daemons * 2;
 }
 
 int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server)

@@ -71,7 +71,4 @@ unsigned mrc_hubs_dispatchers(server_rec *main_server);
 /* MercureJwksCACertificateFile; NULL: the authorities that the system trusts. */
 const char *mrc_hubs_jwks_ca_file(server_rec *main_server);
 
-/* The number of child slots in the shared memory. Valid from check_config on. */
-unsigned mrc_hubs_slots(void);
-
 #endif

@@ -8,6 +8,7 @@ mod_mercure_la_SOURCES += \
 	%D%/playground_key.c %D%/playground_key.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/shape.c %D%/shape.h \
-	%D%/sizing.c %D%/sizing.h
+	%D%/sizing.c %D%/sizing.h \
+	%D%/warnings.c %D%/warnings.h
 
 EXTRA_DIST += %D%/README.md

@@ -36,7 +36,7 @@ static uint64_t listed_subscribers(const struct mrc_settings *settings)
         return 0;
     if (count)
         return count;
-    count = mrc_sizing_total(mrc_hubs_slots());
+    count = mrc_sizing_total();
     if (count == 0)
         return 1;
     return count < LISTED_DEFAULT_MAX ? count : LISTED_DEFAULT_MAX;

@@ -25,6 +25,13 @@ static int query(int code)
     return ap_mpm_query(code, &value) == APR_SUCCESS && value > 0 ? value : 0;
 }
 
+unsigned mrc_sizing_slots(void)
+{
+    unsigned daemons = (unsigned)query(AP_MPMQ_HARD_LIMIT_DAEMONS);
+
+    return daemons ? daemons * 2 : 2;
+}
+
 /* The last AsyncRequestWorkerFactor of the configuration. The MPM does not export its value. */
 static double find_factor(const ap_directive_t *directive, double factor)
 {
@@ -41,9 +48,9 @@ static double find_factor(const ap_directive_t *directive, double factor)
 }
 
 /* The number of streams in one child that the limit of open files allows. */
-static unsigned from_descriptors(unsigned threads, unsigned slots)
+static unsigned from_descriptors(unsigned threads)
 {
-    unsigned others = OTHER_DESCRIPTORS + threads * 2 + slots;
+    unsigned others = OTHER_DESCRIPTORS + threads * 2 + mrc_sizing_slots();
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -51,7 +58,7 @@ static unsigned from_descriptors(unsigned threads, unsigned slots)
     return limit.rlim_cur > others ? (unsigned)(limit.rlim_cur - others) : 0;
 }
 
-struct mrc_sizing mrc_sizing_compute(unsigned slots)
+struct mrc_sizing mrc_sizing_compute(void)
 {
     unsigned threads = (unsigned)query(AP_MPMQ_MAX_THREADS);
     unsigned daemons = (unsigned)query(AP_MPMQ_MAX_DAEMONS);
@@ -64,7 +71,7 @@ struct mrc_sizing mrc_sizing_compute(unsigned slots)
     sizing.threaded_total = threads * daemons / THREADED_SHARE;
     if (sizing.threaded_total == 0)
         sizing.threaded_total = 1;
-    descriptors = from_descriptors(threads, slots);
+    descriptors = from_descriptors(threads);
     sizing.dispatched_per_child = descriptors;
     if (query(AP_MPMQ_IS_ASYNC)) {
         double room = threads * find_factor(ap_conftree, DEFAULT_FACTOR) / 2;
@@ -74,9 +81,9 @@ struct mrc_sizing mrc_sizing_compute(unsigned slots)
     return sizing;
 }
 
-uint64_t mrc_sizing_total(unsigned slots)
+uint64_t mrc_sizing_total(void)
 {
-    struct mrc_sizing sizing = mrc_sizing_compute(slots);
+    struct mrc_sizing sizing = mrc_sizing_compute();
 
     return (uint64_t)sizing.dispatched_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS) +
            sizing.threaded_total;
@@ -115,24 +122,25 @@ static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizi
             sizing->suspended_per_child, threads);
 }
 
-void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing)
+void mrc_sizing_log(server_rec *main_server)
 {
+    struct mrc_sizing sizing = mrc_sizing_compute();
     int daemons = query(AP_MPMQ_MAX_DAEMONS);
 
     if (query(AP_MPMQ_IS_ASYNC)) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "MRC0114: this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
                      "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2",
-                     sizing->suspended_per_child * (unsigned)daemons, sizing->suspended_per_child,
-                     daemons, sizing->dispatched_per_child * (unsigned)daemons,
-                     sizing->threaded_total);
-        warn_of_async(main_server, sizing);
+                     sizing.suspended_per_child * (unsigned)daemons, sizing.suspended_per_child,
+                     daemons, sizing.dispatched_per_child * (unsigned)daemons,
+                     sizing.threaded_total);
+        warn_of_async(main_server, &sizing);
     } else {
         ap_log_error(
             APLOG_MARK, APLOG_INFO, 0, main_server,
             "MRC0115: this configuration holds %u streams over HTTP/1.1 without TLS and filters "
             "(MercureDetach), and %u others, each of which takes a worker: the event MPM would "
             "hold thousands of them",
-            sizing->dispatched_per_child * (unsigned)daemons, sizing->threaded_total);
+            sizing.dispatched_per_child * (unsigned)daemons, sizing.threaded_total);
     }
 }

@@ -24,14 +24,19 @@ struct mrc_sizing {
     unsigned threaded_total;       /* the same, in all children together */
 };
 
-/* Computes the sizing of this configuration, which has SLOTS child slots. Valid from check_config
- * on. */
-struct mrc_sizing mrc_sizing_compute(unsigned slots);
+/* These functions ask the MPM, so they are valid from check_config on. */
+
+/* The number of child slots in the shared memory: two generations of children overlap in a graceful
+ * restart. */
+unsigned mrc_sizing_slots(void);
+
+/* Computes the sizing of this configuration. */
+struct mrc_sizing mrc_sizing_compute(void);
 
 /* The number of streams in all children together. */
-uint64_t mrc_sizing_total(unsigned slots);
+uint64_t mrc_sizing_total(void);
 
 /* Logs the sizing, and the settings that limit it with their fixes. In post_config. */
-void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing);
+void mrc_sizing_log(server_rec *main_server);
 
 #endif

@@ -9,9 +9,6 @@
 
 #include "ap_mpm.h"
 
-/* When the module is loaded: makes the server remove the shared memory when it ends. */
-void mrc_lifecycle_register(apr_pool_t *pconf);
-
 /* check_config: finds and checks the hubs. Creates nothing. configtest ends here. */
 int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                server_rec *main_server);
