@@ -96,7 +96,7 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
                              mrc_sizing_slots(), &error, ret_memory);
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
-                     "MRC0207: cannot create the shared memory of the server: %s", error.text);
+                     "MRC0207: the server cannot start without its shared memory: %s", error.text);
         return status;
     }
     retained = ap_retained_data_create(RETAINED_KEY, sizeof(*retained));
@@ -156,7 +156,7 @@ static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
     mrc_key_sources_forget_contents(catalogue);
     if (status != APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
-                     "MRC0210: cannot share the keys of the hubs with the child processes: %s",
+                     "MRC0210: the hubs cannot share their keys with the child processes: %s",
                      error.text);
     return status;
 }
@@ -175,7 +175,7 @@ apr_status_t mrc_retained_update(apr_pool_t *pconf, apr_pool_t *ptemp, server_re
     status = mrc_memory_reconcile(memory, mrc_shape_list(ptemp, hubs), (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
-                     "MRC0211: cannot create the shared memory of the hubs: %s", error.text);
+                     "MRC0211: the hubs cannot start without their shared memory: %s", error.text);
         return status;
     }
     if (*error.text)
