@@ -1,5 +1,7 @@
 #include "httpd/config/origin.h"
 
+#include <string.h>
+
 #include "apr_lib.h"
 #include "apr_strings.h"
 #include "apr_uri.h"
@@ -10,7 +12,8 @@ static const char *lower(apr_pool_t *pool, const char *str)
 {
     char *copy = apr_pstrdup(pool, str);
 
-    ap_str_tolower(copy);
+    for (char *c = copy; *c; c++)
+        *c = (char)apr_tolower(*c);
     return copy;
 }
 

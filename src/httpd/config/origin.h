@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-#include "httpd.h"
+#include "apr_pools.h"
+#include "apr_tables.h"
 
 /* The origins that a directive lists. In the configuration's pool. */
 struct mrc_origins {
