@@ -1,7 +1,7 @@
 /*
- * Functions whose misuse has cost others dearly are errors of the compiler here. Every file of
- * ours is compiled with `-include banned.h`; the system's headers come first, so that they may
- * still declare what we forbid.
+ * Turns the use of error-prone functions into a compiler error. Every file of the project is
+ * compiled with `-include banned.h`. The system's headers are included first, so that they may
+ * declare the functions.
  */
 #ifndef MRC_BANNED_H
 #define MRC_BANNED_H

@@ -1,15 +1,16 @@
 /*
- * mercure-history: looks at histories on disk (MercureStore lmdb), takes them out, puts them in.
+ * mercure-history: lists, exports, imports and compacts the histories of MercureStore lmdb.
  *
- *     mercure-history list PATH             the hubs below PATH; or the updates of a hub's
- * directory mercure-history export DIR >FILE      all updates of a hub, as JSON lines, the oldest
- * first mercure-history import DIR <FILE      adds such lines behind what the hub has
- *     mercure-history compact DIR           gives room that is free back to the file system
+ *     mercure-history list PATH           the hubs below PATH
+ *     mercure-history list DIR            the updates of the hub whose directory is DIR
+ *     mercure-history export DIR >FILE    all updates of the hub as JSON lines, the oldest first
+ *     mercure-history import DIR <FILE    adds such lines after the hub's own updates
+ *     mercure-history compact DIR         gives free space in the file back to the file system
  *
- * The hub may run meanwhile. What is imported into one that runs, its subscribers get with the next
- * publication. Started by root it acts as the user to whom the directory belongs.
+ * The hub may be running. Its subscribers get imported updates with the next publication. Started
+ * by root, it acts as the user that owns the directory.
  *
- * Exit status: 0 done, 1 something was refused (the reason is on standard error), 2 wrong usage.
+ * Exit status: 0 done, 1 refused (the reason is on standard error), 2 wrong usage.
  */
 #include <dirent.h>
 #include <grp.h>
@@ -35,8 +36,8 @@
 #include "store/history/files.h"
 #include "store/history/table.h"
 
-#define ROWS_PER_TXN   500                          /* others have their turn in between */
-#define LINE_MAX_BYTES ((size_t)1200 * 1024 * 1024) /* more than the largest update can need */
+#define ROWS_PER_TXN   500                          /* then other processes have their turn */
+#define LINE_MAX_BYTES ((size_t)1200 * 1024 * 1024) /* more than the largest update needs */
 #define TOPICS_MAX     100000
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
@@ -47,7 +48,7 @@ static int usage(FILE *to)
                 "       mercure-history export DIR >FILE\n"
                 "       mercure-history import DIR <FILE\n"
                 "       mercure-history compact DIR\n"
-                "PATH is that of MercureStore lmdb, DIR the directory of one hub in it.\n");
+                "PATH is the path of MercureStore lmdb, DIR the directory of one hub in it.\n");
     return EXIT_USAGE;
 }
 
@@ -65,21 +66,21 @@ static int refuse_status(const char *what, apr_status_t status)
     return refuse(what, text ? text : apr_strerror(status, reason, sizeof(reason)));
 }
 
-/* Becomes the user to whom DIR belongs, so that what is made is that user's, too. */
+/* Becomes the user that owns DIR, so that new files belong to that user too. */
 static int become_owner(const char *dir)
 {
     struct stat st;
 
     if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
-        return refuse(dir, "this is no directory");
+        return refuse(dir, "this is not a directory");
     if (geteuid() != 0 || st.st_uid == 0)
         return EXIT_DONE;
     if (setgroups(1, &st.st_gid) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0)
-        return refuse(dir, "cannot become the user to whom it belongs");
+        return refuse(dir, "cannot become the user that owns it");
     return EXIT_DONE;
 }
 
-/* Whether a directory in PATH has a history: PATH is that of a store then, and of no hub. */
+/* Whether a directory in PATH has a history: then PATH is the path of a store, not of a hub. */
 static bool is_store(apr_pool_t *pool, const char *path)
 {
     DIR *dir = opendir(path);
@@ -100,18 +101,18 @@ static int open_env(apr_pool_t *pool, const char *dir,
     struct mrc_error error = {""};
 
     if (mrc_history_files_newest(dir) == 0 && (!options->key || is_store(pool, dir)))
-        return refuse(dir, "there is no history in it: name the directory of a hub, below the path "
-                           "of MercureStore");
+        return refuse(dir, "it has no history: name the directory of a hub, below the path of "
+                           "MercureStore");
     return mrc_history_env_open(pool, dir, options, &error, ret_env) == APR_SUCCESS
                ? EXIT_DONE
-               : refuse("cannot open it", error.text);
+               : refuse("cannot open the history", error.text);
 }
 
-/* ---- what there is ----------------------------------------------------------------------------*/
+/* ---- list -------------------------------------------------------------------------------------*/
 
 typedef int record_fn(const struct mrc_record *record, void *ctx);
 
-/* Calls FN with every row, in short transactions. */
+/* Calls FN with every record, in short transactions. */
 static int each_record(struct mrc_history_env *env, record_fn *fn, void *ctx)
 {
     uint64_t next = 0;
@@ -123,7 +124,7 @@ static int each_record(struct mrc_history_env *env, record_fn *fn, void *ctx)
         int result = EXIT_DONE;
 
         if (status)
-            return refuse_status("it cannot be read", status);
+            return refuse_status("the history cannot be read", status);
         status = mrc_history_table_first(&txn, &first);
         if (!status && next < first.record.seq)
             next = first.record.seq;
@@ -138,11 +139,12 @@ static int each_record(struct mrc_history_env *env, record_fn *fn, void *ctx)
         if (result || status)
             return result                   ? result
                    : status == APR_NOTFOUND ? EXIT_DONE
-                                            : refuse_status("it cannot be read", status);
+                                            : refuse_status("the history cannot be read", status);
     }
 }
 
-/* Writes BYTES so that they stay on one line, and change nothing of a terminal. */
+/* Prints BYTES without control characters, so that they stay on one line and cannot affect a
+ * terminal. */
 static void print_plain(struct mrc_bytes bytes)
 {
     for (size_t i = 0; i < bytes.len; i++) {
@@ -176,7 +178,7 @@ static int list_record(const struct mrc_record *record, void *ctx)
     return EXIT_DONE;
 }
 
-/* The hub that the history in ENV is of, and what it holds. */
+/* Prints the hub of the history in ENV, and its size. */
 static int show_hub(struct mrc_history_env *env, const char *dir)
 {
     struct mrc_history_row first, last;
@@ -249,9 +251,9 @@ static int list(apr_pool_t *pool, const char *path)
     return result;
 }
 
-/* ---- out --------------------------------------------------------------------------------------*/
+/* ---- export -----------------------------------------------------------------------------------*/
 
-/* Sets NAME to BYTES: a string, or as NAME_base64url what is no UTF-8. */
+/* Sets NAME to BYTES as a string or, if BYTES are not UTF-8, NAME_base64url. */
 static void set_bytes(json_t *object, const char *name, struct mrc_bytes bytes)
 {
     json_t *string = json_stringn(bytes.ptr ? bytes.ptr : "", bytes.len);
@@ -277,7 +279,7 @@ static int export_record(const struct mrc_record *record, void *ctx)
     int failed;
 
     if (mrc_update_decode(record->id, record->payload, &update) != MRC_OK)
-        return refuse("an update cannot be read", "its bytes are not what a hub writes");
+        return refuse("an update cannot be read", "a hub does not write such bytes");
     object = json_object();
     topics = json_array();
     for (size_t i = 0; i < update.topics_count; i++)
@@ -313,7 +315,7 @@ static int export_all(apr_pool_t *pool, const char *dir)
     return result;
 }
 
-/* ---- in ---------------------------------------------------------------------------------------*/
+/* ---- import -----------------------------------------------------------------------------------*/
 
 static void add_field(struct mrc_buf *form, const char *name, struct mrc_bytes value)
 {
@@ -327,7 +329,7 @@ static struct mrc_bytes bytes_of(const json_t *string)
     return (struct mrc_bytes){json_string_value(string), json_string_length(string)};
 }
 
-/* Adds what OBJECT has under NAME; false: it is no string. */
+/* Adds the member NAME of OBJECT, if there is one. False: it is not a string. */
 static bool add_string(struct mrc_buf *form, const json_t *object, const char *name)
 {
     const json_t *value = json_object_get(object, name);
@@ -355,7 +357,7 @@ static bool add_data(struct mrc_buf *form, const json_t *object)
     return is_well;
 }
 
-/* What the hub itself has published has a type that no publication may have. */
+/* The type of updates that the hub itself publishes; no other publication may have it. */
 #define OWN_TYPE "mercure"
 
 static bool is_own(const json_t *object)
@@ -366,8 +368,8 @@ static bool is_own(const json_t *object)
 }
 
 /*
- * The publication that OBJECT stands for, without the type if it is the hub's own: it is held
- * against the rules for publications then.
+ * Makes a publication of OBJECT, which is then checked by the rules for publications. An update of
+ * the hub itself loses its type, which those rules forbid. Returns a problem, or NULL.
  */
 static const char *make_form(const json_t *object, struct mrc_buf *form)
 {
@@ -378,7 +380,7 @@ static const char *make_form(const json_t *object, struct mrc_buf *form)
     json_t *topic;
 
     if (!json_is_string(id) || json_string_length(id) == 0)
-        return "id must be a string, and not empty";
+        return "id must be a string and not empty";
     if (!json_is_array(topics))
         return "topic must be an array of strings";
     json_array_foreach(topics, i, topic)
@@ -398,13 +400,13 @@ static const char *make_form(const json_t *object, struct mrc_buf *form)
     return mrc_buf_error(form) ? "out of memory" : NULL;
 }
 
-/* What is imported, and how far. */
+/* The state of an import. */
 struct import {
     struct mrc_history_env *env;
     struct mrc_history_txn txn;
     bool is_open;          /* the transaction */
     unsigned rows;         /* in it */
-    uint64_t added, known; /* in all */
+    uint64_t added, known; /* in total */
 };
 
 static apr_status_t end_txn(struct import *import)
@@ -471,8 +473,8 @@ static apr_status_t import_update(struct import *import, const struct mrc_update
     return status;
 }
 
-/* Takes the publication in BODY, the hub's OWN or not; NULL, or what is wrong with it, in ERROR
- * perhaps. */
+/* Imports the publication in BODY; OWN: the hub itself has published it. Returns a problem, perhaps
+ * in ERROR, or NULL. */
 static const char *import_form(struct import *import, struct mrc_bytes body, bool own,
                                int64_t time_us, struct mrc_error *error)
 {
@@ -527,7 +529,7 @@ static int import_lines(struct import *import)
     while (!result && (len = getline(&line, &cap, stdin)) >= 0) {
         struct mrc_error error = {""};
         json_error_t json_error;
-        const char *why = "this is no JSON object";
+        const char *why = "this is not a JSON object";
         json_t *object;
 
         number++;
@@ -551,7 +553,7 @@ static int import_lines(struct import *import)
 
 static int import_all(apr_pool_t *pool, const char *dir)
 {
-    /* Address space enough: a map does not grow in the middle of a transaction. */
+    /* Enough address space: a map cannot grow in the middle of a transaction. */
     const struct mrc_history_env_options options = {.key = "imported",
                                                     .map_bytes = (uint64_t)1 << 36};
     struct import import = {.is_open = false};
@@ -561,7 +563,7 @@ static int import_all(apr_pool_t *pool, const char *dir)
     if (result)
         return result;
     result = import_lines(&import);
-    status = end_txn(&import); /* what came before a bad line stays */
+    status = end_txn(&import); /* keeps the lines before a bad one */
     if (status)
         result = refuse_status("the updates cannot be stored", status);
     mrc_history_env_close(import.env);
@@ -570,7 +572,7 @@ static int import_all(apr_pool_t *pool, const char *dir)
     return result;
 }
 
-/* ---- compacting -------------------------------------------------------------------------------*/
+/* ---- compact ----------------------------------------------------------------------------------*/
 
 static long long size_of(const struct mrc_history_env *env)
 {
@@ -592,8 +594,8 @@ static int compact(apr_pool_t *pool, const char *dir)
         return result;
     before = size_of(env);
     if (mrc_history_env_compact(env, &error) != APR_SUCCESS) {
-        result = refuse("it cannot be compacted", error.text);
-    } else if (mrc_history_env_begin(env, false, &txn) == APR_SUCCESS) { /* goes over to the new */
+        result = refuse("the history cannot be compacted", error.text);
+    } else if (mrc_history_env_begin(env, false, &txn) == APR_SUCCESS) { /* opens the new file */
         mrc_history_env_abort(&txn);
         fprintf(stderr, "mercure-history: %lld bytes before, %lld now\n", before, size_of(env));
     }

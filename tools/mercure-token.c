@@ -1,5 +1,5 @@
 /*
- * mercure-token: makes access tokens for development, and says whether a hub would take one.
+ * mercure-token: makes access tokens for development, and checks whether a hub would accept one.
  *
  * Exit status: 0 made or accepted, 1 refused, 2 bad usage.
  */
@@ -43,41 +43,42 @@ struct options {
 };
 
 static const char help[] =
-    "Usage: mercure-token --iss ISSUER --aud HUB --key KEY [what it grants]...\n"
-    "       mercure-token --legacy --key KEY [what it grants]...\n"
+    "Usage: mercure-token --iss ISSUER --aud HUB --key KEY [GRANT]...\n"
+    "       mercure-token --legacy --key KEY [GRANT]...\n"
     "       mercure-token --check TOKEN --key KEY [--alg ALGS] [--iss ISSUER] [--aud HUB]\n"
     "       mercure-token --check TOKEN --legacy --key KEY [--alg ALGS]\n"
     "\n"
     "Makes an access token for a Mercure hub and prints it, or checks one.\n"
     "\n"
-    "What the token grants (each may be given several times; `*` is every topic):\n"
+    "Grants (each may be given several times; the topic `*` is every topic):\n"
     "  --publish TOPIC                 publish on TOPIC\n"
     "  --publish-urlpattern PATTERN    publish on the topics that match PATTERN\n"
     "  --subscribe TOPIC               receive private updates of TOPIC\n"
-    "  --subscribe-urlpattern PATTERN  receive private updates of what matches PATTERN\n"
-    "  --payload JSON                  an object to show in its subscriptions\n"
+    "  --subscribe-urlpattern PATTERN  receive private updates of topics that match PATTERN\n"
+    "  --payload JSON                  an object that the subscriptions of the token show\n"
     "\n"
-    "What else it says:\n"
-    "  --iss ISSUER      who issues it, as the hub's key is configured\n"
+    "Other claims:\n"
+    "  --iss ISSUER      the issuer, as in the configuration of the hub's key\n"
     "  --aud HUB         the hub's resource identifier, usually its URL (repeatable)\n"
-    "  --sub SUBJECT     who the client is (default: a random urn:uuid)\n"
+    "  --sub SUBJECT     the client (default: a random urn:uuid)\n"
     "  --client-id ID    the OAuth client (default: the issuer)\n"
-    "  --ttl TIME        how long it lives: seconds, or with m, h or d (default: 1h)\n"
+    "  --ttl TIME        the lifetime: seconds, or a number with m, h or d (default: 1h)\n"
     "\n"
-    "How it is signed:\n"
+    "Signature:\n"
     "  --key KEY         the key itself, @FILE, or @- for standard input: a secret for HS*,\n"
-    "                    else a PEM private key (to check: public key, certificate, JWK Set)\n"
-    "  --alg ALG         HS256 (default), HS384, HS512, RS*, PS*, ES*, EdDSA; to check, a list\n"
-    "                    (default: that of the token)\n"
+    "                    otherwise a PEM private key (with --check: a public key, a\n"
+    "                    certificate or a JWK Set)\n"
+    "  --alg ALG         HS256 (default), HS384, HS512, RS*, PS*, ES*, EdDSA (with --check: a\n"
+    "                    list; default: the algorithm of the token)\n"
     "  --kid NAME        the name of the key\n"
     "\n"
     "  --legacy          a token of protocol 0.x, with the claim mercure: topics are exact, URI\n"
-    "                    templates or `*`, the payload is any JSON; needs neither --iss nor --aud\n"
-    "  --check TOKEN     say in words whether a hub would take TOKEN (`-`: standard input), and\n"
-    "                    what it grants; without --iss or --aud these are not compared\n"
+    "                    templates or `*`, and the payload is any JSON; without --iss and --aud\n"
+    "  --check TOKEN     report whether a hub would accept TOKEN (`-`: standard input), and what\n"
+    "                    it grants; without --iss or --aud, these claims are not compared\n"
     "  --help            this text\n";
 
-/* One line on standard error; the exit status of bad usage. */
+/* Writes one line to standard error, and returns the exit status for bad usage. */
 static int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static int complain(const char *fmt, ...)
@@ -92,7 +93,7 @@ static int complain(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-/* All of FILE, which may be `-`, into BUF; false after a complaint. */
+/* Reads the file PATH, or standard input for `-`. False, after a message, if that fails. */
 static bool read_file(const char *path, struct mrc_buf *buf)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -108,17 +109,17 @@ static bool read_file(const char *path, struct mrc_buf *buf)
         mrc_buf_add(buf, block, len);
     ok = !ferror(file) && !mrc_buf_error(buf);
     if (!ok)
-        complain("%s: %s", path, ferror(file) ? strerror(errno) : "too long");
+        complain("%s: %s", path, ferror(file) ? strerror(errno) : "the file is too long");
     if (file != stdin)
         fclose(file);
     return ok;
 }
 
-/* What --key means, into BUF; false after a complaint. */
+/* Reads the key that --key names. False, after a message, if that fails. */
 static bool read_key(const struct options *options, struct mrc_buf *buf)
 {
     if (!options->key) {
-        complain("--key is missing: the secret, @FILE, or @- for standard input");
+        complain("--key is missing: give the secret, @FILE, or @- for standard input");
         return false;
     }
     if (options->key[0] == '@')
@@ -151,9 +152,9 @@ static bool make_uuid(char uuid[48])
     return true;
 }
 
-/* ---- making ---- */
+/* ---- making a token ---- */
 
-/* The detail of ACTION, or NULL if no topic asks for it. */
+/* The detail for ACTION; NULL: there is no topic for it. */
 static json_t *make_detail(const struct options *options, enum mrc_action action, json_t *payload)
 {
     json_t *topics = json_array(), *detail;
@@ -213,7 +214,7 @@ static json_t *make_claims(const struct options *options, json_t *payload)
     return claims;
 }
 
-/* The selectors of ACTION, as protocol 0.x has them. */
+/* The selectors for ACTION in protocol 0.x. */
 static json_t *make_selectors(const struct options *options, enum mrc_action action)
 {
     json_t *selectors = json_array();
@@ -251,7 +252,7 @@ static bool has_action(const struct options *options, enum mrc_action action)
     return false;
 }
 
-/* What must be known before a token is made; 0, or the exit status after a complaint. */
+/* Checks the options for making a token. 0, or the exit status after a message. */
 static int check_options(const struct options *options)
 {
     const char *texts[] = {options->issuer, options->subject, options->client_id, options->kid};
@@ -262,14 +263,14 @@ static int check_options(const struct options *options)
             return complain("--legacy: protocol 0.x has no URL Patterns; give a topic, a URI "
                             "template or * with --publish and --subscribe");
     if (options->legacy && (options->issuer || options->audience_count || options->client_id))
-        return complain("--legacy goes without --iss, --aud and --client-id: hubs compare none of "
-                        "them in tokens of protocol 0.x");
+        return complain("--legacy cannot be combined with --iss, --aud and --client-id: hubs do "
+                        "not compare them in tokens of protocol 0.x");
     if (!options->legacy && !options->issuer)
-        return complain("--iss is missing: the issuer that the hub's key is configured for");
+        return complain("--iss is missing: give the issuer that the hub's key is configured for");
     if (!options->legacy && !options->audience_count)
-        return complain("--aud is missing: the hub's resource identifier, usually its URL");
+        return complain("--aud is missing: give the hub's resource identifier, usually its URL");
     if (options->payload && !has_action(options, MRC_ACTION_SUBSCRIBE))
-        return complain("--payload goes with --subscribe or --subscribe-urlpattern");
+        return complain("--payload needs --subscribe or --subscribe-urlpattern");
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (texts[i] && !mrc_utf8_valid(mrc_bytes_of(texts[i])))
             return complain("--iss, --sub, --client-id and --kid must be UTF-8");
@@ -278,11 +279,11 @@ static int check_options(const struct options *options)
             return complain("--aud must be UTF-8");
     for (size_t i = 0; i < options->topic_count; i++)
         if (mrc_utf8_check_text(mrc_bytes_of(options->topics[i].match), &error))
-            return complain("the topic holds %s", error.text);
+            return complain("a topic is not valid: %s", error.text);
     return 0;
 }
 
-/* A secret that no hub would take is refused here; a short one is a warning. */
+/* Refuses a secret that no hub would accept. A short one is only a warning. */
 static int check_secret(enum mrc_alg alg, struct mrc_bytes key)
 {
     struct mrc_keyset *keys = NULL;
@@ -291,8 +292,8 @@ static int check_secret(enum mrc_alg alg, struct mrc_bytes key)
     if (!(mrc_alg_set_of(alg) & MRC_ALG_SET_HMAC))
         return 0;
     if (mrc_bytes_starts_with(key, mrc_bytes_of("-----BEGIN ")))
-        return complain("--key: %s takes a secret, and this is a key in PEM: say with --alg how "
-                        "its private key signs, such as RS256, ES256 or EdDSA",
+        return complain("--key: %s needs a secret, but this is a key in PEM: name the algorithm "
+                        "of the private key with --alg, such as RS256, ES256 or EdDSA",
                         mrc_alg_name(alg));
     if (mrc_keyset_parse(key, mrc_alg_set_of(alg), MRC_KEYSET_SHORT_SECRET_WARNS, &error, &keys))
         return complain("--key: %s", error.text);
@@ -314,7 +315,7 @@ static int make(const struct options *options, struct mrc_bytes key)
     if (status)
         return status;
     if (mrc_alg_parse(mrc_bytes_of(alg_name), &alg))
-        return complain("--alg %s: one of HS256, HS384, HS512, RS*, PS*, ES*, EdDSA", alg_name);
+        return complain("--alg %s: use one of HS256, HS384, HS512, RS*, PS*, ES*, EdDSA", alg_name);
     status = check_secret(alg, key);
     if (status)
         return status;
@@ -323,7 +324,7 @@ static int make(const struct options *options, struct mrc_bytes key)
 
         if (options->legacy ? mrc_json_parse(text, &error, &payload)
                             : mrc_json_parse_object(text, &error, &payload)) {
-            status = complain("--payload must be %s: %s",
+            status = complain("--payload must be %s; it is %s",
                               options->legacy ? "JSON" : "a JSON object", error.text);
             goto leave;
         }
@@ -352,7 +353,7 @@ leave:
     return status;
 }
 
-/* ---- checking ---- */
+/* ---- checking a token ---- */
 
 static void print_time(int64_t time_us, int64_t from_us)
 {
@@ -364,7 +365,7 @@ static void print_time(int64_t time_us, int64_t from_us)
         printf("  expires    %s, in %" PRId64 " s\n", text, (time_us - from_us) / 1000000);
 }
 
-/* A claim of a verified token, without what could upset a terminal. */
+/* Prints a claim of a verified token, quoted if it holds control characters. */
 static void print_claim(const char *name, const char *value)
 {
     struct mrc_quote quote;
@@ -399,12 +400,12 @@ static void print_token(const struct mrc_token *token, int64_t at_us)
     if (mrc_token_is_legacy(token) && mrc_grants_find_payload(grants, mrc_bytes_of("*")))
         printf("  payload    %s\n", mrc_grants_find_payload(grants, mrc_bytes_of("*")));
     if (!mrc_grants_allow_some(grants, MRC_ACTION_PUBLISH))
-        puts("  it does not allow to publish");
+        puts("  it does not allow publishing");
     if (!mrc_grants_allow_some(grants, MRC_ACTION_SUBSCRIBE))
-        puts("  it does not allow to receive private updates");
+        puts("  it does not allow receiving private updates");
 }
 
-/* Whether TEXT, which need not be good, has the claim of protocol 0.x and no issuer. */
+/* Whether TEXT, perhaps an invalid token, has the claim of protocol 0.x and no issuer. */
 static bool is_legacy(struct mrc_bytes text)
 {
     struct mrc_jws *jws = NULL;
@@ -423,7 +424,7 @@ static bool is_legacy(struct mrc_bytes text)
     return found;
 }
 
-/* The algorithm of TEXT, which need not be good; that of most if it has none that is known. */
+/* The algorithm of TEXT, perhaps an invalid token; HS256 if it has no known one. */
 static enum mrc_alg alg_of(struct mrc_bytes text)
 {
     struct mrc_jws *jws = NULL;
@@ -435,7 +436,7 @@ static enum mrc_alg alg_of(struct mrc_bytes text)
     return alg;
 }
 
-/* Verifies TEXT as a hub with these keys would; what --iss and --aud leave open, TEXT decides. */
+/* Verifies TEXT as a hub with these keys would. TEXT replaces a missing --iss or --aud. */
 static int check_with(const struct options *options, struct mrc_bytes text, mrc_alg_set algs,
                       const struct mrc_keyset *keys)
 {
@@ -503,10 +504,10 @@ static int check(const struct options *options, struct mrc_bytes key)
     int status;
 
     if (options->topic_count || options->payload)
-        return complain("--check goes without --publish, --subscribe and --payload");
+        return complain("--check cannot be combined with --publish, --subscribe and --payload");
     if (options->legacy && (options->issuer || options->audience_count))
-        return complain("--check --legacy goes without --iss and --aud: hubs compare neither in "
-                        "tokens of protocol 0.x");
+        return complain("--check --legacy cannot be combined with --iss and --aud: hubs do not "
+                        "compare them in tokens of protocol 0.x");
     if (options->alg && mrc_alg_parse_list(mrc_bytes_of(options->alg), &error, &algs))
         return complain("--alg: %s", error.text);
     mrc_buf_init(&buf, MAX_FILE);
@@ -612,7 +613,7 @@ static bool parse_ttl(const char *text, long long *ret_ttl_s)
 static int add_topic(struct options *options, int option, const char *match)
 {
     if (options->topic_count == MAX_TOPICS)
-        return complain("more than %d topics", MAX_TOPICS);
+        return complain("there are more than %d topics", MAX_TOPICS);
     options->topics[options->topic_count++] = (struct topic){
         .action = option == OPT_PUBLISH || option == OPT_PUBLISH_URLPATTERN ? MRC_ACTION_PUBLISH
                                                                             : MRC_ACTION_SUBSCRIBE,
@@ -623,7 +624,7 @@ static int add_topic(struct options *options, int option, const char *match)
     return 0;
 }
 
-/* An option that counts once. */
+/* Sets an option that may be given once. */
 static int set_once(const char **place, const char *name, const char *value)
 {
     if (*place)
@@ -642,13 +643,13 @@ static int take_option(struct options *options, int option, const char *name, co
         return add_topic(options, option, value);
     case OPT_AUD:
         if (options->audience_count == MAX_AUDIENCES)
-            return complain("more than %d times --aud", MAX_AUDIENCES);
+            return complain("--aud is given more than %d times", MAX_AUDIENCES);
         options->audiences[options->audience_count++] = value;
         return 0;
     case OPT_TTL:
         if (parse_ttl(value, &options->ttl_s))
             return 0;
-        return complain("--ttl %s: a number of seconds, or one with m, h or d behind it", value);
+        return complain("--ttl %s: give a number of seconds, or a number with m, h or d", value);
     case OPT_PAYLOAD:
         return set_once(&options->payload, name, value);
     case OPT_ISS:
@@ -679,7 +680,7 @@ int main(int argc, char **argv)
     struct mrc_buf key;
     int option, index = 0, status;
 
-    opterr = 0; /* complain() speaks */
+    opterr = 0; /* complain() writes the message */
     while ((option = getopt_long(argc, argv, "", long_options, &index)) != -1) {
         if (option == OPT_HELP) {
             fputs(help, stdout);
@@ -691,10 +692,10 @@ int main(int argc, char **argv)
             return status;
     }
     if (optind < argc)
-        return complain("what is %s? See --help", argv[optind]);
+        return complain("unexpected argument: %s; see --help", argv[optind]);
     if (options.check && options.key && strcmp(options.check, "-") == 0 &&
         strcmp(options.key, "@-") == 0)
-        return complain("only one of --check and --key can come from standard input");
+        return complain("only one of --check and --key can be read from standard input");
     mrc_buf_init(&key, MAX_FILE);
     status = EXIT_USAGE;
     if (read_key(&options, &key))

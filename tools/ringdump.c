@@ -1,14 +1,15 @@
 /*
- * ringdump: what is in the shared memory of a hub, of a server that lives or has died.
+ * ringdump: shows the shared memory of a hub, whether its server is running or dead.
  *
  *     ringdump [--records | --payload] [--from SEQ] FILE
  *
- * FILE is RUNTIME_DIR/mercure-KEY.hub-N (or .control: its child slots). Prints the header, the
- * regions, the ring's positions and numbers, with --records every record, with --payload what is in
- * it too, and at the end what contradicts itself. Nothing is written, no lock is taken. On a hub
- * that is being published to, a contradiction may be a passing one: run it again.
+ * FILE is RUNTIME_DIR/mercure-KEY.hub-N, or .control for the child slots of the server. Prints the
+ * header, the regions, the ring's positions and numbers, with --records every record, with
+ * --payload their content too, and at the end all contradictions. It writes nothing and takes no
+ * lock. While the hub is published to, a contradiction may be transient: run ringdump again.
  *
- * Exit status: 0 sound, 1 contradictions, 2 no such file or wrong usage, 3 not a segment of ours.
+ * Exit status: 0 sound, 1 contradictions, 2 no such file or wrong usage, 3 not a segment of a hub
+ * or server.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -39,7 +40,7 @@ static void usage(FILE *to)
                 "Shows a hub's segment (mercure-KEY.hub-N) or a server's (mercure-KEY.control).\n");
 }
 
-/* BYTES on one line: what is not printable ASCII becomes \n, \r, \t, \\ or \xHH. */
+/* Prints BYTES on one line. All but printable ASCII becomes \n, \r, \t, \\ or \xHH. */
 static void print_escaped(struct mrc_bytes bytes)
 {
     size_t i;
@@ -141,7 +142,7 @@ static void print_ring(const struct mrc_ring *ring, const struct mrc_ring_stats 
            stats->last_seq, stats->recoveries, stats->resets);
 }
 
-/* Every record from the tail to the head as it was at first. */
+/* Prints every record from the tail to the head of STATS. */
 static void print_records(const struct mrc_ring *ring, const struct mrc_ring_stats *stats,
                           const struct options *options)
 {

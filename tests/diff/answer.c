@@ -56,9 +56,9 @@ static json_t *answer_url(const json_t *question)
 static bool is_ours(const char *reason)
 {
     static const char *const ours[] = {
-        "a lookahead",           "a lookbehind",          "a backreference",
-        "a named group",         "a property of Unicode", "strings in a class",
-        "neither plain nor (?:", "too much for PCRE2",    "nested too deep",
+        "a lookahead",           "a lookbehind",        "a backreference",
+        "a named group",         "a Unicode property",  "strings in a class",
+        "neither plain nor (?:", "too large for PCRE2", "nested too deeply",
     };
 
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)

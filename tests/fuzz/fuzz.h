@@ -1,9 +1,9 @@
 /*
- * What a fuzz target defines besides LLVMFuzzerTestOneInput(): how to make its seeds from the
- * vectors.
+ * The functions of a fuzz target besides LLVMFuzzerTestOneInput(): they make its seeds from the
+ * test vectors.
  *
- * A target is linked with libFuzzer (tests/fuzz/run), or with replay_vectors.c, which runs it with
- * the seeds and with mutations of them, and does not need clang.
+ * A target is linked with libFuzzer (tests/fuzz/run), or with replay_vectors.c, which needs no
+ * clang and runs it with the seeds and with mutations of them.
  */
 #ifndef MRC_TESTS_FUZZ_H
 #define MRC_TESTS_FUZZ_H
@@ -19,22 +19,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The files under tests/vectors/ from which the seeds are made; NULL ends the list. */
+/* The files in tests/vectors/ from which seeds are made; NULL ends the list. */
 extern const char *const fuzz_vectors[];
 
-/* Writes the input that ENTRY of such a file gives, or nothing if it gives none. */
+/* Writes the seed for ENTRY of such a file; nothing: there is none. */
 void fuzz_seed(const json_t *entry, struct mrc_buf *out);
 
-/* Checks a guarantee of the code under test; stops the fuzzer or the replay if it fails. */
+/* Checks a property of the code under test. The fuzzer and the replay stop if it does not hold. */
 #define FUZZ_CHECK(condition)                                                                      \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition);          \
+            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
             abort();                                                                               \
         }                                                                                          \
     } while (0)
 
-/* Takes the next part off REST, up to a NUL byte, which separates the strings of an input. */
+/* Takes the next part, up to a NUL byte, from the front of REST: inputs of several strings. */
 static inline struct mrc_bytes fuzz_cut(struct mrc_bytes *rest)
 {
     const char *end = rest->len ? memchr(rest->ptr, '\0', rest->len) : NULL;

@@ -1,4 +1,4 @@
-# Each fuzz target runs over its seeds in `make check`; with arguments, over other files.
+# Each fuzz target runs on its seeds in `make check`, and with arguments on other files.
 fuzz_replays = \
 	%D%/replay_form \
 	%D%/replay_jwks \
@@ -9,13 +9,13 @@ fuzz_replays = \
 	%D%/replay_url \
 	%D%/replay_urlpattern
 
-# Seeds that lie in a folder.
+# Targets with seeds in a folder.
 %C%_replay_jwks_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/jwks.seeds\"
 %C%_replay_jwks_SOURCES = %D%/fuzz_jwks.c %D%/replay.c
 %C%_replay_token_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/token.seeds\"
 %C%_replay_token_SOURCES = %D%/fuzz_token.c %D%/replay.c
 
-# Seeds that come out of the vectors, and mutations of them.
+# Targets with seeds from the vectors, and mutations of them.
 VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h
 %C%_replay_form_SOURCES = %D%/fuzz_form.c $(VECTOR_REPLAY)
 %C%_replay_subscription_SOURCES = %D%/fuzz_subscription.c $(VECTOR_REPLAY)

@@ -1,4 +1,4 @@
-/* Forms: the input is the body. */
+/* The input is the body of a form. */
 #include "core/protocol/form.h"
 #include "fuzz.h"
 

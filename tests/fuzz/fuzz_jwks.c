@@ -1,8 +1,7 @@
 /*
- * Key sources: the input is two bytes that choose algorithms, and the content. Parsing must end,
- * give a reason if it fails, and leave no error in OpenSSL's queue. Each key must be for one of the
- * chosen algorithms, and a secret must not be taken for a public key, nor a public key for a
- * secret.
+ * Key sources. The input is two bytes of algorithms, then the content. The parser must return, give
+ * a reason for a refusal, and leave no error in OpenSSL's queue. Each key must fit one of the
+ * algorithms, and a secret must never be a public key or the reverse.
  */
 #include <openssl/err.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
- * Matchers: the input is a byte for the type, a value, NUL, and a topic. Creating a matcher and
- * matching must end for every input, and the matcher must return its value unchanged.
+ * Matchers. The input is a byte for the type, a value, NUL, and a topic. Creating and matching must
+ * return, and the matcher must return its value unchanged.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Templates: the input is a template, NUL, and a topic. The automaton must decide as PCRE2 does
- * with an equivalent regular expression, which is made here independently.
+ * The input is a template, NUL, and a topic. The automaton must agree with PCRE2, which runs the
+ * regular expression for the template, made here in another way.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -9,7 +9,7 @@
 #include "fuzz.h"
 #include "vectors.h"
 
-/* Larger inputs are not compared: they could reach a limit of the automaton or of PCRE2. */
+/* Larger inputs might exceed a limit of one of the two. */
 #define COMPARED_MAX 96
 
 const char *const fuzz_vectors[] = {"uritemplate/spec-examples.json",
@@ -36,7 +36,7 @@ static void add_class(struct mrc_buf *regexp, char op, bool with_equals)
                    is_reserved ? "!#$&'()*+/:;=?@[\\]" : "");
 }
 
-/* BODY is the text between braces, and is known to be valid. */
+/* BODY is the text between the braces of a valid expression. */
 static void add_expression(struct mrc_buf *regexp, struct mrc_bytes body)
 {
     char op = strchr("+#./;?&", body.ptr[0]) ? body.ptr[0] : 'x';
@@ -82,7 +82,7 @@ static void add_template(struct mrc_buf *regexp, struct mrc_bytes text)
     mrc_buf_add_str(regexp, ")\\z");
 }
 
-/* 1 if it matches, 0 if not, -1 if PCRE2 gives up. */
+/* 1: it matches; 0: it does not; -1: PCRE2 gives up. */
 static int regexp_matches(struct mrc_bytes text, struct mrc_bytes topic)
 {
     struct mrc_buf regexp;

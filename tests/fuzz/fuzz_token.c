@@ -1,7 +1,7 @@
 /*
- * Tokens: the input is a token; or a byte 1, a header, NUL, and claims. The latter are signed here,
- * so that the rules after the signature are reached. Verification must end, give a reason if it
- * fails, leave no error in OpenSSL's queue, and return no token that has expired.
+ * Tokens. The input is a token, or, behind a byte of 1, a header and claims separated by NUL, which
+ * are signed here to reach the rules behind the signature. Verifying must return, give a reason for
+ * a refusal, leave no error in OpenSSL's queue, and grant nothing to a refused token.
  */
 #include <openssl/err.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
- * Publications: the input is the body. An accepted update must come out of its record unchanged,
- * and must be written as one event with the fields of the update.
+ * The input is the body of a publication. An accepted update must be unchanged after encoding and
+ * decoding its record, and must give exactly one event with its fields.
  */
 #include "core/protocol/form.h"
 #include "core/protocol/sse.h"
@@ -31,7 +31,7 @@ static bool is_same(const struct mrc_update *a, const struct mrc_update *b)
     return same;
 }
 
-/* Whether LINE is the field that NAME begins; *RET_VALUE is then its value. */
+/* Finds the value of LINE, if it begins with NAME. */
 static bool is_field(struct mrc_bytes line, const char *name, struct mrc_bytes *ret_value)
 {
     struct mrc_bytes start = mrc_bytes_of(name);
@@ -46,7 +46,7 @@ static bool is_field(struct mrc_bytes line, const char *name, struct mrc_bytes *
 static void check_event(struct mrc_bytes event, const struct mrc_update *update)
 {
     unsigned ids = 0, types = 0, retries = 0, ends = 0;
-    size_t data = 0; /* bytes of the update's data that have come so far */
+    size_t data = 0; /* how much of the update's data has been read */
 
     FUZZ_CHECK(!memchr(event.ptr, '\r', event.len));
     for (size_t at = 0; at < event.len;) {
@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct mrc_update update;
     enum mrc_err err;
 
-    /* The bytes in a ring may be anything, too. */
+    /* What lies in a ring may be anything, too. */
     if (mrc_update_decode(mrc_bytes_of(ID), body, &update) == MRC_OK)
         mrc_update_clear(&update);
     if (mrc_form_parse(body, 100, NULL, &form) != MRC_OK)

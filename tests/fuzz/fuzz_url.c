@@ -1,4 +1,4 @@
-/* URLs: the input is a base, NUL, and a URL. */
+/* The input is a base URL, NUL, and a URL. */
 #include "core/topic/reserved.h"
 #include "core/url/url.h"
 #include "fuzz.h"
@@ -26,7 +26,7 @@ void fuzz_seed(const json_t *entry, struct mrc_buf *out)
     mrc_buf_add(out, json_string_value(input), json_string_length(input));
 }
 
-/* Components of a URL are ASCII without controls and, except opaque paths, without spaces. */
+/* The parts of a URL are ASCII without control characters. Only an opaque path may hold spaces. */
 static void check_text(struct mrc_bytes text, bool may_hold_spaces)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -58,7 +58,8 @@ static void check_url(const struct mrc_url *url)
     mrc_buf_free(&href);
 }
 
-/* A leading space does not change a URL, but forces the check to use the parser. */
+/* A space before a URL means nothing, but the shortcut of mrc_reserved_covers() does not take it.
+ */
 static void check_reserved(struct mrc_bytes input)
 {
     static const char *const paths[] = {"/.well-known/mercure", "/a/b"};

@@ -1,4 +1,4 @@
-/* URL Patterns: the input is a pattern, NUL, its base, NUL, and a topic. */
+/* The input is a pattern, its base and a topic, with NUL bytes between them. */
 #include "core/urlpattern/urlpattern.h"
 #include "fuzz.h"
 #include "urlpattern_explain.h"
@@ -7,7 +7,7 @@
 
 const char *const fuzz_vectors[] = {"urlpattern/urlpatterntestdata.json", NULL};
 
-/* Writes a dictionary as the constructor string that comes closest to it. */
+/* Writes a dictionary as the constructor string that is closest to it. */
 static void add_dictionary(const json_t *init, struct mrc_buf *out)
 {
     static const char *const parts[][2] = {
@@ -48,7 +48,8 @@ void fuzz_seed(const json_t *entry, struct mrc_buf *out)
     }
 }
 
-/* Where PCRE2 matches, our own automaton must match too. PCRE2 may give up earlier, or later. */
+/* If PCRE2 finds a match, our automaton must find it, too. Their limits differ, so small inputs
+ * only. */
 static void check_match(const struct mrc_urlpattern *routed, const struct explained *explained,
                         struct mrc_bytes topic, struct mrc_bytes base_text, bool is_small)
 {

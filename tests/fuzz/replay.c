@@ -1,6 +1,6 @@
 /*
- * Runs a fuzz target on files, without a fuzzer: on the seeds of the target (in `make check`), or
- * on the files and folders named on the command line, such as inputs that a fuzzer has found.
+ * Runs a fuzz target on files, without a fuzzer: on its seeds in `make check`, or on files and
+ * folders that the command line names, such as inputs that a fuzzer has found.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -26,13 +26,13 @@ static int run_file(const char *path)
     }
     size = fread(whole, 1, INPUT_BYTES, file);
     fclose(file);
-    /* Copied to its exact size, so that valgrind and ASan see a read past its end. */
+    /* A copy of the exact size, so that valgrind and ASan see a read past its end. */
     data = malloc(size ? size : 1);
     if (!data)
         return 1;
     memcpy(data, whole, size);
     free(whole);
-    LLVMFuzzerTestOneInput(data, size); /* aborts if a check fails */
+    LLVMFuzzerTestOneInput(data, size); /* aborts on an error */
     free(data);
     printf("ok %d - %s\n", ++count, path);
     fflush(stdout);

@@ -1,11 +1,9 @@
 /*
- * Runs a fuzz target without a fuzzer: with the seeds from the vectors, each unchanged and in
- * mutations that are the same every time; or with named files that a fuzzer has found. Or writes
- * the seeds into a directory, for a fuzzer.
+ * Runs a fuzz target without a fuzzer, or writes its seeds for a fuzzer:
  *
- *     replay                   runs the seeds and their mutations; prints TAP
- *     replay FILE...           runs these inputs
- *     replay --write DIR       writes the seeds, one file each
+ *     replay                   runs the seeds from the vectors, and mutations of them, which are
+ * the same each time; prints TAP replay FILE...           runs these inputs, such as those that a
+ * fuzzer has found replay --write DIR       writes the seeds to DIR, one file for each
  */
 #include "fuzz.h"
 #include "vectors.h"
@@ -33,7 +31,7 @@ static void feed(const char *data, size_t len)
     free(copy);
 }
 
-/* Runs the target on a slightly changed SEED. */
+/* Runs the target on SEED with one small change. */
 static void feed_mutation(struct mrc_bytes seed, uint32_t *state)
 {
     static const char bytes[] = "/:?#@[]{}()*+\\.%-|&^~ \t\n0aZ\xc3\xa9\xff";
@@ -44,19 +42,19 @@ static void feed_mutation(struct mrc_bytes seed, uint32_t *state)
     mrc_buf_init(&buf, 1 << 20);
     mrc_buf_add(&buf, seed.ptr, at);
     switch (next_random(state) % 4) {
-    case 0: /* inserts a byte */
+    case 0: /* add a byte */
         mrc_buf_add_char(&buf, bytes[next_random(state) % (sizeof(bytes) - 1)]);
         len = 0;
         break;
-    case 1: /* replaces a byte */
+    case 1: /* replace a byte */
         mrc_buf_add_char(&buf, bytes[next_random(state) % (sizeof(bytes) - 1)]);
         len = seed.len > at;
         break;
-    case 2: /* repeats a piece */
+    case 2: /* repeat a piece */
         mrc_buf_add(&buf, seed.ptr + at, len);
         len = 0;
         break;
-    default: /* removes a piece */
+    default: /* remove a piece */
         break;
     }
     mrc_buf_add(&buf, seed.ptr + at + len, seed.len - at - len);
@@ -78,7 +76,7 @@ static void write_seed(struct mrc_bytes seed, const char *directory, size_t numb
 }
 
 struct use {
-    const char *directory; /* where seeds are written to; NULL if they are run */
+    const char *directory; /* seeds are written there; NULL: the target runs on them */
     uint32_t random;
     size_t count;
 };
@@ -99,7 +97,7 @@ static void use_entry(struct use *use, const json_t *entry)
     mrc_buf_free(&seed);
 }
 
-/* Uses the entries of a file: the objects of a list, or the testcases of named groups. */
+/* Uses the entries of a file: the objects of a list, or the test cases of named groups. */
 static void use_file(struct use *use, json_t *root)
 {
     json_t *entry, *group;
@@ -117,8 +115,7 @@ static void use_file(struct use *use, json_t *root)
     }
 }
 
-/* Writes all seeds to DIRECTORY, or runs the target on them if that is NULL. Returns the number of
- * inputs. */
+/* Writes all seeds to DIRECTORY, or runs the target on them if it is NULL. Returns their number. */
 static size_t use_seeds(const char *directory)
 {
     struct use use = {directory, 1, 0};

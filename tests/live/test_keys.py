@@ -196,8 +196,8 @@ def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
     }
     httpd.write("htdocs/good", good)
     reasons = {
-        "/longer": "it is longer than 262144 bytes", "/error": "status 500", "/text": "no JWK Set",
-        "/html": "no JWK Set", "/pem": "no JWK Set", "/one": "no member keys", "/empty": "no usable key", "/rsa": "no usable key",
+        "/longer": "it is longer than 262144 bytes", "/error": "status 500", "/text": "not a JWK Set",
+        "/html": "not a JWK Set", "/pem": "not a JWK Set", "/one": "no member keys", "/empty": "no usable key", "/rsa": "no usable key",
         "/plain": "http", "/loop": "redirects", "/file": "file", "/missing": "status 404",
     }
     urls = {name: jwks.url(name) for name in (*jwks.answers, "/missing")}

@@ -318,7 +318,7 @@ def test_without_legacy_every_form_of_0x_is_refused(httpd):
 
 
 def test_legacy_keys_enable_0x_and_short_ones_are_logged(httpd):
-    httpd.expect_log(r"a key of the hub .* for protocol 0\.x .*the secret has 10 bytes; HS256 calls for 32")
+    httpd.expect_log(r"a key of the hub .* for protocol 0\.x .*the secret has 10 bytes; HS256 needs 32")
     httpd.start("MercureLegacyKey HS256 " + SHORT_KEY + "\n" + hub(keys=False) +
                 hub("MercureLegacy Off", path="/modern") + hub("MercureLegacy On", path="/no-key"))
     assert status_of(httpd, [("topic", "*")]) == 200

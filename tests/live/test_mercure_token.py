@@ -93,8 +93,8 @@ def test_check_lists_the_grants():
     assert lines[4:] == ["publish everything *", 'subscribe exact /a payload {"a":1}',
                          'subscribe urlpattern /b/:id payload {"a":1}']
     done = run("--check", make(), "--key", SECRET)
-    assert "it does not allow to publish" in done.stdout
-    assert "it does not allow to receive private updates" in done.stdout
+    assert "it does not allow publishing" in done.stdout
+    assert "it does not allow receiving private updates" in done.stdout
     assert "the issuer was not compared" in done.stdout
     assert "was not compared (no --aud)" in done.stdout
 
@@ -115,7 +115,7 @@ def test_check_says_why_a_token_is_refused():
         assert token[:20] not in done.stdout
     done = run("--check", "nonsense", "--key", SECRET)
     assert (done.returncode, done.stdout) == (
-        1, "refused: a token has three parts separated by dots; this has 1\n")
+        1, "refused: a token has three parts separated by dots; this one has 1\n")
 
 
 def test_check_uses_the_tokens_algorithm_by_default(tmp_path):
@@ -187,27 +187,27 @@ def test_hub_decides_as_check_says(httpd):
     (["--key", "@/nonexistent", *WHO], "/nonexistent: No such file"),
     (["--key", SECRET, *WHO, "--alg", "none"], "--alg none"),
     (["--key", SECRET, *WHO, "--alg", "RS256"], "a private key in PEM"),
-    (["--key", "-----BEGIN PRIVATE KEY-----\n", *WHO, "--publish", "a"], "say with --alg how its private key signs"),
+    (["--key", "-----BEGIN PRIVATE KEY-----\n", *WHO, "--publish", "a"], "name the algorithm of the private key with --alg"),
     (["--key", SECRET, *WHO, "--ttl", "0"], "--ttl 0"),
     (["--key", SECRET, *WHO, "--ttl", "-1"], "--ttl -1"),
     (["--key", SECRET, *WHO, "--ttl", "1w"], "--ttl 1w"),
     (["--key", SECRET, *WHO, "--ttl", "99999999999999999999"], "--ttl 9"),
-    (["--key", SECRET, *WHO, "--payload", "{}"], "--payload goes with --subscribe"),
+    (["--key", SECRET, *WHO, "--payload", "{}"], "--payload needs --subscribe"),
     (["--key", SECRET, *WHO, "--subscribe", "a", "--payload", "[]"], "must be a JSON object"),
     (["--key", SECRET, *WHO, "--subscribe", "a", "--payload", "{"], "must be a JSON object"),
     (["--key", SECRET, *WHO, "--publish", "a\tb"], "the control character U+0009"),
     (["--key", SECRET, *WHO, "--iss", "x"], "--iss is given twice"),
-    (["--key", SECRET, *WHO, "rest"], "what is rest?"),
+    (["--key", SECRET, *WHO, "rest"], "unexpected argument: rest"),
     (["--bogus"], "--bogus: no such option"),
     (["--key"], "--key: no such option, or its value is missing"),
     (["--legacy", "--key", SECRET, "--publish-urlpattern", "/:a"], "no URL Patterns"),
-    (["--legacy", "--key", SECRET, *WHO], "--legacy goes without --iss"),
+    (["--legacy", "--key", SECRET, *WHO], "--legacy cannot be combined with --iss"),
     (["--legacy", "--key", SECRET, "--subscribe", "a", "--payload", "{"], "must be JSON"),
-    (["--check", "a.b.c", "--legacy", "--key", SECRET, "--iss", "x"], "--legacy goes without --iss and --aud"),
+    (["--check", "a.b.c", "--legacy", "--key", SECRET, "--iss", "x"], "--legacy cannot be combined with --iss and --aud"),
     (["--check", "a.b.c"], "--key is missing"),
     (["--check", "-", "--key", "@-"], "only one of --check and --key"),
-    (["--check", "a.b.c", "--key", SECRET, "--publish", "a"], "--check goes without --publish"),
-    (["--check", "a.b.c", "--key", SECRET, "--alg", "HS256,x"], '"x" is no algorithm'),
+    (["--check", "a.b.c", "--key", SECRET, "--publish", "a"], "--check cannot be combined with --publish"),
+    (["--check", "a.b.c", "--key", SECRET, "--alg", "HS256,x"], '"x" is not an algorithm'),
     (["--check", "a.b.c", "--key", "short"], "the secret has 5 bytes; HS256 needs 32"),
 ])
 def test_bad_usage_prints_one_line_and_returns_2(arguments, words):

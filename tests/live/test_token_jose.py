@@ -91,7 +91,7 @@ def test_public_key_is_not_taken_for_a_secret(made, tmp_path):
                            f"@{key_file}", "--alg", "HS256"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert "HS256 needs a secret, and this is an RSA public key" in done.stderr
+    assert "HS256 needs a secret, but this is an RSA public key" in done.stderr
 
 
 def test_format_characters_are_those_of_unicode_17():

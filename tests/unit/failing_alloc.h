@@ -1,6 +1,6 @@
 /*
- * Memory that runs out when a test says so, and is counted. The program is linked with --wrap for
- * malloc, calloc, realloc, reallocarray and free, so that what our own code asks for comes through
+ * Counts allocations and makes them fail when a test asks for it. The program is linked with --wrap
+ * for malloc, calloc, realloc, reallocarray and free, so that the calls of our own code arrive
  * here.
  */
 #ifndef MRC_TESTS_FAILING_ALLOC_H
@@ -10,11 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* So many allocations of this thread still succeed, then one fails; negative: none does. */
+/* This many allocations of this thread succeed, and then one fails. Negative: none fails. */
 static _Thread_local long alloc_left = -1;
 
-/* What this thread has allocated more than freed, in bytes; libcheck frees what comes from
- * elsewhere, so that only the difference that a call makes tells something. */
+/*
+ * The bytes that this thread has allocated, less those that it has freed. libcheck frees memory
+ * from elsewhere, so only the difference before and after a call has a meaning.
+ */
 static _Thread_local long alloc_bytes;
 
 void *__real_malloc(size_t size);

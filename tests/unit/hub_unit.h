@@ -1,6 +1,6 @@
 /*
- * Shared by the tests of the hub's layer: a hub with a real segment in a directory of its own,
- * subscribers, updates, and random numbers that a seed repeats.
+ * Shared by the tests of the hub layer: a hub on a real segment in a private directory,
+ * subscribers, updates, and reproducible random numbers.
  */
 #ifndef MRC_TESTS_HUB_UNIT_H
 #define MRC_TESTS_HUB_UNIT_H
@@ -21,7 +21,7 @@
 
 /* ---- random numbers ---------------------------------------------------------------------------*/
 
-/* xorshift64*: the same numbers for the same seed everywhere. */
+/* xorshift64*: the same seed gives the same numbers on every machine. */
 static inline uint64_t hub_random(uint64_t *state)
 {
     *state ^= *state >> 12;
@@ -48,7 +48,7 @@ struct hub_place {
     struct mrc_hub *hub;
 };
 
-/* Opens a hub whose ring holds RING_BYTES, and whose history keeps all records of the ring. */
+/* Opens a hub with a ring of RING_BYTES, and a history without further bounds. */
 static inline struct hub_place hub_place_open(uint64_t ring_bytes,
                                               const struct mrc_hub_policy *policy)
 {
@@ -92,7 +92,7 @@ static inline uint64_t hub_counter(const struct hub_place *place, unsigned count
     return mrc_hub_segment_counter(place->segment, counter);
 }
 
-/* ---- what goes through it ---------------------------------------------------------------------*/
+/* ---- publishing and subscribing ---------------------------------------------------------------*/
 
 static inline struct mrc_matcher *hub_matcher(enum mrc_matcher_type type, const char *value,
                                               const char *base)
@@ -131,7 +131,7 @@ static inline void hub_publish(struct mrc_hub *hub, const char *id, const char *
     ck_assert_int_eq(hub_publish_to(hub, id, &topic, 1, mrc_bytes_of(data), false), APR_SUCCESS);
 }
 
-/* The matcher of the hub that is the same as MATCHER, which is freed. */
+/* The hub's matcher that is equal to MATCHER, which is freed. */
 static inline struct mrc_matcher *hub_own_matcher(struct mrc_hub *hub, struct mrc_matcher *matcher)
 {
     struct mrc_matcher *own = NULL;
@@ -144,7 +144,7 @@ static inline struct mrc_matcher *hub_own_matcher(struct mrc_hub *hub, struct mr
     return own;
 }
 
-/* Takes MATCHER and TOKEN over. CURSOR may be NULL. */
+/* Takes ownership of MATCHER and TOKEN. CURSOR may be NULL: none. */
 static inline apr_status_t hub_try_subscribe(struct mrc_hub *hub, struct mrc_matcher *matcher,
                                              const char *cursor, struct mrc_token *token,
                                              struct mrc_subscriber **ret_subscriber)

@@ -1,6 +1,7 @@
 /*
- * As prefork ends a child: the handler of a signal has interrupted a thread wherever it was, and
- * waits for another thread, which does the same.
+ * Simulates how the prefork MPM ends a child: a signal handler interrupts a thread at any point and
+ * waits for another thread, which does the same work. Shows whether the work takes a lock that the
+ * interrupted thread may hold.
  */
 #ifndef MRC_TESTS_INTERRUPTED_H
 #define MRC_TESTS_INTERRUPTED_H
@@ -16,10 +17,10 @@
 #include "unit.h"
 
 #define INTERRUPTED_TIMES  1000
-#define INTERRUPTED_WAIT_S 10 /* then the other thread waits for the one that was interrupted */
+#define INTERRUPTED_WAIT_S 10 /* after this, the other thread waits for the interrupted one */
 
 static struct {
-    pthread_t thread; /* the one that is interrupted */
+    pthread_t thread; /* the interrupted thread */
     bool (*work)(void *ctx);
     void *ctx;
     sem_t asked, done;
@@ -65,8 +66,8 @@ static inline void *interrupted_other(void *unused)
 }
 
 /*
- * Does WORK again and again in two threads; fails if it says false, or one waits for the other.
- * WORK may take no lock of others, which rules out assertions and what allocates.
+ * Runs WORK again and again in two threads. Fails if it returns false, or if one thread waits for
+ * the other. WORK must not use locks of a library, so it must not allocate or assert.
  */
 static inline void interrupted_run(bool (*work)(void *ctx), void *ctx)
 {

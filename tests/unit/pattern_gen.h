@@ -1,6 +1,6 @@
 /*
- * Patterns and topics drawn at random, from pieces that meet often: every feature of URL Patterns,
- * URI templates, and topics in many spellings.
+ * Generates random patterns and topics from pieces that often match: all features of URL Patterns
+ * and URI templates, and many spellings of topics.
  */
 #ifndef MRC_TESTS_PATTERN_GEN_H
 #define MRC_TESTS_PATTERN_GEN_H
@@ -14,7 +14,7 @@
 
 struct gen {
     uint64_t random; /* the seed; not 0 */
-    unsigned names;  /* of groups, so that no two are equal */
+    unsigned names;  /* the number of names of groups, so that each one is new */
 };
 
 static inline unsigned gen_below(struct gen *gen, unsigned bound)
@@ -25,7 +25,7 @@ static inline unsigned gen_below(struct gen *gen, unsigned bound)
     return (unsigned)((gen->random * UINT64_C(0x2545f4914f6cdd1d) >> 32) % bound);
 }
 
-/* Appends PIECE; a @ in it is the name of a group. */
+/* Appends PIECE. A @ in it becomes the name of a new group. */
 static inline void gen_add(struct gen *gen, char *out, const char *piece)
 {
     size_t len = strlen(out);
@@ -62,7 +62,7 @@ static inline void gen_pattern_end(struct gen *gen, char *out)
     GEN_ADD_ONE(gen, out, "", "", "", "", "", "#*", "#h", "#@", "#(h|i)", "#{h}?j", "#");
 }
 
-/* A URL Pattern; one in some is not valid. */
+/* A URL Pattern, which sometimes is not valid. */
 static inline void gen_urlpattern(struct gen *gen, char *out)
 {
     *out = '\0';
@@ -83,7 +83,7 @@ static inline void gen_urlpattern(struct gen *gen, char *out)
                     "HTTPS", "ht*");
         gen_add(gen, out, "://");
         GEN_ADD_ONE(gen, out, "", "", "", "", "", "", "me!", "u\\:p!", "*\\:*!");
-        if (out[strlen(out) - 1] == '!') /* which is no group */
+        if (out[strlen(out) - 1] == '!') /* an at sign, not a group */
             out[strlen(out) - 1] = '@';
         GEN_ADD_ONE(gen, out, "example.com", "example.com", "example.com", "*.example.com",
                     "{*.}?example.com", "@.example.com", "@", "*", "EXAMPLE.com",
@@ -97,7 +97,7 @@ static inline void gen_urlpattern(struct gen *gen, char *out)
     }
 }
 
-/* A URI template, or what looks like one. */
+/* A URI template, or text that looks like one. */
 static inline void gen_template(struct gen *gen, char *out)
 {
     *out = '\0';
@@ -109,7 +109,7 @@ static inline void gen_template(struct gen *gen, char *out)
     GEN_ADD_ONE(gen, out, "", "", "", "{?a}", "?a={a}", "{#h}", "?a=1", "{x", ".json");
 }
 
-/* A topic that some of those may match. */
+/* A topic that some of these patterns may match. */
 static inline void gen_topic(struct gen *gen, char *out)
 {
     *out = '\0';
@@ -140,7 +140,7 @@ static inline void gen_topic(struct gen *gen, char *out)
     GEN_ADD_ONE(gen, out, "", "", "", "", "", "#", "#h", "#j", "#hj");
 }
 
-/* A matcher of any type, or NULL if what was drawn is none. */
+/* A matcher of any type; NULL: the value is not valid. */
 static inline struct mrc_matcher *gen_matcher(struct gen *gen, const char *base)
 {
     bool is_template = gen_below(gen, 4) == 0;

@@ -1,5 +1,5 @@
 /*
- * What the tests of the store share: a pool, a directory of their own, a ring without a file.
+ * Shared by the tests of the store: a pool, a private directory, a ring without a file.
  */
 #ifndef MRC_TESTS_STORE_UNIT_H
 #define MRC_TESTS_STORE_UNIT_H
@@ -13,7 +13,7 @@
 #include "store/ring/ring.h"
 #include "unit.h"
 
-/* A pool for the rest of the process; every test is a process. */
+/* A pool for the rest of the process. Each test has a process of its own. */
 static inline apr_pool_t *store_pool(void)
 {
     apr_pool_t *pool;
@@ -47,7 +47,7 @@ static inline struct mrc_ring *store_ring(apr_pool_t *pool, uint64_t capacity,
     return ring;
 }
 
-/* An empty directory; the test removes what it makes there, then rmdir()s it. */
+/* An empty directory. The test removes its files there and then rmdir()s it. */
 static inline const char *store_dir(void)
 {
     static char path[] = "/tmp/mrc-store-XXXXXX";

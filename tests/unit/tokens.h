@@ -1,5 +1,5 @@
 /*
- * What the tests of tokens share: keys, and tokens that are signed here.
+ * Shared by the tests of tokens: keys, and tokens that the tests sign.
  */
 #ifndef MRC_TESTS_TOKENS_H
 #define MRC_TESTS_TOKENS_H
@@ -19,18 +19,18 @@
 #define NOW_US (NOW_S * 1000000)
 #define DETAIL "https://mercure.rocks/authorization-detail"
 
-/* The standard claims, open at the end for more. */
+/* The standard claims, without the closing brace, so that others can follow. */
 #define CLAIMS                                                                                     \
     "{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1767225600,\"sub\":\"alice\","            \
     "\"client_id\":\"" ISSUER "\",\"iat\":1767225300,\"jti\":\"1\""
 
-/* One Mercure detail around its members. */
+/* A Mercure detail with these members. */
 #define ONE_DETAIL(members) "{\"type\":\"" DETAIL "\"," members "}"
 
 /* Standard claims with these details. */
 #define CLAIMS_WITH(details) CLAIMS ",\"authorization_details\":[" details "]}"
 
-/* The token of ALG and KEY (a secret or a PEM private key); the caller free()s it. */
+/* Signs a token with ALG and KEY (a secret or a PEM private key); the caller free()s it. */
 static inline char *token_sign(enum mrc_alg alg, const char *key, const char *header,
                                const char *claims)
 {
@@ -43,7 +43,7 @@ static inline char *token_sign(enum mrc_alg alg, const char *key, const char *he
     return token;
 }
 
-/* The keys of CONTENT, which must be good. */
+/* Parses CONTENT, which must be valid. */
 static inline struct mrc_keyset *keys_of(const char *content, mrc_alg_set algs)
 {
     struct mrc_error error = {""};
@@ -70,7 +70,7 @@ static inline char *pem_of(EVP_PKEY *pkey, bool is_private)
     return pem;
 }
 
-/* Fails unless ERROR, a struct mrc_error, holds the words PART. */
+/* Fails unless the text of ERROR, a struct mrc_error, holds PART. */
 #define ck_assert_words(error, part)                                                               \
     ck_assert_msg(strstr((error).text, (part)) != NULL, "got \"%s\", want words \"%s\"",           \
                   (error).text, (part))

@@ -1,5 +1,5 @@
 /*
- * What every unit test program shares: run one suite, print TAP on standard output.
+ * Shared by all unit test programs: runs one suite and prints TAP on standard output.
  */
 #ifndef MRC_TESTS_UNIT_H
 #define MRC_TESTS_UNIT_H
@@ -8,7 +8,10 @@
 
 #include "core/base/bytes.h"
 
-/* Runs SUITE (freed here), each test in a process of its own; the exit status of the program. */
+/*
+ * Runs SUITE, each test in a process of its own, and frees it. Returns the exit status for the
+ * program.
+ */
 static inline int unit_run(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);

@@ -13,7 +13,7 @@
 #include "core/base/buf.h"
 #include "core/base/bytes.h"
 
-/* The number of the escape `\uXXXX` that TEXT begins with, or -1. */
+/* The code of the escape `\uXXXX` at the front of TEXT, or -1. */
 static inline long vectors_escape_at(const char *text)
 {
     char digits[5] = "";
@@ -29,10 +29,10 @@ static inline long vectors_escape_at(const char *text)
 }
 
 /*
- * Writes U+FFFD for every surrogate without its other half: what JavaScript does when it passes a
- * string to a URL, and the vectors are of JavaScript. Jansson refuses such strings altogether.
+ * Replaces every unpaired surrogate by U+FFFD. JavaScript, for which the vectors are made, does the
+ * same when it passes a string to a URL. Jansson refuses unpaired surrogates.
  */
-static inline void vectors_mend_surrogates(char *text)
+static inline void vectors_fix_surrogates(char *text)
 {
     for (char *at = text; *at; at++) {
         long code = vectors_escape_at(at);
@@ -52,14 +52,14 @@ static inline void vectors_mend_surrogates(char *text)
     }
 }
 
-/* Ends the program, and thus the test, with what is wrong about the file PATH. */
+/* Reports what is wrong with the file PATH, and ends the program and so the test. */
 static inline void vectors_fail(const char *path, int line, const char *what)
 {
     fprintf(stderr, "%s:%d: %s\n", path, line, what);
     exit(1);
 }
 
-/* Reads tests/vectors/NAME, or fails the test; the caller json_decref()s the value. */
+/* Reads tests/vectors/NAME. The caller json_decref()s the value. On error, the test fails. */
 static inline json_t *vectors_load(const char *name)
 {
     char path[1024];
@@ -86,7 +86,7 @@ static inline json_t *vectors_load(const char *name)
     text = mrc_buf_take(&buf, NULL);
     if (!text)
         vectors_fail(path, 0, "is too large");
-    vectors_mend_surrogates(text);
+    vectors_fix_surrogates(text);
     root = json_loads(text, JSON_ALLOW_NUL, &error);
     if (!root)
         vectors_fail(path, error.line, error.text);
@@ -94,7 +94,7 @@ static inline json_t *vectors_load(const char *name)
     return root;
 }
 
-/* The bytes of the JSON string VALUE, which must outlive the view; { NULL, 0 } if it is none. */
+/* A view of the JSON string VALUE, which must outlive it. { NULL, 0 }: VALUE is not a string. */
 static inline struct mrc_bytes vectors_bytes(const json_t *value)
 {
     if (!json_is_string(value))

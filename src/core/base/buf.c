@@ -22,7 +22,7 @@ void mrc_buf_reset(struct mrc_buf *buf)
     buf->err = MRC_OK;
 }
 
-/* Grows the allocation to CAP bytes at least; the doubling keeps appending linear. */
+/* Grows the allocation to at least CAP bytes. It doubles, so that appending takes linear time. */
 static bool reserve(struct mrc_buf *buf, size_t cap)
 {
     size_t new_cap = buf->cap ? buf->cap : 64;
@@ -57,7 +57,7 @@ char *mrc_buf_extend(struct mrc_buf *buf, size_t len)
         buf->err = MRC_ELIMIT;
         return NULL;
     }
-    if (!reserve(buf, buf->len + len + 1)) /* one more, for the terminator of take() */
+    if (!reserve(buf, buf->len + len + 1)) /* room for the terminator of take(), too */
         return NULL;
     room = buf->ptr + buf->len;
     buf->len += len;

@@ -1,8 +1,9 @@
 /*
- * A bounded builder of bytes: the only way in which the core puts bytes together.
+ * A bounded builder of bytes. The core builds all its output with it.
  *
- * A buffer grows by itself up to the bound that it was given; what does not fit, or cannot be
- * allocated, marks it as failed, later writes do nothing, and one check at the end is enough:
+ * A buffer grows by itself, up to its bound. A write that does not fit, or for which there is no
+ * memory, marks the buffer as failed, and later writes do nothing. So one check at the end is
+ * enough:
  *
  *     struct mrc_buf buf;
  *     mrc_buf_init(&buf, limit);
@@ -22,17 +23,17 @@ struct mrc_buf {
     char *ptr;        /* malloc()ed; NULL while empty */
     size_t len;       /* bytes written */
     size_t cap;       /* bytes allocated */
-    size_t max;       /* never longer than this */
-    enum mrc_err err; /* the first thing that went wrong */
+    size_t max;       /* the bound of len */
+    enum mrc_err err; /* the first error */
 };
 
 /* Makes an empty buffer that will hold at most MAX_BYTES. Allocates nothing. */
 void mrc_buf_init(struct mrc_buf *buf, size_t max_bytes);
 
-/* Gives the memory back; the buffer is empty and usable again, with the same bound. */
+/* Frees the memory. The buffer is then empty and usable again, with the same bound. */
 void mrc_buf_free(struct mrc_buf *buf);
 
-/* Forgets the content and the error, keeps the memory. */
+/* Drops the content and the error, and keeps the memory. */
 void mrc_buf_reset(struct mrc_buf *buf);
 
 void mrc_buf_add(struct mrc_buf *buf, const void *data, size_t len);
@@ -42,11 +43,13 @@ void mrc_buf_add_char(struct mrc_buf *buf, char c);
 void mrc_buf_printf(struct mrc_buf *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Room for LEN more bytes, counted as written, to be filled by the caller; NULL if they do not fit.
+/*
+ * Adds LEN bytes and returns them for the caller to fill. NULL if they do not fit; the buffer has
+ * then failed.
  */
 char *mrc_buf_extend(struct mrc_buf *buf, size_t len);
 
-/* What is written so far; valid until the next write. Meaningless once the buffer has failed. */
+/* The content; valid until the next write. It has no meaning once the buffer has failed. */
 static inline struct mrc_bytes mrc_buf_bytes(const struct mrc_buf *buf)
 {
     return (struct mrc_bytes){buf->ptr ? buf->ptr : "", buf->len};
@@ -58,9 +61,8 @@ static inline enum mrc_err mrc_buf_error(const struct mrc_buf *buf)
 }
 
 /*
- * Takes the content out as a terminated string that the caller free()s, and leaves the buffer
- * empty. NULL if the buffer has failed. The length, without the terminator, goes to RET_LEN, which
- * may be NULL.
+ * Returns the content as a terminated string that the caller free()s, and empties the buffer. NULL
+ * if the buffer has failed. RET_LEN, which may be NULL, gets the length without the terminator.
  */
 char *mrc_buf_take(struct mrc_buf *buf, size_t *ret_len);
 

@@ -1,6 +1,6 @@
 /*
- * A view of bytes that somebody else owns: not terminated, may hold NUL, may be empty. A missing
- * value is { NULL, 0 }; an empty one has a pointer.
+ * A view of bytes that another object owns. It is not terminated and may hold NUL bytes. An empty
+ * value has a pointer; a missing value is { NULL, 0 }.
  */
 #ifndef MRC_CORE_BASE_BYTES_H
 #define MRC_CORE_BASE_BYTES_H
@@ -14,7 +14,7 @@ struct mrc_bytes {
     size_t len;
 };
 
-/* The view of a terminated string; the string must outlive the view. */
+/* The view of a terminated string, which must outlive the view. */
 static inline struct mrc_bytes mrc_bytes_of(const char *str)
 {
     return (struct mrc_bytes){str, strlen(str)};
@@ -35,7 +35,7 @@ static inline bool mrc_bytes_starts_with(struct mrc_bytes a, struct mrc_bytes pr
     return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
-/* The offset of the last C in A, or A.len if there is none. */
+/* The offset of the last C in A, or A.len if A has none. */
 static inline size_t mrc_bytes_find_last(struct mrc_bytes a, char c)
 {
     for (size_t i = a.len; i > 0; i--)

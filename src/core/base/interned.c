@@ -7,7 +7,7 @@
 
 #define FIRST_BUCKETS 64
 
-/* In one of the table's chains. */
+/* A string, which is in the chain of its bucket. */
 struct mrc_interned {
     struct mrc_interned *next;
     struct mrc_interned_table *table;
@@ -19,7 +19,7 @@ struct mrc_interned {
 
 struct mrc_interned_table {
     uint64_t key[2];
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex; /* guards the members below */
     struct mrc_interned **buckets;
     size_t bucket_count; /* a power of two */
     size_t count;
@@ -60,7 +60,10 @@ static struct mrc_interned **bucket_of(const struct mrc_interned_table *table, u
     return &table->buckets[hash & (table->bucket_count - 1)];
 }
 
-/* Doubles the buckets when the strings are as many; if there is no memory, chains grow instead. */
+/*
+ * Doubles the number of buckets when there are as many strings. Without memory the chains grow
+ * instead.
+ */
 static void grow(struct mrc_interned_table *table)
 {
     struct mrc_interned_table grown = {.bucket_count = table->bucket_count * 2};
@@ -95,7 +98,7 @@ static struct mrc_interned *find(const struct mrc_interned_table *table, uint32_
     return interned;
 }
 
-/* Puts BYTES in, without a reference; NULL: out of memory. */
+/* Adds a copy of BYTES without any reference. NULL: out of memory. */
 static struct mrc_interned *add(struct mrc_interned_table *table, uint32_t hash,
                                 struct mrc_bytes bytes)
 {
@@ -130,7 +133,7 @@ static void take_out(struct mrc_interned_table *table, struct mrc_interned *inte
     free(interned);
 }
 
-/* ---- the outside ------------------------------------------------------------------------------*/
+/* ---- interface --------------------------------------------------------------------------------*/
 
 struct mrc_interned *mrc_interned_get(struct mrc_interned_table *table, struct mrc_bytes bytes)
 {

@@ -2,13 +2,13 @@
 
 #include <stdint.h>
 
-/* What stands for numbers beyond double: the largest that there is. */
+/* The largest double, which replaces larger numbers. */
 #define LARGEST "1.7976931348623157e308"
 
-/* Whole numbers of fewer characters fit into 64 bits. */
+/* Integers of fewer characters fit into 64 bits. */
 #define WHOLE_MIN_CHARS 19
 
-/* The parser calls itself for each level: the depth is counted before it sees the text. */
+/* The parser is recursive, so the depth is checked before it runs. */
 static bool too_deep(struct mrc_bytes text)
 {
     bool in_string = false;
@@ -34,12 +34,12 @@ static bool too_deep(struct mrc_bytes text)
     return false;
 }
 
-/* What the parser complains about, without its own words, which quote the input. */
+/* The parser's complaint in our words, because its own quote the input. */
 static const char *complaint(const json_error_t *parsed)
 {
     switch (json_error_code(parsed)) {
     case json_error_duplicate_key:
-        return "a member stands there twice";
+        return "a duplicate member";
     case json_error_invalid_utf8:
         return "invalid UTF-8";
     case json_error_null_character:
@@ -48,15 +48,15 @@ static const char *complaint(const json_error_t *parsed)
     case json_error_numeric_overflow:
         return "a number that is too large";
     case json_error_end_of_input_expected:
-        return "something follows the value";
+        return "text after the value";
     case json_error_premature_end_of_input:
-        return "it ends too early";
+        return "an unexpected end";
     default:
         return "a syntax error";
     }
 }
 
-/* ---- numbers that the parser does not take ----------------------------------------------------*/
+/* ---- numbers that are too large for the parser ------------------------------------------------*/
 
 static size_t count_digits(struct mrc_bytes text, size_t at)
 {
@@ -67,7 +67,7 @@ static size_t count_digits(struct mrc_bytes text, size_t at)
     return end - at;
 }
 
-/* The length of the number (RFC 8259, 6) that TEXT begins with; 0: it begins with none. */
+/* The length of the number (RFC 8259, 6) at the front of TEXT; 0: there is none. */
 static size_t measure_number(struct mrc_bytes text, bool *ret_whole)
 {
     size_t at = text.len && text.ptr[0] == '-' ? 1 : 0, digits, sign;
@@ -100,7 +100,7 @@ static bool is_too_large(struct mrc_bytes number)
     return !value && json_error_code(&parsed) == json_error_numeric_overflow;
 }
 
-/* A whole number beyond 64 bits becomes a real one, and one beyond that the largest of its sign. */
+/* Appends NUMBER: as a real number if 64 bits are too few, or as the largest one of its sign. */
 static void add_number(struct mrc_buf *buf, struct mrc_bytes number, bool is_whole)
 {
     size_t start = buf->len;
@@ -116,7 +116,7 @@ static void add_number(struct mrc_buf *buf, struct mrc_bytes number, bool is_who
     mrc_buf_add_str(buf, number.ptr[0] == '-' ? "-" LARGEST : LARGEST);
 }
 
-/* The length of the string that TEXT begins with, or of what there is of it. */
+/* The length of the string at the front of TEXT, which may be cut off. */
 static size_t measure_string(struct mrc_bytes text)
 {
     size_t at = 1;
@@ -126,7 +126,7 @@ static size_t measure_string(struct mrc_bytes text)
     return at < text.len ? at + 1 : text.len;
 }
 
-/* Copies TEXT with numbers that the parser takes; what is wrong with it otherwise stays so. */
+/* Copies TEXT with numbers that the parser accepts. Other mistakes stay in the copy. */
 static void copy_with_numbers(struct mrc_bytes text, struct mrc_buf *buf)
 {
     while (text.len) {
@@ -145,7 +145,7 @@ static void copy_with_numbers(struct mrc_bytes text, struct mrc_buf *buf)
 
 /* ---- parsing ----------------------------------------------------------------------------------*/
 
-/* The same with other numbers: where something is wrong cannot be told then. */
+/* Parses a copy of TEXT with other numbers. Positions in the copy mean nothing to the caller. */
 static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_error *error,
                                 json_t **ret_value)
 {
@@ -163,7 +163,7 @@ static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_
     if (err || (!value && json_error_code(&parsed) == json_error_out_of_memory))
         return MRC_ENOMEM;
     if (!value)
-        return mrc_error_set(error, MRC_EINVAL, "no valid JSON: %s", complaint(&parsed));
+        return mrc_error_set(error, MRC_EINVAL, "not valid JSON: %s", complaint(&parsed));
     *ret_value = value;
     return MRC_OK;
 }
@@ -175,7 +175,8 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, struct mrc_error 
     json_t *value;
 
     if (too_deep(text))
-        return mrc_error_set(error, MRC_ELIMIT, "JSON deeper than %d levels", MRC_JSON_MAX_DEPTH);
+        return mrc_error_set(error, MRC_ELIMIT, "JSON with more than %d levels",
+                             MRC_JSON_MAX_DEPTH);
     value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | flags, &parsed);
     if (value) {
         *ret_value = value;
@@ -185,8 +186,8 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, struct mrc_error 
         return parse_large(text, JSON_REJECT_DUPLICATES | flags, error, ret_value);
     if (json_error_code(&parsed) == json_error_out_of_memory)
         return MRC_ENOMEM;
-    return mrc_error_set(error, MRC_EINVAL, "no valid JSON at byte %d: %s", parsed.position,
-                         complaint(&parsed));
+    return mrc_error_set(error, MRC_EINVAL, "not valid JSON: %s at byte %d", complaint(&parsed),
+                         parsed.position);
 }
 
 enum mrc_err mrc_json_parse(struct mrc_bytes text, struct mrc_error *error, json_t **ret_value)
@@ -204,7 +205,7 @@ enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *erro
         return err;
     if (!json_is_object(value)) {
         json_decref(value);
-        return mrc_error_set(error, MRC_EINVAL, "JSON, but no object");
+        return mrc_error_set(error, MRC_EINVAL, "JSON, but not an object");
     }
     *ret_object = value;
     return MRC_OK;
@@ -212,7 +213,7 @@ enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *erro
 
 enum mrc_err mrc_json_print(const json_t *value, char **ret_text)
 {
-    /* 15 digits are the nicer spelling of most numbers, 17 are enough for all. */
+    /* 15 digits are enough for most numbers, 17 for all. */
     for (size_t digits = 15; digits <= 17; digits++) {
         char *text =
             json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(digits));
@@ -231,7 +232,7 @@ enum mrc_err mrc_json_print(const json_t *value, char **ret_text)
 
 void mrc_json_add_string(struct mrc_buf *buf, struct mrc_bytes text)
 {
-    size_t plain = 0; /* where the run of bytes that stay as they are begins */
+    size_t plain = 0; /* the beginning of the bytes that are copied as they are */
 
     mrc_buf_add_char(buf, '"');
     for (size_t i = 0; i < text.len; i++) {

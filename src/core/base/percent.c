@@ -21,7 +21,7 @@ static const char *find(const char *at, const char *end, char c)
     return found ? found : end;
 }
 
-/* The byte that the three at AT encode, or -1: they are none of the kind. */
+/* The byte that the `%XX` at AT stands for; -1: there is no `%XX`. */
 static int encoded_byte(const char *at, const char *end)
 {
     int high = -1, low = -1;
@@ -33,8 +33,7 @@ static int encoded_byte(const char *at, const char *end)
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
-/* Most bytes stay as they are, and move in runs. Each byte is looked at once for each of the two
- * that mean something. */
+/* Most bytes stay as they are, so they are copied in runs between two special characters. */
 size_t mrc_percent_decode(struct mrc_bytes in, bool plus_is_space, char *out)
 {
     const char *at = in.ptr, *end = in.ptr + in.len;
@@ -65,7 +64,7 @@ size_t mrc_percent_decode(struct mrc_bytes in, bool plus_is_space, char *out)
     return (size_t)(to - out);
 }
 
-/* What each set holds of the printable ASCII characters. */
+/* The printable ASCII characters of each set. */
 static const char *const set_members[] = {
     [MRC_PERCENT_C0] = "",
     [MRC_PERCENT_FRAGMENT] = " \"<>`",
@@ -86,7 +85,7 @@ static bool is_member(enum mrc_percent_set set, unsigned char c)
 void mrc_percent_encode(struct mrc_buf *buf, struct mrc_bytes in, enum mrc_percent_set set)
 {
     static const char digits[] = "0123456789ABCDEF";
-    size_t plain = 0; /* where the run of bytes that stay as they are begins */
+    size_t plain = 0; /* the beginning of the bytes that are copied as they are */
 
     for (size_t i = 0; i < in.len; i++) {
         unsigned char c = (unsigned char)in.ptr[i];

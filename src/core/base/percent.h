@@ -1,6 +1,6 @@
 /*
- * Percent-encoding as the URL Standard has it (https://url.spec.whatwg.org/#percent-encoded-bytes):
- * decoding, and the sets of bytes that each part of a URL encodes.
+ * Percent-encoding and decoding, with the percent-encode sets of the URL Standard
+ * (https://url.spec.whatwg.org/#percent-encoded-bytes).
  */
 #ifndef MRC_CORE_BASE_PERCENT_H
 #define MRC_CORE_BASE_PERCENT_H
@@ -9,8 +9,9 @@
 #include "core/base/bytes.h"
 
 /*
- * What is encoded; each holds the C0 controls, DEL and everything that is not ASCII. The last one
- * is that of a simple expansion of a URI Template (RFC 6570, 3.2.2): all but unreserved characters.
+ * The bytes that are encoded. Each set holds the C0 controls, DEL and all bytes that are not ASCII.
+ * MRC_PERCENT_EXPANSION is not one of the standard: it holds everything but unreserved characters,
+ * as the simple expansion of a URI Template needs it (RFC 6570, 3.2.2).
  */
 enum mrc_percent_set {
     MRC_PERCENT_C0,
@@ -26,13 +27,13 @@ enum mrc_percent_set {
 int mrc_percent_hex_value(unsigned char c);
 
 /*
- * Decodes IN into OUT, which has room for IN.len bytes (decoding never grows) and may be IN's own
- * memory. A `%` that no two hexadecimal digits follow stands for itself. PLUS_IS_SPACE is for
- * forms. Returns the number of bytes written.
+ * Decodes IN to OUT, which has room for IN.len bytes and may be IN's own memory. A `%` without two
+ * hexadecimal digits behind it stands for itself. PLUS_IS_SPACE is for forms. Returns the number of
+ * bytes written.
  */
 size_t mrc_percent_decode(struct mrc_bytes in, bool plus_is_space, char *out);
 
-/* Appends IN, with each byte of SET as `%XX`. */
+/* Appends IN, with each byte of SET written as `%XX`. */
 void mrc_percent_encode(struct mrc_buf *buf, struct mrc_bytes in, enum mrc_percent_set set);
 
 #endif

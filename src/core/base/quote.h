@@ -1,5 +1,5 @@
 /*
- * Somebody else's bytes inside a sentence of ours: quoted, printable, and never long.
+ * Bytes from outside, made safe for a message: quoted, printable, and never long.
  */
 #ifndef MRC_CORE_BASE_QUOTE_H
 #define MRC_CORE_BASE_QUOTE_H
@@ -13,9 +13,9 @@ struct mrc_quote {
 };
 
 /*
- * Writes BYTES into QUOTE between double quotes; what is not printable ASCII, and quotes and
- * backslashes, become `?`; after MRC_QUOTE_BYTES bytes it is cut, and ends in "...". Returns the
- * text, which lives as long as QUOTE.
+ * Writes BYTES to QUOTE, between double quotes. Quotes, backslashes and all bytes that are not
+ * printable ASCII become `?`. The text is cut off after MRC_QUOTE_BYTES bytes and then ends in
+ * "...". Returns the text, which lives as long as QUOTE.
  */
 const char *mrc_quote(struct mrc_quote *quote, struct mrc_bytes bytes);
 

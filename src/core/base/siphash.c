@@ -31,7 +31,7 @@ static void take_word(struct state *s, uint64_t word)
     s->v0 ^= word;
 }
 
-/* N <= 8 bytes as a little-endian number. */
+/* The N bytes at PTR, at most 8, as a little-endian number. */
 static uint64_t load(const char *ptr, size_t n)
 {
     uint64_t word = 0;

@@ -1,5 +1,6 @@
 /*
- * SipHash-2-4: a short keyed hash for tables whose keys strangers choose.
+ * SipHash-2-4: a short keyed hash, for tables whose keys come from outside. Without the secret key
+ * of the hash, nobody can choose strings that collide.
  */
 #ifndef MRC_CORE_BASE_SIPHASH_H
 #define MRC_CORE_BASE_SIPHASH_H

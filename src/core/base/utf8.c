@@ -7,7 +7,7 @@
 size_t mrc_utf8_decode(struct mrc_bytes in, uint32_t *ret_cp, bool *ret_valid)
 {
     unsigned char lead = (unsigned char)in.ptr[0];
-    unsigned char low = 0x80, high = 0xBF; /* what the second byte may be */
+    unsigned char low = 0x80, high = 0xBF; /* the range of the second byte */
     uint32_t cp;
     size_t need, seen;
 
@@ -52,10 +52,10 @@ size_t mrc_utf8_decode(struct mrc_bytes in, uint32_t *ret_cp, bool *ret_valid)
     return seen + 1;
 }
 
-/* The top bit of each byte of a word: one that is set is no ASCII. */
+/* The top bit of each byte of a word. It is set where the byte is not ASCII. */
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 
-/* Of how many bytes, in whole words, IN shows at its beginning that they are ASCII. */
+/* The length of the ASCII text at the front of IN, in whole words. */
 static size_t ascii_words(struct mrc_bytes in)
 {
     size_t len = 0;
@@ -140,7 +140,7 @@ enum mrc_err mrc_utf8_check_text(struct mrc_bytes text, struct mrc_error *error)
         bool valid;
         size_t len;
 
-        if (*rest.ptr >= ' ' && *rest.ptr <= '~') { /* most text is nothing else */
+        if (*rest.ptr >= ' ' && *rest.ptr <= '~') { /* nearly all text */
             position++;
             continue;
         }

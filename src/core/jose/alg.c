@@ -52,12 +52,11 @@ enum mrc_err mrc_alg_parse_list(struct mrc_bytes list, struct mrc_error *error,
         name = (struct mrc_bytes){list.ptr + start, i - start};
         start = i + 1;
         if (mrc_alg_parse(name, &alg))
-            return mrc_error_set(
-                error, MRC_EINVAL,
-                "%s is no algorithm; known are HS256, HS384, HS512 (secrets), RS*, "
-                "PS*, ES* with 256, 384, 512, and EdDSA (public keys), separated "
-                "by commas",
-                mrc_quote(&quote, name));
+            return mrc_error_set(error, MRC_EINVAL,
+                                 "%s is not an algorithm: use HS256, HS384, HS512 (for secrets), "
+                                 "RS*, PS*, ES* with 256, 384, 512, or EdDSA (for public keys), "
+                                 "separated by commas",
+                                 mrc_quote(&quote, name));
         if (mrc_alg_set_has(set, alg))
             return mrc_error_set(error, MRC_EINVAL, "%s is given twice", mrc_alg_name(alg));
         set |= mrc_alg_set_of(alg);

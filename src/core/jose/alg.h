@@ -1,6 +1,6 @@
 /*
- * The signature algorithms of JOSE that a hub may be configured with (RFC 7518, 3.1; RFC 8037), and
- * sets of them. There is no `none`, and there is no way to name it.
+ * The signature algorithms of JOSE that a hub supports (RFC 7518, 3.1; RFC 8037), and sets of them.
+ * `none` does not exist here, so nothing can ask for it.
  */
 #ifndef MRC_CORE_JOSE_ALG_H
 #define MRC_CORE_JOSE_ALG_H
@@ -27,7 +27,7 @@ enum mrc_alg {
     MRC_ALG_COUNT
 };
 
-/* A set of algorithms: one bit each; 0 is the empty set. */
+/* A set of algorithms, with one bit for each. 0 is the empty set. */
 typedef uint32_t mrc_alg_set;
 
 #define MRC_ALG_SET_HMAC  ((mrc_alg_set)0x0007)
@@ -45,7 +45,7 @@ static inline bool mrc_alg_set_has(mrc_alg_set set, enum mrc_alg alg)
     return (set & mrc_alg_set_of(alg)) != 0;
 }
 
-/* The first algorithm of a set that is not empty. */
+/* The first algorithm of SET, which is not empty. */
 static inline enum mrc_alg mrc_alg_set_first(mrc_alg_set set)
 {
     enum mrc_alg alg = MRC_ALG_HS256;
@@ -58,15 +58,15 @@ static inline enum mrc_alg mrc_alg_set_first(mrc_alg_set set)
 /* The registered name of ALG, such as "HS256"; a constant. */
 const char *mrc_alg_name(enum mrc_alg alg);
 
-/* The length of the hash of ALG in bytes: 32, 48 or 64; 0 for EdDSA, which has its own. */
+/* The length of the hash of ALG in bytes: 32, 48 or 64. 0 for EdDSA, which hashes by itself. */
 size_t mrc_alg_hash_bytes(enum mrc_alg alg);
 
-/* The algorithm with the (case-sensitive) name NAME: MRC_OK, or MRC_ENOTFOUND. */
+/* Looks up the algorithm called NAME; case matters. MRC_OK or MRC_ENOTFOUND. */
 enum mrc_err mrc_alg_parse(struct mrc_bytes name, enum mrc_alg *ret_alg);
 
 /*
- * The set that LIST names: one name or more, separated by commas, with nothing between them
- * (`HS256,ES256`). MRC_EINVAL with words that name what is unknown, empty or given twice.
+ * Parses LIST: one or more names, separated by commas without spaces (`HS256,ES256`). MRC_EINVAL,
+ * and ERROR names what is unknown, empty or repeated.
  */
 enum mrc_err mrc_alg_parse_list(struct mrc_bytes list, struct mrc_error *error,
                                 mrc_alg_set *ret_set);

@@ -12,10 +12,10 @@
 #include "core/base/base64url.h"
 #include "core/base/quote.h"
 
-/* An RSA modulus of 16384 bits has 2048 bytes; nothing in a key that we take is longer. */
+/* The longest member is an RSA modulus: 16384 bits are 2048 bytes. */
 #define MEMBER_MAX_BYTES 4096
 
-/* Decodes the required member NAME of JWK into BUF, which holds nothing yet. */
+/* Decodes the required member NAME of JWK to BUF, which is empty. */
 static enum mrc_err get_member(const json_t *jwk, const char *name, struct mrc_buf *buf,
                                struct mrc_error *error)
 {
@@ -23,7 +23,7 @@ static enum mrc_err get_member(const json_t *jwk, const char *name, struct mrc_b
     enum mrc_err err;
 
     if (!json_is_string(value))
-        return mrc_error_set(error, MRC_EINVAL, "the JWK's member %s is missing or no string",
+        return mrc_error_set(error, MRC_EINVAL, "the JWK's member %s is missing, or not a string",
                              name);
     err = mrc_base64url_decode(
         (struct mrc_bytes){json_string_value(value), json_string_length(value)}, buf);
@@ -31,15 +31,15 @@ static enum mrc_err get_member(const json_t *jwk, const char *name, struct mrc_b
         return err;
     if (err)
         return mrc_error_set(error, err,
-                             "the JWK's member %s is no base64url (no padding, no other "
-                             "characters) or too long",
+                             "the JWK's member %s is too long, or not base64url (which has no "
+                             "padding and no other characters)",
                              name);
     if (!buf->len)
         return mrc_error_set(error, MRC_EINVAL, "the JWK's member %s is empty", name);
     return MRC_OK;
 }
 
-/* Turns parameters into a public key; PARAMS is freed. */
+/* Makes a public key from PARAMS, which are freed. */
 static enum mrc_err import_params(const char *type, OSSL_PARAM *params, struct mrc_error *error,
                                   struct mrc_key **ret_key)
 {
@@ -51,7 +51,7 @@ static enum mrc_err import_params(const char *type, OSSL_PARAM *params, struct m
         if (EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1)
             err = mrc_key_from_pkey(pkey, error, ret_key);
         else
-            err = mrc_error_set(error, MRC_EINVAL, "the JWK is no valid %s public key", type);
+            err = mrc_error_set(error, MRC_EINVAL, "the JWK is not a valid %s public key", type);
     }
     EVP_PKEY_free(pkey);
     EVP_PKEY_CTX_free(ctx);
@@ -151,7 +151,7 @@ static enum mrc_err parse_okp(const json_t *jwk, const char *crv, struct mrc_err
     enum mrc_err err;
 
     if (!is_448 && strcmp(crv, "Ed25519") != 0)
-        return mrc_error_set(error, MRC_EUNSUPPORTED, "the JWK's curve %s does not sign",
+        return mrc_error_set(error, MRC_EUNSUPPORTED, "the JWK's curve %s is not for signatures",
                              mrc_quote(&quote, mrc_bytes_of(crv)));
     mrc_buf_init(&x, MEMBER_MAX_BYTES);
     err = get_member(jwk, "x", &x, error);
@@ -161,7 +161,7 @@ static enum mrc_err parse_okp(const json_t *jwk, const char *crv, struct mrc_err
     if (pkey)
         err = mrc_key_from_pkey(pkey, error, ret_key);
     else
-        err = mrc_error_set(error, MRC_EINVAL, "the JWK is no valid %s public key", type);
+        err = mrc_error_set(error, MRC_EINVAL, "the JWK is not a valid %s public key", type);
 leave:
     EVP_PKEY_free(pkey);
     mrc_buf_free(&x);
@@ -183,7 +183,7 @@ static enum mrc_err parse_oct(const json_t *jwk, struct mrc_error *error, struct
     return err;
 }
 
-/* `use` and `key_ops`: what is there must allow to verify. */
+/* `use` and `key_ops`, where they are given, must allow verifying. */
 static enum mrc_err check_use(const json_t *jwk, struct mrc_error *error)
 {
     const json_t *use = json_object_get(jwk, "use"), *ops = json_object_get(jwk, "key_ops"), *op;
@@ -191,23 +191,22 @@ static enum mrc_err check_use(const json_t *jwk, struct mrc_error *error)
     size_t i;
 
     if (use && (!json_is_string(use) || strcmp(json_string_value(use), "sig") != 0))
-        return mrc_error_set(error, MRC_EUNSUPPORTED,
-                             "the JWK is for another use (use) than signatures");
+        return mrc_error_set(error, MRC_EUNSUPPORTED, "the JWK is not for signatures (use)");
     if (!ops)
         return MRC_OK;
     json_array_foreach((json_t *)ops, i, op)
     {
         if (!json_is_string(op))
-            return mrc_error_set(error, MRC_EINVAL, "the JWK's key_ops hold no strings");
+            return mrc_error_set(error, MRC_EINVAL, "the JWK's key_ops are not all strings");
         verifies = verifies || strcmp(json_string_value(op), "verify") == 0;
     }
     if (!verifies)
         return mrc_error_set(error, MRC_EUNSUPPORTED,
-                             "the JWK's key_ops do not allow to verify signatures");
+                             "the JWK's key_ops do not allow verifying signatures");
     return MRC_OK;
 }
 
-/* `alg` narrows the key to one algorithm, which must be one that it fits. */
+/* `alg` restricts the key to one algorithm, which has to fit the key. */
 static enum mrc_err apply_alg(struct mrc_key *key, const json_t *jwk, struct mrc_error *error)
 {
     const json_t *value = json_object_get(jwk, "alg");
@@ -218,7 +217,7 @@ static enum mrc_err apply_alg(struct mrc_key *key, const json_t *jwk, struct mrc
     if (!value)
         return MRC_OK;
     if (!json_is_string(value))
-        return mrc_error_set(error, MRC_EINVAL, "the JWK's member alg is no string");
+        return mrc_error_set(error, MRC_EINVAL, "the JWK's member alg is not a string");
     name = mrc_bytes_of(json_string_value(value));
     if (mrc_alg_parse(name, &alg))
         return mrc_error_set(error, MRC_EUNSUPPORTED, "the JWK's algorithm %s is not supported",
@@ -244,7 +243,7 @@ static enum mrc_err parse_by_type(const json_t *jwk, const char *kty, struct mrc
         return mrc_error_set(error, MRC_EUNSUPPORTED, "the JWK's type %s is not supported",
                              mrc_quote(&quote, mrc_bytes_of(kty)));
     if (!json_is_string(crv))
-        return mrc_error_set(error, MRC_EINVAL, "the JWK's member crv is missing or no string");
+        return mrc_error_set(error, MRC_EINVAL, "the JWK's member crv is missing, or not a string");
     return kty[0] == 'E' ? parse_ec(jwk, json_string_value(crv), error, ret_key)
                          : parse_okp(jwk, json_string_value(crv), error, ret_key);
 }
@@ -258,13 +257,14 @@ enum mrc_err mrc_jwk_parse(const json_t *jwk, struct mrc_error *error, bool *ret
 
     *ret_private = json_object_get(jwk, "d") != NULL;
     if (*ret_private)
-        return mrc_error_set(error, MRC_EINVAL,
-                             "the JWK is a private key; a hub must only have the public one (leave "
-                             "out d and the members after it)");
+        return mrc_error_set(
+            error, MRC_EINVAL,
+            "the JWK is a private key: give the hub only the public key (leave out "
+            "d and the members after it)");
     if (!json_is_string(kty))
-        return mrc_error_set(error, MRC_EINVAL, "a JWK without the member kty");
+        return mrc_error_set(error, MRC_EINVAL, "the JWK has no member kty");
     if (kid && !json_is_string(kid))
-        return mrc_error_set(error, MRC_EINVAL, "the JWK's member kid is no string");
+        return mrc_error_set(error, MRC_EINVAL, "the JWK's member kid is not a string");
     err = check_use(jwk, error);
     if (err)
         return err;

@@ -1,5 +1,5 @@
 /*
- * One JSON Web Key to one verification key (RFC 7517, 4; RFC 7518, 6; RFC 8037, 2).
+ * Makes a verification key from a JSON Web Key (RFC 7517, 4; RFC 7518, 6; RFC 8037, 2).
  */
 #ifndef MRC_CORE_JOSE_JWK_H
 #define MRC_CORE_JOSE_JWK_H
@@ -9,10 +9,11 @@
 #include "core/jose/key.h"
 
 /*
- * Makes a key of JWK: its `kid` becomes the key's name, its `alg` narrows the key's algorithms.
- * MRC_EUNSUPPORTED if the key is of a kind that this build does not know, or for another use than
- * verifying (`use`, `key_ops`, `alg`); MRC_EINVAL if it is malformed, or private, which goes to
- * RET_PRIVATE as well (that is set on each path); words in ERROR. MRC_ENOMEM.
+ * Makes a key from JWK. Its `kid` becomes the name of the key, and its `alg` restricts the key to
+ * one algorithm. MRC_EUNSUPPORTED for a key of an unknown kind, and for one with another purpose
+ * than verifying signatures (`use`, `key_ops`, `alg`); MRC_EINVAL for a malformed or private key;
+ * MRC_ENOMEM. ERROR has the reason. RET_PRIVATE, which is always set, says whether the key is
+ * private.
  */
 enum mrc_err mrc_jwk_parse(const json_t *jwk, struct mrc_error *error, bool *ret_private,
                            struct mrc_key **ret_key);

@@ -9,10 +9,10 @@ struct mrc_jws {
     json_t *header;
     struct mrc_buf payload;
     struct mrc_buf signature;
-    struct mrc_buf signing_input; /* header and payload as they were sent */
+    struct mrc_buf signing_input; /* header and payload, still encoded */
 };
 
-/* Which keys a token's `kid` leaves. */
+/* Which keys the `kid` of a token selects. */
 enum choice { KEYS_OF_THAT_NAME, KEYS_WITHOUT_NAME, ALL_KEYS };
 
 static enum mrc_err split(struct mrc_bytes token, struct mrc_bytes segments[3],
@@ -21,7 +21,7 @@ static enum mrc_err split(struct mrc_bytes token, struct mrc_bytes segments[3],
     size_t count = 0, start = 0;
 
     if (token.len > MRC_JWS_MAX_BYTES)
-        return mrc_error_set(error, MRC_ELIMIT, "the token has %zu bytes; %zu are the most",
+        return mrc_error_set(error, MRC_ELIMIT, "the token has %zu bytes; the maximum is %zu",
                              token.len, MRC_JWS_MAX_BYTES);
     for (size_t i = 0; i <= token.len; i++) {
         if (i < token.len && token.ptr[i] != '.')
@@ -33,8 +33,8 @@ static enum mrc_err split(struct mrc_bytes token, struct mrc_bytes segments[3],
     }
     if (count != 3)
         return mrc_error_set(error, MRC_EINVAL,
-                             "a token has three parts separated by dots; this has %zu%s", count,
-                             count == 5 ? ", as encrypted tokens do" : "");
+                             "a token has three parts separated by dots; this one has %zu%s", count,
+                             count == 5 ? ", like an encrypted token" : "");
     return MRC_OK;
 }
 
@@ -46,7 +46,7 @@ static enum mrc_err decode(const char *what, struct mrc_bytes segment, struct mr
     mrc_buf_init(buf, MRC_JWS_MAX_BYTES);
     err = mrc_base64url_decode(segment, buf);
     if (err == MRC_EINVAL)
-        return mrc_error_set(error, err, "the token's %s is no base64url without padding", what);
+        return mrc_error_set(error, err, "the token's %s is not base64url without padding", what);
     return err;
 }
 
@@ -55,7 +55,7 @@ static const char *get_string(const json_t *object, const char *name)
     return json_string_value(json_object_get(object, name));
 }
 
-/* The rules for the header that hold whatever the token is used for. */
+/* The rules for the header that do not depend on the use of the token. */
 static enum mrc_err check_header(struct mrc_jws *jws, struct mrc_error *error)
 {
     static const char *const strings[] = {"alg", "typ", "kid"};
@@ -66,15 +66,15 @@ static enum mrc_err check_header(struct mrc_jws *jws, struct mrc_error *error)
         const json_t *value = json_object_get(jws->header, strings[i]);
 
         if (value && !json_is_string(value))
-            return mrc_error_set(error, MRC_EINVAL, "the header's member %s is no string",
+            return mrc_error_set(error, MRC_EINVAL, "the header's member %s is not a string",
                                  strings[i]);
     }
     if (json_object_get(jws->header, "crit"))
         return mrc_error_set(error, MRC_EINVAL,
-                             "the header names critical extensions (crit); none is known here");
+                             "the header requires extensions (crit); this hub supports none");
     if (json_object_get(jws->header, "b64"))
         return mrc_error_set(error, MRC_EINVAL,
-                             "the header asks for another encoding of the payload (b64)");
+                             "the header requires another encoding of the payload (b64)");
     alg = get_string(jws->header, "alg");
     if (!alg)
         return mrc_error_set(error, MRC_EINVAL, "the header has no alg");
@@ -176,7 +176,7 @@ static bool is_candidate(const struct mrc_jws *jws, const struct mrc_jws_keys *r
     return false;
 }
 
-/* The keys that CHOICE leaves: up to MRC_JWS_MAX_TRIES of them go to FOUND; all are counted. */
+/* Writes the first keys that CHOICE selects to FOUND, and returns the number of all of them. */
 static size_t choose(const struct mrc_jws *jws, const struct mrc_jws_keys *rows, size_t count,
                      enum choice choice, const struct mrc_key *found[MRC_JWS_MAX_TRIES])
 {
@@ -196,7 +196,7 @@ static size_t choose(const struct mrc_jws *jws, const struct mrc_jws_keys *rows,
     return total;
 }
 
-/* Says which names the keys have that would do. */
+/* Names a key that could be used instead. */
 static enum mrc_err explain_kid(const struct mrc_jws *jws, const struct mrc_jws_keys *rows,
                                 size_t count, struct mrc_error *error)
 {
@@ -209,7 +209,7 @@ static enum mrc_err explain_kid(const struct mrc_jws *jws, const struct mrc_jws_
                          total > 1 ? " and others" : "");
 }
 
-/* Why no key is left: the algorithm is not configured, or the keys have other names. */
+/* Why there is no key to try: the algorithm is not configured, or the keys have other names. */
 static enum mrc_err explain_no_key(const struct mrc_jws *jws, const struct mrc_jws_keys *rows,
                                    size_t count, struct mrc_error *error)
 {
@@ -245,8 +245,8 @@ enum mrc_err mrc_jws_verify(const struct mrc_jws *jws, const struct mrc_jws_keys
         return explain_no_key(jws, candidates, count, error);
     if (tries > MRC_JWS_MAX_TRIES)
         return mrc_error_set(error, MRC_ELIMIT,
-                             "%zu keys might have signed this; %d are the most that are tried, so "
-                             "the token must name one (kid)",
+                             "%zu keys might have signed this token, and at most %d are tried: the "
+                             "token must name its key (kid)",
                              tries, MRC_JWS_MAX_TRIES);
     for (size_t i = 0; i < tries; i++) {
         enum mrc_err err = mrc_key_verify(found[i], jws->alg, mrc_buf_bytes(&jws->signing_input),
@@ -255,7 +255,9 @@ enum mrc_err mrc_jws_verify(const struct mrc_jws *jws, const struct mrc_jws_keys
         if (err != MRC_EINVAL)
             return err;
     }
-    return mrc_error_set(error, MRC_EINVAL,
-                         "the %s signature does not match: signed with another key, or altered",
-                         mrc_alg_name(jws->alg));
+    return mrc_error_set(
+        error, MRC_EINVAL,
+        "the %s signature does not match: the token was signed with another key, or "
+        "altered",
+        mrc_alg_name(jws->alg));
 }

@@ -1,9 +1,9 @@
 /*
- * JSON Web Signature in compact serialization (RFC 7515, 7.1): taken apart first, so that the
- * caller can choose whose keys count, then verified with these.
+ * JSON Web Signatures in compact serialization (RFC 7515, 7.1). A token is parsed first, so that
+ * the caller can choose the keys of its issuer, and then verified with them.
  *
- * Nothing in a token introduces a key: `jwk`, `jku`, `x5u`, `x5c` are not looked at. `crit` is
- * refused whatever it names, since no extension is known here, `b64` with it.
+ * A token cannot bring a key along: `jwk`, `jku`, `x5u` and `x5c` are ignored. `crit` is always
+ * refused, because the hub supports no extension; `b64` is refused, too.
  */
 #ifndef MRC_CORE_JOSE_JWS_H
 #define MRC_CORE_JOSE_JWS_H
@@ -12,26 +12,26 @@
 #include "core/jose/keyset.h"
 
 /*
- * The longest token: there is room for the topics of MRC_GRANTS_TOPICS_DEFAULT. What httpd takes as
- * one header field (8190 bytes by default) is shorter.
+ * The longest token. It has room for the topics of MRC_GRANTS_TOPICS_DEFAULT. httpd's own limit for
+ * a header field, 8190 bytes by default, is lower.
  */
 #define MRC_JWS_MAX_BYTES ((size_t)64 * 1024)
 
-/* How many keys are tried on one token, so that a token without `kid` cannot buy much time. */
+/* The most keys that are tried on one token: a token without `kid` must not cost much time. */
 #define MRC_JWS_MAX_TRIES 16
 
-/* One token taken apart; independent of the text that it came from. One thread at a time. */
+/* A parsed token, which does not refer to its text. One thread at a time. */
 struct mrc_jws;
 
-/* Keys that may verify a token, and the algorithms for which the configuration allows them. */
+/* Keys that may verify a token, and the algorithms that the configuration allows for them. */
 struct mrc_jws_keys {
     mrc_alg_set algs;
     const struct mrc_keyset *keys; /* NULL: none */
 };
 
 /*
- * Takes TOKEN apart: three segments of strict base64url, a header of JSON with a known `alg`.
- * Verifies nothing. MRC_EINVAL or MRC_ELIMIT with words; MRC_ENOMEM.
+ * Parses TOKEN: three segments of strict base64url, of which the first is a JSON header with a
+ * known `alg`. Verifies nothing. MRC_EINVAL or MRC_ELIMIT with the reason in ERROR; MRC_ENOMEM.
  */
 enum mrc_err mrc_jws_parse(struct mrc_bytes token, struct mrc_error *error,
                            struct mrc_jws **ret_jws);
@@ -39,21 +39,21 @@ enum mrc_err mrc_jws_parse(struct mrc_bytes token, struct mrc_error *error,
 /* Accepts NULL. */
 void mrc_jws_free(struct mrc_jws *jws);
 
-/* What the header says, unverified; NULL if the member is missing. They live as long as JWS. */
+/* Members of the header, not verified. NULL: the member is missing. They live as long as JWS. */
 enum mrc_alg mrc_jws_get_alg(const struct mrc_jws *jws);
 const char *mrc_jws_get_typ(const struct mrc_jws *jws);
 const char *mrc_jws_get_kid(const struct mrc_jws *jws);
 
-/* The payload, unverified; lives as long as JWS. */
+/* The payload, not verified; lives as long as JWS. */
 struct mrc_bytes mrc_jws_get_payload(const struct mrc_jws *jws);
 
 /*
- * Verifies the signature with the COUNT key sets at CANDIDATES. The token's algorithm must be one
- * that the candidate's row and the key itself allow. `kid` is a hint among these keys: if the
- * token has one, the keys of that name are tried, or, if there are none, those without a name;
- * a token without `kid` is tried with all. MRC_OK; MRC_ENOTFOUND if no key is left to try (the
- * keys may be out of date); MRC_EINVAL if none verifies; MRC_ELIMIT if more than MRC_JWS_MAX_TRIES
- * are left; words in ERROR. MRC_ENOMEM.
+ * Verifies the signature with the keys of the COUNT rows at CANDIDATES. A row and the key itself
+ * have to allow the token's algorithm. `kid` chooses among these keys: a token with `kid` is tried
+ * with the keys of that name, or, if there is none, with the keys without a name; a token without
+ * `kid` is tried with all of them. MRC_OK; MRC_EINVAL if no key verifies it; MRC_ENOTFOUND if there
+ * is no key to try, because the keys may be out of date; MRC_ELIMIT if there are more than
+ * MRC_JWS_MAX_TRIES; MRC_ENOMEM. ERROR has the reason.
  */
 enum mrc_err mrc_jws_verify(const struct mrc_jws *jws, const struct mrc_jws_keys *candidates,
                             size_t count, struct mrc_error *error);

@@ -19,10 +19,10 @@ struct mrc_key {
     size_t secret_len;
 };
 
-/* Exponents beyond this cost far more time than any honest key asks for. */
+/* A larger exponent costs far more time than any sensible key needs. */
 #define RSA_EXPONENT_MAX_BITS 64
 
-/* The curves, the one algorithm that each has, and the length of r and s. */
+/* The curves, the algorithm of each, and the length of r and s. */
 static const struct curve {
     const char *group;
     const char *kind;
@@ -76,11 +76,12 @@ static enum mrc_err check_rsa(EVP_PKEY *pkey, struct mrc_error *error)
     bits = BN_num_bits(modulus);
     if (bits < MRC_KEY_RSA_MIN_BITS || bits > MRC_KEY_RSA_MAX_BITS)
         err = mrc_error_set(error, MRC_EINVAL,
-                            "the RSA key has %d bits; %d to %d are accepted, make a new one", bits,
+                            "the RSA key has %d bits: make a new one with %d to %d bits", bits,
                             MRC_KEY_RSA_MIN_BITS, MRC_KEY_RSA_MAX_BITS);
     else if (!BN_is_odd(exponent) || BN_is_one(exponent) || !BN_is_odd(modulus) ||
              BN_num_bits(exponent) > RSA_EXPONENT_MAX_BITS)
-        err = mrc_error_set(error, MRC_EINVAL, "the RSA key's exponent or modulus is unsound");
+        err =
+            mrc_error_set(error, MRC_EINVAL, "the RSA key has an unacceptable exponent or modulus");
 leave:
     BN_free(exponent);
     BN_free(modulus);
@@ -112,7 +113,7 @@ static enum mrc_err check_point(EVP_PKEY *pkey, struct mrc_error *error)
     return err;
 }
 
-/* What kind of key PKEY is, and what fits it. */
+/* Finds the kind of PKEY and the algorithms that fit it. */
 static enum mrc_err classify(EVP_PKEY *pkey, struct mrc_error *error, mrc_alg_set *ret_algs,
                              const char **ret_kind)
 {
@@ -253,7 +254,7 @@ static enum mrc_err verify_hmac(const struct mrc_key *key, enum mrc_alg alg, str
     return same ? MRC_OK : MRC_EINVAL;
 }
 
-/* ECDSA: r and s, each of the length of a coordinate, to the DER that OpenSSL verifies. */
+/* Converts an ECDSA signature (r and s, each as long as a coordinate) to DER for OpenSSL. */
 static enum mrc_err ecdsa_to_der(enum mrc_alg alg, struct mrc_bytes signature,
                                  unsigned char **ret_der, int *ret_len)
 {
@@ -311,7 +312,7 @@ static enum mrc_err verify_public(const struct mrc_key *key, enum mrc_alg alg,
     if (alg >= MRC_ALG_PS256 && alg <= MRC_ALG_PS512 &&
         (EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) != 1 ||
          EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) != 1))
-        goto leave; /* MGF1 takes the digest of the signature by itself */
+        goto leave; /* MGF1 uses the digest of the signature by default */
     err = EVP_DigestVerify(ctx, sig, len, (const unsigned char *)data.ptr, data.len) == 1
               ? MRC_OK
               : MRC_EINVAL;

@@ -33,7 +33,7 @@ static struct mrc_bytes skip_space(struct mrc_bytes text)
     return text;
 }
 
-/* Whether the one key of a source fits each configured algorithm; if not, what would mend it. */
+/* Checks that the only key of a source fits each algorithm. ERROR names what would fit. */
 static enum mrc_err check_fit(const struct mrc_key *key, mrc_alg_set algs, struct mrc_error *error)
 {
     mrc_alg_set misfits = algs & ~mrc_key_get_algs(key);
@@ -43,14 +43,15 @@ static enum mrc_err check_fit(const struct mrc_key *key, mrc_alg_set algs, struc
         return MRC_OK;
     name = mrc_alg_name(mrc_alg_set_first(misfits));
     if (mrc_key_get_secret_bytes(key))
-        return mrc_error_set(error, MRC_EINVAL,
-                             "%s needs a public key (PEM, certificate, JWK or JWK Set), and this "
-                             "is %s; secrets are for HS256, HS384 and HS512",
-                             name, kind);
+        return mrc_error_set(
+            error, MRC_EINVAL,
+            "%s needs a public key (PEM, certificate, JWK or JWK Set), but this is "
+            "%s; secrets are for HS256, HS384 and HS512",
+            name, kind);
     if (misfits & MRC_ALG_SET_HMAC)
         return mrc_error_set(error, MRC_EINVAL,
-                             "%s needs a secret, and this is %s: its use as a secret would let "
-                             "everybody sign; name the algorithm of the key, such as %s",
+                             "%s needs a secret, but this is %s: used as a secret, it would let "
+                             "anybody sign; configure the algorithm of the key, such as %s",
                              name, kind, mrc_alg_name(mrc_alg_set_first(mrc_key_get_algs(key))));
     return mrc_error_set(error, MRC_EINVAL, "%s does not fit %s; this one is for %s", name, kind,
                          mrc_key_get_algs(key) == MRC_ALG_SET_RSA
@@ -58,7 +59,7 @@ static enum mrc_err check_fit(const struct mrc_key *key, mrc_alg_set algs, struc
                              : mrc_alg_name(mrc_alg_set_first(mrc_key_get_algs(key))));
 }
 
-/* Whether a secret is as long as the hash of each algorithm that it is configured for. */
+/* Checks that a secret is as long as the hash of each configured algorithm. */
 static enum mrc_err check_length(const struct mrc_key *key, mrc_alg_set algs, unsigned flags,
                                  struct mrc_error *error, struct mrc_error *warning)
 {
@@ -74,16 +75,18 @@ static enum mrc_err check_length(const struct mrc_key *key, mrc_alg_set algs, un
     if (have >= need)
         return MRC_OK;
     if (flags & MRC_KEYSET_SHORT_SECRET_WARNS) {
-        mrc_error_set(warning, MRC_EINVAL,
-                      "the secret has %zu bytes; %s calls for %zu at least, or it can be guessed",
-                      have, mrc_alg_name(longest), need);
+        mrc_error_set(
+            warning, MRC_EINVAL,
+            "the secret has %zu bytes; %s needs %zu or more, because a short secret can be "
+            "guessed",
+            have, mrc_alg_name(longest), need);
         return MRC_OK;
     }
-    return mrc_error_set(error, MRC_EINVAL, "the secret has %zu bytes; %s needs %zu at least", have,
+    return mrc_error_set(error, MRC_EINVAL, "the secret has %zu bytes; %s needs %zu or more", have,
                          mrc_alg_name(longest), need);
 }
 
-/* The one key of a source: checked against ALGS and put into KEYS, which owns it from now on. */
+/* Adds the only key of a source to KEYS, which owns it from now on, and checks it. */
 static enum mrc_err add_only(struct mrc_keyset *keys, struct mrc_key *key, mrc_alg_set algs,
                              unsigned flags, struct mrc_error *error)
 {
@@ -97,7 +100,7 @@ static enum mrc_err add_only(struct mrc_keyset *keys, struct mrc_key *key, mrc_a
     return err;
 }
 
-/* Public keys in forms that OpenSSL's tools and SSH write, mistaken for a secret. */
+/* Whether CONTENT is a public key in a form that OpenSSL's tools or SSH write: not a secret. */
 static bool is_public_key(struct mrc_bytes content)
 {
     const unsigned char *der = (const unsigned char *)content.ptr;
@@ -129,7 +132,7 @@ static enum mrc_err parse_secret(struct mrc_keyset *keys, struct mrc_bytes conte
 
     if (content.len && is_public_key(content))
         return mrc_error_set(error, MRC_EINVAL,
-                             "this is a public key in another form than PEM or JWK; convert it "
+                             "this is a public key, but neither PEM nor JWK: convert it "
                              "(openssl pkey -pubin -inform DER, ssh-keygen -e -m PKCS8)");
     if (content.len && content.ptr[content.len - 1] == '\n') {
         content.len--;
@@ -137,18 +140,17 @@ static enum mrc_err parse_secret(struct mrc_keyset *keys, struct mrc_bytes conte
             content.len--;
     }
     if (!content.len)
-        return mrc_error_set(error, MRC_EINVAL,
-                             "the key is empty: put a secret or a public key there");
+        return mrc_error_set(error, MRC_EINVAL, "the key is empty: give a secret or a public key");
     if (contains(content, "${"))
         return mrc_error_set(error, MRC_EINVAL,
-                             "the secret still holds ${...}: the variable was not defined");
+                             "the secret still holds ${...}: define the variable");
     err = mrc_key_from_secret(content, &key);
     if (err)
         return err;
     return add_only(keys, key, algs, flags, error);
 }
 
-/* One PEM block. *RET_PKEY stays NULL for a block that holds no key (parameters). */
+/* Reads one PEM block. RET_PKEY is untouched for a block without a key (parameters). */
 static enum mrc_err parse_pem_block(const char *name, const unsigned char *der, long len,
                                     struct mrc_error *error, EVP_PKEY **ret_pkey)
 {
@@ -158,7 +160,7 @@ static enum mrc_err parse_pem_block(const char *name, const unsigned char *der, 
 
     if (strstr(name, "PRIVATE KEY"))
         return mrc_error_set(error, MRC_EINVAL,
-                             "this holds a private key; a hub must only have the public one "
+                             "this is a private key: give the hub only the public key "
                              "(openssl pkey -in FILE -pubout)");
     if (strstr(name, "PARAMETERS"))
         return MRC_OK;
@@ -186,7 +188,7 @@ static enum mrc_err parse_pem_block(const char *name, const unsigned char *der, 
     return MRC_OK;
 }
 
-/* The first public key of a PEM file; the whole file is read, to find private keys in it. */
+/* Takes the first public key of a PEM file, and reads on to find private keys in it. */
 static enum mrc_err parse_pem(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
                               struct mrc_error *error)
 {
@@ -215,7 +217,8 @@ static enum mrc_err parse_pem(struct mrc_keyset *keys, struct mrc_bytes content,
             pkey = NULL;
         } else if (!err && pkey && !(first_is_cert && is_cert)) {
             err = mrc_error_set(error, MRC_EINVAL,
-                                "this holds several public keys; one key per source, or a JWK Set");
+                                "there are several public keys: give one key per source, or a JWK "
+                                "Set");
         }
         EVP_PKEY_free(pkey);
         OPENSSL_free(name);
@@ -224,9 +227,9 @@ static enum mrc_err parse_pem(struct mrc_keyset *keys, struct mrc_bytes content,
     }
     if (!err && contains(content, "PRIVATE KEY-----"))
         err = mrc_error_set(error, MRC_EINVAL,
-                            "this holds a private key; a hub must only have the public one");
+                            "this holds a private key: give the hub only the public key");
     if (!err && !first)
-        err = mrc_error_set(error, MRC_EINVAL, "this begins like PEM, but holds no whole block%s",
+        err = mrc_error_set(error, MRC_EINVAL, "this looks like PEM, but holds no complete block%s",
                             contains(content, "\\n") ? ": its line ends are written as \\n" : "");
     if (!err)
         err = mrc_key_from_pkey(first, error, &key);
@@ -245,9 +248,9 @@ static enum mrc_err parse_set(struct mrc_keyset *keys, const json_t *set, mrc_al
     size_t skipped = 0;
 
     if (!json_is_array(array))
-        return mrc_error_set(error, MRC_EINVAL, "the member keys of the JWK Set is no array");
+        return mrc_error_set(error, MRC_EINVAL, "the JWK Set's member keys is not an array");
     if (json_array_size(array) > MRC_KEYSET_MAX_KEYS)
-        return mrc_error_set(error, MRC_ELIMIT, "the JWK Set has %zu keys; %d are the most",
+        return mrc_error_set(error, MRC_ELIMIT, "the JWK Set has %zu keys; the maximum is %d",
                              json_array_size(array), MRC_KEYSET_MAX_KEYS);
     for (size_t i = 0; i < json_array_size(array); i++) {
         struct mrc_error *why = skipped ? NULL : &reason;
@@ -257,8 +260,9 @@ static enum mrc_err parse_set(struct mrc_keyset *keys, const json_t *set, mrc_al
 
         err = mrc_jwk_parse(json_array_get(array, i), why, &is_private, &key);
         if (!err && !(mrc_key_get_algs(key) & algs)) {
-            mrc_error_set(why, MRC_EINVAL, "key %zu is %s for none of the configured algorithms",
-                          i + 1, mrc_key_get_kind(key));
+            mrc_error_set(why, MRC_EINVAL,
+                          "key %zu is %s, which fits none of the configured algorithms", i + 1,
+                          mrc_key_get_kind(key));
             err = MRC_EUNSUPPORTED;
         }
         if (!err)
@@ -270,10 +274,11 @@ static enum mrc_err parse_set(struct mrc_keyset *keys, const json_t *set, mrc_al
         }
         mrc_key_free(key);
         if (is_private)
-            return mrc_error_set(error, MRC_EINVAL,
-                                 "key %zu of the JWK Set is a private key; publish and configure "
-                                 "the public members only",
-                                 i + 1);
+            return mrc_error_set(
+                error, MRC_EINVAL,
+                "key %zu of the JWK Set is a private key: publish and configure only "
+                "public members",
+                i + 1);
         if (err == MRC_ENOMEM)
             return err;
         skipped++;
@@ -283,7 +288,7 @@ static enum mrc_err parse_set(struct mrc_keyset *keys, const json_t *set, mrc_al
     return MRC_OK;
 }
 
-/* An object with `keys` or `kty`. Sets *RET_TAKEN if CONTENT is JSON of ours, valid or not. */
+/* Reads an object with `keys` or `kty`. RET_TAKEN: CONTENT is meant to be one, valid or not. */
 static enum mrc_err parse_json(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
                                unsigned flags, struct mrc_error *error, bool *ret_taken)
 {
@@ -296,7 +301,8 @@ static enum mrc_err parse_json(struct mrc_keyset *keys, struct mrc_bytes content
     *ret_taken = contains(content, "\"keys\"") || contains(content, "\"kty\"");
     err = mrc_json_parse_object(content, &inner, &object);
     if (err)
-        return mrc_error_set(error, err, "this looks like a JWK or a JWK Set: %s", inner.text);
+        return mrc_error_set(error, err, "this looks like a JWK or a JWK Set, but it is %s",
+                             inner.text);
     *ret_taken = true;
     if (json_object_get(object, "keys")) {
         err = parse_set(keys, object, algs, flags, error);
@@ -305,8 +311,9 @@ static enum mrc_err parse_json(struct mrc_keyset *keys, struct mrc_bytes content
         if (!err)
             err = add_only(keys, key, algs, flags, error);
     } else {
-        err = mrc_error_set(error, MRC_EINVAL,
-                            "this is JSON, but neither a JWK (member kty) nor a JWK Set (keys)");
+        err = mrc_error_set(
+            error, MRC_EINVAL,
+            "this is JSON, but neither a JWK (with a member kty) nor a JWK Set (keys)");
     }
     json_decref(object);
     return err;
@@ -320,11 +327,11 @@ static enum mrc_err parse_only_set(struct mrc_keyset *keys, struct mrc_bytes con
     enum mrc_err err = mrc_json_parse_object(content, &inner, &object);
 
     if (err)
-        return mrc_error_set(error, err, "this is no JWK Set: it is %s", inner.text);
+        return mrc_error_set(error, err, "this is not a JWK Set: it is %s", inner.text);
     if (json_object_get(object, "keys"))
         err = parse_set(keys, object, algs, flags, error);
     else
-        err = mrc_error_set(error, MRC_EINVAL, "this is no JWK Set: it has no member keys");
+        err = mrc_error_set(error, MRC_EINVAL, "this is not a JWK Set: it has no member keys");
     json_decref(object);
     return err;
 }

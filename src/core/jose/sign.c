@@ -11,7 +11,7 @@
 #include "core/base/base64url.h"
 #include "core/jose/key.h"
 
-/* Far above what a header, claims and a signature take together. */
+/* Far more than a header, claims and a signature take together. */
 #define TOKEN_MAX_BYTES ((size_t)1024 * 1024)
 
 static const EVP_MD *digest_of(enum mrc_alg alg)
@@ -28,7 +28,7 @@ static const EVP_MD *digest_of(enum mrc_alg alg)
     }
 }
 
-/* A passphrase is never asked for on a terminal. */
+/* Keeps OpenSSL from asking for a passphrase on the terminal. */
 static int no_passphrase(char *buf, int size, int rwflag, void *data)
 {
     return -1;
@@ -46,7 +46,7 @@ static enum mrc_err sign_hmac(enum mrc_alg alg, struct mrc_bytes key, struct mrc
             key.len--;
     }
     if (!key.len || key.len > TOKEN_MAX_BYTES)
-        return mrc_error_set(error, MRC_EINVAL, "the secret is empty or far too long");
+        return mrc_error_set(error, MRC_EINVAL, "the secret is empty, or longer than 1 MB");
     if (!HMAC(digest_of(alg), key.ptr, (int)key.len, (const unsigned char *)data.ptr, data.len, mac,
               &len))
         return MRC_ENOMEM;
@@ -54,7 +54,7 @@ static enum mrc_err sign_hmac(enum mrc_alg alg, struct mrc_bytes key, struct mrc
     return mrc_buf_error(signature);
 }
 
-/* ECDSA: from DER to r and s, each as long as a coordinate (RFC 7518, 3.4). */
+/* Converts an ECDSA signature from DER to r and s, each as long as a coordinate (RFC 7518, 3.4). */
 static enum mrc_err add_ecdsa(enum mrc_alg alg, const unsigned char *der, size_t len,
                               struct mrc_buf *signature)
 {
@@ -112,8 +112,7 @@ static enum mrc_err sign_pem(enum mrc_alg alg, struct mrc_bytes pem, struct mrc_
     BIO_free(bio);
     if (!pkey)
         return mrc_error_set(error, MRC_EINVAL,
-                             "%s signs with a private key in PEM, without a passphrase; this is "
-                             "none",
+                             "%s needs a private key in PEM without a passphrase; this is not one",
                              mrc_alg_name(alg));
     err = mrc_key_from_pkey(pkey, error, &key);
     if (!err && !mrc_alg_set_has(mrc_key_get_algs(key), alg))
@@ -134,7 +133,7 @@ enum mrc_err mrc_sign_jws(enum mrc_alg alg, struct mrc_bytes key, struct mrc_byt
     char *text;
 
     if (key.len > TOKEN_MAX_BYTES)
-        return mrc_error_set(error, MRC_ELIMIT, "the key is far too long");
+        return mrc_error_set(error, MRC_ELIMIT, "the key is longer than 1 MB");
     mrc_buf_init(&token, TOKEN_MAX_BYTES);
     mrc_buf_init(&signature, TOKEN_MAX_BYTES);
     mrc_base64url_encode(header, &token);

@@ -6,8 +6,8 @@ struct mrc_automaton {
     struct mrc_automaton_terms terms;
     size_t prefix_len;
     size_t suffix_len;
-    size_t count;   /* of operations, MRC_OP_MATCH included */
-    char *literals; /* the prefix, then the suffix; behind the operations */
+    size_t count;   /* of operations, including MRC_OP_MATCH */
+    char *literals; /* the prefix, then the suffix; stored behind the operations */
     struct mrc_op ops[];
 };
 
@@ -20,8 +20,8 @@ static bool is_jump(const struct mrc_op *op)
 }
 
 /*
- * Counts as prefix the operations before RET_PREFIX_LEN, and as suffix those from RET_SUFFIX_AT on:
- * plain bytes at both ends that nothing jumps into or over.
+ * Finds the plain bytes at both ends that no operation jumps into or over. The prefix is everything
+ * before RET_PREFIX_LEN, the suffix everything from RET_SUFFIX_AT on.
  */
 static void find_ends(const struct mrc_op *ops, size_t count, size_t *ret_prefix_len,
                       size_t *ret_suffix_at)
@@ -95,7 +95,7 @@ struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automat
     struct mrc_literal literal = {
         .prefix = {automaton->literals, automaton->prefix_len},
         .suffix = {automaton->literals + automaton->prefix_len, automaton->suffix_len},
-        .is_whole = automaton->count == 1, /* there is the end, and nothing before it */
+        .is_whole = automaton->count == 1, /* MRC_OP_MATCH is the only operation */
     };
 
     if (literal.is_whole)
@@ -106,12 +106,12 @@ struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automat
 /* ---- matching ----------------------------------------------------------------------------------
  */
 
-/* The automata of nearly all patterns are smaller than this, and need no allocation to run. */
+/* Most automata have no more operations than this, and run without an allocation. */
 #define SMALL_AUTOMATON 64
 
 /*
- * A run of the automaton. NOW and NEXT are lists of operations waiting for a byte; SEEN tells at
- * which byte an operation was last entered, so that it is entered once for each.
+ * A run of the automaton. NOW and NEXT are lists of operations that wait for a byte. SEEN holds,
+ * for each operation, the byte at which it was last entered, so that it is entered once per byte.
  */
 struct run {
     const struct mrc_automaton *automaton;
@@ -119,8 +119,8 @@ struct run {
     uint32_t *seen;
     size_t next_count;
     size_t steps_left;
-    bool is_matching; /* the state after the last byte is an accepting one */
-    bool is_certain;  /* whatever follows, it matches */
+    bool is_matching; /* the end is among the states after the last byte */
+    bool is_certain;  /* it matches, whatever follows */
 };
 
 static bool is_segment_byte(const struct mrc_automaton *automaton, char c)
@@ -141,7 +141,7 @@ static void push(struct run *run, size_t *depth, uint32_t op, uint32_t at)
     run->stack[(*depth)++] = op;
 }
 
-/* Enters operation OP, and all that is reached from it without a byte, before byte AT (from 1). */
+/* Enters OP, and every operation that it leads to without a byte, before the byte AT (from 1). */
 static void enter(struct run *run, uint32_t op, uint32_t at)
 {
     const struct mrc_op *ops = run->automaton->ops;
@@ -180,7 +180,7 @@ static void enter(struct run *run, uint32_t op, uint32_t at)
     }
 }
 
-/* Lets the operation OP take byte C, and enters what may come after it. */
+/* Lets the operation OP take the byte C, if it does, and enters the operations behind it. */
 static void step(struct run *run, uint32_t op, char c, uint32_t at)
 {
     const struct mrc_op *it = &run->automaton->ops[op];
@@ -200,7 +200,7 @@ static void step(struct run *run, uint32_t op, char c, uint32_t at)
         if (is_in_sets(run->automaton, it, c))
             enter(run, op + 1, at);
         break;
-    case MRC_OP_STAR: /* enters what is behind it by itself, as MRC_OP_ANY does */
+    case MRC_OP_STAR: /* entering it, or MRC_OP_ANY, enters the next operation, too */
         if (is_in_sets(run->automaton, it, c))
             enter(run, op, at);
         break;
@@ -230,7 +230,7 @@ static bool simulate(struct run *run, uint32_t first, struct mrc_bytes subject)
     return run->is_certain || run->is_matching;
 }
 
-/* How many bytes the segment at the front of SUBJECT has. */
+/* The length of the segment at the front of SUBJECT. */
 static size_t segment_len(const struct mrc_automaton *automaton, struct mrc_bytes subject)
 {
     const char *end = NULL;
@@ -240,7 +240,7 @@ static size_t segment_len(const struct mrc_automaton *automaton, struct mrc_byte
     return end ? (size_t)(end - subject.ptr) : subject.len;
 }
 
-/* Whether the segment at OP can end at one place only: before a delimiter, or at the very end. */
+/* Whether the segment at OP can only end before a delimiter or at the end of the subject. */
 static bool is_segment_plain(const struct mrc_automaton *automaton, uint32_t op)
 {
     const struct mrc_op *next = &automaton->ops[op + 1];
@@ -252,8 +252,8 @@ static bool is_segment_plain(const struct mrc_automaton *automaton, uint32_t op)
 enum verdict { MATCHES, DIFFERS, UNDECIDED };
 
 /*
- * Runs the operations as long as there is only one way to go on, which for most patterns is to the
- * end. Otherwise SUBJECT and OP are where the automaton has to begin.
+ * Runs the operations as long as there is only one way to continue. For most patterns that is up to
+ * the end. On UNDECIDED, SUBJECT and OP are moved to where the simulation has to begin.
  */
 static enum verdict run_plain_ops(const struct mrc_automaton *automaton, struct mrc_bytes *subject,
                                   uint32_t *op)
@@ -289,7 +289,7 @@ static enum verdict run_plain_ops(const struct mrc_automaton *automaton, struct 
 
 bool mrc_automaton_is_costly(const struct mrc_automaton *automaton)
 {
-    uint32_t plain = 0; /* those at the beginning for which there is one way only */
+    uint32_t plain = 0; /* operations at the beginning that run_plain_ops() runs */
 
     for (;; plain++) {
         const struct mrc_op *op = &automaton->ops[plain];
@@ -302,7 +302,7 @@ bool mrc_automaton_is_costly(const struct mrc_automaton *automaton)
     }
 }
 
-/* The automaton, from the operation FIRST on, on what is left of the subject. */
+/* Simulates the automaton on SUBJECT, from the operation FIRST on. */
 static enum mrc_err run_automaton(const struct mrc_automaton *automaton, uint32_t first,
                                   struct mrc_bytes subject, bool *ret_matches)
 {

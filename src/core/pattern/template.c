@@ -2,24 +2,24 @@
 
 #include "core/base/buf.h"
 
-/* The most bytes of operations for each byte of a template; see add_loop() and add_encoded(). */
+/* An upper bound of operations in bytes per byte of a template: see add_loop(), add_encoded(). */
 #define OPS_BYTES_PER_BYTE 64
 
 /* ---- sets of bytes ----------------------------------------------------------------------------*/
 
 enum {
-    SET_VALUE = 1,    /* unreserved, and the comma of a list */
-    SET_EQUALS = 2,   /* the = of a name */
+    SET_VALUE = 1,    /* unreserved characters, and the comma of a list */
+    SET_EQUALS = 2,   /* the = behind a name */
     SET_RESERVED = 4, /* reserved characters */
-    SET_HEX = 8,
-    SET_NAME = 16 /* of a variable, beside . and %XX */
+    SET_HEX = 8,      /* hexadecimal digits */
+    SET_NAME = 16     /* the name of a variable, except for . and %XX */
 };
 
 #define DIGIT   (SET_VALUE | SET_HEX | SET_NAME)
 #define LETTER  (SET_VALUE | SET_NAME)
 #define HEXCHAR (LETTER | SET_HEX)
 
-/* RFC 3986, 2.2 and 2.3; a comma is reserved and separates the values of a list. */
+/* RFC 3986, 2.2 and 2.3. The comma is reserved, and separates the values of a list. */
 static const uint8_t sets[256] = {
     ['!'] = SET_RESERVED,
     ['#'] = SET_RESERVED,
@@ -74,7 +74,7 @@ static size_t count_ops(const struct compiler *compiler)
     return compiler->ops.len / sizeof(struct mrc_op);
 }
 
-/* Returns the number of the new operation. */
+/* Appends an operation and returns its index. */
 static size_t emit(struct compiler *compiler, enum mrc_op_code code, unsigned arg, size_t to)
 {
     struct mrc_op op = {.to = (uint32_t)to, .code = (uint8_t)code, .arg = (uint8_t)arg};
@@ -83,14 +83,14 @@ static size_t emit(struct compiler *compiler, enum mrc_op_code code, unsigned ar
     return count_ops(compiler) - 1;
 }
 
-/* Lets the operation OP go on behind the last one. */
+/* Lets the operation OP continue behind the last one. */
 static void land(struct compiler *compiler, size_t op)
 {
     if (!mrc_buf_error(&compiler->ops))
         ((struct mrc_op *)compiler->ops.ptr)[op].to = (uint32_t)count_ops(compiler);
 }
 
-/* Any number of bytes of SETS and of %XX. */
+/* Appends a loop over bytes of the sets ALLOWED and over %XX. */
 static void add_loop(struct compiler *compiler, unsigned allowed)
 {
     size_t start = emit(compiler, MRC_OP_STAR, allowed, 0);
@@ -103,7 +103,7 @@ static void add_loop(struct compiler *compiler, unsigned allowed)
     land(compiler, split);
 }
 
-/* A byte that is not ASCII: itself, or as it is when expanded. */
+/* Appends a byte that is not ASCII, as itself or percent-encoded. */
 static void add_encoded(struct compiler *compiler, unsigned char byte)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -120,7 +120,7 @@ static void add_encoded(struct compiler *compiler, unsigned char byte)
 
 /* ---- expressions ------------------------------------------------------------------------------*/
 
-/* What an operator stands for (RFC 6570, appendix A). */
+/* The properties of an operator (RFC 6570, appendix A). */
 struct kind {
     char name, prefix, separator;
     unsigned allowed;
@@ -145,11 +145,11 @@ struct expression {
 
 static enum mrc_err refuse(const struct compiler *compiler, const char *what)
 {
-    return mrc_error_set(compiler->error, MRC_EINVAL, "it is no URI template: %s at its byte %zu",
-                         what, compiler->at + 1);
+    return mrc_error_set(compiler->error, MRC_EINVAL, "not a URI template: %s at byte %zu", what,
+                         compiler->at + 1);
 }
 
-/* The name of a variable: characters and %XX, with single dots between them. */
+/* Reads the name of a variable: characters and %XX, with single dots between them. */
 static enum mrc_err read_name(struct compiler *compiler)
 {
     bool is_begun = false;
@@ -160,7 +160,7 @@ static enum mrc_err read_name(struct compiler *compiler)
         else if (is_encoded(compiler->text, compiler->at))
             compiler->at += 3;
         else if (!is_begun)
-            return refuse(compiler, "there must be the name of a variable");
+            return refuse(compiler, "the name of a variable is missing");
         else if (is_char(compiler->text, compiler->at, '.'))
             compiler->at++;
         else
@@ -169,7 +169,7 @@ static enum mrc_err read_name(struct compiler *compiler)
     }
 }
 
-/* The modifier behind a name: `*`, or a length of 1 to 9999. */
+/* Reads the modifier behind a name: `*`, or a length of 1 to 9999, or nothing. */
 static enum mrc_err read_modifier(struct compiler *compiler, bool *ret_explodes)
 {
     size_t digits = 0;
@@ -181,15 +181,14 @@ static enum mrc_err read_modifier(struct compiler *compiler, bool *ret_explodes)
         return MRC_OK;
     compiler->at++;
     if (is_char(compiler->text, compiler->at, '0'))
-        return refuse(compiler, "there must be a length of 1 to 9999");
+        return refuse(compiler, "a length must be 1 to 9999");
     for (; compiler->at < compiler->text.len; compiler->at++, digits++) {
         char c = compiler->text.ptr[compiler->at];
 
         if (c < '0' || c > '9')
             break;
     }
-    return digits >= 1 && digits <= 4 ? MRC_OK
-                                      : refuse(compiler, "there must be a length of 1 to 9999");
+    return digits >= 1 && digits <= 4 ? MRC_OK : refuse(compiler, "a length must be 1 to 9999");
 }
 
 static const struct kind *read_operator(struct compiler *compiler)
@@ -203,7 +202,7 @@ static const struct kind *read_operator(struct compiler *compiler)
     return &simple;
 }
 
-/* What may follow the first value: each other one may be the last. */
+/* Appends the values behind the first one, each of which may be the last. */
 static void add_others(struct compiler *compiler, const struct expression *expression,
                        unsigned allowed)
 {
@@ -241,7 +240,7 @@ static void add_expression(struct compiler *compiler, const struct expression *e
         land(compiler, skip);
 }
 
-/* From behind `{` to behind `}`. */
+/* Compiles an expression; its `{` has been read. */
 static enum mrc_err compile_expression(struct compiler *compiler)
 {
     struct expression expression = {.kind = read_operator(compiler)};
@@ -262,7 +261,7 @@ static enum mrc_err compile_expression(struct compiler *compiler)
         compiler->at++;
     }
     if (!is_char(compiler->text, compiler->at, '}'))
-        return refuse(compiler, "there must be a comma or a closing brace");
+        return refuse(compiler, "a comma or a closing brace is missing");
     compiler->at++;
     add_expression(compiler, &expression);
     return MRC_OK;
@@ -270,7 +269,7 @@ static enum mrc_err compile_expression(struct compiler *compiler)
 
 /* ---- templates --------------------------------------------------------------------------------*/
 
-/* One character outside of expressions (RFC 6570, 2.1, with the ' of its erratum 6937). */
+/* Compiles a character outside of expressions (RFC 6570, 2.1, with the ' of its erratum 6937). */
 static enum mrc_err compile_literal(struct compiler *compiler)
 {
     unsigned char c = (unsigned char)compiler->text.ptr[compiler->at];
@@ -283,7 +282,7 @@ static enum mrc_err compile_literal(struct compiler *compiler)
     if (c == '%' && !is_encoded(compiler->text, compiler->at))
         return refuse(compiler, "% needs two hexadecimal digits");
     if (c <= ' ' || c == 0x7F || strchr("\"<>\\^`{|}", c))
-        return refuse(compiler, "there is a character that must be encoded");
+        return refuse(compiler, "a character is not percent-encoded");
     emit(compiler, MRC_OP_CHAR, c, 0);
     compiler->at++;
     return MRC_OK;

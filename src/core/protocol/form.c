@@ -9,10 +9,10 @@
 
 struct mrc_form {
     size_t count;
-    struct mrc_form_pair pairs[]; /* count of them; behind them what they point to */
+    struct mrc_form_pair pairs[]; /* count of them, followed by the bytes that they point to */
 };
 
-/* Cuts the next part off REST, at `&`; false at the end. */
+/* Takes the next part, up to `&`, from the front of REST. False at the end. */
 static bool next_part(struct mrc_bytes *rest, struct mrc_bytes *ret_part)
 {
     const char *end;
@@ -31,7 +31,7 @@ static bool next_part(struct mrc_bytes *rest, struct mrc_bytes *ret_part)
     return true;
 }
 
-/* Decodes IN to the place AT, which moves on. */
+/* Decodes IN to *AT, and moves *AT behind it. */
 static struct mrc_bytes decode(struct mrc_bytes in, char **at)
 {
     struct mrc_bytes out = {*at, mrc_percent_decode(in, true, *at)};
@@ -51,7 +51,8 @@ enum mrc_err mrc_form_parse(struct mrc_bytes body, size_t max_pairs, struct mrc_
 
     while (next_part(&rest, &part)) {
         if (count == max_pairs)
-            return mrc_error_set(error, MRC_ELIMIT, "more than %zu form fields", max_pairs);
+            return mrc_error_set(error, MRC_ELIMIT, "there are more than %zu form fields",
+                                 max_pairs);
         count++;
     }
     if (count > (SIZE_MAX - sizeof(*form) - body.len - 1) / sizeof(form->pairs[0]))

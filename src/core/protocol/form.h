@@ -1,11 +1,11 @@
 /*
  * The parser of application/x-www-form-urlencoded
- * (https://url.spec.whatwg.org/#urlencoded-parsing): publish bodies, queries of subscriptions,
- * QUERY bodies.
+ * (https://url.spec.whatwg.org/#urlencoded-parsing), for the body of a publication and for the
+ * query and the body of a subscription.
  *
- * Nothing is malformed here: `;` is data, a stray `%` stands for itself, a part without `=` is a
- * name with an empty value, empty parts are skipped. Unlike the standard's parser, this one does
- * not replace what is no UTF-8: names and values are the decoded bytes, which the caller validates.
+ * Every input is a form: `;` is data, a stray `%` stands for itself, a part without `=` is a name
+ * with an empty value, and empty parts are skipped. Unlike the standard's parser, this one does not
+ * replace invalid UTF-8: names and values are the decoded bytes, which the caller validates.
  */
 #ifndef MRC_CORE_PROTOCOL_FORM_H
 #define MRC_CORE_PROTOCOL_FORM_H
@@ -15,19 +15,19 @@
 #include "core/base/bytes.h"
 #include "core/base/err.h"
 
-/* Both views have a pointer, even when empty, and live as long as the form. */
+/* Both views live as long as the form. They have a pointer even if they are empty. */
 struct mrc_form_pair {
     struct mrc_bytes name;
     struct mrc_bytes value;
 };
 
-/* Immutable once parsed; holds a copy of everything it needs of the body. */
+/* Immutable once parsed. It does not refer to the body. */
 struct mrc_form;
 
 /*
- * Parses BODY, whose length the caller has bounded: the form takes at most BODY.len bytes and 32
- * for each pair. MRC_ELIMIT if there are more than MAX_PAIRS pairs; MRC_ENOMEM. The caller frees
- * RET_FORM.
+ * Parses BODY, whose length the caller has bounded: the form takes at most BODY.len bytes, and 32
+ * bytes more for each pair. MRC_ELIMIT if there are more than MAX_PAIRS pairs; MRC_ENOMEM. The
+ * caller frees RET_FORM.
  */
 enum mrc_err mrc_form_parse(struct mrc_bytes body, size_t max_pairs, struct mrc_error *error,
                             struct mrc_form **ret_form);
@@ -35,10 +35,10 @@ enum mrc_err mrc_form_parse(struct mrc_bytes body, size_t max_pairs, struct mrc_
 /* Accepts NULL. */
 void mrc_form_free(struct mrc_form *form);
 
-/* The number of pairs; they are in the order of the body, and names may repeat. */
+/* The number of pairs, which are in the order of the body. A name may occur several times. */
 size_t mrc_form_count(const struct mrc_form *form);
 
-/* The pair I, which is less than the count. */
+/* The pair with the index I, which is less than the count. */
 struct mrc_form_pair mrc_form_get(const struct mrc_form *form, size_t i);
 
 #endif

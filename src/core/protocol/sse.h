@@ -1,5 +1,5 @@
 /*
- * Server-Sent Events: an update becomes the bytes of an event (HTML, "Server-sent events").
+ * Writes Server-Sent Events (HTML, "Server-sent events").
  */
 #ifndef MRC_CORE_PROTOCOL_SSE_H
 #define MRC_CORE_PROTOCOL_SSE_H
@@ -8,16 +8,16 @@ struct mrc_buf;
 struct mrc_update;
 
 /*
- * Appends UPDATE to BUF as one event. Each line of the data becomes a `data` field of its own (CR,
- * LF and CRLF end a line), so that no data can forge a field; the other fields hold no line end,
- * which mrc_update_parse() has made sure of. Errors are the buffer's.
+ * Appends UPDATE to BUF as one event. Each line of the data becomes a `data` field (CR, LF and CRLF
+ * end a line), so that data cannot forge another field. The other fields hold no line ends:
+ * mrc_update_parse() refuses them. Errors are the buffer's.
  */
 void mrc_sse_add_event(struct mrc_buf *buf, const struct mrc_update *update);
 
-/* Appends a comment line without text: what keeps an idle stream alive. */
+/* Appends a comment line without text, which keeps an idle stream alive. */
 void mrc_sse_add_comment(struct mrc_buf *buf);
 
-/* Appends an event of nothing but a reconnection time: when to come back. */
+/* Appends an event that only sets the time after which the client reconnects. */
 void mrc_sse_add_retry(struct mrc_buf *buf, unsigned retry_ms);
 
 #endif

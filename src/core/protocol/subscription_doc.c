@@ -6,7 +6,7 @@
 
 #define VARIABLES_MAX 3
 
-/* What documents of protocol 0.x are in. */
+/* The @context of documents of protocol 0.x. */
 #define LEGACY_CONTEXT "https://mercure.rocks/"
 
 bool mrc_subscription_doc_parse(struct mrc_bytes rest, bool is_legacy, char *scratch,
@@ -59,7 +59,7 @@ void mrc_subscription_doc_add_url(struct mrc_buf *buf, const char *hub_path,
     }
 }
 
-/* The URL as a JSON string: the path of the hub may hold what has to be escaped there. */
+/* Appends the URL as a JSON string, because the path of the hub may need escapes. */
 static void add_id(struct mrc_buf *buf, const char *hub_path,
                    const struct mrc_subscription_ref *ref, bool context)
 {

@@ -8,13 +8,14 @@
 #include "core/protocol/form.h"
 
 /*
- * A record, in the byte order of the machine that made it:
+ * A record, in the byte order of the machine that has written it:
  *
  *     +--------------+-----------------------+---------+------+-------+------+
  *     | fixed header | topics_count x uint32 | topics… | type | retry | data |
  *     +--------------+-----------------------+---------+------+-------+------+
  *
- * A topic costs four bytes here and "topic=" in the form, so that a record is hardly longer.
+ * A topic takes four bytes more here, and "topic=" in the form: so a record is hardly longer than
+ * the form.
  */
 #define RECORD_VERSION 1u
 #define RECORD_PRIVATE 1u
@@ -29,9 +30,9 @@ struct record_header {
     uint64_t data_len;
 };
 
-_Static_assert(sizeof(struct record_header) == 32, "a record's header has no padding");
+_Static_assert(sizeof(struct record_header) == 32, "the header of a record has no padding");
 _Static_assert(sizeof(struct record_header) <= MRC_UPDATE_RECORD_EXTRA_BYTES,
-               "a record is at most so much longer than its form");
+               "a record is at most this much longer than its form");
 
 static enum mrc_err check_text(const char *field, struct mrc_bytes value, struct mrc_error *error)
 {
@@ -81,15 +82,15 @@ static enum mrc_err check_retry(struct mrc_bytes retry, struct mrc_error *error)
     for (size_t i = 0; i < retry.len; i++) {
         if (retry.ptr[i] < '0' || retry.ptr[i] > '9')
             return mrc_error_set(error, MRC_EINVAL,
-                                 "retry is a number of milliseconds: ASCII digits only");
+                                 "retry must be a number of milliseconds, in ASCII digits only");
     }
     if (retry.len == 0)
         return mrc_error_set(error, MRC_EINVAL,
-                             "retry is empty: give ASCII digits, or leave the field out");
+                             "retry is empty: give a number of milliseconds, or leave it out");
     return MRC_OK;
 }
 
-/* The fields that may appear once, where each goes, and its rule. */
+/* The fields that may occur once: the member of struct mrc_update, and the rule of each. */
 struct single_field {
     const char *name;
     size_t offset;
@@ -128,7 +129,8 @@ static enum mrc_err take_topic(struct mrc_update *update, struct mrc_bytes value
                                const struct mrc_update_limits *limits, struct mrc_error *error)
 {
     if (update->topics_count == limits->topics_max)
-        return mrc_error_set(error, MRC_ELIMIT, "an update has at most %zu topics here",
+        return mrc_error_set(error, MRC_ELIMIT,
+                             "a publication to this hub may have at most %zu topics",
                              limits->topics_max);
     if (value.len > limits->field_max_bytes)
         return mrc_error_set(error, MRC_ELIMIT, "the field topic is longer than %zu bytes",
@@ -137,7 +139,7 @@ static enum mrc_err take_topic(struct mrc_update *update, struct mrc_bytes value
     return check_topic(value, error);
 }
 
-/* What the field says does not count, but it keeps to the rules of all fields. */
+/* The value of `private` has no meaning, but the rules for all fields apply to it. */
 static enum mrc_err take_private(struct mrc_update *update, struct mrc_bytes value,
                                  const struct mrc_update_limits *limits, struct mrc_error *error)
 {
@@ -168,7 +170,7 @@ enum mrc_err mrc_update_parse(const struct mrc_form *form, const struct mrc_upda
 
     if (topics == 0)
         return mrc_error_set(error, MRC_EINVAL,
-                             "the field topic is missing: a publication names at least one topic");
+                             "the field topic is missing: a publication needs at least one topic");
     if (topics > limits->topics_max)
         topics = limits->topics_max;
     update.topics = calloc(topics ? topics : 1, sizeof(*update.topics));
@@ -221,7 +223,7 @@ static size_t record_bytes(const struct mrc_update *update)
     return bytes;
 }
 
-/* Copies BYTES to AT; returns what follows. */
+/* Copies BYTES to AT, and returns the position behind them. */
 static char *put(char *at, struct mrc_bytes bytes)
 {
     if (bytes.len)
@@ -257,7 +259,7 @@ void mrc_update_encode(const struct mrc_update *update, struct mrc_buf *buf)
     put(at, update->data);
 }
 
-/* Cuts LEN bytes off the front of REST; false if it has not so many. */
+/* Takes LEN bytes from the front of REST. False if it has fewer. */
 static bool cut(struct mrc_bytes *rest, uint64_t len, struct mrc_bytes *ret_part)
 {
     if (len > rest->len)
@@ -268,7 +270,7 @@ static bool cut(struct mrc_bytes *rest, uint64_t len, struct mrc_bytes *ret_part
     return true;
 }
 
-/* Cuts the header and the LENGTHS of the topics off the front of REST. */
+/* Takes the header and the lengths of the topics from the front of REST. */
 static bool cut_header(struct mrc_bytes *rest, struct record_header *ret_header,
                        struct mrc_bytes *ret_lengths)
 {
@@ -355,7 +357,7 @@ void mrc_update_id_make(const unsigned char random[16], char ret_id[MRC_UPDATE_I
         if (i == 6)
             byte = (unsigned char)((byte & 0x0f) | 0x40); /* version 4 */
         if (i == 8)
-            byte = (unsigned char)((byte & 0x3f) | 0x80); /* variant of RFC 9562 */
+            byte = (unsigned char)((byte & 0x3f) | 0x80); /* the variant of RFC 9562 */
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *out++ = '-';
         *out++ = hex[byte >> 4];

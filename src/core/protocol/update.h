@@ -1,10 +1,12 @@
 /*
- * An update: what a publisher sends and subscribers receive; draft-dunglas-mercure-08,
- * "Publication".
+ * An update, which a publisher sends and subscribers receive (draft-dunglas-mercure-08,
+ * "Publication").
  *
- * A publication's form becomes a struct mrc_update of views into the form; the update becomes a
- * record, the flat bytes that the ring, the history and the transport carry; the record becomes
- * views again in every process that delivers it. Nothing here is shared between threads.
+ *     form --------> struct mrc_update --------> record --------> struct mrc_update
+ *           parse    (views of the form)  encode         decode   (views of the record)
+ *
+ * A record is flat bytes: the ring, the history and the transport carry it, and each process that
+ * delivers the update decodes it. Nothing here is shared between threads.
  */
 #ifndef MRC_CORE_PROTOCOL_UPDATE_H
 #define MRC_CORE_PROTOCOL_UPDATE_H
@@ -20,65 +22,67 @@ struct mrc_buf;
 struct mrc_form;
 
 struct mrc_update {
-    struct mrc_bytes *topics; /* the first is the canonical topic; malloc()ed array of views */
+    struct mrc_bytes *topics; /* malloc()ed array of views; the first is the canonical topic */
     size_t topics_count;      /* at least 1 */
-    struct mrc_bytes data;    /* empty if the publisher gave none */
-    struct mrc_bytes id;      /* { NULL, 0 } while the hub has given none yet */
+    struct mrc_bytes data;    /* empty: none */
+    struct mrc_bytes id;      /* { NULL, 0 }: the hub has not assigned one yet */
     struct mrc_bytes type;    /* empty: no `event` field */
     struct mrc_bytes retry;   /* ASCII digits; empty: none */
     bool is_private;
 };
 
-/* What a publication may ask for; a publication past one is refused with MRC_ELIMIT. */
+/* Limits for a publication. One that exceeds a limit is refused with MRC_ELIMIT. */
 struct mrc_update_limits {
     size_t topics_max;      /* number of topics */
-    size_t field_max_bytes; /* length of each field's value */
+    size_t field_max_bytes; /* length of the value of each field */
 };
 
 /*
- * Reads the fields of a publication and holds them against the draft's rules, but for the reserved
- * namespace, which needs the hub's URL (core/topic/reserved.h). UPDATE gets views into FORM, which
- * must outlive it. Of a field that may appear once the first counts; unknown fields are ignored; an
- * empty id counts as not given. MRC_EINVAL or MRC_ELIMIT with the mend in ERROR; MRC_ENOMEM.
+ * Parses a publication and checks the rules of the draft, except for the reserved namespace, which
+ * needs the hub's URL (core/topic/reserved.h). Of a field that may occur once, the first one
+ * counts. Unknown fields are ignored, and an empty id counts as missing. RET_UPDATE gets views into
+ * FORM, which must outlive it; the caller clears it. MRC_EINVAL or MRC_ELIMIT, and ERROR says how
+ * to fix the publication; MRC_ENOMEM.
  */
 enum mrc_err mrc_update_parse(const struct mrc_form *form, const struct mrc_update_limits *limits,
                               struct mrc_error *error, struct mrc_update *ret_update);
 
-/* Gives the array of topics back; what the views point to is not the update's. Accepts NULL. */
+/* Frees the array of topics. The views belong to others. Accepts NULL. */
 void mrc_update_clear(struct mrc_update *update);
 
-/* The bytes that count for MercureHistory bytes=: topics, id, type and data. */
+/* The size that counts for MercureHistory bytes=: topics, id, type and data. */
 uint64_t mrc_update_stored_bytes(const struct mrc_update *update);
 
 /*
- * Appends the record of UPDATE to BUF: all of it but the id, which the ring and the history keep as
- * the record's key. It is at most MRC_UPDATE_RECORD_EXTRA_BYTES longer than the form it came from.
- * Errors are the buffer's.
+ * Appends the record of UPDATE to BUF. It holds everything but the id, which the ring and the
+ * history store as the key of the record. The record is at most MRC_UPDATE_RECORD_EXTRA_BYTES
+ * longer than the form of the update. Errors are the buffer's.
  */
 void mrc_update_encode(const struct mrc_update *update, struct mrc_buf *buf);
 
 #define MRC_UPDATE_RECORD_EXTRA_BYTES 64
 
 /*
- * Reads a record and its ID. UPDATE gets views into both. Every length is checked: MRC_EINVAL for
- * bytes that mrc_update_encode() did not make; MRC_ENOMEM.
+ * Decodes RECORD. RET_UPDATE gets views into RECORD and ID; the caller clears it. Every length is
+ * checked: MRC_EINVAL for bytes that mrc_update_encode() has not written; MRC_ENOMEM.
  */
 enum mrc_err mrc_update_decode(struct mrc_bytes id, struct mrc_bytes record,
                                struct mrc_update *ret_update);
 
 /*
- * The topics alone, as views into RECORD, without taking memory. MRC_ELIMIT: there are more than
- * MAX. MRC_EINVAL: as above; what follows the topics is not looked at.
+ * Decodes only the topics, as views into RECORD, and allocates nothing. MRC_ELIMIT: there are more
+ * than MAX. MRC_EINVAL as above, but the bytes behind the topics are not checked.
  */
 enum mrc_err mrc_update_peek_topics(struct mrc_bytes record, struct mrc_bytes *ret_topics,
                                     size_t max, size_t *ret_count);
 
-/* Room for an id that the hub makes, with its terminator: "urn:uuid:" and 36 characters. */
+/* The size of an id that the hub makes: "urn:uuid:", 36 characters and the terminator. */
 #define MRC_UPDATE_ID_BYTES 46
 
 /*
- * Writes a fresh id, `urn:uuid:` and a version 4 UUID made of 16 RANDOM bytes (RFC 9562, section
- * 5.4): random, since an id that tells time tells subscribers of updates that they may not read.
+ * Writes a new id: `urn:uuid:` and a version 4 UUID made from 16 RANDOM bytes (RFC 9562, section
+ * 5.4). It is random because an id that holds a time or a number would show subscribers that there
+ * are updates that they may not read.
  */
 void mrc_update_id_make(const unsigned char random[16], char ret_id[MRC_UPDATE_ID_BYTES]);
 

@@ -13,7 +13,7 @@
  *   [ ]                    newest .. oldest: one chain by last use; unused ones: the free chain
  *   [ ] -> 1
  *
- * An index of NONE ends a chain. All of it is guarded by the mutex.
+ * An index of NONE ends a chain. The mutex guards everything but sha256.
  */
 #define NONE        UINT32_MAX
 #define MAX_ENTRIES ((size_t)1 << 24)
@@ -26,7 +26,7 @@ struct entry {
 };
 
 struct mrc_token_cache {
-    EVP_MD *sha256; /* found once: looking for it costs more than hashing a token */
+    EVP_MD *sha256; /* fetched once: fetching costs more than hashing a token */
     pthread_mutex_t mutex;
     uint32_t bucket_mask;
     uint32_t newest, oldest, free;
@@ -81,7 +81,7 @@ void mrc_token_cache_free(struct mrc_token_cache *cache)
     free(cache);
 }
 
-/* The bucket of KEY: a part of a SHA-256, which nobody can aim. */
+/* The bucket of KEY, a SHA-256: nobody can choose tokens for one bucket. */
 static uint32_t *bucket_of(struct mrc_token_cache *cache, const unsigned char *key)
 {
     uint32_t hash;
@@ -117,7 +117,7 @@ static void chain_push(struct mrc_token_cache *cache, uint32_t i)
     cache->newest = i;
 }
 
-/* Takes entry I out of everything; returns its reference, to be dropped without the mutex. */
+/* Removes entry I. Returns its reference, which the caller drops after it has left the mutex. */
 static struct mrc_token *take(struct mrc_token_cache *cache, uint32_t i)
 {
     struct entry *entry = &cache->entries[i];
@@ -135,7 +135,7 @@ static struct mrc_token *take(struct mrc_token_cache *cache, uint32_t i)
     return token;
 }
 
-/* A new reference to what the cache knows and what still lives, or NULL. */
+/* A new reference to the cached token, or NULL: there is none, or it has expired. */
 static struct mrc_token *lookup(struct mrc_token_cache *cache, const unsigned char *key,
                                 int64_t now_us)
 {
@@ -156,7 +156,7 @@ static struct mrc_token *lookup(struct mrc_token_cache *cache, const unsigned ch
     return found;
 }
 
-/* Remembers TOKEN, to which the cache takes a reference of its own. */
+/* Adds TOKEN; the cache takes a reference of its own. */
 static void store(struct mrc_token_cache *cache, const unsigned char *key, struct mrc_token *token)
 {
     struct mrc_token *evicted = NULL;
@@ -164,7 +164,7 @@ static void store(struct mrc_token_cache *cache, const unsigned char *key, struc
     uint32_t i, *bucket;
 
     pthread_mutex_lock(&cache->mutex);
-    if (find(cache, key) == NONE) { /* else another thread was faster */
+    if (find(cache, key) == NONE) { /* otherwise another thread was faster */
         if (cache->free == NONE)
             evicted = take(cache, cache->oldest);
         i = cache->free;
@@ -183,8 +183,8 @@ static void store(struct mrc_token_cache *cache, const unsigned char *key, struc
 }
 
 /*
- * SHA-256 of the scope's length, the scope and the token: no scope and token can be taken for
- * others. False: out of memory.
+ * SHA-256 of the length of the scope, the scope and the token. The length keeps different pairs of
+ * scope and token apart. False: out of memory.
  */
 static bool make_key(const struct mrc_token_cache *cache, struct mrc_bytes scope,
                      struct mrc_bytes token, unsigned char key[SHA256_DIGEST_LENGTH])
@@ -209,7 +209,7 @@ enum mrc_err mrc_token_cache_verify(struct mrc_token_cache *cache, struct mrc_by
     struct mrc_token *verified;
     enum mrc_err err;
 
-    if (token.len > MRC_JWS_MAX_BYTES) /* nobody verifies such a token */
+    if (token.len > MRC_JWS_MAX_BYTES) /* such a token is always refused */
         return mrc_token_verify(token, policy, now_us, reason, ret_token);
     if (!make_key(cache, scope, token, key))
         return MRC_ENOMEM;

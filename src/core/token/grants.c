@@ -10,7 +10,7 @@
 #include "core/base/utf8.h"
 #include "core/topic/matcher.h"
 
-/* Details lie in the order of the token, and so do the matchers: each detail has a run of them. */
+/* Details and entries are in the order of the token. The entries of a detail are consecutive. */
 struct detail {
     unsigned actions; /* a bit for each enum mrc_action */
     char *payload;    /* JSON text, or NULL */
@@ -24,24 +24,24 @@ struct entry {
 struct mrc_grants {
     unsigned some;  /* actions granted on anything */
     unsigned every; /* actions granted on all topics */
-    bool costly;    /* some matcher of them is, or there are too many patterns */
+    bool costly;    /* a matcher is costly, or there are too many patterns */
     size_t detail_count, entry_count;
     struct detail *details;
     struct entry *entries;
-    const struct entry **by_value; /* the literal ones sorted by value, then the others */
+    const struct entry **by_value; /* the literal entries, sorted by value, then the others */
     size_t literal_count;
-    char *payload; /* JSON text for all subscriptions that have none of their own, or NULL */
+    char *payload; /* JSON text for subscriptions without a payload of their own, or NULL */
 };
 
-/* The longest name of a place: that of a claim, and a number. */
+/* The longest place: the name of a claim and an index. */
 #define PLACE_BYTES 64
 
-/* What is needed while a claim is read. */
+/* The state of reading a claim. */
 struct reader {
     const struct mrc_grants_limits *limits;
     const char *base;
     struct mrc_error *error;
-    char place[PLACE_BYTES]; /* the claim, and which detail of it is in work */
+    char place[PLACE_BYTES]; /* the claim and the detail that is read, for messages */
     const char *list;        /* the name of the list of topics in it */
 };
 
@@ -53,7 +53,7 @@ static unsigned bit_of(enum mrc_action action)
 static enum mrc_err refuse(const struct reader *reader, enum mrc_err err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Says where the rule is broken that FMT tells. */
+/* Refuses the claim: the message is the place, followed by the rule FMT. */
 static enum mrc_err refuse(const struct reader *reader, enum mrc_err err, const char *fmt, ...)
 {
     char rule[MRC_ERROR_TEXT_BYTES];
@@ -81,7 +81,7 @@ static enum mrc_err read_actions(const struct reader *reader, const json_t *acti
     unsigned found = 0;
 
     if (!json_is_array(actions) || !json_array_size(actions))
-        return refuse(reader, MRC_EINVAL, ".actions must be an array that is not empty");
+        return refuse(reader, MRC_EINVAL, ".actions must be a non-empty array");
     for (size_t i = 0; i < json_array_size(actions); i++) {
         const json_t *action = json_array_get(actions, i);
 
@@ -91,13 +91,14 @@ static enum mrc_err read_actions(const struct reader *reader, const json_t *acti
             found |= bit_of(MRC_ACTION_PUBLISH);
         else if (is_string(action, "subscribe"))
             found |= bit_of(MRC_ACTION_SUBSCRIBE);
-        /* else: an action of a later specification, which grants nothing here */
+        /* any other action is of a later specification and grants nothing here */
     }
     *ret_actions = found;
     return MRC_OK;
 }
 
-/* The matcher of entry INDEX in the list of topics; its value stands in MEMBER of it, or is it. */
+/* Makes the matcher of entry INDEX of the list, whose value is in MEMBER, or is the entry itself.
+ */
 static enum mrc_err make_matcher(const struct reader *reader, size_t index, const char *member,
                                  enum mrc_matcher_type type, struct mrc_bytes value,
                                  struct mrc_matcher **ret_matcher)
@@ -106,7 +107,7 @@ static enum mrc_err make_matcher(const struct reader *reader, size_t index, cons
     enum mrc_err err;
 
     if (value.len > reader->limits->pattern_bytes)
-        return refuse(reader, MRC_ELIMIT, ".%s[%zu]%s has %zu bytes; %zu are the most",
+        return refuse(reader, MRC_ELIMIT, ".%s[%zu]%s has %zu bytes; the maximum is %zu",
                       reader->list, index, member, value.len, reader->limits->pattern_bytes);
     err = mrc_utf8_check_text(value, &inner);
     if (!err)
@@ -131,9 +132,9 @@ static enum mrc_err read_topic(const struct reader *reader, size_t index, const 
     if (match_type && !json_is_string(match_type))
         return refuse(reader, MRC_EINVAL, ".%s[%zu].match_type must be a string", reader->list,
                       index);
-    /* The wildcard comes before the type, even before one that is unknown. */
+    /* The wildcard is recognized first, whatever the type is, even an unknown one. */
     if (match_type && !is_string(match, "*") && mrc_matcher_type_parse(bytes_of(match_type), &type))
-        return refuse(reader, MRC_EUNSUPPORTED, ".%s[%zu].match_type %s is not known here",
+        return refuse(reader, MRC_EUNSUPPORTED, ".%s[%zu].match_type %s is not supported",
                       reader->list, index, mrc_quote(&quote, bytes_of(match_type)));
     return make_matcher(reader, index, ".match", type, bytes_of(match), ret_matcher);
 }
@@ -141,7 +142,7 @@ static enum mrc_err read_topic(const struct reader *reader, size_t index, const 
 static enum mrc_err check_room(const struct reader *reader, const struct mrc_grants *grants)
 {
     if (grants->entry_count >= reader->limits->topics)
-        return refuse(reader, MRC_ELIMIT, ": more than %zu topics in the token",
+        return refuse(reader, MRC_ELIMIT, ": the token has more than %zu topics",
                       reader->limits->topics);
     return MRC_OK;
 }
@@ -157,7 +158,7 @@ static void add_entry(struct mrc_grants *grants, size_t detail, struct mrc_match
         grants->every |= actions;
 }
 
-/* One Mercure detail; what it has so far belongs to GRANTS at once. */
+/* Reads a Mercure detail. GRANTS own what has been read of it, also on failure. */
 static enum mrc_err read_detail(const struct reader *reader, const json_t *object,
                                 struct mrc_grants *grants)
 {
@@ -168,14 +169,14 @@ static enum mrc_err read_detail(const struct reader *reader, const json_t *objec
     enum mrc_err err;
 
     if (index >= reader->limits->details)
-        return refuse(reader, MRC_ELIMIT, ": more than %zu Mercure details",
+        return refuse(reader, MRC_ELIMIT, ": the token has more than %zu Mercure details",
                       reader->limits->details);
     detail = &grants->details[grants->detail_count++];
     err = read_actions(reader, json_object_get(object, "actions"), &detail->actions);
     if (err)
         return err;
     if (!json_is_array(topics) || !json_array_size(topics))
-        return refuse(reader, MRC_EINVAL, ".topics must be an array that is not empty");
+        return refuse(reader, MRC_EINVAL, ".topics must be a non-empty array");
     if (payload && !json_is_object(payload))
         return refuse(reader, MRC_EINVAL, ".payload must be an object");
     for (size_t i = 0; i < json_array_size(topics); i++) {
@@ -198,7 +199,7 @@ static enum mrc_err allocate(struct mrc_grants *grants, size_t detail_count, siz
     return grants->details && grants->entries ? MRC_OK : MRC_ENOMEM;
 }
 
-/* Counts what must be allocated, without looking at rules. */
+/* Allocates enough for DETAILS, which are not checked yet. */
 static enum mrc_err allocate_for(struct mrc_grants *grants, const json_t *details)
 {
     size_t detail_count = 0, entry_count = 0;
@@ -230,12 +231,11 @@ static enum mrc_err read_claim(struct reader *reader, const json_t *details,
             err = refuse(reader, MRC_EINVAL, ".type must be a string");
         else if (is_string(type, MRC_GRANTS_DETAIL_TYPE))
             err = read_detail(reader, object, grants);
-        /* else: for another API than Mercure's */
+        /* any other type is for another API than Mercure */
     }
     return err;
 }
 
-/* Reads CLAIM with READ into new grants. */
 static struct mrc_bytes value_of(const struct entry *entry)
 {
     return mrc_matcher_get_value(entry->matcher);
@@ -255,7 +255,7 @@ static int compare_values(const void *a, const void *b)
     return compare_bytes(value_of(*left), value_of(*right));
 }
 
-/* So that one of very many literal entries is found without looking at all of them. */
+/* Sorts the literal entries, so that one of very many is found by a binary search. */
 static enum mrc_err sort_by_value(struct mrc_grants *grants)
 {
     size_t others = 0;
@@ -276,6 +276,7 @@ static enum mrc_err sort_by_value(struct mrc_grants *grants)
     return MRC_OK;
 }
 
+/* Parses CLAIM with READ into new grants. */
 static enum mrc_err parse_with(enum mrc_err (*read)(struct reader *, const json_t *,
                                                     struct mrc_grants *),
                                struct reader *reader, const json_t *claim,
@@ -310,7 +311,7 @@ enum mrc_err mrc_grants_parse(const json_t *details, const struct mrc_grants_lim
 
 /* ---- protocol 0.x -----------------------------------------------------------------------------*/
 
-/* Each list is a detail, and each of its entries that is an object one more. */
+/* Each list becomes a detail, and so does each selector that has a payload of its own. */
 static enum mrc_err allocate_for_legacy(struct mrc_grants *grants, const json_t *claim)
 {
     size_t count = json_array_size(json_object_get(claim, "publish")) +
@@ -319,7 +320,9 @@ static enum mrc_err allocate_for_legacy(struct mrc_grants *grants, const json_t 
     return allocate(grants, count + 2, count);
 }
 
-/* A selector is a string, or, in tokens between the two protocols, an object as in the modern one.
+/*
+ * Reads a selector: a string, or, in tokens between the two protocols, an object as in the modern
+ * claim.
  */
 static enum mrc_err read_selector(const struct reader *reader, size_t index, const json_t *selector,
                                   size_t detail, struct mrc_grants *grants)
@@ -395,7 +398,7 @@ enum mrc_err mrc_grants_parse_legacy(const json_t *claims, const struct mrc_gran
     return parse_with(read_legacy_claim, &reader, claim, ret_grants);
 }
 
-/* ---- questions --------------------------------------------------------------------------------*/
+/* ---- checking topics --------------------------------------------------------------------------*/
 
 void mrc_grants_free(struct mrc_grants *grants)
 {
@@ -412,7 +415,7 @@ void mrc_grants_free(struct mrc_grants *grants)
     free(grants);
 }
 
-/* The first entry for ACTION that matches TOPIC, or SIZE_MAX. */
+/* The index of the first entry for ACTION that matches TOPIC; SIZE_MAX: none. */
 static enum mrc_err find(const struct mrc_grants *grants, enum mrc_action action,
                          struct mrc_topic *topic, size_t *ret_index)
 {
@@ -435,7 +438,7 @@ static enum mrc_err find(const struct mrc_grants *grants, enum mrc_action action
     return MRC_OK;
 }
 
-/* Where the first literal entry is that is not before TEXT. */
+/* The position of the first literal entry that is not sorted before TEXT. */
 static size_t find_literal(const struct mrc_grants *grants, struct mrc_bytes text)
 {
     size_t low = 0, high = grants->literal_count;
@@ -451,7 +454,7 @@ static size_t find_literal(const struct mrc_grants *grants, struct mrc_bytes tex
     return low;
 }
 
-/* Whether some entry for ACTION matches TOPIC; RET_ALLOW is untouched if MRC_ENOMEM is returned. */
+/* Whether an entry for ACTION matches TOPIC. On MRC_ENOMEM, RET_ALLOW is untouched. */
 static enum mrc_err allows(const struct mrc_grants *grants, enum mrc_action action,
                            struct mrc_topic *topic, bool *ret_allow)
 {
@@ -476,7 +479,7 @@ static enum mrc_err allows(const struct mrc_grants *grants, enum mrc_action acti
     return MRC_OK;
 }
 
-/* The first entry for ACTION that matches TEXT, or SIZE_MAX; none if there is no memory. */
+/* The index of the first entry for ACTION that matches TEXT; SIZE_MAX: none, or out of memory. */
 static size_t find_text(const struct mrc_grants *grants, enum mrc_action action,
                         struct mrc_bytes text)
 {

@@ -7,7 +7,7 @@
 #include "core/base/quote.h"
 #include "core/jose/jws.h"
 
-/* Times past the year 9999 are taken for its end: "never" to us, and far from any overflow. */
+/* The end of the year 9999. Later times count as this one, so that no sum overflows. */
 #define TIME_MAX_S 253402300799LL
 #define US_PER_S   1000000LL
 
@@ -31,7 +31,7 @@ static bool eq_ignoring_case(const char *a, const char *b, size_t len)
     return true;
 }
 
-/* RFC 7515, 4.1.9: the prefix `application/` may be left out, and case does not count. */
+/* The prefix `application/` may be missing, and case does not matter (RFC 7515, 4.1.9). */
 static bool is_access_token_type(const char *typ)
 {
     static const char prefix[] = "application/", type[] = "at+jwt";
@@ -57,7 +57,7 @@ static enum mrc_err check_typ(const struct mrc_jws *jws, struct mrc_error *reaso
     return MRC_OK;
 }
 
-/* A NumericDate: seconds since 1970, a fraction allowed. */
+/* Reads a NumericDate: seconds since 1970, perhaps with a fraction. */
 static enum mrc_err get_time(const json_t *claims, const char *name, struct mrc_error *reason,
                              int64_t *ret_us)
 {
@@ -100,14 +100,15 @@ static enum mrc_err check_times(const json_t *claims, int64_t now_us, bool must_
             return err;
     }
     if (exp_us <= now_us)
-        return mrc_error_set(reason, MRC_EINVAL, "it expired %lld seconds ago (exp)",
+        return mrc_error_set(reason, MRC_EINVAL, "the token expired %lld seconds ago (exp)",
                              (long long)((now_us - exp_us) / US_PER_S));
     if (json_object_get(claims, "nbf")) {
         err = get_time(claims, "nbf", reason, &nbf_us);
         if (err)
             return err;
         if (nbf_us > now_us)
-            return mrc_error_set(reason, MRC_EINVAL, "it is not valid for %lld more seconds (nbf)",
+            return mrc_error_set(reason, MRC_EINVAL,
+                                 "the token becomes valid in %lld seconds (nbf)",
                                  (long long)((nbf_us - now_us + US_PER_S - 1) / US_PER_S));
     }
     *ret_exp_us = exp_us;
@@ -158,7 +159,7 @@ static enum mrc_err check_audience(const struct mrc_token_policy *policy, const 
         policy->audience_count > 1 ? " or another of its names" : "");
 }
 
-/* ---- whose token ------------------------------------------------------------------------------*/
+/* ---- issuers ----------------------------------------------------------------------------------*/
 
 static bool has_issuer(const struct mrc_token_trust *rows, size_t count, const char *issuer)
 {
@@ -168,7 +169,7 @@ static bool has_issuer(const struct mrc_token_trust *rows, size_t count, const c
     return false;
 }
 
-/* Whether a token of ISSUER (NULL: of nobody) is one of protocol 0.x. */
+/* Whether a token of ISSUER (NULL: it has none) is one of protocol 0.x. */
 static bool is_legacy_issuer(const struct mrc_token_policy *policy, const char *issuer)
 {
     return policy->legacy_count > 0 &&
@@ -176,7 +177,7 @@ static bool is_legacy_issuer(const struct mrc_token_policy *policy, const char *
                         !has_issuer(policy->others, policy->others_count, issuer)));
 }
 
-/* Says which issuers would have been trusted. */
+/* Names a trusted issuer. */
 static enum mrc_err explain_issuer(const struct mrc_token_policy *policy, struct mrc_error *reason)
 {
     const char *first = policy->trust_count ? policy->trust[0].issuer : NULL;
@@ -193,7 +194,7 @@ static enum mrc_err explain_issuer(const struct mrc_token_policy *policy, struct
                          others ? " and others are" : " is");
 }
 
-/* Verifies the signature with the keys of ISSUER (NULL: of protocol 0.x), and no others. */
+/* Verifies the signature with the keys of ISSUER (NULL: of protocol 0.x) only. */
 static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issuer,
                                     const struct mrc_token_policy *policy, struct mrc_error *reason)
 {
@@ -223,7 +224,7 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
     return err;
 }
 
-/* All rules that come after the signature. TOKEN owns what it gets at once. */
+/* Checks the rules behind the signature. TOKEN owns what it gets, also on failure. */
 static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_policy *policy,
                                 int64_t now_us, struct mrc_error *reason, struct mrc_token *token)
 {
@@ -249,7 +250,7 @@ static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_pol
                             policy->base, reason, &token->grants);
 }
 
-/* The claims of a token, as yet unverified. */
+/* The claims, not verified. */
 static enum mrc_err parse_claims(const struct mrc_jws *jws, struct mrc_error *reason,
                                  json_t **ret_claims)
 {
@@ -261,7 +262,7 @@ static enum mrc_err parse_claims(const struct mrc_jws *jws, struct mrc_error *re
     return err;
 }
 
-/* Puts the issuer and the key's name before the reason. */
+/* Puts the issuer and the name of the key before the reason. */
 static void add_origin(const char *issuer, const char *kid, const char *why,
                        struct mrc_error *reason)
 {
@@ -272,7 +273,8 @@ static void add_origin(const char *issuer, const char *kid, const char *why,
                   kid ? mrc_quote(&kid_quote, mrc_bytes_of(kid)) : "none", why);
 }
 
-/* Which kind of token it is, and whether that is accepted, before its signature is looked at. */
+/* Finds the kind of token and checks that the policy accepts it, before the signature is verified.
+ */
 static enum mrc_err check_kind(const struct mrc_jws *jws, const json_t *claims,
                                const struct mrc_token_policy *policy, struct mrc_error *reason,
                                bool *ret_legacy)
@@ -288,7 +290,7 @@ static enum mrc_err check_kind(const struct mrc_jws *jws, const json_t *claims,
         return mrc_error_set(reason, MRC_EINVAL, "only tokens of protocol 0.x may come in a URL");
     err = check_typ(jws, reason);
     if (!err && !issuer)
-        err = mrc_error_set(reason, MRC_EINVAL, "iss is missing or no string");
+        err = mrc_error_set(reason, MRC_EINVAL, "iss is missing, or not a string");
     return err;
 }
 

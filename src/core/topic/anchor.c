@@ -5,7 +5,7 @@
 
 #define END (-1)
 
-/* The components that follow each other at the anchors of URLs. */
+/* The components of the text at each anchor of URLs. */
 static const signed char orders[][MRC_URLPATTERN_COMPONENTS] = {
     [MRC_ANCHOR_URL] = {MRC_URLPATTERN_PROTOCOL, MRC_URLPATTERN_HOSTNAME, MRC_URLPATTERN_PORT,
                         MRC_URLPATTERN_PATHNAME, MRC_URLPATTERN_SEARCH, MRC_URLPATTERN_HASH, END},
@@ -36,7 +36,7 @@ static void add(struct mrc_anchor_text *text, struct mrc_bytes bytes, bool backw
     text->len += len;
 }
 
-/* False: it is not whole, nothing may follow. */
+/* Adds LITERAL. False: it is not the whole component, so no other one may follow. */
 static bool add_literal(struct mrc_anchor_text *text, const struct mrc_literal *literal,
                         bool backwards)
 {

@@ -8,17 +8,17 @@
 #include "core/pattern/template.h"
 #include "core/urlpattern/urlpattern.h"
 
-/* There may be one for each subscriber: it is kept small. */
+/* Small, because there may be one for each subscriber. */
 struct mrc_matcher {
-    struct mrc_urlpattern *pattern; /* of a URL Pattern */
-    struct mrc_automaton *template; /* of a URI template that is one; else it is compared */
+    struct mrc_urlpattern *pattern; /* NULL: not a URL Pattern */
+    struct mrc_automaton *template; /* NULL: not a URI template, or one without expressions */
     uint32_t value_len;
     uint32_t base_bytes;
     enum mrc_matcher_type type : 8;
     bool wildcard;
     bool costly;
     bool has_base;
-    char value[]; /* value_len bytes, then, if there is one, the base and its terminator */
+    char value[]; /* value_len bytes, then the base with its terminator, if there is one */
 };
 
 static const char *const type_names[] = {
@@ -29,7 +29,7 @@ static const char *const type_names[] = {
 
 enum mrc_err mrc_matcher_type_parse(struct mrc_bytes name, enum mrc_matcher_type *ret_type)
 {
-    for (size_t i = 0; i < MRC_MATCHER_TEMPLATE; i++) { /* which has no name in the protocol */
+    for (size_t i = 0; i < MRC_MATCHER_TEMPLATE; i++) { /* templates have no name in the protocol */
         if (mrc_bytes_eq_str(name, type_names[i])) {
             *ret_type = (enum mrc_matcher_type)i;
             return MRC_OK;
@@ -44,9 +44,9 @@ const char *mrc_matcher_type_name(enum mrc_matcher_type type)
 }
 
 /*
- * An absolute pattern is tried first, without the base: the standard would put the directory of the
- * base before the opaque path of a pattern such as `urn\:isbn\:*`, although its scheme is not the
- * base's. What is refused only for want of a scheme is relative.
+ * Compiles VALUE without the base first, and with it only if that fails because VALUE is relative.
+ * For the standard, the path of an absolute pattern such as `urn\:isbn\:*` is relative, too: it
+ * would put the directory of the base before it, although the schemes differ.
  */
 static enum mrc_err compile_pattern(struct mrc_bytes value, const char *base,
                                     struct mrc_error *error, struct mrc_urlpattern **ret_pattern)
@@ -60,7 +60,7 @@ static enum mrc_err compile_pattern(struct mrc_bytes value, const char *base,
     return err;
 }
 
-/* A string without an expression, or that is no URI template, stands for itself alone. */
+/* A string without an expression, or that is not a URI template, only matches itself. */
 static enum mrc_err compile_template(struct mrc_bytes value, struct mrc_automaton **ret_template)
 {
     enum mrc_err err;
@@ -71,7 +71,7 @@ static enum mrc_err compile_template(struct mrc_bytes value, struct mrc_automato
     return err == MRC_EINVAL ? MRC_OK : err;
 }
 
-/* The bytes of a matcher that holds so many behind its numbers. */
+/* The size of a matcher with BYTES bytes of value and base. */
 static size_t size_with(size_t bytes)
 {
     size_t size = offsetof(struct mrc_matcher, value) + bytes;
@@ -145,7 +145,7 @@ static bool is_same_base(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* TOPIC is relative to the base of MATCHER, which is a pattern. */
+/* MATCHER is a URL Pattern, and its base is that of TOPIC. */
 static enum mrc_err match_pattern(const struct mrc_matcher *matcher, struct mrc_topic *topic,
                                   bool *ret_matches)
 {

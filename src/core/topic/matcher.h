@@ -1,10 +1,10 @@
 /*
- * Topic matchers: one interface over exact strings, URL Patterns, URI templates and the wildcard
- * `*`.
+ * Topic matchers: one interface for exact topics, URL Patterns, URI templates and the wildcard `*`
+ * (draft-dunglas-mercure-08, "Matcher Types").
  *
- * A matcher decides routing (what a subscriber listens to) and authorization (what a token
- * grants); draft-dunglas-mercure-08, "Matcher Types". URI templates are of protocol 0.x: a value
- * of that type without an expression, or that is no template, is compared as an exact one is.
+ * A subscription has matchers for the topics that it receives, and a token for the topics that it
+ * grants. URI templates belong to protocol 0.x. A value of this type that has no expression, or is
+ * not a template, is compared like an exact topic.
  */
 #ifndef MRC_CORE_TOPIC_MATCHER_H
 #define MRC_CORE_TOPIC_MATCHER_H
@@ -22,20 +22,20 @@ enum mrc_matcher_type { MRC_MATCHER_EXACT, MRC_MATCHER_URLPATTERN, MRC_MATCHER_T
 struct mrc_matcher;
 
 /*
- * The type named NAME in its canonical form (`exact`, `urlpattern`): MRC_OK, or MRC_ENOTFOUND. URI
- * templates have no name by which a client could ask for them.
+ * Looks up the type called NAME (`exact` or `urlpattern`). MRC_OK or MRC_ENOTFOUND. URI templates
+ * have no name that a client could use.
  */
 enum mrc_err mrc_matcher_type_parse(struct mrc_bytes name, enum mrc_matcher_type *ret_type);
 
-/* The canonical name of TYPE, for templates one that is only for people; a constant. */
+/* The canonical name of TYPE, a constant. For templates it is for display only. */
 const char *mrc_matcher_type_name(enum mrc_matcher_type type);
 
 /*
- * Compiles VALUE, which is copied. The value `*` matches every topic whatever TYPE is. BASE is the
- * URL that relative URL Patterns and relative topics resolve against (copied; NULL if the caller
- * has none). A pattern that gives its own scheme is absolute: nothing of BASE enters it. MRC_EINVAL
- * if VALUE is no valid matcher of its type, with the reason in ERROR; MRC_ELIMIT if it is more than
- * this library compiles; MRC_EUNSUPPORTED if it needs what this build has not; MRC_ENOMEM.
+ * Compiles VALUE, which is copied. `*` matches every topic, whatever TYPE is. BASE is the base URL
+ * of relative URL Patterns and topics; it is copied, and NULL if there is none. A pattern with a
+ * scheme of its own is absolute and takes nothing from BASE. MRC_EINVAL with the reason in ERROR if
+ * VALUE is not a valid matcher of its type; MRC_ELIMIT if it exceeds a limit of the compiler;
+ * MRC_EUNSUPPORTED if it needs a feature that this build does not have; MRC_ENOMEM.
  */
 enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes value,
                                 const char *base, struct mrc_error *error,
@@ -45,49 +45,52 @@ enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes val
 void mrc_matcher_free(struct mrc_matcher *matcher);
 
 /*
- * Whether MATCHER matches TOPIC, which it resolves against its own base. Out of memory, it does
- * not: for whoever asks whether something is allowed.
+ * Whether MATCHER matches TOPIC, resolved against the base of MATCHER. False when out of memory, so
+ * that nothing is granted by mistake.
  */
 bool mrc_matcher_matches(const struct mrc_matcher *matcher, struct mrc_bytes topic);
 
 /*
- * The same for a topic that many matchers meet: those whose base is the topic's share what it is
- * parsed to; any other parses it for itself. RET_MATCHES is set unless MRC_ENOMEM is returned,
- * which is no verdict.
+ * The same for a topic that is matched by many matchers. Matchers with the base of the topic share
+ * its parsed URL; any other matcher parses the topic for itself. On MRC_ENOMEM, RET_MATCHES is
+ * untouched and the result is unknown.
  */
 enum mrc_err mrc_matcher_match_topic(const struct mrc_matcher *matcher, struct mrc_topic *topic,
                                      bool *ret_matches);
 
-/* What the matcher was made of; the value lives as long as the matcher. */
+/* The type and the value that the matcher was made from; the value lives as long as the matcher. */
 enum mrc_matcher_type mrc_matcher_get_type(const struct mrc_matcher *matcher);
 struct mrc_bytes mrc_matcher_get_value(const struct mrc_matcher *matcher);
 
-/* The base, or NULL; only URL Patterns keep one. */
+/* The base, or NULL. Only URL Patterns have one. */
 const char *mrc_matcher_get_base(const struct mrc_matcher *matcher);
 
-/* Whether it is the wildcard. */
+/* Whether MATCHER is the wildcard. */
 bool mrc_matcher_is_wildcard(const struct mrc_matcher *matcher);
 
-/* Whether it matches the topic that equals its value, and no other. */
+/* Whether MATCHER matches only the topic that equals its value. */
 bool mrc_matcher_is_literal(const struct mrc_matcher *matcher);
 
 /*
- * Whether one match may take much longer than reading the topic: a pattern with regular
- * expressions, or with so many wildcards and modifiers that there are many ways to match.
+ * Whether one match may take much longer than reading the topic, because the pattern has regular
+ * expressions, or so many wildcards and modifiers that there are many ways to match.
  */
 bool mrc_matcher_is_costly(const struct mrc_matcher *matcher);
 
 /*
- * The literal text at ANCHOR of the topics that MATCHER matches, resolved against its base; empty
- * if nothing is known there. False: MATCHER does not look at topics from ANCHOR.
+ * The literal text of MATCHER at ANCHOR: the text of each topic that it matches begins with it.
+ * Empty: nothing is known. False: ANCHOR does not apply to MATCHER.
  */
 bool mrc_matcher_get_anchor(const struct mrc_matcher *matcher, enum mrc_anchor anchor,
                             struct mrc_anchor_text *ret_text);
 
-/* Whether both were made of the same, and so match the same; literals of whatever type are. */
+/*
+ * Whether A and B have the same type, value and base, and so match the same topics. The types of
+ * literal matchers do not matter.
+ */
 bool mrc_matcher_is_same(const struct mrc_matcher *a, const struct mrc_matcher *b);
 
-/* What the matcher occupies, in bytes: for caps on what subscribers may make a hub hold. */
+/* The memory of the matcher, in bytes. The hub bounds what its subscribers may use. */
 size_t mrc_matcher_size(const struct mrc_matcher *matcher);
 
 #endif

@@ -11,8 +11,8 @@ static bool is_unreserved(int c)
 }
 
 /*
- * Appends PATH with its percent-encoded unreserved characters decoded, and the digits of all others
- * in upper case. No dot segment comes of it: the URL parser takes `%2E` for a dot already.
+ * Appends PATH with percent-encoded unreserved characters decoded, and with all other `%XX` in
+ * upper case. No new dot segment results: for the URL parser, `%2E` is a dot, too.
  */
 static void add_normalized(struct mrc_buf *out, struct mrc_bytes path)
 {
@@ -35,7 +35,7 @@ static void add_normalized(struct mrc_buf *out, struct mrc_bytes path)
     }
 }
 
-/* Appends the hub path PATH as a URL has it, normalized. */
+/* Appends the hub path PATH, parsed as the path of a URL and normalized. */
 static enum mrc_err add_hub_path(struct mrc_buf *out, const char *path)
 {
     struct mrc_url_path_kind kind = {.is_special = true};
@@ -62,10 +62,10 @@ static bool is_within(struct mrc_bytes path, struct mrc_bytes parent)
            (path.len == parent.len || path.ptr[parent.len] == '/');
 }
 
-/* What the hub makes, below a path that ends with a slash. */
+/* The resources of the hub below a path that ends with a slash. */
 #define RESOURCES "subscriptions"
 
-/* Whether PATH, normalized, belongs to HUB_PATH; also if that cannot be found out. */
+/* Whether the normalized PATH belongs to HUB_PATH. True when out of memory. */
 static bool is_of_hub(struct mrc_bytes path, const char *hub_path)
 {
     struct mrc_buf buf;
@@ -85,15 +85,15 @@ static bool is_of_hub(struct mrc_bytes path, const char *hub_path)
     return result;
 }
 
-/* ---- topics that need no parser ---------------------------------------------------------------*/
+/* ---- topics that need no URL parser -----------------------------------------------------------*/
 
-/* What a path may hold that stays as it is when it is parsed and normalized; beside them `/`. */
+/* The characters, besides `/`, that parsing and normalizing a path leave as they are. */
 static bool is_plain(char c)
 {
     return is_unreserved((unsigned char)c) || (c && strchr("!$&'()*+,;=:@", c) != NULL);
 }
 
-/* Whether IN, which follows a slash, begins with a segment that is one or two dots. */
+/* Whether the first segment of IN, which follows a slash, is one or two dots. */
 static bool begins_with_dots(struct mrc_bytes in)
 {
     size_t dots = 0;
@@ -103,7 +103,7 @@ static bool begins_with_dots(struct mrc_bytes in)
     return (dots == 1 || dots == 2) && (dots == in.len || in.ptr[dots] == '/');
 }
 
-/* Whether PATH is parsed to itself: slashes and plain characters, and no dot segment. */
+/* Whether parsing does not change PATH: it has slashes, plain characters and no dot segments. */
 static bool is_plain_path(struct mrc_bytes path)
 {
     if (!path.len || path.ptr[0] != '/')
@@ -118,7 +118,7 @@ static bool is_plain_path(struct mrc_bytes path)
     return true;
 }
 
-/* How many bytes at the beginning of IN may be a host and a port, and nothing else. */
+/* The length of the text at the front of IN that can only be a host and a port. */
 static size_t authority_length(struct mrc_bytes in)
 {
     size_t len = 0;
@@ -129,8 +129,8 @@ static size_t authority_length(struct mrc_bytes in)
 }
 
 /*
- * The path of TOPIC, if it is a URL of the Web whose path is plain: the bytes that mrc_url_parse()
- * would find, unless it finds that the host or port is none.
+ * Finds the path of TOPIC, if it is an http or https URL with a plain path: mrc_url_parse() would
+ * find the same path, or refuse the host or the port.
  */
 static bool find_plain_path(struct mrc_bytes topic, struct mrc_bytes *ret_path)
 {
@@ -156,8 +156,7 @@ static bool find_plain_path(struct mrc_bytes topic, struct mrc_bytes *ret_path)
     return is_plain_path(rest);
 }
 
-/* Whether TOPIC is surely none of the hub's: told without a parser, for most topics are like that.
- */
+/* Whether TOPIC is certainly not reserved. Most topics are like that, and need no URL parser. */
 static bool is_plainly_free(struct mrc_bytes topic, const char *const *hub_paths, size_t count)
 {
     struct mrc_bytes path;

@@ -1,5 +1,5 @@
 /*
- * The reserved namespace: the hub's own URLs, under which nobody may publish
+ * The reserved namespace: the topics that are the hub's own URLs, to which no publisher may publish
  * (draft-dunglas-mercure-08, "Publication", `topic`).
  */
 #ifndef MRC_CORE_TOPIC_RESERVED_H
@@ -8,16 +8,17 @@
 #include "core/base/bytes.h"
 
 /*
- * Whether TOPIC, resolved against HUB_URL, names one of the COUNT hub paths, or something below
- * one, whatever scheme and authority it has. Dot segments are resolved and percent-encoded
- * unreserved characters decoded before paths are compared. A hub path begins with `/`. Of one that
- * ends with a slash, such as `/` or `/hub/`, only itself, itself with a slash more, and the
- * resources that the hub makes (`/hub/subscriptions` and all below it) are reserved: to a topic
- * such as `books/1`, resolved against it, the rest is what the neighbours of the hub are to other
- * hubs.
+ * Whether TOPIC, resolved against HUB_URL, is one of the COUNT hub paths or below one. Its scheme
+ * and its authority do not matter. Before paths are compared, dot segments are resolved and
+ * percent-encoded unreserved characters are decoded.
  *
- * A topic that is no URL is not reserved. What cannot be decided (out of memory, a topic too long
- * for the URL parser, a HUB_URL that is none) is.
+ * A hub path begins with `/`. If it ends with a slash, as `/` or `/hub/` do, only the path itself,
+ * the path with one more slash, and the hub's resources (`/hub/subscriptions` and everything below)
+ * are reserved. Otherwise a relative topic such as `books/1`, which is resolved against the hub's
+ * URL, would always be reserved.
+ *
+ * A topic that is not a URL is not reserved. If there is no answer (out of memory, a topic that is
+ * too long for the URL parser, a HUB_URL that is not a URL), the topic is reserved.
  */
 bool mrc_reserved_covers(struct mrc_bytes topic, const char *hub_url, const char *const *hub_paths,
                          size_t count);

@@ -13,7 +13,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* https://url.spec.whatwg.org/#forbidden-host-code-point; a domain allows still less. */
+/* https://url.spec.whatwg.org/#forbidden-host-code-point. A domain allows even fewer characters. */
 static bool is_forbidden(unsigned char c, bool in_domain)
 {
     if (c == 0 || strchr("\t\n\r #/:<>?@[\\]^|", c))
@@ -32,7 +32,7 @@ static bool holds_forbidden(struct mrc_bytes host, bool in_domain)
 /* ---- IPv4 --------------------------------------------------------------------------------------
  */
 
-/* The IPv4 number parser; what is too large for an address reads as UINT32_MAX + 1. */
+/* The IPv4 number parser. A number that is too large for an address reads as UINT32_MAX + 1. */
 static bool parse_ipv4_number(struct mrc_bytes part, uint64_t *ret_number)
 {
     uint64_t number = 0;
@@ -60,7 +60,7 @@ static bool parse_ipv4_number(struct mrc_bytes part, uint64_t *ret_number)
     return true;
 }
 
-/* The part of DOMAIN behind its last dot, a trailing dot not counted. */
+/* The part of DOMAIN behind its last dot. A dot at the end does not count. */
 static struct mrc_bytes last_part(struct mrc_bytes domain)
 {
     size_t dot;
@@ -117,7 +117,7 @@ static bool parse_ipv4(struct mrc_bytes domain, uint32_t *ret_address)
 /* ---- IPv6 --------------------------------------------------------------------------------------
  */
 
-/* The four decimal numbers at the end of an IPv6 address, into two pieces. */
+/* Reads the four decimal numbers at the end of an IPv6 address as two pieces. */
 static bool parse_ipv4_in_ipv6(struct mrc_bytes in, uint16_t pieces[2])
 {
     size_t at = 0;
@@ -198,7 +198,7 @@ static bool parse_ipv6(struct mrc_bytes in, uint16_t address[IPV6_PIECES])
     return true;
 }
 
-/* Where the first longest run of two zero pieces or more begins, or -1. */
+/* The position of the first longest run of two or more zero pieces; -1: there is none. */
 static int find_compressed(const uint16_t address[IPV6_PIECES])
 {
     int longest = -1, longest_len = 1;
@@ -247,7 +247,7 @@ static bool is_ascii(struct mrc_bytes text)
     return true;
 }
 
-/* Appends the domain, or the IPv4 address that it is. */
+/* Appends the domain, or the IPv4 address that it stands for. */
 static enum mrc_err parse_domain(struct mrc_bytes domain, struct mrc_error *error,
                                  struct mrc_buf *out)
 {
@@ -266,7 +266,7 @@ static enum mrc_err parse_domain(struct mrc_bytes domain, struct mrc_error *erro
         }
     } else {
         if (!mrc_utf8_valid(domain))
-            return mrc_error_set(error, MRC_EINVAL, "the host is not UTF-8");
+            return mrc_error_set(error, MRC_EINVAL, "the host is not valid UTF-8");
         err = mrc_url_idna_to_ascii(domain, error, out);
         if (err)
             return err;
@@ -277,11 +277,11 @@ static enum mrc_err parse_domain(struct mrc_bytes domain, struct mrc_error *erro
     if (!ascii.len)
         return mrc_error_set(error, MRC_EINVAL, "the host is empty");
     if (holds_forbidden(ascii, true))
-        return mrc_error_set(error, MRC_EINVAL, "a character that no host may hold");
+        return mrc_error_set(error, MRC_EINVAL, "the host holds a character that no host may have");
     if (!ends_in_number(ascii))
         return MRC_OK;
     if (!parse_ipv4(ascii, &address))
-        return mrc_error_set(error, MRC_EINVAL, "the host is no valid IPv4 address");
+        return mrc_error_set(error, MRC_EINVAL, "the host is not a valid IPv4 address");
     out->len = start;
     mrc_buf_printf(out, "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255,
                    address & 255);
@@ -300,13 +300,14 @@ enum mrc_err mrc_url_host_parse(struct mrc_bytes input, bool is_opaque, struct m
         struct mrc_bytes inner = {input.ptr + 1, input.len - 2};
 
         if (input.len < 2 || input.ptr[input.len - 1] != ']' || !parse_ipv6(inner, address))
-            return mrc_error_set(error, MRC_EINVAL, "the host is no valid IPv6 address");
+            return mrc_error_set(error, MRC_EINVAL, "the host is not a valid IPv6 address");
         add_ipv6(out, address);
         return mrc_buf_error(out);
     }
     if (is_opaque) {
         if (holds_forbidden(input, false))
-            return mrc_error_set(error, MRC_EINVAL, "a character that no host may hold");
+            return mrc_error_set(error, MRC_EINVAL,
+                                 "the host holds a character that no host may have");
         mrc_percent_encode(out, input, MRC_PERCENT_C0);
         return mrc_buf_error(out);
     }

@@ -6,12 +6,12 @@
 
 #include <unicode/uidna.h>
 
-/* What beStrict false lets pass. */
+/* Errors that do not count with beStrict false. */
 #define IGNORED_ERRORS                                                                             \
     (UIDNA_ERROR_EMPTY_LABEL | UIDNA_ERROR_LABEL_TOO_LONG | UIDNA_ERROR_DOMAIN_NAME_TOO_LONG |     \
      UIDNA_ERROR_LEADING_HYPHEN | UIDNA_ERROR_TRAILING_HYPHEN | UIDNA_ERROR_HYPHEN_3_4)
 
-/* A code point can become eighteen (U+FDFA), and each of these six bytes of Punycode. */
+/* A code point may become eighteen (U+FDFA), and each of them six bytes of Punycode. */
 #define MAX_ASCII_BYTES (MRC_URL_MAX_IDNA_BYTES * 36)
 
 enum mrc_err mrc_url_idna_to_ascii(struct mrc_bytes domain, struct mrc_error *error,
@@ -36,7 +36,8 @@ enum mrc_err mrc_url_idna_to_ascii(struct mrc_bytes domain, struct mrc_error *er
         return MRC_ENOMEM;
     if (U_FAILURE(status) || len < 0 || (size_t)len > sizeof(ascii) ||
         (info.errors & ~(uint32_t)IGNORED_ERRORS))
-        return mrc_error_set(error, MRC_EINVAL, "the host is no internationalized domain name");
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the host is not a valid internationalized domain name");
     mrc_buf_add(out, ascii, (size_t)len);
     return mrc_buf_error(out);
 }

@@ -6,7 +6,7 @@
 #include "core/url/host.h"
 #include "core/url/path.h"
 
-/* Where a part stands in the text of the URL that is being made. */
+/* The position of a part in the text of the new URL. */
 struct span {
     size_t at;
     size_t len;
@@ -14,9 +14,9 @@ struct span {
 };
 
 /*
- * A URL in the making. The functions below are the states of the standard's parser; each reads IN
- * from AT on and leaves AT behind what it read. The parts come into TEXT in their order, so that
- * the path, which dot segments shorten, is the last one while it grows.
+ * The state of the parser. The functions below are the states of the standard's parser. Each one
+ * reads IN from AT on, and moves AT behind what it has read. The parts are written to TEXT in their
+ * order, so that the path, which dot segments shorten, is the last part while it is written.
  */
 struct parser {
     struct mrc_bytes in;
@@ -45,7 +45,7 @@ static int peek(const struct parser *parser, size_t ahead)
     return (unsigned char)parser->in.ptr[parser->at + ahead];
 }
 
-/* Whether C is a slash here; special schemes take a backslash for one. */
+/* Whether C is a slash. With a special scheme, a backslash is one, too. */
 static bool is_slash(const struct parser *parser, int c)
 {
     return c == '/' || (c == '\\' && parser->is_special);
@@ -67,7 +67,7 @@ static void end(struct parser *parser, struct span *span)
     span->len = parser->text.len - span->at;
 }
 
-/* Takes a part over from the base. */
+/* Copies a part from the base. */
 static void inherit(struct parser *parser, struct span *span, struct mrc_bytes value)
 {
     if (!value.ptr)
@@ -99,7 +99,7 @@ static enum mrc_err refuse(const struct parser *parser, const char *reason)
 /* ---- path, query, fragment ---------------------------------------------------------------------
  */
 
-/* The path state; the path may already hold what came from the base. */
+/* The path state. The path may already hold a part of the base's path. */
 static void parse_path(struct parser *parser)
 {
     struct mrc_url_path_kind kind = {parser->is_special, is_file(parser), true};
@@ -130,7 +130,7 @@ static void parse_opaque_path(struct parser *parser)
     end(parser, &parser->path);
 }
 
-/* The query and fragment states: whatever is left. */
+/* The query and fragment states, which read the rest of the input. */
 static void parse_query_and_fragment(struct parser *parser)
 {
     struct mrc_bytes rest = rest_of(parser);
@@ -165,7 +165,7 @@ static void add_userinfo(struct parser *parser, struct span *span, struct mrc_by
     end(parser, span);
 }
 
-/* The authority state as far as the last `@` before END. */
+/* The authority state, up to the last `@` before AUTHORITY_END. */
 static enum mrc_err parse_userinfo(struct parser *parser, size_t authority_end)
 {
     struct mrc_bytes authority = {parser->in.ptr + parser->at, authority_end - parser->at};
@@ -176,7 +176,7 @@ static enum mrc_err parse_userinfo(struct parser *parser, size_t authority_end)
     if (at_sign == authority.len)
         return MRC_OK;
     if (at_sign + 1 == authority.len)
-        return refuse(parser, "a user without a host");
+        return refuse(parser, "it has a user, but no host");
     colon = memchr(userinfo.ptr, ':', userinfo.len);
     if (colon)
         userinfo.len = (size_t)(colon - userinfo.ptr);
@@ -188,14 +188,14 @@ static enum mrc_err parse_userinfo(struct parser *parser, size_t authority_end)
     return MRC_OK;
 }
 
-/* The port state; IN is what stands behind the colon. */
+/* The port state. IN is the text behind the colon. */
 static enum mrc_err parse_port(struct parser *parser, struct mrc_bytes in)
 {
     struct mrc_bytes scheme = {parser->text.ptr + parser->scheme.at, parser->scheme.len};
 
     for (size_t i = 0; i < in.len; i++)
         if (in.ptr[i] < '0' || in.ptr[i] > '9')
-            return refuse(parser, "the port is no number");
+            return refuse(parser, "the port is not a number");
     if (!in.len)
         return MRC_OK;
     begin(parser, &parser->port);
@@ -206,7 +206,7 @@ static enum mrc_err parse_port(struct parser *parser, struct mrc_bytes in)
     return MRC_OK;
 }
 
-/* The authority, host and port states, and what follows. */
+/* The authority, host and port states, and the path behind them. */
 static enum mrc_err parse_authority(struct parser *parser)
 {
     size_t authority_end = parser->at, host_end;
@@ -290,7 +290,7 @@ static enum mrc_err parse_file_host(struct parser *parser)
     return MRC_OK;
 }
 
-/* The file slash state, behind the first slash. */
+/* The file slash state. The first slash has been read. */
 static enum mrc_err parse_file_slash(struct parser *parser)
 {
     const struct mrc_url *base = parser->base;
@@ -317,8 +317,8 @@ static enum mrc_err parse_file_slash(struct parser *parser)
  */
 
 /*
- * What the relative and file states share: the path of the base, whole if the input has none, else
- * without its last segment, and with the input's behind it.
+ * The common end of the relative and file states: copies the path of the base. If the input has a
+ * path, it replaces the last segment.
  */
 static void parse_relative_path(struct parser *parser)
 {
@@ -338,7 +338,7 @@ static void parse_relative_path(struct parser *parser)
     parse_path(parser);
 }
 
-/* The file state; only a base whose scheme is file counts. */
+/* The file state. A base with another scheme than file does not count. */
 static enum mrc_err parse_file(struct parser *parser)
 {
     if (parser->base && !mrc_bytes_eq_str(parser->base->scheme, "file"))
@@ -401,7 +401,7 @@ static enum mrc_err parse_without_scheme(struct parser *parser)
 /* ---- scheme ------------------------------------------------------------------------------------
  */
 
-/* The scheme states: reads the scheme and its colon; false, and nothing read, if there is none. */
+/* The scheme states: reads a scheme and its colon. False, and nothing is read, if there is none. */
 static bool parse_scheme(struct parser *parser)
 {
     size_t len = 0;
@@ -458,10 +458,10 @@ static enum mrc_err parse_url(struct parser *parser)
     return MRC_OK;
 }
 
-/* ---- the outside -------------------------------------------------------------------------------
+/* ---- interface ---------------------------------------------------------------------------------
  */
 
-/* Whether IN is as add_clean() would leave it, and ASCII: what nearly all URLs are. */
+/* Whether IN is ASCII that mrc_url_add_clean() would not change, as nearly all URLs are. */
 static bool is_clean(struct mrc_bytes in)
 {
     for (size_t i = 0; i < in.len; i++)
@@ -470,7 +470,7 @@ static bool is_clean(struct mrc_bytes in)
     return true;
 }
 
-/* IN without the C0 controls and spaces around it. */
+/* IN without C0 controls and spaces at both ends. */
 static struct mrc_bytes trim(struct mrc_bytes in)
 {
     while (in.len && (unsigned char)in.ptr[in.len - 1] <= ' ')
@@ -489,7 +489,7 @@ static struct mrc_bytes view_of(const struct span *span, const char *text, bool 
     return (struct mrc_bytes){text + span->at, span->len};
 }
 
-/* Makes the URL of what the parser has read. */
+/* Makes the URL from the parts. */
 static enum mrc_err finish(struct parser *parser, struct mrc_url **ret_url)
 {
     enum mrc_err err = mrc_buf_error(&parser->text);
@@ -530,7 +530,8 @@ enum mrc_err mrc_url_parse(struct mrc_bytes input, const struct mrc_url *base,
     enum mrc_err err;
 
     if (input.len > MRC_URL_MAX_BYTES)
-        return mrc_error_set(error, MRC_ELIMIT, "a URL longer than %zu bytes", MRC_URL_MAX_BYTES);
+        return mrc_error_set(error, MRC_ELIMIT, "the URL is longer than %zu bytes",
+                             MRC_URL_MAX_BYTES);
     mrc_buf_init(&clean, input.len * 3);
     parser.in = input.len ? trim(input) : (struct mrc_bytes){"", 0};
     if (!is_clean(parser.in)) {
@@ -540,10 +541,11 @@ enum mrc_err mrc_url_parse(struct mrc_bytes input, const struct mrc_url *base,
             goto leave;
         parser.in = mrc_buf_bytes(&clean);
     }
-    /* Encoding triples; IDNA may do more to a host, and a base adds its own parts. */
+    /* Percent-encoding makes text three times as long, IDNA a host longer, and a base adds parts.
+     */
     mrc_buf_init(&parser.text, MRC_URL_MAX_BYTES * 12);
     err = parse_url(&parser);
-    if (err) { /* what is wrong may be that the text before it found no room */
+    if (err) { /* the cause may be that the text is not complete */
         if (mrc_buf_error(&parser.text))
             err = mrc_buf_error(&parser.text);
         goto leave;

@@ -14,8 +14,7 @@ bool mrc_url_path_starts_with_drive(struct mrc_bytes text)
     return text.len == 2 || memchr("/\\?#", text.ptr[2], 4) != NULL;
 }
 
-/* How many dots the segment TEXT stands for, 1 or 2, some perhaps percent-encoded; 0 for any other.
- */
+/* The number of dots of the dot segment TEXT, 1 or 2, encoded or not. 0 for any other segment. */
 static int count_dots(struct mrc_bytes text)
 {
     int dots = 0;

@@ -46,7 +46,7 @@ bool mrc_url_add_port(struct mrc_buf *out, struct mrc_bytes in, struct mrc_bytes
 
 void mrc_url_add_clean(struct mrc_buf *out, struct mrc_bytes in)
 {
-    size_t plain = 0, at = 0; /* what is unchanged since PLAIN is added in one piece */
+    size_t plain = 0, at = 0; /* bytes from PLAIN on are unchanged and not yet appended */
 
     while (at < in.len) {
         struct mrc_bytes rest = {in.ptr + at, in.len - at};

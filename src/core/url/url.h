@@ -1,9 +1,8 @@
 /*
- * The URL parser and serializer of the WHATWG URL Standard
- * (https://url.spec.whatwg.org/#url-parsing), with a base URL, without the API for browsers around
- * it.
+ * The URL parser of the WHATWG URL Standard (https://url.spec.whatwg.org/#url-parsing), with a base
+ * URL, and without the browser API around it.
  *
- * What a URL is made of is valid ASCII, canonical, and can be put together again:
+ * The parts of a URL are ASCII and canonical. Together they are the serialized URL:
  *
  *     scheme ":" [ "//" [ username [ ":" password ] "@" ] host [ ":" port ] ] path
  *            [ "?" query ] [ "#" fragment ]
@@ -15,32 +14,33 @@
 #include "core/base/bytes.h"
 #include "core/base/err.h"
 
-/* The longest input that is parsed; everything a URL is made of may grow threefold from it. */
+/* The longest input. Percent-encoding may make the parts of the URL three times as long. */
 #define MRC_URL_MAX_BYTES ((size_t)4 << 20)
 
 /*
- * A parsed URL: views of its own memory, immutable, free for any number of threads to read. A
- * missing host, port, query or fragment has no pointer; the others are always there, perhaps empty.
+ * A parsed URL: views of its own memory. It is immutable: any number of threads may read it at the
+ * same time. A missing host, port, query or fragment is { NULL, 0 }. The other parts are always
+ * there, but may be empty.
  */
 struct mrc_url {
     struct mrc_bytes scheme; /* lower case, without the colon */
     struct mrc_bytes username;
     struct mrc_bytes password;
     struct mrc_bytes host; /* an IPv6 address in its brackets */
-    struct mrc_bytes port; /* decimal; missing if it is the scheme's own */
+    struct mrc_bytes port; /* decimal; missing if it is the default port of the scheme */
     struct mrc_bytes path; /* with its slashes */
     struct mrc_bytes query;
     struct mrc_bytes fragment;
     bool has_opaque_path;
-    char *text; /* owned: what the views show */
+    char *text; /* owned: the memory of the views */
 };
 
 /*
- * Parses INPUT against BASE (NULL: it has to be absolute). INPUT may be any bytes: what is no UTF-8
- * reads as U+FFFD. MRC_EINVAL if the standard says failure, with the reason in ERROR; MRC_ELIMIT
- * past MRC_URL_MAX_BYTES or with a host that url_idna.h refuses as too long; MRC_EUNSUPPORTED for a
- * host that needs ICU in a build without it; MRC_ENOMEM. The caller frees RET_URL; BASE is not
- * kept.
+ * Parses INPUT against BASE, which is not kept. Without BASE (NULL), INPUT has to be absolute.
+ * INPUT may be any bytes: invalid UTF-8 reads as U+FFFD. MRC_EINVAL, with the reason in ERROR,
+ * where the standard returns failure; MRC_ELIMIT past MRC_URL_MAX_BYTES, or with a host that is too
+ * long for idna.h; MRC_EUNSUPPORTED for a host that needs ICU in a build without it; MRC_ENOMEM.
+ * The caller frees RET_URL.
  */
 enum mrc_err mrc_url_parse(struct mrc_bytes input, const struct mrc_url *base,
                            struct mrc_error *error, struct mrc_url **ret_url);
@@ -48,22 +48,21 @@ enum mrc_err mrc_url_parse(struct mrc_bytes input, const struct mrc_url *base,
 /* Accepts NULL. */
 void mrc_url_free(struct mrc_url *url);
 
-/* Whether SCHEME is one of those that the standard calls special: http, https, ws, wss, ftp, file.
- */
+/* Whether SCHEME is one of the special schemes: http, https, ws, wss, ftp, file. */
 bool mrc_url_is_special_scheme(struct mrc_bytes scheme);
 
-/* The default port of SCHEME in decimal; missing if it has none. */
+/* The default port of SCHEME in decimal; { NULL, 0 }: it has none. */
 struct mrc_bytes mrc_url_default_port(struct mrc_bytes scheme);
 
 /*
- * Reads IN as the URL parser reads its input: appends it without tabs and line ends, and with
- * U+FFFD in the place of what is no UTF-8.
+ * Appends IN as the URL parser reads it: without tabs and line ends, and with U+FFFD in place of
+ * invalid UTF-8.
  */
 void mrc_url_add_clean(struct mrc_buf *out, struct mrc_bytes in);
 
 /*
- * Appends the port that the digits IN name, leading zeros and the default port of SCHEME dropped;
- * false if it is more than 65535. IN is not empty.
+ * Appends the port IN, which is one digit or more, without leading zeros, and nothing at all for
+ * the default port of SCHEME. False if it is more than 65535.
  */
 bool mrc_url_add_port(struct mrc_buf *out, struct mrc_bytes in, struct mrc_bytes scheme);
 

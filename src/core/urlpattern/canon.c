@@ -36,7 +36,7 @@ static enum mrc_err canonicalize_hostname(struct mrc_bytes value, struct mrc_err
         char c = value.ptr[len++];
 
         if (c == ':' && !in_brackets)
-            return mrc_error_set(error, MRC_EINVAL, "a colon in a host");
+            return mrc_error_set(error, MRC_EINVAL, "the host holds a colon");
         in_brackets = c == '[' || (in_brackets && c != ']');
     }
     if (!len)
@@ -51,13 +51,14 @@ static enum mrc_err canonicalize_ipv6(struct mrc_bytes value, struct mrc_error *
         char c = value.ptr[i];
 
         if (mrc_percent_hex_value((unsigned char)c) < 0 && c != '[' && c != ']' && c != ':')
-            return mrc_error_set(error, MRC_EINVAL, "a character that no IPv6 address holds");
+            return mrc_error_set(error, MRC_EINVAL,
+                                 "the host holds a character that no IPv6 address has");
         mrc_buf_add_char(out, c >= 'A' && c <= 'F' ? (char)(c | 0x20) : c);
     }
     return MRC_OK;
 }
 
-/* The port state of the URL parser, which here takes the digits at the front. */
+/* The port state of the URL parser, which reads the digits at the front. */
 static enum mrc_err canonicalize_port(struct mrc_bytes value, struct mrc_error *error,
                                       struct mrc_buf *out)
 {
@@ -67,15 +68,15 @@ static enum mrc_err canonicalize_port(struct mrc_bytes value, struct mrc_error *
     while (len < value.len && value.ptr[len] >= '0' && value.ptr[len] <= '9')
         len++;
     if (!len || !mrc_url_add_port(out, (struct mrc_bytes){value.ptr, len}, no_scheme))
-        return mrc_error_set(error, MRC_EINVAL, "the port is no number up to 65535");
+        return mrc_error_set(error, MRC_EINVAL, "the port is not a number up to 65535");
     return MRC_OK;
 }
 
 /*
- * A path, or a piece out of the middle of one: what has no slash at its front must not get one, and
- * must not be taken for a dot segment with what the parser would put there. A piece whose dot
- * segments lead out of it is refused: the standard would cut two characters off what is left,
- * whatever they are, and the pattern would mean something else than it says.
+ * Canonicalizes a path, or a piece from the middle of one. A piece without a slash at its front
+ * must not get one from the parser: the standard parses "/-" and the piece, and removes two
+ * characters from the result. A piece whose dot segments remove these two characters is refused
+ * here: the standard would remove two other ones, and the pattern would not mean what it says.
  */
 static enum mrc_err canonicalize_pathname(struct mrc_bytes value, struct mrc_error *error,
                                           struct mrc_buf *out)
@@ -99,7 +100,8 @@ static enum mrc_err canonicalize_pathname(struct mrc_bytes value, struct mrc_err
         mrc_url_path_parse(&path, 0, mrc_buf_bytes(&text), kind);
     err = mrc_buf_error(&text) ? mrc_buf_error(&text) : mrc_buf_error(&path);
     if (!err && !mrc_bytes_starts_with(mrc_buf_bytes(&path), mrc_bytes_of("/-")))
-        err = mrc_error_set(error, MRC_EINVAL, "dot segments that lead out of a piece of a path");
+        err = mrc_error_set(error, MRC_EINVAL,
+                            "dot segments in the path lead out of the text between two groups");
     if (!err)
         mrc_buf_add(out, path.ptr + 2, path.len - 2);
     mrc_buf_free(&path);

@@ -1,5 +1,5 @@
 /*
- * How URL Patterns canonicalize what belongs to each component of a URL
+ * Canonicalizes the fixed text of each component of a URL Pattern
  * (https://urlpattern.spec.whatwg.org/#canon-encoding-callbacks).
  */
 #ifndef MRC_CORE_URLPATTERN_CANON_H

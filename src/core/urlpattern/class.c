@@ -48,7 +48,7 @@ bool mrc_urlpattern_class_of_letter(char letter, struct mrc_urlpattern_class *re
 /* ---- escapes -----------------------------------------------------------------------------------
  */
 
-/* DIGITS hexadecimal digits at the front of SOURCE. */
+/* Reads DIGITS hexadecimal digits at the front of SOURCE. */
 static bool read_hex(struct mrc_bytes source, size_t digits, uint32_t *ret_value)
 {
     uint32_t value = 0;
@@ -66,7 +66,7 @@ static bool read_hex(struct mrc_bytes source, size_t digits, uint32_t *ret_value
     return true;
 }
 
-/* A `uXXXX`, two of them that are surrogates, or `u{X…}`; SOURCE begins with the u. */
+/* Reads `uXXXX`, two of them for surrogates, or `u{X…}`. SOURCE begins with the u. */
 static size_t read_unicode(struct mrc_bytes source, uint32_t *ret_cp)
 {
     struct mrc_bytes digits = {source.ptr + 1, source.len - 1};
@@ -116,7 +116,7 @@ size_t mrc_urlpattern_class_read_escape(struct mrc_bytes source, bool in_class, 
         return 1;
     }
     switch (c) {
-    case '0': /* an octal number is no escape here */
+    case '0': /* octal numbers are not allowed */
         if (source.len > 1 && source.ptr[1] >= '0' && source.ptr[1] <= '9')
             return 0;
         *ret_cp = 0;
@@ -153,7 +153,7 @@ struct parser {
     struct mrc_error *error;
 };
 
-/* What one operand of a class is: a set, or a single character, which alone may begin a range. */
+/* An operand in a class: a set, or a single character, which may be an end of a range. */
 struct operand {
     struct mrc_urlpattern_class set;
     bool is_character;
@@ -164,7 +164,8 @@ static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_cla
 
 static enum mrc_err refuse(const struct parser *parser, const char *reason)
 {
-    return mrc_error_set(parser->error, MRC_EINVAL, "a regular expression with %s", reason);
+    return mrc_error_set(parser->error, MRC_EINVAL, "not a supported regular expression: %s",
+                         reason);
 }
 
 /* The byte AHEAD places on, or -1 at the end. */
@@ -187,9 +188,9 @@ static enum mrc_err parse_escape_operand(struct parser *parser, struct operand *
     size_t len;
 
     if (!rest.len)
-        return refuse(parser, "a class that is not closed");
+        return refuse(parser, "a class is not closed");
     if (memchr("pP", rest.ptr[0], 2))
-        return refuse(parser, "a property of Unicode (\\p)");
+        return refuse(parser, "a Unicode property (\\p)");
     if (rest.ptr[0] == 'q')
         return refuse(parser, "strings in a class (\\q)");
     if (mrc_urlpattern_class_of_letter(rest.ptr[0], &operand.set)) {
@@ -197,7 +198,7 @@ static enum mrc_err parse_escape_operand(struct parser *parser, struct operand *
     } else {
         len = mrc_urlpattern_class_read_escape(rest, true, &operand.cp);
         if (!len)
-            return refuse(parser, "an unknown escape in a class");
+            return refuse(parser, "a class holds an unknown escape");
         operand.is_character = true;
         add_range(&operand.set, operand.cp, operand.cp);
         parser->at += 1 + len;
@@ -212,7 +213,7 @@ static enum mrc_err parse_operand(struct parser *parser, struct operand *ret_ope
     int c = peek(parser, 0);
 
     if (c < 0)
-        return refuse(parser, "a class that is not closed");
+        return refuse(parser, "a class is not closed");
     if (c == '[') {
         operand.is_character = false;
         *ret_operand = operand;
@@ -221,9 +222,9 @@ static enum mrc_err parse_operand(struct parser *parser, struct operand *ret_ope
     if (c == '\\')
         return parse_escape_operand(parser, ret_operand);
     if (memchr("()]{}/-|", c, 8))
-        return refuse(parser, "a character in a class that needs a backslash");
+        return refuse(parser, "a character in a class needs a backslash");
     if (c == peek(parser, 1) && memchr("&!#$%*+,.:;<=>?@^`~", c, 19))
-        return refuse(parser, "a reserved pair of characters in a class");
+        return refuse(parser, "a class holds a reserved pair of characters");
     operand.cp = (uint32_t)c;
     add_range(&operand.set, operand.cp, operand.cp);
     parser->at++;
@@ -231,7 +232,7 @@ static enum mrc_err parse_operand(struct parser *parser, struct operand *ret_ope
     return MRC_OK;
 }
 
-/* The operands behind the first, each with OPERATOR (`--` or `&&`) before it. */
+/* Reads the operands behind the first one, each with OPERATOR (`--` or `&&`) before it. */
 static enum mrc_err parse_set_operation(struct parser *parser, const char *operator_,
                                         struct mrc_urlpattern_class *set)
 {
@@ -240,10 +241,10 @@ static enum mrc_err parse_set_operation(struct parser *parser, const char *opera
         enum mrc_err err;
 
         if (!is_at(parser, operator_))
-            return refuse(parser, "a class that mixes operations");
+            return refuse(parser, "a class mixes operations");
         parser->at += 2;
         if (operator_[0] == '&' && peek(parser, 0) == '&')
-            return refuse(parser, "a reserved pair of characters in a class");
+            return refuse(parser, "a class holds a reserved pair of characters");
         err = parse_operand(parser, &operand);
         if (err)
             return err;
@@ -253,7 +254,7 @@ static enum mrc_err parse_set_operation(struct parser *parser, const char *opera
     return MRC_OK;
 }
 
-/* The union of what stands in the brackets, or the one operation that they hold. */
+/* Reads the content of the brackets: a union, or operands of one operation. */
 static enum mrc_err parse_contents(struct parser *parser, struct mrc_urlpattern_class *set)
 {
     bool is_first = true;
@@ -266,7 +267,7 @@ static enum mrc_err parse_contents(struct parser *parser, struct mrc_urlpattern_
             return err;
         if (is_at(parser, "--") || is_at(parser, "&&")) {
             if (!is_first)
-                return refuse(parser, "a class that mixes operations");
+                return refuse(parser, "a class mixes operations");
             *set = operand.set;
             return parse_set_operation(parser, is_at(parser, "--") ? "--" : "&&", set);
         }
@@ -276,7 +277,7 @@ static enum mrc_err parse_contents(struct parser *parser, struct mrc_urlpattern_
             if (err)
                 return err;
             if (!last.is_character || last.cp < operand.cp)
-                return refuse(parser, "a range in a class that is out of order");
+                return refuse(parser, "a range in a class is out of order");
             add_range(&operand.set, operand.cp, last.cp);
         }
         set->bits[0] |= operand.set.bits[0];
@@ -285,7 +286,7 @@ static enum mrc_err parse_contents(struct parser *parser, struct mrc_urlpattern_
     return MRC_OK;
 }
 
-/* A class with its brackets; nested ones come back here, as deep as the parser allows. */
+/* Parses a class with its brackets. Recursive for nested classes, up to the allowed depth. */
 static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_class *ret_class)
 {
     struct mrc_urlpattern_class set = {{0, 0}};
@@ -293,7 +294,7 @@ static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_cla
     enum mrc_err err;
 
     if (parser->depth_left-- == 0)
-        return mrc_error_set(parser->error, MRC_ELIMIT, "classes nested too deep");
+        return mrc_error_set(parser->error, MRC_ELIMIT, "character classes are nested too deeply");
     parser->at++;
     is_negated = peek(parser, 0) == '^';
     if (is_negated)
@@ -329,7 +330,7 @@ static bool holds(const struct mrc_urlpattern_class *set, unsigned c)
 void mrc_urlpattern_class_write(const struct mrc_urlpattern_class *set, struct mrc_buf *out)
 {
     if (!set->bits[0] && !set->bits[1]) {
-        mrc_buf_add_str(out, "[^\\x00-\\xff]"); /* nothing at all */
+        mrc_buf_add_str(out, "[^\\x00-\\xff]"); /* matches nothing */
         return;
     }
     mrc_buf_add_char(out, '[');

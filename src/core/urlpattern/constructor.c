@@ -6,11 +6,14 @@
 #include "core/urlpattern/tokenize.h"
 
 /*
- * The states. Those that read a component have its number, so that what they have read can be
- * stored under it, and all are in the order in which they may follow each other:
+ * The states. A state that reads a component has the number of that component, which is where its
+ * text is stored. They follow each other in this order, and any of them may be skipped:
  *
- *     init -> protocol -> authority -> username -> password -> hostname -> port -> pathname ...
- *        \___________________________________________________________________/ search, hash
+ *     init -> protocol -> authority -> username -> password -> hostname -> port
+ *          -> pathname -> search -> hash -> done
+ *
+ * Init and authority do not store anything: they only look ahead, to find out whether the string
+ * has a protocol, and whether the authority has a user.
  */
 enum state {
     STATE_PROTOCOL = MRC_URLPATTERN_PROTOCOL,
@@ -30,11 +33,11 @@ struct parser {
     struct mrc_bytes in;
     const struct mrc_urlpattern_token *tokens;
     size_t count;
-    size_t at;        /* the token that is looked at */
+    size_t at;        /* the current token */
     size_t start;     /* the first token of the component */
-    size_t increment; /* 0 when the next look is at the same token, in another state */
+    size_t increment; /* 0: the same token is read again, in another state */
     size_t group_depth;
-    long bracket_depth; /* of IPv6 addresses */
+    long bracket_depth; /* in an IPv6 address */
     bool is_special;
     enum state state;
     struct mrc_urlpattern_init *init;
@@ -63,7 +66,7 @@ static bool is_at(const struct parser *parser, char c)
     return is_plain_char(parser, parser->at, c);
 }
 
-/* A question mark begins the search, unless it is the modifier of what stands before it. */
+/* A question mark begins the search, unless it is the modifier of the token before it. */
 static bool is_search_prefix(const struct parser *parser)
 {
     const struct mrc_urlpattern_token *token = &parser->tokens[parser->at];
@@ -85,7 +88,7 @@ static bool is_search_prefix(const struct parser *parser)
     }
 }
 
-/* The input from the beginning of the component to the token that is looked at. */
+/* The input from the beginning of the component to the current token. */
 static struct mrc_bytes component_string(const struct parser *parser)
 {
     size_t from =
@@ -97,14 +100,14 @@ static struct mrc_bytes component_string(const struct parser *parser)
 /* ---- changing states ---------------------------------------------------------------------------
  */
 
-/* Whether what comes at STATE or before it is behind us, and COMPONENT has not been given. */
+/* Whether COMPONENT comes after the current state, and is not given. */
 static bool is_skipped(const struct parser *parser, enum mrc_urlpattern_component_id component)
 {
     return !parser->init->components[component].ptr &&
            (parser->state == STATE_AUTHORITY || (int)parser->state < (int)component);
 }
 
-/* A component between two that are given is empty, not a wildcard. */
+/* A component between two given ones is empty, not a wildcard. */
 static void fill_skipped(struct parser *parser, enum state next)
 {
     struct mrc_bytes *components = parser->init->components;
@@ -119,7 +122,7 @@ static void fill_skipped(struct parser *parser, enum state next)
         components[MRC_URLPATTERN_SEARCH] = empty;
 }
 
-/* Ends the component that is read, and begins NEXT, SKIP tokens on. */
+/* Ends the current component, skips SKIP tokens, and begins NEXT. */
 static void change_state(struct parser *parser, enum state next, size_t skip)
 {
     if (parser->state < STATE_INIT)
@@ -147,7 +150,7 @@ static void rewind_and_set(struct parser *parser, enum state state)
 /* ---- the states --------------------------------------------------------------------------------
  */
 
-/* At the end of the protocol: what follows depends on whether it can be a special scheme. */
+/* Ends the protocol. The next state depends on whether it matches a special scheme. */
 static enum mrc_err end_protocol(struct parser *parser)
 {
     struct mrc_urlpattern_component protocol;
@@ -171,7 +174,7 @@ static bool is_authority_end(const struct parser *parser)
     return is_at(parser, '/') || is_search_prefix(parser) || is_at(parser, '#');
 }
 
-/* What can end a component from the hostname to the search: the beginning of a later one. */
+/* From hostname to search, the beginning of a later component ends the current one. */
 static void look_for_later(struct parser *parser)
 {
     if (parser->state < STATE_PATHNAME && is_at(parser, '/'))
@@ -231,7 +234,7 @@ static enum mrc_err look_at_token(struct parser *parser)
     return MRC_OK;
 }
 
-/* At the end of the input: true if it has to be looked at once more, in another state. */
+/* Handles the end of the input. True: it has to be read again, in another state. */
 static bool look_at_end(struct parser *parser)
 {
     if (parser->state == STATE_AUTHORITY) {
@@ -242,7 +245,7 @@ static bool look_at_end(struct parser *parser)
         change_state(parser, STATE_DONE, 0);
         return false;
     }
-    rewind_to_start(parser); /* no protocol: it is relative */
+    rewind_to_start(parser); /* without a protocol it is relative */
     if (is_at(parser, '#'))
         change_state(parser, STATE_HASH, 1);
     else if (is_search_prefix(parser))
@@ -252,7 +255,7 @@ static bool look_at_end(struct parser *parser)
     return true;
 }
 
-/* Whether the token belongs to braces, in which nothing ends a component. */
+/* Whether the current token is in braces, in which no component ends. */
 static bool is_in_group(struct parser *parser)
 {
     enum mrc_urlpattern_token_type type = parser->tokens[parser->at].type;

@@ -4,7 +4,7 @@
 #include "core/url/url.h"
 #include "core/urlpattern/part.h"
 
-/* Where a pattern string stands in the storage, which may move while it grows. */
+/* The position of a pattern string in the storage, which may move while it grows. */
 struct span {
     size_t at;
     size_t len;
@@ -22,7 +22,7 @@ struct processor {
 /* ---- from the base -----------------------------------------------------------------------------
  */
 
-/* Takes COMPONENT over from the base. VALUE is no pattern, even if it looks like one. */
+/* Copies COMPONENT from the base. VALUE is not a pattern, so it is escaped. */
 static void add_base_value(struct processor *processor, enum mrc_urlpattern_component_id component,
                            struct mrc_bytes value)
 {
@@ -34,7 +34,7 @@ static void add_base_value(struct processor *processor, enum mrc_urlpattern_comp
     span->len = processor->storage->len - span->at;
 }
 
-/* Takes over, one after the other, all components before the first one that is given. */
+/* Copies the components before the first given one. */
 static void inherit(struct processor *processor)
 {
     const struct mrc_url *base = processor->base;
@@ -113,7 +113,7 @@ static enum mrc_err add_component(struct processor *processor,
 /* ---- the result --------------------------------------------------------------------------------
  */
 
-/* A component that neither the dictionary nor the base gives is a wildcard. */
+/* The pattern string of COMPONENT. Without a given value it is a wildcard. */
 static struct mrc_bytes view_of(const struct processor *processor, int component)
 {
     const struct span *span = &processor->result[component];
@@ -123,7 +123,7 @@ static struct mrc_bytes view_of(const struct processor *processor, int component
     return (struct mrc_bytes){processor->storage->ptr + span->at, span->len};
 }
 
-/* The default port of a scheme is no port at all, as in URLs. */
+/* As in URLs, the default port of a scheme is dropped. */
 static void drop_default_port(struct mrc_bytes strings[MRC_URLPATTERN_COMPONENTS])
 {
     struct mrc_bytes port = mrc_url_default_port(strings[MRC_URLPATTERN_PROTOCOL]);

@@ -6,8 +6,8 @@
  *     ->    https     example.com     ""     /books/2/:page     *       *
  *           protocol  hostname        port   pathname           search  hash
  *
- * The base gives what stands before the first given component: here protocol, hostname and port,
- * and the directory of a relative path. Everything behind the given components is a wildcard.
+ * The base gives the components before the first given one: here protocol, hostname and port. It
+ * also gives the directory of a relative path. All other components are wildcards.
  */
 #ifndef MRC_CORE_URLPATTERN_INIT_H
 #define MRC_CORE_URLPATTERN_INIT_H

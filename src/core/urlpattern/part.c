@@ -4,7 +4,7 @@
 
 #include "core/urlpattern/tokenize.h"
 
-/* Room for all fixed text of a pattern, canonical: percent-encoding triples, IDNA may do more. */
+/* Room for the canonical text of a pattern. Percent-encoding triples text, IDNA may do more. */
 #define MAX_TEXT_BYTES ((size_t)16 << 20)
 
 struct parser {
@@ -13,14 +13,14 @@ struct parser {
     enum mrc_urlpattern_canon canon;
     struct mrc_error *error;
     struct mrc_urlpattern_part_list *list;
-    struct mrc_buf pending; /* fixed text whose part is not complete */
+    struct mrc_buf pending; /* fixed text that is not a part yet */
     unsigned next_number;
 };
 
 /* ---- reading tokens ----------------------------------------------------------------------------
  */
 
-/* The next token if its type is TYPE, else NULL. */
+/* Takes the next token if its type is TYPE; NULL: it is not. */
 static const struct mrc_urlpattern_token *take(struct parser *parser,
                                                enum mrc_urlpattern_token_type type)
 {
@@ -53,7 +53,7 @@ static enum mrc_urlpattern_part_modifier take_modifier(struct parser *parser)
                                                        : MRC_URLPATTERN_PART_ONCE;
 }
 
-/* The plain text before something else inside { }. */
+/* Appends the text up to the next token that is not text. */
 static void take_text(struct parser *parser, struct mrc_buf *out)
 {
     for (;;) {
@@ -117,7 +117,7 @@ static enum mrc_err add_fixed(struct parser *parser, struct mrc_bytes text,
     return err ? err : append(parser, &part);
 }
 
-/* Makes a part of the fixed text that has come together, if any. */
+/* Makes a part from the pending text, if there is any. */
 static enum mrc_err flush_pending(struct parser *parser)
 {
     enum mrc_err err = mrc_buf_error(&parser->pending);
@@ -129,7 +129,7 @@ static enum mrc_err flush_pending(struct parser *parser)
     return err;
 }
 
-/* The type of a group; a regular expression that says what a wildcard means is that wildcard. */
+/* The type of a group. A regular expression that is equal to a wildcard's is that wildcard. */
 static enum mrc_urlpattern_part_type type_of(const struct parser *parser,
                                              const struct mrc_urlpattern_token *token)
 {
@@ -145,7 +145,7 @@ static enum mrc_urlpattern_part_type type_of(const struct parser *parser,
     return MRC_URLPATTERN_PART_REGEXP;
 }
 
-/* A group: PREFIX, a name or a regular expression or both, SUFFIX. */
+/* Adds a group: PREFIX, a name or a regular expression or both, SUFFIX. */
 static enum mrc_err add_group(struct parser *parser, struct mrc_bytes prefix,
                               const struct mrc_urlpattern_token *name,
                               const struct mrc_urlpattern_token *regexp, struct mrc_bytes suffix,
@@ -173,7 +173,7 @@ static enum mrc_err add_group(struct parser *parser, struct mrc_bytes prefix,
 /* ---- parsing -----------------------------------------------------------------------------------
  */
 
-/* A group that stands for itself, with the character before it if that is the prefix. */
+/* Parses a group without braces. The character BEFORE it may be its prefix. */
 static enum mrc_err parse_bare_group(struct parser *parser,
                                      const struct mrc_urlpattern_token *before,
                                      const struct mrc_urlpattern_token *name,
@@ -193,7 +193,7 @@ static enum mrc_err parse_bare_group(struct parser *parser,
                      take_modifier(parser));
 }
 
-/* What follows an opening brace. */
+/* Parses the text behind an opening brace. */
 static enum mrc_err parse_braces(struct parser *parser)
 {
     const struct mrc_urlpattern_token *name, *regexp;
@@ -208,9 +208,9 @@ static enum mrc_err parse_braces(struct parser *parser)
     regexp = take_regexp_or_wildcard(parser, name != NULL);
     take_text(parser, &suffix);
     if (!take(parser, MRC_URLPATTERN_TOKEN_CLOSE)) {
-        err = mrc_error_set(
-            parser->error, MRC_EINVAL,
-            "not a URL Pattern: braces that are not closed, or hold more than one group");
+        err =
+            mrc_error_set(parser->error, MRC_EINVAL,
+                          "not a URL Pattern: braces are not closed, or hold more than one group");
         goto leave;
     }
     modifier = take_modifier(parser);
@@ -235,7 +235,7 @@ leave:
     return err;
 }
 
-/* One step of the pattern parser; RET_DONE at its end. */
+/* One step of the pattern parser. RET_DONE is set at the end. */
 static enum mrc_err parse_next(struct parser *parser, bool *ret_done)
 {
     const struct mrc_urlpattern_token *text = take(parser, MRC_URLPATTERN_TOKEN_CHAR);
@@ -258,7 +258,7 @@ static enum mrc_err parse_next(struct parser *parser, bool *ret_done)
         return err;
     if (!take(parser, MRC_URLPATTERN_TOKEN_END))
         return mrc_error_set(parser->error, MRC_EINVAL,
-                             "not a URL Pattern: a modifier or brace in the wrong place");
+                             "not a URL Pattern: a modifier or brace is in the wrong place");
     *ret_done = true;
     return MRC_OK;
 }
@@ -274,7 +274,7 @@ static int compare_names(const void *a, const void *b)
     return (left->len > right->len) - (left->len < right->len);
 }
 
-/* Two groups of one component may not share a name. Sorted, since there may be thousands. */
+/* Checks that no two groups share a name. Sorts the names, because there may be thousands. */
 static enum mrc_err check_names(const struct mrc_urlpattern_part_list *list,
                                 struct mrc_error *error)
 {
@@ -290,7 +290,7 @@ static enum mrc_err check_names(const struct mrc_urlpattern_part_list *list,
     qsort(names, count, sizeof(*names), compare_names);
     for (size_t i = 1; i < count && !err; i++)
         if (mrc_bytes_eq(names[i - 1], names[i]))
-            err = mrc_error_set(error, MRC_EINVAL, "not a URL Pattern: two groups named %.*s",
+            err = mrc_error_set(error, MRC_EINVAL, "not a URL Pattern: two groups are named %.*s",
                                 (int)(names[i].len < 100 ? names[i].len : 100), names[i].ptr);
     free(names);
     return err;

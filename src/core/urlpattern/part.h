@@ -1,6 +1,9 @@
 /*
- * The parts of one component of a URL Pattern: parsed from its pattern string, and written back
+ * The parts of one component of a URL Pattern, parsed from its pattern string
  * (https://urlpattern.spec.whatwg.org/#parsing-pattern-strings).
+ *
+ *     /books/:id.json     FIXED "/books"   SEGMENT prefix "/", name "id"   FIXED ".json"
+ *     {v(\d+)-}?*         REGEXP prefix "v", value "\d+", suffix "-", optional   FULL
  */
 #ifndef MRC_CORE_URLPATTERN_PART_H
 #define MRC_CORE_URLPATTERN_PART_H
@@ -11,10 +14,10 @@
 #include "core/urlpattern/canon.h"
 
 enum mrc_urlpattern_part_type {
-    MRC_URLPATTERN_PART_FIXED,   /* VALUE, as it is */
-    MRC_URLPATTERN_PART_REGEXP,  /* VALUE is a regular expression */
-    MRC_URLPATTERN_PART_SEGMENT, /* as little as possible, one byte at least, no delimiter */
-    MRC_URLPATTERN_PART_FULL     /* anything */
+    MRC_URLPATTERN_PART_FIXED,   /* the text VALUE */
+    MRC_URLPATTERN_PART_REGEXP,  /* the regular expression VALUE */
+    MRC_URLPATTERN_PART_SEGMENT, /* a wildcard for one or more bytes up to the delimiter */
+    MRC_URLPATTERN_PART_FULL     /* a wildcard for any text */
 };
 
 enum mrc_urlpattern_part_modifier {
@@ -24,7 +27,7 @@ enum mrc_urlpattern_part_modifier {
     MRC_URLPATTERN_PART_ONE_OR_MORE
 };
 
-/* A piece of the text that the list of parts owns. */
+/* A piece of the text of the list of parts. */
 struct mrc_urlpattern_part_text {
     size_t at;
     size_t len;
@@ -33,8 +36,7 @@ struct mrc_urlpattern_part_text {
 struct mrc_urlpattern_part {
     enum mrc_urlpattern_part_type type;
     enum mrc_urlpattern_part_modifier modifier;
-    struct mrc_urlpattern_part_text
-        name; /* decimal if the pattern gives none; empty for MRC_URLPATTERN_PART_FIXED */
+    struct mrc_urlpattern_part_text name; /* of a group; a decimal number if it has no name */
     struct mrc_urlpattern_part_text prefix;
     struct mrc_urlpattern_part_text value; /* empty for the wildcards */
     struct mrc_urlpattern_part_text suffix;
@@ -45,8 +47,8 @@ struct mrc_urlpattern_part_list {
     size_t count;
     size_t capacity;
     struct mrc_buf text;
-    char delimiter; /* what MRC_URLPATTERN_PART_SEGMENT ends before; 0 for none */
-    char prefix;    /* what belongs to the group behind it; 0 for none */
+    char delimiter; /* ends a MRC_URLPATTERN_PART_SEGMENT; 0: none */
+    char prefix;    /* becomes the prefix of a group behind it; 0: none */
 };
 
 static inline struct mrc_bytes mrc_urlpattern_part_text(const struct mrc_urlpattern_part_list *list,
@@ -56,9 +58,9 @@ static inline struct mrc_bytes mrc_urlpattern_part_text(const struct mrc_urlpatt
 }
 
 /*
- * Parses PATTERN, valid UTF-8, of a component whose fixed text CANON canonicalizes. RET_LIST is
- * filled even on failure, and mrc_urlpattern_part_list_free() has to see it. MRC_EINVAL with the
- * reason in ERROR; MRC_EUNSUPPORTED; MRC_ENOMEM.
+ * Parses PATTERN, a pattern string in valid UTF-8; CANON is how its fixed text is canonicalized.
+ * The caller frees RET_LIST, also on failure. MRC_EINVAL with the reason in ERROR;
+ * MRC_EUNSUPPORTED; MRC_ELIMIT; MRC_ENOMEM.
  */
 enum mrc_err mrc_urlpattern_part_list_parse(struct mrc_bytes pattern,
                                             enum mrc_urlpattern_canon canon, char delimiter,

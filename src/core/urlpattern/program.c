@@ -6,7 +6,7 @@
 struct builder {
     struct mrc_op *ops;
     size_t count;
-    size_t target; /* the last place that something jumps to */
+    size_t target; /* the last operation that a jump leads to */
 };
 
 static void emit(struct builder *builder, enum mrc_op_code code, char c, size_t to)
@@ -21,7 +21,7 @@ static void emit_text(struct builder *builder, struct mrc_bytes text)
         emit(builder, MRC_OP_CHAR, text.ptr[i], 0);
 }
 
-/* A wildcard; two that swallow everything are one, unless a jump leads between them. */
+/* Emits a wildcard. Two adjacent ANY are one, unless a jump leads between them. */
 static void emit_wildcard(struct builder *builder, enum mrc_urlpattern_part_type type)
 {
     bool is_any = type == MRC_URLPATTERN_PART_FULL;
@@ -32,7 +32,7 @@ static void emit_wildcard(struct builder *builder, enum mrc_urlpattern_part_type
     emit(builder, is_any ? MRC_OP_ANY : MRC_OP_SEGMENT, 0, 0);
 }
 
-/* What PART means once, without its modifier. */
+/* Emits PART without its modifier. */
 static void emit_once(struct builder *builder, const struct mrc_urlpattern_part_list *list,
                       const struct mrc_urlpattern_part *part)
 {
@@ -45,7 +45,7 @@ static void emit_once(struct builder *builder, const struct mrc_urlpattern_part_
     emit_text(builder, mrc_urlpattern_part_text(list, part->suffix));
 }
 
-/* PART with its modifier: skipped by a split before it, repeated by one behind it. */
+/* Emits PART with its modifier: a SPLIT before it skips it, a SPLIT behind it repeats it. */
 static void emit_part(struct builder *builder, const struct mrc_urlpattern_part_list *list,
                       const struct mrc_urlpattern_part *part)
 {
@@ -56,14 +56,13 @@ static void emit_part(struct builder *builder, const struct mrc_urlpattern_part_
     size_t start, repeat_at;
 
     if (is_bare && part->type == MRC_URLPATTERN_PART_FULL)
-        modifier =
-            MRC_URLPATTERN_PART_ONCE; /* it matches nothing, and repetitions of itself, already */
+        modifier = MRC_URLPATTERN_PART_ONCE; /* it already matches no text, and any repetition */
     may_miss =
         modifier == MRC_URLPATTERN_PART_OPTIONAL || modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE;
     may_repeat =
         modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE || modifier == MRC_URLPATTERN_PART_ONE_OR_MORE;
     if (is_bare)
-        may_repeat = false; /* so do the repetitions of a bare segment */
+        may_repeat = false; /* a bare segment already matches its repetitions */
     start = builder->count;
     if (may_miss)
         emit(builder, MRC_OP_SPLIT, 0, 0);
@@ -79,7 +78,7 @@ static void emit_part(struct builder *builder, const struct mrc_urlpattern_part_
     }
 }
 
-/* An upper bound of the operations that LIST compiles to. */
+/* An upper bound of the number of operations of LIST. */
 static size_t bound_ops(const struct mrc_urlpattern_part_list *list)
 {
     size_t bound = 1;

@@ -6,13 +6,13 @@
 
 #include "core/urlpattern/class.h"
 
-/* The longest pattern that PCRE2 gets; what it compiles to is bounded at 64 KiB by PCRE2 itself. */
+/* The longest pattern for PCRE2, which itself limits the compiled code to 64 KiB. */
 #define MAX_PATTERN_BYTES ((size_t)1 << 20)
 
-/* PCRE2 takes no more. */
+/* The limit of PCRE2. */
 #define MAX_REPEAT 65535u
 
-/* Machine code for more than this costs more time than it saves. */
+/* For longer compiled code, making machine code costs more time than it saves. */
 #define MAX_JIT_BYTES 8192
 
 /* The limits of one match depend on the length of its subject. */
@@ -40,14 +40,15 @@ struct translator {
     size_t at;
     int depth;
     int alternatives;
-    bool is_repeatable; /* what was read last may have a quantifier */
+    bool is_repeatable; /* a quantifier may follow */
     struct mrc_error *error;
     struct mrc_buf *out;
 };
 
 static enum mrc_err refuse(const struct translator *translator, const char *reason)
 {
-    return mrc_error_set(translator->error, MRC_EINVAL, "a regular expression with %s", reason);
+    return mrc_error_set(translator->error, MRC_EINVAL, "not a supported regular expression: %s",
+                         reason);
 }
 
 /* The byte AHEAD places on, or -1 at the end. */
@@ -58,7 +59,7 @@ static int peek(const struct translator *translator, size_t ahead)
     return (unsigned char)translator->in.ptr[translator->at + ahead];
 }
 
-/* The character CP; the subject, which is ASCII, never holds one beyond it. */
+/* Appends the character CP. One beyond ASCII never matches, because a subject is ASCII. */
 static void add_cp(struct translator *translator, uint32_t cp)
 {
     if (cp < 128)
@@ -77,7 +78,7 @@ static enum mrc_err translate_escape(struct translator *translator)
     size_t len;
 
     if (!rest.len)
-        return refuse(translator, "a backslash at its end");
+        return refuse(translator, "a backslash at the end");
     if (rest.ptr[0] == 'b' || rest.ptr[0] == 'B') {
         mrc_buf_add(translator->out, rest.ptr - 1, 2);
         translator->is_repeatable = false;
@@ -87,7 +88,7 @@ static enum mrc_err translate_escape(struct translator *translator)
     if (rest.ptr[0] == 'k' || (rest.ptr[0] >= '1' && rest.ptr[0] <= '9'))
         return refuse(translator, "a backreference");
     if (memchr("pP", rest.ptr[0], 2))
-        return refuse(translator, "a property of Unicode (\\p)");
+        return refuse(translator, "a Unicode property (\\p)");
     if (mrc_urlpattern_class_of_letter(rest.ptr[0], &set)) {
         mrc_urlpattern_class_write(&set, translator->out);
         translator->is_repeatable = true;
@@ -96,10 +97,11 @@ static enum mrc_err translate_escape(struct translator *translator)
     }
     len = mrc_urlpattern_class_read_escape(rest, false, &cp);
     if (!len)
-        return mrc_error_set(translator->error, MRC_EINVAL,
-                             "a regular expression with an escape that ECMAScript does not know "
-                             "(\\%c)",
-                             rest.ptr[0] >= ' ' && rest.ptr[0] < 0x7F ? rest.ptr[0] : '?');
+        return mrc_error_set(
+            translator->error, MRC_EINVAL,
+            "not a supported regular expression: an escape that ECMAScript does not "
+            "have (\\%c)",
+            rest.ptr[0] >= ' ' && rest.ptr[0] < 0x7F ? rest.ptr[0] : '?');
     add_cp(translator, cp);
     translator->at += 1 + len;
     return MRC_OK;
@@ -146,14 +148,14 @@ static enum mrc_err translate_open(struct translator *translator)
     if (next != ':')
         return refuse(translator, "a group that is neither plain nor (?:");
     if (translator->depth++ == MRC_URLPATTERN_REGEXP_MAX_DEPTH)
-        return mrc_error_set(translator->error, MRC_ELIMIT, "groups nested too deep");
+        return mrc_error_set(translator->error, MRC_ELIMIT, "groups are nested too deeply");
     mrc_buf_add_str(translator->out, "(?:");
     translator->is_repeatable = false;
     translator->at += 3;
     return MRC_OK;
 }
 
-/* Reads a decimal number, perhaps of no digits at all; what is too large stays just too large. */
+/* Reads a decimal number and returns its number of digits. Any large one is MAX_REPEAT + 1. */
 static size_t read_number(struct translator *translator, unsigned *ret_number)
 {
     size_t digits = 0;
@@ -169,7 +171,7 @@ static size_t read_number(struct translator *translator, unsigned *ret_number)
     return digits;
 }
 
-/* A `{n}`, `{n,}` or `{n,m}`. */
+/* Translates `{n}`, `{n,}` or `{n,m}`. */
 static enum mrc_err translate_braces(struct translator *translator)
 {
     size_t start = translator->at++;
@@ -183,12 +185,13 @@ static enum mrc_err translate_braces(struct translator *translator)
             most = least;
     }
     if (!digits || peek(translator, 0) != '}')
-        return refuse(translator, "a brace that is no quantifier");
+        return refuse(translator, "a brace that is not a quantifier");
     translator->at++;
     if (most < least)
-        return refuse(translator, "a quantifier out of order");
+        return refuse(translator, "the bounds of a quantifier are out of order");
     if (least > MAX_REPEAT || most > MAX_REPEAT)
-        return mrc_error_set(translator->error, MRC_ELIMIT, "more than %u repetitions", MAX_REPEAT);
+        return mrc_error_set(translator->error, MRC_ELIMIT,
+                             "a quantifier asks for more than %u repetitions", MAX_REPEAT);
     mrc_buf_add(translator->out, translator->in.ptr + start, translator->at - start);
     return MRC_OK;
 }
@@ -196,7 +199,7 @@ static enum mrc_err translate_braces(struct translator *translator)
 static enum mrc_err translate_quantifier(struct translator *translator, char c)
 {
     if (!translator->is_repeatable)
-        return refuse(translator, "a quantifier behind nothing");
+        return refuse(translator, "a quantifier with nothing to repeat");
     if (c == '{') {
         enum mrc_err err = translate_braces(translator);
 
@@ -214,7 +217,7 @@ static enum mrc_err translate_quantifier(struct translator *translator, char c)
     return MRC_OK;
 }
 
-/* One step of the translation. */
+/* Translates the next piece. */
 static enum mrc_err translate_next(struct translator *translator)
 {
     char c = translator->in.ptr[translator->at];
@@ -233,13 +236,14 @@ static enum mrc_err translate_next(struct translator *translator)
         return translate_quantifier(translator, c);
     case ')':
         if (translator->depth-- == 0)
-            return refuse(translator, "a closing parenthesis too many");
+            return refuse(translator, "an unmatched closing parenthesis");
         mrc_buf_add_char(translator->out, ')');
         translator->is_repeatable = true;
         break;
     case '|':
         if (++translator->alternatives >= MRC_URLPATTERN_REGEXP_MAX_ALTERNATIVES)
-            return mrc_error_set(translator->error, MRC_ELIMIT, "more than %d alternatives",
+            return mrc_error_set(translator->error, MRC_ELIMIT,
+                                 "a group has more than %d alternatives",
                                  MRC_URLPATTERN_REGEXP_MAX_ALTERNATIVES);
         mrc_buf_add_char(translator->out, '|');
         translator->is_repeatable = false;
@@ -255,7 +259,7 @@ static enum mrc_err translate_next(struct translator *translator)
         break;
     case ']':
     case '}':
-        return refuse(translator, "a bracket or brace that needs a backslash");
+        return refuse(translator, "a bracket or brace needs a backslash");
     default:
         add_cp(translator, (unsigned char)c);
         break;
@@ -273,7 +277,7 @@ enum mrc_err mrc_urlpattern_regexp_translate(struct mrc_bytes source, struct mrc
     while (translator.at < source.len && !err)
         err = translate_next(&translator);
     if (!err && translator.depth)
-        err = refuse(&translator, "a group that is not closed");
+        err = refuse(&translator, "a group is not closed");
     return err ? err : mrc_buf_error(out);
 }
 
@@ -371,7 +375,7 @@ static enum mrc_err add_part(const struct mrc_urlpattern_part_list *list,
     return MRC_OK;
 }
 
-/* Compiles PATTERN, for machine code too where that works. */
+/* Compiles PATTERN, also to machine code where that works. */
 static enum mrc_err compile(struct mrc_bytes pattern, struct mrc_urlpattern_regexp *regexp,
                             struct mrc_error *error)
 {
@@ -387,7 +391,7 @@ static enum mrc_err compile(struct mrc_bytes pattern, struct mrc_urlpattern_rege
         return MRC_ENOMEM;
     if (!regexp->code) {
         pcre2_get_error_message(number, (PCRE2_UCHAR *)message, sizeof(message));
-        return mrc_error_set(error, MRC_ELIMIT, "a regular expression too much for PCRE2: %s",
+        return mrc_error_set(error, MRC_ELIMIT, "a regular expression is too large for PCRE2: %s",
                              message);
     }
     for (int i = 0; i < LEVELS; i++) {
@@ -398,7 +402,7 @@ static enum mrc_err compile(struct mrc_bytes pattern, struct mrc_urlpattern_rege
         pcre2_set_heap_limit(regexp->limits[i], MRC_URLPATTERN_REGEXP_HEAP_KIB);
     }
     pcre2_pattern_info(regexp->code, PCRE2_INFO_SIZE, &code_bytes);
-    /* Without JIT, or where the system forbids it, the interpreter does the same. */
+    /* Without JIT, or where the system forbids it, the interpreter runs. */
     if (code_bytes <= MAX_JIT_BYTES && pcre2_jit_compile(regexp->code, PCRE2_JIT_COMPLETE) == 0)
         pcre2_pattern_info(regexp->code, PCRE2_INFO_JITSIZE, &jit_bytes);
     regexp->size = sizeof(*regexp) + code_bytes + jit_bytes;

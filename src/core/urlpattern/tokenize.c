@@ -14,7 +14,7 @@ struct tokenizer {
     struct mrc_bytes in;
     size_t at; /* where the next token begins */
     struct mrc_error *error;
-    struct mrc_urlpattern_token *tokens; /* room for one token for each byte, and the end */
+    struct mrc_urlpattern_token *tokens; /* room for one token per byte, and for the end */
     size_t count;
 };
 
@@ -39,7 +39,7 @@ static enum mrc_err refuse(const struct tokenizer *tokenizer, size_t at, const c
                          at);
 }
 
-/* Adds the token that ends before NEXT, with the bytes from VALUE_AT on as its value. */
+/* Adds a token that ends before NEXT. Its value is the VALUE_LEN bytes from VALUE_AT on. */
 static void add_token(struct tokenizer *tokenizer, enum mrc_urlpattern_token_type type,
                       size_t value_at, size_t value_len, size_t next)
 {
@@ -51,7 +51,7 @@ static void add_token(struct tokenizer *tokenizer, enum mrc_urlpattern_token_typ
     tokenizer->at = next;
 }
 
-/* The length of the code point at AT, which is in the input. */
+/* Reads the code point at AT, and returns its length. */
 static size_t cp_at(const struct tokenizer *tokenizer, size_t at, uint32_t *ret_cp)
 {
     struct mrc_bytes rest = {tokenizer->in.ptr + at, tokenizer->in.len - at};
@@ -68,9 +68,9 @@ static enum mrc_err read_name(struct tokenizer *tokenizer, bool is_lenient)
         size_t len = cp_at(tokenizer, end, &cp);
 
 #ifndef HAVE_ICU
-        if (cp >= 0x80) /* it might belong to the name, and would be text instead */
+        if (cp >= 0x80) /* only ICU knows whether this belongs to the name */
             return mrc_error_set(tokenizer->error, MRC_EUNSUPPORTED,
-                                 "this build has no ICU: names must be ASCII");
+                                 "this build has no ICU, so names must be ASCII");
 #endif
         if (!mrc_urlpattern_is_name_cp(cp, end == start))
             break;
@@ -94,13 +94,13 @@ static enum mrc_err read_regexp(struct tokenizer *tokenizer)
 
     for (; at < len; at++) {
         if ((unsigned char)in[at] >= 0x80)
-            return refuse(tokenizer, at, "a group holds more than ASCII");
+            return refuse(tokenizer, at, "a group is not ASCII");
         if (at == start && in[at] == '?')
             return refuse(tokenizer, at, "a group begins with ?");
         if (in[at] == '\\') {
             at++;
             if (at == len || (unsigned char)in[at] >= 0x80)
-                return refuse(tokenizer, at, "a group holds more than ASCII, or is not closed");
+                return refuse(tokenizer, at, "a group is not ASCII, or is not closed");
         } else if (in[at] == ')') {
             depth--;
             if (!depth)

@@ -24,23 +24,26 @@ enum mrc_urlpattern_token_type {
 
 struct mrc_urlpattern_token {
     enum mrc_urlpattern_token_type type;
-    size_t at;              /* where it begins in the input */
-    struct mrc_bytes value; /* a view of the input: a name without its colon, a regexp without () */
+    size_t at;              /* its position in the input */
+    struct mrc_bytes value; /* view of the input: a name without its colon, a regexp without () */
 };
 
 /*
- * Cuts INPUT, valid UTF-8, into tokens, of which the last is MRC_URLPATTERN_TOKEN_END; the caller
- * free()s RET_TOKENS, which view INPUT. IS_LENIENT is for constructor strings: a colon without a
- * name is then MRC_URLPATTERN_TOKEN_INVALID_CHAR instead of an error. (The standard lets a lenient
- * tokenizer pass other errors too, but no pattern that holds one can be compiled, so they are
- * refused at once.) MRC_EINVAL with the reason in ERROR; MRC_EUNSUPPORTED for a name beyond ASCII
- * in a build without ICU; MRC_ENOMEM. Linear in time.
+ * Splits INPUT, which is valid UTF-8, into tokens. The last one is MRC_URLPATTERN_TOKEN_END. The
+ * caller free()s RET_TOKENS, which are views of INPUT. Takes linear time.
+ *
+ * IS_LENIENT is for constructor strings: a colon without a name becomes a
+ * MRC_URLPATTERN_TOKEN_INVALID_CHAR instead of an error. The standard's lenient tokenizer accepts
+ * other errors, too, but a pattern with one of them never compiles, so they are refused here.
+ *
+ * MRC_EINVAL with the reason in ERROR; MRC_EUNSUPPORTED for a name that is not ASCII in a build
+ * without ICU; MRC_ENOMEM.
  */
 enum mrc_err mrc_urlpattern_tokenize(struct mrc_bytes input, bool is_lenient,
                                      struct mrc_error *error,
                                      struct mrc_urlpattern_token **ret_tokens, size_t *ret_count);
 
-/* Whether CP may stand in a name, at its beginning or further on: the identifiers of ECMAScript. */
+/* Whether CP may be the first, or a later, code point of a name (an identifier of ECMAScript). */
 bool mrc_urlpattern_is_name_cp(uint32_t cp, bool is_first);
 
 #endif

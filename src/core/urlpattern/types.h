@@ -1,5 +1,5 @@
 /*
- * The components of a URL Pattern, and values given for them.
+ * The components of a URL Pattern, and the dictionary that gives their pattern strings.
  */
 #ifndef MRC_CORE_URLPATTERN_TYPES_H
 #define MRC_CORE_URLPATTERN_TYPES_H

@@ -1,15 +1,24 @@
+/* clang-format off */
 /*
  * URL Patterns (https://urlpattern.spec.whatwg.org/): compiled once, matched often, at a bounded
  * cost.
  *
- *     pattern string   constructor    dictionary   init     8 pattern strings   part    lists of
- * parts /books/:id     --------------> pathname  ----------> https, hub.example, -------> =
- * /books/:id   base    /books/:id, …               | |  component program: an automaton (fixed text
- * and wildcards)  <-----------+ regexp: PCRE2 (regular expressions)               <-----------+
+ * A pattern has eight components, each of which has to match its part of the URL. The stages of
+ * compiling /books/:id with the base https://hub.example/x are:
  *
- * A pattern has eight components, each of which has to match its part of the URL. Both engines have
- * limits for each match: a match that would cost more fails. Case is never ignored.
+ *     constructor    splits the string         pathname /books/:id
+ *         |
+ *     init           adds the base             protocol https, hostname hub.example, port "",
+ *         |                                    pathname /books/:id, all others *
+ *     part           parses each component     FIXED "/books", SEGMENT with prefix "/" and name id
+ *         |
+ *     component      compiles each component
+ *         |--- program    text and wildcards: an automaton (core/pattern)
+ *         '--- regexp     regular expressions: PCRE2
+ *
+ * Both engines have limits for each match; a match that would cost more fails. Case always matters.
  */
+/* clang-format on */
 #ifndef MRC_CORE_URLPATTERN_URLPATTERN_H
 #define MRC_CORE_URLPATTERN_URLPATTERN_H
 

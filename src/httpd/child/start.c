@@ -105,7 +105,7 @@ static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
         .sources = (const struct mrc_key_source *)catalogue->sources->elts,
         .count = (size_t)catalogue->sources->nelts,
         .ca_file = mrc_hubs_jwks_ca_file(main_server),
-        .say = log_keys,
+        .report = log_keys,
         .ctx = main_server,
     };
     apr_status_t status = mrc_keyring_create(

@@ -5,8 +5,8 @@
  *     post: newest = link -> C -> B -> A        compare and exchange, the newest first
  *     take: A -> B -> C                         one exchange with NULL, then reversed
  *
- * Whoever posts into an empty mailbox wakes the owner, and whoever posts after that need not. The
- * owner drains its wake-up, then takes, then waits:
+ * A thread that posts into an empty mailbox wakes the owner; threads that post after that need not.
+ * The owner drains its wake-up, then takes, then waits:
  *
  *     owner                                     poster
  *     1. drains the wake-up                     a. adds its link to the mailbox

@@ -22,7 +22,7 @@ struct mrc_wake {
  */
 apr_status_t mrc_wake_open(struct mrc_wake *wake, apr_pool_t *pool);
 
-/* Closes a WAKE that was opened without a pool, when nobody posts any more. */
+/* Closes a WAKE that was opened without a pool, when no thread posts any more. */
 void mrc_wake_close(struct mrc_wake *wake);
 
 /* Any thread, and a signal handler. */
@@ -31,7 +31,7 @@ void mrc_wake_post(const struct mrc_wake *wake);
 /* Takes what was posted, without waiting. Do this before you look for what it was posted for. */
 void mrc_wake_drain(const struct mrc_wake *wake);
 
-/* Waits until somebody posts, or for TIMEOUT_MS (-1: for ever), and drains. It may return early. */
+/* Waits until a thread posts, or for TIMEOUT_MS (-1: for ever), and drains. It may return early. */
 void mrc_wake_wait(const struct mrc_wake *wake, int timeout_ms);
 
 #endif

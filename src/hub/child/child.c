@@ -19,13 +19,13 @@ struct mrc_child {
     struct mrc_error problem; /* why a hub could not be opened; empty: all were */
     struct mrc_waiters *waiters;
     struct mrc_dispatcher *dispatcher;
-    struct mrc_announcer *announcer; /* NULL: no hub tells of its subscriptions */
+    struct mrc_announcer *announcer; /* NULL: no hub has a roster */
     atomic_bool draining;
     atomic_uint threads_held;
     atomic_uint suspended_held;
 };
 
-/* Folds what the child that held SLOT left behind, in every hub. */
+/* Folds what the child that had SLOT left in each hub. */
 static void fold_slot(struct mrc_memory *memory, unsigned slot)
 {
     struct mrc_hub_segment *segment;
@@ -41,8 +41,8 @@ static void fold_child(unsigned slot, pid_t pid, void *ctx)
 }
 
 /*
- * Folds what dead children left. One of them may have died between storing an update and waking
- * those who wait for it, so all are woken.
+ * Folds what dead children left. A child may have died after it stored an update, before it woke
+ * the children that have subscribers for it, so all of them are woken.
  */
 static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
 {
@@ -54,140 +54,141 @@ static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
         mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
 }
 
-/* After each wake-up: the parent wakes the living when a child has died. */
+/* After each wake-up: the parent wakes all children when one has died. */
 static void when_woken(void *ctx)
 {
-    struct mrc_child *process = ctx;
+    struct mrc_child *child = ctx;
 
-    reap_dead_children(process->memory, process->pid);
-    mrc_announcer_post_look(process->announcer);
+    reap_dead_children(child->memory, child->pid);
+    mrc_announcer_post_look(child->announcer);
 }
 
-static void open_hubs(apr_pool_t *pool, struct mrc_child *process, const struct mrc_child_hub *hubs)
+static void open_hubs(apr_pool_t *pool, struct mrc_child *child, const struct mrc_child_hub *hubs)
 {
-    const struct mrc_notify *notify = mrc_memory_notify(process->memory);
+    const struct mrc_notify *notify = mrc_memory_notify(child->memory);
 
-    for (size_t i = 0; i < process->hubs_count; i++) {
-        struct mrc_hub_segment *segment = mrc_memory_hub(process->memory, hubs[i].key);
+    for (size_t i = 0; i < child->hubs_count; i++) {
+        struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, hubs[i].key);
 
         if (segment)
-            process->hubs[i] = mrc_hub_open(pool, segment, notify, process->slot, i,
-                                            &hubs[i].policy, &process->problem);
+            child->hubs[i] = mrc_hub_open(pool, segment, notify, child->slot, i, &hubs[i].policy,
+                                          &child->problem);
     }
 }
 
-static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *process, unsigned threads)
+static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *child, unsigned threads)
 {
     const struct mrc_dispatcher_args args = {
-        .notify = mrc_memory_notify(process->memory),
-        .slot = process->slot,
+        .notify = mrc_memory_notify(child->memory),
+        .slot = child->slot,
         .threads = threads,
-        .look_ms = MRC_DISPATCHER_LOOK_MS,
-        .hubs = process->hubs,
-        .hubs_count = process->hubs_count,
-        .waiters = process->waiters,
+        .look_ms = MRC_LOOP_LOOK_MS,
+        .hubs = child->hubs,
+        .hubs_count = child->hubs_count,
+        .waiters = child->waiters,
         .on_wake = when_woken,
-        .ctx = process,
+        .ctx = child,
     };
 
-    return mrc_dispatcher_start(pool, &args, &process->dispatcher);
+    return mrc_dispatcher_start(pool, &args, &child->dispatcher);
 }
 
 apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
                              const struct mrc_child_hub *hubs, size_t n, unsigned threads,
-                             pid_t pid, uint64_t generation, struct mrc_child **ret_process)
+                             pid_t pid, uint64_t generation, struct mrc_child **ret_child)
 {
-    struct mrc_child *process = apr_pcalloc(pool, sizeof(*process));
+    struct mrc_child *child = apr_pcalloc(pool, sizeof(*child));
     struct mrc_control *control = mrc_memory_control(memory);
     apr_status_t status;
     int slot;
 
-    process->memory = memory;
-    process->pid = pid;
+    child->memory = memory;
+    child->pid = pid;
     reap_dead_children(memory, pid);
     slot = mrc_control_claim(control, pid, generation);
     if (slot < 0)
         return APR_ENOSPC;
-    process->slot = (unsigned)slot;
-    /* Whoever freed the slot may be of a generation that does not know all of today's hubs. */
-    fold_slot(memory, process->slot);
-    process->hubs_count = n;
-    process->hubs = apr_pcalloc(pool, sizeof(*process->hubs) * (n + 1));
-    process->waiters = mrc_waiters_create(pool);
-    mrc_notify_drain(mrc_memory_notify(memory), process->slot);
-    open_hubs(pool, process, hubs);
-    status = mrc_announcer_start(pool, process->hubs, n, &process->announcer);
+    child->slot = (unsigned)slot;
+    /* The child that freed the slot may be of an earlier generation, which did not have all hubs.
+     */
+    fold_slot(memory, child->slot);
+    child->hubs_count = n;
+    child->hubs = apr_pcalloc(pool, sizeof(*child->hubs) * (n + 1));
+    child->waiters = mrc_waiters_create(pool);
+    mrc_notify_drain(mrc_memory_notify(memory), child->slot);
+    open_hubs(pool, child, hubs);
+    status = mrc_announcer_start(pool, child->hubs, n, &child->announcer);
     if (status == APR_SUCCESS) {
-        status = start_dispatcher(pool, process, threads);
+        status = start_dispatcher(pool, child, threads);
         if (status != APR_SUCCESS)
-            mrc_announcer_stop(process->announcer);
+            mrc_announcer_stop(child->announcer);
     }
     if (status != APR_SUCCESS) {
-        mrc_control_release(control, process->slot);
+        mrc_control_release(control, child->slot);
         return status;
     }
-    *ret_process = process;
+    *ret_child = child;
     return APR_SUCCESS;
 }
 
-const char *mrc_child_problem(const struct mrc_child *process)
+const char *mrc_child_problem(const struct mrc_child *child)
 {
-    return process->problem.text[0] ? process->problem.text : NULL;
+    return child->problem.text[0] ? child->problem.text : NULL;
 }
 
-void mrc_child_stop(struct mrc_child *process)
+void mrc_child_stop(struct mrc_child *child)
 {
     bool ended;
 
-    if (!mrc_child_is_draining(process))
-        mrc_child_drain(process, false);
-    ended = mrc_dispatcher_stop(process->dispatcher);
-    /* After the last stream has ended. */
-    if (!mrc_announcer_stop(process->announcer) || !ended)
-        return; /* a stream may still count; the slot is folded after the child's end */
-    fold_slot(process->memory, process->slot);
-    mrc_control_release(mrc_memory_control(process->memory), process->slot);
+    if (!mrc_child_is_draining(child))
+        mrc_child_drain(child, false);
+    ended = mrc_dispatcher_stop(child->dispatcher);
+    /* The announcer stops last, because streams that end post to it. */
+    if (!mrc_announcer_stop(child->announcer) || !ended)
+        return; /* a thread may still count; the slot is folded after the end of the process */
+    fold_slot(child->memory, child->slot);
+    mrc_control_release(mrc_memory_control(child->memory), child->slot);
 }
 
-struct mrc_hub *mrc_child_hub(const struct mrc_child *process, size_t i)
+struct mrc_hub *mrc_child_hub(const struct mrc_child *child, size_t i)
 {
-    return i < process->hubs_count ? process->hubs[i] : NULL;
+    return i < child->hubs_count ? child->hubs[i] : NULL;
 }
 
-unsigned mrc_child_slots(const struct mrc_child *process)
+unsigned mrc_child_slots(const struct mrc_child *child)
 {
-    return mrc_control_nslots(mrc_memory_control(process->memory));
+    return mrc_control_nslots(mrc_memory_control(child->memory));
 }
 
-bool mrc_child_is_live(const struct mrc_child *process, unsigned slot)
+bool mrc_child_is_live(const struct mrc_child *child, unsigned slot)
 {
-    struct mrc_control_child child;
+    struct mrc_control_child other;
 
-    return mrc_control_get(mrc_memory_control(process->memory), slot, &child) &&
-           child.state == MRC_CONTROL_LIVE;
+    return mrc_control_get(mrc_memory_control(child->memory), slot, &other) &&
+           other.state == MRC_CONTROL_LIVE;
 }
 
-struct mrc_dispatcher *mrc_child_dispatcher(const struct mrc_child *process)
+struct mrc_dispatcher *mrc_child_dispatcher(const struct mrc_child *child)
 {
-    return process->dispatcher;
+    return child->dispatcher;
 }
 
-struct mrc_waiters *mrc_child_waiters(const struct mrc_child *process)
+struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child)
 {
-    return process->waiters;
+    return child->waiters;
 }
 
-/* The hub whose numbers tell those of the child; every child that serves has one. */
-static struct mrc_hub *first_hub(const struct mrc_child *process)
+/* The hub that has the numbers of the whole child; every child that serves has one. */
+static struct mrc_hub *first_hub(const struct mrc_child *child)
 {
-    for (size_t i = 0; i < process->hubs_count; i++) {
-        if (process->hubs[i])
-            return process->hubs[i];
+    for (size_t i = 0; i < child->hubs_count; i++) {
+        if (child->hubs[i])
+            return child->hubs[i];
     }
     return NULL;
 }
 
-/* One more, unless HELD is MAX. */
+/* Adds one to HELD, unless it is MAX. */
 static bool hold(atomic_uint *held, unsigned max)
 {
     unsigned now = atomic_load(held);
@@ -199,40 +200,40 @@ static bool hold(atomic_uint *held, unsigned max)
     return true;
 }
 
-bool mrc_child_hold_thread(struct mrc_child *process, unsigned per_child, unsigned total)
+bool mrc_child_hold_thread(struct mrc_child *child, unsigned per_child, unsigned total)
 {
-    if (!hold(&process->threads_held, per_child))
+    if (!hold(&child->threads_held, per_child))
         return false;
-    if (mrc_numbers_gauge_take(mrc_hub_numbers(first_hub(process)), MRC_GAUGE_THREADS, total))
+    if (mrc_numbers_gauge_take(mrc_hub_numbers(first_hub(child)), MRC_GAUGE_THREADS, total))
         return true;
-    atomic_fetch_sub(&process->threads_held, 1);
+    atomic_fetch_sub(&child->threads_held, 1);
     return false;
 }
 
-void mrc_child_release_thread(struct mrc_child *process)
+void mrc_child_release_thread(struct mrc_child *child)
 {
-    atomic_fetch_sub(&process->threads_held, 1);
-    mrc_numbers_gauge_add(mrc_hub_numbers(first_hub(process)), MRC_GAUGE_THREADS, -1);
+    atomic_fetch_sub(&child->threads_held, 1);
+    mrc_numbers_gauge_add(mrc_hub_numbers(first_hub(child)), MRC_GAUGE_THREADS, -1);
 }
 
-bool mrc_child_hold_suspended(struct mrc_child *process, unsigned per_child)
+bool mrc_child_hold_suspended(struct mrc_child *child, unsigned per_child)
 {
-    return hold(&process->suspended_held, per_child);
+    return hold(&child->suspended_held, per_child);
 }
 
-void mrc_child_release_suspended(struct mrc_child *process)
+void mrc_child_release_suspended(struct mrc_child *child)
 {
-    atomic_fetch_sub(&process->suspended_held, 1);
+    atomic_fetch_sub(&child->suspended_held, 1);
 }
 
-void mrc_child_drain(struct mrc_child *process, bool graceful)
+void mrc_child_drain(struct mrc_child *child, bool graceful)
 {
-    atomic_store(&process->draining, true);
-    mrc_dispatcher_post_drain(process->dispatcher, graceful);
-    mrc_notify_wake(mrc_memory_notify(process->memory), process->slot);
+    atomic_store(&child->draining, true);
+    mrc_dispatcher_post_drain(child->dispatcher, graceful);
+    mrc_notify_wake(mrc_memory_notify(child->memory), child->slot);
 }
 
-bool mrc_child_is_draining(const struct mrc_child *process)
+bool mrc_child_is_draining(const struct mrc_child *child)
 {
-    return atomic_load(&process->draining);
+    return atomic_load(&child->draining);
 }

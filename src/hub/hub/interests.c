@@ -37,7 +37,7 @@ static apr_status_t free_uses(void *data)
     return APR_SUCCESS;
 }
 
-/* The counts are mapped and not from the pool: pages that nobody touches take no memory. */
+/* The counts are mapped and not from the pool: pages that are never touched take no memory. */
 struct mrc_hub_interests *mrc_hub_interests_create(apr_pool_t *pool,
                                                    const struct mrc_hub_segment *segment,
                                                    const struct mrc_notify *notify, unsigned slot)
@@ -79,8 +79,8 @@ static void use(struct mrc_hub_interests *interests, uint64_t tag)
 /*
  * The last user clears the bit, and then looks whether a new user has come meanwhile. If that one
  * counts after the look, it finds the bit cleared, and sets it. If it counts before, the bit is set
- * again here. Publishers that looked in between saw no bit and woke nobody, so the child is woken
- * in their place.
+ * again here. Publishers that looked in between saw no bit and did not wake the child, so this is
+ * done in their place.
  */
 static void stop_using(struct mrc_hub_interests *interests, uint64_t tag)
 {

@@ -4,20 +4,20 @@
 
 #define ENTRIES 4096
 
-/* The patterns that match one topic, as of VERSION. */
-struct verdict {
-    uint64_t version;
+/* The patterns that match one topic. */
+struct entry {
+    uint64_t version; /* of the patterns in the index */
     uint64_t hash;
-    size_t bytes; /* of all of it */
+    size_t bytes; /* of the whole entry */
     size_t topic_len;
     size_t count;
     void *patterns[]; /* COUNT of them, then the topic */
 };
 
 struct mrc_index_cache {
-    size_t bytes;                     /* of all verdicts together */
-    size_t hand;                      /* where room is made next */
-    struct verdict *entries[ENTRIES]; /* malloc()ed each */
+    size_t bytes;                   /* of all entries together */
+    size_t hand;                    /* the place where room is made next */
+    struct entry *entries[ENTRIES]; /* by hash; malloc()ed each */
 };
 
 struct mrc_index_cache *mrc_index_cache_create(void)
@@ -25,72 +25,72 @@ struct mrc_index_cache *mrc_index_cache_create(void)
     return calloc(1, sizeof(struct mrc_index_cache));
 }
 
-void mrc_index_cache_free(struct mrc_index_cache *verdicts)
+void mrc_index_cache_free(struct mrc_index_cache *cache)
 {
-    for (size_t i = 0; verdicts && i < ENTRIES; i++)
-        free(verdicts->entries[i]);
-    free(verdicts);
+    for (size_t i = 0; cache && i < ENTRIES; i++)
+        free(cache->entries[i]);
+    free(cache);
 }
 
-static struct mrc_bytes topic_of(const struct verdict *verdict)
+static struct mrc_bytes topic_of(const struct entry *entry)
 {
-    return (struct mrc_bytes){(const char *)&verdict->patterns[verdict->count], verdict->topic_len};
+    return (struct mrc_bytes){(const char *)&entry->patterns[entry->count], entry->topic_len};
 }
 
-static void drop(struct mrc_index_cache *verdicts, struct verdict **entry)
+static void drop(struct mrc_index_cache *cache, struct entry **place)
 {
-    if (*entry)
-        verdicts->bytes -= (*entry)->bytes;
-    free(*entry);
-    *entry = NULL;
+    if (*place)
+        cache->bytes -= (*place)->bytes;
+    free(*place);
+    *place = NULL;
 }
 
-/* Forgets, round and round, until there is room for BYTES more. */
-static void make_room(struct mrc_index_cache *verdicts, size_t bytes)
+/* Drops entries, place after place, until there is room for BYTES more. */
+static void make_room(struct mrc_index_cache *cache, size_t bytes)
 {
-    while (verdicts->bytes + bytes > MRC_INDEX_CACHE_BYTES) {
-        drop(verdicts, &verdicts->entries[verdicts->hand]);
-        verdicts->hand = (verdicts->hand + 1) % ENTRIES;
+    while (cache->bytes + bytes > MRC_INDEX_CACHE_BYTES) {
+        drop(cache, &cache->entries[cache->hand]);
+        cache->hand = (cache->hand + 1) % ENTRIES;
     }
 }
 
-void *const *mrc_index_cache_recall(const struct mrc_index_cache *verdicts, struct mrc_bytes topic,
+void *const *mrc_index_cache_recall(const struct mrc_index_cache *cache, struct mrc_bytes topic,
                                     uint64_t hash, uint64_t version, size_t *ret_count)
 {
-    struct verdict *verdict = verdicts->entries[hash % ENTRIES];
+    struct entry *entry = cache->entries[hash % ENTRIES];
 
-    if (!verdict || verdict->version != version || verdict->hash != hash ||
-        !mrc_bytes_eq(topic_of(verdict), topic))
+    if (!entry || entry->version != version || entry->hash != hash ||
+        !mrc_bytes_eq(topic_of(entry), topic))
         return NULL;
-    *ret_count = verdict->count;
-    return verdict->patterns;
+    *ret_count = entry->count;
+    return entry->patterns;
 }
 
-void mrc_index_cache_remember(struct mrc_index_cache *verdicts, struct mrc_bytes topic,
-                              uint64_t hash, uint64_t version, void *const *patterns, size_t count)
+void mrc_index_cache_remember(struct mrc_index_cache *cache, struct mrc_bytes topic, uint64_t hash,
+                              uint64_t version, void *const *patterns, size_t count)
 {
-    struct verdict **entry = &verdicts->entries[hash % ENTRIES];
-    size_t bytes = sizeof(**entry) + count * sizeof(*patterns) + topic.len;
-    struct verdict *verdict;
+    struct entry **place = &cache->entries[hash % ENTRIES];
+    size_t bytes = sizeof(struct entry) + count * sizeof(*patterns) + topic.len;
+    struct entry *entry;
 
-    drop(verdicts, entry);
+    drop(cache, place);
     if (topic.len > MRC_INDEX_CACHE_TOPIC_BYTES || bytes > MRC_INDEX_CACHE_ONE_BYTES)
         return;
-    verdict = malloc(bytes);
-    if (!verdict)
+    entry = malloc(bytes);
+    if (!entry)
         return;
-    *verdict = (struct verdict){
+    *entry = (struct entry){
         .version = version, .hash = hash, .bytes = bytes, .topic_len = topic.len, .count = count};
     if (count)
-        memcpy(verdict->patterns, patterns, count * sizeof(*patterns));
+        memcpy(entry->patterns, patterns, count * sizeof(*patterns));
     if (topic.len)
-        memcpy(&verdict->patterns[count], topic.ptr, topic.len);
-    make_room(verdicts, bytes);
-    verdicts->bytes += bytes;
-    *entry = verdict;
+        memcpy(&entry->patterns[count], topic.ptr, topic.len);
+    make_room(cache, bytes);
+    cache->bytes += bytes;
+    *place = entry;
 }
 
-size_t mrc_index_cache_bytes(const struct mrc_index_cache *verdicts)
+size_t mrc_index_cache_bytes(const struct mrc_index_cache *cache)
 {
-    return verdicts->bytes;
+    return cache->bytes;
 }

@@ -1,8 +1,7 @@
 /*
- * Verdicts: which patterns match a topic, remembered for the topics that were asked for last. At
- * most MRC_INDEX_CACHE_BYTES, however many patterns match however many topics; a topic that is
- * long, or whose patterns would fill a part of it that is too large, is not remembered. Belongs to
- * one thread.
+ * The cache of an index: which patterns match a topic, for the topics that were looked up last. It
+ * occupies at most MRC_INDEX_CACHE_BYTES, however many patterns match however many topics. It does
+ * not take a topic that is long, or that too many patterns match. Belongs to one thread.
  */
 #ifndef MRC_HUB_INDEX_CACHE_H
 #define MRC_HUB_INDEX_CACHE_H
@@ -15,7 +14,7 @@
 #define MRC_INDEX_CACHE_BYTES       ((size_t)8 << 20)
 #define MRC_INDEX_CACHE_TOPIC_BYTES 512
 
-/* The most that one topic may take. */
+/* The most memory for one topic. */
 #define MRC_INDEX_CACHE_ONE_BYTES (MRC_INDEX_CACHE_BYTES / 64)
 
 struct mrc_index_cache;
@@ -24,20 +23,20 @@ struct mrc_index_cache;
 struct mrc_index_cache *mrc_index_cache_create(void);
 
 /* Accepts NULL. */
-void mrc_index_cache_free(struct mrc_index_cache *verdicts);
+void mrc_index_cache_free(struct mrc_index_cache *cache);
 
 /*
- * The patterns that match TOPIC, whose hash is HASH, as they were remembered with the same VERSION;
- * RET_COUNT of them, until the next call. NULL: they are not known.
+ * The RET_COUNT patterns that match TOPIC, whose hash is HASH, if they were remembered with the
+ * same VERSION; valid until the next call. NULL: unknown.
  */
-void *const *mrc_index_cache_recall(const struct mrc_index_cache *verdicts, struct mrc_bytes topic,
+void *const *mrc_index_cache_recall(const struct mrc_index_cache *cache, struct mrc_bytes topic,
                                     uint64_t hash, uint64_t version, size_t *ret_count);
 
-/* Remembers the COUNT PATTERNS for TOPIC; if there is no memory for it, it does not. */
-void mrc_index_cache_remember(struct mrc_index_cache *verdicts, struct mrc_bytes topic,
-                              uint64_t hash, uint64_t version, void *const *patterns, size_t count);
+/* Remembers the COUNT PATTERNS for TOPIC; out of memory, it does not. */
+void mrc_index_cache_remember(struct mrc_index_cache *cache, struct mrc_bytes topic, uint64_t hash,
+                              uint64_t version, void *const *patterns, size_t count);
 
-/* What it remembers now, in bytes. */
-size_t mrc_index_cache_bytes(const struct mrc_index_cache *verdicts);
+/* The memory of all topics, in bytes. */
+size_t mrc_index_cache_bytes(const struct mrc_index_cache *cache);
 
 #endif

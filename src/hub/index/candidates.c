@@ -7,7 +7,7 @@
 #include "core/topic/matcher.h"
 #include "hub/index/prefix_tree.h"
 
-/* A literal text at one anchor, and the patterns that are looked for by it. */
+/* A literal text at one anchor, and the patterns that are found by it. */
 struct mrc_candidates_spot {
     struct mrc_candidates_family *family;
     enum mrc_anchor anchor;
@@ -16,10 +16,10 @@ struct mrc_candidates_spot {
     size_t count;
 };
 
-/* The patterns whose topics are relative to the same base. */
+/* The patterns with the same base. */
 struct mrc_candidates_family {
     struct mrc_candidates_family *next;
-    struct mrc_prefix_tree trees[MRC_ANCHORS]; /* of spots */
+    struct mrc_prefix_tree trees[MRC_ANCHORS]; /* the values are spots */
     size_t count;                              /* of patterns */
     bool has_base;
     char base[]; /* terminated */
@@ -67,15 +67,15 @@ static void drop_family_if_empty(struct mrc_candidates *candidates,
 
 /* ---- spots ------------------------------------------------------------------------------------*/
 
-/* Where a pattern is to be looked for. */
+/* The spot that is chosen for a pattern. */
 struct choice {
     enum mrc_anchor anchor;
     struct mrc_anchor_text text;
     struct mrc_candidates_spot *spot; /* NULL: there is none yet */
-    size_t load;                      /* how many are there, with the new one */
+    size_t load;                      /* the patterns there, with the new one */
 };
 
-/* At the anchor where the literal text is long, and not that of many already. */
+/* Chooses the anchor with the longest literal text, divided by the load of its spot. */
 static void choose(const struct mrc_candidates_family *family, const struct mrc_matcher *matcher,
                    struct choice *ret_choice)
 {
@@ -206,7 +206,7 @@ struct mrc_topic *mrc_candidates_read(struct mrc_candidates_reading *reading,
     return read_for(reading, candidate->spot->family);
 }
 
-/* Adds those at the spots of TREE with whose literal text TEXT begins. */
+/* Adds the candidates at the spots of TREE whose literal text is a prefix of TEXT. */
 static void find_in(const struct mrc_prefix_tree *tree, struct mrc_bytes text,
                     struct mrc_candidate **found, size_t *count)
 {
@@ -236,7 +236,7 @@ apr_status_t mrc_candidates_find(const struct mrc_candidates *candidates,
             err = mrc_topic_get_anchor(read_for(reading, family), (enum mrc_anchor)i, &shown);
             if (err == MRC_ENOMEM)
                 return APR_ENOMEM;
-            if (!err) /* else it is no URL */
+            if (!err) /* otherwise the topic is not a URL */
                 find_in(&family->trees[i], mrc_anchor_text_bytes(&shown), ret_found, &count);
         }
     }

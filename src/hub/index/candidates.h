@@ -1,12 +1,12 @@
 /*
- * Patterns, to be found by the topics that they may match: those whose literal text is in the topic
- * (core/topic/anchor.h), and those that have none.
+ * Patterns, arranged so that a topic finds those that may match it: the patterns whose literal text
+ * the topic has (core/topic/anchor.h), and those without literal text.
  *
- *     base --> anchor --> radix tree (prefix_tree.h) --literal text--> spot: the patterns with it
+ *     base --> family --anchor--> radix tree (prefix_tree.h) --literal text--> spot --> patterns
  *
- * A pattern lies at one spot, wherever its literal text is long and few others have the same. So
- * thousands that have text of their own cost a topic no more than a few; those that share all of it
- * are all found together. Belongs to one thread.
+ * A pattern is at one spot: of its anchors, the one where its literal text is long and few other
+ * patterns have the same text. So thousands of patterns with a text of their own cost a topic no
+ * more than a few; patterns that share all of their text are found together. Belongs to one thread.
  */
 #ifndef MRC_HUB_INDEX_CANDIDATES_H
 #define MRC_HUB_INDEX_CANDIDATES_H
@@ -22,49 +22,45 @@ struct mrc_candidates_family;
 struct mrc_candidates_spot;
 struct mrc_matcher;
 
-/* Zeroed, there are none; then it holds no memory. */
+/* Zeroed: empty, without memory. */
 struct mrc_candidates {
     struct mrc_candidates_family *families;
 };
 
-/* Lies in a pattern. */
+/* Embedded in a pattern. */
 struct mrc_candidate {
     struct mrc_candidates_spot *spot;
     struct mrc_candidate *previous, *next; /* at the same spot */
 };
 
-/* Puts CANDIDATE in, whose pattern is MATCHER, which is not kept. APR_ENOMEM: it is not in. */
+/* Adds CANDIDATE for the pattern MATCHER, which is not kept. APR_ENOMEM: it is not added. */
 apr_status_t mrc_candidates_add(struct mrc_candidates *candidates, struct mrc_candidate *candidate,
                                 const struct mrc_matcher *matcher);
 
-/* Takes CANDIDATE, which is in, out. */
+/* Removes CANDIDATE, which was added. */
 void mrc_candidates_remove(struct mrc_candidates *candidates, struct mrc_candidate *candidate);
 
-/* How many are where one with MATCHER would be put. */
+/* How many patterns are at the spot where MATCHER would be added. */
 size_t mrc_candidates_count_like(const struct mrc_candidates *candidates,
                                  const struct mrc_matcher *matcher);
 
-/*
- * A topic as the patterns of one base after the other read it: resolved against that base, once for
- * all that follow each other.
- */
+/* A topic, resolved against the base of one family after the other; once for all patterns of that
+ * family in a row. */
 struct mrc_candidates_reading {
     struct mrc_bytes text;
-    const struct mrc_candidates_family *family; /* NULL: not read yet */
+    const struct mrc_candidates_family *family; /* NULL: not resolved yet */
     struct mrc_topic topic;
 };
 
 void mrc_candidates_reading_init(struct mrc_candidates_reading *reading, struct mrc_bytes text);
 void mrc_candidates_reading_clear(struct mrc_candidates_reading *reading);
 
-/* The topic as CANDIDATE reads it; until it is asked for another one, or one is removed. */
+/* The topic, resolved for CANDIDATE; valid until the next call, or until a candidate is removed. */
 struct mrc_topic *mrc_candidates_read(struct mrc_candidates_reading *reading,
                                       const struct mrc_candidate *candidate);
 
-/*
- * Writes those that the topic of READING may match to RET_FOUND, which has room for all, those of
- * one base together. APR_ENOMEM.
- */
+/* Writes the candidates that may match the topic of READING to RET_FOUND, which has room for all
+ * candidates; those of one family together. APR_ENOMEM. */
 apr_status_t mrc_candidates_find(const struct mrc_candidates *candidates,
                                  struct mrc_candidates_reading *reading,
                                  struct mrc_candidate **ret_found, size_t *ret_count);

@@ -15,28 +15,28 @@
 #define FIRST_LIST    16
 #define FIRST_PLACES  2
 
-/* What is used less than this part is made smaller. */
+/* Arrays of which less than this part is used are made smaller. */
 #define SHRINK_BELOW 4
 
-/* A listener comes into the processor's cache so many before it is looked at. */
+/* A listener is fetched into the processor's cache this many places ahead. */
 #define PLACES_AHEAD 8
 
-/* Patterns that are cheap to try, between two looks at the clock. */
+/* Cheap patterns that are tried between two looks at the clock. */
 #define TRIES_PER_LOOK 8
 
-/* One place in a node: a listener, and which of its registrations this is. */
+/* One place in a node: a listener, and the index of its registration. */
 struct place {
     struct mrc_listener *listener;
     size_t registration;
 };
 
-/* What has the same matcher. */
+/* The listeners with the same matcher. */
 struct node {
-    struct mrc_candidate candidate; /* the first member; unused but of a pattern */
+    struct mrc_candidate candidate; /* the first member; only used for a pattern */
     struct node *next;              /* in its bucket */
     uint64_t hash;
-    const struct mrc_matcher *matcher; /* that of one of its places */
-    uint32_t count, cap;               /* of places; CAP is 0 while one is enough */
+    const struct mrc_matcher *matcher; /* of one of the listeners */
+    uint32_t count, cap;               /* of places; CAP is 0 while ONE is enough */
     union {
         struct place one;
         struct place *places; /* malloc()ed */
@@ -49,7 +49,7 @@ struct mrc_registration {
     size_t place;
 };
 
-/* Nodes by the hash of their matcher's value. */
+/* Nodes by the hash of the matcher's value. */
 struct table {
     struct node **buckets;
     size_t bucket_count; /* a power of two */
@@ -57,36 +57,47 @@ struct table {
 };
 
 /*
- * The listeners of some topics, on the way to be found:
+ * A collection that is under way:
  *
- *     wildcard; for each topic: exact; each pattern, from TRIED on, and if it matches: its places
+ *     begin --> walk: wildcard node
+ *                 |
+ *     +---------->+  for each topic
+ *     |           v
+ *     |         open_topic:   walk: exact node;  list_patterns: the cache or the candidates
+ *     |           |
+ *     |           v                                           pattern matches
+ *     |         try_patterns: list[tried] .. list[found] ----------------------> walk: its node
+ *     |           |                    ^                                           |
+ *     |           v                    +-------------------------------------------+
+ *     +---------close_topic:  the cache remembers list[0] .. list[matched]
  *
- * The places of NODE are walked from the last to the first: one that leaves meanwhile lets the last
- * one take its place, which was walked before, or will be; those that come are not looked for.
+ * A walk calls FOUND for each listener of a node, and may stop after any of them when the time is
+ * up. It goes from the last place to the first. If a listener leaves meanwhile, the last one takes
+ * its place: that one was walked already, or will be. A listener that comes is not looked for.
  */
 struct search {
-    const struct mrc_bytes *topics; /* NULL: there is no search */
+    const struct mrc_bytes *topics; /* NULL: no collection is under way */
     size_t count;                   /* of topics */
-    size_t next;                    /* topic */
-    bool is_open;                   /* the patterns for the one before NEXT are in the list */
-    bool is_known;                  /* and all of them match */
-    uint64_t hash;                  /* of it */
-    uint64_t version;               /* of the patterns, when it was opened */
-    size_t found, tried, matched;   /* so many are in the list, tried, and in it again */
-    const struct node *node;        /* the one whose places are walked; NULL: none */
-    size_t places_left;             /* of it */
+    size_t next;                    /* the index of the next topic */
+    bool is_open;                   /* the list has the patterns of the topic before NEXT */
+    bool is_known;                  /* they are from the cache, so all of them match */
+    uint64_t hash;                  /* of that topic */
+    uint64_t version;               /* of the patterns when the topic was opened */
+    size_t found, tried, matched;   /* patterns: in the list; tried; moved to its beginning */
+    const struct node *node;        /* that is walked; NULL: none */
+    size_t places_left;             /* of NODE, that are not walked yet */
 };
 
 struct mrc_index {
     uint64_t key[2];
-    uint64_t mark;
+    uint64_t mark; /* of the collection; a listener that has it was found */
     struct node wildcard;
     struct table exact;
     struct table patterns;
     struct mrc_candidates candidates;
-    uint64_t version;                 /* changes whenever a pattern comes or goes */
-    struct mrc_index_cache *verdicts; /* made with the first pattern */
-    struct mrc_candidate **list;      /* room for as many as there are patterns; of the search */
+    uint64_t version;              /* changes when a pattern comes or goes */
+    struct mrc_index_cache *cache; /* made with the first pattern */
+    struct mrc_candidate **list;   /* room for as many as there are patterns; of the search */
     size_t list_cap;
     struct search search;
 };
@@ -111,7 +122,7 @@ static apr_status_t table_init(struct table *table)
     return table->buckets ? APR_SUCCESS : APR_ENOMEM;
 }
 
-/* If there is no memory for other buckets, they stay as many, and chains are longer or shorter. */
+/* Out of memory the number of buckets stays, and the chains are longer or shorter. */
 static void table_resize(struct table *table, size_t new_count)
 {
     struct node **buckets;
@@ -191,26 +202,24 @@ static apr_status_t fit_list(struct mrc_index *index, size_t new_cap)
 
 static apr_status_t reserve_pattern(struct mrc_index *index)
 {
-    if (!index->verdicts)
-        index->verdicts = mrc_index_cache_create();
-    if (!index->verdicts)
+    if (!index->cache)
+        index->cache = mrc_index_cache_create();
+    if (!index->cache)
         return APR_ENOMEM;
     if (index->patterns.node_count < index->list_cap)
         return APR_SUCCESS;
     return fit_list(index, index->list_cap ? index->list_cap * 2 : FIRST_LIST);
 }
 
-/*
- * What is not needed for the patterns that are left goes, and all of it with the last one; not
- * while a search has its list there.
- */
+/* Frees what the patterns that are left do not need; with the last one, everything. Not while a
+ * collection uses the list. */
 static void release_patterns(struct mrc_index *index)
 {
     if (index->search.topics)
         return;
     if (index->patterns.node_count == 0) {
-        mrc_index_cache_free(index->verdicts);
-        index->verdicts = NULL;
+        mrc_index_cache_free(index->cache);
+        index->cache = NULL;
         free(index->list);
         index->list = NULL;
         index->list_cap = 0;
@@ -240,7 +249,7 @@ static struct node *add_pattern(struct mrc_index *index, uint64_t hash,
     return node;
 }
 
-/* A search that is under way does not come to NODE any more. */
+/* NODE goes: a collection that is under way forgets it. */
 static void forget_node(struct mrc_index *index, const struct node *node)
 {
     struct search *search = &index->search;
@@ -277,7 +286,7 @@ static apr_status_t fit_places(struct node *node, uint32_t new_cap)
     return APR_SUCCESS;
 }
 
-static apr_status_t enter(struct node *node, struct mrc_listener *listener, size_t registration)
+static apr_status_t add_place(struct node *node, struct mrc_listener *listener, size_t registration)
 {
     if (node->count > 0 && node->count >= node->cap) {
         apr_status_t status = fit_places(node, node->cap ? node->cap * 2 : FIRST_PLACES);
@@ -327,7 +336,7 @@ static apr_status_t add_one(struct mrc_index *index, struct mrc_listener *listen
 {
     const struct mrc_matcher *matcher = listener->registrations[i].matcher;
     struct node *node = node_for(index, matcher);
-    apr_status_t status = node ? enter(node, listener, i) : APR_ENOMEM;
+    apr_status_t status = node ? add_place(node, listener, i) : APR_ENOMEM;
 
     if (status != APR_SUCCESS && node)
         drop_if_empty(index, node, mrc_matcher_is_literal(matcher));
@@ -355,7 +364,7 @@ apr_status_t mrc_index_add(struct mrc_index *index, struct mrc_listener *listene
     return status;
 }
 
-static void leave(struct mrc_index *index, const struct mrc_registration *registration)
+static void remove_one(struct mrc_index *index, const struct mrc_registration *registration)
 {
     struct node *node = registration->node;
     struct place *places = places_of(node);
@@ -373,7 +382,7 @@ static void leave(struct mrc_index *index, const struct mrc_registration *regist
 void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener)
 {
     for (size_t i = 0; i < listener->count; i++)
-        leave(index, &listener->registrations[i]);
+        remove_one(index, &listener->registrations[i]);
     free(listener->registrations);
     *listener = (struct mrc_listener){0};
 }
@@ -408,7 +417,7 @@ static bool is_time_up(const int64_t *left_us)
     return left_us && *left_us <= 0;
 }
 
-/* Tells of the listeners of the node that is being walked. False: the time is up. */
+/* Calls FOUND for the listeners of the node that is walked. False: the time is up. */
 static bool walk(struct mrc_index *index, const int64_t *left_us, mrc_index_found_fn *found,
                  void *ctx)
 {
@@ -449,8 +458,8 @@ static const struct node *find_exact(const struct mrc_index *index, struct mrc_b
     return node;
 }
 
-/* The patterns that the topic of READING matches, if that is known; else those that it may match.
- */
+/* Lists the patterns that match the topic of READING, if the cache knows them, or else those that
+ * may match it. */
 static apr_status_t list_patterns(struct mrc_index *index, struct mrc_candidates_reading *reading)
 {
     struct search *search = &index->search;
@@ -458,7 +467,7 @@ static apr_status_t list_patterns(struct mrc_index *index, struct mrc_candidates
 
     if (index->patterns.node_count == 0)
         return APR_SUCCESS;
-    known = mrc_index_cache_recall(index->verdicts, reading->text, search->hash, index->version,
+    known = mrc_index_cache_recall(index->cache, reading->text, search->hash, index->version,
                                    &search->found);
     search->is_known = known != NULL;
     if (!known)
@@ -467,7 +476,7 @@ static apr_status_t list_patterns(struct mrc_index *index, struct mrc_candidates
     return APR_SUCCESS;
 }
 
-/* Goes on with the next topic, those that listen to exactly that one first. */
+/* Begins with the next topic: first the listeners to exactly that topic. */
 static apr_status_t open_topic(struct mrc_index *index, struct mrc_candidates_reading *reading)
 {
     struct search *search = &index->search;
@@ -484,14 +493,15 @@ static apr_status_t open_topic(struct mrc_index *index, struct mrc_candidates_re
     return list_patterns(index, reading);
 }
 
-/* All patterns have been tried for the topic: what was found is remembered, if it is so still. */
+/* All patterns have been tried: the cache remembers the result, unless the patterns changed
+ * meanwhile. */
 static void close_topic(struct mrc_index *index)
 {
     struct search *search = &index->search;
 
     search->is_open = false;
-    if (index->verdicts && !search->is_known && search->version == index->version)
-        mrc_index_cache_remember(index->verdicts, search->topics[search->next - 1], search->hash,
+    if (index->cache && !search->is_known && search->version == index->version)
+        mrc_index_cache_remember(index->cache, search->topics[search->next - 1], search->hash,
                                  search->version, (void *const *)index->list, search->matched);
 }
 
@@ -503,7 +513,7 @@ static void take_time(int64_t *left_us, int64_t *since_us)
     *since_us = now_us;
 }
 
-/* Tries one pattern after the other until one matches, all are tried, or the time is up. */
+/* Tries patterns until one matches, all are tried, or the time is up. */
 static apr_status_t try_patterns(struct mrc_index *index, struct mrc_candidates_reading *reading,
                                  int64_t *left_us)
 {
@@ -517,7 +527,7 @@ static apr_status_t try_patterns(struct mrc_index *index, struct mrc_candidates_
         const struct node *node = (const struct node *)candidate;
 
         if (!candidate)
-            continue; /* it has gone */
+            continue; /* it was removed */
         if (!search->is_known)
             err = mrc_matcher_match_topic(node->matcher, mrc_candidates_read(reading, candidate),
                                           &matches);
@@ -595,10 +605,10 @@ apr_status_t mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *
 
 size_t mrc_index_get_cache_bytes(const struct mrc_index *index)
 {
-    return index->verdicts ? mrc_index_cache_bytes(index->verdicts) : 0;
+    return index->cache ? mrc_index_cache_bytes(index->cache) : 0;
 }
 
-/* ---- the index itself -------------------------------------------------------------------------*/
+/* ---- open and close ---------------------------------------------------------------------------*/
 
 struct mrc_index *mrc_index_create(const uint64_t key[2])
 {
@@ -619,7 +629,7 @@ void mrc_index_free(struct mrc_index *index)
 {
     if (!index)
         return;
-    mrc_index_cache_free(index->verdicts);
+    mrc_index_cache_free(index->cache);
     free(index->list);
     free_places(&index->wildcard);
     free(index->exact.buckets);

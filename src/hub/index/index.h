@@ -1,21 +1,25 @@
 /*
- * The index: from the topics of an update to the listeners that receive it, at a cost that does not
- * grow with the listeners that do not.
+ * The index: it finds the listeners of an update from its topics, at a cost that does not grow with
+ * the listeners that do not get the update.
  *
- *     topic --hash--> exact node ------> listeners
+ *     topic --hash--> exact node -----------------> listeners      one node for each topic that
+ *       |                                                          somebody listens to
  *       |
- *       +---cache---> pattern nodes ---> listeners     a pattern is kept once, however many
- *       |                   ^                          listeners share it
- *       +--anchors--> those that may match, tried
+ *       +---hash--> cache (cache.h)  --known--+
+ *       |             ^                       |
+ *       |             | remembered            v
+ *       +-anchors-> candidates ----tried--> pattern nodes ---> listeners
+ *                   (candidates.h)                          one node for each pattern, however
+ *                                                           many listeners share it
  *
- *     every update -> wildcard node ---> listeners
+ *     every update -----------------> wildcard node ---> listeners
  *
- * A topic that the cache does not know is tried against the patterns with whose literal text its
- * own begins (candidates.h), from wherever that tells patterns apart: thousands
- * that have text of their own cost no more than a few. Only patterns that share all of it are all
- * tried.
+ * If the cache does not know the topic, the patterns are tried that have a literal text with which
+ * the topic begins at the same anchor. Thousands of patterns that differ in their literal text cost
+ * no more than a few; only patterns that share all of it are all tried.
  *
- * One index for each hub and dispatcher; it belongs to the dispatcher's thread.
+ * There is one index for each hub and lane of a dispatcher loop (hub/stream/feed.h), and it belongs
+ * to the thread of the loop.
  */
 #ifndef MRC_HUB_INDEX_INDEX_H
 #define MRC_HUB_INDEX_INDEX_H
@@ -32,60 +36,59 @@ struct mrc_index;
 struct mrc_matcher;
 struct mrc_registration;
 
-/* Lies in who listens. Zeroed: not in an index. */
+/* Embedded in what listens. Zeroed: it is in no index. */
 struct mrc_listener {
     struct mrc_registration *registrations; /* malloc()ed; one for each matcher */
     size_t count;
-    uint64_t mark; /* the last collection that it was part of */
+    uint64_t mark; /* of the last collection that found it */
 };
 
-/* NULL: out of memory. KEY is random, so that nobody can choose topics that collide. */
+/* An empty index. KEY is random, so that nobody can choose topics whose hashes collide. NULL: out
+ * of memory. */
 struct mrc_index *mrc_index_create(const uint64_t key[2]);
 
 /* Accepts NULL. No listener is left in it. */
 void mrc_index_free(struct mrc_index *index);
 
-/*
- * Puts LISTENER in, which listens to what the COUNT MATCHERS match. They must live until it is
- * taken out. APR_ENOMEM: it is not in.
- */
+/* Adds LISTENER with the COUNT MATCHERS, which must live until it is removed. APR_ENOMEM: it is not
+ * in the index. */
 apr_status_t mrc_index_add(struct mrc_index *index, struct mrc_listener *listener,
                            struct mrc_matcher *const *matchers, size_t count);
 
-/* Takes it out; nothing happens if it is not in. */
+/* Removes it, if it is in. */
 void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener);
 
-/*
- * Calls FOUND once for each listener that listens to one of the COUNT TOPICS or more. APR_ENOMEM:
- * not all of them may have been found.
- */
+/* Calls FOUND once for each listener of at least one of the COUNT TOPICS. APR_ENOMEM: some
+ * listeners may not have been found. */
 typedef void mrc_index_found_fn(struct mrc_listener *listener, void *ctx);
 apr_status_t mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *topics,
                                size_t count, mrc_index_found_fn *found, void *ctx);
 
 /*
- * The same in pieces, one collection at a time: begins one for the COUNT TOPICS, which stay where
- * they are until it is done, and goes on with it for as long as it may take: what it took to match
- * is subtracted from LEFT_US (microseconds; NULL: however long), what FOUND does is not.
- * APR_INCOMPLETE: it is not done. Listeners may come and go between the pieces; one that comes may
- * be found, one that has come back may be found again.
+ * The same in pieces, for one collection at a time. mrc_index_begin() begins one for the COUNT
+ * TOPICS, which must stay in place until it is done; mrc_index_go_on() goes on with it while
+ * LEFT_US (microseconds; NULL: no limit) is above 0, and subtracts the time that matching takes,
+ * without the time in FOUND. APR_INCOMPLETE: the collection is not done.
+ *
+ * Listeners may be added and removed between the pieces: a new one may be found, and one that is
+ * removed and added again may be found twice.
  */
 void mrc_index_begin(struct mrc_index *index, const struct mrc_bytes *topics, size_t count);
 apr_status_t mrc_index_go_on(struct mrc_index *index, int64_t *left_us, mrc_index_found_fn *found,
                              void *ctx);
 
-/* Gives up the one that has begun; the rest of it is not found. */
+/* Stops the collection that has begun. */
 void mrc_index_stop(struct mrc_index *index);
 
 /*
- * So many patterns that cannot be told apart by their literal text are all tried for a topic that
- * has it; and whether one of MATCHERS would be one more than that.
+ * Whether MRC_INDEX_CROWD patterns have the same literal text as one of MATCHERS, which is not
+ * among them: a topic with that text is tried against all of them.
  */
 #define MRC_INDEX_CROWD 64
 bool mrc_index_is_crowded(const struct mrc_index *index, struct mrc_matcher *const *matchers,
                           size_t count);
 
-/* What it remembers of topics, in bytes (verdicts.h). */
+/* The memory of the cache, in bytes. */
 size_t mrc_index_get_cache_bytes(const struct mrc_index *index);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* Children in the order of the first bytes of their labels, which are all different. */
+/* Children are sorted by the first byte of their labels; these bytes are all different. */
 struct child {
     unsigned char first;
     struct mrc_prefix_node *node;
@@ -10,8 +10,8 @@ struct child {
 
 struct mrc_prefix_node {
     struct mrc_prefix_node *parent; /* NULL: the root */
-    void *value;                    /* NULL: it only leads to others */
-    char *label;                    /* malloc()ed; what the key has beyond the parent's */
+    void *value;                    /* NULL: it only leads to its children */
+    char *label;                    /* malloc()ed; the rest of the key after the parent's */
     size_t label_len;
     struct child *children;
     unsigned count, cap; /* of children */
@@ -51,7 +51,7 @@ static struct mrc_prefix_node *make_node(struct mrc_bytes label, void *value)
 
 /* ---- children ---------------------------------------------------------------------------------*/
 
-/* Where the child that begins with FIRST is, or would be. */
+/* The index where the child that begins with FIRST is, or would be. */
 static unsigned find_place(const struct mrc_prefix_node *node, unsigned char first)
 {
     unsigned low = 0, high = node->count;
@@ -90,7 +90,7 @@ static bool reserve_child(struct mrc_prefix_node *node)
     return true;
 }
 
-/* There is room for it. */
+/* There is room for CHILD. */
 static void add_child(struct mrc_prefix_node *node, struct mrc_prefix_node *child)
 {
     unsigned char first = (unsigned char)child->label[0];
@@ -103,7 +103,7 @@ static void add_child(struct mrc_prefix_node *node, struct mrc_prefix_node *chil
     child->parent = node;
 }
 
-/* CHILD is in the place of another one whose label begins with the same byte. */
+/* Puts CHILD in the place of the child whose label begins with the same byte. */
 static void replace_child(struct mrc_prefix_node *node, struct mrc_prefix_node *child)
 {
     node->children[find_place(node, (unsigned char)child->label[0])].node = child;
@@ -147,7 +147,7 @@ static struct mrc_bytes behind(struct mrc_bytes bytes, size_t len)
     return len ? (struct mrc_bytes){bytes.ptr + len, bytes.len - len} : bytes;
 }
 
-/* The deepest node whose whole key KEY begins with; RET_REST is what it has beyond. */
+/* The deepest node whose key is a prefix of KEY; RET_REST is the rest of KEY. */
 static struct mrc_prefix_node *descend(const struct mrc_prefix_tree *tree, struct mrc_bytes key,
                                        struct mrc_bytes *ret_rest)
 {
@@ -172,8 +172,8 @@ struct mrc_prefix_node *mrc_prefix_tree_find(const struct mrc_prefix_tree *tree,
 }
 
 /*
- * Puts a new node between NODE and its parent, with the first LEN bytes of NODE's label. NODE stays
- * where it is, for those who hold it.
+ * Puts a new node between NODE and its parent, with the first LEN bytes of NODE's label. NODE keeps
+ * its address, because callers hold it. NULL: out of memory.
  */
 static struct mrc_prefix_node *split(struct mrc_prefix_node *node, size_t len)
 {
@@ -195,14 +195,14 @@ static struct mrc_prefix_node *split(struct mrc_prefix_node *node, size_t len)
     return upper;
 }
 
-/* NODE, without a value, takes the place of its only child, which goes up. */
+/* NODE has no value and one child: the child takes its place. */
 static void join(struct mrc_prefix_node *node)
 {
     struct mrc_prefix_node *child = node->children[0].node;
     char *label = realloc(child->label, node->label_len + child->label_len);
 
     if (!label)
-        return; /* one node more than need be */
+        return; /* the tree keeps one node more than it needs */
     memmove(label + node->label_len, label, child->label_len);
     memcpy(label, node->label, node->label_len);
     child->label = label;
@@ -211,7 +211,7 @@ static void join(struct mrc_prefix_node *node)
     free_node(node);
 }
 
-/* Frees what NODE and those above it, without a value, are not needed for any more. */
+/* Frees NODE and the nodes above it that have neither a value nor children any more. */
 static void tidy(struct mrc_prefix_tree *tree, struct mrc_prefix_node *node)
 {
     while (node && !node->value && node->count == 0) {
@@ -228,7 +228,7 @@ static void tidy(struct mrc_prefix_tree *tree, struct mrc_prefix_node *node)
         join(node);
 }
 
-/* Under NODE, which is the deepest one that leads to a key, REST is missing. */
+/* Adds a node with VALUE for the rest of a key below NODE, which is the deepest on its way. */
 static struct mrc_prefix_node *add_below(struct mrc_prefix_node *node, struct mrc_bytes rest,
                                          void *value)
 {

@@ -1,13 +1,13 @@
 /*
- * Values by a key, to be found by every text that begins with the key: a radix tree.
+ * A radix tree: values by key, found by every text that begins with the key.
  *
  *     (root) --"/orders/"--> [value] --"1"--> [value]
  *                               |
  *                               +-----"2/"--> [value]
  *
- * A text is looked up along one path, at a cost that depends on its own length. A node without a
- * value has two children at least, so that the tree has at most twice as many nodes as values, and
- * holds no byte of a key that is gone. Belongs to one thread.
+ * A lookup follows one path, and costs what the length of the text costs. A node without a value
+ * has at least two children, so the tree has at most twice as many nodes as values, and no part of
+ * a key that was removed. Belongs to one thread.
  */
 #ifndef MRC_HUB_INDEX_PREFIX_TREE_H
 #define MRC_HUB_INDEX_PREFIX_TREE_H
@@ -16,28 +16,28 @@
 
 struct mrc_prefix_node;
 
-/* Zeroed, it is empty; empty, it holds no memory. */
+/* Zeroed: empty. An empty tree holds no memory. */
 struct mrc_prefix_tree {
     struct mrc_prefix_node *root;
 };
 
-/* The place of KEY; it stays where it is until it is removed. NULL: there is none. */
+/* The node of KEY, which stays in place until it is removed. NULL: there is none. */
 struct mrc_prefix_node *mrc_prefix_tree_find(const struct mrc_prefix_tree *tree,
                                              struct mrc_bytes key);
 
-/* A place for KEY, which has none yet, with VALUE, which is not NULL. NULL: out of memory. */
+/* Adds KEY, which the tree does not have, with VALUE, which is not NULL. NULL: out of memory. */
 struct mrc_prefix_node *mrc_prefix_tree_add(struct mrc_prefix_tree *tree, struct mrc_bytes key,
                                             void *value);
 
 void *mrc_prefix_tree_get(const struct mrc_prefix_node *node);
 
-/* Takes NODE, of a key of its own, out of TREE, and frees it. Never fails. */
+/* Removes NODE, which is one of mrc_prefix_tree_add(). Never fails. */
 void mrc_prefix_tree_remove(struct mrc_prefix_tree *tree, struct mrc_prefix_node *node);
 
-/* A way along all keys with which TEXT begins, the shortest first; TREE must not change. */
+/* A walk along the keys that are a prefix of a text, the shortest first. TREE must not change. */
 struct mrc_prefix_walk {
-    const struct mrc_prefix_node *node; /* where to look next; NULL: nowhere */
-    struct mrc_bytes rest;              /* of the text, behind that node */
+    const struct mrc_prefix_node *node; /* to look at next; NULL: the walk has ended */
+    struct mrc_bytes rest;              /* of the text, from that node on */
 };
 
 void mrc_prefix_walk_start(struct mrc_prefix_walk *walk, const struct mrc_prefix_tree *tree,

@@ -16,16 +16,16 @@
 
 #define SECOND_US ((int64_t)1000 * 1000)
 
-/* After so many failures the wait doubles no more. */
+/* After this many failures the wait stays MRC_KEEPER_RETRY_MAX_S. */
 #define RETRIES_DOUBLED 6
 
-/* The thread has ended long before, unless it cannot. */
+/* The thread ends much earlier, unless it hangs. */
 #define JOIN_US ((int64_t)2000 * 1000)
 
-/* What the leader knows of one file. */
+/* The state of one file, as the leader knows it. */
 struct watched {
-    struct mrc_file_stamp stamp; /* when it was last looked at */
-    bool is_fresh;               /* it was another one before that: read it when it stays so */
+    struct mrc_file_stamp stamp; /* at the last look */
+    bool is_fresh;               /* it changed at the last look: read it if it is unchanged now */
     bool was_read;
 };
 
@@ -43,12 +43,12 @@ struct mrc_keeper {
     struct mrc_fetcher *fetcher; /* NULL: there are no URLs */
 };
 
-/* Says TEXT once in the whole server, as long as nothing else is said of document I. */
-static void say(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level, const char *fmt,
-                ...) __attribute__((format(printf, 4, 5)));
+/* Reports a text about document I, once in the whole server until another one is reported. */
+static void report(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level,
+                   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-static void say(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level, const char *fmt,
-                ...)
+static void report(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level,
+                   const char *fmt, ...)
 {
     char text[MRC_ERROR_TEXT_BYTES + 256];
     va_list args;
@@ -57,15 +57,15 @@ static void say(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     if (mrc_documents_say_once(keeper->documents, i, text))
-        keeper->args.say(keeper->args.ctx, level, text);
+        keeper->args.report(keeper->args.ctx, level, text);
 }
 
-static void unsay(struct mrc_keeper *keeper, size_t i)
+static void forget_report(struct mrc_keeper *keeper, size_t i)
 {
     mrc_documents_say_once(keeper->documents, i, "");
 }
 
-/* Whether document I holds just CONTENT. */
+/* Whether document I has exactly CONTENT. */
 static bool is_same(struct mrc_keeper *keeper, size_t i, struct mrc_bytes content)
 {
     struct mrc_buf buf;
@@ -83,21 +83,22 @@ static bool is_same(struct mrc_keeper *keeper, size_t i, struct mrc_bytes conten
 
 /* ---- files ------------------------------------------------------------------------------------*/
 
-static void say_unreadable(struct mrc_keeper *keeper, size_t i, apr_status_t status)
+static void report_unreadable(struct mrc_keeper *keeper, size_t i, apr_status_t status)
 {
     const char *name = keeper->args.sources[i].name;
     char reason[120];
 
     apr_strerror(status, reason, sizeof(reason));
     if (APR_STATUS_IS_EACCES(status) && !keeper->watched[i].was_read)
-        say(keeper, i, MRC_KEEPER_NOTICE,
+        report(
+            keeper, i, MRC_KEEPER_NOTICE,
             "the server's user may not read the key file %s (%s): it is read when httpd starts and "
             "at each reload, and not when it changes",
             name, reason);
     else
-        say(keeper, i, MRC_KEEPER_WARNING,
-            "the key file %s cannot be read (%s): the keys that were read before stay in force",
-            name, reason);
+        report(keeper, i, MRC_KEEPER_WARNING,
+               "the key file %s cannot be read (%s): the keys that were read before stay in force",
+               name, reason);
 }
 
 static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes content)
@@ -107,19 +108,21 @@ static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes cont
 
     keeper->watched[i].was_read = true;
     if (is_same(keeper, i, content)) {
-        unsay(keeper, i);
+        forget_report(keeper, i);
         return;
     }
     if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
-        say(keeper, i, MRC_KEEPER_WARNING,
+        report(
+            keeper, i, MRC_KEEPER_WARNING,
             "the key file %s has changed, and cannot be used: %s. The keys that were read before "
             "stay in force",
             name, error.text);
         return;
     }
     mrc_documents_write(keeper->documents, i, content);
-    unsay(keeper, i);
-    say(keeper, i, MRC_KEEPER_NOTICE, "the key file %s has changed: its keys are in force", name);
+    forget_report(keeper, i);
+    report(keeper, i, MRC_KEEPER_NOTICE, "the key file %s has changed: its keys are in force",
+           name);
 }
 
 static void look_at_file(struct mrc_keeper *keeper, size_t i)
@@ -131,7 +134,7 @@ static void look_at_file(struct mrc_keeper *keeper, size_t i)
 
     if (status) {
         watched->stamp = (struct mrc_file_stamp){0};
-        say_unreadable(keeper, i, status);
+        report_unreadable(keeper, i, status);
         return;
     }
     if (!mrc_file_stamp_eq(&stamp, &watched->stamp)) {
@@ -145,7 +148,7 @@ static void look_at_file(struct mrc_keeper *keeper, size_t i)
     mrc_buf_init(&content, MRC_KEYSET_MAX_BYTES);
     status = mrc_file_read(keeper->args.sources[i].name, &content);
     if (status)
-        say_unreadable(keeper, i, status);
+        report_unreadable(keeper, i, status);
     else
         take_file(keeper, i, mrc_buf_bytes(&content));
     if (content.ptr)
@@ -155,7 +158,7 @@ static void look_at_file(struct mrc_keeper *keeper, size_t i)
 
 /* ---- URLs -------------------------------------------------------------------------------------*/
 
-/* When document I is to be fetched again if nobody asks for it. */
+/* When the document of STATE is fetched again, if no token asks for it. */
 static int64_t due_us(const struct mrc_document_state *state)
 {
     int64_t wait_s = MRC_KEEPER_REFETCH_S;
@@ -182,18 +185,18 @@ static void look_at_url(struct mrc_keeper *keeper, size_t i, int64_t now_us)
         mrc_documents_begin(keeper->documents, i, now_us, asked);
 }
 
-/* The keys of the JWK Set I are not there, or not as they should be, for REASON. */
-static void say_failed(struct mrc_keeper *keeper, size_t i, const char *what, const char *reason)
+/* Reports that the JWK Set I could not be fetched, or not be used, for REASON. */
+static void report_failed(struct mrc_keeper *keeper, size_t i, const char *what, const char *reason)
 {
     bool had = mrc_documents_generation(keeper->documents, i) > 0;
 
-    say(keeper, i, MRC_KEEPER_WARNING, "the JWK Set %s cannot be %s: %s. %s",
-        keeper->args.sources[i].name, what, reason,
-        had ? "The keys that were fetched before stay in force"
-            : "Until it can, no token of its issuer is accepted");
+    report(keeper, i, MRC_KEEPER_WARNING, "the JWK Set %s cannot be %s: %s. %s",
+           keeper->args.sources[i].name, what, reason,
+           had ? "The keys that were fetched before stay in force"
+               : "Until it can, no token of its issuer is accepted");
 }
 
-/* For the fetcher. */
+/* Called by the fetcher. */
 static void take_answer(void *ctx, size_t i, struct mrc_bytes content, const char *problem)
 {
     struct mrc_keeper *keeper = ctx;
@@ -202,24 +205,24 @@ static void take_answer(void *ctx, size_t i, struct mrc_bytes content, const cha
     bool good = false;
 
     if (problem) {
-        say_failed(keeper, i, "fetched", problem);
+        report_failed(keeper, i, "fetched", problem);
     } else if (is_same(keeper, i, content)) {
         good = true;
-        unsay(keeper, i);
+        forget_report(keeper, i);
     } else if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
-        say_failed(keeper, i, "used", error.text);
+        report_failed(keeper, i, "used", error.text);
     } else {
         good = mrc_documents_write(keeper->documents, i, content);
-        unsay(keeper, i);
-        say(keeper, i, MRC_KEEPER_NOTICE, "the JWK Set %s has been fetched: its keys are in force",
-            name);
+        forget_report(keeper, i);
+        report(keeper, i, MRC_KEEPER_NOTICE,
+               "the JWK Set %s has been fetched: its keys are in force", name);
     }
     mrc_documents_end(keeper->documents, i, good);
 }
 
 /* ---- the thread -------------------------------------------------------------------------------*/
 
-/* Files when it is time to; URLs whenever there may be a question. */
+/* Looks at the files if it is time, and at the URLs in any case: a token may have asked for one. */
 static void look(struct mrc_keeper *keeper, int64_t now_us)
 {
     bool at_files = now_us >= keeper->next_look_us;
@@ -232,14 +235,14 @@ static void look(struct mrc_keeper *keeper, int64_t now_us)
     }
 }
 
-/* Leads if it may, and not once the child is to end. */
-static void settle_who_leads(struct mrc_keeper *keeper)
+/* Takes the lead if no other child has it; gives it up when the child ends. */
+static void settle_the_lead(struct mrc_keeper *keeper)
 {
     bool draining = atomic_load(&keeper->draining);
 
     if (!keeper->leads && !draining)
         keeper->leads = mrc_documents_lead(keeper->documents);
-    /* What is being fetched comes to its end first: the next leader would not know of it. */
+    /* After the fetches that are under way: the next leader would not know of them. */
     if (keeper->leads && draining &&
         !(keeper->fetcher && mrc_fetcher_is_active(keeper->fetcher, MRC_FETCH_ANY))) {
         mrc_documents_resign(keeper->documents);
@@ -247,7 +250,8 @@ static void settle_who_leads(struct mrc_keeper *keeper)
     }
 }
 
-/* Waits for what others do (see mrc_documents_wait()), for answers, and for the next look. */
+/* Waits for a change of the documents (mrc_documents_wait()) or for answers, until the next look.
+ */
 static void wait_a_while(struct mrc_keeper *keeper, uint32_t news, int timeout_ms)
 {
     if (!keeper->fetcher || !mrc_fetcher_is_active(keeper->fetcher, MRC_FETCH_ANY)) {
@@ -263,7 +267,7 @@ static void turn(struct mrc_keeper *keeper)
     uint32_t news = mrc_documents_news(keeper->documents);
     int64_t now_us = mrc_clock_us();
 
-    settle_who_leads(keeper);
+    settle_the_lead(keeper);
     if (keeper->leads && !atomic_load(&keeper->draining))
         look(keeper, now_us);
     if (now_us >= keeper->next_look_us)
@@ -281,7 +285,7 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
         turn(keeper);
     if (keeper->leads)
         mrc_documents_resign(keeper->documents);
-    mrc_fetcher_free(keeper->fetcher); /* last: a name server may hold this up past the join */
+    mrc_fetcher_free(keeper->fetcher); /* last: a name server may delay it past the join */
     return NULL;
 }
 
@@ -328,7 +332,7 @@ apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *ar
 static void wake(const struct mrc_keeper *keeper)
 {
     mrc_wake_post(&keeper->wake);
-    mrc_documents_wake(keeper->documents); /* it waits for the one or the other */
+    mrc_documents_wake(keeper->documents); /* it waits for one of the two */
 }
 
 void mrc_keeper_post_drain(struct mrc_keeper *keeper)

@@ -1,16 +1,17 @@
 /*
- * The keeper: the one thread of a child that brings its keys up to date.
+ * The keeper: the thread of a child that keeps its keys up to date.
  *
- * In each child it takes over what is new in the shared documents. In one child of all, the leader,
- * it also looks at the key files and fetches the JWK Sets, and puts what is new and good into the
- * documents; when the leader dies or drains, another one follows within a second.
+ * In each child it takes over new versions of the shared documents. In one child of all, the
+ * leader, it also watches the key files and fetches the JWK Sets, and writes each new version that
+ * can be used to its document. When the leader dies or drains, another child takes the lead within
+ * a second.
  *
- *     file    looked at twice a second; read when it has stayed the same from one look to the next
- *     URL     fetched at once, then every MRC_KEEPER_REFETCH_S; when a token of its issuer names an
- *             unknown key, once more, at most every MRC_KEEPER_ASKED_S; after a failure in 1, 2, 4
- *             ... MRC_KEEPER_RETRY_MAX_S
+ *     file    looked at twice a second; read when it is unchanged from one look to the next
+ *     URL     fetched at once, then every MRC_KEEPER_REFETCH_S; earlier, but at most every
+ *             MRC_KEEPER_ASKED_S, when a token of its issuer names an unknown key; after a failure
+ *             in 1, 2, 4 ... MRC_KEEPER_RETRY_MAX_S seconds
  *
- * What cannot be read, fetched or used leaves the keys in force that there are.
+ * If a file or a JWK Set cannot be read, fetched or used, the keys in force stay in force.
  */
 #ifndef MRC_HUB_KEYS_KEEPER_H
 #define MRC_HUB_KEYS_KEEPER_H
@@ -29,7 +30,7 @@ struct mrc_keyring;
 #define MRC_KEEPER_ASKED_S     30
 #define MRC_KEEPER_RETRY_MAX_S 60
 
-/* Where a document comes from. */
+/* The source of a document. */
 struct mrc_key_source {
     const char *name; /* the path of a file, or the URL */
     bool is_url;
@@ -39,25 +40,25 @@ enum mrc_keeper_level { MRC_KEEPER_NOTICE, MRC_KEEPER_WARNING };
 
 struct mrc_keeper_args {
     struct mrc_keyring *keyring;
-    const struct mrc_key_source *sources; /* one for each document; they outlive the keeper */
+    const struct mrc_key_source *sources; /* one for each document; they must outlive the keeper */
     size_t count;
-    const char *ca_file; /* who may vouch for the URLs' servers; NULL: whom the system trusts */
-    /* Something that the administrator should know; in the keeper's thread. */
-    void (*say)(void *ctx, enum mrc_keeper_level level, const char *text);
+    const char *ca_file; /* the CA certificates for the URLs; NULL: those that the system trusts */
+    /* Reports something that the administrator should know. In the keeper's thread. */
+    void (*report)(void *ctx, enum mrc_keeper_level level, const char *text);
     void *ctx;
 };
 
-/* Starts the thread, in which all signals are blocked; while the process has one thread. The struct
+/* Starts the thread, while the process has no other; all signals are blocked in it. The struct
  * lives in POOL. */
 apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *args,
                               struct mrc_keeper **ret_keeper);
 
-/* The child is to end: it leads no more. Any thread, and a signal handler. Accepts NULL. */
+/* The child ends: the keeper gives up the lead. Any thread, and a signal handler. Accepts NULL. */
 void mrc_keeper_post_drain(struct mrc_keeper *keeper);
 
 /*
- * Ends the thread and waits for it, some seconds at most. False: it has not ended, and then the
- * process has to end, or this to be called again. Accepts NULL.
+ * Ends the thread and waits for it, some seconds at most. False: it has not ended, and the process
+ * has to end without it, or call this again. Accepts NULL.
  */
 bool mrc_keeper_stop(struct mrc_keeper *keeper);
 

@@ -10,24 +10,24 @@
 #include "store/base/status.h"
 #include "store/documents/documents.h"
 
-/* The keys of one row at one time, shared by a reference count. */
+/* One version of the keys of a row, shared by a reference count. */
 struct mrc_key_version {
     atomic_uint refs;
-    uint64_t number;               /* of this version, in this child */
-    const struct mrc_keyset *keys; /* NULL: on their way */
-    struct mrc_keyset *own;        /* the same, if it is freed with this; else NULL */
+    uint64_t number;               /* unique in this child */
+    const struct mrc_keyset *keys; /* NULL: not fetched yet */
+    struct mrc_keyset *own;        /* the same, if it is freed with the version; otherwise NULL */
 };
 
 struct place {
     const struct mrc_key_row *row;
     struct mrc_key_version *version; /* under the lock */
-    uint64_t generation;             /* of the document that it was made of; the keeper's */
+    uint64_t generation;             /* of the document that it was made of; only the keeper */
 };
 
 struct mrc_keyring {
-    pthread_mutex_t lock; /* which versions count; held for a few instructions */
+    pthread_mutex_t lock; /* of all PLACES[].version; held for a few instructions */
     struct mrc_documents *documents;
-    uint64_t last_number; /* the keeper's */
+    uint64_t last_number; /* only the keeper */
     size_t count;
     struct place places[];
 };
@@ -105,7 +105,8 @@ static void swap(struct mrc_keyring *keyring, struct place *place, struct mrc_ke
     unref_version(old);
 }
 
-/* Makes CONTENT, of GENERATION, what PLACE has. Without memory it is tried again the next time. */
+/* Puts the keys of CONTENT, which is of GENERATION, into PLACE. Out of memory, the next refresh
+ * tries again. */
 static void renew(struct mrc_keyring *keyring, struct place *place, struct mrc_bytes content,
                   uint64_t generation)
 {

@@ -8,18 +8,19 @@
 #include "hub/subscriber/reader.h"
 #include "store/shm/notify.h"
 
-/* A loop has ended long before, unless it cannot. */
+/* A loop ends much earlier, unless it hangs. */
 #define JOIN_US ((int64_t)5000 * 1000)
 
 struct mrc_dispatcher {
     struct mrc_dispatcher_args args;
-    struct mrc_dispatcher_loop **loops; /* of each thread; NULL: it could not be opened */
-    apr_thread_t **threads;             /* NULL: it has ended */
-    unsigned started;                   /* of the threads */
-    struct mrc_reader *reader;          /* NULL: no history needs one */
+    struct mrc_loop **loops;   /* of each thread; NULL: not open */
+    apr_thread_t **threads;    /* NULL: it has ended */
+    unsigned started;          /* of the threads */
+    struct mrc_reader *reader; /* NULL: no history needs one */
 };
 
-/* The child was woken: the first loop passes it on. Taken first, the rings are read afterwards. */
+/* The child was woken: the first loop wakes all that wait. The notification is drained before the
+ * rings are read, so none is lost. */
 static void take_notification(void *ctx)
 {
     const struct mrc_dispatcher *dispatcher = ctx;
@@ -27,7 +28,7 @@ static void take_notification(void *ctx)
 
     mrc_notify_drain(args->notify, args->slot);
     for (unsigned i = 1; i < args->threads; i++)
-        mrc_dispatcher_loop_post_wake(dispatcher->loops[i]);
+        mrc_loop_post_wake(dispatcher->loops[i]);
     mrc_waiters_wake(args->waiters);
     args->on_wake(args->ctx);
 }
@@ -38,7 +39,7 @@ static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatch
     apr_status_t status = APR_SUCCESS;
 
     for (unsigned i = 0; i < args->threads && status == APR_SUCCESS; i++) {
-        const struct mrc_dispatcher_loop_args loop_args = {
+        const struct mrc_loop_args loop_args = {
             .hubs = args->hubs,
             .hubs_count = args->hubs_count,
             .number = i,
@@ -49,14 +50,14 @@ static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatch
             .ctx = dispatcher,
         };
 
-        status = mrc_dispatcher_loop_open(pool, &loop_args, &dispatcher->loops[i]);
+        status = mrc_loop_open(pool, &loop_args, &dispatcher->loops[i]);
     }
     return status;
 }
 
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *loop)
 {
-    mrc_dispatcher_loop_run(loop, thread);
+    mrc_loop_run(loop, thread);
     return NULL;
 }
 
@@ -74,7 +75,7 @@ static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispa
     return status;
 }
 
-/* Only histories on a disk need one. */
+/* Only a history on the disk needs a reader. */
 static apr_status_t start_reader(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
 {
     for (size_t i = 0; i < dispatcher->args.hubs_count; i++) {
@@ -111,9 +112,8 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
 void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful)
 {
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
-        mrc_dispatcher_loop_post_drain(dispatcher->loops[i], graceful
-                                                                 ? MRC_DISPATCHER_DRAIN_GRACEFULLY
-                                                                 : MRC_DISPATCHER_DRAIN_NOW);
+        mrc_loop_post_drain(dispatcher->loops[i],
+                            graceful ? MRC_LOOP_DRAIN_GRACEFULLY : MRC_LOOP_DRAIN_NOW);
 }
 
 bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
@@ -124,28 +124,27 @@ bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
     if (!dispatcher)
         return true;
     for (unsigned i = 0; i < dispatcher->started; i++)
-        mrc_dispatcher_loop_post_stop(dispatcher->loops[i]);
+        mrc_loop_post_stop(dispatcher->loops[i]);
     for (unsigned i = 0; i < dispatcher->started; i++) {
         if (dispatcher->threads[i] && mrc_thread_join(dispatcher->threads[i], until_us))
             dispatcher->threads[i] = NULL;
         ended = ended && !dispatcher->threads[i];
     }
-    /* The reader ends before the loops that it wakes. */
+    /* The reader ends before the loops that it wakes are closed. */
     if (!ended || !mrc_reader_stop(dispatcher->reader))
-        return false; /* what they have, the end of the process frees */
+        return false; /* the end of the process frees what they have */
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
-        mrc_dispatcher_loop_close(dispatcher->loops[i]);
+        mrc_loop_close(dispatcher->loops[i]);
     return true;
 }
 
 /* The loop with the fewest streams. */
-static struct mrc_dispatcher_loop *choose_loop(const struct mrc_dispatcher *dispatcher)
+static struct mrc_loop *choose_loop(const struct mrc_dispatcher *dispatcher)
 {
-    struct mrc_dispatcher_loop *chosen = dispatcher->loops[0];
+    struct mrc_loop *chosen = dispatcher->loops[0];
 
     for (unsigned i = 1; i < dispatcher->args.threads; i++) {
-        if (mrc_dispatcher_loop_post_count(dispatcher->loops[i]) <
-            mrc_dispatcher_loop_post_count(chosen))
+        if (mrc_loop_post_count(dispatcher->loops[i]) < mrc_loop_post_count(chosen))
             chosen = dispatcher->loops[i];
     }
     return chosen;
@@ -153,7 +152,7 @@ static struct mrc_dispatcher_loop *choose_loop(const struct mrc_dispatcher *disp
 
 void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream)
 {
-    mrc_dispatcher_loop_post(choose_loop(dispatcher), stream);
+    mrc_loop_post(choose_loop(dispatcher), stream);
 }
 
 unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher)
@@ -161,6 +160,6 @@ unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher)
     unsigned count = 0;
 
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
-        count += mrc_dispatcher_loop_post_count(dispatcher->loops[i]);
+        count += mrc_loop_post_count(dispatcher->loops[i]);
     return count;
 }

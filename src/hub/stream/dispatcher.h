@@ -1,9 +1,13 @@
 /*
- * The dispatcher: the threads of a child that bring updates from the rings to its streams. Each
- * runs a loop of its own (dispatcher_loop.h) over the streams that were given to it.
+ * The dispatcher: the threads of a child that deliver updates from the rings to the streams.
  *
- * The first loop also reads the child's notification descriptor, and wakes the other loops and the
- * waiters (threads that hold a stream of their own, waiters.h).
+ *     child is woken --> loop 0 --wakes--> loop 1 .. n (loop.h), waiters (waiters.h)
+ *                           |                 |
+ *                           v                 v
+ *                        streams           streams        a stream stays with its loop
+ *
+ * A new stream goes to the loop that has the fewest. Only the first loop watches the child's
+ * notification descriptor, and wakes the other loops and the waiters.
  */
 #ifndef MRC_HUB_STREAM_DISPATCHER_H
 #define MRC_HUB_STREAM_DISPATCHER_H
@@ -24,7 +28,7 @@ struct mrc_dispatcher_args {
     const struct mrc_notify *notify;
     unsigned slot;               /* the child's */
     unsigned threads;            /* at least 1 */
-    int look_ms;                 /* the loops' (dispatcher_loop.h) */
+    int look_ms;                 /* for the loops (loop.h) */
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
     struct mrc_waiters *waiters;
@@ -32,31 +36,31 @@ struct mrc_dispatcher_args {
     void *ctx;
 };
 
-/* Starts the threads, in which all signals are blocked. The struct lives in POOL. */
+/* Starts the threads; all signals are blocked in them. The struct lives in POOL. */
 apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_args *args,
                                   struct mrc_dispatcher **ret_dispatcher);
 
 /*
- * All streams are to end: spread over MRC_DISPATCHER_DRAIN_US if GRACEFUL, else at once; streams
- * that are posted later, too. Stores flags and writes to descriptors only: any thread, and a signal
- * handler, may call it.
+ * Ends all streams, and those that are posted later: spread over MRC_LOOP_DRAIN_US if GRACEFUL,
+ * otherwise at once. It only stores flags and writes to descriptors, so any thread and a signal
+ * handler may call it.
  */
 void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful);
 
 /*
  * Ends the streams that are left (at once, unless they drain gracefully already), then the threads,
- * and waits for them, some seconds at most. False: a thread has not ended, and may still do
- * something; then the process has to end, or this to be called again. Accepts NULL.
+ * and waits for them, some seconds at most. False: a thread has not ended, and may still work; the
+ * process has to end without it, or call this again. Accepts NULL.
  */
 bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
 
 /*
- * Hands STREAM over, which belongs to the dispatcher from now on. Any thread. After the dispatcher
- * was stopped nothing is done with it, or to it: the process ends, and what it counted is folded.
+ * Hands STREAM over. Any thread. After mrc_dispatcher_stop() nothing happens to the stream: the
+ * process ends, and its slot with what the stream counted is folded.
  */
 void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream);
 
-/* How many streams it has; those that are posted count. Any thread. */
+/* The number of its streams, with those that are posted. Any thread. */
 unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher);
 
 #endif

@@ -18,41 +18,41 @@
 #include "store/history/history.h"
 #include "store/ring/ring.h"
 
-#define RECORDS_PER_PULL 256 /* of one ring, before those who receive them write */
+#define RECORDS_PER_PULL 256 /* of one ring, before the streams that get them write */
 #define BYTES_PER_PULL   (512 * 1024)
 
-/* How long matching in the costly lanes of all hubs may take before others have their turn. */
+/* In one pull, matching in the costly lanes of all hubs together takes at most this long. */
 #define COSTLY_US_PER_PULL ((int64_t)1000)
 
 enum { LANE_QUICK, LANE_COSTLY, LANES };
 
-/* One record on its way to those who receive it. */
+/* One record on its way to the streams that get it. */
 struct delivery {
     struct mrc_feed *feed;
     struct lane *lane;
     struct mrc_update update;
-    struct mrc_topics topics; /* for private updates: whether somebody may read them */
-    struct mrc_event *event;  /* made for the first who receives it */
-    unsigned received;
+    struct mrc_topics topics;      /* of a private update, for the grants of tokens */
+    struct mrc_event *event;       /* made for the first stream that gets it */
+    unsigned received;             /* streams that have got it */
     int64_t *left_us;              /* see mrc_index_go_on() */
-    const struct mrc_token *asked; /* of a private update: the last token that was asked */
-    bool is_granted;               /* and what it said */
+    const struct mrc_token *asked; /* of a private update: the last token that was looked at */
+    bool is_granted;               /* whether it grants the update */
 };
 
-/* Streams of one hub, all of which are told of one record after the other. */
+/* One lane of a hub: streams that get one record after the other. The fields from CURSOR to TAKEN
+ * are undefined while no stream listens. */
 struct lane {
     struct mrc_index *index; /* made with the first stream */
     unsigned listening;      /* streams in the index */
-    uint64_t cursor;         /* what has not been pulled yet; of no meaning while none listens */
-    uint64_t next;           /* its number in the history; the same */
-    uint64_t taken;          /* the number in the ring of what is not done yet; the same */
-    uint64_t settled;        /* position: what is before it some may have got from their replay */
+    uint64_t cursor;         /* position in the ring of the next record to read */
+    uint64_t next;           /* the number of that record in the history */
+    uint64_t taken;          /* the number in the ring of the next record to finish */
+    uint64_t settled;        /* position: a replay may have given its stream earlier records */
     struct mrc_ring_record record;
-    bool is_open; /* not everybody has been told of the record */
+    bool is_open; /* not all streams that get RECORD have it */
     struct delivery delivery;
 };
 
-/* What a feed has of one hub. */
 struct feed_hub {
     struct mrc_hub *hub;
     struct lane lanes[LANES];
@@ -62,7 +62,7 @@ struct mrc_feed {
     struct mrc_feed_args args;
     struct feed_hub *hubs;
     size_t first_costly; /* the hub whose costly lane has its turn */
-    uint64_t key[2];     /* of the indexes */
+    uint64_t key[2];     /* for the indexes */
 };
 
 static struct feed_hub *hub_of(struct mrc_feed *feed, const struct mrc_stream *stream)
@@ -75,7 +75,7 @@ static struct lane *lane_of(struct mrc_feed *feed, const struct mrc_stream *stre
     return &hub_of(feed, stream)->lanes[stream->lane];
 }
 
-static void tell_ready(struct mrc_feed *feed, struct mrc_stream *stream)
+static void report_ready(struct mrc_feed *feed, struct mrc_stream *stream)
 {
     feed->args.on_ready(feed->args.ctx, stream);
 }
@@ -88,8 +88,8 @@ static void end(struct mrc_feed *feed, struct mrc_stream *stream, enum mrc_end w
     feed->args.on_end(feed->args.ctx, stream);
 }
 
-/* The lag of the slower lane is that of the feed. */
-static void tell_taken(struct mrc_feed *feed, const struct feed_hub *hub)
+/* Reports how far the slower lane has come: its lag is that of the feed. */
+static void report_taken(struct mrc_feed *feed, const struct feed_hub *hub)
 {
     uint64_t least = 0;
 
@@ -105,8 +105,9 @@ static void tell_taken(struct mrc_feed *feed, const struct feed_hub *hub)
 /* ---- one record -------------------------------------------------------------------------------*/
 
 /*
- * Whether STREAM may read the update. Streams with the same token follow each other often; of a
- * public update nothing of a subscriber is looked at.
+ * Whether STREAM may read the update. The answer for a token is kept, because streams with the same
+ * token often follow each other. For a public update the subscriber is not touched, which saves a
+ * cache miss.
  */
 static apr_status_t may_read(struct delivery *delivery, const struct mrc_stream *stream,
                              bool *ret_may_read)
@@ -143,20 +144,20 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         (struct mrc_stream *)((char *)listener - offsetof(struct mrc_stream, listener));
     bool is_readable = false;
 
-    /* Its replay has given it this one already. */
+    /* The replay of the stream has given it this record already (feed.h). */
     if (lane->record.pos < lane->settled &&
         lane->record.pos < mrc_subscriber_get_position(stream->subscriber))
         return;
     if (may_read(delivery, stream, &is_readable) != APR_SUCCESS) {
         mrc_stream_end(stream, MRC_END_ERROR);
-        tell_ready(delivery->feed, stream);
+        report_ready(delivery->feed, stream);
         return;
     }
     if (!is_readable)
         return;
     if (!delivery->event) {
         delivery->event = mrc_event_create_of(&delivery->update);
-        if (delivery->event) /* from the time of day to hub/base/clock.h */
+        if (delivery->event) /* converts the time of day to hub/base/clock.h */
             mrc_event_set_accepted(delivery->event,
                                    mrc_clock_us() - apr_time_now() + lane->record.view.time_us);
     }
@@ -164,9 +165,9 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         mrc_stream_end(stream, MRC_END_ERROR);
     else if (mrc_stream_push(stream, delivery->event))
         delivery->received++;
-    /* A stream that has ended stays in the index until it is taken from the list of those ready,
-     * since the index is being walked. */
-    tell_ready(delivery->feed, stream);
+    /* A stream that has ended stays in the index until the loop takes it from its list of ready
+     * streams, because the index is being searched now. */
+    report_ready(delivery->feed, stream);
 }
 
 static bool listens_in(struct mrc_feed *feed, const struct lane *lane,
@@ -175,7 +176,8 @@ static bool listens_in(struct mrc_feed *feed, const struct lane *lane,
     return stream->is_listening && lane_of(feed, stream) == lane;
 }
 
-/* Everybody who listens has missed something: they come back with their last id. */
+/* All streams of LANE have missed something, and end: their clients come back with their last id.
+ */
 static void end_listeners(struct mrc_feed *feed, const struct lane *lane, enum mrc_end why)
 {
     for (struct mrc_stream *stream = *feed->args.streams, *next; stream; stream = next) {
@@ -185,7 +187,8 @@ static void end_listeners(struct mrc_feed *feed, const struct lane *lane, enum m
     }
 }
 
-/* Those who listen have missed something in the ring: it comes from the history, if that has it. */
+/* All streams of LANE have missed something in the ring: they replay it from the history, if that
+ * has it, and end otherwise. */
 static void replay_listeners(struct mrc_feed *feed, const struct lane *lane)
 {
     uint64_t from = lane->next;
@@ -196,7 +199,7 @@ static void replay_listeners(struct mrc_feed *feed, const struct lane *lane)
             continue;
         if (mrc_stream_fall_back(stream, from)) {
             mrc_feed_remove(feed, stream);
-            tell_ready(feed, stream);
+            report_ready(feed, stream);
         } else {
             feed->args.on_end(feed->args.ctx, stream);
         }
@@ -214,7 +217,7 @@ static void close_record(const struct feed_hub *hub, struct lane *lane)
     lane->is_open = false;
 }
 
-/* Begins with the record that was read; if it cannot be read as an update, it is done. */
+/* Begins with the record that was read. A record that cannot be decoded is done at once. */
 static void open_record(struct mrc_feed *feed, const struct feed_hub *hub, struct lane *lane)
 {
     struct delivery *delivery = &lane->delivery;
@@ -240,7 +243,7 @@ static void open_record(struct mrc_feed *feed, const struct feed_hub *hub, struc
     mrc_index_begin(lane->index, delivery->update.topics, delivery->update.topics_count);
 }
 
-/* Tells those who receive the record that is open, for as long as LEFT_US says. */
+/* Gives the open record to the streams that get it, as far as LEFT_US allows. */
 static void deliver_record(struct mrc_feed *feed, const struct feed_hub *hub, struct lane *lane,
                            int64_t *left_us)
 {
@@ -249,22 +252,19 @@ static void deliver_record(struct mrc_feed *feed, const struct feed_hub *hub, st
     lane->delivery.left_us = left_us;
     status = mrc_index_go_on(lane->index, left_us, deliver, &lane->delivery);
     if (APR_STATUS_IS_INCOMPLETE(status)) {
-        /* Tokens may be freed before it goes on, with the matchers that the topics have met. */
+        /* Streams may leave before it goes on, and free their tokens and matchers. */
         lane->delivery.asked = NULL;
         mrc_topics_forget(&lane->delivery.topics);
         return;
     }
     close_record(hub, lane);
     if (status != APR_SUCCESS)
-        end_listeners(feed, lane, MRC_END_ERROR); /* who was not found has missed it */
+        end_listeners(feed, lane, MRC_END_ERROR); /* some streams may have missed it */
 }
 
-/* ---- who listens ------------------------------------------------------------------------------*/
+/* ---- streams come and go ----------------------------------------------------------------------*/
 
-/*
- * Those whose matching may take long have a lane of their own, which may be behind: they hold up
- * each other, and nobody else.
- */
+/* Streams whose matching may take long have a lane of their own, which may lag behind. */
 static int choose_lane(const struct feed_hub *hub, const struct mrc_stream *stream)
 {
     const struct mrc_index *quick = hub->lanes[LANE_QUICK].index;
@@ -301,7 +301,7 @@ apr_status_t mrc_feed_add(struct mrc_feed *feed, struct mrc_stream *stream)
         lane->next = mrc_subscriber_get_next(stream->subscriber);
         mrc_ring_stats(mrc_hub_ring(hub->hub), &stats);
         lane->taken = stats.last_seq + 1;
-        tell_taken(feed, hub);
+        report_taken(feed, hub);
     }
     if (position > lane->settled)
         lane->settled = position;
@@ -322,16 +322,16 @@ void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream)
     stream->is_listening = false;
     if (--lane->listening > 0)
         return;
-    if (lane->is_open) { /* for nobody */
+    if (lane->is_open) { /* no stream is left to get the record */
         mrc_index_stop(lane->index);
         close_record(hub, lane);
     }
-    tell_taken(feed, hub);
+    report_taken(feed, hub);
 }
 
 /* ---- rings ------------------------------------------------------------------------------------*/
 
-/* Reads the next record and begins with it. APR_EOF, and what else the ring answers. */
+/* Reads the next record and begins with it. Statuses are those of mrc_ring_read(). */
 static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hub,
                                 struct lane *lane)
 {
@@ -344,10 +344,10 @@ static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hu
     return APR_SUCCESS;
 }
 
-/* Pulls the next records of a ring, for as long as LEFT_US says. True: there are more. */
+/* Reads the next records of a ring, as far as LEFT_US allows. True: there are more. */
 static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane, int64_t *left_us)
 {
-    /* Asked first: nothing comes after it. */
+    /* Asked before the read: once it is superseded, the ring gets no more records. */
     bool is_superseded = mrc_ring_is_superseded(mrc_hub_ring(hub->hub));
     size_t bytes = 0;
 
@@ -355,7 +355,7 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
         apr_status_t status = lane->is_open ? APR_SUCCESS : read_record(feed, hub, lane);
 
         if (status == APR_EOF) {
-            /* What was pulled just now is written first. */
+            /* Records of this pull are written before the streams end. */
             if (is_superseded && i == 0)
                 end_listeners(feed, lane, MRC_END_DRAINING);
             return is_superseded && i > 0;
@@ -375,13 +375,13 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
         bytes += lane->record.view.payload.len;
         lane->taken = lane->record.view.seq + 1;
         if (lane->listening == 0)
-            return false; /* they have all been ended */
-        tell_taken(feed, hub);
+            return false; /* all streams of the lane have ended */
+        report_taken(feed, hub);
     }
     return true;
 }
 
-/* Each hub has its turn, and more of it than its share only if there is time left. */
+/* One hub after the other while there is time; the next pull begins with the hub after the last. */
 static bool pull_costly(struct mrc_feed *feed)
 {
     size_t count = feed->args.hubs_count, first = feed->first_costly;
@@ -395,7 +395,7 @@ static bool pull_costly(struct mrc_feed *feed)
         if (lane->listening == 0)
             continue;
         if (left_us <= 0)
-            return true; /* perhaps */
+            return true; /* there may be more */
         if (pull(feed, hub, lane, &left_us))
             more = true;
         feed->first_costly = (first + i + 1) % count;
@@ -417,7 +417,7 @@ bool mrc_feed_pull(struct mrc_feed *feed)
     return more;
 }
 
-/* ---- its beginning and end --------------------------------------------------------------------*/
+/* ---- open and close ---------------------------------------------------------------------------*/
 
 apr_status_t mrc_feed_open(apr_pool_t *pool, const struct mrc_feed_args *args,
                            struct mrc_feed **ret_feed)

@@ -1,15 +1,33 @@
+/* clang-format off */
 /*
- * What is new in the rings, for the streams of one dispatcher loop (dispatcher_loop.h) that listen:
+ * The feed of one dispatcher loop: it reads the rings, and puts each new update into the queues of
+ * the streams that get it.
  *
- *     ring of each hub --pull--> index: who listens? --> the shared event --> their queues
+ *     ring of a hub --pull--+--> quick lane:  record --index--> listeners --may read?--> queues
+ *                           |
+ *                           +--> costly lane: the same, in slices of time
  *
- * Streams whose matching may take long (mrc_subscriber_is_costly(), mrc_index_is_crowded()) are
- * told in a lane of their own: in slices of time, perhaps later than the others. Every stream gets
- * what is its own in the order of the ring.
+ * The event of an update is encoded for the first stream that gets it, and all of them share it.
+ * Each hub has two lanes, each with an index and a cursor of its own. Streams whose matching may
+ * take long (mrc_subscriber_is_costly(), mrc_index_is_crowded()) are in the costly lane, which may
+ * lag behind the quick one: they delay each other, and no other stream. Every stream gets its
+ * updates in the order of the ring.
  *
- * A stream that is in has caught up with its ring; what comes after its position is its own from
- * then on, each record once. Everything here is for the loop's thread.
+ * A stream joins when it has caught up with its ring. The lane that it joins may not have read that
+ * far yet:
+ *
+ *     the ring      . . . | A | B | C | D | E | F | . . .      newer
+ *                         ^           ^       ^
+ *                     cursor of    position   settled: the largest
+ *                     the lane     of the     position of a stream
+ *                                  stream     that has joined
+ *
+ * The replay of the stream has given it A to C, so the lane skips these for it. From "settled" on
+ * every stream of the lane gets every record, and no position is compared.
+ *
+ * All functions are for the thread of the loop.
  */
+/* clang-format on */
 #ifndef MRC_HUB_STREAM_FEED_H
 #define MRC_HUB_STREAM_FEED_H
 
@@ -30,8 +48,9 @@ struct mrc_feed_args {
     struct mrc_stream *const *streams; /* where the list of all streams of the loop begins */
 
     /*
-     * STREAM has something to do, or has ended: it stays in until it is taken out, and that not
-     * before on_ready has returned. And: it has ended, and may be taken out at once.
+     * on_ready: STREAM has something to write, or has ended. The loop may remove it from the feed
+     * later, not before on_ready has returned. on_end: STREAM has ended, and may be removed at
+     * once.
      */
     void (*on_ready)(void *ctx, struct mrc_stream *stream);
     void (*on_end)(void *ctx, struct mrc_stream *stream);
@@ -42,20 +61,20 @@ struct mrc_feed_args {
 apr_status_t mrc_feed_open(apr_pool_t *pool, const struct mrc_feed_args *args,
                            struct mrc_feed **ret_feed);
 
-/* No stream is in it. Accepts NULL. */
+/* Closes a feed without streams. Accepts NULL. */
 void mrc_feed_close(struct mrc_feed *feed);
 
-/* STREAM, which has caught up, hears of the records that its replay has not given it. APR_ENOMEM:
- * it does not. */
+/* Adds STREAM, which has caught up: it gets all updates that its replay has not given it.
+ * APR_ENOMEM: it is not added. */
 apr_status_t mrc_feed_add(struct mrc_feed *feed, struct mrc_stream *stream);
 
-/* Takes it out; nothing happens if it is not in. */
+/* Removes it, if it is in. */
 void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream);
 
 /*
- * Puts the next records of each ring into the queues of those who receive them, in the costly lane
- * as many as there is time for. Where the ring has gone over some, those who listen go back to
- * their replay. True: some ring has more.
+ * Reads the next records of each ring, in the costly lanes as many as there is time for. If a ring
+ * has overwritten records that a lane has not read, the streams of the lane go back to their
+ * replay. True: a ring has more.
  */
 bool mrc_feed_pull(struct mrc_feed *feed);
 

@@ -24,45 +24,49 @@
 #include "hub/subscriber/subscriber.h"
 
 #define EPOLL_EVENTS     512
-#define WORK_PER_TURN    500 /* streams that write between two looks at the sockets */
-#define REPLAYS_PER_TURN 100 /* of those in REPLAY, beside them */
+#define WORK_PER_TURN    500 /* streams of "ready" that write in one turn */
+#define REPLAYS_PER_TURN 100 /* streams of "replaying" that write beside them */
 #define CLOSES_PER_TURN  500
-#define GATE_WAIT_MS     100 /* until a carrier is asked again whether it may be closed */
-#define STOP_US          ((int64_t)2000 * 1000) /* a stopping loop waits so long for gates */
+#define GATE_WAIT_MS     100 /* between two questions whether a carrier may be closed */
+#define STOP_US          ((int64_t)2000 * 1000) /* a loop that stops waits this long for carriers */
 #define RETRY_MIN_MS     500
 #define RETRY_SPREAD_MS  2500
-#define FAREWELLS        16 /* reconnection times, made once */
+#define FAREWELLS        16 /* different reconnection times */
 
-/* How long those in REPLAY may take in a turn, in all: what they listen with may cost much. */
+/* Streams in REPLAY take at most this long in one turn, because their matching may be costly. */
 #define REPLAYS_US_PER_TURN ((int64_t)5000)
 
-/* After a restart many come back within seconds, and replay the same. */
-#define PAST_KEPT_US ((int64_t)2000 * 1000)
+/* Pages are kept this long after the last replay: after a restart many clients come back within
+ * seconds, and replay the same updates. */
+#define PAGES_KEPT_US ((int64_t)2000 * 1000)
 
-struct mrc_dispatcher_loop {
-    struct mrc_dispatcher_loop_args args;
+struct mrc_loop {
+    struct mrc_loop_args args;
     apr_thread_t *thread;
-    struct mrc_pages **pasts; /* of each hub, made with its first stream */
-    int64_t replayed_us;      /* when one was last seen in REPLAY */
+    struct mrc_pages **pages; /* of each hub, made with its first stream */
+    int64_t replayed_us;      /* when a stream last replayed */
     int epoll_fd;
     struct mrc_wake wake; /* other threads post to it */
     struct mrc_source wake_source;
     struct mrc_source notify_source; /* of args.notify_fd */
     struct mrc_feed *feed;
     struct mrc_wheel wheel;
-    struct mrc_stream *all;    /* every stream that was adopted */
-    struct mrc_list ready;     /* those that want to write, LIVE */
-    struct mrc_list replaying; /* the same, in REPLAY when they came here */
-    struct mrc_list reading;   /* those in REPLAY that wait for the reader; is_ready, too */
-    struct mrc_list ended;     /* those that are to be closed */
+    struct mrc_stream *all; /* every stream that was adopted */
+
+    /* Streams (loop.h). The first three have is_ready set. */
+    struct mrc_list ready;     /* in LIVE, with something to write */
+    struct mrc_list replaying; /* were in REPLAY when they came here */
+    struct mrc_list reading;   /* in REPLAY, and wait for a page */
+    struct mrc_list ended;     /* in ENDING, and wait for their carrier */
+
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
-    enum mrc_dispatcher_drain drained; /* what was done so far */
+    enum mrc_loop_drain drained; /* the last drain that it has carried out */
 
-    /* What other threads tell it. */
-    atomic_int draining; /* enum mrc_dispatcher_drain */
+    /* Other threads write these. */
+    atomic_int draining; /* enum mrc_loop_drain */
     atomic_bool stopping;
-    atomic_uint count;         /* streams, those posted included */
+    atomic_uint count;         /* of streams, with those that are posted */
     struct mrc_mailbox posted; /* streams */
 };
 
@@ -73,7 +77,7 @@ static struct mrc_stream *take_stream(struct mrc_list *list)
 
 /* ---- one stream in the loop -------------------------------------------------------------------*/
 
-static void make_ready(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+static void make_ready(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     if (stream->is_ready)
         return;
@@ -82,13 +86,12 @@ static void make_ready(struct mrc_dispatcher_loop *loop, struct mrc_stream *stre
                     &stream->link);
 }
 
-/* One that is in ENDING has no timer: it is freed as soon as its carrier may be closed. */
-static void set_timer(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     int64_t due_us;
 
     if (stream->state == MRC_STREAM_ENDING)
-        return; /* it waits for its carrier only: a timer would outlive it */
+        return; /* it is freed when its carrier may be closed: a timer would outlive it */
     due_us = mrc_stream_due_us(stream);
     if (due_us == INT64_MAX)
         mrc_wheel_clear(&loop->wheel, &stream->timer);
@@ -97,10 +100,11 @@ static void set_timer(struct mrc_dispatcher_loop *loop, struct mrc_stream *strea
 }
 
 /*
- * A stream that is in ENDING leaves everything that it is in, and its place in the hub: it may last
- * until its carrier can be closed. One in the list of those ready comes here again from there.
+ * A stream in ENDING leaves the feed and its timer, and gives its seat in the hub back, because it
+ * may take a while until its carrier can be closed. A stream that is in a list of ready streams
+ * comes here again when it is taken from there.
  */
-static void bury(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+static void bury(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     mrc_feed_remove(loop->feed, stream);
     mrc_wheel_clear(&loop->wheel, &stream->timer);
@@ -110,7 +114,7 @@ static void bury(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
     mrc_list_append(&loop->ended, &stream->link);
 }
 
-static void end(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, enum mrc_end why)
+static void end(struct mrc_loop *loop, struct mrc_stream *stream, enum mrc_end why)
 {
     if (stream->state == MRC_STREAM_ENDING)
         return;
@@ -128,13 +132,13 @@ static void take_ended(void *ctx, struct mrc_stream *stream)
     bury(ctx, stream);
 }
 
-static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, int64_t now_us)
+static void work(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us)
 {
     switch (mrc_stream_work(stream, now_us)) {
     case MRC_STREAM_IDLE:
         set_timer(loop, stream);
         break;
-    case MRC_STREAM_BUSY: /* perhaps for long: its token expires all the same */
+    case MRC_STREAM_BUSY: /* it may be busy for long, and its token expires meanwhile */
         set_timer(loop, stream);
         make_ready(loop, stream);
         break;
@@ -155,9 +159,9 @@ static void work(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, in
     }
 }
 
-/* Goes on with those whose records have been read, or whose time has come however long the disk
- * takes, and buries those that have ended meanwhile. */
-static void collect_readings(struct mrc_dispatcher_loop *loop)
+/* Goes on with streams whose page is read, or whose time is up however long the disk takes; buries
+ * those that have ended meanwhile. */
+static void collect_readings(struct mrc_loop *loop)
 {
     struct mrc_list reading = loop->reading;
     struct mrc_stream *stream;
@@ -183,7 +187,8 @@ static void collect_readings(struct mrc_dispatcher_loop *loop)
     }
 }
 
-/* What the next ones of LIST need is fetched step by step while the kernel writes for this one. */
+/* Fetches the memory of the next three streams of LIST, step by step, while the kernel writes for
+ * the present one. */
 static void fetch_ahead(const struct mrc_list *list)
 {
     const struct mrc_link *link = list->first;
@@ -196,8 +201,7 @@ static void fetch_ahead(const struct mrc_list *list)
         mrc_stream_fetch((const struct mrc_stream *)link);
 }
 
-static void work_list(struct mrc_dispatcher_loop *loop, struct mrc_list *list, int max,
-                      int64_t max_us)
+static void work_list(struct mrc_loop *loop, struct mrc_list *list, int max, int64_t max_us)
 {
     int64_t now_us = mrc_clock_us();
 
@@ -219,12 +223,12 @@ static void work_list(struct mrc_dispatcher_loop *loop, struct mrc_list *list, i
     }
 }
 
-static bool has_work(const struct mrc_dispatcher_loop *loop)
+static bool has_work(const struct mrc_loop *loop)
 {
     return loop->ready.first || loop->replaying.first;
 }
 
-static void work_ready(struct mrc_dispatcher_loop *loop)
+static void work_ready(struct mrc_loop *loop)
 {
     work_list(loop, &loop->ready, WORK_PER_TURN, INT64_MAX);
     work_list(loop, &loop->replaying, REPLAYS_PER_TURN, REPLAYS_US_PER_TURN);
@@ -232,7 +236,7 @@ static void work_ready(struct mrc_dispatcher_loop *loop)
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
 
-static apr_status_t watch(struct mrc_dispatcher_loop *loop, struct mrc_source *source, int fd,
+static apr_status_t watch(struct mrc_loop *loop, struct mrc_source *source, int fd,
                           mrc_source_fn *on_events, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = source};
@@ -242,23 +246,21 @@ static apr_status_t watch(struct mrc_dispatcher_loop *loop, struct mrc_source *s
                                                                     : APR_SUCCESS;
 }
 
-static void take_wake(struct mrc_source *source, struct mrc_dispatcher_loop *loop, uint32_t events)
+static void take_wake(struct mrc_source *source, struct mrc_loop *loop, uint32_t events)
 {
     (void)source;
     (void)events;
     mrc_wake_drain(&loop->wake);
 }
 
-static void take_notification(struct mrc_source *source, struct mrc_dispatcher_loop *loop,
-                              uint32_t events)
+static void take_notification(struct mrc_source *source, struct mrc_loop *loop, uint32_t events)
 {
     (void)source;
     (void)events;
     loop->args.on_notify(loop->args.ctx);
 }
 
-static void take_socket(struct mrc_source *source, struct mrc_dispatcher_loop *loop,
-                        uint32_t events)
+static void take_socket(struct mrc_source *source, struct mrc_loop *loop, uint32_t events)
 {
     struct mrc_stream *stream =
         (struct mrc_stream *)((char *)source - offsetof(struct mrc_stream, source));
@@ -275,7 +277,7 @@ static void take_socket(struct mrc_source *source, struct mrc_dispatcher_loop *l
     }
 }
 
-static void wait_for_events(struct mrc_dispatcher_loop *loop, int timeout_ms)
+static void wait_for_events(struct mrc_loop *loop, int timeout_ms)
 {
     struct epoll_event events[EPOLL_EVENTS];
     int count = epoll_wait(loop->epoll_fd, events, EPOLL_EVENTS, timeout_ms);
@@ -287,7 +289,7 @@ static void wait_for_events(struct mrc_dispatcher_loop *loop, int timeout_ms)
     }
 }
 
-static void remember(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+static void remember(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     stream->all_prev = NULL;
     stream->all_next = loop->all;
@@ -296,7 +298,7 @@ static void remember(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream
     loop->all = stream;
 }
 
-static void forget(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+static void forget(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     if (stream->all_prev)
         stream->all_prev->all_next = stream->all_next;
@@ -308,38 +310,38 @@ static void forget(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
 
 static void wake_for_reading(void *ctx)
 {
-    mrc_dispatcher_loop_post_wake(ctx);
+    mrc_loop_post_wake(ctx);
 }
 
-/* What STREAM replays is read once for all of its hub; false: out of memory. */
-static bool share_past(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+/* Lets STREAM replay with the pages of its hub, which it shares. False: out of memory. */
+static bool share_pages(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
-    struct mrc_pages **past = &loop->pasts[mrc_hub_get_index(hub)];
+    struct mrc_pages **pages = &loop->pages[mrc_hub_get_index(hub)];
 
-    if (!*past)
-        *past = mrc_pages_create(hub, loop->args.reader, wake_for_reading, loop);
-    mrc_subscriber_read_with(stream->subscriber, *past);
-    return *past != NULL;
+    if (!*pages)
+        *pages = mrc_pages_create(hub, loop->args.reader, wake_for_reading, loop);
+    mrc_subscriber_read_with(stream->subscriber, *pages);
+    return *pages != NULL;
 }
 
-/* Gives back what was read for those who replay, if there was none for a while. */
-static void forget_pasts(struct mrc_dispatcher_loop *loop)
+/* Forgets the pages if no stream has replayed for a while. */
+static void forget_pages(struct mrc_loop *loop)
 {
     int64_t now_us = mrc_clock_us();
 
     if (loop->replaying.first || loop->reading.first)
         loop->replayed_us = now_us;
-    if (now_us - loop->replayed_us < PAST_KEPT_US)
+    if (now_us - loop->replayed_us < PAGES_KEPT_US)
         return;
     for (size_t i = 0; i < loop->args.hubs_count; i++) {
-        if (loop->pasts[i])
-            mrc_pages_forget(loop->pasts[i]);
+        if (loop->pages[i])
+            mrc_pages_forget(loop->pages[i]);
     }
 }
 
-/* LAST: nothing can be posted from here on. */
-static void adopt(struct mrc_dispatcher_loop *loop, bool last)
+/* Takes the streams that were posted. LAST: none can be posted from now on. */
+static void adopt(struct mrc_loop *loop, bool last)
 {
     struct mrc_list posted =
         last ? mrc_mailbox_close(&loop->posted) : mrc_mailbox_take(&loop->posted);
@@ -348,11 +350,11 @@ static void adopt(struct mrc_dispatcher_loop *loop, bool last)
     while ((stream = take_stream(&posted))) {
         stream->carrier->thread = loop->thread;
         remember(loop, stream);
-        if (!share_past(loop, stream) ||
+        if (!share_pages(loop, stream) ||
             watch(loop, &stream->source, stream->carrier->fd, take_socket,
                   EPOLLOUT | EPOLLRDHUP | EPOLLET) != APR_SUCCESS)
             end(loop, stream, MRC_END_ERROR);
-        else if (loop->drained != MRC_DISPATCHER_DRAIN_NOT)
+        else if (loop->drained != MRC_LOOP_DRAIN_NOT)
             end(loop, stream, MRC_END_DRAINING);
         else
             make_ready(loop, stream);
@@ -366,7 +368,7 @@ static struct mrc_stream *stream_of_timer(struct mrc_timer *timer)
     return (struct mrc_stream *)((char *)timer - offsetof(struct mrc_stream, timer));
 }
 
-static void expire_timers(struct mrc_dispatcher_loop *loop)
+static void expire_timers(struct mrc_loop *loop)
 {
     int64_t now_us = mrc_clock_us();
     struct mrc_timer *timer;
@@ -391,9 +393,8 @@ static uint32_t random_below(uint32_t bound)
     return random % bound;
 }
 
-/* Closes one stream that has ended; false: its carrier may not be closed yet. */
-static bool close_one(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, int64_t now_us,
-                      bool force)
+/* Closes one stream that has ended. False: its carrier may not be closed yet. */
+static bool close_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us, bool force)
 {
     struct mrc_event *farewell =
         stream->end == MRC_END_DRAINING ? loop->farewells[random_below(FAREWELLS)] : NULL;
@@ -407,8 +408,8 @@ static bool close_one(struct mrc_dispatcher_loop *loop, struct mrc_stream *strea
     return true;
 }
 
-/* Closes a slice of what has ended. True: there is more, some of which may be closed by now. */
-static bool close_ended(struct mrc_dispatcher_loop *loop, bool force)
+/* Closes a slice of the streams that have ended. True: there are more, which may be closed now. */
+static bool close_ended(struct mrc_loop *loop, bool force)
 {
     struct mrc_list later = {NULL, NULL};
     struct mrc_stream *stream;
@@ -429,35 +430,34 @@ static bool close_ended(struct mrc_dispatcher_loop *loop, bool force)
     return more;
 }
 
-static void drain_one(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream, int64_t now_us,
+static void drain_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us,
                       bool graceful)
 {
     if (!graceful) {
         end(loop, stream, MRC_END_DRAINING);
         return;
     }
-    /* One that has ended waits for its carrier only: a timer would outlive it. */
     if (stream->state == MRC_STREAM_ENDING)
+        return; /* a timer would outlive it */
+    if (stream->ends_us < now_us + MRC_LOOP_DRAIN_US)
         return;
-    if (stream->ends_us < now_us + MRC_DISPATCHER_DRAIN_US)
-        return;
-    stream->ends_us = now_us + (int64_t)random_below((uint32_t)MRC_DISPATCHER_DRAIN_US);
+    stream->ends_us = now_us + (int64_t)random_below((uint32_t)MRC_LOOP_DRAIN_US);
     stream->ends_why = MRC_END_DRAINING;
     set_timer(loop, stream);
 }
 
-static void drain_all(struct mrc_dispatcher_loop *loop, enum mrc_dispatcher_drain drain)
+static void drain_all(struct mrc_loop *loop, enum mrc_loop_drain drain)
 {
     int64_t now_us = mrc_clock_us();
 
     loop->drained = drain;
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
-        drain_one(loop, stream, now_us, drain == MRC_DISPATCHER_DRAIN_GRACEFULLY);
+        drain_one(loop, stream, now_us, drain == MRC_LOOP_DRAIN_GRACEFULLY);
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------*/
 
-static int wait_ms(const struct mrc_dispatcher_loop *loop, bool busy)
+static int wait_ms(const struct mrc_loop *loop, bool busy)
 {
     int ms = loop->args.look_ms;
     int timer_ms;
@@ -470,34 +470,34 @@ static int wait_ms(const struct mrc_dispatcher_loop *loop, bool busy)
     return timer_ms >= 0 && timer_ms < ms ? timer_ms : ms;
 }
 
-static void turn(struct mrc_dispatcher_loop *loop, bool *busy)
+static void turn(struct mrc_loop *loop, bool *busy)
 {
-    enum mrc_dispatcher_drain drain;
+    enum mrc_loop_drain drain;
 
     wait_for_events(loop, wait_ms(loop, *busy));
     adopt(loop, false);
-    drain = (enum mrc_dispatcher_drain)atomic_load(&loop->draining);
+    drain = (enum mrc_loop_drain)atomic_load(&loop->draining);
     if (drain != loop->drained)
         drain_all(loop, drain);
     expire_timers(loop);
     collect_readings(loop);
-    forget_pasts(loop);
+    forget_pages(loop);
     work_ready(loop);
-    /* The queues are empty then, or wait for clients. */
+    /* Then every queue is empty, or waits for its client. */
     *busy = !loop->ready.first && mrc_feed_pull(loop->feed);
     if (close_ended(loop, false))
         *busy = true;
 }
 
-/* Ends what is left: in its time if it drains gracefully, and waiting a while for carriers' gates.
- */
-static void run_down(struct mrc_dispatcher_loop *loop)
+/* Ends the streams that are left, over their time if it drains gracefully; waits a while for
+ * carriers that may not be closed yet. */
+static void run_down(struct mrc_loop *loop)
 {
-    bool is_graceful = atomic_load(&loop->draining) == MRC_DISPATCHER_DRAIN_GRACEFULLY;
-    int64_t until_us = mrc_clock_us() + STOP_US + (is_graceful ? MRC_DISPATCHER_DRAIN_US : 0);
+    bool is_graceful = atomic_load(&loop->draining) == MRC_LOOP_DRAIN_GRACEFULLY;
+    int64_t until_us = mrc_clock_us() + STOP_US + (is_graceful ? MRC_LOOP_DRAIN_US : 0);
     bool busy = false;
 
-    /* The count, not the list: it holds those that are posted, too. */
+    /* The count includes streams that are posted, which no list has. */
     while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
         turn(loop, &busy);
     adopt(loop, true);
@@ -510,7 +510,7 @@ static void run_down(struct mrc_dispatcher_loop *loop)
         close_ended(loop, true);
 }
 
-void mrc_dispatcher_loop_run(struct mrc_dispatcher_loop *loop, apr_thread_t *thread)
+void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread)
 {
     bool busy = false;
 
@@ -522,42 +522,42 @@ void mrc_dispatcher_loop_run(struct mrc_dispatcher_loop *loop, apr_thread_t *thr
 
 /* ---- from any thread --------------------------------------------------------------------------*/
 
-void mrc_dispatcher_loop_post_wake(const struct mrc_dispatcher_loop *loop)
+void mrc_loop_post_wake(const struct mrc_loop *loop)
 {
     mrc_wake_post(&loop->wake);
 }
 
-void mrc_dispatcher_loop_post(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream)
+void mrc_loop_post(struct mrc_loop *loop, struct mrc_stream *stream)
 {
-    atomic_fetch_add(&loop->count, 1); /* first: the loop may end the stream at any time */
+    atomic_fetch_add(&loop->count,
+                     1); /* first: the loop may end the stream at any time after the post */
     if (!mrc_mailbox_post(&loop->posted, &stream->link))
         atomic_fetch_sub(&loop->count, 1);
 }
 
-unsigned mrc_dispatcher_loop_post_count(const struct mrc_dispatcher_loop *loop)
+unsigned mrc_loop_post_count(const struct mrc_loop *loop)
 {
     return atomic_load(&loop->count);
 }
 
-void mrc_dispatcher_loop_post_drain(struct mrc_dispatcher_loop *loop,
-                                    enum mrc_dispatcher_drain drain)
+void mrc_loop_post_drain(struct mrc_loop *loop, enum mrc_loop_drain drain)
 {
     atomic_store(&loop->draining, (int)drain);
-    mrc_dispatcher_loop_post_wake(loop);
+    mrc_loop_post_wake(loop);
 }
 
-void mrc_dispatcher_loop_post_stop(struct mrc_dispatcher_loop *loop)
+void mrc_loop_post_stop(struct mrc_loop *loop)
 {
-    int not = MRC_DISPATCHER_DRAIN_NOT;
+    int not = MRC_LOOP_DRAIN_NOT;
 
-    atomic_compare_exchange_strong(&loop->draining, &not, MRC_DISPATCHER_DRAIN_NOW);
+    atomic_compare_exchange_strong(&loop->draining, &not, MRC_LOOP_DRAIN_NOW);
     atomic_store(&loop->stopping, true);
-    mrc_dispatcher_loop_post_wake(loop);
+    mrc_loop_post_wake(loop);
 }
 
-/* ---- its beginning and end --------------------------------------------------------------------*/
+/* ---- open and close ---------------------------------------------------------------------------*/
 
-static apr_status_t make_events(struct mrc_dispatcher_loop *loop)
+static apr_status_t make_events(struct mrc_loop *loop)
 {
     loop->heartbeat = mrc_event_create_comment();
     for (unsigned i = 0; i < FAREWELLS; i++) {
@@ -568,7 +568,7 @@ static apr_status_t make_events(struct mrc_dispatcher_loop *loop)
     return loop->heartbeat ? APR_SUCCESS : APR_ENOMEM;
 }
 
-static apr_status_t open_descriptors(apr_pool_t *pool, struct mrc_dispatcher_loop *loop)
+static apr_status_t open_descriptors(apr_pool_t *pool, struct mrc_loop *loop)
 {
     apr_status_t status;
 
@@ -584,10 +584,10 @@ static apr_status_t open_descriptors(apr_pool_t *pool, struct mrc_dispatcher_loo
     return status;
 }
 
-apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatcher_loop_args *args,
-                                      struct mrc_dispatcher_loop **ret_loop)
+apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
+                           struct mrc_loop **ret_loop)
 {
-    struct mrc_dispatcher_loop *loop = apr_pcalloc(pool, sizeof(*loop));
+    struct mrc_loop *loop = apr_pcalloc(pool, sizeof(*loop));
     const struct mrc_feed_args feed_args = {
         .hubs = args->hubs,
         .hubs_count = args->hubs_count,
@@ -600,7 +600,7 @@ apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatc
     apr_status_t status;
 
     loop->args = *args;
-    loop->pasts = apr_pcalloc(pool, sizeof(struct mrc_pages *) * (args->hubs_count + 1));
+    loop->pages = apr_pcalloc(pool, sizeof(struct mrc_pages *) * (args->hubs_count + 1));
     mrc_mailbox_init(&loop->posted, &loop->wake);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
     status = open_descriptors(pool, loop);
@@ -609,24 +609,24 @@ apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatc
     if (status == APR_SUCCESS)
         status = make_events(loop);
     if (status != APR_SUCCESS) {
-        mrc_dispatcher_loop_close(loop);
+        mrc_loop_close(loop);
         return status;
     }
     *ret_loop = loop;
     return APR_SUCCESS;
 }
 
-void mrc_dispatcher_loop_close(struct mrc_dispatcher_loop *loop)
+void mrc_loop_close(struct mrc_loop *loop)
 {
     if (!loop)
         return;
     for (size_t i = 0; i < loop->args.hubs_count; i++)
-        mrc_pages_free(loop->pasts[i]);
+        mrc_pages_free(loop->pages[i]);
     mrc_feed_close(loop->feed);
     mrc_event_unref(loop->heartbeat);
     for (unsigned i = 0; i < FAREWELLS; i++)
         mrc_event_unref(loop->farewells[i]);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
-    /* The mailbox and its wake-up stay: a stream may be posted too late. */
+    /* The mailbox and its wake-up stay, because a stream may be posted too late. */
 }

@@ -1,19 +1,40 @@
+/* clang-format off */
 /*
- * The loop of one thread of the dispatcher (dispatcher.h), over the streams that were posted to it;
- * a stream stays with its loop until it ends. One turn:
+ * The loop of one dispatcher thread (dispatcher.h), over the streams that were posted to it. A stream
+ * stays with its loop until it ends. Its way through the lists of the loop:
  *
- *     wait          for a writable or broken socket, news, or the next timer
+ *                              page is read
+ *                        +-----------------------+
+ *                        v                       |
+ *     posted --adopt--> replaying --needs page--> reading
+ *                        |   ^
+ *             caught up  |   |  the ring has overwritten its updates
+ *                        v   |
+ *                       in the feed (feed.h) <--------------+
+ *                        |                                  |  everything is written,
+ *                        |  update, heartbeat,              |  or the client takes nothing
+ *                        |  socket is writable              |
+ *                        +------------------> ready --------+
+ *
+ *     from any of them --end--> ended --carrier may be closed--> closed and freed
+ *
+ * A stream that waits for its client is in none of these lists until its socket is writable.
+ *
+ * One turn:
+ *
+ *     wait          for a writable or broken socket, a wake-up, or the next timer
  *     adopt         the streams that were posted
- *     timers        heartbeats, ends of lives, clients that take nothing
- *     collect       streams in REPLAY whose next records were read from the disk
- *     work          up to WORK_PER_TURN streams write what is due to them, each in few large
- *                   writes, and beside them some that still replay
- *     pull          when none that is live waits to write any more: the next records of each ring
- *                   go into the queues of those who receive them
- *     close         what has ended
+ *     timers        heartbeats, streams whose time is up, clients that take nothing
+ *     collect       streams in "reading" whose page is there
+ *     work          up to WORK_PER_TURN streams of "ready" write what is due, each in few large
+ *                   writes, and some of "replaying"
+ *     pull          when "ready" is empty: the feed puts the next records of each ring into the
+ *                   queues of the streams that get them
+ *     close         streams that have ended
  *
- * Nothing in it blocks.
+ * Nothing in a turn blocks.
  */
+/* clang-format on */
 #ifndef MRC_HUB_STREAM_LOOP_H
 #define MRC_HUB_STREAM_LOOP_H
 
@@ -23,67 +44,65 @@
 #include "apr_pools.h"
 #include "apr_thread_proc.h"
 
-struct mrc_dispatcher_loop;
 struct mrc_hub;
+struct mrc_loop;
 struct mrc_reader;
 struct mrc_stream;
 
 /*
- * For look_ms: nothing waits for such a look, since whoever publishes wakes
- * (store/regions/interests.h). It is for what no argument covers, and makes a loss of what would be
- * one a delay.
+ * For look_ms. No update waits for such a look, because each publication wakes the children that it
+ * concerns (store/regions/interests.h). If a wake-up were lost against all reasoning, the look
+ * would turn the loss into a delay.
  */
-#define MRC_DISPATCHER_LOOK_MS 1000
+#define MRC_LOOP_LOOK_MS 1000
 
-/* A loop drains its streams over so long, so that they do not all come back at once. */
-#define MRC_DISPATCHER_DRAIN_US ((int64_t)2000 * 1000)
+/* A loop drains its streams over this time, so that the clients do not all come back at once. */
+#define MRC_LOOP_DRAIN_US ((int64_t)2000 * 1000)
 
-enum mrc_dispatcher_drain {
-    MRC_DISPATCHER_DRAIN_NOT,
-    MRC_DISPATCHER_DRAIN_GRACEFULLY, /* over MRC_DISPATCHER_DRAIN_US */
-    MRC_DISPATCHER_DRAIN_NOW
+enum mrc_loop_drain {
+    MRC_LOOP_DRAIN_NOT,
+    MRC_LOOP_DRAIN_GRACEFULLY, /* over MRC_LOOP_DRAIN_US */
+    MRC_LOOP_DRAIN_NOW
 };
 
-struct mrc_dispatcher_loop_args {
+struct mrc_loop_args {
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
     unsigned number;              /* of the loop in its child, below MRC_NUMBERS_LOOPS_MAX */
-    int look_ms;                  /* it looks at the rings so often at least, woken or not */
-    struct mrc_reader *reader;    /* reads histories from the disk; NULL: none needs it */
-    int notify_fd;                /* on_notify is called whenever it is readable; -1: none */
+    int look_ms;                  /* the loop looks at the rings at least this often */
+    struct mrc_reader *reader;    /* reads histories from the disk; NULL: no hub has one there */
+    int notify_fd;                /* on_notify is called when it is readable; -1: none */
     void (*on_notify)(void *ctx); /* in the loop's thread */
     void *ctx;
 };
 
-/* The struct lives in POOL; on failure nothing is left open. */
-apr_status_t mrc_dispatcher_loop_open(apr_pool_t *pool, const struct mrc_dispatcher_loop_args *args,
-                                      struct mrc_dispatcher_loop **ret_loop);
+/* The struct lives in POOL. If it fails, nothing stays open. */
+apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
+                           struct mrc_loop **ret_loop);
 
-/* Frees what it has; its thread has ended, or never began. Accepts NULL. */
-void mrc_dispatcher_loop_close(struct mrc_dispatcher_loop *loop);
+/* Frees what it has, when its thread has ended, or never began. Accepts NULL. */
+void mrc_loop_close(struct mrc_loop *loop);
 
-/* Serves in THREAD, the one that calls it, until it is told to stop; then ends what is left. */
-void mrc_dispatcher_loop_run(struct mrc_dispatcher_loop *loop, apr_thread_t *thread);
+/* Serves in THREAD, which is the calling one, until mrc_loop_post_stop(); then ends the streams
+ * that are left. */
+void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread);
 
 /* ---- From any thread --------------------------------------------------------------------------*/
 
-/*
- * Hands STREAM over, which belongs to the loop from now on. After the loop has ended nothing is
- * done with it, or to it: the process ends.
- */
-void mrc_dispatcher_loop_post(struct mrc_dispatcher_loop *loop, struct mrc_stream *stream);
+/* Hands STREAM over. When the loop has ended nothing happens to the stream: the process ends. */
+void mrc_loop_post(struct mrc_loop *loop, struct mrc_stream *stream);
 
-/* How many streams it has; those that are posted count. */
-unsigned mrc_dispatcher_loop_post_count(const struct mrc_dispatcher_loop *loop);
+/* The number of its streams, with those that are posted. */
+unsigned mrc_loop_post_count(const struct mrc_loop *loop);
 
 /*
- * These only store flags and write to a descriptor, so that a signal handler may call them too.
- * There is news in some ring; all streams are to end, those that are posted later, too; the loop is
- * to end its streams, at once unless they drain gracefully already, and then itself.
+ * These only store flags and write to a descriptor, so a signal handler may call them, too.
+ *
+ * wake: look at the rings. drain: end all streams, and those that are posted later. stop: end all
+ * streams, at once unless they drain gracefully already, and then the loop.
  */
-void mrc_dispatcher_loop_post_wake(const struct mrc_dispatcher_loop *loop);
-void mrc_dispatcher_loop_post_drain(struct mrc_dispatcher_loop *loop,
-                                    enum mrc_dispatcher_drain drain);
-void mrc_dispatcher_loop_post_stop(struct mrc_dispatcher_loop *loop);
+void mrc_loop_post_wake(const struct mrc_loop *loop);
+void mrc_loop_post_drain(struct mrc_loop *loop, enum mrc_loop_drain drain);
+void mrc_loop_post_stop(struct mrc_loop *loop);
 
 #endif

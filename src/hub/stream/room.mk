@@ -9,9 +9,13 @@ libmrchub_la_SOURCES += \
 
 unit_tests += \
 	tests/unit/hub/stream/test_dispatcher \
+	tests/unit/hub/stream/test_drain \
+	tests/unit/hub/stream/test_feed \
 	tests/unit/hub/stream/test_footprint \
+	tests/unit/hub/stream/test_loop \
+	tests/unit/hub/stream/test_slow_clients \
 	tests/unit/hub/stream/test_stream
-tests_unit_hub_stream_test_dispatcher_LDFLAGS = $(LINK_FAILING_ALLOC)
+tests_unit_hub_stream_test_feed_LDFLAGS = $(LINK_FAILING_ALLOC)
 tests_unit_hub_stream_test_footprint_LDFLAGS = $(LINK_FAILING_ALLOC)
 
-EXTRA_DIST += %D%/README.md
+EXTRA_DIST += %D%/README.md tests/unit/hub/stream/dispatcher_unit.h

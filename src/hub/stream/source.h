@@ -8,12 +8,11 @@
 
 #include <stdint.h>
 
-struct mrc_dispatcher_loop;
+struct mrc_loop;
 struct mrc_source;
 
 /* EVENTS are those of epoll(7). In the thread of LOOP. */
-typedef void mrc_source_fn(struct mrc_source *source, struct mrc_dispatcher_loop *loop,
-                           uint32_t events);
+typedef void mrc_source_fn(struct mrc_source *source, struct mrc_loop *loop, uint32_t events);
 
 /* The owner knows the descriptor: there are as many sources as streams. */
 struct mrc_source {

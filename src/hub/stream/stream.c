@@ -14,10 +14,10 @@
 #include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
 
-/* Writes of one stream before the others have their turn. */
+/* Writes of one stream before the other streams have their turn. */
 #define WRITES_PER_TURN 4
 
-/* What of a carrier is fetched ahead; most have not more. */
+/* The part of a carrier that is fetched ahead; most are not larger. */
 #define CARRIER_BYTES ((size_t)2 * MRC_FETCH_LINE_BYTES)
 
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
@@ -112,7 +112,7 @@ static bool grow_queue(struct mrc_stream *stream)
     return true;
 }
 
-/* Whether LEN bytes more may wait. The first event is in flight, and may be as long as it likes. */
+/* Whether LEN bytes more may wait. The first event is in flight, and may have any size. */
 static bool has_room(struct mrc_stream *stream, size_t len)
 {
     return stream->count == 0 ||
@@ -124,8 +124,8 @@ bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
 {
     size_t len = mrc_event_bytes(event).len;
 
-    /* One that takes all it is given owes nothing: it has just not had its turn since the last
-     * pull. Nor does one that has taken it meanwhile, while others had theirs. */
+    /* A stream that is not pending has no backlog: it has just not had its turn since the last
+     * pull. And the client of a pending one may have taken everything meanwhile. */
     if (stream->pending && !has_room(stream, len) &&
         (!mrc_stream_flush(stream, mrc_clock_us()) || stream->pending)) {
         mrc_stream_end(stream, MRC_END_SLOW);
@@ -157,7 +157,7 @@ static void pop(struct mrc_stream *stream)
 
 /* ---- writing ----------------------------------------------------------------------------------*/
 
-/* The pieces of one write: as much of the queue, which is not empty, as fits. */
+/* Cuts the pieces of one write: as much of the queue, which is not empty, as fits. */
 static size_t cut_pieces(struct mrc_stream *stream,
                          struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES])
 {
@@ -179,7 +179,7 @@ static size_t cut_pieces(struct mrc_stream *stream,
     return n;
 }
 
-/* Counts how long the updates took that the carrier has got to their end. */
+/* Counts the dispatch time of each update whose last byte the carrier has got. */
 static void count_dispatch(const struct mrc_stream *stream, const struct mrc_piece *pieces,
                            size_t count)
 {
@@ -200,7 +200,7 @@ static void count_dispatch(const struct mrc_stream *stream, const struct mrc_pie
     mrc_numbers_count_times(numbers, &times);
 }
 
-/* Takes out of the queue what the carrier has got. */
+/* Removes from the queue what the carrier has got. */
 static void forget_pieces(struct mrc_stream *stream, const struct mrc_piece *pieces, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -229,8 +229,8 @@ static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, 
 }
 
 /*
- * Whether the client of a pending stream has taken something since the last look. The carrier is
- * told that it may go on only when much has been taken, which can last where little is read.
+ * Whether the client of a pending stream has taken something since the last look. The socket
+ * becomes writable only when the client has taken much, and a slow client may take long for that.
  */
 static bool took_something(struct mrc_stream *stream, int64_t now_us)
 {
@@ -272,7 +272,9 @@ static apr_status_t take_event(void *ctx, struct mrc_event *event)
     return mrc_stream_push(ctx, event) ? APR_SUCCESS : APR_ENOMEM;
 }
 
-/* Reads the next slice of what was missed into the queue. True: there is something to write. */
+/* Puts the next slice of what the stream has missed into the queue. True: there is something to
+ * write.
+ */
 static bool replay_some(struct mrc_stream *stream)
 {
     apr_status_t status =
@@ -289,12 +291,12 @@ static bool replay_some(struct mrc_stream *stream)
 
 enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
 {
-    if (now_us >= stream->ends_us) /* whoever tells the time may be late */
+    if (now_us >= stream->ends_us) /* the timer may be late */
         mrc_stream_end(stream, stream->ends_why);
     for (int turn = 0; turn < WRITES_PER_TURN; turn++) {
         if (stream->state == MRC_STREAM_ENDING)
             return MRC_STREAM_ENDED;
-        if (stream->pending) { /* for how long is its client's affair */
+        if (stream->pending) { /* the client decides for how long */
             mrc_subscriber_give_back(stream->subscriber);
             return MRC_STREAM_IDLE;
         }
@@ -303,7 +305,7 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
                 return stream->is_listening ? MRC_STREAM_IDLE : MRC_STREAM_CAUGHT_UP;
             if (!replay_some(stream)) {
                 if (stream->state == MRC_STREAM_LIVE)
-                    return MRC_STREAM_CAUGHT_UP; /* at once: the ring goes on without it */
+                    return MRC_STREAM_CAUGHT_UP; /* at once: the ring does not wait for it */
                 if (mrc_subscriber_is_reading(stream->subscriber))
                     return MRC_STREAM_READING;
                 continue;

@@ -12,40 +12,40 @@
 
 #define PAGES_MAX    32
 #define RECORDS_MAX  256                 /* of a page that is read from the ring */
-#define PAGE_BYTES   ((size_t)32 * 1024) /* read at a time; one record more than that is whole */
+#define PAGE_BYTES   ((size_t)32 * 1024) /* a page ends with the record that reaches them */
 #define CHOICES_KEPT 2                   /* of each page */
 
-/* A choice that some replay has made, and its event; NULL: none. */
+/* A choice that a replay has made, and its event. */
 struct chosen {
     struct mrc_pages_choice choice;
-    struct mrc_event *event;
+    struct mrc_event *event; /* NULL: none */
 };
 
 struct mrc_page {
     unsigned refs;
-    struct mrc_reading *reading; /* NULL: it is done */
-    apr_status_t status;         /* of a reading that is done */
+    struct mrc_reading *reading; /* NULL: reading is done */
+    apr_status_t status;         /* of reading, when it is done */
     bool is_of_ring;
-    uint64_t first; /* of the ring: the position, else the number, of the first record */
-    uint64_t after; /* the same of what comes after the last one; of no meaning while it is read */
-    struct mrc_history_slice slice; /* what the records are views of */
+    uint64_t first; /* record: its position in the ring if IS_OF_RING, otherwise its number */
+    uint64_t after; /* the last record, the same; undefined while the page is being read */
+    struct mrc_history_slice slice; /* the records are views of it */
     struct mrc_pages_record *records;
     size_t count;
     size_t topics_count;       /* of all records */
-    char *base;                /* of the topics; NULL: there are none yet */
+    char *base;                /* of TOPICS; NULL: there are none yet */
     struct mrc_topics *topics; /* of each record */
     struct chosen chosen[CHOICES_KEPT];
-    size_t next_chosen; /* the one that gives way */
+    size_t next_chosen; /* is replaced next */
 };
 
-/* Pages are kept in a circle: a new one takes the place of the oldest. */
+/* The pages that are kept are a circle: a new one replaces the oldest. */
 struct mrc_pages {
     struct mrc_hub *hub;
     struct mrc_reader *reader;
     mrc_reader_wake_fn *wake;
     void *ctx;
-    struct mrc_page *pages[PAGES_MAX]; /* one reference to each; NULL: none */
-    size_t count;                      /* of them */
+    struct mrc_page *kept[PAGES_MAX]; /* a reference to each; NULL: none */
+    size_t count;                     /* of the pages that are kept */
     size_t oldest;
     size_t bytes;                  /* of their records */
     struct mrc_ring_record record; /* reused from read to read */
@@ -55,16 +55,16 @@ struct mrc_pages {
 struct mrc_pages *mrc_pages_create(struct mrc_hub *hub, struct mrc_reader *reader,
                                    mrc_reader_wake_fn *wake, void *ctx)
 {
-    struct mrc_pages *past = calloc(1, sizeof(*past));
+    struct mrc_pages *pages = calloc(1, sizeof(*pages));
 
-    if (!past)
+    if (!pages)
         return NULL;
-    past->hub = hub;
-    past->reader = reader;
-    past->wake = wake;
-    past->ctx = ctx;
-    mrc_buf_init(&past->scratch, SIZE_MAX);
-    return past;
+    pages->hub = hub;
+    pages->reader = reader;
+    pages->wake = wake;
+    pages->ctx = ctx;
+    mrc_buf_init(&pages->scratch, SIZE_MAX);
+    return pages;
 }
 
 /* ---- pages ------------------------------------------------------------------------------------*/
@@ -101,57 +101,57 @@ static size_t bytes_of(const struct mrc_page *page)
     return mrc_buf_bytes(&page->slice.buf).len;
 }
 
-static void drop(struct mrc_pages *past, size_t i)
+static void drop(struct mrc_pages *pages, size_t i)
 {
-    if (!past->pages[i])
+    if (!pages->kept[i])
         return;
-    past->bytes -= bytes_of(past->pages[i]);
-    past->count--;
-    mrc_page_unref(past->pages[i]);
-    past->pages[i] = NULL;
+    pages->bytes -= bytes_of(pages->kept[i]);
+    pages->count--;
+    mrc_page_unref(pages->kept[i]);
+    pages->kept[i] = NULL;
 }
 
-/* Drops the oldest until the rest is not too much. One that is used is always kept. */
-static void drop_old(struct mrc_pages *past)
+/* Drops the oldest pages until the rest is within the limit; the newest one always stays. */
+static void drop_old(struct mrc_pages *pages)
 {
-    for (size_t n = 1; n < PAGES_MAX && past->bytes > MRC_PAGES_BYTES_MAX; n++)
-        drop(past, (past->oldest + n - 1) % PAGES_MAX);
+    for (size_t n = 1; n < PAGES_MAX && pages->bytes > MRC_PAGES_BYTES_MAX; n++)
+        drop(pages, (pages->oldest + n - 1) % PAGES_MAX);
 }
 
-static void keep(struct mrc_pages *past, struct mrc_page *page)
+static void keep(struct mrc_pages *pages, struct mrc_page *page)
 {
-    drop(past, past->oldest);
-    past->pages[past->oldest] = page;
+    drop(pages, pages->oldest);
+    pages->kept[pages->oldest] = page;
     page->refs++;
-    past->count++;
-    past->bytes += bytes_of(page);
-    past->oldest = (past->oldest + 1) % PAGES_MAX;
-    drop_old(past);
+    pages->count++;
+    pages->bytes += bytes_of(page);
+    pages->oldest = (pages->oldest + 1) % PAGES_MAX;
+    drop_old(pages);
 }
 
-void mrc_pages_forget(struct mrc_pages *past)
+void mrc_pages_forget(struct mrc_pages *pages)
 {
-    if (!past->count)
+    if (!pages->count)
         return;
     for (size_t i = 0; i < PAGES_MAX; i++)
-        drop(past, i);
-    mrc_ring_record_free(&past->record);
-    mrc_buf_free(&past->scratch);
+        drop(pages, i);
+    mrc_ring_record_free(&pages->record);
+    mrc_buf_free(&pages->scratch);
 }
 
-size_t mrc_pages_bytes(const struct mrc_pages *past)
+size_t mrc_pages_bytes(const struct mrc_pages *pages)
 {
-    return past->bytes;
+    return pages->bytes;
 }
 
-void mrc_pages_free(struct mrc_pages *past)
+void mrc_pages_free(struct mrc_pages *pages)
 {
-    if (!past)
+    if (!pages)
         return;
-    mrc_pages_forget(past);
-    mrc_ring_record_free(&past->record);
-    mrc_buf_free(&past->scratch);
-    free(past);
+    mrc_pages_forget(pages);
+    mrc_ring_record_free(&pages->record);
+    mrc_buf_free(&pages->scratch);
+    free(pages);
 }
 
 static struct mrc_page *create_page(bool is_of_ring, uint64_t first)
@@ -167,7 +167,7 @@ static struct mrc_page *create_page(bool is_of_ring, uint64_t first)
     return page;
 }
 
-/* Makes the records of what the slice holds, COUNT of them. */
+/* Decodes the COUNT records of the slice. */
 static apr_status_t decode(struct mrc_page *page, const struct mrc_history *history, size_t count)
 {
     struct mrc_record stored;
@@ -192,7 +192,7 @@ static apr_status_t decode(struct mrc_page *page, const struct mrc_history *hist
     return APR_SUCCESS;
 }
 
-/* How many records the slice holds. */
+/* The number of records in the slice. */
 static size_t count_records(struct mrc_history_slice *slice)
 {
     struct mrc_record record;
@@ -211,50 +211,50 @@ bool mrc_page_is_there(const struct mrc_page *page)
     return !page->reading || mrc_reading_is_done(page->reading);
 }
 
-/* The slice has been read, with STATUS. */
-static void settle(struct mrc_pages *past, struct mrc_page *page, apr_status_t status)
+/* The slice was read, with STATUS. */
+static void settle(struct mrc_pages *pages, struct mrc_page *page, apr_status_t status)
 {
     if (status == APR_SUCCESS)
-        status = decode(page, mrc_hub_history(past->hub), count_records(&page->slice));
+        status = decode(page, mrc_hub_history(pages->hub), count_records(&page->slice));
     if (status == APR_SUCCESS && !page->count)
         status = MRC_STATUS_CORRUPT;
     page->status = status;
     page->after = page->first + page->count;
 }
 
-/* A page that is kept: what it holds counts now, or it is kept no longer. */
-static void account(struct mrc_pages *past, const struct mrc_page *page)
+/* PAGE, which may be kept, was read: its bytes count from now on, or it is dropped. */
+static void account(struct mrc_pages *pages, const struct mrc_page *page)
 {
     for (size_t i = 0; i < PAGES_MAX; i++) {
-        if (past->pages[i] != page)
+        if (pages->kept[i] != page)
             continue;
-        past->bytes += bytes_of(page);
+        pages->bytes += bytes_of(page);
         if (page->status != APR_SUCCESS)
-            drop(past, i);
+            drop(pages, i);
     }
-    drop_old(past);
+    drop_old(pages);
 }
 
-void mrc_pages_give_up(struct mrc_pages *past, struct mrc_page *page)
+void mrc_pages_give_up(struct mrc_pages *pages, struct mrc_page *page)
 {
     if (!page)
         return;
     for (size_t i = 0; i < PAGES_MAX && page->reading && page->refs == 2; i++) {
-        if (past->pages[i] == page)
-            drop(past, i);
+        if (pages->kept[i] == page)
+            drop(pages, i);
     }
     mrc_page_unref(page);
 }
 
-apr_status_t mrc_pages_await(struct mrc_pages *past, struct mrc_page *page,
+apr_status_t mrc_pages_await(struct mrc_pages *pages, struct mrc_page *page,
                              const struct mrc_place *place, size_t *ret_at)
 {
     struct mrc_reading *reading = page->reading;
 
     if (reading) {
         page->reading = NULL;
-        settle(past, page, mrc_reading_take(reading, &page->slice));
-        account(past, page);
+        settle(pages, page, mrc_reading_take(reading, &page->slice));
+        account(pages, page);
     }
     if (page->status != APR_SUCCESS)
         return page->status;
@@ -264,21 +264,21 @@ apr_status_t mrc_pages_await(struct mrc_pages *past, struct mrc_page *page,
     return APR_SUCCESS;
 }
 
-/* Makes the page that begins with the next record of PLACE, perhaps one that is being read. */
-static apr_status_t read_history(struct mrc_pages *past, const struct mrc_place *place,
+/* Creates the page that begins with the next record of PLACE; it may still have to be read. */
+static apr_status_t read_history(struct mrc_pages *pages, const struct mrc_place *place,
                                  struct mrc_page **ret_page)
 {
-    const struct mrc_history *history = mrc_hub_history(past->hub);
+    const struct mrc_history *history = mrc_hub_history(pages->hub);
     struct mrc_page *page = create_page(false, place->next);
 
     if (!page)
         return APR_ENOMEM;
-    if (past->reader) {
+    if (pages->reader) {
         page->reading =
-            mrc_reader_ask(past->reader, history, place, PAGE_BYTES, past->wake, past->ctx);
+            mrc_reader_ask(pages->reader, history, place, PAGE_BYTES, pages->wake, pages->ctx);
         page->status = page->reading ? APR_SUCCESS : APR_ENOMEM;
     } else {
-        settle(past, page, mrc_history_read(history, place, PAGE_BYTES, &page->slice));
+        settle(pages, page, mrc_history_read(history, place, PAGE_BYTES, &page->slice));
     }
     if (page->status != APR_SUCCESS) {
         apr_status_t status = page->status;
@@ -286,15 +286,15 @@ static apr_status_t read_history(struct mrc_pages *past, const struct mrc_place 
         mrc_page_unref(page);
         return status;
     }
-    keep(past, page);
+    keep(pages, page);
     *ret_page = page;
     return APR_SUCCESS;
 }
 
-static struct mrc_page *look_up(const struct mrc_pages *past, bool is_of_ring, uint64_t first)
+static struct mrc_page *look_up(const struct mrc_pages *pages, bool is_of_ring, uint64_t first)
 {
     for (size_t i = 0; i < PAGES_MAX; i++) {
-        struct mrc_page *page = past->pages[i];
+        struct mrc_page *page = pages->kept[i];
 
         if (!page || page->is_of_ring != is_of_ring || first < page->first)
             continue;
@@ -306,28 +306,28 @@ static struct mrc_page *look_up(const struct mrc_pages *past, bool is_of_ring, u
     return NULL;
 }
 
-static apr_status_t find_in_history(struct mrc_pages *past, const struct mrc_place *place,
+static apr_status_t find_in_history(struct mrc_pages *pages, const struct mrc_place *place,
                                     struct mrc_page **ret_page, size_t *ret_at)
 {
-    struct mrc_page *page = look_up(past, false, place->next);
+    struct mrc_page *page = look_up(pages, false, place->next);
     apr_status_t status = APR_SUCCESS;
 
     if (!page)
-        status = read_history(past, place, &page);
+        status = read_history(pages, place, &page);
     if (status != APR_SUCCESS)
         return status;
     *ret_page = page;
     if (!mrc_page_is_there(page))
         return APR_EAGAIN;
-    return mrc_pages_await(past, page, place, ret_at);
+    return mrc_pages_await(pages, page, place, ret_at);
 }
 
 /* ---- from the ring ----------------------------------------------------------------------------*/
 
-/* Positions are not in the slice: they follow from the first, and the records' sizes. */
-static apr_status_t read_ring(struct mrc_pages *past, uint64_t pos, struct mrc_page **ret_page)
+/* The slice has no positions, so they are noted while the ring is read. */
+static apr_status_t read_ring(struct mrc_pages *pages, uint64_t pos, struct mrc_page **ret_page)
 {
-    struct mrc_ring *ring = mrc_hub_ring(past->hub);
+    struct mrc_ring *ring = mrc_hub_ring(pages->hub);
     struct mrc_page *page = create_page(true, pos);
     uint64_t ends[RECORDS_MAX];
     apr_status_t status = APR_SUCCESS;
@@ -336,16 +336,16 @@ static apr_status_t read_ring(struct mrc_pages *past, uint64_t pos, struct mrc_p
     if (!page)
         return APR_ENOMEM;
     while (count < RECORDS_MAX && bytes_of(page) < PAGE_BYTES) {
-        status = mrc_ring_read(ring, &pos, &past->record);
+        status = mrc_ring_read(ring, &pos, &pages->record);
         if (status != APR_SUCCESS)
             break;
-        mrc_history_slice_add(&page->slice, &past->record.view);
+        mrc_history_slice_add(&page->slice, &pages->record.view);
         ends[count++] = pos;
     }
     if (mrc_buf_error(&page->slice.buf))
         status = APR_ENOMEM;
     else if (count)
-        status = decode(page, mrc_hub_history(past->hub), count);
+        status = decode(page, mrc_hub_history(pages->hub), count);
     if (status != APR_SUCCESS) {
         mrc_page_unref(page);
         return status;
@@ -355,12 +355,12 @@ static apr_status_t read_ring(struct mrc_pages *past, uint64_t pos, struct mrc_p
         page->records[i].end = ends[i];
     }
     page->after = pos;
-    keep(past, page);
+    keep(pages, page);
     *ret_page = page;
     return APR_SUCCESS;
 }
 
-/* The record at POS, which is within PAGE. */
+/* Finds the record at POS, which is within PAGE. */
 static bool find_position(const struct mrc_page *page, uint64_t pos, size_t *ret_at)
 {
     size_t low = 0, high = page->count;
@@ -377,16 +377,16 @@ static bool find_position(const struct mrc_page *page, uint64_t pos, size_t *ret
     return low < page->count && page->records[low].pos == pos;
 }
 
-static apr_status_t find_in_ring(struct mrc_pages *past, struct mrc_place *place,
+static apr_status_t find_in_ring(struct mrc_pages *pages, struct mrc_place *place,
                                  struct mrc_page **ret_page, size_t *ret_at)
 {
     for (;;) {
-        struct mrc_page *page = look_up(past, true, place->pos);
+        struct mrc_page *page = look_up(pages, true, place->pos);
         apr_status_t status = APR_SUCCESS;
         size_t at;
 
         if (!page)
-            status = read_ring(past, place->pos, &page);
+            status = read_ring(pages, place->pos, &page);
         if (status != APR_SUCCESS)
             return status;
         if (!find_position(page, place->pos, &at)) {
@@ -404,7 +404,7 @@ static apr_status_t find_in_ring(struct mrc_pages *past, struct mrc_place *place
     }
 }
 
-apr_status_t mrc_pages_find(struct mrc_pages *past, struct mrc_place *place,
+apr_status_t mrc_pages_find(struct mrc_pages *pages, struct mrc_place *place,
                             struct mrc_page **ret_page, size_t *ret_at)
 {
     *ret_page = NULL;
@@ -412,10 +412,10 @@ apr_status_t mrc_pages_find(struct mrc_pages *past, struct mrc_place *place,
         apr_status_t status;
 
         if (place->next < place->until)
-            return find_in_history(past, place, ret_page, ret_at);
-        status = find_in_ring(past, place, ret_page, ret_at);
+            return find_in_history(pages, place, ret_page, ret_at);
+        status = find_in_ring(pages, place, ret_page, ret_at);
         if (status == MRC_STATUS_OVERRUN)
-            status = mrc_history_resume(mrc_hub_history(past->hub), place);
+            status = mrc_history_resume(mrc_hub_history(pages->hub), place);
         else
             return status;
         if (status != APR_SUCCESS)
@@ -436,7 +436,7 @@ struct mrc_pages_record *mrc_page_get(struct mrc_page *page, size_t at)
     return &page->records[at];
 }
 
-/* Gives PAGE topics that are relative to BASE; false: out of memory. */
+/* Parses the topics of PAGE for BASE. False: out of memory. */
 static bool make_topics(struct mrc_page *page, const char *base)
 {
     page->base = strdup(base);
@@ -458,8 +458,8 @@ static bool make_topics(struct mrc_page *page, const char *base)
 }
 
 /*
- * A topic without a base takes that of the first matcher that it meets, and a page may outlive
- * that. So what is shared has a base of its own from the beginning.
+ * A topic without a base takes the base of the first matcher that parses it, and a page may outlive
+ * that matcher. So topics that are shared have a copy of the base from the beginning.
  */
 struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char *base,
                                    struct mrc_topics *own)
@@ -502,11 +502,11 @@ static bool is_same(const struct mrc_pages_choice *a, const struct mrc_pages_cho
     return a->first == b->first && memcmp(a->bits, b->bits, sizeof(a->bits)) == 0;
 }
 
-/* Puts the events of what is chosen together. */
-static struct mrc_event *join(struct mrc_pages *past, const struct mrc_page *page,
+/* Joins the events of the records that are chosen. */
+static struct mrc_event *join(struct mrc_pages *pages, const struct mrc_page *page,
                               const struct mrc_pages_choice *choice)
 {
-    mrc_buf_reset(&past->scratch);
+    mrc_buf_reset(&pages->scratch);
     for (size_t bit = 0; bit < MRC_PAGES_CHOICE_MAX; bit++) {
         struct mrc_event *event =
             is_chosen(choice, bit) ? page->records[choice->first + bit].event : NULL;
@@ -515,12 +515,12 @@ static struct mrc_event *join(struct mrc_pages *past, const struct mrc_page *pag
             continue;
         if (choice->count == 1)
             return mrc_event_ref(event);
-        mrc_buf_add_bytes(&past->scratch, mrc_event_bytes(event));
+        mrc_buf_add_bytes(&pages->scratch, mrc_event_bytes(event));
     }
-    return mrc_buf_error(&past->scratch) ? NULL : mrc_event_create(mrc_buf_bytes(&past->scratch));
+    return mrc_buf_error(&pages->scratch) ? NULL : mrc_event_create(mrc_buf_bytes(&pages->scratch));
 }
 
-struct mrc_event *mrc_page_event(struct mrc_pages *past, struct mrc_page *page,
+struct mrc_event *mrc_page_event(struct mrc_pages *pages, struct mrc_page *page,
                                  const struct mrc_pages_choice *choice)
 {
     struct chosen *chosen = NULL;
@@ -531,7 +531,7 @@ struct mrc_event *mrc_page_event(struct mrc_pages *past, struct mrc_page *page,
         if (chosen->event && is_same(&chosen->choice, choice))
             return mrc_event_ref(chosen->event);
     }
-    event = join(past, page, choice);
+    event = join(pages, page, choice);
     if (!event)
         return NULL;
     chosen = &page->chosen[page->next_chosen];

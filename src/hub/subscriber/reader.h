@@ -36,7 +36,7 @@ typedef void mrc_reader_wake_fn(void *ctx);
 apr_status_t mrc_reader_start(apr_pool_t *pool, struct mrc_reader **ret_reader);
 
 /*
- * Ends the thread and waits for it; nobody is woken any more. Readings that are left can still be
+ * Ends the thread and waits for it; it calls no WAKE any more. Readings that are left can still be
  * given up. False: the thread has not ended within some seconds, and the process has to end without
  * it. Accepts NULL.
  */

@@ -7,9 +7,9 @@
 #include "core/base/buf.h"
 #include "mrc_config.h"
 
-/* One document on its way. */
+/* The transfer of one document. */
 struct transfer {
-    CURL *easy; /* NULL: this place is free */
+    CURL *easy; /* NULL: this entry is unused */
     size_t tag;
     struct mrc_buf body;
     bool too_long;
@@ -88,7 +88,8 @@ static void set_options(const struct mrc_fetcher *fetcher, struct transfer *tran
     curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS, (long)CURLPROTO_HTTPS);
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a name server that hangs holds up no end */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT,
+                     1L); /* a hanging name server does not delay the end */
 #endif
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
@@ -149,8 +150,8 @@ bool mrc_fetcher_is_active(const struct mrc_fetcher *fetcher, size_t tag)
     return false;
 }
 
-/* Tells how TRANSFER ended. */
-static void tell(struct mrc_fetcher *fetcher, struct transfer *transfer, CURLcode result)
+/* Reports how TRANSFER ended. */
+static void report(struct mrc_fetcher *fetcher, struct transfer *transfer, CURLcode result)
 {
     char problem[CURL_ERROR_SIZE + 64] = "";
     long status = 0;
@@ -162,7 +163,7 @@ static void tell(struct mrc_fetcher *fetcher, struct transfer *transfer, CURLcod
         snprintf(problem, sizeof(problem), "%s",
                  transfer->problem[0] ? transfer->problem : curl_easy_strerror(result));
     else if (status != 200)
-        snprintf(problem, sizeof(problem), "the server answers with status %ld", status);
+        snprintf(problem, sizeof(problem), "the server answered with status %ld", status);
     fetcher->args.done(fetcher->args.ctx, transfer->tag, mrc_buf_bytes(&transfer->body),
                        problem[0] ? problem : NULL);
 }
@@ -182,7 +183,7 @@ void mrc_fetcher_turn(struct mrc_fetcher *fetcher, int wake_fd, int timeout_ms)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        tell(fetcher, transfer, message->data.result);
+        report(fetcher, transfer, message->data.result);
         end_transfer(fetcher, transfer);
     }
 }

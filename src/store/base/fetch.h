@@ -1,9 +1,9 @@
 /*
- * Fetching small documents by https, several at a time, without ever blocking.
+ * Fetches small documents over https, several at a time, without blocking.
  *
- * https only, redirects too; certificates are verified; what is longer, takes longer or leads
- * further than the bounds below is an error. Of what a server answers nothing but the body of a 200
- * is used.
+ * Only https, also in redirects; certificates are verified. A document that exceeds the bounds
+ * below in length, time or redirects is an error. Only the body of a response with status 200 is
+ * used.
  *
  * A fetcher belongs to one thread.
  */
@@ -16,7 +16,7 @@
 #include "apr_errno.h"
 #include "core/base/bytes.h"
 
-/* How many are fetched at the same time. */
+/* At most this many documents are fetched at the same time. */
 #define MRC_FETCH_MAX_ACTIVE 8
 
 #define MRC_FETCH_MAX_REDIRECTS      3
@@ -25,34 +25,34 @@
 
 struct mrc_fetcher;
 
-/* What became of the document TAG: its CONTENT, or (PROBLEM is not NULL) why there is none. */
+/* Reports the document TAG: its CONTENT or, if PROBLEM is not NULL, why there is none. */
 typedef void mrc_fetch_done_fn(void *ctx, size_t tag, struct mrc_bytes content,
                                const char *problem);
 
 struct mrc_fetcher_args {
-    const char *ca_file; /* PEM: whom to trust; NULL: whom the system trusts */
-    size_t max_bytes;    /* of a document */
+    const char *ca_file; /* trusted certificates, PEM; NULL: those of the system */
+    size_t max_bytes;    /* of one document */
     mrc_fetch_done_fn *done;
     void *ctx;
 };
 
-/* To be called while the process has one thread. APR_EGENERAL: libcurl does not start. */
+/* Call it while the process has only one thread. APR_EGENERAL: libcurl does not start. */
 apr_status_t mrc_fetcher_create(const struct mrc_fetcher_args *args,
                                 struct mrc_fetcher **ret_fetcher);
 
-/* Gives up what is being fetched, of which nothing is said. Accepts NULL. */
+/* Abandons running transfers without reporting them. Accepts NULL. */
 void mrc_fetcher_free(struct mrc_fetcher *fetcher);
 
-/* Begins to fetch URL. False: as many are being fetched as may be, or there is no memory. */
+/* Begins to fetch URL. False: MRC_FETCH_MAX_ACTIVE transfers are running, or there is no memory. */
 bool mrc_fetcher_start(struct mrc_fetcher *fetcher, const char *url, size_t tag);
 
-/* Whether TAG is being fetched, or (MRC_FETCH_ANY) anything. */
+/* Whether TAG is being fetched; with MRC_FETCH_ANY, whether anything is. */
 #define MRC_FETCH_ANY ((size_t)-1)
 bool mrc_fetcher_is_active(const struct mrc_fetcher *fetcher, size_t tag);
 
 /*
- * Waits until there is something to do, WAKE_FD is readable, or TIMEOUT_MS have passed; does it,
- * and tells of what is done.
+ * Waits until a transfer can go on, WAKE_FD is readable, or TIMEOUT_MS have passed; then advances
+ * the transfers and reports those that have ended.
  */
 void mrc_fetcher_turn(struct mrc_fetcher *fetcher, int wake_fd, int timeout_ms);
 

@@ -55,7 +55,7 @@ apr_status_t mrc_file_read(const char *path, struct mrc_buf *buf)
 {
     apr_status_t status;
     struct stat st;
-    /* A pipe must not hold us up. */
+    /* O_NONBLOCK: opening a pipe must not block. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
     if (fd < 0)

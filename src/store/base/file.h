@@ -1,5 +1,5 @@
 /*
- * Small files that somebody else may replace while they are read.
+ * Small files that another process may replace while they are read.
  */
 #ifndef MRC_STORE_BASE_FILE_H
 #define MRC_STORE_BASE_FILE_H
@@ -11,8 +11,8 @@
 #include "apr_errno.h"
 #include "core/base/buf.h"
 
-/* Which file a path leads to, and in which state: two that are equal are the same content, unless
- * it was written twice within one tick of the file system's clock. */
+/* The identity and state of a file. Equal stamps mean the same content, unless the file was written
+ * twice within one tick of the file system's clock. */
 struct mrc_file_stamp {
     dev_t device;
     ino_t inode;
@@ -22,12 +22,12 @@ struct mrc_file_stamp {
 
 bool mrc_file_stamp_eq(const struct mrc_file_stamp *a, const struct mrc_file_stamp *b);
 
-/* The stamp of PATH, links followed. An error of the operating system. */
+/* The stamp of PATH; follows links. Errors of the operating system. */
 apr_status_t mrc_file_look(const char *path, struct mrc_file_stamp *ret_stamp);
 
 /*
- * Appends the whole of PATH, a regular file, to BUF. An error of the operating system; APR_EINVAL
- * if it is no regular file, APR_ENOMEM and APR_EGENERAL (longer than BUF may be) if BUF has failed.
+ * Appends the content of the regular file PATH to BUF. Errors of the operating system; APR_EINVAL:
+ * it is not a regular file; APR_ENOMEM; APR_EGENERAL: it is longer than BUF may be.
  */
 apr_status_t mrc_file_read(const char *path, struct mrc_buf *buf);
 

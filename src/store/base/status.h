@@ -1,7 +1,7 @@
 /*
- * What the store answers beside APR's own statuses.
+ * Status codes of the store beside APR's own.
  *
- * They lie in the range that APR leaves to its users. APR_SUCCESS, APR_EOF, APR_NOTFOUND,
+ * They are in the range that APR leaves to its users. APR_SUCCESS, APR_EOF, APR_NOTFOUND,
  * APR_TIMEUP, APR_ENOMEM and the errors of the operating system keep their meaning.
  */
 #ifndef MRC_STORE_BASE_STATUS_H
@@ -10,26 +10,23 @@
 #include "apr_errno.h"
 #include "core/base/err.h"
 
-/* The hub has moved to another segment, or is gone: this process belongs to a generation that
- * ends. Nothing was stored; a publisher may come again (503 with Retry-After). */
+/* The hub has moved to another segment or is gone: this process belongs to an old generation.
+ * Nothing was stored; the publisher may try again (503 with Retry-After). */
 #define MRC_STATUS_SUPERSEDED (APR_OS_START_USERERR + 7301)
 
-/* The record can never fit into this ring. Nothing was stored. */
+/* The record is too large for this ring. Nothing was stored. */
 #define MRC_STATUS_TOO_LARGE (APR_OS_START_USERERR + 7302)
 
-/* The ring has overwritten what this reader wanted to read next. */
+/* The ring has overwritten the next record of this reader. */
 #define MRC_STATUS_OVERRUN (APR_OS_START_USERERR + 7303)
 
-/* The bytes contradict each other; a mended writer never leaves that. */
+/* The bytes contradict each other. The death of a writer never causes that. */
 #define MRC_STATUS_CORRUPT (APR_OS_START_USERERR + 7304)
 
-/* The name of one of the four above, or NULL for any other; a constant. */
+/* The text of one of the four codes above, a constant; NULL for any other status. */
 const char *mrc_status_text(apr_status_t status);
 
-/*
- * Writes the reason into ERROR (which may be NULL) and returns STATUS, so that a refusal is one
- * statement.
- */
+/* Writes the reason into ERROR, which may be NULL, and returns STATUS. */
 apr_status_t mrc_status_set(struct mrc_error *error, apr_status_t status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

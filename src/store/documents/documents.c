@@ -12,7 +12,7 @@
 
 #define WORDS_PER_COPY (MRC_DOCUMENT_MAX_BYTES / sizeof(uint64_t))
 
-/* A reader that is passed this often tries again the next time. */
+/* A reader that the writer overtakes this often gives up until the next call. */
 #define READ_TRIES 8
 
 struct mrc_documents {
@@ -53,7 +53,7 @@ apr_status_t mrc_documents_create(apr_pool_t *pool, const struct mrc_document_sp
     documents->documents =
         (struct mrc_document *)(void *)(base + sizeof(struct mrc_documents_header));
     documents->copies = (_Atomic uint64_t *)(void *)(base + head);
-    madvise(base, documents->size, MADV_DONTDUMP); /* secrets; where it fails nothing else does */
+    madvise(base, documents->size, MADV_DONTDUMP); /* secrets; a failure does no other harm */
     err = mrc_lock_init(&documents->header->leader);
     for (size_t i = 0; i < n && !err; i++) {
         documents->names[i] = apr_pstrdup(pool, specs[i].name);
@@ -62,7 +62,8 @@ apr_status_t mrc_documents_create(apr_pool_t *pool, const struct mrc_document_sp
     }
     if (err) {
         mrc_documents_close(documents);
-        return mrc_status_set(error, err, "the key files and JWK Sets cannot be shared");
+        return mrc_status_set(error, err,
+                              "the key files and JWK Sets cannot be shared by the processes");
     }
     *ret_documents = documents;
     return APR_SUCCESS;
@@ -108,7 +109,7 @@ uint64_t mrc_documents_generation(const struct mrc_documents *documents, size_t 
     return atomic_load_explicit(&documents->documents[i].generation, memory_order_acquire);
 }
 
-/* Copies LEN bytes out of shared words, which may be written to meanwhile. */
+/* Copies LEN bytes out of shared words, which may change meanwhile. */
 static void copy_out(char *to, const _Atomic uint64_t *from, size_t len)
 {
     for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
@@ -131,7 +132,7 @@ bool mrc_documents_read(const struct mrc_documents *documents, size_t i, struct 
         if (generation == 0)
             return false;
         len = atomic_load_explicit(&document->bytes[generation % 2], memory_order_acquire);
-        if (len > MRC_DOCUMENT_MAX_BYTES) /* never, unless it is being overwritten */
+        if (len > MRC_DOCUMENT_MAX_BYTES) /* only while it is being overwritten */
             continue;
         to = mrc_buf_extend(buf, (size_t)len);
         if (mrc_buf_error(buf))
@@ -178,7 +179,7 @@ bool mrc_documents_say_once(const struct mrc_documents *documents, size_t i, con
 
 bool mrc_documents_lead(const struct mrc_documents *documents)
 {
-    bool owner_died; /* what a dead leader was writing is in the copy that does not count */
+    bool owner_died; /* ignored: a dead leader was writing to the copy that is not current */
 
     return mrc_lock_acquire(&documents->header->leader, 0, &owner_died) == APR_SUCCESS;
 }
@@ -196,8 +197,8 @@ bool mrc_documents_write(const struct mrc_documents *documents, size_t i, struct
 
     if (content.len > MRC_DOCUMENT_MAX_BYTES)
         return false;
-    /* All with release: who still copies the version of two before, and sees a word of this one,
-     * must find that the generation has moved on. */
+    /* All with release order: a reader that still copies the version before the last and sees a
+     * word of this one must find that the generation has changed. */
     for (size_t at = 0; at < content.len; at += sizeof(uint64_t)) {
         size_t rest = content.len - at;
         uint64_t word = 0;

@@ -15,23 +15,23 @@
 #include "store/shm/runtime_dir.h"
 #include "store/shm/segment.h"
 
-/* Another server may take our control file for a dead one's, in the moment before it is locked. */
+/* Another server may remove our control file in the moment before we lock it: then we try again. */
 #define OPEN_TRIES 10
 
-/* One hub that lives; in a pool of its own, below the process pool. */
+/* A hub, in a pool of its own below the process pool. */
 struct hub {
     struct hub *next;
     apr_pool_t *pool;
     struct mrc_hub_segment *segment;
     unsigned number; /* of its file */
-    bool wanted;     /* while reconciling: the new configuration has it */
+    bool wanted;     /* while reconciling: it is in the new configuration */
 };
 
 struct mrc_memory {
     apr_pool_t *pool; /* the process pool */
     pid_t owner;
     unsigned nslots;
-    unsigned last_number; /* of a hub's file; none is used twice */
+    unsigned last_number; /* of a hub's file; no number is used twice */
     struct mrc_control *control;
     struct mrc_notify *notify;
     struct hub *first;
@@ -70,7 +70,7 @@ static apr_status_t make_key(char ret_key[MRC_RUNTIME_DIR_KEY_BYTES + 1])
     return APR_SUCCESS;
 }
 
-/* Makes the control file and locks it. APR_EAGAIN: another server has just swept it away. */
+/* Creates and locks the control file. APR_EAGAIN: another server has just removed it. */
 static apr_status_t open_control(struct mrc_memory *memory, struct mrc_error *error)
 {
     char name[MRC_RUNTIME_DIR_NAME_BYTES];
@@ -81,7 +81,7 @@ static apr_status_t open_control(struct mrc_memory *memory, struct mrc_error *er
 
     status = make_key(memory->key);
     if (status)
-        return mrc_status_set(error, status, "the system gives no random bytes");
+        return mrc_status_set(error, status, "the system has no random bytes");
     mrc_runtime_dir_control_name(memory->key, name);
     status = mrc_control_create(memory->pool, memory->dir, name, memory->nslots, error, &control);
     if (status)
@@ -140,7 +140,7 @@ static struct hub *find_hub(const struct mrc_memory *memory, const char *key)
     return NULL;
 }
 
-/* Unmaps and removes the file; the struct is gone with its pool. */
+/* Unmaps the hub, removes its file and destroys its pool. */
 static void destroy_hub(struct mrc_memory *memory, struct hub *hub)
 {
     char name[MRC_RUNTIME_DIR_NAME_BYTES];
@@ -151,7 +151,7 @@ static void destroy_hub(struct mrc_memory *memory, struct hub *hub)
     apr_pool_destroy(hub->pool);
 }
 
-/* A new hub, in no list yet. */
+/* Creates a hub; it is not in the list yet. */
 static apr_status_t create_hub(struct mrc_memory *memory, const struct mrc_hub_shape *shape,
                                struct mrc_error *error, struct hub **ret_hub)
 {
@@ -177,8 +177,8 @@ static apr_status_t create_hub(struct mrc_memory *memory, const struct mrc_hub_s
 }
 
 /*
- * Moves the ring, and what it goes along with. With a durable history nobody may be between the
- * commit and the ring meanwhile: then the publish lock is held, too.
+ * Moves the ring and its binding to a history file. With a durable history, no publisher may be
+ * between its commit and the ring meanwhile, so the publish lock is held too.
  */
 static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
                               int64_t wait_us)
@@ -202,8 +202,8 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
     return status;
 }
 
-/* Moves OLD to a new segment of SHAPE, in its place of the list. On failure OLD goes on; success
- * with a text in ERROR is worth a warning. */
+/* Moves OLD to a new segment of SHAPE, which takes its place in the list. On failure OLD goes on. A
+ * text in ERROR on success is a warning. */
 static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                const struct mrc_hub_shape *shape, int64_t wait_us,
                                struct mrc_error *error)
@@ -222,17 +222,17 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                                            : "its history could not be copied");
     }
     mrc_hub_segment_carry(old->segment, hub->segment);
-    /* After the move: what ends from now on cannot be told in the old ring, and stays for this. */
+    /* After the move: a subscription that ends from now on cannot be announced in the old ring, so
+     * it is still in the old roster. */
     if (mrc_hub_segment_roster(old->segment) && mrc_hub_segment_roster(hub->segment) &&
         mrc_roster_carry(mrc_hub_segment_roster(old->segment),
                          mrc_hub_segment_roster(hub->segment)) > 0)
-        mrc_error_set(error, MRC_OK, "has no room now to tell the end of each subscription");
+        mrc_error_set(error, MRC_OK, "has no room to announce the end of each subscription");
     while (*place != old)
         place = &(*place)->next;
     hub->next = old->next;
-    hub->wanted = true;
     *place = hub;
-    mrc_hub_segment_wake(old->segment, memory->notify); /* its children shall see that it ended */
+    mrc_hub_segment_wake(old->segment, memory->notify); /* so that its children see that it ended */
     destroy_hub(memory, old);
     return APR_SUCCESS;
 }
@@ -240,12 +240,7 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
 static apr_status_t rebound_hub(const struct hub *hub, const struct mrc_hub_shape *shape,
                                 int64_t wait_us, struct mrc_error *error)
 {
-    struct mrc_ring_bounds bounds = {
-        .count = shape->history_count,
-        .bytes = shape->history_bytes,
-        .age_us = (uint64_t)shape->history_age_us,
-        .off = shape->history_off,
-    };
+    const struct mrc_ring_bounds bounds = mrc_hub_shape_bounds(shape);
     apr_status_t status =
         mrc_ring_set_bounds(mrc_hub_segment_ring(hub->segment), &bounds, apr_time_now(), wait_us);
 
@@ -270,7 +265,7 @@ static apr_status_t check_shapes(const struct mrc_memory *memory,
     return APR_SUCCESS;
 }
 
-/* What is left of the wait that one reconcile may take in all. */
+/* The rest of MRC_MEMORY_WAIT_US since START. */
 static int64_t remaining(apr_time_t start)
 {
     int64_t left = MRC_MEMORY_WAIT_US - (apr_time_now() - start);
@@ -278,13 +273,22 @@ static int64_t remaining(apr_time_t start)
     return left < 0 ? 0 : left > MRC_MEMORY_WAIT_US ? MRC_MEMORY_WAIT_US : left;
 }
 
-static void remove_unwanted(struct mrc_memory *memory, apr_time_t start)
+/* Removes the hubs that are in none of the N SHAPES. */
+static void remove_unwanted(struct mrc_memory *memory, const struct mrc_hub_shape *shapes, size_t n,
+                            apr_time_t start)
 {
     struct hub **place = &memory->first;
+    struct hub *hub;
 
+    for (hub = memory->first; hub; hub = hub->next)
+        hub->wanted = false;
+    for (size_t i = 0; i < n; i++) {
+        hub = find_hub(memory, shapes[i].key);
+        if (hub)
+            hub->wanted = true;
+    }
     while (*place) {
-        struct hub *hub = *place;
-
+        hub = *place;
         if (hub->wanted) {
             place = &hub->next;
             continue;
@@ -296,55 +300,61 @@ static void remove_unwanted(struct mrc_memory *memory, apr_time_t start)
     }
 }
 
+static apr_status_t add_hub(struct mrc_memory *memory, const struct mrc_hub_shape *shape,
+                            struct mrc_error *error)
+{
+    struct hub *hub;
+    apr_status_t status = create_hub(memory, shape, error, &hub);
+
+    if (status)
+        return status;
+    hub->next = memory->first;
+    memory->first = hub;
+    return APR_SUCCESS;
+}
+
+/* Gives HUB the new SHAPE. It goes on as before if that fails; WARNING, if still empty, says so. */
+static void change_hub(struct mrc_memory *memory, struct hub *hub,
+                       const struct mrc_hub_shape *shape, int64_t wait_us,
+                       struct mrc_error *warning)
+{
+    struct mrc_error reason = {""};
+    apr_status_t status = mrc_hub_segment_has_shape(hub->segment, shape)
+                              ? rebound_hub(hub, shape, wait_us, &reason)
+                              : resize_hub(memory, hub, shape, wait_us, &reason);
+
+    if (warning->text[0])
+        return;
+    if (status)
+        mrc_error_set(warning, MRC_OK,
+                      "the hub %.80s keeps the memory and history bounds it had before: %.140s",
+                      shape->key, reason.text);
+    else if (reason.text[0])
+        mrc_error_set(warning, MRC_OK, "the hub %.80s %.140s", shape->key, reason.text);
+}
+
 apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes,
                                   size_t n, struct mrc_error *error)
 {
     apr_status_t status = check_shapes(memory, shapes, n, error);
     struct mrc_error warning = {""};
     apr_time_t start = apr_time_now();
-    struct mrc_error reason;
-    struct hub *hub;
-    size_t i;
 
     if (status)
         return status;
-    for (hub = memory->first; hub; hub = hub->next)
-        hub->wanted = false;
-    for (i = 0; i < n; i++) {
-        hub = find_hub(memory, shapes[i].key);
-        if (hub)
-            hub->wanted = true;
-    }
-    remove_unwanted(memory, start); /* first: their room may be what the others need */
-
-    for (i = 0; i < n; i++) {
-        const struct mrc_hub_shape *shape = &shapes[i];
+    remove_unwanted(memory, shapes, n, start); /* first: the others may need their room */
+    for (size_t i = 0; i < n; i++) {
+        struct hub *hub = find_hub(memory, shapes[i].key);
+        struct mrc_error reason = {""};
         apr_status_t one;
 
-        reason.text[0] = '\0';
-        hub = find_hub(memory, shape->key);
-        if (!hub) {
-            one = create_hub(memory, shape, &reason, &hub);
-            if (!one) {
-                hub->wanted = true;
-                hub->next = memory->first;
-                memory->first = hub;
-            } else if (!status) {
-                status = mrc_status_set(error, one, "%s", reason.text);
-            }
+        if (hub) {
+            change_hub(memory, hub, &shapes[i], remaining(start), &warning);
             continue;
         }
-        if (mrc_hub_segment_has_shape(hub->segment, shape))
-            one = rebound_hub(hub, shape, remaining(start), &reason);
-        else
-            one = resize_hub(memory, hub, shape, remaining(start), &reason);
-        if (one && warning.text[0] == '\0')
-            mrc_status_set(
-                &warning, one,
-                "the hub %.80s keeps the memory and history bounds it had before: %.140s",
-                shape->key, reason.text);
-        else if (reason.text[0] && warning.text[0] == '\0')
-            mrc_error_set(&warning, MRC_OK, "the hub %.80s %.140s", shape->key, reason.text);
+        one = add_hub(memory, &shapes[i], &reason);
+        if (one && !status)
+            status = mrc_status_set(error, one, "%s", reason.text);
     }
     if (!status && error)
         *error = warning;
@@ -386,7 +396,7 @@ apr_status_t mrc_memory_set_documents(struct mrc_memory *memory,
     return APR_SUCCESS;
 }
 
-/* ---- Asking -----------------------------------------------------------------------------------*/
+/* ---- Accessors --------------------------------------------------------------------------------*/
 
 struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key)
 {

@@ -35,22 +35,10 @@ static void add_region(struct mrc_hub_header *header, enum mrc_hub_region_type t
     header->total_bytes += (size + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
 }
 
-/* Computes the header of a segment of this shape, and the sizes of its ring. */
-static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
-                            struct mrc_error *error, struct mrc_hub_header *ret_header,
-                            uint64_t *ret_capacity, uint64_t *ret_buckets)
+static apr_status_t check_shape(const struct mrc_hub_shape *shape, unsigned nslots,
+                                struct mrc_error *error)
 {
-    struct mrc_hub_header header = {
-        .magic = MRC_HUB_MAGIC,
-        .version = MRC_HUB_VERSION,
-        .nslots = nslots,
-        .total_bytes = sizeof(header),
-        .region_count = MRC_HUB_REGION_USED,
-    };
     size_t key_bytes = shape->key ? strlen(shape->key) : 0;
-    uint32_t own = 0, shared = 0;
-    uint64_t capacity;
-    uint64_t buckets;
 
     if (key_bytes == 0 || key_bytes > MRC_HUB_KEY_MAX)
         return mrc_status_set(error, APR_EINVAL,
@@ -66,6 +54,28 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                               "active subscriptions of the hub %.100s: at most %" APR_UINT64_T_FMT
                               " subscribers can be listed",
                               shape->key, MRC_ROSTER_SUBSCRIBERS_MAX);
+    return APR_SUCCESS;
+}
+
+/* Computes the header of a segment of this shape, and the sizes of its ring. */
+static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
+                            struct mrc_error *error, struct mrc_hub_header *ret_header,
+                            uint64_t *ret_capacity, uint64_t *ret_buckets)
+{
+    struct mrc_hub_header header = {
+        .magic = MRC_HUB_MAGIC,
+        .version = MRC_HUB_VERSION,
+        .nslots = nslots,
+        .total_bytes = sizeof(header),
+        .region_count = MRC_HUB_REGION_USED,
+    };
+    apr_status_t status = check_shape(shape, nslots, error);
+    uint32_t own = 0, shared = 0;
+    uint64_t capacity;
+    uint64_t buckets;
+
+    if (status)
+        return status;
     capacity =
         mrc_ring_capacity_for(shape->ring_bytes, shape->history_count, shape->body_max_bytes);
     if (capacity == 0)
@@ -75,8 +85,8 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
             "1 GB for one update",
             shape->key);
     buckets = mrc_ring_buckets_for(shape->ring_bytes, shape->history_count);
-    memcpy(header.key, shape->key, key_bytes);
-    header.key_bytes = (uint32_t)key_bytes;
+    header.key_bytes = (uint32_t)strlen(shape->key);
+    memcpy(header.key, shape->key, header.key_bytes);
     add_region(&header, MRC_HUB_REGION_RING, mrc_ring_region_bytes(capacity));
     add_region(&header, MRC_HUB_REGION_INDEX, mrc_ring_index_bytes(buckets));
     add_region(&header, MRC_HUB_REGION_INTEREST, mrc_interests_bytes(nslots));
@@ -153,24 +163,43 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
+/* Creates what the regions of the zeroed HUB contain. */
+static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub,
+                                   const struct mrc_hub_shape *shape, uint64_t capacity,
+                                   uint64_t buckets, struct mrc_error *error)
+{
+    const struct mrc_ring_bounds bounds = mrc_hub_shape_bounds(shape);
+    const struct mrc_hub_region *region = hub->geometry.region;
+    apr_status_t status =
+        mrc_ring_create(pool, at(&hub->segment, region[MRC_HUB_REGION_RING].offset), capacity,
+                        at(&hub->segment, region[MRC_HUB_REGION_INDEX].offset), buckets, &bounds,
+                        error, &hub->ring);
+
+    if (!status)
+        status = create_staging(pool, hub, error);
+    if (!status)
+        status = create_keyed(pool, hub, shape, error);
+    if (!status && shape->roster_subscribers) {
+        uint32_t own, shared;
+
+        mrc_roster_measure(shape->roster_subscribers, &own, &shared);
+        hub->roster = mrc_roster_create(
+            pool, at(&hub->segment, region[MRC_HUB_REGION_PRESENCE].offset), own, shared);
+    }
+    return status;
+}
+
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
                                     struct mrc_error *error, struct mrc_hub_segment **ret_segment)
 {
-    struct mrc_ring_bounds bounds = {
-        .count = shape->history_count,
-        .bytes = shape->history_bytes,
-        .age_us = (uint64_t)shape->history_age_us,
-        .off = shape->history_off,
-    };
     struct mrc_hub_header header;
     struct mrc_hub_segment *hub;
     struct mrc_segment segment;
     uint64_t capacity;
     uint64_t buckets;
-    apr_status_t status;
+    apr_status_t status = lay_out(shape, nslots, error, &header, &capacity, &buckets);
 
-    status = lay_out(shape, nslots, error, &header, &capacity, &buckets);
     if (status)
         return status;
     header.created_us = apr_time_now();
@@ -180,24 +209,11 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     mrc_segment_close_fd(&segment);
     *(struct mrc_hub_header *)segment.base = header;
     hub = attach(pool, &segment, &header);
-    status = mrc_ring_create(pool, at(&segment, header.region[MRC_HUB_REGION_RING].offset),
-                             capacity, at(&segment, header.region[MRC_HUB_REGION_INDEX].offset),
-                             buckets, &bounds, error, &hub->ring);
-    if (!status)
-        status = create_staging(pool, hub, error);
-    if (!status)
-        status = create_keyed(pool, hub, shape, error);
+    status = create_regions(pool, hub, shape, capacity, buckets, error);
     if (status) {
         mrc_segment_close(&segment);
         mrc_segment_remove(dir, name);
         return status;
-    }
-    if (shape->roster_subscribers) {
-        uint32_t own, shared;
-
-        mrc_roster_measure(shape->roster_subscribers, &own, &shared);
-        hub->roster = mrc_roster_create(
-            pool, at(&segment, header.region[MRC_HUB_REGION_PRESENCE].offset), own, shared);
     }
     *ret_segment = hub;
     return APR_SUCCESS;

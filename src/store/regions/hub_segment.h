@@ -39,6 +39,17 @@ struct mrc_hub_shape {
     uint64_t census_streams;     /* capacity of the census; 0: absent */
 };
 
+/* The bounds of the history of such a hub. */
+static inline struct mrc_ring_bounds mrc_hub_shape_bounds(const struct mrc_hub_shape *shape)
+{
+    return (struct mrc_ring_bounds){
+        .count = shape->history_count,
+        .bytes = shape->history_bytes,
+        .age_us = (uint64_t)shape->history_age_us,
+        .off = shape->history_off,
+    };
+}
+
 /* The exact size of the segment; 0 if the shape is impossible, with the reason in ERROR. Creates
  * nothing. */
 uint64_t mrc_hub_segment_size(const struct mrc_hub_shape *shape, unsigned nslots,

@@ -1,5 +1,5 @@
 /*
- * The bytes of the control segment: one for each server.
+ * The bytes of the control segment; every server has one.
  *
  *     0                  +---------------------------------------------+
  *                        | struct mrc_control_header       (128 bytes) |
@@ -9,7 +9,7 @@
  *                        | u64 counter [MRC_CONTROL_COUNTERS]          |  server-wide numbers
  *     total_bytes        +---------------------------------------------+
  *
- * The life of a child slot, all in its one word, so that nothing can be half done:
+ * The state of a child slot is in one word, so no change can be half done:
  *
  *            claim (the child)                  mark_dead (the parent)
  *     FREE ---------------------> LIVE(pid) ---------------------------> DEAD(pid)
@@ -36,7 +36,7 @@
 #define MRC_CONTROL_COUNTERS  64
 #define MRC_CONTROL_PID_BITS  30
 
-/* Written by the parent before any child exists; constant from then on. */
+/* Constant: written by the parent before any child exists. */
 struct mrc_control_header {
     uint64_t magic;
     uint32_t version;
@@ -50,12 +50,12 @@ struct mrc_control_header {
 };
 _Static_assert(sizeof(struct mrc_control_header) == 128, "the header is 128 bytes");
 
-/* A line of its own for each child. */
+/* One cache line for each child. */
 struct mrc_control_slot {
-    /* State and pids, see the drawing. Every change is one compare-and-swap (seq_cst). */
+    /* State and pids, as in the drawing. Every change is one compare-and-swap (seq_cst). */
     _Atomic uint64_t word;
-    /* The configuration generation of the child; written by the child after it has claimed the
-     * slot, and set to 0 ("not told") before the slot becomes FREE. For people only. */
+    /* The configuration generation of the child, for people only. Written by the child after it has
+     * claimed the slot; set to 0 (unknown) before the slot becomes FREE. */
     _Atomic uint64_t generation;
     uint8_t reserved[48];
 };

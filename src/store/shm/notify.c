@@ -28,8 +28,8 @@ apr_status_t mrc_notify_create(apr_pool_t *pool, unsigned nslots, struct mrc_err
 
             mrc_notify_close(notify);
             return mrc_status_set(error, err,
-                                  "cannot make %u notification descriptors, one for each child "
-                                  "that can be: %s after %u; raise ulimit -n or lower ServerLimit",
+                                  "cannot create %u notification descriptors, one for each child "
+                                  "slot: %s after %u; raise ulimit -n or lower ServerLimit",
                                   nslots, apr_strerror(err, reason, sizeof(reason)), made);
         }
         notify->fd[notify->nslots] = fd;
@@ -50,7 +50,7 @@ void mrc_notify_wake(const struct mrc_notify *notify, unsigned slot)
 
     if (slot >= notify->nslots)
         return;
-    /* EAGAIN is a counter at its very end: it is readable, which is all that is wanted. */
+    /* EAGAIN: the counter has its largest value. The descriptor is readable, so all is well. */
     do {
         put = write(notify->fd[slot], &one, sizeof(one));
     } while (put < 0 && errno == EINTR);
@@ -63,7 +63,7 @@ void mrc_notify_drain(const struct mrc_notify *notify, unsigned slot)
 
     if (slot >= notify->nslots)
         return;
-    /* One read takes the whole counter; EAGAIN: there was nothing to take. */
+    /* One read takes the whole counter. EAGAIN: there was no wake-up. */
     do {
         got = read(notify->fd[slot], &count, sizeof(count));
     } while (got < 0 && errno == EINTR);

@@ -1,9 +1,10 @@
 /*
- * How one process wakes another: one eventfd for each child slot.
+ * Waking other processes: one eventfd for each child slot.
  *
- * The parent makes them before it forks, so every child, of every generation, holds all of them
- * under the same numbers. A counter coalesces by itself: a thousand wake-ups that nobody has
- * taken yet are one, and the descriptor is never full.
+ * The parent creates them before it forks, so every child of every generation has all of them under
+ * the same numbers. Wake-ups that nobody has taken yet coalesce in the counter of the eventfd, and
+ * one read takes all of them. A socket pair would need two descriptors for each slot and a longer
+ * read for every wake-up (tests/bench/bench_notify.c).
  */
 #ifndef MRC_STORE_SHM_NOTIFY_H
 #define MRC_STORE_SHM_NOTIFY_H
@@ -15,21 +16,21 @@
 struct mrc_notify;
 
 /*
- * Makes NSLOTS descriptors, close-on-exec and non-blocking; the struct lives in POOL. On failure
- * none is left open, and ERROR says what to raise.
+ * Creates NSLOTS descriptors, close-on-exec and non-blocking; the struct lives in POOL. On failure
+ * none of them stays open, and ERROR names the limit to raise.
  */
 apr_status_t mrc_notify_create(apr_pool_t *pool, unsigned nslots, struct mrc_error *error,
                                struct mrc_notify **ret_notify);
 
-/* The descriptor that becomes readable when SLOT is woken; -1 for a slot that does not exist. */
+/* The descriptor that becomes readable when SLOT is woken; -1: there is no such slot. */
 int mrc_notify_fd(const struct mrc_notify *notify, unsigned slot);
 
 /* Wakes SLOT. Any thread of any process; never blocks. */
 void mrc_notify_wake(const struct mrc_notify *notify, unsigned slot);
 
 /*
- * Takes all wake-ups of SLOT; the owner of the slot calls it, also right after claiming, for those
- * that its predecessor left. Take first, then read the rings until they are empty.
+ * Takes all wake-ups of SLOT. The owner of the slot calls it, also right after it has claimed the
+ * slot, for wake-ups of the previous owner. Drain first, then read the rings until they are empty.
  */
 void mrc_notify_drain(const struct mrc_notify *notify, unsigned slot);
 

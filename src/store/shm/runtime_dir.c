@@ -28,7 +28,7 @@ void mrc_runtime_dir_hub_name(const char *key, unsigned number,
              MRC_RUNTIME_DIR_KEY_BYTES, key, number);
 }
 
-/* The part of NAME behind its key if it looks like a file of ours, and the key; else NULL. */
+/* The key of NAME, and the part behind it; NULL if NAME is not that of a file of ours. */
 static const char *parse_key(const char *name, char ret_key[MRC_RUNTIME_DIR_KEY_BYTES + 1])
 {
     size_t prefix = strlen(PREFIX);
@@ -60,7 +60,7 @@ static bool is_hub(const char *name, char ret_key[MRC_RUNTIME_DIR_KEY_BYTES + 1]
     return digits > 0 && digits <= DIGITS_MAX && rest[digits] == '\0';
 }
 
-/* A regular file, ours, known by one name only. */
+/* Whether it is a regular file of our user that has only one name. */
 static bool is_own(const struct stat *st)
 {
     return S_ISREG(st->st_mode) && st->st_uid == geteuid() && st->st_nlink == 1;
@@ -74,13 +74,14 @@ static void remove_own(int dir_fd, const char *name)
         unlinkat(dir_fd, name, 0);
 }
 
-/* The descriptor of the control file NAME, locked, if no process has it; else -1. */
+/* Locks the control file NAME and returns its descriptor; -1: a process has it, or it is not ours.
+ */
 static int lock_dead(int dir_fd, const char *name)
 {
     struct stat st;
     int fd;
 
-    /* Looked at before it is opened too: opening a device may do something. */
+    /* Checked before it is opened too, because opening a device may have an effect. */
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !is_own(&st))
         return -1;
     fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -93,7 +94,8 @@ static int lock_dead(int dir_fd, const char *name)
     return fd;
 }
 
-/* Removes hub files whose control file is gone; it is always made before them, removed after. */
+/* Removes hub files without a control file, which is always created before and removed after them.
+ */
 static void remove_orphans(DIR *dir)
 {
     char key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
@@ -134,6 +136,6 @@ void mrc_runtime_dir_sweep(const char *dir)
         remove_own(dirfd(files), entry->d_name);
         close(control_fd);
     }
-    remove_orphans(files); /* what belonged to those, too */
+    remove_orphans(files); /* also those of the servers above */
     closedir(files);
 }

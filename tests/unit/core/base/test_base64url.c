@@ -8,9 +8,9 @@ static enum mrc_err decode(const char *text, struct mrc_buf *buf)
     return mrc_base64url_decode(mrc_bytes_of(text), buf);
 }
 
-START_TEST(both_ways)
+START_TEST(encodes_and_decodes)
 {
-    /* RFC 4648, 10, and the two characters that base64url has for itself. */
+    /* RFC 4648, 10, and the two characters that only base64url has. */
     static const char *const cases[][2] = {
         {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
         {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xbf", "-_-_"},
@@ -52,7 +52,7 @@ START_TEST(every_byte_survives)
 }
 END_TEST
 
-START_TEST(one_spelling_only)
+START_TEST(refuses_other_encodings)
 {
     static const char *const bad[] = {
         "Zg==",
@@ -80,7 +80,7 @@ START_TEST(one_spelling_only)
         ck_assert_uint_eq(buf.len, 0);
         mrc_buf_free(&buf);
     }
-    /* Every last character of "Z?": just four of 64 leave no bit behind. */
+    /* Every last character of "Z?": only four of 64 leave no unused bit. */
     for (int c = 1, good = 0; c < 256; c++) {
         char text[] = {'Z', (char)c, '\0'};
 
@@ -94,7 +94,7 @@ START_TEST(one_spelling_only)
 }
 END_TEST
 
-START_TEST(keeps_the_bound_of_its_buffer)
+START_TEST(keeps_the_bound_of_the_buffer)
 {
     struct mrc_buf buf;
 
@@ -109,10 +109,10 @@ int main(void)
     Suite *suite = suite_create("base64url");
     TCase *tcase = tcase_create("base64url");
 
-    tcase_add_test(tcase, both_ways);
+    tcase_add_test(tcase, encodes_and_decodes);
     tcase_add_test(tcase, every_byte_survives);
-    tcase_add_test(tcase, one_spelling_only);
-    tcase_add_test(tcase, keeps_the_bound_of_its_buffer);
+    tcase_add_test(tcase, refuses_other_encodings);
+    tcase_add_test(tcase, keeps_the_bound_of_the_buffer);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -29,7 +29,7 @@ static struct mrc_interned *get(const char *text)
     return interned;
 }
 
-START_TEST(what_is_equal_is_kept_once)
+START_TEST(stores_equal_strings_once)
 {
     char text[] = "the same";
     struct mrc_interned *first = get(text), *second = get("the same"), *other = get("the other");
@@ -50,7 +50,7 @@ START_TEST(what_is_equal_is_kept_once)
 }
 END_TEST
 
-START_TEST(bytes_may_be_any)
+START_TEST(accepts_any_bytes)
 {
     struct mrc_interned *empty = get(""), *with_nul, *longer;
 
@@ -67,7 +67,7 @@ END_TEST
 
 #define MANY 1000
 
-START_TEST(there_may_be_many)
+START_TEST(holds_many_strings)
 {
     static struct mrc_interned *all[MANY];
     char text[32];
@@ -88,7 +88,7 @@ START_TEST(there_may_be_many)
 }
 END_TEST
 
-START_TEST(memory_may_run_out)
+START_TEST(reports_when_memory_runs_out)
 {
     struct mrc_interned *all[65];
     char text[32];
@@ -99,7 +99,7 @@ START_TEST(memory_may_run_out)
     alloc_left = -1;
     ck_assert_ptr_null(all[0]);
     ck_assert_uint_eq(mrc_interned_table_count(table), 0);
-    for (; count < 65; count++) { /* one more than there are buckets, which cannot be doubled */
+    for (; count < 65; count++) { /* more strings than buckets, but no memory for more buckets */
         snprintf(text, sizeof(text), "number %zu", count);
         alloc_left = 1;
         all[count] = mrc_interned_get(table, mrc_bytes_of(text));
@@ -125,7 +125,7 @@ static void *come_and_go(void *unused)
     return NULL;
 }
 
-START_TEST(threads_share_it)
+START_TEST(threads_share_a_table)
 {
     pthread_t threads[4];
     void *result;
@@ -145,11 +145,11 @@ int main(void)
     TCase *tcase = tcase_create("interned");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, what_is_equal_is_kept_once);
-    tcase_add_test(tcase, bytes_may_be_any);
-    tcase_add_test(tcase, there_may_be_many);
-    tcase_add_test(tcase, memory_may_run_out);
-    tcase_add_test(tcase, threads_share_it);
+    tcase_add_test(tcase, stores_equal_strings_once);
+    tcase_add_test(tcase, accepts_any_bytes);
+    tcase_add_test(tcase, holds_many_strings);
+    tcase_add_test(tcase, reports_when_memory_runs_out);
+    tcase_add_test(tcase, threads_share_a_table);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -1,8 +1,8 @@
 #include "core/base/siphash.h"
 #include "unit.h"
 
-/* The vectors of the authors: key 00 01 … 0f, message 00 01 … of that length. */
-START_TEST(gives_the_authors_vectors)
+/* The vectors of the authors of SipHash: key 00 01 … 0f, message 00 01 … of the given length. */
+START_TEST(passes_the_vectors)
 {
     static const struct {
         size_t len;
@@ -29,7 +29,7 @@ int main(void)
     Suite *suite = suite_create("siphash");
     TCase *tcase = tcase_create("siphash");
 
-    tcase_add_test(tcase, gives_the_authors_vectors);
+    tcase_add_test(tcase, passes_the_vectors);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -3,7 +3,7 @@
 #include "core/base/utf8_cf.h"
 #include "unit.h"
 
-/* Code point to UTF-8, surrogates included; the length. */
+/* Encodes a code point, surrogates included, and returns the length. */
 static size_t encode(uint32_t c, char *out)
 {
     if (c < 0x80) {
@@ -49,21 +49,21 @@ END_TEST
 START_TEST(malformed_sequences)
 {
     static const char *const bad[] = {
-        "\x80", /* a continuation first */
+        "\x80", /* begins with a continuation byte */
         "\xbf",
         "\xc2",
         "\xc0\x80", /* overlong */
         "\xc1\xbf",
         "\xe0\x9f\xbf",
         "\xf0\x8f\xbf\xbf",
-        "\xc2\x41", /* no continuation */
+        "\xc2\x41", /* no continuation byte */
         "\xe2\x82", /* too short */
         "\xe2\x82\x41",
         "\xf0\x9f\x98",
         "\xf0\x9f\x98\x41",
         "\xed\xa0\x80", /* surrogates */
         "\xed\xbf\xbf",
-        "\xf4\x90\x80\x80", /* past the end */
+        "\xf4\x90\x80\x80", /* past U+10FFFF */
         "\xf5\x80\x80\x80",
         "\xf8\x88\x80\x80\x80",
         "\xfe",
@@ -81,7 +81,7 @@ START_TEST(malformed_sequences)
 }
 END_TEST
 
-/* The last bytes of a view may be the last of a page: nothing behind it is read. */
+/* A view may end at the end of a page, so no byte behind it may be read. */
 START_TEST(never_reads_past_the_end)
 {
     uint32_t code_point;
@@ -96,7 +96,7 @@ START_TEST(never_reads_past_the_end)
 }
 END_TEST
 
-START_TEST(words_name_what_stands_where)
+START_TEST(reports_character_and_position)
 {
     struct mrc_error error;
 
@@ -115,7 +115,7 @@ END_TEST
 
 START_TEST(table_of_format_characters)
 {
-    /* What Unicode 17 counts, and those whose category changed between versions. */
+    /* The number of format characters in Unicode 17, and some whose category has changed. */
     static const uint32_t format[] = {0xad,    0x600,   0x605,   0x890,   0x891,  0x180e,
                                       0x200b,  0x200f,  0x2064,  0x2066,  0xfeff, 0xfffb,
                                       0x110cd, 0x1343f, 0xe0001, 0xe0020, 0xe007f};
@@ -144,7 +144,7 @@ int main(void)
     tcase_add_test(tcase, every_code_point_once);
     tcase_add_test(tcase, malformed_sequences);
     tcase_add_test(tcase, never_reads_past_the_end);
-    tcase_add_test(tcase, words_name_what_stands_where);
+    tcase_add_test(tcase, reports_character_and_position);
     tcase_add_test(tcase, table_of_format_characters);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

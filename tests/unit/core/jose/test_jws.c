@@ -9,7 +9,7 @@
 #include "core/base/base64url.h"
 #include "tokens.h"
 
-/* ---- signatures that others made ---- */
+/* ---- signatures of other implementations ---- */
 
 static json_t *load(const char *name)
 {
@@ -23,7 +23,7 @@ static json_t *load(const char *name)
     return value;
 }
 
-/* JWK without its private members, as a text that the caller free()s. */
+/* JWK without its private members, as JSON that the caller free()s. */
 static char *public_text(const json_t *jwk)
 {
     static const char *const members[] = {"d", "p", "q", "dp", "dq", "qi"};
@@ -37,7 +37,7 @@ static char *public_text(const json_t *jwk)
     return text;
 }
 
-/* Takes TOKEN apart and verifies it with KEYS, all of whose algorithms are allowed. */
+/* Parses TOKEN and verifies it with KEYS; all algorithms are allowed. */
 static enum mrc_err check(struct mrc_bytes token, const struct mrc_keyset *keys,
                           struct mrc_error *error)
 {
@@ -72,7 +72,7 @@ static void check_example(const char *name)
     ck_assert_bytes_eq(mrc_jws_get_payload(jws),
                        json_string_value(json_object_get(input, "payload")));
     mrc_jws_free(jws);
-    /* Another character anywhere in payload or signature: refused. */
+    /* Fails unless TOKEN is refused with another character at any place of payload or signature. */
     for (size_t i = (size_t)(strchr(token, '.') - token) + 1; token[i]; i++) {
         if (token[i] == '.')
             continue;
@@ -149,7 +149,7 @@ START_TEST(rfc_7520_keys)
 }
 END_TEST
 
-/* No payload inside, or not base64url: neither is for access tokens. */
+/* A missing payload, or one that is not base64url, is not allowed in access tokens. */
 START_TEST(detached_and_unencoded_payloads)
 {
     static const char *const names[] = {"jose/jws/4_5.signature_with_detached_content.json",
@@ -170,7 +170,7 @@ START_TEST(detached_and_unencoded_payloads)
 }
 END_TEST
 
-/* The keys of a Wycheproof group, or NULL if they are none that we take. */
+/* The keys of a Wycheproof group; NULL: they are not supported. */
 static struct mrc_keyset *wycheproof_keys(const json_t *group)
 {
     const json_t *key = json_object_get(group, "public");
@@ -197,9 +197,10 @@ static struct mrc_keyset *wycheproof_keys(const json_t *group)
 }
 
 /*
- * Eight tests of 401 want what we do otherwise: stray characters in base64url ignored (372, 373);
- * a key for another algorithm than its own `alg`, or whose `alg` does not exist (346, 347, 350,
- * 351: PS256 for PS384, ES521); two refused that are the same text as 357, which is valid.
+ * Eight of 401 tests expect something else than we do: foreign characters in base64url are ignored
+ * (372, 373); a key is accepted for another algorithm than its own `alg`, or its `alg` does not
+ * exist (346, 347, 350, 351: PS256 for PS384, ES521); two tests refuse the same text that 357
+ * accepts.
  */
 static bool is_odd(json_int_t id)
 {
@@ -317,7 +318,7 @@ START_TEST(every_algorithm_with_its_key_only)
 }
 END_TEST
 
-START_TEST(a_key_keeps_to_its_algorithms)
+START_TEST(keys_verify_only_their_algorithms)
 {
     struct mrc_keyset *keys = keys_of(SECRET, mrc_alg_set_of(MRC_ALG_HS256));
     const struct mrc_key *key = mrc_keyset_get_key(keys, 0);
@@ -336,8 +337,8 @@ START_TEST(a_key_keeps_to_its_algorithms)
 }
 END_TEST
 
-/* What others have in OpenSSL's queue of errors stays there. */
-START_TEST(the_queue_of_errors_is_left_alone)
+/* Errors that are in OpenSSL's queue already stay there. */
+START_TEST(keeps_the_openssl_error_queue)
 {
     EVP_PKEY *pkey = generate(MRC_ALG_ES256);
     char *pem = pem_of(pkey, false), zeros[64] = "";
@@ -359,7 +360,7 @@ START_TEST(the_queue_of_errors_is_left_alone)
 }
 END_TEST
 
-START_TEST(the_row_decides_about_algorithms_too)
+START_TEST(enforces_the_configured_algorithms)
 {
     struct mrc_keyset *keys = keys_of(SECRET, MRC_ALG_SET_HMAC);
     struct mrc_jws_keys row = {mrc_alg_set_of(MRC_ALG_HS512), keys};
@@ -379,7 +380,7 @@ START_TEST(the_row_decides_about_algorithms_too)
 }
 END_TEST
 
-/* What threads that verify with the same keys have in hand. */
+/* The data of a thread that verifies with shared keys. */
 struct shared {
     struct mrc_keyset *keys;
     char *token;
@@ -424,7 +425,7 @@ END_TEST
 
 /* ---- attacks ---- */
 
-/* Fails unless TOKEN is refused by a hub with SECRET, with these words. */
+/* Fails unless a hub with SECRET refuses TOKEN for a reason that holds WORDS. */
 static void refuse(const char *token, const char *words)
 {
     struct mrc_keyset *keys = keys_of(SECRET, MRC_ALG_SET_HMAC);
@@ -470,12 +471,12 @@ START_TEST(alg_none)
         free(token);
     }
     refuse_header("{}", "no alg");
-    refuse_header("{\"alg\":null}", "alg is no string");
-    refuse_header("{\"alg\":[\"HS256\"]}", "alg is no string");
+    refuse_header("{\"alg\":null}", "alg is not a string");
+    refuse_header("{\"alg\":[\"HS256\"]}", "alg is not a string");
 }
 END_TEST
 
-/* The public key, which everybody has, used as the secret of an HMAC. */
+/* The public key, which an attacker has, used as the secret of an HMAC. */
 START_TEST(public_key_as_secret)
 {
     EVP_PKEY *pkey = generate(MRC_ALG_RS256);
@@ -501,7 +502,7 @@ START_TEST(public_key_as_secret)
 }
 END_TEST
 
-START_TEST(keys_in_the_header_are_not_looked_at)
+START_TEST(ignores_keys_in_the_header)
 {
     EVP_PKEY *pkey = generate(MRC_ALG_EDDSA), *own = generate(MRC_ALG_EDDSA);
     char *pem = pem_of(pkey, true), *own_pem = pem_of(own, false), header[512], *token;
@@ -544,42 +545,42 @@ START_TEST(critical_extensions)
 }
 END_TEST
 
-START_TEST(headers_that_are_no_object)
+START_TEST(refuses_headers_that_are_not_objects)
 {
     char text[256];
 
-    refuse_header("", "the token's header is no valid JSON");
-    refuse_header("[]", "no object");
-    refuse_header("\"alg\"", "no valid JSON");
-    refuse_header("{\"alg\":\"none\",\"alg\":\"HS256\"}", "a member stands there twice");
-    refuse_header("{\"alg\":\"HS256\",\"\\u0061lg\":\"none\"}", "a member stands there twice");
-    refuse_header("{\"alg\":\"HS256\"}{}", "something follows");
-    refuse_header("{\"alg\":\"HS256\"} x", "something follows");
+    refuse_header("", "the token's header is not valid JSON");
+    refuse_header("[]", "not an object");
+    refuse_header("\"alg\"", "not valid JSON");
+    refuse_header("{\"alg\":\"none\",\"alg\":\"HS256\"}", "a duplicate member");
+    refuse_header("{\"alg\":\"HS256\",\"\\u0061lg\":\"none\"}", "a duplicate member");
+    refuse_header("{\"alg\":\"HS256\"}{}", "text after the value");
+    refuse_header("{\"alg\":\"HS256\"} x", "text after the value");
     refuse_header("{\"alg\":\"HS256\\u0000\"}", "a NUL character");
-    refuse_header("{\"alg\":\"HS256\",\"kid\":7}", "kid is no string");
+    refuse_header("{\"alg\":\"HS256\",\"kid\":7}", "kid is not a string");
     refuse_header("{\"alg\":\"HS256\",\"x\":\"\xc0\x80\"}", "invalid UTF-8");
     snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"x\":%.31s%.31s}",
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
     accept_header(text);
     snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"x\":%.32s%.32s}",
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
-    refuse_header(text, "deeper than 32");
-    /* Brackets inside strings are no depth, and escaped quotes end no string. */
+    refuse_header(text, "more than 32 levels");
+    /* Brackets in strings do not count as levels, and escaped quotes do not end a string. */
     accept_header("{\"alg\":\"HS256\",\"x\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}");
 }
 END_TEST
 
-START_TEST(segments_are_three_and_strict)
+START_TEST(accepts_three_strict_segments_only)
 {
     char *token = sign_hs256("{\"alg\":\"HS256\"}"), *text = malloc(strlen(token) + 16);
     size_t len = strlen(token);
     struct mrc_keyset *keys = keys_of(SECRET, MRC_ALG_SET_HMAC);
 
     ck_assert_int_eq(check(mrc_bytes_of(token), keys, NULL), MRC_OK);
-    for (size_t cut = 0; cut < len; cut++) /* truncated anywhere */
+    for (size_t cut = 0; cut < len; cut++) /* truncated at each place */
         ck_assert_msg(check((struct mrc_bytes){token, cut}, keys, NULL) != MRC_OK, "cut at %zu",
                       cut);
-    for (size_t at = 0; at <= len; at++) { /* one character more anywhere */
+    for (size_t at = 0; at <= len; at++) { /* one character more at each place */
         static const char more[] = {'=', ' ', '\n', '+', '/', '.', '\0', 'A'};
 
         for (size_t c = 0; c < sizeof(more); c++) {
@@ -590,15 +591,15 @@ START_TEST(segments_are_three_and_strict)
                           "%d at %zu", more[c], at);
         }
     }
-    /* The same bytes in another spelling: unused bits of the last character of the signature. */
+    /* Another encoding of the same bytes: unused bits in the last character of the signature. */
     memcpy(text, token, len + 1);
     text[len - 1] = (char)(text[len - 1] + 1);
     ck_assert_int_eq(check(mrc_bytes_of(text), keys, NULL), MRC_EINVAL);
-    refuse("", "three parts separated by dots; this has 1");
-    refuse("a.b", "this has 2");
-    refuse("a.b.c.d", "this has 4");
-    refuse("a.b.c.d.e", "this has 5, as encrypted tokens do");
-    refuse("..", "the token's header is no valid JSON");
+    refuse("", "three parts separated by dots; this one has 1");
+    refuse("a.b", "this one has 2");
+    refuse("a.b.c.d", "this one has 4");
+    refuse("a.b.c.d.e", "this one has 5, like an encrypted token");
+    refuse("..", "the token's header is not valid JSON");
     refuse("{\"payload\":\"\",\"signatures\":[]}", "three parts");
     mrc_keyset_free(keys);
     free(token);
@@ -606,14 +607,14 @@ START_TEST(segments_are_three_and_strict)
 }
 END_TEST
 
-START_TEST(length_one_past)
+START_TEST(refuses_tokens_one_byte_too_long)
 {
     struct mrc_keyset *keys = keys_of(SECRET, MRC_ALG_SET_HMAC);
     char *payload = calloc(1, MRC_JWS_MAX_BYTES), *token;
     struct mrc_error error = {""};
     size_t len = 0;
 
-    /* 20 for the header, 43 for the signature, two dots; 49103 bytes make 65471 characters. */
+    /* 20 characters of header, 43 of signature, two dots; 49103 bytes are 65471 characters. */
     memset(payload, 'x', 49103);
     token = token_sign(MRC_ALG_HS256, SECRET, "{\"alg\":\"HS256\"}", payload);
     len = strlen(token);
@@ -624,14 +625,14 @@ START_TEST(length_one_past)
     token = token_sign(MRC_ALG_HS256, SECRET, "{\"alg\":\"HS256\"}", payload);
     ck_assert_uint_gt(strlen(token), MRC_JWS_MAX_BYTES);
     ck_assert_int_eq(check(mrc_bytes_of(token), keys, &error), MRC_ELIMIT);
-    ck_assert_words(error, "65536 are the most");
+    ck_assert_words(error, "the maximum is 65536");
     mrc_keyset_free(keys);
     free(payload);
     free(token);
 }
 END_TEST
 
-/* r and s: of the exact length, not zero, and never DER. */
+/* r and s have the exact length and are not zero; DER is refused. */
 START_TEST(ecdsa_signatures)
 {
     static const enum mrc_alg algs[] = {MRC_ALG_ES256, MRC_ALG_ES384, MRC_ALG_ES512};
@@ -673,7 +674,7 @@ END_TEST
 
 /* ---- kid ---- */
 
-/* A JWK Set of two secrets, "a" and "b", and perhaps a third without a name. */
+/* A JWK Set with two secrets, "a" and "b", and perhaps a third one without a name. */
 static struct mrc_keyset *named_keys(bool with_unnamed)
 {
     char text[1024], k[3][64];
@@ -696,7 +697,7 @@ static struct mrc_keyset *named_keys(bool with_unnamed)
     return keys_of(text, mrc_alg_set_of(MRC_ALG_HS256));
 }
 
-/* What becomes of a token that key SIGNER signed and that names KID. */
+/* The result for a token that the key SIGNER has signed and that names KID. */
 static enum mrc_err check_kid(char signer, const char *kid, bool with_unnamed)
 {
     struct mrc_keyset *keys = named_keys(with_unnamed);
@@ -728,7 +729,7 @@ START_TEST(kid_is_a_hint)
     ck_assert_int_eq(check_kid('a', "A", false), MRC_ENOTFOUND);
     ck_assert_int_eq(check_kid('a', "", false), MRC_ENOTFOUND);
     ck_assert_int_eq(check_kid('a', "../../a", false), MRC_ENOTFOUND);
-    /* A name that no key has: the keys without a name. */
+    /* If no key has the name, the keys without a name are tried. */
     ck_assert_int_eq(check_kid('n', "c", true), MRC_OK);
     ck_assert_int_eq(check_kid('n', NULL, true), MRC_OK);
     ck_assert_int_eq(check_kid('n', "a", true), MRC_EINVAL);
@@ -736,7 +737,7 @@ START_TEST(kid_is_a_hint)
 }
 END_TEST
 
-START_TEST(tries_are_bounded)
+START_TEST(bounds_the_number_of_tried_keys)
 {
     struct mrc_keyset *keys = keys_of(SECRET, MRC_ALG_SET_HMAC);
     struct mrc_jws_keys rows[MRC_JWS_MAX_TRIES + 1];
@@ -749,7 +750,7 @@ START_TEST(tries_are_bounded)
     ck_assert_int_eq(mrc_jws_parse(mrc_bytes_of(token), NULL, &jws), MRC_OK);
     ck_assert_int_eq(mrc_jws_verify(jws, rows, MRC_JWS_MAX_TRIES, &error), MRC_OK);
     ck_assert_int_eq(mrc_jws_verify(jws, rows, MRC_JWS_MAX_TRIES + 1, &error), MRC_ELIMIT);
-    ck_assert_words(error, "17 keys might have signed this; 16 are the most");
+    ck_assert_words(error, "17 keys might have signed this token, and at most 16");
     mrc_jws_free(jws);
     mrc_jws_free(NULL);
     mrc_keyset_free(keys);
@@ -757,7 +758,7 @@ START_TEST(tries_are_bounded)
 }
 END_TEST
 
-START_TEST(signing_says_what_does_not_fit)
+START_TEST(signing_reports_unusable_keys)
 {
     EVP_PKEY *pkey = generate(MRC_ALG_ES256);
     char *pem = pem_of(pkey, true), *public_pem = pem_of(pkey, false), *token = NULL;
@@ -772,7 +773,7 @@ START_TEST(signing_says_what_does_not_fit)
     ck_assert_int_eq(
         mrc_sign_jws(MRC_ALG_ES256, mrc_bytes_of(public_pem), json, json, &error, &token),
         MRC_EINVAL);
-    ck_assert_words(error, "this is none");
+    ck_assert_words(error, "this is not one");
     ck_assert_int_eq(mrc_sign_jws(MRC_ALG_ES256, mrc_bytes_of("x"), json, json, &error, &token),
                      MRC_EINVAL);
     ck_assert_int_eq(mrc_sign_jws(MRC_ALG_HS256, mrc_bytes_of("\n"), json, json, &error, &token),
@@ -800,21 +801,21 @@ int main(void)
     tcase_add_test(tcase, detached_and_unencoded_payloads);
     tcase_add_test(tcase, wycheproof);
     tcase_add_test(tcase, every_algorithm_with_its_key_only);
-    tcase_add_test(tcase, a_key_keeps_to_its_algorithms);
-    tcase_add_test(tcase, the_queue_of_errors_is_left_alone);
-    tcase_add_test(tcase, the_row_decides_about_algorithms_too);
+    tcase_add_test(tcase, keys_verify_only_their_algorithms);
+    tcase_add_test(tcase, keeps_the_openssl_error_queue);
+    tcase_add_test(tcase, enforces_the_configured_algorithms);
     tcase_add_test(tcase, threads_share_keys);
     tcase_add_test(tcase, alg_none);
     tcase_add_test(tcase, public_key_as_secret);
-    tcase_add_test(tcase, keys_in_the_header_are_not_looked_at);
+    tcase_add_test(tcase, ignores_keys_in_the_header);
     tcase_add_test(tcase, critical_extensions);
-    tcase_add_test(tcase, headers_that_are_no_object);
-    tcase_add_test(tcase, segments_are_three_and_strict);
-    tcase_add_test(tcase, length_one_past);
+    tcase_add_test(tcase, refuses_headers_that_are_not_objects);
+    tcase_add_test(tcase, accepts_three_strict_segments_only);
+    tcase_add_test(tcase, refuses_tokens_one_byte_too_long);
     tcase_add_test(tcase, ecdsa_signatures);
     tcase_add_test(tcase, kid_is_a_hint);
-    tcase_add_test(tcase, tries_are_bounded);
-    tcase_add_test(tcase, signing_says_what_does_not_fit);
+    tcase_add_test(tcase, bounds_the_number_of_tried_keys);
+    tcase_add_test(tcase, signing_reports_unusable_keys);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

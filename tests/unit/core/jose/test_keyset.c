@@ -57,7 +57,7 @@ static const struct mrc_key *first_of(const char *content, mrc_alg_set algs, siz
     return mrc_keyset_get_key(*ret_keys, 0);
 }
 
-/* The length of the secret that CONTENT is taken for; 0 if it is something else. */
+/* The length of the secret CONTENT; 0: it is not a secret. */
 static size_t secret_length(const char *content, mrc_alg_set algs)
 {
     struct mrc_keyset *keys = NULL;
@@ -67,7 +67,7 @@ static size_t secret_length(const char *content, mrc_alg_set algs)
     return len;
 }
 
-START_TEST(lists_of_algorithms)
+START_TEST(parses_lists_of_algorithms)
 {
     struct mrc_error error = {""};
     mrc_alg_set set = 7;
@@ -89,9 +89,9 @@ START_TEST(lists_of_algorithms)
                       MRC_ALG_SET_ALL);
     set = 7;
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256,none"), &error, &set), MRC_EINVAL);
-    ck_assert_words(error, "\"none\" is no algorithm");
+    ck_assert_words(error, "\"none\" is not an algorithm");
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("hs256"), &error, &set), MRC_EINVAL);
-    ck_assert_words(error, "\"hs256\" is no algorithm");
+    ck_assert_words(error, "\"hs256\" is not an algorithm");
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256,HS256"), &error, &set), MRC_EINVAL);
     ck_assert_words(error, "HS256 is given twice");
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of(""), &error, &set), MRC_EINVAL);
@@ -101,7 +101,7 @@ START_TEST(lists_of_algorithms)
 }
 END_TEST
 
-START_TEST(a_secret_less_one_line_end)
+START_TEST(drops_one_line_end_of_a_secret)
 {
     ck_assert_uint_eq(secret_length(K32, HS256), 32);
     ck_assert_uint_eq(secret_length(K32 "\n", HS256), 32);
@@ -111,28 +111,29 @@ START_TEST(a_secret_less_one_line_end)
     ck_assert_uint_eq(secret_length(" " K32, HS256), 33);
     ck_assert_uint_eq(secret_length("{" K32, HS256), 33);
     ck_assert_uint_eq(secret_length("{" K32 "}", HS256), 34);
-    refuse("", HS256, "the key is empty: put a secret or a public key there");
-    refuse("\n", HS256, "the key is empty: put a secret or a public key there");
-    refuse("\r\n", HS256, "the key is empty: put a secret or a public key there");
+    refuse("", HS256, "the key is empty: give a secret or a public key");
+    refuse("\n", HS256, "the key is empty: give a secret or a public key");
+    refuse("\r\n", HS256, "the key is empty: give a secret or a public key");
 }
 END_TEST
 
-START_TEST(a_secret_as_long_as_its_hash)
+START_TEST(secrets_are_as_long_as_their_hash)
 {
     struct mrc_error error = {""};
     struct mrc_keyset *keys = NULL;
 
     refuse("0123456789abcdef0123456789abcde", HS256,
-           "the secret has 31 bytes; HS256 needs 32 at least");
+           "the secret has 31 bytes; HS256 needs 32 or more");
     refuse("0123456789abcdef0123456789abcde\n", HS256, "has 31 bytes");
-    refuse(K32, HS256 | mrc_alg_set_of(MRC_ALG_HS384), "has 32 bytes; HS384 needs 48");
-    refuse(SECRET + 1, MRC_ALG_SET_HMAC, "has 63 bytes; HS512 needs 64");
+    refuse(K32, HS256 | mrc_alg_set_of(MRC_ALG_HS384), "has 32 bytes; HS384 needs 48 or more");
+    refuse(SECRET + 1, MRC_ALG_SET_HMAC, "has 63 bytes; HS512 needs 64 or more");
     ck_assert_uint_eq(secret_length(SECRET, MRC_ALG_SET_HMAC), 64);
     ck_assert_int_eq(mrc_keyset_parse(mrc_bytes_of("short"), HS256, MRC_KEYSET_SHORT_SECRET_WARNS,
                                       &error, &keys),
                      MRC_OK);
-    ck_assert_str_eq(mrc_keyset_get_warning(keys),
-                     "the secret has 5 bytes; HS256 calls for 32 at least, or it can be guessed");
+    ck_assert_str_eq(
+        mrc_keyset_get_warning(keys),
+        "the secret has 5 bytes; HS256 needs 32 or more, because a short secret can be guessed");
     mrc_keyset_free(keys);
     ck_assert_int_eq(
         mrc_keyset_parse(mrc_bytes_of(K32), HS256, MRC_KEYSET_SHORT_SECRET_WARNS, &error, &keys),
@@ -143,7 +144,7 @@ START_TEST(a_secret_as_long_as_its_hash)
 }
 END_TEST
 
-START_TEST(a_variable_that_was_not_defined)
+START_TEST(refuses_undefined_variables)
 {
     refuse("${MERCURE_PUBLISHER_JWT_KEY_OF_32_BYTES}", HS256, "still holds ${");
     refuse(K32 "${X}", HS256, "still holds ${");
@@ -151,13 +152,13 @@ START_TEST(a_variable_that_was_not_defined)
 }
 END_TEST
 
-START_TEST(kinds_and_algorithms_must_fit)
+START_TEST(keys_must_fit_their_algorithms)
 {
     refuse(K32, RS256, "RS256 needs a public key");
     refuse(K32, HS256 | ES256, "ES256 needs a public key");
-    refuse("{" ED25519_MEMBERS "}", HS256, "would let everybody sign");
+    refuse("{" ED25519_MEMBERS "}", HS256, "would let anybody sign");
     refuse("{" RSA_MEMBERS "}", RS256 | HS256,
-           "HS256 needs a secret, and this is an RSA public key");
+           "HS256 needs a secret, but this is an RSA public key");
     refuse("{" P256_MEMBERS "}", mrc_alg_set_of(MRC_ALG_ES384),
            "ES384 does not fit an EC public key on P-256; this one is for ES256");
     refuse("{" P256_MEMBERS "}", ES256 | RS256, "RS256 does not fit an EC public key");
@@ -195,38 +196,40 @@ START_TEST(one_jwk)
 }
 END_TEST
 
-START_TEST(a_jwk_is_obeyed)
+START_TEST(restrictions_of_a_jwk_apply)
 {
-    refuse("{" RSA_MEMBERS ",\"use\":\"enc\"}", RS256, "for another use");
-    refuse("{" RSA_MEMBERS ",\"use\":1}", RS256, "for another use");
+    refuse("{" RSA_MEMBERS ",\"use\":\"enc\"}", RS256, "not for signatures (use)");
+    refuse("{" RSA_MEMBERS ",\"use\":1}", RS256, "not for signatures (use)");
     refuse("{" RSA_MEMBERS ",\"key_ops\":[\"sign\"]}", RS256, "key_ops do not allow");
     refuse("{" RSA_MEMBERS ",\"key_ops\":[]}", RS256, "key_ops do not allow");
     refuse("{" RSA_MEMBERS ",\"key_ops\":\"verify\"}", RS256, "key_ops do not allow");
-    refuse("{" RSA_MEMBERS ",\"key_ops\":[\"verify\",1]}", RS256, "key_ops hold no strings");
+    refuse("{" RSA_MEMBERS ",\"key_ops\":[\"verify\",1]}", RS256, "key_ops are not all strings");
     refuse("{" RSA_MEMBERS ",\"alg\":\"RS384\"}", RS256, "RS256 does not fit");
     refuse("{" RSA_MEMBERS ",\"alg\":\"RSA-OAEP\"}", RS256, "\"RSA-OAEP\" is not supported");
     refuse("{" RSA_MEMBERS ",\"alg\":\"ES256\"}", RS256, "ES256 does not fit an RSA public key");
     refuse("{" RSA_MEMBERS ",\"alg\":\"HS256\"}", HS256, "HS256 does not fit an RSA public key");
-    refuse("{" RSA_MEMBERS ",\"alg\":1}", RS256, "alg is no string");
-    refuse("{" RSA_MEMBERS ",\"kid\":1}", RS256, "kid is no string");
+    refuse("{" RSA_MEMBERS ",\"alg\":1}", RS256, "alg is not a string");
+    refuse("{" RSA_MEMBERS ",\"kid\":1}", RS256, "kid is not a string");
 }
 END_TEST
 
-START_TEST(a_malformed_jwk)
+START_TEST(refuses_malformed_jwks)
 {
     char text[8192], big[6001];
 
-    refuse("{\"kty\":\"EC\",\"crv\":\"P-256\"", ES256, "it ends too early");
+    refuse("{\"kty\":\"EC\",\"crv\":\"P-256\"", ES256, "an unexpected end");
     refuse("{\"kty\":\"XYZ\"}", ES256, "type \"XYZ\" is not supported");
-    refuse("{\"kty\":1}", ES256, "without the member kty");
-    refuse("{\"a\":1}", HS256, "neither a JWK (member kty) nor a JWK Set");
-    refuse("{" RSA_MEMBERS ",\"e\":\"AQAB\"}", RS256, "a member stands there twice");
+    refuse("{\"kty\":1}", ES256, "has no member kty");
+    refuse("{\"a\":1}", HS256, "neither a JWK (with a member kty) nor a JWK Set");
+    refuse("{" RSA_MEMBERS ",\"e\":\"AQAB\"}", RS256, "a duplicate member");
     refuse("{\"kty\":\"RSA\",\"e\":\"AQAB\"}", RS256, "member n is missing");
     refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"\"}", RS256, "member e is empty");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAB=\"}", RS256, "e is no base64url");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "==\",\"e\":\"AQAB\"}", RS256, "n is no base64url");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAB=\"}", RS256,
+           "e is too long, or not base64url");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "==\",\"e\":\"AQAB\"}", RS256,
+           "n is too long, or not base64url");
     refuse("{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"}", HS256,
-           "k is no base64url");
+           "k is too long, or not base64url");
     refuse("{\"kty\":\"oct\",\"k\":\"\"}", HS256, "k is empty");
     refuse("{\"kty\":\"oct\",\"k\":\"c2hvcnQ\"}", HS256, "has 5 bytes");
     refuse("{\"kty\":\"EC\",\"x\":\"AA\",\"y\":\"AA\"}", ES256, "crv is missing");
@@ -234,19 +237,19 @@ START_TEST(a_malformed_jwk)
            "curve \"secp256k1\" is not supported");
     refuse("{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}", ES256,
            "x and y must have 32 bytes");
-    /* The y of another point: not on the curve. */
+    /* The y of another point, so the point is not on the curve. */
     refuse(
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
         "\"y\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\"}",
-        ES256, "no valid EC public key");
+        ES256, "not a valid EC public key");
     refuse("{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"11qYAYKxCrfVS_"
            "7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
-           EDDSA, "curve \"X25519\" does not sign");
-    refuse("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}", EDDSA, "no valid ED25519");
+           EDDSA, "curve \"X25519\" is not for signatures");
+    refuse("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}", EDDSA, "not a valid ED25519");
     memset(big, 'A', sizeof(big) - 1);
     big[sizeof(big) - 1] = '\0';
     snprintf(text, sizeof(text), "{\"kty\":\"oct\",\"k\":\"%s\"}", big);
-    refuse(text, HS256, "or too long");
+    refuse(text, HS256, "is too long");
 }
 END_TEST
 
@@ -280,7 +283,7 @@ START_TEST(bounds_of_rsa)
     char *pem = pem_of(small, false), text[4096], n[2800];
     size_t len;
 
-    refuse(pem, RS256, "has 2040 bits; 2048 to 16384 are accepted");
+    refuse(pem, RS256, "has 2040 bits: make a new one with 2048 to 16384");
     free(pem);
     EVP_PKEY_free(small);
     /* 2049 bytes, all ones: 16392 bits. */
@@ -289,9 +292,9 @@ START_TEST(bounds_of_rsa)
     n[len] = '\0';
     snprintf(text, sizeof(text), "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"AQAB\"}", n);
     refuse(text, RS256, "has 16392 bits");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQ\"}", RS256, "unsound");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Ag\"}", RS256, "unsound");
-    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"____________\"}", RS256, "unsound");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQ\"}", RS256, "unacceptable");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Ag\"}", RS256, "unacceptable");
+    refuse("{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"____________\"}", RS256, "unacceptable");
 }
 END_TEST
 
@@ -318,14 +321,14 @@ START_TEST(pem_of_many_kinds)
         key = first_of(text, mrc_alg_set_of(cases[i].alg), 1, &keys);
         ck_assert_str_eq(mrc_key_get_kind(key), cases[i].kind);
         mrc_keyset_free(keys);
-        refuse(text, HS256, "would let everybody sign");
+        refuse(text, HS256, "would let anybody sign");
         free(pem);
         EVP_PKEY_free(pkey);
     }
 }
 END_TEST
 
-START_TEST(pem_that_is_none_of_ours)
+START_TEST(refuses_other_pem)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1"), *pss, *x25519;
     EVP_PKEY *good = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
@@ -345,8 +348,8 @@ START_TEST(pem_that_is_none_of_ours)
     refuse(pem, mrc_alg_set_of(MRC_ALG_PS256), "of a type other than");
     free(pem);
     refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", ES256, "cannot be read");
-    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", ES256, "holds no whole block");
-    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", HS256, "holds no whole block");
+    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", ES256, "holds no complete block");
+    refuse("-----BEGIN PUBLIC KEY-----\nAAAA\n", HS256, "holds no complete block");
     refuse("-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----\\n", ES256,
            "its line ends are written as \\n");
     refuse("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", ES256,
@@ -362,8 +365,8 @@ START_TEST(pem_that_is_none_of_ours)
 }
 END_TEST
 
-/* A key, and a byte behind it that belongs to nothing. */
-START_TEST(pem_with_more_behind_the_key)
+/* A key with an extra byte behind it. */
+START_TEST(refuses_pem_with_bytes_after_the_key)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     unsigned char *der = NULL, more[256] = "";
@@ -385,14 +388,14 @@ START_TEST(pem_with_more_behind_the_key)
 }
 END_TEST
 
-/* A certificate for PKEY, signed by itself, in PEM. */
+/* A self-signed certificate for PKEY, in PEM. */
 static void add_certificate(EVP_PKEY *pkey, BIO *bio)
 {
     X509 *cert = X509_new();
 
     ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
     X509_gmtime_adj(X509_getm_notBefore(cert), -10);
-    X509_gmtime_adj(X509_getm_notAfter(cert), -1); /* its dates are not looked at */
+    X509_gmtime_adj(X509_getm_notAfter(cert), -1); /* its dates do not matter */
     X509_set_pubkey(cert, pkey);
     ck_assert_int_gt(X509_sign(cert, pkey, EVP_sha256()), 0);
     ck_assert_int_eq(PEM_write_bio_X509(bio, cert), 1);
@@ -414,7 +417,7 @@ START_TEST(the_first_certificate_counts)
     pem = strndup(data, (size_t)len);
     ck_assert_str_eq(mrc_key_get_kind(first_of(pem, ES256, 1, &keys)), "an EC public key on P-256");
     mrc_keyset_free(keys);
-    refuse(pem, HS256, "would let everybody sign");
+    refuse(pem, HS256, "would let anybody sign");
     free(pem);
     BIO_free(bio);
     EVP_PKEY_free(leaf);
@@ -422,7 +425,7 @@ START_TEST(the_first_certificate_counts)
 }
 END_TEST
 
-START_TEST(public_keys_in_other_forms_are_no_secrets)
+START_TEST(public_keys_in_other_forms_are_not_secrets)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     unsigned char *der = NULL;
@@ -434,15 +437,15 @@ START_TEST(public_keys_in_other_forms_are_no_secrets)
     ck_assert_int_eq(
         mrc_keyset_parse((struct mrc_bytes){(char *)der, (size_t)len}, HS256, 0, &error, &keys),
         MRC_EINVAL);
-    ck_assert_words(error, "another form than PEM or JWK");
-    refuse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.com", HS256, "another form");
-    refuse("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me", HS256, "another form");
+    ck_assert_words(error, "neither PEM nor JWK");
+    refuse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.com", HS256, "neither PEM nor JWK");
+    refuse("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me", HS256, "neither PEM nor JWK");
     OPENSSL_free(der);
     EVP_PKEY_free(pkey);
 }
 END_TEST
 
-START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
+START_TEST(jwk_sets_skip_unusable_keys)
 {
     static const char set[] =
         "{\"keys\":[{\"kty\":\"XYZ\"},{" RSA_MEMBERS
@@ -456,7 +459,7 @@ START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
     ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 0)), EDDSA);
     ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 1)), RS256);
     mrc_keyset_free(keys);
-    /* A public key never becomes a secret, whatever is configured. */
+    /* A public key never becomes a secret, whatever the configuration says. */
     first_of(set, MRC_ALG_SET_ALL, 2, &keys); /* the secret is too short for HS512 */
     mrc_keyset_free(keys);
     first_of(set, HS256, 1, &keys);
@@ -468,15 +471,15 @@ START_TEST(a_jwk_set_leaves_out_what_it_cannot_use)
     refuse(set, ES256, "no usable key: the JWK's type \"XYZ\" is not supported");
     refuse("{\"keys\":[]}", ES256, "no usable key: it is empty");
     refuse("{\"keys\":[{" RSA_MEMBERS "}]}", ES256,
-           "key 1 is an RSA public key for none of the configured algorithms");
-    refuse("{\"keys\":{}}", ES256, "keys of the JWK Set is no array");
-    refuse("{\"keys\":[{" RSA_MEMBERS ",\"kty\":\"RSA\"}]}", RS256, "a member stands there twice");
+           "key 1 is an RSA public key, which fits none of the configured algorithms");
+    refuse("{\"keys\":{}}", ES256, "JWK Set's member keys is not an array");
+    refuse("{\"keys\":[{" RSA_MEMBERS ",\"kty\":\"RSA\"}]}", RS256, "a duplicate member");
     refuse("{\"keys\":[{" RSA_MEMBERS "}", RS256, "this looks like a JWK or a JWK Set");
     refuse("{\"keys\":[{" RSA_MEMBERS "}", HS256, "this looks like a JWK or a JWK Set");
 }
 END_TEST
 
-START_TEST(what_comes_over_the_network_is_a_jwk_set)
+START_TEST(network_sources_hold_jwk_sets_only)
 {
     static const char *const others[] = {
         K32,
@@ -501,7 +504,7 @@ START_TEST(what_comes_over_the_network_is_a_jwk_set)
 }
 END_TEST
 
-START_TEST(limits_one_past)
+START_TEST(refuses_content_past_the_limits)
 {
     struct mrc_keyset *keys = NULL;
     struct mrc_buf buf;
@@ -518,7 +521,7 @@ START_TEST(limits_one_past)
     mrc_buf_printf(&buf, "%s,{" ED25519_MEMBERS "}]}", text);
     free(text);
     text = mrc_buf_take(&buf, NULL);
-    refuse(text, EDDSA, "has 65 keys; 64 are the most");
+    refuse(text, EDDSA, "has 65 keys; the maximum is 64");
     free(text);
     text = mrc_buf_extend(&buf, MRC_KEYSET_MAX_BYTES);
     memset(text, 'x', MRC_KEYSET_MAX_BYTES);
@@ -532,7 +535,7 @@ START_TEST(limits_one_past)
 }
 END_TEST
 
-START_TEST(words_hold_no_key)
+START_TEST(messages_hold_no_key)
 {
     struct mrc_error error = {""};
     struct mrc_keyset *keys = NULL;
@@ -551,25 +554,25 @@ int main(void)
     Suite *suite = suite_create("jwks");
     TCase *tcase = tcase_create("jwks");
 
-    tcase_add_test(tcase, lists_of_algorithms);
-    tcase_add_test(tcase, a_secret_less_one_line_end);
-    tcase_add_test(tcase, a_secret_as_long_as_its_hash);
-    tcase_add_test(tcase, a_variable_that_was_not_defined);
-    tcase_add_test(tcase, kinds_and_algorithms_must_fit);
+    tcase_add_test(tcase, parses_lists_of_algorithms);
+    tcase_add_test(tcase, drops_one_line_end_of_a_secret);
+    tcase_add_test(tcase, secrets_are_as_long_as_their_hash);
+    tcase_add_test(tcase, refuses_undefined_variables);
+    tcase_add_test(tcase, keys_must_fit_their_algorithms);
     tcase_add_test(tcase, one_jwk);
-    tcase_add_test(tcase, a_jwk_is_obeyed);
-    tcase_add_test(tcase, a_malformed_jwk);
+    tcase_add_test(tcase, restrictions_of_a_jwk_apply);
+    tcase_add_test(tcase, refuses_malformed_jwks);
     tcase_add_test(tcase, private_keys_are_refused);
     tcase_add_test(tcase, bounds_of_rsa);
     tcase_add_test(tcase, pem_of_many_kinds);
-    tcase_add_test(tcase, pem_that_is_none_of_ours);
-    tcase_add_test(tcase, pem_with_more_behind_the_key);
+    tcase_add_test(tcase, refuses_other_pem);
+    tcase_add_test(tcase, refuses_pem_with_bytes_after_the_key);
     tcase_add_test(tcase, the_first_certificate_counts);
-    tcase_add_test(tcase, public_keys_in_other_forms_are_no_secrets);
-    tcase_add_test(tcase, a_jwk_set_leaves_out_what_it_cannot_use);
-    tcase_add_test(tcase, what_comes_over_the_network_is_a_jwk_set);
-    tcase_add_test(tcase, limits_one_past);
-    tcase_add_test(tcase, words_hold_no_key);
+    tcase_add_test(tcase, public_keys_in_other_forms_are_not_secrets);
+    tcase_add_test(tcase, jwk_sets_skip_unusable_keys);
+    tcase_add_test(tcase, network_sources_hold_jwk_sets_only);
+    tcase_add_test(tcase, refuses_content_past_the_limits);
+    tcase_add_test(tcase, messages_hold_no_key);
     tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

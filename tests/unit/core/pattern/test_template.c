@@ -33,7 +33,7 @@ static bool is_template(const char *text)
 
 /* ---- the public examples ----------------------------------------------------------------------*/
 
-/* EXPANSIONS is one string, or a list of those that are right. Returns how many were matched. */
+/* EXPANSIONS is a string, or a list of valid ones. Returns the number of expansions that match. */
 static int match_back(const char *template, const json_t *expansions)
 {
     const json_t *expansion;
@@ -73,7 +73,7 @@ START_TEST(every_expansion_matches_its_template)
 }
 END_TEST
 
-/* These are templates: what fails is their expansion with values of the wrong kind. */
+/* These are valid templates; only their expansion with values of the wrong kind fails. */
 static bool fails_by_its_values(const char *template)
 {
     static const char *const list[] = {"{keys:1}", "{+keys:1}"};
@@ -84,7 +84,7 @@ static bool fails_by_its_values(const char *template)
     return false;
 }
 
-START_TEST(what_is_no_template_is_refused)
+START_TEST(refuses_invalid_templates)
 {
     json_t *root = vectors_load("uritemplate/negative-tests.json"), *testcase;
     const json_t *group = json_object_get(root, "Failure Tests");
@@ -112,9 +112,9 @@ START_TEST(what_is_no_template_is_refused)
 }
 END_TEST
 
-/* ---- what matches -----------------------------------------------------------------------------*/
+/* ---- matching ---------------------------------------------------------------------------------*/
 
-START_TEST(a_value_has_no_slash)
+START_TEST(values_hold_no_slash)
 {
     ck_assert(matches("https://example.com/books/{id}", "https://example.com/books/1"));
     ck_assert(matches("https://example.com/books/{id}", "https://example.com/books/a,b%20~_-."));
@@ -140,7 +140,7 @@ START_TEST(an_expression_may_be_empty)
 }
 END_TEST
 
-START_TEST(non_ascii_is_matched_by_text_only)
+START_TEST(only_text_matches_non_ascii)
 {
     ck_assert(!matches("/{a}", "/caf\xc3\xa9"));
     ck_assert(matches("/{a}", "/caf%C3%A9"));
@@ -150,7 +150,7 @@ START_TEST(non_ascii_is_matched_by_text_only)
 }
 END_TEST
 
-START_TEST(reserved_expansion_takes_all)
+START_TEST(reserved_expansion_matches_all_characters)
 {
     ck_assert(matches("{+path}", "https://user@example.com:1/a;b?c=d&e#f!$'()*[]"));
     ck_assert(matches("x{#frag}", "x#a/b,c"));
@@ -160,7 +160,7 @@ START_TEST(reserved_expansion_takes_all)
 }
 END_TEST
 
-START_TEST(lists_have_so_many_separators)
+START_TEST(lists_have_a_bounded_number_of_separators)
 {
     ck_assert(matches("{/a,b}", "/1/2"));
     ck_assert(!matches("{/a,b}", "/1/2/3"));
@@ -169,7 +169,7 @@ START_TEST(lists_have_so_many_separators)
     ck_assert(matches("{?a,b}", "?a=1&b=2"));
     ck_assert(!matches("{?a,b}", "?a=1&b=2&c=3"));
     ck_assert(matches("{?a*}", "?x=1&y=2&z=3"));
-    ck_assert(matches("{a,b}", "1,2,3")); /* a comma is of the value, too */
+    ck_assert(matches("{a,b}", "1,2,3")); /* a value may hold a comma, too */
 }
 END_TEST
 
@@ -181,8 +181,8 @@ START_TEST(names_and_lengths_are_not_compared)
 }
 END_TEST
 
-/* `=` belongs to names: in a list that explodes, and not before it does. */
-START_TEST(equals_needs_a_name)
+/* `=` separates names from values, so only a list with an explode modifier may hold it. */
+START_TEST(equals_signs_need_a_name)
 {
     ck_assert(!matches("{a}", "k=v"));
     ck_assert(matches("{a*}", "k=v,k=v"));
@@ -219,7 +219,7 @@ START_TEST(bounds_the_template)
 }
 END_TEST
 
-/* Every kind of template fits into what is set aside for its operations. */
+/* The operations of each kind of template fit into the room that is reserved for them. */
 START_TEST(the_densest_templates_compile)
 {
     static const char *const pieces[] = {"{a}", "{/a*}", "{a,b*}", "{.a,b}", "\xc3\xa9"};
@@ -242,7 +242,7 @@ START_TEST(the_densest_templates_compile)
 }
 END_TEST
 
-/* Ten thousand expressions that each can take what the others take: no work without end. */
+/* Ten thousand expressions that match the same text: the work stays bounded. */
 START_TEST(bounds_the_work)
 {
     char *text = repeat("{a}", 10000, "!");
@@ -265,14 +265,14 @@ int main(void)
     TCase *tcase = tcase_create("template");
 
     tcase_add_test(tcase, every_expansion_matches_its_template);
-    tcase_add_test(tcase, what_is_no_template_is_refused);
-    tcase_add_test(tcase, a_value_has_no_slash);
+    tcase_add_test(tcase, refuses_invalid_templates);
+    tcase_add_test(tcase, values_hold_no_slash);
     tcase_add_test(tcase, an_expression_may_be_empty);
-    tcase_add_test(tcase, non_ascii_is_matched_by_text_only);
-    tcase_add_test(tcase, reserved_expansion_takes_all);
-    tcase_add_test(tcase, lists_have_so_many_separators);
+    tcase_add_test(tcase, only_text_matches_non_ascii);
+    tcase_add_test(tcase, reserved_expansion_matches_all_characters);
+    tcase_add_test(tcase, lists_have_a_bounded_number_of_separators);
     tcase_add_test(tcase, names_and_lengths_are_not_compared);
-    tcase_add_test(tcase, equals_needs_a_name);
+    tcase_add_test(tcase, equals_signs_need_a_name);
     tcase_add_test(tcase, bounds_the_template);
     tcase_add_test(tcase, the_densest_templates_compile);
     tcase_add_test(tcase, bounds_the_work);

@@ -107,7 +107,7 @@ START_TEST(bounds_the_pairs)
     form = NULL;
     ck_assert_int_eq(mrc_form_parse(mrc_bytes_of("a&b&c"), 2, &error, &form), MRC_ELIMIT);
     ck_assert_ptr_null(form);
-    ck_assert_str_eq(error.text, "more than 2 form fields");
+    ck_assert_str_eq(error.text, "there are more than 2 form fields");
     ck_assert_int_eq(mrc_form_parse((struct mrc_bytes){NULL, 0}, 0, NULL, &form), MRC_OK);
     ck_assert_uint_eq(mrc_form_count(form), 0);
     mrc_form_free(form);

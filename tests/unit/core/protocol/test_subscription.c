@@ -158,7 +158,7 @@ START_TEST(keeps_to_the_limits)
 }
 END_TEST
 
-START_TEST(refuses_values_that_are_no_text)
+START_TEST(refuses_values_that_are_not_text)
 {
     check_refused("match=%FF", false, MRC_EINVAL, "UTF-8 at byte 0");
     check_refused("match=a%0Ab", false, MRC_EINVAL, "U+000A at byte 1");
@@ -248,7 +248,7 @@ int main(void)
     tcase_add_test(tcase, ignores_other_parameters);
     tcase_add_test(tcase, needs_a_matcher);
     tcase_add_test(tcase, keeps_to_the_limits);
-    tcase_add_test(tcase, refuses_values_that_are_no_text);
+    tcase_add_test(tcase, refuses_values_that_are_not_text);
     tcase_add_test(tcase, takes_the_first_cursor);
     tcase_add_test(tcase, takes_the_first_cursor_of_protocol_0_that_is_not_empty);
     tcase_add_test(tcase, takes_topics_of_protocol_0_if_it_is_spoken);

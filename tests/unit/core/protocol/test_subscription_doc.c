@@ -27,7 +27,7 @@ static void check_text(struct mrc_buf *buf, const char *want)
 
 /* ---- URLs -------------------------------------------------------------------------------------*/
 
-/* Draft, "Subscription Events": encoded exactly once, as RFC 6570 has it. */
+/* Draft, "Subscription Events": percent-encoded exactly once, as in RFC 6570. */
 START_TEST(urls)
 {
     static const struct {
@@ -70,7 +70,7 @@ START_TEST(urls)
 }
 END_TEST
 
-START_TEST(what_is_no_url)
+START_TEST(refuses_other_urls)
 {
     static const char *const rows[] = {
         "",
@@ -145,8 +145,8 @@ START_TEST(a_list)
 }
 END_TEST
 
-/* What does not fit into a buffer marks it, wherever that happens. */
-START_TEST(buffers_have_bounds)
+/* Text that does not fit marks the buffer as failed, at any position. */
+START_TEST(full_buffers_fail)
 {
     struct mrc_subscription_doc doc = {.ref = ref(3, "exact", "a", "b"), .active = true};
 
@@ -245,10 +245,10 @@ int main(void)
     TCase *tcase = tcase_create("subscription_doc");
 
     tcase_add_test(tcase, urls);
-    tcase_add_test(tcase, what_is_no_url);
+    tcase_add_test(tcase, refuses_other_urls);
     tcase_add_test(tcase, a_document);
     tcase_add_test(tcase, a_list);
-    tcase_add_test(tcase, buffers_have_bounds);
+    tcase_add_test(tcase, full_buffers_fail);
     tcase_add_test(tcase, ids_in_fields);
     tcase_add_test(tcase, legacy_urls);
     tcase_add_test(tcase, legacy_documents);

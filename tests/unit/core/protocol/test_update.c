@@ -8,7 +8,7 @@
 
 static const struct mrc_update_limits roomy = {.topics_max = 1000, .field_max_bytes = 1 << 20};
 
-/* Parses BODY under LIMITS; the form stays with the caller. */
+/* Parses BODY under LIMITS. The caller frees the form. */
 static enum mrc_err parse(const char *body, const struct mrc_update_limits *limits,
                           struct mrc_error *error, struct mrc_form **ret_form,
                           struct mrc_update *ret_update)
@@ -59,7 +59,7 @@ START_TEST(first_of_a_single_field_counts)
 
     ck_assert_int_eq(parse("topic=a&data=1&data=2&id=&id=x", &roomy, NULL, &form, &update), MRC_OK);
     ck_assert_bytes_eq(update.data, "1");
-    ck_assert_ptr_null(update.id.ptr); /* an empty id counts as not given */
+    ck_assert_ptr_null(update.id.ptr); /* an empty id counts as missing */
     ck_assert(!update.is_private);
     mrc_update_clear(&update);
     mrc_form_free(form);
@@ -88,18 +88,18 @@ static const struct {
     {"topic=a&type=a%0Aid:%20x", "type"},
     {"topic=a&retry=1s", "retry"},
     {"topic=a&retry=-1", "retry"},
-    {"topic=a&retry=%D9%A1", "retry"}, /* a digit, but no ASCII one */
+    {"topic=a&retry=%D9%A1", "retry"}, /* a digit that is not ASCII */
     {"topic=a&retry=", "retry"},
     {"topic=a&private=%FF", "private"},
 };
 
-START_TEST(refuses)
+START_TEST(refuses_invalid_fields)
 {
     check_refused(refused[_i].body, &roomy, MRC_EINVAL, refused[_i].word);
 }
 END_TEST
 
-START_TEST(limits_hold_one_past_them)
+START_TEST(refuses_publications_past_the_limits)
 {
     const struct mrc_update_limits tight = {.topics_max = 2, .field_max_bytes = 3};
     struct mrc_update update;
@@ -119,7 +119,7 @@ START_TEST(limits_hold_one_past_them)
 }
 END_TEST
 
-START_TEST(a_record_gives_back_what_went_in)
+START_TEST(records_decode_to_the_same_update)
 {
     struct mrc_update update, back;
     struct mrc_form *form;
@@ -146,8 +146,8 @@ START_TEST(a_record_gives_back_what_went_in)
 }
 END_TEST
 
-/* Every shorter record is refused, and none is read past its end (the copies are exact). */
-START_TEST(a_cut_record_is_refused)
+/* Every shorter record is refused and not read past its end: the copies have the exact size. */
+START_TEST(refuses_truncated_records)
 {
     struct mrc_update update, back;
     struct mrc_form *form;
@@ -171,8 +171,8 @@ START_TEST(a_cut_record_is_refused)
 }
 END_TEST
 
-/* The topics alone, from as much of a record as they take, and not more of them than is asked. */
-START_TEST(topics_are_peeked_at)
+/* Decodes topics from the shortest possible record, and no more topics than the caller allows. */
+START_TEST(decodes_topics_alone)
 {
     struct mrc_bytes topics[2];
     struct mrc_update update;
@@ -281,11 +281,11 @@ int main(void)
 
     tcase_add_test(tcase, reads_every_field);
     tcase_add_test(tcase, first_of_a_single_field_counts);
-    tcase_add_loop_test(tcase, refuses, 0, sizeof(refused) / sizeof(refused[0]));
-    tcase_add_test(tcase, limits_hold_one_past_them);
-    tcase_add_test(tcase, a_record_gives_back_what_went_in);
-    tcase_add_test(tcase, a_cut_record_is_refused);
-    tcase_add_test(tcase, topics_are_peeked_at);
+    tcase_add_loop_test(tcase, refuses_invalid_fields, 0, sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tcase, refuses_publications_past_the_limits);
+    tcase_add_test(tcase, records_decode_to_the_same_update);
+    tcase_add_test(tcase, refuses_truncated_records);
+    tcase_add_test(tcase, decodes_topics_alone);
     tcase_add_test(tcase, ids_are_uuids_of_version_4);
     tcase_add_loop_test(sse, each_line_of_data_is_a_field, 0, sizeof(events) / sizeof(events[0]));
     tcase_add_test(sse, type_and_retry_are_fields);

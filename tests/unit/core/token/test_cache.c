@@ -9,7 +9,7 @@
 
 static const char *const audiences[] = {HUB};
 
-/* A policy around one secret. */
+/* A policy with one secret. */
 struct world {
     struct mrc_keyset *keys;
     struct mrc_token_trust trust;
@@ -54,7 +54,7 @@ static enum mrc_err ask(const char *scope, const char *token, int64_t now_us,
                                   &world.policy, now_us, NULL, ret_token);
 }
 
-/* Nobody is trusted any more: what is accepted now comes from the cache. */
+/* Removes all trust: a token that is still accepted comes from the cache. */
 static bool is_cached(const char *scope, const char *token)
 {
     struct mrc_token_policy nothing = world.policy;
@@ -68,7 +68,7 @@ static bool is_cached(const char *scope, const char *token)
     return err == MRC_OK;
 }
 
-START_TEST(remembers_in_its_scope)
+START_TEST(caches_tokens_per_scope)
 {
     struct mrc_token *first = NULL, *again = NULL;
     char *token = make(1);
@@ -83,7 +83,7 @@ START_TEST(remembers_in_its_scope)
     ck_assert_int_eq(ask("b", token, NOW_US, &again), MRC_OK);
     ck_assert_ptr_ne(first, again);
     mrc_token_unref(first);
-    mrc_token_unref(first); /* both of "a" */
+    mrc_token_unref(first); /* both for "a" */
     mrc_token_unref(again);
     free(token);
 }
@@ -102,7 +102,7 @@ START_TEST(scope_and_token_do_not_run_together)
 }
 END_TEST
 
-START_TEST(refusals_are_not_kept)
+START_TEST(refusals_are_not_cached)
 {
     struct mrc_token *found = NULL;
     char *token = token_sign(MRC_ALG_HS256, "x" SECRET, AT, CLAIMS "}");
@@ -114,7 +114,7 @@ START_TEST(refusals_are_not_kept)
 }
 END_TEST
 
-START_TEST(entries_die_with_their_token)
+START_TEST(entries_expire_with_their_token)
 {
     int64_t exp_us = 1767225600LL * 1000000;
     struct mrc_token *found = NULL;
@@ -132,7 +132,7 @@ START_TEST(entries_die_with_their_token)
 }
 END_TEST
 
-START_TEST(the_least_recently_used_gives_way)
+START_TEST(evicts_the_least_recently_used)
 {
     struct mrc_token *found = NULL;
     char *tokens[4];
@@ -142,7 +142,7 @@ START_TEST(the_least_recently_used_gives_way)
         ck_assert_int_eq(ask("a", tokens[i], NOW_US, &found), MRC_OK);
         mrc_token_unref(found);
     }
-    ck_assert(is_cached("a", tokens[0])); /* used: 1 is the oldest now */
+    ck_assert(is_cached("a", tokens[0])); /* used again, so 1 is the oldest now */
     tokens[3] = make(3);
     ck_assert_int_eq(ask("a", tokens[3], NOW_US, &found), MRC_OK);
     mrc_token_unref(found);
@@ -193,13 +193,14 @@ START_TEST(sizes_are_bounded)
 }
 END_TEST
 
-START_TEST(the_longest_token_is_kept)
+START_TEST(caches_the_longest_token)
 {
     char *padding = calloc(1, MRC_JWS_MAX_BYTES), *claims = calloc(1, MRC_JWS_MAX_BYTES);
     struct mrc_token *found = NULL;
     char *token = NULL;
 
-    /* One byte of padding is four thirds of a character: one of four headers meets the length. */
+    /* A byte of padding is four thirds of a character: one of four headers gives the exact length.
+     */
     for (size_t n = 48000, kid = 0; kid < 4 && !token; n++) {
         char header[64];
 
@@ -247,7 +248,7 @@ static void *hammer(void *arg)
     return ok ? arg : NULL;
 }
 
-START_TEST(threads_share_it)
+START_TEST(threads_share_the_cache)
 {
     pthread_t threads[4];
 
@@ -269,15 +270,15 @@ int main(void)
     TCase *tcase = tcase_create("token_cache");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, remembers_in_its_scope);
+    tcase_add_test(tcase, caches_tokens_per_scope);
     tcase_add_test(tcase, scope_and_token_do_not_run_together);
-    tcase_add_test(tcase, refusals_are_not_kept);
-    tcase_add_test(tcase, entries_die_with_their_token);
-    tcase_add_test(tcase, the_least_recently_used_gives_way);
+    tcase_add_test(tcase, refusals_are_not_cached);
+    tcase_add_test(tcase, entries_expire_with_their_token);
+    tcase_add_test(tcase, evicts_the_least_recently_used);
     tcase_add_test(tcase, an_evicted_token_lives_while_it_is_used);
     tcase_add_test(tcase, sizes_are_bounded);
-    tcase_add_test(tcase, the_longest_token_is_kept);
-    tcase_add_test(tcase, threads_share_it);
+    tcase_add_test(tcase, caches_the_longest_token);
+    tcase_add_test(tcase, threads_share_the_cache);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

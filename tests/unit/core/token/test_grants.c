@@ -4,7 +4,7 @@
 #include "core/topic/matcher.h"
 #include "tokens.h"
 
-/* Small limits, so that one past them is at hand. */
+/* Small limits, which are easy to exceed. */
 static const struct mrc_grants_limits limits = {3, 4, 32};
 
 static enum mrc_err parse(const char *text, struct mrc_error *error, struct mrc_grants **ret_grants)
@@ -83,11 +83,11 @@ START_TEST(the_claim_is_an_array_of_typed_objects)
 }
 END_TEST
 
-START_TEST(actions_are_strings_and_some)
+START_TEST(actions_are_non_empty_lists_of_strings)
 {
     refuse("[" ONE_DETAIL("\"topics\":[{\"match\":\"a\"}]") "]", MRC_EINVAL, ".actions must be");
     refuse("[" ONE_DETAIL("\"actions\":[],\"topics\":[{\"match\":\"a\"}]") "]", MRC_EINVAL,
-           ".actions must be an array that is not empty");
+           ".actions must be a non-empty array");
     refuse("[" ONE_DETAIL("\"actions\":\"publish\",\"topics\":[{\"match\":\"a\"}]") "]", MRC_EINVAL,
            ".actions must be");
     refuse("[" ONE_DETAIL("\"actions\":{\"publish\":1},\"topics\":[{\"match\":\"a\"}]") "]",
@@ -111,17 +111,17 @@ START_TEST(unknown_actions_grant_nothing)
     ck_assert(may_subscribe(grants, "a"));
     ck_assert(!may_subscribe(grants, "b"));
     mrc_grants_free(grants);
-    /* What grants nothing is validated all the same. */
+    /* A detail that grants nothing is validated, too. */
     refuse("[" ONE_DETAIL("\"actions\":[\"fly\"],\"topics\":[]") "]", MRC_EINVAL,
            ".topics must be");
 }
 END_TEST
 
-START_TEST(topics_are_matcher_objects_and_some)
+START_TEST(topics_are_non_empty_lists_of_matchers)
 {
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"]") "]", MRC_EINVAL, ".topics must be");
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":[]") "]", MRC_EINVAL,
-           ".topics must be an array that is not empty");
+           ".topics must be a non-empty array");
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":\"*\"") "]", MRC_EINVAL,
            ".topics must be");
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":{\"match\":\"a\"}") "]", MRC_EINVAL,
@@ -148,10 +148,10 @@ START_TEST(match_type_is_a_known_name)
     mrc_grants_free(grants);
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":[{\"match\":\"a\",\"match_type\":"
                           "\"Exact\"}]") "]",
-           MRC_EUNSUPPORTED, ".topics[0].match_type \"Exact\" is not known here");
+           MRC_EUNSUPPORTED, ".topics[0].match_type \"Exact\" is not supported");
     refuse("[" ONE_DETAIL(
                "\"actions\":[\"publish\"],\"topics\":[{\"match\":\"a\",\"match_type\":\"\"}]") "]",
-           MRC_EUNSUPPORTED, "not known here");
+           MRC_EUNSUPPORTED, "is not supported");
     refuse("[" ONE_DETAIL(
                "\"actions\":[\"publish\"],\"topics\":[{\"match\":\"a\",\"match_type\":null}]") "]",
            MRC_EINVAL, ".match_type must be a string");
@@ -189,7 +189,7 @@ START_TEST(one_bad_detail_refuses_all)
            MRC_EINVAL, "authorization_details[1].topics[0]");
     refuse("[" ONE_DETAIL("\"actions\":[7],\"topics\":[{\"match\":\"a\"}]") "," GOOD "]",
            MRC_EINVAL, "authorization_details[0].actions[0]");
-    /* A bad detail of another API is none of ours. */
+    /* A bad detail for another API does not matter. */
     mrc_grants_free(accept("[" GOOD ",{\"type\":\"other\",\"actions\":7,\"topics\":7}]"));
 }
 END_TEST
@@ -264,7 +264,7 @@ END_TEST
 #define A_TOPIC    "{\"match\":\"a\"}"
 #define THIRTY_TWO "12345678901234567890123456789012"
 
-START_TEST(limits_one_past)
+START_TEST(refuses_claims_past_the_limits)
 {
     mrc_grants_free(accept("[" GOOD "," GOOD "," GOOD ",{\"type\":\"x\"},{\"type\":\"x\"}]"));
     refuse("[" GOOD "," GOOD "," GOOD "," GOOD "]", MRC_ELIMIT, "more than 3 Mercure details");
@@ -277,7 +277,7 @@ START_TEST(limits_one_past)
         "\"actions\":[\"publish\"],\"topics\":[{\"match\":\"" THIRTY_TWO "\"}]") "]"));
     refuse("[" ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":[{\"match\":\"" THIRTY_TWO
                           "3\"}]") "]",
-           MRC_ELIMIT, ".match has 33 bytes; 32 are the most");
+           MRC_ELIMIT, ".match has 33 bytes; the maximum is 32");
 }
 END_TEST
 
@@ -297,7 +297,7 @@ START_TEST(quotes_are_short_and_printable)
 }
 END_TEST
 
-/* The entry I of MANY: most are literal, in no order, some twice; one of many is a pattern. */
+/* Entry I of MANY. Most are literal, in no order, and some occur twice; a few are patterns. */
 static json_t *draw_detail(unsigned i)
 {
     static const char *const actions[] = {"publish", "subscribe"};
@@ -310,7 +310,7 @@ static json_t *draw_detail(unsigned i)
                      is_pattern ? "urlpattern" : "exact");
 }
 
-/* As by asking one entry after the other. */
+/* The expected answer: checks one entry after the other. */
 static bool is_allowed(const struct mrc_grants *grants, enum mrc_action action, const char *topic)
 {
     for (size_t i = 0; i < mrc_grants_get_count(grants); i++) {
@@ -323,7 +323,7 @@ static bool is_allowed(const struct mrc_grants *grants, enum mrc_action action, 
     return false;
 }
 
-START_TEST(one_of_many_is_found)
+START_TEST(finds_one_of_many_entries)
 {
     enum { MANY = 400 };
     const struct mrc_grants_limits many = {MANY, MANY, 32};
@@ -350,7 +350,7 @@ START_TEST(one_of_many_is_found)
 }
 END_TEST
 
-/* COUNT patterns; or, with REGEXP, one. */
+/* COUNT patterns, or one with a regular expression if REGEXP. */
 static struct mrc_grants *accept_patterns(unsigned count, const char *regexp)
 {
     const struct mrc_grants_limits many = {1, 1000, 32};
@@ -371,7 +371,7 @@ static struct mrc_grants *accept_patterns(unsigned count, const char *regexp)
     return grants;
 }
 
-START_TEST(tell_what_may_cost)
+START_TEST(knows_costly_grants)
 {
     static const struct {
         unsigned count;
@@ -400,19 +400,19 @@ int main(void)
     TCase *tcase = tcase_create("grants");
 
     tcase_add_test(tcase, no_details_grant_nothing);
-    tcase_add_test(tcase, one_of_many_is_found);
-    tcase_add_test(tcase, tell_what_may_cost);
+    tcase_add_test(tcase, finds_one_of_many_entries);
+    tcase_add_test(tcase, knows_costly_grants);
     tcase_add_test(tcase, the_claim_is_an_array_of_typed_objects);
-    tcase_add_test(tcase, actions_are_strings_and_some);
+    tcase_add_test(tcase, actions_are_non_empty_lists_of_strings);
     tcase_add_test(tcase, unknown_actions_grant_nothing);
-    tcase_add_test(tcase, topics_are_matcher_objects_and_some);
+    tcase_add_test(tcase, topics_are_non_empty_lists_of_matchers);
     tcase_add_test(tcase, match_type_is_a_known_name);
     tcase_add_test(tcase, the_wildcard_comes_before_the_type);
     tcase_add_test(tcase, one_bad_detail_refuses_all);
     tcase_add_test(tcase, payload_is_an_object);
     tcase_add_test(tcase, payload_of_the_first_subscribe_detail_that_matches);
     tcase_add_test(tcase, entries_can_be_listed);
-    tcase_add_test(tcase, limits_one_past);
+    tcase_add_test(tcase, refuses_claims_past_the_limits);
     tcase_add_test(tcase, quotes_are_short_and_printable);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -36,7 +36,7 @@ static enum mrc_err verify(const char *token, int64_t now_us, struct mrc_error *
     return mrc_token_verify(mrc_bytes_of(token), &policy, now_us, reason, ret_token);
 }
 
-/* The verified token of CLAIMS. */
+/* The verified token with CLAIMS. */
 static struct mrc_token *accept(const char *claims)
 {
     char *text = token_sign(MRC_ALG_HS256, SECRET, AT, claims);
@@ -49,7 +49,7 @@ static struct mrc_token *accept(const char *claims)
     return token;
 }
 
-/* Fails unless the token of HEADER and CLAIMS is refused for a reason that holds WORDS. */
+/* Fails unless a token with HEADER and CLAIMS is refused for a reason that holds WORDS. */
 static void refuse_with(const char *header, const char *claims, const char *words)
 {
     char *text = token_sign(MRC_ALG_HS256, SECRET, header, claims);
@@ -67,7 +67,7 @@ static void refuse(const char *claims, const char *words)
     refuse_with(AT, claims, words);
 }
 
-START_TEST(a_good_token_grants_what_it_says)
+START_TEST(valid_tokens_grant_their_details)
 {
     struct mrc_token *token =
         accept(CLAIMS_WITH(ONE_DETAIL("\"actions\":[\"publish\"],\"topics\":[{\"match\":\"a\"}]")));
@@ -106,7 +106,7 @@ START_TEST(typ_is_access_token)
         refuse_with(header, CLAIMS "}", "at+jwt is expected");
     }
     refuse_with("{\"alg\":\"HS256\"}", CLAIMS "}", "no typ");
-    refuse_with("{\"alg\":\"HS256\",\"typ\":7}", CLAIMS "}", "typ is no string");
+    refuse_with("{\"alg\":\"HS256\",\"typ\":7}", CLAIMS "}", "typ is not a string");
 }
 END_TEST
 
@@ -123,7 +123,7 @@ START_TEST(exp_is_required_and_enforced)
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":null}", "exp must be");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":true}", "exp must be");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-1}", "expired");
-    /* Times a million this wraps around to a time in the future. */
+    /* A million times this number overflows to a time in the future. */
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-9223372034854775808}", "expired");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-1e300}", "expired");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":-1e400}", "expired");
@@ -168,7 +168,7 @@ START_TEST(nbf_is_enforced_if_present)
     mrc_token_unref(accept(CLAIMS ",\"nbf\":1767225300}"));
     mrc_token_unref(accept(CLAIMS ",\"nbf\":1767225299.9}"));
     mrc_token_unref(accept(CLAIMS ",\"nbf\":0}"));
-    refuse(CLAIMS ",\"nbf\":1767225301}", "1 more seconds (nbf)");
+    refuse(CLAIMS ",\"nbf\":1767225301}", "becomes valid in 1 seconds (nbf)");
     refuse(CLAIMS ",\"nbf\":1767225300.5}", "(nbf)");
     refuse(CLAIMS ",\"nbf\":\"0\"}", "nbf must be");
     refuse(CLAIMS ",\"nbf\":null}", "nbf must be");
@@ -196,7 +196,7 @@ END_TEST
 START_TEST(iss_is_trusted_and_exact)
 {
     refuse("{\"aud\":\"" HUB "\",\"exp\":1767225600}", "iss is missing");
-    refuse("{\"iss\":7,\"aud\":\"" HUB "\",\"exp\":1767225600}", "iss is missing or no string");
+    refuse("{\"iss\":7,\"aud\":\"" HUB "\",\"exp\":1767225600}", "iss is missing, or not a string");
     refuse("{\"iss\":\"" ISSUER "/\",\"aud\":\"" HUB "\",\"exp\":1767225600}",
            "issuer \"" ISSUER "/\", kid none: this issuer is not trusted here");
     refuse("{\"iss\":\"https://EXAMPLE.com\",\"aud\":\"" HUB "\",\"exp\":1767225600}",
@@ -205,7 +205,7 @@ START_TEST(iss_is_trusted_and_exact)
 }
 END_TEST
 
-/* Two issuers, each with a secret of its own, and a second secret of the first. */
+/* Two issuers with a secret each, and a second secret of the first one. */
 START_TEST(keys_of_issuers_are_never_pooled)
 {
     struct mrc_keyset *other = keys_of("other" SECRET, mrc_alg_set_of(MRC_ALG_HS256));
@@ -277,8 +277,8 @@ START_TEST(rows_of_one_issuer_are_bounded)
 }
 END_TEST
 
-/* Keys that are on their way might verify what those at hand do not; other rules come first. */
-START_TEST(keys_may_be_on_their_way)
+/* Keys that are not fetched yet might verify the token; other rules are checked first. */
+START_TEST(keys_may_be_pending)
 {
     const mrc_alg_set hs256 = mrc_alg_set_of(MRC_ALG_HS256), es256 = mrc_alg_set_of(MRC_ALG_ES256);
     char *good = token_sign(MRC_ALG_HS256, SECRET, AT, CLAIMS "}");
@@ -295,8 +295,8 @@ START_TEST(keys_may_be_on_their_way)
     } cases[] = {
         {good, 0, 1, MRC_OK},       {good, 0, 2, MRC_OK},
         {wrong, 0, 1, MRC_EINVAL},  {wrong, 0, 2, MRC_EPENDING},
-        {good, 1, 1, MRC_EPENDING}, {good, 2, 1, MRC_EINVAL}, /* it would not help */
-        {good, 3, 1, MRC_EINVAL},                             /* another issuer's */
+        {good, 1, 1, MRC_EPENDING}, {good, 2, 1, MRC_EINVAL}, /* not for this algorithm */
+        {good, 3, 1, MRC_EINVAL},                             /* of another issuer */
         {wrong, 2, 3, MRC_EINVAL},  {"nonsense", 1, 1, MRC_EINVAL},
     };
 
@@ -343,21 +343,21 @@ END_TEST
 
 START_TEST(claims_are_one_json_object)
 {
-    refuse("[]", "no object");
-    refuse("", "no valid JSON");
-    refuse("nonsense", "no valid JSON");
-    refuse(CLAIMS "} {}", "something follows");
-    refuse(CLAIMS ",\"exp\":1767225600}", "a member stands there twice");
-    refuse(CLAIMS ",\"x\":{\"a\":1,\"a\":1}}", "a member stands there twice");
-    refuse(CLAIMS ",\"\\u0069ss\":\"" ISSUER "\"}", "a member stands there twice");
+    refuse("[]", "not an object");
+    refuse("", "not valid JSON");
+    refuse("nonsense", "not valid JSON");
+    refuse(CLAIMS "} {}", "text after the value");
+    refuse(CLAIMS ",\"exp\":1767225600}", "a duplicate member");
+    refuse(CLAIMS ",\"x\":{\"a\":1,\"a\":1}}", "a duplicate member");
+    refuse(CLAIMS ",\"\\u0069ss\":\"" ISSUER "\"}", "a duplicate member");
     refuse(CLAIMS ",\"x\":\"\xff\"}", "invalid UTF-8");
-    refuse(CLAIMS ",\"sub\":\"\\ud800\"}", "no valid JSON");
+    refuse(CLAIMS ",\"sub\":\"\\ud800\"}", "not valid JSON");
     refuse("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1767225600,\"sub\":5}",
            "sub must be a string");
 }
 END_TEST
 
-/* RFC 8259, 6, sets no bounds to numbers, and RFC 7519, 4, has claims ignored that are unknown. */
+/* RFC 8259, 6, does not limit numbers, and RFC 7519, 4, says that unknown claims are ignored. */
 START_TEST(numbers_may_be_of_any_size)
 {
     static const char *const numbers[] = {
@@ -395,13 +395,13 @@ START_TEST(numbers_may_be_of_any_size)
     }
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         snprintf(claims, 4096, CLAIMS ",\"x\":%s}", wrong[i]);
-        refuse(claims, "no valid JSON");
+        refuse(claims, "not valid JSON");
     }
     memset(digits, '9', 1000);
     digits[1000] = '\0';
     snprintf(claims, 4096, CLAIMS ",\"x\":[%s,-%s]}", digits, digits);
     mrc_token_unref(accept(claims));
-    refuse(CLAIMS ",\"x\":1e400,\"exp\":1767225600}", "a member stands there twice");
+    refuse(CLAIMS ",\"x\":1e400,\"exp\":1767225600}", "a duplicate member");
     refuse(NO_AUD ",\"aud\":\"" HUB "\",\"sub\":98765432109876543210}", "sub must be a string");
     mrc_token_unref(accept(NO_AUD ",\"aud\":\"" HUB "\",\"iat\":1e400}"));
     free(claims);
@@ -412,7 +412,7 @@ END_TEST
 START_TEST(deep_json_is_refused)
 {
     char claims[512], nest[40];
-    size_t room = MRC_JSON_MAX_DEPTH - 1; /* the claims themselves are one level */
+    size_t room = MRC_JSON_MAX_DEPTH - 1; /* the claims object is one level */
 
     memset(nest, '[', sizeof(nest));
     snprintf(claims, sizeof(claims), CLAIMS ",\"x\":%.*s%.*s}", (int)room, nest, (int)room,
@@ -421,7 +421,7 @@ START_TEST(deep_json_is_refused)
     room++;
     snprintf(claims, sizeof(claims), CLAIMS ",\"x\":%.*s%.*s}", (int)room, nest, (int)room,
              "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
-    refuse(claims, "deeper than 32");
+    refuse(claims, "more than 32 levels");
 }
 END_TEST
 
@@ -440,7 +440,7 @@ START_TEST(the_reason_names_issuer_and_key_but_holds_no_token)
 }
 END_TEST
 
-/* The longest names that are quoted leave room for the words around them. */
+/* The longest quoted names leave room for the rest of the reason. */
 START_TEST(long_names_do_not_cut_the_reason)
 {
     char header[256], claims[512], name[101], *text;
@@ -502,8 +502,8 @@ START_TEST(all_topics_to_publish_any_topic_to_receive)
 }
 END_TEST
 
-/* Anybody may send one: its digits are looked at a few times each, not as often as there are. */
-START_TEST(a_number_of_many_digits_takes_no_longer_than_its_text)
+/* Anybody may send such a token, so the time must not be quadratic in the number of digits. */
+START_TEST(long_numbers_take_linear_time)
 {
     static const char begin[] = "{\"a\":1e999,\"b\":";
     size_t len = 2 << 20;
@@ -518,7 +518,7 @@ START_TEST(a_number_of_many_digits_takes_no_longer_than_its_text)
 }
 END_TEST
 
-START_TEST(peek_shows_what_is_not_verified)
+START_TEST(peek_reads_unverified_claims)
 {
     char *text = token_sign(MRC_ALG_HS256, "x", AT, "{\"iss\":\"i\",\"aud\":[\"a\",\"b\"]}");
     char *issuer = NULL, *audience = NULL;
@@ -544,7 +544,7 @@ int main(void)
     TCase *tcase = tcase_create("token");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, a_good_token_grants_what_it_says);
+    tcase_add_test(tcase, valid_tokens_grant_their_details);
     tcase_add_test(tcase, typ_is_access_token);
     tcase_add_test(tcase, exp_is_required_and_enforced);
     tcase_add_test(tcase, far_times_are_clamped);
@@ -553,16 +553,16 @@ int main(void)
     tcase_add_test(tcase, iss_is_trusted_and_exact);
     tcase_add_test(tcase, keys_of_issuers_are_never_pooled);
     tcase_add_test(tcase, rows_of_one_issuer_are_bounded);
-    tcase_add_test(tcase, keys_may_be_on_their_way);
+    tcase_add_test(tcase, keys_may_be_pending);
     tcase_add_test(tcase, claims_are_one_json_object);
     tcase_add_test(tcase, numbers_may_be_of_any_size);
-    tcase_add_test(tcase, a_number_of_many_digits_takes_no_longer_than_its_text);
+    tcase_add_test(tcase, long_numbers_take_linear_time);
     tcase_add_test(tcase, deep_json_is_refused);
     tcase_add_test(tcase, the_reason_names_issuer_and_key_but_holds_no_token);
     tcase_add_test(tcase, long_names_do_not_cut_the_reason);
     tcase_add_test(tcase, references_are_counted);
     tcase_add_test(tcase, all_topics_to_publish_any_topic_to_receive);
-    tcase_add_test(tcase, peek_shows_what_is_not_verified);
+    tcase_add_test(tcase, peek_reads_unverified_claims);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -1,4 +1,4 @@
-/* Tokens of protocol 0.x: which of them are accepted, beside modern ones, and what they grant. */
+/* Tokens of protocol 0.x: which ones a hub accepts beside modern tokens, and what they grant. */
 #include "core/token/token.h"
 
 #include "tokens.h"
@@ -24,7 +24,7 @@ static void teardown(void)
     mrc_keyset_free(old);
 }
 
-/* A hub that trusts ISSUER here, PUBLISHER in the other role, and one legacy key. */
+/* A hub that trusts ISSUER in this role, PUBLISHER in the other one, and one legacy key. */
 static enum mrc_err verify_as(const char *token, bool with_legacy, bool only_legacy,
                               struct mrc_error *reason, struct mrc_token **ret_token)
 {
@@ -90,9 +90,9 @@ static const char *payload_for(const struct mrc_token *token, const char *matche
     return payload ? payload : "";
 }
 
-/* ---- which tokens -----------------------------------------------------------------------------*/
+/* ---- acceptance -------------------------------------------------------------------------------*/
 
-START_TEST(nothing_but_the_signature_is_demanded)
+START_TEST(requires_only_a_valid_signature)
 {
     static const char *const headers[] = {JWT, "{\"alg\":\"HS256\"}"};
     static const char *const claims[] = {
@@ -114,7 +114,7 @@ START_TEST(nothing_but_the_signature_is_demanded)
 }
 END_TEST
 
-START_TEST(times_count_if_present)
+START_TEST(checks_times_if_present)
 {
     struct mrc_token *token = accept(JWT, OLD, "{}");
 
@@ -127,16 +127,16 @@ START_TEST(times_count_if_present)
     ck_assert_str_eq(mrc_token_get_issuer(token), "x");
     ck_assert_str_eq(mrc_token_get_subject(token), "y");
     mrc_token_unref(token);
-    refuse(JWT, OLD, "{\"exp\":1767225300}", "it expired 0 seconds ago");
+    refuse(JWT, OLD, "{\"exp\":1767225300}", "the token expired 0 seconds ago");
     refuse(JWT, OLD, "{\"exp\":\"1767225301\"}", "exp must be a number");
-    refuse(JWT, OLD, "{\"nbf\":1767225301}", "not valid for 1 more");
+    refuse(JWT, OLD, "{\"nbf\":1767225301}", "becomes valid in 1 seconds");
     refuse(JWT, OLD, "{\"sub\":1}", "sub must be a string");
     refuse(JWT, OLD, "{\"iss\":1}", "at+jwt is expected");
-    refuse(AT, OLD, "{\"iss\":1}", "iss is missing or no string");
+    refuse(AT, OLD, "{\"iss\":1}", "iss is missing, or not a string");
 }
 END_TEST
 
-/* Whatever key has signed it: a modern issuer's token is a modern token, in either role. */
+/* A token of a trusted issuer, in either role, is modern, whichever key has signed it. */
 START_TEST(a_modern_issuer_keeps_every_check)
 {
     struct mrc_token *token = accept(AT, SECRET, CLAIMS "}");
@@ -153,14 +153,14 @@ START_TEST(a_modern_issuer_keeps_every_check)
 }
 END_TEST
 
-START_TEST(modern_keys_verify_no_legacy_token)
+START_TEST(modern_keys_do_not_verify_legacy_tokens)
 {
     refuse(JWT, SECRET, "{\"mercure\":{\"publish\":[\"*\"]}}", "signature");
     refuse(AT, SECRET, "{\"iss\":\"https://nobody.example\",\"aud\":\"" HUB "\"}", "signature");
 }
 END_TEST
 
-START_TEST(a_modern_token_gets_nothing_of_the_old_claim)
+START_TEST(modern_tokens_ignore_the_legacy_claim)
 {
     struct mrc_token *token = accept(AT, SECRET, CLAIMS ",\"mercure\":{\"publish\":[\"*\"]}}");
 
@@ -189,7 +189,7 @@ START_TEST(without_legacy_keys_there_are_no_legacy_tokens)
 }
 END_TEST
 
-START_TEST(a_place_for_legacy_tokens_only_takes_no_other)
+START_TEST(only_legacy_refuses_modern_tokens)
 {
     char *text = token_sign(MRC_ALG_HS256, SECRET, AT, CLAIMS "}");
     struct mrc_error reason = {""};
@@ -202,7 +202,7 @@ START_TEST(a_place_for_legacy_tokens_only_takes_no_other)
 }
 END_TEST
 
-/* ---- what they grant --------------------------------------------------------------------------*/
+/* ---- grants -----------------------------------------------------------------------------------*/
 
 START_TEST(the_claim_has_two_lists)
 {
@@ -236,7 +236,7 @@ START_TEST(the_namespaced_claim_comes_first)
 }
 END_TEST
 
-START_TEST(what_is_missing_grants_nothing)
+START_TEST(missing_lists_grant_nothing)
 {
     static const char *const claims[] = {"{}", "{\"mercure\":{}}",
                                          "{\"mercure\":{\"publish\":[],\"subscribe\":null}}",
@@ -253,8 +253,8 @@ START_TEST(what_is_missing_grants_nothing)
 }
 END_TEST
 
-/* One payload for the whole token, whatever it is and whatever is subscribed to. */
-START_TEST(the_payload_is_of_the_token)
+/* The payload may be any value, and applies to each subscription of the token. */
+START_TEST(one_payload_for_the_whole_token)
 {
     struct mrc_token *token =
         accept(JWT, OLD, "{\"mercure\":{\"subscribe\":[\"a\"],\"payload\":{\"user\":\"u\"}}}");
@@ -303,11 +303,11 @@ START_TEST(a_bad_claim_refuses_the_token)
     refuse(JWT, OLD, "{\"mercure\":{\"subscribe\":[{\"match\":7}]}}",
            "mercure.subscribe[0].match must be a string");
     refuse(JWT, OLD, "{\"mercure\":{\"publish\":[{\"match\":\"a\",\"match_type\":\"template\"}]}}",
-           "match_type \"template\" is not known here");
+           "match_type \"template\" is not supported");
 }
 END_TEST
 
-START_TEST(limits_one_past)
+START_TEST(refuses_claims_past_the_limits)
 {
     struct mrc_token *token = accept(
         JWT, OLD,
@@ -319,7 +319,7 @@ START_TEST(limits_one_past)
     refuse(JWT, OLD, "{\"mercure\":{\"publish\":[\"a\",\"b\"],\"subscribe\":[\"c\",\"d\",\"e\"]}}",
            "more than 4 topics");
     refuse(JWT, OLD, "{\"mercure\":{\"publish\":[\"123456789012345678901234567890123\"]}}",
-           "has 33 bytes; 32 are the most");
+           "has 33 bytes; the maximum is 32");
 }
 END_TEST
 
@@ -329,20 +329,20 @@ int main(void)
     TCase *tcase = tcase_create("token_legacy");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, nothing_but_the_signature_is_demanded);
-    tcase_add_test(tcase, times_count_if_present);
+    tcase_add_test(tcase, requires_only_a_valid_signature);
+    tcase_add_test(tcase, checks_times_if_present);
     tcase_add_test(tcase, a_modern_issuer_keeps_every_check);
-    tcase_add_test(tcase, modern_keys_verify_no_legacy_token);
-    tcase_add_test(tcase, a_modern_token_gets_nothing_of_the_old_claim);
+    tcase_add_test(tcase, modern_keys_do_not_verify_legacy_tokens);
+    tcase_add_test(tcase, modern_tokens_ignore_the_legacy_claim);
     tcase_add_test(tcase, without_legacy_keys_there_are_no_legacy_tokens);
-    tcase_add_test(tcase, a_place_for_legacy_tokens_only_takes_no_other);
+    tcase_add_test(tcase, only_legacy_refuses_modern_tokens);
     tcase_add_test(tcase, the_claim_has_two_lists);
     tcase_add_test(tcase, the_namespaced_claim_comes_first);
-    tcase_add_test(tcase, what_is_missing_grants_nothing);
-    tcase_add_test(tcase, the_payload_is_of_the_token);
+    tcase_add_test(tcase, missing_lists_grant_nothing);
+    tcase_add_test(tcase, one_payload_for_the_whole_token);
     tcase_add_test(tcase, selectors_may_be_objects);
     tcase_add_test(tcase, a_bad_claim_refuses_the_token);
-    tcase_add_test(tcase, limits_one_past);
+    tcase_add_test(tcase, refuses_claims_past_the_limits);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -5,7 +5,7 @@
 
 #define BASE "https://example.com/hub"
 
-/* The literal text of VALUE at ANCHOR is WANT, with spaces for NULs. */
+/* Fails unless the literal text of VALUE at ANCHOR is WANT, which has spaces instead of NULs. */
 static void check(enum mrc_matcher_type type, const char *value, enum mrc_anchor anchor,
                   const char *want)
 {
@@ -58,7 +58,7 @@ START_TEST(literal_text_of_patterns)
 }
 END_TEST
 
-/* As much as is looked at, and one byte more, on both sides. */
+/* Texts of the maximum length, and one byte longer, of topics and of literals. */
 START_TEST(long_texts_are_cut)
 {
     char value[MRC_ANCHOR_MAX_BYTES + 8];
@@ -84,8 +84,8 @@ START_TEST(long_texts_are_cut)
 }
 END_TEST
 
-/* Whatever matches shows the literal text of the matcher, at each anchor of it. */
-START_TEST(what_matches_has_the_literal_text)
+/* A topic that matches begins with the literal text of the matcher, at each of its anchors. */
+START_TEST(matching_topics_begin_with_the_literal_text)
 {
     struct gen gen = {.random = (uint64_t)_i + 1};
     unsigned made = 0, matched = 0;
@@ -133,7 +133,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, literal_text_of_patterns);
     tcase_add_test(tcase, long_texts_are_cut);
-    tcase_add_loop_test(tcase, what_matches_has_the_literal_text, 0, 4);
+    tcase_add_loop_test(tcase, matching_topics_begin_with_the_literal_text, 0, 4);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

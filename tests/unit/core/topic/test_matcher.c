@@ -58,7 +58,7 @@ static struct mrc_matcher *make_pattern(const char *value, const char *base)
     return matcher;
 }
 
-/* Whether the pattern VALUE of BASE matches TOPIC. */
+/* Whether the pattern VALUE with BASE matches TOPIC. */
 static bool matches(const char *value, const char *base, const char *topic)
 {
     struct mrc_matcher *matcher = make_pattern(value, base);
@@ -68,7 +68,7 @@ static bool matches(const char *value, const char *base, const char *topic)
     return result;
 }
 
-START_TEST(relative_meets_relative)
+START_TEST(relative_patterns_match_relative_topics)
 {
     ck_assert(matches("/books/:id", HUB, "/books/1"));
     ck_assert(matches("/books/:id", HUB, "https://hub.example.com/books/1"));
@@ -83,7 +83,7 @@ START_TEST(relative_meets_relative)
 }
 END_TEST
 
-START_TEST(absolute_takes_nothing_of_the_base)
+START_TEST(absolute_patterns_ignore_the_base)
 {
     ck_assert(matches("urn\\:uuid\\:*", HUB, "urn:uuid:1"));
     ck_assert(matches("https://example.com/:a", HUB, "https://example.com/b"));
@@ -101,7 +101,7 @@ START_TEST(only_schemes_and_hosts_ignore_case)
 }
 END_TEST
 
-START_TEST(no_url_matches_no_pattern)
+START_TEST(topics_that_are_not_urls_match_no_pattern)
 {
     static const char *const no_urls[] = {"https://[", "https://a b/", "https://a:b/", "//",
                                           "http://%"};
@@ -115,7 +115,7 @@ START_TEST(no_url_matches_no_pattern)
 }
 END_TEST
 
-START_TEST(says_why_it_refuses)
+START_TEST(reports_the_reason_of_a_refusal)
 {
     struct mrc_matcher *matcher = NULL;
     struct mrc_error error = {""};
@@ -176,8 +176,7 @@ START_TEST(topics_are_parsed_once)
 }
 END_TEST
 
-/* What has forgotten the matchers that it met, since they are gone, meets others as if it were new.
- */
+/* Topics that have forgotten their matchers, which are freed, are like new to other matchers. */
 START_TEST(topics_outlive_the_matchers_that_they_forget)
 {
     const struct mrc_bytes texts[] = {mrc_bytes_of("/a/1"), mrc_bytes_of("https://no url")};
@@ -201,7 +200,7 @@ START_TEST(topics_outlive_the_matchers_that_they_forget)
 }
 END_TEST
 
-START_TEST(tells_its_base_and_size)
+START_TEST(reports_its_base_and_size)
 {
     struct mrc_matcher *matcher = make_pattern("/a/:b", HUB);
     struct mrc_matcher *star = make_pattern("*", HUB);
@@ -232,7 +231,7 @@ START_TEST(templates_match_expansions_and_themselves)
 }
 END_TEST
 
-START_TEST(what_is_no_template_is_literal)
+START_TEST(invalid_templates_are_literal)
 {
     static const char *const values[] = {"/books/1", "/books/{id", "{!a}", ""};
 
@@ -250,7 +249,7 @@ START_TEST(what_is_no_template_is_literal)
 }
 END_TEST
 
-START_TEST(a_template_is_nothing_else_of_its_spelling)
+START_TEST(templates_differ_from_other_types)
 {
     struct mrc_matcher *template = make(MRC_MATCHER_TEMPLATE, "/{a}");
     struct mrc_matcher *exact = make(MRC_MATCHER_EXACT, "/{a}");
@@ -267,8 +266,8 @@ START_TEST(a_template_is_nothing_else_of_its_spelling)
 }
 END_TEST
 
-/* What may take long: regular expressions, and many ways to go on. */
-START_TEST(tells_what_may_cost)
+/* Regular expressions, and patterns with many ways to match, may take long. */
+START_TEST(knows_costly_matchers)
 {
     static const struct {
         enum mrc_matcher_type type;
@@ -309,18 +308,18 @@ int main(void)
     tcase_add_test(tcase, exact_compares_bytes);
     tcase_add_test(tcase, star_is_a_wildcard_of_any_type);
     tcase_add_test(tcase, types_have_one_spelling);
-    tcase_add_test(tcase, relative_meets_relative);
-    tcase_add_test(tcase, absolute_takes_nothing_of_the_base);
+    tcase_add_test(tcase, relative_patterns_match_relative_topics);
+    tcase_add_test(tcase, absolute_patterns_ignore_the_base);
     tcase_add_test(tcase, only_schemes_and_hosts_ignore_case);
-    tcase_add_test(tcase, no_url_matches_no_pattern);
-    tcase_add_test(tcase, says_why_it_refuses);
+    tcase_add_test(tcase, topics_that_are_not_urls_match_no_pattern);
+    tcase_add_test(tcase, reports_the_reason_of_a_refusal);
     tcase_add_test(tcase, topics_are_parsed_once);
     tcase_add_test(tcase, topics_outlive_the_matchers_that_they_forget);
-    tcase_add_test(tcase, tells_its_base_and_size);
+    tcase_add_test(tcase, reports_its_base_and_size);
     tcase_add_test(tcase, templates_match_expansions_and_themselves);
-    tcase_add_test(tcase, what_is_no_template_is_literal);
-    tcase_add_test(tcase, a_template_is_nothing_else_of_its_spelling);
-    tcase_add_test(tcase, tells_what_may_cost);
+    tcase_add_test(tcase, invalid_templates_are_literal);
+    tcase_add_test(tcase, templates_differ_from_other_types);
+    tcase_add_test(tcase, knows_costly_matchers);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

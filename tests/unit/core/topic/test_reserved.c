@@ -16,7 +16,7 @@ static bool covers(const char *topic)
     return covers_at(topic, "/.well-known/mercure");
 }
 
-START_TEST(covers_the_hub_and_all_below)
+START_TEST(reserves_the_hub_and_everything_below)
 {
     static const char *const reserved[] = {
         "https://hub.example.com/.well-known/mercure",
@@ -68,7 +68,7 @@ START_TEST(covers_the_hub_and_all_below)
 }
 END_TEST
 
-START_TEST(leaves_the_rest)
+START_TEST(other_topics_are_free)
 {
     static const char *const free_topics[] = {
         "https://hub.example.com/",
@@ -105,8 +105,8 @@ START_TEST(leaves_the_rest)
 END_TEST
 
 /*
- * Topics put together of these pieces, three after a scheme. A space before a topic means nothing,
- * but keeps it from being told without the parser: with and without, the answer is the same.
+ * All topics of a scheme and three of these pieces. A space before a topic means nothing, but the
+ * shortcut does not accept it: the answers with and without the space have to be equal.
  */
 static const char *const schemes[] = {"http://", "https://", "HTTPS://", "https:/", "ftp://"};
 static const char *const pieces[] = {
@@ -121,7 +121,7 @@ static const char *const pieces[] = {
     "\xc3\xbc",
 };
 
-START_TEST(tells_the_same_without_the_parser)
+START_TEST(shortcut_and_parser_agree)
 {
     static const char *const hub_paths[] = {"/hub", "/.hub/", "/a/%68"}; /* one is not plain */
     size_t count = sizeof(pieces) / sizeof(pieces[0]);
@@ -145,7 +145,7 @@ START_TEST(tells_the_same_without_the_parser)
 }
 END_TEST
 
-START_TEST(takes_any_hub_path)
+START_TEST(any_hub_path_is_reserved)
 {
     ck_assert(covers_at("/hub", "/hub"));
     ck_assert(covers_at("/hub/", "/hub"));
@@ -162,7 +162,7 @@ START_TEST(takes_any_hub_path)
 }
 END_TEST
 
-START_TEST(hub_path_with_slash_reserves_what_the_hub_makes)
+START_TEST(path_with_a_slash_reserves_the_resources)
 {
     ck_assert(covers_at("/hub/", "/hub/"));
     ck_assert(covers_at("https://other.example/hub/", "/hub/"));
@@ -177,7 +177,7 @@ START_TEST(hub_path_with_slash_reserves_what_the_hub_makes)
 }
 END_TEST
 
-START_TEST(root_reserves_what_the_hub_makes)
+START_TEST(root_path_reserves_the_resources)
 {
     ck_assert(covers_at("/", "/"));
     ck_assert(covers_at("https://other.example", "/"));
@@ -190,7 +190,7 @@ START_TEST(root_reserves_what_the_hub_makes)
 }
 END_TEST
 
-START_TEST(takes_many_hub_paths)
+START_TEST(several_hub_paths_are_reserved)
 {
     static const char *const paths[] = {"/a", "/b"};
 
@@ -201,7 +201,7 @@ START_TEST(takes_many_hub_paths)
 }
 END_TEST
 
-START_TEST(refuses_what_it_cannot_decide)
+START_TEST(reserves_topics_without_an_answer)
 {
     size_t len = MRC_URL_MAX_BYTES + 1;
     char *topic = calloc(1, len + 1);
@@ -220,14 +220,14 @@ int main(void)
     Suite *suite = suite_create("reserved");
     TCase *tcase = tcase_create("reserved");
 
-    tcase_add_test(tcase, covers_the_hub_and_all_below);
-    tcase_add_test(tcase, leaves_the_rest);
-    tcase_add_test(tcase, tells_the_same_without_the_parser);
-    tcase_add_test(tcase, takes_any_hub_path);
-    tcase_add_test(tcase, hub_path_with_slash_reserves_what_the_hub_makes);
-    tcase_add_test(tcase, root_reserves_what_the_hub_makes);
-    tcase_add_test(tcase, takes_many_hub_paths);
-    tcase_add_test(tcase, refuses_what_it_cannot_decide);
+    tcase_add_test(tcase, reserves_the_hub_and_everything_below);
+    tcase_add_test(tcase, other_topics_are_free);
+    tcase_add_test(tcase, shortcut_and_parser_agree);
+    tcase_add_test(tcase, any_hub_path_is_reserved);
+    tcase_add_test(tcase, path_with_a_slash_reserves_the_resources);
+    tcase_add_test(tcase, root_path_reserves_the_resources);
+    tcase_add_test(tcase, several_hub_paths_are_reserved);
+    tcase_add_test(tcase, reserves_topics_without_an_answer);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 /*
- * The vectors are of Unicode 17, ICU of Debian 12 knows Unicode 15.0. A host that holds one of
- * these may come out otherwise, and no other: 74 cases of IdnaTestV2.json and 7 of toascii.json.
+ * The vectors are for Unicode 17, but ICU of Debian 12 has Unicode 15.0. Only a host with one of
+ * these code points may give another result: 74 cases of IdnaTestV2.json and 7 of toascii.json.
  */
 static const struct {
     uint32_t first, last;
@@ -64,7 +64,7 @@ static char *href_of(const struct mrc_url *url)
     return mrc_buf_take(&buf, NULL);
 }
 
-/* INPUT against BASE (missing: none), parsed and serialized: free() it; NULL if it is no URL. */
+/* Parses INPUT against BASE and serializes it; the caller free()s it. NULL: not a URL. */
 static char *resolve(struct mrc_bytes input, struct mrc_bytes base)
 {
     struct mrc_url *base_url = NULL, *url = NULL;
@@ -87,7 +87,7 @@ static char *resolve(struct mrc_bytes input, struct mrc_bytes base)
         free(href_);                                                                               \
     } while (0)
 
-/* PREFIX and VALUE together, as the vectors write a part; nothing at all for an empty value. */
+/* The vectors write a part as PREFIX, VALUE and SUFFIX, and an empty one as an empty string. */
 static void check_part(const json_t *entry, const char *name, const char *prefix,
                        struct mrc_bytes value, const char *suffix, const char *input)
 {
@@ -105,7 +105,7 @@ static void check_part(const json_t *entry, const char *name, const char *prefix
     mrc_buf_free(&buf);
 }
 
-/* Returns whether the case passed; it fails the test itself only in the details of a URL. */
+/* Whether the case has passed. A wrong part of a URL fails the test at once. */
 static bool run_url_case(const json_t *entry)
 {
     struct mrc_bytes input = vectors_member(entry, "input");
@@ -162,7 +162,7 @@ static void run_url_file(const char *name, size_t want_cases)
 #ifdef HAVE_ICU
     ck_assert_uint_eq(passed, cases);
 #else
-    ck_assert_uint_ge(passed + 40, cases); /* hosts beyond ASCII */
+    ck_assert_uint_ge(passed + 40, cases); /* hosts that are not ASCII */
 #endif
 }
 
@@ -173,7 +173,7 @@ START_TEST(passes_urltestdata)
 }
 END_TEST
 
-/* The vectors of domains: a host gives OUTPUT, or failure if that is null. */
+/* A case of the domain vectors: INPUT gives the host OUTPUT, or fails if that is null. */
 static void run_idna_file(const char *name, size_t want_cases)
 {
     json_t *root = vectors_load(name);
@@ -188,13 +188,13 @@ static void run_idna_file(const char *name, size_t want_cases)
         struct mrc_buf text;
         bool is_right;
 
-        if (!json_is_object(entry) || !input.len) /* no URL has an empty host to ask for */
+        if (!json_is_object(entry) || !input.len) /* a URL cannot have an empty host here */
             continue;
         cases++;
         mrc_buf_init(&text, 1 << 16);
         mrc_buf_add_str(&text, "https://");
         for (size_t at = 0; at < input.len; at++)
-            if (strchr("%?#/\\:@", input.ptr[at])) /* they are the host's here */
+            if (strchr("%?#/\\:@", input.ptr[at])) /* these characters end the host in a URL */
                 mrc_buf_printf(&text, "%%%02X", (unsigned char)input.ptr[at]);
             else
                 mrc_buf_add_char(&text, input.ptr[at]);
@@ -231,7 +231,7 @@ START_TEST(passes_idna_test_v2)
 }
 END_TEST
 
-/* Of these, UTF-8 alone is ours; the vectors are of queries. */
+/* Only the UTF-8 cases apply. The vectors are about queries. */
 START_TEST(passes_percent_encoding)
 {
     json_t *root = vectors_load("wpt-url/percent-encoding.json");
@@ -290,20 +290,20 @@ START_TEST(reads_any_bytes)
 }
 END_TEST
 
-START_TEST(says_why)
+START_TEST(reports_the_reason)
 {
     struct mrc_error error = {""};
     struct mrc_url *url = NULL;
 
     ck_assert_int_eq(mrc_url_parse(mrc_bytes_of("https://a:b/"), NULL, &error, &url), MRC_EINVAL);
-    ck_assert_str_eq(error.text, "not a URL: the port is no number");
+    ck_assert_str_eq(error.text, "not a URL: the port is not a number");
     ck_assert_int_eq(mrc_url_parse(mrc_bytes_of("x"), NULL, &error, &url), MRC_EINVAL);
     ck_assert_str_eq(error.text, "not a URL: it has no scheme, and there is no base");
     ck_assert_ptr_null(url);
 }
 END_TEST
 
-/* A URL of LEN bytes: PREFIX, then FILL over and over. */
+/* A URL of LEN bytes: PREFIX, followed by repetitions of FILL. */
 static char *make_long(const char *prefix, const char *fill, size_t len)
 {
     char *text = malloc(len + 1);
@@ -342,7 +342,7 @@ START_TEST(bounds_its_input)
 }
 END_TEST
 
-/* Each of these is a megabyte that a careless parser reads more than once per byte. */
+/* Inputs of a megabyte, for which a careless parser takes quadratic time. */
 START_TEST(takes_linear_time)
 {
     static const char *const fills[] = {"/..", "a/../",   "@", ":",  "/",
@@ -377,7 +377,7 @@ int main(void)
     tcase_add_test(tcase, passes_percent_encoding);
     tcase_add_test(tcase, resolves_like_a_topic);
     tcase_add_test(tcase, reads_any_bytes);
-    tcase_add_test(tcase, says_why);
+    tcase_add_test(tcase, reports_the_reason);
     tcase_add_test(tcase, bounds_its_input);
     tcase_add_test(tcase, takes_linear_time);
     suite_add_tcase(suite, tcase);

@@ -30,14 +30,14 @@ static apr_status_t give(void *ctx, struct mrc_event *event)
 }
 
 /* Reads with PAGES; NULL: with its own. */
-static struct replay begin(struct hub_place *place, struct mrc_pages *past,
+static struct replay begin(struct hub_place *place, struct mrc_pages *pages,
                            struct mrc_matcher *matcher, const char *cursor)
 {
     struct replay replay = {.subscriber = hub_subscribe(place->hub, matcher, cursor)};
 
     mrc_buf_init(&replay.out, SIZE_MAX);
-    if (past)
-        mrc_subscriber_read_with(replay.subscriber, past);
+    if (pages)
+        mrc_subscriber_read_with(replay.subscriber, pages);
     return replay;
 }
 
@@ -95,7 +95,7 @@ static void publish(struct hub_place *place, int number, const char *topic)
 static bool shares_topics(struct hub_place *place, int n)
 {
     static const char *const topics[8] = {"a", "b", "c", "d", "e", "f", "g", "h"};
-    struct mrc_pages *past = mrc_pages_create(place->hub, NULL, NULL, NULL);
+    struct mrc_pages *pages = mrc_pages_create(place->hub, NULL, NULL, NULL);
     struct mrc_topics own = {.count = 0}, *all;
     struct mrc_place at_place;
     struct mrc_page *page;
@@ -107,14 +107,14 @@ static bool shares_topics(struct hub_place *place, int n)
                          APR_SUCCESS);
     ck_assert_int_eq(mrc_history_oldest(mrc_hub_history(place->hub), apr_time_now(), &at_place),
                      APR_SUCCESS);
-    ck_assert_int_eq(mrc_pages_find(past, &at_place, &page, &at), APR_SUCCESS);
+    ck_assert_int_eq(mrc_pages_find(pages, &at_place, &page, &at), APR_SUCCESS);
     all = mrc_page_topics(page, at, "https://example.com/", &own);
     ck_assert_ptr_nonnull(all);
     ck_assert_uint_eq(all->count, 8);
     is_shared = all != &own;
     mrc_topics_clear(&own);
     mrc_page_unref(page);
-    mrc_pages_free(past);
+    mrc_pages_free(pages);
     return is_shared;
 }
 
@@ -134,16 +134,16 @@ END_TEST
 START_TEST(replays_that_get_the_same_share_the_event)
 {
     struct hub_place place = hub_place_open(1 << 20, &policy);
-    struct mrc_pages *past = mrc_pages_create(place.hub, NULL, NULL, NULL);
+    struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);
     struct replay all[5];
 
     for (int i = 0; i <= FEW; i++)
         publish(&place, i, i % 2 ? "https://example.com/odd" : "https://example.com/even");
-    all[0] = begin(&place, past, hub_all(), "0");
-    all[1] = begin(&place, past, pattern("https://example.com/:any", NULL), "0");
-    all[2] = begin(&place, past, hub_all(), "3"); /* from the middle of the same page */
-    all[3] = begin(&place, past, pattern("/odd", "https://example.com/"), "0");
-    all[4] = begin(&place, past, pattern("/even", "https://example.com/"), "0");
+    all[0] = begin(&place, pages, hub_all(), "0");
+    all[1] = begin(&place, pages, pattern("https://example.com/:any", NULL), "0");
+    all[2] = begin(&place, pages, hub_all(), "3"); /* from the middle of the same page */
+    all[3] = begin(&place, pages, pattern("/odd", "https://example.com/"), "0");
+    all[4] = begin(&place, pages, pattern("/even", "https://example.com/"), "0");
     for (size_t i = 0; i < 5; i++) {
         take_all(&all[i]);
         ck_assert_uint_eq(all[i].events, 1);
@@ -164,7 +164,7 @@ START_TEST(replays_that_get_the_same_share_the_event)
     ck_assert_ptr_nonnull(strstr(text_of(&all[4]), "id: 2\ndata: data\n\nid: 4\n"));
     for (size_t i = 0; i < 5; i++)
         finish(&all[i]);
-    mrc_pages_free(past);
+    mrc_pages_free(pages);
     hub_place_close(&place);
 }
 END_TEST
@@ -174,7 +174,7 @@ END_TEST
 START_TEST(topics_are_relative_to_the_base_of_each_replay)
 {
     struct hub_place place = hub_place_open(1 << 20, &policy);
-    struct mrc_pages *past = mrc_pages_create(place.hub, NULL, NULL, NULL);
+    struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);
     static const char *const values[] = {"https://a.example/x", "https://b.example/x"};
     static const char *const bases[] = {"https://a.example/", "https://b.example/"};
 
@@ -182,14 +182,14 @@ START_TEST(topics_are_relative_to_the_base_of_each_replay)
     publish(&place, 1, "/x");
     for (size_t i = 0; i < 6; i++) {
         struct replay replay =
-            begin(&place, past,
+            begin(&place, pages,
                   i < 4 ? pattern("/x", bases[i % 2]) : pattern(values[i % 2], bases[i % 2]), "0");
 
         take_all(&replay);
         ck_assert_str_eq(text_of(&replay), "id: 1\ndata: data\n\n");
         finish(&replay);
     }
-    mrc_pages_free(past);
+    mrc_pages_free(pages);
     hub_place_close(&place);
 }
 END_TEST
@@ -234,7 +234,7 @@ static void publish_random(struct hub_place *place, uint64_t *random, int *numbe
 START_TEST(each_replay_gets_what_it_would_get_alone)
 {
     struct hub_place place = hub_place_open(4 << 20, &policy);
-    struct mrc_pages *past = mrc_pages_create(place.hub, NULL, NULL, NULL);
+    struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);
     uint64_t random = (uint64_t)_i * 7919 + 17;
     struct replay shared[PAIRS], alone[PAIRS];
     size_t bytes = 0;
@@ -248,7 +248,7 @@ START_TEST(each_replay_gets_what_it_would_get_alone)
 
         snprintf(cursor, sizeof(cursor), "%u", 300 + hub_random_below(&random, 100));
         again = random;
-        shared[i] = begin(&place, past, random_matcher(&random), i % 6 ? cursor : "earliest");
+        shared[i] = begin(&place, pages, random_matcher(&random), i % 6 ? cursor : "earliest");
         alone[i] = begin(&place, NULL, random_matcher(&again), i % 6 ? cursor : "earliest");
     }
     for (int turn = 0; turn < 600; turn++) {
@@ -259,7 +259,7 @@ START_TEST(each_replay_gets_what_it_would_get_alone)
         if (turn % 5 == 0)
             publish_random(&place, &random, &number);
         if (turn % 100 == 99)
-            mrc_pages_forget(past);
+            mrc_pages_forget(pages);
     }
     for (size_t i = 0; i < PAIRS; i++) {
         take_all(&shared[i]);
@@ -272,7 +272,7 @@ START_TEST(each_replay_gets_what_it_would_get_alone)
         finish(&alone[i]);
     }
     ck_assert_uint_gt(bytes, 100000);
-    mrc_pages_free(past);
+    mrc_pages_free(pages);
     hub_place_close(&place);
 }
 END_TEST
@@ -282,7 +282,7 @@ END_TEST
 START_TEST(kept_pages_have_a_limit)
 {
     struct hub_place place = hub_place_open(64 << 20, &policy);
-    struct mrc_pages *past = mrc_pages_create(place.hub, NULL, NULL, NULL);
+    struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);
     size_t large = MRC_PAGES_BYTES_MAX + 1, most = 0;
     char *data = calloc(1, large);
     struct replay replay;
@@ -299,22 +299,22 @@ START_TEST(kept_pages_have_a_limit)
     ck_assert_int_eq(
         hub_publish_to(place.hub, "small", &topic, 1, (struct mrc_bytes){data, 1}, false),
         APR_SUCCESS);
-    replay = begin(&place, past, hub_all(), "0");
+    replay = begin(&place, pages, hub_all(), "0");
     for (int i = 0; i < 60; i++) {
         ck_assert_int_eq(take(&replay, 1), APR_SUCCESS);
-        ck_assert_uint_le(mrc_pages_bytes(past), MRC_PAGES_BYTES_MAX);
-        most = mrc_pages_bytes(past) > most ? mrc_pages_bytes(past) : most;
+        ck_assert_uint_le(mrc_pages_bytes(pages), MRC_PAGES_BYTES_MAX);
+        most = mrc_pages_bytes(pages) > most ? mrc_pages_bytes(pages) : most;
     }
     ck_assert_uint_gt(most, MRC_PAGES_BYTES_MAX - 200000);
     ck_assert_int_eq(take(&replay, 1), APR_SUCCESS);
-    ck_assert_uint_gt(mrc_pages_bytes(past), large); /* it is the only page */
-    ck_assert_uint_lt(mrc_pages_bytes(past), large + 200);
+    ck_assert_uint_gt(mrc_pages_bytes(pages), large); /* it is the only page */
+    ck_assert_uint_lt(mrc_pages_bytes(pages), large + 200);
     ck_assert_int_eq(take(&replay, 1), APR_SUCCESS);
-    ck_assert_uint_lt(mrc_pages_bytes(past), 200);
-    mrc_pages_forget(past);
-    ck_assert_uint_eq(mrc_pages_bytes(past), 0);
+    ck_assert_uint_lt(mrc_pages_bytes(pages), 200);
+    mrc_pages_forget(pages);
+    ck_assert_uint_eq(mrc_pages_bytes(pages), 0);
     finish(&replay);
-    mrc_pages_free(past);
+    mrc_pages_free(pages);
     free(data);
     hub_place_close(&place);
 }
@@ -338,7 +338,7 @@ struct disk {
     char dir[32];
     struct hub_place place;
     struct mrc_reader *reader;
-    struct mrc_pages *past;
+    struct mrc_pages *pages;
     sem_t woken;
     sem_t released;
     struct mrc_reading *blocking;
@@ -351,14 +351,14 @@ static void open_disk(struct disk *disk)
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };
 
-    snprintf(disk->dir, sizeof(disk->dir), "/tmp/mrc-past-XXXXXX");
+    snprintf(disk->dir, sizeof(disk->dir), "/tmp/mrc-pages-XXXXXX");
     durable.history_dir = mkdtemp(disk->dir);
     sem_init(&disk->woken, 0, 0);
     sem_init(&disk->released, 0, 0);
     disk->blocking = NULL;
     disk->place = hub_place_open(1 << 20, &durable);
     ck_assert_int_eq(mrc_reader_start(disk->place.pool, &disk->reader), APR_SUCCESS);
-    disk->past = mrc_pages_create(disk->place.hub, disk->reader, post, &disk->woken);
+    disk->pages = mrc_pages_create(disk->place.hub, disk->reader, post, &disk->woken);
 }
 
 /* Blocks the reader's thread. */
@@ -385,7 +385,7 @@ static void close_disk(struct disk *disk)
 
     mrc_reading_abandon(disk->blocking);
     ck_assert(mrc_reader_stop(disk->reader));
-    mrc_pages_free(disk->past);
+    mrc_pages_free(disk->pages);
     hub_place_close(&disk->place);
     snprintf(command, sizeof(command), "rm -rf %s", disk->dir);
     ck_assert_int_eq(system(command), 0);
@@ -407,7 +407,7 @@ START_TEST(the_disk_is_read_once)
         publish(&disk.place, i, "/x");
     block(&disk);
     for (size_t i = 0; i < WAITING; i++) {
-        all[i] = begin(&disk.place, disk.past, hub_all(), "0");
+        all[i] = begin(&disk.place, disk.pages, hub_all(), "0");
         ck_assert_int_eq(take(&all[i], SIZE_MAX), APR_EAGAIN);
     }
     publish(&disk.place, FEW, "/x");
@@ -450,7 +450,7 @@ static void ask_for_all(struct disk *disk, struct replay all[LARGE_COUNT])
     block(disk);
     for (int i = 0; i < LARGE_COUNT; i++) {
         snprintf(id, sizeof(id), "%d", i);
-        all[i] = begin(&disk->place, disk->past, hub_all(), id);
+        all[i] = begin(&disk->place, disk->pages, hub_all(), id);
         ck_assert_int_eq(take(&all[i], 1), APR_EAGAIN);
     }
     mrc_reading_abandon(disk->blocking);

@@ -1,6 +1,6 @@
 /*
- * The lock of shared memory: it excludes, it keeps its deadline, and the death of its owner frees
- * it and is reported to the next owner, exactly once unless that one dies too.
+ * The lock for shared memory: it excludes, it keeps its deadline, and when its owner dies, the next
+ * owner gets it and is told so once.
  */
 #include "store/base/lock.h"
 
@@ -14,7 +14,7 @@
 
 static struct shared {
     union mrc_lock lock;
-    _Atomic int ready;  /* how many processes have reached their point */
+    _Atomic int ready;  /* processes and threads that have come so far */
     uint64_t counter;   /* guarded by the lock */
     uint64_t half_done; /* 1: the owner is in the middle of a change */
 } * shared;
@@ -26,7 +26,7 @@ static void setup(void)
     ck_assert_int_eq(mrc_lock_init(&shared->lock), APR_SUCCESS);
 }
 
-/* Acquires the lock, which must succeed; whether the last owner died. */
+/* Acquires the lock, which must succeed. Returns whether the last owner died. */
 static bool acquire(int64_t wait_us)
 {
     bool owner_died;
@@ -54,7 +54,7 @@ static void wait_ready(int count)
         usleep(100);
 }
 
-/* Ends PID, which waits for that, and reaps it. */
+/* Kills PID, which waits for that, and reaps it. */
 static void kill_and_reap(pid_t pid)
 {
     int status;
@@ -95,8 +95,8 @@ START_TEST(keeps_its_deadline)
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 0, &owner_died), APR_TIMEUP);
     start_us = apr_time_now();
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 30000, &owner_died), APR_TIMEUP);
-    ck_assert_int_ge(apr_time_now() - start_us, 30000); /* both are of the same clock */
-    /* More than a second, so that whole seconds and the rest add up. */
+    ck_assert_int_ge(apr_time_now() - start_us, 30000); /* of the same clock */
+    /* More than a second, to test whole seconds and the rest together. */
     start_us = apr_time_now();
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 1200000, &owner_died), APR_TIMEUP);
     ck_assert_int_ge(apr_time_now() - start_us, 1200000);
@@ -176,7 +176,7 @@ START_TEST(a_waiter_gets_the_lock_of_a_dead_owner)
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(pthread_create(&waiters[i].thread, NULL, wait_for_lock, &waiters[i]), 0);
     wait_ready(3);
-    usleep(20000); /* so that they sleep in the lock, most likely */
+    usleep(20000); /* most likely they sleep in the lock then */
     kill_and_reap(owner);
     for (int i = 0; i < 2; i++)
         pthread_join(waiters[i].thread, NULL);

@@ -1,6 +1,6 @@
 /*
- * Documents that processes share: versions, who leads, what a dead leader leaves, readers that a
- * writer passes, what is said once, and what a reload carries over.
+ * Documents that processes share: versions, the leader and its death, readers that a writer
+ * overtakes, texts that are logged once, and reloads.
  */
 #include "store/documents/documents.h"
 
@@ -41,7 +41,7 @@ static const struct mrc_document_spec pair[] = {
     {"https://b.example/", {NULL, 0}},
 };
 
-START_TEST(test_versions)
+START_TEST(has_versions)
 {
     struct mrc_documents *documents = make(store_pool(), pair, 2);
     struct mrc_buf buf;
@@ -63,7 +63,7 @@ START_TEST(test_versions)
 }
 END_TEST
 
-START_TEST(test_the_longest)
+START_TEST(refuses_one_byte_too_many)
 {
     apr_pool_t *pool = store_pool();
     struct mrc_documents *documents = make(pool, pair, 2), *none;
@@ -85,7 +85,7 @@ START_TEST(test_the_longest)
 }
 END_TEST
 
-START_TEST(test_a_reload_carries_what_has_no_version_yet)
+START_TEST(a_reload_keeps_versions)
 {
     apr_pool_t *pool = store_pool();
     static const struct mrc_document_spec after[] = {
@@ -105,7 +105,7 @@ START_TEST(test_a_reload_carries_what_has_no_version_yet)
 }
 END_TEST
 
-START_TEST(test_one_leads_and_a_dead_one_is_followed)
+START_TEST(a_dead_leader_is_replaced)
 {
     struct mrc_documents *documents = make(store_pool(), pair, 2);
     int status = 0;
@@ -133,7 +133,7 @@ START_TEST(test_one_leads_and_a_dead_one_is_followed)
 }
 END_TEST
 
-START_TEST(test_asking_and_attempts)
+START_TEST(counts_requests_and_attempts)
 {
     struct mrc_documents *documents = make(store_pool(), pair, 2);
     struct mrc_document_state state = mrc_documents_state(documents, 1);
@@ -154,7 +154,7 @@ START_TEST(test_asking_and_attempts)
 }
 END_TEST
 
-START_TEST(test_a_thing_is_said_once)
+START_TEST(a_text_is_logged_once)
 {
     struct mrc_documents *documents = make(store_pool(), pair, 2);
     int status = 0;
@@ -175,7 +175,7 @@ START_TEST(test_a_thing_is_said_once)
 }
 END_TEST
 
-/* Versions whose every byte is the same, of lengths that differ. */
+/* All bytes of a version are the same; the lengths differ. */
 #define VERSIONS 3000
 
 static struct mrc_documents *raced;
@@ -190,7 +190,7 @@ static void *read_on(void *unused)
     while (!atomic_load(&raced_enough)) {
         mrc_buf_reset(&buf);
         if (!mrc_documents_read(raced, 0, &buf, &generation))
-            continue; /* passed too often */
+            continue; /* overtaken too often */
         ck_assert_uint_ge(generation, last);
         last = generation;
         ck_assert_uint_eq(buf.len, 100 + generation % 4000);
@@ -201,7 +201,7 @@ static void *read_on(void *unused)
     return NULL;
 }
 
-START_TEST(test_readers_see_whole_versions)
+START_TEST(readers_see_whole_versions)
 {
     static char text[5000];
     const struct mrc_document_spec spec = {"x", {text, 101}};
@@ -226,13 +226,13 @@ int main(void)
     Suite *suite = suite_create("documents");
     TCase *tcase = tcase_create("documents");
 
-    tcase_add_test(tcase, test_versions);
-    tcase_add_test(tcase, test_the_longest);
-    tcase_add_test(tcase, test_a_reload_carries_what_has_no_version_yet);
-    tcase_add_test(tcase, test_one_leads_and_a_dead_one_is_followed);
-    tcase_add_test(tcase, test_asking_and_attempts);
-    tcase_add_test(tcase, test_a_thing_is_said_once);
-    tcase_add_test(tcase, test_readers_see_whole_versions);
+    tcase_add_test(tcase, has_versions);
+    tcase_add_test(tcase, refuses_one_byte_too_many);
+    tcase_add_test(tcase, a_reload_keeps_versions);
+    tcase_add_test(tcase, a_dead_leader_is_replaced);
+    tcase_add_test(tcase, counts_requests_and_attempts);
+    tcase_add_test(tcase, a_text_is_logged_once);
+    tcase_add_test(tcase, readers_see_whole_versions);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -37,7 +37,7 @@ static struct mrc_memory *open_memory(const char *dir)
     return memory;
 }
 
-/* Reconciles, which must succeed without a warning. */
+/* Reconciles; this must succeed without a warning. */
 static void reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes, size_t n)
 {
     struct mrc_error error = {"?"};
@@ -107,7 +107,7 @@ static unsigned open_descriptors(void)
     return n;
 }
 
-START_TEST(opens_grows_and_leaves_nothing)
+START_TEST(removes_everything_when_it_closes)
 {
     const char *dir = store_dir();
     unsigned descriptors = open_descriptors();
@@ -228,7 +228,7 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 15);
     ck_assert_files(dir, 3);
 
-    /* And down: the newest that fit. */
+    /* To a smaller one: the newest records that fit. */
     shapes[0].ring_bytes = 1000;
     shapes[0].body_max_bytes = 100;
     reconcile(memory, shapes, 2);
@@ -245,9 +245,9 @@ START_TEST(a_resize_moves_the_history)
 }
 END_TEST
 
-/* Publishers of the old generation and of the new one, while the hub is resized again and again:
- * every publication that was answered with success is in the end in the history, in order. */
-START_TEST(nothing_is_lost_while_it_is_resized)
+/* Publishers of the old and of the new generation run while the hub is resized again and again. In
+ * the end, every successful publication is in the history, in order. */
+START_TEST(nothing_is_lost_while_a_hub_is_resized)
 {
     enum { ROUNDS = 40 };
     const char *dir = store_dir();
@@ -267,7 +267,7 @@ START_TEST(nothing_is_lost_while_it_is_resized)
         pid_t pid = fork();
         int status;
 
-        if (pid == 0) { /* publishes until it is told that its generation is over */
+        if (pid == 0) { /* publishes until its generation is over */
             struct mrc_hub_segment *hub = mrc_memory_hub(memory, "a");
             apr_status_t answer;
 
@@ -276,7 +276,7 @@ START_TEST(nothing_is_lost_while_it_is_resized)
                     atomic_fetch_add(stored, 1);
             _exit(0);
         }
-        while (atomic_load(stored) < before + 2) /* however late it comes to run */
+        while (atomic_load(stored) < before + 2) /* the child may start late */
             usleep(100);
         shapes[0].ring_bytes += i % 2 ? 8000 : -4000;
         reconcile(memory, shapes, 1);
@@ -299,7 +299,7 @@ START_TEST(nothing_is_lost_while_it_is_resized)
 }
 END_TEST
 
-START_TEST(a_hub_that_is_gone_is_removed)
+START_TEST(a_hub_without_a_shape_is_removed)
 {
     const char *dir = store_dir();
     struct mrc_memory *memory = open_memory(dir);
@@ -371,7 +371,8 @@ START_TEST(impossible_shapes_change_nothing)
 }
 END_TEST
 
-/* A lock that does not come: the hub goes on as it was, and the reload ends in bounded time. */
+/* A stopped process holds the locks: the hubs go on as before, and the reload ends in bounded time.
+ */
 START_TEST(a_reload_does_not_hang_on_a_lock)
 {
     const char *dir = store_dir();
@@ -389,7 +390,7 @@ START_TEST(a_reload_does_not_hang_on_a_lock)
     ck_assert_int_eq(append(hub, "x"), APR_SUCCESS);
     ck_assert_int_eq(pipe(ready), 0);
     pid = fork();
-    if (pid == 0) { /* stopped, with the locks of all */
+    if (pid == 0) { /* holds the locks of all hubs */
         size_t i;
 
         for (i = 0; i < 3; i++)
@@ -450,7 +451,7 @@ START_TEST(no_room_for_a_resize_keeps_the_hub)
 }
 END_TEST
 
-START_TEST(too_few_descriptors_is_an_error_in_words)
+START_TEST(too_few_descriptors_are_an_error)
 {
     const char *dir = store_dir();
     struct rlimit limit = {.rlim_cur = 40, .rlim_max = 40};
@@ -467,7 +468,7 @@ START_TEST(too_few_descriptors_is_an_error_in_words)
 }
 END_TEST
 
-START_TEST(a_directory_that_is_missing_is_named)
+START_TEST(a_missing_directory_is_named)
 {
     struct mrc_memory *memory = NULL;
     struct mrc_error error = {""};
@@ -478,7 +479,7 @@ START_TEST(a_directory_that_is_missing_is_named)
 }
 END_TEST
 
-/* A server in a process of its own; it dies by kill -9 when we say so. Its pid. */
+/* Starts a server in a process of its own, for kill_server(). Returns its pid. */
 static pid_t start_server(const char *dir, int *ret_child_fd)
 {
     int ready[2];
@@ -530,7 +531,7 @@ START_TEST(two_servers_share_a_directory)
     struct mrc_hub_shape shapes[] = {shape("a", 1000)};
 
     ck_assert_files(dir, 3);
-    kill_server(start_server(dir, NULL)); /* a third one, dead */
+    kill_server(start_server(dir, NULL)); /* a third server, dead */
     ck_assert_files(dir, 6);
     memory = open_memory(dir);
     ck_assert_files(dir, 4);
@@ -538,16 +539,16 @@ START_TEST(two_servers_share_a_directory)
     ck_assert_files(dir, 5);
     kill_server(other);
     ck_assert_files(dir, 5);
-    mrc_memory_close(memory); /* touches its own only */
+    mrc_memory_close(memory); /* removes only its own files */
     ck_assert_files(dir, 3);
-    memory = open_memory(dir); /* and the next start cleans up */
+    memory = open_memory(dir); /* the next start removes those of the dead */
     ck_assert_files(dir, 1);
     mrc_memory_close(memory);
     ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
 
-START_TEST(a_crashed_parent_is_dead_when_its_children_are)
+START_TEST(files_stay_as_long_as_a_child_lives)
 {
     const char *dir = store_dir();
     struct mrc_memory *memory;
@@ -558,7 +559,7 @@ START_TEST(a_crashed_parent_is_dead_when_its_children_are)
 
     kill_server(pid);
     memory = open_memory(dir);
-    ck_assert_files(dir, 4); /* its child still serves from its segments */
+    ck_assert_files(dir, 4); /* its child still uses its segments */
     mrc_memory_close(memory);
     close(child_fd); /* the child ends, soon */
     for (tries = 0; tries < 5000; tries++) {
@@ -585,8 +586,9 @@ static void touch(const char *dir, const char *name)
 
 #define KEY "0123456789abcdef01234567"
 
-/* What only looks like ours stays: other names, links, directories, fifos, other people's files. */
-START_TEST(foreign_files_are_left_alone)
+/* Files that only look like ours stay: other names, links, directories, fifos, files of other
+ * users. */
+START_TEST(other_files_are_not_touched)
 {
     static const char *const names[] = {
         "mercure-" KEY ".control2",
@@ -621,7 +623,7 @@ START_TEST(foreign_files_are_left_alone)
     snprintf(path, sizeof(path), "%s/%s", dir, "mercure-555555555555555555555555.control");
     i = geteuid() == 0 && chown(path, 12345, 12345) == 0 ? 5 : 4;
 
-    /* These are really dead. */
+    /* These are of dead servers. */
     touch(dir, "mercure-" KEY ".control");
     touch(dir, "mercure-" KEY ".hub-1");
     touch(dir, "mercure-" KEY ".hub-4294967295");
@@ -637,8 +639,8 @@ START_TEST(foreign_files_are_left_alone)
 }
 END_TEST
 
-/* A file system of 1 MB, in a mount namespace of our own; only root may have it. */
-START_TEST(a_full_disk_is_an_error_in_words)
+/* Mounts a file system of 1 MB in a mount namespace of its own; only root may do that. */
+START_TEST(a_full_disk_is_an_error)
 {
     const char *dir = store_dir();
     struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 4000000)};
@@ -663,7 +665,7 @@ START_TEST(a_full_disk_is_an_error_in_words)
 }
 END_TEST
 
-START_TEST(wakes_those_who_listen)
+START_TEST(wakes_children_with_subscribers)
 {
     const char *dir = store_dir();
     struct mrc_memory *memory = open_memory(dir);
@@ -705,8 +707,8 @@ START_TEST(wakes_those_who_listen)
 END_TEST
 
 /*
- * A publisher without pause, and a listener that comes and goes: it takes part as hub_segment.h
- * says, and what it does not find in the history it must be woken for.
+ * A publisher without pauses, and a subscriber that comes and goes, in the order of steps of
+ * interests.h: it must be woken for every record that it does not find in the history.
  */
 START_TEST(no_wake_up_is_lost)
 {
@@ -726,7 +728,7 @@ START_TEST(no_wake_up_is_lost)
     hub = mrc_memory_hub(memory, "a");
     ring = mrc_hub_segment_ring(hub);
     pid = fork();
-    if (pid == 0) { /* one publication for each round, as close to the listening as can be */
+    if (pid == 0) { /* one publication in each round, as close to the subscription as possible */
         for (i = 1; i <= ROUNDS; i++) {
             while (atomic_load(round) < i)
                 sched_yield();
@@ -743,7 +745,7 @@ START_TEST(no_wake_up_is_lost)
         atomic_store(round, i);
         mrc_interests_add(mrc_hub_segment_interests(hub), 2);
         pos = mrc_ring_head(ring);
-        /* Is it in the history? Else it comes live, with a wake-up. */
+        /* If it is not in the history, it comes live, with a wake-up. */
         mrc_ring_newest(ring, &record);
         if (pos == 0 || record.pos >= pos || record.view.seq < i)
             while (mrc_ring_read(ring, &pos, &record) == APR_EOF) {
@@ -761,7 +763,7 @@ START_TEST(no_wake_up_is_lost)
 }
 END_TEST
 
-START_TEST(numbers_outlive_their_children)
+START_TEST(counters_survive_their_children)
 {
     const char *dir = store_dir();
     struct mrc_memory *memory = open_memory(dir);
@@ -781,7 +783,7 @@ START_TEST(numbers_outlive_their_children)
     mrc_hub_segment_gauge_add(hub, 0, 2, 5);
     mrc_hub_segment_gauge_add(hub, 3, 2, 7);
     mrc_hub_segment_gauge_add(hub, 3, 2, -1);
-    mrc_hub_segment_gauge_add(hub, 1, 2, -1); /* another's addition is on its way */
+    mrc_hub_segment_gauge_add(hub, 1, 2, -1); /* before the addition of another thread is visible */
     mrc_interests_add(mrc_hub_segment_interests(hub), 3);
     ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
     ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 11);
@@ -804,23 +806,23 @@ int main(void)
     TCase *tcase = tcase_create("memory");
 
     tcase_set_timeout(tcase, 60);
-    tcase_add_test(tcase, opens_grows_and_leaves_nothing);
+    tcase_add_test(tcase, removes_everything_when_it_closes);
     tcase_add_test(tcase, a_reload_keeps_what_did_not_change);
     tcase_add_test(tcase, a_resize_moves_the_history);
-    tcase_add_test(tcase, nothing_is_lost_while_it_is_resized);
-    tcase_add_test(tcase, a_hub_that_is_gone_is_removed);
+    tcase_add_test(tcase, nothing_is_lost_while_a_hub_is_resized);
+    tcase_add_test(tcase, a_hub_without_a_shape_is_removed);
     tcase_add_test(tcase, impossible_shapes_change_nothing);
     tcase_add_test(tcase, a_reload_does_not_hang_on_a_lock);
     tcase_add_test(tcase, no_room_for_a_resize_keeps_the_hub);
-    tcase_add_test(tcase, too_few_descriptors_is_an_error_in_words);
-    tcase_add_test(tcase, a_directory_that_is_missing_is_named);
+    tcase_add_test(tcase, too_few_descriptors_are_an_error);
+    tcase_add_test(tcase, a_missing_directory_is_named);
     tcase_add_test(tcase, two_servers_share_a_directory);
-    tcase_add_test(tcase, a_crashed_parent_is_dead_when_its_children_are);
-    tcase_add_test(tcase, foreign_files_are_left_alone);
-    tcase_add_test(tcase, a_full_disk_is_an_error_in_words);
-    tcase_add_test(tcase, wakes_those_who_listen);
+    tcase_add_test(tcase, files_stay_as_long_as_a_child_lives);
+    tcase_add_test(tcase, other_files_are_not_touched);
+    tcase_add_test(tcase, a_full_disk_is_an_error);
+    tcase_add_test(tcase, wakes_children_with_subscribers);
     tcase_add_test(tcase, no_wake_up_is_lost);
-    tcase_add_test(tcase, numbers_outlive_their_children);
+    tcase_add_test(tcase, counters_survive_their_children);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -35,13 +35,13 @@ START_TEST(streams_of_a_client_are_counted_over_all_children)
     mrc_census_sub(census, 0, a);
     ck_assert_uint_eq(mrc_census_sum(census, a), 3);
     mrc_census_sub(census, 0, a);
-    mrc_census_sub(census, 0, a); /* it has none: those of other children are not touched */
+    mrc_census_sub(census, 0, a); /* it has none; those of other children stay */
     ck_assert_uint_eq(mrc_census_sum(census, a), 2);
     ck_assert_uint_eq(mrc_census_sum(census, b), 1);
 }
 END_TEST
 
-START_TEST(kinds_never_meet)
+START_TEST(kinds_are_counted_apart)
 {
     struct mrc_census *census = make(100);
 
@@ -77,8 +77,8 @@ START_TEST(a_dead_child_is_folded_whole)
 }
 END_TEST
 
-/* As many streams as it is made for, each with an address and a token of its own. */
-START_TEST(it_holds_what_it_is_made_for)
+/* The largest number of streams, each with its own address and token. */
+START_TEST(holds_the_streams_it_is_made_for)
 {
     enum { STREAMS = 20000 };
     struct mrc_census *census = make(STREAMS);
@@ -98,7 +98,7 @@ START_TEST(it_holds_what_it_is_made_for)
 }
 END_TEST
 
-START_TEST(a_full_window_counts_nothing_more)
+START_TEST(a_full_window_refuses_more_clients)
 {
     struct mrc_census *census = make(1);
     uint64_t key = key_of(census, 'a', "x");
@@ -110,7 +110,7 @@ START_TEST(a_full_window_counts_nothing_more)
     ck_assert_uint_eq(mrc_census_sum(census, key), MRC_CENSUS_WINDOW);
     mrc_census_fold(census, 9);
     ck_assert_uint_eq(mrc_census_add(census, MRC_CENSUS_WINDOW, key), MRC_CENSUS_WINDOW);
-    /* One cell counts up to 65535; what comes then takes another. */
+    /* One cell counts up to 65535; the next stream takes another cell. */
     mrc_census_fold(census, 10);
     for (before = mrc_census_sum(census, key); before < MRC_CENSUS_WINDOW + 65534; before++)
         ck_assert_uint_eq(mrc_census_add(census, 11, key), before + 1);
@@ -120,7 +120,7 @@ START_TEST(a_full_window_counts_nothing_more)
 }
 END_TEST
 
-/* Two processes at once on the same clients: nothing is lost, nothing comes twice. */
+/* Two processes count the same client at the same time. */
 START_TEST(nothing_is_lost_between_processes)
 {
     enum { ROUNDS = 20000 };
@@ -158,10 +158,10 @@ int main(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, streams_of_a_client_are_counted_over_all_children);
-    tcase_add_test(tcase, kinds_never_meet);
+    tcase_add_test(tcase, kinds_are_counted_apart);
     tcase_add_test(tcase, a_dead_child_is_folded_whole);
-    tcase_add_test(tcase, it_holds_what_it_is_made_for);
-    tcase_add_test(tcase, a_full_window_counts_nothing_more);
+    tcase_add_test(tcase, holds_the_streams_it_is_made_for);
+    tcase_add_test(tcase, a_full_window_refuses_more_clients);
     tcase_add_test(tcase, nothing_is_lost_between_processes);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -33,7 +33,7 @@ static void teardown(void)
     ck_assert_uint_eq(mrc_roster_used(roster), 0);
 }
 
-/* Bytes that tell where they belong. */
+/* Bytes that show to which entry they belong. */
 static struct mrc_bytes text(size_t len, char first)
 {
     char *bytes = malloc(len + 1);
@@ -99,7 +99,7 @@ static unsigned listed(void)
     return count;
 }
 
-/* Adopts all orphans for SLOT, each of which must be whole; how many. */
+/* Adopts and releases all orphans for SLOT; each must be complete. Returns their number. */
 static unsigned adopt_all(unsigned slot, size_t match_len, size_t payload_len, char name)
 {
     uint32_t cursor = 0, id;
@@ -113,11 +113,11 @@ static unsigned adopt_all(unsigned slot, size_t match_len, size_t payload_len, c
     return count;
 }
 
-/* ---- one entry --------------------------------------------------------------------------------*/
+/* ---- One entry --------------------------------------------------------------------------------*/
 
 START_TEST(the_life_of_an_entry)
 {
-    /* Around what one cell, two and three hold, in one part or the other. */
+    /* Around the capacities of one, two and three cells, in the matcher or the payload. */
     static const size_t lens[] = {0, 1, 7, 8, 95, 96, 97, 215, 216, 217, 336, 337, 700};
 
     for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
@@ -165,7 +165,7 @@ START_TEST(lengths_have_bounds)
 }
 END_TEST
 
-START_TEST(those_who_need_little_have_room_of_their_own)
+START_TEST(small_entries_have_cells_of_their_own)
 {
     uint32_t large[SHARED], small[OWN], id;
 
@@ -178,11 +178,10 @@ START_TEST(those_who_need_little_have_room_of_their_own)
     ck_assert_uint_eq(mrc_roster_used(roster), OWN + SHARED);
     mrc_roster_release(roster, large[5]);
     mrc_roster_release(roster, large[20]);
-    /* What does not fit as a whole takes nothing. */
+    /* An entry that does not fit completely takes no cell. */
     ck_assert_int_eq(try_add(1, 500, 0, 'l', false, &id), APR_ENOSPC);
     ck_assert_uint_eq(mrc_roster_used(roster), OWN + SHARED - 2);
-    large[5] =
-        add(2, 10, 0, 's', true); /* more of them than there should be: where there is room */
+    large[5] = add(2, 10, 0, 's', true); /* one more than the capacity: it takes a shared cell */
     large[20] = add(1, 10, 0, 'l', false);
     for (unsigned i = 0; i < SHARED; i++)
         mrc_roster_release(roster, large[i]);
@@ -191,7 +190,7 @@ START_TEST(those_who_need_little_have_room_of_their_own)
 }
 END_TEST
 
-START_TEST(sizes)
+START_TEST(the_capacity_grows_with_the_subscribers)
 {
     uint32_t own, shared;
 
@@ -208,9 +207,9 @@ START_TEST(sizes)
 }
 END_TEST
 
-/* ---- children that are no more ----------------------------------------------------------------*/
+/* ---- Dead children ----------------------------------------------------------------------------*/
 
-START_TEST(what_the_dead_leave)
+START_TEST(entries_of_dead_children_become_orphans)
 {
     uint32_t his = add(7, 300, 20, 'x', false);
     uint32_t ending = add(7, 300, 20, 'x', false);
@@ -231,7 +230,8 @@ START_TEST(what_the_dead_leave)
     ck_assert(!mrc_roster_take_orphans(roster));
     ck_assert_uint_eq(listed(), 1);
     ck_assert_uint_eq(mrc_roster_used(roster), 3 * mrc_roster_cells(300, 20));
-    /* One that adopts and cannot tell, and one that dies with what it has adopted. */
+    /* A child that adopts an orphan and cannot announce its end, and one that dies with its
+     * orphans. */
     ck_assert(mrc_roster_adopt(roster, 8, &cursor, &id));
     mrc_roster_disown(roster, id);
     ck_assert(mrc_roster_take_orphans(roster));
@@ -254,7 +254,7 @@ START_TEST(a_roster_moves)
 
     mrc_roster_activate(from, id[0]);
     mrc_roster_activate(from, id[1]);
-    mrc_roster_end(from, id[1]); /* the third is not there yet */
+    mrc_roster_end(from, id[1]); /* the third is not active yet */
     roster = make(4, 4);
     ck_assert_uint_eq(mrc_roster_carry(from, roster), 0);
     ck_assert(mrc_roster_take_orphans(roster));
@@ -268,7 +268,7 @@ START_TEST(a_roster_moves)
 }
 END_TEST
 
-/* ---- readers and writers at once --------------------------------------------------------------*/
+/* ---- Readers and writers at the same time -----------------------------------------------------*/
 
 static atomic_bool stop;
 
@@ -318,10 +318,10 @@ START_TEST(readers_see_whole_entries)
 }
 END_TEST
 
-/* ---- death at every instruction ---------------------------------------------------------------
- * A process is stepped with ptrace and killed; where that is forbidden, nothing is tested.
- * MRC_CRASH_STRIDE=1 takes every instruction; by default it is every 61st, from another one in each
- * run.
+/* ---- Death at every instruction ---------------------------------------------------------------
+ * A process is single-stepped with ptrace and then killed; on a system that forbids ptrace, nothing
+ * is tested. MRC_CRASH_STRIDE=1 tests every instruction; the default is every 61st, with another
+ * start in each run.
  */
 
 #define MATCH_LEN   110
@@ -330,15 +330,15 @@ END_TEST
 #define REAPER      6
 #define LAST        7
 
-/* How far the victim has come, as the others can know it. */
+/* The progress of the victim, as the other processes can know it. */
 static struct {
     atomic_bool is_listed; /* it was activated */
-    atomic_bool is_told;   /* its end was told, though it may be here still */
+    atomic_bool is_told;   /* its end was announced, although it may still be in the roster */
 } * progress;
 
-static struct mrc_roster_entry victims; /* made before: its making is not what is looked at */
+static struct mrc_roster_entry victims; /* made in advance, because making it is not under test */
 
-/* A whole life. */
+/* The complete life of an entry. */
 static void live(void)
 {
     uint32_t id;
@@ -352,7 +352,7 @@ static void live(void)
     mrc_roster_release(roster, id);
 }
 
-/* What a reaper does with one that died. */
+/* The work of a reaper. */
 static void reap(void)
 {
     uint32_t cursor = 0, id;
@@ -364,8 +364,8 @@ static void reap(void)
     mrc_roster_release(roster, id);
 }
 
-/* Runs WORK in a process that dies after STEPS instructions. 1: it was killed on its way; 0: it had
- * ended before; -1: the system forbids to trace. */
+/* Runs WORK in a process that dies after STEPS instructions. 1: it was killed; 0: it had ended
+ * before; -1: the system forbids ptrace. */
 static int die_after(unsigned steps, void (*work)(void))
 {
     int status;
@@ -398,7 +398,7 @@ static int die_after(unsigned steps, void (*work)(void))
 
 #define FILLERS (OWN + SHARED)
 
-/* Entries of another child in every cell that is free, those of the dead perhaps among them. */
+/* Adds entries of another child until no cell is free. Some of the cells were those of the dead. */
 static unsigned fill(uint32_t fillers[FILLERS], unsigned count)
 {
     while (count < FILLERS && try_add(1, 20, 0, 'o', true, &fillers[count]) == APR_SUCCESS)
@@ -406,7 +406,7 @@ static unsigned fill(uint32_t fillers[FILLERS], unsigned count)
     return count;
 }
 
-/* They are all there, and nobody else has gone over them. */
+/* Checks that all of them are intact, and releases them. */
 static void clear(const uint32_t fillers[FILLERS], unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -416,7 +416,8 @@ static void clear(const uint32_t fillers[FILLERS], unsigned count)
     }
 }
 
-/* The dead are folded; whatever was not told is found, whole, and then nothing is left. */
+/* Folds the dead children. An entry whose end was not announced must be found, complete, and in the
+ * end no cell may be lost. */
 static void judge(unsigned steps)
 {
     uint32_t fillers[FILLERS];
@@ -435,7 +436,7 @@ static void judge(unsigned steps)
     ck_assert_uint_le(found, 1);
     clear(fillers, count);
     if (progress->is_listed && !progress->is_told)
-        ck_assert_msg(found == 1, "after %u steps: its end would never be told", steps);
+        ck_assert_msg(found == 1, "after %u steps: its end would never be announced", steps);
     ck_assert_msg(mrc_roster_used(roster) == mrc_roster_cells(100, 0),
                   "after %u steps: %u cells are lost", steps,
                   (unsigned)(mrc_roster_used(roster) - mrc_roster_cells(100, 0)));
@@ -457,7 +458,7 @@ static unsigned stride(void)
     return steps;
 }
 
-/* Lets processes die in WORK, one after the other; PREPARED: there is an entry of the victim. */
+/* Lets processes die in WORK, one after the other. PREPARED: the victim has an entry already. */
 static void die_everywhere(void (*work)(void), bool prepared)
 {
     unsigned step = stride(), steps = (unsigned)getpid() % step;
@@ -507,9 +508,9 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_life_of_an_entry);
     tcase_add_test(tcase, lengths_have_bounds);
-    tcase_add_test(tcase, those_who_need_little_have_room_of_their_own);
-    tcase_add_test(tcase, sizes);
-    tcase_add_test(tcase, what_the_dead_leave);
+    tcase_add_test(tcase, small_entries_have_cells_of_their_own);
+    tcase_add_test(tcase, the_capacity_grows_with_the_subscribers);
+    tcase_add_test(tcase, entries_of_dead_children_become_orphans);
     tcase_add_test(tcase, a_roster_moves);
     tcase_add_test(tcase, readers_see_whole_entries);
     tcase_add_test(tcase, a_child_dies_at_every_instruction);

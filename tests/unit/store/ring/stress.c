@@ -1,19 +1,20 @@
 /*
  * Many writers and readers on one small ring, and a killer.
  *
- *     stress_ring [--seconds N] [--seed N] [--threads] [--writers N] [--readers N]
+ *     stress [--seconds N] [--seed N] [--threads] [--writers N] [--readers N]
  *
- * Processes by default: random writers die by SIGKILL at random moments, and are replaced. With
- * --threads nobody dies, and the whole can run under TSan. MRC_STRESS_SECONDS sets the length too.
+ * By default writers and readers are processes; random writers are killed at random moments and
+ * replaced. With --threads nothing is killed, and the program can run under TSan.
+ * MRC_STRESS_SECONDS also sets the length.
  *
- * What is proved while it runs:
- *   - The auditor reads every record (writers wait for it): seq grows by exactly one, nothing is
- *     torn, each writer's numbers grow, and whatever a writer was told to be stored (it notes the
- *     seq in a page that outlives it) is there once, with that seq. Only a number whose writer
- *     died before it was told may be missing.
- *   - Readers lag, are overrun and start again at the history: what they read is whole and in
- *     order, and an id that they have just read leads to the position behind it.
- *   - At the end the ring has no contradiction, and never was reset.
+ * It checks while it runs:
+ *   - An auditor reads every record (writers wait for it). seq grows by exactly one, no record is
+ *     torn, and the numbers of each writer grow. Every record whose writer got an acknowledgment
+ * (the writer notes the seq in a page that survives it) is there once, with that seq. Only a record
+ *     whose writer died before the acknowledgment may be missing.
+ *   - Readers lag, are overrun and start again at the history. Their records are complete and in
+ *     order, and the id of a record leads to the position behind it.
+ *   - At the end the ring has no contradictions, and it was never reset.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -35,19 +36,19 @@
 
 #define CAPACITY      16384
 #define BUCKETS       16
-#define LARGEST       (CAPACITY / 16) /* of a record */
-#define MAX_LAG       (CAPACITY / 4) /* of the auditor, then writers wait; one record each on top */
+#define LARGEST       (CAPACITY / 16) /* payload */
+#define MAX_LAG       (CAPACITY / 4)  /* of the auditor; then writers wait */
 #define WRITERS_MAX   8
 #define READERS_MAX   8
-#define NOTES         4096 /* more than the ring holds records */
+#define NOTES         4096 /* more than the records in the ring */
 #define FIRST_PAYLOAD 24   /* writer, number, length */
 
-/* What a writer leaves behind. */
+/* The notes of a writer, which survive it. */
 struct page {
-    _Atomic uint64_t attempt; /* the last number that was, or was to be, appended */
+    _Atomic uint64_t attempt; /* the number of the last record, appended or about to be */
     struct {
         _Atomic uint64_t seq;    /* first */
-        _Atomic uint64_t number; /* then: this number was acknowledged with that seq */
+        _Atomic uint64_t number; /* then: the number that was acknowledged with this seq */
     } note[NOTES];
 };
 
@@ -104,7 +105,7 @@ static void nap(uint64_t us)
     nanosleep(&ts, NULL);
 }
 
-/* ---- What a record says -----------------------------------------------------------------------*/
+/* ---- The content of a record ------------------------------------------------------------------*/
 
 static void fill(char *payload, uint64_t writer, uint64_t number, uint64_t len)
 {
@@ -117,7 +118,7 @@ static void fill(char *payload, uint64_t writer, uint64_t number, uint64_t len)
         payload[i] = (char)(writer * 131 + number * 31 + i * 7);
 }
 
-/* Whether RECORD is whole; what it says comes back. */
+/* Whether RECORD is complete; returns its writer and number. */
 static bool understand(const struct mrc_ring_record *record, uint64_t *ret_writer,
                        uint64_t *ret_number)
 {
@@ -181,13 +182,13 @@ static void run_writer(unsigned writer, uint64_t random)
     }
 }
 
-/* What the auditor knows about one writer. */
+/* The last record of a writer that the auditor has seen. */
 struct audit {
     uint64_t number; /* of its last record */
     uint64_t seq;
 };
 
-/* WRITER has gone on to NUMBER, so what it knew of its earlier ones is settled. */
+/* WRITER has gone on to NUMBER: checks its notes about the records before. */
 static void settle(unsigned writer, struct audit *audit, uint64_t number)
 {
     struct page *page = &stress.shared->page[writer];
@@ -256,7 +257,8 @@ static void run_auditor(void)
     mrc_ring_record_free(&record);
 }
 
-/* The id of RECORD, just read, must lead to END, unless it has left the history meanwhile. */
+/* The id of RECORD, just read, must lead to END, unless the record has left the history meanwhile.
+ */
 static void look_up(const struct mrc_ring_record *record, uint64_t end)
 {
     uint64_t found;
@@ -278,7 +280,7 @@ static void run_reader(uint64_t random)
     struct mrc_ring_record record = {.buf = NULL};
     struct mrc_ring_record newest = {.buf = NULL};
     uint64_t pos = mrc_ring_head(stress.ring);
-    uint64_t last_seq = 0; /* 0: any may follow */
+    uint64_t last_seq = 0; /* 0: any seq may follow */
 
     while (!atomic_load(&shared->stop)) {
         apr_status_t status = mrc_ring_read(stress.ring, &pos, &record);
@@ -357,7 +359,7 @@ static pid_t spawn(enum part part, unsigned index, uint64_t random)
     return pid;
 }
 
-/* Waits for PID, which must end well. */
+/* Waits for PID, which must end with status 0. */
 static void reap(pid_t pid, const char *who)
 {
     int status;
@@ -443,7 +445,7 @@ static void run_threads(int64_t until_us)
         pthread_join(thread[i], NULL);
 }
 
-/* ---- The whole --------------------------------------------------------------------------------*/
+/* ---- The program ------------------------------------------------------------------------------*/
 
 static void *map(size_t size)
 {
@@ -497,7 +499,7 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "--readers") == 0) {
             stress.readers = (unsigned)number_of(argv[++i]);
         } else {
-            fprintf(stderr, "usage: stress_ring [--seconds N] [--seed N] [--threads] "
+            fprintf(stderr, "usage: stress [--seconds N] [--seed N] [--threads] "
                             "[--writers N] [--readers N]\n");
             return 2;
         }
@@ -514,7 +516,7 @@ int main(int argc, char **argv)
            seconds, stress.writers, stress.readers, stress.threads ? "threads" : "processes");
     fflush(stdout);
 
-    /* A history as long as the ring, one that is bounded by count, or one by age. */
+    /* The history is as long as the ring, or bounded by count or by age. */
     if (stress.seed % 3 == 1)
         bounds.count = 30;
     else if (stress.seed % 3 == 2)
@@ -529,7 +531,7 @@ int main(int argc, char **argv)
     else
         run_processes(now_us() + (int64_t)seconds * 1000000);
 
-    /* A last record, so that a death just before the end is mended too. */
+    /* One more record, so that a death just before the end is repaired too. */
     if (!atomic_load(&stress.shared->failures)) {
         uint64_t seq;
         uint64_t pos;

@@ -1,9 +1,10 @@
 /*
- * A writer dies after each single instruction of an append: whatever it was doing, the next writer
- * finds a ring without contradictions, with every record that was there before.
+ * A writer dies after each single instruction of an append. The next writer always finds a ring
+ * without contradictions, with every record that was there before.
  *
- * The writer is stepped with ptrace; where that is forbidden, nothing is tested. MRC_CRASH_STRIDE=1
- * takes every instruction (a minute); by default it is every 29th, from another one in each run.
+ * The writer is single-stepped with ptrace; on a system that forbids ptrace, nothing is tested.
+ * MRC_CRASH_STRIDE=1 tests every instruction (a minute); the default is every 29th, with another
+ * start in each run.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -39,7 +40,7 @@ static apr_status_t append(const char *id, uint64_t *ret_seq)
                            30, NOW, 1000000, ret_seq, &pos);
 }
 
-/* A ring that is full: an append moves history and tail, and its record goes over the end. */
+/* Fills the ring: an append then moves history and tail, and its record wraps at the end. */
 static void fill(void)
 {
     uint64_t seq;
@@ -51,8 +52,8 @@ static void fill(void)
 }
 
 /*
- * Lets a child append and kills it after STEPS instructions. True: it was killed on its way; false:
- * it had ended before. -1 is a system that forbids to trace.
+ * Lets a child append and kills it after STEPS instructions. 1: it was killed; 0: it had ended
+ * before; -1: the system forbids ptrace.
  */
 static int die_after(unsigned steps)
 {
@@ -84,7 +85,7 @@ static int die_after(unsigned steps)
     return 1;
 }
 
-/* What must be true now, whether the child's record is there or not. */
+/* Checks the ring, whether it has the child's record or not. */
 static void judge(unsigned steps, uint64_t seq_before)
 {
     struct mrc_ring_record record = {.buf = NULL};
@@ -95,7 +96,7 @@ static void judge(unsigned steps, uint64_t seq_before)
     uint64_t last = 0;
     bool is_there;
 
-    /* Readers, before any writer mends it. */
+    /* Readers, before a writer repairs it. */
     ck_assert_int_eq(mrc_ring_newest(crash.ring, &record), APR_SUCCESS);
     is_there = record.view.seq == seq_before + 1;
     ck_assert_msg(is_there || record.view.seq == seq_before, "after %u steps: seq %" PRIu64, steps,
@@ -113,7 +114,7 @@ static void judge(unsigned steps, uint64_t seq_before)
                      is_there ? APR_SUCCESS : APR_NOTFOUND);
     mrc_ring_stats(crash.ring, &stats);
     ck_assert_uint_eq(stats.resets, 0);
-    /* Of nine records the append gives up as many as it needs room for, and no more. */
+    /* The append gives up no more of the nine records than it needs. */
     for (pos = mrc_ring_oldest(crash.ring, NOW);
          mrc_ring_read(crash.ring, &pos, &record) == APR_SUCCESS; last = record.view.seq)
         ck_assert(last == 0 || record.view.seq == last + 1);
@@ -132,7 +133,7 @@ START_TEST(dies_at_every_instruction)
     int killed = 1;
 
 #ifdef __SANITIZE_ADDRESS__
-    stride *= 7; /* an append has many times the instructions */
+    stride *= 7; /* an append has many more instructions */
 #endif
 #ifdef __SANITIZE_THREAD__
     stride *= 37;

@@ -32,7 +32,7 @@ static uint64_t history_records(struct mrc_ring *ring)
     return stats.records;
 }
 
-/* How many records lie from POS on. */
+/* The number of records from POS on. */
 static unsigned count_from(struct mrc_ring *ring, uint64_t pos)
 {
     struct mrc_ring_record record = {.buf = NULL};
@@ -79,7 +79,8 @@ START_TEST(reads_what_was_appended)
 }
 END_TEST
 
-/* Records of every size wrap at every word of rings of several sizes; each is read back whole. */
+/* Records of every size wrap at every word, in rings of several sizes; each is read back complete.
+ */
 START_TEST(wraps_at_every_alignment)
 {
     apr_pool_t *pool = store_pool();
@@ -152,7 +153,7 @@ START_TEST(takes_the_largest_and_refuses_one_byte_more)
 }
 END_TEST
 
-/* The sizing keeps what it promises: COUNT records of PAYLOAD bytes in all, and a largest one. */
+/* The computed capacity holds COUNT records with PAYLOAD bytes in all, and a largest one. */
 START_TEST(holds_what_its_size_promises)
 {
     const uint64_t count = 1000;
@@ -202,7 +203,7 @@ START_TEST(history_keeps_exactly_the_last_count)
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id7"), NOW, &pos), APR_NOTFOUND);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id8"), NOW, &pos), APR_SUCCESS);
     ck_assert_uint_eq(count_from(ring, pos), 2);
-    /* A reader that lags behind the history still reads on: the ring has not overwritten it. */
+    /* A reader behind the history can still go on: the ring has not overwritten its records. */
     ck_assert_uint_eq(count_from(ring, 0), 10);
     ck_assert_sound(ring);
     mrc_ring_record_free(&record);
@@ -248,15 +249,15 @@ START_TEST(history_forgets_by_age)
     }
     ck_assert_uint_eq(count_from(ring, mrc_ring_oldest(ring, NOW + 1000)), 100);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id0"), NOW + 1000, &pos), APR_SUCCESS);
-    /* At a lookup, without any append. */
+    /* A lookup, without an append. */
     ck_assert_uint_eq(count_from(ring, mrc_ring_oldest(ring, NOW + 1001)), 99);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id0"), NOW + 1001, &pos), APR_NOTFOUND);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id1"), NOW + 1001, &pos), APR_SUCCESS);
     ck_assert_uint_eq(history_records(ring), 100);
-    /* Many expired ones: the lookup moves the mark itself. */
+    /* Many expired records: the lookup removes them from the history. */
     ck_assert_uint_eq(count_from(ring, mrc_ring_oldest(ring, NOW + 1090)), 10);
     ck_assert_uint_eq(history_records(ring), 10);
-    /* At an append. */
+    /* An append. */
     ck_assert_int_eq(append(ring, "new", "x", NOW + 1095), APR_SUCCESS);
     ck_assert_uint_eq(history_records(ring), 6);
     ck_assert_int_eq(append(ring, "newer", "x", NOW + 5000), APR_SUCCESS);
@@ -275,7 +276,7 @@ START_TEST(history_off_is_empty)
     ck_assert_uint_eq(mrc_ring_oldest(ring, NOW), mrc_ring_head(ring));
     ck_assert_uint_eq(history_records(ring), 0);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("a"), NOW, &pos), APR_NOTFOUND);
-    ck_assert_uint_eq(count_from(ring, pos), 1); /* live readers have it */
+    ck_assert_uint_eq(count_from(ring, pos), 1); /* live readers get it */
     ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
     ck_assert_bytes_eq(record.view.id, "a");
     ck_assert_sound(ring);
@@ -356,7 +357,7 @@ START_TEST(ids_share_buckets_and_expire)
 }
 END_TEST
 
-START_TEST(tells_a_slow_reader_that_it_was_overrun)
+START_TEST(reports_an_overrun_to_a_slow_reader)
 {
     struct mrc_ring *ring = store_ring(store_pool(), 1024, (struct mrc_ring_bounds){.count = 0});
     struct mrc_ring_record record = {.buf = NULL};
@@ -480,7 +481,7 @@ static void die_with_the_lock(struct mrc_ring *ring, void (*do_it)(struct mrc_ri
     ck_assert(WIFSIGNALED(status));
 }
 
-START_TEST(waits_with_a_bound)
+START_TEST(keeps_its_deadline)
 {
     struct mrc_ring *ring = store_ring(store_pool(), 1024, (struct mrc_ring_bounds){.count = 0});
     struct mrc_ring_bounds bounds = {.count = 1};
@@ -510,7 +511,7 @@ START_TEST(waits_with_a_bound)
 }
 END_TEST
 
-/* The words of a record, and no head. */
+/* Writes the words of a record without moving the head. */
 static void scribble(struct mrc_ring *ring)
 {
     uint64_t at = mrc_ring_head(ring);
@@ -520,7 +521,7 @@ static void scribble(struct mrc_ring *ring)
         atomic_store(&ring->words[at % ring->capacity / 8], UINT64_C(0xdeadbeefdeadbeef));
 }
 
-/* As if the writer of the newest record had died between its head and its bucket. */
+/* Makes the state of a writer that died after it moved the head and before it set the bucket. */
 static void unlink_newest(struct mrc_ring *ring)
 {
     struct mrc_ring_record record = {.buf = NULL};
@@ -549,7 +550,7 @@ START_TEST(a_dead_writer_leaves_nothing_half_done)
     ck_assert_int_eq(append(ring, "c", "x", NOW), APR_SUCCESS);
     ck_assert_sound(ring);
     die_with_the_lock(ring, unlink_newest);
-    /* The newest record is found although its bucket does not know it. */
+    /* The newest record is found although it is not in its bucket. */
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("c"), NOW, &pos), APR_SUCCESS);
     ck_assert_uint_eq(pos, mrc_ring_head(ring));
     ck_assert_int_eq(append(ring, "d", "x", NOW), APR_SUCCESS);
@@ -591,7 +592,7 @@ static void destroy(struct mrc_ring *ring)
         atomic_store(&ring->words[i], UINT64_C(0xffffffffffffffff));
 }
 
-/* No death of a writer explains this; the hub must work on nevertheless, and say it. */
+/* No death of a writer causes this. The hub must go on nevertheless, and report it. */
 START_TEST(contradictions_end_in_a_reset)
 {
     struct mrc_ring *ring = store_ring(store_pool(), 4096, (struct mrc_ring_bounds){.count = 0});
@@ -609,7 +610,7 @@ START_TEST(contradictions_end_in_a_reset)
     ck_assert_uint_eq(stats.records, 1);
     ck_assert_uint_eq(stats.last_seq, 21);
     ck_assert_sound(ring);
-    destroy(ring); /* and without a death: met when the tail moves */
+    destroy(ring); /* without a death: noticed when the tail moves */
     for (i = 0; i < 200; i++)
         ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
     mrc_ring_stats(ring, &stats);
@@ -623,7 +624,7 @@ static void ignore(void *ctx, const char *text)
     ++*(unsigned *)ctx;
 }
 
-START_TEST(the_check_finds_what_is_wrong)
+START_TEST(the_check_finds_contradictions)
 {
     struct mrc_ring *ring = store_ring(store_pool(), 4096, (struct mrc_ring_bounds){.count = 0});
     uint64_t head;
@@ -639,7 +640,7 @@ START_TEST(the_check_finds_what_is_wrong)
         uint64_t good = atomic_load(word);
 
         if (i == 16 || i == MRC_RING_OVERHEAD_BYTES + 16 - 8)
-            continue; /* the payload and the time may be anything */
+            continue; /* any payload and any time are valid */
         atomic_store(word, good ^ UINT64_C(0x100000000000010));
         ck_assert_msg(mrc_ring_check(ring, ignore, &said) > 0, "word %" PRIu64 " before the head",
                       i / 8);
@@ -671,15 +672,15 @@ int main(void)
     tcase_add_test(tcase, bounds_change_in_place);
     tcase_add_test(tcase, the_earliest_of_equal_ids_wins);
     tcase_add_test(tcase, ids_share_buckets_and_expire);
-    tcase_add_test(tcase, tells_a_slow_reader_that_it_was_overrun);
+    tcase_add_test(tcase, reports_an_overrun_to_a_slow_reader);
     tcase_add_test(tcase, moves_to_a_larger_ring);
     tcase_add_test(tcase, moves_to_a_smaller_ring);
     tcase_add_test(tcase, moves_the_last_id_without_a_history);
-    tcase_add_test(tcase, waits_with_a_bound);
+    tcase_add_test(tcase, keeps_its_deadline);
     tcase_add_test(tcase, a_dead_writer_leaves_nothing_half_done);
     tcase_add_test(tcase, a_dead_writer_without_a_history);
     tcase_add_test(tcase, contradictions_end_in_a_reset);
-    tcase_add_test(tcase, the_check_finds_what_is_wrong);
+    tcase_add_test(tcase, the_check_finds_contradictions);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

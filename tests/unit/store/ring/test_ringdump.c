@@ -1,5 +1,5 @@
 /*
- * ringdump as a command, on segments that are whole, alive, cut short and full of wrong bytes.
+ * The command ringdump, on segments that are sound, in use, truncated or full of wrong bytes.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -43,7 +43,7 @@ static struct mrc_hub_segment *make_hub(const char *dir)
     return hub;
 }
 
-/* Runs ringdump; its output comes back in RET_OUT. The exit status, or -1 if a signal ended it. */
+/* Runs ringdump; RET_OUT gets its output. Returns the exit status, or -1 if a signal ended it. */
 static int run(const char *path, const char *option, char *ret_out, size_t size)
 {
     int out[2];
@@ -122,18 +122,18 @@ START_TEST(shows_a_server)
 }
 END_TEST
 
-START_TEST(says_what_it_cannot_read)
+START_TEST(reports_what_it_cannot_read)
 {
     ck_assert_int_eq(run("/tmp/mrc-does-not-exist", "--records", out, sizeof(out)), 2);
     ck_assert_says("cannot open");
     ck_assert_int_eq(run("/proc/self/exe", "--records", out, sizeof(out)), 3);
-    ck_assert_says("no hub's segment");
+    ck_assert_says("not a hub's segment");
     ck_assert_int_eq(run("--what", "--records", out, sizeof(out)), 2);
     ck_assert_says("usage");
 }
 END_TEST
 
-/* Wrong bytes, one to eight of them, anywhere; and files that end too early. */
+/* One to eight wrong bytes anywhere, and truncated files. */
 START_TEST(survives_any_bytes)
 {
     enum { RUNS = 300 };
@@ -165,7 +165,7 @@ START_TEST(survives_any_bytes)
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            /* Every second one in the headers, where it hurts most. */
+            /* Every second one in the headers, where it does the most harm. */
             at = flips % 2 ? random % size : random % (2048 + 256);
             bad[at] = (char)(random >> 33);
         }
@@ -191,8 +191,8 @@ START_TEST(survives_any_bytes)
 }
 END_TEST
 
-/* Measures that agree with each other, and not with the file. */
-START_TEST(believes_no_measure_that_the_file_does_not_have)
+/* Sizes that agree with each other, but not with the file. */
+START_TEST(rejects_sizes_that_exceed_the_file)
 {
     const char *dir = store_dir();
     struct mrc_hub_segment *hub = make_hub(dir);
@@ -250,9 +250,9 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, shows_a_hub);
     tcase_add_test(tcase, shows_a_server);
-    tcase_add_test(tcase, says_what_it_cannot_read);
+    tcase_add_test(tcase, reports_what_it_cannot_read);
     tcase_add_test(tcase, survives_any_bytes);
-    tcase_add_test(tcase, believes_no_measure_that_the_file_does_not_have);
+    tcase_add_test(tcase, rejects_sizes_that_exceed_the_file);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

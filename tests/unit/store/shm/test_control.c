@@ -34,7 +34,7 @@ static enum mrc_control_state state_of(struct mrc_control *control, unsigned slo
     return child.state;
 }
 
-/* What a fold was called with. */
+/* The calls of fold(). */
 struct folded {
     unsigned n;
     unsigned slot;
@@ -76,7 +76,7 @@ START_TEST(slots_are_claimed_and_released)
 }
 END_TEST
 
-START_TEST(the_dead_are_folded_once)
+START_TEST(dead_children_are_folded_once)
 {
     const char *dir = store_dir();
     struct mrc_control *control = make(dir, 3);
@@ -90,7 +90,7 @@ START_TEST(the_dead_are_folded_once)
     ck_assert_uint_eq(mrc_control_mark_dead(control, 102), 0);
     ck_assert_uint_eq(mrc_control_mark_dead(control, 999), 0);
     ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_DEAD);
-    mrc_control_release(control, 1); /* too late */
+    mrc_control_release(control, 1); /* too late: it is dead */
     ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_DEAD);
     ck_assert_int_eq(mrc_control_claim(control, 103, 1), 2); /* not before it is folded */
     ck_assert_uint_eq(mrc_control_reap(control, 101, fold, &folded), 1);
@@ -134,9 +134,9 @@ START_TEST(a_reaper_that_dies_is_replaced)
     ck_assert_int_eq(child.state, MRC_CONTROL_REAPING);
     ck_assert_int_eq(child.pid, 101);
     ck_assert_int_eq(child.reaper, reaper);
-    /* Nobody else may fold what another is folding. */
+    /* A slot that one process folds is not folded by another. */
     ck_assert_uint_eq(mrc_control_reap(control, 102, fold, &folded), 0);
-    /* Its own slot, and the one that it was reaping. */
+    /* Its own slot, and the slot that it was reaping. */
     ck_assert_uint_eq(mrc_control_mark_dead(control, reaper), 2);
     ck_assert_uint_eq(mrc_control_reap(control, 102, fold, &folded), 2);
     ck_assert_uint_eq(folded.n, 2);
@@ -146,7 +146,7 @@ START_TEST(a_reaper_that_dies_is_replaced)
 }
 END_TEST
 
-/* Children claim, some release, some die by kill -9; every slot is folded once for each death. */
+/* Children claim slots; some release them, some are killed. Every death is folded once. */
 START_TEST(children_come_and_go)
 {
     enum { CHILDREN = 200, SLOTS = 8 };
@@ -187,7 +187,7 @@ START_TEST(children_come_and_go)
 }
 END_TEST
 
-/* Many at once: no slot is given twice. */
+/* Many children claim at the same time. */
 START_TEST(no_slot_has_two_owners)
 {
     enum { CHILDREN = 20 };
@@ -211,7 +211,7 @@ START_TEST(no_slot_has_two_owners)
 }
 END_TEST
 
-START_TEST(has_what_belongs_to_the_server)
+START_TEST(counts_for_the_whole_server)
 {
     const char *dir = store_dir();
     struct mrc_control *control = make(dir, 2);
@@ -226,7 +226,7 @@ START_TEST(has_what_belongs_to_the_server)
 }
 END_TEST
 
-START_TEST(tools_read_it_with_care)
+START_TEST(tools_check_the_header)
 {
     const char *dir = store_dir();
     struct mrc_control *control = make(dir, 2);
@@ -284,12 +284,12 @@ int main(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, slots_are_claimed_and_released);
-    tcase_add_test(tcase, the_dead_are_folded_once);
+    tcase_add_test(tcase, dead_children_are_folded_once);
     tcase_add_test(tcase, a_reaper_that_dies_is_replaced);
     tcase_add_test(tcase, children_come_and_go);
     tcase_add_test(tcase, no_slot_has_two_owners);
-    tcase_add_test(tcase, has_what_belongs_to_the_server);
-    tcase_add_test(tcase, tools_read_it_with_care);
+    tcase_add_test(tcase, counts_for_the_whole_server);
+    tcase_add_test(tcase, tools_check_the_header);
     tcase_add_test(tcase, refuses_impossible_numbers);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

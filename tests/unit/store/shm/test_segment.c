@@ -79,7 +79,7 @@ START_TEST(ends_with_its_pool)
 }
 END_TEST
 
-START_TEST(takes_nothing_that_is_there_already)
+START_TEST(refuses_an_existing_file)
 {
     const char *dir = store_dir();
     apr_pool_t *pool = store_pool();
@@ -116,8 +116,9 @@ START_TEST(opens_only_files_with_content)
 }
 END_TEST
 
-/* Past the limit on file sizes the system sends a signal that kills; it must not come so far. */
-START_TEST(a_file_limit_is_an_error_in_words)
+/* A write beyond the limit on file sizes is a signal that kills; the limit must be noticed before.
+ */
+START_TEST(the_limit_on_file_sizes_is_an_error)
 {
     const char *dir = store_dir();
     apr_pool_t *pool = store_pool();
@@ -132,13 +133,13 @@ START_TEST(a_file_limit_is_an_error_in_words)
     ck_assert_int_eq(mrc_segment_create(pool, dir, "a", 65536, &error, &segment), APR_SUCCESS);
     mrc_segment_close(&segment);
     mrc_segment_remove(dir, "a");
-    ck_assert_int_eq(rmdir(dir), 0); /* the refused one left nothing */
+    ck_assert_int_eq(rmdir(dir), 0); /* the failed one has left nothing */
     ck_assert_int_eq(mrc_segment_create(pool, "/tmp", "a", UINT64_MAX, &error, &segment), EFBIG);
 }
 END_TEST
 
-/* A file system of 64 KB, in a mount namespace of our own; only root may have it. */
-START_TEST(a_full_disk_is_an_error_in_words)
+/* Mounts a file system of 64 KB in a mount namespace of its own; only root may do that. */
+START_TEST(a_full_disk_is_an_error)
 {
     const char *dir = store_dir();
     apr_pool_t *pool = store_pool();
@@ -171,10 +172,10 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, is_shared_private_and_zeroed);
     tcase_add_test(tcase, ends_with_its_pool);
-    tcase_add_test(tcase, takes_nothing_that_is_there_already);
+    tcase_add_test(tcase, refuses_an_existing_file);
     tcase_add_test(tcase, opens_only_files_with_content);
-    tcase_add_test(tcase, a_file_limit_is_an_error_in_words);
-    tcase_add_test(tcase, a_full_disk_is_an_error_in_words);
+    tcase_add_test(tcase, the_limit_on_file_sizes_is_an_error);
+    tcase_add_test(tcase, a_full_disk_is_an_error);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
