@@ -2,7 +2,7 @@
  * mod_mercure: a Mercure hub inside httpd.
  *
  * This file holds the module record and its hooks, in the order in which they run; nothing else.
- * What each hook is for is told where it is declared.
+ * Each hook is documented where it is declared.
  */
 #include "httpd.h"
 
@@ -22,6 +22,7 @@
 #include "httpd/config/directives.h"
 #include "httpd/config/hubs.h"
 #include "httpd/life/lifecycle.h"
+#include "httpd/life/retained.h"
 #include "httpd/log/record.h"
 #include "httpd/monitor/health.h"
 #include "httpd/monitor/metrics.h"
@@ -38,32 +39,32 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const before_forensic[] = {"mod_log_forensic.c", NULL};
 
     mrc_tsan_register();
-    mrc_lifecycle_register(pconf);
+    mrc_retained_register(pconf);
     mrc_request_register(pconf);
 
-    /* The server: the configuration is read, checked, put into force; children start and end. The
-     * MPM is asked for its limits, so that its own check comes first. */
+    /* The server: the configuration is read, checked and applied; children start and end.
+     * check_config asks the MPM for its limits, so it runs after the MPM's own check. */
     ap_hook_check_config(mrc_lifecycle_check_config, before_us, NULL, APR_HOOK_LAST);
     ap_hook_post_config(mrc_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mrc_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(mrc_lifecycle_child_stopping, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_child_status(mrc_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
 
-    /* What mod_status shows, if it is loaded. */
+    /* A section in the page of mod_status, if that module is loaded. */
     mrc_server_status_register();
 
     /* Filters of streams that stay in httpd. */
     mrc_trim_register();
 
-    /* What is wrong with a body. */
+    /* The filter that catches errors of reading a body. */
     mrc_body_register();
 
-    /* A connection that is given away; all other modules have seen it before. */
+    /* A connection. Before it is handed over or closed, the hooks of all other modules have run. */
     ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 
-    /* A request; the first hook is for streams over HTTP/2. */
+    /* A request. The first hook is for streams over HTTP/2. */
     ap_hook_post_read_request(mrc_mod_http2_post_read_request, NULL, before_http2,
                               APR_HOOK_REALLY_FIRST);
     ap_hook_post_read_request(mrc_claim_post_read_request, NULL, before_forensic,
@@ -81,7 +82,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_handler(mrc_health_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
-/* The only symbol that leaves the module; everything else is compiled with hidden visibility. */
+/* The only exported symbol; everything else is compiled with hidden visibility. */
 #pragma GCC visibility push(default)
 AP_DECLARE_MODULE(mercure) = {
     STANDARD20_MODULE_STUFF,  mrc_directives_create_dir,

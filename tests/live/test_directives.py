@@ -59,12 +59,12 @@ ROWS = {
     "MercureAuthorizationServer": ("https://as.example https://as.example/tenant", [
         ("", "URL"), ("as.example", "https://"), ("https://as.example/#x", "#")]),
     "MercurePublicURL": ("https://a.example https://*.b.example:8443", [
-        ("", "one ORIGIN or more"), ("a.example", "a.example"), ("https://a.example/x", "without a path"), ("*", "Leave it out")]),
+        ("", "one or more origins"), ("a.example", "a.example"), ("https://a.example/x", "without a path"), ("*", "Leave it out")]),
     "MercureCookieName": ("__Host-token", [("", "NAME"), ("a b", "NAME"), ("a;b", "a;b"), ("a=b", "a=b")]),
     "MercureCorsOrigins": ("https://a.example https://*.b.example:8443", [
-        ("", "one ORIGIN or more"), ("a.example", "a.example"), ("https://a.example/x", "https://a.example/x"),
+        ("", "one or more origins"), ("a.example", "a.example"), ("https://a.example/x", "https://a.example/x"),
         ("https://a.example:65979", "65979"), ("https://a.example:0", ":0"), ("* https://a.example", "*"), ("https://a.*.example", "*"), ("https://*", "*"), ("https://*.", "*")]),
-    "MercurePublishOrigins": ("https://a.example", [("", "one ORIGIN or more"), ("*", "*"), ("null", "null")]),
+    "MercurePublishOrigins": ("https://a.example", [("", "one or more origins"), ("*", "*"), ("null", "null")]),
     "MercureHistory": ("count=10 bytes=8M age=60", [
         ("", "count=N"), ("On", "On"), ("count=-1", "-1"), ("count=x", "x"), ("count=", "count="),
         ("count=1K", "1K"), ("bytes=1T", "1T"), ("bytes=99999999999999999999", "99999999999999999999"),

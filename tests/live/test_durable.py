@@ -99,7 +99,7 @@ def test_configtest_refuses_an_unusable_store(httpd):
             (durable(path="no/such/data"), "such is not a directory: create it"),
             (durable(sync="perhaps"), "sync=full"),
             (hub("MercureStore lmdb"), "takes the path"),
-            (hub("MercureStore disk"), "MercureStore disk: it takes"),
+            (hub("MercureStore disk"), "MercureStore disk is not valid: the directive takes"),
             (durable(name="a") + durable(path="there", name="a", identifier=None).replace(PATH, "/b"), "disagree"),
             (durable(name="a") + durable(sync="none", name="a").replace(PATH, "/b"), "disagree")):
         result = httpd.configtest(text)

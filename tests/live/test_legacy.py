@@ -328,4 +328,4 @@ def test_legacy_keys_enable_0x_and_short_ones_are_logged(httpd):
     both = [f"MercureLegacyKey HS256 {OLD_KEY}", "MercureLegacy Off"]
     for lines in (both, both[::-1]):
         result = httpd.configtest(hub(*lines))
-        assert not result.ok and "MercureLegacy Off stands in one section with" in result.output
+        assert not result.ok and "MercureLegacy Off and" in result.output and "contradict each other" in result.output

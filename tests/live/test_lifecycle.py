@@ -448,7 +448,7 @@ def test_other_files_in_the_runtime_directory_stay(httpd):
 def test_start_fails_in_a_read_only_runtime_directory(httpd):
     httpd.runtime_dir = "/proc"  # not even root can write there
     output = httpd.start_fails(hub())
-    assert "shared memory of the hubs: cannot create" in output and "/proc" in output
+    assert "without its shared memory: cannot create" in output and "/proc" in output
     httpd.runtime_dir = httpd.path("run")
 
 

@@ -21,7 +21,10 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* The keys that count for one request, as they are at its beginning. */
+/*
+ * The keys that one request is verified with, in one version from beginning to end. OTHERS are the
+ * keys of the other role: tokens of their issuers are not of protocol 0.x either.
+ */
 struct keys {
     struct mrc_keyring_hold trust, others, legacy;
 };
@@ -83,13 +86,13 @@ static struct mrc_token_policy make_policy(const struct keys *keys,
     };
 }
 
-/* The part of a scope that has always the same size; bytes that no field has are 0. */
+/* The part of a scope of fixed size. It has no padding. */
 struct scope_head {
     int32_t hub;
     int32_t role;
     int32_t only_legacy;
     uint32_t audiences;
-    uint32_t trust, others, legacy; /* how many versions of each follow */
+    uint32_t trust, others, legacy; /* the number of versions of each that follow */
     uint32_t unused;
 };
 
@@ -100,8 +103,8 @@ static size_t add_versions(uint64_t *words, size_t n, const struct mrc_keyring_h
 }
 
 /*
- * Everything that the verdict on a token depends on besides its text: the head, the numbers of the
- * keys, the audiences with a NUL after each.
+ * Everything on which the verdict on a token depends, except its text: the head, the versions of
+ * the keys, and the audiences with a NUL after each.
  */
 static struct mrc_bytes cache_scope(request_rec *r, const struct keys *keys,
                                     const struct mrc_token_policy *policy,
@@ -139,7 +142,7 @@ static struct mrc_bytes cache_scope(request_rec *r, const struct keys *keys,
     return (struct mrc_bytes){scope, len};
 }
 
-/* Asks for newer keys at ROWS, which may be NULL; ISSUER is NULL for those of protocol 0.x. */
+/* Asks for newer keys of the ROWS, which may be NULL. ISSUER is NULL for keys of protocol 0.x. */
 static void ask_list(const apr_array_header_t *rows, const char *issuer)
 {
     if (rows)
@@ -147,7 +150,7 @@ static void ask_list(const apr_array_header_t *rows, const char *issuer)
                         (size_t)rows->nelts, issuer);
 }
 
-/* What the hub does not know of TOKEN may be out of date. */
+/* Asks for newer keys, because the key of TOKEN is unknown: the hub's keys may be out of date. */
 static void ask_for_keys(struct mrc_bytes token, const struct mrc_settings *settings,
                          enum mrc_role role)
 {
@@ -169,8 +172,8 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
                   const struct mrc_claim *claim, const struct mrc_token_policy *policy)
 {
     const char *legacy = policy->legacy_count
-                             ? ". A token of protocol 0.x needs the signature of a key for those, "
-                               "and an exp, if it has one, that has not passed"
+                             ? ". A token of protocol 0.x needs the signature of a key for that "
+                               "protocol; its exp, if it has one, must not have passed"
                              : "";
 
     if (err == MRC_ENOMEM)
@@ -183,9 +186,10 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
     return mrc_challenge(
         r, HTTP_UNAUTHORIZED, "invalid_token",
         apr_psprintf(r->pool,
-                     "the access token is not valid here: it needs the type at+jwt, an issuer that "
-                     "this hub trusts and its signature, the audience %s, and an exp that has not "
-                     "passed%s. The server's log says at level info which rule it broke",
+                     "this hub does not accept the access token: it needs the type at+jwt, the "
+                     "signature of an issuer that this hub trusts, the audience %s, and an exp "
+                     "that has not passed%s. The server's error log (level info) says which of "
+                     "these rules the token breaks",
                      policy->audiences[0], legacy));
 }
 

@@ -1,5 +1,5 @@
 /*
- * The access token of a request: finds it, and verifies it (draft, "Authorization").
+ * Finds and verifies the access token of a request (draft, "Authorization").
  */
 #ifndef MRC_HTTPD_ACCESS_AUTHORIZE_H
 #define MRC_HTTPD_ACCESS_AUTHORIZE_H
@@ -12,9 +12,9 @@ struct mrc_claim;
 struct mrc_token;
 
 /*
- * Finds the token that R presents and verifies it with the keys of ROLE. DECLINED: R may go on; the
- * caller owns a reference to RET_TOKEN, which is NULL if R presents no token. Anything else: the
- * request has been answered, and the handler returns this value.
+ * Finds the token of R and verifies it with the keys of ROLE. DECLINED: R may go on; the caller
+ * owns a reference to RET_TOKEN, which is NULL if R has no token. Anything else: the request has
+ * been answered, and the handler returns this value.
  */
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token);

@@ -1,7 +1,7 @@
 /*
- * Challenges: answers about the access token, with a WWW-Authenticate field (RFC 6750, 3) that
- * names the hub's metadata (RFC 9728, 5.1). Each function returns the value for the handler to
- * return.
+ * Challenges: answers to a missing or unacceptable access token, with a WWW-Authenticate field (RFC
+ * 6750, 3) that names the hub's metadata (RFC 9728, 5.1). Each function returns the value for the
+ * handler to return.
  */
 #ifndef MRC_HTTPD_ACCESS_CHALLENGE_H
 #define MRC_HTTPD_ACCESS_CHALLENGE_H
@@ -10,13 +10,13 @@
 
 /*
  * Sends a problem document with STATUS and DETAIL (answer.h). ERROR is the error code of RFC 6750;
- * NULL when R presents no token. R must belong to a hub.
+ * NULL: R has no token. R must belong to a hub.
  */
 int mrc_challenge(request_rec *r, int status, const char *error, const char *detail);
 
 /*
- * Answers R, which presents no token and needs one for WHAT ("publishing"), and says how to send
- * it.
+ * Answers R, which needs a token for WHAT ("publishing") and has none. The answer says how to send
+ * one.
  */
 int mrc_challenge_missing(request_rec *r, const char *what);
 

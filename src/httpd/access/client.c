@@ -8,7 +8,7 @@
 #define IPV6_BYTES    16
 #define NETWORK_BYTES 8
 
-/* What comes before the IPv4 address that an IPv6 address stands for. */
+/* The bytes before the IPv4 address in an IPv6 address that contains one. */
 #define PREFIX_BYTES (IPV6_BYTES - IPV4_BYTES)
 
 static const unsigned char prefixes[][PREFIX_BYTES] = {
@@ -16,7 +16,7 @@ static const unsigned char prefixes[][PREFIX_BYTES] = {
     {0, 0x64, 0xff, 0x9b},
 };
 
-/* Where in the IPv6 ADDRESS its client is named, and in how many bytes. */
+/* The part of the IPv6 ADDRESS that names the client; RET_LEN gets its length in bytes. */
 static const unsigned char *find_name(const unsigned char address[IPV6_BYTES], size_t *ret_len)
 {
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
@@ -31,7 +31,7 @@ static const unsigned char *find_name(const unsigned char address[IPV6_BYTES], s
 
 struct mrc_bytes mrc_client_name(request_rec *r)
 {
-    /* APR writes the interface behind the address of a link. */
+    /* APR writes % and the interface after a link-local address. */
     const char *text = apr_pstrmemdup(r->pool, r->useragent_ip, strcspn(r->useragent_ip, "%"));
     unsigned char address[IPV6_BYTES];
     const unsigned char *name = address;
@@ -40,6 +40,6 @@ struct mrc_bytes mrc_client_name(request_rec *r)
     if (inet_pton(AF_INET6, text, address) == 1)
         name = find_name(address, &len);
     else if (inet_pton(AF_INET, text, address) != 1)
-        return mrc_bytes_of(r->useragent_ip); /* a module has its own idea of an address */
+        return mrc_bytes_of(r->useragent_ip); /* another module has set a different text */
     return (struct mrc_bytes){apr_pmemdup(r->pool, name, len), len};
 }

@@ -1,5 +1,5 @@
 /*
- * Whom a client's streams are counted for (MercureMaxSubscribers per-address=).
+ * The client for which a stream counts (MercureMaxSubscribers per-address=).
  */
 #ifndef MRC_HTTPD_ACCESS_CLIENT_H
 #define MRC_HTTPD_ACCESS_CLIENT_H
@@ -9,10 +9,10 @@
 #include "core/base/bytes.h"
 
 /*
- * What of R's client address, as mod_remoteip and its like leave it, is one client: an IPv4
- * address, also one that an IPv6 address stands for (::ffff:0:0/96, and 64:ff9b::/96 of RFC 6052);
- * of other IPv6 addresses the first 64 bits, for the rest is the client's own to choose. A view
- * into R's pool; not to be read by people.
+ * The part of the client address of R that identifies the client, as bytes in the pool of R. That
+ * is an IPv4 address, even if it is written as an IPv6 address (::ffff:0:0/96, and 64:ff9b::/96 of
+ * RFC 6052). Of other IPv6 addresses it is the first 64 bits, because a client can choose the rest.
+ * Respects mod_remoteip and similar modules.
  */
 struct mrc_bytes mrc_client_name(request_rec *r);
 

@@ -4,7 +4,7 @@
 #include "httpd/config/origin.h"
 #include "httpd/config/settings.h"
 
-/* What scripts may send beside what they may always, and what they may read of an answer. */
+/* The fields that scripts may send, and those that they may read, in addition to the basic ones. */
 #define REQUEST_FIELDS "Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID"
 #define ANSWER_FIELDS  "ETag, Link, Mercure-Last-Event-ID, Retry-After, WWW-Authenticate"
 #define LEGACY_FIELDS  "Last-Event-ID"
@@ -12,7 +12,7 @@
 /* How long a browser may remember a preflight's answer, in seconds. */
 #define MAX_AGE "600"
 
-/* Who may use the hub from elsewhere; NULL: nobody. A playground is open to all. */
+/* The other origins whose scripts may use the hub; NULL: none. A playground is open to all. */
 static const struct mrc_origins *origins_of(const struct mrc_settings *settings)
 {
     static const struct mrc_origins all = {.any = true};
@@ -21,8 +21,8 @@ static const struct mrc_origins *origins_of(const struct mrc_settings *settings)
 }
 
 /*
- * Whether R comes from an origin that may read the answer. With credentials that is never any
- * origin, but one that is listed.
+ * Whether the origin of R may read the answer. A request with credentials needs a listed origin;
+ * `*` does not allow it.
  */
 static bool is_allowed(const request_rec *r, const struct mrc_settings *settings,
                        const struct mrc_origins *origins)

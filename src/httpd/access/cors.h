@@ -1,5 +1,6 @@
 /*
- * The CORS protocol (Fetch, 3.2): which scripts of other origins may read what the hub answers.
+ * The CORS protocol (Fetch, 3.2): decides which scripts of other origins may read the hub's
+ * answers.
  */
 #ifndef MRC_HTTPD_ACCESS_CORS_H
 #define MRC_HTTPD_ACCESS_CORS_H
@@ -10,12 +11,12 @@
 
 struct mrc_settings;
 
-/* Adds the fields that belong on every answer to R, errors too; before anything is sent. */
+/* Adds the fields of every answer to R, including errors. Call it before anything is sent. */
 void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings);
 
 /*
- * Whether R is a preflight request. Then the fields that answer it have been added too, and 204
- * with no body is the answer. METHODS is what the resource takes.
+ * Whether R is a preflight request. Then this has also added the fields of the answer, which the
+ * caller sends as 204 without a body. METHODS are the methods of the resource.
  */
 bool mrc_cors_is_preflight(request_rec *r, const struct mrc_settings *settings,
                            const char *methods);

@@ -18,7 +18,7 @@ APLOG_USE_MODULE(mercure);
 /* The characters of a Bearer token: b64token of RFC 6750, 2.1. */
 #define TOKEN_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
-/* Whether C goes on with a scheme's name: tchar of RFC 9110, 5.6.2. */
+/* Whether C may be part of a scheme's name: tchar of RFC 9110, 5.6.2. */
 static bool is_scheme_char(char c)
 {
     return c && (apr_isalnum(c) || strchr("!#$%&'*+-.^_`|~", c));
@@ -32,8 +32,8 @@ static int malformed(request_rec *r, const char *detail)
 }
 
 /*
- * The token of an Authorization field of the scheme Bearer; no token if the field is missing or of
- * another scheme, which is httpd's affair. httpd joins repeated fields with a comma.
+ * Finds the token of an Authorization field of the scheme Bearer. There is no token if the field is
+ * missing or has another scheme, which httpd handles. httpd joins repeated fields with a comma.
  */
 static int find_token(request_rec *r, struct mrc_bytes *ret_token)
 {
@@ -46,14 +46,14 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
         return DECLINED;
     if (ap_cstr_casecmpn(field, "Bearer", 6) || is_scheme_char(field[6])) {
         if (ap_strcasestr(field, ", Bearer "))
-            return malformed(r, "the request has several Authorization fields: send one");
+            return malformed(r, "the request has several Authorization fields: send only one");
         return DECLINED;
     }
     spaces = strspn(field + 6, " ");
     field += 6 + spaces;
     end = spaces ? field + strspn(field, TOKEN_CHARS) : field;
     if (strchr(end, ','))
-        return malformed(r, "the request has several Authorization fields: send one");
+        return malformed(r, "the request has several Authorization fields: send only one");
     if (end == field || *end)
         return malformed(r, "the Authorization field has no well-formed token after Bearer");
     *ret_token = (struct mrc_bytes){field, (size_t)(end - field)};
@@ -63,7 +63,7 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
 /* The cookie of protocol 0.x. */
 #define LEGACY_COOKIE "mercureAuthorization"
 
-/* VALUE without what httpd has joined to it: no token holds that. */
+/* VALUE without a value that httpd has joined to it. No token contains a comma. */
 static struct mrc_bytes cut_joined(struct mrc_bytes value)
 {
     const char *joined = memmem(value.ptr, value.len, ", ", 2);
@@ -72,12 +72,13 @@ static struct mrc_bytes cut_joined(struct mrc_bytes value)
 }
 
 /*
- * The value of the cookie NAME, with or without quotes; no token if there is none, or it is empty.
+ * Finds the value of the cookie NAME, with or without quotes. { NULL, 0 }: there is no such cookie,
+ * or it is empty.
  *
- * Cookies are separated by semicolons, and by nothing else (RFC 6265, 4.2.1): a value may hold
- * commas and single quotation marks, so what follows those may be one that another site of the
- * domain has set. httpd joins several fields with a comma, which HTTP/1.1 does not allow a browser
- * to send (5.4); what such a field begins with cannot be told from the end of the one before.
+ * Only semicolons separate cookies (RFC 6265, 4.2.1). A value may contain commas and single
+ * quotation marks, so text after those may belong to a cookie that another site of the domain has
+ * set. HTTP/1.1 does not allow a browser to send several fields (5.4). httpd joins them with a
+ * comma, and then the start of a field cannot be distinguished from the end of the field before.
  */
 static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
 {
@@ -117,8 +118,8 @@ bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_settings 
 }
 
 /*
- * A browser sends the cookie whichever site made it send the request. So a publication with it must
- * name the site, which must be one that may.
+ * Whether R comes from a site that may publish with the cookie. A browser sends the cookie
+ * whichever site caused the request, so the request must name an allowed origin.
  */
 static bool is_from_own_site(request_rec *r, const struct mrc_location *location,
                              const struct mrc_settings *settings)
@@ -133,8 +134,8 @@ static bool is_from_own_site(request_rec *r, const struct mrc_location *location
 }
 
 /*
- * The token in the URL, of a hub that speaks protocol 0.x. Whoever sees the URL has it: so it is
- * for tokens of that protocol only, however it is named.
+ * Finds the token in the URL, for a hub that speaks protocol 0.x. Anybody who sees the URL has the
+ * token, so only tokens of that protocol count there.
  */
 static int find_url_token(request_rec *r, const struct mrc_claim *claim,
                           const struct mrc_settings *settings, struct mrc_bytes *ret_token)
@@ -142,7 +143,7 @@ static int find_url_token(request_rec *r, const struct mrc_claim *claim,
     if (!settings->legacy || !claim->url_token.text)
         return DECLINED;
     if (claim->url_token.is_repeated)
-        return malformed(r, "the URL has several parameters authorization: send one");
+        return malformed(r, "the URL has several authorization parameters: send only one");
     *ret_token = mrc_bytes_of(claim->url_token.text);
     return DECLINED;
 }
@@ -171,6 +172,6 @@ int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,
         claim->location->hub->label);
     return mrc_answer_problem(r, HTTP_FORBIDDEN,
                               "a publication that is authorized by the cookie must come from the "
-                              "hub's own origin, or from one of MercurePublishOrigins, and say so "
-                              "in its Origin or Referer field");
+                              "hub's own origin or from one of MercurePublishOrigins, and must "
+                              "name this origin in its Origin or Referer field");
 }

@@ -1,5 +1,5 @@
 /*
- * Credentials: where a request carries its access token, in the order in which the places count.
+ * Credentials: finds the access token of a request. The first of these places that has one counts.
  *
  *     Authorization field    the scheme Bearer
  *     URL                    the parameter authorization, for tokens of protocol 0.x
@@ -17,25 +17,25 @@
 struct mrc_claim;
 struct mrc_settings;
 
-/* What a client uses its token for. */
+/* What a token authorizes its client to do. */
 enum mrc_role { MRC_ROLE_PUBLISHER, MRC_ROLE_SUBSCRIBER };
 
-/* The token of a request, not verified. */
+/* The token of a request, not verified yet. */
 struct mrc_credentials {
-    struct mrc_bytes token; /* a view into the request; { NULL, 0 }: it presents none */
-    bool is_from_url;       /* only a token of protocol 0.x counts */
+    struct mrc_bytes token; /* a view into the request; { NULL, 0 }: none */
+    bool is_from_url;       /* so only a token of protocol 0.x counts */
 };
 
 /*
- * Finds the token that R presents to act in ROLE. DECLINED: R may go on. Anything else: the request
- * has been answered, and the handler returns this value. A publication with a cookie must come from
- * the hub's own origin or one of MercurePublishOrigins.
+ * Finds the token with which R acts in ROLE. DECLINED: R may go on. Anything else: the request has
+ * been answered, and the handler returns this value. A publication with a cookie must come from the
+ * hub's own origin or from one of MercurePublishOrigins.
  */
 int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,
                          const struct mrc_settings *settings, enum mrc_role role,
                          struct mrc_credentials *ret_credentials);
 
-/* Whether R carries a token in a cookie, even if another token counts. */
+/* Whether R has a token in a cookie, even if another token counts. */
 bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_settings *settings);
 
 #endif

@@ -8,7 +8,7 @@
 #include "httpd/config/origin.h"
 #include "httpd/route/paths.h"
 
-/* Whether NAME is one of the exact ServerAliases; those with wildcards are kept elsewhere. */
+/* Whether NAME is a ServerAlias without wildcards. httpd keeps those with wildcards elsewhere. */
 static int is_alias(const server_rec *server, const char *name)
 {
     for (int i = 0; server->names && i < server->names->nelts; i++) {
@@ -21,8 +21,8 @@ static int is_alias(const server_rec *server, const char *name)
 }
 
 /*
- * The port of ServerName: if it names none, that of its scheme, or without a scheme the one that
- * the connection came in on.
+ * The port of ServerName. If ServerName has no port, it is the default port of its scheme; without
+ * a scheme, it is the port of the connection.
  */
 static apr_port_t own_port(const request_rec *r)
 {
@@ -68,7 +68,7 @@ const apr_array_header_t *mrc_identity_audiences(request_rec *r,
     return derived;
 }
 
-/* The origin as the client spells it: the scheme of the connection, and the Host field. */
+/* The origin that the client requested: the scheme of the connection, and the Host field. */
 static const char *request_origin(request_rec *r)
 {
     const char *host = apr_table_get(r->headers_in, "Host");

@@ -7,7 +7,7 @@
 
 #include "hub/hub/numbers.h"
 
-/* When a client that was turned away comes back: spread, so that not all come at once. */
+/* A client that was turned away comes back after a random time, so that not all come at once. */
 #define RETRY_MIN_MS    2000
 #define RETRY_SPREAD_MS 13000
 
@@ -34,7 +34,7 @@ static const char *title_of(int status)
     return strlen(line) > 4 ? line + 4 : line;
 }
 
-/* The document as text in the request's pool; a fixed one if there is no memory for it. */
+/* The document as text in the request's pool; a constant one if memory runs out. */
 static const char *problem_text(request_rec *r, int status, const char *detail)
 {
     json_t *problem = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
@@ -85,7 +85,7 @@ int mrc_answer_later(request_rec *r, const char *detail)
     unsigned retry_ms = random_retry_ms();
 
     apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE));
-    /* What there is too little of may be connections. */
+    /* The hub may be short of connections. */
     r->connection->keepalive = AP_CONN_CLOSE;
     if (r->method_number == M_POST || !accept || !ap_strcasestr(accept, "text/event-stream")) {
         apr_table_setn(r->headers_out, "Retry-After",

@@ -1,5 +1,6 @@
 /*
- * Answers: the only place where a request gets its HTTP status.
+ * Answers: the only place where a request gets its HTTP status. Each function that sends an answer
+ * returns the value for the handler to return.
  */
 #ifndef MRC_HTTPD_ANSWER_ANSWER_H
 #define MRC_HTTPD_ANSWER_ANSWER_H
@@ -8,36 +9,29 @@
 
 #include "core/base/bytes.h"
 
-/*
- * Sends BODY with STATUS; the value for the handler to return. The headers that every answer of the
- * hub carries are added.
- */
+/* Sends BODY with STATUS, and with the headers of every answer of the hub. */
 int mrc_answer_send(request_rec *r, int status, const char *content_type, struct mrc_bytes body);
 
 /*
- * Sends a problem document (RFC 9457) with STATUS; DETAIL is a sentence that tells the client's
- * developer what to mend, and gives away no secret. The value for the handler to return.
+ * Sends a problem document (RFC 9457) with STATUS. DETAIL is a sentence that tells the developer of
+ * the client what to fix. It contains no secret.
  */
 int mrc_answer_problem(request_rec *r, int status, const char *detail);
 
 /*
- * Turns away a request for a reason that passes. An EventSource would give up for ever on an
- * error status, so a client that accepts an event stream gets one that says when to come back, and
- * ends; any other gets 503 with DETAIL, and so does each publication. The value for the handler to
- * return.
+ * Turns away a request for a temporary reason. An EventSource never retries after an error status,
+ * so a client that accepts an event stream gets a stream that says when to come back, and ends.
+ * Other clients, and all publications, get 503 with DETAIL.
  */
 int mrc_answer_later(request_rec *r, const char *detail);
 
-/*
- * Answers 503 with DETAIL to a client that may retry after a second. The value for the handler to
- * return.
- */
+/* Answers 503 with DETAIL. The client may retry after a second. */
 int mrc_answer_retry(request_rec *r, const char *detail);
 
-/* The headers of a stream, to be sent with its first bytes. */
+/* Adds the headers of a stream; before its first bytes are sent. */
 void mrc_answer_add_stream_headers(request_rec *r);
 
-/* The headers of every answer of the hub, streams too. */
+/* Adds the headers of every answer of the hub, including streams. */
 void mrc_answer_add_headers(request_rec *r);
 
 #endif

@@ -32,8 +32,9 @@ static int has_form_type(const request_rec *r)
 }
 
 /*
- * Whether R's body comes in an encoding, which would be parsed as if it were the form: to be asked
- * once a part of it was read. A filter that decodes it takes its name out of the field by then.
+ * Whether the body of R is still encoded and would be parsed as if it were the form. Call it after
+ * a part of the body has been read: a filter that decodes it has removed the encoding from the
+ * field by then.
  */
 static bool is_encoded(const request_rec *r)
 {
@@ -50,7 +51,7 @@ static bool is_encoded(const request_rec *r)
     return false;
 }
 
-/* The encodings that R's body may have, as in Accept-Encoding: those that httpd would decode. */
+/* The encodings of the body of R that httpd would decode, in the form of Accept-Encoding. */
 static const char *accepted_encodings(const request_rec *r)
 {
     for (const ap_filter_t *filter = r->input_filters; filter; filter = filter->next) {
@@ -67,7 +68,7 @@ static int refuse_encoded(request_rec *r, const char *accepted)
     return mrc_answer_problem(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
                               apr_pstrcat(r->pool,
                                           "the body has a Content-Encoding that is not decoded "
-                                          "here; it may be: ",
+                                          "here; the hub accepts: ",
                                           accepted, NULL));
 }
 
@@ -82,9 +83,9 @@ static int too_large(request_rec *r, size_t max_bytes)
 /* ---- errors of reading ------------------------------------------------------------------------*/
 
 /*
- * The filter that reads bodies answers itself when it finds something wrong: it sends an error down
- * the output filters, where httpd makes a page of it. This one takes it from there, for us to
- * answer like all that is wrong, unless ErrorDocument says what the answer is.
+ * httpd's filter that reads bodies answers errors itself: it sends an error bucket down the output
+ * filters, where httpd turns it into a page. This filter catches the bucket, so that the hub
+ * answers with a problem document, unless an ErrorDocument defines the answer.
  */
 static apr_status_t take_error(ap_filter_t *filter, apr_bucket_brigade *brigade)
 {
@@ -97,14 +98,14 @@ static apr_status_t take_error(ap_filter_t *filter, apr_bucket_brigade *brigade)
         if (status == OK || ap_response_code_string(filter->r, ap_index_of_response(status)))
             continue;
         *error = status;
-        filter->r->eos_sent = 0; /* what it has sent is not on its way */
+        filter->r->eos_sent = 0; /* the end that came with it is not sent either */
         apr_brigade_cleanup(brigade);
         return APR_EGENERAL;
     }
     return ap_pass_brigade(filter->next, brigade);
 }
 
-/* What came of reading: an HTTP status, OK, or AP_FILTER_ERROR, which is answered already. */
+/* Calls READ. Returns OK, an HTTP status, or AP_FILTER_ERROR: the request has been answered. */
 static int read_guarded(request_rec *r, int (*read)(request_rec *, void *), void *ctx)
 {
     int error = OK;
@@ -115,7 +116,7 @@ static int read_guarded(request_rec *r, int (*read)(request_rec *, void *), void
     return error == OK ? status : error;
 }
 
-/* Answers what came of reading, unless there is nobody to be answered, or it is done. */
+/* Answers STATUS of read_guarded(), unless the client has gone or the request has been answered. */
 static int answer_broken(request_rec *r, int status)
 {
     bool is_large = status == HTTP_REQUEST_ENTITY_TOO_LARGE;
@@ -127,7 +128,7 @@ static int answer_broken(request_rec *r, int status)
         return too_large(r, (size_t)limit_bytes);
     r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
     return mrc_answer_problem(
-        r, status, is_large ? "the body is too large" : "the body could not be read to its end");
+        r, status, is_large ? "the body is too large" : "the body could not be read completely");
 }
 
 static int discard(request_rec *r, void *ctx)
@@ -144,7 +145,7 @@ int mrc_body_discard(request_rec *r)
 
 /* ---- forms ------------------------------------------------------------------------------------*/
 
-/* Appends what BRIGADE holds to BODY; 1 at its end, 0 if more is to come, -1 when it failed. */
+/* Appends the data of BRIGADE to BODY. 1: the body has ended; 0: more follows; -1: failure. */
 static int take_brigade(apr_bucket_brigade *brigade, struct mrc_buf *body)
 {
     for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
@@ -165,7 +166,7 @@ static int take_brigade(apr_bucket_brigade *brigade, struct mrc_buf *body)
     return 0;
 }
 
-/* Reads until the end of the body, into the struct mrc_buf CTX: an HTTP status, or OK. */
+/* Reads the whole body into the struct mrc_buf CTX. OK, or an HTTP status. */
 static int read_all(request_rec *r, void *ctx)
 {
     struct mrc_buf *body = ctx;
@@ -199,7 +200,7 @@ int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int m
                        struct mrc_form **ret_form)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
-    const char *accepted = accepted_encodings(r); /* before they leave the chain */
+    const char *accepted = accepted_encodings(r); /* before the filters leave the chain */
     struct mrc_buf body;
     int status;
 

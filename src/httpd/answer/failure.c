@@ -30,22 +30,22 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
     }
 }
 
-/* A limit that no client gets around by waiting is 429, whatever the client accepts. */
+/* A limit does not pass if the client waits, so the answer is 429, whatever the client accepts. */
 const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status)
 {
     static const struct mrc_failure full = {
         .http_status = HTTP_TOO_MANY_REQUESTS,
-        .detail = "the hub has as many subscribers as it may have",
+        .detail = "the hub has reached its maximum number of subscribers",
     };
     static const struct mrc_failure address_full = {
         .http_status = HTTP_TOO_MANY_REQUESTS,
-        .detail = "this address has as many streams as it may have: use one stream with several "
-                  "topic matchers, and close those that are not needed",
+        .detail = "this address has reached its maximum number of streams: use one stream with "
+                  "several topic matchers, and close streams that are not needed",
     };
     static const struct mrc_failure token_full = {
         .http_status = HTTP_TOO_MANY_REQUESTS,
-        .detail = "this access token has as many streams as it may have: use one stream with "
-                  "several topic matchers, and close those that are not needed",
+        .detail = "this access token has reached its maximum number of streams: use one stream "
+                  "with several topic matchers, and close streams that are not needed",
     };
     static const struct mrc_failure other = {
         .http_status = HTTP_INTERNAL_SERVER_ERROR,

@@ -1,6 +1,6 @@
 /*
- * Failures: the HTTP answer to each status of the core, the store and the hub. This is the one
- * place where such a status becomes an HTTP status.
+ * Failures: the HTTP answer to each status of the core, the store and the hub. Only this file turns
+ * such a status into an HTTP status.
  *
  * The functions named mrc_failure_answer… return the value for the handler to return.
  */
@@ -17,10 +17,10 @@
 struct mrc_failure {
     int http_status;
     const char *detail; /* for the problem document */
-    bool is_ours;       /* the server is at fault, not the client: the caller logs the status */
+    bool is_ours;       /* the server is at fault, not the client, so the caller logs the status */
 };
 
-/* The failure that STATUS, which is not APR_SUCCESS, means for a publication or a subscription. */
+/* The failure of a publication, or of a subscription, with STATUS, which is not APR_SUCCESS. */
 const struct mrc_failure *mrc_failure_of_publication(apr_status_t status);
 const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status);
 
@@ -30,17 +30,17 @@ const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status);
  */
 const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status);
 
-/* Answers R with FAILURE. A client that gets 503 may retry after a second. */
+/* Answers R with FAILURE. After 503, the client may retry after a second. */
 int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure);
 
 /*
- * Answers R, whose query or body could not be read: ERR is not MRC_OK, ERROR has the reason.
- * MRC_ENOMEM is 500, MRC_ELIMIT is LIMIT_STATUS, anything else is 400.
+ * Answers R, whose query or body could not be parsed. ERR is not MRC_OK; ERROR has the reason. The
+ * status is 500 for MRC_ENOMEM, LIMIT_STATUS for MRC_ELIMIT, and 400 for anything else.
  */
 int mrc_failure_answer_input(request_rec *r, enum mrc_err err, const struct mrc_error *error,
                              int limit_status);
 
-/* Answers R, for which there is no memory. */
+/* Answers R with 500, because memory ran out. */
 int mrc_failure_answer_no_memory(request_rec *r);
 
 #endif

@@ -12,10 +12,11 @@
 
 #include "httpd/base/module.h"
 
-/* Atomic, since the MPM passes a connection and its memory from thread to thread unseen by TSan. */
+/* Atomic, because the MPM passes a connection from thread to thread in a way that TSan cannot see.
+ */
 struct connection {
     struct mrc_carrier_suspended *_Atomic suspended;
-    atomic_int threads; /* of an HTTP/2 connection: streams that hold one */
+    atomic_int threads; /* HTTP/2: streams of this connection that hold a thread */
     atomic_bool holds_signals;
     bool is_recorded;
 };
@@ -120,8 +121,8 @@ void mrc_connection_hold_signals(conn_rec *c)
     sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
-/* One that waits ends the process here. */
-static apr_status_t let_signals_come(void *unused)
+/* A pending signal ends the process here. */
+static apr_status_t release_signals(void *unused)
 {
     sigset_t signals;
 
@@ -136,7 +137,7 @@ void mrc_connection_hold_signals_to_the_end(conn_rec *c)
 
     mrc_connection_signals(&signals);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    apr_pool_cleanup_register(c->pool, NULL, let_signals_come, apr_pool_cleanup_null);
+    apr_pool_cleanup_register(c->pool, NULL, release_signals, apr_pool_cleanup_null);
 }
 
 int mrc_connection_pre_close(conn_rec *c)
@@ -146,6 +147,6 @@ int mrc_connection_pre_close(conn_rec *c)
     if (!connection || !connection->holds_signals)
         return OK;
     connection->holds_signals = false;
-    let_signals_come(NULL);
+    release_signals(NULL);
     return OK;
 }

@@ -1,5 +1,6 @@
 /*
- * What the module keeps of a client's connection.
+ * The module's record of a client's connection. The thread that handles the connection calls these
+ * functions, unless a comment says otherwise.
  */
 #ifndef MRC_HTTPD_BASE_CONNECTION_H
 #define MRC_HTTPD_BASE_CONNECTION_H
@@ -11,47 +12,50 @@
 
 struct mrc_carrier_suspended;
 
-/* The most streams that one HTTP/2 connection may hold by threads: mod_http2 runs 6 requests. */
+/* At most this many streams of one HTTP/2 connection hold a thread each. mod_http2 runs at most 6
+ * requests of a new connection at a time; the others remain for ordinary requests. */
 #define MRC_CONNECTION_THREADS_MAX 2
 
 /* pre_connection: makes the record of a connection, before any of its requests. */
 int mrc_connection_pre_connection(conn_rec *c, void *socket);
 
-/* The stream that C was suspended for, until it is handed over; NULL: none. */
+/* The stream for which C was suspended, until C is handed over; NULL: none. */
 struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c);
 void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier);
 
-/* Whether there is a record of the request of C, to be logged in its place (log_record.h). */
+/* Whether a log record (log/record.h) exists for the request of C and is logged in its place. */
 void mrc_connection_set_recorded(conn_rec *c, bool is_recorded);
 bool mrc_connection_is_recorded(conn_rec *c);
 
 /*
- * Has httpd's filters write to a copy of the socket of C, which is closed with C. At SIGTERM the
- * MPMs close the sockets of busy threads, and tell the modules then: a copy lets streams end in
- * order. On failure (no descriptor is left, or the socket was closed already) nothing has changed.
+ * Makes httpd's filters write to a copy of the socket of C. The copy is closed with C. At SIGTERM
+ * the MPMs close the sockets of busy threads before they call the modules; with the copy, streams
+ * still end cleanly. On failure (no descriptor is left, or the socket is closed already) nothing
+ * has changed.
  */
 apr_status_t mrc_connection_copy_socket(conn_rec *c, apr_socket_t **ret_socket);
 
 /*
- * Takes one of the threads that the HTTP/2 connection of the secondary connection C may hold for
- * streams; false: it has as many as it may. Any thread. Always true over HTTP/1.1.
+ * Takes one of the MRC_CONNECTION_THREADS_MAX threads of the HTTP/2 connection to which the
+ * secondary connection C belongs; false: all are taken. Always true over HTTP/1.1. Any thread.
  */
 bool mrc_connection_hold_thread(conn_rec *c);
 void mrc_connection_release_thread(conn_rec *c);
 
 /*
- * Holds back the signals that end a child of prefork from within their handler, until C is closed;
- * ones that came end it then. Only where a process serves one connection at a time.
+ * Blocks the signals whose handler ends a child of prefork, until C is closed. A signal that came
+ * in between then ends the child. Only for a process that serves one connection at a time.
  */
 void mrc_connection_hold_signals(conn_rec *c);
 
-/* The same until the memory of C is freed: it is closed without waiting for the client. */
+/* The same until the memory of C is freed, for a connection that is closed without waiting for the
+ * client. */
 void mrc_connection_hold_signals_to_the_end(conn_rec *c);
 
-/* The signals that are held back. */
+/* The signals that are blocked. */
 void mrc_connection_signals(sigset_t *ret_signals);
 
-/* pre_close_connection, after all other modules' hooks: lets them come. */
+/* pre_close_connection, after all other modules' hooks: unblocks the signals. */
 int mrc_connection_pre_close(conn_rec *c);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The name by which the rest of the adapter knows the module record of mod_mercure.c.
+ * Declares the module record of mod_mercure.c for the rest of the layer.
  */
 #ifndef MRC_HTTPD_BASE_MODULE_H
 #define MRC_HTTPD_BASE_MODULE_H

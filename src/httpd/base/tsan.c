@@ -11,7 +11,8 @@
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 
-/* A pool's memory comes from its allocator and goes back there; so that stands for all of it. */
+/* A pool takes its memory from its allocator and returns it there, so the allocator's address
+ * stands for all of that memory. */
 static apr_status_t give_back(void *allocator)
 {
     __tsan_release(allocator);
@@ -23,7 +24,7 @@ static void take(apr_pool_t *pool)
     apr_allocator_t *allocator = apr_pool_allocator_get(pool);
 
     __tsan_acquire(allocator);
-    /* The first that is registered is the last to be run. */
+    /* Cleanups run in reverse order, so this one runs last. */
     apr_pool_cleanup_register(pool, allocator, give_back, apr_pool_cleanup_null);
 }
 

@@ -1,13 +1,13 @@
 /*
- * What ThreadSanitizer cannot see: httpd and APR are not compiled for it, and pass connections, and
- * the memory of those that are over, from thread to thread by means that it does not know.
+ * Annotations for ThreadSanitizer. httpd and APR are not compiled for it: it does not see how they
+ * pass connections, and the memory of closed connections, from thread to thread.
  */
 #ifndef MRC_HTTPD_BASE_TSAN_H
 #define MRC_HTTPD_BASE_TSAN_H
 
 /*
- * Registers hooks that tell it: whoever gets a connection or a request comes after all who had its
- * memory before. Nothing but in a build for ThreadSanitizer.
+ * Registers hooks that declare: the thread that gets a connection or a request runs after every
+ * thread that used its memory before. Does nothing in a build without ThreadSanitizer.
  */
 void mrc_tsan_register(void);
 

@@ -1,4 +1,5 @@
 mod_mercure_la_SOURCES += \
+	%D%/start.c %D%/start.h \
 	%D%/this_child.c %D%/this_child.h
 
 EXTRA_DIST += %D%/README.md

@@ -30,7 +30,7 @@ bool mrc_this_child_is_serving(void)
 
     if (!this_child || mrc_child_is_draining(this_child->child))
         return false;
-    /* In a graceful restart, prefork changes only the generation; it calls no hook in its children.
+    /* In a graceful restart, prefork only changes the generation and calls no hook in its children.
      */
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     ap_mpm_query(AP_MPMQ_MPM_STATE, &state);

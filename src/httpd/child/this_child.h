@@ -1,9 +1,9 @@
 /*
- * The state of this child process: the one writable variable of the module, and its accessors.
+ * The state of this child process: the only writable variable of the module, and its accessors.
  *
- * The child_init hook sets the state once, before the child serves a request; every thread reads it
- * afterwards. Without a state the process serves no hub: it is the parent, or a child that could
- * not start its hubs.
+ * The child_init hook sets the state once, before the child serves a request; any thread reads it
+ * afterwards. A process without a state serves no hub: it is the parent, or a child whose hubs
+ * could not start.
  */
 #ifndef MRC_HTTPD_CHILD_THIS_CHILD_H
 #define MRC_HTTPD_CHILD_THIS_CHILD_H
@@ -28,7 +28,7 @@ struct mrc_this_child {
     struct mrc_child *child; /* the hubs and their dispatchers */
     struct mrc_token_cache *tokens;
     struct mrc_keyring *keyring;
-    struct mrc_keeper *keeper; /* NULL: no keys change */
+    struct mrc_keeper *keeper; /* NULL: no key can change */
     struct mrc_sizing sizing;
     const struct mrc_log_fields *log_fields;
     struct mrc_interned_table *log_texts;
@@ -46,16 +46,16 @@ struct mrc_child *mrc_this_child_get(void);
 /* The hub with the number INDEX; NULL if this process does not serve it. */
 struct mrc_hub *mrc_this_child_hub(int index);
 
-/* Whether this process goes on serving: false once it is to end, however the MPM says so. */
+/* Whether this process goes on serving; false as soon as the MPM wants it to end. */
 bool mrc_this_child_is_serving(void);
 
 /* The keys in use, and the cache of verified tokens; NULL if this process serves no hub. */
 struct mrc_keyring *mrc_this_child_keyring(void);
 struct mrc_token_cache *mrc_this_child_tokens(void);
 
-/* The functions below are only for a process that serves hubs. */
+/* The functions below require a process that serves hubs. */
 
-/* The thread that updates the keys; NULL: no keys change. */
+/* The thread that updates the keys; NULL: no key can change. */
 struct mrc_keeper *mrc_this_child_keeper(void);
 
 /* The HTTP/2 connections that have streams. */
@@ -67,11 +67,11 @@ const struct mrc_sizing *mrc_this_child_sizing(void);
 /* Whether threads other than httpd's own may write access logs. */
 bool mrc_this_child_may_log_anywhere(void);
 
-/* Which fields of requests the access logs need, and the texts that several requests share. */
+/* The fields of requests that the access logs need, and the texts that several requests share. */
 const struct mrc_log_fields *mrc_this_child_log_fields(void);
 struct mrc_interned_table *mrc_this_child_log_texts(void);
 
-/* The thread for work that a dispatcher must not wait for. */
+/* The thread for work for which a dispatcher must not wait. */
 struct mrc_jobs *mrc_this_child_jobs(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/shape.h"
+#include "httpd/config/sizing.h"
 #include "store/history/dir.h"
 #include "store/memory/memory.h"
 
@@ -36,8 +37,8 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
     if (settings->history_bytes == 0) {
         ap_log_error(
             STARTUP_ERROR, server,
-            "MRC0102: MercureHistory bytes=0 (no bound) cannot be kept in memory: give the hub %s "
-            "(%s) a bound such as bytes=16M, or MercureStore lmdb",
+            "MRC0102: MercureHistory bytes=0 (no bound) needs MercureStore lmdb: give the hub %s "
+            "(%s) that store, or a bound such as bytes=16M",
             hub->label, where);
         return !OK;
     }
@@ -45,8 +46,8 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
         ap_log_error(
             STARTUP_ERROR, server,
             "MRC0103: MercureHistory bytes=%" APR_INT64_T_FMT " is too small for the hub %s (%s): "
-            "the largest body must fit into it %d times. Raise it to %" APR_INT64_T_FMT
-            " at least, or lower MercureLimit body=%" APR_INT64_T_FMT,
+            "it must hold the largest body %d times. Raise it to at least %" APR_INT64_T_FMT
+            ", or lower MercureLimit body=%" APR_INT64_T_FMT,
             settings->history_bytes, hub->label, where, MRC_SHAPE_BODIES_IN_RING,
             settings->limit_body_bytes * MRC_SHAPE_BODIES_IN_RING, settings->limit_body_bytes);
         return !OK;
@@ -54,8 +55,8 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
     return OK;
 }
 
-/* The directive of SETTINGS that is about what browsers send with credentials; NULL: none. */
-static const char *about_credentials(const struct mrc_settings *settings)
+/* The directive of SETTINGS that is about the cookie; NULL: none. */
+static const char *find_cookie_directive(const struct mrc_settings *settings)
 {
     if (mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME))
         return "MercureCookieName";
@@ -65,14 +66,15 @@ static const char *about_credentials(const struct mrc_settings *settings)
 static int check_location_origins(const struct mrc_location *location)
 {
     const struct mrc_settings *settings = location->settings;
-    const char *directive = about_credentials(settings);
+    const char *directive = find_cookie_directive(settings);
 
     if (!settings->cors_origins || !settings->cors_origins->any || !directive)
         return OK;
     ap_log_error(
         STARTUP_ERROR, location->server,
-        "MRC0104: MercureCorsOrigins * goes without credentials, but %s beside it (%s) is about "
-        "the cookie: name the origins in MercureCorsOrigins, or remove one of the two",
+        "MRC0104: MercureCorsOrigins * allows other origins without credentials only, but %s (%s) "
+        "is about the cookie: name the origins in MercureCorsOrigins, or remove one of the two "
+        "directives",
         directive, location->section->where);
     return !OK;
 }
@@ -96,8 +98,8 @@ static int check_subscriptions(const struct mrc_hub_conf *hub)
         return OK;
     ap_log_error(STARTUP_ERROR, first->server,
                  "MRC0105: MercureMaxSubscribers %" APR_INT64_T_FMT
-                 " is too large for the hub %s (%s): with "
-                 "MercureSubscriptions On at most %" APR_UINT64_T_FMT " subscribers can be listed",
+                 " is too large for the hub %s (%s): with MercureSubscriptions On, the hub can "
+                 "list at most %" APR_UINT64_T_FMT " subscribers. Lower it to this number",
                  settings->max_subscribers, hub->label, first->section->where,
                  MRC_ROSTER_SUBSCRIBERS_MAX);
     return !OK;
@@ -132,11 +134,12 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     int64_t bound = mrc_hubs_memory_bytes(main_server);
     struct mrc_error error;
-    uint64_t need =
-        mrc_memory_size(mrc_shape_list(temp, hubs), (size_t)hubs->nelts, mrc_hubs_slots(), &error);
+    uint64_t need = mrc_memory_size(mrc_shape_list(temp, hubs), (size_t)hubs->nelts,
+                                    mrc_sizing_slots(), &error);
 
     if (need == 0) {
-        ap_log_error(STARTUP_ERROR, main_server, "MRC0106: shared memory for the hubs: %s",
+        ap_log_error(STARTUP_ERROR, main_server,
+                     "MRC0106: the hubs cannot have the shared memory that they need: %s",
                      error.text);
         return !OK;
     }
@@ -148,8 +151,8 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
                  " bytes. Raise it, or lower MercureHistory "
                  "bytes= and count=%s",
                  bound, hubs->nelts, need,
-                 has_subscriptions(hubs) ? ", or MercureMaxSubscribers, for which "
-                                           "MercureSubscriptions On sets memory aside"
+                 has_subscriptions(hubs) ? ", or MercureMaxSubscribers: MercureSubscriptions On "
+                                           "reserves memory for each subscriber"
                                          : "");
     return !OK;
 }

@@ -1,18 +1,18 @@
 /*
- * Checks on the hubs of a configuration. An error is logged with the directive to change, at start
- * and in configtest.
+ * Checks on the hubs of a configuration, at start and in configtest. Each error is logged with the
+ * directive to change.
  */
 #ifndef MRC_HTTPD_CONFIG_CHECK_H
 #define MRC_HTTPD_CONFIG_CHECK_H
 
 #include "httpd.h"
 
-/* Whether the settings of each hub of MAIN_SERVER agree with each other. OK, or not OK. */
+/* Checks that the settings of each hub of MAIN_SERVER agree with each other. OK, or not OK. */
 int mrc_check_hubs(server_rec *main_server);
 
 /*
- * Whether the hubs of MAIN_SERVER, whose shapes are filled, fit into MercureMemory. OK, or not OK.
- * TEMP is scratch memory.
+ * Checks that the hubs of MAIN_SERVER, whose shapes are filled, fit into MercureMemory. OK, or not
+ * OK. TEMP is scratch memory.
  */
 int mrc_check_memory(apr_pool_t *temp, server_rec *main_server);
 

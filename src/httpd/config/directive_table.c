@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define MRC_SIZE_MAX  ((int64_t)1 << 40) /* 1 TB: more is a slip of the pen */
+#define MRC_SIZE_MAX  ((int64_t)1 << 40) /* 1 TB: anything larger is a typing error */
 #define MRC_COUNT_MAX ((int64_t)1 << 32)
 #define MRC_BODY_MAX  ((int64_t)1 << 30)
 #define MRC_AGE_MAX   ((int64_t)100 * 365 * 24 * 3600)

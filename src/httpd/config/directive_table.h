@@ -1,9 +1,9 @@
 /*
- * The table of directives: one row says everything about one directive.
+ * The table of directives. One row describes one directive completely.
  *
- * From it come the commands that httpd knows (directives.c), create and merge (settings.c), and the
- * page docs/directives.md. This header and the table know nothing of httpd, so that the page can be
- * made by a program of its own.
+ * The table produces the commands for httpd (directives.c), the functions that create and merge
+ * settings (settings.c), and the page docs/directives.md. This header and the table do not depend
+ * on httpd, so that a separate program can generate the page.
  */
 #ifndef MRC_HTTPD_CONFIG_DIRECTIVE_TABLE_H
 #define MRC_HTTPD_CONFIG_DIRECTIVE_TABLE_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The fields of struct mrc_settings: each is set, and merged, by itself. */
+/* The fields of struct mrc_settings. Each is set and merged separately. */
 enum mrc_field {
     MRC_FIELD_NONE,
     MRC_FIELD_HUB,
@@ -58,56 +58,57 @@ enum mrc_field {
     MRC_FIELD_COUNT
 };
 
-/* How a directive's arguments are read. */
+/* The form of a directive's arguments. */
 enum mrc_directive_type {
     MRC_TYPE_HUB,        /* On [name=NAME] | Off */
-    MRC_TYPE_KEY,        /* ISSUER ALGS SOURCE; adds to the lists `field` and `field2` */
-    MRC_TYPE_LEGACY_KEY, /* ALGS SOURCE; the same, and turns MercureLegacy on */
+    MRC_TYPE_KEY,        /* ISSUER ALGS SOURCE: appends to the lists `field` and `field2` */
+    MRC_TYPE_LEGACY_KEY, /* ALGS SOURCE: the same, and turns MercureLegacy on */
     MRC_TYPE_FLAG,       /* On | Off */
-    MRC_TYPE_AUTO,       /* auto | Off: a flag too */
+    MRC_TYPE_AUTO,       /* auto | Off: also a flag */
     MRC_TYPE_NUMBER,     /* a number in `unit` */
     MRC_TYPE_URLS,       /* URL … */
     MRC_TYPE_ORIGINS,    /* ORIGIN …, or * */
     MRC_TYPE_COOKIE,     /* the name of a cookie */
     MRC_TYPE_OPTIONS,    /* NAME=VALUE …, from `options` */
-    MRC_TYPE_BOUND,      /* a number in `unit`, then perhaps NAME=VALUE … */
+    MRC_TYPE_BOUND,      /* a number in `unit`, optionally followed by NAME=VALUE … */
     MRC_TYPE_PLAYGROUND, /* On | Off */
-    MRC_TYPE_STORE,      /* memory, or lmdb PATH and how it is synced */
-    MRC_TYPE_TRANSPORT,  /* local, which is all there is */
+    MRC_TYPE_STORE,      /* memory, or lmdb PATH [sync=MODE] */
+    MRC_TYPE_TRANSPORT,  /* local, the only transport so far */
     MRC_TYPE_HISTORY,    /* Off, or NAME=VALUE … */
     MRC_TYPE_CA_FILE     /* a file of certificates */
 };
 
-/* Who a setting belongs to, which says where it may stand. */
+/* What a setting belongs to. The scope decides where the directive is allowed. */
 enum mrc_scope {
     MRC_SCOPE_LOCATION, /* a Location: server, virtual host, Location, If */
     MRC_SCOPE_HUB,      /* a hub: server, virtual host, literal Location; Locations must agree */
-    MRC_SCOPE_SECTION,  /* the very section: literal Location only */
-    MRC_SCOPE_SERVER    /* the whole server: outside of every section */
+    MRC_SCOPE_SECTION,  /* this section alone: literal Location only */
+    MRC_SCOPE_SERVER    /* the whole server: outside of all sections */
 };
 
 enum mrc_unit { MRC_UNIT_COUNT, MRC_UNIT_BYTES, MRC_UNIT_SECONDS };
 
-/* NAME=VALUE of a directive that takes several. */
+/* One NAME=VALUE option of a directive. */
 struct mrc_directive_option {
     const char *name;
     enum mrc_field field;
     enum mrc_unit unit;
     const char *default_text;
     int64_t min, max;
-    const char *zero_word; /* a word that may stand for 0, or NULL */
-    const char *text;      /* what it bounds, for the reference */
+    const char *zero_word; /* a word that may be written for 0, or NULL */
+    const char *text;      /* what the value limits, for the reference */
 };
 
 struct mrc_directive {
     const char *name;
-    const char *summary; /* one line: httpd -L, and the head of the reference */
+    const char *summary; /* one line, for httpd -L and the head of the reference */
     enum mrc_directive_type type;
     enum mrc_scope scope;
     enum mrc_field field, field2;
     const char *syntax;       /* arguments, as httpd's documentation writes them */
-    const char *default_text; /* parsed for FLAG, NUMBER, BOUND; words for the others; NULL: none */
-    enum mrc_unit unit;       /* of NUMBER, as the bounds */
+    const char *default_text; /* parsed for FLAG, AUTO, NUMBER, BOUND, COOKIE; words for the others;
+                               * NULL: none */
+    enum mrc_unit unit;       /* of NUMBER and BOUND, also for the limits: */
     int64_t min, max;
     const struct mrc_directive_option *options;
     size_t options_count;
@@ -117,7 +118,10 @@ struct mrc_directive {
 extern const struct mrc_directive mrc_directives[];
 extern const size_t mrc_directives_count;
 
-/* A whole number, which K, M or G may follow if UNIT is bytes; -1 if TEXT is none or too large. */
+/*
+ * Parses a whole number, which K, M or G may follow if UNIT is bytes. -1: TEXT is not such a
+ * number, or too large.
+ */
 int64_t mrc_directive_parse_number(const char *text, enum mrc_unit unit);
 
 #endif

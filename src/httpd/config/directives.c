@@ -17,12 +17,13 @@
 
 /* ---- reading values ---------------------------------------------------------------------------*/
 
+/* WHAT comes before the value TEXT in the message. */
 static const char *number_error(apr_pool_t *pool, const char *what, const char *text,
                                 enum mrc_unit unit, int64_t min, int64_t max)
 {
     static const char *const kinds[] = {
         [MRC_UNIT_COUNT] = "a whole number",
-        [MRC_UNIT_BYTES] = "a number of bytes, where K, M and G may follow it,",
+        [MRC_UNIT_BYTES] = "a number of bytes (K, M or G may follow it)",
         [MRC_UNIT_SECONDS] = "a whole number of seconds",
     };
 
@@ -31,8 +32,8 @@ static const char *number_error(apr_pool_t *pool, const char *what, const char *
         text, kinds[unit], min, max);
 }
 
-/* Why ROW does not take these arguments: it takes WHAT. Not for arguments that may hold a secret.
- */
+/* The error for arguments that ROW does not take: it takes WHAT. Not for arguments that may contain
+ * a secret, because the message repeats them. */
 static const char *shape_error(cmd_parms *cmd, const struct mrc_directive *row, int argc,
                                char *const argv[], const char *what)
 {
@@ -40,14 +41,15 @@ static const char *shape_error(cmd_parms *cmd, const struct mrc_directive *row, 
 
     for (int i = 0; i < argc; i++)
         given = apr_pstrcat(cmd->pool, given, " ", argv[i], NULL);
-    return apr_psprintf(cmd->pool, argc ? "%s: it takes %s" : "%s takes %s", given, what);
+    return apr_psprintf(cmd->pool, argc ? "%s is not valid: the directive takes %s" : "%s takes %s",
+                        given, what);
 }
 
 static const char *one_error(cmd_parms *cmd, const struct mrc_directive *row, int argc,
                              char *const argv[])
 {
     return shape_error(cmd, row, argc, argv,
-                       apr_pstrcat(cmd->pool, "one argument: ", row->syntax, NULL));
+                       apr_pstrcat(cmd->pool, "one argument, ", row->syntax, NULL));
 }
 
 static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
@@ -57,7 +59,7 @@ static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
     const char *name = NULL;
 
     if (mrc_settings_is_set(settings, MRC_FIELD_HUB))
-        return "MercureHub stands twice in this section: give it once";
+        return "MercureHub is given twice in this section: give it once";
     mrc_settings_mark(settings, MRC_FIELD_HUB);
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         return NULL;
@@ -69,7 +71,8 @@ static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
                                 argv[1]);
         name = argv[1] + 5;
         if (strlen(name) > MRC_HUB_NAME_MAX)
-            return apr_psprintf(cmd->pool, "MercureHub name=%s is longer than %d characters", name,
+            return apr_psprintf(cmd->pool,
+                                "MercureHub name=%s is too long: shorten it to %d characters", name,
                                 MRC_HUB_NAME_MAX);
     }
     section = apr_pcalloc(cmd->pool, sizeof(*section));
@@ -112,7 +115,7 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
 }
 
 #define LEGACY_CONTRADICTION                                                                       \
-    "MercureLegacy Off stands in one section with %s for protocol 0.x: remove one of the two"
+    "MercureLegacy Off and %s contradict each other in one section: remove one of the two"
 
 static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *row,
                                   struct mrc_settings *settings, int argc, char *const argv[])
@@ -135,7 +138,7 @@ static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *ro
     return NULL;
 }
 
-/* Whether ROW is MercureLegacy, and this section has keys that turn it on. */
+/* Whether ROW is MercureLegacy and this section has keys that turn it on. */
 static int has_legacy_keys(const struct mrc_settings *settings, const struct mrc_directive *row)
 {
     return row->field == MRC_FIELD_LEGACY &&
@@ -149,7 +152,7 @@ static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
         mrc_settings_set_flag(settings, row->field, 1);
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off") && has_legacy_keys(settings, row))
-        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, "a key");
+        return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, "a key for protocol 0.x");
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         mrc_settings_set_flag(settings, row->field, 0);
     else
@@ -190,7 +193,7 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
     apr_array_header_t *urls = apr_array_make(cmd->pool, argc, sizeof(const char *));
 
     if (argc < 1)
-        return apr_psprintf(cmd->pool, "%s takes one URL or more", row->name);
+        return apr_psprintf(cmd->pool, "%s takes one or more URLs", row->name);
     for (int i = 0; i < argc; i++) {
         apr_uri_t uri;
 
@@ -198,11 +201,11 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
             !uri.hostname || !*uri.hostname ||
             (ap_cstr_casecmp(uri.scheme, "https") && ap_cstr_casecmp(uri.scheme, "http")))
             return apr_psprintf(cmd->pool,
-                                "%s %s is no absolute URL: give one such as "
+                                "%s %s is not an absolute http or https URL: give one such as "
                                 "https://example.com/.well-known/mercure",
                                 row->name, argv[i]);
         if (uri.fragment)
-            return apr_psprintf(cmd->pool, "%s %s has a fragment: leave out # and what follows",
+            return apr_psprintf(cmd->pool, "%s %s has a fragment: remove # and everything after it",
                                 row->name, argv[i]);
         *(const char **)apr_array_push(urls) = apr_pstrdup(cmd->pool, argv[i]);
     }
@@ -221,7 +224,9 @@ static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *ro
     if (argc != 1 || ap_cstr_casecmp(argv[0], "On"))
         return shape_error(cmd, row, argc, argv, "On or Off");
     settings->playground = mrc_playground_key_create(cmd->pool);
-    return settings->playground ? NULL : apr_pstrcat(cmd->pool, row->name, ": no randomness", NULL);
+    return settings->playground ? NULL
+                                : apr_pstrcat(cmd->pool, row->name,
+                                              " On: the system provides no random bytes", NULL);
 }
 
 static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
@@ -230,7 +235,7 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
     struct mrc_origins *origins = apr_pcalloc(cmd->pool, sizeof(*origins));
 
     if (argc < 1)
-        return apr_psprintf(cmd->pool, "%s takes one ORIGIN or more, such as https://example.com",
+        return apr_psprintf(cmd->pool, "%s takes one or more origins, such as https://example.com",
                             row->name);
     for (int i = 0; i < argc; i++) {
         const char *error = mrc_origin_add(cmd->pool, origins, argv[i]);
@@ -240,13 +245,13 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
     }
     if (origins->any && row->field == MRC_FIELD_PUBLISH_ORIGINS)
         return apr_psprintf(cmd->pool,
-                            "%s *: any site could publish with the cookie of whoever visits it. "
+                            "%s * would let any site publish with the cookies of its visitors. "
                             "Name the origins",
                             row->name);
     if (origins->any && row->field == MRC_FIELD_PUBLIC_ORIGINS)
         return apr_psprintf(cmd->pool,
-                            "%s *: every origin is public without the directive. Leave it out, or "
-                            "name the origins",
+                            "%s * has no effect, because every origin is public without the "
+                            "directive. Leave it out, or name the origins",
                             row->name);
     *(struct mrc_origins **)mrc_settings_field(settings, row->field) = origins;
     mrc_settings_mark(settings, row->field);
@@ -261,8 +266,8 @@ static const char *set_cookie(cmd_parms *cmd, const struct mrc_directive *row,
     for (const char *c = argv[0]; *c; c++) {
         if (!apr_isalnum(*c) && !strchr("!#$%&'*+-.^_`|~", *c))
             return apr_psprintf(cmd->pool,
-                                "%s %s: a cookie's name has letters, digits, - and _, and no "
-                                "spaces, quotes or separators",
+                                "%s %s is not valid: use letters, digits, - and _ in the name of a "
+                                "cookie, and no spaces, quotes or separators",
                                 row->name, argv[0]);
     }
     *(const char **)mrc_settings_field(settings, row->field) = apr_pstrdup(cmd->pool, argv[0]);
@@ -278,7 +283,7 @@ static const char *set_ca_file(cmd_parms *cmd, const struct mrc_directive *row,
     if (argc != 1 || !*argv[0])
         return one_error(cmd, row, argc, argv);
     path = ap_server_root_relative(cmd->pool, argv[0]);
-    error = path ? mrc_key_sources_check_ca_file(cmd->pool, path) : "no valid path";
+    error = path ? mrc_key_sources_check_ca_file(cmd->pool, path) : "this is not a valid path";
     if (error)
         return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
     *(const char **)mrc_settings_field(settings, row->field) = path;
@@ -308,7 +313,8 @@ static const char *set_option(cmd_parms *cmd, const struct mrc_directive *row,
         mrc_settings_set_number(settings, option->field, value);
         return NULL;
     }
-    return apr_psprintf(cmd->pool, "%s %s is not known: it takes %s", row->name, arg, row->syntax);
+    return apr_psprintf(cmd->pool, "%s %s is unknown: the directive takes %s", row->name, arg,
+                        row->syntax);
 }
 
 static const char *set_options(cmd_parms *cmd, const struct mrc_directive *row,
@@ -349,12 +355,12 @@ static const char *set_lmdb(cmd_parms *cmd, const struct mrc_directive *row,
     int sync = MRC_HISTORY_SYNC_GROUP;
 
     if (!mrc_history_has_lmdb())
-        return "MercureStore lmdb: this build has no LMDB. Write memory, or build with LMDB "
-               "(liblmdb-dev)";
+        return "MercureStore lmdb: this build has no LMDB. Write memory, or build the module with "
+               "LMDB (liblmdb-dev)";
     if (argc < 2 || argc > 3 || !*argv[1] || !strncmp(argv[1], "sync=", 5))
         return shape_error(cmd, row, argc, argv,
-                           "the path of a directory after lmdb, and sync=full, sync=group or "
-                           "sync=none after that");
+                           "the path of a directory after lmdb, optionally followed by sync=full, "
+                           "sync=group or sync=none");
     if (argc == 3) {
         for (sync = 0; sync < (int)(sizeof(syncs) / sizeof(syncs[0])); sync++) {
             if (!strncmp(argv[2], "sync=", 5) && !ap_cstr_casecmp(argv[2] + 5, syncs[sync]))
@@ -362,13 +368,13 @@ static const char *set_lmdb(cmd_parms *cmd, const struct mrc_directive *row,
         }
         if (sync == (int)(sizeof(syncs) / sizeof(syncs[0])))
             return apr_psprintf(cmd->pool,
-                                "MercureStore lmdb %s %s: after the path comes sync=full, "
-                                "sync=group or sync=none",
+                                "MercureStore lmdb %s %s: only sync=full, sync=group or sync=none "
+                                "may follow the path",
                                 argv[1], argv[2]);
     }
     settings->store_path = ap_server_root_relative(cmd->pool, argv[1]);
     if (!settings->store_path)
-        return apr_psprintf(cmd->pool, "MercureStore lmdb %s: this is no path", argv[1]);
+        return apr_psprintf(cmd->pool, "MercureStore lmdb %s: this is not a valid path", argv[1]);
     mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, sync);
     mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
     return NULL;
@@ -388,8 +394,8 @@ static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
 }
 
 /*
- * There is one transport, so nothing is set. A URL is refused by its scheme alone: it may hold a
- * password, which is nothing for a terminal or a log.
+ * The only transport is local, so there is nothing to set. The error for a URL shows only its
+ * scheme, because the rest may contain a password.
  */
 static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row,
                                  struct mrc_settings *settings, int argc, char *const argv[])
@@ -415,9 +421,9 @@ static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row
                         row->name, scheme, argv[0][len] ? ":..." : "");
 }
 
-/* ---- where a directive may stand --------------------------------------------------------------*/
+/* ---- where a directive is allowed -------------------------------------------------------------*/
 
-/* Whether the nearest enclosing section SECTION is a `<Location>` without wildcard or regex. */
+/* Whether SECTION, the nearest enclosing one, is a `<Location>` without wildcards or regex. */
 static int is_literal_location(const ap_directive_t *section, const char *path)
 {
     const char *args = section->args;
@@ -430,7 +436,7 @@ static int is_literal_location(const ap_directive_t *section, const char *path)
            !apr_fnmatch_test(path);
 }
 
-/* Whether PATH has a segment that httpd takes out of every request: an empty one, `.` or `..`. */
+/* Whether PATH has a segment that httpd removes from every request: an empty one, `.` or `..`. */
 static int is_normalized_away(const char *path)
 {
     for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
@@ -448,11 +454,11 @@ static const char *check_hub_path(apr_pool_t *pool, const char *path)
 {
     if (path[0] != '/')
         return apr_psprintf(
-            pool, "MercureHub: the path of a hub begins with /: write <Location \"/%s\">", path);
+            pool, "MercureHub: the path of a hub begins with /. Write <Location \"/%s\">", path);
     if (is_normalized_away(path) || strchr(path, '%'))
         return apr_psprintf(pool,
-                            "MercureHub: the path %s can never be requested, since httpd "
-                            "normalizes paths: write it decoded, without //, /./ and /../",
+                            "MercureHub: no request can have the path %s, because httpd decodes "
+                            "and normalizes paths. Write it decoded, without //, /./ and /../",
                             path);
     return NULL;
 }
@@ -468,24 +474,26 @@ static const char *check_place(cmd_parms *cmd, const struct mrc_directive *row)
     if (error || row->scope == MRC_SCOPE_SERVER)
         return error;
     if (cmd->limited != -1)
-        return apr_psprintf(cmd->pool, "%s cannot stand in <Limit> or <LimitExcept>", row->name);
+        return apr_psprintf(cmd->pool, "%s is not allowed in <Limit> or <LimitExcept>", row->name);
     literal = cmd->path && section && is_literal_location(section, cmd->path);
     if (row->scope == MRC_SCOPE_SECTION && !literal)
         return apr_psprintf(cmd->pool,
-                            "%s stands in a <Location> with a literal path, for example "
-                            "<Location \"/.well-known/mercure\">: the path is the hub's URL",
+                            "%s is only allowed in a <Location> with a literal path, such as "
+                            "<Location \"/.well-known/mercure\">: this path becomes the path of "
+                            "the hub's URL",
                             row->name);
     if (row->scope == MRC_SCOPE_SECTION)
         return check_hub_path(cmd->pool, cmd->path);
     if (row->scope == MRC_SCOPE_HUB && cmd->path && !literal)
         return apr_psprintf(cmd->pool,
-                            "%s belongs to the whole hub: it stands in the hub's <Location> (with "
-                            "a literal path), in a virtual host or in the server's configuration",
+                            "%s applies to a whole hub: it is only allowed in the hub's <Location> "
+                            "(with a literal path), in a virtual host or in the server's "
+                            "configuration",
                             row->name);
     for (; section; section = section->parent) {
         if (!ap_cstr_casecmpn(section->directive, "<Files", 6))
-            return apr_psprintf(cmd->pool, "%s cannot stand in %s>: a hub is no file", row->name,
-                                section->directive);
+            return apr_psprintf(cmd->pool, "%s is not allowed in %s>: a hub is not a file",
+                                row->name, section->directive);
     }
     return NULL;
 }
@@ -523,7 +531,7 @@ static const struct mrc_directive *find_row(const char *name)
     return NULL;
 }
 
-/* The one function behind every command: checks the place, then reads the arguments. */
+/* The function of every command: checks the place of the directive, then reads its arguments. */
 static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, char *const argv[])
 {
     const struct mrc_directive *row = find_row(cmd->cmd->name);

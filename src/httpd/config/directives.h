@@ -1,7 +1,7 @@
 /*
- * The directives as httpd sees them: commands made from the table (directive_table.h), which check
- * their arguments and write them into settings (settings.h). Runs while the configuration is read,
- * in one thread.
+ * The commands for httpd, made from the table of directives (directive_table.h). They check their
+ * arguments and write them into settings (settings.h). They run in one thread, while httpd reads
+ * the configuration.
  */
 #ifndef MRC_HTTPD_CONFIG_DIRECTIVES_H
 #define MRC_HTTPD_CONFIG_DIRECTIVES_H
@@ -13,7 +13,7 @@
 /* For the module record. */
 extern const command_rec mrc_directives_commands[];
 
-/* For the module record: create and merge what a section says (settings.h). */
+/* For the module record: create and merge the settings of a section (settings.h). */
 void *mrc_directives_create_dir(apr_pool_t *pool, char *dir);
 void *mrc_directives_merge_dir(apr_pool_t *pool, void *outer, void *inner);
 

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "ap_mpm.h"
 #include "apr_fnmatch.h"
 #include "apr_sha1.h"
 #include "apr_strings.h"
@@ -40,9 +39,10 @@ void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner)
     return conf;
 }
 
-/* ---- what a server's sections say of a path ---------------------------------------------------*/
+/* ---- the settings of a path -------------------------------------------------------------------*/
 
-/* Whether a section (`<Location>` in any of its forms) applies to PATH, as httpd's walk decides. */
+/* Whether SECTION (any form of `<Location>`) applies to PATH; decides like httpd's location walk.
+ */
 static int section_covers(const core_dir_config *section, const char *path)
 {
     size_t len;
@@ -56,7 +56,7 @@ static int section_covers(const core_dir_config *section, const char *path)
            (len == 0 || section->d[len - 1] == '/' || path[len] == '/' || path[len] == '\0');
 }
 
-/* The settings that SERVER's configuration gives PATH: its own, and each section's that covers it.
+/* The settings of PATH in SERVER: those of the server, merged with each section that covers PATH.
  */
 static const struct mrc_settings *merge_for_path(apr_pool_t *pool, server_rec *server,
                                                  const char *path)
@@ -76,7 +76,7 @@ static const struct mrc_settings *merge_for_path(apr_pool_t *pool, server_rec *s
 
 /* ---- the hubs ---------------------------------------------------------------------------------*/
 
-/* `name=`, or what tells the defining virtual host and the path from all others. */
+/* The key is made of `name=`, or else of the path and of the virtual host's name and addresses. */
 static const char *hub_key(apr_pool_t *pool, const struct mrc_hub_section *section)
 {
     const server_rec *server = section->server;
@@ -112,7 +112,8 @@ static struct mrc_hub_conf *find_hub(const apr_array_header_t *hubs,
     return NULL;
 }
 
-/* Two virtual hosts may look the same; httpd serves only the first, but each has its hub. */
+/* Two virtual hosts may have the same name and addresses. httpd serves only the first, but each has
+ * its own hub. */
 static const char *make_unique(apr_pool_t *pool, const apr_array_header_t *hubs, const char *key)
 {
     const char *unique = key;
@@ -126,7 +127,7 @@ static const char *make_unique(apr_pool_t *pool, const apr_array_header_t *hubs,
     return unique;
 }
 
-/* Metrics tell hubs apart by their labels. */
+/* Metrics distinguish hubs by their labels. */
 static const char *make_unique_label(apr_pool_t *pool, const apr_array_header_t *hubs,
                                      const char *label)
 {
@@ -188,7 +189,7 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
         ap_log_error(
             STARTUP_ERROR, location->server,
             "MRC0108: %s belongs to the hub, but two Locations of the hub %s disagree on it: %s "
-            "in %s and %s in %s. Give both the same, or different hubs",
+            "in %s and %s in %s. Give both the same value, or make them different hubs",
             directive, hub->label, first->section->where,
             first->server->server_hostname ? first->server->server_hostname : "the main server",
             location->section->where,
@@ -205,8 +206,8 @@ static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_locat
 
 /* ---- the Locations of one server --------------------------------------------------------------*/
 
-/* PATH, decoded, as the URL Standard writes it. A URL library of a client does so, too, and the
- * result is in the aud of tokens. */
+/* Encodes the decoded PATH as the URL Standard does. The URL libraries of clients encode it in the
+ * same way, and tokens name the result in their aud. */
 static const char *escape_path(apr_pool_t *pool, const char *path)
 {
     struct mrc_buf buf;
@@ -236,7 +237,8 @@ static int longer_path_first(const void *a, const void *b)
     return (len_a < len_b) - (len_a > len_b);
 }
 
-/* Puts SECTION into the map from path to section; two of the same server at one path are a slip. */
+/* Puts SECTION into the map from path to section. Two sections of one server at the same path are
+ * an error. */
 static int take_section(apr_hash_t *by_path, server_rec *server, const char *path,
                         const struct mrc_hub_section *section)
 {
@@ -245,8 +247,8 @@ static int take_section(apr_hash_t *by_path, server_rec *server, const char *pat
     if (section && other && other->server == section->server) {
         ap_log_error(
             STARTUP_ERROR, server,
-            "MRC0109: MercureHub On stands twice for the path %s: at %s and at %s. Keep one", path,
-            other->where, section->where);
+            "MRC0109: MercureHub On is given twice for the path %s: at %s and at %s. Keep one",
+            path, other->where, section->where);
         return !OK;
     }
     apr_hash_set(by_path, path, APR_HASH_KEY_STRING, section);
@@ -291,16 +293,6 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
     }
     server_conf(server)->locations = locations;
     return status;
-}
-
-unsigned mrc_hubs_slots(void)
-{
-    int daemons = 0;
-
-    /* Two generations overlap in a graceful restart. */
-    if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &daemons) != APR_SUCCESS || daemons < 1)
-        daemons = 1;
-    return (unsigned)daemons * 2;
 }
 
 int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server)

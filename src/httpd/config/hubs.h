@@ -1,9 +1,9 @@
 /*
  * The hubs that the configuration defines.
  *
- * Made anew each time the configuration is read (in the check_config hook, which configtest reaches
- * too), in the configuration's pool; read-only afterwards, by any thread. What a hub is, and what
- * belongs to the hub and what to its Locations, is told in docs/architecture.md.
+ * They are made each time httpd reads the configuration, in the check_config hook, which also runs
+ * in configtest. They live in the configuration's pool. Afterwards any thread may read them.
+ * docs/architecture.md explains hubs and Locations, and which settings belong to which.
  */
 #ifndef MRC_HTTPD_CONFIG_HUBS_H
 #define MRC_HTTPD_CONFIG_HUBS_H
@@ -15,17 +15,17 @@
 #include "httpd/config/settings.h"
 #include "store/memory/memory.h"
 
-/* One hub: one section with `MercureHub On`, or all that share a name. */
+/* One hub: one section with `MercureHub On`, or all sections with the same `name=`. */
 struct mrc_hub_conf {
-    const char *key;                     /* identity across reloads */
+    const char *key;                     /* the identity across reloads */
     const char *label;                   /* for people: the name, or server name and path */
-    int index;                           /* place in the list of hubs */
-    const struct mrc_settings *settings; /* what belongs to the hub, the same in all Locations */
-    struct mrc_hub_shape shape;          /* what it asks of shared memory */
+    int index;                           /* the place in the list of hubs */
+    const struct mrc_settings *settings; /* those of scope hub are the same in all Locations */
+    struct mrc_hub_shape shape;          /* the shared memory that it needs */
     const char *history_dir;             /* of its durable history; NULL: in memory */
     apr_array_header_t *locations;       /* of struct mrc_location * */
-    apr_array_header_t *paths;           /* of const char *: theirs, the reserved namespace */
-    apr_array_header_t *url_paths;       /* the same, as struct mrc_location has them */
+    apr_array_header_t *paths;           /* of const char *: the paths of its Locations */
+    apr_array_header_t *url_paths;       /* the same as url_path of struct mrc_location */
 };
 
 /* A hub as one server or virtual host serves it. */
@@ -33,17 +33,17 @@ struct mrc_location {
     server_rec *server;
     const struct mrc_hub_section *section;
     struct mrc_hub_conf *hub;
-    const char *path;         /* decoded, as the configuration has it */
-    const char *escaped_path; /* as URLs write it */
-    const char *url_path;     /* the same, without a slash at its end: below it, the hub's own */
-    const struct mrc_settings *settings; /* as merged for exactly this path */
+    const char *path;                    /* decoded, as in the configuration */
+    const char *escaped_path;            /* as in URLs */
+    const char *url_path;                /* the same, without a slash at the end */
+    const struct mrc_settings *settings; /* merged for exactly this path */
 };
 
 /* The module's configuration of a server or virtual host. */
 struct mrc_server_conf {
     struct mrc_settings settings;  /* of the directives of scope server */
-    apr_array_header_t *locations; /* of struct mrc_location *: longest path first */
-    apr_array_header_t *hubs;      /* of struct mrc_hub_conf *: in the main server only */
+    apr_array_header_t *locations; /* of struct mrc_location *, longest path first */
+    apr_array_header_t *hubs;      /* of struct mrc_hub_conf *; only in the main server */
 };
 
 /* For the module record. */
@@ -52,11 +52,11 @@ void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner);
 
 /*
  * Finds all hubs of MAIN_SERVER and its virtual hosts, for the check_config hook. Creates nothing
- * outside of POOL. OK, or not OK: then the errors are logged, with how to fix them.
+ * outside of POOL. OK, or not OK; then the errors and their fixes are logged.
  */
 int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server);
 
-/* All hubs, of struct mrc_hub_conf *; never NULL after mrc_hubs_find_all(). */
+/* All hubs, of struct mrc_hub_conf *. Not NULL after mrc_hubs_find_all(). */
 const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server);
 
 /* The Locations of SERVER, of struct mrc_location *, longest path first; NULL: none. */
@@ -68,10 +68,7 @@ int64_t mrc_hubs_memory_bytes(server_rec *main_server);
 /* MercureDispatchers. */
 unsigned mrc_hubs_dispatchers(server_rec *main_server);
 
-/* MercureJwksCACertificateFile; NULL: whom the system trusts. */
+/* MercureJwksCACertificateFile; NULL: the authorities that the system trusts. */
 const char *mrc_hubs_jwks_ca_file(server_rec *main_server);
-
-/* How many child slots the server's shared memory needs; valid from check_config on. */
-unsigned mrc_hubs_slots(void);
 
 #endif

@@ -20,7 +20,7 @@
 
 #define CATALOGUE_KEY "mod_mercure:keys"
 
-/* What a system trusts has about a quarter of a megabyte. */
+/* The file of all authorities that a system trusts has about a quarter of a megabyte. */
 #define CA_FILE_MAX_BYTES ((size_t)16 * 1024 * 1024)
 
 /* ---- the catalogue ----------------------------------------------------------------------------*/
@@ -53,7 +53,10 @@ void mrc_key_sources_forget_contents(struct mrc_key_sources_catalogue *catalogue
     }
 }
 
-/* The document of SOURCE (as the directive has it, a file with its whole path); made if need be. */
+/*
+ * The number of the document SPEC_NAME, which is made unless it exists. SPEC_NAME is the source as
+ * the directive has it, with the absolute path of a file; NAME is the path or the URL.
+ */
 static size_t find_document(apr_pool_t *pconf, const char *spec_name, const char *name, bool is_url)
 {
     struct mrc_key_sources_catalogue *catalogue = mrc_key_sources_catalogue(pconf);
@@ -71,14 +74,14 @@ static size_t find_document(apr_pool_t *pconf, const char *spec_name, const char
 
 /* ---- sources ----------------------------------------------------------------------------------*/
 
-/* What a SOURCE holds now. */
+/* The current content of a SOURCE. */
 struct reading {
-    struct mrc_bytes content; /* ptr NULL: nothing yet */
-    size_t document;          /* or MRC_KEY_ROW_FIXED */
-    unsigned flags;           /* of mrc_keyset_parse(), beside those that were asked for */
+    struct mrc_bytes content; /* ptr NULL: it is fetched later */
+    size_t document;          /* its number, or MRC_KEY_ROW_FIXED */
+    unsigned flags;           /* more flags for mrc_keyset_parse() */
 };
 
-/* Reads the whole of a small file; the error in words, or NULL. */
+/* Reads a small file completely. NULL, or an error message. */
 static const char *read_file(apr_pool_t *pconf, const char *path, struct mrc_bytes *ret_content)
 {
     apr_size_t room = MRC_KEYSET_MAX_BYTES + 1;
@@ -103,13 +106,15 @@ static const char *read_file(apr_pool_t *pconf, const char *path, struct mrc_byt
     apr_pool_destroy(scratch);
     if (status != APR_SUCCESS)
         return apr_psprintf(pconf,
-                            "the key file %s cannot be read: %s. Make it, or mend the path (from "
-                            "ServerRoot, unless it begins with /) or the file's permissions",
+                            "the key file %s cannot be read: %s. Create it, or correct the path "
+                            "(relative to ServerRoot, unless it begins with /) or the permissions "
+                            "of the file",
                             path, apr_strerror(status, reason, sizeof(reason)));
     return NULL;
 }
 
-/* A file is read once for all rows that name it, so that they agree on its first version. */
+/* A file is read once for all rows that name it, so that all of them have the same first version.
+ */
 static const char *read_file_source(apr_pool_t *pconf, const char *name, struct reading *reading)
 {
     const char *path = *name ? ap_server_root_relative(pconf, name) : NULL;
@@ -117,7 +122,7 @@ static const char *read_file_source(apr_pool_t *pconf, const char *name, struct 
     struct mrc_document_spec *spec;
 
     if (!path)
-        return apr_psprintf(pconf, "file:%s is no valid path", name);
+        return apr_psprintf(pconf, "file:%s is not a valid path", name);
     reading->document = find_document(pconf, apr_pstrcat(pconf, "file:", path, NULL), path, false);
     spec = &APR_ARRAY_IDX(catalogue->specs, reading->document, struct mrc_document_spec);
     if (!spec->content.ptr) {
@@ -143,7 +148,7 @@ static const char *read_variable(apr_pool_t *pconf, const char *name, struct rea
     return NULL;
 }
 
-/* The keys of a URL come later; here it is only looked at. */
+/* Checks the URL only; its keys are fetched later. */
 static const char *read_url(apr_pool_t *pconf, const char *url, mrc_alg_set algs,
                             struct reading *reading)
 {
@@ -151,23 +156,23 @@ static const char *read_url(apr_pool_t *pconf, const char *url, mrc_alg_set algs
 
     if (apr_uri_parse(pconf, url, &uri) != APR_SUCCESS || !uri.hostname || !*uri.hostname ||
         strpbrk(url, " \t\r\n\"<>\\^`{|}"))
-        return apr_psprintf(pconf, "%s is no URL: give one such as https://example.com/jwks.json",
-                            url);
+        return apr_psprintf(
+            pconf, "%s is not a valid URL: give one such as https://example.com/jwks.json", url);
     if (strcmp(uri.scheme, "https"))
         return apr_psprintf(pconf,
-                            "keys are fetched by https:// only: over %s:// anybody on the way "
-                            "could put keys in. Or save the JWK Set to a file and name it with "
-                            "file:PATH",
+                            "the hub fetches keys over https:// only: anybody on the network path "
+                            "could replace keys that come over %s://. Use https://, or save the "
+                            "JWK Set to a file and name it with file:PATH",
                             uri.scheme);
     if (uri.user || uri.password || uri.fragment)
-        return "the URL of a JWK Set has neither a user nor a password nor a fragment (#)";
+        return "the URL of a JWK Set must not contain a user, a password or a fragment (#)";
     if (strlen(url) > MRC_KEY_SOURCES_URL_MAX_BYTES)
         return apr_psprintf(pconf, "the URL is longer than %d bytes",
                             MRC_KEY_SOURCES_URL_MAX_BYTES);
     if (algs & MRC_ALG_SET_HMAC)
         return apr_psprintf(pconf,
-                            "%s needs a secret, and a URL gives public keys: name the algorithm of "
-                            "the keys, such as RS256 or ES256",
+                            "%s needs a secret, but a URL provides public keys: name the algorithm "
+                            "of the keys, such as RS256 or ES256",
                             mrc_alg_name(mrc_alg_set_first(algs & MRC_ALG_SET_HMAC)));
     url = apr_pstrdup(pconf, url);
     reading->document = find_document(pconf, url, url, true);
@@ -189,7 +194,8 @@ static const char *read_source(apr_pool_t *pconf, const char *source, mrc_alg_se
     return NULL;
 }
 
-/* What is wrong with the content of SOURCE, which is named unless it is the secret itself. */
+/* An error message about the content of SOURCE. It names SOURCE, unless that is the secret itself.
+ */
 static const char *content_error(apr_pool_t *pconf, const char *source, const char *text)
 {
     if (!strncmp(source, "env:", 4) || !strncmp(source, "file:", 5))
@@ -197,7 +203,7 @@ static const char *content_error(apr_pool_t *pconf, const char *source, const ch
     return apr_pstrdup(pconf, text);
 }
 
-/* How many certificates in PEM there are in CONTENT. */
+/* The number of PEM certificates in CONTENT. */
 static int count_certificates(struct mrc_bytes content)
 {
     BIO *bio = BIO_new_mem_buf(content.ptr, (int)content.len);
@@ -229,7 +235,7 @@ const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path)
     if (status != APR_SUCCESS)
         return apr_psprintf(pool, "the file cannot be read: %s",
                             apr_strerror(status, reason, sizeof(reason)));
-    return count ? NULL : "the file holds no certificate in PEM";
+    return count ? NULL : "the file contains no certificate in PEM format";
 }
 
 /* ---- rows -------------------------------------------------------------------------------------*/

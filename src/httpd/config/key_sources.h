@@ -1,7 +1,7 @@
 /*
- * The key directives' arguments: from ISSUER ALGS SOURCE to rows of keys, and the catalogue of all
- * rows of a configuration. All of it lives in the configuration's pool, is made while that is read,
- * and is constant afterwards.
+ * Turns the arguments of key directives (ISSUER ALGS SOURCE) into rows of keys, and keeps the
+ * catalogue of all rows of a configuration. All of it is made while httpd reads the configuration,
+ * lives in the configuration's pool, and is constant afterwards.
  */
 #ifndef MRC_HTTPD_CONFIG_KEY_SOURCES_H
 #define MRC_HTTPD_CONFIG_KEY_SOURCES_H
@@ -13,34 +13,34 @@
 #include "hub/keys/keyring.h"
 #include "store/documents/documents.h"
 
-/* Every row of a configuration, and where the keys come from that may change. */
+/* All rows of a configuration, and the sources of the keys that may change. */
 struct mrc_key_sources_catalogue {
-    apr_array_header_t *rows;    /* of struct mrc_key_row *, in the order of their indices */
-    apr_array_header_t *sources; /* of struct mrc_key_source, in the order of their documents */
+    apr_array_header_t *rows;    /* of struct mrc_key_row *, by their index */
+    apr_array_header_t *sources; /* of struct mrc_key_source, by the number of their document */
     apr_array_header_t *specs;   /* of struct mrc_document_spec, the same */
 };
 
 /* The longest URL of a JWK Set, in bytes. */
 #define MRC_KEY_SOURCES_URL_MAX_BYTES 2048
 
-/* The catalogue of the configuration whose pool is PCONF; made with the first question. */
+/* The catalogue of the configuration whose pool is PCONF. The first call creates it. */
 struct mrc_key_sources_catalogue *mrc_key_sources_catalogue(apr_pool_t *pconf);
 
 /*
- * Makes a row of ISSUER, ALGS and SOURCE, which is `env:NAME`, `file:PATH` (relative to
- * ServerRoot), `https://…`, or the secret itself. Reads what can be read now, connects to nothing.
- * ISSUER is NULL for keys of tokens of protocol 0.x; PCONF is the configuration's pool; FLAGS are
- * those of mrc_keyset_parse(). Returns NULL, or what is wrong and how to mend it; the text names
+ * Makes a row from ISSUER, ALGS and SOURCE. SOURCE is `env:NAME`, `file:PATH` (relative to
+ * ServerRoot), `https://…`, or the secret itself. Reads variables and files, but connects to
+ * nothing. ISSUER is NULL for keys of tokens of protocol 0.x. PCONF is the configuration's pool.
+ * FLAGS are those of mrc_keyset_parse(). Returns NULL, or an error message with the fix; it names
  * the source, never the secret.
  */
 const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const char *algs,
                                  const char *source, unsigned flags,
                                  const struct mrc_key_row **ret_row);
 
-/* Whether the file PATH holds certificates in PEM: NULL, or what is wrong. */
+/* Checks that the file PATH contains PEM certificates. NULL, or an error message. */
 const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path);
 
-/* The first versions of the files have been handed over: their bytes are wiped here. */
+/* Wipes the first versions of the files, after they have been copied to the shared memory. */
 void mrc_key_sources_forget_contents(struct mrc_key_sources_catalogue *catalogue);
 
 #endif

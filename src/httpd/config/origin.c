@@ -1,22 +1,26 @@
 #include "httpd/config/origin.h"
 
+#include <string.h>
+
 #include "apr_lib.h"
 #include "apr_strings.h"
 #include "apr_uri.h"
 
-#define FORM "give an origin such as https://example.com, without a path"
+#define FORM "write an origin such as https://example.com, without a path"
 
 static const char *lower(apr_pool_t *pool, const char *str)
 {
     char *copy = apr_pstrdup(pool, str);
 
-    ap_str_tolower(copy);
+    for (char *c = copy; *c; c++)
+        *c = (char)apr_tolower(*c);
     return copy;
 }
 
 #define PORT_MAX 65535
 
-/* Whether TEXT, which may be NULL or empty, is a port; APR keeps the low 16 bits of any number. */
+/* Whether TEXT is NULL, empty or a valid port. apr_uri_parse() keeps only the low 16 bits of a
+ * number, so its result cannot be checked. */
 static bool is_port(const char *text)
 {
     apr_int64_t port = text && *text ? apr_atoi64(text) : 1;
@@ -24,7 +28,7 @@ static bool is_port(const char *text)
     return port >= 1 && port <= PORT_MAX;
 }
 
-/* Takes URL apart: false if it is no absolute one. IPv6 hosts get their brackets back. */
+/* Splits URL; false if it is not absolute. Puts the brackets back around an IPv6 host. */
 static bool split(apr_pool_t *pool, const char *url, const char **ret_scheme, const char **ret_host,
                   const char **ret_port, apr_uri_t *ret_uri)
 {
@@ -67,19 +71,19 @@ const char *mrc_origin_add(apr_pool_t *pool, struct mrc_origins *origins, const 
     apr_uri_t uri;
 
     if (origins->any || (!strcmp(arg, "*") && (origins->exact || origins->below)))
-        return "* stands for every origin: it stands alone";
+        return "* means every origin: write it alone, without other origins";
     if (!strcmp(arg, "*")) {
         origins->any = true;
         return NULL;
     }
     if (!split(pool, arg, &scheme, &host, &port, &uri))
-        return apr_psprintf(pool, "%s is no origin: " FORM, arg);
+        return apr_psprintf(pool, "%s is not an origin: " FORM, arg);
     if ((uri.path && *uri.path) || uri.query || uri.fragment || uri.user)
         return apr_psprintf(pool, "%s is more than an origin: " FORM, arg);
     below = !strncmp(host, "*.", 2);
     if (strchr(below ? host + 2 : host, '*') || (below && !host[2]))
         return apr_psprintf(pool,
-                            "%s: a * may only stand for all subdomains, as in "
+                            "%s: the only place for a * is before all subdomains of a host, as in "
                             "https://*.example.com",
                             arg);
     if (below)
@@ -89,7 +93,7 @@ const char *mrc_origin_add(apr_pool_t *pool, struct mrc_origins *origins, const 
     return NULL;
 }
 
-/* Whether ORIGIN is "SCHEME://LABELS" before PATTERN's "SCHEME://.REST". */
+/* Whether ORIGIN is SCHEME "://" LABELS ".REST", where PATTERN is SCHEME "://.REST". */
 static bool is_below(const char *pattern, const char *origin)
 {
     const char *dot = strstr(pattern, "://") + 3;

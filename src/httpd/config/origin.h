@@ -1,31 +1,32 @@
 /*
- * Origins, as in the Origin field and in the directives that list them (RFC 6454).
+ * Origins (RFC 6454), as in the Origin field and in the directives that list them.
  */
 #ifndef MRC_HTTPD_CONFIG_ORIGIN_H
 #define MRC_HTTPD_CONFIG_ORIGIN_H
 
 #include <stdbool.h>
 
-#include "httpd.h"
+#include "apr_pools.h"
+#include "apr_tables.h"
 
-/* A list of origins as a directive gives it; in the configuration's pool. */
+/* The origins that a directive lists. In the configuration's pool. */
 struct mrc_origins {
     bool any;                  /* `*` alone */
     apr_array_header_t *exact; /* of const char *: "https://example.com" */
-    apr_array_header_t *below; /* of const char *: "https://.example.com": all below it */
+    apr_array_header_t *below; /* of const char *: "https://.example.com" for all subdomains */
 };
 
 /*
- * Adds ARG to ORIGINS (zeroed at first): an origin, one whose host begins with `*.` for every
- * subdomain, or `*`. Returns NULL, or what is wrong with it and the mend.
+ * Adds ARG to ORIGINS, which is zeroed at first. ARG is an origin, an origin whose host begins with
+ * `*.` for all subdomains, or `*`. Returns NULL, or an error message with the fix.
  */
 const char *mrc_origin_add(apr_pool_t *pool, struct mrc_origins *origins, const char *arg);
 
-/* Whether ORIGIN, as a client sends it, is in the list; `*` counts for nothing here. */
+/* Whether ORIGIN, as a client sends it, is in the list. Ignores `*`. ORIGINS may be NULL. */
 bool mrc_origin_is_listed(const struct mrc_origins *origins, const char *origin);
 
 /*
- * The origin of the URL, normalized: scheme and host in small letters, no default port. NULL: it
+ * The origin of URL, normalized: scheme and host in lower case, without a default port. NULL: URL
  * has none.
  */
 const char *mrc_origin_of_url(apr_pool_t *pool, const char *url);

@@ -2,10 +2,9 @@
 
 #include "apr_strings.h"
 
-/* ---- fields -------------------------------------------------------------------------------------
- * Where each field lies in struct mrc_settings: what merging copies.
- */
+/* ---- fields -----------------------------------------------------------------------------------*/
 
+/* The place of a field in struct mrc_settings. Merging copies these bytes. */
 struct field_place {
     size_t offset;
     size_t size;
@@ -60,7 +59,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_JWKS_CA] = PLACE(jwks_ca_file),
 };
 
-_Static_assert(MRC_FIELD_COUNT <= 64, "the fields that are set fit into one word");
+_Static_assert(MRC_FIELD_COUNT <= 64, "one word has a bit for each field");
 
 void *mrc_settings_field(struct mrc_settings *settings, enum mrc_field field)
 {
@@ -89,8 +88,7 @@ void mrc_settings_set_flag(struct mrc_settings *settings, enum mrc_field field, 
     mrc_settings_mark(settings, field);
 }
 
-/* ---- create, merge and compare
- * -------------------------------------------------------------------------*/
+/* ---- create, merge and compare ----------------------------------------------------------------*/
 
 static void set_defaults(struct mrc_settings *settings)
 {
@@ -144,7 +142,8 @@ static int same(const struct mrc_settings *a, const struct mrc_settings *b, enum
 {
     size_t offset = places[field].offset;
 
-    if (field == MRC_FIELD_STORE_PATH) /* a text, where the others are values or made once */
+    /* A string. The other fields of scope hub are numbers. */
+    if (field == MRC_FIELD_STORE_PATH)
         return a->store_path && b->store_path ? !strcmp(a->store_path, b->store_path)
                                               : a->store_path == b->store_path;
     return !memcmp((const char *)a + offset, (const char *)b + offset, places[field].size);

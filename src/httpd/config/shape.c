@@ -9,23 +9,25 @@
 #include "store/memory/memory.h"
 #include "store/regions/staging.h"
 
-/* Ring of a hub without history: what a burst may hold for readers that lag. */
+/* The ring of a hub whose history is not in it: enough for a burst, until slow readers follow. */
 #define LIVE_RING_MIN_BYTES ((uint64_t)4 << 20)
 
-/* For how many streams clients are counted where no number bounds them. */
+/* The number of streams for which clients are counted, without MercureMaxSubscribers. */
 #define CENSUS_STREAMS 65536
 
-/* Room for an update beside what its body takes: the record's own fields, and an id. */
+/* The size of a record without its body: its other fields, and an id. */
 #define RECORD_EXTRA_BYTES (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES)
 
-/* For how many subscribers the list is made at most, where MercureMaxSubscribers does not say: what
- * descriptors allow may be millions. */
+/* The largest list of active subscriptions without MercureMaxSubscribers. The number of descriptors
+ * may allow millions. */
 #define LISTED_DEFAULT_MAX 32768
 
-/* Of an event of a subscription: what surrounds the matcher in a topic, and in the document. */
+/* The size of the text around the matcher in a topic, and in the document, of a subscription event.
+ */
 #define EVENT_EXTRA_BYTES 256
 
-/* For how many subscribers the list of active subscriptions is made; 0: the hub keeps none. */
+/* The number of subscribers that the list of active subscriptions can hold; 0: the hub has no list.
+ */
 static uint64_t listed_subscribers(const struct mrc_settings *settings)
 {
     uint64_t count = (uint64_t)settings->max_subscribers;
@@ -34,15 +36,15 @@ static uint64_t listed_subscribers(const struct mrc_settings *settings)
         return 0;
     if (count)
         return count;
-    count = mrc_sizing_total(mrc_hubs_slots());
+    count = mrc_sizing_total();
     if (count == 0)
         return 1;
     return count < LISTED_DEFAULT_MAX ? count : LISTED_DEFAULT_MAX;
 }
 
 /*
- * The most bytes that an event of a subscription takes: a topic for each of the hub's paths, and
- * the document, which has the first of them, the matcher again and the payload.
+ * The size of the largest subscription event. It has a topic for each of the hub's paths, and a
+ * document with the first topic, the matcher again, and the payload.
  */
 static uint64_t largest_event(const struct mrc_hub_conf *hub)
 {
@@ -59,7 +61,7 @@ static uint64_t largest_event(const struct mrc_hub_conf *hub)
     return bytes + match * 2;
 }
 
-/* For how many streams the clients are to be counted; 0: not at all. */
+/* The number of streams for which clients are counted; 0: clients are not counted. */
 static uint64_t census_streams(const struct mrc_settings *settings)
 {
     if (!settings->max_per_address && !settings->max_per_token)

@@ -12,9 +12,10 @@ APLOG_USE_MODULE(mercure);
 
 #define DEFAULT_FACTOR 2
 
-/* Descriptors of a child that are not streams: files, logs, and one for each thread. */
+/* Descriptors of a child for files and logs. from_descriptors() adds those of threads and slots. */
 #define OTHER_DESCRIPTORS 64
 
+/* Streams may hold at most one in this many threads. */
 #define THREADED_SHARE 4
 
 static int query(int code)
@@ -24,7 +25,14 @@ static int query(int code)
     return ap_mpm_query(code, &value) == APR_SUCCESS && value > 0 ? value : 0;
 }
 
-/* The last AsyncRequestWorkerFactor of the configuration; the MPM tells nobody. */
+unsigned mrc_sizing_slots(void)
+{
+    unsigned daemons = (unsigned)query(AP_MPMQ_HARD_LIMIT_DAEMONS);
+
+    return daemons ? daemons * 2 : 2;
+}
+
+/* The last AsyncRequestWorkerFactor of the configuration. The MPM does not export its value. */
 static double find_factor(const ap_directive_t *directive, double factor)
 {
     for (; directive; directive = directive->next) {
@@ -39,10 +47,10 @@ static double find_factor(const ap_directive_t *directive, double factor)
     return factor;
 }
 
-/* What the limit of open files leaves for streams in one child. */
-static unsigned from_descriptors(unsigned threads, unsigned slots)
+/* The number of streams in one child that the limit of open files allows. */
+static unsigned from_descriptors(unsigned threads)
 {
-    unsigned others = OTHER_DESCRIPTORS + threads * 2 + slots;
+    unsigned others = OTHER_DESCRIPTORS + threads * 2 + mrc_sizing_slots();
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -50,7 +58,7 @@ static unsigned from_descriptors(unsigned threads, unsigned slots)
     return limit.rlim_cur > others ? (unsigned)(limit.rlim_cur - others) : 0;
 }
 
-struct mrc_sizing mrc_sizing_compute(unsigned slots)
+struct mrc_sizing mrc_sizing_compute(void)
 {
     unsigned threads = (unsigned)query(AP_MPMQ_MAX_THREADS);
     unsigned daemons = (unsigned)query(AP_MPMQ_MAX_DAEMONS);
@@ -63,7 +71,7 @@ struct mrc_sizing mrc_sizing_compute(unsigned slots)
     sizing.threaded_total = threads * daemons / THREADED_SHARE;
     if (sizing.threaded_total == 0)
         sizing.threaded_total = 1;
-    descriptors = from_descriptors(threads, slots);
+    descriptors = from_descriptors(threads);
     sizing.dispatched_per_child = descriptors;
     if (query(AP_MPMQ_IS_ASYNC)) {
         double room = threads * find_factor(ap_conftree, DEFAULT_FACTOR) / 2;
@@ -73,9 +81,9 @@ struct mrc_sizing mrc_sizing_compute(unsigned slots)
     return sizing;
 }
 
-uint64_t mrc_sizing_total(unsigned slots)
+uint64_t mrc_sizing_total(void)
 {
-    struct mrc_sizing sizing = mrc_sizing_compute(slots);
+    struct mrc_sizing sizing = mrc_sizing_compute();
 
     return (uint64_t)sizing.dispatched_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS) +
            sizing.threaded_total;
@@ -90,49 +98,49 @@ static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizi
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
             "MRC0110: MaxSpareThreads %d is below MaxRequestWorkers %d: httpd ends children whose "
-            "threads are idle, and the streams in them have to come back. Set "
-            "MaxSpareThreads %d",
+            "threads are idle, and their streams must reconnect. Set MaxSpareThreads %d",
             query(AP_MPMQ_MAX_SPARE_THREADS), workers, workers);
     if (query(AP_MPMQ_MAX_REQUESTS_DAEMON))
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
-            "MRC0111: MaxConnectionsPerChild %d ends a child with all its streams after so many "
+            "MRC0111: MaxConnectionsPerChild %d ends a child with all its streams after that many "
             "connections. Set MaxConnectionsPerChild 0",
             query(AP_MPMQ_MAX_REQUESTS_DAEMON));
-    /* In a reload old children end their streams while new ones start. */
+    /* During a reload, old children end their streams while new ones start. */
     if (query(AP_MPMQ_HARD_LIMIT_DAEMONS) < 2 * query(AP_MPMQ_MAX_DAEMONS))
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
-            "MRC0112: ServerLimit %d leaves no room for children that still end their streams "
-            "while others start, in a reload: these start late. Set ServerLimit %d",
+            "MRC0112: ServerLimit %d leaves no room for new children during a reload, while old "
+            "children still end their streams: the new ones start late. Set ServerLimit %d",
             query(AP_MPMQ_HARD_LIMIT_DAEMONS), 2 * query(AP_MPMQ_MAX_DAEMONS));
     if (sizing->suspended_per_child < (unsigned)threads * 4)
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
-            "MRC0113: each child holds only %u streams: raise AsyncRequestWorkerFactor, to twice "
-            "the streams wanted in a child divided by ThreadsPerChild (%d), and the limit "
-            "of open files (ulimit -n) beyond the streams of a child",
+            "MRC0113: each child holds only %u streams: raise AsyncRequestWorkerFactor to twice "
+            "the number of streams that you want in a child, divided by ThreadsPerChild (%d), and "
+            "raise the limit of open files (ulimit -n) above the number of streams in a child",
             sizing->suspended_per_child, threads);
 }
 
-void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing)
+void mrc_sizing_log(server_rec *main_server)
 {
+    struct mrc_sizing sizing = mrc_sizing_compute();
     int daemons = query(AP_MPMQ_MAX_DAEMONS);
 
     if (query(AP_MPMQ_IS_ASYNC)) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "MRC0114: this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
                      "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2",
-                     sizing->suspended_per_child * (unsigned)daemons, sizing->suspended_per_child,
-                     daemons, sizing->dispatched_per_child * (unsigned)daemons,
-                     sizing->threaded_total);
-        warn_of_async(main_server, sizing);
+                     sizing.suspended_per_child * (unsigned)daemons, sizing.suspended_per_child,
+                     daemons, sizing.dispatched_per_child * (unsigned)daemons,
+                     sizing.threaded_total);
+        warn_of_async(main_server, &sizing);
     } else {
         ap_log_error(
             APLOG_MARK, APLOG_INFO, 0, main_server,
             "MRC0115: this configuration holds %u streams over HTTP/1.1 without TLS and filters "
-            "(MercureDetach), and %u others, each of which takes a worker: with the event "
-            "MPM it would hold thousands",
-            sizing->dispatched_per_child * (unsigned)daemons, sizing->threaded_total);
+            "(MercureDetach), and %u others, each of which takes a worker: the event MPM would "
+            "hold thousands of them",
+            sizing.dispatched_per_child * (unsigned)daemons, sizing.threaded_total);
     }
 }

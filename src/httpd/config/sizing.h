@@ -1,13 +1,14 @@
 /*
- * Sizing: how many streams this configuration of httpd can hold without starving its other work.
+ * Sizing: the number of streams that this configuration of httpd can hold without starving its
+ * other requests.
  *
- * A suspended connection counts against what the event MPM lets into a child,
+ * The event MPM limits the connections of a child, and a suspended connection counts:
  *
  *     ThreadsPerChild + idle threads * AsyncRequestWorkerFactor
  *
- * beyond which the child accepts nothing any more, not even ordinary requests. So half of what the
- * factor gives is for streams. A stream held by a thread takes one away from all else, so that only
- * a quarter of the threads may be held.
+ * At this limit the child accepts no connection, not even for ordinary requests. So streams get
+ * half of what the factor adds. A stream that holds a thread takes it away from all other requests,
+ * so streams get a quarter of the threads.
  */
 #ifndef MRC_HTTPD_CONFIG_SIZING_H
 #define MRC_HTTPD_CONFIG_SIZING_H
@@ -17,19 +18,25 @@
 #include "httpd.h"
 
 struct mrc_sizing {
-    unsigned dispatched_per_child; /* streams that hold no thread, as descriptors allow */
-    unsigned suspended_per_child;  /* those of them that are connections of the MPM still */
+    unsigned dispatched_per_child; /* streams that hold no thread; descriptors limit them */
+    unsigned suspended_per_child;  /* of those, streams whose connection stays with the MPM */
     unsigned threaded_per_child;   /* streams that hold a thread */
-    unsigned threaded_total;       /* in all children together */
+    unsigned threaded_total;       /* the same, in all children together */
 };
 
-/* What the configuration that is in force holds; from post_config on. */
-struct mrc_sizing mrc_sizing_compute(unsigned slots);
+/* These functions ask the MPM, so they are valid from check_config on. */
 
-/* How many streams that is in all children together. */
-uint64_t mrc_sizing_total(unsigned slots);
+/* The number of child slots in the shared memory: two generations of children overlap in a graceful
+ * restart. */
+unsigned mrc_sizing_slots(void);
 
-/* Logs it, and warns of settings that spoil it, with the mend; in post_config. */
-void mrc_sizing_log(server_rec *main_server, const struct mrc_sizing *sizing);
+/* Computes the sizing of this configuration. */
+struct mrc_sizing mrc_sizing_compute(void);
+
+/* The number of streams in all children together. */
+uint64_t mrc_sizing_total(void);
+
+/* Logs the sizing, and the settings that limit it with their fixes. In post_config. */
+void mrc_sizing_log(server_rec *main_server);
 
 #endif

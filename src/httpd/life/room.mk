@@ -1,4 +1,5 @@
 mod_mercure_la_SOURCES += \
-	%D%/lifecycle.c %D%/lifecycle.h
+	%D%/lifecycle.c %D%/lifecycle.h \
+	%D%/retained.c %D%/retained.h
 
 EXTRA_DIST += %D%/README.md

@@ -10,7 +10,8 @@
 #include "httpd/route/paths.h"
 #include "httpd/route/route.h"
 
-/* What this module keeps of R: NULL, or a claim, which has no location while it is none yet. */
+/* The module's record of R: NULL, or a claim. A claim without a location only keeps a token from
+ * the URL. */
 static struct mrc_claim *kept(const request_rec *r)
 {
     return ap_get_module_config(r->request_config, &mercure_module);
@@ -40,9 +41,8 @@ void mrc_claim_set_token(request_rec *r, struct mrc_bytes token)
     kept(r)->token = token;
 }
 
-/* Finds what the undecoded PATH is for, if it is R's. The metadata of one hub may lie below
- * another.
- */
+/* Makes a claim if the undecoded PATH of R belongs to a hub; else NULL. The metadata of one hub may
+ * lie below the path of another hub. */
 static struct mrc_claim *find(request_rec *r, const char *path)
 {
     struct mrc_claim claim = {.claimed = MRC_CLAIMED_HUB, .rest = ""};
@@ -62,7 +62,7 @@ static struct mrc_claim *find(request_rec *r, const char *path)
     return claim.location ? apr_pmemdup(r->pool, &claim, sizeof(claim)) : NULL;
 }
 
-/* What comes before the rest of CLAIM. */
+/* The path before the rest of CLAIM. */
 static const char *base_of(request_rec *r, const struct mrc_claim *claim)
 {
     switch (claim->claimed) {
@@ -77,7 +77,8 @@ static const char *base_of(request_rec *r, const struct mrc_claim *claim)
 
 /* ---- the token in the URL, before anything is logged ------------------------------------------*/
 
-/* The path of R as httpd will have it in pre_translate_name, a copy; NULL: it is none. */
+/* A copy of the path of R as httpd will normalize it before pre_translate_name; NULL: R has no
+ * valid path. */
 static const char *coming_path(request_rec *r)
 {
     const core_server_config *core = ap_get_core_module_config(r->server->module_config);
@@ -89,7 +90,6 @@ static const char *coming_path(request_rec *r)
     return path && ap_normalize_path(path, flags) ? path : NULL;
 }
 
-/* Takes the token out of a URL of the hub's as soon as httpd has read the request. */
 int mrc_claim_post_read_request(request_rec *r)
 {
     struct mrc_claim *claim;
@@ -107,8 +107,8 @@ int mrc_claim_post_read_request(request_rec *r)
 }
 
 /*
- * What httpd itself has refused while it read it, has not come by here; nor is it always known for
- * which virtual host it was.
+ * A request that httpd refuses while it reads it does not reach post_read_request. Its virtual host
+ * may be unknown too, so this hook searches the hubs of all of them.
  */
 int mrc_claim_log_transaction(request_rec *r)
 {
@@ -127,7 +127,7 @@ int mrc_claim_log_transaction(request_rec *r)
 
 /* ---- the hub's URLs ---------------------------------------------------------------------------*/
 
-/* The path of R as it came, a copy; of an absolute URL what is behind the host. */
+/* A copy of the path of R as the client sent it; of an absolute URL, the part after the host. */
 static char *raw_path(request_rec *r)
 {
     const char *uri = r->unparsed_uri;
@@ -139,9 +139,9 @@ static char *raw_path(request_rec *r)
 }
 
 /*
- * The rest of CLAIM as the client wrote it. The URL of a subscription with an empty matcher has two
- * slashes in a row, and httpd has made them one (MergeSlashes). Nothing else may be different: what
- * the client asks for is what the access control of httpd has seen.
+ * The rest of CLAIM before httpd merged its slashes (MergeSlashes). The URL of a subscription with
+ * an empty matcher has two adjacent slashes. The result may differ from the merged rest in nothing
+ * else, because httpd's access control has seen the merged path.
  */
 static const char *unmerged_rest(request_rec *r, const struct mrc_claim *claim)
 {
@@ -158,10 +158,10 @@ static const char *unmerged_rest(request_rec *r, const struct mrc_claim *claim)
 }
 
 /*
- * Runs before httpd decodes the path, and ends the phase with DONE so that it never does: the claim
- * keeps the path as it came. What `<Location>` sections are compared with is decoded nevertheless,
- * as they expect it, all but the slash: or `%20` would get past the access control of a section
- * that is written with a space.
+ * Runs before httpd decodes the path. DONE ends the phase, so that httpd does not decode it, and
+ * the claim keeps the path as the client sent it. r->uri, which httpd compares with `<Location>`
+ * sections, is decoded here, except for the slash: otherwise `%20` would evade the access control
+ * of a section whose path has a space.
  */
 int mrc_claim_pre_translate_name(request_rec *r)
 {
@@ -193,9 +193,9 @@ int mrc_claim_translate_name(request_rec *r)
 }
 
 /*
- * There is no file, and no module shall look for one: a file name that is none, and a type of file
- * that is neither missing (mod_negotiation and FallbackResource would search for another) nor a
- * directory (mod_dir would redirect).
+ * No module may look for a file. So the file name is not a path, and the type of the file is
+ * neither "missing" (mod_negotiation and FallbackResource would search for another file) nor
+ * "directory" (mod_dir would redirect).
  */
 int mrc_claim_map_to_storage(request_rec *r)
 {
@@ -207,8 +207,7 @@ int mrc_claim_map_to_storage(request_rec *r)
     return OK;
 }
 
-/* Without a file there is nothing that its name or content could tell (mod_mime, mod_mime_magic).
- */
+/* There is no file whose type mod_mime or mod_mime_magic could derive from its name or content. */
 int mrc_claim_type_checker(request_rec *r)
 {
     return mrc_claim_get(r) ? OK : DECLINED;

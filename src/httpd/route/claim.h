@@ -1,16 +1,19 @@
+/* clang-format off */
 /*
- * Claiming the hub's URLs, so that none of httpd's other parts takes or changes them.
+ * Claims the URLs of the hubs, so that no other module takes or changes them.
  *
- * A hub's URL passes through httpd like this; each step names the hook that keeps it ours:
+ * A request for a hub passes these hooks, in this order:
  *
- *     post_read_request    takes a token out of the URL, before mod_log_forensic
- *     pre_translate_name   finds the hub or the metadata of one, keeps the path undecoded (%2F
- * stays), ends the phase translate_name       before mod_rewrite, mod_proxy, mod_alias and the
- * document root map_to_storage       before the walk over directories and .htaccess files
- *     <Location> sections, access control, fixups: as for any other URL
- *     type_checker         before mod_mime guesses a type, language or encoding from the path
- *     handler              first; finds the claim, not r->handler
+ *     post_read_request     takes a token out of the URL, before mod_log_forensic logs it
+ *     pre_translate_name    finds the hub or its metadata, keeps the undecoded path (%2F stays),
+ *                           and ends the phase
+ *     translate_name        runs before mod_rewrite, mod_proxy, mod_alias and the document root
+ *     map_to_storage        runs before the walk over directories and .htaccess files
+ *     (<Location> sections, access control and fixups run as for any other URL)
+ *     type_checker          runs before mod_mime guesses a type, language or encoding
+ *     handler               runs first; uses the claim and ignores r->handler
  */
+/* clang-format on */
 #ifndef MRC_HTTPD_ROUTE_CLAIM_H
 #define MRC_HTTPD_ROUTE_CLAIM_H
 
@@ -26,19 +29,20 @@ struct mrc_settings;
 
 enum mrc_claimed {
     MRC_CLAIMED_HUB,       /* the hub's path, or below it */
-    MRC_CLAIMED_METADATA,  /* the document that describes it, which has a path of its own */
-    MRC_CLAIMED_PLAYGROUND /* a resource that names it, below MRC_PATHS_PLAYGROUND */
+    MRC_CLAIMED_METADATA,  /* the document that describes the hub, at a path of its own */
+    MRC_CLAIMED_PLAYGROUND /* a resource of the playground, below MRC_PATHS_PLAYGROUND */
 };
 
-/* What a request that belongs to a hub carries; lives in the request's pool. */
+/* The record of a request that belongs to a hub. In the request's pool. */
 struct mrc_claim {
     const struct mrc_location *location;
     enum mrc_claimed claimed;
     struct mrc_url_token url_token;
-    struct mrc_bytes token; /* the access token's text, once it is verified; { NULL, 0 }: none */
-    const char *rest; /* the path after the hub's (the playground's), undecoded; empty: itself. With
-                       * slashes in a row where they mean an empty variable */
-    bool is_malformed; /* the rest cannot be decoded: there is no such resource */
+    struct mrc_bytes token; /* the verified access token's text; { NULL, 0 }: none so far */
+    const char *rest;       /* the undecoded path after the path of the hub (or playground); empty:
+                             * the hub itself. Adjacent slashes stay where they enclose an empty
+                             * variable */
+    bool is_malformed;      /* the rest cannot be decoded: there is no such resource */
 };
 
 /* The hooks of these names. */
@@ -49,20 +53,20 @@ int mrc_claim_map_to_storage(request_rec *r);
 int mrc_claim_type_checker(request_rec *r);
 int mrc_claim_log_transaction(request_rec *r);
 
-/* Keeps the text of the access token that was verified for R. */
+/* Keeps the text of the access token that was verified for R. The claim does not copy it. */
 void mrc_claim_set_token(request_rec *r, struct mrc_bytes token);
 
 /* The claim on R, or NULL. */
 const struct mrc_claim *mrc_claim_get(const request_rec *r);
 
 /*
- * What the configuration says of the Location that R with this CLAIM is for: what httpd has merged
- * for R, or for what has a path of its own, which no section of the hub covers, what the hub's path
- * has.
+ * The settings of the Location that CLAIM names. For the hub and the paths below it these are the
+ * settings that httpd has merged for R. The metadata and the playground have paths outside of the
+ * hub's Location; for them these are the settings of the hub's path.
  */
 const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim);
 
-/* What the configuration says of the hub of CLAIM, the same in all of its Locations. */
+/* The settings of the hub of CLAIM, which are the same in all its Locations. */
 const struct mrc_settings *mrc_claim_hub_settings(const struct mrc_claim *claim);
 
 #endif

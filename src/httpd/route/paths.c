@@ -26,7 +26,7 @@ const char *mrc_paths_skip(const char *path, const char *prefix)
     return path;
 }
 
-/* What follows NAME in REST, with or without a slash before it; NULL: REST begins differently. */
+/* The part of REST after NAME, which may have a slash before it; NULL: REST does not begin so. */
 static const char *skip_name(const char *rest, const char *name)
 {
     size_t len = strlen(name);

@@ -1,40 +1,40 @@
 /*
- * The paths of resources: those below a hub, and those that have a prefix of their own. Pure string
- * work on undecoded paths.
+ * The paths of resources, below a hub or with a prefix of their own. All functions work on
+ * undecoded strings and return pointers into their arguments.
  */
 #ifndef MRC_HTTPD_ROUTE_PATHS_H
 #define MRC_HTTPD_ROUTE_PATHS_H
 
 #include <stdbool.h>
 
-/* What comes before a hub's path in that of its metadata document (RFC 9728, 3). */
+/* The prefix of a hub's path in the path of its metadata document (RFC 9728, 3). */
 #define MRC_PATHS_METADATA "/.well-known/oauth-protected-resource"
 
-/* What comes before the path of a resource of the playground. */
+/* The prefix of the paths of the playground's resources. */
 #define MRC_PATHS_PLAYGROUND "/playground/"
 
 /* The debugger's path below its hub. */
 #define MRC_PATHS_DEBUGGER "debug"
 
 /*
- * Returns what follows the decoded PREFIX in the undecoded PATH; NULL if PATH does not begin with
- * it. An encoded slash is no slash.
+ * Returns the part of the undecoded PATH after the decoded PREFIX; NULL: PATH does not begin with
+ * it. An encoded slash is not a slash.
  */
 const char *mrc_paths_skip(const char *path, const char *prefix);
 
-/* REST is the path after a hub's. A hub whose path ends with a slash has the first slash in its own
- * path. */
+/* In the functions below, REST is the path after the path of a hub. It begins without a slash if
+ * the hub's path ends with one. */
 
-/* Returns what follows MRC_PATHS_DEBUGGER in REST: empty, or from a slash on. NULL: REST is another
- * path. */
+/* Returns the part of REST after MRC_PATHS_DEBUGGER: empty, or a slash and what follows it. NULL:
+ * REST is another path. */
 const char *mrc_paths_skip_debugger(const char *rest);
 
 /* Whether REST is the collection of all subscriptions, or a path below it. */
 bool mrc_paths_is_subscriptions(const char *rest);
 
 /*
- * Whether REST goes on after the collection of all subscriptions. Then an empty segment stands for
- * an empty variable of the URL.
+ * Whether REST continues after the path of the collection of all subscriptions. Its segments are
+ * variables then, and an empty segment is an empty variable.
  */
 bool mrc_paths_has_variables(const char *rest);
 

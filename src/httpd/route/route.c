@@ -32,7 +32,7 @@ const struct mrc_location *mrc_route_find_metadata(server_rec *server, const cha
         const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
         const char *rest = mrc_paths_skip(described, location->path);
 
-        /* The path of the root is left out. */
+        /* A hub at the root has no path after the prefix. */
         if ((rest && *rest == '\0') || (!*described && !strcmp(location->path, "/")))
             return location;
     }

@@ -1,8 +1,8 @@
 /*
- * Routing: the Location that a path belongs to.
+ * Routing: finds the Location to which a path belongs.
  *
- * Each PATH is a request's path as httpd has normalized it, not yet decoded. RET_REST is a part of
- * it. Every function returns NULL if there is no such Location.
+ * PATH is the path of a request, normalized by httpd but not decoded. RET_REST points into it.
+ * Every function returns NULL if there is no such Location.
  */
 #ifndef MRC_HTTPD_ROUTE_ROUTE_H
 #define MRC_HTTPD_ROUTE_ROUTE_H
@@ -12,8 +12,8 @@
 struct mrc_location;
 
 /*
- * The Location whose hub has the URL PATH, or one below it. RET_REST gets what follows the hub's
- * path: empty for the hub's URL itself.
+ * The Location of the hub whose path is PATH, or whose path PATH lies below. RET_REST gets the part
+ * after the hub's path, which is empty for the hub itself.
  */
 const struct mrc_location *mrc_route_find(server_rec *server, const char *path,
                                           const char **ret_rest);
@@ -22,8 +22,8 @@ const struct mrc_location *mrc_route_find(server_rec *server, const char *path,
 const struct mrc_location *mrc_route_find_metadata(server_rec *server, const char *path);
 
 /*
- * The Location of SERVER that is a playground, if PATH lies below MRC_PATHS_PLAYGROUND; RET_REST
- * gets what follows that prefix.
+ * The first Location of SERVER that is a playground, if PATH lies below MRC_PATHS_PLAYGROUND.
+ * RET_REST gets the part after that prefix.
  */
 const struct mrc_location *mrc_route_find_playground(server_rec *server, const char *path,
                                                      const char **ret_rest);

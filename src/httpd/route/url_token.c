@@ -7,7 +7,7 @@
 
 #define PARAMETER "authorization"
 
-/* What is left in the place of each byte of a token. */
+/* Replaces each byte of a token. */
 #define MASK 'x'
 
 static int hex_value(char c)
@@ -15,7 +15,7 @@ static int hex_value(char c)
     return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
 }
 
-/* Whether the LEN encoded bytes at NAME are the parameter's name, however they are encoded. */
+/* Whether the LEN bytes at NAME are the parameter's name, in any encoding. */
 static bool is_parameter(const char *name, size_t len)
 {
     const char *want = PARAMETER, *end = name + len;
@@ -57,7 +57,7 @@ static void mask_value(char *value, size_t len, void *ctx)
     memset(value, MASK, len);
 }
 
-/* Masks what lies between the first ? of TEXT, if it has one, and END. */
+/* Masks the tokens between the first ? of TEXT, if it has one, and END. */
 static void mask_after_path(char *text, const char *end)
 {
     char *mark = text ? memchr(text, '?', (size_t)(end - text)) : NULL;
@@ -71,7 +71,7 @@ static const char *end_of(const char *text)
     return text ? text + strlen(text) : NULL;
 }
 
-/* The place of the version in the request line LINE; its end, if it has none. */
+/* The end of the URL in the request line LINE, which may have no version. */
 static const char *end_of_url(const char *line)
 {
     const char *space = line ? strrchr(line, ' ') : NULL;
@@ -91,7 +91,7 @@ static void keep_value(char *value, size_t len, void *ctx)
     char *text = apr_pstrmemdup(taken->pool, value, len);
 
     if (ap_unescape_urlencoded(text) != OK)
-        text = apr_pstrmemdup(taken->pool, value, len); /* no token looks like this */
+        text = apr_pstrmemdup(taken->pool, value, len); /* not a token, so it will be refused */
     taken->token.is_repeated = taken->token.text != NULL;
     taken->token.text = text;
 }
@@ -126,7 +126,7 @@ struct mrc_url_token mrc_url_token_take(request_rec *r)
         each_value(r->parsed_uri.query, strlen(r->parsed_uri.query), mask_value, NULL);
     mask_after_path(r->unparsed_uri, end_of(r->unparsed_uri));
     mask_after_path(r->the_request, end_of_url(r->the_request));
-    if (!r->main) /* mod_status shows the request line that it was given before */
+    if (!r->main) /* mod_status has a copy of the request line */
         ap_update_child_status(r->connection->sbh, SERVER_BUSY_WRITE, r);
     return taken.token;
 }

@@ -1,0 +1,81 @@
+#include "httpd/config/warnings.h"
+
+#include <stdbool.h>
+
+#include "http_config.h"
+#include "http_log.h"
+
+#include "core/jose/keyset.h"
+#include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+#include "hub/keys/keyring.h"
+
+APLOG_USE_MODULE(mercure);
+
+static bool has_key(const apr_array_header_t *keys, const struct mrc_keyset *key)
+{
+    for (int i = 0; keys && i < keys->nelts; i++) {
+        if (APR_ARRAY_IDX(keys, i, const struct mrc_key_row *)->keys == key)
+            return true;
+    }
+    return false;
+}
+
+/* Logs the weak KEYS, except those that are also among OTHERS and have been logged with them. */
+static void warn_of_weak_keys(const struct mrc_location *location, const apr_array_header_t *keys,
+                              const apr_array_header_t *others)
+{
+    for (int i = 0; keys && i < keys->nelts; i++) {
+        const struct mrc_keyset *key = APR_ARRAY_IDX(keys, i, const struct mrc_key_row *)->keys;
+        const char *warning = key ? mrc_keyset_get_warning(key) : NULL;
+
+        if (warning && !has_key(others, key))
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                         "MRC0201: a key of the hub %s for protocol 0.x (%s) is weak: %s",
+                         location->hub->label, location->section->where, warning);
+    }
+}
+
+static void warn_of_location(const struct mrc_location *location)
+{
+    const struct mrc_settings *settings = location->settings;
+
+    if (settings->playground)
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, location->server,
+            "MRC0202: the hub %s is INSECURE: with MercurePlayground On, anybody who reaches "
+            "it can read and publish everything. Use it on your own machine only (%s)",
+            location->hub->label, location->section->where);
+    if (!settings->publisher_keys && !settings->playground &&
+        !(settings->legacy && settings->legacy_publisher_keys))
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, location->server,
+            "MRC0203: nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
+            location->hub->label, location->section->where);
+    if (!settings->subscriber_keys && !settings->anonymous && !settings->playground &&
+        !(settings->legacy && settings->legacy_subscriber_keys))
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                     "MRC0204: nobody can subscribe to the hub %s: it has neither a "
+                     "MercureSubscriberKey nor MercureAnonymous On (%s)",
+                     location->hub->label, location->section->where);
+    if (settings->legacy) {
+        warn_of_weak_keys(location, settings->legacy_publisher_keys, NULL);
+        warn_of_weak_keys(location, settings->legacy_subscriber_keys,
+                          settings->legacy_publisher_keys);
+    }
+}
+
+void mrc_warnings_log(server_rec *main_server)
+{
+    const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
+                     "MRC0205: hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes",
+                     hub->label, hub->locations->nelts, hub->shape.ring_bytes);
+        for (int k = 0; k < hub->locations->nelts; k++)
+            warn_of_location(APR_ARRAY_IDX(hub->locations, k, struct mrc_location *));
+    }
+}

@@ -1,0 +1,185 @@
+#include "httpd/life/retained.h"
+
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_log.h"
+#include "http_main.h"
+#include "unixd.h"
+
+#include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+#include "httpd/config/key_sources.h"
+#include "httpd/config/shape.h"
+#include "httpd/config/sizing.h"
+#include "store/history/dir.h"
+#include "store/memory/memory.h"
+
+APLOG_USE_MODULE(mercure);
+
+/*
+ * The state that survives a reload. It lives in the process pool. The module that reads it may be
+ * another build than the one that made it, so change the version with every change of the structs
+ * behind these pointers, in this process or in shared memory.
+ */
+#define RETAINED_KEY     "mod_mercure"
+#define RETAINED_VERSION 6
+
+struct retained {
+    unsigned version;
+    struct mrc_memory *memory;
+    struct mrc_history_dirs *dirs; /* NULL until a hub has a durable history */
+};
+
+struct mrc_memory *mrc_retained_memory(void)
+{
+    const struct retained *retained = ap_retained_data_get(RETAINED_KEY);
+
+    return retained && retained->version == RETAINED_VERSION ? retained->memory : NULL;
+}
+
+bool mrc_retained_exists(void)
+{
+    return ap_retained_data_get(RETAINED_KEY) != NULL;
+}
+
+/* ---- the module comes and goes ----------------------------------------------------------------*/
+
+static apr_status_t when_server_ends(void *unused)
+{
+    const struct retained *retained = ap_retained_data_get(RETAINED_KEY);
+
+    mrc_memory_close(mrc_retained_memory());
+    if (retained && retained->version == RETAINED_VERSION)
+        mrc_history_dirs_close(retained->dirs);
+    return APR_SUCCESS;
+}
+
+static apr_status_t when_module_leaves(void *unused)
+{
+    apr_pool_cleanup_kill(ap_pglobal, NULL, when_server_ends);
+    return APR_SUCCESS;
+}
+
+/*
+ * The cleanup runs before the subpools of the process pool are destroyed, because the hubs live in
+ * them. A reload unloads the module and loads it again, perhaps at another address, so the cleanup
+ * leaves with the module. It cannot wait until the new configuration has been read: if that is
+ * wrong, the server ends.
+ */
+void mrc_retained_register(apr_pool_t *pconf)
+{
+    apr_pool_pre_cleanup_register(ap_pglobal, NULL, when_server_ends);
+    apr_pool_cleanup_register(pconf, NULL, when_module_leaves, apr_pool_cleanup_null);
+}
+
+/* ---- a new configuration
+ * -----------------------------------------------------------------------*/
+
+static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
+                                struct mrc_memory **ret_memory)
+{
+    struct retained *retained = ap_retained_data_get(RETAINED_KEY);
+    struct mrc_error error = {""};
+    apr_status_t status;
+
+    *ret_memory = mrc_retained_memory();
+    if (*ret_memory)
+        return APR_SUCCESS;
+    if (retained) {
+        ap_log_error(
+            APLOG_MARK, APLOG_CRIT, 0, main_server,
+            "MRC0206: another version of mod_mercure created the shared memory of this server: "
+            "stop and start httpd, because a reload is not enough");
+        return APR_EINVAL;
+    }
+    status = mrc_memory_open(main_server->process->pool, ap_runtime_dir_relative(ptemp, ""),
+                             mrc_sizing_slots(), &error, ret_memory);
+    if (status != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
+                     "MRC0207: the server cannot start without its shared memory: %s", error.text);
+        return status;
+    }
+    retained = ap_retained_data_create(RETAINED_KEY, sizeof(*retained));
+    retained->version = RETAINED_VERSION;
+    retained->memory = *ret_memory;
+    return APR_SUCCESS;
+}
+
+static void warn_of_history(void *main_server, const char *text)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, (server_rec *)main_server,
+                 "MRC0208: MercureStore lmdb: %s", text);
+}
+
+/* Opens and locks the directories of the durable histories. */
+static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
+                              const apr_array_header_t *hubs)
+{
+    const struct mrc_history_owner owner = {
+        .uid = ap_unixd_config.user_id,
+        .gid = ap_unixd_config.group_id,
+    };
+    struct retained *retained = ap_retained_data_get(RETAINED_KEY);
+    const char **names = apr_pcalloc(ptemp, sizeof(*names) * (hubs->nelts + 1));
+    struct mrc_error error = {""};
+    apr_status_t status;
+    size_t n = 0;
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->history_dir;
+
+        if (name)
+            names[n++] = name;
+    }
+    if (n == 0 && !retained->dirs)
+        return APR_SUCCESS;
+    if (!retained->dirs)
+        retained->dirs = mrc_history_dirs_create(main_server->process->pool);
+    status = mrc_history_dirs_reconcile(retained->dirs, names, n, &owner, warn_of_history,
+                                        main_server, &error);
+    if (status != APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server, "MRC0209: MercureStore lmdb: %s",
+                     error.text);
+    return status;
+}
+
+/* Copies the contents of the key files to the shared memory, where children find later versions. */
+static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
+                               struct mrc_memory *memory)
+{
+    struct mrc_key_sources_catalogue *catalogue = mrc_key_sources_catalogue(pconf);
+    struct mrc_error error = {""};
+    apr_status_t status =
+        mrc_memory_set_documents(memory, (const struct mrc_document_spec *)catalogue->specs->elts,
+                                 (size_t)catalogue->specs->nelts, &error);
+
+    mrc_key_sources_forget_contents(catalogue);
+    if (status != APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
+                     "MRC0210: the hubs cannot share their keys with the child processes: %s",
+                     error.text);
+    return status;
+}
+
+apr_status_t mrc_retained_update(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
+{
+    const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
+    struct mrc_error error = {""};
+    struct mrc_memory *memory;
+    apr_status_t status = open_memory(main_server, ptemp, &memory);
+
+    if (status == APR_SUCCESS)
+        status = open_dirs(main_server, ptemp, hubs);
+    if (status != APR_SUCCESS)
+        return status;
+    status = mrc_memory_reconcile(memory, mrc_shape_list(ptemp, hubs), (size_t)hubs->nelts, &error);
+    if (status != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
+                     "MRC0211: the hubs cannot start without their shared memory: %s", error.text);
+        return status;
+    }
+    if (*error.text)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "MRC0212: after this reload, %s",
+                     error.text);
+    return share_keys(main_server, pconf, memory);
+}

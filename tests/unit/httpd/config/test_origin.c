@@ -1,0 +1,161 @@
+#include "httpd/config/origin.h"
+
+#include "apr_general.h"
+
+#include "unit.h"
+
+static apr_pool_t *pool;
+
+static void setup(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+}
+
+static void teardown(void)
+{
+    apr_terminate();
+}
+
+/* Adds ARGS, up to NULL, to a list; NULL or the error. */
+static const char *add_all(struct mrc_origins *ret_origins, const char *const *args)
+{
+    const char *error = NULL;
+
+    *ret_origins = (struct mrc_origins){.any = false};
+    while (*args && !error)
+        error = mrc_origin_add(pool, ret_origins, *args++);
+    return error;
+}
+
+#define ADD(origins, ...) add_all(origins, (const char *const[]){__VA_ARGS__, NULL})
+
+START_TEST(normalizes_the_origin_of_a_url)
+{
+    static const struct {
+        const char *url, *origin;
+    } rows[] = {
+        {"https://example.com/a?b#c", "https://example.com"},
+        {"HTTPS://Example.COM:443", "https://example.com"},
+        {"http://example.com:80/", "http://example.com"},
+        {"http://example.com:443", "http://example.com:443"},
+        {"https://example.com:", "https://example.com"},
+        {"https://example.com:065", "https://example.com:65"},
+        {"https://user:secret@example.com", "https://example.com"},
+        {"http://[2001:DB8::1]:8080/x", "http://[2001:db8::1]:8080"},
+        {"other://example.com:1", "other://example.com:1"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *origin = mrc_origin_of_url(pool, rows[i].url);
+
+        ck_assert_msg(origin && !strcmp(origin, rows[i].origin), "%s: got %s, want %s", rows[i].url,
+                      origin ? origin : "NULL", rows[i].origin);
+    }
+}
+END_TEST
+
+START_TEST(other_texts_have_no_origin)
+{
+    static const char *const texts[] = {
+        "",           "null",          "example.com",
+        "/path",      "//example.com", "mailto:user@example.com",
+        "https://",   "https:///path", "https://example.com:65536",
+        "https://:1", "https://a:0",   "https://example.com:131515", /* 443 in 16 bits */
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        ck_assert_msg(!mrc_origin_of_url(pool, texts[i]), "%s", texts[i]);
+}
+END_TEST
+
+START_TEST(lists_exact_origins_and_subdomains)
+{
+    static const char *const listed[] = {
+        "https://example.com",
+        "https://a.example.net:8443",
+        "https://b.a.example.net:8443",
+        "https://x-1_y.example.net:8443",
+    };
+    static const char *const others[] = {
+        "http://example.com",
+        "https://example.com:444",
+        "https://example.com.evil.example",
+        "https://EXAMPLE.com", /* browsers send lower case */
+        "https://example.net:8443",
+        "https://.example.net:8443",
+        "https://a.example.net",
+        "http://a.example.net:8443",
+        "https://aexample.net:8443",
+        "https://evil.example/.example.net:8443",
+        "https://user@a.example.net:8443",
+        "null",
+        "",
+    };
+    struct mrc_origins origins;
+
+    ck_assert_ptr_null(ADD(&origins, "HTTPS://Example.com:443", "https://*.example.net:8443"));
+    for (size_t i = 0; i < sizeof(listed) / sizeof(listed[0]); i++)
+        ck_assert_msg(mrc_origin_is_listed(&origins, listed[i]), "%s", listed[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert_msg(!mrc_origin_is_listed(&origins, others[i]), "%s", others[i]);
+    ck_assert(!mrc_origin_is_listed(NULL, "https://example.com"));
+}
+END_TEST
+
+START_TEST(an_asterisk_means_any_origin_and_lists_none)
+{
+    struct mrc_origins origins;
+
+    ck_assert_ptr_null(ADD(&origins, "*"));
+    ck_assert(origins.any);
+    ck_assert(!mrc_origin_is_listed(&origins, "https://example.com"));
+    ck_assert_ptr_nonnull(strstr(ADD(&origins, "*", "https://example.com"), "alone"));
+    ck_assert_ptr_nonnull(strstr(ADD(&origins, "https://example.com", "*"), "alone"));
+    ck_assert_ptr_nonnull(strstr(ADD(&origins, "https://*.example.com", "*"), "alone"));
+    ck_assert_ptr_nonnull(strstr(ADD(&origins, "*", "*"), "alone"));
+}
+END_TEST
+
+START_TEST(an_error_says_what_is_wrong)
+{
+    static const struct {
+        const char *arg, *words;
+    } rows[] = {
+        {"example.com", "is not an origin"},
+        {"https://example.com:70000", "is not an origin"},
+        {"https://example.com/", "more than an origin"},
+        {"https://example.com?a", "more than an origin"},
+        {"https://example.com#a", "more than an origin"},
+        {"https://user@example.com", "more than an origin"},
+        {"https://*", "https://*.example.com"},
+        {"https://*.", "https://*.example.com"},
+        {"https://a.*.example.com", "https://*.example.com"},
+        {"https://*.*.example.com", "https://*.example.com"},
+        {"https://*a.example.com", "https://*.example.com"},
+    };
+    struct mrc_origins origins;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *error = ADD(&origins, rows[i].arg);
+
+        ck_assert_msg(error && strstr(error, rows[i].words) && strstr(error, rows[i].arg),
+                      "%s: got %s", rows[i].arg, error ? error : "no error");
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("origin");
+    TCase *tcase = tcase_create("origin");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, normalizes_the_origin_of_a_url);
+    tcase_add_test(tcase, other_texts_have_no_origin);
+    tcase_add_test(tcase, lists_exact_origins_and_subdomains);
+    tcase_add_test(tcase, an_asterisk_means_any_origin_and_lists_none);
+    tcase_add_test(tcase, an_error_says_what_is_wrong);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
