@@ -2,12 +2,6 @@
 # A part of ./dev: Debian's packages.
 # shellcheck disable=SC2154 # ./dev sets what is not set here
 
-build_packages=(git apache2-bin apache2-dev build-essential autoconf automake libtool pkg-config libssl-dev
-    libjansson-dev libpcre2-dev libicu-dev libcurl4-openssl-dev liblmdb-dev)
-test_packages=(check python3 python3-pytest python3-pytest-xdist python3-h2 python3-prometheus-client
-    python3-yaml libapache2-mod-security2 chromium nginx-light haproxy php-cli php-symfony-mercure curl openssl
-    clang-format shellcheck)
-
 # Installs the Debian packages that are missing. Only root can, so another user gets their names.
 need() {
     local missing=() package installed
@@ -35,12 +29,17 @@ need() {
 
 # The packages that a build needs, and PACKAGEs.
 need_build() { # [PACKAGE…]
-    need "${build_packages[@]}" "$@"
+    need git "${build_packages[@]}" "$@"
     update_libraries
 }
 
 # The packages that the tests need.
 need_tests() { need_build "${test_packages[@]}"; }
+
+# The installed versions of what configure looks for.
+build_versions() {
+    dpkg-query -W -f='${db:Status-Status} ${Package} ${Version}\n' "${build_packages[@]}" check 2>/dev/null || :
+}
 
 # Names and versions of apache2-bin and of the libraries that it depends on. libc6 is left out: its symbols
 # have versions, so a package cannot be installed beside a libc6 that is too old for it.
