@@ -36,11 +36,6 @@ need_build() { # [PACKAGE…]
 # The packages that the tests need.
 need_tests() { need_build "${test_packages[@]}"; }
 
-# The installed versions of what configure looks for.
-build_versions() {
-    dpkg-query -W -f='${db:Status-Status} ${Package} ${Version}\n' "${build_packages[@]}" check 2>/dev/null || :
-}
-
 # Names and versions of apache2-bin and of the libraries that it depends on. libc6 is left out: its symbols
 # have versions, so a package cannot be installed beside a libc6 that is too old for it.
 httpd_libraries() {
