@@ -46,7 +46,7 @@ def variables():
 
 def test_dockerfile_names_what_exists():
     build, image = stages()
-    wanted = re.search(r"build_packages=\((.*?)\)", read("tools/dev/packages.sh"), re.DOTALL)[1].split()
+    wanted = re.search(r"build_packages=\((.*?)\)", read("dev"), re.DOTALL)[1].split()
     assert packages(build) == set(wanted)
     instructions = dict(image)
     assert instructions["USER"] == "www-data" and instructions["STOPSIGNAL"] == "SIGTERM"
