@@ -12,7 +12,7 @@
 struct mrc_hub_policy {
     int64_t heartbeat_us;        /* a stream that is silent this long gets a comment; 0: never */
     int64_t lifetime_us;         /* a stream ends after 80 to 100 % of it; 0: no limit */
-    int64_t dispatch_timeout_us; /* a stream whose client takes nothing this long ends */
+    int64_t dispatch_timeout_us; /* a stream whose client accepts nothing this long ends */
     size_t backlog_bytes;        /* may wait for one client, beside the update in flight */
     uint64_t subscribers_max;    /* in all children together; 0: no limit */
     const char *const *paths;    /* of the hub's URLs, encoded as in a URL, without a slash at the
