@@ -93,10 +93,9 @@ struct mrc_pages_record *mrc_page_get(struct mrc_page *page, size_t at);
 
 /*
  * The topics of record AT, for matchers with BASE (mrc_matcher_get_base(); NULL: none of them has
- * one). All replays with the base of the first replay that has one share the parsed topics. For
- * other replays, before there is a base, and for a page with more than MRC_PAGES_TOPICS_MAX topics
- * (parsed topics take many times the memory), this prepares OWN instead. The caller always clears
- * OWN. NULL: out of memory.
+ * one). They are parsed once for all replays, with the base of the first replay that has one. Before
+ * there is one, and for a page with more than MRC_PAGES_TOPICS_MAX topics (parsed topics take many
+ * times the memory), this prepares OWN instead. The caller always clears OWN. NULL: out of memory.
  */
 #define MRC_PAGES_TOPICS_MAX 1024
 struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char *base,

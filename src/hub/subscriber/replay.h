@@ -63,8 +63,10 @@ bool mrc_replay_is_reading(const struct mrc_replay *replay);
 /* Gives up the page that it waits for. The next mrc_replay_take() asks for the page again. */
 void mrc_replay_give_back(struct mrc_replay *replay);
 
-/* Counts the dispatch time of what the last mrc_replay_take() gave, and was published since the
- * subscriber was opened; it is written at NOW_US since 1970. Of several updates the oldest counts.
+/*
+ * Counts the dispatch time of the updates that the last mrc_replay_take() gave and that were
+ * published after the subscriber was opened. They are written at NOW_US since 1970; the oldest of
+ * them counts for all.
  */
 void mrc_replay_count_written(struct mrc_replay *replay, int64_t now_us);
 
