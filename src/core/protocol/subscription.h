@@ -40,7 +40,7 @@ struct mrc_subscription_request {
 struct mrc_subscription_rules {
     size_t matchers_max;    /* number of matchers */
     size_t value_max_bytes; /* length of each matcher's value */
-    bool is_legacy;         /* protocol 0.x is spoken, too */
+    bool is_legacy;         /* protocol 0.x is accepted, too */
 };
 
 /*

@@ -23,7 +23,7 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* The number of access tokens whose verdict a child keeps. */
+/* The number of verified access tokens in the cache of a child. */
 #define TOKENS_MAX 10000
 
 static apr_status_t stop_child(void *data)

@@ -71,7 +71,7 @@ bool mrc_this_child_may_log_anywhere(void);
 const struct mrc_log_fields *mrc_this_child_log_fields(void);
 struct mrc_interned_table *mrc_this_child_log_texts(void);
 
-/* The thread for work for which a dispatcher must not wait. */
+/* The thread that does the work for which a dispatcher must not wait. */
 struct mrc_jobs *mrc_this_child_jobs(void);
 
 #endif

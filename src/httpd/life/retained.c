@@ -17,9 +17,9 @@
 APLOG_USE_MODULE(mercure);
 
 /*
- * The state that survives a reload. It lives in the process pool. The module that reads it may be
- * another build than the one that made it, so change the version with every change of the structs
- * behind these pointers, in this process or in shared memory.
+ * The state that survives a reload. It lives in the process pool. Another build of the module may
+ * read it later, so change the version with every change of the structs behind these pointers, in
+ * this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
 #define RETAINED_VERSION 6
@@ -63,8 +63,8 @@ static apr_status_t when_module_leaves(void *unused)
 /*
  * The cleanup runs before the subpools of the process pool are destroyed, because the hubs live in
  * them. A reload unloads the module and loads it again, perhaps at another address, so the cleanup
- * leaves with the module. It cannot wait until the new configuration has been read: if that is
- * wrong, the server ends.
+ * is removed together with the module. It must be registered before the new configuration is read:
+ * if that is wrong, the server ends.
  */
 void mrc_retained_register(apr_pool_t *pconf)
 {

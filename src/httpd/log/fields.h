@@ -1,7 +1,7 @@
 /*
  * The parts of a request that the server's access logs use, according to the LogFormat, CustomLog
- * and GlobalLog directives. They must be kept of a request that is freed before its line is
- * written.
+ * and GlobalLog directives. If a request is freed before its line is written, a record must keep
+ * them.
  */
 #ifndef MRC_HTTPD_LOG_FIELDS_H
 #define MRC_HTTPD_LOG_FIELDS_H

@@ -10,7 +10,7 @@
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
 
-/* The state of one subscription that is compiled. */
+/* The state of the compilation of one subscription. */
 struct compiler {
     const struct mrc_matchers_request *request;
     struct mrc_subscription *subscription;
@@ -34,7 +34,8 @@ static enum mrc_err count_memory(struct compiler *compiler, const struct mrc_mat
                          MRC_PATTERNS_SUBSCRIPTION_BYTES);
 }
 
-/* The error for a hub that is full: the client's own if its subscription alone would fill it. */
+/* The error for a hub that is full: one of the client if its subscription alone would fill the hub.
+ */
 static enum mrc_err explain_full(const struct compiler *compiler)
 {
     int64_t most = compiler->request->limits->limit_patterns;

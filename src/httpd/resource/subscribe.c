@@ -83,8 +83,8 @@ static int refuse_patterns(const struct subscribing *subscribing)
 /* ---- the head of a stream ---------------------------------------------------------------------*/
 
 /*
- * No request follows a stream on its connection, and `Connection: close` says so (RFC 9112, 9.6);
- * HTTP/2 has no such field. It is not left to httpd, which would then send no chunks.
+ * Adds `Connection: close` (RFC 9112, 9.6), because no request follows a stream on its connection;
+ * HTTP/2 has no such field. If httpd added the field itself, it would send no chunks.
  */
 static void add_stream_headers(request_rec *r)
 {

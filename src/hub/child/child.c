@@ -25,7 +25,7 @@ struct mrc_child {
     atomic_uint suspended_held;
 };
 
-/* Folds what the child that had SLOT left in each hub. */
+/* Folds the state that the child of SLOT left in each hub. */
 static void fold_slot(struct mrc_memory *memory, unsigned slot)
 {
     struct mrc_hub_segment *segment;
@@ -41,8 +41,8 @@ static void fold_child(unsigned slot, pid_t pid, void *ctx)
 }
 
 /*
- * Folds what dead children left. A child may have died after it stored an update, before it woke
- * the children that have subscribers for it, so all of them are woken.
+ * Folds the state of dead children. A child may have died after it stored an update and before it
+ * woke the children that have subscribers for it, so this wakes all of them.
  */
 static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
 {
@@ -54,7 +54,7 @@ static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
         mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
 }
 
-/* After each wake-up: the parent wakes all children when one has died. */
+/* Called after each wake-up, because the parent wakes all children when one has died. */
 static void when_woken(void *ctx)
 {
     struct mrc_child *child = ctx;
@@ -145,7 +145,8 @@ void mrc_child_stop(struct mrc_child *child)
     ended = mrc_dispatcher_stop(child->dispatcher);
     /* The announcer stops last, because streams that end post to it. */
     if (!mrc_announcer_stop(child->announcer) || !ended)
-        return; /* a thread may still count; the slot is folded after the end of the process */
+        return; /* a thread may still change counts: the slot is folded after the process has ended
+                 */
     fold_slot(child->memory, child->slot);
     mrc_control_release(mrc_memory_control(child->memory), child->slot);
 }
@@ -178,7 +179,7 @@ struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child)
     return child->waiters;
 }
 
-/* The hub that has the numbers of the whole child; every child that serves has one. */
+/* The hub whose numbers include those of the whole child; every child that serves has one. */
 static struct mrc_hub *first_hub(const struct mrc_child *child)
 {
     for (size_t i = 0; i < child->hubs_count; i++) {

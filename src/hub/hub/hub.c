@@ -16,7 +16,7 @@
 #include "store/regions/hub_segment.h"
 #include "store/ring/ring.h"
 
-/* A full roster is reported this often at most. */
+/* A full roster is reported at most this often. */
 #define FULL_REPORT_US ((int64_t)60 * 1000 * 1000)
 
 struct mrc_hub {
@@ -44,7 +44,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    /* A hub whose new store found no room at a reload goes on in memory. */
+    /* If a reload finds no room for the new store of a hub, the hub stays in memory. */
     if (!policy->history_dir || !mrc_hub_segment_staging(segment))
         hub->history = mrc_history_open_memory(pool, segment, notify);
     else if (mrc_history_open_lmdb(pool, segment, notify, slot, policy->history_dir,

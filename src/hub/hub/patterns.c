@@ -124,8 +124,8 @@ static void take_report_back(struct mrc_patterns *patterns)
     mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED, -1);
 }
 
-/* Adds MATCHER, with one user. It is counted before the limit is checked, so that two children that
- * add one at the same time cannot both take the last place. */
+/* Adds MATCHER, with one user. Counts it before the limit is checked, so two children that add one
+ * at the same time cannot both take the last place. */
 static enum mrc_err insert(struct mrc_patterns *patterns, uint64_t hash,
                            struct mrc_matcher *matcher)
 {

@@ -27,10 +27,10 @@ struct mrc_seats *mrc_seats_create(apr_pool_t *pool, struct mrc_hub_segment *seg
 }
 
 /*
- * Counts one stream more of the client NAME, of which MAX are allowed. RET_KEY gets its key, or 0
- * if the client is not counted. A caller that sees too many takes its own count back and looks
- * again, as mrc_hub_segment_gauge_take() does: of callers that come at once, just as many get a
- * seat as there are.
+ * Counts one more stream of the client NAME, of which MAX are allowed. RET_KEY gets the key of the
+ * client, or 0 if it is not counted. A caller that sees too many streams subtracts its own count
+ * and checks again, as mrc_hub_segment_gauge_take() does. So exactly as many of simultaneous
+ * callers get a seat as there are seats.
  */
 static bool count_client(struct mrc_seats *seats, char kind, struct mrc_bytes name, uint64_t max,
                          uint64_t *ret_key)

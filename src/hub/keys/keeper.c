@@ -16,7 +16,7 @@
 
 #define SECOND_US ((int64_t)1000 * 1000)
 
-/* After this many failures the wait stays MRC_KEEPER_RETRY_MAX_S. */
+/* After this many failures the wait stays at MRC_KEEPER_RETRY_MAX_S. */
 #define RETRIES_DOUBLED 6
 
 /* The thread ends much earlier, unless it hangs. */
@@ -24,8 +24,8 @@
 
 /* The state of one file, as the leader knows it. */
 struct watched {
-    struct mrc_file_stamp stamp; /* at the last look */
-    bool is_fresh;               /* it changed at the last look: read it if it is unchanged now */
+    struct mrc_file_stamp stamp; /* at the last check */
+    bool is_fresh;               /* it had changed at the last check: read it if it is unchanged */
     bool was_read;
 };
 
@@ -158,7 +158,7 @@ static void look_at_file(struct mrc_keeper *keeper, size_t i)
 
 /* ---- URLs -------------------------------------------------------------------------------------*/
 
-/* When the document of STATE is fetched again, if no token asks for it. */
+/* The time at which the document of STATE is fetched again, if no token asks for it earlier. */
 static int64_t due_us(const struct mrc_document_state *state)
 {
     int64_t wait_s = MRC_KEEPER_REFETCH_S;
@@ -222,7 +222,7 @@ static void take_answer(void *ctx, size_t i, struct mrc_bytes content, const cha
 
 /* ---- the thread -------------------------------------------------------------------------------*/
 
-/* Looks at the files if it is time, and at the URLs in any case: a token may have asked for one. */
+/* Checks the files if it is time, and always the URLs, because a token may have asked for one. */
 static void look(struct mrc_keeper *keeper, int64_t now_us)
 {
     bool at_files = now_us >= keeper->next_look_us;
@@ -242,7 +242,7 @@ static void settle_the_lead(struct mrc_keeper *keeper)
 
     if (!keeper->leads && !draining)
         keeper->leads = mrc_documents_lead(keeper->documents);
-    /* After the fetches that are under way: the next leader would not know of them. */
+    /* Only after the running fetches, because the next leader would not know of them. */
     if (keeper->leads && draining &&
         !(keeper->fetcher && mrc_fetcher_is_active(keeper->fetcher, MRC_FETCH_ANY))) {
         mrc_documents_resign(keeper->documents);
@@ -332,7 +332,7 @@ apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *ar
 static void wake(const struct mrc_keeper *keeper)
 {
     mrc_wake_post(&keeper->wake);
-    mrc_documents_wake(keeper->documents); /* it waits for one of the two */
+    mrc_documents_wake(keeper->documents); /* the thread waits for one of the two */
 }
 
 void mrc_keeper_post_drain(struct mrc_keeper *keeper)

@@ -108,9 +108,10 @@ void mrc_presence_events_describe(const struct mrc_roster_entry *entry, bool act
 /* ---- ids --------------------------------------------------------------------------------------*/
 
 /*
- * The id of the event that ENTRY has ended follows from the entry. So a child that announces the
- * end in place of a dead one can see whether the dead one did. No two entries of a subscriber have
- * the same matcher, and no publisher can guess the id, because a secret of the ring goes into it.
+ * Derives the id of the event that ENTRY has ended from the entry. So a child that announces the
+ * end in place of a dead one can find out whether the dead one has announced it. No two entries of
+ * a subscriber have the same matcher. No publisher can guess the id, because it depends on a secret
+ * of the ring.
  */
 static void make_end_id(const struct mrc_presence_events *events,
                         const struct mrc_roster_entry *entry, char ret_id[MRC_UPDATE_ID_BYTES])
@@ -141,8 +142,7 @@ apr_status_t mrc_presence_events_find_end(const struct mrc_presence_events *even
 
 /* ---- encoding ---------------------------------------------------------------------------------*/
 
-/* Writes the topics and the document. The views are made afterwards, when the text does not move
- * any more. */
+/* Writes the topics and the document. Makes the views afterwards, when the text no longer moves. */
 static apr_status_t write_text(struct mrc_presence_events *events,
                                const struct mrc_subscription_doc *doc, struct mrc_bytes *ret_data)
 {
@@ -274,8 +274,8 @@ static size_t collect(const struct mrc_presence_events *events, struct mrc_recor
     return count;
 }
 
-/* How many entries are announced once PUBLISHED events are; entries without an event in between
- * count, too. */
+/* The number of entries that are announced once PUBLISHED events are published; entries without an
+ * event in between count, too. */
 static size_t count_done(const struct mrc_presence_events *events, size_t published)
 {
     size_t i;

@@ -425,7 +425,7 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
                                   memory_order_relaxed);
 }
 
-/* For any thread; the rows change while they are read one by one. */
+/* Any thread may call this; the rows change while they are read one by one. */
 static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
 {
     int64_t sum = 0;
@@ -442,8 +442,8 @@ static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
 /*
  * Every caller adds first and then reads the sum (both seq_cst). The last of simultaneous callers
  * sees all others, so they cannot all take the last place. A caller that sees too many subtracts
- * again and reads once more: the last one to subtract sees only those that stay, so somebody gets
- * the place.
+ * again and reads once more. The last one to subtract sees only those that stay, so one of them
+ * gets the place.
  */
 bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                 uint64_t max)
