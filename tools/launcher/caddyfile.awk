@@ -580,7 +580,7 @@ function open_block(name, line) {
     advance()
 }
 
-# Whether the block of NAME goes on, with the word WORD; passes the end of the block.
+# Whether the block of NAME continues with the word WORD; passes the end of the block.
 function next_in_block(name, line) {
     while (TOKEN == "line end")
         advance()

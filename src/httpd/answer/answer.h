@@ -13,8 +13,8 @@
 int mrc_answer_send(request_rec *r, int status, const char *content_type, struct mrc_bytes body);
 
 /*
- * Sends a problem document (RFC 9457) with STATUS. DETAIL is a sentence that tells the developer of
- * the client what to fix. It contains no secret.
+ * Sends a problem document (RFC 9457) with STATUS. DETAIL is a sentence for the developer of the
+ * client that says what to fix. It contains no secret.
  */
 int mrc_answer_problem(request_rec *r, int status, const char *detail);
 

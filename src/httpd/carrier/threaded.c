@@ -32,14 +32,14 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* How often the thread checks whether the child ends: prefork wakes nobody for a reload. */
+/* The thread checks this often whether the child ends: prefork wakes no thread for a reload. */
 #define CHECK_US APR_USEC_PER_SEC
 
 /* Each client gets a different reconnection time, so they do not all reconnect at once. */
 #define RETRY_MIN_MS    500
 #define RETRY_SPREAD_MS 2500
 
-/* How long the last write of a stream may block. */
+/* The last write of a stream may block this long. */
 #define LAST_WRITE_US ((apr_interval_time_t)APR_USEC_PER_SEC)
 
 /* clang-format off */

@@ -46,7 +46,7 @@ struct mrc_child *mrc_this_child_get(void);
 /* The hub with the number INDEX; NULL if this process does not serve it. */
 struct mrc_hub *mrc_this_child_hub(int index);
 
-/* Whether this process goes on serving; false as soon as the MPM wants it to end. */
+/* Whether this process still serves; false as soon as the MPM wants it to end. */
 bool mrc_this_child_is_serving(void);
 
 /* The keys in use, and the cache of verified tokens; NULL if this process serves no hub. */

@@ -43,7 +43,8 @@ static void clear(struct publishing *publishing)
 }
 
 /* ---- the steps --------------------------------------------------------------------------------
- * Each returns DECLINED to go on; otherwise R has been answered, and the handler returns the value.
+ * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
+ * value.
  */
 
 static int authorize(struct publishing *publishing)

@@ -120,7 +120,8 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
 }
 
 /* ---- the steps --------------------------------------------------------------------------------
- * Each returns DECLINED to go on; otherwise R has been answered, and the handler returns the value.
+ * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
+ * value.
  */
 
 static int authorize(struct subscribing *subscribing, bool has_body)

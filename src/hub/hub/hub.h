@@ -3,8 +3,8 @@
  *
  *     publisher -> mrc_hub_publish() -> history and ring -> subscribers of all children
  *
- * Its parts have headers of their own: its numbers (numbers.h), the seats of its subscribers
- * (seats.h), and their patterns (patterns.h).
+ * Other headers have its parts: its numbers (numbers.h), the seats of its subscribers (seats.h),
+ * and their patterns (patterns.h).
  */
 #ifndef MRC_HUB_HUB_HUB_H
 #define MRC_HUB_HUB_HUB_H

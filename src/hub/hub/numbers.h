@@ -41,7 +41,7 @@ enum mrc_counter {
     MRC_COUNTER_COUNT
 };
 
-/* Gauges show the present state. */
+/* Gauges show the current state. */
 enum mrc_gauge {
     MRC_GAUGE_SUBSCRIBERS,
     MRC_GAUGE_THREADS,       /* threads that streams hold; of the whole child, in its first hub */

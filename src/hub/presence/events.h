@@ -47,7 +47,7 @@ apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *events, 
 
 bool mrc_presence_events_is_full(const struct mrc_presence_events *events);
 
-/* How many entries were added, and the number in the roster of the one at I. */
+/* The number of entries that were added, and the number in the roster of entry I. */
 size_t mrc_presence_events_count(const struct mrc_presence_events *events);
 uint32_t mrc_presence_events_id(const struct mrc_presence_events *events, size_t i);
 

@@ -50,9 +50,9 @@ struct mrc_reader;
 struct mrc_stream;
 
 /*
- * The usual look_ms. No update waits for such a look, because each publication wakes the children
- * that it concerns (store/regions/interests.h). The look is a precaution: if a wake-up were ever
- * lost, its update would be late instead of missing.
+ * The usual look_ms. No update waits for this time, because each publication wakes the children
+ * that it concerns (store/regions/interests.h). The look at the rings is a precaution: if a wake-up
+ * were ever lost, its update would be late instead of missing.
  */
 #define MRC_LOOP_LOOK_MS 1000
 

@@ -18,8 +18,8 @@
  *     LIVE      The dispatcher gives it each update of the ring that passes its filter (filter.h),
  *               and it has no replay.
  *
- * A subscriber in a thread of its own (hub/stream/waiters.h) stays in REPLAY, and reads whenever it
- * is woken. A subscriber belongs to one thread at a time.
+ * A subscriber with its own thread (hub/stream/waiters.h) stays in REPLAY, and reads whenever it is
+ * woken. A subscriber belongs to one thread at a time.
  */
 /* clang-format on */
 #ifndef MRC_HUB_SUBSCRIBER_SUBSCRIBER_H

@@ -9,7 +9,7 @@
  *
  * The main process creates and holds the directories. It never opens a history, because its
  * children would inherit open files and locks of LMDB. A separate process checks a history, as the
- * server's user: if a file crashes that process, the file counts as damaged and the server goes on.
+ * server's user: if a file crashes that process, the file counts as damaged and the server starts.
  *
  * A server holds flock() on the directories of its hubs as long as any of its processes lives, so
  * two servers cannot share a history.

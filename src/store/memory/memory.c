@@ -18,7 +18,7 @@
 /* Another server may remove our control file just before we lock it. Then we try again. */
 #define OPEN_TRIES 10
 
-/* A hub, in a pool of its own below the process pool. */
+/* A hub, in its own pool below the process pool. */
 struct hub {
     struct hub *next;
     apr_pool_t *pool;
