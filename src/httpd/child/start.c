@@ -11,14 +11,13 @@
 #include "core/base/interned.h"
 #include "core/token/cache.h"
 #include "httpd/base/module.h"
+#include "httpd/child/keys.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/config/key_sources.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/hub/hub.h"
 #include "hub/keys/keeper.h"
-#include "hub/keys/keyring.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
@@ -89,35 +88,6 @@ static void watch_hubs(struct mrc_child *process, const apr_array_header_t *hubs
     }
 }
 
-static void log_keys(void *server, enum mrc_keeper_level level, const char *text)
-{
-    ap_log_error(APLOG_MARK, level == MRC_KEEPER_WARNING ? APLOG_WARNING : APLOG_NOTICE, 0, server,
-                 "MRC0214: %s", text);
-}
-
-/* Opens the keys of this child, and starts the thread that updates them if some may change. */
-static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
-                              struct mrc_memory *memory, struct mrc_this_child *state)
-{
-    const struct mrc_key_sources_catalogue *catalogue =
-        mrc_key_sources_catalogue(main_server->process->pconf);
-    struct mrc_keeper_args args = {
-        .sources = (const struct mrc_key_source *)catalogue->sources->elts,
-        .count = (size_t)catalogue->sources->nelts,
-        .ca_file = mrc_hubs_jwks_ca_file(main_server),
-        .report = log_keys,
-        .ctx = main_server,
-    };
-    apr_status_t status = mrc_keyring_create(
-        pchild, (const struct mrc_key_row *const *)catalogue->rows->elts,
-        (size_t)catalogue->rows->nelts, mrc_memory_documents(memory), &state->keyring);
-
-    if (status != APR_SUCCESS || args.count == 0)
-        return status;
-    args.keyring = state->keyring;
-    return mrc_keeper_start(pchild, &args, &state->keeper);
-}
-
 static apr_status_t create_log_texts(struct mrc_interned_table **ret_texts)
 {
     uint64_t key[2];
@@ -134,7 +104,7 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     int generation = 0;
-    apr_status_t status = open_keys(pchild, main_server, memory, state);
+    apr_status_t status = mrc_keys_open(pchild, main_server, memory, state);
 
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
