@@ -37,9 +37,8 @@ static void log_file(server_rec *server, const struct mrc_keeper_report *report)
 
 static void log_url(server_rec *server, const struct mrc_keeper_report *report)
 {
-    const char *consequence = report->has_keys
-                                  ? "The keys that were fetched before stay in force"
-                                  : "Until it can be, no token of its issuer is accepted";
+    const char *consequence = report->has_keys ? "The keys that were fetched before stay in force"
+                                               : "No token of its issuer is accepted until then";
 
     if (report->event == MRC_KEEPER_URL_TAKEN)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, server,
