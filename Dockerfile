@@ -1,6 +1,8 @@
 # A Mercure hub in a container: httpd with mod_mercure, configured by environment variables. The head of
-# tools/mercure-hub lists them. The hub runs as an ordinary user on port 8080 and writes only to /tmp and
-# /var/lib/mercure: with a read-only root file system, make /tmp a tmpfs.
+# tools/mercure-hub lists them; the command lines of the Go hub's image work too. The hub runs as an ordinary
+# user and writes only to /tmp and /var/lib/mercure: with a read-only root file system, make /tmp a tmpfs.
+# It listens on port 8080, and on port 80 (443 with TLS) too if the container engine allows it, unless
+# MERCURE_LISTEN_ADDR or SERVER_NAME names a port.
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update \
@@ -19,9 +21,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o www-data -g www-data -m 750 /var/lib/mercure
 COPY --from=build /image/ /
-ENV MERCURE_LISTEN_ADDR=:8080
+ENV MERCURE_CONTAINER=1
 USER www-data
-EXPOSE 8080
+EXPOSE 8080 80 443
 VOLUME /var/lib/mercure
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=10s CMD ["mercure-hub", "--health"]

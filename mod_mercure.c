@@ -16,9 +16,9 @@
 #include "httpd/base/connection.h"
 #include "httpd/base/module.h"
 #include "httpd/base/tsan.h"
-#include "httpd/carrier/lean.h"
 #include "httpd/carrier/mod_http2.h"
 #include "httpd/carrier/suspended.h"
+#include "httpd/carrier/trim.h"
 #include "httpd/config/directives.h"
 #include "httpd/config/hubs.h"
 #include "httpd/life/lifecycle.h"
@@ -54,7 +54,7 @@ static void register_hooks(apr_pool_t *pconf)
     mrc_server_status_register();
 
     /* Filters of streams that stay in httpd. */
-    mrc_lean_register();
+    mrc_trim_register();
 
     /* The filter that catches errors of reading a body. */
     mrc_body_register();

@@ -52,7 +52,8 @@ def test_dockerfile_names_what_exists():
     assert instructions["USER"] == "www-data" and instructions["STOPSIGNAL"] == "SIGTERM"
     assert instructions["ENTRYPOINT"] == '["mercure-hub"]' and 'CMD ["mercure-hub", "--health"]' in instructions["HEALTHCHECK"]
     assert instructions["COPY"].split() == ["--from=build", "/image/", "/"]
-    assert instructions["ENV"].split("=")[0] in variables()
+    assert instructions["ENV"] == "MERCURE_CONTAINER=1" and "MERCURE_CONTAINER" in variables()
+    assert instructions["EXPOSE"].split() == ["8080", "80", "443"]
     assert "make install DESTDIR=/image" in build[-1][1]
     # Every library that the module is linked with comes from a package that the image has.
     linked = subprocess.run(["ldd", find_module()], check=True, capture_output=True, text=True).stdout
@@ -125,8 +126,9 @@ def test_image_runs_on_a_read_only_file_system(image):
     env = {"PATH": os.environ["PATH"], "MERCURE_MODULE": find(image, "mod_mercure.so"), "MERCURE_DATA_DIR": data,
            "MERCURE_LISTEN_ADDR": f":{port}", "MERCURE_TRUSTED_ISSUERS": ISSUER, "MERCURE_METRICS": "1",
            "MERCURE_PUBLISHER_JWT_KEY": PUBLISHER_KEY, "MERCURE_SUBSCRIBER_JWT_KEY": SUBSCRIBER_KEY,
-           "MERCURE_MAX_SUBSCRIBERS": "100"}
+           "MERCURE_MAX_SUBSCRIBERS": "100", "MERCURE_EXTRA_DIRECTIVES": "heartbeat 30s\nHeader always set X-Hub one"}
     assert os.access(find(image, "mercure-token"), os.X_OK)
+    assert sorted(os.listdir(os.path.dirname(find(image, "caddyfile.awk")))) == sorted(os.listdir(os.path.join(ROOT, "tools/launcher")))
     log = os.path.join(live_dir(), "image.log")
     with open(log, "wb") as out:
         hub = subprocess.Popen(["unshare", "-m", "sh", "-c", READ_ONLY, "sh", launcher], env={**env, "DATA": data},
@@ -142,6 +144,7 @@ def test_image_runs_on_a_read_only_file_system(image):
         assert sorted(name.split("-")[0] for name in os.listdir(data)) == ["mercure", "well"]
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert http.request(port, "GET", path).status == 200
+        assert http.request(port, "HEAD", HUB).header("X-Hub") == "one"
         minted = token.publisher(aud=f"http://localhost:{port}{HUB}")
         sent = http.request(port, "POST", HUB, body="topic=a&data=x", headers={
             "Authorization": f"Bearer {minted}", "Content-Type": "application/x-www-form-urlencoded"})

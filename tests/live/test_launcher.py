@@ -1,4 +1,5 @@
 """tools/mercure-hub: the values it refuses, the configuration it writes, and how it starts and ends."""
+import contextlib
 import glob
 import os
 import pathlib
@@ -59,6 +60,24 @@ def launch(env, *args):
         output, stderr = launcher.communicate()
         pytest.fail(f"the launcher has not ended within 60 s: {output}{stderr}", pytrace=False)
     return launcher.returncode, output, stderr
+
+
+@contextlib.contextmanager
+def serving(env, folder, *args, errors=None):
+    """
+    (port, log) of a hub that runs until the block ends. It must then end with status 0, and have logged no
+    error but those that match ERRORS.
+    """
+    port, log = free_port(), folder / "log"
+    env = {**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{port}"}
+    with running([LAUNCHER, *args], env, log) as launcher:
+        wait_ready(launcher, log)
+        wait_until(lambda: "AH00094" in log.read_text(), what="the launcher's remarks, which come before this line")
+        yield port, log
+        launcher.terminate()
+        assert launcher.wait(timeout=60) == 0, log.read_text()
+        assert [line for line in serious(log) if not errors or not re.search(errors, line)] == [], log.read_text()
+    release_port(port)
 
 
 def publish(port, bearer, data, **more):
@@ -408,8 +427,9 @@ def test_dev_run_needs_a_free_port():
 
 
 def test_arguments_that_httpd_refuses_end_the_launcher(env, folder):
-    status, _, stderr = launch(env, "-c", "NoSuchDirective On")
-    assert status == 2 and stderr.startswith("mercure-hub: httpd refuses the configuration: ")
+    for directive in ("NoSuchDirective On", "MercureStore disk", "MercureHub On"):
+        status, _, stderr = launch(env, "-c", directive)
+        assert status == 2 and stderr.startswith("mercure-hub: httpd refuses the configuration: "), stderr
     assert os.listdir(folder) == ["data"]
 
 
@@ -484,7 +504,8 @@ def test_hub_starts_serves_and_ends_cleanly(env, folder, command, signum):
         assert http.request(port, "GET", "/index.html").text == "hello"
         assert http.request(port, "PUT", HUB).status == 405
         assert http.request(port, "GET", f"{HUB}/debug/").status == 200
-        assert http.request(port, "GET", "/health/ready").json == {"status": "ok"}
+        for path in ("/health", "/health/ready", "/healthz", "/healthz/live"):
+            assert http.request(port, "GET", path).json == {"status": "ok"}
         assert "mercure_updates_total{" in http.request(port, "GET", "/metrics").text
         with sse.EventSource(port, f"{HUB}?match=a" + "".join(f"&match={n:0290}" for n in range(99))) as stream:
             publish(port, token.publisher(aud=f"http://localhost:{port}{HUB}"), "hello")
@@ -534,3 +555,158 @@ def test_history_survives_a_killed_launcher(env, folder):
         with sse.EventSource(port, f"{HUB}?match=a&last_event_id=earliest") as stream:
             assert stream.next().data == "kept"
     release_port(port)
+
+
+# ---- addresses and names -------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name, lines", [
+    (":80", ["Listen 80", "ServerName localhost"]), ("http://:3000", ["Listen 3000", "ServerName localhost"]),
+    ("hub.example", ["Listen 80", "ServerName hub.example"]),
+    ("hub.example:8443", ["Listen 8443", "ServerName hub.example:8443"]),
+    ("https://hub.example", ["Listen 80", "ServerName https://hub.example"]),
+    ("https://hub.example:8443/", ["Listen 8443", "ServerName https://hub.example:8443"]),
+    (":8080,:8081 , http://:8080", ["Listen 8080", "Listen 8081", "ServerName localhost"]),
+    ("localhost, php:81", ["Listen 81", "ServerName localhost", "<VirtualHost *>", "ServerName localhost",
+                           "ServerAlias php", "</VirtualHost>"]),
+    ("a.example,*.b.example,https://c.example:82", ["Listen 82", "ServerName a.example", "<VirtualHost *>",
+                                                    "ServerName a.example", "ServerAlias *.b.example c.example", "</VirtualHost>"])])
+def test_server_name_gives_names_and_ports(env, name, lines):
+    del env["MERCURE_LISTEN_ADDR"]
+    env["SERVER_NAME"] = name
+
+    def found():
+        return [line for line in hub_lines(env)[1] if re.match(r"Listen |Server(Name|Alias) |</?VirtualHost", line)]
+
+    assert found() == lines
+    env["MERCURE_LISTEN_ADDR"] = "127.0.0.1:18080"
+    assert [line for line in found() if line.startswith("Listen")] == ["Listen 127.0.0.1:18080"]
+
+
+def test_bare_name_without_certificate_is_reported(env, folder):
+    for name, reported in (("localhost", True), ("http://localhost", False), ("https://localhost", False), ("localhost:1", False)):
+        with serving({**env, "SERVER_NAME": name, "MERCURE_MAX_SUBSCRIBERS": "1"}, folder) as (_, log):
+            assert ("mercure-hub: SERVER_NAME: localhost is served over HTTP" in log.read_text()) == reported, log.read_text()
+            assert ("MERCURE_TLS_CERT" in log.read_text()) == reported, log.read_text()
+
+
+@needs_directives
+def test_aliases_are_names_of_the_hub(env, folder):
+    env.update(SERVER_NAME="localhost, alias.example", MERCURE_MAX_SUBSCRIBERS="10")
+    server = Httpd(name="launcher-alias")
+    cert, key = server.certificate()
+    for path in (cert, key):
+        os.chmod(path, 0o644)
+    for tls in (False, True):
+        if tls:
+            env.update(MERCURE_TLS_CERT=cert, MERCURE_TLS_KEY=key)
+        with serving(env, folder) as (port, log):
+            for host in ("localhost", "alias.example"):
+                own = f"http{'s' if tls else ''}://{host}:{port}{HUB}"
+                metadata = http.request(port, "GET", f"/.well-known/oauth-protected-resource{HUB}", host=f"{host}:{port}", tls=tls)
+                assert metadata.json["resource"] == own
+            assert "SSLSessionCache" not in log.read_text()
+    server.abort(keep=False)
+
+
+def test_container_listens_on_8080_and_80_where_it_may(env):
+    """Root may listen on every port; an ordinary user where the kernel allows it."""
+    del env["MERCURE_LISTEN_ADDR"]
+    env["MERCURE_CONTAINER"] = "1"
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        free_for_all = int(file.read()) <= 80
+    assert [line for line in hub_lines(env)[1] if line.startswith("Listen ")] == [
+        "Listen 8080", *(["Listen 80"] if free_for_all or os.getuid() == 0 else [])]
+    if os.getuid() == 0:
+        ordinary = subprocess.run(["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups", LAUNCHER, "--print-config"],
+                                  env=env, capture_output=True, text=True, timeout=60, check=True).stdout
+        assert re.findall("^Listen .*", ordinary, re.M) == ["Listen 8080", *(["Listen 80"] if free_for_all else [])]
+    for variable, value, expected in (("SERVER_NAME", "localhost:3000", "Listen 3000"), ("MERCURE_LISTEN_ADDR", ":81", "Listen 81")):
+        lines = hub_lines({**env, variable: value})[1]
+        assert [line for line in lines if line.startswith("Listen ")] == [expected]
+
+
+def test_port_of_server_name_in_use_is_reported(env):
+    del env["MERCURE_LISTEN_ADDR"]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env.update(SERVER_NAME=f":{taken.getsockname()[1]}", MERCURE_MAX_SUBSCRIBERS="1")
+        status, _, stderr = launch(env)
+    assert status == 2 and re.fullmatch(r"mercure-hub: SERVER_NAME: httpd cannot listen there [^\n]+\n", stderr), stderr
+
+
+def test_encrypted_key_is_refused(env, folder):
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    cert.write_text("-----BEGIN CERTIFICATE-----\n")
+    env.update(MERCURE_TLS_CERT=str(cert), MERCURE_TLS_KEY=str(key))
+    for text in ("-----BEGIN ENCRYPTED PRIVATE KEY-----\n", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"):
+        key.write_text(text)
+        assert_refused(env, "MERCURE_TLS_KEY", "encrypted")
+
+
+# ---- modules -------------------------------------------------------------------------------------
+
+def loaded(folder):
+    """The modules that the running launcher has added for directives of httpd."""
+    path, = glob.glob(str(folder / "mercure-hub.*" / "modules.conf"))
+    with open(path, encoding="utf-8") as file:
+        return re.findall(r"LoadModule (\w+)_module", file.read())
+
+
+@needs_directives
+def test_directives_of_httpd_load_their_modules(env, folder):
+    env.update(MERCURE_ALLOW_ANONYMOUS="1", MERCURE_MAX_SUBSCRIBERS="10")
+    with serving(env, folder):
+        assert loaded(folder) == []
+    env["MERCURE_EXTRA_DIRECTIVES"] = "\n".join((
+        "heartbeat 30s", "<RequireAny>", "Require ip 192.0.2.1", "Require env insider", "</RequireAny>",
+        "SetEnvIf X-Inside yes insider", "Header always set X-Hub one", "<IfModule mod_env.c>", "SetEnv A b", "</IfModule>"))
+    with serving(env, folder, errors="AH01630: client denied") as (port, _):
+        assert sorted(loaded(folder)) == ["authz_host", "env", "headers", "setenvif"]
+        assert http.request(port, "HEAD", f"{HUB}?match=a").status == 403
+        answer = http.request(port, "HEAD", f"{HUB}?match=a", [("X-Inside", "yes")])
+        assert answer.status == 200 and answer.header("X-Hub") == "one"
+
+
+@needs_directives
+def test_basic_authentication_works(env, folder):
+    hashed = subprocess.run(["openssl", "passwd", "-apr1", "secret"], check=True, capture_output=True, text=True).stdout
+    (folder / "users").write_text(f"anna:{hashed}")
+    (folder / "users").chmod(0o644)
+    env.update(MERCURE_ALLOW_ANONYMOUS="1", MERCURE_MAX_SUBSCRIBERS="10", MERCURE_EXTRA_DIRECTIVES="\n".join((
+        "AuthType Basic", 'AuthName "the hub"', f'AuthUserFile "{folder}/users"', "Require valid-user")))
+    with serving(env, folder) as (port, log):
+        assert http.request(port, "HEAD", f"{HUB}?match=a").status == 401
+        answer = http.request(port, "HEAD", f"{HUB}?match=a", [("Authorization", "Basic YW5uYTpzZWNyZXQ=")])
+        assert answer.status == 200, log.read_text()
+
+
+@needs_directives
+def test_modules_that_are_built_in_are_not_loaded(env, folder):
+    """As on systems whose httpd has such modules in its program and no file for them."""
+    modules, httpd = folder / "modules", folder / "httpd"
+    modules.mkdir()
+    for path in glob.glob("/usr/lib/apache2/modules/mod_*.so"):
+        if os.path.basename(path) not in ("mod_headers.so", "mod_setenvif.so"):
+            (modules / os.path.basename(path)).symlink_to(path)
+    httpd.write_text("#!/bin/sh\nexec /usr/sbin/apache2 -C 'LoadModule headers_module /usr/lib/apache2/modules/mod_headers.so' \"$@\"\n")
+    httpd.chmod(0o755)
+    env.update(MERCURE_HTTPD=str(httpd), MERCURE_HTTPD_MODULES=str(modules), MERCURE_MAX_SUBSCRIBERS="10",
+               MERCURE_EXTRA_DIRECTIVES="Header set X-Hub one\nRequire ip 127.0.0.1")
+    with serving(env, folder) as (port, _):
+        assert loaded(folder) == ["authz_host"]
+        assert http.request(port, "GET", f"{HUB}?match=a").header("X-Hub") == "one"
+    env["MERCURE_EXTRA_DIRECTIVES"] = "SetEnvIf A b c"
+    status, _, stderr = launch(env)
+    assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: line 1: Invalid command 'SetEnvIf': no module in "
+                                        r"[^\n]+/modules has this directive[^\n]+\n", stderr), stderr
+    argument = "LoadModule setenvif_module /usr/lib/apache2/modules/mod_setenvif.so"
+    with serving(env, folder, "-C", argument):
+        assert loaded(folder) == []
+
+
+@needs_directives
+def test_arguments_load_their_modules_too(env, folder):
+    env["MERCURE_MAX_SUBSCRIBERS"] = "10"
+    with serving(env, folder, "-c", "Header always set X-Hub two") as (port, _):
+        assert http.request(port, "GET", "/health").header("X-Hub") == "two"

@@ -31,7 +31,7 @@ def blocks(language):
 def test_every_block_of_the_page_is_tested():
     with open(PAGE, encoding="utf-8") as page:
         fences = re.findall(r"^```(.+)$", page.read(), re.M)
-    assert sorted(fences) == ["apache"] * 4 + ["diff"] + ["sh"] * 2
+    assert sorted(fences) == ["apache"] * 4 + ["diff"] + ["sh"] * 3
 
 
 def publish(port, minted):
@@ -88,7 +88,35 @@ def test_configurations_of_the_page_serve_the_clients_they_name(httpd):
     assert http.request(ports[4], "GET", "/backend.txt").text == "the backend"
 
 
-@pytest.mark.parametrize("index", range(2))
+def test_command_line_of_the_page_serves(folder):  # noqa: F811
+    """A shell function takes the place of docker, and runs the launcher with the variables and arguments of the page."""
+    port, log = free_port(), folder / "log"
+    script = """docker() {
+        shift
+        while [ "$1" != mod_mercure ]; do
+            if [ "$1" = -e ]; then export "$2"; fi
+            shift
+        done
+        shift
+        exec "$LAUNCHER" "$@"
+    }
+    """ + blocks("sh")[0]
+    env = {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "MERCURE_DATA_DIR": str(folder), "LAUNCHER": LAUNCHER,
+           "MERCURE_MODULE": find_module(), "MERCURE_LISTEN_ADDR": f"127.0.0.1:{port}"}
+    with running(["/bin/sh", "-c", script], env, log) as launcher:
+        wait_ready(launcher, log)
+        assert old_client_is_served(port, SHORT_SECRET, SHORT_SECRET)
+        with sse.EventSource(port, f"{PATH}?topic=a", [("Origin", "https://any.example")]) as stream:
+            assert stream.status == 200 and stream.response.header("Access-Control-Allow-Origin") == "*"
+        assert http.request(port, "GET", "/healthz").status == 200
+        launcher.terminate()
+        assert launcher.wait(timeout=60) == 0, log.read_text()
+        assert re.search("^mercure-hub: caddy run: ", log.read_text(), re.M), log.read_text()
+        assert f"the history is in files below {folder} " in log.read_text(), log.read_text()
+    release_port(port)
+
+
+@pytest.mark.parametrize("index", (1, 2))
 def test_environments_of_the_page_serve_the_clients_they_name(folder, index):  # noqa: F811
     block, port = blocks("sh")[index], free_port()
     assert "MERCURE_LISTEN_ADDR=:8080\n" in block

@@ -2,14 +2,6 @@
 # A part of ./dev: Debian's packages.
 # shellcheck disable=SC2154 # ./dev sets what is not set here
 
-build_packages=(git apache2-bin apache2-dev build-essential autoconf automake libtool pkg-config libssl-dev
-    libjansson-dev libpcre2-dev libicu-dev libcurl4-openssl-dev liblmdb-dev)
-test_packages=(check python3 python3-pytest python3-pytest-xdist python3-h2 python3-prometheus-client
-    python3-yaml libapache2-mod-security2 modsecurity-crs chromium nginx-light haproxy php-cli php-symfony-mercure
-    php-symfony-framework-bundle php-symfony-twig-bundle php-symfony-console php-symfony-dotenv php-symfony-yaml
-    php-illuminate-http php-illuminate-container php-guzzlehttp-guzzle curl openssl
-    clang-format shellcheck)
-
 # Installs the Debian packages that are missing. Only root can, so another user gets their names.
 need() {
     local missing=() package installed
@@ -37,7 +29,7 @@ need() {
 
 # The packages that a build needs, and PACKAGEs.
 need_build() { # [PACKAGE…]
-    need "${build_packages[@]}" "$@"
+    need git "${build_packages[@]}" "$@"
     update_libraries
 }
 

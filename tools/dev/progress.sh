@@ -53,7 +53,7 @@ logged() { # LOG COMMAND…
     fi
     "$@" >"$log" 2>&1 </dev/null || status=$?
     if [ -n "$watcher" ]; then
-        kill "$watcher"
+        kill "$watcher" 2>/dev/null || :
         wait "$watcher" 2>/dev/null || :
         show
     fi

@@ -33,41 +33,28 @@ mint() { # ALGORITHM SECRET ISSUER AUDIENCE ACTION…
     ' "$1" "${@:3}"
 }
 
-# How to use the hub at URL; with TOKEN, which grants WHAT.
-greeting() { # URL TOKEN WHAT
-    local url=$1 curl=curl publisher="-H 'Authorization: Bearer $2'" subscriber='' topic=https://example.com/news
-    case $url in https:*) curl='curl -k' ;; esac # the certificate may be a test's
-    if [ "$MERCURE_ALLOW_ANONYMOUS" != 1 ]; then subscriber="$publisher "; fi
+# How to use the hub at URL with TOKEN, which grants ACTIONS. Without TOKEN the keys of the hub sign none.
+greeting() { # URL [TOKEN ACTION…]
+    local url=$1 token=${2-} actions=" ${*:3} " curl=curl topic=https://example.com/news bearer='' reader=''
+    if [ -n "${http_proxy-}${all_proxy-}${ALL_PROXY-}" ]; then curl+=" --noproxy '*'"; fi
+    case $url in https:*) curl+=' -k' ;; esac # the certificate may be anybody's
+    if [ -n "$token" ]; then bearer="-H 'Authorization: Bearer $token' "; fi
+    if [ "$MERCURE_ALLOW_ANONYMOUS" != 1 ] && [[ $actions = *' subscribe '* ]]; then reader=$bearer; fi
+
     printf '\nThe hub is at   %s\n' "$url"
     if [ "$MERCURE_DEBUGGER$MERCURE_PLAYGROUND" != 00 ]; then
         printf 'The debugger at %s\n' "${url%.well-known/mercure}"
     fi
-    if [ -z "$2" ]; then
-        cat <<END
-
-Subscribe:
-$curl -N '$url?match=$topic'
-
-To publish, sign a token for this hub with your key: see mercure-token --help
-END
-        return
+    printf '\nSubscribe:\n%s\n' "$curl -N $reader'$url?match=$topic'"
+    if [ -n "$token" ]; then
+        printf '\nPublish, in another terminal:\n%s\n' "$curl $bearer-d topic=$topic -d data=hello '$url'"
+        printf '\nThe token in that line, which grants every topic for 24 hours while this hub runs:\n%s\n' "$token"
+    else
+        printf '\nTo publish, sign a token with your own key: mercure-token --help\n'
     fi
-    cat <<END
-
-A token that grants $3, for 24 hours while this hub runs:
-$2
-
-Subscribe:
-$curl -N $subscriber'$url?match=$topic'
-
-Publish, in another terminal:
-$curl $publisher -d topic=$topic -d data=hello '$url'
-
-A private update (-d private=on) reaches only those who subscribe with a token that grants it:
-END
-    case $3 in
-    *subscrib*) echo "copy -H '…' from the line that publishes into the line that subscribes." ;;
-    *) echo 'sign one with the key of the subscribers.' ;;
+    case $actions in
+    *' subscribe '*) printf '\nPrivate updates (-d private=on) need it to subscribe, too: add the same -H to the first line.\n' ;;
+    *) printf '\nPrivate updates (-d private=on) need a token of the subscriber key to subscribe.\n' ;;
     esac
     printf '\nCtrl-C ends the hub.\n'
 }
@@ -90,7 +77,7 @@ relay() { # GREETING
 }
 
 cmd_run() {
-    local listen=127.0.0.1:8080 host name port url key token='' actions what='' drop=() variable relay hub status=0
+    local listen=127.0.0.1:8080 host name port url key token='' actions=() drop=() variable relay hub status=0
     case $#:${1-} in
     0:) ;;
     2:--listen) listen=$2 ;;
@@ -140,11 +127,7 @@ cmd_run() {
     key=$(secret_of PUBLISHER)
     if [ -n "$key" ]; then
         actions=(publish)
-        what='publishing to every topic'
-        if [ "$key" = "$(secret_of SUBSCRIBER)" ]; then
-            actions=(publish subscribe)
-            what='publishing and subscribing to every topic'
-        fi
+        if [ "$key" = "$(secret_of SUBSCRIBER)" ]; then actions+=(subscribe); fi
         token=$(mint "${key##* }" "${key% *}" "${MERCURE_TRUSTED_ISSUERS%%[ ,]*}" "${url/"$host"/"$name"}" "${actions[@]}")
     fi
 
@@ -181,7 +164,7 @@ cmd_run() {
     exec 9>&-
     cd "$state" || exit
     if [ -n "$in_place" ]; then show "starting the hub"; else say "starting the hub"; fi
-    exec 3> >(relay "$(greeting "$url" "$token" "$what")")
+    exec 3> >(relay "$(greeting "$url" "$token" "${actions[@]}")")
     relay=$!
     "${drop[@]}" "$src/tools/mercure-hub" </dev/null 2>&3 3>&- &
     hub=$!

@@ -225,7 +225,7 @@ size_t mrc_key_get_secret_bytes(const struct mrc_key *key)
     return key->secret_len;
 }
 
-static const EVP_MD *digest_of(enum mrc_alg alg)
+const EVP_MD *mrc_key_digest(enum mrc_alg alg)
 {
     switch (mrc_alg_hash_bytes(alg)) {
     case 32:
@@ -246,8 +246,8 @@ static enum mrc_err verify_hmac(const struct mrc_key *key, enum mrc_alg alg, str
     unsigned int len = 0;
     bool same;
 
-    if (!HMAC(digest_of(alg), key->secret, (int)key->secret_len, (const unsigned char *)data.ptr,
-              data.len, expected, &len))
+    if (!HMAC(mrc_key_digest(alg), key->secret, (int)key->secret_len,
+              (const unsigned char *)data.ptr, data.len, expected, &len))
         return MRC_ENOMEM;
     same = signature.len == len && CRYPTO_memcmp(expected, signature.ptr, len) == 0;
     OPENSSL_cleanse(expected, sizeof(expected));
@@ -307,7 +307,7 @@ static enum mrc_err verify_public(const struct mrc_key *key, enum mrc_alg alg,
         len = (size_t)der_len;
     }
     ctx = EVP_MD_CTX_new();
-    if (!ctx || EVP_DigestVerifyInit(ctx, &pctx, digest_of(alg), NULL, key->pkey) != 1)
+    if (!ctx || EVP_DigestVerifyInit(ctx, &pctx, mrc_key_digest(alg), NULL, key->pkey) != 1)
         goto leave;
     if (alg >= MRC_ALG_PS256 && alg <= MRC_ALG_PS512 &&
         (EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) != 1 ||

@@ -51,6 +51,9 @@ const char *mrc_key_get_kind(const struct mrc_key *key);
 /* The length of a secret in bytes; 0 for a public key. */
 size_t mrc_key_get_secret_bytes(const struct mrc_key *key);
 
+/* The hash function of ALG; NULL for EdDSA, which hashes by itself. */
+const EVP_MD *mrc_key_digest(enum mrc_alg alg);
+
 /*
  * Verifies SIGNATURE, in the form of RFC 7518, 3 (ECDSA: r and s side by side), as a signature of
  * DATA with ALG. MRC_OK if it is valid; MRC_EINVAL if it is not, or if the key is not for ALG;

@@ -14,20 +14,6 @@
 /* Far more than a header, claims and a signature take together. */
 #define TOKEN_MAX_BYTES ((size_t)1024 * 1024)
 
-static const EVP_MD *digest_of(enum mrc_alg alg)
-{
-    switch (mrc_alg_hash_bytes(alg)) {
-    case 32:
-        return EVP_sha256();
-    case 48:
-        return EVP_sha384();
-    case 64:
-        return EVP_sha512();
-    default:
-        return NULL;
-    }
-}
-
 /* Keeps OpenSSL from asking for a passphrase on the terminal. */
 static int no_passphrase(char *buf, int size, int rwflag, void *data)
 {
@@ -47,8 +33,8 @@ static enum mrc_err sign_hmac(enum mrc_alg alg, struct mrc_bytes key, struct mrc
     }
     if (!key.len || key.len > TOKEN_MAX_BYTES)
         return mrc_error_set(error, MRC_EINVAL, "the secret is empty, or longer than 1 MB");
-    if (!HMAC(digest_of(alg), key.ptr, (int)key.len, (const unsigned char *)data.ptr, data.len, mac,
-              &len))
+    if (!HMAC(mrc_key_digest(alg), key.ptr, (int)key.len, (const unsigned char *)data.ptr, data.len,
+              mac, &len))
         return MRC_ENOMEM;
     mrc_buf_add(signature, mac, len);
     return mrc_buf_error(signature);
@@ -80,7 +66,7 @@ static enum mrc_err sign_with(EVP_PKEY *pkey, enum mrc_alg alg, struct mrc_bytes
     unsigned char *out = NULL;
     size_t len = 0;
 
-    if (!ctx || EVP_DigestSignInit(ctx, &pctx, digest_of(alg), NULL, pkey) != 1)
+    if (!ctx || EVP_DigestSignInit(ctx, &pctx, mrc_key_digest(alg), NULL, pkey) != 1)
         goto leave;
     if (alg >= MRC_ALG_PS256 && alg <= MRC_ALG_PS512 &&
         (EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) != 1 ||
@@ -116,7 +102,8 @@ static enum mrc_err sign_pem(enum mrc_alg alg, struct mrc_bytes pem, struct mrc_
                              mrc_alg_name(alg));
     err = mrc_key_from_pkey(pkey, error, &key);
     if (!err && !mrc_alg_set_has(mrc_key_get_algs(key), alg))
-        err = mrc_error_set(error, MRC_EINVAL, "%s does not fit the private key of %s",
+        err = mrc_error_set(error, MRC_EINVAL,
+                            "%s does not fit this private key, which belongs to %s",
                             mrc_alg_name(alg), mrc_key_get_kind(key));
     if (!err)
         err = sign_with(pkey, alg, data, signature);

@@ -16,7 +16,7 @@ static bool is_matcher_name(struct mrc_bytes name)
     return prefix[i] == '\0';
 }
 
-/* The matcher type that the parameter NAME stands for; false if NAME is reserved, but none. */
+/* Finds the matcher type of a parameter whose NAME begins with `match`. False: there is none. */
 static bool find_type(struct mrc_bytes name, struct mrc_bytes *ret_type)
 {
     struct mrc_bytes prefix = mrc_bytes_of("match_");
@@ -120,7 +120,7 @@ static enum mrc_err take_form(struct mrc_subscription_request *request,
     return err;
 }
 
-/* The number of matchers in FORM, right or wrong. */
+/* The number of matchers in FORM, valid or not. */
 static size_t count_matchers(const struct mrc_form *form)
 {
     size_t count = 0;

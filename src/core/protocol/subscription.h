@@ -1,6 +1,6 @@
 /*
- * What a subscriber asks for: the topic matchers and the cursor in the query string and in the body
- * of a subscription request; draft-dunglas-mercure-08, "Subscription".
+ * Parses a subscription request: the topic matchers and the cursor in its query string and in its
+ * body (draft-dunglas-mercure-08, "Subscription").
  *
  *     match=V, match_exact=V    the topic V
  *     match_urlpattern=V        the topics that the URL Pattern V matches; match_TYPE=V in general
@@ -36,7 +36,7 @@ struct mrc_subscription_request {
     struct mrc_bytes cursor; /* may be empty, although there is one */
 };
 
-/* How a request is read; one that is past a limit is refused with MRC_ELIMIT. */
+/* The rules of a hub. A request that exceeds a limit is refused with MRC_ELIMIT. */
 struct mrc_subscription_rules {
     size_t matchers_max;    /* number of matchers */
     size_t value_max_bytes; /* length of each matcher's value */

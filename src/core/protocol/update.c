@@ -40,7 +40,7 @@ static enum mrc_err check_text(const char *field, struct mrc_bytes value, struct
     enum mrc_err err = mrc_utf8_check_text(value, &why);
 
     if (err)
-        return mrc_error_set(error, err, "the field %s: %s", field, why.text);
+        return mrc_error_set(error, err, "the field %s is not valid: %s", field, why.text);
     return MRC_OK;
 }
 

@@ -89,3 +89,37 @@ int mrc_failure_answer_no_memory(request_rec *r)
 {
     return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
 }
+
+const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status)
+{
+    static const struct mrc_failure too_large = {
+        .http_status = HTTP_UNAUTHORIZED,
+        .detail = "a payload of the access token is larger than the 64 KB that this hub's list of "
+                  "subscriptions has room for",
+    };
+    static const struct mrc_failure full = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "the hub's list of active subscriptions has no room for so many topic matchers "
+                  "now: try again, or use fewer",
+    };
+    static const struct mrc_failure superseded = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "the server is being reconfigured: try again",
+    };
+    static const struct mrc_failure other = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "the hub could not announce the subscription: try again",
+        .is_ours = true,
+    };
+
+    switch (status) {
+    case MRC_STATUS_TOO_LARGE:
+        return &too_large;
+    case APR_ENOSPC:
+        return &full;
+    case MRC_STATUS_SUPERSEDED:
+        return &superseded;
+    default:
+        return &other;
+    }
+}

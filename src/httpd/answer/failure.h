@@ -24,6 +24,12 @@ struct mrc_failure {
 const struct mrc_failure *mrc_failure_of_publication(apr_status_t status);
 const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status);
 
+/*
+ * The same for the announcement of a subscription (mrc_subscriber_announce()). A failure with 503
+ * is for mrc_answer_later().
+ */
+const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status);
+
 /* Answers R with FAILURE. After 503, the client may retry after a second. */
 int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure);
 

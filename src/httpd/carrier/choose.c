@@ -2,7 +2,7 @@
 
 #include "httpd/base/connection.h"
 #include "httpd/carrier/detached.h"
-#include "httpd/carrier/push.h"
+#include "httpd/carrier/filters.h"
 #include "httpd/carrier/suspended.h"
 #include "httpd/carrier/threaded.h"
 #include "httpd/child/this_child.h"
@@ -11,8 +11,8 @@
 
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach)
 {
-    mrc_push_prepare(r);
-    /* The access log line of a stream that leaves its thread is written by another thread. */
+    mrc_filters_remove_delaying(r);
+    /* Of a stream that leaves its thread, another thread writes the access log line. */
     if (!mrc_this_child_may_log_anywhere())
         return MRC_CHOICE_THREADED;
     if (may_detach && mrc_carrier_detached_is_possible(r))
@@ -25,16 +25,16 @@ static const char *hold_thread(conn_rec *c)
     const struct mrc_sizing *sizing = mrc_this_child_sizing();
 
     if (!mrc_connection_hold_thread(c))
-        return "this connection holds as many streams as it may: use one stream with several topic "
-               "matchers, or HTTP/1.1";
+        return "this connection already has as many streams as it may have: use one stream with "
+               "several topic matchers, or HTTP/1.1";
     if (mrc_child_hold_thread(mrc_this_child_get(), sizing->threaded_per_child,
                               sizing->threaded_total))
         return NULL;
     mrc_connection_release_thread(c);
-    return "the server holds as many streams as its workers allow: try again";
+    return "the server already has as many streams as its threads allow: try again";
 }
 
-/* The connection comes first, so that a client that sees the child's thread free may use it. */
+/* The connection's place first: a client that sees the child's thread released can use both. */
 static void release_thread(conn_rec *c)
 {
     mrc_connection_release_thread(c);
@@ -52,7 +52,7 @@ const char *mrc_choose_hold(request_rec *r, enum mrc_choice choice)
         (choice == MRC_CHOICE_DETACHED ||
          mrc_child_hold_suspended(child, sizing->suspended_per_child)))
         return NULL;
-    return "the server holds as many streams as it can: try again";
+    return "the server already has as many streams as it can hold: try again";
 }
 
 void mrc_choose_release(request_rec *r, enum mrc_choice choice)
@@ -65,17 +65,15 @@ void mrc_choose_release(request_rec *r, enum mrc_choice choice)
 
 int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscriber *subscriber)
 {
-    struct mrc_child *child = mrc_this_child_get();
     int status;
 
     switch (choice) {
     case MRC_CHOICE_DETACHED:
-        return mrc_carrier_detached_start(r, child, mrc_this_child_log_fields(),
-                                          mrc_this_child_log_texts(), subscriber);
+        return mrc_carrier_detached_start(r, subscriber);
     case MRC_CHOICE_SUSPENDED:
-        return mrc_carrier_suspended_start(r, child, subscriber);
+        return mrc_carrier_suspended_start(r, subscriber);
     default:
-        status = mrc_carrier_threaded_run(r, child, subscriber);
+        status = mrc_carrier_threaded_run(r, subscriber);
         release_thread(r->connection);
         return status;
     }

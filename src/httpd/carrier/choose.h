@@ -1,13 +1,12 @@
 /*
- * Chooses the carrier of a stream, and keeps within the number of streams that this server may
- * hold.
+ * Chooses the carrier of a stream, and limits the number of streams of this server.
  *
  *     detached     the connection leaves httpd: plain HTTP/1.1
- *     suspended    the event MPM gives the connection away: HTTP/1.1, TLS too
+ *     suspended    the event MPM gives the connection away: HTTP/1.1, also over TLS
  *     threaded     the thread that handles the request holds the stream: everything else
  *
- * The order: choose, hold a place, then start, or release the place. All in the thread that handles
- * the request, in a child that serves hubs.
+ * The caller first chooses, then takes a place for the stream, and then starts it or releases the
+ * place. All in the thread that handles the request, in a child that serves hubs.
  */
 #ifndef MRC_HTTPD_CARRIER_CHOOSE_H
 #define MRC_HTTPD_CARRIER_CHOOSE_H
@@ -21,21 +20,21 @@ struct mrc_subscriber;
 enum mrc_choice { MRC_CHOICE_DETACHED, MRC_CHOICE_SUSPENDED, MRC_CHOICE_THREADED };
 
 /*
- * The carrier for a stream that answers R; before anything is sent. Takes filters that would hold
- * the stream back out of R. MAY_DETACH is MercureDetach.
+ * The carrier for a stream that answers R. Removes filters from R that would delay the stream, so
+ * it is to be called before anything is sent. MAY_DETACH is MercureDetach.
  */
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach);
 
-/* Takes a place for one more stream. NULL: it is taken. Else the reason why there is none now, for
- * the client. */
+/* Takes a place for one more stream. Returns NULL if there was one; otherwise the reason, as the
+ * detail for the client. */
 const char *mrc_choose_hold(request_rec *r, enum mrc_choice choice);
 
-/* Gives a place back whose stream does not start. */
+/* Releases a place whose stream does not start. */
 void mrc_choose_release(request_rec *r, enum mrc_choice choice);
 
 /*
- * Sends R's headers and starts the stream of SUBSCRIBER, which is taken over, and so is the place.
- * The value for the handler to return.
+ * Sends R's head and starts the stream of SUBSCRIBER, which is taken over, and so is the place.
+ * Returns the value for the handler to return.
  */
 int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscriber *subscriber);
 

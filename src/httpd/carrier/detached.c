@@ -1,9 +1,6 @@
 #include "httpd/carrier/detached.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,17 +8,19 @@
 #include <unistd.h>
 
 #include "ap_mpm.h"
-#include "apr_portable.h"
-#include "http_core.h"
 #include "http_log.h"
 #include "http_protocol.h"
 
 #include "httpd/answer/answer.h"
 #include "httpd/base/connection.h"
 #include "httpd/base/module.h"
-#include "httpd/carrier/push.h"
+#include "httpd/carrier/chunk.h"
+#include "httpd/carrier/client_socket.h"
+#include "httpd/carrier/filters.h"
+#include "httpd/carrier/stream_head.h"
 #include "httpd/child/this_child.h"
 #include "httpd/log/record.h"
+#include "httpd/log/stream_end.h"
 #include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/child/child.h"
@@ -34,16 +33,14 @@
 
 APLOG_USE_MODULE(mercure);
 
-#define CHUNK_HEAD_BYTES 20 /* a length in hexadecimal digits, and a line end */
-
-/* What the kernel did not take of a write. */
+/* The part of a write that the kernel did not take. */
 struct rest {
     size_t len, sent;
     char bytes[];
 };
 
 struct mrc_carrier_detached {
-    struct mrc_carrier carrier;
+    struct mrc_carrier carrier; /* its descriptor is the duplicate, which the stream owns */
     struct mrc_log_record *log;
     struct rest *rest; /* NULL: nothing */
     apr_off_t body_bytes;
@@ -51,7 +48,7 @@ struct mrc_carrier_detached {
     uint64_t is_chunked : 1;
 };
 
-/* There are as many as detached streams. */
+/* There is one for each stream. */
 _Static_assert(sizeof(struct mrc_carrier_detached) <= 56, "a detached carrier is small");
 
 static struct mrc_carrier_detached *of(struct mrc_carrier *carrier)
@@ -59,17 +56,20 @@ static struct mrc_carrier_detached *of(struct mrc_carrier *carrier)
     return (struct mrc_carrier_detached *)carrier;
 }
 
-/* ---- the carrier's operations, in the dispatcher's thread -------------------------------------*/
+/* ---- transport --------------------------------------------------------------------------------
+ * Only these functions use the socket: write, end, free. None of them blocks. A plain connection
+ * has nothing to read: the dispatcher watches the descriptor for a client that hangs up.
+ */
 
-/* Sends; false: the client is gone. */
-static bool send_parts(struct mrc_carrier_detached *detached, struct iovec *parts, size_t count,
-                       size_t *ret_sent)
+/* Writes what the kernel takes of COUNT parts. False: the client is gone. */
+static bool transport_write(struct mrc_carrier_detached *detached, struct iovec *parts,
+                            size_t count, size_t *ret_sent)
 {
     const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t sent;
 
-    do /* most writes are one part: the kernel has less to do for a send() */
+    do /* most writes have one part, and send() costs the kernel less */
         sent = count == 1 ? send(detached->carrier.fd, parts->iov_base, parts->iov_len, flags)
                           : sendmsg(detached->carrier.fd, &message, flags);
     while (sent < 0 && errno == EINTR);
@@ -79,6 +79,20 @@ static bool send_parts(struct mrc_carrier_detached *detached, struct iovec *part
     detached->wire_bytes += *ret_sent;
     return true;
 }
+
+/* Tells the client that nothing more comes. */
+static void transport_end(struct mrc_carrier_detached *detached)
+{
+    shutdown(detached->carrier.fd, SHUT_WR);
+    mrc_client_socket_drop_input(detached->carrier.fd);
+}
+
+static void transport_free(struct mrc_carrier_detached *detached)
+{
+    close(detached->carrier.fd);
+}
+
+/* ---- the carrier's operations, in the dispatcher's thread -------------------------------------*/
 
 /* Keeps the LEN bytes of PARTS that come after the first SENT. */
 static enum mrc_carrier_state keep_rest(struct mrc_carrier_detached *detached,
@@ -107,12 +121,11 @@ static enum mrc_carrier_state write_parts(struct mrc_carrier_detached *detached,
 {
     size_t sent;
 
-    if (!send_parts(detached, parts, count, &sent))
+    if (!transport_write(detached, parts, count, &sent))
         return MRC_CARRIER_GONE;
     return sent == len ? MRC_CARRIER_READY : keep_rest(detached, parts, count, sent, len - sent);
 }
 
-/* A whole event, which has its chunk already. */
 static enum mrc_carrier_state write_event(struct mrc_carrier_detached *detached,
                                           const struct mrc_event *event)
 {
@@ -131,25 +144,22 @@ static enum mrc_carrier_state write_pieces(struct mrc_carrier *carrier,
 {
     struct mrc_carrier_detached *detached = of(carrier);
     struct iovec parts[MRC_CARRIER_WRITE_PIECES + 2];
-    char head[CHUNK_HEAD_BYTES], tail[] = "\r\n";
-    size_t body = 0, framing = 0, n = 0;
+    struct mrc_chunk_frame frame;
+    size_t n = 0;
 
-    if (count == 1 && pieces->len == mrc_event_bytes(pieces->event).len)
+    if (mrc_chunk_is_whole_event(pieces, count))
         return write_event(detached, pieces->event);
-    if (detached->is_chunked)
-        parts[n++].iov_base = head;
+    mrc_chunk_frame(pieces, count, detached->is_chunked, &frame);
+    if (frame.head_len > 0)
+        parts[n++] = (struct iovec){.iov_base = frame.head, .iov_len = frame.head_len};
     for (size_t i = 0; i < count; i++) {
         parts[n].iov_base = (char *)mrc_event_bytes(pieces[i].event).ptr + pieces[i].offset;
         parts[n++].iov_len = pieces[i].len;
-        body += pieces[i].len;
     }
-    if (detached->is_chunked) {
-        parts[0].iov_len = (size_t)snprintf(head, sizeof(head), "%zx\r\n", body);
-        parts[n++] = (struct iovec){.iov_base = tail, .iov_len = 2};
-        framing = parts[0].iov_len + 2;
-    }
-    detached->body_bytes += (apr_off_t)body;
-    return write_parts(detached, parts, n, body + framing);
+    if (frame.tail_len > 0)
+        parts[n++] = (struct iovec){.iov_base = (char *)frame.tail, .iov_len = frame.tail_len};
+    detached->body_bytes += (apr_off_t)frame.body_len;
+    return write_parts(detached, parts, n, frame.head_len + frame.body_len + frame.tail_len);
 }
 
 static enum mrc_carrier_state flush(struct mrc_carrier *carrier)
@@ -162,7 +172,7 @@ static enum mrc_carrier_state flush(struct mrc_carrier *carrier)
     if (!rest)
         return MRC_CARRIER_READY;
     part = (struct iovec){.iov_base = rest->bytes + rest->sent, .iov_len = rest->len - rest->sent};
-    if (!send_parts(detached, &part, 1, &sent))
+    if (!transport_write(detached, &part, 1, &sent))
         return MRC_CARRIER_GONE;
     rest->sent += sent;
     if (rest->sent < rest->len)
@@ -179,36 +189,35 @@ static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
 
 static size_t unsent_bytes(const struct mrc_carrier *carrier)
 {
-    return mrc_push_unsent_bytes(carrier->fd);
+    return mrc_client_socket_unsent_bytes(carrier->fd);
 }
 
-/* The last chunk, where all before it is on its way. */
+/* Ends the response in order, if the kernel has taken everything before. */
 static void end_in_order(struct mrc_carrier_detached *detached)
 {
-    char last_chunk[] = "0\r\n\r\n";
+    char last_chunk[] = MRC_CHUNK_LAST;
     struct iovec part = {.iov_base = last_chunk, .iov_len = sizeof(last_chunk) - 1};
     size_t unused;
 
     if (flush(&detached->carrier) != MRC_CARRIER_READY)
         return;
     if (detached->is_chunked)
-        send_parts(detached, &part, 1, &unused);
-    shutdown(detached->carrier.fd, SHUT_WR);
-    mrc_push_drop_surplus(detached->carrier.fd);
+        transport_write(detached, &part, 1, &unused);
+    transport_end(detached);
 }
 
-/* What is left of a stream: its line in the access log, which may be a pipe that hangs. */
+/* The job that writes the access log line of a closed stream. The log may be a pipe that hangs. */
 struct last_line {
-    struct mrc_job errand;
+    struct mrc_job job;
     struct mrc_log_record *log;
     apr_off_t body_bytes;
     apr_off_t wire_bytes;
     enum mrc_end end;
 };
 
-static void write_log(struct mrc_job *errand, apr_thread_t *thread)
+static void write_log(struct mrc_job *job, apr_thread_t *thread)
 {
-    struct last_line *line = (struct last_line *)errand;
+    struct last_line *line = (struct last_line *)job;
 
     mrc_log_record_log(line->log, line->body_bytes, line->wire_bytes, line->end);
     free(line);
@@ -219,18 +228,18 @@ static void post_log(const struct mrc_carrier_detached *detached, enum mrc_end e
     apr_off_t wire_bytes = (apr_off_t)detached->wire_bytes;
     struct last_line *line = malloc(sizeof(*line));
 
-    if (!line) { /* better late than never */
+    if (!line) { /* this thread may wait for the log, but the line is not lost */
         mrc_log_record_log(detached->log, detached->body_bytes, wire_bytes, end);
         return;
     }
     *line = (struct last_line){
-        .errand = {.run = write_log},
+        .job = {.run = write_log},
         .log = detached->log,
         .body_bytes = detached->body_bytes,
         .wire_bytes = wire_bytes,
         .end = end,
     };
-    mrc_jobs_post(mrc_this_child_jobs(), &line->errand);
+    mrc_jobs_post(mrc_this_child_jobs(), &line->job);
 }
 
 static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)
@@ -239,7 +248,7 @@ static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)
 
     if (end != MRC_END_CLIENT)
         end_in_order(detached);
-    close(carrier->fd);
+    transport_free(detached);
     post_log(detached, end);
     free(detached->rest);
     free(detached);
@@ -248,66 +257,57 @@ static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)
 static const struct mrc_carrier_ops ops = {write_pieces,   flush,        may_close,
                                            close_detached, unsent_bytes, NULL};
 
-/* ---- the worker's part ------------------------------------------------------------------------*/
+/* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
 
 bool mrc_carrier_detached_is_possible(const request_rec *r)
 {
     return !r->prev && !r->main && !r->connection->master && r->proto_num >= HTTP_VERSION(1, 0) &&
-           strlen(r->the_request) <= MRC_LOG_RECORD_BYTES_MAX / 2 && mrc_push_is_plain(r);
+           strlen(r->the_request) <= MRC_LOG_RECORD_BYTES_MAX / 2 && mrc_filters_can_skip_all(r);
 }
 
-/* A descriptor of its own for the client's socket, whatever becomes of httpd's; -1: there is none.
+/* A carrier with a descriptor of its own for the client of C. NULL: out of memory or descriptors.
  */
-static int copy_socket(conn_rec *c)
-{
-    apr_os_sock_t fd;
-    int copy;
-
-    apr_os_sock_get(&fd, ap_get_conn_socket(c));
-    copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0)
-        ap_log_cerror(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(errno), c,
-                      "MRC0901: no descriptor for a stream");
-    return copy;
-}
-
-/* A carrier for the client of C; NULL: no memory, or no descriptor. */
 static struct mrc_carrier_detached *create(conn_rec *c)
 {
     struct mrc_carrier_detached *detached = calloc(1, sizeof(*detached));
+    apr_status_t status;
 
     if (!detached)
         return NULL;
     detached->carrier.ops = &ops;
-    detached->carrier.fd = copy_socket(c);
-    if (detached->carrier.fd >= 0)
+    status = mrc_client_socket_dup(c, &detached->carrier.fd);
+    if (status == APR_SUCCESS)
         return detached;
+    ap_log_cerror(APLOG_MARK, APLOG_ERR, status, c,
+                  "MRC0901: a stream was refused: this process has no descriptor left for its "
+                  "connection; raise the limit of open files");
     free(detached);
     return NULL;
 }
 
-/* Sends the head, and a first line with it; false: the client is gone. */
-static bool send_head(request_rec *r)
+/* Undoes create(). */
+static void discard(struct mrc_carrier_detached *detached)
 {
-    ap_rputs(":\n", r);
-    return ap_rflush(r) == 0 && !r->connection->aborted && !r->connection->data_in_output_filters;
+    transport_free(detached);
+    free(detached);
 }
 
-/* Nothing comes of it: the head may be out, so the client sees the stream break off. */
+/* Gives up a stream that cannot begin. If the head has been sent, the client sees a broken
+ * connection. */
 static int give_up(request_rec *r, struct mrc_carrier_detached *detached, struct mrc_stream *stream,
                    enum mrc_end end)
 {
-    apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
+    mrc_log_stream_end(r, end);
     mrc_stream_discard(stream, end);
-    close(detached->carrier.fd);
-    free(detached);
+    discard(detached);
     r->connection->aborted = 1;
     return OK;
 }
 
 /*
- * Prefork ends its child within the handler of a signal, wherever it strikes: not between the head
- * and the dispatcher, nor where this thread has a lock that the dispatcher needs to end streams.
+ * Prefork exits in the middle of its signal handler. If that happened between the head and the
+ * hand-over, or while this thread has a lock that the dispatcher needs to end streams, the stream
+ * would not end in order. So the signals wait until httpd frees the connection.
  */
 static void hold_signals(conn_rec *c)
 {
@@ -318,38 +318,38 @@ static void hold_signals(conn_rec *c)
         mrc_connection_hold_signals_to_the_end(c);
 }
 
-int mrc_carrier_detached_start(request_rec *r, struct mrc_child *process,
-                               const struct mrc_log_fields *fields,
-                               struct mrc_interned_table *shared, struct mrc_subscriber *subscriber)
+int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber)
 {
     int64_t timeout_us =
         mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
     struct mrc_carrier_detached *detached = create(r->connection);
     struct mrc_stream *stream;
+    enum mrc_end end;
 
     if (!detached) {
         mrc_subscriber_close(subscriber, MRC_END_REFUSED);
-        return mrc_answer_later(r, "the server is short of descriptors: try again");
+        return mrc_answer_later(r, "the server has no descriptor left for a stream: try again");
     }
     stream = mrc_stream_create(subscriber, &detached->carrier, mrc_clock_us());
     if (!stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
-        close(detached->carrier.fd);
-        free(detached);
+        discard(detached);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     hold_signals(r->connection);
-    if (!send_head(r))
+    if (!mrc_stream_head_send(r, &end))
+        return give_up(r, detached, stream, end);
+    if (r->connection->data_in_output_filters)
         return give_up(r, detached, stream, MRC_END_CLIENT);
     detached->is_chunked = r->chunked != 0;
-    detached->log = mrc_log_record_keep(r, fields, shared);
+    detached->log = mrc_log_record_keep(r, mrc_this_child_log_fields(), mrc_this_child_log_texts());
     if (!detached->log)
         return give_up(r, detached, stream, MRC_END_ERROR);
     mrc_log_record_take_counts(detached->log, r);
-    mrc_push_set_socket_options(detached->carrier.fd, timeout_us);
-    /* httpd sends nothing more, does not end the connection but only closes its descriptor. */
+    mrc_client_socket_set_options(detached->carrier.fd, timeout_us);
+    /* httpd sends nothing on an aborted connection: it only closes its own descriptor. */
     r->connection->aborted = 1;
     mrc_connection_set_recorded(r->connection, true);
-    mrc_dispatcher_post(mrc_child_dispatcher(process), stream);
+    mrc_dispatcher_post(mrc_child_dispatcher(mrc_this_child_get()), stream);
     return OK;
 }

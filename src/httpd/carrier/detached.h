@@ -1,14 +1,36 @@
+/* clang-format off */
 /*
- * The detached carrier: a client of plain HTTP/1.1 that has left httpd.
+ * The detached carrier: the client's socket leaves httpd.
  *
- * Where nothing but httpd's own framing stands between a stream and its socket, the socket is taken
- * out of httpd under every MPM: the stream has a descriptor of its own for it, httpd closes its own
- * one and frees the connection and the request, and the MPM knows nothing of it any more. What
- * remains is the line of the access log, in some hundred bytes (log_record.h).
+ * For a client of plain HTTP/1.1, if nothing but httpd's own framing stands between its stream and
+ * its socket; under every MPM. The stream gets a descriptor of its own for the socket. httpd closes
+ * its own descriptor, and frees the request and the connection as if the client had gone. An idle
+ * stream then costs a descriptor and some hundred bytes, most of them the record of its access log
+ * line (httpd/log/record.h).
  *
- *     worker       headers and first bytes through httpd; then the socket is posted
- *     dispatcher   writes chunks to the socket; closes it, and writes the log
+ *     worker                          dispatcher              job thread      the socket belongs to
+ *       |
+ *       | duplicate the descriptor                                            httpd
+ *       | send the head, with FLUSH                                             :
+ *       | keep the log record                                                   :
+ *       | mark the connection aborted:                                          :
+ *       |   httpd sends nothing more                                            :
+ *       |                                                                       :
+ *       +--- mrc_dispatcher_post() ----->+                                    the dispatcher,
+ *       |                                | write(), flush():                    by its duplicate
+ *       | httpd closes its descriptor,   |   never block                         :
+ *       |   frees request, connection    |                                       :
+ *       v                                | close(): last chunk,                  :
+ *                                        |   shutdown, close()                nobody: closed
+ *                                        +-- mrc_jobs_post() --->+
+ *                                                                | write the access log line
+ *                                                                v
+ *
+ * After mrc_dispatcher_post() the worker touches neither the stream nor the duplicate: the stream
+ * may have ended by then. If the stream cannot begin, the worker closes the duplicate, and httpd
+ * the connection.
  */
+/* clang-format on */
 #ifndef MRC_HTTPD_CARRIER_DETACHED_H
 #define MRC_HTTPD_CARRIER_DETACHED_H
 
@@ -16,24 +38,19 @@
 
 #include "httpd.h"
 
-struct mrc_interned_table;
-struct mrc_log_fields;
-struct mrc_child;
 struct mrc_subscriber;
 
 /*
- * Whether R's connection can leave httpd: nothing in its filters needs to see what is sent, and
- * its request line is none of those extremely long ones that no log record holds.
+ * Whether R's connection can leave httpd: no filter needs to see what is sent, and a log record has
+ * room for R's request line.
  */
 bool mrc_carrier_detached_is_possible(const request_rec *r);
 
 /*
- * Sends R's headers and the first bytes, and posts the stream to the dispatcher of PROCESS. What
- * the handler returns. FIELDS and SHARED are log_record.h's; SUBSCRIBER is taken over.
+ * Sends R's head and posts the stream of SUBSCRIBER, which is taken over in all cases, to the
+ * dispatcher. In the thread that handles R, in a child that serves hubs. Returns the value for the
+ * handler to return.
  */
-int mrc_carrier_detached_start(request_rec *r, struct mrc_child *process,
-                               const struct mrc_log_fields *fields,
-                               struct mrc_interned_table *shared,
-                               struct mrc_subscriber *subscriber);
+int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber);
 
 #endif

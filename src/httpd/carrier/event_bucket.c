@@ -38,7 +38,7 @@ static const apr_bucket_type_t event_type = {
     apr_bucket_setaside_noop, event_split, event_copy,
 };
 
-/* LEN bytes from START on, counted from the beginning of EVENT's chunk. */
+/* Appends LEN bytes of EVENT's chunk, from START on. */
 static void append(apr_bucket_brigade *brigade, struct mrc_event *event, size_t start, size_t len)
 {
     apr_bucket *bucket = apr_bucket_alloc(sizeof(*bucket), brigade->bucket_alloc);

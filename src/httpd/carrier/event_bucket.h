@@ -1,5 +1,6 @@
 /*
- * A piece of an event as a bucket of httpd's filters: shared, and never copied.
+ * A bucket for httpd's filters that refers to an event: the bytes are shared by all streams, and
+ * never copied.
  */
 #ifndef MRC_HTTPD_CARRIER_EVENT_BUCKET_H
 #define MRC_HTTPD_CARRIER_EVENT_BUCKET_H
@@ -9,10 +10,10 @@
 struct mrc_event;
 struct mrc_piece;
 
-/* Adds PIECE to BRIGADE, whose buckets hold references of their own to the event. */
+/* Appends a bucket of PIECE to BRIGADE. The bucket has a reference of its own to the event. */
 void mrc_event_bucket_append(apr_bucket_brigade *brigade, const struct mrc_piece *piece);
 
-/* Adds all of EVENT, in the chunk that it lies in (hub/base/event.h). */
+/* The same for all of EVENT, framed as one chunk (mrc_event_chunk()). */
 void mrc_event_bucket_append_chunk(apr_bucket_brigade *brigade, struct mrc_event *event);
 
 #endif

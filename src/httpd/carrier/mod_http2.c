@@ -1,7 +1,5 @@
 #include "httpd/carrier/mod_http2.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -14,14 +12,15 @@
 #include "http_log.h"
 
 #include "httpd/base/module.h"
+#include "httpd/carrier/client_socket.h"
 #include "httpd/config/hubs.h"
 #include "httpd/route/route.h"
 
 APLOG_USE_MODULE(mercure);
 
-/* ---- the time that a client may take nothing --------------------------------------------------*/
+/* ---- the dispatch timeout ---------------------------------------------------------------------*/
 
-/* The hub that R subscribes to; NULL: it does something else. */
+/* The hub that R subscribes to. NULL: R is no subscription. */
 static const struct mrc_hub_conf *find_hub(request_rec *r)
 {
     const struct mrc_location *location;
@@ -43,7 +42,7 @@ int mrc_mod_http2_post_read_request(request_rec *r)
         .pool = r->pool,
         .temp_pool = r->pool,
         .server = r->server,
-        .path = apr_pstrdup(r->pool, "/"), /* mod_http2 takes what has no path for the server's */
+        .path = apr_pstrdup(r->pool, "/"), /* without a path, mod_http2 would set the server's */
         .directive = &directive,
     };
     const struct mrc_hub_conf *hub;
@@ -52,10 +51,13 @@ int mrc_mod_http2_post_read_request(request_rec *r)
     if (!r->connection->master || !(hub = find_hub(r)))
         return DECLINED;
     directive.args = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, hub->settings->dispatch_timeout_s);
-    vector = ap_create_request_config(r->pool); /* of no module anything: as good for directories */
+    vector = ap_create_request_config(r->pool); /* an empty one serves for directories, too */
     problem = ap_walk_config(&directive, &parms, vector);
-    if (problem) /* a mod_http2 that knows no such directive: its streams have httpd's Timeout */
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "MRC0902: H2StreamTimeout: %s", problem);
+    if (problem)
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                      "MRC0902: the stream has httpd's Timeout instead of MercureDispatchTimeout, "
+                      "because mod_http2 does not accept H2StreamTimeout: %s",
+                      problem);
     else
         r->per_dir_config = ap_merge_per_dir_configs(r->pool, r->per_dir_config, vector);
     return DECLINED;
@@ -70,7 +72,7 @@ int mrc_mod_http2_post_read_request(request_rec *r)
 struct held {
     conn_rec *c;
     unsigned streams;
-    int spare_fd; /* a copy of its descriptor; -1: it has taken the descriptor's place */
+    int spare_fd; /* a duplicate of its descriptor; -1: in use in place of that */
     struct held *next;
 };
 
@@ -80,7 +82,7 @@ struct mrc_mod_http2 {
     struct held *first; /* under the lock */
 };
 
-/* What a secondary connection takes along. */
+/* The argument of release(), in the pool of a secondary connection. */
 struct hold {
     struct mrc_mod_http2 *http2;
     conn_rec *master;
@@ -99,7 +101,7 @@ struct mrc_mod_http2 *mrc_mod_http2_create(apr_pool_t *pool)
     return http2;
 }
 
-/* Where the connection C is in the list; at its end if it is not there. */
+/* The place of the connection C in the list; the end of the list if C is not there. */
 static struct held **find(struct mrc_mod_http2 *http2, const conn_rec *c)
 {
     struct held **at = &http2->first;
@@ -112,23 +114,21 @@ static struct held **find(struct mrc_mod_http2 *http2, const conn_rec *c)
 static apr_status_t create_held(conn_rec *c, struct held **ret_held)
 {
     struct held *held = malloc(sizeof(*held));
-    apr_os_sock_t fd = -1;
+    apr_status_t status;
 
     if (!held)
         return APR_ENOMEM;
-    apr_os_sock_get(&fd, ap_get_conn_socket(c));
-    *held = (struct held){.c = c, .spare_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)};
-    if (held->spare_fd < 0) {
-        apr_status_t status = APR_FROM_OS_ERROR(errno);
-
+    *held = (struct held){.c = c};
+    status = mrc_client_socket_dup(c, &held->spare_fd);
+    if (status == APR_SUCCESS)
+        *ret_held = held;
+    else
         free(held);
-        return status;
-    }
-    *ret_held = held;
-    return APR_SUCCESS;
+    return status;
 }
 
-/* The pool of a secondary connection goes when its last frame is on its way. */
+/* Cleanup of a secondary connection's pool, which mod_http2 destroys once it has sent the last
+ * frame. */
 static apr_status_t release(void *data)
 {
     const struct hold *hold = data;

@@ -1,5 +1,6 @@
 /*
- * What a stream over HTTP/2 needs of mod_http2, whose threads carry it, and of the MPM.
+ * A stream over HTTP/2 is carried by the threads of mod_http2. This unit applies the hub's dispatch
+ * timeout to it, and gives it the time to end in order when the child ends.
  */
 #ifndef MRC_HTTPD_CARRIER_MOD_HTTP2_H
 #define MRC_HTTPD_CARRIER_MOD_HTTP2_H
@@ -7,31 +8,31 @@
 #include "httpd.h"
 
 /*
- * post_read_request, before mod_http2's own: a subscription is written with the hub's
- * MercureDispatchTimeout, as if the request had an H2StreamTimeout of its own. mod_http2 looks for
- * that one here, long before a Location is known to others.
+ * The hook post_read_request, before mod_http2's own: sets H2StreamTimeout of a subscription to the
+ * hub's MercureDispatchTimeout, so that mod_http2 gives up a client that takes no data for so long.
+ * mod_http2 reads that setting in its own hook, before httpd knows the Location of the request.
  */
 int mrc_mod_http2_post_read_request(request_rec *r);
 
 /*
- * The HTTP/2 connections of this child that have streams. At an ungraceful end the MPM closes the
- * sockets of busy threads and tells the modules then, mod_http2 among them, which gives up all
- * connections at once: here they get the time to end their streams in order.
+ * The HTTP/2 connections of this child that have streams. When a child ends ungracefully, the MPM
+ * closes the sockets of busy threads before it calls the modules. Without this, mod_http2 would
+ * give up all connections at once, and no stream over HTTP/2 would end in order.
  */
 struct mrc_mod_http2;
 
-/* Lives in POOL. */
+/* An empty list; lives in POOL. */
 struct mrc_mod_http2 *mrc_mod_http2_create(apr_pool_t *pool);
 
 /*
- * The secondary connection C has a stream, until mod_http2 has sent the end of it. Any thread. An
- * error is that of the system, which has no descriptor left.
+ * Adds the connection of C, a secondary connection, until mod_http2 has sent the last frame of C.
+ * Any thread. Fails if there is no descriptor or no memory left.
  */
 apr_status_t mrc_mod_http2_hold(struct mrc_mod_http2 *http2, conn_rec *c);
 
 /*
- * child_stopping, before mod_http2's own: opens again what the MPM has closed; and waits until all
- * streams, which are to end, have ended, but not for long.
+ * The hook child_stopping, before mod_http2's own. The first function gives each connection in the
+ * list an open socket again; the second waits until all streams have ended, some seconds at most.
  */
 void mrc_mod_http2_open_again(struct mrc_mod_http2 *http2);
 void mrc_mod_http2_wait(struct mrc_mod_http2 *http2);

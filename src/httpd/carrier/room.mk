@@ -1,11 +1,19 @@
 mod_mercure_la_SOURCES += \
 	%D%/choose.c %D%/choose.h \
+	%D%/chunk.c %D%/chunk.h \
+	%D%/client_socket.c %D%/client_socket.h \
 	%D%/detached.c %D%/detached.h \
 	%D%/event_bucket.c %D%/event_bucket.h \
-	%D%/lean.c %D%/lean.h \
+	%D%/filters.c %D%/filters.h \
 	%D%/mod_http2.c %D%/mod_http2.h \
-	%D%/push.c %D%/push.h \
+	%D%/nonblocking.c %D%/nonblocking.h \
+	%D%/stream_head.c %D%/stream_head.h \
 	%D%/suspended.c %D%/suspended.h \
-	%D%/threaded.c %D%/threaded.h
+	%D%/threaded.c %D%/threaded.h \
+	%D%/trim.c %D%/trim.h
+
+# The module is no library, so the test compiles the unit itself.
+unit_tests += tests/unit/httpd/carrier/test_chunk
+tests_unit_httpd_carrier_test_chunk_SOURCES = tests/unit/httpd/carrier/test_chunk.c %D%/chunk.c
 
 EXTRA_DIST += %D%/README.md

@@ -1,20 +1,42 @@
+/* clang-format off */
 /*
- * The suspended carrier: a connection that an asynchronous MPM has given away.
+ * The suspended carrier: the event MPM gives the connection away, and httpd's filters stay.
  *
- * What is sent goes through httpd's output filters, plain or TLS, but no thread waits for it:
+ * For a client of HTTP/1.1 that cannot leave httpd: over TLS, or with filters on the way. The
+ * dispatcher writes through httpd's output filters, and no thread waits for the client.
  *
- *     worker       handler: headers and first bytes, then SUSPENDED
- *     worker       suspend_connection: ends the request, hands the connection over, and does not
- *                  touch it again
- *     dispatcher   writes brigades, never with a FLUSH bucket; closes in the end
+ *     worker                          dispatcher              job thread      conn_rec belongs to
+ *       |
+ *       | handler: put a duplicate                                            the worker
+ *       |   of the socket below the                                             :
+ *       |   filters; send the head,                                             :
+ *       |   with FLUSH;                                                         :
+ *       |   return SUSPENDED                                                    :
+ *       | suspend_connection hook:                                              :
+ *       |   end the request, if a                                               :
+ *       |   log record can stand for it                                         :
+ *       |                                                                       :
+ *       +--- mrc_dispatcher_post() ----->+                                    the dispatcher,
+ *       | the MPM sets c->sbh to NULL,   | write(), flush(): brigades           but the MPM still
+ *       |   and marks c->cs              |   without FLUSH                      writes to it
+ *       v                                |                                       :
+ *                                        | may_close(): c->sbh is NULL,       the dispatcher
+ *                                        |   and a second has passed             :
+ *                                        | close()                               :
+ *                                        +-- mrc_jobs_post() --->+            the job
+ *                                                                | last chunk, access log line;
+ *                                                                |   close the connection, and
+ *                                                                v   free its pool
  *
- * The request is most of what a stream would cost. Nobody needs it once its head is out, but for
- * its line in the access log, of which a record is kept; unless a filter wants to see what is sent,
- * or a module that logs is not known to do with a record: then it stays to the end.
+ * The MPM's two writes to the conn_rec come after the hook has returned. If the connection were
+ * freed before them, they would hit freed memory and crash the child. That is why may_close() waits
+ * for the first one, and then for the time that the worker may need for the second.
  *
- * For one moment after the hand-over the worker still writes to the connection's record. So it is
- * not freed before the worker has shown that it is through, and some time has passed (may_close).
+ * A request would be most of what an idle stream costs. So it ends at the hand-over and is freed,
+ * and a record stands for it in the access log. It stays until the stream ends if a filter needs to
+ * see what is sent, or if a module that logs is not known to work with a record.
  */
+/* clang-format on */
 #ifndef MRC_HTTPD_CARRIER_SUSPENDED_H
 #define MRC_HTTPD_CARRIER_SUSPENDED_H
 
@@ -22,21 +44,20 @@
 
 #include "httpd.h"
 
-struct mrc_child;
 struct mrc_subscriber;
 
-/* Whether R's connection can be given away at all. */
+/* Whether the MPM can give R's connection away, and no filter of R may block. */
 bool mrc_carrier_suspended_is_possible(const request_rec *r);
 
 /*
- * Sends R's headers and the first bytes, and prepares the hand-over. What the handler returns:
- * SUSPENDED, or OK if the client is gone, or an error's status. SUBSCRIBER is taken over in all
- * cases, and so is a place that was got with mrc_child_hold_suspended().
+ * Sends R's head and prepares the hand-over. SUBSCRIBER is taken over in all cases, and so is a
+ * place that was taken with mrc_child_hold_suspended(). In the thread that handles R, in a child
+ * that serves hubs. Returns the value for the handler to return: SUSPENDED; OK if the client is
+ * gone; the status of an error.
  */
-int mrc_carrier_suspended_start(request_rec *r, struct mrc_child *process,
-                                struct mrc_subscriber *subscriber);
+int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscriber);
 
-/* suspend_connection, after all other modules' hooks: the hand-over. */
+/* The hook suspend_connection, after those of all other modules: the hand-over. */
 void mrc_carrier_suspended_hand_over(conn_rec *c, request_rec *r);
 
 #endif

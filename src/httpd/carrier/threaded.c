@@ -16,9 +16,13 @@
 #include "core/protocol/sse.h"
 #include "httpd/base/connection.h"
 #include "httpd/base/module.h"
+#include "httpd/carrier/client_socket.h"
+#include "httpd/carrier/filters.h"
 #include "httpd/carrier/mod_http2.h"
-#include "httpd/carrier/push.h"
+#include "httpd/carrier/nonblocking.h"
+#include "httpd/carrier/stream_head.h"
 #include "httpd/child/this_child.h"
+#include "httpd/log/stream_end.h"
 #include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
@@ -28,25 +32,24 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* How often the thread looks whether the child is to end: prefork wakes nobody. */
-#define LOOK_US APR_USEC_PER_SEC
+/* How often the thread checks whether the child ends: prefork wakes nobody for a reload. */
+#define CHECK_US APR_USEC_PER_SEC
 
-/* A reconnecting client comes back after a time of its own, so that not all come at once. */
+/* Each client gets another reconnection time, so that not all reconnect at once. */
 #define RETRY_MIN_MS    500
 #define RETRY_SPREAD_MS 2500
 
-/* What is left of a stream when the child is to end gets so long to be taken. */
+/* How long the last write of a stream may block. */
 #define LAST_WRITE_US ((apr_interval_time_t)APR_USEC_PER_SEC)
 
 /*
- * The MPMs end a child in ways that would not let a stream end in order:
+ * When a child ends, the MPMs would keep a stream from ending in order:
  *
- *     worker, event   close the sockets of busy threads first, and tell the modules then. So the
- *                     stream has a descriptor of its own for the client's socket, below httpd's
- *                     filters.
- *     prefork         exits within the handler of SIGTERM or SIGHUP, which interrupts the stream.
- *                     So these are held back until the connection is closed, and a descriptor
- *                     tells that one has come.
+ *     worker, event   close the sockets of busy threads, and only then call the modules. So the
+ *                     stream has a duplicate of the client's socket, which httpd's filters write
+ * to. prefork         exits in the middle of its handler for SIGTERM or SIGHUP, which interrupts
+ *                     the stream. So these signals are held back until the connection is closed,
+ *                     and a signalfd shows that one has come.
  */
 struct stream {
     request_rec *r;
@@ -54,13 +57,13 @@ struct stream {
     struct mrc_waiter *waiter;
     struct mrc_buf out;
     apr_bucket_brigade *brigade;
-    apr_socket_t *socket; /* its own; NULL: an HTTP/2 stream, which has none */
+    apr_socket_t *socket; /* the duplicate; NULL: an HTTP/2 stream has none */
     int fd;               /* of the socket, or -1 */
-    int signal_fd;        /* readable when prefork is to end; -1 elsewhere */
-    bool may_push;        /* written without blocking */
-    int64_t ends_us;      /* at the latest; the time of day */
+    int signal_fd;        /* readable when prefork got a signal to end; -1 under other MPMs */
+    bool is_nonblocking;  /* the filters allow to write without blocking */
+    int64_t ends_us;      /* when the stream ends at the latest, in time of day */
     enum mrc_end ends_why;
-    int64_t written_us; /* when the client was last sent something; of hub/base/clock.h */
+    int64_t written_us; /* when something was last written; of hub/base/clock.h */
 };
 
 static const struct mrc_hub_policy *policy_of(const struct stream *stream)
@@ -76,7 +79,7 @@ static apr_status_t close_signal_fd(void *data)
     return APR_SUCCESS;
 }
 
-/* Puts a copy of the connection's socket below the filters. */
+/* Puts a duplicate of the connection's socket below the filters. */
 static apr_status_t open_socket(struct stream *stream)
 {
     int64_t timeout_us = policy_of(stream)->dispatch_timeout_us;
@@ -86,7 +89,7 @@ static apr_status_t open_socket(struct stream *stream)
         return status;
     apr_os_sock_get(&stream->fd, stream->socket);
     apr_socket_timeout_set(stream->socket, timeout_us);
-    mrc_push_set_socket_options(stream->fd, timeout_us);
+    mrc_client_socket_set_options(stream->fd, timeout_us);
     return APR_SUCCESS;
 }
 
@@ -109,7 +112,7 @@ static apr_status_t hold_signals(struct stream *stream)
     return APR_SUCCESS;
 }
 
-/* What the stream needs of the connection. */
+/* Takes what the stream needs of the connection; undone when httpd frees the connection. */
 static apr_status_t open_connection(struct stream *stream)
 {
     conn_rec *c = stream->r->connection;
@@ -135,14 +138,14 @@ static bool is_draining(const struct stream *stream)
 }
 
 /* ---- writing ----------------------------------------------------------------------------------
- * Each of these returns true, or false and the reason why the stream ends.
+ * Each of these functions returns true; or false, and the reason why the stream ends.
  */
 
-/* Waits until the client has taken what the filters hold. */
+/* Waits until the client has taken what the filters keep. */
 static bool complete(struct stream *stream, enum mrc_end *ret_end)
 {
     conn_rec *c = stream->r->connection;
-    size_t unsent = mrc_push_unsent_bytes(stream->fd);
+    size_t unsent = mrc_client_socket_unsent_bytes(stream->fd);
     int64_t progress_us = mrc_clock_us();
 
     for (;;) {
@@ -153,9 +156,9 @@ static bool complete(struct stream *stream, enum mrc_end *ret_end)
         enum mrc_carrier_state state;
         size_t now_unsent;
 
-        poll(pollfds, 2, LOOK_US / 1000);
+        poll(pollfds, 2, CHECK_US / 1000);
         *ret_end = MRC_END_CLIENT;
-        state = pollfds[0].revents & ~POLLOUT ? MRC_CARRIER_GONE : mrc_push_flush(c);
+        state = pollfds[0].revents & ~POLLOUT ? MRC_CARRIER_GONE : mrc_nonblocking_flush(c);
         if (state != MRC_CARRIER_PENDING)
             return state == MRC_CARRIER_READY;
         *ret_end = stream->ends_why;
@@ -164,7 +167,7 @@ static bool complete(struct stream *stream, enum mrc_end *ret_end)
         *ret_end = MRC_END_DRAINING;
         if (is_draining(stream))
             return false;
-        now_unsent = mrc_push_unsent_bytes(stream->fd);
+        now_unsent = mrc_client_socket_unsent_bytes(stream->fd);
         if (now_unsent < unsent || pollfds[0].revents)
             progress_us = mrc_clock_us();
         unsent = now_unsent;
@@ -182,8 +185,8 @@ static bool write_piece(struct stream *stream, struct mrc_bytes piece, enum mrc_
     *ret_end = MRC_END_CLIENT;
     APR_BRIGADE_INSERT_TAIL(stream->brigade,
                             apr_bucket_transient_create(piece.ptr, piece.len, c->bucket_alloc));
-    if (stream->may_push) {
-        switch (mrc_push_write(stream->r, stream->brigade)) {
+    if (stream->is_nonblocking) {
+        switch (mrc_nonblocking_write(stream->r, stream->brigade)) {
         case MRC_CARRIER_READY:
             return true;
         case MRC_CARRIER_PENDING:
@@ -200,7 +203,7 @@ static bool write_piece(struct stream *stream, struct mrc_bytes piece, enum mrc_
     return status == APR_SUCCESS && !c->aborted;
 }
 
-/* Writes what is in the buffer. */
+/* Writes the bytes in the buffer, in pieces, and empties it. */
 static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
 {
     struct mrc_bytes left = mrc_buf_bytes(&stream->out);
@@ -219,7 +222,7 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
     return is_well;
 }
 
-/* Sends all that is due. */
+/* Sends all events that are due. */
 static bool send_due(struct stream *stream, enum mrc_end *ret_end)
 {
     apr_status_t status;
@@ -239,7 +242,7 @@ static bool send_due(struct stream *stream, enum mrc_end *ret_end)
 
 /* ---- the stream -------------------------------------------------------------------------------*/
 
-/* Waits for something to do, at most WAIT_US; false: the client has hung up. */
+/* Waits until there is something to do, at most WAIT_US. False: the client has hung up. */
 static bool wait_for_work(struct stream *stream, int64_t wait_us)
 {
     struct pollfd pollfds[3] = {
@@ -251,7 +254,7 @@ static bool wait_for_work(struct stream *stream, int64_t wait_us)
     if (wait_us > 0)
         poll(pollfds, 3, (int)((wait_us + 999) / 1000));
     mrc_waiter_drain(stream->waiter);
-    /* The end of an HTTP/2 stream, mod_http2 tells in the connection's record. */
+    /* For an HTTP/2 stream, mod_http2 sets `aborted`. */
     return !stream->r->connection->aborted &&
            !(pollfds[1].revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
@@ -263,7 +266,7 @@ static bool needs_heartbeat(const struct stream *stream)
     return heartbeat_us && mrc_clock_us() - stream->written_us >= heartbeat_us;
 }
 
-/* Serves until the stream ends; the reason why. */
+/* Serves the stream until it ends. Returns the reason. */
 static enum mrc_end serve(struct stream *stream)
 {
     enum mrc_end end;
@@ -283,7 +286,7 @@ static enum mrc_end serve(struct stream *stream)
             if (!flush_out(stream, &end))
                 return end;
         }
-        if (!wait_for_work(stream, left_us < LOOK_US ? left_us : LOOK_US))
+        if (!wait_for_work(stream, left_us < CHECK_US ? left_us : CHECK_US))
             return MRC_END_CLIENT;
     }
 }
@@ -296,8 +299,11 @@ static unsigned random_retry_ms(void)
     return RETRY_MIN_MS + random % RETRY_SPREAD_MS;
 }
 
-/* What is left to be sent is httpd's, which waits for it. */
-static void say_farewell(struct stream *stream, enum mrc_end end)
+/*
+ * Ends a stream: a client that was cut or has gone gets nothing more; one whose child ends gets a
+ * reconnection time. httpd waits for whatever its filters still keep.
+ */
+static void end_stream(struct stream *stream, enum mrc_end end)
 {
     conn_rec *c = stream->r->connection;
     enum mrc_end unused;
@@ -316,24 +322,19 @@ static enum mrc_end run(struct stream *stream)
 {
     enum mrc_end end;
 
-    /* The first bytes go out with the headers, whatever the filters are. */
-    mrc_sse_add_comment(&stream->out);
-    stream->may_push = false;
-    if (!flush_out(stream, &end))
+    if (!mrc_stream_head_send(stream->r, &end))
         return end;
-    /* Now, since httpd sends no chunks, and so no clean end, on a connection that it will close. */
-    stream->r->connection->keepalive = AP_CONN_CLOSE;
-    stream->may_push = stream->socket && mrc_push_is_possible(stream->r);
+    stream->written_us = mrc_clock_us();
+    stream->is_nonblocking = stream->socket && mrc_filters_never_delay(stream->r);
     end = serve(stream);
-    say_farewell(stream, end);
+    end_stream(stream, end);
     return end;
 }
 
-int mrc_carrier_threaded_run(request_rec *r, struct mrc_child *process,
-                             struct mrc_subscriber *subscriber)
+int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
 {
     struct stream stream = {.r = r, .subscriber = subscriber, .fd = -1, .signal_fd = -1};
-    apr_status_t status = mrc_waiter_open(mrc_child_waiters(process), &stream.waiter);
+    apr_status_t status = mrc_waiter_open(mrc_child_waiters(mrc_this_child_get()), &stream.waiter);
     enum mrc_end end = MRC_END_ERROR;
 
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
@@ -350,10 +351,11 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_child *process,
         mrc_buf_free(&stream.out);
         mrc_waiter_close(stream.waiter);
     } else {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "MRC0904: a stream could not be opened");
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
+                      "MRC0904: a stream cannot begin: this process has no descriptor or no memory "
+                      "left for it");
     }
-    apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "MRC0905: stream ended: %s", mrc_end_text(end));
+    mrc_log_stream_end(r, end);
     mrc_subscriber_close(subscriber, end);
     return status == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -1,22 +1,42 @@
+/* clang-format off */
 /*
- * The threaded carrier: a stream that is held by the thread that got the request.
+ * The threaded carrier: the thread that handles the request holds the stream.
  *
- * For MPMs and connections that cannot give a connection away: worker, prefork, HTTP/2.
+ * For everything that neither leaves httpd nor can be suspended: TLS under worker and prefork,
+ * HTTP/2, and filters that may block. There is no hand-over: the connection belongs to the worker
+ * from the beginning to the end, and the dispatcher only wakes it.
+ *
+ *     worker                                               dispatcher
+ *       |
+ *       | open a waiter; duplicate the socket
+ *       | send the head, with FLUSH
+ *       |
+ *    +->| take the events that are due, write them,
+ *    |  |   and wait while the filters keep some
+ *    |  | check the clock, and whether the child ends
+ *    |  | poll(): the waiter, the socket, a signal  <----- an update: wake all waiters
+ *    +--+
+ *       | the stream ends: write a reconnection time
+ *       | return OK: httpd ends the response, writes
+ *       |   the access log line, closes the connection
+ *       v
+ *
+ * The number of such streams is limited (choose.h), because each takes a thread from other
+ * requests.
  */
+/* clang-format on */
 #ifndef MRC_HTTPD_CARRIER_THREADED_H
 #define MRC_HTTPD_CARRIER_THREADED_H
 
 #include "httpd.h"
 
-struct mrc_child;
 struct mrc_subscriber;
 
 /*
- * Sends R's headers and then SUBSCRIBER's events, until the client goes, the stream's time is over,
- * the subscriber falls behind or the child is to end; then closes SUBSCRIBER. What the handler
- * returns.
+ * Sends R's head and then the events of SUBSCRIBER until the stream ends, closes SUBSCRIBER, and
+ * returns the value for the handler to return. In the thread that handles R, in a child that serves
+ * hubs.
  */
-int mrc_carrier_threaded_run(request_rec *r, struct mrc_child *process,
-                             struct mrc_subscriber *subscriber);
+int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber);
 
 #endif

@@ -14,7 +14,8 @@ static void add(apr_array_header_t *names, const char *name)
     APR_ARRAY_PUSH(names, const char *) = name;
 }
 
-/* The array that the letter of an item `%{NAME}letter` asks; NULL: it is none of a name. */
+/* The array for the LETTER of an item `%{NAME}LETTER`. NULL: the item needs nothing kept by name.
+ */
 static apr_array_header_t *names_of(struct mrc_log_fields *fields, char letter)
 {
     switch (letter) {
@@ -31,13 +32,13 @@ static apr_array_header_t *names_of(struct mrc_log_fields *fields, char letter)
     }
 }
 
-/* One item, from after its percent sign; returns what follows. */
+/* Reads one item, AT the byte after its percent sign. Returns the byte after the item. */
 static const char *read_item(apr_pool_t *pool, struct mrc_log_fields *fields, const char *at)
 {
     const char *name = NULL;
     apr_array_header_t *names;
 
-    /* Conditions and modifiers: %!200,304<…, in any order with the name. */
+    /* Conditions and modifiers (`!200,304`, `<`, `>`) come in any order with the name. */
     for (; *at &&
            (*at == '{' || *at == '<' || *at == '>' || *at == '!' || *at == ',' || apr_isdigit(*at));
          at++) {
@@ -64,7 +65,7 @@ static void read_format(apr_pool_t *pool, struct mrc_log_fields *fields, const c
         at = read_item(pool, fields, at + 1);
 }
 
-/* The arguments of LogFormat, CustomLog and GlobalLog: a format, or a condition. */
+/* Reads the arguments of LogFormat, CustomLog or GlobalLog: a format or a condition. */
 static void read_arguments(apr_pool_t *pool, struct mrc_log_fields *fields, const char *args)
 {
     while (*args) {
@@ -79,6 +80,7 @@ static void read_arguments(apr_pool_t *pool, struct mrc_log_fields *fields, cons
     }
 }
 
+/* Reads CONF, its siblings and what they contain. */
 static void find(apr_pool_t *pool, struct mrc_log_fields *fields, const ap_directive_t *conf)
 {
     for (; conf; conf = conf->next) {

@@ -11,16 +11,16 @@ APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(apr_off_t, ap_logio_get_last_bytes, (conn_rec *));
 
-/* What an array of hooks holds, which httpd declares nowhere; mod_info has the same. */
+/* An element of an array of hooks. No header of httpd declares it; mod_info has the same copy. */
 struct hook {
     void (*call)(void *);
-    const char *file; /* the module's source */
+    const char *file; /* the module's source file */
     const char *const *predecessors;
     const char *const *successors;
     int order;
 };
 
-/* The function of the module FILE in HOOKS; NULL: it is not loaded. */
+/* The hook of the module FILE in HOOKS. NULL: there is none. */
 static const struct hook *find_hook(const apr_array_header_t *hooks, const char *file)
 {
     for (int i = 0; hooks && i < hooks->nelts; i++) {
@@ -41,6 +41,7 @@ bool mrc_log_hooks_call(request_rec *r, const char *file)
     return hook != NULL;
 }
 
+/* The bytes of TABLE as header fields of a message. */
 static apr_off_t table_bytes(const apr_table_t *table)
 {
     const apr_array_header_t *entries = apr_table_elts(table);
@@ -77,14 +78,14 @@ void mrc_log_hooks_give_counts(conn_rec *c, apr_off_t in, apr_off_t out)
 
     if (!hook || !add_in || !add_out)
         return;
-    ((ap_HOOK_pre_connection_t *)(void *)hook->call)(c, NULL); /* makes its counts of C */
+    ((ap_HOOK_pre_connection_t *)(void *)hook->call)(c, NULL); /* sets up its counts for C */
     add_in(c, in);
     add_out(c, out);
 }
 
 /* ---- the first byte ---------------------------------------------------------------------------*/
 
-/* What mod_logio keeps with a request since 2.4.13; one that keeps more finds room for it. */
+/* What mod_logio keeps in a request since 2.4.13, with room for a version that keeps more. */
 union logio_request {
     apr_time_t ttfb_us;
     char room[64];
@@ -115,7 +116,7 @@ void mrc_log_hooks_give_ttfb(request_rec *r, apr_time_t ttfb_us)
     ap_set_module_config(r->request_config, logio, kept);
 }
 
-/* ---- which they are ---------------------------------------------------------------------------*/
+/* ---- the modules that log ---------------------------------------------------------------------*/
 
 static bool is_known(const char *file)
 {

@@ -1,6 +1,7 @@
 /*
- * The modules that log requests: which they are, and what they keep of a request in structures of
- * their own. Those that httpd comes with are asked for it by their own functions.
+ * The modules that log requests: which ones are loaded, and what they keep of a request in their
+ * own structures. For httpd's own modules, the hooks and functions that they register give access
+ * to that.
  */
 #ifndef MRC_HTTPD_LOG_HOOKS_H
 #define MRC_HTTPD_LOG_HOOKS_H
@@ -9,31 +10,32 @@
 
 #include "httpd.h"
 
-/* Has the module whose source is FILE log R; false: it is not loaded, or hooks no logs. */
+/* Has the module whose source file is FILE log R. False: it is not loaded, or has no such hook. */
 bool mrc_log_hooks_call(request_rec *r, const char *file);
 
 /*
- * Whether all modules that log are known to log a request that was made of a record: what another
- * one keeps of the request itself would be lost.
+ * Whether all modules that log are known to work with a request that was made from a record. An
+ * unknown module would not find what it keeps in the request itself.
  */
 bool mrc_log_hooks_are_known(void);
 
 /*
- * Takes the counts of R out of mod_logio; 0 without it. It tells only the sum of both, and that
- * only after it has logged; so what came in is reckoned from the request itself.
+ * Takes the bytes that mod_logio has counted for R, in and out; 0 without mod_logio. mod_logio
+ * gives only their sum, and only after it has logged R. So the bytes in are computed from the
+ * request, and the rest of the sum are the bytes out.
  */
 void mrc_log_hooks_take_counts(request_rec *r, apr_off_t *ret_in, apr_off_t *ret_out);
 
-/* Gives the counts to mod_logio for the connection C, which knows of none. */
+/* Gives mod_logio these counts for the connection C, for which it has none yet. */
 void mrc_log_hooks_give_counts(conn_rec *c, apr_off_t in, apr_off_t out);
 
 /*
- * How long R's client waited for the first byte, in us, as mod_logio measures it (LogIOTrackTTFB);
- * 0: it does not.
+ * The time in microseconds until the client of R got the first byte, as mod_logio measures it. 0:
+ * it does not, without LogIOTrackTTFB.
  */
 apr_time_t mrc_log_hooks_take_ttfb(const request_rec *r);
 
-/* Gives that to mod_logio for R, which knows of none. */
+/* Gives mod_logio that time for R, for which it has none yet. */
 void mrc_log_hooks_give_ttfb(request_rec *r, apr_time_t ttfb_us);
 
 #endif

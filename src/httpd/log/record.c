@@ -7,46 +7,51 @@
 #include "http_config.h"
 #include "http_connection.h"
 #include "http_core.h"
-#include "http_log.h"
 #include "http_protocol.h"
 
 #include "core/base/buf.h"
 #include "core/base/interned.h"
 #include "httpd/base/connection.h"
-#include "httpd/base/module.h"
 #include "httpd/log/fields.h"
 #include "httpd/log/hooks.h"
+#include "httpd/log/stream_end.h"
 
-APLOG_USE_MODULE(mercure);
-
+/* clang-format off */
 /*
- * A record:
+ * The layout of a record:
  *
- *     struct mrc_log_record     numbers
- *     interned                  [SHARED_HEAD] what is the same for all of a virtual host
- *                               [SHARED_URL] and for all who ask for the same
- *                               [SHARED_FIELDS] … fields of the request, name, NUL, value
- *     texts                     in the order of own_texts and own_connection_texts; the time to
- *                               the first byte; then response, notes, environment: of each the
- *                               pairs, name and value, and TEXT_NONE
+ *     +------------------------+
+ *     | struct mrc_log_record  |  numbers
+ *     +------------------------+     interned bytes, each shared with other records:
+ *     | shared[SHARED_HEAD]    | --> struct head, texts: equal for most requests of a virtual host
+ *     | shared[SHARED_URL]     | --> texts: equal for all requests to the same URL
+ *     | shared[SHARED_FIELDS]  | --> a field of the request: name, NUL, value, NUL
+ *     | ...                    |     more fields
+ *     +------------------------+
+ *     | texts                  |  own_texts, own_connection_texts, the time to the first byte
+ *     | pairs                  |  fields of the response: name and value as texts; then TEXT_NONE
+ *     | pairs                  |  notes, in the same way
+ *     | pairs                  |  environment variables, in the same way
+ *     +------------------------+
  *
- * The head has a struct head, and texts in the order of head_texts and head_connection_texts; the
- * URL has those of url_texts. Each text begins with a byte that tells its kind. Many are parts of
- * others: of the request line, which comes first.
+ * The texts of an interned part are in the order of head_texts and head_connection_texts, or of
+ * url_texts. Each text begins with a byte for its kind. Many texts occur in an earlier text of the
+ * same part, most of them in the request line: these are stored as a place and a length.
  */
+/* clang-format on */
 struct mrc_log_record {
     apr_time_t request_time;
-    apr_off_t in_bytes; /* what mod_logio has counted of the request */
-    int32_t out_bytes;  /* and of the head of its response */
-    int32_t body_bytes; /* with the response's first bytes */
+    apr_off_t in_bytes; /* of the request, counted by mod_logio */
+    int32_t out_bytes;  /* of the response until now, counted by mod_logio */
+    int32_t body_bytes; /* of the response's body until now */
     int32_t connection_id;
     int32_t keepalives;
     apr_port_t client_port;
     uint16_t shared_count;
-    struct mrc_interned *shared[]; /* shared_count, and the texts behind them */
+    struct mrc_interned *shared[]; /* shared_count of them; the texts follow */
 };
 
-/* There are as many as detached streams. */
+/* There is one for each detached stream. */
 _Static_assert(sizeof(struct mrc_log_record) <= 40, "a log record is small");
 
 enum { SHARED_HEAD, SHARED_URL, SHARED_FIELDS };
@@ -61,8 +66,8 @@ struct head {
 
 enum {
     TEXT_NONE,  /* NULL */
-    TEXT_OWN,   /* bytes up to a NUL */
-    TEXT_WITHIN /* the place and length of bytes before it, each in two bytes */
+    TEXT_OWN,   /* the bytes, and a NUL */
+    TEXT_WITHIN /* a place in the same part and a length, each in two bytes */
 };
 
 static const size_t head_texts[] = {
@@ -97,12 +102,13 @@ static const size_t own_connection_texts[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
+/* The member of RECORD, a request_rec or conn_rec, at OFFSET. */
 static char **text_at(void *record, size_t offset)
 {
     return (char **)((char *)record + offset);
 }
 
-/* ---- keeping ----------------------------------------------------------------------------------*/
+/* ---- writing texts ----------------------------------------------------------------------------*/
 
 static void put_number(struct mrc_buf *buf, size_t number)
 {
@@ -110,7 +116,8 @@ static void put_number(struct mrc_buf *buf, size_t number)
     mrc_buf_add_char(buf, (char)number);
 }
 
-/* Where in BUF, which is well, the bytes of TEXT stand already; the length of BUF: nowhere. */
+/* The place in BUF, which has no error, where the bytes of TEXT occur already. The length of BUF:
+ * they do not. */
 static size_t find_within(const struct mrc_buf *buf, const char *text, size_t len)
 {
     struct mrc_bytes bytes = mrc_buf_bytes(buf);
@@ -166,7 +173,8 @@ static void put_all(struct mrc_buf *buf, const apr_table_t *table)
     }
 }
 
-/* The pairs of TABLE, those of OTHER where it has none, that NAMES asks for; NULL: all of both. */
+/* The pairs of TABLE whose names are in NAMES, or of OTHER if TABLE has no such name. NAMES NULL:
+ * all pairs of both. */
 static void put_table(struct mrc_buf *buf, const apr_table_t *table, const apr_table_t *other,
                       const apr_array_header_t *names)
 {
@@ -184,7 +192,7 @@ static void put_table(struct mrc_buf *buf, const apr_table_t *table, const apr_t
     mrc_buf_add_char(buf, TEXT_NONE);
 }
 
-/* Many a log does not ask for it: a text, so that it takes no room where nobody measures it. */
+/* As a text, because that takes one byte if nobody measures the time. */
 static void put_ttfb(request_rec *r, struct mrc_buf *buf)
 {
     apr_time_t ttfb_us = mrc_log_hooks_take_ttfb(r);
@@ -198,22 +206,22 @@ static void put_own(request_rec *r, struct mrc_buf *buf, const struct mrc_log_fi
     put_texts(buf, r->connection, own_connection_texts, COUNT(own_connection_texts));
     put_ttfb(r, buf);
     put_table(buf, r->headers_out, r->err_headers_out, fields->all ? NULL : fields->response);
-    put_table(buf, r->notes, NULL, fields->notes); /* some are no texts: never all */
+    put_table(buf, r->notes, NULL, fields->notes); /* never all, because not all notes are texts */
     put_table(buf, r->subprocess_env, NULL, fields->all ? NULL : fields->env);
 }
 
-/* ---- keeping what is shared -------------------------------------------------------------------*/
+/* ---- interning shared parts -------------------------------------------------------------------*/
 
-/* What is interned for a record. */
+/* The interned parts of a record that is being made. */
 struct shared {
     struct mrc_interned_table *table;
-    struct mrc_interned **all; /* room for all that there may be */
+    struct mrc_interned **all; /* has room for all parts that there can be */
     uint16_t count;
     bool has_failed;
-    size_t bytes_left; /* of those that a record may have */
+    size_t bytes_left; /* of the record's maximum */
 };
 
-/* Interns what BUF holds, and frees that. */
+/* Interns the bytes in BUF, and frees BUF. */
 static void share(struct shared *shared, struct mrc_buf *buf)
 {
     struct mrc_bytes bytes = mrc_buf_bytes(buf);
@@ -234,7 +242,7 @@ static void share_head(struct shared *shared, request_rec *r)
     struct mrc_buf buf;
     struct head head;
 
-    memset(&head, 0, sizeof(head)); /* what lies between its members is compared, too */
+    memset(&head, 0, sizeof(head)); /* padding is compared, too */
     head.server = r->server;
     head.method_number = r->method_number;
     head.proto_num = r->proto_num;
@@ -268,7 +276,7 @@ static void share_field(struct shared *shared, const char *name, const char *val
     share(shared, &buf);
 }
 
-/* The fields of the request that FIELDS asks for. */
+/* Interns the fields of the request that are in FIELDS. */
 static void share_fields(struct shared *shared, const request_rec *r,
                          const struct mrc_log_fields *fields)
 {
@@ -292,7 +300,8 @@ static void release(struct mrc_interned *const *shared, size_t count)
         mrc_interned_release(shared[i]);
 }
 
-/* What R has in common with others; false: it would be too long, or memory is short. */
+/* Interns all parts of R that other requests may share. False: they are too long, or there is no
+ * memory. */
 static bool share_all(struct shared *shared, request_rec *r, const struct mrc_log_fields *fields)
 {
     size_t max = SHARED_FIELDS +
@@ -309,9 +318,9 @@ static bool share_all(struct shared *shared, request_rec *r, const struct mrc_lo
     return !shared->has_failed;
 }
 
-/* ---- the record -------------------------------------------------------------------------------*/
+/* ---- making a record --------------------------------------------------------------------------*/
 
-/* A record of what is shared and OWN, its numbers empty; NULL: memory is short. */
+/* A record with the SHARED parts and the OWN texts, whose numbers are 0. NULL: out of memory. */
 static struct mrc_log_record *create(const struct shared *shared, struct mrc_bytes own)
 {
     size_t shared_bytes = shared->count * sizeof(struct mrc_interned *);
@@ -330,7 +339,7 @@ static void fill_in(struct mrc_log_record *record, request_rec *r)
     const conn_rec *c = r->connection;
 
     record->request_time = r->request_time;
-    record->connection_id = (int32_t)c->id; /* an MPM counts them by its threads */
+    record->connection_id = (int32_t)c->id; /* small: an MPM derives it from the thread */
     record->body_bytes = (int32_t)r->bytes_sent;
     record->keepalives = c->keepalives;
     record->client_port = c->client_addr->port;
@@ -343,7 +352,7 @@ struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_
     struct mrc_log_record *record = NULL;
     struct mrc_buf own;
 
-    /* Where names are logged, now is the time to ask for them. */
+    /* Looks names up now, if they are logged: later there is no request to look them up for. */
     ap_get_useragent_host(r, REMOTE_NAME, NULL);
     ap_get_remote_logname(r);
     if (!share_all(&shared, r, fields))
@@ -358,7 +367,7 @@ struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_
         return NULL;
     }
     fill_in(record, r);
-    mrc_log_hooks_call(r, "mod_log_forensic.c"); /* that httpd is through with it: the id is in R */
+    mrc_log_hooks_call(r, "mod_log_forensic.c"); /* now, because R has the id that it logs */
     return record;
 }
 
@@ -375,7 +384,7 @@ int mrc_log_record_log_transaction(request_rec *r)
     return mrc_connection_is_recorded(r->connection) ? DONE : DECLINED;
 }
 
-/* ---- making a request of it -------------------------------------------------------------------*/
+/* ---- making a request from a record -----------------------------------------------------------*/
 
 struct reader {
     apr_pool_t *pool;
@@ -425,7 +434,7 @@ static apr_table_t *get_table(struct reader *reader)
     return table;
 }
 
-/* The fields of the request. */
+/* The fields of the request, from the shared parts. */
 static apr_table_t *get_fields(apr_pool_t *pool, const struct mrc_log_record *record)
 {
     apr_table_t *table = apr_table_make(pool, 4);
@@ -438,7 +447,8 @@ static apr_table_t *get_fields(apr_pool_t *pool, const struct mrc_log_record *re
     return table;
 }
 
-/* IP is digits. Its family is told, or the resolver would ask the kernel for all interfaces. */
+/* The address of IP, digits. With the family given, the resolver does not ask the kernel for all
+ * interfaces. */
 static apr_sockaddr_t *make_address(apr_pool_t *pool, const char *ip, apr_port_t port)
 {
     int family = ip && strchr(ip, ':') ? APR_INET6 : APR_INET;
@@ -449,7 +459,7 @@ static apr_sockaddr_t *make_address(apr_pool_t *pool, const char *ip, apr_port_t
     return address;
 }
 
-/* Empty ones that belong together; what httpd itself looks into without asking is there. */
+/* An empty request and its connection, with all members that httpd uses without a check. */
 static request_rec *make_empty(apr_pool_t *pool)
 {
     request_rec *r = apr_pcalloc(pool, sizeof(*r));
@@ -481,7 +491,7 @@ static void take_head(request_rec *r, const struct mrc_interned *shared)
     r->proto_num = head.proto_num;
     r->status = head.status;
     get_texts(&reader, r, head_texts, COUNT(head_texts));
-    if (r->handler && !*r->handler) /* httpd's word for none, while a handler runs */
+    if (r->handler && !*r->handler) /* while a handler runs, httpd writes "" for none */
         r->handler = NULL;
     c->base_server = head.server;
     get_texts(&reader, c, head_connection_texts, COUNT(head_connection_texts));
@@ -519,7 +529,7 @@ static void take_own(request_rec *r, const struct mrc_log_record *record)
     c->client_addr = make_address(r->pool, c->client_ip, record->client_port);
     if (!r->useragent_host)
         r->useragent_host = c->remote_host;
-    if (!r->useragent_host) /* looked up in vain, and not to be looked up again */
+    if (!r->useragent_host) /* not found; with "" nobody looks it up again */
         r->useragent_host = apr_pstrdup(r->pool, "");
     r->useragent_addr = make_address(r->pool, r->useragent_ip, record->client_port);
     r->request_time = record->request_time;
@@ -543,8 +553,7 @@ static request_rec *make_request(apr_pool_t *pool, const struct mrc_log_record *
 static void log_request(request_rec *r, apr_off_t body_bytes, enum mrc_end end)
 {
     r->bytes_sent += body_bytes;
-    apr_table_setn(r->notes, "mercure-reason", mrc_end_text(end));
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "MRC1001: stream ended: %s", mrc_end_text(end));
+    mrc_log_stream_end(r, end);
     ap_run_log_transaction(r);
 }
 
@@ -579,7 +588,7 @@ void mrc_log_record_log_of(struct mrc_log_record *record, conn_rec *c, apr_off_t
     if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
         r = make_request(pool, record);
         r->connection = c;
-        mrc_connection_set_recorded(c, false); /* this is the one to be logged */
+        mrc_connection_set_recorded(c, false); /* so that this request is logged */
         log_request(r, body_bytes, end);
         mrc_connection_set_recorded(c, true);
         apr_pool_destroy(pool);

@@ -17,33 +17,33 @@
 
 #define HANDLER "mercure-health"
 
-/* Why HUB cannot be used in this child; NULL: it can. */
+/* The reason why HUB cannot be used in this child. NULL: it can. */
 static const char *hub_trouble(const struct mrc_hub *hub)
 {
     if (!hub)
         return "a hub could not be opened in this process: see the error log";
     if (mrc_ring_is_superseded(mrc_hub_ring(hub)))
-        return "a hub has been reconfigured: this process makes room for the next";
+        return "a hub has been reconfigured: this process ends, and a new one replaces it";
     if (!mrc_hub_transport_is_up(hub))
-        return "the link to the other machines of a hub is down";
+        return "the connection to the other machines of a hub is down";
     return NULL;
 }
 
-/* Why not all hubs can be used in this child; NULL: they can. */
+/* The reason why some hub cannot be used in this child. NULL: all can. */
 static const char *find_trouble(void)
 {
-    const struct mrc_child *process = mrc_this_child_get();
+    const struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
     const char *trouble = NULL;
 
     if (hubs->nelts == 0)
         return "no hub is configured";
-    if (!process)
+    if (!child)
         return "this process serves no hub: see the error log";
     if (!mrc_this_child_is_serving())
-        return "this process ends";
+        return "this process is ending";
     for (int i = 0; i < hubs->nelts && !trouble; i++)
-        trouble = hub_trouble(mrc_child_hub(process, (size_t)i));
+        trouble = hub_trouble(mrc_child_hub(child, (size_t)i));
     return trouble;
 }
 
@@ -55,7 +55,7 @@ static bool ends_with(const char *path, const char *end)
     return path_len >= end_len && !strcmp(path + path_len - end_len, end);
 }
 
-/* Whether R asks for the page, or what is below it; RET_LIVE: it asks only if anybody is alive. */
+/* Whether R is for one of the pages. RET_LIVE gets whether that is /live. */
 static bool is_page(request_rec *r, bool *ret_live)
 {
     const char *below = mrc_page_below(r, HANDLER);
@@ -74,10 +74,11 @@ int mrc_health_handler(request_rec *r)
         return DECLINED;
     if (!is_page(r, &is_live))
         return mrc_answer_problem(r, HTTP_NOT_FOUND,
-                                  "there is nothing here but the page itself, /ready and /live");
+                                  "below the health page there are only /ready and /live");
     if (r->method_number != M_GET) {
         apr_table_setn(r->headers_out, "Allow", "GET, HEAD");
-        return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED, "this page takes GET");
+        return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED,
+                                  "this page accepts only GET and HEAD");
     }
     if (!is_live)
         trouble = find_trouble();

@@ -13,7 +13,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_subscribers_connected",
         .type = "gauge",
-        .help = "Streams that are open now.",
+        .help = "Open streams.",
         .title = "Subscribers",
         .key = "MercureSubscribers",
         .source = MRC_METRIC_GAUGE,
@@ -22,7 +22,8 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_streams_holding_threads",
         .type = "gauge",
-        .help = "Streams that hold a thread of the server; all are told of the first hub.",
+        .help =
+            "Streams that hold a thread of the server; the first hub shows the sum of all hubs.",
         .title = "Threads",
         .key = "MercureThreads",
         .source = MRC_METRIC_GAUGE,
@@ -31,7 +32,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_subscribers_total",
         .type = "counter",
-        .help = "Streams that have begun.",
+        .help = "Streams opened so far.",
         .title = "Streams",
         .key = "MercureSubscribersTotal",
         .source = MRC_METRIC_COUNTER,
@@ -40,7 +41,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_updates_total",
         .type = "counter",
-        .help = "Updates that were accepted.",
+        .help = "Updates accepted so far.",
         .title = "Updates",
         .key = "MercureUpdates",
         .source = MRC_METRIC_COUNTER,
@@ -49,7 +50,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_deliveries_total",
         .type = "counter",
-        .help = "Updates that were given to a subscriber, replay included.",
+        .help = "Updates given to a subscriber, including replay.",
         .title = "Deliveries",
         .key = "MercureDeliveries",
         .source = MRC_METRIC_COUNTER,
@@ -59,7 +60,7 @@ const struct mrc_metric mrc_metrics[] = {
         .name = "mercure_publish_rejected_total",
         .type = "counter",
         .label = "reason",
-        .help = "Publications that were turned away.",
+        .help = "Refused publications.",
         .title = "Rejected",
         .key = "MercurePublishRejected",
         .source = MRC_METRIC_REFUSED,
@@ -69,7 +70,7 @@ const struct mrc_metric mrc_metrics[] = {
         .name = "mercure_subscribers_refused_total",
         .type = "counter",
         .label = "reason",
-        .help = "Subscriptions that were turned away.",
+        .help = "Refused subscriptions.",
         .title = "Refused",
         .key = "MercureSubscribersRefused",
         .source = MRC_METRIC_REFUSED,
@@ -79,7 +80,7 @@ const struct mrc_metric mrc_metrics[] = {
         .name = "mercure_subscribers_ended_total",
         .type = "counter",
         .label = "reason",
-        .help = "Streams that have ended.",
+        .help = "Ended streams.",
         .title = "Ended",
         .key = "MercureSubscribersEnded",
         .source = MRC_METRIC_ENDED,
@@ -88,8 +89,8 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_patterns",
         .type = "gauge",
-        .help = "URL Patterns and URI templates that subscribers listen with, counted in each "
-                "child (MercureLimit patterns=).",
+        .help = "URL Patterns and URI templates of subscribers, counted in each child process "
+                "(MercureLimit patterns=).",
         .title = "Patterns",
         .key = "MercurePatterns",
         .source = MRC_METRIC_GAUGE,
@@ -98,7 +99,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_pattern_bytes",
         .type = "gauge",
-        .help = "What these patterns occupy (MercureLimit compiled=).",
+        .help = "Memory of these patterns (MercureLimit compiled=).",
         .key = "MercurePatternBytes",
         .source = MRC_METRIC_GAUGE,
         .index = MRC_GAUGE_PATTERN_BYTES,
@@ -106,7 +107,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_history_updates",
         .type = "gauge",
-        .help = "Updates that replay can reach.",
+        .help = "Updates that a replay can reach.",
         .title = "History",
         .key = "MercureHistoryUpdates",
         .source = MRC_METRIC_HISTORY_UPDATES,
@@ -114,7 +115,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_history_bytes",
         .type = "gauge",
-        .help = "Topics, ids, types and data of the updates that replay can reach.",
+        .help = "Bytes of topics, ids, types and data of the updates that a replay can reach.",
         .title = "Bytes",
         .key = "MercureHistoryBytes",
         .source = MRC_METRIC_HISTORY_BYTES,
@@ -122,8 +123,8 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_dispatch_seconds",
         .type = "histogram",
-        .help = "From the moment an update was accepted until it was written to a subscriber; "
-                "replay does not count.",
+        .help = "Time from the acceptance of an update until it was written to a subscriber, "
+                "without replay.",
         .source = MRC_METRIC_DISPATCH,
         .index = MRC_COUNTER_DISPATCH,
     },
@@ -131,7 +132,7 @@ const struct mrc_metric mrc_metrics[] = {
         .name = "mercure_ring_lag_updates",
         .type = "gauge",
         .label = "child",
-        .help = "Updates that a child's dispatcher has not taken yet.",
+        .help = "Updates that a child process was woken for and has not read yet.",
         .title = "Lag",
         .key = "MercureRingLag",
         .source = MRC_METRIC_LAG,
@@ -140,7 +141,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_transport_up",
         .type = "gauge",
-        .help = "1: updates travel between all machines of the hub; 0: the link is down.",
+        .help = "1 if updates reach the other machines of the hub, 0 if they do not.",
         .title = "Transport",
         .key = "MercureTransportUp",
         .source = MRC_METRIC_TRANSPORT,
@@ -149,7 +150,7 @@ const struct mrc_metric mrc_metrics[] = {
 };
 const size_t mrc_metrics_count = sizeof(mrc_metrics) / sizeof(mrc_metrics[0]);
 
-unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_child *process)
+unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_child *child)
 {
     switch (metric->source) {
     case MRC_METRIC_ENDED:
@@ -159,17 +160,17 @@ unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_chil
     case MRC_METRIC_DISPATCH:
         return MRC_NUMBERS_BOUNDS + 2;
     case MRC_METRIC_LAG:
-        return mrc_child_slots(process);
+        return mrc_child_slots(child);
     default:
         return 1;
     }
 }
 
-const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_child *process,
+const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_child *child,
                             unsigned part, char buf[MRC_METRIC_PART_BYTES])
 {
     switch (metric->source) {
-    case MRC_METRIC_ENDED: /* one that never began has not ended */
+    case MRC_METRIC_ENDED: /* a refused stream never began, so it has not ended */
         return part == MRC_END_REFUSED ? NULL : mrc_end_text((enum mrc_end)part);
     case MRC_METRIC_REFUSED:
         return mrc_refusal_text((enum mrc_refusal)part);
@@ -179,7 +180,7 @@ const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_ch
         snprintf(buf, MRC_METRIC_PART_BYTES, "%g", (double)mrc_numbers_bound_us(part) / 1e6);
         return buf;
     case MRC_METRIC_LAG:
-        if (!mrc_child_is_live(process, part))
+        if (!mrc_child_is_live(child, part))
             return NULL;
         snprintf(buf, MRC_METRIC_PART_BYTES, "%u", part);
         return buf;

@@ -1,9 +1,10 @@
 /*
- * The table of metrics: one row says everything about one number of a hub. The page for Prometheus
- * (metrics.c) and the section of mod_status (status.c) both come from it.
+ * The table of metrics: each row describes one metric of a hub. The page for Prometheus (metrics.c)
+ * and the section of mod_status (server_status.c) both come from this table.
  *
- * A metric has parts: one, or one for each value of a label whose values this program chooses. A
- * histogram has its buckets, and their sum in microseconds as the last part.
+ * A metric has parts: a single one, or one for each value of its label. The values of labels are
+ * fixed by this program, never by clients. A histogram has a part for each bucket, and its sum in
+ * microseconds as the last part.
  */
 #ifndef MRC_HTTPD_MONITOR_METRIC_TABLE_H
 #define MRC_HTTPD_MONITOR_METRIC_TABLE_H
@@ -17,25 +18,25 @@ struct mrc_child;
 enum mrc_metric_source {
     MRC_METRIC_COUNTER, /* counter `index` */
     MRC_METRIC_GAUGE,   /* gauge `index` */
-    MRC_METRIC_ENDED,   /* counters from `index` on: one for each end of a stream */
-    MRC_METRIC_REFUSED, /* counters from `index` on: one for each refusal */
+    MRC_METRIC_ENDED,   /* counters from `index` on, one for each enum mrc_end */
+    MRC_METRIC_REFUSED, /* counters from `index` on, one for each enum mrc_refusal */
     MRC_METRIC_HISTORY_UPDATES,
     MRC_METRIC_HISTORY_BYTES,
     MRC_METRIC_DISPATCH, /* the histogram */
-    MRC_METRIC_LAG,      /* one for each slot of a child */
+    MRC_METRIC_LAG,      /* a part for each slot of a child process */
     MRC_METRIC_TRANSPORT
 };
 
-/* What the sum over hubs and parts is in mod_status. */
+/* How mod_status combines hubs and parts to one number. */
 enum mrc_metric_fold { MRC_METRIC_SUM, MRC_METRIC_MAX, MRC_METRIC_MIN };
 
 struct mrc_metric {
-    const char *name;  /* of Prometheus */
-    const char *type;  /* of Prometheus */
-    const char *label; /* whose values the parts are; NULL: there is one part */
-    const char *help;
-    const char *title; /* of mod_status, for people; NULL: not in the table of the page */
-    const char *key;   /* of mod_status' ?auto; the part follows it */
+    const char *name;  /* in Prometheus' format */
+    const char *type;  /* in Prometheus' format */
+    const char *label; /* the parts are its values; NULL: there is one part */
+    const char *help;  /* in Prometheus' format */
+    const char *title; /* on the page of mod_status; NULL: the page does not show it */
+    const char *key;   /* in ?auto of mod_status, before the name of the part */
     enum mrc_metric_source source;
     unsigned index;
     enum mrc_metric_fold fold;
@@ -44,15 +45,15 @@ struct mrc_metric {
 extern const struct mrc_metric mrc_metrics[];
 extern const size_t mrc_metrics_count;
 
-/* How many parts there may be. */
-unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_child *process);
+/* The number of parts, including those that do not exist now. */
+unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_child *child);
 
-/* The label's value for PART, a constant or in BUF; NULL: there is no such part now. */
+/* The label's value for PART, a constant or in BUF. NULL: the part does not exist now. */
 #define MRC_METRIC_PART_BYTES 24
-const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_child *process,
+const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_child *child,
                             unsigned part, char buf[MRC_METRIC_PART_BYTES]);
 
-/* The number of PART now, over all children. */
+/* The current value of PART, over all child processes. */
 uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub *hub,
                           unsigned part);
 

@@ -18,7 +18,7 @@
 #define HANDLER      "mercure-metrics"
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* TEXT as the value of a label: \, " and line ends are escaped. */
+/* TEXT as the value of a label, with \, " and line ends escaped. */
 static const char *escape_label(apr_pool_t *pool, const char *text)
 {
     char *escaped = apr_palloc(pool, 2 * strlen(text) + 1);
@@ -33,19 +33,19 @@ static const char *escape_label(apr_pool_t *pool, const char *text)
     return escaped;
 }
 
-/* Buckets are cumulative; the last part is the sum. */
+/* Prometheus' buckets are cumulative. The last part of METRIC is the sum. */
 static void print_histogram(request_rec *r, const struct mrc_metric *metric,
-                            const struct mrc_child *process, const struct mrc_hub *hub,
+                            const struct mrc_child *child, const struct mrc_hub *hub,
                             const char *label)
 {
     char buf[MRC_METRIC_PART_BYTES];
-    unsigned sum = mrc_metric_parts(metric, process) - 1;
+    unsigned sum = mrc_metric_parts(metric, child) - 1;
     uint64_t count = 0;
 
     for (unsigned part = 0; part < sum; part++) {
         count += mrc_metric_value(metric, hub, part);
         ap_rprintf(r, "%s_bucket{hub=\"%s\",le=\"%s\"} %" APR_UINT64_T_FMT "\n", metric->name,
-                   label, mrc_metric_part(metric, process, part, buf), count);
+                   label, mrc_metric_part(metric, child, part, buf), count);
     }
     ap_rprintf(r, "%s_sum{hub=\"%s\"} %.6f\n%s_count{hub=\"%s\"} %" APR_UINT64_T_FMT "\n",
                metric->name, label, (double)mrc_metric_value(metric, hub, sum) / 1e6, metric->name,
@@ -53,14 +53,13 @@ static void print_histogram(request_rec *r, const struct mrc_metric *metric,
 }
 
 static void print_parts(request_rec *r, const struct mrc_metric *metric,
-                        const struct mrc_child *process, const struct mrc_hub *hub,
-                        const char *label)
+                        const struct mrc_child *child, const struct mrc_hub *hub, const char *label)
 {
-    unsigned parts = mrc_metric_parts(metric, process);
+    unsigned parts = mrc_metric_parts(metric, child);
     char buf[MRC_METRIC_PART_BYTES];
 
     for (unsigned part = 0; part < parts; part++) {
-        const char *value = mrc_metric_part(metric, process, part, buf);
+        const char *value = mrc_metric_part(metric, child, part, buf);
 
         if (!value)
             continue;
@@ -72,25 +71,25 @@ static void print_parts(request_rec *r, const struct mrc_metric *metric,
 }
 
 static void print_metric(request_rec *r, const struct mrc_metric *metric,
-                         const struct mrc_child *process, const apr_array_header_t *hubs)
+                         const struct mrc_child *child, const apr_array_header_t *hubs)
 {
     ap_rprintf(r, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
                metric->type);
     for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
+        const struct mrc_hub *hub = mrc_child_hub(child, (size_t)i);
         const char *label =
             escape_label(r->pool, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
 
         if (!hub)
             continue;
         if (metric->source == MRC_METRIC_DISPATCH)
-            print_histogram(r, metric, process, hub, label);
+            print_histogram(r, metric, child, hub, label);
         else
-            print_parts(r, metric, process, hub, label);
+            print_parts(r, metric, child, hub, label);
     }
 }
 
-/* Whether R asks for the page; a `<Location "/">` means all paths, such as those of a port. */
+/* Whether R is for the page. With `<Location "/">`, as on a port of its own, all paths are. */
 static bool is_page(request_rec *r)
 {
     const char *below = mrc_page_below(r, HANDLER);
@@ -100,20 +99,21 @@ static bool is_page(request_rec *r)
 
 int mrc_metrics_handler(request_rec *r)
 {
-    const struct mrc_child *process = mrc_this_child_get();
+    const struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
 
     if (!r->handler || strcmp(r->handler, HANDLER))
         return DECLINED;
     if (!is_page(r))
-        return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is nothing here but the page itself");
+        return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is no page below the metrics");
     if (r->method_number != M_GET) {
         apr_table_setn(r->headers_out, "Allow", "GET, HEAD");
-        return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED, "this page takes GET");
+        return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED,
+                                  "this page accepts only GET and HEAD");
     }
-    if (hubs->nelts > 0 && !process)
+    if (hubs->nelts > 0 && !child)
         return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE,
-                                  "this server process serves no hub: ask again");
+                                  "this server process serves no hub: try again");
     mrc_answer_add_headers(r);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     ap_set_content_type(r, CONTENT_TYPE);
@@ -123,7 +123,7 @@ int mrc_metrics_handler(request_rec *r)
              "# TYPE mercure_build_info gauge\n"
              "mercure_build_info{version=\"" MRC_VERSION "\"} 1\n",
              r);
-    for (size_t i = 0; process && i < mrc_metrics_count; i++)
-        print_metric(r, &mrc_metrics[i], process, hubs);
+    for (size_t i = 0; child && i < mrc_metrics_count; i++)
+        print_metric(r, &mrc_metrics[i], child, hubs);
     return OK;
 }

@@ -1,5 +1,5 @@
 /*
- * `SetHandler mercure-metrics`: the numbers of all hubs in Prometheus' text format (0.0.4).
+ * `SetHandler mercure-metrics`: the metrics of all hubs in Prometheus' text format (0.0.4).
  */
 #ifndef MRC_HTTPD_MONITOR_METRICS_H
 #define MRC_HTTPD_MONITOR_METRICS_H
@@ -7,9 +7,9 @@
 #include "httpd.h"
 
 /*
- * The handler. Any child answers for all children. Labels are `hub`, whose values come from the
- * configuration, and those of metric_table.h. 503 from a child that serves no hub though there are
- * some.
+ * The handler. Any child process answers for all of them. The labels are `hub`, with values from
+ * the configuration, and those of metric_table.h. 503 if hubs are configured, but this child
+ * process serves none.
  */
 int mrc_metrics_handler(request_rec *r);
 

@@ -12,7 +12,7 @@ static bool ends_with_slash(const char *path)
     return *path && path[strlen(path) - 1] == '/';
 }
 
-/* Whether SECTION, a `<Location>` of R's server, covers R's path and gives it HANDLER. */
+/* Whether SECTION, a `<Location>` of R's server, applies to R's path and sets HANDLER. */
 static bool gives(request_rec *r, const core_dir_config *section, const char *handler)
 {
     size_t len = strlen(section->d);

@@ -1,5 +1,5 @@
 /*
- * Where a page is that `SetHandler` puts somewhere.
+ * Finds where a page lies that `SetHandler` gives a place to.
  */
 #ifndef MRC_HTTPD_MONITOR_PAGE_H
 #define MRC_HTTPD_MONITOR_PAGE_H
@@ -7,9 +7,9 @@
 #include "httpd.h"
 
 /*
- * What R's path has below that of the innermost `<Location>` with HANDLER: "" for the page itself,
- * else a path that begins with a slash. NULL: the handler was set in another way, which says itself
- * which paths it means.
+ * The part of R's path below the innermost `<Location>` that sets HANDLER: "" for the page itself,
+ * otherwise a path that begins with a slash. NULL: no plain `<Location>` sets HANDLER. Then all
+ * paths for which it is set are meant.
  */
 const char *mrc_page_below(request_rec *r, const char *handler);
 

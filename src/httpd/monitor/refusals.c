@@ -27,7 +27,8 @@ static enum mrc_refusal refusal_of(int status)
     }
 }
 
-/* Whether R was turned away; a stream for a reason that passes is so with 200. */
+/* Whether R was refused. A stream that can be retried later is refused with status 200: its note
+ * says so (mrc_answer_later()). */
 static bool is_refused(const request_rec *r, int result, enum mrc_refusal *ret_refusal)
 {
     const char *reason = apr_table_get(r->notes, "mercure-reason");
@@ -42,7 +43,7 @@ static bool is_refused(const request_rec *r, int result, enum mrc_refusal *ret_r
     return true;
 }
 
-int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_counter what,
+int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_counter first,
                        int result)
 {
     struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
@@ -52,6 +53,6 @@ int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_c
         return result;
     apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(refusal));
     if (hub)
-        mrc_numbers_count(mrc_hub_numbers(hub), (enum mrc_counter)(what + (unsigned)refusal), 1);
+        mrc_numbers_count(mrc_hub_numbers(hub), (enum mrc_counter)(first + (unsigned)refusal), 1);
     return result;
 }

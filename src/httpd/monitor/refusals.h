@@ -1,5 +1,5 @@
 /*
- * Counting what was turned away, in one place: after a publication or a subscription was answered.
+ * Counts refused publications and subscriptions, in one place: when they have been answered.
  */
 #ifndef MRC_HTTPD_MONITOR_REFUSALS_H
 #define MRC_HTTPD_MONITOR_REFUSALS_H
@@ -11,11 +11,11 @@
 struct mrc_claim;
 
 /*
- * R was answered with RESULT, as handlers return it. If that turned it away, counts so among those
- * of WHAT (MRC_COUNTER_PUBLISH_REJECTED or MRC_COUNTER_REFUSED), and leaves the reason in the note
- * `mercure-reason`. Returns RESULT.
+ * R has been answered; RESULT is the value for the handler to return. If R was refused, adds 1 to
+ * the counter of its reason, among the counters from FIRST on (MRC_COUNTER_PUBLISH_REJECTED or
+ * MRC_COUNTER_REFUSED), and puts the reason into the note `mercure-reason`. Returns RESULT.
  */
-int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_counter what,
+int mrc_refusals_count(request_rec *r, const struct mrc_claim *claim, enum mrc_counter first,
                        int result);
 
 #endif

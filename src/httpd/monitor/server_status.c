@@ -26,19 +26,20 @@ static uint64_t fold(const struct mrc_metric *metric, uint64_t a, uint64_t b)
     }
 }
 
+/* The value with which combining begins. */
 static uint64_t nothing(const struct mrc_metric *metric)
 {
     return metric->fold == MRC_METRIC_MIN ? UINT64_MAX : 0;
 }
 
-/* Folds what all hubs say of PART. */
-static uint64_t fold_hubs(const struct mrc_metric *metric, const struct mrc_child *process,
+/* Combines the values of PART of all hubs. */
+static uint64_t fold_hubs(const struct mrc_metric *metric, const struct mrc_child *child,
                           size_t hubs, unsigned part)
 {
     uint64_t value = nothing(metric);
 
     for (size_t i = 0; i < hubs; i++) {
-        const struct mrc_hub *hub = mrc_child_hub(process, i);
+        const struct mrc_hub *hub = mrc_child_hub(child, i);
 
         if (hub)
             value = fold(metric, value, mrc_metric_value(metric, hub, part));
@@ -46,16 +47,16 @@ static uint64_t fold_hubs(const struct mrc_metric *metric, const struct mrc_chil
     return value;
 }
 
-/* Folds what all parts say of HUB. */
-static uint64_t fold_parts(const struct mrc_metric *metric, const struct mrc_child *process,
+/* Combines the values of all parts of HUB. */
+static uint64_t fold_parts(const struct mrc_metric *metric, const struct mrc_child *child,
                            const struct mrc_hub *hub)
 {
-    unsigned parts = mrc_metric_parts(metric, process);
+    unsigned parts = mrc_metric_parts(metric, child);
     char buf[MRC_METRIC_PART_BYTES];
     uint64_t value = nothing(metric);
 
     for (unsigned part = 0; part < parts; part++) {
-        if (mrc_metric_part(metric, process, part, buf))
+        if (mrc_metric_part(metric, child, part, buf))
             value = fold(metric, value, mrc_metric_value(metric, hub, part));
     }
     return value;
@@ -85,15 +86,15 @@ static void print_line(request_rec *r, const char *key, const char *part, uint64
 }
 
 static void print_lines(request_rec *r, const struct mrc_metric *metric,
-                        const struct mrc_child *process, size_t hubs)
+                        const struct mrc_child *child, size_t hubs)
 {
-    unsigned parts = mrc_metric_parts(metric, process);
+    unsigned parts = mrc_metric_parts(metric, child);
     char buf[MRC_METRIC_PART_BYTES];
     uint64_t value = nothing(metric);
 
     for (unsigned part = 0; part < parts; part++) {
-        const char *name = mrc_metric_part(metric, process, part, buf);
-        uint64_t one = name ? fold_hubs(metric, process, hubs, part) : nothing(metric);
+        const char *name = mrc_metric_part(metric, child, part, buf);
+        uint64_t one = name ? fold_hubs(metric, child, hubs, part) : nothing(metric);
 
         value = fold(metric, value, one);
         if (name && metric->label && metric->fold == MRC_METRIC_SUM)
@@ -103,24 +104,24 @@ static void print_lines(request_rec *r, const struct mrc_metric *metric,
 }
 
 static void print_dispatch(request_rec *r, const struct mrc_metric *metric,
-                           const struct mrc_child *process, size_t hubs)
+                           const struct mrc_child *child, size_t hubs)
 {
-    unsigned sum = mrc_metric_parts(metric, process) - 1;
+    unsigned sum = mrc_metric_parts(metric, child) - 1;
     uint64_t count = 0;
 
     for (unsigned part = 0; part < sum; part++)
-        count += fold_hubs(metric, process, hubs, part);
+        count += fold_hubs(metric, child, hubs, part);
     ap_rprintf(r, "MercureDispatchCount: %" APR_UINT64_T_FMT "\nMercureDispatchSeconds: %.6f\n",
-               count, (double)fold_hubs(metric, process, hubs, sum) / 1e6);
+               count, (double)fold_hubs(metric, child, hubs, sum) / 1e6);
 }
 
-static void print_auto(request_rec *r, const struct mrc_child *process, size_t hubs)
+static void print_auto(request_rec *r, const struct mrc_child *child, size_t hubs)
 {
     for (size_t i = 0; i < mrc_metrics_count; i++) {
         if (mrc_metrics[i].source == MRC_METRIC_DISPATCH)
-            print_dispatch(r, &mrc_metrics[i], process, hubs);
+            print_dispatch(r, &mrc_metrics[i], child, hubs);
         else
-            print_lines(r, &mrc_metrics[i], process, hubs);
+            print_lines(r, &mrc_metrics[i], child, hubs);
     }
 }
 
@@ -136,16 +137,16 @@ static void print_head(request_rec *r)
     ap_rputs("<th>Dispatch (mean ms)</th></tr>\n", r);
 }
 
-/* The parts that are not 0, for who points at the cell. */
+/* The parts that are not 0, for the cell of METRIC. */
 static const char *list_parts(request_rec *r, const struct mrc_metric *metric,
-                              const struct mrc_child *process, const struct mrc_hub *hub)
+                              const struct mrc_child *child, const struct mrc_hub *hub)
 {
-    unsigned parts = mrc_metric_parts(metric, process);
+    unsigned parts = mrc_metric_parts(metric, child);
     char buf[MRC_METRIC_PART_BYTES];
     const char *list = "";
 
     for (unsigned part = 0; metric->label && part < parts; part++) {
-        const char *name = mrc_metric_part(metric, process, part, buf);
+        const char *name = mrc_metric_part(metric, child, part, buf);
         uint64_t value = name ? mrc_metric_value(metric, hub, part) : 0;
 
         if (value)
@@ -155,7 +156,7 @@ static const char *list_parts(request_rec *r, const struct mrc_metric *metric,
     return *list ? apr_psprintf(r->pool, " (%s)", list) : "";
 }
 
-static void print_row(request_rec *r, const struct mrc_child *process, const struct mrc_hub *hub,
+static void print_row(request_rec *r, const struct mrc_child *child, const struct mrc_hub *hub,
                       const char *label)
 {
     uint64_t count = 0;
@@ -166,8 +167,8 @@ static void print_row(request_rec *r, const struct mrc_child *process, const str
         const struct mrc_metric *metric = &mrc_metrics[i];
 
         if (metric->title)
-            ap_rprintf(r, "<td>%" APR_UINT64_T_FMT "%s</td>", fold_parts(metric, process, hub),
-                       list_parts(r, metric, process, hub));
+            ap_rprintf(r, "<td>%" APR_UINT64_T_FMT "%s</td>", fold_parts(metric, child, hub),
+                       list_parts(r, metric, child, hub));
     }
     for (unsigned i = 0; i <= MRC_NUMBERS_BOUNDS; i++)
         count +=
@@ -177,21 +178,21 @@ static void print_row(request_rec *r, const struct mrc_child *process, const str
 
 int mrc_server_status_hook(request_rec *r, int flags)
 {
-    const struct mrc_child *process = mrc_this_child_get();
+    const struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
 
-    if (!process)
+    if (!child)
         return DECLINED;
     if (flags & AP_STATUS_SHORT) {
-        print_auto(r, process, (size_t)hubs->nelts);
+        print_auto(r, child, (size_t)hubs->nelts);
         return OK;
     }
     print_head(r);
     for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
+        const struct mrc_hub *hub = mrc_child_hub(child, (size_t)i);
 
         if (hub)
-            print_row(r, process, hub, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
+            print_row(r, child, hub, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
     }
     ap_rputs("</table>\n", r);
     return OK;

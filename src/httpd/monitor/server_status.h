@@ -6,12 +6,12 @@
 
 #include "httpd.h"
 
-/* Registers the hook of mod_status, if that is loaded. */
+/* Registers the hook, which has no effect without mod_status. */
 void mrc_server_status_register(void);
 
 /*
- * mod_status' hook: the numbers of all children together. ?auto has the sums of all hubs, the page
- * a row for each. A child that serves no hub adds nothing.
+ * The hook of mod_status: shows the sums over all child processes. ?auto combines all hubs; the
+ * page has a row for each hub. A child process that serves no hub adds nothing.
  */
 int mrc_server_status_hook(request_rec *r, int flags);
 

@@ -1,10 +1,13 @@
 /*
- * A publication: an update that a hub is asked to store, whoever asks. Nothing here knows of
- * requests and answers. The steps, in their order:
+ * A publication: an update that a publisher asks a hub to store. Nothing here knows requests or
+ * answers. The steps, in their order:
  *
- *     check      the topics against the hub's reserved namespace and the publisher's token
+ *     check      the topics: against the hub's reserved namespace, then against the token's grants
  *     make_id    unless the publisher gave an id
- *     store
+ *     store      in the hub
+ *
+ * A publication belongs to one thread. Any thread except a dispatcher's, because storing may wait
+ * for the disk.
  */
 #ifndef MRC_HTTPD_PUBLISH_PUBLICATION_H
 #define MRC_HTTPD_PUBLISH_PUBLICATION_H
@@ -20,14 +23,14 @@
 struct mrc_hub;
 struct mrc_token;
 
-/* The update's views must outlive the publication; everything else is the caller's, too. */
+/* All pointers and views belong to the caller, and must outlive the publication. */
 struct mrc_publication {
     struct mrc_update update;
     const struct mrc_token *token; /* the publisher's, verified */
     const char *hub_url;           /* topics are resolved against it */
-    const char *const *hub_paths;  /* the reserved namespace: those of the hub's Locations */
+    const char *const *hub_paths;  /* of the hub's Locations; what is below them is reserved */
     size_t hub_paths_count;
-    char id[MRC_UPDATE_ID_BYTES]; /* of an update that comes without one */
+    char id[MRC_UPDATE_ID_BYTES]; /* room for the id that make_id makes */
 };
 
 enum mrc_publication_verdict {
@@ -37,16 +40,16 @@ enum mrc_publication_verdict {
 };
 
 /*
- * Whether PUBLICATION may be stored. The reserved namespace comes first: no token grants it. If
- * not, RET_TOPIC gets the first topic that is refused, a view.
+ * Whether PUBLICATION may be stored. The reserved namespace is checked first, because no token
+ * grants it. If it may not, RET_TOPIC gets a view of the first refused topic.
  */
 enum mrc_publication_verdict mrc_publication_check(const struct mrc_publication *publication,
                                                    struct mrc_bytes *ret_topic);
 
-/* Gives the update an id of HUB if it has none. An error is the kernel's: no randomness. */
+/* Gives the update a new id of HUB if it has none. Fails if the kernel has no randomness. */
 apr_status_t mrc_publication_make_id(struct mrc_publication *publication, struct mrc_hub *hub);
 
-/* Stores the update, which has an id, in HUB. As mrc_hub_publish(). */
+/* Stores the update, which must have an id, in HUB. Returns what mrc_hub_publish() returns. */
 apr_status_t mrc_publication_store(const struct mrc_publication *publication, struct mrc_hub *hub,
                                    int64_t now_us);
 

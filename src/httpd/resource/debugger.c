@@ -15,7 +15,7 @@
 #define INDEX      "index.html"
 #define PLAYGROUND "playground.json"
 
-/* Nothing inline, nothing from elsewhere, in no frame. */
+/* No inline code, nothing from other sites, no frame around the page. */
 #define CONTENT_SECURITY_POLICY                                                                    \
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -29,7 +29,7 @@ static const char *type_of(const char *name)
     return !strcmp(end, ".css") ? "text/css; charset=utf-8" : "text/html; charset=utf-8";
 }
 
-/* What the page loads is found beside it: its URL ends with a slash. */
+/* Redirects to the URL with a slash at its end: the page loads its files relative to that. */
 static int redirect(request_rec *r, const struct mrc_claim *claim)
 {
     const char *slash = *claim->rest == '/' ? "/" : "";
@@ -43,8 +43,8 @@ static int redirect(request_rec *r, const struct mrc_claim *claim)
 }
 
 /*
- * The page names its hub, as any page of a site would; its own URL does not tell whether the hub's
- * path ends with a slash.
+ * Adds a link to the hub to the page, because the page's own URL does not show whether the path of
+ * the hub ends with a slash.
  */
 static struct mrc_bytes name_hub(request_rec *r, const struct mrc_claim *claim,
                                  const struct mrc_debugger_file *file)
@@ -75,7 +75,9 @@ int mrc_debugger_serve(request_rec *r, const struct mrc_claim *claim)
     while (file->name && strcmp(file->name, name))
         file++;
     if (!file->name)
-        return mrc_answer_problem(r, HTTP_NOT_FOUND, "the debugger has no such file");
+        return mrc_answer_problem(
+            r, HTTP_NOT_FOUND,
+            "the debugger has no such file: its page is at debug/ below the hub");
     apr_table_setn(r->headers_out, "Content-Security-Policy", CONTENT_SECURITY_POLICY);
     apr_table_setn(r->headers_out, "Referrer-Policy", "no-referrer");
     apr_table_setn(r->headers_out, "Cross-Origin-Opener-Policy", "same-origin");

@@ -1,5 +1,5 @@
 /*
- * MercureDebugger: the page at HUB/debug/ and its parts.
+ * MercureDebugger: the page at HUB/debug/ and the files that it loads.
  */
 #ifndef MRC_HTTPD_RESOURCE_DEBUGGER_H
 #define MRC_HTTPD_RESOURCE_DEBUGGER_H
@@ -8,7 +8,8 @@
 
 struct mrc_claim;
 
-/* Answers R, a GET or HEAD on a path of the debugger (mrc_paths_skip_debugger()). */
+/* Answers R, a GET or HEAD for a path of the debugger (mrc_paths_skip_debugger()). Returns the
+ * value for the handler to return. */
 int mrc_debugger_serve(request_rec *r, const struct mrc_claim *claim);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The files of src/debugger, as the build makes them part of the module.
+ * The files of src/debugger. The build generates debugger_files.c from them (src/debugger/embed).
  */
 #ifndef MRC_HTTPD_RESOURCE_DEBUGGER_FILES_H
 #define MRC_HTTPD_RESOURCE_DEBUGGER_FILES_H
@@ -12,7 +12,7 @@ struct mrc_debugger_file {
     size_t len;
 };
 
-/* A NULL name ends it. */
+/* The last element has no name. */
 extern const struct mrc_debugger_file mrc_debugger_files[];
 
 #endif

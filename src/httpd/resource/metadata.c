@@ -13,7 +13,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/route/claim.h"
 
-/* What it says changes with the configuration alone. */
+/* The document changes only with the configuration. */
 #define CACHE_CONTROL "max-age=300"
 
 static json_t *make_list(const apr_array_header_t *texts)

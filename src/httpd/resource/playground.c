@@ -23,7 +23,7 @@
 
 #define TOKEN_SECONDS 86400
 
-/* Parameters of an echo's query. */
+/* The most parameters of a query below /playground/. */
 #define PARAMETERS_MAX 100
 
 /* ---- the token --------------------------------------------------------------------------------*/
@@ -39,7 +39,7 @@ static json_t *make_claims(const char *audience, const char *id)
                      "actions", "publish", "subscribe", "topics", "match", "*");
 }
 
-/* A token as text, which the caller free()s; NULL: out of memory. */
+/* A token as text, which the caller free()s. NULL: out of memory, or no randomness. */
 static char *mint(request_rec *r, const struct mrc_claim *claim)
 {
     const struct mrc_settings *settings = mrc_claim_settings(r, claim);
@@ -75,7 +75,7 @@ int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim)
     text = apr_psprintf(r->pool, "{\"token\":\"%s\",\"example\":\"%sbooks/1\"}\n", token,
                         MRC_PATHS_PLAYGROUND);
     free(token);
-    /* For the debugger, and not for every site that its user visits. */
+    /* The token is for the debugger. Other sites that its user visits must not read it. */
     apr_table_unset(r->headers_out, "Access-Control-Allow-Origin");
     apr_table_setn(r->headers_out, "Cross-Origin-Resource-Policy", "same-origin");
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
@@ -84,7 +84,7 @@ int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim)
 
 /* ---- the echo ---------------------------------------------------------------------------------*/
 
-/* The parameter `body` of R, in its pool; NULL: there is none. */
+/* The parameter `body` of R, in its pool. NULL: there is none. */
 static const char *find_body(request_rec *r)
 {
     struct mrc_error error = {""};

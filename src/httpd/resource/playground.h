@@ -1,6 +1,6 @@
 /*
- * MercurePlayground: for development. The hub trusts an issuer of its own, whose tokens grant
- * everything and are handed to whoever opens the debugger; and below /playground/ any path is a
+ * MercurePlayground, for development. The hub trusts an issuer of its own. Its tokens grant
+ * everything, and everybody who opens the debugger gets one. Below /playground/ every path is a
  * resource that names the hub (draft, "Discovery").
  */
 #ifndef MRC_HTTPD_RESOURCE_PLAYGROUND_H
@@ -10,12 +10,14 @@
 
 struct mrc_claim;
 
-/* Answers R with a fresh token that grants everything. */
+/* Answers R with a new token that grants everything. Returns the value for the handler to return.
+ */
 int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim);
 
 /*
- * Answers R, a GET or HEAD below MRC_PATHS_PLAYGROUND: the parameter `body`, or a document that
- * names the resource; with links to the hub and to itself.
+ * Answers R, a GET or HEAD below MRC_PATHS_PLAYGROUND, with the parameter `body`, or with a
+ * document that has the URL of the resource. The field Link names the hub and the resource. Returns
+ * the value for the handler to return.
  */
 int mrc_playground_serve_echo(request_rec *r, const struct mrc_claim *claim);
 

@@ -23,10 +23,10 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* Fields of a form beside its topics: the known ones, and what publishers may add. */
+/* The most fields of a form besides its topics: the known ones, and any that publishers add. */
 #define OTHER_FIELDS_MAX 1000
 
-/* The state of one request to publish. What the steps below open, clear() frees. */
+/* The state of one publication request. clear() frees what the steps below open. */
 struct publishing {
     request_rec *r;
     const struct mrc_claim *claim;
@@ -42,8 +42,9 @@ static void clear(struct publishing *publishing)
     mrc_token_unref(publishing->token);
 }
 
-/* ---- the steps: each returns DECLINED, or what the handler returns since R has been answered
- * ---*/
+/* ---- the steps --------------------------------------------------------------------------------
+ * Each returns DECLINED to go on; otherwise R has been answered, and the handler returns the value.
+ */
 
 static int authorize(struct publishing *publishing)
 {
@@ -52,7 +53,7 @@ static int authorize(struct publishing *publishing)
 
     if (status == DECLINED && publishing->token)
         return DECLINED;
-    r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
+    r->connection->keepalive = AP_CONN_CLOSE; /* because the body is not read */
     return status == DECLINED ? mrc_challenge_missing(r, "publishing") : status;
 }
 
@@ -132,9 +133,10 @@ static int store(struct publishing *publishing)
     apr_status_t status;
 
     if (!hub)
-        return mrc_answer_retry(r, "this server process serves no hub now: try again");
+        return mrc_answer_retry(r, "this server process does not serve the hub now: try again");
     if (mrc_publication_make_id(publication, hub) != APR_SUCCESS)
-        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server has no randomness");
+        return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
+                                  "the server cannot make an id: it has no source of randomness");
     status = mrc_publication_store(publication, hub, apr_time_now());
     if (status == APR_SUCCESS)
         return DECLINED;

@@ -8,7 +8,7 @@
 
 struct mrc_claim;
 
-/* Answers R; the value for the handler to return. */
+/* Answers R. Returns the value for the handler to return. */
 int mrc_publish(request_rec *r, const struct mrc_claim *claim);
 
 #endif

@@ -22,12 +22,13 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* One kind of resource of a hub. */
+/* A resource of a hub. */
 struct resource {
-    const char *methods; /* as in Allow */
-    const char *mend;    /* for a client that comes with another method */
+    const char *methods; /* for the field Allow */
+    const char *fix;     /* detail for a client that uses another method */
 
-    /* Answers R; what the handler returns. DECLINED: not with this method. */
+    /* Answers R. Returns the value for the handler to return. DECLINED: another method is needed.
+     */
     int (*serve)(request_rec *r, const struct mrc_claim *claim);
 };
 
@@ -42,7 +43,7 @@ static int serve_hub(request_rec *r, const struct mrc_claim *claim)
 
 static const struct resource hub_resource = {
     .methods = "GET, HEAD, QUERY, POST, OPTIONS",
-    .mend = "a hub takes GET or QUERY to subscribe and POST to publish",
+    .fix = "use GET or QUERY to subscribe to the hub, and POST to publish",
     .serve = serve_hub,
 };
 
@@ -53,7 +54,7 @@ static int serve_subscriptions(request_rec *r, const struct mrc_claim *claim)
 
 static const struct resource subscriptions_resource = {
     .methods = "GET, HEAD, OPTIONS",
-    .mend = "the hub's subscriptions are there to be read, with GET or HEAD",
+    .fix = "the hub's subscriptions can only be read: use GET or HEAD",
     .serve = serve_subscriptions,
 };
 
@@ -64,7 +65,7 @@ static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
 
 static const struct resource metadata_resource = {
     .methods = "GET, HEAD, OPTIONS",
-    .mend = "the hub's metadata is there to be read, with GET or HEAD",
+    .fix = "the hub's metadata can only be read: use GET or HEAD",
     .serve = serve_metadata,
 };
 
@@ -75,7 +76,7 @@ static int serve_debugger(request_rec *r, const struct mrc_claim *claim)
 
 static const struct resource debugger_resource = {
     .methods = "GET, HEAD, OPTIONS",
-    .mend = "the debugger is a page, to be read with GET",
+    .fix = "the debugger can only be read: use GET or HEAD",
     .serve = serve_debugger,
 };
 
@@ -86,11 +87,11 @@ static int serve_echo(request_rec *r, const struct mrc_claim *claim)
 
 static const struct resource echo_resource = {
     .methods = "GET, HEAD, OPTIONS",
-    .mend = "resources of the playground are there to be read, with GET or HEAD",
+    .fix = "resources of the playground can only be read: use GET or HEAD",
     .serve = serve_echo,
 };
 
-/* What CLAIM names; NULL: there is no such resource. */
+/* The resource that CLAIM names. NULL: there is no such resource. */
 static const struct resource *find_resource(const struct mrc_claim *claim,
                                             const struct mrc_settings *settings)
 {
@@ -121,7 +122,7 @@ static int serve_options(request_rec *r, const struct mrc_settings *settings, co
     return mrc_answer_send(r, HTTP_NO_CONTENT, NULL, mrc_bytes_of(""));
 }
 
-/* For a request whose body nobody has read. */
+/* Answers a request whose body has not been read. */
 static int refuse(request_rec *r, int status, const char *detail)
 {
     int answered = mrc_body_discard(r);
@@ -141,8 +142,8 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
     mrc_cors_add_headers(r, settings);
     if (claim->is_malformed)
         return refuse(r, HTTP_BAD_REQUEST,
-                      "the URL's path cannot be decoded: it holds %00, or a % that stands for "
-                      "itself and is not written %25");
+                      "the path of the URL cannot be decoded: it contains %00, or a % without two "
+                      "hexadecimal digits after it (write %25 for the character itself)");
     if (!resource)
         return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");
     if (r->method_number == M_OPTIONS)
@@ -151,7 +152,7 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
     if (status != DECLINED)
         return status;
     apr_table_setn(r->headers_out, "Allow", resource->methods);
-    return refuse(r, HTTP_METHOD_NOT_ALLOWED, resource->mend);
+    return refuse(r, HTTP_METHOD_NOT_ALLOWED, resource->fix);
 }
 
 int mrc_request_handler(request_rec *r)
@@ -162,7 +163,8 @@ int mrc_request_handler(request_rec *r)
         return DECLINED;
     if (r->main) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
-                      "MRC0703: a hub answers clients, and no page that includes it");
+                      "MRC0703: a subrequest was refused, because a hub answers only requests of "
+                      "clients");
         return HTTP_NOT_FOUND;
     }
     return serve(r, claim);

@@ -1,6 +1,7 @@
 mod_mercure_la_SOURCES += \
 	%D%/debugger.c %D%/debugger.h \
 	%D%/debugger_files.h \
+	%D%/matchers.c %D%/matchers.h \
 	%D%/metadata.c %D%/metadata.h \
 	%D%/playground.c %D%/playground.h \
 	%D%/publish.c %D%/publish.h \

@@ -6,10 +6,8 @@
 #include "http_protocol.h"
 
 #include "core/protocol/form.h"
-#include "core/protocol/subscription.h"
 #include "core/protocol/update.h"
 #include "core/token/token.h"
-#include "core/topic/matcher.h"
 #include "httpd/access/authorize.h"
 #include "httpd/access/challenge.h"
 #include "httpd/access/client.h"
@@ -21,6 +19,7 @@
 #include "httpd/carrier/choose.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/resource/matchers.h"
 #include "httpd/route/claim.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/patterns.h"
@@ -28,17 +27,17 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* Parameters of a query, and of a body, beside the matchers; the length of both is bounded. */
+/* The most parameters of a query or a body besides the matchers. The length of both is limited. */
 #define OTHER_PARAMETERS_MAX 1000
 
-/* The state of one request to subscribe. What the steps below open, clear() frees. */
+/* The state of one subscription request. clear() frees what the steps below open. */
 struct subscribing {
     request_rec *r;
     const struct mrc_claim *claim;
     const struct mrc_settings *settings; /* the Location's */
     struct mrc_form *query, *body;
     struct mrc_hub *hub;
-    struct mrc_subscription subscription; /* has the token; views point into the forms */
+    struct mrc_subscription subscription; /* owns the token; its views point into the forms */
     struct mrc_subscriber *subscriber;
 };
 
@@ -49,100 +48,9 @@ static void clear(struct subscribing *subscribing)
     mrc_form_free(subscribing->body);
 }
 
-/* ---- matchers ---------------------------------------------------------------------------------*/
+/* ---- the request ------------------------------------------------------------------------------*/
 
-/* What a subscription is read with. */
-struct reader {
-    struct mrc_hub *hub;
-    const char *base;                    /* of relative URL Patterns and topics */
-    const struct mrc_settings *settings; /* the hub's */
-    struct mrc_error *error;
-    size_t patterns;      /* so far */
-    size_t pattern_bytes; /* what they occupy */
-};
-
-/* Counts MATCHER among what the subscription makes the hub hold. */
-static enum mrc_err charge(struct reader *reader, const struct mrc_matcher *matcher)
-{
-    if (mrc_matcher_get_type(matcher) == MRC_MATCHER_EXACT)
-        return MRC_OK;
-    reader->patterns++;
-    reader->pattern_bytes += mrc_matcher_size(matcher);
-    if (reader->pattern_bytes <= MRC_PATTERNS_SUBSCRIPTION_BYTES)
-        return MRC_OK;
-    return mrc_error_set(
-        reader->error, MRC_ELIMIT,
-        "the patterns of a subscription may need %zu bytes when they are compiled: "
-        "use fewer, or simpler ones",
-        MRC_PATTERNS_SUBSCRIPTION_BYTES);
-}
-
-/* The hub is full: is it this subscription alone that fills it? */
-static enum mrc_err explain_full(const struct reader *reader)
-{
-    if (reader->patterns < (size_t)reader->settings->limit_patterns)
-        return MRC_EFULL;
-    return mrc_error_set(reader->error, MRC_ELIMIT,
-                         "the hub holds at most %" APR_INT64_T_FMT " URL Patterns",
-                         reader->settings->limit_patterns);
-}
-
-static enum mrc_err add_matcher(struct reader *reader, struct mrc_subscription *subscription,
-                                const struct mrc_subscription_matcher *asked)
-{
-    enum mrc_matcher_type type = MRC_MATCHER_TEMPLATE;
-    struct mrc_matcher *matcher;
-    enum mrc_err err;
-
-    if (asked->type.ptr && mrc_matcher_type_parse(asked->type, &type))
-        return mrc_error_set(reader->error, MRC_EINVAL,
-                             "a parameter whose name begins with match_ names no matcher type of "
-                             "this hub: use match, match_exact or match_urlpattern");
-    err = mrc_patterns_get(mrc_hub_patterns(reader->hub), type, asked->value, reader->base,
-                           reader->error, &matcher);
-    if (err)
-        return err == MRC_EFULL ? explain_full(reader) : err;
-    subscription->matchers[subscription->matchers_count++] = matcher;
-    return charge(reader, matcher);
-}
-
-/* Compiles what REQUEST asks for; the cursor is a view as REQUEST has it. */
-static enum mrc_err compile(struct reader *reader, const struct mrc_subscription_request *request,
-                            struct mrc_subscription *subscription)
-{
-    enum mrc_err err = MRC_OK;
-
-    subscription->has_cursor = request->has_cursor;
-    subscription->cursor = request->cursor;
-    subscription->matchers = calloc(request->matchers_count, sizeof(*subscription->matchers));
-    if (!subscription->matchers)
-        return MRC_ENOMEM;
-    for (size_t i = 0; i < request->matchers_count && !err; i++)
-        err = add_matcher(reader, subscription, &request->matchers[i]);
-    return err;
-}
-
-/* Views of the cursor point into QUERY or BODY, each of which may be NULL. */
-static enum mrc_err read_matchers(struct reader *reader, const struct mrc_form *query,
-                                  const struct mrc_form *body, bool is_legacy,
-                                  struct mrc_subscription *subscription)
-{
-    struct mrc_subscription_rules rules = {
-        .matchers_max = (size_t)reader->settings->limit_matchers,
-        .value_max_bytes = (size_t)reader->settings->limit_pattern_bytes,
-        .is_legacy = is_legacy,
-    };
-    struct mrc_subscription_request request;
-    enum mrc_err err = mrc_subscription_parse(query, body, &rules, reader->error, &request);
-
-    if (err)
-        return err;
-    err = compile(reader, &request, subscription);
-    mrc_subscription_request_clear(&request);
-    return err;
-}
-
-/* The Last-Event-ID field, if it says anything, comes before the parameter. */
+/* The field Last-Event-ID takes precedence over the parameter, unless it is empty. */
 static void read_cursor_field(const request_rec *r, struct mrc_subscription *subscription)
 {
     const char *field = apr_table_get(r->headers_in, "Last-Event-ID");
@@ -153,29 +61,30 @@ static void read_cursor_field(const request_rec *r, struct mrc_subscription *sub
     }
 }
 
-/* The hub holds as many patterns as it may. */
-static int turn_away(const struct subscribing *subscribing)
+/* Refuses a subscription because the hub holds as many patterns as it may. */
+static int refuse_patterns(const struct subscribing *subscribing)
 {
     const struct mrc_settings *settings = mrc_claim_hub_settings(subscribing->claim);
 
     if (mrc_patterns_should_report(mrc_hub_patterns(subscribing->hub)))
         ap_log_rerror(
             APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
-            "MRC0704: hub %s: its subscribers listen with as many patterns as MercureLimit "
+            "MRC0704: hub %s: its subscribers use as many patterns as MercureLimit "
             "patterns=%" APR_INT64_T_FMT " compiled=%" APR_INT64_T_FMT
-            " allows: subscriptions with new ones are turned away",
+            " allows, so subscriptions with new patterns are refused: raise these options, or use "
+            "exact topics",
             subscribing->claim->location->hub->label, settings->limit_patterns,
             settings->limit_compiled_bytes);
     return mrc_answer_later(subscribing->r,
-                            "the hub holds as many URL Patterns of its subscribers as it may: "
-                            "use exact matchers, or try again");
+                            "the hub already holds as many URL Patterns of its subscribers as it "
+                            "may: use exact matchers, or try again");
 }
 
 /* ---- the head of a stream ---------------------------------------------------------------------*/
 
 /*
- * Nothing comes after a stream on its connection, which the client is told (RFC 9112, 9.6); HTTP/2
- * has no such field. Said here, since httpd sends no chunks on a connection that it itself closes.
+ * No request follows a stream on its connection, and `Connection: close` says so (RFC 9112, 9.6);
+ * HTTP/2 has no such field. It is not left to httpd, which would then send no chunks.
  */
 static void add_stream_headers(request_rec *r)
 {
@@ -192,7 +101,7 @@ static void add_last_event_id(const struct subscribing *subscribing, struct mrc_
     if (!text)
         return;
     apr_table_setn(r->headers_out, "Mercure-Last-Event-ID", text);
-    if (subscribing->settings->legacy) /* what the field was called in protocol 0.x */
+    if (subscribing->settings->legacy) /* the name of the field in protocol 0.x */
         apr_table_setn(r->headers_out, "Last-Event-ID", text);
 }
 
@@ -203,15 +112,16 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
 
     if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, subscribing->r,
-                      "MRC0705: hub %s: a subscription failed", label);
+                      "MRC0705: hub %s: a subscription could not be opened", label);
     else
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, subscribing->r,
                       "MRC0706: hub %s refuses a subscription: %s", label, failure->detail);
     return mrc_failure_answer(subscribing->r, failure);
 }
 
-/* ---- the steps: each returns DECLINED, or what the handler returns since R has been answered
- * ---*/
+/* ---- the steps --------------------------------------------------------------------------------
+ * Each returns DECLINED to go on; otherwise R has been answered, and the handler returns the value.
+ */
 
 static int authorize(struct subscribing *subscribing, bool has_body)
 {
@@ -256,7 +166,8 @@ static int find_hub(struct subscribing *subscribing)
     subscribing->hub = mrc_this_child_hub(subscribing->claim->location->hub->index);
     if (subscribing->hub && mrc_this_child_is_serving())
         return DECLINED;
-    return mrc_answer_later(subscribing->r, "this server process serves no hub now: try again");
+    return mrc_answer_later(subscribing->r,
+                            "this server process does not serve the hub now: try again");
 }
 
 static int read_subscription(struct subscribing *subscribing)
@@ -264,25 +175,26 @@ static int read_subscription(struct subscribing *subscribing)
     const struct mrc_claim *claim = subscribing->claim;
     const apr_array_header_t *audiences =
         mrc_identity_audiences(subscribing->r, claim->location, subscribing->settings);
-    struct mrc_error error = {""};
-    struct reader reader = {
-        .hub = subscribing->hub,
+    const struct mrc_matchers_request request = {
+        .query = subscribing->query,
+        .body = subscribing->body,
+        .is_legacy = subscribing->settings->legacy,
         .base = APR_ARRAY_IDX(audiences, 0, const char *),
-        .settings = mrc_claim_hub_settings(claim),
-        .error = &error,
+        .hub = subscribing->hub,
+        .limits = mrc_claim_hub_settings(claim),
     };
-    enum mrc_err err = read_matchers(&reader, subscribing->query, subscribing->body,
-                                     subscribing->settings->legacy, &subscribing->subscription);
+    struct mrc_error error = {""};
+    enum mrc_err err = mrc_matchers_compile(&request, &error, &subscribing->subscription);
 
     if (err == MRC_EFULL)
-        return turn_away(subscribing);
+        return refuse_patterns(subscribing);
     if (err)
         return mrc_failure_answer_input(subscribing->r, err, &error, HTTP_BAD_REQUEST);
     read_cursor_field(subscribing->r, &subscribing->subscription);
     return DECLINED;
 }
 
-/* HEAD: what a stream's head would say, at once; nothing is opened, and nothing counted. */
+/* Answers HEAD with the head that a stream would have. Nothing is opened or counted. */
 static int answer_head(const struct subscribing *subscribing)
 {
     const struct mrc_subscription *subscription = &subscribing->subscription;
@@ -302,7 +214,7 @@ static int answer_head(const struct subscribing *subscribing)
     return OK;
 }
 
-/* The subscriber takes the matchers and the token, also on failure. */
+/* Opens the subscriber, which takes the matchers and the token over, also on failure. */
 static int open_subscriber(struct subscribing *subscribing)
 {
     struct mrc_subscription *subscription = &subscribing->subscription;
@@ -321,7 +233,7 @@ static int open_subscriber(struct subscribing *subscribing)
     return DECLINED;
 }
 
-/* Takes a place for the stream. If there is none, the subscriber is closed. */
+/* Takes a place for the stream. If there is none, closes the subscriber. */
 static int hold_place(const struct subscribing *subscribing, enum mrc_choice choice)
 {
     const char *problem = mrc_choose_hold(subscribing->r, choice);
@@ -332,39 +244,42 @@ static int hold_place(const struct subscribing *subscribing, enum mrc_choice cho
     return mrc_answer_later(subscribing->r, problem);
 }
 
-/* Announces the subscriptions of the subscriber, who is closed if that fails. */
+/* The roster is full; logged once a minute. */
+static void log_full_roster(const struct subscribing *subscribing)
+{
+    if (!mrc_hub_should_report_full(subscribing->hub, apr_time_now()))
+        return;
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
+                  "MRC0707: hub %s: its list of active subscriptions is full, so subscribers with "
+                  "many or long topic matchers, or long payloads, are refused: raise "
+                  "MercureMaxSubscribers, which the size of the list follows, or lower matchers= "
+                  "and pattern= of MercureLimit",
+                  subscribing->claim->location->hub->label);
+}
+
+/* Announces the subscriptions of the subscriber. If that fails, closes the subscriber. */
 static int announce(const struct subscribing *subscribing)
 {
-    const char *label = subscribing->claim->location->hub->label;
     apr_status_t status = mrc_subscriber_announce(subscribing->subscriber);
+    const struct mrc_failure *failure;
     request_rec *r = subscribing->r;
 
     if (status == APR_SUCCESS)
         return DECLINED;
     mrc_subscriber_close(subscribing->subscriber, MRC_END_REFUSED);
-    if (status == MRC_STATUS_TOO_LARGE)
-        return mrc_challenge(r, HTTP_UNAUTHORIZED, "invalid_token",
-                             "a payload of the access token is larger than this hub lists: "
-                             "64 KB at most");
-    if (status == APR_ENOSPC) {
-        if (mrc_hub_should_report_full(subscribing->hub, apr_time_now()))
-            ap_log_rerror(
-                APLOG_MARK, APLOG_WARNING, 0, r,
-                "MRC0707: hub %s: its list of active subscriptions is full, and subscribers with "
-                "many or long topic matchers, or long payloads, are turned away. Raise "
-                "MercureMaxSubscribers, which the list's size follows, or lower "
-                "MercureLimit matchers= and pattern=",
-                label);
-        return mrc_answer_later(r, "the hub's list of active subscriptions has no room for so "
-                                   "many topic matchers now: try again, or use fewer");
-    }
-    if (status != MRC_STATUS_SUPERSEDED)
+    failure = mrc_failure_of_announcement(status);
+    if (status == APR_ENOSPC)
+        log_full_roster(subscribing);
+    else if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
-                      "MRC0708: hub %s: a subscription could not be told", label);
-    return mrc_answer_later(r, "the hub could not tell of the subscription: try again");
+                      "MRC0708: hub %s: a subscription could not be announced",
+                      subscribing->claim->location->hub->label);
+    if (failure->http_status == HTTP_UNAUTHORIZED)
+        return mrc_challenge(r, failure->http_status, "invalid_token", failure->detail);
+    return mrc_answer_later(r, failure->detail);
 }
 
-/* Serves the subscriber, who is taken over. */
+/* Starts the stream of the subscriber, which is taken over. */
 static int serve(const struct subscribing *subscribing)
 {
     request_rec *r = subscribing->r;

@@ -1,5 +1,5 @@
 /*
- * Subscribing: GET and QUERY of the hub's URL, and HEAD, which opens nothing (draft,
+ * Subscribing: GET and QUERY of the hub's URL, and HEAD, which opens no stream (draft,
  * "Subscription").
  */
 #ifndef MRC_HTTPD_RESOURCE_SUBSCRIBE_H
@@ -9,7 +9,8 @@
 
 struct mrc_claim;
 
-/* Answers R, at its end for HEAD and errors, else with a stream; what the handler returns. */
+/* Answers R with a stream, which may outlive this call; HEAD and errors have no stream. Returns the
+ * value for the handler to return. */
 int mrc_subscribe(request_rec *r, const struct mrc_claim *claim);
 
 #endif

@@ -28,15 +28,15 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* A collection is written in pieces of about so many bytes, however many there are. */
+/* A list is written in pieces of about this size, so that its length does not matter. */
 #define PIECE_BYTES ((size_t)32 * 1024)
 
 #define CONTENT_TYPE        "application/json"
 #define LEGACY_CONTENT_TYPE "application/ld+json"
 
 /*
- * A client may keep the document, but asks each time whether it is still right; and nobody else may
- * keep it, as it is for those who may read it.
+ * A client may store the document, but must ask each time whether it is still valid. Shared caches
+ * must not store it, because not everybody may read it.
  */
 #define CACHE_CONTROL "private, no-cache, must-revalidate"
 
@@ -45,16 +45,17 @@ struct reading {
     request_rec *r;
     const struct mrc_claim *claim;
     struct mrc_token *token;
-    struct mrc_subscription_ref ref; /* what the URL names; views live in R's pool */
+    struct mrc_subscription_ref ref; /* what the URL names; its views live in R's pool */
     enum mrc_matcher_type type;      /* of the matcher that REF names, if it names one */
     struct mrc_hub *hub;
     const struct mrc_roster *roster;
-    struct mrc_bytes last_event_id; /* the newest before anything is listed */
+    struct mrc_bytes last_event_id; /* the newest id before the list is read */
 };
 
 /* ---- the URL ----------------------------------------------------------------------------------*/
 
-/* Reads what CLAIM names; the views live in POOL. A hub at `/` has its slash in its own path. */
+/* Parses the rest of CLAIM's URL; the views live in POOL. For a hub at `/`, the rest begins without
+ * a slash. */
 static bool parse(apr_pool_t *pool, const struct mrc_claim *claim, bool is_legacy,
                   struct mrc_subscription_ref *ref)
 {
@@ -66,7 +67,7 @@ static bool parse(apr_pool_t *pool, const struct mrc_claim *claim, bool is_legac
                                       apr_palloc(pool, strlen(rest) + 1), ref);
 }
 
-/* The content of BUF, which is freed, as a text in R's pool; NULL: out of memory. */
+/* The content of BUF, which is freed, as a text in R's pool. NULL: out of memory. */
 static const char *take_text(request_rec *r, struct mrc_buf *buf)
 {
     const char *text = mrc_buf_error(buf) ? NULL : apr_pstrmemdup(r->pool, buf->ptr, buf->len);
@@ -75,7 +76,7 @@ static const char *take_text(request_rec *r, struct mrc_buf *buf)
     return text;
 }
 
-/* The URL of REF, as the hub writes it. */
+/* The path of REF, as the hub writes it. NULL: out of memory. */
 static const char *url_of(request_rec *r, const struct mrc_claim *claim,
                           const struct mrc_subscription_ref *ref)
 {
@@ -87,8 +88,8 @@ static const char *url_of(request_rec *r, const struct mrc_claim *claim,
 }
 
 /*
- * Whether TOKEN lets its bearer read what REF names. The topic is the path of the URL, as the
- * client wrote it or, which names the same thing, as the hub writes it in the topics of events.
+ * Whether TOKEN grants subscribe on what REF names. The topic is the path of the URL: either as the
+ * client wrote it, or as the hub writes it in the topics of events.
  */
 static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct mrc_token *token,
                      const struct mrc_subscription_ref *ref)
@@ -101,11 +102,11 @@ static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct
            (own && mrc_token_grants(token, MRC_ACTION_SUBSCRIBE, mrc_bytes_of(own)));
 }
 
-/* ---- the head of an answer --------------------------------------------------------------------*/
+/* ---- the headers of an answer -----------------------------------------------------------------*/
 
 /*
- * The cursor is the newest id before anything is listed: what happens while the list is read is in
- * the events that follow it.
+ * The cursor is the newest id before the list is read. Changes that happen meanwhile are in the
+ * events after it, so a client that follows these events misses nothing.
  */
 static int add_head(struct reading *reading)
 {
@@ -119,7 +120,8 @@ static int add_head(struct reading *reading)
     status = mrc_subscriber_peek(reading->hub, mrc_bytes_of(""), apr_time_now(), &id);
     if (status != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
-                      "MRC0709: hub %s: its newest update cannot be read", location->hub->label);
+                      "MRC0709: hub %s: the id of its newest update cannot be read",
+                      location->hub->label);
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
                                   "the hub could not read its history");
     }
@@ -142,7 +144,7 @@ static int add_head(struct reading *reading)
     return DECLINED;
 }
 
-/* Whether the client has just this already (If-None-Match: a list of entity tags, or `*`). */
+/* Whether the client has this document already (If-None-Match: a list of entity tags, or `*`). */
 static bool is_known(request_rec *r)
 {
     return ap_condition_if_none_match(r, r->headers_out) >= AP_CONDITION_WEAK;
@@ -156,25 +158,25 @@ static int answer_known(request_rec *r)
 
 /* ---- the documents ----------------------------------------------------------------------------*/
 
-/* Whether ENTRY is one of those that the URL names, but for the subscriber. */
+/* Whether the URL names ENTRY's matcher. The subscriber is not compared. */
 static bool is_of_matcher(const struct reading *reading, const struct mrc_roster_entry *entry)
 {
     const struct mrc_subscription_ref *ref = &reading->ref;
 
     if (ref->is_legacy != (entry->type == MRC_MATCHER_TEMPLATE))
-        return false; /* each protocol has its own */
+        return false; /* each protocol lists only its own */
     return ref->variables == 0 ||
            (entry->type == reading->type && mrc_bytes_eq(entry->match, ref->match));
 }
 
-/* What is needed while a list goes out. */
+/* A list that is being sent. */
 struct list {
     const struct reading *reading;
     struct mrc_buf out;
     bool is_first;
 };
 
-/* Sends what is in the buffer; false: the client is gone. */
+/* Sends the bytes in the buffer. False: the client is gone, or there is no memory. */
 static bool send_piece(struct list *list)
 {
     struct mrc_bytes piece = mrc_buf_bytes(&list->out);
@@ -200,7 +202,7 @@ static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
     return mrc_buf_bytes(&list->out).len < PIECE_BYTES || send_piece(list);
 }
 
-/* Sends all entries that the URL names. False: the list is not whole. */
+/* Sends all entries that the URL names. False: the list is not complete. */
 static bool add_entries(struct list *list)
 {
     const struct mrc_roster *roster = list->reading->roster;
@@ -240,7 +242,7 @@ static int send_list(const struct reading *reading)
     mrc_subscription_doc_end_list(&list.out);
     is_well = is_well && send_piece(&list);
     mrc_buf_free(&list.out);
-    /* Half a list shall not look like one: without the last chunk the client knows. */
+    /* Without the last chunk, the client notices that the list is not complete. */
     if (!is_well)
         r->connection->aborted = 1;
     return OK;
@@ -303,8 +305,9 @@ static int send_single(const struct reading *reading)
     return mrc_answer_send(r, HTTP_OK, content_type_of(&reading->ref), mrc_bytes_of(document));
 }
 
-/* ---- the steps: each returns DECLINED, or what the handler returns since R has been answered
- * ---*/
+/* ---- the steps --------------------------------------------------------------------------------
+ * Each returns DECLINED to go on; otherwise R has been answered, and the handler returns the value.
+ */
 
 static int authorize(struct reading *reading)
 {
@@ -313,17 +316,17 @@ static int authorize(struct reading *reading)
     if (status != DECLINED || reading->token)
         return status;
     return mrc_challenge(reading->r, HTTP_UNAUTHORIZED, NULL,
-                         "reading the subscriptions needs an access token: send it in an "
-                         "Authorization field, after Bearer");
+                         "reading the subscriptions needs an access token: send it in the field "
+                         "Authorization, after Bearer");
 }
 
-/* The token says which protocol's URLs count. */
+/* The token decides whose URLs are meant: those of protocol 0.x or the modern ones. */
 static int parse_url(struct reading *reading)
 {
     if (parse(reading->r->pool, reading->claim, mrc_token_is_legacy(reading->token), &reading->ref))
         return DECLINED;
     return mrc_answer_problem(reading->r, HTTP_NOT_FOUND,
-                              "subscriptions are found at /subscriptions below the hub's URL, "
+                              "subscriptions are at /subscriptions below the hub's URL, "
                               "at /subscriptions/{match_type}/{match}, and at "
                               "/subscriptions/{match_type}/{match}/{subscriber}; with a "
                               "token of protocol 0.x at "
@@ -338,7 +341,7 @@ static int check_grants(const struct reading *reading)
                          "the access token does not grant subscribe on this URL's path");
 }
 
-/* A child of an older configuration has a list that is no longer updated. */
+/* The list of a child with an older configuration is no longer updated, so it is not used. */
 static int find_roster(struct reading *reading)
 {
     struct mrc_hub *hub = mrc_this_child_hub(reading->claim->location->hub->index);
@@ -359,7 +362,7 @@ static int parse_type(struct reading *reading)
         mrc_matcher_type_parse(ref->match_type, &reading->type) == MRC_OK)
         return DECLINED;
     return mrc_answer_problem(reading->r, HTTP_NOT_FOUND,
-                              "the URL names no matcher type of this hub: exact or urlpattern");
+                              "the URL names no matcher type of this hub: use exact or urlpattern");
 }
 
 static int send_body(const struct reading *reading)

@@ -27,7 +27,7 @@
 #define WORK_PER_TURN    500 /* streams of "ready" that write in one turn */
 #define REPLAYS_PER_TURN 100 /* streams of "replaying" that write beside them */
 #define CLOSES_PER_TURN  500
-#define GATE_WAIT_MS     100 /* between two questions whether a carrier may be closed */
+#define CLOSE_WAIT_MS    100 /* between two questions whether a carrier may be closed */
 #define STOP_US          ((int64_t)2000 * 1000) /* a loop that stops waits this long for carriers */
 #define RETRY_MIN_MS     500
 #define RETRY_SPREAD_MS  2500
@@ -104,7 +104,7 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
  * may take a while until its carrier can be closed. A stream that is in a list of ready streams
  * comes here again when it is taken from there.
  */
-static void bury(struct mrc_loop *loop, struct mrc_stream *stream)
+static void retire(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     mrc_feed_remove(loop->feed, stream);
     mrc_wheel_clear(&loop->wheel, &stream->timer);
@@ -119,7 +119,7 @@ static void end(struct mrc_loop *loop, struct mrc_stream *stream, enum mrc_end w
     if (stream->state == MRC_STREAM_ENDING)
         return;
     mrc_stream_end(stream, why);
-    bury(loop, stream);
+    retire(loop, stream);
 }
 
 static void take_ready(void *ctx, struct mrc_stream *stream)
@@ -129,7 +129,7 @@ static void take_ready(void *ctx, struct mrc_stream *stream)
 
 static void take_ended(void *ctx, struct mrc_stream *stream)
 {
-    bury(ctx, stream);
+    retire(ctx, stream);
 }
 
 static void work(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us)
@@ -154,12 +154,12 @@ static void work(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_u
         mrc_list_append(&loop->reading, &stream->link);
         break;
     case MRC_STREAM_ENDED:
-        bury(loop, stream);
+        retire(loop, stream);
         break;
     }
 }
 
-/* Goes on with streams whose page is read, or whose time is up however long the disk takes; buries
+/* Goes on with streams whose page is read, or whose time is up however long the disk takes; retires
  * those that have ended meanwhile. */
 static void collect_readings(struct mrc_loop *loop)
 {
@@ -181,7 +181,7 @@ static void collect_readings(struct mrc_loop *loop)
         }
         stream->is_ready = false;
         if (has_ended)
-            bury(loop, stream);
+            retire(loop, stream);
         else
             make_ready(loop, stream);
     }
@@ -217,7 +217,7 @@ static void work_list(struct mrc_loop *loop, struct mrc_list *list, int max, int
         fetch_ahead(list);
         stream->is_ready = false;
         if (stream->state == MRC_STREAM_ENDING)
-            bury(loop, stream);
+            retire(loop, stream);
         else
             work(loop, stream, now_us);
     }
@@ -273,7 +273,7 @@ static void take_socket(struct mrc_source *source, struct mrc_loop *loop, uint32
         if (mrc_stream_flush(stream, mrc_clock_us()))
             make_ready(loop, stream);
         else
-            bury(loop, stream);
+            retire(loop, stream);
     }
 }
 
@@ -379,7 +379,7 @@ static void expire_timers(struct mrc_loop *loop)
         if (mrc_stream_tick(stream, loop->heartbeat, now_us))
             make_ready(loop, stream);
         else if (stream->state == MRC_STREAM_ENDING)
-            bury(loop, stream);
+            retire(loop, stream);
         else
             set_timer(loop, stream);
     }
@@ -465,7 +465,7 @@ static int wait_ms(const struct mrc_loop *loop, bool busy)
     if (busy || has_work(loop))
         return 0;
     if (loop->ended.first)
-        ms = GATE_WAIT_MS;
+        ms = CLOSE_WAIT_MS;
     timer_ms = mrc_wheel_wait_ms(&loop->wheel, mrc_clock_us());
     return timer_ms >= 0 && timer_ms < ms ? timer_ms : ms;
 }

@@ -767,7 +767,8 @@ START_TEST(signing_reports_unusable_keys)
 
     ck_assert_int_eq(mrc_sign_jws(MRC_ALG_ES384, mrc_bytes_of(pem), json, json, &error, &token),
                      MRC_EINVAL);
-    ck_assert_words(error, "ES384 does not fit the private key of an EC public key on P-256");
+    ck_assert_words(
+        error, "ES384 does not fit this private key, which belongs to an EC public key on P-256");
     ck_assert_int_eq(mrc_sign_jws(MRC_ALG_RS256, mrc_bytes_of(pem), json, json, &error, &token),
                      MRC_EINVAL);
     ck_assert_int_eq(

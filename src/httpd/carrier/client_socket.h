@@ -1,0 +1,30 @@
+/*
+ * The client's socket, below httpd's filters. Any thread; nothing here blocks.
+ */
+#ifndef MRC_HTTPD_CARRIER_CLIENT_SOCKET_H
+#define MRC_HTTPD_CARRIER_CLIENT_SOCKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "httpd.h"
+
+/*
+ * Makes one more descriptor of the socket of C, for the caller to close: the socket stays open when
+ * httpd closes its own. Fails if the process has no descriptor left, or if httpd has closed its.
+ */
+apr_status_t mrc_client_socket_dup(conn_rec *c, int *ret_fd);
+
+/* Sets up FD for a stream that ends when its client takes no byte for DISPATCH_TIMEOUT_US. */
+void mrc_client_socket_set_options(int fd, int64_t dispatch_timeout_us);
+
+/* The number of bytes that the kernel holds because the client has not taken them. */
+size_t mrc_client_socket_unsent_bytes(int fd);
+
+/*
+ * Reads and drops what the client has sent, before FD is closed. If unread input is left, the
+ * kernel resets the connection, and the client may lose the last bytes of its stream.
+ */
+void mrc_client_socket_drop_input(int fd);
+
+#endif

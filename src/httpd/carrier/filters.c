@@ -1,0 +1,105 @@
+#include "httpd/carrier/filters.h"
+
+#include "http_core.h"
+#include "util_filter.h"
+
+/* They gather output, or wait. A stream does not need what they do to a body. */
+static const char *const delaying[] = {
+    "BUFFER",
+    "RATE_LIMIT",
+    "DEFLATE",
+    "BROTLI_COMPRESS",
+    "BYTYPE:BUFFER",
+    "BYTYPE:DEFLATE",
+    "BYTYPE:RATE_LIMIT",
+    "CACHE_SAVE",
+    "CACHE_SAVE_SUBREQ",
+    "BYTYPE:BROTLI_COMPRESS",
+};
+
+/* They pass bytes on as they come. LOGIO_TTFB_OUT notes the time and removes itself. */
+static const char *const immediate[] = {
+    "BYTERANGE",         "CHUNK",           "CONTENT_LENGTH",    "HTTP_HEADER", "HTTP_OUTERROR",
+    "FIXUP_HEADERS_OUT", "MODSECURITY_OUT", "FIXUP_HEADERS_ERR", "MOD_EXPIRES", "MOD_SESSION_OUT",
+    "LOGIO_TTFB_OUT",    "OLD_WRITE",
+};
+
+/* Of these, the ones that need to see everything that is sent. */
+static const char *const inspecting[] = {"MODSECURITY_OUT"};
+
+/* Filters of connections that work only while a request is read. */
+static const char *const of_reading[] = {"REQTIMEOUT"};
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static bool is_one_of(const ap_filter_t *filter, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!ap_cstr_casecmp(filter->frec->name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool is_of_request(const ap_filter_t *filter)
+{
+    return filter && filter->frec->ftype < AP_FTYPE_CONNECTION;
+}
+
+void mrc_filters_remove_delaying(request_rec *r)
+{
+    ap_filter_t *filter = r->output_filters;
+
+    while (is_of_request(filter)) {
+        ap_filter_t *next = filter->next;
+
+        if (is_one_of(filter, delaying, COUNT(delaying)))
+            ap_remove_output_filter(filter);
+        filter = next;
+    }
+}
+
+bool mrc_filters_never_delay(const request_rec *r)
+{
+    for (ap_filter_t *filter = r->output_filters; is_of_request(filter); filter = filter->next) {
+        if (!is_one_of(filter, immediate, COUNT(immediate)))
+            return false;
+    }
+    return true;
+}
+
+/* The first filter of R's connection, if the stream can skip those of R; otherwise NULL. */
+static const ap_filter_t *skip_request(const request_rec *r)
+{
+    const ap_filter_t *filter = mrc_filters_never_delay(r) ? r->output_filters : NULL;
+
+    for (; is_of_request(filter); filter = filter->next) {
+        if (is_one_of(filter, inspecting, COUNT(inspecting)))
+            return NULL;
+    }
+    return filter;
+}
+
+/* Whether nothing but the network filter changes bytes that FILTER, the first of a connection,
+ * receives. NULL: no. */
+static bool leads_to_network(const ap_filter_t *filter)
+{
+    while (filter && is_one_of(filter, of_reading, COUNT(of_reading)))
+        filter = filter->next;
+    return filter && filter->frec == ap_core_output_filter_handle;
+}
+
+bool mrc_filters_can_skip_request(const request_rec *r)
+{
+    return skip_request(r) != NULL;
+}
+
+bool mrc_filters_can_skip_all(const request_rec *r)
+{
+    return leads_to_network(skip_request(r));
+}
+
+bool mrc_filters_can_skip_connection(const conn_rec *c)
+{
+    return leads_to_network(c->output_filters);
+}

@@ -1,0 +1,34 @@
+/*
+ * Writes to a client of HTTP/1.1 through httpd's output filters without blocking.
+ *
+ * A FLUSH bucket would block until the client has taken everything; without one, mod_ssl's filter
+ * gathers small writes and keeps them. So over TLS each write ends with a metadata bucket of no
+ * bytes, on which mod_ssl's filter passes on what it has. Then the network filter is called without
+ * a brigade, as the MPM does to complete a write: it sends what the socket takes, and keeps the
+ * rest.
+ *
+ * Called by the one thread that owns the connection.
+ */
+#ifndef MRC_HTTPD_CARRIER_NONBLOCKING_H
+#define MRC_HTTPD_CARRIER_NONBLOCKING_H
+
+#include "httpd.h"
+
+#include "apr_buckets.h"
+
+#include "hub/stream/carrier.h"
+
+/*
+ * Sends BRIGADE, at most MRC_CARRIER_WRITE_BYTES, through all filters of R, and empties it. PENDING
+ * if the network filter keeps some of it. Not to be called while PENDING: the network filter blocks
+ * when it holds too much.
+ */
+enum mrc_carrier_state mrc_nonblocking_write(request_rec *r, apr_bucket_brigade *brigade);
+
+/* The same for bytes that are framed already: they skip the filters of requests. */
+enum mrc_carrier_state mrc_nonblocking_write_framed(conn_rec *c, apr_bucket_brigade *brigade);
+
+/* Sends more of what the network filter keeps for C. */
+enum mrc_carrier_state mrc_nonblocking_flush(conn_rec *c);
+
+#endif
