@@ -21,7 +21,7 @@ int mrc_challenge(request_rec *r, int status, const char *error, const char *det
 
 int mrc_challenge_missing(request_rec *r, const char *what)
 {
-    const struct mrc_settings *settings = mrc_claim_settings(r, mrc_claim_get(r));
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, mrc_claim_get(r));
 
     return mrc_challenge(r, HTTP_UNAUTHORIZED, NULL,
                          apr_psprintf(r->pool,

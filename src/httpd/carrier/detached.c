@@ -321,7 +321,7 @@ static void hold_signals(conn_rec *c)
 int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber)
 {
     int64_t timeout_us =
-        mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
+        mrc_hub_get_limits(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
     struct mrc_carrier_detached *detached = create(r->connection);
     struct mrc_stream *stream;
     enum mrc_end end;

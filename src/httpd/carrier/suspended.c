@@ -297,7 +297,7 @@ static bool send_head(struct mrc_carrier_suspended *suspended, int64_t timeout_u
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscriber)
 {
     int64_t timeout_us =
-        mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
+        mrc_hub_get_limits(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
     struct mrc_carrier_suspended *suspended = create(r);
     enum mrc_end end;
 

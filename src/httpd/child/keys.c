@@ -80,7 +80,7 @@ apr_status_t mrc_keys_open(apr_pool_t *pchild, server_rec *main_server, struct m
     struct mrc_keeper_args args = {
         .sources = (const struct mrc_key_source *)catalogue->sources->elts,
         .count = (size_t)catalogue->sources->nelts,
-        .ca_file = mrc_hubs_jwks_ca_file(main_server),
+        .ca_file = mrc_hubs_server_settings(main_server)->jwks_ca_file,
         .report = log_report,
         .ctx = main_server,
     };

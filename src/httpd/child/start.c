@@ -14,6 +14,7 @@
 #include "httpd/child/keys.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/config/spec.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/hub/hub.h"
@@ -33,40 +34,6 @@ static apr_status_t stop_child(void *data)
     mrc_child_stop(state->child);
     mrc_jobs_stop(state->jobs); /* after the last jobs of the streams */
     return APR_SUCCESS;
-}
-
-static struct mrc_hub_policy policy_of(const struct mrc_hub_conf *hub)
-{
-    const struct mrc_settings *settings = hub->settings;
-
-    return (struct mrc_hub_policy){
-        .heartbeat_us = settings->heartbeat_s * APR_USEC_PER_SEC,
-        .lifetime_us = settings->lifetime_s * APR_USEC_PER_SEC,
-        .dispatch_timeout_us = settings->dispatch_timeout_s * APR_USEC_PER_SEC,
-        .backlog_bytes = (size_t)settings->backlog_bytes,
-        .subscribers_max = (uint64_t)settings->max_subscribers,
-        .patterns_max = (uint64_t)settings->limit_patterns,
-        .pattern_bytes_max = (uint64_t)settings->limit_compiled_bytes,
-        .per_address_max = (uint64_t)settings->max_per_address,
-        .per_token_max = (uint64_t)settings->max_per_token,
-        .history_dir = hub->history_dir,
-        .history_sync = (enum mrc_history_sync)settings->store_sync,
-    };
-}
-
-static struct mrc_child_hub *process_hubs(apr_pool_t *pool, const apr_array_header_t *hubs)
-{
-    struct mrc_child_hub *served = apr_pcalloc(pool, sizeof(*served) * (hubs->nelts + 1));
-
-    for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
-
-        served[i].key = hub->key;
-        served[i].policy = policy_of(hub);
-        served[i].policy.paths = (const char *const *)hub->url_paths->elts;
-        served[i].policy.paths_count = (size_t)hub->url_paths->nelts;
-    }
-    return served;
 }
 
 static void tell_unreadable(void *hub, uint64_t seq)
@@ -114,9 +81,9 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
     if (status == APR_SUCCESS)
         status = mrc_jobs_start(pchild, &state->jobs);
     if (status == APR_SUCCESS)
-        status = mrc_child_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
-                                 mrc_hubs_dispatchers(main_server), getpid(), (uint64_t)generation,
-                                 &state->child);
+        status = mrc_child_start(pchild, memory, mrc_spec_list(pchild, hubs), (size_t)hubs->nelts,
+                                 (unsigned)mrc_hubs_server_settings(main_server)->dispatchers,
+                                 getpid(), (uint64_t)generation, &state->child);
     return status;
 }
 

@@ -60,7 +60,7 @@ static struct mrc_bytes name_hub(request_rec *r, const struct mrc_claim *claim,
 
 int mrc_debugger_serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
     const char *name = mrc_paths_skip_debugger(claim->rest);
     const struct mrc_debugger_file *file = mrc_debugger_files;
     int status = mrc_body_discard(r);

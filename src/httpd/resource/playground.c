@@ -42,7 +42,7 @@ static json_t *make_claims(const char *audience, const char *id)
 /* A token as text, which the caller free()s. NULL: out of memory, or no randomness. */
 static char *mint(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
     const apr_array_header_t *names = mrc_identity_audiences(r, claim->location, settings);
     struct mrc_error error = {""};
     unsigned char random[16];

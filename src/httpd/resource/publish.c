@@ -59,7 +59,7 @@ static int authorize(struct publishing *publishing)
 
 static int read_form(struct publishing *publishing)
 {
-    const struct mrc_settings *settings = mrc_claim_hub_settings(publishing->claim);
+    const struct mrc_hub_settings *settings = mrc_claim_hub_settings(publishing->claim);
 
     return mrc_body_read_form(publishing->r, (size_t)settings->limit_body_bytes,
                               (size_t)settings->limit_topics + OTHER_FIELDS_MAX,
@@ -68,7 +68,7 @@ static int read_form(struct publishing *publishing)
 
 static int parse_update(struct publishing *publishing)
 {
-    const struct mrc_settings *settings = mrc_claim_hub_settings(publishing->claim);
+    const struct mrc_hub_settings *settings = mrc_claim_hub_settings(publishing->claim);
     const struct mrc_update_limits limits = {
         .topics_max = (size_t)settings->limit_topics,
         .field_max_bytes = (size_t)(settings->limit_field_bytes ? settings->limit_field_bytes
