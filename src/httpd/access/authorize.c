@@ -184,7 +184,7 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
         return mrc_answer_later(r, "the hub does not have the keys of the access token's issuer "
                                    "yet: try again");
     return mrc_challenge(
-        r, HTTP_UNAUTHORIZED, "invalid_token",
+        r, MRC_CHALLENGE_TOKEN,
         apr_psprintf(r->pool,
                      "this hub does not accept the access token: it needs the type at+jwt, the "
                      "signature of an issuer that this hub trusts, the audience %s, and an exp "

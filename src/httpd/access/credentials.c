@@ -28,7 +28,7 @@ static int malformed(request_rec *r, const char *detail)
 {
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "MRC0602: hub %s refuses a request: %s",
                   mrc_claim_get(r)->location->hub->label, detail);
-    return mrc_challenge(r, HTTP_BAD_REQUEST, "invalid_request", detail);
+    return mrc_challenge(r, MRC_CHALLENGE_REQUEST, detail);
 }
 
 /*

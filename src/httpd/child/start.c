@@ -36,7 +36,7 @@ static apr_status_t stop_child(void *data)
     return APR_SUCCESS;
 }
 
-static void tell_unreadable(void *hub, uint64_t seq)
+static void report_unreadable(void *hub, uint64_t seq)
 {
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
                  "MRC0213: hub %s: the update number %" APR_UINT64_T_FMT
@@ -51,7 +51,7 @@ static void watch_hubs(struct mrc_child *process, const apr_array_header_t *hubs
         struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
 
         if (hub)
-            mrc_hub_on_unreadable(hub, tell_unreadable, APR_ARRAY_IDX(hubs, i, void *));
+            mrc_hub_on_unreadable(hub, report_unreadable, APR_ARRAY_IDX(hubs, i, void *));
     }
 }
 

@@ -59,8 +59,8 @@ int mrc_metadata_serve(request_rec *r, const struct mrc_claim *claim)
         status = mrc_failure_answer_no_memory(r);
     if (status == DECLINED) {
         apr_table_setn(r->headers_out, "Cache-Control", CACHE_CONTROL);
-        status = mrc_answer_send(r, HTTP_OK, "application/json",
-                                 mrc_bytes_of(apr_pstrcat(r->pool, dumped, "\n", NULL)));
+        status = mrc_answer_ok(r, "application/json",
+                               mrc_bytes_of(apr_pstrcat(r->pool, dumped, "\n", NULL)));
     }
     free(dumped);
     return status;

@@ -24,6 +24,7 @@
 #include "hub/hub/hub.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -147,8 +148,9 @@ static int read_body(struct subscribing *subscribing)
 {
     const struct mrc_hub_settings *settings = mrc_claim_hub_settings(subscribing->claim);
 
-    return mrc_body_read_form(subscribing->r, (size_t)settings->limit_body_bytes,
-                              max_pairs(subscribing), HTTP_BAD_REQUEST, &subscribing->body);
+    return mrc_body_read_form(subscribing->r, MRC_INPUT_SUBSCRIPTION,
+                              (size_t)settings->limit_body_bytes, max_pairs(subscribing),
+                              &subscribing->body);
 }
 
 static int read_query(struct subscribing *subscribing)
@@ -158,7 +160,8 @@ static int read_query(struct subscribing *subscribing)
     enum mrc_err err = mrc_form_parse(mrc_bytes_of(args ? args : ""), max_pairs(subscribing),
                                       &error, &subscribing->query);
 
-    return err ? mrc_failure_answer_input(subscribing->r, err, &error, HTTP_BAD_REQUEST) : DECLINED;
+    return err ? mrc_failure_answer_input(subscribing->r, err, &error, MRC_INPUT_SUBSCRIPTION)
+               : DECLINED;
 }
 
 static int find_hub(struct subscribing *subscribing)
@@ -189,7 +192,7 @@ static int read_subscription(struct subscribing *subscribing)
     if (err == MRC_EFULL)
         return refuse_patterns(subscribing);
     if (err)
-        return mrc_failure_answer_input(subscribing->r, err, &error, HTTP_BAD_REQUEST);
+        return mrc_failure_answer_input(subscribing->r, err, &error, MRC_INPUT_SUBSCRIPTION);
     read_cursor_field(subscribing->r, &subscribing->subscription);
     return DECLINED;
 }
@@ -274,8 +277,8 @@ static int announce(const struct subscribing *subscribing)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
                       "MRC0708: hub %s: a subscription could not be announced",
                       subscribing->claim->location->hub->label);
-    if (failure->http_status == HTTP_UNAUTHORIZED)
-        return mrc_challenge(r, failure->http_status, "invalid_token", failure->detail);
+    if (status == MRC_STATUS_TOO_LARGE) /* a payload of the token */
+        return mrc_challenge(r, MRC_CHALLENGE_TOKEN, failure->detail);
     return mrc_answer_later(r, failure->detail);
 }
 
