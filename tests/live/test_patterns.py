@@ -53,7 +53,7 @@ def test_patterns_are_bounded(httpd):
     first = httpd.subscribe(patterns("/a/:x", "/b/:x"))
     second = httpd.subscribe(patterns("/c/:x"))
     wait_patterns(httpd, 3)
-    assert number(httpd, "MercurePatternBytes") > 3 * 1000
+    assert number(httpd, "MercurePatternBytes") > 3 * 500
     for _ in range(3):
         check_turned_away(httpd, patterns("/d/:x"))
     wait_patterns(httpd, 3)

@@ -22,8 +22,8 @@ console.log(`/*
  * The format characters (general category Cf) of Unicode 17.0.0, in ranges, in order.
  * Made by tests/node/make-utf8-cf.mjs; not to be edited by hand. For utf8.c only.
  */
-#ifndef MRC_CORE_UTF8_CF_H
-#define MRC_CORE_UTF8_CF_H
+#ifndef MRC_CORE_BASE_UTF8_CF_H
+#define MRC_CORE_BASE_UTF8_CF_H
 
 #include <stdint.h>
 
