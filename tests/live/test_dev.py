@@ -172,9 +172,11 @@ class Run:
         self.path = folder / "output"
         self.state = folder / "state"
         with open(self.path, "wb") as out:
+            # As from a terminal: what runs in the background of a script ignores SIGINT.
             self.process = subprocess.Popen(
-                ["bash", "-c", f". {DEV}\n{RUN}"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                cwd=folder, env=environment(self.state, BUILD=BUILD, PORT=str(self.port), MERCURE_MAX_SUBSCRIBERS="100", **more))
+                ["env", "--default-signal=INT", "bash", "-c", f". {DEV}\n{RUN}"],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=folder,
+                env=environment(self.state, BUILD=BUILD, PORT=str(self.port), MERCURE_MAX_SUBSCRIBERS="100", **more))
         try:
             wait_until(lambda: self.output().endswith("Ctrl-C ends the hub.\n") or self.process.poll() is not None, 60,
                        "the greeting")
