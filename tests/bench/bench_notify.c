@@ -39,7 +39,7 @@ enum way { SLEEP, FLOOD, BUSY, WAYS };
 static const char *const kind_names[KINDS] = {"eventfd", "stream pair", "datagram pair"};
 static const char *const way_names[WAYS] = {"sleep", "flood", "busy"};
 
-/* What the processes of one slice share. */
+/* Shared by the processes of one slice. */
 struct shared {
     _Atomic int go;
     _Atomic uint64_t runs; /* of the reader: how often it has taken wake-ups */

@@ -52,7 +52,7 @@ def test_documented_docker_command_serves(go, folder):  # noqa: F811
             assert stream.next().data == "hello"
         # The warnings on the short secrets name the variables, and no file that the launcher has written.
         for name, secret in SECRETS.items():
-            assert f"({name}): the secret has {len(secret)} bytes" in log.read_text(), log.read_text()
+            assert f"({name}) is weak: the secret has {len(secret)} bytes" in log.read_text(), log.read_text()
         assert "httpd.conf:" not in log.read_text()
 
 
@@ -213,7 +213,7 @@ REFUSED = [
     ("heartbeat 99999999999d", 1, "too long"), ("heartbeat 2d", 1, "MercureHeartbeat 172800"),
     ("max_request_body_size big", 1, "no size"), ("anonymous yes", 1, "Anonymous"), ("anonymous {\n}", 1, "remove it"),
     ("cors_origins", 1, "needs a value"), ("cors_origins {$NOT_SET}", 1, "NOT_SET is empty"),
-    ("cors_origins a.example", 1, "no origin"), ("cookie_name a b", 1, "takes one value"),
+    ("cors_origins a.example", 1, "not an origin"), ("cookie_name a b", 1, "takes one value"),
     ('\ncookie_name "a b"', 2, "MercureCookieName"), ("cookie_name {http.request.host}", 1, "placeholder"),
     ("cookie_name {file./etc/hostname}", 1, "placeholder"), ('cookie_name "a', 1, "does not end"),
     ("cookie_name <<END\na\nEND", 1, "heredocs"), ("protocol_version_compatibility 6", 1, "no such version"),
@@ -314,7 +314,7 @@ def test_keys_of_directives_replace_those_of_variables(go, folder):  # noqa: F81
     with serving(go, folder) as (port, log):
         assert post(port, old(publish=["*"], key=secret)).status == 200
         assert post(port, old(publish=["*"], key=SECRETS["MERCURE_SUBSCRIBER_JWT_KEY"])).status == 401
-        assert "(MERCURE_EXTRA_DIRECTIVES: line 3): the secret has 4 bytes" in log.read_text(), log.read_text()
+        assert "(MERCURE_EXTRA_DIRECTIVES: line 3) is weak: the secret has 4 bytes" in log.read_text(), log.read_text()
 
 
 def test_public_key_of_several_lines(go, folder):  # noqa: F811

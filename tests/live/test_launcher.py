@@ -340,7 +340,7 @@ def test_extra_directives_that_do_not_fit_the_hub_are_refused(env, folder):
     env.update(MERCURE_STORE="memory", MERCURE_EXTRA_DIRECTIVES="MercureHistory bytes=1")
     status, _, stderr = launch(env)
     assert status == 2, stderr
-    assert re.fullmatch(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: MercureHistory bytes=1 [^\n]+\n", stderr), stderr
+    assert re.fullmatch(r"mercure-hub: MERCURE_EXTRA_DIRECTIVES: MRC0103: MercureHistory bytes=1 [^\n]+\n", stderr), stderr
     assert os.listdir(folder) == ["data"]
 
 

@@ -342,14 +342,15 @@ static inline enum mrc_err explain_compile(struct mrc_bytes text, struct mrc_byt
                                            struct explained **ret_explained)
 {
     struct mrc_urlpattern_init init;
-    enum mrc_err err = MRC_EINVAL;
+    enum mrc_err err;
 
-    if (mrc_utf8_valid(text))
-        err = mrc_urlpattern_constructor_parse(text, error, &init);
+    if (!mrc_utf8_valid(text))
+        return mrc_error_set(error, MRC_EINVAL, "the pattern is not valid UTF-8");
+    err = mrc_urlpattern_constructor_parse(text, error, &init);
     if (err)
         return err;
     if (!base_url.ptr && !init.components[MRC_URLPATTERN_PROTOCOL].ptr)
-        return MRC_EINVAL;
+        return mrc_error_set(error, MRC_EINVAL, "the pattern has no scheme, and there is no base");
     init.base_url = base_url;
     return explain_compile_init(&init, error, ret_explained);
 }

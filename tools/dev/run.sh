@@ -94,6 +94,9 @@ cmd_run() {
     url=http${MERCURE_TLS_CERT:+s}://$host:$port/.well-known/mercure
     # httpd takes no IPv6 address as its name.
     name=${host/#\[*/localhost}
+    if [ "$(id -u)" = 0 ] && ! id www-data >/dev/null 2>&1; then
+        die "there is no user www-data: update-passwd makes it"
+    fi
     # What answers at the address must be this hub.
     if listens "$host" "$port"; then
         die "something listens at $host:$port already: end it, or run with --listen ADDRESS:ANOTHER-PORT"
@@ -149,9 +152,6 @@ cmd_run() {
         export MERCURE_DATA_DIR
     fi
 
-    if [ "$(id -u)" = 0 ] && ! id www-data >/dev/null 2>&1; then
-        die "there is no user www-data: update-passwd makes it"
-    fi
     # Started by root, the whole of httpd runs as www-data: a development server needs nothing of root.
     if [ "$(id -u)" = 0 ] && [ "${port:-0}" -ge 1024 ]; then
         chown www-data: "$state/tmp"

@@ -76,7 +76,7 @@ struct mrc_loop_args {
     void *ctx;
 };
 
-/* The struct lives in POOL. If it fails, nothing stays open. */
+/* The struct lives in POOL, which closes its wake-up. */
 apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
                            struct mrc_loop **ret_loop);
 

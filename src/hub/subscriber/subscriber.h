@@ -1,28 +1,27 @@
+/* clang-format off */
 /*
  * One subscriber: what it listens to, what it may read, and where it stands in the order of the
  * hub's updates.
  *
- *            open                      has read all that it missed
- *     ------------------> REPLAY <------------------------------> LIVE
- *                            |    the ring overwrote records       |
- *                            |    that it has not been given       |
- *                            |                                     |
- *                            |  the history does not have them     |
- *                            |  either; the token expired; the     |
- *                            |  hub moved; out of memory           |
- *                            +------------------+------------------+
- *                                               v
- *                                             CLOSED
+ *     open                has read all that it missed
+ *     -----> REPLAY ------------------------------------> LIVE
+ *              |  ^                                         |
+ *              |  +-----------------------------------------+
+ *              |        the ring has overwritten updates    |
+ *              |        that it has not been given          |
+ *              |                                            |
+ *              +--------> closed <--------------------------+
+ *                              for any enum mrc_end
  *
- *     what it reads          in REPLAY                        in LIVE
+ *     REPLAY    It reads by itself (replay.h): the ring or, with a durable history, first the disk
+ *               and then the ring.
+ *     LIVE      The dispatcher gives it each update of the ring that its filter (filter.h) lets
+ *               through, and it holds nothing to read with.
  *
- *     memory store           the ring, by itself (replay.h)   the dispatcher gives it every
- *     durable history        the disk, then the ring,         update of the ring that its
- *                            by itself (replay.h)             filter (filter.h) lets through
- *
- * In a thread of its own (waiters.h) a subscriber stays in REPLAY, and reads whenever it is woken.
- * A subscriber belongs to one thread at a time.
+ * A subscriber in a thread of its own (hub/stream/waiters.h) stays in REPLAY, and reads whenever it
+ * is woken. A subscriber belongs to one thread at a time.
  */
+/* clang-format on */
 #ifndef MRC_HUB_SUBSCRIBER_SUBSCRIBER_H
 #define MRC_HUB_SUBSCRIBER_SUBSCRIBER_H
 

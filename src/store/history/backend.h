@@ -1,5 +1,5 @@
 /*
- * What a back end of the history implements, and the state that all of them share.
+ * The functions that a back end of the history implements, and the state that all of them share.
  */
 #ifndef MRC_STORE_HISTORY_BACKEND_H
 #define MRC_STORE_HISTORY_BACKEND_H

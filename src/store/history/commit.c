@@ -181,7 +181,7 @@ static void finish_batch(const struct mrc_history_lmdb *history, struct batch *b
 static apr_status_t recover(const struct mrc_history_lmdb *history)
 {
     struct mrc_history_txn txn;
-    apr_status_t status = mrc_history_env_sync(history->env); /* before a publisher is told so */
+    apr_status_t status = mrc_history_env_sync(history->env); /* before publishers learn it */
     uint64_t last;
 
     if (!status)

@@ -346,7 +346,7 @@ static apr_status_t set_aside(int fd, const char *name, struct mrc_error *error)
     return APR_SUCCESS;
 }
 
-/* Checks NAME, opened as FD. WARNING tells whether a damaged history was set aside. */
+/* Checks NAME, opened as FD. WARNING reports whether a damaged history was set aside. */
 static apr_status_t check_dir(int fd, const char *name, const struct mrc_history_owner *owner,
                               struct mrc_error *warning, struct mrc_error *error)
 {
@@ -418,7 +418,7 @@ static apr_status_t make_and_open(const char *name, const struct mrc_history_own
     return status ? status : open_dir(name, owner, error, ret_fd);
 }
 
-/* Creates, locks and checks NAME. WARNING tells whether a damaged history was set aside. */
+/* Creates, locks and checks NAME. WARNING reports whether a damaged history was set aside. */
 static apr_status_t hold(struct mrc_history_dirs *dirs, const char *name,
                          const struct mrc_history_owner *owner, struct mrc_error *warning,
                          struct mrc_error *error)

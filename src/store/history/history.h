@@ -32,7 +32,7 @@ struct mrc_notify;
 struct mrc_ring;
 struct mrc_ring_record;
 
-/* What a power failure may cost. */
+/* The possible loss in a power failure. */
 enum mrc_history_sync {
     MRC_HISTORY_SYNC_GROUP, /* nothing; updates that arrive together share a commit */
     MRC_HISTORY_SYNC_FULL,  /* nothing; each update has its own commit */

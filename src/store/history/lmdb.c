@@ -1,6 +1,6 @@
 /*
- * The durable history: a file of LMDB, and the ring before it. commit.h tells how updates get into
- * both.
+ * The durable history: a file of LMDB, and the ring before it. commit.h explains how updates get
+ * into both.
  */
 #include <stdlib.h>
 #include <string.h>

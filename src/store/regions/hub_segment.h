@@ -3,8 +3,8 @@
  *
  * A publisher appends first and then wakes the children. interests.h explains why no child that is
  * just getting its first subscriber misses a wake-up. A publisher may die between the two steps:
- * the record is in the ring, and nobody was woken. Therefore whoever folds a dead child calls
- * mrc_hub_segment_wake() for every hub afterwards.
+ * the record is in the ring, and nobody was woken. Therefore the process that folds a dead child
+ * calls mrc_hub_segment_wake() for every hub afterwards.
  */
 #ifndef MRC_STORE_REGIONS_HUB_SEGMENT_H
 #define MRC_STORE_REGIONS_HUB_SEGMENT_H

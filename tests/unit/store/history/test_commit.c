@@ -282,41 +282,41 @@ struct acknowledged {
     _Atomic uint8_t is_acknowledged[KILL_SLOTS][KILL_MAX];
 };
 
-static void publish_for_ever(struct acknowledged *told, unsigned slot)
+static void publish_for_ever(struct acknowledged *acks, unsigned slot)
 {
     struct mrc_history *history = open_as(slot, MRC_HISTORY_SYNC_NONE);
 
     for (;;) {
-        unsigned n = atomic_fetch_add(&told->tried[slot], 1);
+        unsigned n = atomic_fetch_add(&acks->tried[slot], 1);
         char id[32];
 
         if (n >= KILL_MAX)
             _exit(0);
         snprintf(id, sizeof(id), "<%u-%u>", slot, n);
         if (append(history, id, 20 + n % 300) == APR_SUCCESS)
-            atomic_store(&told->is_acknowledged[slot][n], 1);
+            atomic_store(&acks->is_acknowledged[slot][n], 1);
     }
 }
 
-static pid_t start_publisher(struct acknowledged *told, unsigned slot)
+static pid_t start_publisher(struct acknowledged *acks, unsigned slot)
 {
     pid_t pid = fork();
 
     if (pid == 0)
-        publish_for_ever(told, slot);
+        publish_for_ever(acks, slot);
     return pid;
 }
 
 START_TEST(publishers_are_killed_at_random)
 {
-    struct acknowledged *told = store_shared(sizeof(*told));
+    struct acknowledged *acks = store_shared(sizeof(*acks));
     pid_t pids[KILL_SLOTS];
     struct mrc_history *history;
     unsigned sum = 0;
     char *all;
 
     for (unsigned i = 0; i < KILL_SLOTS; i++)
-        pids[i] = start_publisher(told, i);
+        pids[i] = start_publisher(acks, i);
     for (unsigned round = 0; round < KILL_ROUNDS; round++) {
         unsigned short random[2] = {0, 0};
         unsigned victim;
@@ -328,7 +328,7 @@ START_TEST(publishers_are_killed_at_random)
         kill(pids[victim], SIGKILL);
         ck_assert_int_eq(waitpid(pids[victim], NULL, 0), pids[victim]);
         mrc_hub_segment_fold(segment, victim);
-        pids[victim] = start_publisher(told, victim);
+        pids[victim] = start_publisher(acks, victim);
     }
     usleep(20000);
     for (unsigned i = 0; i < KILL_SLOTS; i++) {
@@ -351,7 +351,7 @@ START_TEST(publishers_are_killed_at_random)
             found = strstr(at, id);
             if (found)
                 ck_assert_msg(!strstr(found + 1, id), "%s is there twice", id);
-            if (atomic_load(&told->is_acknowledged[i][n])) {
+            if (atomic_load(&acks->is_acknowledged[i][n])) {
                 ck_assert_msg(found != NULL, "%s is lost, or out of order", id);
                 at = found;
                 sum++;

@@ -11,19 +11,19 @@
 /* Counts the histories that are set aside. */
 static void count_warning(void *ctx, const char *text)
 {
-    int *told = ctx;
+    int *warnings = ctx;
 
     ck_assert_ptr_nonnull(strstr(text, "set aside"));
-    (*told)++;
+    (*warnings)++;
 }
 
 static apr_status_t reconcile(struct mrc_history_dirs *dirs, const char *const *names, size_t n,
-                              int *told)
+                              int *warnings)
 {
     const struct mrc_history_owner owner = {getuid(), getgid()};
     struct mrc_error error = {""};
 
-    return mrc_history_dirs_reconcile(dirs, names, n, &owner, count_warning, told, &error);
+    return mrc_history_dirs_reconcile(dirs, names, n, &owner, count_warning, warnings, &error);
 }
 
 START_TEST(damage_is_found_and_set_aside)
@@ -32,31 +32,31 @@ START_TEST(damage_is_found_and_set_aside)
     const char *path = mrc_history_dir_name(pool, history_dir, "/.well-known/mercure (main) *:80");
     const char *top = history_dir;
     char file[MRC_HISTORY_FILES_PATH_BYTES];
-    int told = 0;
+    int warnings = 0;
     glob_t asides;
     FILE *made;
 
     ck_assert_ptr_nonnull(strstr(path, "/well-known-mercure-main-80-"));
-    ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
-    ck_assert_int_eq(told, 0);
+    ck_assert_int_eq(reconcile(dirs, &path, 1, &warnings), APR_SUCCESS);
+    ck_assert_int_eq(warnings, 0);
     history_dir = (char *)(uintptr_t)path;
     ck_assert_int_eq(in_child(publish_and_close), 0);
-    ck_assert_int_eq(reconcile(dirs, NULL, 0, &told), APR_SUCCESS);
-    ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
-    ck_assert_int_eq(told, 0);
+    ck_assert_int_eq(reconcile(dirs, NULL, 0, &warnings), APR_SUCCESS);
+    ck_assert_int_eq(reconcile(dirs, &path, 1, &warnings), APR_SUCCESS);
+    ck_assert_int_eq(warnings, 0);
     ck_assert_uint_eq(mrc_history_files_newest(path), 1);
-    ck_assert_int_eq(reconcile(dirs, NULL, 0, &told), APR_SUCCESS);
+    ck_assert_int_eq(reconcile(dirs, NULL, 0, &warnings), APR_SUCCESS);
     ck_assert(mrc_history_files_path(path, 1, "", file));
     ck_assert_int_eq(truncate(file, 12288), 0);
-    ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
-    ck_assert_int_eq(told, 1);
+    ck_assert_int_eq(reconcile(dirs, &path, 1, &warnings), APR_SUCCESS);
+    ck_assert_int_eq(warnings, 1);
     ck_assert_uint_eq(mrc_history_files_newest(path), 0);
-    ck_assert_int_eq(reconcile(dirs, NULL, 0, &told), APR_SUCCESS);
+    ck_assert_int_eq(reconcile(dirs, NULL, 0, &warnings), APR_SUCCESS);
     made = fopen(file, "w");
     fputs("this is no LMDB file at all, and too short for one", made);
     fclose(made);
-    ck_assert_int_eq(reconcile(dirs, &path, 1, &told), APR_SUCCESS);
-    ck_assert_int_eq(told, 2);
+    ck_assert_int_eq(reconcile(dirs, &path, 1, &warnings), APR_SUCCESS);
+    ck_assert_int_eq(warnings, 2);
     /* Both are kept, although it may be the same second. */
     ck_assert_int_eq(glob(apr_psprintf(pool, "%s/*.damaged-*", path), 0, NULL, &asides), 0);
     ck_assert_uint_eq(asides.gl_pathc, 2);

@@ -1,5 +1,5 @@
 /*
- * The durable history: records are found by whoever opens it later, its bounds are exact, and
+ * The durable history: records are found after it was opened again, its bounds are exact, and
  * readers that the ring has overtaken go on from the file.
  */
 #include "history_unit.h"

@@ -195,15 +195,15 @@ static void settle(unsigned writer, struct audit *audit, uint64_t number)
     uint64_t n;
 
     for (n = audit->number; n < number; n++) {
-        bool told = n > 0 && atomic_load(&page->note[n % NOTES].number) == n;
+        bool acknowledged = n > 0 && atomic_load(&page->note[n % NOTES].number) == n;
         uint64_t seq = atomic_load(&page->note[n % NOTES].seq);
 
-        if (!told)
+        if (!acknowledged)
             continue;
         if (n != audit->number)
-            fail("lost: writer %u was told that %" PRIu64 " has seq %" PRIu64, writer, n, seq);
+            fail("lost: writer %u got seq %" PRIu64 " for %" PRIu64, writer, seq, n);
         else if (seq != audit->seq)
-            fail("writer %u was told seq %" PRIu64 " for %" PRIu64 ", it has %" PRIu64, writer, seq,
+            fail("writer %u got seq %" PRIu64 " for %" PRIu64 ", which has %" PRIu64, writer, seq,
                  n, audit->seq);
     }
 }
@@ -360,12 +360,12 @@ static pid_t spawn(enum part part, unsigned index, uint64_t random)
 }
 
 /* Waits for PID, which must end with status 0. */
-static void reap(pid_t pid, const char *who)
+static void reap(pid_t pid, const char *name)
 {
     int status;
 
     if (waitpid(pid, &status, 0) != pid || status != 0)
-        fail("%s ended with status %d", who, status);
+        fail("%s ended with status %d", name, status);
 }
 
 static void run_processes(int64_t until_us)
