@@ -42,15 +42,17 @@ APLOG_USE_MODULE(mercure);
 /* How long the last write of a stream may block. */
 #define LAST_WRITE_US ((apr_interval_time_t)APR_USEC_PER_SEC)
 
+/* clang-format off */
 /*
- * When a child ends, the MPMs would keep a stream from ending in order:
+ * When a child ends, the MPMs would keep a stream from ending cleanly:
  *
- *     worker, event   close the sockets of busy threads, and only then call the modules. So the
- *                     stream has a duplicate of the client's socket, which httpd's filters write
- * to. prefork         exits in the middle of its handler for SIGTERM or SIGHUP, which interrupts
- *                     the stream. So these signals are held back until the connection is closed,
- *                     and a signalfd shows that one has come.
+ *     worker, event   close the sockets of busy threads before they call the modules. So the stream
+ *                     has a duplicate of the client's socket, to which httpd's filters write.
+ *     prefork         exits in the middle of its handler for SIGTERM or SIGHUP, which interrupts
+ *                     the stream. So these signals are blocked until the connection is closed, and
+ *                     a signalfd shows that one has arrived.
  */
+/* clang-format on */
 struct stream {
     request_rec *r;
     struct mrc_subscriber *subscriber;

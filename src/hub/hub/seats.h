@@ -24,7 +24,7 @@ struct mrc_hub_client {
     struct mrc_bytes token; /* the text of the token; { NULL, 0 }: none */
 };
 
-/* A seat that is taken: the clients in the census (store/regions/census.h) that it counts for. */
+/* A taken seat: the clients in the census (store/regions/census.h) for which it counts. */
 struct mrc_hub_seat {
     uint64_t address; /* a key of the census; 0: not counted */
     uint64_t token;   /* the same */
