@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A part of ./dev: Debian's packages.
-# shellcheck disable=SC2154 # ./dev sets what is not set here
+# shellcheck disable=SC2154 # ./dev sets the other variables
 
 # Installs the Debian packages that are missing. Only root can, so another user gets their names.
 need() {
@@ -49,8 +49,8 @@ httpd_libraries() {
 # Upgrades the libraries of httpd that are older than what apt offers. Debian's apache2-bin accepts any libssl3
 # of the same ABI, but mod_ssl warns at every start when it was built with a newer one, and apt upgrades the
 # libraries of a new package only where the package asks for a newer version. apt's lists on the disk say
-# whether there is something to do; they are asked once for each set of installed versions. httpd works with
-# the old libraries, so a failure here does not end the command.
+# whether an upgrade exists; this checks them once for each set of installed versions. httpd works with the
+# old libraries, so a failure here does not end the command.
 update_libraries() {
     local versions libraries old log=$state/log/apt-upgrade.log
     local apt=(env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq -o Acquire::Retries=0
@@ -64,7 +64,7 @@ update_libraries() {
     mapfile -t old < <("${apt[@]}" "${upgrade[@]}" --simulate "${libraries[@]}" 2>/dev/null |
         sed -n 's/^Inst \([^ ]*\).*/\1/p')
     if [ ${#old[@]} != 0 ] && [ "$(id -u)" != 0 ]; then
-        say "older than apache2-bin expects; as root: apt-get install --only-upgrade ${old[*]}"
+        say "some packages are older than apache2-bin expects; as root: apt-get install --only-upgrade ${old[*]}"
     elif [ ${#old[@]} != 0 ]; then
         say "upgrading packages that are older than apache2-bin expects: ${old[*]}"
         upgrade+=("${libraries[@]}")

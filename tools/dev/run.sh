@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A part of ./dev: a hub in the foreground.
-# shellcheck disable=SC2154 # ./dev sets what is not set here
+# shellcheck disable=SC2154 # ./dev sets the other variables
 
 random_key() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
@@ -8,7 +8,7 @@ listens() { # HOST PORT
     (exec 3<>"/dev/tcp/${1//[\[\]]/}/$2") 2>/dev/null
 }
 
-# The algorithm and the secret that sign tokens of ROLE; nothing where the key is another than a secret.
+# The secret and the algorithm that sign tokens of ROLE; nothing if the key is not a secret.
 secret_of() { # PUBLISHER or SUBSCRIBER
     local key=MERCURE_$1_JWT_KEY alg=MERCURE_$1_JWT_ALG
     local file=${key}_FILE text=${!key-}
@@ -19,8 +19,8 @@ secret_of() { # PUBLISHER or SUBSCRIBER
     esac
 }
 
-# A token signed with SECRET, for 24 hours. It holds only what a hub asks for, so it is half as long as one of
-# mercure-token, which also has the claims that RFC 9068 wants for other uses.
+# A token signed with SECRET, for 24 hours. It has only the claims that a hub checks, so it is half as long as
+# one of mercure-token, which also has the claims that RFC 9068 requires for other uses.
 mint() { # ALGORITHM SECRET ISSUER AUDIENCE ACTION…
     SECRET=$2 perl -MDigest::SHA=hmac_sha256,hmac_sha384,hmac_sha512 -MMIME::Base64=encode_base64url -e '
         my ($alg, $issuer, $audience, @actions) = @ARGV;
@@ -33,11 +33,12 @@ mint() { # ALGORITHM SECRET ISSUER AUDIENCE ACTION…
     ' "$1" "${@:3}"
 }
 
-# How to use the hub at URL with TOKEN, which grants ACTIONS. Without TOKEN the keys of the hub sign none.
+# Explains how to use the hub at URL with TOKEN, which grants ACTIONS. Without TOKEN, this script cannot sign
+# one with the keys of the hub.
 greeting() { # URL [TOKEN ACTION…]
     local url=$1 token=${2-} actions=" ${*:3} " curl=curl topic=https://example.com/news bearer='' reader=''
     if [ -n "${http_proxy-}${all_proxy-}${ALL_PROXY-}" ]; then curl+=" --noproxy '*'"; fi
-    case $url in https:*) curl+=' -k' ;; esac # the certificate may be anybody's
+    case $url in https:*) curl+=' -k' ;; esac # curl may not trust the certificate
     if [ -n "$token" ]; then bearer="-H 'Authorization: Bearer $token' "; fi
     if [ "$MERCURE_ALLOW_ANONYMOUS" != 1 ] && [[ $actions = *' subscribe '* ]]; then reader=$bearer; fi
 
@@ -59,7 +60,7 @@ greeting() { # URL [TOKEN ACTION…]
     printf '\nCtrl-C ends the hub.\n'
 }
 
-# Passes on what the hub says. GREETING comes when it serves and has said so, which ends with AH00094.
+# Passes on the log of the hub. Prints GREETING when the hub serves: after the line AH00094, the last of its start.
 relay() { # GREETING
     trap '' INT TERM HUP USR1 PIPE
     local line
@@ -92,12 +93,12 @@ cmd_run() {
     '[::]') host='[::1]' ;;
     esac
     url=http${MERCURE_TLS_CERT:+s}://$host:$port/.well-known/mercure
-    # httpd takes no IPv6 address as its name.
+    # httpd accepts no IPv6 address as its name.
     name=${host/#\[*/localhost}
     if [ "$(id -u)" = 0 ] && ! id www-data >/dev/null 2>&1; then
-        die "there is no user www-data: update-passwd makes it"
+        die "there is no user www-data: create it with update-passwd"
     fi
-    # What answers at the address must be this hub.
+    # No other server may answer at the address.
     if listens "$host" "$port"; then
         die "something listens at $host:$port already: end it, or run with --listen ADDRESS:ANOTHER-PORT"
     fi
@@ -108,7 +109,7 @@ cmd_run() {
     mkdir -p "$state/tmp"
 
     : "${MERCURE_TRUSTED_ISSUERS:=https://dev.example}"
-    # One key for both roles, so one token is enough; or a random one for the role that has none.
+    # A role without a key gets a random one. If both have none, they share it, so one token is enough.
     key=$(random_key)
     if [ -z "${MERCURE_PUBLISHER_JWT_KEY-}${MERCURE_PUBLISHER_JWT_KEY_FILE-}" ]; then
         MERCURE_PUBLISHER_JWT_KEY=$key
@@ -117,7 +118,8 @@ cmd_run() {
         MERCURE_SUBSCRIBER_JWT_KEY=$key
     fi
     : "${MERCURE_ALLOW_ANONYMOUS:=1}"
-    # The playground gives a token that grants all to whoever asks: only where nobody else can.
+    # The playground gives a token that grants everything to every client, so it is on only if other machines
+    # cannot reach the hub.
     case $host in
     127.* | localhost | '[::1]')
         case $listen in
@@ -134,7 +136,7 @@ cmd_run() {
         token=$(mint "${key##* }" "${key% *}" "${MERCURE_TRUSTED_ISSUERS%%[ ,]*}" "${url/"$host"/"$name"}" "${actions[@]}")
     fi
 
-    # Files are named from where ./dev was called.
+    # Names of files are relative to the directory in which ./dev was called.
     for variable in MERCURE_{PUBLISHER,SUBSCRIBER}_JWT_KEY_FILE MERCURE_TLS_{CERT,KEY} MERCURE_DATA_DIR; do
         case ${!variable-} in
         '' | /*) ;;
@@ -142,7 +144,7 @@ cmd_run() {
         esac
     done
 
-    # Hubs that run beside each other have histories of their own.
+    # Each hub that runs at the same time has its own history.
     if [ -z "${MERCURE_DATA_DIR-}" ] && [ "${MERCURE_STORE-lmdb}" != memory ]; then
         MERCURE_DATA_DIR=$state/history/${listen//[^0-9A-Za-z.]/_}
         mkdir -p "$MERCURE_DATA_DIR"
@@ -152,7 +154,7 @@ cmd_run() {
         export MERCURE_DATA_DIR
     fi
 
-    # Started by root, the whole of httpd runs as www-data: a development server needs nothing of root.
+    # If root starts the hub, all of httpd runs as www-data: a development server needs no rights of root.
     if [ "$(id -u)" = 0 ] && [ "${port:-0}" -ge 1024 ]; then
         chown www-data: "$state/tmp"
         drop=(setpriv --reuid=www-data --regid=www-data --init-groups)

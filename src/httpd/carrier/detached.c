@@ -81,7 +81,7 @@ static bool transport_write(struct mrc_carrier_detached *detached, struct iovec 
     return true;
 }
 
-/* Tells the client that nothing more comes. */
+/* Shows the client that no more bytes come. */
 static void transport_end(struct mrc_carrier_detached *detached)
 {
     shutdown(detached->carrier.fd, SHUT_WR);
@@ -193,7 +193,7 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
     return mrc_client_socket_unsent_bytes(carrier->fd);
 }
 
-/* Ends the response in order, if the kernel has taken everything before. */
+/* Ends the response cleanly, if the kernel has taken all bytes before. */
 static void end_in_order(struct mrc_carrier_detached *detached)
 {
     char last_chunk[] = MRC_CHUNK_LAST;
@@ -229,7 +229,7 @@ static void post_log(const struct mrc_carrier_detached *detached, enum mrc_end e
     apr_off_t wire_bytes = (apr_off_t)detached->wire_bytes;
     struct last_line *line = malloc(sizeof(*line));
 
-    if (!line) { /* this thread may wait for the log, but the line is not lost */
+    if (!line) { /* then this thread may have to wait for the log, but the line is not lost */
         mrc_log_record_log(detached->log, detached->body_bytes, wire_bytes, end);
         return;
     }
@@ -266,7 +266,7 @@ bool mrc_carrier_detached_is_possible(const request_rec *r)
            strlen(r->the_request) <= MRC_LOG_RECORD_BYTES_MAX / 2 && mrc_filters_can_skip_all(r);
 }
 
-/* A carrier with a descriptor of its own for the client of C. NULL: out of memory or descriptors.
+/* Makes a carrier with its own descriptor for the client of C. NULL: out of memory or descriptors.
  */
 static struct mrc_carrier_detached *create(conn_rec *c)
 {
@@ -308,7 +308,7 @@ static int give_up(request_rec *r, struct mrc_carrier_detached *detached, struct
 /*
  * Prefork exits in the middle of its signal handler. If that happened between the head and the
  * hand-over, or while this thread has a lock that the dispatcher needs to end streams, the stream
- * would not end in order. So the signals wait until httpd frees the connection.
+ * would not end cleanly. So the signals are blocked until httpd frees the connection.
  */
 static void hold_signals(conn_rec *c)
 {

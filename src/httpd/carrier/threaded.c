@@ -35,7 +35,7 @@ APLOG_USE_MODULE(mercure);
 /* How often the thread checks whether the child ends: prefork wakes nobody for a reload. */
 #define CHECK_US APR_USEC_PER_SEC
 
-/* Each client gets another reconnection time, so that not all reconnect at once. */
+/* Each client gets a different reconnection time, so they do not all reconnect at once. */
 #define RETRY_MIN_MS    500
 #define RETRY_SPREAD_MS 2500
 
@@ -62,7 +62,7 @@ struct stream {
     apr_socket_t *socket; /* the duplicate; NULL: an HTTP/2 stream has none */
     int fd;               /* of the socket, or -1 */
     int signal_fd;        /* readable when prefork got a signal to end; -1 under other MPMs */
-    bool is_nonblocking;  /* the filters allow to write without blocking */
+    bool is_nonblocking;  /* the filters allow writing without blocking */
     int64_t ends_us;      /* when the stream ends at the latest, in time of day */
     enum mrc_end ends_why;
     int64_t written_us; /* when something was last written; of hub/base/clock.h */
@@ -143,7 +143,7 @@ static bool is_draining(const struct stream *stream)
  * Each of these functions returns true; or false, and the reason why the stream ends.
  */
 
-/* Waits until the client has taken what the filters keep. */
+/* Waits until the client has accepted the bytes that the filters keep. */
 static bool complete(struct stream *stream, enum mrc_end *ret_end)
 {
     conn_rec *c = stream->r->connection;
@@ -224,7 +224,7 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
     return is_well;
 }
 
-/* Sends all events that are due. */
+/* Sends all events that the client has not got yet. */
 static bool send_due(struct stream *stream, enum mrc_end *ret_end)
 {
     apr_status_t status;
@@ -302,8 +302,8 @@ static unsigned random_retry_ms(void)
 }
 
 /*
- * Ends a stream: a client that was cut or has gone gets nothing more; one whose child ends gets a
- * reconnection time. httpd waits for whatever its filters still keep.
+ * Ends a stream: a client that was disconnected or has gone gets nothing more; one whose child ends
+ * gets a reconnection time. httpd then sends the bytes that its filters still keep.
  */
 static void end_stream(struct stream *stream, enum mrc_end end)
 {

@@ -1,9 +1,10 @@
 /*
  * The module's threads, beside those of httpd, and their handling of signals.
  *
- * Prefork ends a child inside a signal handler, which stops the module's threads and waits for them.
- * The handler may have interrupted a request that holds a lock. If a thread of the module waited
- * for that lock, both would wait forever. So a request blocks signals while it holds such a lock.
+ * Prefork ends a child inside a signal handler, which stops the module's threads and waits for
+ * them. The handler may have interrupted a request that holds a lock. If a thread of the module
+ * waited for that lock, both would wait forever. So a request blocks signals while it holds such a
+ * lock.
  */
 #ifndef MRC_HUB_BASE_THREAD_H
 #define MRC_HUB_BASE_THREAD_H
@@ -25,8 +26,8 @@ apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *ar
                               apr_thread_t **ret_thread);
 
 /*
- * Waits until THREAD has ended, up to UNTIL_US of hub/base/clock.h. False: it has not ended, and the
- * process must end without waiting for it. A signal handler of prefork may have interrupted the
+ * Waits until THREAD has ended, up to UNTIL_US of hub/base/clock.h. False: it has not ended, and
+ * the process must end without waiting for it. A signal handler of prefork may have interrupted the
  * owner of a lock that the thread needs, such as the allocator's.
  */
 bool mrc_thread_join(apr_thread_t *thread, int64_t until_us);

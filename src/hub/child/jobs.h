@@ -1,7 +1,7 @@
 /*
- * Jobs: a thread of each child for work that may block and belongs to no request, such as a write to
- * a log that is a pipe. Threads that must not block post such work, above all the dispatchers. Jobs
- * run one after the other, in the order in which they were posted.
+ * Jobs: a thread of each child for work that may block and belongs to no request, such as a write
+ * to a log that is a pipe. Threads that must not block post such work, above all the dispatchers.
+ * Jobs run one after the other, in the order in which they were posted.
  */
 #ifndef MRC_HUB_CHILD_JOBS_H
 #define MRC_HUB_CHILD_JOBS_H

@@ -90,8 +90,8 @@ apr_status_t mrc_hub_random(struct mrc_hub *hub, void *out, size_t len);
 /* ---- for subscribers --------------------------------------------------------------------------*/
 
 /*
- * Adds the COUNT MATCHERS of a new subscriber to the interests for which the child is woken. Call it
- * before the subscriber takes its position, so no update is lost in between
+ * Adds the COUNT MATCHERS of a new subscriber to the interests for which the child is woken. Call
+ * it before the subscriber takes its position, so no update is lost in between
  * (store/regions/interests.h).
  */
 void mrc_hub_listen(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count);

@@ -1,7 +1,7 @@
 /*
  * The counters and gauges of one hub, and the place of each in the hub's segment
- * (store/regions/hub_segment.h). A child writes only the numbers in its own slot; a read returns the
- * sum over all children, unless a function says otherwise. Any thread, no lock.
+ * (store/regions/hub_segment.h). A child writes only the numbers in its own slot; a read returns
+ * the sum over all children, unless a function says otherwise. Any thread, no lock.
  *
  * A number never moves to another place, because a reload may let another build use the segment of
  * an earlier one. A counter that has one value for each reason occupies MRC_NUMBERS_REASONS places,

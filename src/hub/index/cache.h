@@ -1,7 +1,7 @@
 /*
  * The cache of an index: the patterns that match a topic, for the topics that were looked up last.
- * It occupies at most MRC_INDEX_CACHE_BYTES, whatever the number of patterns and topics. It does not
- * store a topic that is long, or that too many patterns match. Belongs to one thread.
+ * It occupies at most MRC_INDEX_CACHE_BYTES, whatever the number of patterns and topics. It does
+ * not store a topic that is long, or that too many patterns match. Belongs to one thread.
  */
 #ifndef MRC_HUB_INDEX_CACHE_H
 #define MRC_HUB_INDEX_CACHE_H

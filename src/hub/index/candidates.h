@@ -1,7 +1,7 @@
 /*
- * The patterns of an index, arranged by their literal text. For a topic, a search finds the patterns
- * that may match it: those whose literal text the topic has (core/topic/anchor.h), and those without
- * literal text.
+ * The patterns of an index, arranged by their literal text. For a topic, a search finds the
+ * patterns that may match it: those whose literal text the topic has (core/topic/anchor.h), and
+ * those without literal text.
  *
  *     base --> family --anchor--> radix tree (prefix_tree.h) --literal text--> spot --> patterns
  *

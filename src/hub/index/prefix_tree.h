@@ -6,8 +6,8 @@
  *                               +-----"2/"--> [value]
  *
  * A lookup follows one path, and takes time in proportion to the length of the text. A node without
- * a value has at least two children, so the tree has at most twice as many nodes as values, and keeps
- * no part of a key that was removed. Belongs to one thread.
+ * a value has at least two children, so the tree has at most twice as many nodes as values, and
+ * keeps no part of a key that was removed. Belongs to one thread.
  */
 #ifndef MRC_HUB_INDEX_PREFIX_TREE_H
 #define MRC_HUB_INDEX_PREFIX_TREE_H

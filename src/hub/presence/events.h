@@ -35,9 +35,9 @@ struct mrc_presence_events *mrc_presence_events_open(struct mrc_hub *hub);
 void mrc_presence_events_close(struct mrc_presence_events *events);
 
 /*
- * Adds the event that ENTRY, whose number in the roster is ID, is active or no longer active. EVENTS
- * must not be full. On an error nothing is added. MRC_STATUS_TOO_LARGE: the event is larger than the
- * hub accepts. APR_ENOMEM, and errors of the system: try again.
+ * Adds the event that ENTRY, whose number in the roster is ID, is active or no longer active.
+ * EVENTS must not be full. On an error nothing is added. MRC_STATUS_TOO_LARGE: the event is larger
+ * than the hub accepts. APR_ENOMEM, and errors of the system: try again.
  */
 apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_t id,
                                      const struct mrc_roster_entry *entry, bool active);

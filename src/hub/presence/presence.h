@@ -48,10 +48,10 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
 void mrc_presence_end(struct mrc_presence *presence);
 
 /*
- * Announces the ends of the presences in LIST, which have ended and belong to one hub, many at once,
- * and frees those that are announced. APR_SUCCESS: LIST is empty. Otherwise LIST has the remaining
- * ones: try again later, except after MRC_STATUS_SUPERSEDED. Then the hub has moved, and the
- * processes that use its new roster announce the entries of the old one. Only the announcer.
+ * Announces the ends of the presences in LIST, which have ended and belong to one hub, many at
+ * once, and frees those that are announced. APR_SUCCESS: LIST is empty. Otherwise LIST has the
+ * remaining ones: try again later, except after MRC_STATUS_SUPERSEDED. Then the hub has moved, and
+ * the processes that use its new roster announce the entries of the old one. Only the announcer.
  */
 apr_status_t mrc_presence_announce_ends(struct mrc_list *list);
 

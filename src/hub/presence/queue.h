@@ -40,8 +40,8 @@ void mrc_presence_queue_post_stop(struct mrc_presence_queue *queue);
 
 /*
  * Waits until something is posted, at most for WAIT_US, and appends the presences to LISTS, which
- * has one list for each hub of the child, at the index of the hub. HAS_LEFT: only the time or a stop
- * ends the wait. True: the announcer must stop, and nothing can be posted any more. Only the
+ * has one list for each hub of the child, at the index of the hub. HAS_LEFT: only the time or a
+ * stop ends the wait. True: the announcer must stop, and nothing can be posted any more. Only the
  * announcer.
  */
 bool mrc_presence_queue_take(struct mrc_presence_queue *queue, struct mrc_list *lists,

@@ -50,8 +50,9 @@ struct mrc_carrier_ops {
     void (*close)(struct mrc_carrier *carrier, enum mrc_end end);
 
     /*
-     * The number of bytes in the kernel that the client has not accepted yet. It falls as the client
-     * accepts bytes, even while the descriptor is not writable. NULL: the carrier does not know it.
+     * The number of bytes in the kernel that the client has not accepted yet. It falls as the
+     * client accepts bytes, even while the descriptor is not writable. NULL: the carrier does not
+     * know it.
      */
     size_t (*unsent_bytes)(const struct mrc_carrier *carrier);
 

@@ -101,8 +101,8 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
 
 /*
  * Takes a stream in ENDING out of the feed, clears its timer and gives its seat in the hub back,
- * because its carrier may be closed only later. If the stream is in a list of ready streams, this is
- * called again when it is taken from that list.
+ * because its carrier may be closed only later. If the stream is in a list of ready streams, this
+ * is called again when it is taken from that list.
  */
 static void retire(struct mrc_loop *loop, struct mrc_stream *stream)
 {

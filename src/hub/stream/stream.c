@@ -229,8 +229,8 @@ static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, 
 }
 
 /*
- * Whether the client of a pending stream has accepted bytes since the last check. The socket becomes
- * writable only when the client has accepted many, which may take a slow client long.
+ * Whether the client of a pending stream has accepted bytes since the last check. The socket
+ * becomes writable only when the client has accepted many, which may take a slow client long.
  */
 static bool took_something(struct mrc_stream *stream, int64_t now_us)
 {

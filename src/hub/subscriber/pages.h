@@ -8,9 +8,9 @@
  *                                         +-- choice: the records of the page that a replay gets;
  *                                             replays with the same choice share one event
  *
- * There is one set of pages for each hub and dispatcher loop, which belongs to one thread at a time.
- * The set keeps the newest pages until mrc_pages_forget(); a replay that uses a page has a reference
- * to it.
+ * There is one set of pages for each hub and dispatcher loop, which belongs to one thread at a
+ * time. The set keeps the newest pages until mrc_pages_forget(); a replay that uses a page has a
+ * reference to it.
  */
 #ifndef MRC_HUB_SUBSCRIBER_PAGES_H
 #define MRC_HUB_SUBSCRIBER_PAGES_H
@@ -41,9 +41,9 @@ struct mrc_pages_record {
 };
 
 /*
- * Makes the set for HUB, which must outlive it. READER (NULL: the caller reads, and may wait for the
- * disk) reads the records that the ring does not have, and calls WAKE(CTX) when it has read them.
- * NULL: out of memory.
+ * Makes the set for HUB, which must outlive it. READER (NULL: the caller reads, and may wait for
+ * the disk) reads the records that the ring does not have, and calls WAKE(CTX) when it has read
+ * them. NULL: out of memory.
  */
 struct mrc_pages *mrc_pages_create(struct mrc_hub *hub, struct mrc_reader *reader,
                                    mrc_reader_wake_fn *wake, void *ctx);
@@ -93,16 +93,17 @@ struct mrc_pages_record *mrc_page_get(struct mrc_page *page, size_t at);
 
 /*
  * The topics of record AT, for matchers with BASE (mrc_matcher_get_base(); NULL: none of them has
- * one). They are parsed once for all replays, with the base of the first replay that has one. Before
- * there is one, and for a page with more than MRC_PAGES_TOPICS_MAX topics (parsed topics take many
- * times the memory), this prepares OWN instead. The caller always clears OWN. NULL: out of memory.
+ * one). They are parsed once for all replays, with the base of the first replay that has one.
+ * Before there is one, and for a page with more than MRC_PAGES_TOPICS_MAX topics (parsed topics
+ * take many times the memory), this prepares OWN instead. The caller always clears OWN. NULL: out
+ * of memory.
  */
 #define MRC_PAGES_TOPICS_MAX 1024
 struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char *base,
                                    struct mrc_topics *own);
 
-/* The event of RECORD, which the page owns. It is made for the first replay that needs it. NULL: out
- * of memory. */
+/* The event of RECORD, which the page owns. It is made for the first replay that needs it. NULL:
+ * out of memory. */
 struct mrc_event *mrc_pages_event(struct mrc_pages_record *record);
 
 /* Some records of a page. */

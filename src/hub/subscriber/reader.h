@@ -42,8 +42,8 @@ apr_status_t mrc_reader_start(apr_pool_t *pool, struct mrc_reader **ret_reader);
 bool mrc_reader_stop(struct mrc_reader *reader);
 
 /*
- * Asks for a mrc_history_read() with these arguments; WAKE(CTX) is called when it is done. NULL: out
- * of memory. Any thread may call this and the functions below.
+ * Asks for a mrc_history_read() with these arguments; WAKE(CTX) is called when it is done. NULL:
+ * out of memory. Any thread may call this and the functions below.
  */
 struct mrc_reading *mrc_reader_ask(struct mrc_reader *reader, const struct mrc_history *history,
                                    const struct mrc_place *place, size_t max_bytes,

@@ -202,7 +202,8 @@ static apr_status_t look_at_page(struct take *take, struct mrc_page *page,
     return status;
 }
 
-/* Gives the records of PAGE that the subscriber gets, from FIRST on. APR_INCOMPLETE: there are more.
+/* Gives the records of PAGE that the subscriber gets, from FIRST on. APR_INCOMPLETE: there are
+ * more.
  */
 static apr_status_t give_page(struct take *take, struct mrc_page *page, size_t first)
 {

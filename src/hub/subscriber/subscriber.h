@@ -66,9 +66,9 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber);
 
 /*
- * Lists and announces the subscriptions as active, if the hub keeps a list (presence.h, also for the
- * errors). Call it once, before the client gets a byte. It waits for the ring's lock as a publisher
- * does. Their end is announced when the subscriber is closed.
+ * Lists and announces the subscriptions as active, if the hub keeps a list (presence.h, also for
+ * the errors). Call it once, before the client gets a byte. It waits for the ring's lock as a
+ * publisher does. Their end is announced when the subscriber is closed.
  */
 apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber);
 

@@ -236,8 +236,8 @@ static apr_status_t lock_dir(int fd, const char *name, struct mrc_error *error)
 
 enum verdict { SOUND, DAMAGED, UNUSABLE };
 
-/* Lets a damaged file crash this process like any other: httpd's handlers would report a crash of
- * the server. */
+/* Prepares for a damaged file that crashes this process: no core dump, and no signal handlers of
+ * httpd, which would report a crash of the server. */
 static void expect_crash(void)
 {
     static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};

@@ -15,7 +15,7 @@
 #include "store/shm/runtime_dir.h"
 #include "store/shm/segment.h"
 
-/* Another server may remove our control file in the moment before we lock it: then we try again. */
+/* Another server may remove our control file just before we lock it. Then we try again. */
 #define OPEN_TRIES 10
 
 /* A hub, in a pool of its own below the process pool. */
@@ -202,8 +202,8 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
     return status;
 }
 
-/* Moves OLD to a new segment of SHAPE, which takes its place in the list. On failure OLD goes on. A
- * text in ERROR on success is a warning. */
+/* Moves OLD to a new segment of SHAPE, which takes its place in the list. On failure OLD stays in
+ * use. A text in ERROR on success is a warning. */
 static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                const struct mrc_hub_shape *shape, int64_t wait_us,
                                struct mrc_error *error)
@@ -232,7 +232,7 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
         place = &(*place)->next;
     hub->next = old->next;
     *place = hub;
-    mrc_hub_segment_wake(old->segment, memory->notify); /* so that its children see that it ended */
+    mrc_hub_segment_wake(old->segment, memory->notify); /* its children then see that it ended */
     destroy_hub(memory, old);
     return APR_SUCCESS;
 }
@@ -312,7 +312,8 @@ static apr_status_t add_hub(struct mrc_memory *memory, const struct mrc_hub_shap
     return APR_SUCCESS;
 }
 
-/* Gives HUB the new SHAPE. It goes on as before if that fails; WARNING, if still empty, says so. */
+/* Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING, if still empty, gets the
+ * reason. */
 static void change_hub(struct mrc_memory *memory, struct hub *hub,
                        const struct mrc_hub_shape *shape, int64_t wait_us,
                        struct mrc_error *warning)
@@ -342,7 +343,7 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
 
     if (status)
         return status;
-    remove_unwanted(memory, shapes, n, start); /* first: the others may need their room */
+    remove_unwanted(memory, shapes, n, start); /* first, because the others may need their room */
     for (size_t i = 0; i < n; i++) {
         struct hub *hub = find_hub(memory, shapes[i]->key);
         struct mrc_error reason = {""};
