@@ -101,7 +101,8 @@ def page(root):
         message = known.get(number)
         if message:
             lines.append(f"### MRC{number}\n`{' or '.join(message.levels)}`: "
-                         f"``{shown(message.text).removeprefix(f'MRC{number}: ')}``\n\n{text}\n")
+                         f"``{shown(message.text).removeprefix(f'MRC{number}: ')}``\n\n"
+                         + text.replace("\nFix: ", "\n\n**Fix:** ") + "\n")
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

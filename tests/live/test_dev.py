@@ -34,6 +34,14 @@ def dev(folder, script, **more):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+@pytest.fixture
+def folder():
+    """A folder that www-data may pass through, where programs can run: /tmp may be mounted noexec."""
+    with tempfile.TemporaryDirectory(prefix="dev-", dir=live_dir()) as path:
+        os.chmod(path, 0o755)
+        yield pathlib.Path(path)
+
+
 # ---- packages ------------------------------------------------------------------------------------
 
 DPKG_QUERY = """#!/bin/sh
@@ -60,23 +68,23 @@ UPDATE = 'id() { echo "$USER_ID"; }\nupdate_libraries\n'
 
 
 @pytest.fixture
-def debian(tmp_path):
+def debian(folder):
     """Debian's tools over a machine whose libssl3 1 is older than the one that apt has."""
     for name, text in (("bin/dpkg-query", DPKG_QUERY), ("bin/apt-get", APT_GET), ("libssl3", "1\n"), ("calls", "")):
-        path = tmp_path / name
+        path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
 
     class Debian:
         """What was called, and a run of update_libraries."""
-        file = tmp_path
+        file = folder
 
         @staticmethod
         def update(user_id="0"):
-            done = dev(tmp_path, UPDATE, PATH=f"{tmp_path}/bin:{os.environ['PATH']}", FAKE=str(tmp_path), USER_ID=user_id)
-            calls = (tmp_path / "calls").read_text().splitlines()
-            (tmp_path / "calls").write_text("")
+            done = dev(folder, UPDATE, PATH=f"{folder}/bin:{os.environ['PATH']}", FAKE=str(folder), USER_ID=user_id)
+            calls = (folder / "calls").read_text().splitlines()
+            (folder / "calls").write_text("")
             return done.returncode, done.stdout, calls
 
     return Debian
@@ -172,11 +180,13 @@ class Run:
         self.path = folder / "output"
         self.state = folder / "state"
         with open(self.path, "wb") as out:
+            # As from a terminal: what runs in the background of a script ignores SIGINT.
             self.process = subprocess.Popen(
-                ["bash", "-c", f". {DEV}\n{RUN}"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                cwd=folder, env=environment(self.state, BUILD=BUILD, PORT=str(self.port), MERCURE_MAX_SUBSCRIBERS="100", **more))
+                ["env", "--default-signal=INT", "bash", "-c", f". {DEV}\n{RUN}"],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=folder,
+                env=environment(self.state, BUILD=BUILD, PORT=str(self.port), MERCURE_MAX_SUBSCRIBERS="100", **more))
         try:
-            wait_until(lambda: self.output().endswith("Ctrl-C ends the hub.\n") or self.process.poll() is not None, 60,
+            wait_until(lambda: "Ctrl-C ends the hub.\n" in self.output() or self.process.poll() is not None, 60,
                        "the greeting")
             assert self.process.poll() is None, self.output()
         except BaseException:
@@ -200,19 +210,10 @@ class Run:
 
 
 @pytest.fixture
-def run():
-    """run({"file": "text"}, VARIABLE="value") starts one more hub, which ends with the test."""
+def run(folder):
+    """run(VARIABLE="value") starts a hub, which ends with the test."""
     with contextlib.ExitStack() as stack:
-
-        def make(files=None, **more):
-            # www-data, too, may pass through this one.
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dev-", dir=live_dir()))
-            os.chmod(folder, 0o755)
-            for name, text in (files or {}).items():
-                (pathlib.Path(folder) / name).write_text(text)
-            return stack.enter_context(Run(pathlib.Path(folder), **more))
-
-        yield make
+        yield lambda **more: stack.enter_context(Run(folder, **more))
 
 
 def paste(line):
@@ -265,9 +266,10 @@ def test_run_greets_with_lines_to_paste(run, tmp_path):
     assert "caught SIGTERM" in hub.output().splitlines()[-1]
 
 
-def test_run_with_keys_of_its_caller(run, tmp_path):
+def test_run_with_keys_of_its_caller(run, folder, tmp_path):
     """Another algorithm, a file that is named from the current folder, and a public key that signs nothing."""
-    hub = run(files={"key": "k" * 64 + "\n"}, MERCURE_PUBLISHER_JWT_KEY_FILE="key",
+    (folder / "key").write_text("k" * 64 + "\n")
+    hub = run(MERCURE_PUBLISHER_JWT_KEY_FILE="key",
               MERCURE_PUBLISHER_JWT_ALG="HS512,HS384",
               MERCURE_SUBSCRIBER_JWT_KEY=make_key("p256")[1], MERCURE_SUBSCRIBER_JWT_ALG="ES256",
               MERCURE_TRUSTED_ISSUERS="https://a.example, https://b.example", http_proxy="http://127.0.0.1:9")

@@ -95,6 +95,9 @@ cmd_run() {
     url=http${MERCURE_TLS_CERT:+s}://$host:$port/.well-known/mercure
     # httpd accepts no IPv6 address as its name.
     name=${host/#\[*/localhost}
+    if [ "$(id -u)" = 0 ] && ! id www-data >/dev/null 2>&1; then
+        die "there is no user www-data: create it with update-passwd"
+    fi
     # No other server may answer at the address.
     if listens "$host" "$port"; then
         die "something listens at $host:$port already: end it, or run with --listen ADDRESS:ANOTHER-PORT"
@@ -151,9 +154,6 @@ cmd_run() {
         export MERCURE_DATA_DIR
     fi
 
-    if [ "$(id -u)" = 0 ] && ! id www-data >/dev/null 2>&1; then
-        die "there is no user www-data: create it with update-passwd"
-    fi
     # If root starts the hub, all of httpd runs as www-data: a development server needs no rights of root.
     if [ "$(id -u)" = 0 ] && [ "${port:-0}" -ge 1024 ]; then
         chown www-data: "$state/tmp"

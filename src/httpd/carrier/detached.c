@@ -12,6 +12,7 @@
 #include "http_protocol.h"
 
 #include "httpd/answer/answer.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/connection.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/chunk.h"
@@ -321,7 +322,7 @@ static void hold_signals(conn_rec *c)
 int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber)
 {
     int64_t timeout_us =
-        mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
+        mrc_hub_get_limits(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
     struct mrc_carrier_detached *detached = create(r->connection);
     struct mrc_stream *stream;
     enum mrc_end end;
@@ -334,7 +335,7 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber
     if (!stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
         discard(detached);
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return mrc_failure_answer_no_memory(r);
     }
     hold_signals(r->connection);
     if (!mrc_stream_head_send(r, &end))

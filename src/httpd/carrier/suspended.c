@@ -12,6 +12,7 @@
 #include "http_request.h"
 #include "util_filter.h"
 
+#include "httpd/answer/failure.h"
 #include "httpd/base/connection.h"
 #include "httpd/carrier/chunk.h"
 #include "httpd/carrier/client_socket.h"
@@ -297,7 +298,7 @@ static bool send_head(struct mrc_carrier_suspended *suspended, int64_t timeout_u
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscriber)
 {
     int64_t timeout_us =
-        mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
+        mrc_hub_get_limits(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
     struct mrc_carrier_suspended *suspended = create(r);
     enum mrc_end end;
 
@@ -305,7 +306,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscribe
     if (!suspended->stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
         mrc_child_release_suspended(mrc_this_child_get());
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return mrc_failure_answer_no_memory(r);
     }
     if (!send_head(suspended, timeout_us, &end)) {
         mrc_log_stream_end(r, end);

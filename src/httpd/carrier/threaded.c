@@ -68,9 +68,9 @@ struct stream {
     int64_t written_us; /* when something was last written; of hub/base/clock.h */
 };
 
-static const struct mrc_hub_policy *policy_of(const struct stream *stream)
+static const struct mrc_hub_limits *limits_of(const struct stream *stream)
 {
-    return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
+    return mrc_hub_get_limits(mrc_subscriber_get_hub(stream->subscriber));
 }
 
 /* ---- the socket and the signals ---------------------------------------------------------------*/
@@ -84,7 +84,7 @@ static apr_status_t close_signal_fd(void *data)
 /* Puts a duplicate of the connection's socket below the filters. */
 static apr_status_t open_socket(struct stream *stream)
 {
-    int64_t timeout_us = policy_of(stream)->dispatch_timeout_us;
+    int64_t timeout_us = limits_of(stream)->dispatch_timeout_us;
     apr_status_t status = mrc_connection_copy_socket(stream->r->connection, &stream->socket);
 
     if (status != APR_SUCCESS)
@@ -174,7 +174,7 @@ static bool complete(struct stream *stream, enum mrc_end *ret_end)
             progress_us = mrc_clock_us();
         unsent = now_unsent;
         *ret_end = MRC_END_SLOW;
-        if (mrc_clock_us() - progress_us >= policy_of(stream)->dispatch_timeout_us)
+        if (mrc_clock_us() - progress_us >= limits_of(stream)->dispatch_timeout_us)
             return false;
     }
 }
@@ -263,7 +263,7 @@ static bool wait_for_work(struct stream *stream, int64_t wait_us)
 
 static bool needs_heartbeat(const struct stream *stream)
 {
-    int64_t heartbeat_us = policy_of(stream)->heartbeat_us;
+    int64_t heartbeat_us = limits_of(stream)->heartbeat_us;
 
     return heartbeat_us && mrc_clock_us() - stream->written_us >= heartbeat_us;
 }

@@ -8,8 +8,8 @@
 #include "httpd/child/this_child.h"
 #include "httpd/config/check.h"
 #include "httpd/config/hubs.h"
-#include "httpd/config/shape.h"
 #include "httpd/config/sizing.h"
+#include "httpd/config/spec.h"
 #include "httpd/config/warnings.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/fields.h"
@@ -22,7 +22,7 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
 {
     int status = mrc_hubs_find_all(pconf, ptemp, main_server);
 
-    mrc_shape_fill(pconf, mrc_hubs_hubs(main_server));
+    mrc_spec_fill(pconf, mrc_hubs_hubs(main_server));
     if (mrc_check_hubs(main_server) != OK)
         status = !OK;
     return status == OK ? mrc_check_memory(ptemp, main_server) : status;

@@ -9,8 +9,8 @@
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
-#include "httpd/config/shape.h"
 #include "httpd/config/sizing.h"
+#include "httpd/config/spec.h"
 #include "store/history/dir.h"
 #include "store/memory/memory.h"
 
@@ -22,7 +22,7 @@ APLOG_USE_MODULE(mercure);
  * this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 6
+#define RETAINED_VERSION 7
 
 struct retained {
     unsigned version;
@@ -126,7 +126,7 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
     size_t n = 0;
 
     for (int i = 0; i < hubs->nelts; i++) {
-        const char *name = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->history_dir;
+        const char *name = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->spec.history_dir;
 
         if (name)
             names[n++] = name;
@@ -172,7 +172,8 @@ apr_status_t mrc_retained_update(apr_pool_t *pconf, apr_pool_t *ptemp, server_re
         status = open_dirs(main_server, ptemp, hubs);
     if (status != APR_SUCCESS)
         return status;
-    status = mrc_memory_reconcile(memory, mrc_shape_list(ptemp, hubs), (size_t)hubs->nelts, &error);
+    status =
+        mrc_memory_reconcile(memory, mrc_spec_shapes(ptemp, hubs), (size_t)hubs->nelts, &error);
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
                      "MRC0211: the hubs cannot start without their shared memory: %s", error.text);

@@ -302,7 +302,7 @@ static int send_single(const struct reading *reading)
         return mrc_failure_answer_no_memory(r);
     if (is_known(r))
         return answer_known(r);
-    return mrc_answer_send(r, HTTP_OK, content_type_of(&reading->ref), mrc_bytes_of(document));
+    return mrc_answer_ok(r, content_type_of(&reading->ref), mrc_bytes_of(document));
 }
 
 /* ---- the steps --------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ static int authorize(struct reading *reading)
 
     if (status != DECLINED || reading->token)
         return status;
-    return mrc_challenge(reading->r, HTTP_UNAUTHORIZED, NULL,
+    return mrc_challenge(reading->r, MRC_CHALLENGE_MISSING,
                          "reading the subscriptions needs an access token: send it in the field "
                          "Authorization, after Bearer");
 }
@@ -338,7 +338,7 @@ static int check_grants(const struct reading *reading)
 {
     if (may_read(reading->r, reading->claim, reading->token, &reading->ref))
         return DECLINED;
-    return mrc_challenge(reading->r, HTTP_FORBIDDEN, "insufficient_scope",
+    return mrc_challenge(reading->r, MRC_CHALLENGE_SCOPE,
                          "the access token does not grant subscribe on this URL's path");
 }
 

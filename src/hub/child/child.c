@@ -63,16 +63,17 @@ static void when_woken(void *ctx)
     mrc_announcer_post_look(child->announcer);
 }
 
-static void open_hubs(apr_pool_t *pool, struct mrc_child *child, const struct mrc_child_hub *hubs)
+static void open_hubs(apr_pool_t *pool, struct mrc_child *child,
+                      const struct mrc_hub_spec *const *specs)
 {
     const struct mrc_notify *notify = mrc_memory_notify(child->memory);
 
     for (size_t i = 0; i < child->hubs_count; i++) {
-        struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, hubs[i].key);
+        struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, specs[i]->shape.key);
 
         if (segment)
-            child->hubs[i] = mrc_hub_open(pool, segment, notify, child->slot, i, &hubs[i].policy,
-                                          &child->problem);
+            child->hubs[i] =
+                mrc_hub_open(pool, segment, notify, child->slot, i, specs[i], &child->problem);
     }
 }
 
@@ -94,7 +95,7 @@ static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *child, 
 }
 
 apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
-                             const struct mrc_child_hub *hubs, size_t n, unsigned threads,
+                             const struct mrc_hub_spec *const *specs, size_t n, unsigned threads,
                              pid_t pid, uint64_t generation, struct mrc_child **ret_child)
 {
     struct mrc_child *child = apr_pcalloc(pool, sizeof(*child));
@@ -116,7 +117,7 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     child->hubs = apr_pcalloc(pool, sizeof(*child->hubs) * (n + 1));
     child->waiters = mrc_waiters_create(pool);
     mrc_notify_drain(mrc_memory_notify(memory), child->slot);
-    open_hubs(pool, child, hubs);
+    open_hubs(pool, child, specs);
     status = mrc_announcer_start(pool, child->hubs, n, &child->announcer);
     if (status == APR_SUCCESS) {
         status = start_dispatcher(pool, child, threads);

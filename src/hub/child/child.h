@@ -20,19 +20,13 @@ struct mrc_dispatcher;
 struct mrc_memory;
 struct mrc_waiters;
 
-/* A hub that the child serves. */
-struct mrc_child_hub {
-    const char *key; /* of its shared memory */
-    struct mrc_hub_policy policy;
-};
-
 /*
  * Joins the server when a child starts: takes a slot of MEMORY, folds what dead children left,
- * opens the N HUBS, and starts THREADS dispatcher threads. The struct lives in POOL. APR_ENOSPC: no
- * slot is free, and the child serves no hub.
+ * opens the N hubs of SPECS, and starts THREADS dispatcher threads. The struct lives in POOL; SPECS
+ * must outlive it. APR_ENOSPC: no slot is free, and the child serves no hub.
  */
 apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
-                             const struct mrc_child_hub *hubs, size_t n, unsigned threads,
+                             const struct mrc_hub_spec *const *specs, size_t n, unsigned threads,
                              pid_t pid, uint64_t generation, struct mrc_child **ret_child);
 
 /* Why some hub could not be opened, in words; NULL: all hubs are open. */

@@ -17,7 +17,7 @@
 #include "apr_pools.h"
 
 #include "core/base/err.h"
-#include "hub/hub/policy.h"
+#include "hub/hub/spec.h"
 
 struct mrc_history_item;
 struct mrc_hub;
@@ -34,19 +34,20 @@ struct mrc_update;
 
 /*
  * Opens the hub whose shared memory is SEGMENT, for the child that owns SLOT. INDEX is its place
- * among the hubs of the child. The struct lives in POOL; the other arguments must outlive it
- * (POLICY is copied, but not its paths). Any thread may use it afterwards. NULL: out of memory, or
- * the history cannot be opened; ERROR says why.
+ * among the hubs of the child. The struct lives in POOL; the other arguments must outlive it. Any
+ * thread may use it afterwards. NULL: out of memory, or the history cannot be opened; ERROR says
+ * why.
  */
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_policy *policy, struct mrc_error *error);
+                             const struct mrc_hub_spec *spec, struct mrc_error *error);
 
 /* Closes the hub when the child ends normally, and none of its threads uses the hub any more.
  * Accepts NULL. */
 void mrc_hub_close(struct mrc_hub *hub);
 
-const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub);
+const struct mrc_hub_spec *mrc_hub_get_spec(const struct mrc_hub *hub);
+const struct mrc_hub_limits *mrc_hub_get_limits(const struct mrc_hub *hub);
 size_t mrc_hub_get_index(const struct mrc_hub *hub);
 unsigned mrc_hub_get_slot(const struct mrc_hub *hub);
 

@@ -22,7 +22,7 @@
 #include "core/base/err.h"
 #include "core/topic/matcher.h"
 
-struct mrc_hub_policy;
+struct mrc_hub_limits;
 struct mrc_numbers;
 struct mrc_patterns;
 
@@ -32,7 +32,7 @@ struct mrc_patterns;
 /* The table for this child. The struct lives in POOL, its patterns as long as the process; the
  * other arguments must outlive it. */
 struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *numbers,
-                                         const struct mrc_hub_policy *policy);
+                                         const struct mrc_hub_limits *limits);
 
 /*
  * The matcher for VALUE, as mrc_matcher_create() makes it, with the same errors. A pattern that the

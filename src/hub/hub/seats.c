@@ -14,15 +14,15 @@ struct mrc_seats {
     struct mrc_census *census; /* NULL: no limit for a client */
     unsigned slot;
     struct mrc_numbers *numbers;
-    const struct mrc_hub_policy *policy;
+    const struct mrc_hub_limits *limits;
 };
 
 struct mrc_seats *mrc_seats_create(apr_pool_t *pool, struct mrc_hub_segment *segment, unsigned slot,
-                                   struct mrc_numbers *numbers, const struct mrc_hub_policy *policy)
+                                   struct mrc_numbers *numbers, const struct mrc_hub_limits *limits)
 {
     struct mrc_seats *seats = apr_palloc(pool, sizeof(*seats));
 
-    *seats = (struct mrc_seats){mrc_hub_segment_census(segment), slot, numbers, policy};
+    *seats = (struct mrc_seats){mrc_hub_segment_census(segment), slot, numbers, limits};
     return seats;
 }
 
@@ -70,18 +70,18 @@ static void uncount_client(struct mrc_seats *seats, const struct mrc_hub_seat *s
 apr_status_t mrc_seats_take(struct mrc_seats *seats, const struct mrc_hub_client *client,
                             struct mrc_hub_seat *ret_seat)
 {
-    const struct mrc_hub_policy *policy = seats->policy;
+    const struct mrc_hub_limits *limits = seats->limits;
     struct mrc_hub_seat seat = {0};
     apr_status_t status = APR_SUCCESS;
 
-    if (!count_client(seats, KIND_ADDRESS, client->address, policy->per_address_max, &seat.address))
+    if (!count_client(seats, KIND_ADDRESS, client->address, limits->per_address_max, &seat.address))
         status = MRC_STATUS_ADDRESS_FULL;
-    else if (!count_client(seats, KIND_TOKEN, client->token, policy->per_token_max, &seat.token))
+    else if (!count_client(seats, KIND_TOKEN, client->token, limits->per_token_max, &seat.token))
         status = MRC_STATUS_TOKEN_FULL;
-    else if (!policy->subscribers_max)
+    else if (!limits->subscribers_max)
         mrc_numbers_gauge_add(seats->numbers, MRC_GAUGE_SUBSCRIBERS, 1);
     else if (!mrc_numbers_gauge_take(seats->numbers, MRC_GAUGE_SUBSCRIBERS,
-                                     policy->subscribers_max))
+                                     limits->subscribers_max))
         status = MRC_STATUS_FULL;
     if (status != APR_SUCCESS) {
         uncount_client(seats, &seat);

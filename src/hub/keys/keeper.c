@@ -1,6 +1,7 @@
 #include "hub/keys/keeper.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include <openssl/crypto.h>
 
@@ -43,21 +44,21 @@ struct mrc_keeper {
     struct mrc_fetcher *fetcher; /* NULL: there are no URLs */
 };
 
-/* Reports a text about document I, once in the whole server until another one is reported. */
-static void report(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level,
-                   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
-static void report(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level,
-                   const char *fmt, ...)
+/* Reports EVENT of document I, once in the whole server until something else is reported of it. */
+static void report(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_event event,
+                   const char *reason)
 {
-    char text[MRC_ERROR_TEXT_BYTES + 256];
-    va_list args;
+    const struct mrc_keeper_report report = {
+        .event = event,
+        .name = keeper->args.sources[i].name,
+        .reason = reason,
+        .has_keys = mrc_documents_generation(keeper->documents, i) > 0,
+    };
+    char text[MRC_ERROR_TEXT_BYTES + 16];
 
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
+    snprintf(text, sizeof(text), "%d%d%s", event, report.has_keys, reason ? reason : "");
     if (mrc_documents_say_once(keeper->documents, i, text))
-        keeper->args.report(keeper->args.ctx, level, text);
+        keeper->args.report(keeper->args.ctx, &report);
 }
 
 static void forget_report(struct mrc_keeper *keeper, size_t i)
@@ -85,25 +86,16 @@ static bool is_same(struct mrc_keeper *keeper, size_t i, struct mrc_bytes conten
 
 static void report_unreadable(struct mrc_keeper *keeper, size_t i, apr_status_t status)
 {
-    const char *name = keeper->args.sources[i].name;
+    bool is_unwatched = APR_STATUS_IS_EACCES(status) && !keeper->watched[i].was_read;
     char reason[120];
 
     apr_strerror(status, reason, sizeof(reason));
-    if (APR_STATUS_IS_EACCES(status) && !keeper->watched[i].was_read)
-        report(
-            keeper, i, MRC_KEEPER_NOTICE,
-            "the server's user may not read the key file %s (%s): it is read when httpd starts and "
-            "at each reload, and not when it changes",
-            name, reason);
-    else
-        report(keeper, i, MRC_KEEPER_WARNING,
-               "the key file %s cannot be read (%s): the keys that were read before stay in force",
-               name, reason);
+    report(keeper, i, is_unwatched ? MRC_KEEPER_FILE_UNWATCHED : MRC_KEEPER_FILE_UNREADABLE,
+           reason);
 }
 
 static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes content)
 {
-    const char *name = keeper->args.sources[i].name;
     struct mrc_error error = {""};
 
     keeper->watched[i].was_read = true;
@@ -112,17 +104,12 @@ static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes cont
         return;
     }
     if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
-        report(
-            keeper, i, MRC_KEEPER_WARNING,
-            "the key file %s has changed, and cannot be used: %s. The keys that were read before "
-            "stay in force",
-            name, error.text);
+        report(keeper, i, MRC_KEEPER_FILE_UNUSABLE, error.text);
         return;
     }
     mrc_documents_write(keeper->documents, i, content);
     forget_report(keeper, i);
-    report(keeper, i, MRC_KEEPER_NOTICE, "the key file %s has changed: its keys are in force",
-           name);
+    report(keeper, i, MRC_KEEPER_FILE_TAKEN, NULL);
 }
 
 static void look_at_file(struct mrc_keeper *keeper, size_t i)
@@ -185,37 +172,24 @@ static void look_at_url(struct mrc_keeper *keeper, size_t i, int64_t now_us)
         mrc_documents_begin(keeper->documents, i, now_us, asked);
 }
 
-/* Reports that the JWK Set I could not be fetched, or not be used, for REASON. */
-static void report_failed(struct mrc_keeper *keeper, size_t i, const char *what, const char *reason)
-{
-    bool had = mrc_documents_generation(keeper->documents, i) > 0;
-
-    report(keeper, i, MRC_KEEPER_WARNING, "the JWK Set %s cannot be %s: %s. %s",
-           keeper->args.sources[i].name, what, reason,
-           had ? "The keys that were fetched before stay in force"
-               : "Until it can, no token of its issuer is accepted");
-}
-
 /* Called by the fetcher. */
 static void take_answer(void *ctx, size_t i, struct mrc_bytes content, const char *problem)
 {
     struct mrc_keeper *keeper = ctx;
-    const char *name = keeper->args.sources[i].name;
     struct mrc_error error = {""};
     bool good = false;
 
     if (problem) {
-        report_failed(keeper, i, "fetched", problem);
+        report(keeper, i, MRC_KEEPER_URL_UNREACHABLE, problem);
     } else if (is_same(keeper, i, content)) {
         good = true;
         forget_report(keeper, i);
     } else if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
-        report_failed(keeper, i, "used", error.text);
+        report(keeper, i, MRC_KEEPER_URL_UNUSABLE, error.text);
     } else {
         good = mrc_documents_write(keeper->documents, i, content);
         forget_report(keeper, i);
-        report(keeper, i, MRC_KEEPER_NOTICE,
-               "the JWK Set %s has been fetched: its keys are in force", name);
+        report(keeper, i, MRC_KEEPER_URL_TAKEN, NULL);
     }
     mrc_documents_end(keeper->documents, i, good);
 }

@@ -35,15 +35,31 @@ struct mrc_key_source {
     bool is_url;
 };
 
-enum mrc_keeper_level { MRC_KEEPER_NOTICE, MRC_KEEPER_WARNING };
+/* What the administrator should know about a source. */
+enum mrc_keeper_event {
+    MRC_KEEPER_FILE_TAKEN,      /* its new keys are in force */
+    MRC_KEEPER_FILE_UNWATCHED,  /* the user of the children may not read it */
+    MRC_KEEPER_FILE_UNREADABLE, /* it cannot be read any more */
+    MRC_KEEPER_FILE_UNUSABLE,   /* its new content is not a key, or not one for its rows */
+    MRC_KEEPER_URL_TAKEN,       /* its keys are in force */
+    MRC_KEEPER_URL_UNREACHABLE, /* it cannot be fetched */
+    MRC_KEEPER_URL_UNUSABLE     /* its content is not a JWK Set, or not one for its rows */
+};
+
+struct mrc_keeper_report {
+    enum mrc_keeper_event event;
+    const char *name;   /* of the source */
+    const char *reason; /* in words; NULL if the keys are in force */
+    bool has_keys;      /* keys of this source that were read before stay in force */
+};
 
 struct mrc_keeper_args {
     struct mrc_keyring *keyring;
     const struct mrc_key_source *sources; /* one for each document; they must outlive the keeper */
     size_t count;
     const char *ca_file; /* the CA certificates for the URLs; NULL: those that the system trusts */
-    /* Reports an event to the administrator. Called in the keeper's thread. */
-    void (*report)(void *ctx, enum mrc_keeper_level level, const char *text);
+    /* Reports something that the administrator should know. In the keeper's thread. */
+    void (*report)(void *ctx, const struct mrc_keeper_report *report);
     void *ctx;
 };
 

@@ -44,7 +44,7 @@ struct mrc_presence_events *mrc_presence_events_open(struct mrc_hub *hub)
     mrc_buf_init(&events->text, SIZE_MAX);
     mrc_buf_init(&events->record, mrc_ring_largest(mrc_hub_ring(hub)));
     mrc_buf_init(&events->records, SIZE_MAX);
-    events->topics = calloc(mrc_hub_get_policy(hub)->paths_count, sizeof(*events->topics));
+    events->topics = calloc(mrc_hub_get_spec(hub)->paths_count, sizeof(*events->topics));
     if (events->topics)
         return events;
     mrc_presence_events_close(events);
@@ -146,23 +146,23 @@ apr_status_t mrc_presence_events_find_end(const struct mrc_presence_events *even
 static apr_status_t write_text(struct mrc_presence_events *events,
                                const struct mrc_subscription_doc *doc, struct mrc_bytes *ret_data)
 {
-    const struct mrc_hub_policy *policy = mrc_hub_get_policy(events->hub);
+    const struct mrc_hub_spec *spec = mrc_hub_get_spec(events->hub);
     struct mrc_bytes all;
     size_t topics_len;
 
     mrc_buf_reset(&events->text);
-    for (size_t i = 0; i < policy->paths_count; i++) {
+    for (size_t i = 0; i < spec->paths_count; i++) {
         size_t before = mrc_buf_bytes(&events->text).len;
 
-        mrc_subscription_doc_add_url(&events->text, policy->paths[i], &doc->ref);
+        mrc_subscription_doc_add_url(&events->text, spec->paths[i], &doc->ref);
         events->topics[i].len = mrc_buf_bytes(&events->text).len - before;
     }
     topics_len = mrc_buf_bytes(&events->text).len;
-    mrc_subscription_doc_add(&events->text, policy->paths[0], doc);
+    mrc_subscription_doc_add(&events->text, spec->paths[0], doc);
     if (mrc_buf_error(&events->text))
         return APR_ENOMEM;
     all = mrc_buf_bytes(&events->text);
-    for (size_t i = 0, at = 0; i < policy->paths_count; i++) {
+    for (size_t i = 0, at = 0; i < spec->paths_count; i++) {
         events->topics[i].ptr = all.ptr + at;
         at += events->topics[i].len;
     }
@@ -177,7 +177,7 @@ static apr_status_t write_record(struct mrc_presence_events *events, struct item
 {
     const struct mrc_update update = {
         .topics = events->topics,
-        .topics_count = mrc_hub_get_policy(events->hub)->paths_count,
+        .topics_count = mrc_hub_get_spec(events->hub)->paths_count,
         .data = data,
         .type = is_legacy ? (struct mrc_bytes){NULL, 0} : mrc_bytes_of(MRC_SUBSCRIPTION_DOC_EVENT),
         .id = {item->update_id, MRC_UPDATE_ID_BYTES - 1},

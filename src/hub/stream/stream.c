@@ -47,9 +47,9 @@ void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end)
     free(stream);
 }
 
-static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
+static const struct mrc_hub_limits *limits_of(const struct mrc_stream *stream)
 {
-    return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
+    return mrc_hub_get_limits(mrc_subscriber_get_hub(stream->subscriber));
 }
 
 /* ---- ahead of time ----------------------------------------------------------------------------*/
@@ -117,7 +117,7 @@ static bool has_room(struct mrc_stream *stream, size_t len)
 {
     return stream->count == 0 ||
            stream->queued_bytes - mrc_event_bytes(first_of(stream)).len + len <=
-               policy_of(stream)->backlog_bytes;
+               limits_of(stream)->backlog_bytes;
 }
 
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
@@ -326,14 +326,14 @@ bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us)
 
 int64_t mrc_stream_due_us(const struct mrc_stream *stream)
 {
-    const struct mrc_hub_policy *policy = policy_of(stream);
+    const struct mrc_hub_limits *limits = limits_of(stream);
     int64_t due_us = stream->ends_us;
     int64_t other_us = INT64_MAX;
 
     if (stream->pending)
-        other_us = stream->since_us + policy->dispatch_timeout_us;
-    else if (policy->heartbeat_us)
-        other_us = stream->since_us + policy->heartbeat_us;
+        other_us = stream->since_us + limits->dispatch_timeout_us;
+    else if (limits->heartbeat_us)
+        other_us = stream->since_us + limits->heartbeat_us;
     return other_us < due_us ? other_us : due_us;
 }
 

@@ -178,7 +178,7 @@ struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subsc
 int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
                                 enum mrc_end *ret_end)
 {
-    int64_t lifetime_us = mrc_hub_get_policy(subscriber->hub)->lifetime_us;
+    int64_t lifetime_us = mrc_hub_get_limits(subscriber->hub)->lifetime_us;
     int64_t ends_us = INT64_MAX;
 
     *ret_end = MRC_END_LIFETIME;

@@ -40,7 +40,7 @@ struct mrc_memory;
  * The exact bytes of memory that these hubs and the control segment take; creates nothing. 0: a
  * shape is impossible, ERROR has the reason.
  */
-uint64_t mrc_memory_size(const struct mrc_hub_shape *shapes, size_t n, unsigned nslots,
+uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
                          struct mrc_error *error);
 
 /*
@@ -62,8 +62,9 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
  * because there is no room for the new segment, or its lock is held. Failure: a hub has no segment
  * (mrc_memory_hub() returns NULL for it), or a shape is impossible and nothing was done.
  */
-apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes,
-                                  size_t n, struct mrc_error *error);
+apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
+                                  const struct mrc_hub_shape *const *shapes, size_t n,
+                                  struct mrc_error *error);
 
 /*
  * Replaces the documents by those of SPECS, for a new configuration. A document without a first
