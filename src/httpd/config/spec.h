@@ -1,5 +1,5 @@
 /*
- * The spec of a hub: turns its settings into what the layers below need to know.
+ * Turns the settings of a hub into its spec, the form that the layers below use.
  */
 #ifndef MRC_HTTPD_CONFIG_SPEC_H
 #define MRC_HTTPD_CONFIG_SPEC_H
