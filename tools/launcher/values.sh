@@ -218,7 +218,7 @@ set_key() { # ROLE
     pem)
         [ -n "$algs_given" ] || die "$alg_name" "is needed for the PEM key in $key_name: RS256, ES256 or EdDSA, for example"
         case $key_algs in
-        *HS*) die "$alg_name" "a PEM public key in $key_name needs an RS, PS or ES algorithm or EdDSA, never HS" ;;
+        *HS*) die "$alg_name" "a PEM public key in $key_name can be used with RS, PS, ES or EdDSA, never with HS" ;;
         esac
         ;;
     secret) check_secret ;;
