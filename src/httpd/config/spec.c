@@ -8,7 +8,7 @@
 #include "store/history/dir.h"
 #include "store/regions/staging.h"
 
-/* The ring of a hub whose history is not in it: enough for a burst, until slow readers follow. */
+/* The ring of a hub whose history is not in it: enough for a burst, until slow readers catch up. */
 #define LIVE_RING_MIN_BYTES ((uint64_t)4 << 20)
 
 /* The number of streams for which clients are counted, without MercureMaxSubscribers. */
