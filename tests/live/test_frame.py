@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -96,6 +97,22 @@ def test_what_httpd_says_where_the_processor_is_crowded_passes(httpd):
     assert len(httpd.log_problems()) == 1
     log("core:error", "AH00046: child process 7 still did not exit, sending a SIGKILL")
     assert_fails(httpd, "AH00046")
+
+
+def test_the_log_has_the_time_of_the_tests(httpd_in_kolkata):
+    """A line's time is that of a moment in the test, whatever time zone the tests run in."""
+    httpd_in_kolkata.start()
+    line = next(line for line in httpd_in_kolkata.lines(httpd_in_kolkata.error_log) if "resuming" in line)
+    assert httpd_in_kolkata._is_soon(line, [time.time() - 600], 600.1)
+
+
+@pytest.fixture
+def httpd_in_kolkata(monkeypatch, new_httpd):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield new_httpd()
+    monkeypatch.undo()
+    time.tzset()
 
 
 MACHINE_LINES = (

@@ -262,6 +262,8 @@ class Httpd:
         self.log_level = "info mercure:debug"
         self.module = find_module()  # None: a server without mod_mercure
         self.env = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LANG": "C.UTF-8"}
+        if "TZ" in os.environ:
+            self.env["TZ"] = os.environ["TZ"]  # the times of the log are compared with this process's
         self.proc = None
         self.sessions = []  # every process started here, and its children, is in one of these
         self._expected = []  # [compiled, required, seen]
