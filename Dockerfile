@@ -1,6 +1,6 @@
-# A Mercure hub in a container: httpd with mod_mercure, configured by the environment (tools/mercure-hub
-# tells by what). It runs as an ordinary user on port 8080 and writes to /tmp and /var/lib/mercure only:
-# with a read-only root file system, /tmp may be a tmpfs.
+# A Mercure hub in a container: httpd with mod_mercure. The environment configures it; tools/mercure-hub lists
+# the variables. It runs as an ordinary user on port 8080 and writes to /tmp and /var/lib/mercure only, so the
+# root file system may be read-only, with a tmpfs as /tmp.
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update \

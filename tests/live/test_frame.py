@@ -139,6 +139,7 @@ def test_warnings_about_the_machine_pass(httpd):
     "[security2:warn] [pid 1:tid 1] ModSecurity: Request body no files data length is larger than the limit",
     "[mercure:error] [pid 1:tid 1] [ssl:warn] AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
     "[core:warn] [pid 1:tid 1] AH00075: Failed to enable the 'httpready' Accept Filter",
+    "[mercure:warn] [pid 1:tid 1] AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
 ])
 def test_other_warnings_of_the_same_modules_fail(httpd, line):
     httpd.start()
