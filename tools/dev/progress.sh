@@ -32,17 +32,19 @@ watch() { # LOG LABEL [TOTAL NOUN REGEX]
 
 # quietly NAME COMMAND…: runs COMMAND with its output in the log NAME, which is shown when COMMAND fails.
 quietly() {
-    local log=$state/log/$1.log status=0
+    local name=$1 status=0
     shift
-    logged "$log" "$@" || status=$?
-    if [ "$status" != 0 ]; then
-        tail -n 80 "$log" >&2
+    logged "$state/log/$name.log" "$@" || {
+        status=$?
+        show_log "$name"
         say "dev: failed with status $status: $*"
-    fi
+    }
     return "$status"
 }
 
-# Runs COMMAND with its output in LOG; meanwhile shows the step, if there is one.
+show_log() { tail -n 80 "$state/log/$1.log" >&2; }
+
+# Runs COMMAND with its output in LOG; shows the step, if there is one, in the meantime.
 logged() { # LOG COMMAND…
     local log=$1 status=0 watcher=''
     shift
