@@ -303,6 +303,17 @@ static int check_secret(enum mrc_alg alg, struct mrc_bytes key)
     return 0;
 }
 
+/* Signs with the first algorithm of ALGS that fits KEY. */
+static enum mrc_err sign(mrc_alg_set algs, struct mrc_bytes key, struct mrc_bytes header,
+                         struct mrc_bytes payload, struct mrc_error *error, char **ret_token)
+{
+    enum mrc_err err = MRC_EINVAL;
+
+    for (; algs && err == MRC_EINVAL; algs &= algs - 1)
+        err = mrc_sign_jws(mrc_alg_set_first(algs), key, header, payload, error, ret_token);
+    return err;
+}
+
 static int make(const struct options *options, struct mrc_bytes key)
 {
     const char *alg_name = options->alg ? options->alg : "HS256";
@@ -310,13 +321,13 @@ static int make(const struct options *options, struct mrc_bytes key)
     char *header_text = NULL, *claims_text = NULL, *token = NULL;
     struct mrc_error error = {"out of memory"};
     int status = check_options(options);
-    enum mrc_alg alg;
+    mrc_alg_set algs;
 
     if (status)
         return status;
-    if (mrc_alg_parse(mrc_bytes_of(alg_name), &alg))
+    if (mrc_alg_parse(mrc_bytes_of(alg_name), &algs))
         return complain("--alg %s: use one of HS256, HS384, HS512, RS*, PS*, ES*, EdDSA", alg_name);
-    status = check_secret(alg, key);
+    status = check_secret(mrc_alg_set_first(algs), key);
     if (status)
         return status;
     if (options->payload) {
@@ -337,8 +348,7 @@ static int make(const struct options *options, struct mrc_bytes key)
         status = complain("out of memory");
         goto leave;
     }
-    if (mrc_sign_jws(alg, key, mrc_bytes_of(header_text), mrc_bytes_of(claims_text), &error,
-                     &token)) {
+    if (sign(algs, key, mrc_bytes_of(header_text), mrc_bytes_of(claims_text), &error, &token)) {
         status = complain("--key: %s", error.text);
         goto leave;
     }
@@ -424,16 +434,16 @@ static bool is_legacy(struct mrc_bytes text)
     return found;
 }
 
-/* The algorithm of TEXT, perhaps an invalid token; HS256 if it has no known one. */
-static enum mrc_alg alg_of(struct mrc_bytes text)
+/* The algorithms that the `alg` of TEXT stands for, perhaps an invalid token; HS256 if unknown. */
+static mrc_alg_set algs_of(struct mrc_bytes text)
 {
     struct mrc_jws *jws = NULL;
-    enum mrc_alg alg = MRC_ALG_HS256;
+    mrc_alg_set algs = mrc_alg_set_of(MRC_ALG_HS256);
 
     if (mrc_jws_parse(text, NULL, &jws) == MRC_OK)
-        alg = mrc_jws_get_alg(jws);
+        algs = mrc_jws_get_algs(jws);
     mrc_jws_free(jws);
-    return alg;
+    return algs;
 }
 
 /* Verifies TEXT as a hub with these keys would. TEXT replaces a missing --iss or --aud. */
@@ -478,9 +488,9 @@ static int check_with(const struct options *options, struct mrc_bytes text, mrc_
     } else {
         puts("accepted");
         print_token(token, at_us);
-        if (!options->alg && alg_of(text) != MRC_ALG_HS256)
+        if (!options->alg && algs_of(text) != mrc_alg_set_of(MRC_ALG_HS256))
             printf("  the algorithm, %s, was not compared (no --alg)\n",
-                   mrc_alg_name(alg_of(text)));
+                   mrc_alg_set_name(algs_of(text)));
         if (!options->issuer && !options->legacy)
             puts("  the issuer was not compared (no --iss)");
         if (!options->audience_count && !options->legacy)
@@ -521,7 +531,7 @@ static int check(const struct options *options, struct mrc_bytes key)
     while (text.len && memchr(" \t\r\n", text.ptr[text.len - 1], 4))
         text.len--;
     if (!options->alg)
-        algs = mrc_alg_set_of(alg_of(text));
+        algs = algs_of(text);
     if (mrc_keyset_parse(key, algs, options->legacy ? MRC_KEYSET_SHORT_SECRET_WARNS : 0, &error,
                          &keys)) {
         status = complain("--key: %s", error.text);
