@@ -326,7 +326,9 @@ static int make(const struct options *options, struct mrc_bytes key)
     if (status)
         return status;
     if (mrc_alg_parse(mrc_bytes_of(alg_name), &algs))
-        return complain("--alg %s: use one of HS256, HS384, HS512, RS*, PS*, ES*, EdDSA", alg_name);
+        return complain(
+            "--alg %s: use one of HS256, HS384, HS512, RS*, PS*, ES*, EdDSA, Ed25519, Ed448",
+            alg_name);
     status = check_secret(mrc_alg_set_first(algs), key);
     if (status)
         return status;
@@ -415,23 +417,20 @@ static void print_token(const struct mrc_token *token, int64_t at_us)
         puts("  it does not allow receiving private updates");
 }
 
-/* Whether TEXT, perhaps an invalid token, has the claim of protocol 0.x and no issuer. */
-static bool is_legacy(struct mrc_bytes text)
+/* Says whether TEXT, which POLICY refuses, is a token of the other version of the protocol. */
+static void print_mismatch(struct mrc_bytes text, const struct mrc_token_policy *policy)
 {
-    struct mrc_jws *jws = NULL;
-    json_t *claims = NULL;
-    bool found;
-
-    if (mrc_jws_parse(text, NULL, &jws) ||
-        mrc_json_parse_object(mrc_jws_get_payload(jws), NULL, &claims)) {
-        mrc_jws_free(jws);
-        return false;
+    switch (mrc_token_find_mismatch(text, policy)) {
+    case MRC_TOKEN_MISMATCH_0X:
+        puts("  it is a token of protocol 0.x: add --legacy to check it as such");
+        break;
+    case MRC_TOKEN_MISMATCH_MODERN:
+        puts("  it is a token of version 1: leave out --legacy to check it as such");
+        break;
+    case MRC_TOKEN_MISMATCH_ISSUER: /* needs keys of both versions */
+    case MRC_TOKEN_MISMATCH_NONE:
+        break;
     }
-    found = !json_object_get(claims, "iss") && (json_object_get(claims, "mercure") ||
-                                                json_object_get(claims, MRC_GRANTS_LEGACY_CLAIM));
-    json_decref(claims);
-    mrc_jws_free(jws);
-    return found;
 }
 
 /* The algorithms that the `alg` of TEXT stands for, perhaps an invalid token; HS256 if unknown. */
@@ -483,8 +482,7 @@ static int check_with(const struct options *options, struct mrc_bytes text, mrc_
     policy.base = policy.audience_count ? policy.audiences[0] : NULL;
     if (mrc_token_verify(text, &policy, at_us, &reason, &token)) {
         printf("refused: %s\n", reason.text);
-        if (!options->legacy && is_legacy(text))
-            puts("  it is a token of protocol 0.x: add --legacy to check it as such");
+        print_mismatch(text, &policy);
     } else {
         puts("accepted");
         print_token(token, at_us);

@@ -18,15 +18,3 @@ int mrc_challenge(request_rec *r, int status, const char *error, const char *det
                    apr_psprintf(r->pool, "Bearer %sresource_metadata=\"%s\"", attribute, metadata));
     return mrc_answer_problem(r, status, detail);
 }
-
-int mrc_challenge_missing(request_rec *r, const char *what)
-{
-    const struct mrc_settings *settings = mrc_claim_settings(r, mrc_claim_get(r));
-
-    return mrc_challenge(r, HTTP_UNAUTHORIZED, NULL,
-                         apr_psprintf(r->pool,
-                                      "%s needs an access token: send it in an "
-                                      "Authorization field, after Bearer, or in the cookie "
-                                      "%s",
-                                      what, settings->cookie_name));
-}

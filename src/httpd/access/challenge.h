@@ -14,10 +14,4 @@
  */
 int mrc_challenge(request_rec *r, int status, const char *error, const char *detail);
 
-/*
- * Answers R, which needs a token for WHAT ("publishing") and has none. The answer says how to send
- * one.
- */
-int mrc_challenge_missing(request_rec *r, const char *what);
-
 #endif
