@@ -1,8 +1,10 @@
 """Keys that change while the server runs: key files, and JWK Sets that are fetched over https."""
+import gzip
 import json
 import os
 import re
 import threading
+import zlib
 
 import pytest
 
@@ -194,8 +196,34 @@ def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
         "/loop": (302, {"Location": jwks.url("/loop")}, ""),
         "/file": (302, {"Location": "file:///etc/passwd"}, ""),
     }
+    # Forms that servers send without being asked for them: encoded, with a byte order mark, with many other keys.
+    encryption = {**Key("other").jwk, "use": "enc", "alg": "ECDH-ES"}
+    nulls = {**key.jwk, "use": None, "alg": None, "key_ops": None, "x5c": None, "name": "a\0b"}
+    accepted = {
+        "/gzip": ({"Content-Encoding": "gzip"}, gzip.compress(good.encode())),
+        "/deflate": ({"Content-Encoding": "deflate"}, zlib.compress(good.encode())),
+        "/twice": ({"Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(good.encode()))),
+        "/largest-gzip": ({"Content-Encoding": "gzip"}, gzip.compress(largest.encode())),
+        "/mark": ({}, "\ufeff" + good),
+        "/many": ({}, json.dumps({"keys": [encryption] * 300 + [key.jwk]})),
+        "/nulls": ({}, json.dumps({"keys": [nulls]})),
+        "/surrogate": ({}, good[:-1] + ',"x":"\\ud83d","y":' + "[" * 99 + "]" * 99 + "}"),
+    }
+    jwks.answers |= {name: (200, *answer) for name, answer in accepted.items()}
+    encoded = {"Content-Encoding": "gzip"}
+    jwks.answers |= {
+        "/bomb": (200, encoded, gzip.compress(b" " * (100 << 20), 9)),
+        "/bomb-twice": (200, {"Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(b" " * (100 << 20), 9))),
+        "/empty-blocks": (200, encoded, gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * 60000),
+        "/broken-gzip": (200, encoded, gzip.compress(good.encode())[:-20]),
+        "/not-gzip": (200, encoded, good), "/unknown": (200, {"Content-Encoding": "rot13"}, good),
+        "/too-many": (200, {}, json.dumps({"keys": [{**key.jwk, "kid": str(n)} for n in range(65)]})),
+    }
     httpd.write("htdocs/good", good)
     reasons = {
+        "/bomb": "it is longer than 262144 bytes", "/bomb-twice": "it is longer than 262144 bytes",
+        "/empty-blocks": "it is longer than 262144 bytes", "/broken-gzip": "", "/not-gzip": "ncod", "/unknown": "ncod",
+        "/too-many": "more than 64 usable keys",
         "/longer": "it is longer than 262144 bytes", "/error": "status 500", "/text": "not a JWK Set",
         "/html": "not a JWK Set", "/pem": "not a JWK Set", "/one": "no member keys", "/empty": "no usable key", "/rsa": "no usable key",
         "/plain": "http", "/loop": "redirects", "/file": "file", "/missing": "status 404",
@@ -214,7 +242,7 @@ def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
     stranger.start()
     assert httpd.configtest(text).ok and not jwks.hits and not stranger.hits, "configtest must not connect"
     httpd.start()
-    for name in ("/good", "/moved", "/largest"):
+    for name in ("/good", "/moved", "/largest", *accepted):
         wait_status(httpd, key.token(iss=f"https://issuer.example{name}"), 200)
     for name, reason in reasons.items():
         httpd.wait_log(rf"the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}", 60)
