@@ -113,6 +113,33 @@ def test_changed_key_file_takes_effect(httpd):
                                            status=None).status == 200, what="the reloaded key")
 
 
+def test_key_file_may_change_its_kind(httpd):
+    """With ALGS of several kinds, a file may change from one kind to another. A secret stays out."""
+    kinds = {kind: token.make_key(kind) for kind in ("rsa2048", "p256", "ed25519", "p384")}
+    algs = {"rsa2048": "RS256", "p256": "ES256", "ed25519": "Ed25519", "p384": "ES384"}
+    tokens = {kind: token.publisher(key=private, alg=algs[kind]) for kind, (private, _) in kinds.items()}
+    row = f"MercurePublisherKey {token.ISSUER} RS256,ES256,EdDSA file:conf/key"
+    for kind in ("ed25519", "p256", "rsa2048"):
+        httpd.write("conf/key", kinds[kind][1])
+        assert httpd.configtest(hub(row, keys=False)).ok, kind
+    httpd.start()
+    assert {kind: status_of(httpd, text) for kind, text in tokens.items()} == {
+        "rsa2048": 200, "p256": 401, "ed25519": 401, "p384": 401}
+    for old, new in (("rsa2048", "p256"), ("p256", "ed25519"), ("ed25519", "rsa2048")):
+        replace(httpd, "conf/key", kinds[new][1])
+        wait_status(httpd, tokens[new], 200)
+        wait_status(httpd, tokens[old], 401)
+    for name, content, words in (
+            ("a curve without an algorithm", kinds["p384"][1], "none of the configured algorithms fits an EC public key"),
+            ("a secret", "0123456789abcdef" * 4, "RS256 needs a public key")):
+        httpd.expect_log(rf"mercure:warn.*/conf/key has changed, and cannot be used: {words}")
+        replace(httpd, "conf/key", content)
+        httpd.wait_log(words)
+        assert status_of(httpd, tokens["rsa2048"]) == 200, name
+        assert status_of(httpd, tokens["p384"]) == 401
+        replace(httpd, "conf/key", kinds["rsa2048"][1])
+
+
 @pytest.mark.sanitize
 def test_jwk_set_may_come_late_and_rotate(httpd, jwks):
     """
