@@ -303,6 +303,17 @@ static int check_secret(enum mrc_alg alg, struct mrc_bytes key)
     return 0;
 }
 
+/* Signs with the first algorithm of ALGS that fits KEY. */
+static enum mrc_err sign(mrc_alg_set algs, struct mrc_bytes key, struct mrc_bytes header,
+                         struct mrc_bytes payload, struct mrc_error *error, char **ret_token)
+{
+    enum mrc_err err = MRC_EINVAL;
+
+    for (; algs && err == MRC_EINVAL; algs &= algs - 1)
+        err = mrc_sign_jws(mrc_alg_set_first(algs), key, header, payload, error, ret_token);
+    return err;
+}
+
 static int make(const struct options *options, struct mrc_bytes key)
 {
     const char *alg_name = options->alg ? options->alg : "HS256";
@@ -310,13 +321,15 @@ static int make(const struct options *options, struct mrc_bytes key)
     char *header_text = NULL, *claims_text = NULL, *token = NULL;
     struct mrc_error error = {"out of memory"};
     int status = check_options(options);
-    enum mrc_alg alg;
+    mrc_alg_set algs;
 
     if (status)
         return status;
-    if (mrc_alg_parse(mrc_bytes_of(alg_name), &alg))
-        return complain("--alg %s: use one of HS256, HS384, HS512, RS*, PS*, ES*, EdDSA", alg_name);
-    status = check_secret(alg, key);
+    if (mrc_alg_parse(mrc_bytes_of(alg_name), &algs))
+        return complain(
+            "--alg %s: use one of HS256, HS384, HS512, RS*, PS*, ES*, EdDSA, Ed25519, Ed448",
+            alg_name);
+    status = check_secret(mrc_alg_set_first(algs), key);
     if (status)
         return status;
     if (options->payload) {
@@ -337,8 +350,7 @@ static int make(const struct options *options, struct mrc_bytes key)
         status = complain("out of memory");
         goto leave;
     }
-    if (mrc_sign_jws(alg, key, mrc_bytes_of(header_text), mrc_bytes_of(claims_text), &error,
-                     &token)) {
+    if (sign(algs, key, mrc_bytes_of(header_text), mrc_bytes_of(claims_text), &error, &token)) {
         status = complain("--key: %s", error.text);
         goto leave;
     }
@@ -405,35 +417,32 @@ static void print_token(const struct mrc_token *token, int64_t at_us)
         puts("  it does not allow receiving private updates");
 }
 
-/* Whether TEXT, perhaps an invalid token, has the claim of protocol 0.x and no issuer. */
-static bool is_legacy(struct mrc_bytes text)
+/* Says whether TEXT, which POLICY refuses, is a token of the other version of the protocol. */
+static void print_mismatch(struct mrc_bytes text, const struct mrc_token_policy *policy)
 {
-    struct mrc_jws *jws = NULL;
-    json_t *claims = NULL;
-    bool found;
-
-    if (mrc_jws_parse(text, NULL, &jws) ||
-        mrc_json_parse_object(mrc_jws_get_payload(jws), NULL, &claims)) {
-        mrc_jws_free(jws);
-        return false;
+    switch (mrc_token_find_mismatch(text, policy)) {
+    case MRC_TOKEN_MISMATCH_0X:
+        puts("  it is a token of protocol 0.x: add --legacy to check it as such");
+        break;
+    case MRC_TOKEN_MISMATCH_MODERN:
+        puts("  it is a token of version 1: leave out --legacy to check it as such");
+        break;
+    case MRC_TOKEN_MISMATCH_ISSUER: /* needs keys of both versions */
+    case MRC_TOKEN_MISMATCH_NONE:
+        break;
     }
-    found = !json_object_get(claims, "iss") && (json_object_get(claims, "mercure") ||
-                                                json_object_get(claims, MRC_GRANTS_LEGACY_CLAIM));
-    json_decref(claims);
-    mrc_jws_free(jws);
-    return found;
 }
 
-/* The algorithm of TEXT, perhaps an invalid token; HS256 if it has no known one. */
-static enum mrc_alg alg_of(struct mrc_bytes text)
+/* The algorithms that the `alg` of TEXT stands for, perhaps an invalid token; HS256 if unknown. */
+static mrc_alg_set algs_of(struct mrc_bytes text)
 {
     struct mrc_jws *jws = NULL;
-    enum mrc_alg alg = MRC_ALG_HS256;
+    mrc_alg_set algs = mrc_alg_set_of(MRC_ALG_HS256);
 
     if (mrc_jws_parse(text, NULL, &jws) == MRC_OK)
-        alg = mrc_jws_get_alg(jws);
+        algs = mrc_jws_get_algs(jws);
     mrc_jws_free(jws);
-    return alg;
+    return algs;
 }
 
 /* Verifies TEXT as a hub with these keys would. TEXT replaces a missing --iss or --aud. */
@@ -473,14 +482,13 @@ static int check_with(const struct options *options, struct mrc_bytes text, mrc_
     policy.base = policy.audience_count ? policy.audiences[0] : NULL;
     if (mrc_token_verify(text, &policy, at_us, &reason, &token)) {
         printf("refused: %s\n", reason.text);
-        if (!options->legacy && is_legacy(text))
-            puts("  it is a token of protocol 0.x: add --legacy to check it as such");
+        print_mismatch(text, &policy);
     } else {
         puts("accepted");
         print_token(token, at_us);
-        if (!options->alg && alg_of(text) != MRC_ALG_HS256)
+        if (!options->alg && algs_of(text) != mrc_alg_set_of(MRC_ALG_HS256))
             printf("  the algorithm, %s, was not compared (no --alg)\n",
-                   mrc_alg_name(alg_of(text)));
+                   mrc_alg_set_name(algs_of(text)));
         if (!options->issuer && !options->legacy)
             puts("  the issuer was not compared (no --iss)");
         if (!options->audience_count && !options->legacy)
@@ -521,7 +529,7 @@ static int check(const struct options *options, struct mrc_bytes key)
     while (text.len && memchr(" \t\r\n", text.ptr[text.len - 1], 4))
         text.len--;
     if (!options->alg)
-        algs = mrc_alg_set_of(alg_of(text));
+        algs = algs_of(text);
     if (mrc_keyset_parse(key, algs, options->legacy ? MRC_KEYSET_SHORT_SECRET_WARNS : 0, &error,
                          &keys)) {
         status = complain("--key: %s", error.text);

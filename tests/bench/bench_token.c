@@ -59,8 +59,8 @@ static EVP_PKEY *generate(enum mrc_alg alg)
 {
     if (mrc_alg_set_of(alg) & MRC_ALG_SET_RSA)
         return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
-    if (alg == MRC_ALG_EDDSA)
-        return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    if (mrc_alg_set_of(alg) & MRC_ALG_SET_EDDSA)
+        return EVP_PKEY_Q_keygen(NULL, NULL, alg == MRC_ALG_ED448 ? "ED448" : "ED25519");
     return EVP_PKEY_Q_keygen(NULL, NULL, "EC",
                              alg == MRC_ALG_ES256   ? "P-256"
                              : alg == MRC_ALG_ES384 ? "P-384"
@@ -117,7 +117,7 @@ static void bench(enum mrc_alg alg, struct mrc_token_cache *cache, double second
                      NULL, &token))
         die("the token cannot be signed");
     trust.keys = keys;
-    printf("%-6s %9.1f us %9.2f us cached\n", mrc_alg_name(alg),
+    printf("%-7s %9.1f us %9.2f us cached\n", mrc_alg_name(alg),
            measure(NULL, token, &policy, seconds), measure(cache, token, &policy, seconds / 4));
     mrc_keyset_free(keys);
     EVP_PKEY_free(pkey);

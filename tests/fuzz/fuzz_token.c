@@ -39,6 +39,7 @@ static void verify(struct mrc_bytes text)
 
     if ((err == MRC_OK) != (token != NULL) || (err && !reason.text[0]) || ERR_peek_error())
         abort();
+    mrc_token_find_mismatch(text, &policy);
     if (!token)
         return;
     if (mrc_token_get_exp_us(token) <= NOW_US)

@@ -251,6 +251,9 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
         ("HS256 '${UNDEFINED_VARIABLE}-0123456789-0123456789'", "${"),
         ("HS256 file:conf/public.pem", "HS256 needs a secret"), ("HS256 file:conf/public.jwk", "HS256"),
         ("HS256,RS256 file:conf/public.pem", "HS256 needs a secret"),
+        ("HS256,ES256 file:conf/secret", "ES256 needs a public key"),
+        ("ES384,EdDSA file:conf/public.pem", "none of the configured algorithms fits an RSA public key"),
+        ("Ed448 file:conf/public.jwk", "Ed448 does not fit an Ed25519 public key"), ("Ed25519 env:SECRET", "Ed25519 needs"),
         ("RS256 file:conf/secret", "RS256 needs a public key"), (f"RS256 {secret}", "RS256 needs a public key"),
         ("EdDSA env:SECRET", "EdDSA needs a public key"), ("RS256 file:conf/oct.jwk", "RS256"),
         ("ES256 file:conf/public.pem", "ES256 does not fit"), ("RS256 file:conf/ec.pem", "RS256 does not fit"),
@@ -274,6 +277,7 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
                     wrong.append(f"{args}: the error shows the secret: {result}")
     assert not wrong, "\n".join(wrong)
     for args in ("HS256 env:SECRET", "HS256 file:conf/secret", "RS256,PS512 file:conf/public.pem",
+                 "RS256,ES256 file:conf/public.pem", "RS256,ES256 file:conf/ec.pem", "Ed25519,ES256 file:conf/public.jwk",
                  "EdDSA file:conf/public.jwk", "HS256 file:conf/oct.jwk", f"HS256 {secret}"):
         result = httpd.configtest(hub(f"MercureKey https://a.example {args}", keys=False))
         assert result.ok, (args, result)

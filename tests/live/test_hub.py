@@ -450,14 +450,14 @@ def test_every_kind_of_key_verifies_its_issuers_tokens(httpd):
     made = {}
     lines = []
     for alg, kind in (("RS256", "rsa2048"), ("PS512", "rsa2048"), ("ES256", "p256"), ("ES384", "p384"),
-                      ("ES512", "p521"), ("EdDSA", "ed25519")):
+                      ("ES512", "p521"), ("EdDSA", "ed25519"), ("Ed25519", "ed25519"), ("Ed448", "ed448")):
         if kind not in made:
             made[kind] = token.make_key(kind)
             httpd.write(f"conf/{kind}.pem", made[kind][1])
         lines.append(f"MercurePublisherKey https://{alg}.example {alg} file:conf/{kind}.pem")
     httpd.start(hub(*lines))
     for alg, kind in (("RS256", "rsa2048"), ("PS512", "rsa2048"), ("ES256", "p256"), ("ES384", "p384"),
-                      ("ES512", "p521"), ("EdDSA", "ed25519")):
+                      ("ES512", "p521"), ("EdDSA", "ed25519"), ("Ed25519", "ed25519"), ("Ed448", "ed448")):
         minted = token.mint(made[kind][0], publish=[TOPIC], alg=alg, iss=f"https://{alg}.example")
         assert httpd.publish(TOPIC, alg, token=minted, status=None).status == 200, alg
         # The key of one issuer does not verify another issuer's tokens.

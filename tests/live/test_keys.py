@@ -1,8 +1,10 @@
 """Keys that change while the server runs: key files, and JWK Sets that are fetched over https."""
+import gzip
 import json
 import os
 import re
 import threading
+import zlib
 
 import pytest
 
@@ -111,6 +113,33 @@ def test_changed_key_file_takes_effect(httpd):
                                            status=None).status == 200, what="the reloaded key")
 
 
+def test_key_file_may_change_its_kind(httpd):
+    """With ALGS of several kinds, a file may change from one kind to another. A secret stays out."""
+    kinds = {kind: token.make_key(kind) for kind in ("rsa2048", "p256", "ed25519", "p384")}
+    algs = {"rsa2048": "RS256", "p256": "ES256", "ed25519": "Ed25519", "p384": "ES384"}
+    tokens = {kind: token.publisher(key=private, alg=algs[kind]) for kind, (private, _) in kinds.items()}
+    row = f"MercurePublisherKey {token.ISSUER} RS256,ES256,EdDSA file:conf/key"
+    for kind in ("ed25519", "p256", "rsa2048"):
+        httpd.write("conf/key", kinds[kind][1])
+        assert httpd.configtest(hub(row, keys=False)).ok, kind
+    httpd.start()
+    assert {kind: status_of(httpd, text) for kind, text in tokens.items()} == {
+        "rsa2048": 200, "p256": 401, "ed25519": 401, "p384": 401}
+    for old, new in (("rsa2048", "p256"), ("p256", "ed25519"), ("ed25519", "rsa2048")):
+        replace(httpd, "conf/key", kinds[new][1])
+        wait_status(httpd, tokens[new], 200)
+        wait_status(httpd, tokens[old], 401)
+    for name, content, words in (
+            ("a curve without an algorithm", kinds["p384"][1], "none of the configured algorithms fits an EC public key"),
+            ("a secret", "0123456789abcdef" * 4, "RS256 needs a public key")):
+        httpd.expect_log(rf"mercure:warn.*/conf/key has changed, and cannot be used: {words}")
+        replace(httpd, "conf/key", content)
+        httpd.wait_log(words)
+        assert status_of(httpd, tokens["rsa2048"]) == 200, name
+        assert status_of(httpd, tokens["p384"]) == 401
+        replace(httpd, "conf/key", kinds["rsa2048"][1])
+
+
 @pytest.mark.sanitize
 def test_jwk_set_may_come_late_and_rotate(httpd, jwks):
     """
@@ -194,8 +223,34 @@ def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
         "/loop": (302, {"Location": jwks.url("/loop")}, ""),
         "/file": (302, {"Location": "file:///etc/passwd"}, ""),
     }
+    # Forms that servers send without being asked for them: encoded, with a byte order mark, with many other keys.
+    encryption = {**Key("other").jwk, "use": "enc", "alg": "ECDH-ES"}
+    nulls = {**key.jwk, "use": None, "alg": None, "key_ops": None, "x5c": None, "name": "a\0b"}
+    accepted = {
+        "/gzip": ({"Content-Encoding": "gzip"}, gzip.compress(good.encode())),
+        "/deflate": ({"Content-Encoding": "deflate"}, zlib.compress(good.encode())),
+        "/twice": ({"Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(good.encode()))),
+        "/largest-gzip": ({"Content-Encoding": "gzip"}, gzip.compress(largest.encode())),
+        "/mark": ({}, "\ufeff" + good),
+        "/many": ({}, json.dumps({"keys": [encryption] * 300 + [key.jwk]})),
+        "/nulls": ({}, json.dumps({"keys": [nulls]})),
+        "/surrogate": ({}, good[:-1] + ',"x":"\\ud83d","y":' + "[" * 99 + "]" * 99 + "}"),
+    }
+    jwks.answers |= {name: (200, *answer) for name, answer in accepted.items()}
+    encoded = {"Content-Encoding": "gzip"}
+    jwks.answers |= {
+        "/bomb": (200, encoded, gzip.compress(b" " * (100 << 20), 9)),
+        "/bomb-twice": (200, {"Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(b" " * (100 << 20), 9))),
+        "/empty-blocks": (200, encoded, gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * 60000),
+        "/broken-gzip": (200, encoded, gzip.compress(good.encode())[:-20]),
+        "/not-gzip": (200, encoded, good), "/unknown": (200, {"Content-Encoding": "rot13"}, good),
+        "/too-many": (200, {}, json.dumps({"keys": [{**key.jwk, "kid": str(n)} for n in range(65)]})),
+    }
     httpd.write("htdocs/good", good)
     reasons = {
+        "/bomb": "it is longer than 262144 bytes", "/bomb-twice": "it is longer than 262144 bytes",
+        "/empty-blocks": "it is longer than 262144 bytes", "/broken-gzip": "", "/not-gzip": "ncod", "/unknown": "ncod",
+        "/too-many": "more than 64 usable keys",
         "/longer": "it is longer than 262144 bytes", "/error": "status 500", "/text": "not a JWK Set",
         "/html": "not a JWK Set", "/pem": "not a JWK Set", "/one": "no member keys", "/empty": "no usable key", "/rsa": "no usable key",
         "/plain": "http", "/loop": "redirects", "/file": "file", "/missing": "status 404",
@@ -214,7 +269,7 @@ def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
     stranger.start()
     assert httpd.configtest(text).ok and not jwks.hits and not stranger.hits, "configtest must not connect"
     httpd.start()
-    for name in ("/good", "/moved", "/largest"):
+    for name in ("/good", "/moved", "/largest", *accepted):
         wait_status(httpd, key.token(iss=f"https://issuer.example{name}"), 200)
     for name, reason in reasons.items():
         httpd.wait_log(rf"the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}", 60)

@@ -1,5 +1,6 @@
 """Protocol 0.x at the hub's URL, beside version 1: tokens, subscriptions, cursors, publications."""
 import json
+import re
 import time
 import urllib.parse
 
@@ -329,3 +330,81 @@ def test_legacy_keys_enable_0x_and_short_ones_are_logged(httpd):
     for lines in (both, both[::-1]):
         result = httpd.configtest(hub(*lines))
         assert not result.ok and "MercureLegacy Off and" in result.output and "contradict each other" in result.output
+
+
+# ---- a token or a request of the other version ---------------------------------------------------
+
+
+def test_the_wrong_version_names_the_directive_that_takes_it(httpd):
+    """A client or a key of the other version is the most frequent mistake: answer and log name its directive."""
+    httpd.expect_log("MRC0204: nobody can subscribe to the hub /half")
+    httpd.start(hub(anonymous=False) + hub(f"MercureLegacyKey HS256 {OLD_KEY}", keys=False, anonymous=False, path="/old") +
+                hub(f"MercureLegacyKey HS256 {OLD_KEY}", anonymous=False, path="/both") +
+                hub(f"MercurePublisherKey {token.ISSUER} HS256 {token.PUBLISHER_KEY}", keys=False, anonymous=False,
+                    path="/half"))
+    modern = {path: token.mint(OLD_KEY, publish=["*"], subscribe=["*"], aud=f"https://hub.example{path}")
+              for path in ("/old", "/both")}
+    both = {"publish": ["*"], "subscribe": ["*"]}
+    rows = [
+        # A token of protocol 0.x at a hub without keys for it, whatever signs it and whatever else it says.
+        (PATH, old(**both), "this is a token of protocol 0.x: MercureLegacy{role}Key takes it"),
+        (PATH, old(**both, claim="https://mercure.rocks/"), "of protocol 0.x: MercureLegacy{role}Key takes it"),
+        (PATH, old(**both, key=token.PUBLISHER_KEY), "of protocol 0.x: MercureLegacy{role}Key takes it"),
+        (PATH, old(**both, iss=token.ISSUER, exp=1), "of protocol 0.x: MercureLegacy{role}Key takes it"),
+        (PATH, old(**both, header={"alg": "HS256", "typ": "at+jwt"}), "of protocol 0.x: MercureLegacy{role}Key takes it"),
+        # A token of version 1 at a hub with keys for protocol 0.x only, even if such a key has signed it.
+        ("/old", token.publisher(), "this is a token of version 1: Mercure{role}Key takes it"),
+        ("/old", modern["/old"], "this is a token of version 1: Mercure{role}Key takes it"),
+        ("/old", token.mint(OLD_KEY, publish=["*"], header={"typ": "JWT"}), "of version 1: Mercure{role}Key takes it"),
+        # A token of protocol 0.x whose issuer has keys for version 1.
+        ("/both", old(**both, iss=token.ISSUER), "MercureLegacy{role}Key takes it without iss"),
+    ]
+    for path, text, words in rows:
+        for role in ("Publisher", "Subscriber"):
+            before = len(httpd.log())
+            if role == "Publisher":
+                answer = post(httpd, bearer(text), target=path)
+            else:
+                answer = httpd.get(f"{path}?match=a", headers=bearer(text))
+            want = words.format(role=role)
+            assert answer.status == 401 and want in answer.json["detail"], (path, answer)
+            assert 'error="invalid_token"' in answer.header("WWW-Authenticate")
+            assert want in httpd.log()[before:]
+            for secret in (text, OLD_KEY, token.PUBLISHER_KEY, token.SUBSCRIBER_KEY):
+                assert secret not in answer.body.decode() and secret not in httpd.log()
+    # A hub with keys for protocol 0.x only does not ask for version 1.
+    for text in (old(**both, exp=1), old(**both, key=SHORT_KEY), "nonsense"):
+        for answer in (post(httpd, bearer(text), target="/old"), httpd.get("/old?topic=a", headers=bearer(text))):
+            detail = answer.json["detail"]
+            assert answer.status == 401 and "it takes tokens of protocol 0.x (MercureLegacy" in detail, detail
+            assert "at+jwt" not in detail and "audience" not in detail
+    for answer in (post(httpd, target="/old"), httpd.get("/old?topic=a")):
+        detail = answer.json["detail"]
+        assert answer.status == 401 and "needs an access token of protocol 0.x" in detail
+        assert "mercureAuthorization" in detail and "__Secure" not in detail
+    # A role without any key.
+    answer = httpd.get("/half?match=a", headers=bearer(token.subscriber()))
+    assert answer.status == 401 and "it has no MercureSubscriberKey" in answer.json["detail"]
+    # A token that is not of protocol 0.x in the URL.
+    answer = httpd.get(f"/both?match=a&authorization={modern['/both']}")
+    assert answer.status == 401 and "in an Authorization field" in answer.json["detail"]
+
+
+def test_ignored_forms_of_0x_name_the_directive_that_takes_them(httpd):
+    httpd.start(hub() + hub(path="/closed", anonymous=False))
+    text = old(subscribe=["*"])
+    for query, headers, place in (("?match=a", [("Cookie", f"mercureAuthorization={text}")], "cookie mercureAuthorization"),
+                                  (f"?match=a&authorization={text}", [], "parameter authorization of the URL")):
+        before = len(httpd.log())
+        answer = httpd.get("/closed" + query, headers=headers)
+        detail = answer.json["detail"]
+        assert answer.status == 401 and place in detail and "MercureLegacySubscriberKey" in detail, detail
+        line = f"MRC0604: .*ignores a token in the {place}.*MercureLegacySubscriberKey"
+        httpd.wait_log(line)
+        # The stream of an anonymous subscriber begins, so only the log can say it.
+        with httpd.subscribe(query[1:], headers=headers) as stream:
+            assert stream.status == 200
+        assert len(re.findall(line, httpd.log()[before:])) == 2
+        assert text not in httpd.log()
+    httpd.get(PATH + "?topic=a")
+    httpd.wait_log("MRC0710: .*the parameter topic belongs to protocol 0.x.*MercureLegacy On")

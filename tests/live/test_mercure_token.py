@@ -127,6 +127,16 @@ def test_check_uses_the_tokens_algorithm_by_default(tmp_path):
     assert done.returncode == 0 and "the algorithm, EdDSA, was not compared (no --alg)" in done.stdout, done
     done = run("--check", token, "--key", f"@{public}", "--alg", "EdDSA", *WHO)
     assert done.returncode == 0 and "compared" not in done.stdout
+    done = run("--check", token, "--key", f"@{public}", "--alg", "ES256,Ed25519", *WHO)
+    assert done.returncode == 0 and "compared" not in done.stdout
+    token = run(*WHO, "--key", f"@{private}", "--alg", "Ed25519", "--publish", "*").stdout.strip()
+    assert decode(token)[0]["alg"] == "Ed25519"
+    done = run("--check", token, "--key", f"@{public}", "--alg", "EdDSA", *WHO)
+    assert done.returncode == 0 and "compared" not in done.stdout
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed448", "-out", private], check=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+    token = run(*WHO, "--key", f"@{private}", "--alg", "EdDSA", "--publish", "*").stdout.strip()
+    assert run("--check", token, "--key", f"@{public}", "--alg", "Ed448", *WHO).returncode == 0
     for token in (make("--publish", "*"), "nonsense"):
         done = run("--check", token, "--key", f"@{public}", *WHO)
         assert done.returncode == 2 and "HS256 needs a secret" in done.stderr
@@ -153,6 +163,8 @@ def test_tokens_of_protocol_0x_are_made_and_checked():
     done = run("--check", token, "--key", SECRET, *WHO)
     assert done.returncode == 1 and "at+jwt is expected" in done.stdout
     assert "it is a token of protocol 0.x: add --legacy" in done.stdout
+    done = run("--check", make("--publish", "a"), "--legacy", "--key", SECRET)
+    assert done.returncode == 1 and "it is a token of version 1: leave out --legacy" in done.stdout
     done = run("--check", token, "--legacy", "--key", SECRET + "x")
     assert done.returncode == 1 and "the HS256 signature does not match" in done.stdout
     done = run("--check", make("--publish", "a"), "--key", SECRET + "x", *WHO)

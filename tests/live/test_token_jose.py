@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 NODE_TESTS = os.path.join(HERE, "../node")
 
 ALGORITHMS = ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
-              "ES256", "ES384", "ES512", "EdDSA"]
+              "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 FORMS = ["raw", "jwk", "set"]
 
 REFUSED = {

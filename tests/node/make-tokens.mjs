@@ -10,7 +10,7 @@ const { SignJWT, exportJWK, exportSPKI, generateKeyPair } = await import('jose')
 const ISSUER = 'https://issuer.example';
 const AUDIENCE = 'https://hub.example/.well-known/mercure';
 const ALGORITHMS = ['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512',
-    'ES256', 'ES384', 'ES512', 'EdDSA'];
+    'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
 
 const details = [{
     type: 'https://mercure.rocks/authorization-detail',

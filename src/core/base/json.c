@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "core/base/json_scan.h"
+
 /* The largest double, which replaces larger numbers. */
 #define LARGEST "1.7976931348623157e308"
 
@@ -52,44 +54,12 @@ static const char *complaint(const json_error_t *parsed)
     case json_error_premature_end_of_input:
         return "an unexpected end";
     default:
-        return "a syntax error";
+        return strncmp(parsed->text, "invalid Unicode", 15) ? "a syntax error"
+                                                            : "half of a surrogate pair";
     }
 }
 
 /* ---- numbers that are too large for the parser ------------------------------------------------*/
-
-static size_t count_digits(struct mrc_bytes text, size_t at)
-{
-    size_t end = at;
-
-    while (end < text.len && text.ptr[end] >= '0' && text.ptr[end] <= '9')
-        end++;
-    return end - at;
-}
-
-/* The length of the number (RFC 8259, 6) at the front of TEXT; 0: there is none. */
-static size_t measure_number(struct mrc_bytes text, bool *ret_whole)
-{
-    size_t at = text.len && text.ptr[0] == '-' ? 1 : 0, digits, sign;
-
-    if (at >= text.len || text.ptr[at] < '0' || text.ptr[at] > '9')
-        return 0;
-    at += text.ptr[at] == '0' ? 1 : count_digits(text, at);
-    *ret_whole = true;
-    if (at < text.len && text.ptr[at] == '.' && (digits = count_digits(text, at + 1))) {
-        at += 1 + digits;
-        *ret_whole = false;
-    }
-    if (at < text.len && (text.ptr[at] == 'e' || text.ptr[at] == 'E')) {
-        sign = at + 1 < text.len && (text.ptr[at + 1] == '+' || text.ptr[at + 1] == '-');
-        digits = count_digits(text, at + 1 + sign);
-        if (digits) {
-            at += 1 + sign + digits;
-            *ret_whole = false;
-        }
-    }
-    return at;
-}
 
 static bool is_too_large(struct mrc_bytes number)
 {
@@ -131,7 +101,7 @@ static void copy_with_numbers(struct mrc_bytes text, struct mrc_buf *buf)
 {
     while (text.len) {
         bool is_whole = false;
-        size_t len = measure_number(text, &is_whole);
+        size_t len = mrc_json_scan_number(text, &is_whole);
 
         if (len) {
             add_number(buf, (struct mrc_bytes){text.ptr, len}, is_whole);
@@ -168,8 +138,9 @@ static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_
     return MRC_OK;
 }
 
-static enum mrc_err parse(struct mrc_bytes text, size_t flags, struct mrc_error *error,
-                          json_t **ret_value)
+/* HAS_PLACES: positions in TEXT mean something to the caller. */
+static enum mrc_err parse(struct mrc_bytes text, size_t flags, bool has_places,
+                          struct mrc_error *error, json_t **ret_value)
 {
     json_error_t parsed;
     json_t *value;
@@ -186,20 +157,22 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, struct mrc_error 
         return parse_large(text, JSON_REJECT_DUPLICATES | flags, error, ret_value);
     if (json_error_code(&parsed) == json_error_out_of_memory)
         return MRC_ENOMEM;
+    if (!has_places)
+        return mrc_error_set(error, MRC_EINVAL, "not valid JSON: %s", complaint(&parsed));
     return mrc_error_set(error, MRC_EINVAL, "not valid JSON: %s at byte %d", complaint(&parsed),
                          parsed.position);
 }
 
 enum mrc_err mrc_json_parse(struct mrc_bytes text, struct mrc_error *error, json_t **ret_value)
 {
-    return parse(text, JSON_DECODE_ANY, error, ret_value);
+    return parse(text, JSON_DECODE_ANY, true, error, ret_value);
 }
 
 enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *error,
                                    json_t **ret_object)
 {
     json_t *value;
-    enum mrc_err err = parse(text, 0, error, &value);
+    enum mrc_err err = parse(text, 0, true, error, &value);
 
     if (err)
         return err;
@@ -209,6 +182,12 @@ enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *erro
     }
     *ret_object = value;
     return MRC_OK;
+}
+
+enum mrc_err mrc_json_parse_copy(struct mrc_bytes text, struct mrc_error *error,
+                                 json_t **ret_object)
+{
+    return parse(text, 0, false, error, ret_object);
 }
 
 enum mrc_err mrc_json_print(const json_t *value, char **ret_text)

@@ -30,6 +30,13 @@ enum mrc_err mrc_json_parse_object(struct mrc_bytes text, struct mrc_error *erro
                                    json_t **ret_object);
 
 /*
+ * The same for TEXT that the caller has made from an object: ERROR has no positions, which would
+ * mean nothing to a reader.
+ */
+enum mrc_err mrc_json_parse_copy(struct mrc_bytes text, struct mrc_error *error,
+                                 json_t **ret_object);
+
+/*
  * Writes VALUE as compact JSON, which the caller free()s. A number gets as many digits as it needs
  * to keep its value, and no more. MRC_ENOMEM.
  */

@@ -1,16 +1,20 @@
 #include "core/jose/jws.h"
 
 #include "core/base/base64url.h"
-#include "core/base/json.h"
+#include "core/base/json_pick.h"
 #include "core/base/quote.h"
 
 struct mrc_jws {
-    enum mrc_alg alg;
+    mrc_alg_set algs; /* those that `alg` stands for */
     json_t *header;
     struct mrc_buf payload;
     struct mrc_buf signature;
     struct mrc_buf signing_input; /* header and payload, still encoded */
 };
+
+/* The members of a header that are used. Of `crit` and `b64`, only the presence matters. */
+static const struct mrc_json_pick header_picks[] = {
+    {.name = "alg"}, {.name = "typ"}, {.name = "kid"}, {.name = NULL}};
 
 /* Which keys the `kid` of a token selects. */
 enum choice { KEYS_OF_THAT_NAME, KEYS_WITHOUT_NAME, ALL_KEYS };
@@ -78,7 +82,7 @@ static enum mrc_err check_header(struct mrc_jws *jws, struct mrc_error *error)
     alg = get_string(jws->header, "alg");
     if (!alg)
         return mrc_error_set(error, MRC_EINVAL, "the header has no alg");
-    if (mrc_alg_parse(mrc_bytes_of(alg), &jws->alg))
+    if (mrc_alg_parse(mrc_bytes_of(alg), &jws->algs))
         return mrc_error_set(error, MRC_EINVAL, "the algorithm %s is not accepted",
                              mrc_quote(&quote, mrc_bytes_of(alg)));
     return MRC_OK;
@@ -106,7 +110,7 @@ enum mrc_err mrc_jws_parse(struct mrc_bytes token, struct mrc_error *error,
         err = decode("signature", segments[2], &jws->signature, error);
     if (err)
         goto leave;
-    err = mrc_json_parse_object(mrc_buf_bytes(&header), &inner, &jws->header);
+    err = mrc_json_pick(mrc_buf_bytes(&header), header_picks, &inner, &jws->header);
     if (err) {
         err = mrc_error_set(error, err, "the token's header is %s", inner.text);
         goto leave;
@@ -138,9 +142,14 @@ void mrc_jws_free(struct mrc_jws *jws)
     free(jws);
 }
 
-enum mrc_alg mrc_jws_get_alg(const struct mrc_jws *jws)
+mrc_alg_set mrc_jws_get_algs(const struct mrc_jws *jws)
 {
-    return jws->alg;
+    return jws->algs;
+}
+
+const char *mrc_jws_get_alg_name(const struct mrc_jws *jws)
+{
+    return get_string(jws->header, "alg");
 }
 
 const char *mrc_jws_get_typ(const struct mrc_jws *jws)
@@ -163,7 +172,7 @@ static bool is_candidate(const struct mrc_jws *jws, const struct mrc_jws_keys *r
 {
     const char *name = mrc_key_get_kid(key);
 
-    if (!mrc_alg_set_has(row->algs & mrc_key_get_algs(key), jws->alg))
+    if (!(row->algs & mrc_key_get_algs(key) & jws->algs))
         return false;
     switch (choice) {
     case KEYS_OF_THAT_NAME:
@@ -214,15 +223,15 @@ static enum mrc_err explain_no_key(const struct mrc_jws *jws, const struct mrc_j
                                    size_t count, struct mrc_error *error)
 {
     const struct mrc_key *found[MRC_JWS_MAX_TRIES];
-    const char *alg = mrc_alg_name(jws->alg);
+    const char *alg = mrc_jws_get_alg_name(jws);
     mrc_alg_set algs = 0;
 
     for (size_t i = 0; i < count; i++)
         algs |= rows[i].algs;
-    if (!mrc_alg_set_has(algs, jws->alg))
+    if (!(algs & jws->algs))
         return mrc_error_set(error, MRC_EINVAL,
                              "the algorithm %s is not configured for this issuer (%s is)", alg,
-                             algs ? mrc_alg_name(mrc_alg_set_first(algs)) : "none");
+                             algs ? mrc_alg_set_name(algs) : "none");
     if (choose(jws, rows, count, ALL_KEYS, found))
         return explain_kid(jws, rows, count, error);
     return mrc_error_set(error, MRC_ENOTFOUND, "no key of this issuer is for %s", alg);
@@ -249,7 +258,8 @@ enum mrc_err mrc_jws_verify(const struct mrc_jws *jws, const struct mrc_jws_keys
                              "token must name its key (kid)",
                              tries, MRC_JWS_MAX_TRIES);
     for (size_t i = 0; i < tries; i++) {
-        enum mrc_err err = mrc_key_verify(found[i], jws->alg, mrc_buf_bytes(&jws->signing_input),
+        enum mrc_alg alg = mrc_alg_set_first(mrc_key_get_algs(found[i]) & jws->algs);
+        enum mrc_err err = mrc_key_verify(found[i], alg, mrc_buf_bytes(&jws->signing_input),
                                           mrc_buf_bytes(&jws->signature));
 
         if (err != MRC_EINVAL)
@@ -259,5 +269,5 @@ enum mrc_err mrc_jws_verify(const struct mrc_jws *jws, const struct mrc_jws_keys
         error, MRC_EINVAL,
         "the %s signature does not match: the token was signed with another key, or "
         "altered",
-        mrc_alg_name(jws->alg));
+        mrc_jws_get_alg_name(jws));
 }

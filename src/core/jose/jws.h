@@ -39,8 +39,12 @@ enum mrc_err mrc_jws_parse(struct mrc_bytes token, struct mrc_error *error,
 /* Accepts NULL. */
 void mrc_jws_free(struct mrc_jws *jws);
 
-/* Members of the header, not verified. NULL: the member is missing. They live as long as JWS. */
-enum mrc_alg mrc_jws_get_alg(const struct mrc_jws *jws);
+/*
+ * Members of the header, not verified. NULL: the member is missing. They live as long as JWS. `alg`
+ * is a known name, which stands for these algorithms.
+ */
+mrc_alg_set mrc_jws_get_algs(const struct mrc_jws *jws);
+const char *mrc_jws_get_alg_name(const struct mrc_jws *jws);
 const char *mrc_jws_get_typ(const struct mrc_jws *jws);
 const char *mrc_jws_get_kid(const struct mrc_jws *jws);
 

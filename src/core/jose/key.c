@@ -140,11 +140,11 @@ static enum mrc_err classify(EVP_PKEY *pkey, struct mrc_error *error, mrc_alg_se
         *ret_kind = curve->kind;
         return MRC_OK;
     case EVP_PKEY_ED25519:
-        *ret_algs = mrc_alg_set_of(MRC_ALG_EDDSA);
+        *ret_algs = mrc_alg_set_of(MRC_ALG_ED25519);
         *ret_kind = "an Ed25519 public key";
         return MRC_OK;
     case EVP_PKEY_ED448:
-        *ret_algs = mrc_alg_set_of(MRC_ALG_EDDSA);
+        *ret_algs = mrc_alg_set_of(MRC_ALG_ED448);
         *ret_kind = "an Ed448 public key";
         return MRC_OK;
     default:

@@ -6,7 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-#include "core/base/json.h"
+#include "core/base/json_pick.h"
 #include "core/base/quote.h"
 #include "core/jose/jwk.h"
 
@@ -15,6 +15,9 @@ struct mrc_keyset {
     size_t count;
     struct mrc_key *keys[MRC_KEYSET_MAX_KEYS];
 };
+
+static const struct mrc_json_pick set_picks[] = {{.name = "keys", .members = mrc_jwk_picks},
+                                                 {.name = NULL}};
 
 static bool contains(struct mrc_bytes haystack, const char *needle)
 {
@@ -33,30 +36,52 @@ static struct mrc_bytes skip_space(struct mrc_bytes text)
     return text;
 }
 
-/* Checks that the only key of a source fits each algorithm. ERROR names what would fit. */
+/* TEXT without a byte order mark at its front. */
+static struct mrc_bytes skip_mark(struct mrc_bytes text)
+{
+    if (!mrc_bytes_starts_with(text, mrc_bytes_of("\xef\xbb\xbf")))
+        return text;
+    return (struct mrc_bytes){text.ptr + 3, text.len - 3};
+}
+
+/* The algorithms of KEY in words. */
+static const char *describe_algs(const struct mrc_key *key)
+{
+    return mrc_key_get_algs(key) == MRC_ALG_SET_RSA ? "RS256, RS384, RS512, PS256, PS384 and PS512"
+                                                    : mrc_alg_set_name(mrc_key_get_algs(key));
+}
+
+/*
+ * Checks that the only key of a source fits one of the algorithms, and that secrets and public keys
+ * do not mix. ERROR names what would fit.
+ */
 static enum mrc_err check_fit(const struct mrc_key *key, mrc_alg_set algs, struct mrc_error *error)
 {
     mrc_alg_set misfits = algs & ~mrc_key_get_algs(key);
-    const char *name, *kind = mrc_key_get_kind(key);
+    const char *kind = mrc_key_get_kind(key);
 
     if (!misfits)
         return MRC_OK;
-    name = mrc_alg_name(mrc_alg_set_first(misfits));
-    if (mrc_key_get_secret_bytes(key))
+    if (mrc_key_get_secret_bytes(key) && (misfits & ~MRC_ALG_SET_HMAC))
         return mrc_error_set(
             error, MRC_EINVAL,
             "%s needs a public key (PEM, certificate, JWK or JWK Set), but this is "
             "%s; secrets are for HS256, HS384 and HS512",
-            name, kind);
-    if (misfits & MRC_ALG_SET_HMAC)
+            mrc_alg_set_name(misfits & ~MRC_ALG_SET_HMAC), kind);
+    if (!mrc_key_get_secret_bytes(key) && (misfits & MRC_ALG_SET_HMAC))
         return mrc_error_set(error, MRC_EINVAL,
                              "%s needs a secret, but this is %s: used as a secret, it would let "
                              "anybody sign; configure the algorithm of the key, such as %s",
-                             name, kind, mrc_alg_name(mrc_alg_set_first(mrc_key_get_algs(key))));
-    return mrc_error_set(error, MRC_EINVAL, "%s does not fit %s; this one is for %s", name, kind,
-                         mrc_key_get_algs(key) == MRC_ALG_SET_RSA
-                             ? "RS256, RS384, RS512, PS256, PS384 and PS512"
-                             : mrc_alg_name(mrc_alg_set_first(mrc_key_get_algs(key))));
+                             mrc_alg_set_name(misfits & MRC_ALG_SET_HMAC), kind,
+                             mrc_alg_set_name(mrc_key_get_algs(key)));
+    if (misfits != algs)
+        return MRC_OK;
+    if (misfits & (misfits - 1) && misfits != MRC_ALG_SET_EDDSA)
+        return mrc_error_set(error, MRC_EINVAL,
+                             "none of the configured algorithms fits %s; this one is for %s", kind,
+                             describe_algs(key));
+    return mrc_error_set(error, MRC_EINVAL, "%s does not fit %s; this one is for %s",
+                         mrc_alg_set_name(misfits), kind, describe_algs(key));
 }
 
 /* Checks that a secret is as long as the hash of each configured algorithm. */
@@ -240,52 +265,121 @@ static enum mrc_err parse_pem(struct mrc_keyset *keys, struct mrc_bytes content,
     return err;
 }
 
+/* The state of reading a JWK Set. */
+struct set_reader {
+    struct mrc_keyset *keys;
+    mrc_alg_set algs;
+    unsigned flags;
+    size_t tries;            /* keys that have been read */
+    size_t skipped;          /* keys that cannot be used */
+    struct mrc_error reason; /* of the first skipped key */
+};
+
+/* Makes a key from JWK, number I of the set. MRC_ELIMIT: too many have been tried. */
+static enum mrc_err try_key(struct set_reader *reader, size_t i, const json_t *jwk,
+                            struct mrc_key **ret_key)
+{
+    struct mrc_error *why = reader->skipped ? NULL : &reader->reason;
+    struct mrc_key *key = NULL;
+    enum mrc_err err;
+
+    /* The first key that is skipped is read in any case, for the reason. */
+    if (reader->skipped && !(mrc_jwk_get_algs(jwk) & reader->algs))
+        return MRC_EUNSUPPORTED;
+    if (++reader->tries > MRC_KEYSET_MAX_TRIES)
+        return MRC_ELIMIT;
+    err = mrc_jwk_parse(jwk, why, &key);
+    if (!err && !(mrc_key_get_algs(key) & reader->algs))
+        err = mrc_error_set(why, MRC_EUNSUPPORTED,
+                            "key %zu is %s, which fits none of the configured algorithms", i + 1,
+                            mrc_key_get_kind(key));
+    if (!err)
+        err = check_length(key, mrc_key_get_algs(key) & reader->algs, reader->flags, why,
+                           &reader->keys->warning);
+    if (err) {
+        mrc_key_free(key);
+        return err;
+    }
+    mrc_key_restrict(key, reader->algs);
+    *ret_key = key;
+    return MRC_OK;
+}
+
+/* Adds JWK, number I of the set, to the keys, or skips it. */
+static enum mrc_err take_key(struct set_reader *reader, size_t i, const json_t *jwk,
+                             struct mrc_error *error)
+{
+    struct mrc_keyset *keys = reader->keys;
+    struct mrc_key *key = NULL;
+    bool is_private = false;
+    enum mrc_err err;
+
+    err = mrc_jwk_check(jwk, reader->skipped ? NULL : &reader->reason, &is_private);
+    if (is_private)
+        return mrc_error_set(error, MRC_EINVAL,
+                             "key %zu of the JWK Set is a private key: publish and configure only "
+                             "public members",
+                             i + 1);
+    if (!err)
+        err = try_key(reader, i, jwk, &key);
+    if (err == MRC_ENOMEM)
+        return err;
+    if (reader->tries > MRC_KEYSET_MAX_TRIES)
+        return mrc_error_set(error, MRC_ELIMIT,
+                             "the JWK Set has more than %d keys of the configured algorithms",
+                             MRC_KEYSET_MAX_TRIES);
+    if (err) {
+        reader->skipped++;
+        return MRC_OK;
+    }
+    if (keys->count == MRC_KEYSET_MAX_KEYS) {
+        mrc_key_free(key);
+        return mrc_error_set(error, MRC_ELIMIT, "the JWK Set has more than %d usable keys",
+                             MRC_KEYSET_MAX_KEYS);
+    }
+    keys->keys[keys->count++] = key;
+    return MRC_OK;
+}
+
 static enum mrc_err parse_set(struct mrc_keyset *keys, const json_t *set, mrc_alg_set algs,
                               unsigned flags, struct mrc_error *error)
 {
     const json_t *array = json_object_get(set, "keys");
-    struct mrc_error reason = {"it is empty"};
-    size_t skipped = 0;
+    struct set_reader reader = {
+        .keys = keys, .algs = algs, .flags = flags, .reason = {"it is empty"}};
 
     if (!json_is_array(array))
         return mrc_error_set(error, MRC_EINVAL, "the JWK Set's member keys is not an array");
-    if (json_array_size(array) > MRC_KEYSET_MAX_KEYS)
-        return mrc_error_set(error, MRC_ELIMIT, "the JWK Set has %zu keys; the maximum is %d",
-                             json_array_size(array), MRC_KEYSET_MAX_KEYS);
     for (size_t i = 0; i < json_array_size(array); i++) {
-        struct mrc_error *why = skipped ? NULL : &reason;
-        struct mrc_key *key = NULL;
-        bool is_private = false;
-        enum mrc_err err;
+        enum mrc_err err = take_key(&reader, i, json_array_get(array, i), error);
 
-        err = mrc_jwk_parse(json_array_get(array, i), why, &is_private, &key);
-        if (!err && !(mrc_key_get_algs(key) & algs)) {
-            mrc_error_set(why, MRC_EINVAL,
-                          "key %zu is %s, which fits none of the configured algorithms", i + 1,
-                          mrc_key_get_kind(key));
-            err = MRC_EUNSUPPORTED;
-        }
-        if (!err)
-            err = check_length(key, mrc_key_get_algs(key) & algs, flags, why, &keys->warning);
-        if (!err) {
-            mrc_key_restrict(key, algs);
-            keys->keys[keys->count++] = key;
-            continue;
-        }
-        mrc_key_free(key);
-        if (is_private)
-            return mrc_error_set(
-                error, MRC_EINVAL,
-                "key %zu of the JWK Set is a private key: publish and configure only "
-                "public members",
-                i + 1);
-        if (err == MRC_ENOMEM)
+        if (err)
             return err;
-        skipped++;
     }
     if (!keys->count)
-        return mrc_error_set(error, MRC_EINVAL, "the JWK Set has no usable key: %s", reason.text);
+        return mrc_error_set(error, MRC_EINVAL, "the JWK Set has no usable key: %s",
+                             reader.reason.text);
     return MRC_OK;
+}
+
+static enum mrc_err parse_one(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
+                              unsigned flags, struct mrc_error *error)
+{
+    struct mrc_error inner = {""};
+    struct mrc_key *key = NULL;
+    bool is_private = false;
+    json_t *jwk = NULL;
+    enum mrc_err err = mrc_json_pick(content, mrc_jwk_picks, &inner, &jwk);
+
+    if (err)
+        return mrc_error_set(error, err, "this JWK is %s", inner.text);
+    err = mrc_jwk_check(jwk, error, &is_private);
+    if (!err)
+        err = mrc_jwk_parse(jwk, error, &key);
+    if (!err)
+        err = add_only(keys, key, algs, flags, error);
+    json_decref(jwk);
+    return err;
 }
 
 /* Reads an object with `keys` or `kty`. RET_TAKEN: CONTENT is meant to be one, valid or not. */
@@ -293,13 +387,11 @@ static enum mrc_err parse_json(struct mrc_keyset *keys, struct mrc_bytes content
                                unsigned flags, struct mrc_error *error, bool *ret_taken)
 {
     struct mrc_error inner = {""};
-    struct mrc_key *key = NULL;
-    bool is_private = false;
     json_t *object = NULL;
     enum mrc_err err;
 
     *ret_taken = contains(content, "\"keys\"") || contains(content, "\"kty\"");
-    err = mrc_json_parse_object(content, &inner, &object);
+    err = mrc_json_pick(content, set_picks, &inner, &object);
     if (err)
         return mrc_error_set(error, err, "this looks like a JWK or a JWK Set, but it is %s",
                              inner.text);
@@ -307,9 +399,7 @@ static enum mrc_err parse_json(struct mrc_keyset *keys, struct mrc_bytes content
     if (json_object_get(object, "keys")) {
         err = parse_set(keys, object, algs, flags, error);
     } else if (json_object_get(object, "kty")) {
-        err = mrc_jwk_parse(object, error, &is_private, &key);
-        if (!err)
-            err = add_only(keys, key, algs, flags, error);
+        err = parse_one(keys, content, algs, flags, error);
     } else {
         err = mrc_error_set(
             error, MRC_EINVAL,
@@ -324,7 +414,7 @@ static enum mrc_err parse_only_set(struct mrc_keyset *keys, struct mrc_bytes con
 {
     struct mrc_error inner = {""};
     json_t *object = NULL;
-    enum mrc_err err = mrc_json_parse_object(content, &inner, &object);
+    enum mrc_err err = mrc_json_pick(skip_mark(content), set_picks, &inner, &object);
 
     if (err)
         return mrc_error_set(error, err, "this is not a JWK Set: it is %s", inner.text);
@@ -339,7 +429,7 @@ static enum mrc_err parse_only_set(struct mrc_keyset *keys, struct mrc_bytes con
 static enum mrc_err parse(struct mrc_keyset *keys, struct mrc_bytes content, mrc_alg_set algs,
                           unsigned flags, struct mrc_error *error)
 {
-    struct mrc_bytes text = content;
+    struct mrc_bytes text;
     bool taken;
     enum mrc_err err;
 
@@ -350,9 +440,7 @@ static enum mrc_err parse(struct mrc_keyset *keys, struct mrc_bytes content, mrc
         return parse_only_set(keys, content, algs, flags, error);
     if (contains(content, "-----BEGIN "))
         return parse_pem(keys, content, algs, error);
-    if (mrc_bytes_starts_with(text, mrc_bytes_of("\xef\xbb\xbf"))) /* a byte order mark */
-        text = (struct mrc_bytes){text.ptr + 3, text.len - 3};
-    text = skip_space(text);
+    text = skip_space(skip_mark(content));
     if (text.len && text.ptr[0] == '{') {
         err = parse_json(keys, text, algs, flags, error, &taken);
         if (taken)

@@ -11,16 +11,20 @@
 #include "core/jose/alg.h"
 #include "core/jose/key.h"
 
-/* The longest content that is parsed, and the most keys of a JWK Set. */
+/*
+ * The longest content that is parsed, the most usable keys of a JWK Set, and the most keys of a JWK
+ * Set that are read because they may be usable.
+ */
 #define MRC_KEYSET_MAX_BYTES ((size_t)256 * 1024)
 #define MRC_KEYSET_MAX_KEYS  64
+#define MRC_KEYSET_MAX_TRIES 256
 
 struct mrc_keyset;
 
 enum mrc_keyset_flags {
     /* A secret that is shorter than its hash is a warning, not an error, as 0.x hubs need it. */
     MRC_KEYSET_SHORT_SECRET_WARNS = 1,
-    /* Only a JWK Set is accepted: the content comes from the network. */
+    /* Only a JWK Set is accepted, because the content comes from the network. */
     MRC_KEYSET_SET_ONLY = 2
 };
 
@@ -29,10 +33,12 @@ enum mrc_keyset_flags {
  * RET_KEYS does not refer to CONTENT.
  *
  * - An object with the member `keys` is a JWK Set. Keys that are unknown to this build, malformed,
- *   for encryption, or for none of ALGS are left out. At least one usable key has to remain.
+ *   for encryption, or for none of ALGS are left out. At least one usable key has to remain, and no
+ *   more than MRC_KEYSET_MAX_KEYS. Members that verifying does not use may hold any value.
  * - An object with the member `kty` is one JWK. Text with a BEGIN line of PEM is a public key or a
  *   certificate. Of several certificates the first one counts; its dates and its issuer do not
- *   matter. The key has to fit each of ALGS.
+ *   matter. The key has to fit at least one of ALGS, and a public key must not stand with an
+ *   algorithm for secrets.
  * - Anything else is a secret, without one LF or CRLF at its end. ALGS have to be HMAC only.
  *
  * MRC_EINVAL, MRC_EUNSUPPORTED or MRC_ELIMIT, and ERROR says how to fix the configuration, for a

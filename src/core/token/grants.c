@@ -10,6 +10,24 @@
 #include "core/base/utf8.h"
 #include "core/topic/matcher.h"
 
+static const struct mrc_json_pick topic_picks[] = {
+    {.name = "match"}, {.name = "match_type"}, {.name = NULL}};
+
+static const struct mrc_json_pick selector_picks[] = {
+    {.name = "match"}, {.name = "match_type"}, {.name = "payload"}, {.name = NULL}};
+
+const struct mrc_json_pick mrc_grants_picks[] = {{.name = "type"},
+                                                 {.name = "actions"},
+                                                 {.name = "topics", .members = topic_picks},
+                                                 {.name = "payload"},
+                                                 {.name = NULL}};
+
+const struct mrc_json_pick mrc_grants_legacy_picks[] = {
+    {.name = "publish", .members = selector_picks},
+    {.name = "subscribe", .members = selector_picks},
+    {.name = "payload"},
+    {.name = NULL}};
+
 /* Details and entries are in the order of the token. The entries of a detail are consecutive. */
 struct detail {
     unsigned actions; /* a bit for each enum mrc_action */

@@ -12,6 +12,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/err.h"
+#include "core/base/json_pick.h"
 
 struct mrc_matcher;
 struct mrc_grants;
@@ -31,6 +32,11 @@ struct mrc_grants_limits {
 #define MRC_GRANTS_DETAILS_DEFAULT       100
 #define MRC_GRANTS_TOPICS_DEFAULT        1000
 #define MRC_GRANTS_PATTERN_BYTES_DEFAULT 4096
+
+/* The members of the claim `authorization_details`, and of a claim of protocol 0.x, that are used.
+ */
+extern const struct mrc_json_pick mrc_grants_picks[];
+extern const struct mrc_json_pick mrc_grants_legacy_picks[];
 
 /*
  * Parses the claim `authorization_details`. NULL is a missing claim, which grants nothing. BASE is

@@ -3,13 +3,41 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "core/base/json.h"
+#include "core/base/json_pick.h"
 #include "core/base/quote.h"
 #include "core/jose/jws.h"
 
 /* The end of the year 9999. Later times count as this one, so that no sum overflows. */
 #define TIME_MAX_S 253402300799LL
 #define US_PER_S   1000000LL
+
+/* The claims that decide which keys and rules a token has to meet. Of others, the presence counts.
+ */
+static const struct mrc_json_pick detail_type_picks[] = {{.name = "type"}, {.name = NULL}};
+static const struct mrc_json_pick first_picks[] = {
+    {.name = "iss"},
+    {.name = "authorization_details", .members = detail_type_picks, .type = MRC_GRANTS_DETAIL_TYPE},
+    {.name = NULL}};
+
+static const struct mrc_json_pick peek_picks[] = {{.name = "iss"}, {.name = "aud"}, {.name = NULL}};
+
+static const struct mrc_json_pick modern_picks[] = {
+    {.name = "iss"},
+    {.name = "aud"},
+    {.name = "exp"},
+    {.name = "nbf"},
+    {.name = "sub"},
+    {.name = "authorization_details", .members = mrc_grants_picks, .type = MRC_GRANTS_DETAIL_TYPE},
+    {.name = NULL}};
+
+static const struct mrc_json_pick legacy_picks[] = {
+    {.name = "iss"},
+    {.name = "exp"},
+    {.name = "nbf"},
+    {.name = "sub"},
+    {.name = "mercure", .members = mrc_grants_legacy_picks},
+    {.name = MRC_GRANTS_LEGACY_CLAIM, .members = mrc_grants_legacy_picks},
+    {.name = NULL}};
 
 struct mrc_token {
     atomic_uint refs;
@@ -211,8 +239,7 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
         if (count == MRC_TOKEN_MAX_ROWS)
             return mrc_error_set(reason, MRC_ELIMIT, "more than %d keys are configured",
                                  MRC_TOKEN_MAX_ROWS);
-        pending =
-            pending || (!trust[i].keys && mrc_alg_set_has(trust[i].algs, mrc_jws_get_alg(jws)));
+        pending = pending || (!trust[i].keys && (trust[i].algs & mrc_jws_get_algs(jws)));
         rows[count++] = (struct mrc_jws_keys){trust[i].algs, trust[i].keys};
     }
     if (!count)
@@ -250,12 +277,12 @@ static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_pol
                             policy->base, reason, &token->grants);
 }
 
-/* The claims, not verified. */
-static enum mrc_err parse_claims(const struct mrc_jws *jws, struct mrc_error *reason,
-                                 json_t **ret_claims)
+/* The claims of PICKS, not verified. */
+static enum mrc_err parse_claims(const struct mrc_jws *jws, const struct mrc_json_pick *picks,
+                                 struct mrc_error *reason, json_t **ret_claims)
 {
     struct mrc_error inner = {""};
-    enum mrc_err err = mrc_json_parse_object(mrc_jws_get_payload(jws), &inner, ret_claims);
+    enum mrc_err err = mrc_json_pick(mrc_jws_get_payload(jws), picks, &inner, ret_claims);
 
     if (err && err != MRC_ENOMEM)
         return mrc_error_set(reason, err, "the claims are %s", inner.text);
@@ -273,6 +300,31 @@ static void add_origin(const char *issuer, const char *kid, const char *why,
                   kid ? mrc_quote(&kid_quote, mrc_bytes_of(kid)) : "none", why);
 }
 
+/* Whether CLAIMS have a claim of protocol 0.x. */
+static bool has_legacy_claim(const json_t *claims)
+{
+    return json_object_get(claims, "mercure") || json_object_get(claims, MRC_GRANTS_LEGACY_CLAIM);
+}
+
+/* Whether CLAIMS have an authorization detail for Mercure, well-formed or not. */
+static bool has_detail(const json_t *claims)
+{
+    const json_t *details = json_object_get(claims, "authorization_details");
+
+    for (size_t i = 0; i < json_array_size(details); i++) {
+        const json_t *type = json_object_get(json_array_get(details, i), "type");
+
+        if (json_is_string(type) && strcmp(json_string_value(type), MRC_GRANTS_DETAIL_TYPE) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum mrc_err refuse_url(struct mrc_error *reason)
+{
+    return mrc_error_set(reason, MRC_EINVAL, "only tokens of protocol 0.x may come in a URL");
+}
+
 /* Finds the kind of token and checks that the policy accepts it, before the signature is verified.
  */
 static enum mrc_err check_kind(const struct mrc_jws *jws, const json_t *claims,
@@ -284,10 +336,14 @@ static enum mrc_err check_kind(const struct mrc_jws *jws, const json_t *claims,
     enum mrc_err err;
 
     *ret_legacy = is_legacy_issuer(policy, issuer);
+    if (*ret_legacy && has_detail(claims) && !has_legacy_claim(claims))
+        return policy->only_legacy ? refuse_url(reason) : explain_issuer(policy, reason);
     if (*ret_legacy && (!iss || issuer))
         return MRC_OK;
     if (policy->only_legacy)
-        return mrc_error_set(reason, MRC_EINVAL, "only tokens of protocol 0.x may come in a URL");
+        return refuse_url(reason);
+    if (!policy->trust_count)
+        return explain_issuer(policy, reason);
     err = check_typ(jws, reason);
     if (!err && !issuer)
         err = mrc_error_set(reason, MRC_EINVAL, "iss is missing, or not a string");
@@ -301,20 +357,22 @@ enum mrc_err mrc_token_verify(struct mrc_bytes text, const struct mrc_token_poli
     struct mrc_token *token = NULL;
     struct mrc_error why = {""};
     struct mrc_jws *jws = NULL;
-    json_t *claims = NULL;
+    json_t *first = NULL, *claims = NULL;
     const char *issuer = NULL;
     bool is_legacy = false;
     enum mrc_err err;
 
     err = mrc_jws_parse(text, &why, &jws);
     if (!err)
-        err = parse_claims(jws, &why, &claims);
+        err = parse_claims(jws, first_picks, &why, &first);
     if (err)
         goto leave;
-    issuer = json_string_value(json_object_get(claims, "iss"));
-    err = check_kind(jws, claims, policy, &why, &is_legacy);
+    issuer = json_string_value(json_object_get(first, "iss"));
+    err = check_kind(jws, first, policy, &why, &is_legacy);
     if (!err)
         err = check_signature(jws, is_legacy ? NULL : issuer, policy, &why);
+    if (!err)
+        err = parse_claims(jws, is_legacy ? legacy_picks : modern_picks, &why, &claims);
     if (err)
         goto leave;
     token = calloc(1, sizeof(*token));
@@ -334,8 +392,36 @@ leave:
         add_origin(issuer, jws ? mrc_jws_get_kid(jws) : NULL, why.text, reason);
     mrc_token_unref(token);
     json_decref(claims);
+    json_decref(first);
     mrc_jws_free(jws);
     return err;
+}
+
+enum mrc_token_mismatch mrc_token_find_mismatch(struct mrc_bytes text,
+                                                const struct mrc_token_policy *policy)
+{
+    enum mrc_token_mismatch mismatch = MRC_TOKEN_MISMATCH_NONE;
+    struct mrc_jws *jws = NULL;
+    json_t *claims = NULL;
+    const char *issuer, *typ;
+
+    if (mrc_jws_parse(text, NULL, &jws) || parse_claims(jws, first_picks, NULL, &claims))
+        goto leave;
+    issuer = json_string_value(json_object_get(claims, "iss"));
+    typ = mrc_jws_get_typ(jws);
+    if (has_legacy_claim(claims)) {
+        if (!has_detail(claims) && !policy->legacy_count)
+            mismatch = MRC_TOKEN_MISMATCH_0X;
+        else if (!has_detail(claims) && !is_legacy_issuer(policy, issuer))
+            mismatch = MRC_TOKEN_MISMATCH_ISSUER;
+    } else if (!policy->trust_count && policy->legacy_count &&
+               (has_detail(claims) || (typ && is_access_token_type(typ)))) {
+        mismatch = MRC_TOKEN_MISMATCH_MODERN;
+    }
+leave:
+    json_decref(claims);
+    mrc_jws_free(jws);
+    return mismatch;
 }
 
 struct mrc_token *mrc_token_ref(struct mrc_token *token)
@@ -408,7 +494,7 @@ enum mrc_err mrc_token_peek(struct mrc_bytes text, struct mrc_error *error, char
 
     err = mrc_jws_parse(text, error, &jws);
     if (!err)
-        err = parse_claims(jws, error, &claims);
+        err = parse_claims(jws, peek_picks, error, &claims);
     if (err)
         goto leave;
     iss = json_object_get(claims, "iss");

@@ -5,7 +5,8 @@
  * There are two kinds. A modern token is a JWT access token with an issuer that the hub trusts and
  * with `authorization_details`. A token of protocol 0.x has the claim `mercure` and is verified
  * with keys for such tokens only. The issuer decides: a token of an issuer that the hub trusts, in
- * any role, is modern and has to meet all rules for modern tokens.
+ * any role, is modern and has to meet all rules for modern tokens. A token with a Mercure detail
+ * and without a claim of protocol 0.x is not of protocol 0.x, whatever its issuer.
  */
 #ifndef MRC_CORE_TOKEN_TOKEN_H
 #define MRC_CORE_TOKEN_TOKEN_H
@@ -57,6 +58,21 @@ struct mrc_token;
 enum mrc_err mrc_token_verify(struct mrc_bytes token, const struct mrc_token_policy *policy,
                               int64_t now_us, struct mrc_error *reason,
                               struct mrc_token **ret_token);
+
+/* Why a token is not of the protocol that its keys are for. */
+enum mrc_token_mismatch {
+    MRC_TOKEN_MISMATCH_NONE,
+    MRC_TOKEN_MISMATCH_0X,     /* it is of protocol 0.x, and there are no keys for that */
+    MRC_TOKEN_MISMATCH_ISSUER, /* it is of protocol 0.x, and its issuer is that of modern keys */
+    MRC_TOKEN_MISMATCH_MODERN  /* it is modern, and there are keys for protocol 0.x only */
+};
+
+/*
+ * Says whether TOKEN, which POLICY has refused, is of another protocol than the keys of POLICY are
+ * for. Judges by unverified claims, so only a message may depend on it.
+ */
+enum mrc_token_mismatch mrc_token_find_mismatch(struct mrc_bytes token,
+                                                const struct mrc_token_policy *policy);
 
 /* Takes a reference and returns TOKEN. */
 struct mrc_token *mrc_token_ref(struct mrc_token *token);

@@ -168,29 +168,123 @@ static void ask_for_keys(struct mrc_bytes token, const struct mrc_location_setti
     free(audience);
 }
 
-static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reason,
-                  const struct mrc_claim *claim, const struct mrc_token_policy *policy)
+/* ---- refusals ---------------------------------------------------------------------------------*/
+
+/* The names of the directives with the keys of ROLE. */
+static const char *key_of(enum mrc_role role)
 {
-    const char *legacy = policy->legacy_count
-                             ? ". A token of protocol 0.x needs the signature of a key for that "
-                               "protocol; its exp, if it has one, must not have passed"
-                             : "";
+    return role == MRC_ROLE_PUBLISHER ? "MercurePublisherKey" : "MercureSubscriberKey";
+}
+
+static const char *legacy_key_of(enum mrc_role role)
+{
+    return role == MRC_ROLE_PUBLISHER ? "MercureLegacyPublisherKey" : "MercureLegacySubscriberKey";
+}
+
+/* Says which directive takes a token of another protocol than the keys are for; NULL: none does. */
+static const char *explain_mismatch(apr_pool_t *pool, struct mrc_bytes token,
+                                    const struct mrc_token_policy *policy, enum mrc_role role)
+{
+    switch (mrc_token_find_mismatch(token, policy)) {
+    case MRC_TOKEN_MISMATCH_0X:
+        return apr_psprintf(pool, "this is a token of protocol 0.x: %s takes it",
+                            legacy_key_of(role));
+    case MRC_TOKEN_MISMATCH_ISSUER:
+        return apr_psprintf(pool,
+                            "this is a token of protocol 0.x, but its issuer (iss) has keys for "
+                            "version 1: %s takes it without iss",
+                            legacy_key_of(role));
+    case MRC_TOKEN_MISMATCH_MODERN:
+        return apr_psprintf(pool, "this is a token of version 1: %s takes it", key_of(role));
+    case MRC_TOKEN_MISMATCH_NONE:
+        break;
+    }
+    return NULL;
+}
+
+/* The rules for a token, as far as POLICY has keys for one. */
+static const char *list_rules(apr_pool_t *pool, const struct mrc_token_policy *policy,
+                              enum mrc_role role)
+{
+    static const char legacy[] = "the signature of a key for that protocol; its exp, if it has "
+                                 "one, must not have passed";
+
+    if (policy->only_legacy && policy->legacy_count)
+        return apr_psprintf(pool,
+                            "a token in the URL has to be of protocol 0.x and needs %s. Send any "
+                            "other token in an Authorization field, after Bearer",
+                            legacy);
+    if (!policy->trust_count && !policy->legacy_count)
+        return apr_psprintf(pool, "it has no %s, so it trusts no issuer", key_of(role));
+    if (!policy->trust_count)
+        return apr_psprintf(pool, "it takes tokens of protocol 0.x (%s), which need %s",
+                            legacy_key_of(role), legacy);
+    return apr_psprintf(pool,
+                        "it needs the type at+jwt, the signature of an issuer that this hub "
+                        "trusts, the audience %s, and an exp that has not passed%s%s",
+                        policy->audiences[0],
+                        policy->legacy_count ? ". A token of protocol 0.x needs " : "",
+                        policy->legacy_count ? legacy : "");
+}
+
+static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reason,
+                  const struct mrc_claim *claim, const struct mrc_token_policy *policy,
+                  struct mrc_bytes token, enum mrc_role role)
+{
+    const char *mismatch;
 
     if (err == MRC_ENOMEM)
         return mrc_failure_answer_no_memory(r);
+    mismatch = explain_mismatch(r->pool, token, policy, role);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "MRC0601: hub %s refuses a token: %s",
-                  claim->location->hub->label, reason->text);
+                  claim->location->hub->label,
+                  mismatch ? apr_pstrcat(r->pool, reason->text, "; ", mismatch, NULL)
+                           : reason->text);
     if (err == MRC_EPENDING)
         return mrc_answer_later(r, "the hub does not have the keys of the access token's issuer "
                                    "yet: try again");
     return mrc_challenge(
         r, MRC_CHALLENGE_TOKEN,
         apr_psprintf(r->pool,
-                     "this hub does not accept the access token: it needs the type at+jwt, the "
-                     "signature of an issuer that this hub trusts, the audience %s, and an exp "
-                     "that has not passed%s. The server's error log (level info) says which of "
-                     "these rules the token breaks",
-                     policy->audiences[0], legacy));
+                     "this hub does not accept the access token: %s. The server's error log (level "
+                     "info) says which rule the token breaks",
+                     mismatch ? mismatch : list_rules(r->pool, policy, role)));
+}
+
+int mrc_authorize_missing(request_rec *r, const struct mrc_claim *claim, enum mrc_role role)
+{
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
+    const char *ignored = mrc_credentials_ignored_place(r, claim, settings);
+    bool publishes = role == MRC_ROLE_PUBLISHER;
+    const char *cookie = settings->cookie_name, *kind = "";
+
+    if (settings->legacy && !(publishes ? settings->publisher_keys : settings->subscriber_keys) &&
+        !settings->playground) {
+        cookie = MRC_CREDENTIALS_LEGACY_COOKIE;
+        kind = " of protocol 0.x";
+    }
+    return mrc_challenge(
+        r, MRC_CHALLENGE_MISSING,
+        apr_psprintf(r->pool,
+                     "%s needs an access token%s: send it in an Authorization field, after Bearer, "
+                     "or in the cookie %s%s%s%s%s",
+                     publishes ? "publishing" : "subscribing to this hub", kind, cookie,
+                     ignored ? ". A token in " : "", ignored ? ignored : "",
+                     ignored ? " is of protocol 0.x: the hub looks there only with a " : "",
+                     ignored ? legacy_key_of(role) : ""));
+}
+
+/* Logs a token that the hub does not look at, because the client may miss private updates. */
+static void log_ignored(request_rec *r, const struct mrc_claim *claim,
+                        const struct mrc_location_settings *settings, enum mrc_role role)
+{
+    const char *place = mrc_credentials_ignored_place(r, claim, settings);
+
+    if (place)
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "MRC0604: hub %s ignores a token in %s, a place of protocol 0.x: it looks "
+                      "there only with a %s",
+                      claim->location->hub->label, place, legacy_key_of(role));
 }
 
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
@@ -206,6 +300,8 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     int status = mrc_credentials_find(r, claim, settings, role, &found);
 
     *ret_token = NULL;
+    if (status == DECLINED && !found.token.ptr)
+        log_ignored(r, claim, settings, role);
     if (status != DECLINED || !found.token.ptr)
         return status;
     if (!mrc_this_child_get())
@@ -218,7 +314,7 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     if (err == MRC_ENOTFOUND)
         ask_for_keys(found.token, settings, role);
     if (err)
-        status = refuse(r, err, &reason, claim, &policy);
+        status = refuse(r, err, &reason, claim, &policy, found.token, role);
     give_back_keys(&keys);
     if (!err)
         mrc_claim_set_token(r, found.token);

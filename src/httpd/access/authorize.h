@@ -19,4 +19,10 @@ struct mrc_token;
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token);
 
+/*
+ * Answers R, which needs a token to act in ROLE and has none that counts. The answer says how to
+ * send one. Returns the value for the handler to return.
+ */
+int mrc_authorize_missing(request_rec *r, const struct mrc_claim *claim, enum mrc_role role);
+
 #endif

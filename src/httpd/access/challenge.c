@@ -27,15 +27,3 @@ int mrc_challenge(request_rec *r, enum mrc_challenge error, const char *detail)
                                 errors[error].attribute, metadata));
     return mrc_answer_problem(r, errors[error].status, detail);
 }
-
-int mrc_challenge_missing(request_rec *r, const char *what)
-{
-    const struct mrc_location_settings *settings = mrc_claim_settings(r, mrc_claim_get(r));
-
-    return mrc_challenge(r, MRC_CHALLENGE_MISSING,
-                         apr_psprintf(r->pool,
-                                      "%s needs an access token: send it in an "
-                                      "Authorization field, after Bearer, or in the cookie "
-                                      "%s",
-                                      what, settings->cookie_name));
-}

@@ -19,10 +19,4 @@ enum mrc_challenge {
 /* Sends a problem document for ERROR with DETAIL (answer.h). R must belong to a hub. */
 int mrc_challenge(request_rec *r, enum mrc_challenge error, const char *detail);
 
-/*
- * Answers R, which needs a token for WHAT ("publishing") and has none. The answer says how to send
- * one.
- */
-int mrc_challenge_missing(request_rec *r, const char *what);
-
 #endif

@@ -60,9 +60,6 @@ static int find_token(request_rec *r, struct mrc_bytes *ret_token)
     return DECLINED;
 }
 
-/* The cookie of protocol 0.x. */
-#define LEGACY_COOKIE "mercureAuthorization"
-
 /* VALUE without a value that httpd has joined to it. No token contains a comma. */
 static struct mrc_bytes cut_joined(struct mrc_bytes value)
 {
@@ -110,12 +107,24 @@ static struct mrc_bytes find_any_cookie(const request_rec *r,
 {
     struct mrc_bytes token = find_cookie(r, settings->cookie_name);
 
-    return token.ptr || !settings->legacy ? token : find_cookie(r, LEGACY_COOKIE);
+    return token.ptr || !settings->legacy ? token : find_cookie(r, MRC_CREDENTIALS_LEGACY_COOKIE);
 }
 
 bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_location_settings *settings)
 {
     return find_any_cookie(r, settings).ptr != NULL;
+}
+
+const char *mrc_credentials_ignored_place(const request_rec *r, const struct mrc_claim *claim,
+                                          const struct mrc_location_settings *settings)
+{
+    if (settings->legacy)
+        return NULL;
+    if (claim->url_token.text)
+        return "the parameter authorization of the URL";
+    return find_cookie(r, MRC_CREDENTIALS_LEGACY_COOKIE).ptr
+               ? "the cookie " MRC_CREDENTIALS_LEGACY_COOKIE
+               : NULL;
 }
 
 /*

@@ -35,6 +35,16 @@ int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,
                          const struct mrc_location_settings *settings, enum mrc_role role,
                          struct mrc_credentials *ret_credentials);
 
+/* The cookie of protocol 0.x. */
+#define MRC_CREDENTIALS_LEGACY_COOKIE "mercureAuthorization"
+
+/*
+ * The place of protocol 0.x in which R has a token, in words, if SETTINGS do not speak that
+ * protocol and so ignore it. NULL: there is none.
+ */
+const char *mrc_credentials_ignored_place(const request_rec *r, const struct mrc_claim *claim,
+                                          const struct mrc_location_settings *settings);
+
 /* Whether R has a token in a cookie, even if another token counts. */
 bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_location_settings *settings);
 

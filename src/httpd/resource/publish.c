@@ -55,7 +55,8 @@ static int authorize(struct publishing *publishing)
     if (status == DECLINED && publishing->token)
         return DECLINED;
     r->connection->keepalive = AP_CONN_CLOSE; /* because the body is not read */
-    return status == DECLINED ? mrc_challenge_missing(r, "publishing") : status;
+    return status == DECLINED ? mrc_authorize_missing(r, publishing->claim, MRC_ROLE_PUBLISHER)
+                              : status;
 }
 
 static int read_form(struct publishing *publishing)

@@ -133,7 +133,7 @@ static int authorize(struct subscribing *subscribing, bool has_body)
     int status = mrc_authorize(r, subscribing->claim, MRC_ROLE_SUBSCRIBER, token);
 
     if (status == DECLINED && !*token && !settings->anonymous && !settings->playground)
-        status = mrc_challenge_missing(r, "subscribing to this hub");
+        status = mrc_authorize_missing(r, subscribing->claim, MRC_ROLE_SUBSCRIBER);
     if (status != DECLINED && has_body)
         r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
     return status;
@@ -192,6 +192,10 @@ static int read_subscription(struct subscribing *subscribing)
 
     if (err == MRC_EFULL)
         return refuse_patterns(subscribing);
+    if (err && err != MRC_ENOMEM)
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, subscribing->r,
+                      "MRC0710: hub %s cannot read a subscription: %s", claim->location->hub->label,
+                      error.text);
     if (err)
         return mrc_failure_answer_input(subscribing->r, err, &error, MRC_INPUT_SUBSCRIPTION);
     read_cursor_field(subscribing->r, &subscribing->subscription);

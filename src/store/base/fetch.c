@@ -1,5 +1,6 @@
 #include "store/base/fetch.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <curl/curl.h>
@@ -75,6 +76,19 @@ static size_t take_body(char *data, size_t size, size_t count, void *ctx)
     return mrc_buf_error(&transfer->body) ? 0 : size * count; /* 0 ends the transfer */
 }
 
+/*
+ * Ends a transfer of which more has arrived than a document may have. A document that grows when it
+ * is decoded is ended by take_body(); one that shrinks would never be.
+ */
+static int check_progress(void *ctx, curl_off_t expected, curl_off_t arrived, curl_off_t to_upload,
+                          curl_off_t uploaded)
+{
+    struct transfer *transfer = ctx;
+
+    transfer->too_long = transfer->too_long || (uint64_t)arrived > transfer->body.max;
+    return transfer->too_long ? 1 : 0; /* 1 ends the transfer */
+}
+
 static void set_options(const struct mrc_fetcher *fetcher, struct transfer *transfer,
                         const char *url)
 {
@@ -103,12 +117,18 @@ static void set_options(const struct mrc_fetcher *fetcher, struct transfer *tran
     }
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetcher->headers);
+    /* All encodings that libcurl knows. It decodes each of them, also where a server was not asked.
+     */
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, MRC_FETCH_CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, MRC_FETCH_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, check_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->problem);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 }

@@ -1,9 +1,9 @@
 /*
  * Fetches small documents over https, several at a time, without blocking.
  *
- * Only https, also in redirects; certificates are verified. A document that exceeds the bounds
- * below in length, time or redirects is an error. Only the body of a response with status 200 is
- * used.
+ * Only https, also in redirects; certificates are verified. Content encodings (gzip and others) are
+ * decoded. A document that exceeds the bounds below in length, encoded or decoded, in time or in
+ * redirects is an error. Only the body of a response with status 200 is used.
  *
  * A fetcher belongs to one thread.
  */
@@ -31,7 +31,7 @@ typedef void mrc_fetch_done_fn(void *ctx, size_t tag, struct mrc_bytes content,
 
 struct mrc_fetcher_args {
     const char *ca_file; /* trusted certificates, PEM; NULL: those of the system */
-    size_t max_bytes;    /* of one document */
+    size_t max_bytes;    /* of one document, encoded or decoded */
     mrc_fetch_done_fn *done;
     void *ctx;
 };

@@ -54,7 +54,7 @@ def sign(alg, key, signing_input):
             out.write(key)
         with open(input_file, "wb") as out:
             out.write(signing_input)
-        if alg == "EdDSA":
+        if alg in ("EdDSA", "Ed25519", "Ed448"):
             command = ["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key_file, "-in", input_file]
         else:
             command = ["openssl", "dgst", f"-sha{size}", "-sign", key_file]
@@ -121,9 +121,10 @@ def subscriber(topics=("*",), key=SUBSCRIBER_KEY, **more):
 
 
 def make_key(kind):
-    """A fresh key pair in PEM, (private, public). KIND: rsa2048, rsa1024, p256, p384, p521, ed25519."""
+    """A fresh key pair in PEM, (private, public). KIND: rsa2048, rsa1024, p256, p384, p521, ed25519, ed448."""
     options = {
         "ed25519": ["-algorithm", "ed25519"],
+        "ed448": ["-algorithm", "ed448"],
         "p256": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
         "p384": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
         "p521": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],

@@ -62,13 +62,14 @@ static void check_example(const char *name)
     struct mrc_error error = {""};
     struct mrc_jws *jws = NULL;
     struct mrc_keyset *keys;
-    enum mrc_alg alg;
+    mrc_alg_set algs;
 
-    ck_assert_int_eq(mrc_alg_parse(mrc_bytes_of(alg_name), &alg), MRC_OK);
-    keys = keys_of(key, mrc_alg_set_of(alg));
+    ck_assert_int_eq(mrc_alg_parse(mrc_bytes_of(alg_name), &algs), MRC_OK);
+    keys = keys_of(key, algs);
     ck_assert_msg(check(mrc_bytes_of(token), keys, &error) == MRC_OK, "%s: %s", name, error.text);
     ck_assert_int_eq(mrc_jws_parse(mrc_bytes_of(token), NULL, &jws), MRC_OK);
-    ck_assert_int_eq(mrc_jws_get_alg(jws), alg);
+    ck_assert_uint_eq(mrc_jws_get_algs(jws), algs);
+    ck_assert_str_eq(mrc_jws_get_alg_name(jws), alg_name);
     ck_assert_bytes_eq(mrc_jws_get_payload(jws),
                        json_string_value(json_object_get(input, "payload")));
     mrc_jws_free(jws);
@@ -252,8 +253,8 @@ static EVP_PKEY *generate(enum mrc_alg alg)
 {
     if (mrc_alg_set_of(alg) & MRC_ALG_SET_RSA)
         return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
-    if (alg == MRC_ALG_EDDSA)
-        return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    if (mrc_alg_set_of(alg) & MRC_ALG_SET_EDDSA)
+        return EVP_PKEY_Q_keygen(NULL, NULL, alg == MRC_ALG_ED448 ? "ED448" : "ED25519");
     return EVP_PKEY_Q_keygen(NULL, NULL, "EC",
                              alg == MRC_ALG_ES256   ? "P-256"
                              : alg == MRC_ALG_ES384 ? "P-384"
@@ -315,6 +316,51 @@ START_TEST(every_algorithm_with_its_key_only)
         free(tokens[alg]);
         mrc_keyset_free(keys[alg]);
     }
+}
+END_TEST
+
+/* Checks a token of PEM with the header ALG against a public key that is configured for ALGS. */
+static enum mrc_err check_alg(EVP_PKEY *pkey, enum mrc_alg own, const char *alg, mrc_alg_set algs,
+                              struct mrc_error *error)
+{
+    char *pem = pem_of(pkey, true), *public_pem = pem_of(pkey, false), header[64], *token;
+    struct mrc_keyset *keys = keys_of(public_pem, algs);
+    enum mrc_err err;
+
+    snprintf(header, sizeof(header), "{\"alg\":\"%s\"}", alg);
+    token = token_sign(own, pem, header, "payload");
+    err = check(mrc_bytes_of(token), keys, error);
+    free(token);
+    mrc_keyset_free(keys);
+    free(pem);
+    free(public_pem);
+    return err;
+}
+
+/* RFC 9864: Ed25519 and Ed448 are EdDSA with that curve. */
+START_TEST(eddsa_and_its_curves_are_the_same_algorithm)
+{
+    const mrc_alg_set ed25519 = mrc_alg_set_of(MRC_ALG_ED25519);
+    const mrc_alg_set ed448 = mrc_alg_set_of(MRC_ALG_ED448);
+    struct mrc_error error = {""};
+    EVP_PKEY *small = generate(MRC_ALG_ED25519), *large = generate(MRC_ALG_ED448);
+
+    for (int i = 0; i < 2; i++) {
+        mrc_alg_set algs = i ? MRC_ALG_SET_EDDSA : ed25519;
+
+        ck_assert_int_eq(check_alg(small, MRC_ALG_ED25519, "EdDSA", algs, NULL), MRC_OK);
+        ck_assert_int_eq(check_alg(small, MRC_ALG_ED25519, "Ed25519", algs, NULL), MRC_OK);
+        algs = i ? MRC_ALG_SET_EDDSA : ed448;
+        ck_assert_int_eq(check_alg(large, MRC_ALG_ED448, "EdDSA", algs, NULL), MRC_OK);
+        ck_assert_int_eq(check_alg(large, MRC_ALG_ED448, "Ed448", algs, NULL), MRC_OK);
+    }
+    ck_assert_int_eq(check_alg(small, MRC_ALG_ED25519, "Ed448", MRC_ALG_SET_EDDSA, &error),
+                     MRC_ENOTFOUND);
+    ck_assert_words(error, "no key of this issuer is for Ed448");
+    ck_assert_int_eq(check_alg(large, MRC_ALG_ED448, "Ed25519", MRC_ALG_SET_EDDSA, NULL),
+                     MRC_ENOTFOUND);
+    EVP_PKEY_free(small);
+    EVP_PKEY_free(large);
 }
 END_TEST
 
@@ -398,7 +444,7 @@ static void *verify_often(void *arg)
 
 START_TEST(threads_share_keys)
 {
-    static const enum mrc_alg algs[] = {MRC_ALG_RS256, MRC_ALG_ES256, MRC_ALG_EDDSA};
+    static const enum mrc_alg algs[] = {MRC_ALG_RS256, MRC_ALG_ES256, MRC_ALG_ED25519};
 
     for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
         EVP_PKEY *pkey = generate(algs[i]);
@@ -504,9 +550,9 @@ END_TEST
 
 START_TEST(ignores_keys_in_the_header)
 {
-    EVP_PKEY *pkey = generate(MRC_ALG_EDDSA), *own = generate(MRC_ALG_EDDSA);
+    EVP_PKEY *pkey = generate(MRC_ALG_ED25519), *own = generate(MRC_ALG_ED25519);
     char *pem = pem_of(pkey, true), *own_pem = pem_of(own, false), header[512], *token;
-    struct mrc_keyset *keys = keys_of(own_pem, mrc_alg_set_of(MRC_ALG_EDDSA));
+    struct mrc_keyset *keys = keys_of(own_pem, mrc_alg_set_of(MRC_ALG_ED25519));
     unsigned char raw[32];
     size_t len = sizeof(raw);
     struct mrc_buf x;
@@ -519,7 +565,7 @@ START_TEST(ignores_keys_in_the_header)
         "{\"alg\":\"EdDSA\",\"jwk\":{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%.*s\"},"
         "\"jku\":\"https://evil.example/\",\"x5u\":\"https://evil.example/\",\"x5c\":[\"AAAA\"]}",
         (int)x.len, x.ptr);
-    token = token_sign(MRC_ALG_EDDSA, pem, header, "payload");
+    token = token_sign(MRC_ALG_ED25519, pem, header, "payload");
     ck_assert_int_eq(check(mrc_bytes_of(token), keys, NULL), MRC_EINVAL);
     free(token);
     accept_header("{\"alg\":\"HS256\",\"jwk\":{\"kty\":\"oct\",\"k\":\"AA\"},\"x5c\":7}");
@@ -562,9 +608,17 @@ START_TEST(refuses_headers_that_are_not_objects)
     snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"x\":%.31s%.31s}",
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
     accept_header(text);
-    snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"x\":%.32s%.32s}",
+    snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"x\":%.40s%.40s}",
+             "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+             "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
+    accept_header(text);
+    snprintf(text, sizeof(text), "{\"alg\":\"HS256\",\"kid\":%.32s%.32s}",
              "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
     refuse_header(text, "more than 32 levels");
+    refuse_header("{\"alg\":\"HS256\",\"kid\":\"\\ud800\"}", "half of a surrogate pair");
+    refuse_header("{\"alg\":\"HS256\",\"typ\":\"\\u0000\"}", "a NUL character");
+    accept_header("{\"alg\":\"HS256\",\"jwk\":{\"kid\":\"\\u0000\"},\"cty\":\"\\ud800\"}");
+    refuse_header("{\"alg\":\"HS256\",\"crit\":[\"\\u0000\"]}", "(crit)");
     /* Brackets in strings do not count as levels, and escaped quotes do not end a string. */
     accept_header("{\"alg\":\"HS256\",\"x\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}");
 }
@@ -802,6 +856,7 @@ int main(void)
     tcase_add_test(tcase, detached_and_unencoded_payloads);
     tcase_add_test(tcase, wycheproof);
     tcase_add_test(tcase, every_algorithm_with_its_key_only);
+    tcase_add_test(tcase, eddsa_and_its_curves_are_the_same_algorithm);
     tcase_add_test(tcase, keys_verify_only_their_algorithms);
     tcase_add_test(tcase, keeps_the_openssl_error_queue);
     tcase_add_test(tcase, enforces_the_configured_algorithms);

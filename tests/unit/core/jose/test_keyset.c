@@ -7,10 +7,11 @@
 #include "core/base/base64url.h"
 #include "tokens.h"
 
-#define HS256 mrc_alg_set_of(MRC_ALG_HS256)
-#define RS256 mrc_alg_set_of(MRC_ALG_RS256)
-#define ES256 mrc_alg_set_of(MRC_ALG_ES256)
-#define EDDSA mrc_alg_set_of(MRC_ALG_EDDSA)
+#define HS256   mrc_alg_set_of(MRC_ALG_HS256)
+#define RS256   mrc_alg_set_of(MRC_ALG_RS256)
+#define ES256   mrc_alg_set_of(MRC_ALG_ES256)
+#define EDDSA   MRC_ALG_SET_EDDSA
+#define ED25519 mrc_alg_set_of(MRC_ALG_ED25519)
 
 #define K32 "0123456789abcdef0123456789abcdef"
 
@@ -79,14 +80,24 @@ START_TEST(parses_lists_of_algorithms)
     ck_assert_uint_eq(set, EDDSA | ES256 | mrc_alg_set_of(MRC_ALG_RS512) |
                                mrc_alg_set_of(MRC_ALG_PS384));
     for (enum mrc_alg alg = 0; alg < MRC_ALG_COUNT; alg++) {
-        enum mrc_alg parsed = MRC_ALG_COUNT;
+        mrc_alg_set parsed = 0;
 
         ck_assert_int_eq(mrc_alg_parse(mrc_bytes_of(mrc_alg_name(alg)), &parsed), MRC_OK);
-        ck_assert_int_eq(parsed, alg);
+        ck_assert_uint_eq(parsed, mrc_alg_set_of(alg));
         ck_assert_int_eq(mrc_alg_set_first(mrc_alg_set_of(alg)), alg);
+        ck_assert_str_eq(mrc_alg_set_name(mrc_alg_set_of(alg)), mrc_alg_name(alg));
     }
     ck_assert_uint_eq(MRC_ALG_SET_HMAC | MRC_ALG_SET_RSA | MRC_ALG_SET_ECDSA | EDDSA,
                       MRC_ALG_SET_ALL);
+    ck_assert_uint_eq(MRC_ALG_SET_ALL, ((mrc_alg_set)1 << MRC_ALG_COUNT) - 1);
+    /* The names of RFC 9864 stand for one curve. */
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("Ed25519,ES256"), NULL, &set), MRC_OK);
+    ck_assert_uint_eq(set, ED25519 | ES256);
+    ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("Ed448,EdDSA"), NULL, &set), MRC_OK);
+    ck_assert_uint_eq(set, EDDSA);
+    ck_assert_uint_eq(EDDSA, ED25519 | mrc_alg_set_of(MRC_ALG_ED448));
+    ck_assert_str_eq(mrc_alg_set_name(EDDSA), "EdDSA");
+    ck_assert_str_eq(mrc_alg_set_name(EDDSA | ES256), "ES256");
     set = 7;
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("HS256,none"), &error, &set), MRC_EINVAL);
     ck_assert_words(error, "\"none\" is not an algorithm");
@@ -161,10 +172,39 @@ START_TEST(keys_must_fit_their_algorithms)
            "HS256 needs a secret, but this is an RSA public key");
     refuse("{" P256_MEMBERS "}", mrc_alg_set_of(MRC_ALG_ES384),
            "ES384 does not fit an EC public key on P-256; this one is for ES256");
-    refuse("{" P256_MEMBERS "}", ES256 | RS256, "RS256 does not fit an EC public key");
+    refuse("{" P256_MEMBERS "}", RS256 | ED25519,
+           "none of the configured algorithms fits an EC public key on P-256; this one is for "
+           "ES256");
+    refuse("{" P256_MEMBERS "}", ES256 | RS256 | HS256, "HS256 needs a secret");
+    refuse("{" ED25519_MEMBERS "}", mrc_alg_set_of(MRC_ALG_ED448),
+           "Ed448 does not fit an Ed25519 public key; this one is for Ed25519");
     refuse("{" ED25519_MEMBERS "}", ES256, "ES256 does not fit an Ed25519 public key");
     refuse("{" RSA_MEMBERS "}", EDDSA, "EdDSA does not fit an RSA public key");
     refuse("{" OCT_MEMBERS "}", RS256, "RS256 needs a public key");
+}
+END_TEST
+
+/* A rotation to another kind of key needs ALGS of both kinds. */
+START_TEST(a_key_fits_one_of_several_algorithms)
+{
+    const struct {
+        const char *jwk;
+        mrc_alg_set algs, own;
+    } cases[] = {
+        {"{" P256_MEMBERS "}", ES256 | RS256, ES256},
+        {"{" RSA_MEMBERS "}", ES256 | RS256, RS256},
+        {"{" ED25519_MEMBERS "}", ES256 | RS256 | EDDSA, ED25519},
+        {"{" RSA_MEMBERS ",\"alg\":\"PS256\"}", RS256 | mrc_alg_set_of(MRC_ALG_PS256),
+         mrc_alg_set_of(MRC_ALG_PS256)},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mrc_keyset *keys = NULL;
+        const struct mrc_key *key = first_of(cases[i].jwk, cases[i].algs, 1, &keys);
+
+        ck_assert_uint_eq(mrc_key_get_algs(key), cases[i].own);
+        mrc_keyset_free(keys);
+    }
 }
 END_TEST
 
@@ -210,6 +250,55 @@ START_TEST(restrictions_of_a_jwk_apply)
     refuse("{" RSA_MEMBERS ",\"alg\":\"HS256\"}", HS256, "HS256 does not fit an RSA public key");
     refuse("{" RSA_MEMBERS ",\"alg\":1}", RS256, "alg is not a string");
     refuse("{" RSA_MEMBERS ",\"kid\":1}", RS256, "kid is not a string");
+}
+END_TEST
+
+/* `alg` of RFC 9864 names EdDSA with one curve. */
+START_TEST(an_alg_may_name_its_curve)
+{
+    const struct {
+        const char *alg;
+        mrc_alg_set algs;
+    } cases[] = {{"Ed25519", EDDSA}, {"Ed25519", ED25519}, {"EdDSA", ED25519}, {"EdDSA", EDDSA}};
+    char text[512];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mrc_keyset *keys = NULL;
+
+        snprintf(text, sizeof(text), "{" ED25519_MEMBERS ",\"alg\":\"%s\"}", cases[i].alg);
+        ck_assert_uint_eq(mrc_key_get_algs(first_of(text, cases[i].algs, 1, &keys)), ED25519);
+        mrc_keyset_free(keys);
+    }
+    refuse("{" ED25519_MEMBERS ",\"alg\":\"Ed448\"}", EDDSA,
+           "Ed448 does not fit an Ed25519 public key");
+    refuse("{\"keys\":[{" ED25519_MEMBERS ",\"alg\":\"Ed25519\"}]}", mrc_alg_set_of(MRC_ALG_ED448),
+           "fits none of the configured algorithms");
+}
+END_TEST
+
+START_TEST(members_that_are_null_or_unused_do_not_count)
+{
+    struct mrc_keyset *keys = NULL;
+    const struct mrc_key *key;
+
+    key = first_of("{" P256_MEMBERS ",\"use\":null,\"alg\":null,\"key_ops\":null,\"kid\":null,"
+                   "\"d\":null,\"x5c\":null,\"x5u\":null}",
+                   ES256, 1, &keys);
+    ck_assert_ptr_null(mrc_key_get_kid(key));
+    mrc_keyset_free(keys);
+    first_of("{\"keys\":[{" P256_MEMBERS ",\"use\":null,\"alg\":null,\"key_ops\":null,"
+             "\"d\":null,\"name\":\"a\\u0000b\",\"\\ud800\":\"\\ud83d\"}],\"x\":\"\\u0000\"}",
+             ES256, 1, &keys);
+    mrc_keyset_free(keys);
+    first_of("{" P256_MEMBERS ",\"name\":\"a\\u0000b\",\"x5c\":"
+             "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
+             ES256, 1, &keys);
+    mrc_keyset_free(keys);
+    refuse("{\"kty\":null}", ES256, "has no member kty");
+    refuse("{\"kty\":\"EC\",\"crv\":null}", ES256, "crv is missing");
+    refuse("{\"kty\":\"oct\",\"k\":null}", HS256, "k is missing");
+    refuse("{\"keys\":null}", ES256, "member keys is not an array");
+    refuse("{" P256_MEMBERS ",\"kid\":\"a\\u0000\"}", ES256, "a NUL character");
 }
 END_TEST
 
@@ -307,8 +396,8 @@ START_TEST(pem_of_many_kinds)
         {"EC", "P-256", "an EC public key on P-256", MRC_ALG_ES256},
         {"EC", "P-384", "an EC public key on P-384", MRC_ALG_ES384},
         {"EC", "P-521", "an EC public key on P-521", MRC_ALG_ES512},
-        {"ED25519", NULL, "an Ed25519 public key", MRC_ALG_EDDSA},
-        {"ED448", NULL, "an Ed448 public key", MRC_ALG_EDDSA},
+        {"ED25519", NULL, "an Ed25519 public key", MRC_ALG_ED25519},
+        {"ED448", NULL, "an Ed448 public key", MRC_ALG_ED448},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -456,7 +545,7 @@ START_TEST(jwk_sets_skip_unusable_keys)
     struct mrc_keyset *keys = NULL;
 
     ck_assert_str_eq(mrc_key_get_kid(first_of(set, EDDSA | RS256, 2, &keys)), "ed");
-    ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 0)), EDDSA);
+    ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 0)), ED25519);
     ck_assert_uint_eq(mrc_key_get_algs(mrc_keyset_get_key(keys, 1)), RS256);
     mrc_keyset_free(keys);
     /* A public key never becomes a secret, whatever the configuration says. */
@@ -489,6 +578,8 @@ START_TEST(network_sources_hold_jwk_sets_only)
         "{\"kty\":\"oct\",\"k\":\"" K32 K32 "\"}",
         "{\"keys\":1}",
         "{\"keys\":[]}",
+        "\xef\xbb\xbf",
+        "\xef\xbb\xbf\xef\xbb\xbf{\"keys\":[{\"kty\":\"oct\",\"k\":\"" K32 K32 "\"}]}",
     };
     struct mrc_keyset *keys = NULL;
 
@@ -501,6 +592,49 @@ START_TEST(network_sources_hold_jwk_sets_only)
                          HS256, MRC_KEYSET_SET_ONLY, NULL, &keys),
         MRC_OK);
     mrc_keyset_free(keys);
+    ck_assert_int_eq(
+        mrc_keyset_parse(
+            mrc_bytes_of("\xef\xbb\xbf{\"keys\":[{\"kty\":\"oct\",\"k\":\"" K32 K32 "\"}]}"), HS256,
+            MRC_KEYSET_SET_ONLY, NULL, &keys),
+        MRC_OK);
+    mrc_keyset_free(keys);
+}
+END_TEST
+
+/* A JWK Set with COUNT times KEY, then the keys MORE. The caller free()s it. */
+static char *set_of(const char *key, size_t count, const char *more)
+{
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, MRC_KEYSET_MAX_BYTES);
+    mrc_buf_add_str(&buf, "{\"keys\":[");
+    for (size_t i = 0; i < count; i++)
+        mrc_buf_printf(&buf, "%s%s", i ? "," : "", key);
+    mrc_buf_printf(&buf, "%s]}", more);
+    return mrc_buf_take(&buf, NULL);
+}
+
+/* Only usable keys count, and few of the others cost more than a look. */
+START_TEST(large_sets_may_hold_few_usable_keys)
+{
+    static const char last[] = ",{" ED25519_MEMBERS ",\"kid\":\"last\"}";
+    static const char *const unusable[] = {
+        "{" ED25519_MEMBERS ",\"use\":\"enc\"}",
+        "{" P256_MEMBERS "}",
+        "{" OCT_MEMBERS "}",
+        "{\"kty\":\"EC\",\"crv\":\"P-521\"}",
+        "{" ED25519_MEMBERS ",\"alg\":\"ECDH-ES\"}",
+        "7",
+    };
+    struct mrc_keyset *keys = NULL;
+
+    for (size_t i = 0; i < sizeof(unusable) / sizeof(unusable[0]); i++) {
+        char *text = set_of(unusable[i], 1000, last);
+
+        ck_assert_str_eq(mrc_key_get_kid(first_of(text, EDDSA, 1, &keys)), "last");
+        mrc_keyset_free(keys);
+        free(text);
+    }
 }
 END_TEST
 
@@ -510,19 +644,23 @@ START_TEST(refuses_content_past_the_limits)
     struct mrc_buf buf;
     char *text;
 
-    mrc_buf_init(&buf, MRC_KEYSET_MAX_BYTES + 1);
-    for (size_t i = 0; i < MRC_KEYSET_MAX_KEYS; i++)
-        mrc_buf_printf(&buf, "%s{" ED25519_MEMBERS "}", i ? "," : "{\"keys\":[");
-    mrc_buf_add_str(&buf, "]}");
-    text = mrc_buf_take(&buf, NULL);
+    text = set_of("{" ED25519_MEMBERS "}", MRC_KEYSET_MAX_KEYS, "");
     first_of(text, EDDSA, MRC_KEYSET_MAX_KEYS, &keys);
     mrc_keyset_free(keys);
-    text[strlen(text) - 2] = '\0';
-    mrc_buf_printf(&buf, "%s,{" ED25519_MEMBERS "}]}", text);
     free(text);
-    text = mrc_buf_take(&buf, NULL);
-    refuse(text, EDDSA, "has 65 keys; the maximum is 64");
+    text = set_of("{" ED25519_MEMBERS "}", MRC_KEYSET_MAX_KEYS + 1, "");
+    refuse(text, EDDSA, "the JWK Set has more than 64 usable keys");
     free(text);
+    text = set_of("{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}", MRC_KEYSET_MAX_TRIES - 1,
+                  ",{" ED25519_MEMBERS "}");
+    first_of(text, EDDSA, 1, &keys);
+    mrc_keyset_free(keys);
+    free(text);
+    text = set_of("{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}", MRC_KEYSET_MAX_TRIES,
+                  ",{" ED25519_MEMBERS "}");
+    refuse(text, EDDSA, "the JWK Set has more than 256 keys of the configured algorithms");
+    free(text);
+    mrc_buf_init(&buf, MRC_KEYSET_MAX_BYTES + 1);
     text = mrc_buf_extend(&buf, MRC_KEYSET_MAX_BYTES);
     memset(text, 'x', MRC_KEYSET_MAX_BYTES);
     text = mrc_buf_take(&buf, NULL);
@@ -559,8 +697,11 @@ int main(void)
     tcase_add_test(tcase, secrets_are_as_long_as_their_hash);
     tcase_add_test(tcase, refuses_undefined_variables);
     tcase_add_test(tcase, keys_must_fit_their_algorithms);
+    tcase_add_test(tcase, a_key_fits_one_of_several_algorithms);
     tcase_add_test(tcase, one_jwk);
     tcase_add_test(tcase, restrictions_of_a_jwk_apply);
+    tcase_add_test(tcase, an_alg_may_name_its_curve);
+    tcase_add_test(tcase, members_that_are_null_or_unused_do_not_count);
     tcase_add_test(tcase, refuses_malformed_jwks);
     tcase_add_test(tcase, private_keys_are_refused);
     tcase_add_test(tcase, bounds_of_rsa);
@@ -571,6 +712,7 @@ int main(void)
     tcase_add_test(tcase, public_keys_in_other_forms_are_not_secrets);
     tcase_add_test(tcase, jwk_sets_skip_unusable_keys);
     tcase_add_test(tcase, network_sources_hold_jwk_sets_only);
+    tcase_add_test(tcase, large_sets_may_hold_few_usable_keys);
     tcase_add_test(tcase, refuses_content_past_the_limits);
     tcase_add_test(tcase, messages_hold_no_key);
     tcase_set_timeout(tcase, 60);

@@ -18,6 +18,11 @@ static void setup(void)
     old = keys_of(OLD, mrc_alg_set_of(MRC_ALG_HS256));
 }
 
+/* The claim of a modern token that may publish everything. */
+#define EVERYTHING                                                                                 \
+    "\"authorization_details\":[" ONE_DETAIL(                                                      \
+        "\"actions\":[\"publish\"],\"topics\":[{\"match\":\"*\"}]") "]"
+
 static void teardown(void)
 {
     mrc_keyset_free(modern);
@@ -101,6 +106,7 @@ START_TEST(requires_only_a_valid_signature)
         "{\"iss\":\"https://nobody.example\",\"aud\":\"elsewhere\"}",
         "{\"aud\":7}",
         "{\"exp\":1767225301,\"nbf\":1767225299.5}",
+        "{\"aud\":\"\\u0000\",\"name\":\"\\ud83d\",\"mercure\":{\"x\":\"a\\u0000b\"}}",
     };
 
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
@@ -166,11 +172,71 @@ START_TEST(modern_tokens_ignore_the_legacy_claim)
 
     ck_assert(!may_publish(token, "a"));
     mrc_token_unref(token);
-    token = accept(JWT, OLD,
-                   "{\"authorization_details\":[" ONE_DETAIL(
-                       "\"actions\":[\"publish\"],\"topics\":[{\"match\":\"*\"}]") "]}");
+    token = accept(JWT, OLD, "{\"authorization_details\":[{\"type\":\"other\"}]}");
     ck_assert(!may_publish(token, "a"));
     mrc_token_unref(token);
+    token = accept(JWT, OLD, "{\"mercure\":{}," EVERYTHING "}");
+    ck_assert(!may_publish(token, "a"));
+    mrc_token_unref(token);
+}
+END_TEST
+
+/* Its details would grant nothing there, and nobody would know why. */
+START_TEST(legacy_keys_do_not_verify_modern_tokens)
+{
+    refuse(JWT, OLD, "{" EVERYTHING "}", "this issuer is not trusted here; \"" ISSUER "\" is");
+    refuse(AT, OLD, "{\"iss\":\"https://nobody.example\"," EVERYTHING "}",
+           "this issuer is not trusted here");
+}
+END_TEST
+
+START_TEST(a_mismatch_of_protocols_is_found)
+{
+    enum { NONE, MODERN = 1, LEGACY = 2, BOTH = 3 };
+    static const struct {
+        const char *header, *claims;
+        int keys;
+        enum mrc_token_mismatch want;
+    } cases[] = {
+        {JWT, "{\"mercure\":{\"publish\":[\"*\"]}}", MODERN, MRC_TOKEN_MISMATCH_0X},
+        {JWT, "{\"https://mercure.rocks/\":{}}", NONE, MRC_TOKEN_MISMATCH_0X},
+        {JWT, "{\"mercure\":\"\\u0000\",\"iss\":\"" ISSUER "\"}", MODERN, MRC_TOKEN_MISMATCH_0X},
+        {JWT, "{\"mercure\":{}}", BOTH, MRC_TOKEN_MISMATCH_NONE},
+        {JWT, "{\"mercure\":{}}", LEGACY, MRC_TOKEN_MISMATCH_NONE},
+        {JWT, "{\"mercure\":{},\"iss\":\"" ISSUER "\"}", BOTH, MRC_TOKEN_MISMATCH_ISSUER},
+        {JWT, "{\"mercure\":{},\"iss\":\"" PUBLISHER "\"}", BOTH, MRC_TOKEN_MISMATCH_ISSUER},
+        {JWT, "{\"mercure\":{},\"iss\":\"https://nobody.example\"}", BOTH, MRC_TOKEN_MISMATCH_NONE},
+        {JWT, "{\"mercure\":{},\"iss\":\"" ISSUER "\"}", LEGACY, MRC_TOKEN_MISMATCH_NONE},
+        {AT, "{\"mercure\":{}," EVERYTHING "}", MODERN, MRC_TOKEN_MISMATCH_NONE},
+        {AT, "{" EVERYTHING "}", LEGACY, MRC_TOKEN_MISMATCH_MODERN},
+        {JWT, "{" EVERYTHING "}", LEGACY, MRC_TOKEN_MISMATCH_MODERN},
+        {AT, "{}", LEGACY, MRC_TOKEN_MISMATCH_MODERN},
+        {AT, "{" EVERYTHING "}", BOTH, MRC_TOKEN_MISMATCH_NONE},
+        {AT, "{" EVERYTHING "}", NONE, MRC_TOKEN_MISMATCH_NONE},
+        {JWT, "{}", LEGACY, MRC_TOKEN_MISMATCH_NONE},
+        {JWT, "[]", LEGACY, MRC_TOKEN_MISMATCH_NONE},
+    };
+    const struct mrc_token_trust trust = {ISSUER, 0, NULL}, other = {PUBLISHER, 0, NULL};
+    const struct mrc_token_trust legacy = {NULL, 0, NULL};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bool has_modern = cases[i].keys & MODERN;
+        const struct mrc_token_policy policy = {
+            .trust = &trust,
+            .trust_count = has_modern,
+            .others = &other,
+            .others_count = has_modern,
+            .legacy = &legacy,
+            .legacy_count = (cases[i].keys & LEGACY) != 0,
+        };
+        char *text = token_sign(MRC_ALG_HS256, "x", cases[i].header, cases[i].claims);
+
+        ck_assert_msg(mrc_token_find_mismatch(mrc_bytes_of(text), &policy) == cases[i].want,
+                      "case %zu: %s", i, cases[i].claims);
+        free(text);
+    }
+    ck_assert_int_eq(mrc_token_find_mismatch(mrc_bytes_of("x"), &(struct mrc_token_policy){0}),
+                     MRC_TOKEN_MISMATCH_NONE);
 }
 END_TEST
 
@@ -334,6 +400,8 @@ int main(void)
     tcase_add_test(tcase, a_modern_issuer_keeps_every_check);
     tcase_add_test(tcase, modern_keys_do_not_verify_legacy_tokens);
     tcase_add_test(tcase, modern_tokens_ignore_the_legacy_claim);
+    tcase_add_test(tcase, legacy_keys_do_not_verify_modern_tokens);
+    tcase_add_test(tcase, a_mismatch_of_protocols_is_found);
     tcase_add_test(tcase, without_legacy_keys_there_are_no_legacy_tokens);
     tcase_add_test(tcase, only_legacy_refuses_modern_tokens);
     tcase_add_test(tcase, the_claim_has_two_lists);
