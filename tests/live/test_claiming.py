@@ -40,6 +40,24 @@ def works(httpd, path=PATH, aud=None, url=None, **where):
     is_ours(httpd.request("PUT", url, **where), 405)
 
 
+PAGES = ('<Location "/health">\nSetHandler Mercure-Health\n</Location>\n'
+         '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>\n')
+
+
+def pages_work(httpd):
+    for path in ("/health", "/health/ready", "/health/live", "/health/%6Cive", "/%68ealth", "//health"):
+        answer = httpd.get(path)
+        assert answer.status == 200 and answer.json == {"status": "ok"}, answer
+        assert answer.header("Content-Type") == "application/json", answer
+    metrics = httpd.get("/metrics")
+    assert metrics.status == 200 and "mercure_updates_total" in metrics.text, metrics
+    for path in ("/health/other", "/health/ready.html", "/health/a%2Fb", "/health/", "/metrics/x"):
+        is_ours(httpd.get(path), 404)
+    for path in ("/health", "/health/live", "/metrics"):
+        is_ours(httpd.request("POST", path, body="x"), 405)
+        assert httpd.request("HEAD", path).status == 200
+
+
 def is_ours(response, status):
     assert response.status == status, response
     assert response.header("Content-Type") == "application/problem+json", response
@@ -243,11 +261,69 @@ def test_other_configuration_does_not_take_the_hubs_urls(httpd, name):
     # Messages of httpd about these configurations.
     httpd.expect_log(r"AH0(1630|0035|3490|0094)|AH01276|proxy:error|AH00128|cgid:|AH00671", required=False)
     with backend() as url:
-        httpd.start(hub() + config.format(docroot=httpd.docroot, backend=url) + "\n")
+        httpd.start(hub() + PAGES + config.format(docroot=httpd.docroot, backend=url) + "\n")
         answer = httpd.get(control)
         assert answer.status == status and word in answer.text, f"the neighbour does not work: {answer}"
         is_not_ours(answer)
         works(httpd, headers={"Accept-Encoding": "gzip"})
+        pages_work(httpd)
+
+
+# ---- the pages of health and metrics -------------------------------------------------------------
+
+
+def test_innermost_location_decides_whether_a_path_is_a_page(httpd):
+    """Whatever the order of the sections is. Other kinds of sections count only where no Location decides."""
+    httpd.load("status")
+    httpd.expect_log("AH01630", required=False)
+    httpd.write("htdocs/file", "a file")
+    inner = '<Location "/health/status">\nSetHandler server-status\n</Location>\n'
+    all_of_it = '<Location "/">\nSetHandler server-status\n</Location>\n'
+    none = '<Location "/health/file">\nSetHandler none\n</Location>\nAlias /health/file "{docroot}/file"\n'
+    other = '<LocationMatch "^/also/.">\nSetHandler mercure-health\n</LocationMatch>\n'
+    for text in (PAGES + inner, all_of_it + PAGES + inner, PAGES + inner + all_of_it):
+        text = hub() + other + text + (none.format(docroot=httpd.docroot) if all_of_it not in text else "")
+        httpd.restart(text) if httpd.running else httpd.start(text)
+        pages_work(httpd)
+        works(httpd)
+        assert "Server Status" in httpd.get("/health/status").text
+        assert "Server Status" in httpd.get("/health/status/live").text
+        if all_of_it in text:
+            assert "Server Status" in httpd.get("/healthx").text
+        else:
+            assert httpd.get("/health/file").text == "a file"
+            assert httpd.get("/also/live").json == {"status": "ok"}
+            assert httpd.get("/healthx").status == 404
+
+
+def test_access_control_applies_to_pages(httpd):
+    httpd.expect_log("AH01630")
+    httpd.start(hub() + PAGES.replace("SetHandler", "Require all denied\nSetHandler"))
+    for path in ("/health", "/health/live", "/%68ealth", "/health/%6Cive", "//health", "/x/../metrics", "/metrics"):
+        assert httpd.get(path).status == 403, path
+    httpd.restart(hub() + PAGES + '<Location "/health/live now">\nRequire all denied\n</Location>\n')
+    pages_work(httpd)
+    assert httpd.get("/health/live%20now").status == 403
+
+
+def test_page_may_be_at_any_path(httpd):
+    httpd.load("rewrite")
+    httpd.write("htdocs/.htaccess", SYMFONY)
+    httpd.write("htdocs/index.php", "front controller")
+    pages = "".join(f'<Location "{path}">\nSetHandler mercure-health\n</Location>\n' for path in
+                    ("/my health", "/ünder", "/slash/", "/health.php"))
+    httpd.start(hub() + f'<Directory "{httpd.docroot}">\n' + OPEN + "</Directory>\n" + pages)
+    for path in ("/my%20health", "/my%20health/live", "/%C3%BCnder/ready", "/slash/", "/slash/live", "/health.php"):
+        assert httpd.get(path).json == {"status": "ok"}, path
+    for path in ("/slash", "/my%2520health", "/my%20healthy", "/health"):
+        assert httpd.get(path).text == "front controller", path
+
+
+def test_server_side_include_of_a_page(httpd):
+    httpd.load("include")
+    httpd.write("htdocs/page.shtml", 'before <!--#include virtual="/health/live" --> after')
+    httpd.start(hub() + PAGES + with_includes(httpd))
+    assert httpd.get("/page.shtml").text.split() == ["before", '{"status":"ok"}', "after"]
 
 
 # ---- the hub's path ------------------------------------------------------------------------------
