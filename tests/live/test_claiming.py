@@ -382,7 +382,7 @@ def test_other_spellings_of_the_path_are_claimed(httpd):
                 "//.well-known/mercure", "/.well-known//mercure", "/x/../.well-known/mercure",
                 "/./.well-known/./mercure", "/.well-known/x/%2E%2E/mercure", "/.well-known/mercure/x/.."):
         if url.endswith("/.."):
-            is_ours(httpd.get(url), 404)  # the resolved path ends in a slash
+            is_ours(httpd.get(url), 301)  # the resolved path ends in a slash
         else:
             works(httpd, url=url)
     # Dot segments can lead out of the hub.
@@ -396,6 +396,57 @@ def test_double_slashes_with_merge_slashes_off(httpd):
     works(httpd)
     is_not_ours(httpd.get("/.well-known//mercure?match=x"))
     is_ours(httpd.get(f"{PATH}//x"), 404)
+    is_ours(httpd.get(f"{PATH}//"), 404)
+    is_ours(httpd.get(f"{PATH}/"), 301)
+
+
+@pytest.mark.parametrize("path, url", [(PATH, PATH), ("/my hub", "/my%20hub"), ("/ümläut", "/%C3%BCml%C3%A4ut")])
+def test_slash_after_the_hubs_url_leads_to_the_hub(httpd, path, url):
+    app = "https://app.example"
+    httpd.start(hub(f"MercureCorsOrigins {app}", path=path, identifier=None))
+    query = "match=https%3A%2F%2Fexample.com%2Fsome%2Ftopic&last_event_id=a+b&x=%22'"
+    for asked in (f"{url}/", f"{url}//", f"{url}/./", f"{url}/x/.."):
+        for method in ("GET", "HEAD"):
+            answer = httpd.request(method, f"{asked}?{query}", {"Origin": app})
+            is_ours(answer, 301)
+            assert answer.header("Location") == f"{url}?{query}", answer
+            assert answer.header("Access-Control-Allow-Origin") == app
+            assert answer.header("Cache-Control") == "no-store", "a browser would remember it for ever"
+    answer = httpd.get(f"{url}/")
+    assert answer.header("Location") == url and "slash" in answer.json["detail"]
+    with httpd.subscribe(path=answer.header("Location"), query=query) as stream:
+        assert stream.status == 200
+    # A method that changes something, or has a body, is not redirected.
+    minted = token.publisher(aud=derived(httpd, url))
+    for method in ("POST", "QUERY", "PUT", "DELETE", "PATCH"):
+        answer = httpd.request(method, f"{url}/", {
+            "Authorization": f"Bearer {minted}", "Content-Type": "application/x-www-form-urlencoded",
+            "Origin": app}, f"topic={TOPIC}&match=x")
+        is_ours(answer, 405)
+        assert "no slash at its end" in answer.json["detail"], answer
+        assert answer.header("Allow") == "GET, HEAD, OPTIONS" and answer.header("Location") is None
+        assert answer.header("Access-Control-Allow-Origin") == app
+    with httpd.subscribe([("match", TOPIC), ("last_event_id", "")], path=url) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest", "something was published"
+    answer = httpd.request("OPTIONS", f"{url}/", {"Origin": app, "Access-Control-Request-Method": "GET"})
+    assert answer.status == 204 and "GET" in answer.header("Access-Control-Allow-Methods"), answer
+
+
+def test_token_in_a_url_with_a_slash_is_not_sent_back(httpd):
+    """The field Location would show it to everything that logs answers."""
+    secret = "an-old-secret-of-the-live-tests:0123456789"
+    httpd.start(hub(f"MercureLegacyKey HS256 {secret}"))
+    answer = httpd.get(f"{PATH}/?topic=x&authorization=a.secret.token")
+    is_ours(answer, 404)
+    assert "slash" in answer.json["detail"] and "secret" not in str(answer.headers) + answer.text
+
+
+def test_access_control_comes_before_the_redirect(httpd):
+    httpd.expect_log("AH01630")
+    httpd.start(hub("Require all denied"))
+    assert httpd.get(f"{PATH}/").status == 403
+    httpd.restart(hub("MercurePublicURL https://hub.example"))
+    is_ours(httpd.get(f"{PATH}/"), 421)
 
 
 def test_invalid_escapes_get_400_or_404(httpd):
