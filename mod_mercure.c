@@ -78,8 +78,8 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_log_transaction(mrc_log_record_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* SetHandler mercure-metrics, mercure-health. */
-    ap_hook_handler(mrc_metrics_handler, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_handler(mrc_health_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mrc_metrics_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(mrc_health_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
 }
 
 /* The only exported symbol; everything else is compiled with hidden visibility. */

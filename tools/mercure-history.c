@@ -478,7 +478,12 @@ static apr_status_t import_update(struct import *import, const struct mrc_update
 static const char *import_form(struct import *import, struct mrc_bytes body, bool own,
                                int64_t time_us, struct mrc_error *error)
 {
-    const struct mrc_update_limits limits = {TOPICS_MAX, SIZE_MAX};
+    const struct mrc_update_limits limits = {
+        .topics_max = TOPICS_MAX,
+        .field_max_bytes = SIZE_MAX,
+        .id_max_bytes = SIZE_MAX,
+        .is_import = true,
+    };
     struct mrc_update update;
     struct mrc_form *form;
     apr_status_t status;

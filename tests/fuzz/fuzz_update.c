@@ -103,7 +103,8 @@ static void check_update(struct mrc_update *update)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct mrc_update_limits limits = {.topics_max = 10, .field_max_bytes = 1000};
+    const struct mrc_update_limits limits = {
+        .topics_max = 10, .field_max_bytes = 1000, .id_max_bytes = 100};
     struct mrc_bytes body = {(const char *)data, size};
     struct mrc_error error = {""};
     struct mrc_form *form = NULL;

@@ -40,6 +40,24 @@ def works(httpd, path=PATH, aud=None, url=None, **where):
     is_ours(httpd.request("PUT", url, **where), 405)
 
 
+PAGES = ('<Location "/health">\nSetHandler Mercure-Health\n</Location>\n'
+         '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>\n')
+
+
+def pages_work(httpd):
+    for path in ("/health", "/health/ready", "/health/live", "/health/%6Cive", "/%68ealth", "//health"):
+        answer = httpd.get(path)
+        assert answer.status == 200 and answer.json == {"status": "ok"}, answer
+        assert answer.header("Content-Type") == "application/json", answer
+    metrics = httpd.get("/metrics")
+    assert metrics.status == 200 and "mercure_updates_total" in metrics.text, metrics
+    for path in ("/health/other", "/health/ready.html", "/health/a%2Fb", "/health/", "/metrics/x"):
+        is_ours(httpd.get(path), 404)
+    for path in ("/health", "/health/live", "/metrics"):
+        is_ours(httpd.request("POST", path, body="x"), 405)
+        assert httpd.request("HEAD", path).status == 200
+
+
 def is_ours(response, status):
     assert response.status == status, response
     assert response.header("Content-Type") == "application/problem+json", response
@@ -243,11 +261,69 @@ def test_other_configuration_does_not_take_the_hubs_urls(httpd, name):
     # Messages of httpd about these configurations.
     httpd.expect_log(r"AH0(1630|0035|3490|0094)|AH01276|proxy:error|AH00128|cgid:|AH00671", required=False)
     with backend() as url:
-        httpd.start(hub() + config.format(docroot=httpd.docroot, backend=url) + "\n")
+        httpd.start(hub() + PAGES + config.format(docroot=httpd.docroot, backend=url) + "\n")
         answer = httpd.get(control)
         assert answer.status == status and word in answer.text, f"the neighbour does not work: {answer}"
         is_not_ours(answer)
         works(httpd, headers={"Accept-Encoding": "gzip"})
+        pages_work(httpd)
+
+
+# ---- the pages of health and metrics -------------------------------------------------------------
+
+
+def test_innermost_location_decides_whether_a_path_is_a_page(httpd):
+    """Whatever the order of the sections is. Other kinds of sections count only where no Location decides."""
+    httpd.load("status")
+    httpd.expect_log("AH01630", required=False)
+    httpd.write("htdocs/file", "a file")
+    inner = '<Location "/health/status">\nSetHandler server-status\n</Location>\n'
+    all_of_it = '<Location "/">\nSetHandler server-status\n</Location>\n'
+    none = '<Location "/health/file">\nSetHandler none\n</Location>\nAlias /health/file "{docroot}/file"\n'
+    other = '<LocationMatch "^/also/.">\nSetHandler mercure-health\n</LocationMatch>\n'
+    for text in (PAGES + inner, all_of_it + PAGES + inner, PAGES + inner + all_of_it):
+        text = hub() + other + text + (none.format(docroot=httpd.docroot) if all_of_it not in text else "")
+        httpd.restart(text) if httpd.running else httpd.start(text)
+        pages_work(httpd)
+        works(httpd)
+        assert "Server Status" in httpd.get("/health/status").text
+        assert "Server Status" in httpd.get("/health/status/live").text
+        if all_of_it in text:
+            assert "Server Status" in httpd.get("/healthx").text
+        else:
+            assert httpd.get("/health/file").text == "a file"
+            assert httpd.get("/also/live").json == {"status": "ok"}
+            assert httpd.get("/healthx").status == 404
+
+
+def test_access_control_applies_to_pages(httpd):
+    httpd.expect_log("AH01630")
+    httpd.start(hub() + PAGES.replace("SetHandler", "Require all denied\nSetHandler"))
+    for path in ("/health", "/health/live", "/%68ealth", "/health/%6Cive", "//health", "/x/../metrics", "/metrics"):
+        assert httpd.get(path).status == 403, path
+    httpd.restart(hub() + PAGES + '<Location "/health/live now">\nRequire all denied\n</Location>\n')
+    pages_work(httpd)
+    assert httpd.get("/health/live%20now").status == 403
+
+
+def test_page_may_be_at_any_path(httpd):
+    httpd.load("rewrite")
+    httpd.write("htdocs/.htaccess", SYMFONY)
+    httpd.write("htdocs/index.php", "front controller")
+    pages = "".join(f'<Location "{path}">\nSetHandler mercure-health\n</Location>\n' for path in
+                    ("/my health", "/ünder", "/slash/", "/health.php"))
+    httpd.start(hub() + f'<Directory "{httpd.docroot}">\n' + OPEN + "</Directory>\n" + pages)
+    for path in ("/my%20health", "/my%20health/live", "/%C3%BCnder/ready", "/slash/", "/slash/live", "/health.php"):
+        assert httpd.get(path).json == {"status": "ok"}, path
+    for path in ("/slash", "/my%2520health", "/my%20healthy", "/health"):
+        assert httpd.get(path).text == "front controller", path
+
+
+def test_server_side_include_of_a_page(httpd):
+    httpd.load("include")
+    httpd.write("htdocs/page.shtml", 'before <!--#include virtual="/health/live" --> after')
+    httpd.start(hub() + PAGES + with_includes(httpd))
+    assert httpd.get("/page.shtml").text.split() == ["before", '{"status":"ok"}', "after"]
 
 
 # ---- the hub's path ------------------------------------------------------------------------------
@@ -306,7 +382,7 @@ def test_other_spellings_of_the_path_are_claimed(httpd):
                 "//.well-known/mercure", "/.well-known//mercure", "/x/../.well-known/mercure",
                 "/./.well-known/./mercure", "/.well-known/x/%2E%2E/mercure", "/.well-known/mercure/x/.."):
         if url.endswith("/.."):
-            is_ours(httpd.get(url), 404)  # the resolved path ends in a slash
+            is_ours(httpd.get(url), 301)  # the resolved path ends in a slash
         else:
             works(httpd, url=url)
     # Dot segments can lead out of the hub.
@@ -320,6 +396,57 @@ def test_double_slashes_with_merge_slashes_off(httpd):
     works(httpd)
     is_not_ours(httpd.get("/.well-known//mercure?match=x"))
     is_ours(httpd.get(f"{PATH}//x"), 404)
+    is_ours(httpd.get(f"{PATH}//"), 404)
+    is_ours(httpd.get(f"{PATH}/"), 301)
+
+
+@pytest.mark.parametrize("path, url", [(PATH, PATH), ("/my hub", "/my%20hub"), ("/ümläut", "/%C3%BCml%C3%A4ut")])
+def test_slash_after_the_hubs_url_leads_to_the_hub(httpd, path, url):
+    app = "https://app.example"
+    httpd.start(hub(f"MercureCorsOrigins {app}", path=path, identifier=None))
+    query = "match=https%3A%2F%2Fexample.com%2Fsome%2Ftopic&last_event_id=a+b&x=%22'"
+    for asked in (f"{url}/", f"{url}//", f"{url}/./", f"{url}/x/.."):
+        for method in ("GET", "HEAD"):
+            answer = httpd.request(method, f"{asked}?{query}", {"Origin": app})
+            is_ours(answer, 301)
+            assert answer.header("Location") == f"{url}?{query}", answer
+            assert answer.header("Access-Control-Allow-Origin") == app
+            assert answer.header("Cache-Control") == "no-store", "a browser would remember it for ever"
+    answer = httpd.get(f"{url}/")
+    assert answer.header("Location") == url and "slash" in answer.json["detail"]
+    with httpd.subscribe(path=answer.header("Location"), query=query) as stream:
+        assert stream.status == 200
+    # A method that changes something, or has a body, is not redirected.
+    minted = token.publisher(aud=derived(httpd, url))
+    for method in ("POST", "QUERY", "PUT", "DELETE", "PATCH"):
+        answer = httpd.request(method, f"{url}/", {
+            "Authorization": f"Bearer {minted}", "Content-Type": "application/x-www-form-urlencoded",
+            "Origin": app}, f"topic={TOPIC}&match=x")
+        is_ours(answer, 405)
+        assert "no slash at its end" in answer.json["detail"], answer
+        assert answer.header("Allow") == "GET, HEAD, OPTIONS" and answer.header("Location") is None
+        assert answer.header("Access-Control-Allow-Origin") == app
+    with httpd.subscribe([("match", TOPIC), ("last_event_id", "")], path=url) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest", "something was published"
+    answer = httpd.request("OPTIONS", f"{url}/", {"Origin": app, "Access-Control-Request-Method": "GET"})
+    assert answer.status == 204 and "GET" in answer.header("Access-Control-Allow-Methods"), answer
+
+
+def test_token_in_a_url_with_a_slash_is_not_sent_back(httpd):
+    """The field Location would show it to everything that logs answers."""
+    secret = "an-old-secret-of-the-live-tests:0123456789"
+    httpd.start(hub(f"MercureLegacyKey HS256 {secret}"))
+    answer = httpd.get(f"{PATH}/?topic=x&authorization=a.secret.token")
+    is_ours(answer, 404)
+    assert "slash" in answer.json["detail"] and "secret" not in str(answer.headers) + answer.text
+
+
+def test_access_control_comes_before_the_redirect(httpd):
+    httpd.expect_log("AH01630")
+    httpd.start(hub("Require all denied"))
+    assert httpd.get(f"{PATH}/").status == 403
+    httpd.restart(hub("MercurePublicURL https://hub.example"))
+    is_ours(httpd.get(f"{PATH}/"), 421)
 
 
 def test_invalid_escapes_get_400_or_404(httpd):

@@ -187,7 +187,15 @@ PUBLISH_ERRORS = [
     ("an id that begins with #", f"topic={TOPIC}&id=%23x", 400, "#"),
     ("an id with a line end", f"topic={TOPIC}&id=a%0Ab", 400, "id"),
     ("an id with NUL", f"topic={TOPIC}&id=a%00b", 400, "id"),
+    ("an id that begins with a space", f"topic={TOPIC}&id=+b", 400, "space"),
+    ("an id that ends with a space", f"topic={TOPIC}&id=a%20", 400, "space"),
+    ("an id that begins with a tab", f"topic={TOPIC}&id=%09b", 400, "tab"),
+    ("an id that ends with a tab", f"topic={TOPIC}&id=a%09", 400, "tab"),
+    ("an id of spaces", f"topic={TOPIC}&id=++", 400, "space"),
+    ("an id that begins with a byte order mark", f"topic={TOPIC}&id=%EF%BB%BFa", 400, "U+FEFF"),
     ("a topic with a line end", "topic=a%0Ab", 400, "topic"),
+    ("an empty topic", "topic=", 400, "topic is empty"),
+    ("an empty topic after another one", f"topic={TOPIC}&topic=&data=x", 400, "topic is empty"),
     ("a topic that is not UTF-8", "topic=%FF", 400, ""),
     ("data that is not UTF-8", f"topic={TOPIC}&data=%C3", 400, ""),
     ("the hub's own type", f"topic={TOPIC}&type=mercure", 400, "type"),
@@ -198,6 +206,78 @@ PUBLISH_ERRORS = [
     ("a body that is too long", f"topic={TOPIC}&data=" + "x" * 4000, 413, "2000"),
     ("a field that is too long", f"topic={TOPIC}&data=" + "x" * 600, 413, "500"),
 ]
+
+
+# Ids with everything that a field of a request can hold.
+ODD_IDS = ("a b", "a  b", "a,b", ", a", '"a"', "a;b", ":a", "%20", "a#", "Earliest", "\u00e9\u00ff", "\u20ac \U0001f600",
+           "\u2028", "i" * 4096, "\u00e9" * 2048)
+
+
+def cursor(httpd, value, path=PATH):
+    """The answer to a subscription whose Last-Event-ID is VALUE, bytes, and its first event's data."""
+    with httpd.connect() as conn:
+        conn.send(f"GET {path}?match=* HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: ".encode() + value +
+                  b"\r\n\r\n")
+        head = conn.read_head()
+        assert head.status == 200, head
+        return head, conn.read_until(b"\n\n").decode()
+
+
+@event_only
+def test_every_accepted_id_comes_back_as_a_cursor(httpd):
+    """In UTF-8, as an EventSource sends it, and in ISO-8859-1, as fetch() does."""
+    old_key = "an-old-secret-of-the-live-tests:0123456789"
+    httpd.start(hub(path="/modern") + hub(f"MercureLegacyKey HS256 {old_key}", path="/legacy"))
+    for path in ("/modern", "/legacy"):
+        minted = token.publisher(aud=f"https://hub.example{path}")
+        for number, one in enumerate(ODD_IDS):
+            assert httpd.publish(TOPIC, "first", token=minted, path=path, fields=[("id", one)]).text == one
+            httpd.publish(TOPIC, f"after {number}", token=minted, path=path)
+        for number, one in enumerate(ODD_IDS):
+            spellings = [one.encode()]
+            if not one.isascii() and all(ord(c) < 0x100 for c in one):
+                spellings.append(one.encode("latin-1"))
+            for spelling in spellings:
+                head, event = cursor(httpd, spelling, path)
+                assert head.header("Mercure-Last-Event-ID").encode("latin-1") == one.encode(), one
+                assert f"data: after {number}\n" in event, (one, event)
+
+
+@event_only
+def test_ids_are_as_long_as_clients_can_send_them_back(httpd):
+    def check(length, letter, **more):
+        for one in (letter * length, "\u00e9" * (length // 2 - 1) + letter * (length % 2 + 2)):
+            assert httpd.publish(TOPIC, "x", fields=[("id", one)], **more).text == one
+            answer = httpd.publish(TOPIC, "x", fields=[("id", one + "i")], status=413, **more)
+            assert f"{length} bytes" in problem(answer), answer
+            last = httpd.publish(TOPIC, "the next one", **more).text
+            with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": one}, port=more.get("port", httpd.port)) as stream:
+                assert stream.next().id == last, "it is not found"
+
+    small, large = httpd.add_port(), httpd.add_port()
+    httpd.start(hub())
+    check(4096, "a")
+    # Of the virtual hosts of a hub, the one that takes the shortest fields counts.
+    httpd.restart("LimitRequestFieldSize 16000\n" + hub() +
+                  httpd.vhost(hub(name="shared"), "LimitRequestFieldSize 1001", port=small) +
+                  httpd.vhost(hub(name="shared"), "LimitRequestFieldSize 16000", port=large))
+    check(4096, "b")
+    # Tokens do not fit into a field of 1001 bytes, except for this one.
+    assert len(token.publisher()) < 900
+    check(500, "c", port=small)
+    check(500, "d", port=large)
+
+
+@event_only
+def test_retry_is_bounded(httpd):
+    """Timers of JavaScript hold 31 bits: a client would reconnect at once after a larger delay."""
+    httpd.start(hub())
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        for sent, received in (("2147483647", 2147483647), ("0", 0), ("2147483648", 2147483647), ("0015", 15),
+                               ("99999999999999999999", 2147483647)):
+            httpd.publish(TOPIC, "x", fields=[("retry", sent)])
+            stream.next()
+            assert stream.parser.retry == received, sent
 
 
 @event_only
@@ -579,7 +659,7 @@ def test_invalid_token_is_refused_where_anonymous_is_allowed(httpd):
 @event_only
 def test_unknown_paths_below_the_hub_get_404(httpd):
     httpd.start(hub())
-    for target in (f"{PATH}/", f"{PATH}/x", f"{PATH}/debug/x", f"{PATH}/index.html"):
+    for target in (f"{PATH}/x", f"{PATH}/x/", f"{PATH}/debug/x", f"{PATH}/index.html"):
         response = httpd.get(target)
         assert response.status == 404, (target, response)
         problem(response)

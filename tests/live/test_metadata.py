@@ -196,3 +196,11 @@ def test_requests_for_other_origins_get_421(httpd):
             assert answer.status == 421, (host, method, target, answer)
             assert answer.json["detail"]
             assert answer.header("WWW-Authenticate") is None and answer.header("Access-Control-Allow-Origin") is None
+
+
+def test_server_name_may_be_any_text(httpd):
+    """The hub's URL is derived from it, even if it is not a host that the URL Standard knows."""
+    httpd.start(httpd.vhost(hub(identifier=None, anonymous=False), name="hub|one"))
+    answer = httpd.get(f"{PATH}?match=x")
+    assert answer.status == 401
+    assert f'resource_metadata="http://hub|one:{httpd.port}{PREFIX}{PATH}"' in answer.header("WWW-Authenticate")

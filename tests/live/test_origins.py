@@ -41,7 +41,8 @@ def test_without_the_directive_there_are_no_cors_fields(httpd):
 
 def test_listed_origins_may_read_answers_with_credentials(httpd):
     httpd.start(hub(f"MercureCorsOrigins {APP} https://*.sub.example HTTP://Plain.Example:80"))
-    for origin in (APP, "https://a.sub.example", "https://a.b.sub.example", "http://plain.example"):
+    for origin in (APP, "https://a.sub.example", "https://a.b.sub.example", "http://plain.example",
+                   "HTTPS://APP.EXAMPLE:443"):
         answer = post(httpd, ("Origin", origin))
         assert answer.status == 401
         assert answer.header("Access-Control-Allow-Origin") == origin
@@ -54,7 +55,9 @@ def test_listed_origins_may_read_answers_with_credentials(httpd):
 @pytest.mark.parametrize("origin", [
     "https://app.example.evil", "https://evilapp.example", "http://app.example", "null", "https://app.example:444",
     "https://sub.example", "https://evilsub.example", "http://a.sub.example", "https://a/.sub.example",
-    "https://a.sub.example:1", "https://.sub.example.evil", "https://app.example, https://app.example", "*", ""])
+    "https://a.sub.example:1", "https://.sub.example.evil", "https://app.example, https://app.example", "*", "",
+    "https://app.example/", "https://user@app.example", "https://app.example.", "https://evil.example\\.sub.example",
+    "https://evil.example\\@app.example", "https:\\\\app.example", "https://app\t.example", "https://app.example#"])
 def test_other_origins_get_no_cors_fields(httpd, origin):
     httpd.start(hub(f"MercureCorsOrigins {APP} https://*.sub.example"))
     answer = post(httpd, ("Origin", origin))
@@ -119,6 +122,18 @@ def test_stream_has_cors_fields(httpd):
     ("MercureCorsOrigins https://*.*.example", "subdomains"),
     ("MercureCorsOrigins app.example", "https://example.com"),
     ("MercureCorsOrigins null", "https://example.com"),
+    ("MercureCorsOrigins https://app.example\\x", "more than an origin"),
+    ("MercureCorsOrigins https://user@app.example", "more than an origin"),
+    ("MercureCorsOrigins https://app.example,https://www.example", "more than an origin"),
+    ("MercureCorsOrigins https:app.example", "is not an origin"),
+    ("MercureCorsOrigins https://app.example:70000", "is not an origin (not a URL"),
+    ("MercureCorsOrigins https://exam<ple", "no host may have"),
+    ("MercureCorsOrigins https://300.1.1.1", "IPv4"),
+    ("MercureCorsOrigins file://app.example", "it has no host"),
+    ("MercurePublicURL https://exam<ple", "MercurePublicURL https://exam<ple"),
+    ("MercurePublicURL https://app.example/", "without a path"),
+    ("MercurePublishOrigins https://[::1", "IPv6"),
+    ("MercureResourceIdentifier https://exam<ple/hub", "not an absolute http or https URL"),
     ("MercureCorsOrigins", "MercureCorsOrigins"),
     ("MercureCorsOrigins *\nMercureCookieName token", "without credentials"),
     ("MercureCorsOrigins *\nMercurePublishOrigins https://app.example", "without credentials"),
@@ -208,30 +223,106 @@ def own(httpd):
 
 
 def test_own_and_listed_origins_can_publish_with_the_cookie(httpd):
-    httpd.start(hub(f"MercurePublishOrigins {APP} https://*.sub.example"))
+    httpd.start(hub(f"MercurePublishOrigins {APP} https://*.sub.example http://[2001:DB8::0:1] app://Local HTTP://0x7f.1:80"))
     for header in [("Origin", own(httpd)), ("Referer", own(httpd) + "/page?x#y"), ("Origin", "https://hub.example"),
-                   ("Origin", APP), ("Referer", APP + "/page"), ("Origin", "https://x.sub.example")]:
+                   ("Origin", APP), ("Referer", APP + "/page"), ("Origin", "https://x.sub.example"),
+                   # Other spellings of these origins.
+                   ("Origin", "HTTPS://HUB.EXAMPLE"), ("Origin", "https://hub.example:443"),
+                   ("Referer", "HTTPS://Hub.Example:443/Page"), ("Referer", "https://h%75b.example/"),
+                   ("Origin", "http://[2001:db8::1]"), ("Origin", "http://127.0.0.1"), ("Origin", "app://local"),
+                   ("Referer", "https://hub.example?x"), ("Referer", "https://hub.example\\page")]:
         assert post(httpd, cookie(), header, ("Host", f"localhost:{httpd.port}")).status == 200, header
 
 
-@pytest.mark.parametrize("headers", [
+# Pages of evil.example, whatever else the text holds, and texts that are no origins at all.
+FOREIGN = [
     [],
     [("Origin", "https://evil.example")],
     [("Origin", "null")],
     [("Origin", "")],
-    [("Referer", "https://evil.example/page")],
-    [("Referer", "not a URL")],
-    [("Referer", "https://evil.example/?https://hub.example/")],
     [("Origin", "https://evil.example"), ("Referer", "https://hub.example/")],
+    [("Origin", "null"), ("Referer", "https://hub.example/")],
+    [("Origin", ""), ("Referer", "https://hub.example/")],
     [("Origin", "https://hub.example.evil")],
+    [("Origin", "https://hub.example.")],
     [("Origin", "http://hub.example")],
     [("Origin", "https://hub.example:8443")],
-])
-def test_other_origins_cannot_publish_with_the_cookie(httpd, headers):
+    [("Origin", "https://hub.example:0443x")],
+    [("Origin", "https://hub.example@evil.example")],
+    [("Origin", "https://evil.example\\@hub.example")],
+    [("Origin", "https://evil@hub.example")],
+    [("Origin", "https://hub.example/")],
+    [("Origin", "https://hub\t.example")],
+    [("Origin", "https://hub.example"), ("Origin", "https://hub.example")],
+    [("Origin", "https://hub.example"), ("Origin", "https://evil.example")],
+    [("Origin", "https://hub.example https://evil.example")],
+    [("Origin", "https://hub.example,")],
+    [("Origin", "blob:https://hub.example")],
+    [("Origin", "file://hub.example")],
+    [("Origin", "wss://hub.example")],
+    [("Origin", "//hub.example")],
+    [("Origin", "hub.example")],
+    [("Origin", "https://\u210dub.example\u3002evil")],
+    [("Origin", "https://hub.example%00")],
+    [("Origin", "https://hub.example%2F.evil.example")],
+    [("Origin", "https://[::ffff:7f00:1")],
+    [("Referer", "https://evil.example/page")],
+    [("Referer", "not a URL")],
+    [("Referer", "about:blank")],
+    [("Referer", "data:text/html,x")],
+    [("Referer", "blob:https://hub.example/1")],
+    [("Referer", "https://evil.example/?https://hub.example/")],
+    [("Referer", "https://evil.example\\@hub.example/")],
+    [("Referer", "https://evil.example\\.hub.example/")],
+    [("Referer", "https:\\\\evil.example\\@hub.example/")],
+    [("Referer", "https:/\\evil.example/@hub.example/")],
+    [("Referer", "https:evil.example/@hub.example/")],
+    [("Referer", "https://evil.example?@hub.example/")],
+    [("Referer", "https://evil.example#@hub.example/")],
+    [("Referer", "https://hub.example@evil.example/")],
+    [("Referer", "https://hub.example:443@evil.example/")],
+    [("Referer", "https://a@hub.example@evil.example/")],
+    [("Referer", "https://hub.example\t.evil.example/")],
+    [("Referer", "https://hub.example\u3002evil.example/")],
+    [("Referer", "https://hub.example./")],
+    [("Referer", "https://hub.example:444/")],
+    [("Referer", "https://hub.example%5C.evil.example/")],
+    [("Referer", "https://hub.example%40evil.example/")],
+    [("Referer", "https://hub.example/"), ("Referer", "https://evil.example/")],
+    [("Referer", "https://evil.example/"), ("Referer", "https://hub.example/")],
+    [("Referer", "/page")],
+    [("Referer", "//hub.example/")],
+]
+
+
+def test_other_origins_cannot_publish_with_the_cookie(httpd):
     httpd.start(hub())
-    answer = post(httpd, cookie(), *headers)
-    assert answer.status == 403
-    assert "origin" in answer.json["detail"]
+    wrong = []
+    for headers in FOREIGN:
+        answer = post(httpd, cookie(), *headers)
+        if answer.status != 403 or "origin" not in answer.json["detail"]:
+            wrong.append((headers, answer))
+    assert not wrong, wrong
+    with httpd.subscribe([("match", TOPIC), ("last_event_id", "")]) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+
+
+def test_repeated_origins_of_http2_are_foreign(httpd):
+    httpd.load("http2")
+    httpd.expect_log(r"AH10034|AH02951", required=False)  # mod_http2's comments on its configuration
+    httpd.start("Protocols h2c http/1.1\n" + hub(f"MercureCorsOrigins {APP}"))
+    with Http2(httpd.port) as conn:
+        for fields, allowed in (([("origin", APP)], APP), ([("origin", APP)] * 2, None),
+                                ([("origin", APP), ("origin", "https://evil.example")], None)):
+            answer = conn.request(f"{PATH}?match=a", fields, "HEAD")
+            assert answer.status == 200 and answer.headers.get("access-control-allow-origin") == allowed, fields
+
+
+def test_public_url_is_compared_as_an_origin(httpd):
+    httpd.start(hub("MercurePublicURL HTTP://Hub.Example:80 http://[2001:DB8::0:1]:8080"))
+    for host, status in (("hub.example", 200), ("HUB.example:80", 200), ("hub.example:81", 421), ("hub.example.", 421),
+                         ("[2001:db8:0::1]:8080", 200), ("[2001:db8::2]:8080", 421)):
+        assert httpd.request("HEAD", f"{PATH}?match=x", host=host).status == status, host
 
 
 def test_authorization_field_publishes_from_any_origin(httpd):

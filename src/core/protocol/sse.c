@@ -39,12 +39,34 @@ static void add_data(struct mrc_buf *buf, struct mrc_bytes data)
     }
 }
 
+/* 2^31 - 1 milliseconds, about 25 days. */
+#define RETRY_MAX "2147483647"
+
+/*
+ * RETRY, which is ASCII digits, or RETRY_MAX if it is larger. Not all clients can count further: a
+ * timer of JavaScript with a larger delay fires at once, so the client would reconnect in a loop.
+ */
+static struct mrc_bytes bound_retry(struct mrc_bytes retry)
+{
+    struct mrc_bytes max = mrc_bytes_of(RETRY_MAX);
+    struct mrc_bytes digits = retry;
+
+    while (digits.len > 1 && *digits.ptr == '0') {
+        digits.ptr++;
+        digits.len--;
+    }
+    return digits.len > max.len ||
+                   (digits.len == max.len && memcmp(digits.ptr, max.ptr, max.len) > 0)
+               ? max
+               : retry;
+}
+
 void mrc_sse_add_event(struct mrc_buf *buf, const struct mrc_update *update)
 {
     if (update->type.len)
         add_field(buf, "event", update->type);
     if (update->retry.len)
-        add_field(buf, "retry", update->retry);
+        add_field(buf, "retry", bound_retry(update->retry));
     add_field(buf, "id", update->id);
     add_data(buf, update->data);
     mrc_buf_add_char(buf, '\n');

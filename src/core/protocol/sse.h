@@ -10,7 +10,8 @@ struct mrc_update;
 /*
  * Appends UPDATE to BUF as one event. Each line of the data becomes a `data` field (CR, LF and CRLF
  * end a line), so that data cannot forge another field. The other fields hold no line ends:
- * mrc_update_parse() refuses them. Errors are the buffer's.
+ * mrc_update_parse() refuses them. A `retry` that is too large for some clients becomes 2147483647.
+ * Errors are the buffer's.
  */
 void mrc_sse_add_event(struct mrc_buf *buf, const struct mrc_update *update);
 

@@ -167,3 +167,19 @@ void mrc_subscription_request_clear(struct mrc_subscription_request *request)
     free(request->matchers);
     *request = (struct mrc_subscription_request){0};
 }
+
+struct mrc_bytes mrc_subscription_cursor_of_field(struct mrc_bytes field, char *out)
+{
+    size_t len = 0;
+
+    if (mrc_utf8_valid(field))
+        return field;
+    for (size_t i = 0; i < field.len; i++) {
+        unsigned char c = (unsigned char)field.ptr[i];
+
+        if (c >= 0x80)
+            out[len++] = (char)(0xC0 | c >> 6);
+        out[len++] = (char)(c < 0x80 ? c : 0x80 | (c & 0x3F));
+    }
+    return (struct mrc_bytes){out, len};
+}

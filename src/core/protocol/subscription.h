@@ -57,4 +57,12 @@ enum mrc_err mrc_subscription_parse(const struct mrc_form *query, const struct m
 /* Frees the array of matchers. The views belong to the forms. Accepts NULL. */
 void mrc_subscription_request_clear(struct mrc_subscription_request *request);
 
+/*
+ * The cursor in FIELD, the value of a field Last-Event-ID, or in OUT, which has room for twice as
+ * many bytes. An EventSource sends the id in UTF-8. Programs that set the field themselves, such as
+ * scripts with fetch(), can often send only ISO-8859-1, so a value that is not UTF-8 is read as
+ * that.
+ */
+struct mrc_bytes mrc_subscription_cursor_of_field(struct mrc_bytes field, char *out);
+
 #endif

@@ -53,16 +53,35 @@ static enum mrc_err check_topic(struct mrc_bytes topic, struct mrc_error *error)
     return check_text("topic", topic, error);
 }
 
-static enum mrc_err check_id(struct mrc_bytes id, struct mrc_error *error)
+static bool is_blank(char c)
 {
+    return c == ' ' || c == '\t';
+}
+
+/*
+ * A client sends the id of its last event back in the field Last-Event-ID. HTTP removes spaces and
+ * tabs around the value of a field, so an id that begins or ends with one would never be found.
+ */
+static enum mrc_err check_id(struct mrc_bytes id, const struct mrc_update_limits *limits,
+                             struct mrc_error *error)
+{
+    if (id.len > limits->id_max_bytes)
+        return mrc_error_set(error, MRC_ELIMIT,
+                             "the id is longer than %zu bytes, so clients could not send it back",
+                             limits->id_max_bytes);
     if (id.len > 0 && id.ptr[0] == '#')
         return mrc_error_set(error, MRC_EINVAL, "the id must not start with #");
     if (mrc_bytes_eq_str(id, "earliest"))
         return mrc_error_set(error, MRC_EINVAL, "the id earliest is reserved: choose another");
+    if (id.len > 0 && !limits->is_import && (is_blank(id.ptr[0]) || is_blank(id.ptr[id.len - 1])))
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the id begins or ends with a space or a tab: clients could not send "
+                             "it back, so remove it");
     return check_text("id", id, error);
 }
 
-static enum mrc_err check_type(struct mrc_bytes type, struct mrc_error *error)
+static enum mrc_err check_type(struct mrc_bytes type, const struct mrc_update_limits *limits,
+                               struct mrc_error *error)
 {
     if (mrc_bytes_eq_str(type, "mercure"))
         return mrc_error_set(error, MRC_EINVAL,
@@ -70,14 +89,16 @@ static enum mrc_err check_type(struct mrc_bytes type, struct mrc_error *error)
     return check_text("type", type, error);
 }
 
-static enum mrc_err check_data(struct mrc_bytes data, struct mrc_error *error)
+static enum mrc_err check_data(struct mrc_bytes data, const struct mrc_update_limits *limits,
+                               struct mrc_error *error)
 {
     if (!mrc_utf8_valid(data))
         return mrc_error_set(error, MRC_EINVAL, "the field data is not valid UTF-8");
     return MRC_OK;
 }
 
-static enum mrc_err check_retry(struct mrc_bytes retry, struct mrc_error *error)
+static enum mrc_err check_retry(struct mrc_bytes retry, const struct mrc_update_limits *limits,
+                                struct mrc_error *error)
 {
     for (size_t i = 0; i < retry.len; i++) {
         if (retry.ptr[i] < '0' || retry.ptr[i] > '9')
@@ -94,7 +115,8 @@ static enum mrc_err check_retry(struct mrc_bytes retry, struct mrc_error *error)
 struct single_field {
     const char *name;
     size_t offset;
-    enum mrc_err (*check)(struct mrc_bytes value, struct mrc_error *error);
+    enum mrc_err (*check)(struct mrc_bytes value, const struct mrc_update_limits *limits,
+                          struct mrc_error *error);
 };
 
 static const struct single_field single_fields[] = {
@@ -120,7 +142,7 @@ static enum mrc_err take_field(struct mrc_update *update, struct mrc_bytes name,
             return mrc_error_set(error, MRC_ELIMIT, "the field %s is longer than %zu bytes",
                                  field->name, limits->field_max_bytes);
         *slot = value;
-        return field->check(value, error);
+        return field->check(value, limits, error);
     }
     return MRC_OK;
 }

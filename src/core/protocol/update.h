@@ -31,10 +31,16 @@ struct mrc_update {
     bool is_private;
 };
 
+/* The longest id: a client sends it back in a field of its request, beside other fields. */
+#define MRC_UPDATE_ID_MAX_BYTES 4096
+
 /* Limits for a publication. One that exceeds a limit is refused with MRC_ELIMIT. */
 struct mrc_update_limits {
     size_t topics_max;      /* number of topics */
     size_t field_max_bytes; /* length of the value of each field */
+    size_t id_max_bytes;    /* length of the id */
+    bool is_import;         /* an older version of the hub has accepted the update: a space at an
+                             * end of its id is no error */
 };
 
 /*

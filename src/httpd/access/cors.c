@@ -33,7 +33,8 @@ static bool is_allowed(const request_rec *r, const struct mrc_location_settings 
         return false;
     if (origins->any)
         return !mrc_credentials_has_cookie(r, settings);
-    return mrc_origin_is_listed(origins, origin);
+    origin = mrc_origin_of_field(r->pool, origin);
+    return origin && mrc_origin_is_listed(origins, origin);
 }
 
 void mrc_cors_add_headers(request_rec *r, const struct mrc_location_settings *settings)

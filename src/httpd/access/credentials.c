@@ -128,17 +128,29 @@ const char *mrc_credentials_ignored_place(const request_rec *r, const struct mrc
 }
 
 /*
+ * The origin of the page that sent R. NULL: R names none. A page without an origin of its own, such
+ * as a sandboxed one, sends `null`. Referer counts only without an Origin field. A browser sends a
+ * URL without spaces in it; one with a space is several fields, which httpd has joined.
+ */
+static const char *find_origin(request_rec *r)
+{
+    const char *origin = apr_table_get(r->headers_in, "Origin");
+    const char *referer = apr_table_get(r->headers_in, "Referer");
+
+    if (origin)
+        return mrc_origin_of_field(r->pool, origin);
+    return referer && !strchr(referer, ' ') ? mrc_origin_of_url(r->pool, referer) : NULL;
+}
+
+/*
  * Whether R comes from a site that may publish with the cookie. A browser sends the cookie
  * whichever site caused the request, so the request must name an allowed origin.
  */
 static bool is_from_own_site(request_rec *r, const struct mrc_location *location,
                              const struct mrc_location_settings *settings)
 {
-    const char *origin = apr_table_get(r->headers_in, "Origin");
-    const char *referer = apr_table_get(r->headers_in, "Referer");
+    const char *origin = find_origin(r);
 
-    if (!origin && referer)
-        origin = mrc_origin_of_url(r->pool, referer);
     return origin && (mrc_identity_is_own_origin(r, location, settings, origin) ||
                       mrc_origin_is_listed(settings->publish_origins, origin));
 }

@@ -78,13 +78,25 @@ static const char *request_origin(request_rec *r)
                 : NULL;
 }
 
+/*
+ * The origin of URL, or the text before its path if the parser finds no host in it: a derived URL
+ * has the ServerName of the configuration, which may be any text.
+ */
+static const char *before_path(apr_pool_t *pool, const char *url)
+{
+    const char *origin = mrc_origin_of_url(pool, url);
+    const char *host = strstr(url, "://") + 3;
+
+    return origin ? origin : apr_pstrmemdup(pool, url, (size_t)(host - url) + strcspn(host, "/"));
+}
+
 const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location *location,
                                       const struct mrc_location_settings *settings)
 {
     const apr_array_header_t *names = mrc_identity_audiences(r, location, settings);
     const char *path = strcmp(location->path, "/") ? location->escaped_path : "";
 
-    return apr_pstrcat(r->pool, mrc_origin_of_url(r->pool, APR_ARRAY_IDX(names, 0, const char *)),
+    return apr_pstrcat(r->pool, before_path(r->pool, APR_ARRAY_IDX(names, 0, const char *)),
                        MRC_PATHS_METADATA, path, NULL);
 }
 

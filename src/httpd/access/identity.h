@@ -32,7 +32,8 @@ const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location 
 bool mrc_identity_is_public(request_rec *r, const struct mrc_location_settings *settings);
 
 /*
- * Whether ORIGIN is the hub's own: the origin of one of its audiences, or the one that R requested.
+ * Whether ORIGIN (config/origin.h) is the hub's own: the origin of one of its audiences, or the one
+ * that R requested.
  */
 bool mrc_identity_is_own_origin(request_rec *r, const struct mrc_location *location,
                                 const struct mrc_location_settings *settings, const char *origin);

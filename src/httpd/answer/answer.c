@@ -4,6 +4,8 @@
 
 #include "apr_strings.h"
 #include "http_protocol.h"
+#include "mod_core.h"
+#include "util_filter.h"
 
 #include "hub/hub/numbers.h"
 
@@ -11,8 +13,28 @@
 #define RETRY_MIN_MS    2000
 #define RETRY_SPREAD_MS 13000
 
+/*
+ * Removes httpd's filter that answers requests for ranges. It looks neither at the method nor at
+ * the meaning of an answer: of a publication that has been stored, it would send a part of the id,
+ * or 416, and the publisher would repeat the update. Range is for GET only (RFC 9110, 14.2), and a
+ * server may ignore it there. The field itself stays, for the access log.
+ */
+static void remove_ranges(request_rec *r)
+{
+    ap_filter_t *filter = r->output_filters;
+
+    while (filter) {
+        ap_filter_t *next = filter->next;
+
+        if (filter->frec == ap_byterange_filter_handle)
+            ap_remove_output_filter(filter);
+        filter = next;
+    }
+}
+
 void mrc_answer_add_headers(request_rec *r)
 {
+    remove_ranges(r);
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
 }
 

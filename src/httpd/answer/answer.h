@@ -34,7 +34,10 @@ int mrc_answer_retry(request_rec *r, const char *detail);
 /* Adds the headers of a stream; before its first bytes are sent. */
 void mrc_answer_add_stream_headers(request_rec *r);
 
-/* Adds the headers of every answer of the hub, including streams. */
+/*
+ * Adds the headers of every answer of the module, including streams, and keeps httpd from sending
+ * only a part of the answer (Range). Before the first bytes are sent; the functions above do it.
+ */
 void mrc_answer_add_headers(request_rec *r);
 
 #endif

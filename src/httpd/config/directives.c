@@ -198,7 +198,7 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
         apr_uri_t uri;
 
         if (apr_uri_parse(cmd->temp_pool, argv[i], &uri) != APR_SUCCESS || !uri.scheme ||
-            !uri.hostname || !*uri.hostname ||
+            !uri.hostname || !*uri.hostname || !mrc_origin_of_url(cmd->temp_pool, argv[i]) ||
             (ap_cstr_casecmp(uri.scheme, "https") && ap_cstr_casecmp(uri.scheme, "http")))
             return apr_psprintf(cmd->pool,
                                 "%s %s is not an absolute http or https URL: give one such as "

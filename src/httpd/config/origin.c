@@ -2,59 +2,88 @@
 
 #include <string.h>
 
-#include "apr_lib.h"
 #include "apr_strings.h"
-#include "apr_uri.h"
+
+#include "core/url/url.h"
 
 #define FORM "write an origin such as https://example.com, without a path"
 
-static const char *lower(apr_pool_t *pool, const char *str)
+/* BYTES as a string, with ASCII letters in lower case. */
+static const char *lower(apr_pool_t *pool, struct mrc_bytes bytes)
 {
-    char *copy = apr_pstrdup(pool, str);
+    char *copy = apr_pstrmemdup(pool, bytes.ptr, bytes.len);
 
-    for (char *c = copy; *c; c++)
-        *c = (char)apr_tolower(*c);
+    for (char *c = copy; *c; c++) {
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c | 0x20);
+    }
     return copy;
 }
 
-#define PORT_MAX 65535
+/* The parts of an origin, as strings. */
+struct parts {
+    const char *scheme, *host, *port; /* the port with its colon; empty: the default port */
+};
 
-/* Whether TEXT is NULL, empty or a valid port. apr_uri_parse() keeps only the low 16 bits of a
- * number, so its result cannot be checked. */
-static bool is_port(const char *text)
+/*
+ * Reads the origin of TEXT, a URL. The parser leaves the host of an unknown scheme as it is, but
+ * browsers that have such a scheme send it in lower case. MRC_EINVAL if TEXT has no host; otherwise
+ * the errors of mrc_url_parse().
+ */
+static enum mrc_err parse(apr_pool_t *pool, const char *text, struct mrc_error *error,
+                          struct parts *ret_parts)
 {
-    apr_int64_t port = text && *text ? apr_atoi64(text) : 1;
+    struct mrc_url *url = NULL;
+    enum mrc_err err = mrc_url_parse(mrc_bytes_of(text), NULL, error, &url);
 
-    return port >= 1 && port <= PORT_MAX;
+    if (err)
+        return err;
+    if (!url->host.len || mrc_bytes_eq_str(url->scheme, "file")) {
+        err = mrc_error_set(error, MRC_EINVAL, "it has no host");
+    } else {
+        ret_parts->scheme = lower(pool, url->scheme);
+        ret_parts->host = lower(pool, url->host);
+        ret_parts->port =
+            url->port.ptr ? apr_psprintf(pool, ":%.*s", (int)url->port.len, url->port.ptr) : "";
+    }
+    mrc_url_free(url);
+    return err;
 }
 
-/* Splits URL; false if it is not absolute. Puts the brackets back around an IPv6 host. */
-static bool split(apr_pool_t *pool, const char *url, const char **ret_scheme, const char **ret_host,
-                  const char **ret_port, apr_uri_t *ret_uri)
+static const char *join(apr_pool_t *pool, const struct parts *parts)
 {
-    const char *host;
-
-    if (apr_uri_parse(pool, url, ret_uri) != APR_SUCCESS || !ret_uri->scheme ||
-        !ret_uri->hostname || !*ret_uri->hostname || !is_port(ret_uri->port_str))
-        return false;
-    *ret_scheme = lower(pool, ret_uri->scheme);
-    host = lower(pool, ret_uri->hostname);
-    *ret_host = strchr(host, ':') ? apr_psprintf(pool, "[%s]", host) : host;
-    *ret_port = "";
-    if (ret_uri->port_str && *ret_uri->port_str &&
-        ret_uri->port != apr_uri_port_of_scheme(*ret_scheme))
-        *ret_port = apr_psprintf(pool, ":%u", ret_uri->port);
-    return true;
+    return apr_pstrcat(pool, parts->scheme, "://", parts->host, parts->port, NULL);
 }
 
 const char *mrc_origin_of_url(apr_pool_t *pool, const char *url)
 {
-    const char *scheme, *host, *port;
-    apr_uri_t uri;
+    struct parts parts;
 
-    if (!split(pool, url, &scheme, &host, &port, &uri))
-        return NULL;
-    return apr_pstrcat(pool, scheme, "://", host, port, NULL);
+    return parse(pool, url, NULL, &parts) == MRC_OK ? join(pool, &parts) : NULL;
+}
+
+/*
+ * The authority of TEXT, which follows `://`. NULL: there is none. The parser also accepts other
+ * spellings, such as `https:example.com`.
+ */
+static const char *find_authority(const char *text)
+{
+    const char *colon = strstr(text, "://");
+
+    return colon && !strpbrk(text, " \t\r\n") ? colon + 3 : NULL;
+}
+
+/* Whether AUTHORITY is only a host and a port. The parser takes a backslash for a slash. */
+static bool is_bare(const char *authority)
+{
+    return !strpbrk(authority, "/\\?#@");
+}
+
+const char *mrc_origin_of_field(apr_pool_t *pool, const char *field)
+{
+    const char *authority = find_authority(field);
+
+    return authority && is_bare(authority) ? mrc_origin_of_url(pool, field) : NULL;
 }
 
 static void push(apr_pool_t *pool, apr_array_header_t **list, const char *origin)
@@ -64,11 +93,29 @@ static void push(apr_pool_t *pool, apr_array_header_t **list, const char *origin
     APR_ARRAY_PUSH(*list, const char *) = origin;
 }
 
+/* Reads ARG, an argument of a directive. Returns NULL, or an error message. */
+static const char *parse_arg(apr_pool_t *pool, const char *arg, struct parts *ret_parts)
+{
+    const char *authority = find_authority(arg);
+    struct mrc_error error = {""};
+
+    if (!authority)
+        return apr_psprintf(pool, "%s is not an origin: " FORM, arg);
+    if (!is_bare(authority))
+        return apr_psprintf(pool, "%s is more than an origin: " FORM, arg);
+    if (parse(pool, arg, &error, ret_parts) != MRC_OK)
+        return apr_psprintf(pool, "%s is not an origin (%s): " FORM, arg,
+                            *error.text ? error.text : "out of memory");
+    if (!strcmp(ret_parts->port, ":0"))
+        return apr_psprintf(pool, "%s is not an origin (no server has the port 0): " FORM, arg);
+    return NULL;
+}
+
 const char *mrc_origin_add(apr_pool_t *pool, struct mrc_origins *origins, const char *arg)
 {
-    const char *scheme, *host, *port;
+    struct parts parts;
+    const char *error;
     bool below;
-    apr_uri_t uri;
 
     if (origins->any || (!strcmp(arg, "*") && (origins->exact || origins->below)))
         return "* means every origin: write it alone, without other origins";
@@ -76,20 +123,18 @@ const char *mrc_origin_add(apr_pool_t *pool, struct mrc_origins *origins, const 
         origins->any = true;
         return NULL;
     }
-    if (!split(pool, arg, &scheme, &host, &port, &uri))
-        return apr_psprintf(pool, "%s is not an origin: " FORM, arg);
-    if ((uri.path && *uri.path) || uri.query || uri.fragment || uri.user)
-        return apr_psprintf(pool, "%s is more than an origin: " FORM, arg);
-    below = !strncmp(host, "*.", 2);
-    if (strchr(below ? host + 2 : host, '*') || (below && !host[2]))
+    error = parse_arg(pool, arg, &parts);
+    if (error)
+        return error;
+    below = !strncmp(parts.host, "*.", 2);
+    if (strchr(below ? parts.host + 2 : parts.host, '*') || (below && !parts.host[2]))
         return apr_psprintf(pool,
                             "%s: the only place for a * is before all subdomains of a host, as in "
                             "https://*.example.com",
                             arg);
     if (below)
-        push(pool, &origins->below, apr_pstrcat(pool, scheme, "://", host + 1, port, NULL));
-    else
-        push(pool, &origins->exact, apr_pstrcat(pool, scheme, "://", host, port, NULL));
+        parts.host++;
+    push(pool, below ? &origins->below : &origins->exact, join(pool, &parts));
     return NULL;
 }
 
@@ -100,19 +145,9 @@ static bool is_below(const char *pattern, const char *origin)
     size_t scheme_len = (size_t)(dot - pattern);
     size_t rest_len = strlen(dot);
     size_t len = strlen(origin);
-    const char *labels = origin + scheme_len;
-    const char *end;
 
-    if (len <= scheme_len + rest_len || strncmp(origin, pattern, scheme_len))
-        return false;
-    end = origin + len - rest_len;
-    if (strcmp(end, dot))
-        return false;
-    for (; labels < end; labels++) {
-        if (!apr_isalnum(*labels) && *labels != '-' && *labels != '.' && *labels != '_')
-            return false;
-    }
-    return true;
+    return len > scheme_len + rest_len && !strncmp(origin, pattern, scheme_len) &&
+           !strcmp(origin + len - rest_len, dot);
 }
 
 bool mrc_origin_is_listed(const struct mrc_origins *origins, const char *origin)

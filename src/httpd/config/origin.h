@@ -1,5 +1,11 @@
 /*
- * Origins (RFC 6454), as in the Origin field and in the directives that list them.
+ * Origins: of URLs, in the Origin field, and in the directives that list them.
+ *
+ * All of them are read by the URL parser of the URL Standard, and have the form in which browsers
+ * send them: SCHEME://HOST or SCHEME://HOST:PORT, in lower case and ASCII, without the default port
+ * of the scheme. So two origins are the same if their texts are.
+ *
+ * A host that is not ASCII needs a build with ICU; without ICU, it is no host.
  */
 #ifndef MRC_HTTPD_CONFIG_ORIGIN_H
 #define MRC_HTTPD_CONFIG_ORIGIN_H
@@ -22,13 +28,22 @@ struct mrc_origins {
  */
 const char *mrc_origin_add(apr_pool_t *pool, struct mrc_origins *origins, const char *arg);
 
-/* Whether ORIGIN, as a client sends it, is in the list. Ignores `*`. ORIGINS may be NULL. */
+/*
+ * Whether ORIGIN, a result of the functions below, is in the list. Ignores `*`. ORIGINS may be
+ * NULL.
+ */
 bool mrc_origin_is_listed(const struct mrc_origins *origins, const char *origin);
 
 /*
- * The origin of URL, normalized: scheme and host in lower case, without a default port. NULL: URL
- * has none.
+ * The origin of URL, or of the page that the field Referer names. NULL: URL is not an absolute URL,
+ * or its origin is opaque because it has no host.
  */
 const char *mrc_origin_of_url(apr_pool_t *pool, const char *url);
+
+/*
+ * The origin that FIELD, the value of a field Origin, names. NULL: it names none (`null`, several
+ * values), or it has more than an origin, such as a path or a user name.
+ */
+const char *mrc_origin_of_field(apr_pool_t *pool, const char *field);
 
 #endif

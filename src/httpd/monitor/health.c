@@ -10,12 +10,11 @@
 #include "httpd/answer/answer.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/monitor/page.h"
+#include "httpd/route/claim.h"
+#include "httpd/route/page.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "store/ring/ring.h"
-
-#define HANDLER "mercure-health"
 
 /* The reason why HUB cannot be used in this child. NULL: it can. */
 static const char *hub_trouble(const struct mrc_hub *hub)
@@ -58,7 +57,7 @@ static bool ends_with(const char *path, const char *end)
 /* Whether R is for one of the pages. RET_LIVE gets whether that is /live. */
 static bool is_page(request_rec *r, bool *ret_live)
 {
-    const char *below = mrc_page_below(r, HANDLER);
+    const char *below = mrc_page_below(r, MRC_PAGE_HEALTH);
 
     *ret_live = ends_with(below ? below : r->uri, "/live");
     return !below || !*below || !strcmp(below, "/live") || !strcmp(below, "/ready");
@@ -70,7 +69,7 @@ int mrc_health_handler(request_rec *r)
     const char *text = "{\"status\":\"ok\"}\n";
     bool is_live;
 
-    if (!r->handler || strcmp(r->handler, HANDLER))
+    if (!mrc_claim_is_for_page(r, MRC_PAGE_HEALTH))
         return DECLINED;
     if (!is_page(r, &is_live))
         return mrc_answer_problem(r, HTTP_NOT_FOUND,
@@ -85,6 +84,7 @@ int mrc_health_handler(request_rec *r)
     if (trouble)
         text = apr_psprintf(r->pool, "{\"status\":\"unavailable\",\"reason\":\"%s\"}\n", trouble);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    r->no_cache = 1; /* even with CacheStoreNoStore On */
     return mrc_answer_send(r, trouble ? HTTP_SERVICE_UNAVAILABLE : HTTP_OK, "application/json",
                            mrc_bytes_of(text));
 }

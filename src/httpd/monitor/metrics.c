@@ -11,11 +11,11 @@
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/monitor/metric_table.h"
-#include "httpd/monitor/page.h"
+#include "httpd/route/claim.h"
+#include "httpd/route/page.h"
 #include "hub/child/child.h"
 #include "hub/hub/numbers.h"
 
-#define HANDLER      "mercure-metrics"
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /* TEXT as the value of a label, with \, " and line ends escaped. */
@@ -92,7 +92,7 @@ static void print_metric(request_rec *r, const struct mrc_metric *metric,
 /* Whether R is for the page. With `<Location "/">`, as on a port of its own, all paths are. */
 static bool is_page(request_rec *r)
 {
-    const char *below = mrc_page_below(r, HANDLER);
+    const char *below = mrc_page_below(r, MRC_PAGE_METRICS);
 
     return !below || !*below || !strcmp(below, r->uri);
 }
@@ -102,7 +102,7 @@ int mrc_metrics_handler(request_rec *r)
     const struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
 
-    if (!r->handler || strcmp(r->handler, HANDLER))
+    if (!mrc_claim_is_for_page(r, MRC_PAGE_METRICS))
         return DECLINED;
     if (!is_page(r))
         return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is no page below the metrics");
@@ -116,6 +116,7 @@ int mrc_metrics_handler(request_rec *r)
                                   "this server process serves no hub: try again");
     mrc_answer_add_headers(r);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    r->no_cache = 1; /* even with CacheStoreNoStore On */
     ap_set_content_type(r, CONTENT_TYPE);
     if (r->header_only)
         return OK;

@@ -26,6 +26,9 @@ APLOG_USE_MODULE(mercure);
 /* The most fields of a form besides its topics: the known ones, and any that publishers add. */
 #define OTHER_FIELDS_MAX 1000
 
+_Static_assert(DEFAULT_LIMIT_REQUEST_FIELDSIZE + 2 >= 2 * MRC_UPDATE_ID_MAX_BYTES,
+               "the longest id takes half of a field");
+
 /* The state of one publication request. clear() frees what the steps below open. */
 struct publishing {
     request_rec *r;
@@ -68,6 +71,28 @@ static int read_form(struct publishing *publishing)
                               (size_t)settings->limit_topics + OTHER_FIELDS_MAX, &publishing->form);
 }
 
+/*
+ * The longest id that clients can send back: httpd refuses a request with a field that is longer
+ * than LimitRequestFieldSize, and half of it is left for what a client or a proxy adds. httpd reads
+ * the fields before it knows the virtual host, so the default server of the address counts, too.
+ */
+static size_t id_max_bytes(const struct publishing *publishing)
+{
+    const apr_array_header_t *locations = publishing->claim->location->hub->locations;
+    int field_bytes = publishing->r->connection->base_server->limit_req_fieldsize;
+
+    for (int i = 0; i < locations->nelts; i++) {
+        const server_rec *server = APR_ARRAY_IDX(locations, i, struct mrc_location *)->server;
+
+        if (server->limit_req_fieldsize < field_bytes)
+            field_bytes = server->limit_req_fieldsize;
+    }
+    /* httpd's default is 8 KB without the line end, and stands for the whole 4096 bytes. */
+    if (field_bytes >= DEFAULT_LIMIT_REQUEST_FIELDSIZE)
+        return MRC_UPDATE_ID_MAX_BYTES;
+    return (size_t)field_bytes / 2;
+}
+
 static int parse_update(struct publishing *publishing)
 {
     const struct mrc_hub_settings *settings = mrc_claim_hub_settings(publishing->claim);
@@ -75,6 +100,7 @@ static int parse_update(struct publishing *publishing)
         .topics_max = (size_t)settings->limit_topics,
         .field_max_bytes = (size_t)(settings->limit_field_bytes ? settings->limit_field_bytes
                                                                 : settings->limit_body_bytes),
+        .id_max_bytes = id_max_bytes(publishing),
     };
     struct mrc_error error = {""};
     enum mrc_err err =
@@ -82,6 +108,16 @@ static int parse_update(struct publishing *publishing)
 
     return err ? mrc_failure_answer_input(publishing->r, err, &error, MRC_INPUT_PUBLICATION)
                : DECLINED;
+}
+
+static int answer_reserved(request_rec *r, struct mrc_bytes topic)
+{
+    return mrc_answer_problem(r, HTTP_BAD_REQUEST,
+                              topic.len ? "a topic lies in the hub's own namespace, which is "
+                                          "reserved for what the hub itself publishes: choose "
+                                          "another"
+                                        : "a topic is empty: name what has changed, for example "
+                                          "by its URL");
 }
 
 static void log_not_granted(const struct publishing *publishing, struct mrc_bytes refused)
@@ -112,9 +148,7 @@ static int check(struct publishing *publishing)
     publication->hub_paths_count = (size_t)paths->nelts;
     switch (mrc_publication_check(publication, &refused)) {
     case MRC_PUBLICATION_RESERVED:
-        return mrc_answer_problem(r, HTTP_BAD_REQUEST,
-                                  "a topic lies in the hub's own namespace, which is reserved "
-                                  "for what the hub itself publishes: choose another");
+        return answer_reserved(r, refused);
     case MRC_PUBLICATION_NOT_GRANTED:
         log_not_granted(publishing, refused);
         return mrc_challenge(r, MRC_CHALLENGE_SCOPE,

@@ -1,5 +1,6 @@
 #include "httpd/resource/request.h"
 
+#include "apr_strings.h"
 #include "http_config.h"
 #include "http_log.h"
 #include "http_protocol.h"
@@ -45,6 +46,36 @@ static const struct resource hub_resource = {
     .methods = "GET, HEAD, QUERY, POST, OPTIONS",
     .fix = "use GET or QUERY to subscribe to the hub, and POST to publish",
     .serve = serve_hub,
+};
+
+/* The hub's path with a slash after it. */
+#define NO_SLASH "the hub's URL has no slash at its end: remove the slash"
+
+/*
+ * Redirects to the hub. A token in the URL is masked by now, and must not appear in the field
+ * Location either, so such a request is refused.
+ */
+static int serve_slash(request_rec *r, const struct mrc_claim *claim)
+{
+    const char *path = claim->location->escaped_path;
+    int answered;
+
+    if (r->method_number != M_GET)
+        return DECLINED;
+    answered = mrc_body_discard(r);
+    if (answered != DECLINED)
+        return answered;
+    if (claim->url_token.text)
+        return mrc_answer_problem(r, HTTP_NOT_FOUND, NO_SLASH);
+    apr_table_setn(r->headers_out, "Location",
+                   r->args ? apr_pstrcat(r->pool, path, "?", r->args, NULL) : path);
+    return mrc_answer_problem(r, HTTP_MOVED_PERMANENTLY, NO_SLASH);
+}
+
+static const struct resource slash_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .fix = NO_SLASH,
+    .serve = serve_slash,
 };
 
 static int serve_subscriptions(request_rec *r, const struct mrc_claim *claim)
@@ -106,6 +137,8 @@ static const struct resource *find_resource(const struct mrc_claim *claim,
         return &debugger_resource;
     if (*claim->rest == '\0')
         return &hub_resource;
+    if (!strcmp(claim->rest, "/"))
+        return &slash_resource;
     if (has_subscriptions && mrc_paths_is_subscriptions(claim->rest))
         return &subscriptions_resource;
     return NULL;

@@ -6,6 +6,7 @@
 #include "http_protocol.h"
 
 #include "core/protocol/form.h"
+#include "core/protocol/subscription.h"
 #include "core/protocol/update.h"
 #include "core/token/token.h"
 #include "httpd/access/authorize.h"
@@ -57,8 +58,11 @@ static void read_cursor_field(const request_rec *r, struct mrc_subscription *sub
     const char *field = apr_table_get(r->headers_in, "Last-Event-ID");
 
     if (field && (*field || !subscription->has_cursor)) {
+        struct mrc_bytes text = mrc_bytes_of(field);
+
         subscription->has_cursor = true;
-        subscription->cursor = mrc_bytes_of(field);
+        subscription->cursor =
+            mrc_subscription_cursor_of_field(text, apr_palloc(r->pool, 2 * text.len + 1));
     }
 }
 

@@ -144,10 +144,23 @@ static int add_head(struct reading *reading)
     return DECLINED;
 }
 
-/* Whether the client has this document already (If-None-Match: a list of entity tags, or `*`). */
+/*
+ * Whether the client has this document already (If-None-Match: a list of entity tags, or `*`).
+ * mod_deflate and mod_brotli append the encoding of an answer to its entity tag.
+ */
 static bool is_known(request_rec *r)
 {
-    return ap_condition_if_none_match(r, r->headers_out) >= AP_CONDITION_WEAK;
+    static const char *const encodings[] = {"", "-gzip", "-br"};
+    const char *tag = apr_table_get(r->headers_out, "ETag");
+    apr_table_t *headers = apr_table_make(r->pool, 1);
+    bool result = false;
+
+    for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]) && !result; i++) {
+        apr_table_setn(headers, "ETag",
+                       apr_psprintf(r->pool, "%.*s%s\"", (int)strlen(tag) - 1, tag, encodings[i]));
+        result = ap_condition_if_none_match(r, headers) >= AP_CONDITION_WEAK;
+    }
+    return result;
 }
 
 static int answer_known(request_rec *r)

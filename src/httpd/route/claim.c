@@ -7,11 +7,12 @@
 
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
+#include "httpd/route/page.h"
 #include "httpd/route/paths.h"
 #include "httpd/route/route.h"
 
-/* The module's record of R: NULL, or a claim. A claim without a location only keeps a token from
- * the URL. */
+/* The module's record of R: NULL, or a claim. A claim with neither a location nor a page only keeps
+ * a token from the URL. */
 static struct mrc_claim *kept(const request_rec *r)
 {
     return ap_get_module_config(r->request_config, &mercure_module);
@@ -22,6 +23,23 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r)
     const struct mrc_claim *claim = kept(r);
 
     return claim && claim->location ? claim : NULL;
+}
+
+bool mrc_claim_is_for_page(const request_rec *r, const char *handler)
+{
+    const struct mrc_claim *claim = kept(r);
+
+    if (claim && claim->page)
+        return !strcmp(claim->page, handler);
+    return r->handler && !ap_cstr_casecmp(r->handler, handler);
+}
+
+/* Whether R belongs to a hub or a page. */
+static bool is_claimed(const request_rec *r)
+{
+    const struct mrc_claim *claim = kept(r);
+
+    return claim && (claim->location || claim->page);
 }
 
 const struct mrc_location_settings *mrc_claim_settings(const request_rec *r,
@@ -128,6 +146,28 @@ int mrc_claim_log_transaction(request_rec *r)
     return DECLINED;
 }
 
+/* ---- the URLs of pages ------------------------------------------------------------------------*/
+
+/* Claims R if its path belongs to a page. Decodes the path, except for slashes. */
+static int claim_page(request_rec *r)
+{
+    char *path = apr_pstrdup(r->pool, r->uri);
+    struct mrc_claim *claim;
+    const char *page;
+
+    if (ap_unescape_url_keep2f(path, 0) != OK)
+        return DECLINED;
+    page = mrc_page_find(r, path);
+    if (!page)
+        return DECLINED;
+    claim = apr_pcalloc(r->pool, sizeof(*claim));
+    claim->page = page;
+    ap_set_module_config(r->request_config, &mercure_module, claim);
+    r->uri = path;
+    r->parsed_uri.path = path;
+    return DONE;
+}
+
 /* ---- the hub's URLs ---------------------------------------------------------------------------*/
 
 /* A copy of the path of R as the client sent it; of an absolute URL, the part after the host. */
@@ -176,7 +216,7 @@ int mrc_claim_pre_translate_name(request_rec *r)
         return DECLINED;
     claim = find(r, r->uri);
     if (!claim)
-        return DECLINED;
+        return claim_page(r);
     claim->url_token = early ? early->url_token : mrc_url_token_take(r);
     decoded = apr_pstrdup(r->pool, claim->rest);
     if (*decoded && ap_unescape_url_keep2f(decoded, 0) != OK) {
@@ -192,7 +232,7 @@ int mrc_claim_pre_translate_name(request_rec *r)
 
 int mrc_claim_translate_name(request_rec *r)
 {
-    return mrc_claim_get(r) ? OK : DECLINED;
+    return is_claimed(r) ? OK : DECLINED;
 }
 
 /*
@@ -202,7 +242,7 @@ int mrc_claim_translate_name(request_rec *r)
  */
 int mrc_claim_map_to_storage(request_rec *r)
 {
-    if (!mrc_claim_get(r))
+    if (!is_claimed(r))
         return DECLINED;
     r->filename = apr_pstrcat(r->pool, "mercure:", r->uri, NULL);
     r->finfo.filetype = APR_UNKFILE;
@@ -213,5 +253,5 @@ int mrc_claim_map_to_storage(request_rec *r)
 /* There is no file whose type mod_mime or mod_mime_magic could derive from its name or content. */
 int mrc_claim_type_checker(request_rec *r)
 {
-    return mrc_claim_get(r) ? OK : DECLINED;
+    return is_claimed(r) ? OK : DECLINED;
 }

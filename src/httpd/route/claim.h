@@ -1,12 +1,13 @@
 /* clang-format off */
 /*
- * Claims the URLs of the hubs, so that no other module takes or changes them.
+ * Claims the URLs of the hubs and of the pages (page.h), so that no other module takes or changes
+ * them.
  *
- * A request for a hub passes these hooks, in this order:
+ * A request for a hub or a page passes these hooks, in this order:
  *
  *     post_read_request     takes a token out of the URL, before mod_log_forensic logs it
- *     pre_translate_name    finds the hub or its metadata, keeps the undecoded path (%2F stays),
- *                           and ends the phase
+ *     pre_translate_name    finds the hub, its metadata or the page, keeps the undecoded path of a
+ *                           hub (%2F stays), and ends the phase
  *     translate_name        runs before mod_rewrite, mod_proxy, mod_alias and the document root
  *     map_to_storage        runs before the walk over directories and .htaccess files
  *     (<Location> sections, access control and fixups run as for any other URL)
@@ -34,9 +35,13 @@ enum mrc_claimed {
     MRC_CLAIMED_PLAYGROUND /* a resource of the playground, below MRC_PATHS_PLAYGROUND */
 };
 
-/* The record of a request that belongs to a hub. In the request's pool. */
+/*
+ * The record of a request that belongs to a hub or a page. In the request's pool. The last fields,
+ * from claimed on, are about hubs.
+ */
 struct mrc_claim {
-    const struct mrc_location *location;
+    const struct mrc_location *location; /* NULL: R belongs to no hub */
+    const char *page;                    /* the handler of the page (page.h), or NULL */
     enum mrc_claimed claimed;
     struct mrc_url_token url_token;
     struct mrc_bytes token; /* the verified access token's text; { NULL, 0 }: none so far */
@@ -57,8 +62,14 @@ int mrc_claim_log_transaction(request_rec *r);
 /* Keeps the text of the access token that was verified for R. The claim does not copy it. */
 void mrc_claim_set_token(request_rec *r, struct mrc_bytes token);
 
-/* The claim on R, or NULL. */
+/* The claim on R, if R belongs to a hub; otherwise NULL. */
 const struct mrc_claim *mrc_claim_get(const request_rec *r);
+
+/*
+ * Whether R is for the page with HANDLER. Where no plain `<Location>` makes a path a page, the
+ * handler counts that other sections or modules have set.
+ */
+bool mrc_claim_is_for_page(const request_rec *r, const char *handler);
 
 /*
  * The settings of the Location that CLAIM names. For the hub and the paths below it these are the

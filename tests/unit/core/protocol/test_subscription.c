@@ -223,6 +223,29 @@ START_TEST(takes_topics_of_protocol_0_if_it_is_spoken)
 }
 END_TEST
 
+START_TEST(field_may_be_in_utf_8_or_iso_8859_1)
+{
+    static const struct {
+        const char *field, *want;
+    } rows[] = {
+        {"", ""},
+        {"urn:x", "urn:x"},
+        {"\xc3\xa9 \xe2\x82\xac", "\xc3\xa9 \xe2\x82\xac"},
+        {"\xe9", "\xc3\xa9"},
+        {"a\xff\x80z", "a\xc3\xbf\xc2\x80z"},
+        {"\xc3\xa9\xe9", "\xc3\x83\xc2\xa9\xc3\xa9"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct mrc_bytes field = mrc_bytes_of(rows[i].field);
+        char *room = malloc(2 * field.len + 1);
+
+        ck_assert_bytes_eq(mrc_subscription_cursor_of_field(field, room), rows[i].want);
+        free(room);
+    }
+}
+END_TEST
+
 START_TEST(says_when_memory_runs_out)
 {
     struct read read = read_parts("match=a", NULL, false);
@@ -251,6 +274,7 @@ int main(void)
     tcase_add_test(tcase, refuses_values_that_are_not_text);
     tcase_add_test(tcase, takes_the_first_cursor);
     tcase_add_test(tcase, takes_the_first_cursor_of_protocol_0_that_is_not_empty);
+    tcase_add_test(tcase, field_may_be_in_utf_8_or_iso_8859_1);
     tcase_add_test(tcase, takes_topics_of_protocol_0_if_it_is_spoken);
     tcase_add_test(tcase, says_when_memory_runs_out);
     suite_add_tcase(suite, tcase);

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-static const struct mrc_update_limits roomy = {.topics_max = 1000, .field_max_bytes = 1 << 20};
+static const struct mrc_update_limits roomy = {
+    .topics_max = 1000, .field_max_bytes = 1 << 20, .id_max_bytes = MRC_UPDATE_ID_MAX_BYTES};
 
 /* Parses BODY under LIMITS. The caller frees the form. */
 static enum mrc_err parse(const char *body, const struct mrc_update_limits *limits,
@@ -84,6 +85,16 @@ static const struct {
     {"topic=a&id=earliest", "earliest"},
     {"topic=a&id=a%0Db", "id"},
     {"topic=a&id=a%E2%80%AEb", "id"}, /* right-to-left override */
+    {"topic=a&id=%EF%BB%BFa", "id"},  /* byte order mark */
+    {"topic=a&id=a%00", "id"},
+    {"topic=a&id=a+", "space"},
+    {"topic=a&id=%20a", "space"},
+    {"topic=a&id=+", "space"},
+    {"topic=a&id=a%09", "tab"},
+    {"topic=a&id=%09a", "tab"},
+    {"topic=a&id=a%09b", "U+0009"},
+    {"topic=a&id=+earliest", "space"},
+    {"topic=a&type=a%00b", "type"},
     {"topic=a&type=mercure", "mercure"},
     {"topic=a&type=a%0Aid:%20x", "type"},
     {"topic=a&retry=1s", "retry"},
@@ -99,9 +110,69 @@ START_TEST(refuses_invalid_fields)
 }
 END_TEST
 
+/* An id may hold everything that a field of a request can hold. */
+START_TEST(keeps_other_ids)
+{
+    static const char *const ids[] = {"a b",      "a  b",         "a,b",         "\"a\"",
+                                      "a:b",      "%20",          "a#",          "Earliest",
+                                      "\xc3\xa9", "\xe2\x82\xac", "\xe2\x80\xa8"};
+
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        struct mrc_update update;
+        struct mrc_form *form;
+        struct mrc_buf body;
+        char *text;
+
+        mrc_buf_init(&body, 1000);
+        mrc_buf_add_str(&body, "topic=a&id=");
+        for (const char *c = ids[i]; *c; c++)
+            mrc_buf_printf(&body, "%%%02X", (unsigned char)*c);
+        text = mrc_buf_take(&body, NULL);
+        ck_assert_msg(parse(text, &roomy, NULL, &form, &update) == MRC_OK, "%s", text);
+        ck_assert_bytes_eq(update.id, ids[i]);
+        mrc_update_clear(&update);
+        mrc_form_free(form);
+        free(text);
+    }
+}
+END_TEST
+
+START_TEST(limits_the_length_of_ids)
+{
+    const struct mrc_update_limits tight = {
+        .topics_max = 1, .field_max_bytes = 100, .id_max_bytes = 4};
+    struct mrc_update update;
+    struct mrc_form *form;
+
+    ck_assert_int_eq(parse("topic=a&data=12345&id=1234", &tight, NULL, &form, &update), MRC_OK);
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+    check_refused("topic=a&id=12345", &tight, MRC_ELIMIT, "4 bytes");
+    check_refused("topic=a&id=%C3%A912+", &tight, MRC_ELIMIT, "4 bytes");
+}
+END_TEST
+
+/* What an older version has stored can be imported. The other rules are as old as the format. */
+START_TEST(imports_ids_that_older_versions_have_accepted)
+{
+    struct mrc_update_limits limits = roomy;
+    struct mrc_update update;
+    struct mrc_form *form;
+
+    limits.is_import = true;
+    ck_assert_int_eq(parse("topic=a&id=+a+", &limits, NULL, &form, &update), MRC_OK);
+    ck_assert_bytes_eq(update.id, " a ");
+    mrc_update_clear(&update);
+    mrc_form_free(form);
+    check_refused("topic=a&id=%23a", &limits, MRC_EINVAL, "#");
+    check_refused("topic=a&id=a%0A", &limits, MRC_EINVAL, "id");
+}
+END_TEST
+
 START_TEST(refuses_publications_past_the_limits)
 {
-    const struct mrc_update_limits tight = {.topics_max = 2, .field_max_bytes = 3};
+    const struct mrc_update_limits tight = {
+        .topics_max = 2, .field_max_bytes = 3, .id_max_bytes = 100};
     struct mrc_update update;
     struct mrc_form *form;
 
@@ -273,6 +344,37 @@ START_TEST(type_and_retry_are_fields)
 }
 END_TEST
 
+static const struct {
+    const char *retry, *want;
+} retries[] = {
+    {"0", "0"},
+    {"00", "00"},
+    {"2147483647", "2147483647"},
+    {"0002147483647", "0002147483647"},
+    {"2147483648", "2147483647"},
+    {"0002147483648", "2147483647"},
+    {"9999999999", "2147483647"},
+    {"10000000000", "2147483647"},
+    {"18446744073709551616", "2147483647"},
+};
+
+/* A delay that a timer of JavaScript cannot hold would make clients reconnect at once. */
+START_TEST(retry_is_bounded)
+{
+    struct mrc_bytes topic = mrc_bytes_of("a");
+    struct mrc_update update = {.topics = &topic, .topics_count = 1, .id = mrc_bytes_of("i")};
+    struct mrc_buf buf;
+    char want[100];
+
+    update.retry = mrc_bytes_of(retries[_i].retry);
+    mrc_buf_init(&buf, 1000);
+    mrc_sse_add_event(&buf, &update);
+    snprintf(want, sizeof(want), "retry: %s\nid: i\ndata: \n\n", retries[_i].want);
+    ck_assert_bytes_eq(mrc_buf_bytes(&buf), want);
+    mrc_buf_free(&buf);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("update");
@@ -282,6 +384,9 @@ int main(void)
     tcase_add_test(tcase, reads_every_field);
     tcase_add_test(tcase, first_of_a_single_field_counts);
     tcase_add_loop_test(tcase, refuses_invalid_fields, 0, sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tcase, keeps_other_ids);
+    tcase_add_test(tcase, limits_the_length_of_ids);
+    tcase_add_test(tcase, imports_ids_that_older_versions_have_accepted);
     tcase_add_test(tcase, refuses_publications_past_the_limits);
     tcase_add_test(tcase, records_decode_to_the_same_update);
     tcase_add_test(tcase, refuses_truncated_records);
@@ -289,6 +394,7 @@ int main(void)
     tcase_add_test(tcase, ids_are_uuids_of_version_4);
     tcase_add_loop_test(sse, each_line_of_data_is_a_field, 0, sizeof(events) / sizeof(events[0]));
     tcase_add_test(sse, type_and_retry_are_fields);
+    tcase_add_loop_test(sse, retry_is_bounded, 0, sizeof(retries) / sizeof(retries[0]));
     suite_add_tcase(suite, tcase);
     suite_add_tcase(suite, sse);
     return unit_run(suite);

@@ -163,6 +163,24 @@ START_TEST(stored_update_is_the_newest_of_the_hub)
 }
 END_TEST
 
+/* No publisher can give such ids any more, but a history may hold them. */
+START_TEST(ids_of_an_old_history_are_cursors)
+{
+    struct hub_place place = hub_place_open(RING, &policy);
+    struct mrc_bytes topics[] = {mrc_bytes_of("a")};
+    struct mrc_publication publication = publication_to(topics, 1);
+    char *newest = NULL;
+
+    publication.update.id = mrc_bytes_of(" old\t");
+    ck_assert_int_eq(mrc_publication_store(&publication, place.hub, apr_time_now()), APR_SUCCESS);
+    ck_assert_int_eq(mrc_subscriber_peek(place.hub, publication.update.id, apr_time_now(), &newest),
+                     APR_SUCCESS);
+    ck_assert_str_eq(newest, " old\t");
+    free(newest);
+    hub_place_close(&place);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("publication");
@@ -177,6 +195,7 @@ int main(void)
     tcase_add_test(tcase, update_without_an_id_gets_a_new_one);
     tcase_add_test(tcase, update_keeps_the_id_of_its_publisher);
     tcase_add_test(tcase, stored_update_is_the_newest_of_the_hub);
+    tcase_add_test(tcase, ids_of_an_old_history_are_cursors);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
