@@ -14,6 +14,7 @@ from env.wait import wait_until
 pytestmark = pytest.mark.mpm("event")
 
 TOPIC = "https://example.com/a"
+PUBLISHER = "0123456789abcdef" * 4
 
 
 @pytest.fixture
@@ -243,3 +244,33 @@ def test_configtest_checks_urls_and_the_authoritys_file(httpd, jwks):
         result = httpd.configtest(f"MercureJwksCACertificateFile {path}\n")
         assert not result.ok and "MercureJwksCACertificateFile" in result.output and words in result.output, result
     assert httpd.configtest(config(httpd, jwks)).ok
+
+
+def test_configtest_opens_nothing_but_regular_files(httpd):
+    """A pipe would hold up whoever opens it, and its writer would find a reader."""
+    os.mkfifo(httpd.path("conf/pipe"))
+    os.mkdir(httpd.path("conf/folder"))
+    httpd.write("conf/large", "x" * (256 * 1024 + 1))
+    os.symlink("pipe", httpd.path("conf/link"))
+    texts = [hub(f"MercureKey {token.ISSUER} HS256 file:{{}}", keys=False),
+             hub("MercureLegacyKey HS256 file:{}", keys=False), "MercureJwksCACertificateFile {}\n"]
+    for name in ("conf/pipe", "conf/link", "conf/folder", "/dev/zero"):
+        for text in texts:
+            result = httpd.configtest(text.format(name))
+            assert not result.ok and "it is not a regular file" in result.output, (name, text, result)
+    for text in texts[:2]:
+        result = httpd.configtest(text.format("conf/large"))
+        assert not result.ok and "longer than 262144 bytes" in result.output, result
+    # A history does not go through a pipe either.
+    result = httpd.configtest(hub(f"MercureStore lmdb {httpd.path('conf/pipe')}"))
+    assert not result.ok and "is not a directory" in result.output
+    with pytest.raises(OSError):  # nobody reads
+        os.close(os.open(httpd.path("conf/pipe"), os.O_WRONLY | os.O_NONBLOCK))
+    # A pipe that takes the place of a file of a running server changes nothing.
+    httpd.write("conf/key", PUBLISHER)
+    httpd.start(hub(f"MercurePublisherKey {token.ISSUER} HS256 file:conf/key", keys=False))
+    httpd.expect_log(r"mercure:warn.*the key file .*/conf/key cannot be read \(.*\): the keys that were read before "
+                     "stay in force")
+    os.rename(httpd.path("conf/pipe"), httpd.path("conf/key"))
+    httpd.wait_log("stay in force")
+    assert status_of(httpd, token.publisher(key=PUBLISHER)) == 200

@@ -10,7 +10,6 @@
 
 #include "httpd.h"
 
-#include "apr_file_io.h"
 #include "apr_strings.h"
 #include "apr_uri.h"
 #include "http_config.h"
@@ -81,36 +80,45 @@ struct reading {
     unsigned flags;           /* more flags for mrc_keyset_parse() */
 };
 
+/* Why mrc_file_read() failed with STATUS, for a file of at most MAX_BYTES. */
+static const char *read_problem(apr_pool_t *pool, apr_status_t status, size_t max_bytes)
+{
+    char reason[120];
+
+    switch (status) {
+    case APR_EINVAL:
+        return "it is not a regular file";
+    case APR_EGENERAL:
+        return apr_psprintf(pool, "it is longer than %" APR_SIZE_T_FMT " bytes", max_bytes);
+    default:
+        return apr_pstrdup(pool, apr_strerror(status, reason, sizeof(reason)));
+    }
+}
+
 /* Reads a small file completely. NULL, or an error message. */
 static const char *read_file(apr_pool_t *pconf, const char *path, struct mrc_bytes *ret_content)
 {
-    apr_size_t room = MRC_KEYSET_MAX_BYTES + 1;
-    char *content, reason[120];
-    apr_size_t len = 0;
-    apr_file_t *file;
+    struct mrc_buf buf;
     apr_status_t status;
-    apr_pool_t *scratch;
 
-    apr_pool_create(&scratch, pconf);
-    content = apr_palloc(scratch, room);
-    status = apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT, scratch);
+    mrc_buf_init(&buf, MRC_KEYSET_MAX_BYTES);
+    status = mrc_file_read(path, &buf);
     if (status == APR_SUCCESS) {
-        status = apr_file_read_full(file, content, room, &len);
-        apr_file_close(file);
-        if (APR_STATUS_IS_EOF(status))
-            status = APR_SUCCESS;
+        struct mrc_bytes content = mrc_buf_bytes(&buf);
+
+        *ret_content = (struct mrc_bytes){
+            content.len ? apr_pmemdup(pconf, content.ptr, content.len) : "", content.len};
     }
+    if (buf.ptr)
+        OPENSSL_cleanse(buf.ptr, buf.cap);
+    mrc_buf_free(&buf);
     if (status == APR_SUCCESS)
-        *ret_content = (struct mrc_bytes){apr_pmemdup(pconf, content, len + 1), len};
-    OPENSSL_cleanse(content, len);
-    apr_pool_destroy(scratch);
-    if (status != APR_SUCCESS)
-        return apr_psprintf(pconf,
-                            "the key file %s cannot be read: %s. Create it, or correct the path "
-                            "(relative to ServerRoot, unless it begins with /) or the permissions "
-                            "of the file",
-                            path, apr_strerror(status, reason, sizeof(reason)));
-    return NULL;
+        return NULL;
+    return apr_psprintf(pconf,
+                        "the key file %s cannot be read: %s. Create it, or correct the path "
+                        "(relative to ServerRoot, unless it begins with /) or the permissions "
+                        "of the file",
+                        path, read_problem(pconf, status, MRC_KEYSET_MAX_BYTES));
 }
 
 /* A file is read once for all rows that name it, so that all of them have the same first version.
@@ -225,7 +233,6 @@ const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path)
     struct mrc_buf buf;
     int count = 0;
     apr_status_t status;
-    char reason[120];
 
     mrc_buf_init(&buf, CA_FILE_MAX_BYTES);
     status = mrc_file_read(path, &buf);
@@ -234,7 +241,7 @@ const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path)
     mrc_buf_free(&buf);
     if (status != APR_SUCCESS)
         return apr_psprintf(pool, "the file cannot be read: %s",
-                            apr_strerror(status, reason, sizeof(reason)));
+                            read_problem(pool, status, CA_FILE_MAX_BYTES));
     return count ? NULL : "the file contains no certificate in PEM format";
 }
 
