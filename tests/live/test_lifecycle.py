@@ -448,18 +448,20 @@ def test_other_files_in_the_runtime_directory_stay(httpd):
 def test_start_fails_in_a_read_only_runtime_directory(httpd):
     httpd.runtime_dir = "/proc"  # not even root can write there
     output = httpd.start_fails(hub())
-    assert "without its shared memory: cannot create" in output and "/proc" in output
+    assert "without their shared memory: cannot create" in output and "/proc" in output
     httpd.runtime_dir = httpd.path("run")
 
 
 @event_only
-def test_start_fails_under_a_small_file_size_limit(httpd, monkeypatch):
+def test_start_under_a_small_file_size_limit(httpd, monkeypatch):
+    """The server starts, and the hub answers 503."""
     if not shutil.which("prlimit"):
         pytest.skip("no prlimit")
     monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", "prlimit --fsize=4000000")
-    output = httpd.start_fails(hub())
-    assert "shared memory" in output and "ulimit -f" in output and httpd.runtime_dir in output
-    assert httpd.runtime_files() == []
+    httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: .*ulimit -f")
+    httpd.expect_log(r"mercure:error.*MRC0219")
+    httpd.start(hub())
+    assert httpd.publish(TOPIC, "x", status=503).header("Retry-After")
 
 
 @contextlib.contextmanager
@@ -478,11 +480,22 @@ def small_runtime_dir(httpd, size):
 
 
 @event_only
-def test_start_fails_on_a_full_file_system(httpd):
+def test_start_without_room_serves_the_rest(httpd):
+    """The server starts, the hub answers 503, and a reload that finds room opens the hub."""
     with small_runtime_dir(httpd, "2m"):
-        output = httpd.start_fails(hub())
-        assert "no room for" in output and "make room" in output and httpd.runtime_dir in output
-        assert httpd.runtime_files() == []
+        httpd.write("htdocs/index.html", "here")
+        httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: no room for .*make room")
+        httpd.expect_log(r"mercure:error.*MRC0219: the hub .* refuses all requests with 503")
+        httpd.start(hub())
+        assert httpd.get("/index.html").text == "here"
+        refused = httpd.publish(TOPIC, "x", status=503)
+        assert refused.header("Retry-After") and "does not serve the hub" in refused.json["detail"]
+        assert httpd.get(f"{PATH}?match=x", {"Accept": "text/plain"}).status == 503
+        subprocess.run(["mount", "-o", "remount,size=64m", httpd.runtime_dir], check=True)
+        httpd.graceful()
+        sent = publish(httpd, 1)
+        assert replay(httpd, 1) == sent
+        httpd.stop()
 
 
 @event_only

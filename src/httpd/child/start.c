@@ -62,7 +62,7 @@ static struct mrc_child_hub *process_hubs(apr_pool_t *pool, const apr_array_head
     for (int i = 0; i < hubs->nelts; i++) {
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
-        served[i].key = hub->key;
+        served[i].key = hub->is_down ? "" : hub->key; /* "": of no hub */
         served[i].policy = policy_of(hub);
         served[i].policy.paths = (const char *const *)hub->url_paths->elts;
         served[i].policy.paths_count = (size_t)hub->url_paths->nelts;

@@ -5,6 +5,7 @@
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
+#include "httpd/config/reload.h"
 #include "httpd/config/shape.h"
 #include "httpd/config/sizing.h"
 #include "store/history/dir.h"
@@ -30,8 +31,9 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
     const struct mrc_settings *settings = hub->settings;
     const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
 
+    /* At a reload, the directory is checked when it is opened. */
     if (settings->store_path && !settings->history_off)
-        return check_store(server, hub, where);
+        return mrc_reload_is_now() ? OK : check_store(server, hub, where);
     if (settings->history_off)
         return OK;
     if (settings->history_bytes == 0) {

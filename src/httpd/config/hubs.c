@@ -318,6 +318,16 @@ const apr_array_header_t *mrc_hubs_locations(server_rec *server)
     return server_conf(server)->locations;
 }
 
+void mrc_hubs_give_up(server_rec *main_server)
+{
+    server_conf(main_server)->has_given_up = true;
+}
+
+bool mrc_hubs_gave_up(server_rec *main_server)
+{
+    return server_conf(main_server)->has_given_up;
+}
+
 int64_t mrc_hubs_memory_bytes(server_rec *main_server)
 {
     return server_conf(main_server)->settings.memory_bytes;

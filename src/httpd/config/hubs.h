@@ -8,6 +8,8 @@
 #ifndef MRC_HTTPD_CONFIG_HUBS_H
 #define MRC_HTTPD_CONFIG_HUBS_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "http_config.h"
@@ -23,6 +25,7 @@ struct mrc_hub_conf {
     const struct mrc_settings *settings; /* those of scope hub are the same in all Locations */
     struct mrc_hub_shape shape;          /* the shared memory that it needs */
     const char *history_dir;             /* of its durable history; NULL: in memory */
+    bool is_down;                        /* the parent could not open it: no child serves it */
     apr_array_header_t *locations;       /* of struct mrc_location * */
     apr_array_header_t *paths;           /* of const char *: the paths of its Locations */
     apr_array_header_t *url_paths;       /* the same as url_path of struct mrc_location */
@@ -44,6 +47,7 @@ struct mrc_server_conf {
     struct mrc_settings settings;  /* of the directives of scope server */
     apr_array_header_t *locations; /* of struct mrc_location *, longest path first */
     apr_array_header_t *hubs;      /* of struct mrc_hub_conf *; only in the main server */
+    bool has_given_up;             /* the same: no child serves any hub */
 };
 
 /* For the module record. */
@@ -61,6 +65,10 @@ const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server);
 
 /* The Locations of SERVER, of struct mrc_location *, longest path first; NULL: none. */
 const apr_array_header_t *mrc_hubs_locations(server_rec *server);
+
+/* The parent could not open what all hubs need, so no child serves a hub of this configuration. */
+void mrc_hubs_give_up(server_rec *main_server);
+bool mrc_hubs_gave_up(server_rec *main_server);
 
 /* MercureMemory, in bytes; 0: no bound. */
 int64_t mrc_hubs_memory_bytes(server_rec *main_server);

@@ -15,6 +15,7 @@
 #include "http_config.h"
 
 #include "core/jose/keyset.h"
+#include "httpd/config/reload.h"
 #include "store/base/file.h"
 
 #define CATALOGUE_KEY "mod_mercure:keys"
@@ -36,20 +37,22 @@ struct mrc_key_sources_catalogue *mrc_key_sources_catalogue(apr_pool_t *pconf)
     catalogue->rows = apr_array_make(pconf, 4, sizeof(struct mrc_key_row *));
     catalogue->sources = apr_array_make(pconf, 4, sizeof(struct mrc_key_source));
     catalogue->specs = apr_array_make(pconf, 4, sizeof(struct mrc_document_spec));
+    catalogue->skipped = apr_array_make(pconf, 1, sizeof(const char *));
     apr_pool_userdata_setn(catalogue, CATALOGUE_KEY, apr_pool_cleanup_null, pconf);
     return catalogue;
 }
 
+static void forget_content(struct mrc_document_spec *spec)
+{
+    if (spec->content.len)
+        OPENSSL_cleanse((char *)spec->content.ptr, spec->content.len);
+    spec->content = (struct mrc_bytes){NULL, 0};
+}
+
 void mrc_key_sources_forget_contents(struct mrc_key_sources_catalogue *catalogue)
 {
-    for (int i = 0; i < catalogue->specs->nelts; i++) {
-        struct mrc_document_spec *spec =
-            &APR_ARRAY_IDX(catalogue->specs, i, struct mrc_document_spec);
-
-        if (spec->content.ptr)
-            OPENSSL_cleanse((char *)spec->content.ptr, spec->content.len);
-        spec->content = (struct mrc_bytes){NULL, 0};
-    }
+    for (int i = 0; i < catalogue->specs->nelts; i++)
+        forget_content(&APR_ARRAY_IDX(catalogue->specs, i, struct mrc_document_spec));
 }
 
 /*
@@ -253,6 +256,46 @@ static apr_status_t free_keys(void *keys)
     return APR_SUCCESS;
 }
 
+/* Whether a row has keys from the first version of DOCUMENT. */
+static bool has_keys(const struct mrc_key_sources_catalogue *catalogue, size_t document)
+{
+    for (int i = 0; i < catalogue->rows->nelts; i++) {
+        const struct mrc_key_row *row =
+            APR_ARRAY_IDX(catalogue->rows, i, const struct mrc_key_row *);
+
+        if (row->document == document && row->keys)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Passes over PROBLEM with SOURCE, if the server runs and the problem lies outside of the
+ * configuration text. A version of a file that no row can use is forgotten, so that the shared
+ * memory keeps the previous one.
+ */
+static bool skip(apr_pool_t *pconf, const char *source, const struct reading *reading,
+                 const char *problem)
+{
+    struct mrc_key_sources_catalogue *catalogue = mrc_key_sources_catalogue(pconf);
+    bool is_file = !strncmp(source, "file:", 5);
+
+    if (!mrc_reload_is_now() || (!is_file && strncmp(source, "env:", 4) != 0))
+        return false;
+    if (is_file && reading->document == MRC_KEY_ROW_FIXED)
+        return false; /* not a path */
+    if (is_file && !has_keys(catalogue, reading->document))
+        forget_content(
+            &APR_ARRAY_IDX(catalogue->specs, reading->document, struct mrc_document_spec));
+    APR_ARRAY_PUSH(catalogue->skipped, const char *) = apr_psprintf(
+        pconf, "%s. %s", problem,
+        is_file ? "The keys that this file had before stay in force; if it had none, no token of "
+                  "their issuer is accepted"
+                : "Until httpd is stopped and started with this variable, no token of its issuer "
+                  "is accepted");
+    return true;
+}
+
 static void add_row(apr_pool_t *pconf, const char *issuer, mrc_alg_set algs, unsigned flags,
                     struct mrc_keyset *keys, size_t document, const struct mrc_key_row **ret_row)
 {
@@ -288,11 +331,11 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
     if (mrc_alg_parse_list(mrc_bytes_of(algs), &error, &set) != MRC_OK)
         return apr_pstrdup(pconf, error.text);
     problem = read_source(pconf, source, set, &reading);
-    if (problem)
-        return problem;
-    if (reading.content.ptr &&
+    if (!problem && reading.content.ptr &&
         mrc_keyset_parse(reading.content, set, flags, &error, &keys) != MRC_OK)
-        return content_error(pconf, source, error.text);
+        problem = content_error(pconf, source, error.text);
+    if (problem && !skip(pconf, source, &reading, problem))
+        return problem;
     add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document, ret_row);
     return NULL;
 }
