@@ -1,5 +1,7 @@
 #include "httpd/child/this_child.h"
 
+#include <unistd.h>
+
 #include "ap_mpm.h"
 #include "scoreboard.h"
 
@@ -23,12 +25,25 @@ struct mrc_hub *mrc_this_child_hub(int index)
     return this_child ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
 }
 
+bool mrc_this_child_is_forked(void)
+{
+    return this_child && this_child->pid != getpid();
+}
+
+struct mrc_waiter *mrc_this_child_forked_waiter(void)
+{
+    return this_child->forked_waiter;
+}
+
 bool mrc_this_child_is_serving(void)
 {
     int generation = 0;
     int state = AP_MPMQ_RUNNING;
 
     if (!this_child || mrc_child_is_draining(this_child->child))
+        return false;
+    /* The child of a forked process has ended. */
+    if (mrc_this_child_is_forked() && getppid() != this_child->pid)
         return false;
     /* In a graceful restart, prefork only changes the generation and calls no hook in its children.
      */
