@@ -10,6 +10,7 @@ from env.hub import hub
 from env.wait import wait_until
 from test_lifecycle import TOPIC, publish, replay
 from test_programs import descriptors, programs
+from test_subscriptions import next_document, subscribers, watch
 
 pytestmark = pytest.mark.mpm("prefork")
 
@@ -86,6 +87,21 @@ def test_a_killed_process_leaves_its_place(httpd, itk):
         for stream in streams:
             stream.close()
         wait_until(lambda: connected(httpd) == ["0"], what="the places of the killed processes")
+
+
+def test_subscriptions_are_announced_when_they_begin_and_end(httpd, itk):
+    httpd.start(itk + hub("MercureSubscriptions On"))
+    watcher, own = watch(httpd)
+    for _ in range(3):
+        with httpd.subscribe([("match", TOPIC)]) as stream:
+            began = next_document(watcher)
+            assert began["match"] == TOPIC and began["active"]
+            assert {match for match, _ in subscribers(httpd)} >= {TOPIC}
+            stream.wait_comment()
+        ended = next_document(watcher)
+        assert ended["subscriber"] == began["subscriber"] and not ended["active"]
+    assert {subscriber for _, subscriber in subscribers(httpd)} == {own}
+    watcher.close()
 
 
 def test_a_stop_ends_streams(httpd, itk):

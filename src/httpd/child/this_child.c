@@ -6,6 +6,7 @@
 #include "scoreboard.h"
 
 #include "hub/child/child.h"
+#include "hub/hub/hub.h"
 
 /* NULL: this process serves no hub. */
 static const struct mrc_this_child *this_child;
@@ -20,14 +21,19 @@ struct mrc_child *mrc_this_child_get(void)
     return this_child ? this_child->child : NULL;
 }
 
-struct mrc_hub *mrc_this_child_hub(int index)
-{
-    return this_child ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
-}
-
 bool mrc_this_child_is_forked(void)
 {
     return this_child && this_child->pid != getpid();
+}
+
+struct mrc_hub *mrc_this_child_hub(int index)
+{
+    struct mrc_hub *hub = this_child ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
+
+    /* No announcer reads the queue there. */
+    if (hub && mrc_this_child_is_forked())
+        mrc_hub_set_presence_queue(hub, NULL);
+    return hub;
 }
 
 struct mrc_waiter *mrc_this_child_forked_waiter(void)
