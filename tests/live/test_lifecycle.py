@@ -3,6 +3,7 @@ import contextlib
 import glob
 import os
 import random
+import re
 import shutil
 import signal
 import stat
@@ -495,6 +496,30 @@ def test_start_without_room_serves_the_rest(httpd):
         httpd.graceful()
         sent = publish(httpd, 1)
         assert replay(httpd, 1) == sent
+        httpd.stop()
+
+
+@event_only
+def test_reload_with_more_hubs_than_there_is_room_for(httpd):
+    """The hubs that fit are served, the others answer 503, and configtest warns beforehand."""
+    paths = [f"/hub{n}" for n in range(5)]
+    few, many = "".join(map(lambda path: hub(path=path), paths[:2])), "".join(map(lambda path: hub(path=path), paths))
+    with small_runtime_dir(httpd, "80m"):
+        assert "MRC0117" not in httpd.configtest(few).output
+        httpd.start(few)
+        sent = [publish(httpd, 2, path=path) for path in paths[:2]]
+        result = httpd.configtest(many)
+        warning = re.search(r"MRC0117: the 5 hub\(s\) need (\d+) bytes of shared memory, and (\S+) has (\d+) bytes.*"
+                            "MercureHistory bytes=.*DefaultRuntimeDir", result.output)
+        assert result.ok and warning and int(warning[1]) > int(warning[3]) > 0, result
+        assert httpd.runtime_dir in warning[2]
+        httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: no room for \d+ bytes")
+        httpd.expect_log(r"mercure:error.*MRC0219: the hub /hub\d refuses all requests with 503")
+        for again in (httpd.graceful, httpd.graceful, httpd.restart):
+            again()
+            assert [read_all(httpd, path)[:2] for path in paths[:2]] == sent
+            served = [httpd.request("HEAD", f"{path}?match=x", {"Accept": "text/plain"}).status for path in paths]
+            assert served[:2] == [200] * 2 and 503 in served
         httpd.stop()
 
 
