@@ -17,6 +17,8 @@ EXPORTED = {"mercure_module"}
 WRITABLE = {
     # httpd writes the record's index and links when it loads the module.
     "mod_mercure.c": {"mercure_module"},
+    # The C library calls the handlers of pthread_atfork() without an argument.
+    "src/store/base/fork.c": {"fork_lock", "fork_once"},
     # The root of all state of a child process.
     "src/httpd/child/this_child.c": {"this_child"},
 }

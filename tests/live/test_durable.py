@@ -507,3 +507,27 @@ def test_history_in_memory_survives_many_faults_under_load(httpd, fault):
 def test_history_in_memory_survives_faults_under_load(httpd, fault):
     httpd.start(hub("MercureHistory count=0 bytes=64M"))
     check_faults(httpd, 3, FAULTS[fault])
+
+
+@pytest.mark.mpm("event", "prefork")
+def test_a_reload_without_the_directory_serves_the_rest(httpd):
+    """The hub whose directory cannot be used answers 503 until a reload finds that it can."""
+    here = hub(path="/here")
+    httpd.start(here)
+    file = httpd.write("conf/file", "x")
+    bad = hub(f"MercureStore lmdb {file}/hist", path="/there")
+    assert not httpd.configtest(here + bad).ok
+    httpd.expect_log(r"mercure:crit.*MRC0209: MercureStore lmdb: .*conf/file")
+    httpd.expect_log(r"mercure:error.*MRC0225: the hub .*/there refuses all requests with 503")
+    httpd.graceful(here + bad)
+    publish(httpd, 1, path="/here")
+    bearer = token.publisher(aud="https://hub.example/there")
+    assert httpd.publish("x", "1", token=bearer, path="/there", status=503).header("Retry-After")
+    assert httpd.get("/there?match=x", {"Accept": "text/plain"}).status == 503
+    os.unlink(file)
+    os.mkdir(file)
+    if os.getuid() == 0:
+        os.chmod(file, 0o777)
+    httpd.graceful()
+    sent = publish(httpd, 1, path="/there")
+    assert replay(httpd, 1, path="/there") == sent

@@ -16,6 +16,7 @@ from env.wait import wait_until
 pytestmark = pytest.mark.mpm("event")
 
 TOPIC = "https://example.com/a"
+PUBLISHER = "0123456789abcdef" * 4
 
 
 @pytest.fixture
@@ -298,3 +299,90 @@ def test_configtest_checks_urls_and_the_authoritys_file(httpd, jwks):
         result = httpd.configtest(f"MercureJwksCACertificateFile {path}\n")
         assert not result.ok and "MercureJwksCACertificateFile" in result.output and words in result.output, result
     assert httpd.configtest(config(httpd, jwks)).ok
+
+
+def test_configtest_opens_nothing_but_regular_files(httpd):
+    """A pipe would hold up whoever opens it, and its writer would find a reader."""
+    os.mkfifo(httpd.path("conf/pipe"))
+    os.mkdir(httpd.path("conf/folder"))
+    httpd.write("conf/large", "x" * (256 * 1024 + 1))
+    os.symlink("pipe", httpd.path("conf/link"))
+    texts = [hub(f"MercureKey {token.ISSUER} HS256 file:{{}}", keys=False),
+             hub("MercureLegacyKey HS256 file:{}", keys=False), "MercureJwksCACertificateFile {}\n"]
+    for name in ("conf/pipe", "conf/link", "conf/folder", "/dev/zero"):
+        for text in texts:
+            result = httpd.configtest(text.format(name))
+            assert not result.ok and "it is not a regular file" in result.output, (name, text, result)
+    for text in texts[:2]:
+        result = httpd.configtest(text.format("conf/large"))
+        assert not result.ok and "longer than 262144 bytes" in result.output, result
+    # A history does not go through a pipe either.
+    result = httpd.configtest(hub(f"MercureStore lmdb {httpd.path('conf/pipe')}"))
+    assert not result.ok and "is not a directory" in result.output
+    with pytest.raises(OSError):  # nobody reads
+        os.close(os.open(httpd.path("conf/pipe"), os.O_WRONLY | os.O_NONBLOCK))
+    # A pipe that takes the place of a file of a running server changes nothing.
+    httpd.write("conf/key", PUBLISHER)
+    httpd.start(hub(f"MercurePublisherKey {token.ISSUER} HS256 file:conf/key", keys=False))
+    httpd.expect_log(r"mercure:warn.*the key file .*/conf/key cannot be read \(.*\): the keys that were read before "
+                     "stay in force")
+    os.rename(httpd.path("conf/pipe"), httpd.path("conf/key"))
+    httpd.wait_log("stay in force")
+    assert status_of(httpd, token.publisher(key=PUBLISHER)) == 200
+
+
+@pytest.mark.mpm("event", "prefork")
+@pytest.mark.parametrize("how", ["missing", "short", "pipe", "large", "unreadable"])
+def test_a_reload_keeps_the_keys_of_a_bad_file(httpd, how):
+    """configtest refuses the configuration and a start fails; a server that runs keeps the keys, and says so."""
+    httpd.write("conf/key", PUBLISHER)
+    rows = [f"MercurePublisherKey {token.ISSUER} HS256 file:conf/key"]
+    httpd.start(hub(*rows, keys=False))
+    bearer = token.publisher(key=PUBLISHER)
+    assert status_of(httpd, bearer) == 200
+    os.unlink(httpd.path("conf/key"))
+    if how == "short":
+        httpd.write("conf/key", "short")
+    elif how == "pipe":
+        os.mkfifo(httpd.path("conf/key"))
+    elif how == "large":
+        httpd.write("conf/key", "x" * (256 * 1024 + 1))
+    elif how == "unreadable":
+        os.mkdir(httpd.path("conf/key"))
+    assert not httpd.configtest().ok
+    httpd.expect_log(r"mercure:error.*MRC0224: after this reload, .*conf/key.*keys that this file had before stay in")
+    # The children watch the file too.
+    httpd.expect_log(r"mercure:warn.*MRC0214.*stay in force", required=False)
+    httpd.graceful()
+    assert [status_of(httpd, bearer) for _ in range(8)] == [200] * 8
+    httpd.restart()
+    assert [status_of(httpd, bearer) for _ in range(8)] == [200] * 8
+    # A key that is good again is in force without a reload.
+    os.rename(httpd.path("conf/key"), httpd.path("conf/bad")) if how != "missing" else None
+    replace(httpd, "conf/key", PUBLISHER[::-1])
+    wait_status(httpd, token.publisher(key=PUBLISHER[::-1]), 200)
+    assert status_of(httpd, bearer) == 401
+
+
+def test_a_reload_with_new_keys_that_are_missing_serves_the_rest(httpd):
+    """A new Location whose key cannot be read has no keys; a variable cannot appear in a server that runs."""
+    httpd.start(hub())
+    good = token.publisher()
+    other = "/other"
+    httpd.expect_log(r"mercure:error.*MRC0224.*conf/new cannot be read: No such file")
+    httpd.expect_log(r"mercure:error.*MRC0224.*the environment variable MRC_NONE is not set")
+    httpd.expect_log(r"mercure:error.*MRC0224.*MercureJwksCACertificateFile conf/none.pem: the file cannot be read")
+    httpd.expect_log("mercure:warn.*MRC0214.*conf/new cannot be read", required=False)
+    httpd.graceful("MercureJwksCACertificateFile conf/none.pem\n" + hub() +
+                   hub("MercurePublisherKey https://a.example HS256 file:conf/new",
+                       "MercurePublisherKey https://b.example HS256 env:MRC_NONE", path=other))
+    assert [status_of(httpd, good) for _ in range(4)] == [200] * 4
+    for issuer in ("https://a.example", "https://b.example"):
+        bearer = token.publisher(key=PUBLISHER, iss=issuer, aud=f"https://hub.example{other}")
+        assert httpd.publish(TOPIC, "x", token=bearer, path=other, status=None).status == 503, issuer
+    httpd.write("conf/new", PUBLISHER)
+    bearer = token.publisher(key=PUBLISHER, iss="https://a.example", aud=f"https://hub.example{other}")
+    wait_until(lambda: httpd.publish(TOPIC, "x", token=bearer, path=other, status=None).status == 200,
+               what="the new key")
+    assert not httpd.configtest().ok
+    # A mistake in the text still ends httpd, as httpd has it: the text can be checked beforehand.

@@ -3,6 +3,7 @@ import contextlib
 import glob
 import os
 import random
+import re
 import shutil
 import signal
 import stat
@@ -448,18 +449,20 @@ def test_other_files_in_the_runtime_directory_stay(httpd):
 def test_start_fails_in_a_read_only_runtime_directory(httpd):
     httpd.runtime_dir = "/proc"  # not even root can write there
     output = httpd.start_fails(hub())
-    assert "without its shared memory: cannot create" in output and "/proc" in output
+    assert "without their shared memory: cannot create" in output and "/proc" in output
     httpd.runtime_dir = httpd.path("run")
 
 
 @event_only
-def test_start_fails_under_a_small_file_size_limit(httpd, monkeypatch):
+def test_start_under_a_small_file_size_limit(httpd, monkeypatch):
+    """The server starts, and the hub answers 503."""
     if not shutil.which("prlimit"):
         pytest.skip("no prlimit")
     monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", "prlimit --fsize=4000000")
-    output = httpd.start_fails(hub())
-    assert "shared memory" in output and "ulimit -f" in output and httpd.runtime_dir in output
-    assert httpd.runtime_files() == []
+    httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: .*ulimit -f")
+    httpd.expect_log(r"mercure:error.*MRC0225")
+    httpd.start(hub())
+    assert httpd.publish(TOPIC, "x", status=503).header("Retry-After")
 
 
 @contextlib.contextmanager
@@ -478,11 +481,46 @@ def small_runtime_dir(httpd, size):
 
 
 @event_only
-def test_start_fails_on_a_full_file_system(httpd):
+def test_start_without_room_serves_the_rest(httpd):
+    """The server starts, the hub answers 503, and a reload that finds room opens the hub."""
     with small_runtime_dir(httpd, "2m"):
-        output = httpd.start_fails(hub())
-        assert "no room for" in output and "make room" in output and httpd.runtime_dir in output
-        assert httpd.runtime_files() == []
+        httpd.write("htdocs/index.html", "here")
+        httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: no room for .*make room")
+        httpd.expect_log(r"mercure:error.*MRC0225: the hub .* refuses all requests with 503")
+        httpd.start(hub())
+        assert httpd.get("/index.html").text == "here"
+        refused = httpd.publish(TOPIC, "x", status=503)
+        assert refused.header("Retry-After") and "does not serve the hub" in refused.json["detail"]
+        assert httpd.get(f"{PATH}?match=x", {"Accept": "text/plain"}).status == 503
+        subprocess.run(["mount", "-o", "remount,size=64m", httpd.runtime_dir], check=True)
+        httpd.graceful()
+        sent = publish(httpd, 1)
+        assert replay(httpd, 1) == sent
+        httpd.stop()
+
+
+@event_only
+def test_reload_with_more_hubs_than_there_is_room_for(httpd):
+    """The hubs that fit are served, the others answer 503, and configtest warns beforehand."""
+    paths = [f"/hub{n}" for n in range(5)]
+    few, many = "".join(map(lambda path: hub(path=path), paths[:2])), "".join(map(lambda path: hub(path=path), paths))
+    with small_runtime_dir(httpd, "80m"):
+        assert "MRC0117" not in httpd.configtest(few).output
+        httpd.start(few)
+        sent = [publish(httpd, 2, path=path) for path in paths[:2]]
+        result = httpd.configtest(many)
+        warning = re.search(r"MRC0117: the 5 hub\(s\) need (\d+) bytes of shared memory, and (\S+) has (\d+) bytes.*"
+                            "MercureHistory bytes=.*DefaultRuntimeDir", result.output)
+        assert result.ok and warning and int(warning[1]) > int(warning[3]) > 0, result
+        assert httpd.runtime_dir in warning[2]
+        httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: no room for \d+ bytes")
+        httpd.expect_log(r"mercure:error.*MRC0225: the hub /hub\d refuses all requests with 503")
+        for again in (httpd.graceful, httpd.graceful, httpd.restart):
+            again()
+            assert [read_all(httpd, path)[:2] for path in paths[:2]] == sent
+            served = [httpd.request("HEAD", f"{path}?match=x", {"Accept": "text/plain"}).status for path in paths]
+            assert served[:2] == [200] * 2 and 503 in served
+        httpd.stop()
 
 
 @event_only

@@ -12,6 +12,9 @@
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach)
 {
     mrc_filters_remove_delaying(r);
+    /* A forked process has no dispatcher. */
+    if (mrc_this_child_is_forked())
+        return MRC_CHOICE_THREADED;
     /* Of a stream that leaves its thread, another thread writes the access log line. */
     if (!mrc_this_child_may_log_anywhere())
         return MRC_CHOICE_THREADED;

@@ -126,6 +126,21 @@ static apr_status_t open_connection(struct stream *stream)
     return status == APR_SUCCESS ? hold_signals(stream) : status;
 }
 
+/* A forked process uses the child's waiter, which belongs to the child. */
+static apr_status_t open_waiter(struct stream *stream)
+{
+    if (!mrc_this_child_is_forked())
+        return mrc_waiter_open(mrc_child_waiters(mrc_this_child_get()), &stream->waiter);
+    stream->waiter = mrc_this_child_forked_waiter();
+    return stream->waiter ? APR_SUCCESS : APR_ENOTIMPL;
+}
+
+static void close_waiter(struct stream *stream)
+{
+    if (!mrc_this_child_is_forked())
+        mrc_waiter_close(stream->waiter);
+}
+
 static bool is_signalled(const struct stream *stream)
 {
     sigset_t pending;
@@ -336,14 +351,14 @@ static enum mrc_end run(struct stream *stream)
 int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
 {
     struct stream stream = {.r = r, .subscriber = subscriber, .fd = -1, .signal_fd = -1};
-    apr_status_t status = mrc_waiter_open(mrc_child_waiters(mrc_this_child_get()), &stream.waiter);
+    apr_status_t status = open_waiter(&stream);
     enum mrc_end end = MRC_END_ERROR;
 
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
     if (status == APR_SUCCESS) {
         status = open_connection(&stream);
         if (status != APR_SUCCESS)
-            mrc_waiter_close(stream.waiter);
+            close_waiter(&stream);
     }
     stream.ends_us = mrc_subscriber_draw_end(subscriber, apr_time_now(), &stream.ends_why);
     if (status == APR_SUCCESS) {
@@ -351,7 +366,7 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
         stream.brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
         end = run(&stream);
         mrc_buf_free(&stream.out);
-        mrc_waiter_close(stream.waiter);
+        close_waiter(&stream);
     } else {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
                       "MRC0904: a stream cannot begin: this process has no descriptor or no memory "

@@ -14,11 +14,13 @@
 #include "httpd/child/keys.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/hub/hub.h"
 #include "hub/keys/keeper.h"
+#include "hub/stream/waiters.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
@@ -30,6 +32,9 @@ static apr_status_t stop_child(void *data)
 {
     const struct mrc_this_child *state = data;
 
+    if (state->pid != getpid())
+        return APR_SUCCESS; /* forked: the child goes on, and has the threads */
+    mrc_waiter_close(state->forked_waiter);
     mrc_keeper_stop(state->keeper);
     mrc_child_stop(state->child);
     mrc_jobs_stop(state->jobs); /* after the last jobs of the streams */
@@ -84,6 +89,8 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
         status = mrc_child_start(pchild, memory, mrc_spec_list(pchild, hubs), (size_t)hubs->nelts,
                                  (unsigned)mrc_hubs_server_settings(main_server)->dispatchers,
                                  getpid(), (uint64_t)generation, &state->child);
+    if (status == APR_SUCCESS && mrc_sizing_forks())
+        status = mrc_waiter_open(mrc_child_waiters(state->child), &state->forked_waiter);
     return status;
 }
 
@@ -91,6 +98,8 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
 static void give_up(server_rec *main_server, struct mrc_memory *memory,
                     struct mrc_this_child *state, apr_status_t status)
 {
+    if (state->child)
+        mrc_child_stop(state->child);
     mrc_keeper_stop(state->keeper);
     mrc_jobs_stop(state->jobs);
     mrc_token_cache_free(state->tokens);
@@ -111,6 +120,7 @@ void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_mem
 {
     apr_status_t status;
 
+    state->pid = getpid();
     state->sizing = mrc_sizing_compute();
     status = start_parts(pchild, main_server, memory, state);
     if (status != APR_SUCCESS) {

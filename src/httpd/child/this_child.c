@@ -1,9 +1,12 @@
 #include "httpd/child/this_child.h"
 
+#include <unistd.h>
+
 #include "ap_mpm.h"
 #include "scoreboard.h"
 
 #include "hub/child/child.h"
+#include "hub/hub/hub.h"
 
 /* NULL: this process serves no hub. */
 static const struct mrc_this_child *this_child;
@@ -18,9 +21,24 @@ struct mrc_child *mrc_this_child_get(void)
     return this_child ? this_child->child : NULL;
 }
 
+bool mrc_this_child_is_forked(void)
+{
+    return this_child && this_child->pid != getpid();
+}
+
 struct mrc_hub *mrc_this_child_hub(int index)
 {
-    return this_child ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
+    struct mrc_hub *hub = this_child ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
+
+    /* No announcer reads the queue there. */
+    if (hub && mrc_this_child_is_forked())
+        mrc_hub_set_presence_queue(hub, NULL);
+    return hub;
+}
+
+struct mrc_waiter *mrc_this_child_forked_waiter(void)
+{
+    return this_child->forked_waiter;
 }
 
 bool mrc_this_child_is_serving(void)
@@ -29,6 +47,9 @@ bool mrc_this_child_is_serving(void)
     int state = AP_MPMQ_RUNNING;
 
     if (!this_child || mrc_child_is_draining(this_child->child))
+        return false;
+    /* The child of a forked process has ended. */
+    if (mrc_this_child_is_forked() && getppid() != this_child->pid)
         return false;
     /* In a graceful restart, prefork only changes the generation and calls no hook in its children.
      */

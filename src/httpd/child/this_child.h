@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "httpd/config/sizing.h"
 
@@ -21,10 +22,12 @@ struct mrc_keeper;
 struct mrc_keyring;
 struct mrc_log_fields;
 struct mrc_mod_http2;
+struct mrc_waiter;
 struct mrc_token_cache;
 
 /* Lives in the child's pool, and so does everything it points to. */
 struct mrc_this_child {
+    pid_t pid;               /* of the process that called child_init */
     struct mrc_child *child; /* the hubs and their dispatchers */
     struct mrc_token_cache *tokens;
     struct mrc_keyring *keyring;
@@ -33,6 +36,7 @@ struct mrc_this_child {
     const struct mrc_log_fields *log_fields;
     struct mrc_interned_table *log_texts;
     struct mrc_jobs *jobs;
+    struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     bool may_log_anywhere;
     struct mrc_mod_http2 *http2;
 };
@@ -45,6 +49,16 @@ struct mrc_child *mrc_this_child_get(void);
 
 /* The hub with the number INDEX; NULL if this process does not serve it. */
 struct mrc_hub *mrc_this_child_hub(int index);
+
+/*
+ * Whether this is a process that mpm-itk has forked off the child for one connection. It has the
+ * memory and descriptors of the child, and none of its threads: no dispatcher, keeper or announcer.
+ * The child waits until it ends, and its threads go on.
+ */
+bool mrc_this_child_is_forked(void);
+
+/* In such a process: a waiter of the child, which the child's dispatcher wakes. */
+struct mrc_waiter *mrc_this_child_forked_waiter(void);
 
 /* Whether this process still serves; false as soon as the MPM wants it to end. */
 bool mrc_this_child_is_serving(void);

@@ -1,10 +1,13 @@
 #include "httpd/config/check.h"
 
+#include "http_config.h"
+#include "http_core.h"
 #include "http_log.h"
 
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
+#include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "store/history/dir.h"
@@ -33,8 +36,9 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 
     if (settings->history.off)
         return OK;
+    /* At a reload, the directory is checked when it is opened. */
     if (settings->store_path)
-        return check_store(server, hub, where);
+        return mrc_reload_is_now() ? OK : check_store(server, hub, where);
     if (settings->history.bytes == 0) {
         ap_log_error(
             STARTUP_ERROR, server,
@@ -128,6 +132,26 @@ static bool has_subscriptions(const apr_array_header_t *hubs)
     return false;
 }
 
+/* configtest: warns if the hubs do not fit into the runtime directory. A start and a reload report
+ * the hubs for which there is no room. */
+static void check_room(apr_pool_t *temp, server_rec *main_server, uint64_t need)
+{
+    const char *dir = ap_runtime_dir_relative(temp, "");
+    uint64_t room;
+
+    if (ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_CONFIG_TEST)
+        return;
+    room = mrc_memory_room(dir);
+    if (need > room)
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, main_server,
+                     "MRC0117: the %d hub(s) need %" APR_UINT64_T_FMT
+                     " bytes of shared memory, and %s has %" APR_UINT64_T_FMT
+                     " bytes for them. Hubs for which there is no room answer 503: lower "
+                     "MercureHistory bytes= or MercureLimit body=, or give DefaultRuntimeDir a "
+                     "larger file system",
+                     mrc_hubs_hubs(main_server)->nelts, need, dir, room);
+}
+
 int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
@@ -142,6 +166,7 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
                      error.text);
         return !OK;
     }
+    check_room(temp, main_server, need);
     if (bound == 0 || need <= (uint64_t)bound)
         return OK;
     ap_log_error(STARTUP_ERROR, main_server,

@@ -12,6 +12,7 @@
 #include "httpd/config/key_sources.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/playground_key.h"
+#include "httpd/config/reload.h"
 #include "httpd/config/settings.h"
 #include "store/history/history.h"
 
@@ -285,7 +286,11 @@ static const char *set_ca_file(cmd_parms *cmd, const struct mrc_directive *row,
         return one_error(cmd, row, argc, argv);
     path = ap_server_root_relative(cmd->pool, argv[0]);
     error = path ? mrc_key_sources_check_ca_file(cmd->pool, path) : "this is not a valid path";
-    if (error)
+    if (error && path && mrc_reload_is_now())
+        APR_ARRAY_PUSH(mrc_key_sources_catalogue(cmd->pool)->skipped, const char *) = apr_psprintf(
+            cmd->pool, "%s %s: %s. The JWK Sets that were fetched before stay in force", row->name,
+            argv[0], error);
+    else if (error)
         return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
     *(const char **)mrc_settings_field(settings, row->field) = path;
     mrc_settings_mark(settings, row->field);

@@ -324,6 +324,16 @@ const apr_array_header_t *mrc_hubs_locations(server_rec *server)
     return server_conf(server)->locations;
 }
 
+void mrc_hubs_give_up(server_rec *main_server)
+{
+    server_conf(main_server)->has_given_up = true;
+}
+
+bool mrc_hubs_gave_up(server_rec *main_server)
+{
+    return server_conf(main_server)->has_given_up;
+}
+
 const struct mrc_server_settings *mrc_hubs_server_settings(server_rec *main_server)
 {
     return &server_conf(main_server)->settings.server;

@@ -8,6 +8,8 @@
 #ifndef MRC_HTTPD_CONFIG_HUBS_H
 #define MRC_HTTPD_CONFIG_HUBS_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "http_config.h"
@@ -21,6 +23,7 @@ struct mrc_hub_conf {
     int index;                               /* the place in the list of hubs */
     const struct mrc_hub_settings *settings; /* the same in all Locations */
     struct mrc_hub_spec spec;                /* for the layers below; see config/spec.h */
+    bool is_down;                            /* the parent could not open it: no child serves it */
     apr_array_header_t *locations;           /* of struct mrc_location * */
     apr_array_header_t *paths;               /* of const char *: their paths, decoded */
     apr_array_header_t *url_paths;           /* of const char *: their url_path */
@@ -42,6 +45,7 @@ struct mrc_server_conf {
     struct mrc_settings settings;  /* for the directives of scope server */
     apr_array_header_t *locations; /* of struct mrc_location *, longest path first */
     apr_array_header_t *hubs;      /* of struct mrc_hub_conf *; only in the main server */
+    bool has_given_up;             /* the same: no child serves any hub */
 };
 
 /* For the module record. */
@@ -62,5 +66,9 @@ const apr_array_header_t *mrc_hubs_locations(server_rec *server);
 
 /* The settings of the whole server. */
 const struct mrc_server_settings *mrc_hubs_server_settings(server_rec *main_server);
+
+/* The parent could not open what all hubs need, so no child serves a hub of this configuration. */
+void mrc_hubs_give_up(server_rec *main_server);
+bool mrc_hubs_gave_up(server_rec *main_server);
 
 #endif

@@ -10,12 +10,12 @@
 
 #include "httpd.h"
 
-#include "apr_file_io.h"
 #include "apr_strings.h"
 #include "apr_uri.h"
 #include "http_config.h"
 
 #include "core/jose/keyset.h"
+#include "httpd/config/reload.h"
 #include "store/base/file.h"
 
 #define CATALOGUE_KEY "mod_mercure:keys"
@@ -37,20 +37,22 @@ struct mrc_key_sources_catalogue *mrc_key_sources_catalogue(apr_pool_t *pconf)
     catalogue->rows = apr_array_make(pconf, 4, sizeof(struct mrc_key_row *));
     catalogue->sources = apr_array_make(pconf, 4, sizeof(struct mrc_key_source));
     catalogue->specs = apr_array_make(pconf, 4, sizeof(struct mrc_document_spec));
+    catalogue->skipped = apr_array_make(pconf, 1, sizeof(const char *));
     apr_pool_userdata_setn(catalogue, CATALOGUE_KEY, apr_pool_cleanup_null, pconf);
     return catalogue;
 }
 
+static void forget_content(struct mrc_document_spec *spec)
+{
+    if (spec->content.len)
+        OPENSSL_cleanse((char *)spec->content.ptr, spec->content.len);
+    spec->content = (struct mrc_bytes){NULL, 0};
+}
+
 void mrc_key_sources_forget_contents(struct mrc_key_sources_catalogue *catalogue)
 {
-    for (int i = 0; i < catalogue->specs->nelts; i++) {
-        struct mrc_document_spec *spec =
-            &APR_ARRAY_IDX(catalogue->specs, i, struct mrc_document_spec);
-
-        if (spec->content.ptr)
-            OPENSSL_cleanse((char *)spec->content.ptr, spec->content.len);
-        spec->content = (struct mrc_bytes){NULL, 0};
-    }
+    for (int i = 0; i < catalogue->specs->nelts; i++)
+        forget_content(&APR_ARRAY_IDX(catalogue->specs, i, struct mrc_document_spec));
 }
 
 /*
@@ -81,36 +83,45 @@ struct reading {
     unsigned flags;           /* more flags for mrc_keyset_parse() */
 };
 
+/* Why mrc_file_read() failed with STATUS, for a file of at most MAX_BYTES. */
+static const char *read_problem(apr_pool_t *pool, apr_status_t status, size_t max_bytes)
+{
+    char reason[120];
+
+    switch (status) {
+    case APR_EINVAL:
+        return "it is not a regular file";
+    case APR_EGENERAL:
+        return apr_psprintf(pool, "it is longer than %" APR_SIZE_T_FMT " bytes", max_bytes);
+    default:
+        return apr_pstrdup(pool, apr_strerror(status, reason, sizeof(reason)));
+    }
+}
+
 /* Reads a small file completely. NULL, or an error message. */
 static const char *read_file(apr_pool_t *pconf, const char *path, struct mrc_bytes *ret_content)
 {
-    apr_size_t room = MRC_KEYSET_MAX_BYTES + 1;
-    char *content, reason[120];
-    apr_size_t len = 0;
-    apr_file_t *file;
+    struct mrc_buf buf;
     apr_status_t status;
-    apr_pool_t *scratch;
 
-    apr_pool_create(&scratch, pconf);
-    content = apr_palloc(scratch, room);
-    status = apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT, scratch);
+    mrc_buf_init(&buf, MRC_KEYSET_MAX_BYTES);
+    status = mrc_file_read(path, &buf);
     if (status == APR_SUCCESS) {
-        status = apr_file_read_full(file, content, room, &len);
-        apr_file_close(file);
-        if (APR_STATUS_IS_EOF(status))
-            status = APR_SUCCESS;
+        struct mrc_bytes content = mrc_buf_bytes(&buf);
+
+        *ret_content = (struct mrc_bytes){
+            content.len ? apr_pmemdup(pconf, content.ptr, content.len) : "", content.len};
     }
+    if (buf.ptr)
+        OPENSSL_cleanse(buf.ptr, buf.cap);
+    mrc_buf_free(&buf);
     if (status == APR_SUCCESS)
-        *ret_content = (struct mrc_bytes){apr_pmemdup(pconf, content, len + 1), len};
-    OPENSSL_cleanse(content, len);
-    apr_pool_destroy(scratch);
-    if (status != APR_SUCCESS)
-        return apr_psprintf(pconf,
-                            "the key file %s cannot be read: %s. Create it, or correct the path "
-                            "(relative to ServerRoot, unless it begins with /) or the permissions "
-                            "of the file",
-                            path, apr_strerror(status, reason, sizeof(reason)));
-    return NULL;
+        return NULL;
+    return apr_psprintf(pconf,
+                        "the key file %s cannot be read: %s. Create it, or correct the path "
+                        "(relative to ServerRoot, unless it begins with /) or the permissions "
+                        "of the file",
+                        path, read_problem(pconf, status, MRC_KEYSET_MAX_BYTES));
 }
 
 /* A file is read once for all rows that name it, so that all of them have the same first version.
@@ -225,7 +236,6 @@ const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path)
     struct mrc_buf buf;
     int count = 0;
     apr_status_t status;
-    char reason[120];
 
     mrc_buf_init(&buf, CA_FILE_MAX_BYTES);
     status = mrc_file_read(path, &buf);
@@ -234,7 +244,7 @@ const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path)
     mrc_buf_free(&buf);
     if (status != APR_SUCCESS)
         return apr_psprintf(pool, "the file cannot be read: %s",
-                            apr_strerror(status, reason, sizeof(reason)));
+                            read_problem(pool, status, CA_FILE_MAX_BYTES));
     return count ? NULL : "the file contains no certificate in PEM format";
 }
 
@@ -244,6 +254,46 @@ static apr_status_t free_keys(void *keys)
 {
     mrc_keyset_free(keys);
     return APR_SUCCESS;
+}
+
+/* Whether a row has keys from the first version of DOCUMENT. */
+static bool has_keys(const struct mrc_key_sources_catalogue *catalogue, size_t document)
+{
+    for (int i = 0; i < catalogue->rows->nelts; i++) {
+        const struct mrc_key_row *row =
+            APR_ARRAY_IDX(catalogue->rows, i, const struct mrc_key_row *);
+
+        if (row->document == document && row->keys)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Passes over PROBLEM with SOURCE, if the server runs and the problem lies outside of the
+ * configuration text. A version of a file that no row can use is forgotten, so that the shared
+ * memory keeps the previous one.
+ */
+static bool skip(apr_pool_t *pconf, const char *source, const struct reading *reading,
+                 const char *problem)
+{
+    struct mrc_key_sources_catalogue *catalogue = mrc_key_sources_catalogue(pconf);
+    bool is_file = !strncmp(source, "file:", 5);
+
+    if (!mrc_reload_is_now() || (!is_file && strncmp(source, "env:", 4) != 0))
+        return false;
+    if (is_file && reading->document == MRC_KEY_ROW_FIXED)
+        return false; /* not a path */
+    if (is_file && !has_keys(catalogue, reading->document))
+        forget_content(
+            &APR_ARRAY_IDX(catalogue->specs, reading->document, struct mrc_document_spec));
+    APR_ARRAY_PUSH(catalogue->skipped, const char *) = apr_psprintf(
+        pconf, "%s. %s", problem,
+        is_file ? "The keys that this file had before stay in force; if it had none, no token of "
+                  "their issuer is accepted"
+                : "Until httpd is stopped and started with this variable, no token of its issuer "
+                  "is accepted");
+    return true;
 }
 
 static void add_row(apr_pool_t *pconf, const char *issuer, mrc_alg_set algs, unsigned flags,
@@ -281,11 +331,11 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
     if (mrc_alg_parse_list(mrc_bytes_of(algs), &error, &set) != MRC_OK)
         return apr_pstrdup(pconf, error.text);
     problem = read_source(pconf, source, set, &reading);
-    if (problem)
-        return problem;
-    if (reading.content.ptr &&
+    if (!problem && reading.content.ptr &&
         mrc_keyset_parse(reading.content, set, flags, &error, &keys) != MRC_OK)
-        return content_error(pconf, source, error.text);
+        problem = content_error(pconf, source, error.text);
+    if (problem && !skip(pconf, source, &reading, problem))
+        return problem;
     add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document, ret_row);
     return NULL;
 }

@@ -18,6 +18,7 @@ struct mrc_key_sources_catalogue {
     apr_array_header_t *rows;    /* of struct mrc_key_row *, by their index */
     apr_array_header_t *sources; /* of struct mrc_key_source, by the number of their document */
     apr_array_header_t *specs;   /* of struct mrc_document_spec, the same */
+    apr_array_header_t *skipped; /* of const char *: problems that a reload passes over */
 };
 
 /* The longest URL of a JWK Set, in bytes. */
@@ -32,6 +33,9 @@ struct mrc_key_sources_catalogue *mrc_key_sources_catalogue(apr_pool_t *pconf);
  * nothing. ISSUER is NULL for keys of tokens of protocol 0.x. PCONF is the configuration's pool.
  * FLAGS are those of mrc_keyset_parse(). Returns NULL, or an error message with the fix; it names
  * the source, never the secret.
+ *
+ * At a reload, a file or a variable that cannot be used is no error: the row has no keys of its own
+ * then, so that the previous version of its file stays in force, and the catalogue has the problem.
  */
 const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const char *algs,
                                  const char *source, unsigned flags,

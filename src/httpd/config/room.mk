@@ -6,6 +6,7 @@ mod_mercure_la_SOURCES += \
 	%D%/key_sources.c %D%/key_sources.h \
 	%D%/origin.c %D%/origin.h \
 	%D%/playground_key.c %D%/playground_key.h \
+	%D%/reload.c %D%/reload.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/sizing.c %D%/sizing.h \
 	%D%/spec.c %D%/spec.h \

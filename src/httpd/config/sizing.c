@@ -58,6 +58,11 @@ static unsigned from_descriptors(unsigned threads)
     return limit.rlim_cur > others ? (unsigned)(limit.rlim_cur - others) : 0;
 }
 
+bool mrc_sizing_forks(void)
+{
+    return ap_find_linked_module("mpm_itk.c") != NULL;
+}
+
 struct mrc_sizing mrc_sizing_compute(void)
 {
     unsigned threads = (unsigned)query(AP_MPMQ_MAX_THREADS);
@@ -72,6 +77,8 @@ struct mrc_sizing mrc_sizing_compute(void)
     if (sizing.threaded_total == 0)
         sizing.threaded_total = 1;
     descriptors = from_descriptors(threads);
+    if (mrc_sizing_forks())
+        return sizing; /* all streams are threaded */
     sizing.dispatched_per_child = descriptors;
     if (query(AP_MPMQ_IS_ASYNC)) {
         double room = threads * find_factor(ap_conftree, DEFAULT_FACTOR) / 2;
@@ -135,6 +142,13 @@ void mrc_sizing_log(server_rec *main_server)
                      daemons, sizing.dispatched_per_child * (unsigned)daemons,
                      sizing.threaded_total);
         warn_of_async(main_server, &sizing);
+    } else if (mrc_sizing_forks()) {
+        ap_log_error(
+            APLOG_MARK, APLOG_NOTICE, 0, main_server,
+            "MRC0116: with mpm-itk, each stream takes a process of httpd until it ends, and this "
+            "configuration holds %u of them (a quarter of MaxRequestWorkers %d). Without mpm-itk, "
+            "the event MPM would hold thousands",
+            sizing.threaded_total, daemons);
     } else {
         ap_log_error(
             APLOG_MARK, APLOG_INFO, 0, main_server,

@@ -13,6 +13,7 @@
 #ifndef MRC_HTTPD_CONFIG_SIZING_H
 #define MRC_HTTPD_CONFIG_SIZING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "httpd.h"
@@ -38,5 +39,9 @@ uint64_t mrc_sizing_total(void);
 
 /* Logs the sizing, and the settings that limit it with their fixes. In post_config. */
 void mrc_sizing_log(server_rec *main_server);
+
+/* Whether connections are served by processes that mpm-itk forks off the children, which have no
+ * threads of ours: each stream takes such a process. */
+bool mrc_sizing_forks(void);
 
 #endif

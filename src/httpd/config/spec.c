@@ -119,10 +119,14 @@ void mrc_spec_fill(apr_pool_t *pool, const apr_array_header_t *hubs)
 
 const struct mrc_hub_spec *const *mrc_spec_list(apr_pool_t *pool, const apr_array_header_t *hubs)
 {
+    static const struct mrc_hub_spec none = {.shape = {.key = ""}};
     const struct mrc_hub_spec **specs = apr_palloc(pool, sizeof(*specs) * (hubs->nelts + 1));
 
-    for (int i = 0; i < hubs->nelts; i++)
-        specs[i] = &APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->spec;
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        specs[i] = hub->is_down ? &none : &hub->spec;
+    }
     return specs;
 }
 

@@ -16,7 +16,8 @@ struct mrc_hub_spec;
  */
 void mrc_spec_fill(apr_pool_t *pool, const apr_array_header_t *hubs);
 
-/* The specs, or the shapes in them, of the HUBS, in the same order; an array in POOL. */
+/* The specs, or the shapes in them, of the HUBS, in the same order; an array in POOL. The spec of a
+ * hub that is down has an empty key: no memory belongs to it. */
 const struct mrc_hub_spec *const *mrc_spec_list(apr_pool_t *pool, const apr_array_header_t *hubs);
 const struct mrc_hub_shape *const *mrc_spec_shapes(apr_pool_t *pool,
                                                    const apr_array_header_t *hubs);

@@ -8,6 +8,7 @@
 #include "core/jose/keyset.h"
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
+#include "httpd/config/key_sources.h"
 #include "hub/keys/keyring.h"
 
 APLOG_USE_MODULE(mercure);
@@ -68,7 +69,12 @@ static void warn_of_location(const struct mrc_location *location)
 void mrc_warnings_log(server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
+    const apr_array_header_t *skipped =
+        mrc_key_sources_catalogue(main_server->process->pconf)->skipped;
 
+    for (int i = 0; i < skipped->nelts; i++)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server, "MRC0224: after this reload, %s",
+                     APR_ARRAY_IDX(skipped, i, const char *));
     for (int i = 0; i < hubs->nelts; i++) {
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 

@@ -2,12 +2,15 @@
 
 #include "http_config.h"
 #include "http_core.h"
+#include "http_log.h"
 
+#include "httpd/base/module.h"
 #include "httpd/carrier/mod_http2.h"
 #include "httpd/child/start.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/check.h"
 #include "httpd/config/hubs.h"
+#include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "httpd/config/warnings.h"
@@ -16,6 +19,8 @@
 #include "hub/child/child.h"
 #include "hub/keys/keeper.h"
 #include "store/memory/memory.h"
+
+APLOG_USE_MODULE(mercure);
 
 int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                server_rec *main_server)
@@ -37,8 +42,15 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         return OK; /* httpd reads the configuration a first time, only to check it */
     if (!has_hubs && !mrc_retained_exists())
         return OK; /* without a hub, the module costs nothing */
-    if (mrc_retained_update(pconf, ptemp, main_server) != APR_SUCCESS)
-        return !OK;
+    if (mrc_retained_update(pconf, ptemp, main_server) != APR_SUCCESS) {
+        if (!mrc_reload_is_now())
+            return !OK;
+        mrc_hubs_give_up(main_server);
+        ap_log_error(
+            APLOG_MARK, APLOG_ERR, 0, main_server,
+            "MRC0226: all hubs refuse all requests with 503, for the reason above, until a "
+            "reload finds that it is gone. The rest of the server goes on");
+    }
     mrc_warnings_log(main_server);
     if (has_hubs)
         mrc_sizing_log(main_server);
@@ -59,7 +71,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     struct mrc_memory *memory = mrc_retained_memory();
     struct mrc_this_child *state;
 
-    if (!memory || mrc_hubs_hubs(main_server)->nelts == 0)
+    if (!memory || mrc_hubs_hubs(main_server)->nelts == 0 || mrc_hubs_gave_up(main_server))
         return;
     state = apr_pcalloc(pchild, sizeof(*state));
     state->http2 = mrc_mod_http2_create(pchild);

@@ -9,6 +9,7 @@
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
+#include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "store/history/dir.h"
@@ -96,7 +97,7 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
                              mrc_sizing_slots(), &error, ret_memory);
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
-                     "MRC0207: the server cannot start without its shared memory: %s", error.text);
+                     "MRC0207: the hubs cannot start without their shared memory: %s", error.text);
         return status;
     }
     retained = ap_retained_data_create(RETAINED_KEY, sizeof(*retained));
@@ -111,7 +112,8 @@ static void warn_of_history(void *main_server, const char *text)
                  "MRC0208: MercureStore lmdb: %s", text);
 }
 
-/* Opens and locks the directories of the durable histories. */
+/* Opens and locks the directories of the durable histories. At a reload, a hub whose directory
+ * cannot be used is down, and the others go on. */
 static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
                               const apr_array_header_t *hubs)
 {
@@ -121,26 +123,69 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
     };
     struct retained *retained = ap_retained_data_get(RETAINED_KEY);
     const char **names = apr_pcalloc(ptemp, sizeof(*names) * (hubs->nelts + 1));
+    struct mrc_hub_conf **durable = apr_pcalloc(ptemp, sizeof(*durable) * (hubs->nelts + 1));
+    bool *held = apr_pcalloc(ptemp, sizeof(*held) * (hubs->nelts + 1));
     struct mrc_error error = {""};
     apr_status_t status;
     size_t n = 0;
 
     for (int i = 0; i < hubs->nelts; i++) {
-        const char *name = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->spec.history_dir;
-
-        if (name)
-            names[n++] = name;
+        durable[n] = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+        names[n] = durable[n]->spec.history_dir;
+        if (names[n])
+            n++;
     }
     if (n == 0 && !retained->dirs)
         return APR_SUCCESS;
     if (!retained->dirs)
         retained->dirs = mrc_history_dirs_create(main_server->process->pool);
     status = mrc_history_dirs_reconcile(retained->dirs, names, n, &owner, warn_of_history,
-                                        main_server, &error);
+                                        main_server, &error, held);
+    if (status == APR_SUCCESS)
+        return APR_SUCCESS;
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server, "MRC0209: MercureStore lmdb: %s",
+                 error.text);
+    if (!mrc_reload_is_now())
+        return status;
+    for (size_t i = 0; i < n; i++)
+        durable[i]->is_down = !held[i];
+    return APR_SUCCESS;
+}
+
+/* Gives the hubs the shared memory of their configuration. A hub for which there is no room is
+ * down, and the others go on. */
+static void open_hubs(server_rec *main_server, apr_pool_t *ptemp, const apr_array_header_t *hubs,
+                      struct mrc_memory *memory)
+{
+    struct mrc_error error = {""};
+    apr_status_t status =
+        mrc_memory_reconcile(memory, mrc_spec_shapes(ptemp, hubs), (size_t)hubs->nelts, &error);
+
     if (status != APR_SUCCESS)
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server, "MRC0209: MercureStore lmdb: %s",
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server,
+                     "MRC0211: a hub has no shared memory: %s", error.text);
+    else if (*error.text)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "MRC0212: after this reload, %s",
                      error.text);
-    return status;
+    for (int i = 0; i < hubs->nelts; i++) {
+        struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        if (!mrc_memory_hub(memory, hub->spec.shape.key))
+            hub->is_down = true;
+    }
+}
+
+static void log_hubs_down(server_rec *main_server, const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, const struct mrc_hub_conf *);
+
+        if (hub->is_down)
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
+                         "MRC0225: the hub %s refuses all requests with 503, for the reason above, "
+                         "until a reload finds that it is gone",
+                         hub->label);
+    }
 }
 
 /* Copies the contents of the key files to the shared memory, where children find later versions. */
@@ -164,7 +209,6 @@ static apr_status_t share_keys(server_rec *main_server, apr_pool_t *pconf,
 apr_status_t mrc_retained_update(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
-    struct mrc_error error = {""};
     struct mrc_memory *memory;
     apr_status_t status = open_memory(main_server, ptemp, &memory);
 
@@ -172,15 +216,7 @@ apr_status_t mrc_retained_update(apr_pool_t *pconf, apr_pool_t *ptemp, server_re
         status = open_dirs(main_server, ptemp, hubs);
     if (status != APR_SUCCESS)
         return status;
-    status =
-        mrc_memory_reconcile(memory, mrc_spec_shapes(ptemp, hubs), (size_t)hubs->nelts, &error);
-    if (status != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, status, main_server,
-                     "MRC0211: the hubs cannot start without their shared memory: %s", error.text);
-        return status;
-    }
-    if (*error.text)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "MRC0212: after this reload, %s",
-                     error.text);
+    open_hubs(main_server, ptemp, hubs, memory);
+    log_hubs_down(main_server, hubs);
     return share_keys(main_server, pconf, memory);
 }

@@ -102,7 +102,8 @@ void mrc_hub_unlisten(struct mrc_hub *hub, struct mrc_matcher *const *matchers, 
 /* Counts that the stream of a subscriber begins. */
 void mrc_hub_begin(struct mrc_hub *hub);
 
-/* The queue for presences that end. Set it once, before there is a subscriber. */
+/* The queue for presences that end; NULL: no thread reads it, and they are announced where they
+ * end. Set it before there is a subscriber. */
 void mrc_hub_set_presence_queue(struct mrc_hub *hub, struct mrc_presence_queue *queue);
 struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub);
 

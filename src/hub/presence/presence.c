@@ -159,15 +159,6 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
 
 /* ---- ending -----------------------------------------------------------------------------------*/
 
-void mrc_presence_end(struct mrc_presence *presence)
-{
-    if (!presence)
-        return;
-    for (size_t i = 0; i < presence->count; i++)
-        mrc_roster_end(mrc_hub_roster(presence->hub), presence->id[i]);
-    mrc_presence_queue_post(mrc_hub_get_presence_queue(presence->hub), presence);
-}
-
 /*
  * Adds the end of the entry ID to EVENTS. Adds no event if the entry is broken, or larger than the
  * hub accepts, or an orphan whose child announced its end before it died.
@@ -249,6 +240,32 @@ apr_status_t mrc_presence_announce_ends(struct mrc_list *list)
         status = announce_some_ends(events, mrc_hub_roster(hub), list);
     mrc_presence_events_close(events);
     return status;
+}
+
+/* Announces the end of PRESENCE in this thread, once. */
+static void announce_end(struct mrc_presence *presence)
+{
+    struct mrc_list list = {.first = NULL};
+
+    mrc_list_append(&list, &presence->link);
+    mrc_presence_announce_ends(&list);
+    while (list.first)
+        free(mrc_list_take(&list));
+}
+
+void mrc_presence_end(struct mrc_presence *presence)
+{
+    struct mrc_presence_queue *queue;
+
+    if (!presence)
+        return;
+    for (size_t i = 0; i < presence->count; i++)
+        mrc_roster_end(mrc_hub_roster(presence->hub), presence->id[i]);
+    queue = mrc_hub_get_presence_queue(presence->hub);
+    if (queue)
+        mrc_presence_queue_post(queue, presence);
+    else
+        announce_end(presence);
 }
 
 /* Adopts orphans from *CURSOR on, as many as fit into one announcement, announces their ends, and

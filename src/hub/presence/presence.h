@@ -43,8 +43,8 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
                                 struct mrc_matcher *const *matchers, size_t count,
                                 const struct mrc_token *token, struct mrc_presence **ret_presence);
 
-/* Takes the subscriptions off the list, and hands PRESENCE to the announcer. Never blocks. Accepts
- * NULL. */
+/* Takes the subscriptions off the list, and hands PRESENCE to the announcer, which never blocks. In
+ * a process without an announcer it announces their end itself, once. Accepts NULL. */
 void mrc_presence_end(struct mrc_presence *presence);
 
 /*

@@ -1,12 +1,18 @@
 #include "store/base/fetch.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "core/base/buf.h"
 #include "mrc_config.h"
+#include "store/base/fork.h"
 
 /* The transfer of one document. */
 struct transfer {
@@ -24,6 +30,87 @@ struct mrc_fetcher {
     struct transfer transfers[MRC_FETCH_MAX_ACTIVE];
 };
 
+/* ---- Descriptors, which no program that httpd starts may inherit ------------------------------*/
+
+static curl_socket_t open_socket(void *unused, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* Whether FD is half of a socketpair() that programs inherit. Returns its inode; 0: it is not. */
+static ino_t pair_inode(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    struct stat st;
+
+    if (flags < 0 || flags & FD_CLOEXEC || fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode) ||
+        getpeername(fd, (struct sockaddr *)&address, &len) != 0 || address.ss_family != AF_UNIX)
+        return 0;
+    return st.st_ino;
+}
+
+/* Sets FD_CLOEXEC on FD, and on the other half if it is half of a pair: curl returns only the half
+ * that it reads. The system numbers the two halves one after the other. */
+static void keep_from_programs(int fd)
+{
+    ino_t inode = pair_inode(fd);
+    DIR *fds = inode ? opendir("/proc/self/fd") : NULL;
+    struct dirent *entry;
+
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    while (fds && (entry = readdir(fds))) {
+        int other = (int)strtol(entry->d_name, NULL, 10);
+        ino_t found = pair_inode(other);
+
+        if (found && (found == inode + 1 || found + 1 == inode))
+            fcntl(other, F_SETFD, FD_CLOEXEC);
+    }
+    if (fds)
+        closedir(fds);
+}
+
+/* A pool of transfers. curl_multi_init() takes the two lowest free descriptors for a pair that
+ * wakes it, so they are known beforehand. Only this thread may open descriptors meanwhile. */
+static CURLM *open_multi(void)
+{
+    int pair[2];
+    CURLM *multi;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return NULL;
+    close(pair[0]);
+    close(pair[1]);
+    mrc_fork_hold();
+    multi = curl_multi_init();
+    if (pair_inode(pair[0]))
+        keep_from_programs(pair[0]);
+    mrc_fork_release();
+    return multi;
+}
+
+/* Goes on with all transfers. While curl looks up a name, it has a pair for each lookup, which it
+ * reports only below FD_SETSIZE. A program that inherits one of the others can end its wait early.
+ */
+static void perform(CURLM *multi)
+{
+    fd_set reads, writes, unused_set;
+    int unused, max = -1;
+
+    FD_ZERO(&reads);
+    FD_ZERO(&writes);
+    FD_ZERO(&unused_set);
+    mrc_fork_hold();
+    curl_multi_perform(multi, &unused);
+    curl_multi_fdset(multi, &reads, &writes, &unused_set, &max);
+    for (int fd = 0; fd <= max; fd++) {
+        if (FD_ISSET(fd, &reads) && pair_inode(fd))
+            keep_from_programs(fd);
+    }
+    mrc_fork_release();
+}
+
 apr_status_t mrc_fetcher_create(const struct mrc_fetcher_args *args,
                                 struct mrc_fetcher **ret_fetcher)
 {
@@ -35,7 +122,7 @@ apr_status_t mrc_fetcher_create(const struct mrc_fetcher_args *args,
     if (!fetcher)
         return APR_ENOMEM;
     fetcher->args = *args;
-    fetcher->multi = curl_multi_init();
+    fetcher->multi = open_multi();
     fetcher->headers =
         curl_slist_append(NULL, "Accept: application/jwk-set+json, application/json");
     if (!fetcher->multi || !fetcher->headers) {
@@ -122,6 +209,7 @@ static void set_options(const struct mrc_fetcher *fetcher, struct transfer *tran
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, MRC_FETCH_CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, MRC_FETCH_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -194,9 +282,9 @@ void mrc_fetcher_turn(struct mrc_fetcher *fetcher, int wake_fd, int timeout_ms)
     CURLMsg *message;
     int unused;
 
-    curl_multi_perform(fetcher->multi, &unused);
+    perform(fetcher->multi);
     curl_multi_poll(fetcher->multi, &wake, 1, timeout_ms, &unused);
-    curl_multi_perform(fetcher->multi, &unused);
+    perform(fetcher->multi);
     while ((message = curl_multi_info_read(fetcher->multi, &unused))) {
         struct transfer *transfer = NULL;
 

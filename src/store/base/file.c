@@ -55,9 +55,15 @@ apr_status_t mrc_file_read(const char *path, struct mrc_buf *buf)
 {
     apr_status_t status;
     struct stat st;
-    /* O_NONBLOCK: opening a pipe must not block. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd;
 
+    /* Opening a pipe or a device may have an effect, so PATH is checked before. */
+    if (stat(path, &st) != 0)
+        return errno;
+    if (!S_ISREG(st.st_mode))
+        return APR_EINVAL;
+    /* It may have been replaced meanwhile: opening a pipe must not block. */
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return errno;
     if (fstat(fd, &st) != 0)

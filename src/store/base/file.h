@@ -26,8 +26,9 @@ bool mrc_file_stamp_eq(const struct mrc_file_stamp *a, const struct mrc_file_sta
 apr_status_t mrc_file_look(const char *path, struct mrc_file_stamp *ret_stamp);
 
 /*
- * Appends the content of the regular file PATH to BUF. Errors of the operating system; APR_EINVAL:
- * it is not a regular file; APR_ENOMEM; APR_EGENERAL: it is longer than BUF may be.
+ * Appends the content of the regular file PATH to BUF. Does not open anything else. Errors of the
+ * operating system; APR_EINVAL: it is not a regular file; APR_ENOMEM; APR_EGENERAL: it is longer
+ * than BUF may be.
  */
 apr_status_t mrc_file_read(const char *path, struct mrc_buf *buf);
 

@@ -1,6 +1,7 @@
 libmrcstore_la_SOURCES += \
 	%D%/fetch.c %D%/fetch.h \
 	%D%/file.c %D%/file.h \
+	%D%/fork.c %D%/fork.h \
 	%D%/futex.c %D%/futex.h \
 	%D%/lock.c %D%/lock.h \
 	%D%/record.h \

@@ -449,26 +449,29 @@ static apr_status_t hold(struct mrc_history_dirs *dirs, const char *name,
 apr_status_t mrc_history_dirs_reconcile(struct mrc_history_dirs *dirs, const char *const *names,
                                         size_t n, const struct mrc_history_owner *owner,
                                         mrc_history_warn_fn *warn, void *warn_ctx,
-                                        struct mrc_error *error)
+                                        struct mrc_error *error, bool *ret_held)
 {
+    apr_status_t result = APR_SUCCESS;
+
     for (struct held *held = dirs->first; held; held = held->next)
         held->wanted = false;
     for (size_t i = 0; i < n; i++) {
         struct held *held = find_held(dirs, names[i]);
-        struct mrc_error warning = {""};
+        struct mrc_error warning = {""}, problem = {""};
         apr_status_t status = APR_SUCCESS;
 
         if (held)
             held->wanted = true;
         else
-            status = hold(dirs, names[i], owner, &warning, error);
+            status = hold(dirs, names[i], owner, &warning, &problem);
         if (warning.text[0])
             warn(warn_ctx, warning.text);
-        if (status)
-            return status;
+        ret_held[i] = status == APR_SUCCESS;
+        if (status && !result)
+            result = mrc_status_set(error, status, "%s", problem.text);
     }
     drop_unwanted(dirs);
-    return APR_SUCCESS;
+    return result;
 }
 
 void mrc_history_dirs_close(struct mrc_history_dirs *dirs)

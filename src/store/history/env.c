@@ -16,6 +16,7 @@
 #include "apr_general.h"
 #include "apr_strings.h"
 
+#include "store/base/fork.h"
 #include "store/base/status.h"
 #include "store/history/files.h"
 
@@ -248,6 +249,25 @@ static int reserve_lock_file(const char *data_path)
     return err == EOPNOTSUPP || err == EINVAL ? 0 : err;
 }
 
+/*
+ * Opens the file and makes sure that no program that httpd starts inherits it: LMDB sets FD_CLOEXEC
+ * on its other descriptors, and leaves that of the data to the caller. fork() waits meanwhile, so
+ * that no other thread starts a program before the flag is set.
+ */
+static int open_unshared(MDB_env *env, const char *path, unsigned flags)
+{
+    int fd, rc;
+
+    mrc_fork_hold();
+    rc = mdb_env_open(env, path, flags, MODE);
+    if (!rc)
+        rc = mdb_env_get_fd(env, &fd);
+    if (!rc && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        rc = errno;
+    mrc_fork_release();
+    return rc;
+}
+
 static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_env,
                     struct mrc_history_dbs *ret_dbs)
 {
@@ -277,7 +297,7 @@ static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_
     if (!rc && options->read_only)
         rc = check_begun(env->path);
     if (!rc)
-        rc = mdb_env_open(opened, env->path, flags, MODE);
+        rc = open_unshared(opened, env->path, flags);
     if (!rc)
         rc = check_length(opened, env->path);
     if (!rc)

@@ -57,6 +57,11 @@ uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, un
     return sum;
 }
 
+uint64_t mrc_memory_room(const char *runtime_dir)
+{
+    return mrc_runtime_dir_room(runtime_dir);
+}
+
 /* ---- Opening ----------------------------------------------------------------------------------*/
 
 static apr_status_t make_key(char ret_key[MRC_RUNTIME_DIR_KEY_BYTES + 1])

@@ -43,6 +43,10 @@ struct mrc_memory;
 uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
                          struct mrc_error *error);
 
+/* The bytes that RUNTIME_DIR has for the memory of a server, with what is there now, which a reload
+ * uses again. UINT64_MAX: it cannot tell. */
+uint64_t mrc_memory_room(const char *runtime_dir);
+
 /*
  * Removes the files of dead servers from RUNTIME_DIR, which must exist. Then creates the control
  * segment and the notification descriptors for NSLOTS children: at least twice ServerLimit, because

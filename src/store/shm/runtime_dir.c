@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "store/shm/segment.h"
 
 #define PREFIX     "mercure-"
 #define CONTROL    ".control"
@@ -138,4 +141,29 @@ void mrc_runtime_dir_sweep(const char *dir)
     }
     remove_orphans(files); /* also those of the servers above */
     closedir(files);
+}
+
+uint64_t mrc_runtime_dir_room(const char *dir)
+{
+    char key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
+    DIR *files = opendir(dir);
+    struct dirent *entry;
+    struct statvfs fs;
+    struct stat st;
+    uint64_t room;
+
+    if (!files)
+        return UINT64_MAX;
+    if (fstatvfs(dirfd(files), &fs) != 0 || fs.f_blocks == 0) {
+        closedir(files);
+        return UINT64_MAX;
+    }
+    room = (uint64_t)fs.f_bavail * fs.f_frsize;
+    while ((entry = readdir(files))) {
+        if ((is_hub(entry->d_name, key) || is_control(entry->d_name, key)) &&
+            fstatat(dirfd(files), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            room += (uint64_t)st.st_blocks * 512;
+    }
+    closedir(files);
+    return room > MRC_SEGMENT_RESERVE_BYTES ? room - MRC_SEGMENT_RESERVE_BYTES : 0;
 }

@@ -6,6 +6,8 @@
 #ifndef MRC_STORE_SHM_RUNTIME_DIR_H
 #define MRC_STORE_SHM_RUNTIME_DIR_H
 
+#include <stdint.h>
+
 #define MRC_RUNTIME_DIR_KEY_BYTES  24 /* hexadecimal digits */
 #define MRC_RUNTIME_DIR_NAME_BYTES 64 /* the longest name, with its terminator */
 
@@ -21,5 +23,9 @@ void mrc_runtime_dir_hub_name(const char *key, unsigned number,
  * locked it; it notices that and tries another key.
  */
 void mrc_runtime_dir_sweep(const char *dir);
+
+/* The bytes that the file system of DIR has for segments, with those that segments there take now.
+ * UINT64_MAX: it cannot tell. */
+uint64_t mrc_runtime_dir_room(const char *dir);
 
 #endif

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "apr_portable.h"
@@ -31,6 +33,17 @@ static int write_zeros(int fd, uint64_t size)
     return 0;
 }
 
+/* Whether the file system of FD has room for SIZE bytes; true if it cannot tell. */
+static bool has_room(int fd, uint64_t size)
+{
+    uint64_t reserve = size < MRC_SEGMENT_RESERVE_BYTES ? 0 : MRC_SEGMENT_RESERVE_BYTES;
+    struct statvfs fs;
+
+    if (fstatvfs(fd, &fs) != 0 || fs.f_blocks == 0)
+        return true;
+    return size + reserve <= (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
 /*
  * Allocates SIZE bytes on the file system. Returns 0 or an errno. Checks the limit on file sizes
  * first, because a write beyond it raises a signal that ends the process.
@@ -45,6 +58,8 @@ static int allocate(int fd, uint64_t size)
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
         size > limit.rlim_cur)
         return EFBIG;
+    if (!has_room(fd, size))
+        return ENOSPC;
     do {
         err = posix_fallocate(fd, 0, (off_t)size);
     } while (err == EINTR);

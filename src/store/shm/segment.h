@@ -29,6 +29,10 @@ struct mrc_segment {
     apr_file_t *file; /* NULL: its descriptor was closed */
 };
 
+/* The room that a segment of at least this size leaves to others in its file system: httpd ends
+ * when it has no room for its own small files there, such as that of its process id. */
+#define MRC_SEGMENT_RESERVE_BYTES ((uint64_t)1 << 20)
+
 /*
  * Creates the file NAME (without a slash) in the directory DIR, with mode 0600, and maps SIZE
  * zeroed bytes of it for reading and writing. APR_EEXIST if there is such a file or link. On

@@ -4,6 +4,8 @@
 #include <glob.h>
 #include <stdio.h>
 
+#include "apr_strings.h"
+
 #include "history_unit.h"
 #include "store/history/dir.h"
 #include "store/history/files.h"
@@ -22,8 +24,13 @@ static apr_status_t reconcile(struct mrc_history_dirs *dirs, const char *const *
 {
     const struct mrc_history_owner owner = {getuid(), getgid()};
     struct mrc_error error = {""};
+    bool held[2] = {false, false};
+    apr_status_t status =
+        mrc_history_dirs_reconcile(dirs, names, n, &owner, count_warning, warnings, &error, held);
 
-    return mrc_history_dirs_reconcile(dirs, names, n, &owner, count_warning, warnings, &error);
+    for (size_t i = 0; i < n && !status; i++)
+        ck_assert(held[i]);
+    return status;
 }
 
 START_TEST(damage_is_found_and_set_aside)
@@ -89,11 +96,38 @@ START_TEST(unsuitable_places_are_refused)
 }
 END_TEST
 
+START_TEST(others_are_held_when_one_fails)
+{
+    struct mrc_history_dirs *dirs = mrc_history_dirs_create(pool);
+    struct mrc_history_dirs *other = mrc_history_dirs_create(pool);
+    const struct mrc_history_owner owner = {getuid(), getgid()};
+    const char *good = mrc_history_dir_name(pool, history_dir, "good");
+    const char *names[] = {
+        mrc_history_dir_name(pool, apr_pstrcat(pool, history_dir, "/no/such", NULL), "bad"), good};
+    struct mrc_error error = {""};
+    bool held[2] = {true, false};
+    int warnings = 0;
+
+    ck_assert_int_ne(
+        mrc_history_dirs_reconcile(dirs, names, 2, &owner, count_warning, &warnings, &error, held),
+        APR_SUCCESS);
+    ck_assert_ptr_nonnull(strstr(error.text, "/no/such"));
+    ck_assert(!held[0]);
+    ck_assert(held[1]);
+    /* It is locked. */
+    ck_assert_int_eq(reconcile(other, &good, 1, &warnings), APR_EBUSY);
+    mrc_history_dirs_close(dirs);
+    ck_assert_int_eq(reconcile(other, &good, 1, &warnings), APR_SUCCESS);
+    mrc_history_dirs_close(other);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dir");
     TCase *tcase = history_tcase(suite);
 
+    tcase_add_test(tcase, others_are_held_when_one_fails);
     tcase_add_test(tcase, damage_is_found_and_set_aside);
     tcase_add_test(tcase, unsuitable_places_are_refused);
     return unit_run(suite);

@@ -1,6 +1,9 @@
 /*
  * The LMDB environment: its map grows and its file is replaced while other processes have it open.
  */
+#include <dirent.h>
+#include <fcntl.h>
+
 #include "history_unit.h"
 #include "store/history/check.h"
 #include "store/history/env.h"
@@ -111,11 +114,55 @@ START_TEST(the_map_grows_and_the_file_is_replaced_under_others)
 }
 END_TEST
 
+/* The number of this process's descriptors of files in the directory, and of those that a program
+ * that it starts would inherit. */
+static int count_fds(int *ret_inherited)
+{
+    DIR *fds = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int count = 0;
+
+    *ret_inherited = 0;
+    ck_assert_ptr_nonnull(fds);
+    while ((entry = readdir(fds))) {
+        char target[1024] = "";
+
+        if (readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1) < 0 ||
+            strncmp(target, history_dir, strlen(history_dir)) != 0)
+            continue;
+        count++;
+        if (!(fcntl((int)strtol(entry->d_name, NULL, 10), F_GETFD) & FD_CLOEXEC))
+            (*ret_inherited)++;
+    }
+    closedir(fds);
+    return count;
+}
+
+START_TEST(programs_inherit_no_file)
+{
+    struct mrc_history_env *env = open_small();
+    struct mrc_error error = {""};
+    int inherited;
+
+    append_row(env, 1);
+    ck_assert_int_ge(count_fds(&inherited), 3); /* the data, the same for metadata, the lock */
+    ck_assert_int_eq(inherited, 0);
+    /* The next transaction opens the new file. */
+    ck_assert_msg(mrc_history_env_compact(env, &error) == APR_SUCCESS, "%s", error.text);
+    ck_assert_uint_eq(last_number(env), 1);
+    ck_assert_int_ge(count_fds(&inherited), 3);
+    ck_assert_int_eq(inherited, 0);
+    mrc_history_env_close(env);
+    ck_assert_int_eq(count_fds(&inherited), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("env");
     TCase *tcase = history_tcase(suite);
 
     tcase_add_test(tcase, the_map_grows_and_the_file_is_replaced_under_others);
+    tcase_add_test(tcase, programs_inherit_no_file);
     return unit_run(suite);
 }

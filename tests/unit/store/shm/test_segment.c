@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "store/shm/runtime_dir.h"
 #include "store/shm/segment.h"
 #include "store_unit.h"
 
@@ -138,7 +139,37 @@ START_TEST(the_limit_on_file_sizes_is_an_error)
 }
 END_TEST
 
-/* Mounts a file system of 64 KB in a mount namespace of its own; only root may do that. */
+/* These mount small file systems in a mount namespace of their own; only root may do that. */
+START_TEST(large_segments_leave_room_to_others)
+{
+    const char *dir = store_dir();
+    apr_pool_t *pool = store_pool();
+    struct mrc_segment segment = {.base = NULL};
+    struct mrc_error error = {""};
+
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", dir, "tmpfs", 0, "size=4m") != 0) {
+        fprintf(stderr, "# no mount is allowed here: not tested\n");
+        rmdir(dir);
+        return;
+    }
+    ck_assert_uint_eq(mrc_runtime_dir_room(dir), (4 << 20) - MRC_SEGMENT_RESERVE_BYTES);
+    ck_assert_int_eq(mrc_segment_create(pool, dir, "a", (3 << 20) + 4096, &error, &segment),
+                     ENOSPC);
+    ck_assert_int_eq(mrc_segment_create(pool, dir, "mercure-0123456789abcdef01234567.hub-1",
+                                        3 << 20, &error, &segment),
+                     APR_SUCCESS);
+    /* Those of a hub count as room. */
+    ck_assert_uint_eq(mrc_runtime_dir_room(dir), (4 << 20) - MRC_SEGMENT_RESERVE_BYTES);
+    mrc_segment_close(&segment);
+    ck_assert_int_eq(mrc_segment_create(pool, dir, "b", 65536, &error, &segment), APR_SUCCESS);
+    ck_assert_uint_eq(mrc_runtime_dir_room(dir), (4 << 20) - 65536 - MRC_SEGMENT_RESERVE_BYTES);
+    mrc_segment_close(&segment);
+    ck_assert_int_eq(umount2(dir, MNT_DETACH), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 START_TEST(a_full_disk_is_an_error)
 {
     const char *dir = store_dir();
@@ -175,6 +206,7 @@ int main(void)
     tcase_add_test(tcase, refuses_an_existing_file);
     tcase_add_test(tcase, opens_only_files_with_content);
     tcase_add_test(tcase, the_limit_on_file_sizes_is_an_error);
+    tcase_add_test(tcase, large_segments_leave_room_to_others);
     tcase_add_test(tcase, a_full_disk_is_an_error);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
