@@ -177,8 +177,7 @@ static void measure(const char *top, enum mode mode, unsigned threads, unsigned 
 {
     const struct mrc_hub_shape shape = {
         .key = "bench",
-        .history_count = 100000,
-        .history_bytes = 16 << 20,
+        .history = {.count = 100000, .bytes = 16 << 20},
         .ring_bytes = 4 << 20,
         .body_max_bytes = 1 << 20,
         .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES),

@@ -1,9 +1,11 @@
 /*
  * Runs a fuzz target without a fuzzer, or writes its seeds for a fuzzer:
  *
- *     replay                   runs the seeds from the vectors, and mutations of them, which are
- * the same each time; prints TAP replay FILE...           runs these inputs, such as those that a
- * fuzzer has found replay --write DIR       writes the seeds to DIR, one file for each
+ *     replay                 runs the seeds from the vectors, and mutations of them; prints TAP
+ *     replay FILE...         runs these inputs, such as those that a fuzzer has found
+ *     replay --write DIR     writes the seeds to DIR, one file for each
+ *
+ * The mutations are the same each time.
  */
 #include "fuzz.h"
 #include "vectors.h"

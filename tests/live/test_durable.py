@@ -500,7 +500,7 @@ def test_a_reload_without_the_directory_serves_the_rest(httpd):
     bad = hub(f"MercureStore lmdb {file}/hist", path="/there")
     assert not httpd.configtest(here + bad).ok
     httpd.expect_log(r"mercure:crit.*MRC0209: MercureStore lmdb: .*conf/file")
-    httpd.expect_log(r"mercure:error.*MRC0219: the hub .*/there refuses all requests with 503")
+    httpd.expect_log(r"mercure:error.*MRC0225: the hub .*/there refuses all requests with 503")
     httpd.graceful(here + bad)
     publish(httpd, 1, path="/here")
     bearer = token.publisher(aud="https://hub.example/there")

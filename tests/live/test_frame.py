@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -98,6 +99,22 @@ def test_what_httpd_says_where_the_processor_is_crowded_passes(httpd):
     assert_fails(httpd, "AH00046")
 
 
+def test_the_log_has_the_time_of_the_tests(httpd_in_kolkata):
+    """A line's time is that of a moment in the test, whatever time zone the tests run in."""
+    httpd_in_kolkata.start()
+    line = next(line for line in httpd_in_kolkata.lines(httpd_in_kolkata.error_log) if "resuming" in line)
+    assert httpd_in_kolkata._is_soon(line, [time.time() - 600], 600.1)
+
+
+@pytest.fixture
+def httpd_in_kolkata(monkeypatch, new_httpd):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield new_httpd()
+    monkeypatch.undo()
+    time.tzset()
+
+
 MACHINE_LINES = (
     ("ssl", "AH01882: Init: this version of mod_ssl was compiled against a newer library (OpenSSL 3.0.22 25 Aug 2026 "
             "(OpenSSL 3.0.19 27 Jan 2026), version currently loaded is 0x300000130) - may result in undefined or "
@@ -122,6 +139,7 @@ def test_warnings_about_the_machine_pass(httpd):
     "[security2:warn] [pid 1:tid 1] ModSecurity: Request body no files data length is larger than the limit",
     "[mercure:error] [pid 1:tid 1] [ssl:warn] AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
     "[core:warn] [pid 1:tid 1] AH00075: Failed to enable the 'httpready' Accept Filter",
+    "[mercure:warn] [pid 1:tid 1] AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
 ])
 def test_other_warnings_of_the_same_modules_fail(httpd, line):
     httpd.start()

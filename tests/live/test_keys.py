@@ -121,7 +121,7 @@ def test_jwk_set_may_come_late_and_rotate(httpd, jwks):
     first, second = Key("first"), Key("second")
     row = f"MercurePublisherKey {token.ISSUER} ES256 {jwks.url()}"
     httpd.expect_log(r"mercure:warn.*the JWK Set https://localhost:\d+/jwks cannot be fetched: .*"
-                     r"Until it can, no token of its issuer is accepted")
+                     r"No token of its issuer is accepted until then")
     assert httpd.configtest(config(httpd, jwks, row)).ok
     httpd.start()
     httpd.wait_log("cannot be fetched")
@@ -295,9 +295,9 @@ def test_a_reload_keeps_the_keys_of_a_bad_file(httpd, how):
     elif how == "unreadable":
         os.mkdir(httpd.path("conf/key"))
     assert not httpd.configtest().ok
-    httpd.expect_log(r"mercure:error.*MRC0218: after this reload, .*conf/key.*keys that this file had before stay in")
+    httpd.expect_log(r"mercure:error.*MRC0224: after this reload, .*conf/key.*keys that this file had before stay in")
     # The children watch the file too.
-    httpd.expect_log(r"mercure:warn.*MRC0214.*stay in force", required=False)
+    httpd.expect_log(r"mercure:warn.*MRC02(19|20).*stay in force", required=False)
     httpd.graceful()
     assert [status_of(httpd, bearer) for _ in range(8)] == [200] * 8
     httpd.restart()
@@ -314,10 +314,10 @@ def test_a_reload_with_new_keys_that_are_missing_serves_the_rest(httpd):
     httpd.start(hub())
     good = token.publisher()
     other = "/other"
-    httpd.expect_log(r"mercure:error.*MRC0218.*conf/new cannot be read: No such file")
-    httpd.expect_log(r"mercure:error.*MRC0218.*the environment variable MRC_NONE is not set")
-    httpd.expect_log(r"mercure:error.*MRC0218.*MercureJwksCACertificateFile conf/none.pem: the file cannot be read")
-    httpd.expect_log("mercure:warn.*MRC0214.*conf/new cannot be read", required=False)
+    httpd.expect_log(r"mercure:error.*MRC0224.*conf/new cannot be read: No such file")
+    httpd.expect_log(r"mercure:error.*MRC0224.*the environment variable MRC_NONE is not set")
+    httpd.expect_log(r"mercure:error.*MRC0224.*MercureJwksCACertificateFile conf/none.pem: the file cannot be read")
+    httpd.expect_log("mercure:warn.*MRC02(19|20).*conf/new cannot be read", required=False)
     httpd.graceful("MercureJwksCACertificateFile conf/none.pem\n" + hub() +
                    hub("MercurePublisherKey https://a.example HS256 file:conf/new",
                        "MercurePublisherKey https://b.example HS256 env:MRC_NONE", path=other))

@@ -460,7 +460,7 @@ def test_start_under_a_small_file_size_limit(httpd, monkeypatch):
         pytest.skip("no prlimit")
     monkeypatch.setenv("MERCURE_HTTPD_WRAPPER", "prlimit --fsize=4000000")
     httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: .*ulimit -f")
-    httpd.expect_log(r"mercure:error.*MRC0219")
+    httpd.expect_log(r"mercure:error.*MRC0225")
     httpd.start(hub())
     assert httpd.publish(TOPIC, "x", status=503).header("Retry-After")
 
@@ -486,7 +486,7 @@ def test_start_without_room_serves_the_rest(httpd):
     with small_runtime_dir(httpd, "2m"):
         httpd.write("htdocs/index.html", "here")
         httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: no room for .*make room")
-        httpd.expect_log(r"mercure:error.*MRC0219: the hub .* refuses all requests with 503")
+        httpd.expect_log(r"mercure:error.*MRC0225: the hub .* refuses all requests with 503")
         httpd.start(hub())
         assert httpd.get("/index.html").text == "here"
         refused = httpd.publish(TOPIC, "x", status=503)
@@ -514,7 +514,7 @@ def test_reload_with_more_hubs_than_there_is_room_for(httpd):
         assert result.ok and warning and int(warning[1]) > int(warning[3]) > 0, result
         assert httpd.runtime_dir in warning[2]
         httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: no room for \d+ bytes")
-        httpd.expect_log(r"mercure:error.*MRC0219: the hub /hub\d refuses all requests with 503")
+        httpd.expect_log(r"mercure:error.*MRC0225: the hub /hub\d refuses all requests with 503")
         for again in (httpd.graceful, httpd.graceful, httpd.restart):
             again()
             assert [read_all(httpd, path)[:2] for path in paths[:2]] == sent

@@ -17,6 +17,7 @@
 #include "store/shm/segment.h"
 #include "store_unit.h"
 
+#include "apr_strings.h"
 #include "apr_time.h"
 
 /* ---- random numbers ---------------------------------------------------------------------------*/
@@ -48,27 +49,29 @@ struct hub_place {
     struct mrc_hub *hub;
 };
 
-/* Opens a hub with a ring of RING_BYTES, and a history without further bounds. */
-static inline struct hub_place hub_place_open(uint64_t ring_bytes,
-                                              const struct mrc_hub_policy *policy)
+/* Opens a hub with the limits and the directory of SPEC, a ring of RING_BYTES, and a history
+ * without further bounds. */
+static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct mrc_hub_spec *spec)
 {
-    const struct mrc_hub_shape shape = {
+    struct hub_place place = {.dir = store_dir(), .pool = store_pool()};
+    struct mrc_hub_spec *copy = apr_pmemdup(place.pool, spec, sizeof(*copy));
+    struct mrc_error error = {""};
+
+    copy->shape = (struct mrc_hub_shape){
         .key = "hub",
         .ring_bytes = ring_bytes,
         .body_max_bytes = ring_bytes / 4,
-        .staging_bytes = policy->history_dir ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS,
-                                                                           MRC_STAGING_DATA_BYTES)
-                                             : 0,
+        .staging_bytes = spec->history_dir ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS,
+                                                                         MRC_STAGING_DATA_BYTES)
+                                           : 0,
     };
-    struct hub_place place = {.dir = store_dir(), .pool = store_pool()};
-    struct mrc_error error = {""};
 
     ck_assert_msg(mrc_notify_create(place.pool, HUB_SLOTS, &error, &place.notify) == APR_SUCCESS,
                   "%s", error.text);
-    ck_assert_msg(mrc_hub_segment_create(place.pool, place.dir, "hub", &shape, HUB_SLOTS, &error,
-                                         &place.segment) == APR_SUCCESS,
+    ck_assert_msg(mrc_hub_segment_create(place.pool, place.dir, "hub", &copy->shape, HUB_SLOTS,
+                                         &error, &place.segment) == APR_SUCCESS,
                   "%s", error.text);
-    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, policy, &error);
+    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, copy, &error);
     ck_assert_msg(place.hub != NULL, "%s", error.text);
     return place;
 }

@@ -12,7 +12,7 @@ cmd_bench() {
         return
         ;;
     all)
-        [ $# = 1 ] || die "bench all takes nothing more"
+        [ $# = 1 ] || die "bench all takes no arguments"
         bench_prepare
         for name in "${known[@]}"; do
             bench_part "$name"
@@ -23,7 +23,7 @@ cmd_bench() {
     esac
     case " ${known[*]} " in
     *" $1 "*) ;;
-    *) die "bench what? There are: ${known[*]}, all; or options, for the scenarios" ;;
+    *) die "bench has no part $1. There are: ${known[*]}, all; or options, for the scenarios" ;;
     esac
     bench_prepare
     bench_part "$@"
@@ -45,7 +45,7 @@ bench_scenarios() { # OPTION…
         /usr/bin/python3 "$src/tests/bench/bench.py" --build "$tree" "$@" 9>&-
 }
 
-# One after the other: what they measure is the time of a processor.
+# The parts run one after the other, because they measure processor time.
 bench_part() { # NAME [ARGUMENT…]
     local name=$1
     shift

@@ -1,6 +1,19 @@
 #!/usr/bin/env bash
 # A part of ./dev: Debian's packages.
-# shellcheck disable=SC2154 # ./dev sets what is not set here
+# shellcheck disable=SC2154 # ./dev sets the other variables
+
+# Runs apt-get with its output in the log NAME. Another apt-get may hold its locks for minutes, such as that of
+# unattended-upgrades on a machine that has just booted.
+apt_get() { # NAME ARGUMENT…
+    local log=$state/log/$1.log tries=60
+    shift
+    until logged "$log" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=10 "$@"; do
+        tries=$((tries - 1))
+        if [ $tries = 0 ] || ! grep -q 'Could not get lock' "$log"; then return 1; fi
+        step "waiting for another apt-get"
+        sleep "${apt_pause:-10}"
+    done
+}
 
 # Installs the Debian packages that are missing. Only root can, so another user gets their names.
 need() {
@@ -21,10 +34,10 @@ need() {
     fi
     say "installing packages: ${missing[*]}"
     step "updating apt's lists"
-    quietly apt-update apt-get update -qq
+    apt_get apt-update update || { show_log apt-update; die "apt-get update failed"; }
     step "downloading and unpacking"
-    quietly apt-install env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    apt_get apt-install install -y --no-install-recommends "${missing[@]}" ||
+        { show_log apt-install; die "apt-get install failed"; }
 }
 
 # The packages that a build needs, and PACKAGEs.
@@ -49,28 +62,26 @@ httpd_libraries() {
 # Upgrades the libraries of httpd that are older than what apt offers. Debian's apache2-bin accepts any libssl3
 # of the same ABI, but mod_ssl warns at every start when it was built with a newer one, and apt upgrades the
 # libraries of a new package only where the package asks for a newer version. apt's lists on the disk say
-# whether there is something to do; they are asked once for each set of installed versions. httpd works with
-# the old libraries, so a failure here does not end the command.
+# whether an upgrade exists; this checks them once for each set of installed versions. httpd works with the
+# old libraries, so a failure here does not end the command.
 update_libraries() {
-    local versions libraries old log=$state/log/apt-upgrade.log
-    local apt=(env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq -o Acquire::Retries=0
-        -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=60)
-    local upgrade=(install -y --only-upgrade --no-remove --no-install-recommends)
+    local versions libraries old
+    local upgrade=(-o Acquire::Retries=0 -o Acquire::http::Timeout=20
+        install -y --only-upgrade --no-remove --no-install-recommends)
     versions=$(httpd_libraries || :)
     if [ -z "$versions" ] || [ "$(cat "$state/libraries" 2>/dev/null)" = "$versions" ]; then
         return 0
     fi
     mapfile -t libraries < <(sed 's/ .*//; /^apache2-bin$/d' <<<"$versions")
-    mapfile -t old < <("${apt[@]}" "${upgrade[@]}" --simulate "${libraries[@]}" 2>/dev/null |
+    mapfile -t old < <(apt-get -qq --simulate "${upgrade[@]}" "${libraries[@]}" 2>/dev/null |
         sed -n 's/^Inst \([^ ]*\).*/\1/p')
     if [ ${#old[@]} != 0 ] && [ "$(id -u)" != 0 ]; then
-        say "older than apache2-bin expects; as root: apt-get install --only-upgrade ${old[*]}"
+        say "some packages are older than apache2-bin expects; as root: apt-get install --only-upgrade ${old[*]}"
     elif [ ${#old[@]} != 0 ]; then
         say "upgrading packages that are older than apache2-bin expects: ${old[*]}"
         upgrade+=("${libraries[@]}")
-        logged "$log" "${apt[@]}" "${upgrade[@]}" ||
-            { logged "$log" "${apt[@]}" update && logged "$log" "${apt[@]}" "${upgrade[@]}"; } ||
-            say "the upgrade failed ($log); everything works with the older packages too"
+        apt_get apt-upgrade "${upgrade[@]}" || { apt_get apt-update update && apt_get apt-upgrade "${upgrade[@]}"; } ||
+            say "the upgrade failed ($state/log/apt-upgrade.log); everything works with the older packages too"
         versions=$(httpd_libraries || :)
     fi
     printf '%s\n' "$versions" >"$state/libraries"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A part of ./dev: shows what it does, and keeps the output of commands in logs.
-# shellcheck disable=SC2154 # ./dev sets what is not set here
+# A part of ./dev: shows the current step, and keeps the output of commands in logs.
+# shellcheck disable=SC2154 # ./dev sets the other variables
 
-# On a terminal one line shows what is going on, and is written over; elsewhere each step is a line of its own.
+# On a terminal, one line shows the current step, and is overwritten by the next; elsewhere each step gets a line.
 in_place=''
 if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then in_place=1; fi
 
@@ -10,15 +10,15 @@ show() { # TEXT, or nothing to clear the line
     if [ -n "$in_place" ]; then printf '\r%s\033[K' "$*" >&2; fi
 }
 
-# step LABEL [TOTAL NOUN REGEX]: the next command of quietly does LABEL. Each line of its log that REGEX matches
-# is one of TOTAL NOUNs that are done.
+# step LABEL [TOTAL NOUN REGEX]: LABEL describes the next command of quietly. Each line of its log that REGEX
+# matches is one of TOTAL NOUNs that are done.
 step() {
     steps=("$@")
     if [ -z "$in_place" ]; then say "$1${2:+ $2 $3}"; fi
 }
 steps=()
 
-# Shows the step that writes to LOG, until the caller ends it, or is gone.
+# Shows the step that writes to LOG, until the caller ends this function, or the caller itself ends.
 watch() { # LOG LABEL [TOTAL NOUN REGEX]
     local start=$SECONDS text
     while kill -0 $$ 2>/dev/null; do
@@ -32,15 +32,17 @@ watch() { # LOG LABEL [TOTAL NOUN REGEX]
 
 # quietly NAME COMMAND…: runs COMMAND with its output in the log NAME, which is shown when COMMAND fails.
 quietly() {
-    local log=$state/log/$1.log status=0
+    local name=$1 status=0
     shift
-    logged "$log" "$@" || status=$?
-    if [ "$status" != 0 ]; then
-        tail -n 80 "$log" >&2
+    logged "$state/log/$name.log" "$@" || {
+        status=$?
+        show_log "$name"
         say "dev: failed with status $status: $*"
-    fi
+    }
     return "$status"
 }
+
+show_log() { tail -n 80 "$state/log/$1.log" >&2; }
 
 # Runs COMMAND with its output in LOG; shows the step, if there is one, in the meantime.
 logged() { # LOG COMMAND…

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A part of ./dev: a hub in the foreground.
-# shellcheck disable=SC2154 # ./dev sets what is not set here
+# shellcheck disable=SC2154 # ./dev sets the other variables
 
 random_key() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
@@ -8,19 +8,21 @@ listens() { # HOST PORT
     (exec 3<>"/dev/tcp/${1//[\[\]]/}/$2") 2>/dev/null
 }
 
-# The algorithm and the secret that sign tokens of ROLE; nothing where the key is another than a secret.
+# The secret that signs tokens of ROLE, and its algorithm; nothing where the key is not a secret.
 secret_of() { # PUBLISHER or SUBSCRIBER
     local key=MERCURE_$1_JWT_KEY alg=MERCURE_$1_JWT_ALG
-    local file=${key}_FILE text=${!key-}
-    if [ -n "${!file-}" ]; then text=$(cat "${!file}" 2>/dev/null || :); fi
-    case ${!alg:-HS256}:$text in
-    *:*-----BEGIN\ * | *:"{"*) ;;
-    HS256* | HS384* | HS512*) printf '%s %.5s' "$text" "${!alg:-HS256}" ;;
+    local file=${key}_FILE secret=${!key-}
+    if [ -n "${!file-}" ]; then secret=$(cat "${!file}" 2>/dev/null || :); fi
+    case $secret in
+    '' | *'-----BEGIN '* | '{'*) return 0 ;;
+    esac
+    case ${!alg:-HS256} in
+    HS256* | HS384* | HS512*) printf '%s %.5s' "$secret" "${!alg:-HS256}" ;;
     esac
 }
 
-# A token signed with SECRET, for 24 hours. It holds only what a hub asks for, so it is half as long as one of
-# mercure-token, which also has the claims that RFC 9068 wants for other uses.
+# A token signed with SECRET, for 24 hours. It has only the claims that a hub checks, so it is half as long as
+# one of mercure-token, which also has the claims that RFC 9068 requires for other uses.
 mint() { # ALGORITHM SECRET ISSUER AUDIENCE ACTION…
     SECRET=$2 perl -MDigest::SHA=hmac_sha256,hmac_sha384,hmac_sha512 -MMIME::Base64=encode_base64url -e '
         my ($alg, $issuer, $audience, @actions) = @ARGV;
@@ -33,11 +35,12 @@ mint() { # ALGORITHM SECRET ISSUER AUDIENCE ACTION…
     ' "$1" "${@:3}"
 }
 
-# How to use the hub at URL with TOKEN, which grants ACTIONS. Without TOKEN the keys of the hub sign none.
+# Explains how to use the hub at URL with TOKEN, which grants ACTIONS. Without TOKEN, this script cannot sign
+# one with the keys of the hub.
 greeting() { # URL [TOKEN ACTION…]
     local url=$1 token=${2-} actions=" ${*:3} " curl=curl topic=https://example.com/news bearer='' reader=''
     if [ -n "${http_proxy-}${all_proxy-}${ALL_PROXY-}" ]; then curl+=" --noproxy '*'"; fi
-    case $url in https:*) curl+=' -k' ;; esac # the certificate may be anybody's
+    case $url in https:*) curl+=' -k' ;; esac # curl may not trust the certificate
     if [ -n "$token" ]; then bearer="-H 'Authorization: Bearer $token' "; fi
     if [ "$MERCURE_ALLOW_ANONYMOUS" != 1 ] && [[ $actions = *' subscribe '* ]]; then reader=$bearer; fi
 
@@ -59,7 +62,7 @@ greeting() { # URL [TOKEN ACTION…]
     printf '\nCtrl-C ends the hub.\n'
 }
 
-# Passes on what the hub says. GREETING comes when it serves and has said so, which ends with AH00094.
+# Passes on the log of the hub. Prints GREETING when the hub serves: after the line AH00094, the last of its start.
 relay() { # GREETING
     trap '' INT TERM HUP USR1 PIPE
     local line
@@ -76,8 +79,65 @@ relay() { # GREETING
     cat >&2 || cat >/dev/null # the terminal may be gone
 }
 
+# The settings of the hub that a caller has not made, in the environment.
+hub_settings() { # LISTEN HOST
+    local key variable
+    # One key for both roles, so one token is enough. A role with a key of its caller shares none.
+    key=$(random_key)
+    if [ -z "${MERCURE_PUBLISHER_JWT_KEY-}${MERCURE_PUBLISHER_JWT_KEY_FILE-}" ]; then
+        export MERCURE_PUBLISHER_JWT_KEY=$key
+    fi
+    if [ -z "${MERCURE_SUBSCRIBER_JWT_KEY-}${MERCURE_SUBSCRIBER_JWT_KEY_FILE-}" ]; then
+        export MERCURE_SUBSCRIBER_JWT_KEY=$key
+    fi
+    # The playground gives a token that grants everything to any client, so only clients of this machine may reach it.
+    case $1:$2 in
+    0.0.0.0:* | '[::]:'* | :*) ;;
+    *:127.* | *:localhost | *:'[::1]') : "${MERCURE_PLAYGROUND:=1}" ;;
+    esac
+    : "${MERCURE_TRUSTED_ISSUERS:=https://dev.example}" "${MERCURE_ALLOW_ANONYMOUS:=1}" "${MERCURE_PLAYGROUND:=0}"
+    : "${MERCURE_DEBUGGER:=1}" "${MERCURE_METRICS:=1}"
+    export MERCURE_TRUSTED_ISSUERS MERCURE_ALLOW_ANONYMOUS MERCURE_PLAYGROUND MERCURE_DEBUGGER MERCURE_METRICS
+    # The hub runs in another folder.
+    for variable in MERCURE_{PUBLISHER,SUBSCRIBER}_JWT_KEY_FILE MERCURE_TLS_{CERT,KEY} MERCURE_DATA_DIR; do
+        case ${!variable-} in
+        '' | /*) ;;
+        *) export "$variable=$PWD/${!variable}" ;;
+        esac
+    done
+    # Hubs that run beside each other have histories of their own.
+    if [ -z "${MERCURE_DATA_DIR-}" ] && [ "${MERCURE_STORE-lmdb}" != memory ]; then
+        export MERCURE_DATA_DIR=$state/history/${1//[^0-9A-Za-z.]/_}
+        mkdir -p "$MERCURE_DATA_DIR"
+        if [ "$(id -u)" = 0 ]; then chown www-data: "$MERCURE_DATA_DIR"; fi
+    fi
+}
+
+# Runs COMMAND, a mercure-hub, until it ends by itself or by a signal to ./dev; returns its status.
+serve() { # GREETING COMMAND…
+    local relay hub status=0
+    if [ -n "$in_place" ]; then show "starting the hub"; else say "starting the hub"; fi
+    exec 3> >(relay "$1")
+    relay=$!
+    "${@:2}" </dev/null 2>&3 3>&- &
+    hub=$!
+    # shellcheck disable=SC2064 # this hub
+    trap "kill -TERM $hub 2>/dev/null || :" TERM INT HUP
+    # shellcheck disable=SC2064
+    trap "kill -USR1 $hub 2>/dev/null || :" USR1
+    wait "$hub" || status=$?
+    # A signal ends wait early.
+    while kill -0 "$hub" 2>/dev/null; do
+        status=0
+        wait "$hub" || status=$?
+    done
+    exec 3>&-
+    wait "$relay" || :
+    return "$status"
+}
+
 cmd_run() {
-    local listen=127.0.0.1:8080 host name port url key token='' actions=() drop=() variable relay hub status=0
+    local listen=127.0.0.1:8080 host name port url key token='' actions=() drop=()
     case $#:${1-} in
     0:) ;;
     2:--listen) listen=$2 ;;
@@ -92,12 +152,12 @@ cmd_run() {
     '[::]') host='[::1]' ;;
     esac
     url=http${MERCURE_TLS_CERT:+s}://$host:$port/.well-known/mercure
-    # httpd takes no IPv6 address as its name.
+    # httpd accepts no IPv6 address as its name.
     name=${host/#\[*/localhost}
     if [ "$(id -u)" = 0 ] && ! id www-data >/dev/null 2>&1; then
-        die "there is no user www-data: update-passwd makes it"
+        die "there is no user www-data: create it with update-passwd"
     fi
-    # What answers at the address must be this hub.
+    # No other server may answer at the address.
     if listens "$host" "$port"; then
         die "something listens at $host:$port already: end it, or run with --listen ADDRESS:ANOTHER-PORT"
     fi
@@ -106,77 +166,20 @@ cmd_run() {
     need_build curl
     build default --enable-werror
     mkdir -p "$state/tmp"
-
-    : "${MERCURE_TRUSTED_ISSUERS:=https://dev.example}"
-    # One key for both roles, so one token is enough; or a random one for the role that has none.
-    key=$(random_key)
-    if [ -z "${MERCURE_PUBLISHER_JWT_KEY-}${MERCURE_PUBLISHER_JWT_KEY_FILE-}" ]; then
-        MERCURE_PUBLISHER_JWT_KEY=$key
-    fi
-    if [ -z "${MERCURE_SUBSCRIBER_JWT_KEY-}${MERCURE_SUBSCRIBER_JWT_KEY_FILE-}" ]; then
-        MERCURE_SUBSCRIBER_JWT_KEY=$key
-    fi
-    : "${MERCURE_ALLOW_ANONYMOUS:=1}"
-    # The playground gives a token that grants all to whoever asks: only where nobody else can.
-    case $host in
-    127.* | localhost | '[::1]')
-        case $listen in
-        0.0.0.0:* | '[::]:'* | :*) ;;
-        *) : "${MERCURE_PLAYGROUND:=1}" ;;
-        esac
-        ;;
-    esac
-    : "${MERCURE_PLAYGROUND:=0}" "${MERCURE_DEBUGGER:=1}" "${MERCURE_METRICS:=1}"
+    hub_settings "$listen" "$host"
     key=$(secret_of PUBLISHER)
     if [ -n "$key" ]; then
         actions=(publish)
         if [ "$key" = "$(secret_of SUBSCRIBER)" ]; then actions+=(subscribe); fi
         token=$(mint "${key##* }" "${key% *}" "${MERCURE_TRUSTED_ISSUERS%%[ ,]*}" "${url/"$host"/"$name"}" "${actions[@]}")
     fi
-
-    # Files are named from where ./dev was called.
-    for variable in MERCURE_{PUBLISHER,SUBSCRIBER}_JWT_KEY_FILE MERCURE_TLS_{CERT,KEY} MERCURE_DATA_DIR; do
-        case ${!variable-} in
-        '' | /*) ;;
-        *) export "$variable=$PWD/${!variable}" ;;
-        esac
-    done
-
-    # Hubs that run beside each other have histories of their own.
-    if [ -z "${MERCURE_DATA_DIR-}" ] && [ "${MERCURE_STORE-lmdb}" != memory ]; then
-        MERCURE_DATA_DIR=$state/history/${listen//[^0-9A-Za-z.]/_}
-        mkdir -p "$MERCURE_DATA_DIR"
-        if [ "$(id -u)" = 0 ]; then
-            chown www-data: "$MERCURE_DATA_DIR"
-        fi
-        export MERCURE_DATA_DIR
-    fi
-
-    # Started by root, the whole of httpd runs as www-data: a development server needs nothing of root.
-    if [ "$(id -u)" = 0 ] && [ "${port:-0}" -ge 1024 ]; then
+    # Started by root, the whole of httpd runs as www-data, because a development server needs no right of root.
+    if [ "$(id -u)" = 0 ] && [ "$port" -ge 1024 ]; then
         chown www-data: "$state/tmp"
         drop=(setpriv --reuid=www-data --regid=www-data --init-groups)
     fi
-    export MERCURE_TRUSTED_ISSUERS MERCURE_PUBLISHER_JWT_KEY MERCURE_SUBSCRIBER_JWT_KEY MERCURE_ALLOW_ANONYMOUS
-    export MERCURE_PLAYGROUND MERCURE_DEBUGGER MERCURE_METRICS
-    export MERCURE_LISTEN_ADDR=$listen SERVER_NAME=$name:$port TMPDIR=$state/tmp
-    export MERCURE_MODULE=$tree/.libs/mod_mercure.so
+    export MERCURE_LISTEN_ADDR=$listen SERVER_NAME=$name:$port TMPDIR=$state/tmp MERCURE_MODULE=$tree/.libs/mod_mercure.so
     exec 9>&-
     cd "$state" || exit
-    if [ -n "$in_place" ]; then show "starting the hub"; else say "starting the hub"; fi
-    exec 3> >(relay "$(greeting "$url" "$token" "${actions[@]}")")
-    relay=$!
-    "${drop[@]}" "$src/tools/mercure-hub" </dev/null 2>&3 3>&- &
-    hub=$!
-    trap 'kill -TERM "$hub" 2>/dev/null || :' TERM INT HUP
-    trap 'kill -USR1 "$hub" 2>/dev/null || :' USR1
-    # A signal ends wait early.
-    wait "$hub" || status=$?
-    while kill -0 "$hub" 2>/dev/null; do
-        status=0
-        wait "$hub" || status=$?
-    done
-    exec 3>&-
-    wait "$relay" || :
-    exit "$status"
+    serve "$(greeting "$url" "$token" "${actions[@]}")" "${drop[@]}" "$src/tools/mercure-hub"
 }

@@ -8,7 +8,7 @@
 # The output is shell assignments, with every value in single quotes:
 #   extra_text          lines for httpd
 #   extra_lines         for each of these lines, the line of MERCURE_EXTRA_DIRECTIVES that caused it
-#   extra_modules       modules that httpd would not miss when it checks extra_text
+#   extra_modules       modules that extra_text needs, but that httpd does not report as missing when it checks the text
 #   extra_debugger, extra_playground    the line of the directive that turns it on
 #   extra_legacy        the line of protocol_version_compatibility
 #   extra_issuers       the line of the first issuer
@@ -16,9 +16,9 @@
 #   extra_ROLE_source, extra_ROLE_algs, extra_ROLE_line
 #                       the key of a ROLE, PUBLISHER or SUBSCRIBER, as SOURCE and ALGS of MercurePublisherKey
 #   transport, transport_size, transport_from
-#                       bolt or local, the number of updates that bolt keeps, and who asks for it
-#   MERCURE_EXTRA_KEY_n keys that are written out, to be exported: httpd reads them as env:MERCURE_EXTRA_KEY_n
-# A mistake ends the program with status 2, and one line on standard error says what is wrong.
+#                       bolt or local, the number of updates that bolt keeps, and the variable or line that names it
+#   MERCURE_EXTRA_KEY_n keys that the text contains, to be exported: httpd reads them as env:MERCURE_EXTRA_KEY_n
+# A mistake ends the program with status 2 and one line on standard error that says what is wrong.
 
 BEGIN {
     VARIABLE = "MERCURE_EXTRA_DIRECTIVES"
@@ -46,7 +46,7 @@ function fill_names() {
     KIND["subscriptions"] = "flag";       HTTPD["subscriptions"] = "MercureSubscriptions On"
     KIND["ui"] = "flag";                  HTTPD["ui"] = "MercureDebugger On"
     KIND["debugger"] = "flag";            HTTPD["debugger"] = "MercureDebugger On"
-    # It opens nothing to anybody in the Go hub: it is not MercurePlayground, which grants all to all.
+    # In the Go hub it grants no rights, so it is not MercurePlayground, which grants everything to everybody.
     KIND["demo"] = "flag";                HTTPD["demo"] = "MercureDebugger On"
     KIND["playground"] = "flag";          HTTPD["playground"] = "MercurePlayground On"
     KIND["heartbeat"] = "duration";       HTTPD["heartbeat"] = "MercureHeartbeat"
@@ -65,7 +65,7 @@ function fill_names() {
     KIND["transport"] = "transport"
     KIND["transport_url"] = "transport_url"
     KIND["issuer"] = "issuer"
-    # Without a counterpart; the text says what to do instead.
+    # Directives without a counterpart; INSTEAD says what to do.
     KIND["topic_selector_cache"] = KIND["topic_matcher_cache"] = KIND["cache"] = "refused"
     KIND["subscriber_list_cache_size"] = KIND["drain_timeout"] = KIND["import"] = "refused"
     KIND["mercure"] = KIND["{"] = KIND["}"] = "refused"
@@ -141,7 +141,7 @@ function print_results(    i) {
         print "export MERCURE_EXTRA_KEY_" i "=" shell_quoted(keys[i])
 }
 
-# A JWK Set counts more than a single key, as in the Go hub.
+# A JWK Set takes precedence over a single key, as in the Go hub.
 function print_key(role,    from) {
     from = ((role, "jwks") in role_source) ? "jwks" : "jwt"
     assign("extra_" role "_source", role_source[role, from])
@@ -171,7 +171,8 @@ function copy(    word) {
     row++
 }
 
-# <IfModule mod_headers.c> is meant to apply, and AuthType names a module only when a request comes.
+# Loads the module of <IfModule mod_headers.c>, because its lines are meant to apply, and the module of AuthType,
+# which httpd misses only when a request comes.
 function want_module(word, text,    name) {
     name = tolower(text)
     gsub(/["<>]/, " ", name)
@@ -579,7 +580,7 @@ function open_block(name, line) {
     advance()
 }
 
-# Whether the block of NAME goes on, with the word WORD; passes the end of the block.
+# Whether the block of NAME continues with the word WORD; passes the end of the block.
 function next_in_block(name, line) {
     while (TOKEN == "line end")
         advance()
@@ -638,7 +639,7 @@ function take_transport_url(url, where,    scheme, options, count, i) {
 # The URL of a transport may hold a password, so no message shows it.
 function use_transport(name, where) {
     if (name ~ /^rediss?$/)
-        die(where, name " is not built into this version, which forms a hub of one server only: remove it; " \
+        die(where, name " is not built into this version, in which one server is the whole hub: remove it; " \
             "MERCURE_STORE says where the hub keeps its history")
     if (name != "bolt" && name != "local")
         die(where, (name ~ /^[a-z0-9]+$/ ? name : "it") " is not a transport of this hub: remove it; " \
@@ -648,7 +649,7 @@ function use_transport(name, where) {
     transport_size = ""
 }
 
-# 0 keeps everything in the Go hub; here the bounds of MercureHistory then apply.
+# In the Go hub, 0 keeps everything; here the bounds of MercureHistory apply then.
 function use_size(value, where) {
     if (value !~ /^[0-9]+$/ || length(value) > 15)
         die(where, value ": the size must be a number of updates")

@@ -33,7 +33,7 @@ replaced() { # TEXT OLD NEW
     printf '%s' "$result$text"
 }
 
-# TEXT of httpd, in which variables take the place of the files that this script has written.
+# TEXT of httpd, with the names of variables in place of the files that this script has written.
 plain_text() { # TEXT
     text=$1
     while :; do
@@ -179,8 +179,8 @@ refuse() { # SAID
 
 # ---- log of httpd ------------------------------------------------------------------------------------
 
-# Passes on what httpd logs until it serves. Lines that may say why it gives up, and all lines after them,
-# are kept in the file "cause" until that is known.
+# Passes on the log of httpd until httpd serves. Keeps lines that may say why httpd gives up, and all lines
+# after them, in the file "cause" until httpd serves or ends.
 pass_start() {
     while IFS= read -r line; do
         case $line in
@@ -208,7 +208,7 @@ pass_start() {
     fi
 }
 
-# Exits with the variable behind the kept lines, if it is known, or prints them.
+# Exits with an error that names the variable behind the kept lines, if it is known; otherwise prints the lines.
 explain_cause() {
     said=$(head -n 1 "$dir/cause")
     case $said in

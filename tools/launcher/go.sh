@@ -2,7 +2,7 @@
 # The command line and the variables of the Go hub. mercure-hub sources this file.
 # shellcheck disable=SC2034,SC2154 # mercure-hub and its parts share their variables
 
-# Whether the arguments are "caddy run …" or "mercure run …". No other command has a counterpart.
+# Succeeds if the arguments are "caddy run …" or "mercure run …". No other command has a counterpart.
 is_caddy_run() { # ARGUMENTS
     case ${1-} in
     caddy | */caddy | mercure | */mercure) ;;

@@ -66,8 +66,8 @@ load_module() { # NAME without mod_ and _module
 END
 }
 
-# The module, by its NAME, that has the directive $1, which httpd does not know: a module whose file
-# contains the directive's name, and which lists it when httpd is asked.
+# The NAME of the module that has DIRECTIVE, which httpd does not know. The module's file contains the name of
+# the directive, and httpd lists the directive (-L) when the module is loaded.
 module_of_directive() { # DIRECTIVE
     grep -l -a -i -F -e "$1" "$modules"/mod_*.so 2>/dev/null | while IFS= read -r file; do
         name=${file##*/mod_}
@@ -113,7 +113,7 @@ module_of_provider() { # NAME
     esac
 }
 
-# The module that would make httpd accept what it objects to; nothing if there is none.
+# The module without which httpd makes this OBJECTION; nothing if there is none.
 module_wanted() { # OBJECTION of httpd
     case $1 in
     *"Invalid command '"*)
@@ -275,7 +275,7 @@ END
     fi
 }
 
-# With a debugger, the start page leads to it.
+# With a debugger, the start page links to it.
 start_page() {
     cat <<END
 <!DOCTYPE html>

@@ -22,7 +22,7 @@ add_listen() { # VARIABLE ADDRESS:PORT
     *[!0-9A-Za-z.-]*) die "$1" "$2: write an IPv6 address in brackets, a name or an IPv4 address without" ;;
     esac
     case $address in
-    \[*[!0-9a-fA-F:.]*\]) die "$1" "$2: no IPv6 address between the brackets" ;;
+    \[*[!0-9a-fA-F:.]*\]) die "$1" "$2: there is no IPv6 address between the brackets" ;;
     esac
     case $NL$listen in
     *"${NL}Listen ${address:+$address:}$port$NL"*) die "$1" "$2 is there twice: keep one of them" ;;
@@ -126,7 +126,7 @@ algorithms_of() { # VARIABLE LIST
     for alg in $(printf '%s' "$list" | tr ',' ' '); do
         case $alg in
         HS256 | HS384 | HS512 | RS256 | RS384 | RS512 | PS256 | PS384 | PS512 | ES256 | ES384 | ES512 | EdDSA) ;;
-        *) die "$1" "no algorithm of that name: write some of HS256/384/512 RS256/384/512 PS256/384/512 ES256/384/512 EdDSA, separated by commas" ;;
+        *) die "$1" "there is no algorithm of that name: write one or more of HS256/384/512 RS256/384/512 PS256/384/512 ES256/384/512 EdDSA, separated by commas" ;;
         esac
     done
     printf '%s' "$list"
@@ -218,7 +218,7 @@ set_key() { # ROLE
     pem)
         [ -n "$algs_given" ] || die "$alg_name" "is needed for the PEM key in $key_name: RS256, ES256 or EdDSA, for example"
         case $key_algs in
-        *HS*) die "$alg_name" "a PEM public key in $key_name goes with RS, PS, ES or EdDSA, never with HS" ;;
+        *HS*) die "$alg_name" "a PEM public key in $key_name can be used with RS, PS, ES or EdDSA, never with HS" ;;
         esac
         ;;
     secret) check_secret ;;

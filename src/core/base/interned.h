@@ -1,5 +1,5 @@
 /*
- * Interned strings: equal strings that many objects hold for a long time are stored once.
+ * Interned strings: stores equal strings, which many objects hold for a long time, only once.
  *
  * A string is immutable and shared by reference counting. Any thread may call any of the functions.
  */

@@ -1,6 +1,6 @@
 /*
- * JSON from outside: one value of bounded depth, without duplicate members, and without NUL in
- * strings.
+ * Parses and writes JSON. Input from outside must be one value of bounded depth, without duplicate
+ * members, and without NUL in strings.
  */
 #ifndef MRC_CORE_BASE_JSON_H
 #define MRC_CORE_BASE_JSON_H

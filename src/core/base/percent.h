@@ -11,7 +11,7 @@
 /*
  * The bytes that are encoded. Each set holds the C0 controls, DEL and all bytes that are not ASCII.
  * MRC_PERCENT_EXPANSION is not one of the standard: it holds everything but unreserved characters,
- * as the simple expansion of a URI Template needs it (RFC 6570, 3.2.2).
+ * as the simple expansion of a URI Template requires (RFC 6570, 3.2.2).
  */
 enum mrc_percent_set {
     MRC_PERCENT_C0,

@@ -1,5 +1,5 @@
 /*
- * Bytes from outside, made safe for a message: quoted, printable, and never long.
+ * Makes bytes from outside safe for a message: quoted, printable, and cut to a maximum length.
  */
 #ifndef MRC_CORE_BASE_QUOTE_H
 #define MRC_CORE_BASE_QUOTE_H

@@ -17,8 +17,8 @@
 /*
  * Decodes the code point at the front of IN, which is not empty, and returns its length in bytes.
  * Bytes that are not valid UTF-8, surrogates and overlong forms included, decode to U+FFFD, one for
- * each maximal part of a sequence. RET_VALID, which may be NULL, tells them from a U+FFFD that IN
- * holds.
+ * each maximal part of a sequence. RET_VALID, which may be NULL, is false for these, and true for a
+ * U+FFFD that IN itself contains.
  */
 size_t mrc_utf8_decode(struct mrc_bytes in, uint32_t *ret_cp, bool *ret_valid);
 

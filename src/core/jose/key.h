@@ -22,7 +22,7 @@ enum mrc_err mrc_key_from_secret(struct mrc_bytes secret, struct mrc_key **ret_k
 
 /*
  * Makes a key from PKEY, an RSA, EC (P-256, P-384, P-521), Ed25519 or Ed448 public key. The new key
- * takes a reference of its own to it. MRC_EUNSUPPORTED for another type or curve; MRC_EINVAL for a
+ * takes its own reference to PKEY. MRC_EUNSUPPORTED for another type or curve; MRC_EINVAL for a
  * key whose size, exponent or point is not acceptable; MRC_ENOMEM. ERROR has the reason.
  */
 enum mrc_err mrc_key_from_pkey(EVP_PKEY *pkey, struct mrc_error *error, struct mrc_key **ret_key);

@@ -5,7 +5,7 @@
 #include "core/base/utf8.h"
 #include "core/protocol/form.h"
 
-/* Whether NAME begins with `match`, in any case of letters. */
+/* Whether NAME begins with `match`, in upper or lower case. */
 static bool is_matcher_name(struct mrc_bytes name)
 {
     static const char prefix[] = "match";

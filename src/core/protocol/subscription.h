@@ -6,11 +6,11 @@
  *     match_urlpattern=V        the topics that the URL Pattern V matches; match_TYPE=V in general
  *     last_event_id=ID          the id of the last event that the client has received
  *
- * All other names that begin with `match`, in any case of letters, are reserved and refused. Other
+ * All other names that begin with `match`, in upper or lower case, are reserved and refused. Other
  * parameters are ignored. Protocol 0.x has `topic=V` and other names for the cursor.
  *
- * The parser reads forms and knows no matcher types: it returns pairs of a type and a value, which
- * core/topic compiles.
+ * The parser reads forms, but does not interpret matcher types: it returns pairs of a type and a
+ * value, which core/topic compiles.
  */
 #ifndef MRC_CORE_PROTOCOL_SUBSCRIPTION_H
 #define MRC_CORE_PROTOCOL_SUBSCRIPTION_H
@@ -40,7 +40,7 @@ struct mrc_subscription_request {
 struct mrc_subscription_rules {
     size_t matchers_max;    /* number of matchers */
     size_t value_max_bytes; /* length of each matcher's value */
-    bool is_legacy;         /* protocol 0.x is spoken, too */
+    bool is_legacy;         /* protocol 0.x is accepted, too */
 };
 
 /*

@@ -14,8 +14,8 @@
  *     | fixed header | topics_count x uint32 | topics… | type | retry | data |
  *     +--------------+-----------------------+---------+------+-------+------+
  *
- * A topic takes four bytes more here, and "topic=" in the form: so a record is hardly longer than
- * the form.
+ * A topic takes four bytes more here, but six for "topic=" in the form, so a record is hardly
+ * longer than the form.
  */
 #define RECORD_VERSION 1u
 #define RECORD_PRIVATE 1u

@@ -17,7 +17,7 @@
  *
  * A component ends with a NUL byte (0 above). So the literal text of a pattern shows where a
  * literal component ends, and continues with the next one. A NUL byte within a topic is harmless:
- * the topic may only be compared with more patterns. Literal text may be short or missing. It tells
+ * the topic may only be compared with more patterns. Literal text may be short or missing. It shows
  * which patterns need not be tried, but never that a pattern matches.
  */
 /* clang-format on */

@@ -32,10 +32,10 @@ const char *mrc_matcher_type_name(enum mrc_matcher_type type);
 
 /*
  * Compiles VALUE, which is copied. `*` matches every topic, whatever TYPE is. BASE is the base URL
- * of relative URL Patterns and topics; it is copied, and NULL if there is none. A pattern with a
- * scheme of its own is absolute and takes nothing from BASE. MRC_EINVAL with the reason in ERROR if
- * VALUE is not a valid matcher of its type; MRC_ELIMIT if it exceeds a limit of the compiler;
- * MRC_EUNSUPPORTED if it needs a feature that this build does not have; MRC_ENOMEM.
+ * of relative URL Patterns and topics; it is copied, and NULL if there is none. A pattern that has
+ * a scheme is absolute and ignores BASE. MRC_EINVAL with the reason in ERROR if VALUE is not a
+ * valid matcher of its type; MRC_ELIMIT if it exceeds a limit of the compiler; MRC_EUNSUPPORTED if
+ * it needs a feature that this build does not have; MRC_ENOMEM.
  */
 enum mrc_err mrc_matcher_create(enum mrc_matcher_type type, struct mrc_bytes value,
                                 const char *base, struct mrc_error *error,

@@ -17,8 +17,8 @@
  * are reserved. Otherwise a relative topic such as `books/1`, which is resolved against the hub's
  * URL, would always be reserved.
  *
- * A topic that is not a URL is not reserved. If there is no answer (out of memory, a topic that is
- * too long for the URL parser, a HUB_URL that is not a URL), the topic is reserved.
+ * A topic that is not a URL is not reserved. If the answer cannot be found (out of memory, a topic
+ * that is too long for the URL parser, a HUB_URL that is not a URL), the topic counts as reserved.
  */
 bool mrc_reserved_covers(struct mrc_bytes topic, const char *hub_url, const char *const *hub_paths,
                          size_t count);

@@ -53,7 +53,7 @@ void mrc_urlpattern_free(struct mrc_urlpattern *pattern);
 enum mrc_err mrc_urlpattern_match(const struct mrc_urlpattern *pattern, const struct mrc_url *url,
                                   bool *ret_matches);
 
-/* The memory of the compiled pattern, in bytes: subscribers may make a hub hold only so much. */
+/* The memory of the compiled pattern, in bytes. The hub limits the memory of its patterns. */
 size_t mrc_urlpattern_size(const struct mrc_urlpattern *pattern);
 
 /* The literal text of each component; views of PATTERN. */

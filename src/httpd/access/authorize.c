@@ -37,8 +37,8 @@ static void take_list(request_rec *r, const apr_array_header_t *rows,
                      rows ? (size_t)rows->nelts : 0, ret_hold);
 }
 
-static void take_keys(request_rec *r, const struct mrc_settings *settings, enum mrc_role role,
-                      struct mrc_bytes token, struct keys *ret_keys)
+static void take_keys(request_rec *r, const struct mrc_location_settings *settings,
+                      enum mrc_role role, struct mrc_bytes token, struct keys *ret_keys)
 {
     bool publishes = role == MRC_ROLE_PUBLISHER;
     const apr_array_header_t *playground = mrc_playground_key_rows(settings->playground, token);
@@ -63,7 +63,7 @@ static void give_back_keys(struct keys *keys)
 }
 
 static struct mrc_token_policy make_policy(const struct keys *keys,
-                                           const struct mrc_settings *limits,
+                                           const struct mrc_hub_settings *limits,
                                            const apr_array_header_t *audiences, bool only_legacy)
 {
     return (struct mrc_token_policy){
@@ -151,7 +151,7 @@ static void ask_list(const apr_array_header_t *rows, const char *issuer)
 }
 
 /* Asks for newer keys, because the key of TOKEN is unknown: the hub's keys may be out of date. */
-static void ask_for_keys(struct mrc_bytes token, const struct mrc_settings *settings,
+static void ask_for_keys(struct mrc_bytes token, const struct mrc_location_settings *settings,
                          enum mrc_role role)
 {
     bool publishes = role == MRC_ROLE_PUBLISHER;
@@ -184,7 +184,7 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
         return mrc_answer_later(r, "the hub does not have the keys of the access token's issuer "
                                    "yet: try again");
     return mrc_challenge(
-        r, HTTP_UNAUTHORIZED, "invalid_token",
+        r, MRC_CHALLENGE_TOKEN,
         apr_psprintf(r->pool,
                      "this hub does not accept the access token: it needs the type at+jwt, the "
                      "signature of an issuer that this hub trusts, the audience %s, and an exp "
@@ -196,7 +196,7 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token)
 {
-    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
     const struct mrc_hub_conf *hub = claim->location->hub;
     struct mrc_error reason = {""};
     struct mrc_token_policy policy;

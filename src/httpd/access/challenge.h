@@ -8,11 +8,16 @@
 
 #include "httpd.h"
 
-/*
- * Sends a problem document with STATUS and DETAIL (answer.h). ERROR is the error code of RFC 6750;
- * NULL: R has no token. R must belong to a hub.
- */
-int mrc_challenge(request_rec *r, int status, const char *error, const char *detail);
+/* The errors of RFC 6750, 3.1, each with its status. */
+enum mrc_challenge {
+    MRC_CHALLENGE_MISSING, /* 401, without an error code: the request has no token */
+    MRC_CHALLENGE_REQUEST, /* 400 invalid_request */
+    MRC_CHALLENGE_TOKEN,   /* 401 invalid_token */
+    MRC_CHALLENGE_SCOPE    /* 403 insufficient_scope */
+};
+
+/* Sends a problem document for ERROR with DETAIL (answer.h). R must belong to a hub. */
+int mrc_challenge(request_rec *r, enum mrc_challenge error, const char *detail);
 
 /*
  * Answers R, which needs a token for WHAT ("publishing") and has none. The answer says how to send

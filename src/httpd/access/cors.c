@@ -13,7 +13,7 @@
 #define MAX_AGE "600"
 
 /* The other origins whose scripts may use the hub; NULL: none. A playground is open to all. */
-static const struct mrc_origins *origins_of(const struct mrc_settings *settings)
+static const struct mrc_origins *origins_of(const struct mrc_location_settings *settings)
 {
     static const struct mrc_origins all = {.any = true};
 
@@ -24,7 +24,7 @@ static const struct mrc_origins *origins_of(const struct mrc_settings *settings)
  * Whether the origin of R may read the answer. A request with credentials needs a listed origin;
  * `*` does not allow it.
  */
-static bool is_allowed(const request_rec *r, const struct mrc_settings *settings,
+static bool is_allowed(const request_rec *r, const struct mrc_location_settings *settings,
                        const struct mrc_origins *origins)
 {
     const char *origin = apr_table_get(r->headers_in, "Origin");
@@ -36,7 +36,7 @@ static bool is_allowed(const request_rec *r, const struct mrc_settings *settings
     return mrc_origin_is_listed(origins, origin);
 }
 
-void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
+void mrc_cors_add_headers(request_rec *r, const struct mrc_location_settings *settings)
 {
     const struct mrc_origins *origins = origins_of(settings);
 
@@ -57,7 +57,8 @@ void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings)
         apr_table_mergen(r->headers_out, "Access-Control-Expose-Headers", LEGACY_FIELDS);
 }
 
-bool mrc_cors_is_preflight(request_rec *r, const struct mrc_settings *settings, const char *methods)
+bool mrc_cors_is_preflight(request_rec *r, const struct mrc_location_settings *settings,
+                           const char *methods)
 {
     const struct mrc_origins *origins = origins_of(settings);
 

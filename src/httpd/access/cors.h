@@ -9,16 +9,16 @@
 
 #include "httpd.h"
 
-struct mrc_settings;
+struct mrc_location_settings;
 
 /* Adds the fields of every answer to R, including errors. Call it before anything is sent. */
-void mrc_cors_add_headers(request_rec *r, const struct mrc_settings *settings);
+void mrc_cors_add_headers(request_rec *r, const struct mrc_location_settings *settings);
 
 /*
  * Whether R is a preflight request. Then this has also added the fields of the answer, which the
  * caller sends as 204 without a body. METHODS are the methods of the resource.
  */
-bool mrc_cors_is_preflight(request_rec *r, const struct mrc_settings *settings,
+bool mrc_cors_is_preflight(request_rec *r, const struct mrc_location_settings *settings,
                            const char *methods);
 
 #endif

@@ -28,7 +28,7 @@ static int malformed(request_rec *r, const char *detail)
 {
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "MRC0602: hub %s refuses a request: %s",
                   mrc_claim_get(r)->location->hub->label, detail);
-    return mrc_challenge(r, HTTP_BAD_REQUEST, "invalid_request", detail);
+    return mrc_challenge(r, MRC_CHALLENGE_REQUEST, detail);
 }
 
 /*
@@ -105,14 +105,15 @@ static struct mrc_bytes find_cookie(const request_rec *r, const char *name)
     return (struct mrc_bytes){NULL, 0};
 }
 
-static struct mrc_bytes find_any_cookie(const request_rec *r, const struct mrc_settings *settings)
+static struct mrc_bytes find_any_cookie(const request_rec *r,
+                                        const struct mrc_location_settings *settings)
 {
     struct mrc_bytes token = find_cookie(r, settings->cookie_name);
 
     return token.ptr || !settings->legacy ? token : find_cookie(r, LEGACY_COOKIE);
 }
 
-bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_settings *settings)
+bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_location_settings *settings)
 {
     return find_any_cookie(r, settings).ptr != NULL;
 }
@@ -122,7 +123,7 @@ bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_settings 
  * whichever site caused the request, so the request must name an allowed origin.
  */
 static bool is_from_own_site(request_rec *r, const struct mrc_location *location,
-                             const struct mrc_settings *settings)
+                             const struct mrc_location_settings *settings)
 {
     const char *origin = apr_table_get(r->headers_in, "Origin");
     const char *referer = apr_table_get(r->headers_in, "Referer");
@@ -138,7 +139,7 @@ static bool is_from_own_site(request_rec *r, const struct mrc_location *location
  * token, so only tokens of that protocol count there.
  */
 static int find_url_token(request_rec *r, const struct mrc_claim *claim,
-                          const struct mrc_settings *settings, struct mrc_bytes *ret_token)
+                          const struct mrc_location_settings *settings, struct mrc_bytes *ret_token)
 {
     if (!settings->legacy || !claim->url_token.text)
         return DECLINED;
@@ -149,7 +150,7 @@ static int find_url_token(request_rec *r, const struct mrc_claim *claim,
 }
 
 int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,
-                         const struct mrc_settings *settings, enum mrc_role role,
+                         const struct mrc_location_settings *settings, enum mrc_role role,
                          struct mrc_credentials *ret_credentials)
 {
     struct mrc_bytes *token = &ret_credentials->token;

@@ -15,7 +15,7 @@
 #include "core/base/bytes.h"
 
 struct mrc_claim;
-struct mrc_settings;
+struct mrc_location_settings;
 
 /* What a token authorizes its client to do. */
 enum mrc_role { MRC_ROLE_PUBLISHER, MRC_ROLE_SUBSCRIBER };
@@ -32,10 +32,10 @@ struct mrc_credentials {
  * hub's own origin or from one of MercurePublishOrigins.
  */
 int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,
-                         const struct mrc_settings *settings, enum mrc_role role,
+                         const struct mrc_location_settings *settings, enum mrc_role role,
                          struct mrc_credentials *ret_credentials);
 
 /* Whether R has a token in a cookie, even if another token counts. */
-bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_settings *settings);
+bool mrc_credentials_has_cookie(const request_rec *r, const struct mrc_location_settings *settings);
 
 #endif

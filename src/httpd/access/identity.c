@@ -57,7 +57,7 @@ static const char *derive(request_rec *r, const struct mrc_location *location)
 
 const apr_array_header_t *mrc_identity_audiences(request_rec *r,
                                                  const struct mrc_location *location,
-                                                 const struct mrc_settings *settings)
+                                                 const struct mrc_location_settings *settings)
 {
     apr_array_header_t *derived;
 
@@ -79,7 +79,7 @@ static const char *request_origin(request_rec *r)
 }
 
 const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location *location,
-                                      const struct mrc_settings *settings)
+                                      const struct mrc_location_settings *settings)
 {
     const apr_array_header_t *names = mrc_identity_audiences(r, location, settings);
     const char *path = strcmp(location->path, "/") ? location->escaped_path : "";
@@ -88,7 +88,7 @@ const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location 
                        MRC_PATHS_METADATA, path, NULL);
 }
 
-bool mrc_identity_is_public(request_rec *r, const struct mrc_settings *settings)
+bool mrc_identity_is_public(request_rec *r, const struct mrc_location_settings *settings)
 {
     const char *origin;
 
@@ -99,7 +99,7 @@ bool mrc_identity_is_public(request_rec *r, const struct mrc_settings *settings)
 }
 
 bool mrc_identity_is_own_origin(request_rec *r, const struct mrc_location *location,
-                                const struct mrc_settings *settings, const char *origin)
+                                const struct mrc_location_settings *settings, const char *origin)
 {
     const apr_array_header_t *names = mrc_identity_audiences(r, location, settings);
     const char *own = request_origin(r);

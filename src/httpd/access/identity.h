@@ -10,7 +10,7 @@
 #include "httpd.h"
 
 struct mrc_location;
-struct mrc_settings;
+struct mrc_location_settings;
 
 /*
  * The audiences that the hub accepts, of const char *, with the hub's own URL first; never empty.
@@ -19,22 +19,22 @@ struct mrc_settings;
  */
 const apr_array_header_t *mrc_identity_audiences(request_rec *r,
                                                  const struct mrc_location *location,
-                                                 const struct mrc_settings *settings);
+                                                 const struct mrc_location_settings *settings);
 
 /*
  * The URL of the hub's metadata document. Its origin is that of the hub's own URL, and its path is
  * made from the hub's path (RFC 9728, 3).
  */
 const char *mrc_identity_metadata_url(request_rec *r, const struct mrc_location *location,
-                                      const struct mrc_settings *settings);
+                                      const struct mrc_location_settings *settings);
 
 /* Whether MercurePublicURL lists the origin that R requested, or lists none at all. */
-bool mrc_identity_is_public(request_rec *r, const struct mrc_settings *settings);
+bool mrc_identity_is_public(request_rec *r, const struct mrc_location_settings *settings);
 
 /*
  * Whether ORIGIN is the hub's own: the origin of one of its audiences, or the one that R requested.
  */
 bool mrc_identity_is_own_origin(request_rec *r, const struct mrc_location *location,
-                                const struct mrc_settings *settings, const char *origin);
+                                const struct mrc_location_settings *settings, const char *origin);
 
 #endif

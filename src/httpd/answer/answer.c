@@ -27,6 +27,11 @@ int mrc_answer_send(request_rec *r, int status, const char *content_type, struct
     return OK;
 }
 
+int mrc_answer_ok(request_rec *r, const char *content_type, struct mrc_bytes body)
+{
+    return mrc_answer_send(r, HTTP_OK, content_type, body);
+}
+
 static const char *title_of(int status)
 {
     const char *line = ap_get_status_line(status); /* "404 Not Found" */

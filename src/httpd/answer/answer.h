@@ -12,9 +12,12 @@
 /* Sends BODY with STATUS, and with the headers of every answer of the hub. */
 int mrc_answer_send(request_rec *r, int status, const char *content_type, struct mrc_bytes body);
 
+/* The same with status 200. */
+int mrc_answer_ok(request_rec *r, const char *content_type, struct mrc_bytes body);
+
 /*
- * Sends a problem document (RFC 9457) with STATUS. DETAIL is a sentence that tells the developer of
- * the client what to fix. It contains no secret.
+ * Sends a problem document (RFC 9457) with STATUS. DETAIL is a sentence for the developer of the
+ * client that says what to fix. It contains no secret.
  */
 int mrc_answer_problem(request_rec *r, int status, const char *detail);
 

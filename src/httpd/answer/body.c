@@ -13,7 +13,6 @@
 #include "core/base/buf.h"
 #include "core/protocol/form.h"
 #include "httpd/answer/answer.h"
-#include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
 
 APLOG_USE_MODULE(mercure);
@@ -187,16 +186,16 @@ static int read_all(request_rec *r, void *ctx)
     return end > 0 ? OK : HTTP_BAD_REQUEST;
 }
 
-static int parse(request_rec *r, struct mrc_bytes body, size_t max_pairs, int many_status,
+static int parse(request_rec *r, enum mrc_input input, struct mrc_bytes body, size_t max_pairs,
                  struct mrc_form **ret_form)
 {
     struct mrc_error error = {""};
     enum mrc_err err = mrc_form_parse(body, max_pairs, &error, ret_form);
 
-    return err ? mrc_failure_answer_input(r, err, &error, many_status) : DECLINED;
+    return err ? mrc_failure_answer_input(r, err, &error, input) : DECLINED;
 }
 
-int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int many_status,
+int mrc_body_read_form(request_rec *r, enum mrc_input input, size_t max_bytes, size_t max_pairs,
                        struct mrc_form **ret_form)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
@@ -214,7 +213,7 @@ int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int m
     mrc_buf_init(&body, max_bytes);
     status = read_guarded(r, read_all, &body);
     if (status == OK)
-        status = parse(r, mrc_buf_bytes(&body), max_pairs, many_status, ret_form);
+        status = parse(r, input, mrc_buf_bytes(&body), max_pairs, ret_form);
     else if (mrc_buf_error(&body) == MRC_ELIMIT)
         status = too_large(r, max_bytes);
     else if (status == HTTP_UNSUPPORTED_MEDIA_TYPE)

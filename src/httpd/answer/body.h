@@ -6,6 +6,8 @@
 
 #include "httpd.h"
 
+#include "httpd/answer/failure.h"
+
 struct mrc_form;
 
 /*
@@ -16,12 +18,13 @@ struct mrc_form;
 int mrc_body_discard(request_rec *r);
 
 /*
- * Reads the form in the body of R. The answer to a body that is not a form, or that the filters
- * leave encoded, is 415; to one of more than MAX_BYTES, 413; to one with more than MAX_PAIRS
- * fields, MANY_STATUS; to other errors, 400. DECLINED: R may go on, and the caller owns RET_FORM.
- * Anything else: the request has been answered, and the handler returns this value.
+ * Reads the form in the body of R, which is an INPUT. The answer to a body that is not a form, or
+ * that the filters leave encoded, is 415; to one of more than MAX_BYTES, 413; to one with more than
+ * MAX_PAIRS fields, the status for a limit of INPUT (failure.h); to other errors, 400. DECLINED: R
+ * may go on, and the caller owns RET_FORM. Anything else: the request has been answered, and the
+ * handler returns this value.
  */
-int mrc_body_read_form(request_rec *r, size_t max_bytes, size_t max_pairs, int many_status,
+int mrc_body_read_form(request_rec *r, enum mrc_input input, size_t max_bytes, size_t max_pairs,
                        struct mrc_form **ret_form);
 
 /* Registers the filter. When the module is loaded, before any other function of this header. */

@@ -65,31 +65,6 @@ const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status)
     }
 }
 
-int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure)
-{
-    if (failure->http_status == HTTP_SERVICE_UNAVAILABLE)
-        return mrc_answer_retry(r, failure->detail);
-    return mrc_answer_problem(r, failure->http_status, failure->detail);
-}
-
-int mrc_failure_answer_input(request_rec *r, enum mrc_err err, const struct mrc_error *error,
-                             int limit_status)
-{
-    switch (err) {
-    case MRC_ENOMEM:
-        return mrc_failure_answer_no_memory(r);
-    case MRC_ELIMIT:
-        return mrc_answer_problem(r, limit_status, error->text);
-    default:
-        return mrc_answer_problem(r, HTTP_BAD_REQUEST, error->text);
-    }
-}
-
-int mrc_failure_answer_no_memory(request_rec *r)
-{
-    return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
-}
-
 const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status)
 {
     static const struct mrc_failure too_large = {
@@ -122,4 +97,26 @@ const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status)
     default:
         return &other;
     }
+}
+
+int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure)
+{
+    if (failure->http_status == HTTP_SERVICE_UNAVAILABLE)
+        return mrc_answer_retry(r, failure->detail);
+    return mrc_answer_problem(r, failure->http_status, failure->detail);
+}
+
+int mrc_failure_answer_input(request_rec *r, enum mrc_err err, const struct mrc_error *error,
+                             enum mrc_input input)
+{
+    if (err == MRC_ENOMEM)
+        return mrc_failure_answer_no_memory(r);
+    if (err == MRC_ELIMIT && input == MRC_INPUT_PUBLICATION)
+        return mrc_answer_problem(r, HTTP_REQUEST_ENTITY_TOO_LARGE, error->text);
+    return mrc_answer_problem(r, HTTP_BAD_REQUEST, error->text);
+}
+
+int mrc_failure_answer_no_memory(request_rec *r)
+{
+    return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR, "the server is out of memory");
 }

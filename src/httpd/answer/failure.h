@@ -33,12 +33,18 @@ const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status);
 /* Answers R with FAILURE. After 503, the client may retry after a second. */
 int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure);
 
+/* What a client sends, and the status if it exceeds a limit. */
+enum mrc_input {
+    MRC_INPUT_PUBLICATION, /* 413 */
+    MRC_INPUT_SUBSCRIPTION /* 400 */
+};
+
 /*
- * Answers R, whose query or body could not be parsed. ERR is not MRC_OK; ERROR has the reason. The
- * status is 500 for MRC_ENOMEM, LIMIT_STATUS for MRC_ELIMIT, and 400 for anything else.
+ * Answers R, whose INPUT could not be parsed. ERR is not MRC_OK; ERROR has the reason. The status
+ * is 500 for MRC_ENOMEM, that of INPUT for MRC_ELIMIT, and 400 for anything else.
  */
 int mrc_failure_answer_input(request_rec *r, enum mrc_err err, const struct mrc_error *error,
-                             int limit_status);
+                             enum mrc_input input);
 
 /* Answers R with 500, because memory ran out. */
 int mrc_failure_answer_no_memory(request_rec *r);

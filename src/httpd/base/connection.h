@@ -43,8 +43,9 @@ bool mrc_connection_hold_thread(conn_rec *c);
 void mrc_connection_release_thread(conn_rec *c);
 
 /*
- * Blocks the signals whose handler ends a child of prefork, until C is closed. A signal that came
- * in between then ends the child. Only for a process that serves one connection at a time.
+ * Blocks the signals whose handler ends a child of prefork, until C is closed. If such a signal has
+ * come by then, the child ends at that moment. Only for a process that serves one connection at a
+ * time.
  */
 void mrc_connection_hold_signals(conn_rec *c);
 

@@ -33,8 +33,8 @@ const char *mrc_choose_hold(request_rec *r, enum mrc_choice choice);
 void mrc_choose_release(request_rec *r, enum mrc_choice choice);
 
 /*
- * Sends R's head and starts the stream of SUBSCRIBER, which is taken over, and so is the place.
- * Returns the value for the handler to return.
+ * Sends R's head and starts the stream of SUBSCRIBER. Takes SUBSCRIBER and the place over. Returns
+ * the value for the handler to return.
  */
 int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscriber *subscriber);
 

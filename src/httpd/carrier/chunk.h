@@ -19,7 +19,7 @@ struct mrc_piece;
 /* The chunk that ends a message. */
 #define MRC_CHUNK_LAST "0\r\n\r\n"
 
-/* What goes before and after the pieces. Both are empty for a response without chunks. */
+/* The bytes before and after the pieces. Both are empty for a response without chunks. */
 struct mrc_chunk_frame {
     char head[MRC_CHUNK_HEAD_BYTES];
     size_t head_len;
@@ -36,8 +36,8 @@ void mrc_chunk_frame(const struct mrc_piece *pieces, size_t count, bool is_chunk
                      struct mrc_chunk_frame *ret_frame);
 
 /*
- * Whether the pieces are one whole event. Most writes are, and such an event has its chunk already
- * (mrc_event_chunk()): nothing needs to be framed.
+ * Whether the pieces are one whole event, as in most writes. Such an event is framed already
+ * (mrc_event_chunk()).
  */
 bool mrc_chunk_is_whole_event(const struct mrc_piece *pieces, size_t count);
 

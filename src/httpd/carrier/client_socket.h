@@ -10,15 +10,16 @@
 #include "httpd.h"
 
 /*
- * Makes one more descriptor of the socket of C, for the caller to close: the socket stays open when
- * httpd closes its own. Fails if the process has no descriptor left, or if httpd has closed its.
+ * Duplicates the descriptor of the socket of C. The caller closes the duplicate; until then the
+ * socket stays open, even when httpd closes its own descriptor. Fails if the process has no
+ * descriptor left, or if httpd has closed the socket already.
  */
 apr_status_t mrc_client_socket_dup(conn_rec *c, int *ret_fd);
 
 /* Sets up FD for a stream that ends when its client takes no byte for DISPATCH_TIMEOUT_US. */
 void mrc_client_socket_set_options(int fd, int64_t dispatch_timeout_us);
 
-/* The number of bytes that the kernel holds because the client has not taken them. */
+/* The number of bytes that the kernel holds because the client has not accepted them. */
 size_t mrc_client_socket_unsent_bytes(int fd);
 
 /*

@@ -12,6 +12,7 @@
 #include "http_protocol.h"
 
 #include "httpd/answer/answer.h"
+#include "httpd/answer/failure.h"
 #include "httpd/base/connection.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/chunk.h"
@@ -80,7 +81,7 @@ static bool transport_write(struct mrc_carrier_detached *detached, struct iovec 
     return true;
 }
 
-/* Tells the client that nothing more comes. */
+/* Shows the client that no more bytes come. */
 static void transport_end(struct mrc_carrier_detached *detached)
 {
     shutdown(detached->carrier.fd, SHUT_WR);
@@ -192,7 +193,7 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
     return mrc_client_socket_unsent_bytes(carrier->fd);
 }
 
-/* Ends the response in order, if the kernel has taken everything before. */
+/* Ends the response cleanly, if the kernel has taken all bytes before. */
 static void end_in_order(struct mrc_carrier_detached *detached)
 {
     char last_chunk[] = MRC_CHUNK_LAST;
@@ -228,7 +229,7 @@ static void post_log(const struct mrc_carrier_detached *detached, enum mrc_end e
     apr_off_t wire_bytes = (apr_off_t)detached->wire_bytes;
     struct last_line *line = malloc(sizeof(*line));
 
-    if (!line) { /* this thread may wait for the log, but the line is not lost */
+    if (!line) { /* then this thread may have to wait for the log, but the line is not lost */
         mrc_log_record_log(detached->log, detached->body_bytes, wire_bytes, end);
         return;
     }
@@ -265,7 +266,7 @@ bool mrc_carrier_detached_is_possible(const request_rec *r)
            strlen(r->the_request) <= MRC_LOG_RECORD_BYTES_MAX / 2 && mrc_filters_can_skip_all(r);
 }
 
-/* A carrier with a descriptor of its own for the client of C. NULL: out of memory or descriptors.
+/* Makes a carrier with its own descriptor for the client of C. NULL: out of memory or descriptors.
  */
 static struct mrc_carrier_detached *create(conn_rec *c)
 {
@@ -307,7 +308,7 @@ static int give_up(request_rec *r, struct mrc_carrier_detached *detached, struct
 /*
  * Prefork exits in the middle of its signal handler. If that happened between the head and the
  * hand-over, or while this thread has a lock that the dispatcher needs to end streams, the stream
- * would not end in order. So the signals wait until httpd frees the connection.
+ * would not end cleanly. So the signals are blocked until httpd frees the connection.
  */
 static void hold_signals(conn_rec *c)
 {
@@ -321,7 +322,7 @@ static void hold_signals(conn_rec *c)
 int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber)
 {
     int64_t timeout_us =
-        mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
+        mrc_hub_get_limits(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
     struct mrc_carrier_detached *detached = create(r->connection);
     struct mrc_stream *stream;
     enum mrc_end end;
@@ -334,7 +335,7 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber
     if (!stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
         discard(detached);
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return mrc_failure_answer_no_memory(r);
     }
     hold_signals(r->connection);
     if (!mrc_stream_head_send(r, &end))

@@ -10,7 +10,7 @@
 struct mrc_event;
 struct mrc_piece;
 
-/* Appends a bucket of PIECE to BRIGADE. The bucket has a reference of its own to the event. */
+/* Appends a bucket of PIECE to BRIGADE. The bucket takes a reference to the event. */
 void mrc_event_bucket_append(apr_bucket_brigade *brigade, const struct mrc_piece *piece);
 
 /* The same for all of EVENT, framed as one chunk (mrc_event_chunk()). */

@@ -3,7 +3,7 @@
 #include "http_core.h"
 #include "util_filter.h"
 
-/* They gather output, or wait. A stream does not need what they do to a body. */
+/* These filters gather output, or wait. A stream does not need them. */
 static const char *const delaying[] = {
     "BUFFER",
     "RATE_LIMIT",
@@ -17,14 +17,14 @@ static const char *const delaying[] = {
     "BYTYPE:BROTLI_COMPRESS",
 };
 
-/* They pass bytes on as they come. LOGIO_TTFB_OUT notes the time and removes itself. */
+/* These filters pass bytes on as they come. LOGIO_TTFB_OUT notes the time and removes itself. */
 static const char *const immediate[] = {
     "BYTERANGE",         "CHUNK",           "CONTENT_LENGTH",    "HTTP_HEADER", "HTTP_OUTERROR",
     "FIXUP_HEADERS_OUT", "MODSECURITY_OUT", "FIXUP_HEADERS_ERR", "MOD_EXPIRES", "MOD_SESSION_OUT",
     "LOGIO_TTFB_OUT",    "OLD_WRITE",
 };
 
-/* Of these, the ones that need to see everything that is sent. */
+/* Those of them that need to see all bytes that are sent. */
 static const char *const inspecting[] = {"MODSECURITY_OUT"};
 
 /* Filters of connections that work only while a request is read. */

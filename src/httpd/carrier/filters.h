@@ -1,6 +1,6 @@
 /*
- * The output filters between a stream and its client: would they hold bytes back, and can the
- * stream skip them?
+ * The output filters between a stream and its client: finds out whether they hold bytes back, and
+ * whether the stream can skip them.
  *
  *     filters of the request     change or inspect the response: HTTP's own framing, compression
  *     filters of the connection  change bytes on their way: mod_ssl's

@@ -50,7 +50,8 @@ int mrc_mod_http2_post_read_request(request_rec *r)
 
     if (!r->connection->master || !(hub = find_hub(r)))
         return DECLINED;
-    directive.args = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, hub->settings->dispatch_timeout_s);
+    directive.args = apr_psprintf(r->pool, "%" APR_INT64_T_FMT,
+                                  hub->settings->limits.dispatch_timeout_us / APR_USEC_PER_SEC);
     vector = ap_create_request_config(r->pool); /* an empty one serves for directories, too */
     problem = ap_walk_config(&directive, &parms, vector);
     if (problem)

@@ -1,6 +1,6 @@
 /*
- * A stream over HTTP/2 is carried by the threads of mod_http2. This unit applies the hub's dispatch
- * timeout to it, and gives it the time to end in order when the child ends.
+ * The threads of mod_http2 send a stream over HTTP/2. This unit applies the hub's dispatch timeout
+ * to such a stream, and gives it time to end cleanly when the child ends.
  */
 #ifndef MRC_HTTPD_CARRIER_MOD_HTTP2_H
 #define MRC_HTTPD_CARRIER_MOD_HTTP2_H
@@ -9,15 +9,15 @@
 
 /*
  * The hook post_read_request, before mod_http2's own: sets H2StreamTimeout of a subscription to the
- * hub's MercureDispatchTimeout, so that mod_http2 gives up a client that takes no data for so long.
+ * hub's MercureDispatchTimeout, so mod_http2 disconnects a client that accepts no data for so long.
  * mod_http2 reads that setting in its own hook, before httpd knows the Location of the request.
  */
 int mrc_mod_http2_post_read_request(request_rec *r);
 
 /*
  * The HTTP/2 connections of this child that have streams. When a child ends ungracefully, the MPM
- * closes the sockets of busy threads before it calls the modules. Without this, mod_http2 would
- * give up all connections at once, and no stream over HTTP/2 would end in order.
+ * closes the sockets of busy threads before it calls the modules. Without this list, mod_http2
+ * would give up all connections at once, and no stream over HTTP/2 would end cleanly.
  */
 struct mrc_mod_http2;
 

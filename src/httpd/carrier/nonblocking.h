@@ -1,13 +1,13 @@
 /*
  * Writes to a client of HTTP/1.1 through httpd's output filters without blocking.
  *
- * A FLUSH bucket would block until the client has taken everything; without one, mod_ssl's filter
- * gathers small writes and keeps them. So over TLS each write ends with a metadata bucket of no
- * bytes, on which mod_ssl's filter passes on what it has. Then the network filter is called without
- * a brigade, as the MPM does to complete a write: it sends what the socket takes, and keeps the
- * rest.
+ * A FLUSH bucket would block until the client has accepted everything; without one, mod_ssl's
+ * filter gathers small writes and keeps them. So over TLS each write ends with a metadata bucket
+ * without bytes, at which mod_ssl's filter passes on the bytes that it has. Then the network filter
+ * is called without a brigade, as the MPM does to complete a write: it sends the bytes that the
+ * socket accepts, and keeps the rest.
  *
- * Called by the one thread that owns the connection.
+ * Only the thread that owns the connection calls these functions.
  */
 #ifndef MRC_HTTPD_CARRIER_NONBLOCKING_H
 #define MRC_HTTPD_CARRIER_NONBLOCKING_H

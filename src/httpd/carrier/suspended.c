@@ -12,6 +12,7 @@
 #include "http_request.h"
 #include "util_filter.h"
 
+#include "httpd/answer/failure.h"
 #include "httpd/base/connection.h"
 #include "httpd/carrier/chunk.h"
 #include "httpd/carrier/client_socket.h"
@@ -35,7 +36,7 @@
 #include "hub/stream/stream.h"
 #include "hub/subscriber/subscriber.h"
 
-/* So long after the hand-over, the worker has certainly finished with the connection. */
+/* After this time since the hand-over, the worker has certainly finished with the connection. */
 #define WORKER_DONE_US ((int64_t)1000 * 1000)
 
 /* Lives in the pool of its connection. */
@@ -44,7 +45,7 @@ struct mrc_carrier_suspended {
     struct mrc_job ending;
     enum mrc_end end;           /* why; for the job */
     request_rec *r;             /* NULL: it has ended early */
-    struct mrc_log_record *log; /* then this stands for it */
+    struct mrc_log_record *log; /* replaces R then */
     apr_off_t body_bytes;       /* written since then */
     bool is_chunked;
     bool may_end_early; /* the request may end at the hand-over */
@@ -73,7 +74,7 @@ static void append_pieces(struct mrc_carrier_suspended *suspended, const struct 
         mrc_event_bucket_append(suspended->brigade, &pieces[i]);
 }
 
-/* Writes all in one bucket: of several, mod_ssl's filter would make one in a buffer of its own. */
+/* Writes all bytes in one bucket: mod_ssl's filter would copy several into a buffer of its own. */
 static enum mrc_carrier_state write_flat(struct mrc_carrier_suspended *suspended,
                                          const struct mrc_chunk_frame *frame,
                                          const struct mrc_piece *pieces, size_t count)
@@ -177,7 +178,7 @@ static void end_record(struct mrc_carrier_suspended *suspended, enum mrc_end end
     mrc_log_record_log_of(suspended->log, suspended->c, suspended->body_bytes, end);
 }
 
-/* The same for a request that has stayed; httpd does both, and frees it. */
+/* The same for a request that has stayed. httpd does both, and frees the request. */
 static void end_request(request_rec *r, enum mrc_end end)
 {
     mrc_log_stream_end(r, end);
@@ -246,7 +247,7 @@ bool mrc_carrier_suspended_is_possible(const request_rec *r)
 /*
  * Gives the connection a socket that the MPM does not know, and closes the one that the MPM knows.
  * At SIGTERM the MPM closes the sockets of all busy threads. Without this, a SIGTERM while this
- * thread still hands the connection over would keep the stream from ending in order. From here on
+ * thread still hands the connection over would keep the stream from ending cleanly. From here on
  * the MPM cannot wait for the connection, so it must end suspended or aborted. If there is no
  * descriptor left, the connection keeps its socket.
  */
@@ -297,7 +298,7 @@ static bool send_head(struct mrc_carrier_suspended *suspended, int64_t timeout_u
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscriber)
 {
     int64_t timeout_us =
-        mrc_hub_get_policy(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
+        mrc_hub_get_limits(mrc_subscriber_get_hub(subscriber))->dispatch_timeout_us;
     struct mrc_carrier_suspended *suspended = create(r);
     enum mrc_end end;
 
@@ -305,7 +306,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscribe
     if (!suspended->stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);
         mrc_child_release_suspended(mrc_this_child_get());
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return mrc_failure_answer_no_memory(r);
     }
     if (!send_head(suspended, timeout_us, &end)) {
         mrc_log_stream_end(r, end);
@@ -318,7 +319,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscribe
     return SUSPENDED;
 }
 
-/* Ends the request and frees its memory. If no record can stand for it in the log, it stays. */
+/* Ends the request and frees its memory. If no record can replace it in the log, it stays. */
 static void end_early(struct mrc_carrier_suspended *suspended)
 {
     conn_rec *c = suspended->c;

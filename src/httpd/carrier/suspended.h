@@ -2,7 +2,7 @@
 /*
  * The suspended carrier: the event MPM gives the connection away, and httpd's filters stay.
  *
- * For a client of HTTP/1.1 that cannot leave httpd: over TLS, or with filters on the way. The
+ * For an HTTP/1.1 connection that cannot leave httpd, because it has TLS or other filters. The
  * dispatcher writes through httpd's output filters, and no thread waits for the client.
  *
  *     worker                          dispatcher              job thread      conn_rec belongs to
@@ -29,12 +29,12 @@
  *                                                                v   free its pool
  *
  * The MPM's two writes to the conn_rec come after the hook has returned. If the connection were
- * freed before them, they would hit freed memory and crash the child. That is why may_close() waits
- * for the first one, and then for the time that the worker may need for the second.
+ * freed before them, they would write to freed memory and crash the child. Therefore may_close()
+ * waits for the first write, and then for the time that the worker may need for the second.
  *
- * A request would be most of what an idle stream costs. So it ends at the hand-over and is freed,
- * and a record stands for it in the access log. It stays until the stream ends if a filter needs to
- * see what is sent, or if a module that logs is not known to work with a record.
+ * A request would take most of the memory of an idle stream. So it ends and is freed at the
+ * hand-over, and a record replaces it for the access log. It stays until the stream ends if a filter
+ * needs to see the sent bytes, or if a module that logs is not known to work with a record.
  */
 /* clang-format on */
 #ifndef MRC_HTTPD_CARRIER_SUSPENDED_H

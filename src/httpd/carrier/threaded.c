@@ -32,25 +32,27 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* How often the thread checks whether the child ends: prefork wakes nobody for a reload. */
+/* The thread checks this often whether the child ends: prefork wakes no thread for a reload. */
 #define CHECK_US APR_USEC_PER_SEC
 
-/* Each client gets another reconnection time, so that not all reconnect at once. */
+/* Each client gets a different reconnection time, so they do not all reconnect at once. */
 #define RETRY_MIN_MS    500
 #define RETRY_SPREAD_MS 2500
 
-/* How long the last write of a stream may block. */
+/* The last write of a stream may block this long. */
 #define LAST_WRITE_US ((apr_interval_time_t)APR_USEC_PER_SEC)
 
+/* clang-format off */
 /*
- * When a child ends, the MPMs would keep a stream from ending in order:
+ * When a child ends, the MPMs would keep a stream from ending cleanly:
  *
- *     worker, event   close the sockets of busy threads, and only then call the modules. So the
- *                     stream has a duplicate of the client's socket, which httpd's filters write
- * to. prefork         exits in the middle of its handler for SIGTERM or SIGHUP, which interrupts
- *                     the stream. So these signals are held back until the connection is closed,
- *                     and a signalfd shows that one has come.
+ *     worker, event   close the sockets of busy threads before they call the modules. So the stream
+ *                     has a duplicate of the client's socket, to which httpd's filters write.
+ *     prefork         exits in the middle of its handler for SIGTERM or SIGHUP, which interrupts
+ *                     the stream. So these signals are blocked until the connection is closed, and
+ *                     a signalfd shows that one has arrived.
  */
+/* clang-format on */
 struct stream {
     request_rec *r;
     struct mrc_subscriber *subscriber;
@@ -60,15 +62,15 @@ struct stream {
     apr_socket_t *socket; /* the duplicate; NULL: an HTTP/2 stream has none */
     int fd;               /* of the socket, or -1 */
     int signal_fd;        /* readable when prefork got a signal to end; -1 under other MPMs */
-    bool is_nonblocking;  /* the filters allow to write without blocking */
+    bool is_nonblocking;  /* the filters allow writing without blocking */
     int64_t ends_us;      /* when the stream ends at the latest, in time of day */
     enum mrc_end ends_why;
     int64_t written_us; /* when something was last written; of hub/base/clock.h */
 };
 
-static const struct mrc_hub_policy *policy_of(const struct stream *stream)
+static const struct mrc_hub_limits *limits_of(const struct stream *stream)
 {
-    return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
+    return mrc_hub_get_limits(mrc_subscriber_get_hub(stream->subscriber));
 }
 
 /* ---- the socket and the signals ---------------------------------------------------------------*/
@@ -82,7 +84,7 @@ static apr_status_t close_signal_fd(void *data)
 /* Puts a duplicate of the connection's socket below the filters. */
 static apr_status_t open_socket(struct stream *stream)
 {
-    int64_t timeout_us = policy_of(stream)->dispatch_timeout_us;
+    int64_t timeout_us = limits_of(stream)->dispatch_timeout_us;
     apr_status_t status = mrc_connection_copy_socket(stream->r->connection, &stream->socket);
 
     if (status != APR_SUCCESS)
@@ -156,7 +158,7 @@ static bool is_draining(const struct stream *stream)
  * Each of these functions returns true; or false, and the reason why the stream ends.
  */
 
-/* Waits until the client has taken what the filters keep. */
+/* Waits until the client has accepted the bytes that the filters keep. */
 static bool complete(struct stream *stream, enum mrc_end *ret_end)
 {
     conn_rec *c = stream->r->connection;
@@ -187,7 +189,7 @@ static bool complete(struct stream *stream, enum mrc_end *ret_end)
             progress_us = mrc_clock_us();
         unsent = now_unsent;
         *ret_end = MRC_END_SLOW;
-        if (mrc_clock_us() - progress_us >= policy_of(stream)->dispatch_timeout_us)
+        if (mrc_clock_us() - progress_us >= limits_of(stream)->dispatch_timeout_us)
             return false;
     }
 }
@@ -237,7 +239,7 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
     return is_well;
 }
 
-/* Sends all events that are due. */
+/* Sends all events that the client has not got yet. */
 static bool send_due(struct stream *stream, enum mrc_end *ret_end)
 {
     apr_status_t status;
@@ -276,7 +278,7 @@ static bool wait_for_work(struct stream *stream, int64_t wait_us)
 
 static bool needs_heartbeat(const struct stream *stream)
 {
-    int64_t heartbeat_us = policy_of(stream)->heartbeat_us;
+    int64_t heartbeat_us = limits_of(stream)->heartbeat_us;
 
     return heartbeat_us && mrc_clock_us() - stream->written_us >= heartbeat_us;
 }
@@ -315,8 +317,8 @@ static unsigned random_retry_ms(void)
 }
 
 /*
- * Ends a stream: a client that was cut or has gone gets nothing more; one whose child ends gets a
- * reconnection time. httpd waits for whatever its filters still keep.
+ * Ends a stream: a client that was disconnected or has gone gets nothing more; one whose child ends
+ * gets a reconnection time. httpd then sends the bytes that its filters still keep.
  */
 static void end_stream(struct stream *stream, enum mrc_end end)
 {

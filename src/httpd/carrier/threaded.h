@@ -2,7 +2,7 @@
 /*
  * The threaded carrier: the thread that handles the request holds the stream.
  *
- * For everything that neither leaves httpd nor can be suspended: TLS under worker and prefork,
+ * For connections that can neither leave httpd nor be suspended: TLS under worker and prefork,
  * HTTP/2, and filters that may block. There is no hand-over: the connection belongs to the worker
  * from the beginning to the end, and the dispatcher only wakes it.
  *

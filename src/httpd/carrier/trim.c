@@ -65,13 +65,13 @@ static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade)
 
 /* ---- bytes that are not sent at once ----------------------------------------------------------*/
 
-/* Whether the network filter would copy BUCKET into a node, and soon free that again. */
+/* Whether the network filter would copy BUCKET into a node, and free the node soon afterwards. */
 static bool is_short_lived(const apr_bucket *bucket)
 {
     return APR_BUCKET_IS_TRANSIENT(bucket) && bucket->length > 0 && bucket->length < NETWORK_BYTES;
 }
 
-/* Gives BUCKET memory of its own. Without memory it stays as it is, and works too. */
+/* Gives BUCKET its own memory. If there is none, BUCKET stays as it is, which works too. */
 static void keep(apr_bucket *bucket)
 {
     char *bytes = malloc(bucket->length);
@@ -130,7 +130,7 @@ static void drain(apr_allocator_t *allocator, size_t bytes, size_t count)
         apr_allocator_free(allocator, nodes);
 }
 
-/* Gives back the free nodes of C's pools, which keep none from now on. */
+/* Gives back the free nodes of C's pools, which keep no free nodes from now on. */
 static void drain_all(conn_rec *c)
 {
     apr_allocator_t *allocator = apr_pool_allocator_get(c->pool);

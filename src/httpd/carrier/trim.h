@@ -2,8 +2,8 @@
  * Trims the memory of a connection that stays in httpd for hours and is idle most of the time.
  *
  * httpd is built for connections that soon end: it keeps memory for the next request, and takes it
- * in nodes of 8 KB or more, so that a few bytes occupy one. This is what a stream does not need,
- * and how it gets rid of it:
+ * in nodes of 8 KB or more, even for a few bytes. This unit frees or avoids the memory that a
+ * stream does not need:
  *
  *     free nodes of the connection's pools     go back to the system
  *     the buffer that the request was read     a look for more input shows httpd that it is used
@@ -13,7 +13,7 @@
  *     a node for bytes that are written but    a copy of exactly these bytes, made before the
  *     not yet sent                             network filter would take a node for them
  *
- * All in the thread that owns the connection.
+ * All functions run in the thread that owns the connection.
  */
 #ifndef MRC_HTTPD_CARRIER_TRIM_H
 #define MRC_HTTPD_CARRIER_TRIM_H
@@ -22,19 +22,19 @@
 
 #include "apr_buckets.h"
 
-/* Registers the filters of this unit. When httpd loads the module. */
+/* Registers the filters of this unit. Call it when httpd loads the module. */
 void mrc_trim_register(void);
 
 /*
- * Before the head of R is sent, which is the last response on its connection: gives free memory
- * back, and adds filters to R. The head goes to the connection in one piece, together with all
- * bytes up to the first FLUSH bucket.
+ * Gives free memory back, and adds filters to R, the last request of its connection, before the
+ * head of its response is sent. The connection gets the head in one piece, together with all bytes
+ * up to the first FLUSH bucket.
  */
 void mrc_trim_before_head(request_rec *r);
 
 /*
- * After the end of that request: has C free the buffer that the request was read into. BRIGADE is
- * used for that; it is empty before and after.
+ * After the end of that request: makes httpd free the buffer of C into which the request was read.
+ * Uses BRIGADE, which is empty before and after.
  */
 void mrc_trim_after_request(conn_rec *c, apr_bucket_brigade *brigade);
 

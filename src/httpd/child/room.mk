@@ -1,4 +1,5 @@
 mod_mercure_la_SOURCES += \
+	%D%/keys.c %D%/keys.h \
 	%D%/start.c %D%/start.h \
 	%D%/this_child.c %D%/this_child.h
 

@@ -11,21 +11,21 @@
 #include "core/base/interned.h"
 #include "core/token/cache.h"
 #include "httpd/base/module.h"
+#include "httpd/child/keys.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/config/key_sources.h"
 #include "httpd/config/sizing.h"
+#include "httpd/config/spec.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/hub/hub.h"
 #include "hub/keys/keeper.h"
-#include "hub/keys/keyring.h"
 #include "hub/stream/waiters.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
 
-/* The number of access tokens whose verdict a child keeps. */
+/* The number of verified access tokens in the cache of a child. */
 #define TOKENS_MAX 10000
 
 static apr_status_t stop_child(void *data)
@@ -41,41 +41,7 @@ static apr_status_t stop_child(void *data)
     return APR_SUCCESS;
 }
 
-static struct mrc_hub_policy policy_of(const struct mrc_hub_conf *hub)
-{
-    const struct mrc_settings *settings = hub->settings;
-
-    return (struct mrc_hub_policy){
-        .heartbeat_us = settings->heartbeat_s * APR_USEC_PER_SEC,
-        .lifetime_us = settings->lifetime_s * APR_USEC_PER_SEC,
-        .dispatch_timeout_us = settings->dispatch_timeout_s * APR_USEC_PER_SEC,
-        .backlog_bytes = (size_t)settings->backlog_bytes,
-        .subscribers_max = (uint64_t)settings->max_subscribers,
-        .patterns_max = (uint64_t)settings->limit_patterns,
-        .pattern_bytes_max = (uint64_t)settings->limit_compiled_bytes,
-        .per_address_max = (uint64_t)settings->max_per_address,
-        .per_token_max = (uint64_t)settings->max_per_token,
-        .history_dir = hub->history_dir,
-        .history_sync = (enum mrc_history_sync)settings->store_sync,
-    };
-}
-
-static struct mrc_child_hub *process_hubs(apr_pool_t *pool, const apr_array_header_t *hubs)
-{
-    struct mrc_child_hub *served = apr_pcalloc(pool, sizeof(*served) * (hubs->nelts + 1));
-
-    for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
-
-        served[i].key = hub->is_down ? "" : hub->key; /* "": of no hub */
-        served[i].policy = policy_of(hub);
-        served[i].policy.paths = (const char *const *)hub->url_paths->elts;
-        served[i].policy.paths_count = (size_t)hub->url_paths->nelts;
-    }
-    return served;
-}
-
-static void tell_unreadable(void *hub, uint64_t seq)
+static void report_unreadable(void *hub, uint64_t seq)
 {
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
                  "MRC0213: hub %s: the update number %" APR_UINT64_T_FMT
@@ -90,37 +56,8 @@ static void watch_hubs(struct mrc_child *process, const apr_array_header_t *hubs
         struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
 
         if (hub)
-            mrc_hub_on_unreadable(hub, tell_unreadable, APR_ARRAY_IDX(hubs, i, void *));
+            mrc_hub_on_unreadable(hub, report_unreadable, APR_ARRAY_IDX(hubs, i, void *));
     }
-}
-
-static void log_keys(void *server, enum mrc_keeper_level level, const char *text)
-{
-    ap_log_error(APLOG_MARK, level == MRC_KEEPER_WARNING ? APLOG_WARNING : APLOG_NOTICE, 0, server,
-                 "MRC0214: %s", text);
-}
-
-/* Opens the keys of this child, and starts the thread that updates them if some may change. */
-static apr_status_t open_keys(apr_pool_t *pchild, server_rec *main_server,
-                              struct mrc_memory *memory, struct mrc_this_child *state)
-{
-    const struct mrc_key_sources_catalogue *catalogue =
-        mrc_key_sources_catalogue(main_server->process->pconf);
-    struct mrc_keeper_args args = {
-        .sources = (const struct mrc_key_source *)catalogue->sources->elts,
-        .count = (size_t)catalogue->sources->nelts,
-        .ca_file = mrc_hubs_jwks_ca_file(main_server),
-        .report = log_keys,
-        .ctx = main_server,
-    };
-    apr_status_t status = mrc_keyring_create(
-        pchild, (const struct mrc_key_row *const *)catalogue->rows->elts,
-        (size_t)catalogue->rows->nelts, mrc_memory_documents(memory), &state->keyring);
-
-    if (status != APR_SUCCESS || args.count == 0)
-        return status;
-    args.keyring = state->keyring;
-    return mrc_keeper_start(pchild, &args, &state->keeper);
 }
 
 static apr_status_t create_log_texts(struct mrc_interned_table **ret_texts)
@@ -139,7 +76,7 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     int generation = 0;
-    apr_status_t status = open_keys(pchild, main_server, memory, state);
+    apr_status_t status = mrc_keys_open(pchild, main_server, memory, state);
 
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
@@ -149,9 +86,9 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
     if (status == APR_SUCCESS)
         status = mrc_jobs_start(pchild, &state->jobs);
     if (status == APR_SUCCESS)
-        status = mrc_child_start(pchild, memory, process_hubs(pchild, hubs), (size_t)hubs->nelts,
-                                 mrc_hubs_dispatchers(main_server), getpid(), (uint64_t)generation,
-                                 &state->child);
+        status = mrc_child_start(pchild, memory, mrc_spec_list(pchild, hubs), (size_t)hubs->nelts,
+                                 (unsigned)mrc_hubs_server_settings(main_server)->dispatchers,
+                                 getpid(), (uint64_t)generation, &state->child);
     if (status == APR_SUCCESS && mrc_sizing_forks())
         status = mrc_waiter_open(mrc_child_waiters(state->child), &state->forked_waiter);
     return status;

@@ -60,7 +60,7 @@ bool mrc_this_child_is_forked(void);
 /* In such a process: a waiter of the child, which the child's dispatcher wakes. */
 struct mrc_waiter *mrc_this_child_forked_waiter(void);
 
-/* Whether this process goes on serving; false as soon as the MPM wants it to end. */
+/* Whether this process still serves; false as soon as the MPM wants it to end. */
 bool mrc_this_child_is_serving(void);
 
 /* The keys in use, and the cache of verified tokens; NULL if this process serves no hub. */
@@ -85,7 +85,7 @@ bool mrc_this_child_may_log_anywhere(void);
 const struct mrc_log_fields *mrc_this_child_log_fields(void);
 struct mrc_interned_table *mrc_this_child_log_texts(void);
 
-/* The thread for work for which a dispatcher must not wait. */
+/* The thread that does the work for which a dispatcher must not wait. */
 struct mrc_jobs *mrc_this_child_jobs(void);
 
 #endif

@@ -8,8 +8,8 @@
 #include "httpd/config/hubs.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/reload.h"
-#include "httpd/config/shape.h"
 #include "httpd/config/sizing.h"
+#include "httpd/config/spec.h"
 #include "store/history/dir.h"
 #include "store/memory/memory.h"
 
@@ -30,15 +30,16 @@ static int check_store(server_rec *server, const struct mrc_hub_conf *hub, const
 
 static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
 {
-    const struct mrc_settings *settings = hub->settings;
+    const struct mrc_hub_settings *settings = hub->settings;
     const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
+    uint64_t least = (uint64_t)settings->limit_body_bytes * MRC_SPEC_BODIES_IN_RING;
 
-    /* At a reload, the directory is checked when it is opened. */
-    if (settings->store_path && !settings->history_off)
-        return mrc_reload_is_now() ? OK : check_store(server, hub, where);
-    if (settings->history_off)
+    if (settings->history.off)
         return OK;
-    if (settings->history_bytes == 0) {
+    /* At a reload, the directory is checked when it is opened. */
+    if (settings->store_path)
+        return mrc_reload_is_now() ? OK : check_store(server, hub, where);
+    if (settings->history.bytes == 0) {
         ap_log_error(
             STARTUP_ERROR, server,
             "MRC0102: MercureHistory bytes=0 (no bound) needs MercureStore lmdb: give the hub %s "
@@ -46,14 +47,14 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
             hub->label, where);
         return !OK;
     }
-    if (settings->history_bytes / MRC_SHAPE_BODIES_IN_RING < settings->limit_body_bytes) {
+    if (settings->history.bytes < least) {
         ap_log_error(
             STARTUP_ERROR, server,
-            "MRC0103: MercureHistory bytes=%" APR_INT64_T_FMT " is too small for the hub %s (%s): "
-            "it must hold the largest body %d times. Raise it to at least %" APR_INT64_T_FMT
+            "MRC0103: MercureHistory bytes=%" APR_UINT64_T_FMT " is too small for the hub %s (%s): "
+            "it must hold the largest body %d times. Raise it to at least %" APR_UINT64_T_FMT
             ", or lower MercureLimit body=%" APR_INT64_T_FMT,
-            settings->history_bytes, hub->label, where, MRC_SHAPE_BODIES_IN_RING,
-            settings->limit_body_bytes * MRC_SHAPE_BODIES_IN_RING, settings->limit_body_bytes);
+            settings->history.bytes, hub->label, where, MRC_SPEC_BODIES_IN_RING, least,
+            settings->limit_body_bytes);
         return !OK;
     }
     return OK;
@@ -64,15 +65,15 @@ static const char *find_cookie_directive(const struct mrc_settings *settings)
 {
     if (mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME))
         return "MercureCookieName";
-    return settings->publish_origins ? "MercurePublishOrigins" : NULL;
+    return settings->location.publish_origins ? "MercurePublishOrigins" : NULL;
 }
 
 static int check_location_origins(const struct mrc_location *location)
 {
-    const struct mrc_settings *settings = location->settings;
-    const char *directive = find_cookie_directive(settings);
+    const struct mrc_origins *cors = location->settings->location.cors_origins;
+    const char *directive = find_cookie_directive(location->settings);
 
-    if (!settings->cors_origins || !settings->cors_origins->any || !directive)
+    if (!cors || !cors->any || !directive)
         return OK;
     ap_log_error(
         STARTUP_ERROR, location->server,
@@ -95,17 +96,15 @@ static int check_origins(const struct mrc_hub_conf *hub)
 static int check_subscriptions(const struct mrc_hub_conf *hub)
 {
     const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
-    const struct mrc_settings *settings = hub->settings;
+    uint64_t count = hub->settings->limits.subscribers_max;
 
-    if (!settings->subscriptions ||
-        (uint64_t)settings->max_subscribers <= MRC_ROSTER_SUBSCRIBERS_MAX)
+    if (!hub->settings->subscriptions || count <= MRC_ROSTER_SUBSCRIBERS_MAX)
         return OK;
     ap_log_error(STARTUP_ERROR, first->server,
-                 "MRC0105: MercureMaxSubscribers %" APR_INT64_T_FMT
+                 "MRC0105: MercureMaxSubscribers %" APR_UINT64_T_FMT
                  " is too large for the hub %s (%s): with MercureSubscriptions On, the hub can "
                  "list at most %" APR_UINT64_T_FMT " subscribers. Lower it to this number",
-                 settings->max_subscribers, hub->label, first->section->where,
-                 MRC_ROSTER_SUBSCRIBERS_MAX);
+                 count, hub->label, first->section->where, MRC_ROSTER_SUBSCRIBERS_MAX);
     return !OK;
 }
 
@@ -124,13 +123,13 @@ int mrc_check_hubs(server_rec *main_server)
     return status;
 }
 
-static int has_subscriptions(const apr_array_header_t *hubs)
+static bool has_subscriptions(const apr_array_header_t *hubs)
 {
     for (int i = 0; i < hubs->nelts; i++) {
         if (APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->settings->subscriptions)
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
 /* configtest: warns if the hubs do not fit into the runtime directory. A start and a reload report
@@ -156,9 +155,9 @@ static void check_room(apr_pool_t *temp, server_rec *main_server, uint64_t need)
 int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
-    int64_t bound = mrc_hubs_memory_bytes(main_server);
+    int64_t bound = mrc_hubs_server_settings(main_server)->memory_bytes;
     struct mrc_error error;
-    uint64_t need = mrc_memory_size(mrc_shape_list(temp, hubs), (size_t)hubs->nelts,
+    uint64_t need = mrc_memory_size(mrc_spec_shapes(temp, hubs), (size_t)hubs->nelts,
                                     mrc_sizing_slots(), &error);
 
     if (need == 0) {

@@ -82,7 +82,7 @@ static const char *set_hub(cmd_parms *cmd, const struct mrc_directive *row,
     section->name = apr_pstrdup(cmd->pool, name);
     section->where =
         apr_psprintf(cmd->pool, "%s:%d", cmd->directive->filename, cmd->directive->line_num);
-    settings->hub = section;
+    settings->section = section;
     return NULL;
 }
 
@@ -126,7 +126,7 @@ static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *ro
 
     if (argc != 2)
         return apr_psprintf(cmd->pool, "%s takes two arguments: ALGS SOURCE", row->name);
-    if (mrc_settings_is_set(settings, MRC_FIELD_LEGACY) && !settings->legacy)
+    if (mrc_settings_is_set(settings, MRC_FIELD_LEGACY) && !settings->location.legacy)
         return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, row->name);
     error = mrc_key_sources_load(cmd->pool, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS,
                                  &key);
@@ -135,7 +135,7 @@ static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *ro
     add_key(cmd->pool, settings, row->field, key);
     if (row->field2)
         add_key(cmd->pool, settings, row->field2, key);
-    mrc_settings_set_flag(settings, MRC_FIELD_LEGACY, 1);
+    mrc_settings_set_flag(settings, MRC_FIELD_LEGACY, true);
     return NULL;
 }
 
@@ -151,11 +151,11 @@ static const char *set_flag_row(cmd_parms *cmd, const struct mrc_directive *row,
                                 struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
-        mrc_settings_set_flag(settings, row->field, 1);
+        mrc_settings_set_flag(settings, row->field, true);
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off") && has_legacy_keys(settings, row))
         return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, "a key for protocol 0.x");
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
-        mrc_settings_set_flag(settings, row->field, 0);
+        mrc_settings_set_flag(settings, row->field, false);
     else
         return shape_error(cmd, row, argc, argv, "On or Off");
     return NULL;
@@ -165,9 +165,9 @@ static const char *set_auto_row(cmd_parms *cmd, const struct mrc_directive *row,
                                 struct mrc_settings *settings, int argc, char *const argv[])
 {
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "auto"))
-        mrc_settings_set_flag(settings, row->field, 1);
+        mrc_settings_set_flag(settings, row->field, true);
     else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
-        mrc_settings_set_flag(settings, row->field, 0);
+        mrc_settings_set_flag(settings, row->field, false);
     else
         return shape_error(cmd, row, argc, argv, "auto or Off");
     return NULL;
@@ -184,7 +184,7 @@ static const char *set_number_row(cmd_parms *cmd, const struct mrc_directive *ro
     if (value < row->min || value > row->max)
         return number_error(cmd->pool, apr_pstrcat(cmd->pool, row->name, " ", NULL), argv[0],
                             row->unit, row->min, row->max);
-    mrc_settings_set_number(settings, row->field, value);
+    mrc_settings_set_number(settings, row->field, row->unit, value);
     return NULL;
 }
 
@@ -218,16 +218,17 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
 static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *row,
                                   struct mrc_settings *settings, int argc, char *const argv[])
 {
-    settings->playground = NULL;
+    settings->location.playground = NULL;
     mrc_settings_mark(settings, row->field);
     if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
         return NULL;
     if (argc != 1 || ap_cstr_casecmp(argv[0], "On"))
         return shape_error(cmd, row, argc, argv, "On or Off");
-    settings->playground = mrc_playground_key_create(cmd->pool);
-    return settings->playground ? NULL
-                                : apr_pstrcat(cmd->pool, row->name,
-                                              " On: the system provides no random bytes", NULL);
+    settings->location.playground = mrc_playground_key_create(cmd->pool);
+    return settings->location.playground
+               ? NULL
+               : apr_pstrcat(cmd->pool, row->name, " On: the system provides no random bytes",
+                             NULL);
 }
 
 static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
@@ -315,7 +316,7 @@ static const char *set_option(cmd_parms *cmd, const struct mrc_directive *row,
             return number_error(cmd->pool,
                                 apr_psprintf(cmd->pool, "%s %s=", row->name, option->name),
                                 equals + 1, option->unit, option->min, option->max);
-        mrc_settings_set_number(settings, option->field, value);
+        mrc_settings_set_number(settings, option->field, option->unit, value);
         return NULL;
     }
     return apr_psprintf(cmd->pool, "%s %s is unknown: the directive takes %s", row->name, arg,
@@ -345,7 +346,7 @@ static const char *set_bound(cmd_parms *cmd, const struct mrc_directive *row,
 static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
                                struct mrc_settings *settings, int argc, char *const argv[])
 {
-    int off = argc == 1 && !ap_cstr_casecmp(argv[0], "Off");
+    bool off = argc == 1 && !ap_cstr_casecmp(argv[0], "Off");
 
     mrc_settings_set_flag(settings, MRC_FIELD_HISTORY_OFF, off);
     return off ? NULL : set_options(cmd, row, settings, argc, argv);
@@ -377,10 +378,11 @@ static const char *set_lmdb(cmd_parms *cmd, const struct mrc_directive *row,
                                 "may follow the path",
                                 argv[1], argv[2]);
     }
-    settings->store_path = ap_server_root_relative(cmd->pool, argv[1]);
-    if (!settings->store_path)
+    settings->hub.store_path = ap_server_root_relative(cmd->pool, argv[1]);
+    if (!settings->hub.store_path)
         return apr_psprintf(cmd->pool, "MercureStore lmdb %s: this is not a valid path", argv[1]);
-    mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, sync);
+    settings->hub.store_sync = (enum mrc_history_sync)sync;
+    mrc_settings_mark(settings, MRC_FIELD_STORE_SYNC);
     mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
     return NULL;
 }
@@ -392,9 +394,10 @@ static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
         return set_lmdb(cmd, row, settings, argc, argv);
     if (argc != 1 || ap_cstr_casecmp(argv[0], "memory"))
         return shape_error(cmd, row, argc, argv, row->syntax);
-    settings->store_path = NULL;
+    settings->hub.store_path = NULL;
+    settings->hub.store_sync = MRC_HISTORY_SYNC_GROUP;
     mrc_settings_mark(settings, MRC_FIELD_STORE_PATH);
-    mrc_settings_set_flag(settings, MRC_FIELD_STORE_SYNC, MRC_HISTORY_SYNC_GROUP);
+    mrc_settings_mark(settings, MRC_FIELD_STORE_SYNC);
     return NULL;
 }
 

@@ -11,7 +11,6 @@
 #include "core/base/buf.h"
 #include "core/base/percent.h"
 #include "httpd/base/module.h"
-#include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -119,7 +118,7 @@ static const char *make_unique(apr_pool_t *pool, const apr_array_header_t *hubs,
     const char *unique = key;
 
     for (int n = 2, i = 0; i < hubs->nelts; i++) {
-        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->key, unique)) {
+        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->spec.shape.key, unique)) {
             unique = apr_psprintf(pool, "%.*s #%d", MRC_HUB_KEY_MAX - 12, key, n++);
             i = -1;
         }
@@ -148,7 +147,7 @@ static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
     const struct mrc_hub_section *section = location->section;
     struct mrc_hub_conf *hub = apr_pcalloc(pool, sizeof(*hub));
 
-    hub->key = make_unique(pool, hubs, hub_key(pool, section));
+    hub->spec.shape.key = make_unique(pool, hubs, hub_key(pool, section));
     hub->label = section->name
                      ? section->name
                      : apr_pstrcat(pool,
@@ -158,7 +157,7 @@ static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
                                    section->path, NULL);
     hub->label = make_unique_label(pool, hubs, hub->label);
     hub->index = hubs->nelts;
-    hub->settings = location->settings;
+    hub->settings = &location->settings->hub;
     hub->locations = apr_array_make(pool, 2, sizeof(struct mrc_location *));
     hub->paths = apr_array_make(pool, 2, sizeof(const char *));
     hub->url_paths = apr_array_make(pool, 2, sizeof(const char *));
@@ -175,28 +174,35 @@ static void add_path(apr_array_header_t *paths, const char *path)
     APR_ARRAY_PUSH(paths, const char *) = path;
 }
 
+static const char *name_of(const server_rec *server)
+{
+    return server->server_hostname ? server->server_hostname : "the main server";
+}
+
+/* Checks that LOCATION has the same settings of scope hub as the first Location of HUB. */
+static int check_agreement(const struct mrc_hub_conf *hub, const struct mrc_location *location)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+    const char *directive = mrc_settings_disagreement(first->settings, location->settings);
+
+    if (!directive)
+        return OK;
+    ap_log_error(STARTUP_ERROR, location->server,
+                 "MRC0108: %s belongs to the hub, but two Locations of the hub %s disagree on it: "
+                 "%s in %s and %s in %s. Give both the same value, or make them different hubs",
+                 directive, hub->label, first->section->where, name_of(first->server),
+                 location->section->where, name_of(location->server));
+    return !OK;
+}
+
 static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_location *location)
 {
     struct mrc_hub_conf *hub = find_hub(hubs, location->section);
-    const char *directive;
 
     if (!hub)
         hub = add_hub(pool, hubs, location);
-    directive = mrc_settings_disagreement(hub->settings, location->settings);
-    if (directive) {
-        const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
-
-        ap_log_error(
-            STARTUP_ERROR, location->server,
-            "MRC0108: %s belongs to the hub, but two Locations of the hub %s disagree on it: %s "
-            "in %s and %s in %s. Give both the same value, or make them different hubs",
-            directive, hub->label, first->section->where,
-            first->server->server_hostname ? first->server->server_hostname : "the main server",
-            location->section->where,
-            location->server->server_hostname ? location->server->server_hostname
-                                              : "the main server");
+    else if (check_agreement(hub, location) != OK)
         return !OK;
-    }
     location->hub = hub;
     APR_ARRAY_PUSH(hub->locations, struct mrc_location *) = location;
     add_path(hub->paths, location->path);
@@ -268,8 +274,8 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
         const struct mrc_settings *settings = ap_get_module_config(sections[i], &mercure_module);
         const core_dir_config *section = ap_get_core_module_config(sections[i]);
 
-        if (settings && (settings->set >> MRC_FIELD_HUB & 1) && !section->r &&
-            take_section(by_path, server, section->d, settings->hub) != OK)
+        if (settings && mrc_settings_is_set(settings, MRC_FIELD_HUB) && !section->r &&
+            take_section(by_path, server, section->d, settings->section) != OK)
             status = !OK;
     }
     for (apr_hash_index_t *hi = apr_hash_first(temp, by_path); hi; hi = apr_hash_next(hi)) {
@@ -328,17 +334,7 @@ bool mrc_hubs_gave_up(server_rec *main_server)
     return server_conf(main_server)->has_given_up;
 }
 
-int64_t mrc_hubs_memory_bytes(server_rec *main_server)
+const struct mrc_server_settings *mrc_hubs_server_settings(server_rec *main_server)
 {
-    return server_conf(main_server)->settings.memory_bytes;
-}
-
-unsigned mrc_hubs_dispatchers(server_rec *main_server)
-{
-    return (unsigned)server_conf(main_server)->settings.dispatchers;
-}
-
-const char *mrc_hubs_jwks_ca_file(server_rec *main_server)
-{
-    return server_conf(main_server)->settings.jwks_ca_file;
+    return &server_conf(main_server)->settings.server;
 }

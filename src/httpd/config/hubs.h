@@ -15,20 +15,18 @@
 #include "http_config.h"
 
 #include "httpd/config/settings.h"
-#include "store/memory/memory.h"
+#include "hub/hub/spec.h"
 
 /* One hub: one section with `MercureHub On`, or all sections with the same `name=`. */
 struct mrc_hub_conf {
-    const char *key;                     /* the identity across reloads */
-    const char *label;                   /* for people: the name, or server name and path */
-    int index;                           /* the place in the list of hubs */
-    const struct mrc_settings *settings; /* those of scope hub are the same in all Locations */
-    struct mrc_hub_shape shape;          /* the shared memory that it needs */
-    const char *history_dir;             /* of its durable history; NULL: in memory */
-    bool is_down;                        /* the parent could not open it: no child serves it */
-    apr_array_header_t *locations;       /* of struct mrc_location * */
-    apr_array_header_t *paths;           /* of const char *: the paths of its Locations */
-    apr_array_header_t *url_paths;       /* the same as url_path of struct mrc_location */
+    const char *label;                       /* for people: the name, or server name and path */
+    int index;                               /* the place in the list of hubs */
+    const struct mrc_hub_settings *settings; /* the same in all Locations */
+    struct mrc_hub_spec spec;                /* for the layers below; see config/spec.h */
+    bool is_down;                            /* the parent could not open it: no child serves it */
+    apr_array_header_t *locations;           /* of struct mrc_location * */
+    apr_array_header_t *paths;               /* of const char *: their paths, decoded */
+    apr_array_header_t *url_paths;           /* of const char *: their url_path */
 };
 
 /* A hub as one server or virtual host serves it. */
@@ -44,7 +42,7 @@ struct mrc_location {
 
 /* The module's configuration of a server or virtual host. */
 struct mrc_server_conf {
-    struct mrc_settings settings;  /* of the directives of scope server */
+    struct mrc_settings settings;  /* for the directives of scope server */
     apr_array_header_t *locations; /* of struct mrc_location *, longest path first */
     apr_array_header_t *hubs;      /* of struct mrc_hub_conf *; only in the main server */
     bool has_given_up;             /* the same: no child serves any hub */
@@ -70,13 +68,7 @@ const apr_array_header_t *mrc_hubs_locations(server_rec *server);
 void mrc_hubs_give_up(server_rec *main_server);
 bool mrc_hubs_gave_up(server_rec *main_server);
 
-/* MercureMemory, in bytes; 0: no bound. */
-int64_t mrc_hubs_memory_bytes(server_rec *main_server);
-
-/* MercureDispatchers. */
-unsigned mrc_hubs_dispatchers(server_rec *main_server);
-
-/* MercureJwksCACertificateFile; NULL: the authorities that the system trusts. */
-const char *mrc_hubs_jwks_ca_file(server_rec *main_server);
+/* The settings of the whole server. */
+const struct mrc_server_settings *mrc_hubs_server_settings(server_rec *main_server);
 
 #endif

@@ -8,16 +8,19 @@ mod_mercure_la_SOURCES += \
 	%D%/playground_key.c %D%/playground_key.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/settings.c %D%/settings.h \
-	%D%/shape.c %D%/shape.h \
 	%D%/sizing.c %D%/sizing.h \
+	%D%/spec.c %D%/spec.h \
 	%D%/warnings.c %D%/warnings.h
 
 # These units do not need httpd. The module is not a library, so the tests compile the units themselves.
 unit_tests += \
 	tests/unit/httpd/config/test_directive_table \
-	tests/unit/httpd/config/test_origin
+	tests/unit/httpd/config/test_origin \
+	tests/unit/httpd/config/test_settings
 tests_unit_httpd_config_test_directive_table_SOURCES = tests/unit/httpd/config/test_directive_table.c \
 	%D%/directive_table.c
 tests_unit_httpd_config_test_origin_SOURCES = tests/unit/httpd/config/test_origin.c %D%/origin.c
+tests_unit_httpd_config_test_settings_SOURCES = tests/unit/httpd/config/test_settings.c %D%/directive_table.c \
+	%D%/settings.c
 
 EXTRA_DIST += %D%/README.md

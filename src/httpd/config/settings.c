@@ -1,6 +1,11 @@
 #include "httpd/config/settings.h"
 
+#include <stddef.h>
+#include <string.h>
+
 #include "apr_strings.h"
+
+#define SECOND_US ((int64_t)1000 * 1000)
 
 /* ---- fields -----------------------------------------------------------------------------------*/
 
@@ -16,47 +21,47 @@ struct field_place {
     }
 
 static const struct field_place places[MRC_FIELD_COUNT] = {
-    [MRC_FIELD_HUB] = PLACE(hub),
-    [MRC_FIELD_PUBLISHER_KEYS] = PLACE(publisher_keys),
-    [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(subscriber_keys),
-    [MRC_FIELD_LEGACY] = PLACE(legacy),
-    [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(legacy_publisher_keys),
-    [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(legacy_subscriber_keys),
-    [MRC_FIELD_ANONYMOUS] = PLACE(anonymous),
-    [MRC_FIELD_DEBUGGER] = PLACE(debugger),
-    [MRC_FIELD_PLAYGROUND] = PLACE(playground),
-    [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(resource_identifiers),
-    [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(authorization_servers),
-    [MRC_FIELD_PUBLIC_ORIGINS] = PLACE(public_origins),
-    [MRC_FIELD_COOKIE_NAME] = PLACE(cookie_name),
-    [MRC_FIELD_CORS_ORIGINS] = PLACE(cors_origins),
-    [MRC_FIELD_PUBLISH_ORIGINS] = PLACE(publish_origins),
-    [MRC_FIELD_HISTORY_OFF] = PLACE(history_off),
-    [MRC_FIELD_HISTORY_COUNT] = PLACE(history_count),
-    [MRC_FIELD_HISTORY_BYTES] = PLACE(history_bytes),
-    [MRC_FIELD_HISTORY_AGE] = PLACE(history_age_s),
-    [MRC_FIELD_STORE_PATH] = PLACE(store_path),
-    [MRC_FIELD_STORE_SYNC] = PLACE(store_sync),
-    [MRC_FIELD_LIMIT_MATCHERS] = PLACE(limit_matchers),
-    [MRC_FIELD_LIMIT_PATTERN] = PLACE(limit_pattern_bytes),
-    [MRC_FIELD_LIMIT_TOPICS] = PLACE(limit_topics),
-    [MRC_FIELD_LIMIT_BODY] = PLACE(limit_body_bytes),
-    [MRC_FIELD_LIMIT_FIELD] = PLACE(limit_field_bytes),
-    [MRC_FIELD_LIMIT_DETAILS] = PLACE(limit_details),
-    [MRC_FIELD_LIMIT_PATTERNS] = PLACE(limit_patterns),
-    [MRC_FIELD_LIMIT_COMPILED] = PLACE(limit_compiled_bytes),
-    [MRC_FIELD_HEARTBEAT] = PLACE(heartbeat_s),
-    [MRC_FIELD_LIFETIME] = PLACE(lifetime_s),
-    [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(dispatch_timeout_s),
-    [MRC_FIELD_BACKLOG] = PLACE(backlog_bytes),
-    [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(max_subscribers),
-    [MRC_FIELD_MAX_PER_ADDRESS] = PLACE(max_per_address),
-    [MRC_FIELD_MAX_PER_TOKEN] = PLACE(max_per_token),
-    [MRC_FIELD_SUBSCRIPTIONS] = PLACE(subscriptions),
-    [MRC_FIELD_DETACH] = PLACE(detach),
-    [MRC_FIELD_MEMORY] = PLACE(memory_bytes),
-    [MRC_FIELD_DISPATCHERS] = PLACE(dispatchers),
-    [MRC_FIELD_JWKS_CA] = PLACE(jwks_ca_file),
+    [MRC_FIELD_HUB] = PLACE(section),
+    [MRC_FIELD_PUBLISHER_KEYS] = PLACE(location.publisher_keys),
+    [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(location.subscriber_keys),
+    [MRC_FIELD_LEGACY] = PLACE(location.legacy),
+    [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(location.legacy_publisher_keys),
+    [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(location.legacy_subscriber_keys),
+    [MRC_FIELD_ANONYMOUS] = PLACE(location.anonymous),
+    [MRC_FIELD_DEBUGGER] = PLACE(location.debugger),
+    [MRC_FIELD_PLAYGROUND] = PLACE(location.playground),
+    [MRC_FIELD_RESOURCE_IDENTIFIERS] = PLACE(location.resource_identifiers),
+    [MRC_FIELD_AUTHORIZATION_SERVERS] = PLACE(location.authorization_servers),
+    [MRC_FIELD_PUBLIC_ORIGINS] = PLACE(location.public_origins),
+    [MRC_FIELD_COOKIE_NAME] = PLACE(location.cookie_name),
+    [MRC_FIELD_CORS_ORIGINS] = PLACE(location.cors_origins),
+    [MRC_FIELD_PUBLISH_ORIGINS] = PLACE(location.publish_origins),
+    [MRC_FIELD_HISTORY_OFF] = PLACE(hub.history.off),
+    [MRC_FIELD_HISTORY_COUNT] = PLACE(hub.history.count),
+    [MRC_FIELD_HISTORY_BYTES] = PLACE(hub.history.bytes),
+    [MRC_FIELD_HISTORY_AGE] = PLACE(hub.history.age_us),
+    [MRC_FIELD_STORE_PATH] = PLACE(hub.store_path),
+    [MRC_FIELD_STORE_SYNC] = PLACE(hub.store_sync),
+    [MRC_FIELD_LIMIT_MATCHERS] = PLACE(hub.limit_matchers),
+    [MRC_FIELD_LIMIT_PATTERN] = PLACE(hub.limit_pattern_bytes),
+    [MRC_FIELD_LIMIT_TOPICS] = PLACE(hub.limit_topics),
+    [MRC_FIELD_LIMIT_BODY] = PLACE(hub.limit_body_bytes),
+    [MRC_FIELD_LIMIT_FIELD] = PLACE(hub.limit_field_bytes),
+    [MRC_FIELD_LIMIT_DETAILS] = PLACE(hub.limit_details),
+    [MRC_FIELD_LIMIT_PATTERNS] = PLACE(hub.limits.patterns_max),
+    [MRC_FIELD_LIMIT_COMPILED] = PLACE(hub.limits.pattern_bytes_max),
+    [MRC_FIELD_HEARTBEAT] = PLACE(hub.limits.heartbeat_us),
+    [MRC_FIELD_LIFETIME] = PLACE(hub.limits.lifetime_us),
+    [MRC_FIELD_DISPATCH_TIMEOUT] = PLACE(hub.limits.dispatch_timeout_us),
+    [MRC_FIELD_BACKLOG] = PLACE(hub.limits.backlog_bytes),
+    [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(hub.limits.subscribers_max),
+    [MRC_FIELD_MAX_PER_ADDRESS] = PLACE(hub.limits.per_address_max),
+    [MRC_FIELD_MAX_PER_TOKEN] = PLACE(hub.limits.per_token_max),
+    [MRC_FIELD_SUBSCRIPTIONS] = PLACE(hub.subscriptions),
+    [MRC_FIELD_DETACH] = PLACE(location.detach),
+    [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),
+    [MRC_FIELD_DISPATCHERS] = PLACE(server.dispatchers),
+    [MRC_FIELD_JWKS_CA] = PLACE(server.jwks_ca_file),
 };
 
 _Static_assert(MRC_FIELD_COUNT <= 64, "one word has a bit for each field");
@@ -66,7 +71,7 @@ void *mrc_settings_field(struct mrc_settings *settings, enum mrc_field field)
     return (char *)settings + places[field].offset;
 }
 
-int mrc_settings_is_set(const struct mrc_settings *settings, enum mrc_field field)
+bool mrc_settings_is_set(const struct mrc_settings *settings, enum mrc_field field)
 {
     return (settings->set >> field) & 1;
 }
@@ -76,15 +81,18 @@ void mrc_settings_mark(struct mrc_settings *settings, enum mrc_field field)
     settings->set |= UINT64_C(1) << field;
 }
 
-void mrc_settings_set_number(struct mrc_settings *settings, enum mrc_field field, int64_t value)
+/* The field is an int64_t, or an uint64_t: VALUE is not negative. */
+void mrc_settings_set_number(struct mrc_settings *settings, enum mrc_field field,
+                             enum mrc_unit unit, int64_t value)
 {
-    *(int64_t *)mrc_settings_field(settings, field) = value;
+    *(int64_t *)mrc_settings_field(settings, field) =
+        unit == MRC_UNIT_SECONDS ? value * SECOND_US : value;
     mrc_settings_mark(settings, field);
 }
 
-void mrc_settings_set_flag(struct mrc_settings *settings, enum mrc_field field, int value)
+void mrc_settings_set_flag(struct mrc_settings *settings, enum mrc_field field, bool value)
 {
-    *(int *)mrc_settings_field(settings, field) = value;
+    *(bool *)mrc_settings_field(settings, field) = value;
     mrc_settings_mark(settings, field);
 }
 
@@ -102,14 +110,14 @@ static void set_defaults(struct mrc_settings *settings)
         else if (row->type == MRC_TYPE_COOKIE)
             *(const char **)mrc_settings_field(settings, row->field) = row->default_text;
         else if ((row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND) && row->default_text)
-            mrc_settings_set_number(settings, row->field,
+            mrc_settings_set_number(settings, row->field, row->unit,
                                     mrc_directive_parse_number(row->default_text, row->unit));
         for (size_t k = 0; k < row->options_count; k++) {
             const struct mrc_directive_option *option = &row->options[k];
-            int zero = option->zero_word && !strcmp(option->default_text, option->zero_word);
+            bool zero = option->zero_word && !strcmp(option->default_text, option->zero_word);
 
             mrc_settings_set_number(
-                settings, option->field,
+                settings, option->field, option->unit,
                 zero ? 0 : mrc_directive_parse_number(option->default_text, option->unit));
         }
     }
@@ -138,14 +146,15 @@ struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_setti
     return merged;
 }
 
-static int same(const struct mrc_settings *a, const struct mrc_settings *b, enum mrc_field field)
+static bool same(const struct mrc_settings *a, const struct mrc_settings *b, enum mrc_field field)
 {
     size_t offset = places[field].offset;
 
     /* A string. The other fields of scope hub are numbers. */
     if (field == MRC_FIELD_STORE_PATH)
-        return a->store_path && b->store_path ? !strcmp(a->store_path, b->store_path)
-                                              : a->store_path == b->store_path;
+        return a->hub.store_path && b->hub.store_path
+                   ? !strcmp(a->hub.store_path, b->hub.store_path)
+                   : a->hub.store_path == b->hub.store_path;
     return !memcmp((const char *)a + offset, (const char *)b + offset, places[field].size);
 }
 

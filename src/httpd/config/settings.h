@@ -1,5 +1,7 @@
 /*
- * The settings of the configuration: one struct for each level (server, virtual host, Location).
+ * The settings of the configuration: one struct for each level (server, virtual host, Location),
+ * with a part for each scope. Code that handles requests reads a part, through mrc_claim_settings()
+ * and mrc_claim_hub_settings().
  *
  * A struct mrc_settings has a value for every field; without a directive, that is the default.
  * `set` says which fields the directives of this level have set. Merging copies only those over the
@@ -9,39 +11,40 @@
 #ifndef MRC_HTTPD_CONFIG_SETTINGS_H
 #define MRC_HTTPD_CONFIG_SETTINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "httpd.h"
-
-#include "http_config.h"
+#include "apr_pools.h"
+#include "apr_tables.h"
 
 #include "httpd/config/directive_table.h"
+#include "hub/hub/spec.h"
+#include "store/ring/ring.h"
 
 /* The longest name= of a hub. */
 #define MRC_HUB_NAME_MAX 64
 
-/* The section that contains `MercureHub On`: the definition of a hub. */
-struct mrc_hub_section {
-    server_rec *server; /* the server or virtual host that contains the section */
-    const char *path;   /* the path of the Location and of the hub's URL */
-    const char *name;   /* name=, or NULL */
-    const char *where;  /* file and line, for messages */
-};
-
 struct mrc_origins;
 struct mrc_playground_key;
+struct server_rec;
 
-struct mrc_settings {
-    uint64_t set; /* bit N: a directive of this level has set field N */
+/* The section that contains `MercureHub On`: the definition of a hub. */
+struct mrc_hub_section {
+    struct server_rec *server; /* the server or virtual host that contains the section */
+    const char *path;          /* the path of the Location and of the hub's URL */
+    const char *name;          /* name=, or NULL */
+    const char *where;         /* file and line, for messages */
+};
 
-    const struct mrc_hub_section *hub;           /* NULL: not a hub */
+/* Settings of a Location. Requests to the same hub may have different ones. */
+struct mrc_location_settings {
     apr_array_header_t *publisher_keys;          /* of const struct mrc_key_row *; NULL: none */
     apr_array_header_t *subscriber_keys;         /* the same */
-    int legacy;                                  /* boolean: speaks protocol 0.x too */
+    bool legacy;                                 /* speaks protocol 0.x too */
     apr_array_header_t *legacy_publisher_keys;   /* of const struct mrc_key_row *; NULL: none */
     apr_array_header_t *legacy_subscriber_keys;  /* the same */
-    int anonymous;                               /* boolean */
-    int debugger;                                /* boolean */
+    bool anonymous;                              /* subscribers need no token */
+    bool debugger;                               /* serves the debugger */
     const struct mrc_playground_key *playground; /* NULL: none */
     apr_array_header_t *resource_identifiers;  /* of const char *; NULL: from the server's names */
     apr_array_header_t *authorization_servers; /* of const char *; NULL: none */
@@ -49,38 +52,37 @@ struct mrc_settings {
     const char *cookie_name;
     struct mrc_origins *cors_origins;    /* NULL: none */
     struct mrc_origins *publish_origins; /* in addition to the hub's own; NULL: none */
+    bool detach;                         /* plain streams may leave httpd's connections */
+};
 
-    int history_off;       /* boolean */
-    int64_t history_count; /* updates; 0: no bound */
-    int64_t history_bytes; /* 0: no bound */
-    int64_t history_age_s; /* seconds; 0: no bound */
-
+/* Settings of a hub, the same in all of its Locations. */
+struct mrc_hub_settings {
+    struct mrc_hub_limits limits;
+    struct mrc_ring_bounds history;
     const char *store_path; /* directory of durable histories; NULL: in memory */
-    int store_sync;         /* enum mrc_history_sync */
+    enum mrc_history_sync store_sync;
+    bool subscriptions;          /* events and API of active subscriptions */
+    int64_t limit_matchers;      /* of one subscription */
+    int64_t limit_pattern_bytes; /* of one matcher */
+    int64_t limit_topics;        /* of one publication, and of one token */
+    int64_t limit_body_bytes;    /* of the body of one publication */
+    int64_t limit_field_bytes;   /* of one field of a publication; 0: the same as the body */
+    int64_t limit_details;       /* Mercure authorization details of one token */
+};
 
-    int64_t limit_matchers;       /* of one subscription */
-    int64_t limit_pattern_bytes;  /* of one matcher */
-    int64_t limit_topics;         /* of one publication, and of one token */
-    int64_t limit_body_bytes;     /* of the body of one publication */
-    int64_t limit_field_bytes;    /* of one field of a publication; 0: the same as the body */
-    int64_t limit_details;        /* Mercure authorization details of one token */
-    int64_t limit_patterns;       /* of all subscriptions, counted in each child */
-    int64_t limit_compiled_bytes; /* memory of these patterns */
-
-    int64_t heartbeat_s;        /* 0: never */
-    int64_t lifetime_s;         /* of a stream; 0: no limit */
-    int64_t dispatch_timeout_s; /* at least 1 */
-    int64_t backlog_bytes;      /* data that may wait for one client */
-    int64_t max_subscribers;    /* 0: no limit */
-    int64_t max_per_address;    /* subscribers from one client address; 0: no limit */
-    int64_t max_per_token;      /* subscribers with one token; 0: no limit */
-    int detach;                 /* boolean: plain streams may leave httpd's connections */
-    int subscriptions;          /* boolean: events and API of active subscriptions */
-
-    int64_t dispatchers;  /* threads in each child */
-    int64_t memory_bytes; /* limit for all shared memory; 0: none */
-
+/* Settings of the whole server. */
+struct mrc_server_settings {
+    int64_t dispatchers;      /* threads in each child */
+    int64_t memory_bytes;     /* limit for all shared memory; 0: none */
     const char *jwks_ca_file; /* NULL: the authorities that the system trusts */
+};
+
+struct mrc_settings {
+    uint64_t set;                          /* bit N: a directive of this level has set field N */
+    const struct mrc_hub_section *section; /* NULL: this level is not the section of a hub */
+    struct mrc_location_settings location;
+    struct mrc_hub_settings hub;
+    struct mrc_server_settings server;
 };
 
 /* Settings in which every field has its default, and no field is set. */
@@ -94,16 +96,16 @@ struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_setti
 void *mrc_settings_field(struct mrc_settings *settings, enum mrc_field field);
 
 /* Whether a directive has set FIELD, at this level or at one that was merged into it. */
-int mrc_settings_is_set(const struct mrc_settings *settings, enum mrc_field field);
+bool mrc_settings_is_set(const struct mrc_settings *settings, enum mrc_field field);
 
-/* Records that a directive has set FIELD; the others also write its value. */
+/* Records that a directive has set FIELD; the others also write its value. A number of seconds is
+ * stored in microseconds. */
 void mrc_settings_mark(struct mrc_settings *settings, enum mrc_field field);
-void mrc_settings_set_number(struct mrc_settings *settings, enum mrc_field field, int64_t value);
-void mrc_settings_set_flag(struct mrc_settings *settings, enum mrc_field field, int value);
+void mrc_settings_set_number(struct mrc_settings *settings, enum mrc_field field,
+                             enum mrc_unit unit, int64_t value);
+void mrc_settings_set_flag(struct mrc_settings *settings, enum mrc_field field, bool value);
 
-/*
- * The name of a directive of scope hub whose values in A and B differ; NULL: there is none.
- */
+/* The name of a directive of scope hub whose values in A and B differ; NULL: there is none. */
 const char *mrc_settings_disagreement(const struct mrc_settings *a, const struct mrc_settings *b);
 
 #endif

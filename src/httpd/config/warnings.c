@@ -39,7 +39,7 @@ static void warn_of_weak_keys(const struct mrc_location *location, const apr_arr
 
 static void warn_of_location(const struct mrc_location *location)
 {
-    const struct mrc_settings *settings = location->settings;
+    const struct mrc_location_settings *settings = &location->settings->location;
 
     if (settings->playground)
         ap_log_error(
@@ -73,14 +73,14 @@ void mrc_warnings_log(server_rec *main_server)
         mrc_key_sources_catalogue(main_server->process->pconf)->skipped;
 
     for (int i = 0; i < skipped->nelts; i++)
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server, "MRC0218: after this reload, %s",
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server, "MRC0224: after this reload, %s",
                      APR_ARRAY_IDX(skipped, i, const char *));
     for (int i = 0; i < hubs->nelts; i++) {
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "MRC0205: hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes",
-                     hub->label, hub->locations->nelts, hub->shape.ring_bytes);
+                     hub->label, hub->locations->nelts, hub->spec.shape.ring_bytes);
         for (int k = 0; k < hub->locations->nelts; k++)
             warn_of_location(APR_ARRAY_IDX(hub->locations, k, struct mrc_location *));
     }

@@ -11,8 +11,8 @@
 #include "httpd/config/check.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/reload.h"
-#include "httpd/config/shape.h"
 #include "httpd/config/sizing.h"
+#include "httpd/config/spec.h"
 #include "httpd/config/warnings.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/fields.h"
@@ -27,7 +27,7 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
 {
     int status = mrc_hubs_find_all(pconf, ptemp, main_server);
 
-    mrc_shape_fill(pconf, mrc_hubs_hubs(main_server));
+    mrc_spec_fill(pconf, mrc_hubs_hubs(main_server));
     if (mrc_check_hubs(main_server) != OK)
         status = !OK;
     return status == OK ? mrc_check_memory(ptemp, main_server) : status;
@@ -48,7 +48,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         mrc_hubs_give_up(main_server);
         ap_log_error(
             APLOG_MARK, APLOG_ERR, 0, main_server,
-            "MRC0220: all hubs refuse all requests with 503, for the reason above, until a "
+            "MRC0226: all hubs refuse all requests with 503, for the reason above, until a "
             "reload finds that it is gone. The rest of the server goes on");
     }
     mrc_warnings_log(main_server);

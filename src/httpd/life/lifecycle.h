@@ -21,12 +21,12 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
 /* child_init: the child takes its slot and opens the hubs. */
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server);
 
-/* child_stopping, in a child: ends all streams. Prefork calls it in its signal handler; there it
- * waits for nothing, because prefork has no streams over HTTP/2. */
+/* child_stopping, in a child: ends all streams. Prefork calls it in its signal handler; under
+ * prefork it does not wait, because there are no streams over HTTP/2. */
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful);
 
-/* child_status, in the parent: a child has ended; wakes the living children, which take back its
- * slot and its counters. */
+/* child_status, in the parent, when a child has ended: wakes the living children, which free its
+ * slot and take back its counters. */
 void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t generation, int slot,
                                 mpm_child_status status);
 

@@ -10,20 +10,20 @@
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
 #include "httpd/config/reload.h"
-#include "httpd/config/shape.h"
 #include "httpd/config/sizing.h"
+#include "httpd/config/spec.h"
 #include "store/history/dir.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
 
 /*
- * The state that survives a reload. It lives in the process pool. The module that reads it may be
- * another build than the one that made it, so change the version with every change of the structs
- * behind these pointers, in this process or in shared memory.
+ * The state that survives a reload. It lives in the process pool. Another build of the module may
+ * read it later, so change the version with every change of the structs behind these pointers, in
+ * this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 6
+#define RETAINED_VERSION 7
 
 struct retained {
     unsigned version;
@@ -64,8 +64,8 @@ static apr_status_t when_module_leaves(void *unused)
 /*
  * The cleanup runs before the subpools of the process pool are destroyed, because the hubs live in
  * them. A reload unloads the module and loads it again, perhaps at another address, so the cleanup
- * leaves with the module. It cannot wait until the new configuration has been read: if that is
- * wrong, the server ends.
+ * is removed together with the module. It must be registered before the new configuration is read:
+ * if that is wrong, the server ends.
  */
 void mrc_retained_register(apr_pool_t *pconf)
 {
@@ -131,7 +131,7 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
 
     for (int i = 0; i < hubs->nelts; i++) {
         durable[n] = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
-        names[n] = durable[n]->history_dir;
+        names[n] = durable[n]->spec.history_dir;
         if (names[n])
             n++;
     }
@@ -159,7 +159,7 @@ static void open_hubs(server_rec *main_server, apr_pool_t *ptemp, const apr_arra
 {
     struct mrc_error error = {""};
     apr_status_t status =
-        mrc_memory_reconcile(memory, mrc_shape_list(ptemp, hubs), (size_t)hubs->nelts, &error);
+        mrc_memory_reconcile(memory, mrc_spec_shapes(ptemp, hubs), (size_t)hubs->nelts, &error);
 
     if (status != APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server,
@@ -170,21 +170,25 @@ static void open_hubs(server_rec *main_server, apr_pool_t *ptemp, const apr_arra
     for (int i = 0; i < hubs->nelts; i++) {
         struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
-        if (!mrc_memory_hub(memory, hub->key))
+        if (!mrc_memory_hub(memory, hub->spec.shape.key))
             hub->is_down = true;
     }
 }
 
-static void log_hubs_down(server_rec *main_server, const apr_array_header_t *hubs)
+/* Logs the hubs that are down, and keeps the children from opening one of them: another hub of its
+ * key may still have memory. */
+static void close_hubs_down(server_rec *main_server, const apr_array_header_t *hubs)
 {
     for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, const struct mrc_hub_conf *);
+        struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
-        if (hub->is_down)
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
-                         "MRC0219: the hub %s refuses all requests with 503, for the reason above, "
-                         "until a reload finds that it is gone",
-                         hub->label);
+        if (!hub->is_down)
+            continue;
+        hub->spec.shape.key = ""; /* no memory has it */
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
+                     "MRC0225: the hub %s refuses all requests with 503, for the reason above, "
+                     "until a reload finds that it is gone",
+                     hub->label);
     }
 }
 
@@ -217,6 +221,6 @@ apr_status_t mrc_retained_update(apr_pool_t *pconf, apr_pool_t *ptemp, server_re
     if (status != APR_SUCCESS)
         return status;
     open_hubs(main_server, ptemp, hubs, memory);
-    log_hubs_down(main_server, hubs);
+    close_hubs_down(main_server, hubs);
     return share_keys(main_server, pconf, memory);
 }

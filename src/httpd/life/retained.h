@@ -11,7 +11,7 @@
 
 struct mrc_memory;
 
-/* When the module is loaded: makes the server release the state when it ends. PCONF is the
+/* Makes the server release the state when it ends. Call it when the module is loaded. PCONF is the
  * configuration's pool. */
 void mrc_retained_register(apr_pool_t *pconf);
 

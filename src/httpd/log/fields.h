@@ -1,7 +1,7 @@
 /*
  * The parts of a request that the server's access logs use, according to the LogFormat, CustomLog
- * and GlobalLog directives. They must be kept of a request that is freed before its line is
- * written.
+ * and GlobalLog directives. If a request is freed before its line is written, a record must keep
+ * them.
  */
 #ifndef MRC_HTTPD_LOG_FIELDS_H
 #define MRC_HTTPD_LOG_FIELDS_H
@@ -11,13 +11,13 @@
 #include "apr_tables.h"
 #include "http_config.h"
 
-/* The names are arrays of const char *, each name once, in any case of letters. */
+/* The names are arrays of const char *, each name once, in upper or lower case. */
 struct mrc_log_fields {
     apr_array_header_t *request;  /* fields of the request */
     apr_array_header_t *response; /* fields of the response */
     apr_array_header_t *notes;
     apr_array_header_t *env;
-    int all;         /* all fields and variables, since a condition (expr=) can use any of them */
+    int all;         /* all fields and variables, because a condition (expr=) can use any of them */
     int is_buffered; /* BufferedLogs: the threads of a child share the memory that lines wait in */
 };
 

@@ -85,7 +85,7 @@ void mrc_log_hooks_give_counts(conn_rec *c, apr_off_t in, apr_off_t out)
 
 /* ---- the first byte ---------------------------------------------------------------------------*/
 
-/* What mod_logio keeps in a request since 2.4.13, with room for a version that keeps more. */
+/* The data that mod_logio keeps in a request since httpd 2.4.13, with room for later additions. */
 union logio_request {
     apr_time_t ttfb_us;
     char room[64];

@@ -192,7 +192,7 @@ static void put_table(struct mrc_buf *buf, const apr_table_t *table, const apr_t
     mrc_buf_add_char(buf, TEXT_NONE);
 }
 
-/* As a text, because that takes one byte if nobody measures the time. */
+/* As a text, because that takes only one byte if the time is not measured. */
 static void put_ttfb(request_rec *r, struct mrc_buf *buf)
 {
     apr_time_t ttfb_us = mrc_log_hooks_take_ttfb(r);
@@ -367,7 +367,7 @@ struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_
         return NULL;
     }
     fill_in(record, r);
-    mrc_log_hooks_call(r, "mod_log_forensic.c"); /* now, because R has the id that it logs */
+    mrc_log_hooks_call(r, "mod_log_forensic.c"); /* now, while R has the id that it logs */
     return record;
 }
 
@@ -447,8 +447,8 @@ static apr_table_t *get_fields(apr_pool_t *pool, const struct mrc_log_record *re
     return table;
 }
 
-/* The address of IP, digits. With the family given, the resolver does not ask the kernel for all
- * interfaces. */
+/* The address that IP, a numeric address, stands for. With the family given, the resolver does not
+ * ask the kernel for all interfaces. */
 static apr_sockaddr_t *make_address(apr_pool_t *pool, const char *ip, apr_port_t port)
 {
     int family = ip && strchr(ip, ':') ? APR_INET6 : APR_INET;
@@ -529,7 +529,7 @@ static void take_own(request_rec *r, const struct mrc_log_record *record)
     c->client_addr = make_address(r->pool, c->client_ip, record->client_port);
     if (!r->useragent_host)
         r->useragent_host = c->remote_host;
-    if (!r->useragent_host) /* not found; with "" nobody looks it up again */
+    if (!r->useragent_host) /* not found; "" keeps httpd from looking it up again */
         r->useragent_host = apr_pstrdup(r->pool, "");
     r->useragent_addr = make_address(r->pool, r->useragent_ip, record->client_port);
     r->request_time = record->request_time;
@@ -588,7 +588,7 @@ void mrc_log_record_log_of(struct mrc_log_record *record, conn_rec *c, apr_off_t
     if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
         r = make_request(pool, record);
         r->connection = c;
-        mrc_connection_set_recorded(c, false); /* so that this request is logged */
+        mrc_connection_set_recorded(c, false); /* or this request would not be logged */
         log_request(r, body_bytes, end);
         mrc_connection_set_recorded(c, true);
         apr_pool_destroy(pool);

@@ -1,8 +1,8 @@
 /*
- * A record of a request that is freed before its access log line is written. It keeps what the line
- * needs (fields.h). At the end, a request is made from it, and all modules that log get that
- * request. Texts that many requests have in common, such as the URL or the name of a browser, are
- * kept once for all of them; the rest takes some hundred bytes.
+ * A record of a request that is freed before its access log line is written. It keeps the values
+ * for the line (fields.h). When the stream ends, a request is made from the record, and all modules
+ * that log get that request. Texts that many requests have in common, such as the URL or the name
+ * of a browser, are stored once for all of them; the rest takes some hundred bytes.
  *
  *     thread            function      when
  *     worker            keep          the head has been sent. The connection is marked, so that no
@@ -12,7 +12,7 @@
  *
  * Data that a module keeps in its own structures of the request is lost, except for mod_logio's
  * counts, which the record keeps. mod_log_forensic logs the end of the request when the record is
- * made. Other modules that hook log_transaction must do without their structures.
+ * made. Other modules that hook log_transaction do not find their structures.
  */
 #ifndef MRC_HTTPD_LOG_RECORD_H
 #define MRC_HTTPD_LOG_RECORD_H
@@ -42,8 +42,8 @@ struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_
 void mrc_log_record_take_counts(struct mrc_log_record *record, request_rec *r);
 
 /*
- * Logs the request, whose stream ended because of END, and frees the record. Since the record was
- * made, BODY_BYTES of the body and WIRE_BYTES altogether have been sent. Any thread.
+ * Logs the request, whose stream ended because of END, and frees the record. BODY_BYTES of the
+ * body, and WIRE_BYTES in total, were sent after the record was made. Any thread.
  */
 void mrc_log_record_log(struct mrc_log_record *record, apr_off_t body_bytes, apr_off_t wire_bytes,
                         enum mrc_end end);

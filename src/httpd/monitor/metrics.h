@@ -7,7 +7,7 @@
 #include "httpd.h"
 
 /*
- * The handler. Any child process answers for all of them. The labels are `hub`, with values from
+ * The handler. Any child process answers for all children. The labels are `hub`, with values from
  * the configuration, and those of metric_table.h. 503 if hubs are configured, but this child
  * process serves none.
  */

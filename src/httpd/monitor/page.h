@@ -1,5 +1,5 @@
 /*
- * Finds where a page lies that `SetHandler` gives a place to.
+ * Finds the path of a page that `SetHandler` places in a `<Location>`.
  */
 #ifndef MRC_HTTPD_MONITOR_PAGE_H
 #define MRC_HTTPD_MONITOR_PAGE_H

@@ -1,6 +1,6 @@
 /*
- * A publication: an update that a publisher asks a hub to store. Nothing here knows requests or
- * answers. The steps, in their order:
+ * A publication: an update that a publisher asks a hub to store. This unit does not depend on
+ * requests or answers. The steps, in their order:
  *
  *     check      the topics: against the hub's reserved namespace, then against the token's grants
  *     make_id    unless the publisher gave an id
@@ -28,7 +28,7 @@ struct mrc_publication {
     struct mrc_update update;
     const struct mrc_token *token; /* the publisher's, verified */
     const char *hub_url;           /* topics are resolved against it */
-    const char *const *hub_paths;  /* of the hub's Locations; what is below them is reserved */
+    const char *const *hub_paths;  /* of the hub's Locations; paths below them are reserved */
     size_t hub_paths_count;
     char id[MRC_UPDATE_ID_BYTES]; /* room for the id that make_id makes */
 };

@@ -60,7 +60,7 @@ static struct mrc_bytes name_hub(request_rec *r, const struct mrc_claim *claim,
 
 int mrc_debugger_serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
     const char *name = mrc_paths_skip_debugger(claim->rest);
     const struct mrc_debugger_file *file = mrc_debugger_files;
     int status = mrc_body_discard(r);
@@ -82,8 +82,8 @@ int mrc_debugger_serve(request_rec *r, const struct mrc_claim *claim)
     apr_table_setn(r->headers_out, "Referrer-Policy", "no-referrer");
     apr_table_setn(r->headers_out, "Cross-Origin-Opener-Policy", "same-origin");
     apr_table_setn(r->headers_out, "Cache-Control", "no-cache");
-    return mrc_answer_send(r, HTTP_OK, type_of(file->name),
-                           strcmp(file->name, INDEX)
-                               ? (struct mrc_bytes){(const char *)file->bytes, file->len}
-                               : name_hub(r, claim, file));
+    return mrc_answer_ok(r, type_of(file->name),
+                         strcmp(file->name, INDEX)
+                             ? (struct mrc_bytes){(const char *)file->bytes, file->len}
+                             : name_hub(r, claim, file));
 }

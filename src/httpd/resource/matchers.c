@@ -10,7 +10,7 @@
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
 
-/* The state of one subscription that is compiled. */
+/* The state of the compilation of one subscription. */
 struct compiler {
     const struct mrc_matchers_request *request;
     struct mrc_subscription *subscription;
@@ -34,15 +34,16 @@ static enum mrc_err count_memory(struct compiler *compiler, const struct mrc_mat
                          MRC_PATTERNS_SUBSCRIPTION_BYTES);
 }
 
-/* The error for a hub that is full: the client's own if its subscription alone would fill it. */
+/* The error for a hub that is full: one of the client if its subscription alone would fill the hub.
+ */
 static enum mrc_err explain_full(const struct compiler *compiler)
 {
-    int64_t most = compiler->request->limits->limit_patterns;
+    uint64_t most = compiler->request->settings->limits.patterns_max;
 
-    if (compiler->patterns < (size_t)most)
+    if (compiler->patterns < most)
         return MRC_EFULL;
     return mrc_error_set(compiler->error, MRC_ELIMIT,
-                         "the hub holds at most %" PRId64 " URL Patterns", most);
+                         "the hub holds at most %" PRIu64 " URL Patterns", most);
 }
 
 static enum mrc_err add_matcher(struct compiler *compiler,
@@ -85,8 +86,8 @@ enum mrc_err mrc_matchers_compile(const struct mrc_matchers_request *request,
                                   struct mrc_error *error, struct mrc_subscription *subscription)
 {
     const struct mrc_subscription_rules rules = {
-        .matchers_max = (size_t)request->limits->limit_matchers,
-        .value_max_bytes = (size_t)request->limits->limit_pattern_bytes,
+        .matchers_max = (size_t)request->settings->limit_matchers,
+        .value_max_bytes = (size_t)request->settings->limit_pattern_bytes,
         .is_legacy = request->is_legacy,
     };
     struct compiler compiler = {

@@ -11,7 +11,7 @@
 
 struct mrc_form;
 struct mrc_hub;
-struct mrc_settings;
+struct mrc_hub_settings;
 struct mrc_subscription;
 
 /* A subscription request, and the hub that it is for. */
@@ -20,7 +20,7 @@ struct mrc_matchers_request {
     bool is_legacy;                      /* protocol 0.x is accepted, too */
     const char *base;                    /* relative URL Patterns are resolved against it */
     struct mrc_hub *hub;
-    const struct mrc_settings *limits; /* the hub's MercureLimit */
+    const struct mrc_hub_settings *settings; /* of the hub: its MercureLimit */
 };
 
 /*

@@ -25,7 +25,8 @@ static json_t *make_list(const apr_array_header_t *texts)
     return list;
 }
 
-static json_t *describe(const char *resource, const struct mrc_settings *settings)
+static json_t *describe(const char *resource, const struct mrc_location_settings *settings,
+                        const struct mrc_hub_settings *hub)
 {
     json_t *document = json_object();
 
@@ -39,16 +40,17 @@ static json_t *describe(const char *resource, const struct mrc_settings *setting
     json_object_set_new(document, "mercure_cookie", json_string(settings->cookie_name));
     json_object_set_new(document, "mercure_matcher_types_supported",
                         json_pack("[s, s]", "exact", "urlpattern"));
-    if (settings->subscriptions)
+    if (hub->subscriptions)
         json_object_set_new(document, "mercure_subscriptions", json_true());
     return document;
 }
 
 int mrc_metadata_serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
     const apr_array_header_t *names = mrc_identity_audiences(r, claim->location, settings);
-    json_t *document = describe(APR_ARRAY_IDX(names, 0, const char *), settings);
+    json_t *document =
+        describe(APR_ARRAY_IDX(names, 0, const char *), settings, mrc_claim_hub_settings(claim));
     char *dumped = json_dumps(document, JSON_COMPACT);
     int status = mrc_body_discard(r);
 
@@ -57,8 +59,8 @@ int mrc_metadata_serve(request_rec *r, const struct mrc_claim *claim)
         status = mrc_failure_answer_no_memory(r);
     if (status == DECLINED) {
         apr_table_setn(r->headers_out, "Cache-Control", CACHE_CONTROL);
-        status = mrc_answer_send(r, HTTP_OK, "application/json",
-                                 mrc_bytes_of(apr_pstrcat(r->pool, dumped, "\n", NULL)));
+        status = mrc_answer_ok(r, "application/json",
+                               mrc_bytes_of(apr_pstrcat(r->pool, dumped, "\n", NULL)));
     }
     free(dumped);
     return status;

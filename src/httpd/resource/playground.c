@@ -42,7 +42,7 @@ static json_t *make_claims(const char *audience, const char *id)
 /* A token as text, which the caller free()s. NULL: out of memory, or no randomness. */
 static char *mint(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
     const apr_array_header_t *names = mrc_identity_audiences(r, claim->location, settings);
     struct mrc_error error = {""};
     unsigned char random[16];
@@ -79,7 +79,7 @@ int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim)
     apr_table_unset(r->headers_out, "Access-Control-Allow-Origin");
     apr_table_setn(r->headers_out, "Cross-Origin-Resource-Policy", "same-origin");
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
-    return mrc_answer_send(r, HTTP_OK, "application/json", mrc_bytes_of(text));
+    return mrc_answer_ok(r, "application/json", mrc_bytes_of(text));
 }
 
 /* ---- the echo ---------------------------------------------------------------------------------*/
@@ -140,7 +140,6 @@ int mrc_playground_serve_echo(request_rec *r, const struct mrc_claim *claim)
                                 ap_os_escape_path(r->pool, claim->location->path, 1), url));
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->headers_out, "Content-Security-Policy", "default-src 'none'; sandbox");
-    return mrc_answer_send(r, HTTP_OK,
-                           is_json(body) ? "application/ld+json" : "text/plain; charset=utf-8",
-                           mrc_bytes_of(body));
+    return mrc_answer_ok(r, is_json(body) ? "application/ld+json" : "text/plain; charset=utf-8",
+                         mrc_bytes_of(body));
 }

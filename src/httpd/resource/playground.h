@@ -1,7 +1,7 @@
 /*
- * MercurePlayground, for development. The hub trusts an issuer of its own. Its tokens grant
- * everything, and everybody who opens the debugger gets one. Below /playground/ every path is a
- * resource that names the hub (draft, "Discovery").
+ * MercurePlayground, for development. The hub trusts an additional issuer whose tokens grant
+ * everything; everybody who opens the debugger gets such a token. Below /playground/ every path is
+ * a resource that names the hub (draft, "Discovery").
  */
 #ifndef MRC_HTTPD_RESOURCE_PLAYGROUND_H
 #define MRC_HTTPD_RESOURCE_PLAYGROUND_H

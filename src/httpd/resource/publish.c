@@ -43,7 +43,8 @@ static void clear(struct publishing *publishing)
 }
 
 /* ---- the steps --------------------------------------------------------------------------------
- * Each returns DECLINED to go on; otherwise R has been answered, and the handler returns the value.
+ * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
+ * value.
  */
 
 static int authorize(struct publishing *publishing)
@@ -59,16 +60,16 @@ static int authorize(struct publishing *publishing)
 
 static int read_form(struct publishing *publishing)
 {
-    const struct mrc_settings *settings = mrc_claim_hub_settings(publishing->claim);
+    const struct mrc_hub_settings *settings = mrc_claim_hub_settings(publishing->claim);
 
-    return mrc_body_read_form(publishing->r, (size_t)settings->limit_body_bytes,
-                              (size_t)settings->limit_topics + OTHER_FIELDS_MAX,
-                              HTTP_REQUEST_ENTITY_TOO_LARGE, &publishing->form);
+    return mrc_body_read_form(publishing->r, MRC_INPUT_PUBLICATION,
+                              (size_t)settings->limit_body_bytes,
+                              (size_t)settings->limit_topics + OTHER_FIELDS_MAX, &publishing->form);
 }
 
 static int parse_update(struct publishing *publishing)
 {
-    const struct mrc_settings *settings = mrc_claim_hub_settings(publishing->claim);
+    const struct mrc_hub_settings *settings = mrc_claim_hub_settings(publishing->claim);
     const struct mrc_update_limits limits = {
         .topics_max = (size_t)settings->limit_topics,
         .field_max_bytes = (size_t)(settings->limit_field_bytes ? settings->limit_field_bytes
@@ -78,7 +79,7 @@ static int parse_update(struct publishing *publishing)
     enum mrc_err err =
         mrc_update_parse(publishing->form, &limits, &error, &publishing->publication.update);
 
-    return err ? mrc_failure_answer_input(publishing->r, err, &error, HTTP_REQUEST_ENTITY_TOO_LARGE)
+    return err ? mrc_failure_answer_input(publishing->r, err, &error, MRC_INPUT_PUBLICATION)
                : DECLINED;
 }
 
@@ -115,7 +116,7 @@ static int check(struct publishing *publishing)
                                   "for what the hub itself publishes: choose another");
     case MRC_PUBLICATION_NOT_GRANTED:
         log_not_granted(publishing, refused);
-        return mrc_challenge(r, HTTP_FORBIDDEN, "insufficient_scope",
+        return mrc_challenge(r, MRC_CHALLENGE_SCOPE,
                              "the access token does not grant publish on every topic of the "
                              "update");
     default:
@@ -153,7 +154,7 @@ static int answer_id(const struct publishing *publishing)
     struct mrc_bytes id = publishing->publication.update.id;
 
     apr_table_setn(r->notes, "mercure-id", apr_pstrmemdup(r->pool, id.ptr, id.len));
-    return mrc_answer_send(r, HTTP_OK, "text/plain; charset=utf-8", id);
+    return mrc_answer_ok(r, "text/plain; charset=utf-8", id);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/

@@ -93,7 +93,7 @@ static const struct resource echo_resource = {
 
 /* The resource that CLAIM names. NULL: there is no such resource. */
 static const struct resource *find_resource(const struct mrc_claim *claim,
-                                            const struct mrc_settings *settings)
+                                            const struct mrc_location_settings *settings)
 {
     bool has_debugger = settings->debugger || settings->playground;
     bool has_subscriptions = mrc_claim_hub_settings(claim)->subscriptions;
@@ -111,7 +111,8 @@ static const struct resource *find_resource(const struct mrc_claim *claim,
     return NULL;
 }
 
-static int serve_options(request_rec *r, const struct mrc_settings *settings, const char *methods)
+static int serve_options(request_rec *r, const struct mrc_location_settings *settings,
+                         const char *methods)
 {
     int answered = mrc_body_discard(r);
 
@@ -132,7 +133,7 @@ static int refuse(request_rec *r, int status, const char *detail)
 
 static int serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_settings *settings = mrc_claim_settings(r, claim);
+    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
     const struct resource *resource = find_resource(claim, settings);
     int status;
 

@@ -24,6 +24,7 @@
 #include "hub/hub/hub.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -34,7 +35,7 @@ APLOG_USE_MODULE(mercure);
 struct subscribing {
     request_rec *r;
     const struct mrc_claim *claim;
-    const struct mrc_settings *settings; /* the Location's */
+    const struct mrc_location_settings *settings; /* the Location's */
     struct mrc_form *query, *body;
     struct mrc_hub *hub;
     struct mrc_subscription subscription; /* owns the token; its views point into the forms */
@@ -64,17 +65,17 @@ static void read_cursor_field(const request_rec *r, struct mrc_subscription *sub
 /* Refuses a subscription because the hub holds as many patterns as it may. */
 static int refuse_patterns(const struct subscribing *subscribing)
 {
-    const struct mrc_settings *settings = mrc_claim_hub_settings(subscribing->claim);
+    const struct mrc_hub_limits *limits = mrc_hub_get_limits(subscribing->hub);
 
     if (mrc_patterns_should_report(mrc_hub_patterns(subscribing->hub)))
         ap_log_rerror(
             APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
             "MRC0704: hub %s: its subscribers use as many patterns as MercureLimit "
-            "patterns=%" APR_INT64_T_FMT " compiled=%" APR_INT64_T_FMT
+            "patterns=%" APR_UINT64_T_FMT " compiled=%" APR_UINT64_T_FMT
             " allows, so subscriptions with new patterns are refused: raise these options, or use "
             "exact topics",
-            subscribing->claim->location->hub->label, settings->limit_patterns,
-            settings->limit_compiled_bytes);
+            subscribing->claim->location->hub->label, limits->patterns_max,
+            limits->pattern_bytes_max);
     return mrc_answer_later(subscribing->r,
                             "the hub already holds as many URL Patterns of its subscribers as it "
                             "may: use exact matchers, or try again");
@@ -83,8 +84,8 @@ static int refuse_patterns(const struct subscribing *subscribing)
 /* ---- the head of a stream ---------------------------------------------------------------------*/
 
 /*
- * No request follows a stream on its connection, and `Connection: close` says so (RFC 9112, 9.6);
- * HTTP/2 has no such field. It is not left to httpd, which would then send no chunks.
+ * Adds `Connection: close` (RFC 9112, 9.6), because no request follows a stream on its connection;
+ * HTTP/2 has no such field. If httpd added the field itself, it would send no chunks.
  */
 static void add_stream_headers(request_rec *r)
 {
@@ -120,12 +121,13 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
 }
 
 /* ---- the steps --------------------------------------------------------------------------------
- * Each returns DECLINED to go on; otherwise R has been answered, and the handler returns the value.
+ * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
+ * value.
  */
 
 static int authorize(struct subscribing *subscribing, bool has_body)
 {
-    const struct mrc_settings *settings = subscribing->settings;
+    const struct mrc_location_settings *settings = subscribing->settings;
     struct mrc_token **token = &subscribing->subscription.token;
     request_rec *r = subscribing->r;
     int status = mrc_authorize(r, subscribing->claim, MRC_ROLE_SUBSCRIBER, token);
@@ -145,10 +147,11 @@ static size_t max_pairs(const struct subscribing *subscribing)
 
 static int read_body(struct subscribing *subscribing)
 {
-    const struct mrc_settings *settings = mrc_claim_hub_settings(subscribing->claim);
+    const struct mrc_hub_settings *settings = mrc_claim_hub_settings(subscribing->claim);
 
-    return mrc_body_read_form(subscribing->r, (size_t)settings->limit_body_bytes,
-                              max_pairs(subscribing), HTTP_BAD_REQUEST, &subscribing->body);
+    return mrc_body_read_form(subscribing->r, MRC_INPUT_SUBSCRIPTION,
+                              (size_t)settings->limit_body_bytes, max_pairs(subscribing),
+                              &subscribing->body);
 }
 
 static int read_query(struct subscribing *subscribing)
@@ -158,7 +161,8 @@ static int read_query(struct subscribing *subscribing)
     enum mrc_err err = mrc_form_parse(mrc_bytes_of(args ? args : ""), max_pairs(subscribing),
                                       &error, &subscribing->query);
 
-    return err ? mrc_failure_answer_input(subscribing->r, err, &error, HTTP_BAD_REQUEST) : DECLINED;
+    return err ? mrc_failure_answer_input(subscribing->r, err, &error, MRC_INPUT_SUBSCRIPTION)
+               : DECLINED;
 }
 
 static int find_hub(struct subscribing *subscribing)
@@ -181,7 +185,7 @@ static int read_subscription(struct subscribing *subscribing)
         .is_legacy = subscribing->settings->legacy,
         .base = APR_ARRAY_IDX(audiences, 0, const char *),
         .hub = subscribing->hub,
-        .limits = mrc_claim_hub_settings(claim),
+        .settings = mrc_claim_hub_settings(claim),
     };
     struct mrc_error error = {""};
     enum mrc_err err = mrc_matchers_compile(&request, &error, &subscribing->subscription);
@@ -189,7 +193,7 @@ static int read_subscription(struct subscribing *subscribing)
     if (err == MRC_EFULL)
         return refuse_patterns(subscribing);
     if (err)
-        return mrc_failure_answer_input(subscribing->r, err, &error, HTTP_BAD_REQUEST);
+        return mrc_failure_answer_input(subscribing->r, err, &error, MRC_INPUT_SUBSCRIPTION);
     read_cursor_field(subscribing->r, &subscribing->subscription);
     return DECLINED;
 }
@@ -274,8 +278,8 @@ static int announce(const struct subscribing *subscribing)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
                       "MRC0708: hub %s: a subscription could not be announced",
                       subscribing->claim->location->hub->label);
-    if (failure->http_status == HTTP_UNAUTHORIZED)
-        return mrc_challenge(r, failure->http_status, "invalid_token", failure->detail);
+    if (status == MRC_STATUS_TOO_LARGE) /* a payload of the token */
+        return mrc_challenge(r, MRC_CHALLENGE_TOKEN, failure->detail);
     return mrc_answer_later(r, failure->detail);
 }
 

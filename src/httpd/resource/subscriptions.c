@@ -35,8 +35,8 @@ APLOG_USE_MODULE(mercure);
 #define LEGACY_CONTENT_TYPE "application/ld+json"
 
 /*
- * A client may store the document, but must ask each time whether it is still valid. Shared caches
- * must not store it, because not everybody may read it.
+ * A client may store the document, but must check each time whether it is still valid. Shared
+ * caches must not store it, because not every client may read it.
  */
 #define CACHE_CONTROL "private, no-cache, must-revalidate"
 
@@ -88,7 +88,7 @@ static const char *url_of(request_rec *r, const struct mrc_claim *claim,
 }
 
 /*
- * Whether TOKEN grants subscribe on what REF names. The topic is the path of the URL: either as the
+ * Whether TOKEN grants subscribe on the URL of REF. The topic is the path of the URL: either as the
  * client wrote it, or as the hub writes it in the topics of events.
  */
 static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct mrc_token *token,
@@ -105,8 +105,8 @@ static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct
 /* ---- the headers of an answer -----------------------------------------------------------------*/
 
 /*
- * The cursor is the newest id before the list is read. Changes that happen meanwhile are in the
- * events after it, so a client that follows these events misses nothing.
+ * The cursor is the newest id before the list is read. Changes that happen in the meantime are in
+ * the events after it, so a client that follows these events misses nothing.
  */
 static int add_head(struct reading *reading)
 {
@@ -302,11 +302,12 @@ static int send_single(const struct reading *reading)
         return mrc_failure_answer_no_memory(r);
     if (is_known(r))
         return answer_known(r);
-    return mrc_answer_send(r, HTTP_OK, content_type_of(&reading->ref), mrc_bytes_of(document));
+    return mrc_answer_ok(r, content_type_of(&reading->ref), mrc_bytes_of(document));
 }
 
 /* ---- the steps --------------------------------------------------------------------------------
- * Each returns DECLINED to go on; otherwise R has been answered, and the handler returns the value.
+ * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
+ * value.
  */
 
 static int authorize(struct reading *reading)
@@ -315,12 +316,12 @@ static int authorize(struct reading *reading)
 
     if (status != DECLINED || reading->token)
         return status;
-    return mrc_challenge(reading->r, HTTP_UNAUTHORIZED, NULL,
+    return mrc_challenge(reading->r, MRC_CHALLENGE_MISSING,
                          "reading the subscriptions needs an access token: send it in the field "
                          "Authorization, after Bearer");
 }
 
-/* The token decides whose URLs are meant: those of protocol 0.x or the modern ones. */
+/* The token decides whether URLs are read as those of protocol 0.x or as modern ones. */
 static int parse_url(struct reading *reading)
 {
     if (parse(reading->r->pool, reading->claim, mrc_token_is_legacy(reading->token), &reading->ref))
@@ -337,7 +338,7 @@ static int check_grants(const struct reading *reading)
 {
     if (may_read(reading->r, reading->claim, reading->token, &reading->ref))
         return DECLINED;
-    return mrc_challenge(reading->r, HTTP_FORBIDDEN, "insufficient_scope",
+    return mrc_challenge(reading->r, MRC_CHALLENGE_SCOPE,
                          "the access token does not grant subscribe on this URL's path");
 }
 

@@ -24,14 +24,17 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r)
     return claim && claim->location ? claim : NULL;
 }
 
-const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim)
+const struct mrc_location_settings *mrc_claim_settings(const request_rec *r,
+                                                       const struct mrc_claim *claim)
 {
-    if (claim->claimed != MRC_CLAIMED_HUB)
-        return claim->location->settings;
-    return ap_get_module_config(r->per_dir_config, &mercure_module);
+    const struct mrc_settings *settings = claim->location->settings;
+
+    if (claim->claimed == MRC_CLAIMED_HUB)
+        settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    return &settings->location;
 }
 
-const struct mrc_settings *mrc_claim_hub_settings(const struct mrc_claim *claim)
+const struct mrc_hub_settings *mrc_claim_hub_settings(const struct mrc_claim *claim)
 {
     return claim->location->hub->settings;
 }

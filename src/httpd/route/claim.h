@@ -24,8 +24,9 @@
 #include "core/base/bytes.h"
 #include "httpd/route/url_token.h"
 
+struct mrc_hub_settings;
 struct mrc_location;
-struct mrc_settings;
+struct mrc_location_settings;
 
 enum mrc_claimed {
     MRC_CLAIMED_HUB,       /* the hub's path, or below it */
@@ -64,9 +65,10 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r);
  * settings that httpd has merged for R. The metadata and the playground have paths outside of the
  * hub's Location; for them these are the settings of the hub's path.
  */
-const struct mrc_settings *mrc_claim_settings(const request_rec *r, const struct mrc_claim *claim);
+const struct mrc_location_settings *mrc_claim_settings(const request_rec *r,
+                                                       const struct mrc_claim *claim);
 
 /* The settings of the hub of CLAIM, which are the same in all its Locations. */
-const struct mrc_settings *mrc_claim_hub_settings(const struct mrc_claim *claim);
+const struct mrc_hub_settings *mrc_claim_hub_settings(const struct mrc_claim *claim);
 
 #endif

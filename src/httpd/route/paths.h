@@ -1,5 +1,5 @@
 /*
- * The paths of resources, below a hub or with a prefix of their own. All functions work on
+ * The paths of resources, which are below a hub or have a separate prefix. All functions work on
  * undecoded strings and return pointers into their arguments.
  */
 #ifndef MRC_HTTPD_ROUTE_PATHS_H

@@ -48,7 +48,7 @@ const struct mrc_location *mrc_route_find_playground(server_rec *server, const c
     for (int i = 0; rest && locations && i < locations->nelts; i++) {
         const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
 
-        if (location->settings->playground) {
+        if (location->settings->location.playground) {
             *ret_rest = rest;
             return location;
         }

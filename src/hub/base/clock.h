@@ -1,6 +1,6 @@
 /*
- * The clock for everything that lasts some time: heartbeats, timeouts, lifetimes. Unlike the time
- * of day it advances evenly, even when the system's clock is set.
+ * The clock for durations: heartbeats, timeouts, lifetimes. Unlike the time of day, it advances
+ * evenly, even when the system's clock is set.
  */
 #ifndef MRC_HUB_BASE_CLOCK_H
 #define MRC_HUB_BASE_CLOCK_H

@@ -10,7 +10,7 @@ enum mrc_end {
     MRC_END_CLIENT,   /* the client closed the connection, or it broke */
     MRC_END_EXPIRED,  /* the token of the subscriber expired */
     MRC_END_LIFETIME, /* MercureConnectionLifetime */
-    MRC_END_SLOW,     /* the client took nothing for too long, or its backlog is full */
+    MRC_END_SLOW,     /* the client accepted nothing for too long, or its backlog is full */
     MRC_END_OVERRUN,  /* the ring overwrote updates that the stream had not read */
     MRC_END_DRAINING, /* the child process ends */
     MRC_END_REFUSED,  /* the stream never began */

@@ -8,7 +8,7 @@
 
 #include "apr_general.h"
 
-/* Linux hands out this many in one system call, whatever signal comes. */
+/* Linux returns this many bytes in one system call, even if a signal comes. */
 #define PIECE_BYTES 256
 
 struct mrc_entropy {

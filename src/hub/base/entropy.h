@@ -2,10 +2,10 @@
  * Random bytes for ids. They come from the kernel, enough for many ids at a time, because one
  * request to the kernel costs more than one id.
  *
- * Any thread may take some. No thread waits for another one, even though a mutex guards the bytes:
- * prefork ends a child from within a signal handler, which may have interrupted the owner of the
- * mutex. Bytes that were handed out are erased at once. Create one in each child that needs it: two
- * children that share one through fork() would hand out the same bytes.
+ * Any thread may take bytes. No thread waits for another one, although a mutex guards the bytes:
+ * prefork ends a child within a signal handler, which may have interrupted the owner of the mutex.
+ * Bytes that were handed out are erased at once. Create one in each child that needs it: two
+ * children that shared one through fork() would hand out the same bytes.
  */
 #ifndef MRC_HUB_BASE_ENTROPY_H
 #define MRC_HUB_BASE_ENTROPY_H

@@ -1,7 +1,7 @@
 /*
- * An event as it is written to clients: its bytes are encoded once, and shared by all streams that
- * get it. In memory they already lie in the HTTP/1.1 chunk that a client without TLS and without
- * HTTP/2 gets.
+ * An event as it is written to clients. Its bytes are encoded once, and shared by all streams that
+ * get it. In memory they are already framed as the HTTP/1.1 chunk that a client without TLS and
+ * without HTTP/2 gets.
  */
 #ifndef MRC_HUB_BASE_EVENT_H
 #define MRC_HUB_BASE_EVENT_H
@@ -19,8 +19,7 @@ struct mrc_event;
 /* A copy of BYTES; the caller has the only reference. NULL: out of memory. */
 struct mrc_event *mrc_event_create(struct mrc_bytes bytes);
 
-/* The same with the bytes of an update, of a comment, and of a reconnection time
- * (core/protocol/sse.h). */
+/* The same for an update, for a comment, and for a reconnection time (core/protocol/sse.h). */
 struct mrc_event *mrc_event_create_of(const struct mrc_update *update);
 struct mrc_event *mrc_event_create_comment(void);
 struct mrc_event *mrc_event_create_retry(unsigned retry_ms);
@@ -44,7 +43,7 @@ struct mrc_bytes mrc_event_bytes(const struct mrc_event *event);
  * because an empty chunk would end the message. */
 struct mrc_bytes mrc_event_chunk(const struct mrc_event *event);
 
-/* A part of an event: what fits into one write, or what is left after it. */
+/* A part of an event: the bytes that fit into one write, or the rest after it. */
 struct mrc_piece {
     struct mrc_event *event;
     size_t offset;

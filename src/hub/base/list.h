@@ -1,5 +1,5 @@
 /*
- * A first-in, first-out list through a link that is the first member of what is listed. The list
+ * A first-in, first-out list. It links its elements through a link that is their first member, and
  * owns nothing.
  */
 #ifndef MRC_HUB_BASE_LIST_H

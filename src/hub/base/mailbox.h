@@ -1,6 +1,6 @@
 /*
- * A mailbox: any number of threads post, and one thread, its owner, takes what was posted in the
- * order in which it came. Posting neither blocks nor allocates.
+ * A mailbox: any number of threads post, and one thread, its owner, takes the posts in the order in
+ * which they came. Posting neither blocks nor allocates.
  *
  *     post: newest = link -> C -> B -> A        compare and exchange, the newest first
  *     take: A -> B -> C                         one exchange with NULL, then reversed
@@ -13,9 +13,9 @@
  *     2. takes all, the mailbox is empty        b. posts a wake-up if it was empty
  *     3. waits
  *
- * A link that is added after 2 meets an empty mailbox, so its poster wakes the owner after 1, and 3
- * ends at once. One that is added before 2 is taken by 2; its wake-up, if it comes late, finds an
- * empty mailbox, which does no harm.
+ * A link that is added after 2 finds an empty mailbox, so its poster wakes the owner after 1, and 3
+ * ends at once. A link that is added before 2 is taken by 2. If its wake-up comes late, the owner
+ * finds an empty mailbox, which does no harm.
  */
 #ifndef MRC_HUB_BASE_MAILBOX_H
 #define MRC_HUB_BASE_MAILBOX_H
@@ -36,11 +36,11 @@ struct mrc_mailbox {
 /* Makes an empty mailbox whose owner is woken by WAKE, which must outlive the posts. */
 void mrc_mailbox_init(struct mrc_mailbox *mailbox, const struct mrc_wake *wake);
 
-/* Hands LINK over. False: the mailbox is closed, and LINK is still the caller's. Any thread, and a
+/* Hands LINK over. False: the mailbox is closed, and the caller still owns LINK. Any thread, and a
  * signal handler. */
 bool mrc_mailbox_post(struct mrc_mailbox *mailbox, struct mrc_link *link);
 
-/* Whether nothing is there to be taken. */
+/* Whether there is nothing to take. */
 bool mrc_mailbox_is_empty(const struct mrc_mailbox *mailbox);
 
 /* Takes all that was posted. Only the owner. */

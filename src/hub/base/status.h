@@ -1,6 +1,6 @@
 /*
- * The status that the hub returns for an error of the core. The hub speaks apr_status_t only
- * (store/base/status.h has its own codes); errors of the core become one here.
+ * Converts an error of the core into a status. The hub returns only apr_status_t
+ * (store/base/status.h has the codes beside APR's).
  */
 #ifndef MRC_HUB_BASE_STATUS_H
 #define MRC_HUB_BASE_STATUS_H

@@ -8,7 +8,7 @@
 
 #include "hub/base/clock.h"
 
-/* Signals that a thread raises by a fault of its own. */
+/* Signals that a thread itself causes by a fault. */
 static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
 
 void mrc_thread_hold_signals(sigset_t *ret_mask)

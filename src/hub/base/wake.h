@@ -16,9 +16,9 @@ struct mrc_wake {
 };
 
 /*
- * Opens WAKE, which POOL closes; NULL: mrc_wake_close() does. Give it the pool of everything that
- * posts: a post that comes late would write into another descriptor with the same number. Errors
- * are those of the system, such as EMFILE.
+ * Opens WAKE. POOL closes it; if POOL is NULL, mrc_wake_close() does. Use a pool that outlives all
+ * threads that post: a post after the close could write to another file with the same descriptor.
+ * Errors are those of the system, such as EMFILE.
  */
 apr_status_t mrc_wake_open(struct mrc_wake *wake, apr_pool_t *pool);
 
@@ -28,10 +28,11 @@ void mrc_wake_close(struct mrc_wake *wake);
 /* Any thread, and a signal handler. */
 void mrc_wake_post(const struct mrc_wake *wake);
 
-/* Takes what was posted, without waiting. Do this before you look for what it was posted for. */
+/* Takes all posted wake-ups, without waiting. Call it before you look for the work that they
+ * announce. */
 void mrc_wake_drain(const struct mrc_wake *wake);
 
-/* Waits until a thread posts, or for TIMEOUT_MS (-1: for ever), and drains. It may return early. */
+/* Waits until a thread posts, or for TIMEOUT_MS (-1: forever), and drains. It may return early. */
 void mrc_wake_wait(const struct mrc_wake *wake, int timeout_ms);
 
 #endif

@@ -28,7 +28,7 @@ static void insert(struct mrc_wheel *wheel, struct mrc_timer *timer)
 
     if (tick < wheel->tick)
         tick = wheel->tick;
-    /* Not the very last slot: from the next tick on it is the present one. */
+    /* Not the very last slot: at the next tick it is the current one. */
     if (tick - wheel->tick > MRC_WHEEL_SLOTS - 2)
         tick = wheel->tick + MRC_WHEEL_SLOTS - 2;
     head = slot_of(wheel, tick);
@@ -70,7 +70,7 @@ struct mrc_timer *mrc_wheel_expire(struct mrc_wheel *wheel, int64_t now_us)
 {
     int64_t now_tick = now_us / MRC_WHEEL_TICK_US;
 
-    /* After a long sleep one turn of the wheel meets every timer. */
+    /* After a long sleep, one turn of the wheel reaches every timer. */
     if (now_tick - wheel->tick > MRC_WHEEL_SLOTS)
         wheel->tick = now_tick - MRC_WHEEL_SLOTS;
     while (wheel->tick <= now_tick) {

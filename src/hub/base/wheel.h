@@ -18,7 +18,7 @@
 #define MRC_WHEEL_TICK_US ((int64_t)100 * 1000)
 #define MRC_WHEEL_SLOTS   1024
 
-/* Embedded in what it is for. Zeroed: not set. */
+/* Embedded in the object that it times. Zeroed: not set. */
 struct mrc_timer {
     struct mrc_timer *prev, *next;
     int64_t due_us;

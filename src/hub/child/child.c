@@ -25,7 +25,7 @@ struct mrc_child {
     atomic_uint suspended_held;
 };
 
-/* Folds what the child that had SLOT left in each hub. */
+/* Folds the state that the child of SLOT left in each hub. */
 static void fold_slot(struct mrc_memory *memory, unsigned slot)
 {
     struct mrc_hub_segment *segment;
@@ -41,8 +41,8 @@ static void fold_child(unsigned slot, pid_t pid, void *ctx)
 }
 
 /*
- * Folds what dead children left. A child may have died after it stored an update, before it woke
- * the children that have subscribers for it, so all of them are woken.
+ * Folds the state of dead children. A child may have died after it stored an update and before it
+ * woke the children that have subscribers for it, so this wakes all of them.
  */
 static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
 {
@@ -54,7 +54,7 @@ static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
         mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
 }
 
-/* After each wake-up: the parent wakes all children when one has died. */
+/* Called after each wake-up, because the parent wakes all children when one has died. */
 static void when_woken(void *ctx)
 {
     struct mrc_child *child = ctx;
@@ -63,16 +63,17 @@ static void when_woken(void *ctx)
     mrc_announcer_post_look(child->announcer);
 }
 
-static void open_hubs(apr_pool_t *pool, struct mrc_child *child, const struct mrc_child_hub *hubs)
+static void open_hubs(apr_pool_t *pool, struct mrc_child *child,
+                      const struct mrc_hub_spec *const *specs)
 {
     const struct mrc_notify *notify = mrc_memory_notify(child->memory);
 
     for (size_t i = 0; i < child->hubs_count; i++) {
-        struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, hubs[i].key);
+        struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, specs[i]->shape.key);
 
         if (segment)
-            child->hubs[i] = mrc_hub_open(pool, segment, notify, child->slot, i, &hubs[i].policy,
-                                          &child->problem);
+            child->hubs[i] =
+                mrc_hub_open(pool, segment, notify, child->slot, i, specs[i], &child->problem);
     }
 }
 
@@ -94,7 +95,7 @@ static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *child, 
 }
 
 apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
-                             const struct mrc_child_hub *hubs, size_t n, unsigned threads,
+                             const struct mrc_hub_spec *const *specs, size_t n, unsigned threads,
                              pid_t pid, uint64_t generation, struct mrc_child **ret_child)
 {
     struct mrc_child *child = apr_pcalloc(pool, sizeof(*child));
@@ -116,7 +117,7 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     child->hubs = apr_pcalloc(pool, sizeof(*child->hubs) * (n + 1));
     child->waiters = mrc_waiters_create(pool);
     mrc_notify_drain(mrc_memory_notify(memory), child->slot);
-    open_hubs(pool, child, hubs);
+    open_hubs(pool, child, specs);
     status = mrc_announcer_start(pool, child->hubs, n, &child->announcer);
     if (status == APR_SUCCESS) {
         status = start_dispatcher(pool, child, threads);
@@ -145,7 +146,8 @@ void mrc_child_stop(struct mrc_child *child)
     ended = mrc_dispatcher_stop(child->dispatcher);
     /* The announcer stops last, because streams that end post to it. */
     if (!mrc_announcer_stop(child->announcer) || !ended)
-        return; /* a thread may still count; the slot is folded after the end of the process */
+        return; /* a thread may still change counts: the slot is folded after the process has ended
+                 */
     fold_slot(child->memory, child->slot);
     mrc_control_release(mrc_memory_control(child->memory), child->slot);
 }
@@ -178,7 +180,7 @@ struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child)
     return child->waiters;
 }
 
-/* The hub that has the numbers of the whole child; every child that serves has one. */
+/* The hub whose numbers include those of the whole child; every child that serves has one. */
 static struct mrc_hub *first_hub(const struct mrc_child *child)
 {
     for (size_t i = 0; i < child->hubs_count; i++) {

@@ -20,26 +20,20 @@ struct mrc_dispatcher;
 struct mrc_memory;
 struct mrc_waiters;
 
-/* A hub that the child serves. */
-struct mrc_child_hub {
-    const char *key; /* of its shared memory */
-    struct mrc_hub_policy policy;
-};
-
 /*
  * Joins the server when a child starts: takes a slot of MEMORY, folds what dead children left,
- * opens the N HUBS, and starts THREADS dispatcher threads. The struct lives in POOL. APR_ENOSPC: no
- * slot is free, and the child serves no hub.
+ * opens the N hubs of SPECS, and starts THREADS dispatcher threads. The struct lives in POOL; SPECS
+ * must outlive it. APR_ENOSPC: no slot is free, and the child serves no hub.
  */
 apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
-                             const struct mrc_child_hub *hubs, size_t n, unsigned threads,
+                             const struct mrc_hub_spec *const *specs, size_t n, unsigned threads,
                              pid_t pid, uint64_t generation, struct mrc_child **ret_child);
 
 /* Why some hub could not be opened, in words; NULL: all hubs are open. */
 const char *mrc_child_problem(const struct mrc_child *child);
 
-/* Leaves the server: ends the dispatcher with its streams, then the announcer, and gives the slot
- * back. */
+/* Leaves the server: ends the dispatcher with its streams, then the announcer, and releases the
+ * slot. */
 void mrc_child_stop(struct mrc_child *child);
 
 /* Hub number I; NULL: it has no shared memory or no history, or there are fewer hubs. */
@@ -61,15 +55,15 @@ void mrc_child_release_thread(struct mrc_child *child);
 
 /*
  * Takes one of the PER_CHILD places for connections that httpd has suspended for a stream. False:
- * none is left. Any thread. Release it when the connection is closed.
+ * none is left. Any thread. Release the place when the connection is closed.
  */
 bool mrc_child_hold_suspended(struct mrc_child *child, unsigned per_child);
 void mrc_child_release_suspended(struct mrc_child *child);
 
 /*
- * The child ends: every stream ends, over some seconds if GRACEFUL and otherwise at once, and none
- * begins. It only stores flags and writes to descriptors, so any thread and a signal handler may
- * call it.
+ * Call it when the child ends: all streams end, over some seconds if GRACEFUL, otherwise at once,
+ * and no stream begins. It only stores flags and writes to descriptors, so any thread and a signal
+ * handler may call it.
  */
 void mrc_child_drain(struct mrc_child *child, bool graceful);
 bool mrc_child_is_draining(const struct mrc_child *child);

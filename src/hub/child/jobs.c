@@ -7,7 +7,7 @@
 #include "hub/base/thread.h"
 #include "hub/base/wake.h"
 
-/* Every job has run by then, unless one hangs. */
+/* The wait for the end of the thread. All jobs have run by then, unless one hangs. */
 #define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_jobs {
@@ -38,7 +38,7 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
         struct mrc_list list;
 
         mrc_wake_wait(&jobs->wake, -1);
-        stopping = atomic_load(&jobs->stopping); /* first: then the list has all that was posted */
+        stopping = atomic_load(&jobs->stopping); /* first, so the list then has all posted jobs */
         list = mrc_mailbox_take(&jobs->posted);
         run_all(jobs, &list, thread);
     } while (!stopping);

@@ -16,7 +16,7 @@
 #include "store/regions/hub_segment.h"
 #include "store/ring/ring.h"
 
-/* A full roster is reported this often at most. */
+/* A full roster is reported at most this often. */
 #define FULL_REPORT_US ((int64_t)60 * 1000 * 1000)
 
 struct mrc_hub {
@@ -24,7 +24,7 @@ struct mrc_hub {
     struct mrc_history *history;
     unsigned slot;
     size_t index;
-    struct mrc_hub_policy policy;
+    const struct mrc_hub_spec *spec;
     struct mrc_numbers *numbers;
     struct mrc_seats *seats;
     struct mrc_patterns *patterns;
@@ -39,24 +39,24 @@ struct mrc_hub {
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_policy *policy, struct mrc_error *error)
+                             const struct mrc_hub_spec *spec, struct mrc_error *error)
 {
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    /* A hub whose new store found no room at a reload goes on in memory. */
-    if (!policy->history_dir || !mrc_hub_segment_staging(segment))
+    /* If a reload finds no room for the new store of a hub, the hub stays in memory. */
+    if (!spec->history_dir || !mrc_hub_segment_staging(segment))
         hub->history = mrc_history_open_memory(pool, segment, notify);
-    else if (mrc_history_open_lmdb(pool, segment, notify, slot, policy->history_dir,
-                                   policy->history_sync, error, &hub->history) != APR_SUCCESS)
+    else if (mrc_history_open_lmdb(pool, segment, notify, slot, spec->history_dir,
+                                   spec->history_sync, error, &hub->history) != APR_SUCCESS)
         return NULL;
     hub->slot = slot;
     hub->index = index;
-    hub->policy = *policy;
+    hub->spec = spec;
     hub->entropy = mrc_entropy_create(pool);
     hub->numbers = mrc_numbers_create(pool, segment, slot);
-    hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &hub->policy);
-    hub->patterns = mrc_patterns_create(pool, hub->numbers, &hub->policy);
+    hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &spec->limits);
+    hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
     if (hub->interests) {
         mrc_history_set_describe(hub->history, mrc_hub_interests_describe, hub->interests);
@@ -73,9 +73,14 @@ void mrc_hub_close(struct mrc_hub *hub)
         mrc_history_close(hub->history);
 }
 
-const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub)
+const struct mrc_hub_spec *mrc_hub_get_spec(const struct mrc_hub *hub)
 {
-    return &hub->policy;
+    return hub->spec;
+}
+
+const struct mrc_hub_limits *mrc_hub_get_limits(const struct mrc_hub *hub)
+{
+    return &hub->spec->limits;
 }
 
 size_t mrc_hub_get_index(const struct mrc_hub *hub)

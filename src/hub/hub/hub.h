@@ -1,10 +1,10 @@
 /*
- * One hub in one child process: updates go into it, and come out of it.
+ * One hub in one child process: takes the updates of publishers, and provides them to subscribers.
  *
  *     publisher -> mrc_hub_publish() -> history and ring -> subscribers of all children
  *
- * Its parts have headers of their own: its numbers (numbers.h), the seats of its subscribers
- * (seats.h), and their patterns (patterns.h).
+ * Other headers have its parts: its numbers (numbers.h), the seats of its subscribers (seats.h),
+ * and their patterns (patterns.h).
  */
 #ifndef MRC_HUB_HUB_HUB_H
 #define MRC_HUB_HUB_HUB_H
@@ -17,7 +17,7 @@
 #include "apr_pools.h"
 
 #include "core/base/err.h"
-#include "hub/hub/policy.h"
+#include "hub/hub/spec.h"
 
 struct mrc_history_item;
 struct mrc_hub;
@@ -34,19 +34,20 @@ struct mrc_update;
 
 /*
  * Opens the hub whose shared memory is SEGMENT, for the child that owns SLOT. INDEX is its place
- * among the hubs of the child. The struct lives in POOL; the other arguments must outlive it
- * (POLICY is copied, but not its paths). Any thread may use it afterwards. NULL: out of memory, or
- * the history cannot be opened; ERROR says why.
+ * among the hubs of the child. The struct lives in POOL; the other arguments must outlive it. Any
+ * thread may use it afterwards. NULL: out of memory, or the history cannot be opened; ERROR says
+ * why.
  */
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_policy *policy, struct mrc_error *error);
+                             const struct mrc_hub_spec *spec, struct mrc_error *error);
 
-/* Closes the hub when the child ends in order, and no thread of it uses the hub any more. Accepts
- * NULL. */
+/* Closes the hub when the child ends normally, and none of its threads uses the hub any more.
+ * Accepts NULL. */
 void mrc_hub_close(struct mrc_hub *hub);
 
-const struct mrc_hub_policy *mrc_hub_get_policy(const struct mrc_hub *hub);
+const struct mrc_hub_spec *mrc_hub_get_spec(const struct mrc_hub *hub);
+const struct mrc_hub_limits *mrc_hub_get_limits(const struct mrc_hub *hub);
 size_t mrc_hub_get_index(const struct mrc_hub *hub);
 unsigned mrc_hub_get_slot(const struct mrc_hub *hub);
 
@@ -69,13 +70,13 @@ struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
  *
  * APR_SUCCESS: the update is stored. MRC_STATUS_SUPERSEDED: the hub has moved to another segment;
  * the client should try again. MRC_STATUS_TOO_LARGE, APR_ENOMEM: the update is not stored.
- * APR_TIMEUP: most likely not. Others, such as APR_ENOSPC: the disk refuses it.
+ * APR_TIMEUP: most likely it is not stored. Others, such as APR_ENOSPC: the disk refuses it.
  */
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us);
 
 /*
  * Stores COUNT (at least one) records that the hub itself made, in this order, at the cost of one
- * update. RET_DONE is set in any case: the first RET_DONE of them are stored.
+ * update. RET_DONE is always set: the first RET_DONE of them are stored.
  */
 apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
                                    size_t count, int64_t now_us, size_t *ret_done);
@@ -89,8 +90,9 @@ apr_status_t mrc_hub_random(struct mrc_hub *hub, void *out, size_t len);
 /* ---- for subscribers --------------------------------------------------------------------------*/
 
 /*
- * Adds the COUNT MATCHERS of a new subscriber to what the child is woken for. Call it before the
- * subscriber takes its position, so that no update is lost in between (store/regions/interests.h).
+ * Adds the COUNT MATCHERS of a new subscriber to the interests for which the child is woken. Call
+ * it before the subscriber takes its position, so no update is lost in between
+ * (store/regions/interests.h).
  */
 void mrc_hub_listen(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count);
 
@@ -108,15 +110,15 @@ struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub)
 /* Whether updates travel to and from the other machines of the hub; true for a local hub. */
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub);
 
-/* ---- what the administrator should know -------------------------------------------------------*/
+/* ---- reports to the administrator -------------------------------------------------------------*/
 
 /* Whether to log at NOW_US that the roster is full: true once a minute in this child. */
 bool mrc_hub_should_report_full(struct mrc_hub *hub, int64_t now_us);
 
 /*
- * A record that this build cannot decode, because another version wrote it or because its memory is
- * damaged, is skipped wherever it is met, live and in a replay. REPORT is called for the first one
- * only, in the thread that met it; SEQ is its number. Set it before other threads use the hub.
+ * Live delivery and replay skip a record that this build cannot decode, because another version
+ * wrote it or its memory is damaged. REPORT is called for the first one only, in the thread that
+ * found it; SEQ is its number. Set it before other threads use the hub.
  */
 void mrc_hub_on_unreadable(struct mrc_hub *hub, void (*report)(void *ctx, uint64_t seq), void *ctx);
 void mrc_hub_report_unreadable(struct mrc_hub *hub, uint64_t seq);

@@ -11,7 +11,8 @@
 #include "store/regions/interests.h"
 #include "store/shm/notify.h"
 
-/* A count that has reached this never falls again, because it may stand for more: the bit stays. */
+/* A count that has reached this never falls again, because it may stand for more users. Its bit
+ * stays set. */
 #define USES_MAX UINT16_MAX
 
 struct mrc_hub_interests {
@@ -65,7 +66,7 @@ static _Atomic uint16_t *uses_of(const struct mrc_hub_interests *interests, uint
     return &interests->uses[tag & interests->mask];
 }
 
-/* Counts first: a thread that clears the bit at the same time sees the count. */
+/* Counts first, so a thread that clears the bit at the same time sees the count. */
 static void use(struct mrc_hub_interests *interests, uint64_t tag)
 {
     _Atomic uint16_t *uses = uses_of(interests, tag);
@@ -77,10 +78,10 @@ static void use(struct mrc_hub_interests *interests, uint64_t tag)
 }
 
 /*
- * The last user clears the bit, and then looks whether a new user has come meanwhile. If that one
- * counts after the look, it finds the bit cleared, and sets it. If it counts before, the bit is set
- * again here. Publishers that looked in between saw no bit and did not wake the child, so this is
- * done in their place.
+ * The last user clears the bit, and then checks whether a new user has come in the meantime. If the
+ * new user counts after the check, it finds the bit cleared, and sets it. If it counts before the
+ * check, the bit is set again here. Publishers that looked in between saw no bit and did not wake
+ * the child, so this function wakes it.
  */
 static void stop_using(struct mrc_hub_interests *interests, uint64_t tag)
 {

@@ -1,11 +1,11 @@
 /*
- * What the subscribers of one hub in one child have to be woken for, as the publishers of all
- * children see it (store/regions/interests.h). While each subscriber listens to exact topics only,
- * these are their topics. As soon as one listens with a pattern or the wildcard, with or without
- * exact topics beside it, it is everything.
+ * The topics for which publishers wake one child of a hub, kept where the publishers of all
+ * children see them (store/regions/interests.h). While all subscribers of the child listen to exact
+ * topics only, these are their topics. As soon as one listens with a pattern or the wildcard, with
+ * or without exact topics beside it, every update wakes the child.
  *
  * A subscriber counts from before it takes its position until it is closed, whether it replays, is
- * in an index, or has a thread of its own. Any thread, no lock.
+ * in an index, or has its own thread. Any thread, no lock.
  */
 #ifndef MRC_HUB_HUB_INTERESTS_H
 #define MRC_HUB_HUB_INTERESTS_H

@@ -107,7 +107,7 @@ void mrc_numbers_count_time(struct mrc_numbers *numbers, int64_t us, uint64_t n)
     struct mrc_numbers_times times = {
         .bucket = mrc_numbers_bucket(us),
         .count = n,
-        .sum_us = us > 0 ? (uint64_t)us * n : 0, /* else the clock was set back meanwhile */
+        .sum_us = us > 0 ? (uint64_t)us * n : 0, /* if not, the clock was set back */
     };
 
     mrc_numbers_count_times(numbers, &times);

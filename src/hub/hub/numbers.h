@@ -1,6 +1,6 @@
 /*
  * The counters and gauges of one hub, and the place of each in the hub's segment
- * (store/regions/hub_segment.h). A child writes only the numbers in its own slot; what is read is
+ * (store/regions/hub_segment.h). A child writes only the numbers in its own slot; a read returns
  * the sum over all children, unless a function says otherwise. Any thread, no lock.
  *
  * A number never moves to another place, because a reload may let another build use the segment of
@@ -41,7 +41,7 @@ enum mrc_counter {
     MRC_COUNTER_COUNT
 };
 
-/* Gauges show the present state. */
+/* Gauges show the current state. */
 enum mrc_gauge {
     MRC_GAUGE_SUBSCRIBERS,
     MRC_GAUGE_THREADS,       /* threads that streams hold; of the whole child, in its first hub */
@@ -79,11 +79,11 @@ const char *mrc_refusal_text(enum mrc_refusal refusal);
 struct mrc_numbers *mrc_numbers_create(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                        unsigned slot);
 
-/* Adds N to COUNTER; and the sum. */
+/* Adds N to COUNTER; returns the sum over all children. */
 void mrc_numbers_count(struct mrc_numbers *numbers, enum mrc_counter counter, uint64_t n);
 uint64_t mrc_numbers_counter(const struct mrc_numbers *numbers, enum mrc_counter counter);
 
-/* Adds N, which may be negative, to GAUGE; and the sum. */
+/* Adds N, which may be negative, to GAUGE; returns the sum over all children. */
 void mrc_numbers_gauge_add(struct mrc_numbers *numbers, enum mrc_gauge gauge, int64_t n);
 uint64_t mrc_numbers_gauge(const struct mrc_numbers *numbers, enum mrc_gauge gauge);
 
@@ -106,13 +106,13 @@ struct mrc_numbers_times {
 };
 
 /*
- * Adds US to TIMES; a negative time counts as 0, since the clock was set back. Returns false, and
- * adds nothing, if US belongs to another bucket than the times that are there.
+ * Adds US to TIMES; a negative time counts as 0, because the clock was set back. Returns false, and
+ * adds nothing, if TIMES has times of another bucket.
  */
 bool mrc_numbers_times_add(struct mrc_numbers_times *times, int64_t us);
 
-/* Counts TIMES, each from when the hub accepted an update to when it was written to a subscriber,
- * and empties them. */
+/* Counts TIMES, and empties them. Each is the time from the moment when the hub accepted an update
+ * until the update was written to a subscriber. */
 void mrc_numbers_count_times(struct mrc_numbers *numbers, struct mrc_numbers_times *times);
 
 /* Counts N dispatch times of US. */

@@ -9,7 +9,7 @@
 #include "core/base/siphash.h"
 #include "hub/base/thread.h"
 #include "hub/hub/numbers.h"
-#include "hub/hub/policy.h"
+#include "hub/hub/spec.h"
 
 #define FIRST_BUCKETS 64
 
@@ -23,7 +23,7 @@ struct entry {
 
 struct mrc_patterns {
     struct mrc_numbers *numbers;
-    const struct mrc_hub_policy *policy;
+    const struct mrc_hub_limits *limits;
     uint64_t key[2];
     pthread_mutex_t mutex;
 
@@ -111,9 +111,9 @@ static bool is_at_most(const struct mrc_patterns *patterns, enum mrc_gauge gauge
 /* Whether at most 1/PART of each limit is in use. */
 static bool is_within(const struct mrc_patterns *patterns, unsigned part)
 {
-    return is_at_most(patterns, MRC_GAUGE_PATTERNS, patterns->policy->patterns_max / part) &&
+    return is_at_most(patterns, MRC_GAUGE_PATTERNS, patterns->limits->patterns_max / part) &&
            is_at_most(patterns, MRC_GAUGE_PATTERN_BYTES,
-                      patterns->policy->pattern_bytes_max / part);
+                      patterns->limits->pattern_bytes_max / part);
 }
 
 static void take_report_back(struct mrc_patterns *patterns)
@@ -124,8 +124,8 @@ static void take_report_back(struct mrc_patterns *patterns)
     mrc_numbers_gauge_add(patterns->numbers, MRC_GAUGE_PATTERNS_REPORTED, -1);
 }
 
-/* Adds MATCHER, with one user. It is counted before the limit is checked, so that two children that
- * add one at the same time cannot both take the last place. */
+/* Adds MATCHER, with one user. Counts it before the limit is checked, so two children that add one
+ * at the same time cannot both take the last place. */
 static enum mrc_err insert(struct mrc_patterns *patterns, uint64_t hash,
                            struct mrc_matcher *matcher)
 {
@@ -178,12 +178,12 @@ static apr_status_t free_buckets(void *data)
 }
 
 struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *numbers,
-                                         const struct mrc_hub_policy *policy)
+                                         const struct mrc_hub_limits *limits)
 {
     struct mrc_patterns *patterns = apr_pcalloc(pool, sizeof(*patterns));
 
     patterns->numbers = numbers;
-    patterns->policy = policy;
+    patterns->limits = limits;
     patterns->bucket_count = FIRST_BUCKETS;
     patterns->buckets = patterns->first_buckets;
     apr_pool_cleanup_register(pool, patterns, free_buckets, apr_pool_cleanup_null);

@@ -5,10 +5,10 @@
  * Their number and their memory are limited for the hub. Each child has its own patterns and
  * evaluates them, so a pattern that two children have costs twice, and counts twice. The sums over
  * the children are gauges in the hub's segment (MRC_GAUGE_PATTERNS, MRC_GAUGE_PATTERN_BYTES); the
- * part of a dead child is taken out when its slot is folded.
+ * fold of a dead child's slot subtracts its part.
  *
- * The limit decides whether a client may subscribe, and nothing else: each evaluation of a pattern
- * has a limit of its own.
+ * The limit only decides whether a client may subscribe: each evaluation of a pattern has its own
+ * limit.
  */
 #ifndef MRC_HUB_HUB_PATTERNS_H
 #define MRC_HUB_HUB_PATTERNS_H
@@ -22,7 +22,7 @@
 #include "core/base/err.h"
 #include "core/topic/matcher.h"
 
-struct mrc_hub_policy;
+struct mrc_hub_limits;
 struct mrc_numbers;
 struct mrc_patterns;
 
@@ -32,11 +32,11 @@ struct mrc_patterns;
 /* The table for this child. The struct lives in POOL, its patterns as long as the process; the
  * other arguments must outlive it. */
 struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *numbers,
-                                         const struct mrc_hub_policy *policy);
+                                         const struct mrc_hub_limits *limits);
 
 /*
  * The matcher for VALUE, as mrc_matcher_create() makes it, with the same errors. A pattern that the
- * table has is shared; another one is compiled and counted. MRC_EFULL: with it, the hub would have
+ * table has is shared; a new one is compiled and counted. MRC_EFULL: with it, the hub would have
  * more patterns than it may. Any thread. Give the matcher back with mrc_patterns_put().
  */
 enum mrc_err mrc_patterns_get(struct mrc_patterns *patterns, enum mrc_matcher_type type,

@@ -3,8 +3,8 @@ libmrchub_la_SOURCES += \
 	%D%/interests.c %D%/interests.h \
 	%D%/numbers.c %D%/numbers.h \
 	%D%/patterns.c %D%/patterns.h \
-	%D%/policy.h \
-	%D%/seats.c %D%/seats.h
+	%D%/seats.c %D%/seats.h \
+	%D%/spec.h
 
 unit_tests += \
 	tests/unit/hub/hub/test_interests \

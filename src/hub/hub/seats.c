@@ -14,23 +14,23 @@ struct mrc_seats {
     struct mrc_census *census; /* NULL: no limit for a client */
     unsigned slot;
     struct mrc_numbers *numbers;
-    const struct mrc_hub_policy *policy;
+    const struct mrc_hub_limits *limits;
 };
 
 struct mrc_seats *mrc_seats_create(apr_pool_t *pool, struct mrc_hub_segment *segment, unsigned slot,
-                                   struct mrc_numbers *numbers, const struct mrc_hub_policy *policy)
+                                   struct mrc_numbers *numbers, const struct mrc_hub_limits *limits)
 {
     struct mrc_seats *seats = apr_palloc(pool, sizeof(*seats));
 
-    *seats = (struct mrc_seats){mrc_hub_segment_census(segment), slot, numbers, policy};
+    *seats = (struct mrc_seats){mrc_hub_segment_census(segment), slot, numbers, limits};
     return seats;
 }
 
 /*
- * Counts one stream more of the client NAME, of which MAX are allowed. RET_KEY gets its key, or 0
- * if the client is not counted. A caller that sees too many takes its own count back and looks
- * again, as mrc_hub_segment_gauge_take() does: of callers that come at once, just as many get a
- * seat as there are.
+ * Counts one more stream of the client NAME, of which MAX are allowed. RET_KEY gets the key of the
+ * client, or 0 if it is not counted. A caller that sees too many streams subtracts its own count
+ * and checks again, as mrc_hub_segment_gauge_take() does. So exactly as many of simultaneous
+ * callers get a seat as there are seats.
  */
 static bool count_client(struct mrc_seats *seats, char kind, struct mrc_bytes name, uint64_t max,
                          uint64_t *ret_key)
@@ -70,18 +70,18 @@ static void uncount_client(struct mrc_seats *seats, const struct mrc_hub_seat *s
 apr_status_t mrc_seats_take(struct mrc_seats *seats, const struct mrc_hub_client *client,
                             struct mrc_hub_seat *ret_seat)
 {
-    const struct mrc_hub_policy *policy = seats->policy;
+    const struct mrc_hub_limits *limits = seats->limits;
     struct mrc_hub_seat seat = {0};
     apr_status_t status = APR_SUCCESS;
 
-    if (!count_client(seats, KIND_ADDRESS, client->address, policy->per_address_max, &seat.address))
+    if (!count_client(seats, KIND_ADDRESS, client->address, limits->per_address_max, &seat.address))
         status = MRC_STATUS_ADDRESS_FULL;
-    else if (!count_client(seats, KIND_TOKEN, client->token, policy->per_token_max, &seat.token))
+    else if (!count_client(seats, KIND_TOKEN, client->token, limits->per_token_max, &seat.token))
         status = MRC_STATUS_TOKEN_FULL;
-    else if (!policy->subscribers_max)
+    else if (!limits->subscribers_max)
         mrc_numbers_gauge_add(seats->numbers, MRC_GAUGE_SUBSCRIBERS, 1);
     else if (!mrc_numbers_gauge_take(seats->numbers, MRC_GAUGE_SUBSCRIBERS,
-                                     policy->subscribers_max))
+                                     limits->subscribers_max))
         status = MRC_STATUS_FULL;
     if (status != APR_SUCCESS) {
         uncount_client(seats, &seat);

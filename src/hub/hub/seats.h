@@ -12,7 +12,7 @@
 
 #include "core/base/bytes.h"
 #include "hub/base/end.h"
-#include "hub/hub/policy.h"
+#include "hub/hub/spec.h"
 
 struct mrc_hub_segment;
 struct mrc_numbers;
@@ -24,13 +24,13 @@ struct mrc_hub_client {
     struct mrc_bytes token; /* the text of the token; { NULL, 0 }: none */
 };
 
-/* A seat that is taken: the clients in the census (store/regions/census.h) that it counts for. */
+/* A taken seat: the clients in the census (store/regions/census.h) for which it counts. */
 struct mrc_hub_seat {
     uint64_t address; /* a key of the census; 0: not counted */
     uint64_t token;   /* the same */
 };
 
-/* The hub has no free seat; or the address, or the token, has as many as POLICY allows. In the
+/* The hub has no free seat; or the address, or the token, has as many as LIMITS allows. In the
  * range of store/base/status.h. */
 #define MRC_STATUS_FULL         (APR_OS_START_USERERR + 7320)
 #define MRC_STATUS_ADDRESS_FULL (APR_OS_START_USERERR + 7321)
@@ -40,7 +40,7 @@ struct mrc_hub_seat {
  * arguments must outlive them. */
 struct mrc_seats *mrc_seats_create(apr_pool_t *pool, struct mrc_hub_segment *segment, unsigned slot,
                                    struct mrc_numbers *numbers,
-                                   const struct mrc_hub_policy *policy);
+                                   const struct mrc_hub_limits *limits);
 
 /* Takes a seat for CLIENT, or returns one of the statuses above. */
 apr_status_t mrc_seats_take(struct mrc_seats *seats, const struct mrc_hub_client *client,

@@ -16,7 +16,7 @@ struct entry {
 
 struct mrc_index_cache {
     size_t bytes;                   /* of all entries together */
-    size_t hand;                    /* the place where room is made next */
+    size_t hand;                    /* the place whose entry is dropped next */
     struct entry *entries[ENTRIES]; /* by hash; malloc()ed each */
 };
 

@@ -1,7 +1,7 @@
 /*
- * The cache of an index: which patterns match a topic, for the topics that were looked up last. It
- * occupies at most MRC_INDEX_CACHE_BYTES, however many patterns match however many topics. It does
- * not take a topic that is long, or that too many patterns match. Belongs to one thread.
+ * The cache of an index: the patterns that match a topic, for the topics that were looked up last.
+ * It occupies at most MRC_INDEX_CACHE_BYTES, whatever the number of patterns and topics. It does
+ * not store a topic that is long, or that too many patterns match. Belongs to one thread.
  */
 #ifndef MRC_HUB_INDEX_CACHE_H
 #define MRC_HUB_INDEX_CACHE_H
@@ -26,13 +26,13 @@ struct mrc_index_cache *mrc_index_cache_create(void);
 void mrc_index_cache_free(struct mrc_index_cache *cache);
 
 /*
- * The RET_COUNT patterns that match TOPIC, whose hash is HASH, if they were remembered with the
- * same VERSION; valid until the next call. NULL: unknown.
+ * The RET_COUNT patterns that match TOPIC, whose hash is HASH, if the cache has them for this
+ * VERSION; valid until the next call. NULL: unknown.
  */
 void *const *mrc_index_cache_recall(const struct mrc_index_cache *cache, struct mrc_bytes topic,
                                     uint64_t hash, uint64_t version, size_t *ret_count);
 
-/* Remembers the COUNT PATTERNS for TOPIC; out of memory, it does not. */
+/* Stores the COUNT PATTERNS for TOPIC; does nothing if there is no memory. */
 void mrc_index_cache_remember(struct mrc_index_cache *cache, struct mrc_bytes topic, uint64_t hash,
                               uint64_t version, void *const *patterns, size_t count);
 

@@ -7,7 +7,7 @@
 #include "core/topic/matcher.h"
 #include "hub/index/prefix_tree.h"
 
-/* A literal text at one anchor, and the patterns that are found by it. */
+/* A spot: a literal text at one anchor, and the patterns that are found by it. */
 struct mrc_candidates_spot {
     struct mrc_candidates_family *family;
     enum mrc_anchor anchor;
@@ -16,7 +16,7 @@ struct mrc_candidates_spot {
     size_t count;
 };
 
-/* The patterns with the same base. */
+/* A family: the patterns with the same base. */
 struct mrc_candidates_family {
     struct mrc_candidates_family *next;
     struct mrc_prefix_tree trees[MRC_ANCHORS]; /* the values are spots */
@@ -72,7 +72,7 @@ struct choice {
     enum mrc_anchor anchor;
     struct mrc_anchor_text text;
     struct mrc_candidates_spot *spot; /* NULL: there is none yet */
-    size_t load;                      /* the patterns there, with the new one */
+    size_t load;                      /* the number of patterns there, including the new one */
 };
 
 /* Chooses the anchor with the longest literal text, divided by the load of its spot. */

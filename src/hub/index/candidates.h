@@ -1,12 +1,13 @@
 /*
- * Patterns, arranged so that a topic finds those that may match it: the patterns whose literal text
- * the topic has (core/topic/anchor.h), and those without literal text.
+ * The patterns of an index, arranged by their literal text. For a topic, a search finds the
+ * patterns that may match it: those whose literal text the topic has (core/topic/anchor.h), and
+ * those without literal text.
  *
  *     base --> family --anchor--> radix tree (prefix_tree.h) --literal text--> spot --> patterns
  *
- * A pattern is at one spot: of its anchors, the one where its literal text is long and few other
- * patterns have the same text. So thousands of patterns with a text of their own cost a topic no
- * more than a few; patterns that share all of their text are found together. Belongs to one thread.
+ * A pattern is at one spot: at the one of its anchors where its literal text is long and few other
+ * patterns have the same text. So a topic is compared with few of thousands of patterns that differ
+ * in their text; patterns that share all of their text are found together. Belongs to one thread.
  */
 #ifndef MRC_HUB_INDEX_CANDIDATES_H
 #define MRC_HUB_INDEX_CANDIDATES_H
@@ -44,8 +45,8 @@ void mrc_candidates_remove(struct mrc_candidates *candidates, struct mrc_candida
 size_t mrc_candidates_count_like(const struct mrc_candidates *candidates,
                                  const struct mrc_matcher *matcher);
 
-/* A topic, resolved against the base of one family after the other; once for all patterns of that
- * family in a row. */
+/* A topic, resolved against the base of one family at a time. Patterns of the same family that
+ * follow each other share the result. */
 struct mrc_candidates_reading {
     struct mrc_bytes text;
     const struct mrc_candidates_family *family; /* NULL: not resolved yet */
@@ -60,7 +61,7 @@ struct mrc_topic *mrc_candidates_read(struct mrc_candidates_reading *reading,
                                       const struct mrc_candidate *candidate);
 
 /* Writes the candidates that may match the topic of READING to RET_FOUND, which has room for all
- * candidates; those of one family together. APR_ENOMEM. */
+ * candidates. Those of one family follow each other. APR_ENOMEM. */
 apr_status_t mrc_candidates_find(const struct mrc_candidates *candidates,
                                  struct mrc_candidates_reading *reading,
                                  struct mrc_candidate **ret_found, size_t *ret_count);

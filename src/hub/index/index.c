@@ -15,13 +15,13 @@
 #define FIRST_LIST    16
 #define FIRST_PLACES  2
 
-/* Arrays of which less than this part is used are made smaller. */
+/* An array shrinks when less than this part of it is used. */
 #define SHRINK_BELOW 4
 
 /* A listener is fetched into the processor's cache this many places ahead. */
 #define PLACES_AHEAD 8
 
-/* Cheap patterns that are tried between two looks at the clock. */
+/* This many cheap patterns are tried between two looks at the clock. */
 #define TRIES_PER_LOOK 8
 
 /* One place in a node: a listener, and the index of its registration. */
@@ -57,7 +57,7 @@ struct table {
 };
 
 /*
- * A collection that is under way:
+ * A running collection:
  *
  *     begin --> walk: wildcard node
  *                 |
@@ -72,11 +72,12 @@ struct table {
  *     +---------close_topic:  the cache remembers list[0] .. list[matched]
  *
  * A walk calls FOUND for each listener of a node, and may stop after any of them when the time is
- * up. It goes from the last place to the first. If a listener leaves meanwhile, the last one takes
- * its place: that one was walked already, or will be. A listener that comes is not looked for.
+ * up. It goes from the last place to the first. If a listener leaves in the meantime, the last one
+ * takes its place; the walk has visited that one already, or will visit it. A listener that is
+ * added may be missed.
  */
 struct search {
-    const struct mrc_bytes *topics; /* NULL: no collection is under way */
+    const struct mrc_bytes *topics; /* NULL: no collection is running */
     size_t count;                   /* of topics */
     size_t next;                    /* the index of the next topic */
     bool is_open;                   /* the list has the patterns of the topic before NEXT */
@@ -84,8 +85,8 @@ struct search {
     uint64_t hash;                  /* of that topic */
     uint64_t version;               /* of the patterns when the topic was opened */
     size_t found, tried, matched;   /* patterns: in the list; tried; moved to its beginning */
-    const struct node *node;        /* that is walked; NULL: none */
-    size_t places_left;             /* of NODE, that are not walked yet */
+    const struct node *node;        /* the node that is walked; NULL: none */
+    size_t places_left;             /* of NODE, not walked yet */
 };
 
 struct mrc_index {
@@ -122,7 +123,7 @@ static apr_status_t table_init(struct table *table)
     return table->buckets ? APR_SUCCESS : APR_ENOMEM;
 }
 
-/* Out of memory the number of buckets stays, and the chains are longer or shorter. */
+/* If there is no memory, the number of buckets stays, and the chains are longer or shorter. */
 static void table_resize(struct table *table, size_t new_count)
 {
     struct node **buckets;
@@ -211,7 +212,7 @@ static apr_status_t reserve_pattern(struct mrc_index *index)
     return fit_list(index, index->list_cap ? index->list_cap * 2 : FIRST_LIST);
 }
 
-/* Frees what the patterns that are left do not need; with the last one, everything. Not while a
+/* Frees the memory that the remaining patterns do not need; if none is left, all of it. Not while a
  * collection uses the list. */
 static void release_patterns(struct mrc_index *index)
 {
@@ -249,7 +250,7 @@ static struct node *add_pattern(struct mrc_index *index, uint64_t hash,
     return node;
 }
 
-/* NODE goes: a collection that is under way forgets it. */
+/* Makes a running collection forget NODE, which is removed. */
 static void forget_node(struct mrc_index *index, const struct node *node)
 {
     struct search *search = &index->search;
@@ -417,7 +418,7 @@ static bool is_time_up(const int64_t *left_us)
     return left_us && *left_us <= 0;
 }
 
-/* Calls FOUND for the listeners of the node that is walked. False: the time is up. */
+/* Calls FOUND for the next listeners of the node that is walked. False: the time is up. */
 static bool walk(struct mrc_index *index, const int64_t *left_us, mrc_index_found_fn *found,
                  void *ctx)
 {
@@ -493,8 +494,8 @@ static apr_status_t open_topic(struct mrc_index *index, struct mrc_candidates_re
     return list_patterns(index, reading);
 }
 
-/* All patterns have been tried: the cache remembers the result, unless the patterns changed
- * meanwhile. */
+/* Closes the topic when all patterns have been tried. The cache stores the result, unless the
+ * patterns have changed in the meantime. */
 static void close_topic(struct mrc_index *index)
 {
     struct search *search = &index->search;

@@ -1,6 +1,6 @@
 /*
- * The index: it finds the listeners of an update from its topics, at a cost that does not grow with
- * the listeners that do not get the update.
+ * The index: finds the listeners of an update by its topics. The cost does not grow with the number
+ * of listeners that do not get the update.
  *
  *     topic --hash--> exact node -----------------> listeners      one node for each topic that
  *       |                                                          somebody listens to
@@ -14,9 +14,9 @@
  *
  *     every update -----------------> wildcard node ---> listeners
  *
- * If the cache does not know the topic, the patterns are tried that have a literal text with which
- * the topic begins at the same anchor. Thousands of patterns that differ in their literal text cost
- * no more than a few; only patterns that share all of it are all tried.
+ * If the cache does not know the topic, the index tries the patterns whose literal text the topic
+ * has at the same anchor. So it tries few of thousands of patterns that differ in their literal
+ * text; only patterns that share all of their text are all tried.
  *
  * There is one index for each hub and lane of a dispatcher loop (hub/stream/feed.h), and it belongs
  * to the thread of the loop.
@@ -36,7 +36,7 @@ struct mrc_index;
 struct mrc_matcher;
 struct mrc_registration;
 
-/* Embedded in what listens. Zeroed: it is in no index. */
+/* Embedded in the object that listens. Zeroed: it is in no index. */
 struct mrc_listener {
     struct mrc_registration *registrations; /* malloc()ed; one for each matcher */
     size_t count;
@@ -47,7 +47,7 @@ struct mrc_listener {
  * of memory. */
 struct mrc_index *mrc_index_create(const uint64_t key[2]);
 
-/* Accepts NULL. No listener is left in it. */
+/* Frees INDEX, which has no listeners. Accepts NULL. */
 void mrc_index_free(struct mrc_index *index);
 
 /* Adds LISTENER with the COUNT MATCHERS, which must live until it is removed. APR_ENOMEM: it is not
@@ -55,7 +55,7 @@ void mrc_index_free(struct mrc_index *index);
 apr_status_t mrc_index_add(struct mrc_index *index, struct mrc_listener *listener,
                            struct mrc_matcher *const *matchers, size_t count);
 
-/* Removes it, if it is in. */
+/* Removes LISTENER, if it is in the index. */
 void mrc_index_remove(struct mrc_index *index, struct mrc_listener *listener);
 
 /* Calls FOUND once for each listener of at least one of the COUNT TOPICS. APR_ENOMEM: some
@@ -65,8 +65,8 @@ apr_status_t mrc_index_collect(struct mrc_index *index, const struct mrc_bytes *
                                size_t count, mrc_index_found_fn *found, void *ctx);
 
 /*
- * The same in pieces, for one collection at a time. mrc_index_begin() begins one for the COUNT
- * TOPICS, which must stay in place until it is done; mrc_index_go_on() goes on with it while
+ * The same in pieces, for one collection at a time. mrc_index_begin() begins a collection for the
+ * COUNT TOPICS, which must stay in place until it is done. mrc_index_go_on() continues it while
  * LEFT_US (microseconds; NULL: no limit) is above 0, and subtracts the time that matching takes,
  * without the time in FOUND. APR_INCOMPLETE: the collection is not done.
  *

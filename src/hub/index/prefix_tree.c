@@ -51,7 +51,7 @@ static struct mrc_prefix_node *make_node(struct mrc_bytes label, void *value)
 
 /* ---- children ---------------------------------------------------------------------------------*/
 
-/* The index where the child that begins with FIRST is, or would be. */
+/* The index at which the child that begins with FIRST is, or would be. */
 static unsigned find_place(const struct mrc_prefix_node *node, unsigned char first)
 {
     unsigned low = 0, high = node->count;
@@ -90,7 +90,7 @@ static bool reserve_child(struct mrc_prefix_node *node)
     return true;
 }
 
-/* There is room for CHILD. */
+/* Inserts CHILD; there is room for it. */
 static void add_child(struct mrc_prefix_node *node, struct mrc_prefix_node *child)
 {
     unsigned char first = (unsigned char)child->label[0];
@@ -195,7 +195,7 @@ static struct mrc_prefix_node *split(struct mrc_prefix_node *node, size_t len)
     return upper;
 }
 
-/* NODE has no value and one child: the child takes its place. */
+/* Replaces NODE, which has no value and one child, by that child. */
 static void join(struct mrc_prefix_node *node)
 {
     struct mrc_prefix_node *child = node->children[0].node;
@@ -228,7 +228,7 @@ static void tidy(struct mrc_prefix_tree *tree, struct mrc_prefix_node *node)
         join(node);
 }
 
-/* Adds a node with VALUE for the rest of a key below NODE, which is the deepest on its way. */
+/* Adds a node with VALUE for REST, the rest of a key, below NODE, the deepest node on its path. */
 static struct mrc_prefix_node *add_below(struct mrc_prefix_node *node, struct mrc_bytes rest,
                                          void *value)
 {

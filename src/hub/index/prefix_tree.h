@@ -1,13 +1,13 @@
 /*
- * A radix tree: values by key, found by every text that begins with the key.
+ * A radix tree: stores values by key, and finds the values of all keys with which a text begins.
  *
  *     (root) --"/orders/"--> [value] --"1"--> [value]
  *                               |
  *                               +-----"2/"--> [value]
  *
- * A lookup follows one path, and costs what the length of the text costs. A node without a value
- * has at least two children, so the tree has at most twice as many nodes as values, and no part of
- * a key that was removed. Belongs to one thread.
+ * A lookup follows one path, and takes time in proportion to the length of the text. A node without
+ * a value has at least two children, so the tree has at most twice as many nodes as values, and
+ * keeps no part of a key that was removed. Belongs to one thread.
  */
 #ifndef MRC_HUB_INDEX_PREFIX_TREE_H
 #define MRC_HUB_INDEX_PREFIX_TREE_H

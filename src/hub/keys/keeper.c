@@ -1,6 +1,7 @@
 #include "hub/keys/keeper.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include <openssl/crypto.h>
 
@@ -16,7 +17,7 @@
 
 #define SECOND_US ((int64_t)1000 * 1000)
 
-/* After this many failures the wait stays MRC_KEEPER_RETRY_MAX_S. */
+/* After this many failures the wait stays at MRC_KEEPER_RETRY_MAX_S. */
 #define RETRIES_DOUBLED 6
 
 /* The thread ends much earlier, unless it hangs. */
@@ -24,8 +25,8 @@
 
 /* The state of one file, as the leader knows it. */
 struct watched {
-    struct mrc_file_stamp stamp; /* at the last look */
-    bool is_fresh;               /* it changed at the last look: read it if it is unchanged now */
+    struct mrc_file_stamp stamp; /* at the last check */
+    bool is_fresh;               /* it had changed at the last check: read it if it is unchanged */
     bool was_read;
 };
 
@@ -43,21 +44,21 @@ struct mrc_keeper {
     struct mrc_fetcher *fetcher; /* NULL: there are no URLs */
 };
 
-/* Reports a text about document I, once in the whole server until another one is reported. */
-static void report(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level,
-                   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
-static void report(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_level level,
-                   const char *fmt, ...)
+/* Reports EVENT of document I, once in the whole server until something else is reported of it. */
+static void report(struct mrc_keeper *keeper, size_t i, enum mrc_keeper_event event,
+                   const char *reason)
 {
-    char text[MRC_ERROR_TEXT_BYTES + 256];
-    va_list args;
+    const struct mrc_keeper_report report = {
+        .event = event,
+        .name = keeper->args.sources[i].name,
+        .reason = reason,
+        .has_keys = mrc_documents_generation(keeper->documents, i) > 0,
+    };
+    char text[MRC_ERROR_TEXT_BYTES + 16];
 
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
+    snprintf(text, sizeof(text), "%d%d%s", event, report.has_keys, reason ? reason : "");
     if (mrc_documents_say_once(keeper->documents, i, text))
-        keeper->args.report(keeper->args.ctx, level, text);
+        keeper->args.report(keeper->args.ctx, &report);
 }
 
 static void forget_report(struct mrc_keeper *keeper, size_t i)
@@ -85,25 +86,16 @@ static bool is_same(struct mrc_keeper *keeper, size_t i, struct mrc_bytes conten
 
 static void report_unreadable(struct mrc_keeper *keeper, size_t i, apr_status_t status)
 {
-    const char *name = keeper->args.sources[i].name;
+    bool is_unwatched = APR_STATUS_IS_EACCES(status) && !keeper->watched[i].was_read;
     char reason[120];
 
     apr_strerror(status, reason, sizeof(reason));
-    if (APR_STATUS_IS_EACCES(status) && !keeper->watched[i].was_read)
-        report(
-            keeper, i, MRC_KEEPER_NOTICE,
-            "the server's user may not read the key file %s (%s): it is read when httpd starts and "
-            "at each reload, and not when it changes",
-            name, reason);
-    else
-        report(keeper, i, MRC_KEEPER_WARNING,
-               "the key file %s cannot be read (%s): the keys that were read before stay in force",
-               name, reason);
+    report(keeper, i, is_unwatched ? MRC_KEEPER_FILE_UNWATCHED : MRC_KEEPER_FILE_UNREADABLE,
+           reason);
 }
 
 static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes content)
 {
-    const char *name = keeper->args.sources[i].name;
     struct mrc_error error = {""};
 
     keeper->watched[i].was_read = true;
@@ -112,17 +104,12 @@ static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes cont
         return;
     }
     if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
-        report(
-            keeper, i, MRC_KEEPER_WARNING,
-            "the key file %s has changed, and cannot be used: %s. The keys that were read before "
-            "stay in force",
-            name, error.text);
+        report(keeper, i, MRC_KEEPER_FILE_UNUSABLE, error.text);
         return;
     }
     mrc_documents_write(keeper->documents, i, content);
     forget_report(keeper, i);
-    report(keeper, i, MRC_KEEPER_NOTICE, "the key file %s has changed: its keys are in force",
-           name);
+    report(keeper, i, MRC_KEEPER_FILE_TAKEN, NULL);
 }
 
 static void look_at_file(struct mrc_keeper *keeper, size_t i)
@@ -158,7 +145,7 @@ static void look_at_file(struct mrc_keeper *keeper, size_t i)
 
 /* ---- URLs -------------------------------------------------------------------------------------*/
 
-/* When the document of STATE is fetched again, if no token asks for it. */
+/* The time at which the document of STATE is fetched again, if no token asks for it earlier. */
 static int64_t due_us(const struct mrc_document_state *state)
 {
     int64_t wait_s = MRC_KEEPER_REFETCH_S;
@@ -185,44 +172,31 @@ static void look_at_url(struct mrc_keeper *keeper, size_t i, int64_t now_us)
         mrc_documents_begin(keeper->documents, i, now_us, asked);
 }
 
-/* Reports that the JWK Set I could not be fetched, or not be used, for REASON. */
-static void report_failed(struct mrc_keeper *keeper, size_t i, const char *what, const char *reason)
-{
-    bool had = mrc_documents_generation(keeper->documents, i) > 0;
-
-    report(keeper, i, MRC_KEEPER_WARNING, "the JWK Set %s cannot be %s: %s. %s",
-           keeper->args.sources[i].name, what, reason,
-           had ? "The keys that were fetched before stay in force"
-               : "Until it can, no token of its issuer is accepted");
-}
-
 /* Called by the fetcher. */
 static void take_answer(void *ctx, size_t i, struct mrc_bytes content, const char *problem)
 {
     struct mrc_keeper *keeper = ctx;
-    const char *name = keeper->args.sources[i].name;
     struct mrc_error error = {""};
     bool good = false;
 
     if (problem) {
-        report_failed(keeper, i, "fetched", problem);
+        report(keeper, i, MRC_KEEPER_URL_UNREACHABLE, problem);
     } else if (is_same(keeper, i, content)) {
         good = true;
         forget_report(keeper, i);
     } else if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
-        report_failed(keeper, i, "used", error.text);
+        report(keeper, i, MRC_KEEPER_URL_UNUSABLE, error.text);
     } else {
         good = mrc_documents_write(keeper->documents, i, content);
         forget_report(keeper, i);
-        report(keeper, i, MRC_KEEPER_NOTICE,
-               "the JWK Set %s has been fetched: its keys are in force", name);
+        report(keeper, i, MRC_KEEPER_URL_TAKEN, NULL);
     }
     mrc_documents_end(keeper->documents, i, good);
 }
 
 /* ---- the thread -------------------------------------------------------------------------------*/
 
-/* Looks at the files if it is time, and at the URLs in any case: a token may have asked for one. */
+/* Checks the files if it is time, and always the URLs, because a token may have asked for one. */
 static void look(struct mrc_keeper *keeper, int64_t now_us)
 {
     bool at_files = now_us >= keeper->next_look_us;
@@ -242,7 +216,7 @@ static void settle_the_lead(struct mrc_keeper *keeper)
 
     if (!keeper->leads && !draining)
         keeper->leads = mrc_documents_lead(keeper->documents);
-    /* After the fetches that are under way: the next leader would not know of them. */
+    /* Only after the running fetches, because the next leader would not know of them. */
     if (keeper->leads && draining &&
         !(keeper->fetcher && mrc_fetcher_is_active(keeper->fetcher, MRC_FETCH_ANY))) {
         mrc_documents_resign(keeper->documents);
@@ -332,7 +306,7 @@ apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *ar
 static void wake(const struct mrc_keeper *keeper)
 {
     mrc_wake_post(&keeper->wake);
-    mrc_documents_wake(keeper->documents); /* it waits for one of the two */
+    mrc_documents_wake(keeper->documents); /* the thread waits for one of the two */
 }
 
 void mrc_keeper_post_drain(struct mrc_keeper *keeper)

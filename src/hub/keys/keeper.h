@@ -1,12 +1,11 @@
 /*
  * The keeper: the thread of a child that keeps its keys up to date.
  *
- * In each child it takes over new versions of the shared documents. In one child of all, the
- * leader, it also watches the key files and fetches the JWK Sets, and writes each new version that
- * can be used to its document. When the leader dies or drains, another child takes the lead within
- * a second.
+ * In each child it takes over new versions of the shared documents. In one child, the leader, it
+ * also watches the key files and fetches the JWK Sets, and writes each new, usable version to its
+ * document. When the leader dies or drains, another child takes the lead within a second.
  *
- *     file    looked at twice a second; read when it is unchanged from one look to the next
+ *     file    checked twice a second; read when it is unchanged from one check to the next
  *     URL     fetched at once, then every MRC_KEEPER_REFETCH_S; earlier, but at most every
  *             MRC_KEEPER_ASKED_S, when a token of its issuer names an unknown key; after a failure
  *             in 1, 2, 4 ... MRC_KEEPER_RETRY_MAX_S seconds
@@ -36,7 +35,23 @@ struct mrc_key_source {
     bool is_url;
 };
 
-enum mrc_keeper_level { MRC_KEEPER_NOTICE, MRC_KEEPER_WARNING };
+/* What the administrator should know about a source. */
+enum mrc_keeper_event {
+    MRC_KEEPER_FILE_TAKEN,      /* its new keys are in force */
+    MRC_KEEPER_FILE_UNWATCHED,  /* the user of the children may not read it */
+    MRC_KEEPER_FILE_UNREADABLE, /* it cannot be read any more */
+    MRC_KEEPER_FILE_UNUSABLE,   /* its new content is not a key, or not one for its rows */
+    MRC_KEEPER_URL_TAKEN,       /* its keys are in force */
+    MRC_KEEPER_URL_UNREACHABLE, /* it cannot be fetched */
+    MRC_KEEPER_URL_UNUSABLE     /* its content is not a JWK Set, or not one for its rows */
+};
+
+struct mrc_keeper_report {
+    enum mrc_keeper_event event;
+    const char *name;   /* of the source */
+    const char *reason; /* in words; NULL if the keys are in force */
+    bool has_keys;      /* keys of this source that were read before stay in force */
+};
 
 struct mrc_keeper_args {
     struct mrc_keyring *keyring;
@@ -44,7 +59,7 @@ struct mrc_keeper_args {
     size_t count;
     const char *ca_file; /* the CA certificates for the URLs; NULL: those that the system trusts */
     /* Reports something that the administrator should know. In the keeper's thread. */
-    void (*report)(void *ctx, enum mrc_keeper_level level, const char *text);
+    void (*report)(void *ctx, const struct mrc_keeper_report *report);
     void *ctx;
 };
 
@@ -53,12 +68,13 @@ struct mrc_keeper_args {
 apr_status_t mrc_keeper_start(apr_pool_t *pool, const struct mrc_keeper_args *args,
                               struct mrc_keeper **ret_keeper);
 
-/* The child ends: the keeper gives up the lead. Any thread, and a signal handler. Accepts NULL. */
+/* Makes the keeper give up the lead, because the child ends. Any thread, and a signal handler.
+ * Accepts NULL. */
 void mrc_keeper_post_drain(struct mrc_keeper *keeper);
 
 /*
- * Ends the thread and waits for it, some seconds at most. False: it has not ended, and the process
- * has to end without it, or call this again. Accepts NULL.
+ * Ends the thread and waits for it, at most some seconds. False: it has not ended, and the process
+ * must end without waiting for it, or call this again. Accepts NULL.
  */
 bool mrc_keeper_stop(struct mrc_keeper *keeper);
 

@@ -15,7 +15,7 @@ struct mrc_key_version {
     atomic_uint refs;
     uint64_t number;               /* unique in this child */
     const struct mrc_keyset *keys; /* NULL: not fetched yet */
-    struct mrc_keyset *own;        /* the same, if it is freed with the version; otherwise NULL */
+    struct mrc_keyset *own;        /* KEYS if they are freed with the version; otherwise NULL */
 };
 
 struct place {
@@ -105,8 +105,8 @@ static void swap(struct mrc_keyring *keyring, struct place *place, struct mrc_ke
     unref_version(old);
 }
 
-/* Puts the keys of CONTENT, which is of GENERATION, into PLACE. Out of memory, the next refresh
- * tries again. */
+/* Puts the keys of CONTENT, which has GENERATION, into PLACE. If there is no memory, the next
+ * refresh tries again. */
 static void renew(struct mrc_keyring *keyring, struct place *place, struct mrc_bytes content,
                   uint64_t generation)
 {

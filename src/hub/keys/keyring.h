@@ -1,9 +1,9 @@
 /*
- * The keyring: the keys that are in force in this child. They may change while it runs: a request
- * takes them, and they are swapped when the shared document that they come from has a new version.
+ * The keyring: the keys that are in force in this child. They are swapped when the shared document
+ * that they come from has a new version.
  *
  * Any thread may take keys and give them back; one thread, the keeper's (keeper.h), swaps them. A
- * request verifies with the keys that it has taken, whatever is swapped meanwhile.
+ * request verifies with the keys that it has taken, even if they are swapped in the meantime.
  */
 #ifndef MRC_HUB_KEYS_KEYRING_H
 #define MRC_HUB_KEYS_KEYRING_H
@@ -29,13 +29,13 @@ struct mrc_key_row {
     mrc_alg_set algs;
     unsigned flags;                /* of mrc_keyset_parse() */
     const struct mrc_keyset *keys; /* from the first version of the document; NULL: none */
-    size_t document;               /* that has later versions, or MRC_KEY_ROW_FIXED */
+    size_t document;               /* the document with later versions, or MRC_KEY_ROW_FIXED */
     size_t index;                  /* its place among all rows */
 };
 
 /*
- * A keyring of the COUNT rows at ROWS (in the order of their indices), with what DOCUMENTS has now.
- * The arguments must outlive it; POOL frees it. APR_ENOMEM.
+ * Makes a keyring of the COUNT rows at ROWS (in the order of their indices), with the current
+ * versions of DOCUMENTS. The arguments must outlive it; POOL frees it. APR_ENOMEM.
  */
 apr_status_t mrc_keyring_create(apr_pool_t *pool, const struct mrc_key_row *const *rows,
                                 size_t count, struct mrc_documents *documents,
@@ -52,8 +52,8 @@ void mrc_keyring_refresh(struct mrc_keyring *keyring);
 
 /*
  * Whether CONTENT can be the next version of document I: at least one row must be able to use it.
- * APR_SUCCESS, or the error of mrc_keyset_parse() as mrc_status_of() turns it into a status, with
- * its words.
+ * APR_SUCCESS, or the error of mrc_keyset_parse() as a status (mrc_status_of()), with its text in
+ * ERROR.
  */
 apr_status_t mrc_keyring_check(const struct mrc_keyring *keyring, size_t i,
                                struct mrc_bytes content, struct mrc_error *error);
@@ -73,8 +73,8 @@ void mrc_keyring_take(struct mrc_keyring *keyring, apr_pool_t *pool,
 void mrc_keyring_give_back(struct mrc_keyring_hold *hold);
 
 /*
- * A client has sent a token of ISSUER (NULL: of protocol 0.x) that names a key which ROWS do not
- * have: the documents of the rows of this issuer may be out of date, and are fetched soon.
+ * Call it when a client has sent a token of ISSUER (NULL: of protocol 0.x) that names a key which
+ * ROWS do not have. The documents of this issuer's rows may be out of date, and are fetched soon.
  */
 void mrc_keyring_ask(const struct mrc_keyring *keyring, const struct mrc_key_row *const *rows,
                      size_t count, const char *issuer);

@@ -12,10 +12,10 @@
 #include "store/base/status.h"
 #include "store/regions/roster.h"
 
-/* The thread retries what failed, and looks for orphans, this often. */
+/* The thread retries failed announcements, and looks for orphans, this often. */
 #define PAUSE_US ((int64_t)1000 * 1000)
 
-/* Everything is announced by then, unless the store is slow. */
+/* The wait for the end of the thread. All ends are announced by then, unless the store is slow. */
 #define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_announcer {
@@ -64,7 +64,7 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
     bool has_left = false;
 
     for (;;) {
-        /* What could not be announced just now would fail again: no post cuts the pause short. */
+        /* A failed announcement would fail again at once, so no post ends the pause early. */
         bool stopping =
             mrc_presence_queue_take(announcer->queue, announcer->todo, PAUSE_US, has_left);
 
@@ -106,7 +106,7 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
     status = mrc_presence_queue_create(pool, &announcer->queue);
     if (status != APR_SUCCESS)
         return status;
-    mrc_presence_queue_post_look(announcer->queue); /* for what the last child of all left */
+    mrc_presence_queue_post_look(announcer->queue); /* for entries that earlier children left */
     for (size_t i = 0; i < count; i++) {
         if (hubs[i])
             mrc_hub_set_presence_queue(hubs[i], announcer->queue);

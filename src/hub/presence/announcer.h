@@ -23,14 +23,14 @@ struct mrc_hub;
 apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                  struct mrc_announcer **ret_announcer);
 
-/* Makes it look for subscriptions that dead children left, if there are any. Any thread; never
- * blocks. Accepts NULL. */
+/* Makes the announcer look for subscriptions that dead children left, if there are any. Any thread;
+ * never blocks. Accepts NULL. */
 void mrc_announcer_post_look(struct mrc_announcer *announcer);
 
 /*
- * Announces all that was posted, and ends the thread. An end that cannot be announced stays in the
+ * Announces all posted ends, and ends the thread. An end that cannot be announced stays in the
  * roster for the next child. A presence that is posted later is only freed. False: the thread has
- * not ended within some seconds, and the process has to end without it. Accepts NULL.
+ * not ended within some seconds, and the process must end without waiting for it. Accepts NULL.
  */
 bool mrc_announcer_stop(struct mrc_announcer *announcer);
 

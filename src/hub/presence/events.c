@@ -44,7 +44,7 @@ struct mrc_presence_events *mrc_presence_events_open(struct mrc_hub *hub)
     mrc_buf_init(&events->text, SIZE_MAX);
     mrc_buf_init(&events->record, mrc_ring_largest(mrc_hub_ring(hub)));
     mrc_buf_init(&events->records, SIZE_MAX);
-    events->topics = calloc(mrc_hub_get_policy(hub)->paths_count, sizeof(*events->topics));
+    events->topics = calloc(mrc_hub_get_spec(hub)->paths_count, sizeof(*events->topics));
     if (events->topics)
         return events;
     mrc_presence_events_close(events);
@@ -108,9 +108,10 @@ void mrc_presence_events_describe(const struct mrc_roster_entry *entry, bool act
 /* ---- ids --------------------------------------------------------------------------------------*/
 
 /*
- * The id of the event that ENTRY has ended follows from the entry. So a child that announces the
- * end in place of a dead one can see whether the dead one did. No two entries of a subscriber have
- * the same matcher, and no publisher can guess the id, because a secret of the ring goes into it.
+ * Derives the id of the event that ENTRY has ended from the entry. So a child that announces the
+ * end in place of a dead one can find out whether the dead one has announced it. No two entries of
+ * a subscriber have the same matcher. No publisher can guess the id, because it depends on a secret
+ * of the ring.
  */
 static void make_end_id(const struct mrc_presence_events *events,
                         const struct mrc_roster_entry *entry, char ret_id[MRC_UPDATE_ID_BYTES])
@@ -141,28 +142,27 @@ apr_status_t mrc_presence_events_find_end(const struct mrc_presence_events *even
 
 /* ---- encoding ---------------------------------------------------------------------------------*/
 
-/* Writes the topics and the document. The views are made afterwards, when the text does not move
- * any more. */
+/* Writes the topics and the document. Makes the views afterwards, when the text no longer moves. */
 static apr_status_t write_text(struct mrc_presence_events *events,
                                const struct mrc_subscription_doc *doc, struct mrc_bytes *ret_data)
 {
-    const struct mrc_hub_policy *policy = mrc_hub_get_policy(events->hub);
+    const struct mrc_hub_spec *spec = mrc_hub_get_spec(events->hub);
     struct mrc_bytes all;
     size_t topics_len;
 
     mrc_buf_reset(&events->text);
-    for (size_t i = 0; i < policy->paths_count; i++) {
+    for (size_t i = 0; i < spec->paths_count; i++) {
         size_t before = mrc_buf_bytes(&events->text).len;
 
-        mrc_subscription_doc_add_url(&events->text, policy->paths[i], &doc->ref);
+        mrc_subscription_doc_add_url(&events->text, spec->paths[i], &doc->ref);
         events->topics[i].len = mrc_buf_bytes(&events->text).len - before;
     }
     topics_len = mrc_buf_bytes(&events->text).len;
-    mrc_subscription_doc_add(&events->text, policy->paths[0], doc);
+    mrc_subscription_doc_add(&events->text, spec->paths[0], doc);
     if (mrc_buf_error(&events->text))
         return APR_ENOMEM;
     all = mrc_buf_bytes(&events->text);
-    for (size_t i = 0, at = 0; i < policy->paths_count; i++) {
+    for (size_t i = 0, at = 0; i < spec->paths_count; i++) {
         events->topics[i].ptr = all.ptr + at;
         at += events->topics[i].len;
     }
@@ -177,7 +177,7 @@ static apr_status_t write_record(struct mrc_presence_events *events, struct item
 {
     const struct mrc_update update = {
         .topics = events->topics,
-        .topics_count = mrc_hub_get_policy(events->hub)->paths_count,
+        .topics_count = mrc_hub_get_spec(events->hub)->paths_count,
         .data = data,
         .type = is_legacy ? (struct mrc_bytes){NULL, 0} : mrc_bytes_of(MRC_SUBSCRIPTION_DOC_EVENT),
         .id = {item->update_id, MRC_UPDATE_ID_BYTES - 1},
@@ -274,8 +274,8 @@ static size_t collect(const struct mrc_presence_events *events, struct mrc_recor
     return count;
 }
 
-/* How many entries are announced once PUBLISHED events are; entries without an event in between
- * count, too. */
+/* The number of entries that are announced once PUBLISHED events are published; entries without an
+ * event in between count, too. */
 static size_t count_done(const struct mrc_presence_events *events, size_t published)
 {
     size_t i;

@@ -1,7 +1,7 @@
 /*
- * Subscription events: private updates that announce that a subscription begins or ends
+ * Subscription events: private updates that announce the start or the end of a subscription
  * (draft-dunglas-mercure-08, "Active Subscriptions"). They are encoded one by one and published
- * together, because each publication by itself may cost a commit to the disk.
+ * together, because each separate publication may cost a commit to the disk.
  *
  *     struct mrc_presence_events    add, add, … until it is full
  *                                   publish; reset; add …
@@ -24,8 +24,7 @@ struct mrc_presence_events;
 struct mrc_roster_entry;
 struct mrc_subscription_doc;
 
-/* At most this many entries in one announcement; it is full, too, once the records have this many
- * bytes. */
+/* An announcement is full once it has this many entries, or its records have this many bytes. */
 #define MRC_PRESENCE_EVENTS_MAX       1024
 #define MRC_PRESENCE_EVENTS_BYTES_MAX ((size_t)1 << 20)
 
@@ -36,40 +35,39 @@ struct mrc_presence_events *mrc_presence_events_open(struct mrc_hub *hub);
 void mrc_presence_events_close(struct mrc_presence_events *events);
 
 /*
- * Adds the event that ENTRY, whose number in the roster is ID, is active or not any more; not if it
- * is full. MRC_STATUS_TOO_LARGE: the event is larger than the hub carries. APR_ENOMEM, and errors
- * of the system: try again. Then nothing is added.
+ * Adds the event that ENTRY, whose number in the roster is ID, is active or no longer active.
+ * EVENTS must not be full. On an error nothing is added. MRC_STATUS_TOO_LARGE: the event is larger
+ * than the hub accepts. APR_ENOMEM, and errors of the system: try again.
  */
 apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_t id,
                                      const struct mrc_roster_entry *entry, bool active);
 
-/* Adds the number ID without an event; not if it is full. APR_ENOMEM. */
+/* Adds the number ID without an event. EVENTS must not be full. APR_ENOMEM. */
 apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *events, uint32_t id);
 
 bool mrc_presence_events_is_full(const struct mrc_presence_events *events);
 
-/* How many entries were added, and the number in the roster of the one at I. */
+/* The number of entries that were added, and the number in the roster of entry I. */
 size_t mrc_presence_events_count(const struct mrc_presence_events *events);
 uint32_t mrc_presence_events_id(const struct mrc_presence_events *events, size_t i);
 
 /*
- * Publishes the events in the order in which they were added. RET_DONE is set in any case: the
- * first RET_DONE entries are announced. Errors are those of mrc_hub_publish(), and it waits as that
- * does.
+ * Publishes the events in the order in which they were added. RET_DONE is always set: the first
+ * RET_DONE entries are announced. Waits like mrc_hub_publish(), and has the same errors.
  */
 apr_status_t mrc_presence_events_publish(struct mrc_presence_events *events, size_t *ret_done);
 
 /* Empties it. */
 void mrc_presence_events_reset(struct mrc_presence_events *events);
 
-/* Whether the history of the hub has the event that ENTRY has ended: APR_SUCCESS, or APR_NOTFOUND;
- * errors of the history. */
+/* Looks in the history of the hub for the event that ENTRY has ended: APR_SUCCESS, APR_NOTFOUND, or
+ * an error of the history. */
 apr_status_t mrc_presence_events_find_end(const struct mrc_presence_events *events,
                                           const struct mrc_roster_entry *entry);
 
 /*
- * Describes ENTRY as a document; for protocol 0.x if its matcher is (MRC_MATCHER_TEMPLATE). RET_DOC
- * gets views of ENTRY, and of TEXT, which gets the id of the subscriber.
+ * Describes ENTRY as a document, one of protocol 0.x if its matcher is a MRC_MATCHER_TEMPLATE.
+ * RET_DOC gets views of ENTRY, and of TEXT, which gets the id of the subscriber.
  */
 void mrc_presence_events_describe(const struct mrc_roster_entry *entry, bool active,
                                   char text[MRC_UPDATE_ID_BYTES],

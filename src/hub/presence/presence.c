@@ -160,8 +160,8 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
 /* ---- ending -----------------------------------------------------------------------------------*/
 
 /*
- * Adds the end of the entry ID to EVENTS, without an event if the entry is broken, or larger than
- * the hub carries, or an orphan whose child announced its end before it died.
+ * Adds the end of the entry ID to EVENTS. Adds no event if the entry is broken, or larger than the
+ * hub accepts, or an orphan whose child announced its end before it died.
  */
 static apr_status_t add_end(struct mrc_presence_events *events, const struct mrc_roster *roster,
                             uint32_t id, bool is_orphan)
@@ -195,8 +195,8 @@ static struct mrc_presence *first_of(const struct mrc_list *list)
     return (struct mrc_presence *)list->first;
 }
 
-/* COUNT entries more are announced, from the first presence of LIST on: frees the presences that
- * are announced completely. */
+/* Notes that COUNT more entries are announced, from the first presence of LIST on, and frees the
+ * presences that are announced completely. */
 static void drop_announced(struct mrc_list *list, size_t count)
 {
     while (list->first && count >= first_of(list)->count - first_of(list)->announced) {

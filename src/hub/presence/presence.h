@@ -1,7 +1,7 @@
 /*
  * Presence: the active subscriptions of a hub. Each matcher of a subscriber gets an entry in the
- * hub's roster (store/regions/roster.h), and its begin and its end are announced to the clients
- * that may read this; draft-dunglas-mercure-08, "Active Subscriptions".
+ * hub's roster (store/regions/roster.h), and its start and its end are announced to the clients
+ * whose tokens allow it (draft-dunglas-mercure-08, "Active Subscriptions").
  *
  *     entry in the roster         done by                   thread
  *
@@ -12,8 +12,8 @@
  *     then removed
  *
  * A subscription is listed before it is announced, and its end is announced before it is removed.
- * So a client that reads the list, and then follows the events from the id that was the newest
- * before, misses nothing. To announce is to publish, which may wait, so the announcer announces the
+ * So a client misses nothing if it reads the list and then follows the events from the id that was
+ * the newest before that. To announce is to publish, which may wait, so the announcer announces the
  * ends.
  */
 #ifndef MRC_HUB_PRESENCE_PRESENCE_H
@@ -31,13 +31,13 @@ struct mrc_token;
 
 /*
  * Lists and announces the COUNT matchers of the subscriber with the id SUBSCRIBER (16 random
- * bytes), each with the payload that TOKEN (NULL: anonymous) has for it. A matcher that stands
- * twice counts once. Waits for the ring's lock as any publisher does. RET_PRESENCE is NULL if the
- * hub has no roster.
+ * bytes), each with the payload that TOKEN (NULL: anonymous) has for it. A duplicate matcher counts
+ * once. Waits for the ring's lock as any publisher does. RET_PRESENCE is NULL if the hub has no
+ * roster.
  *
  * APR_ENOSPC: the roster is full. MRC_STATUS_TOO_LARGE: a matcher or a payload is too long.
- * MRC_STATUS_SUPERSEDED, APR_TIMEUP, APR_ENOMEM: it cannot be announced. Then nothing stays listed,
- * and the ends of entries that were announced already will be announced.
+ * MRC_STATUS_SUPERSEDED, APR_TIMEUP, APR_ENOMEM: it cannot be announced. On an error nothing stays
+ * listed, and the ends of entries that were announced already will be announced.
  */
 apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscriber[16],
                                 struct mrc_matcher *const *matchers, size_t count,
@@ -48,10 +48,10 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
 void mrc_presence_end(struct mrc_presence *presence);
 
 /*
- * Announces the ends of the presences in LIST, which have ended and are of one hub, many at once,
- * and frees those that are announced. APR_SUCCESS: LIST is empty. Otherwise it has those that are
- * left: try again later, except after MRC_STATUS_SUPERSEDED: the hub has moved, and the processes
- * that use its new roster announce what was in the old one. Only the announcer.
+ * Announces the ends of the presences in LIST, which have ended and belong to one hub, many at
+ * once, and frees those that are announced. APR_SUCCESS: LIST is empty. Otherwise LIST has the
+ * remaining ones: try again later, except after MRC_STATUS_SUPERSEDED. Then the hub has moved, and
+ * the processes that use its new roster announce the entries of the old one. Only the announcer.
  */
 apr_status_t mrc_presence_announce_ends(struct mrc_list *list);
 

@@ -44,7 +44,7 @@ void mrc_presence_queue_post_stop(struct mrc_presence_queue *queue)
     mrc_wake_post(&queue->wake);
 }
 
-/* Waits; true: the announcer has to stop. */
+/* Waits. True: the announcer must stop. */
 static bool wait_for_work(struct mrc_presence_queue *queue, int64_t wait_us, bool has_left)
 {
     int64_t until_us = mrc_clock_us() + wait_us;

@@ -1,6 +1,5 @@
 /*
- * The presences that have ended, on their way to the announcer: any thread posts them, the
- * announcer takes them.
+ * The queue of presences that have ended: any thread posts them, and the announcer takes them.
  */
 #ifndef MRC_HUB_PRESENCE_QUEUE_H
 #define MRC_HUB_PRESENCE_QUEUE_H
@@ -22,15 +21,15 @@ struct mrc_presence {
     struct mrc_link link; /* in a list of presences that have ended */
     struct mrc_hub *hub;
     size_t count;     /* entries in the roster */
-    size_t announced; /* the end of this many of them, from the first on, is announced */
+    size_t announced; /* the ends of this many entries, from the first on, are announced */
     uint32_t id[];
 };
 
 /* The queue lives in POOL. Errors are those of mrc_wake_open(). */
 apr_status_t mrc_presence_queue_create(apr_pool_t *pool, struct mrc_presence_queue **ret_queue);
 
-/* Hands PRESENCE, which has ended, over; once the announcer has stopped it is freed. Any thread,
- * and a signal handler; never blocks. */
+/* Hands PRESENCE, which has ended, over; if the announcer has stopped, frees it. Any thread, and a
+ * signal handler; never blocks. */
 void mrc_presence_queue_post(struct mrc_presence_queue *queue, struct mrc_presence *presence);
 
 /* Asks the announcer to look for orphans. Any thread; never blocks. */
@@ -40,9 +39,10 @@ void mrc_presence_queue_post_look(struct mrc_presence_queue *queue);
 void mrc_presence_queue_post_stop(struct mrc_presence_queue *queue);
 
 /*
- * Waits until something is posted, for WAIT_US at most, and appends the presences to LISTS, of
- * which each hub of the child has one at its index. HAS_LEFT: only the time, or a stop, ends the
- * wait. True: the announcer has to stop, and nothing can be posted any more. Only the announcer.
+ * Waits until something is posted, at most for WAIT_US, and appends the presences to LISTS, which
+ * has one list for each hub of the child, at the index of the hub. HAS_LEFT: only the time or a
+ * stop ends the wait. True: the announcer must stop, and nothing can be posted any more. Only the
+ * announcer.
  */
 bool mrc_presence_queue_take(struct mrc_presence_queue *queue, struct mrc_list *lists,
                              int64_t wait_us, bool has_left);

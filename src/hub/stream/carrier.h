@@ -1,6 +1,6 @@
 /*
- * A carrier: it brings the bytes of a stream to its client. The dispatcher uses it through this
- * table, and httpd's layer has the implementations (httpd/carrier).
+ * A carrier sends the bytes of a stream to its client. The dispatcher uses it through this table of
+ * functions; httpd's layer has the implementations (httpd/carrier).
  *
  * A carrier belongs to the thread of its dispatcher loop from the moment its stream is posted until
  * it is closed. None of its functions ever blocks.
@@ -26,38 +26,40 @@ struct mrc_piece;
 #define MRC_CARRIER_WRITE_PIECES 256
 
 enum mrc_carrier_state {
-    MRC_CARRIER_READY,   /* everything that it was given is on its way; it takes more */
-    MRC_CARRIER_PENDING, /* it holds some of it until its descriptor is writable again */
+    MRC_CARRIER_READY,   /* all bytes that it got are on their way; it accepts more */
+    MRC_CARRIER_PENDING, /* it still holds bytes, until its descriptor is writable again */
     MRC_CARRIER_GONE     /* the client is gone */
 };
 
 struct mrc_carrier_ops {
     /*
-     * Takes COUNT pieces, at most MRC_CARRIER_WRITE_PIECES with MRC_CARRIER_WRITE_BYTES together,
-     * and sends what can be sent. It takes references of its own to events that it still needs
-     * afterwards. Never called while it is PENDING.
+     * Takes COUNT pieces, at most MRC_CARRIER_WRITE_PIECES with at most MRC_CARRIER_WRITE_BYTES in
+     * total, and sends what the socket accepts. Adds a reference to each event that it still needs
+     * afterwards. Never called while the carrier is PENDING.
      */
     enum mrc_carrier_state (*write)(struct mrc_carrier *carrier, const struct mrc_piece *pieces,
                                     size_t count);
 
-    /* Sends more of what it holds, when the descriptor has become writable. */
+    /* Sends more of the bytes that it holds, when the descriptor has become writable. */
     enum mrc_carrier_state (*flush)(struct mrc_carrier *carrier);
 
-    /* Whether it may be closed now; false: the loop asks again a little later. */
+    /* Whether the carrier may be closed now. False: the loop asks again a little later. */
     bool (*may_close)(struct mrc_carrier *carrier, int64_t now_us);
 
-    /* Ends the stream, in order unless the client is gone, and frees the carrier. */
+    /* Ends the stream, cleanly unless the client is gone, and frees the carrier. */
     void (*close)(struct mrc_carrier *carrier, enum mrc_end end);
 
     /*
-     * The number of bytes in the kernel that the client has not taken. It falls as the client takes
-     * some, even while the descriptor is not writable yet. NULL: the carrier does not know.
+     * The number of bytes in the kernel that the client has not accepted yet. It falls as the
+     * client accepts bytes, even while the descriptor is not writable. NULL: the carrier does not
+     * know it.
      */
     size_t (*unsent_bytes)(const struct mrc_carrier *carrier);
 
     /*
-     * It writes soon: fetches what it points to into the processor's cache (hub/base/prefetch.h);
-     * the carrier itself is there. NULL: it points to nothing.
+     * Called shortly before a write: fetches the memory that the carrier points to into the
+     * processor's cache (hub/base/prefetch.h); the carrier itself is there already. NULL: there is
+     * nothing to fetch.
      */
     void (*fetch)(const struct mrc_carrier *carrier);
 };
@@ -66,7 +68,7 @@ struct mrc_carrier_ops {
 struct mrc_carrier {
     const struct mrc_carrier_ops *ops;
     int fd;               /* the client's socket, watched for writing and for hanging up */
-    apr_thread_t *thread; /* that calls the functions; the dispatcher sets it */
+    apr_thread_t *thread; /* the thread that calls the functions; the dispatcher sets it */
 };
 
 #endif

@@ -8,7 +8,7 @@
 #include "hub/subscriber/reader.h"
 #include "store/shm/notify.h"
 
-/* A loop ends much earlier, unless it hangs. */
+/* The wait for the loops. A loop ends much earlier, unless it hangs. */
 #define JOIN_US ((int64_t)5000 * 1000)
 
 struct mrc_dispatcher {
@@ -19,8 +19,8 @@ struct mrc_dispatcher {
     struct mrc_reader *reader; /* NULL: no history needs one */
 };
 
-/* The child was woken: the first loop wakes all that wait. The notification is drained before the
- * rings are read, so none is lost. */
+/* The child was woken: the first loop wakes the other loops and the waiters. The notification is
+ * drained before the rings are read, so no wake-up is lost. */
 static void take_notification(void *ctx)
 {
     const struct mrc_dispatcher *dispatcher = ctx;
@@ -132,7 +132,7 @@ bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
     }
     /* The reader ends before the loops that it wakes are closed. */
     if (!ended || !mrc_reader_stop(dispatcher->reader))
-        return false; /* the end of the process frees what they have */
+        return false; /* the end of the process frees their memory */
     for (unsigned i = 0; i < dispatcher->args.threads; i++)
         mrc_loop_close(dispatcher->loops[i]);
     return true;

@@ -28,7 +28,7 @@ struct mrc_dispatcher_args {
     const struct mrc_notify *notify;
     unsigned slot;               /* the child's */
     unsigned threads;            /* at least 1 */
-    int look_ms;                 /* for the loops (loop.h) */
+    int look_ms;                 /* of the loops (loop.h) */
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
     struct mrc_waiters *waiters;
@@ -48,19 +48,19 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
 void mrc_dispatcher_post_drain(struct mrc_dispatcher *dispatcher, bool graceful);
 
 /*
- * Ends the streams that are left (at once, unless they drain gracefully already), then the threads,
- * and waits for them, some seconds at most. False: a thread has not ended, and may still work; the
- * process has to end without it, or call this again. Accepts NULL.
+ * Ends the remaining streams (at once, unless a graceful drain has begun) and then the threads, and
+ * waits for the threads, at most some seconds. False: a thread has not ended, and may still work;
+ * the process must end without waiting for it, or call this again. Accepts NULL.
  */
 bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
 
 /*
  * Hands STREAM over. Any thread. After mrc_dispatcher_stop() nothing happens to the stream: the
- * process ends, and its slot with what the stream counted is folded.
+ * process ends, and the fold of its slot removes what was counted for the stream.
  */
 void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream);
 
-/* The number of its streams, with those that are posted. Any thread. */
+/* The number of streams, including those that are posted but not adopted yet. Any thread. */
 unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher);
 
 #endif

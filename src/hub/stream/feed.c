@@ -18,7 +18,7 @@
 #include "store/history/history.h"
 #include "store/ring/ring.h"
 
-#define RECORDS_PER_PULL 256 /* of one ring, before the streams that get them write */
+#define RECORDS_PER_PULL 256 /* of one ring, before the streams that receive them write */
 #define BYTES_PER_PULL   (512 * 1024)
 
 /* In one pull, matching in the costly lanes of all hubs together takes at most this long. */
@@ -33,10 +33,10 @@ struct delivery {
     struct mrc_update update;
     struct mrc_topics topics;      /* of a private update, for the grants of tokens */
     struct mrc_event *event;       /* made for the first stream that gets it */
-    unsigned received;             /* streams that have got it */
+    unsigned received;             /* the number of streams that have got it */
     int64_t *left_us;              /* see mrc_index_go_on() */
-    const struct mrc_token *asked; /* of a private update: the last token that was looked at */
-    bool is_granted;               /* whether it grants the update */
+    const struct mrc_token *asked; /* of a private update: the last token that was checked */
+    bool is_granted;               /* whether that token grants the update */
 };
 
 /* One lane of a hub: streams that get one record after the other. The fields from CURSOR to TAKEN
@@ -49,7 +49,7 @@ struct lane {
     uint64_t taken;          /* the number in the ring of the next record to finish */
     uint64_t settled;        /* position: a replay may have given its stream earlier records */
     struct mrc_ring_record record;
-    bool is_open; /* not all streams that get RECORD have it */
+    bool is_open; /* some streams that must get RECORD do not have it yet */
     struct delivery delivery;
 };
 
@@ -61,7 +61,7 @@ struct feed_hub {
 struct mrc_feed {
     struct mrc_feed_args args;
     struct feed_hub *hubs;
-    size_t first_costly; /* the hub whose costly lane has its turn */
+    size_t first_costly; /* the hub whose costly lane has the next turn */
     uint64_t key[2];     /* for the indexes */
 };
 
@@ -105,9 +105,8 @@ static void report_taken(struct mrc_feed *feed, const struct feed_hub *hub)
 /* ---- one record -------------------------------------------------------------------------------*/
 
 /*
- * Whether STREAM may read the update. The answer for a token is kept, because streams with the same
- * token often follow each other. For a public update the subscriber is not touched, which saves a
- * cache miss.
+ * Whether STREAM may read the update. The answer for a token is kept, because the next stream often
+ * has the same token. For a public update the subscriber is not accessed, which saves a cache miss.
  */
 static apr_status_t may_read(struct delivery *delivery, const struct mrc_stream *stream,
                              bool *ret_may_read)
@@ -176,8 +175,8 @@ static bool listens_in(struct mrc_feed *feed, const struct lane *lane,
     return stream->is_listening && lane_of(feed, stream) == lane;
 }
 
-/* All streams of LANE have missed something, and end: their clients come back with their last id.
- */
+/* Ends all streams of LANE, because they have missed records. Their clients reconnect with their
+ * last event id. */
 static void end_listeners(struct mrc_feed *feed, const struct lane *lane, enum mrc_end why)
 {
     for (struct mrc_stream *stream = *feed->args.streams, *next; stream; stream = next) {
@@ -187,8 +186,8 @@ static void end_listeners(struct mrc_feed *feed, const struct lane *lane, enum m
     }
 }
 
-/* All streams of LANE have missed something in the ring: they replay it from the history, if that
- * has it, and end otherwise. */
+/* Makes all streams of LANE replay the records that they have missed in the ring; ends them if the
+ * history does not have these records. */
 static void replay_listeners(struct mrc_feed *feed, const struct lane *lane)
 {
     uint64_t from = lane->next;
@@ -217,7 +216,7 @@ static void close_record(const struct feed_hub *hub, struct lane *lane)
     lane->is_open = false;
 }
 
-/* Begins with the record that was read. A record that cannot be decoded is done at once. */
+/* Opens the record that was read. A record that cannot be decoded is skipped. */
 static void open_record(struct mrc_feed *feed, const struct feed_hub *hub, struct lane *lane)
 {
     struct delivery *delivery = &lane->delivery;
@@ -243,7 +242,7 @@ static void open_record(struct mrc_feed *feed, const struct feed_hub *hub, struc
     mrc_index_begin(lane->index, delivery->update.topics, delivery->update.topics_count);
 }
 
-/* Gives the open record to the streams that get it, as far as LEFT_US allows. */
+/* Gives the open record to the streams that must get it, as far as LEFT_US allows. */
 static void deliver_record(struct mrc_feed *feed, const struct feed_hub *hub, struct lane *lane,
                            int64_t *left_us)
 {
@@ -252,7 +251,7 @@ static void deliver_record(struct mrc_feed *feed, const struct feed_hub *hub, st
     lane->delivery.left_us = left_us;
     status = mrc_index_go_on(lane->index, left_us, deliver, &lane->delivery);
     if (APR_STATUS_IS_INCOMPLETE(status)) {
-        /* Streams may leave before it goes on, and free their tokens and matchers. */
+        /* Before the next call, streams may leave and free their tokens and matchers. */
         lane->delivery.asked = NULL;
         mrc_topics_forget(&lane->delivery.topics);
         return;
@@ -264,7 +263,7 @@ static void deliver_record(struct mrc_feed *feed, const struct feed_hub *hub, st
 
 /* ---- streams come and go ----------------------------------------------------------------------*/
 
-/* Streams whose matching may take long have a lane of their own, which may lag behind. */
+/* Streams whose matching may take long are in the costly lane, which may lag behind. */
 static int choose_lane(const struct feed_hub *hub, const struct mrc_stream *stream)
 {
     const struct mrc_index *quick = hub->lanes[LANE_QUICK].index;
@@ -322,7 +321,7 @@ void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream)
     stream->is_listening = false;
     if (--lane->listening > 0)
         return;
-    if (lane->is_open) { /* no stream is left to get the record */
+    if (lane->is_open) { /* no stream is left that needs the record */
         mrc_index_stop(lane->index);
         close_record(hub, lane);
     }
@@ -331,7 +330,7 @@ void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream)
 
 /* ---- rings ------------------------------------------------------------------------------------*/
 
-/* Reads the next record and begins with it. Statuses are those of mrc_ring_read(). */
+/* Reads and opens the next record. Statuses are those of mrc_ring_read(). */
 static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hub,
                                 struct lane *lane)
 {
@@ -347,7 +346,7 @@ static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hu
 /* Reads the next records of a ring, as far as LEFT_US allows. True: there are more. */
 static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane, int64_t *left_us)
 {
-    /* Asked before the read: once it is superseded, the ring gets no more records. */
+    /* Checked before the read: a ring that is superseded gets no more records. */
     bool is_superseded = mrc_ring_is_superseded(mrc_hub_ring(hub->hub));
     size_t bytes = 0;
 
@@ -381,7 +380,8 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
     return true;
 }
 
-/* One hub after the other while there is time; the next pull begins with the hub after the last. */
+/* Serves one hub after the other while there is time. The next pull begins with the hub after the
+ * last one served. */
 static bool pull_costly(struct mrc_feed *feed)
 {
     size_t count = feed->args.hubs_count, first = feed->first_costly;

@@ -1,16 +1,16 @@
 /* clang-format off */
 /*
- * The feed of one dispatcher loop: it reads the rings, and puts each new update into the queues of
- * the streams that get it.
+ * The feed of one dispatcher loop: reads the rings, and puts each new update into the queues of the
+ * streams that receive it.
  *
  *     ring of a hub --pull--+--> quick lane:  record --index--> listeners --may read?--> queues
  *                           |
  *                           +--> costly lane: the same, in slices of time
  *
- * The event of an update is encoded for the first stream that gets it, and all of them share it.
- * Each hub has two lanes, each with an index and a cursor of its own. Streams whose matching may
- * take long (mrc_subscriber_is_costly(), mrc_index_is_crowded()) are in the costly lane, which may
- * lag behind the quick one: they delay each other, and no other stream. Every stream gets its
+ * The event of an update is encoded for the first stream that receives it, and shared by all of
+ * them. Each hub has two lanes, each with its own index and cursor. Streams whose matching may take
+ * long (mrc_subscriber_is_costly(), mrc_index_is_crowded()) are in the costly lane, which may lag
+ * behind the quick one: they delay each other, but no other stream. Every stream receives its
  * updates in the order of the ring.
  *
  * A stream joins when it has caught up with its ring. The lane that it joins may not have read that
@@ -49,8 +49,7 @@ struct mrc_feed_args {
 
     /*
      * on_ready: STREAM has something to write, or has ended. The loop may remove it from the feed
-     * later, not before on_ready has returned. on_end: STREAM has ended, and may be removed at
-     * once.
+     * only after on_ready has returned. on_end: STREAM has ended, and may be removed at once.
      */
     void (*on_ready)(void *ctx, struct mrc_stream *stream);
     void (*on_end)(void *ctx, struct mrc_stream *stream);
@@ -64,17 +63,17 @@ apr_status_t mrc_feed_open(apr_pool_t *pool, const struct mrc_feed_args *args,
 /* Closes a feed without streams. Accepts NULL. */
 void mrc_feed_close(struct mrc_feed *feed);
 
-/* Adds STREAM, which has caught up: it gets all updates that its replay has not given it.
+/* Adds STREAM, which has caught up: from now on it gets all updates after those of its replay.
  * APR_ENOMEM: it is not added. */
 apr_status_t mrc_feed_add(struct mrc_feed *feed, struct mrc_stream *stream);
 
-/* Removes it, if it is in. */
+/* Removes STREAM, if it is in the feed. */
 void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream);
 
 /*
- * Reads the next records of each ring, in the costly lanes as many as there is time for. If a ring
- * has overwritten records that a lane has not read, the streams of the lane go back to their
- * replay. True: a ring has more.
+ * Reads the next records of each ring; in the costly lanes, only as many as the slice of time
+ * allows. If a ring has overwritten records that a lane has not read, the streams of the lane go
+ * back to replay. True: a ring has more records.
  */
 bool mrc_feed_pull(struct mrc_feed *feed);
 

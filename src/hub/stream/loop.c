@@ -27,7 +27,7 @@
 #define WORK_PER_TURN    500 /* streams of "ready" that write in one turn */
 #define REPLAYS_PER_TURN 100 /* streams of "replaying" that write beside them */
 #define CLOSES_PER_TURN  500
-#define CLOSE_WAIT_MS    100 /* between two questions whether a carrier may be closed */
+#define CLOSE_WAIT_MS    100 /* between two checks whether a carrier may be closed */
 #define STOP_US          ((int64_t)2000 * 1000) /* a loop that stops waits this long for carriers */
 #define RETRY_MIN_MS     500
 #define RETRY_SPREAD_MS  2500
@@ -55,9 +55,9 @@ struct mrc_loop {
 
     /* Streams (loop.h). The first three have is_ready set. */
     struct mrc_list ready;     /* in LIVE, with something to write */
-    struct mrc_list replaying; /* were in REPLAY when they came here */
-    struct mrc_list reading;   /* in REPLAY, and wait for a page */
-    struct mrc_list ended;     /* in ENDING, and wait for their carrier */
+    struct mrc_list replaying; /* in REPLAY when they were added */
+    struct mrc_list reading;   /* in REPLAY, and waiting for a page */
+    struct mrc_list ended;     /* in ENDING, and waiting for their carrier */
 
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
@@ -66,7 +66,7 @@ struct mrc_loop {
     /* Other threads write these. */
     atomic_int draining; /* enum mrc_loop_drain */
     atomic_bool stopping;
-    atomic_uint count;         /* of streams, with those that are posted */
+    atomic_uint count;         /* of streams, including those that are posted */
     struct mrc_mailbox posted; /* streams */
 };
 
@@ -91,7 +91,7 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
     int64_t due_us;
 
     if (stream->state == MRC_STREAM_ENDING)
-        return; /* it is freed when its carrier may be closed: a timer would outlive it */
+        return; /* the stream is freed when its carrier may be closed: a timer would outlive it */
     due_us = mrc_stream_due_us(stream);
     if (due_us == INT64_MAX)
         mrc_wheel_clear(&loop->wheel, &stream->timer);
@@ -100,9 +100,9 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
 }
 
 /*
- * A stream in ENDING leaves the feed and its timer, and gives its seat in the hub back, because it
- * may take a while until its carrier can be closed. A stream that is in a list of ready streams
- * comes here again when it is taken from there.
+ * Takes a stream in ENDING out of the feed, clears its timer and gives its seat in the hub back,
+ * because its carrier may be closed only later. If the stream is in a list of ready streams, this
+ * is called again when it is taken from that list.
  */
 static void retire(struct mrc_loop *loop, struct mrc_stream *stream)
 {
@@ -138,7 +138,7 @@ static void work(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_u
     case MRC_STREAM_IDLE:
         set_timer(loop, stream);
         break;
-    case MRC_STREAM_BUSY: /* it may be busy for long, and its token expires meanwhile */
+    case MRC_STREAM_BUSY: /* its token may expire while it is busy */
         set_timer(loop, stream);
         make_ready(loop, stream);
         break;
@@ -159,8 +159,8 @@ static void work(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_u
     }
 }
 
-/* Goes on with streams whose page is read, or whose time is up however long the disk takes; retires
- * those that have ended meanwhile. */
+/* Continues streams whose page is read, or whose time is up while the disk still reads; retires
+ * those that have ended in the meantime. */
 static void collect_readings(struct mrc_loop *loop)
 {
     struct mrc_list reading = loop->reading;
@@ -188,7 +188,7 @@ static void collect_readings(struct mrc_loop *loop)
 }
 
 /* Fetches the memory of the next three streams of LIST, step by step, while the kernel writes for
- * the present one. */
+ * the current one. */
 static void fetch_ahead(const struct mrc_list *list)
 {
     const struct mrc_link *link = list->first;
@@ -408,7 +408,7 @@ static bool close_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t 
     return true;
 }
 
-/* Closes a slice of the streams that have ended. True: there are more, which may be closed now. */
+/* Closes some of the streams that have ended. True: there are more, which may be closed now. */
 static bool close_ended(struct mrc_loop *loop, bool force)
 {
     struct mrc_list later = {NULL, NULL};
@@ -483,21 +483,21 @@ static void turn(struct mrc_loop *loop, bool *busy)
     collect_readings(loop);
     forget_pages(loop);
     work_ready(loop);
-    /* Then every queue is empty, or waits for its client. */
+    /* If "ready" is empty, every queue is empty or waits for its client. */
     *busy = !loop->ready.first && mrc_feed_pull(loop->feed);
     if (close_ended(loop, false))
         *busy = true;
 }
 
-/* Ends the streams that are left, over their time if it drains gracefully; waits a while for
- * carriers that may not be closed yet. */
+/* Ends the remaining streams, spread over time in a graceful drain; waits a while for carriers that
+ * may not be closed yet. */
 static void run_down(struct mrc_loop *loop)
 {
     bool is_graceful = atomic_load(&loop->draining) == MRC_LOOP_DRAIN_GRACEFULLY;
     int64_t until_us = mrc_clock_us() + STOP_US + (is_graceful ? MRC_LOOP_DRAIN_US : 0);
     bool busy = false;
 
-    /* The count includes streams that are posted, which no list has. */
+    /* The count includes streams that are posted and in no list yet. */
     while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
         turn(loop, &busy);
     adopt(loop, true);

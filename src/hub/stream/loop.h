@@ -24,12 +24,12 @@
  *
  *     wait          for a writable or broken socket, a wake-up, or the next timer
  *     adopt         the streams that were posted
- *     timers        heartbeats, streams whose time is up, clients that take nothing
- *     collect       streams in "reading" whose page is there
- *     work          up to WORK_PER_TURN streams of "ready" write what is due, each in few large
- *                   writes, and some of "replaying"
+ *     timers        heartbeats, streams whose time is up, clients that accept nothing
+ *     collect       streams in "reading" whose page has arrived
+ *     work          up to WORK_PER_TURN streams of "ready", and some of "replaying", write what
+ *                   their clients have not got yet, each in few large writes
  *     pull          when "ready" is empty: the feed puts the next records of each ring into the
- *                   queues of the streams that get them
+ *                   queues of the streams that receive them
  *     close         streams that have ended
  *
  * Nothing in a turn blocks.
@@ -50,9 +50,9 @@ struct mrc_reader;
 struct mrc_stream;
 
 /*
- * For look_ms. No update waits for such a look, because each publication wakes the children that it
- * concerns (store/regions/interests.h). If a wake-up were lost against all reasoning, the look
- * would turn the loss into a delay.
+ * The usual look_ms. No update waits for this time, because each publication wakes the children
+ * that it concerns (store/regions/interests.h). The look at the rings is a precaution: if a wake-up
+ * were ever lost, its update would be late instead of missing.
  */
 #define MRC_LOOP_LOOK_MS 1000
 
@@ -80,26 +80,26 @@ struct mrc_loop_args {
 apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
                            struct mrc_loop **ret_loop);
 
-/* Frees what it has, when its thread has ended, or never began. Accepts NULL. */
+/* Frees the contents of the loop, after its thread has ended or if it never began. Accepts NULL. */
 void mrc_loop_close(struct mrc_loop *loop);
 
-/* Serves in THREAD, which is the calling one, until mrc_loop_post_stop(); then ends the streams
+/* Runs the loop in THREAD, the calling thread, until mrc_loop_post_stop(); then ends the streams
  * that are left. */
 void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread);
 
 /* ---- From any thread --------------------------------------------------------------------------*/
 
-/* Hands STREAM over. When the loop has ended nothing happens to the stream: the process ends. */
+/* Hands STREAM over. If the loop has ended, nothing happens to the stream: the process ends. */
 void mrc_loop_post(struct mrc_loop *loop, struct mrc_stream *stream);
 
-/* The number of its streams, with those that are posted. */
+/* The number of streams, including those that are posted but not adopted yet. */
 unsigned mrc_loop_post_count(const struct mrc_loop *loop);
 
 /*
  * These only store flags and write to a descriptor, so a signal handler may call them, too.
  *
  * wake: look at the rings. drain: end all streams, and those that are posted later. stop: end all
- * streams, at once unless they drain gracefully already, and then the loop.
+ * streams, at once unless a graceful drain has begun, and then the loop.
  */
 void mrc_loop_post_wake(const struct mrc_loop *loop);
 void mrc_loop_post_drain(struct mrc_loop *loop, enum mrc_loop_drain drain);

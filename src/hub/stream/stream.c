@@ -14,17 +14,17 @@
 #include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
 
-/* Writes of one stream before the other streams have their turn. */
+/* A stream writes at most this often before the other streams have their turn. */
 #define WRITES_PER_TURN 4
 
-/* The part of a carrier that is fetched ahead; most are not larger. */
+/* This much of a carrier is fetched ahead; most carriers are not larger. */
 #define CARRIER_BYTES ((size_t)2 * MRC_FETCH_LINE_BYTES)
 
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
                                      int64_t now_us)
 {
     struct mrc_stream *stream = calloc(1, sizeof(*stream));
-    int64_t time_us = apr_time_now(); /* of day */
+    int64_t time_us = apr_time_now(); /* the time of day */
     enum mrc_end ends_why;
 
     if (!stream)
@@ -47,9 +47,9 @@ void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end)
     free(stream);
 }
 
-static const struct mrc_hub_policy *policy_of(const struct mrc_stream *stream)
+static const struct mrc_hub_limits *limits_of(const struct mrc_stream *stream)
 {
-    return mrc_hub_get_policy(mrc_subscriber_get_hub(stream->subscriber));
+    return mrc_hub_get_limits(mrc_subscriber_get_hub(stream->subscriber));
 }
 
 /* ---- ahead of time ----------------------------------------------------------------------------*/
@@ -112,20 +112,20 @@ static bool grow_queue(struct mrc_stream *stream)
     return true;
 }
 
-/* Whether LEN bytes more may wait. The first event is in flight, and may have any size. */
+/* Whether LEN more bytes may wait. The first event is in flight, and may have any size. */
 static bool has_room(struct mrc_stream *stream, size_t len)
 {
     return stream->count == 0 ||
            stream->queued_bytes - mrc_event_bytes(first_of(stream)).len + len <=
-               policy_of(stream)->backlog_bytes;
+               limits_of(stream)->backlog_bytes;
 }
 
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event)
 {
     size_t len = mrc_event_bytes(event).len;
 
-    /* A stream that is not pending has no backlog: it has just not had its turn since the last
-     * pull. And the client of a pending one may have taken everything meanwhile. */
+    /* A stream that is not pending has no backlog: it only has not had its turn since the last
+     * pull. And the client of a pending stream may have accepted everything in the meantime. */
     if (stream->pending && !has_room(stream, len) &&
         (!mrc_stream_flush(stream, mrc_clock_us()) || stream->pending)) {
         mrc_stream_end(stream, MRC_END_SLOW);
@@ -157,7 +157,7 @@ static void pop(struct mrc_stream *stream)
 
 /* ---- writing ----------------------------------------------------------------------------------*/
 
-/* Cuts the pieces of one write: as much of the queue, which is not empty, as fits. */
+/* Fills the pieces of one write from the queue, which is not empty, as far as they fit. */
 static size_t cut_pieces(struct mrc_stream *stream,
                          struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES])
 {
@@ -179,7 +179,7 @@ static size_t cut_pieces(struct mrc_stream *stream,
     return n;
 }
 
-/* Counts the dispatch time of each update whose last byte the carrier has got. */
+/* Counts the dispatch time of each update whose last byte the carrier has taken. */
 static void count_dispatch(const struct mrc_stream *stream, const struct mrc_piece *pieces,
                            size_t count)
 {
@@ -200,7 +200,7 @@ static void count_dispatch(const struct mrc_stream *stream, const struct mrc_pie
     mrc_numbers_count_times(numbers, &times);
 }
 
-/* Removes from the queue what the carrier has got. */
+/* Removes the bytes that the carrier has taken from the queue. */
 static void forget_pieces(struct mrc_stream *stream, const struct mrc_piece *pieces, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -229,8 +229,8 @@ static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, 
 }
 
 /*
- * Whether the client of a pending stream has taken something since the last look. The socket
- * becomes writable only when the client has taken much, and a slow client may take long for that.
+ * Whether the client of a pending stream has accepted bytes since the last check. The socket
+ * becomes writable only when the client has accepted many, which may take a slow client long.
  */
 static bool took_something(struct mrc_stream *stream, int64_t now_us)
 {
@@ -272,9 +272,8 @@ static apr_status_t take_event(void *ctx, struct mrc_event *event)
     return mrc_stream_push(ctx, event) ? APR_SUCCESS : APR_ENOMEM;
 }
 
-/* Puts the next slice of what the stream has missed into the queue. True: there is something to
- * write.
- */
+/* Puts the next events that the stream has missed into the queue. True: there is something to
+ * write. */
 static bool replay_some(struct mrc_stream *stream)
 {
     apr_status_t status =
@@ -296,7 +295,7 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
     for (int turn = 0; turn < WRITES_PER_TURN; turn++) {
         if (stream->state == MRC_STREAM_ENDING)
             return MRC_STREAM_ENDED;
-        if (stream->pending) { /* the client decides for how long */
+        if (stream->pending) { /* until the client accepts more */
             mrc_subscriber_give_back(stream->subscriber);
             return MRC_STREAM_IDLE;
         }
@@ -305,7 +304,7 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
                 return stream->is_listening ? MRC_STREAM_IDLE : MRC_STREAM_CAUGHT_UP;
             if (!replay_some(stream)) {
                 if (stream->state == MRC_STREAM_LIVE)
-                    return MRC_STREAM_CAUGHT_UP; /* at once: the ring does not wait for it */
+                    return MRC_STREAM_CAUGHT_UP; /* at once, because the ring may overtake it */
                 if (mrc_subscriber_is_reading(stream->subscriber))
                     return MRC_STREAM_READING;
                 continue;
@@ -327,14 +326,14 @@ bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us)
 
 int64_t mrc_stream_due_us(const struct mrc_stream *stream)
 {
-    const struct mrc_hub_policy *policy = policy_of(stream);
+    const struct mrc_hub_limits *limits = limits_of(stream);
     int64_t due_us = stream->ends_us;
     int64_t other_us = INT64_MAX;
 
     if (stream->pending)
-        other_us = stream->since_us + policy->dispatch_timeout_us;
-    else if (policy->heartbeat_us)
-        other_us = stream->since_us + policy->heartbeat_us;
+        other_us = stream->since_us + limits->dispatch_timeout_us;
+    else if (limits->heartbeat_us)
+        other_us = stream->since_us + limits->heartbeat_us;
     return other_us < due_us ? other_us : due_us;
 }
 

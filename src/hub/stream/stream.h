@@ -17,9 +17,9 @@
  *
  *     subscriber --replay or feed--> queue of shared events --write--> carrier --> client
  *
- * In REPLAY the ring is the backlog: the subscriber reads nothing more while the carrier is pending.
- * In LIVE the feed pushes events into the queue. If an event does not fit into the backlog while the
- * carrier is pending, the stream ends; but never because of one large event alone.
+ * In REPLAY the ring is the backlog: the subscriber reads no more while the carrier is pending. In
+ * LIVE the feed pushes events into the queue. If an event does not fit into the backlog while the
+ * carrier is pending, the stream ends, but never because of a single large event.
  *
  * All functions are for the thread of the loop that has the stream.
  */
@@ -44,18 +44,18 @@ struct mrc_subscriber;
 
 enum mrc_stream_state { MRC_STREAM_REPLAY, MRC_STREAM_LIVE, MRC_STREAM_ENDING };
 
-/* What the loop has to do next with a stream that has worked. */
+/* The next step of the loop for a stream that has worked. */
 enum mrc_stream_work {
-    MRC_STREAM_IDLE,      /* nothing: everything is written, or it waits for the client */
-    MRC_STREAM_BUSY,      /* let it work again, after the other streams */
+    MRC_STREAM_IDLE,      /* none: everything is written, or the stream waits for the client */
+    MRC_STREAM_BUSY,      /* let the stream work again, after the other streams */
     MRC_STREAM_READING,   /* wait until its page is read: until the subscriber is not reading */
-    MRC_STREAM_CAUGHT_UP, /* it has become LIVE: add it to the feed */
-    MRC_STREAM_ENDED      /* it has ended, stream->end says why */
+    MRC_STREAM_CAUGHT_UP, /* add the stream to the feed: it is LIVE now */
+    MRC_STREAM_ENDED      /* close the stream; stream->end says why it has ended */
 };
 
 #define MRC_STREAM_INLINE_EVENTS 2
 
-/* There are as many as subscribers, and most of them are idle, so a stream is small
+/* There are as many streams as subscribers, and most of them are idle, so a stream is small
  * (tests/unit/hub/stream/test_footprint.c). */
 struct mrc_stream {
     struct mrc_link link;              /* in one list of the loop */
@@ -68,11 +68,11 @@ struct mrc_stream {
     };
     uint32_t first, count, cap; /* of the queue */
     uint32_t unsent_bytes;      /* while pending: bytes in the kernel for the client at SINCE_US */
-    size_t offset;              /* bytes of the first event that the carrier has got */
+    size_t offset;              /* bytes of the first event that the carrier has taken */
     size_t queued_bytes;        /* of all events in the queue */
 
-    int64_t since_us; /* while pending: when the client last took something; otherwise: when the
-                         carrier last got something */
+    int64_t since_us; /* while pending: when the client last accepted bytes; otherwise: when the
+                         carrier last got bytes */
     int64_t ends_us;  /* when the stream ends at the latest */
 
     /* Only for the loop and the feed. */
@@ -84,24 +84,24 @@ struct mrc_stream {
     enum mrc_stream_state state : 8;
     enum mrc_end end : 8;      /* in ENDING: why */
     enum mrc_end ends_why : 8; /* the reason for ENDS_US */
-    bool pending;              /* the carrier holds bytes that the client has not taken */
+    bool pending;              /* the carrier holds bytes that the client has not accepted */
     bool is_ready;             /* in a list of streams that work or read */
     bool is_listening;         /* in the feed */
     uint8_t lane;              /* of the feed, while it listens */
 };
 
 /*
- * STREAM will work soon: fetches it into the processor's cache (hub/base/prefetch.h); and, each in
- * a later step, when the memory of the step before has arrived, what it points to, and what its
- * carrier points to.
+ * For a STREAM that will work soon: fetch it into the processor's cache (hub/base/prefetch.h), then
+ * the memory that it points to, then the memory that its carrier points to. Call each function when
+ * the memory of the one before has arrived.
  */
 void mrc_stream_fetch(const struct mrc_stream *stream);
 void mrc_stream_fetch_parts(const struct mrc_stream *stream);
 void mrc_stream_fetch_carrier(const struct mrc_stream *stream);
 
 /*
- * A stream in REPLAY that takes SUBSCRIBER and CARRIER over. All times here are of
- * hub/base/clock.h. NULL: out of memory, and they are still the caller's.
+ * Makes a stream in REPLAY, which takes SUBSCRIBER and CARRIER over. All times here are of
+ * hub/base/clock.h. NULL: out of memory; the caller still owns both.
  */
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
                                      int64_t now_us);
@@ -110,46 +110,45 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
 void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end);
 
 /*
- * Adds EVENT to the queue, with a reference of its own. False: the stream has ended, because it is
- * pending and its backlog is full, or because memory is short.
+ * Adds EVENT to the queue, which takes a reference. False: the stream has ended, because it is
+ * pending and its backlog is full, or because memory ran out.
  */
 bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event);
 
 /*
- * The ring has overwritten records from number NEXT on, which a stream in LIVE has not got: the
- * stream goes back to REPLAY. False: the history does not have them either, and the stream has
- * ended.
+ * Moves a stream in LIVE back to REPLAY, because the ring has overwritten records that it has not
+ * got, from number NEXT on. False: the history does not have them either, and the stream has ended.
  */
 bool mrc_stream_fall_back(struct mrc_stream *stream, uint64_t next);
 
-/* Writes a slice of what is due. */
+/* Writes a part of what the client has not got yet. */
 enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us);
 
-/* The carrier's descriptor is writable: sends what the carrier holds. False: the stream has ended.
- */
+/* Sends the bytes that the carrier holds, because its descriptor is writable. False: the stream has
+ * ended. */
 bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us);
 
 /* When mrc_stream_tick() has to be called next; INT64_MAX: never. */
 int64_t mrc_stream_due_us(const struct mrc_stream *stream);
 
 /*
- * Ends a stream whose time is up or whose client takes nothing; adds HEARTBEAT to one that has been
- * silent too long. True: there is something to write.
+ * Ends a stream whose time is up or whose client accepts nothing; adds HEARTBEAT to one that has
+ * been silent too long. True: there is something to write.
  */
 bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int64_t now_us);
 
-/* Moves it to ENDING. If it is there already, the first reason stays. */
+/* Moves the stream to ENDING. If it is there already, the first reason stays. */
 void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end);
 
 /*
- * A stream in ENDING closes its subscriber, which frees its seat in the hub, although the carrier
+ * Closes the subscriber of a stream in ENDING, which frees its seat in the hub, while the carrier
  * cannot be closed yet. Only mrc_stream_close() may follow.
  */
 void mrc_stream_leave(struct mrc_stream *stream);
 
 /*
- * Closes the carrier and the subscriber of a stream in ENDING, and frees the stream. FAREWELL,
- * which may be NULL, is written before, if nothing is pending.
+ * Closes the carrier and the subscriber of a stream in ENDING, and frees the stream. Before that,
+ * writes FAREWELL, which may be NULL, if nothing is pending.
  */
 void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell);
 

@@ -1,9 +1,9 @@
 /*
- * The waiters of a child: threads that serve a stream of their own, and are woken when the rings
- * have new updates.
+ * The waiters of a child: threads that serve one stream each, and are woken when the rings have new
+ * updates.
  *
- * A child has one notification descriptor, which its dispatcher reads. Each waiter has a wake-up of
- * its own, which the dispatcher then posts. Any thread may open and close a waiter.
+ * A child has one notification descriptor, which its dispatcher reads. Each waiter has its own
+ * wake-up, which the dispatcher then posts. Any thread may open and close a waiter.
  */
 #ifndef MRC_HUB_STREAM_WAITERS_H
 #define MRC_HUB_STREAM_WAITERS_H
@@ -14,7 +14,7 @@
 struct mrc_waiter;
 struct mrc_waiters;
 
-/* An empty set; lives in POOL. */
+/* Makes an empty set, which lives in POOL. */
 struct mrc_waiters *mrc_waiters_create(apr_pool_t *pool);
 
 /* Wakes all waiters. */
@@ -29,7 +29,7 @@ int mrc_waiter_fd(const struct mrc_waiter *waiter);
 /* Takes all wake-ups. Call it before you read the ring to its end. */
 void mrc_waiter_drain(struct mrc_waiter *waiter);
 
-/* Removes it; by the thread that opened it. Accepts NULL. */
+/* Removes WAITER, in the thread that opened it. Accepts NULL. */
 void mrc_waiter_close(struct mrc_waiter *waiter);
 
 #endif

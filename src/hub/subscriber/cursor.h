@@ -20,7 +20,7 @@ struct mrc_place;
  *
  *     cursor        the stream begins           the id
  *     a known id    after that event            the cursor
- *     empty         with what comes from now    the newest id, or `earliest` if there is none
+ *     empty         with the next new event     the newest id, or `earliest` if there is none
  *     any other     with the oldest event       `earliest`: something may be lost
  *
  * APR_ENOMEM, and errors of the history.

@@ -16,24 +16,24 @@ struct mrc_token;
 struct mrc_topics;
 struct mrc_update;
 
-/* A view of what a subscriber owns. */
+/* A view of the matchers and the token that a subscriber owns. */
 struct mrc_filter {
     struct mrc_matcher *const *matchers;
     size_t count;
     const struct mrc_token *token; /* NULL: anonymous */
 };
 
-/* Whether a match, or the question whether the token grants it, may take long
+/* Whether matching a topic, or checking the grants of the token, may take long
  * (mrc_matcher_is_costly(), mrc_grants_are_costly()). */
 bool mrc_filter_is_costly(const struct mrc_filter *filter);
 
-/* The base that the first matcher with one has; NULL: none of them needs one. */
+/* The base of the first matcher that has one; NULL: no matcher needs a base. */
 const char *mrc_filter_get_base(const struct mrc_filter *filter);
 
 /*
  * Whether one of the matchers matches one of TOPICS. APR_INCOMPLETE: that is not known by UNTIL_US
- * of hub/base/clock.h, and others wait; the next call goes on from *TRIED, which is 0 in the first
- * one, and again when the answer is known. APR_ENOMEM.
+ * of hub/base/clock.h, and other streams wait; the next call continues from *TRIED, which is 0 in
+ * the first call, and again when the answer is known. APR_ENOMEM.
  */
 apr_status_t mrc_filter_match(const struct mrc_filter *filter, struct mrc_topics *topics,
                               int64_t until_us, size_t *tried, bool *ret_matches);

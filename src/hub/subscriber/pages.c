@@ -38,7 +38,7 @@ struct mrc_page {
     size_t next_chosen; /* is replaced next */
 };
 
-/* The pages that are kept are a circle: a new one replaces the oldest. */
+/* The kept pages form a circle: a new one replaces the oldest. */
 struct mrc_pages {
     struct mrc_hub *hub;
     struct mrc_reader *reader;
@@ -211,7 +211,7 @@ bool mrc_page_is_there(const struct mrc_page *page)
     return !page->reading || mrc_reading_is_done(page->reading);
 }
 
-/* The slice was read, with STATUS. */
+/* Notes that the slice was read, with STATUS. */
 static void settle(struct mrc_pages *pages, struct mrc_page *page, apr_status_t status)
 {
     if (status == APR_SUCCESS)
@@ -222,7 +222,7 @@ static void settle(struct mrc_pages *pages, struct mrc_page *page, apr_status_t 
     page->after = page->first + page->count;
 }
 
-/* PAGE, which may be kept, was read: its bytes count from now on, or it is dropped. */
+/* Counts the bytes of PAGE, which was read and may be kept, or drops it. */
 static void account(struct mrc_pages *pages, const struct mrc_page *page)
 {
     for (size_t i = 0; i < PAGES_MAX; i++) {
@@ -459,7 +459,7 @@ static bool make_topics(struct mrc_page *page, const char *base)
 
 /*
  * A topic without a base takes the base of the first matcher that parses it, and a page may outlive
- * that matcher. So topics that are shared have a copy of the base from the beginning.
+ * that matcher. So shared topics have a copy of the base from the beginning.
  */
 struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char *base,
                                    struct mrc_topics *own)
@@ -502,7 +502,7 @@ static bool is_same(const struct mrc_pages_choice *a, const struct mrc_pages_cho
     return a->first == b->first && memcmp(a->bits, b->bits, sizeof(a->bits)) == 0;
 }
 
-/* Joins the events of the records that are chosen. */
+/* Joins the events of the chosen records. */
 static struct mrc_event *join(struct mrc_pages *pages, const struct mrc_page *page,
                               const struct mrc_pages_choice *choice)
 {

@@ -1,15 +1,15 @@
 /*
- * Pages: runs of records that were published before, for the streams that replay them. After a
- * restart many streams come back at the same time and ask for the same records, so these are read,
- * decoded and encoded once for all of them.
+ * Pages: runs of consecutive published records, for the streams that replay them. After a restart
+ * many streams come back at the same time and need the same records, so these are read, decoded and
+ * encoded once for all streams.
  *
  *     history or ring --read once--> page of records --> many replays, each filters the records
  *                                         |
  *                                         +-- choice: the records of the page that a replay gets;
  *                                             replays with the same choice share one event
  *
- * There is one set of pages for each hub and dispatcher loop, and it belongs to one thread at a
- * time. The newest pages are kept until they are forgotten; a replay that uses a page has a
+ * There is one set of pages for each hub and dispatcher loop, which belongs to one thread at a
+ * time. The set keeps the newest pages until mrc_pages_forget(); a replay that uses a page has a
  * reference to it.
  */
 #ifndef MRC_HUB_SUBSCRIBER_PAGES_H
@@ -41,8 +41,9 @@ struct mrc_pages_record {
 };
 
 /*
- * Pages of HUB, which must outlive them. READER (NULL: the caller reads, and may wait for the disk)
- * reads what the ring does not have, and calls WAKE(CTX) when it has. NULL: out of memory.
+ * Makes the set for HUB, which must outlive it. READER (NULL: the caller reads, and may wait for
+ * the disk) reads the records that the ring does not have, and calls WAKE(CTX) when it has read
+ * them. NULL: out of memory.
  */
 struct mrc_pages *mrc_pages_create(struct mrc_hub *hub, struct mrc_reader *reader,
                                    mrc_reader_wake_fn *wake, void *ctx);
@@ -52,7 +53,7 @@ void mrc_pages_forget(struct mrc_pages *pages);
 
 /*
  * The bytes of the records in the pages that are kept: at most MRC_PAGES_BYTES_MAX, or one record
- * of any size. Their events come on top.
+ * of any size. The events take memory in addition.
  */
 #define MRC_PAGES_BYTES_MAX ((size_t)2 << 20)
 size_t mrc_pages_bytes(const struct mrc_pages *pages);
@@ -61,13 +62,13 @@ size_t mrc_pages_bytes(const struct mrc_pages *pages);
 void mrc_pages_free(struct mrc_pages *pages);
 
 /*
- * The page with the next record of PLACE, and the index of that record in the page. PLACE moves to
- * the record, past those of the ring that it has already got from the history. The caller gets a
- * reference to RET_PAGE whenever that is not NULL, whatever the status is.
+ * Finds the page with the next record of PLACE, and the index of that record in the page. PLACE
+ * moves to the record, past those of the ring that were already read from the history. Whenever
+ * RET_PAGE is not NULL, the caller gets a reference to it, whatever the status is.
  *
- * APR_EAGAIN: the page is being read; when mrc_page_is_there(), call mrc_pages_await(). APR_EOF:
- * there is no record yet. MRC_STATUS_OVERRUN: the history has dropped it. APR_ENOMEM, and the
- * errors of mrc_history_read() and mrc_ring_read().
+ * APR_EAGAIN: the page is being read; once mrc_page_is_there(), call mrc_pages_await(). APR_EOF:
+ * there is no record yet. MRC_STATUS_OVERRUN: the history has dropped the record. APR_ENOMEM, and
+ * the errors of mrc_history_read() and mrc_ring_read().
  */
 apr_status_t mrc_pages_find(struct mrc_pages *pages, struct mrc_place *place,
                             struct mrc_page **ret_page, size_t *ret_at);
@@ -75,14 +76,15 @@ apr_status_t mrc_pages_find(struct mrc_pages *pages, struct mrc_place *place,
 /* Whether reading PAGE has succeeded or failed by now. */
 bool mrc_page_is_there(const struct mrc_page *page);
 
-/* The status of reading PAGE, which is there. APR_SUCCESS: with the index of PLACE's record. */
+/* The status of reading PAGE, which is there. APR_SUCCESS: RET_AT gets the index of PLACE's record.
+ */
 apr_status_t mrc_pages_await(struct mrc_pages *pages, struct mrc_page *page,
                              const struct mrc_place *place, size_t *ret_at);
 
 /*
- * Gives up PAGE, for which mrc_pages_find() returned APR_EAGAIN and which was not awaited. If no
- * other replay waits for it, it is dropped, because a page that is not taken counts in the
- * reader. Accepts NULL.
+ * Gives up PAGE, for which mrc_pages_find() returned APR_EAGAIN and mrc_pages_await() was not
+ * called. If no other replay waits for the page, it is dropped, because a page that is not taken
+ * counts against the bound of the reader. Accepts NULL.
  */
 void mrc_pages_give_up(struct mrc_pages *pages, struct mrc_page *page);
 
@@ -91,16 +93,16 @@ struct mrc_pages_record *mrc_page_get(struct mrc_page *page, size_t at);
 
 /*
  * The topics of record AT, for matchers with BASE (mrc_matcher_get_base(); NULL: none of them has
- * one). They are parsed once for all replays with the base of the first replay that has one. Before
- * there is one, and for a page with more than MRC_PAGES_TOPICS_MAX topics, because parsed topics
- * are many times as large, OWN is prepared instead. The caller clears OWN in any case. NULL: out of
- * memory.
+ * one). They are parsed once for all replays, with the base of the first replay that has one.
+ * Before there is one, and for a page with more than MRC_PAGES_TOPICS_MAX topics (parsed topics
+ * take many times the memory), this prepares OWN instead. The caller always clears OWN. NULL: out
+ * of memory.
  */
 #define MRC_PAGES_TOPICS_MAX 1024
 struct mrc_topics *mrc_page_topics(struct mrc_page *page, size_t at, const char *base,
                                    struct mrc_topics *own);
 
-/* The event of RECORD, which belongs to the page; made for the first replay that needs it. NULL:
+/* The event of RECORD, which the page owns. It is made for the first replay that needs it. NULL:
  * out of memory. */
 struct mrc_event *mrc_pages_event(struct mrc_pages_record *record);
 
@@ -109,16 +111,16 @@ struct mrc_event *mrc_pages_event(struct mrc_pages_record *record);
 struct mrc_pages_choice {
     size_t first;                             /* the record of bit 0 */
     uint64_t bits[MRC_PAGES_CHOICE_MAX / 64]; /* one for each record that is chosen */
-    size_t count;                             /* of records that are chosen; at least one */
+    size_t count;                             /* of chosen records; at least one */
 };
 
 /* Adds record AT, which is less than MRC_PAGES_CHOICE_MAX after the first. */
 void mrc_pages_choose(struct mrc_pages_choice *choice, size_t at);
 
 /*
- * One event for the records of CHOICE, each of which has its event; the caller gets a reference. It
- * is made for the first replay with this choice, and kept for others with the same. NULL: out of
- * memory.
+ * One event for all records of CHOICE, each of which has its own event already. The caller gets a
+ * reference. The event is made for the first replay with this choice, and kept for others with the
+ * same choice. NULL: out of memory.
  */
 struct mrc_event *mrc_page_event(struct mrc_pages *pages, struct mrc_page *page,
                                  const struct mrc_pages_choice *choice);

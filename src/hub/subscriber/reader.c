@@ -18,7 +18,7 @@
  */
 enum state { ASKED, DONE, ABANDONED };
 
-/* One read of the disk takes less, unless the disk is not there. */
+/* One read of the disk takes less, unless the disk does not respond. */
 #define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_reading {
@@ -39,8 +39,8 @@ struct mrc_reader {
     apr_thread_t *thread;
     struct mrc_wake wake;
     struct mrc_mailbox posted;
-    struct mrc_list asked;    /* taken out of the mailbox; the thread's own */
-    atomic_size_t held_bytes; /* of what is read, and neither taken nor given up */
+    struct mrc_list asked;    /* taken out of the mailbox; only for the reader's thread */
+    atomic_size_t held_bytes; /* that are read, and neither taken nor given up */
     atomic_bool stopping;
 };
 
@@ -51,7 +51,7 @@ static void hold(struct mrc_reading *reading)
     atomic_fetch_add(&reading->reader->held_bytes, reading->held_bytes);
 }
 
-/* Counts them no longer: the slice goes to the caller, or is freed. The thread may wait for room.
+/* Stops counting them: the slice goes to the caller, or is freed. The thread may wait for room.
  */
 static void release(const struct mrc_reading *reading)
 {

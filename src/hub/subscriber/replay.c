@@ -12,8 +12,8 @@
 #include "hub/subscriber/pages.h"
 #include "store/history/history.h"
 
-/* One take reads at most this many records, due or not, and matches at most this long; then the
- * other streams have their turn. */
+/* One take reads at most this many records, whether the subscriber gets them or not, and matches at
+ * most this long; then the other streams have their turn. */
 #define RECORDS_PER_TAKE MRC_PAGES_CHOICE_MAX
 #define TAKE_US          ((int64_t)2000)
 
@@ -107,9 +107,9 @@ struct take {
     int64_t until_us;
     const char *base; /* of the matchers; NULL: they need none */
     size_t records;   /* read so far */
-    size_t matches;   /* the most that were made since the last look at the clock */
-    size_t bytes;     /* of the events that are due */
-    uint64_t given;   /* how many events that are */
+    size_t matches;   /* at most this many were made since the last look at the clock */
+    size_t bytes;     /* of the events for the subscriber */
+    uint64_t given;   /* the number of these events */
     mrc_replay_give_fn *give;
     void *ctx;
 };
@@ -130,7 +130,7 @@ static apr_status_t choose(struct take *take, struct mrc_pages_record *record, s
     return APR_SUCCESS;
 }
 
-/* Whether RECORD is due. APR_INCOMPLETE: that is not known yet. */
+/* Whether the subscriber gets RECORD. APR_INCOMPLETE: that is not known yet. */
 static apr_status_t is_due(struct take *take, const struct mrc_pages_record *record,
                            struct mrc_topics *topics, bool *ret_is_due)
 {
@@ -140,7 +140,7 @@ static apr_status_t is_due(struct take *take, const struct mrc_pages_record *rec
 
     take->matches += topics->count * take->filter->count;
     if (replay->matching != record->number)
-        replay->tried = 0; /* the record that was tried before is gone */
+        replay->tried = 0; /* another record was tried before */
     replay->matching = record->number;
     status = mrc_filter_match(take->filter, topics, take->until_us, &replay->tried, &matches);
     if (status == APR_SUCCESS && matches)
@@ -148,7 +148,7 @@ static apr_status_t is_due(struct take *take, const struct mrc_pages_record *rec
     return status;
 }
 
-/* Chooses record AT of PAGE if it is due. APR_INCOMPLETE: that is not known yet. */
+/* Chooses record AT of PAGE if the subscriber gets it. APR_INCOMPLETE: that is not known yet. */
 static apr_status_t look_at_record(struct take *take, struct mrc_page *page, size_t at,
                                    struct mrc_pages_choice *choice)
 {
@@ -170,7 +170,7 @@ static apr_status_t look_at_record(struct take *take, struct mrc_page *page, siz
     return status;
 }
 
-/* APR_INCOMPLETE: the other streams have their turn before this one goes on. */
+/* APR_INCOMPLETE: the other streams have their turn before this one continues. */
 static apr_status_t look_at_limits(struct take *take)
 {
     if (++take->records == RECORDS_PER_TAKE || take->bytes >= take->max_bytes)
@@ -202,7 +202,9 @@ static apr_status_t look_at_page(struct take *take, struct mrc_page *page,
     return status;
 }
 
-/* Gives what is due of PAGE, from record FIRST on. APR_INCOMPLETE: there is more. */
+/* Gives the records of PAGE that the subscriber gets, from FIRST on. APR_INCOMPLETE: there are
+ * more.
+ */
 static apr_status_t give_page(struct take *take, struct mrc_page *page, size_t first)
 {
     struct mrc_pages_choice choice = {.first = first};

@@ -1,12 +1,12 @@
 /*
- * The replay of a subscriber: reads the updates that it has missed, page by page, and gives those
- * that are due.
+ * The replay of a subscriber: reads the updates that the subscriber has missed, page by page, and
+ * hands out those that pass its filter.
  *
- *     pages of the hub --next record--> filter --due records of one page--> one shared event
+ *     pages of the hub --next record--> filter --chosen records of a page--> one shared event
  *
- * It exists while the subscriber has to read by itself, and is freed when the subscriber has caught
- * up: there are as many subscribers as streams, and few of them replay. It belongs to one thread at
- * a time.
+ * A replay exists while the subscriber has to read by itself, and is freed when the subscriber has
+ * caught up: there are as many subscribers as streams, and few of them replay. It belongs to one
+ * thread at a time.
  */
 #ifndef MRC_HUB_SUBSCRIBER_REPLAY_H
 #define MRC_HUB_SUBSCRIBER_REPLAY_H
@@ -27,9 +27,9 @@ struct mrc_place;
 struct mrc_replay;
 
 /*
- * A replay that reads with PAGES (NULL: with pages of its own, and may wait for the disk). Records
- * of the ring from position LIVE_FROM on were published since the subscriber was opened. NULL: out
- * of memory.
+ * Makes a replay that reads with PAGES (NULL: with its own pages, and it may wait for the disk).
+ * Records of the ring from position LIVE_FROM on were published after the subscriber was opened.
+ * NULL: out of memory.
  */
 struct mrc_replay *mrc_replay_create(struct mrc_hub *hub, struct mrc_pages *pages,
                                      uint64_t live_from);
@@ -37,20 +37,20 @@ struct mrc_replay *mrc_replay_create(struct mrc_hub *hub, struct mrc_pages *page
 /* Accepts NULL. */
 void mrc_replay_free(struct mrc_replay *replay);
 
-/* From now on it reads with PAGES, which must outlive it. Nothing was read yet. */
+/* Makes it read with PAGES, which must outlive it. Call it before the first read. */
 void mrc_replay_read_with(struct mrc_replay *replay, struct mrc_pages *pages);
 
-/* Where it begins; and the id before that, which it takes over (cursor.h). */
+/* Sets the id of the event before its beginning (cursor.h). It takes ID over. */
 void mrc_replay_set_last_event_id(struct mrc_replay *replay, char *id);
 
-/* That id; { NULL, 0 }: none was set. */
+/* Returns that id; { NULL, 0 }: none was set. */
 struct mrc_bytes mrc_replay_get_last_event_id(const struct mrc_replay *replay);
 
-/* Gets an event of which it may keep a reference. An error ends the replay. */
+/* Receives one event, and may keep a reference to it. An error ends the replay. */
 typedef apr_status_t mrc_replay_give_fn(void *ctx, struct mrc_event *event);
 
 /*
- * Gives the events that are due after PLACE to GIVE(CTX), and moves PLACE on; see
+ * Calls GIVE(CTX) with the events after PLACE that pass FILTER, and moves PLACE on; see
  * mrc_subscriber_take() for the limits and for the statuses.
  */
 apr_status_t mrc_replay_take(struct mrc_replay *replay, const struct mrc_filter *filter,
@@ -60,11 +60,13 @@ apr_status_t mrc_replay_take(struct mrc_replay *replay, const struct mrc_filter 
 /* Whether the page that it waits for is still being read. */
 bool mrc_replay_is_reading(const struct mrc_replay *replay);
 
-/* Gives up the page that it waits for; the next mrc_replay_take() asks for it again. */
+/* Gives up the page that it waits for. The next mrc_replay_take() asks for the page again. */
 void mrc_replay_give_back(struct mrc_replay *replay);
 
-/* Counts the dispatch time of what the last mrc_replay_take() gave, and was published since the
- * subscriber was opened; it is written at NOW_US since 1970. Of several updates the oldest counts.
+/*
+ * Counts the dispatch time of the updates that the last mrc_replay_take() gave and that were
+ * published after the subscriber was opened. They are written at NOW_US since 1970; the oldest of
+ * them counts for all.
  */
 void mrc_replay_count_written(struct mrc_replay *replay, int64_t now_us);
 

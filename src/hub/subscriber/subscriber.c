@@ -20,15 +20,16 @@
 /* A stream ends this long before its token expires, so that no timer is ever late. */
 #define EXPIRY_MARGIN_US ((int64_t)200 * 1000)
 
-/* There are as many as streams: what is only needed for a while is in the replay. */
+/* There are as many subscribers as streams, so state that is only needed for a while is in the
+ * replay. */
 struct mrc_subscriber {
     struct mrc_hub *hub;
     struct mrc_hub_seat seat;
     unsigned char random[16]; /* of its name */
     struct mrc_token *token;
-    struct mrc_place place;        /* what it has not been given */
+    struct mrc_place place;        /* of the first record that it has not got */
     struct mrc_replay *replay;     /* NULL: it rests */
-    struct mrc_pages *pages;       /* that its replays read with; NULL: with their own */
+    struct mrc_pages *pages;       /* for its replays; NULL: they have their own */
     struct mrc_presence *presence; /* NULL: not announced */
     uint32_t matchers_count;
     struct mrc_matcher *matchers[];
@@ -111,7 +112,7 @@ static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscriptio
     return subscriber;
 }
 
-/* It has a seat, and listens. */
+/* Takes SUBSCRIBER, which has a seat and listens, out of its hub. */
 static void leave(struct mrc_subscriber *subscriber, enum mrc_end end)
 {
     mrc_hub_unlisten(subscriber->hub, subscriber->matchers, subscriber->matchers_count);
@@ -130,7 +131,7 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     }
     status = mrc_seats_take(mrc_hub_seats(hub), &subscription->client, &subscriber->seat);
     if (status == APR_SUCCESS) {
-        /* Before it takes its position: no update is lost in between. */
+        /* Before it takes its position, so no update is lost in between. */
         mrc_hub_listen(hub, subscriber->matchers, subscriber->matchers_count);
         status = start(subscriber, subscription->has_cursor, subscription->cursor, now_us);
         if (status != APR_SUCCESS)
@@ -177,7 +178,7 @@ struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subsc
 int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
                                 enum mrc_end *ret_end)
 {
-    int64_t lifetime_us = mrc_hub_get_policy(subscriber->hub)->lifetime_us;
+    int64_t lifetime_us = mrc_hub_get_limits(subscriber->hub)->lifetime_us;
     int64_t ends_us = INT64_MAX;
 
     *ret_end = MRC_END_LIFETIME;
@@ -282,7 +283,7 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
 {
     const struct mrc_filter filter = filter_of(subscriber);
 
-    if (!subscriber->replay) /* it was live: all that comes was published since it was opened */
+    if (!subscriber->replay) /* it was live: all further updates are newer than its opening */
         subscriber->replay =
             mrc_replay_create(subscriber->hub, subscriber->pages, subscriber->place.pos);
     if (!subscriber->replay)

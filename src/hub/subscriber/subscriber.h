@@ -15,11 +15,11 @@
  *
  *     REPLAY    It reads by itself (replay.h): the ring or, with a durable history, first the disk
  *               and then the ring.
- *     LIVE      The dispatcher gives it each update of the ring that its filter (filter.h) lets
- *               through, and it holds nothing to read with.
+ *     LIVE      The dispatcher gives it each update of the ring that passes its filter (filter.h),
+ *               and it has no replay.
  *
- * A subscriber in a thread of its own (hub/stream/waiters.h) stays in REPLAY, and reads whenever it
- * is woken. A subscriber belongs to one thread at a time.
+ * A subscriber with its own thread (hub/stream/waiters.h) stays in REPLAY, and reads whenever it is
+ * woken. A subscriber belongs to one thread at a time.
  */
 /* clang-format on */
 #ifndef MRC_HUB_SUBSCRIBER_SUBSCRIBER_H
@@ -44,7 +44,7 @@ struct mrc_token;
 struct mrc_topics;
 struct mrc_update;
 
-/* What a client asks for. */
+/* The subscription that a client asks for. */
 struct mrc_subscription {
     struct mrc_matcher **matchers; /* from mrc_patterns_get(), in an array from malloc() */
     size_t matchers_count;
@@ -58,17 +58,17 @@ struct mrc_subscription {
 void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscription);
 
 /*
- * Opens a subscriber. It takes the matchers and the token of SUBSCRIPTION over, even if it fails.
- * It misses no update from now on, because the hub knows what it listens to before it takes its
- * position. APR_ENOMEM, and what mrc_seats_take() refuses with.
+ * Opens a subscriber, and takes the matchers and the token of SUBSCRIPTION over, even on failure.
+ * The subscriber misses no update from now on, because the hub knows its matchers before it takes
+ * its position. APR_ENOMEM, and the statuses of mrc_seats_take().
  */
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber);
 
 /*
- * Lists and announces the subscriptions as active, if the hub does that (presence.h, also for the
- * errors). Call it once, before the client gets a byte; it waits for the ring's lock as a publisher
- * does. Their end is announced when the subscriber is closed.
+ * Lists and announces the subscriptions as active, if the hub keeps a list (presence.h, also for
+ * the errors). Call it once, before the client gets a byte. It waits for the ring's lock as a
+ * publisher does. Their end is announced when the subscriber is closed.
  */
 apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber);
 
@@ -90,42 +90,42 @@ apr_status_t mrc_subscriber_peek(struct mrc_hub *hub, struct mrc_bytes cursor, i
 void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id);
 
 /*
- * The id of the event before the first one that will come, or `earliest`: the value of the response
- * field Mercure-Last-Event-ID (draft, "Reconciliation"). { NULL, 0 }: the client sent no cursor, or
- * the subscriber has been put to rest. It lives until then.
+ * The id of the event before the first one that the subscriber will get, or `earliest`: the value
+ * of the response field Mercure-Last-Event-ID (draft, "Reconciliation"). { NULL, 0 }: the client
+ * sent no cursor, or mrc_subscriber_rest() was called. It lives until then.
  */
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber);
 
 /*
- * When the stream, which begins at NOW_US, has to end at the latest: before its token expires, or
- * after a random part of the hub's lifetime; each call draws another one. Both times in
- * microseconds since 1970; INT64_MAX: never. RET_END gets the reason.
+ * The latest end of the stream, which begins at NOW_US: before its token expires, or after a random
+ * part of the hub's lifetime; each call draws a new one. Both times in microseconds since 1970;
+ * INT64_MAX: never. RET_END gets the reason.
  */
 int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
                                 enum mrc_end *ret_end);
 
 struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber);
 
-/* Its token, which lives as long as it; NULL: it is anonymous. */
+/* Its token, which lives as long as the subscriber; NULL: it is anonymous. */
 const struct mrc_token *mrc_subscriber_get_token(const struct mrc_subscriber *subscriber);
 
-/* Its matchers, which live as long as it. */
+/* Its matchers, which live as long as the subscriber. */
 struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
                                                        size_t *ret_count);
 
-/* Whether it may take long to find out that it gets an update (mrc_filter_is_costly()). */
+/* Whether it may take long to decide if it gets an update (mrc_filter_is_costly()). */
 bool mrc_subscriber_is_costly(const struct mrc_subscriber *subscriber);
 
 /* The position in the ring of the first record that it has not been given. */
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber);
 
-/* The number in the history of the first record that it has not been given, as far as it reads by
- * itself. */
+/* The number in the history of the first record that it has not been given; only updated while it
+ * reads by itself. */
 uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber);
 
 /*
- * From now on it reads with PAGES (pages.h), which must outlive it and which other subscribers
- * share. Without them mrc_subscriber_take() reads for it alone, and may wait for the disk.
+ * Makes it read with PAGES (pages.h), which must outlive it and which other subscribers share.
+ * Without them mrc_subscriber_take() reads for this subscriber alone, and may wait for the disk.
  */
 void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_pages *pages);
 
@@ -133,15 +133,15 @@ void mrc_subscriber_read_with(struct mrc_subscriber *subscriber, struct mrc_page
 bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
 
 /*
- * Gives up the page that it waits for, because its client takes nothing now and others need the
- * room; the next mrc_subscriber_take() asks for it again.
+ * Gives up the page that it waits for, because its client accepts nothing now and others need the
+ * room. The next mrc_subscriber_take() asks for the page again.
  */
 void mrc_subscriber_give_back(struct mrc_subscriber *subscriber);
 
 /*
- * The ring has overwritten records from number NEXT on that it has not been given: the next
- * mrc_subscriber_take() reads them from the history. MRC_STATUS_OVERRUN: the history does not have
- * them.
+ * Call it when the ring has overwritten records, from number NEXT on, that the subscriber has not
+ * been given: the next mrc_subscriber_take() reads them from the history. MRC_STATUS_OVERRUN: the
+ * history does not have them.
  */
 apr_status_t mrc_subscriber_fall_back(struct mrc_subscriber *subscriber, uint64_t next);
 
@@ -150,33 +150,33 @@ apr_status_t mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
                                      const struct mrc_update *update, struct mrc_topics *topics,
                                      bool *ret_may_read);
 
-/* Gets an event of which it may keep a reference. An error ends the taking. */
+/* Receives one event, and may keep a reference to it. An error ends mrc_subscriber_take(). */
 typedef apr_status_t mrc_subscriber_give_fn(void *ctx, struct mrc_event *event);
 
 /*
- * Gives the events that are due to GIVE(CTX), several together as one, until they have MAX_BYTES or
- * more (the last one is never cut), or many records were read, or there are no more.
+ * Calls GIVE(CTX) with the next events of the subscriber, several joined into one, until they have
+ * MAX_BYTES or more (the last one is never cut), or many records were read, or there are no more.
  *
- * APR_SUCCESS: there may be more, even if nothing was given. APR_EOF: that is all for now; call it
- * again after a wake-up. APR_EAGAIN: a page is being read (mrc_subscriber_read_with()).
- * MRC_STATUS_OVERRUN: the history has dropped what comes next; end the stream, and the client
+ * APR_SUCCESS: there may be more, even if nothing was given. APR_EOF: there are no more for now;
+ * call it again after a wake-up. APR_EAGAIN: a page is being read (mrc_subscriber_read_with()).
+ * MRC_STATUS_OVERRUN: the history has dropped the next record; end the stream, and the client
  * resumes with its last event id. APR_ENOMEM, MRC_STATUS_CORRUPT (of a file), or an error of GIVE:
  * end the stream.
  */
 apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_bytes,
                                  mrc_subscriber_give_fn *give, void *ctx);
 
-/* GIVE for a CTX that is a struct mrc_buf: appends the event to it. */
+/* A GIVE function whose CTX is a struct mrc_buf: appends the event to the buffer. */
 apr_status_t mrc_subscriber_give_bytes(void *ctx, struct mrc_event *event);
 
 /*
- * Frees what it reads with, because the dispatcher gives it what comes from now on. The next
- * mrc_subscriber_take() makes it anew.
+ * Frees its replay, because the dispatcher gives it all further updates. The next
+ * mrc_subscriber_take() makes a new replay.
  */
 void mrc_subscriber_rest(struct mrc_subscriber *subscriber);
 
-/* Counts the dispatch time of what the last mrc_subscriber_take() gave; it is written at NOW_US
- * since 1970 (mrc_replay_count_written()). */
+/* Counts the dispatch time of the updates that the last mrc_subscriber_take() gave, which are
+ * written at NOW_US since 1970 (mrc_replay_count_written()). */
 void mrc_subscriber_count_written(struct mrc_subscriber *subscriber, int64_t now_us);
 
 #endif

@@ -51,8 +51,8 @@ bool mrc_fetcher_start(struct mrc_fetcher *fetcher, const char *url, size_t tag)
 bool mrc_fetcher_is_active(const struct mrc_fetcher *fetcher, size_t tag);
 
 /*
- * Waits until a transfer can go on, WAKE_FD is readable, or TIMEOUT_MS have passed; then advances
- * the transfers and reports those that have ended.
+ * Waits until a transfer can continue, WAKE_FD is readable, or TIMEOUT_MS have passed; then
+ * advances the transfers and reports those that have ended.
  */
 void mrc_fetcher_turn(struct mrc_fetcher *fetcher, int wake_fd, int timeout_ms);
 

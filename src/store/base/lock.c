@@ -38,7 +38,7 @@ static struct timespec deadline(int64_t wait_us)
     return at;
 }
 
-/* pthread_mutex_timedlock(), of which TSan does not see that EOWNERDEAD is a success. */
+/* pthread_mutex_timedlock(). TSan does not know that EOWNERDEAD is a success. */
 static int timedlock(pthread_mutex_t *mutex, int64_t wait_us)
 {
     const struct timespec until = deadline(wait_us);
@@ -62,7 +62,8 @@ apr_status_t mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_o
     if (err == EBUSY && wait_us)
         err = wait_us < 0 ? pthread_mutex_lock(mutex) : timedlock(mutex, wait_us);
     owner_died = err == EOWNERDEAD;
-    /* Safe before the repair: a death in it makes the lock inconsistent again. */
+    /* Safe before the repair: if the caller dies during the repair, the lock is inconsistent again.
+     */
     if (owner_died)
         err = pthread_mutex_consistent(mutex);
     if (err)

@@ -2,8 +2,8 @@
  * A mutex in shared memory, with a deadline, that survives its owner.
  *
  * A process that ends while it holds the lock does not block the others: the next caller gets the
- * lock and learns that the owner died. It then repairs whatever the lock guards, before it goes on.
- * If it dies in the repair, the one after it learns the same.
+ * lock and learns that the owner died. It must then repair the data that the lock guards. If it
+ * dies during the repair, the caller after it learns the same.
  *
  * Any thread of any process that maps the memory. The thread that acquired the lock releases it.
  */
@@ -31,7 +31,7 @@ apr_status_t mrc_lock_init(union mrc_lock *lock);
 
 /*
  * Acquires LOCK and waits at most WAIT_US for it (0: does not wait). APR_TIMEUP: another thread
- * still has it. RET_OWNER_DIED tells whether the last owner ended without releasing the lock.
+ * still has it. RET_OWNER_DIED says whether the last owner ended without releasing the lock.
  */
 apr_status_t mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_owner_died);
 

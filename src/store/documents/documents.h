@@ -1,5 +1,5 @@
 /*
- * Documents that change while the server runs, key files and JWK Sets, shared by all of its
+ * Documents (key files and JWK Sets) that change while the server runs, shared by all of its
  * processes. One child, the leader, refreshes them; the other children read them here.
  *
  * The parent creates them for each configuration before its children, which inherit them. The
@@ -64,7 +64,7 @@ void mrc_documents_ask(const struct mrc_documents *documents, size_t i);
 bool mrc_documents_say_once(const struct mrc_documents *documents, size_t i, const char *text);
 
 /*
- * To wait for a change: take mrc_documents_news(), look at everything, then wait with that value.
+ * To wait for a change: call mrc_documents_news(), check all documents, then wait with that value.
  * mrc_documents_wait() returns after a new version, a request or a mrc_documents_wake() since the
  * value was taken, or after TIMEOUT_MS, and sometimes without a reason. A signal handler may call
  * mrc_documents_wake().

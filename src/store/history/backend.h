@@ -16,7 +16,7 @@ struct mrc_hub_segment;
 struct mrc_notify;
 struct mrc_ring;
 
-/* No publisher waits longer for a lock: its owner is stopped then, not busy. */
+/* No publisher waits longer for a lock: an owner that keeps it longer is stopped, not busy. */
 #define MRC_HISTORY_WAIT_US ((int64_t)5 * 1000 * 1000)
 
 /* Each function does what mrc_history_NAME() in history.h says; `append` is the one for groups. */
@@ -42,7 +42,7 @@ struct mrc_history {
     struct mrc_ring *ring; /* the segment's */
     uint64_t offset;       /* number in the history = number in the ring + this */
     mrc_tags_describe_fn
-        *describe; /* NULL: no tags are known, so every record concerns everybody */
+        *describe; /* NULL: no tags are known, so every record concerns every child */
     void *describe_ctx;
 };
 

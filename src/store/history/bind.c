@@ -107,8 +107,8 @@ static bool is_same(const struct mrc_record *a, const struct mrc_record *b)
            mrc_bytes_eq(a->payload, b->payload);
 }
 
-/* Where the records of the ring begin that the file does not have: behind LAST, the newest record
- * of the file (NULL: it has none), or at the first that replay reaches. */
+/* The position of the first record of the ring that the file does not have: after LAST, the newest
+ * record of the file (NULL: it has none), or at the first record that replay reaches. */
 static apr_status_t find_new(const struct mrc_history *history, const struct mrc_record *last,
                              uint64_t *ret_pos, uint64_t *ret_seq)
 {

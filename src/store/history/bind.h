@@ -1,5 +1,5 @@
 /*
- * Brings the two halves of a durable history, the file and the ring, to the same state.
+ * Brings the file and the ring of a durable history to the same state.
  *
  *     file     [first . . . . . . . . . . . . . last]            numbers
  *     ring                      [tail . . . head)                number = seq + offset

@@ -14,8 +14,8 @@
 
 /*
  * Reads the history in the directory DIR. A damaged file may crash the calling process.
- * APR_SUCCESS: the history is sound, or there is none. MRC_STATUS_CORRUPT: it is damaged, ERROR has
- * the reason. Others: it cannot be read.
+ * APR_SUCCESS: the history is undamaged, or there is none. MRC_STATUS_CORRUPT: it is damaged, ERROR
+ * has the reason. Others: it cannot be read.
  */
 apr_status_t mrc_history_check(const char *dir, struct mrc_error *error);
 

@@ -140,7 +140,7 @@ static apr_status_t commit_batch(const struct mrc_history_lmdb *history, struct 
 
 /*
  * A parent that could not wait may have moved or removed the ring since the lock was acquired. Then
- * the new ring takes from the file what this one cannot get, so errors are ignored.
+ * the new ring gets these records from the file, so errors are ignored.
  */
 static void append_batch(const struct mrc_history_lmdb *history, struct batch *batch)
 {
@@ -197,7 +197,7 @@ static apr_status_t recover(const struct mrc_history_lmdb *history)
     return APR_SUCCESS;
 }
 
-/* Whether this process may lead: the ring is in use, and belongs to the file that we have open. */
+/* Whether this process may lead: the ring is in use, and belongs to the file that is open here. */
 static apr_status_t check_binding(const struct mrc_history_lmdb *history)
 {
     uint64_t offset;

@@ -1,14 +1,15 @@
 /*
- * How one commit brings the updates of many publishers into the file and the ring.
+ * Commits the updates of many publishers to the file and the ring together.
  *
  * The holder of the publish lock (regions/staging.h) is the leader. It commits all staged updates
  * in one transaction, then appends them to the ring in the same order. A leader may die between the
- * two. Therefore every leader first appends to the ring what only the file has (bind.h): every
- * committed update reaches the subscribers, and so does what the tool imports while the hub runs.
+ * two steps. Therefore every leader first appends the records that only the file has to the ring
+ * (bind.h): every committed update reaches the subscribers, and so does every update that the tool
+ * imports while the hub runs.
  *
- * The ring belongs to one file: the epoch and the offset in the staging area say to which. A ring
- * without an epoch, after a start or after a change of the hub's store, is bound by the first child
- * that opens the history.
+ * The ring belongs to one file, which the epoch and the offset in the staging area identify. The
+ * first child that opens the history binds a ring without an epoch, after a start or after a change
+ * of the hub's store.
  */
 #ifndef MRC_STORE_HISTORY_COMMIT_H
 #define MRC_STORE_HISTORY_COMMIT_H
@@ -33,9 +34,9 @@ struct mrc_history_lmdb {
 apr_status_t mrc_history_commit_bind(struct mrc_history_lmdb *history);
 
 /*
- * Leads: commits the staged updates (unless sync is full and there are OWN ones) and then COUNT
- * updates of the caller's OWN, which are in no slot. Sets the status of each. Under the publish
- * lock.
+ * Commits as the leader: the staged updates (unless sync is full and the caller has OWN updates),
+ * and then the caller's COUNT updates OWN, which are in no slot. Sets the status of each. Under the
+ * publish lock.
  */
 apr_status_t mrc_history_commit_lead(const struct mrc_history_lmdb *history, struct mrc_staged *own,
                                      size_t count);

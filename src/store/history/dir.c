@@ -236,8 +236,8 @@ static apr_status_t lock_dir(int fd, const char *name, struct mrc_error *error)
 
 enum verdict { SOUND, DAMAGED, UNUSABLE };
 
-/* Lets a damaged file crash this process like any other: httpd's handlers would report a crash of
- * the server. */
+/* Prepares for a damaged file that crashes this process: no core dump, and no signal handlers of
+ * httpd, which would report a crash of the server. */
 static void expect_crash(void)
 {
     static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
@@ -248,7 +248,7 @@ static void expect_crash(void)
         signal(faults[i], SIG_DFL);
 }
 
-/* In a process of its own: becomes the server's user, checks NAME, writes the problem to FD. */
+/* In a separate process: becomes the server's user, checks NAME, writes the problem to FD. */
 static void check_and_exit(const char *name, const struct mrc_history_owner *owner, int fd)
 {
     struct mrc_error error = {""};
@@ -293,7 +293,7 @@ static enum verdict wait_for(pid_t pid, int fd, struct mrc_error *error)
     return (enum verdict)WEXITSTATUS(state);
 }
 
-/* Checks the directory NAME in a process of its own. */
+/* Checks the directory NAME in a separate process. */
 static enum verdict examine(const char *name, const struct mrc_history_owner *owner,
                             struct mrc_error *error)
 {

@@ -1,13 +1,15 @@
 /*
  * The directories of durable histories: their names, suitable places, and which server holds them.
  *
- *     PATH/NAME-HASH/              one for each hub, named after its key; owned by the server's
- * user history-N.mdb            env.h history-N.mdb.damaged-T  a damaged history, set aside when
- * the server started at time T
+ *     PATH/NAME-HASH/              one for each hub, named after its key
+ *         history-N.mdb            env.h
+ *         history-N.mdb.damaged-T  a damaged history, set aside when the server started at time T
+ *
+ * The server's user owns the directory of a hub.
  *
  * The main process creates and holds the directories. It never opens a history, because its
  * children would inherit open files and locks of LMDB. A separate process checks a history, as the
- * server's user: if a file crashes that process, the file counts as damaged and the server goes on.
+ * server's user: if a file crashes that process, the file counts as damaged and the server starts.
  *
  * A server holds flock() on the directories of its hubs as long as any of its processes lives, so
  * two servers cannot share a history.
@@ -40,9 +42,9 @@ struct mrc_history_owner {
 const char *mrc_history_dir_name(apr_pool_t *pool, const char *path, const char *key);
 
 /*
- * Whether PATH can contain directories of hubs, as far as can be told without creating anything: it
- * is a directory or can be created, it is writable, and it is on this machine. ERROR has the
- * problem and the fix.
+ * Whether PATH can contain directories of hubs, checked without creating anything: it is a
+ * directory or can be created, it is writable, and it is on this machine. ERROR has the problem and
+ * the fix.
  */
 apr_status_t mrc_history_dir_check(const char *path, struct mrc_error *error);
 

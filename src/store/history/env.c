@@ -143,7 +143,7 @@ static int open_dbs(MDB_txn *txn, bool create, const char *hub_key, struct mrc_h
     return rc;
 }
 
-/* Reading a file that has lost its end would be a SIGBUS. */
+/* Reading beyond the end of a truncated file would raise SIGBUS. */
 static int check_length(MDB_env *env, const char *path)
 {
     MDB_envinfo info;
@@ -195,8 +195,8 @@ static int open_all_dbs(MDB_env *env, const struct mrc_history_env_options *opti
 /* ---- Signals ----------------------------------------------------------------------------------*/
 
 /*
- * A write beyond the limit on file sizes is a signal that kills. The thread blocks the signal while
- * it writes, and consumes it afterwards: the write fails as on a full disk.
+ * A write beyond the limit on file sizes raises a signal that ends the process. The thread blocks
+ * the signal while it writes, and consumes it afterwards: the write then fails as on a full disk.
  */
 static void hold_xfsz(sigset_t *ret_mask)
 {
@@ -235,7 +235,7 @@ static int reserve_lock_file(const char *data_path)
 
     snprintf(path, sizeof(path), "%s-lock", data_path);
     fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
-    /* The server's user could not open a file of root's. */
+    /* The server's user could not open a file that belongs to root. */
     if (fd >= 0 && geteuid() == 0 && lstat(data_path, &st) == 0 &&
         fchown(fd, st.st_uid, st.st_gid) != 0)
         err = errno;
@@ -405,7 +405,8 @@ static int adopt_map(struct mrc_history_env *env)
     return rc;
 }
 
-/* Repairs the problem RC before the transaction is tried again; returns what it cannot repair. */
+/* Repairs the problem RC before the transaction is tried again. Returns LMDB's code; not
+ * MDB_SUCCESS: it cannot be repaired. */
 static int repair(struct mrc_history_env *env, int rc)
 {
     switch (rc) {

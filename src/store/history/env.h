@@ -84,7 +84,7 @@ apr_status_t mrc_history_env_sync(struct mrc_history_env *env);
 /* Removes readers of dead processes from the table, so that the pages they kept can be reused. */
 void mrc_history_env_check_readers(struct mrc_history_env *env);
 
-/* Replaces the file by a copy without free pages. Nobody can write meanwhile. */
+/* Replaces the file with a copy without free pages. Blocks all writers in the meantime. */
 apr_status_t mrc_history_env_compact(struct mrc_history_env *env, struct mrc_error *error);
 
 /* LMDB's code as a status; values of errno stay as they are. */

@@ -4,8 +4,8 @@
  *     memory     the ring itself                                            history/memory.c
  *     lmdb       a file, which survives the server                          history/lmdb.c
  *
- * With either back end, subscribers get updates from the ring alone, and in one order: a record is
- * stored in the history first, and then in the ring. A reader has a place (place.h).
+ * With either back end, subscribers get updates from the ring alone, all in the same order: a
+ * record is stored in the history first, and then in the ring. A reader has a place (place.h).
  *
  * A struct mrc_history is one process's view; any thread may use it.
  */
@@ -49,7 +49,7 @@ struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_seg
 
 /*
  * The history in the directory DIR (dir.h) of the hub whose memory is SEGMENT; the caller is the
- * child that owns SLOT. Afterwards the ring has all that it lacked of the newest records in DIR.
+ * child that owns SLOT. Afterwards the ring has the newest records in DIR.
  * The struct lives in POOL; the other arguments outlive it. On failure ERROR has the reason.
  */
 apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -77,8 +77,8 @@ void mrc_history_set_describe(struct mrc_history *history, mrc_tags_describe_fn 
  * its size for the bound of the history; NOW_US the time of day. May wait for a lock and for the
  * disk, so a dispatcher's thread must not call it.
  * APR_SUCCESS: the record is stored, as safely as the back end can. MRC_STATUS_SUPERSEDED,
- * MRC_STATUS_TOO_LARGE: it is not stored. APR_TIMEUP: it is not, or its fate is unknown. Others,
- * such as APR_ENOSPC: the disk refuses it.
+ * MRC_STATUS_TOO_LARGE: it is not stored. APR_TIMEUP: it is not stored, or the result is unknown.
+ * Others, such as APR_ENOSPC: the disk refuses it.
  */
 apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id,
                                 struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us);
@@ -98,7 +98,7 @@ apr_status_t mrc_history_append_group(struct mrc_history *history, const struct 
 void mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place);
 
 /*
- * That place and the newest RECORD, which fit together: new subscribers are told its id.
+ * That place and the newest RECORD, as of the same moment; new subscribers get its id.
  * APR_NOTFOUND: nothing was published yet; RET_PLACE is set nevertheless.
  */
 apr_status_t mrc_history_newest(const struct mrc_history *history, struct mrc_ring_record *record,
@@ -131,7 +131,7 @@ apr_status_t mrc_history_resume(const struct mrc_history *history, struct mrc_pl
 
 /*
  * Reads the records from number NEXT of PLACE on and before UNTIL into SLICE: at least one, and no
- * more once there are MAX_BYTES. May wait for the disk. The caller frees SLICE in any case.
+ * more once there are MAX_BYTES. May wait for the disk. The caller always frees SLICE.
  * MRC_STATUS_OVERRUN: the history no longer has the next record. APR_ENOMEM, MRC_STATUS_CORRUPT,
  * errors of the system.
  */

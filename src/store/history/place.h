@@ -1,5 +1,5 @@
 /*
- * Where a reader of a history stands.
+ * A place: the position of a reader in a history.
  *
  *     records that the reader takes from the history             from the ring
  *     [next                         … until)                     [pos … head)

@@ -6,7 +6,7 @@
  *
  * The bounds are exact in mrc_history_table_oldest(), where every replay begins. Older records stay
  * in the file for a while: appending removes them a few at a time, and leaves the newest of them (a
- * quarter of what the bounds allow), so that a replay that has begun can go on.
+ * quarter of what the bounds allow), so a replay that has begun can continue.
  *
  *     record: u64 check | i64 time_us | u64 sum_bytes | u32 id_bytes | u32 payload_bytes
  *             | u32 stored_bytes | u32 0 | id | payload

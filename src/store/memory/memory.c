@@ -15,10 +15,10 @@
 #include "store/shm/runtime_dir.h"
 #include "store/shm/segment.h"
 
-/* Another server may remove our control file in the moment before we lock it: then we try again. */
+/* Another server may remove our control file just before we lock it. Then we try again. */
 #define OPEN_TRIES 10
 
-/* A hub, in a pool of its own below the process pool. */
+/* A hub, in its own pool below the process pool. */
 struct hub {
     struct hub *next;
     apr_pool_t *pool;
@@ -41,14 +41,14 @@ struct mrc_memory {
     char key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
 };
 
-uint64_t mrc_memory_size(const struct mrc_hub_shape *shapes, size_t n, unsigned nslots,
+uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
                          struct mrc_error *error)
 {
     uint64_t sum = mrc_control_size(nslots);
     size_t i;
 
     for (i = 0; i < n; i++) {
-        uint64_t size = mrc_hub_segment_size(&shapes[i], nslots, error);
+        uint64_t size = mrc_hub_segment_size(shapes[i], nslots, error);
 
         if (size == 0)
             return 0;
@@ -207,8 +207,8 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
     return status;
 }
 
-/* Moves OLD to a new segment of SHAPE, which takes its place in the list. On failure OLD goes on. A
- * text in ERROR on success is a warning. */
+/* Moves OLD to a new segment of SHAPE, which takes its place in the list. On failure OLD stays in
+ * use. A text in ERROR on success is a warning. */
 static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                const struct mrc_hub_shape *shape, int64_t wait_us,
                                struct mrc_error *error)
@@ -237,7 +237,7 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
         place = &(*place)->next;
     hub->next = old->next;
     *place = hub;
-    mrc_hub_segment_wake(old->segment, memory->notify); /* so that its children see that it ended */
+    mrc_hub_segment_wake(old->segment, memory->notify); /* its children then see that it ended */
     destroy_hub(memory, old);
     return APR_SUCCESS;
 }
@@ -245,27 +245,26 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
 static apr_status_t rebound_hub(const struct hub *hub, const struct mrc_hub_shape *shape,
                                 int64_t wait_us, struct mrc_error *error)
 {
-    const struct mrc_ring_bounds bounds = mrc_hub_shape_bounds(shape);
-    apr_status_t status =
-        mrc_ring_set_bounds(mrc_hub_segment_ring(hub->segment), &bounds, apr_time_now(), wait_us);
+    apr_status_t status = mrc_ring_set_bounds(mrc_hub_segment_ring(hub->segment), &shape->history,
+                                              apr_time_now(), wait_us);
 
     return status ? mrc_status_set(error, status, "another process holds its lock") : APR_SUCCESS;
 }
 
 static apr_status_t check_shapes(const struct mrc_memory *memory,
-                                 const struct mrc_hub_shape *shapes, size_t n,
+                                 const struct mrc_hub_shape *const *shapes, size_t n,
                                  struct mrc_error *error)
 {
     size_t i;
     size_t j;
 
     for (i = 0; i < n; i++) {
-        if (mrc_hub_segment_size(&shapes[i], memory->nslots, error) == 0)
+        if (mrc_hub_segment_size(shapes[i], memory->nslots, error) == 0)
             return APR_EINVAL;
         for (j = 0; j < i; j++)
-            if (strcmp(shapes[i].key, shapes[j].key) == 0)
+            if (strcmp(shapes[i]->key, shapes[j]->key) == 0)
                 return mrc_status_set(error, APR_EINVAL, "two hubs have the key %.150s",
-                                      shapes[i].key);
+                                      shapes[i]->key);
     }
     return APR_SUCCESS;
 }
@@ -279,8 +278,8 @@ static int64_t remaining(apr_time_t start)
 }
 
 /* Removes the hubs that are in none of the N SHAPES. */
-static void remove_unwanted(struct mrc_memory *memory, const struct mrc_hub_shape *shapes, size_t n,
-                            apr_time_t start)
+static void remove_unwanted(struct mrc_memory *memory, const struct mrc_hub_shape *const *shapes,
+                            size_t n, apr_time_t start)
 {
     struct hub **place = &memory->first;
     struct hub *hub;
@@ -288,7 +287,7 @@ static void remove_unwanted(struct mrc_memory *memory, const struct mrc_hub_shap
     for (hub = memory->first; hub; hub = hub->next)
         hub->wanted = false;
     for (size_t i = 0; i < n; i++) {
-        hub = find_hub(memory, shapes[i].key);
+        hub = find_hub(memory, shapes[i]->key);
         if (hub)
             hub->wanted = true;
     }
@@ -318,7 +317,8 @@ static apr_status_t add_hub(struct mrc_memory *memory, const struct mrc_hub_shap
     return APR_SUCCESS;
 }
 
-/* Gives HUB the new SHAPE. It goes on as before if that fails; WARNING, if still empty, says so. */
+/* Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING, if still empty, gets the
+ * reason. */
 static void change_hub(struct mrc_memory *memory, struct hub *hub,
                        const struct mrc_hub_shape *shape, int64_t wait_us,
                        struct mrc_error *warning)
@@ -338,8 +338,9 @@ static void change_hub(struct mrc_memory *memory, struct hub *hub,
         mrc_error_set(warning, MRC_OK, "the hub %.80s %.140s", shape->key, reason.text);
 }
 
-apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes,
-                                  size_t n, struct mrc_error *error)
+apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
+                                  const struct mrc_hub_shape *const *shapes, size_t n,
+                                  struct mrc_error *error)
 {
     apr_status_t status = check_shapes(memory, shapes, n, error);
     struct mrc_error warning = {""};
@@ -347,17 +348,17 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hu
 
     if (status)
         return status;
-    remove_unwanted(memory, shapes, n, start); /* first: the others may need their room */
+    remove_unwanted(memory, shapes, n, start); /* first, because the others may need their room */
     for (size_t i = 0; i < n; i++) {
-        struct hub *hub = find_hub(memory, shapes[i].key);
+        struct hub *hub = find_hub(memory, shapes[i]->key);
         struct mrc_error reason = {""};
         apr_status_t one;
 
         if (hub) {
-            change_hub(memory, hub, &shapes[i], remaining(start), &warning);
+            change_hub(memory, hub, shapes[i], remaining(start), &warning);
             continue;
         }
-        one = add_hub(memory, &shapes[i], &reason);
+        one = add_hub(memory, shapes[i], &reason);
         if (one && !status)
             status = mrc_status_set(error, one, "%s", reason.text);
     }

@@ -10,7 +10,7 @@
  * locked, its server has crashed, and the next server to start removes the files.
  *
  * Everything here lives in the process pool and refers to nothing in the module's own code or
- * constants; its cleanups are those of APR. httpd unloads the module at a reload and loads it
+ * constants; its cleanups are those of APR. At a reload httpd unloads the module and loads it
  * again, perhaps at another address. The caller keeps the pointer (as user data of the process
  * pool).
  *
@@ -40,7 +40,7 @@ struct mrc_memory;
  * The exact bytes of memory that these hubs and the control segment take; creates nothing. 0: a
  * shape is impossible, ERROR has the reason.
  */
-uint64_t mrc_memory_size(const struct mrc_hub_shape *shapes, size_t n, unsigned nslots,
+uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
                          struct mrc_error *error);
 
 /* The bytes that RUNTIME_DIR has for the memory of a server, with what is there now, which a reload
@@ -62,12 +62,13 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
  * inherited. A publication that reaches one of them for a hub that has moved gets
  * MRC_STATUS_SUPERSEDED; children with subscribers are woken and find mrc_ring_is_superseded().
  *
- * Success with a text in ERROR is a warning to be logged: a hub goes on as before the reload,
+ * Success with a text in ERROR is a warning to be logged: a hub continues as before the reload,
  * because there is no room for the new segment, or its lock is held. Failure: a hub has no segment
  * (mrc_memory_hub() returns NULL for it), or a shape is impossible and nothing was done.
  */
-apr_status_t mrc_memory_reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes,
-                                  size_t n, struct mrc_error *error);
+apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
+                                  const struct mrc_hub_shape *const *shapes, size_t n,
+                                  struct mrc_error *error);
 
 /*
  * Replaces the documents by those of SPECS, for a new configuration. A document without a first

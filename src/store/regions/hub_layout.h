@@ -22,7 +22,7 @@
  *     total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64. An absent region has size 0. The word ring.state, which
- * the lock of the ring guards, tells whether the hub still uses this segment.
+ * the lock of the ring guards, says whether the hub still uses this segment.
  */
 #ifndef MRC_STORE_REGIONS_HUB_LAYOUT_H
 #define MRC_STORE_REGIONS_HUB_LAYOUT_H

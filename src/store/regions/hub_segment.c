@@ -47,8 +47,6 @@ static apr_status_t check_shape(const struct mrc_hub_shape *shape, unsigned nslo
     if (nslots == 0 || nslots > MRC_CONTROL_SLOTS_MAX)
         return mrc_status_set(error, APR_EINVAL, "%u child slots: 1 to %d are possible", nslots,
                               MRC_CONTROL_SLOTS_MAX);
-    if (shape->history_age_us < 0)
-        return mrc_status_set(error, APR_EINVAL, "the age of a history cannot be negative");
     if (shape->roster_subscribers > MRC_ROSTER_SUBSCRIBERS_MAX)
         return mrc_status_set(error, APR_EINVAL,
                               "active subscriptions of the hub %.100s: at most %" APR_UINT64_T_FMT
@@ -77,14 +75,14 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     if (status)
         return status;
     capacity =
-        mrc_ring_capacity_for(shape->ring_bytes, shape->history_count, shape->body_max_bytes);
+        mrc_ring_capacity_for(shape->ring_bytes, shape->history.count, shape->body_max_bytes);
     if (capacity == 0)
         return mrc_status_set(
             error, APR_EINVAL,
             "the ring of the hub %.100s is too large: at most 1 TB is possible, and "
             "1 GB for one update",
             shape->key);
-    buckets = mrc_ring_buckets_for(shape->ring_bytes, shape->history_count);
+    buckets = mrc_ring_buckets_for(shape->ring_bytes, shape->history.count);
     header.key_bytes = (uint32_t)strlen(shape->key);
     memcpy(header.key, shape->key, header.key_bytes);
     add_region(&header, MRC_HUB_REGION_RING, mrc_ring_region_bytes(capacity));
@@ -168,12 +166,11 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
                                    const struct mrc_hub_shape *shape, uint64_t capacity,
                                    uint64_t buckets, struct mrc_error *error)
 {
-    const struct mrc_ring_bounds bounds = mrc_hub_shape_bounds(shape);
     const struct mrc_hub_region *region = hub->geometry.region;
     apr_status_t status =
         mrc_ring_create(pool, at(&hub->segment, region[MRC_HUB_REGION_RING].offset), capacity,
-                        at(&hub->segment, region[MRC_HUB_REGION_INDEX].offset), buckets, &bounds,
-                        error, &hub->ring);
+                        at(&hub->segment, region[MRC_HUB_REGION_INDEX].offset), buckets,
+                        &shape->history, error, &hub->ring);
 
     if (!status)
         status = create_staging(pool, hub, error);
@@ -425,7 +422,7 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
                                   memory_order_relaxed);
 }
 
-/* For any thread; the rows change while they are read one by one. */
+/* Any thread may call this; the rows change while they are read one by one. */
 static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
 {
     int64_t sum = 0;
@@ -442,8 +439,8 @@ static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
 /*
  * Every caller adds first and then reads the sum (both seq_cst). The last of simultaneous callers
  * sees all others, so they cannot all take the last place. A caller that sees too many subtracts
- * again and reads once more: the last one to subtract sees only those that stay, so somebody gets
- * the place.
+ * again and reads once more. The last one to subtract sees only those that stay, so one of them
+ * gets the place.
  */
 bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                 uint64_t max)

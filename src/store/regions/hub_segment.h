@@ -3,7 +3,7 @@
  *
  * A publisher appends first and then wakes the children. interests.h explains why no child that is
  * just getting its first subscriber misses a wake-up. A publisher may die between the two steps:
- * the record is in the ring, and nobody was woken. Therefore the process that folds a dead child
+ * the record is in the ring, but no child was woken. Therefore the process that folds a dead child
  * calls mrc_hub_segment_wake() for every hub afterwards.
  */
 #ifndef MRC_STORE_REGIONS_HUB_SEGMENT_H
@@ -27,28 +27,14 @@ struct mrc_staging;
 
 /* The size of a hub's regions. Start from {0}: a field that is 0 is a part that the hub lacks. */
 struct mrc_hub_shape {
-    const char *key;        /* identity across reloads; 1 to MRC_HUB_KEY_MAX bytes */
-    uint64_t history_count; /* 0: no bound */
-    uint64_t history_bytes; /* 0: no bound but the ring */
-    int64_t history_age_us; /* 0: no bound */
-    bool history_off;
+    const char *key; /* identity across reloads; 1 to MRC_HUB_KEY_MAX bytes */
+    struct mrc_ring_bounds history;
     uint64_t ring_bytes;     /* payload that the ring must hold, without the records' overhead */
     uint64_t body_max_bytes; /* the largest sum of a record's id and payload */
     uint32_t staging_bytes;  /* size of the staging area; 0: absent */
     uint64_t roster_subscribers; /* capacity of the roster; 0: absent */
     uint64_t census_streams;     /* capacity of the census; 0: absent */
 };
-
-/* The bounds of the history of such a hub. */
-static inline struct mrc_ring_bounds mrc_hub_shape_bounds(const struct mrc_hub_shape *shape)
-{
-    return (struct mrc_ring_bounds){
-        .count = shape->history_count,
-        .bytes = shape->history_bytes,
-        .age_us = (uint64_t)shape->history_age_us,
-        .off = shape->history_off,
-    };
-}
 
 /* The exact size of the segment; 0 if the shape is impossible, with the reason in ERROR. Creates
  * nothing. */

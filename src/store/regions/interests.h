@@ -1,11 +1,11 @@
 /*
- * The interests of a hub's children: which child is woken for which records, so that a record costs
+ * The interests of a hub's children: which child is woken for which records, so a record costs
  * nothing in a child without a subscriber for it. In shared memory, without a lock.
  *
  * A record has tags (hashes of its topics). A child has a set of tags that its subscribers wait
- * for, and a count of broad subscribers, whose wishes are not a list of tags: a child that has one
+ * for, and a count of broad subscribers, which no list of tags can describe: a child that has one
  * is woken for every record. The set belongs to a child and not to one of its dispatchers, because
- * a child has only one descriptor to be woken by, and normally one dispatcher.
+ * a child has only one descriptor for wake-ups, and normally one dispatcher.
  *
  * No wake-up is lost between a publisher and a child that gets a new subscriber:
  *
@@ -29,8 +29,8 @@
  * bit, and subscribers of very many topics: a publication then costs what it would cost without the
  * sets.
  *
- * A child that is not woken does not read. It must neither be overtaken by the ring nor find a
- * large backlog when it is woken at last. Therefore it is woken for any record once
+ * A child that is not woken does not read. The ring must not overtake it, and it must not find a
+ * large backlog at its next wake-up. Therefore it is woken for any record once
  * MRC_INTERESTS_UNREAD_MAX records, or 1/MRC_INTERESTS_RING_PART of the ring, were appended since
  * its last wake-up. At each wake-up it reads to the end, so a publisher need not know its position.
  */

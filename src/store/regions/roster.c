@@ -10,7 +10,7 @@
 #define HEAD_BYTES ((MRC_ROSTER_CELL_WORDS - MRC_ROSTER_HEAD_WORDS) * 8)
 #define PART_BYTES ((MRC_ROSTER_CELL_WORDS - MRC_ROSTER_PART_WORDS) * 8)
 
-/* A reader tries this often to copy an entry that changes meanwhile. */
+/* A reader tries at most this often to copy an entry that changes in the meantime. */
 #define READ_TRIES 16
 
 /* The end of a chain. */
@@ -307,7 +307,7 @@ static apr_status_t make_room(struct mrc_roster_entry *entry, size_t len)
     return APR_SUCCESS;
 }
 
-/* Copies an entry that may change meanwhile. APR_EGENERAL: it did. */
+/* Copies an entry that may change in the meantime. APR_EGENERAL: it has changed. */
 static apr_status_t copy_entry(const struct mrc_roster *roster, uint32_t head,
                                struct mrc_roster_entry *entry)
 {

@@ -1,5 +1,5 @@
 /*
- * Staging: publishers of all children have their updates committed together.
+ * Staging: collects the updates of publishers in all children, so one commit stores many of them.
  *
  * A publisher claims a slot, stages its update and tries the publish lock. If it gets the lock, it
  * is the leader: it takes all staged updates, commits them in one transaction, appends them to the
@@ -7,9 +7,9 @@
  * until it is nudged to lead itself.
  *
  * No update is forgotten: a publisher stages (seq_cst) before it tries the lock, and a leader
- * releases the lock before it searches for a publisher to nudge. So a publisher that failed to get
- * the lock is seen by the leader that had it. A publisher also wakes by itself from time to time,
- * in case the leader has died.
+ * releases the lock before it searches for a publisher to nudge. So if a publisher fails to get the
+ * lock, the leader that has it sees the publisher's update. A publisher also wakes by itself from
+ * time to time, in case the leader has died.
  *
  * The order of locks: the publish lock, then the transaction of the history. Staging takes no lock.
  */
@@ -88,7 +88,8 @@ struct mrc_staged {
  */
 int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record);
 
-/* Whether the update in SLOT is decided. If so, returns its status and frees the slot. */
+/* Whether the result of the update in SLOT is known. If so, returns its status and frees the slot.
+ */
 bool mrc_staging_poll(struct mrc_staging *staging, int slot, apr_status_t *ret_status);
 
 /* Sleeps until the state of SLOT changes, or for WAIT_US. */
@@ -102,7 +103,7 @@ void mrc_staging_answer_nudge(struct mrc_staging *staging, int slot);
 bool mrc_staging_withdraw(struct mrc_staging *staging, int slot);
 
 /* The publisher gives up although a leader has taken its update, and never learns the result.
- * False: the update is decided. */
+ * False: the result is known already. */
 bool mrc_staging_abandon(struct mrc_staging *staging, int slot);
 
 /* ---- The leader, under the publish lock -------------------------------------------------------*/
@@ -118,7 +119,7 @@ void mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *up
 
 /*
  * Decides the updates that a dead leader had taken: those with a number up to LAST, the newest of
- * the history, are committed, and their publishers are told so. The others are staged again.
+ * the history, are committed, and it reports that to their publishers. The others are staged again.
  */
 void mrc_staging_recover(struct mrc_staging *staging, uint64_t last);
 

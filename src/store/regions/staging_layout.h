@@ -1,6 +1,6 @@
 /*
  * The bytes of the staging area of a hub with a durable history: publishers of all children put
- * their updates here, to have them committed together.
+ * their updates here, and one of them commits all of them together.
  *
  *     +--------------------------------+--------+------+--------+------+-- - -
  *     | struct mrc_staging_header (256)| slot 0 | data | slot 1 | data |
@@ -25,10 +25,9 @@
  * A NUDGED slot can also be taken, and a STAGED one withdrawn.
  *
  * The leader is the process that holds the publish lock. Both it and the publisher may change
- * STAGED, NUDGED and TAKEN, so every such change is a compare-and-swap. FILLING and DONE are
- * changed only by the publisher or, after the death of its child, by the process that folds the
- * child. The same word has the owner of the slot, so that a slot is freed only for the child that
- * has claimed it.
+ * STAGED, NUDGED and TAKEN, so every such change is a compare-and-swap. Only the publisher changes
+ * FILLING and DONE or, after the death of its child, the process that folds the child. The same
+ * word has the owner of the slot, so a slot is freed only for the child that has claimed it.
  */
 #ifndef MRC_STORE_REGIONS_STAGING_LAYOUT_H
 #define MRC_STORE_REGIONS_STAGING_LAYOUT_H

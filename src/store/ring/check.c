@@ -6,7 +6,7 @@
 #include "store/ring/codec.h"
 #include "store/ring/ring.h"
 
-/* At most this many findings are reported in words; the rest is only counted. */
+/* At most this many contradictions are described; the others are only counted. */
 #define SAY_MAX 50
 
 struct check {

@@ -6,7 +6,7 @@
 
 /* ---- Writing ----------------------------------------------------------------------------------*/
 
-/* A place in the data that moves on from word to word. */
+/* A cursor in the data that moves from word to word. */
 struct cursor {
     _Atomic uint64_t *words;
     uint64_t i;

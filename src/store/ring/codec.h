@@ -1,8 +1,8 @@
 /*
- * How one record lies in the words of a ring (layout.h): its size, writing it, reading it.
+ * Writes one record to the words of a ring (layout.h), and reads it.
  *
- * Reading takes no lock, and the writer may overwrite a record at any time: data that was copied is
- * valid only if mrc_ring_codec_is_overrun() is false afterwards.
+ * Reading takes no lock, and the writer may overwrite a record at any time: copied data is valid
+ * only if mrc_ring_codec_is_overrun() is false afterwards.
  */
 #ifndef MRC_STORE_RING_CODEC_H
 #define MRC_STORE_RING_CODEC_H
@@ -36,7 +36,8 @@ static inline uint64_t mrc_ring_codec_bytes(uint64_t id_bytes, uint64_t payload_
            mrc_ring_codec_round_up(payload_bytes);
 }
 
-/* The last word of the record that ends at END, and what it must be for a record of TOTAL_BYTES. */
+/* The last word of the record that ends at END, and the value that it must have for a record of
+ * TOTAL_BYTES. */
 static inline uint64_t mrc_ring_codec_footer(const struct mrc_ring *ring, uint64_t end)
 {
     return atomic_load_explicit(&ring->words[(end - 8) % ring->capacity / 8], memory_order_acquire);
@@ -47,14 +48,14 @@ static inline uint64_t mrc_ring_codec_footer_of(uint64_t total_bytes)
     return (uint64_t)MRC_RING_FOOTER_MARK << 32 | total_bytes;
 }
 
-/* Whether the tail has passed POS, so that data copied from there is worthless. */
+/* Whether the tail has passed POS, so data that was copied from there is invalid. */
 static inline bool mrc_ring_codec_is_overrun(const struct mrc_ring *ring, uint64_t pos)
 {
     return pos < atomic_load_explicit(&ring->header->tail, memory_order_acquire);
 }
 
-/* Writes RECORD, which takes TOTAL_BYTES, to the words from POS on. Under the lock; nobody reads
- * these words before the head moves behind them. */
+/* Writes RECORD, which takes TOTAL_BYTES, to the words from POS on. Under the lock; no reader uses
+ * these words before the head has moved behind them. */
 void mrc_ring_codec_write(struct mrc_ring *ring, uint64_t pos, const struct mrc_record *record,
                           uint64_t total_bytes, uint64_t chain, uint64_t id_hash);
 

@@ -19,10 +19,13 @@
  *     word  0   seq                   1, 2, 3, … in order of publication
  *           1   time_us               the time of day when it was published
  *           2   total_bytes     (low 32) | id_bytes     (high 32)
- *           3   payload_bytes   (low 32) | stored_bytes (high 32)   its size for the history's
- * bound 4   chain                 position + 1 of the previous record in its bucket; 0: none 5
- * id_hash               keyed hash of the id 6…  the id, then the payload, each padded with zeros
- * to whole words last   total_bytes     (low 32) | MRC_RING_FOOTER_MARK (high 32)
+ *           3   payload_bytes   (low 32) | stored_bytes (high 32)
+ *           4   chain                 position + 1 of the previous record in its bucket; 0: none
+ *           5   id_hash               keyed hash of the id
+ *           6…  the id, then the payload, each padded with zeros to whole words
+ *        last   total_bytes     (low 32) | MRC_RING_FOOTER_MARK (high 32)
+ *
+ * stored_bytes is the size of the record for the bound of the history.
  *
  * The last word, the footer, leads from the head back to the newest record.
  *
@@ -38,11 +41,11 @@
  *   3. head: now readers see the record, and they saw no step before,
  *   4. its bucket,
  *   5. last_seq, and the history window.
- * If a writer dies, the next one learns it from the lock and repeats steps 4 and 5. It derives them
- * from head, history and the newest record.
+ * If a writer dies, the lock reports that to the next writer, which repeats steps 4 and 5. It
+ * derives them from head, history and the newest record.
  *
  * Reading, without a lock: load head, copy words, load tail. If the tail has passed the record, the
- * copy is worthless. This is safe because words are stored with release order after the tail, and
+ * copy is invalid. This is safe because words are stored with release order after the tail, and
  * loaded with acquire order before it: a reader that saw one word of a later record also sees the
  * later tail.
  */
@@ -81,7 +84,7 @@ struct mrc_ring_header {
 
     /* Moving words. Written under the lock by the writer; read by everybody without it. */
     _Atomic uint64_t head;     /* seq_cst: part of the wake-up argument of regions/interests.h */
-    _Atomic uint64_t tail;     /* stored before the words that it gives up, loaded after them */
+    _Atomic uint64_t tail;     /* stored before words that it passes, loaded after them */
     _Atomic uint64_t history;  /* first position that replay reaches: a record's, or head */
     _Atomic uint64_t last_seq; /* of the newest record ever; 0: none */
     _Atomic uint64_t state;    /* MRC_RING_OPEN until the parent moves the hub to another ring */

@@ -4,9 +4,9 @@
 #include "store/ring/window.h"
 
 /*
- * A writer has died with the lock. Everything that it did before it moved the head is invisible.
- * The steps after that may be missing, so they are done again: the counts, the bucket of the newest
- * record, last_seq, the bounds.
+ * Repairs the ring after a writer has died with the lock. No reader sees the steps of that writer
+ * before it moved the head. The steps after that may be missing, so they are repeated: the counts,
+ * the bucket of the newest record, last_seq, the bounds.
  */
 static void recover(struct mrc_ring *ring, int64_t now_us)
 {

@@ -1,6 +1,6 @@
 /*
- * The lock of a ring: one writer at a time. Acquiring it also repairs what a writer left that died
- * with the lock.
+ * The lock of a ring: one writer at a time. If a writer has died while it held the lock, acquiring
+ * the lock also repairs the ring.
  */
 #ifndef MRC_STORE_RING_LOCK_H
 #define MRC_STORE_RING_LOCK_H

@@ -156,7 +156,7 @@ uint64_t mrc_ring_oldest(struct mrc_ring *ring, int64_t now_us)
         struct mrc_ring_meta meta;
         apr_status_t status = mrc_ring_codec_load(ring, pos, head, &meta);
 
-        if (status == MRC_STATUS_OVERRUN) { /* then the history begins later than it did */
+        if (status == MRC_STATUS_OVERRUN) { /* then the history begins later now */
             pos = atomic_load_explicit(&ring->header->history, memory_order_acquire);
             head = mrc_ring_head(ring);
             continue;

@@ -1,5 +1,6 @@
 /*
- * The ring: the only way from publishers to subscribers, and the history of a hub in memory.
+ * The ring: passes the records of all publishers to all subscribers, and is the history of a hub in
+ * memory.
  *
  * Any number of processes and threads append and read at the same time. Appending takes the lock of
  * the ring, reading takes none. The meaning of a payload is up to the caller.
@@ -63,8 +64,8 @@ struct mrc_ring_stats {
 /* ---- Making a ring: called by hub_segment.c ---------------------------------------------------*/
 
 /*
- * The capacity, in bytes, of a ring that holds at most COUNT records with PAYLOAD_BYTES in all, and
- * a new record of LARGEST_BYTES beside them. COUNT 0: unknown, then each record counts as
+ * The capacity, in bytes, of a ring that holds at most COUNT records with PAYLOAD_BYTES in total,
+ * and a new record of LARGEST_BYTES beside them. COUNT 0: unknown; then each record counts as
  * MRC_RING_SMALL_RECORD_BYTES. Returns 0 if the ring or the record would be too large
  * (MRC_RING_CAPACITY_MAX, MRC_RING_RECORD_MAX).
  */
@@ -119,8 +120,8 @@ apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *
 uint64_t mrc_ring_largest(const struct mrc_ring *ring);
 
 /*
- * A number made from BYTES and OF (OF separates the BYTES of one owner from those of another): the
- * same in all processes while the ring lasts, and unpredictable for everybody else.
+ * A number made from BYTES and OF (OF separates the BYTES of one owner from those of another). It
+ * is the same in all processes while the ring exists, and nobody else can predict it.
  */
 uint64_t mrc_ring_secret_number(const struct mrc_ring *ring, const uint64_t of[2],
                                 struct mrc_bytes bytes);
@@ -131,20 +132,20 @@ apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bo
 
 /*
  * Moves the history of FROM to the empty ring TO, with ids, numbers and times, and supersedes FROM.
- * If TO is smaller, the newest records move. All of it is one critical section, so no publication
- * falls in between. APR_TIMEUP: FROM goes on as before; the caller throws TO away.
+ * If TO is smaller, the newest records move. This is one critical section, so no publication can
+ * get lost in between. APR_TIMEUP: FROM is unchanged; the caller discards TO.
  */
 apr_status_t mrc_ring_move(struct mrc_ring *from, struct mrc_ring *to, int64_t now_us,
                            int64_t wait_us);
 
-/* Ends RING without a successor. If the lock does not come within WAIT_US, the ring ends anyway;
- * one append that holds the lock may then still succeed. */
+/* Ends RING without a successor, even if the lock is not available within WAIT_US; one append that
+ * holds the lock may then still succeed. */
 void mrc_ring_supersede(struct mrc_ring *ring, int64_t wait_us);
 
 /*
  * Whether the hub has moved to another ring, or is gone: nothing will be appended here again. A
- * reader asks this first, reads until APR_EOF, and then ends its streams. Their clients reconnect
- * to a child that has the new segment, and resume by their last id.
+ * reader checks this first, reads until APR_EOF, and then ends its streams. Their clients reconnect
+ * to a child that has the new segment, and resume with their last event id.
  */
 bool mrc_ring_is_superseded(const struct mrc_ring *ring);
 
@@ -175,21 +176,22 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
 apr_status_t mrc_ring_read(const struct mrc_ring *ring, uint64_t *pos,
                            struct mrc_ring_record *record);
 
-/* The newest record, whatever the bounds of the history: new subscribers are told its id.
- * APR_NOTFOUND: nothing was published yet. */
+/* The newest record, whatever the bounds of the history; new subscribers get its id. APR_NOTFOUND:
+ * nothing was published yet. */
 apr_status_t mrc_ring_newest(const struct mrc_ring *ring, struct mrc_ring_record *record);
 
 /* Frees the buffer; RECORD is {0} again. Accepts NULL. */
 void mrc_ring_record_free(struct mrc_ring_record *record);
 
-/* Each number is right by itself. Together they fit only while nobody writes. */
+/* Each number is correct. They are consistent with each other only while there is no writer. */
 void mrc_ring_stats(const struct mrc_ring *ring, struct mrc_ring_stats *ret_stats);
 void mrc_ring_get_bounds(const struct mrc_ring *ring, struct mrc_ring_bounds *ret_bounds);
 
 /*
  * Walks from tail to head and looks for contradictions: sizes, footers, numbers, chains, buckets,
- * the counts of the history. For tools and tests. Calls SAY with each contradiction in words and
- * returns how many there are. While others write to the ring, some of them may be transient.
+ * the counts of the history. For tools and tests. Calls SAY with a description of each
+ * contradiction and returns their number. While there are writers, some contradictions may be
+ * transient.
  */
 typedef void mrc_ring_say_fn(void *ctx, const char *text);
 uint64_t mrc_ring_check(const struct mrc_ring *ring, mrc_ring_say_fn *say, void *ctx);

@@ -105,7 +105,7 @@ apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bo
 
 /*
  * Copies the records of FROM between POS and HEAD. Leaves out a record that cannot fit into TO. A
- * contradiction ends the copy without an error, since nothing behind it can be read.
+ * contradiction ends the copy without an error, because no record after it can be read.
  */
 static apr_status_t copy_records(const struct mrc_ring *from, uint64_t pos, uint64_t head,
                                  struct mrc_ring *to)
@@ -146,7 +146,7 @@ apr_status_t mrc_ring_move(struct mrc_ring *from, struct mrc_ring *to, int64_t n
     head = mrc_ring_held(&from->header->head);
     history = mrc_ring_held(&from->header->history);
     empty = history == head;
-    /* The newest record moves even if the history is empty: new subscribers are told its id. */
+    /* The newest record moves even if the history is empty, because new subscribers get its id. */
     if (empty && mrc_ring_newest(from, &newest) == APR_SUCCESS)
         history = newest.pos;
     mrc_ring_record_free(&newest);

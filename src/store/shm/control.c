@@ -196,7 +196,7 @@ unsigned mrc_control_mark_dead(struct mrc_control *control, pid_t pid)
         bool lived = word_state(word) == MRC_CONTROL_LIVE && word_pid(word) == pid;
         bool reaped = word_state(word) == MRC_CONTROL_REAPING && word_reaper(word) == pid;
 
-        /* PID has ended, so nobody else changes this word now. */
+        /* PID has ended, so no other process changes this word now. */
         if ((lived || reaped) &&
             atomic_compare_exchange_strong(&control->slots[slot].word, &word,
                                            word_of(MRC_CONTROL_DEAD, word_pid(word), 0)))

@@ -50,7 +50,8 @@ void mrc_notify_wake(const struct mrc_notify *notify, unsigned slot)
 
     if (slot >= notify->nslots)
         return;
-    /* EAGAIN: the counter has its largest value. The descriptor is readable, so all is well. */
+    /* EAGAIN: the counter has its largest value. The descriptor is readable, so this is no error.
+     */
     do {
         put = write(notify->fd[slot], &one, sizeof(one));
     } while (put < 0 && errno == EINTR);

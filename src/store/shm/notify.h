@@ -2,7 +2,7 @@
  * Waking other processes: one eventfd for each child slot.
  *
  * The parent creates them before it forks, so every child of every generation has all of them under
- * the same numbers. Wake-ups that nobody has taken yet coalesce in the counter of the eventfd, and
+ * the same numbers. Wake-ups that were not taken yet add up in the counter of the eventfd, and
  * one read takes all of them. A socket pair would need two descriptors for each slot and a longer
  * read for every wake-up (tests/bench/bench_notify.c).
  */

@@ -45,8 +45,8 @@ static bool has_room(int fd, uint64_t size)
 }
 
 /*
- * Allocates SIZE bytes for real. Returns 0 or an errno. Checks the limit on file sizes first,
- * because a write beyond it is a signal that kills, not an error.
+ * Allocates SIZE bytes on the file system. Returns 0 or an errno. Checks the limit on file sizes
+ * first, because a write beyond it raises a signal that ends the process.
  */
 static int allocate(int fd, uint64_t size)
 {
@@ -159,7 +159,7 @@ apr_status_t mrc_segment_open(apr_pool_t *pool, const char *path, struct mrc_err
     apr_finfo_t info;
     apr_status_t status;
 
-    /* Not blocking: a pipe must not hold us up. */
+    /* Opening a pipe must not block. */
     status = apr_file_open(&segment.file, path, APR_FOPEN_READ | APR_FOPEN_NONBLOCK,
                            APR_FPROT_OS_DEFAULT, pool);
     if (!status)

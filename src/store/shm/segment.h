@@ -53,7 +53,7 @@ apr_status_t mrc_segment_open(apr_pool_t *pool, const char *path, struct mrc_err
  * file. -1: closed. */
 int mrc_segment_fd(const struct mrc_segment *segment);
 
-/* Closes the descriptor and keeps the mapping; for a segment whose file nobody locks. */
+/* Closes the descriptor and keeps the mapping; for a segment whose file no process locks. */
 void mrc_segment_close_fd(struct mrc_segment *segment);
 
 /* Unmaps and closes, in this process only. Accepts NULL, a closed and a zeroed segment. */

@@ -63,28 +63,27 @@ SIZING = {
 LOG_LINE = re.compile(r"^\[(?P<time>[^]]*)\] \[(?P<module>[^:\]]*):(?P<level>[a-z0-9]+)\] \[pid (?P<pid>\d+)")
 BAD_LEVELS = ("emerg", "alert", "crit", "error", "warn")
 READY = "resuming normal operations"
-# What the event MPM says of a connection that a worker was done with while its child was ended at once
-# (SIGTERM, SIGHUP): the child's pollset is closed before its workers are. Only then is it no problem.
+# The event MPM logs this about a connection that a worker has finished while its child is ended at once
+# (SIGTERM, SIGHUP): the child's pollset is closed before its workers end. At another time it is a problem.
 HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH(0309[0-9]|03465|10503): process_\w+: apr_pollset_add failure")
 HARD_STOP_SECONDS = 20
-# What the MPMs say where processes get little of the processor, and what they do of it does no harm: they
-# wait longer for a child than three seconds (one that stays is killed after nine: AH00046), and after a
-# reload the children that still end take the place of new ones.
+# The MPMs log this when processes get little processor time, and it does no harm: they wait longer than three
+# seconds for a child (one that stays is killed after nine: AH00046), and after a reload the children that still
+# end take the place of new ones.
 SLOW_END = re.compile(r"AH00045: child process \d+ still did not exit, sending a SIGTERM")
 SLOW_RELOAD = re.compile(r"AH(03490|00288): scoreboard is full")
 SLOW_RELOAD_SECONDS = 60
-# Once a second the MPMs look how many threads are busy just then, and say it where few are left: with the
-# few threads of the tests, one that a request has for a moment may do. Who holds them for longer holds up
-# the clients of the test.
+# Once a second the MPMs count the busy threads, and log it when few are left. The tests have few threads, so one
+# that a request has for a moment may be enough. A module that keeps threads busy fails the clients of the test.
 BUSY = re.compile(r"AH(00484|10159|00286|00287|00161): server (reached MaxRequestWorkers|is within MinSpareThreads)")
-# Warnings about the machine. They say nothing about the server, which works in spite of them:
-MACHINE = re.compile(r"^\[[^]]*\] \[[a-z0-9_]*:warn\] .*(?:" + "|".join((
-    # libssl3 is older than the one that Debian built mod_ssl with; both have the same ABI.
-    r"AH01882: Init: this version of mod_ssl was compiled against a newer library ",
-    # The same of mod_security2: any difference of the version's text, in either direction.
-    r"ModSecurity: Loaded (APR|PCRE) do not match with compiled!",
-    # The kernel, or the sandbox in its place, lacks this socket option: a connection is then accepted earlier.
-    r"AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
+# Warnings about the machine, in spite of which the server works:
+MACHINE = re.compile(r"^\[[^]]*\] (?:" + "|".join((
+    # libssl3 is older than the one that Debian built mod_ssl with. Both have the same ABI.
+    r"\[ssl:warn\] .*AH01882: Init: this version of mod_ssl was compiled against a newer library ",
+    # The same of mod_security2, for any difference between the texts of the versions, older or newer.
+    r"\[(?:security2)?:warn\] .*ModSecurity: Loaded (?:APR|PCRE) do not match with compiled!",
+    # The kernel, or a sandbox in its place, lacks this socket option, so httpd accepts a connection earlier.
+    r"\[core:warn\] .*AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
 )) + ")")
 CRASH = re.compile(r"AH0005[012]: |exit signal|Sanitizer|runtime error: ")
 FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
@@ -262,6 +261,8 @@ class Httpd:
         self.log_level = "info mercure:debug"
         self.module = find_module()  # None: a server without mod_mercure
         self.env = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LANG": "C.UTF-8"}
+        if "TZ" in os.environ:
+            self.env["TZ"] = os.environ["TZ"]  # the times of the log are compared with this process's
         self.proc = None
         self.sessions = []  # every process started here, and its children, is in one of these
         self._expected = []  # [compiled, required, seen]

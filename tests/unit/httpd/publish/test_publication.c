@@ -8,7 +8,7 @@
 
 #define RING ((uint64_t)64 * 1024)
 
-static const struct mrc_hub_policy policy = {.dispatch_timeout_us = 1000000};
+static const struct mrc_hub_spec spec = {.limits.dispatch_timeout_us = 1000000};
 static const char *const hub_paths[] = {"/.well-known/mercure", "/other/hub"};
 
 static struct mrc_token *token; /* grants publish on a, b, and all below the hub */
@@ -119,7 +119,7 @@ END_TEST
 
 START_TEST(update_without_an_id_gets_a_new_one)
 {
-    struct hub_place place = hub_place_open(RING, &policy);
+    struct hub_place place = hub_place_open(RING, &spec);
     struct mrc_bytes topics[] = {mrc_bytes_of("a")};
     struct mrc_publication first = publication_to(topics, 1), second = publication_to(topics, 1);
 
@@ -134,7 +134,7 @@ END_TEST
 
 START_TEST(update_keeps_the_id_of_its_publisher)
 {
-    struct hub_place place = hub_place_open(RING, &policy);
+    struct hub_place place = hub_place_open(RING, &spec);
     struct mrc_bytes topics[] = {mrc_bytes_of("a")};
     struct mrc_publication publication = publication_to(topics, 1);
 
@@ -147,7 +147,7 @@ END_TEST
 
 START_TEST(stored_update_is_the_newest_of_the_hub)
 {
-    struct hub_place place = hub_place_open(RING, &policy);
+    struct hub_place place = hub_place_open(RING, &spec);
     struct mrc_bytes topics[] = {mrc_bytes_of("a")};
     struct mrc_publication publication = publication_to(topics, 1);
     char *newest = NULL;

@@ -26,21 +26,26 @@
 static const char *dir;
 static struct mrc_memory *memory;
 
-static const struct mrc_child_hub hubs[] = {
-    {.key = "unknown", .policy = {.dispatch_timeout_us = 1000000}},
-    {.key = "a", .policy = {.dispatch_timeout_us = 1000000, .subscribers_max = 3}},
-    {.key = "b", .policy = {.dispatch_timeout_us = 2000000}},
+static const struct mrc_hub_spec unknown = {
+    .shape = {.key = "unknown"},
+    .limits = {.dispatch_timeout_us = 1000000},
 };
+static const struct mrc_hub_spec a = {
+    .shape = {.key = "a", .ring_bytes = 10000, .body_max_bytes = 1000},
+    .limits = {.dispatch_timeout_us = 1000000, .subscribers_max = 3},
+};
+static const struct mrc_hub_spec b = {
+    .shape = {.key = "b", .ring_bytes = 10000, .body_max_bytes = 1000},
+    .limits = {.dispatch_timeout_us = 2000000},
+};
+static const struct mrc_hub_spec *const hubs[] = {&unknown, &a, &b};
 
 #define A 1 /* their indexes among the hubs of the child */
 #define B 2
 
 static void setup(void)
 {
-    const struct mrc_hub_shape shapes[] = {
-        {.key = "a", .ring_bytes = 10000, .body_max_bytes = 1000},
-        {.key = "b", .ring_bytes = 10000, .body_max_bytes = 1000},
-    };
+    const struct mrc_hub_shape *const shapes[] = {&a.shape, &b.shape};
     struct mrc_error error = {""};
 
     dir = store_dir();
@@ -83,7 +88,7 @@ static enum mrc_control_state state_of(unsigned slot)
 
 static struct mrc_hub_segment *segment_of(size_t i)
 {
-    return mrc_memory_hub(memory, hubs[i].key);
+    return mrc_memory_hub(memory, hubs[i]->shape.key);
 }
 
 #define wait_until(condition)                                                                      \
@@ -150,7 +155,7 @@ START_TEST(a_child_has_a_slot_and_its_hubs)
     ck_assert_ptr_null(mrc_child_hub(process, 0)); /* it has no shared memory */
     ck_assert_ptr_null(mrc_child_hub(process, 3));
     ck_assert_uint_eq(mrc_hub_get_index(mrc_child_hub(process, A)), A);
-    ck_assert_int_eq(mrc_hub_get_policy(mrc_child_hub(process, B))->dispatch_timeout_us, 2000000);
+    ck_assert_int_eq(mrc_hub_get_limits(mrc_child_hub(process, B))->dispatch_timeout_us, 2000000);
     ck_assert_ptr_nonnull(mrc_child_dispatcher(process));
     mrc_child_stop(process);
     ck_assert_int_eq(state_of(0), MRC_CONTROL_FREE);

@@ -14,22 +14,22 @@
 #define DEADLINE_MS (60 * 1000) /* far more than is needed: only a broken build waits that long */
 #define TEXT_BYTES  40
 
-static const struct mrc_hub_policy policy; /* without limits */
+static const struct mrc_hub_spec spec; /* without limits */
 static struct hub_place place;
 static struct mrc_hub *elsewhere; /* the same hub in another child, which publishes */
 
-static void open_elsewhere(const struct mrc_hub_policy *its_policy)
+static void open_elsewhere(const struct mrc_hub_spec *its_spec)
 {
     struct mrc_error error = {""};
 
-    elsewhere = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, its_policy, &error);
+    elsewhere = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, its_spec, &error);
     ck_assert_msg(elsewhere != NULL, "%s", error.text);
 }
 
 static void start(void)
 {
-    place = hub_place_open(RING, &policy);
-    open_elsewhere(&policy);
+    place = hub_place_open(RING, &spec);
+    open_elsewhere(&spec);
 }
 
 static void finish(void)
@@ -313,7 +313,7 @@ END_TEST
 START_TEST(a_commit_wakes_for_all_of_its_records)
 {
     char template[] = "/tmp/mrc-interests-XXXXXX";
-    const struct mrc_hub_policy durable = {
+    const struct mrc_hub_spec durable = {
         .history_dir = mkdtemp(template),
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };

@@ -7,7 +7,7 @@
 
 #define RING ((uint64_t)64 * 1024)
 
-static const struct mrc_hub_policy policy = {.dispatch_timeout_us = 1000000};
+static const struct mrc_hub_spec spec = {.limits.dispatch_timeout_us = 1000000};
 
 START_TEST(each_time_has_its_bucket)
 {
@@ -27,7 +27,7 @@ END_TEST
 
 START_TEST(dispatch_times_add_up)
 {
-    struct hub_place place = hub_place_open(RING, &policy);
+    struct hub_place place = hub_place_open(RING, &spec);
 
     mrc_numbers_count_time(mrc_hub_numbers(place.hub), 100, 1);
     mrc_numbers_count_time(mrc_hub_numbers(place.hub), 300, 2);
@@ -43,7 +43,7 @@ END_TEST
 /* Times of the same bucket are counted together. */
 START_TEST(times_are_gathered)
 {
-    struct hub_place place = hub_place_open(RING, &policy);
+    struct hub_place place = hub_place_open(RING, &spec);
     struct mrc_numbers_times times = {.count = 0};
 
     mrc_numbers_count_times(mrc_hub_numbers(place.hub), &times); /* none */
@@ -65,7 +65,7 @@ END_TEST
 
 START_TEST(replayed_updates_have_no_dispatch_time)
 {
-    struct hub_place place = hub_place_open(RING, &policy);
+    struct hub_place place = hub_place_open(RING, &spec);
     struct mrc_subscriber *subscriber;
     struct mrc_buf out;
     uint64_t sum = 0;
@@ -90,7 +90,7 @@ END_TEST
 
 START_TEST(the_lag_is_what_a_child_has_not_read)
 {
-    struct hub_place place = hub_place_open(RING, &policy);
+    struct hub_place place = hub_place_open(RING, &spec);
     struct mrc_subscriber *subscriber;
 
     ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);

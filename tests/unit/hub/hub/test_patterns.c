@@ -9,20 +9,20 @@
 
 #define BASE "https://example.com/hub"
 
-static struct mrc_hub_policy policy;
+static struct mrc_hub_spec spec;
 static struct hub_place place;
 static struct mrc_hub *other; /* the same hub in another child */
 
 static void setup(void)
 {
-    policy = (struct mrc_hub_policy){.patterns_max = 3};
+    spec = (struct mrc_hub_spec){.limits.patterns_max = 3};
 }
 
-/* Opens the hub, with POLICY as it is now. */
+/* Opens the hub, with SPEC as it is now. */
 static void start(void)
 {
-    place = hub_place_open(65536, &policy);
-    other = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, &policy, NULL);
+    place = hub_place_open(65536, &spec);
+    other = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, &spec, NULL);
 }
 
 static void finish(void)
@@ -182,8 +182,8 @@ START_TEST(the_bytes_are_limited)
 {
     struct mrc_matcher *small, *large = NULL, *more = NULL;
 
-    policy.patterns_max = 0;
-    policy.pattern_bytes_max = size_of("/:x") + size_of("/([a-z]+)/:x") - (size_t)_i;
+    spec.limits.patterns_max = 0;
+    spec.limits.pattern_bytes_max = size_of("/:x") + size_of("/([a-z]+)/:x") - (size_t)_i;
     start();
     small = get(place.hub, "/:x");
     ck_assert_int_eq(try_get(place.hub, "/([a-z]+)/:x", BASE, &large), _i ? MRC_EFULL : MRC_OK);
@@ -222,7 +222,7 @@ START_TEST(a_full_table_is_reported_once)
     struct mrc_patterns *mine, *theirs;
     struct mrc_matcher *matchers[3], *more;
 
-    policy.patterns_max = 4;
+    spec.limits.patterns_max = 4;
     start();
     mine = mrc_hub_patterns(place.hub);
     theirs = mrc_hub_patterns(other);
@@ -252,7 +252,7 @@ START_TEST(no_memory_leaves_nothing)
     unsigned failures = 0;
     char value[32];
 
-    policy.patterns_max = 0;
+    spec.limits.patterns_max = 0;
     start();
     for (unsigned i = 0; i < 130; i++) { /* more than its first size */
         snprintf(value, sizeof(value), "/%u/:x", i);
@@ -314,7 +314,7 @@ START_TEST(threads_share)
 {
     pthread_t threads[THREADS];
 
-    policy.patterns_max = 2;
+    spec.limits.patterns_max = 2;
     start();
     for (uintptr_t i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, come_and_go, (void *)(i + 1));

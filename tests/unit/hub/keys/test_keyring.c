@@ -260,24 +260,33 @@ static void write_file(const char *content)
 static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
 static char said[4096];
 
-static void hear(void *unused, enum mrc_keeper_level level, const char *text)
+static void hear(void *unused, const struct mrc_keeper_report *report)
 {
+    static const char *const events[] = {
+        [MRC_KEEPER_FILE_TAKEN] = "file taken",
+        [MRC_KEEPER_FILE_UNWATCHED] = "file unwatched",
+        [MRC_KEEPER_FILE_UNREADABLE] = "file unreadable",
+        [MRC_KEEPER_FILE_UNUSABLE] = "file unusable",
+        [MRC_KEEPER_URL_TAKEN] = "URL taken",
+        [MRC_KEEPER_URL_UNREACHABLE] = "URL unreachable",
+        [MRC_KEEPER_URL_UNUSABLE] = "URL unusable",
+    };
     size_t len;
 
     (void)unused;
     pthread_mutex_lock(&said_lock);
     len = strlen(said);
-    snprintf(said + len, sizeof(said) - len, "%s %s\n",
-             level == MRC_KEEPER_WARNING ? "WARN" : "NOTE", text);
+    snprintf(said + len, sizeof(said) - len, "%s %s: %s (%s keys)\n", events[report->event],
+             report->name, report->reason ? report->reason : "", report->has_keys ? "has" : "no");
     pthread_mutex_unlock(&said_lock);
 }
 
 /* Returns only when it is released. */
 static atomic_bool released;
 
-static void hear_for_long(void *unused, enum mrc_keeper_level level, const char *text)
+static void hear_for_long(void *unused, const struct mrc_keeper_report *report)
 {
-    hear(unused, level, text);
+    hear(unused, report);
     while (!atomic_load(&released))
         apr_sleep(1000);
 }
@@ -310,8 +319,8 @@ static void wait_verifies(size_t i, const char *secret)
     }
 }
 
-static struct mrc_keeper *start_keeper_that(void (*say)(void *ctx, enum mrc_keeper_level level,
-                                                        const char *text))
+static struct mrc_keeper *start_keeper_that(void (*say)(void *ctx,
+                                                        const struct mrc_keeper_report *report))
 {
     struct mrc_key_source *source = apr_pcalloc(pool, sizeof(*source));
     struct mrc_keeper_args args = {keyring, source, 1, NULL, say, NULL};
@@ -342,22 +351,24 @@ START_TEST(a_changed_key_file_is_read)
     keeper = start_keeper();
     write_file(OTHER OTHER "\n");
     wait_verifies(1, OTHER OTHER);
-    wait_said("NOTE the key file", 1);
+    wait_said("file taken", 1);
     ck_assert_int_eq(verify(1, SECRET), MRC_EINVAL);
     write_file("short");
     wait_said("the secret has 5 bytes", 1);
     write_file("again");
     unlink(path);
+    wait_said("file unreadable", 1);
     wait_said("No such file", 1);
     write_file("again");
     wait_said("the secret has 5 bytes", 2); /* it was reported again, after another report */
     ck_assert_int_eq(verify(1, OTHER OTHER), MRC_OK);
     write_file(SECRET);
     wait_verifies(1, SECRET);
-    wait_said("its keys are in force", 2); /* reported once the keys are in force */
+    wait_said("file taken", 2); /* reported once the keys are in force */
     stop(keeper);
-    ck_assert_int_eq(count_said("WARN"), 3);
-    ck_assert_int_eq(count_said("its keys are in force"), 2);
+    ck_assert_int_eq(count_said("file unusable"), 2);
+    ck_assert_int_eq(count_said("\n"), 5);
+    ck_assert_int_eq(count_said("(has keys)"), 5);
     ck_assert_int_eq(count_said(OTHER), 0);
 }
 END_TEST
@@ -368,7 +379,7 @@ START_TEST(a_name_that_is_no_file_blocks_nothing)
 
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     keeper = start_keeper();
-    wait_said("cannot be read", 1);
+    wait_said("file unreadable", 1);
     stop(keeper);
 }
 END_TEST
@@ -388,7 +399,7 @@ START_TEST(a_stop_has_a_time_limit)
     struct mrc_keeper *keeper;
 
     keeper = start_keeper_that(hear_for_long); /* the key file does not exist */
-    wait_said("cannot be read", 1);
+    wait_said("file unreadable", 1);
     ck_assert(!mrc_keeper_stop(keeper));
     ck_assert(!mrc_documents_lead(documents)); /* it still leads */
     atomic_store(&released, true);

@@ -28,22 +28,24 @@ static uint64_t seen; /* the position in the ring of the next event for take() *
 
 static const char *const paths[] = {"/h", "/other"};
 
-static const struct mrc_child_hub hubs[] = {
-    {.key = "h", .policy = {.dispatch_timeout_us = 1000000, .paths = paths, .paths_count = 2}},
-    {.key = "quiet", .policy = {.dispatch_timeout_us = 1000000}},
+static struct mrc_hub_spec h = {
+    .shape = {.key = "h", .ring_bytes = 100000, .body_max_bytes = 20000},
+    .limits = {.dispatch_timeout_us = 1000000},
+    .paths = paths,
+    .paths_count = 2,
 };
+static const struct mrc_hub_spec quiet = {
+    .shape = {.key = "quiet", .ring_bytes = 10000, .body_max_bytes = 1000},
+    .limits = {.dispatch_timeout_us = 1000000},
+};
+static const struct mrc_hub_spec *const hubs[] = {&h, &quiet};
 
 static void reconcile(uint64_t subscribers)
 {
-    const struct mrc_hub_shape shapes[] = {
-        {.key = "h",
-         .ring_bytes = 100000,
-         .body_max_bytes = 20000,
-         .roster_subscribers = subscribers},
-        {.key = "quiet", .ring_bytes = 10000, .body_max_bytes = 1000},
-    };
+    const struct mrc_hub_shape *const shapes[] = {&h.shape, &quiet.shape};
     struct mrc_error error = {""};
 
+    h.shape.roster_subscribers = subscribers;
     ck_assert_msg(mrc_memory_reconcile(memory, shapes, 2, &error) == APR_SUCCESS, "%s", error.text);
     ck_assert_str_eq(error.text, "");
 }
@@ -444,34 +446,38 @@ END_TEST
 #define MANY_SUBSCRIBERS 60
 #define MATCHERS_EACH    90 /* together far more than one commit announces */
 
-/* A hub whose history is on disk, in HISTORY_DIR. */
+static struct mrc_hub_spec durable = {
+    .shape =
+        {
+            .key = "durable",
+            .ring_bytes = 8 << 20,
+            .body_max_bytes = 20000,
+            .roster_subscribers = MANY_SUBSCRIBERS * MATCHERS_EACH,
+        },
+    .limits = {.dispatch_timeout_us = 1000000},
+    .paths = paths,
+    .paths_count = 1,
+    .history_sync = MRC_HISTORY_SYNC_NONE,
+};
+
+/* A hub whose history is on disk. */
 static void reconcile_durable(void)
 {
-    const struct mrc_hub_shape shape = {
-        .key = "durable",
-        .ring_bytes = 8 << 20,
-        .body_max_bytes = 20000,
-        .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES),
-        .roster_subscribers = MANY_SUBSCRIBERS * MATCHERS_EACH,
-    };
+    const struct mrc_hub_shape *const shapes[] = {&durable.shape};
     struct mrc_error error = {""};
 
-    ck_assert_msg(mrc_memory_reconcile(memory, &shape, 1, &error) == APR_SUCCESS, "%s", error.text);
+    durable.shape.staging_bytes =
+        (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES);
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, &error) == APR_SUCCESS, "%s", error.text);
 }
 
 static struct mrc_child *start_durable(pid_t pid, const char *history_dir)
 {
-    const struct mrc_child_hub hub = {
-        .key = "durable",
-        .policy = {.dispatch_timeout_us = 1000000,
-                   .paths = paths,
-                   .paths_count = 1,
-                   .history_dir = history_dir,
-                   .history_sync = MRC_HISTORY_SYNC_NONE},
-    };
+    static const struct mrc_hub_spec *const specs[] = {&durable};
     struct mrc_child *process = NULL;
 
-    ck_assert_int_eq(mrc_child_start(store_pool(), memory, &hub, 1, 1, pid, 7, &process),
+    durable.history_dir = history_dir;
+    ck_assert_int_eq(mrc_child_start(store_pool(), memory, specs, 1, 1, pid, 7, &process),
                      APR_SUCCESS);
     return process;
 }

@@ -139,9 +139,9 @@ static struct client clients[CLIENTS_MAX];
 static size_t clients_count;
 static atomic_uint wakes; /* wake-ups of the child that the dispatcher reported */
 
-static const struct mrc_hub_policy patient = {
-    .dispatch_timeout_us = 600 * SECOND,
-    .backlog_bytes = SIZE_MAX / 2,
+static const struct mrc_hub_spec patient = {
+    .limits.dispatch_timeout_us = 600 * SECOND,
+    .limits.backlog_bytes = SIZE_MAX / 2,
 };
 
 static inline void count_wake(void *ctx)
@@ -149,7 +149,7 @@ static inline void count_wake(void *ctx)
     atomic_fetch_add((atomic_uint *)ctx, 1);
 }
 
-static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc_hub_policy *policy)
+static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc_hub_spec *spec)
 {
     static struct mrc_hub *hubs[2]; /* the second one is NULL: it has no shared memory */
     struct mrc_dispatcher_args args = {
@@ -163,7 +163,7 @@ static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc
     };
 
     signal(SIGPIPE, SIG_IGN);
-    place = hub_place_open(ring_bytes, policy);
+    place = hub_place_open(ring_bytes, spec);
     hubs[0] = place.hub;
     args.notify = place.notify;
     args.waiters = mrc_waiters_create(place.pool);

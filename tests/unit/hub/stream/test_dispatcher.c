@@ -136,11 +136,11 @@ END_TEST
 /* Between two heartbeats no descriptor is ready: a wake-up is drained. */
 START_TEST(it_sleeps_when_nothing_happens)
 {
-    struct mrc_hub_policy policy = patient;
+    struct mrc_hub_spec spec = patient;
     struct client *client;
 
-    policy.heartbeat_us = SECOND / 20;
-    start(1 << 20, 1, &policy);
+    spec.limits.heartbeat_us = SECOND / 20;
+    start(1 << 20, 1, &spec);
     client = connect_all();
     wait_until(mrc_buf_bytes(&client->in).len >= 6);
     ck_assert_uint_eq(atomic_load(&wakes), 0);

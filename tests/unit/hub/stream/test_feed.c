@@ -275,9 +275,9 @@ static void ck_assert_in_order(const struct client *client, long first, long end
 START_TEST(after_an_overrun_streams_read_from_the_disk)
 {
     static char template[] = "/tmp/mrc-dispatcher-XXXXXX";
-    const struct mrc_hub_policy policy = {
-        .dispatch_timeout_us = 600 * SECOND,
-        .backlog_bytes = SIZE_MAX / 2,
+    const struct mrc_hub_spec spec = {
+        .limits.dispatch_timeout_us = 600 * SECOND,
+        .limits.backlog_bytes = SIZE_MAX / 2,
         .history_dir = mkdtemp(template),
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };
@@ -286,10 +286,10 @@ START_TEST(after_an_overrun_streams_read_from_the_disk)
 
     if (!mrc_history_has_lmdb())
         return;
-    ck_assert_ptr_nonnull(policy.history_dir);
+    ck_assert_ptr_nonnull(spec.history_dir);
     sem_init(&entered, 0, 0);
     sem_init(&released, 0, 0);
-    start(64 << 10, 1, &policy);
+    start(64 << 10, 1, &spec);
     blocked = connect_all();
     none = connect_with(MRC_MATCHER_EXACT, "https://example.com/never", NULL, NULL);
     costly = connect_costly(NULL);
@@ -312,7 +312,7 @@ START_TEST(after_an_overrun_streams_read_from_the_disk)
     ck_assert_uint_eq(received(none), 0);
     ck_assert_int_eq(atomic_load(&none->end), STILL_OPEN);
     finish();
-    snprintf(command, sizeof(command), "rm -rf %s", policy.history_dir);
+    snprintf(command, sizeof(command), "rm -rf %s", spec.history_dir);
     ck_assert_int_eq(system(command), 0);
 }
 END_TEST
@@ -351,13 +351,13 @@ static void no_more_memory(struct client *client)
 /* Without memory for the index the stream ends, and leaves no timer behind. */
 START_TEST(no_memory_to_listen)
 {
-    struct mrc_hub_policy policy = patient;
+    struct mrc_hub_spec spec = patient;
     struct mrc_stream *stream;
     struct client *other;
     int fds[2];
 
-    policy.heartbeat_us = SECOND / 5;
-    start(1 << 20, 1, &policy);
+    spec.limits.heartbeat_us = SECOND / 5;
+    start(1 << 20, 1, &spec);
     publish(0, "https://example.com/a", 10);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     stream = make_stream(fds, MRC_MATCHER_EXACT, "*", "earliest", NULL);

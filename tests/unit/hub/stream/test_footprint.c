@@ -19,7 +19,7 @@
 #define SECOND_TOPIC_BYTES 210 /* one more topic of its own */
 #define CAUGHT_UP_BYTES    4   /* that a stream keeps of a replay */
 
-static const struct mrc_hub_policy policy = {.backlog_bytes = 1000};
+static const struct mrc_hub_spec spec = {.limits.backlog_bytes = 1000};
 
 static enum mrc_carrier_state no_write(struct mrc_carrier *carrier, const struct mrc_piece *pieces,
                                        size_t count)
@@ -59,7 +59,7 @@ static void setup(void)
         .on_end = ignore,
     };
 
-    place = hub_place_open(4 << 20, &policy);
+    place = hub_place_open(4 << 20, &spec);
     ck_assert_int_eq(mrc_feed_open(place.pool, &args, &feed), APR_SUCCESS);
 }
 

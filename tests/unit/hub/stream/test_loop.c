@@ -43,12 +43,12 @@ END_TEST
 /* A stream that always has something to write ends, too. */
 START_TEST(a_long_replay_ends_after_its_lifetime)
 {
-    struct mrc_hub_policy policy = patient;
+    struct mrc_hub_spec spec = patient;
     struct mrc_stream *stream;
     int fds[2];
 
-    policy.lifetime_us = SECOND;
-    start(1 << 20, 1, &policy);
+    spec.limits.lifetime_us = SECOND;
+    start(1 << 20, 1, &spec);
     publish(1, "https://example.com/endless", 1);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     stream = make_stream(fds, MRC_MATCHER_EXACT, "*", "earliest", NULL);

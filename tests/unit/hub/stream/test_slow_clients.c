@@ -32,10 +32,10 @@ static void outrun(struct client *slow)
 
 START_TEST(a_full_backlog_ends_only_its_stream)
 {
-    struct mrc_hub_policy policy = patient;
+    struct mrc_hub_spec spec = patient;
 
-    policy.backlog_bytes = 100000;
-    start(64 << 20, 2, &policy);
+    spec.limits.backlog_bytes = 100000;
+    start(64 << 20, 2, &spec);
     outrun(connect_all());
     finish();
 }
@@ -43,11 +43,11 @@ END_TEST
 
 START_TEST(a_client_that_takes_nothing_ends_in_time)
 {
-    struct mrc_hub_policy policy = patient;
+    struct mrc_hub_spec spec = patient;
     struct client *slow;
 
-    policy.dispatch_timeout_us = SECOND / 2;
-    start(64 << 20, 2, &policy);
+    spec.limits.dispatch_timeout_us = SECOND / 2;
+    start(64 << 20, 2, &spec);
     slow = connect_all();
     slow->is_paused = true;
     for (unsigned i = 0; i < 200; i++) /* more than any socket buffer holds */
@@ -60,11 +60,11 @@ END_TEST
 /* A client that pauses while its stream is LIVE gets everything. */
 START_TEST(a_client_that_pauses_goes_on)
 {
-    struct mrc_hub_policy policy = patient;
+    struct mrc_hub_spec spec = patient;
     struct client *client;
 
-    policy.heartbeat_us = SECOND / 20;
-    start(64 << 20, 1, &policy);
+    spec.limits.heartbeat_us = SECOND / 20;
+    start(64 << 20, 1, &spec);
     client = connect_all();
     wait_until(mrc_buf_bytes(&client->in).len > 0); /* a heartbeat, so it has caught up */
     client->is_paused = true;
@@ -112,12 +112,12 @@ static unsigned heartbeats(const struct client *client)
 /* While it is pending the stream waits for the client, and afterwards for the heartbeat. */
 START_TEST(a_client_that_has_paused_gets_heartbeats_again)
 {
-    struct mrc_hub_policy policy = patient;
+    struct mrc_hub_spec spec = patient;
     struct client *client, *other;
     unsigned before;
 
-    policy.heartbeat_us = SECOND / 20;
-    start(64 << 20, 1, &policy);
+    spec.limits.heartbeat_us = SECOND / 20;
+    start(64 << 20, 1, &spec);
     client = connect_all();
     other = connect_all();
     wait_until(heartbeats(client) > 0 && heartbeats(other) > 0);

@@ -73,10 +73,10 @@ static const struct mrc_carrier_ops fake_ops = {fake_write, fake_flush, fake_may
 
 /* ---- a stream over it -------------------------------------------------------------------------*/
 
-static const struct mrc_hub_policy policy = {
-    .heartbeat_us = 20 * SECOND,
-    .dispatch_timeout_us = 5 * SECOND,
-    .backlog_bytes = 1000,
+static const struct mrc_hub_spec spec = {
+    .limits.heartbeat_us = 20 * SECOND,
+    .limits.dispatch_timeout_us = 5 * SECOND,
+    .limits.backlog_bytes = 1000,
 };
 
 static struct hub_place place;
@@ -84,14 +84,14 @@ static struct fake fake;
 static struct mrc_stream *stream;
 
 /* A hub with POLICY, without updates. */
-static void open_hub(const struct mrc_hub_policy *the_policy)
+static void open_hub(const struct mrc_hub_spec *the_spec)
 {
-    place = hub_place_open(4 << 20, the_policy);
+    place = hub_place_open(4 << 20, the_spec);
 }
 
 static void setup(void)
 {
-    open_hub(&policy);
+    open_hub(&spec);
 }
 
 /* A stream of all updates after CURSOR (NULL: from now on). */
@@ -278,11 +278,11 @@ END_TEST
 
 START_TEST(queues_wrap_and_keep_order)
 {
-    struct mrc_hub_policy wide = policy;
+    struct mrc_hub_spec wide = spec;
     uint64_t random = 7;
     unsigned pushed = 0, seen = 0;
 
-    wide.backlog_bytes = SIZE_MAX / 2;
+    wide.limits.backlog_bytes = SIZE_MAX / 2;
     open_hub(&wide);
     open_live();
     for (int round = 0; round < 300; round++) {
@@ -524,10 +524,10 @@ static void no_wake(void *ctx)
 START_TEST(a_client_that_takes_nothing_does_not_block_the_reader)
 {
     char dir[] = "/tmp/mrc-stream-XXXXXX", command[80];
-    const struct mrc_hub_policy durable = {
-        .heartbeat_us = 20 * SECOND,
-        .dispatch_timeout_us = 5 * SECOND,
-        .backlog_bytes = 1000,
+    const struct mrc_hub_spec durable = {
+        .limits.heartbeat_us = 20 * SECOND,
+        .limits.dispatch_timeout_us = 5 * SECOND,
+        .limits.backlog_bytes = 1000,
         .history_dir = mkdtemp(dir),
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };
@@ -658,9 +658,9 @@ END_TEST
 
 START_TEST(without_heartbeats_nothing_is_due)
 {
-    struct mrc_hub_policy quiet = policy;
+    struct mrc_hub_spec quiet = spec;
 
-    quiet.heartbeat_us = 0;
+    quiet.limits.heartbeat_us = 0;
     open_hub(&quiet);
     open_live();
     ck_assert_int_eq(mrc_stream_due_us(stream), INT64_MAX);
@@ -694,11 +694,11 @@ END_TEST
 /* Fails unless the stream ends at 80 to 100 % of LIFETIME_US. */
 static void check_lifetime(int64_t lifetime_us)
 {
-    struct mrc_hub_policy mortal = policy;
+    struct mrc_hub_spec mortal = spec;
     const int64_t slack_us = 60 * SECOND; /* the time of day goes on meanwhile */
 
-    mortal.lifetime_us = lifetime_us;
-    mortal.heartbeat_us = 0;
+    mortal.limits.lifetime_us = lifetime_us;
+    mortal.limits.heartbeat_us = 0;
     open_hub(&mortal);
     open_live();
     ck_assert_int_ge(stream->ends_us, NOW + lifetime_us / 5 * 4 - slack_us);
@@ -716,9 +716,9 @@ static void check_lifetime(int64_t lifetime_us)
 /* Nothing is written after the end, even if no timer has fired yet. */
 START_TEST(nothing_is_written_after_the_end)
 {
-    struct mrc_hub_policy mortal = policy;
+    struct mrc_hub_spec mortal = spec;
 
-    mortal.lifetime_us = 100 * SECOND;
+    mortal.limits.lifetime_us = 100 * SECOND;
     open_hub(&mortal);
     publish_many(0, 200, 3000);
     open_stream("earliest");
@@ -878,7 +878,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("stream");
-    TCase *fresh = tcase_create("fresh"); /* with a hub of the usual policy */
+    TCase *fresh = tcase_create("fresh"); /* with a hub of the usual spec */
     TCase *own = tcase_create("own");     /* each opens its hub */
 
     tcase_add_checked_fixture(fresh, setup, NULL);

@@ -9,7 +9,7 @@
 #include "hub_unit.h"
 #include "store/history/history.h"
 
-static const struct mrc_hub_policy policy = {.backlog_bytes = 1 << 20};
+static const struct mrc_hub_spec spec = {.limits.backlog_bytes = 1 << 20};
 
 /* A subscriber, and what it was given. */
 struct replay {
@@ -121,7 +121,7 @@ static bool shares_topics(struct hub_place *place, int n)
 /* Parsed topics are much larger than their text: one of two bytes becomes a URL of hundreds. */
 START_TEST(a_page_with_too_many_topics_keeps_none)
 {
-    struct hub_place place = hub_place_open(1 << 20, &policy);
+    struct hub_place place = hub_place_open(1 << 20, &spec);
 
     ck_assert(shares_topics(&place, MRC_PAGES_TOPICS_MAX / 8));
     ck_assert(!shares_topics(&place, 1));
@@ -133,7 +133,7 @@ END_TEST
 
 START_TEST(replays_that_get_the_same_share_the_event)
 {
-    struct hub_place place = hub_place_open(1 << 20, &policy);
+    struct hub_place place = hub_place_open(1 << 20, &spec);
     struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);
     struct replay all[5];
 
@@ -173,7 +173,7 @@ END_TEST
  * base. */
 START_TEST(topics_are_relative_to_the_base_of_each_replay)
 {
-    struct hub_place place = hub_place_open(1 << 20, &policy);
+    struct hub_place place = hub_place_open(1 << 20, &spec);
     struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);
     static const char *const values[] = {"https://a.example/x", "https://b.example/x"};
     static const char *const bases[] = {"https://a.example/", "https://b.example/"};
@@ -233,7 +233,7 @@ static void publish_random(struct hub_place *place, uint64_t *random, int *numbe
  * forgotten. Each gets what a subscriber alone with the same matcher and cursor gets. */
 START_TEST(each_replay_gets_what_it_would_get_alone)
 {
-    struct hub_place place = hub_place_open(4 << 20, &policy);
+    struct hub_place place = hub_place_open(4 << 20, &spec);
     struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);
     uint64_t random = (uint64_t)_i * 7919 + 17;
     struct replay shared[PAIRS], alone[PAIRS];
@@ -281,7 +281,7 @@ END_TEST
 
 START_TEST(kept_pages_have_a_limit)
 {
-    struct hub_place place = hub_place_open(64 << 20, &policy);
+    struct hub_place place = hub_place_open(64 << 20, &spec);
     struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);
     size_t large = MRC_PAGES_BYTES_MAX + 1, most = 0;
     char *data = calloc(1, large);
@@ -346,8 +346,8 @@ struct disk {
 
 static void open_disk(struct disk *disk)
 {
-    struct mrc_hub_policy durable = {
-        .backlog_bytes = 1 << 20,
+    struct mrc_hub_spec durable = {
+        .limits.backlog_bytes = 1 << 20,
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };
 

@@ -21,7 +21,7 @@ static struct mrc_hub_shape shape(const char *key, uint64_t ring_bytes)
 {
     return (struct mrc_hub_shape){
         .key = key,
-        .history_count = 1000,
+        .history = {.count = 1000},
         .ring_bytes = ring_bytes,
         .body_max_bytes = 1000,
     };
@@ -37,11 +37,21 @@ static struct mrc_memory *open_memory(const char *dir)
     return memory;
 }
 
+/* The addresses of the N SHAPES, which the next call overwrites. */
+static const struct mrc_hub_shape *const *list(const struct mrc_hub_shape *shapes, size_t n)
+{
+    static const struct mrc_hub_shape *addresses[3];
+
+    for (size_t i = 0; i < n; i++)
+        addresses[i] = &shapes[i];
+    return addresses;
+}
+
 /* Reconciles; this must succeed without a warning. */
 static void reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes, size_t n)
 {
     struct mrc_error error = {"?"};
-    apr_status_t status = mrc_memory_reconcile(memory, shapes, n, &error);
+    apr_status_t status = mrc_memory_reconcile(memory, list(shapes, n), n, &error);
 
     ck_assert_msg(status == APR_SUCCESS, "%s", error.text);
     ck_assert_str_eq(error.text, "");
@@ -123,7 +133,7 @@ START_TEST(removes_everything_when_it_closes)
     ck_assert_ptr_nonnull(mrc_memory_hub_at(memory, 1));
     ck_assert_ptr_null(mrc_memory_hub_at(memory, 2));
     ck_assert_uint_eq(files_in(dir, &bytes), 3);
-    ck_assert_uint_eq(bytes, mrc_memory_size(shapes, 2, 4, &error)); /* exactly */
+    ck_assert_uint_eq(bytes, mrc_memory_size(list(shapes, 2), 2, 4, &error)); /* exactly */
     if (fork() == 0) { /* a child that ends removes nothing */
         mrc_memory_close(memory);
         _exit(0);
@@ -153,12 +163,12 @@ START_TEST(a_reload_keeps_what_did_not_change)
     reconcile(memory, shapes, 1);
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_uint_eq(records(hub), 100);
-    shapes[0].history_bytes = 500;
+    shapes[0].history.bytes = 500;
     reconcile(memory, shapes, 1);
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_uint_eq(records(hub), 50);
-    shapes[0].history_age_us = 77;
-    shapes[0].history_off = true;
+    shapes[0].history.age_us = 77;
+    shapes[0].history.off = true;
     reconcile(memory, shapes, 1);
     ck_assert_uint_eq(records(hub), 0);
     mrc_ring_get_bounds(mrc_hub_segment_ring(hub), &bounds);
@@ -260,7 +270,7 @@ START_TEST(nothing_is_lost_while_a_hub_is_resized)
     uint64_t pos;
     int i;
 
-    shapes[0].history_count = 0;
+    shapes[0].history.count = 0;
     reconcile(memory, shapes, 1);
     for (i = 0; i < ROUNDS; i++) {
         uint64_t before = atomic_load(stored);
@@ -347,20 +357,20 @@ START_TEST(impossible_shapes_change_nothing)
     struct mrc_error error = {""};
 
     reconcile(memory, shapes, 1);
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), APR_EINVAL);
     ck_assert_ptr_nonnull(strstr(error.text, "two hubs"));
     memset(key, 'k', sizeof(key));
     key[MRC_HUB_KEY_MAX + 1] = '\0';
     shapes[0].key = key;
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, &error), APR_EINVAL);
     ck_assert_ptr_nonnull(strstr(error.text, "1024"));
-    ck_assert_uint_eq(mrc_memory_size(shapes, 1, 4, &error), 0);
+    ck_assert_uint_eq(mrc_memory_size(list(shapes, 1), 1, 4, &error), 0);
     key[MRC_HUB_KEY_MAX] = '\0';
-    ck_assert_uint_ne(mrc_memory_size(shapes, 1, 4, &error), 0);
+    ck_assert_uint_ne(mrc_memory_size(list(shapes, 1), 1, 4, &error), 0);
     shapes[0].key = "";
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, &error), APR_EINVAL);
     shapes[0] = shape("x", MRC_RING_CAPACITY_MAX + 1);
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, &error), APR_EINVAL);
     ck_assert_ptr_nonnull(mrc_memory_hub(memory, "a"));
     key[0] = 'K';
     shapes[0] = shape(key, 1000);
@@ -403,9 +413,9 @@ START_TEST(a_reload_does_not_hang_on_a_lock)
     }
     ck_assert_int_eq(read(ready[0], &c, 1), 1);
     shapes[0].ring_bytes = 5000;
-    shapes[1].history_count = 5;
+    shapes[1].history.count = 5;
     start = apr_time_now();
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), APR_SUCCESS);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), APR_SUCCESS);
     ck_assert_int_lt(apr_time_now() - start, 10 * MRC_MEMORY_WAIT_US);
     ck_assert_ptr_nonnull(strstr(error.text, "the hub a "));
     ck_assert_ptr_nonnull(strstr(error.text, "lock"));
@@ -436,12 +446,12 @@ START_TEST(no_room_for_a_resize_keeps_the_hub)
     hub = mrc_memory_hub(memory, "a");
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     shapes[0].ring_bytes = 4000000;
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_SUCCESS);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, &error), APR_SUCCESS);
     ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_int_eq(append(hub, "x"), APR_SUCCESS);
     /* A new hub without room is a failure, and the others stay. */
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), EFBIG);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), EFBIG);
     ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_ptr_null(mrc_memory_hub(memory, "b"));
@@ -654,7 +664,7 @@ START_TEST(a_full_disk_is_an_error)
         return;
     }
     memory = open_memory(dir);
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 2, &error), ENOSPC);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), ENOSPC);
     ck_assert_ptr_nonnull(strstr(error.text, "full"));
     ck_assert_ptr_nonnull(strstr(error.text, dir));
     ck_assert_int_eq(append(mrc_memory_hub(memory, "a"), "x"), APR_SUCCESS);

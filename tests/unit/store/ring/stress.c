@@ -9,9 +9,9 @@
  *
  * It checks while it runs:
  *   - An auditor reads every record (writers wait for it). seq grows by exactly one, no record is
- *     torn, and the numbers of each writer grow. Every record whose writer got an acknowledgment
- * (the writer notes the seq in a page that survives it) is there once, with that seq. Only a record
- *     whose writer died before the acknowledgment may be missing.
+ *     torn, and the numbers of each writer grow. Every record that was acknowledged to its
+ *     writer is there once, with the seq that the writer noted in a page that survives it. Only
+ *     a record whose writer died before the acknowledgment may be missing.
  *   - Readers lag, are overrun and start again at the history. Their records are complete and in
  *     order, and the id of a record leads to the position behind it.
  *   - At the end the ring has no contradictions, and it was never reset.

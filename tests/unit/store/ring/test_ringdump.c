@@ -17,7 +17,7 @@ static struct mrc_hub_segment *make_hub(const char *dir)
 {
     const struct mrc_hub_shape shape = {
         .key = "a\nhub",
-        .history_count = 20,
+        .history = {.count = 20},
         .ring_bytes = 3000,
         .body_max_bytes = 200,
     };

@@ -1,0 +1,37 @@
+/*
+ * The spec of a hub: its settings, in the form that the hub and the store use. The configuration
+ * fills a spec once; afterwards it is constant, and the hub and its parts point to it.
+ */
+#ifndef MRC_HUB_HUB_SPEC_H
+#define MRC_HUB_HUB_SPEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/history/history.h"
+#include "store/regions/hub_segment.h"
+
+/* Limits that directives set without any change. */
+struct mrc_hub_limits {
+    int64_t heartbeat_us;        /* a stream that is silent this long gets a comment; 0: never */
+    int64_t lifetime_us;         /* a stream ends after 80 to 100 % of it; 0: no limit */
+    int64_t dispatch_timeout_us; /* a stream whose client accepts nothing this long ends */
+    uint64_t backlog_bytes;      /* may wait for one client, beside the update in flight */
+    uint64_t subscribers_max;    /* in all children together; 0: no limit */
+    uint64_t per_address_max;    /* streams of one client address, in all children; 0: no limit */
+    uint64_t per_token_max;      /* streams with one token, in all children; 0: no limit */
+    uint64_t patterns_max;       /* patterns of all children, one counted in each; 0: no limit */
+    uint64_t pattern_bytes_max;  /* the memory of these patterns together; 0: no limit */
+};
+
+struct mrc_hub_spec {
+    struct mrc_hub_shape shape; /* of its shared memory */
+    struct mrc_hub_limits limits;
+    const char *const *paths; /* of the hub's URLs, encoded as in a URL, without a slash at the end;
+                               * at least one if the hub has a roster */
+    size_t paths_count;
+    const char *history_dir; /* of the durable history; NULL: the history is in memory */
+    enum mrc_history_sync history_sync;
+};
+
+#endif
