@@ -117,18 +117,6 @@ void mrc_subscription_doc_end_list(struct mrc_buf *buf)
     mrc_buf_add_str(buf, "]}");
 }
 
-void mrc_subscription_doc_add_etag(struct mrc_buf *buf, struct mrc_bytes id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        unsigned char c = (unsigned char)id.ptr[i];
-
-        if (c <= 0x20 || c == '"' || c == '%' || c == 0x7F)
-            mrc_buf_printf(buf, "%%%02X", c);
-        else
-            mrc_buf_add_char(buf, (char)c);
-    }
-}
-
 void mrc_subscription_doc_add_quoted(struct mrc_buf *buf, struct mrc_bytes text)
 {
     mrc_buf_add_char(buf, '"');

@@ -66,12 +66,6 @@ void mrc_subscription_doc_begin_list(struct mrc_buf *buf, const char *hub_path,
                                      struct mrc_bytes last_event_id);
 void mrc_subscription_doc_end_list(struct mrc_buf *buf);
 
-/*
- * Appends ID as the content of an entity tag (RFC 9110, 8.8.3). Quotes, spaces, control characters
- * and `%` are percent-encoded.
- */
-void mrc_subscription_doc_add_etag(struct mrc_buf *buf, struct mrc_bytes id);
-
 /* Appends TEXT as a quoted string of a header field (RFC 9110, 5.6.4), with its quotes. */
 void mrc_subscription_doc_add_quoted(struct mrc_buf *buf, struct mrc_bytes text);
 
