@@ -58,6 +58,12 @@ void mrc_subscription_doc_add(struct mrc_buf *buf, const char *hub_path,
                               const struct mrc_subscription_doc *doc);
 
 /*
+ * Appends DOCUMENT, which mrc_subscription_doc_add() wrote for an active subscription, as it is
+ * when the subscription has ended. False: this is no such document, and nothing is appended.
+ */
+bool mrc_subscription_doc_add_ended(struct mrc_buf *buf, struct mrc_bytes document);
+
+/*
  * A collection is written in pieces: its beginning, the documents of its subscriptions, separated
  * by commas, and its end. LAST_EVENT_ID is only written with protocol 0.x.
  */
