@@ -480,6 +480,52 @@ def test_second_server_cannot_use_the_history_of_the_first(httpd, new_httpd):
     assert "another server" in output and "MercureStore" in output
 
 
+def subscription_events(httpd, path, cursor, until):
+    """The subscription events of the hub at PATH after CURSOR, up to now: [(match, active)]. Waits for UNTIL."""
+    pattern = f"{path}/subscriptions/:type/:match/:subscriber"
+    minted = token.subscriber([("urlpattern", pattern)], aud=f"https://hub.example{path}")
+    query = [("match_urlpattern", pattern), ("match", TOPIC), ("last_event_id", cursor)]
+    found, end = [], None
+    with httpd.subscribe(query, path=path, token=minted) as watcher:
+        while True:
+            event = watcher.next()
+            if event.event == "mercure":
+                one = json.loads(event.data)
+                found.append((one["match"], one["active"]))
+            elif event.id == end:
+                return [one for one in found if one[0] in ("urn:left", "urn:ended")]
+            if until in found and not end:
+                end = publish(httpd, 1, path)[0]
+
+
+def test_ends_that_a_crash_left_are_announced_once(httpd):
+    """All processes die, and those of the next server, too. The history of one hub has trimmed the beginnings."""
+    httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
+    path, trimmed = (place(name)[0] for name in ("one", "two"))
+    httpd.start(durable_at("one", "MercureSubscriptions On") +
+                durable_at("two", "MercureSubscriptions On", "MercureHistory count=2"))
+    cursor = publish(httpd, 1, path)[0]
+    left = [httpd.subscribe([("match", "urn:left")], path=one) for one in (path, trimmed)]
+    httpd.subscribe([("match", "urn:ended")], path=path).close()
+    began = [("urn:left", True), ("urn:ended", True), ("urn:ended", False)]
+    assert subscription_events(httpd, path, cursor, began[-1]) == began
+    publish(httpd, 3, trimmed)
+    bearer = {"Authorization": f"Bearer {token.subscriber(aud=f'https://hub.example{trimmed}')}"}
+    before = httpd.get(f"{trimmed}/subscriptions", bearer)
+    assert len(before.json["subscriptions"]) == 1
+    for _ in range(2):
+        kill_all(httpd)
+    assert subscription_events(httpd, path, cursor, ("urn:left", False)) == began + [("urn:left", False)]
+    assert ("urn:left", False) in subscription_events(httpd, trimmed, "earliest", ("urn:left", False))
+    # The list that the client has is not the present one.
+    after = httpd.get(f"{trimmed}/subscriptions", {**bearer, "If-None-Match": before.header("ETag")})
+    assert after.status == 200 and "urn:left" not in [one["match"] for one in after.json["subscriptions"]]
+    httpd.restart()
+    assert subscription_events(httpd, path, cursor, ("urn:left", False)) == began + [("urn:left", False)]
+    for stream in left:
+        stream.close()
+
+
 FAULTS = {"child": kill_one, "all": kill_all, "graceful": lambda httpd: httpd.graceful()}
 
 

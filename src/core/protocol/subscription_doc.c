@@ -6,6 +6,11 @@
 
 #define VARIABLES_MAX 3
 
+/* The member `active`. Members before it are strings, in which every quote has a backslash: none
+ * has these bytes. */
+#define ACTIVE ",\"active\":true"
+#define ENDED  ",\"active\":false"
+
 /* The @context of documents of protocol 0.x. */
 #define LEGACY_CONTEXT "https://mercure.rocks/"
 
@@ -91,7 +96,7 @@ void mrc_subscription_doc_add(struct mrc_buf *buf, const char *hub_path,
         add_member(buf, "match_type", doc->ref.match_type);
     add_member(buf, is_legacy ? "topic" : "match", doc->ref.match);
     add_member(buf, "subscriber", doc->ref.subscriber);
-    mrc_buf_add_str(buf, doc->active ? ",\"active\":true" : ",\"active\":false");
+    mrc_buf_add_str(buf, doc->active ? ACTIVE : ENDED);
     if (doc->last_event_id.ptr)
         add_member(buf, "lastEventID", doc->last_event_id);
     if (doc->payload.ptr) {
@@ -99,6 +104,23 @@ void mrc_subscription_doc_add(struct mrc_buf *buf, const char *hub_path,
         mrc_buf_add_bytes(buf, doc->payload);
     }
     mrc_buf_add_char(buf, '}');
+}
+
+bool mrc_subscription_doc_add_ended(struct mrc_buf *buf, struct mrc_bytes document)
+{
+    const struct mrc_bytes active = mrc_bytes_of(ACTIVE);
+    struct mrc_bytes rest = document;
+
+    while (!mrc_bytes_starts_with(rest, active)) {
+        if (rest.len == 0)
+            return false;
+        rest.ptr++;
+        rest.len--;
+    }
+    mrc_buf_add(buf, document.ptr, document.len - rest.len);
+    mrc_buf_add_str(buf, ENDED);
+    mrc_buf_add(buf, rest.ptr + active.len, rest.len - active.len);
+    return true;
 }
 
 void mrc_subscription_doc_begin_list(struct mrc_buf *buf, const char *hub_path,
@@ -115,18 +137,6 @@ void mrc_subscription_doc_begin_list(struct mrc_buf *buf, const char *hub_path,
 void mrc_subscription_doc_end_list(struct mrc_buf *buf)
 {
     mrc_buf_add_str(buf, "]}");
-}
-
-void mrc_subscription_doc_add_etag(struct mrc_buf *buf, struct mrc_bytes id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        unsigned char c = (unsigned char)id.ptr[i];
-
-        if (c <= 0x20 || c == '"' || c == '%' || c == 0x7F)
-            mrc_buf_printf(buf, "%%%02X", c);
-        else
-            mrc_buf_add_char(buf, (char)c);
-    }
 }
 
 void mrc_subscription_doc_add_quoted(struct mrc_buf *buf, struct mrc_bytes text)

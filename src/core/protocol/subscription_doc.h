@@ -58,6 +58,12 @@ void mrc_subscription_doc_add(struct mrc_buf *buf, const char *hub_path,
                               const struct mrc_subscription_doc *doc);
 
 /*
+ * Appends DOCUMENT, which mrc_subscription_doc_add() wrote for an active subscription, as it is
+ * when the subscription has ended. False: this is no such document, and nothing is appended.
+ */
+bool mrc_subscription_doc_add_ended(struct mrc_buf *buf, struct mrc_bytes document);
+
+/*
  * A collection is written in pieces: its beginning, the documents of its subscriptions, separated
  * by commas, and its end. LAST_EVENT_ID is only written with protocol 0.x.
  */
@@ -65,12 +71,6 @@ void mrc_subscription_doc_begin_list(struct mrc_buf *buf, const char *hub_path,
                                      const struct mrc_subscription_ref *ref,
                                      struct mrc_bytes last_event_id);
 void mrc_subscription_doc_end_list(struct mrc_buf *buf);
-
-/*
- * Appends ID as the content of an entity tag (RFC 9110, 8.8.3). Quotes, spaces, control characters
- * and `%` are percent-encoded.
- */
-void mrc_subscription_doc_add_etag(struct mrc_buf *buf, struct mrc_bytes id);
 
 /* Appends TEXT as a quoted string of a header field (RFC 9110, 5.6.4), with its quotes. */
 void mrc_subscription_doc_add_quoted(struct mrc_buf *buf, struct mrc_bytes text);

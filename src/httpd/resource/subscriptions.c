@@ -1,5 +1,6 @@
 #include "httpd/resource/subscriptions.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "apr_strings.h"
@@ -49,6 +50,7 @@ struct reading {
     enum mrc_matcher_type type;      /* of the matcher that REF names, if it names one */
     struct mrc_hub *hub;
     const struct mrc_roster *roster;
+    uint64_t changes;               /* of the roster, before the list is read */
     struct mrc_bytes last_event_id; /* the newest id before the list is read */
 };
 
@@ -114,9 +116,10 @@ static int add_head(struct reading *reading)
     request_rec *r = reading->r;
     bool has_slash = location->path[strlen(location->path) - 1] == '/';
     apr_status_t status;
-    struct mrc_buf link, etag;
+    struct mrc_buf link;
     char *id = NULL;
 
+    reading->changes = mrc_roster_changes(reading->roster);
     status = mrc_subscriber_peek(reading->hub, mrc_bytes_of(""), apr_time_now(), &id);
     if (status != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
@@ -131,24 +134,19 @@ static int add_head(struct reading *reading)
     mrc_subscription_doc_add_quoted(&link, mrc_bytes_of(id));
     mrc_buf_add_str(&link, "; type=\"" MRC_SUBSCRIPTION_DOC_EVENT "\"; "
                            "content-type=\"" CONTENT_TYPE "\"");
-    mrc_buf_init(&etag, SIZE_MAX);
-    mrc_buf_add_char(&etag, '"');
-    mrc_subscription_doc_add_etag(&etag, mrc_bytes_of(id));
-    mrc_buf_add_char(&etag, '"');
     reading->last_event_id = mrc_bytes_of(apr_pstrdup(r->pool, id));
     free(id);
     apr_table_setn(r->headers_out, "Link", take_text(r, &link));
-    apr_table_setn(r->headers_out, "ETag", take_text(r, &etag));
     apr_table_setn(r->headers_out, "Cache-Control", CACHE_CONTROL);
     mrc_answer_add_headers(r);
     return DECLINED;
 }
 
 /*
- * Whether the client has this document already (If-None-Match: a list of entity tags, or `*`).
- * mod_deflate and mod_brotli append the encoding of an answer to its entity tag.
+ * Whether If-None-Match (a list of entity tags, or `*`) has the ETag of the answer. mod_deflate and
+ * mod_brotli append the encoding of an answer to its entity tag.
  */
-static bool is_known(request_rec *r)
+static bool has_tag(request_rec *r)
 {
     static const char *const encodings[] = {"", "-gzip", "-br"};
     const char *tag = apr_table_get(r->headers_out, "ETag");
@@ -161,6 +159,42 @@ static bool is_known(request_rec *r)
         result = ap_condition_if_none_match(r, headers) >= AP_CONDITION_WEAK;
     }
     return result;
+}
+
+/*
+ * Sets the entity tag, and returns whether the client has what it stands for already
+ * (If-None-Match: a list of entity tags, or `*`). The tag is a hash of OF and BYTES. A secret that
+ * is made with the hub's memory goes into it, so another start of the server makes other tags.
+ */
+static bool is_known(const struct reading *reading, bool is_weak, const uint64_t of[2],
+                     struct mrc_bytes bytes)
+{
+    request_rec *r = reading->r;
+    uint64_t hash = mrc_ring_secret_number(mrc_hub_ring(reading->hub), of, bytes);
+
+    apr_table_setn(r->headers_out, "ETag",
+                   apr_psprintf(r->pool, "%s\"%016" PRIx64 "\"", is_weak ? "W/" : "", hash));
+    return has_tag(r);
+}
+
+/*
+ * A list may change while it is sent, so that two answers with one tag differ: the tag is weak (RFC
+ * 9110, 8.8.1). It changes with the list, with the cursor, which the answer has, too, and between
+ * the protocols, which have one URL. The same id may be published twice, so it is not enough.
+ */
+static bool is_known_list(const struct reading *reading)
+{
+    const uint64_t of[2] = {reading->changes, reading->ref.is_legacy};
+
+    return is_known(reading, true, of, reading->last_event_id);
+}
+
+/* The document of one subscription is complete before it is sent: the tag is strong. */
+static bool is_known_document(const struct reading *reading, const char *document)
+{
+    const uint64_t of[2] = {0, UINT64_MAX};
+
+    return is_known(reading, false, of, mrc_bytes_of(document));
 }
 
 static int answer_known(request_rec *r)
@@ -295,12 +329,6 @@ static const char *document_of(const struct reading *reading, const struct mrc_r
     return take_text(reading->r, &buf);
 }
 
-static int no_such(request_rec *r)
-{
-    apr_table_unset(r->headers_out, "ETag");
-    return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is no such active subscription");
-}
-
 static int send_single(const struct reading *reading)
 {
     struct mrc_roster_entry entry = {.type = 0};
@@ -310,10 +338,10 @@ static int send_single(const struct reading *reading)
 
     mrc_roster_entry_free(&entry);
     if (status == APR_NOTFOUND)
-        return no_such(r);
+        return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is no such active subscription");
     if (!document)
         return mrc_failure_answer_no_memory(r);
-    if (is_known(r))
+    if (is_known_document(reading, document))
         return answer_known(r);
     return mrc_answer_ok(r, content_type_of(&reading->ref), mrc_bytes_of(document));
 }
@@ -383,7 +411,7 @@ static int send_body(const struct reading *reading)
 {
     if (reading->ref.variables == 3)
         return send_single(reading);
-    return is_known(reading->r) ? answer_known(reading->r) : send_list(reading);
+    return is_known_list(reading) ? answer_known(reading->r) : send_list(reading);
 }
 
 int mrc_subscriptions_serve(request_rec *r, const struct mrc_claim *claim)

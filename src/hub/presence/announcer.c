@@ -106,7 +106,7 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
     status = mrc_presence_queue_create(pool, &announcer->queue);
     if (status != APR_SUCCESS)
         return status;
-    mrc_presence_queue_post_look(announcer->queue); /* for entries that earlier children left */
+    mrc_presence_queue_post_look(announcer->queue); /* for what dead children and servers left */
     for (size_t i = 0; i < count; i++) {
         if (hubs[i])
             mrc_hub_set_presence_queue(hubs[i], announcer->queue);

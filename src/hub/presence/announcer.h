@@ -1,7 +1,7 @@
 /*
  * The announcer: one thread of each child that announces the ends of subscriptions, those of its
- * own child and those that dead children left. To announce is to publish, which may wait for a lock
- * or a disk, so a dispatcher must not do it.
+ * own child and those that dead children and servers left. To announce is to publish, which may
+ * wait for a lock or a disk, so a dispatcher must not do it.
  */
 #ifndef MRC_HUB_PRESENCE_ANNOUNCER_H
 #define MRC_HUB_PRESENCE_ANNOUNCER_H

@@ -6,6 +6,7 @@
 #include "apr_time.h"
 
 #include "core/base/buf.h"
+#include "core/base/siphash.h"
 #include "core/protocol/subscription_doc.h"
 #include "core/topic/matcher.h"
 #include "hub/base/status.h"
@@ -15,10 +16,12 @@
 #include "store/regions/roster.h"
 #include "store/ring/ring.h"
 
-/* One entry, and its event. */
+/* One subscription, and its event. */
 struct item {
     uint32_t id;    /* in the roster */
     bool is_silent; /* it has no event */
+    enum mrc_record_mark mark;
+    struct mrc_record_subject subject;
     char update_id[MRC_UPDATE_ID_BYTES];
     uint64_t stored_bytes;
     size_t at, len; /* of its record in RECORDS */
@@ -27,7 +30,7 @@ struct item {
 struct mrc_presence_events {
     struct mrc_hub *hub;
     struct mrc_bytes *topics; /* of the update that is encoded; one for each path of the hub */
-    struct mrc_buf text;      /* its topics, then its document */
+    struct mrc_buf text;      /* its topics, if the hub makes them, then its document */
     struct mrc_buf record;    /* the update as the ring has it */
     struct mrc_buf records;   /* the records of all items */
     struct item *items;
@@ -107,24 +110,38 @@ void mrc_presence_events_describe(const struct mrc_roster_entry *entry, bool act
 
 /* ---- ids --------------------------------------------------------------------------------------*/
 
+/* The name of a subscription: its subscriber, and a hash of its matcher. No two entries of a
+ * subscriber have the same matcher. The key of the hash is random, and made after the client has
+ * named its matchers. */
+static struct mrc_record_subject subject_of(const struct mrc_roster_entry *entry)
+{
+    struct mrc_record_subject subject;
+    uint64_t key[2];
+
+    memcpy(key, entry->subscriber, sizeof(key));
+    memcpy(subject.word, key, sizeof(key));
+    key[0] ^= entry->type;
+    subject.word[2] = mrc_siphash(key, entry->match);
+    return subject;
+}
+
 /*
- * Derives the id of the event that ENTRY has ended from the entry. So a child that announces the
- * end in place of a dead one can find out whether the dead one has announced it. No two entries of
- * a subscriber have the same matcher. No publisher can guess the id, because it depends on a secret
- * of the ring.
+ * The id of the event that SUBJECT has ended follows from SUBJECT. So a child that announces the
+ * end in place of a dead one can see whether the dead one did. No publisher can guess the id,
+ * because a secret of the ring goes into it.
  */
 static void make_end_id(const struct mrc_presence_events *events,
-                        const struct mrc_roster_entry *entry, char ret_id[MRC_UPDATE_ID_BYTES])
+                        const struct mrc_record_subject *subject, char ret_id[MRC_UPDATE_ID_BYTES])
 {
     const struct mrc_ring *ring = mrc_hub_ring(events->hub);
-    uint64_t of[2], halves[2];
+    const struct mrc_bytes matcher = {(const char *)&subject->word[2], sizeof(subject->word[2])};
+    uint64_t of[2] = {subject->word[0], subject->word[1]};
+    uint64_t halves[2];
     unsigned char bytes[16];
 
-    memcpy(of, entry->subscriber, sizeof(of));
-    of[0] ^= entry->type;
-    halves[0] = mrc_ring_secret_number(ring, of, entry->match);
+    halves[0] = mrc_ring_secret_number(ring, of, matcher);
     of[1] = ~of[1];
-    halves[1] = mrc_ring_secret_number(ring, of, entry->match);
+    halves[1] = mrc_ring_secret_number(ring, of, matcher);
     memcpy(bytes, halves, sizeof(bytes));
     mrc_update_id_make(bytes, ret_id);
 }
@@ -132,10 +149,11 @@ static void make_end_id(const struct mrc_presence_events *events,
 apr_status_t mrc_presence_events_find_end(const struct mrc_presence_events *events,
                                           const struct mrc_roster_entry *entry)
 {
+    const struct mrc_record_subject subject = subject_of(entry);
     char id[MRC_UPDATE_ID_BYTES];
     struct mrc_place unused;
 
-    make_end_id(events, entry, id);
+    make_end_id(events, &subject, id);
     return mrc_history_find(mrc_hub_history(events->hub), mrc_bytes_of(id), apr_time_now(),
                             &unused);
 }
@@ -170,26 +188,15 @@ static apr_status_t write_text(struct mrc_presence_events *events,
     return APR_SUCCESS;
 }
 
-/* Writes the record of the update. An event of protocol 0.x has no type, because its clients listen
- * to messages without one. */
-static apr_status_t write_record(struct mrc_presence_events *events, struct item *item,
-                                 bool is_legacy, struct mrc_bytes data)
+/* Writes the record of UPDATE, and checks that the hub carries it. */
+static apr_status_t write_record(struct mrc_presence_events *events,
+                                 const struct mrc_update *update)
 {
-    const struct mrc_update update = {
-        .topics = events->topics,
-        .topics_count = mrc_hub_get_spec(events->hub)->paths_count,
-        .data = data,
-        .type = is_legacy ? (struct mrc_bytes){NULL, 0} : mrc_bytes_of(MRC_SUBSCRIPTION_DOC_EVENT),
-        .id = {item->update_id, MRC_UPDATE_ID_BYTES - 1},
-        .is_private = true,
-    };
-
-    item->stored_bytes = mrc_update_stored_bytes(&update);
     mrc_buf_reset(&events->record);
-    mrc_update_encode(&update, &events->record);
+    mrc_update_encode(update, &events->record);
     if (mrc_buf_error(&events->record))
         return mrc_status_of(mrc_buf_error(&events->record));
-    if (mrc_buf_bytes(&events->record).len + update.id.len >
+    if (mrc_buf_bytes(&events->record).len + update->id.len >
         mrc_ring_largest(mrc_hub_ring(events->hub)))
         return MRC_STATUS_TOO_LARGE;
     return APR_SUCCESS;
@@ -211,29 +218,18 @@ static struct item *next_item(struct mrc_presence_events *events)
     return &grown[events->count];
 }
 
-apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_t id,
-                                     const struct mrc_roster_entry *entry, bool active)
+/* Counts ITEM, the next one, which has its mark, subject and id; UPDATE is its event. */
+static apr_status_t add_item(struct mrc_presence_events *events, struct item *item,
+                             struct mrc_update *update)
 {
-    struct item *item = next_item(events);
-    struct mrc_subscription_doc doc;
-    char text[MRC_UPDATE_ID_BYTES];
-    struct mrc_bytes data;
     apr_status_t status;
 
-    if (!item)
-        return APR_ENOMEM;
-    mrc_presence_events_describe(entry, active, text, &doc);
-    if (!active)
-        make_end_id(events, entry, item->update_id);
-    status = active ? mrc_hub_make_id(events->hub, item->update_id) : APR_SUCCESS;
-    if (!status)
-        status = write_text(events, &doc, &data);
-    if (!status)
-        status = write_record(events, item, doc.ref.is_legacy, data);
+    update->id = (struct mrc_bytes){item->update_id, MRC_UPDATE_ID_BYTES - 1};
+    status = write_record(events, update);
     if (status)
         return status;
-    item->id = id;
     item->is_silent = false;
+    item->stored_bytes = mrc_update_stored_bytes(update);
     item->at = mrc_buf_bytes(&events->records).len;
     item->len = mrc_buf_bytes(&events->record).len;
     mrc_buf_add_bytes(&events->records, mrc_buf_bytes(&events->record));
@@ -241,6 +237,68 @@ apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_
         return APR_ENOMEM;
     events->count++;
     return APR_SUCCESS;
+}
+
+apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_t id,
+                                     const struct mrc_roster_entry *entry, bool active)
+{
+    struct item *item = next_item(events);
+    struct mrc_update update = {.topics = events->topics, .is_private = true};
+    struct mrc_subscription_doc doc;
+    char text[MRC_UPDATE_ID_BYTES];
+    apr_status_t status;
+
+    if (!item)
+        return APR_ENOMEM;
+    item->id = id;
+    item->mark = active ? MRC_RECORD_BEGINS : MRC_RECORD_ENDS;
+    item->subject = subject_of(entry);
+    if (!active)
+        make_end_id(events, &item->subject, item->update_id);
+    mrc_presence_events_describe(entry, active, text, &doc);
+    update.topics_count = mrc_hub_get_spec(events->hub)->paths_count;
+    /* An event of protocol 0.x has no type, because its clients listen to messages without one. */
+    if (!doc.ref.is_legacy)
+        update.type = mrc_bytes_of(MRC_SUBSCRIPTION_DOC_EVENT);
+    status = active ? mrc_hub_make_id(events->hub, item->update_id) : APR_SUCCESS;
+    if (!status)
+        status = write_text(events, &doc, &update.data);
+    return status ? status : add_item(events, item, &update);
+}
+
+/* Adds UPDATE, which announced that SUBJECT is active, as the event that it has ended. */
+static apr_status_t add_ended(struct mrc_presence_events *events,
+                              const struct mrc_record_subject *subject, struct mrc_update *update)
+{
+    struct item *item = next_item(events);
+
+    if (!item)
+        return APR_ENOMEM;
+    mrc_buf_reset(&events->text);
+    if (!mrc_subscription_doc_add_ended(&events->text, update->data))
+        return MRC_STATUS_CORRUPT;
+    if (mrc_buf_error(&events->text))
+        return APR_ENOMEM;
+    update->data = mrc_buf_bytes(&events->text);
+    item->id = MRC_PRESENCE_EVENTS_NO_ID;
+    item->mark = MRC_RECORD_ENDS;
+    item->subject = *subject;
+    make_end_id(events, subject, item->update_id);
+    return add_item(events, item, update);
+}
+
+apr_status_t mrc_presence_events_add_left(struct mrc_presence_events *events,
+                                          const struct mrc_record *record)
+{
+    struct mrc_update update;
+    apr_status_t status =
+        mrc_status_of(mrc_update_decode(mrc_bytes_of(""), record->payload, &update));
+
+    if (status)
+        return status;
+    status = add_ended(events, &record->subject, &update);
+    mrc_update_clear(&update);
+    return status;
 }
 
 apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *events, uint32_t id)
@@ -269,6 +327,8 @@ static size_t collect(const struct mrc_presence_events *events, struct mrc_recor
                 .id = {item->update_id, MRC_UPDATE_ID_BYTES - 1},
                 .payload = {bytes + item->at, item->len},
                 .stored_bytes = item->stored_bytes,
+                .mark = item->mark,
+                .subject = item->subject,
             };
     }
     return count;

@@ -21,6 +21,7 @@
 
 struct mrc_hub;
 struct mrc_presence_events;
+struct mrc_record;
 struct mrc_roster_entry;
 struct mrc_subscription_doc;
 
@@ -42,10 +43,22 @@ void mrc_presence_events_close(struct mrc_presence_events *events);
 apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_t id,
                                      const struct mrc_roster_entry *entry, bool active);
 
+/*
+ * Adds the event that a subscription has ended that an earlier server left. EVENTS must not be
+ * full. RECORD is the one of mrc_history_read_left(). The event has the topics of its begin, and no
+ * number in the roster. The errors are those of mrc_presence_events_add(), and MRC_STATUS_CORRUPT
+ * or APR_EINVAL: RECORD is not a subscription event.
+ */
+apr_status_t mrc_presence_events_add_left(struct mrc_presence_events *events,
+                                          const struct mrc_record *record);
+
 /* Adds the number ID without an event. EVENTS must not be full. APR_ENOMEM. */
 apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *events, uint32_t id);
 
 bool mrc_presence_events_is_full(const struct mrc_presence_events *events);
+
+/* The number of an event without an entry in the roster. */
+#define MRC_PRESENCE_EVENTS_NO_ID UINT32_MAX
 
 /* The number of entries that were added, and the number in the roster of entry I. */
 size_t mrc_presence_events_count(const struct mrc_presence_events *events);

@@ -7,6 +7,7 @@
 #include "core/topic/matcher.h"
 #include "hub/hub/hub.h"
 #include "hub/presence/events.h"
+#include "hub/presence/left.h"
 #include "hub/presence/queue.h"
 #include "store/base/status.h"
 #include "store/regions/roster.h"
@@ -309,6 +310,10 @@ apr_status_t mrc_presence_announce_orphans(struct mrc_hub *hub)
     if (mrc_roster_take_orphans(roster)) {
         while (more && !status)
             status = announce_some_orphans(hub, events, &cursor, &more);
+        if (!status)
+            status = mrc_presence_left_announce(hub, events);
+        if (status)
+            mrc_roster_expect_orphans(roster);
     }
     mrc_presence_events_close(events);
     return status;

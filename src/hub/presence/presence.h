@@ -55,8 +55,8 @@ void mrc_presence_end(struct mrc_presence *presence);
  */
 apr_status_t mrc_presence_announce_ends(struct mrc_list *list);
 
-/* Announces the ends of the entries that dead children left in HUB, if there are any. Only the
- * announcer. */
+/* Announces the ends of the subscriptions that dead children left in HUB, if there are any, and of
+ * those that servers before this one left (left.h). Only the announcer. */
 apr_status_t mrc_presence_announce_orphans(struct mrc_hub *hub);
 
 #endif

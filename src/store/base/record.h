@@ -19,12 +19,29 @@
 /* The largest stored_bytes: every layout has 32 bits for it. */
 #define MRC_RECORD_STORED_BYTES_MAX UINT32_MAX
 
+/*
+ * What a record says about its subject. A durable history remembers the subjects that have begun
+ * and not ended yet (history/begun.h); otherwise the mark means nothing to the store.
+ */
+enum mrc_record_mark {
+    MRC_RECORD_PLAIN,  /* nothing: the record has no subject */
+    MRC_RECORD_BEGINS, /* the subject has begun */
+    MRC_RECORD_ENDS    /* the subject has ended; all records that say so have the same id */
+};
+
+/* The name of a subject; opaque to the store. */
+struct mrc_record_subject {
+    uint64_t word[3];
+};
+
 struct mrc_record {
     uint64_t seq;          /* grows by one per record of a ring or a history; 0: none yet */
     int64_t time_us;       /* the time of day when it was published */
     uint64_t stored_bytes; /* its size for MercureHistory bytes=N */
     struct mrc_bytes id;
     struct mrc_bytes payload; /* opaque to the store */
+    enum mrc_record_mark mark;
+    struct mrc_record_subject subject;
 };
 
 #endif

@@ -12,6 +12,7 @@
 #include "store/regions/interests.h"
 
 struct mrc_history;
+struct mrc_history_left;
 struct mrc_hub_segment;
 struct mrc_notify;
 struct mrc_ring;
@@ -29,6 +30,10 @@ struct mrc_history_ops {
                          struct mrc_place *ret_place);
     apr_status_t (*read)(const struct mrc_history *history, const struct mrc_place *place,
                          size_t max_bytes, struct mrc_history_slice *slice); /* NULL: not durable */
+    apr_status_t (*read_left)(const struct mrc_history *history, struct mrc_history_left *at,
+                              size_t max_bytes, struct mrc_history_slice *slice);
+    void (*end_left)(const struct mrc_history *history, bool is_done); /* this and the one before:
+                                                                          NULL if not durable */
     apr_status_t (*count)(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
                           uint64_t *ret_bytes);
     void (*close)(struct mrc_history *history); /* NULL: nothing to do */

@@ -3,6 +3,7 @@
 #include "apr_time.h"
 
 #include "store/base/status.h"
+#include "store/history/begun.h"
 #include "store/history/bind.h"
 #include "store/history/table.h"
 #include "store/regions/hub_segment.h"
@@ -25,19 +26,25 @@ static bool is_ahead(const struct mrc_history_txn *txn, uint64_t number)
     return mrc_history_table_last(txn, &last) == APR_SUCCESS && number > last.record.seq;
 }
 
-static apr_status_t bind_in(struct mrc_history_lmdb *history, const struct mrc_history_txn *txn)
+/* RET_HORIZON gets the number up to which everything belongs to servers before this one, or, if
+ * they all have been dealt with, 0. */
+static apr_status_t bind_in(struct mrc_history_lmdb *history, const struct mrc_history_txn *txn,
+                            uint64_t *ret_horizon)
 {
     uint64_t offset;
     uint64_t epoch = mrc_staging_epoch(history->staging, &offset);
+    struct mrc_history_row last;
     uint64_t pos, seq;
 
     mrc_ring_end(history->base.ring, &pos, &seq);
     if (epoch == history->epoch && !is_ahead(txn, seq + offset)) {
-        uint64_t last;
+        uint64_t unused;
 
         history->base.offset = offset;
-        return mrc_history_bind_catch_up(&history->base, txn, &last);
+        *ret_horizon = mrc_staging_horizon(history->staging);
+        return mrc_history_bind_catch_up(&history->base, txn, &unused);
     }
+    *ret_horizon = mrc_history_table_last(txn, &last) ? 0 : last.record.seq;
     return seq == 0 ? mrc_history_bind_fill(&history->base, txn)
                     : mrc_history_bind_adopt(&history->base, txn);
 }
@@ -47,11 +54,12 @@ apr_status_t mrc_history_commit_bind(struct mrc_history_lmdb *history)
     for (;;) {
         struct mrc_history_txn txn;
         apr_status_t status = mrc_history_env_begin(history->env, true, &txn);
+        uint64_t horizon;
 
         if (status)
             return status;
         history->epoch = txn.dbs.epoch;
-        status = bind_in(history, &txn);
+        status = bind_in(history, &txn, &horizon);
         if (status)
             mrc_history_env_abort(&txn);
         else
@@ -59,6 +67,7 @@ apr_status_t mrc_history_commit_bind(struct mrc_history_lmdb *history)
         if (status == MRC_STATUS_MAP_FULL)
             status = mrc_history_env_grow(history->env);
         else if (!status) {
+            mrc_staging_set_horizon(history->staging, horizon);
             mrc_staging_bind(history->staging, history->epoch, history->base.offset);
             return APR_SUCCESS;
         }
@@ -91,27 +100,66 @@ static struct mrc_staged *update_at(struct batch *batch, size_t i)
     return i < batch->staged_count ? &batch->staged[i] : &batch->own[i - batch->staged_count];
 }
 
+/* Whether TXN already has what RECORD says: that its subject has ended. */
+static apr_status_t find_repeated(const struct mrc_history_txn *txn,
+                                  const struct mrc_record *record, bool *ret_is_repeated)
+{
+    uint64_t number;
+    apr_status_t status = APR_NOTFOUND;
+
+    if (record->mark == MRC_RECORD_ENDS)
+        status = mrc_history_table_find(txn, record->id, 0, &number);
+    *ret_is_repeated = status == APR_SUCCESS;
+    return status == APR_NOTFOUND ? APR_SUCCESS : status;
+}
+
+static apr_status_t note_mark(const struct mrc_history_txn *txn, const struct mrc_record *record)
+{
+    switch (record->mark) {
+    case MRC_RECORD_BEGINS:
+        return mrc_history_begun_add(txn, record);
+    case MRC_RECORD_ENDS:
+        return mrc_history_begun_remove(txn, &record->subject);
+    default:
+        return APR_SUCCESS;
+    }
+}
+
+/* Writes UPDATE with the number after *LAST. One that says again that its subject has ended keeps
+ * the number 0, and is not written: two children may have adopted the same end. */
+static apr_status_t write_update(const struct mrc_history_lmdb *history,
+                                 const struct mrc_history_txn *txn, struct mrc_staged *update,
+                                 uint64_t *last)
+{
+    bool is_repeated;
+    apr_status_t status = find_repeated(txn, &update->record, &is_repeated);
+
+    update->record.seq = 0;
+    if (!status && !is_repeated) {
+        update->record.seq = ++*last;
+        if (update->slot >= 0)
+            mrc_staging_set_number(history->staging, update);
+        status = mrc_history_table_append(txn, &update->record);
+    }
+    return status ? status : note_mark(txn, &update->record);
+}
+
 /* Gives the updates their numbers and writes them, in TXN. */
 static apr_status_t write_batch(const struct mrc_history_lmdb *history,
                                 const struct mrc_history_txn *txn, struct batch *batch)
 {
     struct mrc_ring_bounds bounds;
     int64_t now_us = apr_time_now();
-    uint64_t last;
+    uint64_t last, first;
     apr_status_t status = mrc_history_bind_catch_up(&history->base, txn, &last);
 
-    for (size_t i = 0; !status && i < count_of(batch); i++) {
-        struct mrc_staged *update = update_at(batch, i);
-
-        update->record.seq = last + 1 + i;
-        if (update->slot >= 0)
-            mrc_staging_set_number(history->staging, update);
-        status = mrc_history_table_append(txn, &update->record);
-    }
+    first = last + 1;
+    for (size_t i = 0; !status && i < count_of(batch); i++)
+        status = write_update(history, txn, update_at(batch, i), &last);
     if (status)
         return status;
     mrc_ring_get_bounds(history->base.ring, &bounds);
-    return mrc_history_table_trim(txn, &bounds, now_us, last + 1,
+    return mrc_history_table_trim(txn, &bounds, now_us, first,
                                   (unsigned)count_of(batch) + TRIM_MORE);
 }
 
@@ -147,6 +195,8 @@ static void append_batch(const struct mrc_history_lmdb *history, struct batch *b
     for (size_t i = 0; i < count_of(batch); i++) {
         struct mrc_record record = update_at(batch, i)->record;
 
+        if (record.seq == 0)
+            continue; /* it was not written */
         record.seq -= history->base.offset;
         mrc_ring_append_as(history->base.ring, &record, record.time_us, MRC_RING_WAIT_FOREVER);
     }

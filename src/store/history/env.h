@@ -41,6 +41,7 @@ struct mrc_history_dbs {
     MDB_dbi records; /* number (native, 8 bytes) -> record; table.h */
     MDB_dbi ids;     /* keyed hash of the id -> numbers */
     MDB_dbi about;   /* "format", "epoch", "hash", "key" */
+    MDB_dbi begun;   /* subjects; begun.h. 0: the file has none, and this process adds none */
     uint64_t epoch;  /* random: differs from any other history in the same place. Never 0 */
     uint64_t hash_key[2];
 };

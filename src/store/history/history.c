@@ -112,6 +112,23 @@ apr_status_t mrc_history_read(const struct mrc_history *history, const struct mr
     return history->ops->read(history, place, max_bytes, slice);
 }
 
+/* ---- What servers before this one left --------------------------------------------------------*/
+
+apr_status_t mrc_history_read_left(const struct mrc_history *history, struct mrc_history_left *at,
+                                   size_t max_bytes, struct mrc_history_slice *slice)
+{
+    mrc_buf_init(&slice->buf, SIZE_MAX);
+    slice->at = 0;
+    return history->ops->read_left ? history->ops->read_left(history, at, max_bytes, slice)
+                                   : APR_EOF;
+}
+
+void mrc_history_end_left(const struct mrc_history *history, bool is_done)
+{
+    if (history->ops->end_left)
+        history->ops->end_left(history, is_done);
+}
+
 apr_status_t mrc_history_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
                                uint64_t *ret_bytes)
 {

@@ -85,9 +85,11 @@ apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id
 
 /*
  * Appends COUNT records in this order and wakes the children once. A durable history takes all of
- * them in one commit. RECORDS have id, payload and stored_bytes; their seq and time_us are ignored.
- * RET_DONE gets the number of records that were stored, counted from the first, also on failure.
- * The errors are those of mrc_history_append(), and APR_ENOMEM.
+ * them in one commit. RECORDS have id, payload, stored_bytes, mark and subject; their seq and
+ * time_us are ignored. RET_DONE gets the number of records that were stored, counted from the
+ * first, also on failure. A durable history drops a record with MRC_RECORD_ENDS if it has one with
+ * the same id, and counts it as stored. The errors are those of mrc_history_append(), and
+ * APR_ENOMEM.
  */
 apr_status_t mrc_history_append_group(struct mrc_history *history, const struct mrc_record *records,
                                       size_t count, int64_t now_us, size_t *ret_done);
@@ -137,6 +139,31 @@ apr_status_t mrc_history_resume(const struct mrc_history *history, struct mrc_pl
  */
 apr_status_t mrc_history_read(const struct mrc_history *history, const struct mrc_place *place,
                               size_t max_bytes, struct mrc_history_slice *slice);
+
+/* ---- What servers before this one left --------------------------------------------------------*/
+
+/* Where a reader of it stands. Starts as {0}. */
+struct mrc_history_left {
+    bool is_behind; /* behind LAST */
+    struct mrc_record_subject last;
+};
+
+/*
+ * Reads records that say that a subject begins (MRC_RECORD_BEGINS) into SLICE, if they were
+ * appended under a server before this one, and no record says that the subject has ended. At most
+ * about MAX_BYTES; moves *AT behind them. SLICE gets number, payload and subject of each. The
+ * caller frees SLICE in any case.
+ *
+ * APR_SUCCESS: there may be more. APR_EOF: there are no more, and SLICE has the last ones; or
+ * another child reads them. APR_ENOMEM, errors of the system. A history that is not durable has
+ * none. Only one thread of a child.
+ */
+apr_status_t mrc_history_read_left(const struct mrc_history *history, struct mrc_history_left *at,
+                                   size_t max_bytes, struct mrc_history_slice *slice);
+
+/* Ends the reading. IS_DONE: this child has read all of them, and no child needs to read them
+ * again; otherwise the next one that tries does. */
+void mrc_history_end_left(const struct mrc_history *history, bool is_done);
 
 /* The number of records that replay reaches at NOW_US, and the sum of their stored_bytes. */
 apr_status_t mrc_history_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,

@@ -8,6 +8,7 @@
 #include "apr_time.h"
 
 #include "store/base/status.h"
+#include "store/history/begun.h"
 #include "store/history/commit.h"
 #include "store/history/env.h"
 #include "store/history/history.h"
@@ -213,6 +214,29 @@ static apr_status_t read_slice(const struct mrc_history *base, const struct mrc_
     return status == APR_NOTFOUND ? MRC_STATUS_OVERRUN : status;
 }
 
+static apr_status_t read_left(const struct mrc_history *base, struct mrc_history_left *at,
+                              size_t max_bytes, struct mrc_history_slice *slice)
+{
+    const struct mrc_history_lmdb *history = lmdb_of(base);
+    uint64_t horizon = mrc_staging_horizon(history->staging);
+    struct mrc_history_txn txn;
+    apr_status_t status;
+
+    if (!mrc_staging_claim_left(history->staging, history->slot))
+        return APR_EOF;
+    status = mrc_history_env_begin(history->env, false, &txn);
+    if (status)
+        return status;
+    status = mrc_history_begun_read(&txn, horizon, at, max_bytes, slice);
+    mrc_history_env_abort(&txn);
+    return status;
+}
+
+static void end_left(const struct mrc_history *base, bool is_done)
+{
+    mrc_staging_release_left(lmdb_of(base)->staging, lmdb_of(base)->slot, is_done);
+}
+
 static apr_status_t count(struct mrc_history *base, int64_t now_us, uint64_t *ret_records,
                           uint64_t *ret_bytes)
 {
@@ -250,6 +274,8 @@ static const struct mrc_history_ops lmdb_ops = {
     .oldest = oldest,
     .find = find,
     .read = read_slice,
+    .read_left = read_left,
+    .end_left = end_left,
     .count = count,
     .close = close_history,
 };

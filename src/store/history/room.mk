@@ -9,6 +9,7 @@ libmrcstore_la_SOURCES += \
 	%D%/slice.c %D%/slice.h
 
 LMDB_SOURCES = \
+	%D%/begun.c %D%/begun.h \
 	%D%/bind.c %D%/bind.h \
 	%D%/check.c \
 	%D%/commit.c %D%/commit.h \
@@ -26,6 +27,7 @@ EXTRA_libmrcstore_la_SOURCES = $(LMDB_SOURCES) $(NO_LMDB_SOURCES)
 unit_tests += tests/unit/store/history/test_memory
 if HAVE_LMDB
 unit_tests += \
+	tests/unit/store/history/test_begun \
 	tests/unit/store/history/test_bind \
 	tests/unit/store/history/test_check \
 	tests/unit/store/history/test_commit \

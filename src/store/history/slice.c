@@ -9,6 +9,7 @@ struct head {
     uint64_t stored_bytes;
     uint64_t id_bytes;
     uint64_t payload_bytes;
+    struct mrc_record_subject subject;
 };
 
 void mrc_history_slice_add(struct mrc_history_slice *slice, const struct mrc_record *record)
@@ -19,6 +20,7 @@ void mrc_history_slice_add(struct mrc_history_slice *slice, const struct mrc_rec
         .stored_bytes = record->stored_bytes,
         .id_bytes = record->id.len,
         .payload_bytes = record->payload.len,
+        .subject = record->subject,
     };
 
     mrc_buf_add(&slice->buf, &head, sizeof(head));
@@ -43,6 +45,7 @@ bool mrc_history_slice_next(struct mrc_history_slice *slice, struct mrc_record *
         .stored_bytes = head.stored_bytes,
         .id = {at, head.id_bytes},
         .payload = {at + head.id_bytes, head.payload_bytes},
+        .subject = head.subject,
     };
     slice->at += sizeof(head) + head.id_bytes + head.payload_bytes;
     return true;

@@ -200,6 +200,7 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
         uint64_t offset;
         uint64_t epoch = mrc_staging_epoch(from, &offset);
 
+        mrc_staging_set_horizon(to, mrc_staging_horizon(from));
         mrc_staging_bind(to, epoch, offset);
     }
     if (from)

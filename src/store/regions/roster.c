@@ -101,6 +101,7 @@ struct mrc_roster *mrc_roster_create(apr_pool_t *pool, void *region, uint32_t ow
     roster->header->version = MRC_ROSTER_VERSION;
     roster->header->own_count = own;
     roster->header->cell_count = own + shared;
+    atomic_store(&roster->header->orphans, 1); /* of servers before this one, on the disk */
     roster->own_count = own;
     roster->cell_count = own + shared;
     roster->words = (_Atomic uint64_t *)(roster->header + 1);
@@ -405,20 +406,40 @@ apr_status_t mrc_roster_add(struct mrc_roster *roster, unsigned slot,
     return add_for(roster, slot, entry, is_small, ret_id);
 }
 
+static void count_change(struct mrc_roster *roster)
+{
+    atomic_fetch_add(&roster->header->changes, 1);
+}
+
+/* Changes the state of the entry ID, which may be listed before or after. */
+static void relist(struct mrc_roster *roster, uint32_t id, unsigned state)
+{
+    bool was_listed = state_of(load(roster, id)) == MRC_ROSTER_ACTIVE;
+
+    set_state(roster, id, state);
+    if (was_listed != (state == MRC_ROSTER_ACTIVE))
+        count_change(roster);
+}
+
 void mrc_roster_activate(struct mrc_roster *roster, uint32_t id)
 {
-    set_state(roster, id, MRC_ROSTER_ACTIVE);
+    relist(roster, id, MRC_ROSTER_ACTIVE);
 }
 
 void mrc_roster_end(struct mrc_roster *roster, uint32_t id)
 {
-    set_state(roster, id, MRC_ROSTER_ENDING);
+    relist(roster, id, MRC_ROSTER_ENDING);
 }
 
 void mrc_roster_release(struct mrc_roster *roster, uint32_t id)
 {
-    set_state(roster, id, MRC_ROSTER_CLAIMED);
+    relist(roster, id, MRC_ROSTER_CLAIMED);
     free_chain(roster, id);
+}
+
+uint64_t mrc_roster_changes(const struct mrc_roster *roster)
+{
+    return atomic_load(&roster->header->changes);
 }
 
 /* ---- Entries of dead children -----------------------------------------------------------------*/
@@ -426,6 +447,11 @@ void mrc_roster_release(struct mrc_roster *roster, uint32_t id)
 bool mrc_roster_has_orphans(const struct mrc_roster *roster)
 {
     return atomic_load(&roster->header->orphans) != 0;
+}
+
+void mrc_roster_expect_orphans(struct mrc_roster *roster)
+{
+    atomic_store(&roster->header->orphans, 1);
 }
 
 bool mrc_roster_take_orphans(struct mrc_roster *roster)
@@ -455,15 +481,17 @@ void mrc_roster_fold(struct mrc_roster *roster, unsigned slot)
         if (owner_of(word) == slot && state_of(word) == MRC_ROSTER_CLAIMED)
             set(roster, cell, MRC_ROSTER_FREE, 0);
     }
+    /* Always: the dead child may have changed the list without counting it. */
+    count_change(roster);
     /* Even if there are none now: the dead child may have taken the flag and adopted nothing yet.
      */
-    atomic_store(&roster->header->orphans, 1);
+    mrc_roster_expect_orphans(roster);
 }
 
 void mrc_roster_disown(struct mrc_roster *roster, uint32_t id)
 {
     make_orphan(roster, id);
-    atomic_store(&roster->header->orphans, 1);
+    mrc_roster_expect_orphans(roster);
 }
 
 bool mrc_roster_adopt(struct mrc_roster *roster, unsigned slot, uint32_t *cursor, uint32_t *ret_id)
@@ -503,6 +531,6 @@ uint64_t mrc_roster_carry(const struct mrc_roster *from, struct mrc_roster *to)
             lost++;
     }
     mrc_roster_entry_free(&entry);
-    atomic_store(&to->header->orphans, 1);
+    mrc_roster_expect_orphans(to);
     return lost;
 }

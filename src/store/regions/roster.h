@@ -87,10 +87,14 @@ void mrc_roster_release(struct mrc_roster *roster, uint32_t id);
  */
 void mrc_roster_fold(struct mrc_roster *roster, unsigned slot);
 
-/* Whether there may be orphans that no child looks for yet; taking them makes the caller that
- * child. */
+/*
+ * Whether there may be orphans that no child looks for yet; taking them makes the caller that
+ * child. If it dies meanwhile, or expects them again, another child takes them. A new roster
+ * expects some: of servers before this one, in a durable history.
+ */
 bool mrc_roster_has_orphans(const struct mrc_roster *roster);
 bool mrc_roster_take_orphans(struct mrc_roster *roster);
+void mrc_roster_expect_orphans(struct mrc_roster *roster);
 
 /*
  * Adopts the next orphan from the cell *CURSOR on: it becomes an ended entry of SLOT. Moves *CURSOR
@@ -111,6 +115,12 @@ uint64_t mrc_roster_carry(const struct mrc_roster *from, struct mrc_roster *to);
 
 /* The number of cells. The id of an entry is the number of its first cell. */
 uint32_t mrc_roster_count(const struct mrc_roster *roster);
+
+/*
+ * A number that is another one after each change of the list. It is loaded before the list is read:
+ * as long as it stays the same, so does the list.
+ */
+uint64_t mrc_roster_changes(const struct mrc_roster *roster);
 
 /* Copies the listed entry at CELL. APR_NOTFOUND: no entry is listed there; APR_ENOMEM. */
 apr_status_t mrc_roster_read(const struct mrc_roster *roster, uint32_t cell,

@@ -75,10 +75,13 @@ struct mrc_roster_header {
     uint32_t cell_count;
     uint32_t own_count;
     uint8_t reserved0[4];
-    /* 1: there may be orphans. Stored by the process that made them, after them; exchanged for 0 by
-     * the child that then looks for them. Both are seq_cst. */
+    /* 1: there may be orphans. Stored by the parent in a new roster, and by the process that made
+     * them, after them; exchanged for 0 by the child that then looks for them. All are seq_cst. */
     _Atomic uint64_t orphans;
-    uint8_t reserved1[32];
+    /* How often the list has changed. Added to after an entry was listed, or left the list: a
+     * reader that loads it before it reads the list knows at least what has changed since. */
+    _Atomic uint64_t changes;
+    uint8_t reserved1[24];
 };
 _Static_assert(sizeof(struct mrc_roster_header) == 64, "the header is a cache line");
 

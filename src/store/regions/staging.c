@@ -146,6 +146,37 @@ void mrc_staging_bind(struct mrc_staging *staging, uint64_t epoch, uint64_t offs
     atomic_store(&staging->header->epoch, epoch);
 }
 
+uint64_t mrc_staging_horizon(const struct mrc_staging *staging)
+{
+    return atomic_load(&staging->header->horizon);
+}
+
+void mrc_staging_set_horizon(struct mrc_staging *staging, uint64_t number)
+{
+    atomic_store(&staging->header->horizon, number);
+}
+
+bool mrc_staging_claim_left(struct mrc_staging *staging, unsigned owner)
+{
+    uint64_t reader = 0;
+
+    return atomic_load(&staging->header->horizon) != 0 &&
+           (atomic_compare_exchange_strong(&staging->header->left_reader, &reader,
+                                           (uint64_t)owner + 1) ||
+            reader == (uint64_t)owner + 1);
+}
+
+void mrc_staging_release_left(struct mrc_staging *staging, unsigned owner, bool is_done)
+{
+    uint64_t reader = (uint64_t)owner + 1;
+
+    if (atomic_load(&staging->header->left_reader) != reader)
+        return;
+    if (is_done)
+        atomic_store(&staging->header->horizon, 0);
+    atomic_compare_exchange_strong(&staging->header->left_reader, &reader, 0);
+}
+
 uint64_t mrc_staging_commits(const struct mrc_staging *staging)
 {
     return atomic_load(&staging->header->commits);
@@ -195,6 +226,8 @@ int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct 
     slot->payload_bytes = (uint32_t)record->payload.len;
     slot->stored_bytes = (uint32_t)record->stored_bytes;
     slot->time_us = record->time_us;
+    slot->mark = (uint32_t)record->mark;
+    slot->subject = record->subject;
     if (record->id.len)
         memcpy(data, record->id.ptr, record->id.len);
     if (record->payload.len)
@@ -242,6 +275,7 @@ bool mrc_staging_abandon(struct mrc_staging *staging, int index)
 
 void mrc_staging_fold(struct mrc_staging *staging, unsigned owner)
 {
+    mrc_staging_release_left(staging, owner, false);
     for (unsigned i = 0; i < staging->count; i++) {
         struct mrc_staging_slot *slot = slot_at(staging, i);
 
@@ -287,6 +321,8 @@ unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *update
                     .stored_bytes = slot->stored_bytes,
                     .id = {data, slot->id_bytes},
                     .payload = {data + slot->id_bytes, slot->payload_bytes},
+                    .mark = (enum mrc_record_mark)slot->mark,
+                    .subject = slot->subject,
                 },
             .slot = (int)i,
         };

@@ -45,8 +45,8 @@ apr_status_t mrc_staging_create(void *region, uint64_t bytes, struct mrc_error *
 apr_status_t mrc_staging_attach(apr_pool_t *pool, void *region, uint64_t bytes,
                                 struct mrc_staging **ret_staging);
 
-/* Frees the slots of the dead child OWNER. Its staged updates are withdrawn unless a leader has
- * taken them. May run twice. */
+/* Frees the slots of the dead child OWNER, and releases its claim. Its staged updates are withdrawn
+ * unless a leader has taken them. May run twice. */
 void mrc_staging_fold(struct mrc_staging *staging, unsigned owner);
 
 /* ---- The publish lock -------------------------------------------------------------------------*/
@@ -69,9 +69,24 @@ void mrc_staging_recovered(struct mrc_staging *staging);
 uint64_t mrc_staging_epoch(const struct mrc_staging *staging, uint64_t *ret_offset);
 void mrc_staging_bind(struct mrc_staging *staging, uint64_t epoch, uint64_t offset);
 
+/*
+ * The number of the history up to which everything that began belongs to servers before this one
+ * (history/begun.h); 0: nothing of theirs is left. Set under the lock, before mrc_staging_bind().
+ */
+uint64_t mrc_staging_horizon(const struct mrc_staging *staging);
+void mrc_staging_set_horizon(struct mrc_staging *staging, uint64_t number);
+
 /* The number of transactions so far; counts one more. */
 uint64_t mrc_staging_commits(const struct mrc_staging *staging);
 void mrc_staging_count_commit(struct mrc_staging *staging);
+
+/* ---- What servers before this one left, by any thread -----------------------------------------*/
+
+/* The child OWNER reads what is left. False: nothing is, or another child reads it. */
+bool mrc_staging_claim_left(struct mrc_staging *staging, unsigned owner);
+
+/* OWNER stops reading, if it has claimed to. IS_DONE: nothing is left any more. */
+void mrc_staging_release_left(struct mrc_staging *staging, unsigned owner, bool is_done);
 
 /* ---- Publishers -------------------------------------------------------------------------------*/
 

@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "store/base/lock.h"
+#include "store/base/record.h"
 
 #define MRC_STAGING_MAGIC   UINT64_C(0x314741545343524d) /* "MRCSTAG1", little endian */
 #define MRC_STAGING_VERSION 1
@@ -67,7 +68,15 @@ struct mrc_staging_header {
     _Atomic uint64_t offset;   /* number in the history = number in the ring + this */
     _Atomic uint64_t recovery; /* 1: a leader has died, and its work is not repaired yet */
     _Atomic uint64_t commits;  /* committed transactions */
-    uint8_t reserved1[96];
+    /* What began up to this number of the history belongs to servers before this one; 0: nothing
+     * of theirs is left (history/begun.h). Set to 0 without the lock, by the child that has read
+     * it. */
+    _Atomic uint64_t horizon;
+
+    /* The slot of the child that reads what is left, plus 1; 0: none. Changed by that child, or by
+     * the process that folds it. */
+    _Atomic uint64_t left_reader;
+    uint8_t reserved1[80];
 };
 _Static_assert(sizeof(struct mrc_staging_header) == 256, "the first slot begins at byte 256");
 
@@ -79,9 +88,9 @@ struct mrc_staging_slot {
     uint32_t id_bytes;
     uint32_t payload_bytes;
     uint32_t stored_bytes;
-    uint32_t reserved0;
+    uint32_t mark; /* enum mrc_record_mark */
     int64_t time_us;
-    uint8_t reserved1[24];
+    struct mrc_record_subject subject;
     /* data: the id, then the payload */
 };
 _Static_assert(sizeof(struct mrc_staging_slot) == 64, "a slot's head has 64 bytes");

@@ -50,13 +50,18 @@ static void reconcile(uint64_t subscribers)
     ck_assert_str_eq(error.text, "");
 }
 
-static void setup(void)
+static void open_memory(void)
 {
     struct mrc_error error = {""};
 
-    dir = store_dir();
     ck_assert_msg(mrc_memory_open(store_pool(), dir, NSLOTS, &error, &memory) == APR_SUCCESS, "%s",
                   error.text);
+}
+
+static void setup(void)
+{
+    dir = store_dir();
+    open_memory();
     reconcile(SUBSCRIBERS);
     seen = 0;
 }
@@ -460,12 +465,13 @@ static struct mrc_hub_spec durable = {
     .history_sync = MRC_HISTORY_SYNC_NONE,
 };
 
-/* A hub whose history is on disk. */
-static void reconcile_durable(void)
+/* A hub whose history, of COUNT updates (0: of any number), is on disk. */
+static void reconcile_durable(uint64_t count)
 {
     const struct mrc_hub_shape *const shapes[] = {&durable.shape};
     struct mrc_error error = {""};
 
+    durable.shape.history.count = count;
     durable.shape.staging_bytes =
         (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES);
     ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, &error) == APR_SUCCESS, "%s", error.text);
@@ -546,7 +552,7 @@ START_TEST(many_ends_take_few_commits)
     char c;
 
     ck_assert_ptr_nonnull(mkdtemp(history_dir));
-    reconcile_durable();
+    reconcile_durable(0);
     ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "durable"));
     list = mrc_hub_segment_roster(mrc_memory_hub(memory, "durable"));
 
@@ -586,6 +592,308 @@ START_TEST(many_ends_take_few_commits)
 }
 END_TEST
 
+/* ---- after a crash of all processes -----------------------------------------------------------*/
+
+static char *make_history_dir(void)
+{
+    static char history_dir[] = "/tmp/mrc-presence-XXXXXX";
+
+    ck_assert_ptr_nonnull(mkdtemp(history_dir));
+    return history_dir;
+}
+
+static void remove_history_dir(const char *history_dir)
+{
+    ck_assert_int_eq(system(apr_psprintf(store_pool(), "rm -rf %s", history_dir)), 0);
+}
+
+/* All processes are dead, and their shared memory is gone: a new server starts. */
+static void restart_server(uint64_t count)
+{
+    mrc_memory_close(memory);
+    open_memory();
+    reconcile_durable(count);
+}
+
+/* Runs RUN(CTX) in a child process with a durable hub, until it returns or is killed. */
+static pid_t fork_durable(const char *history_dir, void (*run)(struct mrc_child *, int),
+                          int *ret_ready_fd)
+{
+    int ready[2];
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    pid = fork();
+    if (pid == 0) {
+        run(start_durable(getpid(), history_dir), ready[1]);
+        pause();
+    }
+    close(ready[1]);
+    *ret_ready_fd = ready[0];
+    return pid;
+}
+
+static void crash(pid_t pid)
+{
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+static void wait_ready(int ready_fd)
+{
+    char c;
+
+    ck_assert_int_eq(read(ready_fd, &c, 1), 1);
+    close(ready_fd);
+}
+
+static struct mrc_staging *staging(void)
+{
+    return mrc_hub_segment_staging(mrc_memory_hub(memory, "durable"));
+}
+
+/* Starts a child, and waits until it has announced what is left. */
+static struct mrc_child *start_successor(const char *history_dir)
+{
+    struct mrc_child *process = start_durable(getpid(), history_dir);
+
+    wait_until(mrc_staging_horizon(staging()) == 0);
+    return process;
+}
+
+static void stop_successor(struct mrc_child *process)
+{
+    mrc_child_stop(process);
+    mrc_hub_close(mrc_child_hub(process, 0));
+}
+
+/* Calls FN with each event in the history of PROCESS, the oldest first, and returns their number.
+ */
+static unsigned each_event(struct mrc_child *process,
+                           void (*fn)(const char *match, bool active, void *ctx), void *ctx)
+{
+    struct mrc_history *history = mrc_hub_history(mrc_child_hub(process, 0));
+    struct mrc_history_slice slice;
+    struct mrc_record record;
+    struct mrc_place place;
+    unsigned count = 0;
+
+    ck_assert_int_eq(mrc_history_oldest(history, apr_time_now(), &place), APR_SUCCESS);
+    ck_assert_int_eq(mrc_history_read(history, &place, SIZE_MAX, &slice), APR_SUCCESS);
+    for (; mrc_history_slice_next(&slice, &record); count++) {
+        struct mrc_error error = {""};
+        struct mrc_update update;
+        json_t *document;
+
+        ck_assert_int_eq(mrc_update_decode(record.id, record.payload, &update), MRC_OK);
+        ck_assert(update.is_private);
+        ck_assert_bytes_eq(update.type, "mercure");
+        ck_assert_int_eq(mrc_json_parse_object(update.data, &error, &document), MRC_OK);
+        ck_assert_bytes_eq(update.topics[0], json_string_value(json_object_get(document, "id")));
+        fn(json_string_value(json_object_get(document, "match")),
+           json_is_true(json_object_get(document, "active")), ctx);
+        json_decref(document);
+        mrc_update_clear(&update);
+    }
+    mrc_history_slice_free(&slice);
+    return count;
+}
+
+static void print_event(const char *match, bool active, void *ctx)
+{
+    mrc_buf_printf(ctx, "%s%s ", active ? "+" : "-", match);
+}
+
+/* The events in the history: "+a -a " for a subscription that has begun and ended. */
+static void ck_assert_events(struct mrc_child *process, const char *want)
+{
+    struct mrc_buf text;
+
+    mrc_buf_init(&text, SIZE_MAX);
+    each_event(process, print_event, &text);
+    ck_assert_bytes_eq(mrc_buf_bytes(&text), want);
+    mrc_buf_free(&text);
+}
+
+static void begin_two_and_end_one(struct mrc_child *process, int ready_fd)
+{
+    struct mrc_subscriber *ended = subscribe(process, "ended");
+
+    subscribe(process, "left");
+    mrc_subscriber_close(ended, MRC_END_CLIENT);
+    wait_until(mrc_roster_used(mrc_hub_roster(mrc_child_hub(process, 0))) == 1);
+    if (write(ready_fd, "x", 1) != 1)
+        _exit(1);
+}
+
+/* Its subscription stays, while others begin and end, until the file has trimmed its begin. */
+static void begin_one_and_many_updates(struct mrc_child *process, int ready_fd)
+{
+    subscribe(process, "left");
+    for (int i = 0; i < 100; i++) {
+        mrc_subscriber_close(subscribe(process, "x"), MRC_END_CLIENT);
+        wait_until(mrc_roster_used(mrc_hub_roster(mrc_child_hub(process, 0))) == 1);
+    }
+    if (write(ready_fd, "x", 1) != 1)
+        _exit(1);
+}
+
+/* All processes are killed: the next server announces the ends that nobody announced, and no other;
+ * and the server after that announces nothing. */
+START_TEST(a_new_server_announces_what_a_crash_left)
+{
+    const char *history_dir = make_history_dir();
+    int ready_fd;
+    pid_t pid;
+
+    reconcile_durable(0);
+    pid = fork_durable(history_dir, begin_two_and_end_one, &ready_fd);
+    wait_ready(ready_fd);
+    crash(pid);
+    for (int i = 0; i < 2; i++) {
+        struct mrc_child *process;
+
+        restart_server(0);
+        process = start_successor(history_dir);
+        ck_assert_events(process, "+ended +left -ended -left ");
+        stop_successor(process);
+    }
+    remove_history_dir(history_dir);
+}
+END_TEST
+
+/* Other updates have taken the place of the event that the subscription began. */
+START_TEST(a_trimmed_history_knows_what_has_begun)
+{
+    const char *history_dir = make_history_dir();
+    struct mrc_child *process;
+    int ready_fd;
+    pid_t pid;
+
+    reconcile_durable(3);
+    pid = fork_durable(history_dir, begin_one_and_many_updates, &ready_fd);
+    wait_ready(ready_fd);
+    crash(pid);
+    restart_server(3);
+    process = start_successor(history_dir);
+    ck_assert_events(process, "+x -x -left ");
+    stop_successor(process);
+    remove_history_dir(history_dir);
+}
+END_TEST
+
+static void begin_many(struct mrc_child *process, int ready_fd)
+{
+    struct mrc_subscriber *subscribers[MANY_SUBSCRIBERS];
+
+    open_many(process, subscribers);
+    if (write(ready_fd, "x", 1) != 1)
+        _exit(1);
+}
+
+static void do_nothing(struct mrc_child *process, int ready_fd)
+{
+}
+
+/* The publication of events that kills its process, counted from 0 (-1: none), and whether it does
+ * so before or after the commit. */
+static int deadly_publication = -1;
+static bool dies_before;
+
+apr_status_t __real_mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
+                                          size_t count, int64_t now_us, size_t *ret_done);
+apr_status_t __wrap_mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
+                                          size_t count, int64_t now_us, size_t *ret_done);
+
+apr_status_t __wrap_mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
+                                          size_t count, int64_t now_us, size_t *ret_done)
+{
+    bool is_deadly = deadly_publication == 0;
+    apr_status_t status;
+
+    if (deadly_publication > 0)
+        deadly_publication--;
+    if (is_deadly && dies_before)
+        raise(SIGKILL);
+    status = __real_mrc_hub_publish_group(hub, items, count, now_us, ret_done);
+    if (is_deadly)
+        raise(SIGKILL);
+    return status;
+}
+
+static void count_end(const char *match, bool active, void *ctx)
+{
+    unsigned(*ends)[MATCHERS_EACH] = ctx;
+    unsigned i, j;
+
+    ck_assert_int_eq(sscanf(match, "%u %u", &i, &j), 2);
+    ends[i][j] += !active;
+}
+
+/* The servers that announce the ends are killed in the middle of it. */
+START_TEST(a_crash_while_announcing_repeats_no_end)
+{
+    static unsigned ends[MANY_SUBSCRIBERS][MATCHERS_EACH];
+    const char *history_dir = make_history_dir();
+    struct mrc_child *process;
+    int ready_fd;
+    pid_t pid;
+
+    reconcile_durable(0);
+    pid = fork_durable(history_dir, begin_many, &ready_fd);
+    wait_ready(ready_fd);
+    crash(pid);
+    for (int i = 0; i < 4; i++) { /* dies with 0, 1, 2 and 4 commits done */
+        restart_server(0);
+        deadly_publication = i / 2;
+        dies_before = i % 2 == 0;
+        pid = fork_durable(history_dir, do_nothing, &ready_fd);
+        deadly_publication = -1;
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        close(ready_fd);
+    }
+    restart_server(0);
+    process = start_successor(history_dir);
+    ck_assert_uint_eq(each_event(process, count_end, ends), 2 * MANY_SUBSCRIBERS * MATCHERS_EACH);
+    stop_successor(process);
+    for (unsigned i = 0; i < MANY_SUBSCRIBERS; i++) {
+        for (unsigned j = 0; j < MATCHERS_EACH; j++)
+            ck_assert_uint_eq(ends[i][j], 1);
+    }
+    remove_history_dir(history_dir);
+}
+END_TEST
+
+/* A reload gives the hub another segment before anybody has announced what was left. */
+START_TEST(a_hub_that_moves_takes_along_what_was_left)
+{
+    const char *history_dir = make_history_dir();
+    struct mrc_history *history;
+    struct mrc_child *process;
+    int ready_fd;
+    pid_t pid;
+
+    reconcile_durable(0);
+    pid = fork_durable(history_dir, begin_two_and_end_one, &ready_fd);
+    wait_ready(ready_fd);
+    crash(pid);
+    restart_server(0);
+    /* A child that has no announcer yet. */
+    ck_assert_int_eq(mrc_history_open_lmdb(store_pool(), mrc_memory_hub(memory, "durable"),
+                                           mrc_memory_notify(memory), 0, history_dir,
+                                           MRC_HISTORY_SYNC_NONE, NULL, &history),
+                     APR_SUCCESS);
+    ck_assert_uint_gt(mrc_staging_horizon(staging()), 0);
+    mrc_history_close(history);
+    durable.shape.roster_subscribers *= 4;
+    reconcile_durable(0);
+    process = start_successor(history_dir);
+    ck_assert_events(process, "+ended +left -ended -left ");
+    stop_successor(process);
+    remove_history_dir(history_dir);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("presence");
@@ -601,8 +909,13 @@ int main(void)
     tcase_add_test(tcase, an_end_that_a_dead_child_announced_is_not_repeated);
     tcase_add_test(tcase, the_next_child_announces_the_ends_if_none_was_left);
     tcase_add_test(tcase, a_hub_that_moves_takes_its_subscriptions_along);
-    if (mrc_history_has_lmdb())
+    if (mrc_history_has_lmdb()) {
         tcase_add_test(tcase, many_ends_take_few_commits);
+        tcase_add_test(tcase, a_new_server_announces_what_a_crash_left);
+        tcase_add_test(tcase, a_trimmed_history_knows_what_has_begun);
+        tcase_add_test(tcase, a_crash_while_announcing_repeats_no_end);
+        tcase_add_test(tcase, a_hub_that_moves_takes_along_what_was_left);
+    }
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

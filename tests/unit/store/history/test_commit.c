@@ -214,6 +214,50 @@ START_TEST(the_publisher_of_a_group_dies_anywhere)
 }
 END_TEST
 
+static apr_status_t append_end(struct mrc_history *history)
+{
+    const struct mrc_record record = {.id = mrc_bytes_of("end"),
+                                      .payload = mrc_bytes_of("x"),
+                                      .mark = MRC_RECORD_ENDS,
+                                      .subject = {{1, 2, 3}}};
+    size_t done;
+
+    return mrc_history_append_group(history, &record, 1, apr_time_now(), &done);
+}
+
+/* A child dies while it stores that something has ended, and another child does that in its place.
+ */
+START_TEST(an_end_is_stored_once_wherever_its_publisher_dies)
+{
+    struct mrc_history *history;
+    struct mrc_place place = {.next = 0, .pos = 0};
+    char *all;
+    pid_t pid;
+    int status;
+
+    ck_assert_int_eq(in_child(publish_and_close), 0); /* the file exists and is bound */
+    pid = fork();
+    if (pid == 0) {
+        history = open_as(0, MRC_HISTORY_SYNC_GROUP);
+        armed = (enum point)_i;
+        _exit(append_end(history) == APR_SUCCESS ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    mrc_hub_segment_fold(segment, 0);
+    history = open_as(3, MRC_HISTORY_SYNC_GROUP);
+    ck_assert_int_eq(append_end(history), APR_SUCCESS);
+    append_ok(history, "last", 1);
+    ck_assert_uint_eq(staged(), 0);
+    all = read_all(history);
+    ck_assert_uint_eq(times(all, "end"), 1);
+    place.next = mrc_history_number(history, 1);
+    place.until = place.next;
+    ck_assert_str_eq(read_from(history, place), all);
+    mrc_history_close(history);
+    ck_assert_int_eq(mrc_history_check(history_dir, NULL), APR_SUCCESS);
+}
+END_TEST
+
 /* All stage while the lock is held, so that one batch has all of their updates. */
 START_TEST(a_leader_dies_with_a_whole_batch)
 {
@@ -371,6 +415,7 @@ int main(void)
 
     tcase_add_loop_test(tcase, a_leader_dies_anywhere, NOWHERE, POINTS);
     tcase_add_loop_test(tcase, the_publisher_of_a_group_dies_anywhere, NOWHERE, POINTS);
+    tcase_add_loop_test(tcase, an_end_is_stored_once_wherever_its_publisher_dies, NOWHERE, POINTS);
     tcase_add_loop_test(tcase, a_leader_dies_with_a_whole_batch, BEFORE_COMMIT, POINTS);
     tcase_add_test(tcase, publishers_are_killed_at_random);
     return unit_run(suite);

@@ -144,6 +144,41 @@ START_TEST(the_life_of_an_entry)
 }
 END_TEST
 
+/* Fails unless the list has changed since the last call, or not: CHANGED. */
+static void ck_assert_changed(bool changed)
+{
+    static uint64_t before;
+    uint64_t now = mrc_roster_changes(roster);
+
+    ck_assert(changed == (now != before));
+    before = now;
+}
+
+START_TEST(changes_of_the_list_are_counted)
+{
+    uint32_t first = add(3, 10, 0, 'x', false), second = add(3, 10, 0, 'y', false), third;
+
+    ck_assert_changed(false);
+    mrc_roster_activate(roster, first);
+    ck_assert_changed(true);
+    mrc_roster_activate(roster, second);
+    ck_assert_changed(true);
+    mrc_roster_end(roster, first);
+    ck_assert_changed(true);
+    mrc_roster_release(roster, first); /* was not listed any more */
+    ck_assert_changed(false);
+    mrc_roster_release(roster, second); /* it could not be announced */
+    ck_assert_changed(true);
+    third = add(3, 10, 0, 'z', false);
+    mrc_roster_activate(roster, third);
+    ck_assert_changed(true);
+    mrc_roster_fold(roster, 3);
+    ck_assert_changed(true);
+    ck_assert_uint_eq(adopt_all(4, 10, 0, 'z'), 1);
+    ck_assert_changed(false);
+}
+END_TEST
+
 START_TEST(lengths_have_bounds)
 {
     uint32_t id;
@@ -221,6 +256,9 @@ START_TEST(entries_of_dead_children_become_orphans)
     mrc_roster_activate(roster, ending);
     mrc_roster_activate(roster, others);
     mrc_roster_end(roster, ending);
+    /* A new roster expects those of earlier servers. */
+    ck_assert(mrc_roster_has_orphans(roster));
+    ck_assert(mrc_roster_take_orphans(roster));
     ck_assert(!mrc_roster_has_orphans(roster));
     ck_assert(!mrc_roster_take_orphans(roster));
     mrc_roster_fold(roster, 7);
@@ -507,6 +545,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_life_of_an_entry);
+    tcase_add_test(tcase, changes_of_the_list_are_counted);
     tcase_add_test(tcase, lengths_have_bounds);
     tcase_add_test(tcase, small_entries_have_cells_of_their_own);
     tcase_add_test(tcase, the_capacity_grows_with_the_subscribers);
