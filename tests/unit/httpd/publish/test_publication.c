@@ -166,7 +166,7 @@ END_TEST
 /* No publisher can give such ids any more, but a history may hold them. */
 START_TEST(ids_of_an_old_history_are_cursors)
 {
-    struct hub_place place = hub_place_open(RING, &policy);
+    struct hub_place place = hub_place_open(RING, &spec);
     struct mrc_bytes topics[] = {mrc_bytes_of("a")};
     struct mrc_publication publication = publication_to(topics, 1);
     char *newest = NULL;
