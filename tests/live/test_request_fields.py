@@ -128,7 +128,8 @@ def test_conditional_request_for_subscriptions_ignores_ranges(httpd):
     reader = bearer(token.subscriber())
     whole = httpd.get(f"{PATH}/subscriptions", [reader])
     tag = whole.header("ETag")
-    for fields, status in (([("If-None-Match", tag)], 304), ([("If-None-Match", f'"x", W/{tag}')], 304),
+    strong = tag.removeprefix("W/")
+    for fields, status in (([("If-None-Match", tag)], 304), ([("If-None-Match", f'"x", W/{strong}')], 304),
                            ([("If-None-Match", "*"), ("Range", "bytes=0-3")], 304),
                            ([("If-Range", tag), ("Range", "bytes=0-3")], 200)):
         answer = httpd.get(f"{PATH}/subscriptions", [reader, *fields])
