@@ -111,10 +111,10 @@ static json_t *answer_pattern(const json_t *question)
 static json_t *answer_property(const json_t *question)
 {
     json_t *answer = json_object(), *bits = json_array();
-    struct mrc_urlpattern_class set;
+    struct mrc_urlpattern_set set;
 
     if (mrc_urlpattern_property_find(member(question, "property"), &set)) {
-        for (int i = 0; i < MRC_URLPATTERN_CLASS_WORDS; i++)
+        for (int i = 0; i < MRC_URLPATTERN_SET_WORDS; i++)
             json_array_append_new(bits, json_sprintf("%llx", (unsigned long long)set.bits[i]));
         json_object_set(answer, "bits", bits);
         json_object_set_new(answer, "strings", json_boolean(set.may_hold_strings));

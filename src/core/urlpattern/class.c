@@ -2,6 +2,7 @@
 
 #include "core/base/percent.h"
 #include "core/urlpattern/property.h"
+#include "core/urlpattern/set.h"
 
 #define MAX_CP 0x10FFFFu
 
@@ -16,7 +17,7 @@
 #define UPPER ((uint64_t)0x07FFFFFE)
 #define LOWER (UPPER << 32)
 
-static void add_range(struct mrc_urlpattern_class *set, uint32_t first, uint32_t last)
+static void add_range(struct mrc_urlpattern_set *set, uint32_t first, uint32_t last)
 {
     for (uint32_t c = first; c <= last && c < 128; c++)
         set->bits[c / 64] |= (uint64_t)1 << c % 64;
@@ -30,7 +31,7 @@ static void add_range(struct mrc_urlpattern_class *set, uint32_t first, uint32_t
  * Replaces each character by the one that it is folded to (CaseFolding.txt of Unicode): a set that
  * ignores case holds only those, until it is written.
  */
-static void fold(struct mrc_urlpattern_class *set)
+static void fold(struct mrc_urlpattern_set *set)
 {
     set->bits[1] = (set->bits[1] & ~UPPER) | (set->bits[1] & UPPER) << 32;
     if (set->bits[2] & 1)
@@ -40,7 +41,7 @@ static void fold(struct mrc_urlpattern_class *set)
     set->bits[2] = 0;
 }
 
-static void complement(struct mrc_urlpattern_class *set, bool ignores_case)
+static void complement(struct mrc_urlpattern_set *set, bool ignores_case)
 {
     set->bits[0] = ~set->bits[0];
     set->bits[1] = ~set->bits[1] & (ignores_case ? ~UPPER : ~(uint64_t)0);
@@ -48,9 +49,9 @@ static void complement(struct mrc_urlpattern_class *set, bool ignores_case)
 }
 
 /* Finds the set of \d, \D, \w, \W, \s or \S. False for any other LETTER. */
-static bool find_letter(char letter, bool ignores_case, struct mrc_urlpattern_class *ret_set)
+static bool find_letter(char letter, bool ignores_case, struct mrc_urlpattern_set *ret_set)
 {
-    struct mrc_urlpattern_class set = {.may_hold_strings = false};
+    struct mrc_urlpattern_set set = {.may_hold_strings = false};
 
     switch (letter | 0x20) {
     case 'd':
@@ -198,12 +199,12 @@ struct parser {
 
 /* An operand in a class: a set, or a single character, which may be an end of a range. */
 struct operand {
-    struct mrc_urlpattern_class set;
+    struct mrc_urlpattern_set set;
     bool is_character;
     uint32_t cp;
 };
 
-static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_class *ret_class);
+static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_set *ret_set);
 
 static enum mrc_err refuse(const struct parser *parser, const char *reason)
 {
@@ -225,9 +226,9 @@ static bool is_at(const struct parser *parser, const char *two)
 }
 
 /* The set of one character. */
-static struct mrc_urlpattern_class set_of(const struct parser *parser, uint32_t cp)
+static struct mrc_urlpattern_set set_of(const struct parser *parser, uint32_t cp)
 {
-    struct mrc_urlpattern_class set = {.may_hold_strings = false};
+    struct mrc_urlpattern_set set = {.may_hold_strings = false};
 
     add_range(&set, cp, cp);
     if (parser->ignores_case)
@@ -236,11 +237,11 @@ static struct mrc_urlpattern_class set_of(const struct parser *parser, uint32_t 
 }
 
 /* Reads `\p{…}` or `\P{…}`. */
-static enum mrc_err parse_property(struct parser *parser, struct mrc_urlpattern_class *ret_set)
+static enum mrc_err parse_property(struct parser *parser, struct mrc_urlpattern_set *ret_set)
 {
     struct mrc_bytes rest = {parser->in.ptr + parser->at, parser->in.len - parser->at};
     const char *end = memchr(rest.ptr, '}', rest.len);
-    struct mrc_urlpattern_class set;
+    struct mrc_urlpattern_set set;
 
     if (rest.len < 3 || rest.ptr[2] != '{' || !end ||
         !mrc_urlpattern_property_find(
@@ -266,7 +267,7 @@ static struct mrc_bytes string_of(const struct strings *strings, size_t i)
 }
 
 /* Finds the string at the end of the text, which begins at AT, or adds it. */
-static enum mrc_err add_string(struct parser *parser, size_t at, struct mrc_urlpattern_class *set)
+static enum mrc_err add_string(struct parser *parser, size_t at, struct mrc_urlpattern_set *set)
 {
     struct strings *strings = &parser->strings;
     struct mrc_bytes string = {strings->text.ptr + at, strings->text.len - at};
@@ -324,7 +325,7 @@ static int to_ascii(const struct parser *parser, uint32_t cp)
 }
 
 /* Reads one string. A string of one character is that character. */
-static enum mrc_err parse_string(struct parser *parser, struct mrc_urlpattern_class *set)
+static enum mrc_err parse_string(struct parser *parser, struct mrc_urlpattern_set *set)
 {
     struct mrc_buf *text = &parser->strings.text;
     size_t start = text->len, count = 0;
@@ -344,10 +345,10 @@ static enum mrc_err parse_string(struct parser *parser, struct mrc_urlpattern_cl
     if (!mrc_buf_extend(text, 0)) /* so that a view of it is never NULL */
         return mrc_buf_error(text);
     if (count == 1) {
-        struct mrc_urlpattern_class one = set_of(parser, cp);
+        struct mrc_urlpattern_set one = set_of(parser, cp);
 
         text->len = start;
-        for (int i = 0; i < MRC_URLPATTERN_CLASS_WORDS; i++)
+        for (int i = 0; i < MRC_URLPATTERN_SET_WORDS; i++)
             set->bits[i] |= one.bits[i];
         return MRC_OK;
     }
@@ -360,9 +361,9 @@ static enum mrc_err parse_string(struct parser *parser, struct mrc_urlpattern_cl
 }
 
 /* Reads `\q{…}`. */
-static enum mrc_err parse_strings(struct parser *parser, struct mrc_urlpattern_class *ret_set)
+static enum mrc_err parse_strings(struct parser *parser, struct mrc_urlpattern_set *ret_set)
 {
-    struct mrc_urlpattern_class set = {.may_hold_strings = false};
+    struct mrc_urlpattern_set set = {.may_hold_strings = false};
 
     if (peek(parser, 2) != '{')
         return refuse(parser, "a class holds an unknown escape");
@@ -408,26 +409,26 @@ static enum mrc_err parse_operand(struct parser *parser, struct operand *ret_ope
     return err;
 }
 
-static void add(struct mrc_urlpattern_class *set, const struct mrc_urlpattern_class *more)
+static void add(struct mrc_urlpattern_set *set, const struct mrc_urlpattern_set *more)
 {
-    for (int i = 0; i < MRC_URLPATTERN_CLASS_WORDS; i++)
+    for (int i = 0; i < MRC_URLPATTERN_SET_WORDS; i++)
         set->bits[i] |= more->bits[i];
     for (int i = 0; i < 2; i++)
         set->strings[i] |= more->strings[i];
     set->may_hold_strings |= more->may_hold_strings;
 }
 
-static void subtract(struct mrc_urlpattern_class *set, const struct mrc_urlpattern_class *less)
+static void subtract(struct mrc_urlpattern_set *set, const struct mrc_urlpattern_set *less)
 {
-    for (int i = 0; i < MRC_URLPATTERN_CLASS_WORDS; i++)
+    for (int i = 0; i < MRC_URLPATTERN_SET_WORDS; i++)
         set->bits[i] &= ~less->bits[i];
     for (int i = 0; i < 2; i++)
         set->strings[i] &= ~less->strings[i];
 }
 
-static void intersect(struct mrc_urlpattern_class *set, const struct mrc_urlpattern_class *other)
+static void intersect(struct mrc_urlpattern_set *set, const struct mrc_urlpattern_set *other)
 {
-    for (int i = 0; i < MRC_URLPATTERN_CLASS_WORDS; i++)
+    for (int i = 0; i < MRC_URLPATTERN_SET_WORDS; i++)
         set->bits[i] &= other->bits[i];
     for (int i = 0; i < 2; i++)
         set->strings[i] &= other->strings[i];
@@ -436,7 +437,7 @@ static void intersect(struct mrc_urlpattern_class *set, const struct mrc_urlpatt
 
 /* Reads the operands behind the first one, each with OPERATOR (`--` or `&&`) before it. */
 static enum mrc_err parse_set_operation(struct parser *parser, const char *operator_,
-                                        struct mrc_urlpattern_class *set)
+                                        struct mrc_urlpattern_set *set)
 {
     while (peek(parser, 0) != ']') {
         struct operand operand;
@@ -477,7 +478,7 @@ static enum mrc_err parse_range(struct parser *parser, struct operand *first)
 }
 
 /* Reads the content of the brackets: a union, or operands of one operation. */
-static enum mrc_err parse_contents(struct parser *parser, struct mrc_urlpattern_class *set)
+static enum mrc_err parse_contents(struct parser *parser, struct mrc_urlpattern_set *set)
 {
     bool is_first = true;
 
@@ -504,9 +505,9 @@ static enum mrc_err parse_contents(struct parser *parser, struct mrc_urlpattern_
 }
 
 /* Parses a class with its brackets. Recursive for nested classes, up to the allowed depth. */
-static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_class *ret_class)
+static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_set *ret_set)
 {
-    struct mrc_urlpattern_class set = {.may_hold_strings = false};
+    struct mrc_urlpattern_set set = {.may_hold_strings = false};
     bool is_negated;
     enum mrc_err err;
 
@@ -525,21 +526,20 @@ static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_cla
         return refuse(parser, "a negated class holds strings");
     if (is_negated)
         complement(&set, parser->ignores_case);
-    *ret_class = set;
+    *ret_set = set;
     return MRC_OK;
 }
 
 /* ---- writing -----------------------------------------------------------------------------------
  */
 
-static bool holds(const struct mrc_urlpattern_class *set, unsigned c)
+static bool holds(const struct mrc_urlpattern_set *set, unsigned c)
 {
     return c < 128 && (set->bits[c / 64] >> c % 64 & 1);
 }
 
 /* Appends the characters of SET as a class of PCRE2. */
-static void write_characters(struct mrc_urlpattern_class set, bool ignores_case,
-                             struct mrc_buf *out)
+static void write_characters(struct mrc_urlpattern_set set, bool ignores_case, struct mrc_buf *out)
 {
     if (ignores_case)
         set.bits[1] |= (set.bits[1] & LOWER) >> 32;
@@ -562,7 +562,7 @@ static void write_characters(struct mrc_urlpattern_class set, bool ignores_case,
 }
 
 /* Appends SET: its strings and its characters are alternatives. */
-static void write(const struct parser *parser, const struct mrc_urlpattern_class *set,
+static void write(const struct parser *parser, const struct mrc_urlpattern_set *set,
                   struct mrc_buf *out)
 {
     if (!set->strings[0] && !set->strings[1]) {
@@ -585,7 +585,7 @@ static void write(const struct parser *parser, const struct mrc_urlpattern_class
 }
 
 /* Parses a class, an escape for a set, or a character outside a class. */
-static enum mrc_err parse_atom(struct parser *parser, struct mrc_urlpattern_class *ret_set)
+static enum mrc_err parse_atom(struct parser *parser, struct mrc_urlpattern_set *ret_set)
 {
     struct mrc_bytes escape = {parser->in.ptr + 1, parser->in.len - 1};
     uint32_t cp = (unsigned char)parser->in.ptr[0];
@@ -619,7 +619,7 @@ enum mrc_err mrc_urlpattern_class_translate(struct mrc_bytes source, bool ignore
 {
     struct parser parser = {
         .in = source, .depth_left = max_depth, .ignores_case = ignores_case, .error = error};
-    struct mrc_urlpattern_class set;
+    struct mrc_urlpattern_set set;
     enum mrc_err err;
 
     mrc_buf_init(&parser.strings.text, source.len);

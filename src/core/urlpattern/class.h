@@ -6,9 +6,6 @@
  *     [\w--[a-z]]      difference       0-9 A-Z _
  *     [^\d&&[3-7]]     intersection     everything but 3-7: a class is negated last
  *     [\q{ab|c}d]      strings          ab c d
- *
- * A subject is ASCII, so a set holds ASCII characters, and with them the two other characters that
- * are equal to an ASCII letter if case does not count. Each operation is then a few machine words.
  */
 #ifndef MRC_CORE_URLPATTERN_CLASS_H
 #define MRC_CORE_URLPATTERN_CLASS_H
@@ -18,17 +15,6 @@
 #include "core/base/buf.h"
 #include "core/base/bytes.h"
 #include "core/base/err.h"
-
-/*
- * Bit c % 64 of bits[c / 64] stands for the character c. In the last word, bit 0 stands for U+017F
- * (long s), and bit 1 for U+212A (Kelvin sign).
- */
-#define MRC_URLPATTERN_CLASS_WORDS 3
-struct mrc_urlpattern_class {
-    uint64_t bits[MRC_URLPATTERN_CLASS_WORDS];
-    uint64_t strings[2];   /* bits of the strings of the outermost class */
-    bool may_hold_strings; /* by its syntax, so it must not be negated */
-};
 
 /* The most strings of a class, because each is an alternative. */
 #define MRC_URLPATTERN_CLASS_MAX_STRINGS 100

@@ -5,7 +5,7 @@
  */
 struct property {
     const char *names; /* separated by spaces */
-    uint64_t bits[MRC_URLPATTERN_CLASS_WORDS];
+    uint64_t bits[MRC_URLPATTERN_SET_WORDS];
 };
 
 /* clang-format off */
@@ -164,33 +164,32 @@ static bool is_among(struct mrc_bytes name, const char *names)
 
 /* Finds NAME in the COUNT rows of TABLE. */
 static bool find(const struct property *table, size_t count, struct mrc_bytes name,
-                 struct mrc_urlpattern_class *ret_class)
+                 struct mrc_urlpattern_set *ret_set)
 {
     for (size_t i = 0; i < count; i++) {
         if (is_among(name, table[i].names)) {
-            *ret_class = (struct mrc_urlpattern_class){.may_hold_strings = table == sequences};
-            memcpy(ret_class->bits, table[i].bits, sizeof(ret_class->bits));
+            *ret_set = (struct mrc_urlpattern_set){.may_hold_strings = table == sequences};
+            memcpy(ret_set->bits, table[i].bits, sizeof(ret_set->bits));
             return true;
         }
     }
     return false;
 }
 
-bool mrc_urlpattern_property_find(struct mrc_bytes expression,
-                                  struct mrc_urlpattern_class *ret_class)
+bool mrc_urlpattern_property_find(struct mrc_bytes expression, struct mrc_urlpattern_set *ret_set)
 {
     const char *equals = memchr(expression.ptr, '=', expression.len);
     struct mrc_bytes name = expression, value;
 
     if (!equals)
-        return find(categories, COUNT(categories), name, ret_class) ||
-               find(binaries, COUNT(binaries), name, ret_class) ||
-               find(sequences, COUNT(sequences), name, ret_class);
+        return find(categories, COUNT(categories), name, ret_set) ||
+               find(binaries, COUNT(binaries), name, ret_set) ||
+               find(sequences, COUNT(sequences), name, ret_set);
     name.len = (size_t)(equals - expression.ptr);
     value = (struct mrc_bytes){equals + 1, expression.len - name.len - 1};
     if (is_among(name, "General_Category gc"))
-        return find(categories, COUNT(categories), value, ret_class);
+        return find(categories, COUNT(categories), value, ret_set);
     /* An ASCII character has the same script in both properties. */
     return is_among(name, "Script sc Script_Extensions scx") &&
-           find(scripts, COUNT(scripts), value, ret_class);
+           find(scripts, COUNT(scripts), value, ret_set);
 }

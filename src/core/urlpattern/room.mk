@@ -8,6 +8,7 @@ libmrccore_la_SOURCES += \
 	%D%/program.c %D%/program.h \
 	%D%/property.c %D%/property.h \
 	%D%/regexp.c %D%/regexp.h \
+	%D%/set.h \
 	%D%/tokenize.c %D%/tokenize.h \
 	%D%/translate.c %D%/translate.h \
 	%D%/types.h \
