@@ -216,7 +216,7 @@ const quantifier = () => (chance(65) ? '' : pick(['?', '*', '+', '{2}', '{1,2}',
 function piece2(depth, fixed) {
   const repeat = fixed ? () => pick(['', '', '{2}', '{1}']) : quantifier
   const inner = (bars = true) => disjunction(depth - 1, fixed, bars)
-  switch (random(depth ? 12 : 7)) {
+  switch (random(depth ? 13 : 8)) {
     case 0:
     case 1:
     case 2:
@@ -230,22 +230,26 @@ function piece2(depth, fixed) {
     case 6:
       return pick(['^', '$', '\\b', '\\B', '']) + (chance(1) ? quantifier() : '')
     case 7:
-      return '(?:' + inner(!fixed) + ')' + repeat()
+      return (fixed || !backreferences ? 'a' : pick(['\\1', '\\2', '\\1', chance(5) ? '\\9' : '\\1', '\\k<n0>', '\\k<n0>', '\\k<n1>'])) + repeat()
     case 8:
-      return pick(['(?=', '(?!']) + inner() + ')' + (chance(1) ? quantifier() : '')
+      return '(?:' + inner(!fixed) + ')' + repeat()
     case 9:
-      return pick(['(?<=', '(?<!']) + disjunction(depth - 1, chance(90), true) + ')'
+      return pick(['(?=', '(?!']) + inner() + ')' + (chance(1) ? quantifier() : '')
     case 10:
+      return pick(['(?<=', '(?<!']) + disjunction(depth - 1, chance(90), true) + ')'
+    case 11:
       return '(?' + (chance(3) ? pick(['-', 'ii', 'i-i', 'x']) : pick(['i', 'i', 'i', 'm', 's', '-i', 'i-s', 'ims', 'i-'])) + ':' + inner(!fixed) + ')' + repeat()
     default:
-      return '(?<' + (chance(10) ? pick(['n0', '\\u006e0', '1', '$_']) : 'n' + names++) + '>' + inner(!fixed) + ')' + (chance(2) ? pick(['\\1', '\\k<n0>']) : repeat())
+      return '(?<' + (chance(10) ? pick(['n0', '\\u006e0', '1', '$_']) : 'n' + names++) + '>' + inner(!fixed) + ')' + repeat()
   }
 }
 const alternative = (depth, fixed) => times(4, () => piece2(depth, fixed)).join('')
 const disjunction = (depth, fixed = false, bars = true) => [alternative(depth, fixed), ...(bars && chance(25) ? times(2, () => alternative(depth, fixed)) : [])].join('|')
 
+let backreferences
 function makeRegexp() {
   names = 0
+  backreferences = chance(25)
   const text = () => times(6, () => pick(['a', 'b', 'c', 'k', 's', 'A', 'K', 'S', '1', '2', '-', '_', '.x'])).join('')
   const before = pick(['/', '/', '/x', '/:first/', '*', '/{y}?'])
   const group = chance(15) ? `{a(${disjunction(2) || 'a'})-}${pick(['', '?', '*', '+'])}` : `(${disjunction(3) || 'a'})${modifier()}`

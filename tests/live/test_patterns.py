@@ -150,6 +150,7 @@ def test_regular_expressions_are_taken_or_named(httpd):
         (r"/((?<year>\d{4})-(?<month>\d\d))", ["/2024-12"], ["/24-12"]),
         (r"/([\p{Lu}--[A-C]]+)", ["/XYZ"], ["/ABC"]),
         (r"/([\q{ab|c}]+)", ["/abcab"], ["/aca"]),
+        (r"/:a/(\1-(?<b>.)\k<b>)", ["/x/x-yy"], ["/x/x-yz"]),
     ]
     for pattern, matching, others in taken:
         with httpd.subscribe(patterns(BASE + pattern)) as stream:
@@ -157,7 +158,8 @@ def test_regular_expressions_are_taken_or_named(httpd):
                 httpd.publish(BASE + topic, topic)
             assert [stream.next().data for _ in matching] == matching, pattern
     refused = [
-        (r"/((?<a>.)\k<a>)", "a backreference"), (r"/(.)(\1)", "a backreference"),
+        (r"/((?<a>.)+\k<a>)", "a backreference to a group that is repeated"),
+        (r"/(.)(\2\3)", "a backreference to a group that does not exist"),
         (r"/*((?<=a+)b)", "a lookbehind of which an alternative has no fixed length"),
         (r"/(\p{Nothing})", "a Unicode property that ECMAScript does not have"),
         (r"/((?>a))", "a group of a kind that ECMAScript does not have"),

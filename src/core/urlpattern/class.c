@@ -561,7 +561,33 @@ static void write_characters(struct mrc_urlpattern_set set, bool ignores_case, s
     mrc_buf_add_char(out, ']');
 }
 
-/* Appends SET: its strings and its characters are alternatives. */
+/* Appends the strings of SET that have LEN characters, each with a bar behind it. */
+static void write_strings(const struct parser *parser, const struct mrc_urlpattern_set *set,
+                          size_t len, struct mrc_buf *out)
+{
+    for (size_t i = 0; i < parser->strings.count; i++) {
+        struct mrc_bytes string = string_of(&parser->strings, i);
+
+        if (string.len != len || !(set->strings[i / 64] >> i % 64 & 1))
+            continue;
+        for (size_t k = 0; k < string.len; k++)
+            write_characters(set_of(parser, (unsigned char)string.ptr[k]), parser->ignores_case,
+                             out);
+        mrc_buf_add_char(out, '|');
+    }
+}
+
+/* The length of the longest string of a class. */
+static size_t longest(const struct strings *strings)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < strings->count; i++)
+        len = strings->all[i].len > len ? strings->all[i].len : len;
+    return len;
+}
+
+/* Appends SET: its strings and its characters are alternatives, the longest ones first. */
 static void write(const struct parser *parser, const struct mrc_urlpattern_set *set,
                   struct mrc_buf *out)
 {
@@ -570,18 +596,12 @@ static void write(const struct parser *parser, const struct mrc_urlpattern_set *
         return;
     }
     mrc_buf_add_str(out, "(?:");
-    for (size_t i = 0; i < parser->strings.count; i++) {
-        struct mrc_bytes string = string_of(&parser->strings, i);
-
-        if (!(set->strings[i / 64] >> i % 64 & 1))
-            continue;
-        for (size_t k = 0; k < string.len; k++)
-            write_characters(set_of(parser, (unsigned char)string.ptr[k]), parser->ignores_case,
-                             out);
-        mrc_buf_add_char(out, '|');
-    }
+    for (size_t len = longest(&parser->strings); len > 1; len--)
+        write_strings(parser, set, len, out);
     write_characters(*set, parser->ignores_case, out);
-    mrc_buf_add_char(out, ')');
+    mrc_buf_add_char(out, '|');
+    write_strings(parser, set, 0, out);
+    mrc_buf_add_str(out, "[^\\x00-\\xff])");
 }
 
 /* Parses a class, an escape for a set, or a character outside a class. */

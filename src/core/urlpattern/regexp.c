@@ -65,20 +65,21 @@ static enum mrc_err add_value(const struct mrc_urlpattern_part_list *list,
                               struct mrc_urlpattern_groups *groups, struct mrc_error *error,
                               struct mrc_buf *out)
 {
+    bool is_capturing = mrc_urlpattern_groups_capture(groups);
+    bool is_regexp = part->type == MRC_URLPATTERN_PART_REGEXP;
     enum mrc_err err = MRC_OK;
 
-    if (part->type == MRC_URLPATTERN_PART_REGEXP) {
-        mrc_buf_add_str(out, "(?:");
+    mrc_buf_add_str(out, is_capturing ? "(" : is_regexp ? "(?:" : "");
+    if (is_regexp)
         err = mrc_urlpattern_translate(mrc_urlpattern_part_text(list, part->value), groups, error,
                                        out);
-        mrc_buf_add_char(out, ')');
-    } else if (part->type == MRC_URLPATTERN_PART_FULL) {
+    else if (part->type == MRC_URLPATTERN_PART_FULL)
         mrc_buf_add_str(out, "[^\\n\\r]*");
-    } else if (list->delimiter) {
+    else if (list->delimiter)
         mrc_buf_printf(out, "[^\\x%02x]+?", (unsigned char)list->delimiter);
-    } else {
+    else
         mrc_buf_add_str(out, "[\\x00-\\xff]+?");
-    }
+    mrc_buf_add_str(out, is_capturing || is_regexp ? ")" : "");
     return err;
 }
 
@@ -128,7 +129,7 @@ static enum mrc_err add_part(const struct mrc_urlpattern_part_list *list,
     if (part->type == MRC_URLPATTERN_PART_FIXED) {
         add_literal(out, mrc_urlpattern_part_text(list, part->value));
     } else {
-        size_t named = groups->count, loops = groups->loops;
+        size_t named = groups->count, loops = groups->loops, captures = groups->captures;
         enum mrc_err err;
 
         add_literal(out, mrc_urlpattern_part_text(list, part->prefix));
@@ -145,6 +146,8 @@ static enum mrc_err add_part(const struct mrc_urlpattern_part_list *list,
         groups->loops += part->type != MRC_URLPATTERN_PART_REGEXP; /* a wildcard is a loop */
         if (is_repeated(modifier) && groups->loops > loops)
             groups->has_nested_loops = true;
+        if (is_repeated(part->modifier))
+            mrc_urlpattern_groups_repeat(groups, captures);
     }
     mrc_buf_add_char(out, ')');
     add_modifier(out, modifier);
@@ -159,18 +162,19 @@ static bool is_lookbehind_error(int number)
            number == PCRE2_ERROR_LOOKBEHIND_TOO_LONG || number == LOOKBEHIND_BRANCH_TOO_LONG;
 }
 
-/* Compiles PATTERN, if MAY_JIT also to machine code where that works. */
-static enum mrc_err compile(struct mrc_bytes pattern, bool may_jit,
+/* Compiles PATTERN, if IS_JIT_ALLOWED also to machine code where that works. */
+static enum mrc_err compile(struct mrc_bytes pattern, bool is_jit_allowed,
                             struct mrc_urlpattern_regexp *regexp, struct mrc_error *error)
 {
     size_t code_bytes = 0, jit_bytes = 0, offset;
     char message[128] = "";
     int number;
 
-    regexp->code = pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len,
-                                 PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY |
-                                     PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UTF,
-                                 &number, &offset, NULL);
+    regexp->code =
+        pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len,
+                      PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY |
+                          PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UTF | PCRE2_MATCH_UNSET_BACKREF,
+                      &number, &offset, NULL);
     if (!regexp->code && number == PCRE2_ERROR_HEAP_FAILED)
         return MRC_ENOMEM;
     if (!regexp->code && is_lookbehind_error(number))
@@ -191,14 +195,34 @@ static enum mrc_err compile(struct mrc_bytes pattern, bool may_jit,
     }
     pcre2_pattern_info(regexp->code, PCRE2_INFO_SIZE, &code_bytes);
     /*
-     * Without JIT, or where the system forbids it, the interpreter runs. Lookarounds and nested
-     * loops always run there, because machine code does not count all of their steps.
+     * Without JIT, or where the system forbids it, the interpreter runs. Some patterns
+     * always run there (may_jit()).
      */
-    if (may_jit && code_bytes <= MAX_JIT_BYTES &&
+    if (is_jit_allowed && code_bytes <= MAX_JIT_BYTES &&
         pcre2_jit_compile(regexp->code, PCRE2_JIT_COMPLETE) == 0)
         pcre2_pattern_info(regexp->code, PCRE2_INFO_JITSIZE, &jit_bytes);
     regexp->size = sizeof(*regexp) + code_bytes + jit_bytes;
     return MRC_OK;
+}
+
+/* Writes the pattern of LIST. */
+static enum mrc_err write(const struct mrc_urlpattern_part_list *list,
+                          struct mrc_urlpattern_groups *groups, struct mrc_error *error,
+                          struct mrc_buf *out)
+{
+    enum mrc_err err = MRC_OK;
+
+    mrc_buf_add_str(out, "(?:");
+    for (size_t i = 0; i < list->count && !err; i++)
+        err = add_part(list, &list->parts[i], groups, error, out);
+    mrc_buf_add_str(out, ")");
+    return err ? err : mrc_buf_error(out);
+}
+
+/* Whether machine code counts all steps of a match. */
+static bool may_jit(const struct mrc_urlpattern_groups *groups)
+{
+    return !groups->lookarounds && !groups->has_nested_loops && !groups->has_backreferences;
 }
 
 enum mrc_err mrc_urlpattern_regexp_compile(const struct mrc_urlpattern_part_list *list,
@@ -208,22 +232,21 @@ enum mrc_err mrc_urlpattern_regexp_compile(const struct mrc_urlpattern_part_list
     struct mrc_urlpattern_regexp *regexp;
     struct mrc_urlpattern_groups groups;
     struct mrc_buf pattern;
-    enum mrc_err err = MRC_OK;
+    enum mrc_err err;
 
     regexp = calloc(1, sizeof(*regexp));
     if (!regexp)
         return MRC_ENOMEM;
     mrc_urlpattern_groups_init(&groups);
     mrc_buf_init(&pattern, MAX_PATTERN_BYTES);
-    mrc_buf_add_str(&pattern, "(?:");
-    for (size_t i = 0; i < list->count && !err; i++)
-        err = add_part(list, &list->parts[i], &groups, error, &pattern);
-    mrc_buf_add_str(&pattern, ")");
+    err = write(list, &groups, error, &pattern);
+    if (!err && groups.has_backreferences) {
+        mrc_urlpattern_groups_begin_again(&groups);
+        mrc_buf_reset(&pattern);
+        err = write(list, &groups, error, &pattern);
+    }
     if (!err)
-        err = mrc_buf_error(&pattern);
-    if (!err)
-        err = compile(mrc_buf_bytes(&pattern), !groups.lookarounds && !groups.has_nested_loops,
-                      regexp, error);
+        err = compile(mrc_buf_bytes(&pattern), may_jit(&groups), regexp, error);
     mrc_buf_free(&pattern);
     mrc_urlpattern_groups_clear(&groups);
     if (err) {

@@ -22,6 +22,7 @@ struct frame {
     bool is_assertion;  /* a lookahead or lookbehind, which no quantifier may follow */
     unsigned modifiers; /* of the group around it */
     size_t loops;       /* the number of loops before it */
+    size_t captures;    /* the number of capturing groups before it */
     uint32_t group;     /* its number in the component */
     uint32_t alternative;
 };
@@ -39,8 +40,9 @@ struct translator {
     size_t depth; /* the number of groups that are open in the source */
     unsigned modifiers;
     size_t alternatives;
-    bool is_repeatable; /* a quantifier may follow */
-    size_t atom_loops;  /* the number of loops before what the quantifier would repeat */
+    bool is_repeatable;   /* a quantifier may follow */
+    size_t atom_loops;    /* the number of loops before what the quantifier would repeat */
+    size_t atom_captures; /* the same for capturing groups */
     struct mrc_urlpattern_groups *groups;
     struct mrc_error *error;
     struct mrc_buf *out;
@@ -68,6 +70,22 @@ static bool is_at(const struct translator *translator, const char *text)
     return mrc_bytes_starts_with(rest, mrc_bytes_of(text));
 }
 
+/* Reads a decimal number and returns its number of digits. Any large one is MAX_REPEAT + 1. */
+static size_t read_number(struct translator *translator, unsigned *ret_number)
+{
+    size_t digits = 0;
+    unsigned number = 0;
+
+    for (; peek(translator, 0) >= '0' && peek(translator, 0) <= '9'; digits++) {
+        number = number * 10 + (unsigned)(peek(translator, 0) - '0');
+        if (number > MAX_REPEAT)
+            number = MAX_REPEAT + 1;
+        translator->at++;
+    }
+    *ret_number = number;
+    return digits;
+}
+
 static enum mrc_err count_alternatives(struct translator *translator, size_t more)
 {
     translator->alternatives += more;
@@ -92,24 +110,9 @@ static enum mrc_err translate_atom(struct translator *translator)
         return err;
     translator->is_repeatable = true;
     translator->atom_loops = translator->groups->loops;
+    translator->atom_captures = translator->groups->captures;
     translator->at += len;
     return count_alternatives(translator, strings);
-}
-
-static enum mrc_err translate_escape(struct translator *translator)
-{
-    int letter = peek(translator, 1);
-
-    if (letter < 0)
-        return refuse(translator, "a backslash at the end");
-    if (letter == 'k' || (letter >= '1' && letter <= '9'))
-        return refuse(translator, "a backreference");
-    if (letter != 'b' && letter != 'B')
-        return translate_atom(translator);
-    mrc_buf_add(translator->out, translator->in.ptr + translator->at, 2);
-    translator->is_repeatable = false;
-    translator->at += 2;
-    return MRC_OK;
 }
 
 /* ---- names -------------------------------------------------------------------------------------
@@ -120,12 +123,37 @@ void mrc_urlpattern_groups_init(struct mrc_urlpattern_groups *ret_groups)
     *ret_groups = (struct mrc_urlpattern_groups){.count = 0};
     mrc_buf_init(&ret_groups->text, MAX_NAMES_BYTES);
     mrc_buf_init(&ret_groups->paths, MAX_NAMES_BYTES);
+    mrc_buf_init(&ret_groups->repeated, MAX_NAMES_BYTES);
 }
 
 void mrc_urlpattern_groups_clear(struct mrc_urlpattern_groups *groups)
 {
     mrc_buf_free(&groups->text);
     mrc_buf_free(&groups->paths);
+    mrc_buf_free(&groups->repeated);
+}
+
+void mrc_urlpattern_groups_begin_again(struct mrc_urlpattern_groups *groups)
+{
+    groups->is_second = true;
+    groups->captures = 0;
+    groups->lookarounds = 0;
+    groups->loops = 0;
+}
+
+bool mrc_urlpattern_groups_capture(struct mrc_urlpattern_groups *groups)
+{
+    groups->captures++;
+    if (!groups->is_second)
+        mrc_buf_add_char(&groups->repeated, 0);
+    return groups->is_second;
+}
+
+void mrc_urlpattern_groups_repeat(struct mrc_urlpattern_groups *groups, size_t count)
+{
+    if (!groups->is_second && !mrc_buf_error(&groups->repeated))
+        for (size_t i = count; i < groups->captures; i++)
+            groups->repeated.ptr[i] = 1;
 }
 
 static struct step step_of(const struct mrc_urlpattern_groups *groups, size_t name, size_t i)
@@ -156,7 +184,7 @@ static struct mrc_bytes text_of(const struct mrc_urlpattern_groups *groups, size
                               groups->all[name].text_len};
 }
 
-/* Adds the name at the end of the text, from AT on, where TRANSLATOR is. */
+/* Adds the name at the end of the text, from AT on, of the group that TRANSLATOR opens. */
 static enum mrc_err add_name(struct translator *translator, size_t at)
 {
     struct mrc_urlpattern_groups *groups = translator->groups;
@@ -168,6 +196,7 @@ static enum mrc_err add_name(struct translator *translator, size_t at)
                              MRC_URLPATTERN_TRANSLATE_MAX_NAMES);
     groups->all[name].text_at = at;
     groups->all[name].text_len = groups->text.len - at;
+    groups->all[name].capture = groups->captures;
     groups->all[name].path_at = groups->paths.len;
     groups->all[name].path_len = translator->depth + 1;
     for (size_t i = 0; i <= translator->depth; i++) {
@@ -176,7 +205,7 @@ static enum mrc_err add_name(struct translator *translator, size_t at)
         mrc_buf_add(&groups->paths, &(struct step){frame->group, frame->alternative},
                     sizeof(struct step));
     }
-    if (mrc_buf_error(&groups->paths) || mrc_buf_error(&groups->text))
+    if (mrc_buf_error(&groups->paths))
         return MRC_ENOMEM;
     for (size_t i = 0; i < name; i++)
         if (mrc_bytes_eq(text_of(groups, i), text_of(groups, name)) && may_meet(groups, i, name))
@@ -185,10 +214,9 @@ static enum mrc_err add_name(struct translator *translator, size_t at)
     return MRC_OK;
 }
 
-/* Reads the name of a group and the > behind it. */
+/* Appends the name of a group, which the > behind it ends, to the text. */
 static enum mrc_err read_name(struct translator *translator)
 {
-    size_t start = translator->groups->text.len;
     bool is_first = true;
 
     for (; peek(translator, 0) != '>'; is_first = false) {
@@ -209,7 +237,90 @@ static enum mrc_err read_name(struct translator *translator)
     if (is_first)
         return refuse(translator, "the name of a group is empty");
     translator->at++;
-    return add_name(translator, start);
+    return mrc_buf_error(&translator->groups->text);
+}
+
+/* ---- backreferences ----------------------------------------------------------------------------
+ */
+
+/* Finds the capturing group with the name at the end of the text, from AT on, which is removed. */
+static enum mrc_err find_name(struct translator *translator, size_t at, size_t *ret_capture)
+{
+    struct mrc_urlpattern_groups *groups = translator->groups;
+    struct mrc_bytes name = {groups->text.ptr + at, groups->text.len - at};
+    size_t found = 0;
+
+    for (size_t i = 0; i < groups->count; i++) {
+        if (!mrc_bytes_eq(text_of(groups, i), name))
+            continue;
+        if (found)
+            return refuse(translator, "a backreference to a name that several groups have");
+        found = groups->all[i].capture;
+    }
+    groups->text.len = at;
+    *ret_capture = found;
+    return MRC_OK;
+}
+
+/* Reads the rest of `\\k<name>`. */
+static enum mrc_err read_named_reference(struct translator *translator, size_t *ret_capture)
+{
+    size_t start = translator->groups->text.len;
+    enum mrc_err err;
+
+    if (!is_at(translator, "\\k<"))
+        return refuse(translator, "a backreference without a name");
+    translator->at += 3;
+    err = read_name(translator);
+    return err ? err : find_name(translator, start, ret_capture);
+}
+
+static enum mrc_err translate_backreference(struct translator *translator)
+{
+    struct mrc_urlpattern_groups *groups = translator->groups;
+    unsigned number = 0;
+    size_t capture = 0;
+
+    if (peek(translator, 1) == 'k') {
+        enum mrc_err err = read_named_reference(translator, &capture);
+
+        if (err)
+            return err;
+    } else {
+        translator->at++;
+        read_number(translator, &number);
+        capture = number;
+    }
+    groups->has_backreferences = true;
+    translator->is_repeatable = true;
+    translator->atom_loops = groups->loops;
+    translator->atom_captures = groups->captures;
+    if (!groups->is_second)
+        return MRC_OK;
+    if (!capture || capture > groups->repeated.len)
+        return refuse(translator, "a backreference to a group that does not exist");
+    if (groups->repeated.ptr[capture - 1])
+        return refuse(translator, "a backreference to a group that is repeated");
+    mrc_buf_printf(translator->out,
+                   translator->modifiers & IGNORES_CASE ? "(?i:\\g{%zu})" : "(?:\\g{%zu})",
+                   capture);
+    return MRC_OK;
+}
+
+static enum mrc_err translate_escape(struct translator *translator)
+{
+    int letter = peek(translator, 1);
+
+    if (letter < 0)
+        return refuse(translator, "a backslash at the end");
+    if (letter == 'k' || (letter >= '1' && letter <= '9'))
+        return translate_backreference(translator);
+    if (letter != 'b' && letter != 'B')
+        return translate_atom(translator);
+    mrc_buf_add(translator->out, translator->in.ptr + translator->at, 2);
+    translator->is_repeatable = false;
+    translator->at += 2;
+    return MRC_OK;
 }
 
 /* ---- groups ------------------------------------------------------------------------------------
@@ -233,6 +344,7 @@ static enum mrc_err open_group(struct translator *translator, const char *open, 
     *frame = (struct frame){.is_assertion = is_assertion,
                             .modifiers = translator->modifiers,
                             .loops = translator->groups->loops,
+                            .captures = translator->groups->captures,
                             .group = translator->groups->groups++};
     mrc_buf_add_str(translator->out, open);
     translator->is_repeatable = false;
@@ -280,11 +392,21 @@ static enum mrc_err open_modifiers(struct translator *translator)
 
 static enum mrc_err open_named(struct translator *translator)
 {
+    size_t start = translator->groups->text.len, captures = translator->groups->captures;
+    bool is_capturing = mrc_urlpattern_groups_capture(translator->groups);
     enum mrc_err err;
 
     translator->at += 3;
     err = read_name(translator);
-    return err ? err : open_group(translator, "(?:", 0, false);
+    if (!err && is_capturing) /* the name is known from the first translation */
+        translator->groups->text.len = start;
+    else if (!err)
+        err = add_name(translator, start);
+    if (!err)
+        err = open_group(translator, is_capturing ? "(" : "(?:", 0, false);
+    if (!err)
+        translator->frames[translator->depth].captures = captures;
+    return err;
 }
 
 static enum mrc_err translate_open(struct translator *translator)
@@ -308,6 +430,7 @@ static enum mrc_err translate_close(struct translator *translator)
     mrc_buf_add_char(translator->out, ')');
     translator->is_repeatable = !translator->frames[translator->depth].is_assertion;
     translator->atom_loops = translator->frames[translator->depth].loops;
+    translator->atom_captures = translator->frames[translator->depth].captures;
     translator->modifiers = translator->frames[translator->depth--].modifiers;
     translator->at++;
     return MRC_OK;
@@ -325,24 +448,9 @@ static enum mrc_err translate_bar(struct translator *translator)
 /* ---- quantifiers -------------------------------------------------------------------------------
  */
 
-/* Reads a decimal number and returns its number of digits. Any large one is MAX_REPEAT + 1. */
-static size_t read_number(struct translator *translator, unsigned *ret_number)
-{
-    size_t digits = 0;
-    unsigned number = 0;
-
-    for (; peek(translator, 0) >= '0' && peek(translator, 0) <= '9'; digits++) {
-        number = number * 10 + (unsigned)(peek(translator, 0) - '0');
-        if (number > MAX_REPEAT)
-            number = MAX_REPEAT + 1;
-        translator->at++;
-    }
-    *ret_number = number;
-    return digits;
-}
-
 /* Translates `{n}`, `{n,}` or `{n,m}`. */
-static enum mrc_err translate_braces(struct translator *translator, bool *ret_is_loop)
+static enum mrc_err translate_braces(struct translator *translator, bool *ret_is_loop,
+                                     bool *ret_repeats)
 {
     size_t start = translator->at++;
     unsigned least, most;
@@ -366,17 +474,18 @@ static enum mrc_err translate_braces(struct translator *translator, bool *ret_is
                              "a quantifier asks for more than %u repetitions", MAX_REPEAT);
     mrc_buf_add(translator->out, translator->in.ptr + start, translator->at - start);
     *ret_is_loop = is_open || most > MAX_UNROLLED;
+    *ret_repeats = is_open || most > 1;
     return MRC_OK;
 }
 
 static enum mrc_err translate_quantifier(struct translator *translator, char c)
 {
-    bool is_loop = c != '?';
+    bool is_loop = c != '?', repeats = is_loop;
 
     if (!translator->is_repeatable)
         return refuse(translator, "a quantifier with nothing to repeat");
     if (c == '{') {
-        enum mrc_err err = translate_braces(translator, &is_loop);
+        enum mrc_err err = translate_braces(translator, &is_loop, &repeats);
 
         if (err)
             return err;
@@ -389,6 +498,8 @@ static enum mrc_err translate_quantifier(struct translator *translator, char c)
         translator->at++;
     }
     translator->is_repeatable = false;
+    if (repeats)
+        mrc_urlpattern_groups_repeat(translator->groups, translator->atom_captures);
     if (is_loop && translator->groups->loops++ > translator->atom_loops)
         translator->groups->has_nested_loops = true;
     return MRC_OK;
@@ -403,6 +514,7 @@ static enum mrc_err translate_to(struct translator *translator, const char *out,
     mrc_buf_add_str(translator->out, out);
     translator->is_repeatable = is_repeatable;
     translator->atom_loops = translator->groups->loops;
+    translator->atom_captures = translator->groups->captures;
     translator->at++;
     return MRC_OK;
 }
@@ -455,5 +567,7 @@ enum mrc_err mrc_urlpattern_translate(struct mrc_bytes source, struct mrc_urlpat
         err = translate_next(&translator);
     if (!err && translator.depth)
         err = refuse(&translator, "a group is not closed");
+    if (!err)
+        err = mrc_buf_error(&groups->repeated);
     return err ? err : mrc_buf_error(out);
 }

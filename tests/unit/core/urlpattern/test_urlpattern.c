@@ -379,8 +379,27 @@ START_TEST(names_what_is_not_supported)
     static const struct {
         const char *pattern, *reason;
     } cases[] = {
-        {"/(a\\1)", "not a supported regular expression: a backreference"},
-        {"/(a\\k<n>)", "not a supported regular expression: a backreference"},
+        {"/(a\\2)",
+         "not a supported regular expression: a backreference to a group that does not exist"},
+        {"/(a)(\\10)",
+         "not a supported regular expression: a backreference to a group that does not exist"},
+        {"/(a\\k<n>)",
+         "not a supported regular expression: a backreference to a group that does not exist"},
+        {"/(a\\k<n)", "not a supported regular expression: the name of a group is not closed"},
+        {"/((?:(?<n>a))*\\k<n>)",
+         "not a supported regular expression: a backreference to a group that is repeated"},
+        {"/((?<n>a){2}\\k<n>)",
+         "not a supported regular expression: a backreference to a group that is repeated"},
+        {"/((?:(?:(?<n>a)|b){1,2}c)?\\k<n>)",
+         "not a supported regular expression: a backreference to a group that is repeated"},
+        {"/(a)*(\\1)",
+         "not a supported regular expression: a backreference to a group that is repeated"},
+        {"/:x+(\\1)",
+         "not a supported regular expression: a backreference to a group that is repeated"},
+        {"/((?:(?<n>a)|(?<n>b))\\k<n>)",
+         "not a supported regular expression: a backreference to a name that several groups have"},
+        {"/(a)((?<=\\1)b)", "not a supported regular expression: a lookbehind of which an "
+                            "alternative has no fixed length"},
         {"/((?R)a)",
          "not a supported regular expression: a group of a kind that ECMAScript does not have"},
         {"/((?1)a)",
@@ -447,7 +466,7 @@ START_TEST(names_what_is_not_supported)
          "not a supported regular expression: two groups inside groups have the same name"},
         {"/((?<n>a))+", "not a supported regular expression: a named group inside a group that is "
                         "repeated with its prefix or"},
-        {"/(\\k)", "not a supported regular expression: a backreference"},
+        {"/(\\k)", "not a supported regular expression: a backreference without a name"},
         {"/(\\p)", "not a supported regular expression: a Unicode property that ECMAScript does "
                    "not have (\\p)"},
         {"/(\\pL)", "not a supported regular expression: a Unicode property that ECMAScript does "
@@ -610,6 +629,35 @@ START_TEST(classes_hold_strings)
 }
 END_TEST
 
+/* Groups are numbered in the whole component. A group that took no part is empty. */
+START_TEST(backreferences_repeat_what_a_group_has_caught)
+{
+    ck_assert(matches("/(\\w+)/(\\1)", "/ab/ab"));
+    ck_assert(!matches("/(\\w+)/(\\1)", "/ab/ac"));
+    ck_assert(matches("/:x/:y/(\\2-\\1)", "/a/b/b-a"));
+    ck_assert(!matches("/:x/:y/(\\2-\\1)", "/a/b/a-b"));
+    ck_assert(matches("/*-(\\1)", "/ab-ab"));
+    ck_assert(matches("/((?<c>\\w)\\k<c>)", "/aa"));
+    ck_assert(!matches("/((?<c>\\w)\\k<c>)", "/ab"));
+    ck_assert(matches("/((?<c>\\w)\\2)", "/aa"));
+    ck_assert(matches("/((?<\\u0063>\\w)\\k<c>+)", "/aaaa"));
+    ck_assert(!matches("/((?<c>\\w)(?i:\\k<c>))", "/ab"));
+    ck_assert(matches("/((?<c>\\w)(?i:\\k<c>))", "/aA"));
+    ck_assert(!matches("/((?<c>\\w)\\k<c>)", "/aA"));
+    ck_assert(matches("/((?:(?<c>a)|b)\\k<c>)", "/b"));
+    ck_assert(matches("/((?:(?<c>a)|b)\\k<c>)", "/aa"));
+    ck_assert(!matches("/((?:(?<c>a)|b)\\k<c>)", "/a"));
+    ck_assert(matches("/(\\k<c>(?<c>a))", "/a"));
+    ck_assert(matches("/(a\\1)", "/a"));
+    ck_assert(matches("/((?<c>a)?\\k<c>b)", "/b"));
+    ck_assert(matches("/((?<c>a)(?<d>\\k<c>))?", "/aa"));
+    ck_assert(matches("/(a)?(\\1)", "/aa"));
+    ck_assert(matches("/((?=(?<c>[\\q{a|ab}]))\\k<c>c)", "/abc"));
+    ck_assert(!matches("/((?=(?<c>[\\q{a|ab}]))\\k<c>bc)", "/abc"));
+    ck_assert(matches("/((?!(?<c>a))\\k<c>b)", "/b"));
+}
+END_TEST
+
 START_TEST(inner_groups_may_have_names)
 {
     ck_assert(matches("/((?<year>\\d{4})-(?<month>\\d\\d))", "/2024-12"));
@@ -711,6 +759,9 @@ START_TEST(hostile_patterns_are_cheap)
         {"/((?:" TEN("(?:.*b)?") "a)*)([yz])", "", "", "a"},
         {"/((?:" TEN("\\w*b|") "a)*)([yz])", "", "", "a"},
         {"/((?i:", "[\\q{ab|cd}x]?", "))b", "a"},
+        {"/(.*)(.*)(.*)(.*)((?:", "\\1\\2|", "a)*)([yz])", "a"},
+        {"/((?<x>.*)(?<y>.*)(?:\\k<x>\\k<y>|a)*)([yz])", "", "", "a"},
+        {"/((?<x>a*)", "\\k<x>", ")([yz])", "a"},
         {"/(", "\\p{L}?", ")b", "a"},
         {"/(", "(?<n>", "", "a"},
         {"https://", "\xc3\xa9.", "/", "a"},
@@ -884,6 +935,7 @@ int main(void)
     tcase_add_test(tcase, modifiers_apply_to_their_group);
     tcase_add_test(tcase, classes_hold_strings);
     tcase_add_test(tcase, inner_groups_may_have_names);
+    tcase_add_test(tcase, backreferences_repeat_what_a_group_has_caught);
     tcase_add_test(tcase, behaves_like_ecmascript);
     tcase_add_test(tcase, hostile_patterns_are_cheap);
     tcase_add_test(tcase, too_expensive_does_not_match);
