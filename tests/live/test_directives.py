@@ -10,6 +10,7 @@ import pytest
 from env import token
 from env.hub import PATH, hub
 from env.httpd import find_module
+from env.jwks import Key, jwk_set
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -232,7 +233,7 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
         "public.jwk": '{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}',
         "private.jwk": '{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",'
                        '"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}',
-        "no.set": '{"keys":[]}', "broken.json": '{"keys":', "broken.pem": public[:80],
+        "ec.set": jwk_set(Key("ec")), "no.set": '{"keys":[]}', "broken.json": '{"keys":', "broken.pem": public[:80],
         "both.pem": public + private,
     }
     for name, content in files.items():
@@ -251,7 +252,7 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
         ("HS256 '${UNDEFINED_VARIABLE}-0123456789-0123456789'", "${"),
         ("HS256 file:conf/public.pem", "HS256 needs a secret"), ("HS256 file:conf/public.jwk", "HS256"),
         ("HS256,RS256 file:conf/public.pem", "HS256 needs a secret"),
-        ("HS256,ES256 file:conf/secret", "ES256 needs a public key"),
+        ("HS256,ES256 file:conf/secret", "ES256 needs a public key"), ("HS256,ES256 file:conf/ec.set", "directive of their own"),
         ("ES384,EdDSA file:conf/public.pem", "none of the configured algorithms fits an RSA public key"),
         ("Ed448 file:conf/public.jwk", "Ed448 does not fit an Ed25519 public key"), ("Ed25519 env:SECRET", "Ed25519 needs"),
         ("RS256 file:conf/secret", "RS256 needs a public key"), (f"RS256 {secret}", "RS256 needs a public key"),
@@ -277,7 +278,7 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
                     wrong.append(f"{args}: the error shows the secret: {result}")
     assert not wrong, "\n".join(wrong)
     for args in ("HS256 env:SECRET", "HS256 file:conf/secret", "RS256,PS512 file:conf/public.pem",
-                 "RS256,ES256 file:conf/public.pem", "RS256,ES256 file:conf/ec.pem", "Ed25519,ES256 file:conf/public.jwk",
+                 "RS256,ES256 file:conf/public.pem", "RS256,ES256 file:conf/ec.pem", "RS256,ES256 file:conf/ec.set", "Ed25519,ES256 file:conf/public.jwk",
                  "EdDSA file:conf/public.jwk", "HS256 file:conf/oct.jwk", f"HS256 {secret}"):
         result = httpd.configtest(hub(f"MercureKey https://a.example {args}", keys=False))
         assert result.ok, (args, result)

@@ -546,6 +546,23 @@ def test_every_kind_of_key_verifies_its_issuers_tokens(httpd):
 
 
 @event_only
+def test_claims_that_the_hub_does_not_use_hold_any_json(httpd):
+    """They are ignored, and claims that the hub uses are not read past a NUL."""
+    httpd.start(hub())
+    deep = []
+    for _ in range(40):
+        deep = [deep]
+    for claims in ({"name": "a\0b"}, {"name": "\ud83d"}, {"\0": 1, "\udc00": "\udc00"}, {"x": deep},
+                   {"mercure": {"publish": ["\0"]}}, {"acr": None, "amr": [{"x": "\ud83d"}]}):
+        assert httpd.publish(TOPIC, "x", token=token.publisher(**claims), status=None).status == 200, claims
+    header = {"x": "\ud83d\0", "jwk": deep}
+    assert httpd.publish(TOPIC, "x", token=token.publisher(header=header), status=None).status == 200
+    for claims in ({"sub": "a\0b"}, {"iss": token.ISSUER + "\0"}, {"aud": token.AUDIENCE + "\0"}, {"sub": "\ud83d"},
+                   {"aud": [token.AUDIENCE, "\ud83d"]}):
+        assert httpd.publish(TOPIC, "x", token=token.publisher(**claims), status=None).status == 401, claims
+
+
+@event_only
 def test_two_keys_of_one_issuer_are_both_accepted(httpd):
     """While a key is being replaced, tokens of the old and of the new key are accepted."""
     new = "the-new-key-of-the-live-tests:0123456789abcdef"

@@ -137,3 +137,34 @@ def test_hostile_patterns_do_not_hold_up_others(httpd):
                                   for stream in hostile), 60)
     for stream in hostile:
         stream.close()
+
+
+def test_regular_expressions_are_taken_or_named(httpd):
+    """What a browser's URLPattern takes is taken, or the answer names the part that is not supported."""
+    httpd.start(hub())
+    taken = [
+        (r"/(\p{L}+)", ["/abc"], ["/abc1"]),
+        (r"/((?!admin)[^\/]+)/:rest+", ["/users/1"], ["/admin/1"]),
+        (r"/*((?<=-)\d+)", ["/x-12"], ["/x12"]),
+        (r"/((?i:books)-\d)", ["/BooKs-1"], ["/BooKs-x"]),
+        (r"/((?<year>\d{4})-(?<month>\d\d))", ["/2024-12"], ["/24-12"]),
+        (r"/([\p{Lu}--[A-C]]+)", ["/XYZ"], ["/ABC"]),
+        (r"/([\q{ab|c}]+)", ["/abcab"], ["/aca"]),
+        (r"/:a/(\1-(?<b>.)\k<b>)", ["/x/x-yy"], ["/x/x-yz"]),
+    ]
+    for pattern, matching, others in taken:
+        with httpd.subscribe(patterns(BASE + pattern)) as stream:
+            for topic in others + matching:
+                httpd.publish(BASE + topic, topic)
+            assert [stream.next().data for _ in matching] == matching, pattern
+    refused = [
+        (r"/((?<a>.)+\k<a>)", "a backreference to a group that is repeated"),
+        (r"/(.)(\2\3)", "a backreference to a group that does not exist"),
+        (r"/*((?<=a+)b)", "a lookbehind of which an alternative has no fixed length"),
+        (r"/(\p{Nothing})", "a Unicode property that ECMAScript does not have"),
+        (r"/((?>a))", "a group of a kind that ECMAScript does not have"),
+        ("/(" + "(?=a)" * 51 + "a)", "more than 50 lookaheads"),
+    ]
+    for pattern, words in refused:
+        with httpd.subscribe(patterns(BASE + pattern), status=400) as stream:
+            assert words in stream.response.json["detail"], stream.response

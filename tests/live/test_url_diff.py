@@ -30,4 +30,4 @@ def test_urls_and_patterns_agree_with_node(answer, seed):
     done = subprocess.run([NODE, os.path.join(HERE, "../diff/diff.mjs"), answer, "20000", seed],
                           capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("\nok ") == 2
+    assert done.stdout.count("\nok ") == 4

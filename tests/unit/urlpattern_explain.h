@@ -21,6 +21,7 @@
 #include "core/urlpattern/init.h"
 #include "core/urlpattern/regexp.h"
 #include "core/urlpattern/tokenize.h"
+#include "core/urlpattern/translate.h"
 #include "core/urlpattern/urlpattern.h"
 
 #define EXPLAIN_MAX_BYTES ((size_t)32 << 20)
@@ -186,10 +187,11 @@ static inline void explain_add_literal(struct mrc_buf *out, struct mrc_bytes tex
 
 static inline enum mrc_err explain_add_regexp(const struct mrc_urlpattern_part_list *list,
                                               const struct mrc_urlpattern_part *part,
+                                              struct mrc_urlpattern_groups *groups,
                                               struct mrc_error *error, struct mrc_buf *out)
 {
     if (part->type == MRC_URLPATTERN_PART_REGEXP)
-        return mrc_urlpattern_regexp_translate(explain_text(list, part->value), error, out);
+        return mrc_urlpattern_translate(explain_text(list, part->value), groups, error, out);
     if (part->type == MRC_URLPATTERN_PART_FULL)
         mrc_buf_add_str(out, "[^\\n\\r]*");
     else if (list->delimiter)
@@ -202,6 +204,7 @@ static inline enum mrc_err explain_add_regexp(const struct mrc_urlpattern_part_l
 /* A group that may be repeated: (?:PREFIX((?:VALUE)(?:SUFFIX PREFIX(?:VALUE))*)SUFFIX)?. */
 static inline enum mrc_err explain_add_repeated(const struct mrc_urlpattern_part_list *list,
                                                 const struct mrc_urlpattern_part *part,
+                                                struct mrc_urlpattern_groups *groups,
                                                 struct mrc_error *error, struct mrc_buf *out)
 {
     struct mrc_bytes prefix = explain_text(list, part->prefix);
@@ -211,13 +214,14 @@ static inline enum mrc_err explain_add_repeated(const struct mrc_urlpattern_part
     mrc_buf_add_str(out, "(?:");
     explain_add_literal(out, prefix);
     mrc_buf_add_str(out, "((?:");
-    err = explain_add_regexp(list, part, error, out);
+    mrc_urlpattern_groups_capture(groups);
+    err = explain_add_regexp(list, part, groups, error, out);
     mrc_buf_add_str(out, ")(?:");
     explain_add_literal(out, suffix);
     explain_add_literal(out, prefix);
     mrc_buf_add_str(out, "(?:");
     if (!err)
-        err = explain_add_regexp(list, part, error, out);
+        err = explain_add_regexp(list, part, groups, error, out);
     mrc_buf_add_str(out, "))*)");
     explain_add_literal(out, suffix);
     mrc_buf_add_char(out, ')');
@@ -226,29 +230,20 @@ static inline enum mrc_err explain_add_repeated(const struct mrc_urlpattern_part
     return err;
 }
 
-static inline enum mrc_err explain_add_part(const struct mrc_urlpattern_part_list *list,
-                                            const struct mrc_urlpattern_part *part,
+/* A group that is not repeated, or is repeated without a prefix and a suffix. */
+static inline enum mrc_err explain_add_once(const struct mrc_urlpattern_part_list *list,
+                                            const struct mrc_urlpattern_part *part, bool repeats,
+                                            struct mrc_urlpattern_groups *groups,
                                             struct mrc_error *error, struct mrc_buf *out)
 {
-    bool repeats = part->modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE ||
-                   part->modifier == MRC_URLPATTERN_PART_ONE_OR_MORE;
-    bool is_bare = !part->prefix.len && !part->suffix.len;
     enum mrc_err err;
 
-    if (part->type == MRC_URLPATTERN_PART_FIXED) {
-        mrc_buf_add_str(out, "(?:");
-        explain_add_literal(out, explain_text(list, part->value));
-        mrc_buf_add_char(out, ')');
-        explain_add_modifier(out, part->modifier);
-        return MRC_OK;
-    }
-    if (repeats && !is_bare)
-        return explain_add_repeated(list, part, error, out);
+    mrc_urlpattern_groups_capture(groups);
     mrc_buf_add_str(out, repeats ? "((?:" : "(?:");
     explain_add_literal(out, explain_text(list, part->prefix));
     if (!repeats)
         mrc_buf_add_char(out, '(');
-    err = explain_add_regexp(list, part, error, out);
+    err = explain_add_regexp(list, part, groups, error, out);
     mrc_buf_add_char(out, ')');
     explain_add_literal(out, explain_text(list, part->suffix));
     if (!repeats)
@@ -259,25 +254,62 @@ static inline enum mrc_err explain_add_part(const struct mrc_urlpattern_part_lis
     return err;
 }
 
+static inline enum mrc_err explain_add_part(const struct mrc_urlpattern_part_list *list,
+                                            const struct mrc_urlpattern_part *part,
+                                            struct mrc_urlpattern_groups *groups,
+                                            struct mrc_error *error, struct mrc_buf *out)
+{
+    bool repeats = part->modifier == MRC_URLPATTERN_PART_ZERO_OR_MORE ||
+                   part->modifier == MRC_URLPATTERN_PART_ONE_OR_MORE;
+    bool is_bare = !part->prefix.len && !part->suffix.len;
+    size_t captures;
+    enum mrc_err err;
+
+    if (part->type == MRC_URLPATTERN_PART_FIXED) {
+        mrc_buf_add_str(out, "(?:");
+        explain_add_literal(out, explain_text(list, part->value));
+        mrc_buf_add_char(out, ')');
+        explain_add_modifier(out, part->modifier);
+        return MRC_OK;
+    }
+    captures = groups->captures;
+    if (repeats && !is_bare)
+        err = explain_add_repeated(list, part, groups, error, out);
+    else
+        err = explain_add_once(list, part, repeats, groups, error, out);
+    if (repeats)
+        mrc_urlpattern_groups_repeat(groups, captures);
+    return err;
+}
 static inline enum mrc_err explain_compile_regexp(const struct mrc_urlpattern_part_list *list,
                                                   struct mrc_error *error, pcre2_code **ret_code)
 {
+    struct mrc_urlpattern_groups groups;
     struct mrc_buf regexp;
     enum mrc_err err = MRC_OK;
     PCRE2_SIZE offset;
     int number;
 
+    mrc_urlpattern_groups_init(&groups);
     mrc_buf_init(&regexp, EXPLAIN_MAX_BYTES);
     for (size_t i = 0; i < list->count && !err; i++)
-        err = explain_add_part(list, &list->parts[i], error, &regexp);
+        err = explain_add_part(list, &list->parts[i], &groups, error, &regexp);
+    if (!err && groups.has_backreferences) {
+        mrc_urlpattern_groups_begin_again(&groups);
+        mrc_buf_reset(&regexp);
+        for (size_t i = 0; i < list->count && !err; i++)
+            err = explain_add_part(list, &list->parts[i], &groups, error, &regexp);
+    }
     if (!err) {
         *ret_code = pcre2_compile((PCRE2_SPTR)mrc_buf_bytes(&regexp).ptr, regexp.len,
-                                  PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_UTF, &number,
-                                  &offset, NULL);
+                                  PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_UTF |
+                                      PCRE2_MATCH_UNSET_BACKREF,
+                                  &number, &offset, NULL);
         if (!*ret_code)
             err = mrc_error_set(error, MRC_ELIMIT, "PCRE2 refuses what the pattern stands for");
     }
     mrc_buf_free(&regexp);
+    mrc_urlpattern_groups_clear(&groups);
     return err;
 }
 

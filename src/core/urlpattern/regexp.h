@@ -4,10 +4,8 @@
  *     component  /orders/:id(\d{1,9}).json
  *     PCRE2      (?:(?:\x2forders)(?:\x2f(?:[\x30-\x39]{1,9}))(?:\x2ejson))
  *
- * Each group is translated piece by piece. Constructs that mean something else in PCRE2, or whose
- * cost PCRE2 cannot bound, are refused: lookaround, backreferences, named groups, inline modifiers,
- * Unicode properties, \q in a class. A canonical URL is ASCII, so a character class is translated
- * to a set of ASCII characters (class.h).
+ * translate.h says what a group may have. A canonical URL is ASCII, so characters and classes are
+ * translated to sets of ASCII characters (class.h).
  */
 #ifndef MRC_CORE_URLPATTERN_REGEXP_H
 #define MRC_CORE_URLPATTERN_REGEXP_H
@@ -29,22 +27,8 @@
 #define MRC_URLPATTERN_REGEXP_LONG_BYTES  4096
 #define MRC_URLPATTERN_REGEXP_MAX_BYTES   65536
 
-/* The most alternatives of a group, including nested ones: PCRE2 tries them one after the other. */
-#define MRC_URLPATTERN_REGEXP_MAX_ALTERNATIVES 100
-
-/* How deep groups and classes may be nested. */
-#define MRC_URLPATTERN_REGEXP_MAX_DEPTH 50
-
 /* Immutable once compiled: any number of threads may match with it at the same time. */
 struct mrc_urlpattern_regexp;
-
-/*
- * Appends the PCRE2 pattern of SOURCE, an ECMAScript regular expression in ASCII. MRC_EINVAL if it
- * is not one, or has a construct that is not supported, which ERROR names; MRC_ELIMIT past one of
- * the limits above, or past the number of repetitions that PCRE2 supports; MRC_ENOMEM.
- */
-enum mrc_err mrc_urlpattern_regexp_translate(struct mrc_bytes source, struct mrc_error *error,
-                                             struct mrc_buf *out);
 
 /*
  * Compiles any list of parts, which is not kept. MRC_EINVAL, MRC_ELIMIT, MRC_ENOMEM. The caller

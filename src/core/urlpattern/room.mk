@@ -6,8 +6,11 @@ libmrccore_la_SOURCES += \
 	%D%/init.c %D%/init.h \
 	%D%/part.c %D%/part.h \
 	%D%/program.c %D%/program.h \
+	%D%/property.c %D%/property.h \
 	%D%/regexp.c %D%/regexp.h \
+	%D%/set.h \
 	%D%/tokenize.c %D%/tokenize.h \
+	%D%/translate.c %D%/translate.h \
 	%D%/types.h \
 	%D%/urlpattern.c %D%/urlpattern.h
 

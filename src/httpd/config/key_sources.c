@@ -184,7 +184,7 @@ static const char *read_url(apr_pool_t *pconf, const char *url, mrc_alg_set algs
         return apr_psprintf(pconf,
                             "%s needs a secret, but a URL provides public keys: name the algorithm "
                             "of the keys, such as RS256 or ES256",
-                            mrc_alg_name(mrc_alg_set_first(algs & MRC_ALG_SET_HMAC)));
+                            mrc_alg_set_name(algs & MRC_ALG_SET_HMAC));
     url = apr_pstrdup(pconf, url);
     reading->document = find_document(pconf, url, url, true);
     reading->flags = MRC_KEYSET_SET_ONLY;
@@ -212,6 +212,22 @@ static const char *content_error(apr_pool_t *pconf, const char *source, const ch
     if (!strncmp(source, "env:", 4) || !strncmp(source, "file:", 5))
         return apr_psprintf(pconf, "%s: %s", source, text);
     return apr_pstrdup(pconf, text);
+}
+
+/*
+ * Checks that ALGS are for secrets only, or for public keys only. A single key has been checked
+ * with its content; this is for JWK Sets, which could hold keys of both kinds.
+ */
+static const char *check_kinds(apr_pool_t *pconf, mrc_alg_set algs)
+{
+    mrc_alg_set secret = algs & MRC_ALG_SET_HMAC, public_key = algs & ~MRC_ALG_SET_HMAC;
+
+    if (!secret || !public_key)
+        return NULL;
+    return apr_psprintf(pconf,
+                        "%s is for secrets and %s for public keys: give the keys of each kind a "
+                        "directive of their own",
+                        mrc_alg_set_name(secret), mrc_alg_set_name(public_key));
 }
 
 /* The number of PEM certificates in CONTENT. */
@@ -336,6 +352,11 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
         problem = content_error(pconf, source, error.text);
     if (problem && !skip(pconf, source, &reading, problem))
         return problem;
+    problem = check_kinds(pconf, set);
+    if (problem) {
+        mrc_keyset_free(keys);
+        return content_error(pconf, source, problem);
+    }
     add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document, ret_row);
     return NULL;
 }
