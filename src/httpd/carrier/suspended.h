@@ -20,17 +20,21 @@
  *       | the MPM sets c->sbh to NULL,   | write(), flush(): brigades           but the MPM still
  *       |   and marks c->cs              |   without FLUSH                      writes to it
  *       v                                |                                       :
+ *                                        | the stream ends: finish():            :
+ *                                        |   last chunk                          :
  *                                        | may_close(): c->sbh is NULL,       the dispatcher
  *                                        |   and a second has passed             :
  *                                        | close()                               :
  *                                        +-- mrc_jobs_post() --->+            the job
- *                                                                | last chunk, access log line;
- *                                                                |   close the connection, and
- *                                                                v   free its pool
+ *                                                                | access log line; close the
+ *                                                                |   connection, and free its pool
+ *                                                                v
  *
  * The MPM's two writes to the conn_rec come after the hook has returned. If the connection were
  * freed before them, they would hit freed memory and crash the child. That is why may_close() waits
- * for the first one, and then for the time that the worker may need for the second.
+ * for the first one, and then for the time that the worker may need for the second. The client does
+ * not wait for that: it has the end of the response as soon as the stream ends, unless it has not
+ * taken all that was written.
  *
  * A request would be most of what an idle stream costs. So it ends at the hand-over and is freed,
  * and a record stands for it in the access log. It stays until the stream ends if a filter needs to

@@ -30,7 +30,8 @@
  *                   writes, and some of "replaying"
  *     pull          when "ready" is empty: the feed puts the next records of each ring into the
  *                   queues of the streams that get them
- *     close         streams that have ended
+ *     close         streams that have ended: they end for their clients at once, and are closed when
+ *                   their carriers may be
  *
  * Nothing in a turn blocks.
  */

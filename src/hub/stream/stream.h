@@ -87,6 +87,7 @@ struct mrc_stream {
     bool pending;              /* the carrier holds bytes that the client has not taken */
     bool is_ready;             /* in a list of streams that work or read */
     bool is_listening;         /* in the feed */
+    bool is_finished;          /* in ENDING: mrc_stream_finish() was called */
     uint8_t lane;              /* of the feed, while it listens */
 };
 
@@ -143,14 +144,18 @@ void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end);
 
 /*
  * A stream in ENDING closes its subscriber, which frees its seat in the hub, although the carrier
- * cannot be closed yet. Only mrc_stream_close() may follow.
+ * cannot be closed yet. Only mrc_stream_finish() and mrc_stream_close() may follow.
  */
 void mrc_stream_leave(struct mrc_stream *stream);
 
 /*
- * Closes the carrier and the subscriber of a stream in ENDING, and frees the stream. FAREWELL,
- * which may be NULL, is written before, if nothing is pending.
+ * A stream in ENDING ends for its client, although the carrier cannot be closed yet: writes
+ * FAREWELL, which may be NULL, and the end of the response, if nothing is pending. False: it was
+ * called before, and does nothing.
  */
-void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell);
+bool mrc_stream_finish(struct mrc_stream *stream, struct mrc_event *farewell);
+
+/* Closes the carrier and the subscriber of a stream in ENDING, and frees the stream. */
+void mrc_stream_close(struct mrc_stream *stream);
 
 #endif
