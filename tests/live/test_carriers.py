@@ -4,13 +4,15 @@ import contextlib
 import hashlib
 import os
 import re
+import socket
+import ssl
 import time
 
 import pytest
 
 from env import token
 from env.hub import PATH, hub
-from env.wait import in_time, wait_until
+from env.wait import DEADLINE, in_time, wait_until
 from env.watch import STATUS, number
 from test_streams import REASON_LOG, TOPIC, wait_reason
 
@@ -173,6 +175,35 @@ def test_access_log_has_bytes_and_duration_of_a_stream(httpd, tls):
     assert int(body) < int(sent) < int(body) + 10000
     assert 1.0 < int(duration) / 1e6 <= lasted + 0.5
     assert 0 < int(first_byte) < int(duration)
+
+
+def strict_tls(sock):
+    """TLS over SOCK, for which an end without close_notify is an error."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the test's own certificate, on loopback
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context.wrap_socket(sock, suppress_ragged_eofs=False)
+
+
+@event_only
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("kept", [False, True], ids=["record", "kept"])
+def test_stream_without_chunks_ends_with_its_connection(httpd, tls, kept):
+    """A client of HTTP/1.0 sees a clean end and no truncation, whether its request has stayed in httpd or not."""
+    port = httpd.add_port()
+    logged = "".join(f" %{{X-{i}}}i" for i in range(10))
+    httpd.start(f'CustomLog logs/ends.log "%{{mercure-reason}}n %X{logged}"\n' +
+                httpd.vhost(hub("MercureConnectionLifetime 1", "MercureDetach Off"), port=port, tls=tls))
+    # A record would be too large for all of these fields together.
+    fields = "".join(f"X-{i}: {'x' * (7000 if kept else 1)}\r\n" for i in range(10))
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as plain, strict_tls(plain) if tls else plain as sock:
+        sock.sendall(f"GET {PATH}?match={TOPIC} HTTP/1.0\r\nHost: localhost\r\n{fields}\r\n".encode())
+        came = b"".join(iter(lambda: sock.recv(65536), b""))
+    head, _, body = came.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ") and b"Transfer-Encoding" not in head and body == b":\n"
+    (line,) = wait_until(lambda: httpd.lines("logs/ends.log"), what="the log's line")
+    assert line.startswith("lifetime - ")
 
 
 # Every format of mod_log_config and mod_logio, except times, the client's port and the process id.

@@ -255,8 +255,8 @@ static void close_detached(struct mrc_carrier *carrier, enum mrc_end end)
     free(detached);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces,   flush,        may_close,
-                                           close_detached, unsent_bytes, NULL};
+static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_detached,
+                                           unsent_bytes, NULL,  NULL};
 
 /* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
 

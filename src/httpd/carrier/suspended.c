@@ -49,6 +49,7 @@ struct mrc_carrier_suspended {
     apr_off_t body_bytes;       /* written since then */
     bool is_chunked;
     bool may_end_early; /* the request may end at the hand-over */
+    bool is_finished;   /* the client has the end of the response */
     conn_rec *c;
     apr_socket_t *socket;
     apr_bucket_brigade *brigade; /* one for all writes: each new one would take from the pool */
@@ -168,13 +169,44 @@ static void fetch(const struct mrc_carrier *carrier)
     mrc_prefetch(suspended->socket, MRC_FETCH_LINE_BYTES);
 }
 
-/* Writes the last chunk, and the access log line from the record. */
+static void write_last_chunk(struct mrc_carrier_suspended *suspended)
+{
+    append(suspended, MRC_CHUNK_LAST, sizeof(MRC_CHUNK_LAST) - 1);
+    mrc_nonblocking_write_framed(suspended->c, suspended->brigade);
+}
+
+/* A response without chunks ends when the connection does: mod_ssl says goodbye, which must not
+ * wait, and the socket is closed for writing. */
+static void end_writing(struct mrc_carrier_suspended *suspended)
+{
+    apr_socket_timeout_set(suspended->socket, 0);
+    APR_BRIGADE_INSERT_TAIL(suspended->brigade, ap_bucket_eoc_create(suspended->c->bucket_alloc));
+    if (mrc_nonblocking_write_framed(suspended->c, suspended->brigade) == MRC_CARRIER_READY)
+        apr_socket_shutdown(suspended->socket, APR_SHUTDOWN_WRITE);
+}
+
+static void finish(struct mrc_carrier *carrier)
+{
+    struct mrc_carrier_suspended *suspended = of(carrier);
+
+    suspended->is_finished = true;
+    if (suspended->r) {
+        APR_BRIGADE_INSERT_TAIL(suspended->brigade,
+                                apr_bucket_eos_create(suspended->c->bucket_alloc));
+        mrc_nonblocking_write(suspended->r, suspended->brigade);
+    } else if (suspended->is_chunked) {
+        write_last_chunk(suspended);
+    }
+    if (!suspended->is_chunked)
+        end_writing(suspended);
+}
+
+/* Writes the last chunk, if the client does not have it, and the access log line from the record.
+ */
 static void end_record(struct mrc_carrier_suspended *suspended, enum mrc_end end)
 {
-    if (end != MRC_END_CLIENT && suspended->is_chunked) {
-        append(suspended, MRC_CHUNK_LAST, sizeof(MRC_CHUNK_LAST) - 1);
-        mrc_nonblocking_write_framed(suspended->c, suspended->brigade);
-    }
+    if (end != MRC_END_CLIENT && suspended->is_chunked && !suspended->is_finished)
+        write_last_chunk(suspended);
     mrc_log_record_log_of(suspended->log, suspended->c, suspended->body_bytes, end);
 }
 
@@ -228,8 +260,8 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     mrc_jobs_post(mrc_this_child_jobs(), &suspended->ending);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces,    flush,        may_close,
-                                           close_suspended, unsent_bytes, fetch};
+static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended,
+                                           unsent_bytes, fetch, finish};
 
 /* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
 

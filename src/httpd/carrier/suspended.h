@@ -20,17 +20,21 @@
  *       | the MPM sets c->sbh to NULL,   | write(), flush(): brigades           but the MPM still
  *       |   and marks c->cs              |   without FLUSH                      writes to it
  *       v                                |                                       :
+ *                                        | the stream ends: finish():            :
+ *                                        |   last chunk                          :
  *                                        | may_close(): c->sbh is NULL,       the dispatcher
  *                                        |   and a second has passed             :
  *                                        | close()                               :
  *                                        +-- mrc_jobs_post() --->+            the job
- *                                                                | last chunk, access log line;
- *                                                                |   close the connection, and
- *                                                                v   free its pool
+ *                                                                | access log line; close the
+ *                                                                |   connection, and free its pool
+ *                                                                v
  *
  * The MPM's two writes to the conn_rec come after the hook has returned. If the connection were
  * freed before them, they would write to freed memory and crash the child. Therefore may_close()
- * waits for the first write, and then for the time that the worker may need for the second.
+ * waits for the first write, and then for the time that the worker may need for the second. The
+ * client does not wait for that: it gets the end of the response as soon as the stream ends, unless
+ * it has not accepted all that was written.
  *
  * A request would take most of the memory of an idle stream. So it ends and is freed at the
  * hand-over, and a record replaces it for the access log. It stays until the stream ends if a filter

@@ -154,6 +154,15 @@ static bool is_draining(const struct stream *stream)
     return !mrc_this_child_is_serving() || is_signalled(stream);
 }
 
+/* How long the thread may wait: until it has to check something, or the stream ends. 0: it ends
+ * now. */
+static int64_t longest_wait_us(const struct stream *stream)
+{
+    int64_t left_us = stream->ends_us - apr_time_now();
+
+    return left_us < 0 ? 0 : left_us < CHECK_US ? left_us : CHECK_US;
+}
+
 /* ---- writing ----------------------------------------------------------------------------------
  * Each of these functions returns true; or false, and the reason why the stream ends.
  */
@@ -173,7 +182,7 @@ static bool complete(struct stream *stream, enum mrc_end *ret_end)
         enum mrc_carrier_state state;
         size_t now_unsent;
 
-        poll(pollfds, 2, CHECK_US / 1000);
+        poll(pollfds, 2, (int)((longest_wait_us(stream) + 999) / 1000));
         *ret_end = MRC_END_CLIENT;
         state = pollfds[0].revents & ~POLLOUT ? MRC_CARRIER_GONE : mrc_nonblocking_flush(c);
         if (state != MRC_CARRIER_PENDING)
@@ -250,7 +259,7 @@ static bool send_due(struct stream *stream, enum mrc_end *ret_end)
         if (!flush_out(stream, ret_end))
             return false;
         mrc_subscriber_count_written(stream->subscriber, apr_time_now());
-    } while (status == APR_SUCCESS && !is_draining(stream));
+    } while (status == APR_SUCCESS && longest_wait_us(stream) > 0 && !is_draining(stream));
     if (status == APR_SUCCESS || status == APR_EOF)
         return true;
     *ret_end = status == MRC_STATUS_OVERRUN ? MRC_END_OVERRUN : MRC_END_ERROR;
@@ -259,8 +268,8 @@ static bool send_due(struct stream *stream, enum mrc_end *ret_end)
 
 /* ---- the stream -------------------------------------------------------------------------------*/
 
-/* Waits until there is something to do, at most WAIT_US. False: the client has hung up. */
-static bool wait_for_work(struct stream *stream, int64_t wait_us)
+/* Waits until there is something to do. False: the client has hung up. */
+static bool wait_for_work(struct stream *stream)
 {
     struct pollfd pollfds[3] = {
         {.fd = mrc_waiter_fd(stream->waiter), .events = POLLIN},
@@ -268,8 +277,7 @@ static bool wait_for_work(struct stream *stream, int64_t wait_us)
         {.fd = stream->signal_fd, .events = POLLIN},
     };
 
-    if (wait_us > 0)
-        poll(pollfds, 3, (int)((wait_us + 999) / 1000));
+    poll(pollfds, 3, (int)((longest_wait_us(stream) + 999) / 1000));
     mrc_waiter_drain(stream->waiter);
     /* For an HTTP/2 stream, mod_http2 sets `aborted`. */
     return !stream->r->connection->aborted &&
@@ -286,16 +294,13 @@ static bool needs_heartbeat(const struct stream *stream)
 /* Serves the stream until it ends. Returns the reason. */
 static enum mrc_end serve(struct stream *stream)
 {
-    enum mrc_end end;
-
     for (;;) {
-        int64_t left_us;
+        enum mrc_end end;
 
+        if (longest_wait_us(stream) == 0)
+            return stream->ends_why;
         if (!send_due(stream, &end))
             return end;
-        left_us = stream->ends_us - apr_time_now();
-        if (left_us <= 0)
-            return stream->ends_why;
         if (is_draining(stream))
             return MRC_END_DRAINING;
         if (needs_heartbeat(stream)) {
@@ -303,7 +308,7 @@ static enum mrc_end serve(struct stream *stream)
             if (!flush_out(stream, &end))
                 return end;
         }
-        if (!wait_for_work(stream, left_us < CHECK_US ? left_us : CHECK_US))
+        if (!wait_for_work(stream))
             return MRC_END_CLIENT;
     }
 }

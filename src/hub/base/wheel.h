@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MRC_WHEEL_TICK_US ((int64_t)100 * 1000)
+#define MRC_WHEEL_TICK_US ((int64_t)10 * 1000)
 #define MRC_WHEEL_SLOTS   1024
 
 /* Embedded in the object that it times. Zeroed: not set. */

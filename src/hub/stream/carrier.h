@@ -62,6 +62,13 @@ struct mrc_carrier_ops {
      * nothing to fetch.
      */
     void (*fetch)(const struct mrc_carrier *carrier);
+
+    /*
+     * The stream has ended: sends the client the end of the response, although the carrier may not
+     * be closed yet. Called once at most, never while it is PENDING, and not if the client is gone;
+     * after it only may_close() and close(). NULL: close() does it.
+     */
+    void (*finish)(struct mrc_carrier *carrier);
 };
 
 /* Every carrier begins with this. */

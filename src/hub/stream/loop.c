@@ -393,39 +393,50 @@ static uint32_t random_below(uint32_t bound)
     return random % bound;
 }
 
-/* Closes one stream that has ended. False: its carrier may not be closed yet. */
-static bool close_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us, bool force)
+/* Ends a stream that has ended for its client, once. False: it was done before. */
+static bool finish_one(const struct mrc_loop *loop, struct mrc_stream *stream)
 {
     struct mrc_event *farewell =
         stream->end == MRC_END_DRAINING ? loop->farewells[random_below(FAREWELLS)] : NULL;
 
+    return mrc_stream_finish(stream, farewell);
+}
+
+/* Closes one stream that has ended. False: its carrier may not be closed yet. */
+static bool close_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us, bool force)
+{
     if (!force && !stream->carrier->ops->may_close(stream->carrier, now_us))
         return false;
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, stream->carrier->fd, NULL);
     forget(loop, stream);
-    mrc_stream_close(stream, farewell);
+    mrc_stream_close(stream);
     atomic_fetch_sub(&loop->count, 1);
     return true;
 }
 
-/* Closes some of the streams that have ended. True: there are more, which may be closed now. */
+/*
+ * Finishes and closes some of the streams that have ended. True: there are more, which may be
+ * finished or closed now.
+ */
 static bool close_ended(struct mrc_loop *loop, bool force)
 {
     struct mrc_list later = {NULL, NULL};
     struct mrc_stream *stream;
-    bool closed = false, more;
+    bool has_gone_on = false, more;
     int64_t now_us;
 
     if (!loop->ended.first)
         return false;
     now_us = mrc_clock_us();
     for (int i = 0; i < CLOSES_PER_TURN && (stream = take_stream(&loop->ended)); i++) {
-        if (close_one(loop, stream, now_us, force))
-            closed = true;
-        else
+        bool has_finished = finish_one(loop, stream);
+        bool has_closed = close_one(loop, stream, now_us, force);
+
+        has_gone_on = has_gone_on || has_finished || has_closed;
+        if (!has_closed)
             mrc_list_append(&later, &stream->link);
     }
-    more = closed && loop->ended.first;
+    more = has_gone_on && loop->ended.first;
     mrc_list_append_all(&loop->ended, &later);
     return more;
 }

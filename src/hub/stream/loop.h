@@ -30,7 +30,8 @@
  *                   their clients have not got yet, each in few large writes
  *     pull          when "ready" is empty: the feed puts the next records of each ring into the
  *                   queues of the streams that receive them
- *     close         streams that have ended
+ *     close         streams that have ended: their responses end at once, and they are closed when
+ *                   their carriers allow it
  *
  * Nothing in a turn blocks.
  */

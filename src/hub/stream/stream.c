@@ -367,17 +367,33 @@ void mrc_stream_leave(struct mrc_stream *stream)
     stream->subscriber = NULL;
 }
 
-void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell)
+static void write_farewell(struct mrc_stream *stream, struct mrc_event *farewell)
+{
+    struct mrc_piece piece = {farewell, 0, mrc_event_bytes(farewell).len};
+    enum mrc_carrier_state state = stream->carrier->ops->write(stream->carrier, &piece, 1);
+
+    if (state == MRC_CARRIER_GONE)
+        stream->end = MRC_END_CLIENT;
+    stream->pending = state == MRC_CARRIER_PENDING;
+}
+
+bool mrc_stream_finish(struct mrc_stream *stream, struct mrc_event *farewell)
 {
     const struct mrc_carrier_ops *ops = stream->carrier->ops;
 
-    if (farewell && !stream->pending && stream->offset == 0) {
-        struct mrc_piece piece = {farewell, 0, mrc_event_bytes(farewell).len};
+    if (stream->is_finished)
+        return false;
+    stream->is_finished = true;
+    if (farewell && !stream->pending && stream->offset == 0)
+        write_farewell(stream, farewell);
+    if (ops->finish && !stream->pending && stream->end != MRC_END_CLIENT)
+        ops->finish(stream->carrier);
+    return true;
+}
 
-        if (ops->write(stream->carrier, &piece, 1) == MRC_CARRIER_GONE)
-            stream->end = MRC_END_CLIENT;
-    }
-    ops->close(stream->carrier, stream->end);
+void mrc_stream_close(struct mrc_stream *stream)
+{
+    stream->carrier->ops->close(stream->carrier, stream->end);
     while (stream->count > 0)
         pop(stream);
     mrc_stream_discard(stream, stream->end);

@@ -87,6 +87,7 @@ struct mrc_stream {
     bool pending;              /* the carrier holds bytes that the client has not accepted */
     bool is_ready;             /* in a list of streams that work or read */
     bool is_listening;         /* in the feed */
+    bool is_finished;          /* in ENDING: mrc_stream_finish() was called */
     uint8_t lane;              /* of the feed, while it listens */
 };
 
@@ -142,14 +143,18 @@ void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end);
 
 /*
  * Closes the subscriber of a stream in ENDING, which frees its seat in the hub, while the carrier
- * cannot be closed yet. Only mrc_stream_close() may follow.
+ * cannot be closed yet. Only mrc_stream_finish() and mrc_stream_close() may follow.
  */
 void mrc_stream_leave(struct mrc_stream *stream);
 
 /*
- * Closes the carrier and the subscriber of a stream in ENDING, and frees the stream. Before that,
- * writes FAREWELL, which may be NULL, if nothing is pending.
+ * Ends the response of a stream in ENDING, while the carrier cannot be closed yet: writes FAREWELL,
+ * which may be NULL, and the end of the response, if nothing is pending. Returns false, and does
+ * nothing, if it was called before.
  */
-void mrc_stream_close(struct mrc_stream *stream, struct mrc_event *farewell);
+bool mrc_stream_finish(struct mrc_stream *stream, struct mrc_event *farewell);
+
+/* Closes the carrier and the subscriber of a stream in ENDING, and frees the stream. */
+void mrc_stream_close(struct mrc_stream *stream);
 
 #endif

@@ -112,6 +112,12 @@ apr_status_t mrc_history_read(const struct mrc_history *history, const struct mr
     return history->ops->read(history, place, max_bytes, slice);
 }
 
+apr_status_t mrc_history_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
+                               uint64_t *ret_bytes)
+{
+    return history->ops->count(history, now_us, ret_records, ret_bytes);
+}
+
 /* ---- What servers before this one left --------------------------------------------------------*/
 
 apr_status_t mrc_history_read_left(const struct mrc_history *history, struct mrc_history_left *at,
@@ -127,10 +133,4 @@ void mrc_history_end_left(const struct mrc_history *history, bool is_done)
 {
     if (history->ops->end_left)
         history->ops->end_left(history, is_done);
-}
-
-apr_status_t mrc_history_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
-                               uint64_t *ret_bytes)
-{
-    return history->ops->count(history, now_us, ret_records, ret_bytes);
 }

@@ -140,9 +140,13 @@ apr_status_t mrc_history_resume(const struct mrc_history *history, struct mrc_pl
 apr_status_t mrc_history_read(const struct mrc_history *history, const struct mrc_place *place,
                               size_t max_bytes, struct mrc_history_slice *slice);
 
+/* The number of records that replay reaches at NOW_US, and the sum of their stored_bytes. */
+apr_status_t mrc_history_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
+                               uint64_t *ret_bytes);
+
 /* ---- What servers before this one left --------------------------------------------------------*/
 
-/* Where a reader of it stands. Starts as {0}. */
+/* The position of a reader. Starts as {0}. */
 struct mrc_history_left {
     bool is_behind; /* behind LAST */
     struct mrc_record_subject last;
@@ -164,9 +168,5 @@ apr_status_t mrc_history_read_left(const struct mrc_history *history, struct mrc
 /* Ends the reading. IS_DONE: this child has read all of them, and no child needs to read them
  * again; otherwise the next one that tries does. */
 void mrc_history_end_left(const struct mrc_history *history, bool is_done);
-
-/* The number of records that replay reaches at NOW_US, and the sum of their stored_bytes. */
-apr_status_t mrc_history_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
-                               uint64_t *ret_bytes);
 
 #endif

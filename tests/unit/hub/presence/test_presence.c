@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #include "apr_strings.h"
@@ -800,6 +801,9 @@ static void do_nothing(struct mrc_child *process, int ready_fd)
 static int deadly_publication = -1;
 static bool dies_before;
 
+/* So many publications fail before the others succeed. */
+static atomic_int failing_publications;
+
 apr_status_t __real_mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
                                           size_t count, int64_t now_us, size_t *ret_done);
 apr_status_t __wrap_mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
@@ -811,6 +815,11 @@ apr_status_t __wrap_mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_
     bool is_deadly = deadly_publication == 0;
     apr_status_t status;
 
+    if (atomic_load(&failing_publications) > 0) {
+        atomic_fetch_sub(&failing_publications, 1);
+        *ret_done = 0;
+        return APR_ENOSPC;
+    }
     if (deadly_publication > 0)
         deadly_publication--;
     if (is_deadly && dies_before)
@@ -860,6 +869,28 @@ START_TEST(a_crash_while_announcing_repeats_no_end)
         for (unsigned j = 0; j < MATCHERS_EACH; j++)
             ck_assert_uint_eq(ends[i][j], 1);
     }
+    remove_history_dir(history_dir);
+}
+END_TEST
+
+/* The disk is full for a while. */
+START_TEST(what_was_left_is_announced_once_there_is_room)
+{
+    const char *history_dir = make_history_dir();
+    struct mrc_child *process;
+    int ready_fd;
+    pid_t pid;
+
+    reconcile_durable(0);
+    pid = fork_durable(history_dir, begin_two_and_end_one, &ready_fd);
+    wait_ready(ready_fd);
+    crash(pid);
+    restart_server(0);
+    atomic_store(&failing_publications, 2);
+    process = start_successor(history_dir);
+    ck_assert_int_eq(atomic_load(&failing_publications), 0);
+    ck_assert_events(process, "+ended +left -ended -left ");
+    stop_successor(process);
     remove_history_dir(history_dir);
 }
 END_TEST
@@ -914,6 +945,7 @@ int main(void)
         tcase_add_test(tcase, a_new_server_announces_what_a_crash_left);
         tcase_add_test(tcase, a_trimmed_history_knows_what_has_begun);
         tcase_add_test(tcase, a_crash_while_announcing_repeats_no_end);
+        tcase_add_test(tcase, what_was_left_is_announced_once_there_is_room);
         tcase_add_test(tcase, a_hub_that_moves_takes_along_what_was_left);
     }
     suite_add_tcase(suite, tcase);

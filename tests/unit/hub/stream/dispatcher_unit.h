@@ -46,6 +46,7 @@ struct client {
 
     /* Shared with the loop's thread. */
     atomic_bool gate_shut;  /* its carrier may not be closed */
+    atomic_uint finishes;   /* how often it got the end of the stream */
     atomic_uint refused;    /* how often the carrier refused to be closed */
     atomic_bool was_forced; /* the carrier was closed all the same */
     atomic_int end;         /* enum mrc_end, or STILL_OPEN */
@@ -128,8 +129,19 @@ static inline void pipe_close(struct mrc_carrier *carrier, enum mrc_end end)
     atomic_store(&client->end, (int)end);
 }
 
-static const struct mrc_carrier_ops pipe_ops = {pipe_write, pipe_flush, pipe_may_close,
-                                                pipe_close, NULL,       NULL};
+/* The client reads the end of the stream. */
+static inline void pipe_finish(struct mrc_carrier *carrier)
+{
+    struct pipe_carrier *pipe = of(carrier);
+
+    if (mrc_buf_bytes(&pipe->held).len)
+        abort(); /* it is pending */
+    atomic_fetch_add(&pipe->client->finishes, 1);
+    shutdown(carrier->fd, SHUT_WR);
+}
+
+static const struct mrc_carrier_ops pipe_ops = {pipe_write, pipe_flush, pipe_may_close, pipe_close,
+                                                NULL,       NULL,       pipe_finish};
 
 /* ---- the dispatcher under test ----------------------------------------------------------------*/
 

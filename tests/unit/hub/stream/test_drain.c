@@ -124,6 +124,27 @@ START_TEST(a_carrier_is_closed_when_it_allows)
 }
 END_TEST
 
+/* Clients do not wait for carriers that may not be closed yet. */
+START_TEST(a_stream_ends_before_its_carrier_is_closed)
+{
+    start(1 << 20, 1, &patient);
+    for (int i = 0; i < 100; i++)
+        atomic_store(&connect_all()->gate_shut, true);
+    mrc_dispatcher_post_drain(dispatcher, false);
+    for (size_t i = 0; i < 100; i++)
+        retry_of(&clients[i]); /* and the end of the stream */
+    ck_assert_uint_eq(mrc_dispatcher_post_count(dispatcher), 100);
+    wait_until(atomic_load(&clients[0].refused) >= 3);
+    for (size_t i = 0; i < 100; i++) {
+        ck_assert_int_eq(atomic_load(&clients[i].end), STILL_OPEN);
+        ck_assert_uint_eq(atomic_load(&clients[i].finishes), 1);
+        atomic_store(&clients[i].gate_shut, false);
+        ck_assert_ended(&clients[i], MRC_END_DRAINING);
+    }
+    finish();
+}
+END_TEST
+
 /* A stream that waits for its carrier is in no other list: no timer finds it later. */
 START_TEST(a_drain_does_not_touch_ended_streams)
 {
@@ -222,6 +243,7 @@ int main(void)
     tcase_add_test(tcase, a_drain_at_once_overtakes_a_graceful_one);
     tcase_add_test(tcase, stops_with_streams_left);
     tcase_add_test(tcase, a_carrier_is_closed_when_it_allows);
+    tcase_add_test(tcase, a_stream_ends_before_its_carrier_is_closed);
     tcase_add_test(tcase, a_drain_does_not_touch_ended_streams);
     tcase_add_test(tcase, a_stop_waits_for_streams_just_posted);
     tcase_add_test(tcase, a_stream_posted_after_the_stop_is_left_alone);

@@ -123,7 +123,7 @@ static void close_stream(struct mrc_stream *stream)
 {
     mrc_feed_remove(feed, stream);
     mrc_stream_end(stream, MRC_END_CLIENT);
-    mrc_stream_close(stream, NULL);
+    mrc_stream_close(stream);
 }
 
 /* The bytes of one stream of SHAPE, the mean of many. */

@@ -19,7 +19,7 @@ struct fake {
     struct mrc_carrier carrier;   /* the first member */
     enum mrc_carrier_state state; /* that write() and flush() return */
     struct mrc_buf out;           /* everything that was written */
-    unsigned writes, flushes, closes;
+    unsigned writes, flushes, finishes, closes;
     size_t most_bytes, most_pieces; /* of one write */
     enum mrc_end end;
 };
@@ -36,7 +36,7 @@ static enum mrc_carrier_state fake_write(struct mrc_carrier *carrier,
     size_t bytes = 0;
 
     ck_assert_uint_gt(count, 0);
-    ck_assert_uint_eq(fake->closes, 0);
+    ck_assert_uint_eq(fake->finishes + fake->closes, 0);
     for (size_t i = 0; i < count; i++) {
         struct mrc_bytes event = mrc_event_bytes(pieces[i].event);
 
@@ -68,8 +68,15 @@ static void fake_close(struct mrc_carrier *carrier, enum mrc_end end)
     of(carrier)->end = end;
 }
 
-static const struct mrc_carrier_ops fake_ops = {fake_write, fake_flush, fake_may_close,
-                                                fake_close, NULL,       NULL};
+static void fake_finish(struct mrc_carrier *carrier)
+{
+    ck_assert_uint_eq(of(carrier)->closes, 0);
+    of(carrier)->finishes++;
+    mrc_buf_add_char(&of(carrier)->out, '.');
+}
+
+static const struct mrc_carrier_ops fake_ops = {fake_write, fake_flush, fake_may_close, fake_close,
+                                                NULL,       NULL,       fake_finish};
 
 /* ---- a stream over it -------------------------------------------------------------------------*/
 
@@ -116,7 +123,9 @@ static void open_live(void)
 static void close_stream(enum mrc_end end, struct mrc_event *farewell)
 {
     mrc_stream_end(stream, end);
-    mrc_stream_close(stream, farewell);
+    ck_assert(mrc_stream_finish(stream, farewell));
+    ck_assert(!mrc_stream_finish(stream, farewell));
+    mrc_stream_close(stream);
     ck_assert_uint_eq(fake.closes, 1);
     mrc_buf_free(&fake.out);
     hub_place_close(&place);
@@ -479,7 +488,7 @@ START_TEST(a_stream_that_has_caught_up_listens_at_once)
             ck_assert_int_eq(stream->state, MRC_STREAM_REPLAY);
         ck_assert_int_eq(done, MRC_STREAM_CAUGHT_UP);
         mrc_stream_end(stream, MRC_END_CLIENT);
-        mrc_stream_close(stream, NULL);
+        mrc_stream_close(stream);
         publish_many(n, 128, 1);
     }
     hub_place_close(&place);
@@ -569,7 +578,7 @@ START_TEST(a_client_that_takes_nothing_does_not_block_the_reader)
         apr_sleep(1000);
     }
     mrc_stream_end(stream, MRC_END_CLIENT);
-    mrc_stream_close(stream, NULL);
+    mrc_stream_close(stream);
     ck_assert(mrc_reader_stop(reader));
     mrc_pages_free(past);
     mrc_event_unref(heartbeat);
@@ -738,6 +747,44 @@ START_TEST(a_stream_has_a_lifetime)
 }
 END_TEST
 
+/*
+ * The spread is the same for the shortest lifetime that the directive allows: streams that begin
+ * together end evenly over 80 to 100 % of it, as far as the timers of a loop can tell them apart.
+ */
+START_TEST(a_lifetime_of_a_second_is_spread)
+{
+    enum { STREAMS = 400, PARTS = 10 };
+    const struct mrc_hub_policy mortal = {.lifetime_us = SECOND};
+    unsigned parts[PARTS] = {0};
+    int64_t ticks[STREAMS];
+
+    open_hub(&mortal);
+    for (int i = 0; i < STREAMS; i++) {
+        struct mrc_subscriber *subscriber = hub_subscribe(place.hub, hub_all(), NULL);
+        enum mrc_end why;
+        int64_t ends_us = mrc_subscriber_draw_end(subscriber, NOW, &why) - NOW;
+
+        ck_assert_int_eq(why, MRC_END_LIFETIME);
+        ck_assert_int_ge(ends_us, SECOND / 5 * 4);
+        ck_assert_int_le(ends_us, SECOND);
+        parts[(ends_us - SECOND / 5 * 4) * PARTS / (SECOND / 5 + 1)]++;
+        ticks[i] = (ends_us + MRC_WHEEL_TICK_US - 1) / MRC_WHEEL_TICK_US;
+        mrc_subscriber_close(subscriber, MRC_END_LIFETIME);
+    }
+    for (int part = 0; part < PARTS; part++) /* of 40 that are expected, at least 5 */
+        ck_assert_uint_ge(parts[part], 5);
+    for (int64_t tick = SECOND / 5 * 4 / MRC_WHEEL_TICK_US + 1; tick <= SECOND / MRC_WHEEL_TICK_US;
+         tick++) {
+        unsigned count = 0;
+
+        for (int i = 0; i < STREAMS; i++)
+            count += ticks[i] == tick;
+        ck_assert_uint_lt(count, STREAMS / 5);
+    }
+    hub_place_close(&place);
+}
+END_TEST
+
 /* The longest that the directive allows: 100 years. */
 START_TEST(a_lifetime_may_be_a_century)
 {
@@ -756,8 +803,9 @@ START_TEST(a_farewell_is_written_last)
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert(push('b', 3)); /* too late */
     mrc_stream_end(stream, MRC_END_DRAINING);
-    mrc_stream_close(stream, farewell);
-    ck_assert_written("a3 f4");
+    ck_assert(mrc_stream_finish(stream, farewell));
+    mrc_stream_close(stream);
+    ck_assert_written("a3 f4 .1");
     ck_assert_int_eq(fake.end, MRC_END_DRAINING);
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_ENDED + MRC_END_DRAINING), 1);
     mrc_event_unref(farewell);
@@ -776,6 +824,7 @@ START_TEST(no_farewell_in_the_middle_of_an_event)
     ck_assert_uint_gt(stream->offset, 0);
     close_stream(MRC_END_DRAINING, farewell);
     ck_assert_uint_eq(fake.writes, 4);
+    ck_assert_uint_eq(fake.finishes, 1);
     mrc_event_unref(farewell);
 }
 END_TEST
@@ -790,6 +839,7 @@ START_TEST(no_farewell_for_a_client_that_takes_nothing)
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     close_stream(MRC_END_DRAINING, farewell);
     ck_assert_uint_eq(fake.writes, 1);
+    ck_assert_uint_eq(fake.finishes, 0);
     mrc_event_unref(farewell);
 }
 END_TEST
@@ -801,12 +851,36 @@ START_TEST(a_farewell_may_find_that_the_client_is_gone)
     open_live();
     fake.state = MRC_CARRIER_GONE;
     mrc_stream_end(stream, MRC_END_DRAINING);
-    mrc_stream_close(stream, farewell);
+    ck_assert(mrc_stream_finish(stream, farewell));
+    mrc_stream_close(stream);
     ck_assert_int_eq(fake.end, MRC_END_CLIENT);
+    ck_assert_uint_eq(fake.finishes, 0);
     ck_assert_uint_eq(hub_counter(&place, MRC_COUNTER_ENDED + MRC_END_CLIENT), 1);
     mrc_event_unref(farewell);
     mrc_buf_free(&fake.out);
     hub_place_close(&place);
+}
+END_TEST
+
+/* The farewell fills the client's socket: the rest has to wait for close(). */
+START_TEST(the_end_waits_for_a_pending_farewell)
+{
+    struct mrc_event *farewell = event_of('f', 4);
+
+    open_live();
+    fake.state = MRC_CARRIER_PENDING;
+    close_stream(MRC_END_DRAINING, farewell);
+    ck_assert_uint_eq(fake.writes, 1);
+    ck_assert_uint_eq(fake.finishes, 0);
+    mrc_event_unref(farewell);
+}
+END_TEST
+
+START_TEST(a_client_that_is_gone_gets_no_end)
+{
+    open_live();
+    close_stream(MRC_END_CLIENT, NULL);
+    ck_assert_uint_eq(fake.finishes, 0);
 }
 END_TEST
 
@@ -899,6 +973,8 @@ int main(void)
     tcase_add_test(fresh, no_farewell_in_the_middle_of_an_event);
     tcase_add_test(fresh, no_farewell_for_a_client_that_takes_nothing);
     tcase_add_test(fresh, a_farewell_may_find_that_the_client_is_gone);
+    tcase_add_test(fresh, the_end_waits_for_a_pending_farewell);
+    tcase_add_test(fresh, a_client_that_is_gone_gets_no_end);
     tcase_add_test(fresh, an_expensive_update_is_matched_in_slices);
     tcase_add_test(own, queues_wrap_and_keep_order);
     tcase_add_test(own, replays_and_is_live_then);
@@ -911,6 +987,7 @@ int main(void)
     tcase_add_test(own, without_heartbeats_nothing_is_due);
     tcase_add_test(own, nothing_is_written_after_the_end);
     tcase_add_test(own, a_stream_has_a_lifetime);
+    tcase_add_test(own, a_lifetime_of_a_second_is_spread);
     tcase_add_test(own, a_lifetime_may_be_a_century);
     tcase_add_test(own, a_stream_that_never_began);
     tcase_set_timeout(fresh, 60);
