@@ -754,10 +754,11 @@ END_TEST
 START_TEST(a_lifetime_of_a_second_is_spread)
 {
     enum { STREAMS = 400, PARTS = 10 };
-    const struct mrc_hub_policy mortal = {.lifetime_us = SECOND};
+    struct mrc_hub_spec mortal = spec;
     unsigned parts[PARTS] = {0};
     int64_t ticks[STREAMS];
 
+    mortal.limits.lifetime_us = SECOND;
     open_hub(&mortal);
     for (int i = 0; i < STREAMS; i++) {
         struct mrc_subscriber *subscriber = hub_subscribe(place.hub, hub_all(), NULL);
