@@ -83,6 +83,7 @@ static const char *region_name(unsigned type)
         [MRC_HUB_REGION_INTEREST] = "interest", [MRC_HUB_REGION_METRICS] = "metrics",
         [MRC_HUB_REGION_STAGING] = "staging",   [MRC_HUB_REGION_PRESENCE] = "presence",
         [MRC_HUB_REGION_COUNTS] = "counts",
+        [MRC_HUB_REGION_LINK] = "link",
     };
 
     return names[type];

@@ -14,6 +14,17 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
         .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
         .detail = "the update is too large for this hub",
     };
+    static const struct mrc_failure unreachable = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "the update is not stored, because the hub cannot reach the other servers that "
+                  "it consists of: try again",
+    };
+    static const struct mrc_failure unconfirmed = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "it is not known whether the update is stored, because the hub has waited in "
+                  "vain for the answer of another server. If you publish it again, give it an id, "
+                  "so that subscribers can recognize it",
+    };
     static const struct mrc_failure other = {
         .http_status = HTTP_SERVICE_UNAVAILABLE,
         .detail = "the hub could not store the update: try again",
@@ -25,6 +36,10 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
         return &superseded;
     case MRC_STATUS_TOO_LARGE:
         return &too_large;
+    case MRC_STATUS_UNREACHABLE:
+        return &unreachable;
+    case MRC_STATUS_UNCONFIRMED:
+        return &unconfirmed;
     default:
         return &other;
     }

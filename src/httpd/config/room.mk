@@ -10,6 +10,7 @@ mod_mercure_la_SOURCES += \
 	%D%/settings.c %D%/settings.h \
 	%D%/sizing.c %D%/sizing.h \
 	%D%/spec.c %D%/spec.h \
+	%D%/transport.c %D%/transport.h \
 	%D%/warnings.c %D%/warnings.h
 
 # These units do not need httpd. The module is not a library, so the tests compile the units themselves.

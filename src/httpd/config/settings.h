@@ -26,6 +26,7 @@
 
 struct mrc_origins;
 struct mrc_playground_key;
+struct mrc_transport_settings;
 struct server_rec;
 
 /* The section that contains `MercureHub On`: the definition of a hub. */
@@ -61,6 +62,7 @@ struct mrc_hub_settings {
     struct mrc_ring_bounds history;
     const char *store_path; /* directory of durable histories; NULL: in memory */
     enum mrc_history_sync store_sync;
+    const struct mrc_transport_settings *transport; /* NULL: local */
     bool subscriptions;          /* events and API of active subscriptions */
     int64_t limit_matchers;      /* of one subscription */
     int64_t limit_pattern_bytes; /* of one matcher */

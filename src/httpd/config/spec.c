@@ -5,6 +5,8 @@
 #include "core/protocol/update.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/sizing.h"
+#include "httpd/config/transport.h"
+#include "store/engine/entry.h"
 #include "store/history/dir.h"
 #include "store/regions/staging.h"
 
@@ -15,7 +17,8 @@
 #define CENSUS_STREAMS 65536
 
 /* The size of a record without its body: its other fields, and an id. */
-#define RECORD_EXTRA_BYTES (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES)
+#define RECORD_EXTRA_BYTES                                                                         \
+    (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES + MRC_UPDATE_ORIGIN_BYTES)
 
 /* The largest list of active subscriptions without MercureMaxSubscribers. The number of descriptors
  * may allow millions. */
@@ -81,6 +84,13 @@ static uint64_t ring_bytes(const struct mrc_hub_settings *settings, uint64_t lar
     return bytes > bodies ? bytes : bodies;
 }
 
+/* The size of the large slot of the staging area: the largest update as a package. */
+static uint64_t large_slot_bytes(uint64_t largest)
+{
+    return largest + RECORD_EXTRA_BYTES + MRC_ENTRY_BLOB_EXTRA_BYTES +
+           MRC_ENTRY_PACKAGE_EXTRA_BYTES;
+}
+
 static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
 {
     const struct mrc_hub_settings *settings = hub->settings;
@@ -89,6 +99,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
     uint64_t body = (uint64_t)settings->limit_body_bytes;
     uint64_t largest = body > event ? body : event;
     bool durable = settings->store_path && !settings->history.off;
+    uint64_t large = settings->transport ? large_slot_bytes(largest) : 0;
 
     hub->spec = (struct mrc_hub_spec){
         .shape =
@@ -97,17 +108,21 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
                 .history = settings->history,
                 .ring_bytes = ring_bytes(settings, largest),
                 .body_max_bytes = largest + RECORD_EXTRA_BYTES,
-                .staging_bytes =
-                    durable ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES)
-                            : 0,
+                .staging_bytes = durable || large
+                                     ? (uint32_t)mrc_staging_bytes(
+                                           MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, large)
+                                     : 0,
+                .staging_large = (uint32_t)large,
                 .roster_subscribers = listed_subscribers(settings),
                 .census_streams = census_streams(settings),
+                .has_link = settings->transport != NULL,
             },
         .limits = settings->limits,
         .paths = (const char *const *)hub->url_paths->elts,
         .paths_count = (size_t)hub->url_paths->nelts,
         .history_dir = durable ? mrc_history_dir_name(pool, settings->store_path, key) : NULL,
         .history_sync = settings->store_sync,
+        .transport = settings->transport ? mrc_transport_spec_of(pool, hub) : NULL,
     };
 }
 

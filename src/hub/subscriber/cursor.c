@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/ring/ring.h"
 
@@ -17,6 +18,23 @@ static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_rec
     return APR_SUCCESS;
 }
 
+/* How long a cursor may wait for what other machines have published. */
+#define CATCH_UP_US ((int64_t)1000 * 1000)
+
+/* Finds the place after CURSOR. One that this machine does not have yet may be on another. */
+static apr_status_t find_id(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
+                            struct mrc_place *ret_place)
+{
+    apr_status_t status = mrc_history_find(history, cursor, now_us, ret_place);
+
+    if (status != APR_NOTFOUND)
+        return status;
+    status = mrc_history_catch_up(history, CATCH_UP_US);
+    if (status == APR_TIMEUP)
+        status = MRC_STATUS_UNREACHABLE;
+    return status ? status : mrc_history_find(history, cursor, now_us, ret_place);
+}
+
 /* RET_ID is a view of CURSOR or RECORD, or a constant. */
 static apr_status_t find(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
                          struct mrc_ring_record *record, struct mrc_place *ret_place,
@@ -27,7 +45,7 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes cursor, i
     if (cursor.len == 0)
         return find_newest(history, record, ret_place, ret_id);
     if (!mrc_bytes_eq_str(cursor, "earliest"))
-        status = mrc_history_find(history, cursor, now_us, ret_place);
+        status = find_id(history, cursor, now_us, ret_place);
     if (status == APR_SUCCESS) {
         *ret_id = cursor;
         return APR_SUCCESS;

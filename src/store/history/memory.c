@@ -1,5 +1,6 @@
 #include "store/history/backend.h"
 #include "store/history/history.h"
+#include "store/history/memory.h"
 #include "store/regions/hub_segment.h"
 #include "store/ring/ring.h"
 
@@ -36,13 +37,13 @@ static apr_status_t append(struct mrc_history *history, const struct mrc_record 
     return status;
 }
 
-static apr_status_t oldest(struct mrc_history *history, int64_t now_us, struct mrc_place *ret_place)
+apr_status_t mrc_history_memory_oldest(struct mrc_history *history, int64_t now_us, struct mrc_place *ret_place)
 {
     *ret_place = (struct mrc_place){.pos = mrc_ring_oldest(history->ring, now_us)};
     return APR_SUCCESS;
 }
 
-static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
+apr_status_t mrc_history_memory_find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
                          struct mrc_place *ret_place)
 {
     uint64_t pos;
@@ -53,7 +54,7 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64
     return status;
 }
 
-static apr_status_t count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
+apr_status_t mrc_history_memory_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
                           uint64_t *ret_bytes)
 {
     struct mrc_ring_stats stats;
@@ -67,9 +68,9 @@ static apr_status_t count(struct mrc_history *history, int64_t now_us, uint64_t 
 
 static const struct mrc_history_ops memory_ops = {
     .append = append,
-    .oldest = oldest,
-    .find = find,
-    .count = count,
+    .oldest = mrc_history_memory_oldest,
+    .find = mrc_history_memory_find,
+    .count = mrc_history_memory_count,
 };
 
 struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_segment *segment,

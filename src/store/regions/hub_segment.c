@@ -5,6 +5,7 @@
 
 #include "apr_time.h"
 #include "store/regions/interests_layout.h"
+#include "store/regions/link.h"
 #include "store/regions/staging.h"
 #include "store/shm/control_layout.h"
 #include "store/shm/segment.h"
@@ -18,6 +19,7 @@ struct mrc_hub_segment {
     struct mrc_roster *roster;   /* NULL: none */
     struct mrc_staging *staging; /* NULL: none */
     struct mrc_census *census;   /* NULL: none */
+    struct mrc_link *link;       /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -99,6 +101,7 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     add_region(&header, MRC_HUB_REGION_COUNTS,
                shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
                                      : 0);
+    add_region(&header, MRC_HUB_REGION_LINK, shape->has_link ? mrc_link_bytes() : 0);
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -134,7 +137,7 @@ static struct mrc_hub_segment *attach(apr_pool_t *pool, const struct mrc_segment
 }
 
 static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub,
-                                   struct mrc_error *error)
+                                   const struct mrc_hub_shape *shape, struct mrc_error *error)
 {
     const struct mrc_hub_region *region = &hub->geometry.region[MRC_HUB_REGION_STAGING];
     void *base = at(&hub->segment, region->offset);
@@ -142,7 +145,7 @@ static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub
 
     if (region->size == 0)
         return APR_SUCCESS;
-    status = mrc_staging_create(base, region->size, error);
+    status = mrc_staging_create(base, region->size, shape->staging_large, error);
     return status ? status : mrc_staging_attach(pool, base, region->size, &hub->staging);
 }
 
@@ -158,6 +161,14 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
     if (!status && shape->census_streams)
         status = mrc_census_create(pool, at(&hub->segment, region[MRC_HUB_REGION_COUNTS].offset),
                                    mrc_census_cells(shape->census_streams), &hub->census);
+    if (!status && shape->has_link) {
+        void *base = at(&hub->segment, region[MRC_HUB_REGION_LINK].offset);
+
+        status = mrc_link_create(base);
+        if (!status)
+            status =
+                mrc_link_attach(pool, base, region[MRC_HUB_REGION_LINK].size, &hub->link);
+    }
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
@@ -173,7 +184,7 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
                         &shape->history, error, &hub->ring);
 
     if (!status)
-        status = create_staging(pool, hub, error);
+        status = create_staging(pool, hub, shape, error);
     if (!status)
         status = create_keyed(pool, hub, shape, error);
     if (!status && shape->roster_subscribers) {
@@ -328,6 +339,11 @@ struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment)
 struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment)
 {
     return segment->staging;
+}
+
+struct mrc_link *mrc_hub_segment_link(const struct mrc_hub_segment *segment)
+{
+    return segment->link;
 }
 
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
@@ -517,4 +533,6 @@ void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_se
     for (i = 0; i < MRC_HUB_COUNTERS; i++)
         atomic_fetch_add_explicit(&to->metrics[to->geometry.nslots].counter[i],
                                   mrc_hub_segment_counter(from, i), memory_order_relaxed);
+    if (from->link && to->link)
+        mrc_link_carry(from->link, to->link);
 }

@@ -241,6 +241,11 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
     return APR_SUCCESS;
 }
 
+uint64_t mrc_ring_tail(const struct mrc_ring *ring)
+{
+    return atomic_load_explicit(&ring->header->tail, memory_order_acquire);
+}
+
 /* ---- State and numbers ------------------------------------------------------------------------*/
 
 bool mrc_ring_is_superseded(const struct mrc_ring *ring)

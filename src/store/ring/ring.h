@@ -116,6 +116,10 @@ apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct 
 apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
                                 int64_t now_us, int64_t wait_us);
 
+/* Makes the history empty: replay begins after the records that are there now. APR_TIMEUP: nothing
+ * has changed. */
+apr_status_t mrc_ring_forget(struct mrc_ring *ring, int64_t now_us, int64_t wait_us);
+
 /* The largest sum of id and payload that is certain to fit. */
 uint64_t mrc_ring_largest(const struct mrc_ring *ring);
 
@@ -175,6 +179,10 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
  */
 apr_status_t mrc_ring_read(const struct mrc_ring *ring, uint64_t *pos,
                            struct mrc_ring_record *record);
+
+/* The position of the oldest record that the ring still has, whatever the bounds of the history. It
+ * may be overwritten at any time. */
+uint64_t mrc_ring_tail(const struct mrc_ring *ring);
 
 /* The newest record, whatever the bounds of the history; new subscribers get its id. APR_NOTFOUND:
  * nothing was published yet. */
