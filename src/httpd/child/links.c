@@ -53,17 +53,17 @@ static void log_connection(const char *label, const struct mrc_link_report *repo
 
     if (report->event == MRC_LINK_EVENT_UP)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
-                     "MRC0227: hub %s%s: connected with the Redis server %s", label, others,
+                     "MRC0305: hub %s%s: connected with the Redis server %s", label, others,
                      report->text);
     else if (report->event == MRC_LINK_EVENT_DOWN)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
-                     "MRC0228: hub %s%s: no connection with its Redis server (%s): %s. Updates are "
+                     "MRC0306: hub %s%s: no connection with its Redis server (%s): %s. Updates are "
                      "refused with 503 until then; %s",
                      label, others, mrc_engine_reason_text(report->reason), report->text,
                      fix_of(report->reason));
     else
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     "MRC0229: hub %s%s: its Redis server may evict the keys of the hub, because "
+                     "MRC0307: hub %s%s: its Redis server may evict the keys of the hub, because "
                      "its maxmemory-policy is %s: set noeviction or one of volatile-*",
                      label, others, report->text);
 }
@@ -72,20 +72,20 @@ static void log_verdict(const char *label, const struct mrc_link_report *report)
 {
     if (report->event == MRC_LINK_EVENT_FORK)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     "MRC0230: hub %s: its Redis server has lost %" APR_UINT64_T_FMT
+                     "MRC0308: hub %s: its Redis server has lost %" APR_UINT64_T_FMT
                      " update(s) that this machine has, as after a failover; this machine puts the "
                      "%" APR_UINT64_T_FMT " that were published here back",
                      label, report->a, report->b);
     else if (report->event == MRC_LINK_EVENT_GAP)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     "MRC0231: hub %s: this machine has missed %" APR_UINT64_T_FMT
+                     "MRC0309: hub %s: this machine has missed %" APR_UINT64_T_FMT
                      " update(s) that its Redis server no longer has; it ends its streams, so that "
                      "their clients learn it. Raise MercureHistory if this machine was away for "
                      "long",
                      label, report->a);
     else
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     "MRC0232: hub %s: its Redis server has begun anew and has none of the updates "
+                     "MRC0310: hub %s: its Redis server has begun anew and has none of the updates "
                      "up to number %" APR_UINT64_T_FMT ". This machine keeps its copy",
                      label, report->a);
 }
@@ -94,26 +94,27 @@ static void log_trouble(const char *label, const struct mrc_link_report *report)
 {
     if (report->event == MRC_LINK_EVENT_REFUSED)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
-                     "MRC0233: hub %s: its name in the Redis server is taken by another hub, or by "
+                     "MRC0311: hub %s: its name in the Redis server is taken by another hub, or by "
                      "another version of the module (%s): give one of them another name with "
                      "MercureHub On name=NAME, or another prefix= of MercureTransport",
                      label, report->text);
     else if (report->event == MRC_LINK_EVENT_BOUNDS)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     "MRC0234: hub %s: another machine of this hub has another MercureHistory: give "
-                     "all of them the same",
-                     label);
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
+            "MRC0312: hub %s: another machine of this hub has another MercureHistory: give "
+            "all of them the same",
+            label);
     else if (report->event == MRC_LINK_EVENT_FULL)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
-                     "MRC0235: hub %s: its Redis server accepts no updates: %s. They are refused "
+                     "MRC0313: hub %s: its Redis server accepts no updates: %s. They are refused "
                      "with 503 until it does",
                      label, report->text);
     else if (report->event == MRC_LINK_EVENT_TAKES)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
-                     "MRC0236: hub %s: its Redis server accepts updates again", label);
+                     "MRC0314: hub %s: its Redis server accepts updates again", label);
     else
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     "MRC0237: hub %s: the entry number %" APR_UINT64_T_FMT
+                     "MRC0315: hub %s: the entry number %" APR_UINT64_T_FMT
                      " in its Redis server is passed over: %s. Others like it are counted only "
                      "(mercure_transport_skipped_total)",
                      label, report->a, report->text);

@@ -37,7 +37,7 @@ struct mrc_this_child {
     const struct mrc_log_fields *log_fields;
     struct mrc_interned_table *log_texts;
     struct mrc_jobs *jobs;
-    struct mrc_transport *transport; /* NULL: no hub has one */
+    struct mrc_transport *transport;  /* NULL: no hub has one */
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     bool may_log_anywhere;
     struct mrc_mod_http2 *http2;

@@ -10,7 +10,6 @@
 #include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
-#include "httpd/config/transport.h"
 #include "store/history/dir.h"
 #include "store/memory/memory.h"
 
@@ -116,7 +115,8 @@ static const struct mrc_hub_conf *find_namesake(const apr_array_header_t *hubs, 
     for (int i = 0; i < index; i++) {
         const struct mrc_hub_conf *other = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
-        if (other->spec.transport && !strcmp(other->spec.transport->name, hub->spec.transport->name) &&
+        if (other->spec.transport &&
+            !strcmp(other->spec.transport->name, hub->spec.transport->name) &&
             !strcmp(other->spec.transport->prefix, hub->spec.transport->prefix) &&
             !strcmp(other->spec.transport->group, hub->spec.transport->group))
             return other;
@@ -134,7 +134,7 @@ static int check_transport(server_rec *server, const apr_array_header_t *hubs, i
         return OK;
     if (!*hub->spec.transport->name) {
         ap_log_error(STARTUP_ERROR, server,
-                     "MRC0118: MercureTransport: the hub %s (%s) has no name that it could share "
+                     "MRC0301: MercureTransport: the hub %s (%s) has no name that it could share "
                      "with other machines: write a ServerName in its virtual host, or give it a "
                      "name with MercureHub On name=NAME",
                      hub->label, where);
@@ -142,14 +142,14 @@ static int check_transport(server_rec *server, const apr_array_header_t *hubs, i
     }
     if (hub->settings->store_path) {
         ap_log_error(STARTUP_ERROR, server,
-                     "MRC0119: MercureTransport and MercureStore lmdb exclude each other for the "
+                     "MRC0302: MercureTransport and MercureStore lmdb exclude each other for the "
                      "hub %s (%s): its history is in Redis, so remove MercureStore",
                      hub->label, where);
         return !OK;
     }
     if (hub->settings->subscriptions) {
         ap_log_error(STARTUP_ERROR, server,
-                     "MRC0120: MercureSubscriptions On is not possible for the hub %s (%s), which "
+                     "MRC0303: MercureSubscriptions On is not possible for the hub %s (%s), which "
                      "has a MercureTransport: its list would show the subscribers of this machine "
                      "alone. Remove MercureSubscriptions",
                      hub->label, where);
@@ -158,11 +158,12 @@ static int check_transport(server_rec *server, const apr_array_header_t *hubs, i
     other = find_namesake(hubs, index, hub);
     if (!other)
         return OK;
-    ap_log_error(STARTUP_ERROR, server,
-                 "MRC0121: MercureTransport: the hubs %s and %s (%s) have the same name in the same "
-                 "Redis: give one of them another name with MercureHub On name=NAME, or another "
-                 "prefix=",
-                 other->label, hub->label, where);
+    ap_log_error(
+        STARTUP_ERROR, server,
+        "MRC0304: MercureTransport: the hubs %s and %s (%s) have the same name in the same "
+        "Redis: give one of them another name with MercureHub On name=NAME, or another "
+        "prefix=",
+        other->label, hub->label, where);
     return !OK;
 }
 

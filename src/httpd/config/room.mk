@@ -2,6 +2,7 @@ mod_mercure_la_SOURCES += \
 	%D%/check.c %D%/check.h \
 	%D%/directive_table.c %D%/directive_table.h %D%/directive_table.def \
 	%D%/directives.c %D%/directives.h \
+	%D%/engine_name.c %D%/engine_name.h \
 	%D%/hubs.c %D%/hubs.h \
 	%D%/key_sources.c %D%/key_sources.h \
 	%D%/origin.c %D%/origin.h \

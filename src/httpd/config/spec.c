@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "core/protocol/update.h"
+#include "httpd/config/engine_name.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/sizing.h"
-#include "httpd/config/transport.h"
 #include "store/engine/entry.h"
 #include "store/history/dir.h"
 #include "store/regions/staging.h"
@@ -109,8 +109,8 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
                 .ring_bytes = ring_bytes(settings, largest),
                 .body_max_bytes = largest + RECORD_EXTRA_BYTES,
                 .staging_bytes = durable || large
-                                     ? (uint32_t)mrc_staging_bytes(
-                                           MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, large)
+                                     ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS,
+                                                                   MRC_STAGING_DATA_BYTES, large)
                                      : 0,
                 .staging_large = (uint32_t)large,
                 .roster_subscribers = listed_subscribers(settings),
@@ -122,7 +122,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
         .paths_count = (size_t)hub->url_paths->nelts,
         .history_dir = durable ? mrc_history_dir_name(pool, settings->store_path, key) : NULL,
         .history_sync = settings->store_sync,
-        .transport = settings->transport ? mrc_transport_spec_of(pool, hub) : NULL,
+        .transport = settings->transport ? mrc_engine_name_add(pool, hub) : NULL,
     };
 }
 

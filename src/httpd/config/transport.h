@@ -1,5 +1,5 @@
 /*
- * MercureTransport: reads its arguments, and completes the spec of a hub that has one.
+ * MercureTransport: reads its arguments.
  */
 #ifndef MRC_HTTPD_CONFIG_TRANSPORT_H
 #define MRC_HTTPD_CONFIG_TRANSPORT_H
@@ -9,8 +9,6 @@
 #include "apr_pools.h"
 
 #include "hub/hub/spec.h"
-
-struct mrc_hub_conf;
 
 /* The arguments of the directive. The name and the identity of the hub are not in SPEC yet. */
 struct mrc_transport_settings {
@@ -24,13 +22,5 @@ struct mrc_transport_settings {
  */
 const char *mrc_transport_read(apr_pool_t *pconf, int argc, char *const argv[],
                                const struct mrc_transport_settings **ret_transport);
-
-/* The name of HUB in the engine: its name=, or else its ServerName and path, percent-encoded. NULL:
- * it has neither. */
-const char *mrc_transport_hub_name(apr_pool_t *pool, const struct mrc_hub_conf *hub);
-
-/* The spec of HUB, which has a transport and a name. */
-const struct mrc_transport_spec *mrc_transport_spec_of(apr_pool_t *pool,
-                                                       const struct mrc_hub_conf *hub);
 
 #endif

@@ -271,8 +271,8 @@ bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us)
     if (!link)
         return true;
     status = status_of(link);
-    return status.has_joined && (ready_us == 0 || status.state == MRC_LINK_UP ||
-                                 now_us - status.since_us < ready_us);
+    return status.has_joined &&
+           (ready_us == 0 || status.state == MRC_LINK_UP || now_us - status.since_us < ready_us);
 }
 
 void mrc_hub_listen(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count)

@@ -77,7 +77,8 @@ struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
  * APR_SUCCESS: the update is stored. MRC_STATUS_SUPERSEDED: the hub has moved to another segment;
  * the client should try again. MRC_STATUS_TOO_LARGE, APR_ENOMEM: the update is not stored.
  * MRC_STATUS_UNREACHABLE: it is not stored, because the engine cannot be reached.
- * MRC_STATUS_UNCONFIRMED: it may be stored or not. APR_TIMEUP: most likely it is not. Others, such as APR_ENOSPC: the disk refuses it.
+ * MRC_STATUS_UNCONFIRMED: it may be stored or not. APR_TIMEUP: most likely it is not. Others, such
+ * as APR_ENOSPC: the disk refuses it.
  */
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us);
 

@@ -124,8 +124,7 @@ static void leave(struct mrc_subscriber *subscriber, enum mrc_end end)
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber)
 {
-    struct mrc_subscriber *subscriber =
-        mrc_hub_has_history(hub) ? create(hub, subscription) : NULL;
+    struct mrc_subscriber *subscriber = mrc_hub_has_history(hub) ? create(hub, subscription) : NULL;
     apr_status_t status;
 
     if (!subscriber) {

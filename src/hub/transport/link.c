@@ -69,7 +69,7 @@ struct mrc_link_thread {
     bool has_reported_up, has_reported_policy;
     enum mrc_engine_reason reported; /* the last reason; MRC_ENGINE_REASONS: none */
     int64_t connect_at_us, pause_us, lead_at_us;
-    int64_t reset_us; /* when the log last had another generation; 0: never */
+    int64_t reset_us;                       /* when the log last had another generation; 0: never */
     struct expected expected[EXPECTED_MAX]; /* a ring */
     unsigned first, expected_count;
     bool is_reading;
@@ -303,8 +303,7 @@ static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
-        if (!wants_to_join(member, now_us) ||
-            mrc_member_join(member, link->redis, now_us, error))
+        if (!wants_to_join(member, now_us) || mrc_member_join(member, link->redis, now_us, error))
             continue;
         if (error->reason != MRC_ENGINE_IDENTITY)
             return false;
@@ -317,8 +316,8 @@ static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
 
 /* ---- sending ----------------------------------------------------------------------------------*/
 
-static void expect(struct mrc_link_thread *link, enum expected_kind kind,
-                   struct mrc_member *member, int64_t until_us)
+static void expect(struct mrc_link_thread *link, enum expected_kind kind, struct mrc_member *member,
+                   int64_t until_us)
 {
     link->expected[(link->first + link->expected_count++) % EXPECTED_MAX] =
         (struct expected){kind, member, until_us};
@@ -339,8 +338,7 @@ static void send_batch(struct mrc_link_thread *link, struct mrc_member *member, 
     expect(link, EXPECT_PUBLISH, member, now_us + timeout_us);
     if (member->spec->replicas == 0)
         return;
-    mrc_redis_wait_add(link->redis, member->spec->replicas,
-                       (unsigned)(timeout_us / 2 / MS));
+    mrc_redis_wait_add(link->redis, member->spec->replicas, (unsigned)(timeout_us / 2 / MS));
     expect(link, EXPECT_WAIT, member, now_us + 2 * timeout_us);
 }
 
@@ -363,8 +361,8 @@ static void send_beat(struct mrc_link_thread *link, struct mrc_member *member, i
     if (now_us < member->beat_at_us)
         return;
     member->beat_at_us = now_us + member->spec->lease_us / 5;
-    snprintf(value, sizeof(value), "%" APR_UINT64_T_FMT " %016" APR_UINT64_T_HEX_FMT
-                                   " %" APR_UINT64_T_FMT " 0 1",
+    snprintf(value, sizeof(value),
+             "%" APR_UINT64_T_FMT " %016" APR_UINT64_T_HEX_FMT " %" APR_UINT64_T_FMT " 0 1",
              ++member->beats, mrc_link_writer(member->link), member->position.number);
     mrc_redis_beat_add(link->redis, &member->keys, member->position.generation,
                        member->spec->machine, value, member->position.old_generation);
@@ -560,7 +558,7 @@ struct reading {
     int64_t now_us;
 };
 
-static bool take_entry(void *ctx, struct mrc_bytes log, const struct mrc_redis_entry *entry,
+static bool take_entry(void *ctx, struct mrc_bytes log, const struct mrc_entry *entry,
                        struct mrc_engine_error *error)
 {
     const struct reading *reading = ctx;

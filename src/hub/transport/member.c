@@ -274,7 +274,8 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     if (shared > 0)
         last = &tracing.lineage.entries[shared - 1];
     lost = tracing.lineage.count - shared;
-    member->position.number = last && last->number >= join->oldest ? last->number : join->oldest - 1;
+    member->position.number =
+        last && last->number >= join->oldest ? last->number : join->oldest - 1;
     member->position.token_writer = last ? last->writer : 0;
     member->position.token_counter = last ? last->counter : 0;
     set_position(member);
@@ -301,8 +302,8 @@ static bool put_back(void *ctx, const struct mrc_ring_record *record,
         origin->counter <= putting->last)
         return true;
     mrc_update_clear_origin((char *)(uintptr_t)payload.ptr); /* in the copy of the record */
-    return mrc_outbox_put_back(putting->member->outbox, origin->counter,
-                               record->view.stored_bytes, record->view.id, payload);
+    return mrc_outbox_put_back(putting->member->outbox, origin->counter, record->view.stored_bytes,
+                               record->view.id, payload);
 }
 
 /* ---- joining ----------------------------------------------------------------------------------*/
@@ -315,8 +316,8 @@ static void bounds_text(const struct mrc_member *member, char *out, size_t bytes
     if (bounds.off)
         snprintf(out, bytes, "off");
     else
-        snprintf(out, bytes, "count=%" APR_UINT64_T_FMT " bytes=%" APR_UINT64_T_FMT
-                             " age=%" APR_UINT64_T_FMT,
+        snprintf(out, bytes,
+                 "count=%" APR_UINT64_T_FMT " bytes=%" APR_UINT64_T_FMT " age=%" APR_UINT64_T_FMT,
                  bounds.count, bounds.bytes, bounds.age_us / 1000000);
 }
 
@@ -398,8 +399,7 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
 {
     struct mrc_redis_join join;
 
-    if (!ask_to_join(member, redis, &join, error) ||
-        !follow_verdict(member, redis, &join, error))
+    if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error))
         return false;
     mrc_link_set_key(member->link, join.key);
     mrc_link_set_newest(member->link, join.newest);
@@ -414,7 +414,7 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
 
 /* ---- entries ----------------------------------------------------------------------------------*/
 
-static void skip(struct mrc_member *member, const struct mrc_redis_entry *entry, const char *why)
+static void skip(struct mrc_member *member, const struct mrc_entry *entry, const char *why)
 {
     mrc_link_count(member->link, MRC_LINK_SKIPPED, 1);
     if (!member->has_reported_skip)
@@ -422,8 +422,9 @@ static void skip(struct mrc_member *member, const struct mrc_redis_entry *entry,
     member->has_reported_skip = true;
 }
 
-/* Appends RECORD, which ENTRY holds, to the ring. An entry that the ring cannot take is passed over. */
-static bool append(struct mrc_member *member, const struct mrc_redis_entry *entry,
+/* Appends RECORD, which ENTRY holds, to the ring. An entry that the ring cannot take is passed
+ * over. */
+static bool append(struct mrc_member *member, const struct mrc_entry *entry,
                    const struct mrc_record *record, struct mrc_engine_error *error)
 {
     apr_status_t status;
@@ -445,7 +446,7 @@ static bool append(struct mrc_member *member, const struct mrc_redis_entry *entr
 }
 
 /* Decodes ENTRY into RECORD, without its origin. False: it is no update of this program. */
-static bool read_update(const struct mrc_redis_entry *entry, struct mrc_record *ret_record)
+static bool read_update(const struct mrc_entry *entry, struct mrc_record *ret_record)
 {
     struct mrc_record record = {.time_us = entry->head.time_us};
     struct mrc_update update;
@@ -462,7 +463,7 @@ static bool read_update(const struct mrc_redis_entry *entry, struct mrc_record *
 }
 
 /* Takes an entry of this program into the ring. */
-static bool take_update(struct mrc_member *member, const struct mrc_redis_entry *entry,
+static bool take_update(struct mrc_member *member, const struct mrc_entry *entry,
                         struct mrc_engine_error *error)
 {
     const struct mrc_update_origin origin = {entry->number, entry->head.token.writer,
@@ -472,8 +473,8 @@ static bool take_update(struct mrc_member *member, const struct mrc_redis_entry 
     bool is_good = true;
 
     mrc_buf_init(&buf, SIZE_MAX);
-    if (!read_update(entry, &record) || (!mrc_update_add_origin(record.payload, &origin, &buf) &&
-                                         mrc_buf_error(&buf) == MRC_OK)) {
+    if (!read_update(entry, &record) ||
+        (!mrc_update_add_origin(record.payload, &origin, &buf) && mrc_buf_error(&buf) == MRC_OK)) {
         skip(member, entry, "another program, or another version of this one, wrote it");
     } else if (mrc_buf_error(&buf)) {
         is_good = out_of_memory(error);
@@ -485,8 +486,8 @@ static bool take_update(struct mrc_member *member, const struct mrc_redis_entry 
     return is_good;
 }
 
-bool mrc_member_take(struct mrc_member *member, const struct mrc_redis_entry *entry,
-                     int64_t now_us, struct mrc_engine_error *error)
+bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, int64_t now_us,
+                     struct mrc_engine_error *error)
 {
     const struct mrc_entry_token *token = &entry->head.token;
 

@@ -42,26 +42,26 @@ struct mrc_member {
     void *report_ctx;
 
     enum mrc_member_state state;
-    bool has_left;           /* the child ends, and has left the hub to others once */
-    int64_t join_at_us;      /* not before */
+    bool has_left;             /* the child ends, and has left the hub to others once */
+    int64_t join_at_us;        /* not before */
     struct mrc_outbox *outbox; /* this and the rest: undefined while OUT */
     struct mrc_seen *seen;
     struct mrc_link_position position;
-    uint64_t first_newest;   /* the newest entry when it joined */
-    struct mrc_tags tags;    /* of what was appended and not announced yet */
+    uint64_t first_newest; /* the newest entry when it joined */
+    struct mrc_tags tags;  /* of what was appended and not announced yet */
     bool has_tags;
     bool has_reported_skip, has_reported_refusal, has_reported_bounds, is_full;
-    int64_t send_at_us;      /* not before: the engine has refused an update */
+    int64_t send_at_us; /* not before: the engine has refused an update */
 
-    uint32_t asked;          /* the request that is being answered; 0: none */
-    bool is_asking;          /* its question is on its way */
-    uint64_t asked_number;   /* answered when the ring has this entry */
+    uint32_t asked;        /* the request that is being answered; 0: none */
+    bool is_asking;        /* its question is on its way */
+    uint64_t asked_number; /* answered when the ring has this entry */
 
     int64_t beat_at_us;
     uint64_t beats;
-    uint64_t due_number;     /* the reader must have this entry... */
-    int64_t due_us;          /* ...by then; 0: nothing is due */
-    unsigned old_beats;      /* until a reset is compared with what other machines had read */
+    uint64_t due_number; /* the reader must have this entry... */
+    int64_t due_us;      /* ...by then; 0: nothing is due */
+    unsigned old_beats;  /* until a reset is compared with what other machines had read */
 };
 
 /* Makes it; POOL and the arguments outlive it. */
@@ -81,8 +81,8 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
 void mrc_member_lose(struct mrc_member *member);
 
 /* Takes the next entry of the log. */
-bool mrc_member_take(struct mrc_member *member, const struct mrc_redis_entry *entry,
-                     int64_t now_us, struct mrc_engine_error *error);
+bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, int64_t now_us,
+                     struct mrc_engine_error *error);
 
 /* After the entries of one reply: wakes the children, answers requests. */
 void mrc_member_announce(struct mrc_member *member);
@@ -91,7 +91,7 @@ void mrc_member_announce(struct mrc_member *member);
 void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed);
 
 /* Calls its report function. */
-void mrc_member_report(const struct mrc_member *member, enum mrc_link_event event,
-                       const char *text, uint64_t a, uint64_t b);
+void mrc_member_report(const struct mrc_member *member, enum mrc_link_event event, const char *text,
+                       uint64_t a, uint64_t b);
 
 #endif

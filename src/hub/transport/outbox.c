@@ -21,8 +21,8 @@ enum parcel_state { WAITS, FLIES, STORED };
 
 /* A package. */
 struct parcel {
-    int slot;    /* -1: it is put back */
-    char *own;   /* the package that is put back, from malloc() */
+    int slot;  /* -1: it is put back */
+    char *own; /* the package that is put back, from malloc() */
     struct mrc_bytes package;
     uint64_t first, last; /* counters */
     enum parcel_state state;
@@ -37,7 +37,7 @@ struct mrc_outbox {
     bool has_replicas;
     struct parcel *parcels; /* in the order of their counters */
     size_t count, cap;
-    size_t slots;  /* the number of parcels in slots */
+    size_t slots;   /* the number of parcels in slots */
     bool is_flying; /* a batch */
     uint64_t restored;
 };
@@ -343,7 +343,8 @@ static bool is_done(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
 {
     const int64_t *now_us = ctx;
 
-    if (!parcel->has_arrived || (outbox->has_replicas && parcel->slot >= 0 && !parcel->is_confirmed))
+    if (!parcel->has_arrived ||
+        (outbox->has_replicas && parcel->slot >= 0 && !parcel->is_confirmed))
         return false;
     if (parcel->slot >= 0 && parcel->sent_us)
         count_time(outbox, *now_us - parcel->sent_us);

@@ -25,8 +25,8 @@ enum mrc_link_event {
 
 struct mrc_link_report {
     enum mrc_link_event event;
-    size_t hub;       /* the index of the hub; the first one if the event concerns several */
-    size_t hubs;      /* the number of hubs that the event concerns */
+    size_t hub;  /* the index of the hub; the first one if the event concerns several */
+    size_t hubs; /* the number of hubs that the event concerns */
     enum mrc_engine_reason reason;
     const char *text; /* NULL: none */
     uint64_t a, b;

@@ -1,7 +1,7 @@
 /*
- * Which updates a machine has: for each writer, the counter of its last one. A writer counts what it
- * publishes, and every machine sees its updates in that order, so an update is known if its counter
- * is not above the one that is noted here.
+ * Which updates a machine has: for each writer, the counter of its last one. A writer counts what
+ * it publishes, and every machine sees its updates in that order, so an update is known if its
+ * counter is not above the one that is noted here.
  *
  * One thread.
  */

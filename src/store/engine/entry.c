@@ -96,9 +96,8 @@ void mrc_entry_add_blob(struct mrc_buf *buf, unsigned flags, struct mrc_bytes id
                         struct mrc_bytes record)
 {
     const unsigned char head[BLOB_HEAD_BYTES] = {
-        (unsigned char)flags,           (unsigned char)id.len,
-        (unsigned char)(id.len >> 8),   (unsigned char)(id.len >> 16),
-        (unsigned char)(id.len >> 24),
+        (unsigned char)flags,          (unsigned char)id.len,         (unsigned char)(id.len >> 8),
+        (unsigned char)(id.len >> 16), (unsigned char)(id.len >> 24),
     };
 
     mrc_buf_add(buf, head, sizeof(head));

@@ -45,6 +45,15 @@ struct mrc_entry_head {
     struct mrc_entry_token token;
 };
 
+/* One entry, as it is read. */
+struct mrc_entry {
+    uint64_t number;
+    uint32_t generation;
+    bool is_ours; /* this program wrote it; otherwise the fields below are empty */
+    struct mrc_entry_head head;
+    struct mrc_bytes blob;
+};
+
 /* Parses field h. False: another program wrote it. */
 bool mrc_entry_parse_head(struct mrc_bytes text, struct mrc_entry_head *ret_head);
 

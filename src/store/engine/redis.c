@@ -51,8 +51,7 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
 static struct redisReply *wait_on(struct mrc_redis *redis, enum mrc_redis_side side,
                                   struct mrc_engine_error *error)
 {
-    struct redisReply *reply =
-        mrc_wire_wait(redis->wires[side], redis->spec->timeout_us, error);
+    struct redisReply *reply = mrc_wire_wait(redis->wires[side], redis->spec->timeout_us, error);
 
     if (reply && !mrc_reply_is_good(reply, error)) {
         mrc_wire_free_reply(reply);
@@ -257,8 +256,7 @@ static bool connect_to(struct mrc_redis *redis, const struct mrc_engine_host *ho
     return check_server(redis, error) && load_scripts(redis, error);
 }
 
-struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec,
-                                 struct mrc_engine_error *error)
+struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, struct mrc_engine_error *error)
 {
     struct mrc_redis *redis = calloc(1, sizeof(*redis));
 
@@ -424,12 +422,11 @@ bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
     return is_good || mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to join is odd");
 }
 
-bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                        uint64_t number, struct mrc_entry_token *ret_token,
-                        struct mrc_engine_error *error)
+bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *keys, uint64_t number,
+                        struct mrc_entry_token *ret_token, struct mrc_engine_error *error)
 {
     struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
-    struct mrc_redis_entry entry;
+    struct mrc_entry entry;
     struct redisReply *reply;
 
     mrc_wire_begin(wire, 4);
@@ -452,8 +449,8 @@ bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                            const struct mrc_redis_publish *publish)
 {
-    struct mrc_wire *wire = begin_script(redis, PUBLISH, keys->log, keys->head,
-                                         keys->subscriptions, 6 + 3 * publish->entries);
+    struct mrc_wire *wire = begin_script(redis, PUBLISH, keys->log, keys->head, keys->subscriptions,
+                                         6 + 3 * publish->entries);
     char writer[MRC_ENTRY_WRITER_BYTES];
 
     mrc_entry_writer_text(publish->writer, writer);
@@ -607,7 +604,7 @@ static bool each_of_log(const struct redisReply *log, mrc_redis_entry_fn *each, 
     const struct redisReply *one;
 
     for (size_t i = 0; (one = mrc_reply_at(entries, i)); i++) {
-        struct mrc_redis_entry entry;
+        struct mrc_entry entry;
 
         if (!mrc_reply_entry(one, &entry))
             return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is odd");

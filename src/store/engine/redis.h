@@ -43,7 +43,7 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
 struct mrc_redis_about {
     char address[256]; /* host:port */
     char version[24];
-    char policy[32];   /* maxmemory-policy; empty: not known */
+    char policy[32]; /* maxmemory-policy; empty: not known */
     bool has_maxmemory;
 };
 
@@ -108,9 +108,8 @@ bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
 
 /* The token of entry NUMBER; its writer is 0 if there is no such entry, or one of another
  * program. */
-bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                        uint64_t number, struct mrc_entry_token *ret_token,
-                        struct mrc_engine_error *error);
+bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *keys, uint64_t number,
+                        struct mrc_entry_token *ret_token, struct mrc_engine_error *error);
 
 /* ---- publishing, on W -------------------------------------------------------------------------*/
 
@@ -171,17 +170,8 @@ void mrc_redis_read_add(struct mrc_redis *redis, unsigned block_ms, unsigned cou
 void mrc_redis_read_log_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys);
 void mrc_redis_read_after_add(struct mrc_redis *redis, uint64_t number);
 
-struct mrc_redis_entry {
-    uint64_t number;
-    uint32_t generation;
-    bool is_ours; /* this program wrote it; otherwise the fields below are empty */
-    struct mrc_entry_head head;
-    struct mrc_bytes blob;
-};
-
 /* Calls EACH for every entry; LOG is the key. EACH returns false to stop, and has set ERROR. */
-typedef bool mrc_redis_entry_fn(void *ctx, struct mrc_bytes log,
-                                const struct mrc_redis_entry *entry,
+typedef bool mrc_redis_entry_fn(void *ctx, struct mrc_bytes log, const struct mrc_entry *entry,
                                 struct mrc_engine_error *error);
 bool mrc_redis_read_reply(const struct redisReply *reply, mrc_redis_entry_fn *each, void *ctx,
                           struct mrc_engine_error *error);

@@ -42,15 +42,16 @@ bool mrc_reply_number(const struct redisReply *reply, uint64_t *ret_number)
     return true;
 }
 
-bool mrc_reply_entry(const struct redisReply *reply, struct mrc_redis_entry *ret_entry)
+bool mrc_reply_entry(const struct redisReply *reply, struct mrc_entry *ret_entry)
 {
     const struct redisReply *fields = mrc_reply_at(reply, 1);
-    struct mrc_redis_entry entry = {.is_ours = false};
+    struct mrc_entry entry = {.is_ours = false};
 
     if (!mrc_entry_parse_id(mrc_reply_text(mrc_reply_at(reply, 0)), &entry.number,
                             &entry.generation))
         return false;
-    if (fields && fields->elements == 4 && mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(fields, 0)), "h") &&
+    if (fields && fields->elements == 4 &&
+        mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(fields, 0)), "h") &&
         mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(fields, 2)), "b") &&
         mrc_entry_parse_head(mrc_reply_text(mrc_reply_at(fields, 1)), &entry.head)) {
         entry.is_ours = true;
@@ -77,15 +78,15 @@ static const struct {
     const char *word;
     enum mrc_engine_reason reason;
 } words[] = {
-    {"NOAUTH", MRC_ENGINE_AUTH},          {"WRONGPASS", MRC_ENGINE_AUTH},
-    {"NOPERM", MRC_ENGINE_AUTH},          {"READONLY", MRC_ENGINE_READONLY},
-    {"UNBLOCKED", MRC_ENGINE_READONLY},   {"MOVED", MRC_ENGINE_READONLY},
-    {"ASK", MRC_ENGINE_LOADING},          {"LOADING", MRC_ENGINE_LOADING},
-    {"MASTERDOWN", MRC_ENGINE_LOADING},   {"BUSY", MRC_ENGINE_LOADING},
-    {"TRYAGAIN", MRC_ENGINE_LOADING},     {"CLUSTERDOWN", MRC_ENGINE_LOADING},
-    {"NOSCRIPT", MRC_ENGINE_LOADING},     {"MRESET", MRC_ENGINE_RESET},
-    {"MIDENTITY", MRC_ENGINE_IDENTITY},   {"MFORMAT", MRC_ENGINE_IDENTITY},
-    {"OOM", MRC_ENGINE_FULL},             {"MISCONF", MRC_ENGINE_FULL},
+    {"NOAUTH", MRC_ENGINE_AUTH},        {"WRONGPASS", MRC_ENGINE_AUTH},
+    {"NOPERM", MRC_ENGINE_AUTH},        {"READONLY", MRC_ENGINE_READONLY},
+    {"UNBLOCKED", MRC_ENGINE_READONLY}, {"MOVED", MRC_ENGINE_READONLY},
+    {"ASK", MRC_ENGINE_LOADING},        {"LOADING", MRC_ENGINE_LOADING},
+    {"MASTERDOWN", MRC_ENGINE_LOADING}, {"BUSY", MRC_ENGINE_LOADING},
+    {"TRYAGAIN", MRC_ENGINE_LOADING},   {"CLUSTERDOWN", MRC_ENGINE_LOADING},
+    {"NOSCRIPT", MRC_ENGINE_LOADING},   {"MRESET", MRC_ENGINE_RESET},
+    {"MIDENTITY", MRC_ENGINE_IDENTITY}, {"MFORMAT", MRC_ENGINE_IDENTITY},
+    {"OOM", MRC_ENGINE_FULL},           {"MISCONF", MRC_ENGINE_FULL},
     {"NOREPLICAS", MRC_ENGINE_FULL},
 };
 

@@ -10,7 +10,7 @@
 
 #include "core/base/bytes.h"
 #include "store/engine/engine.h"
-#include "store/engine/redis.h"
+#include "store/engine/entry.h"
 
 struct redisReply;
 
@@ -24,7 +24,7 @@ struct mrc_bytes mrc_reply_text(const struct redisReply *reply);
 bool mrc_reply_number(const struct redisReply *reply, uint64_t *ret_number);
 
 /* An entry of a stream. False: REPLY is none. */
-bool mrc_reply_entry(const struct redisReply *reply, struct mrc_redis_entry *ret_entry);
+bool mrc_reply_entry(const struct redisReply *reply, struct mrc_entry *ret_entry);
 
 /* False if REPLY is an error, which ERROR then describes. */
 bool mrc_reply_is_good(const struct redisReply *reply, struct mrc_engine_error *error);

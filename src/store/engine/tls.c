@@ -60,8 +60,7 @@ struct mrc_tls *mrc_tls_create(const struct mrc_engine_spec *spec, struct mrc_en
     }
     SSL_CTX_set_min_proto_version(tls->ctx, TLS1_2_VERSION);
     SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_mode(tls->ctx,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(tls->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (!load_files(tls->ctx, spec, error)) {
         mrc_tls_free(tls);
         return NULL;

@@ -260,8 +260,7 @@ bool mrc_wire_flush(struct mrc_wire *wire, struct mrc_engine_error *error)
     if (mrc_buf_error(&wire->out))
         return fail(error, MRC_ENGINE_PROTOCOL, "no memory for a command");
     while (wire->sent < wire->out.len) {
-        ssize_t n =
-            write_some(wire, wire->out.ptr + wire->sent, wire->out.len - wire->sent, error);
+        ssize_t n = write_some(wire, wire->out.ptr + wire->sent, wire->out.len - wire->sent, error);
 
         if (n < 0)
             return false;

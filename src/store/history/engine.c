@@ -89,7 +89,9 @@ static apr_status_t wait_for(struct engine_history *history, int slot, int64_t u
         if (left_us <= 0 && give_up(history, slot, &status))
             return status;
         mrc_staging_wait(history->staging, slot,
-                         left_us < 1 ? 1 : left_us < LOOK_US ? left_us : LOOK_US);
+                         left_us < 1         ? 1
+                         : left_us < LOOK_US ? left_us
+                                             : LOOK_US);
     }
 }
 

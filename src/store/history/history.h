@@ -60,8 +60,8 @@ apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *seg
 
 /*
  * The history of a hub with a transport, whose memory is SEGMENT; the caller is the child that owns
- * SLOT. What is appended goes to the engine, and is in the ring once it has come back; that takes at
- * most TIMEOUT_US. APR_EINVAL: SEGMENT has no link, because a reload found no room for it.
+ * SLOT. What is appended goes to the engine, and is in the ring once it has come back; that takes
+ * at most TIMEOUT_US. APR_EINVAL: SEGMENT has no link, because a reload found no room for it.
  */
 apr_status_t mrc_history_open_engine(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                      const struct mrc_notify *notify, unsigned slot,
@@ -89,7 +89,8 @@ void mrc_history_set_describe(struct mrc_history *history, mrc_tags_describe_fn 
  * disk, so a dispatcher's thread must not call it.
  * APR_SUCCESS: the record is stored, as safely as the back end can. MRC_STATUS_SUPERSEDED,
  * MRC_STATUS_TOO_LARGE, MRC_STATUS_UNREACHABLE: it is not stored. APR_TIMEUP,
- * MRC_STATUS_UNCONFIRMED: it is not stored, or the result is unknown. Others, such as APR_ENOSPC: the disk refuses it.
+ * MRC_STATUS_UNCONFIRMED: it is not stored, or the result is unknown. Others, such as APR_ENOSPC:
+ * the disk refuses it.
  */
 apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id,
                                 struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us);
@@ -112,8 +113,8 @@ apr_status_t mrc_history_append_group(struct mrc_history *history, const struct 
  */
 apr_status_t mrc_history_catch_up(struct mrc_history *history, int64_t wait_us);
 
-/* For the link: appends RECORD, which came from the engine, to the ring, with its own time, and adds
- * its tags to TAGS. Errors are those of mrc_ring_append(). */
+/* For the link: appends RECORD, which came from the engine, to the ring, with its own time, and
+ * adds its tags to TAGS. Errors are those of mrc_ring_append(). */
 apr_status_t mrc_history_mirror(struct mrc_history *history, const struct mrc_record *record,
                                 int64_t now_us, struct mrc_tags *tags);
 

@@ -1,6 +1,6 @@
+#include "store/history/memory.h"
 #include "store/history/backend.h"
 #include "store/history/history.h"
-#include "store/history/memory.h"
 #include "store/regions/hub_segment.h"
 #include "store/ring/ring.h"
 
@@ -37,14 +37,15 @@ static apr_status_t append(struct mrc_history *history, const struct mrc_record 
     return status;
 }
 
-apr_status_t mrc_history_memory_oldest(struct mrc_history *history, int64_t now_us, struct mrc_place *ret_place)
+apr_status_t mrc_history_memory_oldest(struct mrc_history *history, int64_t now_us,
+                                       struct mrc_place *ret_place)
 {
     *ret_place = (struct mrc_place){.pos = mrc_ring_oldest(history->ring, now_us)};
     return APR_SUCCESS;
 }
 
-apr_status_t mrc_history_memory_find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
-                         struct mrc_place *ret_place)
+apr_status_t mrc_history_memory_find(struct mrc_history *history, struct mrc_bytes id,
+                                     int64_t now_us, struct mrc_place *ret_place)
 {
     uint64_t pos;
     apr_status_t status = mrc_ring_find(history->ring, id, now_us, &pos);
@@ -54,8 +55,8 @@ apr_status_t mrc_history_memory_find(struct mrc_history *history, struct mrc_byt
     return status;
 }
 
-apr_status_t mrc_history_memory_count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
-                          uint64_t *ret_bytes)
+apr_status_t mrc_history_memory_count(struct mrc_history *history, int64_t now_us,
+                                      uint64_t *ret_records, uint64_t *ret_bytes)
 {
     struct mrc_ring_stats stats;
 

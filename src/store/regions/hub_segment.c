@@ -166,8 +166,7 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
 
         status = mrc_link_create(base);
         if (!status)
-            status =
-                mrc_link_attach(pool, base, region[MRC_HUB_REGION_LINK].size, &hub->link);
+            status = mrc_link_attach(pool, base, region[MRC_HUB_REGION_LINK].size, &hub->link);
     }
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }

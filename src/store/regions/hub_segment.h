@@ -125,8 +125,8 @@ uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned i
  * updates are withdrawn, its subscriptions become orphans. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
-/* Adds the counters of FROM to those of TO, when a hub is resized, and carries the link over if both
- * have one. Only the parent. Later counts of old children stay in FROM. */
+/* Adds the counters of FROM to those of TO, when a hub is resized, and carries the link over if
+ * both have one. Only the parent. Later counts of old children stay in FROM. */
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to);
 
 #endif

@@ -27,23 +27,23 @@ struct mrc_link_layout {
     union mrc_lock leader;
 
     /* Where the ring stands in the log of the engine; by the leader. */
-    _Atomic uint64_t generation;     /* 0: it has not joined yet, or these words are being written */
-    _Atomic uint64_t number;         /* of the last entry that was read */
-    _Atomic uint64_t token_writer;   /* the token of that entry; 0: it has none */
+    _Atomic uint64_t generation;   /* 0: it has not joined yet, or these words are being written */
+    _Atomic uint64_t number;       /* of the last entry that was read */
+    _Atomic uint64_t token_writer; /* the token of that entry; 0: it has none */
     _Atomic uint64_t token_counter;
     _Atomic uint64_t since_seq;      /* last seq of the ring before this generation */
     _Atomic uint64_t old_generation; /* before the last reset; 0: none, or compared already */
     _Atomic uint64_t old_number;     /* of the last entry read of that generation */
     _Atomic uint64_t counter;        /* the last one given to an update; before it is sent */
-    _Atomic uint64_t newest;         /* number of the newest entry that the engine is known to have */
-    _Atomic uint64_t gap;            /* how often entries were missing in the ring */
-    _Atomic uint64_t machines;       /* that take part, this one included */
+    _Atomic uint64_t newest;   /* number of the newest entry that the engine is known to have */
+    _Atomic uint64_t gap;      /* how often entries were missing in the ring */
+    _Atomic uint64_t machines; /* that take part, this one included */
 
     /* By the leader; read by everybody. */
-    _Atomic int64_t since_us;  /* the time of day since which STATE holds */
-    _Atomic uint64_t joined;   /* 1: it has joined the hub once */
-    _Atomic uint32_t state;    /* enum mrc_link_state */
-    _Atomic uint32_t napping;  /* 1: the leader sleeps, and must be woken for a staged update */
+    _Atomic int64_t since_us; /* the time of day since which STATE holds */
+    _Atomic uint64_t joined;  /* 1: it has joined the hub once */
+    _Atomic uint32_t state;   /* enum mrc_link_state */
+    _Atomic uint32_t napping; /* 1: the leader sleeps, and must be woken for a staged update */
 
     /* Readers that wait until the ring has what the engine has. */
     _Atomic uint32_t asked;    /* the number of requests */

@@ -36,7 +36,8 @@ void mrc_notify_drain(const struct mrc_notify *notify, unsigned slot);
 
 /*
  * The bell: one more descriptor, which nobody drains. The links of all children watch it
- * edge-triggered (EPOLLET), so each ring wakes all of them. Any thread of any process; never blocks.
+ * edge-triggered (EPOLLET), so each ring wakes all of them. Any thread of any process; never
+ * blocks.
  */
 int mrc_notify_bell_fd(const struct mrc_notify *notify);
 void mrc_notify_ring_bell(const struct mrc_notify *notify);

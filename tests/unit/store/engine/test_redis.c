@@ -101,10 +101,10 @@ static uint64_t publish(uint64_t counter, size_t n, uint64_t bound_count)
 
 struct got {
     uint64_t count;
-    struct mrc_redis_entry last;
+    struct mrc_entry last;
 };
 
-static bool get(void *ctx, struct mrc_bytes log, const struct mrc_redis_entry *entry,
+static bool get(void *ctx, struct mrc_bytes log, const struct mrc_entry *entry,
                 struct mrc_engine_error *unused)
 {
     struct got *got = ctx;
@@ -284,6 +284,7 @@ END_TEST
 
 START_TEST(a_wrong_password_is_told)
 {
+    redis_spec.user = "nobody";
     redis_spec.password.value = "wrong";
     ck_assert_ptr_null(mrc_redis_open(&redis_spec, &error));
     ck_assert_int_eq(error.reason, MRC_ENGINE_AUTH);
