@@ -1,8 +1,9 @@
 """Several machines as one hub: private httpds that share a private Redis server."""
+import itertools
 import os
-import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -64,6 +65,10 @@ def read(stream, count):
     return [event.data for event in stream.take(count)]
 
 
+def resume(server, cursor, headers=(), **more):
+    return server.subscribe([("match", TOPIC)], headers={"Last-Event-ID": cursor, **dict(headers)}, **more)
+
+
 def test_update_reaches_the_subscribers_of_all_machines(cluster):
     a, b = cluster(2)
     streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]
@@ -72,3 +77,274 @@ def test_update_reaches_the_subscribers_of_all_machines(cluster):
     for stream in streams:
         assert read(stream, 2) == ["from a", "from b"]
         stream.close()
+
+
+def test_a_cursor_of_one_machine_is_a_cursor_on_the_other(cluster):
+    a, b = cluster(2)
+    ids = [a.publish(TOPIC, f"number {n}").text for n in range(20)]
+    for at in (0, 7, 18):
+        with resume(b, ids[at]) as stream:
+            assert stream.response.header("Mercure-Last-Event-ID") == ids[at]
+            assert read(stream, 19 - at) == [f"number {n}" for n in range(at + 1, 20)]
+    newest = a.publish(TOPIC, "the newest").text
+    with resume(b, newest) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == newest
+        a.publish(TOPIC, "and one more")
+        assert read(stream, 1) == ["and one more"]
+
+
+def test_an_unknown_cursor_is_answered_with_the_history_of_all(cluster):
+    a, b = cluster(2)
+    a.publish(TOPIC, "first")
+    b.publish(TOPIC, "second")
+    with resume(b, "urn:unknown") as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+        assert read(stream, 2) == ["first", "second"]
+
+
+def test_a_machine_that_starts_later_has_the_history(cluster, new_httpd, redis):
+    (a,) = cluster(1)
+    for n in range(300):
+        a.publish(TOPIC, f"number {n}")
+    b = new_httpd()
+    b.start(PAGES + hub(f"MercureTransport {redis.url}", name="shared"))
+    wait_up(b)
+    wait_until(lambda: b.get("/health/ready").status == 200, what="readiness")
+    with resume(b, "earliest") as stream:
+        assert read(stream, 300) == [f"number {n}" for n in range(300)]
+
+
+def publish_all(server, prefix, count, failures, lock=threading.Lock()):
+    with server.connect() as connection:
+        for n in range(count):
+            body = f"topic={TOPIC}&data={prefix}-{n}"
+            response = connection.request("POST", PATH, [
+                ("Authorization", "Bearer " + token.publisher()),
+                ("Content-Type", "application/x-www-form-urlencoded")], body)
+            if response.status != 200:
+                with lock:
+                    failures.append(response)
+
+
+def test_all_machines_have_the_same_order(cluster):
+    machines = cluster(3)
+    streams = [server.subscribe([("match", TOPIC)]) for server in machines]
+    failures = []
+    threads = [threading.Thread(target=publish_all, args=(server, f"{number}-{thread}", 60, failures))
+               for number, server in enumerate(machines) for thread in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    orders = [read(stream, 540) for stream in streams]
+    assert orders[0] == orders[1] == orders[2]
+    assert len(set(orders[0])) == 540
+    for number in range(3):
+        for thread in range(3):
+            mine = [data for data in orders[0] if data.startswith(f"{number}-{thread}-")]
+            assert mine == [f"{number}-{thread}-{n}" for n in range(60)]
+
+
+def test_an_update_of_the_largest_body_passes(cluster):
+    a, b = cluster(2, "MercureLimit body=1M")
+    data = "x" * (1024 * 1024 - 200)
+    with b.subscribe([("match", TOPIC)]) as stream:
+        a.publish(TOPIC, data)
+        assert read(stream, 1) == [data]
+    assert a.publish(TOPIC, "x" * (1024 * 1024 + 1), status=None).status == 413
+
+
+def transport(server, name):
+    """The value of a metric of the transport."""
+    for line in server.get("/metrics").text.splitlines():
+        if line.startswith(f"mercure_transport_{name}") and " " in line:
+            return float(line.rsplit(" ", 1)[1])
+    raise AssertionError(name)
+
+
+def is_up(server):
+    return 'mercure_transport_up{hub="shared"} 1' in server.get("/metrics").text
+
+
+def wait_down(server):
+    wait_until(lambda: not is_up(server), what="the end of the connection with Redis")
+
+
+def test_redis_is_killed_and_comes_back(cluster, new_redis):
+    redis = new_redis(appendonly="yes", appendfsync="always")
+    a, b = cluster(2, url=redis.url)
+    for server in (a, b):
+        server.expect_log("MRC0306")
+    stream = b.subscribe([("match", TOPIC)])
+    first = a.publish(TOPIC, "before").text
+    redis.kill()
+    wait_down(a)
+    response = a.publish(TOPIC, "lost", status=503)
+    assert "not stored" in response.text and response.header("Retry-After")
+    # Subscribers stay, and others are served from the ring.
+    with resume(a, "earliest") as other:
+        assert read(other, 1) == ["before"]
+    with resume(a, first) as other:
+        assert other.response.header("Mercure-Last-Event-ID") == first
+    assert resume(a, "urn:unknown", headers={"Accept": "*/*"}, status=503).response.header("Retry-After")
+    refused = resume(a, "urn:unknown")
+    refused.wait_end()
+    assert refused.parser.retry
+    redis.start()
+    for server in (a, b):
+        wait_up(server)
+    a.publish(TOPIC, "after")
+    assert read(stream, 2) == ["before", "after"]
+    stream.close()
+    assert not [line for server in (a, b) for line in server.log().splitlines() if "MRC0308" in line or "MRC0310" in line]
+
+
+def test_redis_stops_for_a_while(cluster, redis):
+    a, b = cluster(2, options="timeout=1")
+    for server in (a, b):
+        server.expect_log("MRC0306", required=False)
+    stream = b.subscribe([("match", TOPIC)])
+    a.publish(TOPIC, "before")
+    redis.freeze()
+    try:
+        response = a.publish(TOPIC, "unknown", status=503)
+        assert "not known" in response.text
+        wait_down(a)
+        assert "not stored" in a.publish(TOPIC, "refused", status=503).text
+    finally:
+        redis.thaw()
+    wait_up(a)
+    wait_up(b)
+    a.publish(TOPIC, "after")
+    got = read(stream, 2)
+    assert got[0] == "before"
+    if got[1] == "unknown":  # it lay in the socket, and was stored after all: once
+        got += read(stream, 1)
+    assert got[-1] == "after" and len(got) == len(set(got))
+    stream.close()
+
+
+def test_redis_is_emptied(cluster, redis):
+    a, b = cluster(2)
+    for server in (a, b):
+        server.expect_log("MRC0310")
+    stream = b.subscribe([("match", TOPIC)])
+    first = a.publish(TOPIC, "before").text
+    wait_until(lambda: resume(b, first).response.header("Mercure-Last-Event-ID") == first)
+    redis.ask("FLUSHALL")
+    a.publish(TOPIC, "after")
+    b.publish(TOPIC, "and more")
+    assert read(stream, 3) == ["before", "after", "and more"]
+    # Each machine keeps its copy of the history.
+    with resume(a, "earliest") as other:
+        assert read(other, 3) == ["before", "after", "and more"]
+    stream.close()
+
+
+def test_redis_has_no_memory(cluster, redis):
+    a, b = cluster(2)
+    a.expect_log("MRC0313")
+    b.expect_log("MRC0313", required=False)
+    stream = b.subscribe([("match", TOPIC)])
+    a.publish(TOPIC, "before")
+    redis.ask("CONFIG", "SET", "maxmemory", "1mb")
+    try:
+        assert "not stored" in a.publish(TOPIC, "refused", status=503).text
+        assert is_up(a) and is_up(b)
+    finally:
+        redis.ask("CONFIG", "SET", "maxmemory", "0")
+    wait_until(lambda: a.publish(TOPIC, "after", status=None).status == 200, what="an accepted update")
+    assert read(stream, 2) == ["before", "after"]
+    a.wait_log("MRC0314")
+    stream.close()
+
+
+def test_a_wrong_password_is_told(cluster, new_redis, new_httpd):
+    redis = new_redis(requirepass="secret")
+    good = f"redis://:secret@127.0.0.1:{redis.port}"
+    (a,) = cluster(1, url=good)
+    a.publish(TOPIC, "one")
+    b = new_httpd()
+    b.expect_log("MRC0306.*[(]auth[)].*password=")
+    b.start(PAGES + hub(f"MercureTransport redis://:mistaken@127.0.0.1:{redis.port}", name="shared"))
+    b.wait_log("MRC0306.*[(]auth[)]")
+    assert "mistaken" not in b.log()
+    assert not is_up(b)
+    assert b.get("/health/ready").status == 503
+    b.subscribe([("match", TOPIC)], headers={"Accept": "*/*"}, status=503).close()
+
+
+def test_the_death_of_the_child_that_leads_is_not_noticed(cluster):
+    a, b = cluster(2)
+    stream = b.subscribe([("match", TOPIC)])
+    failures, stop = [], threading.Event()
+    published = []
+
+    def publisher():
+        for n in itertools.count():
+            if stop.is_set():
+                break
+            try:
+                response = a.publish(TOPIC, f"number {n}", status=None)
+            except (OSError, AssertionError):
+                continue  # the child that was killed served this one
+            if response.status == 200:
+                published.append(f"number {n}")
+            else:
+                failures.append(response)
+
+    thread = threading.Thread(target=publisher)
+    thread.start()
+    for pid in a.children():  # one of them leads
+        time.sleep(0.4)
+        a.kill_child(pid)
+    time.sleep(0.4)
+    stop.set()
+    thread.join()
+    a.publish(TOPIC, "the end")
+    got = []
+    while not got or got[-1] != "the end":
+        got += read(stream, 1)
+    stream.close()
+    assert not failures
+    assert len(got) == len(set(got))
+    assert [data for data in got if data in set(published)] == published
+
+
+def test_graceful_restarts_lose_nothing(cluster):
+    a, b = cluster(2)
+    with b.subscribe([("match", TOPIC)]) as stream:
+        with ThreadPoolExecutor(1) as pool:
+            publisher = pool.submit(lambda: [a.publish(TOPIC, f"number {n}") for n in range(200)])
+            for _ in range(3):
+                a.graceful()
+                wait_up(a)
+            publisher.result()
+        assert read(stream, 200) == [f"number {n}" for n in range(200)]
+
+
+def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
+    """Its connection is cut while the others publish more than the history holds."""
+    redis = new_redis()
+    a, b = cluster(2, "MercureHistory count=50", url=redis.url, options="timeout=1")
+    stream = b.subscribe([("match", TOPIC)])
+    first = a.publish(TOPIC, "first").text
+    assert read(stream, 1) == ["first"]
+    b.expect_log("MRC0309")
+    b.expect_log("MRC0306", required=False)
+    os.kill(b.pid, 0)
+    for pid in b.children():
+        os.kill(pid, 19)
+    try:
+        for n in range(300):
+            a.publish(TOPIC, f"number {n}")
+    finally:
+        for pid in b.children():
+            os.kill(pid, 18)
+    stream.wait_end()
+    with resume(b, first) as again:
+        assert again.response.header("Mercure-Last-Event-ID") == "earliest"
+        wait_until(lambda: b.wait_log("MRC0309"))
+        assert read(again, 1)[0].startswith("number ")
+    stream.close()

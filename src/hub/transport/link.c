@@ -248,6 +248,14 @@ static void forget_expected(struct mrc_link_thread *link, const struct mrc_membe
     }
 }
 
+static bool is_up(const struct mrc_member *member)
+{
+    struct mrc_link_status status;
+
+    mrc_link_get_status(member->link, &status);
+    return status.state == MRC_LINK_UP;
+}
+
 static void settle_the_lead(struct mrc_link_thread *link, int64_t now_us)
 {
     bool is_due = now_us >= link->lead_at_us;
@@ -260,8 +268,8 @@ static void settle_the_lead(struct mrc_link_thread *link, int64_t now_us)
             mrc_member_resign(member);
             member->has_left = true;
             link->lead_at_us = now_us + LEAD_DRAIN_US;
-        } else if (member->state == MRC_MEMBER_OUT && is_due) {
-            mrc_member_lead(member);
+        } else if (member->state == MRC_MEMBER_OUT && is_due && mrc_member_lead(member)) {
+            link->has_reported_up = is_up(member); /* the leader before this one has */
         }
     }
     if (is_due)

@@ -112,5 +112,8 @@ bool mrc_reply_is_good(const struct redisReply *reply, struct mrc_engine_error *
     /* A password in the URL alone: the server has no users, and says so without a code. */
     if (reason == MRC_ENGINE_PROTOCOL && text.len > 8 && !memcmp(text.ptr, "ERR AUTH", 8))
         reason = MRC_ENGINE_AUTH;
-    return mrc_reply_set_error(error, reason, "%.200s", reply->str);
+    while (text.len > 0 && text.ptr[text.len - 1] == '.')
+        text.len--;
+    return mrc_reply_set_error(error, reason, "%.*s", text.len < 200 ? (int)text.len : 200,
+                               text.ptr);
 }
