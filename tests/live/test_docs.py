@@ -84,7 +84,7 @@ def test_links_lead_to_an_existing_section():
 
 
 def test_configurations_pass_configtest(httpd):
-    httpd.load("authz_host", "headers", "proxy", "proxy_http", "reqtimeout", "status")
+    httpd.load("authz_host", "headers", "proxy", "proxy_http", "remoteip", "reqtimeout", "status")
     for name in ("publisher", "subscriber", "publisher-new"):
         httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
     httpd.write("mercure/keys.jwks", JWKS)
