@@ -348,3 +348,99 @@ def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
         wait_until(lambda: b.wait_log("MRC0309"))
         assert read(again, 1)[0].startswith("number ")
     stream.close()
+
+
+@pytest.mark.parametrize("text, words", [
+    (hub("MercureTransport redis://127.0.0.1:1", "MercureStore lmdb data", name="x"), ("MRC0302", "MercureStore")),
+    (hub("MercureTransport redis://127.0.0.1:1", "MercureSubscriptions On", name="x"), ("MRC0303", "Subscriptions")),
+    (hub("MercureTransport redis://127.0.0.1:1", name="x")
+     + hub("MercureTransport redis://127.0.0.1:2", path="/b", name="x"), ("MRC0108", "MercureTransport")),
+])
+def test_configtest_refuses_what_does_not_fit_together(httpd, text, words):
+    result = httpd.configtest(text)
+    assert result.status != 0
+    for word in words:
+        assert word in result.output
+
+
+def test_configtest_refuses_a_hub_without_a_name(httpd):
+    port = httpd.add_port()
+    text = (f'<VirtualHost 127.0.0.1:{port}>\n' + hub("MercureTransport redis://127.0.0.1:1") + "</VirtualHost>\n")
+    result = httpd.configtest(text)
+    assert result.status != 0 and "MRC0301" in result.output, result
+
+
+def test_configtest_connects_to_nothing_and_warns_of_a_password(httpd):
+    text = hub("MercureTransport redis://user:geheim@127.0.0.1:1/3 replicas=1", name="x")
+    assert httpd.configtest(text).status == 0
+    httpd.expect_log("MRC0306")
+    httpd.start(text)
+    httpd.expect_log("MRC0316")
+    httpd.wait_log("MRC0316.*hub x.*password=file:PATH")
+    httpd.wait_log("MRC0306.*[(]refused[)]")
+    assert "geheim" not in httpd.log()
+    assert "not stored" in httpd.publish(TOPIC, "data", status=503).text
+
+
+def test_metrics_of_a_hub_on_several_machines(cluster):
+    a, b = cluster(2, options="lease=5")
+    for n in range(5):
+        a.publish(TOPIC, f"number {n}")
+    wait_until(lambda: transport(a, "machines") == 2 == transport(b, "machines"), what="two machines")
+    assert transport(a, "batches_total") == 5
+    assert transport(a, "commit_seconds_count") == 5
+    wait_until(lambda: transport(b, "lag_updates") == 0, what="no lag")
+    for name in ("lost_total", "restored_total", "skipped_total", "missed_total", "staged"):
+        assert transport(b, name) == 0, name
+
+
+def test_an_entry_of_another_program_is_passed_over(cluster, redis):
+    a, b = cluster(2)
+    for server in (a, b):
+        server.expect_log("MRC0315")
+    with b.subscribe([("match", TOPIC)]) as stream:
+        a.publish(TOPIC, "first")
+        key = "{mercure:shared}:"
+        generation = redis.ask("HGET", key + "head", "g")
+        for number, fields in ((2, ("x", "y")), (3, ("h", "1 2 3 4", "b", "no blob")), (4, ("h", "1 1 ff 1", "b", b"\0" * 40))):
+            redis.ask("XADD", key + "log", f"{number}-{generation}", *fields)
+            redis.ask("HSET", key + "head", "n", number)
+        a.publish(TOPIC, "last")
+        assert read(stream, 2) == ["first", "last"]
+    wait_until(lambda: transport(b, "skipped_total") == 3, what="three entries to be counted")
+
+
+def test_hubs_of_two_names_share_nothing(new_httpd, redis):
+    a, b = new_httpd(), new_httpd()
+    a.start(PAGES + hub(f"MercureTransport {redis.url}", name="shared"))
+    b.start(PAGES + hub(f"MercureTransport {redis.url} prefix=other", name="shared"))
+    for server in (a, b):
+        wait_up(server)
+    with b.subscribe([("match", TOPIC)]) as stream:
+        a.publish(TOPIC, "of a")
+        b.publish(TOPIC, "of b")
+        assert read(stream, 1) == ["of b"]
+
+
+def test_another_hub_with_the_same_name_is_not_joined(cluster, new_httpd, redis):
+    (a,) = cluster(1)
+    b = new_httpd()
+    b.expect_log("MRC0311.*name=NAME")
+    b.start(PAGES + hub(f"MercureTransport {redis.url}", path="/other", name="shared"))
+    b.wait_log("MRC0311")
+    assert b.publish(TOPIC, "data", path="/other", token=token.publisher(aud="https://hub.example/other"), status=None).status == 503
+
+
+def test_several_hubs_share_connections(new_httpd, redis):
+    server, other = new_httpd(), new_httpd()
+    names = [f"h{n}" for n in range(40)]
+    for one in (server, other):
+        one.start("".join(hub(f"MercureTransport {redis.url}", "MercureHistory bytes=4M", path=f"/{name}", name=name, identifier="https://hub.example")
+                          for name in names))
+        wait_until(lambda: one.log().count("MRC0305") >= 2, what="two links")
+    wait_until(lambda: redis.ask("INFO", "clients").count("connected_clients:9"), what="two connections for 32 hubs")
+    for name in (names[0], names[35]):
+        mine = token.publisher(aud=f"https://hub.example/{name}")
+        with other.subscribe([("match", TOPIC)], path=f"/{name}") as stream:
+            server.publish(TOPIC, f"of {name}", path=f"/{name}", token=mine)
+            assert read(stream, 1) == [f"of {name}"]

@@ -9,6 +9,7 @@
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
+#include "httpd/config/transport.h"
 #include "hub/keys/keyring.h"
 
 APLOG_USE_MODULE(mercure);
@@ -37,6 +38,58 @@ static void warn_of_weak_keys(const struct mrc_location *location, const apr_arr
     }
 }
 
+static bool can_publish(const struct mrc_location_settings *settings)
+{
+    return settings->publisher_keys || settings->playground ||
+           (settings->legacy && settings->legacy_publisher_keys);
+}
+
+static bool can_subscribe(const struct mrc_location_settings *settings)
+{
+    return settings->subscriber_keys || settings->anonymous || settings->playground ||
+           (settings->legacy && settings->legacy_subscriber_keys);
+}
+
+/*
+ * Whether the section of LOCATION is in the main server without keys, and virtual hosts that
+ * inherit it give them. Then the main server is not meant to serve it.
+ */
+static bool is_template(const struct mrc_location *location)
+{
+    if (location->server->is_virtual)
+        return false;
+    for (server_rec *server = location->server->next; server; server = server->next) {
+        const apr_array_header_t *locations = mrc_hubs_locations(server);
+
+        for (int i = 0; locations && i < locations->nelts; i++) {
+            const struct mrc_location *heir = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+
+            if (heir->section == location->section && (can_publish(&heir->settings->location) ||
+                                                       can_subscribe(&heir->settings->location)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void warn_of_lack(const struct mrc_location *location)
+{
+    const struct mrc_location_settings *settings = &location->settings->location;
+
+    if ((can_publish(settings) && can_subscribe(settings)) || is_template(location))
+        return;
+    if (!can_publish(settings))
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, location->server,
+            "MRC0203: nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
+            location->hub->label, location->section->where);
+    if (!can_subscribe(settings))
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                     "MRC0204: nobody can subscribe to the hub %s: it has neither a "
+                     "MercureSubscriberKey nor MercureAnonymous On (%s)",
+                     location->hub->label, location->section->where);
+}
+
 static void warn_of_location(const struct mrc_location *location)
 {
     const struct mrc_location_settings *settings = &location->settings->location;
@@ -47,23 +100,23 @@ static void warn_of_location(const struct mrc_location *location)
             "MRC0202: the hub %s is INSECURE: with MercurePlayground On, anybody who reaches "
             "it can read and publish everything. Use it on your own machine only (%s)",
             location->hub->label, location->section->where);
-    if (!settings->publisher_keys && !settings->playground &&
-        !(settings->legacy && settings->legacy_publisher_keys))
-        ap_log_error(
-            APLOG_MARK, APLOG_WARNING, 0, location->server,
-            "MRC0203: nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
-            location->hub->label, location->section->where);
-    if (!settings->subscriber_keys && !settings->anonymous && !settings->playground &&
-        !(settings->legacy && settings->legacy_subscriber_keys))
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
-                     "MRC0204: nobody can subscribe to the hub %s: it has neither a "
-                     "MercureSubscriberKey nor MercureAnonymous On (%s)",
-                     location->hub->label, location->section->where);
+    warn_of_lack(location);
     if (settings->legacy) {
         warn_of_weak_keys(location, settings->legacy_publisher_keys, NULL);
         warn_of_weak_keys(location, settings->legacy_subscriber_keys,
                           settings->legacy_publisher_keys);
     }
+}
+
+static void warn_of_transport(server_rec *server, const struct mrc_hub_conf *hub)
+{
+    if (!hub->settings->transport || !hub->settings->transport->has_password_in_url)
+        return;
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server,
+                 "MRC0316: the MercureTransport of the hub %s has its password in the "
+                 "configuration: keep it out of there with password=env:NAME or "
+                 "password=file:PATH",
+                 hub->label);
 }
 
 void mrc_warnings_log(server_rec *main_server)
@@ -81,6 +134,7 @@ void mrc_warnings_log(server_rec *main_server)
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "MRC0205: hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes",
                      hub->label, hub->locations->nelts, hub->spec.shape.ring_bytes);
+        warn_of_transport(main_server, hub);
         for (int k = 0; k < hub->locations->nelts; k++)
             warn_of_location(APR_ARRAY_IDX(hub->locations, k, struct mrc_location *));
     }

@@ -3,9 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/protocol/position.h"
+#include "core/protocol/sse.h"
+#include "hub/hub/hub.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/ring/ring.h"
+
+_Static_assert(MRC_HUB_POSITION_KEY_BYTES == MRC_POSITION_KEY_BYTES,
+               "the store keeps the keys of positions");
 
 static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_record *record,
                                 struct mrc_place *ret_place, struct mrc_bytes *ret_id)
@@ -21,18 +27,29 @@ static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_rec
 /* How long a cursor may wait for what other machines have published. */
 #define CATCH_UP_US ((int64_t)1000 * 1000)
 
-/* Finds the place after CURSOR. One that this machine does not have yet may be on another. */
+/* The place of CURSOR, an id or a position. No update has an id that looks like a position. */
+static apr_status_t find_known(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
+                               struct mrc_place *ret_place)
+{
+    struct mrc_position position;
+
+    return mrc_position_read(mrc_history_position_key(history), cursor, &position)
+               ? mrc_history_seek(history, position.number, position.made_us, now_us, ret_place)
+               : mrc_history_find(history, cursor, now_us, ret_place);
+}
+
+/* The same; a cursor that this machine does not know may be of an update on another. */
 static apr_status_t find_id(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
                             struct mrc_place *ret_place)
 {
-    apr_status_t status = mrc_history_find(history, cursor, now_us, ret_place);
+    apr_status_t status = find_known(history, cursor, now_us, ret_place);
 
     if (status != APR_NOTFOUND)
         return status;
     status = mrc_history_catch_up(history, CATCH_UP_US);
     if (status == APR_TIMEUP)
         status = MRC_STATUS_UNREACHABLE;
-    return status ? status : mrc_history_find(history, cursor, now_us, ret_place);
+    return status ? status : find_known(history, cursor, now_us, ret_place);
 }
 
 /* RET_ID is a view of CURSOR or RECORD, or a constant. */
@@ -87,4 +104,22 @@ apr_status_t mrc_cursor_find(struct mrc_history *history, struct mrc_bytes curso
     }
     mrc_ring_record_free(&record);
     return status;
+}
+
+bool mrc_cursor_add_position(struct mrc_hub *hub, uint64_t number, int64_t now_us,
+                             struct mrc_buf *out)
+{
+    const struct mrc_history *history = mrc_hub_history(hub);
+    const struct mrc_position position = {.number = number, .made_us = now_us};
+    unsigned char nonce[MRC_POSITION_NONCE_BYTES];
+    char text[MRC_POSITION_TEXT_BYTES] = "earliest";
+
+    if (number == 0)
+        return false;
+    if (!mrc_history_is_empty(history, now_us) &&
+        (mrc_hub_random(hub, nonce, sizeof(nonce)) != APR_SUCCESS ||
+         !mrc_position_write(mrc_history_position_key(history), nonce, &position, text)))
+        return false;
+    mrc_sse_add_id(out, mrc_bytes_of(text));
+    return true;
 }

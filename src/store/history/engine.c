@@ -171,6 +171,7 @@ static const struct mrc_history_ops engine_ops = {
     .append = append,
     .oldest = mrc_history_memory_oldest,
     .find = mrc_history_memory_find,
+    .seek = mrc_history_memory_seek,
     .count = mrc_history_memory_count,
     .catch_up = catch_up,
 };
@@ -188,6 +189,7 @@ apr_status_t mrc_history_open_engine(apr_pool_t *pool, struct mrc_hub_segment *s
         .notify = notify,
         .ring = mrc_hub_segment_ring(segment),
     };
+    mrc_history_set_position_key(&history->base, mrc_hub_segment_position_key(segment));
     history->staging = mrc_hub_segment_staging(segment);
     history->link = mrc_hub_segment_link(segment);
     history->slot = slot;

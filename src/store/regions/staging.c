@@ -387,6 +387,15 @@ unsigned mrc_staging_adopt(struct mrc_staging *staging, struct mrc_staged *updat
     return n;
 }
 
+unsigned mrc_staging_count(const struct mrc_staging *staging)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < staging->total; i++)
+        n += state_of(atomic_load(&slot_at(staging, i)->word)) != MRC_STAGING_FREE;
+    return n;
+}
+
 bool mrc_staging_has_staged(const struct mrc_staging *staging)
 {
     for (unsigned i = 0; i < staging->total; i++) {

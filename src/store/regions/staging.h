@@ -148,6 +148,9 @@ void mrc_staging_recover(struct mrc_staging *staging, uint64_t last);
  */
 unsigned mrc_staging_adopt(struct mrc_staging *staging, struct mrc_staged *updates, unsigned max);
 
+/* The number of slots in use. */
+unsigned mrc_staging_count(const struct mrc_staging *staging);
+
 /* Whether an update is staged and not taken. */
 bool mrc_staging_has_staged(const struct mrc_staging *staging);
 
