@@ -1,6 +1,7 @@
 """Several machines as one hub: private httpds that share a private Redis server."""
 import itertools
 import os
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ import pytest
 
 from env import token
 from env.hub import PATH, hub
-from env.redis import PROGRAM, Redis, RedisError
+from env.redis import Redis, Sentinel, free_port
 from env.wait import wait_until
 
 pytestmark = [pytest.mark.mpm("event")]
@@ -260,19 +261,22 @@ def test_redis_has_no_memory(cluster, redis):
     stream.close()
 
 
-def test_a_wrong_password_is_told(cluster, new_redis, new_httpd):
+def test_a_wrong_password_is_told_and_a_new_one_is_read(new_redis, new_httpd):
     redis = new_redis(requirepass="secret")
-    good = f"redis://:secret@127.0.0.1:{redis.port}"
-    (a,) = cluster(1, url=good)
-    a.publish(TOPIC, "one")
-    b = new_httpd()
-    b.expect_log("MRC0306.*[(]auth[)].*password=")
-    b.start(PAGES + hub(f"MercureTransport redis://:mistaken@127.0.0.1:{redis.port}", name="shared"))
-    b.wait_log("MRC0306.*[(]auth[)]")
-    assert "mistaken" not in b.log()
-    assert not is_up(b)
-    assert b.get("/health/ready").status == 503
-    b.subscribe([("match", TOPIC)], headers={"Accept": "*/*"}, status=503).close()
+    server = new_httpd()
+    server.write("password", "mistaken\n", mode=0o644)
+    server.expect_log("MRC0306.*[(]auth[)].*password=")
+    server.start(PAGES + hub(f"MercureTransport {redis.url} password=file:password", name="shared"))
+    server.wait_log("MRC0306.*[(]auth[)]")
+    assert "mistaken" not in server.log()
+    assert not is_up(server)
+    assert server.get("/health/ready").status == 503
+    server.subscribe([("match", TOPIC)], headers={"Accept": "*/*"}, status=503).close()
+    assert "not stored" in server.publish(TOPIC, "data", status=503).text
+    server.write("password", "secret\n", mode=0o644)
+    wait_up(server)
+    server.publish(TOPIC, "data")
+    wait_until(lambda: server.get("/health/ready").status == 200, what="readiness")
 
 
 def test_the_death_of_the_child_that_leads_is_not_noticed(cluster):
@@ -444,3 +448,206 @@ def test_several_hubs_share_connections(new_httpd, redis):
         with other.subscribe([("match", TOPIC)], path=f"/{name}") as stream:
             server.publish(TOPIC, f"of {name}", path=f"/{name}", token=mine)
             assert read(stream, 1) == [f"of {name}"]
+
+
+# ---- failover --------------------------------------------------------------------------------------
+
+def wait_synced(primary, *replicas):
+    wait_until(lambda: all("master_link_status:up" in replica.ask("INFO", "replication") for replica in replicas)
+               and f"connected_slaves:{len(replicas)}" in primary.ask("INFO", "replication"), what="the replication")
+
+
+def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_httpd):
+    """What the machines had been told is stored is put back, once; subscribers get nothing twice."""
+    first = new_redis(repl_diskless_sync_delay=0)
+    second = new_redis(replicaof=["127.0.0.1", str(first.port)])
+    wait_synced(first, second)
+    url = f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}"
+    a, b = cluster(2, url=url)
+    for server in (a, b):
+        server.expect_log("MRC0306", required=False)
+        server.expect_log("MRC0308")
+    streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]
+    sent = []
+
+    def publish(count):
+        for n in range(count):
+            sent.append(f"number {len(sent)}")
+            (a, b)[n % 2].publish(TOPIC, sent[-1])
+
+    publish(20)
+    wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 20, what="20 entries on the replica")
+    second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
+    publish(30)
+    for stream in streams:
+        assert read(stream, 50) == sent
+    first.kill()
+    second.ask("REPLICAOF", "NO", "ONE")
+    for server in (a, b):
+        server.wait_log("MRC0308")
+        wait_up(server)
+    publish(10)
+    for stream in streams:
+        assert sorted(read(stream, 10)) == sorted(sent[50:])
+        stream.close()
+    # A machine that knows nothing has all of it from the new primary.
+    c = new_httpd()
+    c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port}", name="shared"))
+    wait_up(c)
+    wait_until(lambda: c.get("/health/ready").status == 200, what="readiness")
+    wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 60, what="all entries")
+    with c.subscribe([("match", TOPIC)], headers={"Last-Event-ID": "earliest"}) as stream:
+        got = read(stream, 60)
+    assert sorted(got) == sorted(sent)
+    for start in (0, 1):  # the order of each machine is kept
+        mine = [data for data in sent[start::2]]
+        assert [data for data in got if data in set(mine)] == mine
+    assert transport(a, "restored_total") + transport(b, "restored_total") == 30
+    assert transport(a, "lost_total") == transport(b, "lost_total") == 30
+
+
+@pytest.fixture
+def sentinels(new_redis):
+    """A primary with a replica, watched by three Sentinels."""
+    primary = new_redis(repl_diskless_sync_delay=0)
+    replica = new_redis(replicaof=["127.0.0.1", str(primary.port)])
+    wait_synced(primary, replica)
+    watchers = [Sentinel(primary, 2) for _ in range(3)]
+    wait_until(lambda: all(len(watcher.ask("SENTINEL", "SENTINELS", "mine")) == 2
+                           and len(watcher.ask("SENTINEL", "REPLICAS", "mine")) == 1 for watcher in watchers),
+               what="three Sentinels that know each other")
+    yield primary, replica, watchers
+    for watcher in watchers:
+        watcher.close()
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_sentinel_names_the_new_primary(cluster, sentinels, planned):
+    primary, replica, watchers = sentinels
+    url = "redis://" + ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
+    a, b = cluster(2, url=url, options="sentinel=mine")
+    for server in (a, b):
+        for line in ("MRC0306", "MRC0308"):
+            server.expect_log(line, required=False)
+    sent, got = [], []
+    with b.subscribe([("match", TOPIC)]) as stream:
+        for n in range(20):
+            sent.append(f"number {n}")
+            a.publish(TOPIC, sent[-1])
+        if planned:
+            assert watchers[0].ask("SENTINEL", "FAILOVER", "mine") == "OK"
+        else:
+            primary.kill()
+        wait_until(lambda: "role:master" in replica.ask("INFO", "replication"), what="a new primary")
+        wait_until(lambda: f":{replica.port}, version" in a.log().rsplit("MRC0305", 1)[1]
+                   and f":{replica.port}, version" in b.log().rsplit("MRC0305", 1)[1], what="connections with it")
+        for n in range(20, 40):
+            sent.append(f"number {n}")
+            wait_until(lambda: a.publish(TOPIC, sent[-1], status=None).status == 200, what="an accepted update")
+        got = read(stream, 40)
+    assert got == sent
+
+
+def test_a_redis_cluster(new_redis, new_httpd):
+    """Three primaries; two hubs on different nodes; then the slot of one moves."""
+    nodes = [new_redis(cluster_enabled="yes") for _ in range(3)]
+    for node in nodes[1:]:
+        nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port)
+    for number, node in enumerate(nodes):
+        node.ask("CLUSTER", "ADDSLOTSRANGE", *[(0, 5460), (5461, 10922), (10923, 16383)][number])
+    wait_until(lambda: all("cluster_state:ok" in node.ask("CLUSTER", "INFO")
+                           and node.ask("CLUSTER", "NODES").count("connected") == 3 for node in nodes), what="a cluster")
+    names = ["h1", "h2", "h3"]
+    machines = [new_httpd(), new_httpd()]
+    for server in machines:
+        server.expect_log("MRC0306", required=False)
+        server.start(PAGES + "".join(
+            hub(f"MercureTransport redis://127.0.0.1:{nodes[0].port} cluster=on", path=f"/{name}", name=name) for name in names))
+        wait_until(lambda: server.get("/metrics").text.count("mercure_transport_up{") == 3
+                   and server.get("/metrics").text.count("} 1\n") and server.log().count("MRC0305") >= 3, what="three links")
+
+    def exchange(text):
+        for name in names:
+            mine = token.publisher(aud=f"https://hub.example/{name}")
+            with machines[1].subscribe([("match", TOPIC)], path=f"/{name}") as stream:
+                wait_until(lambda: machines[0].publish(TOPIC, text, path=f"/{name}", token=mine, status=None).status == 200)
+                assert read(stream, 1) == [text]
+
+    exchange("before")
+    slot = nodes[0].ask("CLUSTER", "KEYSLOT", "{mercure:h1}:log")
+    ids = [node.ask("CLUSTER", "MYID") for node in nodes]
+    source = next(n for n, node in enumerate(nodes) if any("{mercure:h1}" in key for key in node.ask("KEYS", "*")))
+    target = (source + 1) % 3
+    nodes[target].ask("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+    nodes[source].ask("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+    keys = nodes[source].ask("CLUSTER", "GETKEYSINSLOT", slot, 100)
+    nodes[source].ask("MIGRATE", "127.0.0.1", nodes[target].port, "", 0, 5000, "KEYS", *keys)
+    for node in (nodes[target], nodes[source]):
+        node.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+    exchange("after")
+
+
+def test_a_user_with_few_rights_and_tls(new_redis, new_httpd):
+    """The rights are those of docs/cluster.md."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(folder, "..", "..", "docs", "cluster.md"), encoding="utf-8") as page:
+        rule = page.read().split("ACL SETUSER mercure ", 1)[1].split("```", 1)[0].replace("SECRET", "geheim").split()
+    a, b = new_httpd(), new_httpd()
+    certificate, key = make_certificate(a)
+    redis = new_redis(tls_port=0, tls_cert_file=certificate, tls_key_file=key, tls_ca_cert_file=certificate,
+                      tls_auth_clients="no")
+    tls_port = free_port()
+    redis.ask("CONFIG", "SET", "tls-port", tls_port)
+    redis.ask("ACL", "SETUSER", "mercure", *rule)
+    a.write("password", "geheim\n", mode=0o644)
+    for server in (a, b):
+        server.start(PAGES + hub(f"MercureTransport rediss://localhost:{tls_port} ca={certificate} user=mercure "
+                                 f"password=file:{a.path('password')} lease=5", name="shared"))
+        wait_up(server)
+    with b.subscribe([("match", TOPIC)]) as stream:
+        first = a.publish(TOPIC, "over TLS").text
+        assert read(stream, 1) == ["over TLS"]
+        a.publish(TOPIC, "x" * 500000)
+        assert read(stream, 1) == ["x" * 500000]
+    with resume(b, first) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == first
+    assert resume(b, "urn:unknown").response.header("Mercure-Last-Event-ID") == "earliest"
+    wait_until(lambda: transport(a, "machines") == 2, what="a beat")
+    assert not redis.ask("ACL", "LOG")
+    # The name in the certificate is not that of this address, and the system does not know its authority.
+    c = new_httpd()
+    for options in (f"ca={certificate}", ""):
+        host = "127.0.0.1" if options else "localhost"
+        c.expect_log("MRC0306.*[(]tls[)].*certificate")
+        text = PAGES + hub(f"MercureTransport rediss://{host}:{tls_port} {options} user=mercure password=file:{a.path('password')}",
+                           name="shared")
+        if c.running:
+            c.stop()
+        c.start(text)
+        c.wait_log("MRC0306.*[(]tls[)]")
+
+
+def make_certificate(server):
+    """A certificate for localhost that signs itself."""
+    certificate, key = server.path("cert.pem"), server.path("key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                    "-out", certificate, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+                   check=True, capture_output=True)
+    for path in (certificate, key):
+        os.chmod(path, 0o644)
+    return certificate, key
+
+
+def test_replicas_must_have_an_update(cluster, new_redis):
+    primary = new_redis(repl_diskless_sync_delay=0)
+    replica = new_redis(replicaof=["127.0.0.1", str(primary.port)])
+    wait_synced(primary, replica)
+    (a,) = cluster(1, url=primary.url, options="replicas=1 timeout=1")
+    a.publish(TOPIC, "on both")
+    replica.freeze()
+    try:
+        assert "not known" in a.publish(TOPIC, "on one", status=503).text
+    finally:
+        replica.thaw()
+    wait_until(lambda: a.publish(TOPIC, "on both again", status=None).status == 200, what="an accepted update")
+    assert transport(a, 'publish_refused_total{hub="shared",reason="replicas"}') >= 1

@@ -88,7 +88,10 @@ ROWS = {
         ("redis://a replicas=-1", "-1"), ("redis://a replicas=17", "17"), ("redis://a timeout=0", "from 1 to 30"),
         ("redis://a timeout=31", "31"), ("redis://a lease=4", "from 5 to 300"), ("redis://a lease=301", "301"),
         ("redis://a ready=x", "ready=x"), ("redis://a ready=1 ready=2", "twice"), ("redis://a colour=red", "colour"),
-        ("redis://a secret", "machine=")]),
+        ("redis://a secret", "machine="), ("redis://a cluster=1", "cluster=1"),
+        ("redis://a/1 cluster=on", "database"), ("redis://a cluster=on sentinel=b", "exclude"),
+        ("redis://a sentinel=", "1 to 64"), ("redis://a sentinel-user=x", "need sentinel="),
+        ("redis://a sentinel=x sentinel-password=y", "env:NAME")]),
     "MercureStore": ("memory", [
         ("", "memory"), ("disk", "memory"), ("memory x", "memory"), ("lmdb", "path"), ("lmdb data x", "sync=group"),
         ("lmdb data sync=", "sync=group"), ("lmdb data sync=full x", "path"), ("lmdb sync=full", "path")]),

@@ -17,7 +17,8 @@
 
 #define DIRECTIVE "MercureTransport"
 
-#define REDIS_PORT 6379
+#define REDIS_PORT    6379
+#define SENTINEL_PORT 26379
 
 /* A password file holds one line. */
 #define PASSWORD_MAX_BYTES 4096
@@ -77,7 +78,7 @@ static const char *read_host(struct reading *reading, char *text)
     struct mrc_engine_host *host = apr_array_push(reading->hosts);
     char *end = text[0] == '[' ? strchr(text, ']') : NULL;
     char *port = strchr(end ? end : text, ':');
-    int64_t number = REDIS_PORT;
+    int64_t number = 0; /* the default, which the options decide */
 
     if (port) {
         *port++ = '\0';
@@ -234,9 +235,9 @@ static const char *read_variable(struct reading *reading, const char *name, cons
 }
 
 /* Reads the first line of the file. A reload goes on with what the children can read. */
-static const char *read_password_file(struct reading *reading, const char *name)
+static const char *read_password_file(struct reading *reading, const char *name,
+                                      struct mrc_engine_secret *password)
 {
-    struct mrc_engine_secret *password = &reading->settings->spec.engine.password;
     struct mrc_buf buf;
     apr_status_t status;
     char reason[120];
@@ -244,7 +245,7 @@ static const char *read_password_file(struct reading *reading, const char *name)
 
     password->file = *name ? ap_server_root_relative(reading->pool, name) : NULL;
     if (!password->file)
-        return refuse(reading, "password=file:", name, "is not a valid path");
+        return refuse(reading, "the password file ", name, "is not a valid path");
     mrc_buf_init(&buf, PASSWORD_MAX_BYTES);
     status = mrc_file_read(password->file, &buf);
     len = mrc_buf_bytes(&buf).len;
@@ -261,9 +262,9 @@ static const char *read_password_file(struct reading *reading, const char *name)
                               ". Write the password to it, or correct the path", NULL));
 }
 
-static const char *set_password(struct reading *reading, const char *value)
+static const char *set_password(struct reading *reading, const char *option, const char *value,
+                                struct mrc_engine_secret *password)
 {
-    struct mrc_engine_secret *password = &reading->settings->spec.engine.password;
     const char *error = NULL;
 
     if (password->value)
@@ -272,14 +273,22 @@ static const char *set_password(struct reading *reading, const char *value)
     if (!strncmp(value, "env:", 4))
         error = read_variable(reading, value + 4, &password->value);
     else if (!strncmp(value, "file:", 5))
-        error = read_password_file(reading, value + 5);
+        error = read_password_file(reading, value + 5, password);
     else
-        return refuse(reading, "password=... is not accepted", "",
-                      ": write password=env:NAME or password=file:PATH");
+        return refuse(reading, option, "...",
+                      "is not accepted: write env:NAME or file:PATH instead of the password");
     if (!error && password->value && strstr(password->value, "${"))
         error = refuse(reading, "the password contains ${", "",
                        ": the variable is not defined, so set it where httpd is started");
     return error;
+}
+
+static const char *set_cluster(struct reading *reading, const char *value)
+{
+    if (ap_cstr_casecmp(value, "on") && ap_cstr_casecmp(value, "off"))
+        return refuse(reading, "cluster=", value, "is not accepted: write cluster=on, or nothing");
+    reading->settings->spec.engine.is_cluster = !ap_cstr_casecmp(value, "on");
+    return NULL;
 }
 
 static const char *set_path(struct reading *reading, const char *option, const char *value,
@@ -328,14 +337,29 @@ enum option {
     OPTION_LEASE,
     OPTION_MACHINE,
     OPTION_READY,
+    OPTION_CLUSTER,
+    OPTION_SENTINEL,
+    OPTION_SENTINEL_USER,
+    OPTION_SENTINEL_PASSWORD,
     OPTIONS
 };
 
 static const char *const option_names[OPTIONS] = {
-    [OPTION_USER] = "user=",         [OPTION_PASSWORD] = "password=", [OPTION_CA] = "ca=",
-    [OPTION_CERT] = "cert=",         [OPTION_KEY] = "key=",           [OPTION_PREFIX] = "prefix=",
-    [OPTION_REPLICAS] = "replicas=", [OPTION_TIMEOUT] = "timeout=",   [OPTION_LEASE] = "lease=",
-    [OPTION_MACHINE] = "machine=",   [OPTION_READY] = "ready=",
+    [OPTION_USER] = "user=",
+    [OPTION_PASSWORD] = "password=",
+    [OPTION_CA] = "ca=",
+    [OPTION_CERT] = "cert=",
+    [OPTION_KEY] = "key=",
+    [OPTION_PREFIX] = "prefix=",
+    [OPTION_REPLICAS] = "replicas=",
+    [OPTION_TIMEOUT] = "timeout=",
+    [OPTION_LEASE] = "lease=",
+    [OPTION_MACHINE] = "machine=",
+    [OPTION_READY] = "ready=",
+    [OPTION_CLUSTER] = "cluster=",
+    [OPTION_SENTINEL] = "sentinel=",
+    [OPTION_SENTINEL_USER] = "sentinel-user=",
+    [OPTION_SENTINEL_PASSWORD] = "sentinel-password=",
 };
 
 static const char *set_option(struct reading *reading, enum option option, const char *value)
@@ -347,7 +371,7 @@ static const char *set_option(struct reading *reading, enum option option, const
     case OPTION_USER:
         return set_user(reading, value);
     case OPTION_PASSWORD:
-        return set_password(reading, value);
+        return set_password(reading, name, value, &spec->engine.password);
     case OPTION_CA:
         return set_path(reading, name, value, &spec->engine.ca_file);
     case OPTION_CERT:
@@ -364,6 +388,15 @@ static const char *set_option(struct reading *reading, enum option option, const
         return set_seconds(reading, name, value, 5, 300, &spec->lease_us);
     case OPTION_MACHINE:
         return set_name(reading, name, value, &spec->machine);
+    case OPTION_CLUSTER:
+        return set_cluster(reading, value);
+    case OPTION_SENTINEL:
+        return set_name(reading, name, value, &spec->engine.sentinel);
+    case OPTION_SENTINEL_USER:
+        spec->engine.sentinel_user = value;
+        return NULL;
+    case OPTION_SENTINEL_PASSWORD:
+        return set_password(reading, name, value, &spec->engine.sentinel_password);
     default:
         return set_seconds(reading, name, value, 0, 86400, &spec->ready_us);
     }
@@ -384,7 +417,8 @@ static const char *read_option(struct reading *reading, const char *arg)
     /* What it is may be a password in the wrong place. */
     return refuse(reading, "the option ", apr_pstrmemdup(reading->pool, arg, strcspn(arg, "=")),
                   "is unknown: user=, password=, ca=, cert=, key=, prefix=, replicas=, timeout=, "
-                  "lease=, machine= and ready= are possible");
+                  "lease=, machine=, ready=, cluster=, sentinel=, sentinel-user= and "
+                  "sentinel-password= are possible");
 }
 
 /* ---- the whole --------------------------------------------------------------------------------*/
@@ -415,10 +449,30 @@ static const char *check_together(struct reading *reading)
     if (engine->user && !engine->password.value && !engine->password.file)
         return refuse(reading, "the user ", engine->user,
                       "has no password: add password=env:NAME or password=file:PATH");
+    if (engine->is_cluster && engine->db)
+        return refuse(reading, "the database is not 0", "",
+                      ": with cluster=on, only database 0 exists");
+    if (engine->is_cluster && engine->sentinel)
+        return refuse(reading, "cluster=on and sentinel= exclude each other", "",
+                      ": remove one of the two");
+    if ((engine->sentinel_user || engine->sentinel_password.value) && !engine->sentinel)
+        return refuse(reading, "sentinel-user= and sentinel-password= need sentinel=", "",
+                      ": add the name of the primary");
     if (!engine->cert_file != !engine->key_file)
         return refuse(reading, engine->cert_file ? "cert=" : "key=", "",
                       engine->cert_file ? "needs key=PATH" : "needs cert=PATH");
     return NULL;
+}
+
+/* Gives the hosts without a port the default one. */
+static void set_ports(struct reading *reading)
+{
+    for (int i = 0; i < reading->hosts->nelts; i++) {
+        struct mrc_engine_host *host = &APR_ARRAY_IDX(reading->hosts, i, struct mrc_engine_host);
+
+        if (host->port == 0)
+            host->port = reading->settings->spec.engine.sentinel ? SENTINEL_PORT : REDIS_PORT;
+    }
 }
 
 const char *mrc_transport_read(apr_pool_t *pconf, int argc, char *const argv[],
@@ -448,6 +502,7 @@ const char *mrc_transport_read(apr_pool_t *pconf, int argc, char *const argv[],
         error = check_together(&reading);
     if (error)
         return error;
+    set_ports(&reading);
     settings->spec.engine.hosts = (const struct mrc_engine_host *)reading.hosts->elts;
     settings->spec.engine.hosts_count = (size_t)reading.hosts->nelts;
     if (!settings->spec.machine)

@@ -43,6 +43,12 @@
 #define EXPECTED_MAX      256 /* replies on W */
 #define ENTRY_BYTES_FIRST 1024
 
+/* The Sentinel is asked for the primary this often. */
+#define SENTINEL_US (1000 * MS)
+
+/* What epoll watches beside the sides of the connection. */
+enum { WATCHED_WAKE = MRC_REDIS_SIDES, WATCHED_BELL };
+
 /* What the next reply on W answers. */
 enum expected_kind { EXPECT_PUBLISH, EXPECT_WAIT, EXPECT_HEAD, EXPECT_BEAT };
 
@@ -74,8 +80,10 @@ struct mrc_link_thread {
     unsigned first, expected_count;
     bool is_reading;
     int64_t read_until_us;
-    size_t entry_bytes; /* the mean size of an entry */
-    uint32_t events[2]; /* for which W and R are registered */
+    size_t entry_bytes;               /* the mean size of an entry */
+    uint32_t events[MRC_REDIS_SIDES]; /* for which they are registered */
+    int64_t sentinel_at_us;           /* when it is asked next, or must have answered */
+    bool is_asking_sentinel;
     unsigned random;
 };
 
@@ -200,15 +208,18 @@ static void connect_now(struct mrc_link_thread *link)
 {
     struct mrc_engine_error error = {.reason = MRC_ENGINE_REFUSED};
 
-    link->redis = mrc_redis_open(link->spec, &error);
+    link->redis = mrc_redis_open(link->spec, link->members[0].keys.log, &error);
     if (!link->redis) {
         fail(link, &error);
         return;
     }
-    for (int side = 0; side < 2; side++) {
+    link->sentinel_at_us = mrc_clock_us() + SENTINEL_US;
+    link->is_asking_sentinel = false;
+    for (int side = 0; side < MRC_REDIS_SIDES; side++) {
+        int fd = mrc_redis_fd(link->redis, (enum mrc_redis_side)side);
+
         link->events[side] = EPOLLIN;
-        if (!watch(link, mrc_redis_fd(link->redis, (enum mrc_redis_side)side), EPOLLIN,
-                   (uint32_t)side)) {
+        if (fd >= 0 && !watch(link, fd, EPOLLIN, (uint32_t)side)) {
             error.reason = MRC_ENGINE_PROTOCOL;
             mrc_error_set(&error.text, MRC_EINVAL, "epoll: %s", strerror(errno));
             fail(link, &error);
@@ -604,6 +615,63 @@ static bool receive_r(struct mrc_link_thread *link, int64_t now_us, struct mrc_e
     return is_good;
 }
 
+/* ---- the Sentinel -----------------------------------------------------------------------------*/
+
+static bool has_sentinel(const struct mrc_link_thread *link)
+{
+    return link->redis && mrc_redis_fd(link->redis, MRC_REDIS_S) >= 0;
+}
+
+/* A Sentinel that fails is no reason to leave the primary. After the next failure of the primary,
+ * the others are asked. */
+static void drop_sentinel(struct mrc_link_thread *link)
+{
+    mrc_redis_drop_sentinel(link->redis);
+    link->is_asking_sentinel = false;
+}
+
+static void ask_sentinel(struct mrc_link_thread *link, int64_t now_us)
+{
+    struct mrc_engine_error unused;
+
+    if (!has_sentinel(link) || now_us < link->sentinel_at_us)
+        return;
+    if (link->is_asking_sentinel) { /* it has not answered */
+        drop_sentinel(link);
+        return;
+    }
+    mrc_redis_sentinel_add(link->redis);
+    link->is_asking_sentinel = true;
+    link->sentinel_at_us = now_us + SENTINEL_US;
+    if (!mrc_redis_flush(link->redis, MRC_REDIS_S, &unused))
+        drop_sentinel(link);
+}
+
+/* False: the primary is another server now. */
+static bool receive_s(struct mrc_link_thread *link, struct mrc_engine_error *error)
+{
+    struct redisReply *reply = NULL;
+    bool is_good = true;
+
+    if (!has_sentinel(link))
+        return true;
+    if (!mrc_redis_receive(link->redis, MRC_REDIS_S, error) ||
+        !mrc_redis_take(link->redis, MRC_REDIS_S, &reply, error)) {
+        drop_sentinel(link);
+        return true;
+    }
+    if (!reply)
+        return true;
+    link->is_asking_sentinel = false;
+    if (!mrc_redis_sentinel_reply(link->redis, reply, error)) {
+        is_good = error->reason != MRC_ENGINE_READONLY;
+        if (is_good)
+            drop_sentinel(link);
+    }
+    mrc_redis_free_reply(reply);
+    return is_good;
+}
+
 /* ---- one turn ---------------------------------------------------------------------------------*/
 
 static bool is_late(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine_error *error)
@@ -649,6 +717,7 @@ static bool work(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
         return false;
     send_all(link, now_us);
     send_read(link, now_us);
+    ask_sentinel(link, now_us);
     return flush(link, MRC_REDIS_W, error) && flush(link, MRC_REDIS_R, error) &&
            !is_late(link, now_us, error);
 }
@@ -696,6 +765,8 @@ static int64_t next_us(const struct mrc_link_thread *link)
 
     if (leads_any(link) && !link->redis && link->connect_at_us < next)
         next = link->connect_at_us;
+    if (has_sentinel(link) && link->sentinel_at_us < next)
+        next = link->sentinel_at_us;
     if (link->expected_count > 0 && link->expected[link->first].until_us < next)
         next = link->expected[link->first].until_us;
     for (size_t i = 0; i < link->count; i++) {
@@ -712,7 +783,7 @@ static int64_t next_us(const struct mrc_link_thread *link)
 /* Waits for the engine, for publishers, or until something is due. */
 static bool wait_for_events(struct mrc_link_thread *link, struct mrc_engine_error *error)
 {
-    struct epoll_event events[4];
+    struct epoll_event events[8];
     int64_t wait_us;
     int n;
 
@@ -721,7 +792,7 @@ static bool wait_for_events(struct mrc_link_thread *link, struct mrc_engine_erro
     } else {
         wait_us = next_us(link) - mrc_clock_us();
     }
-    n = epoll_wait(link->epoll_fd, events, 4, wait_us <= 0 ? 0 : (int)(wait_us / MS) + 1);
+    n = epoll_wait(link->epoll_fd, events, 8, wait_us <= 0 ? 0 : (int)(wait_us / MS) + 1);
     set_napping(link, false);
     mrc_wake_drain(&link->wake);
     for (int i = 0; i < n; i++) {
@@ -732,6 +803,8 @@ static bool wait_for_events(struct mrc_link_thread *link, struct mrc_engine_erro
         if (events[i].data.u32 == MRC_REDIS_W && !receive_w(link, now_us, error))
             return false;
         if (events[i].data.u32 == MRC_REDIS_R && !receive_r(link, now_us, error))
+            return false;
+        if (events[i].data.u32 == MRC_REDIS_S && !receive_s(link, error))
             return false;
     }
     return true;
@@ -798,8 +871,8 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
     if (link->epoll_fd < 0)
         return errno;
     apr_pool_cleanup_register(pool, link, close_epoll, apr_pool_cleanup_null);
-    if (!watch(link, link->wake.fd, EPOLLIN, 2) ||
-        !watch(link, mrc_notify_bell_fd(notify), EPOLLIN | EPOLLET, 3))
+    if (!watch(link, link->wake.fd, EPOLLIN, WATCHED_WAKE) ||
+        !watch(link, mrc_notify_bell_fd(notify), EPOLLIN | EPOLLET, WATCHED_BELL))
         return errno;
     status = mrc_thread_start(pool, run, link, &link->thread);
     if (status == APR_SUCCESS)

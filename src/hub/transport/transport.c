@@ -27,12 +27,15 @@ static const char *group_of(const struct mrc_hub *hub)
 static size_t take_group(struct mrc_hub **left, size_t count, struct mrc_hub **taken)
 {
     const char *group = NULL;
-    size_t n = 0;
+    size_t n = 0, max = MRC_LINK_HUBS_MAX;
 
-    for (size_t i = 0; i < count && n < MRC_LINK_HUBS_MAX; i++) {
+    for (size_t i = 0; i < count && n < max; i++) {
         if (!group_of(left[i]) || (group && strcmp(group, group_of(left[i])) != 0))
             continue;
         group = group_of(left[i]);
+        /* One command cannot read logs of different slots. */
+        if (mrc_hub_get_spec(left[i])->transport->engine.is_cluster)
+            max = 1;
         taken[n++] = left[i];
         left[i] = NULL;
     }

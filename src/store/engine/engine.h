@@ -48,6 +48,11 @@ struct mrc_engine_spec {
     const char *cert_file; /* NULL: no client certificate */
     const char *key_file;
     int64_t timeout_us; /* for one answer */
+    bool is_cluster;    /* the hosts are nodes of a cluster */
+    const char
+        *sentinel; /* the hosts are Sentinels, and know the primary by this name; NULL: not */
+    const char *sentinel_user;
+    struct mrc_engine_secret sentinel_password;
 };
 
 /* Why a command or a connection failed. The names are those of the metrics. */

@@ -9,7 +9,8 @@
 
 #include "apr_strings.h"
 
-#include "store/base/file.h"
+#include "store/engine/locate.h"
+#include "store/engine/login.h"
 #include "store/engine/reply.h"
 #include "store/engine/scripts.h"
 #include "store/engine/tls.h"
@@ -17,15 +18,14 @@
 
 #define SHA_BYTES 41
 
-/* A password file holds one line. */
-#define PASSWORD_MAX_BYTES 4096
-
 enum script { PUBLISH, JOIN, BEAT, SCRIPTS };
 
 struct mrc_redis {
     const struct mrc_engine_spec *spec;
     struct mrc_tls *tls;
-    struct mrc_wire *wires[2];
+    struct mrc_wire *wires[MRC_REDIS_SIDES];
+    struct mrc_engine_host host; /* of the primary, if it was asked for */
+    char host_name[MRC_LOCATE_NAME_BYTES];
     struct mrc_redis_about about;
     char run_id[2][44];
     char sha[SCRIPTS][SHA_BYTES];
@@ -58,47 +58,6 @@ static struct redisReply *wait_on(struct mrc_redis *redis, enum mrc_redis_side s
         return NULL;
     }
     return reply;
-}
-
-/* The password of SPEC; BUF holds it if it comes from the file. */
-static struct mrc_bytes password_of(const struct mrc_engine_spec *spec, struct mrc_buf *buf)
-{
-    struct mrc_bytes text = {NULL, 0};
-
-    if (spec->password.file && mrc_file_read(spec->password.file, buf) == APR_SUCCESS) {
-        text = mrc_buf_bytes(buf);
-        while (text.len > 0 && strchr("\r\n", text.ptr[text.len - 1]))
-            text.len--;
-    }
-    return text.len == 0 && spec->password.value ? mrc_bytes_of(spec->password.value) : text;
-}
-
-static bool say_hello(struct mrc_redis *redis, enum mrc_redis_side side,
-                      struct mrc_engine_error *error)
-{
-    struct mrc_wire *wire = redis->wires[side];
-    struct redisReply *reply;
-    struct mrc_bytes password;
-    struct mrc_buf buf;
-
-    mrc_buf_init(&buf, PASSWORD_MAX_BYTES);
-    password = password_of(redis->spec, &buf);
-    mrc_wire_begin(wire, password.ptr ? 7 : 4);
-    mrc_wire_add_text(wire, "HELLO");
-    mrc_wire_add_text(wire, "2");
-    if (password.ptr) {
-        mrc_wire_add_text(wire, "AUTH");
-        mrc_wire_add_text(wire, redis->spec->user ? redis->spec->user : "default");
-        mrc_wire_add(wire, password);
-    }
-    mrc_wire_add_text(wire, "SETNAME");
-    mrc_wire_add_text(wire, side == MRC_REDIS_W ? "mod_mercure-w" : "mod_mercure-r");
-    reply = wait_on(redis, side, error);
-    if (buf.ptr)
-        explicit_bzero(buf.ptr, buf.cap);
-    mrc_buf_free(&buf);
-    mrc_wire_free_reply(reply);
-    return reply != NULL;
 }
 
 static bool select_db(struct mrc_redis *redis, enum mrc_redis_side side,
@@ -235,7 +194,7 @@ static bool load_scripts(struct mrc_redis *redis, struct mrc_engine_error *error
 
 static void close_wires(struct mrc_redis *redis)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < MRC_REDIS_SIDES; i++) {
         mrc_wire_close(redis->wires[i]);
         redis->wires[i] = NULL;
     }
@@ -248,7 +207,10 @@ static bool connect_to(struct mrc_redis *redis, const struct mrc_engine_host *ho
              (unsigned)host->port);
     for (int i = 0; i < 2; i++) {
         redis->wires[i] = mrc_wire_connect(host, redis->tls, redis->spec->timeout_us, error);
-        if (!redis->wires[i] || !say_hello(redis, (enum mrc_redis_side)i, error) ||
+        if (!redis->wires[i] ||
+            !mrc_login(redis->wires[i], redis->spec->user, &redis->spec->password,
+                       i == MRC_REDIS_W ? "mod_mercure-w" : "mod_mercure-r",
+                       redis->spec->timeout_us, error) ||
             !select_db(redis, (enum mrc_redis_side)i, error) ||
             !check_role(redis, (enum mrc_redis_side)i, error))
             return false;
@@ -256,7 +218,25 @@ static bool connect_to(struct mrc_redis *redis, const struct mrc_engine_host *ho
     return check_server(redis, error) && load_scripts(redis, error);
 }
 
-struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, struct mrc_engine_error *error)
+/* Connects to the primary that Sentinels or the nodes of a cluster name. */
+static bool connect_to_named(struct mrc_redis *redis, const char *key,
+                             struct mrc_engine_error *error)
+{
+    struct mrc_locate located;
+
+    if (!mrc_locate(redis->spec, redis->tls, key, &located, error))
+        return false;
+    snprintf(redis->host_name, sizeof(redis->host_name), "%s", located.name);
+    redis->host = (struct mrc_engine_host){redis->host_name, located.port};
+    redis->wires[MRC_REDIS_S] = located.wire;
+    if (connect_to(redis, &redis->host, error))
+        return true;
+    close_wires(redis);
+    return false;
+}
+
+struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, const char *key,
+                                 struct mrc_engine_error *error)
 {
     struct mrc_redis *redis = calloc(1, sizeof(*redis));
 
@@ -272,7 +252,9 @@ struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, struct mrc_
             return NULL;
         }
     }
-    for (size_t i = 0; i < spec->hosts_count; i++) {
+    if ((spec->sentinel || spec->is_cluster) && connect_to_named(redis, key, error))
+        return redis;
+    for (size_t i = 0; i < spec->hosts_count && !spec->sentinel && !spec->is_cluster; i++) {
         if (connect_to(redis, &spec->hosts[i], error))
             return redis;
         close_wires(redis);
@@ -297,7 +279,31 @@ const struct mrc_redis_about *mrc_redis_get_about(const struct mrc_redis *redis)
 
 int mrc_redis_fd(const struct mrc_redis *redis, enum mrc_redis_side side)
 {
-    return mrc_wire_fd(redis->wires[side]);
+    return redis->wires[side] ? mrc_wire_fd(redis->wires[side]) : -1;
+}
+
+void mrc_redis_sentinel_add(struct mrc_redis *redis)
+{
+    mrc_locate_ask_sentinel(redis->wires[MRC_REDIS_S], redis->spec);
+}
+
+bool mrc_redis_sentinel_reply(const struct mrc_redis *redis, const struct redisReply *reply,
+                              struct mrc_engine_error *error)
+{
+    struct mrc_locate located;
+
+    if (!mrc_reply_is_good(reply, error) || !mrc_locate_of_sentinel(reply, &located, error))
+        return false;
+    if (located.port == redis->host.port && !strcmp(located.name, redis->host.name))
+        return true;
+    return mrc_reply_set_error(error, MRC_ENGINE_READONLY, "Sentinel names another primary: %s:%u",
+                               located.name, (unsigned)located.port);
+}
+
+void mrc_redis_drop_sentinel(struct mrc_redis *redis)
+{
+    mrc_wire_close(redis->wires[MRC_REDIS_S]);
+    redis->wires[MRC_REDIS_S] = NULL;
 }
 
 bool mrc_redis_has_more(const struct mrc_redis *redis, enum mrc_redis_side side)

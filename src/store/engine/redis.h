@@ -1,8 +1,9 @@
 /*
- * What a machine does at a Redis server, in two connections:
+ * What a machine does at a Redis server, in two connections, or three:
  *
  *     W    joins hubs, publishes, reports that the machine lives
  *     R    waits for new entries
+ *     S    asks a Sentinel for the primary; only with sentinel=
  *
  * The functions that end in _add only queue a command; its reply comes from mrc_redis_take(), in
  * the order of the commands of that connection. The others wait for their answer; no reply may be
@@ -23,7 +24,7 @@
 struct mrc_redis;
 struct redisReply;
 
-enum mrc_redis_side { MRC_REDIS_W, MRC_REDIS_R };
+enum mrc_redis_side { MRC_REDIS_W, MRC_REDIS_R, MRC_REDIS_S, MRC_REDIS_SIDES };
 
 /* The keys of one hub. */
 struct mrc_redis_keys {
@@ -47,8 +48,9 @@ struct mrc_redis_about {
     bool has_maxmemory;
 };
 
-/* Connects to the first host of SPEC that is a primary. NULL, with the reason in ERROR. */
-struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec,
+/* Connects to the primary for KEY: the first host of SPEC that is one, or the one that Sentinels or
+ * the nodes of a cluster name. NULL, with the reason in ERROR. */
+struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, const char *key,
                                  struct mrc_engine_error *error);
 
 /* Accepts NULL. */
@@ -56,6 +58,7 @@ void mrc_redis_close(struct mrc_redis *redis);
 
 const struct mrc_redis_about *mrc_redis_get_about(const struct mrc_redis *redis);
 
+/* -1: there is no connection of this SIDE. */
 int mrc_redis_fd(const struct mrc_redis *redis, enum mrc_redis_side side);
 bool mrc_redis_has_more(const struct mrc_redis *redis, enum mrc_redis_side side);
 bool mrc_redis_flush(struct mrc_redis *redis, enum mrc_redis_side side,
@@ -67,6 +70,14 @@ bool mrc_redis_receive(struct mrc_redis *redis, enum mrc_redis_side side,
 bool mrc_redis_take(struct mrc_redis *redis, enum mrc_redis_side side,
                     struct redisReply **ret_reply, struct mrc_engine_error *error);
 void mrc_redis_free_reply(struct redisReply *reply);
+
+/* Asks the Sentinel for the primary, on S. False: it names another one, or the reply is odd. */
+void mrc_redis_sentinel_add(struct mrc_redis *redis);
+bool mrc_redis_sentinel_reply(const struct mrc_redis *redis, const struct redisReply *reply,
+                              struct mrc_engine_error *error);
+
+/* Closes S, whose Sentinel has failed. */
+void mrc_redis_drop_sentinel(struct mrc_redis *redis);
 
 /* ---- joining a hub, on W ----------------------------------------------------------------------*/
 

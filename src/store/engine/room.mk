@@ -3,6 +3,8 @@ libmrcstore_la_SOURCES += \
 	%D%/entry.c %D%/entry.h
 
 REDIS_SOURCES = \
+	%D%/locate.c %D%/locate.h \
+	%D%/login.c %D%/login.h \
 	%D%/redis.c %D%/redis.h \
 	%D%/reply.c %D%/reply.h \
 	%D%/resp.c %D%/resp.h \
@@ -24,6 +26,7 @@ if HAVE_HIREDIS
 libmrcstore_la_SOURCES += $(REDIS_SOURCES)
 nodist_libmrcstore_la_SOURCES = %D%/scripts.c
 unit_tests += \
+	tests/unit/store/engine/test_locate \
 	tests/unit/store/engine/test_redis \
 	tests/unit/store/engine/test_resp
 endif

@@ -39,14 +39,18 @@ class Redis:
         program = os.path.join(self.root, self.role)
         if not os.path.lexists(program):
             os.symlink(PROGRAM, program)
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.root,
-                   "--logfile", "server.log", "--loglevel", "notice"]
-        for name, value in self.options.items():
-            command += ["--" + name.replace("_", "-"), *(value if isinstance(value, list) else [str(value)])]
+        command = [program, *self._arguments()]
         self.proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL)
         wait_until(self.answers, what=f"a Redis server on port {self.port}")
         return self
+
+    def _arguments(self):
+        found = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.root,
+                 "--logfile", "server.log", "--loglevel", "notice"]
+        for name, value in self.options.items():
+            found += ["--" + name.replace("_", "-"), *(value if isinstance(value, list) else [str(value)])]
+        return found
 
     def answers(self):
         try:
@@ -122,3 +126,22 @@ class Redis:
             self.proc.kill()
             self.proc.wait()
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+class Sentinel(Redis):
+    """A Sentinel that watches PRIMARY under the name `mine`; QUORUM Sentinels decide."""
+
+    role = "redis-sentinel"
+
+    def __init__(self, primary, quorum):
+        self.primary, self.quorum = primary, quorum
+        super().__init__()
+
+    def _arguments(self):
+        file = os.path.join(self.root, "sentinel.conf")
+        if not os.path.exists(file):
+            with open(file, "w", encoding="ascii") as out:
+                out.write(f"port {self.port}\nbind 127.0.0.1\ndir {self.root}\nlogfile server.log\n"
+                          f"sentinel monitor mine 127.0.0.1 {self.primary.port} {self.quorum}\n"
+                          "sentinel down-after-milliseconds mine 1000\nsentinel failover-timeout mine 5000\n")
+        return [file]

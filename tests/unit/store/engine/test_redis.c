@@ -1,6 +1,4 @@
 /* The commands and scripts, at a real server. */
-#include <hiredis/hiredis.h>
-
 #include "redis_unit.h"
 #include "store/engine/redis.h"
 
@@ -14,7 +12,7 @@ static void setup(void)
 {
     redis_start();
     mrc_redis_keys_make(store_pool(), "mercure", "example.com/hub", "m1", &keys);
-    redis = mrc_redis_open(&redis_spec, &error);
+    redis = mrc_redis_open(&redis_spec, keys.log, &error);
     ck_assert_msg(redis != NULL, "%s", error.text.text);
 }
 
@@ -277,7 +275,7 @@ END_TEST
 START_TEST(a_server_that_is_none_is_refused)
 {
     redis_host.port = redis_free_port();
-    ck_assert_ptr_null(mrc_redis_open(&redis_spec, &error));
+    ck_assert_ptr_null(mrc_redis_open(&redis_spec, keys.log, &error));
     ck_assert_int_eq(error.reason, MRC_ENGINE_REFUSED);
 }
 END_TEST
@@ -286,7 +284,7 @@ START_TEST(a_wrong_password_is_told)
 {
     redis_spec.user = "nobody";
     redis_spec.password.value = "wrong";
-    ck_assert_ptr_null(mrc_redis_open(&redis_spec, &error));
+    ck_assert_ptr_null(mrc_redis_open(&redis_spec, keys.log, &error));
     ck_assert_int_eq(error.reason, MRC_ENGINE_AUTH);
 }
 END_TEST
