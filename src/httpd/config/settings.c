@@ -62,6 +62,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_PUBLISH_PER_TOKEN] = PLACE(hub.limits.publish_per_token),
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(hub.subscriptions),
     [MRC_FIELD_DETACH] = PLACE(location.detach),
+    [MRC_FIELD_CURSOR] = PLACE(location.cursor),
     [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(server.dispatchers),
     [MRC_FIELD_JWKS_CA] = PLACE(server.jwks_ca_file),
