@@ -23,7 +23,7 @@ pytestmark = pytest.mark.mpm("event")
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.realpath(os.path.join(HERE, "../../docs"))
 PAGES = ("getting-started", "tokens", "publishing", "browsers", "proxies", "security", "monitoring", "troubleshooting",
-         "history")
+         "history", "hosting")
 NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
 BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TOPIC = "https://example.com/books/1"
