@@ -1,4 +1,5 @@
 """MercurePublishRate limits how fast a hub, and a token, may publish, over all children together."""
+import json
 import time
 
 import pytest
@@ -100,3 +101,21 @@ def test_limit_can_change_at_a_reload(httpd):
     assert take(httpd, 20)[0] == 20
     with httpd.subscribe("match=a&last_event_id=earliest") as stream:
         assert stream.next().data == "kept"
+
+
+def test_each_update_of_a_batch_counts(httpd):
+    httpd.start(hub("MercurePublishRate 1 burst=100 per-token=70"))
+
+    def batch(count, bearer):
+        return httpd.request("POST", PATH, {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"},
+                             json.dumps([{"topic": "a"}] * count))
+
+    first, second = token.publisher(sub="first"), token.publisher(sub="second")
+    for count in (71, 101):  # above the burst of a token, and of the hub
+        refused = batch(count, first)
+        assert refused.status == 413 and refused.header("Retry-After") is None, refused
+    assert batch(60, first).status == 200
+    # The hub has room for 40 and one more for each second, and the token of the first publisher for 10.
+    refused = batch(70, second)
+    assert refused.status == 429 and int(refused.header("Retry-After")) >= 1, refused
+    assert batch(40, second).status == 200, "the batch before was counted"
