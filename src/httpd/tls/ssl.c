@@ -37,15 +37,19 @@ enum mrc_ssl_result mrc_ssl_write(SSL *ssl, const char *bytes, size_t len, size_
 
 enum mrc_ssl_result mrc_ssl_read(SSL *ssl, char *bytes, size_t size, size_t *ret_read)
 {
-    size_t got;
+    uint64_t before = mrc_ssl_wire_in(ssl);
+    enum mrc_ssl_result result = MRC_SSL_DONE;
+    size_t got = 0;
     int status;
 
     ERR_clear_error();
     status = SSL_read_ex(ssl, bytes, size, &got);
     if (status <= 0)
-        return failure(ssl, status);
-    *ret_read = got;
-    return MRC_SSL_DONE;
+        result = failure(ssl, status);
+    if (result == MRC_SSL_AGAIN && mrc_ssl_wire_in(ssl) != before)
+        result = MRC_SSL_DONE;
+    *ret_read = status > 0 ? got : 0;
+    return result;
 }
 
 void mrc_ssl_end(SSL *ssl)
