@@ -555,12 +555,25 @@ static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, c
     return setters[row->type](cmd, row, settings, argc, argv);
 }
 
+/* Notes that ServerName is written, because a virtual host without it inherits the name of the main
+ * server. httpd's own handler of this directive reads the name. */
+static const char *note_server_name(cmd_parms *cmd, void *unused, const char *args)
+{
+    struct mrc_server_conf *conf =
+        ap_get_module_config(cmd->server->module_config, &mercure_module);
+
+    conf->has_name = true;
+    return DECLINE_CMD;
+}
+
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
     AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, RSRC_CONF | ACCESS_CONF,                \
                       directive_summary),
 
 const command_rec mrc_directives_commands[] = {
 #include "httpd/config/directive_table.def"
+    AP_INIT_RAW_ARGS("ServerName", note_server_name, NULL, RSRC_CONF,
+                     "The hostname of a site, which tells its hubs from those of other sites"),
     {NULL},
 };
 
