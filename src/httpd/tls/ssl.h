@@ -28,7 +28,7 @@ enum mrc_ssl_result mrc_ssl_write(struct ssl_st *ssl, const char *bytes, size_t 
 
 /*
  * Reads at most SIZE bytes. DONE with 0 bytes: it has read something from the socket that was no
- * data, at most one message of TLS, such as a KeyUpdate, which the next write answers. So a caller
+ * data, at most one message of TLS, such as a KeyUpdate, or has answered one. So a caller
  * can limit what a client makes it do. Call it until AGAIN whenever the socket is readable, even if
  * the client has nothing to say.
  */

@@ -81,15 +81,15 @@ struct mrc_stream {
     struct mrc_timer timer;
     struct mrc_stream *all_prev, *all_next;
 
-    enum mrc_stream_state state : 8;
+    enum mrc_stream_state state : 4;
+    enum mrc_carrier_kind kind : 4;
     enum mrc_end end : 8;      /* in ENDING: why */
     enum mrc_end ends_why : 8; /* the reason for ENDS_US */
-    enum mrc_carrier_kind kind : 8;
-    bool pending;      /* the carrier holds bytes that the client has not accepted */
-    bool is_ready;     /* in a list of streams that work or read */
-    bool is_listening; /* in the feed */
-    bool is_finished;  /* in ENDING: mrc_stream_finish() was called */
-    uint8_t lane;      /* of the feed, while it listens */
+    bool pending;              /* the carrier holds bytes that the client has not accepted */
+    bool is_ready;             /* in a list of streams that work or read */
+    bool is_listening;         /* in the feed */
+    bool is_finished;          /* in ENDING: mrc_stream_finish() was called */
+    uint8_t lane;              /* of the feed, while it listens */
 };
 
 /*
