@@ -426,11 +426,12 @@ static bool switch_tls(conn_rec *c, struct mrc_carrier_detached *detached, enum 
 }
 
 /* Sends the head, and keeps what the stream needs of R. False: RET_END says why it cannot begin. */
-static bool begin(request_rec *r, struct mrc_carrier_detached *detached, enum mrc_end *ret_end)
+static bool begin(request_rec *r, struct mrc_subscriber *subscriber,
+                  struct mrc_carrier_detached *detached, enum mrc_end *ret_end)
 {
     conn_rec *c = r->connection;
 
-    if (!mrc_stream_head_send(r, ret_end))
+    if (!mrc_stream_head_send(r, subscriber, ret_end))
         return false;
     *ret_end = MRC_END_CLIENT;
     if (c->data_in_output_filters)
@@ -479,7 +480,7 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber
         return mrc_failure_answer_no_memory(r);
     }
     hold_signals(r->connection);
-    if (!begin(r, detached, &end))
+    if (!begin(r, subscriber, detached, &end))
         return give_up(r, detached, stream, end);
     mrc_client_socket_set_options(detached->carrier.fd, timeout_us);
     leave(r, stream, detached->is_tls);

@@ -173,6 +173,23 @@ static const char *set_auto_row(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
+static const char *set_cursor(cmd_parms *cmd, const struct mrc_directive *row,
+                              struct mrc_settings *settings, int argc, char *const argv[])
+{
+    enum mrc_cursor_setting *cursor = mrc_settings_field(settings, row->field);
+
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "auto"))
+        *cursor = MRC_CURSOR_AUTO;
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
+        *cursor = MRC_CURSOR_ON;
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        *cursor = MRC_CURSOR_OFF;
+    else
+        return shape_error(cmd, row, argc, argv, "auto, On or Off");
+    mrc_settings_mark(settings, row->field);
+    return NULL;
+}
+
 static const char *set_number_row(cmd_parms *cmd, const struct mrc_directive *row,
                                   struct mrc_settings *settings, int argc, char *const argv[])
 {
@@ -516,6 +533,7 @@ static setter *const setters[] = {
     [MRC_TYPE_KEY] = set_key,
     [MRC_TYPE_FLAG] = set_flag_row,
     [MRC_TYPE_AUTO] = set_auto_row,
+    [MRC_TYPE_CURSOR] = set_cursor,
     [MRC_TYPE_NUMBER] = set_number_row,
     [MRC_TYPE_URLS] = set_urls,
     [MRC_TYPE_ORIGINS] = set_origins,
