@@ -81,7 +81,7 @@ ROWS = {
         (f"redis://u:{KEY}@a password=env:HOME", "password is given in the URL"), ("redis://u@a", "has no password"),
         ("redis://u:p@a user=v", "user is given in the URL"), ("redis://a user=", "user= is empty"),
         ("redis://a password=secret", "file:PATH"), ("redis://a password=env:MISSING_VARIABLE", "MISSING_VARIABLE"),
-        ("redis://a password=file:missing", "missing"), ("redis://a ca=x.pem", "rediss://"), ("redis://:$\\{x}@a", "${"),
+        ("redis://a password=file:missing", "missing"), ("redis://a ca=x.pem", "rediss://"), ("redis://:${UNDEFINED_VARIABLE}@a", "${"),
         ("rediss://a ca=missing.pem", "missing.pem"), ("rediss://a cert=conf/httpd.conf", "needs key=PATH"),
         ("rediss://a key=conf/httpd.conf", "needs cert=PATH"), ("redis://a prefix=", "1 to 64"),
         ("redis://a prefix=a:b", "a:b"), (f"redis://a prefix={'x' * 65}", "1 to 64"), ("redis://a machine=a/b", "a/b"),

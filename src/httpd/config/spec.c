@@ -84,11 +84,14 @@ static uint64_t ring_bytes(const struct mrc_hub_settings *settings, uint64_t lar
     return bytes > bodies ? bytes : bodies;
 }
 
-/* The size of the large slot of the staging area: the largest update as a package. */
+/* The most updates of one publication, as a batch. */
+#define BATCH_MAX 1000
+
+/* The size of the large slot of the staging area: the largest publication as a package. */
 static uint64_t large_slot_bytes(uint64_t largest)
 {
-    return largest + RECORD_EXTRA_BYTES + MRC_ENTRY_BLOB_EXTRA_BYTES +
-           MRC_ENTRY_PACKAGE_EXTRA_BYTES;
+    return largest + BATCH_MAX * (RECORD_EXTRA_BYTES + MRC_ENTRY_BLOB_EXTRA_BYTES +
+                                  MRC_ENTRY_PACKAGE_EXTRA_BYTES);
 }
 
 static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
