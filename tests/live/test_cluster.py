@@ -1,5 +1,6 @@
 """Several machines as one hub: private httpds that share a private Redis server."""
 import itertools
+import json
 import os
 import subprocess
 import threading
@@ -651,3 +652,24 @@ def test_replicas_must_have_an_update(cluster, new_redis):
         replica.thaw()
     wait_until(lambda: a.publish(TOPIC, "on both again", status=None).status == 200, what="an accepted update")
     assert transport(a, 'publish_refused_total{hub="shared",reason="replicas"}') >= 1
+
+
+def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
+    a, b = cluster(2)
+    batches = [[f"batch {batch}: {n}" for n in range(1000)] for batch in range(2)]
+    streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]
+
+    def publish(server, batch):
+        body = json.dumps([{"topic": TOPIC, "data": data} for data in batch])
+        response = server.request("POST", PATH, [("Authorization", "Bearer " + token.publisher()),
+                                                 ("Content-Type", "application/json")], body)
+        assert response.status == 200 and len(response.json()) == 1000, response
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(publish, server, batch) for server, batch in zip((a, b), batches)]:
+            done.result()
+    orders = [read(stream, 2000) for stream in streams]
+    assert orders[0] == orders[1]
+    assert orders[0] in (batches[0] + batches[1], batches[1] + batches[0])
+    for stream in streams:
+        stream.close()

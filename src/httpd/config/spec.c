@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/protocol/batch.h"
 #include "core/protocol/update.h"
 #include "httpd/config/engine_name.h"
 #include "httpd/config/hubs.h"
@@ -84,14 +85,11 @@ static uint64_t ring_bytes(const struct mrc_hub_settings *settings, uint64_t lar
     return bytes > bodies ? bytes : bodies;
 }
 
-/* The most updates of one publication, as a batch. */
-#define BATCH_MAX 1000
-
 /* The size of the large slot of the staging area: the largest publication as a package. */
 static uint64_t large_slot_bytes(uint64_t largest)
 {
-    return largest + BATCH_MAX * (RECORD_EXTRA_BYTES + MRC_ENTRY_BLOB_EXTRA_BYTES +
-                                  MRC_ENTRY_PACKAGE_EXTRA_BYTES);
+    return largest + MRC_BATCH_MAX * (RECORD_EXTRA_BYTES + MRC_ENTRY_BLOB_EXTRA_BYTES +
+                                      MRC_ENTRY_PACKAGE_EXTRA_BYTES);
 }
 
 static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
