@@ -551,7 +551,7 @@ def test_sentinel_names_the_new_primary(cluster, sentinels, planned):
 
 def test_a_redis_cluster(new_redis, new_httpd):
     """Three primaries; two hubs on different nodes; then the slot of one moves."""
-    nodes = [new_redis(cluster_enabled="yes") for _ in range(3)]
+    nodes = [new_redis(port=free_port(55000), cluster_enabled="yes") for _ in range(3)]
     for node in nodes[1:]:
         nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port)
     for number, node in enumerate(nodes):
@@ -663,7 +663,7 @@ def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
         body = json.dumps([{"topic": TOPIC, "data": data} for data in batch])
         response = server.request("POST", PATH, [("Authorization", "Bearer " + token.publisher()),
                                                  ("Content-Type", "application/json")], body)
-        assert response.status == 200 and len(response.json()) == 1000, response
+        assert response.status == 200 and len(response.json) == 1000, response
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(publish, server, batch) for server, batch in zip((a, b), batches)]:

@@ -13,10 +13,14 @@ from .wait import wait_until
 PROGRAM = "/usr/bin/redis-check-rdb"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(below=65536):
+    """A free port; a node of a cluster needs the port 10000 above it, too."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port < below:
+            return port
 
 
 class RedisError(Exception):
