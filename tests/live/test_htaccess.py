@@ -171,6 +171,7 @@ MISTAKES = {
     "endless key file": (f"MercureKey {token.ISSUER} HS256 file:zero", "a symbolic link leads to it"),
     "pipe as key file": (f"MercureKey {token.ISSUER} HS256 file:pipe", "not a regular file"),
     "large key file": (f"MercureKey {token.ISSUER} HS256 file:large", "too long"),
+    "macro": ("<Macro X>\nMercureAnonymous On\n</Macro>\nUse X", "<Macro not allowed here"),
     "too many keys": (f"MercureKey {token.ISSUER} HS256 {KEYS['a']}\n" * 33, "too many keys"),
     "file too long": ("# comment\n" * 110000, "too long"),
 }
@@ -179,6 +180,7 @@ MISTAKES = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake_of_one_site_reaches_no_other(httpd, sites, name):
     lines, words = MISTAKES[name]
+    httpd.load("macro")
     sites.write("b", KEYS["b"], "secret")
     sites.write("a", KEYS["a"], "foreign", owner=SPARE + 1)
     sites.write("a", "x" * 100000, "large")

@@ -105,6 +105,21 @@ static ap_directive_t *pick_ours(ap_directive_t *tree)
     return first;
 }
 
+/*
+ * The directives that httpd may execute while it reads the file: sections that include or leave out
+ * their content. Macros are not among them, because mod_macro keeps them for all threads.
+ */
+static apr_table_t *conditions(apr_pool_t *pool)
+{
+    static const char *const names[] = {"<IfModule",    "<IfDefine",  "<IfVersion",
+                                        "<IfDirective", "<IfSection", "<IfFile"};
+    apr_table_t *table = apr_table_make(pool, sizeof(names) / sizeof(names[0]));
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        apr_table_setn(table, names[i], "1");
+    return table;
+}
+
 /* Executes the directives of the file NAME. Returns NULL, or an error message. */
 static const char *execute(struct parsing *parsing, const char *name)
 {
@@ -113,9 +128,9 @@ static const char *execute(struct parsing *parsing, const char *name)
     ap_conf_vector_t *vector = ap_create_per_dir_config(pool);
     ap_directive_t *tree = NULL;
     cmd_parms parms = {
-        .override = place->override,
+        .override = OR_NONE,
         .override_opts = place->override_opts,
-        .override_list = place->override_list,
+        .override_list = conditions(pool),
         .limited = -1,
         .config_file = ap_pcfg_open_custom(pool, name, parsing, get_char, get_line, close_content),
         .pool = pool,
@@ -125,6 +140,8 @@ static const char *execute(struct parsing *parsing, const char *name)
     };
     const char *error = ap_build_config(&parms, pool, pool, &tree);
 
+    parms.override = place->override;
+    parms.override_list = place->override_list;
     if (!error)
         error = ap_walk_config(pick_ours(tree), &parms, vector);
     if (error)
