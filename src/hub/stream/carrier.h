@@ -74,7 +74,8 @@ struct mrc_carrier_ops {
 /* Every carrier begins with this. */
 struct mrc_carrier {
     const struct mrc_carrier_ops *ops;
-    int fd;               /* the client's socket, watched for writing and for hanging up */
+    int fd;               /* the client's socket, watched for writing and for hanging up; -1: the
+                             carrier is part of a session (session.h) */
     apr_thread_t *thread; /* the thread that calls the functions; the dispatcher sets it */
 };
 
