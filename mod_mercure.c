@@ -29,6 +29,7 @@
 #include "httpd/monitor/server_status.h"
 #include "httpd/resource/request.h"
 #include "httpd/route/claim.h"
+#include "httpd/tls/takeover.h"
 
 static void register_hooks(apr_pool_t *pconf)
 {
@@ -59,8 +60,11 @@ static void register_hooks(apr_pool_t *pconf)
     /* The filter that catches errors of reading a body. */
     mrc_body_register();
 
-    /* A connection. Before it is handed over or closed, the hooks of all other modules have run. */
-    ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    /* A connection. The records of it are made first, because cleanups run in the opposite order.
+     * Before it is handed over or closed, the hooks of all other modules have run. */
+    mrc_takeover_register();
+    ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_connection(mrc_takeover_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
     ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 

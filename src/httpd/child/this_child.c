@@ -89,6 +89,11 @@ bool mrc_this_child_may_log_anywhere(void)
     return this_child->may_log_anywhere;
 }
 
+bool mrc_this_child_may_take_tls(void)
+{
+    return this_child->may_take_tls;
+}
+
 const struct mrc_log_fields *mrc_this_child_log_fields(void)
 {
     return this_child->log_fields;

@@ -38,6 +38,7 @@ struct mrc_this_child {
     struct mrc_jobs *jobs;
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     bool may_log_anywhere;
+    bool may_take_tls;
     struct mrc_mod_http2 *http2;
 };
 
@@ -80,6 +81,9 @@ const struct mrc_sizing *mrc_this_child_sizing(void);
 
 /* Whether threads other than httpd's own may write access logs. */
 bool mrc_this_child_may_log_anywhere(void);
+
+/* Whether TLS connections can be taken over from mod_ssl (httpd/tls/library.h). */
+bool mrc_this_child_may_take_tls(void);
 
 /* The fields of requests that the access logs need, and the texts that several requests share. */
 const struct mrc_log_fields *mrc_this_child_log_fields(void);
