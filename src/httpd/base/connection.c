@@ -21,6 +21,8 @@ struct connection {
     bool holds_signals_to_the_end;
     bool is_recorded;
     struct mrc_takeover *takeover;
+    struct mrc_http2_client *http2;
+    struct mrc_network *network;
 };
 
 /* A pending signal ends the process here. */
@@ -88,9 +90,34 @@ void mrc_connection_set_takeover(conn_rec *c, struct mrc_takeover *takeover)
 
 bool mrc_connection_is_recorded(conn_rec *c)
 {
-    const struct connection *connection = c->master ? NULL : record_of(c);
+    const struct connection *connection = record_of(c);
 
     return connection && connection->is_recorded;
+}
+
+struct mrc_http2_client *mrc_connection_get_http2(conn_rec *c)
+{
+    return record_of(c)->http2;
+}
+
+void mrc_connection_set_http2(conn_rec *c, struct mrc_http2_client *client)
+{
+    record_of(c)->http2 = client;
+}
+
+void mrc_connection_create_secondary(conn_rec *c, struct mrc_network *network)
+{
+    struct connection *connection = apr_pcalloc(c->pool, sizeof(*connection));
+
+    connection->network = network;
+    ap_set_module_config(c->conn_config, &mercure_module, connection);
+}
+
+struct mrc_network *mrc_connection_get_network(const conn_rec *c)
+{
+    const struct connection *connection = record_of((conn_rec *)c);
+
+    return connection ? connection->network : NULL;
 }
 
 static apr_status_t close_socket(void *socket)

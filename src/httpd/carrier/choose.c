@@ -6,12 +6,15 @@
 #include "httpd/carrier/suspended.h"
 #include "httpd/carrier/threaded.h"
 #include "httpd/child/this_child.h"
+#include "httpd/http2/http2.h"
 #include "hub/child/child.h"
 #include "hub/stream/dispatcher.h"
 
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach)
 {
     mrc_filters_remove_delaying(r);
+    if (mrc_http2_carries(r))
+        return MRC_CHOICE_HTTP2;
     /* A forked process has no dispatcher. */
     if (mrc_this_child_is_forked())
         return MRC_CHOICE_THREADED;
@@ -52,7 +55,7 @@ const char *mrc_choose_hold(request_rec *r, enum mrc_choice choice)
     if (choice == MRC_CHOICE_THREADED)
         return hold_thread(r->connection);
     if (mrc_dispatcher_post_count(mrc_child_dispatcher(child)) < sizing->dispatched_per_child &&
-        (choice == MRC_CHOICE_DETACHED ||
+        (choice != MRC_CHOICE_SUSPENDED ||
          mrc_child_hold_suspended(child, sizing->suspended_per_child)))
         return NULL;
     return "the server already has as many streams as it can hold: try again";
@@ -71,6 +74,8 @@ int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscrib
     int status;
 
     switch (choice) {
+    case MRC_CHOICE_HTTP2:
+        return mrc_http2_start_stream(r, subscriber);
     case MRC_CHOICE_DETACHED:
         return mrc_carrier_detached_start(r, subscriber);
     case MRC_CHOICE_SUSPENDED:

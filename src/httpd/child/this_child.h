@@ -15,6 +15,7 @@
 #include "httpd/config/sizing.h"
 
 struct mrc_child;
+struct mrc_http2_child;
 struct mrc_hub;
 struct mrc_interned_table;
 struct mrc_jobs;
@@ -39,7 +40,8 @@ struct mrc_this_child {
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     bool may_log_anywhere;
     bool may_take_tls;
-    struct mrc_mod_http2 *http2;
+    struct mrc_mod_http2 *mod_http2;
+    struct mrc_http2_child *http2; /* NULL: no virtual host speaks HTTP/2 through this module */
 };
 
 /* Sets the state of this process, to be called once. */
@@ -73,7 +75,10 @@ struct mrc_token_cache *mrc_this_child_tokens(void);
 /* The thread that updates the keys; NULL: no key can change. */
 struct mrc_keeper *mrc_this_child_keeper(void);
 
-/* The HTTP/2 connections that have streams. */
+/* What the HTTP/2 sessions of this process need; NULL: no virtual host has any. */
+struct mrc_http2_child *mrc_this_child_http2(void);
+
+/* The connections of mod_http2 that have streams. */
 struct mrc_mod_http2 *mrc_this_child_mod_http2(void);
 
 /* How many streams this process may hold. */

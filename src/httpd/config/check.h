@@ -5,10 +5,16 @@
 #ifndef MRC_HTTPD_CONFIG_CHECK_H
 #define MRC_HTTPD_CONFIG_CHECK_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 /* Checks that the settings of each hub of MAIN_SERVER agree with each other. OK, or not OK. */
 int mrc_check_hubs(server_rec *main_server);
+
+/* Checks that the virtual hosts of MAIN_SERVER with MercureHttp2 On can have it; IS_BUILT: this build
+ * can speak HTTP/2. OK, or not OK. */
+int mrc_check_http2(server_rec *main_server, bool is_built);
 
 /*
  * Checks that the hubs of MAIN_SERVER, whose specs are filled, fit into MercureMemory. OK, or not

@@ -5,6 +5,7 @@
 
 #include "apr_lib.h"
 #include "apr_optional.h"
+#include "apr_strings.h"
 #include "http_connection.h"
 #include "http_protocol.h"
 #include "http_request.h"
@@ -92,7 +93,7 @@ static struct mrc_exchange_head *parse_interim(char *text)
         !apr_isdigit(line[11]) || !(head = calloc(1, sizeof(*head))))
         return NULL;
     head->kind = MRC_EXCHANGE_HEAD_INTERIM;
-    head->status = atoi(line + 9);
+    head->status = (int)apr_atoi64(line + 9);
     while ((line = apr_strtok(NULL, "\r\n", &rest)))
         add_line(head, line);
     return head;

@@ -252,7 +252,7 @@ static apr_status_t refuse_field(ap_filter_t *filter, apr_bucket_brigade *brigad
     bool is_second = apr_table_get(r->notes, "mercure-bad-field") != NULL;
 
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                  "MRC1101: the response has a field that HTTP does not allow, and is replaced by "
+                  "MRC1351: the response has a field that HTTP does not allow, and is replaced by "
                   "status 500: '%s'",
                   name);
     apr_table_clear(r->headers_out);

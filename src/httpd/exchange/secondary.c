@@ -9,6 +9,7 @@
 #include "http_core.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "mod_core.h"
 #include "util_filter.h"
 
 #include "httpd/base/connection.h"

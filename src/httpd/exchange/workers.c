@@ -21,8 +21,6 @@
 /* How often it is looked whether jobs take long, while jobs wait. */
 #define WATCH_MS 5
 
-/* The wait for jobs when the child ends. */
-#define STOP_S 5
 
 struct thread {
     struct mrc_exchange_workers *workers;
@@ -246,7 +244,9 @@ bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_
     bool ok = true;
 
     pthread_mutex_lock(&workers->lock);
-    if (workers->waiting_count >= workers->idle)
+    if (workers->is_stopping)
+        ok = false;
+    else if (workers->waiting_count >= workers->idle)
         ok = add_thread(workers);
     if (ok) {
         if (!jobs->jobs.first)
@@ -270,9 +270,9 @@ unsigned mrc_exchange_workers_busy(struct mrc_exchange_workers *workers)
     return busy;
 }
 
-bool mrc_exchange_workers_stop(struct mrc_exchange_workers *workers)
+bool mrc_exchange_workers_stop(struct mrc_exchange_workers *workers, int wait_ms)
 {
-    struct timespec until = after_ms(STOP_S * 1000);
+    struct timespec until = after_ms(wait_ms);
     int err = 0;
 
     if (!workers)

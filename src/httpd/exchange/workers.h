@@ -39,7 +39,8 @@ struct mrc_exchange_jobs {
 apr_status_t mrc_exchange_workers_create(apr_pool_t *pool, unsigned max,
                                       struct mrc_exchange_workers **ret_workers);
 
-/* Adds JOB to the JOBS of its session. Any thread. False: no thread could be started to run it. */
+/* Adds JOB to the JOBS of its session. Any thread. False: no thread could be started to run it, or
+ * the child ends. */
 bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs,
                             struct mrc_exchange_job *job);
 
@@ -47,9 +48,9 @@ bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_
 unsigned mrc_exchange_workers_busy(struct mrc_exchange_workers *workers);
 
 /*
- * Runs the jobs that wait and ends the threads, in some seconds. False: a job still runs, and the
- * process must end without waiting for it. Accepts NULL.
+ * Runs the jobs that wait, and ends the threads; no job can be added any more. False: a job still
+ * runs after WAIT_MS; call it again, or let the process end. Accepts NULL.
  */
-bool mrc_exchange_workers_stop(struct mrc_exchange_workers *workers);
+bool mrc_exchange_workers_stop(struct mrc_exchange_workers *workers, int wait_ms);
 
 #endif

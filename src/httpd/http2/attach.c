@@ -191,7 +191,7 @@ static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close
 
 void mrc_http2_attach_adopt(struct mrc_exchange *exchange, struct mrc_http2_attached *attached)
 {
-    const nghttp2_extpri first = {.urgency = NGHTTP2_EXTPRI_HIGH, .inc = 1};
+    const nghttp2_extpri first = {.urgency = NGHTTP2_EXTPRI_URGENCY_HIGH, .inc = 1};
     struct mrc_http2_session *session;
 
     if (exchange->is_gone) {

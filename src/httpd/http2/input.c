@@ -33,7 +33,7 @@ static int pay(struct mrc_http2_session *session, int cost)
         return 0;
     if (!session->is_over)
         ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, session->c,
-                      "MRC1001: an HTTP/2 connection is closed, because its client sends too many "
+                      "MRC1301: an HTTP/2 connection is closed, because its client sends too many "
                       "frames that are of no use, or resets too many requests");
     mrc_http2_session_terminate(session, NGHTTP2_ENHANCE_YOUR_CALM);
     return 0;
@@ -281,7 +281,7 @@ bool mrc_http2_input_take(struct mrc_http2_session *session, const char *bytes, 
     if (taken >= 0)
         return true;
     ap_log_cerror(APLOG_MARK, APLOG_DEBUG, 0, session->c,
-                  "MRC1002: an HTTP/2 connection is closed, because its client does not follow the "
+                  "MRC1302: an HTTP/2 connection is closed, because its client does not follow the "
                   "protocol: %s",
                   nghttp2_strerror((int)taken));
     return false;

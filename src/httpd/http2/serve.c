@@ -6,6 +6,8 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "httpd.h"
+
 #include "http_log.h"
 
 #include "httpd/base/module.h"
@@ -274,7 +276,7 @@ static void begin(struct mrc_call *call)
         mrc_session_begin(session->origin.sessions, &session->session, EPOLLIN | EPOLLRDHUP);
     if (status != APR_SUCCESS) {
         ap_log_cerror(APLOG_MARK, APLOG_ERR, status, session->c,
-                      "MRC1003: an HTTP/2 connection cannot be watched, and is closed");
+                      "MRC1303: an HTTP/2 connection cannot be watched, and is closed");
         end(session);
         return;
     }

@@ -91,7 +91,7 @@ void mrc_http2_session_free(struct mrc_http2_session *session);
 void mrc_http2_session_add(struct mrc_http2_session *session, struct mrc_exchange *exchange);
 void mrc_http2_session_remove(struct mrc_http2_session *session, struct mrc_exchange *exchange);
 
-/* Lets the subscription of EXCHANGE be looked at after the next write; never mind. */
+/* Lets the subscription of EXCHANGE be looked at after the next write, or not. */
 void mrc_http2_session_settle(struct mrc_http2_session *session, struct mrc_exchange *exchange);
 void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_exchange *exchange);
 

@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct ssl_st; /* OpenSSL's SSL */
+
 struct mrc_http2_transport {
-    int fd; /* httpd's own, which httpd closes */
+    int fd;             /* httpd's own, which httpd closes */
+    struct ssl_st *ssl; /* on FD; mod_ssl's, which frees it; NULL: none */
 };
 
-/* Sets up the socket for frames of many streams. */
-void mrc_http2_transport_init(struct mrc_http2_transport *transport, int fd);
+/* Sets up the socket FD for frames of many streams. */
+void mrc_http2_transport_init(struct mrc_http2_transport *transport, int fd, struct ssl_st *ssl);
 
 /* Reads up to MAX bytes; RET_LEN is 0 if none have come. False: the client is gone. */
 bool mrc_http2_transport_read(struct mrc_http2_transport *transport, char *bytes, size_t max,
