@@ -90,6 +90,8 @@ struct mrc_exchange {
     struct mrc_exchange_fields trailers;   /* of the request, then of the response */
     int64_t sent_us;                       /* when bytes were last sent, or none had to be */
     bool is_submitted, is_deferred;        /* the state of the response in nghttp2 */
+    bool is_answered;                      /* the whole response is sent, not all has been read */
+    bool expects_continue;                 /* the client waits for 100, which was not sent */
     bool is_settling;                      /* in that list */
     bool is_gone;                          /* the same as is_closed, without the lock */
 
@@ -97,7 +99,7 @@ struct mrc_exchange {
     pthread_cond_t changed;
     /* Under the lock. */
     struct mrc_exchange_queue in;
-    bool in_ended;         /* the whole body is in IN */
+    bool in_ended;         /* the whole body is in IN; the loop's thread writes it */
     size_t in_unread;      /* bytes of DATA that the client's window does not have again */
     size_t in_read;        /* of these, what the worker has read since the last note */
     struct mrc_list heads; /* of struct mrc_exchange_head */

@@ -142,6 +142,8 @@ static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_buc
 
 static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
 {
+    if (network->has_ended) /* an error may have replaced the response, which its handler goes on with */
+        return APR_SUCCESS;
     if (APR_BUCKET_IS_FLUSH(bucket))
         mrc_exchange_flush(network->exchange);
     else if (APR_BUCKET_IS_EOS(bucket))
@@ -181,8 +183,10 @@ static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brig
 
         if (status == APR_SUCCESS && !network->has_left)
             status = write_bucket(network, c, bucket);
-        if (AP_BUCKET_IS_EOR(bucket))
+        if (AP_BUCKET_IS_EOR(bucket)) {
+            c->keepalive = AP_CONN_CLOSE; /* no other request follows */
             count_out(network, c);
+        }
         apr_bucket_delete(bucket);
     }
     if (status != APR_SUCCESS) {

@@ -22,6 +22,9 @@ APLOG_USE_MODULE(mercure);
 #define NAME       "MERCURE_HTTP2_RESPONSE"
 #define HTTPD_NAME "HTTP_HEADER"
 
+/* The error code that makes clients repeat the request over HTTP/1.1 (RFC 9113, 7). */
+#define HTTP_1_1_REQUIRED 0xd
+
 /* ---- what httpd's filter does to the fields ---------------------------------------------------*/
 
 /* Whether VALUE has no control characters, except in line ends of a folded field. */
@@ -241,6 +244,7 @@ static void remove_body(apr_bucket_brigade *brigade)
 static apr_status_t replace_response(request_rec *r, apr_bucket_brigade *brigade, int status)
 {
     apr_brigade_cleanup(brigade);
+    r->bytes_sent = 0; /* httpd has counted them for the Content-Length */
     ap_die(status, r);
     return AP_FILTER_ERROR;
 }
@@ -271,6 +275,12 @@ static apr_status_t refuse_field(ap_filter_t *filter, apr_bucket_brigade *brigad
     return AP_FILTER_ERROR;
 }
 
+/* Whether mod_ssl has refused R because it may not ask for a client certificate over HTTP/2. */
+static bool needs_renegotiation(const request_rec *r)
+{
+    return r->status == HTTP_FORBIDDEN && apr_table_get(r->notes, "ssl-renegotiate-forbidden");
+}
+
 /* Puts the head. APR_SUCCESS: the body may follow. */
 static apr_status_t begin(ap_filter_t *filter, apr_bucket_brigade *brigade,
                           const struct content *content)
@@ -281,6 +291,11 @@ static apr_status_t begin(ap_filter_t *filter, apr_bucket_brigade *brigade,
 
     if (bad)
         return refuse_field(filter, brigade, bad);
+    if (needs_renegotiation(r)) {
+        network->has_head = true;
+        mrc_exchange_reset(network->exchange, HTTP_1_1_REQUIRED);
+        return APR_ECONNABORTED;
+    }
     if (content->error)
         return replace_response(r, brigade, content->error->status);
     set_fields(r);

@@ -71,14 +71,13 @@ static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_net
     c->sbh = NULL;
     c->cs = NULL; /* the MPM's own hook makes it */
     c->current_thread = worker->thread;
-    c->keepalive = AP_CONN_UNKNOWN;
+    c->keepalive = AP_CONN_UNKNOWN; /* so handlers read what is left of the body */
     c->keepalives = (int)exchange->number;
     c->id = make_id(exchange, worker);
     ap_set_core_module_config(c->conn_config, exchange->origin->socket);
     mrc_connection_create_secondary(c, network);
     mrc_network_add(c, network);
     ap_run_pre_connection(c, exchange->origin->socket);
-    c->keepalive = AP_CONN_CLOSE;
     return c;
 }
 

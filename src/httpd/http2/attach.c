@@ -18,6 +18,7 @@
 #include "httpd/log/stream_end.h"
 #include "hub/base/clock.h"
 #include "hub/base/event.h"
+#include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/stream/carrier.h"
 #include "hub/stream/loop.h"
@@ -265,6 +266,20 @@ static int give_up(request_rec *r, struct mrc_http2_attached *attached, enum mrc
     destroy(attached);
     r->connection->aborted = 1;
     return OK;
+}
+
+bool mrc_http2_attach_hold(request_rec *r, unsigned per_child)
+{
+    struct mrc_http2_session *session = mrc_http2_session_of(mrc_secondary_exchange(r->connection));
+    struct mrc_child *child = mrc_this_child_get();
+
+    if (atomic_load(&session->holds_place))
+        return true;
+    if (!mrc_child_hold_suspended(child, per_child))
+        return false;
+    if (atomic_exchange(&session->holds_place, true)) /* another worker was faster */
+        mrc_child_release_suspended(child);
+    return true;
 }
 
 int mrc_http2_attach_start(request_rec *r, struct mrc_subscriber *subscriber)

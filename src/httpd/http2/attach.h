@@ -30,6 +30,13 @@ struct mrc_http2_session;
 struct mrc_subscriber;
 
 /*
+ * Takes a place for the connection of R among those that may have streams, of which there are
+ * PER_CHILD, unless it has one. It keeps the place until it is closed. False: none is left. In the
+ * worker that handles R.
+ */
+bool mrc_http2_attach_hold(request_rec *r, unsigned per_child);
+
+/*
  * Sends R's head and hands the stream of SUBSCRIBER, which is taken over in all cases, to the
  * session of R. In the worker that handles R. Returns the value for the handler to return.
  */

@@ -129,6 +129,11 @@ bool mrc_http2_carries(const request_rec *r)
     return mrc_secondary_exchange(r->connection) != NULL;
 }
 
+bool mrc_http2_hold(request_rec *r, unsigned per_child)
+{
+    return mrc_http2_attach_hold(r, per_child);
+}
+
 int mrc_http2_start_stream(request_rec *r, struct mrc_subscriber *subscriber)
 {
     return mrc_http2_attach_start(r, subscriber);

@@ -34,6 +34,10 @@ void mrc_http2_stop(struct mrc_http2_child *http2);
 /* Whether R came over HTTP/2 of this module. */
 bool mrc_http2_carries(const request_rec *r);
 
+/* Takes a place for R, for which mrc_http2_carries(), among PER_CHILD connections that may have
+ * streams. False: none is left. */
+bool mrc_http2_hold(request_rec *r, unsigned per_child);
+
 /* Starts the stream of SUBSCRIBER that answers R, for which mrc_http2_carries(). Takes SUBSCRIBER
  * over. Returns the value for the handler to return. */
 int mrc_http2_start_stream(request_rec *r, struct mrc_subscriber *subscriber);

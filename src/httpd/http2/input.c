@@ -62,11 +62,43 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     }
 }
 
+/* Whether the client waits before it sends the rest of the request: for its window, or for 100. */
+static bool waits_to_send(nghttp2_session *ng, const struct mrc_exchange *exchange)
+{
+    return exchange->expects_continue ||
+           nghttp2_session_get_stream_effective_recv_data_length(ng, exchange->id) >=
+               nghttp2_session_get_stream_effective_local_window_size(ng, exchange->id);
+}
+
+/*
+ * The response of EXCHANGE is complete, and nobody reads the rest of the request, so the client need
+ * not send it (RFC 9113, 8.1). One that has little left gets a moment to send it, because some
+ * clients take a reset for an error, although they have the whole response. They would wait
+ * forever if they had more: so handlers read the whole request first, as over HTTP/1.1.
+ */
+static void end_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (!exchange->has_body || exchange->in_ended)
+        return;
+    if (!exchange->is_answered) {
+        exchange->is_answered = true;
+        exchange->sent_us = mrc_clock_us();
+        mrc_session_set_time(&session->session, exchange->sent_us + MRC_HTTP2_REST_US);
+    }
+    if (waits_to_send(session->ng, exchange))
+        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_NO_ERROR);
+}
+
 /* A stream that the server resets costs as much as one that the client resets: a client can cause
  * that by its faults. */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
 {
-    (void)ng;
+    bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+
+    struct mrc_exchange *exchange = is_message ? find(ng, frame->hd.stream_id) : NULL;
+
+    if (exchange && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        end_request(data, exchange);
     if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code == NGHTTP2_NO_ERROR ||
         frame->rst_stream.error_code == NGHTTP2_INTERNAL_ERROR)
         return 0;
@@ -127,6 +159,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     }
     if (name_len == 14 && !memcmp(name, "content-length", 14))
         exchange->has_length = true;
+    if (name_len == 6 && !memcmp(name, "expect", 6))
+        exchange->expects_continue = true;
     return mrc_exchange_fields_add(is_trailer ? &exchange->trailers : &exchange->request,
                                 (const char *)name, name_len, (const char *)value, value_len)
                ? 0
@@ -185,10 +219,13 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     struct mrc_exchange *exchange = find(ng, id);
 
     (void)flags;
-    (void)data;
     nghttp2_session_consume_connection(ng, len);
     if (!exchange) {
         nghttp2_session_consume_stream(ng, id, len);
+        return 0;
+    }
+    if (exchange->is_answered) {
+        end_request(data, exchange);
         return 0;
     }
     return mrc_exchange_add_body(exchange, (const char *)bytes, len)

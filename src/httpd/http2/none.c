@@ -27,6 +27,11 @@ bool mrc_http2_carries(const request_rec *r)
     return false;
 }
 
+bool mrc_http2_hold(request_rec *r, unsigned per_child)
+{
+    return false;
+}
+
 int mrc_http2_start_stream(request_rec *r, struct mrc_subscriber *subscriber)
 {
     mrc_subscriber_close(subscriber, MRC_END_ERROR);

@@ -156,6 +156,7 @@ static void take_head(struct mrc_exchange *exchange, struct mrc_exchange_head *h
         exchange->trailers = head->fields;
         head->fields = (struct mrc_exchange_fields){.bytes = NULL};
     } else if (!exchange->is_submitted) {
+        exchange->expects_continue = exchange->expects_continue && head->status != 100;
         exchange->is_submitted = head->kind == MRC_EXCHANGE_HEAD_FINAL;
         submit(exchange, head);
     }

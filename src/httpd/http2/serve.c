@@ -18,6 +18,7 @@
 #include "httpd/http2/output.h"
 #include "httpd/http2/session.h"
 #include "hub/base/clock.h"
+#include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/loop.h"
@@ -65,6 +66,8 @@ static void free_connection(struct mrc_job *job, apr_thread_t *thread)
     c->current_thread = thread;
     c->aborted = 1;
     c->keepalive = AP_CONN_CLOSE;
+    if (atomic_load(&session->holds_place))
+        mrc_child_release_suspended(mrc_this_child_get());
     mrc_http2_session_free(session);
     apr_pool_destroy(c->pool);
 }
@@ -169,31 +172,39 @@ static void on_events(struct mrc_session *base, uint32_t events)
 
 /* ---- times ------------------------------------------------------------------------------------*/
 
-/* Whether the client keeps the window of EXCHANGE closed, or has not completed the request. */
-static bool waits_for_client(const struct mrc_http2_session *session,
-                             const struct mrc_exchange *exchange)
+/* How long EXCHANGE may wait for its client; 0: it does not wait for it, or has other limits. */
+static int64_t patience_us(const struct mrc_http2_session *session,
+                           const struct mrc_exchange *exchange)
 {
-    if (!exchange->is_begun)
-        return true;
+    int64_t timeout = session->c->base_server->timeout;
+
+    if (exchange->is_answered)
+        return timeout < MRC_HTTP2_REST_US ? timeout : MRC_HTTP2_REST_US;
+    if (!exchange->is_begun) /* the fields are not complete */
+        return timeout;
     /* Subscriptions have limits of their own, and so have workers that read or write. */
-    return exchange->is_submitted && !exchange->is_deferred && !exchange->attached &&
-           (nghttp2_session_get_remote_window_size(session->ng) <= 0 ||
-            nghttp2_session_get_stream_remote_window_size(session->ng, exchange->id) <= 0);
+    if (exchange->is_submitted && !exchange->is_deferred && !exchange->attached &&
+        (nghttp2_session_get_remote_window_size(session->ng) <= 0 ||
+         nghttp2_session_get_stream_remote_window_size(session->ng, exchange->id) <= 0))
+        return timeout;
+    return 0;
 }
 
 /* Resets streams whose client lets them wait too long. Returns when to look again. */
 static int64_t reset_stalled(struct mrc_http2_session *session, int64_t now_us)
 {
-    int64_t timeout = session->c->base_server->timeout, next = now_us + timeout;
+    int64_t next = now_us + session->c->base_server->timeout;
 
     for (struct mrc_exchange *exchange = session->exchanges; exchange; exchange = exchange->next) {
-        if (!waits_for_client(session, exchange))
+        int64_t patience = patience_us(session, exchange);
+
+        if (!patience)
             continue;
-        if (now_us - exchange->sent_us >= timeout)
+        if (now_us - exchange->sent_us >= patience)
             nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id,
-                                      NGHTTP2_CANCEL);
-        else if (exchange->sent_us + timeout < next)
-            next = exchange->sent_us + timeout;
+                                      exchange->is_answered ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+        else if (exchange->sent_us + patience < next)
+            next = exchange->sent_us + patience;
     }
     mrc_session_note_work(&session->session);
     return next;

@@ -43,6 +43,9 @@ struct nghttp2_session;
 /* The most streams of one connection at a time. */
 #define MRC_HTTP2_STREAMS_MAX 256
 
+/* How long a client may take to send the rest of a request that is answered already. */
+#define MRC_HTTP2_REST_US ((int64_t)5 * 1000 * 1000)
+
 struct mrc_http2_session {
     struct mrc_session session;
     struct mrc_exchange_origin origin;
@@ -71,6 +74,7 @@ struct mrc_http2_session {
     bool lingers;     /* all is sent, and the client may close the connection */
     bool is_draining; /* takes no new requests */
 
+    atomic_bool holds_place; /* of those for suspended connections with streams; any thread */
     atomic_uint jobs_count;          /* jobs that run or wait; any thread */
     struct mrc_exchange_jobs jobs;   /* that wait; for workers.h */
 };
