@@ -27,10 +27,8 @@ static const char *context_of(const struct mrc_directive *row)
 static const char *scope_name(enum mrc_scope scope)
 {
     static const char *const names[] = {
-        [MRC_SCOPE_LOCATION] = "location",
-        [MRC_SCOPE_HUB] = "hub",
-        [MRC_SCOPE_SECTION] = "section",
-        [MRC_SCOPE_SERVER] = "server",
+        [MRC_SCOPE_LOCATION] = "location", [MRC_SCOPE_HUB] = "hub",
+        [MRC_SCOPE_SECTION] = "section",   [MRC_SCOPE_SERVER] = "server",
         [MRC_SCOPE_HOST] = "host",
     };
 

@@ -190,10 +190,12 @@ static const char *http2_problem(bool is_built)
     int is_async = 0;
 
     if (!is_built)
-        return "this mod_mercure was built without nghttp2, or for an httpd before 2.4.52. Remove the "
+        return "this mod_mercure was built without nghttp2, or for an httpd before 2.4.52. Remove "
+               "the "
                "directive, and mod_http2 speaks HTTP/2";
     if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) != APR_SUCCESS || !is_async)
-        return "it needs the event MPM. Load mpm_event, or remove the directive, and mod_http2 speaks "
+        return "it needs the event MPM. Load mpm_event, or remove the directive, and mod_http2 "
+               "speaks "
                "HTTP/2";
     return NULL;
 }
@@ -206,7 +208,8 @@ static bool has_http2_protocol(server_rec *server)
                                ap_array_str_contains(core->protocols, "h2c"));
 }
 
-/* Whether some virtual host that inherits the directive of MAIN_SERVER has h2 or h2c in Protocols. */
+/* Whether some virtual host that inherits the directive of MAIN_SERVER has h2 or h2c in Protocols.
+ */
 static bool some_host_has_protocol(server_rec *main_server)
 {
     for (server_rec *server = main_server; server; server = server->next) {
@@ -219,9 +222,9 @@ static bool some_host_has_protocol(server_rec *main_server)
 static int refuse_http2(const server_rec *server, const char *problem)
 {
     ap_log_error(STARTUP_ERROR, server, "MRC0125: MercureHttp2 On in %s: %s",
-                 server->is_virtual ? server->server_hostname ? server->server_hostname
-                                                              : "a virtual host"
-                                    : "the main server",
+                 server->is_virtual
+                     ? server->server_hostname ? server->server_hostname : "a virtual host"
+                     : "the main server",
                  problem);
     return !OK;
 }

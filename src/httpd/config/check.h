@@ -12,8 +12,8 @@
 /* Checks that the settings of each hub of MAIN_SERVER agree with each other. OK, or not OK. */
 int mrc_check_hubs(server_rec *main_server);
 
-/* Checks that the virtual hosts of MAIN_SERVER with MercureHttp2 On can have it; IS_BUILT: this build
- * can speak HTTP/2. OK, or not OK. */
+/* Checks that the virtual hosts of MAIN_SERVER with MercureHttp2 On can have it; IS_BUILT: this
+ * build can speak HTTP/2. OK, or not OK. */
 int mrc_check_http2(server_rec *main_server, bool is_built);
 
 /*

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-
 /* A worker waits while so many bytes of its response are not sent, until so few are left. */
 #define OUT_BYTES_HIGH ((size_t)256 * 1024)
 
@@ -86,8 +85,8 @@ static void note(struct mrc_exchange *exchange)
 /* ---- for the loop's thread --------------------------------------------------------------------*/
 
 /*
- * httpd decodes a body without Content-Length as chunks of HTTP/1.1; so do its limit for bodies, and
- * handlers that look for the field.
+ * httpd decodes a body without Content-Length as chunks of HTTP/1.1; so do its limit for bodies,
+ * and handlers that look for the field.
  */
 static bool is_chunked(const struct mrc_exchange *exchange)
 {
@@ -99,7 +98,7 @@ static bool add_chunk(struct mrc_exchange_queue *queue, const char *bytes, size_
     char size[24];
 
     return mrc_exchange_queue_add(queue, size,
-                               (size_t)snprintf(size, sizeof(size), "%zx\r\n", len)) &&
+                                  (size_t)snprintf(size, sizeof(size), "%zx\r\n", len)) &&
            mrc_exchange_queue_add(queue, bytes, len) && mrc_exchange_queue_add(queue, "\r\n", 2);
 }
 
@@ -109,7 +108,7 @@ bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, siz
 
     pthread_mutex_lock(&exchange->lock);
     ok = is_chunked(exchange) ? add_chunk(&exchange->in, bytes, len)
-                            : mrc_exchange_queue_add(&exchange->in, bytes, len);
+                              : mrc_exchange_queue_add(&exchange->in, bytes, len);
     exchange->in_unread += len;
     pthread_cond_signal(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);
@@ -117,7 +116,8 @@ bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, siz
 }
 
 /* The last chunk, with the trailers. Errors of memory leave it out: the body is then broken. */
-static void add_last_chunk(struct mrc_exchange_queue *queue, const struct mrc_exchange_fields *trailers)
+static void add_last_chunk(struct mrc_exchange_queue *queue,
+                           const struct mrc_exchange_fields *trailers)
 {
     const char *name, *value;
     bool ok = mrc_exchange_queue_add(queue, "0\r\n", 3);
@@ -133,7 +133,7 @@ static void add_last_chunk(struct mrc_exchange_queue *queue, const struct mrc_ex
 }
 
 void mrc_exchange_end_body(struct mrc_exchange *exchange,
-                               const struct mrc_exchange_fields *trailers)
+                           const struct mrc_exchange_fields *trailers)
 {
     pthread_mutex_lock(&exchange->lock);
     if (!exchange->in_ended && is_chunked(exchange))
@@ -199,9 +199,8 @@ static void count_read(struct mrc_exchange *exchange, size_t len)
         note(exchange);
 }
 
-apr_status_t mrc_exchange_read(struct mrc_exchange *exchange,
-                                   const struct mrc_exchange_read *read, char *ret_bytes,
-                                   size_t *ret_len)
+apr_status_t mrc_exchange_read(struct mrc_exchange *exchange, const struct mrc_exchange_read *read,
+                               char *ret_bytes, size_t *ret_len)
 {
     size_t max = read->max;
     apr_status_t status;
@@ -253,7 +252,7 @@ static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout
 }
 
 apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
-                                    int64_t timeout_us)
+                                int64_t timeout_us)
 {
     struct mrc_exchange_chunk *chunk = mrc_exchange_chunk_create(bytes, len); /* without the lock */
     apr_status_t status = APR_SUCCESS;

@@ -33,11 +33,11 @@
 #include "apr_errno.h"
 #include "apr_time.h"
 
-#include "hub/base/list.h"
-#include "hub/stream/session.h"
 #include "httpd/exchange/fields.h"
 #include "httpd/exchange/queue.h"
 #include "httpd/exchange/workers.h"
+#include "hub/base/list.h"
+#include "hub/stream/session.h"
 
 struct conn_rec;
 struct mrc_exchange;
@@ -61,11 +61,12 @@ struct mrc_exchange_head {
 struct mrc_exchange_origin {
     struct mrc_sessions *sessions; /* that the session belongs to; notes go there */
     void (*take_note)(struct mrc_call *note);
-    void (*job_ended)(struct mrc_exchange_origin *origin); /* any thread; ORIGIN may be freed then */
-    struct conn_rec *c;   /* the client's connection */
-    const char *protocol; /* "h2" or "h2c" */
-    void *socket;         /* an apr_socket_t without a client, for modules that ask for one */
-    unsigned requests;    /* so far; of the loop's thread */
+    void (*job_ended)(
+        struct mrc_exchange_origin *origin); /* any thread; ORIGIN may be freed then */
+    struct conn_rec *c;                      /* the client's connection */
+    const char *protocol;                    /* "h2" or "h2c" */
+    void *socket;      /* an apr_socket_t without a client, for modules that ask for one */
+    unsigned requests; /* so far; of the loop's thread */
 };
 
 struct mrc_exchange {
@@ -84,16 +85,16 @@ struct mrc_exchange {
     unsigned number; /* of the request in its session, from 0 */
 
     /* Of the loop's thread. */
-    struct mrc_exchange *prev, *next;      /* of the session */
-    struct mrc_exchange *settling;         /* the next one to settle (httpd/http2/attach.h) */
-    struct mrc_http2_attached *attached;   /* the carrier of a subscription; NULL: none */
-    struct mrc_exchange_fields trailers;   /* of the request, then of the response */
-    int64_t sent_us;                       /* when bytes were last sent, or none had to be */
-    bool is_submitted, is_deferred;        /* the state of the response in nghttp2 */
-    bool is_answered;                      /* the whole response is sent, not all has been read */
-    bool expects_continue;                 /* the client waits for 100, which was not sent */
-    bool is_settling;                      /* in that list */
-    bool is_gone;                          /* the same as is_closed, without the lock */
+    struct mrc_exchange *prev, *next;    /* of the session */
+    struct mrc_exchange *settling;       /* the next one to settle (httpd/http2/attach.h) */
+    struct mrc_http2_attached *attached; /* the carrier of a subscription; NULL: none */
+    struct mrc_exchange_fields trailers; /* of the request, then of the response */
+    int64_t sent_us;                     /* when bytes were last sent, or none had to be */
+    bool is_submitted, is_deferred;      /* the state of the response in nghttp2 */
+    bool is_answered;                    /* the whole response is sent, not all has been read */
+    bool expects_continue;               /* the client waits for 100, which was not sent */
+    bool is_settling;                    /* in that list */
+    bool is_gone;                        /* the same as is_closed, without the lock */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -134,7 +135,7 @@ bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, siz
 
 /* The end of the body. TRAILERS, the fields after it, may be empty. */
 void mrc_exchange_end_body(struct mrc_exchange *exchange,
-                               const struct mrc_exchange_fields *trailers);
+                           const struct mrc_exchange_fields *trailers);
 
 /* The stream is closed: wakes the worker. */
 void mrc_exchange_close(struct mrc_exchange *exchange);
@@ -152,9 +153,8 @@ struct mrc_exchange_read {
 
 /* Reads some of the body into RET_BYTES. APR_EOF: there is no more. APR_EAGAIN, APR_TIMEUP;
  * APR_ECONNABORTED: the stream is closed. */
-apr_status_t mrc_exchange_read(struct mrc_exchange *exchange,
-                                   const struct mrc_exchange_read *read, char *ret_bytes,
-                                   size_t *ret_len);
+apr_status_t mrc_exchange_read(struct mrc_exchange *exchange, const struct mrc_exchange_read *read,
+                               char *ret_bytes, size_t *ret_len);
 
 /* Takes HEAD over. */
 void mrc_exchange_put_head(struct mrc_exchange *exchange, struct mrc_exchange_head *head);
@@ -164,7 +164,7 @@ void mrc_exchange_put_head(struct mrc_exchange *exchange, struct mrc_exchange_he
  * APR_ECONNABORTED: the stream is closed. APR_TIMEUP; APR_ENOMEM.
  */
 apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
-                                    int64_t timeout_us);
+                                int64_t timeout_us);
 
 /* Tells the session that there is something to send. */
 void mrc_exchange_flush(struct mrc_exchange *exchange);

@@ -37,7 +37,7 @@ static bool is_space(char c)
 }
 
 bool mrc_exchange_fields_add(struct mrc_exchange_fields *fields, const char *name, size_t name_len,
-                          const char *value, size_t value_len)
+                             const char *value, size_t value_len)
 {
     while (value_len > 0 && is_space(*value)) {
         value++;
@@ -66,7 +66,7 @@ static bool is_of_connection(const char *name)
 }
 
 bool mrc_exchange_fields_add_response(struct mrc_exchange_fields *fields, const char *name,
-                                   const char *value)
+                                      const char *value)
 {
     size_t start = fields->len, name_len = strlen(name);
 
@@ -87,8 +87,8 @@ bool mrc_exchange_fields_add_response(struct mrc_exchange_fields *fields, const 
     return true;
 }
 
-bool mrc_exchange_fields_next(const struct mrc_exchange_fields *fields, size_t *at, const char **ret_name,
-                           const char **ret_value)
+bool mrc_exchange_fields_next(const struct mrc_exchange_fields *fields, size_t *at,
+                              const char **ret_name, const char **ret_value)
 {
     if (*at >= fields->len)
         return false;

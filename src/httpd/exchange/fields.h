@@ -1,7 +1,7 @@
 /*
  * Fields of a message of HTTP/2, as one block of memory: those of a request as they have come, with
- * the pseudo fields (":path"), or those of a response. No httpd here, and no lock: the block has one
- * owner at a time.
+ * the pseudo fields (":path"), or those of a response. No httpd here, and no lock: the block has
+ * one owner at a time.
  */
 #ifndef MRC_HTTPD_EXCHANGE_FIELDS_H
 #define MRC_HTTPD_EXCHANGE_FIELDS_H
@@ -19,7 +19,7 @@ struct mrc_exchange_fields {
 /* Adds a field, without the white space around its value. NAME is lower case. False: out of memory;
  * nothing has changed. */
 bool mrc_exchange_fields_add(struct mrc_exchange_fields *fields, const char *name, size_t name_len,
-                          const char *value, size_t value_len);
+                             const char *value, size_t value_len);
 
 /*
  * Adds a field of a response, in lower case, and with a space in place of each line end. Skips
@@ -27,14 +27,14 @@ bool mrc_exchange_fields_add(struct mrc_exchange_fields *fields, const char *nam
  * 8.2.2). False: out of memory.
  */
 bool mrc_exchange_fields_add_response(struct mrc_exchange_fields *fields, const char *name,
-                                   const char *value);
+                                      const char *value);
 
 /*
  * Iterates: AT is 0 at first. False: there are no more fields. The texts are valid until a field is
  * added.
  */
-bool mrc_exchange_fields_next(const struct mrc_exchange_fields *fields, size_t *at, const char **ret_name,
-                           const char **ret_value);
+bool mrc_exchange_fields_next(const struct mrc_exchange_fields *fields, size_t *at,
+                              const char **ret_name, const char **ret_value);
 
 /* The value of the first field NAME; NULL: there is none. */
 const char *mrc_exchange_fields_get(const struct mrc_exchange_fields *fields, const char *name);

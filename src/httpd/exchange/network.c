@@ -142,7 +142,8 @@ static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_buc
 
 static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
 {
-    if (network->has_ended) /* an error may have replaced the response, which its handler goes on with */
+    if (network->has_ended) /* an error may have replaced the response, which its handler goes on
+                               with */
         return APR_SUCCESS;
     if (APR_BUCKET_IS_FLUSH(bucket))
         mrc_exchange_flush(network->exchange);

@@ -1,7 +1,7 @@
 /*
- * A queue of bytes on their way from one thread to another: the body of a request, or of a response.
- * Bytes are copied into chunks; of an event only a reference is kept. No lock here: the owner of the
- * queue has one.
+ * A queue of bytes on their way from one thread to another: the body of a request, or of a
+ * response. Bytes are copied into chunks; of an event only a reference is kept. No lock here: the
+ * owner of the queue has one.
  */
 #ifndef MRC_HTTPD_EXCHANGE_QUEUE_H
 #define MRC_HTTPD_EXCHANGE_QUEUE_H

@@ -82,8 +82,7 @@ static int add_names(void *names, const char *name, const char *value)
     while ((token = ap_get_list_item(all->pool, &value))) {
         int i = 0;
 
-        while (i < all->nelts &&
-               ap_cstr_casecmp(token, APR_ARRAY_IDX(all, i, const char *)) != 0)
+        while (i < all->nelts && ap_cstr_casecmp(token, APR_ARRAY_IDX(all, i, const char *)) != 0)
             i++;
         if (i == all->nelts)
             APR_ARRAY_PUSH(all, const char *) = token;
@@ -316,7 +315,8 @@ static apr_status_t make_response(ap_filter_t *filter, apr_bucket_brigade *briga
             ap_remove_output_filter(filter);
             return ap_pass_brigade(filter->next, brigade);
         }
-        if (!content.has_body && !content.error) /* such as the end of a request without a response */
+        if (!content.has_body &&
+            !content.error) /* such as the end of a request without a response */
             return ap_pass_brigade(filter->next, brigade);
         status = begin(filter, brigade, &content);
         if (status != APR_SUCCESS)

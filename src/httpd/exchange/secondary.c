@@ -41,9 +41,9 @@ void mrc_secondary_leave(conn_rec *c)
 /* ---- the secondary connection -----------------------------------------------------------------*/
 
 /*
- * The number of a secondary connection differs from those of all others that run now: mod_cgid finds
- * scripts by it. The event MPM gives the client's connection the number of its thread, which may
- * have other connections meanwhile.
+ * The number of a secondary connection differs from those of all others that run now: mod_cgid
+ * finds scripts by it. The event MPM gives the client's connection the number of its thread, which
+ * may have other connections meanwhile.
  */
 static long make_id(const struct mrc_exchange *exchange, const struct mrc_exchange_worker *worker)
 {

@@ -22,7 +22,8 @@ void mrc_secondary_run(struct mrc_exchange_job *job, const struct mrc_exchange_w
 /* The exchange that C is the secondary connection of; NULL: C is another connection. */
 struct mrc_exchange *mrc_secondary_exchange(const conn_rec *c);
 
-/* The exchange of C goes on when its request has ended: what the request still writes is dropped. */
+/* The exchange of C goes on when its request has ended: what the request still writes is dropped.
+ */
 void mrc_secondary_leave(conn_rec *c);
 
 /* post_read_request, before all other modules: prepares the response of a request of HTTP/2; 421 if

@@ -21,7 +21,6 @@
 /* How often it is looked whether jobs take long, while jobs wait. */
 #define WATCH_MS 5
 
-
 struct thread {
     struct mrc_exchange_workers *workers;
     apr_pool_t *pool; /* of the apr_thread_t */
@@ -45,7 +44,7 @@ struct mrc_exchange_workers {
 };
 
 apr_status_t mrc_exchange_workers_create(apr_pool_t *pool, unsigned max,
-                                      struct mrc_exchange_workers **ret_workers)
+                                         struct mrc_exchange_workers **ret_workers)
 {
     struct mrc_exchange_workers *workers =
         apr_pcalloc(pool, sizeof(*workers) + max * sizeof(struct thread));
@@ -135,7 +134,8 @@ static void *APR_THREAD_FUNC run_thread(apr_thread_t *thread, void *data)
 {
     struct thread *self = data;
     struct mrc_exchange_workers *workers = self->workers;
-    struct mrc_exchange_worker worker = {create_pool(), thread, (unsigned)(self - workers->threads)};
+    struct mrc_exchange_worker worker = {create_pool(), thread,
+                                         (unsigned)(self - workers->threads)};
 
     pthread_mutex_lock(&workers->lock);
     if (worker.pool)
@@ -239,7 +239,7 @@ static bool add_thread(struct mrc_exchange_workers *workers)
 }
 
 bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs,
-                            struct mrc_exchange_job *job)
+                               struct mrc_exchange_job *job)
 {
     bool ok = true;
 

@@ -37,12 +37,12 @@ struct mrc_exchange_jobs {
 
 /* At most MAX threads; none runs yet. Lives in POOL. */
 apr_status_t mrc_exchange_workers_create(apr_pool_t *pool, unsigned max,
-                                      struct mrc_exchange_workers **ret_workers);
+                                         struct mrc_exchange_workers **ret_workers);
 
 /* Adds JOB to the JOBS of its session. Any thread. False: no thread could be started to run it, or
  * the child ends. */
 bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs,
-                            struct mrc_exchange_job *job);
+                               struct mrc_exchange_job *job);
 
 /* The threads that run a job now. Any thread. */
 unsigned mrc_exchange_workers_busy(struct mrc_exchange_workers *workers);

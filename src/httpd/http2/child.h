@@ -1,6 +1,6 @@
 /*
- * What the HTTP/2 sessions of a child have in common. It is made when the child starts, and does not
- * change afterwards.
+ * What the HTTP/2 sessions of a child have in common. It is made when the child starts, and does
+ * not change afterwards.
  */
 #ifndef MRC_HTTPD_HTTP2_CHILD_H
 #define MRC_HTTPD_HTTP2_CHILD_H

@@ -88,7 +88,8 @@ const char *mrc_http2_connect_protocol(const conn_rec *c)
     return client ? client->protocol : NULL;
 }
 
-/* Whether the client of C sends the preface of HTTP/2. Waits for its first bytes, as httpd would. */
+/* Whether the client of C sends the preface of HTTP/2. Waits for its first bytes, as httpd would.
+ */
 static bool sends_preface(conn_rec *c)
 {
     apr_bucket_brigade *brigade = apr_brigade_create(c->pool, c->bucket_alloc);

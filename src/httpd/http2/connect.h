@@ -1,6 +1,6 @@
 /*
- * The hooks of httpd for clients' connections: which of them speak HTTP/2 here, and their way out of
- * httpd into a session.
+ * The hooks of httpd for clients' connections: which of them speak HTTP/2 here, and their way out
+ * of httpd into a session.
  */
 #ifndef MRC_HTTPD_HTTP2_CONNECT_H
 #define MRC_HTTPD_HTTP2_CONNECT_H

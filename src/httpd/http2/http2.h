@@ -25,9 +25,9 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
                              struct mrc_http2_child **ret_http2);
 
 /*
- * For the end of a child: waits for the requests that still run, some seconds at most. Called before
- * the dispatchers stop, which send what these requests answer, and again afterwards, when those
- * that are left have lost their clients. Accepts NULL.
+ * For the end of a child: waits for the requests that still run, some seconds at most. Called
+ * before the dispatchers stop, which send what these requests answer, and again afterwards, when
+ * those that are left have lost their clients. Accepts NULL.
  */
 void mrc_http2_stop(struct mrc_http2_child *http2);
 

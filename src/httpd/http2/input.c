@@ -71,8 +71,8 @@ static bool waits_to_send(nghttp2_session *ng, const struct mrc_exchange *exchan
 }
 
 /*
- * The response of EXCHANGE is complete, and nobody reads the rest of the request, so the client need
- * not send it (RFC 9113, 8.1). One that has little left gets a moment to send it, because some
+ * The response of EXCHANGE is complete, and nobody reads the rest of the request, so the client
+ * need not send it (RFC 9113, 8.1). One that has little left gets a moment to send it, because some
  * clients take a reset for an error, although they have the whole response. They would wait
  * forever if they had more: so handlers read the whole request first, as over HTTP/1.1.
  */
@@ -162,7 +162,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     if (name_len == 6 && !memcmp(name, "expect", 6))
         exchange->expects_continue = true;
     return mrc_exchange_fields_add(is_trailer ? &exchange->trailers : &exchange->request,
-                                (const char *)name, name_len, (const char *)value, value_len)
+                                   (const char *)name, name_len, (const char *)value, value_len)
                ? 0
                : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }

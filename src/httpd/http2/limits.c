@@ -12,8 +12,8 @@ void mrc_http2_limits_init(struct mrc_http2_limits *limits, int64_t now_us)
 
 void mrc_http2_limits_give(struct mrc_http2_limits *limits, int gain)
 {
-    limits->credit = gain < MRC_HTTP2_CREDIT_MAX - limits->credit ? limits->credit + gain
-                                                                  : MRC_HTTP2_CREDIT_MAX;
+    limits->credit =
+        gain < MRC_HTTP2_CREDIT_MAX - limits->credit ? limits->credit + gain : MRC_HTTP2_CREDIT_MAX;
 }
 
 bool mrc_http2_limits_take(struct mrc_http2_limits *limits, int cost, int64_t now_us)

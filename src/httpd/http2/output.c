@@ -7,8 +7,8 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "httpd/http2/session.h"
 #include "httpd/exchange/exchange.h"
+#include "httpd/http2/session.h"
 #include "hub/base/clock.h"
 
 /* The payload of a DATA frame that fills a record of TLS together with its head. */

@@ -34,7 +34,8 @@ APLOG_USE_MODULE(mercure);
 /* After the last byte, a client gets this long to close the connection itself. */
 #define LINGER_US ((int64_t)2 * 1000 * 1000)
 
-/* After this time since the hand-over, the MPM's worker has certainly finished with the connection. */
+/* After this time since the hand-over, the MPM's worker has certainly finished with the connection.
+ */
 #define WORKER_DONE_US ((int64_t)1000 * 1000)
 
 static struct mrc_http2_session *of(struct mrc_session *session)
@@ -283,8 +284,7 @@ static void begin(struct mrc_call *call)
     session->session.fd = session->transport.fd;
     session->wrote_us = session->idle_us = now_us;
     mrc_http2_limits_init(&session->limits, now_us);
-    status =
-        mrc_session_begin(session->origin.sessions, &session->session, EPOLLIN | EPOLLRDHUP);
+    status = mrc_session_begin(session->origin.sessions, &session->session, EPOLLIN | EPOLLRDHUP);
     if (status != APR_SUCCESS) {
         ap_log_cerror(APLOG_MARK, APLOG_ERR, status, session->c,
                       "MRC1303: an HTTP/2 connection cannot be watched, and is closed");

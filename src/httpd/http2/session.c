@@ -34,8 +34,8 @@ static bool open_session(struct mrc_http2_session *session)
                0 &&
            nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings,
                                    sizeof(settings) / sizeof(*settings)) == 0 &&
-           nghttp2_session_set_local_window_size(session->ng, NGHTTP2_FLAG_NONE, 0,
-                                                 WINDOW_BYTES) == 0;
+           nghttp2_session_set_local_window_size(session->ng, NGHTTP2_FLAG_NONE, 0, WINDOW_BYTES) ==
+               0;
 }
 
 struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child, conn_rec *c,

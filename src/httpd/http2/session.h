@@ -74,9 +74,9 @@ struct mrc_http2_session {
     bool lingers;     /* all is sent, and the client may close the connection */
     bool is_draining; /* takes no new requests */
 
-    atomic_bool holds_place; /* of those for suspended connections with streams; any thread */
-    atomic_uint jobs_count;          /* jobs that run or wait; any thread */
-    struct mrc_exchange_jobs jobs;   /* that wait; for workers.h */
+    atomic_bool holds_place;       /* of those for suspended connections with streams; any thread */
+    atomic_uint jobs_count;        /* jobs that run or wait; any thread */
+    struct mrc_exchange_jobs jobs; /* that wait; for workers.h */
 };
 
 /*

@@ -91,7 +91,8 @@ void mrc_loop_close(struct mrc_loop *loop);
  * that are left. */
 void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread);
 
-/* ---- For sessions, in the loop's thread ---------------------------------------------------------*/
+/* ---- For sessions, in the loop's thread
+ * ---------------------------------------------------------*/
 
 /* Adopts STREAM at once. Its carrier has no descriptor of its own (-1): it is part of a session,
  * which reports what happens to it with the functions below. */
