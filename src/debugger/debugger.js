@@ -1,6 +1,6 @@
 // The page: reads its forms and sends the requests.
-import {Stream, explain} from './stream.js';
-import {parse, inspect, grants} from './token.js';
+import {Stream, explain, unreachable} from './stream.js';
+import {clean, parse, inspect, grants} from './token.js';
 import {Log} from './log.js';
 import {Presence} from './presence.js';
 
@@ -11,6 +11,8 @@ const log = new Log();
 const known = {resource: null, cookie: '__Secure-mercure_access_token'};
 let stream = null;
 let details = [];
+// What the hub said when it refused the token in the Authorization field, for each role.
+const refusals = {subscribe: '', publish: ''};
 
 function say(id, words, kind = '') {
   byId(id).textContent = words;
@@ -30,25 +32,51 @@ function list(id, lines) {
 
 // ---- the token -----------------------------------------------------------------------------------
 
-const tokenText = () => byId('token').value.trim();
+const tokenText = () => clean(byId('token').value).token;
 const transport = () => document.querySelector('input[name=transport]:checked').value;
+
+// Whether a request sends the token in the Authorization field, which cannot hold characters outside ASCII. The
+// inspector says that those do not belong there.
+const isSent = (how = transport()) => how === 'header' && /^[\x20-\x7e]+$/.test(tokenText());
 
 // How a request presents the token.
 function options(how = transport()) {
   const headers = {};
-  if (how === 'header' && tokenText()) headers.Authorization = `Bearer ${tokenText()}`;
+  if (isSent(how)) headers.Authorization = `Bearer ${tokenText()}`;
   return {headers, credentials: how === 'cookie' ? 'same-origin' : 'omit'};
+}
+
+// Forgets what the hub said: the token, or the way in which it is sent, is another one.
+function changeToken() {
+  refusals.subscribe = '';
+  refusals.publish = '';
+  byId('verdict').replaceChildren();
+  inspectToken();
+}
+
+// Notes the hub's answer to a request of ROLE. Only a 401 for a token that this page sent is about the token.
+function heard(role, status, words) {
+  refusals[role] = status === 401 && isSent() ? words : '';
+  if (refusals[role]) byId('verdict').replaceChildren();
+  inspectToken();
 }
 
 function inspectToken() {
   details = [];
-  byId('verdict').replaceChildren();
-  if (!tokenText()) return list('inspection', []);
-  const token = parse(tokenText());
-  if (token.error) return list('inspection', [['bad', token.error]]);
+  const {token: text, left} = clean(byId('token').value);
+  const lines = left ? [['plain', `The page sends the token without ${left}.`]] : [];
+  for (const [role, name] of [['publish', 'Publishing'], ['subscribe', 'Subscribing']]) {
+    if (refusals[role]) lines.push(['bad', `${name}: the hub refuses this token: ${refusals[role]}`]);
+  }
+  if (!text) return list('inspection', []);
+  const token = parse(text);
+  if (token.error) return list('inspection', [...lines, ['bad', token.error]]);
   const found = inspect(token, known.resource);
   details = found.details;
-  list('inspection', [...(found.refused ? [['bad', 'The hub would refuse this token:']] : []), ...found.lines]);
+  if (found.refused) lines.push(['bad', 'The hub would refuse this token:']);
+  // What a token grants counts for nothing where the token is refused.
+  for (const [kind, words, role] of found.lines) lines.push([role && (found.refused || refusals[role]) ? 'plain' : kind, words]);
+  list('inspection', lines);
   showGrant();
 }
 
@@ -63,14 +91,23 @@ function showGrant() {
 async function askHub() {
   list('verdict', [['plain', 'Asking…']]);
   const lines = [];
+  const ask = async (role, name, isAccepted, url, request) => {
+    const response = await fetch(url, {...options(), ...request});
+    if (isAccepted(response)) {
+      heard(role, response.status, '');
+      lines.push(['good', `${name}: accepted.`]);
+    } else {
+      const words = await explain(response);
+      heard(role, response.status, words);
+      if (!refusals[role]) lines.push(['bad', `${name}: ${words}`]);
+    }
+  };
   try {
-    const read = await fetch(`${HUB}?match=urn%3Amercure%3Adebugger`, {...options(), method: 'HEAD', cache: 'no-store'});
-    lines.push(read.ok ? ['good', 'Subscribing: accepted.'] : ['bad', `Subscribing: ${await explain(read)}`]);
-    const write = await fetch(HUB, {...options(), method: 'POST', body: new URLSearchParams()});
-    lines.push(write.status === 400 ? ['good', 'Publishing: accepted, for the topics listed above.'] : ['bad', `Publishing: ${await explain(write)}`]);
-    if (lines.some(([kind]) => kind === 'bad')) lines.push(['plain', "The server's error log has the reason if it is written at LogLevel mercure:info."]);
+    await ask('subscribe', 'Subscribing', (response) => response.ok, `${HUB}?match=urn%3Amercure%3Adebugger`, {method: 'HEAD', cache: 'no-store'});
+    await ask('publish', 'Publishing to the topics listed above', ({status}) => status === 400, HUB, {method: 'POST', body: new URLSearchParams()});
+    if (refusals.subscribe || refusals.publish) lines.push(['plain', "The server's error log has the reason if it is written at LogLevel mercure:info."]);
   } catch (error) {
-    lines.push(['bad', `The hub does not answer: ${error.message}`]);
+    lines.push(['bad', unreachable(error)]);
   }
   list('verdict', lines);
 }
@@ -130,12 +167,18 @@ function subscribe(event) {
   stream?.stop();
   say('subscribe-message', '');
   stream = new Stream(subscribeUrl(), options(), byId('cursor').value || null, {
-    state: showState,
+    state: (state, words) => {
+      if (state === 'live') heard('subscribe', 200, '');
+      showState(state, words);
+    },
     event: (update) => log.event(update),
     comment: () => log.comment(),
     bytes: (count) => log.bytes(count),
     note: (words) => log.note(words),
-    refused: (words) => say('subscribe-message', words, 'bad'),
+    refused: (words, status) => {
+      heard('subscribe', status, words);
+      say('subscribe-message', words, 'bad');
+    },
   });
 }
 
@@ -155,10 +198,11 @@ async function publish(event) {
   say('publish-message', '…');
   try {
     const response = await fetch(HUB, {...options(), method: 'POST', body: publication()});
-    if (response.ok) say('publish-message', `Published as ${await response.text()}`, 'good');
-    else say('publish-message', await explain(response), 'bad');
+    const words = response.ok ? `Published as ${await response.text()}` : await explain(response);
+    heard('publish', response.status, words);
+    say('publish-message', words, response.ok ? 'good' : 'bad');
   } catch (error) {
-    say('publish-message', `The hub does not answer: ${error.message}`, 'bad');
+    say('publish-message', unreachable(error), 'bad');
   }
 }
 
@@ -177,24 +221,27 @@ function curl(args) {
 
 // ---- discovery -----------------------------------------------------------------------------------
 
+const resolve = (text, base) => (URL.canParse(text, base) ? new URL(text, base) : null);
+
 async function discover(event) {
   event.preventDefault();
+  const url = resolve(byId('resource').value, location.origin);
+  if (!url) return list('discovery', [['bad', 'This is not a URL.']]);
+  if (url.origin !== location.origin) return list('discovery', [['bad', 'This page can read only its own site. For another site, use curl -I.']]);
   let response;
-  let url;
   try {
-    url = new URL(byId('resource').value, location.origin);
-    if (url.origin !== location.origin) return list('discovery', [['bad', 'This page can read only its own site. For another site, use curl -I.']]);
     response = await fetch(url, {method: 'HEAD', cache: 'no-store'});
   } catch (error) {
-    return list('discovery', [['bad', `The resource does not answer: ${error.message}`]]);
+    return list('discovery', [['bad', unreachable(error)]]);
   }
   const links = (response.headers.get('Link') || '').match(/<[^>]*>[^,<]*/g) || [];
   const lines = links.filter((link) => /;\s*rel="?(?:[^"]*\s)?mercure(?:\s[^"]*)?"?/i.test(link)).map((link) => {
-    const target = new URL(/<([^>]*)>/.exec(link)[1], url).href;
+    const target = resolve(/<([^>]*)>/.exec(link)[1], url)?.href;
+    if (!target) return ['bad', `${link.trim()} does not hold a URL`];
     return [target === HUB ? 'good' : 'warn', `${link.trim()} names ${target === HUB ? 'this hub' : `another hub: ${target}`}`];
   });
   const self = links.find((link) => /rel="?self"?/i.test(link));
-  if (self) lines.push(['plain', `The topic of this resource is ${new URL(/<([^>]*)>/.exec(self)[1], url).href}`]);
+  if (self) lines.push(['plain', `The topic of this resource is ${resolve(/<([^>]*)>/.exec(self)[1], url)?.href ?? 'not a URL'}`]);
   if (!links.length) lines.push(['warn', `${response.status}: there is no Link header. The resource should send Link: <${HUB_PATH}>; rel="mercure"`]);
   list('discovery', lines);
 }
@@ -203,13 +250,16 @@ async function readMetadata() {
   const place = `/.well-known/oauth-protected-resource${HUB_PATH}`;
   try {
     const response = await fetch(place);
-    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
-    const document = await response.json();
-    known.resource = document.resource ?? null;
-    known.cookie = document.mercure_cookie ?? known.cookie;
-    byId('metadata').textContent = JSON.stringify(document, null, 2);
+    const found = await response.json().catch(() => null);
+    if (response.ok && found) {
+      known.resource = found.resource ?? null;
+      known.cookie = found.mercure_cookie ?? known.cookie;
+      byId('metadata').textContent = JSON.stringify(found, null, 2);
+    } else {
+      byId('metadata').textContent = response.ok ? `${place} is not JSON: another handler answers this path.` : `${place}: ${await explain(response)}`;
+    }
   } catch (error) {
-    byId('metadata').textContent = `${place}: ${error.message}`;
+    byId('metadata').textContent = unreachable(error);
   }
   inspectToken();
 }
@@ -241,12 +291,13 @@ byId('publish-form').addEventListener('submit', publish);
 byId('discovery-form').addEventListener('submit', discover);
 byId('grant-form').addEventListener('submit', (event) => event.preventDefault());
 byId('grant-topic').addEventListener('input', showGrant);
-byId('token').addEventListener('input', inspectToken);
+byId('token').addEventListener('input', changeToken);
 byId('ask').addEventListener('click', askHub);
 byId('cookie-set').addEventListener('click', () => setCookie(tokenText()));
 byId('cookie-clear').addEventListener('click', () => setCookie(''));
 document.querySelectorAll('input[name=transport]').forEach((radio) => radio.addEventListener('change', () => {
   byId('cookie-row').hidden = transport() !== 'cookie';
+  changeToken();
 }));
 byId('subscribe-curl').addEventListener('click', () => {
   const url = subscribeUrl();

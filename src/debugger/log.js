@@ -23,12 +23,24 @@ function pretty(data) {
   return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}\n… (${text.length} characters in total)` : text;
 }
 
+// The texts in which the filter looks for words: the event as it came, as JSON without spaces, and as it is shown.
+function searchable(id, type, data) {
+  const texts = [`${type} ${id}`, data, pretty(data)];
+  try {
+    texts.push(JSON.stringify(JSON.parse(data)));
+  } catch {
+    // not JSON
+  }
+  return texts.map((text) => text.toLowerCase());
+}
+
 export class Log {
   #list = byId('log');
   #counts = {total: 0, comments: 0};
   #seconds = Array.from({length: SECONDS}, () => ({events: 0, bytes: 0}));
   #paused = false;
   #held = [];
+  #texts = new WeakMap(); // item: the texts that the filter searches
 
   constructor() {
     byId('clear').addEventListener('click', () => this.clear());
@@ -48,6 +60,7 @@ export class Log {
     const meta = element('div', 'meta');
     meta.append(element('time', '', new Date().toLocaleTimeString()), element('b', '', type), element('span', 'mono', id));
     item.append(meta, element('pre', '', pretty(data)));
+    this.#texts.set(item, searchable(id, type, data));
     this.#counts.total++;
     this.#seconds.at(-1).events++;
     this.#add(item);
@@ -89,7 +102,9 @@ export class Log {
   }
 
   #filter(item) {
-    item.hidden = !item.textContent.toLowerCase().includes(byId('filter').value.toLowerCase());
+    const wanted = byId('filter').value.toLowerCase();
+    const texts = this.#texts.get(item) ?? [item.textContent.toLowerCase()];
+    item.hidden = !texts.some((text) => text.includes(wanted));
   }
 
   #refresh() {

@@ -1,5 +1,5 @@
 // The table of active subscriptions: read once from the subscription API, then kept up to date by events.
-import {Stream, explain, fieldText} from './stream.js';
+import {Stream, explain, fieldText, unreachable} from './stream.js';
 
 const byId = (id) => document.getElementById(id);
 
@@ -68,9 +68,9 @@ export class Presence {
     let list;
     try {
       response = await fetch(this.list, {...this.options(), cache: 'no-store'});
-      if (response.ok) list = (await response.json()).subscriptions;
+      if (response.ok) list = (await response.json().catch(() => ({}))).subscriptions;
     } catch (error) {
-      if (run === this.#run) this.stop(`The hub does not answer: ${error.message}`, 'bad');
+      if (run === this.#run) this.stop(unreachable(error), 'bad');
       return null;
     }
     const words = Array.isArray(list) ? '' : await this.#refusal(response);
@@ -85,6 +85,7 @@ export class Presence {
   async #refusal(response) {
     if (response.status === 404) return 'This hub does not list its subscriptions: MercureSubscriptions is off.';
     const words = await explain(response);
+    if (response.ok) return 'The answer is not a list of subscriptions: something between this page and the hub has changed it.';
     if (response.status === 401) return `The hub lists its subscriptions only for a valid token. ${words}`;
     if (response.status === 403) return `This token may not read the list of subscriptions: it must grant subscribe on ${new URL(this.list).pathname}. ${words}`;
     return words;

@@ -68,12 +68,20 @@ export async function explain(response) {
   return `${response.status} ${response.statusText}${error ? ` (${error[1]})` : ''}${detail ? `: ${detail}` : ''}`;
 }
 
-// on: the callbacks state(state, words), event(event), comment(), bytes(count), note(words), refused(words);
+// Describes why fetch() failed without an answer. The browser's own words differ from browser to browser and
+// say nothing about the hub.
+export function unreachable(error) {
+  return error instanceof TypeError && !navigator.onLine ? 'The browser is offline.'
+    : 'The hub does not answer: it does not run, or the network, a proxy or an access rule is in the way.';
+}
+
+// on: the callbacks state(state, words), event(event), comment(), bytes(count), note(words), refused(words, status);
 // optionally lost(), which is called when events may be missing.
 export class Stream {
   #abort = null;
   #timer = 0;
   #stopped = false;
+  #isOpen = false;
 
   constructor(url, options, cursor, on) {
     Object.assign(this, {url, options, cursor, on});
@@ -93,13 +101,14 @@ export class Stream {
     headers.set('Accept', 'text/event-stream');
     if (this.cursor !== null) url.searchParams.set('last_event_id', this.cursor);
     this.#abort = new AbortController();
+    this.#isOpen = false;
     this.on.state('wait', 'connecting');
     let wait = 3000;
     try {
       const response = await fetch(url, {...this.options, headers, signal: this.#abort.signal, cache: 'no-store'});
       if (response.status !== 200) {
         const words = await explain(response);
-        if (response.status !== 503) return this.#give_up(words);
+        if (response.status !== 503) return this.#give_up(words, response.status);
         this.on.note(words);
       } else if (!(response.headers.get('Content-Type') || '').startsWith('text/event-stream')) {
         return this.#give_up('the answer is not an event stream');
@@ -109,7 +118,7 @@ export class Stream {
       }
     } catch (error) {
       if (this.#stopped) return;
-      this.on.note(`The connection broke: ${error.message}`);
+      this.on.note(this.#isOpen ? 'The connection broke; reconnecting with the last event id.' : unreachable(error));
     }
     if (this.#stopped) return;
     this.on.state('wait', `reconnecting in ${(wait / 1000).toFixed(1)} s`);
@@ -133,6 +142,7 @@ export class Stream {
         this.on.event(event);
       },
       () => this.on.comment());
+    this.#isOpen = true;
     this.on.state('live', 'connected');
     for (;;) {
       const {value, done} = await reader.read();
@@ -144,10 +154,10 @@ export class Stream {
     return parser.retry;
   }
 
-  #give_up(words) {
+  #give_up(words, status) {
     if (this.#stopped) return;
     this.#stopped = true;
     this.on.state('bad', 'refused');
-    this.on.refused(words);
+    this.on.refused(words, status);
   }
 }

@@ -1,25 +1,69 @@
 // Describes a token: what it grants, and why this hub would refuse it. The signature cannot be checked here,
 // because the page does not have the hub's keys.
 
+const isPlain = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
 const DETAIL = 'https://mercure.rocks/authorization-detail';
 
+// Algorithms that a hub may accept.
+const ALGORITHMS = /^((HS|RS|PS|ES)(256|384|512)|EdDSA|Ed25519|Ed448)$/;
+
+function decodeBytes(part) {
+  if (part === '') throw new Error('it is empty');
+  if (!/^[A-Za-z0-9_-]+$/.test(part)) throw new Error('it contains characters that are not base64url');
+  if (part.length % 4 === 1) throw new Error('it is cut off: base64url text never has this length');
+  return Uint8Array.from(atob(part.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
+}
+
+function decodeText(bytes) {
+  try {
+    return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes);
+  } catch {
+    throw new Error('it is not UTF-8 text');
+  }
+}
+
 function decode(part) {
-  if (!/^[A-Za-z0-9_-]+$/.test(part)) throw new Error('it has characters that are not base64url');
-  const bytes = Uint8Array.from(atob(part.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
-  const value = JSON.parse(new TextDecoder('utf-8', {fatal: true}).decode(bytes));
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not a JSON object');
+  const text = decodeText(decodeBytes(part));
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error('it is not JSON');
+  }
+  if (!isPlain(value)) throw new Error('it is not a JSON object');
   return value;
 }
 
+// What people copy around a token: the name of a header field, the scheme, a cookie's or a parameter's name,
+// quotation marks, and line breaks. Returns the token and words for what was left out ('' for nothing).
+export function clean(text) {
+  const left = [];
+  let token = text.replace(/[\s\u200b\u2060\ufeff]+/g, ' ').trim();
+  const cut = (pattern, name) => {
+    const shorter = token.replace(pattern, '');
+    if (shorter !== token) left.push(name);
+    token = shorter;
+  };
+  cut(/^['"`]+|['"`;,]+$/g, 'quotation marks');
+  cut(/^(proxy-)?authorization\s*:\s*/i, '"Authorization:"');
+  cut(/^(set-)?cookie\s*:\s*/i, '"Cookie:"');
+  cut(/^[\w.-]+\s*=\s*(?=['"`]?eyJ)/, 'the name before "="');
+  cut(/^bearer\s+/i, '"Bearer"');
+  cut(/^['"`]+|['"`;,]+$/g, 'quotation marks');
+  if (/^[A-Za-z0-9_.\s-]+$/.test(token)) cut(/\s+/g, 'spaces and line breaks');
+  return {token, left: [...new Set(left)].join(', ')};
+}
+
 export function parse(text) {
-  const parts = text.trim().split('.');
-  if (parts.length !== 3) return {error: `A token has three parts, separated by dots; this one has ${parts.length}.`};
+  const parts = text.split('.');
+  if (parts.length !== 3) return {error: `A token has three parts, separated by dots; this one has ${parts.length}${parts.length === 5 ? ', like an encrypted token' : ''}.`};
   const token = {};
-  for (const [i, name] of [[0, 'header'], [1, 'claims']]) {
+  for (const [i, name, read] of [[0, 'header', decode], [1, 'claims', decode], [2, 'signature', decodeBytes]]) {
     try {
-      token[name] = decode(parts[i]);
+      token[name] = read(parts[i]);
     } catch (error) {
-      return {error: `The ${i ? 'second' : 'first'} part (${name}) cannot be read: ${error.message}.`};
+      return {error: `The ${['first', 'second', 'third'][i]} part (${name}) cannot be read: ${error.message}.`};
     }
   }
   return token;
@@ -32,8 +76,6 @@ function duration(seconds) {
   if (s < 172800) return `${Math.round(s / 3600)} hours`;
   return `${Math.round(s / 86400)} days`;
 }
-
-const isPlain = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 // The Mercure details of the token. One invalid detail makes the whole token invalid.
 function readDetails(claims, problems) {
@@ -74,7 +116,8 @@ function grantsOf(details, action) {
 const describe = (topic) => (topic.match === '*' ? 'every topic'
   : (topic.match_type ?? 'exact') === 'exact' ? topic.match : `${topic.match} (${topic.match_type})`);
 
-// Returns lines of [kind, words]. The kind is good, bad (the hub would refuse the token), warn or plain.
+// Returns lines of [kind, words, action]. The kind is good, bad (the hub would refuse the token), warn or plain.
+// The action, publish or subscribe, is there where the line is about what the token grants.
 export function inspect(token, hub, now = Date.now() / 1000) {
   const {header, claims} = token;
   const problems = [];
@@ -83,15 +126,20 @@ export function inspect(token, hub, now = Date.now() / 1000) {
 
   if (String(header.alg).toLowerCase() === 'none') problems.push('It is not signed (alg none).');
   else if (typeof header.alg !== 'string') problems.push('The header has no alg.');
-  if (!legacy && !/^(application\/)?at\+jwt$/i.test(header.typ ?? '')) problems.push(`Its type is ${header.typ === undefined ? 'missing' : `"${header.typ}"`}: the header's typ must be at+jwt.`);
-  if ('crit' in header) problems.push('It has critical header fields (crit), which this hub does not support.');
+  else if (!ALGORITHMS.test(header.alg)) problems.push(`No hub accepts the algorithm ${header.alg} (alg).`);
+  for (const name of ['typ', 'kid']) if (name in header && typeof header[name] !== 'string') problems.push(`The header's ${name} must be a string.`);
+  if (!legacy && typeof (header.typ ?? '') === 'string' && !/^(application\/)?at\+jwt$/i.test(header.typ ?? '')) problems.push(`Its type is ${header.typ === undefined ? 'missing' : `"${header.typ}"`}: the header's typ must be at+jwt.`);
+  for (const name of ['crit', 'b64']) if (name in header) problems.push(`Its header has the member ${name}, which this hub does not support.`);
   if (!legacy) {
     if (typeof claims.iss !== 'string') problems.push('It has no issuer (iss).');
-    if (typeof claims.exp !== 'number') problems.push('It never expires: exp is missing.');
+    if (!('exp' in claims)) problems.push('It never expires: exp is missing.');
     const audiences = [claims.aud].flat().filter((aud) => aud !== undefined);
     if (!audiences.length) problems.push('It has no audience (aud).');
+    else if (!audiences.every((aud) => typeof aud === 'string')) problems.push('Its audience (aud) must be a string or an array of strings.');
     else if (hub && !audiences.includes(hub)) problems.push(`Its audience (aud) is ${audiences.join(', ')}; this hub is ${hub}.`);
   }
+  for (const name of ['exp', 'nbf']) if (name in claims && typeof claims[name] !== 'number') problems.push(`${name} must be a number of seconds.`);
+  if ('sub' in claims && typeof claims.sub !== 'string') problems.push('sub must be a string.');
   if (typeof claims.exp === 'number' && claims.exp <= now) problems.push(`It expired ${duration(now - claims.exp)} ago (exp).`);
   if (typeof claims.nbf === 'number' && claims.nbf > now) problems.push(`It becomes valid in ${duration(claims.nbf - now)} (nbf).`);
   const details = readDetails(claims, problems);
@@ -107,7 +155,7 @@ export function inspect(token, hub, now = Date.now() / 1000) {
   }
   for (const [action, words] of [['publish', 'It may publish to'], ['subscribe', 'It may read private updates of']]) {
     const topics = grantsOf(details, action);
-    lines.push(topics.length ? ['good', `${words}: ${topics.map(describe).join(', ')}.`]
+    lines.push(topics.length ? ['good', `${words}: ${topics.map(describe).join(', ')}.`, action]
       : ['plain', action === 'publish' ? 'It may not publish.' : 'It may read public updates, but no private ones.']);
   }
   if (typeof claims.exp === 'number' && claims.exp > now) lines.push(['plain', `It expires in ${duration(claims.exp - now)}; its streams end then.`]);

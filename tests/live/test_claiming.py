@@ -512,9 +512,9 @@ def test_hub_off_below_a_hub_leaves_the_hub_above_unchanged(httpd):
 # ---- virtual hosts -------------------------------------------------------------------------------
 
 
-def test_virtual_hosts_share_an_inherited_hub(httpd):
+def test_virtual_hosts_of_one_site_share_an_inherited_hub(httpd):
     other = httpd.add_port()
-    httpd.start(hub() + httpd.vhost() + httpd.vhost(port=other, name="other.example"))
+    httpd.start(hub() + httpd.vhost() + httpd.vhost(port=other))
     works(httpd)
     works(httpd, port=other)
     assert len(httpd.runtime_files()) == 2, "expected the control segment and one hub"
@@ -555,9 +555,10 @@ def test_locations_and_virtual_hosts_with_one_name_share_a_hub(httpd):
 
 
 def test_hubs_with_equal_topics_ids_and_keys_stay_separate(httpd):
-    """Two hubs of one virtual host, and the same path in two other virtual hosts."""
+    """Two hubs of one virtual host, and the same path in virtual hosts of two other names."""
     other = httpd.add_port()
-    httpd.start(httpd.vhost(hub(path="/a"), hub(path="/b")) + httpd.vhost(hub(path="/a"), port=other) +
+    httpd.start(httpd.vhost(hub(path="/a"), hub(path="/b")) +
+                httpd.vhost(hub(path="/a"), port=other, name="other.example") +
                 httpd.vhost(hub(path="/a"), name="named.example"))
     places = {"one": ("/a", {}), "two": ("/b", {}), "three": ("/a", {"port": other}),
               "four": ("/a", {"host": f"named.example:{httpd.port}"})}

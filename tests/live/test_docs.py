@@ -23,7 +23,7 @@ pytestmark = pytest.mark.mpm("event")
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.realpath(os.path.join(HERE, "../../docs"))
 PAGES = ("getting-started", "tokens", "publishing", "browsers", "proxies", "security", "monitoring", "troubleshooting",
-         "history")
+         "history", "hosting")
 NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
 BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TOPIC = "https://example.com/books/1"
@@ -84,7 +84,7 @@ def test_links_lead_to_an_existing_section():
 
 
 def test_configurations_pass_configtest(httpd):
-    httpd.load("authz_host", "headers", "proxy", "proxy_http", "reqtimeout", "status")
+    httpd.load("authz_host", "headers", "proxy", "proxy_http", "remoteip", "reqtimeout", "status")
     for name in ("publisher", "subscriber", "publisher-new"):
         httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
     httpd.write("mercure/keys.jwks", JWKS)

@@ -337,7 +337,7 @@ def test_legacy_keys_enable_0x_and_short_ones_are_logged(httpd):
 
 def test_the_wrong_version_names_the_directive_that_takes_it(httpd):
     """A client or a key of the other version is the most frequent mistake: answer and log name its directive."""
-    httpd.expect_log("MRC0204: nobody can subscribe to the hub /half")
+    httpd.expect_log("MRC0204: nobody can subscribe to the hub localhost/half")
     httpd.start(hub(anonymous=False) + hub(f"MercureLegacyKey HS256 {OLD_KEY}", keys=False, anonymous=False, path="/old") +
                 hub(f"MercureLegacyKey HS256 {OLD_KEY}", anonymous=False, path="/both") +
                 hub(f"MercurePublisherKey {token.ISSUER} HS256 {token.PUBLISHER_KEY}", keys=False, anonymous=False,

@@ -514,7 +514,7 @@ def test_reload_with_more_hubs_than_there_is_room_for(httpd):
         assert result.ok and warning and int(warning[1]) > int(warning[3]) > 0, result
         assert httpd.runtime_dir in warning[2]
         httpd.expect_log(r"mercure:crit.*MRC0211: a hub has no shared memory: no room for \d+ bytes")
-        httpd.expect_log(r"mercure:error.*MRC0225: the hub /hub\d refuses all requests with 503")
+        httpd.expect_log(r"mercure:error.*MRC0225: the hub localhost/hub\d refuses all requests with 503")
         for again in (httpd.graceful, httpd.graceful, httpd.restart):
             again()
             assert [read_all(httpd, path)[:2] for path in paths[:2]] == sent

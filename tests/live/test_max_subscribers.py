@@ -110,3 +110,17 @@ def test_limits_count_over_all_children(httpd):
     first = opens(httpd, 1)
     refused(httpd, "address")
     first[0].close()
+
+
+def test_mod_rpaf_leaves_the_address_of_the_proxy(httpd):
+    """It sets the address of the connection, but not that of the request: docs/proxies.md says to use mod_remoteip."""
+    httpd.load("rpaf")
+    httpd.start("RPAFenable On\nRPAFproxy_ips 127.0.0.9\nRPAFheader X-Real\n"
+                'LogFormat "%a %{c}a" rpaf\nCustomLog logs/rpaf.log rpaf\n' + hub("MercureMaxSubscribers 0 per-address=2"))
+    proxied = [opens(httpd, 1, source="127.0.0.9", headers=[("X-Real", f"192.0.2.{i}")])[0] for i in (1, 2)]
+    refused(httpd, "address", source="127.0.0.9", headers=[("X-Real", "192.0.2.3")])
+    for stream in proxied:
+        stream.close()
+    httpd.stop()
+    with open(httpd.path("logs/rpaf.log"), encoding="ascii") as log:
+        assert {tuple(line.split()) for line in log} >= {("127.0.0.9", f"192.0.2.{i}") for i in (1, 2, 3)}

@@ -12,6 +12,8 @@ from env.wait import wait_until
 from env.watch import STATUS, auto
 
 SOURCES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+# Of the hub in the main server.
+LABEL = f"localhost{PATH}"
 TOPIC = "https://example.com/a"
 PAGES = (STATUS + "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
          "<Location /health>\nSetHandler mercure-health\n</Location>\n")
@@ -41,7 +43,7 @@ def samples(httpd):
     return found
 
 
-def value(httpd, name, label=PATH, **labels):
+def value(httpd, name, label=LABEL, **labels):
     return samples(httpd)[name, tuple(sorted({"hub": label, **labels}.items()))]
 
 
@@ -62,7 +64,7 @@ def test_metrics_count_and_survive_reloads_and_dead_children(httpd):
     for name, labels in DOCUMENTED.items():
         mine = [dict(pairs) for n, pairs in found if n == name]
         assert mine, name
-        assert all(set(pairs) == {"hub"} | labels and pairs["hub"] == PATH for pairs in mine), (name, mine)
+        assert all(set(pairs) == {"hub"} | labels and pairs["hub"] == LABEL for pairs in mine), (name, mine)
     assert value(httpd, "mercure_transport_up") == 1
 
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -138,7 +140,7 @@ def test_metrics_count_and_survive_reloads_and_dead_children(httpd):
     wait_until(shown, what=f"{expected} in /server-status")
     assert 0 < float(lines["MercureDispatchSeconds"]) < 60
     page = httpd.get("/server-status").text
-    assert f"<td>{PATH}</td>" in page and "<td>5 (" in page and "too_large 1" in page
+    assert f"<td>{LABEL}</td>" in page and "<td>5 (" in page and "too_large 1" in page
 
 
 @pytest.mark.mpm("event")
@@ -148,11 +150,11 @@ def test_labels_differ_and_only_get_and_head_are_allowed(httpd):
     other = httpd.add_port()
     third = httpd.add_port()
     httpd.start(PAGES.replace(STATUS, "") + hub(path="/q", name='x"y\\z') +
-                httpd.vhost(hub(), port=port) + httpd.vhost(hub(), port=other) +
+                httpd.vhost(hub(), port=port) + httpd.vhost(hub(), port=other, name="other.example") +
                 httpd.vhost("<Location />\nSetHandler mercure-metrics\n</Location>", port=third))
     httpd.publish(TOPIC, "x", port=other)
     labels = [dict(pairs)["hub"] for name, pairs in samples(httpd) if name == "mercure_updates_total"]
-    assert sorted(labels) == [f"localhost{PATH}", f"localhost{PATH} #2", 'x"y\\z']
+    assert sorted(labels) == [f"localhost{PATH}", f"other.example{PATH}", 'x"y\\z']
     assert total(httpd, "mercure_updates_total") == 1
     for page in ("/metrics", "/health"):
         response = httpd.request("POST", page, body="x")

@@ -72,7 +72,9 @@ def test_configurations_of_the_page_serve_the_clients_they_name(httpd):
     assert result.ok, result
     texts = [*apache, sides["+"]]
     httpd.write("htdocs/backend.txt", "the backend")
-    httpd.start(httpd.vhost(port=backend) + "".join(httpd.vhost(text, port=port) for text, port in zip(texts, ports)))
+    httpd.start(httpd.vhost(port=backend) + "".join(
+        httpd.vhost(text, port=port, name=f"site-{port}.example", aliases=["localhost"])
+        for text, port in zip(texts, ports)))
     for text, port in zip(texts, ports):
         legacy, modern = "MercureLegacyPublisherKey" in text, "MercurePublisherKey" in text
         assert legacy or modern

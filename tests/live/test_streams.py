@@ -463,7 +463,7 @@ def test_streams_end_cleanly_for_every_kind_of_client(httpd):
     """The end is clean and nothing is lost, whatever Connection says and whatever else the client has sent."""
     port = httpd.add_port()
     hubs = hub("MercureConnectionLifetime 6")
-    httpd.start(hubs + httpd.vhost("KeepAlive Off", hubs, port=port) + REASON_LOG)
+    httpd.start(hubs + httpd.vhost("KeepAlive Off", hubs, port=port, name="other.example") + REASON_LOG)
     with httpd.connect() as old, httpd.subscribe([("match", TOPIC)], {"Connection": "close"}) as close, \
             httpd.subscribe([("match", TOPIC)], port=port) as off, httpd.subscribe([("match", TOPIC)]) as pipelined:
         # HTTP/1.0 has no chunks: the stream ends with the connection.

@@ -136,7 +136,7 @@ def test_hubs_do_not_see_subscriptions_of_each_other(httpd):
     port = httpd.add_port()
     one = hub("MercureSubscriptions On", path="/one")
     two = hub("MercureSubscriptions On", path="/two")
-    httpd.start(one + two + httpd.vhost(one, port=port))
+    httpd.start(one + two + httpd.vhost(one, port=port, name="other.example"))
     places = [("/one", httpd.port), ("/two", httpd.port), ("/one", port)]
     watchers = [watch(httpd, path, port=at)[0] for path, at in places]
     for (path, at), watcher in zip(places, watchers):

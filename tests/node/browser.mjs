@@ -17,8 +17,8 @@ export async function withBrowser(test, options = {}) {
     page.setDefaultTimeout(60000);
     page.on('pageerror', (error) => problems.push(`${page.url()}: ${error.message}`));
     page.on('console', (message) => {
-      // A refusal by the server is not an error of the page: the page shows it.
-      if (message.type() === 'error' && !/Failed to load resource: the server responded/.test(message.text())) {
+      // A refusal by the server is not an error of the page: the page shows it. ERR_FAILED is a request that a test aborts.
+      if (message.type() === 'error' && !/Failed to load resource: (the server responded|net::ERR_FAILED)/.test(message.text())) {
         problems.push(`${page.url()}: ${message.text()}`);
       }
     });

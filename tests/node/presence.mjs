@@ -55,6 +55,16 @@ await withBrowser(async (open) => {
   await row('https://example.com/{old}').waitFor();
   const cells = await row('https://example.com/{old}').locator('td').allTextContents();
   assert.deepEqual([cells[0], cells[1], cells[3]], ['https://example.com/{old}', 'topic (0.x)', '"old"']);
+  // No name of a column breaks in two lines.
+  await page.setViewportSize({width: 1280, height: 900});
+  const lines = await page.evaluate(() => [...document.querySelectorAll('th, button')].filter((cell) => cell.offsetHeight && cell.textContent.trim())
+    .map((cell) => {
+      const range = document.createRange();
+      range.selectNodeContents(cell);
+      return [cell.textContent, new Set([...range.getClientRects()].map(({top}) => Math.round(top))).size];
+    }));
+  assert.ok(lines.length > 10);
+  assert.deepEqual(lines.filter(([, count]) => count !== 1), []);
   if (folder) {
     for (const [name, colorScheme, width] of [['light', 'light', 1360], ['dark', 'dark', 1360], ['phone', 'dark', 360]]) {
       await page.emulateMedia({colorScheme});

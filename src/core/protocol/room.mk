@@ -1,5 +1,6 @@
 libmrccore_la_SOURCES += \
 	%D%/form.c %D%/form.h \
+	%D%/position.c %D%/position.h \
 	%D%/sse.c %D%/sse.h \
 	%D%/subscription.c %D%/subscription.h \
 	%D%/subscription_doc.c %D%/subscription_doc.h \
@@ -7,6 +8,7 @@ libmrccore_la_SOURCES += \
 
 unit_tests += \
 	tests/unit/core/protocol/test_form \
+	tests/unit/core/protocol/test_position \
 	tests/unit/core/protocol/test_subscription \
 	tests/unit/core/protocol/test_subscription_doc \
 	tests/unit/core/protocol/test_update

@@ -77,6 +77,12 @@ void mrc_sse_add_comment(struct mrc_buf *buf)
     mrc_buf_add_str(buf, ":\n");
 }
 
+void mrc_sse_add_id(struct mrc_buf *buf, struct mrc_bytes id)
+{
+    add_field(buf, "id", id);
+    mrc_buf_add_char(buf, '\n');
+}
+
 void mrc_sse_add_retry(struct mrc_buf *buf, unsigned retry_ms)
 {
     mrc_buf_printf(buf, "retry: %u\n\n", retry_ms);

@@ -4,6 +4,8 @@
 #ifndef MRC_CORE_PROTOCOL_SSE_H
 #define MRC_CORE_PROTOCOL_SSE_H
 
+#include "core/base/bytes.h"
+
 struct mrc_buf;
 struct mrc_update;
 
@@ -17,6 +19,12 @@ void mrc_sse_add_event(struct mrc_buf *buf, const struct mrc_update *update);
 
 /* Appends a comment line without text, which keeps an idle stream alive. */
 void mrc_sse_add_comment(struct mrc_buf *buf);
+
+/*
+ * Appends an event that only sets the last event id of the client to ID, which holds no line ends.
+ * Browsers dispatch no event for it; other clients may.
+ */
+void mrc_sse_add_id(struct mrc_buf *buf, struct mrc_bytes id);
 
 /* Appends an event that only sets the time after which the client reconnects. */
 void mrc_sse_add_retry(struct mrc_buf *buf, unsigned retry_ms);

@@ -3,6 +3,11 @@
 #include <arpa/inet.h>
 
 #include "apr_strings.h"
+#include "http_protocol.h"
+
+/* Browsers send at least one of these. */
+static const char *const of_browsers[] = {"Accept-Language", "Sec-Fetch-Mode", "Sec-Fetch-Site",
+                                          "Sec-Fetch-Dest"};
 
 #define IPV4_BYTES    4
 #define IPV6_BYTES    16
@@ -42,4 +47,20 @@ struct mrc_bytes mrc_client_name(request_rec *r)
     else if (inet_pton(AF_INET, text, address) != 1)
         return mrc_bytes_of(r->useragent_ip); /* another module has set a different text */
     return (struct mrc_bytes){apr_pmemdup(r->pool, name, len), len};
+}
+
+bool mrc_client_is_event_source(const request_rec *r)
+{
+    const char *accept = apr_table_get(r->headers_in, "Accept");
+    const char *cache_control = apr_table_get(r->headers_in, "Cache-Control");
+
+    if (r->method_number != M_GET || !accept || ap_cstr_casecmp(accept, "text/event-stream") ||
+        !cache_control || !ap_find_token(r->pool, cache_control, "no-cache") ||
+        apr_table_get(r->headers_in, "Authorization"))
+        return false;
+    for (size_t i = 0; i < sizeof(of_browsers) / sizeof(of_browsers[0]); i++) {
+        if (apr_table_get(r->headers_in, of_browsers[i]))
+            return true;
+    }
+    return false;
 }

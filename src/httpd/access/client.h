@@ -1,8 +1,11 @@
 /*
- * The client for which a stream counts (MercureMaxSubscribers per-address=).
+ * The client of a stream: for whom the stream counts (MercureMaxSubscribers per-address=), and
+ * whether it is a browser's EventSource.
  */
 #ifndef MRC_HTTPD_ACCESS_CLIENT_H
 #define MRC_HTTPD_ACCESS_CLIENT_H
+
+#include <stdbool.h>
 
 #include "httpd.h"
 
@@ -15,5 +18,13 @@
  * Respects mod_remoteip and similar modules.
  */
 struct mrc_bytes mrc_client_name(request_rec *r);
+
+/*
+ * Whether R is a request that a browser's own EventSource makes (MercureCursor auto). The Fetch
+ * standard adds `Cache-Control: no-cache` to it, and not to a plain fetch(). Programs that imitate
+ * an EventSource send neither Accept-Language nor Sec-Fetch-…, which browsers send to secure URLs
+ * only; an EventSource cannot send an Authorization field.
+ */
+bool mrc_client_is_event_source(const request_rec *r);
 
 #endif

@@ -338,7 +338,7 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber
         return mrc_failure_answer_no_memory(r);
     }
     hold_signals(r->connection);
-    if (!mrc_stream_head_send(r, &end))
+    if (!mrc_stream_head_send(r, subscriber, &end))
         return give_up(r, detached, stream, end);
     if (r->connection->data_in_output_filters)
         return give_up(r, detached, stream, MRC_END_CLIENT);

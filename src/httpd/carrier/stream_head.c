@@ -1,16 +1,45 @@
 #include "httpd/carrier/stream_head.h"
 
+#include "apr_strings.h"
 #include "http_protocol.h"
 #include "util_filter.h"
 
-bool mrc_stream_head_send(request_rec *r, enum mrc_end *ret_end)
+#include "core/base/buf.h"
+#include "core/protocol/sse.h"
+#include "hub/subscriber/subscriber.h"
+
+#define FIRST_BYTES_MAX 256
+
+/* The first bytes of the stream, in the pool of R. */
+static struct mrc_bytes first_bytes(request_rec *r, const struct mrc_subscriber *subscriber)
 {
+    struct mrc_bytes text = mrc_bytes_of(":\n");
+    struct mrc_buf buf;
+
+    if (!mrc_subscriber_wants_positions(subscriber))
+        return text;
+    mrc_buf_init(&buf, FIRST_BYTES_MAX);
+    mrc_sse_add_comment(&buf);
+    mrc_subscriber_add_position(subscriber, 0, apr_time_now(), &buf);
+    if (!mrc_buf_error(&buf)) {
+        text = mrc_buf_bytes(&buf);
+        text.ptr = apr_pstrmemdup(r->pool, text.ptr, text.len);
+    }
+    mrc_buf_free(&buf);
+    return text;
+}
+
+bool mrc_stream_head_send(request_rec *r, const struct mrc_subscriber *subscriber,
+                          enum mrc_end *ret_end)
+{
+    struct mrc_bytes first = first_bytes(r, subscriber);
     conn_rec *c = r->connection;
     /* Not ap_rputs(): it would leave a filter behind that every later write passes through. */
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, c->bucket_alloc);
     apr_status_t status;
 
-    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_immortal_create(":\n", 2, c->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(brigade,
+                            apr_bucket_pool_create(first.ptr, first.len, r->pool, c->bucket_alloc));
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_flush_create(c->bucket_alloc));
     status = ap_pass_brigade(r->output_filters, brigade);
     apr_brigade_cleanup(brigade);

@@ -310,7 +310,8 @@ static struct mrc_carrier_suspended *create(request_rec *r)
 }
 
 /* Sends the head through a connection that needs little memory from now on. */
-static bool send_head(struct mrc_carrier_suspended *suspended, int64_t timeout_us,
+static bool send_head(struct mrc_carrier_suspended *suspended,
+                      const struct mrc_subscriber *subscriber, int64_t timeout_us,
                       enum mrc_end *ret_end)
 {
     request_rec *r = suspended->r;
@@ -318,7 +319,7 @@ static bool send_head(struct mrc_carrier_suspended *suspended, int64_t timeout_u
 
     hide_socket_from_mpm(c);
     mrc_trim_before_head(r);
-    if (!mrc_stream_head_send(r, ret_end))
+    if (!mrc_stream_head_send(r, subscriber, ret_end))
         return false;
     suspended->is_chunked = r->chunked != 0;
     suspended->socket = ap_get_conn_socket(c);
@@ -340,7 +341,7 @@ int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscribe
         mrc_child_release_suspended(mrc_this_child_get());
         return mrc_failure_answer_no_memory(r);
     }
-    if (!send_head(suspended, timeout_us, &end)) {
+    if (!send_head(suspended, subscriber, timeout_us, &end)) {
         mrc_log_stream_end(r, end);
         r->connection->aborted = 1;
         mrc_stream_discard(suspended->stream, end);

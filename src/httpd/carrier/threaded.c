@@ -291,6 +291,14 @@ static bool needs_heartbeat(const struct stream *stream)
     return heartbeat_us && mrc_clock_us() - stream->written_us >= heartbeat_us;
 }
 
+/* The client has got everything that there was. */
+static void add_heartbeat(struct stream *stream)
+{
+    if (!mrc_subscriber_wants_positions(stream->subscriber) ||
+        !mrc_subscriber_add_position(stream->subscriber, 0, apr_time_now(), &stream->out))
+        mrc_sse_add_comment(&stream->out);
+}
+
 /* Serves the stream until it ends. Returns the reason. */
 static enum mrc_end serve(struct stream *stream)
 {
@@ -304,7 +312,7 @@ static enum mrc_end serve(struct stream *stream)
         if (is_draining(stream))
             return MRC_END_DRAINING;
         if (needs_heartbeat(stream)) {
-            mrc_sse_add_comment(&stream->out);
+            add_heartbeat(stream);
             if (!flush_out(stream, &end))
                 return end;
         }
@@ -344,7 +352,7 @@ static enum mrc_end run(struct stream *stream)
 {
     enum mrc_end end;
 
-    if (!mrc_stream_head_send(stream->r, &end))
+    if (!mrc_stream_head_send(stream->r, stream->subscriber, &end))
         return end;
     stream->written_us = mrc_clock_us();
     stream->is_nonblocking = stream->socket && mrc_filters_never_delay(stream->r);

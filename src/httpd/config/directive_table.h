@@ -52,6 +52,7 @@ enum mrc_field {
     MRC_FIELD_MAX_PER_TOKEN,
     MRC_FIELD_SUBSCRIPTIONS,
     MRC_FIELD_DETACH,
+    MRC_FIELD_CURSOR,
     MRC_FIELD_MEMORY,
     MRC_FIELD_DISPATCHERS,
     MRC_FIELD_JWKS_CA,
@@ -66,6 +67,7 @@ enum mrc_directive_type {
     MRC_TYPE_LEGACY_KEY, /* ALGS SOURCE: the same, and turns MercureLegacy on */
     MRC_TYPE_FLAG,       /* On | Off */
     MRC_TYPE_AUTO,       /* auto | Off: also a flag */
+    MRC_TYPE_CURSOR,     /* auto | On | Off: an enum mrc_cursor_setting */
     MRC_TYPE_NUMBER,     /* a number in `unit` */
     MRC_TYPE_URLS,       /* URL … */
     MRC_TYPE_ORIGINS,    /* ORIGIN …, or * */
@@ -78,6 +80,9 @@ enum mrc_directive_type {
     MRC_TYPE_HISTORY,    /* Off, or NAME=VALUE … */
     MRC_TYPE_CA_FILE     /* a file of certificates */
 };
+
+/* The values of MercureCursor. */
+enum mrc_cursor_setting { MRC_CURSOR_AUTO, MRC_CURSOR_ON, MRC_CURSOR_OFF };
 
 /* What a setting belongs to. The scope decides where the directive is allowed. */
 enum mrc_scope {

@@ -173,6 +173,23 @@ static const char *set_auto_row(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
+static const char *set_cursor(cmd_parms *cmd, const struct mrc_directive *row,
+                              struct mrc_settings *settings, int argc, char *const argv[])
+{
+    enum mrc_cursor_setting *cursor = mrc_settings_field(settings, row->field);
+
+    if (argc == 1 && !ap_cstr_casecmp(argv[0], "auto"))
+        *cursor = MRC_CURSOR_AUTO;
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "On"))
+        *cursor = MRC_CURSOR_ON;
+    else if (argc == 1 && !ap_cstr_casecmp(argv[0], "Off"))
+        *cursor = MRC_CURSOR_OFF;
+    else
+        return shape_error(cmd, row, argc, argv, "auto, On or Off");
+    mrc_settings_mark(settings, row->field);
+    return NULL;
+}
+
 static const char *set_number_row(cmd_parms *cmd, const struct mrc_directive *row,
                                   struct mrc_settings *settings, int argc, char *const argv[])
 {
@@ -533,6 +550,7 @@ static setter *const setters[] = {
     [MRC_TYPE_KEY] = set_key,
     [MRC_TYPE_FLAG] = set_flag_row,
     [MRC_TYPE_AUTO] = set_auto_row,
+    [MRC_TYPE_CURSOR] = set_cursor,
     [MRC_TYPE_NUMBER] = set_number_row,
     [MRC_TYPE_URLS] = set_urls,
     [MRC_TYPE_ORIGINS] = set_origins,
@@ -572,12 +590,25 @@ static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, c
     return setters[row->type](cmd, row, settings, argc, argv);
 }
 
+/* Notes that ServerName is written, because a virtual host without it inherits the name of the main
+ * server. httpd's own handler of this directive reads the name. */
+static const char *note_server_name(cmd_parms *cmd, void *unused, const char *args)
+{
+    struct mrc_server_conf *conf =
+        ap_get_module_config(cmd->server->module_config, &mercure_module);
+
+    conf->has_name = true;
+    return DECLINE_CMD;
+}
+
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
     AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, RSRC_CONF | ACCESS_CONF,                \
                       directive_summary),
 
 const command_rec mrc_directives_commands[] = {
 #include "httpd/config/directive_table.def"
+    AP_INIT_RAW_ARGS("ServerName", note_server_name, NULL, RSRC_CONF,
+                     "The hostname of a site, which tells its hubs from those of other sites"),
     {NULL},
 };
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "apr_fnmatch.h"
-#include "apr_sha1.h"
 #include "apr_strings.h"
 #include "http_core.h"
 #include "http_log.h"
@@ -11,6 +10,7 @@
 #include "core/base/buf.h"
 #include "core/base/percent.h"
 #include "httpd/base/module.h"
+#include "httpd/config/site.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -35,6 +35,7 @@ void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner)
 
     conf->settings = *mrc_settings_merge(pool, &((struct mrc_server_conf *)outer)->settings,
                                          &((struct mrc_server_conf *)inner)->settings);
+    conf->has_name = ((struct mrc_server_conf *)inner)->has_name;
     return conf;
 }
 
@@ -75,93 +76,55 @@ static const struct mrc_settings *merge_for_path(apr_pool_t *pool, server_rec *s
 
 /* ---- the hubs ---------------------------------------------------------------------------------*/
 
-/* The key is made of `name=`, or else of the path and of the virtual host's name and addresses. */
-static const char *hub_key(apr_pool_t *pool, const struct mrc_hub_section *section)
+static const char *site_of(apr_pool_t *pool, server_rec *server)
 {
-    const server_rec *server = section->server;
-    const char *key = "";
-
-    if (section->name)
-        return apr_psprintf(pool, "name=%s", section->name);
-    for (const server_addr_rec *addr = server->addrs; addr; addr = addr->next)
-        key = apr_psprintf(pool, "%s %s:%d", key, addr->virthost, addr->host_port);
-    key = apr_psprintf(pool, "%s %s%s%s", section->path,
-                       server->is_virtual && server->server_hostname ? server->server_hostname : "",
-                       server->is_virtual ? "" : "(main)", key);
-    if (strlen(key) > MRC_HUB_KEY_MAX) {
-        char digest[APR_SHA1_DIGESTSIZE * 2];
-
-        apr_sha1_base64(key, (int)strlen(key), digest);
-        key = apr_psprintf(pool, "sha1=%s", digest);
-    }
-    return key;
+    return mrc_site_name(pool, server, server_conf(server)->has_name);
 }
 
-static struct mrc_hub_conf *find_hub(const apr_array_header_t *hubs,
-                                     const struct mrc_hub_section *section)
+static const char *describe(apr_pool_t *pool, server_rec *server)
 {
-    for (int i = 0; i < hubs->nelts; i++) {
-        struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
-        struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
-
-        if (first->section == section ||
-            (section->name && first->section->name && !strcmp(section->name, first->section->name)))
-            return hub;
-    }
-    return NULL;
+    return mrc_site_describe(pool, server, site_of(pool, server));
 }
 
-/* Two virtual hosts may have the same name and addresses. httpd serves only the first, but each has
- * its own hub. */
-static const char *make_unique(apr_pool_t *pool, const apr_array_header_t *hubs, const char *key)
-{
-    const char *unique = key;
+/* The hubs that have been found so far. */
+struct finder {
+    apr_pool_t *pool, *temp;
+    apr_array_header_t *hubs; /* of struct mrc_hub_conf * */
+    apr_hash_t *by_key;
+    apr_hash_t *labels; /* that are taken */
+};
 
-    for (int n = 2, i = 0; i < hubs->nelts; i++) {
-        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->spec.shape.key, unique)) {
-            unique = apr_psprintf(pool, "%.*s #%d", MRC_HUB_KEY_MAX - 12, key, n++);
-            i = -1;
-        }
-    }
+/*
+ * TEXT, or TEXT with a number if TAKEN has it already. Two servers without a name may have the same
+ * addresses: httpd serves only the first, but each has its own hub. Metrics distinguish hubs by
+ * their labels.
+ */
+static const char *make_unique(struct finder *finder, apr_hash_t *taken, const char *text)
+{
+    const char *unique = text;
+
+    for (int n = 2; apr_hash_get(taken, unique, APR_HASH_KEY_STRING); n++)
+        unique = apr_psprintf(finder->pool, "%.*s #%d", MRC_HUB_KEY_MAX - 12, text, n);
     return unique;
 }
 
-/* Metrics distinguish hubs by their labels. */
-static const char *make_unique_label(apr_pool_t *pool, const apr_array_header_t *hubs,
-                                     const char *label)
+static struct mrc_hub_conf *add_hub(struct finder *finder, const struct mrc_location *location,
+                                    const struct mrc_site_hub *identity)
 {
-    const char *unique = label;
+    struct mrc_hub_conf *hub = apr_pcalloc(finder->pool, sizeof(*hub));
 
-    for (int n = 2, i = 0; i < hubs->nelts; i++) {
-        if (!strcmp(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label, unique)) {
-            unique = apr_psprintf(pool, "%s #%d", label, n++);
-            i = -1;
-        }
-    }
-    return unique;
-}
-
-static struct mrc_hub_conf *add_hub(apr_pool_t *pool, apr_array_header_t *hubs,
-                                    const struct mrc_location *location)
-{
-    const struct mrc_hub_section *section = location->section;
-    struct mrc_hub_conf *hub = apr_pcalloc(pool, sizeof(*hub));
-
-    hub->spec.shape.key = make_unique(pool, hubs, hub_key(pool, section));
-    hub->label = section->name
-                     ? section->name
-                     : apr_pstrcat(pool,
-                                   section->server->server_hostname && section->server->is_virtual
-                                       ? section->server->server_hostname
-                                       : "",
-                                   section->path, NULL);
-    hub->label = make_unique_label(pool, hubs, hub->label);
-    hub->index = hubs->nelts;
+    hub->spec.shape.key = make_unique(finder, finder->by_key, identity->key);
+    hub->label = make_unique(finder, finder->labels, identity->label);
+    if (!location->section->name)
+        hub->site = site_of(finder->pool, location->server);
+    hub->index = finder->hubs->nelts;
     hub->settings = &location->settings->hub;
-    hub->locations = apr_array_make(pool, 2, sizeof(struct mrc_location *));
-    hub->paths = apr_array_make(pool, 2, sizeof(const char *));
-    hub->url_paths = apr_array_make(pool, 2, sizeof(const char *));
-    APR_ARRAY_PUSH(hubs, struct mrc_hub_conf *) = hub;
+    hub->locations = apr_array_make(finder->pool, 2, sizeof(struct mrc_location *));
+    hub->paths = apr_array_make(finder->pool, 2, sizeof(const char *));
+    hub->url_paths = apr_array_make(finder->pool, 2, sizeof(const char *));
+    APR_ARRAY_PUSH(finder->hubs, struct mrc_hub_conf *) = hub;
+    apr_hash_set(finder->by_key, hub->spec.shape.key, APR_HASH_KEY_STRING, hub);
+    apr_hash_set(finder->labels, hub->label, APR_HASH_KEY_STRING, hub);
     return hub;
 }
 
@@ -174,13 +137,9 @@ static void add_path(apr_array_header_t *paths, const char *path)
     APR_ARRAY_PUSH(paths, const char *) = path;
 }
 
-static const char *name_of(const server_rec *server)
-{
-    return server->server_hostname ? server->server_hostname : "the main server";
-}
-
 /* Checks that LOCATION has the same settings of scope hub as the first Location of HUB. */
-static int check_agreement(const struct mrc_hub_conf *hub, const struct mrc_location *location)
+static int check_agreement(apr_pool_t *temp, const struct mrc_hub_conf *hub,
+                           const struct mrc_location *location)
 {
     const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
     const char *directive = mrc_settings_disagreement(first->settings, location->settings);
@@ -190,18 +149,21 @@ static int check_agreement(const struct mrc_hub_conf *hub, const struct mrc_loca
     ap_log_error(STARTUP_ERROR, location->server,
                  "MRC0108: %s belongs to the hub, but two Locations of the hub %s disagree on it: "
                  "%s in %s and %s in %s. Give both the same value, or make them different hubs",
-                 directive, hub->label, first->section->where, name_of(first->server),
-                 location->section->where, name_of(location->server));
+                 directive, hub->label, first->section->where, describe(temp, first->server),
+                 location->section->where, describe(temp, location->server));
     return !OK;
 }
 
-static int join_hub(apr_pool_t *pool, apr_array_header_t *hubs, struct mrc_location *location)
+static int join_hub(struct finder *finder, struct mrc_location *location)
 {
-    struct mrc_hub_conf *hub = find_hub(hubs, location->section);
+    struct mrc_site_hub identity = mrc_site_identify(
+        finder->pool, location->server, site_of(finder->pool, location->server), location->section);
+    struct mrc_hub_conf *hub =
+        identity.is_alone ? NULL : apr_hash_get(finder->by_key, identity.key, APR_HASH_KEY_STRING);
 
     if (!hub)
-        hub = add_hub(pool, hubs, location);
-    else if (check_agreement(hub, location) != OK)
+        hub = add_hub(finder, location, &identity);
+    else if (check_agreement(finder->temp, hub, location) != OK)
         return !OK;
     location->hub = hub;
     APR_ARRAY_PUSH(hub->locations, struct mrc_location *) = location;
@@ -261,9 +223,9 @@ static int take_section(apr_hash_t *by_path, server_rec *server, const char *pat
     return OK;
 }
 
-static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server,
-                          apr_array_header_t *hubs)
+static int find_locations(struct finder *finder, server_rec *server)
 {
+    apr_pool_t *pool = finder->pool, *temp = finder->temp;
     core_server_config *core = ap_get_core_module_config(server->module_config);
     ap_conf_vector_t **sections = (ap_conf_vector_t **)core->sec_url->elts;
     apr_array_header_t *locations = apr_array_make(pool, 1, sizeof(struct mrc_location *));
@@ -294,21 +256,42 @@ static int find_locations(apr_pool_t *pool, apr_pool_t *temp, server_rec *server
     }
     qsort(locations->elts, locations->nelts, locations->elt_size, longer_path_first);
     for (int i = 0; i < locations->nelts; i++) {
-        if (join_hub(pool, hubs, APR_ARRAY_IDX(locations, i, struct mrc_location *)) != OK)
+        if (join_hub(finder, APR_ARRAY_IDX(locations, i, struct mrc_location *)) != OK)
             status = !OK;
     }
     server_conf(server)->locations = locations;
     return status;
 }
 
+/* Gives SERVER a configuration of its own. A virtual host without directives of the module has the
+ * one of the main server. */
+static void separate(apr_pool_t *pool, server_rec *server, server_rec *main_server)
+{
+    struct mrc_server_conf *own;
+
+    if (server == main_server || server_conf(server) != server_conf(main_server))
+        return;
+    own = apr_pmemdup(pool, server_conf(main_server), sizeof(*own));
+    own->has_name = false;
+    own->hubs = NULL;
+    ap_set_module_config(server->module_config, &mercure_module, own);
+}
+
 int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server)
 {
-    apr_array_header_t *hubs = apr_array_make(pool, 1, sizeof(struct mrc_hub_conf *));
+    struct finder finder = {
+        .pool = pool,
+        .temp = temp,
+        .hubs = apr_array_make(pool, 1, sizeof(struct mrc_hub_conf *)),
+        .by_key = apr_hash_make(temp),
+        .labels = apr_hash_make(temp),
+    };
     int status = OK;
 
-    server_conf(main_server)->hubs = hubs;
+    server_conf(main_server)->hubs = finder.hubs;
     for (server_rec *server = main_server; server; server = server->next) {
-        if (find_locations(pool, temp, server, hubs) != OK)
+        separate(pool, server, main_server);
+        if (find_locations(&finder, server) != OK)
             status = !OK;
     }
     return status;

@@ -17,9 +17,11 @@
 #include "httpd/config/settings.h"
 #include "hub/hub/spec.h"
 
-/* One hub: one section with `MercureHub On`, or all sections with the same `name=`. */
+/* One hub: a path of one site (site.h), or all sections with the same `name=`. */
 struct mrc_hub_conf {
-    const char *label;                       /* for people: the name, or server name and path */
+    const char *label;                       /* for people: the name, or site and path */
+    const char *site;                        /* the written ServerName in lower case; NULL: none, or
+                                              * the hub has a name= */
     int index;                               /* the place in the list of hubs */
     const struct mrc_hub_settings *settings; /* the same in all Locations */
     struct mrc_hub_spec spec;                /* for the layers below; see config/spec.h */
@@ -44,6 +46,7 @@ struct mrc_location {
 struct mrc_server_conf {
     struct mrc_settings settings;  /* for the directives of scope server */
     apr_array_header_t *locations; /* of struct mrc_location *, longest path first */
+    bool has_name;                 /* ServerName is written, not inherited */
     apr_array_header_t *hubs;      /* of struct mrc_hub_conf *; only in the main server */
     bool has_given_up;             /* the same: no child serves any hub */
 };

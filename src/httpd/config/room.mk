@@ -8,6 +8,7 @@ mod_mercure_la_SOURCES += \
 	%D%/playground_key.c %D%/playground_key.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/settings.c %D%/settings.h \
+	%D%/site.c %D%/site.h \
 	%D%/sizing.c %D%/sizing.h \
 	%D%/spec.c %D%/spec.h \
 	%D%/warnings.c %D%/warnings.h

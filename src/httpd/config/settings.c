@@ -59,6 +59,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_MAX_PER_TOKEN] = PLACE(hub.limits.per_token_max),
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(hub.subscriptions),
     [MRC_FIELD_DETACH] = PLACE(location.detach),
+    [MRC_FIELD_CURSOR] = PLACE(location.cursor),
     [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(server.dispatchers),
     [MRC_FIELD_JWKS_CA] = PLACE(server.jwks_ca_file),

@@ -37,6 +37,58 @@ static void warn_of_weak_keys(const struct mrc_location *location, const apr_arr
     }
 }
 
+static bool can_publish(const struct mrc_location_settings *settings)
+{
+    return settings->publisher_keys || settings->playground ||
+           (settings->legacy && settings->legacy_publisher_keys);
+}
+
+static bool can_subscribe(const struct mrc_location_settings *settings)
+{
+    return settings->subscriber_keys || settings->anonymous || settings->playground ||
+           (settings->legacy && settings->legacy_subscriber_keys);
+}
+
+/*
+ * Whether the section of LOCATION is in the main server without keys, and virtual hosts that
+ * inherit it give them. Then the main server is not meant to serve it.
+ */
+static bool is_template(const struct mrc_location *location)
+{
+    if (location->server->is_virtual)
+        return false;
+    for (server_rec *server = location->server->next; server; server = server->next) {
+        const apr_array_header_t *locations = mrc_hubs_locations(server);
+
+        for (int i = 0; locations && i < locations->nelts; i++) {
+            const struct mrc_location *heir = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+
+            if (heir->section == location->section && (can_publish(&heir->settings->location) ||
+                                                       can_subscribe(&heir->settings->location)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void warn_of_lack(const struct mrc_location *location)
+{
+    const struct mrc_location_settings *settings = &location->settings->location;
+
+    if ((can_publish(settings) && can_subscribe(settings)) || is_template(location))
+        return;
+    if (!can_publish(settings))
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, location->server,
+            "MRC0203: nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
+            location->hub->label, location->section->where);
+    if (!can_subscribe(settings))
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
+                     "MRC0204: nobody can subscribe to the hub %s: it has neither a "
+                     "MercureSubscriberKey nor MercureAnonymous On (%s)",
+                     location->hub->label, location->section->where);
+}
+
 static void warn_of_location(const struct mrc_location *location)
 {
     const struct mrc_location_settings *settings = &location->settings->location;
@@ -47,18 +99,7 @@ static void warn_of_location(const struct mrc_location *location)
             "MRC0202: the hub %s is INSECURE: with MercurePlayground On, anybody who reaches "
             "it can read and publish everything. Use it on your own machine only (%s)",
             location->hub->label, location->section->where);
-    if (!settings->publisher_keys && !settings->playground &&
-        !(settings->legacy && settings->legacy_publisher_keys))
-        ap_log_error(
-            APLOG_MARK, APLOG_WARNING, 0, location->server,
-            "MRC0203: nobody can publish to the hub %s: it has no MercurePublisherKey (%s)",
-            location->hub->label, location->section->where);
-    if (!settings->subscriber_keys && !settings->anonymous && !settings->playground &&
-        !(settings->legacy && settings->legacy_subscriber_keys))
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, location->server,
-                     "MRC0204: nobody can subscribe to the hub %s: it has neither a "
-                     "MercureSubscriberKey nor MercureAnonymous On (%s)",
-                     location->hub->label, location->section->where);
+    warn_of_lack(location);
     if (settings->legacy) {
         warn_of_weak_keys(location, settings->legacy_publisher_keys, NULL);
         warn_of_weak_keys(location, settings->legacy_subscriber_keys,

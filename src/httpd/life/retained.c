@@ -12,6 +12,7 @@
 #include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
+#include "httpd/life/upgrade.h"
 #include "store/history/dir.h"
 #include "store/memory/memory.h"
 
@@ -23,7 +24,7 @@ APLOG_USE_MODULE(mercure);
  * this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 7
+#define RETAINED_VERSION 8
 
 struct retained {
     unsigned version;
@@ -135,6 +136,8 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
         if (names[n])
             n++;
     }
+    if (!mrc_reload_is_now())
+        mrc_upgrade_hubs(ptemp, main_server);
     if (n == 0 && !retained->dirs)
         return APR_SUCCESS;
     if (!retained->dirs)

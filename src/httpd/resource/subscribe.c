@@ -226,6 +226,14 @@ static int answer_head(const struct subscribing *subscribing)
     return OK;
 }
 
+static bool wants_positions(const struct subscribing *subscribing)
+{
+    enum mrc_cursor_setting cursor = subscribing->settings->cursor;
+
+    return cursor == MRC_CURSOR_ON ||
+           (cursor == MRC_CURSOR_AUTO && mrc_client_is_event_source(subscribing->r));
+}
+
 /* Opens the subscriber, which takes the matchers and the token over, also on failure. */
 static int open_subscriber(struct subscribing *subscribing)
 {
@@ -233,6 +241,7 @@ static int open_subscriber(struct subscribing *subscribing)
     char id[MRC_UPDATE_ID_BYTES];
     apr_status_t status;
 
+    subscription->wants_positions = wants_positions(subscribing);
     subscription->client.address = mrc_client_name(subscribing->r);
     subscription->client.token = subscribing->claim->token;
     status = mrc_subscriber_open(subscribing->hub, subscription, apr_time_now(),

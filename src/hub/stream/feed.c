@@ -328,6 +328,17 @@ void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream)
     report_taken(feed, hub);
 }
 
+/* While a record is open, the stream may or may not have it. */
+uint64_t mrc_feed_get_next(struct mrc_feed *feed, const struct mrc_stream *stream)
+{
+    const struct lane *lane = lane_of(feed, stream);
+    uint64_t replayed = mrc_subscriber_get_next(stream->subscriber);
+
+    if (lane->is_open)
+        return 0;
+    return replayed > lane->next ? replayed : lane->next;
+}
+
 /* ---- rings ------------------------------------------------------------------------------------*/
 
 /* Reads and opens the next record. Statuses are those of mrc_ring_read(). */

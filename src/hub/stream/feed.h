@@ -71,6 +71,12 @@ apr_status_t mrc_feed_add(struct mrc_feed *feed, struct mrc_stream *stream);
 void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream);
 
 /*
+ * The number in the history of the first record that is not yet in the queue of STREAM, which
+ * listens; 0: that is not known at the moment.
+ */
+uint64_t mrc_feed_get_next(struct mrc_feed *feed, const struct mrc_stream *stream);
+
+/*
  * Reads the next records of each ring; in the costly lanes, only as many as the slice of time
  * allows. If a ring has overwritten records that a lane has not read, the streams of the lane go
  * back to replay. True: a ring has more records.

@@ -381,6 +381,15 @@ static struct mrc_stream *stream_of_timer(struct mrc_timer *timer)
     return (struct mrc_stream *)((char *)timer - offsetof(struct mrc_stream, timer));
 }
 
+/* The number of the first record that is not in the queue of STREAM; 0: unknown. */
+static uint64_t next_of(const struct mrc_loop *loop, const struct mrc_stream *stream)
+{
+    if (stream->state == MRC_STREAM_ENDING)
+        return 0;
+    return stream->is_listening ? mrc_feed_get_next(loop->feed, stream)
+                                : mrc_subscriber_get_next(stream->subscriber);
+}
+
 static void expire_timers(struct mrc_loop *loop)
 {
     int64_t now_us = mrc_clock_us();
@@ -389,7 +398,7 @@ static void expire_timers(struct mrc_loop *loop)
     while ((timer = mrc_wheel_expire(&loop->wheel, now_us))) {
         struct mrc_stream *stream = stream_of_timer(timer);
 
-        if (mrc_stream_tick(stream, loop->heartbeat, now_us))
+        if (mrc_stream_tick(stream, loop->heartbeat, next_of(loop, stream), now_us))
             make_ready(loop, stream);
         else if (stream->state == MRC_STREAM_ENDING)
             retire(loop, stream);

@@ -20,6 +20,9 @@
 /* This much of a carrier is fetched ahead; most carriers are not larger. */
 #define CARRIER_BYTES ((size_t)2 * MRC_FETCH_LINE_BYTES)
 
+/* An event with a position has fewer bytes. */
+#define POSITION_BYTES_MAX 256
+
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
                                      int64_t now_us)
 {
@@ -342,8 +345,28 @@ int64_t mrc_stream_due_us(const struct mrc_stream *stream)
     return other_us < due_us ? other_us : due_us;
 }
 
-bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int64_t now_us)
+/* The event that tells the client its position; NULL: it does not want one, or it is not known. */
+static struct mrc_event *create_position(const struct mrc_stream *stream, uint64_t next)
 {
+    struct mrc_event *event = NULL;
+    struct mrc_buf block;
+
+    if (next == 0 || !mrc_subscriber_wants_positions(stream->subscriber))
+        return NULL;
+    mrc_buf_init(&block, POSITION_BYTES_MAX);
+    if (mrc_subscriber_add_position(stream->subscriber, next, apr_time_now(), &block) &&
+        !mrc_buf_error(&block))
+        event = mrc_event_create(mrc_buf_bytes(&block));
+    mrc_buf_free(&block);
+    return event;
+}
+
+bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, uint64_t next,
+                     int64_t now_us)
+{
+    struct mrc_event *position;
+    bool is_pushed;
+
     if (stream->state == MRC_STREAM_ENDING || now_us < mrc_stream_due_us(stream))
         return false;
     if (now_us >= stream->ends_us) {
@@ -355,7 +378,10 @@ bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int
             mrc_stream_end(stream, MRC_END_SLOW);
         return false;
     }
-    return mrc_stream_push(stream, heartbeat);
+    position = create_position(stream, next);
+    is_pushed = mrc_stream_push(stream, position ? position : heartbeat);
+    mrc_event_unref(position);
+    return is_pushed;
 }
 
 void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end)

@@ -136,10 +136,13 @@ void mrc_stream_block(struct mrc_stream *stream, int64_t now_us);
 int64_t mrc_stream_due_us(const struct mrc_stream *stream);
 
 /*
- * Ends a stream whose time is up or whose client accepts nothing; adds HEARTBEAT to one that has
- * been silent too long. True: there is something to write.
+ * Ends a stream whose time is up or whose client accepts nothing. If it has been silent too long,
+ * adds its position to a stream whose client wants positions, and HEARTBEAT to others. NEXT is the
+ * number in the history of the first record that is not in the queue; 0: unknown. True: there is
+ * something to write.
  */
-bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, int64_t now_us);
+bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, uint64_t next,
+                     int64_t now_us);
 
 /* Moves the stream to ENDING. If it is there already, the first reason stays. */
 void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end);

@@ -3,8 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/protocol/position.h"
+#include "core/protocol/sse.h"
+#include "hub/hub/hub.h"
 #include "store/history/history.h"
 #include "store/ring/ring.h"
+
+_Static_assert(MRC_HUB_POSITION_KEY_BYTES == MRC_POSITION_KEY_BYTES,
+               "the store keeps the keys of positions");
 
 static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_record *record,
                                 struct mrc_place *ret_place, struct mrc_bytes *ret_id)
@@ -17,6 +23,17 @@ static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_rec
     return APR_SUCCESS;
 }
 
+/* The place of CURSOR, an id or a position. No update has an id that looks like a position. */
+static apr_status_t find_known(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
+                               struct mrc_place *ret_place)
+{
+    struct mrc_position position;
+
+    return mrc_position_read(mrc_history_position_key(history), cursor, &position)
+               ? mrc_history_seek(history, position.number, position.made_us, now_us, ret_place)
+               : mrc_history_find(history, cursor, now_us, ret_place);
+}
+
 /* RET_ID is a view of CURSOR or RECORD, or a constant. */
 static apr_status_t find(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
                          struct mrc_ring_record *record, struct mrc_place *ret_place,
@@ -27,7 +44,7 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes cursor, i
     if (cursor.len == 0)
         return find_newest(history, record, ret_place, ret_id);
     if (!mrc_bytes_eq_str(cursor, "earliest"))
-        status = mrc_history_find(history, cursor, now_us, ret_place);
+        status = find_known(history, cursor, now_us, ret_place);
     if (status == APR_SUCCESS) {
         *ret_id = cursor;
         return APR_SUCCESS;
@@ -69,4 +86,22 @@ apr_status_t mrc_cursor_find(struct mrc_history *history, struct mrc_bytes curso
     }
     mrc_ring_record_free(&record);
     return status;
+}
+
+bool mrc_cursor_add_position(struct mrc_hub *hub, uint64_t number, int64_t now_us,
+                             struct mrc_buf *out)
+{
+    const struct mrc_history *history = mrc_hub_history(hub);
+    const struct mrc_position position = {.number = number, .made_us = now_us};
+    unsigned char nonce[MRC_POSITION_NONCE_BYTES];
+    char text[MRC_POSITION_TEXT_BYTES] = "earliest";
+
+    if (number == 0)
+        return false;
+    if (!mrc_history_is_empty(history, now_us) &&
+        (mrc_hub_random(hub, nonce, sizeof(nonce)) != APR_SUCCESS ||
+         !mrc_position_write(mrc_history_position_key(history), nonce, &position, text)))
+        return false;
+    mrc_sse_add_id(out, mrc_bytes_of(text));
+    return true;
 }

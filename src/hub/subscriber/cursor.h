@@ -1,17 +1,20 @@
 /*
- * Where a stream begins: the place in the history that a client's cursor (its last event id) names;
- * draft-dunglas-mercure-08, "Reconciliation".
+ * Cursors: the place in the history that the last event id of a client names, and the position that
+ * the hub gives a client which may have no event yet; draft-dunglas-mercure-08, "Reconciliation".
  */
 #ifndef MRC_HUB_SUBSCRIBER_CURSOR_H
 #define MRC_HUB_SUBSCRIBER_CURSOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "apr_errno.h"
 
 #include "core/base/bytes.h"
 
+struct mrc_buf;
 struct mrc_history;
+struct mrc_hub;
 struct mrc_place;
 
 /*
@@ -20,6 +23,7 @@ struct mrc_place;
  *
  *     cursor        the stream begins           the id
  *     a known id    after that event            the cursor
+ *     a position    at that place               the cursor
  *     empty         with the next new event     the newest id, or `earliest` if there is none
  *     any other     with the oldest event       `earliest`: something may be lost
  *
@@ -27,5 +31,14 @@ struct mrc_place;
  */
 apr_status_t mrc_cursor_find(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
                              struct mrc_place *ret_place, char **ret_id);
+
+/*
+ * Appends an event to OUT that sets the client's last event id to the position before record NUMBER
+ * of the history (core/protocol/position.h), or to `earliest` if the history is empty at NOW_US.
+ * False: NUMBER is 0, which is no place, or the system has no random bytes; nothing is appended.
+ * Errors of OUT stay there.
+ */
+bool mrc_cursor_add_position(struct mrc_hub *hub, uint64_t number, int64_t now_us,
+                             struct mrc_buf *out);
 
 #endif

@@ -33,6 +33,7 @@ struct mrc_subscriber {
     struct mrc_pages *pages;       /* for its replays; NULL: they have their own */
     struct mrc_presence *presence; /* NULL: not announced */
     uint32_t matchers_count;
+    bool wants_positions;
     struct mrc_matcher *matchers[];
 };
 
@@ -107,6 +108,7 @@ static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscriptio
     subscriber->hub = hub;
     subscriber->token = subscription->token;
     subscriber->matchers_count = (uint32_t)subscription->matchers_count;
+    subscriber->wants_positions = subscription->wants_positions;
     memcpy(subscriber->matchers, subscription->matchers, matchers_bytes);
     free(subscription->matchers);
     subscription->matchers = NULL;
@@ -173,6 +175,18 @@ struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subsc
 {
     return subscriber->replay ? mrc_replay_get_last_event_id(subscriber->replay)
                               : (struct mrc_bytes){NULL, 0};
+}
+
+bool mrc_subscriber_wants_positions(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->wants_positions;
+}
+
+bool mrc_subscriber_add_position(const struct mrc_subscriber *subscriber, uint64_t number,
+                                 int64_t now_us, struct mrc_buf *out)
+{
+    return mrc_cursor_add_position(subscriber->hub, number ? number : subscriber->place.next,
+                                   now_us, out);
 }
 
 /* Streams that began together end at different times: at 80 to 100 % of the lifetime. */

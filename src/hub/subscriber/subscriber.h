@@ -35,6 +35,7 @@
 #include "hub/base/end.h"
 #include "hub/hub/seats.h"
 
+struct mrc_buf;
 struct mrc_event;
 struct mrc_hub;
 struct mrc_matcher;
@@ -52,6 +53,7 @@ struct mrc_subscription {
     struct mrc_hub_client client; /* the client that the seat is counted for */
     bool has_cursor;
     struct mrc_bytes cursor; /* the client's last event id; may be empty */
+    bool wants_positions;    /* the client gets the position of its stream while it is silent */
 };
 
 /* Gives the matchers of SUBSCRIPTION back to HUB, and releases its token. */
@@ -95,6 +97,17 @@ void mrc_subscriber_get_id(const struct mrc_subscriber *subscriber, char *ret_id
  * sent no cursor, or mrc_subscriber_rest() was called. It lives until then.
  */
 struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subscriber);
+
+/* Whether its client gets positions. */
+bool mrc_subscriber_wants_positions(const struct mrc_subscriber *subscriber);
+
+/*
+ * Appends an event to OUT that tells the client its position (cursor.h): the client has been given
+ * everything before record NUMBER of the history. NUMBER 0: everything that mrc_subscriber_take()
+ * has given. False: the position is not known, and nothing is appended.
+ */
+bool mrc_subscriber_add_position(const struct mrc_subscriber *subscriber, uint64_t number,
+                                 int64_t now_us, struct mrc_buf *out);
 
 /*
  * The latest end of the stream, which begins at NOW_US: before its token expires, or after a random

@@ -9,6 +9,7 @@
 #include "store/base/record.h"
 #include "store/history/place.h"
 #include "store/history/slice.h"
+#include "store/regions/hub_layout.h"
 #include "store/regions/interests.h"
 
 struct mrc_history;
@@ -20,7 +21,11 @@ struct mrc_ring;
 /* No publisher waits longer for a lock: an owner that keeps it longer is stopped, not busy. */
 #define MRC_HISTORY_WAIT_US ((int64_t)5 * 1000 * 1000)
 
-/* Each function does what mrc_history_NAME() in history.h says; `append` is the one for groups. */
+/*
+ * Each function does what mrc_history_NAME() in history.h says; `append` is the one for groups, and
+ * `seek` reports the time of the record before the place (0: it is not there any more) instead of
+ * checking it.
+ */
 struct mrc_history_ops {
     apr_status_t (*append)(struct mrc_history *history, const struct mrc_record *records,
                            size_t count, int64_t now_us, size_t *ret_done);
@@ -28,6 +33,8 @@ struct mrc_history_ops {
                            struct mrc_place *ret_place);
     apr_status_t (*find)(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
                          struct mrc_place *ret_place);
+    apr_status_t (*seek)(struct mrc_history *history, uint64_t number, int64_t now_us,
+                         struct mrc_place *ret_place, int64_t *ret_before_us);
     apr_status_t (*read)(const struct mrc_history *history, const struct mrc_place *place,
                          size_t max_bytes, struct mrc_history_slice *slice); /* NULL: not durable */
     apr_status_t (*read_left)(const struct mrc_history *history, struct mrc_history_left *at,
@@ -46,6 +53,7 @@ struct mrc_history {
     const struct mrc_notify *notify;
     struct mrc_ring *ring; /* the segment's */
     uint64_t offset;       /* number in the history = number in the ring + this */
+    unsigned char position_key[MRC_HUB_POSITION_KEY_BYTES];
     mrc_tags_describe_fn
         *describe; /* NULL: no tags are known, so every record concerns every child */
     void *describe_ctx;

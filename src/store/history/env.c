@@ -126,6 +126,25 @@ static int open_begun(MDB_txn *txn, unsigned flags, const char *hub_key, MDB_dbi
     return MDB_SUCCESS;
 }
 
+/*
+ * Reads the key for positions. A file of an earlier release has none: it gets one in a transaction
+ * that writes, and a tool, which has no HUB_KEY, does without one.
+ */
+static int open_position_key(MDB_txn *txn, bool create, const char *hub_key,
+                             struct mrc_history_dbs *dbs)
+{
+    int rc = get_about(txn, dbs->about, "positions", dbs->position_key, sizeof(dbs->position_key));
+
+    if (rc != MDB_NOTFOUND || (hub_key && !create))
+        return rc;
+    memset(dbs->position_key, 0, sizeof(dbs->position_key));
+    if (!hub_key)
+        return MDB_SUCCESS;
+    if (apr_generate_random_bytes(dbs->position_key, sizeof(dbs->position_key)) != APR_SUCCESS)
+        return EIO;
+    return put_about(txn, dbs->about, "positions", dbs->position_key, sizeof(dbs->position_key));
+}
+
 static int open_dbs(MDB_txn *txn, bool create, const char *hub_key, struct mrc_history_dbs *dbs)
 {
     unsigned flags = create ? MDB_CREATE : 0;
@@ -154,6 +173,8 @@ static int open_dbs(MDB_txn *txn, bool create, const char *hub_key, struct mrc_h
         rc = get_about(txn, dbs->about, "epoch", &dbs->epoch, sizeof(dbs->epoch));
     if (!rc)
         rc = get_about(txn, dbs->about, "hash", dbs->hash_key, sizeof(dbs->hash_key));
+    if (!rc)
+        rc = open_position_key(txn, create, hub_key, dbs);
     return rc;
 }
 
@@ -384,6 +405,11 @@ void mrc_history_env_close(struct mrc_history_env *env)
         mdb_env_close(env->env);
     env->env = NULL;
     pthread_rwlock_destroy(&env->lock);
+}
+
+const unsigned char *mrc_history_env_position_key(const struct mrc_history_env *env)
+{
+    return env->dbs.position_key;
 }
 
 const char *mrc_history_env_path(const struct mrc_history_env *env)

@@ -22,6 +22,7 @@
 #include "apr_pools.h"
 
 #include "core/base/err.h"
+#include "store/regions/hub_layout.h"
 
 struct mrc_history_env;
 
@@ -40,10 +41,11 @@ struct mrc_history_env_options {
 struct mrc_history_dbs {
     MDB_dbi records; /* number (native, 8 bytes) -> record; table.h */
     MDB_dbi ids;     /* keyed hash of the id -> numbers */
-    MDB_dbi about;   /* "format", "epoch", "hash", "key" */
+    MDB_dbi about;   /* "format", "epoch", "hash", "key", "positions" */
     MDB_dbi begun;   /* subjects; begun.h. 0: the file has none, and this process adds none */
     uint64_t epoch;  /* random: differs from any other history in the same place. Never 0 */
     uint64_t hash_key[2];
+    unsigned char position_key[MRC_HUB_POSITION_KEY_BYTES];
 };
 
 /* An open transaction. */
@@ -66,6 +68,10 @@ void mrc_history_env_close(struct mrc_history_env *env);
 
 /* The path of the file that is open now. */
 const char *mrc_history_env_path(const struct mrc_history_env *env);
+
+/* The key for positions in this history (history.h); zeros if the file has none and was opened
+ * without a hub's key. It stays the same while ENV is open. */
+const unsigned char *mrc_history_env_position_key(const struct mrc_history_env *env);
 
 /* Begins a transaction, which the same thread must end. */
 apr_status_t mrc_history_env_begin(struct mrc_history_env *env, bool writes,

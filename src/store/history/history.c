@@ -1,8 +1,13 @@
 #include "store/history/history.h"
 
+#include <string.h>
+
 #include "store/base/status.h"
 #include "store/history/backend.h"
 #include "store/ring/ring.h"
+
+/* The clocks of several machines, or one clock over time, may differ by this much. */
+#define CLOCK_ERROR_US ((int64_t)5 * 1000 * 1000)
 
 void mrc_history_close(struct mrc_history *history)
 {
@@ -78,6 +83,39 @@ apr_status_t mrc_history_find(struct mrc_history *history, struct mrc_bytes id, 
                               struct mrc_place *ret_place)
 {
     return history->ops->find(history, id, now_us, ret_place);
+}
+
+/* A reader that was at NUMBER at MADE_US has seen the record before it, which therefore is older,
+ * unless the numbers have been given out again. */
+apr_status_t mrc_history_seek(struct mrc_history *history, uint64_t number, int64_t made_us,
+                              int64_t now_us, struct mrc_place *ret_place)
+{
+    struct mrc_place place;
+    int64_t before_us;
+    apr_status_t status = history->ops->seek(history, number, now_us, &place, &before_us);
+
+    if (status)
+        return status;
+    if (before_us && before_us - made_us > CLOCK_ERROR_US)
+        return APR_NOTFOUND;
+    *ret_place = place;
+    return APR_SUCCESS;
+}
+
+/* The ring has the newest records of a durable history, under the same bounds. */
+bool mrc_history_is_empty(const struct mrc_history *history, int64_t now_us)
+{
+    return mrc_ring_oldest(history->ring, now_us) == mrc_ring_head(history->ring);
+}
+
+const unsigned char *mrc_history_position_key(const struct mrc_history *history)
+{
+    return history->position_key;
+}
+
+void mrc_history_set_position_key(struct mrc_history *history, const unsigned char *key)
+{
+    memcpy(history->position_key, key, sizeof(history->position_key));
 }
 
 /* ---- Reading records that the ring does not have ----------------------------------------------*/

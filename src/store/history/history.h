@@ -117,6 +117,28 @@ apr_status_t mrc_history_oldest(struct mrc_history *history, int64_t now_us,
 apr_status_t mrc_history_find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
                               struct mrc_place *ret_place);
 
+/*
+ * The place of the record NUMBER, which may be the next one to be appended, for a reader that was
+ * there at MADE_US. APR_NOTFOUND: the history no longer has all records from NUMBER on, or has been
+ * replaced by an older copy of itself in the meantime.
+ */
+apr_status_t mrc_history_seek(struct mrc_history *history, uint64_t number, int64_t made_us,
+                              int64_t now_us, struct mrc_place *ret_place);
+
+/* Whether replay reaches no record at NOW_US. */
+bool mrc_history_is_empty(const struct mrc_history *history, int64_t now_us);
+
+/*
+ * The key for positions (core/protocol/position.h) in this history. It is made together with the
+ * history, and kept with it: in memory in the segment of the hub, otherwise in the file. All
+ * processes have the same key.
+ */
+const unsigned char *mrc_history_position_key(const struct mrc_history *history);
+
+/* Sets another key of MRC_HUB_POSITION_KEY_BYTES for this process, before other threads use
+ * HISTORY: if several machines are one hub, they share one key. */
+void mrc_history_set_position_key(struct mrc_history *history, const unsigned char *key);
+
 /* ---- Reading records that the ring does not have ----------------------------------------------*/
 
 /* Whether the history has records that the ring does not have. */

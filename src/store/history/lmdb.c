@@ -190,6 +190,52 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64
     return find_place(history, &id, now_us, ret_place);
 }
 
+/* What the bounds exclude is not reached any more, as in oldest(). */
+static apr_status_t seek_row(const struct mrc_history_txn *txn,
+                             const struct mrc_ring_bounds *bounds, uint64_t number, int64_t now_us,
+                             int64_t *ret_before_us)
+{
+    struct mrc_history_row last, before;
+    uint64_t first, unused;
+    apr_status_t status = mrc_history_table_oldest(txn, bounds, now_us, &first, &unused);
+
+    if (!status)
+        status = mrc_history_table_last(txn, &last);
+    if (!status && (number < first || number > last.record.seq + 1))
+        status = APR_NOTFOUND;
+    if (status)
+        return status;
+    status = mrc_history_table_get(txn, number - 1, &before);
+    if (status && status != APR_NOTFOUND)
+        return status;
+    *ret_before_us = status ? 0 : before.record.time_us;
+    return APR_SUCCESS;
+}
+
+static apr_status_t seek(struct mrc_history *base, uint64_t number, int64_t now_us,
+                         struct mrc_place *ret_place, int64_t *ret_before_us)
+{
+    struct mrc_ring_bounds bounds;
+    struct mrc_history_txn txn;
+    struct mrc_place place;
+    apr_status_t status;
+
+    mrc_history_head(base, &place); /* first, as in find_place() */
+    mrc_ring_get_bounds(base->ring, &bounds);
+    if (bounds.off)
+        return APR_NOTFOUND;
+    status = mrc_history_env_begin(lmdb_of(base)->env, false, &txn);
+    if (status)
+        return status;
+    status = seek_row(&txn, &bounds, number, now_us, ret_before_us);
+    mrc_history_env_abort(&txn);
+    if (status)
+        return status;
+    place.next = number;
+    *ret_place = place;
+    return APR_SUCCESS;
+}
+
 static apr_status_t read_slice(const struct mrc_history *base, const struct mrc_place *place,
                                size_t max_bytes, struct mrc_history_slice *slice)
 {
@@ -273,6 +319,7 @@ static const struct mrc_history_ops lmdb_ops = {
     .append = append,
     .oldest = oldest,
     .find = find,
+    .seek = seek,
     .read = read_slice,
     .read_left = read_left,
     .end_left = end_left,
@@ -312,6 +359,7 @@ apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *seg
     status = mrc_history_env_open(pool, dir, &options, error, &history->env);
     if (status)
         return status;
+    mrc_history_set_position_key(&history->base, mrc_history_env_position_key(history->env));
     status = mrc_staging_lock(history->staging, OPEN_WAIT_US);
     if (!status) {
         status = mrc_history_commit_bind(history);

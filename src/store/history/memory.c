@@ -36,9 +36,16 @@ static apr_status_t append(struct mrc_history *history, const struct mrc_record 
     return status;
 }
 
+static struct mrc_place place_at(const struct mrc_history *history, uint64_t pos)
+{
+    uint64_t number = mrc_ring_seq_at(history->ring, pos);
+
+    return (struct mrc_place){.next = number, .until = number, .pos = pos};
+}
+
 static apr_status_t oldest(struct mrc_history *history, int64_t now_us, struct mrc_place *ret_place)
 {
-    *ret_place = (struct mrc_place){.pos = mrc_ring_oldest(history->ring, now_us)};
+    *ret_place = place_at(history, mrc_ring_oldest(history->ring, now_us));
     return APR_SUCCESS;
 }
 
@@ -49,7 +56,18 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64
     apr_status_t status = mrc_ring_find(history->ring, id, now_us, &pos);
 
     if (status == APR_SUCCESS)
-        *ret_place = (struct mrc_place){.pos = pos};
+        *ret_place = place_at(history, pos);
+    return status;
+}
+
+static apr_status_t seek(struct mrc_history *history, uint64_t number, int64_t now_us,
+                         struct mrc_place *ret_place, int64_t *ret_before_us)
+{
+    uint64_t pos;
+    apr_status_t status = mrc_ring_seek(history->ring, number, now_us, &pos, ret_before_us);
+
+    if (status == APR_SUCCESS)
+        *ret_place = (struct mrc_place){.next = number, .until = number, .pos = pos};
     return status;
 }
 
@@ -69,6 +87,7 @@ static const struct mrc_history_ops memory_ops = {
     .append = append,
     .oldest = oldest,
     .find = find,
+    .seek = seek,
     .count = count,
 };
 
@@ -81,5 +100,6 @@ struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_seg
     history->segment = segment;
     history->notify = notify;
     history->ring = mrc_hub_segment_ring(segment);
+    mrc_history_set_position_key(history, mrc_hub_segment_position_key(segment));
     return history;
 }

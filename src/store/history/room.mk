@@ -1,4 +1,5 @@
 libmrcstore_la_SOURCES += \
+	%D%/adopt.c %D%/adopt.h \
 	%D%/backend.h \
 	%D%/check.h \
 	%D%/dir.c %D%/dir.h \
@@ -27,6 +28,7 @@ EXTRA_libmrcstore_la_SOURCES = $(LMDB_SOURCES) $(NO_LMDB_SOURCES)
 unit_tests += tests/unit/store/history/test_memory
 if HAVE_LMDB
 unit_tests += \
+	tests/unit/store/history/test_adopt \
 	tests/unit/store/history/test_begun \
 	tests/unit/store/history/test_bind \
 	tests/unit/store/history/test_check \

@@ -36,6 +36,9 @@
 #define MRC_HUB_COUNTERS 112
 #define MRC_HUB_GAUGES   16
 
+/* The bytes of the key for positions. */
+#define MRC_HUB_POSITION_KEY_BYTES 32
+
 enum mrc_hub_region_type {
     MRC_HUB_REGION_RING = 0,
     MRC_HUB_REGION_INDEX,
@@ -68,7 +71,8 @@ struct mrc_hub_header {
     uint8_t reserved0[24];
     struct mrc_hub_region region[MRC_HUB_REGIONS];
     char key[MRC_HUB_KEY_MAX + 1];
-    uint8_t reserved1[576];
+    uint8_t position_key[MRC_HUB_POSITION_KEY_BYTES]; /* moves with the ring to another segment */
+    uint8_t reserved1[544];
 };
 _Static_assert(sizeof(struct mrc_hub_header) == 2048, "the first region begins at byte 2048");
 

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "apr_general.h"
 #include "apr_time.h"
 #include "store/regions/interests_layout.h"
 #include "store/regions/staging.h"
@@ -133,6 +134,14 @@ static struct mrc_hub_segment *attach(apr_pool_t *pool, const struct mrc_segment
     return hub;
 }
 
+static void set_position_key(struct mrc_hub_segment *hub, const unsigned char *key)
+{
+    struct mrc_hub_header *header = hub->segment.base;
+
+    memcpy(header->position_key, key, sizeof(header->position_key));
+    memcpy(hub->geometry.position_key, key, sizeof(hub->geometry.position_key));
+}
+
 static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub,
                                    struct mrc_error *error)
 {
@@ -199,6 +208,9 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
 
     if (status)
         return status;
+    status = apr_generate_random_bytes(header.position_key, sizeof(header.position_key));
+    if (status)
+        return mrc_status_set(error, status, "the system has no random bytes");
     header.created_us = apr_time_now();
     status = mrc_segment_create(pool, dir, name, header.total_bytes, error, &segment);
     if (status)
@@ -318,6 +330,11 @@ int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment)
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment)
 {
     return segment->ring;
+}
+
+const unsigned char *mrc_hub_segment_position_key(const struct mrc_hub_segment *segment)
+{
+    return segment->geometry.position_key;
 }
 
 struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment)
@@ -517,4 +534,5 @@ void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_se
     for (i = 0; i < MRC_HUB_COUNTERS; i++)
         atomic_fetch_add_explicit(&to->metrics[to->geometry.nslots].counter[i],
                                   mrc_hub_segment_counter(from, i), memory_order_relaxed);
+    set_position_key(to, from->geometry.position_key);
 }

@@ -59,6 +59,10 @@ uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 
+/* The key for positions in the ring, made with the first segment of the hub: it belongs to the
+ * numbers of the records, which move with the ring. */
+const unsigned char *mrc_hub_segment_position_key(const struct mrc_hub_segment *segment);
+
 /* The active subscriptions; NULL: the hub does not keep them, or the segment is read-only. */
 struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment);
 
@@ -119,8 +123,8 @@ uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned i
  * updates are withdrawn, its subscriptions become orphans. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
-/* Adds the counters of FROM to those of TO, when a hub is resized. Only the parent. Later counts of
- * old children stay in FROM. */
+/* Adds the counters of FROM to those of TO, and gives TO the key for positions of FROM, when a hub
+ * is resized. Only the parent. Later counts of old children stay in FROM. */
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to);
 
 #endif

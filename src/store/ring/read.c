@@ -241,6 +241,53 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
     return APR_SUCCESS;
 }
 
+/* ---- Finding by number ------------------------------------------------------------------------*/
+
+uint64_t mrc_ring_seq_at(const struct mrc_ring *ring, uint64_t pos)
+{
+    struct mrc_ring_meta meta;
+    uint64_t head, seq;
+
+    mrc_ring_end(ring, &head, &seq);
+    if (pos == head)
+        return seq + 1;
+    return pos < head && mrc_ring_codec_load(ring, pos, head, &meta) == APR_SUCCESS ? meta.seq : 0;
+}
+
+apr_status_t mrc_ring_seek(struct mrc_ring *ring, uint64_t seq, int64_t now_us, uint64_t *ret_pos,
+                           int64_t *ret_before_us)
+{
+    uint64_t oldest, at, next;
+
+    if (atomic_load_explicit(&ring->header->bound_off, memory_order_relaxed))
+        return APR_NOTFOUND;
+    oldest = mrc_ring_oldest(ring, now_us);
+    mrc_ring_end(ring, &at, &next);
+    next++;
+    if (seq == 0 || seq > next)
+        return APR_NOTFOUND;
+    /* NEXT is the number of the record at AT. */
+    while (at > oldest) {
+        struct mrc_ring_meta meta;
+        uint64_t pos;
+
+        if (newest_before(ring, at, &pos) || mrc_ring_codec_load(ring, pos, at, &meta))
+            return APR_NOTFOUND;
+        if (meta.seq < seq) {
+            *ret_pos = at;
+            *ret_before_us = meta.time_us;
+            return APR_SUCCESS;
+        }
+        next = meta.seq;
+        at = pos;
+    }
+    if (next != seq)
+        return APR_NOTFOUND;
+    *ret_pos = at;
+    *ret_before_us = 0;
+    return APR_SUCCESS;
+}
+
 /* ---- State and numbers ------------------------------------------------------------------------*/
 
 bool mrc_ring_is_superseded(const struct mrc_ring *ring)

@@ -169,6 +169,19 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
                            uint64_t *ret_pos);
 
 /*
+ * The position of the record number SEQ, which may be the next one to be appended. RET_BEFORE_US
+ * gets the time of the record before it; 0: the ring does not have that record. APR_NOTFOUND: the
+ * history never had the record before SEQ, or no longer has all records from SEQ on. Takes a time
+ * that grows with the number of records from there to the newest.
+ */
+apr_status_t mrc_ring_seek(struct mrc_ring *ring, uint64_t seq, int64_t now_us, uint64_t *ret_pos,
+                           int64_t *ret_before_us);
+
+/* The number of the record at POS, or of the next one to be appended if POS is the head. 0: the
+ * ring has overwritten it. */
+uint64_t mrc_ring_seq_at(const struct mrc_ring *ring, uint64_t pos);
+
+/*
  * Copies the record at *POS into RECORD and moves *POS behind it.
  * APR_EOF: there is no such record yet. MRC_STATUS_OVERRUN: the ring has overwritten it; continue
  * from the history or end the stream. APR_ENOMEM. MRC_STATUS_CORRUPT: no record begins at *POS.

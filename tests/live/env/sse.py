@@ -24,11 +24,15 @@ class Event:
 
 
 class Parser:
-    """Bytes in (any cut), events out: `events`, `comments`, `retry` (ms), `last_event_id`."""
+    """
+    Bytes in (any cut), events out: `events`, `comments`, `retry` (ms), `last_event_id`. `positions`: the ids of
+    blocks without data.
+    """
 
     def __init__(self):
         self.events = deque()
         self.comments = []
+        self.positions = []
         self.retry = None
         self.last_event_id = ""
         self._bytes = bytearray()
@@ -63,6 +67,8 @@ class Parser:
         if line == "":
             if self._id is not None:
                 self.last_event_id = self._id
+                if not self._data:
+                    self.positions.append(self._id)
             if self._data:
                 self.events.append(Event("\n".join(self._data), self._name or "message",
                                          self._id, self.last_event_id))

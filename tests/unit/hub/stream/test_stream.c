@@ -562,7 +562,7 @@ START_TEST(a_client_that_takes_nothing_does_not_block_the_reader)
     mrc_subscriber_read_with(stream->subscriber, past);
     ck_assert_int_eq(work(), MRC_STREAM_READING);
     fake.state = MRC_CARRIER_PENDING;
-    ck_assert(mrc_stream_tick(stream, heartbeat, NOW + 20 * SECOND));
+    ck_assert(mrc_stream_tick(stream, heartbeat, 0, NOW + 20 * SECOND));
     sem_post(&released);
     while (mrc_subscriber_is_reading(stream->subscriber))
         apr_sleep(1000);
@@ -652,8 +652,8 @@ START_TEST(a_silent_stream_has_heartbeats)
 
     open_live();
     ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 20 * SECOND);
-    ck_assert(!mrc_stream_tick(stream, heartbeat, NOW + 20 * SECOND - 1));
-    ck_assert(mrc_stream_tick(stream, heartbeat, NOW + 20 * SECOND));
+    ck_assert(!mrc_stream_tick(stream, heartbeat, 0, NOW + 20 * SECOND - 1));
+    ck_assert(mrc_stream_tick(stream, heartbeat, 0, NOW + 20 * SECOND));
     ck_assert_int_eq(mrc_stream_work(stream, NOW + 21 * SECOND), MRC_STREAM_IDLE);
     ck_assert_written("h2");
     ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 41 * SECOND); /* after the write */
@@ -661,6 +661,64 @@ START_TEST(a_silent_stream_has_heartbeats)
     ck_assert_int_eq(mrc_stream_work(stream, NOW + 30 * SECOND), MRC_STREAM_IDLE);
     ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 50 * SECOND);
     mrc_event_unref(heartbeat); /* the stream has references of its own */
+    close_stream(MRC_END_CLIENT, NULL);
+}
+END_TEST
+
+/* A stream in LIVE whose client wants positions. */
+static void open_live_with_positions(void)
+{
+    struct mrc_subscription subscription = {
+        .matchers = malloc(sizeof(struct mrc_matcher *)),
+        .matchers_count = 1,
+        .wants_positions = true,
+    };
+    struct mrc_subscriber *subscriber;
+
+    subscription.matchers[0] = hub_own_matcher(place.hub, hub_all());
+    ck_assert_int_eq(mrc_subscriber_open(place.hub, &subscription, apr_time_now(), &subscriber),
+                     APR_SUCCESS);
+    fake = (struct fake){.carrier = {.ops = &fake_ops, .fd = -1}, .state = MRC_CARRIER_READY};
+    mrc_buf_init(&fake.out, SIZE_MAX);
+    stream = mrc_stream_create(subscriber, &fake.carrier, NOW);
+    ck_assert_ptr_nonnull(stream);
+    ck_assert_int_eq(mrc_stream_work(stream, NOW), MRC_STREAM_CAUGHT_UP);
+    stream->is_listening = true; /* as the feed does */
+}
+
+/* Ticks with NEXT at NOW + SECONDS, and returns the id that the client gets. */
+static const char *tick_id(struct mrc_event *heartbeat, uint64_t next, int seconds)
+{
+    static char id[100];
+
+    mrc_buf_reset(&fake.out);
+    ck_assert(mrc_stream_tick(stream, heartbeat, next, NOW + seconds * SECOND));
+    ck_assert_int_eq(mrc_stream_work(stream, NOW + seconds * SECOND), MRC_STREAM_IDLE);
+    mrc_buf_add_char(&fake.out, '\0');
+    if (sscanf(mrc_buf_bytes(&fake.out).ptr, "id: %99s\n\n", id) != 1)
+        return mrc_buf_bytes(&fake.out).ptr;
+    ck_assert_uint_eq(mrc_buf_bytes(&fake.out).len, strlen(id) + sizeof("id: \n\n"));
+    return id;
+}
+
+START_TEST(a_silent_stream_has_positions_if_its_client_wants_them)
+{
+    struct mrc_event *heartbeat = event_of('h', 2);
+    struct mrc_subscriber *subscriber;
+    const char *id;
+
+    open_live_with_positions();
+    ck_assert_str_eq(tick_id(heartbeat, 1, 20), "earliest");
+    hub_publish(place.hub, "one", "https://example.com/a", "1");
+    hub_publish(place.hub, "two", "https://example.com/a", "2");
+    ck_assert_str_eq(tick_id(heartbeat, 0, 40), "hh"); /* the place is not known at the moment */
+    id = tick_id(heartbeat, 2, 60);
+    ck_assert_int_eq(*id, '#');
+    subscriber = hub_subscribe(place.hub, hub_all(), id);
+    ck_assert_bytes_eq(mrc_subscriber_last_event_id(subscriber), id);
+    ck_assert_uint_eq(mrc_subscriber_get_next(subscriber), 2);
+    mrc_subscriber_close(subscriber, MRC_END_CLIENT);
+    mrc_event_unref(heartbeat);
     close_stream(MRC_END_CLIENT, NULL);
 }
 END_TEST
@@ -673,7 +731,7 @@ START_TEST(without_heartbeats_nothing_is_due)
     open_hub(&quiet);
     open_live();
     ck_assert_int_eq(mrc_stream_due_us(stream), INT64_MAX);
-    ck_assert(!mrc_stream_tick(stream, NULL, NOW + 1000000 * SECOND));
+    ck_assert(!mrc_stream_tick(stream, NULL, 0, NOW + 1000000 * SECOND));
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
     close_stream(MRC_END_CLIENT, NULL);
 }
@@ -686,12 +744,12 @@ START_TEST(a_client_that_takes_nothing_is_slow)
     ck_assert(push('a', 1));
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 5 * SECOND);
-    ck_assert(!mrc_stream_tick(stream, NULL, NOW + 5 * SECOND - 1));
+    ck_assert(!mrc_stream_tick(stream, NULL, 0, NOW + 5 * SECOND - 1));
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
     ck_assert(mrc_stream_flush(stream, NOW + 4 * SECOND)); /* it takes some bytes */
-    ck_assert(!mrc_stream_tick(stream, NULL, NOW + 5 * SECOND));
+    ck_assert(!mrc_stream_tick(stream, NULL, 0, NOW + 5 * SECOND));
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
-    ck_assert(!mrc_stream_tick(stream, NULL, NOW + 9 * SECOND));
+    ck_assert(!mrc_stream_tick(stream, NULL, 0, NOW + 9 * SECOND));
     ck_assert_int_eq(stream->state, MRC_STREAM_ENDING);
     ck_assert_int_eq(stream->end, MRC_END_SLOW);
     ck_assert_int_eq(fake.flushes, 1);
@@ -713,11 +771,11 @@ static void check_lifetime(int64_t lifetime_us)
     ck_assert_int_ge(stream->ends_us, NOW + lifetime_us / 5 * 4 - slack_us);
     ck_assert_int_le(stream->ends_us, NOW + lifetime_us + slack_us);
     ck_assert_int_eq(mrc_stream_due_us(stream), stream->ends_us);
-    ck_assert(!mrc_stream_tick(stream, NULL, stream->ends_us - 1));
+    ck_assert(!mrc_stream_tick(stream, NULL, 0, stream->ends_us - 1));
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
-    ck_assert(!mrc_stream_tick(stream, NULL, stream->ends_us));
+    ck_assert(!mrc_stream_tick(stream, NULL, 0, stream->ends_us));
     ck_assert_int_eq(stream->end, MRC_END_LIFETIME);
-    ck_assert(!mrc_stream_tick(stream, NULL, INT64_MAX));
+    ck_assert(!mrc_stream_tick(stream, NULL, 0, INT64_MAX));
     close_stream(MRC_END_SLOW, NULL);
     ck_assert_int_eq(fake.end, MRC_END_LIFETIME);
 }
@@ -969,6 +1027,7 @@ int main(void)
     tcase_add_test(fresh, a_client_that_is_gone_ends_the_stream);
     tcase_add_test(fresh, a_write_finds_that_the_client_is_gone);
     tcase_add_test(fresh, a_silent_stream_has_heartbeats);
+    tcase_add_test(fresh, a_silent_stream_has_positions_if_its_client_wants_them);
     tcase_add_test(fresh, a_client_that_takes_nothing_is_slow);
     tcase_add_test(fresh, a_farewell_is_written_last);
     tcase_add_test(fresh, no_farewell_in_the_middle_of_an_event);

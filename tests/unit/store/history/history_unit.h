@@ -200,6 +200,36 @@ static inline char *read_after(struct mrc_history *history, const char *id)
     return read_from(history, place);
 }
 
+/* The ids from record NUMBER on, for a reader that was there at MADE_US; "?": it is not known. */
+static inline const char *read_since(struct mrc_history *history, uint64_t number, int64_t made_us)
+{
+    struct mrc_place place;
+    apr_status_t status = mrc_history_seek(history, number, made_us, apr_time_now(), &place);
+
+    if (status == APR_NOTFOUND)
+        return "?";
+    ck_assert_int_eq(status, APR_SUCCESS);
+    ck_assert_uint_eq(place.next, number);
+    return read_from(history, place);
+}
+
+/* Records a and b are in HISTORY, which may be reached by number. */
+static inline void check_numbers(struct mrc_history *history)
+{
+    int64_t now_us = apr_time_now();
+
+    ck_assert_str_eq(read_since(history, 0, now_us), "?");
+    ck_assert_str_eq(read_since(history, 1, now_us), "a b");
+    ck_assert_str_eq(read_since(history, 2, now_us), "b");
+    ck_assert_str_eq(read_since(history, 3, now_us), "");
+    ck_assert_str_eq(read_since(history, 4, now_us), "?");
+    ck_assert_str_eq(read_since(history, UINT64_MAX, now_us), "?");
+    /* Who was behind record a long before it was published, has seen another record. */
+    ck_assert_str_eq(read_since(history, 2, now_us - 60000000), "?");
+    ck_assert_str_eq(read_since(history, 1, now_us - 60000000), "a b");
+    ck_assert_str_eq(read_since(history, 2, INT64_MIN / 2), "?");
+}
+
 /* How often ID is in ALL. */
 static inline unsigned times(const char *all, const char *id)
 {

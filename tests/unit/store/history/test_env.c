@@ -157,6 +157,41 @@ START_TEST(programs_inherit_no_file)
 }
 END_TEST
 
+/* A file of an earlier release has no key for positions. */
+START_TEST(an_older_file_gets_a_key_for_positions)
+{
+    static const unsigned char zeros[MRC_HUB_POSITION_KEY_BYTES];
+    const struct mrc_history_env_options tool = {.read_only = true};
+    unsigned char key[MRC_HUB_POSITION_KEY_BYTES];
+    struct mrc_history_env *env = open_small();
+    MDB_val name = {.mv_size = strlen("positions"), .mv_data = (char[]){"positions"}};
+    struct mrc_history_txn txn;
+
+    append_row(env, 1);
+    memcpy(key, mrc_history_env_position_key(env), sizeof(key));
+    ck_assert_int_eq(mrc_history_env_begin(env, true, &txn), APR_SUCCESS);
+    ck_assert_int_eq(mdb_del(txn.txn, txn.dbs.about, &name, NULL), 0);
+    ck_assert_int_eq(mrc_history_env_commit(&txn), APR_SUCCESS);
+    mrc_history_env_close(env);
+
+    ck_assert_int_eq(mrc_history_env_open(pool, history_dir, &tool, NULL, &env), APR_SUCCESS);
+    ck_assert_mem_eq(mrc_history_env_position_key(env), zeros, sizeof(zeros));
+    mrc_history_env_close(env);
+
+    env = open_small();
+    ck_assert_int_ne(memcmp(mrc_history_env_position_key(env), zeros, sizeof(zeros)), 0);
+    ck_assert_int_ne(memcmp(mrc_history_env_position_key(env), key, sizeof(key)), 0);
+    memcpy(key, mrc_history_env_position_key(env), sizeof(key));
+    ck_assert_int_eq(mrc_history_env_compact(env, NULL), APR_SUCCESS);
+    ck_assert_uint_eq(last_number(env), 1);
+    mrc_history_env_close(env);
+
+    env = open_small();
+    ck_assert_mem_eq(mrc_history_env_position_key(env), key, sizeof(key));
+    mrc_history_env_close(env);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("env");
@@ -164,5 +199,6 @@ int main(void)
 
     tcase_add_test(tcase, the_map_grows_and_the_file_is_replaced_under_others);
     tcase_add_test(tcase, programs_inherit_no_file);
+    tcase_add_test(tcase, an_older_file_gets_a_key_for_positions);
     return unit_run(suite);
 }

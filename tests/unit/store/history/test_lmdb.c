@@ -42,6 +42,29 @@ START_TEST(records_are_found_after_a_restart)
 }
 END_TEST
 
+START_TEST(records_are_found_by_number)
+{
+    struct mrc_history *history = open_as(0, MRC_HISTORY_SYNC_GROUP);
+    unsigned char key[MRC_HUB_POSITION_KEY_BYTES];
+
+    ck_assert(mrc_history_is_empty(history, apr_time_now()));
+    ck_assert_str_eq(read_since(history, 1, apr_time_now()), "?");
+    append_ok(history, "a", 10);
+    append_ok(history, "b", 10);
+    ck_assert(!mrc_history_is_empty(history, apr_time_now()));
+    check_numbers(history);
+    memcpy(key, mrc_history_position_key(history), sizeof(key));
+    ck_assert_int_ne(memcmp(key, mrc_hub_segment_position_key(segment), sizeof(key)), 0);
+    mrc_history_close(history);
+
+    make_segment();
+    history = open_as(1, MRC_HISTORY_SYNC_GROUP);
+    check_numbers(history);
+    ck_assert_mem_eq(mrc_history_position_key(history), key, sizeof(key));
+    mrc_history_close(history);
+}
+END_TEST
+
 START_TEST(too_large_is_refused)
 {
     struct mrc_history *history = open_as(0, MRC_HISTORY_SYNC_NONE);
@@ -144,6 +167,7 @@ int main(void)
     TCase *tcase = history_tcase(suite);
 
     tcase_add_test(tcase, records_are_found_after_a_restart);
+    tcase_add_test(tcase, records_are_found_by_number);
     tcase_add_test(tcase, too_large_is_refused);
     tcase_add_test(tcase, a_group_is_one_commit);
     tcase_add_test(tcase, bounds_are_exact);

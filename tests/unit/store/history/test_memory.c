@@ -27,11 +27,35 @@ START_TEST(a_group_ends_at_a_record_that_does_not_fit)
 }
 END_TEST
 
+START_TEST(records_are_found_by_number)
+{
+    struct mrc_history *history = mrc_history_open_memory(pool, segment, notify);
+    static const unsigned char key[MRC_HUB_POSITION_KEY_BYTES] = "of the cluster";
+    struct mrc_place place;
+
+    ck_assert(mrc_history_is_empty(history, apr_time_now()));
+    append_ok(history, "a", 10);
+    append_ok(history, "b", 10);
+    ck_assert(!mrc_history_is_empty(history, apr_time_now()));
+    check_numbers(history);
+    ck_assert_int_eq(mrc_history_find(history, mrc_bytes_of("a"), apr_time_now(), &place),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(place.next, 2);
+    ck_assert_int_eq(mrc_history_oldest(history, apr_time_now(), &place), APR_SUCCESS);
+    ck_assert_uint_eq(place.next, 1);
+    ck_assert_mem_eq(mrc_history_position_key(history), mrc_hub_segment_position_key(segment),
+                     sizeof(key));
+    mrc_history_set_position_key(history, key);
+    ck_assert_mem_eq(mrc_history_position_key(history), key, sizeof(key));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("history_memory");
     TCase *tcase = history_tcase(suite);
 
     tcase_add_test(tcase, a_group_ends_at_a_record_that_does_not_fit);
+    tcase_add_test(tcase, records_are_found_by_number);
     return unit_run(suite);
 }

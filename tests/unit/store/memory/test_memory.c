@@ -257,6 +257,35 @@ END_TEST
 
 /* Publishers of the old and of the new generation run while the hub is resized again and again. In
  * the end, every successful publication is in the history, in order. */
+START_TEST(the_key_of_positions_stays_with_its_hub)
+{
+    static const unsigned char zeros[MRC_HUB_POSITION_KEY_BYTES];
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 100000), shape("b", 100000)};
+    unsigned char key[MRC_HUB_POSITION_KEY_BYTES];
+    struct mrc_hub_segment *hub;
+
+    reconcile(memory, shapes, 2);
+    hub = mrc_memory_hub(memory, "a");
+    memcpy(key, mrc_hub_segment_position_key(hub), sizeof(key));
+    ck_assert_int_ne(memcmp(key, zeros, sizeof(key)), 0);
+    ck_assert_int_ne(
+        memcmp(key, mrc_hub_segment_position_key(mrc_memory_hub(memory, "b")), sizeof(key)), 0);
+    shapes[0] = shape("a", 200000);
+    reconcile(memory, shapes, 2);
+    ck_assert_ptr_ne(mrc_memory_hub(memory, "a"), hub);
+    hub = mrc_memory_hub(memory, "a");
+    ck_assert_mem_eq(mrc_hub_segment_position_key(hub), key, sizeof(key));
+    reconcile(memory, shapes + 1, 1);
+    reconcile(memory, shapes, 2); /* another hub, although it has the same name */
+    ck_assert_int_ne(
+        memcmp(key, mrc_hub_segment_position_key(mrc_memory_hub(memory, "a")), sizeof(key)), 0);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 START_TEST(nothing_is_lost_while_a_hub_is_resized)
 {
     enum { ROUNDS = 40 };
@@ -819,6 +848,7 @@ int main(void)
     tcase_add_test(tcase, removes_everything_when_it_closes);
     tcase_add_test(tcase, a_reload_keeps_what_did_not_change);
     tcase_add_test(tcase, a_resize_moves_the_history);
+    tcase_add_test(tcase, the_key_of_positions_stays_with_its_hub);
     tcase_add_test(tcase, nothing_is_lost_while_a_hub_is_resized);
     tcase_add_test(tcase, a_hub_without_a_shape_is_removed);
     tcase_add_test(tcase, impossible_shapes_change_nothing);

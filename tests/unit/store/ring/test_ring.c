@@ -332,6 +332,55 @@ START_TEST(the_earliest_of_equal_ids_wins)
 END_TEST
 
 /* Four buckets and many ids: every id in the history is found, every overwritten one is not. */
+/* Record number I has the time NOW + I. */
+static void check_seek(struct mrc_ring *ring, uint64_t oldest, uint64_t last, int64_t now_us)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+
+    for (uint64_t seq = 0; seq <= last + 2; seq++) {
+        bool is_known = seq >= oldest && seq <= last + 1 && seq > 0;
+        uint64_t pos = 1;
+        int64_t before_us = -1;
+
+        ck_assert_int_eq(mrc_ring_seek(ring, seq, now_us, &pos, &before_us),
+                         is_known ? APR_SUCCESS : APR_NOTFOUND);
+        if (!is_known)
+            continue;
+        ck_assert_int_eq(before_us, seq > oldest ? NOW + (int64_t)seq - 1 : 0);
+        ck_assert_uint_eq(mrc_ring_seq_at(ring, pos), seq);
+        if (seq == last + 1) {
+            ck_assert_uint_eq(pos, mrc_ring_head(ring));
+            continue;
+        }
+        ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+        ck_assert_uint_eq(record.view.seq, seq);
+    }
+    mrc_ring_record_free(&record);
+}
+
+START_TEST(records_are_found_by_number)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 8192, (struct mrc_ring_bounds){.count = 20});
+    const struct mrc_ring_bounds off = {.off = true};
+    const struct mrc_ring_bounds age = {.age_us = 10};
+    uint64_t pos;
+    int64_t before_us;
+
+    check_seek(ring, 1, 0, NOW);
+    for (uint64_t last = 1; last <= 200; last++) {
+        ck_assert_int_eq(append(ring, "id", "payload", NOW + (int64_t)last), APR_SUCCESS);
+        check_seek(ring, last > 20 ? last - 19 : 1, last, NOW + (int64_t)last);
+    }
+    ck_assert_int_eq(mrc_ring_set_bounds(ring, &age, NOW + 200, 0), APR_SUCCESS);
+    check_seek(ring, 196, 200, NOW + 206);
+    check_seek(ring, 201, 200, NOW + 1000);
+    ck_assert_uint_eq(mrc_ring_seq_at(ring, 0), 0); /* overwritten */
+    ck_assert_uint_eq(mrc_ring_seq_at(ring, mrc_ring_head(ring) + 8), 0);
+    ck_assert_int_eq(mrc_ring_set_bounds(ring, &off, NOW + 200, 0), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_seek(ring, 201, NOW + 200, &pos, &before_us), APR_NOTFOUND);
+}
+END_TEST
+
 START_TEST(ids_share_buckets_and_expire)
 {
     struct mrc_ring *ring = store_ring(store_pool(), 8192, (struct mrc_ring_bounds){.count = 0});
@@ -671,6 +720,7 @@ int main(void)
     tcase_add_test(tcase, history_off_is_empty);
     tcase_add_test(tcase, bounds_change_in_place);
     tcase_add_test(tcase, the_earliest_of_equal_ids_wins);
+    tcase_add_test(tcase, records_are_found_by_number);
     tcase_add_test(tcase, ids_share_buckets_and_expire);
     tcase_add_test(tcase, reports_an_overrun_to_a_slow_reader);
     tcase_add_test(tcase, moves_to_a_larger_ring);
