@@ -25,6 +25,7 @@
 #include "httpd/life/lifecycle.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/record.h"
+#include "httpd/log/variables.h"
 #include "httpd/monitor/health.h"
 #include "httpd/monitor/metrics.h"
 #include "httpd/monitor/server_status.h"
@@ -37,6 +38,7 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const before_us[] = {"core.c", NULL};
     static const char *const after_us[] = {"mod_rewrite.c", "mod_proxy.c",       "mod_alias.c",
                                            "mod_userdir.c", "mod_vhost_alias.c", NULL};
+    static const char *const before_variables[] = {"mod_ssl.c", "mod_log_config.c", NULL};
     static const char *const before_http2[] = {"mod_http2.c", NULL};
     static const char *const before_forensic[] = {"mod_log_forensic.c", NULL};
 
@@ -46,6 +48,7 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* The server: the configuration is read, checked and applied; children start and end.
      * check_config asks the MPM for its limits, so it runs after the MPM's own check. */
+    ap_hook_pre_config(mrc_log_variables_pre_config, before_variables, NULL, APR_HOOK_LAST);
     ap_hook_check_config(mrc_lifecycle_check_config, before_us, NULL, APR_HOOK_LAST);
     ap_hook_post_config(mrc_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mrc_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);

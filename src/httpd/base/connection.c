@@ -21,6 +21,8 @@ struct connection {
     bool holds_signals_to_the_end;
     bool is_recorded;
     struct mrc_takeover *takeover;
+    apr_off_t logged_bytes;
+    const apr_table_t *variables;
     struct mrc_http2_client *http2;
     struct mrc_network *network;
 };
@@ -86,6 +88,28 @@ struct mrc_takeover *mrc_connection_get_takeover(conn_rec *c)
 void mrc_connection_set_takeover(conn_rec *c, struct mrc_takeover *takeover)
 {
     record_of(c)->takeover = takeover;
+}
+
+void mrc_connection_set_logged_bytes(conn_rec *c, apr_off_t bytes)
+{
+    record_of(c)->logged_bytes = bytes;
+}
+
+apr_off_t mrc_connection_get_logged_bytes(conn_rec *c)
+{
+    return record_of(c)->logged_bytes;
+}
+
+void mrc_connection_set_variables(conn_rec *c, const apr_table_t *variables)
+{
+    record_of(c)->variables = variables;
+}
+
+const apr_table_t *mrc_connection_get_variables(conn_rec *c)
+{
+    const struct connection *connection = c->master ? NULL : record_of(c);
+
+    return connection ? connection->variables : NULL;
 }
 
 bool mrc_connection_is_recorded(conn_rec *c)

@@ -45,6 +45,15 @@ struct mrc_network *mrc_connection_get_network(const conn_rec *c);
 void mrc_connection_set_recorded(conn_rec *c, bool is_recorded);
 bool mrc_connection_is_recorded(conn_rec *c);
 
+/* The bytes of TLS that had come from the client of C when a request of C was last logged. */
+void mrc_connection_set_logged_bytes(conn_rec *c, apr_off_t bytes);
+apr_off_t mrc_connection_get_logged_bytes(conn_rec *c);
+
+/* The variables of mod_ssl of a connection that was made from a log record. NULL: C is a client's
+ * connection. */
+void mrc_connection_set_variables(conn_rec *c, const apr_table_t *variables);
+const apr_table_t *mrc_connection_get_variables(conn_rec *c);
+
 /*
  * Makes httpd's filters write to a copy of the socket of C. The copy is closed with C. At SIGTERM
  * the MPMs close the sockets of busy threads before they call the modules; with the copy, streams

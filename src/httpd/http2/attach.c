@@ -121,7 +121,7 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
 struct last_line {
     struct mrc_job job;
     struct mrc_log_record *log;
-    apr_off_t body_bytes;
+    struct mrc_log_sent sent;
     enum mrc_end end;
 };
 
@@ -130,22 +130,23 @@ static void write_log(struct mrc_job *job, apr_thread_t *thread)
     struct last_line *line = (struct last_line *)job;
 
     (void)thread;
-    mrc_log_record_log(line->log, line->body_bytes, line->body_bytes, line->end);
+    mrc_log_record_log(line->log, &line->sent, line->end);
     free(line);
 }
 
 static void post_log(const struct mrc_http2_attached *attached, enum mrc_end end)
 {
+    const struct mrc_log_sent sent = {attached->body_bytes, 0, attached->body_bytes};
     struct last_line *line = malloc(sizeof(*line));
 
     if (!line) { /* then this thread may have to wait for the log, but the line is not lost */
-        mrc_log_record_log(attached->log, attached->body_bytes, attached->body_bytes, end);
+        mrc_log_record_log(attached->log, &sent, end);
         return;
     }
     *line = (struct last_line){
         .job = {.run = write_log},
         .log = attached->log,
-        .body_bytes = attached->body_bytes,
+        .sent = sent,
         .end = end,
     };
     mrc_jobs_post(mrc_this_child_jobs(), &line->job);
@@ -185,8 +186,12 @@ static void close_attached(struct mrc_carrier *carrier, enum mrc_end end)
     destroy(attached);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_attached,
-                                           unsent_bytes, NULL,  NULL};
+static const struct mrc_carrier_ops ops = {.kind = MRC_CARRIER_HTTP2,
+                                           .write = write_pieces,
+                                           .flush = flush,
+                                           .may_close = may_close,
+                                           .close = close_attached,
+                                           .unsent_bytes = unsent_bytes};
 
 /* ---- the session ------------------------------------------------------------------------------*/
 

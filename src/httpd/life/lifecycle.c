@@ -36,6 +36,14 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     return status == OK ? mrc_check_memory(ptemp, main_server) : status;
 }
 
+static void log_sizing(apr_pool_t *ptemp, server_rec *main_server)
+{
+    const char *tls_problem;
+
+    mrc_library_is_shared(ptemp, &tls_problem);
+    mrc_sizing_log(main_server, tls_problem);
+}
+
 int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                               server_rec *main_server)
 {
@@ -56,7 +64,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     }
     mrc_warnings_log(main_server);
     if (has_hubs)
-        mrc_sizing_log(main_server);
+        log_sizing(ptemp, main_server);
     return OK;
 }
 

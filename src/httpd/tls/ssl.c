@@ -35,17 +35,35 @@ enum mrc_ssl_result mrc_ssl_write(SSL *ssl, const char *bytes, size_t len, size_
     return MRC_SSL_DONE;
 }
 
-enum mrc_ssl_result mrc_ssl_read(SSL *ssl, char *bytes, size_t size, size_t *ret_read)
+static uint64_t wire_bytes(const SSL *ssl)
 {
-    size_t got;
+    return mrc_ssl_wire_in(ssl) + mrc_ssl_wire_out(ssl);
+}
+
+static enum mrc_ssl_result read_once(SSL *ssl, char *bytes, size_t size, size_t *ret_read)
+{
     int status;
 
     ERR_clear_error();
-    status = SSL_read_ex(ssl, bytes, size, &got);
-    if (status <= 0)
-        return failure(ssl, status);
+    status = SSL_read_ex(ssl, bytes, size, ret_read);
+    return status > 0 ? MRC_SSL_DONE : failure(ssl, status);
+}
+
+/* OpenSSL returns after each message, and once more after it has answered one, although the socket
+ * may have more: it has nothing left when it does nothing twice. */
+enum mrc_ssl_result mrc_ssl_read(SSL *ssl, char *bytes, size_t size, size_t *ret_read)
+{
+    uint64_t before = wire_bytes(ssl);
+    enum mrc_ssl_result result = MRC_SSL_AGAIN;
+    size_t got = 0;
+
+    for (int turn = 0; turn < 2 && result == MRC_SSL_AGAIN; turn++) {
+        result = read_once(ssl, bytes, size, &got);
+        if (result == MRC_SSL_AGAIN && wire_bytes(ssl) != before)
+            result = MRC_SSL_DONE;
+    }
     *ret_read = got;
-    return MRC_SSL_DONE;
+    return result;
 }
 
 void mrc_ssl_end(SSL *ssl)

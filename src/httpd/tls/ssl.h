@@ -13,7 +13,7 @@
 struct ssl_st; /* OpenSSL's SSL */
 
 enum mrc_ssl_result {
-    MRC_SSL_DONE,   /* at least one byte was written or read */
+    MRC_SSL_DONE,   /* something was written or read */
     MRC_SSL_AGAIN,  /* nothing, until the socket is writable or readable */
     MRC_SSL_CLOSED, /* the client has sent a close_notify */
     MRC_SSL_FAILED  /* the connection or its TLS is broken; only free the SSL */
@@ -27,8 +27,10 @@ enum mrc_ssl_result mrc_ssl_write(struct ssl_st *ssl, const char *bytes, size_t 
                                   size_t *ret_written);
 
 /*
- * Reads at most SIZE bytes. Also answers a KeyUpdate of the client, with the next write, so a
- * connection whose client sends nothing is read, too: until AGAIN, whenever its socket is readable.
+ * Reads at most SIZE bytes. DONE with 0 bytes: it has read something from the socket that was no
+ * data, at most one message of TLS, such as a KeyUpdate, or has answered one. So a caller
+ * can limit what a client makes it do. Call it until AGAIN whenever the socket is readable, even if
+ * the client has nothing to say.
  */
 enum mrc_ssl_result mrc_ssl_read(struct ssl_st *ssl, char *bytes, size_t size, size_t *ret_read);
 

@@ -75,6 +75,17 @@ void mrc_takeover_register(void)
     APR_OPTIONAL_HOOK(ssl, pre_handshake, note_ssl, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
+apr_off_t mrc_takeover_wire_in(conn_rec *c)
+{
+    const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
+
+    if (takeover && takeover->read_bio)
+        return (apr_off_t)BIO_number_read(takeover->read_bio);
+    if (!takeover || !takeover->ssl || c->aborted)
+        return -1;
+    return (apr_off_t)BIO_number_read(SSL_get_rbio(takeover->ssl));
+}
+
 SSL *mrc_takeover_ssl(conn_rec *c)
 {
     const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
@@ -147,6 +158,7 @@ bool mrc_takeover_switch(conn_rec *c, int fd, size_t record_bytes)
     SSL_set_bio(ssl, bio, bio);
     SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                           SSL_MODE_RELEASE_BUFFERS);
+    SSL_clear_mode(ssl, SSL_MODE_AUTO_RETRY); /* it would read as long as the client sends */
     SSL_set_max_send_fragment(ssl, (long)record_bytes);
     SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
     return true;

@@ -56,6 +56,9 @@ int mrc_takeover_pre_connection(conn_rec *c, void *socket);
  */
 struct ssl_st *mrc_takeover_ssl(conn_rec *c);
 
+/* The bytes of TLS that have come from the client of C through mod_ssl. -1: C has no SSL. */
+apr_off_t mrc_takeover_wire_in(conn_rec *c);
+
 /*
  * Reads what the client of C has sent so far, without blocking, and gives it to TAKE, which may be
  * NULL. Afterwards the filters hold nothing: a record that came in part is inside the SSL, and the

@@ -273,12 +273,23 @@ static void write_more(struct mrc_loop *loop, struct mrc_stream *stream)
         retire(loop, stream);
 }
 
+/* Lets the carrier read what the client sends. False: the client is gone. */
+static bool read_input(struct mrc_stream *stream)
+{
+    struct mrc_carrier *carrier = stream->carrier;
+
+    return !carrier->ops->read || carrier->ops->read(carrier) != MRC_CARRIER_GONE;
+}
+
 static void take_socket(struct mrc_source *source, struct mrc_loop *loop, uint32_t events)
 {
     struct mrc_stream *stream =
         (struct mrc_stream *)((char *)source - offsetof(struct mrc_stream, source));
 
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ||
+        ((events & EPOLLIN) && !read_input(stream)))
         end(loop, stream, MRC_END_CLIENT);
     else if (events & EPOLLOUT)
         write_more(loop, stream);
@@ -347,16 +358,31 @@ static void forget_pages(struct mrc_loop *loop)
     }
 }
 
+/* Watches the socket of STREAM, and reads what came before. */
+static bool watch_stream(struct mrc_loop *loop, struct mrc_stream *stream, enum mrc_end *ret_end)
+{
+    uint32_t input = stream->carrier->ops->read ? EPOLLIN : 0;
+
+    *ret_end = MRC_END_ERROR;
+    if (stream->carrier->fd < 0) /* it is part of a session */
+        return true;
+    if (watch(loop, &stream->source, stream->carrier->fd, take_socket,
+              EPOLLOUT | EPOLLRDHUP | EPOLLET | input) != APR_SUCCESS)
+        return false;
+    *ret_end = MRC_END_CLIENT;
+    return read_input(stream);
+}
+
 static void adopt_one(struct mrc_loop *loop, struct mrc_stream *stream)
 {
-    int fd = stream->carrier->fd;
+    enum mrc_end why;
 
     stream->carrier->thread = loop->thread;
     remember(loop, stream);
-    if (!share_pages(loop, stream) ||
-        (fd >= 0 && watch(loop, &stream->source, fd, take_socket,
-                          EPOLLOUT | EPOLLRDHUP | EPOLLET) != APR_SUCCESS))
+    if (!share_pages(loop, stream))
         end(loop, stream, MRC_END_ERROR);
+    else if (!watch_stream(loop, stream, &why))
+        end(loop, stream, why);
     else if (loop->drained != MRC_LOOP_DRAIN_NOT)
         end(loop, stream, MRC_END_DRAINING);
     else
