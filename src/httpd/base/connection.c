@@ -121,7 +121,9 @@ bool mrc_connection_is_recorded(conn_rec *c)
 
 struct mrc_http2_client *mrc_connection_get_http2(conn_rec *c)
 {
-    return record_of(c)->http2;
+    const struct connection *connection = record_of(c);
+
+    return connection ? connection->http2 : NULL;
 }
 
 void mrc_connection_set_http2(conn_rec *c, struct mrc_http2_client *client)

@@ -60,12 +60,18 @@ static bool speaks(const server_rec *server)
            mrc_this_child_is_serving();
 }
 
+/* Whether the TLS of C can be taken over. Another module than mod_ssl does not show its own. */
+static bool may_take_tls(conn_rec *c)
+{
+    return ap_ssl_conn_is_ssl(c) && mrc_this_child_may_take_tls() && mrc_takeover_has_ssl(c);
+}
+
 /* ---- the choice of the protocol ---------------------------------------------------------------*/
 
 int mrc_http2_connect_propose(conn_rec *c, request_rec *r, server_rec *server,
                               const apr_array_header_t *offers, apr_array_header_t *proposals)
 {
-    if (c->master || r || !speaks(server) || !ap_ssl_conn_is_ssl(c) ||
+    if (c->master || r || !speaks(server) || !may_take_tls(c) ||
         (offers && !ap_array_str_contains(offers, "h2")))
         return DECLINED;
     APR_ARRAY_PUSH(proposals, const char *) = "h2";
@@ -130,6 +136,21 @@ static void take_first(void *data, const char *bytes, size_t len)
         first->has_failed = !mrc_http2_session_add_first(first->session, bytes, len);
 }
 
+/* Sends what httpd's filters hold, such as the end of the handshake. */
+static bool flush_output(conn_rec *c)
+{
+    apr_bucket_brigade *brigade;
+    apr_status_t status;
+
+    if (!c->data_in_output_filters)
+        return true;
+    brigade = apr_brigade_create(c->pool, c->bucket_alloc);
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_flush_create(c->bucket_alloc));
+    status = ap_pass_brigade(c->output_filters, brigade);
+    apr_brigade_destroy(brigade);
+    return status == APR_SUCCESS && !c->data_in_output_filters;
+}
+
 /* Takes C out of httpd's filters. False: the client is gone, or out of memory. */
 static bool take_over(conn_rec *c, struct mrc_http2_session *session)
 {
@@ -140,6 +161,8 @@ static bool take_over(conn_rec *c, struct mrc_http2_session *session)
 
     apr_os_sock_get(&fd, ap_get_conn_socket(c));
     if (fd < 0 || (is_tls && !ssl))
+        return false;
+    if (!flush_output(c))
         return false;
     if (!mrc_takeover_drain(c, FIRST_BYTES_MAX, take_first, &first) || first.has_failed)
         return false;

@@ -28,7 +28,7 @@ APLOG_USE_MODULE(mercure);
 #define READ_BYTES     16384
 #define READS_PER_TURN 8
 
-/* The least time for the first request, which may come with the last bytes of the handshake. */
+/* The time for the first request, which may come with the last bytes of the handshake. */
 #define FIRST_REQUEST_US ((int64_t)20 * 1000 * 1000)
 
 /* After the last byte, a client gets this long to close the connection itself. */
@@ -111,7 +111,7 @@ static int64_t due_us(const struct mrc_http2_session *session)
     if (session->rest)
         due = session->wrote_us + server->timeout;
     if (session->origin.requests == 0 && idle < FIRST_REQUEST_US)
-        idle = FIRST_REQUEST_US;
+        idle = server->timeout < FIRST_REQUEST_US ? server->timeout : FIRST_REQUEST_US;
     if (!session->exchanges && session->idle_us + idle < due)
         due = session->idle_us + idle;
     return due;
