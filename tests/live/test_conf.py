@@ -72,4 +72,4 @@ def test_start_reports_settings_that_limit_streams(httpd):
 def test_start_reports_how_many_streams_may_hold_a_worker(httpd, mpm):
     httpd.start('<Location "/hub">\nMercureHub On\nMercureAnonymous On\n</Location>\n')
     httpd.expect_log(r"nobody can publish to the hub")
-    httpd.wait_log(rf"holds \d+ streams .*without TLS .*and {16 if mpm == 'worker' else 8} others, each of which takes a worker")
+    httpd.wait_log(rf"holds \d+ streams over HTTP/1.1, and {16 if mpm == 'worker' else 8} others, each of which takes a worker")
