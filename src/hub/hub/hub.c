@@ -2,14 +2,18 @@
 
 #include <stdatomic.h>
 
+#include "apr_time.h"
+
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
 #include "hub/base/entropy.h"
 #include "hub/base/status.h"
 #include "hub/base/thread.h"
+#include "hub/control/revoked.h"
 #include "hub/hub/interests.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
+#include "hub/hub/revocation.h"
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
@@ -27,6 +31,7 @@ struct mrc_hub {
     const struct mrc_hub_spec *spec;
     struct mrc_numbers *numbers;
     struct mrc_seats *seats;
+    struct mrc_revoked *revoked; /* NULL: none */
     struct mrc_patterns *patterns;
     struct mrc_hub_interests *interests;
     struct mrc_entropy *entropy;
@@ -36,6 +41,21 @@ struct mrc_hub {
     void *on_unreadable_ctx;
     atomic_bool has_reported_unreadable;
 };
+
+/* Without its revocations, the hub would accept tokens that are revoked, so it does not open. */
+static apr_status_t open_revoked(apr_pool_t *pool, struct mrc_hub *hub, struct mrc_error *error)
+{
+    const struct mrc_revocations *list = mrc_hub_segment_revocations(hub->segment);
+    apr_status_t status;
+
+    if (!list)
+        return APR_SUCCESS;
+    hub->revoked = mrc_revoked_create(pool, list);
+    status = hub->revoked ? mrc_revocation_load(hub, apr_time_now()) : APR_ENOMEM;
+    return status == APR_SUCCESS
+               ? status
+               : mrc_status_set(error, status, "its revoked tokens cannot be read");
+}
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
@@ -58,6 +78,10 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &spec->limits);
     hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
+    if (open_revoked(pool, hub, error) != APR_SUCCESS) {
+        mrc_hub_close(hub);
+        return NULL;
+    }
     if (hub->interests) {
         mrc_history_set_describe(hub->history, mrc_hub_interests_describe, hub->interests);
         return hub;
@@ -91,6 +115,16 @@ size_t mrc_hub_get_index(const struct mrc_hub *hub)
 unsigned mrc_hub_get_slot(const struct mrc_hub *hub)
 {
     return hub->slot;
+}
+
+struct mrc_revoked *mrc_hub_revoked(const struct mrc_hub *hub)
+{
+    return hub->revoked;
+}
+
+struct mrc_revocations *mrc_revocation_list(const struct mrc_hub *hub)
+{
+    return mrc_hub_segment_revocations(hub->segment);
 }
 
 struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub)
@@ -155,6 +189,17 @@ apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record 
     status = mrc_history_append_group(hub->history, items, count, now_us, ret_done);
     mrc_thread_let_signals(&mask);
     mrc_numbers_count(hub->numbers, MRC_COUNTER_UPDATES, *ret_done);
+    return status;
+}
+
+apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_t now_us)
+{
+    apr_status_t status;
+    sigset_t mask;
+
+    mrc_thread_hold_signals(&mask);
+    status = mrc_history_append_control(hub->history, payload, now_us);
+    mrc_thread_let_signals(&mask);
     return status;
 }
 

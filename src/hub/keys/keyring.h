@@ -31,6 +31,7 @@ struct mrc_key_row {
     const struct mrc_keyset *keys; /* from the first version of the document; NULL: none */
     size_t document;               /* the document with later versions, or MRC_KEY_ROW_FIXED */
     size_t index;                  /* its place among all rows */
+    unsigned char source[32]; /* SHA-256 of its first content, or of its URL; zeros: not known */
 };
 
 /*

@@ -16,9 +16,10 @@ struct mrc_hub_segment {
     struct mrc_segment segment;
     struct mrc_hub_header geometry; /* our own copy; the shared one is not trusted */
     struct mrc_ring *ring;
-    struct mrc_roster *roster;   /* NULL: none */
-    struct mrc_staging *staging; /* NULL: none */
-    struct mrc_census *census;   /* NULL: none */
+    struct mrc_roster *roster;           /* NULL: none */
+    struct mrc_staging *staging;         /* NULL: none */
+    struct mrc_census *census;           /* NULL: none */
+    struct mrc_revocations *revocations; /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -100,6 +101,8 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     add_region(&header, MRC_HUB_REGION_COUNTS,
                shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
                                      : 0);
+    add_region(&header, MRC_HUB_REGION_REVOCATIONS,
+               shape->has_revocations ? mrc_revocations_bytes() : 0);
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -185,6 +188,9 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
         status = create_staging(pool, hub, error);
     if (!status)
         status = create_keyed(pool, hub, shape, error);
+    if (!status && shape->has_revocations)
+        status = mrc_revocations_create(
+            pool, at(&hub->segment, region[MRC_HUB_REGION_REVOCATIONS].offset), &hub->revocations);
     if (!status && shape->roster_subscribers) {
         uint32_t own, shared;
 
@@ -350,6 +356,11 @@ struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segmen
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
 {
     return segment->census;
+}
+
+struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment *segment)
+{
+    return segment->revocations;
 }
 
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,

@@ -27,7 +27,9 @@ static void recover(struct mrc_ring *ring, int64_t now_us)
             return;
         }
         /* If it was linked already, this changes nothing. */
-        mrc_ring_publish(&ring->buckets[meta.id_hash & ring->bucket_mask], head - total + 1);
+        mrc_ring_publish(meta.is_control ? &header->control
+                                         : &ring->buckets[meta.id_hash & ring->bucket_mask],
+                         head - total + 1);
         mrc_ring_publish(&header->last_seq, meta.seq);
     }
     mrc_ring_window_trim(ring, now_us);

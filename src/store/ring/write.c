@@ -38,6 +38,21 @@ static void put(struct mrc_ring *ring, const struct mrc_record *record, uint64_t
     mrc_ring_window_add(ring, record->stored_bytes);
 }
 
+/* Under the lock: the same for the control record RECORD. */
+static void put_control(struct mrc_ring *ring, struct mrc_record *record, uint64_t total)
+{
+    struct mrc_ring_header *header = ring->header;
+    uint64_t pos = mrc_ring_held(&header->head), update;
+
+    /* First: the update before it may be overwritten, and is found from the head. */
+    mrc_ring_window_make_room(ring, total);
+    record->seq = mrc_ring_held(&header->last_seq);
+    update = mrc_ring_newest_before(ring, pos, &update) == APR_SUCCESS ? update + 1 : 0;
+    mrc_ring_codec_write(ring, pos, record, total, update, mrc_ring_held(&header->control));
+    atomic_store(&header->head, pos + total);
+    mrc_ring_publish(&header->control, pos + 1);
+}
+
 /* Appends RECORD. A seq of 0 becomes the next number. */
 static apr_status_t append(struct mrc_ring *ring, struct mrc_record *record, int64_t now_us,
                            int64_t wait_us, uint64_t *ret_pos)
@@ -53,12 +68,17 @@ static apr_status_t append(struct mrc_ring *ring, struct mrc_record *record, int
         return status;
     if (mrc_ring_held(&header->state) != MRC_RING_OPEN)
         status = MRC_STATUS_SUPERSEDED;
+    else if (record->is_control)
+        record->seq = 0; /* put_control() sets it */
     else if (record->seq == 0)
         record->seq = mrc_ring_held(&header->last_seq) + 1;
     else if (record->seq <= mrc_ring_held(&header->last_seq))
         status = APR_EINVAL;
     if (!status) {
-        put(ring, record, total);
+        if (record->is_control)
+            put_control(ring, record, total);
+        else
+            put(ring, record, total);
         mrc_ring_window_trim(ring, now_us);
         *ret_pos = mrc_ring_held(&header->head);
     }
@@ -88,6 +108,15 @@ apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *
     return record->seq ? append(ring, &copy, now_us, wait_us, &unused) : APR_EINVAL;
 }
 
+apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
+                                     int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
+{
+    struct mrc_record record = {
+        .time_us = now_us, .id = mrc_bytes_of(""), .payload = payload, .is_control = true};
+
+    return append(ring, &record, now_us, wait_us, ret_pos);
+}
+
 /* ---- A reload: the parent ---------------------------------------------------------------------*/
 
 apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bounds *bounds,
@@ -104,8 +133,9 @@ apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bo
 }
 
 /*
- * Copies the records of FROM between POS and HEAD. Leaves out a record that cannot fit into TO. A
- * contradiction ends the copy without an error, because no record after it can be read.
+ * Copies the updates of FROM between POS and HEAD. Leaves out a record that cannot fit into TO. A
+ * contradiction ends the copy without an error, because no record after it can be read. Control
+ * records are for the streams that exist, which read FROM to its end.
  */
 static apr_status_t copy_records(const struct mrc_ring *from, uint64_t pos, uint64_t head,
                                  struct mrc_ring *to)
@@ -119,7 +149,7 @@ static apr_status_t copy_records(const struct mrc_ring *from, uint64_t pos, uint
         status = mrc_ring_read(from, &pos, &record);
         if (status)
             break;
-        total = size_in(to, &record.view);
+        total = record.view.is_control ? 0 : size_in(to, &record.view);
         if (total)
             put(to, &record.view, total);
     }

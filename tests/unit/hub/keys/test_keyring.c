@@ -42,10 +42,10 @@ static void setup(void)
     pool = store_pool();
     path = apr_pstrcat(pool, dir, "/key", NULL);
     start = keys_of(SECRET, HS256);
-    rows[0] = (struct mrc_key_row){ISSUER, HS256, 0, start, MRC_KEY_ROW_FIXED, 0};
-    rows[1] = (struct mrc_key_row){ISSUER, HS256, 0, start, 0, 1};
-    rows[2] = (struct mrc_key_row){ISSUER, HS512, 0, start, 0, 2};
-    rows[3] = (struct mrc_key_row){ISSUER, HS256, 0, NULL, 1, 3};
+    rows[0] = (struct mrc_key_row){ISSUER, HS256, 0, start, MRC_KEY_ROW_FIXED, 0, {0}};
+    rows[1] = (struct mrc_key_row){ISSUER, HS256, 0, start, 0, 1, {0}};
+    rows[2] = (struct mrc_key_row){ISSUER, HS512, 0, start, 0, 2, {0}};
+    rows[3] = (struct mrc_key_row){ISSUER, HS256, 0, NULL, 1, 3, {0}};
     ck_assert_int_eq(mrc_documents_create(pool, specs, 2, NULL, &documents), APR_SUCCESS);
     ck_assert_int_eq(mrc_keyring_create(pool, row_list, 4, documents, &keyring), APR_SUCCESS);
 }

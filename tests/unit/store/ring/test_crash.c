@@ -20,9 +20,11 @@
 #define BUCKETS  4
 
 static struct {
+    apr_status_t (*write)(void); /* of the writer that dies */
     void *region;
     void *index;
     struct mrc_ring *ring;
+    uint64_t end; /* of the ring before the writer */
     unsigned said;
 } crash;
 
@@ -38,6 +40,21 @@ static apr_status_t append(const char *id, uint64_t *ret_seq)
 
     return mrc_ring_append(crash.ring, mrc_bytes_of(id), mrc_bytes_of("a payload of some bytes"),
                            30, NOW, 1000000, ret_seq, &pos);
+}
+
+static apr_status_t append_new(void)
+{
+    uint64_t seq;
+
+    return append("new", &seq);
+}
+
+static apr_status_t append_order(void)
+{
+    uint64_t pos;
+
+    return mrc_ring_append_control(crash.ring, mrc_bytes_of("an order of some bytes"), NOW, 1000000,
+                                   &pos);
 }
 
 /* Fills the ring: an append then moves history and tail, and its record wraps at the end. */
@@ -58,7 +75,6 @@ static void fill(void)
 static int die_after(unsigned steps)
 {
     int status;
-    uint64_t seq;
     pid_t pid = fork();
 
     ck_assert_int_ge(pid, 0);
@@ -66,7 +82,7 @@ static int die_after(unsigned steps)
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
             _exit(77);
         raise(SIGSTOP);
-        _exit(append("new", &seq) == APR_SUCCESS ? 0 : 1);
+        _exit(crash.write() == APR_SUCCESS ? 0 : 1);
     }
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     if (WIFEXITED(status))
@@ -123,7 +139,33 @@ static void judge(unsigned steps, uint64_t seq_before)
     mrc_ring_record_free(&record);
 }
 
-START_TEST(dies_at_every_instruction)
+/* The same for a writer of a control record, which changes nothing of the updates. */
+static void judge_order(unsigned steps, uint64_t seq_before)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t mark, before = 0, seq, pos;
+    bool is_there = mrc_ring_read(crash.ring, &crash.end, &record) == APR_SUCCESS;
+
+    ck_assert(!is_there || record.view.is_control);
+    ck_assert_int_eq(mrc_ring_newest(crash.ring, &record), APR_SUCCESS);
+    ck_assert_uint_eq(record.view.seq, seq_before);
+    ck_assert_int_eq(append("next", &seq), APR_SUCCESS);
+    ck_assert_uint_eq(seq, seq_before + 1);
+    crash.said = 0;
+    ck_assert_msg(mrc_ring_check(crash.ring, say, NULL) == 0, "after %u steps", steps);
+    mark = mrc_ring_control(crash.ring);
+    ck_assert_msg((mark != 0) == is_there, "after %u steps: mark %" PRIu64, steps, mark);
+    if (is_there) {
+        pos = mark - 1;
+        ck_assert_int_eq(mrc_ring_read(crash.ring, &pos, &record), APR_SUCCESS);
+        ck_assert_bytes_eq(record.view.payload, "an order of some bytes");
+        ck_assert_int_eq(mrc_ring_control_before(crash.ring, mark, &before), APR_SUCCESS);
+        ck_assert_uint_eq(before, 0);
+    }
+    mrc_ring_record_free(&record);
+}
+
+static void die_everywhere(apr_status_t (*write)(void), void (*judge_it)(unsigned, uint64_t))
 {
     apr_pool_t *pool = store_pool();
     const struct mrc_ring_bounds bounds = {.count = 0};
@@ -138,6 +180,7 @@ START_TEST(dies_at_every_instruction)
 #ifdef __SANITIZE_THREAD__
     stride *= 37;
 #endif
+    crash.write = write;
     ck_assert_uint_gt(stride, 0);
     steps = (unsigned)getpid() % stride;
     crash.region = store_shared(mrc_ring_region_bytes(CAPACITY));
@@ -151,15 +194,27 @@ START_TEST(dies_at_every_instruction)
                          APR_SUCCESS);
         fill();
         ck_assert_int_eq(append("old", &seq), APR_SUCCESS);
+        crash.end = mrc_ring_head(crash.ring);
         killed = die_after(steps);
         if (killed == -1) {
             fprintf(stderr, "# ptrace is forbidden here: not tested\n");
             return;
         }
-        judge(steps, seq);
+        judge_it(steps, seq);
     }
     fprintf(stderr, "# %u instructions, every %uth\n", steps, stride);
     ck_assert_uint_gt(steps, 100);
+}
+
+START_TEST(dies_at_every_instruction)
+{
+    die_everywhere(append_new, judge);
+}
+END_TEST
+
+START_TEST(dies_at_every_instruction_of_an_order)
+{
+    die_everywhere(append_order, judge_order);
 }
 END_TEST
 
@@ -170,6 +225,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, dies_at_every_instruction);
+    tcase_add_test(tcase, dies_at_every_instruction_of_an_order);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
