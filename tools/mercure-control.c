@@ -4,6 +4,7 @@
  * Exit status: 0 done, 1 refused by the hub, 2 bad usage, 3 the hub did not answer.
  */
 #include <curl/curl.h>
+#include <curl/mprintf.h>
 #include <errno.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
@@ -16,12 +17,12 @@
 #include "core/base/utf8.h"
 #include "core/jose/sign.h"
 
-#define MAX_FILE     ((size_t)256 * 1024)
-#define MAX_ANSWER   ((size_t)256 * 1024 * 1024)
-#define TOKEN_TTL_S  60
-#define TIMEOUT_S    30L
-#define MAX_FIELDS   16
-#define MAX_HEADERS  4
+#define MAX_FILE    ((size_t)256 * 1024)
+#define MAX_ANSWER  ((size_t)256 * 1024 * 1024)
+#define TOKEN_TTL_S 60
+#define TIMEOUT_S   30L
+#define MAX_FIELDS  16
+#define MAX_HEADERS 4
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_UNREACHED = 3 };
 
@@ -166,15 +167,14 @@ static int read_options(struct call *call, int argc, char **argv)
 {
     enum { HUB = 1, KEY, ALG, ISS, AUD, AS, TOKEN, CACERT, HELP };
     static const struct option options[] = {
-        {"hub", required_argument, NULL, HUB},       {"key", required_argument, NULL, KEY},
-        {"alg", required_argument, NULL, ALG},       {"iss", required_argument, NULL, ISS},
-        {"aud", required_argument, NULL, AUD},       {"as", required_argument, NULL, AS},
-        {"token", required_argument, NULL, TOKEN},   {"cacert", required_argument, NULL, CACERT},
-        {"help", no_argument, NULL, HELP},           {NULL, 0, NULL, 0}};
-    const char **const places[] = {[HUB] = &call->hub,     [KEY] = &call->key,
-                                   [ALG] = &call->alg,     [ISS] = &call->iss,
-                                   [AUD] = &call->aud,     [AS] = &call->as,
-                                   [TOKEN] = &call->token, [CACERT] = &call->cacert};
+        {"hub", required_argument, NULL, HUB},     {"key", required_argument, NULL, KEY},
+        {"alg", required_argument, NULL, ALG},     {"iss", required_argument, NULL, ISS},
+        {"aud", required_argument, NULL, AUD},     {"as", required_argument, NULL, AS},
+        {"token", required_argument, NULL, TOKEN}, {"cacert", required_argument, NULL, CACERT},
+        {"help", no_argument, NULL, HELP},         {NULL, 0, NULL, 0}};
+    const char **const places[] = {
+        [HUB] = &call->hub, [KEY] = &call->key, [ALG] = &call->alg,     [ISS] = &call->iss,
+        [AUD] = &call->aud, [AS] = &call->as,   [TOKEN] = &call->token, [CACERT] = &call->cacert};
     const struct command *command;
     int option;
 
@@ -195,7 +195,8 @@ static int read_options(struct call *call, int argc, char **argv)
     if (!call->hub)
         return complain(EXIT_USAGE, "--hub is missing: give the URL of the hub");
     if (!call->token && (!call->key || !call->iss))
-        return complain(EXIT_USAGE, "give --key and --iss, as MercureControlKey has them, or --token");
+        return complain(EXIT_USAGE,
+                        "give --key and --iss, as MercureControlKey has them, or --token");
     return read_fields(call, command, argc - optind - 1, argv + optind + 1);
 }
 
@@ -327,6 +328,7 @@ static int perform(CURL *curl, const struct call *call, const char *token)
     bool posts = !strcmp(call->method, "POST");
     char reason[CURL_ERROR_SIZE] = "";
     struct mrc_buf form, body, url;
+    CURLcode code;
     int status;
 
     mrc_buf_init(&form, SIZE_MAX);
@@ -352,9 +354,9 @@ static int perform(CURL *curl, const struct call *call, const char *token)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form.ptr);
     else
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
-    status = mrc_buf_error(&form) || mrc_buf_error(&url)
-                 ? complain(EXIT_UNREACHED, "out of memory")
-                 : report(curl, curl_easy_perform(curl), reason, mrc_buf_bytes(&body));
+    code =
+        mrc_buf_error(&form) || mrc_buf_error(&url) ? CURLE_OUT_OF_MEMORY : curl_easy_perform(curl);
+    status = report(curl, code, reason, mrc_buf_bytes(&body));
     mrc_buf_free(&form);
     mrc_buf_free(&body);
     mrc_buf_free(&url);

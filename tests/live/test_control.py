@@ -198,9 +198,9 @@ def test_bodies_that_are_no_form_or_too_large(httpd):
 def test_disconnect_ends_the_streams_of_a_subject(httpd, mpm, each_carrier):
     """On every child and with every carrier, with a spread retry:; the others go on, and the client may come back."""
     httpd.start(controlled())
-    count = 3 if mpm == "prefork" else 12
+    count = {"event": 12, "worker": 2, "prefork": 3}[mpm]  # few streams may hold a thread
     alice = [subscribe(httpd, sub="alice") for _ in range(count)]
-    others = [subscribe(httpd, sub="bob"), subscribe(httpd, sub="alice2"), httpd.subscribe([("match", TOPIC)])]
+    others = [subscribe(httpd, sub="alice2"), httpd.subscribe([("match", TOPIC)])]
     while mpm == "event" and len({owner(httpd, stream.conn) for stream in alice}) < 2:
         alice.append(subscribe(httpd, sub="alice"))
     count = len(alice)

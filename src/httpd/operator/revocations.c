@@ -11,6 +11,7 @@
 #include "httpd/answer/failure.h"
 #include "httpd/operator/call.h"
 #include "hub/control/order.h"
+#include "hub/hub/hub.h"
 #include "hub/hub/revocation.h"
 #include "store/regions/revocations.h"
 
@@ -81,7 +82,7 @@ static void add_list(struct mrc_buf *out, struct mrc_bytes copy)
 
 int mrc_operator_list_revocations(struct mrc_operator_call *call)
 {
-    const struct mrc_revocations *list = mrc_revocation_list(call->hub);
+    const struct mrc_revocations *list = mrc_hub_revocations(call->hub);
     int status = mrc_body_discard(call->r);
     struct mrc_buf copy, out;
 

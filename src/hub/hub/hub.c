@@ -2,8 +2,6 @@
 
 #include <stdatomic.h>
 
-#include "apr_time.h"
-
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
 #include "hub/base/entropy.h"
@@ -13,7 +11,6 @@
 #include "hub/hub/interests.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
-#include "hub/hub/revocation.h"
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
@@ -42,19 +39,14 @@ struct mrc_hub {
     atomic_bool has_reported_unreadable;
 };
 
-/* Without its revocations, the hub would accept tokens that are revoked, so it does not open. */
-static apr_status_t open_revoked(apr_pool_t *pool, struct mrc_hub *hub, struct mrc_error *error)
+/* False: the system has no random bytes. */
+static bool open_revoked(apr_pool_t *pool, struct mrc_hub *hub)
 {
-    const struct mrc_revocations *list = mrc_hub_segment_revocations(hub->segment);
-    apr_status_t status;
+    const struct mrc_revocations *list = mrc_hub_revocations(hub);
 
-    if (!list)
-        return APR_SUCCESS;
-    hub->revoked = mrc_revoked_create(pool, list);
-    status = hub->revoked ? mrc_revocation_load(hub, apr_time_now()) : APR_ENOMEM;
-    return status == APR_SUCCESS
-               ? status
-               : mrc_status_set(error, status, "its revoked tokens cannot be read");
+    if (list)
+        hub->revoked = mrc_revoked_create(pool, list);
+    return !list || hub->revoked;
 }
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -78,11 +70,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &spec->limits);
     hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
-    if (open_revoked(pool, hub, error) != APR_SUCCESS) {
-        mrc_hub_close(hub);
-        return NULL;
-    }
-    if (hub->interests) {
+    if (hub->interests && open_revoked(pool, hub)) {
         mrc_history_set_describe(hub->history, mrc_hub_interests_describe, hub->interests);
         return hub;
     }
@@ -122,7 +110,7 @@ struct mrc_revoked *mrc_hub_revoked(const struct mrc_hub *hub)
     return hub->revoked;
 }
 
-struct mrc_revocations *mrc_revocation_list(const struct mrc_hub *hub)
+struct mrc_revocations *mrc_hub_revocations(const struct mrc_hub *hub)
 {
     return mrc_hub_segment_revocations(hub->segment);
 }

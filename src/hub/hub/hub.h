@@ -27,6 +27,7 @@ struct mrc_notify;
 struct mrc_numbers;
 struct mrc_patterns;
 struct mrc_presence_queue;
+struct mrc_revocations;
 struct mrc_revoked;
 struct mrc_ring;
 struct mrc_roster;
@@ -59,8 +60,10 @@ struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
 struct mrc_seats *mrc_hub_seats(const struct mrc_hub *hub);
 
-/* The revoked tokens (revocation.h); NULL: no operator controls the hub. */
+/* The revoked tokens (revocation.h), and their list in shared memory; NULL: no operator controls
+ * the hub. */
 struct mrc_revoked *mrc_hub_revoked(const struct mrc_hub *hub);
+struct mrc_revocations *mrc_hub_revocations(const struct mrc_hub *hub);
 
 /* The active subscriptions; NULL: the hub does not list them. */
 struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);

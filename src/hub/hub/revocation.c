@@ -17,7 +17,7 @@ bool mrc_revocation_has(const struct mrc_hub *hub, const struct mrc_token *token
 
 static void undo(struct mrc_hub *hub, const unsigned char *id, int64_t now_us)
 {
-    mrc_revocations_remove(mrc_revocation_list(hub), id, now_us);
+    mrc_revocations_remove(mrc_hub_revocations(hub), id, now_us);
     mrc_history_lift(mrc_hub_history(hub), id);
 }
 
@@ -26,7 +26,7 @@ static apr_status_t store(struct mrc_hub *hub, const struct mrc_revocation *entr
     apr_status_t status = mrc_history_revoke(mrc_hub_history(hub), entry, now_us);
 
     if (status == APR_SUCCESS)
-        status = mrc_revocations_add(mrc_revocation_list(hub), entry, now_us);
+        status = mrc_revocations_add(mrc_hub_revocations(hub), entry, now_us);
     if (status == APR_SUCCESS)
         status = mrc_hub_order(hub, entry->data, now_us);
     if (status != APR_SUCCESS)
@@ -43,7 +43,7 @@ apr_status_t mrc_revocation_add(struct mrc_hub *hub,
     struct mrc_buf buf;
     sigset_t mask;
 
-    if (!mrc_revocation_list(hub))
+    if (!mrc_hub_revocations(hub))
         return APR_ENOTIMPL;
     memcpy(entry.id, id, sizeof(entry.id));
     mrc_buf_init(&buf, SIZE_MAX);
@@ -63,12 +63,12 @@ apr_status_t mrc_revocation_lift(struct mrc_hub *hub,
     apr_status_t status;
     sigset_t mask;
 
-    if (!mrc_revocation_list(hub))
+    if (!mrc_hub_revocations(hub))
         return APR_NOTFOUND;
     mrc_thread_hold_signals(&mask);
     status = mrc_history_lift(mrc_hub_history(hub), id);
     if (status == APR_SUCCESS)
-        status = mrc_revocations_remove(mrc_revocation_list(hub), id, now_us);
+        status = mrc_revocations_remove(mrc_hub_revocations(hub), id, now_us);
     mrc_thread_let_signals(&mask);
     return status;
 }
@@ -92,7 +92,7 @@ static apr_status_t take(void *ctx, const struct mrc_revocation *entry)
 /* Several children may do it at once: an entry replaces itself. */
 apr_status_t mrc_revocation_load(struct mrc_hub *hub, int64_t now_us)
 {
-    struct loading loading = {mrc_revocation_list(hub), now_us};
+    struct loading loading = {mrc_hub_revocations(hub), now_us};
     apr_status_t status;
     uint64_t epoch;
 

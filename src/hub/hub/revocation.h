@@ -21,11 +21,7 @@
 
 struct mrc_hub;
 struct mrc_order;
-struct mrc_revocations;
 struct mrc_token;
-
-/* The list; NULL: no operator controls the hub. */
-struct mrc_revocations *mrc_revocation_list(const struct mrc_hub *hub);
 
 /*
  * Carries out ORDER, of the kind MRC_ORDER_REVOKE, under the ID. Waits as a publisher does.

@@ -281,8 +281,8 @@ static void take_notification(struct mrc_source *source, struct mrc_loop *loop, 
     loop->args.on_notify(loop->args.ctx);
 }
 
-/* Why the socket FD of a client is broken: a client that acknowledged nothing for so long that the kernel
- * gave up has accepted nothing for the dispatch timeout. */
+/* Why the socket FD of a client is broken: a client that acknowledged nothing for so long that the
+ * kernel gave up has accepted nothing for the dispatch timeout. */
 static enum mrc_end find_reason(int fd, uint32_t events)
 {
     int error = 0;
@@ -481,6 +481,9 @@ static void adopt(struct mrc_loop *loop, bool last)
         last ? mrc_mailbox_close(&loop->posted) : mrc_mailbox_take(&loop->posted);
     struct mrc_stream *stream;
 
+    /* From here on, every order that the loop has not carried out is newer than the new streams. */
+    if (posted.first)
+        take_orders(loop);
     while ((stream = take_stream(&posted))) {
         stream->carrier->thread = loop->thread;
         remember(loop, stream);

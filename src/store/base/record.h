@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "apr_errno.h"
+
 #include "core/base/bytes.h"
 
 /* The largest stored_bytes: every layout has 32 bits for it. */
@@ -43,6 +45,9 @@ struct mrc_revocation {
     int64_t until_us;
     struct mrc_bytes data;
 };
+
+/* Receives a revocation, which lives until the function returns. */
+typedef apr_status_t mrc_revocation_fn(void *ctx, const struct mrc_revocation *entry);
 
 struct mrc_record {
     uint64_t seq;          /* grows by one per record of a ring or a history; 0: none yet */

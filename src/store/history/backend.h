@@ -7,7 +7,6 @@
 #include "apr_errno.h"
 
 #include "store/base/record.h"
-#include "store/history/history.h"
 #include "store/history/place.h"
 #include "store/history/slice.h"
 #include "store/regions/hub_layout.h"
@@ -37,8 +36,8 @@ struct mrc_history_ops {
                            int64_t now_us);
     apr_status_t (*lift)(const struct mrc_history *history,
                          const unsigned char id[MRC_REVOCATION_ID_BYTES]);
-    apr_status_t (*revoked)(const struct mrc_history *history, mrc_history_revoked_fn *fn,
-                            void *ctx, uint64_t *ret_epoch);
+    apr_status_t (*revoked)(const struct mrc_history *history, mrc_revocation_fn *fn, void *ctx,
+                            uint64_t *ret_epoch);
     apr_status_t (*oldest)(struct mrc_history *history, int64_t now_us,
                            struct mrc_place *ret_place);
     apr_status_t (*find)(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,

@@ -73,7 +73,7 @@ apr_status_t mrc_history_lift(const struct mrc_history *history,
     return history->ops->lift ? history->ops->lift(history, id) : APR_SUCCESS;
 }
 
-apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_history_revoked_fn *fn,
+apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_revocation_fn *fn,
                                  void *ctx, uint64_t *ret_epoch)
 {
     *ret_epoch = 0;

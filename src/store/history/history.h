@@ -113,14 +113,12 @@ apr_status_t mrc_history_revoke(const struct mrc_history *history,
 apr_status_t mrc_history_lift(const struct mrc_history *history,
                               const unsigned char id[MRC_REVOCATION_ID_BYTES]);
 
-typedef apr_status_t mrc_history_revoked_fn(void *ctx, const struct mrc_revocation *entry);
-
 /*
  * Calls FN(CTX) for each revocation that is on the disk, until it returns an error. ENTRY lives
  * until FN returns; FN must not use the history. RET_EPOCH gets a number that identifies the file;
  * 0: the history is not durable, and there are none.
  */
-apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_history_revoked_fn *fn,
+apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_revocation_fn *fn,
                                  void *ctx, uint64_t *ret_epoch);
 
 /* ---- Places -----------------------------------------------------------------------------------*/

@@ -349,8 +349,8 @@ static apr_status_t lift_revoked(const struct mrc_history *base,
     return change_revoked(lmdb_of(base), NULL, id, 0);
 }
 
-static apr_status_t read_revoked(const struct mrc_history *base, mrc_history_revoked_fn *fn,
-                                 void *ctx, uint64_t *ret_epoch)
+static apr_status_t read_revoked(const struct mrc_history *base, mrc_revocation_fn *fn, void *ctx,
+                                 uint64_t *ret_epoch)
 {
     struct mrc_history_txn txn;
     apr_status_t status = mrc_history_env_begin(lmdb_of(base)->env, false, &txn);

@@ -66,7 +66,7 @@ apr_status_t mrc_history_revoked_remove(const struct mrc_history_txn *txn,
     return mrc_history_env_status(rc == MDB_NOTFOUND ? MDB_SUCCESS : rc);
 }
 
-apr_status_t mrc_history_revoked_each(const struct mrc_history_txn *txn, mrc_history_revoked_fn *fn,
+apr_status_t mrc_history_revoked_each(const struct mrc_history_txn *txn, mrc_revocation_fn *fn,
                                       void *ctx)
 {
     apr_status_t status = APR_SUCCESS;

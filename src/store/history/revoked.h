@@ -22,7 +22,7 @@ apr_status_t mrc_history_revoked_remove(const struct mrc_history_txn *txn,
                                         const unsigned char id[MRC_REVOCATION_ID_BYTES]);
 
 /* Calls FN(CTX) for each row, until it returns an error. */
-apr_status_t mrc_history_revoked_each(const struct mrc_history_txn *txn, mrc_history_revoked_fn *fn,
+apr_status_t mrc_history_revoked_each(const struct mrc_history_txn *txn, mrc_revocation_fn *fn,
                                       void *ctx);
 
 #endif
