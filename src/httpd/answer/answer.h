@@ -31,6 +31,9 @@ int mrc_answer_later(request_rec *r, const char *detail);
 /* Answers 503 with DETAIL. The client may retry after a second. */
 int mrc_answer_retry(request_rec *r, const char *detail);
 
+/* Answers 429 with DETAIL. The client may retry after SECONDS. */
+int mrc_answer_too_many(request_rec *r, const char *detail, apr_int64_t seconds);
+
 /* Adds the headers of a stream; before its first bytes are sent. */
 void mrc_answer_add_stream_headers(request_rec *r);
 

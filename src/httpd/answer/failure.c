@@ -1,18 +1,36 @@
 #include "httpd/answer/failure.h"
 
 #include "httpd/answer/answer.h"
+#include "hub/hub/rate.h"
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
 
+/* The hub of an older generation, which a reload has replaced. */
+static const struct mrc_failure superseded = {
+    .http_status = HTTP_SERVICE_UNAVAILABLE,
+    .detail = "the server is being reconfigured: try again",
+};
+
 const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
 {
-    static const struct mrc_failure superseded = {
-        .http_status = HTTP_SERVICE_UNAVAILABLE,
-        .detail = "the server is being reconfigured: try again",
-    };
     static const struct mrc_failure too_large = {
         .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
         .detail = "the update is too large for this hub",
+    };
+    static const struct mrc_failure rate = {
+        .http_status = HTTP_TOO_MANY_REQUESTS,
+        .detail = "the hub gets more updates than it takes: try again after the seconds that "
+                  "Retry-After says",
+    };
+    static const struct mrc_failure token_rate = {
+        .http_status = HTTP_TOO_MANY_REQUESTS,
+        .detail = "this access token publishes more updates than the hub takes with one token: try "
+                  "again after the seconds that Retry-After says",
+    };
+    static const struct mrc_failure burst = {
+        .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
+        .detail = "these are more updates than the hub takes at once: publish them in several "
+                  "requests",
     };
     static const struct mrc_failure other = {
         .http_status = HTTP_SERVICE_UNAVAILABLE,
@@ -25,6 +43,12 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
         return &superseded;
     case MRC_STATUS_TOO_LARGE:
         return &too_large;
+    case MRC_STATUS_RATE:
+        return &rate;
+    case MRC_STATUS_TOKEN_RATE:
+        return &token_rate;
+    case MRC_STATUS_BURST:
+        return &burst;
     default:
         return &other;
     }
@@ -76,10 +100,6 @@ const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status)
         .http_status = HTTP_SERVICE_UNAVAILABLE,
         .detail = "the hub's list of active subscriptions has no room for so many topic matchers "
                   "now: try again, or use fewer",
-    };
-    static const struct mrc_failure superseded = {
-        .http_status = HTTP_SERVICE_UNAVAILABLE,
-        .detail = "the server is being reconfigured: try again",
     };
     static const struct mrc_failure other = {
         .http_status = HTTP_SERVICE_UNAVAILABLE,

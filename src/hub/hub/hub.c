@@ -11,6 +11,7 @@
 #include "hub/hub/interests.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
+#include "hub/hub/rate.h"
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
@@ -28,6 +29,7 @@ struct mrc_hub {
     const struct mrc_hub_spec *spec;
     struct mrc_numbers *numbers;
     struct mrc_seats *seats;
+    struct mrc_rate *rate;
     struct mrc_revoked *revoked; /* NULL: none */
     struct mrc_patterns *patterns;
     struct mrc_hub_interests *interests;
@@ -68,6 +70,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->entropy = mrc_entropy_create(pool);
     hub->numbers = mrc_numbers_create(pool, segment, slot);
     hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &spec->limits);
+    hub->rate = mrc_rate_create(pool, segment, &spec->limits);
     hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
     if (hub->interests && open_revoked(pool, hub)) {
@@ -236,6 +239,11 @@ struct mrc_numbers *mrc_hub_numbers(const struct mrc_hub *hub)
 struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub)
 {
     return hub->patterns;
+}
+
+struct mrc_rate *mrc_hub_rate(const struct mrc_hub *hub)
+{
+    return hub->rate;
 }
 
 struct mrc_seats *mrc_hub_seats(const struct mrc_hub *hub)

@@ -15,6 +15,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/err.h"
+#include "store/regions/buckets.h"
 #include "store/regions/census.h"
 #include "store/regions/hub_layout.h"
 #include "store/regions/interests.h"
@@ -73,6 +74,9 @@ struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segmen
 
 /* The streams of each client; NULL: the hub does not count them, or the segment is read-only. */
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment);
+
+/* The token buckets of its publishers; NULL: the segment is read-only. */
+struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment);
 
 /* The revoked tokens; NULL: the hub keeps none, or the segment is read-only. */
 struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment *segment);
