@@ -28,6 +28,7 @@
 #include "hub/control/order.h"
 #include "hub/control/orders.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/hub/revocation.h"
 #include "hub/stream/waiters.h"
 #include "hub/subscriber/subscriber.h"
@@ -409,10 +410,13 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
         .orders = mrc_subscriber_get_opened(subscriber),
         .ordered = MRC_END_CLIENT,
     };
+    struct mrc_numbers *numbers = mrc_hub_numbers(mrc_subscriber_get_hub(subscriber));
+    const enum mrc_gauge gauge = (enum mrc_gauge)(MRC_GAUGE_STREAMS + MRC_CARRIER_THREADED);
     apr_status_t status = open_waiter(&stream);
     enum mrc_end end = MRC_END_ERROR;
 
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
+    mrc_numbers_gauge_add(numbers, gauge, 1);
     if (status == APR_SUCCESS) {
         status = open_connection(&stream);
         if (status != APR_SUCCESS)
@@ -431,6 +435,7 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
                       "left for it");
     }
     mrc_log_stream_end(r, end);
+    mrc_numbers_gauge_add(numbers, gauge, -1);
     mrc_subscriber_close(subscriber, end);
     return status == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -15,6 +15,7 @@
 
 #include "apr_pools.h"
 
+#include "hub/base/carrier_kind.h"
 #include "hub/base/end.h"
 #include "store/regions/hub_layout.h"
 
@@ -49,7 +50,8 @@ enum mrc_gauge {
     MRC_GAUGE_PATTERNS,      /* patterns that the child holds for its subscribers */
     MRC_GAUGE_PATTERN_BYTES, /* the memory that these occupy */
     MRC_GAUGE_PATTERNS_REPORTED, /* 1: the child has reported that the hub refuses patterns */
-    MRC_GAUGE_COUNT
+    MRC_GAUGE_STREAMS,           /* streams: one for each enum mrc_carrier_kind */
+    MRC_GAUGE_COUNT = MRC_GAUGE_STREAMS + MRC_CARRIER_KINDS
 };
 
 _Static_assert(MRC_COUNTER_COUNT <= (int)MRC_HUB_COUNTERS, "the segment has room for each counter");
