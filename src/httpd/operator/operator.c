@@ -102,7 +102,7 @@ int mrc_operator_refuse(struct mrc_operator_call *call, int status, const char *
 
 int mrc_operator_fail(struct mrc_operator_call *call, apr_status_t status)
 {
-    const struct mrc_failure *failure = mrc_failure_of_publication(status);
+    const struct mrc_failure *failure = mrc_failure_of_publication(status, 1);
 
     audit(call, failure->http_status);
     if (failure->is_ours)
