@@ -22,7 +22,8 @@ const struct mrc_key_row *mrc_check_control_keys(const struct mrc_location_setti
 
 /*
  * Checks that the hubs of MAIN_SERVER, whose specs are filled, fit into MercureMemory. OK, or not
- * OK. TEMP is scratch memory.
+ * OK; always OK at a reload if only the bound is too small, because the server must go on. TEMP is
+ * scratch memory.
  */
 int mrc_check_memory(apr_pool_t *temp, server_rec *main_server);
 
