@@ -35,7 +35,7 @@ FLOORS = [
     {"store/regions"},
     {"store/history", "store/memory"},
     {"hub/base"},
-    {"hub/index"},
+    {"hub/control", "hub/index"},
     {"hub/hub", "hub/keys"},
     {"hub/presence"},
     {"hub/subscriber"},
@@ -49,7 +49,7 @@ FLOORS = [
     {"httpd/exchange", "httpd/log"},
     {"httpd/http2"},
     {"httpd/access", "httpd/carrier", "httpd/monitor"},
-    {"httpd/publish"},
+    {"httpd/operator", "httpd/publish"},
     {"httpd/resource"},
     {"httpd/life"},
 ]
