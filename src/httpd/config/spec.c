@@ -85,6 +85,16 @@ static uint64_t ring_bytes(const struct mrc_hub_settings *settings, uint64_t lar
     return bytes > bodies ? bytes : bodies;
 }
 
+static bool is_controlled(const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        if (APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)
+                ->settings->location.control_keys)
+            return true;
+    }
+    return false;
+}
+
 /* The size of the large slot of the staging area: the largest publication as a package. */
 static uint64_t large_slot_bytes(uint64_t largest)
 {
@@ -116,6 +126,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
                 .staging_large = (uint32_t)large,
                 .roster_subscribers = listed_subscribers(settings),
                 .census_streams = census_streams(settings),
+                .has_revocations = is_controlled(hub),
                 .has_link = settings->transport != NULL,
             },
         .limits = settings->limits,
@@ -123,6 +134,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
         .paths_count = (size_t)hub->url_paths->nelts,
         .history_dir = durable ? mrc_history_dir_name(pool, settings->store_path, key) : NULL,
         .history_sync = settings->store_sync,
+        .is_controlled = is_controlled(hub),
         .transport = settings->transport ? mrc_engine_name_add(pool, hub) : NULL,
     };
 }

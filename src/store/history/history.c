@@ -82,6 +82,41 @@ void mrc_history_wake(const struct mrc_history *history, const struct mrc_tags *
     mrc_hub_segment_wake_for(history->segment, history->notify, tags);
 }
 
+apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_bytes payload,
+                                        int64_t now_us)
+{
+    apr_status_t status;
+    uint64_t pos;
+
+    if (history->ops->append_control)
+        return history->ops->append_control(history, payload, now_us);
+    status = mrc_ring_append_control(history->ring, payload, now_us, MRC_HISTORY_WAIT_US, &pos);
+    if (status == APR_SUCCESS)
+        mrc_hub_segment_wake(history->segment, history->notify);
+    return status;
+}
+
+/* ---- Revocations ------------------------------------------------------------------------------*/
+
+apr_status_t mrc_history_revoke(const struct mrc_history *history,
+                                const struct mrc_revocation *entry, int64_t now_us)
+{
+    return history->ops->revoke ? history->ops->revoke(history, entry, now_us) : APR_SUCCESS;
+}
+
+apr_status_t mrc_history_lift(const struct mrc_history *history,
+                              const unsigned char id[MRC_REVOCATION_ID_BYTES])
+{
+    return history->ops->lift ? history->ops->lift(history, id) : APR_SUCCESS;
+}
+
+apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_revocation_fn *fn,
+                                 void *ctx, uint64_t *ret_epoch)
+{
+    *ret_epoch = 0;
+    return history->ops->revoked ? history->ops->revoked(history, fn, ctx, ret_epoch) : APR_SUCCESS;
+}
+
 /* ---- Places -----------------------------------------------------------------------------------*/
 
 void mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place)

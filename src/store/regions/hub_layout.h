@@ -21,6 +21,9 @@
  *                          |                                               |  may be absent
  *     region[BUCKETS]      +-----------------------------------------------+
  *                          | struct mrc_buckets_header, buckets            |  buckets_layout.h
+ *     region[REVOCATIONS]  +-----------------------------------------------+
+ *                          | struct mrc_revocations_header, halves         |  revocations_layout.h;
+ *                          |                                               |  may be absent
  *     region[LINK]         +-----------------------------------------------+
  *                          | struct mrc_link_layout                        |  link_layout.h;
  *                          |                                               |  may be absent
@@ -53,6 +56,7 @@ enum mrc_hub_region_type {
     MRC_HUB_REGION_PRESENCE,
     MRC_HUB_REGION_COUNTS,
     MRC_HUB_REGION_BUCKETS,
+    MRC_HUB_REGION_REVOCATIONS,
     MRC_HUB_REGION_LINK,
     MRC_HUB_REGION_USED
 };
