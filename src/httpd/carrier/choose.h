@@ -25,9 +25,14 @@ enum mrc_choice { MRC_CHOICE_DETACHED, MRC_CHOICE_SUSPENDED, MRC_CHOICE_THREADED
  */
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach);
 
-/* Takes a place for one more stream. Returns NULL if there was one; otherwise the reason, as the
- * detail for the client. */
-const char *mrc_choose_hold(request_rec *r, enum mrc_choice choice);
+/* Why there is no place for a stream. */
+struct mrc_no_place {
+    const char *detail; /* for the client */
+    const char *limit;  /* for the error log: the limit that is reached, and the setting to raise */
+};
+
+/* Takes a place for one more stream. False: there is none. */
+bool mrc_choose_hold(request_rec *r, enum mrc_choice choice, struct mrc_no_place *ret_why);
 
 /* Releases a place whose stream does not start. */
 void mrc_choose_release(request_rec *r, enum mrc_choice choice);

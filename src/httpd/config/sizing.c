@@ -135,7 +135,7 @@ void mrc_sizing_log(server_rec *main_server)
     int daemons = query(AP_MPMQ_MAX_DAEMONS);
 
     if (query(AP_MPMQ_IS_ASYNC)) {
-        ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                      "MRC0114: this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
                      "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2",
                      sizing.suspended_per_child * (unsigned)daemons, sizing.suspended_per_child,
@@ -151,7 +151,7 @@ void mrc_sizing_log(server_rec *main_server)
             sizing.threaded_total, daemons);
     } else {
         ap_log_error(
-            APLOG_MARK, APLOG_INFO, 0, main_server,
+            APLOG_MARK, APLOG_NOTICE, 0, main_server,
             "MRC0115: this configuration holds %u streams over HTTP/1.1 without TLS and filters "
             "(MercureDetach), and %u others, each of which takes a worker: the event MPM would "
             "hold thousands of them",

@@ -49,6 +49,8 @@ enum mrc_gauge {
     MRC_GAUGE_PATTERNS,      /* patterns that the child holds for its subscribers */
     MRC_GAUGE_PATTERN_BYTES, /* the memory that these occupy */
     MRC_GAUGE_PATTERNS_REPORTED, /* 1: the child has reported that the hub refuses patterns */
+    MRC_GAUGE_REFUSAL_REPORTED, /* when the child last reported a refused stream, in seconds; of the
+                                   whole child, in its first hub */
     MRC_GAUGE_COUNT
 };
 
@@ -89,6 +91,13 @@ uint64_t mrc_numbers_gauge(const struct mrc_numbers *numbers, enum mrc_gauge gau
 
 /* Adds one to GAUGE, unless the sum is MAX already. Undo it with mrc_numbers_gauge_add(). */
 bool mrc_numbers_gauge_take(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t max);
+
+/*
+ * Sets GAUGE of this child, a time in seconds, to NOW_S, unless it is less than AGO_S before. Of
+ * several threads and processes of the child that call this at the same time, one gets true.
+ */
+bool mrc_numbers_gauge_renew(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t now_s,
+                             uint64_t ago_s);
 
 /* ---- dispatch times ---------------------------------------------------------------------------*/
 

@@ -189,6 +189,14 @@ bool mrc_subscriber_add_position(const struct mrc_subscriber *subscriber, uint64
                                    now_us, out);
 }
 
+bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, struct mrc_buf *out)
+{
+    struct mrc_place place;
+
+    mrc_history_head(mrc_hub_history(hub), &place);
+    return mrc_cursor_add_position(hub, place.next, now_us, out);
+}
+
 /* Streams that began together end at different times: at 80 to 100 % of the lifetime. */
 int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
                                 enum mrc_end *ret_end)
