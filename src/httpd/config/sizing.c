@@ -6,6 +6,7 @@
 #include "http_config.h"
 #include "http_log.h"
 
+#include "httpd/base/connection.h"
 #include "httpd/base/module.h"
 
 APLOG_USE_MODULE(mercure);
@@ -129,18 +130,28 @@ static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizi
             sizing->suspended_per_child, threads);
 }
 
+/* The number of streams with a thread: two limits apply. */
+static unsigned count_threaded(const struct mrc_sizing *sizing, int daemons)
+{
+    unsigned in_children = sizing->threaded_per_child * (unsigned)daemons;
+
+    return in_children < sizing->threaded_total ? in_children : sizing->threaded_total;
+}
+
 void mrc_sizing_log(server_rec *main_server)
 {
     struct mrc_sizing sizing = mrc_sizing_compute();
     int daemons = query(AP_MPMQ_MAX_DAEMONS);
+    unsigned threaded = count_threaded(&sizing, daemons);
 
     if (query(AP_MPMQ_IS_ASYNC)) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                      "MRC0114: this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
-                     "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2",
+                     "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2 "
+                     "(%d in each connection)",
                      sizing.suspended_per_child * (unsigned)daemons, sizing.suspended_per_child,
-                     daemons, sizing.dispatched_per_child * (unsigned)daemons,
-                     sizing.threaded_total);
+                     daemons, sizing.dispatched_per_child * (unsigned)daemons, threaded,
+                     MRC_CONNECTION_THREADS_MAX);
         warn_of_async(main_server, &sizing);
     } else if (mrc_sizing_forks()) {
         ap_log_error(
@@ -155,6 +166,6 @@ void mrc_sizing_log(server_rec *main_server)
             "MRC0115: this configuration holds %u streams over HTTP/1.1 without TLS and filters "
             "(MercureDetach), and %u others, each of which takes a worker: the event MPM would "
             "hold thousands of them",
-            sizing.dispatched_per_child * (unsigned)daemons, sizing.threaded_total);
+            sizing.dispatched_per_child * (unsigned)daemons, threaded);
     }
 }
