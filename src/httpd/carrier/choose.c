@@ -11,9 +11,9 @@
 #include "hub/child/child.h"
 #include "hub/stream/dispatcher.h"
 
-enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach)
+enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach, const char **ret_removed)
 {
-    mrc_filters_remove_delaying(r);
+    *ret_removed = mrc_filters_remove_delaying(r);
     /* A forked process has no dispatcher. */
     if (mrc_this_child_is_forked())
         return MRC_CHOICE_THREADED;

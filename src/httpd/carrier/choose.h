@@ -21,9 +21,10 @@ enum mrc_choice { MRC_CHOICE_DETACHED, MRC_CHOICE_SUSPENDED, MRC_CHOICE_THREADED
 
 /*
  * The carrier for a stream that answers R. Removes filters from R that would delay the stream, so
- * it is to be called before anything is sent. MAY_DETACH is MercureDetach.
+ * it is to be called before anything is sent. MAY_DETACH is MercureDetach. RET_REMOVED gets the
+ * names of these filters, as a text in the pool of R; NULL: there were none.
  */
-enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach);
+enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach, const char **ret_removed);
 
 /* Why there is no place for a stream. */
 struct mrc_no_place {

@@ -25,6 +25,7 @@
 #include "httpd/route/claim.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
@@ -313,13 +314,26 @@ static int announce(const struct subscribing *subscribing)
     return mrc_challenge(r, MRC_CHALLENGE_TOKEN, failure->detail); /* a payload of the token */
 }
 
+/* Reports that the streams of the hub skip the filters REMOVED: once, until the child ends. */
+static void report_filters(const struct subscribing *subscribing, const char *removed)
+{
+    if (mrc_numbers_gauge_take(mrc_hub_numbers(subscribing->hub), MRC_GAUGE_FILTERS_REPORTED, 1))
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, subscribing->r,
+                      "MRC0712: hub %s: its streams do not pass through the output filters %s, "
+                      "which could hold events back or change them",
+                      subscribing->claim->location->hub->label, removed);
+}
+
 /* Starts the stream of the subscriber, which is taken over. */
 static int serve(const struct subscribing *subscribing)
 {
     request_rec *r = subscribing->r;
-    enum mrc_choice choice = mrc_choose_carrier(r, subscribing->settings->detach);
+    const char *removed;
+    enum mrc_choice choice = mrc_choose_carrier(r, subscribing->settings->detach, &removed);
     int status = hold_place(subscribing, choice);
 
+    if (removed)
+        report_filters(subscribing, removed);
     if (status != DECLINED)
         return status;
     status = announce(subscribing);

@@ -51,6 +51,7 @@ enum mrc_gauge {
     MRC_GAUGE_PATTERNS_REPORTED, /* 1: the child has reported that the hub refuses patterns */
     MRC_GAUGE_REFUSAL_REPORTED, /* when the child last reported a refused stream, in seconds; of the
                                    whole child, in its first hub */
+    MRC_GAUGE_FILTERS_REPORTED, /* 1: the child has reported that streams skip output filters */
     MRC_GAUGE_COUNT
 };
 
