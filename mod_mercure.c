@@ -73,6 +73,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_translate_name(mrc_claim_translate_name, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_map_to_storage(mrc_claim_map_to_storage, NULL, after_us, APR_HOOK_FIRST);
     ap_hook_type_checker(mrc_claim_type_checker, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_fixups(mrc_claim_fixups, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_claim_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_log_record_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);

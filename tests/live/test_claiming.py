@@ -152,7 +152,22 @@ NEIGHBOURS = {
     "Redirect": ("", "Redirect / https://other.example/", {}, "/any", 302, ""),
     "RedirectMatch": ("", 'RedirectMatch 410 "^/"', {}, "/any", 410, ""),
     "Redirect in Location /": (
-        "", '<Location "/any">\nRedirect 410\n</Location>', {}, "/any", 410, ""),
+        "", '<Location "/">\nRedirect 410\n</Location>', {}, "/any", 410, ""),
+    "Redirect in Location / to another site": (
+        "", '<Location "/">\nRedirect https://other.example/\n</Location>', {}, "/any", 302, ""),
+    "RedirectMatch in LocationMatch": (
+        "", '<LocationMatch "^/">\nRedirectMatch 301 "^/(.*)$" "https://other.example/$1"\n</LocationMatch>', {}, "/any", 301, ""),
+    "Redirect in If": ("", "<If \"true\">\nRedirect 410\n</If>", {}, "/any", 410, ""),
+    "RewriteRule in Location / that redirects": (
+        "rewrite", '<Location "/">\nOptions +FollowSymLinks\nRewriteEngine On\n'
+        "RewriteRule ^ https://other.example/ [R=302,L]\n</Location>", {}, "/any", 302, ""),
+    "RewriteRule in Location / that forbids": (
+        "rewrite", '<Location "/">\nOptions +FollowSymLinks\nRewriteEngine On\nRewriteRule ^ - [F]\n</Location>', {}, "/any", 403, ""),
+    "RewriteRule in Location / to a proxy": (
+        "rewrite proxy proxy_http", '<Location "/">\nOptions +FollowSymLinks\nRewriteEngine On\n'
+        "RewriteRule ^ {backend}/ [P]\n</Location>", {}, "/any", 200, "backend"),
+    "RewriteRule in If": (
+        "rewrite", "<If \"true\">\nRewriteEngine On\nRewriteRule ^ https://other.example/ [R=302,L]\n</If>", {}, "/any", 302, ""),
     "MultiViews": (
         "negotiation", '<Directory "{docroot}">\nOptions +MultiViews\nRequire all granted\n</Directory>',
         {"htdocs/.well-known/mercure.html": "a variant", "htdocs/page.html": "a variant"},

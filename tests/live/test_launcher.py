@@ -295,15 +295,16 @@ def test_file_name_cannot_change_the_configuration(env, folder, line):
     assert_refused(env, "MERCURE_PUBLISHER_JWT_KEY_FILE")
 
 
-def test_pem_key_needs_its_algorithm(env):
-    env["MERCURE_SUBSCRIBER_JWT_KEY"] = make_key("p256")[1]
+@pytest.mark.parametrize("kind, alg", [("p256", "ES256"), ("ed25519", "EdDSA"), ("ed25519", "Ed25519"), ("ed448", "Ed448")])
+def test_pem_key_needs_its_algorithm(env, kind, alg):
+    env["MERCURE_SUBSCRIBER_JWT_KEY"] = make_key(kind)[1]
     assert_refused(env, "MERCURE_SUBSCRIBER_JWT_ALG", "PEM")
     env["MERCURE_SUBSCRIBER_JWT_ALG"] = "HS256"
     assert_refused(env, "MERCURE_SUBSCRIBER_JWT_ALG", "never with HS")
-    env["MERCURE_SUBSCRIBER_JWT_ALG"] = "ES256"
+    env["MERCURE_SUBSCRIBER_JWT_ALG"] = alg
     status, config, stderr = launch(env, "--print-config")
     assert status == 0, stderr
-    assert f'MercureSubscriberKey "{ISSUER}" ES256 env:MERCURE_SUBSCRIBER_JWT_KEY' in config
+    assert f'MercureSubscriberKey "{ISSUER}" {alg} env:MERCURE_SUBSCRIBER_JWT_KEY' in config
 
 
 def test_longest_hash_sets_the_minimum_length_of_a_secret(env):

@@ -4,7 +4,9 @@
 #ifndef MRC_TESTS_STORE_UNIT_H
 #define MRC_TESTS_STORE_UNIT_H
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -47,12 +49,39 @@ static inline struct mrc_ring *store_ring(apr_pool_t *pool, uint64_t capacity,
     return ring;
 }
 
-/* An empty directory. The test removes its files there and then rmdir()s it. */
+#define STORE_DIR_TEMPLATE "/tmp/mrc-store-XXXXXX"
+
+static struct {
+    char paths[8][sizeof(STORE_DIR_TEMPLATE)];
+    unsigned count;
+    pid_t owner; /* processes that it forks use the directories, and leave them */
+} store_dirs;
+
+static inline void store_dirs_remove(void)
+{
+    char command[sizeof("rm -rf ") + sizeof(STORE_DIR_TEMPLATE)];
+
+    for (unsigned i = 0; i < store_dirs.count && getpid() == store_dirs.owner; i++) {
+        snprintf(command, sizeof(command), "rm -rf %s", store_dirs.paths[i]);
+        if (system(command))
+            fprintf(stderr, "failed: %s\n", command);
+    }
+}
+
+/*
+ * An empty directory. What the test leaves of it goes when the process of the test exits, also
+ * after a failure. A test that checks that nothing is left rmdir()s it.
+ */
 static inline const char *store_dir(void)
 {
-    static char path[] = "/tmp/mrc-store-XXXXXX";
+    char *path = store_dirs.paths[store_dirs.count];
 
+    ck_assert_uint_lt(store_dirs.count, sizeof(store_dirs.paths) / sizeof(*store_dirs.paths));
+    ck_assert_int_eq(store_dirs.count ? 0 : atexit(store_dirs_remove), 0);
+    memcpy(path, STORE_DIR_TEMPLATE, sizeof(STORE_DIR_TEMPLATE));
     ck_assert_ptr_nonnull(mkdtemp(path));
+    store_dirs.owner = getpid();
+    store_dirs.count++;
     return path;
 }
 

@@ -125,8 +125,8 @@ algorithms_of() { # VARIABLE LIST
     [ -n "$list" ] || die "$1" 'is blank: write HS256, or algorithms separated by commas'
     for alg in $(printf '%s' "$list" | tr ',' ' '); do
         case $alg in
-        HS256 | HS384 | HS512 | RS256 | RS384 | RS512 | PS256 | PS384 | PS512 | ES256 | ES384 | ES512 | EdDSA) ;;
-        *) die "$1" "there is no algorithm of that name: write one or more of HS256/384/512 RS256/384/512 PS256/384/512 ES256/384/512 EdDSA, separated by commas" ;;
+        HS256 | HS384 | HS512 | RS256 | RS384 | RS512 | PS256 | PS384 | PS512 | ES256 | ES384 | ES512 | EdDSA | Ed25519 | Ed448) ;;
+        *) die "$1" "there is no algorithm of that name: write one or more of HS256/384/512 RS256/384/512 PS256/384/512 ES256/384/512 EdDSA Ed25519 Ed448, separated by commas" ;;
         esac
     done
     printf '%s' "$list"

@@ -4,12 +4,14 @@
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
 
+/* The hub of an older generation, which a reload has replaced. */
+static const struct mrc_failure superseded = {
+    .http_status = HTTP_SERVICE_UNAVAILABLE,
+    .detail = "the server is being reconfigured: try again",
+};
+
 const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
 {
-    static const struct mrc_failure superseded = {
-        .http_status = HTTP_SERVICE_UNAVAILABLE,
-        .detail = "the server is being reconfigured: try again",
-    };
     static const struct mrc_failure too_large = {
         .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
         .detail = "the update is too large for this hub",
@@ -76,10 +78,6 @@ const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status)
         .http_status = HTTP_SERVICE_UNAVAILABLE,
         .detail = "the hub's list of active subscriptions has no room for so many topic matchers "
                   "now: try again, or use fewer",
-    };
-    static const struct mrc_failure superseded = {
-        .http_status = HTTP_SERVICE_UNAVAILABLE,
-        .detail = "the server is being reconfigured: try again",
     };
     static const struct mrc_failure other = {
         .http_status = HTTP_SERVICE_UNAVAILABLE,

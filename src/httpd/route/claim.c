@@ -255,3 +255,31 @@ int mrc_claim_type_checker(request_rec *r)
 {
     return is_claimed(r) ? OK : DECLINED;
 }
+
+/*
+ * Every fixups hook of httpd runs, so a claim cannot end the phase. It takes the directives away
+ * from the modules that would redirect or rewrite: they get their configuration outside of all
+ * sections, which has none that acts in this phase.
+ */
+int mrc_claim_fixups(request_rec *r)
+{
+    static const char *const takers[] = {"mod_alias.c", "mod_rewrite.c"};
+    ap_conf_vector_t *config = NULL;
+
+    if (!is_claimed(r))
+        return DECLINED;
+    for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++) {
+        const module *taker = ap_find_linked_module(takers[i]);
+        void *outside = taker ? ap_get_module_config(r->server->lookup_defaults, taker) : NULL;
+
+        if (!outside || ap_get_module_config(r->per_dir_config, taker) == outside)
+            continue;
+        if (!config)
+            config = ap_merge_per_dir_configs(r->pool, r->per_dir_config,
+                                              ap_create_per_dir_config(r->pool));
+        ap_set_module_config(config, taker, outside);
+    }
+    if (config)
+        r->per_dir_config = config;
+    return DECLINED;
+}

@@ -10,8 +10,10 @@
  *                           hub (%2F stays), and ends the phase
  *     translate_name        runs before mod_rewrite, mod_proxy, mod_alias and the document root
  *     map_to_storage        runs before the walk over directories and .htaccess files
- *     (<Location> sections, access control and fixups run as for any other URL)
+ *     (<Location> sections and access control run as for any other URL)
  *     type_checker          runs before mod_mime guesses a type, language or encoding
+ *     fixups                runs before mod_alias and mod_rewrite, whose directives in a <Location> or
+ *                           <If> act in this phase
  *     handler               runs first; uses the claim and ignores r->handler
  */
 /* clang-format on */
@@ -57,6 +59,7 @@ int mrc_claim_pre_translate_name(request_rec *r);
 int mrc_claim_translate_name(request_rec *r);
 int mrc_claim_map_to_storage(request_rec *r);
 int mrc_claim_type_checker(request_rec *r);
+int mrc_claim_fixups(request_rec *r);
 int mrc_claim_log_transaction(request_rec *r);
 
 /* Keeps the text of the access token that was verified for R. The claim does not copy it. */

@@ -542,17 +542,16 @@ static uint64_t commits(void)
 /* A commit may wait for the disk, so many ends share few commits. */
 START_TEST(many_ends_take_few_commits)
 {
-    static char history_dir[] = "/tmp/mrc-presence-XXXXXX";
+    const char *history_dir = store_dir();
     struct mrc_subscriber *subscribers[MANY_SUBSCRIBERS];
     struct mrc_child *process;
     struct mrc_ring *ring;
     struct mrc_roster *list;
     uint64_t before, pos;
-    int status, ready[2];
+    int ready[2];
     pid_t pid;
     char c;
 
-    ck_assert_ptr_nonnull(mkdtemp(history_dir));
     reconcile_durable(0);
     ring = mrc_hub_segment_ring(mrc_memory_hub(memory, "durable"));
     list = mrc_hub_segment_roster(mrc_memory_hub(memory, "durable"));
@@ -588,25 +587,10 @@ START_TEST(many_ends_take_few_commits)
     ck_assert_uint_le(commits() - before, MANY_SUBSCRIBERS);
     check_announced(pos, false);
     mrc_hub_close(mrc_child_hub(process, 0));
-    status = system(apr_psprintf(store_pool(), "rm -rf %s", history_dir));
-    ck_assert_int_eq(status, 0);
 }
 END_TEST
 
 /* ---- after a crash of all processes -----------------------------------------------------------*/
-
-static char *make_history_dir(void)
-{
-    static char history_dir[] = "/tmp/mrc-presence-XXXXXX";
-
-    ck_assert_ptr_nonnull(mkdtemp(history_dir));
-    return history_dir;
-}
-
-static void remove_history_dir(const char *history_dir)
-{
-    ck_assert_int_eq(system(apr_psprintf(store_pool(), "rm -rf %s", history_dir)), 0);
-}
 
 /* All processes are dead, and their shared memory is gone: a new server starts. */
 static void restart_server(uint64_t count)
@@ -743,7 +727,7 @@ static void begin_one_and_many_updates(struct mrc_child *process, int ready_fd)
  * and the server after that announces nothing. */
 START_TEST(a_new_server_announces_what_a_crash_left)
 {
-    const char *history_dir = make_history_dir();
+    const char *history_dir = store_dir();
     int ready_fd;
     pid_t pid;
 
@@ -759,14 +743,13 @@ START_TEST(a_new_server_announces_what_a_crash_left)
         ck_assert_events(process, "+ended +left -ended -left ");
         stop_successor(process);
     }
-    remove_history_dir(history_dir);
 }
 END_TEST
 
 /* Other updates have taken the place of the event that the subscription began. */
 START_TEST(a_trimmed_history_knows_what_has_begun)
 {
-    const char *history_dir = make_history_dir();
+    const char *history_dir = store_dir();
     struct mrc_child *process;
     int ready_fd;
     pid_t pid;
@@ -779,7 +762,6 @@ START_TEST(a_trimmed_history_knows_what_has_begun)
     process = start_successor(history_dir);
     ck_assert_events(process, "+x -x -left ");
     stop_successor(process);
-    remove_history_dir(history_dir);
 }
 END_TEST
 
@@ -843,7 +825,7 @@ static void count_end(const char *match, bool active, void *ctx)
 START_TEST(a_crash_while_announcing_repeats_no_end)
 {
     static unsigned ends[MANY_SUBSCRIBERS][MATCHERS_EACH];
-    const char *history_dir = make_history_dir();
+    const char *history_dir = store_dir();
     struct mrc_child *process;
     int ready_fd;
     pid_t pid;
@@ -869,14 +851,13 @@ START_TEST(a_crash_while_announcing_repeats_no_end)
         for (unsigned j = 0; j < MATCHERS_EACH; j++)
             ck_assert_uint_eq(ends[i][j], 1);
     }
-    remove_history_dir(history_dir);
 }
 END_TEST
 
 /* The disk is full for a while. */
 START_TEST(what_was_left_is_announced_once_there_is_room)
 {
-    const char *history_dir = make_history_dir();
+    const char *history_dir = store_dir();
     struct mrc_child *process;
     int ready_fd;
     pid_t pid;
@@ -891,14 +872,13 @@ START_TEST(what_was_left_is_announced_once_there_is_room)
     ck_assert_int_eq(atomic_load(&failing_publications), 0);
     ck_assert_events(process, "+ended +left -ended -left ");
     stop_successor(process);
-    remove_history_dir(history_dir);
 }
 END_TEST
 
 /* A reload gives the hub another segment before anybody has announced what was left. */
 START_TEST(a_hub_that_moves_takes_along_what_was_left)
 {
-    const char *history_dir = make_history_dir();
+    const char *history_dir = store_dir();
     struct mrc_history *history;
     struct mrc_child *process;
     int ready_fd;
@@ -921,7 +901,6 @@ START_TEST(a_hub_that_moves_takes_along_what_was_left)
     process = start_successor(history_dir);
     ck_assert_events(process, "+ended +left -ended -left ");
     stop_successor(process);
-    remove_history_dir(history_dir);
 }
 END_TEST
 

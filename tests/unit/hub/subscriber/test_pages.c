@@ -335,7 +335,6 @@ static void post(void *ctx)
 
 /* A hub whose history is on the disk, its reader, and pages that use the reader. */
 struct disk {
-    char dir[32];
     struct hub_place place;
     struct mrc_reader *reader;
     struct mrc_pages *pages;
@@ -351,8 +350,7 @@ static void open_disk(struct disk *disk)
         .history_sync = MRC_HISTORY_SYNC_NONE,
     };
 
-    snprintf(disk->dir, sizeof(disk->dir), "/tmp/mrc-pages-XXXXXX");
-    durable.history_dir = mkdtemp(disk->dir);
+    durable.history_dir = store_dir();
     sem_init(&disk->woken, 0, 0);
     sem_init(&disk->released, 0, 0);
     disk->blocking = NULL;
@@ -381,14 +379,11 @@ static void block(struct disk *disk)
 
 static void close_disk(struct disk *disk)
 {
-    char command[80];
 
     mrc_reading_abandon(disk->blocking);
     ck_assert(mrc_reader_stop(disk->reader));
     mrc_pages_free(disk->pages);
     hub_place_close(&disk->place);
-    snprintf(command, sizeof(command), "rm -rf %s", disk->dir);
-    ck_assert_int_eq(system(command), 0);
 }
 
 #define WAITING 20

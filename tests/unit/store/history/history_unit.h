@@ -24,7 +24,7 @@
 #define SLOTS 8
 
 static const char *segment_dir;
-static char *history_dir;
+static const char *history_dir;
 static apr_pool_t *pool;
 static struct mrc_hub_segment *segment;
 static struct mrc_notify *notify;
@@ -54,24 +54,18 @@ static inline void make_segment(void)
 
 static inline void set_up(void)
 {
-    static char template[] = "/tmp/mrc-history-XXXXXX";
     struct mrc_error error = {""};
 
     segment_dir = store_dir();
     pool = store_pool();
-    history_dir = mkdtemp(template);
-    ck_assert_ptr_nonnull(history_dir);
+    history_dir = store_dir();
     ck_assert_int_eq(mrc_notify_create(pool, SLOTS, &error, &notify), APR_SUCCESS);
     make_segment();
 }
 
 static inline void tear_down(void)
 {
-    /* Both come from mkdtemp(). */
-    const char *command = apr_psprintf(pool, "rm -rf %s %s", history_dir, segment_dir);
-
     mrc_hub_segment_close(segment);
-    ck_assert_int_eq(system(command), 0);
 }
 
 /* A test case with that fixture. */

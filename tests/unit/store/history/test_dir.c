@@ -46,7 +46,7 @@ START_TEST(damage_is_found_and_set_aside)
     ck_assert_ptr_nonnull(strstr(path, "/well-known-mercure-main-80-"));
     ck_assert_int_eq(reconcile(dirs, &path, 1, &warnings), APR_SUCCESS);
     ck_assert_int_eq(warnings, 0);
-    history_dir = (char *)(uintptr_t)path;
+    history_dir = path;
     ck_assert_int_eq(in_child(publish_and_close), 0);
     ck_assert_int_eq(reconcile(dirs, NULL, 0, &warnings), APR_SUCCESS);
     ck_assert_int_eq(reconcile(dirs, &path, 1, &warnings), APR_SUCCESS);
@@ -69,7 +69,7 @@ START_TEST(damage_is_found_and_set_aside)
     ck_assert_uint_eq(asides.gl_pathc, 2);
     globfree(&asides);
     mrc_history_dirs_close(dirs);
-    history_dir = (char *)(uintptr_t)top;
+    history_dir = top;
 }
 END_TEST
 
