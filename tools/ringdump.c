@@ -82,7 +82,7 @@ static const char *region_name(unsigned type)
         [MRC_HUB_REGION_RING] = "ring",         [MRC_HUB_REGION_INDEX] = "index",
         [MRC_HUB_REGION_INTEREST] = "interest", [MRC_HUB_REGION_METRICS] = "metrics",
         [MRC_HUB_REGION_STAGING] = "staging",   [MRC_HUB_REGION_PRESENCE] = "presence",
-        [MRC_HUB_REGION_COUNTS] = "counts",
+        [MRC_HUB_REGION_COUNTS] = "counts",     [MRC_HUB_REGION_BUCKETS] = "buckets",
     };
 
     return names[type];

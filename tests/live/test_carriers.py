@@ -63,7 +63,7 @@ def test_output_filters_do_not_hold_back_a_stream(httpd, name, modules, config):
     httpd.start(f'{programs}<Location "/">\n{config}\n</Location>\n' + hub() + hub(path="/second", name="second"))
     check_stream(httpd, {"Accept-Encoding": "gzip, br"})
     check_stream(httpd, {"Accept-Encoding": "gzip, br"})
-    notices = [line for line in httpd.log().splitlines() if "MRC0712" in line]
+    notices = [line for line in httpd.log().splitlines() if "MRC0713" in line]
     assert len(notices) == 1 and "[mercure:notice]" in notices[0], notices
 
 

@@ -91,6 +91,10 @@ ROWS = {
     "MercureMaxSubscribers": ("0 per-address=5 per-token=3", [
         ("", "N"), ("-1", "-1"), ("per-address=1", "per-address=1"), ("1 per-address=-1", "-1"),
         ("1 per-token=x", "x"), ("1 2", "2"), ("1 per-user=3", "per-user=3")]),
+    "MercurePublishRate": ("100/s burst=5 per-token=3", [
+        ("", "N"), ("-1", "-1"), ("/s", "/s"), ("1/m", "1/m"), ("1s", "1s"), ("1000001", "1000001"),
+        ("burst=1", "burst=1"), ("1 burst=0", "0"), ("1 burst=1000001", "1000001"), ("1 per-token=x", "x"),
+        ("1 2", "2"), ("1 per-address=3", "per-address=3")]),
     "MercureSubscriptions": ("On", [("", "On or Off"), ("1", "On or Off"), ("On Off", "On or Off")]),
     "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
     "MercureJwksCACertificateFile": (CERTIFICATES, [("", "PATH"), ("/nonexistent", "/nonexistent")]),
@@ -109,6 +113,7 @@ DEFAULTS = {
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDetach": "auto", "MercureCursor": "auto", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",
+    "MercurePublishRate": "0", "MercurePublishRate burst=": "N", "MercurePublishRate per-token=": "0",
     "MercureHistory": "count=100000 bytes=16M age=0", "MercureStore": "memory", "MercureTransport": "local",
     "MercureHistory count=": "100000", "MercureHistory bytes=": "16M", "MercureHistory age=": "0",
     "MercureLimit": "matchers=100 pattern=4096 topics=1000 body=1M field=body details=100 patterns=20000 compiled=64M",

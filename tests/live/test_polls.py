@@ -15,7 +15,7 @@ ONE_STREAM = {"worker": "StartServers 1\nServerLimit 1\nThreadsPerChild 4\nThrea
               "prefork": "StartServers 5\nServerLimit 5\nMaxRequestWorkers 5\nMinSpareServers 1\nMaxSpareServers 5\n"}
 EVENT_ONE_STREAM = ("StartServers 1\nServerLimit 1\nThreadsPerChild 4\nThreadLimit 4\nMaxRequestWorkers 4\n"
                     "MinSpareThreads 1\nMaxSpareThreads 4\nAsyncRequestWorkerFactor 0.5\n")
-NOTICE = r"\[mercure:notice\].*MRC0711: hub \S+ refuses streams, whose clients now get their updates some seconds late: .*{names}"
+NOTICE = r"\[mercure:notice\].*MRC0712: hub \S+ refuses streams, whose clients now get their updates some seconds late: .*{names}"
 
 
 def poll(httpd, cursor=None, query=(("match", TOPIC),), **more):
@@ -76,7 +76,7 @@ def test_a_refused_stream_is_a_poll(full, mpm, cursor):
     answer = httpd.get(f"{PATH}?{urllib.parse.urlencode([('match', TOPIC)])}", {"Accept": "*/*"})
     assert answer.status == 503 and 2 <= int(answer.header("Retry-After")) <= 15
     names = {"event": "AsyncRequestWorkerFactor", "worker": "ThreadsPerChild", "prefork": "MaxRequestWorkers"}
-    notices = [line for line in httpd.log().splitlines() if "MRC0711" in line]
+    notices = [line for line in httpd.log().splitlines() if "MRC0712" in line]
     assert len(notices) <= len(httpd.children())  # one of each child, at first
     httpd.wait_log(NOTICE.format(names=names[mpm]))
 

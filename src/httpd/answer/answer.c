@@ -88,6 +88,13 @@ int mrc_answer_retry(request_rec *r, const char *detail)
     return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);
 }
 
+int mrc_answer_too_many(request_rec *r, const char *detail, apr_int64_t seconds)
+{
+    apr_table_setn(r->headers_out, "Retry-After",
+                   apr_psprintf(r->pool, "%" APR_INT64_T_FMT, seconds));
+    return mrc_answer_problem(r, HTTP_TOO_MANY_REQUESTS, detail);
+}
+
 void mrc_answer_add_stream_headers(request_rec *r)
 {
     mrc_answer_add_headers(r);

@@ -36,6 +36,9 @@ bool mrc_answer_is_stream(const request_rec *r);
 /* Answers 503 with DETAIL. The client may retry after a second. */
 int mrc_answer_retry(request_rec *r, const char *detail);
 
+/* Answers 429 with DETAIL. The client may retry after SECONDS. */
+int mrc_answer_too_many(request_rec *r, const char *detail, apr_int64_t seconds);
+
 /* Adds the headers of a stream; before its first bytes are sent. */
 void mrc_answer_add_stream_headers(request_rec *r);
 

@@ -1,6 +1,7 @@
 #include "httpd/answer/failure.h"
 
 #include "httpd/answer/answer.h"
+#include "hub/hub/rate.h"
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
 
@@ -16,6 +17,21 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
         .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
         .detail = "the update is too large for this hub",
     };
+    static const struct mrc_failure rate = {
+        .http_status = HTTP_TOO_MANY_REQUESTS,
+        .detail = "the hub gets more updates than it takes: try again after the seconds that "
+                  "Retry-After says",
+    };
+    static const struct mrc_failure token_rate = {
+        .http_status = HTTP_TOO_MANY_REQUESTS,
+        .detail = "this access token publishes more updates than the hub takes with one token: try "
+                  "again after the seconds that Retry-After says",
+    };
+    static const struct mrc_failure burst = {
+        .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
+        .detail = "these are more updates than the hub takes at once: publish them in several "
+                  "requests",
+    };
     static const struct mrc_failure other = {
         .http_status = HTTP_SERVICE_UNAVAILABLE,
         .detail = "the hub could not store the update: try again",
@@ -27,6 +43,12 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
         return &superseded;
     case MRC_STATUS_TOO_LARGE:
         return &too_large;
+    case MRC_STATUS_RATE:
+        return &rate;
+    case MRC_STATUS_TOKEN_RATE:
+        return &token_rate;
+    case MRC_STATUS_BURST:
+        return &burst;
     default:
         return &other;
     }

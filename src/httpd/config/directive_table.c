@@ -5,6 +5,7 @@
 
 #define MRC_SIZE_MAX  ((int64_t)1 << 40) /* 1 TB: anything larger is a typing error */
 #define MRC_COUNT_MAX ((int64_t)1 << 32)
+#define MRC_RATE_MAX  ((int64_t)1000 * 1000)
 #define MRC_BODY_MAX  ((int64_t)1 << 30)
 #define MRC_AGE_MAX   ((int64_t)100 * 365 * 24 * 3600)
 
@@ -43,6 +44,13 @@ static const struct mrc_directive_option mrc_subscribers_options[] = {
      "bits count"},
     {"per-token", MRC_FIELD_MAX_PER_TOKEN, MRC_UNIT_COUNT, "0", 0, MRC_COUNT_MAX, NULL,
      "subscribers with one access token"},
+};
+
+static const struct mrc_directive_option mrc_rate_options[] = {
+    {"burst", MRC_FIELD_PUBLISH_BURST, MRC_UNIT_COUNT, "N", 1, MRC_RATE_MAX, "N",
+     "updates at once, after a time without updates; `N` means as many as in a second"},
+    {"per-token", MRC_FIELD_PUBLISH_PER_TOKEN, MRC_UNIT_COUNT, "0", 0, MRC_RATE_MAX, NULL,
+     "updates in a second, and at once, with one access token; 0: no limit"},
 };
 
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \

@@ -50,6 +50,9 @@ enum mrc_field {
     MRC_FIELD_MAX_SUBSCRIBERS,
     MRC_FIELD_MAX_PER_ADDRESS,
     MRC_FIELD_MAX_PER_TOKEN,
+    MRC_FIELD_PUBLISH_RATE,
+    MRC_FIELD_PUBLISH_BURST,
+    MRC_FIELD_PUBLISH_PER_TOKEN,
     MRC_FIELD_SUBSCRIPTIONS,
     MRC_FIELD_DETACH,
     MRC_FIELD_CURSOR,
@@ -73,6 +76,7 @@ enum mrc_directive_type {
     MRC_TYPE_COOKIE,     /* the name of a cookie */
     MRC_TYPE_OPTIONS,    /* NAME=VALUE …, from `options` */
     MRC_TYPE_BOUND,      /* a number in `unit`, optionally followed by NAME=VALUE … */
+    MRC_TYPE_RATE,       /* the same, optionally with /s after the number */
     MRC_TYPE_PLAYGROUND, /* On | Off */
     MRC_TYPE_STORE,      /* memory, or lmdb PATH [sync=MODE] */
     MRC_TYPE_TRANSPORT,  /* local, the only transport so far */

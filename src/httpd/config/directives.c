@@ -360,6 +360,20 @@ static const char *set_bound(cmd_parms *cmd, const struct mrc_directive *row,
     return error || argc == 1 ? error : set_options(cmd, row, settings, argc - 1, argv + 1);
 }
 
+/* A number that /s may follow, and options. */
+static const char *set_rate(cmd_parms *cmd, const struct mrc_directive *row,
+                            struct mrc_settings *settings, int argc, char *const argv[])
+{
+    char *number = argc ? apr_pstrdup(cmd->pool, argv[0]) : NULL;
+    size_t len = number ? strlen(number) : 0;
+    const char *error;
+
+    if (len > 2 && !strcmp(number + len - 2, "/s"))
+        number[len - 2] = '\0';
+    error = set_number_row(cmd, row, settings, argc ? 1 : 0, &number);
+    return error || argc == 1 ? error : set_options(cmd, row, settings, argc - 1, argv + 1);
+}
+
 static const char *set_history(cmd_parms *cmd, const struct mrc_directive *row,
                                struct mrc_settings *settings, int argc, char *const argv[])
 {
@@ -541,6 +555,7 @@ static setter *const setters[] = {
     [MRC_TYPE_OPTIONS] = set_options,
     [MRC_TYPE_HISTORY] = set_history,
     [MRC_TYPE_BOUND] = set_bound,
+    [MRC_TYPE_RATE] = set_rate,
     [MRC_TYPE_LEGACY_KEY] = set_legacy_key,
     [MRC_TYPE_PLAYGROUND] = set_playground,
     [MRC_TYPE_STORE] = set_store,

@@ -57,6 +57,9 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_MAX_SUBSCRIBERS] = PLACE(hub.limits.subscribers_max),
     [MRC_FIELD_MAX_PER_ADDRESS] = PLACE(hub.limits.per_address_max),
     [MRC_FIELD_MAX_PER_TOKEN] = PLACE(hub.limits.per_token_max),
+    [MRC_FIELD_PUBLISH_RATE] = PLACE(hub.limits.publish_rate),
+    [MRC_FIELD_PUBLISH_BURST] = PLACE(hub.limits.publish_burst),
+    [MRC_FIELD_PUBLISH_PER_TOKEN] = PLACE(hub.limits.publish_per_token),
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(hub.subscriptions),
     [MRC_FIELD_DETACH] = PLACE(location.detach),
     [MRC_FIELD_CURSOR] = PLACE(location.cursor),
@@ -110,7 +113,9 @@ static void set_defaults(struct mrc_settings *settings)
             mrc_settings_set_flag(settings, row->field, !strcmp(row->default_text, "auto"));
         else if (row->type == MRC_TYPE_COOKIE)
             *(const char **)mrc_settings_field(settings, row->field) = row->default_text;
-        else if ((row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND) && row->default_text)
+        else if ((row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND ||
+                  row->type == MRC_TYPE_RATE) &&
+                 row->default_text)
             mrc_settings_set_number(settings, row->field, row->unit,
                                     mrc_directive_parse_number(row->default_text, row->unit));
         for (size_t k = 0; k < row->options_count; k++) {

@@ -20,6 +20,9 @@
 #include "httpd/config/hubs.h"
 #include "httpd/publish/publication.h"
 #include "httpd/route/claim.h"
+#include "hub/base/clock.h"
+#include "hub/hub/hub.h"
+#include "hub/hub/rate.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -159,6 +162,32 @@ static int check(struct publishing *publishing)
     }
 }
 
+/* Counts the update for MercurePublishRate. */
+static int limit_rate(struct publishing *publishing)
+{
+    const struct mrc_claim *claim = publishing->claim;
+    struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
+    request_rec *r = publishing->r;
+    const struct mrc_failure *failure;
+    int64_t now_us = mrc_clock_us(), wait_s = 1;
+    apr_status_t status;
+
+    if (!hub)
+        return DECLINED; /* the next step answers */
+    status = mrc_rate_take(mrc_hub_rate(hub), claim->token, 1, now_us, &wait_s);
+    if (status == APR_SUCCESS)
+        return DECLINED;
+    failure = mrc_failure_of_publication(status);
+    if (mrc_rate_should_report(mrc_hub_rate(hub), now_us))
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
+                      "MRC0711: hub %s refuses updates that come faster than MercurePublishRate "
+                      "allows: %s",
+                      claim->location->hub->label, failure->detail);
+    if (failure->http_status == HTTP_TOO_MANY_REQUESTS)
+        return mrc_answer_too_many(r, failure->detail, wait_s);
+    return mrc_failure_answer(r, failure);
+}
+
 static int store(struct publishing *publishing)
 {
     const struct mrc_hub_conf *conf = publishing->claim->location->hub;
@@ -205,6 +234,8 @@ int mrc_publish(request_rec *r, const struct mrc_claim *claim)
         status = parse_update(&publishing);
     if (status == DECLINED)
         status = check(&publishing);
+    if (status == DECLINED)
+        status = limit_rate(&publishing);
     if (status == DECLINED)
         status = store(&publishing);
     if (status == DECLINED)

@@ -261,7 +261,7 @@ static void report_no_place(const struct subscribing *subscribing, const char *l
 {
     if (mrc_child_should_report_refusal(mrc_this_child_get(), apr_time_now()))
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, subscribing->r,
-                      "MRC0711: hub %s refuses streams, whose clients now get their updates some "
+                      "MRC0712: hub %s refuses streams, whose clients now get their updates some "
                       "seconds late: %s",
                       subscribing->claim->location->hub->label, limit);
 }
@@ -319,7 +319,7 @@ static void report_filters(const struct subscribing *subscribing, const char *re
 {
     if (mrc_numbers_gauge_take(mrc_hub_numbers(subscribing->hub), MRC_GAUGE_FILTERS_REPORTED, 1))
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, subscribing->r,
-                      "MRC0712: hub %s: its streams do not pass through the output filters %s, "
+                      "MRC0713: hub %s: its streams do not pass through the output filters %s, "
                       "which could hold events back or change them",
                       subscribing->claim->location->hub->label, removed);
 }

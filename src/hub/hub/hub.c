@@ -10,6 +10,7 @@
 #include "hub/hub/interests.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
+#include "hub/hub/rate.h"
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
@@ -27,6 +28,7 @@ struct mrc_hub {
     const struct mrc_hub_spec *spec;
     struct mrc_numbers *numbers;
     struct mrc_seats *seats;
+    struct mrc_rate *rate;
     struct mrc_patterns *patterns;
     struct mrc_hub_interests *interests;
     struct mrc_entropy *entropy;
@@ -56,6 +58,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->entropy = mrc_entropy_create(pool);
     hub->numbers = mrc_numbers_create(pool, segment, slot);
     hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &spec->limits);
+    hub->rate = mrc_rate_create(pool, segment, &spec->limits);
     hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
     if (hub->interests) {
@@ -203,6 +206,11 @@ struct mrc_numbers *mrc_hub_numbers(const struct mrc_hub *hub)
 struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub)
 {
     return hub->patterns;
+}
+
+struct mrc_rate *mrc_hub_rate(const struct mrc_hub *hub)
+{
+    return hub->rate;
 }
 
 struct mrc_seats *mrc_hub_seats(const struct mrc_hub *hub)

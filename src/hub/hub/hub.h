@@ -3,8 +3,8 @@
  *
  *     publisher -> mrc_hub_publish() -> history and ring -> subscribers of all children
  *
- * Other headers have its parts: its numbers (numbers.h), the seats of its subscribers (seats.h),
- * and their patterns (patterns.h).
+ * Other headers have its parts: its numbers (numbers.h), the seats of its subscribers (seats.h)
+ * and their patterns (patterns.h), and the rate of its publishers (rate.h).
  */
 #ifndef MRC_HUB_HUB_HUB_H
 #define MRC_HUB_HUB_HUB_H
@@ -27,6 +27,7 @@ struct mrc_notify;
 struct mrc_numbers;
 struct mrc_patterns;
 struct mrc_presence_queue;
+struct mrc_rate;
 struct mrc_ring;
 struct mrc_roster;
 struct mrc_seats;
@@ -55,6 +56,7 @@ unsigned mrc_hub_get_slot(const struct mrc_hub *hub);
 struct mrc_history *mrc_hub_history(const struct mrc_hub *hub);
 struct mrc_numbers *mrc_hub_numbers(const struct mrc_hub *hub);
 struct mrc_patterns *mrc_hub_patterns(const struct mrc_hub *hub);
+struct mrc_rate *mrc_hub_rate(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
 struct mrc_seats *mrc_hub_seats(const struct mrc_hub *hub);
 

@@ -3,6 +3,7 @@ libmrchub_la_SOURCES += \
 	%D%/interests.c %D%/interests.h \
 	%D%/numbers.c %D%/numbers.h \
 	%D%/patterns.c %D%/patterns.h \
+	%D%/rate.c %D%/rate.h \
 	%D%/seats.c %D%/seats.h \
 	%D%/spec.h
 

@@ -20,6 +20,9 @@ struct mrc_hub_limits {
     uint64_t subscribers_max;    /* in all children together; 0: no limit */
     uint64_t per_address_max;    /* streams of one client address, in all children; 0: no limit */
     uint64_t per_token_max;      /* streams with one token, in all children; 0: no limit */
+    uint64_t publish_rate;       /* updates a second, in all children together; 0: no limit */
+    uint64_t publish_burst;      /* updates at once; 0: as many as in a second */
+    uint64_t publish_per_token;  /* updates a second and at once with one token; 0: no limit */
     uint64_t patterns_max;       /* patterns of all children, one counted in each; 0: no limit */
     uint64_t pattern_bytes_max;  /* the memory of these patterns together; 0: no limit */
 };

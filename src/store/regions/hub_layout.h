@@ -19,6 +19,8 @@
  *     region[COUNTS]       +-----------------------------------------------+
  *                          | struct mrc_census_header, cells               |  census_layout.h;
  *                          |                                               |  may be absent
+ *     region[BUCKETS]      +-----------------------------------------------+
+ *                          | struct mrc_buckets_header, buckets            |  buckets_layout.h
  *     total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64. An absent region has size 0. The word ring.state, which
@@ -47,6 +49,7 @@ enum mrc_hub_region_type {
     MRC_HUB_REGION_STAGING,
     MRC_HUB_REGION_PRESENCE,
     MRC_HUB_REGION_COUNTS,
+    MRC_HUB_REGION_BUCKETS,
     MRC_HUB_REGION_USED
 };
 

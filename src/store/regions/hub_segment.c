@@ -19,6 +19,7 @@ struct mrc_hub_segment {
     struct mrc_roster *roster;   /* NULL: none */
     struct mrc_staging *staging; /* NULL: none */
     struct mrc_census *census;   /* NULL: none */
+    struct mrc_buckets *buckets; /* NULL: read-only */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -100,6 +101,7 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     add_region(&header, MRC_HUB_REGION_COUNTS,
                shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
                                      : 0);
+    add_region(&header, MRC_HUB_REGION_BUCKETS, mrc_buckets_bytes());
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -167,6 +169,9 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
     if (!status && shape->census_streams)
         status = mrc_census_create(pool, at(&hub->segment, region[MRC_HUB_REGION_COUNTS].offset),
                                    mrc_census_cells(shape->census_streams), &hub->census);
+    if (!status)
+        status = mrc_buckets_create(pool, at(&hub->segment, region[MRC_HUB_REGION_BUCKETS].offset),
+                                    &hub->buckets);
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
@@ -350,6 +355,11 @@ struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segmen
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
 {
     return segment->census;
+}
+
+struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment)
+{
+    return segment->buckets;
 }
 
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,

@@ -15,6 +15,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/err.h"
+#include "store/regions/buckets.h"
 #include "store/regions/census.h"
 #include "store/regions/hub_layout.h"
 #include "store/regions/interests.h"
@@ -71,6 +72,9 @@ struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segmen
 
 /* The streams of each client; NULL: the hub does not count them, or the segment is read-only. */
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment);
+
+/* The token buckets of its publishers; NULL: the segment is read-only. */
+struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment);
 
 /* Whether a new segment of SHAPE would have the same regions: then this one can be kept. */
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,

@@ -1,4 +1,6 @@
 libmrcstore_la_SOURCES += \
+	%D%/buckets.c %D%/buckets.h \
+	%D%/buckets_layout.h \
 	%D%/census.c %D%/census.h \
 	%D%/census_layout.h \
 	%D%/hub_layout.h \
@@ -11,6 +13,7 @@ libmrcstore_la_SOURCES += \
 	%D%/staging_layout.h
 
 unit_tests += \
+	tests/unit/store/regions/test_buckets \
 	tests/unit/store/regions/test_census \
 	tests/unit/store/regions/test_roster
 

@@ -68,7 +68,8 @@ START_TEST(every_default_is_within_its_limits)
 {
     for (size_t i = 0; i < mrc_directives_count; i++) {
         const struct mrc_directive *row = &mrc_directives[i];
-        bool is_number = row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND;
+        bool is_number = row->type == MRC_TYPE_NUMBER || row->type == MRC_TYPE_BOUND ||
+                         row->type == MRC_TYPE_RATE;
 
         if (is_number && row->default_text)
             assert_default(row->name, row->default_text, row->unit, row->min, row->max);

@@ -1,0 +1,145 @@
+/*
+ * Token buckets: rate and burst, clients and their buckets, simultaneous callers.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/regions/buckets.h"
+#include "store/regions/buckets_layout.h"
+#include "store_unit.h"
+
+#define SECOND_US INT64_C(1000000)
+#define START_US  (77 * SECOND_US)
+
+static struct mrc_buckets *buckets;
+
+static void set_up(void)
+{
+    ck_assert_int_eq(mrc_buckets_create(store_pool(), store_shared(mrc_buckets_bytes()), &buckets),
+                     APR_SUCCESS);
+}
+
+static uint64_t key_of(int client)
+{
+    struct mrc_bytes name = {(const char *)&client, sizeof(client)};
+
+    return mrc_buckets_key(buckets, name);
+}
+
+START_TEST(rate_and_burst_are_exact)
+{
+    const struct mrc_bucket_rule rule = {.rate = 10, .burst = 25};
+    int64_t now = START_US;
+
+    for (int i = 0; i < 25; i++)
+        ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 1, now), 0);
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 1, now), SECOND_US / 10);
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 25, now), SECOND_US / 10 * 25);
+    /* What was refused did not count. */
+    now += SECOND_US / 10;
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 1, now), 0);
+    ck_assert_int_gt(mrc_buckets_take(buckets, 0, &rule, 1, now), 0);
+    ck_assert_int_gt(mrc_buckets_take(buckets, 0, &rule, 1, now + SECOND_US / 10 - 1), 0);
+    /* A second fills ten places, and a long time not more than the burst. */
+    now += SECOND_US;
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 10, now), 0);
+    ck_assert_int_gt(mrc_buckets_take(buckets, 0, &rule, 1, now), 0);
+    now += 1000 * SECOND_US;
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 25, now), 0);
+    ck_assert_int_gt(mrc_buckets_take(buckets, 0, &rule, 1, now), 0);
+    mrc_buckets_give_back(buckets, 0, &rule, 5);
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 5, now), 0);
+    ck_assert_int_gt(mrc_buckets_take(buckets, 0, &rule, 1, now), 0);
+}
+END_TEST
+
+START_TEST(largest_rule_does_not_overflow)
+{
+    const struct mrc_bucket_rule slow = {.rate = 1, .burst = MRC_BUCKETS_RATE_MAX};
+    const struct mrc_bucket_rule fast = {.rate = MRC_BUCKETS_RATE_MAX, .burst = 1};
+
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &slow, MRC_BUCKETS_RATE_MAX, START_US), 0);
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &slow, MRC_BUCKETS_RATE_MAX, START_US),
+                     (int64_t)MRC_BUCKETS_RATE_MAX * SECOND_US);
+    /* A rule that replaces another one finds at worst an empty bucket. */
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &fast, 1, START_US), 1);
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &fast, 1, START_US + 1), 1);
+}
+END_TEST
+
+START_TEST(clients_have_buckets_of_their_own)
+{
+    const struct mrc_bucket_rule rule = {.rate = 1, .burst = 2};
+
+    for (int client = 0; client < 20; client++) {
+        ck_assert_int_eq(mrc_buckets_take(buckets, key_of(client), &rule, 2, START_US), 0);
+        ck_assert_int_gt(mrc_buckets_take(buckets, key_of(client), &rule, 1, START_US), 0);
+    }
+    for (int client = 0; client < 20; client++)
+        ck_assert_int_gt(mrc_buckets_take(buckets, key_of(client), &rule, 1, START_US), 0);
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 2, START_US), 0);
+}
+END_TEST
+
+/* A client that publishes too fast keeps its empty bucket, however many slow clients come. */
+START_TEST(silent_clients_lose_their_buckets_first)
+{
+    const struct mrc_bucket_rule rule = {.rate = 1, .burst = 1000};
+    uint64_t fast = key_of(-1);
+
+    ck_assert_int_eq(mrc_buckets_take(buckets, fast, &rule, 1000, START_US), 0);
+    for (int client = 0; client < 10 * MRC_BUCKETS_CLIENTS; client++)
+        ck_assert_int_eq(mrc_buckets_take(buckets, key_of(client), &rule, 1, START_US + client), 0);
+    ck_assert_int_gt(mrc_buckets_take(buckets, fast, &rule, 1, START_US), 0);
+    /* A new client does not inherit what the last one has taken. */
+    for (int client = 0; client < 10 * MRC_BUCKETS_CLIENTS; client++)
+        ck_assert_int_eq(
+            mrc_buckets_take(buckets, key_of(client + 1000000), &rule, 1000, START_US + client), 0);
+}
+END_TEST
+
+#define THREADS 4
+static const struct mrc_bucket_rule shared_rule = {.rate = 1, .burst = 10000};
+static atomic_int taken, taken_by_client;
+
+static void *take_all(void *unused)
+{
+    for (int i = 0; i < 10000; i++) {
+        if (mrc_buckets_take(buckets, 0, &shared_rule, 1, START_US) == 0)
+            taken++;
+        if (mrc_buckets_take(buckets, key_of(1), &shared_rule, 1, START_US) == 0)
+            taken_by_client++;
+    }
+    return NULL;
+}
+
+START_TEST(simultaneous_callers_take_no_more_than_there_is)
+{
+    pthread_t threads[THREADS];
+
+    /* The bucket of the client exists already. */
+    ck_assert_int_eq(mrc_buckets_take(buckets, key_of(1), &shared_rule, 1, START_US), 0);
+    mrc_buckets_give_back(buckets, key_of(1), &shared_rule, 1);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, take_all, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_int_eq(taken, 10000);
+    ck_assert_int_eq(taken_by_client, 10000);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("buckets");
+    TCase *tcase = tcase_create("buckets");
+
+    suite_add_tcase(suite, tcase);
+    tcase_add_checked_fixture(tcase, set_up, NULL);
+    tcase_add_test(tcase, rate_and_burst_are_exact);
+    tcase_add_test(tcase, largest_rule_does_not_overflow);
+    tcase_add_test(tcase, clients_have_buckets_of_their_own);
+    tcase_add_test(tcase, silent_clients_lose_their_buckets_first);
+    tcase_add_test(tcase, simultaneous_callers_take_no_more_than_there_is);
+    return unit_run(suite);
+}
