@@ -24,17 +24,20 @@
 #include "httpd/life/lifecycle.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/record.h"
+#include "httpd/log/variables.h"
 #include "httpd/monitor/health.h"
 #include "httpd/monitor/metrics.h"
 #include "httpd/monitor/server_status.h"
 #include "httpd/resource/request.h"
 #include "httpd/route/claim.h"
+#include "httpd/tls/takeover.h"
 
 static void register_hooks(apr_pool_t *pconf)
 {
     static const char *const before_us[] = {"core.c", NULL};
     static const char *const after_us[] = {"mod_rewrite.c", "mod_proxy.c",       "mod_alias.c",
                                            "mod_userdir.c", "mod_vhost_alias.c", NULL};
+    static const char *const before_variables[] = {"mod_ssl.c", "mod_log_config.c", NULL};
     static const char *const before_http2[] = {"mod_http2.c", NULL};
     static const char *const before_forensic[] = {"mod_log_forensic.c", NULL};
 
@@ -44,6 +47,7 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* The server: the configuration is read, checked and applied; children start and end.
      * check_config asks the MPM for its limits, so it runs after the MPM's own check. */
+    ap_hook_pre_config(mrc_log_variables_pre_config, before_variables, NULL, APR_HOOK_LAST);
     ap_hook_check_config(mrc_lifecycle_check_config, before_us, NULL, APR_HOOK_LAST);
     ap_hook_post_config(mrc_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mrc_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
@@ -59,8 +63,11 @@ static void register_hooks(apr_pool_t *pconf)
     /* The filter that catches errors of reading a body. */
     mrc_body_register();
 
-    /* A connection. Before it is handed over or closed, the hooks of all other modules have run. */
-    ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    /* A connection. The records of it are made first, because cleanups run in the opposite order.
+     * Before it is handed over or closed, the hooks of all other modules have run. */
+    mrc_takeover_register();
+    ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_connection(mrc_takeover_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
     ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 

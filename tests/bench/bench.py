@@ -21,7 +21,7 @@ import sys
 import scenarios
 import table
 from measure import measure
-from servers import Hub, LeftOut, Nchan, Raw, descriptors, raise_descriptors
+from servers import Hub, LeftOut, Nchan, Raw, Tls, descriptors, raise_descriptors
 
 SLICE = 500  # sends of the coalescing raw writer before it looks for new requests
 
@@ -31,18 +31,20 @@ def parse(argv):
     what = "\n".join(f"  {scenario.name:12} {scenario.question}" for scenario in scenarios.ALL)
     parser = argparse.ArgumentParser(
         prog="./dev bench", description="Runs scenarios against the hub and the raw writer in turn.",
-        epilog=f"scenarios (without --scenario: all but idle50k):\n{what}",
+        epilog=f"scenarios (without --scenario: all but {', '.join(sorted(scenarios.NAMED))}):\n{what}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--scenario", nargs="+", choices=names, metavar="NAME", default=list(scenarios.DEFAULT))
     parser.add_argument("--runs", type=int, default=3, help="how many times each (3)")
     parser.add_argument("--quick", action="store_true", help="small sizes, only to show that the benchmark works")
-    parser.add_argument("--carrier", choices=("detached", "suspended", "threaded"), default="detached",
-                        help="carrier of the hub's streams (detached); the others set MercureDetach Off")
+    parser.add_argument("--carrier", choices=("detached", "suspended", "threaded"), action="append",
+                        help="carrier of the hub's streams (detached); the others set MercureDetach Off; repeat it "
+                             "to compare them in one run")
     parser.add_argument("--mpm", choices=("event", "worker", "prefork"),
                         help="MPM of httpd (event; worker for threaded streams)")
     parser.add_argument("--tls", action="store_true",
-                        help="the hub uses TLS, and its streams stay in httpd; the raw writer does not use TLS")
+                        help="the hub and its peers use TLS; the raw writer does not")
+    parser.add_argument("--resume", action="store_true", help="with --tls: clients resume TLS sessions")
     parser.add_argument("--children", type=int, default=2, help="child processes of httpd, workers of nginx (2)")
     parser.add_argument("--directive", action="append", default=[], metavar="TEXT",
                         help="one more directive for the hub, such as 'MercureHistory count=10'; repeatable")
@@ -53,14 +55,15 @@ def parse(argv):
     options = parser.parse_args(argv)
     if options.runs < 1 or options.children < 1:
         parser.error("--runs and --children must be at least 1")
-    if options.tls and options.carrier == "detached":
-        options.carrier = "suspended"
+    options.carrier = options.carrier or ["detached"]
     if options.mpm is None:
-        options.mpm = "worker" if options.carrier == "threaded" else "event"
-    if options.carrier == "suspended" and options.mpm != "event":
+        options.mpm = "worker" if "threaded" in options.carrier else "event"
+    if "suspended" in options.carrier and options.mpm != "event":
         parser.error("only the event MPM suspends streams; under worker and prefork they are detached or threaded")
-    if options.carrier == "threaded" and options.mpm != "worker":
+    if "threaded" in options.carrier and options.mpm != "worker":
         parser.error("threaded streams are measured under worker only")
+    if options.resume and not options.tls:
+        parser.error("--resume needs --tls")
     return options
 
 
@@ -134,10 +137,12 @@ def main():
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     path = options.out or os.path.join(folder, f"results-{now}.jsonl")
     raw = os.path.join(options.build, "tests/bench/raw")
-    servers = [Raw(raw), Raw(raw, SLICE),
-               Hub(folder, options.mpm, options.carrier, options.tls, options.children, options.directive)]
+    tls = Tls(folder, options.resume) if options.tls else None
+    servers = [Raw(raw), Raw(raw, SLICE)]
+    servers += [Hub(folder, options.mpm, carrier, tls, options.children, options.directive)
+                for carrier in options.carrier]
     if "nchan" in options.peer:
-        servers.append(Nchan(folder, options.children))
+        servers.append(Nchan(folder, options.children, tls))
     with open(path, "w", encoding="utf-8") as out:
         out.write(json.dumps({"machine": machine(), "arguments": sys.argv[1:]}) + "\n")
         results = run_all(options, servers, out)

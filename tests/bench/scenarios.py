@@ -107,6 +107,8 @@ ALL = (
     Scenario("patterns10k", "one receiver among 10,000 different URL Patterns", "run", ROUTING,
              {"subscribers": 10000, "topics": 10000, "updates": 2000, "publishers": 4},
              {"subscribers": 200, "topics": 200, "updates": 300, "publishers": 4}, patterns=True),
+    Scenario("idle2k", "2,000 subscribers that get nothing but a heartbeat every 20 s", "idle", IDLE,
+             {"subscribers": 2000}, {"subscribers": 100}),
     Scenario("idle10k", "10,000 subscribers that get nothing but a heartbeat every 20 s", "idle", IDLE,
              {"subscribers": 10000}, {"subscribers": 200}),
     Scenario("idle50k", "50,000 such subscribers, over several child processes", "idle", IDLE,
@@ -114,8 +116,16 @@ ALL = (
     Scenario("storm", "2,000 subscribers come back at once, each 100 updates behind", "storm", STORM,
              {"subscribers": 2000, "updates": 101}, {"subscribers": 100, "updates": 21},
              wants=frozenset({"history"})),
+    Scenario("storm10k", "10,000 subscribers come back at once, each an update behind", "storm", STORM,
+             {"subscribers": 10000, "updates": 2}, {"subscribers": 100, "updates": 2},
+             wants=frozenset({"history"})),
+    Scenario("large1k", "updates of 16 KB to 1,000 subscribers, at full rate", "run", FANOUT,
+             {"subscribers": 1000, "updates": 40, "data-bytes": 16000},
+             {"subscribers": 50, "updates": 10, "data-bytes": 16000}),
 )
 
 BY_NAME = {scenario.name: scenario for scenario in ALL}
-# idle50k takes more than a gigabyte of memory, so it runs only if it is named.
-DEFAULT = tuple(scenario.name for scenario in ALL if scenario.name != "idle50k")
+# idle50k takes more than a gigabyte of memory, and the others show what those beside them show, so they run only if
+# they are named.
+NAMED = {"idle2k", "idle50k", "storm10k", "large1k"}
+DEFAULT = tuple(scenario.name for scenario in ALL if scenario.name not in NAMED)

@@ -43,6 +43,25 @@ def raise_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+class Tls:
+    """What servers and clients with TLS have in common. RESUME: clients resume sessions."""
+
+    def __init__(self, folder, resume=False):
+        self.resume = resume
+        self.cert, self.key = (os.path.join(folder, f"tls-{os.getpid()}-{name}.pem") for name in ("cert", "key"))
+
+    def make(self):
+        """The files of a certificate as those of the live tests have it: P-256, signed by itself."""
+        if not os.path.exists(self.cert):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-keyout", self.key, "-out", self.cert, "-days", "2", "-subj", "/CN=localhost"],
+                           check=True, capture_output=True)
+        return self.cert, self.key
+
+    def load_options(self):
+        return ["--tls", "--resume"] if self.resume else ["--tls"]
+
+
 class Server:
     """with Hub(…).started(scenario, quick) as server: server.pid, server.load_options()"""
     name = ""
@@ -99,15 +118,16 @@ class Hub(MercureLike):
     """mod_mercure in httpd."""
     abilities = frozenset({"many topics", "history", "many descriptors"})
 
-    def __init__(self, folder, mpm="event", carrier="detached", tls=False, children=2, directives=()):
+    def __init__(self, folder, mpm="event", carrier="detached", tls=None, children=2, directives=()):
         super().__init__()
         self.folder, self.mpm, self.carrier, self.tls = folder, mpm, carrier, tls
         self.children, self.directives = children, tuple(directives)
-        self.name = "hub"
+        self.name = "hub" if carrier == "detached" else f"hub, {carrier}"
         self.httpd = None
 
     def describe(self):
-        return {"mpm": self.mpm, "carrier": self.carrier, "tls": self.tls,
+        return {"mpm": self.mpm, "carrier": self.carrier, "tls": bool(self.tls),
+                "resume": bool(self.tls and self.tls.resume),
                 "children": self._children(), "directives": list(self.directives)}
 
     def _children(self):
@@ -180,7 +200,7 @@ class Hub(MercureLike):
         options = [*super().load_options(), "--publish-token", token.publisher(["*"], ttl=HOURS)]
         if self.scenario.private:
             options += ["--tokens", self._tokens()]
-        return options + (["--tls"] if self.tls else [])
+        return options + (self.tls.load_options() if self.tls else [])
 
     def _tokens(self):
         """A file with a token for each subscriber, which grants only the subscriber's own topic."""
@@ -261,12 +281,12 @@ class Nchan(Process):
     abilities = frozenset({"history"})
     MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so"
 
-    def __init__(self, folder, workers=2):
+    def __init__(self, folder, workers=2, tls=None):
         super().__init__()
-        self.folder, self.workers, self.root = folder, workers, None
+        self.folder, self.workers, self.root, self.tls = folder, workers, None, tls
 
     def describe(self):
-        return {"workers": self.workers}
+        return {"workers": self.workers, "tls": bool(self.tls)}
 
     def check(self, scenario, quick):
         super().check(scenario, quick)
@@ -275,6 +295,10 @@ class Nchan(Process):
 
     def _config(self):
         user = f"user {pwd.getpwuid(33).pw_name};" if os.getuid() == 0 else ""
+        ssl = ""
+        if self.tls:
+            cert, key = self.tls.make()
+            ssl = f"ssl_certificate {cert}; ssl_certificate_key {key}; ssl_session_cache shared:tls:10m;"
         return f"""
             load_module {self.MODULE};
             {user}
@@ -294,7 +318,8 @@ class Nchan(Process):
                 scgi_temp_path {self.root}/scgi;
                 nchan_shared_memory_size 512M;
                 server {{
-                    listen 127.0.0.1:{self.port} backlog=4096;
+                    listen 127.0.0.1:{self.port} {"ssl" if self.tls else ""} backlog=4096;
+                    {ssl}
                     location ~ ^/publish/([0-9]+)$ {{
                         nchan_publisher http;
                         nchan_channel_id $1;
@@ -337,7 +362,7 @@ class Nchan(Process):
 
     def load_options(self):
         return [*super().load_options(), "--subscribe-path", "/subscribe/{n}", "--publish-path", "/publish/{n}",
-                "--type", "text/plain", "--body", "{data}"]
+                "--type", "text/plain", "--body", "{data}", *(self.tls.load_options() if self.tls else [])]
 
 
 def usage(load, pid):

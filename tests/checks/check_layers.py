@@ -42,7 +42,7 @@ FLOORS = [
     {"hub/stream"},
     {"hub/child"},
     {"httpd/base"},
-    {"httpd/answer", "httpd/config"},
+    {"httpd/answer", "httpd/config", "httpd/tls"},
     {"httpd/route"},
     {"httpd/child"},
     {"httpd/log"},

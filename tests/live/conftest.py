@@ -23,10 +23,6 @@ def pytest_collection_modifyitems(config, items):
     def wanted(item):
         if config.getoption("--sanitize") and not item.get_closest_marker("sanitize"):
             return False
-        # What has TLS is never detached.
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        if params.get("each_carrier") == "detached" and params.get("tls"):
-            return False
         return bool(item.get_closest_marker("soak")) == config.getoption("--soak")
 
     dropped = [item for item in items if not wanted(item)]

@@ -352,7 +352,7 @@ def memory_kb(pids):
 
 
 # KB for a stream of the suspended carrier; keeping its request would add 12.
-COSTS = [("plain", {}, "MercureDetach Off", 16), ("tls", {"tls": True}, "", 45)]
+COSTS = [("plain", {}, "MercureDetach Off", 16), ("tls", {"tls": True}, "MercureDetach Off", 45)]
 no_sanitizer = pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer's memory is its own")
 
 

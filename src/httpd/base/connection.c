@@ -18,14 +18,39 @@ struct connection {
     struct mrc_carrier_suspended *_Atomic suspended;
     atomic_int threads; /* HTTP/2: streams of this connection that hold a thread */
     atomic_bool holds_signals;
+    bool holds_signals_to_the_end;
     bool is_recorded;
+    struct mrc_takeover *takeover;
+    apr_off_t logged_bytes;
+    const apr_table_t *variables;
 };
+
+/* A pending signal ends the process here. */
+static void release_signals(void)
+{
+    sigset_t signals;
+
+    mrc_connection_signals(&signals);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+/* Cleanups run in the opposite order of their registration, so this one is the last. */
+static apr_status_t end_connection(void *connection)
+{
+    if (((struct connection *)connection)->holds_signals_to_the_end)
+        release_signals();
+    return APR_SUCCESS;
+}
 
 int mrc_connection_pre_connection(conn_rec *c, void *socket)
 {
-    if (!c->master)
-        ap_set_module_config(c->conn_config, &mercure_module,
-                             apr_pcalloc(c->pool, sizeof(struct connection)));
+    struct connection *connection;
+
+    if (c->master)
+        return OK;
+    connection = apr_pcalloc(c->pool, sizeof(*connection));
+    ap_set_module_config(c->conn_config, &mercure_module, connection);
+    apr_pool_cleanup_register(c->pool, connection, end_connection, apr_pool_cleanup_null);
     return OK;
 }
 
@@ -49,6 +74,40 @@ void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *car
 void mrc_connection_set_recorded(conn_rec *c, bool is_recorded)
 {
     record_of(c)->is_recorded = is_recorded;
+}
+
+struct mrc_takeover *mrc_connection_get_takeover(conn_rec *c)
+{
+    struct connection *connection = c->master ? NULL : record_of(c);
+
+    return connection ? connection->takeover : NULL;
+}
+
+void mrc_connection_set_takeover(conn_rec *c, struct mrc_takeover *takeover)
+{
+    record_of(c)->takeover = takeover;
+}
+
+void mrc_connection_set_logged_bytes(conn_rec *c, apr_off_t bytes)
+{
+    record_of(c)->logged_bytes = bytes;
+}
+
+apr_off_t mrc_connection_get_logged_bytes(conn_rec *c)
+{
+    return record_of(c)->logged_bytes;
+}
+
+void mrc_connection_set_variables(conn_rec *c, const apr_table_t *variables)
+{
+    record_of(c)->variables = variables;
+}
+
+const apr_table_t *mrc_connection_get_variables(conn_rec *c)
+{
+    const struct connection *connection = c->master ? NULL : record_of(c);
+
+    return connection ? connection->variables : NULL;
 }
 
 bool mrc_connection_is_recorded(conn_rec *c)
@@ -121,23 +180,13 @@ void mrc_connection_hold_signals(conn_rec *c)
     sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
-/* A pending signal ends the process here. */
-static apr_status_t release_signals(void *unused)
-{
-    sigset_t signals;
-
-    mrc_connection_signals(&signals);
-    sigprocmask(SIG_UNBLOCK, &signals, NULL);
-    return APR_SUCCESS;
-}
-
 void mrc_connection_hold_signals_to_the_end(conn_rec *c)
 {
     sigset_t signals;
 
     mrc_connection_signals(&signals);
+    record_of(c)->holds_signals_to_the_end = true;
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    apr_pool_cleanup_register(c->pool, NULL, release_signals, apr_pool_cleanup_null);
 }
 
 int mrc_connection_pre_close(conn_rec *c)
@@ -147,6 +196,6 @@ int mrc_connection_pre_close(conn_rec *c)
     if (!connection || !connection->holds_signals)
         return OK;
     connection->holds_signals = false;
-    release_signals(NULL);
+    release_signals();
     return OK;
 }

@@ -11,21 +11,35 @@
 #include "httpd.h"
 
 struct mrc_carrier_suspended;
+struct mrc_takeover;
 
 /* At most this many streams of one HTTP/2 connection hold a thread each. mod_http2 runs at most 6
  * requests of a new connection at a time; the others remain for ordinary requests. */
 #define MRC_CONNECTION_THREADS_MAX 2
 
-/* pre_connection: makes the record of a connection, before any of its requests. */
+/* pre_connection, before all other modules' hooks: makes the record of a connection. */
 int mrc_connection_pre_connection(conn_rec *c, void *socket);
 
 /* The stream for which C was suspended, until C is handed over; NULL: none. */
 struct mrc_carrier_suspended *mrc_connection_get_suspended(conn_rec *c);
 void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *carrier);
 
+/* The record of the TLS of C (httpd/tls/takeover.h). NULL: C is a secondary connection. */
+struct mrc_takeover *mrc_connection_get_takeover(conn_rec *c);
+void mrc_connection_set_takeover(conn_rec *c, struct mrc_takeover *takeover);
+
 /* Whether a log record (log/record.h) exists for the request of C and is logged in its place. */
 void mrc_connection_set_recorded(conn_rec *c, bool is_recorded);
 bool mrc_connection_is_recorded(conn_rec *c);
+
+/* The bytes of TLS that had come from the client of C when a request of C was last logged. */
+void mrc_connection_set_logged_bytes(conn_rec *c, apr_off_t bytes);
+apr_off_t mrc_connection_get_logged_bytes(conn_rec *c);
+
+/* The variables of mod_ssl of a connection that was made from a log record. NULL: C is a client's
+ * connection. */
+void mrc_connection_set_variables(conn_rec *c, const apr_table_t *variables);
+const apr_table_t *mrc_connection_get_variables(conn_rec *c);
 
 /*
  * Makes httpd's filters write to a copy of the socket of C. The copy is closed with C. At SIGTERM
@@ -49,8 +63,8 @@ void mrc_connection_release_thread(conn_rec *c);
  */
 void mrc_connection_hold_signals(conn_rec *c);
 
-/* The same until the memory of C is freed, for a connection that is closed without waiting for the
- * client. */
+/* The same until the memory of C is freed, and all other cleanups of it have run, for a connection
+ * that is closed without waiting for the client. */
 void mrc_connection_hold_signals_to_the_end(conn_rec *c);
 
 /* The signals that are blocked. */

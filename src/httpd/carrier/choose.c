@@ -78,10 +78,11 @@ static bool hold_dispatched(request_rec *r, enum mrc_choice choice, struct mrc_n
     if (choice == MRC_CHOICE_DETACHED ||
         mrc_child_hold_suspended(child, sizing->suspended_per_child))
         return true;
-    ret_why->limit = apr_psprintf(
-        r->pool,
-        "a child holds at most %u streams over TLS or with filters. Raise AsyncRequestWorkerFactor",
-        sizing->suspended_per_child);
+    ret_why->limit =
+        apr_psprintf(r->pool,
+                     "a child holds at most %u streams that stay in the filters of httpd. Raise "
+                     "AsyncRequestWorkerFactor",
+                     sizing->suspended_per_child);
     return false;
 }
 

@@ -39,6 +39,14 @@ static const char *const inspecting[] = {"MODSECURITY_OUT"};
 /* Filters of connections that work only while a request is read. */
 static const char *const of_reading[] = {"REQTIMEOUT"};
 
+/* mod_ssl's filters for output. */
+static const char *const of_tls[] = {"SSL/TLS Coalescing Filter", "SSL/TLS Filter"};
+
+/* Input filters of a connection with TLS that need not see what comes after a request: they read
+ * it, count it, limit its time, or have removed a head of the connection from it. */
+static const char *const of_tls_input[] = {"SSL/TLS Filter", "LOG_INPUT_OUTPUT", "REQTIMEOUT",
+                                           "REMOTEIP_INPUT"};
+
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static bool is_one_of(const ap_filter_t *filter, const char *const *names, size_t count)
@@ -160,6 +168,25 @@ static bool leads_to_network(const ap_filter_t *filter)
     while (filter && is_one_of(filter, of_reading, COUNT(of_reading)))
         filter = filter->next;
     return filter && filter->frec == ap_core_output_filter_handle;
+}
+
+bool mrc_filters_are_tls(const request_rec *r)
+{
+    const ap_filter_t *filter = skip_request(r);
+    bool has_tls = false;
+
+    for (; filter && is_one_of(filter, of_reading, COUNT(of_reading)); filter = filter->next)
+        ;
+    for (; filter && is_one_of(filter, of_tls, COUNT(of_tls)); filter = filter->next)
+        has_tls = true;
+    if (!has_tls || !leads_to_network(filter))
+        return false;
+    for (filter = r->connection->input_filters; filter; filter = filter->next) {
+        if (filter->frec != ap_core_input_filter_handle &&
+            !is_one_of(filter, of_tls_input, COUNT(of_tls_input)))
+            return false;
+    }
+    return true;
 }
 
 bool mrc_filters_can_skip_request(const request_rec *r)

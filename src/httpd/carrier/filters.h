@@ -45,6 +45,12 @@ bool mrc_filters_can_skip_request(const request_rec *r);
 /* The same of all filters: the framed bytes can be written to the socket. */
 bool mrc_filters_can_skip_all(const request_rec *r);
 
+/*
+ * Whether the stream can skip all filters of R, and mod_ssl's alone change bytes between R's
+ * connection and its socket, in both directions.
+ */
+bool mrc_filters_are_tls(const request_rec *r);
+
 /* Whether C has no filter, such as mod_ssl's, that gathers bytes or changes them. */
 bool mrc_filters_can_skip_connection(const conn_rec *c);
 

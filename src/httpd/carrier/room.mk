@@ -11,6 +11,7 @@ mod_mercure_la_SOURCES += \
 	%D%/stream_head.c %D%/stream_head.h \
 	%D%/suspended.c %D%/suspended.h \
 	%D%/threaded.c %D%/threaded.h \
+	%D%/transport.c %D%/transport.h \
 	%D%/trim.c %D%/trim.h
 
 # The module is no library, so the test compiles the unit itself.

@@ -260,8 +260,16 @@ static void close_suspended(struct mrc_carrier *carrier, enum mrc_end end)
     mrc_jobs_post(mrc_this_child_jobs(), &suspended->ending);
 }
 
-static const struct mrc_carrier_ops ops = {write_pieces, flush, may_close, close_suspended,
-                                           unsent_bytes, fetch, finish};
+static const struct mrc_carrier_ops ops = {
+    .kind = MRC_CARRIER_SUSPENDED,
+    .write = write_pieces,
+    .flush = flush,
+    .may_close = may_close,
+    .close = close_suspended,
+    .unsent_bytes = unsent_bytes,
+    .fetch = fetch,
+    .finish = finish,
+};
 
 /* ---- the hand-over, in the worker's thread ----------------------------------------------------*/
 

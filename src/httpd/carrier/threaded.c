@@ -26,6 +26,7 @@
 #include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/stream/waiters.h"
 #include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
@@ -364,10 +365,13 @@ static enum mrc_end run(struct stream *stream)
 int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
 {
     struct stream stream = {.r = r, .subscriber = subscriber, .fd = -1, .signal_fd = -1};
+    struct mrc_numbers *numbers = mrc_hub_numbers(mrc_subscriber_get_hub(subscriber));
+    const enum mrc_gauge gauge = (enum mrc_gauge)(MRC_GAUGE_STREAMS + MRC_CARRIER_THREADED);
     apr_status_t status = open_waiter(&stream);
     enum mrc_end end = MRC_END_ERROR;
 
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
+    mrc_numbers_gauge_add(numbers, gauge, 1);
     if (status == APR_SUCCESS) {
         status = open_connection(&stream);
         if (status != APR_SUCCESS)
@@ -386,6 +390,7 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
                       "left for it");
     }
     mrc_log_stream_end(r, end);
+    mrc_numbers_gauge_add(numbers, gauge, -1);
     mrc_subscriber_close(subscriber, end);
     return status == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -41,6 +41,12 @@ static apr_status_t stop_child(void *data)
     return APR_SUCCESS;
 }
 
+static apr_status_t forget_child(void *unused)
+{
+    mrc_this_child_set(NULL);
+    return APR_SUCCESS;
+}
+
 static void report_unreadable(void *hub, uint64_t seq)
 {
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
@@ -133,5 +139,6 @@ void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_mem
                      mrc_child_problem(state->child));
     watch_hubs(state->child, mrc_hubs_hubs(main_server));
     mrc_this_child_set(state);
+    apr_pool_cleanup_register(pchild, NULL, forget_child, apr_pool_cleanup_null);
     apr_pool_pre_cleanup_register(pchild, state, stop_child);
 }

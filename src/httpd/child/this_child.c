@@ -9,9 +9,9 @@
 #include "hub/hub/hub.h"
 
 /* NULL: this process serves no hub. */
-static const struct mrc_this_child *this_child;
+static struct mrc_this_child *this_child;
 
-void mrc_this_child_set(const struct mrc_this_child *state)
+void mrc_this_child_set(struct mrc_this_child *state)
 {
     this_child = state;
 }
@@ -89,6 +89,11 @@ bool mrc_this_child_may_log_anywhere(void)
     return this_child->may_log_anywhere;
 }
 
+bool mrc_this_child_may_take_tls(void)
+{
+    return this_child->may_take_tls;
+}
+
 const struct mrc_log_fields *mrc_this_child_log_fields(void)
 {
     return this_child->log_fields;
@@ -102,4 +107,9 @@ struct mrc_interned_table *mrc_this_child_log_texts(void)
 struct mrc_jobs *mrc_this_child_jobs(void)
 {
     return this_child->jobs;
+}
+
+struct mrc_heap *mrc_this_child_heap(void)
+{
+    return &this_child->heap;
 }

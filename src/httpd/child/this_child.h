@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "httpd/config/sizing.h"
+#include "hub/base/heap.h"
 
 struct mrc_child;
 struct mrc_hub;
@@ -37,12 +38,14 @@ struct mrc_this_child {
     struct mrc_interned_table *log_texts;
     struct mrc_jobs *jobs;
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
+    struct mrc_heap heap;             /* only the thread of the jobs uses it */
     bool may_log_anywhere;
+    bool may_take_tls;
     struct mrc_mod_http2 *http2;
 };
 
-/* Sets the state of this process, to be called once. */
-void mrc_this_child_set(const struct mrc_this_child *state);
+/* Sets the state of this process: once, and NULL before its memory is freed. */
+void mrc_this_child_set(struct mrc_this_child *state);
 
 /* The hubs and dispatchers of this process; NULL if it serves no hub. */
 struct mrc_child *mrc_this_child_get(void);
@@ -81,11 +84,17 @@ const struct mrc_sizing *mrc_this_child_sizing(void);
 /* Whether threads other than httpd's own may write access logs. */
 bool mrc_this_child_may_log_anywhere(void);
 
+/* Whether TLS connections can be taken over from mod_ssl (httpd/tls/library.h). */
+bool mrc_this_child_may_take_tls(void);
+
 /* The fields of requests that the access logs need, and the texts that several requests share. */
 const struct mrc_log_fields *mrc_this_child_log_fields(void);
 struct mrc_interned_table *mrc_this_child_log_texts(void);
 
 /* The thread that does the work for which a dispatcher must not wait. */
 struct mrc_jobs *mrc_this_child_jobs(void);
+
+/* Only for that thread. */
+struct mrc_heap *mrc_this_child_heap(void);
 
 #endif

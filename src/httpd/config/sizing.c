@@ -8,6 +8,8 @@
 
 #include "httpd/base/connection.h"
 #include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+#include "httpd/config/settings.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -97,7 +99,30 @@ uint64_t mrc_sizing_total(void)
            sizing.threaded_total;
 }
 
-static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizing)
+/* Whether a Location of HUB keeps its streams in httpd. */
+static bool keeps_streams(const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        if (!APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)->settings->location.detach)
+            return true;
+    }
+    return false;
+}
+
+static bool any_hub_keeps_streams(server_rec *main_server)
+{
+    const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        if (keeps_streams(APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)))
+            return true;
+    }
+    return false;
+}
+
+/* KEEPS_STREAMS: some streams are suspended. */
+static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizing,
+                          bool keeps_streams)
 {
     int workers = query(AP_MPMQ_MAX_DAEMONS) * query(AP_MPMQ_MAX_THREADS);
     int threads = query(AP_MPMQ_MAX_THREADS);
@@ -121,51 +146,74 @@ static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizi
             "MRC0112: ServerLimit %d leaves no room for new children during a reload, while old "
             "children still end their streams: the new ones start late. Set ServerLimit %d",
             query(AP_MPMQ_HARD_LIMIT_DAEMONS), 2 * query(AP_MPMQ_MAX_DAEMONS));
-    if (sizing->suspended_per_child < (unsigned)threads * 4)
+    if (keeps_streams && sizing->suspended_per_child < (unsigned)threads * 4)
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
-            "MRC0113: each child holds only %u streams: raise AsyncRequestWorkerFactor to twice "
+            "MRC0113: each child holds only %u streams that stay in httpd: raise "
+            "AsyncRequestWorkerFactor to twice "
             "the number of streams that you want in a child, divided by ThreadsPerChild (%d), and "
             "raise the limit of open files (ulimit -n) above the number of streams in a child",
             sizing->suspended_per_child, threads);
 }
 
 /* The number of streams with a thread: two limits apply. */
-static unsigned count_threaded(const struct mrc_sizing *sizing, int daemons)
+static unsigned count_threaded(const struct mrc_sizing *sizing)
 {
-    unsigned in_children = sizing->threaded_per_child * (unsigned)daemons;
+    unsigned in_children = sizing->threaded_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS);
 
     return in_children < sizing->threaded_total ? in_children : sizing->threaded_total;
 }
 
-void mrc_sizing_log(server_rec *main_server)
+static void log_async(server_rec *main_server, const struct mrc_sizing *sizing,
+                      const char *without_tls)
+{
+    unsigned daemons = (unsigned)query(AP_MPMQ_MAX_DAEMONS);
+
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                 "MRC0114: this configuration holds %u streams over HTTP/1.1%s (%u in each of %u "
+                 "children), %u (%u in each child) if they stay in httpd's filters, and %u over "
+                 "HTTP/2 (%d in each connection)",
+                 sizing->dispatched_per_child * daemons, without_tls, sizing->dispatched_per_child,
+                 daemons, sizing->suspended_per_child * daemons, sizing->suspended_per_child,
+                 count_threaded(sizing), MRC_CONNECTION_THREADS_MAX);
+}
+
+/* The MPM is worker or prefork. */
+static void log_threads(server_rec *main_server, const struct mrc_sizing *sizing,
+                        const char *without_tls)
+{
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                 "MRC0115: this configuration holds %u streams over HTTP/1.1%s, and %u others, "
+                 "each of which takes a worker (filters, MercureDetach Off, HTTP/2): the event MPM "
+                 "would hold thousands of them",
+                 sizing->dispatched_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS), without_tls,
+                 count_threaded(sizing));
+}
+
+void mrc_sizing_log(server_rec *main_server, const char *tls_problem)
 {
     struct mrc_sizing sizing = mrc_sizing_compute();
-    int daemons = query(AP_MPMQ_MAX_DAEMONS);
-    unsigned threaded = count_threaded(&sizing, daemons);
+    const char *without_tls = tls_problem ? " without TLS" : "";
 
-    if (query(AP_MPMQ_IS_ASYNC)) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                     "MRC0114: this configuration holds %u streams over HTTP/1.1 (%u in each of %d "
-                     "children), %u without TLS and filters (MercureDetach), and %u over HTTP/2 "
-                     "(%d in each connection)",
-                     sizing.suspended_per_child * (unsigned)daemons, sizing.suspended_per_child,
-                     daemons, sizing.dispatched_per_child * (unsigned)daemons, threaded,
-                     MRC_CONNECTION_THREADS_MAX);
-        warn_of_async(main_server, &sizing);
-    } else if (mrc_sizing_forks()) {
+    if (mrc_sizing_forks()) {
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, main_server,
             "MRC0116: with mpm-itk, each stream takes a process of httpd until it ends, and this "
             "configuration holds %u of them (a quarter of MaxRequestWorkers %d). Without mpm-itk, "
             "the event MPM would hold thousands",
-            sizing.threaded_total, daemons);
+            sizing.threaded_total, query(AP_MPMQ_MAX_DAEMONS));
+        return;
+    }
+    if (tls_problem)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "MRC0119: streams over TLS stay in httpd's filters, where each costs more "
+                     "memory or a worker, because %s: build mod_ssl and mod_mercure with the same "
+                     "OpenSSL",
+                     tls_problem);
+    if (query(AP_MPMQ_IS_ASYNC)) {
+        log_async(main_server, &sizing, without_tls);
+        warn_of_async(main_server, &sizing, tls_problem || any_hub_keeps_streams(main_server));
     } else {
-        ap_log_error(
-            APLOG_MARK, APLOG_NOTICE, 0, main_server,
-            "MRC0115: this configuration holds %u streams over HTTP/1.1 without TLS and filters "
-            "(MercureDetach), and %u others, each of which takes a worker: the event MPM would "
-            "hold thousands of them",
-            sizing.dispatched_per_child * (unsigned)daemons, threaded);
+        log_threads(main_server, &sizing, without_tls);
     }
 }

@@ -37,8 +37,11 @@ struct mrc_sizing mrc_sizing_compute(void);
 /* The number of streams in all children together. */
 uint64_t mrc_sizing_total(void);
 
-/* Logs the sizing, and the settings that limit it with their fixes. In post_config. */
-void mrc_sizing_log(server_rec *main_server);
+/*
+ * Logs the sizing, and the settings that limit it with their fixes. TLS_PROBLEM: why streams over
+ * TLS stay in httpd; NULL: they leave it, or there is no TLS. In post_config.
+ */
+void mrc_sizing_log(server_rec *main_server, const char *tls_problem);
 
 /* Whether connections are served by processes that mpm-itk forks off the children, which have no
  * threads of ours: each stream takes such a process. */

@@ -16,6 +16,7 @@
 #include "httpd/config/warnings.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/fields.h"
+#include "httpd/tls/library.h"
 #include "hub/child/child.h"
 #include "hub/keys/keeper.h"
 #include "store/memory/memory.h"
@@ -31,6 +32,14 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     if (mrc_check_hubs(main_server) != OK)
         status = !OK;
     return status == OK ? mrc_check_memory(ptemp, main_server) : status;
+}
+
+static void log_sizing(apr_pool_t *ptemp, server_rec *main_server)
+{
+    const char *tls_problem;
+
+    mrc_library_is_shared(ptemp, &tls_problem);
+    mrc_sizing_log(main_server, tls_problem);
 }
 
 int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
@@ -53,7 +62,7 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
     }
     mrc_warnings_log(main_server);
     if (has_hubs)
-        mrc_sizing_log(main_server);
+        log_sizing(ptemp, main_server);
     return OK;
 }
 
@@ -70,6 +79,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     struct mrc_memory *memory = mrc_retained_memory();
     struct mrc_this_child *state;
+    const char *unused;
 
     if (!memory || mrc_hubs_hubs(main_server)->nelts == 0 || mrc_hubs_gave_up(main_server))
         return;
@@ -77,6 +87,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     state->http2 = mrc_mod_http2_create(pchild);
     state->log_fields = mrc_log_fields_find(pchild, ap_conftree);
     state->may_log_anywhere = may_log_anywhere(state->log_fields);
+    state->may_take_tls = mrc_library_is_shared(pchild, &unused);
     mrc_start_child(pchild, main_server, memory, state);
 }
 

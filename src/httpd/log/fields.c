@@ -5,6 +5,8 @@
 #include "apr_lib.h"
 #include "apr_strings.h"
 
+#include "httpd/log/variables.h"
+
 static void add(apr_array_header_t *names, const char *name)
 {
     for (int i = 0; i < names->nelts; i++) {
@@ -27,6 +29,8 @@ static apr_array_header_t *names_of(struct mrc_log_fields *fields, char letter)
         return fields->notes;
     case 'e':
         return fields->env;
+    case 'x':
+        return fields->tls;
     default:
         return NULL;
     }
@@ -54,6 +58,8 @@ static const char *read_item(apr_pool_t *pool, struct mrc_log_fields *fields, co
     names = names_of(fields, *at);
     if (name && *at == 'C')
         add(fields->request, "Cookie");
+    else if (name && *at == 'c' && mrc_log_variables_of_short(name))
+        add(fields->tls, mrc_log_variables_of_short(name));
     else if (name && names)
         add(names, name);
     return at + 1;
@@ -102,6 +108,7 @@ struct mrc_log_fields *mrc_log_fields_find(apr_pool_t *pool, const ap_directive_
     fields->response = apr_array_make(pool, 4, sizeof(const char *));
     fields->notes = apr_array_make(pool, 4, sizeof(const char *));
     fields->env = apr_array_make(pool, 4, sizeof(const char *));
+    fields->tls = apr_array_make(pool, 4, sizeof(const char *));
     find(pool, fields, conf);
     return fields;
 }

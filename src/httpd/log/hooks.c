@@ -55,7 +55,8 @@ static apr_off_t table_bytes(const apr_table_t *table)
     return bytes;
 }
 
-void mrc_log_hooks_take_counts(request_rec *r, apr_off_t *ret_in, apr_off_t *ret_out)
+void mrc_log_hooks_take_counts(request_rec *r, apr_off_t wire_in, apr_off_t *ret_in,
+                               apr_off_t *ret_out)
 {
     APR_OPTIONAL_FN_TYPE(ap_logio_get_last_bytes) *get_last =
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_get_last_bytes);
@@ -63,8 +64,10 @@ void mrc_log_hooks_take_counts(request_rec *r, apr_off_t *ret_in, apr_off_t *ret
     *ret_in = *ret_out = 0;
     if (!mrc_log_hooks_call(r, "mod_logio.c") || !get_last)
         return;
-    *ret_in = (apr_off_t)(strlen(r->the_request) + 2 * (sizeof("\r\n") - 1)) +
-              table_bytes(r->headers_in) + r->read_length;
+    *ret_in = wire_in;
+    if (wire_in < 0)
+        *ret_in = (apr_off_t)(strlen(r->the_request) + 2 * (sizeof("\r\n") - 1)) +
+                  table_bytes(r->headers_in) + r->read_length;
     *ret_out = get_last(r->connection) - *ret_in;
 }
 

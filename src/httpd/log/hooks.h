@@ -22,9 +22,11 @@ bool mrc_log_hooks_are_known(void);
 /*
  * Takes the bytes that mod_logio has counted for R, in and out; 0 without mod_logio. mod_logio
  * gives only their sum, and only after it has logged R. So this computes the incoming bytes from
- * the request; the rest of the sum are the outgoing bytes.
+ * the request, unless WIRE_IN, the bytes of TLS, is not -1; the rest of the sum are the outgoing
+ * bytes.
  */
-void mrc_log_hooks_take_counts(request_rec *r, apr_off_t *ret_in, apr_off_t *ret_out);
+void mrc_log_hooks_take_counts(request_rec *r, apr_off_t wire_in, apr_off_t *ret_in,
+                               apr_off_t *ret_out);
 
 /* Sets these counts in mod_logio for the connection C, for which it has none yet. */
 void mrc_log_hooks_give_counts(conn_rec *c, apr_off_t in, apr_off_t out);

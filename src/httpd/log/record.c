@@ -12,9 +12,12 @@
 #include "core/base/buf.h"
 #include "core/base/interned.h"
 #include "httpd/base/connection.h"
+#include "httpd/child/this_child.h"
 #include "httpd/log/fields.h"
 #include "httpd/log/hooks.h"
 #include "httpd/log/stream_end.h"
+#include "httpd/log/variables.h"
+#include "httpd/tls/takeover.h"
 
 /* clang-format off */
 /*
@@ -32,6 +35,7 @@
  *     | pairs                  |  fields of the response: name and value as texts; then TEXT_NONE
  *     | pairs                  |  notes, in the same way
  *     | pairs                  |  environment variables, in the same way
+ *     | pairs                  |  variables of mod_ssl, in the same way
  *     +------------------------+
  *
  * The texts of an interned part are in the order of head_texts and head_connection_texts, or of
@@ -208,6 +212,7 @@ static void put_own(request_rec *r, struct mrc_buf *buf, const struct mrc_log_fi
     put_table(buf, r->headers_out, r->err_headers_out, fields->all ? NULL : fields->response);
     put_table(buf, r->notes, NULL, fields->notes); /* never all, because not all notes are texts */
     put_table(buf, r->subprocess_env, NULL, fields->all ? NULL : fields->env);
+    put_table(buf, mrc_log_variables_of(r, fields->tls), NULL, fields->tls);
 }
 
 /* ---- interning shared parts -------------------------------------------------------------------*/
@@ -371,17 +376,38 @@ struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_
     return record;
 }
 
+static bool may_take_tls(void)
+{
+    return mrc_this_child_get() && mrc_this_child_may_take_tls();
+}
+
+/* The bytes of TLS that came from the client of R since mod_logio logged the request before. -1: R
+ * has no TLS. */
+static apr_off_t wire_in_of(const request_rec *r)
+{
+    conn_rec *c = r->connection;
+    apr_off_t bytes = may_take_tls() ? mrc_takeover_wire_in(c) : -1;
+
+    return bytes < 0 ? -1 : bytes - mrc_connection_get_logged_bytes(c);
+}
+
 void mrc_log_record_take_counts(struct mrc_log_record *record, request_rec *r)
 {
     apr_off_t out_bytes;
 
-    mrc_log_hooks_take_counts(r, &record->in_bytes, &out_bytes);
+    mrc_log_hooks_take_counts(r, wire_in_of(r), &record->in_bytes, &out_bytes);
     record->out_bytes = (int32_t)out_bytes;
 }
 
 int mrc_log_record_log_transaction(request_rec *r)
 {
-    return mrc_connection_is_recorded(r->connection) ? DONE : DECLINED;
+    conn_rec *c = r->connection;
+
+    if (mrc_connection_is_recorded(c))
+        return DONE;
+    if (may_take_tls() && mrc_takeover_wire_in(c) >= 0)
+        mrc_connection_set_logged_bytes(c, mrc_takeover_wire_in(c));
+    return DECLINED;
 }
 
 /* ---- making a request from a record -----------------------------------------------------------*/
@@ -475,6 +501,7 @@ static request_rec *make_empty(apr_pool_t *pool)
     r->connection->conn_config = ap_create_conn_config(pool);
     r->connection->notes = apr_table_make(pool, 1);
     r->connection->keepalive = AP_CONN_CLOSE;
+    mrc_connection_pre_connection(r->connection, NULL);
     return r;
 }
 
@@ -524,6 +551,7 @@ static void take_own(request_rec *r, const struct mrc_log_record *record)
     r->headers_out = get_table(&reader);
     r->notes = get_table(&reader);
     r->subprocess_env = get_table(&reader);
+    mrc_connection_set_variables(c, get_table(&reader));
     c->id = record->connection_id;
     c->keepalives = record->keepalives;
     c->client_addr = make_address(r->pool, c->client_ip, record->client_port);
@@ -563,7 +591,7 @@ static void destroy(struct mrc_log_record *record)
     free(record);
 }
 
-void mrc_log_record_log(struct mrc_log_record *record, apr_off_t body_bytes, apr_off_t wire_bytes,
+void mrc_log_record_log(struct mrc_log_record *record, const struct mrc_log_sent *sent,
                         enum mrc_end end)
 {
     apr_pool_t *pool;
@@ -572,8 +600,9 @@ void mrc_log_record_log(struct mrc_log_record *record, apr_off_t body_bytes, apr
     if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
         r = make_request(pool, record);
         r->connection->aborted = end == MRC_END_CLIENT;
-        mrc_log_hooks_give_counts(r->connection, record->in_bytes, record->out_bytes + wire_bytes);
-        log_request(r, body_bytes, end);
+        mrc_log_hooks_give_counts(r->connection, record->in_bytes + sent->wire_in_bytes,
+                                  record->out_bytes + sent->wire_out_bytes);
+        log_request(r, sent->body_bytes, end);
         apr_pool_destroy(pool);
     }
     destroy(record);

@@ -20,6 +20,17 @@ const struct mrc_metric mrc_metrics[] = {
         .index = MRC_GAUGE_SUBSCRIBERS,
     },
     {
+        .name = "mercure_streams",
+        .type = "gauge",
+        .label = "carrier",
+        .help = "Open streams by the way they take: detached (they have left httpd), tls (the same "
+                "with TLS), http2, suspended (in httpd's filters without a thread), threaded.",
+        .title = "Carriers",
+        .key = "MercureStreams",
+        .source = MRC_METRIC_STREAMS,
+        .index = MRC_GAUGE_STREAMS,
+    },
+    {
         .name = "mercure_streams_holding_threads",
         .type = "gauge",
         .help =
@@ -155,6 +166,8 @@ unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_chil
     switch (metric->source) {
     case MRC_METRIC_ENDED:
         return MRC_END_ERROR + 1;
+    case MRC_METRIC_STREAMS:
+        return MRC_CARRIER_KINDS;
     case MRC_METRIC_REFUSED:
         return MRC_REFUSAL_COUNT;
     case MRC_METRIC_DISPATCH:
@@ -172,6 +185,8 @@ const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_ch
     switch (metric->source) {
     case MRC_METRIC_ENDED: /* a refused stream never began, so it has not ended */
         return part == MRC_END_REFUSED ? NULL : mrc_end_text((enum mrc_end)part);
+    case MRC_METRIC_STREAMS:
+        return mrc_carrier_kind_text((enum mrc_carrier_kind)part);
     case MRC_METRIC_REFUSED:
         return mrc_refusal_text((enum mrc_refusal)part);
     case MRC_METRIC_DISPATCH:
@@ -197,6 +212,8 @@ uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub 
     switch (metric->source) {
     case MRC_METRIC_GAUGE:
         return mrc_numbers_gauge(mrc_hub_numbers(hub), (enum mrc_gauge)metric->index);
+    case MRC_METRIC_STREAMS:
+        return mrc_numbers_gauge(mrc_hub_numbers(hub), (enum mrc_gauge)(metric->index + part));
     case MRC_METRIC_LAG:
         return mrc_numbers_lag(mrc_hub_numbers(hub), part);
     case MRC_METRIC_TRANSPORT:

@@ -19,6 +19,7 @@ enum mrc_metric_source {
     MRC_METRIC_COUNTER, /* counter `index` */
     MRC_METRIC_GAUGE,   /* gauge `index` */
     MRC_METRIC_ENDED,   /* counters from `index` on, one for each enum mrc_end */
+    MRC_METRIC_STREAMS, /* gauges from `index` on, one for each enum mrc_carrier_kind */
     MRC_METRIC_REFUSED, /* counters from `index` on, one for each enum mrc_refusal */
     MRC_METRIC_HISTORY_UPDATES,
     MRC_METRIC_HISTORY_BYTES,

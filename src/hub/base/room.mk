@@ -1,8 +1,10 @@
 libmrchub_la_SOURCES += \
+	%D%/carrier_kind.c %D%/carrier_kind.h \
 	%D%/clock.h \
 	%D%/end.c %D%/end.h \
 	%D%/entropy.c %D%/entropy.h \
 	%D%/event.c %D%/event.h \
+	%D%/heap.c %D%/heap.h \
 	%D%/list.h \
 	%D%/mailbox.c %D%/mailbox.h \
 	%D%/prefetch.h \

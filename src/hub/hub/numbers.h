@@ -15,6 +15,7 @@
 
 #include "apr_pools.h"
 
+#include "hub/base/carrier_kind.h"
 #include "hub/base/end.h"
 #include "store/regions/hub_layout.h"
 
@@ -49,8 +50,10 @@ enum mrc_gauge {
     MRC_GAUGE_PATTERNS,      /* patterns that the child holds for its subscribers */
     MRC_GAUGE_PATTERN_BYTES, /* the memory that these occupy */
     MRC_GAUGE_PATTERNS_REPORTED, /* 1: the child has reported that the hub refuses patterns */
-    MRC_GAUGE_REFUSAL_REPORTED, /* when the child last reported a refused stream, in seconds; of the
-                                   whole child, in its first hub */
+    MRC_GAUGE_STREAMS,           /* streams: one for each enum mrc_carrier_kind */
+    MRC_GAUGE_REFUSAL_REPORTED =
+        MRC_GAUGE_STREAMS + MRC_CARRIER_KINDS, /* when the child last reported a refused
+                                                  stream, in seconds; in its first hub */
     MRC_GAUGE_FILTERS_REPORTED, /* 1: the child has reported that streams skip output filters */
     MRC_GAUGE_COUNT
 };

@@ -14,6 +14,7 @@
 
 #include "apr_thread_proc.h"
 
+#include "hub/base/carrier_kind.h"
 #include "hub/base/end.h"
 
 struct mrc_carrier;
@@ -32,6 +33,8 @@ enum mrc_carrier_state {
 };
 
 struct mrc_carrier_ops {
+    enum mrc_carrier_kind kind;
+
     /*
      * Takes COUNT pieces, at most MRC_CARRIER_WRITE_PIECES with at most MRC_CARRIER_WRITE_BYTES in
      * total, and sends what the socket accepts. Adds a reference to each event that it still needs
@@ -69,12 +72,19 @@ struct mrc_carrier_ops {
      * after it only may_close() and close(). NULL: close() does it.
      */
     void (*finish)(struct mrc_carrier *carrier);
+
+    /*
+     * The client has sent something, or the stream begins. GONE: the client is gone; otherwise
+     * READY, also while the carrier is PENDING. NULL: the descriptor is not watched for reading.
+     */
+    enum mrc_carrier_state (*read)(struct mrc_carrier *carrier);
 };
 
 /* Every carrier begins with this. */
 struct mrc_carrier {
     const struct mrc_carrier_ops *ops;
-    int fd;               /* the client's socket, watched for writing and for hanging up */
+    int fd; /* the client's socket, watched for writing, for hanging up, and if OPS->read for
+               reading */
     apr_thread_t *thread; /* the thread that calls the functions; the dispatcher sets it */
 };
 

@@ -260,6 +260,14 @@ static void take_notification(struct mrc_source *source, struct mrc_loop *loop, 
     loop->args.on_notify(loop->args.ctx);
 }
 
+/* Lets the carrier read what the client sends. False: the client is gone. */
+static bool read_input(struct mrc_stream *stream)
+{
+    struct mrc_carrier *carrier = stream->carrier;
+
+    return !carrier->ops->read || carrier->ops->read(carrier) != MRC_CARRIER_GONE;
+}
+
 static void take_socket(struct mrc_source *source, struct mrc_loop *loop, uint32_t events)
 {
     struct mrc_stream *stream =
@@ -267,7 +275,8 @@ static void take_socket(struct mrc_source *source, struct mrc_loop *loop, uint32
 
     if (stream->state == MRC_STREAM_ENDING)
         return;
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ||
+        ((events & EPOLLIN) && !read_input(stream))) {
         end(loop, stream, MRC_END_CLIENT);
     } else if ((events & EPOLLOUT) && stream->pending) {
         if (mrc_stream_flush(stream, mrc_clock_us()))
@@ -340,20 +349,34 @@ static void forget_pages(struct mrc_loop *loop)
     }
 }
 
+/* Watches the socket of STREAM, and reads what came before. */
+static bool watch_stream(struct mrc_loop *loop, struct mrc_stream *stream, enum mrc_end *ret_end)
+{
+    uint32_t input = stream->carrier->ops->read ? EPOLLIN : 0;
+
+    *ret_end = MRC_END_ERROR;
+    if (watch(loop, &stream->source, stream->carrier->fd, take_socket,
+              EPOLLOUT | EPOLLRDHUP | EPOLLET | input) != APR_SUCCESS)
+        return false;
+    *ret_end = MRC_END_CLIENT;
+    return read_input(stream);
+}
+
 /* Takes the streams that were posted. LAST: none can be posted from now on. */
 static void adopt(struct mrc_loop *loop, bool last)
 {
     struct mrc_list posted =
         last ? mrc_mailbox_close(&loop->posted) : mrc_mailbox_take(&loop->posted);
     struct mrc_stream *stream;
+    enum mrc_end why;
 
     while ((stream = take_stream(&posted))) {
         stream->carrier->thread = loop->thread;
         remember(loop, stream);
-        if (!share_pages(loop, stream) ||
-            watch(loop, &stream->source, stream->carrier->fd, take_socket,
-                  EPOLLOUT | EPOLLRDHUP | EPOLLET) != APR_SUCCESS)
+        if (!share_pages(loop, stream))
             end(loop, stream, MRC_END_ERROR);
+        else if (!watch_stream(loop, stream, &why))
+            end(loop, stream, why);
         else if (loop->drained != MRC_LOOP_DRAIN_NOT)
             end(loop, stream, MRC_END_DRAINING);
         else

@@ -23,6 +23,14 @@
 /* An event with a position has fewer bytes. */
 #define POSITION_BYTES_MAX 256
 
+/* Adds N to the number of streams with this kind of carrier. */
+static void count_stream(const struct mrc_stream *stream, int64_t n)
+{
+    struct mrc_numbers *numbers = mrc_hub_numbers(mrc_subscriber_get_hub(stream->subscriber));
+
+    mrc_numbers_gauge_add(numbers, (enum mrc_gauge)(MRC_GAUGE_STREAMS + stream->kind), n);
+}
+
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
                                      int64_t now_us)
 {
@@ -35,6 +43,8 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
     stream->subscriber = subscriber;
     stream->carrier = carrier;
+    stream->kind = carrier->ops->kind;
+    count_stream(stream, 1);
     stream->cap = MRC_STREAM_INLINE_EVENTS;
     stream->since_us = now_us;
     stream->ends_us = mrc_subscriber_draw_end(subscriber, time_us, &ends_why);
@@ -44,9 +54,19 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
     return stream;
 }
 
+/* Closes the subscriber, once. */
+static void leave(struct mrc_stream *stream, enum mrc_end end)
+{
+    if (!stream->subscriber)
+        return;
+    count_stream(stream, -1);
+    mrc_subscriber_close(stream->subscriber, end);
+    stream->subscriber = NULL;
+}
+
 void mrc_stream_discard(struct mrc_stream *stream, enum mrc_end end)
 {
-    mrc_subscriber_close(stream->subscriber, end);
+    leave(stream, end);
     free(stream);
 }
 
@@ -389,8 +409,7 @@ void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end)
 
 void mrc_stream_leave(struct mrc_stream *stream)
 {
-    mrc_subscriber_close(stream->subscriber, stream->end);
-    stream->subscriber = NULL;
+    leave(stream, stream->end);
 }
 
 static void write_farewell(struct mrc_stream *stream, struct mrc_event *farewell)

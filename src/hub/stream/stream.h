@@ -81,7 +81,8 @@ struct mrc_stream {
     struct mrc_timer timer;
     struct mrc_stream *all_prev, *all_next;
 
-    enum mrc_stream_state state : 8;
+    enum mrc_stream_state state : 4;
+    enum mrc_carrier_kind kind : 4;
     enum mrc_end end : 8;      /* in ENDING: why */
     enum mrc_end ends_why : 8; /* the reason for ENDS_US */
     bool pending;              /* the carrier holds bytes that the client has not accepted */

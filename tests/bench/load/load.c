@@ -111,7 +111,7 @@ static void prepare(struct load *load, uint32_t updates)
 {
     const struct options *options = &load->options;
 
-    load->loop = wire_loop_make(&options->target, options->sources, options->tls);
+    load->loop = wire_loop_make(&options->target, options->sources, options->tls, options->resumes);
     load->ledger = ledger_make(updates, options->publishers, options->topics, options->topics_each,
                                options->data_bytes);
     load->sent_ns = base_alloc(updates, sizeof(*load->sent_ns));

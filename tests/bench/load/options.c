@@ -87,6 +87,7 @@ enum name {
     BURST,
     STALL,
     TLS,
+    RESUME,
     PID,
 };
 
@@ -112,6 +113,7 @@ static const struct option known[] = {
     {"burst", required_argument, NULL, BURST},
     {"stall", required_argument, NULL, STALL},
     {"tls", no_argument, NULL, TLS},
+    {"resume", no_argument, NULL, RESUME},
     {"pid", required_argument, NULL, PID},
     {NULL, 0, NULL, 0},
 };
@@ -195,6 +197,9 @@ static void read_one(enum name name, struct options *options)
         break;
     case TLS:
         options->tls = true;
+        break;
+    case RESUME:
+        options->resumes = true;
         break;
     default:
         read_number(name, options);

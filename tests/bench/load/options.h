@@ -25,7 +25,7 @@ struct options {
     unsigned sources; /* number of addresses that connections come from */
     unsigned burst;   /* number of subscribers that connect at the same time */
     double stall_s;   /* after this time without progress, missing updates are lost */
-    bool tls;
+    bool tls, resumes;
     long pid; /* the server's main process; 0: its CPU is not measured */
 };
 

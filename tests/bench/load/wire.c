@@ -19,10 +19,22 @@ struct wire_loop {
     struct sockaddr_in target;
     unsigned sources, next_source;
     SSL_CTX *tls;
+    SSL_SESSION *session; /* the last one, for the next connections; NULL: none is resumed */
     char buffer[BUFFER_BYTES];
 };
 
-struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sources, bool tls)
+/* Keeps SESSION for the next connections. Returns whether it takes SESSION over. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct wire_loop *loop = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+    SSL_SESSION_free(loop->session);
+    loop->session = session;
+    return 1;
+}
+
+struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sources, bool tls,
+                                 bool resumes)
 {
     struct wire_loop *loop = base_alloc(1, sizeof(*loop));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
@@ -42,6 +54,12 @@ struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sour
         SSL_CTX_set_verify(loop->tls, SSL_VERIFY_NONE, NULL);
         SSL_CTX_set_mode(loop->tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        if (resumes) {
+            SSL_CTX_set_app_data(loop->tls, loop);
+            SSL_CTX_set_session_cache_mode(loop->tls,
+                                           SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+            SSL_CTX_sess_set_new_cb(loop->tls, keep_session);
+        }
     }
     return loop;
 }
@@ -111,6 +129,8 @@ void wire_open(struct wire_loop *loop, struct wire *wire, const struct wire_owne
         if (!wire->ssl || SSL_set_fd(wire->ssl, wire->fd) != 1)
             base_die("TLS cannot be set up");
         SSL_set_connect_state(wire->ssl);
+        if (loop->session)
+            SSL_set_session(wire->ssl, loop->session);
     }
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, wire->fd, &event) < 0)
         base_die("epoll: %s", strerror(errno));

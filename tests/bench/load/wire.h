@@ -32,8 +32,13 @@ struct wire {
     size_t unsent_len, unsent_at;
 };
 
-/* SOURCES is the number of addresses (127.0.0.1, 127.0.0.2 …) that connections use in turn. */
-struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sources, bool tls);
+/*
+ * SOURCES is the number of addresses (127.0.0.1, 127.0.0.2 …) that connections use in turn.
+ * RESUMES: each connection resumes the TLS session of an earlier one, as a client does that comes
+ * back.
+ */
+struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sources, bool tls,
+                                 bool resumes);
 
 /*
  * Waits for at most TIMEOUT_MS, and at most until DUE_NS on the monotonic clock unless that is 0.

@@ -46,11 +46,20 @@ def encode_headers(headers):
     return "".join(f"{name}: {value}\r\n" for name, value in pairs)
 
 
+def client_context():
+    """A context for clients that accepts the test's own certificate, on loopback."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 class Connection:
     """One connection. Reads happen only when asked for: a test that does not read is a slow client."""
 
     def __init__(self, port, address="127.0.0.1", tls=False, server_name="localhost",
-                 alpn=None, rcvbuf=None, source=None, deadline=DEADLINE):
+                 alpn=None, rcvbuf=None, source=None, deadline=DEADLINE, context=None, session=None):
+        """CONTEXT, an ssl.SSLContext for TLS; SESSION, the TLS session to resume. Both may be left out."""
         self.deadline = deadline
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -62,12 +71,10 @@ class Connection:
         try:
             sock.connect((address, port))
             if tls:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE  # the test's own certificate, on loopback
+                context = context or client_context()
                 if alpn:
                     context.set_alpn_protocols(alpn)
-                sock = context.wrap_socket(sock, server_hostname=server_name)
+                sock = context.wrap_socket(sock, server_hostname=server_name, session=session)
         except BaseException:
             sock.close()
             raise

@@ -501,7 +501,11 @@ static void slow_close(struct mrc_carrier *carrier, enum mrc_end end)
 START_TEST(a_slot_is_kept_while_a_thread_still_counts)
 {
     static const struct mrc_carrier_ops ops = {
-        slow_write, slow_flush, slow_may_close, slow_close, NULL, NULL, NULL};
+        .write = slow_write,
+        .flush = slow_flush,
+        .may_close = slow_may_close,
+        .close = slow_close,
+    };
     struct mrc_child *process = start(101), *next;
     struct mrc_hub *hub = mrc_child_hub(process, A);
     struct mrc_carrier carrier = {.ops = &ops};

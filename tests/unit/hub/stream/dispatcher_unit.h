@@ -140,8 +140,14 @@ static inline void pipe_finish(struct mrc_carrier *carrier)
     shutdown(carrier->fd, SHUT_WR);
 }
 
-static const struct mrc_carrier_ops pipe_ops = {pipe_write, pipe_flush, pipe_may_close, pipe_close,
-                                                NULL,       NULL,       pipe_finish};
+static const struct mrc_carrier_ops pipe_ops = {
+    .kind = MRC_CARRIER_SUSPENDED,
+    .write = pipe_write,
+    .flush = pipe_flush,
+    .may_close = pipe_may_close,
+    .close = pipe_close,
+    .finish = pipe_finish,
+};
 
 /* ---- the dispatcher under test ----------------------------------------------------------------*/
 

@@ -75,8 +75,14 @@ static void fake_finish(struct mrc_carrier *carrier)
     mrc_buf_add_char(&of(carrier)->out, '.');
 }
 
-static const struct mrc_carrier_ops fake_ops = {fake_write, fake_flush, fake_may_close, fake_close,
-                                                NULL,       NULL,       fake_finish};
+static const struct mrc_carrier_ops fake_ops = {
+    .kind = MRC_CARRIER_SUSPENDED,
+    .write = fake_write,
+    .flush = fake_flush,
+    .may_close = fake_may_close,
+    .close = fake_close,
+    .finish = fake_finish,
+};
 
 /* ---- a stream over it -------------------------------------------------------------------------*/
 

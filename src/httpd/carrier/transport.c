@@ -1,0 +1,98 @@
+#include "httpd/carrier/transport.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "httpd/carrier/chunk.h"
+#include "httpd/carrier/client_socket.h"
+#include "httpd/tls/ssl.h"
+#include "hub/stream/carrier.h"
+
+/* ---- plain ------------------------------------------------------------------------------------*/
+
+bool mrc_transport_write(int fd, const struct iovec *parts, size_t count, size_t *ret_sent)
+{
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
+    ssize_t sent;
+
+    do /* most writes have one part, and send() costs the kernel less */
+        sent = count == 1 ? send(fd, parts->iov_base, parts->iov_len, flags)
+                          : sendmsg(fd, &message, flags);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        return false;
+    *ret_sent = sent < 0 ? 0 : (size_t)sent;
+    return true;
+}
+
+void mrc_transport_end(int fd)
+{
+    shutdown(fd, SHUT_WR);
+    mrc_client_socket_drop_input(fd);
+}
+
+void mrc_transport_free(int fd)
+{
+    close(fd);
+}
+
+/* ---- TLS --------------------------------------------------------------------------------------*/
+
+static bool write_bytes(struct ssl_st *ssl, const char *bytes, size_t len, size_t *ret_sent)
+{
+    enum mrc_ssl_result result = MRC_SSL_DONE;
+    size_t sent = 0, written;
+
+    while (sent < len && result == MRC_SSL_DONE) {
+        result = mrc_ssl_write(ssl, bytes + sent, len - sent, &written);
+        if (result == MRC_SSL_DONE)
+            sent += written;
+    }
+    *ret_sent = sent;
+    return result == MRC_SSL_DONE || result == MRC_SSL_AGAIN;
+}
+
+/* Each record has one part at most, so several parts are copied into one. */
+bool mrc_transport_tls_write(struct ssl_st *ssl, const struct iovec *parts, size_t count,
+                             size_t *ret_sent)
+{
+    char bytes[MRC_CARRIER_WRITE_BYTES + MRC_CHUNK_FRAME_BYTES];
+    size_t len = 0;
+
+    if (count == 1)
+        return write_bytes(ssl, parts->iov_base, parts->iov_len, ret_sent);
+    for (size_t i = 0; i < count; i++) {
+        assert(parts[i].iov_len <= sizeof(bytes) - len);
+        memcpy(bytes + len, parts[i].iov_base, parts[i].iov_len);
+        len += parts[i].iov_len;
+    }
+    return write_bytes(ssl, bytes, len, ret_sent);
+}
+
+bool mrc_transport_tls_read(struct ssl_st *ssl)
+{
+    enum mrc_ssl_result result;
+    char bytes[2048];
+    size_t unused;
+
+    do
+        result = mrc_ssl_read(ssl, bytes, sizeof(bytes), &unused);
+    while (result == MRC_SSL_DONE && mrc_ssl_wire_in(ssl) <= MRC_TRANSPORT_INPUT_BYTES_MAX);
+    return result == MRC_SSL_AGAIN;
+}
+
+void mrc_transport_tls_end(struct ssl_st *ssl, int fd)
+{
+    mrc_ssl_end(ssl);
+    mrc_transport_end(fd);
+}
+
+void mrc_transport_tls_free(struct ssl_st *ssl, int fd)
+{
+    mrc_ssl_free(ssl);
+    mrc_transport_free(fd);
+}

@@ -1,0 +1,92 @@
+#include "httpd/tls/ssl.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#define BOTH_WAYS (SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+
+/* The result of a call that has failed and returned STATUS. */
+static enum mrc_ssl_result failure(SSL *ssl, int status)
+{
+    switch (SSL_get_error(ssl, status)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return MRC_SSL_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return MRC_SSL_CLOSED;
+    default:
+        ERR_clear_error();
+        SSL_set_shutdown(ssl, BOTH_WAYS); /* SSL_shutdown() must not follow */
+        return MRC_SSL_FAILED;
+    }
+}
+
+enum mrc_ssl_result mrc_ssl_write(SSL *ssl, const char *bytes, size_t len, size_t *ret_written)
+{
+    size_t written;
+    int status;
+
+    ERR_clear_error();
+    status = SSL_write_ex(ssl, bytes, len, &written);
+    if (status <= 0)
+        return failure(ssl, status);
+    *ret_written = written;
+    return MRC_SSL_DONE;
+}
+
+static uint64_t wire_bytes(const SSL *ssl)
+{
+    return mrc_ssl_wire_in(ssl) + mrc_ssl_wire_out(ssl);
+}
+
+static enum mrc_ssl_result read_once(SSL *ssl, char *bytes, size_t size, size_t *ret_read)
+{
+    int status;
+
+    ERR_clear_error();
+    status = SSL_read_ex(ssl, bytes, size, ret_read);
+    return status > 0 ? MRC_SSL_DONE : failure(ssl, status);
+}
+
+/* OpenSSL returns after each message, and once more after it has answered one, although the socket
+ * may have more: it has nothing left when it does nothing twice. */
+enum mrc_ssl_result mrc_ssl_read(SSL *ssl, char *bytes, size_t size, size_t *ret_read)
+{
+    uint64_t before = wire_bytes(ssl);
+    enum mrc_ssl_result result = MRC_SSL_AGAIN;
+    size_t got = 0;
+
+    for (int turn = 0; turn < 2 && result == MRC_SSL_AGAIN; turn++) {
+        result = read_once(ssl, bytes, size, &got);
+        if (result == MRC_SSL_AGAIN && wire_bytes(ssl) != before)
+            result = MRC_SSL_DONE;
+    }
+    *ret_read = got;
+    return result;
+}
+
+void mrc_ssl_end(SSL *ssl)
+{
+    ERR_clear_error();
+    if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN))
+        SSL_shutdown(ssl);
+    ERR_clear_error();
+}
+
+void mrc_ssl_free(SSL *ssl)
+{
+    SSL_set_shutdown(ssl, BOTH_WAYS);
+    SSL_free(ssl);
+    ERR_clear_error();
+}
+
+uint64_t mrc_ssl_wire_in(const SSL *ssl)
+{
+    return BIO_number_read(SSL_get_rbio(ssl));
+}
+
+uint64_t mrc_ssl_wire_out(const SSL *ssl)
+{
+    return BIO_number_written(SSL_get_wbio(ssl));
+}

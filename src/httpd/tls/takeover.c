@@ -1,0 +1,180 @@
+#include "httpd/tls/takeover.h"
+
+#include <openssl/bio.h>
+#include <openssl/ssl.h>
+
+#include "apr_buckets.h"
+#include "apr_optional_hooks.h"
+#include "http_connection.h"
+#include "util_filter.h"
+
+#include "httpd/base/connection.h"
+
+/* The hook of mod_ssl_openssl.h, which the packages of httpd's headers lack. */
+typedef int ssl_HOOK_pre_handshake_t(conn_rec *c, SSL *ssl, int is_proxy);
+
+/* The most bytes of one read while a connection is drained. */
+#define DRAIN_BYTES 8192
+
+/* Lives in the pool of its connection. */
+struct mrc_takeover {
+    SSL *ssl;                           /* mod_ssl owns it, unless it is detached */
+    BIO *read_bio, *write_bio;          /* mod_ssl's, after the switch; a reference to each */
+    mrc_takeover_detached_fn *detached; /* NULL: it is not detached */
+    void *ctx;
+};
+
+/* mod_ssl has dropped its reference, and httpd has finished with the connection. */
+static void hand_over(struct mrc_takeover *takeover)
+{
+    SSL *ssl = takeover->ssl;
+
+    SSL_set_app_data(ssl, NULL); /* the connection */
+    SSL_set_info_callback(ssl, NULL);
+    SSL_set_msg_callback(ssl, NULL);
+    SSL_set_quiet_shutdown(ssl, 0);
+    SSL_set_shutdown(ssl, 0); /* mod_ssl's own shutdown has marked it as ended */
+    takeover->detached(takeover->ctx, ssl);
+}
+
+/* Cleanups run in the opposite order of their registration, so mod_ssl's has run before. */
+static apr_status_t end_connection(void *data)
+{
+    struct mrc_takeover *takeover = data;
+
+    BIO_free(takeover->read_bio);
+    BIO_free(takeover->write_bio);
+    if (takeover->detached)
+        hand_over(takeover);
+    return APR_SUCCESS;
+}
+
+int mrc_takeover_pre_connection(conn_rec *c, void *socket)
+{
+    struct mrc_takeover *takeover;
+
+    if (c->master)
+        return OK;
+    takeover = apr_pcalloc(c->pool, sizeof(*takeover));
+    mrc_connection_set_takeover(c, takeover);
+    apr_pool_cleanup_register(c->pool, takeover, end_connection, apr_pool_cleanup_null);
+    return OK;
+}
+
+static int note_ssl(conn_rec *c, SSL *ssl, int is_proxy)
+{
+    struct mrc_takeover *takeover = is_proxy ? NULL : mrc_connection_get_takeover(c);
+
+    if (takeover)
+        takeover->ssl = ssl;
+    return OK;
+}
+
+void mrc_takeover_register(void)
+{
+    APR_OPTIONAL_HOOK(ssl, pre_handshake, note_ssl, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+apr_off_t mrc_takeover_wire_in(conn_rec *c)
+{
+    const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
+
+    if (takeover && takeover->read_bio)
+        return (apr_off_t)BIO_number_read(takeover->read_bio);
+    if (!takeover || !takeover->ssl || c->aborted)
+        return -1;
+    return (apr_off_t)BIO_number_read(SSL_get_rbio(takeover->ssl));
+}
+
+SSL *mrc_takeover_ssl(conn_rec *c)
+{
+    const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
+
+    /* If mod_ssl has ended a broken connection, the SSL is freed, and the connection is aborted. */
+    if (!takeover || !takeover->ssl || c->aborted)
+        return NULL;
+    return SSL_is_init_finished(takeover->ssl) ? takeover->ssl : NULL;
+}
+
+/* ---- draining ---------------------------------------------------------------------------------*/
+
+/* Gives the data of BRIGADE to TAKE, and empties it. False: it has the end of the input, or more
+ * data than *LEFT, which it reduces. */
+static bool take_all(apr_bucket_brigade *brigade, size_t *left, mrc_takeover_input_fn *take,
+                     void *ctx)
+{
+    bool is_fine = true;
+
+    while (is_fine && !APR_BRIGADE_EMPTY(brigade)) {
+        apr_bucket *bucket = APR_BRIGADE_FIRST(brigade);
+        const char *bytes;
+        apr_size_t len = 0;
+
+        if (APR_BUCKET_IS_EOS(bucket))
+            is_fine = false;
+        else if (!APR_BUCKET_IS_METADATA(bucket))
+            is_fine = apr_bucket_read(bucket, &bytes, &len, APR_NONBLOCK_READ) == APR_SUCCESS &&
+                      len <= *left;
+        if (is_fine && len > 0 && take)
+            take(ctx, bytes, len);
+        *left -= is_fine ? len : 0;
+        apr_bucket_delete(bucket);
+    }
+    apr_brigade_cleanup(brigade);
+    return is_fine;
+}
+
+bool mrc_takeover_drain(conn_rec *c, size_t max, mrc_takeover_input_fn *take, void *ctx)
+{
+    apr_bucket_brigade *brigade = apr_brigade_create(c->pool, c->bucket_alloc);
+    bool is_fine = true, has_more = true;
+
+    while (is_fine && has_more) {
+        apr_status_t status = ap_get_brigade(c->input_filters, brigade, AP_MODE_READBYTES,
+                                             APR_NONBLOCK_READ, DRAIN_BYTES);
+
+        has_more = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(brigade);
+        is_fine = (status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status)) &&
+                  take_all(brigade, &max, take, ctx);
+    }
+    apr_brigade_destroy(brigade);
+    return is_fine;
+}
+
+/* ---- taking over ------------------------------------------------------------------------------*/
+
+bool mrc_takeover_switch(conn_rec *c, int fd, size_t record_bytes)
+{
+    struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
+    BIO *bio = BIO_new_socket(fd, BIO_NOCLOSE);
+    SSL *ssl = takeover->ssl;
+
+    if (!bio)
+        return false;
+    takeover->read_bio = SSL_get_rbio(ssl);
+    takeover->write_bio = SSL_get_wbio(ssl);
+    BIO_up_ref(takeover->read_bio);
+    BIO_up_ref(takeover->write_bio);
+    SSL_set_bio(ssl, bio, bio);
+    SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                          SSL_MODE_RELEASE_BUFFERS);
+    SSL_clear_mode(ssl, SSL_MODE_AUTO_RETRY); /* it would read as long as the client sends */
+    SSL_set_max_send_fragment(ssl, (long)record_bytes);
+    SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
+    return true;
+}
+
+void mrc_takeover_detach(conn_rec *c, mrc_takeover_detached_fn *detached, void *ctx)
+{
+    struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
+
+    SSL_up_ref(takeover->ssl);
+    takeover->detached = detached;
+    takeover->ctx = ctx;
+    /* The end of the connection makes mod_ssl free its reference and the client's certificate. It
+     * would send a close_notify; and its filters would pass bytes on in the clear if the connection
+     * were not aborted. */
+    SSL_set_quiet_shutdown(takeover->ssl, 1);
+    ap_shutdown_conn(c, 0);
+    c->aborted = 1;
+}

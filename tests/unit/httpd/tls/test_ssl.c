@@ -1,0 +1,203 @@
+#include "httpd/tls/ssl.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+/* As mrc_takeover_switch() leaves an SSL. */
+#define RECORD_BYTES 2048
+
+static SSL *server, *client;
+static int fds[2];
+
+static SSL_CTX *server_context(void)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 1000);
+    X509_set_pubkey(certificate, key);
+    X509_sign(certificate, key, EVP_sha256());
+    ck_assert_int_eq(SSL_CTX_use_certificate(context, certificate), 1);
+    ck_assert_int_eq(SSL_CTX_use_PrivateKey(context, key), 1);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return context;
+}
+
+static SSL *open_side(SSL_CTX *context, int fd)
+{
+    SSL *ssl = SSL_new(context);
+
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    SSL_set_bio(ssl, BIO_new_socket(fd, BIO_NOCLOSE), NULL);
+    SSL_set_bio(ssl, SSL_get_rbio(ssl), SSL_get_rbio(ssl));
+    SSL_CTX_free(context);
+    return ssl;
+}
+
+static void set_up(void)
+{
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    server = open_side(server_context(), fds[0]);
+    client = open_side(SSL_CTX_new(TLS_client_method()), fds[1]);
+    SSL_set_accept_state(server);
+    SSL_set_connect_state(client);
+    for (int i = 0; i < 10; i++) {
+        SSL_do_handshake(client);
+        SSL_do_handshake(server);
+    }
+    ck_assert(SSL_is_init_finished(server) && SSL_is_init_finished(client));
+    SSL_set_mode(server, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                             SSL_MODE_RELEASE_BUFFERS);
+    SSL_clear_mode(server, SSL_MODE_AUTO_RETRY);
+    SSL_set_max_send_fragment(server, RECORD_BYTES);
+}
+
+static void tear_down(void)
+{
+    mrc_ssl_free(server);
+    mrc_ssl_free(client);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* All bytes that the client can read now. */
+static size_t drain_client(char *bytes, size_t size)
+{
+    size_t got = 0;
+    int count;
+
+    while ((count = SSL_read(client, bytes + got, (int)(size - got))) > 0)
+        got += (size_t)count;
+    return got;
+}
+
+START_TEST(all_messages_are_read)
+{
+    char bytes[100];
+    size_t got, data = 0;
+    enum mrc_ssl_result result;
+
+    for (int i = 0; i < 50; i++) {
+        ck_assert_int_eq(SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED), 1);
+        ck_assert_int_eq(SSL_do_handshake(client), 1);
+        ck_assert_int_eq(SSL_write(client, "x", 1), 1);
+    }
+    while ((result = mrc_ssl_read(server, bytes, sizeof(bytes), &got)) == MRC_SSL_DONE)
+        data += got;
+    ck_assert_int_eq(result, MRC_SSL_AGAIN);
+    ck_assert_uint_eq(data, 50);
+    ck_assert_int_eq(recv(fds[0], bytes, 1, MSG_PEEK), -1); /* nothing is left in the socket */
+}
+END_TEST
+
+START_TEST(one_read_takes_one_message)
+{
+    uint64_t before = mrc_ssl_wire_in(server);
+    char bytes[100];
+    size_t got;
+
+    for (int i = 0; i < 50; i++) {
+        ck_assert_int_eq(SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED), 1);
+        ck_assert_int_eq(SSL_do_handshake(client), 1);
+    }
+    ck_assert_int_eq(mrc_ssl_read(server, bytes, sizeof(bytes), &got), MRC_SSL_DONE);
+    ck_assert_uint_eq(got, 0);
+    ck_assert(mrc_ssl_wire_in(server) - before < 1000);
+}
+END_TEST
+
+/* A blocked record is sent again from another address, and nothing is lost. */
+START_TEST(blocked_write_goes_on)
+{
+    static char sent[400000], again[sizeof(sent)], got[sizeof(sent)];
+    enum mrc_ssl_result result = MRC_SSL_DONE;
+    size_t at = 0, count = 0, written;
+    const char *from = sent;
+
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = again[i] = (char)(i * 7);
+    while (at < sizeof(sent)) {
+        result = mrc_ssl_write(server, from + at, sizeof(sent) - at, &written);
+        if (result == MRC_SSL_DONE) {
+            ck_assert_uint_le(written, 2 * RECORD_BYTES); /* the sealed record, and one more */
+            at += written;
+            continue;
+        }
+        ck_assert_int_eq(result, MRC_SSL_AGAIN);
+        from = from == sent ? again : sent;
+        count += drain_client(got + count, sizeof(got) - count);
+    }
+    count += drain_client(got + count, sizeof(got) - count);
+    ck_assert_uint_eq(count, sizeof(sent));
+    ck_assert(from == again);
+    ck_assert_mem_eq(got, sent, sizeof(sent));
+}
+END_TEST
+
+START_TEST(both_say_goodbye)
+{
+    char bytes[100];
+    size_t got;
+
+    ck_assert_int_eq(SSL_shutdown(client), 0);
+    ck_assert_int_eq(mrc_ssl_read(server, bytes, sizeof(bytes), &got), MRC_SSL_CLOSED);
+    mrc_ssl_end(server);
+    ck_assert_int_eq(SSL_shutdown(client), 1);
+}
+END_TEST
+
+START_TEST(broken_record_fails)
+{
+    static const char record[] = "\x17\x03\x03\x00\x20"
+                                 "0123456789abcdef0123456789abcdef";
+    enum mrc_ssl_result result;
+    uint64_t before;
+    char bytes[100];
+    size_t got;
+
+    ck_assert_int_eq(write(fds[1], record, sizeof(record) - 1), sizeof(record) - 1);
+    do
+        result = mrc_ssl_read(server, bytes, sizeof(bytes), &got);
+    while (result == MRC_SSL_DONE);
+    ck_assert_int_eq(result, MRC_SSL_FAILED);
+    before = mrc_ssl_wire_out(server);
+    mrc_ssl_end(server);
+    ck_assert_uint_eq(mrc_ssl_wire_out(server), before); /* nothing follows the alert */
+}
+END_TEST
+
+START_TEST(end_of_the_connection_fails)
+{
+    char bytes[100];
+    size_t got;
+
+    shutdown(fds[1], SHUT_WR);
+    ck_assert_int_eq(mrc_ssl_read(server, bytes, sizeof(bytes), &got), MRC_SSL_FAILED);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ssl");
+    TCase *tcase = tcase_create("ssl");
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, all_messages_are_read);
+    tcase_add_test(tcase, one_read_takes_one_message);
+    tcase_add_test(tcase, blocked_write_goes_on);
+    tcase_add_test(tcase, both_say_goodbye);
+    tcase_add_test(tcase, broken_record_fails);
+    tcase_add_test(tcase, end_of_the_connection_fails);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
