@@ -6,6 +6,7 @@
 #include "apr_buckets.h"
 #include "apr_optional_hooks.h"
 #include "http_connection.h"
+#include "http_ssl.h"
 #include "util_filter.h"
 
 #include "httpd/base/connection.h"
@@ -75,25 +76,29 @@ void mrc_takeover_register(void)
     APR_OPTIONAL_HOOK(ssl, pre_handshake, note_ssl, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
+/* Whether the SSL of C is there. mod_ssl frees it at the end of a connection, or when TLS fails;
+ * httpd may log a request of C later. */
+static bool has_ssl(conn_rec *c)
+{
+    const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
+
+    return takeover && takeover->ssl && !c->aborted && ap_ssl_conn_is_ssl(c);
+}
+
 apr_off_t mrc_takeover_wire_in(conn_rec *c)
 {
     const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
 
     if (takeover && takeover->read_bio)
         return (apr_off_t)BIO_number_read(takeover->read_bio);
-    if (!takeover || !takeover->ssl || c->aborted)
-        return -1;
-    return (apr_off_t)BIO_number_read(SSL_get_rbio(takeover->ssl));
+    return has_ssl(c) ? (apr_off_t)BIO_number_read(SSL_get_rbio(takeover->ssl)) : -1;
 }
 
 SSL *mrc_takeover_ssl(conn_rec *c)
 {
     const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
 
-    /* If mod_ssl has ended a broken connection, the SSL is freed, and the connection is aborted. */
-    if (!takeover || !takeover->ssl || c->aborted)
-        return NULL;
-    return SSL_is_init_finished(takeover->ssl) ? takeover->ssl : NULL;
+    return has_ssl(c) && SSL_is_init_finished(takeover->ssl) ? takeover->ssl : NULL;
 }
 
 /* ---- draining ---------------------------------------------------------------------------------*/
