@@ -351,7 +351,7 @@ def test_a_hundred_pages_that_have_seen_nothing_lose_nothing(httpd):
         for pid in httpd.children():
             httpd.kill_child(pid)
 
-    ends = [("a kill of the children", PATH, kill_all, Pages.ADDRESSES * Pages.EACH),
+    ends = [("a kill of the children", PATH, kill_all, 20),
             ("a graceful restart", PATH, httpd.graceful, 20),
             ("the end of their lifetime", "/short", lambda: None, 10)]
     with Pages(httpd) as pages:
