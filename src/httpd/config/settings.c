@@ -61,6 +61,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_PUBLISH_BURST] = PLACE(hub.limits.publish_burst),
     [MRC_FIELD_PUBLISH_PER_TOKEN] = PLACE(hub.limits.publish_per_token),
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(hub.subscriptions),
+    [MRC_FIELD_HTACCESS] = PLACE(location.htaccess),
     [MRC_FIELD_DETACH] = PLACE(location.detach),
     [MRC_FIELD_CURSOR] = PLACE(location.cursor),
     [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),

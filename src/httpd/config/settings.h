@@ -52,6 +52,7 @@ struct mrc_location_settings {
     const char *cookie_name;
     struct mrc_origins *cors_origins;    /* NULL: none */
     struct mrc_origins *publish_origins; /* in addition to the hub's own; NULL: none */
+    bool htaccess;                       /* the site's .htaccess file counts */
     bool detach;                         /* plain streams may leave httpd's connections */
     enum mrc_cursor_setting cursor;      /* which clients get positions */
 };
