@@ -143,7 +143,8 @@ def test_eight_tabs_over_http2_hear_everything(httpd):
     httpd.load("http2")
     httpd.expect_log(r"AH10034|AH02951", required=False)  # mod_http2's comments on its configuration
     port = httpd.add_port()
-    httpd.start("Protocols h2 h2c http/1.1\n" + httpd.vhost("Protocols h2 h2c http/1.1", hub(), port=port))
+    httpd.start("Protocols h2 h2c http/1.1\n" + httpd.vhost("Protocols h2 h2c http/1.1", "MercureHttp2 Off", hub(),
+                                                                   port=port))
     target = f"{PATH}?{urllib.parse.urlencode([('match', TOPIC)])}"
     headers = [(name.lower(), value) for name, value in BROWSER.items()]
     sent = [[] for _ in range(8)]
@@ -161,7 +162,7 @@ def test_eight_tabs_over_http2_hear_everything(httpd):
                 while tab.parser.events:
                     sent[i].append(tab.parser.events.popleft().data)
     assert sent == [["1", "2", "3"]] * 8
-    httpd.wait_log(NOTICE.format(names="Protocols http/1.1"))
+    httpd.wait_log(NOTICE.format(names="MercureHttp2"))
 
 
 @pytest.mark.mpm("event", "worker", "prefork")

@@ -8,12 +8,15 @@
 #include "httpd/carrier/suspended.h"
 #include "httpd/carrier/threaded.h"
 #include "httpd/child/this_child.h"
+#include "httpd/http2/http2.h"
 #include "hub/child/child.h"
 #include "hub/stream/dispatcher.h"
 
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach, const char **ret_removed)
 {
     *ret_removed = mrc_filters_remove_delaying(r);
+    if (mrc_http2_carries(r))
+        return MRC_CHOICE_HTTP2;
     /* A forked process has no dispatcher. */
     if (mrc_this_child_is_forked())
         return MRC_CHOICE_THREADED;
@@ -35,8 +38,9 @@ static bool hold_thread(request_rec *r, struct mrc_no_place *ret_why)
         ret_why->limit = apr_psprintf(
             r->pool,
             "a connection of mod_http2 has at most %d streams, because each takes one of the few "
-            "requests that it runs at a time. Use one stream in each page, or `Protocols http/1.1` "
-            "in the virtual host of the hub",
+            "requests that it runs at a time. Use one stream in each page, MercureHttp2 with the "
+            "event "
+            "MPM, or `Protocols http/1.1` in the virtual host of the hub",
             MRC_CONNECTION_THREADS_MAX);
         return false;
     }
@@ -62,10 +66,25 @@ static void release_thread(conn_rec *c)
     mrc_child_release_thread(mrc_this_child_get());
 }
 
+/* Takes a place of the MPM for the connection of R, if the stream needs one. */
+static bool hold_connection(request_rec *r, enum mrc_choice choice)
+{
+    unsigned per_child = mrc_this_child_sizing()->suspended_per_child;
+
+    switch (choice) {
+    case MRC_CHOICE_HTTP2:
+        return mrc_http2_hold(r, per_child);
+    case MRC_CHOICE_SUSPENDED:
+        return mrc_child_hold_suspended(mrc_this_child_get(), per_child);
+    default:
+        return true;
+    }
+}
+
 static bool hold_dispatched(request_rec *r, enum mrc_choice choice, struct mrc_no_place *ret_why)
 {
     const struct mrc_sizing *sizing = mrc_this_child_sizing();
-    struct mrc_child *child = mrc_this_child_get();
+    const struct mrc_child *child = mrc_this_child_get();
 
     ret_why->detail = "the server already has as many streams as it can hold: try again";
     if (mrc_dispatcher_post_count(mrc_child_dispatcher(child)) >= sizing->dispatched_per_child) {
@@ -75,12 +94,12 @@ static bool hold_dispatched(request_rec *r, enum mrc_choice choice, struct mrc_n
                                       sizing->dispatched_per_child);
         return false;
     }
-    if (choice == MRC_CHOICE_DETACHED ||
-        mrc_child_hold_suspended(child, sizing->suspended_per_child))
+    if (hold_connection(r, choice))
         return true;
     ret_why->limit =
         apr_psprintf(r->pool,
-                     "a child holds at most %u streams that stay in the filters of httpd. Raise "
+                     "a child holds at most %u streams over HTTP/2 or with filters, whose "
+                     "connections stay with the MPM. Raise "
                      "AsyncRequestWorkerFactor",
                      sizing->suspended_per_child);
     return false;
@@ -105,6 +124,8 @@ int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscrib
     int status;
 
     switch (choice) {
+    case MRC_CHOICE_HTTP2:
+        return mrc_http2_start_stream(r, subscriber);
     case MRC_CHOICE_DETACHED:
         return mrc_carrier_detached_start(r, subscriber);
     case MRC_CHOICE_SUSPENDED:

@@ -1,11 +1,13 @@
 #include "httpd/config/check.h"
 
+#include "ap_mpm.h"
 #include "http_config.h"
 #include "http_core.h"
 #include "http_log.h"
 
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
+#include "httpd/config/key_sources.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
@@ -93,6 +95,49 @@ static int check_origins(const struct mrc_hub_conf *hub)
     return OK;
 }
 
+static const struct mrc_key_row *find_same(const apr_array_header_t *control,
+                                           const apr_array_header_t *others)
+{
+    for (int i = 0; control && others && i < control->nelts; i++) {
+        const struct mrc_key_row *row = APR_ARRAY_IDX(control, i, const struct mrc_key_row *);
+
+        for (int j = 0; j < others->nelts; j++) {
+            if (mrc_key_sources_is_same(row, APR_ARRAY_IDX(others, j, const struct mrc_key_row *)))
+                return row;
+        }
+    }
+    return NULL;
+}
+
+const struct mrc_key_row *mrc_check_control_keys(const struct mrc_location_settings *settings)
+{
+    const struct mrc_key_row *row = find_same(settings->control_keys, settings->subscriber_keys);
+
+    return row ? row : find_same(settings->control_keys, settings->publisher_keys);
+}
+
+static int check_control(const struct mrc_hub_conf *hub)
+{
+    int status = OK;
+
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        const struct mrc_location *location =
+            APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
+        const struct mrc_key_row *row = mrc_check_control_keys(&location->settings->location);
+
+        if (!row)
+            continue;
+        ap_log_error(STARTUP_ERROR, location->server,
+                     "MRC0118: MercureControlKey %s of the hub %s (%s) has the issuer and the key "
+                     "of a MercurePublisherKey, MercureSubscriberKey or MercureKey, so every token "
+                     "of this issuer could revoke all others: give MercureControlKey another "
+                     "issuer, or a key of its own",
+                     row->issuer, hub->label, location->section->where);
+        status = !OK;
+    }
+    return status;
+}
+
 static int check_subscriptions(const struct mrc_hub_conf *hub)
 {
     const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
@@ -117,7 +162,7 @@ int mrc_check_hubs(server_rec *main_server)
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
         if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
-            check_subscriptions(hub) != OK)
+            check_subscriptions(hub) != OK || check_control(hub) != OK)
             status = !OK;
     }
     return status;
@@ -180,4 +225,71 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
                                          : "",
                  mrc_reload_is_now() ? ". This reload goes on without the bound" : "");
     return mrc_reload_is_now() ? OK : !OK;
+}
+
+/* ---- HTTP/2 -----------------------------------------------------------------------------------*/
+
+/* Why no virtual host can have MercureHttp2 On. NULL: it can. */
+static const char *http2_problem(bool is_built)
+{
+    int is_async = 0;
+
+    if (!is_built)
+        return "this mod_mercure was built without nghttp2, or for an httpd before 2.4.52. Remove "
+               "the "
+               "directive, and mod_http2 speaks HTTP/2";
+    if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) != APR_SUCCESS || !is_async)
+        return "it needs the event MPM. Load mpm_event, or remove the directive, and mod_http2 "
+               "speaks "
+               "HTTP/2";
+    return NULL;
+}
+
+static bool has_http2_protocol(server_rec *server)
+{
+    const core_server_config *core = ap_get_core_module_config(server->module_config);
+
+    return core->protocols && (ap_array_str_contains(core->protocols, "h2") ||
+                               ap_array_str_contains(core->protocols, "h2c"));
+}
+
+/* Whether some virtual host that inherits the directive of MAIN_SERVER has h2 or h2c in Protocols.
+ */
+static bool some_host_has_protocol(server_rec *main_server)
+{
+    for (server_rec *server = main_server; server; server = server->next) {
+        if (mrc_hubs_speaks_http2(server) && has_http2_protocol(server))
+            return true;
+    }
+    return false;
+}
+
+static int refuse_http2(const server_rec *server, const char *problem)
+{
+    ap_log_error(STARTUP_ERROR, server, "MRC0125: MercureHttp2 On in %s: %s",
+                 server->is_virtual
+                     ? server->server_hostname ? server->server_hostname : "a virtual host"
+                     : "the main server",
+                 problem);
+    return !OK;
+}
+
+int mrc_check_http2(server_rec *main_server, bool is_built)
+{
+    static const char missing[] =
+        "Protocols has neither h2 nor h2c there. Add them, such as Protocols h2 http/1.1";
+    const char *problem = http2_problem(is_built);
+    bool is_inherited = mrc_hubs_speaks_http2(main_server);
+
+    if (is_inherited && !problem && !some_host_has_protocol(main_server))
+        return refuse_http2(main_server, missing);
+    for (server_rec *server = main_server; server; server = server->next) {
+        if (!mrc_hubs_speaks_http2(server))
+            continue;
+        if (problem)
+            return refuse_http2(server, problem);
+        if (!is_inherited && !has_http2_protocol(server))
+            return refuse_http2(server, missing);
+    }
+    return OK;
 }

@@ -24,6 +24,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HUB] = PLACE(section),
     [MRC_FIELD_PUBLISHER_KEYS] = PLACE(location.publisher_keys),
     [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(location.subscriber_keys),
+    [MRC_FIELD_CONTROL_KEYS] = PLACE(location.control_keys),
     [MRC_FIELD_LEGACY] = PLACE(location.legacy),
     [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(location.legacy_publisher_keys),
     [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(location.legacy_subscriber_keys),
@@ -67,6 +68,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(server.dispatchers),
     [MRC_FIELD_JWKS_CA] = PLACE(server.jwks_ca_file),
+    [MRC_FIELD_HTTP2] = PLACE(server.http2),
 };
 
 _Static_assert(MRC_FIELD_COUNT <= 64, "one word has a bit for each field");

@@ -40,6 +40,7 @@ struct mrc_hub_section {
 struct mrc_location_settings {
     apr_array_header_t *publisher_keys;          /* of const struct mrc_key_row *; NULL: none */
     apr_array_header_t *subscriber_keys;         /* the same */
+    apr_array_header_t *control_keys;            /* the same; NULL: there is no H/control */
     bool legacy;                                 /* speaks protocol 0.x too */
     apr_array_header_t *legacy_publisher_keys;   /* of const struct mrc_key_row *; NULL: none */
     apr_array_header_t *legacy_subscriber_keys;  /* the same */
@@ -72,11 +73,12 @@ struct mrc_hub_settings {
     int64_t limit_details;       /* Mercure authorization details of one token */
 };
 
-/* Settings of the whole server. */
+/* Settings of the whole server, or of a virtual host. */
 struct mrc_server_settings {
     int64_t dispatchers;      /* threads in each child */
     int64_t memory_bytes;     /* limit for all shared memory; 0: none */
     const char *jwks_ca_file; /* NULL: the authorities that the system trusts */
+    bool http2;               /* of a virtual host: HTTP/2 is spoken by this module */
 };
 
 struct mrc_settings {

@@ -332,6 +332,8 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
                     return MRC_STREAM_READING;
                 continue;
             }
+            if (mrc_subscriber_has_orders(stream->subscriber))
+                return MRC_STREAM_BUSY; /* the updates may have come after an order to end */
         }
         write_some(stream, now_us);
     }
@@ -343,6 +345,11 @@ bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us)
     if (stream->pending && stream->state != MRC_STREAM_ENDING)
         take_state(stream, stream->carrier->ops->flush(stream->carrier), now_us);
     return stream->state != MRC_STREAM_ENDING;
+}
+
+void mrc_stream_block(struct mrc_stream *stream, int64_t now_us)
+{
+    take_state(stream, MRC_CARRIER_PENDING, now_us);
 }
 
 /* ---- time and end -----------------------------------------------------------------------------*/

@@ -40,6 +40,7 @@
 #include "hub/stream/source.h"
 
 struct mrc_event;
+struct mrc_handle;
 struct mrc_subscriber;
 
 enum mrc_stream_state { MRC_STREAM_REPLAY, MRC_STREAM_LIVE, MRC_STREAM_ENDING };
@@ -80,6 +81,7 @@ struct mrc_stream {
     struct mrc_listener listener;
     struct mrc_timer timer;
     struct mrc_stream *all_prev, *all_next;
+    struct mrc_handle *handle; /* handles.h; NULL: none */
 
     enum mrc_stream_state state : 4;
     enum mrc_carrier_kind kind : 4;
@@ -129,6 +131,9 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us);
 /* Sends the bytes that the carrier holds, because its descriptor is writable. False: the stream has
  * ended. */
 bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us);
+
+/* The carrier still holds bytes that it has reported as sent, so STREAM is pending. */
+void mrc_stream_block(struct mrc_stream *stream, int64_t now_us);
 
 /* When mrc_stream_tick() has to be called next; INT64_MAX: never. */
 int64_t mrc_stream_due_us(const struct mrc_stream *stream);
