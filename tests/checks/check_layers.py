@@ -48,7 +48,7 @@ FLOORS = [
     {"httpd/log"},
     {"httpd/access", "httpd/carrier", "httpd/monitor"},
     {"httpd/publish"},
-    {"httpd/resource"},
+    {"httpd/inside", "httpd/resource"},
     {"httpd/life"},
 ]
 

@@ -11,6 +11,12 @@
 int mrc_check_hubs(server_rec *main_server);
 
 /*
+ * Checks that each MercurePublishHeader and MercureDiscovery of MAIN_SERVER and its virtual hosts
+ * finds its hub. OK, or not OK.
+ */
+int mrc_check_responses(server_rec *main_server);
+
+/*
  * Checks that the hubs of MAIN_SERVER, whose specs are filled, fit into MercureMemory. OK, or not
  * OK. TEMP is scratch memory.
  */

@@ -460,6 +460,93 @@ static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row
                         row->name, scheme, argv[0][len] ? ":..." : "");
 }
 
+/* ---- responses --------------------------------------------------------------------------------*/
+
+static const char *where_of(const cmd_parms *cmd)
+{
+    return apr_psprintf(cmd->pool, "%s:%d", cmd->directive->filename, cmd->directive->line_num);
+}
+
+/* Keeps SETTING, which is On, for the check of the configuration. What an .htaccess file says is
+ * checked when a request needs it. */
+static void note_response(cmd_parms *cmd, const struct mrc_directive *row, const void *setting)
+{
+    struct mrc_server_conf *conf =
+        ap_get_module_config(cmd->server->module_config, &mercure_module);
+
+    if (row->type == MRC_TYPE_HEADER)
+        APR_ARRAY_PUSH(conf->publish_headers, const void *) = setting;
+    else
+        APR_ARRAY_PUSH(conf->discoveries, const void *) = setting;
+}
+
+static bool is_in_htaccess(cmd_parms *cmd)
+{
+    return ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != NULL;
+}
+
+static const char *set_publish_header(cmd_parms *cmd, const struct mrc_directive *row,
+                                      struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_publish_header *header = apr_pcalloc(cmd->pool, sizeof(*header));
+
+    header->is_on = argc > 0 && !ap_cstr_casecmp(argv[0], "On");
+    if (header->is_on ? argc > 2 : argc != 1 || ap_cstr_casecmp(argv[0], "Off"))
+        return shape_error(cmd, row, argc, argv, "On, On PATH, or Off");
+    if (argc == 2 && argv[1][0] != '/')
+        return apr_psprintf(cmd->pool,
+                            "%s On %s: PATH is the path of a hub's <Location>, which begins with /",
+                            row->name, argv[1]);
+    if (header->is_on && is_in_htaccess(cmd))
+        return apr_psprintf(cmd->pool,
+                            "%s On is not allowed in an .htaccess file: it belongs into the "
+                            "server's configuration, for example into a <Directory>",
+                            row->name);
+    header->path = argc == 2 ? apr_pstrdup(cmd->pool, argv[1]) : NULL;
+    header->where = where_of(cmd);
+    settings->response.publish_header = header;
+    mrc_settings_mark(settings, row->field);
+    if (header->is_on)
+        note_response(cmd, row, header);
+    return NULL;
+}
+
+/* Whether TARGET can stand between < and > of a field Link. */
+static bool is_link_target(const char *target)
+{
+    if (target[0] != '/' && strncmp(target, "https://", 8) && strncmp(target, "http://", 7))
+        return false;
+    for (; *target; target++)
+        if (!apr_isgraph(*target) || strchr("<>\"\\", *target))
+            return false;
+    return true;
+}
+
+static const char *set_discovery(cmd_parms *cmd, const struct mrc_directive *row,
+                                 struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_discovery *discovery = apr_pcalloc(cmd->pool, sizeof(*discovery));
+
+    discovery->is_on = argc > 0 && !ap_cstr_casecmp(argv[0], "On");
+    if (!discovery->is_on && (argc != 1 || ap_cstr_casecmp(argv[0], "Off")))
+        return shape_error(cmd, row, argc, argv, "On, On with paths or URLs, or Off");
+    discovery->targets = apr_array_make(cmd->pool, 1, sizeof(const char *));
+    for (int i = 1; i < argc; i++) {
+        if (!is_link_target(argv[i]))
+            return apr_psprintf(cmd->pool,
+                                "%s On %s: write the path of a hub, which begins with /, or an "
+                                "absolute http or https URL, encoded",
+                                row->name, argv[i]);
+        APR_ARRAY_PUSH(discovery->targets, const char *) = apr_pstrdup(cmd->pool, argv[i]);
+    }
+    discovery->where = where_of(cmd);
+    settings->response.discovery = discovery;
+    mrc_settings_mark(settings, row->field);
+    if (discovery->is_on && !is_in_htaccess(cmd))
+        note_response(cmd, row, discovery);
+    return NULL;
+}
+
 /* ---- where a directive is allowed -------------------------------------------------------------*/
 
 /* Whether SECTION, the nearest enclosing one, is a `<Location>` without wildcards or regex. */
@@ -505,11 +592,18 @@ static const char *check_hub_path(apr_pool_t *pool, const char *path)
 static const char *check_place(cmd_parms *cmd, const struct mrc_directive *row)
 {
     const ap_directive_t *section = cmd->directive->parent;
-    const char *error = ap_check_cmd_context(
-        cmd, row->scope == MRC_SCOPE_SERVER ? GLOBAL_ONLY
-                                            : NOT_IN_HTACCESS | NOT_IN_DIRECTORY | NOT_IN_PROXY);
+    const char *error;
     int literal;
 
+    if (row->scope == MRC_SCOPE_RESPONSE)
+        return cmd->limited == -1 ? NULL
+                                  : apr_psprintf(cmd->pool,
+                                                 "%s is not allowed in <Limit> or "
+                                                 "<LimitExcept>",
+                                                 row->name);
+    error = ap_check_cmd_context(cmd, row->scope == MRC_SCOPE_SERVER
+                                          ? GLOBAL_ONLY
+                                          : NOT_IN_HTACCESS | NOT_IN_DIRECTORY | NOT_IN_PROXY);
     if (error || row->scope == MRC_SCOPE_SERVER)
         return error;
     if (cmd->limited != -1)
@@ -561,6 +655,8 @@ static setter *const setters[] = {
     [MRC_TYPE_STORE] = set_store,
     [MRC_TYPE_TRANSPORT] = set_transport,
     [MRC_TYPE_CA_FILE] = set_ca_file,
+    [MRC_TYPE_HEADER] = set_publish_header,
+    [MRC_TYPE_DISCOVERY] = set_discovery,
 };
 
 static const struct mrc_directive *find_row(const char *name)
@@ -602,6 +698,8 @@ static const char *note_server_name(cmd_parms *cmd, void *unused, const char *ar
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
     AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, RSRC_CONF | ACCESS_CONF,                \
                       directive_summary),
+#define MRC_DIRECTIVE_ANYWHERE(directive_name, directive_summary, ...)                             \
+    AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, OR_FILEINFO, directive_summary),
 
 const command_rec mrc_directives_commands[] = {
 #include "httpd/config/directive_table.def"
@@ -611,6 +709,7 @@ const command_rec mrc_directives_commands[] = {
 };
 
 #undef MRC_DIRECTIVE
+#undef MRC_DIRECTIVE_ANYWHERE
 
 void *mrc_directives_create_dir(apr_pool_t *pool, char *dir)
 {

@@ -63,6 +63,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_SUBSCRIPTIONS] = PLACE(hub.subscriptions),
     [MRC_FIELD_DETACH] = PLACE(location.detach),
     [MRC_FIELD_CURSOR] = PLACE(location.cursor),
+    [MRC_FIELD_PUBLISH_HEADER] = PLACE(response.publish_header),
+    [MRC_FIELD_DISCOVERY] = PLACE(response.discovery),
     [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(server.dispatchers),
     [MRC_FIELD_JWKS_CA] = PLACE(server.jwks_ca_file),
@@ -138,6 +140,18 @@ struct mrc_settings *mrc_settings_create(apr_pool_t *pool)
     return settings;
 }
 
+/* MercurePublishHeader INNER in a section where OUTER is in force; either may be NULL. */
+static const struct mrc_publish_header *merge_publish_header(const struct mrc_publish_header *outer,
+                                                             const struct mrc_publish_header *inner)
+{
+    static const struct mrc_publish_header off_below_on = {.is_below_on = true};
+    bool is_below_on = outer && (outer->is_on || outer->is_below_on);
+
+    if (!inner)
+        return outer;
+    return inner->is_on || !is_below_on ? inner : &off_below_on;
+}
+
 struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_settings *outer,
                                         const struct mrc_settings *over)
 {
@@ -148,6 +162,8 @@ struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_setti
             memcpy(mrc_settings_field(merged, field), (const char *)over + places[field].offset,
                    places[field].size);
     }
+    merged->response.publish_header =
+        merge_publish_header(outer->response.publish_header, over->response.publish_header);
     merged->set |= over->set;
     return merged;
 }

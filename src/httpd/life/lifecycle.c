@@ -31,6 +31,8 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     mrc_spec_fill(pconf, mrc_hubs_hubs(main_server));
     if (mrc_check_hubs(main_server) != OK)
         status = !OK;
+    if (status == OK)
+        status = mrc_check_responses(main_server);
     return status == OK ? mrc_check_memory(ptemp, main_server) : status;
 }
 
