@@ -44,6 +44,7 @@ FLOORS = [
     {"httpd/base"},
     {"httpd/answer", "httpd/config", "httpd/tls"},
     {"httpd/route"},
+    {"httpd/htaccess"},
     {"httpd/child"},
     {"httpd/log"},
     {"httpd/access", "httpd/carrier", "httpd/monitor"},

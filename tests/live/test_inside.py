@@ -433,18 +433,27 @@ def test_request_that_shows_no_hub_is_logged(httpd):
 
 
 @event_only
-def test_htaccess_cannot_turn_it_on(httpd):
+def test_htaccess_counts_only_where_the_hub_allows_it(httpd):
     cgi(httpd, "dir/one.cgi", "Content-Type: text/plain", f"{FIELD}: {update('1')}")
-    httpd.write("htdocs/dir/.htaccess", "MercurePublishHeader On\n")
-    httpd.start(config(httpd, on("/")))
-    httpd.expect_log("MercurePublishHeader On is not allowed in an .htaccess file")
-    assert httpd.get("/dir/one.cgi").status == 500
-    httpd.write("htdocs/dir/.htaccess", "MercurePublishHeader Off\nMercureDiscovery On https://other.example/hub\n")
+    httpd.write("htdocs/dir/.htaccess", "MercurePublishHeader On\nMercureDiscovery On https://other.example/hub\n")
+    plain = config(httpd)
+    httpd.start(plain)
     with Inbox(httpd) as inbox:
-        response = httpd.get("/dir/one.cgi")
+        response = check_hidden(httpd.get("/dir/one.cgi"))
         assert response.status == 200 and response.header("Link") == '<https://other.example/hub>; rel="mercure"'
-        # <Location> sections come after .htaccess files.
-        assert inbox.take() == ["1"]
+        httpd.wait_log("mercure:notice.*MRC0806.*.htaccess:1")
+        assert inbox.take() == []
+    for allowed, wanted in (("MercureHub On\nMercureHtaccess On", ["1"]), ("MercureHub On name=x\nMercureHtaccess On", []),
+                            ("MercureHub On", ["1"])):
+        # In the last case, the setting of the server counts in place of that of the file.
+        httpd.graceful(plain.replace("MercureHub On", allowed) + ("MercurePublishHeader On\n" if allowed.endswith("Hub On") else ""))
+        with Inbox(httpd) as inbox:
+            check_hidden(httpd.get("/dir/one.cgi"))
+            assert inbox.take() == wanted, allowed
+    httpd.write("htdocs/dir/.htaccess", "MercurePublishHeader Off\n")
+    with Inbox(httpd) as inbox:
+        check_hidden(httpd.get("/dir/one.cgi"))
+        assert inbox.take() == []
 
 
 # ---- other modules -------------------------------------------------------------------------------

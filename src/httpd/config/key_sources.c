@@ -360,3 +360,37 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
     add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document, ret_row);
     return NULL;
 }
+
+const char *mrc_key_sources_load_loose(apr_pool_t *pool, const char *issuer, const char *algs,
+                                       struct mrc_bytes content, unsigned flags, uint64_t number,
+                                       const struct mrc_key_row **ret_row)
+{
+    struct mrc_error error = {""};
+    struct mrc_keyset *keys = NULL;
+    struct mrc_key_row *row;
+    const char *problem;
+    mrc_alg_set set;
+
+    if (issuer && !*issuer)
+        return "the issuer is empty: give the value of the tokens' iss claim";
+    if (mrc_alg_parse_list(mrc_bytes_of(algs), &error, &set) != MRC_OK)
+        return apr_pstrdup(pool, error.text);
+    problem = check_kinds(pool, set);
+    if (problem)
+        return problem;
+    if (mrc_keyset_parse(content, set, flags, &error, &keys) != MRC_OK)
+        return apr_pstrdup(pool, error.text);
+    apr_pool_cleanup_register(pool, keys, free_keys, apr_pool_cleanup_null);
+    row = apr_palloc(pool, sizeof(*row));
+    *row = (struct mrc_key_row){
+        .issuer = issuer ? apr_pstrdup(pool, issuer) : NULL,
+        .algs = set,
+        .flags = flags,
+        .keys = keys,
+        .document = MRC_KEY_ROW_FIXED,
+        .index = MRC_KEY_ROW_LOOSE,
+        .number = number,
+    };
+    *ret_row = row;
+    return NULL;
+}

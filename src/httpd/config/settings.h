@@ -52,6 +52,7 @@ struct mrc_location_settings {
     const char *cookie_name;
     struct mrc_origins *cors_origins;    /* NULL: none */
     struct mrc_origins *publish_origins; /* in addition to the hub's own; NULL: none */
+    bool htaccess;                       /* the site's .htaccess file counts */
     bool detach;                         /* plain streams may leave httpd's connections */
     enum mrc_cursor_setting cursor;      /* which clients get positions */
 };
@@ -75,8 +76,10 @@ struct mrc_hub_settings {
 struct mrc_publish_header {
     bool is_on;
     bool is_below_on;  /* Off, but an outer section is on: the fields are removed */
+    bool is_htaccess;  /* from an .htaccess file: counts if the hub has MercureHtaccess On */
     const char *path;  /* of the hub; NULL: the site's only hub */
     const char *where; /* file and line, for messages */
+    const struct mrc_publish_header *outer; /* what is in force if this one does not count */
 };
 
 /* MercureDiscovery. */

@@ -141,27 +141,53 @@ void mrc_header_remove(request_rec *r, apr_table_t *fields)
         apr_table_unset(fields, FIELD);
 }
 
+/* Whether LOCATION lets the .htaccess files of its site publish. */
+static bool allows_htaccess(const struct mrc_location *location)
+{
+    return location->settings->location.htaccess && !location->section->name;
+}
+
+/* The Location of the hub for HEADER, or for the outer setting in its place. NULL: there is none,
+ * which is logged. */
+static const struct mrc_location *choose(request_rec *r, const struct mrc_publish_header *header)
+{
+    const struct mrc_location *location = NULL;
+    const char *error = "";
+
+    for (; header && header->is_on; header = header->outer) {
+        location = mrc_hubs_choose(r->server, header->path, &error);
+        if (!header->is_htaccess)
+            break;
+        if (location && allows_htaccess(location))
+            return location;
+        location = NULL;
+        ap_log_rerror(
+            APLOG_MARK, APLOG_NOTICE, 0, r,
+            "MRC0806: MercurePublishHeader On in an .htaccess file (%s) does not count: it "
+            "needs a hub of the site with MercureHtaccess On and without name=",
+            header->where);
+    }
+    if (!location && header && header->is_on)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      "MRC0803: the fields " FIELD " of this response are not published: "
+                      "MercurePublishHeader On%s%s (%s) needs a hub, but the site %s",
+                      header->path ? " " : "", header->path ? header->path : "", header->where,
+                      error);
+    return location;
+}
+
 void mrc_header_take(request_rec *r, apr_table_t *fields)
 {
     const struct mrc_publish_header *header = setting_of(r);
     const struct mrc_location *location;
     apr_array_header_t *values;
-    const char *error;
 
     if (!header || !apr_table_get(fields, FIELD))
         return;
     values = apr_array_make(r->pool, 2, sizeof(const char *));
     apr_table_do(collect, values, fields, FIELD, NULL);
     apr_table_unset(fields, FIELD);
-    if (!header->is_on)
-        return;
-    location = mrc_hubs_choose(r->server, header->path, &error);
+    location = choose(r, header);
     if (location)
         publish_values(r, location, values);
-    else
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      "MRC0803: the fields " FIELD " of this response are not published: "
-                      "MercurePublishHeader On%s%s (%s) needs a hub, but the site %s",
-                      header->path ? " " : "", header->path ? header->path : "", header->where,
-                      error);
 }

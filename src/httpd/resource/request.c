@@ -10,7 +10,9 @@
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
 #include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/htaccess/lookup.h"
 #include "httpd/monitor/refusals.h"
 #include "httpd/resource/debugger.h"
 #include "httpd/resource/metadata.h"
@@ -164,12 +166,28 @@ static int refuse(request_rec *r, int status, const char *detail)
     return answered == DECLINED ? mrc_answer_problem(r, status, detail) : answered;
 }
 
+/* Refuses R, because of the .htaccess file of its site. */
+static int refuse_site(request_rec *r, int status, const char *detail)
+{
+    int answered = mrc_body_discard(r);
+
+    if (answered != DECLINED)
+        return answered;
+    return status == HTTP_SERVICE_UNAVAILABLE ? mrc_answer_later(r, detail)
+                                              : mrc_answer_problem(r, status, detail);
+}
+
 static int serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
-    const struct resource *resource = find_resource(claim, settings);
-    int status;
+    const char *detail = NULL;
+    const struct mrc_location_settings *settings;
+    const struct resource *resource;
+    int status = mrc_htaccess_lookup(r, claim, mrc_this_child_htaccess(), &detail);
 
+    if (status != DECLINED)
+        return refuse_site(r, status, detail);
+    settings = mrc_claim_settings(r, claim);
+    resource = find_resource(claim, settings);
     if (!mrc_identity_is_public(r, settings))
         return refuse(r, HTTP_MISDIRECTED_REQUEST,
                       "the hub is not served under this scheme, host and port: use its public URL");
