@@ -35,7 +35,7 @@ FLOORS = [
     {"store/regions"},
     {"store/history", "store/memory"},
     {"hub/base"},
-    {"hub/index"},
+    {"hub/control", "hub/index"},
     {"hub/hub", "hub/keys"},
     {"hub/presence"},
     {"hub/subscriber"},
@@ -48,7 +48,7 @@ FLOORS = [
     {"httpd/child"},
     {"httpd/log"},
     {"httpd/access", "httpd/carrier", "httpd/monitor"},
-    {"httpd/publish"},
+    {"httpd/operator", "httpd/publish"},
     {"httpd/inside", "httpd/resource"},
     {"httpd/life"},
 ]

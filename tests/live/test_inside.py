@@ -403,7 +403,7 @@ def test_path_chooses_the_hub(httpd):
 def test_configuration_needs_a_hub(httpd, directive):
     def refused(text, *words):
         result = httpd.configtest(text)
-        assert not result.ok and all(word in result.output for word in ("MRC0118", directive, *words)), result
+        assert not result.ok and all(word in result.output for word in ("MRC0120", directive, *words)), result
 
     here = f'<Location "/a">\n{directive} On\n</Location>\n'
     refused(here, "has no hub")

@@ -24,6 +24,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HUB] = PLACE(section),
     [MRC_FIELD_PUBLISHER_KEYS] = PLACE(location.publisher_keys),
     [MRC_FIELD_SUBSCRIBER_KEYS] = PLACE(location.subscriber_keys),
+    [MRC_FIELD_CONTROL_KEYS] = PLACE(location.control_keys),
     [MRC_FIELD_LEGACY] = PLACE(location.legacy),
     [MRC_FIELD_LEGACY_PUBLISHER_KEYS] = PLACE(location.legacy_publisher_keys),
     [MRC_FIELD_LEGACY_SUBSCRIBER_KEYS] = PLACE(location.legacy_subscriber_keys),

@@ -14,6 +14,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/htaccess/lookup.h"
 #include "httpd/monitor/refusals.h"
+#include "httpd/operator/operator.h"
 #include "httpd/resource/debugger.h"
 #include "httpd/resource/metadata.h"
 #include "httpd/resource/playground.h"
@@ -91,6 +92,53 @@ static const struct resource subscriptions_resource = {
     .serve = serve_subscriptions,
 };
 
+static int serve_action(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_POST ? mrc_operator_serve(r, claim) : DECLINED;
+}
+
+static const struct resource action_resource = {
+    .methods = "POST, OPTIONS",
+    .fix = "use POST for this call",
+    .serve = serve_action,
+};
+
+static int serve_list(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_operator_serve(r, claim) : DECLINED;
+}
+
+static const struct resource list_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .fix = "this can only be read: use GET or HEAD",
+    .serve = serve_list,
+};
+
+static int serve_item(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_DELETE ? mrc_operator_serve(r, claim) : DECLINED;
+}
+
+static const struct resource item_resource = {
+    .methods = "DELETE, OPTIONS",
+    .fix = "use DELETE to lift a revocation, and GET on the list to read it",
+    .serve = serve_item,
+};
+
+/* The resource of the operators that CLAIM names. NULL: there is no such resource. */
+static const struct resource *find_operator(const struct mrc_claim *claim,
+                                            const struct mrc_location_settings *settings)
+{
+    static const struct resource *const resources[] = {
+        [MRC_OPERATOR_NONE] = NULL,
+        [MRC_OPERATOR_ACTION] = &action_resource,
+        [MRC_OPERATOR_LIST] = &list_resource,
+        [MRC_OPERATOR_ITEM] = &item_resource,
+    };
+
+    return resources[mrc_operator_find(claim, settings)];
+}
+
 static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
 {
     return r->method_number == M_GET ? mrc_metadata_serve(r, claim) : DECLINED;
@@ -143,7 +191,7 @@ static const struct resource *find_resource(const struct mrc_claim *claim,
         return &slash_resource;
     if (has_subscriptions && mrc_paths_is_subscriptions(claim->rest))
         return &subscriptions_resource;
-    return NULL;
+    return find_operator(claim, settings);
 }
 
 static int serve_options(request_rec *r, const struct mrc_location_settings *settings,

@@ -35,6 +35,7 @@ struct mrc_key_row {
     size_t document;               /* the document with later versions, or MRC_KEY_ROW_FIXED */
     size_t index;                  /* its place among all rows, or MRC_KEY_ROW_LOOSE */
     uint64_t number;               /* the version of the keys of a loose row, unique in the child */
+    unsigned char source[32];      /* SHA-256 of its first content, or of its URL; zeros: unknown */
 };
 
 /*
