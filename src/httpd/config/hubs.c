@@ -336,6 +336,11 @@ const struct mrc_location *mrc_hubs_choose(server_rec *server, const char *path,
     return found;
 }
 
+bool mrc_hubs_speaks_http2(const server_rec *server)
+{
+    return server_conf((server_rec *)server)->settings.server.http2;
+}
+
 void mrc_hubs_give_up(server_rec *main_server)
 {
     server_conf(main_server)->has_given_up = true;
