@@ -23,7 +23,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/http2/http2.h"
 #include "httpd/inside/api.h"
-#include "httpd/inside/response.h"
+#include "httpd/inside/site_response.h"
 #include "httpd/life/lifecycle.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/record.h"
@@ -96,9 +96,10 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* The responses of others. mod_headers adds its filters in the same hooks, earlier, which puts
      * them before this one. */
-    mrc_response_register();
-    ap_hook_insert_filter(mrc_response_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
-    ap_hook_insert_error_filter(mrc_response_insert_error_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
+    mrc_site_response_register();
+    ap_hook_insert_filter(mrc_site_response_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_insert_error_filter(mrc_site_response_insert_error_filter, NULL, NULL,
+                                APR_HOOK_REALLY_LAST);
 
     /* SetHandler mercure-metrics, mercure-health. */
     ap_hook_handler(mrc_metrics_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);

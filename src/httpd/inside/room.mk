@@ -3,6 +3,6 @@ mod_mercure_la_SOURCES += \
 	%D%/header.c %D%/header.h \
 	%D%/link.c %D%/link.h \
 	%D%/publisher.c %D%/publisher.h \
-	%D%/response.c %D%/response.h
+	%D%/site_response.c %D%/site_response.h
 
 EXTRA_DIST += %D%/README.md

@@ -1,4 +1,4 @@
-#include "httpd/inside/response.h"
+#include "httpd/inside/site_response.h"
 
 #include <stdbool.h>
 
@@ -54,7 +54,7 @@ static bool needs_filter(const request_rec *r)
     return !mrc_claim_get(r) && (mrc_header_applies(r) || (!r->main && mrc_link_applies(r)));
 }
 
-void mrc_response_insert_filter(request_rec *r)
+void mrc_site_response_insert_filter(request_rec *r)
 {
     take_former(r);
     if (needs_filter(r))
@@ -62,14 +62,14 @@ void mrc_response_insert_filter(request_rec *r)
 }
 
 /* httpd clears the fields of a response that an error page replaces, after this hook. */
-void mrc_response_insert_error_filter(request_rec *r)
+void mrc_site_response_insert_error_filter(request_rec *r)
 {
     take_own(r);
     if (needs_filter(r))
         ap_add_output_filter(FILTER, NULL, r, r->connection);
 }
 
-void mrc_response_register(void)
+void mrc_site_response_register(void)
 {
     ap_register_output_filter(FILTER, filter_response, NULL, AP_FTYPE_CONTENT_SET);
 }

@@ -11,16 +11,16 @@
  *     the page that is sent instead    v
  *                                         its fields are taken when it sends its first byte
  */
-#ifndef MRC_HTTPD_INSIDE_RESPONSE_H
-#define MRC_HTTPD_INSIDE_RESPONSE_H
+#ifndef MRC_HTTPD_INSIDE_SITE_RESPONSE_H
+#define MRC_HTTPD_INSIDE_SITE_RESPONSE_H
 
 #include "httpd.h"
 
 /* The hooks of these names. */
-void mrc_response_insert_filter(request_rec *r);
-void mrc_response_insert_error_filter(request_rec *r);
+void mrc_site_response_insert_filter(request_rec *r);
+void mrc_site_response_insert_error_filter(request_rec *r);
 
 /* Registers the filter. When the module is loaded. */
-void mrc_response_register(void);
+void mrc_site_response_register(void);
 
 #endif
