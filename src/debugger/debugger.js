@@ -1,15 +1,21 @@
 // The page: reads its forms and sends the requests.
 import {Stream, explain, unreachable} from './stream.js';
-import {clean, parse, inspect, grants} from './token.js';
+import {clean, parse, inspect, grants, summary} from './token.js';
+import {copy, element} from './json.js';
 import {Log} from './log.js';
 import {Presence} from './presence.js';
+import {History, RoundTrip} from './publications.js';
+import {LANGUAGES} from './code.js';
 
 const byId = (id) => document.getElementById(id);
 const HUB = document.querySelector('link[rel=mercure]').href;
 const HUB_PATH = new URL(HUB).pathname;
-const log = new Log();
+const NAMES = {header: 'With the token', cookie: 'With the cookie', none: 'Anonymous'};
 const known = {resource: null, cookie: '__Secure-mercure_access_token'};
-let stream = null;
+const log = new Log({cursor: startAfter});
+const roundTrip = new RoundTrip();
+const sent = new History({chosen: fillPublication});
+let subscribers = []; // {name, stream, isLive}
 let details = [];
 // What the hub said when it refused the token in the Authorization field, for each role.
 const refusals = {subscribe: '', publish: ''};
@@ -39,6 +45,9 @@ const transport = () => document.querySelector('input[name=transport]:checked').
 // inspector says that those do not belong there.
 const isSent = (how = transport()) => how === 'header' && /^[\x20-\x7e]+$/.test(tokenText());
 
+// How the token is presented: header, cookie or none, which is also the case where there is no token to send.
+const presented = () => (transport() === 'header' && !isSent() ? 'none' : transport());
+
 // How a request presents the token.
 function options(how = transport()) {
   const headers = {};
@@ -61,6 +70,16 @@ function heard(role, status, words) {
   inspectToken();
 }
 
+// The token in a few words, on the button that opens its panel.
+function showChip(token) {
+  const {kind, words} = summary(token, known.resource);
+  const isRefused = refusals.publish && refusals.subscribe;
+  const how = {header: '', cookie: ' · in the cookie', none: ' · not sent'}[transport()];
+  byId('token-chip').dataset.kind = refusals.publish || refusals.subscribe ? 'bad' : kind;
+  byId('token-chip').textContent = !token ? words : isRefused ? 'Token refused by the hub'
+    : refusals.publish ? `Token refused for publishing${how}` : refusals.subscribe ? `Token refused for subscribing${how}` : words + how;
+}
+
 function inspectToken() {
   details = [];
   const {token: text, left} = clean(byId('token').value);
@@ -68,8 +87,9 @@ function inspectToken() {
   for (const [role, name] of [['publish', 'Publishing'], ['subscribe', 'Subscribing']]) {
     if (refusals[role]) lines.push(['bad', `${name}: the hub refuses this token: ${refusals[role]}`]);
   }
-  if (!text) return list('inspection', []);
-  const token = parse(text);
+  const token = text ? parse(text) : null;
+  showChip(token);
+  if (!token) return list('inspection', []);
   if (token.error) return list('inspection', [...lines, ['bad', token.error]]);
   const found = inspect(token, known.resource);
   details = found.details;
@@ -146,77 +166,158 @@ function addMatcher(type = 'match', value = '') {
   return input;
 }
 
+// The matchers of the form, as [parameter, value].
+const matchers = () => [...byId('matchers').children].map((row) => {
+  const type = row.querySelector('select').value;
+  return type === '*' ? ['match', '*'] : [type, row.querySelector('input').value];
+});
+
 function subscribeUrl() {
   const url = new URL(HUB);
-  for (const matcher of byId('matchers').children) {
-    const type = matcher.querySelector('select').value;
-    url.searchParams.append(type === '*' ? 'match' : type, type === '*' ? '*' : matcher.querySelector('input').value);
-  }
+  matchers().forEach(([name, value]) => url.searchParams.append(name, value));
   return url;
 }
 
-function showState(state, words) {
-  byId('state').dataset.state = state;
-  byId('state').textContent = words;
-  const open = state === 'live' || state === 'wait';
-  byId('unsubscribe').disabled = !open;
+function startAfter(id) {
+  byId('cursor').value = id;
+  byId('cursor').scrollIntoView({block: 'nearest'});
+  byId('cursor').focus();
+}
+
+function connect(lane, how) {
+  const subscriber = {name: lane.name, isLive: false};
+  subscriber.stream = new Stream(subscribeUrl(), options(how), byId('cursor').value || null, {
+    state: (state, words) => {
+      subscriber.isLive = state === 'live';
+      if (state === 'live' && how === presented()) heard('subscribe', 200, '');
+      log.state(lane, state, words);
+      byId('unsubscribe').disabled = !subscribers.some(({stream}) => stream?.isRunning);
+    },
+    event: (update) => {
+      log.event(lane, update);
+      roundTrip.event(lane.name, update.id);
+    },
+    comment: () => log.comment(),
+    bytes: (count) => log.bytes(count),
+    note: (words) => log.note(lane, words),
+    refused: (words, status) => {
+      if (how === presented()) heard('subscribe', status, words);
+      log.note(lane, words, true);
+      say('subscribe-message', `${lane.name}: ${words}`, 'bad');
+    },
+  });
+  return subscriber;
 }
 
 function subscribe(event) {
   event.preventDefault();
-  stream?.stop();
+  subscribers.forEach(({stream}) => stream.stop());
+  subscribers = [];
   say('subscribe-message', '');
-  stream = new Stream(subscribeUrl(), options(), byId('cursor').value || null, {
-    state: (state, words) => {
-      if (state === 'live') heard('subscribe', 200, '');
-      showState(state, words);
-    },
-    event: (update) => log.event(update),
-    comment: () => log.comment(),
-    bytes: (count) => log.bytes(count),
-    note: (words) => log.note(words),
-    refused: (words, status) => {
-      heard('subscribe', status, words);
-      say('subscribe-message', words, 'bad');
-    },
-  });
+  const how = presented();
+  const hows = how !== 'none' && byId('beside').checked ? [how, 'none'] : [how];
+  const lanes = log.open(hows.map((each) => NAMES[each]));
+  subscribers = lanes.map((lane, i) => connect(lane, hows[i]));
+  byId('unsubscribe').disabled = false;
 }
 
 // ---- publish -------------------------------------------------------------------------------------
 
+const FIELDS = ['id', 'type', 'retry'];
+
 function publication() {
-  const form = new URLSearchParams();
-  byId('topics').value.split('\n').map((line) => line.trim()).filter(Boolean).forEach((topic) => form.append('topic', topic));
-  form.append('data', byId('data').value);
-  if (byId('private').checked) form.append('private', 'on');
-  for (const name of ['id', 'type', 'retry']) if (byId(name).value) form.append(name, byId(name).value);
-  return form;
+  const topics = byId('topics').value.split('\n').map((line) => line.trim()).filter(Boolean);
+  return [...topics.map((topic) => ['topic', topic]), ['data', byId('data').value],
+    ...(byId('private').checked ? [['private', 'on']] : []),
+    ...FIELDS.filter((name) => byId(name).value).map((name) => [name, byId(name).value])];
+}
+
+function fillPublication(fields) {
+  const all = (name) => fields.filter(([each]) => each === name).map(([, value]) => String(value));
+  byId('topics').value = all('topic').join('\n');
+  byId('data').value = all('data')[0] ?? '';
+  byId('private').checked = all('private').length > 0;
+  FIELDS.forEach((name) => { byId(name).value = all(name)[0] ?? ''; });
+  byId('data').focus();
 }
 
 async function publish(event) {
   event.preventDefault();
+  const fields = publication();
+  const start = performance.now();
   say('publish-message', '…');
   try {
-    const response = await fetch(HUB, {...options(), method: 'POST', body: publication()});
-    const words = response.ok ? `Published as ${await response.text()}` : await explain(response);
-    heard('publish', response.status, words);
-    say('publish-message', words, response.ok ? 'good' : 'bad');
+    const response = await fetch(HUB, {...options(), method: 'POST', body: new URLSearchParams(fields)});
+    if (response.ok) {
+      const id = await response.text();
+      heard('publish', response.status, '');
+      roundTrip.answered(id, start, subscribers.filter(({isLive}) => isLive).map(({name}) => name));
+    } else {
+      const words = await explain(response);
+      heard('publish', response.status, words);
+      say('publish-message', words, 'bad');
+    }
+    sent.add(fields, response.ok);
   } catch (error) {
     say('publish-message', unreachable(error), 'bad');
   }
 }
 
-// ---- curl ----------------------------------------------------------------------------------------
+// ---- code and links ------------------------------------------------------------------------------
 
-const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+let coded = null;
 
-function curl(args) {
-  const how = transport();
-  const token = tokenText() && how === 'header' ? ["-H 'Authorization: Bearer '\"$TOKEN\""]
-    : tokenText() && how === 'cookie' ? [`-b ${quote(`${known.cookie}=`)}"$TOKEN"`] : [];
-  const set = token.length ? `TOKEN=${quote(tokenText())}\n` : '';
-  byId('curl-text').textContent = `${set}curl ${[...token, ...args].join(' \\\n  ')}`;
-  byId('curl').showModal();
+function showCode(request) {
+  const how = tokenText() ? presented() : 'none';
+  coded = {...request, how, cookie: known.cookie, token: how === 'none' ? '' : tokenText()};
+  byId('code-note').textContent = coded.token ? 'The first line holds your token.' : '';
+  writeCode();
+  byId('code').showModal();
+}
+
+function writeCode() {
+  const language = document.querySelector('input[name=language]:checked').value;
+  byId('code-text').textContent = LANGUAGES[language](coded);
+}
+
+function addLanguages() {
+  Object.keys(LANGUAGES).forEach((name, i) => {
+    const label = element('label');
+    const input = Object.assign(element('input'), {type: 'radio', name: 'language', value: name, checked: i === 0});
+    input.addEventListener('change', writeCode);
+    label.append(input, element('span', '', name));
+    byId('code-languages').append(label);
+  });
+}
+
+function flash(button, words) {
+  const before = button.dataset.words ??= button.textContent;
+  button.textContent = words;
+  clearTimeout(button.timer);
+  button.timer = setTimeout(() => { button.textContent = before; }, 1500);
+}
+
+// The forms in the fragment of a URL, which never reaches a server. The token is not among them.
+function link() {
+  const parts = new URLSearchParams();
+  matchers().forEach(([name, value]) => parts.append(name, value));
+  if (byId('cursor').value) parts.append('last_event_id', byId('cursor').value);
+  if (byId('beside').checked) parts.append('beside', '1');
+  publication().forEach(([name, value]) => parts.append(name, value));
+  return `${location.href.replace(/#.*/, '')}#${parts}`;
+}
+
+function readLink() {
+  const parts = new URLSearchParams(location.hash.slice(1));
+  const isMatcher = (name) => name === 'match' || name === 'match_urlpattern';
+  const wanted = [...parts].filter(([name]) => isMatcher(name)).slice(0, 100);
+  byId('matchers').replaceChildren();
+  wanted.forEach(([name, value]) => addMatcher(name === 'match' && value === '*' ? '*' : name, value === '*' ? '' : value));
+  if (!wanted.length) addMatcher('*');
+  if (![...parts].length) return;
+  byId('cursor').value = parts.get('last_event_id') ?? '';
+  byId('beside').checked = parts.has('beside');
+  if (parts.has('topic')) fillPublication([...parts]);
 }
 
 // ---- discovery -----------------------------------------------------------------------------------
@@ -283,14 +384,23 @@ async function readPlayground() {
 // ---- wiring --------------------------------------------------------------------------------------
 
 byId('hub').textContent = HUB;
-addMatcher('*');
+addLanguages();
+log.open([NAMES[presented()]]);
+readLink();
+document.activeElement?.blur();
 byId('add-matcher').addEventListener('click', () => addMatcher().focus());
 byId('subscribe-form').addEventListener('submit', subscribe);
-byId('unsubscribe').addEventListener('click', () => stream?.stop());
+byId('unsubscribe').addEventListener('click', () => subscribers.forEach(({stream}) => stream.stop()));
 byId('publish-form').addEventListener('submit', publish);
+byId('publish-form').addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  byId('publish-form').requestSubmit();
+});
 byId('discovery-form').addEventListener('submit', discover);
 byId('grant-form').addEventListener('submit', (event) => event.preventDefault());
 byId('grant-topic').addEventListener('input', showGrant);
+byId('token-chip').addEventListener('click', () => byId('token-panel').showModal());
 byId('token').addEventListener('input', changeToken);
 byId('ask').addEventListener('click', askHub);
 byId('cookie-set').addEventListener('click', () => setCookie(tokenText()));
@@ -299,17 +409,23 @@ document.querySelectorAll('input[name=transport]').forEach((radio) => radio.addE
   byId('cookie-row').hidden = transport() !== 'cookie';
   changeToken();
 }));
-byId('subscribe-curl').addEventListener('click', () => {
+byId('subscribe-code').addEventListener('click', () => {
   const url = subscribeUrl();
   if (byId('cursor').value) url.searchParams.set('last_event_id', byId('cursor').value);
-  curl(['-N', quote(url.href)]);
+  showCode({url: url.href, fields: null});
 });
-byId('publish-curl').addEventListener('click', () => curl([...[...publication()].map(([name, value]) => `--data-urlencode ${quote(`${name}=${value}`)}`), quote(HUB)]));
-byId('curl-copy').addEventListener('click', async () => {
-  await navigator.clipboard?.writeText(byId('curl-text').textContent);
-  byId('curl-copy').textContent = 'Copied';
-  setTimeout(() => { byId('curl-copy').textContent = 'Copy'; }, 1500);
+byId('publish-code').addEventListener('click', () => showCode({url: HUB, fields: publication()}));
+byId('code-copy').addEventListener('click', async () => flash(byId('code-copy'), await copy(byId('code-text').textContent) ? 'Copied' : 'The browser does not allow it'));
+byId('share').addEventListener('click', async () => {
+  const url = link();
+  history.replaceState(null, '', url);
+  flash(byId('share'), await copy(url) ? 'Copied, without the token' : 'It is in the address bar');
 });
+window.addEventListener('hashchange', readLink);
+// A click outside closes a dialog.
+document.querySelectorAll('dialog').forEach((dialog) => dialog.addEventListener('click', (event) => {
+  if (event.target === dialog) dialog.close();
+}));
 new Presence(HUB, () => options());
 readMetadata();
 readPlayground();

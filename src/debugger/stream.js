@@ -88,7 +88,13 @@ export class Stream {
     this.#connect();
   }
 
+  // Whether the stream is open, or will be opened again.
+  get isRunning() {
+    return !this.#stopped;
+  }
+
   stop() {
+    if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#abort?.abort();

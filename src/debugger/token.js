@@ -184,3 +184,14 @@ export function grants(details, action, topic, base) {
   }
   return unknown ? null : false;
 }
+
+// The token in a few words: {kind, words}, where the kind is that of a line of inspect(), or none.
+export function summary(token, hub, now = Date.now() / 1000) {
+  if (!token) return {kind: 'none', words: 'No token'};
+  if (token.error) return {kind: 'bad', words: 'Token cannot be read'};
+  const {details, refused} = inspect(token, hub, now);
+  if (refused) return {kind: 'bad', words: 'Token would be refused'};
+  if (isPlain(token.claims.mercure) && !details.length) return {kind: 'warn', words: 'Token of 0.x'};
+  const may = ['publish', 'subscribe'].filter((action) => grantsOf(details, action).length);
+  return {kind: 'good', words: `Token: ${may.join(', ') || 'public updates only'} · ${duration(token.claims.exp - now)} left`};
+}

@@ -1,5 +1,6 @@
 # Each fuzz target runs on its seeds in `make check`, and with arguments on other files.
 fuzz_replays = \
+	%D%/replay_batch \
 	%D%/replay_form \
 	%D%/replay_jwks \
 	%D%/replay_subscription \
@@ -17,6 +18,7 @@ fuzz_replays = \
 
 # Targets with seeds from the vectors, and mutations of them.
 VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h
+%C%_replay_batch_SOURCES = %D%/fuzz_batch.c $(VECTOR_REPLAY)
 %C%_replay_form_SOURCES = %D%/fuzz_form.c $(VECTOR_REPLAY)
 %C%_replay_subscription_SOURCES = %D%/fuzz_subscription.c $(VECTOR_REPLAY)
 %C%_replay_template_SOURCES = %D%/fuzz_template.c $(VECTOR_REPLAY)

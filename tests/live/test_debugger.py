@@ -20,7 +20,7 @@ def drive(script, *args):
     """Runs a script of tests/node; MERCURE_SCREENSHOTS names a folder for screenshots."""
     node = os.path.join(NODE_FOLDER, "node_modules/.bin/node")
     done = subprocess.run([node, os.path.join(NODE_FOLDER, script), *args, os.environ.get("MERCURE_SCREENSHOTS", "")],
-                          capture_output=True, text=True, timeout=300)
+                          capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -465,6 +465,18 @@ def test_start_under_a_small_file_size_limit(httpd, monkeypatch):
     assert httpd.publish(TOPIC, "x", status=503).header("Retry-After")
 
 
+@event_only
+def test_reload_goes_on_when_the_bound_of_the_memory_is_too_small(httpd):
+    """A start and configtest refuse such a bound."""
+    httpd.start(hub())
+    sent = publish(httpd, 1)
+    httpd.expect_log(r"mercure:error.*MRC0107: MercureMemory 1048576 is too small.*This reload goes on")
+    httpd.graceful("MercureMemory 1M\n" + hub())
+    assert replay(httpd, 1) == sent
+    publish(httpd, 1)
+    assert not httpd.configtest("MercureMemory 1M\n" + hub()).ok
+
+
 @contextlib.contextmanager
 def small_runtime_dir(httpd, size):
     """Mounts a file system of SIZE on the runtime directory; skips the test where that is not possible."""

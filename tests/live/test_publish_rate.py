@@ -1,4 +1,5 @@
 """MercurePublishRate limits how fast a hub, and a token, may publish, over all children together."""
+import json
 import time
 
 import pytest
@@ -68,7 +69,8 @@ def test_token_that_is_too_fast_leaves_room_for_others(httpd):
 
 def test_limit_of_a_token_needs_no_limit_of_the_hub(httpd):
     httpd.start(hub("MercurePublishRate 0 per-token=3"))
-    taken, seconds = take(httpd, 30)
+    # Minted once: tokens of two seconds differ.
+    taken, seconds = take(httpd, 30, token=token.publisher())
     assert 3 <= taken <= 3 + 3 * seconds + 1, (taken, seconds)
     for i in range(30):  # each with a token of its own
         assert publish(httpd, token=token.publisher(sub=str(i)))[0]
@@ -100,3 +102,21 @@ def test_limit_can_change_at_a_reload(httpd):
     assert take(httpd, 20)[0] == 20
     with httpd.subscribe("match=a&last_event_id=earliest") as stream:
         assert stream.next().data == "kept"
+
+
+def test_each_update_of_a_batch_counts(httpd):
+    httpd.start(hub("MercurePublishRate 1 burst=100 per-token=70"))
+
+    def batch(count, bearer):
+        return httpd.request("POST", PATH, {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"},
+                             json.dumps([{"topic": "a"}] * count))
+
+    first, second = token.publisher(sub="first"), token.publisher(sub="second")
+    for count in (71, 101):  # above the burst of a token, and of the hub
+        refused = batch(count, first)
+        assert refused.status == 413 and refused.header("Retry-After") is None, refused
+    assert batch(60, first).status == 200
+    # The hub has room for 40 and one more for each second, and the token of the first publisher for 10.
+    refused = batch(70, second)
+    assert refused.status == 429 and int(refused.header("Retry-After")) >= 1, refused
+    assert batch(40, second).status == 200, "the batch before was counted"

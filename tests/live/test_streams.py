@@ -8,6 +8,7 @@ import pytest
 from env import token
 from env.hub import PATH, hub
 from env.http import Connection
+from env.limits import descriptors_for
 from env.sse import pump_all
 from env.wait import wait_until
 from env.watch import STATUS, auto, descriptors, number, wait_subscribers
@@ -87,8 +88,9 @@ def test_2000_idle_subscribers_hold_no_worker(httpd):
     httpd.sizing = LARGE
     httpd.write("htdocs/page.html", "page")
     httpd.start(hub() + STATUS)
-    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(2000)]
-    wait_subscribers(httpd, 2000)
+    count = descriptors_for(2000)
+    streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(count)]
+    wait_subscribers(httpd, count)
     wait_until(lambda: auto(httpd)["BusyWorkers"] == "1", what="no busy worker but that of mod_status")
     for _ in range(50):
         assert httpd.get("/page.html").text == "page"
@@ -198,7 +200,7 @@ def churn(port, count, tls):
             if i % 4 == 1:
                 conn.sock.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER 0: RST
             elif i % 4 == 2:
-                conn.sock.settimeout(20)
+                conn.sock.settimeout(60)
                 conn.sock.recv(1000)
             elif i % 4 == 3 and not tls:
                 conn.sock.shutdown(1)

@@ -14,7 +14,7 @@ export async function withBrowser(test, options = {}) {
   const open = async (more = {}) => {
     const context = await browser.newContext({ignoreHTTPSErrors: true, ...options, ...more});
     const page = await context.newPage();
-    page.setDefaultTimeout(60000);
+    page.setDefaultTimeout(Number(process.env.PAGE_MS || 60000));
     page.on('pageerror', (error) => problems.push(`${page.url()}: ${error.message}`));
     page.on('console', (message) => {
       // A refusal by the server is not an error of the page: the page shows it. ERR_FAILED is a request that a test aborts.

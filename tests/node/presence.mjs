@@ -23,7 +23,9 @@ await withBrowser(async (open) => {
   const says = (words) => page.locator('#presence-message', {hasText: words}).waitFor();
   const row = (words) => page.locator('#presence-table tbody tr', {hasText: words});
   const watch = async (token) => {
+    await page.click('#token-chip');
     await page.fill('#token', token);
+    await page.keyboard.press('Escape');
     await page.click('#presence');
   };
   const stop = async () => {
@@ -69,7 +71,8 @@ await withBrowser(async (open) => {
     for (const [name, colorScheme, width] of [['light', 'light', 1360], ['dark', 'dark', 1360], ['phone', 'dark', 360]]) {
       await page.emulateMedia({colorScheme});
       await page.setViewportSize({width, height: 800});
-      await page.screenshot({path: `${folder}/presence-${name}.png`, fullPage: true});
+      await page.locator('#presence-table').scrollIntoViewIfNeeded();
+      await page.screenshot({path: `${folder}/presence-${name}.png`});
     }
   }
   await page.setViewportSize({width: 360, height: 740});

@@ -125,7 +125,7 @@ static inline apr_status_t hub_publish_to(struct mrc_hub *hub, const char *id,
     ck_assert_uint_le(count, sizeof(views) / sizeof(views[0]));
     for (size_t i = 0; i < count; i++)
         views[i] = mrc_bytes_of(topics[i]);
-    return mrc_hub_publish(hub, &update, apr_time_now());
+    return mrc_hub_publish(hub, &update, 1, apr_time_now());
 }
 
 static inline void hub_publish(struct mrc_hub *hub, const char *id, const char *topic,

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "core/base/percent.h"
+#include "core/base/utf8.h"
 
 void mrc_json_scan_begin(struct mrc_bytes text, struct mrc_error *error,
                          struct mrc_json_scan *ret_scan)
@@ -131,6 +132,40 @@ bool mrc_json_scan_is_text(struct mrc_bytes content)
             return false;
     }
     return true;
+}
+
+/* Adds the character of the escape at the front of CONTENT. False: it is half of a pair. */
+static bool add_escape(struct mrc_buf *buf, struct mrc_bytes *content)
+{
+    uint32_t unit = next_unit(content), low;
+
+    if (unit >= 0xDC00 && unit <= 0xDFFF)
+        return false;
+    if (unit >= 0xD800 && unit <= 0xDBFF) {
+        if (!content->len || content->ptr[0] != '\\')
+            return false;
+        low = next_unit(content);
+        if (low < 0xDC00 || low > 0xDFFF)
+            return false;
+        unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+    }
+    mrc_utf8_add(buf, unit);
+    return true;
+}
+
+enum mrc_err mrc_json_scan_add_text(struct mrc_buf *buf, struct mrc_bytes content,
+                                    struct mrc_error *error)
+{
+    while (content.len) {
+        const char *escape = memchr(content.ptr, '\\', content.len);
+        size_t plain = escape ? (size_t)(escape - content.ptr) : content.len;
+
+        mrc_buf_add(buf, content.ptr, plain);
+        content = (struct mrc_bytes){content.ptr + plain, content.len - plain};
+        if (content.len && !add_escape(buf, &content))
+            return mrc_error_set(error, MRC_EINVAL, "not valid JSON: half of a surrogate pair");
+    }
+    return mrc_buf_error(buf);
 }
 
 /* ---- numbers ----------------------------------------------------------------------------------*/

@@ -42,6 +42,13 @@ enum mrc_err mrc_json_scan_refuse(struct mrc_json_scan *scan);
 /* Whether CONTENT, which mrc_json_scan_string() returned, stands for the ASCII text STR. */
 bool mrc_json_scan_equals(struct mrc_bytes content, const char *str);
 
+/*
+ * Appends the text that CONTENT stands for to BUF: at most as many bytes. MRC_EINVAL, and ERROR
+ * says so: it has half of a surrogate pair. Other errors are the buffer's.
+ */
+enum mrc_err mrc_json_scan_add_text(struct mrc_buf *buf, struct mrc_bytes content,
+                                    struct mrc_error *error);
+
 /* Whether CONTENT has neither NUL nor half of a surrogate pair. */
 bool mrc_json_scan_is_text(struct mrc_bytes content);
 

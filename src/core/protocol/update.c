@@ -128,9 +128,9 @@ static const struct single_field single_fields[] = {
 
 #define SINGLE_FIELDS (sizeof(single_fields) / sizeof(single_fields[0]))
 
-static enum mrc_err take_field(struct mrc_update *update, struct mrc_bytes name,
-                               struct mrc_bytes value, const struct mrc_update_limits *limits,
-                               struct mrc_error *error)
+enum mrc_err mrc_update_set_field(struct mrc_update *update, struct mrc_bytes name,
+                                  struct mrc_bytes value, const struct mrc_update_limits *limits,
+                                  struct mrc_error *error)
 {
     for (size_t i = 0; i < SINGLE_FIELDS; i++) {
         const struct single_field *field = &single_fields[i];
@@ -147,8 +147,23 @@ static enum mrc_err take_field(struct mrc_update *update, struct mrc_bytes name,
     return MRC_OK;
 }
 
-static enum mrc_err take_topic(struct mrc_update *update, struct mrc_bytes value,
-                               const struct mrc_update_limits *limits, struct mrc_error *error)
+/* Makes room for one more topic. The array has grown to a power of two. */
+static bool reserve_topic(struct mrc_update *update)
+{
+    size_t count = update->topics_count;
+    struct mrc_bytes *grown;
+
+    if (count & (count - 1))
+        return true;
+    grown = realloc(update->topics, (count ? 2 * count : 1) * sizeof(*grown));
+    if (!grown)
+        return false;
+    update->topics = grown;
+    return true;
+}
+
+enum mrc_err mrc_update_add_topic(struct mrc_update *update, struct mrc_bytes value,
+                                  const struct mrc_update_limits *limits, struct mrc_error *error)
 {
     if (update->topics_count == limits->topics_max)
         return mrc_error_set(error, MRC_ELIMIT,
@@ -157,8 +172,20 @@ static enum mrc_err take_topic(struct mrc_update *update, struct mrc_bytes value
     if (value.len > limits->field_max_bytes)
         return mrc_error_set(error, MRC_ELIMIT, "the field topic is longer than %zu bytes",
                              limits->field_max_bytes);
+    if (!reserve_topic(update))
+        return MRC_ENOMEM;
     update->topics[update->topics_count++] = value;
     return check_topic(value, error);
+}
+
+enum mrc_err mrc_update_finish(struct mrc_update *update, struct mrc_error *error)
+{
+    if (update->topics_count == 0)
+        return mrc_error_set(error, MRC_EINVAL,
+                             "the field topic is missing: a publication needs at least one topic");
+    if (update->id.len == 0)
+        update->id = (struct mrc_bytes){NULL, 0};
+    return MRC_OK;
 }
 
 /* The value of `private` has no meaning, but the rules for all fields apply to it. */
@@ -174,46 +201,28 @@ static enum mrc_err take_private(struct mrc_update *update, struct mrc_bytes val
     return MRC_OK;
 }
 
-static size_t count_topics(const struct mrc_form *form)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < mrc_form_count(form); i++)
-        count += mrc_bytes_eq_str(mrc_form_get(form, i).name, "topic");
-    return count;
-}
-
 enum mrc_err mrc_update_parse(const struct mrc_form *form, const struct mrc_update_limits *limits,
                               struct mrc_error *error, struct mrc_update *ret_update)
 {
     struct mrc_update update = {0};
-    size_t topics = count_topics(form);
     enum mrc_err err = MRC_OK;
 
-    if (topics == 0)
-        return mrc_error_set(error, MRC_EINVAL,
-                             "the field topic is missing: a publication needs at least one topic");
-    if (topics > limits->topics_max)
-        topics = limits->topics_max;
-    update.topics = calloc(topics ? topics : 1, sizeof(*update.topics));
-    if (!update.topics)
-        return MRC_ENOMEM;
     for (size_t i = 0; i < mrc_form_count(form) && !err; i++) {
         struct mrc_form_pair pair = mrc_form_get(form, i);
 
         if (mrc_bytes_eq_str(pair.name, "topic"))
-            err = take_topic(&update, pair.value, limits, error);
+            err = mrc_update_add_topic(&update, pair.value, limits, error);
         else if (mrc_bytes_eq_str(pair.name, "private"))
             err = take_private(&update, pair.value, limits, error);
         else
-            err = take_field(&update, pair.name, pair.value, limits, error);
+            err = mrc_update_set_field(&update, pair.name, pair.value, limits, error);
     }
+    if (!err)
+        err = mrc_update_finish(&update, error);
     if (err) {
         mrc_update_clear(&update);
         return err;
     }
-    if (update.id.len == 0)
-        update.id = (struct mrc_bytes){NULL, 0};
     *ret_update = update;
     return MRC_OK;
 }

@@ -53,6 +53,22 @@ struct mrc_update_limits {
 enum mrc_err mrc_update_parse(const struct mrc_form *form, const struct mrc_update_limits *limits,
                               struct mrc_error *error, struct mrc_update *ret_update);
 
+/*
+ * Parts of a parser. Each checks VALUE, which has a pointer even if it is empty, with the same
+ * rules and errors. UPDATE starts as {0}, gets a view of VALUE, and is cleared by the caller.
+ *
+ *     add_topic     a topic
+ *     set_field     the field NAME, which is data, id, type or retry; another one is ignored, and
+ *                   so is one that UPDATE already has
+ *     finish        after the last field: there must be a topic; an empty id counts as missing
+ */
+enum mrc_err mrc_update_add_topic(struct mrc_update *update, struct mrc_bytes value,
+                                  const struct mrc_update_limits *limits, struct mrc_error *error);
+enum mrc_err mrc_update_set_field(struct mrc_update *update, struct mrc_bytes name,
+                                  struct mrc_bytes value, const struct mrc_update_limits *limits,
+                                  struct mrc_error *error);
+enum mrc_err mrc_update_finish(struct mrc_update *update, struct mrc_error *error);
+
 /* Frees the array of topics. The views belong to others. Accepts NULL. */
 void mrc_update_clear(struct mrc_update *update);
 

@@ -13,6 +13,9 @@
 #define RETRY_MIN_MS    2000
 #define RETRY_SPREAD_MS 13000
 
+/* The note that holds the index of a bad update; logs may show it. */
+#define INDEX_NOTE "mercure-index"
+
 /*
  * Removes httpd's filter that answers requests for ranges. It looks neither at the method nor at
  * the meaning of an answer: of a publication that has been stored, it would send a part of the id,
@@ -66,12 +69,23 @@ static const char *problem_text(request_rec *r, int status, const char *detail)
 {
     json_t *problem = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
                                 title_of(status), "status", status, "detail", detail);
-    char *dumped = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
-    const char *text = dumped ? apr_pstrcat(r->pool, dumped, "\n", NULL) : "{}\n";
+    const char *index = apr_table_get(r->notes, INDEX_NOTE);
+    const char *text = "{}\n";
+    char *dumped;
 
+    if (index)
+        json_object_set_new(problem, "index", json_integer(apr_atoi64(index)));
+    dumped = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
+    if (dumped)
+        text = apr_pstrcat(r->pool, dumped, "\n", NULL);
     free(dumped);
     json_decref(problem);
     return text;
+}
+
+void mrc_answer_set_index(request_rec *r, size_t index)
+{
+    apr_table_setn(r->notes, INDEX_NOTE, apr_psprintf(r->pool, "%" APR_SIZE_T_FMT, index));
 }
 
 int mrc_answer_problem(request_rec *r, int status, const char *detail)

@@ -21,6 +21,9 @@ int mrc_answer_ok(request_rec *r, const char *content_type, struct mrc_bytes bod
  */
 int mrc_answer_problem(request_rec *r, int status, const char *detail);
 
+/* The next problem document for R has the member `index`: the update of its batch that is bad. */
+void mrc_answer_set_index(request_rec *r, size_t index);
+
 /*
  * Turns away a request for a temporary reason. An EventSource never retries after an error status,
  * so a client that accepts an event stream gets a stream that says when to come back, and ends.

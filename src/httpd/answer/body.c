@@ -19,15 +19,18 @@ APLOG_USE_MODULE(mercure);
 
 #define ERROR_FILTER "MERCURE_BODY_ERROR"
 
-static const char form_type[] = "application/x-www-form-urlencoded";
-
-static int has_form_type(const request_rec *r)
+static bool has_type(const request_rec *r, const char *wanted)
 {
     const char *type = apr_table_get(r->headers_in, "Content-Type");
-    size_t len = sizeof(form_type) - 1;
+    size_t len = strlen(wanted);
 
-    return type && !ap_cstr_casecmpn(type, form_type, len) &&
+    return type && !ap_cstr_casecmpn(type, wanted, len) &&
            (type[len] == '\0' || type[len] == ';' || apr_isspace(type[len]));
+}
+
+bool mrc_body_is_json(const request_rec *r)
+{
+    return has_type(r, "application/json");
 }
 
 /*
@@ -142,7 +145,7 @@ int mrc_body_discard(request_rec *r)
     return status == OK ? DECLINED : answer_broken(r, status);
 }
 
-/* ---- forms ------------------------------------------------------------------------------------*/
+/* ---- contents ---------------------------------------------------------------------------------*/
 
 /* Appends the data of BRIGADE to BODY. 1: the body has ended; 0: more follows; -1: failure. */
 static int take_brigade(apr_bucket_brigade *brigade, struct mrc_buf *body)
@@ -195,31 +198,42 @@ static int parse(request_rec *r, enum mrc_input input, struct mrc_bytes body, si
     return err ? mrc_failure_answer_input(r, err, &error, input) : DECLINED;
 }
 
-int mrc_body_read_form(request_rec *r, enum mrc_input input, size_t max_bytes, size_t max_pairs,
-                       struct mrc_form **ret_form)
+int mrc_body_read(request_rec *r, size_t max_bytes, struct mrc_buf *ret_body)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
     const char *accepted = accepted_encodings(r); /* before the filters leave the chain */
+    int status;
+
+    mrc_buf_init(ret_body, max_bytes);
+    if (length && apr_strtoi64(length, NULL, 10) > (apr_int64_t)max_bytes)
+        return too_large(r, max_bytes);
+    status = read_guarded(r, read_all, ret_body);
+    if (status == OK)
+        return DECLINED;
+    if (mrc_buf_error(ret_body) == MRC_ELIMIT)
+        return too_large(r, max_bytes);
+    if (status == HTTP_UNSUPPORTED_MEDIA_TYPE)
+        return refuse_encoded(r, accepted);
+    return answer_broken(r, status);
+}
+
+int mrc_body_read_form(request_rec *r, enum mrc_input input, size_t max_bytes, size_t max_pairs,
+                       struct mrc_form **ret_form)
+{
     struct mrc_buf body;
     int status;
 
-    if (!has_form_type(r)) {
-        r->connection->keepalive = AP_CONN_CLOSE;
+    if (!has_type(r, "application/x-www-form-urlencoded")) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* the body is not read */
         return mrc_answer_problem(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                  "send the fields as application/x-www-form-urlencoded");
+                                  input == MRC_INPUT_PUBLICATION
+                                      ? "send the fields as application/x-www-form-urlencoded, or "
+                                        "the update as application/json"
+                                      : "send the fields as application/x-www-form-urlencoded");
     }
-    if (length && apr_strtoi64(length, NULL, 10) > (apr_int64_t)max_bytes)
-        return too_large(r, max_bytes);
-    mrc_buf_init(&body, max_bytes);
-    status = read_guarded(r, read_all, &body);
-    if (status == OK)
+    status = mrc_body_read(r, max_bytes, &body);
+    if (status == DECLINED)
         status = parse(r, input, mrc_buf_bytes(&body), max_pairs, ret_form);
-    else if (mrc_buf_error(&body) == MRC_ELIMIT)
-        status = too_large(r, max_bytes);
-    else if (status == HTTP_UNSUPPORTED_MEDIA_TYPE)
-        status = refuse_encoded(r, accepted);
-    else
-        status = answer_broken(r, status);
     mrc_buf_free(&body);
     return status;
 }

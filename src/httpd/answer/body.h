@@ -4,10 +4,13 @@
 #ifndef MRC_HTTPD_ANSWER_BODY_H
 #define MRC_HTTPD_ANSWER_BODY_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "httpd/answer/failure.h"
 
+struct mrc_buf;
 struct mrc_form;
 
 /*
@@ -16,6 +19,17 @@ struct mrc_form;
  * the handler returns this value.
  */
 int mrc_body_discard(request_rec *r);
+
+/* Whether the field Content-Type of R says that its body is JSON. */
+bool mrc_body_is_json(const request_rec *r);
+
+/*
+ * Reads the whole body of R, of any type. The answer to a body that the filters leave encoded is
+ * 415; to one of more than MAX_BYTES, 413; to other errors, 400. DECLINED: R may go on. Anything
+ * else: the request has been answered, and the handler returns this value. The caller always frees
+ * RET_BODY.
+ */
+int mrc_body_read(request_rec *r, size_t max_bytes, struct mrc_buf *ret_body);
 
 /*
  * Reads the form in the body of R, which is an INPUT. The answer to a body that is not a form, or

@@ -11,11 +11,16 @@ static const struct mrc_failure superseded = {
     .detail = "the server is being reconfigured: try again",
 };
 
-const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
+const struct mrc_failure *mrc_failure_of_publication(apr_status_t status, size_t count)
 {
     static const struct mrc_failure too_large = {
         .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
         .detail = "the update is too large for this hub",
+    };
+    static const struct mrc_failure batch_too_large = {
+        .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
+        .detail = "the updates are too large for this hub to store them together: send several "
+                  "smaller batches",
     };
     static const struct mrc_failure rate = {
         .http_status = HTTP_TOO_MANY_REQUESTS,
@@ -42,7 +47,7 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status)
     case MRC_STATUS_SUPERSEDED:
         return &superseded;
     case MRC_STATUS_TOO_LARGE:
-        return &too_large;
+        return count == 1 ? &too_large : &batch_too_large;
     case MRC_STATUS_RATE:
         return &rate;
     case MRC_STATUS_TOKEN_RATE:

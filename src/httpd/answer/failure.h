@@ -20,8 +20,9 @@ struct mrc_failure {
     bool is_ours;       /* the server is at fault, not the client, so the caller logs the status */
 };
 
-/* The failure of a publication, or of a subscription, with STATUS, which is not APR_SUCCESS. */
-const struct mrc_failure *mrc_failure_of_publication(apr_status_t status);
+/* The failure of a publication of COUNT updates, or of a subscription, with STATUS, which is not
+ * APR_SUCCESS. */
+const struct mrc_failure *mrc_failure_of_publication(apr_status_t status, size_t count);
 const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status);
 
 /*

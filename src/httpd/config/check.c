@@ -169,14 +169,15 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
     check_room(temp, main_server, need);
     if (bound == 0 || need <= (uint64_t)bound)
         return OK;
-    ap_log_error(STARTUP_ERROR, main_server,
+    ap_log_error(APLOG_MARK, APLOG_ERR | (mrc_reload_is_now() ? 0 : APLOG_STARTUP), 0, main_server,
                  "MRC0107: MercureMemory %" APR_INT64_T_FMT " is too small: the %d hub(s) of this "
                  "configuration need %" APR_UINT64_T_FMT
                  " bytes. Raise it, or lower MercureHistory "
-                 "bytes= and count=%s",
+                 "bytes= and count=%s%s",
                  bound, hubs->nelts, need,
                  has_subscriptions(hubs) ? ", or MercureMaxSubscribers: MercureSubscriptions On "
                                            "reserves memory for each subscriber"
-                                         : "");
-    return !OK;
+                                         : "",
+                 mrc_reload_is_now() ? ". This reload goes on without the bound" : "");
+    return mrc_reload_is_now() ? OK : !OK;
 }

@@ -12,7 +12,8 @@ int mrc_check_hubs(server_rec *main_server);
 
 /*
  * Checks that the hubs of MAIN_SERVER, whose specs are filled, fit into MercureMemory. OK, or not
- * OK. TEMP is scratch memory.
+ * OK; always OK at a reload if only the bound is too small, because the server must go on. TEMP is
+ * scratch memory.
  */
 int mrc_check_memory(apr_pool_t *temp, server_rec *main_server);
 

@@ -10,11 +10,10 @@ static bool is_reserved(const struct mrc_publication *publication, struct mrc_by
                                publication->hub_paths_count);
 }
 
-enum mrc_publication_verdict mrc_publication_check(const struct mrc_publication *publication,
-                                                   struct mrc_bytes *ret_topic)
+static enum mrc_publication_verdict check_update(const struct mrc_publication *publication,
+                                                 const struct mrc_update *update,
+                                                 struct mrc_bytes *ret_topic)
 {
-    const struct mrc_update *update = &publication->update;
-
     for (size_t i = 0; i < update->topics_count; i++) {
         if (is_reserved(publication, update->topics[i])) {
             *ret_topic = update->topics[i];
@@ -30,20 +29,40 @@ enum mrc_publication_verdict mrc_publication_check(const struct mrc_publication 
     return MRC_PUBLICATION_ACCEPTED;
 }
 
-apr_status_t mrc_publication_make_id(struct mrc_publication *publication, struct mrc_hub *hub)
+enum mrc_publication_verdict mrc_publication_check(const struct mrc_publication *publication,
+                                                   struct mrc_publication_refusal *ret_refusal)
 {
-    apr_status_t status;
+    for (size_t i = 0; i < publication->count; i++) {
+        struct mrc_publication_refusal refusal = {.index = i};
+        enum mrc_publication_verdict verdict =
+            check_update(publication, &publication->updates[i], &refusal.topic);
 
-    if (publication->update.id.ptr)
-        return APR_SUCCESS;
-    status = mrc_hub_make_id(hub, publication->id);
-    if (status == APR_SUCCESS)
-        publication->update.id = mrc_bytes_of(publication->id);
-    return status;
+        if (verdict != MRC_PUBLICATION_ACCEPTED) {
+            *ret_refusal = refusal;
+            return verdict;
+        }
+    }
+    return MRC_PUBLICATION_ACCEPTED;
+}
+
+apr_status_t mrc_publication_make_ids(struct mrc_publication *publication, struct mrc_hub *hub)
+{
+    for (size_t i = 0; i < publication->count; i++) {
+        struct mrc_update *update = &publication->updates[i];
+        apr_status_t status;
+
+        if (update->id.ptr)
+            continue;
+        status = mrc_hub_make_id(hub, publication->ids[i]);
+        if (status)
+            return status;
+        update->id = mrc_bytes_of(publication->ids[i]);
+    }
+    return APR_SUCCESS;
 }
 
 apr_status_t mrc_publication_store(const struct mrc_publication *publication, struct mrc_hub *hub,
                                    int64_t now_us)
 {
-    return mrc_hub_publish(hub, &publication->update, now_us);
+    return mrc_hub_publish(hub, publication->updates, publication->count, now_us);
 }

@@ -1,10 +1,10 @@
 /*
- * A publication: an update that a publisher asks a hub to store. This unit does not depend on
- * requests or answers. The steps, in their order:
+ * A publication: one update, or a batch of updates, that a publisher asks a hub to store. This unit
+ * does not depend on requests or answers. The steps, in their order:
  *
  *     check      the topics: against the hub's reserved namespace, then against the token's grants
- *     make_id    unless the publisher gave an id
- *     store      in the hub
+ *     make_ids   for the updates to which the publisher gave none
+ *     store      in the hub: all updates or none
  *
  * A publication belongs to one thread. Any thread except a dispatcher's, because storing may wait
  * for the disk.
@@ -25,12 +25,13 @@ struct mrc_token;
 
 /* All pointers and views belong to the caller, and must outlive the publication. */
 struct mrc_publication {
-    struct mrc_update update;
+    struct mrc_update *updates;
+    size_t count;                  /* at least 1 */
     const struct mrc_token *token; /* the publisher's, verified */
     const char *hub_url;           /* topics are resolved against it */
     const char *const *hub_paths;  /* of the hub's Locations; paths below them are reserved */
     size_t hub_paths_count;
-    char id[MRC_UPDATE_ID_BYTES]; /* room for the id that make_id makes */
+    char (*ids)[MRC_UPDATE_ID_BYTES]; /* room for the ids that make_ids makes: COUNT of them */
 };
 
 enum mrc_publication_verdict {
@@ -39,17 +40,23 @@ enum mrc_publication_verdict {
     MRC_PUBLICATION_NOT_GRANTED /* the token does not grant publish on a topic */
 };
 
+/* The first update that may not be stored. */
+struct mrc_publication_refusal {
+    size_t index;
+    struct mrc_bytes topic; /* a view of its first refused topic */
+};
+
 /*
- * Whether PUBLICATION may be stored. The reserved namespace is checked first, because no token
- * grants it. If it may not, RET_TOPIC gets a view of the first refused topic.
+ * Whether PUBLICATION may be stored; if not, RET_REFUSAL is set. Of each update, the reserved
+ * namespace is checked first, because no token grants it.
  */
 enum mrc_publication_verdict mrc_publication_check(const struct mrc_publication *publication,
-                                                   struct mrc_bytes *ret_topic);
+                                                   struct mrc_publication_refusal *ret_refusal);
 
-/* Gives the update a new id of HUB if it has none. Fails if the kernel has no randomness. */
-apr_status_t mrc_publication_make_id(struct mrc_publication *publication, struct mrc_hub *hub);
+/* Gives each update without an id a new one of HUB. Fails if the kernel has no randomness. */
+apr_status_t mrc_publication_make_ids(struct mrc_publication *publication, struct mrc_hub *hub);
 
-/* Stores the update, which must have an id, in HUB. Returns what mrc_hub_publish() returns. */
+/* Stores the updates, which must have ids, in HUB. Returns what mrc_hub_publish() returns. */
 apr_status_t mrc_publication_store(const struct mrc_publication *publication, struct mrc_hub *hub,
                                    int64_t now_us);
 

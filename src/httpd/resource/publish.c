@@ -5,7 +5,10 @@
 #include "http_log.h"
 #include "http_protocol.h"
 
+#include "core/base/buf.h"
+#include "core/base/json.h"
 #include "core/base/quote.h"
+#include "core/protocol/batch.h"
 #include "core/protocol/form.h"
 #include "core/protocol/update.h"
 #include "core/token/token.h"
@@ -37,14 +40,22 @@ struct publishing {
     request_rec *r;
     const struct mrc_claim *claim;
     struct mrc_token *token;
-    struct mrc_form *form; /* the update's views point into it */
+    struct mrc_form *form; /* a form: the views of UPDATE point into it */
+    struct mrc_update update;
+    struct mrc_buf body; /* JSON: the views of BATCH may point into it */
+    struct mrc_batch batch;
+    bool is_json;
+    enum mrc_err bad;       /* an update of the batch is bad, behind those of PUBLICATION */
+    struct mrc_error error; /* why */
     struct mrc_publication publication;
 };
 
 static void clear(struct publishing *publishing)
 {
-    mrc_update_clear(&publishing->publication.update);
+    mrc_update_clear(&publishing->update);
     mrc_form_free(publishing->form);
+    mrc_batch_clear(&publishing->batch);
+    mrc_buf_free(&publishing->body);
     mrc_token_unref(publishing->token);
 }
 
@@ -65,12 +76,16 @@ static int authorize(struct publishing *publishing)
                               : status;
 }
 
-static int read_form(struct publishing *publishing)
+static int read_body(struct publishing *publishing)
 {
     const struct mrc_hub_settings *settings = mrc_claim_hub_settings(publishing->claim);
+    size_t max_bytes = (size_t)settings->limit_body_bytes;
+    request_rec *r = publishing->r;
 
-    return mrc_body_read_form(publishing->r, MRC_INPUT_PUBLICATION,
-                              (size_t)settings->limit_body_bytes,
+    publishing->is_json = mrc_body_is_json(r);
+    if (publishing->is_json)
+        return mrc_body_read(r, max_bytes, &publishing->body);
+    return mrc_body_read_form(r, MRC_INPUT_PUBLICATION, max_bytes,
                               (size_t)settings->limit_topics + OTHER_FIELDS_MAX, &publishing->form);
 }
 
@@ -96,21 +111,50 @@ static size_t id_max_bytes(const struct publishing *publishing)
     return (size_t)field_bytes / 2;
 }
 
-static int parse_update(struct publishing *publishing)
+static struct mrc_update_limits limits_of(const struct publishing *publishing)
 {
     const struct mrc_hub_settings *settings = mrc_claim_hub_settings(publishing->claim);
-    const struct mrc_update_limits limits = {
+
+    return (struct mrc_update_limits){
         .topics_max = (size_t)settings->limit_topics,
         .field_max_bytes = (size_t)(settings->limit_field_bytes ? settings->limit_field_bytes
                                                                 : settings->limit_body_bytes),
         .id_max_bytes = id_max_bytes(publishing),
     };
-    struct mrc_error error = {""};
-    enum mrc_err err =
-        mrc_update_parse(publishing->form, &limits, &error, &publishing->publication.update);
+}
 
+static int parse_form(struct publishing *publishing, const struct mrc_update_limits *limits)
+{
+    struct mrc_error error = {""};
+    enum mrc_err err = mrc_update_parse(publishing->form, limits, &error, &publishing->update);
+
+    publishing->publication.updates = &publishing->update;
+    publishing->publication.count = 1;
     return err ? mrc_failure_answer_input(publishing->r, err, &error, MRC_INPUT_PUBLICATION)
                : DECLINED;
+}
+
+/* If an update is bad, those before it are checked first: one of them may be bad, too. */
+static int parse_json(struct publishing *publishing, const struct mrc_update_limits *limits)
+{
+    struct mrc_batch *batch = &publishing->batch;
+    enum mrc_err err =
+        mrc_batch_parse(mrc_buf_bytes(&publishing->body), limits, &publishing->error, batch);
+
+    publishing->publication.updates = batch->updates;
+    publishing->publication.count = batch->count;
+    if (!err || batch->has_bad) {
+        publishing->bad = err;
+        return DECLINED;
+    }
+    return mrc_failure_answer_input(publishing->r, err, &publishing->error, MRC_INPUT_PUBLICATION);
+}
+
+static int parse(struct publishing *publishing)
+{
+    const struct mrc_update_limits limits = limits_of(publishing);
+
+    return publishing->is_json ? parse_json(publishing, &limits) : parse_form(publishing, &limits);
 }
 
 static int answer_reserved(request_rec *r, struct mrc_bytes topic)
@@ -135,6 +179,21 @@ static void log_not_granted(const struct publishing *publishing, struct mrc_byte
                   mrc_quote(&topic, refused));
 }
 
+/* Answers that PUBLICATION may not be stored, for the reason VERDICT. */
+static int refuse(struct publishing *publishing, enum mrc_publication_verdict verdict,
+                  const struct mrc_publication_refusal *refusal)
+{
+    request_rec *r = publishing->r;
+
+    if (publishing->batch.is_array)
+        mrc_answer_set_index(r, refusal->index);
+    if (verdict == MRC_PUBLICATION_RESERVED)
+        return answer_reserved(r, refusal->topic);
+    log_not_granted(publishing, refusal->topic);
+    return mrc_challenge(r, MRC_CHALLENGE_SCOPE,
+                         "the access token does not grant publish on every topic of the update");
+}
+
 static int check(struct publishing *publishing)
 {
     const struct mrc_claim *claim = publishing->claim;
@@ -143,30 +202,28 @@ static int check(struct publishing *publishing)
     const apr_array_header_t *audiences =
         mrc_identity_audiences(r, claim->location, mrc_claim_settings(r, claim));
     const apr_array_header_t *paths = claim->location->hub->paths;
-    struct mrc_bytes refused;
+    struct mrc_publication_refusal refusal;
+    enum mrc_publication_verdict verdict;
 
     publication->token = publishing->token;
     publication->hub_url = APR_ARRAY_IDX(audiences, 0, const char *);
     publication->hub_paths = (const char *const *)paths->elts;
     publication->hub_paths_count = (size_t)paths->nelts;
-    switch (mrc_publication_check(publication, &refused)) {
-    case MRC_PUBLICATION_RESERVED:
-        return answer_reserved(r, refused);
-    case MRC_PUBLICATION_NOT_GRANTED:
-        log_not_granted(publishing, refused);
-        return mrc_challenge(r, MRC_CHALLENGE_SCOPE,
-                             "the access token does not grant publish on every topic of the "
-                             "update");
-    default:
+    verdict = mrc_publication_check(publication, &refusal);
+    if (verdict != MRC_PUBLICATION_ACCEPTED)
+        return refuse(publishing, verdict, &refusal);
+    if (!publishing->bad)
         return DECLINED;
-    }
+    mrc_answer_set_index(r, publication->count);
+    return mrc_failure_answer_input(r, publishing->bad, &publishing->error, MRC_INPUT_PUBLICATION);
 }
 
-/* Counts the update for MercurePublishRate. */
+/* Counts the updates for MercurePublishRate. */
 static int limit_rate(struct publishing *publishing)
 {
     const struct mrc_claim *claim = publishing->claim;
     struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
+    size_t count = publishing->publication.count;
     request_rec *r = publishing->r;
     const struct mrc_failure *failure;
     int64_t now_us = mrc_clock_us(), wait_s = 1;
@@ -174,10 +231,10 @@ static int limit_rate(struct publishing *publishing)
 
     if (!hub)
         return DECLINED; /* the next step answers */
-    status = mrc_rate_take(mrc_hub_rate(hub), claim->token, 1, now_us, &wait_s);
+    status = mrc_rate_take(mrc_hub_rate(hub), claim->token, count, now_us, &wait_s);
     if (status == APR_SUCCESS)
         return DECLINED;
-    failure = mrc_failure_of_publication(status);
+    failure = mrc_failure_of_publication(status, count);
     if (mrc_rate_should_report(mrc_hub_rate(hub), now_us))
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                       "MRC0711: hub %s refuses updates that come faster than MercurePublishRate "
@@ -199,26 +256,48 @@ static int store(struct publishing *publishing)
 
     if (!hub)
         return mrc_answer_retry(r, "this server process does not serve the hub now: try again");
-    if (mrc_publication_make_id(publication, hub) != APR_SUCCESS)
+    publication->ids = apr_pcalloc(r->pool, publication->count * sizeof(*publication->ids));
+    if (mrc_publication_make_ids(publication, hub) != APR_SUCCESS)
         return mrc_answer_problem(r, HTTP_INTERNAL_SERVER_ERROR,
                                   "the server cannot make an id: it has no source of randomness");
     status = mrc_publication_store(publication, hub, apr_time_now());
     if (status == APR_SUCCESS)
         return DECLINED;
-    failure = mrc_failure_of_publication(status);
+    failure = mrc_failure_of_publication(status, publication->count);
     if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "MRC0702: hub %s: an update was not stored",
                       conf->label);
     return mrc_failure_answer(r, failure);
 }
 
-static int answer_id(const struct publishing *publishing)
+/* The ids of the updates, as a JSON array. */
+static int answer_array(request_rec *r, const struct mrc_publication *publication)
+{
+    struct mrc_buf text;
+    int status;
+
+    mrc_buf_init(&text, SIZE_MAX);
+    for (size_t i = 0; i < publication->count; i++) {
+        mrc_buf_add_char(&text, i ? ',' : '[');
+        mrc_json_add_string(&text, publication->updates[i].id);
+    }
+    mrc_buf_add_str(&text, "]\n");
+    /* The updates are stored, so an error would make the publisher repeat them. */
+    status = mrc_answer_ok(r, "application/json",
+                           mrc_buf_error(&text) ? mrc_bytes_of("[]\n") : mrc_buf_bytes(&text));
+    mrc_buf_free(&text);
+    return status;
+}
+
+static int answer_ids(const struct publishing *publishing)
 {
     request_rec *r = publishing->r;
-    struct mrc_bytes id = publishing->publication.update.id;
+    struct mrc_bytes first = publishing->publication.updates[0].id;
 
-    apr_table_setn(r->notes, "mercure-id", apr_pstrmemdup(r->pool, id.ptr, id.len));
-    return mrc_answer_ok(r, "text/plain; charset=utf-8", id);
+    apr_table_setn(r->notes, "mercure-id", apr_pstrmemdup(r->pool, first.ptr, first.len));
+    if (publishing->batch.is_array)
+        return answer_array(r, &publishing->publication);
+    return mrc_answer_ok(r, "text/plain; charset=utf-8", first);
 }
 
 /* ---- the request ------------------------------------------------------------------------------*/
@@ -229,9 +308,9 @@ int mrc_publish(request_rec *r, const struct mrc_claim *claim)
     int status = authorize(&publishing);
 
     if (status == DECLINED)
-        status = read_form(&publishing);
+        status = read_body(&publishing);
     if (status == DECLINED)
-        status = parse_update(&publishing);
+        status = parse(&publishing);
     if (status == DECLINED)
         status = check(&publishing);
     if (status == DECLINED)
@@ -239,7 +318,7 @@ int mrc_publish(request_rec *r, const struct mrc_claim *claim)
     if (status == DECLINED)
         status = store(&publishing);
     if (status == DECLINED)
-        status = answer_id(&publishing);
+        status = answer_ids(&publishing);
     clear(&publishing);
     return status;
 }

@@ -1,5 +1,6 @@
 /*
- * Publishing: POST to the hub's URL (draft, "Publication").
+ * Publishing: POST to the hub's URL (draft, "Publication"), of a form, or of one or several updates
+ * in JSON.
  */
 #ifndef MRC_HTTPD_RESOURCE_PUBLISH_H
 #define MRC_HTTPD_RESOURCE_PUBLISH_H

@@ -1,6 +1,7 @@
 #include "hub/hub/hub.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
@@ -119,32 +120,65 @@ bool mrc_hub_should_report_full(struct mrc_hub *hub, int64_t now_us)
            atomic_compare_exchange_strong(&hub->full_reported_us, &reported_us, now_us);
 }
 
-static apr_status_t append(struct mrc_hub *hub, const struct mrc_update *update,
-                           const struct mrc_buf *record, int64_t now_us)
+/* Makes RECORDS of UPDATES; TEXT gets their payloads. */
+static apr_status_t encode(const struct mrc_update *updates, size_t count, struct mrc_buf *text,
+                           struct mrc_record *records)
 {
+    const char *at;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t before = text->len;
+
+        mrc_update_encode(&updates[i], text);
+        records[i] = (struct mrc_record){
+            .stored_bytes = mrc_update_stored_bytes(&updates[i]),
+            .id = updates[i].id,
+            .payload = {NULL, text->len - before},
+        };
+    }
+    if (mrc_buf_error(text))
+        return mrc_status_of(mrc_buf_error(text));
+    at = mrc_buf_bytes(text).ptr;
+    for (size_t i = 0; i < count; i++) {
+        records[i].payload.ptr = at;
+        at += records[i].payload.len;
+    }
+    return APR_SUCCESS;
+}
+
+/* Stores UPDATES; RECORDS has room for their records. */
+static apr_status_t publish(struct mrc_hub *hub, const struct mrc_update *updates, size_t count,
+                            struct mrc_record *records, int64_t now_us)
+{
+    struct mrc_buf text;
     apr_status_t status;
     sigset_t mask;
 
-    if (mrc_buf_error(record))
-        return mrc_status_of(mrc_buf_error(record));
-    mrc_thread_hold_signals(&mask); /* the announcer may wait for the same locks (thread.h) */
-    status = mrc_history_append(hub->history, update->id, mrc_buf_bytes(record),
-                                mrc_update_stored_bytes(update), now_us);
-    mrc_thread_let_signals(&mask);
+    /* A single record has its limit in the ring, several also together (history.h). */
+    mrc_buf_init(&text,
+                 count == 1 ? mrc_ring_largest(mrc_hub_segment_ring(hub->segment)) : SIZE_MAX);
+    status = encode(updates, count, &text, records);
+    if (!status) {
+        mrc_thread_hold_signals(&mask); /* the announcer may wait for the same locks (thread.h) */
+        status = mrc_history_append_batch(hub->history, records, count, now_us);
+        mrc_thread_let_signals(&mask);
+    }
+    mrc_buf_free(&text);
+    if (status == APR_SUCCESS)
+        mrc_numbers_count(hub->numbers, MRC_COUNTER_UPDATES, count);
     return status;
 }
 
-apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us)
+apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updates, size_t count,
+                             int64_t now_us)
 {
-    struct mrc_buf record;
-    apr_status_t status;
+    struct mrc_record one, *records = count == 1 ? &one : calloc(count, sizeof(*records));
+    apr_status_t status = APR_ENOMEM;
 
-    mrc_buf_init(&record, mrc_ring_largest(mrc_hub_segment_ring(hub->segment)));
-    mrc_update_encode(update, &record);
-    status = append(hub, update, &record, now_us);
-    mrc_buf_free(&record);
-    if (status == APR_SUCCESS)
-        mrc_numbers_count(hub->numbers, MRC_COUNTER_UPDATES, 1);
+    if (records)
+        status = publish(hub, updates, count, records, now_us);
+    if (records != &one)
+        free(records);
     return status;
 }
 

@@ -66,15 +66,17 @@ struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
 /* ---- publishing -------------------------------------------------------------------------------*/
 
 /*
- * Stores UPDATE, which has an id, in the order that all subscribers of the hub see, and wakes the
- * children that may have subscribers for it. It may wait for the disk, so a dispatcher thread must
- * not call it.
+ * Stores COUNT (at least one) UPDATES, which have ids, one behind the other in the order that all
+ * subscribers of the hub see, all or none. Wakes the children that may have subscribers for them.
+ * It may wait for the disk, so a dispatcher thread must not call it.
  *
- * APR_SUCCESS: the update is stored. MRC_STATUS_SUPERSEDED: the hub has moved to another segment;
- * the client should try again. MRC_STATUS_TOO_LARGE, APR_ENOMEM: the update is not stored.
- * APR_TIMEUP: most likely it is not stored. Others, such as APR_ENOSPC: the disk refuses it.
+ * APR_SUCCESS: they are stored. MRC_STATUS_SUPERSEDED: the hub has moved to another segment; the
+ * client should try again. MRC_STATUS_TOO_LARGE (one of them, or all together), APR_ENOMEM: none is
+ * stored. APR_TIMEUP: most likely none is stored. Others, such as APR_ENOSPC: the disk refuses
+ * them.
  */
-apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *update, int64_t now_us);
+apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updates, size_t count,
+                             int64_t now_us);
 
 /*
  * Stores COUNT (at least one) records that the hub itself made, in this order, at the cost of one

@@ -44,6 +44,18 @@ apr_status_t mrc_history_append_group(struct mrc_history *history, const struct 
     return history->ops->append(history, records, count, now_us, ret_done);
 }
 
+apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct mrc_record *records,
+                                      size_t count, int64_t now_us)
+{
+    size_t unused;
+
+    /* A durable history takes a group in one transaction, and the ring can follow it in parts. */
+    if (!mrc_history_is_durable(history) &&
+        mrc_ring_count_fitting(history->ring, records, count) < count)
+        return MRC_STATUS_TOO_LARGE;
+    return history->ops->append(history, records, count, now_us, &unused);
+}
+
 /* ---- Places -----------------------------------------------------------------------------------*/
 
 void mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place)

@@ -84,6 +84,15 @@ apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id
                                 struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us);
 
 /*
+ * Appends COUNT (at least one) records that belong together: all or none, in this order, with
+ * nothing between them. RECORDS have id, payload and stored_bytes. The errors are those of
+ * mrc_history_append(), MRC_STATUS_TOO_LARGE also if the ring cannot take all of them at once, and
+ * APR_ENOMEM.
+ */
+apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct mrc_record *records,
+                                      size_t count, int64_t now_us);
+
+/*
  * Appends COUNT records in this order and wakes the children once. A durable history takes all of
  * them in one commit. RECORDS have id, payload, stored_bytes, mark and subject; their seq and
  * time_us are ignored. RET_DONE gets the number of records that were stored, counted from the

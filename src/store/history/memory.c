@@ -15,20 +15,33 @@ static void wake_for(const struct mrc_history *history, const struct mrc_record 
     mrc_hub_segment_wake_for(history->segment, history->notify, &tags);
 }
 
+static apr_status_t append_single(struct mrc_history *history, const struct mrc_record *record,
+                                  int64_t now_us)
+{
+    uint64_t seq, pos;
+
+    return mrc_ring_append(history->ring, record->id, record->payload, record->stored_bytes, now_us,
+                           MRC_HISTORY_WAIT_US, &seq, &pos);
+}
+
+/* Records that the ring can take together become visible together. */
 static apr_status_t append(struct mrc_history *history, const struct mrc_record *records,
                            size_t count, int64_t now_us, size_t *ret_done)
 {
     apr_status_t status = APR_SUCCESS;
     size_t done = 0;
-    uint64_t seq;
-    uint64_t pos;
 
     while (done < count && !status) {
-        status =
-            mrc_ring_append(history->ring, records[done].id, records[done].payload,
-                            records[done].stored_bytes, now_us, MRC_HISTORY_WAIT_US, &seq, &pos);
+        uint64_t unused;
+        size_t part = mrc_ring_count_fitting(history->ring, records + done, count - done);
+
+        if (part > 1)
+            status = mrc_ring_append_group(history->ring, records + done, part, now_us,
+                                           MRC_HISTORY_WAIT_US, &unused);
+        else
+            status = append_single(history, &records[done], now_us);
         if (!status)
-            done++;
+            done += part;
     }
     if (done)
         wake_for(history, records, done);

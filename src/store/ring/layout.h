@@ -41,8 +41,9 @@
  *   3. head: now readers see the record, and they saw no step before,
  *   4. its bucket,
  *   5. last_seq, and the history window.
- * If a writer dies, the lock reports that to the next writer, which repeats steps 4 and 5. It
- * derives them from head, history and the newest record.
+ * Several records that are appended together share each step; the chains between them are part of
+ * step 2. If a writer dies, the lock reports that to the next writer, which repeats steps 4 and 5.
+ * It derives them from head, history and the records after last_seq.
  *
  * Reading, without a lock: load head, copy words, load tail. If the tail has passed the record, the
  * copy is invalid. This is safe because words are stored with release order after the tail, and
@@ -86,7 +87,8 @@ struct mrc_ring_header {
     _Atomic uint64_t head;     /* seq_cst: part of the wake-up argument of regions/interests.h */
     _Atomic uint64_t tail;     /* stored before words that it passes, loaded after them */
     _Atomic uint64_t history;  /* first position that replay reaches: a record's, or head */
-    _Atomic uint64_t last_seq; /* of the newest record ever; 0: none */
+    _Atomic uint64_t last_seq; /* of the newest record ever; 0: none. All records up to it are in
+                                * their buckets. */
     _Atomic uint64_t state;    /* MRC_RING_OPEN until the parent moves the hub to another ring */
     _Atomic uint64_t history_records; /* from history to head */
     _Atomic uint64_t history_bytes;   /* from history to head, the sum of stored_bytes */

@@ -3,34 +3,56 @@
 #include "store/ring/codec.h"
 #include "store/ring/window.h"
 
+/* Makes the bucket of the record META at POS lead to it, unless it leads to a newer one. */
+static void link_record(struct mrc_ring *ring, uint64_t pos, const struct mrc_ring_meta *meta)
+{
+    _Atomic uint64_t *bucket = &ring->buckets[meta->id_hash & ring->bucket_mask];
+
+    if (mrc_ring_held(bucket) < pos + 1)
+        mrc_ring_publish(bucket, pos + 1);
+}
+
+/* Links the records after last_seq, from the newest to the oldest. False: a contradiction. */
+static bool link_newest(struct mrc_ring *ring)
+{
+    struct mrc_ring_header *header = ring->header;
+    uint64_t tail = mrc_ring_held(&header->tail);
+    uint64_t last_seq = mrc_ring_held(&header->last_seq);
+    uint64_t newest_seq = last_seq;
+    struct mrc_ring_meta meta;
+
+    for (uint64_t end = mrc_ring_held(&header->head); end > tail; end -= meta.total_bytes) {
+        uint64_t total = mrc_ring_codec_footer(ring, end) & UINT32_MAX;
+
+        if (total > end - tail || mrc_ring_codec_load(ring, end - total, end, &meta) ||
+            meta.total_bytes != total)
+            return false;
+        if (meta.seq <= last_seq)
+            break;
+        if (meta.seq > newest_seq)
+            newest_seq = meta.seq;
+        link_record(ring, end - total, &meta);
+    }
+    mrc_ring_publish(&header->last_seq, newest_seq);
+    return true;
+}
+
 /*
  * Repairs the ring after a writer has died with the lock. No reader sees the steps of that writer
  * before it moved the head. The steps after that may be missing, so they are repeated: the counts,
- * the bucket of the newest record, last_seq, the bounds.
+ * the buckets of the newest records, last_seq, the bounds.
  */
 static void recover(struct mrc_ring *ring, int64_t now_us)
 {
     struct mrc_ring_header *header = ring->header;
-    uint64_t head = mrc_ring_held(&header->head);
-    struct mrc_ring_meta meta;
-    uint64_t total;
 
     mrc_ring_publish(&header->recoveries, mrc_ring_held(&header->recoveries) + 1);
     if (!mrc_ring_window_recount(ring))
         return;
-    /* The newest record: the history may be empty while the ring is not. */
-    if (mrc_ring_held(&header->tail) < head) {
-        total = mrc_ring_codec_footer(ring, head) & UINT32_MAX;
-        if (total > head - mrc_ring_held(&header->tail) ||
-            mrc_ring_codec_load(ring, head - total, head, &meta) || meta.total_bytes != total) {
-            mrc_ring_window_reset(ring);
-            return;
-        }
-        /* If it was linked already, this changes nothing. */
-        mrc_ring_publish(&ring->buckets[meta.id_hash & ring->bucket_mask], head - total + 1);
-        mrc_ring_publish(&header->last_seq, meta.seq);
-    }
-    mrc_ring_window_trim(ring, now_us);
+    if (link_newest(ring))
+        mrc_ring_window_trim(ring, now_us);
+    else
+        mrc_ring_window_reset(ring);
 }
 
 apr_status_t mrc_ring_lock(struct mrc_ring *ring, int64_t now_us, int64_t wait_us)

@@ -182,9 +182,9 @@ struct search {
     uint64_t end; /* of the earliest match so far */
 };
 
-/* Compares the record at POS. Returns its chain; 0 is the end. */
+/* Compares the record at POS, and decodes its header. */
 static apr_status_t search_at(const struct mrc_ring *ring, uint64_t pos, struct search *search,
-                              uint64_t *ret_chain)
+                              struct mrc_ring_meta *ret_meta)
 {
     struct mrc_ring_meta meta;
     apr_status_t status = mrc_ring_codec_load(ring, pos, mrc_ring_head(ring), &meta);
@@ -201,7 +201,32 @@ static apr_status_t search_at(const struct mrc_ring *ring, uint64_t pos, struct 
             search->end = pos + meta.total_bytes;
         }
     }
-    *ret_chain = meta.chain;
+    *ret_meta = meta;
+    return APR_SUCCESS;
+}
+
+/*
+ * Compares the newest record, and those before it that may not be in their buckets yet; none before
+ * OLDEST. MRC_STATUS_OVERRUN: the ring has overwritten the newest one, try again.
+ */
+static apr_status_t search_newest(const struct mrc_ring *ring, uint64_t oldest,
+                                  struct search *search)
+{
+    uint64_t linked_seq = atomic_load_explicit(&ring->header->last_seq, memory_order_acquire);
+    struct mrc_ring_meta meta;
+    uint64_t pos;
+    apr_status_t status = newest_before(ring, mrc_ring_head(ring), &pos);
+
+    if (!status && pos >= oldest)
+        status = search_at(ring, pos, search, &meta);
+    if (status == MRC_STATUS_OVERRUN)
+        return status;
+    /* If the ring overwrites one of these, the older ones are gone, too. */
+    while (!status && pos > oldest && meta.seq > linked_seq + 1) {
+        status = newest_before(ring, pos, &pos);
+        if (!status && pos >= oldest)
+            status = search_at(ring, pos, search, &meta);
+    }
     return APR_SUCCESS;
 }
 
@@ -209,31 +234,28 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
                            uint64_t *ret_pos)
 {
     struct search search = {.id = id, .hash = mrc_siphash(ring->hash_key, id)};
-    apr_status_t status;
     uint64_t limit = UINT64_MAX;
     uint64_t oldest;
     uint64_t link;
-    uint64_t pos;
 
     if (atomic_load_explicit(&ring->header->bound_off, memory_order_relaxed))
         return APR_NOTFOUND;
     oldest = mrc_ring_oldest(ring, now_us);
 
-    /* The newest record may not be in its bucket yet; every older one is. */
-    do {
-        status = newest_before(ring, mrc_ring_head(ring), &pos);
-        if (!status && pos >= oldest)
-            status = search_at(ring, pos, &search, &link);
-    } while (status == MRC_STATUS_OVERRUN);
+    while (search_newest(ring, oldest, &search) == MRC_STATUS_OVERRUN)
+        ;
 
     /* From newer to older, so the last match is the earliest. A chain ends where it leads to a
      * record that was overwritten. */
     link =
         atomic_load_explicit(&ring->buckets[search.hash & ring->bucket_mask], memory_order_acquire);
     while (link && link - 1 >= oldest && link - 1 < limit) {
+        struct mrc_ring_meta meta;
+
         limit = link - 1;
-        if (search_at(ring, limit, &search, &link) != APR_SUCCESS)
+        if (search_at(ring, limit, &search, &meta) != APR_SUCCESS)
             break;
+        link = meta.chain;
     }
     if (!search.found)
         return APR_NOTFOUND;

@@ -116,6 +116,21 @@ apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct 
 apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
                                 int64_t now_us, int64_t wait_us);
 
+/*
+ * Appends COUNT (at least one) records with the next numbers, all or none: readers see none of them
+ * before they see all, nothing is between them, and a writer that dies leaves all or none. RECORDS
+ * have id, payload and stored_bytes; their seq and time_us are ignored. Returns the number of the
+ * first one. The errors are those of mrc_ring_append(), MRC_STATUS_TOO_LARGE also if they take more
+ * than half of the ring, and APR_ENOMEM.
+ */
+apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_record *records,
+                                   size_t count, int64_t now_us, int64_t wait_us,
+                                   uint64_t *ret_first_seq);
+
+/* How many of RECORDS, from the first on, fit into one group. */
+size_t mrc_ring_count_fitting(const struct mrc_ring *ring, const struct mrc_record *records,
+                              size_t count);
+
 /* The largest sum of id and payload that is certain to fit. */
 uint64_t mrc_ring_largest(const struct mrc_ring *ring);
 

@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "core/base/siphash.h"
 #include "store/ring/codec.h"
 #include "store/ring/lock.h"
@@ -18,47 +20,88 @@ static uint64_t size_in(const struct mrc_ring *ring, const struct mrc_record *re
     return total > ring->capacity / 4 || total > MRC_RING_RECORD_MAX ? 0 : total;
 }
 
-/* Under the lock: the five steps of layout.h. TOTAL is the size of RECORD. */
-static void put(struct mrc_ring *ring, const struct mrc_record *record, uint64_t total)
+/* One record of a group that is appended together. */
+struct member {
+    uint64_t at;    /* its position, counted from the first one's */
+    uint64_t total; /* its size in the ring */
+    uint64_t hash;  /* of its id */
+    size_t before;  /* 1 + the index of the last member before it in its bucket; 0: none */
+};
+
+/* Records that become visible together. */
+struct group {
+    const struct mrc_record *records;
+    struct member *members;
+    size_t count;
+    uint64_t total;     /* their size in the ring */
+    uint64_t first_seq; /* the number of the first one; 0: the next number */
+    int64_t time_us;    /* of all */
+};
+
+/* Measures RECORD, which becomes the group's member number I. False: it does not fit. */
+static bool measure(const struct mrc_ring *ring, struct group *group, size_t i)
 {
-    struct mrc_ring_header *header = ring->header;
-    uint64_t hash = mrc_siphash(ring->hash_key, record->id);
-    _Atomic uint64_t *bucket = &ring->buckets[hash & ring->bucket_mask];
-    uint64_t pos = mrc_ring_held(&header->head);
+    struct member *member = &group->members[i];
 
-    mrc_ring_window_make_room(ring, total);
-
-    mrc_ring_codec_write(ring, pos, record, total, mrc_ring_held(bucket), hash);
-
-    atomic_store(&header->head, pos + total);
-
-    mrc_ring_publish(bucket, pos + 1);
-
-    mrc_ring_publish(&header->last_seq, record->seq);
-    mrc_ring_window_add(ring, record->stored_bytes);
+    *member = (struct member){
+        .at = group->total,
+        .total = size_in(ring, &group->records[i]),
+        .hash = mrc_siphash(ring->hash_key, group->records[i].id),
+    };
+    group->total += member->total;
+    return member->total != 0;
 }
 
-/* Appends RECORD. A seq of 0 becomes the next number. */
-static apr_status_t append(struct mrc_ring *ring, struct mrc_record *record, int64_t now_us,
+/* Under the lock: the five steps of layout.h. */
+static void put(struct mrc_ring *ring, const struct group *group)
+{
+    struct mrc_ring_header *header = ring->header;
+    uint64_t start = mrc_ring_held(&header->head);
+
+    mrc_ring_window_make_room(ring, group->total);
+
+    for (size_t i = 0; i < group->count; i++) {
+        const struct member *member = &group->members[i];
+        uint64_t chain = member->before
+                             ? start + group->members[member->before - 1].at + 1
+                             : mrc_ring_held(&ring->buckets[member->hash & ring->bucket_mask]);
+        struct mrc_record record = group->records[i];
+
+        record.seq = group->first_seq + i;
+        record.time_us = group->time_us;
+        mrc_ring_codec_write(ring, start + member->at, &record, member->total, chain, member->hash);
+    }
+
+    atomic_store(&header->head, start + group->total);
+
+    for (size_t i = 0; i < group->count; i++) {
+        const struct member *member = &group->members[i];
+
+        mrc_ring_publish(&ring->buckets[member->hash & ring->bucket_mask], start + member->at + 1);
+    }
+
+    mrc_ring_publish(&header->last_seq, group->first_seq + group->count - 1);
+    for (size_t i = 0; i < group->count; i++)
+        mrc_ring_window_add(ring, group->records[i].stored_bytes);
+}
+
+/* Appends GROUP, which is measured, and sets its first_seq. */
+static apr_status_t append(struct mrc_ring *ring, struct group *group, int64_t now_us,
                            int64_t wait_us, uint64_t *ret_pos)
 {
     struct mrc_ring_header *header = ring->header;
-    uint64_t total = size_in(ring, record);
-    apr_status_t status;
+    apr_status_t status = mrc_ring_lock(ring, now_us, wait_us);
 
-    if (total == 0)
-        return MRC_STATUS_TOO_LARGE;
-    status = mrc_ring_lock(ring, now_us, wait_us);
     if (status)
         return status;
     if (mrc_ring_held(&header->state) != MRC_RING_OPEN)
         status = MRC_STATUS_SUPERSEDED;
-    else if (record->seq == 0)
-        record->seq = mrc_ring_held(&header->last_seq) + 1;
-    else if (record->seq <= mrc_ring_held(&header->last_seq))
+    else if (group->first_seq == 0)
+        group->first_seq = mrc_ring_held(&header->last_seq) + 1;
+    else if (group->first_seq <= mrc_ring_held(&header->last_seq))
         status = APR_EINVAL;
     if (!status) {
-        put(ring, record, total);
+        put(ring, group);
         mrc_ring_window_trim(ring, now_us);
         *ret_pos = mrc_ring_held(&header->head);
     }
@@ -70,22 +113,131 @@ apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct 
                              uint64_t stored_bytes, int64_t now_us, int64_t wait_us,
                              uint64_t *ret_seq, uint64_t *ret_pos)
 {
-    struct mrc_record record = {
-        .time_us = now_us, .stored_bytes = stored_bytes, .id = id, .payload = payload};
-    apr_status_t status = append(ring, &record, now_us, wait_us, ret_pos);
+    const struct mrc_record record = {.stored_bytes = stored_bytes, .id = id, .payload = payload};
+    struct member member;
+    struct group group = {.records = &record, .members = &member, .count = 1, .time_us = now_us};
+    apr_status_t status;
 
+    if (!measure(ring, &group, 0))
+        return MRC_STATUS_TOO_LARGE;
+    status = append(ring, &group, now_us, wait_us, ret_pos);
     if (!status)
-        *ret_seq = record.seq;
+        *ret_seq = group.first_seq;
     return status;
+}
+
+/* A group of RECORD alone, with its own number and time. */
+static struct group group_of(const struct mrc_record *record, struct member *member)
+{
+    return (struct group){
+        .records = record,
+        .members = member,
+        .count = 1,
+        .first_seq = record->seq,
+        .time_us = record->time_us,
+    };
 }
 
 apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
                                 int64_t now_us, int64_t wait_us)
 {
-    struct mrc_record copy = *record;
+    struct member member;
+    struct group group = group_of(record, &member);
     uint64_t unused;
 
-    return record->seq ? append(ring, &copy, now_us, wait_us, &unused) : APR_EINVAL;
+    if (!record->seq)
+        return APR_EINVAL;
+    return measure(ring, &group, 0) ? append(ring, &group, now_us, wait_us, &unused)
+                                    : MRC_STATUS_TOO_LARGE;
+}
+
+/* ---- Groups -----------------------------------------------------------------------------------*/
+
+/* Half of the ring stays for records that readers have not read yet. */
+static uint64_t largest_group(const struct mrc_ring *ring)
+{
+    return ring->capacity / 2;
+}
+
+size_t mrc_ring_count_fitting(const struct mrc_ring *ring, const struct mrc_record *records,
+                              size_t count)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bytes = size_in(ring, &records[i]);
+
+        if (!bytes || bytes > largest_group(ring) - total)
+            return i;
+        total += bytes;
+    }
+    return count;
+}
+
+/*
+ * Finds for each member the last one before it in the same bucket, through a small hash table:
+ *
+ *     slots[hash & mask] --> last member of the slot --links--> the one before it --> … 0
+ *
+ * MASK has no bit that the mask of the buckets has not, so one bucket's members share a slot. SLOTS
+ * starts with zeros; slots and links hold 1 + an index.
+ */
+static void chain_members(const struct mrc_ring *ring, struct group *group, size_t *slots,
+                          uint64_t mask, size_t *links)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        struct member *member = &group->members[i];
+        size_t *slot = &slots[member->hash & mask];
+        size_t before = *slot;
+
+        while (before && (group->members[before - 1].hash ^ member->hash) & ring->bucket_mask)
+            before = links[before - 1];
+        member->before = before;
+        links[i] = *slot;
+        *slot = i + 1;
+    }
+}
+
+/* Measures and chains the members of GROUP. */
+static apr_status_t prepare(const struct mrc_ring *ring, struct group *group)
+{
+    uint64_t mask = 0;
+    size_t *slots, *links;
+
+    for (size_t i = 0; i < group->count; i++)
+        if (!measure(ring, group, i))
+            return MRC_STATUS_TOO_LARGE;
+    if (group->total > largest_group(ring))
+        return MRC_STATUS_TOO_LARGE;
+    while (mask < group->count && mask < ring->bucket_mask)
+        mask = mask << 1 | 1;
+    slots = calloc(mask + 1, sizeof(*slots));
+    links = calloc(group->count, sizeof(*links));
+    if (slots && links)
+        chain_members(ring, group, slots, mask, links);
+    free(slots);
+    free(links);
+    return slots && links ? APR_SUCCESS : APR_ENOMEM;
+}
+
+apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_record *records,
+                                   size_t count, int64_t now_us, int64_t wait_us,
+                                   uint64_t *ret_first_seq)
+{
+    struct group group = {.records = records, .count = count, .time_us = now_us};
+    apr_status_t status;
+    uint64_t unused;
+
+    group.members = calloc(count, sizeof(*group.members));
+    if (!group.members)
+        return APR_ENOMEM;
+    status = prepare(ring, &group);
+    if (!status)
+        status = append(ring, &group, now_us, wait_us, &unused);
+    if (!status)
+        *ret_first_seq = group.first_seq;
+    free(group.members);
+    return status;
 }
 
 /* ---- A reload: the parent ---------------------------------------------------------------------*/
@@ -114,14 +266,15 @@ static apr_status_t copy_records(const struct mrc_ring *from, uint64_t pos, uint
     apr_status_t status = APR_SUCCESS;
 
     while (pos < head) {
-        uint64_t total;
+        struct member member;
+        struct group group;
 
         status = mrc_ring_read(from, &pos, &record);
         if (status)
             break;
-        total = size_in(to, &record.view);
-        if (total)
-            put(to, &record.view, total);
+        group = group_of(&record.view, &member);
+        if (measure(to, &group, 0))
+            put(to, &group);
     }
     mrc_ring_record_free(&record);
     return status == APR_ENOMEM ? status : APR_SUCCESS;

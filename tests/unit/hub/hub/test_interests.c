@@ -239,7 +239,7 @@ static void publish_with(size_t count)
         snprintf(name, sizeof(name), "s/%zu", i);
         views[i] = mrc_bytes_of(stranger(name, text[i]));
     }
-    ck_assert_int_eq(mrc_hub_publish(elsewhere, &update, apr_time_now()), APR_SUCCESS);
+    ck_assert_int_eq(mrc_hub_publish(elsewhere, &update, 1, apr_time_now()), APR_SUCCESS);
 }
 
 START_TEST(more_topics_than_tags_concern_everybody)

@@ -982,7 +982,7 @@ static void publish_expensive(void)
     for (size_t i = 0; i < MANY - 1; i++)
         topics[i] = mrc_bytes_of(text);
     topics[MANY - 1] = mrc_bytes_of("https://example.com/yes");
-    ck_assert_int_eq(mrc_hub_publish(place.hub, &update, NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_hub_publish(place.hub, &update, 1, NOW), APR_SUCCESS);
     free(topics);
     free(text);
 }

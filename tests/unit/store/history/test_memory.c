@@ -27,6 +27,32 @@ START_TEST(a_group_ends_at_a_record_that_does_not_fit)
 }
 END_TEST
 
+/* Records that belong together are stored together, or not at all. */
+START_TEST(a_batch_is_stored_whole_or_not_at_all)
+{
+    struct mrc_history *history = mrc_history_open_memory(pool, segment, notify);
+    struct mrc_ring *ring = mrc_hub_segment_ring(segment);
+    size_t largest = (size_t)mrc_ring_largest(ring);
+    char *payload = calloc(1, largest);
+    struct mrc_record records[4];
+    struct mrc_ring_stats stats;
+
+    for (size_t i = 0; i < 4; i++)
+        records[i] = (struct mrc_record){
+            .id = mrc_bytes_of("A"), .payload = {payload, largest / 2}, .stored_bytes = 1};
+    ck_assert_int_eq(mrc_history_append_batch(history, records, 3, apr_time_now()), APR_SUCCESS);
+    records[3].payload.len = largest * 2;
+    ck_assert_int_eq(mrc_history_append_batch(history, records, 4, apr_time_now()),
+                     MRC_STATUS_TOO_LARGE);
+    records[2].payload.len = records[3].payload.len = largest;
+    ck_assert_int_eq(mrc_history_append_batch(history, records, 4, apr_time_now()),
+                     MRC_STATUS_TOO_LARGE);
+    mrc_ring_stats(ring, &stats);
+    ck_assert_uint_eq(stats.last_seq, 3);
+    free(payload);
+}
+END_TEST
+
 START_TEST(records_are_found_by_number)
 {
     struct mrc_history *history = mrc_history_open_memory(pool, segment, notify);
@@ -56,6 +82,7 @@ int main(void)
     TCase *tcase = history_tcase(suite);
 
     tcase_add_test(tcase, a_group_ends_at_a_record_that_does_not_fit);
+    tcase_add_test(tcase, a_batch_is_stored_whole_or_not_at_all);
     tcase_add_test(tcase, records_are_found_by_number);
     return unit_run(suite);
 }

@@ -8,6 +8,7 @@
  * MRC_STRESS_SECONDS also sets the length.
  *
  * It checks while it runs:
+ *   - Writers append single records, and groups of records with following numbers.
  *   - An auditor reads every record (writers wait for it). seq grows by exactly one, no record is
  *     torn, and the numbers of each writer grow. Every record that was acknowledged to its
  *     writer is there once, with the seq that the writer noted in a page that survives it. Only
@@ -41,6 +42,7 @@
 #define WRITERS_MAX   8
 #define READERS_MAX   8
 #define NOTES         4096 /* more than the records in the ring */
+#define GROUP_MAX     6    /* records of a group */
 #define FIRST_PAYLOAD 24   /* writer, number, length */
 
 /* The notes of a writer, which survive it. */
@@ -144,41 +146,74 @@ static bool understand(const struct mrc_ring_record *record, uint64_t *ret_write
 
 /* ---- The parts --------------------------------------------------------------------------------*/
 
+/* What a writer appends at once: one record, or a group. */
+struct pack {
+    size_t count;
+    struct mrc_record records[GROUP_MAX];
+    char payloads[GROUP_MAX][LARGEST];
+    char ids[GROUP_MAX][48];
+};
+
+/* Makes the records of WRITER from NUMBER on. */
+static void make_pack(struct pack *pack, unsigned writer, uint64_t number, uint64_t *random)
+{
+    pack->count = next_random(random) % 4 ? 1 : 2 + next_random(random) % (GROUP_MAX - 1);
+    for (size_t i = 0; i < pack->count; i++) {
+        uint64_t len = FIRST_PAYLOAD + next_random(random) % 200;
+
+        if (pack->count == 1 && next_random(random) % 32 == 0)
+            len = FIRST_PAYLOAD + next_random(random) % (LARGEST - 200);
+        fill(pack->payloads[i], writer, number + i, len);
+        snprintf(pack->ids[i], sizeof(pack->ids[i]), "%u-%" PRIu64, writer, number + i);
+        pack->records[i] = (struct mrc_record){
+            .id = mrc_bytes_of(pack->ids[i]),
+            .payload = {pack->payloads[i], len},
+            .stored_bytes = len,
+        };
+    }
+}
+
+static apr_status_t append(const struct pack *pack, int64_t wait_us, uint64_t *ret_seq)
+{
+    const struct mrc_record *record = &pack->records[0];
+    uint64_t pos;
+
+    if (pack->count > 1)
+        return mrc_ring_append_group(stress.ring, record, pack->count, now_us(), wait_us, ret_seq);
+    return mrc_ring_append(stress.ring, record->id, record->payload, record->stored_bytes, now_us(),
+                           wait_us, ret_seq, &pos);
+}
+
 static void run_writer(unsigned writer, uint64_t random)
 {
     struct shared *shared = stress.shared;
     struct page *page = &shared->page[writer];
-    char payload[LARGEST];
-    char id[48];
+    static _Thread_local struct pack pack;
 
     while (!atomic_load(&shared->stop)) {
         uint64_t number = atomic_load(&page->attempt) + 1;
-        uint64_t len = FIRST_PAYLOAD + next_random(&random) % 200;
         apr_status_t status;
         uint64_t seq;
-        uint64_t pos;
 
-        if (next_random(&random) % 32 == 0)
-            len = FIRST_PAYLOAD + next_random(&random) % (LARGEST - 200);
+        make_pack(&pack, writer, number, &random);
         while (mrc_ring_head(stress.ring) - atomic_load(&shared->audited) > MAX_LAG) {
             if (atomic_load(&shared->stop))
                 return;
             sched_yield();
         }
-        fill(payload, writer, number, len);
-        snprintf(id, sizeof(id), "%u-%" PRIu64, writer, number);
-        atomic_store(&page->attempt, number);
-        status = mrc_ring_append(
-            stress.ring, mrc_bytes_of(id), (struct mrc_bytes){payload, len}, len, now_us(),
-            next_random(&random) % 8 == 0 ? 5000000 : MRC_RING_WAIT_FOREVER, &seq, &pos);
+        atomic_store(&page->attempt, number + pack.count - 1);
+        status =
+            append(&pack, next_random(&random) % 8 == 0 ? 5000000 : MRC_RING_WAIT_FOREVER, &seq);
         if (status == APR_TIMEUP)
             continue;
         if (status) {
             fail("append: %d", status);
             return;
         }
-        atomic_store(&page->note[number % NOTES].seq, seq);
-        atomic_store(&page->note[number % NOTES].number, number);
+        for (size_t i = 0; i < pack.count; i++) {
+            atomic_store(&page->note[(number + i) % NOTES].seq, seq + i);
+            atomic_store(&page->note[(number + i) % NOTES].number, number + i);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 /*
- * A writer dies after each single instruction of an append. The next writer always finds a ring
- * without contradictions, with every record that was there before.
+ * A writer dies after each single instruction of an append, of one record or of a group. The next
+ * writer always finds a ring without contradictions, with every record that was there before, and
+ * all new records or none.
  *
  * The writer is single-stepped with ptrace; on a system that forbids ptrace, nothing is tested.
  * MRC_CRASH_STRIDE=1 tests every instruction (a minute); the default is every 29th, with another
@@ -18,6 +19,7 @@
 #define NOW      INT64_C(1700000000000000)
 #define CAPACITY 1024
 #define BUCKETS  4
+#define GROUP    5
 
 static struct {
     void *region;
@@ -40,6 +42,22 @@ static apr_status_t append(const char *id, uint64_t *ret_seq)
                            30, NOW, 1000000, ret_seq, &pos);
 }
 
+static const char *const group_ids[GROUP] = {"new", "new-1", "new-2", "new", "new-4"};
+
+/* Appends COUNT new records: one, or a group, of which some share a bucket. */
+static apr_status_t append_new(size_t count)
+{
+    struct mrc_record records[GROUP];
+    uint64_t unused;
+
+    if (count == 1)
+        return append("new", &unused);
+    for (size_t i = 0; i < count; i++)
+        records[i] = (struct mrc_record){
+            .id = mrc_bytes_of(group_ids[i]), .payload = mrc_bytes_of("x"), .stored_bytes = 10 + i};
+    return mrc_ring_append_group(crash.ring, records, count, NOW, 1000000, &unused);
+}
+
 /* Fills the ring: an append then moves history and tail, and its record wraps at the end. */
 static void fill(void)
 {
@@ -52,13 +70,12 @@ static void fill(void)
 }
 
 /*
- * Lets a child append and kills it after STEPS instructions. 1: it was killed; 0: it had ended
- * before; -1: the system forbids ptrace.
+ * Lets a child append COUNT records and kills it after STEPS instructions. 1: it was killed; 0: it
+ * had ended before; -1: the system forbids ptrace.
  */
-static int die_after(unsigned steps)
+static int die_after(size_t count, unsigned steps)
 {
     int status;
-    uint64_t seq;
     pid_t pid = fork();
 
     ck_assert_int_ge(pid, 0);
@@ -66,7 +83,7 @@ static int die_after(unsigned steps)
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
             _exit(77);
         raise(SIGSTOP);
-        _exit(append("new", &seq) == APR_SUCCESS ? 0 : 1);
+        _exit(append_new(count) == APR_SUCCESS ? 0 : 1);
     }
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     if (WIFEXITED(status))
@@ -85,8 +102,21 @@ static int die_after(unsigned steps)
     return 1;
 }
 
-/* Checks the ring, whether it has the child's record or not. */
-static void judge(unsigned steps, uint64_t seq_before)
+/* Each of the COUNT new records must lead to the place behind it, or be unknown. */
+static void check_found(size_t count, bool is_there, unsigned steps)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t found;
+        apr_status_t status = mrc_ring_find(crash.ring, mrc_bytes_of(group_ids[i]), NOW, &found);
+
+        ck_assert_msg(status == (is_there ? APR_SUCCESS : APR_NOTFOUND), "after %u steps: %s %d",
+                      steps, group_ids[i], status);
+    }
+}
+
+/* Checks the ring, whether it has the child's COUNT records or not. KEPT: the older ones that an
+ * append leaves. */
+static void judge(size_t count, unsigned steps, uint64_t seq_before, uint64_t kept)
 {
     struct mrc_ring_record record = {.buf = NULL};
     struct mrc_ring_stats stats;
@@ -98,30 +128,34 @@ static void judge(unsigned steps, uint64_t seq_before)
 
     /* Readers, before a writer repairs it. */
     ck_assert_int_eq(mrc_ring_newest(crash.ring, &record), APR_SUCCESS);
-    is_there = record.view.seq == seq_before + 1;
+    is_there = record.view.seq == seq_before + count;
     ck_assert_msg(is_there || record.view.seq == seq_before, "after %u steps: seq %" PRIu64, steps,
                   record.view.seq);
-    ck_assert_int_eq(mrc_ring_find(crash.ring, mrc_bytes_of("new"), NOW, &found),
-                     is_there ? APR_SUCCESS : APR_NOTFOUND);
+    check_found(count, is_there, steps);
 
     ck_assert_int_eq(append("next", &seq), APR_SUCCESS);
-    ck_assert_uint_eq(seq, seq_before + (is_there ? 2 : 1));
+    ck_assert_uint_eq(seq, seq_before + (is_there ? count + 1 : 1));
     crash.said = 0;
     ck_assert_msg(mrc_ring_check(crash.ring, say, NULL) == 0, "after %u steps", steps);
     ck_assert_int_eq(mrc_ring_find(crash.ring, mrc_bytes_of("next"), NOW, &found), APR_SUCCESS);
     ck_assert_uint_eq(found, mrc_ring_head(crash.ring));
-    ck_assert_int_eq(mrc_ring_find(crash.ring, mrc_bytes_of("new"), NOW, &found),
-                     is_there ? APR_SUCCESS : APR_NOTFOUND);
+    check_found(count, is_there, steps);
     mrc_ring_stats(crash.ring, &stats);
     ck_assert_uint_eq(stats.resets, 0);
-    /* The append gives up no more of the nine records than it needs. */
+    /* The append gives up no more of the records than it needs. */
     for (pos = mrc_ring_oldest(crash.ring, NOW);
          mrc_ring_read(crash.ring, &pos, &record) == APR_SUCCESS; last = record.view.seq)
         ck_assert(last == 0 || record.view.seq == last + 1);
     ck_assert_uint_eq(last, seq);
-    ck_assert_uint_ge(stats.records, 9);
+    ck_assert_uint_ge(stats.records, kept);
     mrc_ring_record_free(&record);
 }
+
+/* COUNT: the records of an append; KEPT: those that are there afterwards at least. */
+static const struct {
+    size_t count;
+    uint64_t kept;
+} appends[] = {{1, 9}, {GROUP, 5}};
 
 START_TEST(dies_at_every_instruction)
 {
@@ -151,12 +185,12 @@ START_TEST(dies_at_every_instruction)
                          APR_SUCCESS);
         fill();
         ck_assert_int_eq(append("old", &seq), APR_SUCCESS);
-        killed = die_after(steps);
+        killed = die_after(appends[_i].count, steps);
         if (killed == -1) {
             fprintf(stderr, "# ptrace is forbidden here: not tested\n");
             return;
         }
-        judge(steps, seq);
+        judge(appends[_i].count, steps, seq, appends[_i].kept);
     }
     fprintf(stderr, "# %u instructions, every %uth\n", steps, stride);
     ck_assert_uint_gt(steps, 100);
@@ -169,7 +203,7 @@ int main(void)
     TCase *tcase = tcase_create("ring_crash");
 
     tcase_set_timeout(tcase, 300);
-    tcase_add_test(tcase, dies_at_every_instruction);
+    tcase_add_loop_test(tcase, dies_at_every_instruction, 0, sizeof(appends) / sizeof(appends[0]));
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

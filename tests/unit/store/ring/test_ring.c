@@ -406,6 +406,96 @@ START_TEST(ids_share_buckets_and_expire)
 }
 END_TEST
 
+/* Appends COUNT records with the ids FIRST, FIRST + 1, … */
+static apr_status_t append_group(struct mrc_ring *ring, unsigned first, size_t count, size_t len)
+{
+    struct mrc_record records[100];
+    static char ids[100][16];
+    char *payload = calloc(1, len + 1);
+    uint64_t seq;
+    apr_status_t status;
+
+    for (size_t i = 0; i < count; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "%u", first + (unsigned)i);
+        records[i] = (struct mrc_record){
+            .id = mrc_bytes_of(ids[i]), .payload = {payload, len}, .stored_bytes = i};
+    }
+    status = mrc_ring_append_group(ring, records, count, NOW, 0, &seq);
+    free(payload);
+    return status;
+}
+
+/* Groups of every size in a small ring with few buckets, so that members share buckets and wrap. */
+START_TEST(groups_are_linked_like_single_records)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 8192, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring_record record = {.buf = NULL};
+    unsigned next = 0;
+    uint64_t pos = 0;
+
+    for (size_t size = 1; size <= 40; size++) {
+        ck_assert_int_eq(append_group(ring, next, size, size % 11), APR_SUCCESS);
+        for (size_t i = 0; i < size; i++, next++) {
+            char id[16];
+            uint64_t found;
+
+            snprintf(id, sizeof(id), "%u", next);
+            ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+            ck_assert_uint_eq(record.view.seq, next + 1);
+            ck_assert_bytes_eq(record.view.id, id);
+            ck_assert_uint_eq(record.view.stored_bytes, i);
+            ck_assert_int_eq(record.view.time_us, NOW);
+            ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of(id), NOW, &found), APR_SUCCESS);
+            ck_assert_uint_eq(found, pos);
+        }
+        ck_assert_sound(ring);
+    }
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(group_takes_half_of_the_ring)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 4096, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_record records[3];
+    uint64_t seq = 77;
+    char *large = calloc(1, 4096);
+    /* Two records of a quarter each fit together. */
+    size_t len = 4096 / 4 - MRC_RING_OVERHEAD_BYTES - 8;
+
+    for (size_t i = 0; i < 3; i++)
+        records[i] = (struct mrc_record){.id = mrc_bytes_of("i"), .payload = {large, len}};
+    ck_assert_uint_eq(mrc_ring_count_fitting(ring, records, 3), 2);
+    ck_assert_int_eq(mrc_ring_append_group(ring, records, 3, NOW, 0, &seq), MRC_STATUS_TOO_LARGE);
+    records[1].payload.len++;
+    ck_assert_uint_eq(mrc_ring_count_fitting(ring, records, 2), 1);
+    ck_assert_int_eq(mrc_ring_append_group(ring, records, 2, NOW, 0, &seq), MRC_STATUS_TOO_LARGE);
+    ck_assert_uint_eq(seq, 77);
+    ck_assert_uint_eq(mrc_ring_head(ring), 0);
+    records[1].payload.len--;
+    ck_assert_int_eq(mrc_ring_append_group(ring, records, 2, NOW, 0, &seq), APR_SUCCESS);
+    ck_assert_uint_eq(seq, 1);
+    ck_assert_uint_eq(mrc_ring_head(ring), 2048);
+    ck_assert_sound(ring);
+    free(large);
+}
+END_TEST
+
+/* The bounds of the history are kept after a group, which may be larger than they are. */
+START_TEST(group_is_trimmed_to_the_bounds)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.count = 3});
+    uint64_t pos;
+
+    ck_assert_int_eq(append_group(ring, 0, 5, 1), APR_SUCCESS);
+    ck_assert_uint_eq(history_records(ring), 3);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("1"), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("2"), NOW, &pos), APR_SUCCESS);
+    ck_assert_uint_eq(count_from(ring, pos), 2);
+    ck_assert_sound(ring);
+}
+END_TEST
+
 START_TEST(reports_an_overrun_to_a_slow_reader)
 {
     struct mrc_ring *ring = store_ring(store_pool(), 1024, (struct mrc_ring_bounds){.count = 0});
@@ -570,6 +660,22 @@ static void scribble(struct mrc_ring *ring)
         atomic_store(&ring->words[at % ring->capacity / 8], UINT64_C(0xdeadbeefdeadbeef));
 }
 
+/* Makes the state of a writer of three records that died after it moved the head. */
+static void unlink_group(struct mrc_ring *ring)
+{
+    uint64_t end = mrc_ring_head(ring);
+
+    for (int i = 0; i < 3; i++) {
+        uint64_t total = mrc_ring_codec_footer(ring, end) & UINT32_MAX;
+        struct mrc_ring_meta meta;
+
+        mrc_ring_codec_load(ring, end - total, end, &meta);
+        atomic_store(&ring->buckets[meta.id_hash & ring->bucket_mask], meta.chain);
+        atomic_store(&ring->header->last_seq, meta.seq - 1);
+        end -= total;
+    }
+}
+
 /* Makes the state of a writer that died after it moved the head and before it set the bucket. */
 static void unlink_newest(struct mrc_ring *ring)
 {
@@ -613,6 +719,24 @@ START_TEST(a_dead_writer_leaves_nothing_half_done)
     ck_assert_uint_eq(stats.records, 3);
     ck_assert_sound(ring);
     mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(a_dead_writer_of_a_group_leaves_all_of_it)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.count = 0});
+    static const char *const ids[] = {"0", "10", "11", "12"};
+    uint64_t pos;
+
+    ck_assert_int_eq(append_group(ring, 0, 5, 1), APR_SUCCESS);
+    ck_assert_int_eq(append_group(ring, 10, 3, 1), APR_SUCCESS);
+    die_with_the_lock(ring, unlink_group);
+    for (int repaired = 0; repaired < 2; repaired++) {
+        for (size_t i = 0; i < 4; i++)
+            ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of(ids[i]), NOW, &pos), APR_SUCCESS);
+        ck_assert_int_eq(append(ring, "next", "x", NOW), APR_SUCCESS);
+    }
+    ck_assert_sound(ring);
 }
 END_TEST
 
@@ -722,12 +846,16 @@ int main(void)
     tcase_add_test(tcase, the_earliest_of_equal_ids_wins);
     tcase_add_test(tcase, records_are_found_by_number);
     tcase_add_test(tcase, ids_share_buckets_and_expire);
+    tcase_add_test(tcase, groups_are_linked_like_single_records);
+    tcase_add_test(tcase, group_takes_half_of_the_ring);
+    tcase_add_test(tcase, group_is_trimmed_to_the_bounds);
     tcase_add_test(tcase, reports_an_overrun_to_a_slow_reader);
     tcase_add_test(tcase, moves_to_a_larger_ring);
     tcase_add_test(tcase, moves_to_a_smaller_ring);
     tcase_add_test(tcase, moves_the_last_id_without_a_history);
     tcase_add_test(tcase, keeps_its_deadline);
     tcase_add_test(tcase, a_dead_writer_leaves_nothing_half_done);
+    tcase_add_test(tcase, a_dead_writer_of_a_group_leaves_all_of_it);
     tcase_add_test(tcase, a_dead_writer_without_a_history);
     tcase_add_test(tcase, contradictions_end_in_a_reset);
     tcase_add_test(tcase, the_check_finds_contradictions);
