@@ -22,6 +22,13 @@ static const char *context_of(const struct mrc_directive *row)
     return "";
 }
 
+/* Prints more of the context of a directive that a site may have in its .htaccess file. */
+static void print_htaccess(const struct mrc_directive *row)
+{
+    if (row->in_htaccess)
+        printf(", .htaccess with [MercureHtaccess](#mercurehtaccess) (AllowOverride AuthConfig)");
+}
+
 static const char *scope_name(enum mrc_scope scope)
 {
     static const char *const names[] = {
@@ -66,7 +73,9 @@ static void print_directive(const struct mrc_directive *row)
     printf("- **Description**: %s\n", row->summary);
     printf("- **Syntax**: `%s %s`\n", row->name, row->syntax);
     print_default(row);
-    printf("- **Context**: %s\n", context_of(row));
+    printf("- **Context**: %s", context_of(row));
+    print_htaccess(row);
+    printf("\n");
     printf("- **Status**: External\n- **Module**: mod_mercure\n\n%s\n", row->text);
     print_options(row);
 }

@@ -79,10 +79,15 @@ static void print_time(int64_t time_us)
 static const char *region_name(unsigned type)
 {
     static const char *const names[] = {
-        [MRC_HUB_REGION_RING] = "ring",         [MRC_HUB_REGION_INDEX] = "index",
-        [MRC_HUB_REGION_INTEREST] = "interest", [MRC_HUB_REGION_METRICS] = "metrics",
-        [MRC_HUB_REGION_STAGING] = "staging",   [MRC_HUB_REGION_PRESENCE] = "presence",
-        [MRC_HUB_REGION_COUNTS] = "counts",     [MRC_HUB_REGION_BUCKETS] = "buckets",
+        [MRC_HUB_REGION_RING] = "ring",
+        [MRC_HUB_REGION_INDEX] = "index",
+        [MRC_HUB_REGION_INTEREST] = "interest",
+        [MRC_HUB_REGION_METRICS] = "metrics",
+        [MRC_HUB_REGION_STAGING] = "staging",
+        [MRC_HUB_REGION_PRESENCE] = "presence",
+        [MRC_HUB_REGION_COUNTS] = "counts",
+        [MRC_HUB_REGION_BUCKETS] = "buckets",
+        [MRC_HUB_REGION_REVOCATIONS] = "revocations",
     };
 
     return names[type];
@@ -156,7 +161,8 @@ static void print_records(const struct mrc_ring *ring, const struct mrc_ring_sta
             break;
         if (record.view.seq < options->from)
             continue;
-        printf("record    at %" PRIu64 " seq %" PRIu64 " ", record.pos, record.view.seq);
+        printf("%s at %" PRIu64 " seq %" PRIu64 " ",
+               record.view.is_control ? "control  " : "record   ", record.pos, record.view.seq);
         print_time(record.view.time_us);
         printf(" %s id ", record.pos < stats->history ? "past" : "history");
         print_escaped(record.view.id);

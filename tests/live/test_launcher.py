@@ -191,6 +191,26 @@ def test_variables_become_directives(env):
     assert "mercure-metrics" not in config and "Debugger" not in config and "Playground" not in config
 
 
+@pytest.mark.parametrize("issuers", ["https://a.example, https://b.example", ""])
+def test_the_key_of_operators(env, issuers):
+    """One for each issuer that the hub trusts; or with an issuer of its own. A short or shared one is refused."""
+    secret = "operator-key-of-the-launcher-tests:0123456789abcdef"
+    env.update(MERCURE_TRUSTED_ISSUERS=issuers, MERCURE_CONTROL_JWT_KEY=secret)
+    lines, _, stderr = hub_lines(env)
+    wanted = issuers.split(", ") if issuers else ["mercure-control"]
+    assert [line for line in lines if "Control" in line] == [
+        f'MercureControlKey "{issuer}" HS256 env:MERCURE_CONTROL_JWT_KEY' for issuer in wanted]
+    for changes, words in (({"MERCURE_CONTROL_JWT_KEY": "short"}, "MERCURE_CONTROL_JWT_KEY: has 5 bytes"),
+                           ({"MERCURE_CONTROL_JWT_ALG": "HS1"}, "MERCURE_CONTROL_JWT_ALG: "),
+                           ({"MERCURE_CONTROL_JWT_KEY": "", "MERCURE_CONTROL_JWT_ALG": "HS256"},
+                            "MERCURE_CONTROL_JWT_ALG: needs MERCURE_CONTROL_JWT_KEY")):
+        status, _, stderr = launch({**env, **changes}, "--print-config")
+        assert status == 2 and stderr.startswith(f"mercure-hub: {words}"), stderr
+    if issuers:
+        status, _, stderr = launch({**env, "MERCURE_CONTROL_JWT_KEY": SUBSCRIBER_KEY})
+        assert status == 2 and "MERCURE_CONTROL_JWT_KEY" in stderr, stderr
+
+
 def hub_lines(env):
     """The lines of the hub's Location, all lines of the configuration, and standard error."""
     status, config, stderr = launch(env, "--print-config")

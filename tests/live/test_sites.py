@@ -344,3 +344,39 @@ def test_only_site_of_a_server_keeps_the_history_of_the_section(httpd, durable):
     httpd.publish(TOPIC, "x", fields=[("id", "after")], host=FIRST)
     assert history_of(httpd, 2, host=FIRST) == ["before", "after"]
     assert "MRC0235: the hub first.example" in httpd.log()
+
+
+# ---- many sites ----------------------------------------------------------------------------------
+
+
+def check_many_sites(httpd, count):
+    """Each of COUNT sites has its own updates, before and after reloads that add and remove sites."""
+    hosts = [f"site-{i}.example" for i in range(count)]
+    small = hub("MercureHistory count=100 bytes=64K", "MercureLimit body=16K", "MercurePublishRate 100")
+
+    def config(some):
+        return small + METRICS + "".join(httpd.vhost(name=host) for host in some)
+
+    httpd.start(config(hosts))
+    assert len(labels(httpd)) == count + 1
+    for host in hosts:
+        httpd.publish(TOPIC, host, fields=[("id", host)], host=host)
+    for text in (config(reversed(hosts)), config([*hosts[: count // 2], "new.example", *hosts[count // 2:]])):
+        httpd.graceful(text)
+        for host in hosts:
+            with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")], host=host) as stream:
+                assert stream.next().data == host
+    httpd.publish(TOPIC, "x", fields=[("id", "first")], host="new.example")
+    assert history_of(httpd, 1, host="new.example") == ["first"]
+    httpd.graceful(config(hosts[:10]))
+    assert len(labels(httpd)) == 11 and len(httpd.runtime_files()) == 12
+    assert history_of(httpd, 1, host=hosts[9]) == [hosts[9]]
+
+
+def test_two_hundred_sites(httpd):
+    check_many_sites(httpd, 200)
+
+
+@pytest.mark.soak
+def test_a_thousand_sites(httpd):
+    check_many_sites(httpd, 1000)

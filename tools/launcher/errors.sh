@@ -79,6 +79,7 @@ variables_behind() { # MESSAGE
         echo "${names:-MERCURE_PUBLISHER_JWT_KEY, MERCURE_SUBSCRIBER_JWT_KEY or MERCURE_EXTRA_DIRECTIVES}" | sed 's/,\([^ ]\)/, \1/g'
         ;;
     *' is INSECURE'*) if [ -n "$playground" ]; then echo MERCURE_PLAYGROUND; else echo "MERCURE_EXTRA_DIRECTIVES: line $extra_playground"; fi ;;
+    *MercureControlKey*' has the issuer and the key '*) echo MERCURE_CONTROL_JWT_KEY ;;
     *'nobody can publish '*) echo MERCURE_PUBLISHER_JWT_KEY ;;
     *'nobody can subscribe '*) echo 'MERCURE_SUBSCRIBER_JWT_KEY, MERCURE_ALLOW_ANONYMOUS' ;;
     esac

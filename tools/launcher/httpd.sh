@@ -250,6 +250,11 @@ config_keys() {
         if [ -n "$publisher" ]; then printf '    MercurePublisherKey "%s" %s\n' "$issuer" "$publisher"; fi
         if [ -n "$subscriber" ]; then printf '    MercureSubscriberKey "%s" %s\n' "$issuer" "$subscriber"; fi
     done
+    if [ -n "$control" ]; then
+        for issuer in ${trusted:-$CONTROL_ISSUER}; do
+            printf '    MercureControlKey "%s" %s\n' "$issuer" "$control"
+        done
+    fi
     set +f
     if [ -n "$legacy" ]; then
         if [ -n "$publisher" ]; then printf '    MercureLegacyPublisherKey %s\n' "$publisher"; fi

@@ -232,6 +232,25 @@ set_key() { # ROLE
     esac
 }
 
+# Sets control to the ALGS and SOURCE of the operators, or to nothing. Their tokens are never of protocol 0.x,
+# so their secret may not be short.
+set_control() {
+    control=
+    if ! is_set MERCURE_CONTROL_JWT_KEY && ! is_set MERCURE_CONTROL_JWT_KEY_FILE; then
+        ! is_set MERCURE_CONTROL_JWT_ALG ||
+            die MERCURE_CONTROL_JWT_ALG 'needs MERCURE_CONTROL_JWT_KEY: give the key of the operators, or unset it'
+        return 0
+    fi
+    trusted_before=$trusted
+    trusted=${trusted:-$CONTROL_ISSUER}
+    set_key CONTROL
+    trusted=$trusted_before
+    control=$key
+}
+
+# Who issues the tokens of operators if the hub trusts no issuer.
+CONTROL_ISSUER=mercure-control
+
 set_issuers() {
     trusted=
     if ! is_set MERCURE_TRUSTED_ISSUERS; then

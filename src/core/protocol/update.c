@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/base/percent.h"
 #include "core/base/utf8.h"
 #include "core/protocol/form.h"
 
@@ -395,4 +396,25 @@ void mrc_update_id_make(const unsigned char random[16], char ret_id[MRC_UPDATE_I
         *out++ = hex[byte & 0x0f];
     }
     *out = '\0';
+}
+
+bool mrc_update_id_parse(struct mrc_bytes id, unsigned char ret_bytes[16])
+{
+    unsigned char bytes[16] = {0};
+    char same[MRC_UPDATE_ID_BYTES];
+    size_t digits = 0;
+
+    for (size_t i = sizeof("urn:uuid:") - 1; i < id.len && digits < 2 * sizeof(bytes); i++) {
+        int value = mrc_percent_hex_value((unsigned char)id.ptr[i]);
+
+        if (value < 0)
+            continue;
+        bytes[digits / 2] = (unsigned char)(bytes[digits / 2] << 4 | value);
+        digits++;
+    }
+    mrc_update_id_make(bytes, same);
+    if (!mrc_bytes_eq_str(id, same))
+        return false;
+    memcpy(ret_bytes, bytes, sizeof(bytes));
+    return true;
 }

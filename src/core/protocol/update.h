@@ -108,4 +108,9 @@ enum mrc_err mrc_update_peek_topics(struct mrc_bytes record, struct mrc_bytes *r
  */
 void mrc_update_id_make(const unsigned char random[16], char ret_id[MRC_UPDATE_ID_BYTES]);
 
+/* The 16 bytes of ID, of which mrc_update_id_make() makes the same id. False: it has made none
+ * such.
+ */
+bool mrc_update_id_parse(struct mrc_bytes id, unsigned char ret_bytes[16]);
+
 #endif

@@ -1,5 +1,6 @@
 #include "core/token/token.h"
 
+#include <openssl/evp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -21,12 +22,16 @@ static const struct mrc_json_pick first_picks[] = {
 
 static const struct mrc_json_pick peek_picks[] = {{.name = "iss"}, {.name = "aud"}, {.name = NULL}};
 
+static const struct mrc_json_pick exp_picks[] = {{.name = "exp"}, {.name = NULL}};
+
 static const struct mrc_json_pick modern_picks[] = {
     {.name = "iss"},
     {.name = "aud"},
     {.name = "exp"},
     {.name = "nbf"},
     {.name = "sub"},
+    {.name = "jti"},
+    {.name = "iat"},
     {.name = "authorization_details", .members = mrc_grants_picks, .type = MRC_GRANTS_DETAIL_TYPE},
     {.name = NULL}};
 
@@ -35,6 +40,8 @@ static const struct mrc_json_pick legacy_picks[] = {
     {.name = "exp"},
     {.name = "nbf"},
     {.name = "sub"},
+    {.name = "jti"},
+    {.name = "iat"},
     {.name = "mercure", .members = mrc_grants_legacy_picks},
     {.name = MRC_GRANTS_LEGACY_CLAIM, .members = mrc_grants_legacy_picks},
     {.name = NULL}};
@@ -43,7 +50,10 @@ struct mrc_token {
     atomic_uint refs;
     char *issuer;  /* empty: none */
     char *subject; /* NULL: none */
+    char *id;      /* NULL: none */
     int64_t exp_us;
+    int64_t issued_us; /* INT64_MIN: none */
+    unsigned char hash[MRC_TOKEN_HASH_BYTES];
     bool is_legacy;
     struct mrc_grants *grants;
 };
@@ -256,6 +266,7 @@ static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_pol
                                 int64_t now_us, struct mrc_error *reason, struct mrc_token *token)
 {
     const char *issuer = json_string_value(json_object_get(claims, "iss"));
+    const char *jti = json_string_value(json_object_get(claims, "jti"));
     const json_t *sub = json_object_get(claims, "sub");
     enum mrc_err err;
 
@@ -268,8 +279,12 @@ static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_pol
         return mrc_error_set(reason, MRC_EINVAL, "sub must be a string");
     token->issuer = strdup(issuer ? issuer : "");
     token->subject = sub ? strdup(json_string_value(sub)) : NULL;
-    if (!token->issuer || (sub && !token->subject))
+    token->id = jti ? strdup(jti) : NULL;
+    if (!token->issuer || (sub && !token->subject) || (jti && !token->id))
         return MRC_ENOMEM;
+    /* The hub's rules do not need these two, so they may hold anything. */
+    if (get_time(claims, "iat", NULL, &token->issued_us))
+        token->issued_us = INT64_MIN;
     if (token->is_legacy)
         return mrc_grants_parse_legacy(claims, &policy->limits, policy->base, reason,
                                        &token->grants);
@@ -382,7 +397,9 @@ enum mrc_err mrc_token_verify(struct mrc_bytes text, const struct mrc_token_poli
     }
     atomic_init(&token->refs, 1);
     token->is_legacy = is_legacy;
-    err = read_claims(claims, policy, now_us, &why, token);
+    err = mrc_token_hash(text, token->hash) ? MRC_OK : MRC_ENOMEM;
+    if (!err)
+        err = read_claims(claims, policy, now_us, &why, token);
     if (err)
         goto leave;
     *ret_token = token;
@@ -436,6 +453,7 @@ void mrc_token_unref(struct mrc_token *token)
         return;
     free(token->issuer);
     free(token->subject);
+    free(token->id);
     mrc_grants_free(token->grants);
     free(token);
 }
@@ -453,6 +471,26 @@ const char *mrc_token_get_issuer(const struct mrc_token *token)
 const char *mrc_token_get_subject(const struct mrc_token *token)
 {
     return token->subject;
+}
+
+const char *mrc_token_get_id(const struct mrc_token *token)
+{
+    return token->id;
+}
+
+int64_t mrc_token_get_issued_us(const struct mrc_token *token)
+{
+    return token->issued_us;
+}
+
+const unsigned char *mrc_token_get_hash(const struct mrc_token *token)
+{
+    return token->hash;
+}
+
+bool mrc_token_hash(struct mrc_bytes text, unsigned char ret_hash[MRC_TOKEN_HASH_BYTES])
+{
+    return EVP_Digest(text.ptr, text.len, ret_hash, NULL, EVP_sha256(), NULL) == 1;
 }
 
 int64_t mrc_token_get_exp_us(const struct mrc_token *token)
@@ -512,6 +550,24 @@ enum mrc_err mrc_token_peek(struct mrc_bytes text, struct mrc_error *error, char
     *ret_issuer = issuer;
     *ret_audience = audience;
 leave:
+    json_decref(claims);
+    mrc_jws_free(jws);
+    return err;
+}
+
+enum mrc_err mrc_token_peek_exp_us(struct mrc_bytes text, int64_t *ret_exp_us)
+{
+    int64_t exp_us = INT64_MAX;
+    struct mrc_jws *jws = NULL;
+    json_t *claims = NULL;
+    enum mrc_err err = mrc_jws_parse(text, NULL, &jws);
+
+    if (!err)
+        err = parse_claims(jws, exp_picks, NULL, &claims);
+    if (!err && get_time(claims, "exp", NULL, &exp_us))
+        exp_us = INT64_MAX;
+    if (!err)
+        *ret_exp_us = exp_us;
     json_decref(claims);
     mrc_jws_free(jws);
     return err;

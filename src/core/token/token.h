@@ -90,6 +90,18 @@ bool mrc_token_is_legacy(const struct mrc_token *token);
 const char *mrc_token_get_issuer(const struct mrc_token *token);
 const char *mrc_token_get_subject(const struct mrc_token *token);
 
+/* The claim `jti`, which lives as long as the token; NULL: there is none that is a string. */
+const char *mrc_token_get_id(const struct mrc_token *token);
+
+/* The claim `iat` in microseconds since 1970; INT64_MIN: there is none that is a number. */
+int64_t mrc_token_get_issued_us(const struct mrc_token *token);
+
+/* The SHA-256 of the token's text, of MRC_TOKEN_HASH_BYTES; and of any TEXT. False: the library
+ * failed. */
+#define MRC_TOKEN_HASH_BYTES 32
+const unsigned char *mrc_token_get_hash(const struct mrc_token *token);
+bool mrc_token_hash(struct mrc_bytes text, unsigned char ret_hash[MRC_TOKEN_HASH_BYTES]);
+
 /*
  * The expiry of the token in microseconds since 1970. The streams that it opened end then. A later
  * time counts as the end of the year 9999, and so does a missing `exp` of protocol 0.x.
@@ -109,6 +121,13 @@ bool mrc_token_grants(const struct mrc_token *token, enum mrc_action action,
  */
 enum mrc_err mrc_token_grants_any(const struct mrc_token *token, enum mrc_action action,
                                   struct mrc_topics *topics, bool *ret_grants);
+
+/*
+ * The claim `exp` of TOKEN, not verified, in microseconds since 1970: no decision may depend on it
+ * but how long a token that is refused is remembered. INT64_MAX: it has none. MRC_EINVAL or
+ * MRC_ELIMIT if TOKEN cannot be parsed; MRC_ENOMEM.
+ */
+enum mrc_err mrc_token_peek_exp_us(struct mrc_bytes token, int64_t *ret_exp_us);
 
 /*
  * The claim `iss` and the first `aud` of TOKEN, not verified, for mercure-token to show: no

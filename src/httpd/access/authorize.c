@@ -7,6 +7,7 @@
 #include "http_config.h"
 #include "http_log.h"
 
+#include "core/base/quote.h"
 #include "core/token/cache.h"
 #include "httpd/access/challenge.h"
 #include "httpd/access/identity.h"
@@ -17,6 +18,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/config/playground_key.h"
 #include "httpd/route/claim.h"
+#include "hub/hub/revocation.h"
 #include "hub/keys/keyring.h"
 
 APLOG_USE_MODULE(mercure);
@@ -37,22 +39,39 @@ static void take_list(request_rec *r, const apr_array_header_t *rows,
                      rows ? (size_t)rows->nelts : 0, ret_hold);
 }
 
+/* The keys of ROLE for tokens of version 1; NULL: none. */
+static const apr_array_header_t *rows_of(const struct mrc_location_settings *settings,
+                                         enum mrc_role role)
+{
+    const apr_array_header_t *const rows[] = {
+        [MRC_ROLE_PUBLISHER] = settings->publisher_keys,
+        [MRC_ROLE_SUBSCRIBER] = settings->subscriber_keys,
+        [MRC_ROLE_OPERATOR] = settings->control_keys,
+    };
+
+    return rows[role];
+}
+
+/* The same for tokens of protocol 0.x, in which there are no operators. */
+static const apr_array_header_t *legacy_rows_of(const struct mrc_location_settings *settings,
+                                                enum mrc_role role)
+{
+    if (!settings->legacy || role == MRC_ROLE_OPERATOR)
+        return NULL;
+    return role == MRC_ROLE_PUBLISHER ? settings->legacy_publisher_keys
+                                      : settings->legacy_subscriber_keys;
+}
+
 static void take_keys(request_rec *r, const struct mrc_location_settings *settings,
                       enum mrc_role role, struct mrc_bytes token, struct keys *ret_keys)
 {
-    bool publishes = role == MRC_ROLE_PUBLISHER;
     const apr_array_header_t *playground = mrc_playground_key_rows(settings->playground, token);
-    const apr_array_header_t *legacy =
-        publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys;
+    enum mrc_role other = role == MRC_ROLE_PUBLISHER ? MRC_ROLE_SUBSCRIBER : MRC_ROLE_PUBLISHER;
 
-    if (playground)
-        take_list(r, playground, &ret_keys->trust);
-    else
-        take_list(r, publishes ? settings->publisher_keys : settings->subscriber_keys,
-                  &ret_keys->trust);
-    take_list(r, publishes ? settings->subscriber_keys : settings->publisher_keys,
-              &ret_keys->others);
-    take_list(r, settings->legacy ? legacy : NULL, &ret_keys->legacy);
+    take_list(r, playground && role != MRC_ROLE_OPERATOR ? playground : rows_of(settings, role),
+              &ret_keys->trust);
+    take_list(r, rows_of(settings, other), &ret_keys->others);
+    take_list(r, legacy_rows_of(settings, role), &ret_keys->legacy);
 }
 
 static void give_back_keys(struct keys *keys)
@@ -154,16 +173,13 @@ static void ask_list(const apr_array_header_t *rows, const char *issuer)
 static void ask_for_keys(struct mrc_bytes token, const struct mrc_location_settings *settings,
                          enum mrc_role role)
 {
-    bool publishes = role == MRC_ROLE_PUBLISHER;
     char *issuer = NULL, *audience = NULL;
 
     if (mrc_token_peek(token, NULL, &issuer, &audience) != MRC_OK)
         return;
     if (issuer)
-        ask_list(publishes ? settings->publisher_keys : settings->subscriber_keys, issuer);
-    if (settings->legacy)
-        ask_list(publishes ? settings->legacy_publisher_keys : settings->legacy_subscriber_keys,
-                 NULL);
+        ask_list(rows_of(settings, role), issuer);
+    ask_list(legacy_rows_of(settings, role), NULL);
     free(issuer);
     free(audience);
 }
@@ -173,7 +189,13 @@ static void ask_for_keys(struct mrc_bytes token, const struct mrc_location_setti
 /* The names of the directives with the keys of ROLE. */
 static const char *key_of(enum mrc_role role)
 {
-    return role == MRC_ROLE_PUBLISHER ? "MercurePublisherKey" : "MercureSubscriberKey";
+    static const char *const names[] = {
+        [MRC_ROLE_PUBLISHER] = "MercurePublisherKey",
+        [MRC_ROLE_SUBSCRIBER] = "MercureSubscriberKey",
+        [MRC_ROLE_OPERATOR] = "MercureControlKey",
+    };
+
+    return names[role];
 }
 
 static const char *legacy_key_of(enum mrc_role role)
@@ -235,7 +257,7 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
 
     if (err == MRC_ENOMEM)
         return mrc_failure_answer_no_memory(r);
-    mismatch = explain_mismatch(r->pool, token, policy, role);
+    mismatch = role == MRC_ROLE_OPERATOR ? NULL : explain_mismatch(r->pool, token, policy, role);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "MRC0601: hub %s refuses a token: %s",
                   claim->location->hub->label,
                   mismatch ? apr_pstrcat(r->pool, reason->text, "; ", mismatch, NULL)
@@ -251,6 +273,14 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
                      mismatch ? mismatch : list_rules(r->pool, policy, role)));
 }
 
+/* An operator has no other way to send a token. */
+static int answer_no_operator(request_rec *r)
+{
+    return mrc_challenge(r, MRC_CHALLENGE_MISSING,
+                         "controlling the hub needs an access token of a MercureControlKey: send "
+                         "it in an Authorization field, after Bearer");
+}
+
 int mrc_authorize_missing(request_rec *r, const struct mrc_claim *claim, enum mrc_role role)
 {
     const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
@@ -258,6 +288,8 @@ int mrc_authorize_missing(request_rec *r, const struct mrc_claim *claim, enum mr
     bool publishes = role == MRC_ROLE_PUBLISHER;
     const char *cookie = settings->cookie_name, *kind = "";
 
+    if (role == MRC_ROLE_OPERATOR)
+        return answer_no_operator(r);
     if (settings->legacy && !(publishes ? settings->publisher_keys : settings->subscriber_keys) &&
         !settings->playground) {
         cookie = MRC_CREDENTIALS_LEGACY_COOKIE;
@@ -287,6 +319,27 @@ static void log_ignored(request_rec *r, const struct mrc_claim *claim,
                       claim->location->hub->label, place, legacy_key_of(role));
 }
 
+/* Drops *TOKEN, which is revoked, and answers R. DECLINED: it is not. */
+static int check_revoked(request_rec *r, const struct mrc_claim *claim, struct mrc_token **token)
+{
+    const struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
+    const char *subject = mrc_token_get_subject(*token);
+    struct mrc_quote issuer_quote, subject_quote;
+
+    if (!hub || !mrc_revocation_has(hub, *token, apr_time_now()))
+        return DECLINED;
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                  "MRC0605: hub %s refuses a token: issuer %s, sub %s: an operator has revoked it",
+                  claim->location->hub->label,
+                  mrc_quote(&issuer_quote, mrc_bytes_of(mrc_token_get_issuer(*token))),
+                  subject ? mrc_quote(&subject_quote, mrc_bytes_of(subject)) : "none");
+    mrc_token_unref(*token);
+    *token = NULL;
+    return mrc_challenge(r, MRC_CHALLENGE_TOKEN,
+                         "this hub does not accept the access token any more, because it was "
+                         "revoked: ask its issuer for a new one");
+}
+
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                   struct mrc_token **ret_token)
 {
@@ -300,7 +353,7 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     int status = mrc_credentials_find(r, claim, settings, role, &found);
 
     *ret_token = NULL;
-    if (status == DECLINED && !found.token.ptr)
+    if (status == DECLINED && !found.token.ptr && role != MRC_ROLE_OPERATOR)
         log_ignored(r, claim, settings, role);
     if (status != DECLINED || !found.token.ptr)
         return status;
@@ -316,7 +369,8 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     if (err)
         status = refuse(r, err, &reason, claim, &policy, found.token, role);
     give_back_keys(&keys);
-    if (!err)
-        mrc_claim_set_token(r, found.token);
-    return status;
+    if (err)
+        return status;
+    mrc_claim_set_token(r, found.token);
+    return check_revoked(r, claim, ret_token);
 }

@@ -49,6 +49,27 @@ struct mrc_bytes mrc_client_name(request_rec *r)
     return (struct mrc_bytes){apr_pmemdup(r->pool, name, len), len};
 }
 
+bool mrc_client_parse(const char *text, unsigned char ret_address[MRC_CLIENT_ADDRESS_BYTES])
+{
+    unsigned char address[MRC_CLIENT_ADDRESS_BYTES];
+
+    if (inet_pton(AF_INET6, text, address) != 1) {
+        if (inet_pton(AF_INET, text, address + PREFIX_BYTES) != 1)
+            return false;
+        memcpy(address, prefixes[0], PREFIX_BYTES);
+    }
+    memcpy(ret_address, address, sizeof(address));
+    return true;
+}
+
+const unsigned char *mrc_client_address(request_rec *r)
+{
+    const char *text = apr_pstrmemdup(r->pool, r->useragent_ip, strcspn(r->useragent_ip, "%"));
+    unsigned char *address = apr_palloc(r->pool, MRC_CLIENT_ADDRESS_BYTES);
+
+    return mrc_client_parse(text, address) ? address : NULL;
+}
+
 bool mrc_client_is_event_source(const request_rec *r)
 {
     const char *accept = apr_table_get(r->headers_in, "Accept");

@@ -19,6 +19,16 @@
  */
 struct mrc_bytes mrc_client_name(request_rec *r);
 
+/* The bytes of a whole address: of IPv6, or of IPv4 as `::ffff:a.b.c.d`. */
+#define MRC_CLIENT_ADDRESS_BYTES 16
+
+/* Reads the address in TEXT. False: it is none. */
+bool mrc_client_parse(const char *text, unsigned char ret_address[MRC_CLIENT_ADDRESS_BYTES]);
+
+/* The whole address of R's client. NULL: another module has set a text that is no address. It lives
+ * in R's pool. */
+const unsigned char *mrc_client_address(request_rec *r);
+
 /*
  * Whether R is a request that a browser's own EventSource makes (MercureCursor auto). The Fetch
  * standard adds `Cache-Control: no-cache` to it, and not to a plain fetch(). Programs that imitate

@@ -178,7 +178,7 @@ int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,
     int status = find_token(r, token);
 
     ret_credentials->is_from_url = false;
-    if (status != DECLINED || token->ptr)
+    if (status != DECLINED || token->ptr || role == MRC_ROLE_OPERATOR)
         return status;
     status = find_url_token(r, claim, settings, token);
     ret_credentials->is_from_url = token->ptr != NULL;

@@ -18,7 +18,11 @@ struct mrc_claim;
 struct mrc_location_settings;
 
 /* What a token authorizes its client to do. */
-enum mrc_role { MRC_ROLE_PUBLISHER, MRC_ROLE_SUBSCRIBER };
+enum mrc_role {
+    MRC_ROLE_PUBLISHER,
+    MRC_ROLE_SUBSCRIBER, /* also reads the active subscriptions */
+    MRC_ROLE_OPERATOR    /* uses the paths below control/ */
+};
 
 /* The token of a request, not verified yet. */
 struct mrc_credentials {
@@ -29,7 +33,8 @@ struct mrc_credentials {
 /*
  * Finds the token with which R acts in ROLE. DECLINED: R may go on. Anything else: the request has
  * been answered, and the handler returns this value. A publication with a cookie must come from the
- * hub's own origin or from one of MercurePublishOrigins.
+ * hub's own origin or from one of MercurePublishOrigins. A token of an operator counts in the
+ * Authorization field only, because a browser would send a cookie for any site.
  */
 int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,
                          const struct mrc_location_settings *settings, enum mrc_role role,

@@ -25,11 +25,15 @@
 #include "httpd/log/stream_end.h"
 #include "hub/base/clock.h"
 #include "hub/child/child.h"
+#include "hub/control/order.h"
+#include "hub/control/orders.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
+#include "hub/hub/revocation.h"
 #include "hub/stream/waiters.h"
 #include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
+#include "store/ring/ring.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -66,7 +70,9 @@ struct stream {
     bool is_nonblocking;  /* the filters allow writing without blocking */
     int64_t ends_us;      /* when the stream ends at the latest, in time of day */
     enum mrc_end ends_why;
-    int64_t written_us; /* when something was last written; of hub/base/clock.h */
+    int64_t written_us;   /* when something was last written; of hub/base/clock.h */
+    uint64_t orders;      /* the mark of the newest order that it has seen (hub/control/orders.h) */
+    enum mrc_end ordered; /* the end that an order demands; MRC_END_CLIENT: none */
 };
 
 static const struct mrc_hub_limits *limits_of(const struct stream *stream)
@@ -249,6 +255,29 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
     return is_well;
 }
 
+static void obey(void *ctx, const struct mrc_order *order)
+{
+    struct stream *stream = ctx;
+
+    if (stream->ordered == MRC_END_CLIENT && mrc_subscriber_obeys(stream->subscriber, order))
+        stream->ordered = mrc_order_end(order);
+}
+
+/* Whether no order ends the stream. An order that is lost might have been for it. */
+static bool take_orders(struct stream *stream, enum mrc_end *ret_end)
+{
+    const struct mrc_ring *ring = mrc_hub_ring(mrc_subscriber_get_hub(stream->subscriber));
+    uint64_t mark = mrc_ring_control(ring);
+
+    if (mark > stream->orders &&
+        mrc_orders_read(ring, stream->orders, mark, obey, stream) != APR_SUCCESS)
+        stream->ordered = MRC_END_DISCONNECTED;
+    if (mark > stream->orders)
+        stream->orders = mark;
+    *ret_end = stream->ordered;
+    return stream->ordered == MRC_END_CLIENT;
+}
+
 /* Sends all events that the client has not got yet. */
 static bool send_due(struct stream *stream, enum mrc_end *ret_end)
 {
@@ -257,6 +286,10 @@ static bool send_due(struct stream *stream, enum mrc_end *ret_end)
     do {
         status = mrc_subscriber_take(stream->subscriber, MRC_CARRIER_WRITE_BYTES,
                                      mrc_subscriber_give_bytes, &stream->out);
+        if (!take_orders(stream, ret_end)) {
+            mrc_buf_reset(&stream->out); /* updates after the order */
+            return false;
+        }
         if (!flush_out(stream, ret_end))
             return false;
         mrc_subscriber_count_written(stream->subscriber, apr_time_now());
@@ -303,6 +336,11 @@ static void add_heartbeat(struct stream *stream)
 /* Serves the stream until it ends. Returns the reason. */
 static enum mrc_end serve(struct stream *stream)
 {
+    const struct mrc_subscriber *subscriber = stream->subscriber;
+
+    if (mrc_revocation_has(mrc_subscriber_get_hub(subscriber), mrc_subscriber_get_token(subscriber),
+                           apr_time_now()))
+        return MRC_END_REVOKED; /* since the request was authorized */
     for (;;) {
         enum mrc_end end;
 
@@ -343,7 +381,7 @@ static void end_stream(struct stream *stream, enum mrc_end end)
         c->aborted = 1;
     if (stream->socket)
         apr_socket_timeout_set(stream->socket, LAST_WRITE_US);
-    if (end != MRC_END_DRAINING || c->data_in_output_filters)
+    if ((end != MRC_END_DRAINING && end != MRC_END_DISCONNECTED) || c->data_in_output_filters)
         return;
     mrc_sse_add_retry(&stream->out, random_retry_ms());
     flush_out(stream, &unused);
@@ -364,7 +402,14 @@ static enum mrc_end run(struct stream *stream)
 
 int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
 {
-    struct stream stream = {.r = r, .subscriber = subscriber, .fd = -1, .signal_fd = -1};
+    struct stream stream = {
+        .r = r,
+        .subscriber = subscriber,
+        .fd = -1,
+        .signal_fd = -1,
+        .orders = mrc_subscriber_get_opened(subscriber),
+        .ordered = MRC_END_CLIENT,
+    };
     struct mrc_numbers *numbers = mrc_hub_numbers(mrc_subscriber_get_hub(subscriber));
     const enum mrc_gauge gauge = (enum mrc_gauge)(MRC_GAUGE_STREAMS + MRC_CARRIER_THREADED);
     apr_status_t status = open_waiter(&stream);

@@ -1,5 +1,6 @@
 #include "httpd/child/start.h"
 
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "ap_mpm.h"
@@ -16,6 +17,8 @@
 #include "httpd/config/hubs.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
+#include "httpd/htaccess/cache.h"
+#include "httpd/htaccess/lookup.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/hub/hub.h"
@@ -38,6 +41,7 @@ static apr_status_t stop_child(void *data)
     mrc_keeper_stop(state->keeper);
     mrc_child_stop(state->child);
     mrc_jobs_stop(state->jobs); /* after the last jobs of the streams */
+    mrc_htaccess_cache_free(state->htaccess);
     return APR_SUCCESS;
 }
 
@@ -76,6 +80,21 @@ static apr_status_t create_log_texts(struct mrc_interned_table **ret_texts)
     return status;
 }
 
+/* Whether a hub reads .htaccess files of its sites. */
+static bool needs_htaccess(const apr_array_header_t *hubs)
+{
+    for (int i = 0; i < hubs->nelts; i++) {
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        for (int k = 0; k < hub->locations->nelts; k++) {
+            if (APR_ARRAY_IDX(hub->locations, k, struct mrc_location *)
+                    ->settings->location.htaccess)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* Starts the parts of STATE, in the order in which they depend on each other. */
 static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
                                 struct mrc_memory *memory, struct mrc_this_child *state)
@@ -86,6 +105,9 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
 
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
+        status = APR_ENOMEM;
+    if (status == APR_SUCCESS && needs_htaccess(hubs) &&
+        !(state->htaccess = mrc_htaccess_lookup_create()))
         status = APR_ENOMEM;
     if (status == APR_SUCCESS)
         status = create_log_texts(&state->log_texts);
@@ -110,6 +132,7 @@ static void give_up(server_rec *main_server, struct mrc_memory *memory,
     mrc_jobs_stop(state->jobs);
     mrc_token_cache_free(state->tokens);
     mrc_interned_table_free(state->log_texts);
+    mrc_htaccess_cache_free(state->htaccess);
     if (status == APR_ENOSPC)
         ap_log_error(
             APLOG_MARK, APLOG_ERR, 0, main_server,

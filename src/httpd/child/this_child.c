@@ -69,6 +69,11 @@ struct mrc_token_cache *mrc_this_child_tokens(void)
     return this_child ? this_child->tokens : NULL;
 }
 
+struct mrc_htaccess_cache *mrc_this_child_htaccess(void)
+{
+    return this_child ? this_child->htaccess : NULL;
+}
+
 struct mrc_keeper *mrc_this_child_keeper(void)
 {
     return this_child->keeper;

@@ -16,6 +16,7 @@
 #include "hub/base/heap.h"
 
 struct mrc_child;
+struct mrc_htaccess_cache;
 struct mrc_hub;
 struct mrc_interned_table;
 struct mrc_jobs;
@@ -31,6 +32,7 @@ struct mrc_this_child {
     pid_t pid;               /* of the process that called child_init */
     struct mrc_child *child; /* the hubs and their dispatchers */
     struct mrc_token_cache *tokens;
+    struct mrc_htaccess_cache *htaccess; /* NULL: no hub reads .htaccess files */
     struct mrc_keyring *keyring;
     struct mrc_keeper *keeper; /* NULL: no key can change */
     struct mrc_sizing sizing;
@@ -69,6 +71,9 @@ bool mrc_this_child_is_serving(void);
 /* The keys in use, and the cache of verified tokens; NULL if this process serves no hub. */
 struct mrc_keyring *mrc_this_child_keyring(void);
 struct mrc_token_cache *mrc_this_child_tokens(void);
+
+/* What this process has read of .htaccess files; NULL: it reads none. */
+struct mrc_htaccess_cache *mrc_this_child_htaccess(void);
 
 /* The functions below require a process that serves hubs. */
 

@@ -6,6 +6,7 @@
 
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
+#include "httpd/config/key_sources.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
@@ -93,6 +94,49 @@ static int check_origins(const struct mrc_hub_conf *hub)
     return OK;
 }
 
+static const struct mrc_key_row *find_same(const apr_array_header_t *control,
+                                           const apr_array_header_t *others)
+{
+    for (int i = 0; control && others && i < control->nelts; i++) {
+        const struct mrc_key_row *row = APR_ARRAY_IDX(control, i, const struct mrc_key_row *);
+
+        for (int j = 0; j < others->nelts; j++) {
+            if (mrc_key_sources_is_same(row, APR_ARRAY_IDX(others, j, const struct mrc_key_row *)))
+                return row;
+        }
+    }
+    return NULL;
+}
+
+const struct mrc_key_row *mrc_check_control_keys(const struct mrc_location_settings *settings)
+{
+    const struct mrc_key_row *row = find_same(settings->control_keys, settings->subscriber_keys);
+
+    return row ? row : find_same(settings->control_keys, settings->publisher_keys);
+}
+
+static int check_control(const struct mrc_hub_conf *hub)
+{
+    int status = OK;
+
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        const struct mrc_location *location =
+            APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
+        const struct mrc_key_row *row = mrc_check_control_keys(&location->settings->location);
+
+        if (!row)
+            continue;
+        ap_log_error(STARTUP_ERROR, location->server,
+                     "MRC0118: MercureControlKey %s of the hub %s (%s) has the issuer and the key "
+                     "of a MercurePublisherKey, MercureSubscriberKey or MercureKey, so every token "
+                     "of this issuer could revoke all others: give MercureControlKey another "
+                     "issuer, or a key of its own",
+                     row->issuer, hub->label, location->section->where);
+        status = !OK;
+    }
+    return status;
+}
+
 static int check_subscriptions(const struct mrc_hub_conf *hub)
 {
     const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
@@ -117,7 +161,7 @@ int mrc_check_hubs(server_rec *main_server)
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
         if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
-            check_subscriptions(hub) != OK)
+            check_subscriptions(hub) != OK || check_control(hub) != OK)
             status = !OK;
     }
     return status;

@@ -7,8 +7,18 @@
 
 #include "httpd.h"
 
+struct mrc_key_row;
+struct mrc_location_settings;
+
 /* Checks that the settings of each hub of MAIN_SERVER agree with each other. OK, or not OK. */
 int mrc_check_hubs(server_rec *main_server);
+
+/*
+ * The key of operators in SETTINGS that is also one of publishers or subscribers; NULL: there is
+ * none. mrc_check_hubs() looks at the Locations of the hubs. A section inside of one can have other
+ * settings, so requests look, too.
+ */
+const struct mrc_key_row *mrc_check_control_keys(const struct mrc_location_settings *settings);
 
 /*
  * Checks that the hubs of MAIN_SERVER, whose specs are filled, fit into MercureMemory. OK, or not

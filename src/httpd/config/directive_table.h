@@ -8,6 +8,7 @@
 #ifndef MRC_HTTPD_CONFIG_DIRECTIVE_TABLE_H
 #define MRC_HTTPD_CONFIG_DIRECTIVE_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ enum mrc_field {
     MRC_FIELD_HUB,
     MRC_FIELD_PUBLISHER_KEYS,
     MRC_FIELD_SUBSCRIBER_KEYS,
+    MRC_FIELD_CONTROL_KEYS,
     MRC_FIELD_LEGACY,
     MRC_FIELD_LEGACY_PUBLISHER_KEYS,
     MRC_FIELD_LEGACY_SUBSCRIBER_KEYS,
@@ -54,6 +56,7 @@ enum mrc_field {
     MRC_FIELD_PUBLISH_BURST,
     MRC_FIELD_PUBLISH_PER_TOKEN,
     MRC_FIELD_SUBSCRIPTIONS,
+    MRC_FIELD_HTACCESS,
     MRC_FIELD_DETACH,
     MRC_FIELD_CURSOR,
     MRC_FIELD_MEMORY,
@@ -113,6 +116,7 @@ struct mrc_directive {
     const char *summary; /* one line, for httpd -L and the head of the reference */
     enum mrc_directive_type type;
     enum mrc_scope scope;
+    bool in_htaccess; /* also in the .htaccess file of a site, with MercureHtaccess On */
     enum mrc_field field, field2;
     const char *syntax;       /* arguments, as httpd's documentation writes them */
     const char *default_text; /* parsed for FLAG, AUTO, NUMBER, BOUND, COOKIE; words for the others;

@@ -98,6 +98,52 @@ static void add_key(apr_pool_t *pool, struct mrc_settings *settings, enum mrc_fi
     *(const struct mrc_key_row **)apr_array_push(*list) = key;
 }
 
+#define SITE_KEY "mod_mercure:site"
+
+void mrc_directives_set_site(apr_pool_t *pool, struct mrc_directives_site *site)
+{
+    apr_pool_userdata_setn(site, SITE_KEY, apr_pool_cleanup_null, pool);
+}
+
+static struct mrc_directives_site *site_of(cmd_parms *cmd)
+{
+    void *site = NULL;
+
+    apr_pool_userdata_get(&site, SITE_KEY, cmd->pool);
+    return site;
+}
+
+/* Whether httpd or the hub reads an .htaccess file. */
+static bool is_htaccess(const cmd_parms *cmd)
+{
+    return cmd->pool == cmd->temp_pool;
+}
+
+/* Makes the row of a key directive. Returns NULL, or an error message. */
+static const char *load_key(cmd_parms *cmd, const char *issuer, const char *algs,
+                            const char *source, unsigned flags, const struct mrc_key_row **ret_row)
+{
+    struct mrc_directives_site *site = site_of(cmd);
+    struct mrc_bytes content = {NULL, 0};
+    const char *error = NULL;
+
+    if (!site)
+        return mrc_key_sources_load(cmd->pool, issuer, algs, source, flags, ret_row);
+    if (site->keys_left == 0)
+        return "the file has too many keys";
+    site->keys_left--;
+    if (!strncmp(source, "env:", 4) || !strncmp(source, "https:", 6) ||
+        !strncmp(source, "http:", 5))
+        return "in an .htaccess file, a key is a secret or file:PATH";
+    if (!strncmp(source, "file:", 5))
+        error = site->read_key(site->ctx, source + 5, &content);
+    else
+        content = mrc_bytes_of(source);
+    return error ? error
+                 : mrc_key_sources_load_loose(cmd->pool, issuer, algs, content, flags,
+                                              site->number++, ret_row);
+}
+
 static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
                            struct mrc_settings *settings, int argc, char *const argv[])
 {
@@ -106,7 +152,7 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
 
     if (argc != 3)
         return apr_psprintf(cmd->pool, "%s takes three arguments: ISSUER ALGS SOURCE", row->name);
-    error = mrc_key_sources_load(cmd->pool, argv[0], argv[1], argv[2], 0, &key);
+    error = load_key(cmd, argv[0], argv[1], argv[2], 0, &key);
     if (error)
         return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], argv[1], error);
     add_key(cmd->pool, settings, row->field, key);
@@ -128,8 +174,7 @@ static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *ro
         return apr_psprintf(cmd->pool, "%s takes two arguments: ALGS SOURCE", row->name);
     if (mrc_settings_is_set(settings, MRC_FIELD_LEGACY) && !settings->location.legacy)
         return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, row->name);
-    error = mrc_key_sources_load(cmd->pool, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS,
-                                 &key);
+    error = load_key(cmd, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS, &key);
     if (error)
         return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
     add_key(cmd->pool, settings, row->field, key);
@@ -502,14 +547,43 @@ static const char *check_hub_path(apr_pool_t *pool, const char *path)
     return NULL;
 }
 
+/* Whether a hub of SERVER reads .htaccess files. */
+static bool has_htaccess(server_rec *server)
+{
+    const apr_array_header_t *locations = mrc_hubs_locations(server);
+
+    for (int i = 0; locations && i < locations->nelts; i++) {
+        if (APR_ARRAY_IDX(locations, i, struct mrc_location *)->settings->location.htaccess)
+            return true;
+    }
+    return false;
+}
+
+/* The same for a directive in an .htaccess file. */
+static const char *check_htaccess(cmd_parms *cmd, const struct mrc_directive *row)
+{
+    if (!row->in_htaccess)
+        return apr_psprintf(cmd->pool,
+                            "%s is not allowed in an .htaccess file: it is a setting of the server",
+                            row->name);
+    if (site_of(cmd) || has_htaccess(cmd->server))
+        return NULL;
+    return apr_psprintf(cmd->pool,
+                        "%s is not allowed here, because this site has no hub with MercureHtaccess "
+                        "On",
+                        row->name);
+}
+
 static const char *check_place(cmd_parms *cmd, const struct mrc_directive *row)
 {
     const ap_directive_t *section = cmd->directive->parent;
-    const char *error = ap_check_cmd_context(
-        cmd, row->scope == MRC_SCOPE_SERVER ? GLOBAL_ONLY
-                                            : NOT_IN_HTACCESS | NOT_IN_DIRECTORY | NOT_IN_PROXY);
+    const char *error;
     int literal;
 
+    if (is_htaccess(cmd))
+        return check_htaccess(cmd, row);
+    error = ap_check_cmd_context(
+        cmd, row->scope == MRC_SCOPE_SERVER ? GLOBAL_ONLY : NOT_IN_DIRECTORY | NOT_IN_PROXY);
     if (error || row->scope == MRC_SCOPE_SERVER)
         return error;
     if (cmd->limited != -1)
@@ -579,7 +653,7 @@ static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, c
     struct mrc_settings *settings = dir_settings;
     const char *error = check_place(cmd, row);
 
-    if (error)
+    if (error || (is_htaccess(cmd) && !site_of(cmd)))
         return error;
     if (row->scope == MRC_SCOPE_SERVER)
         settings = &((struct mrc_server_conf *)ap_get_module_config(cmd->server->module_config,
@@ -600,7 +674,7 @@ static const char *note_server_name(cmd_parms *cmd, void *unused, const char *ar
 }
 
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
-    AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, RSRC_CONF | ACCESS_CONF,                \
+    AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, RSRC_CONF | ACCESS_CONF | OR_AUTHCFG,   \
                       directive_summary),
 
 const command_rec mrc_directives_commands[] = {

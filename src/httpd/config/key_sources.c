@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>
 
 #include "httpd.h"
@@ -312,8 +313,25 @@ static bool skip(apr_pool_t *pconf, const char *source, const struct reading *re
     return true;
 }
 
-static void add_row(apr_pool_t *pconf, const char *issuer, mrc_alg_set algs, unsigned flags,
-                    struct mrc_keyset *keys, size_t document, const struct mrc_key_row **ret_row)
+/*
+ * Fills what identifies the source of ROW: its content, or its URL. One line end at the end of a
+ * secret does not count, because it is not part of the secret in a file.
+ */
+static void identify(struct mrc_key_row *row, const struct reading *reading, const char *source)
+{
+    struct mrc_bytes bytes = reading->content.ptr ? reading->content : mrc_bytes_of(source);
+
+    if (!reading->content.ptr && !(reading->flags & MRC_KEYSET_SET_ONLY))
+        return; /* a reload could not read it */
+    if (bytes.len && bytes.ptr[bytes.len - 1] == '\n')
+        bytes.len--;
+    if (bytes.len && bytes.ptr[bytes.len - 1] == '\r')
+        bytes.len--;
+    SHA256((const unsigned char *)bytes.ptr, bytes.len, row->source);
+}
+
+static struct mrc_key_row *add_row(apr_pool_t *pconf, const char *issuer, mrc_alg_set algs,
+                                   unsigned flags, struct mrc_keyset *keys, size_t document)
 {
     struct mrc_key_sources_catalogue *catalogue = mrc_key_sources_catalogue(pconf);
     struct mrc_key_row *row = apr_palloc(pconf, sizeof(*row));
@@ -329,7 +347,19 @@ static void add_row(apr_pool_t *pconf, const char *issuer, mrc_alg_set algs, uns
         .index = (size_t)catalogue->rows->nelts,
     };
     *(const struct mrc_key_row **)apr_array_push(catalogue->rows) = row;
-    *ret_row = row;
+    return row;
+}
+
+bool mrc_key_sources_is_same(const struct mrc_key_row *a, const struct mrc_key_row *b)
+{
+    static const unsigned char unknown[sizeof(a->source)] = {0};
+
+    if (!a->issuer || !b->issuer || strcmp(a->issuer, b->issuer))
+        return false;
+    if (a->document != MRC_KEY_ROW_FIXED && a->document == b->document)
+        return true;
+    return memcmp(a->source, unknown, sizeof(unknown)) != 0 &&
+           memcmp(a->source, b->source, sizeof(a->source)) == 0;
 }
 
 const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const char *algs,
@@ -339,6 +369,7 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
     struct mrc_error error = {""};
     struct mrc_keyset *keys = NULL;
     struct reading reading;
+    struct mrc_key_row *row;
     const char *problem;
     mrc_alg_set set;
 
@@ -357,6 +388,42 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
         mrc_keyset_free(keys);
         return content_error(pconf, source, problem);
     }
-    add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document, ret_row);
+    row = add_row(pconf, issuer, set, flags | reading.flags, keys, reading.document);
+    identify(row, &reading, source);
+    *ret_row = row;
+    return NULL;
+}
+
+const char *mrc_key_sources_load_loose(apr_pool_t *pool, const char *issuer, const char *algs,
+                                       struct mrc_bytes content, unsigned flags, uint64_t number,
+                                       const struct mrc_key_row **ret_row)
+{
+    struct mrc_error error = {""};
+    struct mrc_keyset *keys = NULL;
+    struct mrc_key_row *row;
+    const char *problem;
+    mrc_alg_set set;
+
+    if (issuer && !*issuer)
+        return "the issuer is empty: give the value of the tokens' iss claim";
+    if (mrc_alg_parse_list(mrc_bytes_of(algs), &error, &set) != MRC_OK)
+        return apr_pstrdup(pool, error.text);
+    problem = check_kinds(pool, set);
+    if (problem)
+        return problem;
+    if (mrc_keyset_parse(content, set, flags, &error, &keys) != MRC_OK)
+        return apr_pstrdup(pool, error.text);
+    apr_pool_cleanup_register(pool, keys, free_keys, apr_pool_cleanup_null);
+    row = apr_palloc(pool, sizeof(*row));
+    *row = (struct mrc_key_row){
+        .issuer = issuer ? apr_pstrdup(pool, issuer) : NULL,
+        .algs = set,
+        .flags = flags,
+        .keys = keys,
+        .document = MRC_KEY_ROW_FIXED,
+        .index = MRC_KEY_ROW_LOOSE,
+        .number = number,
+    };
+    *ret_row = row;
     return NULL;
 }

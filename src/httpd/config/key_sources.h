@@ -41,6 +41,17 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
                                  const char *source, unsigned flags,
                                  const struct mrc_key_row **ret_row);
 
+/*
+ * Makes a row that belongs to no catalogue from CONTENT, for a site's .htaccess file. It lives in
+ * POOL. NUMBER tells its keys from all others of the child. Any thread.
+ */
+const char *mrc_key_sources_load_loose(apr_pool_t *pool, const char *issuer, const char *algs,
+                                       struct mrc_bytes content, unsigned flags, uint64_t number,
+                                       const struct mrc_key_row **ret_row);
+
+/* Whether A and B have the same issuer and the same source: the same document, or equal content. */
+bool mrc_key_sources_is_same(const struct mrc_key_row *a, const struct mrc_key_row *b);
+
 /* Checks that the file PATH contains PEM certificates. NULL, or an error message. */
 const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path);
 

@@ -40,6 +40,7 @@ struct mrc_hub_section {
 struct mrc_location_settings {
     apr_array_header_t *publisher_keys;          /* of const struct mrc_key_row *; NULL: none */
     apr_array_header_t *subscriber_keys;         /* the same */
+    apr_array_header_t *control_keys;            /* the same; NULL: there is no H/control */
     bool legacy;                                 /* speaks protocol 0.x too */
     apr_array_header_t *legacy_publisher_keys;   /* of const struct mrc_key_row *; NULL: none */
     apr_array_header_t *legacy_subscriber_keys;  /* the same */
@@ -52,6 +53,7 @@ struct mrc_location_settings {
     const char *cookie_name;
     struct mrc_origins *cors_origins;    /* NULL: none */
     struct mrc_origins *publish_origins; /* in addition to the hub's own; NULL: none */
+    bool htaccess;                       /* the site's .htaccess file counts */
     bool detach;                         /* plain streams may leave httpd's connections */
     enum mrc_cursor_setting cursor;      /* which clients get positions */
 };

@@ -81,6 +81,16 @@ static uint64_t ring_bytes(const struct mrc_hub_settings *settings, uint64_t lar
     return bytes > bodies ? bytes : bodies;
 }
 
+static bool is_controlled(const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        if (APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)
+                ->settings->location.control_keys)
+            return true;
+    }
+    return false;
+}
+
 static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
 {
     const struct mrc_hub_settings *settings = hub->settings;
@@ -102,12 +112,14 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
                             : 0,
                 .roster_subscribers = listed_subscribers(settings),
                 .census_streams = census_streams(settings),
+                .has_revocations = is_controlled(hub),
             },
         .limits = settings->limits,
         .paths = (const char *const *)hub->url_paths->elts,
         .paths_count = (size_t)hub->url_paths->nelts,
         .history_dir = durable ? mrc_history_dir_name(pool, settings->store_path, key) : NULL,
         .history_sync = settings->store_sync,
+        .is_controlled = is_controlled(hub),
     };
 }
 

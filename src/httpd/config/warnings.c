@@ -75,7 +75,8 @@ static void warn_of_lack(const struct mrc_location *location)
 {
     const struct mrc_location_settings *settings = &location->settings->location;
 
-    if ((can_publish(settings) && can_subscribe(settings)) || is_template(location))
+    if ((can_publish(settings) && can_subscribe(settings)) || settings->htaccess ||
+        is_template(location))
         return;
     if (!can_publish(settings))
         ap_log_error(

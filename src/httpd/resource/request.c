@@ -10,8 +10,11 @@
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
 #include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/htaccess/lookup.h"
 #include "httpd/monitor/refusals.h"
+#include "httpd/operator/operator.h"
 #include "httpd/resource/debugger.h"
 #include "httpd/resource/metadata.h"
 #include "httpd/resource/playground.h"
@@ -89,6 +92,53 @@ static const struct resource subscriptions_resource = {
     .serve = serve_subscriptions,
 };
 
+static int serve_action(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_POST ? mrc_operator_serve(r, claim) : DECLINED;
+}
+
+static const struct resource action_resource = {
+    .methods = "POST, OPTIONS",
+    .fix = "use POST for this call",
+    .serve = serve_action,
+};
+
+static int serve_list(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_GET ? mrc_operator_serve(r, claim) : DECLINED;
+}
+
+static const struct resource list_resource = {
+    .methods = "GET, HEAD, OPTIONS",
+    .fix = "this can only be read: use GET or HEAD",
+    .serve = serve_list,
+};
+
+static int serve_item(request_rec *r, const struct mrc_claim *claim)
+{
+    return r->method_number == M_DELETE ? mrc_operator_serve(r, claim) : DECLINED;
+}
+
+static const struct resource item_resource = {
+    .methods = "DELETE, OPTIONS",
+    .fix = "use DELETE to lift a revocation, and GET on the list to read it",
+    .serve = serve_item,
+};
+
+/* The resource of the operators that CLAIM names. NULL: there is no such resource. */
+static const struct resource *find_operator(const struct mrc_claim *claim,
+                                            const struct mrc_location_settings *settings)
+{
+    static const struct resource *const resources[] = {
+        [MRC_OPERATOR_NONE] = NULL,
+        [MRC_OPERATOR_ACTION] = &action_resource,
+        [MRC_OPERATOR_LIST] = &list_resource,
+        [MRC_OPERATOR_ITEM] = &item_resource,
+    };
+
+    return resources[mrc_operator_find(claim, settings)];
+}
+
 static int serve_metadata(request_rec *r, const struct mrc_claim *claim)
 {
     return r->method_number == M_GET ? mrc_metadata_serve(r, claim) : DECLINED;
@@ -141,7 +191,7 @@ static const struct resource *find_resource(const struct mrc_claim *claim,
         return &slash_resource;
     if (has_subscriptions && mrc_paths_is_subscriptions(claim->rest))
         return &subscriptions_resource;
-    return NULL;
+    return find_operator(claim, settings);
 }
 
 static int serve_options(request_rec *r, const struct mrc_location_settings *settings,
@@ -164,12 +214,28 @@ static int refuse(request_rec *r, int status, const char *detail)
     return answered == DECLINED ? mrc_answer_problem(r, status, detail) : answered;
 }
 
+/* Refuses R, because of the .htaccess file of its site. */
+static int refuse_site(request_rec *r, int status, const char *detail)
+{
+    int answered = mrc_body_discard(r);
+
+    if (answered != DECLINED)
+        return answered;
+    return status == HTTP_SERVICE_UNAVAILABLE ? mrc_answer_later(r, detail)
+                                              : mrc_answer_problem(r, status, detail);
+}
+
 static int serve(request_rec *r, const struct mrc_claim *claim)
 {
-    const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
-    const struct resource *resource = find_resource(claim, settings);
-    int status;
+    const char *detail = NULL;
+    const struct mrc_location_settings *settings;
+    const struct resource *resource;
+    int status = mrc_htaccess_lookup(r, claim, mrc_this_child_htaccess(), &detail);
 
+    if (status != DECLINED)
+        return refuse_site(r, status, detail);
+    settings = mrc_claim_settings(r, claim);
+    resource = find_resource(claim, settings);
     if (!mrc_identity_is_public(r, settings))
         return refuse(r, HTTP_MISDIRECTED_REQUEST,
                       "the hub is not served under this scheme, host and port: use its public URL");

@@ -244,6 +244,8 @@ static int open_subscriber(struct subscribing *subscribing)
     subscription->wants_positions = wants_positions(subscribing);
     subscription->client.address = mrc_client_name(subscribing->r);
     subscription->client.token = subscribing->claim->token;
+    if (mrc_hub_get_spec(subscribing->hub)->is_controlled)
+        subscription->address = mrc_client_address(subscribing->r);
     status = mrc_subscriber_open(subscribing->hub, subscription, apr_time_now(),
                                  &subscribing->subscriber);
     if (status != APR_SUCCESS)

@@ -47,6 +47,8 @@ const struct mrc_location_settings *mrc_claim_settings(const request_rec *r,
 {
     const struct mrc_settings *settings = claim->location->settings;
 
+    if (claim->settings)
+        return claim->settings;
     if (claim->claimed == MRC_CLAIMED_HUB)
         settings = ap_get_module_config(r->per_dir_config, &mercure_module);
     return &settings->location;
@@ -55,6 +57,11 @@ const struct mrc_location_settings *mrc_claim_settings(const request_rec *r,
 const struct mrc_hub_settings *mrc_claim_hub_settings(const struct mrc_claim *claim)
 {
     return claim->location->hub->settings;
+}
+
+void mrc_claim_set_settings(request_rec *r, const struct mrc_location_settings *settings)
+{
+    kept(r)->settings = settings;
 }
 
 void mrc_claim_set_token(request_rec *r, struct mrc_bytes token)

@@ -42,8 +42,9 @@ enum mrc_claimed {
  * from claimed on, are about hubs.
  */
 struct mrc_claim {
-    const struct mrc_location *location; /* NULL: R belongs to no hub */
-    const char *page;                    /* the handler of the page (page.h), or NULL */
+    const struct mrc_location *location;          /* NULL: R belongs to no hub */
+    const char *page;                             /* the handler of the page (page.h), or NULL */
+    const struct mrc_location_settings *settings; /* NULL: those of the configuration */
     enum mrc_claimed claimed;
     struct mrc_url_token url_token;
     struct mrc_bytes token; /* the verified access token's text; { NULL, 0 }: none so far */
@@ -65,6 +66,9 @@ int mrc_claim_log_transaction(request_rec *r);
 /* Keeps the text of the access token that was verified for R. The claim does not copy it. */
 void mrc_claim_set_token(request_rec *r, struct mrc_bytes token);
 
+/* Replaces the settings of the claim on R by SETTINGS, which live as long as R. */
+void mrc_claim_set_settings(request_rec *r, const struct mrc_location_settings *settings);
+
 /* The claim on R, if R belongs to a hub; otherwise NULL. */
 const struct mrc_claim *mrc_claim_get(const request_rec *r);
 
@@ -77,7 +81,8 @@ bool mrc_claim_is_for_page(const request_rec *r, const char *handler);
 /*
  * The settings of the Location that CLAIM names. For the hub and the paths below it these are the
  * settings that httpd has merged for R. The metadata and the playground have paths outside of the
- * hub's Location; for them these are the settings of the hub's path.
+ * hub's Location; for them these are the settings of the hub's path. The .htaccess file of a site
+ * may have changed them.
  */
 const struct mrc_location_settings *mrc_claim_settings(const request_rec *r,
                                                        const struct mrc_claim *claim);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define SUBSCRIPTIONS "subscriptions"
+#define CONTROL       "control/"
 
 const char *mrc_paths_skip(const char *path, const char *prefix)
 {
@@ -40,6 +41,11 @@ const char *mrc_paths_skip_debugger(const char *rest)
     const char *more = skip_name(rest, MRC_PATHS_DEBUGGER);
 
     return more && (*more == '\0' || *more == '/') ? more : NULL;
+}
+
+const char *mrc_paths_skip_control(const char *rest)
+{
+    return skip_name(rest, CONTROL);
 }
 
 bool mrc_paths_is_subscriptions(const char *rest)

@@ -29,6 +29,10 @@ const char *mrc_paths_skip(const char *path, const char *prefix);
  * REST is another path. */
 const char *mrc_paths_skip_debugger(const char *rest);
 
+/* The part of REST after `control/`: the name of a resource of the operators. NULL: REST is another
+ * path. */
+const char *mrc_paths_skip_control(const char *rest);
+
 /* Whether REST is the collection of all subscriptions, or a path below it. */
 bool mrc_paths_is_subscriptions(const char *rest);
 

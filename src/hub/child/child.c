@@ -2,8 +2,11 @@
 
 #include <stdatomic.h>
 
+#include "apr_time.h"
+
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
+#include "hub/hub/revocation.h"
 #include "hub/presence/announcer.h"
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/loop.h"
@@ -63,17 +66,29 @@ static void when_woken(void *ctx)
     mrc_announcer_post_look(child->announcer);
 }
 
+/* Opens hub I. Without its revocations, it would accept tokens that are revoked. */
+static void open_hub(apr_pool_t *pool, struct mrc_child *child, struct mrc_hub_segment *segment,
+                     size_t i, const struct mrc_hub_spec *spec)
+{
+    struct mrc_hub *hub = mrc_hub_open(pool, segment, mrc_memory_notify(child->memory), child->slot,
+                                       i, spec, &child->problem);
+
+    if (hub && mrc_revocation_load(hub, apr_time_now()) != APR_SUCCESS) {
+        mrc_error_set(&child->problem, MRC_EINVAL, "the revoked tokens of the hub cannot be read");
+        mrc_hub_close(hub);
+        hub = NULL;
+    }
+    child->hubs[i] = hub;
+}
+
 static void open_hubs(apr_pool_t *pool, struct mrc_child *child,
                       const struct mrc_hub_spec *const *specs)
 {
-    const struct mrc_notify *notify = mrc_memory_notify(child->memory);
-
     for (size_t i = 0; i < child->hubs_count; i++) {
         struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, specs[i]->shape.key);
 
         if (segment)
-            child->hubs[i] =
-                mrc_hub_open(pool, segment, notify, child->slot, i, specs[i], &child->problem);
+            open_hub(pool, child, segment, i, specs[i]);
     }
 }
 

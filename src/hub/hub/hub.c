@@ -8,6 +8,7 @@
 #include "hub/base/entropy.h"
 #include "hub/base/status.h"
 #include "hub/base/thread.h"
+#include "hub/control/revoked.h"
 #include "hub/hub/interests.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
@@ -30,6 +31,7 @@ struct mrc_hub {
     struct mrc_numbers *numbers;
     struct mrc_seats *seats;
     struct mrc_rate *rate;
+    struct mrc_revoked *revoked; /* NULL: none */
     struct mrc_patterns *patterns;
     struct mrc_hub_interests *interests;
     struct mrc_entropy *entropy;
@@ -39,6 +41,16 @@ struct mrc_hub {
     void *on_unreadable_ctx;
     atomic_bool has_reported_unreadable;
 };
+
+/* False: the system has no random bytes. */
+static bool open_revoked(apr_pool_t *pool, struct mrc_hub *hub)
+{
+    const struct mrc_revocations *list = mrc_hub_revocations(hub);
+
+    if (list)
+        hub->revoked = mrc_revoked_create(pool, list);
+    return !list || hub->revoked;
+}
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
@@ -62,7 +74,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->rate = mrc_rate_create(pool, segment, &spec->limits);
     hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
-    if (hub->interests) {
+    if (hub->interests && open_revoked(pool, hub)) {
         mrc_history_set_describe(hub->history, mrc_hub_interests_describe, hub->interests);
         return hub;
     }
@@ -95,6 +107,16 @@ size_t mrc_hub_get_index(const struct mrc_hub *hub)
 unsigned mrc_hub_get_slot(const struct mrc_hub *hub)
 {
     return hub->slot;
+}
+
+struct mrc_revoked *mrc_hub_revoked(const struct mrc_hub *hub)
+{
+    return hub->revoked;
+}
+
+struct mrc_revocations *mrc_hub_revocations(const struct mrc_hub *hub)
+{
+    return mrc_hub_segment_revocations(hub->segment);
 }
 
 struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub)
@@ -192,6 +214,17 @@ apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record 
     status = mrc_history_append_group(hub->history, items, count, now_us, ret_done);
     mrc_thread_let_signals(&mask);
     mrc_numbers_count(hub->numbers, MRC_COUNTER_UPDATES, *ret_done);
+    return status;
+}
+
+apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_t now_us)
+{
+    apr_status_t status;
+    sigset_t mask;
+
+    mrc_thread_hold_signals(&mask);
+    status = mrc_history_append_control(hub->history, payload, now_us);
+    mrc_thread_let_signals(&mask);
     return status;
 }
 

@@ -28,6 +28,8 @@ struct mrc_numbers;
 struct mrc_patterns;
 struct mrc_presence_queue;
 struct mrc_rate;
+struct mrc_revocations;
+struct mrc_revoked;
 struct mrc_ring;
 struct mrc_roster;
 struct mrc_seats;
@@ -60,6 +62,11 @@ struct mrc_rate *mrc_hub_rate(const struct mrc_hub *hub);
 struct mrc_ring *mrc_hub_ring(const struct mrc_hub *hub);
 struct mrc_seats *mrc_hub_seats(const struct mrc_hub *hub);
 
+/* The revoked tokens (revocation.h), and their list in shared memory; NULL: no operator controls
+ * the hub. */
+struct mrc_revoked *mrc_hub_revoked(const struct mrc_hub *hub);
+struct mrc_revocations *mrc_hub_revocations(const struct mrc_hub *hub);
+
 /* The active subscriptions; NULL: the hub does not list them. */
 struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
 
@@ -84,6 +91,10 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
  */
 apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
                                    size_t count, int64_t now_us, size_t *ret_done);
+
+/* Gives the order PAYLOAD (hub/control/order.h) to all children, as mrc_history_append_control()
+ * does. */
+apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_t now_us);
 
 /* Writes a new id, of MRC_UPDATE_ID_BYTES, to RET_ID. Errors are those of the kernel. */
 apr_status_t mrc_hub_make_id(struct mrc_hub *hub, char *ret_id);

@@ -4,6 +4,7 @@ libmrchub_la_SOURCES += \
 	%D%/numbers.c %D%/numbers.h \
 	%D%/patterns.c %D%/patterns.h \
 	%D%/rate.c %D%/rate.h \
+	%D%/revocation.c %D%/revocation.h \
 	%D%/seats.c %D%/seats.h \
 	%D%/spec.h
 

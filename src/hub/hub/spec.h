@@ -5,6 +5,7 @@
 #ifndef MRC_HUB_HUB_SPEC_H
 #define MRC_HUB_HUB_SPEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct mrc_hub_spec {
     size_t paths_count;
     const char *history_dir; /* of the durable history; NULL: the history is in memory */
     enum mrc_history_sync history_sync;
+    bool is_controlled; /* an operator may give orders (hub/control) */
 };
 
 #endif

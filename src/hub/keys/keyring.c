@@ -187,16 +187,19 @@ void mrc_keyring_take(struct mrc_keyring *keyring, apr_pool_t *pool,
 
     pthread_mutex_lock(&keyring->lock);
     for (size_t i = 0; i < count; i++) {
+        hold.held[i] = NULL;
+        if (rows[i]->index == MRC_KEY_ROW_LOOSE)
+            continue;
         hold.held[i] = keyring->places[rows[i]->index].version;
         atomic_fetch_add_explicit(&hold.held[i]->refs, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&keyring->lock);
     for (size_t i = 0; i < count; i++) {
-        hold.versions[i] = hold.held[i]->number;
+        hold.versions[i] = hold.held[i] ? hold.held[i]->number : rows[i]->number;
         hold.trust[i] = (struct mrc_token_trust){
             .issuer = rows[i]->issuer,
             .algs = rows[i]->algs,
-            .keys = hold.held[i]->keys,
+            .keys = hold.held[i] ? hold.held[i]->keys : rows[i]->keys,
         };
     }
     *ret_hold = hold;

@@ -23,6 +23,9 @@ struct mrc_keyring;
 /* For mrc_key_row.document: the keys of the row never change. */
 #define MRC_KEY_ROW_FIXED SIZE_MAX
 
+/* For mrc_key_row.index: the row is in no keyring, and its keys live as long as the row. */
+#define MRC_KEY_ROW_LOOSE SIZE_MAX
+
 /* One row of keys in the configuration, which owns it. Constant. */
 struct mrc_key_row {
     const char *issuer; /* NULL: the row is for tokens of protocol 0.x */
@@ -30,7 +33,9 @@ struct mrc_key_row {
     unsigned flags;                /* of mrc_keyset_parse() */
     const struct mrc_keyset *keys; /* from the first version of the document; NULL: none */
     size_t document;               /* the document with later versions, or MRC_KEY_ROW_FIXED */
-    size_t index;                  /* its place among all rows */
+    size_t index;                  /* its place among all rows, or MRC_KEY_ROW_LOOSE */
+    uint64_t number;               /* the version of the keys of a loose row, unique in the child */
+    unsigned char source[32];      /* SHA-256 of its first content, or of its URL; zeros: unknown */
 };
 
 /*

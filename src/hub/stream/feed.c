@@ -341,13 +341,14 @@ uint64_t mrc_feed_get_next(struct mrc_feed *feed, const struct mrc_stream *strea
 
 /* ---- rings ------------------------------------------------------------------------------------*/
 
-/* Reads and opens the next record. Statuses are those of mrc_ring_read(). */
+/* Reads the next record, and opens it unless it is a control record, which the loop finds by itself
+ * (orders.h). Statuses are those of mrc_ring_read(). */
 static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hub,
                                 struct lane *lane)
 {
     apr_status_t status = mrc_ring_read(mrc_hub_ring(hub->hub), &lane->cursor, &lane->record);
 
-    if (status != APR_SUCCESS)
+    if (status != APR_SUCCESS || lane->record.view.is_control)
         return status;
     lane->next = mrc_history_number(mrc_hub_history(hub->hub), lane->record.view.seq) + 1;
     open_record(feed, hub, lane);

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "apr_general.h"
@@ -15,13 +16,18 @@
 #include "hub/base/mailbox.h"
 #include "hub/base/wake.h"
 #include "hub/base/wheel.h"
+#include "hub/control/order.h"
+#include "hub/control/orders.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/revocation.h"
 #include "hub/stream/carrier.h"
 #include "hub/stream/feed.h"
+#include "hub/stream/handles.h"
 #include "hub/stream/source.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/pages.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/ring/ring.h"
 
 #define EPOLL_EVENTS     512
 #define WORK_PER_TURN    500 /* streams of "ready" that write in one turn */
@@ -40,11 +46,18 @@
  * seconds, and replay the same updates. */
 #define PAGES_KEPT_US ((int64_t)2000 * 1000)
 
+/* What a loop keeps of the orders for one hub. */
+struct hub_orders {
+    uint64_t seen;               /* the mark of the newest that it has carried out (orders.h) */
+    struct mrc_handles *handles; /* NULL: not needed yet, or no operator controls the hub */
+};
+
 struct mrc_loop {
     struct mrc_loop_args args;
     apr_thread_t *thread;
-    struct mrc_pages **pages; /* of each hub, made with its first stream */
-    int64_t replayed_us;      /* when a stream last replayed */
+    struct hub_orders *orders; /* of each hub */
+    struct mrc_pages **pages;  /* of each hub, made with its first stream */
+    int64_t replayed_us;       /* when a stream last replayed */
     int epoll_fd;
     struct mrc_wake wake; /* other threads post to it */
     struct mrc_source wake_source;
@@ -59,6 +72,7 @@ struct mrc_loop {
     struct mrc_list reading;   /* in REPLAY, and waiting for a page */
     struct mrc_list ended;     /* in ENDING, and waiting for their carrier */
 
+    uint64_t key[2]; /* for the handles */
     struct mrc_event *heartbeat;
     struct mrc_event *farewells[FAREWELLS];
     enum mrc_loop_drain drained; /* the last drain that it has carried out */
@@ -99,6 +113,11 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
         mrc_wheel_set(&loop->wheel, &stream->timer, due_us);
 }
 
+static struct hub_orders *orders_of(const struct mrc_loop *loop, const struct mrc_stream *stream)
+{
+    return &loop->orders[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
+}
+
 /*
  * Takes a stream in ENDING out of the feed, clears its timer and gives its seat in the hub back,
  * because its carrier may be closed only later. If the stream is in a list of ready streams, this
@@ -108,6 +127,8 @@ static void retire(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     mrc_feed_remove(loop->feed, stream);
     mrc_wheel_clear(&loop->wheel, &stream->timer);
+    if (stream->handle)
+        mrc_handles_remove(orders_of(loop, stream)->handles, stream);
     if (stream->is_ready)
         return;
     mrc_stream_leave(stream);
@@ -260,6 +281,19 @@ static void take_notification(struct mrc_source *source, struct mrc_loop *loop, 
     loop->args.on_notify(loop->args.ctx);
 }
 
+/* Why the socket FD of a client is broken: a client that acknowledged nothing for so long that the
+ * kernel gave up has accepted nothing for the dispatch timeout. */
+static enum mrc_end find_reason(int fd, uint32_t events)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    return (events & EPOLLERR) && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
+                   error == ETIMEDOUT
+               ? MRC_END_SLOW
+               : MRC_END_CLIENT;
+}
+
 /* Lets the carrier read what the client sends. False: the client is gone. */
 static bool read_input(struct mrc_stream *stream)
 {
@@ -275,8 +309,9 @@ static void take_socket(struct mrc_source *source, struct mrc_loop *loop, uint32
 
     if (stream->state == MRC_STREAM_ENDING)
         return;
-    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ||
-        ((events & EPOLLIN) && !read_input(stream))) {
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        end(loop, stream, find_reason(stream->carrier->fd, events));
+    } else if ((events & EPOLLIN) && !read_input(stream)) {
         end(loop, stream, MRC_END_CLIENT);
     } else if ((events & EPOLLOUT) && stream->pending) {
         if (mrc_stream_flush(stream, mrc_clock_us()))
@@ -328,8 +363,11 @@ static bool share_pages(struct mrc_loop *loop, struct mrc_stream *stream)
     struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
     struct mrc_pages **pages = &loop->pages[mrc_hub_get_index(hub)];
 
-    if (!*pages)
+    if (!*pages) {
         *pages = mrc_pages_create(hub, loop->args.reader, wake_for_reading, loop);
+        if (*pages)
+            mrc_pages_set_orders(*pages, orders_of(loop, stream)->seen);
+    }
     mrc_subscriber_read_with(stream->subscriber, *pages);
     return *pages != NULL;
 }
@@ -348,6 +386,103 @@ static void forget_pages(struct mrc_loop *loop)
             mrc_pages_forget(loop->pages[i]);
     }
 }
+
+/* ---- orders -----------------------------------------------------------------------------------*/
+
+/* One order that is being carried out. */
+struct task {
+    struct mrc_loop *loop;
+    const struct mrc_hub *hub;
+    const struct mrc_order *order;
+    struct mrc_stream *only; /* NULL: it is for all streams of the hub */
+};
+
+static void obey(void *ctx, struct mrc_stream *stream)
+{
+    const struct task *task = ctx;
+
+    if (stream->state != MRC_STREAM_ENDING &&
+        mrc_subscriber_get_hub(stream->subscriber) == task->hub &&
+        mrc_subscriber_obeys(stream->subscriber, task->order))
+        end(task->loop, stream, mrc_order_end(task->order));
+}
+
+/* An order that the handles do not lead to is rare, so it may take a look at each stream. */
+static void carry_out(void *ctx, const struct mrc_order *order)
+{
+    struct task *task = ctx;
+    struct mrc_handles *handles = task->loop->orders[mrc_hub_get_index(task->hub)].handles;
+
+    task->order = order;
+    if (task->only) {
+        obey(task, task->only);
+        return;
+    }
+    if (handles && mrc_handles_find(handles, order, obey, task))
+        return;
+    for (struct mrc_stream *stream = task->loop->all; stream; stream = stream->all_next)
+        obey(task, stream);
+}
+
+/* Ends the streams for which some orders are lost. */
+static void end_uncertain(const struct task *task)
+{
+    static const struct mrc_order everything = {.kind = MRC_ORDER_DISCONNECT,
+                                                .issued_before_us = INT64_MAX};
+
+    carry_out((void *)(uintptr_t)task, &everything);
+}
+
+static void take_orders_of(struct mrc_loop *loop, const struct mrc_hub *hub)
+{
+    size_t index = mrc_hub_get_index(hub);
+    const struct mrc_ring *ring = mrc_hub_ring(hub);
+    uint64_t mark = mrc_ring_control(ring), *seen = &loop->orders[index].seen;
+    struct task task = {.loop = loop, .hub = hub};
+
+    if (mark == *seen)
+        return;
+    if (mrc_orders_read(ring, *seen, mark, carry_out, &task) != APR_SUCCESS)
+        end_uncertain(&task);
+    *seen = mark;
+    if (loop->pages[index])
+        mrc_pages_set_orders(loop->pages[index], mark);
+}
+
+static void take_orders(struct mrc_loop *loop)
+{
+    for (size_t i = 0; i < loop->args.hubs_count; i++) {
+        if (loop->args.hubs[i])
+            take_orders_of(loop, loop->args.hubs[i]);
+    }
+}
+
+/*
+ * Prepares STREAM, which is new, for orders, and carries out those that were given since its
+ * subscriber was opened. False: out of memory.
+ */
+static bool take_old_orders(struct mrc_loop *loop, struct mrc_stream *stream)
+{
+    const struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
+    struct hub_orders *orders = orders_of(loop, stream);
+    struct task task = {.loop = loop, .hub = hub, .only = stream};
+
+    if (mrc_hub_get_spec(hub)->is_controlled) {
+        if (!orders->handles)
+            orders->handles = mrc_handles_create(loop->key);
+        if (!orders->handles || mrc_handles_add(orders->handles, stream) != APR_SUCCESS)
+            return false;
+    }
+    if (mrc_orders_read(mrc_hub_ring(hub), mrc_subscriber_get_opened(stream->subscriber),
+                        orders->seen, carry_out, &task) != APR_SUCCESS)
+        end_uncertain(&task);
+    if (stream->state != MRC_STREAM_ENDING &&
+        mrc_revocation_has(hub, mrc_subscriber_get_token(stream->subscriber), apr_time_now()))
+        end(loop, stream, MRC_END_REVOKED);
+    return true;
+}
+
+/* ---- new streams ------------------------------------------------------------------------------*/
 
 /* Watches the socket of STREAM, and reads what came before. */
 static bool watch_stream(struct mrc_loop *loop, struct mrc_stream *stream, enum mrc_end *ret_end)
@@ -370,16 +505,19 @@ static void adopt(struct mrc_loop *loop, bool last)
     struct mrc_stream *stream;
     enum mrc_end why;
 
+    /* From here on, every order that the loop has not carried out is newer than the new streams. */
+    if (posted.first)
+        take_orders(loop);
     while ((stream = take_stream(&posted))) {
         stream->carrier->thread = loop->thread;
         remember(loop, stream);
-        if (!share_pages(loop, stream))
+        if (!share_pages(loop, stream) || !take_old_orders(loop, stream))
             end(loop, stream, MRC_END_ERROR);
         else if (!watch_stream(loop, stream, &why))
             end(loop, stream, why);
         else if (loop->drained != MRC_LOOP_DRAIN_NOT)
             end(loop, stream, MRC_END_DRAINING);
-        else
+        else if (stream->state != MRC_STREAM_ENDING)
             make_ready(loop, stream);
     }
 }
@@ -428,8 +566,8 @@ static uint32_t random_below(uint32_t bound)
 /* Ends a stream that has ended for its client, once. False: it was done before. */
 static bool finish_one(const struct mrc_loop *loop, struct mrc_stream *stream)
 {
-    struct mrc_event *farewell =
-        stream->end == MRC_END_DRAINING ? loop->farewells[random_below(FAREWELLS)] : NULL;
+    bool may_return = stream->end == MRC_END_DRAINING || stream->end == MRC_END_DISCONNECTED;
+    struct mrc_event *farewell = may_return ? loop->farewells[random_below(FAREWELLS)] : NULL;
 
     return mrc_stream_finish(stream, farewell);
 }
@@ -525,6 +663,7 @@ static void turn(struct mrc_loop *loop, bool *busy)
     expire_timers(loop);
     collect_readings(loop);
     forget_pages(loop);
+    take_orders(loop); /* before the updates after them are written */
     work_ready(loop);
     /* If "ready" is empty, every queue is empty or waits for its client. */
     *busy = !loop->ready.first && mrc_feed_pull(loop->feed);
@@ -644,9 +783,16 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
 
     loop->args = *args;
     loop->pages = apr_pcalloc(pool, sizeof(struct mrc_pages *) * (args->hubs_count + 1));
+    loop->orders = apr_pcalloc(pool, sizeof(*loop->orders) * (args->hubs_count + 1));
+    for (size_t i = 0; i < args->hubs_count; i++) {
+        if (args->hubs[i])
+            loop->orders[i].seen = mrc_ring_control(mrc_hub_ring(args->hubs[i]));
+    }
     mrc_mailbox_init(&loop->posted, &loop->wake);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
     status = open_descriptors(pool, loop);
+    if (status == APR_SUCCESS)
+        status = apr_generate_random_bytes((unsigned char *)loop->key, sizeof(loop->key));
     if (status == APR_SUCCESS)
         status = mrc_feed_open(pool, &feed_args, &loop->feed);
     if (status == APR_SUCCESS)
@@ -665,6 +811,8 @@ void mrc_loop_close(struct mrc_loop *loop)
         return;
     for (size_t i = 0; i < loop->args.hubs_count; i++)
         mrc_pages_free(loop->pages[i]);
+    for (size_t i = 0; i < loop->args.hubs_count; i++)
+        mrc_handles_free(loop->orders[i].handles);
     mrc_feed_close(loop->feed);
     mrc_event_unref(loop->heartbeat);
     for (unsigned i = 0; i < FAREWELLS; i++)

@@ -26,6 +26,7 @@
  *     adopt         the streams that were posted
  *     timers        heartbeats, streams whose time is up, clients that accept nothing
  *     collect       streams in "reading" whose page has arrived
+ *     orders        of an operator (hub/control): ends the streams that they are for
  *     work          up to WORK_PER_TURN streams of "ready", and some of "replaying", write what
  *                   their clients have not got yet, each in few large writes
  *     pull          when "ready" is empty: the feed puts the next records of each ring into the

@@ -2,6 +2,7 @@ libmrchub_la_SOURCES += \
 	%D%/carrier.h \
 	%D%/dispatcher.c %D%/dispatcher.h \
 	%D%/feed.c %D%/feed.h \
+	%D%/handles.c %D%/handles.h \
 	%D%/loop.c %D%/loop.h \
 	%D%/source.h \
 	%D%/stream.c %D%/stream.h \

@@ -332,6 +332,8 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
                     return MRC_STREAM_READING;
                 continue;
             }
+            if (mrc_subscriber_has_orders(stream->subscriber))
+                return MRC_STREAM_BUSY; /* the updates may have come after an order to end */
         }
         write_some(stream, now_us);
     }

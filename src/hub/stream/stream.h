@@ -40,6 +40,7 @@
 #include "hub/stream/source.h"
 
 struct mrc_event;
+struct mrc_handle;
 struct mrc_subscriber;
 
 enum mrc_stream_state { MRC_STREAM_REPLAY, MRC_STREAM_LIVE, MRC_STREAM_ENDING };
@@ -80,6 +81,7 @@ struct mrc_stream {
     struct mrc_listener listener;
     struct mrc_timer timer;
     struct mrc_stream *all_prev, *all_next;
+    struct mrc_handle *handle; /* handles.h; NULL: none */
 
     enum mrc_stream_state state : 4;
     enum mrc_carrier_kind kind : 4;

@@ -47,7 +47,8 @@ struct mrc_pages {
     struct mrc_page *kept[PAGES_MAX]; /* a reference to each; NULL: none */
     size_t count;                     /* of the pages that are kept */
     size_t oldest;
-    size_t bytes;                  /* of their records */
+    size_t bytes; /* of their records */
+    uint64_t orders;
     struct mrc_ring_record record; /* reused from read to read */
     struct mrc_buf scratch;        /* the same, for events */
 };
@@ -137,6 +138,16 @@ void mrc_pages_forget(struct mrc_pages *pages)
         drop(pages, i);
     mrc_ring_record_free(&pages->record);
     mrc_buf_free(&pages->scratch);
+}
+
+void mrc_pages_set_orders(struct mrc_pages *pages, uint64_t mark)
+{
+    pages->orders = mark;
+}
+
+uint64_t mrc_pages_get_orders(const struct mrc_pages *pages)
+{
+    return pages->orders;
 }
 
 size_t mrc_pages_bytes(const struct mrc_pages *pages)
@@ -324,12 +335,15 @@ static apr_status_t find_in_history(struct mrc_pages *pages, const struct mrc_pl
 
 /* ---- from the ring ----------------------------------------------------------------------------*/
 
-/* The slice has no positions, so they are noted while the ring is read. */
+/*
+ * The slice has no positions, so they are noted while the ring is read. Control records are passed
+ * over: an update ends where the next one begins.
+ */
 static apr_status_t read_ring(struct mrc_pages *pages, uint64_t pos, struct mrc_page **ret_page)
 {
     struct mrc_ring *ring = mrc_hub_ring(pages->hub);
     struct mrc_page *page = create_page(true, pos);
-    uint64_t ends[RECORDS_MAX];
+    uint64_t starts[RECORDS_MAX], ends[RECORDS_MAX];
     apr_status_t status = APR_SUCCESS;
     size_t count = 0;
 
@@ -339,8 +353,13 @@ static apr_status_t read_ring(struct mrc_pages *pages, uint64_t pos, struct mrc_
         status = mrc_ring_read(ring, &pos, &pages->record);
         if (status != APR_SUCCESS)
             break;
-        mrc_history_slice_add(&page->slice, &pages->record.view);
-        ends[count++] = pos;
+        if (!pages->record.view.is_control) {
+            mrc_history_slice_add(&page->slice, &pages->record.view);
+            starts[count] = pages->record.pos;
+            ends[count++] = pos;
+        } else if (count) {
+            ends[count - 1] = pos;
+        }
     }
     if (mrc_buf_error(&page->slice.buf))
         status = APR_ENOMEM;
@@ -351,17 +370,17 @@ static apr_status_t read_ring(struct mrc_pages *pages, uint64_t pos, struct mrc_
         return status;
     }
     for (size_t i = 0; i < count; i++) {
-        page->records[i].pos = i ? ends[i - 1] : page->first;
+        page->records[i].pos = starts[i];
         page->records[i].end = ends[i];
     }
-    page->after = pos;
+    page->after = count ? ends[count - 1] : pos;
     keep(pages, page);
     *ret_page = page;
     return APR_SUCCESS;
 }
 
-/* Finds the record at POS, which is within PAGE. */
-static bool find_position(const struct mrc_page *page, uint64_t pos, size_t *ret_at)
+/* The first record at POS, which is within PAGE, or after it; the count of PAGE: there is none. */
+static size_t find_position(const struct mrc_page *page, uint64_t pos)
 {
     size_t low = 0, high = page->count;
 
@@ -373,8 +392,7 @@ static bool find_position(const struct mrc_page *page, uint64_t pos, size_t *ret
         else
             high = middle;
     }
-    *ret_at = low;
-    return low < page->count && page->records[low].pos == pos;
+    return low;
 }
 
 static apr_status_t find_in_ring(struct mrc_pages *pages, struct mrc_place *place,
@@ -389,10 +407,9 @@ static apr_status_t find_in_ring(struct mrc_pages *pages, struct mrc_place *plac
             status = read_ring(pages, place->pos, &page);
         if (status != APR_SUCCESS)
             return status;
-        if (!find_position(page, place->pos, &at)) {
-            mrc_page_unref(page);
-            return MRC_STATUS_CORRUPT;
-        }
+        at = find_position(page, place->pos);
+        if (at == page->count) /* only control records are left */
+            place->pos = page->after;
         while (at < page->count && page->records[at].number < place->next)
             place->pos = page->records[at++].end;
         if (at < page->count) {

@@ -48,6 +48,11 @@ struct mrc_pages_record {
 struct mrc_pages *mrc_pages_create(struct mrc_hub *hub, struct mrc_reader *reader,
                                    mrc_reader_wake_fn *wake, void *ctx);
 
+/* The newest order (hub/control/orders.h) that the owner of the set has carried out: the mark that
+ * was set last; 0: none. */
+void mrc_pages_set_orders(struct mrc_pages *pages, uint64_t mark);
+uint64_t mrc_pages_get_orders(const struct mrc_pages *pages);
+
 /* Drops all pages, because no stream replays now. Pages with other references live on. */
 void mrc_pages_forget(struct mrc_pages *pages);
 

@@ -63,6 +63,11 @@ void mrc_replay_read_with(struct mrc_replay *replay, struct mrc_pages *pages)
     replay->pages = pages;
 }
 
+uint64_t mrc_replay_get_live_from(const struct mrc_replay *replay)
+{
+    return replay->live_from;
+}
+
 void mrc_replay_set_last_event_id(struct mrc_replay *replay, char *id)
 {
     replay->last_event_id = id;

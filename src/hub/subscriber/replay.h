@@ -40,6 +40,9 @@ void mrc_replay_free(struct mrc_replay *replay);
 /* Makes it read with PAGES, which must outlive it. Call it before the first read. */
 void mrc_replay_read_with(struct mrc_replay *replay, struct mrc_pages *pages);
 
+/* That position. */
+uint64_t mrc_replay_get_live_from(const struct mrc_replay *replay);
+
 /* Sets the id of the event before its beginning (cursor.h). It takes ID over. */
 void mrc_replay_set_last_event_id(struct mrc_replay *replay, char *id);
 

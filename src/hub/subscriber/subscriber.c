@@ -8,11 +8,13 @@
 #include "core/token/token.h"
 #include "hub/base/event.h"
 #include "hub/base/status.h"
+#include "hub/control/order.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/patterns.h"
 #include "hub/presence/presence.h"
 #include "hub/subscriber/cursor.h"
 #include "hub/subscriber/filter.h"
+#include "hub/subscriber/pages.h"
 #include "hub/subscriber/replay.h"
 #include "store/history/history.h"
 #include "store/ring/ring.h"
@@ -33,6 +35,7 @@ struct mrc_subscriber {
     struct mrc_pages *pages;       /* for its replays; NULL: they have their own */
     struct mrc_presence *presence; /* NULL: not announced */
     uint32_t matchers_count;
+    bool has_address; /* it follows the matchers */
     bool wants_positions;
     struct mrc_matcher *matchers[];
 };
@@ -101,10 +104,16 @@ static void free_subscriber(struct mrc_subscriber *subscriber)
 static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscription *subscription)
 {
     size_t matchers_bytes = subscription->matchers_count * sizeof(*subscription->matchers);
-    struct mrc_subscriber *subscriber = calloc(1, sizeof(*subscriber) + matchers_bytes);
+    size_t address_bytes = subscription->address ? MRC_ORDER_ADDRESS_BYTES : 0;
+    struct mrc_subscriber *subscriber =
+        calloc(1, sizeof(*subscriber) + matchers_bytes + address_bytes);
 
     if (!subscriber)
         return NULL;
+    if (subscription->address)
+        memcpy((char *)subscriber->matchers + matchers_bytes, subscription->address,
+               MRC_ORDER_ADDRESS_BYTES);
+    subscriber->has_address = subscription->address != NULL;
     subscriber->hub = hub;
     subscriber->token = subscription->token;
     subscriber->matchers_count = (uint32_t)subscription->matchers_count;
@@ -227,6 +236,34 @@ const struct mrc_token *mrc_subscriber_get_token(const struct mrc_subscriber *su
     return subscriber->token;
 }
 
+struct mrc_token *mrc_subscriber_share_token(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->token;
+}
+
+const unsigned char *mrc_subscriber_get_address(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->has_address
+               ? (const unsigned char *)(subscriber->matchers + subscriber->matchers_count)
+               : NULL;
+}
+
+bool mrc_subscriber_obeys(const struct mrc_subscriber *subscriber, const struct mrc_order *order)
+{
+    char id[MRC_UPDATE_ID_BYTES];
+    const struct mrc_order_target target = {
+        .token = subscriber->token,
+        .subscriber = id,
+        .address = mrc_subscriber_get_address(subscriber),
+        .matchers = subscriber->matchers,
+        .matchers_count = subscriber->matchers_count,
+    };
+
+    if (order->subscriber.ptr)
+        mrc_subscriber_get_id(subscriber, id);
+    return mrc_order_applies(order, &target);
+}
+
 struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
                                                        size_t *ret_count)
 {
@@ -253,6 +290,18 @@ apr_status_t mrc_subscriber_may_read(const struct mrc_subscriber *subscriber,
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber)
 {
     return subscriber->place.pos;
+}
+
+uint64_t mrc_subscriber_get_opened(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->replay ? mrc_replay_get_live_from(subscriber->replay)
+                              : subscriber->place.pos;
+}
+
+bool mrc_subscriber_has_orders(const struct mrc_subscriber *subscriber)
+{
+    return subscriber->pages && mrc_ring_control(mrc_hub_ring(subscriber->hub)) !=
+                                    mrc_pages_get_orders(subscriber->pages);
 }
 
 uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber)

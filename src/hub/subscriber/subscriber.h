@@ -39,6 +39,7 @@ struct mrc_buf;
 struct mrc_event;
 struct mrc_hub;
 struct mrc_matcher;
+struct mrc_order;
 struct mrc_pages;
 struct mrc_subscriber;
 struct mrc_token;
@@ -52,8 +53,9 @@ struct mrc_subscription {
     struct mrc_token *token;      /* NULL: anonymous; the subscriber takes the reference over */
     struct mrc_hub_client client; /* the client that the seat is counted for */
     bool has_cursor;
-    struct mrc_bytes cursor; /* the client's last event id; may be empty */
-    bool wants_positions;    /* the client gets the position of its stream while it is silent */
+    struct mrc_bytes cursor;      /* the client's last event id; may be empty */
+    const unsigned char *address; /* of the client, of MRC_ORDER_ADDRESS_BYTES; NULL: not kept */
+    bool wants_positions; /* the client gets the position of its stream while it is silent */
 };
 
 /* Gives the matchers of SUBSCRIPTION back to HUB, and releases its token. */
@@ -122,6 +124,15 @@ struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber);
 /* Its token, which lives as long as the subscriber; NULL: it is anonymous. */
 const struct mrc_token *mrc_subscriber_get_token(const struct mrc_subscriber *subscriber);
 
+/* The same token, for a caller that takes a reference of its own. */
+struct mrc_token *mrc_subscriber_share_token(const struct mrc_subscriber *subscriber);
+
+/* The address of its client, of MRC_ORDER_ADDRESS_BYTES; NULL: the subscription had none. */
+const unsigned char *mrc_subscriber_get_address(const struct mrc_subscriber *subscriber);
+
+/* Whether ORDER (hub/control/order.h) applies to it. */
+bool mrc_subscriber_obeys(const struct mrc_subscriber *subscriber, const struct mrc_order *order);
+
 /* Its matchers, which live as long as the subscriber. */
 struct mrc_matcher *const *mrc_subscriber_get_matchers(const struct mrc_subscriber *subscriber,
                                                        size_t *ret_count);
@@ -131,6 +142,16 @@ bool mrc_subscriber_is_costly(const struct mrc_subscriber *subscriber);
 
 /* The position in the ring of the first record that it has not been given. */
 uint64_t mrc_subscriber_get_position(const struct mrc_subscriber *subscriber);
+
+/*
+ * The position in the ring of the first record after it was opened; only until
+ * mrc_subscriber_rest() was called. All orders from there on are for this subscriber, too.
+ */
+uint64_t mrc_subscriber_get_opened(const struct mrc_subscriber *subscriber);
+
+/* Whether the ring has an order that the owner of its pages has not carried out yet. Updates that
+ * mrc_subscriber_take() has given may be newer than this order. */
+bool mrc_subscriber_has_orders(const struct mrc_subscriber *subscriber);
 
 /* The number in the history of the first record that it has not been given; only updated while it
  * reads by itself. */

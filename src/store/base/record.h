@@ -12,7 +12,10 @@
 #ifndef MRC_STORE_BASE_RECORD_H
 #define MRC_STORE_BASE_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "apr_errno.h"
 
 #include "core/base/bytes.h"
 
@@ -34,6 +37,18 @@ struct mrc_record_subject {
     uint64_t word[3];
 };
 
+/* A revocation: opaque DATA that counts until UNTIL_US (time of day). It is no record, but kept
+ * beside them. */
+#define MRC_REVOCATION_ID_BYTES 16
+struct mrc_revocation {
+    unsigned char id[MRC_REVOCATION_ID_BYTES];
+    int64_t until_us;
+    struct mrc_bytes data;
+};
+
+/* Receives a revocation, which lives until the function returns. */
+typedef apr_status_t mrc_revocation_fn(void *ctx, const struct mrc_revocation *entry);
+
 struct mrc_record {
     uint64_t seq;          /* grows by one per record of a ring or a history; 0: none yet */
     int64_t time_us;       /* the time of day when it was published */
@@ -42,6 +57,8 @@ struct mrc_record {
     struct mrc_bytes payload; /* opaque to the store */
     enum mrc_record_mark mark;
     struct mrc_record_subject subject;
+    bool is_control; /* an order to the children, and not an update: it has no id, and only rings
+                      * have such records (ring.h) */
 };
 
 #endif

@@ -121,6 +121,8 @@ static apr_status_t find_new(const struct mrc_history *history, const struct mrc
 
     mrc_ring_end(history->ring, &end, &end_seq);
     while ((status = mrc_ring_read(history->ring, &pos, &record)) == APR_SUCCESS) {
+        if (record.view.is_control)
+            continue;
         if (first_seq == 0)
             first_seq = record.view.seq;
         if (last && is_same(&record.view, last)) {
@@ -144,7 +146,7 @@ static apr_status_t copy_ring(const struct mrc_history *history, const struct mr
 
     while (!status) {
         status = mrc_ring_read(history->ring, &pos, &record);
-        if (!status) {
+        if (!status && !record.view.is_control) {
             record.view.seq += history->offset;
             status = mrc_history_table_append(txn, &record.view);
         }

@@ -21,7 +21,7 @@
 #include "store/history/files.h"
 
 #define FORMAT      1
-#define DATABASES   4
+#define DATABASES   5
 #define READERS_MAX 4096 /* read transactions at the same time, in all processes */
 #define MODE        0600
 #define TRIES       10
@@ -114,11 +114,12 @@ static int put_properties(MDB_txn *txn, MDB_dbi dbi, const char *hub_key)
     return rc;
 }
 
-/* A file of an earlier release has no database "begun". A tool, which has no HUB_KEY, does without
- * one. */
-static int open_begun(MDB_txn *txn, unsigned flags, const char *hub_key, MDB_dbi *ret_dbi)
+/* A file of an earlier release does not have the database NAME. A tool, which has no HUB_KEY, does
+ * without it. */
+static int open_newer(MDB_txn *txn, const char *name, unsigned flags, const char *hub_key,
+                      MDB_dbi *ret_dbi)
 {
-    int rc = mdb_dbi_open(txn, "begun", flags, ret_dbi);
+    int rc = mdb_dbi_open(txn, name, flags, ret_dbi);
 
     if (rc != MDB_NOTFOUND || hub_key)
         return rc;
@@ -159,7 +160,9 @@ static int open_dbs(MDB_txn *txn, bool create, const char *hub_key, struct mrc_h
     if (!rc)
         rc = mdb_dbi_open(txn, "about", flags, &dbs->about);
     if (!rc)
-        rc = open_begun(txn, flags, hub_key, &dbs->begun);
+        rc = open_newer(txn, "begun", flags, hub_key, &dbs->begun);
+    if (!rc)
+        rc = open_newer(txn, "revoked", flags, hub_key, &dbs->revoked);
     if (rc)
         return rc;
     rc = get_about(txn, dbs->about, "format", &format, sizeof(format));

@@ -43,6 +43,7 @@ struct mrc_history_dbs {
     MDB_dbi ids;     /* keyed hash of the id -> numbers */
     MDB_dbi about;   /* "format", "epoch", "hash", "key", "positions" */
     MDB_dbi begun;   /* subjects; begun.h. 0: the file has none, and this process adds none */
+    MDB_dbi revoked; /* revocations; revoked.h. 0: the same */
     uint64_t epoch;  /* random: differs from any other history in the same place. Never 0 */
     uint64_t hash_key[2];
     unsigned char position_key[MRC_HUB_POSITION_KEY_BYTES];

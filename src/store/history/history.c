@@ -4,6 +4,7 @@
 
 #include "store/base/status.h"
 #include "store/history/backend.h"
+#include "store/regions/hub_segment.h"
 #include "store/ring/ring.h"
 
 /* The clocks of several machines, or one clock over time, may differ by this much. */
@@ -54,6 +55,41 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
         mrc_ring_count_fitting(history->ring, records, count) < count)
         return MRC_STATUS_TOO_LARGE;
     return history->ops->append(history, records, count, now_us, &unused);
+}
+
+apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_bytes payload,
+                                        int64_t now_us)
+{
+    apr_status_t status;
+    uint64_t pos;
+
+    if (history->ops->append_control)
+        return history->ops->append_control(history, payload, now_us);
+    status = mrc_ring_append_control(history->ring, payload, now_us, MRC_HISTORY_WAIT_US, &pos);
+    if (status == APR_SUCCESS)
+        mrc_hub_segment_wake(history->segment, history->notify);
+    return status;
+}
+
+/* ---- Revocations ------------------------------------------------------------------------------*/
+
+apr_status_t mrc_history_revoke(const struct mrc_history *history,
+                                const struct mrc_revocation *entry, int64_t now_us)
+{
+    return history->ops->revoke ? history->ops->revoke(history, entry, now_us) : APR_SUCCESS;
+}
+
+apr_status_t mrc_history_lift(const struct mrc_history *history,
+                              const unsigned char id[MRC_REVOCATION_ID_BYTES])
+{
+    return history->ops->lift ? history->ops->lift(history, id) : APR_SUCCESS;
+}
+
+apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_revocation_fn *fn,
+                                 void *ctx, uint64_t *ret_epoch)
+{
+    *ret_epoch = 0;
+    return history->ops->revoked ? history->ops->revoked(history, fn, ctx, ret_epoch) : APR_SUCCESS;
 }
 
 /* ---- Places -----------------------------------------------------------------------------------*/

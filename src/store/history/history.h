@@ -103,6 +103,33 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
 apr_status_t mrc_history_append_group(struct mrc_history *history, const struct mrc_record *records,
                                       size_t count, int64_t now_us, size_t *ret_done);
 
+/*
+ * Appends a control record (ring.h) with PAYLOAD, and wakes all children that have streams. It is
+ * in the ring alone: a server that starts again has no streams to which an order could apply. The
+ * statuses are those of mrc_history_append().
+ */
+apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_bytes payload,
+                                        int64_t now_us);
+
+/* ---- Revocations ------------------------------------------------------------------------------*/
+
+/*
+ * Keeps the revocation ENTRY, or removes the one with this ID, on the disk. May wait for it. A
+ * history that is not durable does nothing. Errors are those of mrc_history_append().
+ */
+apr_status_t mrc_history_revoke(const struct mrc_history *history,
+                                const struct mrc_revocation *entry, int64_t now_us);
+apr_status_t mrc_history_lift(const struct mrc_history *history,
+                              const unsigned char id[MRC_REVOCATION_ID_BYTES]);
+
+/*
+ * Calls FN(CTX) for each revocation that is on the disk, until it returns an error. ENTRY lives
+ * until FN returns; FN must not use the history. RET_EPOCH gets a number that identifies the file;
+ * 0: the history is not durable, and there are none.
+ */
+apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_revocation_fn *fn,
+                                 void *ctx, uint64_t *ret_epoch);
+
 /* ---- Places -----------------------------------------------------------------------------------*/
 
 /* The place of a reader that wants only new records. */

@@ -12,6 +12,7 @@
 #include "store/history/commit.h"
 #include "store/history/env.h"
 #include "store/history/history.h"
+#include "store/history/revoked.h"
 #include "store/history/table.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/staging.h"
@@ -308,6 +309,60 @@ static apr_status_t count(struct mrc_history *base, int64_t now_us, uint64_t *re
     return APR_SUCCESS;
 }
 
+/* ---- Revocations ------------------------------------------------------------------------------*/
+
+/* Adds ENTRY (NULL: none), or removes the revocation ID, in one commit. */
+static apr_status_t change_revoked(const struct mrc_history_lmdb *history,
+                                   const struct mrc_revocation *entry, const unsigned char *id,
+                                   int64_t now_us)
+{
+    for (;;) {
+        struct mrc_history_txn txn;
+        apr_status_t status = mrc_history_env_begin(history->env, true, &txn);
+
+        if (status)
+            return status;
+        status = entry ? mrc_history_revoked_put(&txn, entry, now_us)
+                       : mrc_history_revoked_remove(&txn, id);
+        if (status)
+            mrc_history_env_abort(&txn);
+        else
+            status = mrc_history_env_commit(&txn);
+        if (status == MRC_STATUS_MAP_FULL)
+            status = mrc_history_env_grow(history->env);
+        else
+            return status;
+        if (status)
+            return status;
+    }
+}
+
+static apr_status_t keep_revoked(const struct mrc_history *base, const struct mrc_revocation *entry,
+                                 int64_t now_us)
+{
+    return change_revoked(lmdb_of(base), entry, entry->id, now_us);
+}
+
+static apr_status_t lift_revoked(const struct mrc_history *base,
+                                 const unsigned char id[MRC_REVOCATION_ID_BYTES])
+{
+    return change_revoked(lmdb_of(base), NULL, id, 0);
+}
+
+static apr_status_t read_revoked(const struct mrc_history *base, mrc_revocation_fn *fn, void *ctx,
+                                 uint64_t *ret_epoch)
+{
+    struct mrc_history_txn txn;
+    apr_status_t status = mrc_history_env_begin(lmdb_of(base)->env, false, &txn);
+
+    if (status)
+        return status;
+    *ret_epoch = txn.dbs.epoch;
+    status = mrc_history_revoked_each(&txn, fn, ctx);
+    mrc_history_env_abort(&txn);
+    return status;
+}
+
 /* ---- Opening and closing ----------------------------------------------------------------------*/
 
 static void close_history(struct mrc_history *history)
@@ -317,6 +372,9 @@ static void close_history(struct mrc_history *history)
 
 static const struct mrc_history_ops lmdb_ops = {
     .append = append,
+    .revoke = keep_revoked,
+    .lift = lift_revoked,
+    .revoked = read_revoked,
     .oldest = oldest,
     .find = find,
     .seek = seek,

@@ -16,6 +16,7 @@ LMDB_SOURCES = \
 	%D%/commit.c %D%/commit.h \
 	%D%/env.c %D%/env.h \
 	%D%/lmdb.c \
+	%D%/revoked.c %D%/revoked.h \
 	%D%/table.c %D%/table.h
 NO_LMDB_SOURCES = %D%/none.c
 if HAVE_LMDB

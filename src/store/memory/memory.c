@@ -228,6 +228,9 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                                            : "its history could not be copied");
     }
     mrc_hub_segment_carry(old->segment, hub->segment);
+    if (mrc_hub_segment_revocations(old->segment) && mrc_hub_segment_revocations(hub->segment))
+        mrc_revocations_carry(mrc_hub_segment_revocations(old->segment),
+                              mrc_hub_segment_revocations(hub->segment));
     /* After the move: a subscription that ends from now on cannot be announced in the old ring, so
      * it is still in the old roster. */
     if (mrc_hub_segment_roster(old->segment) && mrc_hub_segment_roster(hub->segment) &&

@@ -21,6 +21,9 @@
  *                          |                                               |  may be absent
  *     region[BUCKETS]      +-----------------------------------------------+
  *                          | struct mrc_buckets_header, buckets            |  buckets_layout.h
+ *     region[REVOCATIONS]  +-----------------------------------------------+
+ *                          | struct mrc_revocations_header, halves         |  revocations_layout.h;
+ *                          |                                               |  may be absent
  *     total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64. An absent region has size 0. The word ring.state, which
@@ -50,6 +53,7 @@ enum mrc_hub_region_type {
     MRC_HUB_REGION_PRESENCE,
     MRC_HUB_REGION_COUNTS,
     MRC_HUB_REGION_BUCKETS,
+    MRC_HUB_REGION_REVOCATIONS,
     MRC_HUB_REGION_USED
 };
 

@@ -16,10 +16,11 @@ struct mrc_hub_segment {
     struct mrc_segment segment;
     struct mrc_hub_header geometry; /* our own copy; the shared one is not trusted */
     struct mrc_ring *ring;
-    struct mrc_roster *roster;   /* NULL: none */
-    struct mrc_staging *staging; /* NULL: none */
-    struct mrc_census *census;   /* NULL: none */
-    struct mrc_buckets *buckets; /* NULL: read-only */
+    struct mrc_roster *roster;           /* NULL: none */
+    struct mrc_staging *staging;         /* NULL: none */
+    struct mrc_census *census;           /* NULL: none */
+    struct mrc_buckets *buckets;         /* NULL: read-only */
+    struct mrc_revocations *revocations; /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -102,6 +103,8 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
                                      : 0);
     add_region(&header, MRC_HUB_REGION_BUCKETS, mrc_buckets_bytes());
+    add_region(&header, MRC_HUB_REGION_REVOCATIONS,
+               shape->has_revocations ? mrc_revocations_bytes() : 0);
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -190,6 +193,9 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
         status = create_staging(pool, hub, error);
     if (!status)
         status = create_keyed(pool, hub, shape, error);
+    if (!status && shape->has_revocations)
+        status = mrc_revocations_create(
+            pool, at(&hub->segment, region[MRC_HUB_REGION_REVOCATIONS].offset), &hub->revocations);
     if (!status && shape->roster_subscribers) {
         uint32_t own, shared;
 
@@ -360,6 +366,11 @@ struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
 struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment)
 {
     return segment->buckets;
+}
+
+struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment *segment)
+{
+    return segment->revocations;
 }
 
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,

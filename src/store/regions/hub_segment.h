@@ -19,6 +19,7 @@
 #include "store/regions/census.h"
 #include "store/regions/hub_layout.h"
 #include "store/regions/interests.h"
+#include "store/regions/revocations.h"
 #include "store/regions/roster.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"
@@ -35,6 +36,7 @@ struct mrc_hub_shape {
     uint32_t staging_bytes;  /* size of the staging area; 0: absent */
     uint64_t roster_subscribers; /* capacity of the roster; 0: absent */
     uint64_t census_streams;     /* capacity of the census; 0: absent */
+    bool has_revocations;
 };
 
 /* The exact size of the segment; 0 if the shape is impossible, with the reason in ERROR. Creates
@@ -75,6 +77,9 @@ struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
 
 /* The token buckets of its publishers; NULL: the segment is read-only. */
 struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment);
+
+/* The revoked tokens; NULL: the hub keeps none, or the segment is read-only. */
+struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment *segment);
 
 /* Whether a new segment of SHAPE would have the same regions: then this one can be kept. */
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,

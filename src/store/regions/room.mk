@@ -7,6 +7,8 @@ libmrcstore_la_SOURCES += \
 	%D%/hub_segment.c %D%/hub_segment.h \
 	%D%/interests.c %D%/interests.h \
 	%D%/interests_layout.h \
+	%D%/revocations.c %D%/revocations.h \
+	%D%/revocations_layout.h \
 	%D%/roster.c %D%/roster.h \
 	%D%/roster_layout.h \
 	%D%/staging.c %D%/staging.h \

@@ -55,10 +55,13 @@ static void check_record(struct check *check, uint64_t pos, const struct mrc_rin
     if (footer != mrc_ring_codec_footer_of(meta->total_bytes))
         say(check, "record at %" PRIu64 ": its last word is %016" PRIx64 " instead of its size",
             pos, footer);
+    if (meta->is_control && meta->id_hash > pos)
+        say(check, "control record at %" PRIu64 ": the one before it is at %" PRIu64, pos,
+            meta->id_hash - 1);
     if (meta->chain > pos)
         say(check, "record at %" PRIu64 ": its chain leads forward, to %" PRIu64, pos,
             meta->chain - 1);
-    if (mrc_ring_read(check->ring, &next, record) == APR_SUCCESS &&
+    if (!meta->is_control && mrc_ring_read(check->ring, &next, record) == APR_SUCCESS &&
         mrc_siphash(check->ring->hash_key, record->view.id) != meta->id_hash)
         say(check, "record at %" PRIu64 ": its hash does not match its id", pos);
 }
@@ -79,16 +82,16 @@ static void check_records(struct check *check)
             say(check, "there is no record at %" PRIu64, pos);
             goto leave;
         }
-        if (meta.seq <= last_seq)
+        if (meta.is_control ? last_seq && meta.seq != last_seq : meta.seq <= last_seq)
             say(check, "record at %" PRIu64 ": seq %" PRIu64 " after %" PRIu64, pos, meta.seq,
                 last_seq);
         last_seq = meta.seq;
         check_record(check, pos, &meta, &record);
         if (pos < check->history && pos + meta.total_bytes > check->history)
             say(check, "the history begins inside the record at %" PRIu64, pos);
-        check->records++;
+        check->records += !meta.is_control;
         if (pos >= check->history) {
-            records++;
+            records += !meta.is_control;
             bytes += meta.stored_bytes;
         }
     }
@@ -126,7 +129,7 @@ static void check_chains(struct check *check)
                     bucket, pos);
                 break;
             }
-            if ((meta.id_hash & ring->bucket_mask) != bucket) {
+            if (meta.is_control || (meta.id_hash & ring->bucket_mask) != bucket) {
                 say(check,
                     "bucket %" PRIu64 " leads to the record at %" PRIu64 " of another bucket",
                     bucket, pos);

@@ -48,7 +48,8 @@ void mrc_ring_codec_write(struct mrc_ring *ring, uint64_t pos, const struct mrc_
 
     put_word(&cursor, record->seq);
     put_word(&cursor, (uint64_t)record->time_us);
-    put_word(&cursor, (uint64_t)record->id.len << 32 | total_bytes);
+    put_word(&cursor, (uint64_t)record->id.len << 32 | total_bytes |
+                          (record->is_control ? MRC_RING_CONTROL_FLAG : 0));
     put_word(&cursor, record->stored_bytes << 32 | record->payload.len);
     put_word(&cursor, chain);
     put_word(&cursor, id_hash);
@@ -80,12 +81,13 @@ apr_status_t mrc_ring_codec_load(const struct mrc_ring *ring, uint64_t pos, uint
     meta = (struct mrc_ring_meta){
         .seq = word[0],
         .time_us = (int64_t)word[1],
-        .total_bytes = (uint32_t)word[2],
+        .total_bytes = (uint32_t)word[2] & ~MRC_RING_CONTROL_FLAG,
         .id_bytes = (uint32_t)(word[2] >> 32),
         .payload_bytes = (uint32_t)word[3],
         .stored_bytes = (uint32_t)(word[3] >> 32),
         .chain = word[4],
         .id_hash = word[5],
+        .is_control = word[2] & MRC_RING_CONTROL_FLAG,
     };
     if (meta.total_bytes != mrc_ring_codec_bytes(meta.id_bytes, meta.payload_bytes) ||
         meta.total_bytes > head - pos || meta.total_bytes > ring->capacity)

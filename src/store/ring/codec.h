@@ -22,6 +22,7 @@ struct mrc_ring_meta {
     uint32_t stored_bytes;
     uint64_t chain;
     uint64_t id_hash;
+    bool is_control;
 };
 
 static inline uint64_t mrc_ring_codec_round_up(uint64_t bytes)
@@ -65,6 +66,13 @@ void mrc_ring_codec_write(struct mrc_ring *ring, uint64_t pos, const struct mrc_
  */
 apr_status_t mrc_ring_codec_load(const struct mrc_ring *ring, uint64_t pos, uint64_t head,
                                  struct mrc_ring_meta *ret_meta);
+
+/*
+ * The position of the newest update before HEAD, which is the head of the ring, or was.
+ * APR_NOTFOUND: the ring has none; MRC_STATUS_OVERRUN: the ring has overwritten it, load the head
+ * again. In read.c.
+ */
+apr_status_t mrc_ring_newest_before(const struct mrc_ring *ring, uint64_t head, uint64_t *ret_pos);
 
 /* Copies the id, and directly behind it the payload, of the record META at POS to DST. */
 void mrc_ring_codec_copy(const struct mrc_ring *ring, uint64_t pos,

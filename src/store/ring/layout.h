@@ -27,6 +27,15 @@
  *
  * stored_bytes is the size of the record for the bound of the history.
  *
+ * A control record (ring.h) is an order and not an update. Bit 0 of its total_bytes is set in word
+ * 2, and not in the footer. It has no id, its stored_bytes are 0, and these words differ:
+ *
+ *     word  0   seq                   of the update before it; 0: none
+ *           4   position + 1 of the update before it; 0: none
+ *           5   position + 1 of the control record before it; 0: none
+ *
+ * So numbers, counts and the index of ids are those of the updates alone.
+ *
  * The last word, the footer, leads from the head back to the newest record.
  *
  * The index of ids is an array of buckets beside the ring (id_hash & (bucket_count - 1)):
@@ -41,6 +50,7 @@
  *   3. head: now readers see the record, and they saw no step before,
  *   4. its bucket,
  *   5. last_seq, and the history window.
+ * Of a control record, step 4 is the word `control`, and step 5 is left out.
  * Several records that are appended together share each step; the chains between them are part of
  * step 2. If a writer dies, the lock reports that to the next writer, which repeats steps 4 and 5.
  * It derives them from head, history and the records after last_seq.
@@ -63,6 +73,7 @@
 #define MRC_RING_HEADER_WORDS   6
 #define MRC_RING_OVERHEAD_BYTES ((MRC_RING_HEADER_WORDS + 1) * 8) /* of one record, unpadded */
 #define MRC_RING_FOOTER_MARK    UINT32_C(0x4d524345)
+#define MRC_RING_CONTROL_FLAG   UINT32_C(1)         /* of total_bytes in word 2 */
 #define MRC_RING_RECORD_MAX     (UINT64_C(1) << 30) /* bytes of one record, with its overhead */
 #define MRC_RING_CAPACITY_MAX   (UINT64_C(1) << 40)
 
@@ -100,7 +111,8 @@ struct mrc_ring_header {
     _Atomic uint64_t bound_age_us;
     _Atomic uint64_t bound_off; /* 1: no history at all, history == head */
     _Atomic uint64_t resets;    /* contradictions after which all records were dropped */
-    uint8_t reserved1[24];
+    _Atomic uint64_t control;   /* position + 1 of the newest control record; 0: none */
+    uint8_t reserved1[16];
 };
 _Static_assert(sizeof(struct mrc_ring_header) == 256, "the data begins at byte 256");
 

@@ -27,8 +27,10 @@ static bool link_newest(struct mrc_ring *ring)
         if (total > end - tail || mrc_ring_codec_load(ring, end - total, end, &meta) ||
             meta.total_bytes != total)
             return false;
+        if (meta.is_control && end == mrc_ring_held(&header->head))
+            mrc_ring_publish(&header->control, end - total + 1);
         if (meta.seq <= last_seq)
-            break;
+            break; /* so is a control record: its writer has found everything linked */
         if (meta.seq > newest_seq)
             newest_seq = meta.seq;
         link_record(ring, end - total, &meta);

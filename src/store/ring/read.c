@@ -54,6 +54,7 @@ apr_status_t mrc_ring_read(const struct mrc_ring *ring, uint64_t *pos,
         .stored_bytes = meta.stored_bytes,
         .id = {record->buf, meta.id_bytes},
         .payload = {record->buf + meta.id_bytes, meta.payload_bytes},
+        .is_control = meta.is_control,
     };
     *pos = at + meta.total_bytes;
     return APR_SUCCESS;
@@ -78,7 +79,7 @@ uint64_t mrc_ring_head(const struct mrc_ring *ring)
  * The position of the record that ends at HEAD. APR_NOTFOUND: the ring is empty;
  * MRC_STATUS_OVERRUN: the ring has overwritten it, load the head again.
  */
-static apr_status_t newest_before(const struct mrc_ring *ring, uint64_t head, uint64_t *ret_pos)
+static apr_status_t last_before(const struct mrc_ring *ring, uint64_t head, uint64_t *ret_pos)
 {
     uint64_t tail = atomic_load_explicit(&ring->header->tail, memory_order_acquire);
     uint64_t footer;
@@ -100,13 +101,29 @@ static apr_status_t newest_before(const struct mrc_ring *ring, uint64_t head, ui
     return APR_SUCCESS;
 }
 
+apr_status_t mrc_ring_newest_before(const struct mrc_ring *ring, uint64_t head, uint64_t *ret_pos)
+{
+    struct mrc_ring_meta meta;
+    apr_status_t status = last_before(ring, head, ret_pos);
+
+    if (!status)
+        status = mrc_ring_codec_load(ring, *ret_pos, head, &meta);
+    if (status || !meta.is_control)
+        return status;
+    /* A control record knows the update before it, which may be overwritten. */
+    if (!meta.chain || mrc_ring_codec_is_overrun(ring, meta.chain - 1))
+        return mrc_ring_codec_is_overrun(ring, *ret_pos) ? MRC_STATUS_OVERRUN : APR_NOTFOUND;
+    *ret_pos = meta.chain - 1;
+    return APR_SUCCESS;
+}
+
 apr_status_t mrc_ring_newest(const struct mrc_ring *ring, struct mrc_ring_record *record)
 {
     apr_status_t status;
     uint64_t pos;
 
     do {
-        status = newest_before(ring, mrc_ring_head(ring), &pos);
+        status = mrc_ring_newest_before(ring, mrc_ring_head(ring), &pos);
         if (!status)
             status = mrc_ring_read(ring, &pos, record);
     } while (status == MRC_STATUS_OVERRUN);
@@ -122,7 +139,7 @@ void mrc_ring_end(const struct mrc_ring *ring, uint64_t *ret_pos, uint64_t *ret_
 
     do {
         head = mrc_ring_head(ring);
-        status = newest_before(ring, head, &pos);
+        status = last_before(ring, head, &pos);
         if (!status)
             status = mrc_ring_codec_load(ring, pos, head, &meta);
     } while (status == MRC_STATUS_OVERRUN);
@@ -173,6 +190,25 @@ uint64_t mrc_ring_oldest(struct mrc_ring *ring, int64_t now_us)
     return pos;
 }
 
+uint64_t mrc_ring_control(const struct mrc_ring *ring)
+{
+    return atomic_load_explicit(&ring->header->control, memory_order_acquire);
+}
+
+apr_status_t mrc_ring_control_before(const struct mrc_ring *ring, uint64_t mark,
+                                     uint64_t *ret_before)
+{
+    struct mrc_ring_meta meta;
+    apr_status_t status =
+        mark == 0 ? APR_EINVAL : mrc_ring_codec_load(ring, mark - 1, mrc_ring_head(ring), &meta);
+
+    if (status == APR_SUCCESS && !meta.is_control)
+        status = MRC_STATUS_CORRUPT;
+    if (status == APR_SUCCESS)
+        *ret_before = meta.id_hash;
+    return status;
+}
+
 /* ---- Finding by id ----------------------------------------------------------------------------*/
 
 struct search {
@@ -215,7 +251,7 @@ static apr_status_t search_newest(const struct mrc_ring *ring, uint64_t oldest,
     uint64_t linked_seq = atomic_load_explicit(&ring->header->last_seq, memory_order_acquire);
     struct mrc_ring_meta meta;
     uint64_t pos;
-    apr_status_t status = newest_before(ring, mrc_ring_head(ring), &pos);
+    apr_status_t status = mrc_ring_newest_before(ring, mrc_ring_head(ring), &pos);
 
     if (!status && pos >= oldest)
         status = search_at(ring, pos, search, &meta);
@@ -223,7 +259,7 @@ static apr_status_t search_newest(const struct mrc_ring *ring, uint64_t oldest,
         return status;
     /* If the ring overwrites one of these, the older ones are gone, too. */
     while (!status && pos > oldest && meta.seq > linked_seq + 1) {
-        status = newest_before(ring, pos, &pos);
+        status = mrc_ring_newest_before(ring, pos, &pos);
         if (!status && pos >= oldest)
             status = search_at(ring, pos, search, &meta);
     }
@@ -273,7 +309,9 @@ uint64_t mrc_ring_seq_at(const struct mrc_ring *ring, uint64_t pos)
     mrc_ring_end(ring, &head, &seq);
     if (pos == head)
         return seq + 1;
-    return pos < head && mrc_ring_codec_load(ring, pos, head, &meta) == APR_SUCCESS ? meta.seq : 0;
+    if (pos > head || mrc_ring_codec_load(ring, pos, head, &meta) != APR_SUCCESS)
+        return 0;
+    return meta.is_control ? meta.seq + 1 : meta.seq; /* that of the next update */
 }
 
 apr_status_t mrc_ring_seek(struct mrc_ring *ring, uint64_t seq, int64_t now_us, uint64_t *ret_pos,
@@ -293,7 +331,7 @@ apr_status_t mrc_ring_seek(struct mrc_ring *ring, uint64_t seq, int64_t now_us, 
         struct mrc_ring_meta meta;
         uint64_t pos;
 
-        if (newest_before(ring, at, &pos) || mrc_ring_codec_load(ring, pos, at, &meta))
+        if (mrc_ring_newest_before(ring, at, &pos) || mrc_ring_codec_load(ring, pos, at, &meta))
             return APR_NOTFOUND;
         if (meta.seq < seq) {
             *ret_pos = at;

@@ -5,6 +5,10 @@
  * Any number of processes and threads append and read at the same time. Appending takes the lock of
  * the ring, reading takes none. The meaning of a payload is up to the caller.
  *
+ * Among the records there may be control records: orders to all children, such as to end certain
+ * streams, in one order with the updates. They have no id and no number, count for no bound of the
+ * history, and are never the newest or the oldest record. Every reader passes over them.
+ *
  * A reader holds a position: the place of the next record to read. A position is valid only in the
  * ring that it came from, not in the ring that replaces it after a reload.
  */
@@ -116,6 +120,11 @@ apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct 
 apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
                                 int64_t now_us, int64_t wait_us);
 
+/* Appends a control record with PAYLOAD; otherwise as mrc_ring_append(). Afterwards, wake all
+ * readers. */
+apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
+                                     int64_t now_us, int64_t wait_us, uint64_t *ret_pos);
+
 /*
  * Appends COUNT (at least one) records with the next numbers, all or none: readers see none of them
  * before they see all, nothing is between them, and a writer that dies leaves all or none. RECORDS
@@ -207,6 +216,16 @@ apr_status_t mrc_ring_read(const struct mrc_ring *ring, uint64_t *pos,
 /* The newest record, whatever the bounds of the history; new subscribers get its id. APR_NOTFOUND:
  * nothing was published yet. */
 apr_status_t mrc_ring_newest(const struct mrc_ring *ring, struct mrc_ring_record *record);
+
+/*
+ * Control records form a chain from newer to older. A mark is the position of one, plus 1; 0 is the
+ * end. control: the newest. A reader that has read an update has seen the marks of all control
+ * records before it. control_before: the one before MARK. The statuses are those of
+ * mrc_ring_read().
+ */
+uint64_t mrc_ring_control(const struct mrc_ring *ring);
+apr_status_t mrc_ring_control_before(const struct mrc_ring *ring, uint64_t mark,
+                                     uint64_t *ret_before);
 
 /* Frees the buffer; RECORD is {0} again. Accepts NULL. */
 void mrc_ring_record_free(struct mrc_ring_record *record);

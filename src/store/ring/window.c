@@ -52,6 +52,8 @@ void mrc_ring_window_add(struct mrc_ring *ring, uint64_t stored_bytes)
 static void drop_oldest(struct mrc_ring_header *header, const struct mrc_ring_meta *meta)
 {
     mrc_ring_publish(&header->history, mrc_ring_held(&header->history) + meta->total_bytes);
+    if (meta->is_control)
+        return; /* it was not counted */
     mrc_ring_publish(&header->history_records, mrc_ring_held(&header->history_records) - 1);
     mrc_ring_publish(&header->history_bytes,
                      mrc_ring_held(&header->history_bytes) - meta->stored_bytes);
@@ -76,7 +78,8 @@ void mrc_ring_window_trim(struct mrc_ring *ring, int64_t now_us)
             mrc_ring_window_reset(ring);
             return;
         }
-        if (!(count && mrc_ring_held(&header->history_records) > count) &&
+        /* The history begins with an update, or is empty. */
+        if (!meta.is_control && !(count && mrc_ring_held(&header->history_records) > count) &&
             !(bytes && mrc_ring_held(&header->history_bytes) > bytes) &&
             !mrc_ring_is_older(meta.time_us, age_us, now_us))
             return;
@@ -117,7 +120,7 @@ bool mrc_ring_window_recount(struct mrc_ring *ring)
             mrc_ring_window_reset(ring);
             return false;
         }
-        records++;
+        records += !meta.is_control;
         bytes += meta.stored_bytes;
     }
     mrc_ring_publish(&header->history_records, records);

@@ -85,6 +85,23 @@ static void put(struct mrc_ring *ring, const struct group *group)
         mrc_ring_window_add(ring, group->records[i].stored_bytes);
 }
 
+/* Under the lock: the same for the control record of GROUP. */
+static void put_control(struct mrc_ring *ring, const struct group *group)
+{
+    struct mrc_ring_header *header = ring->header;
+    uint64_t pos = mrc_ring_held(&header->head), update;
+    struct mrc_record record = *group->records;
+
+    /* First: the update before it may be overwritten, and is found from the head. */
+    mrc_ring_window_make_room(ring, group->total);
+    record.seq = mrc_ring_held(&header->last_seq);
+    record.time_us = group->time_us;
+    update = mrc_ring_newest_before(ring, pos, &update) == APR_SUCCESS ? update + 1 : 0;
+    mrc_ring_codec_write(ring, pos, &record, group->total, update, mrc_ring_held(&header->control));
+    atomic_store(&header->head, pos + group->total);
+    mrc_ring_publish(&header->control, pos + 1);
+}
+
 /* Appends GROUP, which is measured, and sets its first_seq. */
 static apr_status_t append(struct mrc_ring *ring, struct group *group, int64_t now_us,
                            int64_t wait_us, uint64_t *ret_pos)
@@ -96,12 +113,17 @@ static apr_status_t append(struct mrc_ring *ring, struct group *group, int64_t n
         return status;
     if (mrc_ring_held(&header->state) != MRC_RING_OPEN)
         status = MRC_STATUS_SUPERSEDED;
+    else if (group->records->is_control)
+        group->first_seq = 0; /* put_control() finds the number */
     else if (group->first_seq == 0)
         group->first_seq = mrc_ring_held(&header->last_seq) + 1;
     else if (group->first_seq <= mrc_ring_held(&header->last_seq))
         status = APR_EINVAL;
     if (!status) {
-        put(ring, group);
+        if (group->records->is_control)
+            put_control(ring, group);
+        else
+            put(ring, group);
         mrc_ring_window_trim(ring, now_us);
         *ret_pos = mrc_ring_held(&header->head);
     }
@@ -240,6 +262,18 @@ apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_recor
     return status;
 }
 
+apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
+                                     int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
+{
+    const struct mrc_record record = {
+        .id = mrc_bytes_of(""), .payload = payload, .is_control = true};
+    struct member member;
+    struct group group = {.records = &record, .members = &member, .count = 1, .time_us = now_us};
+
+    return measure(ring, &group, 0) ? append(ring, &group, now_us, wait_us, ret_pos)
+                                    : MRC_STATUS_TOO_LARGE;
+}
+
 /* ---- A reload: the parent ---------------------------------------------------------------------*/
 
 apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bounds *bounds,
@@ -256,8 +290,9 @@ apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bo
 }
 
 /*
- * Copies the records of FROM between POS and HEAD. Leaves out a record that cannot fit into TO. A
- * contradiction ends the copy without an error, because no record after it can be read.
+ * Copies the updates of FROM between POS and HEAD. Leaves out a record that cannot fit into TO. A
+ * contradiction ends the copy without an error, because no record after it can be read. Control
+ * records are for the streams that exist, which read FROM to its end.
  */
 static apr_status_t copy_records(const struct mrc_ring *from, uint64_t pos, uint64_t head,
                                  struct mrc_ring *to)
@@ -273,7 +308,7 @@ static apr_status_t copy_records(const struct mrc_ring *from, uint64_t pos, uint
         if (status)
             break;
         group = group_of(&record.view, &member);
-        if (measure(to, &group, 0))
+        if (!record.view.is_control && measure(to, &group, 0))
             put(to, &group);
     }
     mrc_ring_record_free(&record);

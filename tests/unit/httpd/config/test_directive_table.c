@@ -101,7 +101,7 @@ START_TEST(every_field_has_one_row)
     }
     for (int field = MRC_FIELD_NONE + 1; field < MRC_FIELD_COUNT; field++) {
         bool is_key = field == MRC_FIELD_PUBLISHER_KEYS || field == MRC_FIELD_SUBSCRIBER_KEYS ||
-                      field == MRC_FIELD_LEGACY_PUBLISHER_KEYS ||
+                      field == MRC_FIELD_CONTROL_KEYS || field == MRC_FIELD_LEGACY_PUBLISHER_KEYS ||
                       field == MRC_FIELD_LEGACY_SUBSCRIBER_KEYS;
 
         ck_assert_msg(rows[field] == !is_key, "field %d has %u rows", field, rows[field]);

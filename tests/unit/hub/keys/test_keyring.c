@@ -42,10 +42,14 @@ static void setup(void)
     pool = store_pool();
     path = apr_pstrcat(pool, dir, "/key", NULL);
     start = keys_of(SECRET, HS256);
-    rows[0] = (struct mrc_key_row){ISSUER, HS256, 0, start, MRC_KEY_ROW_FIXED, 0};
-    rows[1] = (struct mrc_key_row){ISSUER, HS256, 0, start, 0, 1};
-    rows[2] = (struct mrc_key_row){ISSUER, HS512, 0, start, 0, 2};
-    rows[3] = (struct mrc_key_row){ISSUER, HS256, 0, NULL, 1, 3};
+    rows[0] = (struct mrc_key_row){
+        .issuer = ISSUER, .algs = HS256, .keys = start, .document = MRC_KEY_ROW_FIXED, .index = 0};
+    rows[1] = (struct mrc_key_row){
+        .issuer = ISSUER, .algs = HS256, .keys = start, .document = 0, .index = 1};
+    rows[2] = (struct mrc_key_row){
+        .issuer = ISSUER, .algs = HS512, .keys = start, .document = 0, .index = 2};
+    rows[3] = (struct mrc_key_row){
+        .issuer = ISSUER, .algs = HS256, .keys = NULL, .document = 1, .index = 3};
     ck_assert_int_eq(mrc_documents_create(pool, specs, 2, NULL, &documents), APR_SUCCESS);
     ck_assert_int_eq(mrc_keyring_create(pool, row_list, 4, documents, &keyring), APR_SUCCESS);
 }
@@ -448,6 +452,28 @@ START_TEST(another_keeper_follows_one_that_dies_or_drains)
 }
 END_TEST
 
+START_TEST(loose_row_has_its_own_keys)
+{
+    const struct mrc_key_row loose = {.issuer = ISSUER,
+                                      .algs = HS256,
+                                      .keys = start,
+                                      .document = MRC_KEY_ROW_FIXED,
+                                      .index = MRC_KEY_ROW_LOOSE,
+                                      .number = 77};
+    const struct mrc_key_row *const list[] = {&loose, &rows[0]};
+    struct mrc_keyring_hold hold;
+
+    mrc_keyring_take(keyring, pool, list, 2, &hold);
+    ck_assert_uint_eq(hold.count, 2);
+    ck_assert_uint_eq(hold.versions[0], 77);
+    ck_assert_ptr_eq(hold.trust[0].keys, start);
+    ck_assert_str_eq(hold.trust[0].issuer, ISSUER);
+    ck_assert_uint_ne(hold.versions[1], 77);
+    mrc_keyring_ask(keyring, list, 2, ISSUER);
+    mrc_keyring_give_back(&hold);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("keyring");
@@ -455,6 +481,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, loose_row_has_its_own_keys);
     tcase_add_test(tcase, a_new_version_replaces_the_old_one);
     tcase_add_test(tcase, each_version_has_a_number_of_its_own);
     tcase_add_test(tcase, a_document_is_good_for_some_row);

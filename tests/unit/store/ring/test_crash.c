@@ -44,12 +44,15 @@ static apr_status_t append(const char *id, uint64_t *ret_seq)
 
 static const char *const group_ids[GROUP] = {"new", "new-1", "new-2", "new", "new-4"};
 
-/* Appends COUNT new records: one, or a group, of which some share a bucket. */
+/* Appends COUNT new records: one, or a group, of which some share a bucket. 0: a control record. */
 static apr_status_t append_new(size_t count)
 {
     struct mrc_record records[GROUP];
     uint64_t unused;
 
+    if (count == 0)
+        return mrc_ring_append_control(crash.ring, mrc_bytes_of("an order of some bytes"), NOW,
+                                       1000000, &unused);
     if (count == 1)
         return append("new", &unused);
     for (size_t i = 0; i < count; i++)
@@ -151,11 +154,38 @@ static void judge(size_t count, unsigned steps, uint64_t seq_before, uint64_t ke
     mrc_ring_record_free(&record);
 }
 
+/* The same for a control record, which changes nothing of the updates. END: of the ring before it.
+ */
+static void judge_order(unsigned steps, uint64_t seq_before, uint64_t end)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t mark, before = 0, seq, pos;
+    bool is_there = mrc_ring_read(crash.ring, &end, &record) == APR_SUCCESS;
+
+    ck_assert(!is_there || record.view.is_control);
+    ck_assert_int_eq(mrc_ring_newest(crash.ring, &record), APR_SUCCESS);
+    ck_assert_uint_eq(record.view.seq, seq_before);
+    ck_assert_int_eq(append("next", &seq), APR_SUCCESS);
+    ck_assert_uint_eq(seq, seq_before + 1);
+    crash.said = 0;
+    ck_assert_msg(mrc_ring_check(crash.ring, say, NULL) == 0, "after %u steps", steps);
+    mark = mrc_ring_control(crash.ring);
+    ck_assert_msg((mark != 0) == is_there, "after %u steps: mark %" PRIu64, steps, mark);
+    if (is_there) {
+        pos = mark - 1;
+        ck_assert_int_eq(mrc_ring_read(crash.ring, &pos, &record), APR_SUCCESS);
+        ck_assert_bytes_eq(record.view.payload, "an order of some bytes");
+        ck_assert_int_eq(mrc_ring_control_before(crash.ring, mark, &before), APR_SUCCESS);
+        ck_assert_uint_eq(before, 0);
+    }
+    mrc_ring_record_free(&record);
+}
+
 /* COUNT: the records of an append; KEPT: those that are there afterwards at least. */
 static const struct {
     size_t count;
     uint64_t kept;
-} appends[] = {{1, 9}, {GROUP, 5}};
+} appends[] = {{1, 9}, {GROUP, 5}, {0, 9}};
 
 START_TEST(dies_at_every_instruction)
 {
@@ -177,7 +207,7 @@ START_TEST(dies_at_every_instruction)
     crash.region = store_shared(mrc_ring_region_bytes(CAPACITY));
     crash.index = store_shared(mrc_ring_index_bytes(BUCKETS));
     for (; killed == 1; steps += stride) {
-        uint64_t seq;
+        uint64_t seq, end;
 
         memset(crash.region, 0, mrc_ring_region_bytes(CAPACITY));
         ck_assert_int_eq(mrc_ring_create(pool, crash.region, CAPACITY, crash.index, BUCKETS,
@@ -185,12 +215,16 @@ START_TEST(dies_at_every_instruction)
                          APR_SUCCESS);
         fill();
         ck_assert_int_eq(append("old", &seq), APR_SUCCESS);
+        end = mrc_ring_head(crash.ring);
         killed = die_after(appends[_i].count, steps);
         if (killed == -1) {
             fprintf(stderr, "# ptrace is forbidden here: not tested\n");
             return;
         }
-        judge(appends[_i].count, steps, seq, appends[_i].kept);
+        if (appends[_i].count)
+            judge(appends[_i].count, steps, seq, appends[_i].kept);
+        else
+            judge_order(steps, seq, end);
     }
     fprintf(stderr, "# %u instructions, every %uth\n", steps, stride);
     ck_assert_uint_gt(steps, 100);

@@ -520,6 +520,136 @@ START_TEST(reports_an_overrun_to_a_slow_reader)
 }
 END_TEST
 
+static uint64_t order(struct mrc_ring *ring, const char *payload)
+{
+    uint64_t pos;
+
+    ck_assert_int_eq(mrc_ring_append_control(ring, mrc_bytes_of(payload), NOW, 0, &pos),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(pos, mrc_ring_head(ring));
+    return mrc_ring_control(ring);
+}
+
+/* Numbers, counts, bytes, ids and the newest update are the same with and without control records.
+ */
+START_TEST(control_records_are_no_updates)
+{
+    struct mrc_ring *ring =
+        store_ring(store_pool(), 65536, (struct mrc_ring_bounds){.count = 3, .bytes = 1000});
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_ring_stats stats;
+    uint64_t pos, seq;
+
+    ck_assert_uint_eq(mrc_ring_control(ring), 0);
+    order(ring, "first");
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_NOTFOUND);
+    mrc_ring_end(ring, &pos, &seq);
+    ck_assert_uint_eq(seq, 0);
+    ck_assert_uint_eq(mrc_ring_oldest(ring, NOW), mrc_ring_head(ring));
+    for (int i = 0; i < 4; i++) {
+        char id[] = {(char)('a' + i), '\0'};
+
+        ck_assert_int_eq(append(ring, id, "x", NOW), APR_SUCCESS);
+        order(ring, "between");
+        order(ring, "and again");
+    }
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.view.id, "d");
+    ck_assert(!record.view.is_control);
+    mrc_ring_end(ring, &pos, &seq);
+    ck_assert_uint_eq(seq, 4);
+    ck_assert_uint_eq(pos, mrc_ring_head(ring));
+    mrc_ring_stats(ring, &stats);
+    ck_assert_uint_eq(stats.records, 3);
+    ck_assert_uint_eq(stats.bytes, 6);
+    ck_assert_uint_eq(stats.last_seq, 4);
+    pos = mrc_ring_oldest(ring, NOW);
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.view.id, "b");
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+    ck_assert(record.view.is_control);
+    ck_assert_uint_eq(record.view.seq, 2);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of(""), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("d"), NOW, &pos), APR_SUCCESS);
+    ck_assert_sound(ring);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(control_records_are_a_chain)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 2048, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t first = order(ring, "1"), second, before = 99, pos;
+
+    ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
+    second = order(ring, "2");
+    ck_assert_uint_gt(second, first);
+    ck_assert_int_eq(mrc_ring_control_before(ring, second, &before), APR_SUCCESS);
+    ck_assert_uint_eq(before, first);
+    ck_assert_int_eq(mrc_ring_control_before(ring, first, &before), APR_SUCCESS);
+    ck_assert_uint_eq(before, 0);
+    ck_assert_uint_eq(mrc_ring_seq_at(ring, first - 1), 1);
+    ck_assert_uint_eq(mrc_ring_seq_at(ring, second - 1), 2);
+    ck_assert_int_eq(mrc_ring_control_before(ring, 0, &before), APR_EINVAL);
+    pos = first - 1;
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.view.payload, "1");
+    ck_assert_int_eq(mrc_ring_control_before(ring, pos + 1, &before), MRC_STATUS_CORRUPT);
+    for (int i = 0; i < 60; i++)
+        ck_assert_int_eq(append(ring, "b", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_control_before(ring, second, &before), MRC_STATUS_OVERRUN);
+    ck_assert_sound(ring);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+/* More control records than the ring holds: the updates before them are gone, and so is the newest.
+ */
+START_TEST(control_records_overwrite_updates)
+{
+    struct mrc_ring *ring = store_ring(store_pool(), 2048, (struct mrc_ring_bounds){.count = 0});
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t pos, seq;
+
+    ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
+    for (int i = 0; i < 100; i++) {
+        order(ring, "an order that has some bytes");
+        ck_assert_sound(ring);
+    }
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_NOTFOUND);
+    ck_assert_uint_eq(history_records(ring), 0);
+    mrc_ring_end(ring, &pos, &seq);
+    ck_assert_uint_eq(seq, 1);
+    ck_assert_int_eq(append(ring, "b", "x", NOW), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_newest(ring, &record), APR_SUCCESS);
+    ck_assert_uint_eq(record.view.seq, 2);
+    ck_assert_sound(ring);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
+START_TEST(control_records_do_not_move)
+{
+    apr_pool_t *pool = store_pool();
+    struct mrc_ring *from = store_ring(pool, 2048, (struct mrc_ring_bounds){.count = 5});
+    struct mrc_ring *to = store_ring(pool, 65536, (struct mrc_ring_bounds){.count = 100});
+    struct mrc_ring_record record = {.buf = NULL};
+
+    ck_assert_int_eq(append(from, "a", "x", NOW), APR_SUCCESS);
+    order(from, "1");
+    ck_assert_int_eq(append(from, "b", "x", NOW), APR_SUCCESS);
+    order(from, "2");
+    ck_assert_int_eq(mrc_ring_move(from, to, NOW, 0), APR_SUCCESS);
+    ck_assert_uint_eq(mrc_ring_control(to), 0);
+    ck_assert_uint_eq(count_from(to, mrc_ring_oldest(to, NOW)), 2);
+    ck_assert_int_eq(mrc_ring_newest(to, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.view.id, "b");
+    ck_assert_sound(to);
+    mrc_ring_record_free(&record);
+}
+END_TEST
+
 START_TEST(moves_to_a_larger_ring)
 {
     apr_pool_t *pool = store_pool();
@@ -850,6 +980,10 @@ int main(void)
     tcase_add_test(tcase, group_takes_half_of_the_ring);
     tcase_add_test(tcase, group_is_trimmed_to_the_bounds);
     tcase_add_test(tcase, reports_an_overrun_to_a_slow_reader);
+    tcase_add_test(tcase, control_records_are_no_updates);
+    tcase_add_test(tcase, control_records_are_a_chain);
+    tcase_add_test(tcase, control_records_overwrite_updates);
+    tcase_add_test(tcase, control_records_do_not_move);
     tcase_add_test(tcase, moves_to_a_larger_ring);
     tcase_add_test(tcase, moves_to_a_smaller_ring);
     tcase_add_test(tcase, moves_the_last_id_without_a_history);

@@ -1,0 +1,203 @@
+#include "httpd/htaccess/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "apr_strings.h"
+
+#include "store/base/status.h"
+
+#define OPEN_FLAGS (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+
+static int64_t to_ns(const struct timespec *time)
+{
+    return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+static struct mrc_file_stamp stamp_of(const struct stat *st)
+{
+    return (struct mrc_file_stamp){
+        .device = st->st_dev,
+        .inode = st->st_ino,
+        .size = st->st_size,
+        .modified_ns = to_ns(&st->st_mtim),
+        .changed_ns = to_ns(&st->st_ctim),
+    };
+}
+
+struct mrc_file_stamp mrc_htaccess_file_look(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 ? stamp_of(&st) : (struct mrc_file_stamp){0};
+}
+
+static apr_status_t fail(struct mrc_error *error, apr_status_t status)
+{
+    char reason[120];
+
+    return mrc_status_set(error, status, "%s",
+                          status == ELOOP   ? "a symbolic link leads to it"
+                          : status == EXDEV ? "it is on another file system"
+                                            : apr_strerror(status, reason, sizeof(reason)));
+}
+
+static apr_status_t read_all(int fd, struct mrc_buf *buf, struct mrc_error *error)
+{
+    char block[16384];
+
+    for (;;) {
+        ssize_t got = read(fd, block, sizeof(block));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail(error, errno);
+        if (got == 0)
+            return APR_SUCCESS;
+        mrc_buf_add(buf, block, (size_t)got);
+        if (mrc_buf_error(buf) == MRC_ENOMEM)
+            return fail(error, APR_ENOMEM);
+        if (mrc_buf_error(buf))
+            return mrc_status_set(error, APR_EGENERAL, "it is too long");
+    }
+}
+
+/* Reads the open file FD completely, and closes it. */
+static apr_status_t read_open(int fd, struct mrc_buf *buf, struct mrc_error *error,
+                              struct mrc_htaccess_found *ret_found)
+{
+    apr_status_t status;
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        status = fail(error, errno);
+    else if (!S_ISREG(st.st_mode))
+        status = mrc_status_set(error, APR_EINVAL, "it is not a regular file");
+    else
+        status = read_all(fd, buf, error);
+    close(fd);
+    if (!status)
+        *ret_found = (struct mrc_htaccess_found){.stamp = stamp_of(&st), .owner = st.st_uid};
+    return status;
+}
+
+apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struct mrc_error *error,
+                                    struct mrc_htaccess_found *ret_found)
+{
+    int fd = open(path, OPEN_FLAGS);
+
+    if (fd >= 0)
+        return read_open(fd, buf, error, ret_found);
+    if (errno == ENOENT || errno == ENOTDIR)
+        return APR_ENOENT;
+    return errno == ELOOP ? mrc_status_set(error, ELOOP, "it is a symbolic link")
+                          : fail(error, errno);
+}
+
+/* ---- a file below a directory -----------------------------------------------------------------*/
+
+/* The part of NAME below DIR. NULL: it has none, or it has `.`, `..` or an empty segment. */
+static const char *relative(const char *dir, const char *name)
+{
+    size_t len = strlen(dir);
+
+    while (len > 0 && dir[len - 1] == '/')
+        len--;
+    if (name[0] == '/') {
+        if (strncmp(name, dir, len) != 0 || name[len] != '/')
+            return NULL;
+        name += len + 1;
+    }
+    for (const char *segment = name; segment;) {
+        const char *slash = strchr(segment, '/');
+        size_t bytes = slash ? (size_t)(slash - segment) : strlen(segment);
+
+        if (bytes == 0 || (bytes == 1 && segment[0] == '.') ||
+            (bytes == 2 && segment[0] == '.' && segment[1] == '.'))
+            return NULL;
+        segment = slash ? slash + 1 : NULL;
+    }
+    return name;
+}
+
+/* Opens NAME below the directory AT segment by segment, on a system without openat2(). */
+static int open_by_segment(int at, const char *name)
+{
+    int dir = dup(at), fd;
+    char segment[256];
+    struct stat top, st;
+
+    if (dir < 0 || fstat(at, &top) != 0)
+        return dir;
+    for (;;) {
+        const char *slash = strchr(name, '/');
+        size_t len = slash ? (size_t)(slash - name) : strlen(name);
+
+        if (len >= sizeof(segment)) {
+            close(dir);
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        memcpy(segment, name, len);
+        segment[len] = '\0';
+        fd = openat(dir, segment,
+                    slash ? O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC : OPEN_FLAGS);
+        close(dir);
+        if (fd < 0 || !slash)
+            return fd;
+        if (fstat(fd, &st) != 0 || st.st_dev != top.st_dev) {
+            close(fd);
+            errno = EXDEV;
+            return -1;
+        }
+        dir = fd;
+        name = slash + 1;
+    }
+}
+
+static int open_below(int at, const char *name)
+{
+    struct open_how how = {
+        .flags = OPEN_FLAGS,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+    };
+    int fd = (int)syscall(SYS_openat2, at, name, &how, sizeof(how));
+
+    /* Sandboxes refuse system calls that they do not know with EPERM. */
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        fd = open_by_segment(at, name);
+    return fd;
+}
+
+apr_status_t mrc_htaccess_file_read_below(apr_pool_t *pool, const char *dir, const char *name,
+                                          uid_t owner, struct mrc_buf *buf, struct mrc_error *error,
+                                          const char **ret_path)
+{
+    const char *below = relative(dir, name);
+    struct mrc_htaccess_found found;
+    apr_status_t status;
+    int at, fd;
+
+    *ret_path = below ? apr_pstrcat(pool, dir, "/", below, NULL) : NULL;
+    if (!below)
+        return mrc_status_set(error, APR_EINVAL, "it is not below the directory %.150s", dir);
+    at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0)
+        return fail(error, errno);
+    fd = open_below(at, below);
+    status = errno;
+    close(at);
+    if (fd < 0)
+        return fail(error, status);
+    status = read_open(fd, buf, error, &found);
+    if (!status && found.owner != owner)
+        status = mrc_status_set(error, APR_EACCES,
+                                "it does not belong to the owner of the .htaccess file");
+    return status;
+}

@@ -1,0 +1,55 @@
+/*
+ * Files that belong to the customer of a site, who may try to do harm with them: links to files of
+ * others, pipes and devices, endless files, mounts that hang.
+ *
+ * A file is opened without following a symbolic link, must be regular, and is read up to a limit.
+ * Any thread.
+ */
+#ifndef MRC_HTTPD_HTACCESS_FILE_H
+#define MRC_HTTPD_HTACCESS_FILE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "apr_errno.h"
+#include "apr_pools.h"
+
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "store/base/file.h"
+
+/* The longest .htaccess file. */
+#define MRC_HTACCESS_FILE_MAX_BYTES ((size_t)1024 * 1024)
+
+/* The longest key file of a site. */
+#define MRC_HTACCESS_FILE_KEY_MAX_BYTES ((size_t)64 * 1024)
+
+/* What is known of a file that was read. */
+struct mrc_htaccess_found {
+    struct mrc_file_stamp stamp;
+    uid_t owner;
+};
+
+/*
+ * The stamp of PATH itself, even if it is a link. Every field is 0 if PATH does not exist or cannot
+ * be examined.
+ */
+struct mrc_file_stamp mrc_htaccess_file_look(const char *path);
+
+/*
+ * Appends the content of the file PATH to BUF. APR_ENOENT: there is no such file. Another error: it
+ * exists, and ERROR says why it is not read.
+ */
+apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struct mrc_error *error,
+                                    struct mrc_htaccess_found *ret_found);
+
+/*
+ * Appends the content of the file NAME (a path below DIR, or absolute) to BUF. It must be below
+ * DIR, be reached without a symbolic link or a mount, and belong to OWNER. RET_PATH gets its path
+ * in POOL, also on failure; NULL: NAME is no path below DIR. ERROR says why it is not read.
+ */
+apr_status_t mrc_htaccess_file_read_below(apr_pool_t *pool, const char *dir, const char *name,
+                                          uid_t owner, struct mrc_buf *buf, struct mrc_error *error,
+                                          const char **ret_path);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * The settings that a request's site gives its hub in its .htaccess file (MercureHtaccess).
+ */
+#ifndef MRC_HTTPD_HTACCESS_LOOKUP_H
+#define MRC_HTTPD_HTACCESS_LOOKUP_H
+
+#include "httpd.h"
+
+struct mrc_claim;
+struct mrc_htaccess_cache;
+
+/* A cache of readings for one child, with room for MRC_HTACCESS_CACHE_MAX. NULL: out of memory. */
+struct mrc_htaccess_cache *mrc_htaccess_lookup_create(void);
+
+/*
+ * Gives CLAIM on R the settings of the site, if its Location has MercureHtaccess On. DECLINED: go
+ * on; another value is an HTTP status with which R must be refused, and RET_DETAIL says why to its
+ * client. A mistake in the file is logged once.
+ */
+int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
+                        struct mrc_htaccess_cache *cache, const char **ret_detail);
+
+#endif

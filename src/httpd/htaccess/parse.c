@@ -1,0 +1,231 @@
+#include "httpd/htaccess/parse.h"
+
+#include <openssl/crypto.h>
+
+#include "apr_strings.h"
+#include "http_config.h"
+
+#include "httpd/base/module.h"
+#include "httpd/config/directives.h"
+#include "httpd/config/settings.h"
+#include "httpd/htaccess/file.h"
+
+/* The state of one reading. */
+struct parsing {
+    const struct mrc_htaccess_place *place;
+    struct mrc_htaccess_reading *reading;
+    uid_t owner;           /* of the .htaccess file */
+    struct mrc_bytes rest; /* of its content */
+};
+
+static void watch(struct mrc_htaccess_reading *reading, const char *path)
+{
+    struct mrc_htaccess_watch *watch = apr_array_push(reading->watches);
+
+    *watch = (struct mrc_htaccess_watch){path, mrc_htaccess_file_look(path)};
+}
+
+/* ---- the content, line by line ----------------------------------------------------------------*/
+
+static apr_status_t get_char(char *ret, void *ctx)
+{
+    struct parsing *parsing = ctx;
+
+    if (parsing->rest.len == 0)
+        return APR_EOF;
+    *ret = *parsing->rest.ptr++;
+    parsing->rest.len--;
+    return APR_SUCCESS;
+}
+
+/* As apr_file_gets(). */
+static apr_status_t get_line(void *ret, apr_size_t size, void *ctx)
+{
+    char *line = ret;
+    apr_size_t len = 0;
+
+    while (len + 1 < size && get_char(&line[len], ctx) == APR_SUCCESS) {
+        if (line[len++] == '\n')
+            break;
+    }
+    line[len] = '\0';
+    return len ? APR_SUCCESS : APR_EOF;
+}
+
+static apr_status_t close_content(void *ctx)
+{
+    return APR_SUCCESS;
+}
+
+/* ---- keys -------------------------------------------------------------------------------------*/
+
+/* Reads the key file NAME of a directive, for config/directives.h. */
+static const char *read_key(void *ctx, const char *name, struct mrc_bytes *ret_content)
+{
+    struct parsing *parsing = ctx;
+    apr_pool_t *pool = parsing->reading->pool;
+    const char *dir = parsing->place->dir, *slash = strrchr(dir, '/'), *path = NULL;
+    const char *parent =
+        slash == dir || !slash ? "/" : apr_pstrmemdup(pool, dir, (apr_size_t)(slash - dir));
+    struct mrc_error error = {""};
+    struct mrc_buf buf;
+    apr_status_t status;
+
+    mrc_buf_init(&buf, MRC_HTACCESS_FILE_KEY_MAX_BYTES);
+    status = mrc_htaccess_file_read_below(pool, parent, name, parsing->owner, &buf, &error, &path);
+    if (path)
+        watch(parsing->reading, path);
+    if (!status)
+        *ret_content =
+            (struct mrc_bytes){mrc_buf_bytes(&buf).len ? apr_pmemdup(pool, mrc_buf_bytes(&buf).ptr,
+                                                                     mrc_buf_bytes(&buf).len)
+                                                       : "",
+                               mrc_buf_bytes(&buf).len};
+    if (buf.ptr)
+        OPENSSL_cleanse(buf.ptr, buf.cap);
+    mrc_buf_free(&buf);
+    return status ? apr_psprintf(pool, "the key file %s cannot be read: %s", name, error.text)
+                  : NULL;
+}
+
+/* ---- directives -------------------------------------------------------------------------------*/
+
+/* The directives of this module at the top level of TREE. Those in a section are about files. */
+static ap_directive_t *pick_ours(ap_directive_t *tree)
+{
+    ap_directive_t *first = NULL, **last = &first;
+
+    for (ap_directive_t *directive = tree; directive; directive = directive->next) {
+        if (!ap_cstr_casecmpn(directive->directive, "Mercure", 7)) {
+            *last = directive;
+            last = &directive->next;
+        }
+    }
+    *last = NULL;
+    return first;
+}
+
+/*
+ * The directives that httpd may execute while it reads the file: sections that include or leave out
+ * their content. Macros are not among them, because mod_macro keeps them for all threads.
+ */
+static apr_table_t *conditions(apr_pool_t *pool)
+{
+    static const char *const names[] = {"<IfModule",    "<IfDefine",  "<IfVersion",
+                                        "<IfDirective", "<IfSection", "<IfFile"};
+    apr_table_t *table = apr_table_make(pool, sizeof(names) / sizeof(names[0]));
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        apr_table_setn(table, names[i], "1");
+    return table;
+}
+
+/* Executes the directives of the file NAME. Returns NULL, or an error message. */
+static const char *execute(struct parsing *parsing, const char *name)
+{
+    const struct mrc_htaccess_place *place = parsing->place;
+    apr_pool_t *pool = parsing->reading->pool;
+    ap_conf_vector_t *vector = ap_create_per_dir_config(pool);
+    ap_directive_t *tree = NULL;
+    cmd_parms parms = {
+        .override = OR_NONE,
+        .override_opts = place->override_opts,
+        .override_list = conditions(pool),
+        .limited = -1,
+        .config_file = ap_pcfg_open_custom(pool, name, parsing, get_char, get_line, close_content),
+        .pool = pool,
+        .temp_pool = pool, /* this tells httpd that it is an .htaccess file */
+        .server = place->server,
+        .path = apr_pstrcat(pool, place->dir, "/", NULL),
+    };
+    const char *error = ap_build_config(&parms, pool, pool, &tree);
+
+    parms.override = place->override;
+    parms.override_list = place->override_list;
+    if (!error)
+        error = ap_walk_config(pick_ours(tree), &parms, vector);
+    if (error)
+        return apr_psprintf(pool, "%s:%d: %s", name,
+                            parms.err_directive ? parms.err_directive->line_num
+                                                : (int)parms.config_file->line_number,
+                            error);
+    parsing->reading->settings = ap_get_module_config(vector, &mercure_module);
+    if (!parsing->reading->settings)
+        parsing->reading->settings = mrc_settings_create(pool);
+    return NULL;
+}
+
+/* Reads the file PATH. APR_ENOENT: there is none. */
+static apr_status_t read_file(struct parsing *parsing, const char *path)
+{
+    struct mrc_htaccess_reading *reading = parsing->reading;
+    struct mrc_htaccess_found found;
+    struct mrc_error error = {""};
+    struct mrc_buf buf;
+    apr_status_t status;
+
+    mrc_buf_init(&buf, MRC_HTACCESS_FILE_MAX_BYTES);
+    watch(reading, path);
+    status = mrc_htaccess_file_read(path, &buf, &error, &found);
+    if (!status) {
+        parsing->owner = found.owner;
+        parsing->rest = mrc_buf_bytes(&buf);
+        reading->error = execute(parsing, path);
+    } else if (!APR_STATUS_IS_ENOENT(status)) {
+        reading->error = apr_psprintf(reading->pool, "%s cannot be read: %s", path, error.text);
+    }
+    if (buf.ptr)
+        OPENSSL_cleanse(buf.ptr, buf.cap);
+    mrc_buf_free(&buf);
+    return status;
+}
+
+struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place *place,
+                                                uint64_t number)
+{
+    struct mrc_htaccess_reading *reading;
+    struct parsing parsing = {.place = place};
+    struct mrc_directives_site site = {.read_key = read_key,
+                                       .ctx = &parsing,
+                                       .number = number,
+                                       .keys_left = MRC_HTACCESS_PARSE_KEYS_MAX};
+    const char *names = place->names;
+    apr_pool_t *pool;
+
+    /* Readings are made and freed by any thread, so none has a parent. */
+    if (apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS)
+        return NULL;
+    apr_pool_tag(pool, "mercure_htaccess");
+    reading = apr_pcalloc(pool, sizeof(*reading));
+    reading->pool = pool;
+    reading->watches = apr_array_make(pool, 2, sizeof(struct mrc_htaccess_watch));
+    parsing.reading = reading;
+    mrc_directives_set_site(pool, &site);
+    while (*names) {
+        const char *name = ap_getword_conf(pool, &names);
+
+        if (!APR_STATUS_IS_ENOENT(
+                read_file(&parsing, apr_pstrcat(pool, place->dir, "/", name, NULL))))
+            break;
+    }
+    mrc_directives_set_site(pool, NULL);
+    return reading;
+}
+
+bool mrc_htaccess_is_valid(const struct mrc_htaccess_reading *reading)
+{
+    for (int i = 0; i < reading->watches->nelts; i++) {
+        const struct mrc_htaccess_watch *watch =
+            &APR_ARRAY_IDX(reading->watches, i, struct mrc_htaccess_watch);
+        struct mrc_file_stamp now = mrc_htaccess_file_look(watch->path);
+
+        if (!mrc_file_stamp_eq(&watch->stamp, &now))
+            return false;
+    }
+    return true;
+}
+
+void mrc_htaccess_free(void *reading)
+{
+    apr_pool_destroy(((struct mrc_htaccess_reading *)reading)->pool);
+}

@@ -1,0 +1,8 @@
+libmrchub_la_SOURCES += \
+	%D%/order.c %D%/order.h \
+	%D%/orders.c %D%/orders.h \
+	%D%/revoked.c %D%/revoked.h
+
+unit_tests += tests/unit/hub/control/test_order
+
+EXTRA_DIST += %D%/README.md

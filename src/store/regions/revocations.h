@@ -1,0 +1,63 @@
+/*
+ * The standing revocations of a hub, in shared memory: a bounded list that all children read.
+ *
+ * The store does not know what an entry means; its data is opaque. Any thread of any child reads
+ * without a lock, and changes the list under a lock. A change copies the list, so a process that
+ * dies in it leaves the list as it was.
+ */
+#ifndef MRC_STORE_REGIONS_REVOCATIONS_H
+#define MRC_STORE_REGIONS_REVOCATIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apr_errno.h"
+#include "apr_pools.h"
+
+#include "core/base/buf.h"
+#include "core/base/bytes.h"
+#include "store/base/record.h"
+
+/* One process's view of a list; all of its threads may use it at once. */
+struct mrc_revocations;
+
+/* The bytes of the region. */
+uint64_t mrc_revocations_bytes(void);
+
+/* Makes an empty list in the zeroed REGION (64-byte aligned), which must outlive it. The struct
+ * lives in POOL. */
+apr_status_t mrc_revocations_create(apr_pool_t *pool, void *region,
+                                    struct mrc_revocations **ret_revocations);
+
+/*
+ * Adds ENTRY, which replaces one with the same id, and removes the entries that have ended at
+ * NOW_US. APR_ENOSPC: the list is full; APR_TIMEUP: another process holds its lock.
+ */
+apr_status_t mrc_revocations_add(struct mrc_revocations *revocations,
+                                 const struct mrc_revocation *entry, int64_t now_us);
+
+/* Removes the entry with this ID. APR_NOTFOUND: there is none; APR_TIMEUP as above. */
+apr_status_t mrc_revocations_remove(struct mrc_revocations *revocations,
+                                    const unsigned char id[MRC_REVOCATION_ID_BYTES],
+                                    int64_t now_us);
+
+/* A number that changes with each change of the list; and whether the list is empty. */
+uint64_t mrc_revocations_generation(const struct mrc_revocations *revocations);
+bool mrc_revocations_is_empty(const struct mrc_revocations *revocations);
+
+/* Fills BUF, which is empty, with a copy of the list, for mrc_revocations_next(). Returns the
+ * generation of the copy; errors are the buffer's. */
+uint64_t mrc_revocations_copy(const struct mrc_revocations *revocations, struct mrc_buf *buf);
+
+/* Takes the next entry from a COPY; *AT starts as 0. False: there are no more. */
+bool mrc_revocations_next(struct mrc_bytes copy, size_t *at, struct mrc_revocation *ret_entry);
+
+/* The epoch of the file whose entries are in the list, too; 0: of none. */
+uint64_t mrc_revocations_epoch(const struct mrc_revocations *revocations);
+void mrc_revocations_set_epoch(struct mrc_revocations *revocations, uint64_t epoch);
+
+/* Copies the entries and the epoch of FROM to the new list TO, when a hub is resized. */
+void mrc_revocations_carry(struct mrc_revocations *from, struct mrc_revocations *to);
+
+#endif

@@ -1,0 +1,307 @@
+"""
+MercureHtaccess: a site's own .htaccess file gives the keys of its hub. Its owner is a customer who makes mistakes, or
+tries to harm the server and other customers.
+"""
+import os
+import shutil
+import threading
+import time
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.wait import wait_until
+
+pytestmark = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/some/topic"
+KEYS = {name: f"key-of-the-site-{name}:0123456789abcdef0123456789abcdef" for name in ("a", "b")}
+HUB = {"keys": False, "anonymous": False, "identifier": None}
+SPARE = 22222  # a user who owns nothing else here
+
+
+class Sites:
+    """Sites a.example and b.example, each with a folder of its own, of which htdocs is the document root."""
+
+    def __init__(self, httpd):
+        self.httpd = httpd
+        for name in KEYS:
+            httpd.write(f"sites/{name}/htdocs/index.html", f"page of {name}")
+
+    def path(self, name, file):
+        return self.httpd.path(f"sites/{name}/{file}")
+
+    def write(self, name, text, file="htdocs/.htaccess", owner=SPARE):
+        """Replaces a FILE of the site NAME at once."""
+        path = self.httpd.write(f"sites/{name}/{file}.new", text)
+        if os.getuid() == 0:
+            os.chown(path, owner, owner)
+        os.rename(path, self.path(name, file))
+
+    def key(self, name, *more):
+        """An .htaccess file with the key of the site, and MORE lines."""
+        self.write(name, "\n".join([f"MercureKey {token.ISSUER} HS256 {KEYS[name]}", *more]) + "\n")
+
+    def config(self, *directives, override="AllowOverride AuthConfig FileInfo Options", **more):
+        folders = f'<Directory "{self.path("*", "htdocs")}">\n{override}\nRequire all granted\n</Directory>\n'
+        return folders + hub("MercureHtaccess On", *directives, **{**HUB, **more}) + "".join(
+            self.httpd.vhost(f'DocumentRoot "{self.path(name, "htdocs")}"', name=f"{name}.example") for name in KEYS)
+
+    def token(self, name, key=None):
+        return token.publisher(key=key or KEYS[name], aud=f"http://{name}.example:{self.httpd.port}{PATH}")
+
+    def publish(self, name, **more):
+        """The status of a publication with the key of the site."""
+        return self.httpd.publish(TOPIC, "x", token=self.token(name, **more), host=f"{name}.example",
+                                  status=None).status
+
+    def wait(self, name, status, **more):
+        """Until every child answers a publication so: a change counts within two seconds."""
+        wait_until(lambda: all(self.publish(name, **more) == status for _ in range(8)),
+                   what=f"status {status} of the site {name}")
+
+    def get(self, name, **more):
+        return self.httpd.get(f"{PATH}?match=x", host=f"{name}.example", **more)
+
+
+@pytest.fixture
+def sites(httpd):
+    return Sites(httpd)
+
+
+def test_each_site_has_the_keys_of_its_file(httpd, sites):
+    sites.key("a")
+    httpd.start(sites.config())
+    assert sites.publish("a") == 200
+    # The other site has no file, and so no hub.
+    answer = sites.get("b")
+    assert answer.status == 404 and "MercureKey" in answer.json["detail"], answer
+    assert answer.header("Content-Type") == "application/problem+json"
+    for path in (PATH, f"{PATH}/", f"{PATH}/subscriptions", f"/.well-known/oauth-protected-resource{PATH}"):
+        assert httpd.get(path, host="b.example").status == 404, path
+    assert httpd.request("OPTIONS", PATH, host="b.example").status == 404
+    # Keys count for their own site only.
+    sites.key("b")
+    sites.wait("b", 200)
+    assert sites.publish("b", key=KEYS["a"]) == sites.publish("a", key=KEYS["b"]) == 401
+    assert httpd.get("/", host="a.example").text == "page of a"
+    metadata = httpd.get(f"/.well-known/oauth-protected-resource{PATH}", host="a.example").json
+    assert metadata["resource"] == f"http://a.example:{httpd.port}{PATH}"
+
+
+def test_changes_count_soon_and_end_no_stream(httpd, sites):
+    sites.key("a", "MercureAnonymous On")
+    httpd.start(sites.config())
+    with httpd.subscribe([("match", TOPIC)], host="a.example") as stream:
+        assert sites.publish("a") == 200 and stream.next().data == "x"
+        sites.write("a", f"MercureKey {token.ISSUER} HS256 {KEYS['b']}\n")
+        sites.wait("a", 401)
+        httpd.subscribe([("match", TOPIC)], host="a.example", status=401).close()
+        sites.wait("a", 200, key=KEYS["b"])
+        assert stream.next().data == "x"
+        os.remove(sites.path("a", "htdocs/.htaccess"))
+        sites.wait("a", 404)
+        sites.key("a")
+        sites.wait("a", 200)
+
+
+def test_all_directives_of_a_site(httpd, sites):
+    """Those of the file replace those of the server; lists are replaced as a whole."""
+    server_key = "key-of-the-server:0123456789abcdef0123456789abcdef"
+    httpd.start(sites.config(f"MercureKey {token.ISSUER} HS256 {server_key}", "MercureAnonymous On"))
+    assert sites.publish("b", key=server_key) == 200
+    legacy = "secret-of-protocol-0.x:0123456789abcdef"
+    sites.key("a", "MercureAnonymous Off", f"MercureLegacyPublisherKey HS256 {legacy}",
+              f"MercureLegacySubscriberKey HS256 {legacy}", "MercureCorsOrigins https://page.example",
+              "MercurePublishOrigins https://page.example", "MercureCookieName own")
+    sites.wait("a", 200)
+    assert sites.publish("a", key=server_key) == 401 and sites.publish("b", key=server_key) == 200
+    assert sites.get("a").status == 401
+    old = token.mint_raw({"alg": "HS256", "typ": "JWT"}, {"mercure": {"publish": ["*"]}}, legacy)
+    assert httpd.publish(TOPIC, "x", token=old, host="a.example", status=None).status == 200
+    assert httpd.publish(TOPIC, "x", token=old, host="b.example", status=None).status == 401
+    for host, allowed in (("a.example", "https://page.example"), ("b.example", None)):
+        answer = httpd.request("HEAD", f"{PATH}?match=x", {"Origin": "https://page.example"}, host=host)
+        assert answer.header("Access-Control-Allow-Origin") == allowed, answer
+    cookie = {"Cookie": f"own={sites.token('a')}", "Origin": "https://page.example"}
+    assert httpd.publish(TOPIC, "x", token=None, headers=cookie, host="a.example", status=None).status == 200
+    sites.write("a", f"MercureSubscriberKey {token.ISSUER} HS256 {KEYS['a']}\n")
+    sites.wait("a", 401)
+    assert sites.publish("a", key=server_key) == 200, "the list of publishers is the server's"
+
+
+def test_key_file(httpd, sites):
+    """A file beside the document root; a new one counts without a change of the .htaccess file."""
+    sites.write("a", KEYS["a"], "publisher.key")
+    sites.write("a", f"MercurePublisherKey {token.ISSUER} HS256 file:publisher.key\n")
+    sites.write("b", KEYS["b"], "keys/publisher.key")
+    sites.write("b", f"MercureKey {token.ISSUER} HS256 file:{sites.path('b', 'keys/publisher.key')}\n")
+    httpd.start(sites.config())
+    assert sites.publish("a") == sites.publish("b") == 200
+    sites.write("a", KEYS["b"] + "\n", "publisher.key")
+    sites.wait("a", 200, key=KEYS["b"])
+    sites.wait("a", 401)
+    httpd.expect_log("MRC0501: .*publisher.key cannot be read: No such file")
+    os.remove(sites.path("a", "publisher.key"))
+    sites.wait("a", 500)
+    sites.write("a", KEYS["a"], "publisher.key")
+    sites.wait("a", 200)
+
+
+# name: the lines of the file, and words of the line in the log
+MISTAKES = {
+    "arguments": ("MercureKey https://issuer.example", "takes three arguments"),
+    "algorithm": (f"MercureKey {token.ISSUER} HS1 {KEYS['a']}", "HS1"),
+    "short secret": (f"MercureKey {token.ISSUER} HS256 short", "MercureKey https://issuer.example HS256"),
+    "value": ("MercureAnonymous Perhaps", "On or Off"),
+    "setting of the server": ("MercureHistory Off", "MercureHistory is not allowed in an .htaccess file"),
+    "hub": ("MercureHub On", "MercureHub is not allowed in an .htaccess file"),
+    "itself": ("MercureHtaccess On", "MercureHtaccess is not allowed in an .htaccess file"),
+    "unknown directive": ("MercureKay x", "Invalid command 'MercureKay'"),
+    "variable": (f"MercureKey {token.ISSUER} HS256 env:HOME", "a secret or file:PATH"),
+    "URL": (f"MercureKey {token.ISSUER} RS256 https://issuer.example/keys", "a secret or file:PATH"),
+    "key file elsewhere": (f"MercureKey {token.ISSUER} HS256 file:/etc/passwd", "not below the directory"),
+    "key file above": (f"MercureKey {token.ISSUER} HS256 file:../b/secret", "not below the directory"),
+    "key file of another customer by a link": (
+        f"MercureKey {token.ISSUER} HS256 file:link", "a symbolic link leads to it"),
+    "key file in a folder that is a link": (
+        f"MercureKey {token.ISSUER} HS256 file:folder/secret", "cannot be read"),
+    "key file of another owner": (f"MercureKey {token.ISSUER} HS256 file:foreign", "owner of the .htaccess file"),
+    "endless key file": (f"MercureKey {token.ISSUER} HS256 file:zero", "a symbolic link leads to it"),
+    "pipe as key file": (f"MercureKey {token.ISSUER} HS256 file:pipe", "not a regular file"),
+    "large key file": (f"MercureKey {token.ISSUER} HS256 file:large", "too long"),
+    "macro": ("<Macro X>\nMercureAnonymous On\n</Macro>\nUse X", "<Macro not allowed here"),
+    "too many keys": (f"MercureKey {token.ISSUER} HS256 {KEYS['a']}\n" * 33, "too many keys"),
+    "file too long": ("# comment\n" * 110000, "too long"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_of_one_site_reaches_no_other(httpd, sites, name):
+    lines, words = MISTAKES[name]
+    httpd.load("macro")
+    sites.write("b", KEYS["b"], "secret")
+    sites.write("a", KEYS["a"], "foreign", owner=SPARE + 1)
+    sites.write("a", "x" * 100000, "large")
+    os.symlink(sites.path("b", "secret"), sites.path("a", "link"))
+    os.symlink(sites.path("b", ""), sites.path("a", "folder"))
+    os.symlink("/dev/zero", sites.path("a", "zero"))
+    os.mkfifo(sites.path("a", "pipe"))
+    if name == "key file of another owner" and os.getuid() != 0:
+        pytest.skip("only root can give a file to another user")
+    sites.write("a", lines + "\n")
+    sites.key("b")
+    httpd.start(sites.config())
+    httpd.expect_log(f"MRC0501: the hub a.example{PATH} answers 500")
+    answer = sites.get("a")
+    assert answer.status == 500 and answer.header("Content-Type") == "application/problem+json", answer
+    assert KEYS["b"] not in answer.text and "secret" not in answer.json["detail"]
+    assert sites.publish("b") == 200
+    line = httpd.wait_log("MRC0501: .*").group()
+    assert "sites/a/htdocs/.htaccess" in line and words in line and KEYS["b"] not in line, line
+    if "cannot be read" not in line:
+        assert ".htaccess:1: " in line or ".htaccess:33: " in line, line
+    sites.key("a")
+    sites.wait("a", 200)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_file_of_another_kind_is_not_read(httpd, sites, kind):
+    """httpd itself would follow the link, and wait for the pipe."""
+    sites.key("b")
+    path = sites.path("a", "htdocs/.htaccess")
+    if kind == "link":
+        os.symlink(sites.path("b", "htdocs/.htaccess"), path)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        os.mkdir(path)
+    httpd.expect_log("MRC0501: .*(symbolic link|not a regular file)")
+    httpd.start(sites.config())
+    assert sites.get("a").status == 500 and sites.publish("b") == 200
+    if kind == "folder":
+        os.rmdir(path)
+    else:
+        os.remove(path)
+    sites.key("a")
+    sites.wait("a", 200)
+
+
+def test_other_directives_in_the_file_are_not_the_hubs(httpd, sites):
+    """A front controller takes no URL of the hub; a mistake in a directive of another module is not the hub's."""
+    httpd.load("rewrite")
+    controller = ("RewriteEngine On", "RewriteCond %{REQUEST_FILENAME} !-f", "RewriteRule ^ /index.html [L]")
+    sites.key("a", *controller, "<IfModule mod_rewrite.c>", "MercureAnonymous On", "</IfModule>",
+              "<IfModule !mod_rewrite.c>", "MercureAnonymous Off", "</IfModule>",
+              '<Files "x">', "MercureAnonymous Off", "</Files>", *["# a line"] * 10000)
+    sites.key("b", "NoSuchDirective")
+    httpd.start(sites.config())
+    assert httpd.get("/any", host="a.example").text == "page of a"
+    assert sites.publish("a") == 200
+    with httpd.subscribe([("match", TOPIC)], host="a.example") as stream:
+        assert sites.publish("a") == 200 and stream.next().data == "x"
+    httpd.expect_log("Invalid command 'NoSuchDirective'")
+    assert httpd.get("/", host="b.example").status == 500
+    assert sites.publish("b") == 200
+
+
+def test_allow_override_decides(httpd, sites):
+    sites.key("a")
+    httpd.start(sites.config(override="AllowOverride None"))
+    assert sites.get("a").status == 404
+    httpd.expect_log("MRC0501: .*MercureKey not allowed here")
+    httpd.restart(sites.config(override="AllowOverride FileInfo"))
+    assert sites.get("a").status == 500
+    for override in ("AllowOverride All", "AllowOverride None\nAllowOverrideList MercureKey"):
+        httpd.restart(sites.config(override=override))
+        assert sites.publish("a") == 200, override
+    nearer = f'<Directory "{sites.path("a", "htdocs")}">\nAllowOverride None\n</Directory>\n'
+    httpd.restart(sites.config(override="AllowOverride All") + nearer)
+    assert sites.get("a").status == 404
+
+
+def test_without_the_directive_the_file_has_no_part(httpd, sites):
+    sites.key("a")
+    httpd.start(sites.config().replace("MercureHtaccess On", f"MercureKey {token.ISSUER} HS256 {KEYS['b']}"))
+    assert sites.publish("a") == 401 and sites.publish("a", key=KEYS["b"]) == 200
+    httpd.expect_log("MercureKey is not allowed here, because this site has no hub with MercureHtaccess On")
+    assert httpd.get("/", host="a.example").status == 500
+
+
+def test_two_sites_with_one_document_root(httpd, sites):
+    """They have the same keys. Their audiences and hubs differ."""
+    sites.key("a")
+    shutil.rmtree(sites.path("b", "htdocs"))
+    httpd.start(sites.config().replace(sites.path("b", "htdocs"), sites.path("a", "htdocs")))
+    assert sites.publish("a") == sites.publish("b", key=KEYS["a"]) == 200
+    answer = httpd.publish(TOPIC, "x", token=sites.token("a"), host="b.example", status=None)
+    assert answer.status == 401, "the token of the other site"
+
+
+def test_file_that_changes_all_the_time(httpd, sites):
+    """With a mistake every other time. The other site does not notice, and the log grows by one line a second."""
+    sites.key("a")
+    sites.key("b")
+    httpd.start(sites.config())
+    httpd.expect_log("MRC0501", required=False)
+    start, end = time.monotonic(), threading.Event()
+
+    def change():
+        while not end.wait(0.01):
+            sites.key("a", "MercureAnonymous On")
+            sites.write("a", "MercureKey\n")
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        while time.monotonic() - start < 4:
+            assert sites.publish("a") in (200, 500)
+            assert sites.publish("b") == 200
+    finally:
+        end.set()
+        writer.join()
+    children = len(httpd.children()) + 2
+    assert httpd.log().count("MRC0501") <= children * (time.monotonic() - start + 1)
+    sites.key("a")
+    sites.wait("a", 200)

@@ -1,0 +1,103 @@
+"""mercure-control: its calls, its messages, and what it keeps to itself."""
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from env import token
+from env.hub import PATH
+from env.operator import ISSUER, KEY, bearer, controlled
+from test_control import TOPIC, UUID, assert_live, subscribe, wait_ended
+from test_mercure_token import program as token_program
+
+event_only = pytest.mark.mpm("event")
+
+
+def program():
+    return os.path.join(os.path.dirname(token_program()), "mercure-control")
+
+
+def run(*arguments, stdin="", **env):
+    return subprocess.run([program(), *arguments], input=stdin, capture_output=True, text=True, timeout=60,
+                          env={"PATH": "/usr/bin:/bin", **env})
+
+
+def who(httpd, key=KEY):
+    return ["--hub", f"http://127.0.0.1:{httpd.port}{PATH}", "--aud", token.AUDIENCE, "--key", key, "--iss", ISSUER]
+
+
+def ok(httpd, *arguments, **more):
+    done = run(*who(httpd), *arguments, **more)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+@event_only
+def test_calls(httpd):
+    httpd.start(controlled())
+    alice, bob = subscribe(httpd, sub="alice"), subscribe(httpd, sub="bob & co+=%")
+    assert re.fullmatch(UUID, json.loads(ok(httpd, "disconnect", "--sub", "alice"))["id"])
+    wait_ended(alice)
+    assert_live(httpd, bob)
+    number = json.loads(ok(httpd, "revoke", "--sub", "bob & co+=%", "--issued-before", "4000000000"))["id"]
+    bob.wait_end()
+    entries = json.loads(ok(httpd, "revocations"))["revocations"]
+    assert [(entry["id"], entry["sub"], entry["issued_before"]) for entry in entries] == [
+        (number, "bob & co+=%", 4000000000)]
+    assert ok(httpd, "lift", number) == ""
+    everybody = httpd.subscribe([("match", TOPIC)])
+    ok(httpd, "--as", "jane", "disconnect", "--all")
+    wait_ended(everybody)
+    assert re.search(r'the operator "jane" of ".*" called POST disconnect all="1": 202', httpd.log())
+
+
+@event_only
+def test_keys_and_tokens(httpd):
+    httpd.start(controlled())
+    for name, content, option, stdin in (("key", KEY + "\n", "--key", ""), ("token", bearer(), "--token", "")):
+        path = httpd.write(f"conf/{name}", content)
+        done = run(*(who(httpd) if option == "--key" else who(httpd)[:4]), option, f"@{path}", "revocations")
+        assert (done.returncode, done.stderr) == (0, "")
+    done = run(*who(httpd, "@-"), "revocations", stdin=KEY)
+    assert done.returncode == 0
+    for wrong in (["--key", KEY[::-1], "--iss", ISSUER], ["--token", "nonsense"], ["--token", token.subscriber()]):
+        done = run(*who(httpd)[:4], *wrong, "revocations")
+        assert done.returncode == 1 and done.stdout == ""
+        assert done.stderr.startswith("mercure-control: the hub answered 401: ") and KEY not in done.stderr
+
+
+@event_only
+def test_refusals(httpd):
+    httpd.start(controlled())
+    done = run(*who(httpd), "disconnect")
+    assert done.returncode == 1 and "the hub answered 400: say which streams" in done.stderr
+    done = run(*who(httpd), "lift", "../x y")
+    assert done.returncode == 1 and "404" in done.stderr
+    httpd.stop()
+    done = run(*who(httpd), "revocations")
+    assert done.returncode == 3 and done.stderr.startswith("mercure-control: the hub did not answer: ")
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ([], "the command is missing"), (["nonsense"], "nonsense is no command"), (["disconnect"], "--hub is missing"),
+    (["--hub", "http://x", "revocations"], "give --key and --iss"),
+    (["--hub", "http://x", "--key", KEY, "revocations"], "give --key and --iss"),
+    (["--hub", "http://x", "--token", "t", "lift"], "lift needs an ID"),
+    (["--hub", "http://x", "--token", "t", "disconnect", "--subject", "x"], "disconnect does not take --subject"),
+    (["--hub", "http://x", "--token", "t", "disconnect", "--sub"], "--sub needs a value"),
+    (["--hub", "http://x", "--token", "t", "disconnect", "x"], "disconnect does not take x"),
+    (["--hub", "http://x", "--token", "t", "disconnect"] + ["--sub", "x"] * 17, "more than 16 fields"),
+    (["--hub", "http://x", "--key", "@/nonexistent", "--iss", "i", "revocations"], "/nonexistent: No such file"),
+    (["--hub", "http://x", "--key", KEY, "--iss", "i", "--alg", "HS1", "revocations"], "HS1 is no algorithm"),
+    (["--hub", "http://x", "--key", KEY, "--iss", "i", "--alg", "ES256", "revocations"], "no token can be made"),
+])
+def test_bad_usage(arguments, words):
+    done = run(*arguments)
+    assert done.returncode == 2 and done.stdout == "" and words in done.stderr and KEY not in done.stderr
+
+
+def test_help():
+    done = run("--help")
+    assert done.returncode == 0 and done.stdout.startswith("Usage: mercure-control ")

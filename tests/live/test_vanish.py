@@ -1,0 +1,77 @@
+"""Clients that vanish without a FIN: the hub announces the end of their subscriptions in time."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.wait import wait_until
+
+HEARTBEAT, TIMEOUT = 2, 3
+SLACK = 6  # for a busy machine
+
+CLIENT = """
+import socket, sys, time
+sock = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
+sock.sendall(b"GET " + sys.argv[3].encode() + b" HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Bearer " +
+             sys.argv[4].encode() + b"\\r\\nAccept: text/event-stream\\r\\n\\r\\n")
+assert b"200 OK" in sock.recv(4096)
+print("open", flush=True)
+while sock.recv(4096):
+    pass
+"""
+
+
+def ip(*arguments):
+    return subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def far_away():
+    """A network namespace at the other end of a cable to NEAR: (name, near, device)."""
+    number = os.getpid() % 250
+    name, near, far = f"mercure{os.getpid()}", f"10.211.{number}.1", f"10.211.{number}.2"
+    here, there = f"mrcA{os.getpid()}"[:15], f"mrcB{os.getpid()}"[:15]
+    made = ip("netns", "add", name)
+    if made.returncode:
+        pytest.skip(f"no network namespaces here: {made.stderr.strip()}")
+    try:
+        for command in (["link", "add", here, "type", "veth", "peer", "name", there, "netns", name],
+                        ["addr", "add", f"{near}/30", "dev", here], ["link", "set", here, "up"],
+                        ["-n", name, "addr", "add", f"{far}/30", "dev", there], ["-n", name, "link", "set", there, "up"]):
+            done = ip(*command)
+            assert done.returncode == 0, (command, done.stderr)
+        yield name, near, there
+    finally:
+        ip("link", "del", here)
+        ip("netns", "del", name)
+
+
+def test_a_client_that_vanishes(httpd, far_away, each_carrier):
+    name, near, device = far_away
+    port = httpd.ports[0]
+    httpd.start(f"Listen {near}:{port}\n" + hub("MercureSubscriptions On", f"MercureHeartbeat {HEARTBEAT}",
+                                                f"MercureDispatchTimeout {TIMEOUT}", "MercureConnectionLifetime 0"))
+    events = f"{PATH}/subscriptions/:type/:match/:subscriber"
+    watcher = httpd.subscribe([("match_urlpattern", events)], token=token.subscriber([("urlpattern", events)]))
+    watcher.next()
+    client = subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", CLIENT, near, str(port),
+                               f"{PATH}?match=far", token.subscriber()], stdout=subprocess.PIPE, text=True)
+    try:
+        assert client.stdout.readline() == "open\n"
+        began = json.loads(watcher.next().data)
+        assert (began["match"], began["active"]) == ("far", True)
+        assert ip("-n", name, "addr", "flush", "dev", device).returncode == 0  # packets to it are lost from now on
+        since = time.monotonic()
+        ended = json.loads(watcher.next(deadline=60).data)
+        assert (ended["subscriber"], ended["active"]) == (began["subscriber"], False)
+        assert time.monotonic() - since < HEARTBEAT + TIMEOUT + SLACK
+    finally:
+        client.kill()
+        client.wait()
+        watcher.close()
+    wait_until(lambda: "stream ended: " in httpd.log(), what="the end in the log")

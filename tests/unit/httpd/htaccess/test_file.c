@@ -1,0 +1,150 @@
+/*
+ * Files of a customer who tries to do harm: links, pipes, endless and foreign files.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apr_strings.h"
+
+#include "httpd/htaccess/file.h"
+#include "store_unit.h"
+
+static apr_pool_t *pool;
+static const char *dir;
+
+static const char *in(const char *name)
+{
+    return apr_pstrcat(pool, dir, "/", name, NULL);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(in(name), "w");
+
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void set_up(void)
+{
+    pool = store_pool();
+    dir = store_dir();
+    ck_assert_int_eq(mkdir(in("keys"), 0755), 0);
+    write_file("keys/good", "content");
+    ck_assert_int_eq(symlink(in("keys/good"), in("link")), 0);
+    ck_assert_int_eq(symlink("keys", in("dirlink")), 0);
+    ck_assert_int_eq(symlink("/dev/zero", in("zero")), 0);
+    ck_assert_int_eq(mkfifo(in("fifo"), 0644), 0);
+}
+
+/* The content of NAME, or the error, in POOL. */
+static const char *read_plain(const char *name, apr_status_t *ret_status)
+{
+    struct mrc_htaccess_found found;
+    struct mrc_error error = {""};
+    const char *text;
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, 100);
+    *ret_status = mrc_htaccess_file_read(in(name), &buf, &error, &found);
+    text = *ret_status ? apr_pstrdup(pool, error.text)
+                       : apr_pstrmemdup(pool, buf.ptr ? buf.ptr : "", mrc_buf_bytes(&buf).len);
+    mrc_buf_free(&buf);
+    return text;
+}
+
+static const char *read_below(const char *name, uid_t owner, apr_status_t *ret_status)
+{
+    struct mrc_error error = {""};
+    const char *text, *path;
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, 100);
+    *ret_status = mrc_htaccess_file_read_below(pool, dir, name, owner, &buf, &error, &path);
+    text = *ret_status ? apr_pstrdup(pool, error.text)
+                       : apr_pstrmemdup(pool, buf.ptr ? buf.ptr : "", mrc_buf_bytes(&buf).len);
+    mrc_buf_free(&buf);
+    return text;
+}
+
+START_TEST(only_regular_files_are_read)
+{
+    apr_status_t status;
+
+    write_file("file", "text");
+    ck_assert_str_eq(read_plain("file", &status), "text");
+    read_plain("none", &status);
+    ck_assert_int_eq(status, APR_ENOENT);
+    read_plain("file/none", &status);
+    ck_assert_int_eq(status, APR_ENOENT);
+    ck_assert_str_eq(read_plain("link", &status), "it is a symbolic link");
+    ck_assert_str_eq(read_plain("zero", &status), "it is a symbolic link");
+    ck_assert_str_eq(read_plain("fifo", &status), "it is not a regular file");
+    ck_assert_str_eq(read_plain("keys", &status), "it is not a regular file");
+    write_file("long", apr_psprintf(pool, "%101s", ""));
+    ck_assert_str_eq(read_plain("long", &status), "it is too long");
+    write_file("long", apr_psprintf(pool, "%100s", ""));
+    ck_assert_uint_eq(strlen(read_plain("long", &status)), 100);
+}
+END_TEST
+
+START_TEST(key_files_are_reached_without_links)
+{
+    static const char *const outside[] = {
+        "",      "..",     "../x", "keys/../keys/good", "/etc/passwd", "./x", "keys//good",
+        "keys/", "keys/.", "."};
+    apr_status_t status;
+
+    ck_assert_str_eq(read_below("keys/good", getuid(), &status), "content");
+    ck_assert_str_eq(read_below(in("keys/good"), getuid(), &status), "content");
+    for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
+        ck_assert_msg(strstr(read_below(outside[i], getuid(), &status), "it is not below"), "%s",
+                      outside[i]);
+    ck_assert_ptr_nonnull(
+        strstr(read_below(apr_pstrcat(pool, dir, "x/file", NULL), getuid(), &status), "not below"));
+    ck_assert_str_eq(read_below("link", getuid(), &status), "a symbolic link leads to it");
+    ck_assert_str_eq(read_below("zero", getuid(), &status), "a symbolic link leads to it");
+    read_below("dirlink/good", getuid(), &status);
+    ck_assert_int_ne(status, APR_SUCCESS);
+    ck_assert_str_eq(read_below("fifo", getuid(), &status), "it is not a regular file");
+    ck_assert_str_eq(read_below("keys", getuid(), &status), "it is not a regular file");
+    ck_assert_ptr_nonnull(strstr(read_below("none", getuid(), &status), "No such file"));
+    ck_assert_ptr_nonnull(strstr(read_below("keys/good", getuid() + 1, &status), "owner"));
+}
+END_TEST
+
+START_TEST(stamps_tell_changes)
+{
+    struct mrc_file_stamp before = mrc_htaccess_file_look(in("keys/good")), after, none = {0};
+
+    after = mrc_htaccess_file_look(in("keys/good"));
+    ck_assert(mrc_file_stamp_eq(&before, &after));
+    write_file("keys/good", "other content");
+    after = mrc_htaccess_file_look(in("keys/good"));
+    ck_assert(!mrc_file_stamp_eq(&before, &after));
+    after = mrc_htaccess_file_look(in("none"));
+    ck_assert(mrc_file_stamp_eq(&none, &after));
+    /* A link is looked at itself. */
+    before = mrc_htaccess_file_look(in("link"));
+    write_file("keys/good", "content again");
+    after = mrc_htaccess_file_look(in("link"));
+    ck_assert(mrc_file_stamp_eq(&before, &after));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("file");
+    TCase *tcase = tcase_create("file");
+
+    suite_add_tcase(suite, tcase);
+    tcase_add_checked_fixture(tcase, set_up, NULL);
+    tcase_add_test(tcase, only_regular_files_are_read);
+    tcase_add_test(tcase, key_files_are_reached_without_links);
+    tcase_add_test(tcase, stamps_tell_changes);
+    return unit_run(suite);
+}
