@@ -21,6 +21,7 @@
 #include "httpd/carrier/trim.h"
 #include "httpd/config/directives.h"
 #include "httpd/config/hubs.h"
+#include "httpd/http2/http2.h"
 #include "httpd/life/lifecycle.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/record.h"
@@ -70,6 +71,9 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_pre_connection(mrc_takeover_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
     ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
+
+    /* HTTP/2: its connections, and its requests as httpd sees them. */
+    mrc_http2_register();
 
     /* A request. The first hook is for streams over HTTP/2. */
     ap_hook_post_read_request(mrc_mod_http2_post_read_request, NULL, before_http2,

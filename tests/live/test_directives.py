@@ -97,6 +97,7 @@ ROWS = {
         ("burst=1", "burst=1"), ("1 burst=0", "0"), ("1 burst=1000001", "1000001"), ("1 per-token=x", "x"),
         ("1 2", "2"), ("1 per-address=3", "per-address=3")]),
     "MercureSubscriptions": ("On", [("", "On or Off"), ("1", "On or Off"), ("On Off", "On or Off")]),
+    "MercureHttp2": ("Off", [("", "On or Off"), ("yes", "On or Off"), ("On On", "On or Off")]),
     "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
     "MercureJwksCACertificateFile": (CERTIFICATES, [("", "PATH"), ("/nonexistent", "/nonexistent")]),
     "MercureMemory": ("1G", [("", "SIZE"), ("0", "0"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
@@ -111,7 +112,8 @@ DEFAULTS = {
     "MercurePlayground": "Off", "MercureKey": "", "MercurePublisherKey": "",
     "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
     "MercureLegacySubscriberKey": "",
-    "MercureSubscriberKey": "", "MercureMemory": "", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHeartbeat": "20",
+    "MercureSubscriberKey": "", "MercureMemory": "", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHttp2": "Off",
+    "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDetach": "auto", "MercureCursor": "auto", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",
     "MercureHtaccess": "Off", "MercurePublishRate": "0", "MercurePublishRate burst=": "N", "MercurePublishRate per-token=": "0",
@@ -154,6 +156,7 @@ ALLOWED = {
     "location": LITERAL | OUTSIDE | {"LocationMatch", "Location ~", "Location with *", "Location with ?",
                                      "Location with []", "If", "If in Location"},
     "server": {"server"},
+    "host": OUTSIDE,
 }
 
 
@@ -185,7 +188,7 @@ def test_directives_page_is_up_to_date():
 @pytest.mark.parametrize("name", ROWS)
 def test_arguments_are_checked(httpd, name):
     scope = listed()[name][0]
-    place = "{}\n" if scope == "server" else '<Location "/x">\n{}\n</Location>\n'
+    place = "{}\n" if scope in ("server", "host") else '<Location "/x">\n{}\n</Location>\n'
     good, bad = ROWS[name]
     result = httpd.configtest(place.format(f"{name} {good}"))
     assert result.ok, result

@@ -6,12 +6,15 @@
 #include "httpd/carrier/suspended.h"
 #include "httpd/carrier/threaded.h"
 #include "httpd/child/this_child.h"
+#include "httpd/http2/http2.h"
 #include "hub/child/child.h"
 #include "hub/stream/dispatcher.h"
 
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach)
 {
     mrc_filters_remove_delaying(r);
+    if (mrc_http2_carries(r))
+        return MRC_CHOICE_HTTP2;
     /* A forked process has no dispatcher. */
     if (mrc_this_child_is_forked())
         return MRC_CHOICE_THREADED;
@@ -44,16 +47,30 @@ static void release_thread(conn_rec *c)
     mrc_child_release_thread(mrc_this_child_get());
 }
 
+/* Takes a place of the MPM for the connection of R, if the stream needs one. */
+static bool hold_connection(request_rec *r, enum mrc_choice choice)
+{
+    unsigned per_child = mrc_this_child_sizing()->suspended_per_child;
+
+    switch (choice) {
+    case MRC_CHOICE_HTTP2:
+        return mrc_http2_hold(r, per_child);
+    case MRC_CHOICE_SUSPENDED:
+        return mrc_child_hold_suspended(mrc_this_child_get(), per_child);
+    default:
+        return true;
+    }
+}
+
 const char *mrc_choose_hold(request_rec *r, enum mrc_choice choice)
 {
     const struct mrc_sizing *sizing = mrc_this_child_sizing();
-    struct mrc_child *child = mrc_this_child_get();
+    const struct mrc_child *child = mrc_this_child_get();
 
     if (choice == MRC_CHOICE_THREADED)
         return hold_thread(r->connection);
     if (mrc_dispatcher_post_count(mrc_child_dispatcher(child)) < sizing->dispatched_per_child &&
-        (choice == MRC_CHOICE_DETACHED ||
-         mrc_child_hold_suspended(child, sizing->suspended_per_child)))
+        hold_connection(r, choice))
         return NULL;
     return "the server already has as many streams as it can hold: try again";
 }
@@ -71,6 +88,8 @@ int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscrib
     int status;
 
     switch (choice) {
+    case MRC_CHOICE_HTTP2:
+        return mrc_http2_start_stream(r, subscriber);
     case MRC_CHOICE_DETACHED:
         return mrc_carrier_detached_start(r, subscriber);
     case MRC_CHOICE_SUSPENDED:

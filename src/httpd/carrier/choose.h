@@ -1,6 +1,7 @@
 /*
  * Chooses the carrier of a stream, and limits the number of streams of this server.
  *
+ *     http2        the stream is a part of a session of HTTP/2 (httpd/http2)
  *     detached     the connection leaves httpd: plain HTTP/1.1
  *     suspended    the event MPM gives the connection away: HTTP/1.1, also over TLS
  *     threaded     the thread that handles the request holds the stream: everything else
@@ -17,7 +18,12 @@
 
 struct mrc_subscriber;
 
-enum mrc_choice { MRC_CHOICE_DETACHED, MRC_CHOICE_SUSPENDED, MRC_CHOICE_THREADED };
+enum mrc_choice {
+    MRC_CHOICE_HTTP2,
+    MRC_CHOICE_DETACHED,
+    MRC_CHOICE_SUSPENDED,
+    MRC_CHOICE_THREADED
+};
 
 /*
  * The carrier for a stream that answers R. Removes filters from R that would delay the stream, so

@@ -17,6 +17,7 @@
 
 struct mrc_child;
 struct mrc_htaccess_cache;
+struct mrc_http2_child;
 struct mrc_hub;
 struct mrc_interned_table;
 struct mrc_jobs;
@@ -43,7 +44,8 @@ struct mrc_this_child {
     struct mrc_heap heap;             /* only the thread of the jobs uses it */
     bool may_log_anywhere;
     bool may_take_tls;
-    struct mrc_mod_http2 *http2;
+    struct mrc_mod_http2 *mod_http2;
+    struct mrc_http2_child *http2; /* NULL: no virtual host speaks HTTP/2 through this module */
 };
 
 /* Sets the state of this process: once, and NULL before its memory is freed. */
@@ -80,7 +82,10 @@ struct mrc_htaccess_cache *mrc_this_child_htaccess(void);
 /* The thread that updates the keys; NULL: no key can change. */
 struct mrc_keeper *mrc_this_child_keeper(void);
 
-/* The HTTP/2 connections that have streams. */
+/* What the HTTP/2 sessions of this process need; NULL: no virtual host has any. */
+struct mrc_http2_child *mrc_this_child_http2(void);
+
+/* The connections of mod_http2 that have streams. */
 struct mrc_mod_http2 *mrc_this_child_mod_http2(void);
 
 /* How many streams this process may hold. */

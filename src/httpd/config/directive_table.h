@@ -62,6 +62,7 @@ enum mrc_field {
     MRC_FIELD_MEMORY,
     MRC_FIELD_DISPATCHERS,
     MRC_FIELD_JWKS_CA,
+    MRC_FIELD_HTTP2,
     MRC_FIELD_COUNT
 };
 
@@ -95,7 +96,8 @@ enum mrc_scope {
     MRC_SCOPE_LOCATION, /* a Location: server, virtual host, Location, If */
     MRC_SCOPE_HUB,      /* a hub: server, virtual host, literal Location; Locations must agree */
     MRC_SCOPE_SECTION,  /* this section alone: literal Location only */
-    MRC_SCOPE_SERVER    /* the whole server: outside of all sections */
+    MRC_SCOPE_SERVER,   /* the whole server: outside of all sections */
+    MRC_SCOPE_HOST      /* a virtual host: outside of all sections but that of a virtual host */
 };
 
 enum mrc_unit { MRC_UNIT_COUNT, MRC_UNIT_BYTES, MRC_UNIT_SECONDS };

@@ -547,6 +547,25 @@ static const char *check_hub_path(apr_pool_t *pool, const char *path)
     return NULL;
 }
 
+/* Whether the settings of SCOPE are those of a server or virtual host, not of a Location. */
+static bool is_of_server(enum mrc_scope scope)
+{
+    return scope == MRC_SCOPE_SERVER || scope == MRC_SCOPE_HOST;
+}
+
+/* For ap_check_cmd_context(). */
+static unsigned forbidden_places(enum mrc_scope scope)
+{
+    switch (scope) {
+    case MRC_SCOPE_SERVER:
+        return GLOBAL_ONLY;
+    case MRC_SCOPE_HOST:
+        return NOT_IN_DIR_CONTEXT | NOT_IN_LIMIT;
+    default:
+        return NOT_IN_DIRECTORY | NOT_IN_PROXY;
+    }
+}
+
 /* Whether a hub of SERVER reads .htaccess files. */
 static bool has_htaccess(server_rec *server)
 {
@@ -582,9 +601,8 @@ static const char *check_place(cmd_parms *cmd, const struct mrc_directive *row)
 
     if (is_htaccess(cmd))
         return check_htaccess(cmd, row);
-    error = ap_check_cmd_context(
-        cmd, row->scope == MRC_SCOPE_SERVER ? GLOBAL_ONLY : NOT_IN_DIRECTORY | NOT_IN_PROXY);
-    if (error || row->scope == MRC_SCOPE_SERVER)
+    error = ap_check_cmd_context(cmd, forbidden_places(row->scope));
+    if (error || is_of_server(row->scope))
         return error;
     if (cmd->limited != -1)
         return apr_psprintf(cmd->pool, "%s is not allowed in <Limit> or <LimitExcept>", row->name);
@@ -655,7 +673,7 @@ static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, c
 
     if (error || (is_htaccess(cmd) && !site_of(cmd)))
         return error;
-    if (row->scope == MRC_SCOPE_SERVER)
+    if (is_of_server(row->scope))
         settings = &((struct mrc_server_conf *)ap_get_module_config(cmd->server->module_config,
                                                                     &mercure_module))
                         ->settings;

@@ -307,6 +307,11 @@ const apr_array_header_t *mrc_hubs_locations(server_rec *server)
     return server_conf(server)->locations;
 }
 
+bool mrc_hubs_speaks_http2(const server_rec *server)
+{
+    return server_conf((server_rec *)server)->settings.server.http2;
+}
+
 void mrc_hubs_give_up(server_rec *main_server)
 {
     server_conf(main_server)->has_given_up = true;

@@ -53,6 +53,7 @@ static void assert_scope(const struct mrc_directive *row, enum mrc_field field)
         [MRC_SCOPE_SECTION] = {offsetof(struct mrc_settings, section),
                                offsetof(struct mrc_settings, location)},
         [MRC_SCOPE_SERVER] = {offsetof(struct mrc_settings, server), sizeof(struct mrc_settings)},
+        [MRC_SCOPE_HOST] = {offsetof(struct mrc_settings, server), sizeof(struct mrc_settings)},
     };
     struct mrc_settings settings;
     size_t offset = (size_t)((char *)mrc_settings_field(&settings, field) - (char *)&settings);
