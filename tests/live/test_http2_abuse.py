@@ -44,6 +44,7 @@ class Raw:
 
     def send(self, data):
         """False when the server takes no more: it has closed the connection."""
+        self.sock.settimeout(DEADLINE)
         try:
             self.sock.sendall(data)
         except (BrokenPipeError, ConnectionResetError):

@@ -89,6 +89,11 @@ struct mrc_mod_http2 *mrc_this_child_mod_http2(void)
     return this_child->mod_http2;
 }
 
+struct mrc_transport *mrc_this_child_transport(void)
+{
+    return this_child->transport;
+}
+
 const struct mrc_sizing *mrc_this_child_sizing(void)
 {
     return &this_child->sizing;

@@ -27,6 +27,7 @@ struct mrc_log_fields;
 struct mrc_mod_http2;
 struct mrc_waiter;
 struct mrc_token_cache;
+struct mrc_transport;
 
 /* Lives in the child's pool, and so does everything it points to. */
 struct mrc_this_child {
@@ -40,6 +41,7 @@ struct mrc_this_child {
     const struct mrc_log_fields *log_fields;
     struct mrc_interned_table *log_texts;
     struct mrc_jobs *jobs;
+    struct mrc_transport *transport;  /* NULL: no hub has one */
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     struct mrc_heap heap;             /* only the thread of the jobs uses it */
     bool may_log_anywhere;
@@ -87,6 +89,9 @@ struct mrc_http2_child *mrc_this_child_http2(void);
 
 /* The connections of mod_http2 that have streams. */
 struct mrc_mod_http2 *mrc_this_child_mod_http2(void);
+
+/* NULL: no hub has one. Only if this process serves hubs. */
+struct mrc_transport *mrc_this_child_transport(void);
 
 /* How many streams this process may hold. */
 const struct mrc_sizing *mrc_this_child_sizing(void);

@@ -153,6 +153,73 @@ static int check_subscriptions(const struct mrc_hub_conf *hub)
     return !OK;
 }
 
+/* Whether a hub before number INDEX has the same name in the same engine as HUB. */
+static const struct mrc_hub_conf *find_namesake(const apr_array_header_t *hubs, int index,
+                                                const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < index; i++) {
+        const struct mrc_hub_conf *other = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        if (other->spec.transport &&
+            !strcmp(other->spec.transport->name, hub->spec.transport->name) &&
+            !strcmp(other->spec.transport->prefix, hub->spec.transport->prefix) &&
+            !strcmp(other->spec.transport->group, hub->spec.transport->group))
+            return other;
+    }
+    return NULL;
+}
+
+static int check_transport(server_rec *server, const apr_array_header_t *hubs, int index)
+{
+    const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, index, struct mrc_hub_conf *);
+    const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
+    const struct mrc_hub_conf *other;
+
+    if (!hub->spec.transport)
+        return OK;
+    if (!*hub->spec.transport->name) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MRC0301: MercureTransport: the hub %s (%s) has no name that it could share "
+                     "with other machines: write a ServerName in its virtual host, or give it a "
+                     "name with MercureHub On name=NAME",
+                     hub->label, where);
+        return !OK;
+    }
+    if (hub->settings->store_path) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MRC0302: MercureTransport and MercureStore lmdb exclude each other for the "
+                     "hub %s (%s): its history is in Redis, so remove MercureStore",
+                     hub->label, where);
+        return !OK;
+    }
+    if (hub->settings->subscriptions) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MRC0303: MercureSubscriptions On is not possible for the hub %s (%s), which "
+                     "has a MercureTransport: its list would show the subscribers of this machine "
+                     "alone. Remove MercureSubscriptions",
+                     hub->label, where);
+        return !OK;
+    }
+    if (hub->spec.is_controlled) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MRC0317: MercureControlKey is not possible for the hub %s (%s), which has a "
+                     "MercureTransport: its orders would reach this machine alone. Remove "
+                     "MercureControlKey",
+                     hub->label, where);
+        return !OK;
+    }
+    other = find_namesake(hubs, index, hub);
+    if (!other)
+        return OK;
+    ap_log_error(
+        STARTUP_ERROR, server,
+        "MRC0304: MercureTransport: the hubs %s and %s (%s) have the same name in the same "
+        "Redis: give one of them another name with MercureHub On name=NAME, or another "
+        "prefix=",
+        other->label, hub->label, where);
+    return !OK;
+}
+
 int mrc_check_hubs(server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
@@ -162,7 +229,8 @@ int mrc_check_hubs(server_rec *main_server)
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
         if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
-            check_subscriptions(hub) != OK || check_control(hub) != OK)
+            check_subscriptions(hub) != OK || check_control(hub) != OK ||
+            check_transport(main_server, hubs, i) != OK)
             status = !OK;
     }
     return status;

@@ -37,6 +37,7 @@ enum mrc_field {
     MRC_FIELD_HISTORY_AGE,
     MRC_FIELD_STORE_PATH,
     MRC_FIELD_STORE_SYNC,
+    MRC_FIELD_TRANSPORT,
     MRC_FIELD_LIMIT_MATCHERS,
     MRC_FIELD_LIMIT_PATTERN,
     MRC_FIELD_LIMIT_TOPICS,
@@ -83,7 +84,7 @@ enum mrc_directive_type {
     MRC_TYPE_RATE,       /* the same, optionally with /s after the number */
     MRC_TYPE_PLAYGROUND, /* On | Off */
     MRC_TYPE_STORE,      /* memory, or lmdb PATH [sync=MODE] */
-    MRC_TYPE_TRANSPORT,  /* local, the only transport so far */
+    MRC_TYPE_TRANSPORT,  /* local, or a URL and options */
     MRC_TYPE_HISTORY,    /* Off, or NAME=VALUE … */
     MRC_TYPE_CA_FILE     /* a file of certificates */
 };

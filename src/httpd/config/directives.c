@@ -14,6 +14,7 @@
 #include "httpd/config/playground_key.h"
 #include "httpd/config/reload.h"
 #include "httpd/config/settings.h"
+#include "httpd/config/transport.h"
 #include "store/history/history.h"
 
 /* ---- reading values ---------------------------------------------------------------------------*/
@@ -477,32 +478,23 @@ static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
-/*
- * The only transport is local, so there is nothing to set. The error for a URL shows only its
- * scheme, because the rest may contain a password.
- */
 static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row,
                                  struct mrc_settings *settings, int argc, char *const argv[])
 {
-    const char *scheme;
-    size_t len;
+    const struct mrc_transport_settings *transport = NULL;
+    const char *error = NULL;
 
-    if (argc != 1)
-        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
-    if (!ap_cstr_casecmp(argv[0], "local"))
-        return NULL;
-    len = strcspn(argv[0], ":");
-    scheme = apr_pstrmemdup(cmd->pool, argv[0], len);
-    if ((!ap_cstr_casecmp(scheme, "redis") || !ap_cstr_casecmp(scheme, "rediss")) &&
-        !strncmp(argv[0] + len, "://", 3))
-        return apr_psprintf(cmd->pool,
-                            "%s %s://...: the redis transport is not built into this module. "
-                            "Write local, or leave the directive out",
-                            row->name, scheme);
-    return apr_psprintf(cmd->pool,
-                        "%s %s%s: there is no such transport. Write local, or leave the "
-                        "directive out",
-                        row->name, scheme, argv[0][len] ? ":..." : "");
+    if (argc < 1)
+        return apr_psprintf(cmd->pool, "%s takes %s", row->name, row->syntax);
+    if (ap_cstr_casecmp(argv[0], "local"))
+        error = mrc_transport_read(cmd->pool, argc, argv, &transport);
+    else if (argc > 1)
+        error = apr_psprintf(cmd->pool, "%s local takes no option: remove it", row->name);
+    if (error)
+        return error;
+    settings->hub.transport = transport;
+    mrc_settings_mark(settings, row->field);
+    return NULL;
 }
 
 /* ---- where a directive is allowed -------------------------------------------------------------*/

@@ -5,6 +5,8 @@
 
 #include "apr_strings.h"
 
+#include "httpd/config/transport.h"
+
 #define SECOND_US ((int64_t)1000 * 1000)
 
 /* ---- fields -----------------------------------------------------------------------------------*/
@@ -43,6 +45,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HISTORY_AGE] = PLACE(hub.history.age_us),
     [MRC_FIELD_STORE_PATH] = PLACE(hub.store_path),
     [MRC_FIELD_STORE_SYNC] = PLACE(hub.store_sync),
+    [MRC_FIELD_TRANSPORT] = PLACE(hub.transport),
     [MRC_FIELD_LIMIT_MATCHERS] = PLACE(hub.limit_matchers),
     [MRC_FIELD_LIMIT_PATTERN] = PLACE(hub.limit_pattern_bytes),
     [MRC_FIELD_LIMIT_TOPICS] = PLACE(hub.limit_topics),
@@ -155,15 +158,26 @@ struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_setti
     return merged;
 }
 
+/* Whether both are NULL, or the same text. */
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static const char *transport_text(const struct mrc_settings *settings)
+{
+    return settings->hub.transport ? settings->hub.transport->spec.group : NULL;
+}
+
 static bool same(const struct mrc_settings *a, const struct mrc_settings *b, enum mrc_field field)
 {
     size_t offset = places[field].offset;
 
-    /* A string. The other fields of scope hub are numbers. */
+    /* The other fields of scope hub are numbers. */
     if (field == MRC_FIELD_STORE_PATH)
-        return a->hub.store_path && b->hub.store_path
-                   ? !strcmp(a->hub.store_path, b->hub.store_path)
-                   : a->hub.store_path == b->hub.store_path;
+        return same_text(a->hub.store_path, b->hub.store_path);
+    if (field == MRC_FIELD_TRANSPORT)
+        return same_text(transport_text(a), transport_text(b));
     return !memcmp((const char *)a + offset, (const char *)b + offset, places[field].size);
 }
 

@@ -26,6 +26,7 @@
 
 struct mrc_origins;
 struct mrc_playground_key;
+struct mrc_transport_settings;
 struct server_rec;
 
 /* The section that contains `MercureHub On`: the definition of a hub. */
@@ -64,13 +65,14 @@ struct mrc_hub_settings {
     struct mrc_ring_bounds history;
     const char *store_path; /* directory of durable histories; NULL: in memory */
     enum mrc_history_sync store_sync;
-    bool subscriptions;          /* events and API of active subscriptions */
-    int64_t limit_matchers;      /* of one subscription */
-    int64_t limit_pattern_bytes; /* of one matcher */
-    int64_t limit_topics;        /* of one publication, and of one token */
-    int64_t limit_body_bytes;    /* of the body of one publication */
-    int64_t limit_field_bytes;   /* of one field of a publication; 0: the same as the body */
-    int64_t limit_details;       /* Mercure authorization details of one token */
+    const struct mrc_transport_settings *transport; /* NULL: local */
+    bool subscriptions;                             /* events and API of active subscriptions */
+    int64_t limit_matchers;                         /* of one subscription */
+    int64_t limit_pattern_bytes;                    /* of one matcher */
+    int64_t limit_topics;                           /* of one publication, and of one token */
+    int64_t limit_body_bytes;                       /* of the body of one publication */
+    int64_t limit_field_bytes; /* of one field of a publication; 0: the same as the body */
+    int64_t limit_details;     /* Mercure authorization details of one token */
 };
 
 /* Settings of the whole server, or of a virtual host. */

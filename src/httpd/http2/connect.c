@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "apr_portable.h"
+#include "apr_support.h"
 #include "http_config.h"
 #include "http_connection.h"
 #include "http_core.h"
@@ -32,9 +33,6 @@ APLOG_USE_MODULE(mercure);
 /* The client's first bytes (RFC 9113, 3.4). */
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PREFACE_BYTES (sizeof(preface) - 1)
-
-/* No method of HTTP/1.1 that httpd knows begins so. */
-#define PREFACE_MARK_BYTES 4
 
 /* What the hooks know about C; in its pool. */
 struct mrc_http2_client {
@@ -94,30 +92,36 @@ const char *mrc_http2_connect_protocol(const conn_rec *c)
     return client ? client->protocol : NULL;
 }
 
-/* Whether the client of C sends the preface of HTTP/2. Waits for its first bytes, as httpd would.
- */
-static bool sends_preface(conn_rec *c)
+/* Looks at the first bytes that have come from the client of C, at most those of the preface, which
+ * stay where they are. BLOCK: waits for the first one, as httpd would. 0: the client is gone, or
+ * sends nothing. */
+static apr_size_t look(conn_rec *c, apr_read_type_e block, char ret_bytes[PREFACE_BYTES])
 {
     apr_bucket_brigade *brigade = apr_brigade_create(c->pool, c->bucket_alloc);
-    apr_off_t want = PREFACE_MARK_BYTES;
-    bool is_preface = false, goes_on = true;
+    apr_size_t len = PREFACE_BYTES;
 
-    while (goes_on) {
-        char bytes[PREFACE_BYTES];
-        apr_size_t len = sizeof(bytes);
-
-        goes_on = ap_get_brigade(c->input_filters, brigade, AP_MODE_SPECULATIVE, APR_BLOCK_READ,
-                                 want) == APR_SUCCESS &&
-                  apr_brigade_flatten(brigade, bytes, &len) == APR_SUCCESS && len > 0 &&
-                  !memcmp(bytes, preface, len);
-        is_preface = goes_on && len == PREFACE_BYTES;
-        goes_on = goes_on && !is_preface;
-        /* One more byte than there is: so the read waits. */
-        want = len >= PREFACE_MARK_BYTES ? (apr_off_t)len + 1 : PREFACE_MARK_BYTES;
-        apr_brigade_cleanup(brigade);
-    }
+    if (ap_get_brigade(c->input_filters, brigade, AP_MODE_SPECULATIVE, block, PREFACE_BYTES) !=
+            APR_SUCCESS ||
+        apr_brigade_flatten(brigade, ret_bytes, &len) != APR_SUCCESS)
+        len = 0;
     apr_brigade_destroy(brigade);
-    return is_preface;
+    return len;
+}
+
+/* Whether the client of C sends the preface of HTTP/2. */
+static bool sends_preface(conn_rec *c)
+{
+    char bytes[PREFACE_BYTES];
+    apr_size_t before = 0, len = look(c, APR_BLOCK_READ, bytes);
+
+    /* A part of the preface: each time there must be more of it. A look does not wait for that. */
+    while (len > before && len < PREFACE_BYTES && !memcmp(bytes, preface, len)) {
+        before = len;
+        if (apr_wait_for_io_or_timeout(NULL, ap_get_conn_socket(c), 1) != APR_SUCCESS)
+            return false;
+        len = look(c, APR_NONBLOCK_READ, bytes);
+    }
+    return len == PREFACE_BYTES && !memcmp(bytes, preface, len);
 }
 
 /* ---- the way out of httpd ---------------------------------------------------------------------*/

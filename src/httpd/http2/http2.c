@@ -18,6 +18,9 @@
 #include "httpd/http2/output.h"
 #include "hub/child/child.h"
 
+/* The first type of frame that is not in RFC 9113. */
+#define EXTENSION_TYPES 10
+
 /* The wait for requests at the end of a child. */
 #define STOP_MS 2500
 
@@ -77,6 +80,10 @@ static apr_status_t make_nghttp2(apr_pool_t *pool, struct mrc_http2_child *http2
     nghttp2_option_set_no_auto_window_update(http2->options, 1);
     nghttp2_option_set_no_closed_streams(http2->options, 1);
     nghttp2_option_set_builtin_recv_extension_type(http2->options, NGHTTP2_PRIORITY_UPDATE);
+    for (unsigned type = EXTENSION_TYPES; type <= UINT8_MAX; type++) {
+        if (type != NGHTTP2_PRIORITY_UPDATE) /* nghttp2 reports only those that it is told of */
+            nghttp2_option_set_user_recv_extension_type(http2->options, (uint8_t)type);
+    }
     /* White space around values is removed, as httpd does it for HTTP/1.1. */
     nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(http2->options, 1);
     apr_pool_cleanup_register(pool, http2, free_nghttp2, apr_pool_cleanup_null);

@@ -62,6 +62,14 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     }
 }
 
+/* A frame of an extension that nobody here knows is ignored, after it was paid for. */
+static int ignore_extension(nghttp2_session *ng, void **ret_payload, const nghttp2_frame_hd *hd,
+                            void *data)
+{
+    (void)ng, (void)ret_payload, (void)hd, (void)data;
+    return NGHTTP2_ERR_CANCEL;
+}
+
 /* Whether the client waits before it sends the rest of the request: for its window, or for 100. */
 static bool waits_to_send(nghttp2_session *ng, const struct mrc_exchange *exchange)
 {
@@ -257,6 +265,7 @@ void mrc_http2_input_set_callbacks(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, ignore_extension);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);

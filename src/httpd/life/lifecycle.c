@@ -20,6 +20,7 @@
 #include "httpd/tls/library.h"
 #include "hub/child/child.h"
 #include "hub/keys/keeper.h"
+#include "hub/transport/transport.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
@@ -124,6 +125,7 @@ void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
     if (!graceful)
         mrc_mod_http2_open_again(mrc_this_child_mod_http2());
     mrc_keeper_post_drain(mrc_this_child_keeper());
+    mrc_transport_post_drain(mrc_this_child_transport());
     mrc_child_drain(child, graceful != 0);
     if (!graceful)
         mrc_mod_http2_wait(mrc_this_child_mod_http2());

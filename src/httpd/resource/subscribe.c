@@ -115,6 +115,10 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
     const struct mrc_failure *failure = mrc_failure_of_subscription(status);
     const char *label = subscribing->claim->location->hub->label;
 
+    if (status == MRC_STATUS_UNREACHABLE) /* the log says why, once */
+        return mrc_answer_later(subscribing->r,
+                                "the hub cannot reach the other servers that it consists of, so "
+                                "it cannot find the last event id: try again");
     if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, subscribing->r,
                       "MRC0705: hub %s: a subscription could not be opened", label);

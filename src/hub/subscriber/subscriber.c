@@ -16,6 +16,7 @@
 #include "hub/subscriber/filter.h"
 #include "hub/subscriber/pages.h"
 #include "hub/subscriber/replay.h"
+#include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/ring/ring.h"
 
@@ -134,12 +135,12 @@ static void leave(struct mrc_subscriber *subscriber, enum mrc_end end)
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber)
 {
-    struct mrc_subscriber *subscriber = create(hub, subscription);
+    struct mrc_subscriber *subscriber = mrc_hub_has_history(hub) ? create(hub, subscription) : NULL;
     apr_status_t status;
 
     if (!subscriber) {
         mrc_subscription_clear(hub, subscription);
-        return APR_ENOMEM;
+        return mrc_hub_has_history(hub) ? APR_ENOMEM : MRC_STATUS_UNREACHABLE;
     }
     status = mrc_seats_take(mrc_hub_seats(hub), &subscription->client, &subscriber->seat);
     if (status == APR_SUCCESS) {

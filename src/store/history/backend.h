@@ -52,7 +52,9 @@ struct mrc_history_ops {
                                                                           NULL if not durable */
     apr_status_t (*count)(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
                           uint64_t *ret_bytes);
-    void (*close)(struct mrc_history *history); /* NULL: nothing to do */
+    apr_status_t (*catch_up)(struct mrc_history *history,
+                             int64_t wait_us);  /* NULL: nothing to do */
+    void (*close)(struct mrc_history *history); /* the same */
 };
 
 /* The first member of every back end's own struct. Constant after opening. */
