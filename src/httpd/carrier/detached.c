@@ -70,7 +70,7 @@ static bool transport_write(struct mrc_carrier_detached *detached, const struct 
                             size_t count, size_t *ret_sent)
 {
     if (detached->is_tls)
-        return mrc_transport_tls_write(detached->ssl, parts, count, ret_sent);
+        return mrc_transport_tls_write(detached->ssl, detached->carrier.fd, parts, count, ret_sent);
     if (!mrc_transport_write(detached->carrier.fd, parts, count, ret_sent))
         return false;
     detached->wire_bytes += *ret_sent;
