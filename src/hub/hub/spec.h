@@ -50,7 +50,7 @@ struct mrc_hub_spec {
     size_t paths_count;
     const char *history_dir; /* of the durable history; NULL: the history is in memory */
     enum mrc_history_sync history_sync;
-    bool is_controlled; /* an operator may give orders (hub/control) */
+    bool is_controlled;                         /* an operator may give orders (hub/control) */
     const struct mrc_transport_spec *transport; /* NULL: one machine */
 };
 

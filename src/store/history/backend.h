@@ -70,6 +70,17 @@ struct mrc_history {
     void *describe_ctx;
 };
 
+/* The functions of the history in memory, for other back ends whose ring holds the whole history.
+ */
+apr_status_t mrc_history_memory_oldest(struct mrc_history *history, int64_t now_us,
+                                       struct mrc_place *ret_place);
+apr_status_t mrc_history_memory_find(struct mrc_history *history, struct mrc_bytes id,
+                                     int64_t now_us, struct mrc_place *ret_place);
+apr_status_t mrc_history_memory_seek(struct mrc_history *history, uint64_t number, int64_t now_us,
+                                     struct mrc_place *ret_place, int64_t *ret_before_us);
+apr_status_t mrc_history_memory_count(struct mrc_history *history, int64_t now_us,
+                                      uint64_t *ret_records, uint64_t *ret_bytes);
+
 /* Adds the tags of a record with PAYLOAD to TAGS. */
 static inline void mrc_history_describe(const struct mrc_history *history, struct mrc_bytes payload,
                                         struct mrc_tags *tags)

@@ -11,7 +11,6 @@
 #include "store/engine/entry.h"
 #include "store/history/backend.h"
 #include "store/history/history.h"
-#include "store/history/memory.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"

@@ -1,4 +1,3 @@
-#include "store/history/memory.h"
 #include "store/history/backend.h"
 #include "store/history/history.h"
 #include "store/regions/hub_segment.h"

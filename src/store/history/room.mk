@@ -6,7 +6,7 @@ libmrcstore_la_SOURCES += \
 	%D%/engine.c \
 	%D%/files.c %D%/files.h \
 	%D%/history.c %D%/history.h \
-	%D%/memory.c %D%/memory.h \
+	%D%/memory.c \
 	%D%/place.h \
 	%D%/slice.c %D%/slice.h
 

@@ -39,7 +39,7 @@ struct mrc_hub_shape {
     uint64_t roster_subscribers; /* capacity of the roster; 0: absent */
     uint64_t census_streams;     /* capacity of the census; 0: absent */
     bool has_revocations;
-    bool has_link;               /* whether the hub has a transport */
+    bool has_link; /* whether the hub has a transport */
 };
 
 /* The exact size of the segment; 0 if the shape is impossible, with the reason in ERROR. Creates
