@@ -22,6 +22,8 @@
 #include "httpd/config/directives.h"
 #include "httpd/config/hubs.h"
 #include "httpd/http2/http2.h"
+#include "httpd/inside/api.h"
+#include "httpd/inside/site_response.h"
 #include "httpd/life/lifecycle.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/record.h"
@@ -88,6 +90,16 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_claim_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_log_record_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* Functions for the modules of others. */
+    mrc_api_register();
+
+    /* The responses of others. mod_headers adds its filters in the same hooks, earlier, which puts
+     * them before this one. */
+    mrc_site_response_register();
+    ap_hook_insert_filter(mrc_site_response_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_insert_error_filter(mrc_site_response_insert_error_filter, NULL, NULL,
+                                APR_HOOK_REALLY_LAST);
 
     /* SetHandler mercure-metrics, mercure-health. */
     ap_hook_handler(mrc_metrics_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);

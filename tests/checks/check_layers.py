@@ -52,7 +52,7 @@ FLOORS = [
     {"httpd/http2"},
     {"httpd/access", "httpd/carrier", "httpd/monitor"},
     {"httpd/operator", "httpd/publish"},
-    {"httpd/resource"},
+    {"httpd/inside", "httpd/resource"},
     {"httpd/life"},
 ]
 

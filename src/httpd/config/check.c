@@ -236,6 +236,80 @@ int mrc_check_hubs(server_rec *main_server)
     return status;
 }
 
+/* ---- MercurePublishHeader, MercureDiscovery ---------------------------------------------------*/
+
+/* A directive that needs the hub at PATH (NULL: the only one) of the server that it stands in. */
+struct need {
+    const char *directive;
+    const char *path;
+    const char *where;
+};
+
+/* What stands in the main server's configuration applies to virtual hosts, too, and only a request
+ * shows to which. So one of them must have the hub. */
+static int check_need(server_rec *server, const struct need *need)
+{
+    const char *error = NULL;
+
+    if (mrc_hubs_choose(server, need->path, &error))
+        return OK;
+    for (server_rec *other = server->next; !server->is_virtual && other; other = other->next) {
+        const char *unused;
+
+        if (mrc_hubs_choose(other, need->path, &unused))
+            return OK;
+    }
+    ap_log_error(STARTUP_ERROR, server,
+                 "MRC0120: %s On%s%s (%s) needs a hub, but the site %s. Correct the path, or give "
+                 "the site a hub with MercureHub",
+                 need->directive, need->path ? " " : "", need->path ? need->path : "", need->where,
+                 error);
+    return !OK;
+}
+
+static int check_discovery(server_rec *server, const struct mrc_discovery *discovery)
+{
+    struct need need = {.directive = "MercureDiscovery", .where = discovery->where};
+
+    /* Its targets may be anywhere. */
+    return discovery->targets->nelts ? OK : check_need(server, &need);
+}
+
+static int check_responses(server_rec *server)
+{
+    const struct mrc_server_conf *conf =
+        ap_get_module_config(server->module_config, &mercure_module);
+    int status = OK;
+
+    for (int i = 0; i < conf->publish_headers->nelts; i++) {
+        const struct mrc_publish_header *header =
+            APR_ARRAY_IDX(conf->publish_headers, i, const struct mrc_publish_header *);
+        struct need need = {"MercurePublishHeader", header->path, header->where};
+
+        if (check_need(server, &need) != OK)
+            status = !OK;
+    }
+    for (int i = 0; i < conf->discoveries->nelts; i++) {
+        if (check_discovery(
+                server, APR_ARRAY_IDX(conf->discoveries, i, const struct mrc_discovery *)) != OK)
+            status = !OK;
+    }
+    return status;
+}
+
+int mrc_check_responses(server_rec *main_server)
+{
+    int status = OK;
+
+    for (server_rec *server = main_server; server; server = server->next) {
+        if (check_responses(server) != OK)
+            status = !OK;
+    }
+    return status;
+}
+
+/* ---- memory -----------------------------------------------------------------------------------*/
+
 static bool has_subscriptions(const apr_array_header_t *hubs)
 {
     for (int i = 0; i < hubs->nelts; i++) {

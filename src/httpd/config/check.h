@@ -20,6 +20,12 @@ int mrc_check_hubs(server_rec *main_server);
 int mrc_check_http2(server_rec *main_server, bool is_built);
 
 /*
+ * Checks that each MercurePublishHeader and MercureDiscovery of MAIN_SERVER and its virtual hosts
+ * finds its hub. OK, or not OK.
+ */
+int mrc_check_responses(server_rec *main_server);
+
+/*
  * The key of operators in SETTINGS that is also one of publishers or subscribers; NULL: there is
  * none. mrc_check_hubs() looks at the Locations of the hubs. A section inside of one can have other
  * settings, so requests look, too.

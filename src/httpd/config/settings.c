@@ -68,6 +68,8 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HTACCESS] = PLACE(location.htaccess),
     [MRC_FIELD_DETACH] = PLACE(location.detach),
     [MRC_FIELD_CURSOR] = PLACE(location.cursor),
+    [MRC_FIELD_PUBLISH_HEADER] = PLACE(response.publish_header),
+    [MRC_FIELD_DISCOVERY] = PLACE(response.discovery),
     [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(server.dispatchers),
     [MRC_FIELD_JWKS_CA] = PLACE(server.jwks_ca_file),
@@ -144,6 +146,26 @@ struct mrc_settings *mrc_settings_create(apr_pool_t *pool)
     return settings;
 }
 
+/* MercurePublishHeader INNER in a section where OUTER is in force; either may be NULL. */
+static const struct mrc_publish_header *merge_publish_header(apr_pool_t *pool,
+                                                             const struct mrc_publish_header *outer,
+                                                             const struct mrc_publish_header *inner)
+{
+    static const struct mrc_publish_header off_below_on = {.is_below_on = true};
+    bool is_below_on = outer && (outer->is_on || outer->is_below_on);
+    struct mrc_publish_header *merged;
+
+    if (!inner)
+        return outer;
+    if (!inner->is_on)
+        return is_below_on ? &off_below_on : inner;
+    if (!inner->is_htaccess || !outer)
+        return inner;
+    merged = apr_pmemdup(pool, inner, sizeof(*merged));
+    merged->outer = inner->outer ? merge_publish_header(pool, outer, inner->outer) : outer;
+    return merged;
+}
+
 struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_settings *outer,
                                         const struct mrc_settings *over)
 {
@@ -154,6 +176,8 @@ struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_setti
             memcpy(mrc_settings_field(merged, field), (const char *)over + places[field].offset,
                    places[field].size);
     }
+    merged->response.publish_header =
+        merge_publish_header(pool, outer->response.publish_header, over->response.publish_header);
     merged->set |= over->set;
     return merged;
 }

@@ -75,6 +75,29 @@ struct mrc_hub_settings {
     int64_t limit_details;     /* Mercure authorization details of one token */
 };
 
+/* MercurePublishHeader, as one directive says it. */
+struct mrc_publish_header {
+    bool is_on;
+    bool is_below_on;  /* Off, but an outer section is on: the fields are removed */
+    bool is_htaccess;  /* from an .htaccess file: counts if the hub has MercureHtaccess On */
+    const char *path;  /* of the hub; NULL: the site's only hub */
+    const char *where; /* file and line, for messages */
+    const struct mrc_publish_header *outer; /* what is in force if this one does not count */
+};
+
+/* MercureDiscovery. */
+struct mrc_discovery {
+    bool is_on;
+    apr_array_header_t *targets; /* of const char *, paths and URLs; empty: the site's only hub */
+    const char *where;
+};
+
+/* Settings of the responses of a part of a site. */
+struct mrc_response_settings {
+    const struct mrc_publish_header *publish_header; /* NULL: not given */
+    const struct mrc_discovery *discovery;           /* the same */
+};
+
 /* Settings of the whole server, or of a virtual host. */
 struct mrc_server_settings {
     int64_t dispatchers;      /* threads in each child */
@@ -89,6 +112,7 @@ struct mrc_settings {
     struct mrc_location_settings location;
     struct mrc_hub_settings hub;
     struct mrc_server_settings server;
+    struct mrc_response_settings response;
 };
 
 /* Settings in which every field has its default, and no field is set. */

@@ -4,9 +4,11 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "apr_time.h"
 #include "http_protocol.h"
 #include "util_filter.h"
 
+#include "core/base/buf.h"
 #include "httpd/answer/failure.h"
 #include "httpd/base/connection.h"
 #include "httpd/child/this_child.h"
@@ -24,6 +26,8 @@
 #include "hub/stream/loop.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/subscriber.h"
+
+#define FIRST_BYTES_MAX 256
 
 /* A carrier does not accept more while it holds so many bytes. */
 #define HELD_BYTES_MAX ((size_t)64 * 1024)
@@ -250,14 +254,18 @@ void mrc_http2_attach_settle(struct mrc_http2_session *session)
 
 /* ---- the hand-over, in the worker -------------------------------------------------------------*/
 
-/* Sends the head, with a comment line that shows the client that the stream has begun. */
-static bool send_head(request_rec *r)
+/* Sends the head, with the first bytes of the stream, which show the client that it has begun. */
+static bool send_head(request_rec *r, const struct mrc_subscriber *subscriber)
 {
     conn_rec *c = r->connection;
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, c->bucket_alloc);
     apr_status_t status;
+    struct mrc_buf first;
 
-    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_immortal_create(":\n", 2, c->bucket_alloc));
+    mrc_buf_init(&first, FIRST_BYTES_MAX);
+    mrc_subscriber_add_first_bytes(subscriber, apr_time_now(), &first);
+    apr_brigade_write(brigade, NULL, NULL, mrc_buf_bytes(&first).ptr, mrc_buf_bytes(&first).len);
+    mrc_buf_free(&first);
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_flush_create(c->bucket_alloc));
     status = ap_pass_brigade(r->output_filters, brigade);
     apr_brigade_cleanup(brigade);
@@ -302,7 +310,7 @@ int mrc_http2_attach_start(request_rec *r, struct mrc_subscriber *subscriber)
         return mrc_failure_answer_no_memory(r);
     }
     attached->exchange = mrc_exchange_ref(exchange);
-    if (!send_head(r))
+    if (!send_head(r, subscriber))
         return give_up(r, attached, MRC_END_CLIENT);
     attached->log = mrc_log_record_keep(r, mrc_this_child_log_fields(), mrc_this_child_log_texts());
     if (!attached->log)

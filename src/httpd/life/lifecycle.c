@@ -34,6 +34,8 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     if (mrc_check_hubs(main_server) != OK ||
         mrc_check_http2(main_server, mrc_http2_is_built()) != OK)
         status = !OK;
+    if (status == OK)
+        status = mrc_check_responses(main_server);
     return status == OK ? mrc_check_memory(ptemp, main_server) : status;
 }
 

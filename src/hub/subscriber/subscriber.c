@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/protocol/sse.h"
 #include "core/protocol/update.h"
 #include "core/token/token.h"
 #include "hub/base/event.h"
@@ -197,6 +198,22 @@ bool mrc_subscriber_add_position(const struct mrc_subscriber *subscriber, uint64
 {
     return mrc_cursor_add_position(subscriber->hub, number ? number : subscriber->place.next,
                                    now_us, out);
+}
+
+void mrc_subscriber_add_first_bytes(const struct mrc_subscriber *subscriber, int64_t now_us,
+                                    struct mrc_buf *out)
+{
+    mrc_sse_add_comment(out);
+    if (subscriber->wants_positions)
+        mrc_subscriber_add_position(subscriber, 0, now_us, out);
+}
+
+bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, struct mrc_buf *out)
+{
+    struct mrc_place place;
+
+    mrc_history_head(mrc_hub_history(hub), &place);
+    return mrc_cursor_add_position(hub, place.next, now_us, out);
 }
 
 /* Streams that began together end at different times: at 80 to 100 % of the lifetime. */

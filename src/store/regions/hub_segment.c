@@ -514,6 +514,13 @@ bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, 
     }
 }
 
+bool mrc_hub_segment_gauge_change(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                                  uint64_t old, uint64_t value)
+{
+    return slot < segment->geometry.nslots && index < MRC_HUB_GAUGES &&
+           atomic_compare_exchange_strong(&segment->metrics[slot].gauge[index], &old, value);
+}
+
 void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                uint64_t value)
 {

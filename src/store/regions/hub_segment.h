@@ -124,6 +124,10 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
 bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                 uint64_t max);
 
+/* Sets a gauge of the caller's own SLOT to VALUE if it is OLD. False: it is not, or no longer. */
+bool mrc_hub_segment_gauge_change(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                                  uint64_t old, uint64_t value);
+
 /* Sets a gauge of the caller's own SLOT; reads a gauge of any SLOT. */
 void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                uint64_t value);
