@@ -1,5 +1,6 @@
 libmrchub_la_SOURCES += \
 	%D%/lineage.c %D%/lineage.h \
+	%D%/machines.c %D%/machines.h \
 	%D%/report.h \
 	%D%/seen.c %D%/seen.h \
 	%D%/transport.h
@@ -19,6 +20,7 @@ EXTRA_libmrchub_la_SOURCES += $(LINK_SOURCES) $(NO_LINK_SOURCES)
 
 unit_tests += \
 	tests/unit/hub/transport/test_lineage \
+	tests/unit/hub/transport/test_machines \
 	tests/unit/hub/transport/test_seen
 
 EXTRA_DIST += %D%/README.md
