@@ -2,6 +2,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -455,7 +456,16 @@ def test_several_hubs_share_connections(new_httpd, redis):
 
 def wait_synced(primary, *replicas):
     wait_until(lambda: all("master_link_status:up" in replica.ask("INFO", "replication") for replica in replicas)
-               and f"connected_slaves:{len(replicas)}" in primary.ask("INFO", "replication"), what="the replication")
+               and len(re.findall("state=online,offset=[1-9]", primary.ask("INFO", "replication"))) == len(replicas),
+               what="replicas that answer")
+
+
+def has_role(server, role):
+    """Sentinels close the connections of a server whose role they change."""
+    try:
+        return f"role:{role}" in server.ask("INFO", "replication")
+    except OSError:
+        return False
 
 
 def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_httpd):
@@ -504,7 +514,9 @@ def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_h
         mine = [data for data in sent[start::2]]
         assert [data for data in got if data in set(mine)] == mine
     assert transport(a, "restored_total") + transport(b, "restored_total") == 30
-    assert transport(a, "lost_total") == transport(b, "lost_total") == 30
+    # What the other machine has already put back at the same place is not lost any more.
+    lost = [transport(server, "lost_total") for server in (a, b)]
+    assert max(lost) == 30 and min(lost) >= 15
 
 
 @pytest.fixture
@@ -539,7 +551,7 @@ def test_sentinel_names_the_new_primary(cluster, sentinels, planned):
             assert watchers[0].ask("SENTINEL", "FAILOVER", "mine") == "OK"
         else:
             primary.kill()
-        wait_until(lambda: "role:master" in replica.ask("INFO", "replication"), what="a new primary")
+        wait_until(lambda: has_role(replica, "master"), what="a new primary")
         wait_until(lambda: f":{replica.port}, version" in a.log().rsplit("MRC0305", 1)[1]
                    and f":{replica.port}, version" in b.log().rsplit("MRC0305", 1)[1], what="connections with it")
         for n in range(20, 40):

@@ -27,6 +27,7 @@
 /* A link that does not lead tries to, this often: another child follows a dead leader so soon. */
 #define LEAD_US       (200 * MS)
 #define LEAD_DRAIN_US (1000 * MS) /* a child that ends gives the others a start */
+#define LEAD_TRIES    5           /* see may_lead() */
 
 /* The pauses between two attempts to connect. */
 #define RETRY_MIN_US   (50 * MS)
@@ -75,6 +76,7 @@ struct mrc_link_thread {
     bool has_reported_up, has_reported_policy;
     enum mrc_engine_reason reported; /* the last reason; MRC_ENGINE_REASONS: none */
     int64_t connect_at_us, pause_us, lead_at_us;
+    unsigned lead_tries;
     int64_t reset_us;                       /* when the log last had another generation; 0: never */
     struct expected expected[EXPECTED_MAX]; /* a ring */
     unsigned first, expected_count;
@@ -267,10 +269,22 @@ static bool is_up(const struct mrc_member *member)
     return status.state == MRC_LINK_UP;
 }
 
+/*
+ * Whether to try to lead member I. The link that leads the first member leads the others, too, so
+ * that they share its connections. Only a child of another configuration may lead the first one and
+ * not the others: they are tried after a second.
+ */
+static bool may_lead(const struct mrc_link_thread *link, size_t i)
+{
+    return i == 0 || leads_any(link) || link->lead_tries % LEAD_TRIES == 0;
+}
+
 static void settle_the_lead(struct mrc_link_thread *link, int64_t now_us)
 {
     bool is_due = now_us >= link->lead_at_us;
 
+    if (is_due)
+        link->lead_tries++;
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
@@ -279,7 +293,8 @@ static void settle_the_lead(struct mrc_link_thread *link, int64_t now_us)
             mrc_member_resign(member);
             member->has_left = true;
             link->lead_at_us = now_us + LEAD_DRAIN_US;
-        } else if (member->state == MRC_MEMBER_OUT && is_due && mrc_member_lead(member)) {
+        } else if (member->state == MRC_MEMBER_OUT && is_due && may_lead(link, i) &&
+                   mrc_member_lead(member)) {
             link->has_reported_up = is_up(member); /* the leader before this one has */
         }
     }
