@@ -274,9 +274,12 @@ await withBrowser(async (open) => {
   await setPanel(page, () => page.locator('input[value=header]').check());
   for (const [language, [program, ...args]] of Object.entries(programs)) {
     const code = await codeOf('#publish-code', language);
+    const rows = page.locator('#lanes .event', {hasText: tricky.slice(0, 10)});
+    const before = await rows.count();
     const {stdout} = await run(program, [...args, code.replace('<?php\n', '')]);
     const made = /urn:uuid:[0-9a-f-]+/.exec(stdout)?.[0];
     assert.ok(made, `${language}: ${stdout}`);
+    await rows.nth(before).waitFor(); // the answer may come before the update
     const row = await openRow(page, tricky.slice(0, 10));
     await row.locator('.facts', {hasText: made}).waitFor();
     assert.equal(await row.locator('pre').textContent(), tricky, language);
