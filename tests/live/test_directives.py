@@ -45,6 +45,8 @@ ROWS = {
     "MercureKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE"), ("a HS256", "ISSUER ALGS")]),
     "MercurePublisherKey": (f"https://a.example HS256 {KEY}", [("", "ISSUER ALGS SOURCE")]),
     "MercureSubscriberKey": (f"https://a.example HS256,HS384 {KEY}", [("", "ISSUER ALGS SOURCE")]),
+    "MercureControlKey": (f"https://operators.example HS256 {OTHER_KEY}", [
+        ("", "ISSUER ALGS SOURCE"), (f"HS256 {KEY}", "ISSUER ALGS SOURCE")]),
     "MercureLegacy": ("On", [("", "On or Off"), ("0.x", "On or Off")]),
     "MercureLegacyKey": (f"HS256 {KEY}", [("", "ALGS SOURCE"), (f"https://a.example HS256 {KEY}", "ALGS SOURCE"),
                                           (f"HS1 {KEY}", "HS1"), ("HS256 env:MISSING_VARIABLE", "MISSING_VARIABLE")]),
@@ -130,6 +132,7 @@ DEFAULTS = {
     "MercurePublishOrigins": "the hub's own origin",
     "MercureHub": "Off", "MercureAnonymous": "Off", "MercureDebugger": "Off",
     "MercurePlayground": "Off", "MercureKey": "", "MercurePublisherKey": "",
+    "MercureControlKey": "",
     "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
     "MercureLegacySubscriberKey": "",
     "MercureSubscriberKey": "", "MercureMemory": "", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHttp2": "Off",
