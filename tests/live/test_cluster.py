@@ -358,7 +358,6 @@ def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
 
 @pytest.mark.parametrize("text, words", [
     (hub("MercureTransport redis://127.0.0.1:1", "MercureStore lmdb data", name="x"), ("MRC0302", "MercureStore")),
-    (hub("MercureTransport redis://127.0.0.1:1", "MercureSubscriptions On", name="x"), ("MRC0303", "Subscriptions")),
     (hub("MercureTransport redis://127.0.0.1:1", name="x")
      + hub("MercureTransport redis://127.0.0.1:2", path="/b", name="x"), ("MRC0108", "MercureTransport")),
 ])

@@ -37,7 +37,8 @@ struct mrc_hub {
     struct mrc_hub_interests *interests;
     struct mrc_entropy *entropy;
     struct mrc_presence_queue *presence_queue;
-    _Atomic int64_t full_reported_us; /* when a full roster was last reported; 0: never */
+    _Atomic(struct mrc_query *) query; /* set after the announcer has started */
+    _Atomic int64_t full_reported_us;  /* when a full roster was last reported; 0: never */
     void (*on_unreadable)(void *ctx, uint64_t seq);
     void *on_unreadable_ctx;
     atomic_bool has_reported_unreadable;
@@ -145,6 +146,16 @@ void mrc_hub_set_presence_queue(struct mrc_hub *hub, struct mrc_presence_queue *
 struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub)
 {
     return hub->presence_queue;
+}
+
+void mrc_hub_set_query(struct mrc_hub *hub, struct mrc_query *query)
+{
+    atomic_store(&hub->query, query);
+}
+
+struct mrc_query *mrc_hub_get_query(const struct mrc_hub *hub)
+{
+    return atomic_load(&hub->query);
 }
 
 bool mrc_hub_should_report_full(struct mrc_hub *hub, int64_t now_us)

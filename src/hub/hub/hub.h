@@ -28,6 +28,7 @@ struct mrc_notify;
 struct mrc_numbers;
 struct mrc_patterns;
 struct mrc_presence_queue;
+struct mrc_query;
 struct mrc_rate;
 struct mrc_revocations;
 struct mrc_revoked;
@@ -128,6 +129,11 @@ void mrc_hub_begin(struct mrc_hub *hub);
  * end. Set it before there is a subscriber. */
 void mrc_hub_set_presence_queue(struct mrc_hub *hub, struct mrc_presence_queue *queue);
 struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub);
+
+/* Answers questions to the engine (transport/query.h); NULL: the hub has no transport, or this
+ * process no link. */
+void mrc_hub_set_query(struct mrc_hub *hub, struct mrc_query *query);
+struct mrc_query *mrc_hub_get_query(const struct mrc_hub *hub);
 
 /* Whether updates travel to and from the other machines of the hub; true for a local hub. */
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub);

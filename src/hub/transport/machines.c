@@ -59,8 +59,32 @@ void mrc_machines_see(struct mrc_machines *machines, struct mrc_bytes name, stru
     machine->is_there = true;
 }
 
-static bool is_dead(const struct mrc_machine *machine, int64_t lease_us, int64_t now_us)
+/* The length of the name without the writer. */
+static size_t name_len(const char *name)
 {
+    const char *dot = strrchr(name, '.');
+
+    return dot ? (size_t)(dot - name) : strlen(name);
+}
+
+static bool is_own(const struct mrc_machines *machines, const struct mrc_machine *machine)
+{
+    return machines->own && !strcmp(machine->name, machines->own);
+}
+
+static bool is_namesake(const struct mrc_machines *machines, const struct mrc_machine *machine)
+{
+    size_t len = machines->own ? name_len(machines->own) : 0;
+
+    return len > 0 && !is_own(machines, machine) && name_len(machine->name) == len &&
+           !memcmp(machine->name, machines->own, len);
+}
+
+static bool is_dead(const struct mrc_machines *machines, const struct mrc_machine *machine,
+                    int64_t lease_us, int64_t now_us)
+{
+    if (is_namesake(machines, machine))
+        lease_us /= 2;
     return now_us - machine->since_us > lease_us;
 }
 
@@ -73,7 +97,7 @@ size_t mrc_machines_end(struct mrc_machines *machines, int64_t lease_us, int64_t
 
         if (!machine->is_there)
             continue;
-        living += !is_dead(machine, lease_us, now_us);
+        living += !is_dead(machines, machine, lease_us, now_us);
         if (kept != i)
             machines->machines[kept] = *machine;
         kept++;
@@ -82,11 +106,39 @@ size_t mrc_machines_end(struct mrc_machines *machines, int64_t lease_us, int64_t
     return living;
 }
 
+/* The fourth word of the value. */
+static uint64_t subscribers_of(const struct mrc_machine *machine)
+{
+    const char *at = machine->value;
+
+    for (int word = 0; word < 3; word++) {
+        at = strchr(at, ' ');
+        if (!at)
+            return 0;
+        at++;
+    }
+    return *at >= '0' && *at <= '9' ? strtoull(at, NULL, 10) : 0;
+}
+
+uint64_t mrc_machines_subscribers(const struct mrc_machines *machines, int64_t lease_us,
+                                  int64_t now_us)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < machines->count; i++) {
+        const struct mrc_machine *machine = &machines->machines[i];
+
+        if (!is_own(machines, machine) && !is_dead(machines, machine, lease_us, now_us))
+            sum += subscribers_of(machine);
+    }
+    return sum;
+}
+
 const struct mrc_machine *mrc_machines_find_dead(const struct mrc_machines *machines,
                                                  int64_t lease_us, int64_t now_us)
 {
     for (size_t i = 0; i < machines->count; i++) {
-        if (is_dead(&machines->machines[i], lease_us, now_us))
+        if (is_dead(machines, &machines->machines[i], lease_us, now_us))
             return &machines->machines[i];
     }
     return NULL;
@@ -101,5 +153,5 @@ void mrc_machines_forgive(struct mrc_machines *machines, int64_t now_us)
 void mrc_machines_free(struct mrc_machines *machines)
 {
     free(machines->machines);
-    *machines = (struct mrc_machines){.count = 0};
+    *machines = (struct mrc_machines){.own = machines->own};
 }

@@ -1,14 +1,17 @@
 libmrchub_la_SOURCES += \
 	%D%/lineage.c %D%/lineage.h \
+	%D%/listed.c %D%/listed.h \
 	%D%/machines.c %D%/machines.h \
-	%D%/report.h \
+	%D%/query.h %D%/report.h \
 	%D%/seen.c %D%/seen.h \
 	%D%/transport.h
 
 LINK_SOURCES = \
+	%D%/beat.c %D%/beat.h \
 	%D%/link.c %D%/link.h \
 	%D%/member.c %D%/member.h \
 	%D%/outbox.c %D%/outbox.h \
+	%D%/query.c \
 	%D%/transport.c
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
@@ -20,6 +23,7 @@ EXTRA_libmrchub_la_SOURCES += $(LINK_SOURCES) $(NO_LINK_SOURCES)
 
 unit_tests += \
 	tests/unit/hub/transport/test_lineage \
+	tests/unit/hub/transport/test_listed \
 	tests/unit/hub/transport/test_machines \
 	tests/unit/hub/transport/test_seen
 

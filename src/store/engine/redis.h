@@ -32,6 +32,8 @@ struct mrc_redis_keys {
     const char *head;
     const char *machines;
     const char *subscriptions; /* of this machine */
+    const char *revocations;
+    const char *prefix; /* of the subscriptions of any machine, whose name follows */
 };
 
 /* The keys of the hub NAME for MACHINE; they live in POOL. */
@@ -136,7 +138,7 @@ struct mrc_redis_publish {
 void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                            const struct mrc_redis_publish *publish);
 
-/* OPERATION: on the active subscriptions, see scripts/publish.lua; empty: none. */
+/* OPERATION: see entry.h; empty: none. */
 void mrc_redis_entry_add(struct mrc_redis *redis, uint64_t stored_bytes, struct mrc_bytes blob,
                          struct mrc_bytes operation);
 
@@ -164,6 +166,7 @@ void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 struct mrc_redis_beat {
     uint64_t newest;
     uint64_t old_number; /* how far any machine had read the old generation */
+    bool was_there;      /* the machine took part before this beat */
     size_t machines;
 };
 

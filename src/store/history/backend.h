@@ -29,6 +29,8 @@ struct mrc_ring;
 struct mrc_history_ops {
     apr_status_t (*append)(struct mrc_history *history, const struct mrc_record *records,
                            size_t count, int64_t now_us, size_t *ret_done);
+    apr_status_t (*append_batch)(struct mrc_history *history, const struct mrc_record *records,
+                                 size_t count, int64_t now_us); /* NULL: append does it */
     apr_status_t (*append_control)(struct mrc_history *history, struct mrc_bytes payload,
                                    int64_t now_us); /* NULL: to the ring of this server */
     /* These three: NULL if not durable. */

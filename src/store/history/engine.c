@@ -20,6 +20,10 @@
 /* A publisher that waits looks by itself after this time. */
 #define LOOK_US ((int64_t)100 * 1000)
 
+/* The most records of one package, if they need not stay together: the engine serves nobody else
+ * while it takes a package. */
+#define PACKAGE_RECORDS_MAX 64
+
 /* The pause of a publisher that finds no free slot. */
 #define FULL_PAUSE_US ((int64_t)1000)
 
@@ -126,15 +130,14 @@ static apr_status_t append_package(struct engine_history *history, struct mrc_by
     return wait_for(history, slot, until_us);
 }
 
-static apr_status_t append(struct mrc_history *base, const struct mrc_record *records, size_t count,
-                           int64_t now_us, size_t *ret_done)
+static apr_status_t append_batch(struct mrc_history *base, const struct mrc_record *records,
+                                 size_t count, int64_t now_us)
 {
     struct engine_history *history = engine_of(base);
     uint64_t largest = mrc_ring_largest(base->ring);
     apr_status_t status = APR_SUCCESS;
     struct mrc_buf package;
 
-    *ret_done = 0;
     for (size_t i = 0; i < count; i++) {
         if (records[i].stored_bytes > MRC_RECORD_STORED_BYTES_MAX || records[i].id.len > largest ||
             records[i].payload.len > largest - records[i].id.len)
@@ -147,8 +150,38 @@ static apr_status_t append(struct mrc_history *base, const struct mrc_record *re
     if (!status)
         status = append_package(history, mrc_buf_bytes(&package));
     mrc_buf_free(&package);
-    if (!status)
-        *ret_done = count;
+    return status;
+}
+
+/* The number of RECORDS, at least one, that one package takes. */
+static size_t count_packed(const struct mrc_record *records, size_t count)
+{
+    size_t bytes = 0, n = 0;
+
+    while (n < count && n < PACKAGE_RECORDS_MAX) {
+        bytes += records[n].id.len + records[n].payload.len + records[n].operation.len +
+                 MRC_ENTRY_BLOB_EXTRA_BYTES + MRC_ENTRY_PACKAGE_EXTRA_BYTES;
+        if (n > 0 && bytes > MRC_STAGING_DATA_BYTES)
+            break;
+        n++;
+    }
+    return n;
+}
+
+static apr_status_t append(struct mrc_history *base, const struct mrc_record *records, size_t count,
+                           int64_t now_us, size_t *ret_done)
+{
+    apr_status_t status = APR_SUCCESS;
+    size_t done = 0;
+
+    while (done < count && !status) {
+        size_t n = count_packed(records + done, count - done);
+
+        status = append_batch(base, records + done, n, now_us);
+        if (!status)
+            done += n;
+    }
+    *ret_done = done;
     return status;
 }
 
@@ -168,6 +201,7 @@ static apr_status_t catch_up(struct mrc_history *base, int64_t wait_us)
 
 static const struct mrc_history_ops engine_ops = {
     .append = append,
+    .append_batch = append_batch,
     .oldest = mrc_history_memory_oldest,
     .find = mrc_history_memory_find,
     .seek = mrc_history_memory_seek,

@@ -54,6 +54,8 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
     if (!mrc_history_is_durable(history) &&
         mrc_ring_count_fitting(history->ring, records, count) < count)
         return MRC_STATUS_TOO_LARGE;
+    if (history->ops->append_batch)
+        return history->ops->append_batch(history, records, count, now_us);
     return history->ops->append(history, records, count, now_us, &unused);
 }
 

@@ -107,6 +107,8 @@ void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position
 {
     struct mrc_link_layout *layout = link->layout;
 
+    if (atomic_load(&layout->generation) != position->generation)
+        atomic_store(&layout->has_beaten, 0);
     atomic_store(&layout->generation, 0); /* a death in between leaves no position */
     mrc_link_advance(link, position->number, position->token_writer, position->token_counter);
     atomic_store(&layout->since_seq, position->since_seq);
@@ -150,6 +152,31 @@ void mrc_link_set_newest(struct mrc_link *link, uint64_t number)
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count)
 {
     atomic_store_explicit(&link->layout->machines, count, memory_order_relaxed);
+}
+
+void mrc_link_set_others(struct mrc_link *link, uint64_t subscribers)
+{
+    atomic_store_explicit(&link->layout->others, subscribers, memory_order_relaxed);
+}
+
+uint64_t mrc_link_get_others(const struct mrc_link *link)
+{
+    return atomic_load_explicit(&link->layout->others, memory_order_relaxed);
+}
+
+bool mrc_link_note_beat(struct mrc_link *link, bool was_there)
+{
+    return atomic_exchange(&link->layout->has_beaten, 1) != 0 && !was_there;
+}
+
+void mrc_link_note_reaped(struct mrc_link *link)
+{
+    atomic_fetch_add(&link->layout->reaped, 1);
+}
+
+uint64_t mrc_link_get_reaped(const struct mrc_link *link)
+{
+    return atomic_load(&link->layout->reaped);
 }
 
 void mrc_link_set_key(struct mrc_link *link, const char *key)

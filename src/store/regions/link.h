@@ -75,6 +75,16 @@ void mrc_link_set_newest(struct mrc_link *link, uint64_t number);
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count);
 void mrc_link_set_key(struct mrc_link *link, const char *key);
 
+/* Leader: the subscribers of the other machines. */
+void mrc_link_set_others(struct mrc_link *link, uint64_t subscribers);
+
+/* Leader: it has reported that the machine lives. WAS_THERE: the engine had listed it. True: other
+ * machines have taken it for dead, and have announced the ends of its subscriptions. */
+bool mrc_link_note_beat(struct mrc_link *link, bool was_there);
+
+/* Leader: after that, when the roster says so, too. */
+void mrc_link_note_reaped(struct mrc_link *link);
+
 /* Leader: the ring has had, once, everything that the engine has. */
 void mrc_link_set_joined(struct mrc_link *link);
 
@@ -100,6 +110,12 @@ void mrc_link_get_status(const struct mrc_link *link, struct mrc_link_status *re
 /* A value that changes when the ring begins to lack entries: a stream that began before has missed
  * some, and must end. Load it after a record was read. */
 uint64_t mrc_link_get_gap(const struct mrc_link *link);
+
+/* A value that changes when the subscriptions of this machine must be announced anew. */
+uint64_t mrc_link_get_reaped(const struct mrc_link *link);
+
+/* The subscribers of the other machines, as they reported last. */
+uint64_t mrc_link_get_others(const struct mrc_link *link);
 
 /* Whether the leader must be woken, because it sleeps. */
 bool mrc_link_is_napping(const struct mrc_link *link);

@@ -68,6 +68,33 @@ START_TEST(machines_beyond_the_limit_count_as_living)
 }
 END_TEST
 
+/* This machine is a.2; a.1 is what it was before it started anew. */
+START_TEST(an_earlier_start_of_this_machine_dies_sooner)
+{
+    const char *const pairs[] = {"a.1", "1 w 5 7 1", "a.2", "1 w 5 3 1", "ab.1", "1 w 5 2 1"};
+
+    machines.own = "a.2";
+    report(pairs, 3, 100);
+    ck_assert_uint_eq(mrc_machines_subscribers(&machines, LEASE, 100), 9);
+    report(pairs, 3, 108);
+    ck_assert_str_eq(mrc_machines_find_dead(&machines, LEASE, 108)->name, "a.1");
+    ck_assert_uint_eq(mrc_machines_subscribers(&machines, LEASE, 108), 2);
+    report(pairs + 2, 2, 109);
+    ck_assert_ptr_null(mrc_machines_find_dead(&machines, LEASE, 115));
+    mrc_machines_free(&machines);
+    machines.own = NULL;
+}
+END_TEST
+
+START_TEST(values_without_subscribers_count_for_none)
+{
+    report((const char *[]){"a.1", "", "b.1", "1 w 5", "c.1", "1 w 5 -7 1", "d.1", "1 w 5 x 1"}, 4,
+           100);
+    ck_assert_uint_eq(mrc_machines_subscribers(&machines, LEASE, 100), 0);
+    mrc_machines_free(&machines);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("machines");
@@ -77,6 +104,8 @@ int main(void)
     tcase_add_test(tcase, a_machine_that_is_gone_is_forgotten);
     tcase_add_test(tcase, nobody_dies_of_the_absence_of_the_engine);
     tcase_add_test(tcase, machines_beyond_the_limit_count_as_living);
+    tcase_add_test(tcase, an_earlier_start_of_this_machine_dies_sooner);
+    tcase_add_test(tcase, values_without_subscribers_count_for_none);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
