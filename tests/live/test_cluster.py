@@ -11,57 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from env import token
+# The fixtures are found by their names.
+from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import PATH, hub
-from env.redis import Redis, Sentinel, free_port
+from env.redis import Sentinel, free_port
 from env.wait import wait_until
 
 pytestmark = [pytest.mark.mpm("event")]
 
-PAGES = ("<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
-         "<Location /health>\nSetHandler mercure-health\n</Location>\n")
-
 TOPIC = "https://example.com/t"
-
-
-@pytest.fixture
-def new_redis():
-    made = []
-
-    def make(**options):
-        server = Redis(**options)
-        made.append(server)
-        return server
-
-    yield make
-    for server in made:
-        server.close()
-
-
-@pytest.fixture
-def redis(new_redis):
-    return new_redis()
-
-
-@pytest.fixture
-def cluster(new_httpd, redis):
-    """cluster(2) makes two machines of one hub."""
-
-    def make(count, *directives, options="", url=None, **more):
-        machines = []
-        for _ in range(count):
-            server = new_httpd()
-            server.start(PAGES + hub(f"MercureTransport {url or redis.url} {options}", *directives, name="shared", **more))
-            machines.append(server)
-        for server in machines:
-            wait_up(server)
-        return machines
-
-    return make
-
-
-def wait_up(server):
-    wait_until(lambda: server.get("/metrics").text.count('mercure_transport_up{hub="shared"} 1'),
-               what="a connection with Redis")
 
 
 def read(stream, count):

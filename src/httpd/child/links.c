@@ -127,6 +127,11 @@ static void log_machine(const char *label, const struct mrc_link_report *report)
                      "MRC0318: hub %s: the machine %s sends no signs of life: its subscriptions "
                      "have ended",
                      label, report->text);
+    else if (report->event == MRC_LINK_EVENT_REVOCATIONS)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
+                     "MRC0320: hub %s: the list of revoked tokens is full, so this machine accepts "
+                     "some of them: lift revocations that are not needed any more",
+                     label);
     else
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
                      "MRC0319: hub %s: other machines have taken this one for dead; it announces "
@@ -153,6 +158,7 @@ static void log_report(void *hubs, const struct mrc_link_report *report)
         break;
     case MRC_LINK_EVENT_DIED:
     case MRC_LINK_EVENT_REAPED:
+    case MRC_LINK_EVENT_REVOCATIONS:
         log_machine(label, report);
         break;
     default:

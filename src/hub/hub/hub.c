@@ -243,11 +243,17 @@ apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record 
 
 apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_t now_us)
 {
+    return mrc_hub_order_with(hub, payload, (struct mrc_bytes){"", 0}, now_us);
+}
+
+apr_status_t mrc_hub_order_with(struct mrc_hub *hub, struct mrc_bytes payload,
+                                struct mrc_bytes operation, int64_t now_us)
+{
     apr_status_t status;
     sigset_t mask;
 
     mrc_thread_hold_signals(&mask);
-    status = mrc_history_append_control(hub->history, payload, now_us);
+    status = mrc_history_append_control(hub->history, payload, operation, now_us);
     mrc_thread_let_signals(&mask);
     return status;
 }

@@ -100,9 +100,14 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
                                    size_t count, int64_t now_us, size_t *ret_done);
 
-/* Gives the order PAYLOAD (hub/control/order.h) to all children, as mrc_history_append_control()
- * does. */
+/* Gives the order PAYLOAD (hub/control/order.h) to all children of all machines, as
+ * mrc_history_append_control() does. */
 apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_t now_us);
+
+/* The same with a transport: to the children of all machines. OPERATION: what the engine does in
+ * the same step (store/engine/entry.h). */
+apr_status_t mrc_hub_order_with(struct mrc_hub *hub, struct mrc_bytes payload,
+                                struct mrc_bytes operation, int64_t now_us);
 
 /* Writes a new id, of MRC_UPDATE_ID_BYTES, to RET_ID. Errors are those of the kernel. */
 apr_status_t mrc_hub_make_id(struct mrc_hub *hub, char *ret_id);

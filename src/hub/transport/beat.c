@@ -36,7 +36,7 @@ bool mrc_beat_send(struct mrc_member *member, struct mrc_redis *redis, int64_t n
              ++member->beats, mrc_link_writer(member->link), member->position.number,
              mrc_numbers_gauge(mrc_hub_numbers(member->hub), MRC_GAUGE_SUBSCRIBERS));
     mrc_redis_beat_add(redis, &member->keys, member->position.generation, member->machine, value,
-                       member->position.old_generation);
+                       member->position.old_generation, mrc_link_has_beaten(member->link));
     return true;
 }
 
@@ -56,13 +56,14 @@ static void compare_old(struct mrc_member *member, uint64_t old_number, int64_t 
 }
 
 /* Other machines have taken this one for dead: its subscriptions begin anew for them. */
-static void come_back(struct mrc_member *member)
+static void come_back(struct mrc_member *member, int64_t now_us)
 {
     struct mrc_roster *roster = mrc_hub_roster(member->hub);
 
     if (roster)
         mrc_roster_untell(roster);
     mrc_link_note_reaped(member->link);
+    member->beat_at_us = now_us; /* the next one enters the machine again */
     mrc_member_report(member, MRC_LINK_EVENT_REAPED, NULL, 0, 0);
 }
 
@@ -106,8 +107,9 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
         return error->reason == MRC_ENGINE_FULL;
     }
     look_at_machines(member, now_us);
-    if (mrc_link_note_beat(member->link, beat.was_there))
-        come_back(member);
+    mrc_link_set_beaten(member->link, !beat.is_removed);
+    if (beat.is_removed)
+        come_back(member, now_us);
     mrc_link_set_newest(member->link, beat.newest);
     compare_old(member, beat.old_number, now_us);
     if (!member->due_us && beat.newest > member->position.number) {

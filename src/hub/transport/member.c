@@ -13,6 +13,7 @@
 #include "hub/transport/beat.h"
 #include "hub/transport/lineage.h"
 #include "hub/transport/listed.h"
+#include "hub/transport/relay.h"
 #include "hub/transport/seen.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
@@ -464,7 +465,8 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
     struct mrc_redis_join join;
 
     if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error) ||
-        !enter_again(member, redis, join.verdict, error))
+        !enter_again(member, redis, join.verdict, error) ||
+        !mrc_relay_join(member, redis, join.verdict, error))
         return false;
     mrc_link_set_key(member->link, join.key);
     mrc_link_set_newest(member->link, join.newest);
@@ -527,6 +529,36 @@ static bool read_update(const struct mrc_entry *entry, struct mrc_record *ret_re
     return true;
 }
 
+/* Carries out an order of an operator. */
+static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
+                       struct mrc_bytes order, struct mrc_engine_error *error)
+{
+    apr_status_t status = mrc_relay_take(member, order);
+
+    if (status == APR_EINVAL || status == MRC_STATUS_TOO_LARGE) {
+        skip(member, entry, "a later version of this program wrote it");
+        return true;
+    }
+    if (status == APR_ENOSPC)
+        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
+    if (status == APR_SUCCESS || status == APR_ENOSPC)
+        return true;
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_status_set(&error->text, status, "an order cannot be given to the children: %s",
+                   mrc_status_text(status) ? mrc_status_text(status) : "the lock is held");
+    return false;
+}
+
+/* Whether ENTRY is an order, which is then in RET_ORDER. */
+static bool is_order(const struct mrc_entry *entry, struct mrc_bytes *ret_order)
+{
+    struct mrc_bytes id;
+    unsigned flags;
+
+    return mrc_entry_parse_blob(entry->blob, &flags, &id, ret_order) &&
+           (flags & ~MRC_ENTRY_AGAIN) == MRC_ENTRY_CONTROL;
+}
+
 /* Takes an entry of this program into the ring. */
 static bool take_update(struct mrc_member *member, const struct mrc_entry *entry,
                         struct mrc_engine_error *error)
@@ -555,6 +587,7 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
                      struct mrc_engine_error *error)
 {
     const struct mrc_entry_token *token = &entry->head.token;
+    struct mrc_bytes order;
 
     if (entry->generation != member->position.generation ||
         entry->number != member->position.number + 1) {
@@ -566,7 +599,8 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
     if (!entry->is_ours) {
         skip(member, entry, "another program wrote it");
     } else if (token->counter > mrc_seen_get(member->seen, token->writer)) {
-        if (!take_update(member, entry, error))
+        if (!(is_order(entry, &order) ? take_order(member, entry, order, error)
+                                      : take_update(member, entry, error)))
             return false;
         if (!mrc_seen_note(member->seen, token->writer, token->counter))
             return out_of_memory(error);

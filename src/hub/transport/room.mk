@@ -12,6 +12,7 @@ LINK_SOURCES = \
 	%D%/member.c %D%/member.h \
 	%D%/outbox.c %D%/outbox.h \
 	%D%/query.c \
+	%D%/relay.c %D%/relay.h \
 	%D%/transport.c
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS

@@ -527,15 +527,17 @@ bool mrc_redis_head_reply(const struct redisReply *reply, uint32_t *ret_generati
 }
 
 void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                        uint32_t generation, const char *machine, const char *value, uint32_t old)
+                        uint32_t generation, const char *machine, const char *value, uint32_t old,
+                        bool is_known)
 {
     const char *const names[] = {keys->head, keys->machines};
-    struct mrc_wire *wire = mrc_redis_begin_script(redis, MRC_REDIS_BEAT, names, 2, 4);
+    struct mrc_wire *wire = mrc_redis_begin_script(redis, MRC_REDIS_BEAT, names, 2, 5);
 
     mrc_wire_add_number(wire, generation);
     mrc_wire_add_text(wire, machine);
     mrc_wire_add_text(wire, value);
     add_optional_number(wire, old);
+    mrc_wire_add_text(wire, is_known ? "1" : "");
 }
 
 bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat *ret_beat,
@@ -544,17 +546,17 @@ bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat 
 {
     struct mrc_redis_beat beat = {.machines = 0};
     const struct redisReply *machines;
-    uint64_t was_there;
+    uint64_t is_removed;
 
     if (!mrc_reply_is_good(reply, error))
         return false;
     machines = mrc_reply_at(reply, 3);
     if (!mrc_reply_number(mrc_reply_at(reply, 0), &beat.newest) ||
         !mrc_reply_number(mrc_reply_at(reply, 1), &beat.old_number) ||
-        !mrc_reply_number(mrc_reply_at(reply, 2), &was_there) || !machines ||
+        !mrc_reply_number(mrc_reply_at(reply, 2), &is_removed) || !machines ||
         machines->type != REDIS_REPLY_ARRAY)
         return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to beat is odd");
-    beat.was_there = was_there != 0;
+    beat.is_removed = is_removed != 0;
     beat.machines = machines->elements / 2;
     for (size_t i = 0; each && i < beat.machines; i++)
         each(ctx, mrc_reply_text(mrc_reply_at(machines, 2 * i)),

@@ -159,14 +159,16 @@ void mrc_redis_head_add(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 bool mrc_redis_head_reply(const struct redisReply *reply, uint32_t *ret_generation,
                           uint64_t *ret_newest, struct mrc_engine_error *error);
 
-/* Reports that MACHINE lives. OLD: the generation before the last reset; 0: none. */
+/* Reports that MACHINE lives. OLD: the generation before the last reset; 0: none. IS_KNOWN: it has
+ * had an answer to a beat, so the engine lists it unless others have removed it. */
 void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                        uint32_t generation, const char *machine, const char *value, uint32_t old);
+                        uint32_t generation, const char *machine, const char *value, uint32_t old,
+                        bool is_known);
 
 struct mrc_redis_beat {
     uint64_t newest;
     uint64_t old_number; /* how far any machine had read the old generation */
-    bool was_there;      /* the machine took part before this beat */
+    bool is_removed;     /* others have taken the machine for dead; the beat has not changed that */
     size_t machines;
 };
 

@@ -32,6 +32,7 @@ struct mrc_history_ops {
     apr_status_t (*append_batch)(struct mrc_history *history, const struct mrc_record *records,
                                  size_t count, int64_t now_us); /* NULL: append does it */
     apr_status_t (*append_control)(struct mrc_history *history, struct mrc_bytes payload,
+                                   struct mrc_bytes operation,
                                    int64_t now_us); /* NULL: to the ring of this server */
     /* These three: NULL if not durable. */
     apr_status_t (*revoke)(const struct mrc_history *history, const struct mrc_revocation *entry,

@@ -185,6 +185,19 @@ static apr_status_t append(struct mrc_history *base, const struct mrc_record *re
     return status;
 }
 
+static apr_status_t append_control(struct mrc_history *base, struct mrc_bytes payload,
+                                   struct mrc_bytes operation, int64_t now_us)
+{
+    const struct mrc_record order = {
+        .id = mrc_bytes_of(""),
+        .payload = payload,
+        .operation = operation,
+        .is_control = true,
+    };
+
+    return append_batch(base, &order, 1, now_us);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------*/
 
 static apr_status_t catch_up(struct mrc_history *base, int64_t wait_us)
@@ -202,6 +215,7 @@ static apr_status_t catch_up(struct mrc_history *base, int64_t wait_us)
 static const struct mrc_history_ops engine_ops = {
     .append = append,
     .append_batch = append_batch,
+    .append_control = append_control,
     .oldest = mrc_history_memory_oldest,
     .find = mrc_history_memory_find,
     .seek = mrc_history_memory_seek,

@@ -85,13 +85,13 @@ void mrc_history_wake(const struct mrc_history *history, const struct mrc_tags *
 }
 
 apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_bytes payload,
-                                        int64_t now_us)
+                                        struct mrc_bytes operation, int64_t now_us)
 {
     apr_status_t status;
     uint64_t pos;
 
     if (history->ops->append_control)
-        return history->ops->append_control(history, payload, now_us);
+        return history->ops->append_control(history, payload, operation, now_us);
     status = mrc_ring_append_control(history->ring, payload, now_us, MRC_HISTORY_WAIT_US, &pos);
     if (status == APR_SUCCESS)
         mrc_hub_segment_wake(history->segment, history->notify);

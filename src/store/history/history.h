@@ -132,11 +132,12 @@ void mrc_history_wake(const struct mrc_history *history, const struct mrc_tags *
 
 /*
  * Appends a control record (ring.h) with PAYLOAD, and wakes all children that have streams. It is
- * in the ring alone: a server that starts again has no streams to which an order could apply. The
- * statuses are those of mrc_history_append().
+ * in the ring alone: a server that starts again has no streams to which an order could apply. With
+ * a transport it is in the rings of all machines, and the engine carries out OPERATION in the same
+ * step (engine/entry.h). The statuses are those of mrc_history_append().
  */
 apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_bytes payload,
-                                        int64_t now_us);
+                                        struct mrc_bytes operation, int64_t now_us);
 
 /* ---- Revocations ------------------------------------------------------------------------------*/
 

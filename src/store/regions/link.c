@@ -164,9 +164,14 @@ uint64_t mrc_link_get_others(const struct mrc_link *link)
     return atomic_load_explicit(&link->layout->others, memory_order_relaxed);
 }
 
-bool mrc_link_note_beat(struct mrc_link *link, bool was_there)
+bool mrc_link_has_beaten(const struct mrc_link *link)
 {
-    return atomic_exchange(&link->layout->has_beaten, 1) != 0 && !was_there;
+    return atomic_load(&link->layout->has_beaten) != 0;
+}
+
+void mrc_link_set_beaten(struct mrc_link *link, bool has_beaten)
+{
+    atomic_store(&link->layout->has_beaten, has_beaten);
 }
 
 void mrc_link_note_reaped(struct mrc_link *link)

@@ -78,11 +78,12 @@ void mrc_link_set_key(struct mrc_link *link, const char *key);
 /* Leader: the subscribers of the other machines. */
 void mrc_link_set_others(struct mrc_link *link, uint64_t subscribers);
 
-/* Leader: it has reported that the machine lives. WAS_THERE: the engine had listed it. True: other
- * machines have taken it for dead, and have announced the ends of its subscriptions. */
-bool mrc_link_note_beat(struct mrc_link *link, bool was_there);
+/* Leader: whether the engine lists this machine, as far as the machine knows. */
+bool mrc_link_has_beaten(const struct mrc_link *link);
+void mrc_link_set_beaten(struct mrc_link *link, bool has_beaten);
 
-/* Leader: after that, when the roster says so, too. */
+/* Leader: other machines have taken this one for dead, and have announced the ends of its
+ * subscriptions; the roster says so already. */
 void mrc_link_note_reaped(struct mrc_link *link);
 
 /* Leader: the ring has had, once, everything that the engine has. */

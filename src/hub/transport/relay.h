@@ -1,0 +1,32 @@
+/*
+ * Orders that come from the engine (hub/control/order.h): what an operator has told one machine to
+ * do reaches the children of all machines here, in one order with the updates. Revocations stand in
+ * the engine, too, and a machine that joins takes them from there.
+ *
+ * One thread, that of the link.
+ */
+#ifndef MRC_HUB_TRANSPORT_RELAY_H
+#define MRC_HUB_TRANSPORT_RELAY_H
+
+#include <stdbool.h>
+
+#include "apr_errno.h"
+
+#include "core/base/bytes.h"
+#include "store/engine/redis.h"
+
+struct mrc_member;
+
+/*
+ * Carries out ORDER: notes its revocation, and gives it to the children. APR_EINVAL: it is none, or
+ * of a later version. APR_ENOSPC: the list of revocations is full; the streams end nevertheless.
+ * Others: as mrc_ring_append_control().
+ */
+apr_status_t mrc_relay_take(struct mrc_member *member, struct mrc_bytes order);
+
+/* The hub joins: exchanges the standing revocations, as far as VERDICT says that one side may lack
+ * some. */
+bool mrc_relay_join(struct mrc_member *member, struct mrc_redis *redis,
+                    enum mrc_redis_verdict verdict, struct mrc_engine_error *error);
+
+#endif
