@@ -112,7 +112,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
                             : 0,
                 .roster_subscribers = listed_subscribers(settings),
                 .census_streams = census_streams(settings),
-                .has_revocations = is_controlled(hub),
+                .is_controlled = is_controlled(hub),
             },
         .limits = settings->limits,
         .paths = (const char *const *)hub->url_paths->elts,
