@@ -7,8 +7,8 @@
 FROM debian:bookworm-slim AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        apache2-bin apache2-dev autoconf automake build-essential libcurl4-openssl-dev libicu-dev \
-        libjansson-dev liblmdb-dev libpcre2-dev libssl-dev libtool pkg-config \
+        apache2-bin apache2-dev autoconf automake build-essential libcurl4-openssl-dev libhiredis-dev libicu-dev \
+        libjansson-dev liblmdb-dev libnghttp2-dev libpcre2-dev libssl-dev libtool pkg-config \
     && rm -rf /var/lib/apt/lists/*
 COPY . /src
 WORKDIR /src
@@ -17,7 +17,8 @@ RUN autoreconf -i && ./configure && make -j"$(nproc)" && make install DESTDIR=/i
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        apache2-bin ca-certificates curl libcurl4 libicu72 libjansson4 liblmdb0 libpcre2-8-0 libssl3 \
+        apache2-bin ca-certificates curl libcurl4 libhiredis0.14 libicu72 libjansson4 liblmdb0 libnghttp2-14 libpcre2-8-0 \
+        libssl3 \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o www-data -g www-data -m 750 /var/lib/mercure
 COPY --from=build /image/ /

@@ -21,6 +21,9 @@
 #include "httpd/carrier/trim.h"
 #include "httpd/config/directives.h"
 #include "httpd/config/hubs.h"
+#include "httpd/http2/http2.h"
+#include "httpd/inside/api.h"
+#include "httpd/inside/site_response.h"
 #include "httpd/life/lifecycle.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/record.h"
@@ -71,6 +74,9 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 
+    /* HTTP/2: its connections, and its requests as httpd sees them. */
+    mrc_http2_register();
+
     /* A request. The first hook is for streams over HTTP/2. */
     ap_hook_post_read_request(mrc_mod_http2_post_read_request, NULL, before_http2,
                               APR_HOOK_REALLY_FIRST);
@@ -84,6 +90,16 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_handler(mrc_request_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_claim_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_log_record_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* Functions for the modules of others. */
+    mrc_api_register();
+
+    /* The responses of others. mod_headers adds its filters in the same hooks, earlier, which puts
+     * them before this one. */
+    mrc_site_response_register();
+    ap_hook_insert_filter(mrc_site_response_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_insert_error_filter(mrc_site_response_insert_error_filter, NULL, NULL,
+                                APR_HOOK_REALLY_LAST);
 
     /* SetHandler mercure-metrics, mercure-health. */
     ap_hook_handler(mrc_metrics_handler, NULL, after_us, APR_HOOK_REALLY_FIRST);

@@ -18,6 +18,10 @@ static const char *context_of(const struct mrc_directive *row)
         return "`<Location>` with a literal path";
     case MRC_SCOPE_SERVER:
         return "server config";
+    case MRC_SCOPE_RESPONSE:
+        return "server config, virtual host, all sections, .htaccess (`AllowOverride FileInfo`)";
+    case MRC_SCOPE_HOST:
+        return "server config, virtual host";
     }
     return "";
 }
@@ -32,10 +36,9 @@ static void print_htaccess(const struct mrc_directive *row)
 static const char *scope_name(enum mrc_scope scope)
 {
     static const char *const names[] = {
-        [MRC_SCOPE_LOCATION] = "location",
-        [MRC_SCOPE_HUB] = "hub",
-        [MRC_SCOPE_SECTION] = "section",
-        [MRC_SCOPE_SERVER] = "server",
+        [MRC_SCOPE_LOCATION] = "location", [MRC_SCOPE_HUB] = "hub",
+        [MRC_SCOPE_SECTION] = "section",   [MRC_SCOPE_SERVER] = "server",
+        [MRC_SCOPE_RESPONSE] = "response", [MRC_SCOPE_HOST] = "host",
     };
 
     return names[scope];

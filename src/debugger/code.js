@@ -59,7 +59,9 @@ $context = stream_context_create(['http' => [
 ]]);
 echo file_get_contents(${php(url)}, false, $context), "\\n";`;
   }
+  // fgets() holds back lines of a chunked response until 8 KB are there; HTTP/1.0 has no chunks.
   return `${first}$context = stream_context_create(['http' => [
+    'protocol_version' => 1.0,
     'header' => [${fieldsOfPhp(request)}],
     'timeout' => 3600,
 ]]);

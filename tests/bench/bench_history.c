@@ -180,7 +180,7 @@ static void measure(const char *top, enum mode mode, unsigned threads, unsigned 
         .history = {.count = 100000, .bytes = 16 << 20},
         .ring_bytes = 4 << 20,
         .body_max_bytes = 1 << 20,
-        .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES),
+        .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0),
     };
     struct shared *shared =
         mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

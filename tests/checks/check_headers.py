@@ -44,7 +44,7 @@ def header_problems(root, build, get_flags=flags):
             done = subprocess.run(
                 [os.environ.get("CC", "cc"), "-std=gnu11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
                  "-Wno-unused-parameter", *([f"-I{build}"] if build else []),
-                 f"-I{os.path.join(root, 'src')}", f"-I{root}", *more, *known[layer], source.name],
+                 f"-I{os.path.join(root, 'src')}", f"-I{root}", f"-I{os.path.join(root, 'include')}", *more, *known[layer], source.name],
                 stderr=subprocess.PIPE, check=False)
         if done.returncode:
             first = [line for line in done.stderr.decode(errors="replace").splitlines() if "error" in line]

@@ -25,7 +25,8 @@ def check_stream(httpd, headers=(), **more):
         assert stream.response.header("Content-Encoding") is None
         for i in range(3):
             update = httpd.publish(TOPIC, f"update {i}", **more).text
-            assert stream.next().id == update
+            event = stream.next()
+            assert (event.id, event.data) == (update, f"update {i}")
 
 
 FILTERS = [
@@ -36,7 +37,18 @@ FILTERS = [
     ("brotli by type", ("filter", "brotli"), "AddOutputFilterByType BROTLI_COMPRESS text/event-stream"),
     ("buffer", ("buffer",), "SetOutputFilter BUFFER"),
     ("ratelimit", ("ratelimit", "env"), "SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 1"),
-    ("substitute", ("substitute", "filter"), 'SetOutputFilter SUBSTITUTE\nSubstitute "s/nothing/else/"'),
+    ("substitute", ("substitute", "filter"), 'SetOutputFilter SUBSTITUTE\nSubstitute "s/update/changed/"'),
+    ("proxy html", ("xml2enc", "proxy_html"), "ProxyHTMLEnable On"),
+    ("proxy html by name", ("xml2enc", "proxy_html"), "ProxyHTMLEnable On\nSetOutputFilter xml2enc;proxy-html"),
+    ("sed", ("sed",), 'SetOutputFilter Sed\nOutputSed "s/update/changed/"'),
+    ("charset", ("charset_lite",), "CharsetSourceEnc UTF-16\nCharsetDefault UTF-8\nCharsetOptions TranslateAllMimeTypes"),
+    ("includes", ("include",), "SetOutputFilter INCLUDES\nOptions +Includes"),
+    ("data", ("data",), "SetOutputFilter DATA"),
+    ("program", ("ext_filter",), "SetOutputFilter chosen"),
+    ("program behind the framing", ("ext_filter",), "SetOutputFilter late"),
+    ("program by type", ("ext_filter", "filter"), "AddOutputFilterByType chosen text/event-stream"),
+    ("provider", ("filter", "substitute"), 'Substitute "s/update/changed/"\nFilterDeclare mine\n'
+     "FilterProvider mine SUBSTITUTE \"%{CONTENT_TYPE} =~ m#^text/#\"\nFilterChain mine"),
     ("several", ("filter", "deflate", "brotli", "buffer"),
      "SetOutputFilter BUFFER;DEFLATE\nAddOutputFilterByType BROTLI_COMPRESS text/event-stream"),
 ]
@@ -46,8 +58,29 @@ FILTERS = [
 @event_only
 def test_output_filters_do_not_hold_back_a_stream(httpd, name, modules, config):
     httpd.load(*modules)
-    httpd.start(f'<Location "/">\n{config}\n</Location>\n' + hub())
+    programs = "".join(f'ExtFilterDefine {name} mode=output {more} cmd="/usr/bin/tr u U"\n'
+                       for name, more in (("chosen", ""), ("late", "ftype=40"))) if "ext_filter" in modules else ""
+    httpd.start(f'{programs}<Location "/">\n{config}\n</Location>\n' + hub() + hub(path="/second", name="second"))
     check_stream(httpd, {"Accept-Encoding": "gzip, br"})
+    check_stream(httpd, {"Accept-Encoding": "gzip, br"})
+    notices = [line for line in httpd.log().splitlines() if "MRC0713" in line]
+    assert len(notices) == 1 and "[mercure:notice]" in notices[0], notices
+
+
+@event_only
+def test_answers_and_bodies_keep_their_encoding(httpd):
+    """mod_charset_lite would translate the id that a publisher gets, and the body that it sends."""
+    httpd.load("charset_lite", "sed")
+    httpd.start('<Location "/">\nCharsetSourceEnc ISO-8859-1\nCharsetDefault UTF-8\nSetOutputFilter Sed\n'
+                'OutputSed "s/e/E/"\n</Location>\n' + hub("MercureSubscriptions On"))
+    body = f"topic={TOPIC}&id=\u00e9t\u00e9&data=\u20ac".encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {token.publisher()}"}
+    answer = httpd.request("POST", PATH, headers, body)
+    assert (answer.status, answer.body.decode()) == (200, "\u00e9t\u00e9")
+    with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")]) as stream:
+        event = stream.next()
+        assert (event.id, event.data) == ("\u00e9t\u00e9", "\u20ac")
+    assert httpd.get(f"{PATH}/subscriptions").json["title"] == "Unauthorized"
 
 
 @pytest.mark.mpm("worker", "prefork")
@@ -72,12 +105,12 @@ def test_debians_default_modules_do_not_make_a_stream_hold_a_thread(httpd):
 @event_only
 def test_unknown_filter_makes_a_stream_hold_a_thread(httpd):
     """An unknown filter may block, and the dispatcher must not."""
-    httpd.load("status", "substitute", "filter")
-    httpd.start('SetOutputFilter SUBSTITUTE\nSubstitute "s/red/blue/"\n' + hub() + STATUS)
+    httpd.load("status", "filter")
+    httpd.start("FilterDeclare unknown\nFilterChain unknown\n" + hub() + STATUS)
     with httpd.subscribe([("match", TOPIC)]) as stream:
         wait_until(lambda: number(httpd, "MercureThreads") == 1, what="the stream's thread")
         httpd.publish(TOPIC, "red")
-        assert stream.next().data == "blue"
+        assert stream.next().data == "red"
 
 
 def test_stream_works_with_many_modules_at_once(httpd):
@@ -215,7 +248,7 @@ FORMAT = ('"%a %{c}a %A %B %b %{Sent}C %{UNIQUE}e %f %h %H %{Referer}i %{User-Ag
 def test_detached_stream_is_logged_like_other_requests(httpd):
     """Compares a detached stream, one whose request may end before the stream, and one that holds a thread."""
     httpd.load("logio", "headers", "env", "setenvif", "auth_basic", "authn_file", "authz_user", "log_forensic",
-               "substitute", "filter")
+               "filter")
     httpd.write("conf/users", "me:{SHA}" + base64.b64encode(hashlib.sha1(b"secret").digest()).decode() + "\n")
     access = f'AuthType Basic\nAuthName x\nAuthUserFile "{httpd.path("conf/users")}"\nRequire valid-user'
     httpd.start(
@@ -227,7 +260,7 @@ def test_detached_stream_is_logged_like_other_requests(httpd):
         "SetEnvIf X-Quiet . quiet\nSetEnvIf User-Agent (.*) UNIQUE=of-$1\nHeader always set X-Sent sent\n"
         + "".join(hub(access, "MercureConnectionLifetime 1", *more, path=path)
                   for path, more in (("/one", []), ("/two", ["MercureDetach Off"]),
-                                     ("/six", ["SetOutputFilter SUBSTITUTE", 'Substitute "s/red/blue/"']))))
+                                     ("/six", ["FilterDeclare unknown", "FilterChain unknown"]))))
     headers = [("Authorization", "Basic " + base64.b64encode(b"me:secret").decode()), ("Referer", 'https://a/"b'),
                ("User-Agent", "Test/1"), ("Cookie", "Other=2; Sent=1"), ("X-Other", "o"), ("X-Odd", "yes"),
                ("X-Even", "no")]

@@ -282,11 +282,13 @@ def test_a_history_from_a_backup_does_not_know_newer_positions(httpd):
 
 
 @pytest.mark.mpm("event")
+@pytest.mark.parametrize("own", ["On", "Off"])
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
-def test_positions_over_http2(httpd, tls):
+def test_positions_over_http2(httpd, tls, own):
     httpd.load("http2")
     port = httpd.add_port()
-    httpd.start("Protocols h2 h2c http/1.1\n" + httpd.vhost(hub("MercureHeartbeat 1"), port=port, tls=tls))
+    httpd.start("Protocols h2 h2c http/1.1\n" + httpd.vhost(f"MercureHttp2 {own}", hub("MercureHeartbeat 1"), port=port,
+                                                            tls=tls))
     httpd.publish(TOPIC, "0", port=port, tls=tls)
     headers = [(name.lower(), value) for name, value in BROWSER.items()]
     with Http2(port, tls=tls) as client:
@@ -351,7 +353,7 @@ def test_a_hundred_pages_that_have_seen_nothing_lose_nothing(httpd):
         for pid in httpd.children():
             httpd.kill_child(pid)
 
-    ends = [("a kill of the children", PATH, kill_all, Pages.ADDRESSES * Pages.EACH),
+    ends = [("a kill of the children", PATH, kill_all, 20),
             ("a graceful restart", PATH, httpd.graceful, 20),
             ("the end of their lifetime", "/short", lambda: None, 10)]
     with Pages(httpd) as pages:

@@ -62,7 +62,7 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct 
         .ring_bytes = ring_bytes,
         .body_max_bytes = ring_bytes / 4,
         .staging_bytes = spec->history_dir ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS,
-                                                                         MRC_STAGING_DATA_BYTES)
+                                                                         MRC_STAGING_DATA_BYTES, 0)
                                            : 0,
     };
 

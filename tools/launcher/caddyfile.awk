@@ -16,7 +16,7 @@
 #   extra_ROLE_source, extra_ROLE_algs, extra_ROLE_line
 #                       the key of a ROLE, PUBLISHER or SUBSCRIBER, as SOURCE and ALGS of MercurePublisherKey
 #   transport, transport_size, transport_from
-#                       bolt or local, the number of updates that bolt keeps, and the variable or line that names it
+#                       redis, bolt or local, the number of updates that bolt keeps, and the variable or line that names it
 #   MERCURE_EXTRA_KEY_n keys that the text contains, to be exported: httpd reads them as env:MERCURE_EXTRA_KEY_n
 # A mistake ends the program with status 2 and one line on standard error that says what is wrong.
 
@@ -625,8 +625,14 @@ function read_transport_option(name,    option, line, value) {
 function take_transport_url(url, where,    scheme, options, count, i) {
     scheme = url
     if (!sub(/:\/\/.*/, "", scheme))
-        die(where, "must be a URL such as bolt://mercure.db")
-    use_transport(tolower(scheme), where)
+        die(where, "must be a URL such as redis://HOST:PORT or bolt://mercure.db")
+    scheme = tolower(scheme)
+    if (scheme ~ /^rediss?$/ && where == "MERCURE_TRANSPORT_URL") {
+        transport = "redis"
+        transport_from = where
+        return
+    }
+    use_transport(scheme, where)
     if (!sub(/^[^?]*\?/, "", url))
         return
     count = split(url, options, "&")
@@ -639,8 +645,7 @@ function take_transport_url(url, where,    scheme, options, count, i) {
 # The URL of a transport may hold a password, so no message shows it.
 function use_transport(name, where) {
     if (name ~ /^rediss?$/)
-        die(where, name " is not built into this version, in which one server is the whole hub: remove it; " \
-            "MERCURE_STORE says where the hub keeps its history")
+        die(where, name " belongs into the variable MERCURE_TRANSPORT_URL, or write MercureTransport")
     if (name != "bolt" && name != "local")
         die(where, (name ~ /^[a-z0-9]+$/ ? name : "it") " is not a transport of this hub: remove it; " \
             "MERCURE_STORE says where the hub keeps its history")

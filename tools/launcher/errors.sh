@@ -133,6 +133,7 @@ blame() { # SAID
 MercureCorsOrigins MERCURE_CORS_ORIGINS
 MercurePublishOrigins MERCURE_PUBLISH_ORIGINS
 MercureHistory $transport_from
+MercureTransport MERCURE_TRANSPORT_URL
 MercureStore MERCURE_STORE
 MercureHub ${extra_name:+MERCURE_EXTRA_DIRECTIVES}
 SubscriberKey $subscriber_name

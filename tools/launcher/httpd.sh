@@ -214,6 +214,9 @@ END
 
 config_hub() {
     printf '<Location "%s">\n    MercureHub On%s\n' "$HUB_PATH" "${extra_name:+ $extra_name}"
+    if [ "$transport" = redis ]; then
+        echo "    MercureTransport env:MERCURE_TRANSPORT_ADDRESS$transport_options"
+    fi
     if [ -n "$lmdb" ]; then
         printf '    MercureStore lmdb %s\n' "$(quoted MERCURE_DATA_DIR "$data")"
     fi

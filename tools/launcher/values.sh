@@ -373,14 +373,35 @@ set_store() {
     history=
     case ${MERCURE_STORE-} in
     lmdb) lmdb=1 ;;
-    '') if [ "$transport" != local ]; then lmdb=1; fi ;;
+    '') if [ "$transport" != local ] && [ "$transport" != redis ]; then lmdb=1; fi ;;
     memory) ;;
     *) die MERCURE_STORE 'must be lmdb or memory' ;;
     esac
+    if [ "$transport:$lmdb" = redis:1 ]; then
+        die MERCURE_STORE 'must not be lmdb together with MERCURE_TRANSPORT_URL: the history is in Redis then'
+    fi
     case $transport in
     local) history='MercureHistory Off' ;;
     bolt) history=${transport_size:+MercureHistory count=$transport_size} ;;
     esac
+}
+
+# The arguments of MercureTransport. The URL, which may hold a password, is not among them: httpd reads it from a
+# variable of its own.
+set_transport_url() {
+    transport_options=
+    if [ "$transport" != redis ]; then
+        return
+    fi
+    set -f
+    # shellcheck disable=SC2086 # the options stand behind the URL
+    set -- $MERCURE_TRANSPORT_URL
+    set +f
+    export MERCURE_TRANSPORT_ADDRESS="$1"
+    shift
+    for option; do
+        transport_options="$transport_options $(quoted MERCURE_TRANSPORT_URL "$option")"
+    done
 }
 
 # Says where the history is if the configuration names a transport of the Go hub.

@@ -1,5 +1,6 @@
 #include "core/protocol/update.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,15 +12,16 @@
 /*
  * A record, in the byte order of the machine that has written it:
  *
- *     +--------------+-----------------------+---------+------+-------+------+
- *     | fixed header | topics_count x uint32 | topics… | type | retry | data |
- *     +--------------+-----------------------+---------+------+-------+------+
+ *     +--------------+-----------------------+---------+------+-------+------+ - - - - +
+ *     | fixed header | topics_count x uint32 | topics… | type | retry | data | origin  |
+ *     +--------------+-----------------------+---------+------+-------+------+ - - - - +
  *
  * A topic takes four bytes more here, but six for "topic=" in the form, so a record is hardly
  * longer than the form.
  */
 #define RECORD_VERSION 1u
 #define RECORD_PRIVATE 1u
+#define RECORD_ORIGIN  2u
 
 struct record_header {
     uint32_t version;
@@ -334,7 +336,8 @@ static bool decode_parts(const struct record_header *header, struct mrc_bytes le
     return cut_topics(&rest, lengths, update->topics, update->topics_count) &&
            cut(&rest, header->type_len, &update->type) &&
            cut(&rest, header->retry_len, &update->retry) &&
-           cut(&rest, header->data_len, &update->data) && rest.len == 0;
+           cut(&rest, header->data_len, &update->data) &&
+           rest.len == (header->flags & RECORD_ORIGIN ? MRC_UPDATE_ORIGIN_BYTES : 0);
 }
 
 enum mrc_err mrc_update_decode(struct mrc_bytes id, struct mrc_bytes record,
@@ -374,6 +377,58 @@ enum mrc_err mrc_update_peek_topics(struct mrc_bytes record, struct mrc_bytes *r
         return MRC_EINVAL;
     *ret_count = header.topics_count;
     return MRC_OK;
+}
+
+/* ---- the origin -------------------------------------------------------------------------------*/
+
+_Static_assert(sizeof(struct mrc_update_origin) == MRC_UPDATE_ORIGIN_BYTES,
+               "an origin has no padding");
+_Static_assert(offsetof(struct record_header, flags) + sizeof(uint32_t) == MRC_UPDATE_FLAGS_END,
+               "the flags end there");
+
+bool mrc_update_add_origin(struct mrc_bytes record, const struct mrc_update_origin *origin,
+                           struct mrc_buf *buf)
+{
+    struct record_header header;
+    char *at;
+
+    if (record.len < sizeof(header))
+        return false;
+    memcpy(&header, record.ptr, sizeof(header));
+    if (header.version != RECORD_VERSION || header.flags & RECORD_ORIGIN)
+        return false;
+    at = mrc_buf_extend(buf, record.len + sizeof(*origin));
+    if (!at)
+        return false;
+    header.flags |= RECORD_ORIGIN;
+    memcpy(at, &header, sizeof(header));
+    memcpy(at + sizeof(header), record.ptr + sizeof(header), record.len - sizeof(header));
+    memcpy(at + record.len, origin, sizeof(*origin));
+    return true;
+}
+
+bool mrc_update_get_origin(struct mrc_bytes record, struct mrc_update_origin *ret_origin,
+                           size_t *ret_len)
+{
+    struct record_header header;
+
+    if (record.len < sizeof(header) + sizeof(*ret_origin))
+        return false;
+    memcpy(&header, record.ptr, sizeof(header));
+    if (header.version != RECORD_VERSION || !(header.flags & RECORD_ORIGIN))
+        return false;
+    *ret_len = record.len - sizeof(*ret_origin);
+    memcpy(ret_origin, record.ptr + *ret_len, sizeof(*ret_origin));
+    return true;
+}
+
+void mrc_update_clear_origin(char *head)
+{
+    uint32_t flags;
+
+    memcpy(&flags, head + offsetof(struct record_header, flags), sizeof(flags));
+    flags &= ~RECORD_ORIGIN;
+    memcpy(head + offsetof(struct record_header, flags), &flags, sizeof(flags));
 }
 
 void mrc_update_id_make(const unsigned char random[16], char ret_id[MRC_UPDATE_ID_BYTES])

@@ -98,6 +98,32 @@ enum mrc_err mrc_update_decode(struct mrc_bytes id, struct mrc_bytes record,
 enum mrc_err mrc_update_peek_topics(struct mrc_bytes record, struct mrc_bytes *ret_topics,
                                     size_t max, size_t *ret_count);
 
+/*
+ * Where a record comes from, on a machine that is one of several (store/engine/entry.h). It stands
+ * at the end of the record; mrc_update_decode() passes over it.
+ */
+struct mrc_update_origin {
+    uint64_t number; /* in the log that all machines share */
+    uint64_t writer;
+    uint64_t counter; /* of that writer */
+};
+
+#define MRC_UPDATE_ORIGIN_BYTES 24
+
+/* Appends RECORD with ORIGIN to BUF. False, and nothing is appended: RECORD has an origin, or is no
+ * record. */
+bool mrc_update_add_origin(struct mrc_bytes record, const struct mrc_update_origin *origin,
+                           struct mrc_buf *buf);
+
+/* False: RECORD has no origin. RET_LEN gets its length without the origin. */
+bool mrc_update_get_origin(struct mrc_bytes record, struct mrc_update_origin *ret_origin,
+                           size_t *ret_len);
+
+/* Makes HEAD, a copy of the beginning of a record with an origin, that of the record without it. It
+ * has at least MRC_UPDATE_FLAGS_END bytes. */
+#define MRC_UPDATE_FLAGS_END 8
+void mrc_update_clear_origin(char *head);
+
 /* The size of an id that the hub makes: "urn:uuid:", 36 characters and the terminator. */
 #define MRC_UPDATE_ID_BYTES 46
 

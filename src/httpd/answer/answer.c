@@ -127,15 +127,33 @@ static unsigned random_retry_ms(void)
     return RETRY_MIN_MS + random % RETRY_SPREAD_MS;
 }
 
-int mrc_answer_later(request_rec *r, const char *detail)
+static bool accepts_stream(const request_rec *r)
 {
     const char *accept = apr_table_get(r->headers_in, "Accept");
+
+    return r->method_number != M_POST && accept && ap_strcasestr(accept, "text/event-stream");
+}
+
+static bool is_turned_away(const request_rec *r)
+{
+    const char *reason = apr_table_get(r->notes, "mercure-reason");
+
+    return reason && !strcmp(reason, mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE));
+}
+
+bool mrc_answer_is_stream(const request_rec *r)
+{
+    return !r->header_only && accepts_stream(r) && is_turned_away(r);
+}
+
+int mrc_answer_later(request_rec *r, const char *detail)
+{
     unsigned retry_ms = random_retry_ms();
 
     apr_table_setn(r->notes, "mercure-reason", mrc_refusal_text(MRC_REFUSAL_UNAVAILABLE));
     /* The hub may be short of connections. */
     r->connection->keepalive = AP_CONN_CLOSE;
-    if (r->method_number == M_POST || !accept || !ap_strcasestr(accept, "text/event-stream")) {
+    if (!accepts_stream(r)) {
         apr_table_setn(r->headers_out, "Retry-After",
                        apr_psprintf(r->pool, "%u", (retry_ms + 999) / 1000));
         return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE, detail);

@@ -5,6 +5,8 @@
 #ifndef MRC_HTTPD_ANSWER_ANSWER_H
 #define MRC_HTTPD_ANSWER_ANSWER_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "core/base/bytes.h"
@@ -30,6 +32,9 @@ void mrc_answer_set_index(request_rec *r, size_t index);
  * Other clients, and all publications, get 503 with DETAIL.
  */
 int mrc_answer_later(request_rec *r, const char *detail);
+
+/* Whether R was turned away with such a stream, which still accepts events. */
+bool mrc_answer_is_stream(const request_rec *r);
 
 /* Answers 503 with DETAIL. The client may retry after a second. */
 int mrc_answer_retry(request_rec *r, const char *detail);

@@ -37,6 +37,17 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status, size_t
         .detail = "these are more updates than the hub takes at once: publish them in several "
                   "requests",
     };
+    static const struct mrc_failure unreachable = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "the update is not stored, because the hub cannot reach the other servers that "
+                  "it consists of: try again",
+    };
+    static const struct mrc_failure unconfirmed = {
+        .http_status = HTTP_SERVICE_UNAVAILABLE,
+        .detail = "it is not known whether the update is stored, because the hub has waited in "
+                  "vain for the answer of another server. If you publish it again, give it an id, "
+                  "so that subscribers can recognize it",
+    };
     static const struct mrc_failure other = {
         .http_status = HTTP_SERVICE_UNAVAILABLE,
         .detail = "the hub could not store the update: try again",
@@ -54,6 +65,10 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status, size_t
         return &token_rate;
     case MRC_STATUS_BURST:
         return &burst;
+    case MRC_STATUS_UNREACHABLE:
+        return &unreachable;
+    case MRC_STATUS_UNCONFIRMED:
+        return &unconfirmed;
     default:
         return &other;
     }

@@ -23,6 +23,8 @@ struct connection {
     struct mrc_takeover *takeover;
     apr_off_t logged_bytes;
     const apr_table_t *variables;
+    struct mrc_http2_client *http2;
+    struct mrc_network *network;
 };
 
 /* A pending signal ends the process here. */
@@ -112,9 +114,36 @@ const apr_table_t *mrc_connection_get_variables(conn_rec *c)
 
 bool mrc_connection_is_recorded(conn_rec *c)
 {
-    const struct connection *connection = c->master ? NULL : record_of(c);
+    const struct connection *connection = record_of(c);
 
     return connection && connection->is_recorded;
+}
+
+struct mrc_http2_client *mrc_connection_get_http2(conn_rec *c)
+{
+    const struct connection *connection = record_of(c);
+
+    return connection ? connection->http2 : NULL;
+}
+
+void mrc_connection_set_http2(conn_rec *c, struct mrc_http2_client *client)
+{
+    record_of(c)->http2 = client;
+}
+
+void mrc_connection_create_secondary(conn_rec *c, struct mrc_network *network)
+{
+    struct connection *connection = apr_pcalloc(c->pool, sizeof(*connection));
+
+    connection->network = network;
+    ap_set_module_config(c->conn_config, &mercure_module, connection);
+}
+
+struct mrc_network *mrc_connection_get_network(const conn_rec *c)
+{
+    const struct connection *connection = record_of((conn_rec *)c);
+
+    return connection ? connection->network : NULL;
 }
 
 static apr_status_t close_socket(void *socket)

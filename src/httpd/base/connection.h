@@ -11,6 +11,8 @@
 #include "httpd.h"
 
 struct mrc_carrier_suspended;
+struct mrc_http2_client;
+struct mrc_network;
 struct mrc_takeover;
 
 /* At most this many streams of one HTTP/2 connection hold a thread each. mod_http2 runs at most 6
@@ -27,6 +29,17 @@ void mrc_connection_set_suspended(conn_rec *c, struct mrc_carrier_suspended *car
 /* The record of the TLS of C (httpd/tls/takeover.h). NULL: C is a secondary connection. */
 struct mrc_takeover *mrc_connection_get_takeover(conn_rec *c);
 void mrc_connection_set_takeover(conn_rec *c, struct mrc_takeover *takeover);
+
+/* What httpd/http2 knows about C, the connection of a client; NULL: nothing yet. */
+struct mrc_http2_client *mrc_connection_get_http2(conn_rec *c);
+void mrc_connection_set_http2(conn_rec *c, struct mrc_http2_client *client);
+
+/* Makes the record of C, a secondary connection of this module's HTTP/2, whose filters are NETWORK
+ * (httpd/exchange/network.h). */
+void mrc_connection_create_secondary(conn_rec *c, struct mrc_network *network);
+
+/* The NETWORK of C; NULL: C is another connection. */
+struct mrc_network *mrc_connection_get_network(const conn_rec *c);
 
 /* Whether a log record (log/record.h) exists for the request of C and is logged in its place. */
 void mrc_connection_set_recorded(conn_rec *c, bool is_recorded);

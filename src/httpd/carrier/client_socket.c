@@ -15,6 +15,11 @@
 /* The kernel's buffer for a client that reads slowly; without a limit, it grows to megabytes. */
 #define SEND_BUFFER_BYTES (128 * 1024)
 
+/* A client that acknowledges nothing for this time, or for a longer dispatch timeout, is gone. The
+ * kernel counts the time of a window that is too small for its next segment, too: a shorter time
+ * would end clients that read slowly. */
+#define USER_TIMEOUT_MS 20000
+
 /* The most input that is dropped. A client that sends more may have its connection reset. */
 #define INPUT_BYTES_MAX (64 * 1024)
 
@@ -34,11 +39,13 @@ apr_status_t mrc_client_socket_dup(conn_rec *c, int *ret_fd)
 void mrc_client_socket_set_options(int fd, int64_t dispatch_timeout_us)
 {
     int send_buffer = SEND_BUFFER_BYTES;
-    int64_t wanted_ms = dispatch_timeout_us / 1000;
-    unsigned timeout_ms = wanted_ms < INT_MAX ? (unsigned)wanted_ms : INT_MAX;
+    int64_t wanted_ms = dispatch_timeout_us / 1000 + 1000;
+    unsigned timeout_ms = USER_TIMEOUT_MS;
 
-    /* The hub notices a client that does not read; the kernel, one that has vanished: it takes the
-     * next heartbeat, and acknowledges nothing of it. */
+    /* A client that does not read does not acknowledge either. The hub ends its stream after the
+     * dispatch timeout, so the kernel must not give up before. */
+    if (wanted_ms > USER_TIMEOUT_MS)
+        timeout_ms = wanted_ms < INT_MAX ? (unsigned)wanted_ms : INT_MAX;
     /* The stream works without them, so errors are ignored. */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));

@@ -8,13 +8,13 @@
 #include "http_log.h"
 #include "http_protocol.h"
 
-#include "httpd/answer/answer.h"
 #include "httpd/answer/failure.h"
 #include "httpd/base/connection.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/chunk.h"
 #include "httpd/carrier/client_socket.h"
 #include "httpd/carrier/filters.h"
+#include "httpd/carrier/poll.h"
 #include "httpd/carrier/stream_head.h"
 #include "httpd/carrier/transport.h"
 #include "httpd/child/this_child.h"
@@ -70,7 +70,7 @@ static bool transport_write(struct mrc_carrier_detached *detached, const struct 
                             size_t count, size_t *ret_sent)
 {
     if (detached->is_tls)
-        return mrc_transport_tls_write(detached->ssl, parts, count, ret_sent);
+        return mrc_transport_tls_write(detached->ssl, detached->carrier.fd, parts, count, ret_sent);
     if (!mrc_transport_write(detached->carrier.fd, parts, count, ret_sent))
         return false;
     detached->wire_bytes += *ret_sent;
@@ -469,10 +469,9 @@ int mrc_carrier_detached_start(request_rec *r, struct mrc_subscriber *subscriber
     struct mrc_stream *stream;
     enum mrc_end end;
 
-    if (!detached) {
-        mrc_subscriber_close(subscriber, MRC_END_REFUSED);
-        return mrc_answer_later(r, "the server has no descriptor left for a stream: try again");
-    }
+    if (!detached)
+        return mrc_poll_answer(r, subscriber,
+                               "the server has no descriptor left for a stream: try again");
     stream = mrc_stream_create(subscriber, &detached->carrier, mrc_clock_us());
     if (!stream) {
         mrc_subscriber_close(subscriber, MRC_END_ERROR);

@@ -1,21 +1,30 @@
 #include "httpd/carrier/filters.h"
 
+#include "apr_strings.h"
+#include "http_config.h"
 #include "http_core.h"
 #include "util_filter.h"
 
-/* These filters gather output, or wait. A stream does not need them. */
+/*
+ * These filters gather output, or wait. A stream does not need them. Filters of mod_filter, whose
+ * names the configuration chooses, run such filters or others (delays()).
+ */
 static const char *const delaying[] = {
-    "BUFFER",
-    "RATE_LIMIT",
-    "DEFLATE",
-    "BROTLI_COMPRESS",
-    "BYTYPE:BUFFER",
-    "BYTYPE:DEFLATE",
-    "BYTYPE:RATE_LIMIT",
-    "CACHE_SAVE",
-    "CACHE_SAVE_SUBREQ",
-    "BYTYPE:BROTLI_COMPRESS",
+    "BUFFER",          "RATE_LIMIT", "DEFLATE",           "INFLATE",
+    "BROTLI_COMPRESS", "CACHE_SAVE", "CACHE_SAVE_SUBREQ",
 };
+
+/*
+ * These filters change the content of pages, and may gather it. No answer of a hub is a page:
+ * events and documents have one form, and one encoding, UTF-8. The programs of mod_ext_filter,
+ * whose names the configuration chooses, are of this kind too (is_external()).
+ */
+static const char *const changing[] = {
+    "XML2ENC", "PROXY-HTML", "SUBSTITUTE", "SED", "XLATEOUT", "INCLUDES", "DATA",
+};
+
+/* The same for input: it translates the charset of bodies. */
+static const char *const changing_input[] = {"XLATEIN"};
 
 /* These filters pass bytes on as they come. LOGIO_TTFB_OUT notes the time and removes itself. */
 static const char *const immediate[] = {
@@ -54,15 +63,79 @@ static bool is_of_request(const ap_filter_t *filter)
     return filter && filter->frec->ftype < AP_FTYPE_CONNECTION;
 }
 
-void mrc_filters_remove_delaying(request_rec *r)
+/* Whether the directive ExtFilterDefine has defined NAME, below DIRECTIVE or beside it.
+ * mod_ext_filter does not export its filters. */
+static bool is_defined(const ap_directive_t *directive, const char *name, apr_pool_t *pool)
+{
+    for (; directive; directive = directive->next) {
+        if (!ap_cstr_casecmp(directive->directive, "ExtFilterDefine") && directive->args) {
+            const char *args = directive->args;
+
+            if (!ap_cstr_casecmp(ap_getword_conf(pool, &args), name))
+                return true;
+        }
+        if (is_defined(directive->first_child, name, pool))
+            return true;
+    }
+    return false;
+}
+
+/* Whether FILTER is a program of mod_ext_filter. */
+static bool is_external(const request_rec *r, const ap_filter_t *filter)
+{
+    return ap_find_linked_module("mod_ext_filter.c") &&
+           !is_one_of(filter, immediate, COUNT(immediate)) &&
+           is_defined(ap_conftree, filter->frec->name, r->pool);
+}
+
+static bool changes(const request_rec *r, const ap_filter_t *filter)
+{
+    return is_one_of(filter, changing, COUNT(changing)) || is_external(r, filter);
+}
+
+/* mod_filter's filters have providers: `BYTYPE:...`, FilterDeclare. */
+static bool delays(const request_rec *r, const ap_filter_t *filter)
+{
+    return is_one_of(filter, delaying, COUNT(delaying)) || filter->frec->providers ||
+           changes(r, filter);
+}
+
+/* Removes the output filters of R that IS_ONE holds for, and returns their names. */
+static const char *remove_all(request_rec *r,
+                              bool (*is_one)(const request_rec *r, const ap_filter_t *filter))
 {
     ap_filter_t *filter = r->output_filters;
+    const char *removed = NULL;
 
     while (is_of_request(filter)) {
         ap_filter_t *next = filter->next;
 
-        if (is_one_of(filter, delaying, COUNT(delaying)))
+        if (is_one(r, filter)) {
+            const char *name = filter->frec->name;
+
+            removed = removed ? apr_pstrcat(r->pool, removed, ", ", name, NULL) : name;
             ap_remove_output_filter(filter);
+        }
+        filter = next;
+    }
+    return removed;
+}
+
+const char *mrc_filters_remove_delaying(request_rec *r)
+{
+    return remove_all(r, delays);
+}
+
+void mrc_filters_remove_changing(request_rec *r)
+{
+    ap_filter_t *filter = r->input_filters;
+
+    remove_all(r, changes);
+    while (is_of_request(filter)) {
+        ap_filter_t *next = filter->next;
+
+        if (is_one_of(filter, changing_input, COUNT(changing_input)))
+            ap_remove_input_filter(filter);
         filter = next;
     }
 }

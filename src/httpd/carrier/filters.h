@@ -17,10 +17,18 @@
 #include "httpd.h"
 
 /*
- * Removes those filters of R that hold a stream back or slow it down on purpose (compression,
- * mod_buffer, mod_ratelimit, the cache). To be called before anything is sent.
+ * Removes those filters of R that hold a stream back, slow it down on purpose, or change it
+ * (compression, mod_buffer, mod_ratelimit, mod_proxy_html, mod_substitute, programs…), however they
+ * were configured. To be called before anything is sent. Returns their names, separated by commas,
+ * in the pool of R; NULL: there were none.
  */
-void mrc_filters_remove_delaying(request_rec *r);
+const char *mrc_filters_remove_delaying(request_rec *r);
+
+/*
+ * Removes those filters of R that change content, of its answer and of its body: for answers that
+ * are no streams, which may be compressed.
+ */
+void mrc_filters_remove_changing(request_rec *r);
 
 /*
  * Whether all filters of R are known to pass bytes on as they come. Others may need a FLUSH bucket,

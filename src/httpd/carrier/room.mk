@@ -7,6 +7,7 @@ mod_mercure_la_SOURCES += \
 	%D%/filters.c %D%/filters.h \
 	%D%/mod_http2.c %D%/mod_http2.h \
 	%D%/nonblocking.c %D%/nonblocking.h \
+	%D%/poll.c %D%/poll.h \
 	%D%/stream_head.c %D%/stream_head.h \
 	%D%/suspended.c %D%/suspended.h \
 	%D%/threaded.c %D%/threaded.h \

@@ -5,26 +5,22 @@
 #include "util_filter.h"
 
 #include "core/base/buf.h"
-#include "core/protocol/sse.h"
 #include "hub/subscriber/subscriber.h"
 
 #define FIRST_BYTES_MAX 256
 
-/* The first bytes of the stream, in the pool of R. */
+/* The first bytes of the stream, in the pool of R; empty if memory runs out. */
 static struct mrc_bytes first_bytes(request_rec *r, const struct mrc_subscriber *subscriber)
 {
-    struct mrc_bytes text = mrc_bytes_of(":\n");
+    struct mrc_bytes text = {"", 0};
     struct mrc_buf buf;
 
-    if (!mrc_subscriber_wants_positions(subscriber))
-        return text;
     mrc_buf_init(&buf, FIRST_BYTES_MAX);
-    mrc_sse_add_comment(&buf);
-    mrc_subscriber_add_position(subscriber, 0, apr_time_now(), &buf);
-    if (!mrc_buf_error(&buf)) {
-        text = mrc_buf_bytes(&buf);
-        text.ptr = apr_pstrmemdup(r->pool, text.ptr, text.len);
-    }
+    mrc_subscriber_add_first_bytes(subscriber, apr_time_now(), &buf);
+    if (!mrc_buf_error(&buf))
+        text = (struct mrc_bytes){
+            apr_pstrmemdup(r->pool, mrc_buf_bytes(&buf).ptr, mrc_buf_bytes(&buf).len),
+            mrc_buf_bytes(&buf).len};
     mrc_buf_free(&buf);
     return text;
 }

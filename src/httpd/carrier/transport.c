@@ -56,21 +56,35 @@ static bool write_bytes(struct ssl_st *ssl, const char *bytes, size_t len, size_
     return result == MRC_SSL_DONE || result == MRC_SSL_AGAIN;
 }
 
+/* The same with records that suit LEN. A record that the client does not accept at once is small,
+ * so that it takes little memory while it waits. */
+static bool write_sized(struct ssl_st *ssl, int fd, const char *bytes, size_t len, size_t *ret_sent)
+{
+    bool is_large = len > 2 * MRC_TRANSPORT_RECORD_BYTES &&
+                    mrc_client_socket_unsent_bytes(fd) <= MRC_TRANSPORT_UNSENT_BYTES_MAX &&
+                    mrc_ssl_raise_record_bytes(ssl, MRC_TRANSPORT_LARGE_RECORD_BYTES);
+    bool is_well = write_bytes(ssl, bytes, len, ret_sent);
+
+    if (is_large)
+        mrc_ssl_lower_record_bytes(ssl, MRC_TRANSPORT_RECORD_BYTES);
+    return is_well;
+}
+
 /* Each record has one part at most, so several parts are copied into one. */
-bool mrc_transport_tls_write(struct ssl_st *ssl, const struct iovec *parts, size_t count,
+bool mrc_transport_tls_write(struct ssl_st *ssl, int fd, const struct iovec *parts, size_t count,
                              size_t *ret_sent)
 {
     char bytes[MRC_CARRIER_WRITE_BYTES + MRC_CHUNK_FRAME_BYTES];
     size_t len = 0;
 
     if (count == 1)
-        return write_bytes(ssl, parts->iov_base, parts->iov_len, ret_sent);
+        return write_sized(ssl, fd, parts->iov_base, parts->iov_len, ret_sent);
     for (size_t i = 0; i < count; i++) {
         assert(parts[i].iov_len <= sizeof(bytes) - len);
         memcpy(bytes + len, parts[i].iov_base, parts[i].iov_len);
         len += parts[i].iov_len;
     }
-    return write_bytes(ssl, bytes, len, ret_sent);
+    return write_sized(ssl, fd, bytes, len, ret_sent);
 }
 
 bool mrc_transport_tls_read(struct ssl_st *ssl)

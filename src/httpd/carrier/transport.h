@@ -13,8 +13,16 @@
 
 struct ssl_st; /* OpenSSL's SSL */
 
-/* TLS: the most bytes of one record. OpenSSL holds one for a client that accepts nothing. */
+/* TLS: the usual size of a record. OpenSSL holds one for a client that accepts nothing. */
 #define MRC_TRANSPORT_RECORD_BYTES ((size_t)2048)
+
+/* TLS: the size of records while the client accepts what it gets, for a write that fills several of
+ * the usual size: each record costs a call of the kernel. */
+#define MRC_TRANSPORT_LARGE_RECORD_BYTES ((size_t)16 * 1024)
+
+/* TLS: a socket with at most this many bytes that the client has not accepted takes a large write.
+ */
+#define MRC_TRANSPORT_UNSENT_BYTES_MAX ((size_t)16 * 1024)
 
 /* TLS: the most bytes that a client may send during its stream, counted on the wire. */
 #define MRC_TRANSPORT_INPUT_BYTES_MAX ((size_t)64 * 1024)
@@ -25,7 +33,7 @@ struct ssl_st; /* OpenSSL's SSL */
  * writable. False: the client is gone.
  */
 bool mrc_transport_write(int fd, const struct iovec *parts, size_t count, size_t *ret_sent);
-bool mrc_transport_tls_write(struct ssl_st *ssl, const struct iovec *parts, size_t count,
+bool mrc_transport_tls_write(struct ssl_st *ssl, int fd, const struct iovec *parts, size_t count,
                              size_t *ret_sent);
 
 /* Reads and drops what the client has sent. False: it is gone, or has sent too much. */

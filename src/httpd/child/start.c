@@ -13,6 +13,7 @@
 #include "core/token/cache.h"
 #include "httpd/base/module.h"
 #include "httpd/child/keys.h"
+#include "httpd/child/links.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/sizing.h"
@@ -24,6 +25,7 @@
 #include "hub/hub/hub.h"
 #include "hub/keys/keeper.h"
 #include "hub/stream/waiters.h"
+#include "hub/transport/transport.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
@@ -40,7 +42,8 @@ static apr_status_t stop_child(void *data)
     mrc_waiter_close(state->forked_waiter);
     mrc_keeper_stop(state->keeper);
     mrc_child_stop(state->child);
-    mrc_jobs_stop(state->jobs); /* after the last jobs of the streams */
+    mrc_transport_stop(state->transport); /* after the last updates of the child */
+    mrc_jobs_stop(state->jobs);           /* after the last jobs of the streams */
     mrc_htaccess_cache_free(state->htaccess);
     return APR_SUCCESS;
 }
@@ -117,6 +120,8 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
         status = mrc_child_start(pchild, memory, mrc_spec_list(pchild, hubs), (size_t)hubs->nelts,
                                  (unsigned)mrc_hubs_server_settings(main_server)->dispatchers,
                                  getpid(), (uint64_t)generation, &state->child);
+    if (status == APR_SUCCESS)
+        status = mrc_links_start(pchild, hubs, memory, state);
     if (status == APR_SUCCESS && mrc_sizing_forks())
         status = mrc_waiter_open(mrc_child_waiters(state->child), &state->forked_waiter);
     return status;
@@ -128,6 +133,7 @@ static void give_up(server_rec *main_server, struct mrc_memory *memory,
 {
     if (state->child)
         mrc_child_stop(state->child);
+    mrc_transport_stop(state->transport);
     mrc_keeper_stop(state->keeper);
     mrc_jobs_stop(state->jobs);
     mrc_token_cache_free(state->tokens);

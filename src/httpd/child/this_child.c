@@ -79,9 +79,19 @@ struct mrc_keeper *mrc_this_child_keeper(void)
     return this_child->keeper;
 }
 
-struct mrc_mod_http2 *mrc_this_child_mod_http2(void)
+struct mrc_http2_child *mrc_this_child_http2(void)
 {
     return this_child->http2;
+}
+
+struct mrc_mod_http2 *mrc_this_child_mod_http2(void)
+{
+    return this_child->mod_http2;
+}
+
+struct mrc_transport *mrc_this_child_transport(void)
+{
+    return this_child->transport;
 }
 
 const struct mrc_sizing *mrc_this_child_sizing(void)

@@ -17,6 +17,7 @@
 
 struct mrc_child;
 struct mrc_htaccess_cache;
+struct mrc_http2_child;
 struct mrc_hub;
 struct mrc_interned_table;
 struct mrc_jobs;
@@ -26,6 +27,7 @@ struct mrc_log_fields;
 struct mrc_mod_http2;
 struct mrc_waiter;
 struct mrc_token_cache;
+struct mrc_transport;
 
 /* Lives in the child's pool, and so does everything it points to. */
 struct mrc_this_child {
@@ -39,11 +41,13 @@ struct mrc_this_child {
     const struct mrc_log_fields *log_fields;
     struct mrc_interned_table *log_texts;
     struct mrc_jobs *jobs;
+    struct mrc_transport *transport;  /* NULL: no hub has one */
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     struct mrc_heap heap;             /* only the thread of the jobs uses it */
     bool may_log_anywhere;
     bool may_take_tls;
-    struct mrc_mod_http2 *http2;
+    struct mrc_mod_http2 *mod_http2;
+    struct mrc_http2_child *http2; /* NULL: no virtual host speaks HTTP/2 through this module */
 };
 
 /* Sets the state of this process: once, and NULL before its memory is freed. */
@@ -80,8 +84,14 @@ struct mrc_htaccess_cache *mrc_this_child_htaccess(void);
 /* The thread that updates the keys; NULL: no key can change. */
 struct mrc_keeper *mrc_this_child_keeper(void);
 
-/* The HTTP/2 connections that have streams. */
+/* What the HTTP/2 sessions of this process need; NULL: no virtual host has any. */
+struct mrc_http2_child *mrc_this_child_http2(void);
+
+/* The connections of mod_http2 that have streams. */
 struct mrc_mod_http2 *mrc_this_child_mod_http2(void);
+
+/* NULL: no hub has one. Only if this process serves hubs. */
+struct mrc_transport *mrc_this_child_transport(void);
 
 /* How many streams this process may hold. */
 const struct mrc_sizing *mrc_this_child_sizing(void);

@@ -1,5 +1,6 @@
 #include "httpd/config/check.h"
 
+#include "ap_mpm.h"
 #include "http_config.h"
 #include "http_core.h"
 #include "http_log.h"
@@ -152,6 +153,73 @@ static int check_subscriptions(const struct mrc_hub_conf *hub)
     return !OK;
 }
 
+/* Whether a hub before number INDEX has the same name in the same engine as HUB. */
+static const struct mrc_hub_conf *find_namesake(const apr_array_header_t *hubs, int index,
+                                                const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < index; i++) {
+        const struct mrc_hub_conf *other = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
+
+        if (other->spec.transport &&
+            !strcmp(other->spec.transport->name, hub->spec.transport->name) &&
+            !strcmp(other->spec.transport->prefix, hub->spec.transport->prefix) &&
+            !strcmp(other->spec.transport->group, hub->spec.transport->group))
+            return other;
+    }
+    return NULL;
+}
+
+static int check_transport(server_rec *server, const apr_array_header_t *hubs, int index)
+{
+    const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, index, struct mrc_hub_conf *);
+    const char *where = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *)->section->where;
+    const struct mrc_hub_conf *other;
+
+    if (!hub->spec.transport)
+        return OK;
+    if (!*hub->spec.transport->name) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MRC0301: MercureTransport: the hub %s (%s) has no name that it could share "
+                     "with other machines: write a ServerName in its virtual host, or give it a "
+                     "name with MercureHub On name=NAME",
+                     hub->label, where);
+        return !OK;
+    }
+    if (hub->settings->store_path) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MRC0302: MercureTransport and MercureStore lmdb exclude each other for the "
+                     "hub %s (%s): its history is in Redis, so remove MercureStore",
+                     hub->label, where);
+        return !OK;
+    }
+    if (hub->settings->subscriptions) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MRC0303: MercureSubscriptions On is not possible for the hub %s (%s), which "
+                     "has a MercureTransport: its list would show the subscribers of this machine "
+                     "alone. Remove MercureSubscriptions",
+                     hub->label, where);
+        return !OK;
+    }
+    if (hub->spec.is_controlled) {
+        ap_log_error(STARTUP_ERROR, server,
+                     "MRC0317: MercureControlKey is not possible for the hub %s (%s), which has a "
+                     "MercureTransport: its orders would reach this machine alone. Remove "
+                     "MercureControlKey",
+                     hub->label, where);
+        return !OK;
+    }
+    other = find_namesake(hubs, index, hub);
+    if (!other)
+        return OK;
+    ap_log_error(
+        STARTUP_ERROR, server,
+        "MRC0304: MercureTransport: the hubs %s and %s (%s) have the same name in the same "
+        "Redis: give one of them another name with MercureHub On name=NAME, or another "
+        "prefix=",
+        other->label, hub->label, where);
+    return !OK;
+}
+
 int mrc_check_hubs(server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
@@ -161,11 +229,86 @@ int mrc_check_hubs(server_rec *main_server)
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
         if (check_history(main_server, hub) != OK || check_origins(hub) != OK ||
-            check_subscriptions(hub) != OK || check_control(hub) != OK)
+            check_subscriptions(hub) != OK || check_control(hub) != OK ||
+            check_transport(main_server, hubs, i) != OK)
             status = !OK;
     }
     return status;
 }
+
+/* ---- MercurePublishHeader, MercureDiscovery ---------------------------------------------------*/
+
+/* A directive that needs the hub at PATH (NULL: the only one) of the server that it stands in. */
+struct need {
+    const char *directive;
+    const char *path;
+    const char *where;
+};
+
+/* What stands in the main server's configuration applies to virtual hosts, too, and only a request
+ * shows to which. So one of them must have the hub. */
+static int check_need(server_rec *server, const struct need *need)
+{
+    const char *error = NULL;
+
+    if (mrc_hubs_choose(server, need->path, &error))
+        return OK;
+    for (server_rec *other = server->next; !server->is_virtual && other; other = other->next) {
+        const char *unused;
+
+        if (mrc_hubs_choose(other, need->path, &unused))
+            return OK;
+    }
+    ap_log_error(STARTUP_ERROR, server,
+                 "MRC0120: %s On%s%s (%s) needs a hub, but the site %s. Correct the path, or give "
+                 "the site a hub with MercureHub",
+                 need->directive, need->path ? " " : "", need->path ? need->path : "", need->where,
+                 error);
+    return !OK;
+}
+
+static int check_discovery(server_rec *server, const struct mrc_discovery *discovery)
+{
+    struct need need = {.directive = "MercureDiscovery", .where = discovery->where};
+
+    /* Its targets may be anywhere. */
+    return discovery->targets->nelts ? OK : check_need(server, &need);
+}
+
+static int check_responses(server_rec *server)
+{
+    const struct mrc_server_conf *conf =
+        ap_get_module_config(server->module_config, &mercure_module);
+    int status = OK;
+
+    for (int i = 0; i < conf->publish_headers->nelts; i++) {
+        const struct mrc_publish_header *header =
+            APR_ARRAY_IDX(conf->publish_headers, i, const struct mrc_publish_header *);
+        struct need need = {"MercurePublishHeader", header->path, header->where};
+
+        if (check_need(server, &need) != OK)
+            status = !OK;
+    }
+    for (int i = 0; i < conf->discoveries->nelts; i++) {
+        if (check_discovery(
+                server, APR_ARRAY_IDX(conf->discoveries, i, const struct mrc_discovery *)) != OK)
+            status = !OK;
+    }
+    return status;
+}
+
+int mrc_check_responses(server_rec *main_server)
+{
+    int status = OK;
+
+    for (server_rec *server = main_server; server; server = server->next) {
+        if (check_responses(server) != OK)
+            status = !OK;
+    }
+    return status;
+}
+
+/* ---- memory -----------------------------------------------------------------------------------*/
 
 static bool has_subscriptions(const apr_array_header_t *hubs)
 {
@@ -224,4 +367,71 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
                                          : "",
                  mrc_reload_is_now() ? ". This reload goes on without the bound" : "");
     return mrc_reload_is_now() ? OK : !OK;
+}
+
+/* ---- HTTP/2 -----------------------------------------------------------------------------------*/
+
+/* Why no virtual host can have MercureHttp2 On. NULL: it can. */
+static const char *http2_problem(bool is_built)
+{
+    int is_async = 0;
+
+    if (!is_built)
+        return "this mod_mercure was built without nghttp2, or for an httpd before 2.4.52. Remove "
+               "the "
+               "directive, and mod_http2 speaks HTTP/2";
+    if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) != APR_SUCCESS || !is_async)
+        return "it needs the event MPM. Load mpm_event, or remove the directive, and mod_http2 "
+               "speaks "
+               "HTTP/2";
+    return NULL;
+}
+
+static bool has_http2_protocol(server_rec *server)
+{
+    const core_server_config *core = ap_get_core_module_config(server->module_config);
+
+    return core->protocols && (ap_array_str_contains(core->protocols, "h2") ||
+                               ap_array_str_contains(core->protocols, "h2c"));
+}
+
+/* Whether some virtual host that inherits the directive of MAIN_SERVER has h2 or h2c in Protocols.
+ */
+static bool some_host_has_protocol(server_rec *main_server)
+{
+    for (server_rec *server = main_server; server; server = server->next) {
+        if (mrc_hubs_speaks_http2(server) && has_http2_protocol(server))
+            return true;
+    }
+    return false;
+}
+
+static int refuse_http2(const server_rec *server, const char *problem)
+{
+    ap_log_error(STARTUP_ERROR, server, "MRC0125: MercureHttp2 On in %s: %s",
+                 server->is_virtual
+                     ? server->server_hostname ? server->server_hostname : "a virtual host"
+                     : "the main server",
+                 problem);
+    return !OK;
+}
+
+int mrc_check_http2(server_rec *main_server, bool is_built)
+{
+    static const char missing[] =
+        "Protocols has neither h2 nor h2c there. Add them, such as Protocols h2 http/1.1";
+    const char *problem = http2_problem(is_built);
+    bool is_inherited = mrc_hubs_speaks_http2(main_server);
+
+    if (is_inherited && !problem && !some_host_has_protocol(main_server))
+        return refuse_http2(main_server, missing);
+    for (server_rec *server = main_server; server; server = server->next) {
+        if (!mrc_hubs_speaks_http2(server))
+            continue;
+        if (problem)
+            return refuse_http2(server, problem);
+        if (!is_inherited && !has_http2_protocol(server))
+            return refuse_http2(server, missing);
+    }
+    return OK;
 }

@@ -55,12 +55,14 @@ static const struct mrc_directive_option mrc_rate_options[] = {
 
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
     {.name = directive_name, .summary = directive_summary, __VA_ARGS__},
+#define MRC_DIRECTIVE_ANYWHERE MRC_DIRECTIVE
 
 const struct mrc_directive mrc_directives[] = {
 #include "httpd/config/directive_table.def"
 };
 
 #undef MRC_DIRECTIVE
+#undef MRC_DIRECTIVE_ANYWHERE
 
 const size_t mrc_directives_count = sizeof(mrc_directives) / sizeof(mrc_directives[0]);
 

@@ -37,6 +37,7 @@ enum mrc_field {
     MRC_FIELD_HISTORY_AGE,
     MRC_FIELD_STORE_PATH,
     MRC_FIELD_STORE_SYNC,
+    MRC_FIELD_TRANSPORT,
     MRC_FIELD_LIMIT_MATCHERS,
     MRC_FIELD_LIMIT_PATTERN,
     MRC_FIELD_LIMIT_TOPICS,
@@ -59,9 +60,12 @@ enum mrc_field {
     MRC_FIELD_HTACCESS,
     MRC_FIELD_DETACH,
     MRC_FIELD_CURSOR,
+    MRC_FIELD_PUBLISH_HEADER,
+    MRC_FIELD_DISCOVERY,
     MRC_FIELD_MEMORY,
     MRC_FIELD_DISPATCHERS,
     MRC_FIELD_JWKS_CA,
+    MRC_FIELD_HTTP2,
     MRC_FIELD_COUNT
 };
 
@@ -82,9 +86,11 @@ enum mrc_directive_type {
     MRC_TYPE_RATE,       /* the same, optionally with /s after the number */
     MRC_TYPE_PLAYGROUND, /* On | Off */
     MRC_TYPE_STORE,      /* memory, or lmdb PATH [sync=MODE] */
-    MRC_TYPE_TRANSPORT,  /* local, the only transport so far */
+    MRC_TYPE_TRANSPORT,  /* local, or a URL and options */
     MRC_TYPE_HISTORY,    /* Off, or NAME=VALUE … */
-    MRC_TYPE_CA_FILE     /* a file of certificates */
+    MRC_TYPE_CA_FILE,    /* a file of certificates */
+    MRC_TYPE_HEADER,     /* On [PATH] | Off */
+    MRC_TYPE_DISCOVERY   /* On [PATH|URL …] | Off */
 };
 
 /* The values of MercureCursor. */
@@ -95,7 +101,9 @@ enum mrc_scope {
     MRC_SCOPE_LOCATION, /* a Location: server, virtual host, Location, If */
     MRC_SCOPE_HUB,      /* a hub: server, virtual host, literal Location; Locations must agree */
     MRC_SCOPE_SECTION,  /* this section alone: literal Location only */
-    MRC_SCOPE_SERVER    /* the whole server: outside of all sections */
+    MRC_SCOPE_SERVER,   /* the whole server: outside of all sections */
+    MRC_SCOPE_HOST,     /* a virtual host: outside of all sections but that of a virtual host */
+    MRC_SCOPE_RESPONSE  /* the responses of a part of a site: any section, and .htaccess */
 };
 
 enum mrc_unit { MRC_UNIT_COUNT, MRC_UNIT_BYTES, MRC_UNIT_SECONDS };

@@ -14,6 +14,7 @@
 #include "httpd/config/playground_key.h"
 #include "httpd/config/reload.h"
 #include "httpd/config/settings.h"
+#include "httpd/config/transport.h"
 #include "store/history/history.h"
 
 /* ---- reading values ---------------------------------------------------------------------------*/
@@ -477,32 +478,101 @@ static const char *set_store(cmd_parms *cmd, const struct mrc_directive *row,
     return NULL;
 }
 
-/*
- * The only transport is local, so there is nothing to set. The error for a URL shows only its
- * scheme, because the rest may contain a password.
- */
 static const char *set_transport(cmd_parms *cmd, const struct mrc_directive *row,
                                  struct mrc_settings *settings, int argc, char *const argv[])
 {
-    const char *scheme;
-    size_t len;
+    const struct mrc_transport_settings *transport = NULL;
+    const char *error = NULL;
 
-    if (argc != 1)
-        return apr_psprintf(cmd->pool, "%s takes one argument: %s", row->name, row->syntax);
-    if (!ap_cstr_casecmp(argv[0], "local"))
-        return NULL;
-    len = strcspn(argv[0], ":");
-    scheme = apr_pstrmemdup(cmd->pool, argv[0], len);
-    if ((!ap_cstr_casecmp(scheme, "redis") || !ap_cstr_casecmp(scheme, "rediss")) &&
-        !strncmp(argv[0] + len, "://", 3))
+    if (argc < 1)
+        return apr_psprintf(cmd->pool, "%s takes %s", row->name, row->syntax);
+    if (ap_cstr_casecmp(argv[0], "local"))
+        error = mrc_transport_read(cmd->pool, argc, argv, &transport);
+    else if (argc > 1)
+        error = apr_psprintf(cmd->pool, "%s local takes no option: remove it", row->name);
+    if (error)
+        return error;
+    settings->hub.transport = transport;
+    mrc_settings_mark(settings, row->field);
+    return NULL;
+}
+
+/* ---- responses --------------------------------------------------------------------------------*/
+
+static const char *where_of(const cmd_parms *cmd)
+{
+    return apr_psprintf(cmd->pool, "%s:%d", cmd->directive->filename, cmd->directive->line_num);
+}
+
+/* Keeps SETTING, which is On, for the check of the configuration. What an .htaccess file says is
+ * checked when a request needs it. */
+static void note_response(cmd_parms *cmd, const struct mrc_directive *row, const void *setting)
+{
+    struct mrc_server_conf *conf =
+        ap_get_module_config(cmd->server->module_config, &mercure_module);
+
+    if (row->type == MRC_TYPE_HEADER)
+        APR_ARRAY_PUSH(conf->publish_headers, const void *) = setting;
+    else
+        APR_ARRAY_PUSH(conf->discoveries, const void *) = setting;
+}
+
+static const char *set_publish_header(cmd_parms *cmd, const struct mrc_directive *row,
+                                      struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_publish_header *header = apr_pcalloc(cmd->pool, sizeof(*header));
+
+    header->is_on = argc > 0 && !ap_cstr_casecmp(argv[0], "On");
+    if (header->is_on ? argc > 2 : argc != 1 || ap_cstr_casecmp(argv[0], "Off"))
+        return shape_error(cmd, row, argc, argv, "On, On PATH, or Off");
+    if (argc == 2 && argv[1][0] != '/')
         return apr_psprintf(cmd->pool,
-                            "%s %s://...: the redis transport is not built into this module. "
-                            "Write local, or leave the directive out",
-                            row->name, scheme);
-    return apr_psprintf(cmd->pool,
-                        "%s %s%s: there is no such transport. Write local, or leave the "
-                        "directive out",
-                        row->name, scheme, argv[0][len] ? ":..." : "");
+                            "%s On %s: PATH is the path of a hub's <Location>, which begins with /",
+                            row->name, argv[1]);
+    header->path = argc == 2 ? apr_pstrdup(cmd->pool, argv[1]) : NULL;
+    header->is_htaccess = is_htaccess(cmd);
+    header->where = where_of(cmd);
+    settings->response.publish_header = header;
+    mrc_settings_mark(settings, row->field);
+    if (header->is_on && !header->is_htaccess)
+        note_response(cmd, row, header);
+    return NULL;
+}
+
+/* Whether TARGET can stand between < and > of a field Link. */
+static bool is_link_target(const char *target)
+{
+    if (target[0] != '/' && strncmp(target, "https://", 8) && strncmp(target, "http://", 7))
+        return false;
+    for (; *target; target++)
+        if (!apr_isgraph(*target) || strchr("<>\"\\", *target))
+            return false;
+    return true;
+}
+
+static const char *set_discovery(cmd_parms *cmd, const struct mrc_directive *row,
+                                 struct mrc_settings *settings, int argc, char *const argv[])
+{
+    struct mrc_discovery *discovery = apr_pcalloc(cmd->pool, sizeof(*discovery));
+
+    discovery->is_on = argc > 0 && !ap_cstr_casecmp(argv[0], "On");
+    if (!discovery->is_on && (argc != 1 || ap_cstr_casecmp(argv[0], "Off")))
+        return shape_error(cmd, row, argc, argv, "On, On with paths or URLs, or Off");
+    discovery->targets = apr_array_make(cmd->pool, 1, sizeof(const char *));
+    for (int i = 1; i < argc; i++) {
+        if (!is_link_target(argv[i]))
+            return apr_psprintf(cmd->pool,
+                                "%s On %s: write the path of a hub, which begins with /, or an "
+                                "absolute http or https URL, encoded",
+                                row->name, argv[i]);
+        APR_ARRAY_PUSH(discovery->targets, const char *) = apr_pstrdup(cmd->pool, argv[i]);
+    }
+    discovery->where = where_of(cmd);
+    settings->response.discovery = discovery;
+    mrc_settings_mark(settings, row->field);
+    if (discovery->is_on && !is_htaccess(cmd))
+        note_response(cmd, row, discovery);
+    return NULL;
 }
 
 /* ---- where a directive is allowed -------------------------------------------------------------*/
@@ -547,6 +617,25 @@ static const char *check_hub_path(apr_pool_t *pool, const char *path)
     return NULL;
 }
 
+/* Whether the settings of SCOPE are those of a server or virtual host, not of a Location. */
+static bool is_of_server(enum mrc_scope scope)
+{
+    return scope == MRC_SCOPE_SERVER || scope == MRC_SCOPE_HOST;
+}
+
+/* For ap_check_cmd_context(). */
+static unsigned forbidden_places(enum mrc_scope scope)
+{
+    switch (scope) {
+    case MRC_SCOPE_SERVER:
+        return GLOBAL_ONLY;
+    case MRC_SCOPE_HOST:
+        return NOT_IN_DIR_CONTEXT | NOT_IN_LIMIT;
+    default:
+        return NOT_IN_DIRECTORY | NOT_IN_PROXY;
+    }
+}
+
 /* Whether a hub of SERVER reads .htaccess files. */
 static bool has_htaccess(server_rec *server)
 {
@@ -580,11 +669,16 @@ static const char *check_place(cmd_parms *cmd, const struct mrc_directive *row)
     const char *error;
     int literal;
 
+    if (row->scope == MRC_SCOPE_RESPONSE)
+        return cmd->limited == -1 ? NULL
+                                  : apr_psprintf(cmd->pool,
+                                                 "%s is not allowed in <Limit> or "
+                                                 "<LimitExcept>",
+                                                 row->name);
     if (is_htaccess(cmd))
         return check_htaccess(cmd, row);
-    error = ap_check_cmd_context(
-        cmd, row->scope == MRC_SCOPE_SERVER ? GLOBAL_ONLY : NOT_IN_DIRECTORY | NOT_IN_PROXY);
-    if (error || row->scope == MRC_SCOPE_SERVER)
+    error = ap_check_cmd_context(cmd, forbidden_places(row->scope));
+    if (error || is_of_server(row->scope))
         return error;
     if (cmd->limited != -1)
         return apr_psprintf(cmd->pool, "%s is not allowed in <Limit> or <LimitExcept>", row->name);
@@ -635,6 +729,8 @@ static setter *const setters[] = {
     [MRC_TYPE_STORE] = set_store,
     [MRC_TYPE_TRANSPORT] = set_transport,
     [MRC_TYPE_CA_FILE] = set_ca_file,
+    [MRC_TYPE_HEADER] = set_publish_header,
+    [MRC_TYPE_DISCOVERY] = set_discovery,
 };
 
 static const struct mrc_directive *find_row(const char *name)
@@ -653,9 +749,12 @@ static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, c
     struct mrc_settings *settings = dir_settings;
     const char *error = check_place(cmd, row);
 
-    if (error || (is_htaccess(cmd) && !site_of(cmd)))
+    if (error)
         return error;
-    if (row->scope == MRC_SCOPE_SERVER)
+    /* httpd reads the file for the responses, and the hub for itself. */
+    if (is_htaccess(cmd) && (row->scope == MRC_SCOPE_RESPONSE) == (site_of(cmd) != NULL))
+        return NULL;
+    if (is_of_server(row->scope))
         settings = &((struct mrc_server_conf *)ap_get_module_config(cmd->server->module_config,
                                                                     &mercure_module))
                         ->settings;
@@ -676,6 +775,8 @@ static const char *note_server_name(cmd_parms *cmd, void *unused, const char *ar
 #define MRC_DIRECTIVE(directive_name, directive_summary, ...)                                      \
     AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, RSRC_CONF | ACCESS_CONF | OR_AUTHCFG,   \
                       directive_summary),
+#define MRC_DIRECTIVE_ANYWHERE(directive_name, directive_summary, ...)                             \
+    AP_INIT_TAKE_ARGV(directive_name, set_directive, NULL, OR_FILEINFO, directive_summary),
 
 const command_rec mrc_directives_commands[] = {
 #include "httpd/config/directive_table.def"
@@ -685,6 +786,7 @@ const command_rec mrc_directives_commands[] = {
 };
 
 #undef MRC_DIRECTIVE
+#undef MRC_DIRECTIVE_ANYWHERE
 
 void *mrc_directives_create_dir(apr_pool_t *pool, char *dir)
 {

@@ -1,6 +1,7 @@
 #include "httpd/config/hubs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "apr_fnmatch.h"
 #include "apr_strings.h"
@@ -26,6 +27,8 @@ void *mrc_hubs_create_server(apr_pool_t *pool, server_rec *server)
     struct mrc_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
     conf->settings = *mrc_settings_create(pool);
+    conf->publish_headers = apr_array_make(pool, 1, sizeof(const void *));
+    conf->discoveries = apr_array_make(pool, 1, sizeof(const void *));
     return conf;
 }
 
@@ -36,6 +39,8 @@ void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner)
     conf->settings = *mrc_settings_merge(pool, &((struct mrc_server_conf *)outer)->settings,
                                          &((struct mrc_server_conf *)inner)->settings);
     conf->has_name = ((struct mrc_server_conf *)inner)->has_name;
+    conf->publish_headers = ((struct mrc_server_conf *)inner)->publish_headers;
+    conf->discoveries = ((struct mrc_server_conf *)inner)->discoveries;
     return conf;
 }
 
@@ -274,6 +279,8 @@ static void separate(apr_pool_t *pool, server_rec *server, server_rec *main_serv
     own = apr_pmemdup(pool, server_conf(main_server), sizeof(*own));
     own->has_name = false;
     own->hubs = NULL;
+    own->publish_headers = apr_array_make(pool, 1, sizeof(const void *));
+    own->discoveries = apr_array_make(pool, 1, sizeof(const void *));
     ap_set_module_config(server->module_config, &mercure_module, own);
 }
 
@@ -305,6 +312,33 @@ const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server)
 const apr_array_header_t *mrc_hubs_locations(server_rec *server)
 {
     return server_conf(server)->locations;
+}
+
+const struct mrc_location *mrc_hubs_choose(server_rec *server, const char *path,
+                                           const char **ret_error)
+{
+    const apr_array_header_t *locations = mrc_hubs_locations(server);
+    const struct mrc_location *found = NULL;
+
+    for (int i = 0; locations && i < locations->nelts; i++) {
+        const struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+
+        if (path && strcmp(location->path, path))
+            continue;
+        if (found && found->hub != location->hub) {
+            *ret_error = "has several hubs: name the path of one";
+            return NULL;
+        }
+        found = location;
+    }
+    if (!found)
+        *ret_error = path ? "has no hub at this path" : "has no hub";
+    return found;
+}
+
+bool mrc_hubs_speaks_http2(const server_rec *server)
+{
+    return server_conf((server_rec *)server)->settings.server.http2;
 }
 
 void mrc_hubs_give_up(server_rec *main_server)

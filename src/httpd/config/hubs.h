@@ -44,11 +44,14 @@ struct mrc_location {
 
 /* The module's configuration of a server or virtual host. */
 struct mrc_server_conf {
-    struct mrc_settings settings;  /* for the directives of scope server */
-    apr_array_header_t *locations; /* of struct mrc_location *, longest path first */
-    bool has_name;                 /* ServerName is written, not inherited */
-    apr_array_header_t *hubs;      /* of struct mrc_hub_conf *; only in the main server */
-    bool has_given_up;             /* the same: no child serves any hub */
+    struct mrc_settings settings;        /* for the directives of scope server */
+    apr_array_header_t *locations;       /* of struct mrc_location *, longest path first */
+    bool has_name;                       /* ServerName is written, not inherited */
+    apr_array_header_t *hubs;            /* of struct mrc_hub_conf *; only in the main server */
+    bool has_given_up;                   /* the same: no child serves any hub */
+    apr_array_header_t *publish_headers; /* of const struct mrc_publish_header *, and of */
+    apr_array_header_t *discoveries;     /* const struct mrc_discovery *: those of this server's
+                                          * configuration that are On */
 };
 
 /* For the module record. */
@@ -67,8 +70,18 @@ const apr_array_header_t *mrc_hubs_hubs(server_rec *main_server);
 /* The Locations of SERVER, of struct mrc_location *, longest path first; NULL: none. */
 const apr_array_header_t *mrc_hubs_locations(server_rec *server);
 
+/*
+ * The Location of SERVER with the path PATH; NULL: of its only hub. Returns NULL if there is none,
+ * or several hubs; RET_ERROR then completes a sentence: "the site …".
+ */
+const struct mrc_location *mrc_hubs_choose(server_rec *server, const char *path,
+                                           const char **ret_error);
+
 /* The settings of the whole server. */
 const struct mrc_server_settings *mrc_hubs_server_settings(server_rec *main_server);
+
+/* Whether SERVER, a server or virtual host, has MercureHttp2 On. */
+bool mrc_hubs_speaks_http2(const server_rec *server);
 
 /* The parent could not open what all hubs need, so no child serves a hub of this configuration. */
 void mrc_hubs_give_up(server_rec *main_server);

@@ -2,6 +2,7 @@ mod_mercure_la_SOURCES += \
 	%D%/check.c %D%/check.h \
 	%D%/directive_table.c %D%/directive_table.h %D%/directive_table.def \
 	%D%/directives.c %D%/directives.h \
+	%D%/engine_name.c %D%/engine_name.h \
 	%D%/hubs.c %D%/hubs.h \
 	%D%/key_sources.c %D%/key_sources.h \
 	%D%/origin.c %D%/origin.h \
@@ -11,6 +12,7 @@ mod_mercure_la_SOURCES += \
 	%D%/site.c %D%/site.h \
 	%D%/sizing.c %D%/sizing.h \
 	%D%/spec.c %D%/spec.h \
+	%D%/transport.c %D%/transport.h \
 	%D%/warnings.c %D%/warnings.h
 
 # These units do not need httpd. The module is not a library, so the tests compile the units themselves.

@@ -5,6 +5,8 @@
 
 #include "apr_strings.h"
 
+#include "httpd/config/transport.h"
+
 #define SECOND_US ((int64_t)1000 * 1000)
 
 /* ---- fields -----------------------------------------------------------------------------------*/
@@ -43,6 +45,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HISTORY_AGE] = PLACE(hub.history.age_us),
     [MRC_FIELD_STORE_PATH] = PLACE(hub.store_path),
     [MRC_FIELD_STORE_SYNC] = PLACE(hub.store_sync),
+    [MRC_FIELD_TRANSPORT] = PLACE(hub.transport),
     [MRC_FIELD_LIMIT_MATCHERS] = PLACE(hub.limit_matchers),
     [MRC_FIELD_LIMIT_PATTERN] = PLACE(hub.limit_pattern_bytes),
     [MRC_FIELD_LIMIT_TOPICS] = PLACE(hub.limit_topics),
@@ -65,9 +68,12 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_HTACCESS] = PLACE(location.htaccess),
     [MRC_FIELD_DETACH] = PLACE(location.detach),
     [MRC_FIELD_CURSOR] = PLACE(location.cursor),
+    [MRC_FIELD_PUBLISH_HEADER] = PLACE(response.publish_header),
+    [MRC_FIELD_DISCOVERY] = PLACE(response.discovery),
     [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(server.dispatchers),
     [MRC_FIELD_JWKS_CA] = PLACE(server.jwks_ca_file),
+    [MRC_FIELD_HTTP2] = PLACE(server.http2),
 };
 
 _Static_assert(MRC_FIELD_COUNT <= 64, "one word has a bit for each field");
@@ -140,6 +146,26 @@ struct mrc_settings *mrc_settings_create(apr_pool_t *pool)
     return settings;
 }
 
+/* MercurePublishHeader INNER in a section where OUTER is in force; either may be NULL. */
+static const struct mrc_publish_header *merge_publish_header(apr_pool_t *pool,
+                                                             const struct mrc_publish_header *outer,
+                                                             const struct mrc_publish_header *inner)
+{
+    static const struct mrc_publish_header off_below_on = {.is_below_on = true};
+    bool is_below_on = outer && (outer->is_on || outer->is_below_on);
+    struct mrc_publish_header *merged;
+
+    if (!inner)
+        return outer;
+    if (!inner->is_on)
+        return is_below_on ? &off_below_on : inner;
+    if (!inner->is_htaccess || !outer)
+        return inner;
+    merged = apr_pmemdup(pool, inner, sizeof(*merged));
+    merged->outer = inner->outer ? merge_publish_header(pool, outer, inner->outer) : outer;
+    return merged;
+}
+
 struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_settings *outer,
                                         const struct mrc_settings *over)
 {
@@ -150,19 +176,32 @@ struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_setti
             memcpy(mrc_settings_field(merged, field), (const char *)over + places[field].offset,
                    places[field].size);
     }
+    merged->response.publish_header =
+        merge_publish_header(pool, outer->response.publish_header, over->response.publish_header);
     merged->set |= over->set;
     return merged;
+}
+
+/* Whether both are NULL, or the same text. */
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static const char *transport_text(const struct mrc_settings *settings)
+{
+    return settings->hub.transport ? settings->hub.transport->spec.group : NULL;
 }
 
 static bool same(const struct mrc_settings *a, const struct mrc_settings *b, enum mrc_field field)
 {
     size_t offset = places[field].offset;
 
-    /* A string. The other fields of scope hub are numbers. */
+    /* The other fields of scope hub are numbers. */
     if (field == MRC_FIELD_STORE_PATH)
-        return a->hub.store_path && b->hub.store_path
-                   ? !strcmp(a->hub.store_path, b->hub.store_path)
-                   : a->hub.store_path == b->hub.store_path;
+        return same_text(a->hub.store_path, b->hub.store_path);
+    if (field == MRC_FIELD_TRANSPORT)
+        return same_text(transport_text(a), transport_text(b));
     return !memcmp((const char *)a + offset, (const char *)b + offset, places[field].size);
 }
 

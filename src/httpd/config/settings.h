@@ -26,6 +26,7 @@
 
 struct mrc_origins;
 struct mrc_playground_key;
+struct mrc_transport_settings;
 struct server_rec;
 
 /* The section that contains `MercureHub On`: the definition of a hub. */
@@ -64,20 +65,45 @@ struct mrc_hub_settings {
     struct mrc_ring_bounds history;
     const char *store_path; /* directory of durable histories; NULL: in memory */
     enum mrc_history_sync store_sync;
-    bool subscriptions;          /* events and API of active subscriptions */
-    int64_t limit_matchers;      /* of one subscription */
-    int64_t limit_pattern_bytes; /* of one matcher */
-    int64_t limit_topics;        /* of one publication, and of one token */
-    int64_t limit_body_bytes;    /* of the body of one publication */
-    int64_t limit_field_bytes;   /* of one field of a publication; 0: the same as the body */
-    int64_t limit_details;       /* Mercure authorization details of one token */
+    const struct mrc_transport_settings *transport; /* NULL: local */
+    bool subscriptions;                             /* events and API of active subscriptions */
+    int64_t limit_matchers;                         /* of one subscription */
+    int64_t limit_pattern_bytes;                    /* of one matcher */
+    int64_t limit_topics;                           /* of one publication, and of one token */
+    int64_t limit_body_bytes;                       /* of the body of one publication */
+    int64_t limit_field_bytes; /* of one field of a publication; 0: the same as the body */
+    int64_t limit_details;     /* Mercure authorization details of one token */
 };
 
-/* Settings of the whole server. */
+/* MercurePublishHeader, as one directive says it. */
+struct mrc_publish_header {
+    bool is_on;
+    bool is_below_on;  /* Off, but an outer section is on: the fields are removed */
+    bool is_htaccess;  /* from an .htaccess file: counts if the hub has MercureHtaccess On */
+    const char *path;  /* of the hub; NULL: the site's only hub */
+    const char *where; /* file and line, for messages */
+    const struct mrc_publish_header *outer; /* what is in force if this one does not count */
+};
+
+/* MercureDiscovery. */
+struct mrc_discovery {
+    bool is_on;
+    apr_array_header_t *targets; /* of const char *, paths and URLs; empty: the site's only hub */
+    const char *where;
+};
+
+/* Settings of the responses of a part of a site. */
+struct mrc_response_settings {
+    const struct mrc_publish_header *publish_header; /* NULL: not given */
+    const struct mrc_discovery *discovery;           /* the same */
+};
+
+/* Settings of the whole server, or of a virtual host. */
 struct mrc_server_settings {
     int64_t dispatchers;      /* threads in each child */
     int64_t memory_bytes;     /* limit for all shared memory; 0: none */
     const char *jwks_ca_file; /* NULL: the authorities that the system trusts */
+    bool http2;               /* of a virtual host: HTTP/2 is spoken by this module */
 };
 
 struct mrc_settings {
@@ -86,6 +112,7 @@ struct mrc_settings {
     struct mrc_location_settings location;
     struct mrc_hub_settings hub;
     struct mrc_server_settings server;
+    struct mrc_response_settings response;
 };
 
 /* Settings in which every field has its default, and no field is set. */

@@ -6,6 +6,7 @@
 #include "http_config.h"
 #include "http_log.h"
 
+#include "httpd/base/connection.h"
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/settings.h"
@@ -155,30 +156,38 @@ static void warn_of_async(server_rec *main_server, const struct mrc_sizing *sizi
             sizing->suspended_per_child, threads);
 }
 
+/* The number of streams with a thread: two limits apply. */
+static unsigned count_threaded(const struct mrc_sizing *sizing)
+{
+    unsigned in_children = sizing->threaded_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS);
+
+    return in_children < sizing->threaded_total ? in_children : sizing->threaded_total;
+}
+
 static void log_async(server_rec *main_server, const struct mrc_sizing *sizing,
                       const char *without_tls)
 {
     unsigned daemons = (unsigned)query(AP_MPMQ_MAX_DAEMONS);
 
-    ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                  "MRC0114: this configuration holds %u streams over HTTP/1.1%s (%u in each of %u "
                  "children), %u (%u in each child) if they stay in httpd's filters, and %u over "
-                 "HTTP/2",
+                 "HTTP/2 (%d in each connection)",
                  sizing->dispatched_per_child * daemons, without_tls, sizing->dispatched_per_child,
                  daemons, sizing->suspended_per_child * daemons, sizing->suspended_per_child,
-                 sizing->threaded_total);
+                 count_threaded(sizing), MRC_CONNECTION_THREADS_MAX);
 }
 
 /* The MPM is worker or prefork. */
 static void log_threads(server_rec *main_server, const struct mrc_sizing *sizing,
                         const char *without_tls)
 {
-    ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                  "MRC0115: this configuration holds %u streams over HTTP/1.1%s, and %u others, "
                  "each of which takes a worker (filters, MercureDetach Off, HTTP/2): the event MPM "
                  "would hold thousands of them",
                  sizing->dispatched_per_child * (unsigned)query(AP_MPMQ_MAX_DAEMONS), without_tls,
-                 sizing->threaded_total);
+                 count_threaded(sizing));
 }
 
 void mrc_sizing_log(server_rec *main_server, const char *tls_problem)

@@ -2,9 +2,12 @@
 
 #include <string.h>
 
+#include "core/protocol/batch.h"
 #include "core/protocol/update.h"
+#include "httpd/config/engine_name.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/sizing.h"
+#include "store/engine/entry.h"
 #include "store/history/dir.h"
 #include "store/regions/staging.h"
 
@@ -15,7 +18,8 @@
 #define CENSUS_STREAMS 65536
 
 /* The size of a record without its body: its other fields, and an id. */
-#define RECORD_EXTRA_BYTES (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES)
+#define RECORD_EXTRA_BYTES                                                                         \
+    (MRC_UPDATE_RECORD_EXTRA_BYTES + MRC_UPDATE_ID_BYTES + MRC_UPDATE_ORIGIN_BYTES)
 
 /* The largest list of active subscriptions without MercureMaxSubscribers. The number of descriptors
  * may allow millions. */
@@ -91,6 +95,13 @@ static bool is_controlled(const struct mrc_hub_conf *hub)
     return false;
 }
 
+/* The size of the large slot of the staging area: the largest publication as a package. */
+static uint64_t large_slot_bytes(uint64_t largest)
+{
+    return largest + MRC_BATCH_MAX * (RECORD_EXTRA_BYTES + MRC_ENTRY_BLOB_EXTRA_BYTES +
+                                      MRC_ENTRY_PACKAGE_EXTRA_BYTES);
+}
+
 static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
 {
     const struct mrc_hub_settings *settings = hub->settings;
@@ -99,6 +110,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
     uint64_t body = (uint64_t)settings->limit_body_bytes;
     uint64_t largest = body > event ? body : event;
     bool durable = settings->store_path && !settings->history.off;
+    uint64_t large = settings->transport ? large_slot_bytes(largest) : 0;
 
     hub->spec = (struct mrc_hub_spec){
         .shape =
@@ -107,12 +119,15 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
                 .history = settings->history,
                 .ring_bytes = ring_bytes(settings, largest),
                 .body_max_bytes = largest + RECORD_EXTRA_BYTES,
-                .staging_bytes =
-                    durable ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES)
-                            : 0,
+                .staging_bytes = durable || large
+                                     ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS,
+                                                                   MRC_STAGING_DATA_BYTES, large)
+                                     : 0,
+                .staging_large = (uint32_t)large,
                 .roster_subscribers = listed_subscribers(settings),
                 .census_streams = census_streams(settings),
                 .is_controlled = is_controlled(hub),
+                .has_link = settings->transport != NULL,
             },
         .limits = settings->limits,
         .paths = (const char *const *)hub->url_paths->elts,
@@ -120,6 +135,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
         .history_dir = durable ? mrc_history_dir_name(pool, settings->store_path, key) : NULL,
         .history_sync = settings->store_sync,
         .is_controlled = is_controlled(hub),
+        .transport = settings->transport ? mrc_engine_name_add(pool, hub) : NULL,
     };
 }
 

@@ -9,6 +9,7 @@
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
+#include "httpd/config/transport.h"
 #include "hub/keys/keyring.h"
 
 APLOG_USE_MODULE(mercure);
@@ -108,6 +109,17 @@ static void warn_of_location(const struct mrc_location *location)
     }
 }
 
+static void warn_of_transport(server_rec *server, const struct mrc_hub_conf *hub)
+{
+    if (!hub->settings->transport || !hub->settings->transport->has_password_in_url)
+        return;
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server,
+                 "MRC0316: the MercureTransport of the hub %s has its password in the "
+                 "configuration: keep it out of there with password=env:NAME or "
+                 "password=file:PATH",
+                 hub->label);
+}
+
 void mrc_warnings_log(server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
@@ -123,6 +135,7 @@ void mrc_warnings_log(server_rec *main_server)
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "MRC0205: hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes",
                      hub->label, hub->locations->nelts, hub->spec.shape.ring_bytes);
+        warn_of_transport(main_server, hub);
         for (int k = 0; k < hub->locations->nelts; k++)
             warn_of_location(APR_ARRAY_IDX(hub->locations, k, struct mrc_location *));
     }

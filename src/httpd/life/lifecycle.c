@@ -14,11 +14,13 @@
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "httpd/config/warnings.h"
+#include "httpd/http2/http2.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/fields.h"
 #include "httpd/tls/library.h"
 #include "hub/child/child.h"
 #include "hub/keys/keeper.h"
+#include "hub/transport/transport.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
@@ -29,8 +31,11 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     int status = mrc_hubs_find_all(pconf, ptemp, main_server);
 
     mrc_spec_fill(pconf, mrc_hubs_hubs(main_server));
-    if (mrc_check_hubs(main_server) != OK)
+    if (mrc_check_hubs(main_server) != OK ||
+        mrc_check_http2(main_server, mrc_http2_is_built()) != OK)
         status = !OK;
+    if (status == OK)
+        status = mrc_check_responses(main_server);
     return status == OK ? mrc_check_memory(ptemp, main_server) : status;
 }
 
@@ -75,6 +80,22 @@ static bool may_log_anywhere(const struct mrc_log_fields *fields)
            (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads > 1);
 }
 
+static apr_status_t stop_http2(void *state)
+{
+    mrc_http2_stop(((const struct mrc_this_child *)state)->http2);
+    return APR_SUCCESS;
+}
+
+static void start_http2(apr_pool_t *pchild, server_rec *main_server, struct mrc_this_child *state)
+{
+    apr_status_t status = mrc_http2_start(pchild, main_server, state->child, &state->http2);
+
+    if (status != APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_ERR, status, main_server,
+                     "MRC0229: this child leaves HTTP/2 to mod_http2, because it could not start "
+                     "its own");
+}
+
 void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     struct mrc_memory *memory = mrc_retained_memory();
@@ -84,11 +105,17 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     if (!memory || mrc_hubs_hubs(main_server)->nelts == 0 || mrc_hubs_gave_up(main_server))
         return;
     state = apr_pcalloc(pchild, sizeof(*state));
-    state->http2 = mrc_mod_http2_create(pchild);
+    state->mod_http2 = mrc_mod_http2_create(pchild);
     state->log_fields = mrc_log_fields_find(pchild, ap_conftree);
     state->may_log_anywhere = may_log_anywhere(state->log_fields);
     state->may_take_tls = mrc_library_is_shared(pchild, &unused);
+    /* Cleanups run in the opposite order: once before the dispatchers stop, and once after. */
+    apr_pool_pre_cleanup_register(pchild, state, stop_http2);
     mrc_start_child(pchild, main_server, memory, state);
+    if (!mrc_this_child_get())
+        return;
+    start_http2(pchild, main_server, state);
+    apr_pool_pre_cleanup_register(pchild, state, stop_http2);
 }
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
@@ -100,6 +127,7 @@ void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
     if (!graceful)
         mrc_mod_http2_open_again(mrc_this_child_mod_http2());
     mrc_keeper_post_drain(mrc_this_child_keeper());
+    mrc_transport_post_drain(mrc_this_child_transport());
     mrc_child_drain(child, graceful != 0);
     if (!graceful)
         mrc_mod_http2_wait(mrc_this_child_mod_http2());

@@ -23,7 +23,7 @@ static const char *hub_trouble(const struct mrc_hub *hub)
         return "a hub could not be opened in this process: see the error log";
     if (mrc_ring_is_superseded(mrc_hub_ring(hub)))
         return "a hub has been reconfigured: this process ends, and a new one replaces it";
-    if (!mrc_hub_transport_is_up(hub))
+    if (!mrc_hub_is_ready(hub, apr_time_now()))
         return "the connection to the other machines of a hub is down";
     return NULL;
 }

@@ -7,7 +7,13 @@
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
+#include "store/engine/engine.h"
 #include "store/history/history.h"
+#include "store/regions/hub_segment.h"
+#include "store/regions/link.h"
+#include "store/regions/staging.h"
+
+_Static_assert(MRC_LINK_BOUNDS == MRC_NUMBERS_BOUNDS, "histograms have the same buckets");
 
 const struct mrc_metric mrc_metrics[] = {
     {
@@ -158,8 +164,96 @@ const struct mrc_metric mrc_metrics[] = {
         .source = MRC_METRIC_TRANSPORT,
         .fold = MRC_METRIC_MIN,
     },
+    {
+        .name = "mercure_transport_lag_updates",
+        .type = "gauge",
+        .help = "Updates that other machines have published and this one has not read yet.",
+        .source = MRC_METRIC_LINK_LAG,
+    },
+    {
+        .name = "mercure_transport_machines",
+        .type = "gauge",
+        .help = "Machines that form the hub, this one included.",
+        .source = MRC_METRIC_LINK_MACHINES,
+    },
+    {
+        .name = "mercure_transport_staged",
+        .type = "gauge",
+        .help = "Publications that wait for the Redis server.",
+        .source = MRC_METRIC_LINK_STAGED,
+    },
+    {
+        .name = "mercure_transport_commit_seconds",
+        .type = "histogram",
+        .help = "Time from sending a publication to the Redis server until it was read back and "
+                "answered.",
+        .source = MRC_METRIC_LINK_COMMIT,
+        .index = MRC_LINK_COMMIT,
+    },
+    {
+        .name = "mercure_transport_batches_total",
+        .type = "counter",
+        .help = "Batches of publications sent to the Redis server.",
+        .source = MRC_METRIC_LINK_COUNTER,
+        .index = MRC_LINK_BATCHES,
+    },
+    {
+        .name = "mercure_transport_reconnects_total",
+        .type = "counter",
+        .label = "reason",
+        .help = "Lost or failed connections with the Redis server.",
+        .source = MRC_METRIC_LINK_RECONNECTS,
+        .index = MRC_LINK_RECONNECTS,
+    },
+    {
+        .name = "mercure_transport_lost_total",
+        .type = "counter",
+        .help = "Updates that this machine has and the Redis server had lost, as in a failover.",
+        .source = MRC_METRIC_LINK_COUNTER,
+        .index = MRC_LINK_LOST,
+    },
+    {
+        .name = "mercure_transport_restored_total",
+        .type = "counter",
+        .help = "Updates that this machine has put back to the Redis server.",
+        .source = MRC_METRIC_LINK_COUNTER,
+        .index = MRC_LINK_RESTORED,
+    },
+    {
+        .name = "mercure_transport_skipped_total",
+        .type = "counter",
+        .help = "Entries in the Redis server that this machine passed over: of another program, or "
+                "too large.",
+        .source = MRC_METRIC_LINK_COUNTER,
+        .index = MRC_LINK_SKIPPED,
+    },
+    {
+        .name = "mercure_transport_missed_total",
+        .type = "counter",
+        .help = "Updates that this machine could not get any more, as its subscribers were told.",
+        .source = MRC_METRIC_LINK_COUNTER,
+        .index = MRC_LINK_MISSED,
+    },
+    {
+        .name = "mercure_transport_publish_refused_total",
+        .type = "counter",
+        .label = "reason",
+        .help = "Publications that were refused because of the Redis server.",
+        .source = MRC_METRIC_LINK_REFUSED,
+        .index = MRC_LINK_REFUSED,
+    },
 };
 const size_t mrc_metrics_count = sizeof(mrc_metrics) / sizeof(mrc_metrics[0]);
+
+bool mrc_metric_is_of(const struct mrc_metric *metric, const struct mrc_hub *hub)
+{
+    return metric->source < MRC_METRIC_LINK_LAG || mrc_hub_link(hub);
+}
+
+bool mrc_metric_is_histogram(const struct mrc_metric *metric)
+{
+    return metric->source == MRC_METRIC_DISPATCH || metric->source == MRC_METRIC_LINK_COMMIT;
+}
 
 unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_child *child)
 {
@@ -171,7 +265,12 @@ unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_chil
     case MRC_METRIC_REFUSED:
         return MRC_REFUSAL_COUNT;
     case MRC_METRIC_DISPATCH:
+    case MRC_METRIC_LINK_COMMIT:
         return MRC_NUMBERS_BOUNDS + 2;
+    case MRC_METRIC_LINK_RECONNECTS:
+        return MRC_ENGINE_REASONS;
+    case MRC_METRIC_LINK_REFUSED:
+        return MRC_LINK_REFUSALS;
     case MRC_METRIC_LAG:
         return mrc_child_slots(child);
     default:
@@ -189,7 +288,12 @@ const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_ch
         return mrc_carrier_kind_text((enum mrc_carrier_kind)part);
     case MRC_METRIC_REFUSED:
         return mrc_refusal_text((enum mrc_refusal)part);
+    case MRC_METRIC_LINK_RECONNECTS:
+        return mrc_engine_reason_text((enum mrc_engine_reason)part);
+    case MRC_METRIC_LINK_REFUSED:
+        return mrc_link_refusal_text((enum mrc_link_refusal)part);
     case MRC_METRIC_DISPATCH:
+    case MRC_METRIC_LINK_COMMIT:
         if (part >= MRC_NUMBERS_BOUNDS)
             return "+Inf";
         snprintf(buf, MRC_METRIC_PART_BYTES, "%g", (double)mrc_numbers_bound_us(part) / 1e6);
@@ -201,6 +305,27 @@ const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_ch
         return buf;
     default:
         return "";
+    }
+}
+
+/* A value of the link of HUB, which has one. */
+static uint64_t link_value(const struct mrc_metric *metric, const struct mrc_hub *hub,
+                           unsigned part)
+{
+    const struct mrc_link *link = mrc_hub_link(hub);
+    struct mrc_link_status status;
+
+    switch (metric->source) {
+    case MRC_METRIC_LINK_LAG:
+        mrc_link_get_status(link, &status);
+        return status.lag;
+    case MRC_METRIC_LINK_MACHINES:
+        mrc_link_get_status(link, &status);
+        return status.machines;
+    case MRC_METRIC_LINK_STAGED:
+        return mrc_staging_count(mrc_hub_segment_staging(mrc_hub_segment(hub)));
+    default:
+        return mrc_link_get_count(link, metric->index + part);
     }
 }
 
@@ -224,6 +349,14 @@ uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub 
     case MRC_METRIC_HISTORY_BYTES:
         mrc_history_count(mrc_hub_history(hub), apr_time_now(), &records, &bytes);
         return bytes;
+    case MRC_METRIC_LINK_LAG:
+    case MRC_METRIC_LINK_MACHINES:
+    case MRC_METRIC_LINK_STAGED:
+    case MRC_METRIC_LINK_COUNTER:
+    case MRC_METRIC_LINK_RECONNECTS:
+    case MRC_METRIC_LINK_REFUSED:
+    case MRC_METRIC_LINK_COMMIT:
+        return link_value(metric, hub, part);
     default:
         return mrc_numbers_counter(mrc_hub_numbers(hub), (enum mrc_counter)(metric->index + part));
     }

@@ -9,6 +9,7 @@
 #ifndef MRC_HTTPD_MONITOR_METRIC_TABLE_H
 #define MRC_HTTPD_MONITOR_METRIC_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +26,15 @@ enum mrc_metric_source {
     MRC_METRIC_HISTORY_BYTES,
     MRC_METRIC_DISPATCH, /* the histogram */
     MRC_METRIC_LAG,      /* a part for each slot of a child process */
-    MRC_METRIC_TRANSPORT
+    MRC_METRIC_TRANSPORT,
+    /* From here on, only hubs with a transport have the metric. */
+    MRC_METRIC_LINK_LAG,
+    MRC_METRIC_LINK_MACHINES,
+    MRC_METRIC_LINK_STAGED,
+    MRC_METRIC_LINK_COUNTER,    /* counter `index` of the link */
+    MRC_METRIC_LINK_RECONNECTS, /* the same, one for each enum mrc_engine_reason */
+    MRC_METRIC_LINK_REFUSED,    /* the same, one for each enum mrc_link_refusal */
+    MRC_METRIC_LINK_COMMIT      /* a histogram */
 };
 
 /* How mod_status combines hubs and parts to one number. */
@@ -37,7 +46,7 @@ struct mrc_metric {
     const char *label; /* the parts are its values; NULL: there is one part */
     const char *help;  /* in Prometheus' format */
     const char *title; /* on the page of mod_status; NULL: the page does not show it */
-    const char *key;   /* in ?auto of mod_status, before the name of the part */
+    const char *key;   /* in ?auto of mod_status, before the name of the part; NULL: the same */
     enum mrc_metric_source source;
     unsigned index;
     enum mrc_metric_fold fold;
@@ -45,6 +54,12 @@ struct mrc_metric {
 
 extern const struct mrc_metric mrc_metrics[];
 extern const size_t mrc_metrics_count;
+
+/* Whether HUB has METRIC. */
+bool mrc_metric_is_of(const struct mrc_metric *metric, const struct mrc_hub *hub);
+
+/* Whether METRIC is a histogram. */
+bool mrc_metric_is_histogram(const struct mrc_metric *metric);
 
 /* The number of parts, including those that do not exist now. */
 unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_child *child);

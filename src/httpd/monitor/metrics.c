@@ -80,9 +80,9 @@ static void print_metric(request_rec *r, const struct mrc_metric *metric,
         const char *label =
             escape_label(r->pool, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
 
-        if (!hub)
+        if (!hub || !mrc_metric_is_of(metric, hub))
             continue;
-        if (metric->source == MRC_METRIC_DISPATCH)
+        if (mrc_metric_is_histogram(metric))
             print_histogram(r, metric, child, hub, label);
         else
             print_parts(r, metric, child, hub, label);

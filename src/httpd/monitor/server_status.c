@@ -120,7 +120,7 @@ static void print_auto(request_rec *r, const struct mrc_child *child, size_t hub
     for (size_t i = 0; i < mrc_metrics_count; i++) {
         if (mrc_metrics[i].source == MRC_METRIC_DISPATCH)
             print_dispatch(r, &mrc_metrics[i], child, hubs);
-        else
+        else if (mrc_metrics[i].key)
             print_lines(r, &mrc_metrics[i], child, hubs);
     }
 }

@@ -20,7 +20,7 @@ static enum mrc_publication_verdict check_update(const struct mrc_publication *p
             return MRC_PUBLICATION_RESERVED;
         }
     }
-    for (size_t i = 0; i < update->topics_count; i++) {
+    for (size_t i = 0; publication->token && i < update->topics_count; i++) {
         if (!mrc_token_grants(publication->token, MRC_ACTION_PUBLISH, update->topics[i])) {
             *ret_topic = update->topics[i];
             return MRC_PUBLICATION_NOT_GRANTED;

@@ -27,7 +27,7 @@ struct mrc_token;
 struct mrc_publication {
     struct mrc_update *updates;
     size_t count;                  /* at least 1 */
-    const struct mrc_token *token; /* the publisher's, verified */
+    const struct mrc_token *token; /* the publisher's, verified; NULL: it may publish everything */
     const char *hub_url;           /* topics are resolved against it */
     const char *const *hub_paths;  /* of the hub's Locations; paths below them are reserved */
     size_t hub_paths_count;

@@ -1,4 +1,5 @@
 mod_mercure_la_SOURCES += \
+	%D%/limits.c %D%/limits.h \
 	%D%/publication.c %D%/publication.h
 
 # The module is no library, so the test compiles the unit itself.

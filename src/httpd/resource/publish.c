@@ -21,6 +21,7 @@
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/publish/limits.h"
 #include "httpd/publish/publication.h"
 #include "httpd/route/claim.h"
 #include "hub/base/clock.h"
@@ -28,12 +29,6 @@
 #include "hub/hub/rate.h"
 
 APLOG_USE_MODULE(mercure);
-
-/* The most fields of a form besides its topics: the known ones, and any that publishers add. */
-#define OTHER_FIELDS_MAX 1000
-
-_Static_assert(DEFAULT_LIMIT_REQUEST_FIELDSIZE + 2 >= 2 * MRC_UPDATE_ID_MAX_BYTES,
-               "the longest id takes half of a field");
 
 /* The state of one publication request. clear() frees what the steps below open. */
 struct publishing {
@@ -86,41 +81,8 @@ static int read_body(struct publishing *publishing)
     if (publishing->is_json)
         return mrc_body_read(r, max_bytes, &publishing->body);
     return mrc_body_read_form(r, MRC_INPUT_PUBLICATION, max_bytes,
-                              (size_t)settings->limit_topics + OTHER_FIELDS_MAX, &publishing->form);
-}
-
-/*
- * The longest id that clients can send back: httpd refuses a request with a field that is longer
- * than LimitRequestFieldSize, and half of it is left for what a client or a proxy adds. httpd reads
- * the fields before it knows the virtual host, so the default server of the address counts, too.
- */
-static size_t id_max_bytes(const struct publishing *publishing)
-{
-    const apr_array_header_t *locations = publishing->claim->location->hub->locations;
-    int field_bytes = publishing->r->connection->base_server->limit_req_fieldsize;
-
-    for (int i = 0; i < locations->nelts; i++) {
-        const server_rec *server = APR_ARRAY_IDX(locations, i, struct mrc_location *)->server;
-
-        if (server->limit_req_fieldsize < field_bytes)
-            field_bytes = server->limit_req_fieldsize;
-    }
-    /* httpd's default is 8 KB without the line end, and stands for the whole 4096 bytes. */
-    if (field_bytes >= DEFAULT_LIMIT_REQUEST_FIELDSIZE)
-        return MRC_UPDATE_ID_MAX_BYTES;
-    return (size_t)field_bytes / 2;
-}
-
-static struct mrc_update_limits limits_of(const struct publishing *publishing)
-{
-    const struct mrc_hub_settings *settings = mrc_claim_hub_settings(publishing->claim);
-
-    return (struct mrc_update_limits){
-        .topics_max = (size_t)settings->limit_topics,
-        .field_max_bytes = (size_t)(settings->limit_field_bytes ? settings->limit_field_bytes
-                                                                : settings->limit_body_bytes),
-        .id_max_bytes = id_max_bytes(publishing),
-    };
+                              (size_t)settings->limit_topics + MRC_PUBLISH_OTHER_FIELDS_MAX,
+                              &publishing->form);
 }
 
 static int parse_form(struct publishing *publishing, const struct mrc_update_limits *limits)
@@ -152,7 +114,8 @@ static int parse_json(struct publishing *publishing, const struct mrc_update_lim
 
 static int parse(struct publishing *publishing)
 {
-    const struct mrc_update_limits limits = limits_of(publishing);
+    const struct mrc_update_limits limits = mrc_publish_limits(
+        publishing->claim->location->hub, publishing->r->connection->base_server);
 
     return publishing->is_json ? parse_json(publishing, &limits) : parse_form(publishing, &limits);
 }

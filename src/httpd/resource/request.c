@@ -10,6 +10,7 @@
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
 #include "httpd/base/module.h"
+#include "httpd/carrier/filters.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/htaccess/lookup.h"
@@ -246,6 +247,9 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
                       "hexadecimal digits after it (write %25 for the character itself)");
     if (!resource)
         return refuse(r, HTTP_NOT_FOUND, "the hub has no such resource");
+    /* A stream reports which filters it skips. */
+    if (resource != &hub_resource || r->method_number == M_POST)
+        mrc_filters_remove_changing(r);
     if (r->method_number == M_OPTIONS)
         return serve_options(r, settings, resource->methods);
     status = resource->serve(r, claim);

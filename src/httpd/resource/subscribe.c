@@ -18,11 +18,14 @@
 #include "httpd/answer/failure.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/choose.h"
+#include "httpd/carrier/poll.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/resource/matchers.h"
 #include "httpd/route/claim.h"
+#include "hub/child/child.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
@@ -115,6 +118,10 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
     const struct mrc_failure *failure = mrc_failure_of_subscription(status);
     const char *label = subscribing->claim->location->hub->label;
 
+    if (status == MRC_STATUS_UNREACHABLE) /* the log says why, once */
+        return mrc_answer_later(subscribing->r,
+                                "the hub cannot reach the other servers that it consists of, so "
+                                "it cannot find the last event id: try again");
     if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, subscribing->r,
                       "MRC0705: hub %s: a subscription could not be opened", label);
@@ -169,13 +176,12 @@ static int read_query(struct subscribing *subscribing)
                : DECLINED;
 }
 
+#define NOT_SERVING "this server process does not serve the hub now: try again"
+
+/* A child that ends still answers polls. */
 static int find_hub(struct subscribing *subscribing)
 {
-    subscribing->hub = mrc_this_child_hub(subscribing->claim->location->hub->index);
-    if (subscribing->hub && mrc_this_child_is_serving())
-        return DECLINED;
-    return mrc_answer_later(subscribing->r,
-                            "this server process does not serve the hub now: try again");
+    return subscribing->hub ? DECLINED : mrc_answer_later(subscribing->r, NOT_SERVING);
 }
 
 static int read_subscription(struct subscribing *subscribing)
@@ -256,15 +262,27 @@ static int open_subscriber(struct subscribing *subscribing)
     return DECLINED;
 }
 
-/* Takes a place for the stream. If there is none, closes the subscriber. */
+/* Reports the first stream that the child refuses, and then one in each minute. */
+static void report_no_place(const struct subscribing *subscribing, const char *limit)
+{
+    if (mrc_child_should_report_refusal(mrc_this_child_get(), apr_time_now()))
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, subscribing->r,
+                      "MRC0712: hub %s refuses streams, whose clients now get their updates some "
+                      "seconds late: %s",
+                      subscribing->claim->location->hub->label, limit);
+}
+
+/* Takes a place for the stream. If there is none, answers with a poll and closes the subscriber. */
 static int hold_place(const struct subscribing *subscribing, enum mrc_choice choice)
 {
-    const char *problem = mrc_choose_hold(subscribing->r, choice);
+    struct mrc_no_place why;
 
-    if (!problem)
+    if (!mrc_this_child_is_serving())
+        return mrc_poll_answer(subscribing->r, subscribing->subscriber, NOT_SERVING);
+    if (mrc_choose_hold(subscribing->r, choice, &why))
         return DECLINED;
-    mrc_subscriber_close(subscribing->subscriber, MRC_END_REFUSED);
-    return mrc_answer_later(subscribing->r, problem);
+    report_no_place(subscribing, why.limit);
+    return mrc_poll_answer(subscribing->r, subscribing->subscriber, why.detail);
 }
 
 /* The roster is full; logged once a minute. */
@@ -289,7 +307,6 @@ static int announce(const struct subscribing *subscribing)
 
     if (status == APR_SUCCESS)
         return DECLINED;
-    mrc_subscriber_close(subscribing->subscriber, MRC_END_REFUSED);
     failure = mrc_failure_of_announcement(status);
     if (status == APR_ENOSPC)
         log_full_roster(subscribing);
@@ -297,18 +314,32 @@ static int announce(const struct subscribing *subscribing)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
                       "MRC0708: hub %s: a subscription could not be announced",
                       subscribing->claim->location->hub->label);
-    if (status == MRC_STATUS_TOO_LARGE) /* a payload of the token */
-        return mrc_challenge(r, MRC_CHALLENGE_TOKEN, failure->detail);
-    return mrc_answer_later(r, failure->detail);
+    if (status != MRC_STATUS_TOO_LARGE)
+        return mrc_poll_answer(r, subscribing->subscriber, failure->detail);
+    mrc_subscriber_close(subscribing->subscriber, MRC_END_REFUSED);
+    return mrc_challenge(r, MRC_CHALLENGE_TOKEN, failure->detail); /* a payload of the token */
+}
+
+/* Reports that the streams of the hub skip the filters REMOVED: once, until the child ends. */
+static void report_filters(const struct subscribing *subscribing, const char *removed)
+{
+    if (mrc_numbers_gauge_take(mrc_hub_numbers(subscribing->hub), MRC_GAUGE_FILTERS_REPORTED, 1))
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, subscribing->r,
+                      "MRC0713: hub %s: its streams do not pass through the output filters %s, "
+                      "which could hold events back or change them",
+                      subscribing->claim->location->hub->label, removed);
 }
 
 /* Starts the stream of the subscriber, which is taken over. */
 static int serve(const struct subscribing *subscribing)
 {
     request_rec *r = subscribing->r;
-    enum mrc_choice choice = mrc_choose_carrier(r, subscribing->settings->detach);
+    const char *removed;
+    enum mrc_choice choice = mrc_choose_carrier(r, subscribing->settings->detach, &removed);
     int status = hold_place(subscribing, choice);
 
+    if (removed)
+        report_filters(subscribing, removed);
     if (status != DECLINED)
         return status;
     status = announce(subscribing);
@@ -320,12 +351,51 @@ static int serve(const struct subscribing *subscribing)
     return mrc_choose_start(r, choice, subscribing->subscriber);
 }
 
+/* Whether the client has a cursor, as far as the field and the query tell; false only if it surely
+ * has none. */
+static bool has_cursor(const struct subscribing *subscribing)
+{
+    const struct mrc_subscription_rules rules = {
+        .matchers_max = max_pairs(subscribing),
+        .value_max_bytes = SIZE_MAX,
+        .is_legacy = subscribing->settings->legacy,
+    };
+    struct mrc_subscription_request parsed;
+    bool has_cursor;
+
+    if (subscribing->r->method_number != M_GET || !subscribing->query ||
+        apr_table_get(subscribing->r->headers_in, "Last-Event-ID") ||
+        mrc_subscription_parse(subscribing->query, NULL, &rules, NULL, &parsed))
+        return true;
+    has_cursor = parsed.has_cursor;
+    mrc_subscription_request_clear(&parsed);
+    return has_cursor;
+}
+
+/*
+ * The client was turned away before its subscription was known: its token cannot be verified yet,
+ * or the hub has no room for its patterns. If it has no cursor, it gets one.
+ */
+static void add_first_cursor(struct subscribing *subscribing)
+{
+    const char *args = subscribing->r->args;
+
+    if (!mrc_answer_is_stream(subscribing->r) || subscribing->subscriber || !subscribing->hub)
+        return;
+    if (!subscribing->query)
+        mrc_form_parse(mrc_bytes_of(args ? args : ""), max_pairs(subscribing), NULL,
+                       &subscribing->query);
+    if (!has_cursor(subscribing))
+        mrc_poll_add_newest(subscribing->r, subscribing->hub);
+}
+
 int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
 {
     struct subscribing subscribing = {
         .r = r,
         .claim = claim,
         .settings = mrc_claim_settings(r, claim),
+        .hub = mrc_this_child_hub(claim->location->hub->index),
     };
     bool has_body = r->method_number != M_GET; /* QUERY */
     int status = has_body ? DECLINED : mrc_body_discard(r);
@@ -346,6 +416,8 @@ int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
         status = open_subscriber(&subscribing);
     if (status == DECLINED)
         status = serve(&subscribing);
+    if (status == OK)
+        add_first_cursor(&subscribing);
     clear(&subscribing);
     return status;
 }

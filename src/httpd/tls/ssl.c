@@ -66,6 +66,18 @@ enum mrc_ssl_result mrc_ssl_read(SSL *ssl, char *bytes, size_t size, size_t *ret
     return result;
 }
 
+/* A buffer that is left from an alert has the size of the records before. */
+bool mrc_ssl_raise_record_bytes(SSL *ssl, size_t bytes)
+{
+    return SSL_free_buffers(ssl) && SSL_set_max_send_fragment(ssl, (long)bytes) &&
+           SSL_set_split_send_fragment(ssl, (long)bytes);
+}
+
+void mrc_ssl_lower_record_bytes(SSL *ssl, size_t bytes)
+{
+    SSL_set_max_send_fragment(ssl, (long)bytes);
+}
+
 void mrc_ssl_end(SSL *ssl)
 {
     ERR_clear_error();

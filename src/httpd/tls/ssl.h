@@ -7,6 +7,7 @@
 #ifndef MRC_HTTPD_TLS_SSL_H
 #define MRC_HTTPD_TLS_SSL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,13 @@ enum mrc_ssl_result mrc_ssl_write(struct ssl_st *ssl, const char *bytes, size_t 
  * the client has nothing to say.
  */
 enum mrc_ssl_result mrc_ssl_read(struct ssl_st *ssl, char *bytes, size_t size, size_t *ret_read);
+
+/* Makes the records to come larger. False: a record is being written or read, so there is no room
+ * for larger ones, and nothing has changed. */
+bool mrc_ssl_raise_record_bytes(struct ssl_st *ssl, size_t bytes);
+
+/* Makes the records to come smaller. */
+void mrc_ssl_lower_record_bytes(struct ssl_st *ssl, size_t bytes);
 
 /* Sends a close_notify, if the socket takes it, unless the connection is broken. Nothing can be
  * written afterwards. */

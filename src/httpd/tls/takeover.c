@@ -94,6 +94,13 @@ apr_off_t mrc_takeover_wire_in(conn_rec *c)
     return has_ssl(c) ? (apr_off_t)BIO_number_read(SSL_get_rbio(takeover->ssl)) : -1;
 }
 
+bool mrc_takeover_has_ssl(conn_rec *c)
+{
+    const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
+
+    return takeover && takeover->ssl;
+}
+
 SSL *mrc_takeover_ssl(conn_rec *c)
 {
     const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);

@@ -52,6 +52,9 @@ void mrc_takeover_register(void);
 /* The hook pre_connection: before mod_ssl's, and after mrc_connection_pre_connection(). */
 int mrc_takeover_pre_connection(conn_rec *c, void *socket);
 
+/* Whether mod_ssl has shown the SSL of C, whose handshake may not be finished. */
+bool mrc_takeover_has_ssl(conn_rec *c);
+
 /* The SSL of C, whose handshake is finished. NULL: C has none, or not from mod_ssl, or is aborted.
  */
 struct ssl_st *mrc_takeover_ssl(conn_rec *c);

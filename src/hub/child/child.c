@@ -13,6 +13,9 @@
 #include "hub/stream/waiters.h"
 #include "store/memory/memory.h"
 
+/* Refused streams are reported at most this often. */
+#define REFUSAL_REPORT_S 60
+
 struct mrc_child {
     struct mrc_memory *memory;
     pid_t pid;
@@ -241,6 +244,12 @@ bool mrc_child_hold_suspended(struct mrc_child *child, unsigned per_child)
 void mrc_child_release_suspended(struct mrc_child *child)
 {
     atomic_fetch_sub(&child->suspended_held, 1);
+}
+
+bool mrc_child_should_report_refusal(struct mrc_child *child, int64_t now_us)
+{
+    return mrc_numbers_gauge_renew(mrc_hub_numbers(first_hub(child)), MRC_GAUGE_REFUSAL_REPORTED,
+                                   (uint64_t)(now_us / 1000000), REFUSAL_REPORT_S);
 }
 
 void mrc_child_drain(struct mrc_child *child, bool graceful)

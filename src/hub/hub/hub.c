@@ -18,6 +18,7 @@
 #include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/regions/hub_segment.h"
+#include "store/regions/link.h"
 #include "store/ring/ring.h"
 
 /* A full roster is reported at most this often. */
@@ -54,6 +55,22 @@ static bool open_revoked(apr_pool_t *pool, struct mrc_hub *hub)
     return !list || hub->revoked;
 }
 
+static apr_status_t open_history(apr_pool_t *pool, struct mrc_hub *hub,
+                                 const struct mrc_notify *notify, struct mrc_error *error)
+{
+    const struct mrc_hub_spec *spec = hub->spec;
+
+    if (spec->transport)
+        return mrc_history_open_engine(pool, hub->segment, notify, hub->slot,
+                                       spec->transport->engine.timeout_us, error, &hub->history);
+    /* If a reload finds no room for the new store of a hub, the hub stays in memory. */
+    if (spec->history_dir && mrc_hub_segment_staging(hub->segment))
+        return mrc_history_open_lmdb(pool, hub->segment, notify, hub->slot, spec->history_dir,
+                                     spec->history_sync, error, &hub->history);
+    hub->history = mrc_history_open_memory(pool, hub->segment, notify);
+    return APR_SUCCESS;
+}
+
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
                              const struct mrc_hub_spec *spec, struct mrc_error *error)
@@ -61,15 +78,11 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
     hub->segment = segment;
-    /* If a reload finds no room for the new store of a hub, the hub stays in memory. */
-    if (!spec->history_dir || !mrc_hub_segment_staging(segment))
-        hub->history = mrc_history_open_memory(pool, segment, notify);
-    else if (mrc_history_open_lmdb(pool, segment, notify, slot, spec->history_dir,
-                                   spec->history_sync, error, &hub->history) != APR_SUCCESS)
-        return NULL;
     hub->slot = slot;
     hub->index = index;
     hub->spec = spec;
+    if (open_history(pool, hub, notify, error) != APR_SUCCESS)
+        return NULL;
     hub->entropy = mrc_entropy_create(pool);
     hub->numbers = mrc_numbers_create(pool, segment, slot);
     hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &spec->limits);
@@ -300,9 +313,56 @@ struct mrc_seats *mrc_hub_seats(const struct mrc_hub *hub)
     return hub->seats;
 }
 
+struct mrc_hub_segment *mrc_hub_segment(const struct mrc_hub *hub)
+{
+    return hub->segment;
+}
+
+struct mrc_link *mrc_hub_link(const struct mrc_hub *hub)
+{
+    return hub->spec->transport ? mrc_hub_segment_link(hub->segment) : NULL;
+}
+
+static struct mrc_link_status status_of(const struct mrc_link *link)
+{
+    struct mrc_link_status status;
+
+    mrc_link_get_status(link, &status);
+    return status;
+}
+
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub)
 {
-    return true; /* publishers and subscribers share the ring */
+    const struct mrc_link *link = mrc_hub_link(hub);
+
+    return !link || status_of(link).state == MRC_LINK_UP;
+}
+
+bool mrc_hub_has_history(const struct mrc_hub *hub)
+{
+    const struct mrc_link *link = mrc_hub_link(hub);
+
+    return !link || status_of(link).has_joined;
+}
+
+uint64_t mrc_hub_get_gap(const struct mrc_hub *hub)
+{
+    const struct mrc_link *link = mrc_hub_link(hub);
+
+    return link ? mrc_link_get_gap(link) : 0;
+}
+
+bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us)
+{
+    const struct mrc_link *link = mrc_hub_link(hub);
+    int64_t ready_us = link ? hub->spec->transport->ready_us : 0;
+    struct mrc_link_status status;
+
+    if (!link)
+        return true;
+    status = status_of(link);
+    return status.has_joined &&
+           (ready_us == 0 || status.state == MRC_LINK_UP || now_us - status.since_us < ready_us);
 }
 
 void mrc_hub_listen(struct mrc_hub *hub, struct mrc_matcher *const *matchers, size_t count)

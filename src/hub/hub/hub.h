@@ -23,6 +23,7 @@ struct mrc_activity;
 struct mrc_history_item;
 struct mrc_hub;
 struct mrc_hub_segment;
+struct mrc_link;
 struct mrc_matcher;
 struct mrc_notify;
 struct mrc_numbers;
@@ -72,6 +73,11 @@ struct mrc_revocations *mrc_hub_revocations(const struct mrc_hub *hub);
 struct mrc_activity *mrc_hub_activity(const struct mrc_hub *hub);
 uint64_t mrc_hub_memory_bytes(const struct mrc_hub *hub);
 
+struct mrc_hub_segment *mrc_hub_segment(const struct mrc_hub *hub);
+
+/* Its link to the engine; NULL: the hub is on one machine. */
+struct mrc_link *mrc_hub_link(const struct mrc_hub *hub);
+
 /* The active subscriptions; NULL: the hub does not list them. */
 struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
 
@@ -84,8 +90,9 @@ struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
  *
  * APR_SUCCESS: they are stored. MRC_STATUS_SUPERSEDED: the hub has moved to another segment; the
  * client should try again. MRC_STATUS_TOO_LARGE (one of them, or all together), APR_ENOMEM: none is
- * stored. APR_TIMEUP: most likely none is stored. Others, such as APR_ENOSPC: the disk refuses
- * them.
+ * stored. MRC_STATUS_UNREACHABLE: none is stored, because the engine cannot be reached.
+ * MRC_STATUS_UNCONFIRMED: they may be stored or not. APR_TIMEUP: most likely none is stored.
+ * Others, such as APR_ENOSPC: the disk refuses them.
  */
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updates, size_t count,
                              int64_t now_us);
@@ -129,6 +136,17 @@ struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub)
 
 /* Whether updates travel to and from the other machines of the hub; true for a local hub. */
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub);
+
+/* Whether the hub may have subscribers: not before a machine has read the history of the hub from
+ * the engine once. Otherwise they would get old updates as new ones. */
+bool mrc_hub_has_history(const struct mrc_hub *hub);
+
+/* A value that changes when the ring begins to lack updates of other machines: a stream that began
+ * before has missed some, and must end. Load it after a record was read. */
+uint64_t mrc_hub_get_gap(const struct mrc_hub *hub);
+
+/* Whether a load balancer may send clients here at NOW_US, the time of day. */
+bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us);
 
 /* ---- reports to the administrator -------------------------------------------------------------*/
 

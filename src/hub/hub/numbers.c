@@ -59,6 +59,15 @@ bool mrc_numbers_gauge_take(struct mrc_numbers *numbers, enum mrc_gauge gauge, u
     return mrc_hub_segment_gauge_take(numbers->segment, numbers->slot, gauge, max);
 }
 
+bool mrc_numbers_gauge_renew(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t now_s,
+                             uint64_t ago_s)
+{
+    uint64_t old_s = mrc_hub_segment_gauge_of(numbers->segment, numbers->slot, gauge);
+
+    return (old_s == 0 || now_s >= old_s + ago_s) &&
+           mrc_hub_segment_gauge_change(numbers->segment, numbers->slot, gauge, old_s, now_s);
+}
+
 /* ---- dispatch times ---------------------------------------------------------------------------*/
 
 static const int64_t bounds_us[MRC_NUMBERS_BOUNDS] = {

@@ -51,7 +51,11 @@ enum mrc_gauge {
     MRC_GAUGE_PATTERN_BYTES, /* the memory that these occupy */
     MRC_GAUGE_PATTERNS_REPORTED, /* 1: the child has reported that the hub refuses patterns */
     MRC_GAUGE_STREAMS,           /* streams: one for each enum mrc_carrier_kind */
-    MRC_GAUGE_COUNT = MRC_GAUGE_STREAMS + MRC_CARRIER_KINDS
+    MRC_GAUGE_REFUSAL_REPORTED =
+        MRC_GAUGE_STREAMS + MRC_CARRIER_KINDS, /* when the child last reported a refused
+                                                  stream, in seconds; in its first hub */
+    MRC_GAUGE_FILTERS_REPORTED, /* 1: the child has reported that streams skip output filters */
+    MRC_GAUGE_COUNT
 };
 
 _Static_assert(MRC_COUNTER_COUNT <= (int)MRC_HUB_COUNTERS, "the segment has room for each counter");
@@ -91,6 +95,13 @@ uint64_t mrc_numbers_gauge(const struct mrc_numbers *numbers, enum mrc_gauge gau
 
 /* Adds one to GAUGE, unless the sum is MAX already. Undo it with mrc_numbers_gauge_add(). */
 bool mrc_numbers_gauge_take(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t max);
+
+/*
+ * Sets GAUGE of this child, a time in seconds, to NOW_S, unless it is less than AGO_S before. Of
+ * several threads and processes of the child that call this at the same time, one gets true.
+ */
+bool mrc_numbers_gauge_renew(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t now_s,
+                             uint64_t ago_s);
 
 /* ---- dispatch times ---------------------------------------------------------------------------*/
 

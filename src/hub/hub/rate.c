@@ -39,9 +39,9 @@ apr_status_t mrc_rate_take(struct mrc_rate *rate, struct mrc_bytes token, uint64
     uint64_t key = 0;
     int64_t wait_us = 0;
 
-    if (is_too_many(&rate->hub, count) || is_too_many(&rate->token, count))
+    if (is_too_many(&rate->hub, count) || (token.ptr && is_too_many(&rate->token, count)))
         return MRC_STATUS_BURST;
-    if (rate->token.rate) {
+    if (token.ptr && rate->token.rate) {
         key = mrc_buckets_key(rate->buckets, token);
         wait_us = mrc_buckets_take(rate->buckets, key, &rate->token, count, now_us);
     }

@@ -28,9 +28,9 @@ struct mrc_rate *mrc_rate_create(apr_pool_t *pool, struct mrc_hub_segment *segme
                                  const struct mrc_hub_limits *limits);
 
 /*
- * Counts COUNT updates with TOKEN (its text) at NOW_US of the monotonic clock, or counts none and
- * returns one of the statuses above. For the first two of them, RET_WAIT_S gets the seconds, at
- * least 1, after which there is room again.
+ * Counts COUNT updates with TOKEN (its text; { NULL, 0 }: none) at NOW_US of the monotonic clock,
+ * or counts none and returns one of the statuses above. For the first two of them, RET_WAIT_S gets
+ * the seconds, at least 1, after which there is room again.
  */
 apr_status_t mrc_rate_take(struct mrc_rate *rate, struct mrc_bytes token, uint64_t count,
                            int64_t now_us, int64_t *ret_wait_s);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/engine/engine.h"
 #include "store/history/history.h"
 #include "store/regions/hub_segment.h"
 
@@ -28,6 +29,19 @@ struct mrc_hub_limits {
     uint64_t pattern_bytes_max;  /* the memory of these patterns together; 0: no limit */
 };
 
+/* How a hub of several machines reaches the engine that they share. */
+struct mrc_transport_spec {
+    struct mrc_engine_spec engine;
+    const char *group;    /* hubs with the same text reach the same engine in the same way */
+    const char *prefix;   /* of the keys */
+    const char *name;     /* of the hub in the engine */
+    const char *identity; /* of the hub: another one must not use the same name */
+    const char *machine;  /* the name of this machine */
+    unsigned replicas;    /* that must have an update before its publisher is answered */
+    int64_t lease_us;     /* a machine that is silent this long counts as dead */
+    int64_t ready_us;     /* after this time without the engine, the hub is not ready; 0: never */
+};
+
 struct mrc_hub_spec {
     struct mrc_hub_shape shape; /* of its shared memory */
     struct mrc_hub_limits limits;
@@ -36,7 +50,8 @@ struct mrc_hub_spec {
     size_t paths_count;
     const char *history_dir; /* of the durable history; NULL: the history is in memory */
     enum mrc_history_sync history_sync;
-    bool is_controlled; /* an operator may give orders (hub/control) */
+    bool is_controlled;                         /* an operator may give orders (hub/control) */
+    const struct mrc_transport_spec *transport; /* NULL: one machine */
 };
 
 #endif

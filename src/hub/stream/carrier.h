@@ -84,7 +84,7 @@ struct mrc_carrier_ops {
 struct mrc_carrier {
     const struct mrc_carrier_ops *ops;
     int fd; /* the client's socket, watched for writing, for hanging up, and if OPS->read for
-               reading */
+               reading; -1: the carrier is part of a session (session.h) */
     apr_thread_t *thread; /* the thread that calls the functions; the dispatcher sets it */
 };
 

@@ -138,13 +138,12 @@ bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher)
     return true;
 }
 
-/* The loop with the fewest streams. */
-static struct mrc_loop *choose_loop(const struct mrc_dispatcher *dispatcher)
+struct mrc_loop *mrc_dispatcher_post_choose(const struct mrc_dispatcher *dispatcher)
 {
     struct mrc_loop *chosen = dispatcher->loops[0];
 
     for (unsigned i = 1; i < dispatcher->args.threads; i++) {
-        if (mrc_loop_post_count(dispatcher->loops[i]) < mrc_loop_post_count(chosen))
+        if (mrc_loop_post_load(dispatcher->loops[i]) < mrc_loop_post_load(chosen))
             chosen = dispatcher->loops[i];
     }
     return chosen;
@@ -152,7 +151,7 @@ static struct mrc_loop *choose_loop(const struct mrc_dispatcher *dispatcher)
 
 void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream)
 {
-    mrc_loop_post(choose_loop(dispatcher), stream);
+    mrc_loop_post(mrc_dispatcher_post_choose(dispatcher), stream);
 }
 
 unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher)

@@ -20,6 +20,7 @@
 
 struct mrc_dispatcher;
 struct mrc_hub;
+struct mrc_loop;
 struct mrc_notify;
 struct mrc_stream;
 struct mrc_waiters;
@@ -59,6 +60,9 @@ bool mrc_dispatcher_stop(struct mrc_dispatcher *dispatcher);
  * process ends, and the fold of its slot removes what was counted for the stream.
  */
 void mrc_dispatcher_post(struct mrc_dispatcher *dispatcher, struct mrc_stream *stream);
+
+/* The loop with the fewest streams and sessions, for a new session. Any thread. */
+struct mrc_loop *mrc_dispatcher_post_choose(const struct mrc_dispatcher *dispatcher);
 
 /* The number of streams, including those that are posted but not adopted yet. Any thread. */
 unsigned mrc_dispatcher_post_count(const struct mrc_dispatcher *dispatcher);

@@ -49,6 +49,7 @@ struct lane {
     uint64_t next;           /* the number of that record in the history */
     uint64_t taken;          /* the number in the ring of the next record to finish */
     uint64_t settled;        /* position: a replay may have given its stream earlier records */
+    uint64_t gap;            /* the value of mrc_hub_get_gap() that was seen last */
     struct mrc_ring_record record;
     bool is_open; /* some streams that must get RECORD do not have it yet */
     struct delivery delivery;
@@ -344,6 +345,17 @@ uint64_t mrc_feed_get_next(struct mrc_feed *feed, const struct mrc_stream *strea
 
 /* ---- rings ------------------------------------------------------------------------------------*/
 
+/* Whether the streams of LANE have missed updates of other machines. */
+static bool has_gap(const struct feed_hub *hub, struct lane *lane)
+{
+    uint64_t gap = mrc_hub_get_gap(hub->hub);
+
+    if (gap == lane->gap)
+        return false;
+    lane->gap = gap;
+    return true;
+}
+
 /* Reads the next record, and opens it unless it is a control record, which the loop finds by itself
  * (orders.h). Statuses are those of mrc_ring_read(). */
 static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hub,
@@ -354,7 +366,10 @@ static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hu
     if (status != APR_SUCCESS || lane->record.view.is_control)
         return status;
     lane->next = mrc_history_number(mrc_hub_history(hub->hub), lane->record.view.seq) + 1;
-    open_record(feed, hub, lane);
+    if (has_gap(hub, lane)) /* this record may come after the gap */
+        end_listeners(feed, lane, MRC_END_OVERRUN);
+    if (lane->listening > 0)
+        open_record(feed, hub, lane);
     return APR_SUCCESS;
 }
 
@@ -368,6 +383,8 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
     for (int i = 0; i < RECORDS_PER_PULL && bytes < BYTES_PER_PULL; i++) {
         apr_status_t status = lane->is_open ? APR_SUCCESS : read_record(feed, hub, lane);
 
+        if (status == APR_EOF && has_gap(hub, lane))
+            end_listeners(feed, lane, MRC_END_OVERRUN);
         if (status == APR_EOF) {
             /* Records of this pull are written before the streams end. */
             if (is_superseded && i == 0)

@@ -23,6 +23,7 @@
 #include "hub/stream/carrier.h"
 #include "hub/stream/feed.h"
 #include "hub/stream/handles.h"
+#include "hub/stream/sessions.h"
 #include "hub/stream/source.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/pages.h"
@@ -65,6 +66,7 @@ struct mrc_loop {
     struct mrc_feed *feed;
     struct mrc_wheel wheel;
     struct mrc_stream *all; /* every stream that was adopted */
+    struct mrc_sessions sessions;
 
     /* Streams (loop.h). The first three have is_ready set. */
     struct mrc_list ready;     /* in LIVE, with something to write */
@@ -281,6 +283,17 @@ static void take_notification(struct mrc_source *source, struct mrc_loop *loop, 
     loop->args.on_notify(loop->args.ctx);
 }
 
+/* The carrier of STREAM accepts bytes again. */
+static void write_more(struct mrc_loop *loop, struct mrc_stream *stream)
+{
+    if (stream->state == MRC_STREAM_ENDING || !stream->pending)
+        return;
+    if (mrc_stream_flush(stream, mrc_clock_us()))
+        make_ready(loop, stream);
+    else
+        retire(loop, stream);
+}
+
 /* Why the socket FD of a client is broken: a client that acknowledged nothing for so long that the
  * kernel gave up has accepted nothing for the dispatch timeout. */
 static enum mrc_end find_reason(int fd, uint32_t events)
@@ -309,16 +322,12 @@ static void take_socket(struct mrc_source *source, struct mrc_loop *loop, uint32
 
     if (stream->state == MRC_STREAM_ENDING)
         return;
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         end(loop, stream, find_reason(stream->carrier->fd, events));
-    } else if ((events & EPOLLIN) && !read_input(stream)) {
+    else if ((events & EPOLLIN) && !read_input(stream))
         end(loop, stream, MRC_END_CLIENT);
-    } else if ((events & EPOLLOUT) && stream->pending) {
-        if (mrc_stream_flush(stream, mrc_clock_us()))
-            make_ready(loop, stream);
-        else
-            retire(loop, stream);
-    }
+    else if (events & EPOLLOUT)
+        write_more(loop, stream);
 }
 
 static void wait_for_events(struct mrc_loop *loop, int timeout_ms)
@@ -490,11 +499,29 @@ static bool watch_stream(struct mrc_loop *loop, struct mrc_stream *stream, enum 
     uint32_t input = stream->carrier->ops->read ? EPOLLIN : 0;
 
     *ret_end = MRC_END_ERROR;
+    if (stream->carrier->fd < 0) /* it is part of a session */
+        return true;
     if (watch(loop, &stream->source, stream->carrier->fd, take_socket,
               EPOLLOUT | EPOLLRDHUP | EPOLLET | input) != APR_SUCCESS)
         return false;
     *ret_end = MRC_END_CLIENT;
     return read_input(stream);
+}
+
+static void adopt_one(struct mrc_loop *loop, struct mrc_stream *stream)
+{
+    enum mrc_end why;
+
+    stream->carrier->thread = loop->thread;
+    remember(loop, stream);
+    if (!share_pages(loop, stream) || !take_old_orders(loop, stream))
+        end(loop, stream, MRC_END_ERROR);
+    else if (!watch_stream(loop, stream, &why))
+        end(loop, stream, why);
+    else if (loop->drained != MRC_LOOP_DRAIN_NOT)
+        end(loop, stream, MRC_END_DRAINING);
+    else if (stream->state != MRC_STREAM_ENDING)
+        make_ready(loop, stream);
 }
 
 /* Takes the streams that were posted. LAST: none can be posted from now on. */
@@ -503,23 +530,12 @@ static void adopt(struct mrc_loop *loop, bool last)
     struct mrc_list posted =
         last ? mrc_mailbox_close(&loop->posted) : mrc_mailbox_take(&loop->posted);
     struct mrc_stream *stream;
-    enum mrc_end why;
 
     /* From here on, every order that the loop has not carried out is newer than the new streams. */
     if (posted.first)
         take_orders(loop);
-    while ((stream = take_stream(&posted))) {
-        stream->carrier->thread = loop->thread;
-        remember(loop, stream);
-        if (!share_pages(loop, stream) || !take_old_orders(loop, stream))
-            end(loop, stream, MRC_END_ERROR);
-        else if (!watch_stream(loop, stream, &why))
-            end(loop, stream, why);
-        else if (loop->drained != MRC_LOOP_DRAIN_NOT)
-            end(loop, stream, MRC_END_DRAINING);
-        else if (stream->state != MRC_STREAM_ENDING)
-            make_ready(loop, stream);
-    }
+    while ((stream = take_stream(&posted)))
+        adopt_one(loop, stream);
 }
 
 /* ---- time and end -----------------------------------------------------------------------------*/
@@ -577,7 +593,8 @@ static bool close_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t 
 {
     if (!force && !stream->carrier->ops->may_close(stream->carrier, now_us))
         return false;
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, stream->carrier->fd, NULL);
+    if (stream->carrier->fd >= 0)
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, stream->carrier->fd, NULL);
     forget(loop, stream);
     mrc_stream_close(stream);
     atomic_fetch_sub(&loop->count, 1);
@@ -634,6 +651,7 @@ static void drain_all(struct mrc_loop *loop, enum mrc_loop_drain drain)
     loop->drained = drain;
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
         drain_one(loop, stream, now_us, drain == MRC_LOOP_DRAIN_GRACEFULLY);
+    mrc_sessions_drain(&loop->sessions, drain == MRC_LOOP_DRAIN_GRACEFULLY);
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------*/
@@ -641,14 +659,26 @@ static void drain_all(struct mrc_loop *loop, enum mrc_loop_drain drain)
 static int wait_ms(const struct mrc_loop *loop, bool busy)
 {
     int ms = loop->args.look_ms;
-    int timer_ms;
+    int64_t now_us;
+    int timer_ms, sessions_ms;
 
-    if (busy || has_work(loop))
+    if (busy || has_work(loop) || mrc_sessions_have_work(&loop->sessions))
         return 0;
     if (loop->ended.first)
         ms = CLOSE_WAIT_MS;
-    timer_ms = mrc_wheel_wait_ms(&loop->wheel, mrc_clock_us());
-    return timer_ms >= 0 && timer_ms < ms ? timer_ms : ms;
+    now_us = mrc_clock_us();
+    timer_ms = mrc_wheel_wait_ms(&loop->wheel, now_us);
+    if (timer_ms >= 0 && timer_ms < ms)
+        ms = timer_ms;
+    sessions_ms = mrc_sessions_wait_ms(&loop->sessions, now_us, CLOSE_WAIT_MS);
+    return sessions_ms >= 0 && sessions_ms < ms ? sessions_ms : ms;
+}
+
+/* Sends what the streams of sessions have written. */
+static void work_sessions(struct mrc_loop *loop)
+{
+    mrc_sessions_work(&loop->sessions);
+    mrc_sessions_close(&loop->sessions, mrc_clock_us(), false);
 }
 
 static void turn(struct mrc_loop *loop, bool *busy)
@@ -656,11 +686,13 @@ static void turn(struct mrc_loop *loop, bool *busy)
     enum mrc_loop_drain drain;
 
     wait_for_events(loop, wait_ms(loop, *busy));
+    mrc_sessions_run_calls(&loop->sessions, false);
     adopt(loop, false);
     drain = (enum mrc_loop_drain)atomic_load(&loop->draining);
     if (drain != loop->drained)
         drain_all(loop, drain);
     expire_timers(loop);
+    mrc_sessions_expire(&loop->sessions, mrc_clock_us());
     collect_readings(loop);
     forget_pages(loop);
     take_orders(loop); /* before the updates after them are written */
@@ -669,6 +701,7 @@ static void turn(struct mrc_loop *loop, bool *busy)
     *busy = !loop->ready.first && mrc_feed_pull(loop->feed);
     if (close_ended(loop, false))
         *busy = true;
+    work_sessions(loop);
 }
 
 /* Ends the remaining streams, spread over time in a graceful drain; waits a while for carriers that
@@ -680,8 +713,9 @@ static void run_down(struct mrc_loop *loop)
     bool busy = false;
 
     /* The count includes streams that are posted and in no list yet. */
-    while (atomic_load(&loop->count) > 0 && mrc_clock_us() < until_us)
+    while ((atomic_load(&loop->count) > 0 || loop->sessions.all) && mrc_clock_us() < until_us)
         turn(loop, &busy);
+    mrc_sessions_run_calls(&loop->sessions, true);
     adopt(loop, true);
     for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next)
         end(loop, stream, MRC_END_DRAINING);
@@ -690,6 +724,7 @@ static void run_down(struct mrc_loop *loop)
         work_ready(loop);
     while (loop->ended.first)
         close_ended(loop, true);
+    mrc_sessions_stop(&loop->sessions);
 }
 
 void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread)
@@ -700,6 +735,33 @@ void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread)
     while (!atomic_load(&loop->stopping))
         turn(loop, &busy);
     run_down(loop);
+}
+
+/* ---- for sessions -----------------------------------------------------------------------------*/
+
+void mrc_loop_adopt(struct mrc_loop *loop, struct mrc_stream *stream)
+{
+    atomic_fetch_add(&loop->count, 1);
+    take_orders(loop);
+    adopt_one(loop, stream);
+}
+
+void mrc_loop_stream_blocked(struct mrc_loop *loop, struct mrc_stream *stream)
+{
+    if (stream->state == MRC_STREAM_ENDING || stream->pending)
+        return;
+    mrc_stream_block(stream, mrc_clock_us());
+    set_timer(loop, stream);
+}
+
+void mrc_loop_stream_writable(struct mrc_loop *loop, struct mrc_stream *stream)
+{
+    write_more(loop, stream);
+}
+
+void mrc_loop_stream_gone(struct mrc_loop *loop, struct mrc_stream *stream)
+{
+    end(loop, stream, MRC_END_CLIENT);
 }
 
 /* ---- from any thread --------------------------------------------------------------------------*/
@@ -720,6 +782,16 @@ void mrc_loop_post(struct mrc_loop *loop, struct mrc_stream *stream)
 unsigned mrc_loop_post_count(const struct mrc_loop *loop)
 {
     return atomic_load(&loop->count);
+}
+
+struct mrc_sessions *mrc_loop_post_sessions(struct mrc_loop *loop)
+{
+    return &loop->sessions;
+}
+
+unsigned mrc_loop_post_load(const struct mrc_loop *loop)
+{
+    return atomic_load(&loop->count) + atomic_load(&loop->sessions.count);
 }
 
 void mrc_loop_post_drain(struct mrc_loop *loop, enum mrc_loop_drain drain)
@@ -791,6 +863,7 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
     mrc_mailbox_init(&loop->posted, &loop->wake);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
     status = open_descriptors(pool, loop);
+    mrc_sessions_init(&loop->sessions, loop->epoll_fd, &loop->wake, mrc_clock_us());
     if (status == APR_SUCCESS)
         status = apr_generate_random_bytes((unsigned char *)loop->key, sizeof(loop->key));
     if (status == APR_SUCCESS)

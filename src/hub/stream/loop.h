@@ -23,6 +23,7 @@
  * One turn:
  *
  *     wait          for a writable or broken socket, a wake-up, or the next timer
+ *     calls         what other threads want the loop to do for sessions (session.h)
  *     adopt         the streams that were posted
  *     timers        heartbeats, streams whose time is up, clients that accept nothing
  *     collect       streams in "reading" whose page has arrived
@@ -33,6 +34,7 @@
  *                   queues of the streams that receive them
  *     close         streams that have ended: their responses end at once, and they are closed when
  *                   their carriers allow it
+ *     sessions      send what their streams have written
  *
  * Nothing in a turn blocks.
  */
@@ -49,6 +51,7 @@
 struct mrc_hub;
 struct mrc_loop;
 struct mrc_reader;
+struct mrc_sessions;
 struct mrc_stream;
 
 /*
@@ -89,6 +92,22 @@ void mrc_loop_close(struct mrc_loop *loop);
  * that are left. */
 void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread);
 
+/* ---- For sessions, in the loop's thread
+ * ---------------------------------------------------------*/
+
+/* Adopts STREAM at once. Its carrier has no descriptor of its own (-1): it is part of a session,
+ * which reports what happens to it with the functions below. */
+void mrc_loop_adopt(struct mrc_loop *loop, struct mrc_stream *stream);
+
+/* The carrier holds bytes that it has reported as sent: it is PENDING now. */
+void mrc_loop_stream_blocked(struct mrc_loop *loop, struct mrc_stream *stream);
+
+/* The carrier accepts bytes again. */
+void mrc_loop_stream_writable(struct mrc_loop *loop, struct mrc_stream *stream);
+
+/* The client has ended the stream, or its connection is gone. */
+void mrc_loop_stream_gone(struct mrc_loop *loop, struct mrc_stream *stream);
+
 /* ---- From any thread --------------------------------------------------------------------------*/
 
 /* Hands STREAM over. If the loop has ended, nothing happens to the stream: the process ends. */
@@ -96,6 +115,12 @@ void mrc_loop_post(struct mrc_loop *loop, struct mrc_stream *stream);
 
 /* The number of streams, including those that are posted but not adopted yet. */
 unsigned mrc_loop_post_count(const struct mrc_loop *loop);
+
+/* The sessions of the loop; valid as long as the loop. */
+struct mrc_sessions *mrc_loop_post_sessions(struct mrc_loop *loop);
+
+/* The number of streams and sessions. */
+unsigned mrc_loop_post_load(const struct mrc_loop *loop);
 
 /*
  * These only store flags and write to a descriptor, so a signal handler may call them, too.

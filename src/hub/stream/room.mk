@@ -4,6 +4,8 @@ libmrchub_la_SOURCES += \
 	%D%/feed.c %D%/feed.h \
 	%D%/handles.c %D%/handles.h \
 	%D%/loop.c %D%/loop.h \
+	%D%/session.h \
+	%D%/sessions.c %D%/sessions.h \
 	%D%/source.h \
 	%D%/stream.c %D%/stream.h \
 	%D%/waiters.c %D%/waiters.h

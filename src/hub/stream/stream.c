@@ -347,6 +347,11 @@ bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us)
     return stream->state != MRC_STREAM_ENDING;
 }
 
+void mrc_stream_block(struct mrc_stream *stream, int64_t now_us)
+{
+    take_state(stream, MRC_CARRIER_PENDING, now_us);
+}
+
 /* ---- time and end -----------------------------------------------------------------------------*/
 
 int64_t mrc_stream_due_us(const struct mrc_stream *stream)

@@ -132,6 +132,9 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us);
  * ended. */
 bool mrc_stream_flush(struct mrc_stream *stream, int64_t now_us);
 
+/* The carrier still holds bytes that it has reported as sent, so STREAM is pending. */
+void mrc_stream_block(struct mrc_stream *stream, int64_t now_us);
+
 /* When mrc_stream_tick() has to be called next; INT64_MAX: never. */
 int64_t mrc_stream_due_us(const struct mrc_stream *stream);
 

@@ -6,6 +6,7 @@
 #include "core/protocol/position.h"
 #include "core/protocol/sse.h"
 #include "hub/hub/hub.h"
+#include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/ring/ring.h"
 
@@ -23,6 +24,9 @@ static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_rec
     return APR_SUCCESS;
 }
 
+/* How long a cursor may wait for what other machines have published. */
+#define CATCH_UP_US ((int64_t)1000 * 1000)
+
 /* The place of CURSOR, an id or a position. No update has an id that looks like a position. */
 static apr_status_t find_known(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
                                struct mrc_place *ret_place)
@@ -32,6 +36,20 @@ static apr_status_t find_known(struct mrc_history *history, struct mrc_bytes cur
     return mrc_position_read(mrc_history_position_key(history), cursor, &position)
                ? mrc_history_seek(history, position.number, position.made_us, now_us, ret_place)
                : mrc_history_find(history, cursor, now_us, ret_place);
+}
+
+/* The same; a cursor that this machine does not know may be of an update on another. */
+static apr_status_t find_id(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
+                            struct mrc_place *ret_place)
+{
+    apr_status_t status = find_known(history, cursor, now_us, ret_place);
+
+    if (status != APR_NOTFOUND)
+        return status;
+    status = mrc_history_catch_up(history, CATCH_UP_US);
+    if (status == APR_TIMEUP)
+        status = MRC_STATUS_UNREACHABLE;
+    return status ? status : find_known(history, cursor, now_us, ret_place);
 }
 
 /* RET_ID is a view of CURSOR or RECORD, or a constant. */
@@ -44,7 +62,7 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes cursor, i
     if (cursor.len == 0)
         return find_newest(history, record, ret_place, ret_id);
     if (!mrc_bytes_eq_str(cursor, "earliest"))
-        status = find_known(history, cursor, now_us, ret_place);
+        status = find_id(history, cursor, now_us, ret_place);
     if (status == APR_SUCCESS) {
         *ret_id = cursor;
         return APR_SUCCESS;

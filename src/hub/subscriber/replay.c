@@ -10,6 +10,7 @@
 #include "hub/hub/numbers.h"
 #include "hub/subscriber/filter.h"
 #include "hub/subscriber/pages.h"
+#include "store/base/status.h"
 #include "store/history/history.h"
 
 /* One take reads at most this many records, whether the subscriber gets them or not, and matches at
@@ -24,6 +25,7 @@ struct mrc_replay {
     struct mrc_page *awaited; /* the page that is being read for it; NULL: none */
     uint64_t matching;        /* the number of the record that was matched last */
     size_t tried;             /* where mrc_filter_match() goes on with that record */
+    uint64_t gap;             /* the value of mrc_hub_get_gap() when it was created */
     uint64_t live_from;       /* position: later records were published since it was opened */
     uint64_t taken;           /* live updates that the last take gave */
     int64_t taken_since_us;   /* when the oldest of these was accepted */
@@ -40,6 +42,7 @@ struct mrc_replay *mrc_replay_create(struct mrc_hub *hub, struct mrc_pages *page
     replay->hub = hub;
     replay->pages = pages;
     replay->live_from = live_from;
+    replay->gap = mrc_hub_get_gap(hub);
     return replay;
 }
 
@@ -245,6 +248,10 @@ static apr_status_t find_page(struct mrc_replay *replay, struct mrc_place *place
     replay->awaited = NULL;
     status = page ? mrc_pages_await(pages, page, place, ret_at)
                   : mrc_pages_find(pages, place, &page, ret_at);
+    if (status == APR_SUCCESS && mrc_hub_get_gap(replay->hub) != replay->gap) {
+        mrc_page_unref(page);
+        return MRC_STATUS_OVERRUN; /* the page may have records from behind the gap */
+    }
     if (status == APR_SUCCESS)
         *ret_page = page;
     else if (status == APR_EAGAIN)

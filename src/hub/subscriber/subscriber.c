@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/protocol/sse.h"
 #include "core/protocol/update.h"
 #include "core/token/token.h"
 #include "hub/base/event.h"
@@ -16,6 +17,7 @@
 #include "hub/subscriber/filter.h"
 #include "hub/subscriber/pages.h"
 #include "hub/subscriber/replay.h"
+#include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/ring/ring.h"
 
@@ -134,12 +136,12 @@ static void leave(struct mrc_subscriber *subscriber, enum mrc_end end)
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber)
 {
-    struct mrc_subscriber *subscriber = create(hub, subscription);
+    struct mrc_subscriber *subscriber = mrc_hub_has_history(hub) ? create(hub, subscription) : NULL;
     apr_status_t status;
 
     if (!subscriber) {
         mrc_subscription_clear(hub, subscription);
-        return APR_ENOMEM;
+        return mrc_hub_has_history(hub) ? APR_ENOMEM : MRC_STATUS_UNREACHABLE;
     }
     status = mrc_seats_take(mrc_hub_seats(hub), &subscription->client, &subscriber->seat);
     if (status == APR_SUCCESS) {
@@ -196,6 +198,22 @@ bool mrc_subscriber_add_position(const struct mrc_subscriber *subscriber, uint64
 {
     return mrc_cursor_add_position(subscriber->hub, number ? number : subscriber->place.next,
                                    now_us, out);
+}
+
+void mrc_subscriber_add_first_bytes(const struct mrc_subscriber *subscriber, int64_t now_us,
+                                    struct mrc_buf *out)
+{
+    mrc_sse_add_comment(out);
+    if (subscriber->wants_positions)
+        mrc_subscriber_add_position(subscriber, 0, now_us, out);
+}
+
+bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, struct mrc_buf *out)
+{
+    struct mrc_place place;
+
+    mrc_history_head(mrc_hub_history(hub), &place);
+    return mrc_cursor_add_position(hub, place.next, now_us, out);
 }
 
 /* Streams that began together end at different times: at 80 to 100 % of the lifetime. */

@@ -111,6 +111,15 @@ bool mrc_subscriber_wants_positions(const struct mrc_subscriber *subscriber);
 bool mrc_subscriber_add_position(const struct mrc_subscriber *subscriber, uint64_t number,
                                  int64_t now_us, struct mrc_buf *out);
 
+/* Appends the first bytes of the stream to OUT: a comment line, and the position if the client
+ * wants positions. The subscriber has not been given any event. */
+void mrc_subscriber_add_first_bytes(const struct mrc_subscriber *subscriber, int64_t now_us,
+                                    struct mrc_buf *out);
+
+/* Appends an event to OUT that tells a client the position after the newest update of HUB. False:
+ * as above. */
+bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, struct mrc_buf *out);
+
 /*
  * The latest end of the stream, which begins at NOW_US: before its token expires, or after a random
  * part of the hub's lifetime; each call draws a new one. Both times in microseconds since 1970;

@@ -14,6 +14,10 @@ const char *mrc_status_text(apr_status_t status)
         return "the ring has overwritten the position";
     case MRC_STATUS_CORRUPT:
         return "the bytes of the ring contradict each other";
+    case MRC_STATUS_UNREACHABLE:
+        return "the engine of the hub cannot be reached, or accepts no updates now";
+    case MRC_STATUS_UNCONFIRMED:
+        return "the engine of the hub has not confirmed the update in time";
     default:
         return NULL;
     }

@@ -23,7 +23,13 @@
 /* The bytes contradict each other. The death of a writer never causes that. */
 #define MRC_STATUS_CORRUPT (APR_OS_START_USERERR + 7304)
 
-/* The text of one of the four codes above, a constant; NULL for any other status. */
+/* The engine of the hub cannot be reached, or accepts no updates now. Nothing was stored. */
+#define MRC_STATUS_UNREACHABLE (APR_OS_START_USERERR + 7305)
+
+/* The engine has not confirmed in time that it stores the update: it may be stored, or not. */
+#define MRC_STATUS_UNCONFIRMED (APR_OS_START_USERERR + 7306)
+
+/* The text of one of the codes above, a constant; NULL for any other status. */
 const char *mrc_status_text(apr_status_t status);
 
 /* Writes the reason into ERROR, which may be NULL, and returns STATUS. */

@@ -52,7 +52,9 @@ struct mrc_history_ops {
                                                                           NULL if not durable */
     apr_status_t (*count)(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
                           uint64_t *ret_bytes);
-    void (*close)(struct mrc_history *history); /* NULL: nothing to do */
+    apr_status_t (*catch_up)(struct mrc_history *history,
+                             int64_t wait_us);  /* NULL: nothing to do */
+    void (*close)(struct mrc_history *history); /* the same */
 };
 
 /* The first member of every back end's own struct. Constant after opening. */
@@ -67,6 +69,17 @@ struct mrc_history {
         *describe; /* NULL: no tags are known, so every record concerns every child */
     void *describe_ctx;
 };
+
+/* The functions of the history in memory, for other back ends whose ring holds the whole history.
+ */
+apr_status_t mrc_history_memory_oldest(struct mrc_history *history, int64_t now_us,
+                                       struct mrc_place *ret_place);
+apr_status_t mrc_history_memory_find(struct mrc_history *history, struct mrc_bytes id,
+                                     int64_t now_us, struct mrc_place *ret_place);
+apr_status_t mrc_history_memory_seek(struct mrc_history *history, uint64_t number, int64_t now_us,
+                                     struct mrc_place *ret_place, int64_t *ret_before_us);
+apr_status_t mrc_history_memory_count(struct mrc_history *history, int64_t now_us,
+                                      uint64_t *ret_records, uint64_t *ret_bytes);
 
 /* Adds the tags of a record with PAYLOAD to TAGS. */
 static inline void mrc_history_describe(const struct mrc_history *history, struct mrc_bytes payload,

@@ -57,6 +57,31 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
     return history->ops->append(history, records, count, now_us, &unused);
 }
 
+apr_status_t mrc_history_catch_up(struct mrc_history *history, int64_t wait_us)
+{
+    return history->ops->catch_up ? history->ops->catch_up(history, wait_us) : APR_SUCCESS;
+}
+
+apr_status_t mrc_history_mirror(struct mrc_history *history, const struct mrc_record *record,
+                                int64_t now_us, struct mrc_tags *tags)
+{
+    struct mrc_record numbered = *record;
+    struct mrc_ring_stats stats;
+    apr_status_t status;
+
+    mrc_ring_stats(history->ring, &stats); /* nobody else appends to this ring */
+    numbered.seq = stats.last_seq + 1;
+    status = mrc_ring_append_as(history->ring, &numbered, now_us, MRC_HISTORY_WAIT_US);
+    if (!status)
+        mrc_history_describe(history, record->payload, tags);
+    return status;
+}
+
+void mrc_history_wake(const struct mrc_history *history, const struct mrc_tags *tags)
+{
+    mrc_hub_segment_wake_for(history->segment, history->notify, tags);
+}
+
 apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_bytes payload,
                                         int64_t now_us)
 {

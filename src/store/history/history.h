@@ -3,6 +3,7 @@
  *
  *     memory     the ring itself                                            history/memory.c
  *     lmdb       a file, which survives the server                          history/lmdb.c
+ *     engine     the ring, with what all machines of the hub publish        history/engine.c
  *
  * With either back end, subscribers get updates from the ring alone, all in the same order: a
  * record is stored in the history first, and then in the ring. A reader has a place (place.h).
@@ -57,6 +58,16 @@ apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *seg
                                    enum mrc_history_sync sync, struct mrc_error *error,
                                    struct mrc_history **ret_history);
 
+/*
+ * The history of a hub with a transport, whose memory is SEGMENT; the caller is the child that owns
+ * SLOT. What is appended goes to the engine, and is in the ring once it has come back; that takes
+ * at most TIMEOUT_US. APR_EINVAL: SEGMENT has no link, because a reload found no room for it.
+ */
+apr_status_t mrc_history_open_engine(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                                     const struct mrc_notify *notify, unsigned slot,
+                                     int64_t timeout_us, struct mrc_error *error,
+                                     struct mrc_history **ret_history);
+
 /* Releases what a back end holds, in this process only. Accepts NULL. */
 void mrc_history_close(struct mrc_history *history);
 
@@ -77,8 +88,9 @@ void mrc_history_set_describe(struct mrc_history *history, mrc_tags_describe_fn 
  * its size for the bound of the history; NOW_US the time of day. May wait for a lock and for the
  * disk, so a dispatcher's thread must not call it.
  * APR_SUCCESS: the record is stored, as safely as the back end can. MRC_STATUS_SUPERSEDED,
- * MRC_STATUS_TOO_LARGE: it is not stored. APR_TIMEUP: it is not stored, or the result is unknown.
- * Others, such as APR_ENOSPC: the disk refuses it.
+ * MRC_STATUS_TOO_LARGE, MRC_STATUS_UNREACHABLE: it is not stored. APR_TIMEUP,
+ * MRC_STATUS_UNCONFIRMED: it is not stored, or the result is unknown. Others, such as APR_ENOSPC:
+ * the disk refuses it.
  */
 apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id,
                                 struct mrc_bytes payload, uint64_t stored_bytes, int64_t now_us);
@@ -102,6 +114,21 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
  */
 apr_status_t mrc_history_append_group(struct mrc_history *history, const struct mrc_record *records,
                                       size_t count, int64_t now_us, size_t *ret_done);
+
+/*
+ * With a transport: brings the ring to what the engine has now, for a cursor that this machine does
+ * not know yet. Waits at most WAIT_US. APR_TIMEUP, MRC_STATUS_UNREACHABLE. Without a transport it
+ * does nothing.
+ */
+apr_status_t mrc_history_catch_up(struct mrc_history *history, int64_t wait_us);
+
+/* For the link: appends RECORD, which came from the engine, to the ring, with its own time, and
+ * adds its tags to TAGS. Errors are those of mrc_ring_append(). */
+apr_status_t mrc_history_mirror(struct mrc_history *history, const struct mrc_record *record,
+                                int64_t now_us, struct mrc_tags *tags);
+
+/* Wakes the children that records with TAGS concern. */
+void mrc_history_wake(const struct mrc_history *history, const struct mrc_tags *tags);
 
 /*
  * Appends a control record (ring.h) with PAYLOAD, and wakes all children that have streams. It is

@@ -56,14 +56,15 @@ static struct mrc_place place_at(const struct mrc_history *history, uint64_t pos
     return (struct mrc_place){.next = number, .until = number, .pos = pos};
 }
 
-static apr_status_t oldest(struct mrc_history *history, int64_t now_us, struct mrc_place *ret_place)
+apr_status_t mrc_history_memory_oldest(struct mrc_history *history, int64_t now_us,
+                                       struct mrc_place *ret_place)
 {
     *ret_place = place_at(history, mrc_ring_oldest(history->ring, now_us));
     return APR_SUCCESS;
 }
 
-static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
-                         struct mrc_place *ret_place)
+apr_status_t mrc_history_memory_find(struct mrc_history *history, struct mrc_bytes id,
+                                     int64_t now_us, struct mrc_place *ret_place)
 {
     uint64_t pos;
     apr_status_t status = mrc_ring_find(history->ring, id, now_us, &pos);
@@ -73,8 +74,8 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64
     return status;
 }
 
-static apr_status_t seek(struct mrc_history *history, uint64_t number, int64_t now_us,
-                         struct mrc_place *ret_place, int64_t *ret_before_us)
+apr_status_t mrc_history_memory_seek(struct mrc_history *history, uint64_t number, int64_t now_us,
+                                     struct mrc_place *ret_place, int64_t *ret_before_us)
 {
     uint64_t pos;
     apr_status_t status = mrc_ring_seek(history->ring, number, now_us, &pos, ret_before_us);
@@ -84,8 +85,8 @@ static apr_status_t seek(struct mrc_history *history, uint64_t number, int64_t n
     return status;
 }
 
-static apr_status_t count(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
-                          uint64_t *ret_bytes)
+apr_status_t mrc_history_memory_count(struct mrc_history *history, int64_t now_us,
+                                      uint64_t *ret_records, uint64_t *ret_bytes)
 {
     struct mrc_ring_stats stats;
 
@@ -98,10 +99,10 @@ static apr_status_t count(struct mrc_history *history, int64_t now_us, uint64_t 
 
 static const struct mrc_history_ops memory_ops = {
     .append = append,
-    .oldest = oldest,
-    .find = find,
-    .seek = seek,
-    .count = count,
+    .oldest = mrc_history_memory_oldest,
+    .find = mrc_history_memory_find,
+    .seek = mrc_history_memory_seek,
+    .count = mrc_history_memory_count,
 };
 
 struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_segment *segment,

@@ -3,6 +3,7 @@ libmrcstore_la_SOURCES += \
 	%D%/backend.h \
 	%D%/check.h \
 	%D%/dir.c %D%/dir.h \
+	%D%/engine.c \
 	%D%/files.c %D%/files.h \
 	%D%/history.c %D%/history.h \
 	%D%/memory.c \
@@ -24,7 +25,7 @@ libmrcstore_la_SOURCES += $(LMDB_SOURCES)
 else
 libmrcstore_la_SOURCES += $(NO_LMDB_SOURCES)
 endif
-EXTRA_libmrcstore_la_SOURCES = $(LMDB_SOURCES) $(NO_LMDB_SOURCES)
+EXTRA_libmrcstore_la_SOURCES += $(LMDB_SOURCES) $(NO_LMDB_SOURCES)
 
 unit_tests += tests/unit/store/history/test_memory
 if HAVE_LMDB

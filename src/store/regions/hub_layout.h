@@ -24,6 +24,9 @@
  *     region[REVOCATIONS]  +-----------------------------------------------+
  *                          | struct mrc_revocations_header, halves         |  revocations_layout.h;
  *                          |                                               |  may be absent
+ *     region[LINK]         +-----------------------------------------------+
+ *                          | struct mrc_link_layout                        |  link_layout.h;
+ *                          |                                               |  may be absent
  *     region[BUSIEST]      +-----------------------------------------------+
  *                          | struct mrc_busiest_header, cells              |  busiest_layout.h;
  *                          |                                               |  may be absent
@@ -57,6 +60,7 @@ enum mrc_hub_region_type {
     MRC_HUB_REGION_COUNTS,
     MRC_HUB_REGION_BUCKETS,
     MRC_HUB_REGION_REVOCATIONS,
+    MRC_HUB_REGION_LINK,
     MRC_HUB_REGION_BUSIEST,
     MRC_HUB_REGION_USED
 };

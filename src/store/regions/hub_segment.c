@@ -6,6 +6,7 @@
 #include "apr_general.h"
 #include "apr_time.h"
 #include "store/regions/interests_layout.h"
+#include "store/regions/link.h"
 #include "store/regions/staging.h"
 #include "store/shm/control_layout.h"
 #include "store/shm/segment.h"
@@ -21,6 +22,7 @@ struct mrc_hub_segment {
     struct mrc_census *census;           /* NULL: none */
     struct mrc_buckets *buckets;         /* NULL: read-only */
     struct mrc_revocations *revocations; /* NULL: none */
+    struct mrc_link *link;               /* NULL: none */
     struct mrc_busiest *busiest;         /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
@@ -106,6 +108,7 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     add_region(&header, MRC_HUB_REGION_BUCKETS, mrc_buckets_bytes());
     add_region(&header, MRC_HUB_REGION_REVOCATIONS,
                shape->is_controlled ? mrc_revocations_bytes() : 0);
+    add_region(&header, MRC_HUB_REGION_LINK, shape->has_link ? mrc_link_bytes() : 0);
     add_region(&header, MRC_HUB_REGION_BUSIEST, shape->is_controlled ? mrc_busiest_bytes() : 0);
     *ret_header = header;
     *ret_capacity = capacity;
@@ -150,7 +153,7 @@ static void set_position_key(struct mrc_hub_segment *hub, const unsigned char *k
 }
 
 static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub,
-                                   struct mrc_error *error)
+                                   const struct mrc_hub_shape *shape, struct mrc_error *error)
 {
     const struct mrc_hub_region *region = &hub->geometry.region[MRC_HUB_REGION_STAGING];
     void *base = at(&hub->segment, region->offset);
@@ -158,7 +161,7 @@ static apr_status_t create_staging(apr_pool_t *pool, struct mrc_hub_segment *hub
 
     if (region->size == 0)
         return APR_SUCCESS;
-    status = mrc_staging_create(base, region->size, error);
+    status = mrc_staging_create(base, region->size, shape->staging_large, error);
     return status ? status : mrc_staging_attach(pool, base, region->size, &hub->staging);
 }
 
@@ -177,6 +180,13 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
     if (!status)
         status = mrc_buckets_create(pool, at(&hub->segment, region[MRC_HUB_REGION_BUCKETS].offset),
                                     &hub->buckets);
+    if (!status && shape->has_link) {
+        void *base = at(&hub->segment, region[MRC_HUB_REGION_LINK].offset);
+
+        status = mrc_link_create(base);
+        if (!status)
+            status = mrc_link_attach(pool, base, region[MRC_HUB_REGION_LINK].size, &hub->link);
+    }
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
@@ -192,7 +202,7 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
                         &shape->history, error, &hub->ring);
 
     if (!status)
-        status = create_staging(pool, hub, error);
+        status = create_staging(pool, hub, shape, error);
     if (!status)
         status = create_keyed(pool, hub, shape, error);
     if (!status && shape->is_controlled)
@@ -363,6 +373,11 @@ struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segmen
     return segment->staging;
 }
 
+struct mrc_link *mrc_hub_segment_link(const struct mrc_hub_segment *segment)
+{
+    return segment->link;
+}
+
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
 {
     return segment->census;
@@ -509,6 +524,13 @@ bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, 
     }
 }
 
+bool mrc_hub_segment_gauge_change(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                                  uint64_t old, uint64_t value)
+{
+    return slot < segment->geometry.nslots && index < MRC_HUB_GAUGES &&
+           atomic_compare_exchange_strong(&segment->metrics[slot].gauge[index], &old, value);
+}
+
 void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                uint64_t value)
 {
@@ -566,4 +588,6 @@ void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_se
         atomic_fetch_add_explicit(&to->metrics[to->geometry.nslots].counter[i],
                                   mrc_hub_segment_counter(from, i), memory_order_relaxed);
     set_position_key(to, from->geometry.position_key);
+    if (from->link && to->link)
+        mrc_link_carry(from->link, to->link);
 }

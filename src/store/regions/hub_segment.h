@@ -26,6 +26,7 @@
 #include "store/shm/notify.h"
 
 struct mrc_hub_segment;
+struct mrc_link;
 struct mrc_staging;
 
 /* The size of a hub's regions. Start from {0}: a field that is 0 is a part that the hub lacks. */
@@ -35,9 +36,11 @@ struct mrc_hub_shape {
     uint64_t ring_bytes;     /* payload that the ring must hold, without the records' overhead */
     uint64_t body_max_bytes; /* the largest sum of a record's id and payload */
     uint32_t staging_bytes;  /* size of the staging area; 0: absent */
+    uint32_t staging_large;  /* of these, the data of the large slot; 0: there is none */
     uint64_t roster_subscribers; /* capacity of the roster; 0: absent */
     uint64_t census_streams;     /* capacity of the census; 0: absent */
     bool is_controlled;          /* has revocations, and counts the busiest topics */
+    bool has_link;               /* whether the hub has a transport */
 };
 
 /* The exact size of the segment; 0 if the shape is impossible, with the reason in ERROR. Creates
@@ -70,8 +73,11 @@ const unsigned char *mrc_hub_segment_position_key(const struct mrc_hub_segment *
 /* The active subscriptions; NULL: the hub does not keep them, or the segment is read-only. */
 struct mrc_roster *mrc_hub_segment_roster(const struct mrc_hub_segment *segment);
 
-/* The staging of a durable history; NULL: the hub has none. */
+/* The staging of a durable history or of a transport; NULL: the hub has none. */
 struct mrc_staging *mrc_hub_segment_staging(const struct mrc_hub_segment *segment);
+
+/* The link to the engine; NULL: the hub has no transport, or the segment is read-only. */
+struct mrc_link *mrc_hub_segment_link(const struct mrc_hub_segment *segment);
 
 /* The streams of each client; NULL: the hub does not count them, or the segment is read-only. */
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment);
@@ -122,6 +128,10 @@ void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, u
 bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                 uint64_t max);
 
+/* Sets a gauge of the caller's own SLOT to VALUE if it is OLD. False: it is not, or no longer. */
+bool mrc_hub_segment_gauge_change(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
+                                  uint64_t old, uint64_t value);
+
 /* Sets a gauge of the caller's own SLOT; reads a gauge of any SLOT. */
 void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                uint64_t value);
@@ -136,8 +146,9 @@ uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned i
  * updates are withdrawn, its subscriptions become orphans. May run twice. */
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot);
 
-/* Adds the counters of FROM to those of TO, and gives TO the key for positions of FROM, when a hub
- * is resized. Only the parent. Later counts of old children stay in FROM. */
+/* Adds the counters of FROM to those of TO, gives TO the key for positions of FROM, and carries the
+ * link over if both have one, when a hub is resized. Only the parent. Later counts of old children
+ * stay in FROM. */
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to);
 
 #endif

@@ -9,6 +9,8 @@ libmrcstore_la_SOURCES += \
 	%D%/hub_segment.c %D%/hub_segment.h \
 	%D%/interests.c %D%/interests.h \
 	%D%/interests_layout.h \
+	%D%/link.c %D%/link.h \
+	%D%/link_layout.h \
 	%D%/revocations.c %D%/revocations.h \
 	%D%/revocations_layout.h \
 	%D%/roster.c %D%/roster.h \

@@ -12,8 +12,10 @@
 struct mrc_staging {
     struct mrc_staging_header *header;
     char *slots;
-    unsigned count; /* this and the next: our own copies; the shared ones are not trusted */
+    unsigned count; /* from here on: our own copies; the shared ones are not trusted */
+    unsigned total; /* COUNT, and the large slot if there is one */
     uint64_t data_bytes;
+    uint64_t large_bytes;
     uint64_t stride;
 };
 
@@ -22,16 +24,18 @@ static uint64_t stride_of(uint64_t data_bytes)
     return sizeof(struct mrc_staging_slot) + ((data_bytes + 63) & ~UINT64_C(63));
 }
 
-uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes)
+uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes, uint64_t large_bytes)
 {
-    return sizeof(struct mrc_staging_header) + slots * stride_of(data_bytes);
+    return sizeof(struct mrc_staging_header) + slots * stride_of(data_bytes) +
+           (large_bytes ? stride_of(large_bytes) : 0);
 }
 
-apr_status_t mrc_staging_create(void *region, uint64_t bytes, struct mrc_error *error)
+apr_status_t mrc_staging_create(void *region, uint64_t bytes, uint64_t large_bytes,
+                                struct mrc_error *error)
 {
     struct mrc_staging_header *header = region;
-    uint64_t count =
-        bytes > sizeof(*header) ? (bytes - sizeof(*header)) / stride_of(MRC_STAGING_DATA_BYTES) : 0;
+    uint64_t other = mrc_staging_bytes(0, MRC_STAGING_DATA_BYTES, large_bytes);
+    uint64_t count = bytes > other ? (bytes - other) / stride_of(MRC_STAGING_DATA_BYTES) : 0;
     apr_status_t status;
 
     if (count == 0 || count > SLOTS_MAX)
@@ -40,6 +44,7 @@ apr_status_t mrc_staging_create(void *region, uint64_t bytes, struct mrc_error *
     header->version = MRC_STAGING_VERSION;
     header->slot_count = (uint32_t)count;
     header->data_bytes = MRC_STAGING_DATA_BYTES;
+    header->large_bytes = large_bytes;
     status = mrc_lock_init(&header->lock);
     return status ? mrc_status_set(error, status,
                                    "the system has no robust locks that processes can share")
@@ -55,13 +60,16 @@ apr_status_t mrc_staging_attach(apr_pool_t *pool, void *region, uint64_t bytes,
     if (bytes < sizeof(*header) || header->magic != MRC_STAGING_MAGIC ||
         header->version != MRC_STAGING_VERSION || header->slot_count == 0 ||
         header->slot_count > SLOTS_MAX || header->data_bytes > bytes ||
-        mrc_staging_bytes(header->slot_count, header->data_bytes) > bytes)
+        header->large_bytes > bytes ||
+        mrc_staging_bytes(header->slot_count, header->data_bytes, header->large_bytes) > bytes)
         return MRC_STATUS_CORRUPT;
     staging = apr_pcalloc(pool, sizeof(*staging));
     staging->header = header;
     staging->slots = (char *)(header + 1);
     staging->count = header->slot_count;
+    staging->total = header->slot_count + (header->large_bytes > 0);
     staging->data_bytes = header->data_bytes;
+    staging->large_bytes = header->large_bytes;
     staging->stride = stride_of(header->data_bytes);
     *ret_staging = staging;
     return APR_SUCCESS;
@@ -70,6 +78,12 @@ apr_status_t mrc_staging_attach(apr_pool_t *pool, void *region, uint64_t bytes,
 static struct mrc_staging_slot *slot_at(const struct mrc_staging *staging, unsigned i)
 {
     return (struct mrc_staging_slot *)(void *)(staging->slots + i * staging->stride);
+}
+
+/* The bytes that slot I has for data. */
+static uint64_t room_of(const struct mrc_staging *staging, unsigned i)
+{
+    return i < staging->count ? staging->data_bytes : staging->large_bytes;
 }
 
 static enum mrc_staging_state state_of(uint32_t word)
@@ -107,7 +121,7 @@ apr_status_t mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us)
 
 static void nudge_one(struct mrc_staging *staging)
 {
-    for (unsigned i = 0; i < staging->count; i++) {
+    for (unsigned i = 0; i < staging->total; i++) {
         struct mrc_staging_slot *slot = slot_at(staging, i);
 
         if (change(slot, MRC_STAGING_STAGED, MRC_STAGING_NUDGED)) {
@@ -189,23 +203,37 @@ void mrc_staging_count_commit(struct mrc_staging *staging)
 
 /* ---- Publishers -------------------------------------------------------------------------------*/
 
-/* Claims a free slot for FILLING; NULL: there is none. Children search from different places. */
-static struct mrc_staging_slot *claim(struct mrc_staging *staging, unsigned owner, int *ret_index)
+/* Claims slot I for FILLING, if it is free. */
+static bool try_claim(struct mrc_staging *staging, unsigned i, unsigned owner)
+{
+    uint32_t free_word = MRC_STAGING_FREE;
+
+    return atomic_compare_exchange_strong(&slot_at(staging, i)->word, &free_word,
+                                          owner << MRC_STAGING_OWNER_SHIFT | MRC_STAGING_FILLING);
+}
+
+/* Claims a free slot with room for BYTES; -1: there is none. Children search from different places.
+ */
+static int claim(struct mrc_staging *staging, unsigned owner, uint64_t bytes)
 {
     unsigned start = owner * 7;
 
+    if (bytes > staging->data_bytes)
+        return bytes <= staging->large_bytes && try_claim(staging, staging->count, owner)
+                   ? (int)staging->count
+                   : -1;
     for (unsigned n = 0; n < staging->count; n++) {
         unsigned i = (start + n) % staging->count;
-        struct mrc_staging_slot *slot = slot_at(staging, i);
-        uint32_t free_word = MRC_STAGING_FREE;
 
-        if (atomic_compare_exchange_strong(
-                &slot->word, &free_word, owner << MRC_STAGING_OWNER_SHIFT | MRC_STAGING_FILLING)) {
-            *ret_index = (int)i;
-            return slot;
-        }
+        if (try_claim(staging, i, owner))
+            return (int)i;
     }
-    return NULL;
+    return -1;
+}
+
+uint64_t mrc_staging_largest(const struct mrc_staging *staging)
+{
+    return staging->large_bytes > staging->data_bytes ? staging->large_bytes : staging->data_bytes;
 }
 
 int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record)
@@ -214,12 +242,12 @@ int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct 
     char *data;
     int i;
 
-    if (record->id.len > staging->data_bytes ||
-        record->payload.len > staging->data_bytes - record->id.len)
+    if (record->id.len > UINT32_MAX || record->payload.len > UINT32_MAX)
         return -1;
-    slot = claim(staging, owner, &i);
-    if (!slot)
+    i = claim(staging, owner, (uint64_t)record->id.len + record->payload.len);
+    if (i < 0)
         return -1;
+    slot = slot_at(staging, (unsigned)i);
     data = (char *)(slot + 1);
     atomic_store(&slot->number, 0);
     slot->id_bytes = (uint32_t)record->id.len;
@@ -276,7 +304,7 @@ bool mrc_staging_abandon(struct mrc_staging *staging, int index)
 void mrc_staging_fold(struct mrc_staging *staging, unsigned owner)
 {
     mrc_staging_release_left(staging, owner, false);
-    for (unsigned i = 0; i < staging->count; i++) {
+    for (unsigned i = 0; i < staging->total; i++) {
         struct mrc_staging_slot *slot = slot_at(staging, i);
 
         if (atomic_load(&slot->word) >> MRC_STAGING_OWNER_SHIFT != owner)
@@ -298,36 +326,90 @@ static void finish(struct mrc_staging_slot *slot, apr_status_t status)
         change(slot, MRC_STAGING_ORPHAN, MRC_STAGING_FREE);
 }
 
+/* Views the update in slot I. False: its lengths are impossible. */
+static bool view(const struct mrc_staging *staging, unsigned i, struct mrc_staged *ret_update)
+{
+    const struct mrc_staging_slot *slot = slot_at(staging, i);
+    const char *data = (const char *)(slot + 1);
+
+    if (slot->id_bytes > room_of(staging, i) ||
+        slot->payload_bytes > room_of(staging, i) - slot->id_bytes)
+        return false;
+    *ret_update = (struct mrc_staged){
+        .record =
+            {
+                .time_us = slot->time_us,
+                .stored_bytes = slot->stored_bytes,
+                .id = {data, slot->id_bytes},
+                .payload = {data + slot->id_bytes, slot->payload_bytes},
+                .mark = (enum mrc_record_mark)slot->mark,
+                .subject = slot->subject,
+            },
+        .slot = (int)i,
+    };
+    return true;
+}
+
 unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *updates, unsigned max)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < staging->count && n < max; i++) {
+    for (unsigned i = 0; i < staging->total && n < max; i++) {
         struct mrc_staging_slot *slot = slot_at(staging, i);
-        const char *data = (const char *)(slot + 1);
 
         if (!change(slot, MRC_STAGING_STAGED, MRC_STAGING_TAKEN) &&
             !change(slot, MRC_STAGING_NUDGED, MRC_STAGING_TAKEN))
             continue;
-        if (slot->id_bytes > staging->data_bytes ||
-            slot->payload_bytes > staging->data_bytes - slot->id_bytes) {
+        if (view(staging, i, &updates[n]))
+            n++;
+        else
+            finish(slot, MRC_STATUS_CORRUPT);
+    }
+    return n;
+}
+
+unsigned mrc_staging_adopt(struct mrc_staging *staging, struct mrc_staged *updates, unsigned max)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < staging->total && n < max; i++) {
+        struct mrc_staging_slot *slot = slot_at(staging, i);
+
+        if (change(slot, MRC_STAGING_ORPHAN, MRC_STAGING_FREE) ||
+            state_of(atomic_load(&slot->word)) != MRC_STAGING_TAKEN)
+            continue;
+        if (!view(staging, i, &updates[n])) {
             finish(slot, MRC_STATUS_CORRUPT);
             continue;
         }
-        updates[n++] = (struct mrc_staged){
-            .record =
-                {
-                    .time_us = slot->time_us,
-                    .stored_bytes = slot->stored_bytes,
-                    .id = {data, slot->id_bytes},
-                    .payload = {data + slot->id_bytes, slot->payload_bytes},
-                    .mark = (enum mrc_record_mark)slot->mark,
-                    .subject = slot->subject,
-                },
-            .slot = (int)i,
-        };
+        updates[n++].record.seq = atomic_load(&slot->number);
     }
     return n;
+}
+
+unsigned mrc_staging_count(const struct mrc_staging *staging)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < staging->total; i++)
+        n += state_of(atomic_load(&slot_at(staging, i)->word)) != MRC_STAGING_FREE;
+    return n;
+}
+
+bool mrc_staging_has_staged(const struct mrc_staging *staging)
+{
+    for (unsigned i = 0; i < staging->total; i++) {
+        enum mrc_staging_state state = state_of(atomic_load(&slot_at(staging, i)->word));
+
+        if (state == MRC_STAGING_STAGED || state == MRC_STAGING_NUDGED)
+            return true;
+    }
+    return false;
+}
+
+bool mrc_staging_is_orphan(const struct mrc_staging *staging, int slot)
+{
+    return state_of(atomic_load(&slot_at(staging, (unsigned)slot)->word)) == MRC_STAGING_ORPHAN;
 }
 
 void mrc_staging_set_number(struct mrc_staging *staging, const struct mrc_staged *update)
@@ -342,7 +424,7 @@ void mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *up
 
 void mrc_staging_recover(struct mrc_staging *staging, uint64_t last)
 {
-    for (unsigned i = 0; i < staging->count; i++) {
+    for (unsigned i = 0; i < staging->total; i++) {
         struct mrc_staging_slot *slot = slot_at(staging, i);
         enum mrc_staging_state state = state_of(atomic_load(&slot->word));
         uint64_t number = atomic_load(&slot->number);

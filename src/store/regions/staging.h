@@ -35,11 +35,12 @@ struct mrc_staging;
  * itself. */
 #define MRC_STAGING_DATA_BYTES ((uint64_t)64 * 1024)
 
-/* The bytes of a region with SLOTS slots for DATA_BYTES each. */
-uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes);
+/* The bytes of a region with SLOTS slots for DATA_BYTES each, and one for LARGE_BYTES (0: none). */
+uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes, uint64_t large_bytes);
 
 /* Makes it in the zeroed REGION of BYTES (64-byte aligned). Only the parent. */
-apr_status_t mrc_staging_create(void *region, uint64_t bytes, struct mrc_error *error);
+apr_status_t mrc_staging_create(void *region, uint64_t bytes, uint64_t large_bytes,
+                                struct mrc_error *error);
 
 /* A view of the created REGION; it lives in POOL. MRC_STATUS_CORRUPT: it is not a staging area. */
 apr_status_t mrc_staging_attach(apr_pool_t *pool, void *region, uint64_t bytes,
@@ -97,6 +98,9 @@ struct mrc_staged {
     int slot;                 /* -1: it is in no slot, but in its publisher's memory */
 };
 
+/* The most bytes of id and payload that a slot has room for. */
+uint64_t mrc_staging_largest(const struct mrc_staging *staging);
+
 /*
  * Puts RECORD into a free slot, for the child OWNER. Returns the number of the slot, or -1: the
  * record is too large, or no slot is free.
@@ -137,5 +141,20 @@ void mrc_staging_finish(struct mrc_staging *staging, const struct mrc_staged *up
  * the history, are committed, and it reports that to their publishers. The others are staged again.
  */
 void mrc_staging_recover(struct mrc_staging *staging, uint64_t last);
+
+/*
+ * Returns the updates that a leader before the caller had taken, with the numbers in their slots,
+ * at most MAX. They stay taken. Frees the slots whose publishers have given up.
+ */
+unsigned mrc_staging_adopt(struct mrc_staging *staging, struct mrc_staged *updates, unsigned max);
+
+/* The number of slots in use. */
+unsigned mrc_staging_count(const struct mrc_staging *staging);
+
+/* Whether an update is staged and not taken. */
+bool mrc_staging_has_staged(const struct mrc_staging *staging);
+
+/* Whether the publisher of the update in SLOT, which the leader has taken, has given up. */
+bool mrc_staging_is_orphan(const struct mrc_staging *staging, int slot);
 
 #endif

@@ -6,6 +6,9 @@
  *     | struct mrc_staging_header (256)| slot 0 | data | slot 1 | data |
  *     +--------------------------------+--------+------+--------+------+-- - -
  *
+ * A slot for larger updates may follow the others. The staging area of a hub with a transport has
+ * the same form; there a package of updates is staged (engine/entry.h), and the leader is the link.
+ *
  * The state of a slot is in one word, which is also the futex that its publisher sleeps on:
  *
  *          claim          stage              take              finish
@@ -57,8 +60,9 @@ struct mrc_staging_header {
     uint64_t magic;
     uint32_t version;
     uint32_t slot_count;
-    uint64_t data_bytes; /* of each slot */
-    uint8_t reserved0[40];
+    uint64_t data_bytes;  /* of each slot */
+    uint64_t large_bytes; /* of the last slot, which is not counted in slot_count; 0: none */
+    uint8_t reserved0[32];
 
     /* The publish lock: its holder commits, then appends to the ring. */
     union mrc_lock lock;

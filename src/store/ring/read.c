@@ -299,6 +299,11 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
     return APR_SUCCESS;
 }
 
+uint64_t mrc_ring_tail(const struct mrc_ring *ring)
+{
+    return atomic_load_explicit(&ring->header->tail, memory_order_acquire);
+}
+
 /* ---- Finding by number ------------------------------------------------------------------------*/
 
 uint64_t mrc_ring_seq_at(const struct mrc_ring *ring, uint64_t pos)

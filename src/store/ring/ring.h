@@ -140,6 +140,10 @@ apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_recor
 size_t mrc_ring_count_fitting(const struct mrc_ring *ring, const struct mrc_record *records,
                               size_t count);
 
+/* Makes the history empty: replay begins after the records that are there now. APR_TIMEUP: nothing
+ * has changed. */
+apr_status_t mrc_ring_forget(struct mrc_ring *ring, int64_t now_us, int64_t wait_us);
+
 /* The largest sum of id and payload that is certain to fit. */
 uint64_t mrc_ring_largest(const struct mrc_ring *ring);
 
@@ -212,6 +216,10 @@ uint64_t mrc_ring_seq_at(const struct mrc_ring *ring, uint64_t pos);
  */
 apr_status_t mrc_ring_read(const struct mrc_ring *ring, uint64_t *pos,
                            struct mrc_ring_record *record);
+
+/* The position of the oldest record that the ring still has, whatever the bounds of the history. It
+ * may be overwritten at any time. */
+uint64_t mrc_ring_tail(const struct mrc_ring *ring);
 
 /* The newest record, whatever the bounds of the history; new subscribers get its id. APR_NOTFOUND:
  * nothing was published yet. */

@@ -289,6 +289,17 @@ apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bo
     return APR_SUCCESS;
 }
 
+apr_status_t mrc_ring_forget(struct mrc_ring *ring, int64_t now_us, int64_t wait_us)
+{
+    apr_status_t status = mrc_ring_lock(ring, now_us, wait_us);
+
+    if (status)
+        return status;
+    mrc_ring_window_clear(ring);
+    mrc_ring_unlock(ring);
+    return APR_SUCCESS;
+}
+
 /*
  * Copies the updates of FROM between POS and HEAD. Leaves out a record that cannot fit into TO. A
  * contradiction ends the copy without an error, because no record after it can be read. Control

@@ -9,6 +9,7 @@
 
 struct mrc_notify {
     unsigned nslots;
+    int bell;
     int fd[]; /* of each slot; -1: closed */
 };
 
@@ -19,6 +20,7 @@ apr_status_t mrc_notify_create(apr_pool_t *pool, unsigned nslots, struct mrc_err
     char reason[120];
 
     notify = apr_palloc(pool, sizeof(*notify) + nslots * sizeof(notify->fd[0]));
+    notify->bell = -1;
     for (notify->nslots = 0; notify->nslots < nslots; notify->nslots++) {
         int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
@@ -34,6 +36,14 @@ apr_status_t mrc_notify_create(apr_pool_t *pool, unsigned nslots, struct mrc_err
         }
         notify->fd[notify->nslots] = fd;
     }
+    notify->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (notify->bell < 0) {
+        int err = errno;
+
+        mrc_notify_close(notify);
+        return mrc_status_set(error, err, "cannot create a notification descriptor: %s",
+                              apr_strerror(err, reason, sizeof(reason)));
+    }
     *ret_notify = notify;
     return APR_SUCCESS;
 }
@@ -43,18 +53,32 @@ int mrc_notify_fd(const struct mrc_notify *notify, unsigned slot)
     return slot < notify->nslots ? notify->fd[slot] : -1;
 }
 
-void mrc_notify_wake(const struct mrc_notify *notify, unsigned slot)
+static void post(int fd)
 {
     const uint64_t one = 1;
     ssize_t put;
 
-    if (slot >= notify->nslots)
-        return;
     /* EAGAIN: the counter has its largest value. The descriptor is readable, so this is no error.
      */
     do {
-        put = write(notify->fd[slot], &one, sizeof(one));
+        put = write(fd, &one, sizeof(one));
     } while (put < 0 && errno == EINTR);
+}
+
+void mrc_notify_wake(const struct mrc_notify *notify, unsigned slot)
+{
+    if (slot < notify->nslots)
+        post(notify->fd[slot]);
+}
+
+int mrc_notify_bell_fd(const struct mrc_notify *notify)
+{
+    return notify->bell;
+}
+
+void mrc_notify_ring_bell(const struct mrc_notify *notify)
+{
+    post(notify->bell);
 }
 
 void mrc_notify_drain(const struct mrc_notify *notify, unsigned slot)
@@ -78,5 +102,8 @@ void mrc_notify_close(struct mrc_notify *notify)
         return;
     for (slot = 0; slot < notify->nslots; slot++)
         close(notify->fd[slot]);
+    if (notify->bell >= 0)
+        close(notify->bell);
+    notify->bell = -1;
     notify->nslots = 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Waking other processes: one eventfd for each child slot.
+ * Waking other processes: one eventfd for each child slot, and one for the links to engines.
  *
  * The parent creates them before it forks, so every child of every generation has all of them under
  * the same numbers. Wake-ups that were not taken yet add up in the counter of the eventfd, and
@@ -33,6 +33,14 @@ void mrc_notify_wake(const struct mrc_notify *notify, unsigned slot);
  * slot, for wake-ups of the previous owner. Drain first, then read the rings until they are empty.
  */
 void mrc_notify_drain(const struct mrc_notify *notify, unsigned slot);
+
+/*
+ * The bell: one more descriptor, which nobody drains. The links of all children watch it
+ * edge-triggered (EPOLLET), so each ring wakes all of them. Any thread of any process; never
+ * blocks.
+ */
+int mrc_notify_bell_fd(const struct mrc_notify *notify);
+void mrc_notify_ring_bell(const struct mrc_notify *notify);
 
 /* Closes the descriptors in this process. Accepts NULL. */
 void mrc_notify_close(struct mrc_notify *notify);

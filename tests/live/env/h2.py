@@ -16,6 +16,7 @@ class Stream:
         self.number = number
         self.status = None
         self.headers = {}
+        self.trailers = {}
         self.body = b""
         self.parser = Parser()
         self.ended = False
@@ -89,6 +90,8 @@ class Http2:
             if "event-stream" in stream.headers.get("content-type", ""):
                 stream.parser.feed(event.data)
             self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.TrailersReceived):
+            stream.trailers = dict(event.headers)
         elif isinstance(event, h2.events.StreamEnded):
             stream.ended = True
         elif isinstance(event, h2.events.StreamReset):

@@ -52,7 +52,12 @@ static void assert_scope(const struct mrc_directive *row, enum mrc_field field)
                            offsetof(struct mrc_settings, server)},
         [MRC_SCOPE_SECTION] = {offsetof(struct mrc_settings, section),
                                offsetof(struct mrc_settings, location)},
-        [MRC_SCOPE_SERVER] = {offsetof(struct mrc_settings, server), sizeof(struct mrc_settings)},
+        [MRC_SCOPE_SERVER] = {offsetof(struct mrc_settings, server),
+                              offsetof(struct mrc_settings, response)},
+        [MRC_SCOPE_HOST] = {offsetof(struct mrc_settings, server),
+                            offsetof(struct mrc_settings, response)},
+        [MRC_SCOPE_RESPONSE] = {offsetof(struct mrc_settings, response),
+                                sizeof(struct mrc_settings)},
     };
     struct mrc_settings settings;
     size_t offset = (size_t)((char *)mrc_settings_field(&settings, field) - (char *)&settings);
@@ -159,6 +164,36 @@ START_TEST(paths_of_stores_are_compared_as_texts)
 }
 END_TEST
 
+static struct mrc_settings *with_header(bool is_on)
+{
+    struct mrc_settings *settings = mrc_settings_create(pool);
+    struct mrc_publish_header *header = apr_pcalloc(pool, sizeof(*header));
+
+    header->is_on = is_on;
+    settings->response.publish_header = header;
+    mrc_settings_mark(settings, MRC_FIELD_PUBLISH_HEADER);
+    return settings;
+}
+
+/* Off inside of On is another setting than Off: the fields are removed. */
+START_TEST(publish_header_remembers_that_an_outer_section_is_on)
+{
+    const struct mrc_settings *none = mrc_settings_create(pool);
+    const struct mrc_settings *on = with_header(true), *off = with_header(false);
+    const struct mrc_settings *merged = mrc_settings_merge(pool, off, none);
+
+    ck_assert(!merged->response.publish_header->is_below_on);
+    merged = mrc_settings_merge(pool, on, off);
+    ck_assert(!merged->response.publish_header->is_on);
+    ck_assert(merged->response.publish_header->is_below_on);
+    merged = mrc_settings_merge(pool, merged, off);
+    ck_assert(merged->response.publish_header->is_below_on);
+    merged = mrc_settings_merge(pool, merged, none);
+    ck_assert(merged->response.publish_header->is_below_on);
+    ck_assert(mrc_settings_merge(pool, merged, on)->response.publish_header->is_on);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("settings");
@@ -172,6 +207,7 @@ int main(void)
     tcase_add_test(tcase, any_other_value_of_a_hub_is_a_disagreement);
     tcase_add_test(tcase, locations_of_a_hub_may_differ_in_their_own_settings);
     tcase_add_test(tcase, paths_of_stores_are_compared_as_texts);
+    tcase_add_test(tcase, publish_header_remembers_that_an_outer_section_is_on);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -12,6 +12,7 @@
 
 /* As mrc_takeover_switch() leaves an SSL. */
 #define RECORD_BYTES 2048
+#define LARGE_BYTES  16384
 
 static SSL *server, *client;
 static int fds[2];
@@ -44,11 +45,15 @@ static SSL *open_side(SSL_CTX *context, int fd)
     return ssl;
 }
 
-static void set_up(void)
+static void set_up(int max_version)
 {
+    SSL_CTX *client_context;
+
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     server = open_side(server_context(), fds[0]);
-    client = open_side(SSL_CTX_new(TLS_client_method()), fds[1]);
+    client_context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_max_proto_version(client_context, max_version);
+    client = open_side(client_context, fds[1]);
     SSL_set_accept_state(server);
     SSL_set_connect_state(client);
     for (int i = 0; i < 10; i++) {
@@ -60,6 +65,16 @@ static void set_up(void)
                              SSL_MODE_RELEASE_BUFFERS);
     SSL_clear_mode(server, SSL_MODE_AUTO_RETRY);
     SSL_set_max_send_fragment(server, RECORD_BYTES);
+}
+
+static void set_up_1_2(void)
+{
+    set_up(TLS1_2_VERSION);
+}
+
+static void set_up_1_3(void)
+{
+    set_up(TLS1_3_VERSION);
 }
 
 static void tear_down(void)
@@ -116,31 +131,61 @@ START_TEST(one_read_takes_one_message)
 }
 END_TEST
 
-/* A blocked record is sent again from another address, and nothing is lost. */
+/* A blocked record is sent again from another address, and nothing is lost; also when records of
+ * both sizes take turns. */
 START_TEST(blocked_write_goes_on)
 {
     static char sent[400000], again[sizeof(sent)], got[sizeof(sent)];
     enum mrc_ssl_result result = MRC_SSL_DONE;
     size_t at = 0, count = 0, written;
+    unsigned blocked = 0;
     const char *from = sent;
 
     for (size_t i = 0; i < sizeof(sent); i++)
         sent[i] = again[i] = (char)(i * 7);
-    while (at < sizeof(sent)) {
+    for (unsigned turn = 0; at < sizeof(sent); turn++) {
+        bool is_large = turn % 2 && mrc_ssl_raise_record_bytes(server, LARGE_BYTES);
+
+        ck_assert(!is_large || result == MRC_SSL_DONE);
         result = mrc_ssl_write(server, from + at, sizeof(sent) - at, &written);
         if (result == MRC_SSL_DONE) {
-            ck_assert_uint_le(written, 2 * RECORD_BYTES); /* the sealed record, and one more */
+            ck_assert_uint_le(written, LARGE_BYTES + RECORD_BYTES); /* a sealed one, and another */
             at += written;
-            continue;
         }
+        if (is_large)
+            mrc_ssl_lower_record_bytes(server, RECORD_BYTES);
+        if (result == MRC_SSL_DONE)
+            continue;
         ck_assert_int_eq(result, MRC_SSL_AGAIN);
+        blocked++;
         from = from == sent ? again : sent;
         count += drain_client(got + count, sizeof(got) - count);
     }
     count += drain_client(got + count, sizeof(got) - count);
     ck_assert_uint_eq(count, sizeof(sent));
-    ck_assert(from == again);
+    ck_assert_uint_gt(blocked, 1);
     ck_assert_mem_eq(got, sent, sizeof(sent));
+}
+END_TEST
+
+/* An alert leaves its buffer behind, which is too small for a larger record. */
+START_TEST(larger_record_after_an_alert)
+{
+    static char sent[LARGE_BYTES], got[2 * sizeof(sent)];
+    size_t written, count, unused;
+
+    SSL_set_options(server, SSL_OP_NO_RENEGOTIATION);
+    ck_assert_int_eq(SSL_renegotiate(client), 1);
+    SSL_do_handshake(client);
+    while (mrc_ssl_read(server, got, sizeof(got), &unused) == MRC_SSL_DONE)
+        ;
+    ck_assert(mrc_ssl_raise_record_bytes(server, LARGE_BYTES));
+    memset(sent, 'x', sizeof(sent));
+    ck_assert_int_eq(mrc_ssl_write(server, sent, sizeof(sent), &written), MRC_SSL_DONE);
+    ck_assert_uint_eq(written, sizeof(sent));
+    count = drain_client(got, sizeof(got)); /* it is told that there is no renegotiation */
+    count += drain_client(got + count, sizeof(got) - count);
+    ck_assert_mem_eq(got, sent, count);
 }
 END_TEST
 
@@ -189,9 +234,13 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("ssl");
-    TCase *tcase = tcase_create("ssl");
+    TCase *tcase = tcase_create("TLS 1.3"), *older = tcase_create("TLS 1.2");
 
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_checked_fixture(older, set_up_1_2, tear_down);
+    tcase_add_test(older, blocked_write_goes_on);
+    tcase_add_test(older, larger_record_after_an_alert);
+    suite_add_tcase(suite, older);
+    tcase_add_checked_fixture(tcase, set_up_1_3, tear_down);
     tcase_add_test(tcase, all_messages_are_read);
     tcase_add_test(tcase, one_read_takes_one_message);
     tcase_add_test(tcase, blocked_write_goes_on);

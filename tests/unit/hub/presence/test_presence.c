@@ -474,7 +474,7 @@ static void reconcile_durable(uint64_t count)
 
     durable.shape.history.count = count;
     durable.shape.staging_bytes =
-        (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES);
+        (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0);
     ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, &error) == APR_SUCCESS, "%s", error.text);
 }
 

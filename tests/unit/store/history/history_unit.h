@@ -39,7 +39,7 @@ static inline void make_segment(void)
         .history = {.bytes = 16 << 20},
         .ring_bytes = 1 << 20,
         .body_max_bytes = 256 << 10,
-        .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES),
+        .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0),
     };
     struct mrc_error error = {""};
 

@@ -1,0 +1,306 @@
+#include "httpd/exchange/exchange.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A worker waits while so many bytes of its response are not sent, until so few are left. */
+#define OUT_BYTES_HIGH ((size_t)256 * 1024)
+
+/* From so many bytes on, the session sends them while the worker writes more. */
+#define OUT_NOTE_BYTES ((size_t)32 * 1024)
+
+/* The client's window gets bytes back when the worker has read so many. */
+#define READ_NOTE_BYTES ((size_t)16 * 1024)
+
+static void init_lock(struct mrc_exchange *exchange)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&exchange->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&exchange->changed, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+struct mrc_exchange *mrc_exchange_create(struct mrc_exchange_origin *origin, int32_t id)
+{
+    struct mrc_exchange *exchange = calloc(1, sizeof(*exchange));
+
+    if (!exchange)
+        return NULL;
+    exchange->origin = origin;
+    exchange->id = id;
+    exchange->note.run = origin->take_note;
+    atomic_init(&exchange->refs, 1);
+    init_lock(exchange);
+    return exchange;
+}
+
+struct mrc_exchange *mrc_exchange_ref(struct mrc_exchange *exchange)
+{
+    atomic_fetch_add(&exchange->refs, 1);
+    return exchange;
+}
+
+void mrc_exchange_head_destroy(struct mrc_exchange_head *head)
+{
+    if (!head)
+        return;
+    mrc_exchange_fields_free(&head->fields);
+    free(head);
+}
+
+void mrc_exchange_unref(struct mrc_exchange *exchange)
+{
+    struct mrc_link *link;
+
+    if (atomic_fetch_sub(&exchange->refs, 1) > 1)
+        return;
+    while ((link = mrc_list_take(&exchange->heads)))
+        mrc_exchange_head_destroy((struct mrc_exchange_head *)link);
+    mrc_exchange_fields_free(&exchange->request);
+    mrc_exchange_fields_free(&exchange->trailers);
+    mrc_exchange_queue_clear(&exchange->in);
+    mrc_exchange_queue_clear(&exchange->out);
+    pthread_cond_destroy(&exchange->changed);
+    pthread_mutex_destroy(&exchange->lock);
+    free(exchange);
+}
+
+/* Posts the note, unless it is posted. Under the lock. */
+static void note(struct mrc_exchange *exchange)
+{
+    if (exchange->is_noted)
+        return;
+    exchange->is_noted = true;
+    mrc_exchange_ref(exchange);
+    /* If the loop has ended, the process ends. */
+    mrc_sessions_post_call(exchange->origin->sessions, &exchange->note);
+}
+
+/* ---- for the loop's thread --------------------------------------------------------------------*/
+
+/*
+ * httpd decodes a body without Content-Length as chunks of HTTP/1.1; so do its limit for bodies,
+ * and handlers that look for the field.
+ */
+static bool is_chunked(const struct mrc_exchange *exchange)
+{
+    return exchange->has_body && !exchange->has_length;
+}
+
+static bool add_chunk(struct mrc_exchange_queue *queue, const char *bytes, size_t len)
+{
+    char size[24];
+
+    return mrc_exchange_queue_add(queue, size,
+                                  (size_t)snprintf(size, sizeof(size), "%zx\r\n", len)) &&
+           mrc_exchange_queue_add(queue, bytes, len) && mrc_exchange_queue_add(queue, "\r\n", 2);
+}
+
+bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, size_t len)
+{
+    bool ok;
+
+    pthread_mutex_lock(&exchange->lock);
+    ok = is_chunked(exchange) ? add_chunk(&exchange->in, bytes, len)
+                              : mrc_exchange_queue_add(&exchange->in, bytes, len);
+    exchange->in_unread += len;
+    pthread_cond_signal(&exchange->changed);
+    pthread_mutex_unlock(&exchange->lock);
+    return ok;
+}
+
+/* The last chunk, with the trailers. Errors of memory leave it out: the body is then broken. */
+static void add_last_chunk(struct mrc_exchange_queue *queue,
+                           const struct mrc_exchange_fields *trailers)
+{
+    const char *name, *value;
+    bool ok = mrc_exchange_queue_add(queue, "0\r\n", 3);
+    size_t at = 0;
+
+    while (ok && mrc_exchange_fields_next(trailers, &at, &name, &value))
+        ok = mrc_exchange_queue_add(queue, name, strlen(name)) &&
+             mrc_exchange_queue_add(queue, ": ", 2) &&
+             mrc_exchange_queue_add(queue, value, strlen(value)) &&
+             mrc_exchange_queue_add(queue, "\r\n", 2);
+    if (ok)
+        mrc_exchange_queue_add(queue, "\r\n", 2);
+}
+
+void mrc_exchange_end_body(struct mrc_exchange *exchange,
+                           const struct mrc_exchange_fields *trailers)
+{
+    pthread_mutex_lock(&exchange->lock);
+    if (!exchange->in_ended && is_chunked(exchange))
+        add_last_chunk(&exchange->in, trailers);
+    exchange->in_ended = true;
+    pthread_cond_signal(&exchange->changed);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+void mrc_exchange_close(struct mrc_exchange *exchange)
+{
+    exchange->is_gone = true;
+    pthread_mutex_lock(&exchange->lock);
+    exchange->is_closed = true;
+    mrc_exchange_queue_clear(&exchange->out);
+    pthread_cond_signal(&exchange->changed);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+/* ---- for the worker ---------------------------------------------------------------------------*/
+
+static struct timespec deadline(int64_t timeout_us)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_us / 1000000;
+    until.tv_nsec += timeout_us % 1000000 * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    return until;
+}
+
+/* Waits until there is something to read. Under the lock. */
+static apr_status_t wait_for_body(struct mrc_exchange *exchange,
+                                  const struct mrc_exchange_read *read)
+{
+    struct timespec until = deadline(read->timeout_us);
+    int err = 0;
+
+    while (!exchange->in.bytes && !exchange->in_ended && !exchange->is_closed && !err) {
+        if (!read->may_wait)
+            return APR_EAGAIN;
+        err = pthread_cond_timedwait(&exchange->changed, &exchange->lock, &until);
+    }
+    if (exchange->is_closed)
+        return APR_ECONNABORTED;
+    if (exchange->in.bytes)
+        return APR_SUCCESS;
+    return exchange->in_ended ? APR_EOF : APR_TIMEUP;
+}
+
+/* Counts what the client's window may get back. Chunk framing is not part of it. Under the lock. */
+static void count_read(struct mrc_exchange *exchange, size_t len)
+{
+    size_t back = exchange->in.bytes > 0 && len < exchange->in_unread ? len : exchange->in_unread;
+
+    exchange->in_unread -= back;
+    exchange->in_read += back;
+    if (!exchange->in_ended && (exchange->in_read >= READ_NOTE_BYTES || !exchange->in.bytes))
+        note(exchange);
+}
+
+apr_status_t mrc_exchange_read(struct mrc_exchange *exchange, const struct mrc_exchange_read *read,
+                               char *ret_bytes, size_t *ret_len)
+{
+    size_t max = read->max;
+    apr_status_t status;
+
+    pthread_mutex_lock(&exchange->lock);
+    status = wait_for_body(exchange, read);
+    if (status == APR_SUCCESS && read->is_line) {
+        size_t line = mrc_exchange_queue_line_bytes(&exchange->in);
+
+        max = line < max ? line : max;
+    }
+    if (status == APR_SUCCESS && read->is_peek) {
+        *ret_len = mrc_exchange_queue_peek(&exchange->in, ret_bytes, max);
+    } else if (status == APR_SUCCESS) {
+        *ret_len = mrc_exchange_queue_read(&exchange->in, ret_bytes, max);
+        count_read(exchange, *ret_len);
+    }
+    pthread_mutex_unlock(&exchange->lock);
+    return status;
+}
+
+void mrc_exchange_put_head(struct mrc_exchange *exchange, struct mrc_exchange_head *head)
+{
+    pthread_mutex_lock(&exchange->lock);
+    mrc_list_append(&exchange->heads, &head->link);
+    if (head->kind == MRC_EXCHANGE_HEAD_INTERIM)
+        note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+/* Waits for room in OUT. Under the lock. */
+static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout_us)
+{
+    struct timespec until = deadline(timeout_us);
+    size_t left = exchange->out.bytes;
+    int err = 0;
+
+    exchange->out_waits = true;
+    while (exchange->out.bytes > MRC_EXCHANGE_OUT_LOW && !exchange->is_closed && !err) {
+        err = pthread_cond_timedwait(&exchange->changed, &exchange->lock, &until);
+        if (exchange->out.bytes < left) { /* the client takes something */
+            left = exchange->out.bytes;
+            until = deadline(timeout_us);
+            err = 0;
+        }
+    }
+    exchange->out_waits = false;
+    return err ? APR_TIMEUP : APR_SUCCESS;
+}
+
+apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
+                                int64_t timeout_us)
+{
+    struct mrc_exchange_chunk *chunk = mrc_exchange_chunk_create(bytes, len); /* without the lock */
+    apr_status_t status = APR_SUCCESS;
+
+    if (!chunk)
+        return APR_ENOMEM;
+    pthread_mutex_lock(&exchange->lock);
+    mrc_exchange_queue_append(&exchange->out, chunk);
+    if (exchange->out.bytes >= OUT_NOTE_BYTES)
+        note(exchange);
+    if (exchange->out.bytes > OUT_BYTES_HIGH && !exchange->is_closed)
+        status = wait_for_room(exchange, timeout_us);
+    if (exchange->is_closed) {
+        mrc_exchange_queue_clear(&exchange->out);
+        status = APR_ECONNABORTED;
+    }
+    pthread_mutex_unlock(&exchange->lock);
+    return status;
+}
+
+void mrc_exchange_flush(struct mrc_exchange *exchange)
+{
+    pthread_mutex_lock(&exchange->lock);
+    note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+void mrc_exchange_end(struct mrc_exchange *exchange, bool is_whole)
+{
+    pthread_mutex_lock(&exchange->lock);
+    exchange->out_ended = true;
+    exchange->out_is_broken = !is_whole;
+    note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+void mrc_exchange_reset(struct mrc_exchange *exchange, uint32_t error)
+{
+    pthread_mutex_lock(&exchange->lock);
+    exchange->reset = error;
+    note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+void mrc_exchange_attach(struct mrc_exchange *exchange, struct mrc_http2_attached *attached)
+{
+    pthread_mutex_lock(&exchange->lock);
+    exchange->attaching = attached;
+    note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+}

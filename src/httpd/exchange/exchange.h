@@ -1,0 +1,181 @@
+/* clang-format off */
+/*
+ * An exchange: one request of HTTP/2 and its response. Two threads share it while the request runs: the
+ * loop of its session, and the worker that handles the request.
+ *
+ *     session (loop's thread)                             worker
+ *       | request, fields                                   |
+ *       +------ the job --------------------------------->  | the request, as httpd sees it
+ *       | DATA --> in ------------------------------------> | reads its body
+ *       | <------------------------------- heads, out <---- | writes its response
+ *       | <------------------------------- a note <-------- | there is something to send
+ *       |                                                   v
+ *       | the last frame
+ *       v
+ *     closed
+ *
+ * The exchange of a subscription goes on without a worker: its carrier writes into OUT
+ * (httpd/http2/attach.h).
+ *
+ * References keep an exchange: the session has one until its stream is closed, the job has one, and so
+ * has a note that is posted.
+ */
+/* clang-format on */
+#ifndef MRC_HTTPD_EXCHANGE_EXCHANGE_H
+#define MRC_HTTPD_EXCHANGE_EXCHANGE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apr_errno.h"
+#include "apr_time.h"
+
+#include "httpd/exchange/fields.h"
+#include "httpd/exchange/queue.h"
+#include "httpd/exchange/workers.h"
+#include "hub/base/list.h"
+#include "hub/stream/session.h"
+
+struct conn_rec;
+struct mrc_exchange;
+struct mrc_http2_attached;
+
+enum mrc_exchange_head_kind {
+    MRC_EXCHANGE_HEAD_INTERIM, /* 1xx; others follow */
+    MRC_EXCHANGE_HEAD_FINAL,   /* the body follows */
+    MRC_EXCHANGE_HEAD_TRAILERS /* after the body */
+};
+
+/* Fields that a worker wants to be sent. */
+struct mrc_exchange_head {
+    struct mrc_link link;
+    enum mrc_exchange_head_kind kind;
+    int status;
+    struct mrc_exchange_fields fields;
+};
+
+/* What all exchanges of a session have in common. It lives as long as one of their jobs. */
+struct mrc_exchange_origin {
+    struct mrc_sessions *sessions; /* that the session belongs to; notes go there */
+    void (*take_note)(struct mrc_call *note);
+    void (*job_ended)(
+        struct mrc_exchange_origin *origin); /* any thread; ORIGIN may be freed then */
+    struct conn_rec *c;                      /* the client's connection */
+    const char *protocol;                    /* "h2" or "h2c" */
+    void *socket;      /* an apr_socket_t without a client, for modules that ask for one */
+    unsigned requests; /* so far; of the loop's thread */
+};
+
+struct mrc_exchange {
+    struct mrc_call note; /* the first member */
+    struct mrc_exchange_job job;
+    atomic_int refs;
+    struct mrc_exchange_origin *origin; /* as long as the stream is not closed, or the job runs */
+    int32_t id;                         /* of the stream */
+
+    /* The request: of the loop's thread until the job is posted, then of the job. */
+    struct mrc_exchange_fields request;
+    int refused;     /* an HTTP status, if a limit was exceeded; 0: none */
+    bool has_length; /* Content-Length */
+    bool has_body;   /* DATA follows */
+    bool is_begun;   /* the job was posted */
+    unsigned number; /* of the request in its session, from 0 */
+
+    /* Of the loop's thread. */
+    struct mrc_exchange *prev, *next;    /* of the session */
+    struct mrc_exchange *settling;       /* the next one to settle (httpd/http2/attach.h) */
+    struct mrc_http2_attached *attached; /* the carrier of a subscription; NULL: none */
+    struct mrc_exchange_fields trailers; /* of the request, then of the response */
+    int64_t sent_us;                     /* when bytes were last sent, or none had to be */
+    bool is_submitted, is_deferred;      /* the state of the response in nghttp2 */
+    bool is_answered;                    /* the whole response is sent, not all has been read */
+    bool expects_continue;               /* the client waits for 100, which was not sent */
+    bool is_settling;                    /* in that list */
+    bool is_gone;                        /* the same as is_closed, without the lock */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* Under the lock. */
+    struct mrc_exchange_queue in;
+    bool in_ended;         /* the whole body is in IN; the loop's thread writes it */
+    size_t in_unread;      /* bytes of DATA that the client's window does not have again */
+    size_t in_read;        /* of these, what the worker has read since the last note */
+    struct mrc_list heads; /* of struct mrc_exchange_head */
+    struct mrc_exchange_queue out;
+    bool out_ended;     /* the whole body is in OUT */
+    bool out_is_broken; /* the body is not complete: the stream is reset after OUT */
+    bool out_waits;     /* the worker waits for room in OUT */
+    bool is_closed;     /* nothing is sent or received any more */
+    bool is_noted;      /* the note is posted */
+    uint32_t reset;     /* an error code of HTTP/2: the stream is reset with it; 0: no */
+    struct mrc_http2_attached *attaching; /* the session is to adopt it */
+};
+
+/* A worker that waits for room in OUT goes on when so few bytes are left. */
+#define MRC_EXCHANGE_OUT_LOW ((size_t)128 * 1024)
+
+/* The exchange of the stream ID, with the session's reference. NULL: out of memory. */
+struct mrc_exchange *mrc_exchange_create(struct mrc_exchange_origin *origin, int32_t id);
+
+struct mrc_exchange *mrc_exchange_ref(struct mrc_exchange *exchange);
+
+/* Frees the stream with the last reference. Any thread. */
+void mrc_exchange_unref(struct mrc_exchange *exchange);
+
+/* Frees a head. Accepts NULL. */
+void mrc_exchange_head_destroy(struct mrc_exchange_head *head);
+
+/* ---- for the loop's thread --------------------------------------------------------------------*/
+
+/* Adds LEN bytes of the body. False: out of memory. */
+bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, size_t len);
+
+/* The end of the body. TRAILERS, the fields after it, may be empty. */
+void mrc_exchange_end_body(struct mrc_exchange *exchange,
+                           const struct mrc_exchange_fields *trailers);
+
+/* The stream is closed: wakes the worker. */
+void mrc_exchange_close(struct mrc_exchange *exchange);
+
+/* ---- for the worker ---------------------------------------------------------------------------*/
+
+/* How a read of the body waits and what it takes. */
+struct mrc_exchange_read {
+    size_t max;
+    bool is_line;  /* up to the end of the first line */
+    bool is_peek;  /* the bytes stay */
+    bool may_wait; /* up to TIMEOUT_US */
+    int64_t timeout_us;
+};
+
+/* Reads some of the body into RET_BYTES. APR_EOF: there is no more. APR_EAGAIN, APR_TIMEUP;
+ * APR_ECONNABORTED: the stream is closed. */
+apr_status_t mrc_exchange_read(struct mrc_exchange *exchange, const struct mrc_exchange_read *read,
+                               char *ret_bytes, size_t *ret_len);
+
+/* Takes HEAD over. */
+void mrc_exchange_put_head(struct mrc_exchange *exchange, struct mrc_exchange_head *head);
+
+/*
+ * Adds LEN bytes of the response, and waits up to TIMEOUT_US while too many are not sent.
+ * APR_ECONNABORTED: the stream is closed. APR_TIMEUP; APR_ENOMEM.
+ */
+apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
+                                int64_t timeout_us);
+
+/* Tells the session that there is something to send. */
+void mrc_exchange_flush(struct mrc_exchange *exchange);
+
+/* The end of the response. IS_WHOLE: it is complete; otherwise the stream is reset. */
+void mrc_exchange_end(struct mrc_exchange *exchange, bool is_whole);
+
+/* Resets the stream with an error code of HTTP/2, in place of a response. */
+void mrc_exchange_reset(struct mrc_exchange *exchange, uint32_t error);
+
+/* Hands ATTACHED to the session. */
+void mrc_exchange_attach(struct mrc_exchange *exchange, struct mrc_http2_attached *attached);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Fields of a message of HTTP/2, as one block of memory: those of a request as they have come, with
+ * the pseudo fields (":path"), or those of a response. No httpd here, and no lock: the block has
+ * one owner at a time.
+ */
+#ifndef MRC_HTTPD_EXCHANGE_FIELDS_H
+#define MRC_HTTPD_EXCHANGE_FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Zeroed: empty. */
+struct mrc_exchange_fields {
+    char *bytes; /* name, NUL, value, NUL; and so on */
+    size_t len, cap;
+    unsigned count;
+};
+
+/* Adds a field, without the white space around its value. NAME is lower case. False: out of memory;
+ * nothing has changed. */
+bool mrc_exchange_fields_add(struct mrc_exchange_fields *fields, const char *name, size_t name_len,
+                             const char *value, size_t value_len);
+
+/*
+ * Adds a field of a response, in lower case, and with a space in place of each line end. Skips
+ * fields that HTTP/2 does not have, because they belong to a connection of HTTP/1.1 (RFC 9113,
+ * 8.2.2). False: out of memory.
+ */
+bool mrc_exchange_fields_add_response(struct mrc_exchange_fields *fields, const char *name,
+                                      const char *value);
+
+/*
+ * Iterates: AT is 0 at first. False: there are no more fields. The texts are valid until a field is
+ * added.
+ */
+bool mrc_exchange_fields_next(const struct mrc_exchange_fields *fields, size_t *at,
+                              const char **ret_name, const char **ret_value);
+
+/* The value of the first field NAME; NULL: there is none. */
+const char *mrc_exchange_fields_get(const struct mrc_exchange_fields *fields, const char *name);
+
+/* The bytes of the fields as lines of HTTP/1.1, for counts of logs. */
+size_t mrc_exchange_fields_text_bytes(const struct mrc_exchange_fields *fields);
+
+/* Makes FIELDS empty. */
+void mrc_exchange_fields_free(struct mrc_exchange_fields *fields);
+
+#endif

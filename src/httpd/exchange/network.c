@@ -1,0 +1,212 @@
+#include "httpd/exchange/network.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apr_lib.h"
+#include "apr_optional.h"
+#include "apr_strings.h"
+#include "http_connection.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "util_filter.h"
+
+#include "httpd/exchange/exchange.h"
+
+#define IN_NAME  "MERCURE_HTTP2_IN"
+#define OUT_NAME "MERCURE_HTTP2_OUT"
+
+/* One read of the body takes at most so much. */
+#define READ_BYTES_MAX ((apr_off_t)32 * 1024)
+
+APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
+APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
+
+/* ---- the body of the request ------------------------------------------------------------------*/
+
+static void count_in(conn_rec *c, apr_off_t bytes)
+{
+    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) *add =
+        APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
+
+    if (add)
+        add(c, bytes);
+}
+
+static apr_status_t read_body(ap_filter_t *filter, apr_bucket_brigade *brigade,
+                              ap_input_mode_t mode, apr_read_type_e block, apr_off_t max)
+{
+    struct mrc_network *network = filter->ctx;
+    struct mrc_exchange_read read = {
+        .max = (size_t)(max > READ_BYTES_MAX ? READ_BYTES_MAX : max),
+        .is_line = mode == AP_MODE_GETLINE,
+        .is_peek = mode == AP_MODE_SPECULATIVE,
+        .may_wait = block == APR_BLOCK_READ,
+        .timeout_us = filter->c->base_server->timeout,
+    };
+    apr_bucket_alloc_t *list = filter->c->bucket_alloc;
+    apr_status_t status;
+    size_t len;
+    char *bytes;
+
+    if (mode == AP_MODE_INIT)
+        return APR_SUCCESS;
+    if (mode == AP_MODE_EATCRLF)
+        return APR_ENOTIMPL;
+    if (read.is_line || mode == AP_MODE_EXHAUSTIVE)
+        read.max = HUGE_STRING_LEN;
+    bytes = apr_bucket_alloc(read.max, list);
+    status = mrc_exchange_read(network->exchange, &read, bytes, &len);
+    if (status != APR_SUCCESS) {
+        apr_bucket_free(bytes);
+        if (!APR_STATUS_IS_EOF(status))
+            return status;
+        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(list));
+        return APR_SUCCESS;
+    }
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_heap_create(bytes, len, apr_bucket_free, list));
+    if (!read.is_peek)
+        count_in(filter->c, (apr_off_t)len);
+    return APR_SUCCESS;
+}
+
+/* ---- interim responses, which httpd writes as the text of HTTP/1.1 ----------------------------*/
+
+static void add_line(struct mrc_exchange_head *head, char *line)
+{
+    char *value = strchr(line, ':');
+
+    if (!value)
+        return;
+    *value++ = '\0';
+    mrc_exchange_fields_add_response(&head->fields, line, value);
+}
+
+/* The head in TEXT, which begins with "HTTP/1.1 1xx". NULL: it is none, or there is no memory. */
+static struct mrc_exchange_head *parse_interim(char *text)
+{
+    struct mrc_exchange_head *head;
+    char *line, *rest = text;
+
+    line = apr_strtok(text, "\r\n", &rest);
+    if (!line || strncmp(line, "HTTP/1.1 1", 10) || !apr_isdigit(line[10]) ||
+        !apr_isdigit(line[11]) || !(head = calloc(1, sizeof(*head))))
+        return NULL;
+    head->kind = MRC_EXCHANGE_HEAD_INTERIM;
+    head->status = (int)apr_atoi64(line + 9);
+    while ((line = apr_strtok(NULL, "\r\n", &rest)))
+        add_line(head, line);
+    return head;
+}
+
+/* Sends the interim responses in BRIGADE, and removes their text. */
+static void take_interim(struct mrc_network *network, apr_bucket_brigade *brigade, apr_pool_t *pool)
+{
+    struct mrc_exchange_head *head;
+    apr_size_t len;
+    char *text;
+
+    if (apr_brigade_pflatten(brigade, &text, &len, pool) != APR_SUCCESS || len == 0)
+        return;
+    text = apr_pstrmemdup(pool, text, len);
+    head = parse_interim(text);
+    if (head && head->status != HTTP_SWITCHING_PROTOCOLS) /* HTTP/2 does not have that */
+        mrc_exchange_put_head(network->exchange, head);
+    else
+        mrc_exchange_head_destroy(head);
+    for (apr_bucket *next, *bucket = APR_BRIGADE_FIRST(brigade);
+         bucket != APR_BRIGADE_SENTINEL(brigade); bucket = next) {
+        next = APR_BUCKET_NEXT(bucket);
+        if (!APR_BUCKET_IS_METADATA(bucket))
+            apr_bucket_delete(bucket);
+    }
+}
+
+/* ---- the response -----------------------------------------------------------------------------*/
+
+static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
+{
+    const char *bytes;
+    apr_size_t len;
+    apr_status_t status = apr_bucket_read(bucket, &bytes, &len, APR_NONBLOCK_READ);
+
+    if (APR_STATUS_IS_EAGAIN(status)) { /* the client gets what there is meanwhile */
+        mrc_exchange_flush(network->exchange);
+        status = apr_bucket_read(bucket, &bytes, &len, APR_BLOCK_READ);
+    }
+    if (status != APR_SUCCESS || len == 0)
+        return status;
+    network->out_bytes += (apr_off_t)len;
+    return mrc_exchange_write(network->exchange, bytes, len, c->base_server->timeout);
+}
+
+static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
+{
+    if (network->has_ended) /* an error may have replaced the response, which its handler goes on
+                               with */
+        return APR_SUCCESS;
+    if (APR_BUCKET_IS_FLUSH(bucket))
+        mrc_exchange_flush(network->exchange);
+    else if (APR_BUCKET_IS_EOS(bucket))
+        network->has_ended = true;
+    else if (AP_BUCKET_IS_ERROR(bucket))
+        network->is_broken = true;
+    else if (!APR_BUCKET_IS_METADATA(bucket))
+        return write_data(network, c, bucket);
+    return APR_SUCCESS;
+}
+
+/* Gives mod_logio what was sent, before the end of the request writes the log line. */
+static void count_out(struct mrc_network *network, conn_rec *c)
+{
+    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *add =
+        APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
+
+    if (add && network->out_bytes > 0)
+        add(c, network->out_bytes);
+    network->out_bytes = 0;
+}
+
+static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brigade)
+{
+    struct mrc_network *network = filter->ctx;
+    apr_status_t status = APR_SUCCESS;
+    conn_rec *c = filter->c;
+
+    if (!brigade) { /* a look whether data is left: never */
+        c->data_in_output_filters = 0;
+        return APR_SUCCESS;
+    }
+    if (!network->has_head)
+        take_interim(network, brigade, c->pool);
+    while (!APR_BRIGADE_EMPTY(brigade)) {
+        apr_bucket *bucket = APR_BRIGADE_FIRST(brigade);
+
+        if (status == APR_SUCCESS && !network->has_left)
+            status = write_bucket(network, c, bucket);
+        if (AP_BUCKET_IS_EOR(bucket)) {
+            c->keepalive = AP_CONN_CLOSE; /* no other request follows */
+            count_out(network, c);
+        }
+        apr_bucket_delete(bucket);
+    }
+    if (status != APR_SUCCESS) {
+        c->aborted = 1;
+        network->is_broken = true;
+    }
+    return status;
+}
+
+/* ---- the filters ------------------------------------------------------------------------------*/
+
+void mrc_network_register(void)
+{
+    ap_register_input_filter(IN_NAME, read_body, NULL, AP_FTYPE_NETWORK);
+    ap_register_output_filter(OUT_NAME, write_response, NULL, AP_FTYPE_NETWORK);
+}
+
+void mrc_network_add(conn_rec *c, struct mrc_network *network)
+{
+    ap_add_input_filter(IN_NAME, network, NULL, c);
+    ap_add_output_filter(OUT_NAME, network, NULL, c);
+}

@@ -1,0 +1,257 @@
+#include "httpd/exchange/secondary.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_connection.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "mod_core.h"
+#include "util_filter.h"
+
+#include "httpd/base/connection.h"
+#include "httpd/config/hubs.h"
+#include "httpd/exchange/exchange.h"
+#include "httpd/exchange/network.h"
+#include "httpd/exchange/response.h"
+
+/* More than the event MPM has threads in all children. */
+#define IDS 0x100000L
+
+static struct mrc_network *network_of(const conn_rec *c)
+{
+    return mrc_connection_get_network(c);
+}
+
+struct mrc_exchange *mrc_secondary_exchange(const conn_rec *c)
+{
+    struct mrc_network *network = network_of(c);
+
+    return network ? network->exchange : NULL;
+}
+
+void mrc_secondary_leave(conn_rec *c)
+{
+    network_of(c)->has_left = true;
+}
+
+/* ---- the secondary connection -----------------------------------------------------------------*/
+
+/*
+ * The number of a secondary connection differs from those of all others that run now: mod_cgid
+ * finds scripts by it. The event MPM gives the client's connection the number of its thread, which
+ * may have other connections meanwhile.
+ */
+static long make_id(const struct mrc_exchange *exchange, const struct mrc_exchange_worker *worker)
+{
+    return ((long)worker->number + 1) * IDS + exchange->origin->c->id % IDS;
+}
+
+static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_network *network,
+                                   const struct mrc_exchange_worker *worker)
+{
+    conn_rec *master = exchange->origin->c;
+    conn_rec *c = apr_pmemdup(worker->pool, master, sizeof(*c));
+
+    c->master = master;
+    c->pool = worker->pool;
+    c->conn_config = ap_create_conn_config(worker->pool);
+    c->notes = apr_table_make(worker->pool, 5);
+    c->bucket_alloc = apr_bucket_alloc_create(worker->pool);
+    c->input_filters = NULL;
+    c->output_filters = NULL;
+    c->data_in_input_filters = c->data_in_output_filters = 0;
+    c->clogging_input_filters = 1;
+    c->log = NULL;
+    c->log_id = NULL;
+    c->aborted = 0;
+    c->sbh = NULL;
+    c->cs = NULL; /* the MPM's own hook makes it */
+    c->current_thread = worker->thread;
+    c->keepalive = AP_CONN_UNKNOWN; /* so handlers read what is left of the body */
+    c->keepalives = (int)exchange->number;
+    c->id = make_id(exchange, worker);
+    ap_set_core_module_config(c->conn_config, exchange->origin->socket);
+    mrc_connection_create_secondary(c, network);
+    mrc_network_add(c, network);
+    ap_run_pre_connection(c, exchange->origin->socket);
+    return c;
+}
+
+/* ---- the request ------------------------------------------------------------------------------*/
+
+/* The pseudo fields of a request; NULL: not there. */
+struct pseudo {
+    const char *method, *path, *authority, *scheme;
+};
+
+static void take_pseudo(struct pseudo *pseudo, const char *name, const char *value)
+{
+    if (!strcmp(name, ":method"))
+        pseudo->method = value;
+    else if (!strcmp(name, ":path"))
+        pseudo->path = value;
+    else if (!strcmp(name, ":authority"))
+        pseudo->authority = value;
+    else if (!strcmp(name, ":scheme"))
+        pseudo->scheme = value;
+}
+
+/* Adds a field. The parts of a cookie come as several fields (RFC 9113, 8.2.3). */
+static void take_field(request_rec *r, const char *name, const char *value)
+{
+    const char *before;
+
+    if (strcmp(name, "cookie") != 0) {
+        apr_table_mergen(r->headers_in, name, value);
+        return;
+    }
+    before = apr_table_get(r->headers_in, "Cookie");
+    apr_table_setn(r->headers_in, "Cookie",
+                   before ? apr_pstrcat(r->pool, before, "; ", value, NULL) : value);
+}
+
+static struct pseudo take_fields(request_rec *r, struct mrc_exchange *exchange)
+{
+    struct pseudo pseudo = {.method = NULL};
+    const char *name, *value;
+    size_t at = 0;
+
+    while (mrc_exchange_fields_next(&exchange->request, &at, &name, &value)) {
+        if (*name == ':')
+            take_pseudo(&pseudo, name, value);
+        else
+            take_field(r, name, value);
+    }
+    if (pseudo.authority)
+        apr_table_setn(r->headers_in, "Host", pseudo.authority);
+    if (exchange->has_body && !exchange->has_length)
+        apr_table_setn(r->headers_in, "Transfer-Encoding", "chunked");
+    else if (!exchange->has_length && apr_table_get(r->headers_in, "Content-Type"))
+        apr_table_setn(r->headers_in, "Content-Length", "0");
+    return pseudo;
+}
+
+/* The request line; a foreign scheme makes it absolute, so that httpd refuses it. */
+static const char *request_line(request_rec *r, const struct pseudo *pseudo)
+{
+    const char *method = pseudo->method ? pseudo->method : "GET";
+    const char *path = pseudo->path ? pseudo->path : "/";
+
+    if (pseudo->scheme && pseudo->authority && ap_cstr_casecmp(pseudo->scheme, "http") != 0 &&
+        ap_cstr_casecmp(pseudo->scheme, "https") != 0)
+        return apr_psprintf(r->pool, "%s %s://%s%s HTTP/2.0", method, pseudo->scheme,
+                            pseudo->authority, path);
+    return apr_psprintf(r->pool, "%s %s HTTP/2.0", method, path);
+}
+
+/* Parses the request, and chooses its virtual host. Returns the status of an error, or OK. */
+static int parse(request_rec *r, struct mrc_exchange *exchange, const struct pseudo *pseudo)
+{
+    int status = exchange->refused;
+
+    r->the_request = (char *)request_line(r, pseudo);
+    r->hostname = NULL; /* httpd takes it from the field Host */
+    if (!ap_parse_request_line(r) || !ap_check_request_header(r)) {
+        status = status ? status : r->status;
+        r->status = HTTP_OK;
+    }
+    r->per_dir_config = r->server->lookup_defaults;
+    if (!status && r->method_number == M_CONNECT)
+        status = HTTP_NOT_IMPLEMENTED;
+    return status;
+}
+
+/* Answers with the error STATUS, and ends the request. */
+static void refuse(request_rec *r, struct mrc_network *network, int status)
+{
+    conn_rec *c = r->connection;
+    apr_bucket_brigade *brigade;
+
+    mrc_response_replace(r, network);
+    ap_die(status, r);
+    brigade = apr_brigade_create(c->pool, c->bucket_alloc);
+    APR_BRIGADE_INSERT_TAIL(brigade, ap_bucket_eor_create(c->bucket_alloc, r));
+    ap_pass_brigade(c->output_filters, brigade);
+}
+
+static void handle(conn_rec *c, struct mrc_network *network)
+{
+    struct mrc_exchange *exchange = network->exchange;
+    request_rec *r = ap_create_request(c);
+    struct pseudo pseudo = take_fields(r, exchange);
+    int status;
+
+    ap_run_pre_read_request(r, c);
+    r->request_time = apr_time_now();
+    status = parse(r, exchange, &pseudo);
+    ap_add_input_filter_handle(ap_http_input_filter_handle, NULL, r, c);
+    if (!status)
+        status = ap_post_read_request(r);
+    if (status)
+        refuse(r, network, status);
+    else
+        ap_process_request(r);
+}
+
+void mrc_secondary_run(struct mrc_exchange_job *job, const struct mrc_exchange_worker *worker)
+{
+    struct mrc_exchange *exchange =
+        (struct mrc_exchange *)((char *)job - offsetof(struct mrc_exchange, job));
+    struct mrc_exchange_origin *origin = exchange->origin;
+    struct mrc_network network = {.exchange = exchange};
+
+    handle(create_connection(exchange, &network, worker), &network);
+    if (!network.has_left) {
+        if (!network.has_head)
+            mrc_response_put_status(&network, HTTP_INTERNAL_SERVER_ERROR);
+        mrc_exchange_end(exchange, network.has_ended && !network.is_broken);
+    }
+    /* Cleanups of modules may look at the client's connection, which exists until the job ends. */
+    apr_pool_clear(worker->pool);
+    mrc_exchange_fields_free(&exchange->request);
+    mrc_exchange_unref(exchange);
+    origin->job_ended(origin);
+}
+
+/* ---- hooks ------------------------------------------------------------------------------------*/
+
+static bool serves(request_rec *r, const struct mrc_exchange *exchange)
+{
+    return mrc_hubs_speaks_http2(r->server) &&
+           ap_is_allowed_protocol(exchange->origin->c, r, r->server, exchange->origin->protocol);
+}
+
+int mrc_secondary_post_read_request(request_rec *r)
+{
+    struct mrc_network *network = r->main ? NULL : network_of(r->connection);
+
+    if (!network)
+        return DECLINED;
+    mrc_response_replace(r, network);
+    return serves(r, network->exchange) ? DECLINED : HTTP_MISDIRECTED_REQUEST;
+}
+
+void mrc_secondary_insert_filter(request_rec *r)
+{
+    struct mrc_network *network = r->main ? NULL : network_of(r->connection);
+
+    if (network)
+        mrc_response_replace(r, network);
+}
+
+int mrc_secondary_fixups(request_rec *r)
+{
+    if (network_of(r->connection))
+        apr_table_setn(r->subprocess_env, "HTTP2", "on");
+    return DECLINED;
+}
+
+void mrc_secondary_register(void)
+{
+    mrc_network_register();
+    mrc_response_register();
+}

@@ -1,0 +1,147 @@
+#include "httpd/http2/http2.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include "ap_mpm.h"
+#include "http_connection.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "mpm_common.h"
+
+#include "httpd/config/hubs.h"
+#include "httpd/exchange/secondary.h"
+#include "httpd/exchange/workers.h"
+#include "httpd/http2/attach.h"
+#include "httpd/http2/child.h"
+#include "httpd/http2/connect.h"
+#include "httpd/http2/input.h"
+#include "httpd/http2/output.h"
+#include "hub/child/child.h"
+
+/* The first type of frame that is not in RFC 9113. */
+#define EXTENSION_TYPES 10
+
+/* The wait for requests at the end of a child. */
+#define STOP_MS 2500
+
+bool mrc_http2_is_built(void)
+{
+    return true;
+}
+
+void mrc_http2_register(void)
+{
+    static const char *const before_us[] = {"mod_ssl.c", "mod_reqtimeout.c", NULL};
+    static const char *const after_us[] = {"mod_http2.c", NULL};
+
+    mrc_secondary_register();
+    ap_hook_protocol_propose(mrc_http2_connect_propose, NULL, after_us, APR_HOOK_FIRST);
+    ap_hook_protocol_switch(mrc_http2_connect_switch, NULL, after_us, APR_HOOK_FIRST);
+    ap_hook_protocol_get(mrc_http2_connect_protocol, NULL, after_us, APR_HOOK_FIRST);
+    ap_hook_process_connection(mrc_http2_connect_process, before_us, after_us, APR_HOOK_MIDDLE);
+    ap_hook_suspend_connection(mrc_http2_connect_suspend, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_post_read_request(mrc_secondary_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_insert_filter(mrc_secondary_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_insert_error_filter(mrc_secondary_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_fixups(mrc_secondary_fixups, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+/* ---- the child --------------------------------------------------------------------------------*/
+
+static bool is_wanted(const server_rec *main_server)
+{
+    for (const server_rec *server = main_server; server; server = server->next) {
+        if (mrc_hubs_speaks_http2(server))
+            return true;
+    }
+    return false;
+}
+
+static apr_status_t free_nghttp2(void *data)
+{
+    struct mrc_http2_child *http2 = data;
+
+    nghttp2_session_callbacks_del(http2->callbacks);
+    nghttp2_option_del(http2->options);
+    return APR_SUCCESS;
+}
+
+static apr_status_t make_nghttp2(apr_pool_t *pool, struct mrc_http2_child *http2)
+{
+    if (nghttp2_session_callbacks_new(&http2->callbacks) != 0)
+        return APR_ENOMEM;
+    mrc_http2_input_set_callbacks(http2->callbacks);
+    mrc_http2_output_set_callbacks(http2->callbacks);
+    if (nghttp2_option_new(&http2->options) != 0) {
+        nghttp2_session_callbacks_del(http2->callbacks);
+        return APR_ENOMEM;
+    }
+    /* Windows open when workers have read. */
+    nghttp2_option_set_no_auto_window_update(http2->options, 1);
+    nghttp2_option_set_no_closed_streams(http2->options, 1);
+    nghttp2_option_set_builtin_recv_extension_type(http2->options, NGHTTP2_PRIORITY_UPDATE);
+    for (unsigned type = EXTENSION_TYPES; type <= UINT8_MAX; type++) {
+        if (type != NGHTTP2_PRIORITY_UPDATE) /* nghttp2 reports only those that it is told of */
+            nghttp2_option_set_user_recv_extension_type(http2->options, (uint8_t)type);
+    }
+    /* White space around values is removed, as httpd does it for HTTP/1.1. */
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(http2->options, 1);
+    apr_pool_cleanup_register(pool, http2, free_nghttp2, apr_pool_cleanup_null);
+    return APR_SUCCESS;
+}
+
+/* As many threads as the event MPM and mod_http2 would have together: those of the MPM, and one and
+ * a half times as many. */
+static unsigned workers_max(void)
+{
+    int threads = 0;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    return threads > 1 ? (unsigned)threads * 5 / 2 : 4;
+}
+
+apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct mrc_child *child,
+                             struct mrc_http2_child **ret_http2)
+{
+    struct mrc_http2_child *http2;
+    apr_socket_t *socket;
+    apr_status_t status;
+
+    *ret_http2 = NULL;
+    if (!is_wanted(main_server))
+        return APR_SUCCESS;
+    http2 = apr_pcalloc(pool, sizeof(*http2));
+    http2->dispatcher = mrc_child_dispatcher(child);
+    status = apr_socket_create(&socket, APR_INET, SOCK_STREAM, APR_PROTO_TCP, pool);
+    http2->socket = socket;
+    if (status == APR_SUCCESS)
+        status = make_nghttp2(pool, http2);
+    if (status == APR_SUCCESS)
+        status = mrc_exchange_workers_create(pool, workers_max(), &http2->workers);
+    if (status == APR_SUCCESS)
+        *ret_http2 = http2;
+    return status;
+}
+
+void mrc_http2_stop(struct mrc_http2_child *http2)
+{
+    if (http2)
+        mrc_exchange_workers_stop(http2->workers, STOP_MS);
+}
+
+/* ---- streams ----------------------------------------------------------------------------------*/
+
+bool mrc_http2_carries(const request_rec *r)
+{
+    return mrc_secondary_exchange(r->connection) != NULL;
+}
+
+bool mrc_http2_hold(request_rec *r, unsigned per_child)
+{
+    return mrc_http2_attach_hold(r, per_child);
+}
+
+int mrc_http2_start_stream(request_rec *r, struct mrc_subscriber *subscriber)
+{
+    return mrc_http2_attach_start(r, subscriber);
+}

@@ -1,0 +1,334 @@
+#include "httpd/http2/input.h"
+
+#include <string.h>
+
+#include <nghttp2/nghttp2.h>
+
+#include "http_core.h"
+#include "http_log.h"
+
+#include "httpd/base/module.h"
+#include "httpd/exchange/secondary.h"
+#include "httpd/http2/attach.h"
+#include "httpd/http2/child.h"
+#include "httpd/http2/output.h"
+#include "httpd/http2/session.h"
+#include "hub/base/clock.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* The pseudo fields of a request, which are no fields for LimitRequestFields. */
+#define PSEUDO_FIELDS 4
+
+static struct mrc_exchange *find(nghttp2_session *ng, int32_t id)
+{
+    return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
+}
+
+/* ---- limits -----------------------------------------------------------------------------------*/
+
+static int pay(struct mrc_http2_session *session, int cost)
+{
+    if (mrc_http2_limits_take(&session->limits, cost, mrc_clock_us()))
+        return 0;
+    if (!session->is_over)
+        ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, session->c,
+                      "MRC1301: an HTTP/2 connection is closed, because its client sends too many "
+                      "frames that are of no use, or resets too many requests");
+    mrc_http2_session_terminate(session, NGHTTP2_ENHANCE_YOUR_CALM);
+    return 0;
+}
+
+/* The cost of a frame that has begun to come in. */
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *data)
+{
+    struct mrc_http2_session *session = data;
+
+    (void)ng;
+    switch (hd->type) {
+    case NGHTTP2_HEADERS:
+        mrc_http2_limits_give(&session->limits, MRC_HTTP2_GAIN_REQUEST);
+        return 0;
+    case NGHTTP2_DATA:
+        return hd->length > 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM)
+                   ? 0
+                   : pay(session, MRC_HTTP2_COST_FRAME);
+    case NGHTTP2_SETTINGS:
+        return pay(session, MRC_HTTP2_COST_SETTINGS);
+    case NGHTTP2_RST_STREAM:
+        return pay(session, MRC_HTTP2_COST_RESET);
+    default:
+        return pay(session, MRC_HTTP2_COST_FRAME);
+    }
+}
+
+/* A frame of an extension that nobody here knows is ignored, after it was paid for. */
+static int ignore_extension(nghttp2_session *ng, void **ret_payload, const nghttp2_frame_hd *hd,
+                            void *data)
+{
+    (void)ng, (void)ret_payload, (void)hd, (void)data;
+    return NGHTTP2_ERR_CANCEL;
+}
+
+/* Whether the client waits before it sends the rest of the request: for its window, or for 100. */
+static bool waits_to_send(nghttp2_session *ng, const struct mrc_exchange *exchange)
+{
+    return exchange->expects_continue ||
+           nghttp2_session_get_stream_effective_recv_data_length(ng, exchange->id) >=
+               nghttp2_session_get_stream_effective_local_window_size(ng, exchange->id);
+}
+
+/*
+ * The response of EXCHANGE is complete, and nobody reads the rest of the request, so the client
+ * need not send it (RFC 9113, 8.1). One that has little left gets a moment to send it, because some
+ * clients take a reset for an error, although they have the whole response. They would wait
+ * forever if they had more: so handlers read the whole request first, as over HTTP/1.1.
+ */
+static void end_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (!exchange->has_body || exchange->in_ended)
+        return;
+    if (!exchange->is_answered) {
+        exchange->is_answered = true;
+        exchange->sent_us = mrc_clock_us();
+        mrc_session_set_time(&session->session, exchange->sent_us + MRC_HTTP2_REST_US);
+    }
+    if (waits_to_send(session->ng, exchange))
+        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_NO_ERROR);
+}
+
+/* A stream that the server resets costs as much as one that the client resets: a client can cause
+ * that by its faults. */
+static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
+{
+    bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+
+    struct mrc_exchange *exchange = is_message ? find(ng, frame->hd.stream_id) : NULL;
+
+    if (exchange && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        end_request(data, exchange);
+    if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code == NGHTTP2_NO_ERROR ||
+        frame->rst_stream.error_code == NGHTTP2_INTERNAL_ERROR)
+        return 0;
+    return pay(data, MRC_HTTP2_COST_RESET);
+}
+
+/* The status for a request with this field; 0: it is within the limits. */
+static int check_field(const struct mrc_http2_session *session, const struct mrc_exchange *exchange,
+                       const uint8_t *name, size_t name_len, size_t value_len)
+{
+    const server_rec *server = session->c->base_server;
+
+    if (name_len == 5 && !memcmp(name, ":path", 5))
+        return value_len > (size_t)server->limit_req_line ? HTTP_REQUEST_URI_TOO_LARGE : 0;
+    if (name_len + value_len + 2 > (size_t)server->limit_req_fieldsize)
+        return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+    if (server->limit_req_fields > 0 &&
+        exchange->request.count >= (unsigned)server->limit_req_fields + PSEUDO_FIELDS)
+        return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+    return 0;
+}
+
+/* ---- requests ---------------------------------------------------------------------------------*/
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
+{
+    struct mrc_http2_session *session = data;
+    struct mrc_exchange *exchange;
+
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    exchange = mrc_exchange_create(&session->origin, frame->hd.stream_id);
+    if (!exchange)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    nghttp2_session_set_stream_user_data(ng, exchange->id, exchange);
+    mrc_http2_session_add(session, exchange);
+    exchange->sent_us = mrc_clock_us();
+    return 0;
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *data)
+{
+    struct mrc_exchange *exchange = find(ng, frame->hd.stream_id);
+    bool is_trailer = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
+    int status;
+
+    (void)flags;
+    if (!exchange || frame->hd.type != NGHTTP2_HEADERS || exchange->refused)
+        return 0;
+    status = check_field(data, exchange, name, name_len, value_len);
+    if (status && is_trailer)
+        return 0; /* a trailer more or less */
+    if (status) {
+        exchange->refused = status;
+        return 0;
+    }
+    if (name_len == 14 && !memcmp(name, "content-length", 14))
+        exchange->has_length = true;
+    if (name_len == 6 && !memcmp(name, "expect", 6))
+        exchange->expects_continue = true;
+    return mrc_exchange_fields_add(is_trailer ? &exchange->trailers : &exchange->request,
+                                   (const char *)name, name_len, (const char *)value, value_len)
+               ? 0
+               : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* A client that gives no priority gets its responses side by side, not one after the other. */
+static void set_priority(nghttp2_session *ng, const struct mrc_exchange *exchange)
+{
+    const nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+
+    if (!mrc_exchange_fields_get(&exchange->request, "priority"))
+        nghttp2_session_change_extpri_stream_priority(ng, exchange->id, &priority, 0);
+}
+
+static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
+                         struct mrc_exchange *exchange, bool has_body)
+{
+    exchange->has_body = has_body;
+    exchange->is_begun = true;
+    exchange->number = session->origin.requests++;
+    set_priority(ng, exchange);
+    if (!has_body)
+        mrc_exchange_end_body(exchange, &exchange->trailers);
+    exchange->job.run = mrc_secondary_run;
+    mrc_exchange_ref(exchange);
+    atomic_fetch_add(&session->jobs_count, 1);
+    if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->job))
+        return 0;
+    atomic_fetch_sub(&session->jobs_count, 1);
+    mrc_exchange_unref(exchange);
+    nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_REFUSED_STREAM);
+    return 0;
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
+{
+    struct mrc_exchange *exchange = find(ng, frame->hd.stream_id);
+    bool is_last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+    if (!exchange || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
+        return 0;
+    if (frame->hd.type == NGHTTP2_HEADERS && !exchange->is_begun)
+        return begin_request(ng, data, exchange, !is_last);
+    if (is_last) {
+        mrc_exchange_end_body(exchange, &exchange->trailers);
+        mrc_exchange_fields_free(&exchange->trailers);
+    }
+    return 0;
+}
+
+/* The window of the connection opens again at once, that of the stream as its worker reads. */
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
+                   void *data)
+{
+    struct mrc_exchange *exchange = find(ng, id);
+
+    (void)flags;
+    nghttp2_session_consume_connection(ng, len);
+    if (!exchange) {
+        nghttp2_session_consume_stream(ng, id, len);
+        return 0;
+    }
+    if (exchange->is_answered) {
+        end_request(data, exchange);
+        return 0;
+    }
+    return mrc_exchange_add_body(exchange, (const char *)bytes, len)
+               ? 0
+               : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    mrc_http2_session_remove(session, exchange);
+    mrc_http2_attach_gone(exchange);
+    mrc_exchange_close(exchange);
+    if (!session->exchanges)
+        session->idle_us = mrc_clock_us();
+    mrc_exchange_unref(exchange);
+}
+
+static int on_close(nghttp2_session *ng, int32_t id, uint32_t error, void *data)
+{
+    struct mrc_exchange *exchange = find(ng, id);
+
+    (void)error;
+    if (exchange)
+        mrc_http2_input_forget(data, exchange);
+    return 0;
+}
+
+void mrc_http2_input_set_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, ignore_extension);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+}
+
+/* ---- from the worker --------------------------------------------------------------------------*/
+
+/* What a note announces. */
+struct news {
+    struct mrc_list heads;
+    struct mrc_http2_attached *attaching;
+    size_t read;
+    uint32_t reset;
+};
+
+static struct news take_news(struct mrc_exchange *exchange)
+{
+    struct news news;
+
+    pthread_mutex_lock(&exchange->lock);
+    news = (struct news){exchange->heads, exchange->attaching, exchange->in_read, exchange->reset};
+    exchange->is_noted = false;
+    exchange->heads.first = NULL;
+    exchange->attaching = NULL;
+    exchange->in_read = 0;
+    pthread_mutex_unlock(&exchange->lock);
+    return news;
+}
+
+static void send_news(struct mrc_http2_session *session, struct mrc_exchange *exchange,
+                      const struct news *news)
+{
+    if (news->read > 0)
+        nghttp2_session_consume_stream(session->ng, exchange->id, news->read);
+    if (news->reset)
+        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id, news->reset);
+    mrc_http2_output_resume(exchange);
+}
+
+void mrc_http2_input_take_note(struct mrc_call *note)
+{
+    struct mrc_exchange *exchange = (struct mrc_exchange *)note;
+    struct news news = take_news(exchange);
+
+    mrc_http2_output_heads(exchange, &news.heads);
+    if (!exchange->is_gone)
+        send_news(mrc_http2_session_of(exchange), exchange, &news);
+    if (news.attaching)
+        mrc_http2_attach_adopt(exchange, news.attaching);
+    mrc_exchange_unref(exchange);
+}
+
+bool mrc_http2_input_take(struct mrc_http2_session *session, const char *bytes, size_t len)
+{
+    ssize_t taken = nghttp2_session_mem_recv(session->ng, (const uint8_t *)bytes, len);
+
+    if (taken >= 0)
+        return true;
+    ap_log_cerror(APLOG_MARK, APLOG_DEBUG, 0, session->c,
+                  "MRC1302: an HTTP/2 connection is closed, because its client does not follow the "
+                  "protocol: %s",
+                  nghttp2_strerror((int)taken));
+    return false;
+}

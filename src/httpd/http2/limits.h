@@ -1,0 +1,42 @@
+/*
+ * Limits what a client may send that is of no use: frames that cost the server work and bring
+ * neither a request nor a body. Each costs credit, which useful frames and time give back. No
+ * connection that serves people runs out of it.
+ */
+#ifndef MRC_HTTPD_HTTP2_LIMITS_H
+#define MRC_HTTPD_HTTP2_LIMITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The most credit, which a new connection has, and what each second gives. */
+#define MRC_HTTP2_CREDIT_MAX        3000
+#define MRC_HTTP2_CREDIT_PER_SECOND 200
+
+/* What costs credit or gives it. */
+enum mrc_http2_cost {
+    MRC_HTTP2_COST_FRAME = 1,    /* PING, PRIORITY, WINDOW_UPDATE, an empty DATA, an unknown one */
+    MRC_HTTP2_COST_SETTINGS = 4, /* SETTINGS: it is answered */
+    MRC_HTTP2_COST_RESET = 8,    /* a request that is reset, by the client or for its faults */
+    MRC_HTTP2_GAIN_REQUEST = 4   /* a request: clients send a few other frames with each */
+};
+
+struct mrc_http2_limits {
+    int64_t since_us; /* when time last gave credit */
+    int32_t credit;
+};
+
+/* NOW_US and the other times are of hub/base/clock.h. */
+void mrc_http2_limits_init(struct mrc_http2_limits *limits, int64_t now_us);
+
+/* Takes COST. False: the credit does not suffice. */
+bool mrc_http2_limits_take(struct mrc_http2_limits *limits, int cost, int64_t now_us);
+
+void mrc_http2_limits_give(struct mrc_http2_limits *limits, int gain);
+
+/* The gain of LEN bytes of a body that were sent: the client opens its windows again, in steps that
+ * may be small. */
+int mrc_http2_limits_gain_of_bytes(size_t len);
+
+#endif

@@ -1,0 +1,21 @@
+if HAVE_HTTP2
+mod_mercure_la_SOURCES += \
+	%D%/attach.c %D%/attach.h \
+	%D%/child.h \
+	%D%/connect.c %D%/connect.h \
+	%D%/http2.c %D%/http2.h \
+	%D%/input.c %D%/input.h \
+	%D%/limits.c %D%/limits.h \
+	%D%/output.c %D%/output.h \
+	%D%/serve.c %D%/serve.h \
+	%D%/session.c %D%/session.h \
+	%D%/transport.c %D%/transport.h
+
+# The module is no library, so the test compiles the unit itself.
+unit_tests += tests/unit/httpd/http2/test_limits
+tests_unit_httpd_http2_test_limits_SOURCES = tests/unit/httpd/http2/test_limits.c %D%/limits.c
+else
+mod_mercure_la_SOURCES += %D%/none.c %D%/http2.h
+endif
+
+EXTRA_DIST += %D%/README.md

@@ -1,0 +1,307 @@
+#include "httpd/http2/serve.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include <nghttp2/nghttp2.h>
+
+#include "httpd.h"
+
+#include "http_log.h"
+
+#include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
+#include "httpd/http2/attach.h"
+#include "httpd/http2/child.h"
+#include "httpd/http2/input.h"
+#include "httpd/http2/output.h"
+#include "httpd/http2/session.h"
+#include "hub/base/clock.h"
+#include "hub/child/child.h"
+#include "hub/child/jobs.h"
+#include "hub/stream/dispatcher.h"
+#include "hub/stream/loop.h"
+
+APLOG_USE_MODULE(mercure);
+
+#define READ_BYTES     16384
+#define READS_PER_TURN 8
+
+/* The time for the first request, which may come with the last bytes of the handshake. */
+#define FIRST_REQUEST_US ((int64_t)20 * 1000 * 1000)
+
+/* After the last byte, a client gets this long to close the connection itself. */
+#define LINGER_US ((int64_t)2 * 1000 * 1000)
+
+/* After this time since the hand-over, the MPM's worker has certainly finished with the connection.
+ */
+#define WORKER_DONE_US ((int64_t)1000 * 1000)
+
+static struct mrc_http2_session *of(struct mrc_session *session)
+{
+    return (struct mrc_http2_session *)session;
+}
+
+/* ---- the end ----------------------------------------------------------------------------------*/
+
+/* The client is gone, or is to go: all streams are closed. */
+static void end(struct mrc_http2_session *session)
+{
+    if (session->is_over)
+        return;
+    session->is_over = true;
+    while (session->exchanges)
+        mrc_http2_input_forget(session, session->exchanges);
+    mrc_session_end(&session->session);
+}
+
+/* The job that frees the session with its connection. Modules may have cleanups that block. The
+ * state of the connection must be SUSPENDED, or the MPM would decrement the wrong counter. */
+static void free_connection(struct mrc_job *job, apr_thread_t *thread)
+{
+    struct mrc_http2_session *session =
+        (struct mrc_http2_session *)((char *)job - offsetof(struct mrc_http2_session, freeing));
+    conn_rec *c = session->c;
+
+    c->current_thread = thread;
+    c->aborted = 1;
+    c->keepalive = AP_CONN_CLOSE;
+    if (atomic_load(&session->holds_place))
+        mrc_child_release_suspended(mrc_this_child_get());
+    mrc_http2_session_free(session);
+    apr_pool_destroy(c->pool);
+}
+
+/* The worker sets c->sbh to NULL shortly before it leaves the connection (session.h). */
+static bool worker_is_done(const struct mrc_http2_session *session, int64_t now_us)
+{
+    return __atomic_load_n((void **)&session->c->sbh, __ATOMIC_ACQUIRE) == NULL &&
+           now_us - session->handed_us >= WORKER_DONE_US;
+}
+
+static bool close_session(struct mrc_session *base, int64_t now_us, bool force)
+{
+    struct mrc_http2_session *session = of(base);
+
+    if (atomic_load(&session->jobs_count) > 0)
+        return false;
+    if (!force && (!worker_is_done(session, now_us) || mrc_jobs_is_full(mrc_this_child_jobs())))
+        return false;
+    session->freeing.run = free_connection;
+    mrc_jobs_post(mrc_this_child_jobs(), &session->freeing);
+    return true;
+}
+
+/* ---- working ----------------------------------------------------------------------------------*/
+
+static bool is_finished(const struct mrc_http2_session *session)
+{
+    return !session->rest && !nghttp2_session_want_read(session->ng) &&
+           !nghttp2_session_want_write(session->ng);
+}
+
+/* When SESSION ends if nothing happens. */
+static int64_t due_us(const struct mrc_http2_session *session)
+{
+    const server_rec *server = session->c->base_server;
+    int64_t idle = server->keep_alive_timeout;
+    int64_t due = INT64_MAX;
+
+    if (session->rest)
+        due = session->wrote_us + server->timeout;
+    if (session->origin.requests == 0 && idle < FIRST_REQUEST_US)
+        idle = server->timeout < FIRST_REQUEST_US ? server->timeout : FIRST_REQUEST_US;
+    if (!session->exchanges && session->idle_us + idle < due)
+        due = session->idle_us + idle;
+    return due;
+}
+
+/* All is sent: the client gets some time to read it, before the connection is closed. What it still
+ * sends is dropped; left in the kernel, it would reset the connection. */
+static void linger(struct mrc_http2_session *session)
+{
+    mrc_http2_transport_end(&session->transport);
+    session->lingers = true;
+    mrc_session_set_time(&session->session, mrc_clock_us() + LINGER_US);
+}
+
+static void work(struct mrc_session *base)
+{
+    struct mrc_http2_session *session = of(base);
+
+    if (session->lingers)
+        return;
+    if (!mrc_http2_output_write(session)) {
+        end(session);
+        return;
+    }
+    mrc_http2_attach_settle(session);
+    if (is_finished(session))
+        linger(session);
+    else if (session->rest || !session->exchanges)
+        mrc_session_set_time(base, due_us(session));
+}
+
+static bool read_some(struct mrc_http2_session *session)
+{
+    char bytes[READ_BYTES];
+    size_t len;
+    bool ok = true;
+
+    for (int i = 0; i < READS_PER_TURN && ok; i++) {
+        if (!mrc_http2_transport_read(&session->transport, bytes, sizeof(bytes), &len))
+            return false;
+        if (len == 0)
+            return true;
+        ok = session->lingers || mrc_http2_input_take(session, bytes, len);
+    }
+    return ok;
+}
+
+static void on_events(struct mrc_session *base, uint32_t events)
+{
+    struct mrc_http2_session *session = of(base);
+
+    if ((events & ~(uint32_t)EPOLLOUT) && !read_some(session)) {
+        mrc_http2_output_write(session); /* such as a GOAWAY that says why */
+        end(session);
+        return;
+    }
+    mrc_session_note_work(base);
+}
+
+/* ---- times ------------------------------------------------------------------------------------*/
+
+/* How long EXCHANGE may wait for its client; 0: it does not wait for it, or has other limits. */
+static int64_t patience_us(const struct mrc_http2_session *session,
+                           const struct mrc_exchange *exchange)
+{
+    int64_t timeout = session->c->base_server->timeout;
+
+    if (exchange->is_answered)
+        return timeout < MRC_HTTP2_REST_US ? timeout : MRC_HTTP2_REST_US;
+    if (!exchange->is_begun) /* the fields are not complete */
+        return timeout;
+    /* Subscriptions have limits of their own, and so have workers that read or write. */
+    if (exchange->is_submitted && !exchange->is_deferred && !exchange->attached &&
+        (nghttp2_session_get_remote_window_size(session->ng) <= 0 ||
+         nghttp2_session_get_stream_remote_window_size(session->ng, exchange->id) <= 0))
+        return timeout;
+    return 0;
+}
+
+/* Resets streams whose client lets them wait too long. Returns when to look again. */
+static int64_t reset_stalled(struct mrc_http2_session *session, int64_t now_us)
+{
+    int64_t next = now_us + session->c->base_server->timeout;
+
+    for (struct mrc_exchange *exchange = session->exchanges; exchange; exchange = exchange->next) {
+        int64_t patience = patience_us(session, exchange);
+
+        if (!patience)
+            continue;
+        if (now_us - exchange->sent_us >= patience)
+            nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id,
+                                      exchange->is_answered ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+        else if (exchange->sent_us + patience < next)
+            next = exchange->sent_us + patience;
+    }
+    mrc_session_note_work(&session->session);
+    return next;
+}
+
+static void on_time(struct mrc_session *base, int64_t now_us)
+{
+    struct mrc_http2_session *session = of(base);
+    int64_t due = due_us(session), next = INT64_MAX;
+
+    if (session->lingers ||
+        (session->rest && now_us >= session->wrote_us + session->c->base_server->timeout)) {
+        end(session);
+        return;
+    }
+    if (now_us >= due) {
+        mrc_http2_session_terminate(session, NGHTTP2_NO_ERROR);
+        due = now_us + session->c->base_server->timeout; /* to send that */
+    }
+    if (session->exchanges)
+        next = reset_stalled(session, now_us);
+    mrc_session_set_time(base, due < next ? due : next);
+}
+
+/* The loop stops: what is left of requests and responses is cut off. */
+static void stop(struct mrc_session *base)
+{
+    struct mrc_http2_session *session = of(base);
+
+    if (!session->lingers) {
+        mrc_http2_session_terminate(session, NGHTTP2_NO_ERROR);
+        if (mrc_http2_output_write(session) && !session->rest)
+            mrc_http2_transport_end(&session->transport);
+    }
+    end(session);
+}
+
+static void drain(struct mrc_session *base, bool graceful)
+{
+    struct mrc_http2_session *session = of(base);
+
+    if (!session->is_draining)
+        nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(session->ng),
+                              NGHTTP2_NO_ERROR, NULL, 0);
+    (void)graceful;
+    session->is_draining = true;
+    mrc_session_note_work(base);
+}
+
+static const struct mrc_session_ops ops = {on_events, on_time, work, drain, stop, close_session};
+
+/* ---- the beginning ----------------------------------------------------------------------------*/
+
+static void take_first(struct mrc_http2_session *session)
+{
+    char *first = session->first;
+    bool ok = !first || mrc_http2_input_take(session, first, session->first_len);
+
+    session->first = NULL;
+    free(first);
+    if (ok)
+        on_events(&session->session, EPOLLIN); /* TLS may have decrypted bytes already */
+    else
+        end(session);
+}
+
+static void begin(struct mrc_call *call)
+{
+    struct mrc_http2_session *session =
+        (struct mrc_http2_session *)((char *)call - offsetof(struct mrc_http2_session, begin));
+    int64_t now_us = mrc_clock_us();
+    apr_status_t status;
+
+    session->session.ops = &ops;
+    session->session.fd = session->transport.fd;
+    session->wrote_us = session->idle_us = now_us;
+    mrc_http2_limits_init(&session->limits, now_us);
+    status = mrc_session_begin(session->origin.sessions, &session->session, EPOLLIN | EPOLLRDHUP);
+    if (status != APR_SUCCESS) {
+        ap_log_cerror(APLOG_MARK, APLOG_ERR, status, session->c,
+                      "MRC1303: an HTTP/2 connection cannot be watched, and is closed");
+        end(session);
+        return;
+    }
+    mrc_session_set_time(&session->session, due_us(session));
+    take_first(session);
+}
+
+void mrc_http2_serve(struct mrc_http2_session *session)
+{
+    session->loop = mrc_dispatcher_post_choose(session->child->dispatcher);
+    session->origin.sessions = mrc_loop_post_sessions(session->loop);
+    session->origin.take_note = mrc_http2_input_take_note;
+    session->begin.run = begin;
+    session->handed_us = mrc_clock_us();
+    /* If the loop has ended, the process ends. */
+    mrc_sessions_post_call(session->origin.sessions, &session->begin);
+}

@@ -1,0 +1,133 @@
+#include "httpd/http2/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <nghttp2/nghttp2.h>
+
+#include "httpd/http2/child.h"
+
+/* The window of the connection; each stream has that of the protocol, 65,535 bytes. */
+#define WINDOW_BYTES (1024 * 1024)
+
+/* A client is asked not to send more fields than this; nghttp2 does not enforce it. */
+#define FIELDS_BYTES_MAX 65536
+
+static void end_job(struct mrc_exchange_origin *origin)
+{
+    struct mrc_http2_session *session =
+        (struct mrc_http2_session *)((char *)origin - offsetof(struct mrc_http2_session, origin));
+
+    atomic_fetch_sub(&session->jobs_count, 1);
+}
+
+static bool open_session(struct mrc_http2_session *session)
+{
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MRC_HTTP2_STREAMS_MAX},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, FIELDS_BYTES_MAX},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    const struct mrc_http2_child *child = session->child;
+
+    return nghttp2_session_server_new2(&session->ng, child->callbacks, session, child->options) ==
+               0 &&
+           nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings,
+                                   sizeof(settings) / sizeof(*settings)) == 0 &&
+           nghttp2_session_set_local_window_size(session->ng, NGHTTP2_FLAG_NONE, 0, WINDOW_BYTES) ==
+               0;
+}
+
+struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child, conn_rec *c,
+                                                   const char *protocol)
+{
+    struct mrc_http2_session *session = calloc(1, sizeof(*session));
+
+    if (!session)
+        return NULL;
+    session->child = child;
+    session->c = c;
+    session->origin.c = c;
+    session->origin.protocol = protocol;
+    session->origin.socket = child->socket;
+    session->origin.job_ended = end_job;
+    if (open_session(session))
+        return session;
+    mrc_http2_session_free(session);
+    return NULL;
+}
+
+bool mrc_http2_session_add_first(struct mrc_http2_session *session, const char *bytes, size_t len)
+{
+    char *first = realloc(session->first, session->first_len + len);
+
+    if (!first)
+        return false;
+    memcpy(first + session->first_len, bytes, len);
+    session->first = first;
+    session->first_len += len;
+    return true;
+}
+
+void mrc_http2_session_free(struct mrc_http2_session *session)
+{
+    nghttp2_session_del(session->ng);
+    free(session->first);
+    free(session->rest);
+    free(session);
+}
+
+void mrc_http2_session_add(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    exchange->next = session->exchanges;
+    if (session->exchanges)
+        session->exchanges->prev = exchange;
+    session->exchanges = exchange;
+    session->exchanges_count++;
+}
+
+void mrc_http2_session_remove(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    mrc_http2_session_unsettle(session, exchange);
+    if (exchange->prev)
+        exchange->prev->next = exchange->next;
+    else
+        session->exchanges = exchange->next;
+    if (exchange->next)
+        exchange->next->prev = exchange->prev;
+    session->exchanges_count--;
+}
+
+void mrc_http2_session_settle(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (exchange->is_settling)
+        return;
+    exchange->is_settling = true;
+    exchange->settling = session->settling;
+    session->settling = exchange;
+}
+
+void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    struct mrc_exchange **at = &session->settling;
+
+    if (!exchange->is_settling)
+        return;
+    while (*at != exchange)
+        at = &(*at)->settling;
+    *at = exchange->settling;
+    exchange->is_settling = false;
+}
+
+struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchange)
+{
+    return (struct mrc_http2_session *)((char *)exchange->origin -
+                                        offsetof(struct mrc_http2_session, origin));
+}
+
+void mrc_http2_session_terminate(struct mrc_http2_session *session, uint32_t error)
+{
+    session->is_draining = true;
+    nghttp2_session_terminate_session(session->ng, error);
+    mrc_session_note_work(&session->session);
+}

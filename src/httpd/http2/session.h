@@ -1,0 +1,108 @@
+/* clang-format off */
+/*
+ * A session of HTTP/2: one client's connection, which httpd has suspended. Only the event MPM does that.
+ *
+ *     worker of the MPM                  the loop's thread             jobs thread   conn_rec belongs to
+ *       | TLS handshake, or the preface                                              the worker
+ *       | mrc_http2_session_create()                                                   :
+ *       | suspend_connection hook:                                                     :
+ *       +--- mrc_http2_serve() ------------> + frames in and out                     the loop, but the
+ *       | the MPM sets c->sbh to NULL,       |   (input.h, output.h)                 MPM still writes
+ *       |   and marks c->cs                  | jobs read it; the session counts      to it
+ *       v                                    |   them                                  :
+ *                                            | the client goes, or the session ends    :
+ *                                            | no job is left, and the MPM is done:    :
+ *                                            |   a second has passed                   :
+ *                                            +--------------------------> + free it  the jobs thread
+ *                                                                         v
+ *
+ * Except where a comment says otherwise, the loop's thread calls the functions.
+ */
+/* clang-format on */
+#ifndef MRC_HTTPD_HTTP2_SESSION_H
+#define MRC_HTTPD_HTTP2_SESSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "httpd.h"
+
+#include "httpd/exchange/exchange.h"
+#include "httpd/exchange/workers.h"
+#include "httpd/http2/limits.h"
+#include "httpd/http2/transport.h"
+#include "hub/child/jobs.h"
+#include "hub/stream/session.h"
+
+struct mrc_http2_child;
+struct mrc_loop;
+struct nghttp2_session;
+
+/* The most streams of one connection at a time. */
+#define MRC_HTTP2_STREAMS_MAX 256
+
+/* How long a client may take to send the rest of a request that is answered already. */
+#define MRC_HTTP2_REST_US ((int64_t)5 * 1000 * 1000)
+
+struct mrc_http2_session {
+    struct mrc_session session;
+    struct mrc_exchange_origin origin;
+    struct mrc_http2_child *child;
+    struct mrc_loop *loop;
+    conn_rec *c;
+    struct mrc_call begin;
+    struct mrc_job freeing;
+
+    /* Of the loop's thread. */
+    struct mrc_http2_transport transport;
+    struct nghttp2_session *ng;
+    struct mrc_http2_limits limits;
+    struct mrc_exchange *exchanges; /* whose streams are not closed */
+    unsigned exchanges_count;
+    struct mrc_exchange *settling; /* subscriptions to look at after a write */
+    char *first;                   /* what came before the hand-over */
+    size_t first_len;
+    char *rest; /* what the socket did not take; NULL: nothing */
+    size_t rest_len, rest_written;
+    int64_t handed_us;
+    int64_t wrote_us; /* when the socket last took bytes, or none had to be written */
+    int64_t idle_us;  /* since when there has been no stream */
+    bool watches_out; /* waits until the socket is writable */
+    bool is_over;     /* the client is gone, or the session is to end at once */
+    bool lingers;     /* all is sent, and the client may close the connection */
+    bool is_draining; /* takes no new requests */
+
+    atomic_bool holds_place;       /* of those for suspended connections with streams; any thread */
+    atomic_uint jobs_count;        /* jobs that run or wait; any thread */
+    struct mrc_exchange_jobs jobs; /* that wait; for workers.h */
+};
+
+/*
+ * A session for C, whose protocol is PROTOCOL; in the worker that has C. NULL: out of memory.
+ */
+struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child, conn_rec *c,
+                                                   const char *protocol);
+
+/* Adds what the client has sent before the hand-over. False: out of memory. */
+bool mrc_http2_session_add_first(struct mrc_http2_session *session, const char *bytes, size_t len);
+
+/* Frees a session, but not its connection. */
+void mrc_http2_session_free(struct mrc_http2_session *session);
+
+/* Adds EXCHANGE, and removes it when its stream is closed. */
+void mrc_http2_session_add(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+void mrc_http2_session_remove(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+
+/* Lets the subscription of EXCHANGE be looked at after the next write, or not. */
+void mrc_http2_session_settle(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+
+/* The session of an exchange whose stream is not closed. */
+struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchange);
+
+/* Ends the session after a GOAWAY with an error code of HTTP/2. */
+void mrc_http2_session_terminate(struct mrc_http2_session *session, uint32_t error);
+
+#endif

@@ -1,0 +1,193 @@
+#include "httpd/inside/header.h"
+
+#include <stdbool.h>
+
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_log.h"
+
+#include "core/protocol/form.h"
+#include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+#include "httpd/inside/publisher.h"
+#include "httpd/publish/limits.h"
+
+APLOG_USE_MODULE(mercure);
+
+#define FIELD "Mercure-Publish"
+
+/* The updates of one response. The forms own the text of the updates. */
+struct taking {
+    request_rec *r;
+    const struct mrc_location *location;
+    struct mrc_update_limits limits;
+    apr_array_header_t *forms;   /* of struct mrc_form * */
+    apr_array_header_t *updates; /* of struct mrc_update */
+};
+
+static const struct mrc_publish_header *setting_of(const request_rec *r)
+{
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const struct mrc_publish_header *header = settings ? settings->response.publish_header : NULL;
+
+    return header && (header->is_on || header->is_below_on) ? header : NULL;
+}
+
+bool mrc_header_applies(const request_rec *r)
+{
+    return setting_of(r) != NULL;
+}
+
+/* ---- one value --------------------------------------------------------------------------------*/
+
+static enum mrc_err parse(struct taking *taking, struct mrc_bytes value, struct mrc_error *error)
+{
+    const struct mrc_hub_settings *settings = taking->location->hub->settings;
+    struct mrc_form *form;
+    struct mrc_update update;
+    enum mrc_err err;
+
+    if (value.len > (size_t)settings->limit_body_bytes)
+        return mrc_error_set(error, MRC_ELIMIT, "it is longer than MercureLimit body= allows");
+    err = mrc_form_parse(value, taking->limits.topics_max + MRC_PUBLISH_OTHER_FIELDS_MAX, error,
+                         &form);
+    if (err)
+        return err;
+    APR_ARRAY_PUSH(taking->forms, struct mrc_form *) = form;
+    err = mrc_update_parse(form, &taking->limits, error, &update);
+    if (!err)
+        APR_ARRAY_PUSH(taking->updates, struct mrc_update) = update;
+    return err;
+}
+
+static void take_update(struct taking *taking, struct mrc_bytes value)
+{
+    struct mrc_error error = {""};
+    enum mrc_err err = parse(taking, value, &error);
+
+    if (!err)
+        return;
+    mrc_publisher_count_malformed(taking->location);
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, taking->r,
+                  "MRC0801: a field " FIELD " of this response is not published to the hub %s: %s",
+                  taking->location->hub->label, error.text[0] ? error.text : mrc_strerror(err));
+}
+
+/* A value may hold several updates: CGI joins equal fields with a comma and a space. A form has no
+ * spaces. */
+static void take_value(struct taking *taking, const char *value)
+{
+    static const char between[] = ", ";
+    const char *end;
+
+    while ((end = strstr(value, between))) {
+        take_update(taking, (struct mrc_bytes){value, (size_t)(end - value)});
+        value = end + sizeof(between) - 1;
+    }
+    take_update(taking, mrc_bytes_of(value));
+}
+
+/* ---- one response -----------------------------------------------------------------------------*/
+
+static int collect(void *ctx, const char *name, const char *value)
+{
+    APR_ARRAY_PUSH((apr_array_header_t *)ctx, const char *) = value;
+    return 1;
+}
+
+static void publish(struct taking *taking)
+{
+    struct mrc_update *updates = (struct mrc_update *)taking->updates->elts;
+    request_rec *r = taking->r;
+    const char *why;
+    apr_status_t status =
+        mrc_publisher_publish(r, taking->location, updates, (size_t)taking->updates->nelts, &why);
+
+    if (status)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
+                      "MRC0802: %d update(s) in fields " FIELD
+                      " of this response are not published "
+                      "to the hub %s: %s",
+                      taking->updates->nelts, taking->location->hub->label, why);
+    else
+        apr_table_setn(r->notes, "mercure-id",
+                       apr_pstrmemdup(r->pool, updates[0].id.ptr, updates[0].id.len));
+}
+
+static void publish_values(request_rec *r, const struct mrc_location *location,
+                           const apr_array_header_t *values)
+{
+    struct taking taking = {
+        .r = r,
+        .location = location,
+        .limits = mrc_publish_limits(location->hub, r->connection->base_server),
+        .forms = apr_array_make(r->pool, values->nelts, sizeof(struct mrc_form *)),
+        .updates = apr_array_make(r->pool, values->nelts, sizeof(struct mrc_update)),
+    };
+
+    for (int i = 0; i < values->nelts; i++)
+        take_value(&taking, APR_ARRAY_IDX(values, i, const char *));
+    if (taking.updates->nelts)
+        publish(&taking);
+    for (int i = 0; i < taking.updates->nelts; i++)
+        mrc_update_clear(&APR_ARRAY_IDX(taking.updates, i, struct mrc_update));
+    for (int i = 0; i < taking.forms->nelts; i++)
+        mrc_form_free(APR_ARRAY_IDX(taking.forms, i, struct mrc_form *));
+}
+
+void mrc_header_remove(request_rec *r, apr_table_t *fields)
+{
+    if (setting_of(r))
+        apr_table_unset(fields, FIELD);
+}
+
+/* Whether LOCATION lets the .htaccess files of its site publish. */
+static bool allows_htaccess(const struct mrc_location *location)
+{
+    return location->settings->location.htaccess && !location->section->name;
+}
+
+/* The Location of the hub for HEADER, or for the outer setting in its place. NULL: there is none,
+ * which is logged. */
+static const struct mrc_location *choose(request_rec *r, const struct mrc_publish_header *header)
+{
+    const struct mrc_location *location = NULL;
+    const char *error = "";
+
+    for (; header && header->is_on; header = header->outer) {
+        location = mrc_hubs_choose(r->server, header->path, &error);
+        if (!header->is_htaccess)
+            break;
+        if (location && allows_htaccess(location))
+            return location;
+        location = NULL;
+        ap_log_rerror(
+            APLOG_MARK, APLOG_NOTICE, 0, r,
+            "MRC0806: MercurePublishHeader On in an .htaccess file (%s) does not count: it "
+            "needs a hub of the site with MercureHtaccess On and without name=",
+            header->where);
+    }
+    if (!location && header && header->is_on)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      "MRC0803: the fields " FIELD " of this response are not published: "
+                      "MercurePublishHeader On%s%s (%s) needs a hub, but the site %s",
+                      header->path ? " " : "", header->path ? header->path : "", header->where,
+                      error);
+    return location;
+}
+
+void mrc_header_take(request_rec *r, apr_table_t *fields)
+{
+    const struct mrc_publish_header *header = setting_of(r);
+    const struct mrc_location *location;
+    apr_array_header_t *values;
+
+    if (!header || !apr_table_get(fields, FIELD))
+        return;
+    values = apr_array_make(r->pool, 2, sizeof(const char *));
+    apr_table_do(collect, values, fields, FIELD, NULL);
+    apr_table_unset(fields, FIELD);
+    location = choose(r, header);
+    if (location)
+        publish_values(r, location, values);
+}

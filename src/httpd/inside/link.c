@@ -1,0 +1,140 @@
+#include "httpd/inside/link.h"
+
+#include "apr_lib.h"
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_log.h"
+
+#include "httpd/base/module.h"
+#include "httpd/config/hubs.h"
+
+APLOG_USE_MODULE(mercure);
+
+#define RELATION "mercure"
+
+/* ---- reading the field (RFC 8288, 3) ----------------------------------------------------------*/
+
+/* The end of the quoted string whose first quote is at TEXT: behind its last quote. */
+static const char *skip_quoted(const char *text)
+{
+    for (text++; *text && *text != '"'; text++)
+        if (*text == '\\' && text[1])
+            text++;
+    return *text ? text + 1 : text;
+}
+
+/* Whether the LEN bytes at RELATIONS, separated by white space, have ours. */
+static bool has_relation(const char *relations, size_t len)
+{
+    const char *end = relations + len;
+
+    while (relations < end) {
+        size_t word = 0;
+
+        while (relations + word < end && !apr_isspace(relations[word]))
+            word++;
+        if (word == sizeof(RELATION) - 1 && !ap_cstr_casecmpn(relations, RELATION, word))
+            return true;
+        relations += word + 1;
+    }
+    return false;
+}
+
+/* Reads the parameter at TEXT. RET_IS_HUB: it is `rel` with our relation. Returns its end. */
+static const char *read_parameter(const char *text, bool *ret_is_hub)
+{
+    const char *name = text, *value;
+    size_t len = strcspn(text, "=;,\"<");
+
+    *ret_is_hub = false;
+    text += len;
+    while (len && apr_isspace(name[len - 1]))
+        len--;
+    if (*text != '=')
+        return text;
+    text++;
+    text += strspn(text, " \t");
+    value = text;
+    if (*text == '"')
+        text = skip_quoted(text);
+    else
+        text += strcspn(text, ";,");
+    if (len == 3 && !ap_cstr_casecmpn(name, "rel", 3))
+        *ret_is_hub = *value == '"'
+                          ? text > value + 1 && has_relation(value + 1, (size_t)(text - value) - 2)
+                          : has_relation(value, (size_t)(text - value));
+    return text;
+}
+
+bool mrc_link_has_hub(const char *field)
+{
+    while (*field) {
+        bool is_hub = false;
+
+        if (*field == '<')
+            field += strcspn(field, ">");
+        else if (*field == '"')
+            field = skip_quoted(field);
+        else if (*field == ';')
+            field = read_parameter(field + 1 + strspn(field + 1, " \t"), &is_hub);
+        else
+            field++;
+        if (is_hub)
+            return true;
+    }
+    return false;
+}
+
+/* ---- adding links -----------------------------------------------------------------------------*/
+
+static const struct mrc_discovery *setting_of(const request_rec *r)
+{
+    const struct mrc_settings *settings = ap_get_module_config(r->per_dir_config, &mercure_module);
+    const struct mrc_discovery *discovery = settings ? settings->response.discovery : NULL;
+
+    return discovery && discovery->is_on ? discovery : NULL;
+}
+
+bool mrc_link_applies(const request_rec *r)
+{
+    return setting_of(r) != NULL;
+}
+
+static int stop_at_hub(void *unused, const char *name, const char *value)
+{
+    return !mrc_link_has_hub(value);
+}
+
+static void add(request_rec *r, const char *target)
+{
+    apr_table_mergen(r->headers_out, "Link",
+                     apr_pstrcat(r->pool, "<", target, ">; rel=\"" RELATION "\"", NULL));
+}
+
+static void add_only_hub(request_rec *r, const struct mrc_discovery *discovery)
+{
+    const char *error;
+    const struct mrc_location *location = mrc_hubs_choose(r->server, NULL, &error);
+
+    if (location)
+        add(r, location->escaped_path);
+    else
+        ap_log_rerror(
+            APLOG_MARK, APLOG_ERR, 0, r,
+            "MRC0804: this response gets no link to a hub: MercureDiscovery On (%s) needs a "
+            "path or URL, because the site %s",
+            discovery->where, error);
+}
+
+void mrc_link_add(request_rec *r)
+{
+    const struct mrc_discovery *discovery = setting_of(r);
+
+    if (!discovery || !apr_table_do(stop_at_hub, NULL, r->headers_out, "Link", NULL) ||
+        !apr_table_do(stop_at_hub, NULL, r->err_headers_out, "Link", NULL))
+        return;
+    for (int i = 0; i < discovery->targets->nelts; i++)
+        add(r, APR_ARRAY_IDX(discovery->targets, i, const char *));
+    if (!discovery->targets->nelts)
+        add_only_hub(r, discovery);
+}

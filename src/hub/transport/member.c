@@ -1,0 +1,534 @@
+#include "hub/transport/member.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "apr_general.h"
+#include "apr_time.h"
+
+#include "core/base/buf.h"
+#include "core/protocol/update.h"
+#include "hub/hub/hub.h"
+#include "hub/transport/lineage.h"
+#include "hub/transport/seen.h"
+#include "store/base/status.h"
+#include "store/engine/entry.h"
+#include "store/history/history.h"
+#include "store/regions/hub_segment.h"
+#include "store/ring/ring.h"
+
+/* The wait for the lock of the ring: its owner works for microseconds, unless it is stopped. */
+#define RING_WAIT_US ((int64_t)5 * 1000 * 1000)
+
+/* After a reset, other machines may take this many beats to say how far they had read. */
+#define OLD_BEATS 2
+
+#define KEY_BYTES 32
+
+void mrc_member_init(apr_pool_t *pool, struct mrc_member *member, struct mrc_hub *hub,
+                     mrc_link_report_fn *report, void *report_ctx)
+{
+    const struct mrc_transport_spec *spec = mrc_hub_get_spec(hub)->transport;
+
+    *member = (struct mrc_member){
+        .hub = hub,
+        .spec = spec,
+        .link = mrc_hub_link(hub),
+        .ring = mrc_hub_ring(hub),
+        .history = mrc_hub_history(hub),
+        .report = report,
+        .report_ctx = report_ctx,
+    };
+    mrc_redis_keys_make(pool, spec->prefix, spec->name, spec->machine, &member->keys);
+}
+
+void mrc_member_report(const struct mrc_member *member, enum mrc_link_event event, const char *text,
+                       uint64_t a, uint64_t b)
+{
+    const struct mrc_link_report report = {
+        .event = event,
+        .hub = mrc_hub_get_index(member->hub),
+        .hubs = 1,
+        .text = text,
+        .a = a,
+        .b = b,
+    };
+
+    member->report(member->report_ctx, &report);
+}
+
+/* ---- leading ----------------------------------------------------------------------------------*/
+
+/* Calls EACH for every record of the ring that came from the engine, after the record SINCE.
+ * False: EACH has stopped it, or there is no memory. */
+static bool walk(const struct mrc_member *member, uint64_t since_seq,
+                 bool (*each)(void *ctx, const struct mrc_ring_record *record,
+                              const struct mrc_update_origin *origin, size_t len),
+                 void *ctx)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t pos = mrc_ring_tail(member->ring);
+    apr_status_t status;
+    bool goes_on = true;
+
+    while (goes_on && !(status = mrc_ring_read(member->ring, &pos, &record))) {
+        struct mrc_update_origin origin;
+        size_t len;
+
+        if (record.view.seq > since_seq &&
+            mrc_update_get_origin(record.view.payload, &origin, &len) && origin.writer)
+            goes_on = each(ctx, &record, &origin, len);
+    }
+    mrc_ring_record_free(&record);
+    return goes_on && status != APR_ENOMEM;
+}
+
+static bool note_seen(void *ctx, const struct mrc_ring_record *record,
+                      const struct mrc_update_origin *origin, size_t len)
+{
+    return mrc_seen_note(ctx, origin->writer, origin->counter);
+}
+
+static void drop_state(struct mrc_member *member)
+{
+    mrc_outbox_free(member->outbox);
+    mrc_seen_free(member->seen);
+    member->outbox = NULL;
+    member->seen = NULL;
+}
+
+/* Takes over what an earlier leader left in the segment. False: out of memory. */
+static bool adopt(struct mrc_member *member)
+{
+    member->seen = mrc_seen_create();
+    member->outbox = mrc_outbox_create(mrc_hub_segment_staging(mrc_hub_segment(member->hub)),
+                                       member->link, member->spec->replicas > 0);
+    if (!member->seen || !member->outbox || !walk(member, 0, note_seen, member->seen))
+        return false;
+    mrc_link_get_position(member->link, &member->position);
+    return mrc_outbox_adopt(member->outbox,
+                            mrc_seen_get(member->seen, mrc_link_writer(member->link)));
+}
+
+bool mrc_member_lead(struct mrc_member *member)
+{
+    if (mrc_ring_is_superseded(member->ring) || !mrc_link_lead(member->link))
+        return false;
+    if (!adopt(member)) {
+        drop_state(member);
+        mrc_link_resign(member->link);
+        return false;
+    }
+    member->state = MRC_MEMBER_LED;
+    member->join_at_us = 0;
+    member->has_tags = member->is_asking = member->is_full = false;
+    member->asked = 0;
+    member->old_beats = member->position.old_generation ? OLD_BEATS : 0;
+    member->send_at_us = member->beat_at_us = member->due_us = 0;
+    return true;
+}
+
+void mrc_member_resign(struct mrc_member *member)
+{
+    if (member->state == MRC_MEMBER_OUT)
+        return;
+    mrc_link_set_napping(member->link, false);
+    drop_state(member);
+    member->state = MRC_MEMBER_OUT;
+    mrc_link_resign(member->link);
+}
+
+void mrc_member_lose(struct mrc_member *member)
+{
+    if (member->state == MRC_MEMBER_OUT)
+        return;
+    mrc_outbox_lost(member->outbox);
+    member->state = MRC_MEMBER_LED;
+    member->is_asking = false;
+    member->asked = 0;
+    member->due_us = 0;
+}
+
+/* ---- what joining finds -----------------------------------------------------------------------*/
+
+static bool out_of_memory(struct mrc_engine_error *error)
+{
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_error_set(&error->text, MRC_ENOMEM, "out of memory");
+    return false;
+}
+
+static void set_position(struct mrc_member *member)
+{
+    mrc_link_set_position(member->link, &member->position);
+}
+
+/* The machine begins to mirror the log of GENERATION after NUMBER. */
+static void begin_generation(struct mrc_member *member, uint32_t generation, uint64_t number)
+{
+    struct mrc_ring_stats stats;
+
+    mrc_ring_stats(member->ring, &stats);
+    member->position.generation = generation;
+    member->position.number = number;
+    member->position.token_writer = member->position.token_counter = 0;
+    member->position.since_seq = stats.last_seq;
+    set_position(member);
+}
+
+static void take_new(struct mrc_member *member, const struct mrc_redis_join *join)
+{
+    struct mrc_ring_bounds bounds;
+    uint64_t number = join->oldest - 1;
+
+    mrc_ring_get_bounds(member->ring, &bounds);
+    if (bounds.off && join->newest > number + 1)
+        number = join->newest - 1; /* only the newest one, whose id new subscribers get */
+    member->position.old_generation = 0;
+    begin_generation(member, join->generation, number);
+}
+
+static void take_reset(struct mrc_member *member, const struct mrc_redis_join *join)
+{
+    mrc_member_report(member, MRC_LINK_EVENT_RESET, NULL, member->position.number, 0);
+    member->position.old_generation = member->position.generation;
+    member->position.old_number = member->position.number;
+    member->old_beats = OLD_BEATS;
+    begin_generation(member, join->generation, join->oldest - 1);
+}
+
+void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed)
+{
+    mrc_link_count(member->link, MRC_LINK_MISSED, missed);
+    mrc_ring_forget(member->ring, apr_time_now(), RING_WAIT_US);
+    mrc_link_note_gap(member->link);
+    if (!member->has_tags)
+        mrc_tags_clear(&member->tags);
+    member->has_tags = member->tags.is_any = true; /* every child has to end its streams */
+    mrc_member_report(member, MRC_LINK_EVENT_GAP, NULL, missed, 0);
+}
+
+static void take_gap(struct mrc_member *member, const struct mrc_redis_join *join)
+{
+    mrc_member_tell_gap(member, join->oldest - 1 - member->position.number);
+    begin_generation(member, join->generation, join->oldest - 1);
+}
+
+struct tracing {
+    struct mrc_lineage lineage;
+};
+
+static bool trace(void *ctx, const struct mrc_ring_record *record,
+                  const struct mrc_update_origin *origin, size_t len)
+{
+    const struct mrc_lineage_entry entry = {
+        .number = origin->number,
+        .writer = origin->writer,
+        .counter = origin->counter,
+        .pos = record->pos,
+    };
+
+    return mrc_lineage_add(&((struct tracing *)ctx)->lineage, &entry);
+}
+
+/* Finds how many entries of LINEAGE the engine has. */
+static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
+                      const struct mrc_lineage *lineage, uint64_t newest, size_t *ret_shared,
+                      struct mrc_engine_error *error)
+{
+    struct mrc_lineage_search search;
+    size_t i;
+
+    mrc_lineage_begin(lineage, newest, &search);
+    while (mrc_lineage_next(&search, &i)) {
+        const struct mrc_lineage_entry *entry = &lineage->entries[i];
+        struct mrc_entry_token token;
+
+        if (!mrc_redis_token_at(redis, &member->keys, entry->number, &token, error))
+            return false;
+        mrc_lineage_answer(&search, i,
+                           token.writer == entry->writer && token.counter == entry->counter);
+    }
+    *ret_shared = search.shared;
+    return true;
+}
+
+/* The engine has lost entries: goes back to the last one that both have. */
+static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
+                      const struct mrc_redis_join *join, struct mrc_engine_error *error)
+{
+    struct tracing tracing = {.lineage = {.count = 0}};
+    const struct mrc_lineage_entry *last = NULL;
+    uint64_t lost;
+    size_t shared;
+
+    if (!walk(member, member->position.since_seq, trace, &tracing)) {
+        mrc_lineage_free(&tracing.lineage);
+        return out_of_memory(error);
+    }
+    mrc_lineage_close(&tracing.lineage);
+    if (!find_fork(member, redis, &tracing.lineage, join->newest, &shared, error)) {
+        mrc_lineage_free(&tracing.lineage);
+        return false;
+    }
+    if (shared > 0)
+        last = &tracing.lineage.entries[shared - 1];
+    lost = tracing.lineage.count - shared;
+    member->position.number =
+        last && last->number >= join->oldest ? last->number : join->oldest - 1;
+    member->position.token_writer = last ? last->writer : 0;
+    member->position.token_counter = last ? last->counter : 0;
+    set_position(member);
+    mrc_lineage_free(&tracing.lineage);
+    mrc_link_count(member->link, MRC_LINK_LOST, lost);
+    mrc_member_report(member, MRC_LINK_EVENT_FORK, NULL, lost,
+                      mrc_seen_get(member->seen, mrc_link_writer(member->link)) - join->last);
+    return true;
+}
+
+struct putting_back {
+    struct mrc_member *member;
+    uint64_t last; /* counter */
+};
+
+/* Puts back an update of this machine that the engine no longer has. */
+static bool put_back(void *ctx, const struct mrc_ring_record *record,
+                     const struct mrc_update_origin *origin, size_t len)
+{
+    struct putting_back *putting = ctx;
+    struct mrc_bytes payload = {record->view.payload.ptr, len};
+
+    if (origin->writer != mrc_link_writer(putting->member->link) ||
+        origin->counter <= putting->last)
+        return true;
+    mrc_update_clear_origin((char *)(uintptr_t)payload.ptr); /* in the copy of the record */
+    return mrc_outbox_put_back(putting->member->outbox, origin->counter, record->view.stored_bytes,
+                               record->view.id, payload);
+}
+
+/* ---- joining ----------------------------------------------------------------------------------*/
+
+static void bounds_text(const struct mrc_member *member, char *out, size_t bytes)
+{
+    struct mrc_ring_bounds bounds;
+
+    mrc_ring_get_bounds(member->ring, &bounds);
+    if (bounds.off)
+        snprintf(out, bytes, "off");
+    else
+        snprintf(out, bytes,
+                 "count=%" APR_UINT64_T_FMT " bytes=%" APR_UINT64_T_FMT " age=%" APR_UINT64_T_FMT,
+                 bounds.count, bounds.bytes, bounds.age_us / 1000000);
+}
+
+static bool make_random(uint32_t *ret_generation, char key[2 * KEY_BYTES + 1])
+{
+    unsigned char random[KEY_BYTES];
+
+    if (apr_generate_random_bytes((unsigned char *)ret_generation, sizeof(*ret_generation)) ||
+        apr_generate_random_bytes(random, sizeof(random)))
+        return false;
+    *ret_generation |= 1; /* not 0 */
+    for (int i = 0; i < KEY_BYTES; i++)
+        snprintf(key + 2 * i, 3, "%02x", random[i]);
+    return true;
+}
+
+static bool ask_to_join(struct mrc_member *member, struct mrc_redis *redis,
+                        struct mrc_redis_join *ret_join, struct mrc_engine_error *error)
+{
+    char key[2 * KEY_BYTES + 1], bounds[80];
+    struct mrc_redis_join_args args = {
+        .generation = member->position.generation,
+        .number = member->position.number,
+        .token = {member->position.token_writer, member->position.token_counter},
+        .writer = mrc_link_writer(member->link),
+        .identity = member->spec->identity,
+        .bounds = bounds,
+        .fresh_key = key,
+    };
+
+    if (!make_random(&args.fresh_generation, key)) {
+        error->reason = MRC_ENGINE_PROTOCOL;
+        mrc_error_set(&error->text, MRC_EINVAL, "the system has no random bytes");
+        return false;
+    }
+    bounds_text(member, bounds, sizeof(bounds));
+    if (!mrc_redis_join(redis, &member->keys, &args, ret_join, error))
+        return false;
+    if (ret_join->has_other_bounds && !member->has_reported_bounds) {
+        member->has_reported_bounds = true;
+        mrc_member_report(member, MRC_LINK_EVENT_BOUNDS, NULL, 0, 0);
+    }
+    return true;
+}
+
+static bool follow_verdict(struct mrc_member *member, struct mrc_redis *redis,
+                           const struct mrc_redis_join *join, struct mrc_engine_error *error)
+{
+    struct putting_back putting = {member, join->last};
+    uint64_t seen = mrc_seen_get(member->seen, mrc_link_writer(member->link));
+
+    switch (join->verdict) {
+    case MRC_REDIS_NEW:
+        take_new(member, join);
+        break;
+    case MRC_REDIS_SAME:
+        break;
+    case MRC_REDIS_LOST:
+        if (!take_lost(member, redis, join, error))
+            return false;
+        break;
+    case MRC_REDIS_GAP:
+        take_gap(member, join);
+        break;
+    case MRC_REDIS_RESET:
+        take_reset(member, join);
+        break;
+    }
+    mrc_outbox_settle(member->outbox, join->last, join->verdict != MRC_REDIS_GAP);
+    /* After a reset, updates may have been removed on purpose. */
+    if ((join->verdict == MRC_REDIS_SAME || join->verdict == MRC_REDIS_LOST) && seen > join->last &&
+        !walk(member, member->position.since_seq, put_back, &putting))
+        return out_of_memory(error);
+    return true;
+}
+
+bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
+                     struct mrc_engine_error *error)
+{
+    struct mrc_redis_join join;
+
+    if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error))
+        return false;
+    mrc_link_set_key(member->link, join.key);
+    mrc_link_set_newest(member->link, join.newest);
+    mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
+    member->first_newest = join.newest;
+    member->state = MRC_MEMBER_IN;
+    member->has_reported_refusal = false;
+    member->beat_at_us = now_us;
+    mrc_member_announce(member);
+    return true;
+}
+
+/* ---- entries ----------------------------------------------------------------------------------*/
+
+static void skip(struct mrc_member *member, const struct mrc_entry *entry, const char *why)
+{
+    mrc_link_count(member->link, MRC_LINK_SKIPPED, 1);
+    if (!member->has_reported_skip)
+        mrc_member_report(member, MRC_LINK_EVENT_SKIPPED, why, entry->number, 0);
+    member->has_reported_skip = true;
+}
+
+/* Appends RECORD, which ENTRY holds, to the ring. An entry that the ring cannot take is passed
+ * over. */
+static bool append(struct mrc_member *member, const struct mrc_entry *entry,
+                   const struct mrc_record *record, struct mrc_engine_error *error)
+{
+    apr_status_t status;
+
+    if (!member->has_tags)
+        mrc_tags_clear(&member->tags);
+    member->has_tags = true;
+    status = mrc_history_mirror(member->history, record, apr_time_now(), &member->tags);
+    if (status == MRC_STATUS_TOO_LARGE) {
+        skip(member, entry, "it is larger than MercureLimit body= of this machine allows");
+        return true;
+    }
+    if (status == APR_SUCCESS)
+        return true;
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_status_set(&error->text, status, "an entry cannot be appended to the ring: %s",
+                   mrc_status_text(status) ? mrc_status_text(status) : "the lock is held");
+    return false;
+}
+
+/* Decodes ENTRY into RECORD, without its origin. False: it is no update of this program. */
+static bool read_update(const struct mrc_entry *entry, struct mrc_record *ret_record)
+{
+    struct mrc_record record = {.time_us = entry->head.time_us};
+    struct mrc_update update;
+    unsigned flags;
+
+    if (!mrc_entry_parse_blob(entry->blob, &flags, &record.id, &record.payload) ||
+        (flags & ~MRC_ENTRY_AGAIN) != 0 ||
+        mrc_update_decode(record.id, record.payload, &update) != MRC_OK)
+        return false;
+    record.stored_bytes = mrc_update_stored_bytes(&update);
+    mrc_update_clear(&update);
+    *ret_record = record;
+    return true;
+}
+
+/* Takes an entry of this program into the ring. */
+static bool take_update(struct mrc_member *member, const struct mrc_entry *entry,
+                        struct mrc_engine_error *error)
+{
+    const struct mrc_update_origin origin = {entry->number, entry->head.token.writer,
+                                             entry->head.token.counter};
+    struct mrc_record record;
+    struct mrc_buf buf;
+    bool is_good = true;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    if (!read_update(entry, &record) ||
+        (!mrc_update_add_origin(record.payload, &origin, &buf) && mrc_buf_error(&buf) == MRC_OK)) {
+        skip(member, entry, "another program, or another version of this one, wrote it");
+    } else if (mrc_buf_error(&buf)) {
+        is_good = out_of_memory(error);
+    } else {
+        record.payload = mrc_buf_bytes(&buf);
+        is_good = append(member, entry, &record, error);
+    }
+    mrc_buf_free(&buf);
+    return is_good;
+}
+
+bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, int64_t now_us,
+                     struct mrc_engine_error *error)
+{
+    const struct mrc_entry_token *token = &entry->head.token;
+
+    if (entry->generation != member->position.generation ||
+        entry->number != member->position.number + 1) {
+        error->reason = MRC_ENGINE_RESET;
+        mrc_error_set(&error->text, MRC_EINVAL,
+                      "the log does not go on after the last entry that was read");
+        return false;
+    }
+    if (!entry->is_ours) {
+        skip(member, entry, "another program wrote it");
+    } else if (token->counter > mrc_seen_get(member->seen, token->writer)) {
+        if (!take_update(member, entry, error))
+            return false;
+        if (!mrc_seen_note(member->seen, token->writer, token->counter))
+            return out_of_memory(error);
+    }
+    member->position.number = entry->number;
+    member->position.token_writer = token->writer;
+    member->position.token_counter = token->counter;
+    mrc_link_advance(member->link, entry->number, token->writer, token->counter);
+    if (token->writer == mrc_link_writer(member->link))
+        mrc_outbox_arrived(member->outbox, token->counter, now_us);
+    return true;
+}
+
+void mrc_member_announce(struct mrc_member *member)
+{
+    uint64_t number = member->position.number;
+
+    if (member->has_tags)
+        mrc_history_wake(member->history, &member->tags);
+    member->has_tags = false;
+    if (number >= member->first_newest)
+        mrc_link_set_joined(member->link);
+    if (member->due_us && number >= member->due_number)
+        member->due_us = 0;
+    if (member->asked && !member->is_asking && number >= member->asked_number) {
+        mrc_link_answer(member->link, member->asked);
+        member->asked = 0;
+    }
+    mrc_link_count(member->link, MRC_LINK_RESTORED, mrc_outbox_take_restored(member->outbox));
+}

@@ -1,0 +1,97 @@
+/*
+ * A hub that is a member of a link: how it joins its log in the engine, and how entries get from
+ * there into the ring.
+ *
+ *     OUT --lead--> LED --join--> IN
+ *      ^             ^             |
+ *      |             +-----lost----+
+ *      +---resign----+
+ *
+ * One thread, that of the link.
+ */
+#ifndef MRC_HUB_TRANSPORT_MEMBER_H
+#define MRC_HUB_TRANSPORT_MEMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apr_pools.h"
+
+#include "hub/transport/outbox.h"
+#include "hub/transport/report.h"
+#include "store/engine/redis.h"
+#include "store/regions/interests.h"
+#include "store/regions/link.h"
+
+struct mrc_history;
+struct mrc_hub;
+struct mrc_ring;
+struct mrc_seen;
+struct mrc_transport_spec;
+
+enum mrc_member_state { MRC_MEMBER_OUT, MRC_MEMBER_LED, MRC_MEMBER_IN };
+
+struct mrc_member {
+    struct mrc_hub *hub;
+    const struct mrc_transport_spec *spec;
+    struct mrc_redis_keys keys;
+    struct mrc_link *link;
+    struct mrc_ring *ring;
+    struct mrc_history *history;
+    mrc_link_report_fn *report;
+    void *report_ctx;
+
+    enum mrc_member_state state;
+    bool has_left;             /* the child ends, and has left the hub to others once */
+    int64_t join_at_us;        /* not before */
+    struct mrc_outbox *outbox; /* this and the rest: undefined while OUT */
+    struct mrc_seen *seen;
+    struct mrc_link_position position;
+    uint64_t first_newest; /* the newest entry when it joined */
+    struct mrc_tags tags;  /* of what was appended and not announced yet */
+    bool has_tags;
+    bool has_reported_skip, has_reported_refusal, has_reported_bounds, is_full;
+    int64_t send_at_us; /* not before: the engine has refused an update */
+
+    uint32_t asked;        /* the request that is being answered; 0: none */
+    bool is_asking;        /* its question is on its way */
+    uint64_t asked_number; /* answered when the ring has this entry */
+
+    int64_t beat_at_us;
+    uint64_t beats;
+    uint64_t due_number; /* the reader must have this entry... */
+    int64_t due_us;      /* ...by then; 0: nothing is due */
+    unsigned old_beats;  /* until a reset is compared with what other machines had read */
+};
+
+/* Makes it; POOL and the arguments outlive it. */
+void mrc_member_init(apr_pool_t *pool, struct mrc_member *member, struct mrc_hub *hub,
+                     mrc_link_report_fn *report, void *report_ctx);
+
+/* Becomes the leader of the hub, if there is none. */
+bool mrc_member_lead(struct mrc_member *member);
+void mrc_member_resign(struct mrc_member *member);
+
+/* Joins the log; the hub is then IN. False: it has not joined. ERROR says why; the connection is
+ * still good if the reason is MRC_ENGINE_IDENTITY. */
+bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
+                     struct mrc_engine_error *error);
+
+/* The connection is lost. */
+void mrc_member_lose(struct mrc_member *member);
+
+/* Takes the next entry of the log. */
+bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, int64_t now_us,
+                     struct mrc_engine_error *error);
+
+/* After the entries of one reply: wakes the children, answers requests. */
+void mrc_member_announce(struct mrc_member *member);
+
+/* Entries are missing: ends the streams that would pass over them, and empties the history. */
+void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed);
+
+/* Calls its report function. */
+void mrc_member_report(const struct mrc_member *member, enum mrc_link_event event, const char *text,
+                       uint64_t a, uint64_t b);
+
+#endif

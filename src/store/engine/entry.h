@@ -1,0 +1,92 @@
+/*
+ * Entries: updates as the engine stores them, and as publishers stage them for it.
+ *
+ * An entry of the stream T:log has the id `number-generation` and two fields:
+ *
+ *     h    time_us cumulative_bytes writer counter        in decimal; the writer in hexadecimal
+ *     b    flags (1 byte), length of the id (4 bytes, little endian), id, record
+ *
+ * A writer is one incarnation of a machine, and counts what it publishes. Writer and counter are
+ * the token of an entry: an entry that is sent twice has the same token, and readers take it once.
+ *
+ * A package is what one publisher stages: one or more blobs that are stored together or not at all.
+ *
+ *     u32 count, then for each: u32 stored_bytes, u32 length of the blob, the blob
+ */
+#ifndef MRC_STORE_ENGINE_ENTRY_H
+#define MRC_STORE_ENGINE_ENTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/buf.h"
+#include "core/base/bytes.h"
+#include "store/base/record.h"
+
+#define MRC_ENTRY_AGAIN   1u /* put back after the engine had lost it */
+#define MRC_ENTRY_CONTROL 2u /* not an update */
+
+/* A blob is this much longer than id and record together. */
+#define MRC_ENTRY_BLOB_EXTRA_BYTES 5
+
+/* A package of one record is this much longer than its blob. */
+#define MRC_ENTRY_PACKAGE_EXTRA_BYTES 12
+
+struct mrc_entry_token {
+    uint64_t writer; /* 0: none */
+    uint64_t counter;
+};
+
+/* Field h. */
+struct mrc_entry_head {
+    int64_t time_us;
+    uint64_t sum_bytes; /* of all entries up to this one */
+    struct mrc_entry_token token;
+};
+
+/* One entry, as it is read. */
+struct mrc_entry {
+    uint64_t number;
+    uint32_t generation;
+    bool is_ours; /* this program wrote it; otherwise the fields below are empty */
+    struct mrc_entry_head head;
+    struct mrc_bytes blob;
+};
+
+/* Parses field h. False: another program wrote it. */
+bool mrc_entry_parse_head(struct mrc_bytes text, struct mrc_entry_head *ret_head);
+
+/* Parses `number-generation`. */
+bool mrc_entry_parse_id(struct mrc_bytes text, uint64_t *ret_number, uint32_t *ret_generation);
+
+/* The text of TOKEN in field h; empty if the writer is 0. */
+#define MRC_ENTRY_TOKEN_BYTES 40
+void mrc_entry_token_text(struct mrc_entry_token token, char ret_text[MRC_ENTRY_TOKEN_BYTES]);
+
+/* The text of WRITER: 16 hexadecimal digits. */
+#define MRC_ENTRY_WRITER_BYTES 17
+void mrc_entry_writer_text(uint64_t writer, char ret_text[MRC_ENTRY_WRITER_BYTES]);
+
+/* Field b: appends the blob of an update to BUF. */
+void mrc_entry_add_blob(struct mrc_buf *buf, unsigned flags, struct mrc_bytes id,
+                        struct mrc_bytes record);
+
+/* Views into BLOB. False: it is too short, or its id has no sense. */
+bool mrc_entry_parse_blob(struct mrc_bytes blob, unsigned *ret_flags, struct mrc_bytes *ret_id,
+                          struct mrc_bytes *ret_record);
+
+/* Appends the package of COUNT RECORDS to BUF. */
+void mrc_entry_add_package(struct mrc_buf *buf, const struct mrc_record *records, size_t count);
+
+/* Marks the first blob of PACKAGE as put back. */
+void mrc_entry_mark_again(char *package);
+
+/* The number of blobs in PACKAGE; 0: it is damaged. Checks the whole package. */
+uint32_t mrc_entry_package_count(struct mrc_bytes package);
+
+/* Takes the next blob from the front of REST, which begins as a package without its first 4 bytes.
+ * False: there is none. */
+bool mrc_entry_next(struct mrc_bytes *rest, uint32_t *ret_stored_bytes, struct mrc_bytes *ret_blob);
+
+#endif

@@ -1,0 +1,639 @@
+#include "store/engine/redis.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#include "apr_strings.h"
+
+#include "store/engine/locate.h"
+#include "store/engine/login.h"
+#include "store/engine/reply.h"
+#include "store/engine/scripts.h"
+#include "store/engine/tls.h"
+#include "store/engine/wire.h"
+
+#define SHA_BYTES 41
+
+enum script { PUBLISH, JOIN, BEAT, SCRIPTS };
+
+struct mrc_redis {
+    const struct mrc_engine_spec *spec;
+    struct mrc_tls *tls;
+    struct mrc_wire *wires[MRC_REDIS_SIDES];
+    struct mrc_engine_host host; /* of the primary, if it was asked for */
+    char host_name[MRC_LOCATE_NAME_BYTES];
+    struct mrc_redis_about about;
+    char run_id[2][44];
+    char sha[SCRIPTS][SHA_BYTES];
+};
+
+void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
+                         const char *machine, struct mrc_redis_keys *ret_keys)
+{
+    const char *tag = apr_psprintf(pool, "{%s:%s}", prefix, name);
+
+    *ret_keys = (struct mrc_redis_keys){
+        .log = apr_pstrcat(pool, tag, ":log", NULL),
+        .head = apr_pstrcat(pool, tag, ":head", NULL),
+        .machines = apr_pstrcat(pool, tag, ":m", NULL),
+        .subscriptions = apr_pstrcat(pool, tag, ":p:", machine, NULL),
+    };
+}
+
+/* ---- connecting -------------------------------------------------------------------------------*/
+
+/* Waits for the reply of a command that was added to SIDE. NULL: it is an error, or the wire has
+ * failed. */
+static struct redisReply *wait_on(struct mrc_redis *redis, enum mrc_redis_side side,
+                                  struct mrc_engine_error *error)
+{
+    struct redisReply *reply = mrc_wire_wait(redis->wires[side], redis->spec->timeout_us, error);
+
+    if (reply && !mrc_reply_is_good(reply, error)) {
+        mrc_wire_free_reply(reply);
+        return NULL;
+    }
+    return reply;
+}
+
+static bool select_db(struct mrc_redis *redis, enum mrc_redis_side side,
+                      struct mrc_engine_error *error)
+{
+    struct redisReply *reply;
+
+    if (redis->spec->db == 0)
+        return true;
+    mrc_wire_begin(redis->wires[side], 2);
+    mrc_wire_add_text(redis->wires[side], "SELECT");
+    mrc_wire_add_number(redis->wires[side], redis->spec->db);
+    reply = wait_on(redis, side, error);
+    mrc_wire_free_reply(reply);
+    return reply != NULL;
+}
+
+/* Whether the server is a primary. */
+static bool check_role(struct mrc_redis *redis, enum mrc_redis_side side,
+                       struct mrc_engine_error *error)
+{
+    struct redisReply *reply;
+    bool is_primary;
+
+    mrc_wire_begin(redis->wires[side], 1);
+    mrc_wire_add_text(redis->wires[side], "ROLE");
+    reply = wait_on(redis, side, error);
+    if (!reply)
+        return false;
+    is_primary = mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(reply, 0)), "master");
+    mrc_wire_free_reply(reply);
+    return is_primary || mrc_reply_set_error(error, MRC_ENGINE_READONLY,
+                                             "the server is a replica and not the primary");
+}
+
+/* Copies the value of the line NAME: of INFO to OUT. */
+static void copy_line(struct mrc_bytes info, const char *name, char *out, size_t out_bytes)
+{
+    size_t name_len = strlen(name), n = 0;
+
+    while (info.len > name_len) {
+        const char *end = memchr(info.ptr, '\n', info.len);
+        size_t line = end ? (size_t)(end - info.ptr) : info.len;
+
+        if (line > name_len && !memcmp(info.ptr, name, name_len)) {
+            for (size_t i = name_len; i < line && info.ptr[i] != '\r' && n + 1 < out_bytes; i++)
+                out[n++] = info.ptr[i];
+            break;
+        }
+        if (!end)
+            break;
+        info.ptr += line + 1;
+        info.len -= line + 1;
+    }
+    out[n] = '\0';
+}
+
+/* Reads a section of INFO. False: the wire has failed, or the user may not ask. */
+static bool read_info(struct mrc_redis *redis, enum mrc_redis_side side, const char *section,
+                      struct mrc_engine_error *error)
+{
+    struct redisReply *reply;
+    struct mrc_bytes info;
+    char maxmemory[24];
+
+    mrc_wire_begin(redis->wires[side], 2);
+    mrc_wire_add_text(redis->wires[side], "INFO");
+    mrc_wire_add_text(redis->wires[side], section);
+    reply = wait_on(redis, side, error);
+    if (!reply)
+        return false;
+    info = mrc_reply_text(reply);
+    if (!strcmp(section, "server")) {
+        copy_line(info, "run_id:", redis->run_id[side], sizeof(redis->run_id[side]));
+        copy_line(info, "redis_version:", redis->about.version, sizeof(redis->about.version));
+    } else {
+        copy_line(info, "maxmemory:", maxmemory, sizeof(maxmemory));
+        copy_line(info, "maxmemory_policy:", redis->about.policy, sizeof(redis->about.policy));
+        redis->about.has_maxmemory = *maxmemory && strcmp(maxmemory, "0") != 0;
+    }
+    mrc_wire_free_reply(reply);
+    return true;
+}
+
+/* Both connections must lead to one server, and to a version that has what the scripts need. */
+static bool check_server(struct mrc_redis *redis, struct mrc_engine_error *error)
+{
+    struct mrc_engine_error unused;
+
+    if (!read_info(redis, MRC_REDIS_W, "server", error) ||
+        !read_info(redis, MRC_REDIS_R, "server", error))
+        return false;
+    if (strcmp(redis->run_id[MRC_REDIS_W], redis->run_id[MRC_REDIS_R]) != 0)
+        return mrc_reply_set_error(error, MRC_ENGINE_READONLY,
+                                   "two connections have reached two different servers");
+    if (strtol(redis->about.version, NULL, 10) < 7)
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL,
+                                   "the server is older than Redis 7: version %s",
+                                   redis->about.version);
+    return read_info(redis, MRC_REDIS_W, "memory", &unused);
+}
+
+static bool load_scripts(struct mrc_redis *redis, struct mrc_engine_error *error)
+{
+    const char *const texts[SCRIPTS] = {
+        [PUBLISH] = mrc_scripts_publish,
+        [JOIN] = mrc_scripts_join,
+        [BEAT] = mrc_scripts_beat,
+    };
+
+    for (int i = 0; i < SCRIPTS; i++) {
+        struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+        struct redisReply *reply;
+        struct mrc_bytes sha;
+        bool is_good;
+
+        mrc_wire_begin(wire, 3);
+        mrc_wire_add_text(wire, "SCRIPT");
+        mrc_wire_add_text(wire, "LOAD");
+        mrc_wire_add_text(wire, texts[i]);
+        reply = wait_on(redis, MRC_REDIS_W, error);
+        if (!reply)
+            return false;
+        sha = mrc_reply_text(reply);
+        is_good = sha.len == SHA_BYTES - 1;
+        if (is_good)
+            memcpy(redis->sha[i], sha.ptr, sha.len);
+        mrc_wire_free_reply(reply);
+        if (!is_good)
+            return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "SCRIPT LOAD gave no hash");
+    }
+    return true;
+}
+
+static void close_wires(struct mrc_redis *redis)
+{
+    for (int i = 0; i < MRC_REDIS_SIDES; i++) {
+        mrc_wire_close(redis->wires[i]);
+        redis->wires[i] = NULL;
+    }
+}
+
+static bool connect_to(struct mrc_redis *redis, const struct mrc_engine_host *host,
+                       struct mrc_engine_error *error)
+{
+    snprintf(redis->about.address, sizeof(redis->about.address), "%.240s:%u", host->name,
+             (unsigned)host->port);
+    for (int i = 0; i < 2; i++) {
+        redis->wires[i] = mrc_wire_connect(host, redis->tls, redis->spec->timeout_us, error);
+        if (!redis->wires[i] ||
+            !mrc_login(redis->wires[i], redis->spec->user, &redis->spec->password,
+                       i == MRC_REDIS_W ? "mod_mercure-w" : "mod_mercure-r",
+                       redis->spec->timeout_us, error) ||
+            !select_db(redis, (enum mrc_redis_side)i, error) ||
+            !check_role(redis, (enum mrc_redis_side)i, error))
+            return false;
+    }
+    return check_server(redis, error) && load_scripts(redis, error);
+}
+
+/* Connects to the primary that Sentinels or the nodes of a cluster name. */
+static bool connect_to_named(struct mrc_redis *redis, const char *key,
+                             struct mrc_engine_error *error)
+{
+    struct mrc_locate located;
+
+    if (!mrc_locate(redis->spec, redis->tls, key, &located, error))
+        return false;
+    snprintf(redis->host_name, sizeof(redis->host_name), "%s", located.name);
+    redis->host = (struct mrc_engine_host){redis->host_name, located.port};
+    redis->wires[MRC_REDIS_S] = located.wire;
+    if (connect_to(redis, &redis->host, error))
+        return true;
+    close_wires(redis);
+    return false;
+}
+
+struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, const char *key,
+                                 struct mrc_engine_error *error)
+{
+    struct mrc_redis *redis = calloc(1, sizeof(*redis));
+
+    if (!redis) {
+        mrc_reply_set_error(error, MRC_ENGINE_REFUSED, "out of memory");
+        return NULL;
+    }
+    redis->spec = spec;
+    if (spec->is_tls) {
+        redis->tls = mrc_tls_create(spec, error);
+        if (!redis->tls) {
+            mrc_redis_close(redis);
+            return NULL;
+        }
+    }
+    if ((spec->sentinel || spec->is_cluster) && connect_to_named(redis, key, error))
+        return redis;
+    for (size_t i = 0; i < spec->hosts_count && !spec->sentinel && !spec->is_cluster; i++) {
+        if (connect_to(redis, &spec->hosts[i], error))
+            return redis;
+        close_wires(redis);
+    }
+    mrc_redis_close(redis);
+    return NULL;
+}
+
+void mrc_redis_close(struct mrc_redis *redis)
+{
+    if (!redis)
+        return;
+    close_wires(redis);
+    mrc_tls_free(redis->tls);
+    free(redis);
+}
+
+const struct mrc_redis_about *mrc_redis_get_about(const struct mrc_redis *redis)
+{
+    return &redis->about;
+}
+
+int mrc_redis_fd(const struct mrc_redis *redis, enum mrc_redis_side side)
+{
+    return redis->wires[side] ? mrc_wire_fd(redis->wires[side]) : -1;
+}
+
+void mrc_redis_sentinel_add(struct mrc_redis *redis)
+{
+    mrc_locate_ask_sentinel(redis->wires[MRC_REDIS_S], redis->spec);
+}
+
+bool mrc_redis_sentinel_reply(const struct mrc_redis *redis, const struct redisReply *reply,
+                              struct mrc_engine_error *error)
+{
+    struct mrc_locate located;
+
+    if (!mrc_reply_is_good(reply, error) || !mrc_locate_of_sentinel(reply, &located, error))
+        return false;
+    if (located.port == redis->host.port && !strcmp(located.name, redis->host.name))
+        return true;
+    return mrc_reply_set_error(error, MRC_ENGINE_READONLY, "Sentinel names another primary: %s:%u",
+                               located.name, (unsigned)located.port);
+}
+
+void mrc_redis_drop_sentinel(struct mrc_redis *redis)
+{
+    mrc_wire_close(redis->wires[MRC_REDIS_S]);
+    redis->wires[MRC_REDIS_S] = NULL;
+}
+
+bool mrc_redis_has_more(const struct mrc_redis *redis, enum mrc_redis_side side)
+{
+    return mrc_wire_has_more(redis->wires[side]);
+}
+
+bool mrc_redis_flush(struct mrc_redis *redis, enum mrc_redis_side side,
+                     struct mrc_engine_error *error)
+{
+    return mrc_wire_flush(redis->wires[side], error);
+}
+
+bool mrc_redis_receive(struct mrc_redis *redis, enum mrc_redis_side side,
+                       struct mrc_engine_error *error)
+{
+    return mrc_wire_receive(redis->wires[side], error);
+}
+
+bool mrc_redis_take(struct mrc_redis *redis, enum mrc_redis_side side,
+                    struct redisReply **ret_reply, struct mrc_engine_error *error)
+{
+    return mrc_wire_take(redis->wires[side], ret_reply, error);
+}
+
+void mrc_redis_free_reply(struct redisReply *reply)
+{
+    mrc_wire_free_reply(reply);
+}
+
+/* ---- scripts ----------------------------------------------------------------------------------*/
+
+/* Begins the command that runs SCRIPT with the first two KEYS and ARGS arguments. */
+static struct mrc_wire *begin_script(struct mrc_redis *redis, enum script script, const char *key,
+                                     const char *key2, const char *key3, size_t args)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+
+    mrc_wire_begin(wire, 5 + (key3 != NULL) + args);
+    mrc_wire_add_text(wire, "EVALSHA");
+    mrc_wire_add_text(wire, redis->sha[script]);
+    mrc_wire_add_number(wire, key3 ? 3 : 2);
+    mrc_wire_add_text(wire, key);
+    mrc_wire_add_text(wire, key2);
+    if (key3)
+        mrc_wire_add_text(wire, key3);
+    return wire;
+}
+
+static void add_optional_number(struct mrc_wire *wire, uint64_t number)
+{
+    if (number)
+        mrc_wire_add_number(wire, number);
+    else
+        mrc_wire_add_text(wire, "");
+}
+
+/* ---- joining ----------------------------------------------------------------------------------*/
+
+static bool parse_verdict(struct mrc_bytes text, enum mrc_redis_verdict *ret_verdict)
+{
+    static const char *const texts[] = {
+        [MRC_REDIS_NEW] = "new", [MRC_REDIS_SAME] = "same",   [MRC_REDIS_LOST] = "lost",
+        [MRC_REDIS_GAP] = "gap", [MRC_REDIS_RESET] = "reset",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (mrc_bytes_eq_str(text, texts[i])) {
+            *ret_verdict = (enum mrc_redis_verdict)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_join(const struct redisReply *reply, const char *bounds,
+                       struct mrc_redis_join *ret_join)
+{
+    struct mrc_bytes key = mrc_reply_text(mrc_reply_at(reply, 5));
+    struct mrc_redis_join join = {.generation = 0};
+    uint64_t generation;
+
+    if (!mrc_reply_number(mrc_reply_at(reply, 0), &generation) || generation > UINT32_MAX ||
+        generation == 0 || !mrc_reply_number(mrc_reply_at(reply, 1), &join.newest) ||
+        !mrc_reply_number(mrc_reply_at(reply, 2), &join.oldest) ||
+        !parse_verdict(mrc_reply_text(mrc_reply_at(reply, 3)), &join.verdict) ||
+        !mrc_reply_number(mrc_reply_at(reply, 4), &join.last) || key.len > MRC_REDIS_KEY_MAX)
+        return false;
+    join.generation = (uint32_t)generation;
+    memcpy(join.key, key.ptr, key.len);
+    join.has_other_bounds = !mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(reply, 6)), bounds);
+    *ret_join = join;
+    return true;
+}
+
+bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    const struct mrc_redis_join_args *args, struct mrc_redis_join *ret_join,
+                    struct mrc_engine_error *error)
+{
+    struct mrc_wire *wire = begin_script(redis, JOIN, keys->log, keys->head, NULL, 9);
+    char writer[MRC_ENTRY_WRITER_BYTES];
+    char token[MRC_ENTRY_TOKEN_BYTES];
+    struct redisReply *reply;
+    bool is_good;
+
+    mrc_entry_writer_text(args->writer, writer);
+    mrc_entry_token_text(args->token, token);
+    mrc_wire_add_number(wire, args->fresh_generation);
+    add_optional_number(wire, args->generation);
+    mrc_wire_add_number(wire, args->number);
+    mrc_wire_add_text(wire, token);
+    mrc_wire_add_text(wire, writer);
+    mrc_wire_add_text(wire, args->identity);
+    mrc_wire_add_number(wire, MRC_ENGINE_FORMAT);
+    mrc_wire_add_text(wire, args->bounds);
+    mrc_wire_add_text(wire, args->fresh_key);
+    reply = wait_on(redis, MRC_REDIS_W, error);
+    if (!reply)
+        return false;
+    is_good = parse_join(reply, args->bounds, ret_join);
+    mrc_wire_free_reply(reply);
+    return is_good || mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to join is odd");
+}
+
+bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *keys, uint64_t number,
+                        struct mrc_entry_token *ret_token, struct mrc_engine_error *error)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    struct mrc_entry entry;
+    struct redisReply *reply;
+
+    mrc_wire_begin(wire, 4);
+    mrc_wire_add_text(wire, "XRANGE");
+    mrc_wire_add_text(wire, keys->log);
+    mrc_wire_add_number(wire, number);
+    mrc_wire_add_number(wire, number);
+    reply = wait_on(redis, MRC_REDIS_W, error);
+    if (!reply)
+        return false;
+    *ret_token = (struct mrc_entry_token){0};
+    if (mrc_reply_at(reply, 0) && mrc_reply_entry(mrc_reply_at(reply, 0), &entry) && entry.is_ours)
+        *ret_token = entry.head.token;
+    mrc_wire_free_reply(reply);
+    return true;
+}
+
+/* ---- publishing -------------------------------------------------------------------------------*/
+
+void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                           const struct mrc_redis_publish *publish)
+{
+    struct mrc_wire *wire = begin_script(redis, PUBLISH, keys->log, keys->head, keys->subscriptions,
+                                         6 + 3 * publish->entries);
+    char writer[MRC_ENTRY_WRITER_BYTES];
+
+    mrc_entry_writer_text(publish->writer, writer);
+    mrc_wire_add_number(wire, publish->generation);
+    mrc_wire_add_text(wire, writer);
+    mrc_wire_add_number(wire, publish->counter);
+    mrc_wire_add_number(wire, publish->bound_count);
+    mrc_wire_add_number(wire, publish->bound_bytes);
+    mrc_wire_add_number(wire, publish->bound_age_us);
+}
+
+void mrc_redis_entry_add(struct mrc_redis *redis, uint64_t stored_bytes, struct mrc_bytes blob,
+                         struct mrc_bytes operation)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+
+    mrc_wire_add_number(wire, stored_bytes);
+    mrc_wire_add(wire, blob);
+    mrc_wire_add(wire, operation);
+}
+
+bool mrc_redis_publish_reply(const struct redisReply *reply, uint64_t *ret_newest,
+                             uint64_t *ret_last, struct mrc_engine_error *error)
+{
+    uint64_t newest, last;
+
+    if (!mrc_reply_is_good(reply, error))
+        return false;
+    if (!mrc_reply_number(mrc_reply_at(reply, 0), &newest) ||
+        !mrc_reply_number(mrc_reply_at(reply, 1), &last))
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to publish is odd");
+    *ret_newest = newest;
+    *ret_last = last;
+    return true;
+}
+
+void mrc_redis_wait_add(struct mrc_redis *redis, unsigned count, unsigned timeout_ms)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+
+    mrc_wire_begin(wire, 3);
+    mrc_wire_add_text(wire, "WAIT");
+    mrc_wire_add_number(wire, count);
+    mrc_wire_add_number(wire, timeout_ms);
+}
+
+bool mrc_redis_wait_reply(const struct redisReply *reply, uint64_t *ret_replicas,
+                          struct mrc_engine_error *error)
+{
+    if (!mrc_reply_is_good(reply, error))
+        return false;
+    return mrc_reply_number(reply, ret_replicas) ||
+           mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to WAIT is odd");
+}
+
+/* ---- living -----------------------------------------------------------------------------------*/
+
+void mrc_redis_head_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+
+    mrc_wire_begin(wire, 4);
+    mrc_wire_add_text(wire, "HMGET");
+    mrc_wire_add_text(wire, keys->head);
+    mrc_wire_add_text(wire, "g");
+    mrc_wire_add_text(wire, "n");
+}
+
+bool mrc_redis_head_reply(const struct redisReply *reply, uint32_t *ret_generation,
+                          uint64_t *ret_newest, struct mrc_engine_error *error)
+{
+    uint64_t generation, newest;
+
+    if (!mrc_reply_is_good(reply, error))
+        return false;
+    if (!mrc_reply_number(mrc_reply_at(reply, 0), &generation) ||
+        !mrc_reply_number(mrc_reply_at(reply, 1), &newest) || generation > UINT32_MAX)
+        return mrc_reply_set_error(error, MRC_ENGINE_RESET, "the engine no longer has the hub");
+    *ret_generation = (uint32_t)generation;
+    *ret_newest = newest;
+    return true;
+}
+
+void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                        uint32_t generation, const char *machine, const char *value, uint32_t old)
+{
+    struct mrc_wire *wire = begin_script(redis, BEAT, keys->head, keys->machines, NULL, 4);
+
+    mrc_wire_add_number(wire, generation);
+    mrc_wire_add_text(wire, machine);
+    mrc_wire_add_text(wire, value);
+    add_optional_number(wire, old);
+}
+
+bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat *ret_beat,
+                          void (*each)(void *ctx, struct mrc_bytes machine, struct mrc_bytes value),
+                          void *ctx, struct mrc_engine_error *error)
+{
+    struct mrc_redis_beat beat = {.machines = 0};
+    const struct redisReply *machines;
+
+    if (!mrc_reply_is_good(reply, error))
+        return false;
+    machines = mrc_reply_at(reply, 2);
+    if (!mrc_reply_number(mrc_reply_at(reply, 0), &beat.newest) ||
+        !mrc_reply_number(mrc_reply_at(reply, 1), &beat.old_number) || !machines ||
+        machines->type != REDIS_REPLY_ARRAY)
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to beat is odd");
+    beat.machines = machines->elements / 2;
+    for (size_t i = 0; each && i < beat.machines; i++)
+        each(ctx, mrc_reply_text(mrc_reply_at(machines, 2 * i)),
+             mrc_reply_text(mrc_reply_at(machines, 2 * i + 1)));
+    *ret_beat = beat;
+    return true;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------*/
+
+void mrc_redis_read_add(struct mrc_redis *redis, unsigned block_ms, unsigned count, size_t hubs)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_R];
+
+    mrc_wire_begin(wire, 6 + 2 * hubs);
+    mrc_wire_add_text(wire, "XREAD");
+    mrc_wire_add_text(wire, "COUNT");
+    mrc_wire_add_number(wire, count);
+    mrc_wire_add_text(wire, "BLOCK");
+    mrc_wire_add_number(wire, block_ms);
+    mrc_wire_add_text(wire, "STREAMS");
+}
+
+void mrc_redis_read_log_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys)
+{
+    mrc_wire_add_text(redis->wires[MRC_REDIS_R], keys->log);
+}
+
+/* The next entry is NUMBER + 1, of any generation. */
+void mrc_redis_read_after_add(struct mrc_redis *redis, uint64_t number)
+{
+    char text[48];
+
+    snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu64, number, UINT64_MAX);
+    mrc_wire_add_text(redis->wires[MRC_REDIS_R], text);
+}
+
+static bool each_of_log(const struct redisReply *log, mrc_redis_entry_fn *each, void *ctx,
+                        struct mrc_engine_error *error)
+{
+    struct mrc_bytes key = mrc_reply_text(mrc_reply_at(log, 0));
+    const struct redisReply *entries = mrc_reply_at(log, 1);
+    const struct redisReply *one;
+
+    for (size_t i = 0; (one = mrc_reply_at(entries, i)); i++) {
+        struct mrc_entry entry;
+
+        if (!mrc_reply_entry(one, &entry))
+            return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is odd");
+        if (!each(ctx, key, &entry, error))
+            return false;
+    }
+    return true;
+}
+
+bool mrc_redis_read_reply(const struct redisReply *reply, mrc_redis_entry_fn *each, void *ctx,
+                          struct mrc_engine_error *error)
+{
+    const struct redisReply *log;
+
+    if (!mrc_reply_is_good(reply, error))
+        return false;
+    if (reply->type == REDIS_REPLY_NIL)
+        return true; /* nothing new */
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is odd");
+    for (size_t i = 0; (log = mrc_reply_at(reply, i)); i++) {
+        if (!each_of_log(log, each, ctx, error))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,43 @@
+-- Appends entries to the log of a hub, in order, and trims it.
+-- KEYS: log, head, subscriptions of this machine (only needed by operations)
+-- ARGV: generation, writer, counter of the first entry, bounds (entries, bytes, microseconds; 0: none; "-1" bytes:
+--       no history), then for each entry: stored bytes, blob, operation ("", "+MEMBER" or "-MEMBER")
+-- Returns the newest number, and the last counter of this writer.
+local w = 'w:' .. ARGV[2]
+local head = redis.call('HMGET', KEYS[2], 'g', 'n', 'c', w)
+if head[1] ~= ARGV[1] then return redis.error_reply('MRESET another generation') end
+local n, c, done, counter = tonumber(head[2]), tonumber(head[3]), tonumber(head[4] or 0), tonumber(ARGV[3])
+local t = redis.call('TIME')
+local us = string.format('%s%06d', t[1], t[2])
+local before, first = n, done
+for i = 7, #ARGV, 3 do
+  if counter > done then
+    local op, wanted = string.sub(ARGV[i + 2], 1, 1), true
+    if op == '+' then redis.call('ZADD', KEYS[3], 0, string.sub(ARGV[i + 2], 2))
+    elseif op == '-' then wanted = redis.call('ZREM', KEYS[3], string.sub(ARGV[i + 2], 2)) == 1 end
+    done = counter
+    if wanted then
+      n, c = n + 1, c + ARGV[i]
+      redis.call('XADD', KEYS[1], string.format('%.0f-%s', n, ARGV[1]), 'h',
+        string.format('%s %.0f %s %.0f', us, c, ARGV[2], counter), 'b', ARGV[i + 1])
+    end
+  end
+  counter = counter + 1
+end
+if done > first then
+  redis.call('HSET', KEYS[2], 'n', string.format('%.0f', n), 'c', string.format('%.0f', c), w, string.format('%.0f', done))
+end
+if math.floor(n / 64) > math.floor(before / 64) then
+  local maxn, maxc, maxa = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+  while true do
+    local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+    if not oldest then break end
+    local on = tonumber(string.match(oldest[1], '^%d+'))
+    local ot, oc = string.match(oldest[2][2], '^(%d+) (%d+)')
+    local over = not ot or (maxn > 0 and n - on >= maxn + 64) or (maxc > 0 and c - oc > maxc + 65536)
+      or (maxa > 0 and us - ot > maxa)
+    if not over or on + 64 > n then break end
+    redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', on + 64))
+  end
+end
+return {string.format('%.0f', n), string.format('%.0f', done)}

@@ -1,0 +1,292 @@
+#include "store/regions/link.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "apr_general.h"
+
+#include "store/base/futex.h"
+#include "store/base/status.h"
+#include "store/regions/link_layout.h"
+
+_Static_assert(MRC_LINK_COUNTER_COUNT <= (int)MRC_LINK_COUNTERS, "each counter has a place");
+
+struct mrc_link {
+    struct mrc_link_layout *layout;
+    uint64_t writer; /* our own copy */
+};
+
+uint64_t mrc_link_bytes(void)
+{
+    return sizeof(struct mrc_link_layout);
+}
+
+apr_status_t mrc_link_create(void *region)
+{
+    struct mrc_link_layout *layout = region;
+    apr_status_t status =
+        apr_generate_random_bytes((unsigned char *)&layout->writer, sizeof(layout->writer));
+
+    if (status)
+        return status;
+    layout->writer |= 1; /* not 0 */
+    layout->magic = MRC_LINK_MAGIC;
+    layout->version = MRC_LINK_VERSION;
+    return mrc_lock_init(&layout->leader);
+}
+
+apr_status_t mrc_link_attach(apr_pool_t *pool, void *region, uint64_t bytes,
+                             struct mrc_link **ret_link)
+{
+    struct mrc_link_layout *layout = region;
+    struct mrc_link *link;
+
+    if (bytes < sizeof(*layout) || layout->magic != MRC_LINK_MAGIC ||
+        layout->version != MRC_LINK_VERSION || layout->writer == 0)
+        return MRC_STATUS_CORRUPT;
+    link = apr_pcalloc(pool, sizeof(*link));
+    link->layout = layout;
+    link->writer = layout->writer;
+    *ret_link = link;
+    return APR_SUCCESS;
+}
+
+void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to)
+{
+    struct mrc_link_position position;
+    char key[MRC_LINK_KEY_MAX + 1];
+    size_t key_bytes = mrc_link_get_key(from, key);
+
+    mrc_link_get_position(from, &position);
+    position.since_seq = 0; /* only how much of the ring a search for lost entries looks at */
+    mrc_link_set_position(to, &position);
+    key[key_bytes] = '\0';
+    if (key_bytes)
+        mrc_link_set_key(to, key);
+    for (unsigned i = 0; i < MRC_LINK_COUNTERS; i++)
+        mrc_link_count(to, i, mrc_link_get_count(from, i));
+    atomic_store(&to->layout->joined, atomic_load(&from->layout->joined));
+}
+
+uint64_t mrc_link_writer(const struct mrc_link *link)
+{
+    return link->writer;
+}
+
+/* ---- the leader -------------------------------------------------------------------------------*/
+
+bool mrc_link_lead(struct mrc_link *link)
+{
+    bool owner_died; /* the next leader always looks at everything */
+
+    return mrc_lock_acquire(&link->layout->leader, 0, &owner_died) == APR_SUCCESS;
+}
+
+void mrc_link_resign(struct mrc_link *link)
+{
+    mrc_lock_release(&link->layout->leader);
+}
+
+void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position *ret_position)
+{
+    const struct mrc_link_layout *layout = link->layout;
+
+    *ret_position = (struct mrc_link_position){
+        .generation = (uint32_t)atomic_load(&layout->generation),
+        .number = atomic_load(&layout->number),
+        .token_writer = atomic_load(&layout->token_writer),
+        .token_counter = atomic_load(&layout->token_counter),
+        .since_seq = atomic_load(&layout->since_seq),
+        .old_generation = (uint32_t)atomic_load(&layout->old_generation),
+        .old_number = atomic_load(&layout->old_number),
+    };
+}
+
+void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position *position)
+{
+    struct mrc_link_layout *layout = link->layout;
+
+    atomic_store(&layout->generation, 0); /* a death in between leaves no position */
+    mrc_link_advance(link, position->number, position->token_writer, position->token_counter);
+    atomic_store(&layout->since_seq, position->since_seq);
+    atomic_store(&layout->old_generation, position->old_generation);
+    atomic_store(&layout->old_number, position->old_number);
+    atomic_store(&layout->generation, position->generation);
+}
+
+/* A death in between leaves a token of another entry. The engine then finds a fork, and the next
+ * leader reads some entries again. */
+void mrc_link_advance(struct mrc_link *link, uint64_t number, uint64_t token_writer,
+                      uint64_t token_counter)
+{
+    atomic_store_explicit(&link->layout->token_writer, token_writer, memory_order_release);
+    atomic_store_explicit(&link->layout->token_counter, token_counter, memory_order_release);
+    atomic_store_explicit(&link->layout->number, number, memory_order_release);
+}
+
+uint64_t mrc_link_counter(const struct mrc_link *link)
+{
+    return atomic_load(&link->layout->counter);
+}
+
+void mrc_link_set_counter(struct mrc_link *link, uint64_t counter)
+{
+    atomic_store(&link->layout->counter, counter);
+}
+
+void mrc_link_set_state(struct mrc_link *link, enum mrc_link_state state, int64_t now_us)
+{
+    if (atomic_load(&link->layout->state) != (uint32_t)state)
+        atomic_store(&link->layout->since_us, now_us);
+    atomic_store(&link->layout->state, (uint32_t)state);
+}
+
+void mrc_link_set_newest(struct mrc_link *link, uint64_t number)
+{
+    atomic_store_explicit(&link->layout->newest, number, memory_order_relaxed);
+}
+
+void mrc_link_set_machines(struct mrc_link *link, uint64_t count)
+{
+    atomic_store_explicit(&link->layout->machines, count, memory_order_relaxed);
+}
+
+void mrc_link_set_key(struct mrc_link *link, const char *key)
+{
+    size_t len = strlen(key);
+
+    if (len == 0 || len > MRC_LINK_KEY_MAX || atomic_load(&link->layout->key_bytes))
+        return;
+    for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+        uint64_t word = 0;
+
+        memcpy(&word, key + at, len - at < sizeof(word) ? len - at : sizeof(word));
+        atomic_store(&link->layout->key[at / sizeof(word)], word);
+    }
+    atomic_store(&link->layout->key_bytes, len);
+}
+
+void mrc_link_set_joined(struct mrc_link *link)
+{
+    atomic_store(&link->layout->joined, 1);
+}
+
+void mrc_link_note_gap(struct mrc_link *link)
+{
+    atomic_fetch_add(&link->layout->gap, 1);
+}
+
+void mrc_link_set_napping(struct mrc_link *link, bool is_napping)
+{
+    atomic_store(&link->layout->napping, is_napping);
+}
+
+/* ---- everybody --------------------------------------------------------------------------------*/
+
+void mrc_link_get_status(const struct mrc_link *link, struct mrc_link_status *ret_status)
+{
+    const struct mrc_link_layout *layout = link->layout;
+    uint64_t number = atomic_load(&layout->number);
+    uint64_t newest = atomic_load(&layout->newest);
+
+    *ret_status = (struct mrc_link_status){
+        .state = (enum mrc_link_state)atomic_load(&layout->state),
+        .since_us = atomic_load(&layout->since_us),
+        .has_joined = atomic_load(&layout->joined) != 0,
+        .lag = newest > number ? newest - number : 0,
+        .machines = atomic_load(&layout->machines),
+    };
+}
+
+uint64_t mrc_link_get_gap(const struct mrc_link *link)
+{
+    return atomic_load(&link->layout->gap);
+}
+
+bool mrc_link_is_napping(const struct mrc_link *link)
+{
+    return atomic_load(&link->layout->napping) != 0;
+}
+
+size_t mrc_link_get_key(const struct mrc_link *link, char *key)
+{
+    uint64_t len = atomic_load(&link->layout->key_bytes);
+
+    if (len > MRC_LINK_KEY_MAX)
+        return 0;
+    for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+        uint64_t word = atomic_load(&link->layout->key[at / sizeof(word)]);
+
+        memcpy(key + at, &word, len - at < sizeof(word) ? len - at : sizeof(word));
+    }
+    return len;
+}
+
+uint32_t mrc_link_ask(struct mrc_link *link)
+{
+    return atomic_fetch_add(&link->layout->asked, 1) + 1;
+}
+
+static int64_t clock_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+apr_status_t mrc_link_wait(struct mrc_link *link, uint32_t ticket, int64_t wait_us)
+{
+    int64_t until_us = clock_us() + wait_us;
+
+    for (;;) {
+        uint32_t answered = atomic_load(&link->layout->answered);
+        int64_t left_us = until_us - clock_us();
+
+        if ((int32_t)(answered - ticket) >= 0) /* also when the numbers have wrapped */
+            return APR_SUCCESS;
+        if (left_us <= 0)
+            return APR_TIMEUP;
+        mrc_futex_wait(&link->layout->answered, answered, left_us);
+    }
+}
+
+uint32_t mrc_link_asked(const struct mrc_link *link)
+{
+    return atomic_load(&link->layout->asked);
+}
+
+uint32_t mrc_link_answered(const struct mrc_link *link)
+{
+    return atomic_load(&link->layout->answered);
+}
+
+void mrc_link_answer(struct mrc_link *link, uint32_t ticket)
+{
+    atomic_store(&link->layout->answered, ticket);
+    mrc_futex_wake_all(&link->layout->answered);
+}
+
+/* ---- numbers ----------------------------------------------------------------------------------*/
+
+const char *mrc_link_refusal_text(enum mrc_link_refusal refusal)
+{
+    static const char *const texts[] = {
+        [MRC_LINK_REFUSED_DOWN] = "down",         [MRC_LINK_REFUSED_TIMEOUT] = "timeout",
+        [MRC_LINK_REFUSED_FULL] = "full",         [MRC_LINK_REFUSED_READONLY] = "readonly",
+        [MRC_LINK_REFUSED_REPLICAS] = "replicas",
+    };
+
+    return texts[refusal];
+}
+
+void mrc_link_count(struct mrc_link *link, unsigned counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(&link->layout->counters[counter], n, memory_order_relaxed);
+}
+
+uint64_t mrc_link_get_count(const struct mrc_link *link, unsigned counter)
+{
+    return atomic_load_explicit(&link->layout->counters[counter], memory_order_relaxed);
+}

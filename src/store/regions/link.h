@@ -1,0 +1,158 @@
+/*
+ * The link of a hub to its engine, as all processes of a machine see it (link_layout.h).
+ *
+ * The leader is the one thread of the machine that speaks to the engine for this hub. It takes what
+ * publishers stage (staging.h), sends it, and appends to the ring what comes back. Its functions
+ * are marked; any thread may call the others.
+ */
+#ifndef MRC_STORE_REGIONS_LINK_H
+#define MRC_STORE_REGIONS_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apr_errno.h"
+#include "apr_pools.h"
+
+/* One process's view. */
+struct mrc_link;
+
+enum mrc_link_state {
+    MRC_LINK_STARTING, /* it has not tried yet: publishers may wait */
+    MRC_LINK_DOWN,     /* the engine cannot be reached */
+    MRC_LINK_UP
+};
+
+uint64_t mrc_link_bytes(void);
+
+/* Makes it in the zeroed REGION (64-byte aligned). Only the parent. Fails without random bytes. */
+apr_status_t mrc_link_create(void *region);
+
+/* A view of the created REGION; it lives in POOL. MRC_STATUS_CORRUPT: it is no link. */
+apr_status_t mrc_link_attach(apr_pool_t *pool, void *region, uint64_t bytes,
+                             struct mrc_link **ret_link);
+
+/* Copies to TO where FROM stands. TO keeps its own writer: whatever the old segment has sent comes
+ * back through the engine. Only the parent, after the ring has moved. */
+void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to);
+
+/* Never 0. */
+uint64_t mrc_link_writer(const struct mrc_link *link);
+
+/* ---- the leader -------------------------------------------------------------------------------*/
+
+/* Makes the calling thread the leader, if there is none. It resigns before it ends. */
+bool mrc_link_lead(struct mrc_link *link);
+void mrc_link_resign(struct mrc_link *link);
+
+/* Where the ring stands in the log of the engine. */
+struct mrc_link_position {
+    uint32_t generation; /* 0: nowhere */
+    uint64_t number;
+    uint64_t token_writer, token_counter;
+    uint64_t since_seq;
+    uint32_t old_generation;
+    uint64_t old_number;
+};
+
+void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position *ret_position);
+
+/* Leader. */
+void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position *position);
+
+/* Leader: only the entry changes, not the generation. */
+void mrc_link_advance(struct mrc_link *link, uint64_t number, uint64_t token_writer,
+                      uint64_t token_counter);
+
+/* Leader: the last counter given to an update of this writer. */
+uint64_t mrc_link_counter(const struct mrc_link *link);
+void mrc_link_set_counter(struct mrc_link *link, uint64_t counter);
+
+/* Leader. KEY is set once; a later one is ignored. */
+void mrc_link_set_state(struct mrc_link *link, enum mrc_link_state state, int64_t now_us);
+void mrc_link_set_newest(struct mrc_link *link, uint64_t number);
+void mrc_link_set_machines(struct mrc_link *link, uint64_t count);
+void mrc_link_set_key(struct mrc_link *link, const char *key);
+
+/* Leader: the ring has had, once, everything that the engine has. */
+void mrc_link_set_joined(struct mrc_link *link);
+
+/* Leader: entries are missing from here on. Call it before the next entry is appended. */
+void mrc_link_note_gap(struct mrc_link *link);
+
+/* Leader: whether it is about to sleep. After setting it, it looks for staged updates and requests
+ * once more. */
+void mrc_link_set_napping(struct mrc_link *link, bool is_napping);
+
+/* ---- everybody --------------------------------------------------------------------------------*/
+
+struct mrc_link_status {
+    enum mrc_link_state state;
+    int64_t since_us; /* the time of day */
+    bool has_joined;  /* at least once */
+    uint64_t lag;     /* entries that the engine is known to have and the ring does not */
+    uint64_t machines;
+};
+
+void mrc_link_get_status(const struct mrc_link *link, struct mrc_link_status *ret_status);
+
+/* A value that changes when the ring begins to lack entries: a stream that began before has missed
+ * some, and must end. Load it after a record was read. */
+uint64_t mrc_link_get_gap(const struct mrc_link *link);
+
+/* Whether the leader must be woken, because it sleeps. */
+bool mrc_link_is_napping(const struct mrc_link *link);
+
+/* Copies the key for positions, without a terminator, to KEY, which has MRC_LINK_KEY_MAX bytes.
+ * Returns its length; 0: not known yet. */
+size_t mrc_link_get_key(const struct mrc_link *link, char *key);
+
+/* Asks the leader to bring the ring to what the engine has now; wake it afterwards. Returns a
+ * ticket to wait with. */
+uint32_t mrc_link_ask(struct mrc_link *link);
+
+/* Waits until the ring has everything that the engine had when TICKET was made. APR_TIMEUP. */
+apr_status_t mrc_link_wait(struct mrc_link *link, uint32_t ticket, int64_t wait_us);
+
+/* Leader: the number of the last request, and of the last one that is answered. */
+uint32_t mrc_link_asked(const struct mrc_link *link);
+uint32_t mrc_link_answered(const struct mrc_link *link);
+void mrc_link_answer(struct mrc_link *link, uint32_t ticket);
+
+/* ---- numbers ----------------------------------------------------------------------------------*/
+
+#define MRC_LINK_REASONS 12 /* places for reasons of a lost connection */
+#define MRC_LINK_BOUNDS  15 /* of the histogram */
+
+enum mrc_link_counter {
+    MRC_LINK_BATCHES,
+    MRC_LINK_LOST,     /* entries that the engine had lost, and this machine has */
+    MRC_LINK_RESTORED, /* entries that were put back */
+    MRC_LINK_SKIPPED,  /* entries that are no updates of ours, or too large */
+    MRC_LINK_MISSED,   /* entries that subscribers were told to have missed */
+    MRC_LINK_REFUSED,  /* publications: one for each enum mrc_link_refusal */
+    MRC_LINK_RECONNECTS = MRC_LINK_REFUSED + 6, /* one for each enum mrc_engine_reason */
+    MRC_LINK_COMMIT = MRC_LINK_RECONNECTS + MRC_LINK_REASONS, /* times: buckets */
+    MRC_LINK_COMMIT_US = MRC_LINK_COMMIT + MRC_LINK_BOUNDS + 1,
+    MRC_LINK_COUNTER_COUNT
+};
+
+/* Why a publication was refused. */
+enum mrc_link_refusal {
+    MRC_LINK_REFUSED_DOWN,
+    MRC_LINK_REFUSED_TIMEOUT,
+    MRC_LINK_REFUSED_FULL,
+    MRC_LINK_REFUSED_READONLY,
+    MRC_LINK_REFUSED_REPLICAS,
+    MRC_LINK_REFUSALS
+};
+
+/* A constant. */
+const char *mrc_link_refusal_text(enum mrc_link_refusal refusal);
+
+/* COUNTER is an enum mrc_link_counter, or that plus a reason. */
+void mrc_link_count(struct mrc_link *link, unsigned counter, uint64_t n);
+uint64_t mrc_link_get_count(const struct mrc_link *link, unsigned counter);
+
+#endif

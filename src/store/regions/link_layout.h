@@ -1,0 +1,62 @@
+/*
+ * The bytes of the link region of a hub with a transport: what the machine knows about the engine.
+ *
+ * One thread of one child, the leader, holds the lock and writes everything that is marked so. If
+ * it dies, the next leader goes on from here and from the ring.
+ */
+#ifndef MRC_STORE_REGIONS_LINK_LAYOUT_H
+#define MRC_STORE_REGIONS_LINK_LAYOUT_H
+
+#include <stdint.h>
+
+#include "store/base/lock.h"
+
+#define MRC_LINK_MAGIC    UINT64_C(0x314b4e4c4c43524d) /* "MRCLLNK1", little endian */
+#define MRC_LINK_VERSION  1
+#define MRC_LINK_COUNTERS 64
+#define MRC_LINK_KEY_MAX  64
+
+struct mrc_link_layout {
+    /* Constant: written by the parent before any child exists. */
+    uint64_t magic;
+    uint32_t version;
+    uint32_t reserved0;
+    uint64_t writer; /* random: the name under which this segment publishes */
+    uint8_t reserved1[40];
+
+    union mrc_lock leader;
+
+    /* Where the ring stands in the log of the engine; by the leader. */
+    _Atomic uint64_t generation;   /* 0: it has not joined yet, or these words are being written */
+    _Atomic uint64_t number;       /* of the last entry that was read */
+    _Atomic uint64_t token_writer; /* the token of that entry; 0: it has none */
+    _Atomic uint64_t token_counter;
+    _Atomic uint64_t since_seq;      /* last seq of the ring before this generation */
+    _Atomic uint64_t old_generation; /* before the last reset; 0: none, or compared already */
+    _Atomic uint64_t old_number;     /* of the last entry read of that generation */
+    _Atomic uint64_t counter;        /* the last one given to an update; before it is sent */
+    _Atomic uint64_t newest;   /* number of the newest entry that the engine is known to have */
+    _Atomic uint64_t gap;      /* how often entries were missing in the ring */
+    _Atomic uint64_t machines; /* that take part, this one included */
+
+    /* By the leader; read by everybody. */
+    _Atomic int64_t since_us; /* the time of day since which STATE holds */
+    _Atomic uint64_t joined;  /* 1: it has joined the hub once */
+    _Atomic uint32_t state;   /* enum mrc_link_state */
+    _Atomic uint32_t napping; /* 1: the leader sleeps, and must be woken for a staged update */
+
+    /* Readers that wait until the ring has what the engine has. */
+    _Atomic uint32_t asked;    /* the number of requests */
+    _Atomic uint32_t answered; /* the number of the last one that is answered; a futex */
+
+    /* The key for positions, which all machines share; by the leader, once. */
+    _Atomic uint64_t key_bytes; /* written after KEY */
+    _Atomic uint64_t key[MRC_LINK_KEY_MAX / 8];
+
+    uint8_t reserved2[192];
+
+    _Atomic uint64_t counters[MRC_LINK_COUNTERS]; /* enum mrc_link_counter; by anybody */
+};
+_Static_assert(sizeof(struct mrc_link_layout) == 1024, "a link has 1024 bytes");
+
+#endif

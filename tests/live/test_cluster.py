@@ -1,0 +1,687 @@
+"""Several machines as one hub: private httpds that share a private Redis server."""
+import itertools
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+from env.redis import Redis, Sentinel, free_port
+from env.wait import wait_until
+
+pytestmark = [pytest.mark.mpm("event")]
+
+PAGES = ("<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
+         "<Location /health>\nSetHandler mercure-health\n</Location>\n")
+
+TOPIC = "https://example.com/t"
+
+
+@pytest.fixture
+def new_redis():
+    made = []
+
+    def make(**options):
+        server = Redis(**options)
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def redis(new_redis):
+    return new_redis()
+
+
+@pytest.fixture
+def cluster(new_httpd, redis):
+    """cluster(2) makes two machines of one hub."""
+
+    def make(count, *directives, options="", url=None, **more):
+        machines = []
+        for _ in range(count):
+            server = new_httpd()
+            server.start(PAGES + hub(f"MercureTransport {url or redis.url} {options}", *directives, name="shared", **more))
+            machines.append(server)
+        for server in machines:
+            wait_up(server)
+        return machines
+
+    return make
+
+
+def wait_up(server):
+    wait_until(lambda: server.get("/metrics").text.count('mercure_transport_up{hub="shared"} 1'),
+               what="a connection with Redis")
+
+
+def read(stream, count):
+    return [event.data for event in stream.take(count)]
+
+
+def resume(server, cursor, headers=(), **more):
+    return server.subscribe([("match", TOPIC)], headers={"Last-Event-ID": cursor, **dict(headers)}, **more)
+
+
+def test_update_reaches_the_subscribers_of_all_machines(cluster):
+    a, b = cluster(2)
+    streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]
+    a.publish(TOPIC, "from a")
+    b.publish(TOPIC, "from b")
+    for stream in streams:
+        assert read(stream, 2) == ["from a", "from b"]
+        stream.close()
+
+
+def test_a_cursor_of_one_machine_is_a_cursor_on_the_other(cluster):
+    a, b = cluster(2)
+    ids = [a.publish(TOPIC, f"number {n}").text for n in range(20)]
+    for at in (0, 7, 18):
+        with resume(b, ids[at]) as stream:
+            assert stream.response.header("Mercure-Last-Event-ID") == ids[at]
+            assert read(stream, 19 - at) == [f"number {n}" for n in range(at + 1, 20)]
+    newest = a.publish(TOPIC, "the newest").text
+    with resume(b, newest) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == newest
+        a.publish(TOPIC, "and one more")
+        assert read(stream, 1) == ["and one more"]
+
+
+def test_an_unknown_cursor_is_answered_with_the_history_of_all(cluster):
+    a, b = cluster(2)
+    a.publish(TOPIC, "first")
+    b.publish(TOPIC, "second")
+    with resume(b, "urn:unknown") as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+        assert read(stream, 2) == ["first", "second"]
+
+
+def test_a_machine_that_starts_later_has_the_history(cluster, new_httpd, redis):
+    (a,) = cluster(1)
+    for n in range(300):
+        a.publish(TOPIC, f"number {n}")
+    b = new_httpd()
+    b.start(PAGES + hub(f"MercureTransport {redis.url}", name="shared"))
+    wait_up(b)
+    wait_until(lambda: b.get("/health/ready").status == 200, what="readiness")
+    with resume(b, "earliest") as stream:
+        assert read(stream, 300) == [f"number {n}" for n in range(300)]
+
+
+def publish_all(server, prefix, count, failures, lock=threading.Lock()):
+    with server.connect() as connection:
+        for n in range(count):
+            body = f"topic={TOPIC}&data={prefix}-{n}"
+            response = connection.request("POST", PATH, [
+                ("Authorization", "Bearer " + token.publisher()),
+                ("Content-Type", "application/x-www-form-urlencoded")], body)
+            if response.status != 200:
+                with lock:
+                    failures.append(response)
+
+
+def test_all_machines_have_the_same_order(cluster):
+    machines = cluster(3)
+    streams = [server.subscribe([("match", TOPIC)]) for server in machines]
+    failures = []
+    threads = [threading.Thread(target=publish_all, args=(server, f"{number}-{thread}", 60, failures))
+               for number, server in enumerate(machines) for thread in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    orders = [read(stream, 540) for stream in streams]
+    assert orders[0] == orders[1] == orders[2]
+    assert len(set(orders[0])) == 540
+    for number in range(3):
+        for thread in range(3):
+            mine = [data for data in orders[0] if data.startswith(f"{number}-{thread}-")]
+            assert mine == [f"{number}-{thread}-{n}" for n in range(60)]
+
+
+def test_an_update_of_the_largest_body_passes(cluster):
+    a, b = cluster(2, "MercureLimit body=1M")
+    data = "x" * (1024 * 1024 - 200)
+    with b.subscribe([("match", TOPIC)]) as stream:
+        a.publish(TOPIC, data)
+        assert read(stream, 1) == [data]
+    assert a.publish(TOPIC, "x" * (1024 * 1024 + 1), status=None).status == 413
+
+
+def transport(server, name):
+    """The value of a metric of the transport."""
+    for line in server.get("/metrics").text.splitlines():
+        if line.startswith(f"mercure_transport_{name}") and " " in line:
+            return float(line.rsplit(" ", 1)[1])
+    raise AssertionError(name)
+
+
+def is_up(server):
+    return 'mercure_transport_up{hub="shared"} 1' in server.get("/metrics").text
+
+
+def wait_down(server):
+    wait_until(lambda: not is_up(server), what="the end of the connection with Redis")
+
+
+def test_redis_is_killed_and_comes_back(cluster, new_redis):
+    redis = new_redis(appendonly="yes", appendfsync="always")
+    a, b = cluster(2, url=redis.url)
+    for server in (a, b):
+        server.expect_log("MRC0306")
+    stream = b.subscribe([("match", TOPIC)])
+    first = a.publish(TOPIC, "before").text
+    redis.kill()
+    wait_down(a)
+    response = a.publish(TOPIC, "lost", status=503)
+    assert "not stored" in response.text and response.header("Retry-After")
+    # Subscribers stay, and others are served from the ring.
+    with resume(a, "earliest") as other:
+        assert read(other, 1) == ["before"]
+    with resume(a, first) as other:
+        assert other.response.header("Mercure-Last-Event-ID") == first
+    assert resume(a, "urn:unknown", headers={"Accept": "*/*"}, status=503).response.header("Retry-After")
+    refused = resume(a, "urn:unknown")
+    refused.wait_end()
+    assert refused.parser.retry
+    redis.start()
+    for server in (a, b):
+        wait_up(server)
+    a.publish(TOPIC, "after")
+    assert read(stream, 2) == ["before", "after"]
+    stream.close()
+    assert not [line for server in (a, b) for line in server.log().splitlines() if "MRC0308" in line or "MRC0310" in line]
+
+
+def test_redis_stops_for_a_while(cluster, redis):
+    a, b = cluster(2, options="timeout=1")
+    for server in (a, b):
+        server.expect_log("MRC0306", required=False)
+    stream = b.subscribe([("match", TOPIC)])
+    a.publish(TOPIC, "before")
+    redis.freeze()
+    try:
+        response = a.publish(TOPIC, "unknown", status=503)
+        assert "not known" in response.text
+        wait_down(a)
+        assert "not stored" in a.publish(TOPIC, "refused", status=503).text
+    finally:
+        redis.thaw()
+    wait_up(a)
+    wait_up(b)
+    a.publish(TOPIC, "after")
+    got = read(stream, 2)
+    assert got[0] == "before"
+    if got[1] == "unknown":  # it lay in the socket, and was stored after all: once
+        got += read(stream, 1)
+    assert got[-1] == "after" and len(got) == len(set(got))
+    stream.close()
+
+
+def test_redis_is_emptied(cluster, redis):
+    a, b = cluster(2)
+    for server in (a, b):
+        server.expect_log("MRC0310")
+    stream = b.subscribe([("match", TOPIC)])
+    first = a.publish(TOPIC, "before").text
+    wait_until(lambda: resume(b, first).response.header("Mercure-Last-Event-ID") == first)
+    redis.ask("FLUSHALL")
+    a.publish(TOPIC, "after")
+    b.publish(TOPIC, "and more")
+    assert read(stream, 3) == ["before", "after", "and more"]
+    # Each machine keeps its copy of the history.
+    with resume(a, "earliest") as other:
+        assert read(other, 3) == ["before", "after", "and more"]
+    stream.close()
+
+
+def test_redis_has_no_memory(cluster, redis):
+    a, b = cluster(2)
+    a.expect_log("MRC0313")
+    b.expect_log("MRC0313", required=False)
+    stream = b.subscribe([("match", TOPIC)])
+    a.publish(TOPIC, "before")
+    redis.ask("CONFIG", "SET", "maxmemory", "1mb")
+    try:
+        assert "not stored" in a.publish(TOPIC, "refused", status=503).text
+        assert is_up(a) and is_up(b)
+    finally:
+        redis.ask("CONFIG", "SET", "maxmemory", "0")
+    wait_until(lambda: a.publish(TOPIC, "after", status=None).status == 200, what="an accepted update")
+    assert read(stream, 2) == ["before", "after"]
+    a.wait_log("MRC0314")
+    stream.close()
+
+
+def test_a_wrong_password_is_told_and_a_new_one_is_read(new_redis, new_httpd):
+    redis = new_redis(requirepass="secret")
+    server = new_httpd()
+    server.write("password", "mistaken\n", mode=0o644)
+    server.expect_log("MRC0306.*[(]auth[)].*password=")
+    server.start(PAGES + hub(f"MercureTransport {redis.url} password=file:password", name="shared"))
+    server.wait_log("MRC0306.*[(]auth[)]")
+    assert "mistaken" not in server.log()
+    assert not is_up(server)
+    assert server.get("/health/ready").status == 503
+    server.subscribe([("match", TOPIC)], headers={"Accept": "*/*"}, status=503).close()
+    assert "not stored" in server.publish(TOPIC, "data", status=503).text
+    server.write("password", "secret\n", mode=0o644)
+    wait_up(server)
+    server.publish(TOPIC, "data")
+    wait_until(lambda: server.get("/health/ready").status == 200, what="readiness")
+
+
+def test_the_death_of_the_child_that_leads_is_not_noticed(cluster):
+    a, b = cluster(2)
+    stream = b.subscribe([("match", TOPIC)])
+    failures, stop = [], threading.Event()
+    published = []
+
+    def publisher():
+        for n in itertools.count():
+            if stop.is_set():
+                break
+            try:
+                response = a.publish(TOPIC, f"number {n}", status=None)
+            except (OSError, AssertionError):
+                continue  # the child that was killed served this one
+            if response.status == 200:
+                published.append(f"number {n}")
+            else:
+                failures.append(response)
+
+    thread = threading.Thread(target=publisher)
+    thread.start()
+    for pid in a.children():  # one of them leads
+        time.sleep(0.4)
+        a.kill_child(pid)
+    time.sleep(0.4)
+    stop.set()
+    thread.join()
+    a.publish(TOPIC, "the end")
+    got = []
+    while not got or got[-1] != "the end":
+        got += read(stream, 1)
+    stream.close()
+    assert not failures
+    assert len(got) == len(set(got))
+    assert [data for data in got if data in set(published)] == published
+
+
+def test_graceful_restarts_lose_nothing(cluster):
+    a, b = cluster(2)
+    with b.subscribe([("match", TOPIC)]) as stream:
+        with ThreadPoolExecutor(1) as pool:
+            publisher = pool.submit(lambda: [a.publish(TOPIC, f"number {n}") for n in range(200)])
+            for _ in range(3):
+                a.graceful()
+                wait_up(a)
+            publisher.result()
+        assert read(stream, 200) == [f"number {n}" for n in range(200)]
+
+
+def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
+    """Its connection is cut while the others publish more than the history holds."""
+    redis = new_redis()
+    a, b = cluster(2, "MercureHistory count=50", url=redis.url, options="timeout=1")
+    stream = b.subscribe([("match", TOPIC)])
+    first = a.publish(TOPIC, "first").text
+    assert read(stream, 1) == ["first"]
+    b.expect_log("MRC0309")
+    b.expect_log("MRC0306", required=False)
+    os.kill(b.pid, 0)
+    for pid in b.children():
+        os.kill(pid, 19)
+    try:
+        for n in range(300):
+            a.publish(TOPIC, f"number {n}")
+    finally:
+        for pid in b.children():
+            os.kill(pid, 18)
+    stream.wait_end()
+    with resume(b, first) as again:
+        assert again.response.header("Mercure-Last-Event-ID") == "earliest"
+        wait_until(lambda: b.wait_log("MRC0309"))
+        assert read(again, 1)[0].startswith("number ")
+    stream.close()
+
+
+@pytest.mark.parametrize("text, words", [
+    (hub("MercureTransport redis://127.0.0.1:1", "MercureStore lmdb data", name="x"), ("MRC0302", "MercureStore")),
+    (hub("MercureTransport redis://127.0.0.1:1", "MercureSubscriptions On", name="x"), ("MRC0303", "Subscriptions")),
+    (hub("MercureTransport redis://127.0.0.1:1", name="x")
+     + hub("MercureTransport redis://127.0.0.1:2", path="/b", name="x"), ("MRC0108", "MercureTransport")),
+])
+def test_configtest_refuses_what_does_not_fit_together(httpd, text, words):
+    result = httpd.configtest(text)
+    assert result.status != 0
+    for word in words:
+        assert word in result.output
+
+
+def test_configtest_refuses_a_hub_without_a_name(httpd):
+    port = httpd.add_port()
+    text = (f'<VirtualHost 127.0.0.1:{port}>\n' + hub("MercureTransport redis://127.0.0.1:1") + "</VirtualHost>\n")
+    result = httpd.configtest(text)
+    assert result.status != 0 and "MRC0301" in result.output, result
+
+
+def test_configtest_connects_to_nothing_and_warns_of_a_password(httpd):
+    text = hub("MercureTransport redis://user:geheim@127.0.0.1:1/3 replicas=1", name="x")
+    assert httpd.configtest(text).status == 0
+    httpd.expect_log("MRC0306")
+    httpd.start(text)
+    httpd.expect_log("MRC0316")
+    httpd.wait_log("MRC0316.*hub x.*password=file:PATH")
+    httpd.wait_log("MRC0306.*[(]refused[)]")
+    assert "geheim" not in httpd.log()
+    assert "not stored" in httpd.publish(TOPIC, "data", status=503).text
+
+
+def test_metrics_of_a_hub_on_several_machines(cluster):
+    a, b = cluster(2, options="lease=5")
+    for n in range(5):
+        a.publish(TOPIC, f"number {n}")
+    wait_until(lambda: transport(a, "machines") == 2 == transport(b, "machines"), what="two machines")
+    assert transport(a, "batches_total") == 5
+    assert transport(a, "commit_seconds_count") == 5
+    wait_until(lambda: transport(b, "lag_updates") == 0, what="no lag")
+    for name in ("lost_total", "restored_total", "skipped_total", "missed_total", "staged"):
+        assert transport(b, name) == 0, name
+
+
+def test_an_entry_of_another_program_is_passed_over(cluster, redis):
+    a, b = cluster(2)
+    for server in (a, b):
+        server.expect_log("MRC0315")
+    with b.subscribe([("match", TOPIC)]) as stream:
+        a.publish(TOPIC, "first")
+        key = "{mercure:shared}:"
+        generation = redis.ask("HGET", key + "head", "g")
+        for number, fields in ((2, ("x", "y")), (3, ("h", "1 2 3 4", "b", "no blob")), (4, ("h", "1 1 ff 1", "b", b"\0" * 40))):
+            redis.ask("XADD", key + "log", f"{number}-{generation}", *fields)
+            redis.ask("HSET", key + "head", "n", number)
+        a.publish(TOPIC, "last")
+        assert read(stream, 2) == ["first", "last"]
+    wait_until(lambda: transport(b, "skipped_total") == 3, what="three entries to be counted")
+
+
+def test_hubs_of_two_names_share_nothing(new_httpd, redis):
+    a, b = new_httpd(), new_httpd()
+    a.start(PAGES + hub(f"MercureTransport {redis.url}", name="shared"))
+    b.start(PAGES + hub(f"MercureTransport {redis.url} prefix=other", name="shared"))
+    for server in (a, b):
+        wait_up(server)
+    with b.subscribe([("match", TOPIC)]) as stream:
+        a.publish(TOPIC, "of a")
+        b.publish(TOPIC, "of b")
+        assert read(stream, 1) == ["of b"]
+
+
+def test_another_hub_with_the_same_name_is_not_joined(cluster, new_httpd, redis):
+    (a,) = cluster(1)
+    b = new_httpd()
+    b.expect_log("MRC0311.*name=NAME")
+    b.start(PAGES + hub(f"MercureTransport {redis.url}", path="/other", name="shared"))
+    b.wait_log("MRC0311")
+    assert b.publish(TOPIC, "data", path="/other", token=token.publisher(aud="https://hub.example/other"), status=None).status == 503
+
+
+def test_several_hubs_share_connections(new_httpd, redis):
+    server, other = new_httpd(), new_httpd()
+    names = [f"h{n}" for n in range(40)]
+    for one in (server, other):
+        one.start("".join(hub(f"MercureTransport {redis.url}", "MercureHistory bytes=4M", path=f"/{name}", name=name, identifier="https://hub.example")
+                          for name in names))
+        wait_until(lambda: one.log().count("MRC0305") >= 2, what="two links")
+    wait_until(lambda: redis.ask("INFO", "clients").count("connected_clients:9"), what="two connections for 32 hubs")
+    for name in (names[0], names[35]):
+        mine = token.publisher(aud=f"https://hub.example/{name}")
+        with other.subscribe([("match", TOPIC)], path=f"/{name}") as stream:
+            server.publish(TOPIC, f"of {name}", path=f"/{name}", token=mine)
+            assert read(stream, 1) == [f"of {name}"]
+
+
+# ---- failover --------------------------------------------------------------------------------------
+
+def wait_synced(primary, *replicas):
+    wait_until(lambda: all("master_link_status:up" in replica.ask("INFO", "replication") for replica in replicas)
+               and len(re.findall("state=online,offset=[1-9]", primary.ask("INFO", "replication"))) == len(replicas),
+               what="replicas that answer")
+
+
+def has_role(server, role):
+    """Sentinels close the connections of a server whose role they change."""
+    try:
+        return f"role:{role}" in server.ask("INFO", "replication")
+    except OSError:
+        return False
+
+
+def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_httpd):
+    """What the machines had been told is stored is put back, once; subscribers get nothing twice."""
+    first = new_redis(repl_diskless_sync_delay=0)
+    second = new_redis(replicaof=["127.0.0.1", str(first.port)])
+    wait_synced(first, second)
+    url = f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}"
+    a, b = cluster(2, url=url)
+    for server in (a, b):
+        server.expect_log("MRC0306", required=False)
+        server.expect_log("MRC0308")
+    streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]
+    sent = []
+
+    def publish(count):
+        for n in range(count):
+            sent.append(f"number {len(sent)}")
+            (a, b)[n % 2].publish(TOPIC, sent[-1])
+
+    publish(20)
+    wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 20, what="20 entries on the replica")
+    second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
+    publish(30)
+    for stream in streams:
+        assert read(stream, 50) == sent
+    first.kill()
+    second.ask("REPLICAOF", "NO", "ONE")
+    for server in (a, b):
+        server.wait_log("MRC0308")
+        wait_up(server)
+    publish(10)
+    for stream in streams:
+        assert sorted(read(stream, 10)) == sorted(sent[50:])
+        stream.close()
+    # A machine that knows nothing has all of it from the new primary.
+    c = new_httpd()
+    c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port}", name="shared"))
+    wait_up(c)
+    wait_until(lambda: c.get("/health/ready").status == 200, what="readiness")
+    wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 60, what="all entries")
+    with c.subscribe([("match", TOPIC)], headers={"Last-Event-ID": "earliest"}) as stream:
+        got = read(stream, 60)
+    assert sorted(got) == sorted(sent)
+    for start in (0, 1):  # the order of each machine is kept
+        mine = [data for data in sent[start::2]]
+        assert [data for data in got if data in set(mine)] == mine
+    assert transport(a, "restored_total") + transport(b, "restored_total") == 30
+    # What the other machine has already put back at the same place is not lost any more.
+    lost = [transport(server, "lost_total") for server in (a, b)]
+    assert max(lost) == 30 and min(lost) >= 15
+
+
+@pytest.fixture
+def sentinels(new_redis):
+    """A primary with a replica, watched by three Sentinels."""
+    primary = new_redis(repl_diskless_sync_delay=0)
+    replica = new_redis(replicaof=["127.0.0.1", str(primary.port)])
+    wait_synced(primary, replica)
+    watchers = [Sentinel(primary, 2) for _ in range(3)]
+    wait_until(lambda: all(len(watcher.ask("SENTINEL", "SENTINELS", "mine")) == 2
+                           and len(watcher.ask("SENTINEL", "REPLICAS", "mine")) == 1 for watcher in watchers),
+               what="three Sentinels that know each other")
+    yield primary, replica, watchers
+    for watcher in watchers:
+        watcher.close()
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_sentinel_names_the_new_primary(cluster, sentinels, planned):
+    primary, replica, watchers = sentinels
+    url = "redis://" + ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
+    a, b = cluster(2, url=url, options="sentinel=mine")
+    for server in (a, b):
+        for line in ("MRC0306", "MRC0308"):
+            server.expect_log(line, required=False)
+    sent, got = [], []
+    with b.subscribe([("match", TOPIC)]) as stream:
+        for n in range(20):
+            sent.append(f"number {n}")
+            a.publish(TOPIC, sent[-1])
+        if planned:
+            assert watchers[0].ask("SENTINEL", "FAILOVER", "mine") == "OK"
+        else:
+            primary.kill()
+        wait_until(lambda: has_role(replica, "master"), what="a new primary")
+        wait_until(lambda: f":{replica.port}, version" in a.log().rsplit("MRC0305", 1)[1]
+                   and f":{replica.port}, version" in b.log().rsplit("MRC0305", 1)[1], what="connections with it")
+        for n in range(20, 40):
+            sent.append(f"number {n}")
+            wait_until(lambda: a.publish(TOPIC, sent[-1], status=None).status == 200, what="an accepted update")
+        got = read(stream, 40)
+    assert got == sent
+
+
+def test_a_redis_cluster(new_redis, new_httpd):
+    """Three primaries; two hubs on different nodes; then the slot of one moves."""
+    nodes = [new_redis(port=free_port(55000), cluster_enabled="yes") for _ in range(3)]
+    for node in nodes[1:]:
+        nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port)
+    for number, node in enumerate(nodes):
+        node.ask("CLUSTER", "ADDSLOTSRANGE", *[(0, 5460), (5461, 10922), (10923, 16383)][number])
+    wait_until(lambda: all("cluster_state:ok" in node.ask("CLUSTER", "INFO")
+                           and node.ask("CLUSTER", "NODES").count("connected") == 3 for node in nodes), what="a cluster")
+    names = ["h1", "h2", "h3"]
+    machines = [new_httpd(), new_httpd()]
+    for server in machines:
+        server.expect_log("MRC0306", required=False)
+        server.start(PAGES + "".join(
+            hub(f"MercureTransport redis://127.0.0.1:{nodes[0].port} cluster=on", path=f"/{name}", name=name) for name in names))
+        wait_until(lambda: server.get("/metrics").text.count("mercure_transport_up{") == 3
+                   and server.get("/metrics").text.count("} 1\n") and server.log().count("MRC0305") >= 3, what="three links")
+
+    def exchange(text):
+        for name in names:
+            mine = token.publisher(aud=f"https://hub.example/{name}")
+            with machines[1].subscribe([("match", TOPIC)], path=f"/{name}") as stream:
+                wait_until(lambda: machines[0].publish(TOPIC, text, path=f"/{name}", token=mine, status=None).status == 200)
+                assert read(stream, 1) == [text]
+
+    exchange("before")
+    slot = nodes[0].ask("CLUSTER", "KEYSLOT", "{mercure:h1}:log")
+    ids = [node.ask("CLUSTER", "MYID") for node in nodes]
+    source = next(n for n, node in enumerate(nodes) if any("{mercure:h1}" in key for key in node.ask("KEYS", "*")))
+    target = (source + 1) % 3
+    nodes[target].ask("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+    nodes[source].ask("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+    keys = nodes[source].ask("CLUSTER", "GETKEYSINSLOT", slot, 100)
+    nodes[source].ask("MIGRATE", "127.0.0.1", nodes[target].port, "", 0, 5000, "KEYS", *keys)
+    for node in (nodes[target], nodes[source]):
+        node.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+    exchange("after")
+
+
+def test_a_user_with_few_rights_and_tls(new_redis, new_httpd):
+    """The rights are those of docs/cluster.md."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(folder, "..", "..", "docs", "cluster.md"), encoding="utf-8") as page:
+        rule = page.read().split("ACL SETUSER mercure ", 1)[1].split("```", 1)[0].replace("SECRET", "geheim").split()
+    a, b = new_httpd(), new_httpd()
+    certificate, key = make_certificate(a)
+    redis = new_redis(tls_port=0, tls_cert_file=certificate, tls_key_file=key, tls_ca_cert_file=certificate,
+                      tls_auth_clients="no")
+    tls_port = free_port()
+    redis.ask("CONFIG", "SET", "tls-port", tls_port)
+    redis.ask("ACL", "SETUSER", "mercure", *rule)
+    a.write("password", "geheim\n", mode=0o644)
+    for server in (a, b):
+        server.start(PAGES + hub(f"MercureTransport rediss://localhost:{tls_port} ca={certificate} user=mercure "
+                                 f"password=file:{a.path('password')} lease=5", name="shared"))
+        wait_up(server)
+    with b.subscribe([("match", TOPIC)]) as stream:
+        first = a.publish(TOPIC, "over TLS").text
+        assert read(stream, 1) == ["over TLS"]
+        a.publish(TOPIC, "x" * 500000)
+        assert read(stream, 1) == ["x" * 500000]
+    with resume(b, first) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == first
+    assert resume(b, "urn:unknown").response.header("Mercure-Last-Event-ID") == "earliest"
+    wait_until(lambda: transport(a, "machines") == 2, what="a beat")
+    assert not redis.ask("ACL", "LOG")
+    # The name in the certificate is not that of this address, and the system does not know its authority.
+    c = new_httpd()
+    for options in (f"ca={certificate}", ""):
+        host = "127.0.0.1" if options else "localhost"
+        c.expect_log("MRC0306.*[(]tls[)].*certificate")
+        text = PAGES + hub(f"MercureTransport rediss://{host}:{tls_port} {options} user=mercure password=file:{a.path('password')}",
+                           name="shared")
+        if c.running:
+            c.stop()
+        c.start(text)
+        c.wait_log("MRC0306.*[(]tls[)]")
+
+
+def make_certificate(server):
+    """A certificate for localhost that signs itself."""
+    certificate, key = server.path("cert.pem"), server.path("key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                    "-out", certificate, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+                   check=True, capture_output=True)
+    for path in (certificate, key):
+        os.chmod(path, 0o644)
+    return certificate, key
+
+
+def test_replicas_must_have_an_update(cluster, new_redis):
+    primary = new_redis(repl_diskless_sync_delay=0)
+    replica = new_redis(replicaof=["127.0.0.1", str(primary.port)])
+    wait_synced(primary, replica)
+    (a,) = cluster(1, url=primary.url, options="replicas=1 timeout=1")
+    a.publish(TOPIC, "on both")
+    replica.freeze()
+    try:
+        assert "not known" in a.publish(TOPIC, "on one", status=503).text
+    finally:
+        replica.thaw()
+    wait_until(lambda: a.publish(TOPIC, "on both again", status=None).status == 200, what="an accepted update")
+    assert transport(a, 'publish_refused_total{hub="shared",reason="replicas"}') >= 1
+
+
+def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
+    a, b = cluster(2)
+    batches = [[f"batch {batch}: {n}" for n in range(1000)] for batch in range(2)]
+    streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]
+
+    def publish(server, batch):
+        body = json.dumps([{"topic": TOPIC, "data": data} for data in batch])
+        response = server.request("POST", PATH, [("Authorization", "Bearer " + token.publisher()),
+                                                 ("Content-Type", "application/json")], body)
+        assert response.status == 200 and len(response.json) == 1000, response
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(publish, server, batch) for server, batch in zip((a, b), batches)]:
+            done.result()
+    orders = [read(stream, 2000) for stream in streams]
+    assert orders[0] == orders[1]
+    assert orders[0] in (batches[0] + batches[1], batches[1] + batches[0])
+    for stream in streams:
+        stream.close()

@@ -1,0 +1,223 @@
+"""HTTP/2 of the module itself: what a hostile client gets, while another client is served."""
+import socket
+import struct
+import time
+
+import hpack
+import pytest
+
+from env.h2 import Http2
+from env.hub import hub
+from env.wait import DEADLINE, wait_until
+from env.watch import STATUS, number
+
+pytestmark = [pytest.mark.mpm("event"), pytest.mark.sanitize]
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
+ENHANCE_YOUR_CALM = 11
+END_STREAM, END_HEADERS = 1, 4
+
+
+def frame(kind, flags=0, stream=0, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+class Raw:
+    """A connection on which the test writes frames; h2c."""
+
+    def __init__(self, port, settings=b"", preface=True):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+        self.port = port
+        self.encoder = hpack.Encoder()
+        self.bytes = b""
+        self.frames = []
+        self.closed = False
+        if preface:
+            self.send(PREFACE + frame(SETTINGS, payload=settings))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.sock.close()
+
+    def send(self, data):
+        """False when the server takes no more: it has closed the connection."""
+        self.sock.settimeout(DEADLINE)
+        try:
+            self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self.closed = True
+        return not self.closed
+
+    def request(self, stream, path="/page.html", method="GET", flags=END_STREAM | END_HEADERS, extra=()):
+        block = self.encoder.encode([(":method", method), (":path", path), (":scheme", "http"),
+                                     (":authority", f"localhost:{self.port}"), *extra])
+        return frame(HEADERS, flags, stream, block)
+
+    def read(self, seconds=0.05):
+        """Takes what has come."""
+        self.sock.settimeout(seconds)
+        try:
+            data = self.sock.recv(1 << 20)
+            self.closed = self.closed or not data
+        except TimeoutError:
+            return
+        except ConnectionResetError:
+            self.closed = True
+            return
+        self.bytes += data
+        while len(self.bytes) >= 9 and len(self.bytes) >= 9 + int.from_bytes(self.bytes[:3], "big"):
+            end = 9 + int.from_bytes(self.bytes[:3], "big")
+            self.frames.append((self.bytes[3], self.bytes[4], int.from_bytes(self.bytes[5:9], "big"), self.bytes[9:end]))
+            self.bytes = self.bytes[end:]
+
+    def goaway(self):
+        """The error code of the server's GOAWAY; None: none has come."""
+        return next((int.from_bytes(payload[4:8], "big") for kind, _, _, payload in self.frames if kind == GOAWAY), None)
+
+    def wait_closed(self):
+        end = time.monotonic() + DEADLINE
+        while not self.closed:
+            assert time.monotonic() < end, f"still open; {[kind for kind, *_ in self.frames]}"
+            self.read(0.2)
+
+
+def start(httpd, *body, timeout=30):
+    httpd.load("status")
+    port = httpd.add_port()
+    httpd.write("htdocs/page.html", "page")
+    httpd.write("htdocs/big.bin", bytes(8 << 20))
+    httpd.start(f"Protocols h2c http/1.1\nTimeout {timeout}\n{STATUS}" +
+                httpd.vhost("MercureHttp2 On", f"DocumentRoot {httpd.docroot}", hub(), *body, port=port))
+    return port
+
+
+def flood(port, frames, opening=b"", settings=b"", calm=True):
+    """Sends FRAMES(raw, i) until the server ends the connection; another client is served all the time."""
+    with Http2(port) as other, Raw(port, settings) as raw:
+        if opening:
+            raw.send(opening(raw))
+        for i in range(2000):
+            if not raw.send(frames(raw, i)):
+                break
+            raw.read(0.001)
+            if i % 100 == 0:
+                assert other.request("/page.html").body == b"page"
+            if raw.closed:
+                break
+        assert raw.closed or raw.goaway() is not None, "the server takes a flood without end"
+        raw.wait_closed()
+        if calm and raw.goaway() is not None:
+            assert raw.goaway() == ENHANCE_YOUR_CALM
+        assert other.request("/page.html").body == b"page"
+
+
+FLOODS = {
+    "ping": lambda raw, i: frame(PING, payload=bytes(8)) * 100,
+    "settings": lambda raw, i: frame(SETTINGS) * 100,
+    "priority": lambda raw, i: frame(PRIORITY, stream=1, payload=struct.pack(">IB", 0, 1)) * 100,
+    "window_update": lambda raw, i: frame(WINDOW_UPDATE, payload=struct.pack(">I", 1)) * 100,
+    "unknown": lambda raw, i: frame(0xee, payload=bytes(8)) * 100,
+    "rapid_reset": lambda raw, i: b"".join(
+        raw.request(2 * (i * 100 + k) + 1) + frame(RST_STREAM, stream=2 * (i * 100 + k) + 1, payload=struct.pack(">I", 8))
+        for k in range(100)),
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_flood(httpd, kind):
+    httpd.expect_log("MRC130[12]", required=False)
+    port = start(httpd)
+    flood(port, FLOODS[kind])
+    wait_until(lambda: number(httpd, "BusyWorkers") <= 1, what="idle workers")
+
+
+def test_flood_of_empty_data(httpd):
+    port = start(httpd)
+    flood(port, lambda raw, i: frame(DATA, stream=1) * 100,
+          opening=lambda raw: raw.request(1, method="POST", flags=END_HEADERS))
+
+
+def test_flood_of_continuation(httpd):
+    port = start(httpd)
+    flood(port, lambda raw, i: frame(CONTINUATION, stream=1, payload=b"\x00\x01a\x01b" * 100) * 20,
+          opening=lambda raw: raw.request(1, flags=END_STREAM), calm=False)
+
+
+def test_made_you_reset(httpd):
+    """Each request is made faulty after it was sent, so that the server resets it (CVE-2025-8671)."""
+    port = start(httpd)
+    flood(port, lambda raw, i: b"".join(
+        raw.request(2 * (i * 50 + k) + 1, "/big.bin") +
+        frame(WINDOW_UPDATE, stream=2 * (i * 50 + k) + 1, payload=struct.pack(">I", 0x7fffffff)) for k in range(50)))
+
+
+def test_large_blocks_of_fields(httpd):
+    """A block that unpacks to many bytes: one field of 4,000 bytes, and references to it."""
+    port = start(httpd)
+    with Http2(port) as other, Raw(port) as raw:
+        field = b"\x40\x01a" + b"\x7f" + bytes([0xa1, 0x1e]) + b"v" * 4000  # literal, indexed as 62
+        block = raw.encoder.encode([(":method", "GET"), (":path", "/page.html"), (":scheme", "http"),
+                                    (":authority", "localhost")])
+        raw.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, block + field + b"\xbe" * 12000))
+        while not any(kind == HEADERS and stream == 1 for kind, _, stream, _ in raw.frames) and not raw.closed:
+            raw.read(1)
+        assert other.request("/page.html").body == b"page"
+
+
+@pytest.mark.parametrize("opening", [b"", PREFACE[:10], PREFACE, PREFACE + frame(SETTINGS),
+                                     PREFACE + frame(SETTINGS) + frame(HEADERS, 0, 1, b"\x82" * 100)[:50]],
+                         ids=["silent", "half_preface", "preface", "settings", "half_frame"])
+def test_connection_that_goes_on_no_further(httpd, opening):
+    port = start(httpd, timeout=2)
+    with Raw(port, preface=False) as raw:
+        raw.send(opening)
+        raw.wait_closed()
+
+
+def test_block_of_fields_without_end(httpd):
+    port = start(httpd, timeout=2)
+    with Raw(port) as raw:
+        raw.send(raw.request(1, flags=END_STREAM))  # CONTINUATION would have to follow
+        raw.wait_closed()
+
+
+def test_client_that_keeps_its_windows_closed(httpd):
+    """100 downloads of which the client takes nothing: others are served, and the streams are reset at last."""
+    port = start(httpd, timeout=3)
+    with Http2(port) as other, Raw(port, struct.pack(">HI", 4, 0)) as raw:
+        for i in range(100):
+            raw.send(raw.request(2 * i + 1, "/big.bin"))
+        for _ in range(20):
+            assert other.request("/page.html").body == b"page"
+        resets = set()
+        end = time.monotonic() + 60
+        while len(resets) < 100 and not raw.closed:
+            assert time.monotonic() < end
+            raw.read(0.2)
+            resets = {stream for kind, _, stream, _ in raw.frames if kind == RST_STREAM}
+
+
+def test_body_that_does_not_come(httpd):
+    port = start(httpd, timeout=2)
+    with Raw(port) as raw:
+        raw.send(raw.request(1, method="POST", flags=END_HEADERS))
+        end = time.monotonic() + DEADLINE
+        while not any(kind in (HEADERS, RST_STREAM) and stream == 1 for kind, _, stream, _ in raw.frames):
+            assert time.monotonic() < end and not raw.closed
+            raw.read(0.2)
+
+
+def test_streams_above_the_limit(httpd):
+    port = start(httpd)
+    with Raw(port, struct.pack(">HI", 4, 0)) as raw:  # no window, so that none ends
+        for i in range(300):
+            raw.send(raw.request(2 * i + 1, "/big.bin"))
+        refused = set()
+        end = time.monotonic() + DEADLINE
+        while len(refused) < 44:
+            assert time.monotonic() < end and not raw.closed, len(refused)
+            raw.read(0.2)
+            refused |= {stream for kind, _, stream, payload in raw.frames if kind == RST_STREAM}

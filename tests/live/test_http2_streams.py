@@ -1,0 +1,179 @@
+"""HTTP/2 of the module itself (MercureHttp2): subscriptions hold no thread."""
+import urllib.parse
+
+import pytest
+
+from env.h2 import Http2
+from env.hub import PATH, hub
+from env.wait import wait_until
+from env.watch import STATUS, auto, descriptors, number, wait_subscribers
+from test_streams import REASON_LOG, TOPIC, reasons, wait_reason
+
+TARGET = f"{PATH}?{urllib.parse.urlencode([('match', TOPIC)])}"
+STREAM = (("accept", "text/event-stream"),)
+LOG = 'LogFormat "%H %U %>s %B %{mercure-reason}n" http2\nCustomLog logs/http2.log http2\n'
+
+pytestmark = pytest.mark.mpm("event")
+
+
+def start(httpd, *directives, tls=False, keep_alive=5, server=""):
+    httpd.load("status")
+    port = httpd.add_port()
+    httpd.write("htdocs/page.html", "page")
+    httpd.write("htdocs/big.bin", bytes(1 << 20) * 20)
+    httpd.start(f"Protocols h2 h2c http/1.1\nKeepAliveTimeout {keep_alive}\n{server}" +
+                httpd.vhost("MercureHttp2 On", f"DocumentRoot {httpd.docroot}", hub(*directives), STATUS,
+                            port=port, tls=tls) + STATUS + REASON_LOG + LOG)
+    return port
+
+
+def open_streams(conn, count):
+    streams = conn.open_all(count, TARGET, STREAM)
+    conn.wait(lambda: all(stream.parser.comments for stream in streams), f"{count} streams", 60)
+    return streams
+
+
+def lines(httpd):
+    with open(httpd.path("logs/http2.log"), encoding="utf-8") as log:
+        return log.read().splitlines()
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
+def test_streams_of_one_connection_and_pages_beside(httpd, tls):
+    port = start(httpd, tls=tls)
+    with Http2(port, tls) as conn:
+        streams = open_streams(conn, 60)
+        assert all(stream.status == 200 and stream.headers["content-type"] == "text/event-stream"
+                   for stream in streams)
+        wait_subscribers(httpd, 60)
+        for _ in range(10):
+            assert conn.request("/page.html").body == b"page"
+        # No thread waits for any of them.
+        wait_until(lambda: number(httpd, "BusyWorkers") == 1, what="all workers idle but that of mod_status")
+        assert number(httpd, "MercureThreads") == 0
+        ids = [httpd.publish(TOPIC, f"event {i}", port=port, tls=tls).text for i in range(20)]
+        conn.wait(lambda: all(len(stream.parser.events) == 20 for stream in streams), "the updates")
+        for stream in streams:
+            assert [event.id for event in stream.parser.events] == ids
+        for stream in streams[:30]:
+            conn.reset(stream)
+        wait_subscribers(httpd, 30)
+        wait_until(lambda: reasons(httpd).count("client") == 30, what="the log of the reset streams")
+    wait_subscribers(httpd, 0)
+    wait_until(lambda: sum(line.startswith(f"HTTP/2.0 {PATH} 200") for line in lines(httpd)) == 60,
+               what="a line of the access log for each stream")
+
+
+def test_replay(httpd):
+    port = start(httpd)
+    ids = [httpd.publish(TOPIC, "x" * 3000, port=port).text for _ in range(100)]
+    with Http2(port) as conn:
+        stream = conn.open(f"{TARGET}&last_event_id={urllib.parse.quote(ids[0])}", STREAM)
+        conn.wait(lambda: len(stream.parser.events) == 99, "the replay")
+        assert [event.id for event in stream.parser.events] == ids[1:]
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
+def test_client_that_disappears(httpd, tls):
+    port = start(httpd, tls=tls)
+    before = None
+    for _ in range(5):
+        conns = [Http2(port, tls) for _ in range(4)]
+        for conn in conns:
+            open_streams(conn, 10)
+            conn.open_all(3, "/big.bin")
+            conn.pump(0.1)
+        for conn in conns:
+            conn.close()
+        wait_subscribers(httpd, 0)
+        # The connections are freed a second after they have begun at the earliest.
+        wait_until(lambda: number(httpd, "ConnsTotal") <= 1, what="the connections freed")
+        wait_until(lambda: before is None or sum(map(descriptors, httpd.children())) <= before + 4,
+                   what=f"the descriptors closed, of which there were {before}")
+        before = before or sum(map(descriptors, httpd.children()))
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
+def test_graceful_restart(httpd, tls):
+    port = start(httpd, tls=tls)
+    with Http2(port, tls) as conn:
+        streams = open_streams(conn, 20)
+        old = httpd.children()
+        httpd.graceful()
+        conn.wait(lambda: all(stream.ended for stream in streams), "the end of the streams")
+        assert conn.goaway
+        assert all(not stream.reset and 500 <= stream.parser.retry <= 3000 for stream in streams)
+        wait_until(lambda: not set(old) & set(httpd.children()), 30, "the end of the old children", 0.1)
+    with Http2(port, tls) as conn:
+        open_streams(conn, 2)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
+def test_sigterm(httpd, tls):
+    port = start(httpd, tls=tls)
+    with Http2(port, tls) as conn:
+        streams = open_streams(conn, 20)
+        update = httpd.publish(TOPIC, "the last", port=port, tls=tls).text
+        conn.wait(lambda: all(stream.parser.events for stream in streams), "the update")
+        httpd.stop(wait=False)
+        conn.wait(lambda: all(stream.ended for stream in streams), "the end of the streams")
+        assert all(not stream.reset and 500 <= stream.parser.retry <= 3000 for stream in streams)
+        assert all(stream.parser.events.popleft().id == update for stream in streams)
+    httpd.wait_stopped()
+    assert reasons(httpd).count("draining") == 20
+
+
+def test_lifetime(httpd):
+    port = start(httpd, "MercureConnectionLifetime 2")
+    with Http2(port) as conn:
+        stream = conn.request(TARGET, STREAM)
+        assert stream.status == 200 and not stream.reset
+        assert conn.request("/page.html").body == b"page"
+    wait_reason(httpd, "lifetime")
+
+
+def test_slow_stream_is_cut_and_delays_no_other(httpd):
+    port = start(httpd, "MercureDispatchTimeout 1")
+    with Http2(port) as slow, Http2(port) as conn:
+        stream, = open_streams(slow, 1)
+        other, = open_streams(conn, 1)
+        for _ in range(10):  # more than the window of 65,535 bytes, which the client does not open again
+            httpd.publish(TOPIC, "x" * 10000, port=port)
+        conn.wait(lambda: len(other.parser.events) == 10, "the updates")
+        wait_reason(httpd, "slow")
+        slow.wait(lambda: stream.reset, "the reset")
+        assert slow.request("/page.html").body == b"page"
+
+
+def test_idle_connection_ends(httpd):
+    port = start(httpd, keep_alive=1)
+    with Http2(port) as conn:
+        assert conn.request("/page.html").body == b"page"
+        while not conn.ended:
+            conn.pump(1)
+        assert conn.goaway
+        with Http2(port) as other:
+            stream, = open_streams(other, 1)
+            other.pump(2.5)  # a stream keeps it open
+            assert not stream.ended and not other.goaway
+
+
+def test_limits_of_subscribers(httpd):
+    port = start(httpd, "MercureMaxSubscribers 3")
+    with Http2(port) as conn:
+        open_streams(conn, 3)
+        assert conn.request(TARGET, (("accept", "*/*"),)).status == 429
+
+
+def test_head_and_errors_of_the_hub(httpd):
+    port = start(httpd)
+    with Http2(port) as conn:
+        head = conn.request(TARGET, method="HEAD")
+        assert head.status == 200 and head.headers["content-type"] == "text/event-stream" and not head.body
+        assert conn.request(PATH).status == 400
+        assert conn.request(TARGET, method="DELETE").status == 405
+    status = auto(httpd)
+    assert status["MercureSubscribers"] == "0"

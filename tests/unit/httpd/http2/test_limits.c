@@ -1,0 +1,68 @@
+#include "httpd/http2/limits.h"
+
+#include "unit.h"
+
+#define SECOND_US ((int64_t)1000000)
+
+START_TEST(credit_runs_out_and_comes_back)
+{
+    struct mrc_http2_limits limits;
+
+    mrc_http2_limits_init(&limits, 5 * SECOND_US);
+    for (int i = 0; i < MRC_HTTP2_CREDIT_MAX; i++)
+        ck_assert(mrc_http2_limits_take(&limits, 1, 5 * SECOND_US));
+    ck_assert(!mrc_http2_limits_take(&limits, 1, 5 * SECOND_US));
+    for (int i = 0; i < MRC_HTTP2_CREDIT_PER_SECOND; i++)
+        ck_assert(mrc_http2_limits_take(&limits, 1, 6 * SECOND_US));
+    ck_assert(!mrc_http2_limits_take(&limits, 1, 6 * SECOND_US));
+}
+END_TEST
+
+START_TEST(small_steps_of_time_are_not_lost)
+{
+    struct mrc_http2_limits limits;
+    int64_t now_us = 0;
+    int taken = 0;
+
+    mrc_http2_limits_init(&limits, now_us);
+    while (mrc_http2_limits_take(&limits, 1, now_us))
+        taken++;
+    for (; now_us <= SECOND_US; now_us += 333)
+        taken += mrc_http2_limits_take(&limits, 1, now_us);
+    ck_assert_int_ge(taken, MRC_HTTP2_CREDIT_MAX + MRC_HTTP2_CREDIT_PER_SECOND - 1);
+    ck_assert_int_le(taken, MRC_HTTP2_CREDIT_MAX + MRC_HTTP2_CREDIT_PER_SECOND);
+}
+END_TEST
+
+START_TEST(credit_has_a_maximum)
+{
+    struct mrc_http2_limits limits;
+
+    mrc_http2_limits_init(&limits, 0);
+    mrc_http2_limits_give(&limits, 1000000000);
+    ck_assert_int_eq(limits.credit, MRC_HTTP2_CREDIT_MAX);
+    ck_assert(mrc_http2_limits_take(&limits, MRC_HTTP2_CREDIT_MAX, INT64_MAX / 2));
+    ck_assert(!mrc_http2_limits_take(&limits, 1, INT64_MAX / 2));
+}
+END_TEST
+
+START_TEST(sent_bytes_give_credit_for_window_updates)
+{
+    /* One for the stream and one for the connection, for each frame at least. */
+    ck_assert_int_ge(mrc_http2_limits_gain_of_bytes(1), 2);
+    ck_assert_int_ge(mrc_http2_limits_gain_of_bytes(16384), 2 * 16);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("limits");
+    TCase *tcase = tcase_create("limits");
+
+    tcase_add_test(tcase, credit_runs_out_and_comes_back);
+    tcase_add_test(tcase, small_steps_of_time_are_not_lost);
+    tcase_add_test(tcase, credit_has_a_maximum);
+    tcase_add_test(tcase, sent_bytes_give_credit_for_window_updates);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
