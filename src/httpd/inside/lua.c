@@ -1,7 +1,6 @@
 #include "httpd/inside/lua.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "apr_dso.h"
@@ -26,7 +25,7 @@ typedef int ap_lua_HOOK_lua_request_t(lua_State *L, request_rec *r);
 enum { LUA_NIL = 0, LUA_BOOLEAN = 1, LUA_NUMBER = 3, LUA_STRING = 4, LUA_TABLE = 5 };
 
 /* The functions of Lua 5.1 to 5.4 whose arguments are the same in each. Some return a value in some
- * versions only, which nobody reads here. */
+ * versions only, which nobody reads here. Written before there are children; settop last. */
 static struct {
     int (*newmetatable)(lua_State *L, const char *name);
     void *(*checkudata)(lua_State *L, int at, const char *name);
@@ -65,8 +64,6 @@ static const struct {
     {"lua_pushcclosure", &lua.pushcclosure},
     {"lua_settop", &lua.settop},
 };
-
-static bool is_found; /* all of lua is set; written before there are children */
 
 /* mod_lua's function that reads r.NAME. */
 static _Atomic(lua_function *) mod_lua_index;
@@ -218,7 +215,7 @@ static int lua_request(lua_State *L, request_rec *r)
     lua_function *index;
 
     (void)r;
-    if (!is_found)
+    if (!lua.settop)
         return DECLINED;
     lua.newmetatable(L, REQUEST); /* pushes the one that is there */
     lua.getfield(L, -1, "__index");
@@ -264,7 +261,6 @@ int mrc_lua_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
         return OK;
     missing = mod_lua->dynamic_load_handle ? find_functions(mod_lua->dynamic_load_handle)
                                            : "a library of its own";
-    is_found = !missing;
     if (missing)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      "MRC0808: scripts of mod_lua have no r:mercure_publish: mod_lua lacks %s",
