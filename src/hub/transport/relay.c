@@ -154,15 +154,15 @@ bool mrc_relay_join(struct mrc_member *member, struct mrc_redis *redis,
     struct mrc_buf copy;
     bool is_good;
 
-    if (!list || verdict == MRC_REDIS_SAME)
-        return true; /* what has changed stands in the log */
+    if (!list)
+        return true;
     mrc_buf_init(&copy, SIZE_MAX);
     mrc_buf_init(&taking.ids, SIZE_MAX);
     mrc_revocations_copy(list, &copy);
     is_good = take_all(&taking, redis, error);
     if (is_good && verdict == MRC_REDIS_GAP)
         remove_others(&taking, mrc_buf_bytes(&copy));
-    else if (is_good)
+    else if (is_good && verdict != MRC_REDIS_SAME) /* then what has changed stands in the log */
         is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
     mrc_buf_free(&copy);
     mrc_buf_free(&taking.ids);

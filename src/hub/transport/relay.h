@@ -24,8 +24,8 @@ struct mrc_member;
  */
 apr_status_t mrc_relay_take(struct mrc_member *member, struct mrc_bytes order);
 
-/* The hub joins: exchanges the standing revocations, as far as VERDICT says that one side may lack
- * some. */
+/* The hub joins: takes the standing revocations, and enters those that the engine has lost
+ * according to VERDICT. */
 bool mrc_relay_join(struct mrc_member *member, struct mrc_redis *redis,
                     enum mrc_redis_verdict verdict, struct mrc_engine_error *error);
 

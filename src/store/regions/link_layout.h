@@ -54,9 +54,10 @@ struct mrc_link_layout {
     _Atomic uint64_t key[MRC_LINK_KEY_MAX / 8];
 
     /* By the leader. */
-    _Atomic uint64_t has_beaten; /* 1: the engine lists this machine, unless others have removed it */
-    _Atomic uint64_t reaped;     /* how often other machines have taken this one for dead */
-    _Atomic uint64_t others;     /* subscribers of the other machines */
+    _Atomic uint64_t
+        has_beaten;          /* 1: the engine lists this machine, unless others have removed it */
+    _Atomic uint64_t reaped; /* how often other machines have taken this one for dead */
+    _Atomic uint64_t others; /* subscribers of the other machines */
 
     uint8_t reserved2[168];
 
