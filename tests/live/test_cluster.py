@@ -14,12 +14,16 @@ from env import token
 # The fixtures are found by their names.
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import PATH, hub
+from env.operator import ISSUER, KEY, call
 from env.redis import Sentinel, free_port
 from env.wait import wait_until
+from test_cursor import BROWSER, next_position
 
 pytestmark = [pytest.mark.mpm("event")]
 
 TOPIC = "https://example.com/t"
+
+CONTROL = f'MercureControlKey {ISSUER} HS256 "{KEY}"'
 
 
 def read(stream, count):
@@ -52,6 +56,63 @@ def test_a_cursor_of_one_machine_is_a_cursor_on_the_other(cluster):
         assert stream.response.header("Mercure-Last-Event-ID") == newest
         a.publish(TOPIC, "and one more")
         assert read(stream, 1) == ["and one more"]
+
+
+def position_of(server):
+    """The position with which the stream of a browser begins."""
+    with server.subscribe([("match", TOPIC)], BROWSER) as stream:
+        return next_position(stream)
+
+
+def test_a_position_of_one_machine_is_a_cursor_on_the_other(cluster):
+    a, b = cluster(2, "MercureHistory count=50", options="timeout=1")
+    assert position_of(a) == position_of(b) == "earliest"
+    for n in range(10):
+        a.publish(TOPIC, f"number {n}")
+    position = position_of(a)
+    assert position.startswith("#") and position != position_of(a)
+    for n in range(10, 20):
+        b.publish(TOPIC, f"number {n}")
+    for server in (a, b):
+        with resume(server, position) as stream:
+            assert stream.response.header("Mercure-Last-Event-ID") == position
+            assert read(stream, 10) == [f"number {n}" for n in range(10, 20)]
+    # The newest, at once on the other machine, where it may not have arrived yet.
+    newest = position_of(a)
+    with resume(b, newest) as stream:
+        a.publish(TOPIC, "number 20")
+        assert read(stream, 1) == ["number 20"]
+    # One that the history no longer reaches.
+    for n in range(21, 200):
+        a.publish(TOPIC, f"number {n}")
+    with resume(b, position) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+        assert read(stream, 50)[-1] == "number 199"
+
+
+def test_positions_survive_restarts_but_not_a_new_log(cluster, redis, new_httpd):
+    a, b = cluster(2, CONTROL)
+    for n in range(5):
+        a.publish(TOPIC, f"number {n}")
+    position = position_of(a)
+    # What is in the log and not in the rings: orders.
+    for _ in range(3):
+        call(a, "POST", "disconnect", {"sub": "nobody"}, status=202)
+    a.publish(TOPIC, "number 5")
+    b.restart()
+    wait_up(b)
+    with resume(b, position) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == position
+        assert read(stream, 1) == ["number 5"]
+    for server in (a, b):
+        server.expect_log("MRC0310")
+    redis.ask("FLUSHALL")
+    b.publish(TOPIC, "number 6")
+    c = new_httpd()
+    c.start(PAGES + hub(f"MercureTransport {redis.url}", CONTROL, name="shared"))
+    wait_up(c)
+    with resume(c, position) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
 
 
 def test_an_unknown_cursor_is_answered_with_the_history_of_all(cluster):

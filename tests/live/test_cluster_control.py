@@ -5,14 +5,12 @@ from env import token
 # The fixtures are found by their names.
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import hub
-from env.operator import ISSUER, KEY, call
+from env.operator import call
 from env.wait import wait_until
-from test_cluster import transport
+from test_cluster import CONTROL, transport
 from test_control import TOPIC
 
 pytestmark = [pytest.mark.mpm("event")]
-
-CONTROL = f'MercureControlKey {ISSUER} HS256 "{KEY}"'
 
 
 def subscribe(server, status=200, **claims):

@@ -10,6 +10,7 @@
 #include "store/base/status.h"
 #include "store/regions/link_layout.h"
 
+_Static_assert(MRC_LINK_KEY_BYTES == MRC_LINK_KEY_MAX, "a caller has room for a key");
 _Static_assert(MRC_LINK_COUNTER_COUNT <= (int)MRC_LINK_COUNTERS, "each counter has a place");
 
 struct mrc_link {

@@ -121,8 +121,9 @@ uint64_t mrc_link_get_others(const struct mrc_link *link);
 /* Whether the leader must be woken, because it sleeps. */
 bool mrc_link_is_napping(const struct mrc_link *link);
 
-/* Copies the key for positions, without a terminator, to KEY, which has MRC_LINK_KEY_MAX bytes.
+/* Copies the key for positions, without a terminator, to KEY, which has MRC_LINK_KEY_BYTES bytes.
  * Returns its length; 0: not known yet. */
+#define MRC_LINK_KEY_BYTES 64
 size_t mrc_link_get_key(const struct mrc_link *link, char *key);
 
 /* Asks the leader to bring the ring to what the engine has now; wake it afterwards. Returns a
