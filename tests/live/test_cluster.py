@@ -414,6 +414,11 @@ def test_metrics_of_a_hub_on_several_machines(cluster):
     assert transport(a, "batches_total") == 5
     assert transport(a, "commit_seconds_count") == 5
     wait_until(lambda: transport(b, "lag_updates") == 0, what="no lag")
+    for page in ("/health", "/health/ready"):
+        health = a.get(page).json
+        assert abs(health["transport"].pop("since") - time.time()) < 600
+        assert health == {"status": "ok", "transport": {"up": True, "lag": 0, "machines": 2}}
+    assert a.get("/health/live").json == {"status": "ok"}
     for name in ("lost_total", "restored_total", "skipped_total", "missed_total", "staged"):
         assert transport(b, name) == 0, name
 

@@ -156,6 +156,10 @@ static void fail(struct mrc_link_thread *link, const struct mrc_engine_error *er
 {
     bool was_connected = link->redis != NULL;
 
+    for (size_t i = 0; i < link->count; i++)
+        mrc_link_set_refusal(link->members[i].link, error->reason == MRC_ENGINE_READONLY
+                                                        ? MRC_LINK_REFUSED_READONLY
+                                                        : MRC_LINK_REFUSED_DOWN);
     close_connections(link);
     link->connect_at_us = mrc_clock_us() + pause_after(link, error->reason);
     /* The log has another generation: the hubs join it again at once, and stay up meanwhile. */

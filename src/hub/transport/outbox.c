@@ -441,7 +441,7 @@ static bool is_unsent(struct mrc_outbox *outbox, struct parcel *parcel, void *ct
         return true;
     if (parcel->state != WAITS)
         return false;
-    mrc_link_count(outbox->link, (unsigned)MRC_LINK_REFUSED + MRC_LINK_REFUSED_DOWN, 1);
+    mrc_link_count_refused(outbox->link);
     answer(outbox, parcel, MRC_STATUS_UNREACHABLE);
     return true;
 }
@@ -458,7 +458,7 @@ void mrc_outbox_refuse_staged(struct mrc_outbox *outbox)
     unsigned n = mrc_staging_take(outbox->staging, updates, SLOTS_MAX);
 
     for (unsigned i = 0; i < n; i++) {
-        mrc_link_count(outbox->link, (unsigned)MRC_LINK_REFUSED + MRC_LINK_REFUSED_DOWN, 1);
+        mrc_link_count_refused(outbox->link);
         updates[i].status = MRC_STATUS_UNREACHABLE;
         mrc_staging_finish(outbox->staging, &updates[i]);
     }

@@ -112,8 +112,10 @@ static apr_status_t stage(struct engine_history *history, const struct mrc_recor
     for (;;) {
         if (mrc_ring_is_superseded(history->base.ring))
             return MRC_STATUS_SUPERSEDED;
-        if (is_down(history))
-            return refuse(history, MRC_LINK_REFUSED_DOWN, MRC_STATUS_UNREACHABLE);
+        if (is_down(history)) {
+            mrc_link_count_refused(history->link);
+            return MRC_STATUS_UNREACHABLE;
+        }
         *ret_slot = mrc_staging_stage(history->staging, history->slot, package);
         if (*ret_slot >= 0)
             return APR_SUCCESS;

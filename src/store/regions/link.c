@@ -314,6 +314,20 @@ const char *mrc_link_refusal_text(enum mrc_link_refusal refusal)
     return texts[refusal];
 }
 
+void mrc_link_set_refusal(struct mrc_link *link, enum mrc_link_refusal refusal)
+{
+    atomic_store_explicit(&link->layout->refusal, refusal, memory_order_relaxed);
+}
+
+void mrc_link_count_refused(struct mrc_link *link)
+{
+    uint64_t refusal = atomic_load_explicit(&link->layout->refusal, memory_order_relaxed);
+
+    if (refusal >= MRC_LINK_REFUSALS)
+        refusal = MRC_LINK_REFUSED_DOWN;
+    mrc_link_count(link, (unsigned)MRC_LINK_REFUSED + (unsigned)refusal, 1);
+}
+
 void mrc_link_count(struct mrc_link *link, unsigned counter, uint64_t n)
 {
     atomic_fetch_add_explicit(&link->layout->counters[counter], n, memory_order_relaxed);

@@ -166,6 +166,12 @@ enum mrc_link_refusal {
     MRC_LINK_REFUSALS
 };
 
+/* Leader: for what publications are refused while the link is down. */
+void mrc_link_set_refusal(struct mrc_link *link, enum mrc_link_refusal refusal);
+
+/* Counts a publication that is refused because the link is down. */
+void mrc_link_count_refused(struct mrc_link *link);
+
 /* A constant. */
 const char *mrc_link_refusal_text(enum mrc_link_refusal refusal);
 

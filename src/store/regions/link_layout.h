@@ -59,7 +59,9 @@ struct mrc_link_layout {
     _Atomic uint64_t reaped; /* how often other machines have taken this one for dead */
     _Atomic uint64_t others; /* subscribers of the other machines */
 
-    uint8_t reserved2[168];
+    _Atomic uint64_t refusal; /* enum mrc_link_refusal: for what is published while it is down */
+
+    uint8_t reserved2[160];
 
     _Atomic uint64_t counters[MRC_LINK_COUNTERS]; /* enum mrc_link_counter; by anybody */
 };
