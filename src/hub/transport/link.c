@@ -346,8 +346,12 @@ static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
-        if (!wants_to_join(member, now_us) || mrc_member_join(member, link->redis, now_us, error))
+        if (!wants_to_join(member, now_us))
             continue;
+        if (mrc_member_join(member, link->redis, now_us, error)) {
+            mrc_beat_begin(member, now_us);
+            continue;
+        }
         if (error->reason != MRC_ENGINE_IDENTITY)
             return false;
         put_off(member, error, now_us);

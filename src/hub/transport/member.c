@@ -10,7 +10,6 @@
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
 #include "hub/hub/hub.h"
-#include "hub/transport/beat.h"
 #include "hub/transport/lineage.h"
 #include "hub/transport/listed.h"
 #include "hub/transport/relay.h"
@@ -463,18 +462,20 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
                      struct mrc_engine_error *error)
 {
     struct mrc_redis_join join;
+    bool is_full;
 
     if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error) ||
         !enter_again(member, redis, join.verdict, error) ||
-        !mrc_relay_join(member, redis, join.verdict, error))
+        !mrc_relay_join(member->hub, redis, &member->keys, join.verdict, &is_full, error))
         return false;
+    if (is_full)
+        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
     mrc_link_set_key(member->link, join.key);
     mrc_link_set_newest(member->link, join.newest);
     mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
     member->first_newest = join.newest;
     member->state = MRC_MEMBER_IN;
     member->has_reported_refusal = false;
-    mrc_beat_begin(member, now_us);
     mrc_member_announce(member, now_us);
     return true;
 }
@@ -533,8 +534,11 @@ static bool read_update(const struct mrc_entry *entry, struct mrc_record *ret_re
 static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
                        struct mrc_bytes order, struct mrc_engine_error *error)
 {
-    apr_status_t status = mrc_relay_take(member, order);
+    apr_status_t status = mrc_relay_take(member->hub, order);
 
+    if (!member->has_tags)
+        mrc_tags_clear(&member->tags);
+    member->has_tags = member->tags.is_any = true;
     if (status == APR_EINVAL || status == MRC_STATUS_TOO_LARGE) {
         skip(member, entry, "a later version of this program wrote it");
         return true;

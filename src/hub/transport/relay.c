@@ -8,7 +8,6 @@
 #include "core/protocol/update.h"
 #include "hub/control/order.h"
 #include "hub/hub/hub.h"
-#include "hub/transport/member.h"
 #include "store/engine/registry.h"
 #include "store/regions/revocations.h"
 #include "store/ring/ring.h"
@@ -32,9 +31,9 @@ static bool parse_revocation(struct mrc_bytes bytes, enum mrc_order_kind kind,
     return true;
 }
 
-static apr_status_t note_revocation(struct mrc_member *member, struct mrc_bytes bytes)
+static apr_status_t note_revocation(const struct mrc_hub *hub, struct mrc_bytes bytes)
 {
-    struct mrc_revocations *list = mrc_hub_revocations(member->hub);
+    struct mrc_revocations *list = mrc_hub_revocations(hub);
     struct mrc_revocation entry;
     apr_status_t status;
 
@@ -48,7 +47,7 @@ static apr_status_t note_revocation(struct mrc_member *member, struct mrc_bytes 
     return status == APR_NOTFOUND ? APR_SUCCESS : status;
 }
 
-apr_status_t mrc_relay_take(struct mrc_member *member, struct mrc_bytes bytes)
+apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes)
 {
     struct mrc_order order;
     apr_status_t noted, status = APR_SUCCESS;
@@ -56,20 +55,18 @@ apr_status_t mrc_relay_take(struct mrc_member *member, struct mrc_bytes bytes)
 
     if (mrc_order_decode(bytes, &order) != MRC_OK)
         return APR_EINVAL;
-    noted = note_revocation(member, bytes); /* before the streams end, so that none comes back */
+    noted = note_revocation(hub, bytes); /* before the streams end, so that none comes back */
     if (order.kind != MRC_ORDER_LIFT)
-        status =
-            mrc_ring_append_control(member->ring, bytes, apr_time_now(), RING_WAIT_US, &unused);
-    if (!member->has_tags)
-        mrc_tags_clear(&member->tags);
-    member->has_tags = member->tags.is_any = true;
+        status = mrc_ring_append_control(mrc_hub_ring(hub), bytes, apr_time_now(), RING_WAIT_US,
+                                         &unused);
     return status ? status : noted;
 }
 
 /* ---- joining ----------------------------------------------------------------------------------*/
 
 struct taking {
-    struct mrc_member *member;
+    struct mrc_revocations *list;
+    const struct mrc_redis_keys *keys;
     struct mrc_buf ids; /* of all revocations in the engine */
     apr_status_t status;
 };
@@ -82,8 +79,7 @@ static bool take(void *ctx, struct mrc_bytes bytes)
     if (!parse_revocation(bytes, MRC_ORDER_REVOKE, &entry))
         return true; /* a later version has written it */
     mrc_buf_add(&taking->ids, entry.id, sizeof(entry.id));
-    taking->status =
-        mrc_revocations_add(mrc_hub_revocations(taking->member->hub), &entry, apr_time_now());
+    taking->status = mrc_revocations_add(taking->list, &entry, apr_time_now());
     return taking->status == APR_SUCCESS;
 }
 
@@ -94,12 +90,9 @@ static bool take_all(struct taking *taking, struct mrc_redis *redis, struct mrc_
     size_t at = 0, count = 1;
 
     for (; count > 0 && taking->status == APR_SUCCESS; at += count) {
-        if (!mrc_registry_revocations(redis, &taking->member->keys, now_us, at, take, taking,
-                                      &count, error))
+        if (!mrc_registry_revocations(redis, taking->keys, now_us, at, take, taking, &count, error))
             return false;
     }
-    if (taking->status != APR_SUCCESS)
-        mrc_member_report(taking->member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
     return true;
 }
 
@@ -122,8 +115,7 @@ static void remove_others(const struct taking *taking, struct mrc_bytes copy)
         return;
     while (mrc_revocations_next(copy, &at, &entry)) {
         if (!has_id(&taking->ids, entry.id))
-            mrc_revocations_remove(mrc_hub_revocations(taking->member->hub), entry.id,
-                                   apr_time_now());
+            mrc_revocations_remove(taking->list, entry.id, apr_time_now());
     }
 }
 
@@ -138,7 +130,7 @@ static bool enter_others(const struct taking *taking, struct mrc_redis *redis,
     while (mrc_revocations_next(copy, &at, &entry)) {
         if (entry.until_us <= now_us || has_id(&taking->ids, entry.id))
             continue;
-        mrc_registry_begin(redis, &taking->member->keys, MRC_REGISTRY_REVOKE, 1);
+        mrc_registry_begin(redis, taking->keys, MRC_REGISTRY_REVOKE, 1);
         mrc_registry_add(redis, (uint64_t)entry.until_us, entry.data);
         if (!mrc_registry_end(redis, error))
             return false;
@@ -146,24 +138,25 @@ static bool enter_others(const struct taking *taking, struct mrc_redis *redis,
     return true;
 }
 
-bool mrc_relay_join(struct mrc_member *member, struct mrc_redis *redis,
-                    enum mrc_redis_verdict verdict, struct mrc_engine_error *error)
+bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    enum mrc_redis_verdict verdict, bool *ret_full, struct mrc_engine_error *error)
 {
-    const struct mrc_revocations *list = mrc_hub_revocations(member->hub);
-    struct taking taking = {.member = member};
+    struct taking taking = {.list = mrc_hub_revocations(hub), .keys = keys};
     struct mrc_buf copy;
     bool is_good;
 
-    if (!list)
+    *ret_full = false;
+    if (!taking.list)
         return true;
     mrc_buf_init(&copy, SIZE_MAX);
     mrc_buf_init(&taking.ids, SIZE_MAX);
-    mrc_revocations_copy(list, &copy);
+    mrc_revocations_copy(taking.list, &copy);
     is_good = take_all(&taking, redis, error);
     if (is_good && verdict == MRC_REDIS_GAP)
         remove_others(&taking, mrc_buf_bytes(&copy));
     else if (is_good && verdict != MRC_REDIS_SAME) /* then what has changed stands in the log */
         is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
+    *ret_full = taking.status != APR_SUCCESS;
     mrc_buf_free(&copy);
     mrc_buf_free(&taking.ids);
     return is_good;

@@ -15,18 +15,18 @@
 #include "core/base/bytes.h"
 #include "store/engine/redis.h"
 
-struct mrc_member;
+struct mrc_hub;
 
 /*
  * Carries out ORDER: notes its revocation, and gives it to the children. APR_EINVAL: it is none, or
  * of a later version. APR_ENOSPC: the list of revocations is full; the streams end nevertheless.
  * Others: as mrc_ring_append_control().
  */
-apr_status_t mrc_relay_take(struct mrc_member *member, struct mrc_bytes order);
+apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order);
 
 /* The hub joins: takes the standing revocations, and enters those that the engine has lost
- * according to VERDICT. */
-bool mrc_relay_join(struct mrc_member *member, struct mrc_redis *redis,
-                    enum mrc_redis_verdict verdict, struct mrc_engine_error *error);
+ * according to VERDICT. RET_FULL: the list of revocations is full, and lacks some. */
+bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    enum mrc_redis_verdict verdict, bool *ret_full, struct mrc_engine_error *error);
 
 #endif

@@ -20,11 +20,10 @@
 
 #include "store/engine/engine.h"
 #include "store/engine/entry.h"
+#include "store/engine/sides.h"
 
 struct mrc_redis;
 struct redisReply;
-
-enum mrc_redis_side { MRC_REDIS_W, MRC_REDIS_R, MRC_REDIS_S, MRC_REDIS_SIDES };
 
 /* The keys of one hub. */
 struct mrc_redis_keys {
@@ -41,14 +40,6 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
                          const char *machine, struct mrc_redis_keys *ret_keys);
 
 /* ---- connecting -------------------------------------------------------------------------------*/
-
-/* What the server says about itself. */
-struct mrc_redis_about {
-    char address[256]; /* host:port */
-    char version[24];
-    char policy[32]; /* maxmemory-policy; empty: not known */
-    bool has_maxmemory;
-};
 
 /* Connects to the primary for KEY: the first host of SPEC that is one, or the one that Sentinels or
  * the nodes of a cluster name. NULL, with the reason in ERROR. */

@@ -4,8 +4,12 @@
 #ifndef MRC_STORE_ENGINE_REDIS_INTERNAL_H
 #define MRC_STORE_ENGINE_REDIS_INTERNAL_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "store/engine/engine.h"
 #include "store/engine/locate.h"
-#include "store/engine/redis.h"
+#include "store/engine/sides.h"
 
 struct mrc_tls;
 struct mrc_wire;

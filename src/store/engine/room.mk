@@ -9,7 +9,7 @@ REDIS_SOURCES = \
 	%D%/registry.c %D%/registry.h \
 	%D%/reply.c %D%/reply.h \
 	%D%/resp.c %D%/resp.h \
-	%D%/scripts.h \
+	%D%/scripts.h %D%/sides.h \
 	%D%/tls.c %D%/tls.h \
 	%D%/wire.c %D%/wire.h
 EXTRA_libmrcstore_la_SOURCES += $(REDIS_SOURCES)
