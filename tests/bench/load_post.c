@@ -3,7 +3,7 @@
  *
  *     load_post PORT PATH STATUS COUNT CONNECTIONS BODY TOKENS PID
  *
- * Sends COUNT requests with the form BODY, one at a time on each connection; every answer must have
+ * Sends COUNT requests with the form BODY (JSON if it begins with `[`), one at a time on each connection; every answer must have
  * STATUS. TOKENS is a file with an access token in each line, which are sent in turn ("-": none).
  * PID is the server's main process: the CPU time of all its threads and children is read from
  * /proc. Prints one line: requests a second, and microseconds of CPU for one request.
@@ -148,10 +148,12 @@ static void send_request(struct load *load, struct connection *connection)
     char request[REQUEST_BYTES];
     int len = snprintf(request, sizeof(request),
                        "POST %s HTTP/1.1\r\nHost: localhost\r\n%s%s%s"
-                       "Content-Type: application/x-www-form-urlencoded\r\n"
+                       "Content-Type: application/%s\r\n"
                        "Content-Length: %zu\r\n\r\n%s",
                        load->path, token ? "Authorization: Bearer " : "", token ? token : "",
-                       token ? "\r\n" : "", strlen(load->body), load->body);
+                       token ? "\r\n" : "",
+                       load->body[0] == '[' ? "json" : "x-www-form-urlencoded", strlen(load->body),
+                       load->body);
 
     if (len >= (int)sizeof(request) || send(connection->fd, request, (size_t)len, 0) != len)
         die("send");
