@@ -3,10 +3,11 @@
  *
  *     load_post PORT PATH STATUS COUNT CONNECTIONS BODY TOKENS PID
  *
- * Sends COUNT requests with the form BODY (JSON if it begins with `[`), one at a time on each connection; every answer must have
- * STATUS. TOKENS is a file with an access token in each line, which are sent in turn ("-": none).
- * PID is the server's main process: the CPU time of all its threads and children is read from
- * /proc. Prints one line: requests a second, and microseconds of CPU for one request.
+ * Sends COUNT requests with the form BODY (JSON if it begins with `[`), one at a time on each
+ * connection; every answer must have STATUS. TOKENS is a file with an access token in each line,
+ * which are sent in turn ("-": none). PID is the server's main process: the CPU time of all its
+ * threads and children is read from /proc. Prints one line: requests a second, and microseconds of
+ * CPU for one request.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -151,9 +152,8 @@ static void send_request(struct load *load, struct connection *connection)
                        "Content-Type: application/%s\r\n"
                        "Content-Length: %zu\r\n\r\n%s",
                        load->path, token ? "Authorization: Bearer " : "", token ? token : "",
-                       token ? "\r\n" : "",
-                       load->body[0] == '[' ? "json" : "x-www-form-urlencoded", strlen(load->body),
-                       load->body);
+                       token ? "\r\n" : "", load->body[0] == '[' ? "json" : "x-www-form-urlencoded",
+                       strlen(load->body), load->body);
 
     if (len >= (int)sizeof(request) || send(connection->fd, request, (size_t)len, 0) != len)
         die("send");

@@ -25,3 +25,10 @@ VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h
 %C%_replay_update_SOURCES = %D%/fuzz_update.c $(VECTOR_REPLAY)
 %C%_replay_url_SOURCES = %D%/fuzz_url.c $(VECTOR_REPLAY)
 %C%_replay_urlpattern_SOURCES = %D%/fuzz_urlpattern.c $(VECTOR_REPLAY)
+
+# What a Redis server sends.
+if HAVE_HIREDIS
+fuzz_replays += %D%/replay_reply
+endif
+%C%_replay_reply_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/reply.seeds\"
+%C%_replay_reply_SOURCES = %D%/fuzz_reply.c %D%/replay.c

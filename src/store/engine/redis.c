@@ -17,6 +17,11 @@
 #include "store/engine/tls.h"
 #include "store/engine/wire.h"
 
+/* The most bytes of one answer. On W, the longest is a piece of a list; on R, the entries of a
+ * read, each of which may be as large as the largest body. */
+#define W_MAX_BYTES ((uint64_t)64 << 20)
+#define R_MAX_BYTES ((uint64_t)2 << 30)
+
 void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
                          const char *machine, struct mrc_redis_keys *ret_keys)
 {
@@ -194,6 +199,8 @@ static bool connect_to(struct mrc_redis *redis, const struct mrc_engine_host *ho
              (unsigned)host->port);
     for (int i = 0; i < 2; i++) {
         redis->wires[i] = mrc_wire_connect(host, redis->tls, redis->spec->timeout_us, error);
+        if (redis->wires[i])
+            mrc_wire_set_reply_max(redis->wires[i], i == MRC_REDIS_W ? W_MAX_BYTES : R_MAX_BYTES);
         if (!redis->wires[i] ||
             !mrc_login(redis->wires[i], redis->spec->user, &redis->spec->password,
                        i == MRC_REDIS_W ? "mod_mercure-w" : "mod_mercure-r",
@@ -363,8 +370,8 @@ static bool parse_verdict(struct mrc_bytes text, enum mrc_redis_verdict *ret_ver
     return false;
 }
 
-static bool parse_join(const struct redisReply *reply, const char *bounds,
-                       struct mrc_redis_join *ret_join)
+bool mrc_redis_join_reply(const struct redisReply *reply, const char *bounds,
+                          struct mrc_redis_join *ret_join)
 {
     struct mrc_bytes key = mrc_reply_text(mrc_reply_at(reply, 5));
     struct mrc_redis_join join = {.generation = 0};
@@ -408,7 +415,7 @@ bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
     reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
     if (!reply)
         return false;
-    is_good = parse_join(reply, args->bounds, ret_join);
+    is_good = mrc_redis_join_reply(reply, args->bounds, ret_join);
     mrc_wire_free_reply(reply);
     return is_good || mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to join is odd");
 }

@@ -110,6 +110,10 @@ bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     const struct mrc_redis_join_args *args, struct mrc_redis_join *ret_join,
                     struct mrc_engine_error *error);
 
+/* Reads the answer to that. False: it makes no sense. */
+bool mrc_redis_join_reply(const struct redisReply *reply, const char *bounds,
+                          struct mrc_redis_join *ret_join);
+
 /* The token of entry NUMBER; its writer is 0 if there is no such entry, or one of another
  * program. */
 bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *keys, uint64_t number,
