@@ -10,22 +10,25 @@
 /* The window of the connection; each stream has that of the protocol, 65,535 bytes. */
 #define WINDOW_BYTES (1024 * 1024)
 
-/* A client is asked not to send more fields than this; nghttp2 does not enforce it. */
-#define FIELDS_BYTES_MAX 65536
-
 static void end_job(struct mrc_exchange_origin *origin)
 {
     struct mrc_http2_session *session =
         (struct mrc_http2_session *)((char *)origin - offsetof(struct mrc_http2_session, origin));
 
+    mrc_exchange_workers_done(session->child->workers, &session->jobs);
     atomic_fetch_sub(&session->jobs_count, 1);
+}
+
+size_t mrc_http2_session_fields_max(const conn_rec *c)
+{
+    return MRC_HTTP2_FIELDS_BYTES_MAX + (size_t)c->base_server->limit_req_fieldsize;
 }
 
 static bool open_session(struct mrc_http2_session *session)
 {
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MRC_HTTP2_STREAMS_MAX},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, FIELDS_BYTES_MAX},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)mrc_http2_session_fields_max(session->c)},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     const struct mrc_http2_child *child = session->child;
@@ -46,10 +49,13 @@ struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child
     if (!session)
         return NULL;
     session->child = child;
+    atomic_fetch_add(&child->sessions, 1);
     session->c = c;
     session->origin.c = c;
     session->origin.protocol = protocol;
     session->origin.socket = child->socket;
+    session->origin.files = &child->files;
+    session->origin.held.all = &child->held;
     session->origin.job_ended = end_job;
     if (open_session(session))
         return session;
@@ -73,7 +79,8 @@ void mrc_http2_session_free(struct mrc_http2_session *session)
 {
     nghttp2_session_del(session->ng);
     free(session->first);
-    free(session->rest);
+    atomic_fetch_sub(&session->child->sessions, 1);
+    mrc_http2_transport_free(&session->transport);
     free(session);
 }
 

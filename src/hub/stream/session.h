@@ -81,6 +81,10 @@ bool mrc_sessions_post_call(struct mrc_sessions *sessions, struct mrc_call *call
 
 /* The functions below are for the thread of the loop. */
 
+/* Calls VISIT for each session that has not ended, the newest first. */
+void mrc_sessions_visit(struct mrc_sessions *sessions,
+                        void (*visit)(struct mrc_session *session, void *ctx), void *ctx);
+
 /* Begins SESSION, whose ops and fd are set, and watches its descriptor for EVENTS of epoll(7). If
  * that fails, the caller ends it. */
 apr_status_t mrc_session_begin(struct mrc_sessions *sessions, struct mrc_session *session,

@@ -57,6 +57,18 @@ apr_status_t mrc_session_begin(struct mrc_sessions *sessions, struct mrc_session
     return APR_SUCCESS;
 }
 
+void mrc_sessions_visit(struct mrc_sessions *sessions,
+                        void (*visit)(struct mrc_session *session, void *ctx), void *ctx)
+{
+    struct mrc_session *session, *next;
+
+    for (session = sessions->all; session; session = next) {
+        next = session->next;
+        if (!session->has_ended)
+            visit(session, ctx);
+    }
+}
+
 void mrc_session_watch(struct mrc_session *session, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = &session->source};
@@ -190,17 +202,17 @@ int mrc_sessions_wait_ms(const struct mrc_sessions *sessions, int64_t now_us, in
     return timer_ms;
 }
 
+static void drain_one(struct mrc_session *session, void *ctx)
+{
+    (void)ctx;
+    session->ops->drain(session, session->sessions->is_graceful);
+}
+
 void mrc_sessions_drain(struct mrc_sessions *sessions, bool graceful)
 {
-    struct mrc_session *session, *next;
-
     sessions->is_draining = true;
     sessions->is_graceful = graceful;
-    for (session = sessions->all; session; session = next) {
-        next = session->next;
-        if (!session->has_ended)
-            session->ops->drain(session, graceful);
-    }
+    mrc_sessions_visit(sessions, drain_one, NULL);
 }
 
 void mrc_sessions_stop(struct mrc_sessions *sessions)
