@@ -88,6 +88,15 @@ bool mrc_sessions_post_call(struct mrc_sessions *sessions, struct mrc_call *call
     return true;
 }
 
+/* Another session writes to it in each turn. */
+static char shared[32768];
+
+void *mrc_sessions_share(struct mrc_sessions *sessions, size_t size)
+{
+    (void)sessions;
+    return size <= sizeof(shared) ? shared : NULL;
+}
+
 bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs,
                                struct mrc_exchange_job *job)
 {
@@ -279,6 +288,7 @@ static void turn(void)
     }
     mrc_http2_input_wake(world.session);
     FUZZ_CHECK(mrc_http2_output_write(world.session));
+    memset(shared, 0xaa, sizeof(shared));
     FUZZ_CHECK(world.session->exchanges_count <= MRC_HTTP2_STREAMS_MAX + 1);
 }
 
@@ -369,8 +379,9 @@ static void begin(void)
     world.room = 0;
     make_child();
     world.session = mrc_http2_session_create(&world.child, &c, "h2c");
-    if (!world.session)
+    if (!world.session || !mrc_http2_session_open(world.session))
         exit(1);
+    FUZZ_CHECK(world.session->shares_frames);
     world.session->origin.take_note = mrc_http2_input_take_note;
     mrc_http2_limits_init(&world.session->limits, mrc_clock_us());
     /* The terminating NUL is the last byte of SETTINGS. */

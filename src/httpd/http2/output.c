@@ -262,19 +262,29 @@ static bool add_frame(struct mrc_http2_session *session, struct gather *gather,
     return true;
 }
 
+/* Whether the fields of FRAME go on in the next one. */
+static bool has_continuation(const uint8_t *frame)
+{
+    return (frame[3] == NGHTTP2_HEADERS || frame[3] == NGHTTP2_CONTINUATION) &&
+           !(frame[4] & NGHTTP2_FLAG_END_HEADERS);
+}
+
+/* Another session may work afterwards, so all of a block of fields is taken (session.c). */
 static bool write_frames(struct mrc_http2_session *session)
 {
     struct mrc_http2_transport *transport = &session->transport;
     struct gather gather;
     const uint8_t *frame;
     ssize_t len = 1;
-    bool ok = true;
+    bool ok = true, goes_on = false;
 
     gather.len = gather.total = 0;
     mrc_http2_transport_gather(transport, &gather.batch);
-    while (ok && !transport->rest && gather.total < WRITE_BYTES_PER_TURN &&
-           (len = nghttp2_session_mem_send(session->ng, &frame)) > 0)
+    while (ok && (goes_on || (!transport->rest && gather.total < WRITE_BYTES_PER_TURN)) &&
+           (len = nghttp2_session_mem_send(session->ng, &frame)) > 0) {
+        goes_on = has_continuation(frame);
         ok = add_frame(session, &gather, frame, (size_t)len);
+    }
     ok = ok && len >= 0 && write_gathered(session, &gather);
     ok = mrc_http2_transport_flush(transport) && ok;
     if (ok && len > 0 && !transport->rest) /* the turn is over, but not the frames */

@@ -324,12 +324,17 @@ static void begin(struct mrc_call *call)
         (struct mrc_http2_session *)((char *)call - offsetof(struct mrc_http2_session, begin));
     int64_t now_us = mrc_clock_us();
     apr_status_t status;
+    bool is_open;
 
     session->session.ops = &ops;
     session->session.fd = session->transport.fd;
     session->transport.wrote_us = session->idle_us = now_us;
     mrc_http2_limits_init(&session->limits, now_us);
+    is_open = mrc_http2_session_open(session);
+    session->is_draining = !is_open; /* so that nothing is sent */
     status = mrc_session_begin(session->origin.sessions, &session->session, EPOLLIN | EPOLLRDHUP);
+    if (status == APR_SUCCESS && !is_open)
+        status = APR_ENOMEM;
     if (status != APR_SUCCESS) {
         ap_log_cerror(APLOG_MARK, APLOG_ERR, status, session->c,
                       "MRC1303: an HTTP/2 connection cannot be watched, and is closed");

@@ -62,6 +62,8 @@ struct mrc_http2_session {
     /* Of the loop's thread. */
     struct mrc_http2_transport transport;
     struct nghttp2_session *ng;
+    void *frames;       /* where nghttp2 makes frames; all sessions of the loop share it */
+    bool shares_frames; /* nghttp2 has got it */
     struct mrc_http2_limits limits;
     struct mrc_exchange *exchanges; /* whose streams are not closed */
     unsigned exchanges_count;
@@ -84,10 +86,14 @@ struct mrc_http2_session {
 };
 
 /*
- * A session for C, whose protocol is PROTOCOL; in the worker that has C. NULL: out of memory.
+ * A session for C, whose protocol is PROTOCOL; in the worker that has C. The loop opens it. NULL:
+ * out of memory.
  */
 struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child, conn_rec *c,
                                                    const char *protocol);
+
+/* Makes the session of nghttp2, and its first frames. The loop is known. False: out of memory. */
+bool mrc_http2_session_open(struct mrc_http2_session *session);
 
 /* Adds what the client has sent before the hand-over. False: out of memory. */
 bool mrc_http2_session_add_first(struct mrc_http2_session *session, const char *bytes, size_t len);

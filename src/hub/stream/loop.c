@@ -888,6 +888,7 @@ void mrc_loop_close(struct mrc_loop *loop)
     for (size_t i = 0; i < loop->args.hubs_count; i++)
         mrc_handles_free(loop->orders[i].handles);
     mrc_feed_close(loop->feed);
+    mrc_sessions_free(&loop->sessions);
     mrc_event_unref(loop->heartbeat);
     for (unsigned i = 0; i < FAREWELLS; i++)
         mrc_event_unref(loop->farewells[i]);

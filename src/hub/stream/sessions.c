@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "hub/stream/session.h"
@@ -55,6 +56,13 @@ apr_status_t mrc_session_begin(struct mrc_sessions *sessions, struct mrc_session
     if (sessions->is_draining)
         session->ops->drain(session, sessions->is_graceful);
     return APR_SUCCESS;
+}
+
+void *mrc_sessions_share(struct mrc_sessions *sessions, size_t size)
+{
+    if (!sessions->shared)
+        sessions->shared = malloc(size);
+    return sessions->shared;
 }
 
 void mrc_sessions_visit(struct mrc_sessions *sessions,
@@ -226,4 +234,10 @@ void mrc_sessions_stop(struct mrc_sessions *sessions)
     }
     mrc_sessions_work(sessions); /* moves those that have noted work to those that have ended */
     mrc_sessions_close(sessions, 0, true);
+}
+
+void mrc_sessions_free(struct mrc_sessions *sessions)
+{
+    free(sessions->shared);
+    sessions->shared = NULL;
 }
