@@ -368,6 +368,7 @@ def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
         for pid in b.children():
             os.kill(pid, 18)
     stream.wait_end()
+    assert stream.clean and stream.parser.retry  # all clients of the machine do not come back at once
     with resume(b, first) as again:
         assert again.response.header("Mercure-Last-Event-ID") == "earliest"
         wait_until(lambda: b.wait_log("MRC0309"))
