@@ -16,6 +16,7 @@
 #include "apr_general.h"
 #include "apr_strings.h"
 
+#include "mrc_config.h"
 #include "store/base/fork.h"
 #include "store/base/status.h"
 #include "store/history/files.h"
@@ -386,7 +387,9 @@ apr_status_t mrc_history_env_open(apr_pool_t *pool, const char *dir,
     if (options->key)
         env->options.key = apr_pstrdup(pool, options->key);
     pthread_rwlockattr_init(&attr);
+#if HAVE_DECL_PTHREAD_RWLOCKATTR_SETKIND_NP /* else many readers may keep a writer waiting */
     pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
     pthread_rwlock_init(&env->lock, &attr);
     pthread_rwlockattr_destroy(&attr);
     rc = open_newest(env);
