@@ -533,13 +533,15 @@ void mrc_history_env_abort(struct mrc_history_txn *txn)
 
 apr_status_t mrc_history_env_grow(struct mrc_history_env *env)
 {
+    uint64_t most =
+        SIZE_MAX < MRC_HISTORY_ENV_MAP_MAX_BYTES ? SIZE_MAX / 2 : MRC_HISTORY_ENV_MAP_MAX_BYTES;
     MDB_envinfo info;
     int rc = MDB_SUCCESS;
 
     pthread_rwlock_wrlock(&env->lock);
     if (env->env)
         rc = mdb_env_info(env->env, &info);
-    if (env->env && !rc && info.me_mapsize >= MRC_HISTORY_ENV_MAP_MAX_BYTES)
+    if (env->env && !rc && (uint64_t)info.me_mapsize >= most)
         rc = ENOSPC;
     if (env->env && !rc)
         rc = mdb_env_set_mapsize(env->env, info.me_mapsize * 2);
