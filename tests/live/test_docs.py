@@ -24,8 +24,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.realpath(os.path.join(HERE, "../../docs"))
 PAGES = ("getting-started", "tokens", "publishing", "browsers", "proxies", "security", "monitoring", "troubleshooting",
          "history", "hosting")
-# A quick start of its own, with the same site and keys.
-CHINESE = "../README.zh-CN"
 NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
 BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TOPIC = "https://example.com/books/1"
@@ -40,14 +38,14 @@ def read(page):
         return file.read()
 
 
-def blocks(*languages, pages=PAGES):
+def blocks(*languages):
     """(name, language, mode, text) of the blocks in LANGUAGES, page by page."""
-    for page in pages:
+    for page in PAGES:
         text = read(page)
         for match in BLOCK.finditer(text):
             line = text[:match.start()].count("\n") + 1
             if not languages or match[2] in languages:
-                yield f"{os.path.basename(page)}.md:{line}", match[2], match[3], textwrap.dedent(match[4])
+                yield f"{page}.md:{line}", match[2], match[3], textwrap.dedent(match[4])
 
 
 def only(language):
@@ -60,42 +58,24 @@ def build_folder():
 
 
 def test_every_block_is_of_a_known_kind():
-    pages = (*PAGES, CHINESE)
-    found = list(blocks(pages=pages))
-    assert len(found) == sum(read(page).count("```") for page in pages) / 2, "a fence that this test does not read"
-    known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "yaml", "js"}
+    found = list(blocks())
+    assert len(found) == sum(read(page).count("```") for page in PAGES) / 2, "a fence that this test does not read"
+    known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "yaml"}
     assert [name for name, language, _, _ in found if language not in known] == []
     # test_inside.py runs the blocks of the kind response.
     assert {mode for _, _, mode, _ in found} <= {None, "publish", "subscribe", "response", "not-run"}
     # tests/packages/try installs the package.
-    assert [name.split(":")[0] for name, _, mode, _ in found if mode == "not-run"] == [
-        "getting-started.md", *3 * ["README.zh-CN.md"]]
+    assert [name.split(":")[0] for name, _, mode, _ in found if mode == "not-run"] == ["getting-started.md"]
     for _, _, _, text in blocks("json"):
         json.loads(text)
     for _, _, _, text in blocks("yaml"):
         yaml.safe_load(text)
 
 
-def test_commands_of_the_chinese_page_that_are_not_run_are_those_of_others():
-    """Other tests run these commands, or try what they start."""
-    with open(os.path.join(DOCS, "../compose.yaml"), encoding="utf-8") as file:
-        variables = set(re.findall(r"\$\{(\w+):", file.read()))
-    known = set()
-    for page in ("../README", "getting-started"):
-        known |= {re.sub(r" +#.*", "", line.strip()) for line in read(page).splitlines()}
-    known |= {f"export {name}=$(openssl rand -hex 32)" for name in variables} | {"docker compose up --build"}
-    lines = [re.sub(r" +#.*", "", line) for _, _, mode, text in blocks(pages=[CHINESE]) if mode == "not-run"
-             for line in text.splitlines()]
-    assert [line for line in lines if line not in known] == []
-    assert {"./dev run", "./dev test", "docker compose up --build"} <= set(lines) and len(variables) == 2
-
-
 def test_links_lead_to_an_existing_section():
-    for page in (*PAGES, CHINESE):
+    for page in PAGES:
         for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", read(page)):
-            path = os.path.join(DOCS, page + ".md")
-            if target:
-                path = os.path.join(os.path.dirname(path), target)
+            path = os.path.join(DOCS, target) if target else os.path.join(DOCS, page + ".md")
             assert os.path.exists(path), f"{page}.md links to {target}, which does not exist"
             if anchor:
                 with open(path, encoding="utf-8") as file:
@@ -111,7 +91,7 @@ def test_configurations_pass_configtest(httpd):
     httpd.write("mercure/keys.jwks", JWKS)
     httpd.env["MERCURE_SUBSCRIBER_JWT_KEY"] = "0123456789abcdef" * 4
     wrong = []
-    for name, _, _, text in blocks("apache", pages=(*PAGES, CHINESE)):
+    for name, _, _, text in blocks("apache"):
         text = text.replace("/var/lib/mercure", httpd.path("history"))  # which only root could make
         result = httpd.configtest(text.replace("modules/mod_mercure.so", find_module()))
         if not result.ok:
@@ -163,16 +143,15 @@ class Doc:
                 os.killpg(process.pid, signal.SIGKILL)  # and the processes that the script has started
 
 
-@pytest.mark.parametrize("pages", [PAGES, (CHINESE,)], ids=["docs", "chinese"])
-def test_commands_and_programs_work(httpd, pages):
+def test_commands_and_programs_work(httpd):
     """All blocks run against one server, whose keys the first command makes."""
     doc = Doc(httpd)
     url = f"http://localhost:{httpd.port}"
-    shown = [block for block in blocks(*PROGRAMS, pages=pages) if block[2] not in ("not-run", "response")]
+    shown = [block for block in blocks(*PROGRAMS) if block[2] not in ("not-run", "response")]
     name, language, _, text = shown.pop(0)
     assert "openssl rand" in text
     doc.run(name, language, text)
-    configuration = next(text for name, _, _, text in blocks("apache", pages=pages) if "MercurePublisherKey" in text)
+    configuration = next(text for name, _, _, text in blocks("apache") if "MercurePublisherKey" in text)
     httpd.start(configuration.replace("file:mercure/", f"file:{httpd.path('etc')}/mercure/") +
                 "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
                 "<Location /health>\nSetHandler mercure-health\n</Location>\n")
@@ -184,7 +163,7 @@ def test_commands_and_programs_work(httpd, pages):
             doc.subscribe(name, language, text, minted)
         else:
             (doc.publish if mode == "publish" else doc.run)(name, language, text)
-    assert doc.count > 10 if pages == PAGES else doc.count == 4
+    assert doc.count > 10
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
