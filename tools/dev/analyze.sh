@@ -19,8 +19,15 @@ tidy() {
                 -std=gnu11 -D_GNU_SOURCE $FLAGS' tidy
 }
 
+# gcc's analyzer does not follow every relation between values. tools/dev/analyze.known lists its mistakes: the file, the kind
+# of the warning, and why it does not apply.
+unknown_warnings() {
+    sed -nE "s/^$(sed 's/[/.]/\\&/g' <<<"$src")\/([^:]+):.* \[-Wanalyzer-([a-z-]+)\]\$/\1 \2/p" "$state/log/make.log" |
+        grep -vxFf <(sed -E '/^#/d; s/^([^ ]+ [^ ]+).*/\1/' "$src/tools/dev/analyze.known") | sort -u
+}
+
 cmd_analyze() {
-    local status=0
+    local status=0 found=''
     promise_result
     prepare
     need_build clang-tidy
@@ -28,9 +35,11 @@ cmd_analyze() {
     step "running clang-tidy"
     quietly tidy tidy || status=1
     add clang-tidy $((status == 0)) $((status != 0)) 0 "$status"
-    status=0
-    (set -e; build analyze --enable-werror CC=gcc CFLAGS='-g -O1 -fanalyzer') &
-    wait $! || status=$?
-    add fanalyzer $((status == 0)) $((status != 0)) 0 "$status"
+    rm -rf "$state/build/analyze"
+    build analyze CC=gcc CFLAGS='-g -O1 -fanalyzer'
+    found=$(unknown_warnings || :)
+    if [ -n "$found" ]; then printf 'gcc -fanalyzer warns, see %s:\n%s\n' "$state/log/make.log" "$found"; fi
+    status=$([ -z "$found" ] && echo 0 || echo 1)
+    add fanalyzer $((status == 0)) "$status" 0 "$status"
     finish
 }
