@@ -137,7 +137,8 @@ static apr_status_t open_connection(struct stream *stream)
 static apr_status_t open_waiter(struct stream *stream)
 {
     if (!mrc_this_child_is_forked())
-        return mrc_waiter_open(mrc_child_waiters(mrc_this_child_get()), &stream->waiter);
+        return mrc_waiter_open(mrc_child_waiters(mrc_this_child_get()), stream->subscriber,
+                               &stream->waiter);
     stream->waiter = mrc_this_child_forked_waiter();
     return stream->waiter ? APR_SUCCESS : APR_ENOTIMPL;
 }
@@ -236,6 +237,13 @@ static bool write_piece(struct stream *stream, struct mrc_bytes piece, enum mrc_
     return status == APR_SUCCESS && !c->aborted;
 }
 
+/* LEFT bytes are not written yet. A forked process shares its waiter with others. */
+static void note(const struct stream *stream, size_t left)
+{
+    if (!mrc_this_child_is_forked())
+        mrc_waiter_note(stream->waiter, mrc_subscriber_get_next(stream->subscriber), left);
+}
+
 /* Writes the bytes in the buffer, in pieces, and empties it. */
 static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
 {
@@ -245,6 +253,7 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
     while (left.len && is_well) {
         struct mrc_bytes piece = {left.ptr, left.len};
 
+        note(stream, left.len);
         if (piece.len > MRC_CARRIER_WRITE_BYTES)
             piece.len = MRC_CARRIER_WRITE_BYTES;
         is_well = write_piece(stream, piece, ret_end);
@@ -252,6 +261,7 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
         left = (struct mrc_bytes){left.ptr + piece.len, left.len - piece.len};
     }
     mrc_buf_reset(&stream->out);
+    note(stream, 0);
     return is_well;
 }
 

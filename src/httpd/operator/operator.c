@@ -18,6 +18,7 @@
 #include "httpd/operator/revocations.h"
 #include "httpd/operator/revoke.h"
 #include "httpd/operator/stats.h"
+#include "httpd/operator/streams.h"
 #include "httpd/route/claim.h"
 #include "httpd/route/paths.h"
 #include "hub/hub/hub.h"
@@ -38,6 +39,7 @@ static const struct resource resources[] = {
     {"revocations", MRC_OPERATOR_LIST, mrc_operator_list_revocations},
     {"revocations/", MRC_OPERATOR_ITEM, mrc_operator_lift},
     {"stats", MRC_OPERATOR_LIST, mrc_operator_stats},
+    {"streams", MRC_OPERATOR_LIST, mrc_operator_streams},
 };
 
 /* Whether PATH names RESOURCE. The path of an item has its name after the slash. */
