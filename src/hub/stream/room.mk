@@ -17,6 +17,7 @@ unit_tests += \
 	tests/unit/hub/stream/test_drain \
 	tests/unit/hub/stream/test_feed \
 	tests/unit/hub/stream/test_footprint \
+	tests/unit/hub/stream/test_handles \
 	tests/unit/hub/stream/test_loop \
 	tests/unit/hub/stream/test_slow_clients \
 	tests/unit/hub/stream/test_stream
