@@ -2,8 +2,8 @@
 """
 Measures what a MercureControlKey costs a delivery: the busiest topics are counted, and streams are indexed.
 
-    make tests/bench/load
-    MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench_control.py LOAD [SUBSCRIBERS [ROUNDS]]
+    make tests/bench/load/load
+    MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench_control.py tests/bench/load/load [SUBSCRIBERS [ROUNDS]]
 
 One server (event MPM, one child) with two hubs that differ only in the key, and SUBSCRIBERS streams (2500) on each.
 The cases take turns, ROUNDS times (40): a burst of publications on one hub, until all are delivered. In the third
@@ -65,8 +65,10 @@ def main():
                     "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n")
         (child,) = httpd.children()
         holders = [hold(load, httpd, path, count) for path in ("/without", "/with")]
-        head = {"Authorization": f"Bearer {token.publisher([TOPIC])}", "Content-Type": "application/x-www-form-urlencoded"}
-        operator = {"Authorization": f"Bearer {bearer(aud='https://hub.example/with')}"}
+        hubs = ["https://hub.example/with", "https://hub.example/without"]
+        head = {"Authorization": f"Bearer {token.publisher([TOPIC], aud=hubs)}",
+                "Content-Type": "application/x-www-form-urlencoded"}
+        operator = {"Authorization": f"Bearer {bearer(aud=hubs[0])}"}
 
         def burst(conn, path):
             done = deliveries(httpd, path) + BURST * count
