@@ -148,6 +148,9 @@ bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us);
 /* Whether to log at NOW_US that the roster is full: true once a minute in this child. */
 bool mrc_hub_should_report_full(struct mrc_hub *hub, int64_t now_us);
 
+/* The same for an update for which there was no room in shared memory. */
+bool mrc_hub_should_report_no_room(struct mrc_hub *hub, int64_t now_us);
+
 /*
  * Live delivery and replay skip a record that this build cannot decode, because another version
  * wrote it or its memory is damaged. REPORT is called for the first one only, in the thread that

@@ -15,6 +15,7 @@ struct mrc_control {
     struct mrc_control_header geometry; /* our own copy; the shared one is not trusted */
     struct mrc_control_slot *slots;
     _Atomic uint64_t *counters;
+    struct mrc_sparse_budget budget;
 };
 
 /* ---- The word of a slot -----------------------------------------------------------------------*/
@@ -74,6 +75,11 @@ static struct mrc_control *attach(apr_pool_t *pool, const struct mrc_segment *se
     control->geometry = *header;
     control->slots = (struct mrc_control_slot *)(void *)(base + header->slots_offset);
     control->counters = (_Atomic uint64_t *)(void *)(base + header->counters_offset);
+    control->budget = (struct mrc_sparse_budget){
+        .taken = &control->counters[MRC_CONTROL_MEMORY_TAKEN],
+        .limit = &control->counters[MRC_CONTROL_MEMORY_LIMIT],
+        .fd = mrc_segment_fd(segment),
+    };
     return control;
 }
 
@@ -256,4 +262,14 @@ uint64_t mrc_control_counter_add(struct mrc_control *control, unsigned index, ui
 uint64_t mrc_control_counter(const struct mrc_control *control, unsigned index)
 {
     return index < MRC_CONTROL_COUNTERS ? atomic_load(&control->counters[index]) : 0;
+}
+
+const struct mrc_sparse_budget *mrc_control_budget(const struct mrc_control *control)
+{
+    return &control->budget;
+}
+
+void mrc_control_set_memory_limit(struct mrc_control *control, uint64_t bytes)
+{
+    atomic_store(&control->counters[MRC_CONTROL_MEMORY_LIMIT], bytes);
 }

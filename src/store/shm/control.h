@@ -11,6 +11,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/err.h"
+#include "store/base/sparse.h"
 
 struct mrc_control;
 
@@ -88,5 +89,11 @@ bool mrc_control_get(const struct mrc_control *control, unsigned slot,
 /* Server-wide counters; INDEX < MRC_CONTROL_COUNTERS. Any process. Both return the sum so far. */
 uint64_t mrc_control_counter_add(struct mrc_control *control, unsigned index, uint64_t n);
 uint64_t mrc_control_counter(const struct mrc_control *control, unsigned index);
+
+/* What the hubs have taken and may take together, for their segments. Lives as long as CONTROL. */
+const struct mrc_sparse_budget *mrc_control_budget(const struct mrc_control *control);
+
+/* Sets what the hubs may take together; 0: no limit. */
+void mrc_control_set_memory_limit(struct mrc_control *control, uint64_t bytes);
 
 #endif

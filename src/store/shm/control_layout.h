@@ -34,7 +34,12 @@
 #define MRC_CONTROL_VERSION   2
 #define MRC_CONTROL_SLOTS_MAX 65536
 #define MRC_CONTROL_COUNTERS  64
-#define MRC_CONTROL_PID_BITS  30
+
+/* Two of the counters: the bytes that all hubs have taken, and may take (0: no limit). */
+#define MRC_CONTROL_MEMORY_TAKEN 62
+#define MRC_CONTROL_MEMORY_LIMIT 63
+
+#define MRC_CONTROL_PID_BITS 30
 
 /* Constant: written by the parent before any child exists. */
 struct mrc_control_header {

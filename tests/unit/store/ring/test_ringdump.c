@@ -25,8 +25,8 @@ static struct mrc_hub_segment *make_hub(const char *dir)
     struct mrc_error error = {""};
     int i;
 
-    ck_assert_msg(mrc_hub_segment_create(store_pool(), dir, "hub", &shape, 4, &error, &hub) ==
-                      APR_SUCCESS,
+    ck_assert_msg(mrc_hub_segment_create(store_pool(), dir, "hub", &shape, 4, store_budget(),
+                                         &error, &hub) == APR_SUCCESS,
                   "%s", error.text);
     mrc_interests_add(mrc_hub_segment_interests(hub), 2);
     for (i = 0; i < 200; i++) {
