@@ -70,13 +70,15 @@ static void print_parts(request_rec *r, const struct mrc_metric *metric,
     }
 }
 
+/* VIEWS: of each of HUBS; NULL: it is down. */
 static void print_metric(request_rec *r, const struct mrc_metric *metric,
-                         const struct mrc_child *child, const apr_array_header_t *hubs)
+                         const struct mrc_child *child, const apr_array_header_t *hubs,
+                         struct mrc_hub *const *views)
 {
     ap_rprintf(r, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
                metric->type);
     for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub *hub = mrc_child_hub(child, (size_t)i);
+        const struct mrc_hub *hub = views[i];
         const char *label =
             escape_label(r->pool, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
 
@@ -87,6 +89,17 @@ static void print_metric(request_rec *r, const struct mrc_metric *metric,
         else
             print_parts(r, metric, child, hub, label);
     }
+}
+
+static void print_metrics(request_rec *r, const struct mrc_child *child,
+                          const apr_array_header_t *hubs)
+{
+    struct mrc_hub **views = apr_pcalloc(r->pool, sizeof(*views) * ((size_t)hubs->nelts + 1));
+
+    for (int i = 0; i < hubs->nelts; i++)
+        views[i] = mrc_child_view_hub(child, r->pool, (size_t)i);
+    for (size_t i = 0; i < mrc_metrics_count; i++)
+        print_metric(r, &mrc_metrics[i], child, hubs, views);
 }
 
 /* Whether R is for the page. With `<Location "/">`, as on a port of its own, all paths are. */
@@ -124,7 +137,7 @@ int mrc_metrics_handler(request_rec *r)
              "# TYPE mercure_build_info gauge\n"
              "mercure_build_info{version=\"" MRC_VERSION "\"} 1\n",
              r);
-    for (size_t i = 0; child && i < mrc_metrics_count; i++)
-        print_metric(r, &mrc_metrics[i], child, hubs);
+    if (child)
+        print_metrics(r, child, hubs);
     return OK;
 }

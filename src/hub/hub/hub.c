@@ -101,6 +101,21 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     return NULL;
 }
 
+struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                             const struct mrc_notify *notify, unsigned slot, size_t index,
+                             const struct mrc_hub_spec *spec)
+{
+    struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
+
+    hub->segment = segment;
+    hub->slot = slot;
+    hub->index = index;
+    hub->spec = spec;
+    hub->history = mrc_history_open_memory(pool, segment, notify);
+    hub->numbers = mrc_numbers_create(pool, segment, slot);
+    return hub;
+}
+
 void mrc_hub_close(struct mrc_hub *hub)
 {
     if (hub)

@@ -46,6 +46,11 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
                              const struct mrc_hub_spec *spec, struct mrc_error *error);
 
+/* A hub that can only be asked for its numbers, for a child that has not opened it. */
+struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                             const struct mrc_notify *notify, unsigned slot, size_t index,
+                             const struct mrc_hub_spec *spec);
+
 /* Closes the hub when the child ends normally, and none of its threads uses the hub any more.
  * Accepts NULL. */
 void mrc_hub_close(struct mrc_hub *hub);

@@ -169,20 +169,18 @@ static inline void count_wake(void *ctx)
 
 static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc_hub_spec *spec)
 {
-    static struct mrc_hub *hubs[2]; /* the second one is NULL: it has no shared memory */
     struct mrc_dispatcher_args args = {
         .slot = HUB_SLOT,
         .threads = threads,
         .look_ms = LOOK_MS,
-        .hubs = hubs,
-        .hubs_count = 2,
+        .hubs_count = 2, /* the second one has no shared memory */
         .on_wake = count_wake,
         .ctx = &wakes,
     };
 
     signal(SIGPIPE, SIG_IGN);
     place = hub_place_open(ring_bytes, spec);
-    hubs[0] = place.hub;
+    args.has_durable = mrc_history_is_durable(mrc_hub_history(place.hub));
     args.notify = place.notify;
     args.waiters = mrc_waiters_create(place.pool);
     ck_assert_int_eq(mrc_dispatcher_start(place.pool, &args, &dispatcher), APR_SUCCESS);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "store/ring/codec.h"
+#include "store/ring/index.h"
 #include "store_unit.h"
 
 #define NOW INT64_C(1700000000000000)
