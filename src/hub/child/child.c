@@ -126,8 +126,10 @@ static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
 
     for (size_t i = 0; i < child->hubs_count && !segment; i++)
         segment = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
-    if (segment && mrc_hub_segment_begin_numbers(segment, child->slot) == APR_SUCCESS)
-        child->numbers = mrc_numbers_create(pool, segment, child->slot);
+    if (!segment)
+        return;
+    mrc_hub_segment_begin_numbers(pool, segment, child->slot);
+    child->numbers = mrc_numbers_create(pool, segment, child->slot);
 }
 
 static bool has_durable(const struct mrc_child *child)

@@ -80,10 +80,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->slot = slot;
     hub->index = index;
     hub->spec = spec;
-    if (mrc_hub_segment_begin_numbers(segment, slot) != APR_SUCCESS) {
-        mrc_status_set(error, MRC_STATUS_NO_ROOM, "%s", mrc_status_text(MRC_STATUS_NO_ROOM));
-        return NULL;
-    }
+    mrc_hub_segment_begin_numbers(pool, segment, slot);
     if (open_history(pool, hub, notify, error) != APR_SUCCESS)
         return NULL;
     hub->entropy = mrc_entropy_create(pool);

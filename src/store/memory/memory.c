@@ -240,8 +240,9 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
     if (status) {
         destroy_hub(memory, hub);
         return mrc_status_set(error, status, "%s",
-                              APR_STATUS_IS_TIMEUP(status) ? "another process holds its lock"
-                                                           : "its history could not be copied");
+                              APR_STATUS_IS_TIMEUP(status)   ? "another process holds its lock"
+                              : status == MRC_STATUS_NO_ROOM ? "no room for a copy of its history"
+                                                             : "its history could not be copied");
     }
     mrc_hub_segment_carry(old->segment, hub->segment);
     if (mrc_hub_segment_revocations(old->segment) && mrc_hub_segment_revocations(hub->segment))

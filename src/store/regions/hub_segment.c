@@ -26,6 +26,8 @@ struct mrc_hub_segment {
     struct mrc_link *link;               /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
+    struct mrc_hub_metrics_row *spare;   /* of this process, without room for its own; or NULL */
+    unsigned spare_slot;
 };
 
 /* ---- The layout -------------------------------------------------------------------------------*/
@@ -588,6 +590,8 @@ unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
 /* The numbers in ROW; NULL: they are not allocated, so all are 0. */
 static struct mrc_hub_metrics_row *row_at(const struct mrc_hub_segment *segment, unsigned row)
 {
+    if (segment->spare && row == segment->spare_slot)
+        return segment->spare;
     return mrc_sparse_have(segment->pages, &segment->metrics[row], sizeof(*segment->metrics))
                ? &segment->metrics[row]
                : NULL;
@@ -604,11 +608,14 @@ static _Atomic uint64_t *gauge_at(const struct mrc_hub_segment *segment, unsigne
     return row ? &row->gauge[index] : NULL;
 }
 
-apr_status_t mrc_hub_segment_begin_numbers(struct mrc_hub_segment *segment, unsigned slot)
+void mrc_hub_segment_begin_numbers(apr_pool_t *pool, struct mrc_hub_segment *segment, unsigned slot)
 {
-    return slot < segment->geometry.nslots
-               ? mrc_sparse_take(segment->pages, &segment->metrics[slot], sizeof(*segment->metrics))
-               : APR_EINVAL;
+    if (slot >= segment->geometry.nslots || segment->spare ||
+        mrc_sparse_take(segment->pages, &segment->metrics[slot], sizeof(*segment->metrics)) ==
+            APR_SUCCESS)
+        return;
+    segment->spare = apr_pcalloc(pool, sizeof(*segment->spare));
+    segment->spare_slot = slot;
 }
 
 void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,

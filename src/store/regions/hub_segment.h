@@ -117,9 +117,12 @@ unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
 
 /* ---- Numbers ----------------------------------------------------------------------------------*/
 
-/* Allocates the numbers of SLOT, which the caller owns; nothing is counted before. Any thread.
- * MRC_STATUS_NO_ROOM. */
-apr_status_t mrc_hub_segment_begin_numbers(struct mrc_hub_segment *segment, unsigned slot);
+/*
+ * Allocates the numbers of SLOT, which the caller owns; nothing is counted before. Without room,
+ * they are in POOL, and other processes do not see them. One thread at a time, before others count.
+ */
+void mrc_hub_segment_begin_numbers(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                                   unsigned slot);
 
 /* The caller owns SLOT; INDEX < MRC_HUB_COUNTERS or MRC_HUB_GAUGES. Any thread. */
 void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
