@@ -107,8 +107,7 @@ static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child,
  * or in its list of subscriptions, or a link. */
 static bool is_early(const struct mrc_hub_spec *spec)
 {
-    return spec->history_dir || spec->transport || spec->shape.roster_subscribers ||
-           spec->is_controlled;
+    return spec->history_dir || spec->transport || spec->shape.roster_subscribers;
 }
 
 /* A server with many hubs serves few of them in one child: most hubs are opened with their first

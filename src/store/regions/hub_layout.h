@@ -31,6 +31,9 @@
  *     region[LINK]         +-----------------------------------------------+
  *                          | struct mrc_link_layout                        |  link_layout.h;
  *                          |                                               |  may be absent
+ *     region[BUSIEST]      +-----------------------------------------------+
+ *                          | struct mrc_busiest_header, cells              |  busiest_layout.h;
+ *                          |                                               |  may be absent
  *     total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64, and that of the metrics at a multiple of their size. An
@@ -69,6 +72,7 @@ enum mrc_hub_region_type {
     MRC_HUB_REGION_BUCKETS,
     MRC_HUB_REGION_REVOCATIONS,
     MRC_HUB_REGION_LINK,
+    MRC_HUB_REGION_BUSIEST,
     MRC_HUB_REGION_USED
 };
 

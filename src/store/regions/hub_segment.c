@@ -24,6 +24,7 @@ struct mrc_hub_segment {
     struct mrc_buckets *buckets;         /* NULL: read-only */
     struct mrc_revocations *revocations; /* NULL: none */
     struct mrc_link *link;               /* NULL: none */
+    struct mrc_busiest *busiest;         /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
     struct mrc_hub_metrics_row *spare;   /* of this process, without room for its own; or NULL */
@@ -133,8 +134,9 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                                      : 0);
     add_region(&header, MRC_HUB_REGION_BUCKETS, mrc_buckets_bytes());
     add_region(&header, MRC_HUB_REGION_REVOCATIONS,
-               shape->has_revocations ? mrc_revocations_bytes() : 0);
+               shape->is_controlled ? mrc_revocations_bytes() : 0);
     add_region(&header, MRC_HUB_REGION_LINK, shape->has_link ? mrc_link_bytes() : 0);
+    add_region(&header, MRC_HUB_REGION_BUSIEST, shape->is_controlled ? mrc_busiest_bytes() : 0);
     add_groups(&header);
     *ret_header = header;
     *ret_capacity = capacity;
@@ -228,6 +230,7 @@ static apr_status_t take_heads(struct mrc_hub_segment *hub)
         {MRC_HUB_REGION_BUCKETS, mrc_buckets_head_bytes()},
         {MRC_HUB_REGION_REVOCATIONS, mrc_revocations_head_bytes()},
         {MRC_HUB_REGION_LINK, HEAD_ALL},
+        {MRC_HUB_REGION_BUSIEST, mrc_busiest_head_bytes()},
     };
     apr_status_t status = APR_SUCCESS;
 
@@ -254,6 +257,8 @@ static void use_pages(struct mrc_hub_segment *hub)
         mrc_census_use_sparse(hub->census, hub->pages);
     if (hub->revocations)
         mrc_revocations_use_sparse(hub->revocations, hub->pages);
+    if (hub->busiest)
+        mrc_busiest_use_sparse(hub->busiest, hub->pages);
 }
 
 /* Creates what the regions of the zeroed HUB contain. */
@@ -271,9 +276,12 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
         status = create_staging(pool, hub, shape, error);
     if (!status)
         status = create_keyed(pool, hub, shape, error);
-    if (!status && shape->has_revocations)
+    if (!status && shape->is_controlled)
         status = mrc_revocations_create(
             pool, at(&hub->segment, region[MRC_HUB_REGION_REVOCATIONS].offset), &hub->revocations);
+    if (!status && shape->is_controlled)
+        status = mrc_busiest_create(pool, at(&hub->segment, region[MRC_HUB_REGION_BUSIEST].offset),
+                                    &hub->busiest);
     if (!status && shape->roster_subscribers) {
         uint32_t own, shared;
 
@@ -508,6 +516,11 @@ struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
 struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment)
 {
     return segment->buckets;
+}
+
+struct mrc_busiest *mrc_hub_segment_busiest(const struct mrc_hub_segment *segment)
+{
+    return segment->busiest;
 }
 
 struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment *segment)

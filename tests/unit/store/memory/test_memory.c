@@ -826,7 +826,7 @@ START_TEST(an_idle_hub_takes_little)
     shapes[0].staging_large = 1 << 20;
     shapes[0].roster_subscribers = 32768;
     shapes[0].census_streams = 65536;
-    shapes[0].has_revocations = shapes[0].has_link = true;
+    shapes[0].is_controlled = shapes[0].has_link = true;
     reconcile(memory, shapes, 1);
     hub = mrc_memory_hub(memory, "a");
     ck_assert_uint_gt(mrc_hub_segment_bytes(hub), 60 << 20);
