@@ -208,7 +208,8 @@ START_TEST(rejects_sizes_that_exceed_the_file)
     ck_assert_int_eq(mrc_segment_open(store_pool(), path, NULL, &segment), APR_SUCCESS);
     file = mmap(NULL, segment.size, PROT_READ | PROT_WRITE, MAP_SHARED, open(path, O_RDWR), 0);
     ck_assert_ptr_ne(file, MAP_FAILED);
-    ring_file = (struct mrc_ring_header *)(void *)((char *)file + sizeof(*file));
+    ring_file =
+        (struct mrc_ring_header *)(void *)((char *)file + file->region[MRC_HUB_REGION_RING].offset);
     header = *file;
     ring = *ring_file;
 
