@@ -115,6 +115,7 @@ ROWS = {
         ("1 2", "2"), ("1 per-address=3", "per-address=3")]),
     "MercureSubscriptions": ("On", [("", "On or Off"), ("1", "On or Off"), ("On Off", "On or Off")]),
     "MercureHttp2": ("Off", [("", "On or Off"), ("yes", "On or Off"), ("On On", "On or Off")]),
+    "MercureSites": ("50", [("", "N"), ("0", "0"), ("100001", "100001"), ("x", "x")]),
     "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
     "MercureJwksCACertificateFile": (CERTIFICATES, [("", "PATH"), ("/nonexistent", "/nonexistent")]),
     "MercurePublishHeader": ("Off", [
@@ -135,7 +136,7 @@ DEFAULTS = {
     "MercureControlKey": "",
     "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
     "MercureLegacySubscriberKey": "",
-    "MercureSubscriberKey": "", "MercureMemory": "0", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHttp2": "Off",
+    "MercureSubscriberKey": "", "MercureMemory": "0", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureSites": "1000", "MercureHttp2": "Off",
     "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDetach": "auto", "MercureCursor": "auto", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",

@@ -13,6 +13,7 @@
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
+#include "store/regions/site.h"
 
 static uint64_t fold(const struct mrc_metric *metric, uint64_t a, uint64_t b)
 {
@@ -192,9 +193,8 @@ static void print_row(request_rec *r, const struct mrc_child *child, const struc
 
 int mrc_server_status_hook(request_rec *r, int flags)
 {
-    const struct mrc_child *child = mrc_this_child_get();
+    struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
-
     struct views views;
 
     if (!child)

@@ -33,6 +33,7 @@ struct mrc_child {
     struct mrc_error problem; /* why a hub could not be opened at the start; empty: all were */
     apr_thread_mutex_t *opening;
     apr_pool_t *hubs_pool; /* of hubs that are opened later; while OPENING is held */
+    _Atomic(struct mrc_site_place **) places; /* of each hub; NULL: nobody has asked for them */
     struct mrc_child_watch watch;
     _Atomic int64_t problem_us;  /* when a problem was last reported; 0: never */
     struct mrc_numbers *numbers; /* of the whole child, in its first hub; NULL: it has no hub */
@@ -280,6 +281,39 @@ struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
     struct mrc_hub *hub = i < child->hubs_count ? atomic_load(&child->hubs[i]) : NULL;
 
     return hub || i >= child->hubs_count || is_early(child->specs[i]) ? hub : open_late(child, i);
+}
+
+/* The places of all hubs, made for the first caller. */
+static struct mrc_site_place **obtain_places(struct mrc_child *child)
+{
+    struct mrc_site_place **places = atomic_load(&child->places);
+
+    if (places)
+        return places;
+    apr_thread_mutex_lock(child->opening);
+    places = atomic_load(&child->places);
+    if (!places) {
+        places = apr_pcalloc(child->hubs_pool, sizeof(struct mrc_site_place *) * child->hubs_count);
+        for (size_t i = 0; i < child->hubs_count; i++) {
+            struct mrc_hub_segment *segment =
+                mrc_memory_hub(child->memory, child->specs[i]->shape.key);
+
+            places[i] = segment ? mrc_hub_segment_site(segment) : NULL;
+        }
+        atomic_store(&child->places, places);
+    }
+    apr_thread_mutex_unlock(child->opening);
+    return places;
+}
+
+struct mrc_site_place *const *mrc_child_places(struct mrc_child *child, size_t first, size_t count)
+{
+    struct mrc_site_place **places = obtain_places(child) + first;
+
+    for (size_t i = 0; i < count; i++)
+        if (first + i >= child->hubs_count || !places[i])
+            return NULL;
+    return places;
 }
 
 struct mrc_hub *mrc_child_view_hub(const struct mrc_child *child, apr_pool_t *pool, size_t i)

@@ -55,6 +55,10 @@ struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i);
 /* The same, to read its numbers: if the hub is not open, it is made in POOL, and serves nothing. */
 struct mrc_hub *mrc_child_view_hub(const struct mrc_child *child, apr_pool_t *pool, size_t i);
 
+/* Where the names of the sites of the COUNT hubs from FIRST on stand; NULL: one of them has no
+ * shared memory. Any thread. */
+struct mrc_site_place *const *mrc_child_places(struct mrc_child *child, size_t first, size_t count);
+
 /* The number of slots for children in the server, and whether a child lives in SLOT. */
 unsigned mrc_child_slots(const struct mrc_child *child);
 bool mrc_child_is_live(const struct mrc_child *child, unsigned slot);

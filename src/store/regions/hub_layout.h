@@ -48,6 +48,8 @@
 
 #include <stdint.h>
 
+#include "store/regions/site.h"
+
 #define MRC_HUB_MAGIC         UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
 #define MRC_HUB_VERSION       2
 #define MRC_HUB_PAGES_OFFSET  2048
@@ -98,8 +100,9 @@ struct mrc_hub_header {
     struct mrc_hub_region region[MRC_HUB_REGIONS];
     char key[MRC_HUB_KEY_MAX + 1];
     uint8_t position_key[MRC_HUB_POSITION_KEY_BYTES]; /* moves with the ring to another segment */
-    uint64_t groups_bytes; /* of the groups of bits; 0: everything is allocated */
-    uint8_t reserved1[536];
+    uint64_t groups_bytes;      /* of the groups of bits; 0: everything is allocated */
+    struct mrc_site_place site; /* not constant: see site.h */
+    uint8_t reserved1[208];
 };
 _Static_assert(sizeof(struct mrc_hub_header) == MRC_HUB_PAGES_OFFSET,
                "the layout of the pages follows");

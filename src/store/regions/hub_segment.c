@@ -338,6 +338,9 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     status = begin_memory(pool, hub, dir, budget, error);
     if (!status) {
         *(struct mrc_hub_header *)segment.base = hub->geometry;
+        status = mrc_site_init(mrc_hub_segment_site(hub));
+    }
+    if (!status) {
         status = create_regions(pool, hub, shape, capacity, buckets, error);
     }
     if (status) {
@@ -486,6 +489,11 @@ int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment)
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment)
 {
     return segment->ring;
+}
+
+struct mrc_site_place *mrc_hub_segment_site(const struct mrc_hub_segment *segment)
+{
+    return &((struct mrc_hub_header *)segment->segment.base)->site;
 }
 
 const unsigned char *mrc_hub_segment_position_key(const struct mrc_hub_segment *segment)
@@ -760,6 +768,7 @@ void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_se
         atomic_fetch_add_explicit(&row->counter[i], mrc_hub_segment_counter(from, i),
                                   memory_order_relaxed);
     set_position_key(to, from->geometry.position_key);
+    mrc_site_carry(mrc_hub_segment_site(from), mrc_hub_segment_site(to));
     if (from->link && to->link)
         mrc_link_carry(from->link, to->link);
 }

@@ -22,6 +22,7 @@
 #include "store/regions/interests.h"
 #include "store/regions/revocations.h"
 #include "store/regions/roster.h"
+#include "store/regions/site.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"
 
@@ -71,6 +72,9 @@ uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_taken(const struct mrc_hub_segment *segment); /* of these, allocated */
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
+
+/* Where the name of the site stands whose hub this is, if the hub is one of a set (site.h). */
+struct mrc_site_place *mrc_hub_segment_site(const struct mrc_hub_segment *segment);
 
 /* The key for positions in the ring, made with the first segment of the hub: it belongs to the
  * numbers of the records, which move with the ring. */
