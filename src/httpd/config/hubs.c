@@ -11,8 +11,8 @@
 #include "core/base/buf.h"
 #include "core/base/percent.h"
 #include "httpd/base/module.h"
+#include "httpd/base/vhost_alias.h"
 #include "httpd/config/site.h"
-#include "httpd/config/vhost_alias.h"
 
 APLOG_USE_MODULE(mercure);
 

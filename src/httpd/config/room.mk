@@ -13,23 +13,17 @@ mod_mercure_la_SOURCES += \
 	%D%/sizing.c %D%/sizing.h \
 	%D%/spec.c %D%/spec.h \
 	%D%/transport.c %D%/transport.h \
-	%D%/vhost_alias.c %D%/vhost_alias.h \
-	%D%/virtual_root.c %D%/virtual_root.h \
 	%D%/warnings.c %D%/warnings.h
 
 # These units do not need httpd. The module is not a library, so the tests compile the units themselves.
 unit_tests += \
 	tests/unit/httpd/config/test_directive_table \
 	tests/unit/httpd/config/test_origin \
-	tests/unit/httpd/config/test_settings \
-	tests/unit/httpd/config/test_virtual_root
+	tests/unit/httpd/config/test_settings
 tests_unit_httpd_config_test_directive_table_SOURCES = tests/unit/httpd/config/test_directive_table.c \
 	%D%/directive_table.c
 tests_unit_httpd_config_test_origin_SOURCES = tests/unit/httpd/config/test_origin.c %D%/origin.c
 tests_unit_httpd_config_test_settings_SOURCES = tests/unit/httpd/config/test_settings.c %D%/directive_table.c \
 	%D%/settings.c
-
-tests_unit_httpd_config_test_virtual_root_SOURCES = tests/unit/httpd/config/test_virtual_root.c \
-	%D%/virtual_root.c
 
 EXTRA_DIST += %D%/README.md

@@ -12,8 +12,8 @@
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
-#include "httpd/config/virtual_root.h"
 #include "httpd/route/claim.h"
+#include "httpd/sites/virtual_root.h"
 #include "hub/child/child.h"
 #include "store/regions/site.h"
 

@@ -1,4 +1,4 @@
-#include "httpd/config/virtual_root.h"
+#include "httpd/sites/virtual_root.h"
 
 #include <stdbool.h>
 #include <string.h>

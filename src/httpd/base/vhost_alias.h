@@ -1,8 +1,8 @@
 /*
  * Finds the directives of mod_vhost_alias, which exports nothing, in the configuration.
  */
-#ifndef MRC_HTTPD_CONFIG_VHOST_ALIAS_H
-#define MRC_HTTPD_CONFIG_VHOST_ALIAS_H
+#ifndef MRC_HTTPD_BASE_VHOST_ALIAS_H
+#define MRC_HTTPD_BASE_VHOST_ALIAS_H
 
 #include "httpd.h"
 

@@ -2,8 +2,8 @@
  * The patterns of VirtualDocumentRoot (mod_vhost_alias): the document root that a pattern gives to
  * a host name. Needs nothing of httpd.
  */
-#ifndef MRC_HTTPD_CONFIG_VIRTUAL_ROOT_H
-#define MRC_HTTPD_CONFIG_VIRTUAL_ROOT_H
+#ifndef MRC_HTTPD_SITES_VIRTUAL_ROOT_H
+#define MRC_HTTPD_SITES_VIRTUAL_ROOT_H
 
 #include "apr_pools.h"
 

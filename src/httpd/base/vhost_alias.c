@@ -1,4 +1,4 @@
-#include "httpd/config/vhost_alias.h"
+#include "httpd/base/vhost_alias.h"
 
 #include <stdbool.h>
 #include <string.h>
