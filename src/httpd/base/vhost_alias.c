@@ -3,6 +3,16 @@
 #include <stdbool.h>
 #include <string.h>
 
+bool mrc_vhost_alias_is_used(const ap_directive_t *tree)
+{
+    for (; tree; tree = tree->next) {
+        if (!ap_cstr_casecmp(tree->directive, "VirtualDocumentRoot") ||
+            mrc_vhost_alias_is_used(tree->first_child))
+            return true;
+    }
+    return false;
+}
+
 static bool is_host(const ap_directive_t *directive, const server_rec *server)
 {
     return server->is_virtual && server->defn_name && directive->filename &&

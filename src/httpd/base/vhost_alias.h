@@ -4,9 +4,14 @@
 #ifndef MRC_HTTPD_BASE_VHOST_ALIAS_H
 #define MRC_HTTPD_BASE_VHOST_ALIAS_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "http_config.h"
+
+/* Whether TREE, the whole configuration, has VirtualDocumentRoot anywhere. */
+bool mrc_vhost_alias_is_used(const ap_directive_t *tree);
 
 /* The pattern of VirtualDocumentRoot in SERVER, as TREE, the whole configuration, has it; NULL:
  * none. In POOL. */

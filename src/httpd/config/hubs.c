@@ -360,7 +360,7 @@ int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_serve
         if (find_locations(&finder, server) != OK)
             status = !OK;
     }
-    if (status == OK)
+    if (status == OK && mrc_vhost_alias_is_used(ap_conftree))
         find_sites(&finder, main_server);
     return status;
 }

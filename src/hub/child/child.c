@@ -194,7 +194,8 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     child->slot = (unsigned)slot;
     /* The child that freed the slot may be of an earlier generation, which did not have all hubs.
      */
-    fold_slot(memory, child->slot);
+    if (!mrc_control_is_fresh(control, child->slot))
+        fold_slot(memory, child->slot);
     child->specs = specs;
     child->hubs_count = n;
     child->hubs = apr_pcalloc(pool, sizeof(*child->hubs) * (n + 1));

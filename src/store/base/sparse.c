@@ -247,11 +247,12 @@ static struct mrc_sparse *attach(apr_pool_t *pool, const void *base, uint64_t to
 }
 
 apr_status_t mrc_sparse_create(apr_pool_t *pool, void *base, uint64_t total_bytes, uint64_t offset,
-                               uint64_t groups_offset, const struct mrc_sparse_budget *budget,
+                               uint64_t groups_offset, uint64_t first_bytes,
+                               const struct mrc_sparse_budget *budget,
                                struct mrc_sparse **ret_pages)
 {
     struct mrc_sparse *pages = attach(pool, base, total_bytes, offset, groups_offset);
-    uint64_t head = page_of(pages, (char *)(pages->layout + 1) - 1) + 1;
+    uint64_t head = page_of(pages, pages->base + first_bytes - 1) + 1;
     apr_status_t status;
 
     pages->budget = budget;
@@ -263,14 +264,11 @@ apr_status_t mrc_sparse_create(apr_pool_t *pool, void *base, uint64_t total_byte
     pages->layout->page_bytes = pages->page_bytes;
     pages->layout->groups = pages->groups;
     settle(pages, head, 0);
-    status = take_group(pages, 0);
-    for (uint64_t page = 0; page < head && !status; page++)
+    set(pages->layout->top, 0);
+    for (uint64_t page = 0; page < head; page++)
         set(group_at(pages, 0), page);
-    if (status)
-        mrc_sparse_release(pages);
-    else
-        *ret_pages = pages;
-    return status;
+    *ret_pages = pages;
+    return APR_SUCCESS;
 }
 
 struct mrc_sparse *mrc_sparse_open(apr_pool_t *pool, const void *base, uint64_t total_bytes,

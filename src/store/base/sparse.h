@@ -44,11 +44,13 @@ uint64_t mrc_sparse_bytes(uint64_t total_bytes);
 
 /*
  * Begins a zeroed segment at BASE, of TOTAL_BYTES; nothing of it has been touched. Its layout is at
- * OFFSET, and its groups are at GROUPS_OFFSET. Allocates the segment from its beginning to the end
- * of the layout. APR_ENOTIMPL: the kernel cannot allocate pages in this way. MRC_STATUS_NO_ROOM.
+ * OFFSET, and its groups are at GROUPS_OFFSET behind it. Allocates the first FIRST_BYTES of the
+ * segment, at least to the end of the first group, in one step. APR_ENOTIMPL: the kernel cannot
+ * allocate pages in this way. MRC_STATUS_NO_ROOM.
  */
 apr_status_t mrc_sparse_create(apr_pool_t *pool, void *base, uint64_t total_bytes, uint64_t offset,
-                               uint64_t groups_offset, const struct mrc_sparse_budget *budget,
+                               uint64_t groups_offset, uint64_t first_bytes,
+                               const struct mrc_sparse_budget *budget,
                                struct mrc_sparse **ret_pages);
 
 /* A view of a segment of another server, for tools. NULL: the layout is unsound. */

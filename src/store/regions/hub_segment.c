@@ -296,9 +296,14 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
 static apr_status_t begin_memory(apr_pool_t *pool, struct mrc_hub_segment *hub, const char *dir,
                                  const struct mrc_sparse_budget *budget, struct mrc_error *error)
 {
+    const struct mrc_hub_region *ring = &hub->geometry.region[MRC_HUB_REGION_RING];
+    /* The head of the ring follows the groups; of many groups, only the first is needed. */
+    uint64_t first = hub->geometry.groups_bytes == MRC_SPARSE_GROUP_BYTES
+                         ? ring->offset + MRC_RING_HEAD_BYTES
+                         : MRC_HUB_GROUPS_OFFSET + MRC_SPARSE_GROUP_BYTES;
     apr_status_t status =
         mrc_sparse_create(pool, hub->segment.base, hub->geometry.total_bytes, MRC_HUB_PAGES_OFFSET,
-                          MRC_HUB_GROUPS_OFFSET, budget, &hub->pages);
+                          MRC_HUB_GROUPS_OFFSET, first, budget, &hub->pages);
 
     if (status == APR_ENOTIMPL) {
         hub->geometry.groups_bytes = 0;

@@ -172,10 +172,16 @@ int mrc_control_claim(struct mrc_control *control, pid_t pid, uint64_t generatio
         if (atomic_compare_exchange_strong(&control->slots[slot].word, &expected,
                                            word_of(MRC_CONTROL_LIVE, pid, 0))) {
             atomic_store(&control->slots[slot].generation, generation);
+            atomic_fetch_add(&control->slots[slot].claims, 1);
             return (int)slot;
         }
     }
     return -1;
+}
+
+bool mrc_control_is_fresh(const struct mrc_control *control, unsigned slot)
+{
+    return atomic_load(&control->slots[slot].claims) == 1;
 }
 
 void mrc_control_release(struct mrc_control *control, unsigned slot)

@@ -57,6 +57,10 @@ unsigned mrc_control_nslots(const struct mrc_control *control);
 /* Claims a slot for a child that starts. Returns its number, or -1: no slot is free. */
 int mrc_control_claim(struct mrc_control *control, pid_t pid, uint64_t generation);
 
+/* Whether the child that has SLOT is the first to have it, so nothing of another one can be left.
+ */
+bool mrc_control_is_fresh(const struct mrc_control *control, unsigned slot);
+
 /*
  * Releases the slot of a child that ends normally. The child has folded its own state before: its
  * interests, gauges and presence in every hub.

@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define MRC_CONTROL_MAGIC     UINT64_C(0x314c52544343524d) /* "MRCCTRL1", little endian */
-#define MRC_CONTROL_VERSION   2
+#define MRC_CONTROL_VERSION   3
 #define MRC_CONTROL_SLOTS_MAX 65536
 #define MRC_CONTROL_COUNTERS  64
 
@@ -62,7 +62,9 @@ struct mrc_control_slot {
     /* The configuration generation of the child, for people only. Written by the child after it has
      * claimed the slot; set to 0 (unknown) before the slot becomes FREE. */
     _Atomic uint64_t generation;
-    uint8_t reserved[48];
+    /* How often the slot was claimed. Written by the child after it has claimed the slot. */
+    _Atomic uint64_t claims;
+    uint8_t reserved[40];
 };
 _Static_assert(sizeof(struct mrc_control_slot) == 64, "a slot is a cache line");
 

@@ -39,7 +39,7 @@ static struct place open_place(const char *dir, uint64_t bytes)
     *budget = (struct mrc_sparse_budget){counters, counters + 1, place.fd};
     place.budget = budget;
     ck_assert_int_eq(mrc_sparse_create(store_pool(), place.base, bytes, OFFSET, GROUPS_OFFSET,
-                                       budget, &place.pages),
+                                       GROUPS_OFFSET + 4096, budget, &place.pages),
                      APR_SUCCESS);
     return place;
 }

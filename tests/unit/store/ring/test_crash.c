@@ -118,7 +118,7 @@ static uint64_t make_growing_ring(apr_pool_t *pool, const struct mrc_ring_bounds
 
     ck_assert_int_eq(ftruncate(crash.fd, 0), 0);
     ck_assert_int_eq(ftruncate(crash.fd, (off_t)FILE_BYTES), 0);
-    ck_assert_int_eq(mrc_sparse_create(pool, crash.file, FILE_BYTES, LAYOUT_AT, GROUPS_AT,
+    ck_assert_int_eq(mrc_sparse_create(pool, crash.file, FILE_BYTES, LAYOUT_AT, GROUPS_AT, RING_AT,
                                        store_budget(), &crash.sparse),
                      APR_SUCCESS);
     ck_assert_int_eq(mrc_sparse_take(crash.sparse, crash.file + RING_AT, MRC_RING_HEAD_BYTES),
