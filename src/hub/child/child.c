@@ -166,9 +166,11 @@ static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *child, 
         .slot = child->slot,
         .threads = threads,
         .look_ms = MRC_LOOP_LOOK_MS,
+        .hubs = child->hubs,
         .hubs_count = child->hubs_count,
         .has_durable = has_durable(child),
         .waiters = child->waiters,
+        .inquiry = mrc_memory_inquiry(child->memory),
         .on_wake = when_woken,
         .ctx = child,
     };
@@ -341,6 +343,11 @@ bool mrc_child_is_live(const struct mrc_child *child, unsigned slot)
 
     return mrc_control_get(mrc_memory_control(child->memory), slot, &other) &&
            other.state == MRC_CONTROL_LIVE;
+}
+
+struct mrc_memory *mrc_child_memory(const struct mrc_child *child)
+{
+    return child->memory;
 }
 
 struct mrc_dispatcher *mrc_child_dispatcher(const struct mrc_child *child)

@@ -40,10 +40,15 @@ static apr_status_t open_loops(apr_pool_t *pool, struct mrc_dispatcher *dispatch
 
     for (unsigned i = 0; i < args->threads && status == APR_SUCCESS; i++) {
         const struct mrc_loop_args loop_args = {
+            .hubs = args->hubs,
             .hubs_count = args->hubs_count,
             .number = i,
             .look_ms = args->look_ms,
             .reader = dispatcher->reader,
+            .inquiry = args->inquiry,
+            .slot = args->slot,
+            .loops = args->threads,
+            .waiters = i == 0 ? args->waiters : NULL,
             .notify_fd = i == 0 ? mrc_notify_fd(args->notify, args->slot) : -1,
             .on_notify = take_notification,
             .ctx = dispatcher,

@@ -35,6 +35,7 @@ struct mrc_memory {
     unsigned last_number; /* of a hub's file; no number is used twice */
     struct mrc_control *control;
     struct mrc_notify *notify;
+    struct mrc_inquiry *inquiry;
     struct hub *first;
     apr_hash_t *by_key; /* struct hub */
     /* The hubs after the last reconcile, for mrc_memory_hub_at(). */
@@ -132,6 +133,8 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
     if (status)
         return status;
     status = mrc_notify_create(process_pool, nslots, error, &memory->notify);
+    if (!status)
+        status = mrc_inquiry_create(process_pool, error, &memory->inquiry);
     if (status) {
         mrc_memory_close(memory);
         return status;
@@ -489,6 +492,11 @@ void mrc_memory_set_limit(struct mrc_memory *memory, uint64_t bytes)
     mrc_control_set_memory_limit(memory->control, bytes);
 }
 
+struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory)
+{
+    return memory->inquiry;
+}
+
 void mrc_memory_close(struct mrc_memory *memory)
 {
     char name[MRC_RUNTIME_DIR_NAME_BYTES];
@@ -505,6 +513,8 @@ void mrc_memory_close(struct mrc_memory *memory)
     close_documents(memory);
     mrc_notify_close(memory->notify);
     memory->notify = NULL;
+    mrc_inquiry_close(memory->inquiry);
+    memory->inquiry = NULL;
     if (memory->control) {
         mrc_runtime_dir_control_name(memory->key, name);
         mrc_segment_remove(memory->dir, name);
