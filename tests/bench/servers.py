@@ -116,7 +116,7 @@ class MercureLike(Server):
 
 class Hub(MercureLike):
     """mod_mercure in httpd."""
-    abilities = frozenset({"many topics", "history", "many descriptors"})
+    abilities = frozenset({"many topics", "history", "many descriptors", "stalled subscribers"})
 
     def __init__(self, folder, mpm="event", carrier="detached", tls=None, children=2, directives=()):
         super().__init__()
@@ -167,6 +167,8 @@ class Hub(MercureLike):
             directives.append("MercureDetach Off")
         if self.scenario.kind == "idle" and self.quick:
             directives.append("MercureHeartbeat 1")
+        if self.scenario.kind == "stalled":
+            directives += ["MercureDispatchTimeout 600", "MercureSubscriberBacklog 64M", "MercureHeartbeat 0"]
         section = hub(*directives)
         return self.httpd.vhost(section, tls=True) if self.tls else section
 
@@ -201,6 +203,11 @@ class Hub(MercureLike):
         if self.scenario.private:
             options += ["--tokens", self._tokens()]
         return options + (self.tls.load_options() if self.tls else [])
+
+    def publish(self, data):
+        """Publishes DATA to all subscribers of the topic with number 0."""
+        self.httpd.publish("https://example.com/t/0", data, token=token.publisher(["*"], ttl=HOURS),
+                           tls=bool(self.tls))
 
     def _tokens(self):
         """A file with a token for each subscriber, which grants only the subscriber's own topic."""

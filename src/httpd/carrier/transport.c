@@ -60,7 +60,7 @@ static bool write_bytes(struct ssl_st *ssl, const char *bytes, size_t len, size_
  * so that it takes little memory while it waits. */
 static bool write_sized(struct ssl_st *ssl, int fd, const char *bytes, size_t len, size_t *ret_sent)
 {
-    bool is_large = len > 2 * MRC_TRANSPORT_RECORD_BYTES &&
+    bool is_large = len > MRC_TRANSPORT_RECORD_BYTES &&
                     mrc_client_socket_unsent_bytes(fd) <= MRC_TRANSPORT_UNSENT_BYTES_MAX &&
                     mrc_ssl_raise_record_bytes(ssl, MRC_TRANSPORT_LARGE_RECORD_BYTES);
     bool is_well = write_bytes(ssl, bytes, len, ret_sent);

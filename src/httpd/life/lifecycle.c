@@ -43,7 +43,8 @@ static void log_sizing(apr_pool_t *ptemp, server_rec *main_server)
 {
     const char *tls_problem;
 
-    mrc_library_is_shared(ptemp, &tls_problem);
+    if (mrc_library_is_shared(ptemp, &tls_problem) || !tls_problem)
+        tls_problem = mrc_library_other_module(ptemp);
     mrc_sizing_log(main_server, tls_problem);
 }
 
