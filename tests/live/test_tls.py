@@ -12,10 +12,11 @@ import pytest
 
 from env import openssl
 from env.http import client_context
+from env.httpd import switches
 from env.hub import PATH, hub
 from env.wait import DEADLINE, wait_until
 from env.watch import STATUS, auto, descriptors, number, owner, wait_subscribers
-from test_carriers import check_cost
+from test_carriers import check_cost, memory_kb
 from test_streams import REASON_LOG, TOPIC, wait_reason
 
 event_only = pytest.mark.mpm("event")
@@ -689,6 +690,28 @@ def test_memory_goes_back_when_many_have_left(httpd):
         stream.close()
     wait_subscribers(httpd, 0)
     wait_until(lambda: pss(httpd) - before < held / 2, what="memory that is given back")
+
+
+@no_sanitizer
+@event_only
+def test_memory_of_a_client_that_does_not_read_is_bounded(httpd):
+    """OpenSSL holds one small record for it. The updates are in memory once, whatever the number of clients."""
+    httpd.sizing = httpd.sizing.replace("StartServers 2", "StartServers 1").replace("MaxRequestWorkers 64",
+                                                                                    "MaxRequestWorkers 16")
+    more = start(httpd, directives=["MercureHeartbeat 0", "MercureDispatchTimeout 600", "MercureSubscriberBacklog 64M"])
+    updates, data = 40, "x" * 16000
+    streams = [httpd.subscribe([("match", TOPIC)], rcvbuf=4096, **more) for _ in range(300)]
+    first = httpd.publish(TOPIC, "x", **more).text
+    assert {stream.next().id for stream in streams} == {first}
+    before = memory_kb(httpd.children())
+    sent = [httpd.publish(TOPIC, data, **more).text for _ in range(updates)]
+    wait_until(lambda: None not in [switches(pid) for pid in httpd.children()], what="idle children")
+    grown = memory_kb(httpd.children()) - before - updates * 17
+    assert grown / len(streams) < 4, f"{grown} KB"
+    for stream in streams[:3]:
+        assert [event.id for event in stream.take(updates)] == sent
+    for stream in streams:
+        stream.close()
 
 
 # ---- for long ------------------------------------------------------------------------------------
