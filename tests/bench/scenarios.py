@@ -117,7 +117,7 @@ ALL = (
              {"subscribers": 50000}, {"subscribers": 400}, wants=frozenset({"many descriptors"})),
     Scenario("stalled2k", "2,000 subscribers that do not read, while 40 updates of 16 KB are published", "stalled",
              STALLED, {"subscribers": 2000, "updates": 40, "data-bytes": 16000},
-             {"subscribers": 50, "updates": 40, "data-bytes": 16000}, wants=frozenset({"stalled subscribers"})),
+             {"subscribers": 50, "updates": 40, "data-bytes": 16000}),
     Scenario("storm", "2,000 subscribers come back at once, each 100 updates behind", "storm", STORM,
              {"subscribers": 2000, "updates": 101}, {"subscribers": 100, "updates": 21},
              wants=frozenset({"history"})),

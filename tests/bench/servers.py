@@ -78,7 +78,7 @@ class Server:
 
     def is_relevant(self, scenario):
         """Whether figures of this server in SCENARIO would be of use."""
-        return True
+        return scenario.kind != "stalled"
 
     def check(self, scenario, quick):
         """Raises LeftOut if this server cannot do SCENARIO."""
@@ -116,7 +116,7 @@ class MercureLike(Server):
 
 class Hub(MercureLike):
     """mod_mercure in httpd."""
-    abilities = frozenset({"many topics", "history", "many descriptors", "stalled subscribers"})
+    abilities = frozenset({"many topics", "history", "many descriptors"})
 
     def __init__(self, folder, mpm="event", carrier="detached", tls=None, children=2, directives=()):
         super().__init__()
@@ -129,6 +129,9 @@ class Hub(MercureLike):
         return {"mpm": self.mpm, "carrier": self.carrier, "tls": bool(self.tls),
                 "resume": bool(self.tls and self.tls.resume),
                 "children": self._children(), "directives": list(self.directives)}
+
+    def is_relevant(self, scenario):
+        return True
 
     def _children(self):
         if self.carrier == "threaded":
@@ -272,7 +275,7 @@ class Raw(Process, MercureLike):
 
     def is_relevant(self, scenario):
         # Where each update has one receiver, there is nothing to coalesce.
-        return not self.slice_sends or scenario.is_fanout()
+        return super().is_relevant(scenario) and (not self.slice_sends or scenario.is_fanout())
 
     def wait_ready(self):
         assert self.process.stdout.readline() == b"ready\n", "the raw writer did not start"
