@@ -183,8 +183,7 @@ static bool take_over(conn_rec *c, struct mrc_http2_session *session)
         return false;
     if (is_tls && !switch_tls(c, fd))
         return false;
-    mrc_http2_transport_init(&session->transport, fd, ssl);
-    return true;
+    return mrc_http2_transport_init(&session->transport, fd, ssl, session->child->output_method);
 }
 
 static int suspend(conn_rec *c, struct mrc_http2_client *client)
