@@ -116,7 +116,8 @@ START_TEST(all_messages_are_read)
         data += got;
     ck_assert_int_eq(result, MRC_SSL_AGAIN);
     ck_assert_uint_eq(data, 50);
-    ck_assert_int_eq(recv(fds[0], bytes, 1, MSG_PEEK | MSG_DONTWAIT), -1); /* nothing is left in the socket */
+    ck_assert_int_eq(recv(fds[0], bytes, 1, MSG_PEEK | MSG_DONTWAIT),
+                     -1); /* nothing is left in the socket */
 }
 END_TEST
 
