@@ -61,7 +61,7 @@ static unsigned count_children(void)
     return count;
 }
 
-/* The machines that form the hub, this one included. */
+/* With a transport, as far as this machine knows. */
 static uint64_t count_machines(const struct mrc_hub *hub)
 {
     struct mrc_link_status status;
@@ -94,8 +94,7 @@ static void add_document(struct mrc_buf *out, const struct mrc_hub *hub,
     add_topics(out, mrc_hub_activity(hub), "updates", MRC_BUSIEST_UPDATES);
     mrc_buf_printf(out,
                    "},\"history\":{\"updates\":%" PRIu64 ",\"bytes\":%" PRIu64
-                   "},\"memory_bytes\":%" PRIu64 ",\"children\":%u,"
-                   "\"machines\":%" PRIu64 "}",
+                   "},\"memory_bytes\":%" PRIu64 ",\"children\":%u,\"machines\":%" PRIu64 "}",
                    updates, bytes, mrc_hub_memory_bytes(hub), count_children(),
                    count_machines(hub));
 }

@@ -20,6 +20,7 @@
 #include "hub/control/orders.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/revocation.h"
+#include "hub/stream/answers.h"
 #include "hub/stream/carrier.h"
 #include "hub/stream/feed.h"
 #include "hub/stream/handles.h"
@@ -47,18 +48,21 @@
  * seconds, and replay the same updates. */
 #define PAGES_KEPT_US ((int64_t)2000 * 1000)
 
-/* What a loop keeps of the orders for one hub. */
-struct hub_orders {
-    uint64_t seen;               /* the mark of the newest that it has carried out (orders.h) */
+/* What a loop keeps of one hub, from the first stream of the hub on. */
+struct loop_hub {
+    struct loop_hub *next;
+    struct mrc_hub *hub;
+    uint64_t seen;               /* the mark of the newest order that was carried out (orders.h) */
     struct mrc_handles *handles; /* NULL: not needed yet, or no operator controls the hub */
+    struct mrc_pages *pages;     /* NULL: there was no memory for them */
 };
 
 struct mrc_loop {
     struct mrc_loop_args args;
     apr_thread_t *thread;
-    struct hub_orders *orders; /* of each hub */
-    struct mrc_pages **pages;  /* of each hub, made with its first stream */
-    int64_t replayed_us;       /* when a stream last replayed */
+    struct loop_hub **by_index; /* by the index of the hub; NULL: it has had no stream here */
+    struct loop_hub *hubs;      /* those that have had one */
+    int64_t replayed_us;        /* when a stream last replayed */
     int epoll_fd;
     struct mrc_wake wake; /* other threads post to it */
     struct mrc_source wake_source;
@@ -67,6 +71,7 @@ struct mrc_loop {
     struct mrc_wheel wheel;
     struct mrc_stream *all; /* every stream that was adopted */
     struct mrc_sessions sessions;
+    struct mrc_answers *answers;
 
     /* Streams (loop.h). The first three have is_ready set. */
     struct mrc_list ready;     /* in LIVE, with something to write */
@@ -115,9 +120,10 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
         mrc_wheel_set(&loop->wheel, &stream->timer, due_us);
 }
 
-static struct hub_orders *orders_of(const struct mrc_loop *loop, const struct mrc_stream *stream)
+/* What the loop has of the hub of STREAM; NULL: out of memory when the stream came. */
+static struct loop_hub *hub_of(const struct mrc_loop *loop, const struct mrc_stream *stream)
 {
-    return &loop->orders[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
+    return loop->by_index[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
 }
 
 /*
@@ -130,7 +136,7 @@ static void retire(struct mrc_loop *loop, struct mrc_stream *stream)
     mrc_feed_remove(loop->feed, stream);
     mrc_wheel_clear(&loop->wheel, &stream->timer);
     if (stream->handle)
-        mrc_handles_remove(orders_of(loop, stream)->handles, stream);
+        mrc_handles_remove(hub_of(loop, stream)->handles, stream);
     if (stream->is_ready)
         return;
     mrc_stream_leave(stream);
@@ -354,6 +360,7 @@ static void remember(struct mrc_loop *loop, struct mrc_stream *stream)
 
 static void forget(struct mrc_loop *loop, struct mrc_stream *stream)
 {
+    mrc_answers_forget(loop->answers, stream);
     if (stream->all_prev)
         stream->all_prev->all_next = stream->all_next;
     else
@@ -367,19 +374,36 @@ static void wake_for_reading(void *ctx)
     mrc_loop_post_wake(ctx);
 }
 
+/* Remembers HUB, whose first stream has come. The orders so far concern no stream but that one, for
+ * which take_old_orders() reads them. NULL: out of memory. */
+static struct loop_hub *add_hub(struct mrc_loop *loop, struct mrc_hub *hub)
+{
+    struct loop_hub *added = calloc(1, sizeof(*added));
+
+    if (!added)
+        return NULL;
+    added->hub = hub;
+    added->seen = mrc_ring_control(mrc_hub_ring(hub));
+    added->next = loop->hubs;
+    loop->hubs = added;
+    loop->by_index[mrc_hub_get_index(hub)] = added;
+    return added;
+}
+
 /* Lets STREAM replay with the pages of its hub, which it shares. False: out of memory. */
 static bool share_pages(struct mrc_loop *loop, struct mrc_stream *stream)
 {
-    struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
-    struct mrc_pages **pages = &loop->pages[mrc_hub_get_index(hub)];
+    struct loop_hub *hub = hub_of(loop, stream);
 
-    if (!*pages) {
-        *pages = mrc_pages_create(hub, loop->args.reader, wake_for_reading, loop);
-        if (*pages)
-            mrc_pages_set_orders(*pages, orders_of(loop, stream)->seen);
+    if (!hub)
+        hub = add_hub(loop, mrc_subscriber_get_hub(stream->subscriber));
+    if (hub && !hub->pages) {
+        hub->pages = mrc_pages_create(hub->hub, loop->args.reader, wake_for_reading, loop);
+        if (hub->pages)
+            mrc_pages_set_orders(hub->pages, hub->seen);
     }
-    mrc_subscriber_read_with(stream->subscriber, *pages);
-    return *pages != NULL;
+    mrc_subscriber_read_with(stream->subscriber, hub ? hub->pages : NULL);
+    return hub && hub->pages;
 }
 
 /* Forgets the pages if no stream has replayed for a while. */
@@ -391,9 +415,9 @@ static void forget_pages(struct mrc_loop *loop)
         loop->replayed_us = now_us;
     if (now_us - loop->replayed_us < PAGES_KEPT_US)
         return;
-    for (size_t i = 0; i < loop->args.hubs_count; i++) {
-        if (loop->pages[i])
-            mrc_pages_forget(loop->pages[i]);
+    for (struct loop_hub *hub = loop->hubs; hub; hub = hub->next) {
+        if (hub->pages)
+            mrc_pages_forget(hub->pages);
     }
 }
 
@@ -402,7 +426,7 @@ static void forget_pages(struct mrc_loop *loop)
 /* One order that is being carried out. */
 struct task {
     struct mrc_loop *loop;
-    const struct mrc_hub *hub;
+    const struct loop_hub *hub;
     const struct mrc_order *order;
     struct mrc_stream *only; /* NULL: it is for all streams of the hub */
 };
@@ -412,7 +436,7 @@ static void obey(void *ctx, struct mrc_stream *stream)
     const struct task *task = ctx;
 
     if (stream->state != MRC_STREAM_ENDING &&
-        mrc_subscriber_get_hub(stream->subscriber) == task->hub &&
+        mrc_subscriber_get_hub(stream->subscriber) == task->hub->hub &&
         mrc_subscriber_obeys(stream->subscriber, task->order))
         end(task->loop, stream, mrc_order_end(task->order));
 }
@@ -421,7 +445,7 @@ static void obey(void *ctx, struct mrc_stream *stream)
 static void carry_out(void *ctx, const struct mrc_order *order)
 {
     struct task *task = ctx;
-    struct mrc_handles *handles = task->loop->orders[mrc_hub_get_index(task->hub)].handles;
+    struct mrc_handles *handles = task->hub->handles;
 
     task->order = order;
     if (task->only) {
@@ -443,28 +467,25 @@ static void end_uncertain(const struct task *task)
     carry_out((void *)(uintptr_t)task, &everything);
 }
 
-static void take_orders_of(struct mrc_loop *loop, const struct mrc_hub *hub)
+static void take_orders_of(struct mrc_loop *loop, struct loop_hub *hub)
 {
-    size_t index = mrc_hub_get_index(hub);
-    const struct mrc_ring *ring = mrc_hub_ring(hub);
-    uint64_t mark = mrc_ring_control(ring), *seen = &loop->orders[index].seen;
+    const struct mrc_ring *ring = mrc_hub_ring(hub->hub);
+    uint64_t mark = mrc_ring_control(ring);
     struct task task = {.loop = loop, .hub = hub};
 
-    if (mark == *seen)
+    if (mark == hub->seen)
         return;
-    if (mrc_orders_read(ring, *seen, mark, carry_out, &task) != APR_SUCCESS)
+    if (mrc_orders_read(ring, hub->seen, mark, carry_out, &task) != APR_SUCCESS)
         end_uncertain(&task);
-    *seen = mark;
-    if (loop->pages[index])
-        mrc_pages_set_orders(loop->pages[index], mark);
+    hub->seen = mark;
+    if (hub->pages)
+        mrc_pages_set_orders(hub->pages, mark);
 }
 
 static void take_orders(struct mrc_loop *loop)
 {
-    for (size_t i = 0; i < loop->args.hubs_count; i++) {
-        if (loop->args.hubs[i])
-            take_orders_of(loop, loop->args.hubs[i]);
-    }
+    for (struct loop_hub *hub = loop->hubs; hub; hub = hub->next)
+        take_orders_of(loop, hub);
 }
 
 /*
@@ -473,21 +494,20 @@ static void take_orders(struct mrc_loop *loop)
  */
 static bool take_old_orders(struct mrc_loop *loop, struct mrc_stream *stream)
 {
-    const struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
-    struct hub_orders *orders = orders_of(loop, stream);
+    struct loop_hub *hub = hub_of(loop, stream);
     struct task task = {.loop = loop, .hub = hub, .only = stream};
 
-    if (mrc_hub_get_spec(hub)->is_controlled) {
-        if (!orders->handles)
-            orders->handles = mrc_handles_create(loop->key);
-        if (!orders->handles || mrc_handles_add(orders->handles, stream) != APR_SUCCESS)
+    if (mrc_hub_get_spec(hub->hub)->is_controlled) {
+        if (!hub->handles)
+            hub->handles = mrc_handles_create(loop->key);
+        if (!hub->handles || mrc_handles_add(hub->handles, stream) != APR_SUCCESS)
             return false;
     }
-    if (mrc_orders_read(mrc_hub_ring(hub), mrc_subscriber_get_opened(stream->subscriber),
-                        orders->seen, carry_out, &task) != APR_SUCCESS)
+    if (mrc_orders_read(mrc_hub_ring(hub->hub), mrc_subscriber_get_opened(stream->subscriber),
+                        hub->seen, carry_out, &task) != APR_SUCCESS)
         end_uncertain(&task);
     if (stream->state != MRC_STREAM_ENDING &&
-        mrc_revocation_has(hub, mrc_subscriber_get_token(stream->subscriber), apr_time_now()))
+        mrc_revocation_has(hub->hub, mrc_subscriber_get_token(stream->subscriber), apr_time_now()))
         end(loop, stream, MRC_END_REVOKED);
     return true;
 }
@@ -553,6 +573,11 @@ static uint64_t next_of(const struct mrc_loop *loop, const struct mrc_stream *st
         return 0;
     return stream->is_listening ? mrc_feed_get_next(loop->feed, stream)
                                 : mrc_subscriber_get_next(stream->subscriber);
+}
+
+static uint64_t find_next(const void *ctx, const struct mrc_stream *stream)
+{
+    return next_of(ctx, stream);
 }
 
 static void expire_timers(struct mrc_loop *loop)
@@ -704,6 +729,8 @@ static void turn(struct mrc_loop *loop, bool *busy)
     if (close_ended(loop, false))
         *busy = true;
     work_sessions(loop);
+    if (mrc_answers_work(loop->answers))
+        *busy = true;
 }
 
 /* Ends the remaining streams, spread over time in a graceful drain; waits a while for carriers that
@@ -727,6 +754,7 @@ static void run_down(struct mrc_loop *loop)
     while (loop->ended.first)
         close_ended(loop, true);
     mrc_sessions_stop(&loop->sessions);
+    mrc_answers_stop(loop->answers);
 }
 
 void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread)
@@ -840,12 +868,29 @@ static apr_status_t open_descriptors(apr_pool_t *pool, struct mrc_loop *loop)
     return status;
 }
 
+static struct mrc_answers *open_answers(apr_pool_t *pool, struct mrc_loop *loop)
+{
+    const struct mrc_answers_args args = {
+        .inquiry = loop->args.inquiry,
+        .slot = loop->args.slot,
+        .part = loop->args.number,
+        .loops = loop->args.loops,
+        .waiters = loop->args.waiters,
+        .hubs = loop->args.hubs,
+        .hubs_count = loop->args.hubs_count,
+        .streams = &loop->all,
+        .next_of = find_next,
+        .ctx = loop,
+    };
+
+    return mrc_answers_create(pool, &args);
+}
+
 apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
                            struct mrc_loop **ret_loop)
 {
     struct mrc_loop *loop = apr_pcalloc(pool, sizeof(*loop));
     const struct mrc_feed_args feed_args = {
-        .hubs = args->hubs,
         .hubs_count = args->hubs_count,
         .number = args->number,
         .streams = &loop->all,
@@ -856,12 +901,7 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
     apr_status_t status;
 
     loop->args = *args;
-    loop->pages = apr_pcalloc(pool, sizeof(struct mrc_pages *) * (args->hubs_count + 1));
-    loop->orders = apr_pcalloc(pool, sizeof(*loop->orders) * (args->hubs_count + 1));
-    for (size_t i = 0; i < args->hubs_count; i++) {
-        if (args->hubs[i])
-            loop->orders[i].seen = mrc_ring_control(mrc_hub_ring(args->hubs[i]));
-    }
+    loop->by_index = apr_pcalloc(pool, sizeof(struct loop_hub *) * (args->hubs_count + 1));
     mrc_mailbox_init(&loop->posted, &loop->wake);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
     status = open_descriptors(pool, loop);
@@ -872,6 +912,7 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
         status = mrc_feed_open(pool, &feed_args, &loop->feed);
     if (status == APR_SUCCESS)
         status = make_events(loop);
+    loop->answers = open_answers(pool, loop);
     if (status != APR_SUCCESS) {
         mrc_loop_close(loop);
         return status;
@@ -884,10 +925,15 @@ void mrc_loop_close(struct mrc_loop *loop)
 {
     if (!loop)
         return;
-    for (size_t i = 0; i < loop->args.hubs_count; i++)
-        mrc_pages_free(loop->pages[i]);
-    for (size_t i = 0; i < loop->args.hubs_count; i++)
-        mrc_handles_free(loop->orders[i].handles);
+    while (loop->hubs) {
+        struct loop_hub *hub = loop->hubs;
+
+        loop->hubs = hub->next;
+        mrc_pages_free(hub->pages);
+        mrc_handles_free(hub->handles);
+        free(hub);
+    }
+    mrc_answers_close(loop->answers);
     mrc_feed_close(loop->feed);
     mrc_sessions_free(&loop->sessions);
     mrc_event_unref(loop->heartbeat);

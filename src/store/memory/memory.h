@@ -15,7 +15,7 @@
  * pool).
  *
  * Only the parent calls these functions, in one thread. Children use what they have inherited,
- * through mrc_memory_hub(), _control() and _notify().
+ * through mrc_memory_hub(), _control(), _notify() and _inquiry().
  */
 #ifndef MRC_STORE_MEMORY_MEMORY_H
 #define MRC_STORE_MEMORY_MEMORY_H
@@ -29,6 +29,7 @@
 #include "store/documents/documents.h"
 #include "store/regions/hub_segment.h"
 #include "store/shm/control.h"
+#include "store/shm/inquiry.h"
 #include "store/shm/notify.h"
 
 struct mrc_memory;
@@ -37,7 +38,7 @@ struct mrc_memory;
 #define MRC_MEMORY_WAIT_US 2000000
 
 /*
- * The exact bytes of memory that these hubs and the control segment take; creates nothing. 0: a
+ * The most bytes of memory that these hubs and the control segment may take; creates nothing. 0: a
  * shape is impossible, ERROR has the reason.
  */
 uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
@@ -54,6 +55,9 @@ uint64_t mrc_memory_room(const char *runtime_dir);
  */
 apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, unsigned nslots,
                              struct mrc_error *error, struct mrc_memory **ret_memory);
+
+/* Sets what all hubs may take together, from now on; 0: what the file system has. */
+void mrc_memory_set_limit(struct mrc_memory *memory, uint64_t bytes);
 
 /*
  * Changes the hubs to those of SHAPES, at start and at each reload. A hub of the same size is kept
@@ -90,6 +94,7 @@ struct mrc_hub_segment *mrc_memory_hub_at(const struct mrc_memory *memory, size_
 
 struct mrc_control *mrc_memory_control(const struct mrc_memory *memory);
 const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory);
+struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory);
 
 /*
  * Unmaps, closes and removes everything when the server stops. Does nothing in a process other than

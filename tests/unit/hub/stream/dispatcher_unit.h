@@ -153,6 +153,8 @@ static const struct mrc_carrier_ops pipe_ops = {
 
 static struct hub_place place;
 static struct mrc_dispatcher *dispatcher;
+static struct mrc_inquiry *inquiry; /* of a test that sets it before start() */
+static struct mrc_waiters *waiters;
 static struct client clients[CLIENTS_MAX];
 static size_t clients_count;
 static atomic_uint wakes; /* wake-ups of the child that the dispatcher reported */
@@ -169,7 +171,7 @@ static inline void count_wake(void *ctx)
 
 static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc_hub_spec *spec)
 {
-    static struct mrc_hub *hubs[2]; /* the second one is NULL: it has no shared memory */
+    static _Atomic(struct mrc_hub *) hubs[2]; /* the second one has no shared memory */
     struct mrc_dispatcher_args args = {
         .slot = HUB_SLOT,
         .threads = threads,
@@ -182,9 +184,12 @@ static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc
 
     signal(SIGPIPE, SIG_IGN);
     place = hub_place_open(ring_bytes, spec);
-    hubs[0] = place.hub;
+    atomic_store(&hubs[0], place.hub);
+    args.has_durable = mrc_history_is_durable(mrc_hub_history(place.hub));
     args.notify = place.notify;
-    args.waiters = mrc_waiters_create(place.pool);
+    waiters = mrc_waiters_create(place.pool);
+    args.waiters = waiters;
+    args.inquiry = inquiry;
     ck_assert_int_eq(mrc_dispatcher_start(place.pool, &args, &dispatcher), APR_SUCCESS);
 }
 
