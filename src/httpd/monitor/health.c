@@ -59,7 +59,7 @@ static bool is_worse(const struct mrc_link_status *a, const struct mrc_link_stat
 static bool find_link(struct mrc_link_status *ret_status)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
-    const struct mrc_child *child = mrc_this_child_get();
+    struct mrc_child *child = mrc_this_child_get();
     bool has_one = false;
 
     for (int i = 0; child && i < hubs->nelts; i++) {

@@ -39,7 +39,7 @@ struct mrc_hub {
     struct mrc_hub_interests *interests;
     struct mrc_entropy *entropy;
     struct mrc_presence_queue *presence_queue;
-    _Atomic(struct mrc_query *) query; /* set after the announcer has started */
+    _Atomic(struct mrc_query *) query;   /* set after the announcer has started */
     _Atomic int64_t full_reported_us;    /* when a full roster was last reported; 0: never */
     _Atomic int64_t no_room_reported_us; /* and an update without room */
     void (*on_unreadable)(void *ctx, uint64_t seq);
