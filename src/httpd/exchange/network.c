@@ -24,15 +24,6 @@ APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
 
 /* ---- the body of the request ------------------------------------------------------------------*/
 
-static void count_in(conn_rec *c, apr_off_t bytes)
-{
-    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) *add =
-        APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
-
-    if (add)
-        add(c, bytes);
-}
-
 static apr_status_t read_body(ap_filter_t *filter, apr_bucket_brigade *brigade,
                               ap_input_mode_t mode, apr_read_type_e block, apr_off_t max)
 {
@@ -65,8 +56,7 @@ static apr_status_t read_body(ap_filter_t *filter, apr_bucket_brigade *brigade,
         return APR_SUCCESS;
     }
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_heap_create(bytes, len, apr_bucket_free, list));
-    if (!read.is_peek)
-        count_in(filter->c, (apr_off_t)len);
+    network->in_bytes += (apr_off_t)len;
     return APR_SUCCESS;
 }
 
@@ -156,14 +146,24 @@ static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_b
     return APR_SUCCESS;
 }
 
-/* Gives mod_logio what was sent, before the end of the request writes the log line. */
-static void count_out(struct mrc_network *network, conn_rec *c)
+/*
+ * Completes the counts of mod_logio, before the end of the request writes the log line. Of the
+ * request, it has counted the bytes that its filter above this one has seen, and gets those of the
+ * frames in their place. The frames of the response do not exist yet: it gets the bytes of the
+ * fields and of the body.
+ */
+static void complete_counts(struct mrc_network *network, conn_rec *c)
 {
-    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *add =
+    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) *add_in =
+        APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
+    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *add_out =
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
 
-    if (add && network->out_bytes > 0)
-        add(c, network->out_bytes);
+    if (add_in)
+        add_in(c, (apr_off_t)atomic_load(&network->exchange->wire_in_bytes) - network->in_bytes);
+    if (add_out)
+        add_out(c, network->out_bytes);
+    network->in_bytes = (apr_off_t)atomic_load(&network->exchange->wire_in_bytes);
     network->out_bytes = 0;
 }
 
@@ -186,7 +186,7 @@ static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brig
             status = write_bucket(network, c, bucket);
         if (AP_BUCKET_IS_EOR(bucket)) {
             c->keepalive = AP_CONN_CLOSE; /* no other request follows */
-            count_out(network, c);
+            complete_counts(network, c);
         }
         apr_bucket_delete(bucket);
     }

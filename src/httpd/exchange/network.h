@@ -14,11 +14,12 @@ struct mrc_exchange;
 /* What the filters know about the response. Of the worker. */
 struct mrc_network {
     struct mrc_exchange *exchange;
-    bool has_head;                 /* the final head was put */
-    bool has_ended;                /* EOS was written */
-    bool is_broken;                /* the response cannot be completed */
-    bool has_left;                 /* a subscription: the exchange goes on without the request */
-    apr_off_t in_bytes, out_bytes; /* for mod_logio, not yet counted there */
+    bool has_head;       /* the final head was put */
+    bool has_ended;      /* EOS was written */
+    bool is_broken;      /* the response cannot be completed */
+    bool has_left;       /* a subscription: the exchange goes on without the request */
+    apr_off_t in_bytes;  /* of the body, which mod_logio has counted */
+    apr_off_t out_bytes; /* of the response, which mod_logio has not counted yet */
 };
 
 void mrc_network_register(void);

@@ -8,6 +8,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "httpd/exchange/exchange.h"
+#include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
 #include "hub/base/clock.h"
 
@@ -61,6 +62,8 @@ static ssize_t read_data(nghttp2_session *ng, int32_t id, uint8_t *bytes, size_t
     exchange->sent_us = mrc_clock_us();
     if (exchange->attached)
         mrc_http2_session_settle(session, exchange);
+    if (len > 0)
+        mrc_http2_priority_note_frame(session, exchange);
     if (has_ended)
         return end_data(ng, exchange, is_broken, (ssize_t)len, flags);
     if (len > 0)
@@ -276,8 +279,10 @@ static bool write_frames(struct mrc_http2_session *session)
 
     gather.len = gather.total = 0;
     while (ok && !session->rest && gather.total < WRITE_BYTES_PER_TURN &&
-           (len = nghttp2_session_mem_send(session->ng, &frame)) > 0)
+           (len = nghttp2_session_mem_send(session->ng, &frame)) > 0) {
         ok = add_frame(session, &gather, frame, (size_t)len);
+        mrc_http2_priority_balance(session);
+    }
     ok = ok && len >= 0 && write_gathered(session, &gather);
     if (ok && len > 0 && !session->rest) /* the turn is over, but not the frames */
         mrc_session_note_work(&session->session);

@@ -5,7 +5,12 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "http_core.h"
+#include "http_log.h"
+
+#include "httpd/exchange/scoreboard.h"
 #include "httpd/http2/child.h"
+#include "hub/base/clock.h"
 
 /* The window of the connection; each stream has that of the protocol, 65,535 bytes. */
 #define WINDOW_BYTES (1024 * 1024)
@@ -19,6 +24,16 @@ static void end_job(struct mrc_exchange_origin *origin)
         (struct mrc_http2_session *)((char *)origin - offsetof(struct mrc_http2_session, origin));
 
     atomic_fetch_sub(&session->jobs_count, 1);
+}
+
+/* All requests of a connection have its id in the error log. Where ErrorLogFormat has a line for
+ * each connection, the first message about a request makes the id, with that line. */
+static void make_log_id(conn_rec *c)
+{
+    const core_server_config *core = ap_get_core_module_config(c->base_server->module_config);
+
+    if (!c->log_id && apr_is_empty_array(core->error_log_conn))
+        ap_run_generate_log_id(c, NULL, &c->log_id);
 }
 
 static bool open_session(struct mrc_http2_session *session)
@@ -49,6 +64,9 @@ struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child
     session->c = c;
     session->origin.c = c;
     session->origin.protocol = protocol;
+    session->origin.number = atomic_fetch_add(&child->sessions, 1);
+    mrc_scoreboard_note_origin(&session->origin, c);
+    make_log_id(c);
     session->origin.socket = child->socket;
     session->origin.job_ended = end_job;
     if (open_session(session))
@@ -123,6 +141,35 @@ struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchan
 {
     return (struct mrc_http2_session *)((char *)exchange->origin -
                                         offsetof(struct mrc_http2_session, origin));
+}
+
+void mrc_http2_session_refuse(struct mrc_http2_session *session)
+{
+    if (session->is_draining)
+        return;
+    session->is_draining = true;
+    nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(session->ng), NGHTTP2_NO_ERROR,
+                          NULL, 0);
+    mrc_session_note_work(&session->session);
+}
+
+void mrc_http2_session_give_notice(struct mrc_http2_session *session)
+{
+    if (session->is_draining || session->has_notice)
+        return;
+    session->has_notice = true;
+    nghttp2_submit_shutdown_notice(session->ng);
+    nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL);
+    session->notice_us = mrc_clock_us() + MRC_HTTP2_NOTICE_US;
+    mrc_session_set_time(&session->session, session->notice_us);
+    mrc_session_note_work(&session->session);
+}
+
+void mrc_http2_session_end_notice(struct mrc_http2_session *session)
+{
+    if (session->has_notice)
+        mrc_http2_session_refuse(session);
 }
 
 void mrc_http2_session_terminate(struct mrc_http2_session *session, uint32_t error)

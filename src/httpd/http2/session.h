@@ -46,6 +46,9 @@ struct nghttp2_session;
 /* How long a client may take to send the rest of a request that is answered already. */
 #define MRC_HTTP2_REST_US ((int64_t)5 * 1000 * 1000)
 
+/* How long a client gets to see that it is to send no new requests. */
+#define MRC_HTTP2_NOTICE_US ((int64_t)3 * 1000 * 1000)
+
 struct mrc_http2_session {
     struct mrc_session session;
     struct mrc_exchange_origin origin;
@@ -66,12 +69,20 @@ struct mrc_http2_session {
     size_t first_len;
     char *rest; /* what the socket did not take; NULL: nothing */
     size_t rest_len, rest_written;
+    size_t head_bytes; /* of the frame that begins a request, before its exchange exists */
     int64_t handed_us;
-    int64_t wrote_us; /* when the socket last took bytes, or none had to be written */
-    int64_t idle_us;  /* since when there has been no stream */
+    int64_t notice_us;             /* when the notice ends */
+    int64_t wrote_us;              /* when the socket last took bytes, or none had to be written */
+    int64_t idle_us;               /* since when there has been no stream */
+    uint64_t frames;               /* of bodies that were sent, so far */
+    struct mrc_exchange *promoted; /* sends the next frame (priority.h); NULL: none */
+    uint64_t promoted_frame;       /* the value of FRAMES when a response was last promoted */
+    int32_t early_priority_id;     /* a stream that has a priority, but no request yet; 0: none */
+    struct mrc_priority early_priority;
     bool watches_out; /* waits until the socket is writable */
     bool is_over;     /* the client is gone, or the session is to end at once */
     bool lingers;     /* all is sent, and the client may close the connection */
+    bool has_notice;  /* the client was told to send no new requests, but those on the way count */
     bool is_draining; /* takes no new requests */
 
     atomic_bool holds_place;       /* of those for suspended connections with streams; any thread */
@@ -101,6 +112,17 @@ void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_ex
 
 /* The session of an exchange whose stream is not closed. */
 struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchange);
+
+/*
+ * Takes no new requests: a GOAWAY, in two steps, because the client may have sent requests before
+ * it sees the first one (RFC 9113, 6.8). The first one comes with a PING, and end_notice() sends
+ * the second one when the client has answered that, or after MRC_HTTP2_NOTICE_US.
+ */
+void mrc_http2_session_give_notice(struct mrc_http2_session *session);
+void mrc_http2_session_end_notice(struct mrc_http2_session *session);
+
+/* The same in one step. */
+void mrc_http2_session_refuse(struct mrc_http2_session *session);
 
 /* Ends the session after a GOAWAY with an error code of HTTP/2. */
 void mrc_http2_session_terminate(struct mrc_http2_session *session, uint32_t error);

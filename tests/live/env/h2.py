@@ -42,6 +42,7 @@ class Http2:
         self.streams = {}
         self.goaway = False  # the server takes no new streams
         self.ended = False
+        self.received = bytearray()  # all bytes so far
         self._bytes = bytearray()
         self._send()
 
@@ -111,6 +112,14 @@ class Http2:
             del self._bytes[:size]
         return frames
 
+    def frames(self, start=0):
+        """(type, flags, stream, length) of the frames that have come, the first of which is at START of the received bytes."""
+        while len(self.received) >= start + 9:
+            head = self.received[start:start + 9]
+            length = int.from_bytes(head[:3], "big")
+            yield head[3], head[4], int.from_bytes(head[5:], "big"), length
+            start += 9 + length
+
     def pump(self, deadline):
         """Reads once; False when nothing came."""
         self.sock.settimeout(max(0.001, deadline))
@@ -124,6 +133,7 @@ class Http2:
             self.ended = True
             return False
         self._bytes += data
+        self.received += data
         for event in self.conn.receive_data(self._frames()):
             self._take(event)
         try:
