@@ -23,6 +23,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/http2/http2.h"
 #include "httpd/inside/api.h"
+#include "httpd/inside/lua.h"
 #include "httpd/inside/site_response.h"
 #include "httpd/life/lifecycle.h"
 #include "httpd/life/retained.h"
@@ -91,8 +92,10 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_log_transaction(mrc_claim_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_log_record_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
-    /* Functions for the modules of others. */
+    /* Functions for the modules of others, and for the scripts of mod_lua. */
     mrc_api_register();
+    mrc_lua_register();
+    ap_hook_post_config(mrc_lua_post_config, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* The responses of others. mod_headers adds its filters in the same hooks, earlier, which puts
      * them before this one. */

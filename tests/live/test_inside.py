@@ -496,6 +496,66 @@ def test_example_module_works_without_the_hub(httpd, announce):
     assert httpd.get("/announce?hello").status == 404
 
 
+def lua_site(httpd, script, *sections):
+    """A site with SCRIPT as /publish.lua, whose response is its id, or "nil: " and why."""
+    httpd.load("lua")
+    httpd.write("htdocs/publish.lua", "function handle(r)\n  r.content_type = 'text/plain'\n"
+                f"  local id, why = {script}\n  r:puts(id or 'nil: ' .. why)\n  return apache2.OK\nend\n")
+    return config(httpd, '<FilesMatch "[.]lua$">\nSetHandler lua-script\n</FilesMatch>', *sections)
+
+
+def test_lua_script_publishes(httpd):
+    httpd.start(lua_site(httpd, "r:mercure_publish{topic = {'https://example.com/books/1', 'https://example.com/b'}, "
+                         "data = r.method .. '\\0' .. r.uri, type = 'sold', id = 'urn:x:' .. r.args, retry = 1500, private = true}"))
+    with httpd.subscribe([("match", "https://example.com/b")], token=token.subscriber(["https://example.com/b"])) as stream:
+        stream.wait_comment()
+        assert httpd.get("/publish.lua?1").text == "urn:x:1"
+        event = stream.next()
+        assert (event.id, event.event, event.data, stream.parser.retry) == ("urn:x:1", "sold", "GET\0/publish.lua", 1500)
+    with httpd.subscribe([("match", TOPIC)], token=token.subscriber(["https://example.com/b/none"])) as public, \
+            Inbox(httpd) as inbox:
+        public.wait_comment()
+        assert httpd.get("/publish.lua?2").text == "urn:x:2"
+        assert httpd.publish(TOPIC, "last").status == 200
+        assert public.next().data == "last"  # the other one is private
+        assert inbox.take() == ["GET\0/publish.lua", "last"]
+
+
+@pytest.mark.parametrize("argument, why", [
+    ("", "the argument must be a table"),
+    ("{data = 'x'}", "topic"),
+    ("{topic = {}}", "topic"),
+    ("{topic = false}", '"topic" must be a string'),
+    ("{topic = {'https://example.com/a', {}}}", '"topic" must be a string'),
+    ("{topic = 'https://example.com/a\\0b'}", '"topic" holds a NUL byte'),
+    ("{topic = 'x', data = {}}", '"data" must be a string'),
+    ("{topic = 'x', private = 'yes'}", '"private" must be a boolean'),
+    ("{topic = 'x', retry = 'soon'}", '"retry" must be a number of milliseconds'),
+    ("{topic = 'x', retry = -1}", '"retry" must be a number of milliseconds'),
+    ("{topic = 'x', retry = 1.5}", '"retry" must be a whole number'),
+    ("{topic = 'x', Data = 'x'}", 'the table has the key "Data"'),
+    ("{'x'}", 'the table has the key ""'),
+    ("{topic = 'x', hub = '/other'}", "the site has no hub at"),
+    ("{topic = 'x', data = string.rep('x', 1048577)}", "1,?048,?576"),
+    (f"{{topic = 'https://hub.example{PATH}/subscriptions/x'}}", "reserved"),
+])
+@event_only
+def test_lua_script_learns_why_an_update_is_refused(httpd, argument, why):
+    httpd.start(lua_site(httpd, f"r:mercure_publish({argument})"))
+    with Inbox(httpd) as inbox:
+        assert re.match(f"nil: .*{why}", httpd.get("/publish.lua").text)
+        assert inbox.take() == []
+    httpd.wait_log(f"mercure:info.*MRC0807: .*{why}")
+
+
+@event_only
+def test_lua_function_needs_a_request(httpd):
+    httpd.start(lua_site(httpd, "r.mercure_publish({}, {topic = 'x'})"))
+    assert httpd.get("/publish.lua").status == 500
+    httpd.expect_log("lua:warn.*Apache2.Request expected")
+    httpd.wait_log("Apache2.Request expected")
+
+
 # ---- discovery -----------------------------------------------------------------------------------
 
 

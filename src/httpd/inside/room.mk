@@ -2,6 +2,7 @@ mod_mercure_la_SOURCES += \
 	%D%/api.c %D%/api.h \
 	%D%/header.c %D%/header.h \
 	%D%/link.c %D%/link.h \
+	%D%/lua.c %D%/lua.h \
 	%D%/publisher.c %D%/publisher.h \
 	%D%/site_response.c %D%/site_response.h
 
