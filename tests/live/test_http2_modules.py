@@ -202,11 +202,13 @@ def test_client_certificate_for_a_location(httpd, version):
     httpd.expect_log("AH02034|AH10129|AH02261|AH02225|AH10158", required=False)
     authority, both = certificates(httpd)
     port = start(httpd, f"SSLProtocol {version}", f'SSLCACertificateFile "{authority}"',
-                 "<Location /private.html>\nSSLVerifyClient require\n</Location>", tls=True)
+                 "<Location /private.html>\nSSLVerifyClient require\n</Location>",
+                 "<Location /documented.html>\nSSLVerifyClient require\nErrorDocument 403 /page.html\n</Location>", tls=True)
     httpd.write("htdocs/private.html", "private")
     with Http2(port, tls=True) as conn:
-        stream = conn.request("/private.html")
-        assert stream.reset and stream.error == HTTP_1_1_REQUIRED and stream.status is None
+        for target in ("/private.html", "/documented.html"):
+            stream = conn.request(target)
+            assert stream.reset and stream.error == HTTP_1_1_REQUIRED and stream.status is None
         assert conn.request("/page.html").body == b"page"
     got = subprocess.run(["curl", "-sk", "--http1.1", "--cert", both, f"https://localhost:{port}/private.html"],
                          capture_output=True, check=True).stdout

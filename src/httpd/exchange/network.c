@@ -19,6 +19,10 @@
 /* One read of the body takes at most so much. */
 #define READ_BYTES_MAX ((apr_off_t)32 * 1024)
 
+/* Frames with a body, and their heads (RFC 9113, 4.1). */
+#define FRAME_BYTES      16384
+#define FRAME_HEAD_BYTES 9
+
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
 
@@ -127,6 +131,7 @@ static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_buc
     if (status != APR_SUCCESS || len == 0)
         return status;
     network->out_bytes += (apr_off_t)len;
+    network->body_bytes += (apr_off_t)len;
     return mrc_exchange_write(network->exchange, bytes, len, c->base_server->timeout);
 }
 
@@ -146,11 +151,16 @@ static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_b
     return APR_SUCCESS;
 }
 
+/* The bytes of the heads of the frames with BYTES of a body. */
+static apr_off_t frame_heads_bytes(apr_off_t bytes)
+{
+    return (bytes / (FRAME_BYTES - FRAME_HEAD_BYTES) + 1) * FRAME_HEAD_BYTES;
+}
+
 /*
  * Completes the counts of mod_logio, before the end of the request writes the log line. Of the
  * request, it has counted the bytes that its filter above this one has seen, and gets those of the
- * frames in their place. The frames of the response do not exist yet: it gets the bytes of the
- * fields and of the body.
+ * frames in their place. The frames of the response do not exist yet: it gets about their bytes.
  */
 static void complete_counts(struct mrc_network *network, conn_rec *c)
 {
@@ -162,9 +172,9 @@ static void complete_counts(struct mrc_network *network, conn_rec *c)
     if (add_in)
         add_in(c, (apr_off_t)atomic_load(&network->exchange->wire_in_bytes) - network->in_bytes);
     if (add_out)
-        add_out(c, network->out_bytes);
+        add_out(c, network->out_bytes + frame_heads_bytes(network->body_bytes));
     network->in_bytes = (apr_off_t)atomic_load(&network->exchange->wire_in_bytes);
-    network->out_bytes = 0;
+    network->out_bytes = network->body_bytes = 0;
 }
 
 static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brigade)

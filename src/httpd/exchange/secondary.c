@@ -126,6 +126,26 @@ static void take_host(request_rec *r, const char *authority)
     apr_table_setn(r->headers_in, "Host", authority);
 }
 
+static int check_field(void *max, const char *name, const char *value)
+{
+    return strlen(name) + strlen(value) + 2 <= *(const size_t *)max;
+}
+
+/* The status for a request with too many fields, or too long ones; fields with the same name are
+ * one by now. 0: R is within the limits. */
+static int check_fields(const request_rec *r)
+{
+    const server_rec *server = r->connection->base_server;
+    size_t max = (size_t)server->limit_req_fieldsize;
+
+    if (server->limit_req_fields > 0 &&
+        apr_table_elts(r->headers_in)->nelts > server->limit_req_fields)
+        return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+    return apr_table_do(check_field, &max, r->headers_in, NULL)
+               ? 0
+               : HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+}
+
 static struct pseudo take_fields(request_rec *r, struct mrc_exchange *exchange)
 {
     struct pseudo pseudo = {.method = NULL};
@@ -138,6 +158,8 @@ static struct pseudo take_fields(request_rec *r, struct mrc_exchange *exchange)
         else
             take_field(r, name, value);
     }
+    if (!exchange->refused)
+        exchange->refused = check_fields(r);
     take_host(r, pseudo.authority);
     if (exchange->has_body && !exchange->has_length)
         apr_table_setn(r->headers_in, "Transfer-Encoding", "chunked");

@@ -18,8 +18,9 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* The pseudo fields of a request, which are no fields for LimitRequestFields. */
-#define PSEUDO_FIELDS 4
+/* Fields that do not count for LimitRequestFields: pseudo fields, and further ones with a name that
+ * has come before, such as the parts of a cookie. */
+#define UNCOUNTED_FIELDS 500
 
 static struct mrc_exchange *find(nghttp2_session *ng, int32_t id)
 {
@@ -134,7 +135,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     return pay(data, MRC_HTTP2_COST_RESET);
 }
 
-/* The status for a request with this field; 0: it is within the limits. */
+/* The status for a request with this field; 0: it is within the limits; -1: the stream is reset. */
 static int check_field(const struct mrc_http2_session *session, const struct mrc_exchange *exchange,
                        const uint8_t *name, size_t name_len, size_t value_len)
 {
@@ -142,10 +143,12 @@ static int check_field(const struct mrc_http2_session *session, const struct mrc
 
     if (name_len == 5 && !memcmp(name, ":path", 5))
         return value_len > (size_t)server->limit_req_line ? HTTP_REQUEST_URI_TOO_LARGE : 0;
+    if (name[0] == ':') /* nobody has such a method or host, so there is no response */
+        return value_len > (size_t)server->limit_req_line ? -1 : 0;
     if (name_len + value_len + 2 > (size_t)server->limit_req_fieldsize)
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     if (server->limit_req_fields > 0 &&
-        exchange->request.count >= (unsigned)server->limit_req_fields + PSEUDO_FIELDS)
+        exchange->request.count >= (unsigned)server->limit_req_fields + UNCOUNTED_FIELDS)
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     return 0;
 }
@@ -181,6 +184,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     if (!exchange || frame->hd.type != NGHTTP2_HEADERS || exchange->refused)
         return 0;
     status = check_field(data, exchange, name, name_len, value_len);
+    if (status < 0)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (status && is_trailer)
         return 0; /* a trailer more or less */
     if (status) {
