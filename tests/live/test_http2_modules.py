@@ -1,12 +1,14 @@
 """HTTP/2 of the module itself, and other modules of httpd that handle or watch its requests."""
 import os
 import socket
+import ssl
 import subprocess
 import threading
 
 import pytest
 
 from env.h2 import Http2
+from env.http import client_context
 from env.hub import PATH, hub
 from env.wait import wait_until
 from env.watch import STATUS
@@ -213,6 +215,16 @@ def test_client_certificate_for_a_location(httpd, version):
     got = subprocess.run(["curl", "-sk", "--http1.1", "--cert", both, f"https://localhost:{port}/private.html"],
                          capture_output=True, check=True).stdout
     assert got == b"private"
+
+
+@pytest.mark.parametrize("version,chosen", [("TLSv1_1", "http/1.1"), ("TLSv1_2", "h2"), ("TLSv1_3", "h2")])
+def test_old_tls_gets_http_1_1(httpd, version, chosen):
+    port = start(httpd, "SSLProtocol all -SSLv3", "SSLCipherSuite ALL:@SECLEVEL=0", tls=True)
+    context = client_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    with httpd.connect(port=port, tls=True, context=context, alpn=["h2", "http/1.1"]) as conn:
+        assert conn.sock.selected_alpn_protocol() == chosen
 
 
 def test_client_certificate_of_the_virtual_host(httpd):

@@ -64,12 +64,20 @@ static bool may_take_tls(conn_rec *c)
     return ap_ssl_conn_is_ssl(c) && mrc_this_child_may_take_tls() && mrc_takeover_has_ssl(c);
 }
 
+/* Whether the TLS of C is new enough for HTTP/2 (RFC 9113, 9.2). */
+static bool is_modern_tls(conn_rec *c)
+{
+    const char *protocol = ap_ssl_var_lookup(c->pool, c->base_server, c, NULL, "SSL_PROTOCOL");
+
+    return protocol && (!strcmp(protocol, "TLSv1.2") || !strcmp(protocol, "TLSv1.3"));
+}
+
 /* ---- the choice of the protocol ---------------------------------------------------------------*/
 
 int mrc_http2_connect_propose(conn_rec *c, request_rec *r, server_rec *server,
                               const apr_array_header_t *offers, apr_array_header_t *proposals)
 {
-    if (c->master || r || !speaks(server) || !may_take_tls(c) ||
+    if (c->master || r || !speaks(server) || !may_take_tls(c) || !is_modern_tls(c) ||
         (offers && !ap_array_str_contains(offers, "h2")))
         return DECLINED;
     APR_ARRAY_PUSH(proposals, const char *) = "h2";
