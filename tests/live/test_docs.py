@@ -22,7 +22,7 @@ pytestmark = pytest.mark.mpm("event")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.realpath(os.path.join(HERE, "../../docs"))
-PAGES = ("getting-started", "tokens", "publishing", "browsers", "proxies", "security", "monitoring", "troubleshooting",
+PAGES = ("getting-started", "tokens", "publishing", "browsers", "http2", "proxies", "security", "monitoring", "troubleshooting",
          "history", "hosting")
 NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
 BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -171,10 +171,13 @@ static void log_async(server_rec *main_server, const struct mrc_sizing *sizing,
 
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                  "MRC0114: this configuration holds %u streams over HTTP/1.1%s (%u in each of %u "
-                 "children), %u (%u in each child) if they stay in httpd's filters, and %u over "
-                 "HTTP/2 (%d in each connection)",
+                 "children), %u (%u in each child) if they stay in httpd's filters%s, and %u over "
+                 "mod_http2 (%d in each connection)",
                  sizing->dispatched_per_child * daemons, without_tls, sizing->dispatched_per_child,
                  daemons, sizing->suspended_per_child * daemons, sizing->suspended_per_child,
+                 mrc_hubs_any_speaks_http2(main_server)
+                     ? ", and as many HTTP/2 connections with up to 256 streams each"
+                     : "",
                  count_threaded(sizing), MRC_CONNECTION_THREADS_MAX);
 }
 
