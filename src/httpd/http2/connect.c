@@ -16,6 +16,7 @@
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/exchange/scoreboard.h"
 #include "httpd/http2/child.h"
 #include "httpd/http2/serve.h"
 #include "httpd/http2/session.h"
@@ -180,8 +181,17 @@ static bool take_over(conn_rec *c, struct mrc_http2_session *session)
         return false;
     if (is_tls && !mrc_takeover_switch(c, fd, RECORD_BYTES))
         return false;
-    mrc_http2_transport_init(&session->transport, fd, ssl);
-    return true;
+    return mrc_http2_transport_init(&session->transport, fd, ssl, session->child->output_method);
+}
+
+/* All requests of a connection have its id in the error log. Where ErrorLogFormat has a line for
+ * each connection, the first message about a request makes the id, with that line. */
+static void make_log_id(conn_rec *c)
+{
+    const core_server_config *core = ap_get_core_module_config(c->base_server->module_config);
+
+    if (!c->log_id && apr_is_empty_array(core->error_log_conn))
+        ap_run_generate_log_id(c, NULL, &c->log_id);
 }
 
 static int suspend(conn_rec *c, struct mrc_http2_client *client)
@@ -190,6 +200,9 @@ static int suspend(conn_rec *c, struct mrc_http2_client *client)
         mrc_http2_session_create(mrc_this_child_http2(), c, client->protocol);
 
     c->keepalive = AP_CONN_CLOSE;
+    make_log_id(c);
+    if (session)
+        mrc_scoreboard_note_origin(&session->origin, c);
     if (session && take_over(c, session)) {
         client->session = session;
         c->cs->state = CONN_STATE_SUSPENDED;

@@ -42,7 +42,7 @@ void mrc_http2_priority_begin(struct mrc_http2_session *session, struct mrc_exch
         exchange->priority = session->early_priority;
     else if (field)
         parse(field, strlen(field), &exchange->priority);
-    exchange->frame_number = session->frames;
+    exchange->frame_number = session->frames_sent;
     set(session, exchange, exchange->priority);
 }
 
@@ -72,7 +72,7 @@ void mrc_http2_priority_of_events(struct mrc_http2_session *session, struct mrc_
 
 void mrc_http2_priority_note_frame(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
-    exchange->frame_number = ++session->frames;
+    exchange->frame_number = ++session->frames_sent;
 }
 
 /* Whether EXCHANGE has bytes of a body that it could send. */
@@ -88,7 +88,8 @@ static struct mrc_exchange *find_waiting(struct mrc_http2_session *session)
     struct mrc_exchange *found = NULL;
 
     for (struct mrc_exchange *exchange = session->exchanges; exchange; exchange = exchange->next) {
-        if (!exchange->attached && session->frames - exchange->frame_number >= FRAMES_BETWEEN &&
+        if (!exchange->attached &&
+            session->frames_sent - exchange->frame_number >= FRAMES_BETWEEN &&
             (!found || exchange->frame_number < found->frame_number) && waits(session, exchange))
             found = exchange;
     }
@@ -104,9 +105,9 @@ void mrc_http2_priority_balance(struct mrc_http2_session *session)
         set(session, promoted, promoted->priority);
         session->promoted = promoted = NULL;
     }
-    if (promoted || session->frames - session->promoted_frame < FRAMES_BETWEEN)
+    if (promoted || session->frames_sent - session->promoted_frame < FRAMES_BETWEEN)
         return;
-    session->promoted_frame = session->frames;
+    session->promoted_frame = session->frames_sent;
     session->promoted = find_waiting(session);
     if (session->promoted)
         set(session, session->promoted, first);
