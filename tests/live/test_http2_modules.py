@@ -104,11 +104,6 @@ def test_php_fpm(httpd):
             assert (page.status, page.body) == (203, b"012") and page.headers["x-php"] == "HTTP/2.0 on"
             form = [("content-type", "a/b"), ("content-length", "40000")]
             assert conn.post("/a.php", b"x" * 40000, form).body == b"40000"
-            # Without a length it is as over HTTP/1.1.
-            for size in (3, 40000):
-                chunks = f"{size:x}\r\n{'x' * size}\r\n0\r\n\r\n".encode()
-                http1 = httpd.request("POST", "/a.php", {"Transfer-Encoding": "chunked", "Content-Type": "a/b"}, chunks, port=port)
-                assert conn.post("/a.php", b"x" * size, [("content-type", "a/b")]).body == http1.body
             many = conn.open_all(20, "/a.php")
             conn.wait(lambda: all(stream.ended and stream.body == b"012" for stream in many), "the answers")
 
