@@ -16,6 +16,7 @@ class Stream:
         self.number = number
         self.status = None
         self.headers = {}
+        self.interim = []  # the fields of each interim response, a dict
         self.trailers = {}
         self.body = b""
         self.parser = Parser()
@@ -85,6 +86,8 @@ class Http2:
         elif isinstance(event, h2.events.ResponseReceived):
             stream.headers = dict(event.headers)
             stream.status = int(stream.headers[":status"])
+        elif isinstance(event, h2.events.InformationalResponseReceived):
+            stream.interim.append(dict(event.headers))
         elif isinstance(event, h2.events.DataReceived):
             stream.body += event.data
             if "event-stream" in stream.headers.get("content-type", ""):
