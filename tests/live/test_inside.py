@@ -270,7 +270,8 @@ def test_interim_responses_do_not_show_the_field(httpd):
     with Backend((FIELD, update("final"))) as backend:
         backend.interim = INTERIM
         httpd.start(config(httpd, proxy(httpd, backend, "MercurePublishHeader On"),
-                           proxy(httpd, backend, path="/other/")) + "MaxKeepAliveRequests 0\n")
+                           proxy(httpd, backend, path="/other/"),
+                           '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>') + "MaxKeepAliveRequests 0\n")
         with Inbox(httpd) as inbox, httpd.connect() as conn:
             for _ in range(3):
                 interim, response = read_interim(conn, "/app/")
@@ -285,10 +286,11 @@ def test_interim_responses_do_not_show_the_field(httpd):
                 while (response := conn.read_response()).status < 200:
                     assert FIELD.lower() not in {name.lower() for name, _ in response.headers}
                 assert check_hidden(response).text == wanted
+            assert inbox.take() == ["final"] * 5
             # A stream on such a connection needs no thread.
             conn.send_request("GET", f"{PATH}?match=*")
             assert conn.read_head().status == 200
-            assert inbox.take() == ["final"] * 5
+            assert re.search(r'mercure_streams_holding_threads(\{.*\})? 0\n', httpd.get("/metrics").text)
 
 
 @pytest.mark.parametrize("carrier", ["MercureHttp2 On", "MercureHttp2 Off\nH2EarlyHints On\nH2Push Off"])
@@ -563,6 +565,17 @@ def test_example_module_works_without_the_hub(httpd, announce):
     httpd.module, httpd.log_level = None, "info"
     httpd.start(f'LoadModule announce_module "{module}"\n<Location "/announce">\nSetHandler announce\n</Location>\n')
     assert httpd.get("/announce?hello").status == 404
+
+
+@event_only
+def test_lua_script_of_the_page_publishes(httpd):
+    httpd.load("lua")
+    page, = [match[4] for match in BLOCK.finditer(read("publishing")) if match[2] == "lua"]
+    httpd.write("htdocs/publish.lua", page)
+    httpd.start(config(httpd, '<FilesMatch "[.]lua$">\nSetHandler lua-script\n</FilesMatch>'))
+    with Inbox(httpd) as inbox:
+        assert httpd.get("/publish.lua").text.startswith("urn:uuid:")
+        assert inbox.take() == ["hello from Lua"]
 
 
 def lua_site(httpd, script, *sections):
