@@ -39,6 +39,7 @@ static const char help[] =
     "               [--iss ISSUER] [--ttl SECONDS]     refuse tokens, and end their streams\n"
     "  revocations  list what is revoked\n"
     "  lift ID      lift a revocation\n"
+    "  stats        what happens in the hub\n"
     "\n"
     "The operator:\n"
     "  --hub URL      the URL of the hub\n"
@@ -95,6 +96,7 @@ static const struct command commands[] = {
       {"ttl", false}}},
     {"revocations", "GET", "revocations", false, {{NULL, false}}},
     {"lift", "DELETE", "revocations/", true, {{NULL, false}}},
+    {"stats", "GET", "stats", false, {{NULL, false}}},
 };
 
 static int complain(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -89,6 +89,7 @@ static const char *region_name(unsigned type)
         [MRC_HUB_REGION_BUCKETS] = "buckets",
         [MRC_HUB_REGION_REVOCATIONS] = "revocations",
         [MRC_HUB_REGION_LINK] = "link",
+        [MRC_HUB_REGION_BUSIEST] = "busiest",
     };
 
     return names[type];

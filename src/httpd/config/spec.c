@@ -126,7 +126,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
                 .staging_large = (uint32_t)large,
                 .roster_subscribers = listed_subscribers(settings),
                 .census_streams = census_streams(settings),
-                .has_revocations = is_controlled(hub),
+                .is_controlled = is_controlled(hub),
                 .has_link = settings->transport != NULL,
             },
         .limits = settings->limits,

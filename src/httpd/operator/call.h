@@ -25,6 +25,10 @@ struct mrc_operator_call {
     const char *fields;    /* what the log says about them */
 };
 
+/* Writes the line of CALL, answered with STATUS, to the error log. The functions below do it, too.
+ */
+void mrc_operator_log(const struct mrc_operator_call *call, int status);
+
 /* Answers with STATUS and the JSON document BODY, and logs the call. */
 int mrc_operator_answer(struct mrc_operator_call *call, int status, struct mrc_bytes body);
 

@@ -17,6 +17,7 @@
 #include "httpd/operator/disconnect.h"
 #include "httpd/operator/revocations.h"
 #include "httpd/operator/revoke.h"
+#include "httpd/operator/stats.h"
 #include "httpd/route/claim.h"
 #include "httpd/route/paths.h"
 #include "hub/hub/hub.h"
@@ -36,6 +37,7 @@ static const struct resource resources[] = {
     {"revoke", MRC_OPERATOR_ACTION, mrc_operator_revoke},
     {"revocations", MRC_OPERATOR_LIST, mrc_operator_list_revocations},
     {"revocations/", MRC_OPERATOR_ITEM, mrc_operator_lift},
+    {"stats", MRC_OPERATOR_LIST, mrc_operator_stats},
 };
 
 /* Whether PATH names RESOURCE. The path of an item has its name after the slash. */
@@ -73,8 +75,8 @@ enum mrc_operator_kind mrc_operator_find(const struct mrc_claim *claim,
 
 /* ---- answers ----------------------------------------------------------------------------------*/
 
-/* The line that every call writes. It quotes what comes from outside. */
-static void audit(const struct mrc_operator_call *call, int status)
+/* It quotes what comes from outside. */
+void mrc_operator_log(const struct mrc_operator_call *call, int status)
 {
     const char *subject = mrc_token_get_subject(call->token);
     struct mrc_quote subject_quote, issuer_quote;
@@ -89,14 +91,14 @@ static void audit(const struct mrc_operator_call *call, int status)
 
 int mrc_operator_answer(struct mrc_operator_call *call, int status, struct mrc_bytes body)
 {
-    audit(call, status);
+    mrc_operator_log(call, status);
     apr_table_setn(call->r->headers_out, "Cache-Control", "no-store");
     return mrc_answer_send(call->r, status, body.len ? CONTENT_TYPE : NULL, body);
 }
 
 int mrc_operator_refuse(struct mrc_operator_call *call, int status, const char *detail)
 {
-    audit(call, status);
+    mrc_operator_log(call, status);
     return mrc_answer_problem(call->r, status, detail);
 }
 
@@ -104,7 +106,7 @@ int mrc_operator_fail(struct mrc_operator_call *call, apr_status_t status)
 {
     const struct mrc_failure *failure = mrc_failure_of_publication(status, 1);
 
-    audit(call, failure->http_status);
+    mrc_operator_log(call, failure->http_status);
     if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, call->r,
                       "MRC1102: hub %s: an order of an operator was not stored",

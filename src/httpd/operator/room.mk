@@ -4,6 +4,7 @@ mod_mercure_la_SOURCES += \
 	%D%/disconnect.c %D%/disconnect.h \
 	%D%/fields.c %D%/fields.h \
 	%D%/revocations.c %D%/revocations.h \
-	%D%/revoke.c %D%/revoke.h
+	%D%/revoke.c %D%/revoke.h \
+	%D%/stats.c %D%/stats.h
 
 EXTRA_DIST += %D%/README.md

@@ -9,6 +9,7 @@
 #include "hub/base/status.h"
 #include "hub/base/thread.h"
 #include "hub/control/revoked.h"
+#include "hub/hub/activity.h"
 #include "hub/hub/interests.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
@@ -32,6 +33,7 @@ struct mrc_hub {
     struct mrc_numbers *numbers;
     struct mrc_seats *seats;
     struct mrc_rate *rate;
+    struct mrc_activity *activity;
     struct mrc_revoked *revoked; /* NULL: none */
     struct mrc_patterns *patterns;
     struct mrc_hub_interests *interests;
@@ -85,6 +87,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->numbers = mrc_numbers_create(pool, segment, slot);
     hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &spec->limits);
     hub->rate = mrc_rate_create(pool, segment, &spec->limits);
+    hub->activity = mrc_activity_create(pool, hub->numbers, mrc_hub_segment_busiest(segment));
     hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
     if (hub->interests && open_revoked(pool, hub)) {
@@ -120,6 +123,16 @@ size_t mrc_hub_get_index(const struct mrc_hub *hub)
 unsigned mrc_hub_get_slot(const struct mrc_hub *hub)
 {
     return hub->slot;
+}
+
+struct mrc_activity *mrc_hub_activity(const struct mrc_hub *hub)
+{
+    return hub->activity;
+}
+
+uint64_t mrc_hub_memory_bytes(const struct mrc_hub *hub)
+{
+    return mrc_hub_segment_bytes(hub->segment);
 }
 
 struct mrc_revoked *mrc_hub_revoked(const struct mrc_hub *hub)
@@ -201,6 +214,8 @@ static apr_status_t publish(struct mrc_hub *hub, const struct mrc_update *update
     mrc_buf_free(&text);
     if (status == APR_SUCCESS)
         mrc_numbers_count(hub->numbers, MRC_COUNTER_UPDATES, count);
+    for (size_t i = 0; i < count && status == APR_SUCCESS; i++)
+        mrc_activity_count_update(hub->activity, updates[i].topics, updates[i].topics_count);
     return status;
 }
 

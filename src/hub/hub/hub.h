@@ -19,6 +19,7 @@
 #include "core/base/err.h"
 #include "hub/hub/spec.h"
 
+struct mrc_activity;
 struct mrc_history_item;
 struct mrc_hub;
 struct mrc_hub_segment;
@@ -67,6 +68,10 @@ struct mrc_seats *mrc_hub_seats(const struct mrc_hub *hub);
  * the hub. */
 struct mrc_revoked *mrc_hub_revoked(const struct mrc_hub *hub);
 struct mrc_revocations *mrc_hub_revocations(const struct mrc_hub *hub);
+
+/* What happens in it (activity.h), and the bytes of its shared memory. */
+struct mrc_activity *mrc_hub_activity(const struct mrc_hub *hub);
+uint64_t mrc_hub_memory_bytes(const struct mrc_hub *hub);
 
 struct mrc_hub_segment *mrc_hub_segment(const struct mrc_hub *hub);
 

@@ -1,4 +1,5 @@
 libmrchub_la_SOURCES += \
+	%D%/activity.c %D%/activity.h \
 	%D%/hub.c %D%/hub.h \
 	%D%/interests.c %D%/interests.h \
 	%D%/numbers.c %D%/numbers.h \

@@ -9,6 +9,7 @@
 #include "core/topic/topic.h"
 #include "hub/base/clock.h"
 #include "hub/base/event.h"
+#include "hub/hub/activity.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/index/index.h"
@@ -211,6 +212,8 @@ static void close_record(const struct feed_hub *hub, struct lane *lane)
     struct delivery *delivery = &lane->delivery;
 
     mrc_numbers_count(mrc_hub_numbers(hub->hub), MRC_COUNTER_DELIVERIES, delivery->received);
+    mrc_activity_count_receivers(mrc_hub_activity(hub->hub), delivery->update.topics,
+                                 delivery->update.topics_count, delivery->received);
     mrc_event_unref(delivery->event);
     mrc_topics_clear(&delivery->topics);
     mrc_update_clear(&delivery->update);

@@ -27,6 +27,9 @@
  *     region[LINK]         +-----------------------------------------------+
  *                          | struct mrc_link_layout                        |  link_layout.h;
  *                          |                                               |  may be absent
+ *     region[BUSIEST]      +-----------------------------------------------+
+ *                          | struct mrc_busiest_header, cells              |  busiest_layout.h;
+ *                          |                                               |  may be absent
  *     total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64. An absent region has size 0. The word ring.state, which
@@ -58,6 +61,7 @@ enum mrc_hub_region_type {
     MRC_HUB_REGION_BUCKETS,
     MRC_HUB_REGION_REVOCATIONS,
     MRC_HUB_REGION_LINK,
+    MRC_HUB_REGION_BUSIEST,
     MRC_HUB_REGION_USED
 };
 

@@ -23,6 +23,7 @@ struct mrc_hub_segment {
     struct mrc_buckets *buckets;         /* NULL: read-only */
     struct mrc_revocations *revocations; /* NULL: none */
     struct mrc_link *link;               /* NULL: none */
+    struct mrc_busiest *busiest;         /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
 };
@@ -106,8 +107,9 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                                      : 0);
     add_region(&header, MRC_HUB_REGION_BUCKETS, mrc_buckets_bytes());
     add_region(&header, MRC_HUB_REGION_REVOCATIONS,
-               shape->has_revocations ? mrc_revocations_bytes() : 0);
+               shape->is_controlled ? mrc_revocations_bytes() : 0);
     add_region(&header, MRC_HUB_REGION_LINK, shape->has_link ? mrc_link_bytes() : 0);
+    add_region(&header, MRC_HUB_REGION_BUSIEST, shape->is_controlled ? mrc_busiest_bytes() : 0);
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -203,9 +205,12 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
         status = create_staging(pool, hub, shape, error);
     if (!status)
         status = create_keyed(pool, hub, shape, error);
-    if (!status && shape->has_revocations)
+    if (!status && shape->is_controlled)
         status = mrc_revocations_create(
             pool, at(&hub->segment, region[MRC_HUB_REGION_REVOCATIONS].offset), &hub->revocations);
+    if (!status && shape->is_controlled)
+        status = mrc_busiest_create(pool, at(&hub->segment, region[MRC_HUB_REGION_BUSIEST].offset),
+                                    &hub->busiest);
     if (!status && shape->roster_subscribers) {
         uint32_t own, shared;
 
@@ -381,6 +386,11 @@ struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
 struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment)
 {
     return segment->buckets;
+}
+
+struct mrc_busiest *mrc_hub_segment_busiest(const struct mrc_hub_segment *segment)
+{
+    return segment->busiest;
 }
 
 struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment *segment)

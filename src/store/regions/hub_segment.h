@@ -16,6 +16,7 @@
 #include "apr_pools.h"
 #include "core/base/err.h"
 #include "store/regions/buckets.h"
+#include "store/regions/busiest.h"
 #include "store/regions/census.h"
 #include "store/regions/hub_layout.h"
 #include "store/regions/interests.h"
@@ -38,8 +39,8 @@ struct mrc_hub_shape {
     uint32_t staging_large;  /* of these, the data of the large slot; 0: there is none */
     uint64_t roster_subscribers; /* capacity of the roster; 0: absent */
     uint64_t census_streams;     /* capacity of the census; 0: absent */
-    bool has_revocations;
-    bool has_link; /* whether the hub has a transport */
+    bool is_controlled;          /* has revocations, and counts the busiest topics */
+    bool has_link;               /* whether the hub has a transport */
 };
 
 /* The exact size of the segment; 0 if the shape is impossible, with the reason in ERROR. Creates
@@ -86,6 +87,9 @@ struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segmen
 
 /* The revoked tokens; NULL: the hub keeps none, or the segment is read-only. */
 struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment *segment);
+
+/* The busiest topics; NULL: the same. */
+struct mrc_busiest *mrc_hub_segment_busiest(const struct mrc_hub_segment *segment);
 
 /* Whether a new segment of SHAPE would have the same regions: then this one can be kept. */
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,

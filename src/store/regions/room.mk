@@ -1,6 +1,8 @@
 libmrcstore_la_SOURCES += \
 	%D%/buckets.c %D%/buckets.h \
 	%D%/buckets_layout.h \
+	%D%/busiest.c %D%/busiest.h \
+	%D%/busiest_layout.h \
 	%D%/census.c %D%/census.h \
 	%D%/census_layout.h \
 	%D%/hub_layout.h \
@@ -18,7 +20,9 @@ libmrcstore_la_SOURCES += \
 
 unit_tests += \
 	tests/unit/store/regions/test_buckets \
+	tests/unit/store/regions/test_busiest \
 	tests/unit/store/regions/test_census \
+	tests/unit/store/regions/test_revocations \
 	tests/unit/store/regions/test_roster
 
 EXTRA_DIST += %D%/README.md

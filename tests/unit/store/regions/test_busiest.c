@@ -1,0 +1,157 @@
+/* The busiest topics: the most are always there, minutes pass, and writers may die. */
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "store/base/lock.h"
+#include "store/regions/busiest.h"
+#include "store/regions/busiest_layout.h"
+#include "store_unit.h"
+
+#define SECOND INT64_C(1000000)
+#define NOW    (SECOND * 60 * 1000) /* the begin of a minute */
+
+static struct mrc_busiest *create(void **ret_region)
+{
+    struct mrc_busiest *busiest = NULL;
+
+    *ret_region = store_shared(mrc_busiest_bytes());
+    ck_assert_int_eq(mrc_busiest_create(store_pool(), *ret_region, &busiest), APR_SUCCESS);
+    return busiest;
+}
+
+static void count(struct mrc_busiest *busiest, const char *topic, uint64_t n, int64_t now_us)
+{
+    const struct mrc_bytes bytes = mrc_bytes_of(topic);
+
+    mrc_busiest_count(busiest, MRC_BUSIEST_UPDATES, &bytes, 1, n, now_us);
+}
+
+/* The count of the busiest topic, which must be TOPIC; 0: there is none. */
+static uint64_t first(struct mrc_busiest *busiest, const char *topic, int64_t now_us)
+{
+    struct mrc_busiest_topic found;
+
+    if (mrc_busiest_read(busiest, MRC_BUSIEST_UPDATES, now_us, &found, 1) == 0)
+        return 0;
+    ck_assert_bytes_eq(((struct mrc_bytes){found.text, found.text_bytes}), topic);
+    return found.count;
+}
+
+START_TEST(sorted_and_apart)
+{
+    void *region;
+    struct mrc_busiest *busiest = create(&region);
+    const struct mrc_bytes both[] = {mrc_bytes_of("a"), mrc_bytes_of("b")};
+    struct mrc_busiest_topic found[4];
+
+    ck_assert_uint_eq(mrc_busiest_read(busiest, MRC_BUSIEST_UPDATES, NOW, found, 4), 0);
+    mrc_busiest_count(busiest, MRC_BUSIEST_UPDATES, both, 2, 5, NOW);
+    count(busiest, "b", 2, NOW);
+    count(busiest, "", 6, NOW);
+    mrc_busiest_count(busiest, MRC_BUSIEST_RECEIVERS, both, 1, 9, NOW);
+    ck_assert_uint_eq(mrc_busiest_read(busiest, MRC_BUSIEST_UPDATES, NOW, found, 4), 3);
+    ck_assert_uint_eq(found[0].count, 7);
+    ck_assert_uint_eq(found[1].count, 6);
+    ck_assert_uint_eq(found[1].text_bytes, 0);
+    ck_assert_uint_eq(found[2].count, 5);
+    ck_assert_uint_eq(mrc_busiest_read(busiest, MRC_BUSIEST_UPDATES, NOW, found, 2), 2);
+    ck_assert_uint_eq(found[1].count, 6);
+    ck_assert_uint_eq(mrc_busiest_read(busiest, MRC_BUSIEST_RECEIVERS, NOW, found, 4), 1);
+    ck_assert_uint_eq(found[0].count, 9);
+}
+END_TEST
+
+START_TEST(minutes_pass)
+{
+    void *region;
+    struct mrc_busiest *busiest = create(&region);
+
+    count(busiest, "a", 100, NOW);
+    ck_assert_uint_eq(first(busiest, "a", NOW + 59 * SECOND), 100);
+    ck_assert_uint_eq(first(busiest, "a", NOW + 60 * SECOND), 100);
+    ck_assert_uint_eq(first(busiest, "a", NOW + 90 * SECOND), 50);
+    count(busiest, "a", 10, NOW + 90 * SECOND);
+    ck_assert_uint_eq(first(busiest, "a", NOW + 90 * SECOND), 60);
+    ck_assert_uint_eq(first(busiest, "a", NOW + 150 * SECOND), 5);
+    ck_assert_uint_eq(first(busiest, "a", NOW + 180 * SECOND), 0);
+    count(busiest, "a", 3, NOW + 600 * SECOND);
+    ck_assert_uint_eq(first(busiest, "a", NOW + 600 * SECOND), 3);
+}
+END_TEST
+
+/* Among many times more topics than cells, the busy ones are found, and none counts too little. */
+START_TEST(many_topics)
+{
+    void *region;
+    struct mrc_busiest *busiest = create(&region);
+    struct mrc_busiest_topic found[10];
+    char topic[32];
+
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(topic, sizeof(topic), "rare %u", i);
+        count(busiest, topic, 1, NOW);
+        snprintf(topic, sizeof(topic), "busy %u", i % 5);
+        count(busiest, topic, 1, NOW);
+    }
+    ck_assert_uint_eq(mrc_busiest_read(busiest, MRC_BUSIEST_UPDATES, NOW, found, 10), 10);
+    for (unsigned i = 0; i < 5; i++) {
+        ck_assert_int_eq(memcmp(found[i].text, "busy ", 5), 0);
+        ck_assert_uint_ge(found[i].count, 4000);
+    }
+}
+END_TEST
+
+START_TEST(long_topics_are_cut_between_characters)
+{
+    void *region;
+    struct mrc_busiest *busiest = create(&region);
+    struct mrc_busiest_topic found;
+    char topic[1000];
+
+    memset(topic, 'x', sizeof(topic));
+    memcpy(topic + MRC_BUSIEST_TEXT_BYTES - 1, "\xc3\xa9", 2);
+    topic[sizeof(topic) - 1] = '\0';
+    count(busiest, topic, 1, NOW);
+    ck_assert_uint_eq(mrc_busiest_read(busiest, MRC_BUSIEST_UPDATES, NOW, &found, 1), 1);
+    ck_assert_uint_eq(found.text_bytes, MRC_BUSIEST_TEXT_BYTES - 1);
+}
+END_TEST
+
+/* What finds the table locked is not counted and does not wait; a process that died with the lock
+ * empties the table. */
+START_TEST(the_lock)
+{
+    void *region;
+    struct mrc_busiest *busiest = create(&region);
+    struct mrc_busiest_header *header = region;
+    pid_t pid;
+
+    count(busiest, "a", 1, NOW);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        bool unused;
+
+        _exit(mrc_lock_acquire(&header->lock, 0, &unused) == APR_SUCCESS ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    count(busiest, "b", 2, NOW);
+    ck_assert_uint_eq(first(busiest, "b", NOW), 2);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("busiest");
+    TCase *tcase = tcase_create("busiest");
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, sorted_and_apart);
+    tcase_add_test(tcase, minutes_pass);
+    tcase_add_test(tcase, many_topics);
+    tcase_add_test(tcase, long_topics_are_cut_between_characters);
+    tcase_add_test(tcase, the_lock);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
