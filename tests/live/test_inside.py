@@ -126,6 +126,13 @@ class Backend(http.server.ThreadingHTTPServer):
         def do_GET(self):
             path = urllib.parse.urlsplit(self.path).path
             self.server.requests.append(dict(self.headers.items()))
+            if path == "/socket":
+                self.wfile.write(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nConnection: Upgrade\r\n{FIELD}: x\r\n"
+                                 "\r\n".encode())
+                while data := self.connection.recv(65536):
+                    self.connection.sendall(data)
+                self.close_connection = True
+                return
             for fields in self.server.interim:
                 self.wfile.write("".join(["HTTP/1.1 103 Early Hints\r\n", *(f"{name}: {value}\r\n" for name, value in fields),
                                           "\r\n"]).encode())
@@ -156,9 +163,10 @@ class Backend(http.server.ThreadingHTTPServer):
         super().__exit__(*exc)
 
 
-def proxy(httpd, backend, *lines, path="/app/"):
+def proxy(httpd, backend, *lines, path="/app/", options=""):
     httpd.load("proxy", "proxy_http")
-    return "\n".join([f'<Location "{path}">', f"ProxyPass http://127.0.0.1:{backend.server_port}/", *lines, "</Location>"])
+    return "\n".join([f'<Location "{path}">', f"ProxyPass http://127.0.0.1:{backend.server_port}/ {options}", *lines,
+                      "</Location>"])
 
 
 def test_proxied_application_publishes(httpd):
@@ -291,6 +299,18 @@ def test_interim_responses_do_not_show_the_field(httpd):
             conn.send_request("GET", f"{PATH}?match=*")
             assert conn.read_head().status == 200
             assert re.search(r'mercure_streams_holding_threads(\{.*\})? 0\n', httpd.get("/metrics").text)
+
+
+def test_other_protocols_pass_after_an_interim_response(httpd):
+    with Backend() as backend:
+        httpd.start(config(httpd, proxy(httpd, backend, "MercurePublishHeader On", options="upgrade=ANY")))
+        with httpd.connect() as conn:
+            conn.send_request("GET", "/app/socket", [("Connection", "Upgrade"), ("Upgrade", "test")])
+            response = check_hidden(conn.read_head())
+            assert (response.status, response.header("Upgrade")) == (101, "test")
+            for sent in (f"HTTP/1.1 103 Early Hints\r\n{FIELD}: x\r\n\r\n", f"{FIELD}: x\r\n"):
+                conn.send(sent)
+                assert conn.read_exactly(len(sent)) == sent.encode()
 
 
 @pytest.mark.parametrize("carrier", ["MercureHttp2 On", "MercureHttp2 Off\nH2EarlyHints On\nH2Push Off"])
