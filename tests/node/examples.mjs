@@ -26,7 +26,8 @@ await withBrowser(async (open) => {
   const publishers = [];
   for (const page of [anna, ben]) {
     page.on('response', (answer) => {
-      if (answer.request().method() === 'POST' && answer.ok()) publishers.push(new URL(answer.url()).pathname);
+      const isText = answer.status() === 200 && answer.url().endsWith('.php');
+      if (answer.request().method() === 'POST' && answer.ok() && !isText) publishers.push(new URL(answer.url()).pathname);
     });
   }
   await anna.fill('#name', 'Anna');
