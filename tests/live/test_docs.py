@@ -1,7 +1,8 @@
 """
 The pages for users: every command, program and configuration in them is run as it stands, except for the host name.
-A fenced block says after its language what it does: `publish` (it must publish an update), `subscribe` (it must print
-an update), nothing (it must succeed), or `not-run`.
+A fenced block says after its language what it does: `publish` (it must publish an update for each "hello" in it),
+`subscribe` (it must print an update), `library` (it publishes with a library that Debian does not have), nothing (it
+must succeed), or `not-run`.
 """
 import json
 import os
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.mpm("event")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.realpath(os.path.join(HERE, "../../docs"))
-PAGES = ("getting-started", "tokens", "publishing", "browsers", "proxies", "security", "monitoring", "troubleshooting",
+PAGES = ("getting-started", "tokens", "publishing", "browsers", "http2", "proxies", "security", "monitoring", "troubleshooting",
          "history", "hosting")
 NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
 BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -60,10 +61,10 @@ def build_folder():
 def test_every_block_is_of_a_known_kind():
     found = list(blocks())
     assert len(found) == sum(read(page).count("```") for page in PAGES) / 2, "a fence that this test does not read"
-    known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "yaml"}
+    known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "lua", "yaml"}
     assert [name for name, language, _, _ in found if language not in known] == []
-    # test_inside.py runs the blocks of the kind response.
-    assert {mode for _, _, mode, _ in found} <= {None, "publish", "subscribe", "response", "not-run"}
+    # test_inside.py runs the blocks of the kind response, and those in Lua.
+    assert {mode for _, _, mode, _ in found} <= {None, "publish", "subscribe", "library", "response", "not-run"}
     # tests/packages/try installs the package.
     assert [name.split(":")[0] for name, _, mode, _ in found if mode == "not-run"] == ["getting-started.md"]
     for _, _, _, text in blocks("json"):
@@ -85,7 +86,8 @@ def test_links_lead_to_an_existing_section():
 
 
 def test_configurations_pass_configtest(httpd):
-    httpd.load("authz_host", "headers", "proxy", "proxy_http", "remoteip", "reqtimeout", "status")
+    httpd.load("authz_host", "headers", "lua", "macro", "proxy", "proxy_http", "remoteip", "reqtimeout", "status",
+               "vhost_alias")
     for name in ("publisher", "subscriber", "publisher-new"):
         httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
     httpd.write("mercure/keys.jwks", JWKS)
@@ -93,10 +95,34 @@ def test_configurations_pass_configtest(httpd):
     wrong = []
     for name, _, _, text in blocks("apache"):
         text = text.replace("/var/lib/mercure", httpd.path("history"))  # which only root could make
+        text = text.replace("LoadModule lua_module modules/mod_lua.so\n", "")
         result = httpd.configtest(text.replace("modules/mod_mercure.so", find_module()))
         if not result.ok:
             wrong.append(f"{name}: {result}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, _, _, text in blocks("apache")
+                                  if name.startswith("hosting.md") and "MercureHub " in text])
+def test_configurations_of_hosting_serve_each_site(httpd, text):
+    """Each virtual host of the block has a hub, or says that it has no key or that it is off."""
+    httpd.load("macro", "vhost_alias")
+    for name in ("publisher", "subscriber"):
+        httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
+    for folder in ("www/sites.example", "shop", "blog"):
+        httpd.write(f"srv/{folder}/htdocs/index.html", "page")
+    text = re.sub(r"\*:(80|443)", f"127.0.0.1:{httpd.port}", text.replace('"/srv/', f'"{httpd.path("srv")}/'))
+    httpd.start(text)
+    names = re.findall(r"ServerName +([a-z.]+)|^Use Site ([a-z.]+)", text, re.MULTILINE)
+    for host in [one or other for one, other in names] or ["localhost"]:
+        path = "/hub" if host == "admin.example" else PATH
+        answer = httpd.request("HEAD", f"{path}?match=x", host=host)  # a stream would not end
+        if host == "static.example":
+            assert "problem+json" not in (answer.header("Content-Type") or "") and answer.status == 404
+        elif host == "shop.example" and "MercureAnonymous On" in text:
+            assert answer.status == 200
+        else:
+            assert answer.header("Content-Type") == "application/problem+json" and answer.status in (401, 404), answer
 
 
 class Doc:
@@ -121,11 +147,13 @@ class Doc:
         done = subprocess.run(self.command(language, text), env=self.env, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
-    def publish(self, name, language, text):
+    def publish(self, name, language, text, minted):
         with self.httpd.subscribe("match=*") as stream:
             self.run(name, language, text)
-            event = stream.next()
-            assert "hello" in event.data, f"{name}: {event.data}"
+            events = stream.take(text.count("hello"))
+            assert events and all("hello" in event.data for event in events), f"{name}: {events}"
+            end = self.httpd.publish(TOPIC, "end", token=minted).text
+            assert stream.next().id == end, f"{name} has published more"
 
     def subscribe(self, name, language, text, minted):
         path = self.httpd.path("scripts/output")
@@ -143,12 +171,10 @@ class Doc:
                 os.killpg(process.pid, signal.SIGKILL)  # and the processes that the script has started
 
 
-def test_commands_and_programs_work(httpd):
-    """All blocks run against one server, whose keys the first command makes."""
-    doc = Doc(httpd)
-    url = f"http://localhost:{httpd.port}"
-    shown = [block for block in blocks(*PROGRAMS) if block[2] not in ("not-run", "response")]
-    name, language, _, text = shown.pop(0)
+def start(doc):
+    """The server of the pages, with the keys of their first command. Returns a publisher's token."""
+    httpd = doc.httpd
+    name, language, _, text = next(block for block in blocks(*PROGRAMS) if block[2] != "not-run")
     assert "openssl rand" in text
     doc.run(name, language, text)
     configuration = next(text for name, _, _, text in blocks("apache") if "MercurePublisherKey" in text)
@@ -156,14 +182,41 @@ def test_commands_and_programs_work(httpd):
                 "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
                 "<Location /health>\nSetHandler mercure-health\n</Location>\n")
     with open(httpd.path("etc/mercure/publisher.key"), encoding="ascii") as file:
-        minted = token.publisher(key=file.read().strip(), iss="https://example.com", aud=url + PATH)
+        return token.publisher(key=file.read().strip(), iss="https://example.com",
+                               aud=f"http://localhost:{httpd.port}{PATH}")
+
+
+def test_commands_and_programs_work(httpd):
+    """All blocks run against one server."""
+    doc = Doc(httpd)
+    minted = start(doc)
     doc.env["TOKEN"] = minted
-    for name, language, mode, text in shown:
-        if mode == "subscribe":
-            doc.subscribe(name, language, text, minted)
+    os.symlink(os.path.realpath(os.path.join(HERE, "../node/node_modules")), httpd.path("scripts/node_modules"))
+    shown = [block for block in blocks(*PROGRAMS) if block[2] not in ("not-run", "response", "library")]
+    for name, language, mode, text in shown[1:]:
+        if mode in ("subscribe", "publish"):
+            (doc.publish if mode == "publish" else doc.subscribe)(name, language, text, minted)
         else:
-            (doc.publish if mode == "publish" else doc.run)(name, language, text)
+            doc.run(name, language, text)
     assert doc.count > 10
+
+
+def test_php_library(httpd):
+    """The program with lcobucci/jwt. Without its sources, only its syntax is checked."""
+    (name, language, _, text), = [block for block in blocks("php") if block[2] == "library"]
+    doc = Doc(httpd)
+    checked = subprocess.run(["php", "-l"], input=text, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    sources = os.environ.get("MERCURE_LCOBUCCI_JWT")
+    if not sources:
+        pytest.skip("MERCURE_LCOBUCCI_JWT does not name the sources of lcobucci/jwt")
+    httpd.write("scripts/vendor/autoload.php", f"""<?php
+        namespace Psr\\Clock {{ interface ClockInterface {{ public function now(): \\DateTimeImmutable; }} }}
+        namespace {{
+            spl_autoload_register(fn ($name) => require strtr($name, ['Lcobucci\\JWT' => '{sources}/src', '\\\\' => '/']) . '.php');
+        }}
+    """)
+    doc.publish(name, language, text, start(doc))
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
