@@ -121,8 +121,8 @@ START_TEST(shows_a_link)
     struct mrc_link *link_of_hub;
     char path[100];
 
-    ck_assert_msg(mrc_hub_segment_create(store_pool(), dir, "hub", &shape, 4, &error, &hub) ==
-                      APR_SUCCESS,
+    ck_assert_msg(mrc_hub_segment_create(store_pool(), dir, "hub", &shape, 4, store_budget(),
+                                         &error, &hub) == APR_SUCCESS,
                   "%s", error.text);
     link_of_hub = mrc_hub_segment_link(hub);
     mrc_link_set_position(link_of_hub, &position);
