@@ -85,7 +85,7 @@ struct mrc_exchange {
     int refused;     /* an HTTP status, if a limit was exceeded; 0: none */
     bool has_length; /* Content-Length */
     bool has_body;   /* DATA follows */
-    bool is_begun;   /* the job was posted */
+    bool is_begun;   /* its fields are complete */
     unsigned number; /* of the request in its session, from 0 */
 
     /* Of the loop's thread. */
@@ -94,6 +94,7 @@ struct mrc_exchange {
     struct mrc_http2_attached *attached; /* the carrier of a subscription; NULL: none */
     struct mrc_exchange_fields trailers; /* of the request, then of the response */
     int64_t sent_us;                     /* when bytes were last sent, or none had to be */
+    bool is_posted;                      /* the job was posted */
     bool is_submitted, is_deferred;      /* the state of the response in nghttp2 */
     bool is_answered;                    /* the whole response is sent, not all has been read */
     bool expects_continue;               /* the client waits for 100, which was not sent */

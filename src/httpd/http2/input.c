@@ -202,12 +202,40 @@ static bool post_request(struct mrc_http2_session *session, struct mrc_exchange 
     mrc_exchange_ref(exchange);
     mrc_exchange_held_add(&session->origin.held, exchange->request.cap);
     atomic_fetch_add(&session->jobs_count, 1);
+    exchange->is_posted = true;
     if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->job))
         return true;
     atomic_fetch_sub(&session->jobs_count, 1);
     mrc_exchange_held_sub(&session->origin.held, exchange->request.cap);
     mrc_exchange_unref(exchange);
     return false;
+}
+
+static void start_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (!post_request(session, exchange))
+        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id,
+                                  NGHTTP2_REFUSED_STREAM);
+}
+
+/* Something of the request of EXCHANGE has come. Its worker starts, or is woken, when all is taken
+ * that has come with it: often that is the whole body. */
+static void feed(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (session->fed != exchange)
+        mrc_http2_input_wake(session);
+    session->fed = exchange;
+}
+
+void mrc_http2_input_wake(struct mrc_http2_session *session)
+{
+    struct mrc_exchange *exchange = session->fed;
+
+    session->fed = NULL;
+    if (exchange && exchange->is_posted)
+        mrc_exchange_wake(exchange);
+    else if (exchange)
+        start_request(session, exchange);
 }
 
 static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
@@ -217,11 +245,12 @@ static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
     exchange->is_begun = true;
     exchange->number = session->origin.requests++;
     set_priority(ng, exchange);
-    if (!has_body)
-        mrc_exchange_end_body(exchange, &exchange->trailers);
-    if (post_request(session, exchange))
+    if (has_body) {
+        feed(session, exchange);
         return 0;
-    nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_REFUSED_STREAM);
+    }
+    mrc_exchange_end_body(exchange, &exchange->trailers);
+    start_request(session, exchange);
     return 0;
 }
 
@@ -250,21 +279,6 @@ static void consume(struct mrc_http2_session *session, size_t len)
         return;
     nghttp2_session_consume_connection(session->ng, session->unconsumed);
     session->unconsumed = 0;
-}
-
-/* Bytes of the body of EXCHANGE were added. Its worker is not woken for each frame. */
-static void feed(struct mrc_http2_session *session, struct mrc_exchange *exchange)
-{
-    if (session->fed != exchange)
-        mrc_http2_input_wake(session);
-    session->fed = exchange;
-}
-
-void mrc_http2_input_wake(struct mrc_http2_session *session)
-{
-    if (session->fed)
-        mrc_exchange_wake(session->fed);
-    session->fed = NULL;
 }
 
 /* The window of a stream opens again as its worker reads. */

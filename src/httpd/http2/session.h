@@ -67,7 +67,7 @@ struct mrc_http2_session {
     struct mrc_http2_limits limits;
     struct mrc_exchange *exchanges; /* whose streams are not closed */
     unsigned exchanges_count;
-    struct mrc_exchange *fed; /* whose worker does not know yet of the last bytes; NULL: none */
+    struct mrc_exchange *fed; /* that got the last bytes, of which no worker knows yet; or NULL */
     struct mrc_exchange *settling; /* subscriptions to look at after a write */
     char *first;                   /* what came before the hand-over */
     size_t first_len;
