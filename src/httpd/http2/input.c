@@ -192,12 +192,25 @@ static void set_priority(nghttp2_session *ng, const struct mrc_exchange *exchang
         nghttp2_session_change_extpri_stream_priority(ng, exchange->id, &priority, 0);
 }
 
+/* Once for a connection. */
+static void log_refusal(struct mrc_http2_session *session)
+{
+    if (!session->has_refused)
+        ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, session->c,
+                      "MRC1304: requests of an HTTP/2 connection are refused, because all requests "
+                      "and responses of this child process have more than %zu bytes",
+                      HELD_BYTES_REFUSE);
+    session->has_refused = true;
+}
+
 /* Lets a worker handle the request. False: no worker can, or the child has too many requests and
  * responses. */
 static bool post_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
-    if (atomic_load(&session->child->held.bytes) > HELD_BYTES_REFUSE)
+    if (atomic_load(&session->child->held.bytes) > HELD_BYTES_REFUSE) {
+        log_refusal(session);
         return false;
+    }
     exchange->job.run = mrc_secondary_run;
     mrc_exchange_ref(exchange);
     mrc_exchange_held_add(&session->origin.held, exchange->request.cap);
