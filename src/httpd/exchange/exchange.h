@@ -134,6 +134,12 @@ static inline size_t mrc_exchange_out_held(const struct mrc_exchange *exchange)
     return exchange->out.bytes - exchange->out.file_bytes;
 }
 
+/* What a request holds until its job has run, besides its body. */
+static inline size_t mrc_exchange_request_held(const struct mrc_exchange *exchange)
+{
+    return sizeof(*exchange) + exchange->request.cap;
+}
+
 /* Whether its session, or its child, holds too many bytes. Any thread. */
 bool mrc_exchange_is_crowded(const struct mrc_exchange_origin *origin);
 

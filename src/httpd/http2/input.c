@@ -213,13 +213,13 @@ static bool post_request(struct mrc_http2_session *session, struct mrc_exchange 
     }
     exchange->job.run = mrc_secondary_run;
     mrc_exchange_ref(exchange);
-    mrc_exchange_held_add(&session->origin.held, exchange->request.cap);
+    mrc_exchange_held_add(&session->origin.held, mrc_exchange_request_held(exchange));
     atomic_fetch_add(&session->jobs_count, 1);
     exchange->is_posted = true;
     if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->job))
         return true;
     atomic_fetch_sub(&session->jobs_count, 1);
-    mrc_exchange_held_sub(&session->origin.held, exchange->request.cap);
+    mrc_exchange_held_sub(&session->origin.held, mrc_exchange_request_held(exchange));
     mrc_exchange_unref(exchange);
     return false;
 }

@@ -78,6 +78,7 @@ struct mrc_http2_session {
     bool watches_out;  /* waits until the socket is writable */
     bool is_over;      /* the client is gone, or the session is to end at once */
     bool lingers;      /* all is sent, and the client may close the connection */
+    bool has_refused;  /* a request for want of memory, which was logged */
     bool is_draining;  /* takes no new requests */
 
     atomic_bool holds_place;       /* of those for suspended connections with streams; any thread */
