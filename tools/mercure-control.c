@@ -40,6 +40,8 @@ static const char help[] =
     "  revocations  list what is revoked\n"
     "  lift ID      lift a revocation\n"
     "  stats        what happens in the hub\n"
+    "  streams      [--sub SUB] [--match TOPIC [--match_type TYPE]] [--limit N] [--after PLACE]\n"
+    "               list the open streams\n"
     "\n"
     "The operator:\n"
     "  --hub URL      the URL of the hub\n"
@@ -97,6 +99,11 @@ static const struct command commands[] = {
     {"revocations", "GET", "revocations", false, {{NULL, false}}},
     {"lift", "DELETE", "revocations/", true, {{NULL, false}}},
     {"stats", "GET", "stats", false, {{NULL, false}}},
+    {"streams",
+     "GET",
+     "streams",
+     false,
+     {{"sub", false}, {"match", false}, {"match_type", false}, {"limit", false}, {"after", false}}},
 };
 
 static int complain(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -374,6 +374,24 @@ def test_hubs_are_separate(httpd):
 
 
 @event_only
+def test_too_many_calls(httpd):
+    """One operator is answered 429 after a burst; another one is not."""
+    httpd.start(controlled() + "MaxKeepAliveRequests 0\n")
+    with httpd.connect() as conn:
+        head = {"Authorization": f"Bearer {bearer()}"}
+        statuses = []
+        while not statuses or statuses[-1] == 200:
+            response = conn.request("GET", f"{PATH}/control/revocations", head)
+            statuses.append(response.status)
+            assert len(statuses) < 20000
+    assert len(statuses) > 2000 and statuses[-1] == 429 and 1 <= int(response.header("Retry-After")) <= 60
+    assert "100 calls a second" in problem(response, 429)
+    call(httpd, "GET", "revocations", authorization=bearer("other"), status=200)
+    wait_until(lambda: call(httpd, "GET", "revocations").status == 200, what="the next call")
+    assert "called GET revocations: 429" in httpd.log()
+
+
+@event_only
 def test_many_orders_at_once(httpd):
     """A flood of orders, with updates between them: streams that are not meant get every update."""
     httpd.start(controlled("MercureHistory count=1000 bytes=4M") + "MaxKeepAliveRequests 0\n")

@@ -47,6 +47,13 @@ def test_calls(httpd):
     assert [(entry["id"], entry["sub"], entry["issued_before"]) for entry in entries] == [
         (number, "bob & co+=%", 4000000000)]
     assert ok(httpd, "lift", number) == ""
+    carol = [subscribe(httpd, sub="carol & +=%") for _ in range(2)]
+    first = json.loads(ok(httpd, "streams", "--sub", "carol & +=%", "--match", TOPIC, "--match_type", "exact", "--limit", "1"))
+    rest = json.loads(ok(httpd, "streams", "--sub", "carol & +=%", "--after", first["after"]))
+    assert [one["sub"] for one in first["streams"] + rest["streams"]] == ["carol & +=%"] * 2 and "after" not in rest
+    assert json.loads(ok(httpd, "stats"))["subscribers"] == 2
+    for stream in carol:
+        stream.close()
     everybody = httpd.subscribe([("match", TOPIC)])
     ok(httpd, "--as", "jane", "disconnect", "--all")
     wait_ended(everybody)

@@ -22,7 +22,7 @@ DOCUMENTED = {
     "mercure_subscribers_connected": set(), "mercure_subscribers_total": set(), "mercure_updates_total": set(),
     "mercure_deliveries_total": set(), "mercure_publish_rejected_total": {"reason"},
     "mercure_subscribers_refused_total": {"reason"}, "mercure_subscribers_ended_total": {"reason"},
-    "mercure_history_updates": set(), "mercure_history_bytes": set(), "mercure_dispatch_seconds_bucket": {"le"},
+    "mercure_history_updates": set(), "mercure_history_bytes": set(), "mercure_memory_bytes": {"kind"}, "mercure_dispatch_seconds_bucket": {"le"},
     "mercure_dispatch_seconds_sum": set(), "mercure_dispatch_seconds_count": set(),
     "mercure_ring_lag_updates": {"child"}, "mercure_transport_up": set(),
 }
@@ -240,7 +240,7 @@ def test_dashboard_and_alerts_use_existing_metrics(httpd):
             assert set(re.findall(r"(\w+)\s*[=!]", selector)) <= known[name] | {"instance", "job"}, query
             used.add(name)
         for by in re.findall(r"\bby\s*\(([^)]*)\)", query):
-            assert set(re.split(r"[,\s]+", by.strip())) <= {"hub", "reason", "le", "child", "instance"}, query
+            assert set(re.split(r"[,\s]+", by.strip())) <= {"hub", "reason", "le", "child", "instance", "carrier"}, query
     missing = set(DOCUMENTED) - used - {"mercure_dispatch_seconds_sum", "mercure_dispatch_seconds_count",
                                       "mercure_subscribers_total"}
     assert not missing, f"no panel and no alert uses {missing}"

@@ -23,6 +23,23 @@ while sock.recv(4096):
     pass
 """
 
+HTTP2_CLIENT = """
+import socket, sys
+import h2.connection, h2.events
+sock = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
+conn = h2.connection.H2Connection()
+conn.initiate_connection()
+conn.send_headers(1, [(":method", "GET"), (":path", sys.argv[3]), (":scheme", "http"), (":authority", "localhost"),
+                      ("authorization", "Bearer " + sys.argv[4]), ("accept", "text/event-stream")], end_stream=True)
+sock.sendall(conn.data_to_send())
+while data := sock.recv(4096):
+    for event in conn.receive_data(data):
+        if isinstance(event, h2.events.ResponseReceived):
+            assert dict(event.headers)[b":status"] == b"200"
+            print("open", flush=True)
+    sock.sendall(conn.data_to_send())
+"""
+
 
 def ip(*arguments):
     return subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=60)
@@ -49,25 +66,36 @@ def far_away():
         ip("netns", "del", name)
 
 
-def test_a_client_that_vanishes(httpd, far_away, each_carrier):
+def vanish(httpd, far_away, program, server=""):
+    """A client that loses its network while its stream is open: the hub announces the end of its subscription."""
     name, near, device = far_away
     port = httpd.ports[0]
-    httpd.start(f"Listen {near}:{port}\n" + hub("MercureSubscriptions On", f"MercureHeartbeat {HEARTBEAT}",
-                                                f"MercureDispatchTimeout {TIMEOUT}", "MercureConnectionLifetime 0"))
+    httpd.start(f"Listen {near}:{port}\n{server}" + hub("MercureSubscriptions On", f"MercureHeartbeat {HEARTBEAT}",
+                                                        f"MercureDispatchTimeout {TIMEOUT}",
+                                                        "MercureConnectionLifetime 0"))
     events = f"{PATH}/subscriptions/:type/:match/:subscriber"
     watcher = httpd.subscribe([("match_urlpattern", events)], token=token.subscriber([("urlpattern", events)]))
     watcher.next()
-    client = subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", CLIENT, near, str(port),
+    client = subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", program, near, str(port),
                                f"{PATH}?match=far", token.subscriber()], stdout=subprocess.PIPE, text=True)
     try:
         assert client.stdout.readline() == "open\n"
         began = json.loads(watcher.next().data)
         assert (began["match"], began["active"]) == ("far", True)
         assert ip("-n", name, "addr", "flush", "dev", device).returncode == 0  # packets to it are lost from now on
-        ended = json.loads(watcher.next(deadline=60).data)
+        ended = json.loads(watcher.next(deadline=19).data)  # the kernel alone gives up after 20 s
         assert (ended["subscriber"], ended["active"]) == (began["subscriber"], False)
     finally:
         client.kill()
         client.wait()
         watcher.close()
-    wait_until(lambda: "stream ended: " in httpd.log(), what="the end in the log")
+    wait_until(lambda: "stream ended: slow" in httpd.log(), what="the end in the log")
+
+
+def test_a_client_that_vanishes(httpd, far_away, each_carrier):
+    vanish(httpd, far_away, CLIENT)
+
+
+@pytest.mark.mpm("event")
+def test_a_client_that_vanishes_over_http2(httpd, far_away):
+    vanish(httpd, far_away, HTTP2_CLIENT, "Protocols h2c http/1.1\nMercureHttp2 On\n")

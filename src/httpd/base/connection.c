@@ -2,8 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "apr_portable.h"
 #include "http_config.h"
@@ -227,4 +232,18 @@ int mrc_connection_pre_close(conn_rec *c)
     connection->holds_signals = false;
     release_signals();
     return OK;
+}
+
+/* ---- acknowledgements -------------------------------------------------------------------------*/
+
+int64_t mrc_connection_silence_us(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+    int unsent = 0;
+
+    if (ioctl(fd, SIOCOUTQ, &unsent) < 0 || unsent == 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        return 0;
+    return (int64_t)info.tcpi_last_ack_recv * 1000 + 1; /* it is in milliseconds */
 }

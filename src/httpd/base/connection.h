@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "httpd.h"
 
@@ -85,5 +86,12 @@ void mrc_connection_signals(sigset_t *ret_signals);
 
 /* pre_close_connection, after all other modules' hooks: unblocks the signals. */
 int mrc_connection_pre_close(conn_rec *c);
+
+/*
+ * For how long the client at the other end of the socket FD has acknowledged nothing, in
+ * microseconds, although the kernel has bytes for it; 0: it has none, or FD is no TCP socket. Any
+ * thread.
+ */
+int64_t mrc_connection_silence_us(int fd);
 
 #endif

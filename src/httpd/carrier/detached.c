@@ -206,6 +206,11 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
     return mrc_client_socket_unsent_bytes(carrier->fd);
 }
 
+static int64_t silence_us(const struct mrc_carrier *carrier)
+{
+    return mrc_connection_silence_us(carrier->fd);
+}
+
 static void fetch_tls(const struct mrc_carrier *carrier)
 {
     mrc_prefetch(((const struct mrc_carrier_detached *)carrier)->ssl, MRC_FETCH_LINE_BYTES);
@@ -315,6 +320,7 @@ static const struct mrc_carrier_ops plain_ops = {
     .may_close = may_close,
     .close = close_detached,
     .unsent_bytes = unsent_bytes,
+    .silence_us = silence_us,
 };
 
 static const struct mrc_carrier_ops tls_ops = {
@@ -324,6 +330,7 @@ static const struct mrc_carrier_ops tls_ops = {
     .may_close = may_close,
     .close = close_detached,
     .unsent_bytes = unsent_bytes,
+    .silence_us = silence_us,
     .fetch = fetch_tls,
     .read = read_tls,
 };

@@ -160,6 +160,11 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
     return mrc_client_socket_unsent_bytes(carrier->fd);
 }
 
+static int64_t silence_us(const struct mrc_carrier *carrier)
+{
+    return mrc_connection_silence_us(carrier->fd);
+}
+
 static void fetch(const struct mrc_carrier *carrier)
 {
     const struct mrc_carrier_suspended *suspended = of((struct mrc_carrier *)carrier);
@@ -267,6 +272,7 @@ static const struct mrc_carrier_ops ops = {
     .may_close = may_close,
     .close = close_suspended,
     .unsent_bytes = unsent_bytes,
+    .silence_us = silence_us,
     .fetch = fetch,
     .finish = finish,
 };

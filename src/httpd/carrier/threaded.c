@@ -44,6 +44,9 @@ APLOG_USE_MODULE(mercure);
 #define RETRY_MIN_MS    500
 #define RETRY_SPREAD_MS 2500
 
+/* The kernel says when something was acknowledged in steps of its clock, which are shorter. */
+#define CLOCK_STEP_US ((int64_t)10 * 1000)
+
 /* The last write of a stream may block this long. */
 #define LAST_WRITE_US ((apr_interval_time_t)APR_USEC_PER_SEC)
 
@@ -71,6 +74,7 @@ struct stream {
     int64_t ends_us;      /* when the stream ends at the latest, in time of day */
     enum mrc_end ends_why;
     int64_t written_us;   /* when something was last written; of hub/base/clock.h */
+    int64_t watched_us;   /* since when the client has to acknowledge bytes; 0: it has not */
     uint64_t orders;      /* the mark of the newest order that it has seen (hub/control/orders.h) */
     enum mrc_end ordered; /* the end that an order demands; MRC_END_CLIENT: none */
 };
@@ -137,7 +141,8 @@ static apr_status_t open_connection(struct stream *stream)
 static apr_status_t open_waiter(struct stream *stream)
 {
     if (!mrc_this_child_is_forked())
-        return mrc_waiter_open(mrc_child_waiters(mrc_this_child_get()), &stream->waiter);
+        return mrc_waiter_open(mrc_child_waiters(mrc_this_child_get()), stream->subscriber,
+                               &stream->waiter);
     stream->waiter = mrc_this_child_forked_waiter();
     return stream->waiter ? APR_SUCCESS : APR_ENOTIMPL;
 }
@@ -236,6 +241,13 @@ static bool write_piece(struct stream *stream, struct mrc_bytes piece, enum mrc_
     return status == APR_SUCCESS && !c->aborted;
 }
 
+/* LEFT bytes are not written yet. A forked process shares its waiter with others. */
+static void note(const struct stream *stream, size_t left)
+{
+    if (!mrc_this_child_is_forked())
+        mrc_waiter_note(stream->waiter, mrc_subscriber_get_next(stream->subscriber), left);
+}
+
 /* Writes the bytes in the buffer, in pieces, and empties it. */
 static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
 {
@@ -245,13 +257,17 @@ static bool flush_out(struct stream *stream, enum mrc_end *ret_end)
     while (left.len && is_well) {
         struct mrc_bytes piece = {left.ptr, left.len};
 
+        note(stream, left.len);
         if (piece.len > MRC_CARRIER_WRITE_BYTES)
             piece.len = MRC_CARRIER_WRITE_BYTES;
         is_well = write_piece(stream, piece, ret_end);
         stream->written_us = mrc_clock_us();
+        if (stream->watched_us == 0)
+            stream->watched_us = stream->written_us;
         left = (struct mrc_bytes){left.ptr + piece.len, left.len - piece.len};
     }
     mrc_buf_reset(&stream->out);
+    note(stream, 0);
     return is_well;
 }
 
@@ -318,6 +334,22 @@ static bool wait_for_work(struct stream *stream)
            !(pollfds[1].revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
+/* Whether the client has acknowledged nothing for the dispatch timeout, as mrc_stream_tick() finds
+ * out for other streams. */
+static bool has_vanished(struct stream *stream)
+{
+    int64_t now_us = mrc_clock_us(), silence_us;
+
+    if (stream->fd < 0 || stream->watched_us == 0 ||
+        now_us - stream->watched_us < limits_of(stream)->dispatch_timeout_us)
+        return false;
+    silence_us = mrc_connection_silence_us(stream->fd);
+    if (silence_us && now_us - silence_us + CLOCK_STEP_US < stream->watched_us)
+        return true;
+    stream->watched_us = silence_us ? now_us : 0;
+    return false;
+}
+
 static bool needs_heartbeat(const struct stream *stream)
 {
     int64_t heartbeat_us = limits_of(stream)->heartbeat_us;
@@ -357,6 +389,8 @@ static enum mrc_end serve(struct stream *stream)
         }
         if (!wait_for_work(stream))
             return MRC_END_CLIENT;
+        if (has_vanished(stream))
+            return MRC_END_SLOW;
     }
 }
 

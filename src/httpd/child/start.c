@@ -123,7 +123,7 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
     if (status == APR_SUCCESS)
         status = mrc_links_start(pchild, hubs, memory, state);
     if (status == APR_SUCCESS && mrc_sizing_forks())
-        status = mrc_waiter_open(mrc_child_waiters(state->child), &state->forked_waiter);
+        status = mrc_waiter_open(mrc_child_waiters(state->child), NULL, &state->forked_waiter);
     return status;
 }
 

@@ -121,6 +121,16 @@ static size_t unsent_bytes(const struct mrc_carrier *carrier)
     return held_bytes((const struct mrc_http2_attached *)carrier);
 }
 
+/* Of the whole connection. */
+static int64_t silence_us(const struct mrc_carrier *carrier)
+{
+    const struct mrc_http2_attached *attached = (const struct mrc_http2_attached *)carrier;
+
+    return attached->exchange->is_gone
+               ? 0
+               : mrc_connection_silence_us(mrc_http2_session_of(attached->exchange)->session.fd);
+}
+
 /* The job that writes the access log line. */
 struct last_line {
     struct mrc_job job;
@@ -195,7 +205,8 @@ static const struct mrc_carrier_ops ops = {.kind = MRC_CARRIER_HTTP2,
                                            .flush = flush,
                                            .may_close = may_close,
                                            .close = close_attached,
-                                           .unsent_bytes = unsent_bytes};
+                                           .unsent_bytes = unsent_bytes,
+                                           .silence_us = silence_us};
 
 /* ---- the session ------------------------------------------------------------------------------*/
 

@@ -138,6 +138,15 @@ const struct mrc_metric mrc_metrics[] = {
         .source = MRC_METRIC_HISTORY_BYTES,
     },
     {
+        .name = "mercure_memory_bytes",
+        .type = "gauge",
+        .label = "kind",
+        .help = "Memory of the hub: shared (by all processes of the server).",
+        .title = "Memory",
+        .key = "MercureMemoryBytes",
+        .source = MRC_METRIC_MEMORY,
+    },
+    {
         .name = "mercure_dispatch_seconds",
         .type = "histogram",
         .help = "Time from the acceptance of an update until it was written to a subscriber, "
@@ -288,6 +297,8 @@ const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_ch
         return mrc_carrier_kind_text((enum mrc_carrier_kind)part);
     case MRC_METRIC_REFUSED:
         return mrc_refusal_text((enum mrc_refusal)part);
+    case MRC_METRIC_MEMORY:
+        return "shared";
     case MRC_METRIC_LINK_RECONNECTS:
         return mrc_engine_reason_text((enum mrc_engine_reason)part);
     case MRC_METRIC_LINK_REFUSED:
@@ -349,6 +360,8 @@ uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub 
     case MRC_METRIC_HISTORY_BYTES:
         mrc_history_count(mrc_hub_history(hub), apr_time_now(), &records, &bytes);
         return bytes;
+    case MRC_METRIC_MEMORY:
+        return mrc_hub_memory_bytes(hub);
     case MRC_METRIC_LINK_LAG:
     case MRC_METRIC_LINK_MACHINES:
     case MRC_METRIC_LINK_STAGED:

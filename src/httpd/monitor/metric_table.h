@@ -24,6 +24,7 @@ enum mrc_metric_source {
     MRC_METRIC_REFUSED, /* counters from `index` on, one for each enum mrc_refusal */
     MRC_METRIC_HISTORY_UPDATES,
     MRC_METRIC_HISTORY_BYTES,
+    MRC_METRIC_MEMORY,   /* a part for each kind of memory */
     MRC_METRIC_DISPATCH, /* the histogram */
     MRC_METRIC_LAG,      /* a part for each slot of a child process */
     MRC_METRIC_TRANSPORT,

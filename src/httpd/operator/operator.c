@@ -18,9 +18,12 @@
 #include "httpd/operator/revocations.h"
 #include "httpd/operator/revoke.h"
 #include "httpd/operator/stats.h"
+#include "httpd/operator/streams.h"
 #include "httpd/route/claim.h"
 #include "httpd/route/paths.h"
+#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
+#include "hub/hub/rate.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -38,6 +41,7 @@ static const struct resource resources[] = {
     {"revocations", MRC_OPERATOR_LIST, mrc_operator_list_revocations},
     {"revocations/", MRC_OPERATOR_ITEM, mrc_operator_lift},
     {"stats", MRC_OPERATOR_LIST, mrc_operator_stats},
+    {"streams", MRC_OPERATOR_LIST, mrc_operator_streams},
 };
 
 /* Whether PATH names RESOURCE. The path of an item has its name after the slash. */
@@ -156,6 +160,23 @@ static int find_hub(struct mrc_operator_call *call)
     return mrc_answer_retry(call->r, "this server process does not serve the hub now: try again");
 }
 
+/* Every call costs a line of the log, and an order a look at the streams of each child. */
+static int check_rate(const struct mrc_operator_call *call)
+{
+    const char *subject = mrc_token_get_subject(call->token);
+    const char *name = apr_pstrcat(call->r->pool, "operator ", mrc_token_get_issuer(call->token),
+                                   " ", subject ? subject : "", NULL);
+    int64_t wait_s;
+
+    if (mrc_rate_take_operator(mrc_hub_rate(call->hub), mrc_bytes_of(name), mrc_clock_us(),
+                               &wait_s))
+        return DECLINED;
+    call->r->connection->keepalive = AP_CONN_CLOSE;
+    mrc_operator_log(call, HTTP_TOO_MANY_REQUESTS);
+    return mrc_answer_too_many(
+        call->r, "this operator calls too often: make at most 100 calls a second", wait_s);
+}
+
 int mrc_operator_serve(request_rec *r, const struct mrc_claim *claim)
 {
     const struct resource *resource = find(claim->rest);
@@ -166,6 +187,8 @@ int mrc_operator_serve(request_rec *r, const struct mrc_claim *claim)
 
     if (status == DECLINED)
         status = find_hub(&call);
+    if (status == DECLINED)
+        status = check_rate(&call);
     if (status == DECLINED)
         status = resource->serve(&call);
     mrc_form_free(call.form);

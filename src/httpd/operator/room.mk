@@ -5,6 +5,7 @@ mod_mercure_la_SOURCES += \
 	%D%/fields.c %D%/fields.h \
 	%D%/revocations.c %D%/revocations.h \
 	%D%/revoke.c %D%/revoke.h \
-	%D%/stats.c %D%/stats.h
+	%D%/stats.c %D%/stats.h \
+	%D%/streams.c %D%/streams.h
 
 EXTRA_DIST += %D%/README.md

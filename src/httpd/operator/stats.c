@@ -18,6 +18,7 @@
 #include "hub/hub/numbers.h"
 #include "hub/hub/revocation.h"
 #include "store/history/history.h"
+#include "store/regions/link.h"
 
 #define SECOND_US  ((int64_t)1000 * 1000)
 #define TOPICS_MAX 20 /* of each kind */
@@ -60,6 +61,17 @@ static unsigned count_children(void)
     return count;
 }
 
+/* With a transport, as far as this machine knows. */
+static uint64_t count_machines(const struct mrc_hub *hub)
+{
+    struct mrc_link_status status;
+
+    if (!mrc_hub_link(hub))
+        return 1;
+    mrc_link_get_status(mrc_hub_link(hub), &status);
+    return status.machines ? status.machines : 1;
+}
+
 static void add_document(struct mrc_buf *out, const struct mrc_hub *hub,
                          const struct mrc_activity_rates *rates)
 {
@@ -82,8 +94,9 @@ static void add_document(struct mrc_buf *out, const struct mrc_hub *hub,
     add_topics(out, mrc_hub_activity(hub), "updates", MRC_BUSIEST_UPDATES);
     mrc_buf_printf(out,
                    "},\"history\":{\"updates\":%" PRIu64 ",\"bytes\":%" PRIu64
-                   "},\"memory_bytes\":%" PRIu64 ",\"children\":%u,\"machines\":1}",
-                   updates, bytes, mrc_hub_memory_bytes(hub), count_children());
+                   "},\"memory_bytes\":%" PRIu64 ",\"children\":%u,\"machines\":%" PRIu64 "}",
+                   updates, bytes, mrc_hub_memory_bytes(hub), count_children(),
+                   count_machines(hub));
 }
 
 /* ---- waiting ----------------------------------------------------------------------------------*/

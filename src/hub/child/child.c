@@ -105,6 +105,7 @@ static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *child, 
         .hubs = child->hubs,
         .hubs_count = child->hubs_count,
         .waiters = child->waiters,
+        .inquiry = mrc_memory_inquiry(child->memory),
         .on_wake = when_woken,
         .ctx = child,
     };
@@ -186,6 +187,11 @@ bool mrc_child_is_live(const struct mrc_child *child, unsigned slot)
 
     return mrc_control_get(mrc_memory_control(child->memory), slot, &other) &&
            other.state == MRC_CONTROL_LIVE;
+}
+
+struct mrc_memory *mrc_child_memory(const struct mrc_child *child)
+{
+    return child->memory;
 }
 
 struct mrc_dispatcher *mrc_child_dispatcher(const struct mrc_child *child)

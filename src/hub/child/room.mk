@@ -1,5 +1,6 @@
 libmrchub_la_SOURCES += \
 	%D%/child.c %D%/child.h \
+	%D%/inquire.c %D%/inquire.h \
 	%D%/jobs.c %D%/jobs.h
 
 unit_tests += \

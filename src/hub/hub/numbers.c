@@ -59,6 +59,12 @@ bool mrc_numbers_gauge_take(struct mrc_numbers *numbers, enum mrc_gauge gauge, u
     return mrc_hub_segment_gauge_take(numbers->segment, numbers->slot, gauge, max);
 }
 
+uint64_t mrc_numbers_gauge_of(const struct mrc_numbers *numbers, enum mrc_gauge gauge,
+                              unsigned slot)
+{
+    return mrc_hub_segment_gauge_of(numbers->segment, slot, gauge);
+}
+
 bool mrc_numbers_gauge_renew(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t now_s,
                              uint64_t ago_s)
 {

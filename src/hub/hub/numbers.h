@@ -93,6 +93,10 @@ uint64_t mrc_numbers_counter(const struct mrc_numbers *numbers, enum mrc_counter
 void mrc_numbers_gauge_add(struct mrc_numbers *numbers, enum mrc_gauge gauge, int64_t n);
 uint64_t mrc_numbers_gauge(const struct mrc_numbers *numbers, enum mrc_gauge gauge);
 
+/* GAUGE of the child in SLOT. */
+uint64_t mrc_numbers_gauge_of(const struct mrc_numbers *numbers, enum mrc_gauge gauge,
+                              unsigned slot);
+
 /* Adds one to GAUGE, unless the sum is MAX already. Undo it with mrc_numbers_gauge_add(). */
 bool mrc_numbers_gauge_take(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t max);
 

@@ -57,6 +57,20 @@ apr_status_t mrc_rate_take(struct mrc_rate *rate, struct mrc_bytes token, uint64
     return status;
 }
 
+bool mrc_rate_take_operator(struct mrc_rate *rate, struct mrc_bytes name, int64_t now_us,
+                            int64_t *ret_wait_s)
+{
+    static const struct mrc_bucket_rule rule = {.rate = MRC_RATE_OPERATOR_PER_S,
+                                                .burst = MRC_RATE_OPERATOR_BURST};
+    int64_t wait_us =
+        mrc_buckets_take(rate->buckets, mrc_buckets_key(rate->buckets, name), &rule, 1, now_us);
+
+    if (wait_us == 0)
+        return true;
+    *ret_wait_s = (wait_us + SECOND_US - 1) / SECOND_US;
+    return false;
+}
+
 bool mrc_rate_should_report(struct mrc_rate *rate, int64_t now_us)
 {
     int64_t next = atomic_load(&rate->next_report_us);

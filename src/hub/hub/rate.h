@@ -35,6 +35,15 @@ struct mrc_rate *mrc_rate_create(apr_pool_t *pool, struct mrc_hub_segment *segme
 apr_status_t mrc_rate_take(struct mrc_rate *rate, struct mrc_bytes token, uint64_t count,
                            int64_t now_us, int64_t *ret_wait_s);
 
+/* The calls that one operator may make at once, and then in a second, in all children. */
+#define MRC_RATE_OPERATOR_BURST 2000
+#define MRC_RATE_OPERATOR_PER_S 100
+
+/* Takes one call of the operator NAME at NOW_US of the monotonic clock. False: there were too many;
+ * RET_WAIT_S gets the seconds until the next one. */
+bool mrc_rate_take_operator(struct mrc_rate *rate, struct mrc_bytes name, int64_t now_us,
+                            int64_t *ret_wait_s);
+
 /* Whether to log at NOW_US that updates are refused: true once a minute in this child. */
 bool mrc_rate_should_report(struct mrc_rate *rate, int64_t now_us);
 

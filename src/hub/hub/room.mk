@@ -2,6 +2,7 @@ libmrchub_la_SOURCES += \
 	%D%/activity.c %D%/activity.h \
 	%D%/hub.c %D%/hub.h \
 	%D%/interests.c %D%/interests.h \
+	%D%/last_id.c %D%/last_id.h \
 	%D%/numbers.c %D%/numbers.h \
 	%D%/patterns.c %D%/patterns.h \
 	%D%/rate.c %D%/rate.h \

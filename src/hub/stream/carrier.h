@@ -60,6 +60,12 @@ struct mrc_carrier_ops {
     size_t (*unsent_bytes)(const struct mrc_carrier *carrier);
 
     /*
+     * For how long the client has acknowledged nothing, in microseconds, although the kernel has
+     * bytes for it; 0: it has acknowledged everything. NULL: the carrier does not know it.
+     */
+    int64_t (*silence_us)(const struct mrc_carrier *carrier);
+
+    /*
      * Called shortly before a write: fetches the memory that the carrier points to into the
      * processor's cache (hub/base/prefetch.h); the carrier itself is there already. NULL: there is
      * nothing to fetch.

@@ -20,6 +20,7 @@
 
 struct mrc_dispatcher;
 struct mrc_hub;
+struct mrc_inquiry;
 struct mrc_loop;
 struct mrc_notify;
 struct mrc_stream;
@@ -33,7 +34,8 @@ struct mrc_dispatcher_args {
     struct mrc_hub *const *hubs; /* some may be NULL */
     size_t hubs_count;
     struct mrc_waiters *waiters;
-    void (*on_wake)(void *ctx); /* called in the first loop after each wake-up */
+    struct mrc_inquiry *inquiry; /* of operators, for the streams; NULL: none */
+    void (*on_wake)(void *ctx);  /* called in the first loop after each wake-up */
     void *ctx;
 };
 

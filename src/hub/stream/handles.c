@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apr_time.h"
+
 #include "core/base/siphash.h"
 #include "core/token/token.h"
 #include "hub/control/order.h"
@@ -24,10 +26,12 @@ struct mrc_handle {
     struct mrc_stream *stream;
     struct group *group; /* NULL: anonymous */
     struct mrc_handle *prev, *next;
+    uint32_t since_s, serial;
 };
 
 struct mrc_handles {
     uint64_t key[2];
+    uint32_t serial; /* of the newest handle */
     size_t groups;
     size_t buckets; /* of each index; a power of two */
     struct group **bucket[INDEXES];
@@ -187,6 +191,8 @@ apr_status_t mrc_handles_add(struct mrc_handles *handles, struct mrc_stream *str
     if (!handle)
         return APR_ENOMEM;
     handle->stream = stream;
+    handle->since_s = (uint32_t)apr_time_sec(apr_time_now());
+    handle->serial = ++handles->serial;
     if (token) {
         handle->group = get_group(handles, token);
         if (!handle->group) {
@@ -200,6 +206,16 @@ apr_status_t mrc_handles_add(struct mrc_handles *handles, struct mrc_stream *str
     }
     stream->handle = handle;
     return APR_SUCCESS;
+}
+
+uint32_t mrc_handle_get_since_s(const struct mrc_handle *handle)
+{
+    return handle->since_s;
+}
+
+uint32_t mrc_handle_get_serial(const struct mrc_handle *handle)
+{
+    return handle->serial;
 }
 
 void mrc_handles_remove(struct mrc_handles *handles, struct mrc_stream *stream)

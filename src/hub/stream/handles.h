@@ -22,6 +22,7 @@
 
 #include "apr_errno.h"
 
+struct mrc_handle;
 struct mrc_handles;
 struct mrc_order;
 struct mrc_stream;
@@ -34,6 +35,11 @@ void mrc_handles_free(struct mrc_handles *handles);
 
 /* Gives STREAM, whose subscriber is open, a handle. APR_ENOMEM: it has none. */
 apr_status_t mrc_handles_add(struct mrc_handles *handles, struct mrc_stream *stream);
+
+/* When HANDLE was made, since 1970; and its number, which grows with each stream of the hub in the
+ * loop and may begin again at 0. */
+uint32_t mrc_handle_get_since_s(const struct mrc_handle *handle);
+uint32_t mrc_handle_get_serial(const struct mrc_handle *handle);
 
 /* Takes the handle of STREAM away, if it has one. */
 void mrc_handles_remove(struct mrc_handles *handles, struct mrc_stream *stream);

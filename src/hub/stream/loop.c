@@ -20,6 +20,7 @@
 #include "hub/control/orders.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/revocation.h"
+#include "hub/stream/answers.h"
 #include "hub/stream/carrier.h"
 #include "hub/stream/feed.h"
 #include "hub/stream/handles.h"
@@ -67,6 +68,7 @@ struct mrc_loop {
     struct mrc_wheel wheel;
     struct mrc_stream *all; /* every stream that was adopted */
     struct mrc_sessions sessions;
+    struct mrc_answers *answers;
 
     /* Streams (loop.h). The first three have is_ready set. */
     struct mrc_list ready;     /* in LIVE, with something to write */
@@ -354,6 +356,7 @@ static void remember(struct mrc_loop *loop, struct mrc_stream *stream)
 
 static void forget(struct mrc_loop *loop, struct mrc_stream *stream)
 {
+    mrc_answers_forget(loop->answers, stream);
     if (stream->all_prev)
         stream->all_prev->all_next = stream->all_next;
     else
@@ -555,6 +558,11 @@ static uint64_t next_of(const struct mrc_loop *loop, const struct mrc_stream *st
                                 : mrc_subscriber_get_next(stream->subscriber);
 }
 
+static uint64_t find_next(const void *ctx, const struct mrc_stream *stream)
+{
+    return next_of(ctx, stream);
+}
+
 static void expire_timers(struct mrc_loop *loop)
 {
     int64_t now_us = mrc_clock_us();
@@ -703,6 +711,8 @@ static void turn(struct mrc_loop *loop, bool *busy)
     if (close_ended(loop, false))
         *busy = true;
     work_sessions(loop);
+    if (mrc_answers_work(loop->answers))
+        *busy = true;
 }
 
 /* Ends the remaining streams, spread over time in a graceful drain; waits a while for carriers that
@@ -726,6 +736,7 @@ static void run_down(struct mrc_loop *loop)
     while (loop->ended.first)
         close_ended(loop, true);
     mrc_sessions_stop(&loop->sessions);
+    mrc_answers_stop(loop->answers);
 }
 
 void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread)
@@ -839,6 +850,24 @@ static apr_status_t open_descriptors(apr_pool_t *pool, struct mrc_loop *loop)
     return status;
 }
 
+static struct mrc_answers *open_answers(apr_pool_t *pool, struct mrc_loop *loop)
+{
+    const struct mrc_answers_args args = {
+        .inquiry = loop->args.inquiry,
+        .slot = loop->args.slot,
+        .part = loop->args.number,
+        .loops = loop->args.loops,
+        .waiters = loop->args.waiters,
+        .hubs = loop->args.hubs,
+        .hubs_count = loop->args.hubs_count,
+        .streams = &loop->all,
+        .next_of = find_next,
+        .ctx = loop,
+    };
+
+    return mrc_answers_create(pool, &args);
+}
+
 apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
                            struct mrc_loop **ret_loop)
 {
@@ -871,6 +900,7 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
         status = mrc_feed_open(pool, &feed_args, &loop->feed);
     if (status == APR_SUCCESS)
         status = make_events(loop);
+    loop->answers = open_answers(pool, loop);
     if (status != APR_SUCCESS) {
         mrc_loop_close(loop);
         return status;
@@ -887,6 +917,7 @@ void mrc_loop_close(struct mrc_loop *loop)
         mrc_pages_free(loop->pages[i]);
     for (size_t i = 0; i < loop->args.hubs_count; i++)
         mrc_handles_free(loop->orders[i].handles);
+    mrc_answers_close(loop->answers);
     mrc_feed_close(loop->feed);
     mrc_sessions_free(&loop->sessions);
     mrc_event_unref(loop->heartbeat);

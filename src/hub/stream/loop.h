@@ -35,6 +35,7 @@
  *     close         streams that have ended: their responses end at once, and they are closed when
  *                   their carriers allow it
  *     sessions      send what their streams have written
+ *     answers       to an operator who asks for the streams (answers.h)
  *
  * Nothing in a turn blocks.
  */
@@ -49,10 +50,12 @@
 #include "apr_thread_proc.h"
 
 struct mrc_hub;
+struct mrc_inquiry;
 struct mrc_loop;
 struct mrc_reader;
 struct mrc_sessions;
 struct mrc_stream;
+struct mrc_waiters;
 
 /*
  * The usual look_ms. No update waits for this time, because each publication wakes the children
@@ -76,6 +79,10 @@ struct mrc_loop_args {
     unsigned number;              /* of the loop in its child, below MRC_NUMBERS_LOOPS_MAX */
     int look_ms;                  /* the loop looks at the rings at least this often */
     struct mrc_reader *reader;    /* reads histories from the disk; NULL: no hub has one there */
+    struct mrc_inquiry *inquiry;  /* answers.h; NULL: none */
+    unsigned slot;                /* the child's */
+    unsigned loops;               /* of the child */
+    struct mrc_waiters *waiters;  /* the loop answers for them; NULL: another one does */
     int notify_fd;                /* on_notify is called when it is readable; -1: none */
     void (*on_notify)(void *ctx); /* in the loop's thread */
     void *ctx;

@@ -1,4 +1,5 @@
 libmrchub_la_SOURCES += \
+	%D%/answers.c %D%/answers.h \
 	%D%/carrier.h \
 	%D%/dispatcher.c %D%/dispatcher.h \
 	%D%/feed.c %D%/feed.h \
@@ -11,10 +12,12 @@ libmrchub_la_SOURCES += \
 	%D%/waiters.c %D%/waiters.h
 
 unit_tests += \
+	tests/unit/hub/stream/test_answers \
 	tests/unit/hub/stream/test_dispatcher \
 	tests/unit/hub/stream/test_drain \
 	tests/unit/hub/stream/test_feed \
 	tests/unit/hub/stream/test_footprint \
+	tests/unit/hub/stream/test_handles \
 	tests/unit/hub/stream/test_loop \
 	tests/unit/hub/stream/test_slow_clients \
 	tests/unit/hub/stream/test_stream

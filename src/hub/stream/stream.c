@@ -20,6 +20,11 @@
 /* This much of a carrier is fetched ahead; most carriers are not larger. */
 #define CARRIER_BYTES ((size_t)2 * MRC_FETCH_LINE_BYTES)
 
+#define MS_US ((int64_t)1000)
+
+/* The kernel says when something was acknowledged in steps of its clock, which are shorter. */
+#define CLOCK_STEP_US ((int64_t)10 * 1000)
+
 /* An event with a position has fewer bytes. */
 #define POSITION_BYTES_MAX 256
 
@@ -241,14 +246,60 @@ static uint32_t unsent_bytes(const struct mrc_stream *stream)
     return unsent < UINT32_MAX ? (uint32_t)unsent : UINT32_MAX;
 }
 
+/*
+ * A client that vanishes without a word acknowledges nothing more, and its stream is not pending
+ * while the kernel has room for a few heartbeats. So a stream is watched from its first byte that
+ * is not acknowledged. A client that reads slowly still acknowledges, at the latest when the kernel
+ * asks whether it has room again.
+ */
+static void watch(struct mrc_stream *stream, int64_t since_us)
+{
+    stream->is_watched = true;
+    stream->watched_ms = (uint32_t)(since_us / MS_US);
+}
+
+/* When the watch has begun. NEAR_US: a time within three weeks of it. */
+static int64_t watched_us(const struct mrc_stream *stream, int64_t near_us)
+{
+    int32_t before_ms = (int32_t)((uint32_t)(near_us / MS_US) - stream->watched_ms);
+
+    return (near_us / MS_US - before_ms) * MS_US;
+}
+
+static int64_t watch_due_us(const struct mrc_stream *stream)
+{
+    return watched_us(stream, stream->since_us) + limits_of(stream)->dispatch_timeout_us;
+}
+
+/*
+ * Whether the client has acknowledged something since the watch began, or has nothing to
+ * acknowledge. If it has, the bytes that it has to acknowledge now may be new, so the watch begins
+ * again.
+ */
+static bool has_acknowledged(struct mrc_stream *stream, int64_t now_us)
+{
+    int64_t silence_us = stream->carrier->ops->silence_us(stream->carrier);
+
+    if (silence_us && now_us - silence_us + CLOCK_STEP_US < watched_us(stream, now_us))
+        return false;
+    stream->is_watched = false;
+    if (silence_us)
+        watch(stream, now_us);
+    return true;
+}
+
 static void take_state(struct mrc_stream *stream, enum mrc_carrier_state state, int64_t now_us)
 {
     if (state == MRC_CARRIER_GONE)
         mrc_stream_end(stream, MRC_END_CLIENT);
     stream->pending = state == MRC_CARRIER_PENDING;
     stream->since_us = now_us;
-    if (stream->pending)
+    if (stream->pending) {
+        stream->is_watched = false;
         stream->unsent_bytes = unsent_bytes(stream);
+    } else if (stream->carrier->ops->silence_us && !stream->is_watched) {
+        watch(stream, now_us);
+    }
 }
 
 /*
@@ -354,17 +405,23 @@ void mrc_stream_block(struct mrc_stream *stream, int64_t now_us)
 
 /* ---- time and end -----------------------------------------------------------------------------*/
 
-int64_t mrc_stream_due_us(const struct mrc_stream *stream)
+/* When a pending stream is checked, or another one gets a heartbeat. */
+static int64_t heartbeat_due_us(const struct mrc_stream *stream)
 {
     const struct mrc_hub_limits *limits = limits_of(stream);
-    int64_t due_us = stream->ends_us;
-    int64_t other_us = INT64_MAX;
 
     if (stream->pending)
-        other_us = stream->since_us + limits->dispatch_timeout_us;
-    else if (limits->heartbeat_us)
-        other_us = stream->since_us + limits->heartbeat_us;
-    return other_us < due_us ? other_us : due_us;
+        return stream->since_us + limits->dispatch_timeout_us;
+    return limits->heartbeat_us ? stream->since_us + limits->heartbeat_us : INT64_MAX;
+}
+
+int64_t mrc_stream_due_us(const struct mrc_stream *stream)
+{
+    int64_t due_us = heartbeat_due_us(stream);
+
+    if (stream->is_watched && watch_due_us(stream) < due_us)
+        due_us = watch_due_us(stream);
+    return due_us < stream->ends_us ? due_us : stream->ends_us;
 }
 
 /* The event that tells the client its position; NULL: it does not want one, or it is not known. */
@@ -400,6 +457,12 @@ bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, uin
             mrc_stream_end(stream, MRC_END_SLOW);
         return false;
     }
+    if (stream->is_watched && now_us >= watch_due_us(stream) && !has_acknowledged(stream, now_us)) {
+        mrc_stream_end(stream, MRC_END_SLOW);
+        return false;
+    }
+    if (now_us < heartbeat_due_us(stream))
+        return false;
     position = create_position(stream, next);
     is_pushed = mrc_stream_push(stream, position ? position : heartbeat);
     mrc_event_unref(position);

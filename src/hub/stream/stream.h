@@ -68,9 +68,12 @@ struct mrc_stream {
         struct mrc_event **many;                         /* malloc()ed */
     };
     uint32_t first, count, cap; /* of the queue */
-    uint32_t unsent_bytes;      /* while pending: bytes in the kernel for the client at SINCE_US */
-    size_t offset;              /* bytes of the first event that the carrier has taken */
-    size_t queued_bytes;        /* of all events in the queue */
+    union {
+        uint32_t unsent_bytes; /* while pending: bytes in the kernel for the client at SINCE_US */
+        uint32_t watched_ms;   /* while watched: since when; the low bits of the time */
+    };
+    size_t offset;       /* bytes of the first event that the carrier has taken */
+    size_t queued_bytes; /* of all events in the queue */
 
     int64_t since_us; /* while pending: when the client last accepted bytes; otherwise: when the
                          carrier last got bytes */
@@ -88,6 +91,7 @@ struct mrc_stream {
     enum mrc_end end : 8;      /* in ENDING: why */
     enum mrc_end ends_why : 8; /* the reason for ENDS_US */
     bool pending;              /* the carrier holds bytes that the client has not accepted */
+    bool is_watched;           /* not pending, and the client has to acknowledge bytes */
     bool is_ready;             /* in a list of streams that work or read */
     bool is_listening;         /* in the feed */
     bool is_finished;          /* in ENDING: mrc_stream_finish() was called */
@@ -139,10 +143,10 @@ void mrc_stream_block(struct mrc_stream *stream, int64_t now_us);
 int64_t mrc_stream_due_us(const struct mrc_stream *stream);
 
 /*
- * Ends a stream whose time is up or whose client accepts nothing. If it has been silent too long,
- * adds its position to a stream whose client wants positions, and HEARTBEAT to others. NEXT is the
- * number in the history of the first record that is not in the queue; 0: unknown. True: there is
- * something to write.
+ * Ends a stream whose time is up, or whose client accepts or acknowledges nothing. If it has been
+ * silent too long, adds its position to a stream whose client wants positions, and HEARTBEAT to
+ * others. NEXT is the number in the history of the first record that is not in the queue; 0:
+ * unknown. True: there is something to write.
  */
 bool mrc_stream_tick(struct mrc_stream *stream, struct mrc_event *heartbeat, uint64_t next,
                      int64_t now_us);

@@ -34,6 +34,7 @@ struct mrc_memory {
     unsigned last_number; /* of a hub's file; no number is used twice */
     struct mrc_control *control;
     struct mrc_notify *notify;
+    struct mrc_inquiry *inquiry;
     struct hub *first;
     apr_pool_t *documents_pool; /* NULL: there are no documents */
     struct mrc_documents *documents;
@@ -125,6 +126,8 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
     if (status)
         return status;
     status = mrc_notify_create(process_pool, nslots, error, &memory->notify);
+    if (!status)
+        status = mrc_inquiry_create(process_pool, error, &memory->inquiry);
     if (status) {
         mrc_memory_close(memory);
         return status;
@@ -439,6 +442,11 @@ const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory)
     return memory->notify;
 }
 
+struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory)
+{
+    return memory->inquiry;
+}
+
 void mrc_memory_close(struct mrc_memory *memory)
 {
     char name[MRC_RUNTIME_DIR_NAME_BYTES];
@@ -454,6 +462,8 @@ void mrc_memory_close(struct mrc_memory *memory)
     close_documents(memory);
     mrc_notify_close(memory->notify);
     memory->notify = NULL;
+    mrc_inquiry_close(memory->inquiry);
+    memory->inquiry = NULL;
     if (memory->control) {
         mrc_runtime_dir_control_name(memory->key, name);
         mrc_segment_remove(memory->dir, name);

@@ -15,7 +15,7 @@
  * pool).
  *
  * Only the parent calls these functions, in one thread. Children use what they have inherited,
- * through mrc_memory_hub(), _control() and _notify().
+ * through mrc_memory_hub(), _control(), _notify() and _inquiry().
  */
 #ifndef MRC_STORE_MEMORY_MEMORY_H
 #define MRC_STORE_MEMORY_MEMORY_H
@@ -29,6 +29,7 @@
 #include "store/documents/documents.h"
 #include "store/regions/hub_segment.h"
 #include "store/shm/control.h"
+#include "store/shm/inquiry.h"
 #include "store/shm/notify.h"
 
 struct mrc_memory;
@@ -90,6 +91,7 @@ struct mrc_hub_segment *mrc_memory_hub_at(const struct mrc_memory *memory, size_
 
 struct mrc_control *mrc_memory_control(const struct mrc_memory *memory);
 const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory);
+struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory);
 
 /*
  * Unmaps, closes and removes everything when the server stops. Does nothing in a process other than

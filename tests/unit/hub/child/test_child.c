@@ -544,7 +544,7 @@ START_TEST(drains)
     struct mrc_child *process = start(101);
     struct mrc_waiter *waiter;
 
-    ck_assert_int_eq(mrc_waiter_open(mrc_child_waiters(process), &waiter), APR_SUCCESS);
+    ck_assert_int_eq(mrc_waiter_open(mrc_child_waiters(process), NULL, &waiter), APR_SUCCESS);
     ck_assert(!mrc_child_is_draining(process));
     mrc_child_drain(process, true);
     ck_assert(mrc_child_is_draining(process));
@@ -565,8 +565,8 @@ START_TEST(a_publication_wakes_the_waiters)
 
     join(mrc_child_hub(first, B));
     for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(mrc_waiter_open(mrc_child_waiters(first), &hears[i]), APR_SUCCESS);
-    ck_assert_int_eq(mrc_waiter_open(mrc_child_waiters(second), &deaf), APR_SUCCESS);
+        ck_assert_int_eq(mrc_waiter_open(mrc_child_waiters(first), NULL, &hears[i]), APR_SUCCESS);
+    ck_assert_int_eq(mrc_waiter_open(mrc_child_waiters(second), NULL, &deaf), APR_SUCCESS);
     for (int i = 0; i < 3; i++) {
         hub_publish(mrc_child_hub(second, B), "id", "topic", "data");
         for (int w = 0; w < 2; w++) {

@@ -153,6 +153,8 @@ static const struct mrc_carrier_ops pipe_ops = {
 
 static struct hub_place place;
 static struct mrc_dispatcher *dispatcher;
+static struct mrc_inquiry *inquiry; /* of a test that sets it before start() */
+static struct mrc_waiters *waiters;
 static struct client clients[CLIENTS_MAX];
 static size_t clients_count;
 static atomic_uint wakes; /* wake-ups of the child that the dispatcher reported */
@@ -184,7 +186,9 @@ static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc
     place = hub_place_open(ring_bytes, spec);
     hubs[0] = place.hub;
     args.notify = place.notify;
-    args.waiters = mrc_waiters_create(place.pool);
+    waiters = mrc_waiters_create(place.pool);
+    args.waiters = waiters;
+    args.inquiry = inquiry;
     ck_assert_int_eq(mrc_dispatcher_start(place.pool, &args, &dispatcher), APR_SUCCESS);
 }
 

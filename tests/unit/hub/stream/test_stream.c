@@ -761,6 +761,98 @@ START_TEST(a_client_that_takes_nothing_is_slow)
 }
 END_TEST
 
+static int64_t silence_us; /* of the client */
+
+static int64_t fake_silence_us(const struct mrc_carrier *carrier)
+{
+    return silence_us;
+}
+
+static const struct mrc_carrier_ops silent_ops = {
+    .kind = MRC_CARRIER_SUSPENDED,
+    .write = fake_write,
+    .flush = fake_flush,
+    .may_close = fake_may_close,
+    .close = fake_close,
+    .silence_us = fake_silence_us,
+};
+
+/* A live stream that has got an update at NOW, whose last byte was acknowledged a minute before. */
+static void open_watched(void)
+{
+    open_live();
+    fake.carrier.ops = &silent_ops;
+    silence_us = 60 * SECOND;
+    ck_assert(push('a', 1));
+    ck_assert_int_eq(work(), MRC_STREAM_IDLE);
+    ck_assert(stream->is_watched);
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 5 * SECOND);
+}
+
+static void tick_at(int64_t now_us)
+{
+    ck_assert(!mrc_stream_tick(stream, NULL, 0, now_us));
+}
+
+/* Although the kernel takes all that there is to write. */
+START_TEST(a_client_that_acknowledges_nothing_is_slow)
+{
+    open_watched();
+    tick_at(NOW + 5 * SECOND - 1);
+    ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
+    ck_assert(push('b', 1)); /* later updates change nothing */
+    ck_assert_int_eq(mrc_stream_work(stream, NOW + 4 * SECOND), MRC_STREAM_IDLE);
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 5 * SECOND);
+    silence_us = 65 * SECOND;
+    tick_at(NOW + 5 * SECOND);
+    ck_assert_int_eq(stream->state, MRC_STREAM_ENDING);
+    ck_assert_int_eq(stream->end, MRC_END_SLOW);
+    close_stream(MRC_END_CLIENT, NULL);
+}
+END_TEST
+
+START_TEST(a_client_that_acknowledges_goes_on)
+{
+    struct mrc_event *heartbeat = mrc_event_create_comment();
+
+    open_watched();
+    silence_us = 1; /* it has acknowledged something just now, and not all */
+    tick_at(NOW + 5 * SECOND);
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 10 * SECOND);
+    silence_us = 5 * SECOND; /* at the same moment, as far as the kernel's clock can tell */
+    tick_at(NOW + 10 * SECOND);
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 15 * SECOND);
+    silence_us = 0; /* it has acknowledged all */
+    tick_at(NOW + 15 * SECOND);
+    ck_assert(!stream->is_watched);
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 20 * SECOND);
+    ck_assert(mrc_stream_tick(stream, heartbeat, 0, NOW + 20 * SECOND));
+    silence_us = 25 * SECOND; /* and then vanishes */
+    ck_assert_int_eq(mrc_stream_work(stream, NOW + 20 * SECOND), MRC_STREAM_IDLE);
+    tick_at(NOW + 25 * SECOND);
+    ck_assert_int_eq(stream->end, MRC_END_SLOW);
+    mrc_event_unref(heartbeat);
+    close_stream(MRC_END_CLIENT, NULL);
+}
+END_TEST
+
+/* A client that takes nothing is found by that alone. */
+START_TEST(a_pending_stream_is_not_watched)
+{
+    open_watched();
+    fake.state = MRC_CARRIER_PENDING;
+    ck_assert(push('b', 1));
+    ck_assert_int_eq(mrc_stream_work(stream, NOW + SECOND), MRC_STREAM_IDLE);
+    ck_assert(!stream->is_watched);
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 6 * SECOND);
+    fake.state = MRC_CARRIER_READY;
+    ck_assert(mrc_stream_flush(stream, NOW + 2 * SECOND));
+    ck_assert(stream->is_watched);
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 7 * SECOND);
+    close_stream(MRC_END_CLIENT, NULL);
+}
+END_TEST
+
 /* Fails unless the stream ends at 80 to 100 % of LIFETIME_US. */
 static void check_lifetime(int64_t lifetime_us)
 {
@@ -1032,6 +1124,9 @@ int main(void)
     tcase_add_test(fresh, a_silent_stream_has_heartbeats);
     tcase_add_test(fresh, a_silent_stream_has_positions_if_its_client_wants_them);
     tcase_add_test(fresh, a_client_that_takes_nothing_is_slow);
+    tcase_add_test(fresh, a_client_that_acknowledges_nothing_is_slow);
+    tcase_add_test(fresh, a_client_that_acknowledges_goes_on);
+    tcase_add_test(fresh, a_pending_stream_is_not_watched);
     tcase_add_test(fresh, a_farewell_is_written_last);
     tcase_add_test(fresh, no_farewell_in_the_middle_of_an_event);
     tcase_add_test(fresh, no_farewell_for_a_client_that_takes_nothing);

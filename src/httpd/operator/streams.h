@@ -1,0 +1,11 @@
+/*
+ * GET HUB/control/streams: the open streams of all children, page by page.
+ */
+#ifndef MRC_HTTPD_OPERATOR_STREAMS_H
+#define MRC_HTTPD_OPERATOR_STREAMS_H
+
+struct mrc_operator_call;
+
+int mrc_operator_streams(struct mrc_operator_call *call);
+
+#endif
