@@ -112,7 +112,7 @@ void mrc_exchange_workers_done(struct mrc_exchange_workers *workers, struct mrc_
     (void)workers, (void)jobs;
 }
 
-void mrc_secondary_run(struct mrc_exchange_job *job, const struct mrc_exchange_worker *worker)
+void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker)
 {
     (void)job, (void)worker;
     abort(); /* go_on() does it */

@@ -178,6 +178,11 @@ def test_limits_of_requests(httpd):
         assert conn.request("/page.html", [("x-a", "v" * 250)]).status == 431
         assert conn.request("/page.html", [(f"x-{i}", "v") for i in range(10)]).status == 200
         assert conn.request("/page.html", [(f"x-{i}", "v") for i in range(11)]).status == 431
+        # Fields with the same name count as one, as httpd joins them.
+        assert conn.request("/page.html", [("cookie", f"c{i}=v") for i in range(25)]).status == 200
+        assert conn.request("/page.html", [("x-a", "v" * 98), ("x-a", "v" * 95)]).status == 200
+        assert conn.request("/page.html", [("x-a", "v" * 98), ("x-a", "v" * 96)]).status == 431
+        assert conn.request("/page.html", method="M" * 211).reset
         assert conn.request("/" + "p" * 200).status == 404
         assert conn.request("/" + "p" * 210).status == 414
     assert curl(httpd, port, "/.well-known/mercure", "--data-binary", "x" * 101)[0] in ("413 2", "401 2")

@@ -12,6 +12,7 @@ import tempfile
 import pytest
 
 from env import http, sse, token
+from env.h2 import Http2
 from env.httpd import HARD_STOP, Httpd, find_module, free_port, live_dir, release_port
 from env.launcher import processes_below, running, wait_ready
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
@@ -504,6 +505,8 @@ def test_keys_alone_make_a_hub_of_protocol_0x(env, folder):
                    what="the launcher's remark on a hub that serves")
         bearer = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
         publish(port, bearer, "hello", tls=True)
+        with Http2(port, tls=True) as conn:
+            assert conn.request("/healthz").status == 200 and conn.request(f"{HUB}?topic=x").status == 401
         launcher.terminate()
         assert launcher.wait(timeout=60) == 0, log.read_text()
         assert not serious(log), log.read_text()

@@ -30,6 +30,7 @@ struct connection {
     const apr_table_t *variables;
     struct mrc_http2_client *http2;
     struct mrc_network *network;
+    bool is_hidden;
 };
 
 /* A pending signal ends the process here. */
@@ -149,6 +150,18 @@ struct mrc_network *mrc_connection_get_network(const conn_rec *c)
     const struct connection *connection = record_of((conn_rec *)c);
 
     return connection ? connection->network : NULL;
+}
+
+void mrc_connection_set_hidden(conn_rec *c)
+{
+    record_of(c)->is_hidden = true;
+}
+
+bool mrc_connection_is_hidden(conn_rec *c)
+{
+    const struct connection *connection = record_of(c);
+
+    return connection && connection->is_hidden;
 }
 
 static apr_status_t close_socket(void *socket)

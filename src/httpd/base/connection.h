@@ -42,6 +42,11 @@ void mrc_connection_create_secondary(conn_rec *c, struct mrc_network *network);
 /* The NETWORK of C; NULL: C is another connection. */
 struct mrc_network *mrc_connection_get_network(const conn_rec *c);
 
+/* Whether C, a secondary connection, shares its place in the scoreboard with a thread that has
+ * other work, so that the place must not show the request of C. */
+void mrc_connection_set_hidden(conn_rec *c);
+bool mrc_connection_is_hidden(conn_rec *c);
+
 /* Whether a log record (log/record.h) exists for the request of C and is logged in its place. */
 void mrc_connection_set_recorded(conn_rec *c, bool is_recorded);
 bool mrc_connection_is_recorded(conn_rec *c);

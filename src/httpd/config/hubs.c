@@ -402,6 +402,15 @@ bool mrc_hubs_speaks_http2(const server_rec *server)
     return server_conf((server_rec *)server)->settings.server.http2;
 }
 
+bool mrc_hubs_any_speaks_http2(const server_rec *main_server)
+{
+    const server_rec *server = main_server;
+
+    while (server && !mrc_hubs_speaks_http2(server))
+        server = server->next;
+    return server != NULL;
+}
+
 void mrc_hubs_give_up(server_rec *main_server)
 {
     server_conf(main_server)->has_given_up = true;

@@ -89,6 +89,9 @@ const struct mrc_server_settings *mrc_hubs_server_settings(server_rec *main_serv
 /* Whether SERVER, a server or virtual host, has MercureHttp2 On. */
 bool mrc_hubs_speaks_http2(const server_rec *server);
 
+/* The same for any server or virtual host. */
+bool mrc_hubs_any_speaks_http2(const server_rec *main_server);
+
 /* The parent could not open what all hubs need, so no child serves a hub of this configuration. */
 void mrc_hubs_give_up(server_rec *main_server);
 bool mrc_hubs_gave_up(server_rec *main_server);

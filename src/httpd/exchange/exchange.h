@@ -35,6 +35,7 @@
 #include "apr_time.h"
 
 #include "httpd/exchange/fields.h"
+#include "httpd/exchange/priority_field.h"
 #include "httpd/exchange/queue.h"
 #include "httpd/exchange/workers.h"
 #include "hub/base/list.h"
@@ -66,8 +67,10 @@ struct mrc_exchange_origin {
         struct mrc_exchange_origin *origin); /* any thread; ORIGIN may be freed then */
     struct conn_rec *c;                      /* the client's connection */
     const char *protocol;                    /* "h2" or "h2c" */
-    void *socket;      /* an apr_socket_t without a client, for modules that ask for one */
-    unsigned requests; /* so far; of the loop's thread */
+    void *socket;            /* an apr_socket_t without a client, for modules that ask for one */
+    unsigned long number;    /* of the session in its child, from 0 */
+    unsigned requests;       /* so far; of the loop's thread */
+    int sb_child, sb_thread; /* the place of C in the scoreboard (scoreboard.h) */
     struct mrc_exchange_files *files; /* of the child */
     struct mrc_exchange_held held;    /* requests and responses of the session; ALL: of the child */
 };
@@ -79,6 +82,9 @@ struct mrc_exchange {
     atomic_int refs;
     struct mrc_exchange_origin *origin; /* as long as the stream is not closed, or the job runs */
     int32_t id;                         /* of the stream */
+
+    /* Frames of this stream from the client, with their heads; the loop's thread counts. */
+    atomic_size_t wire_in_bytes;
 
     /* The request: of the loop's thread until the job is posted, then of the job. */
     struct mrc_exchange_fields request;
@@ -93,6 +99,9 @@ struct mrc_exchange {
     struct mrc_exchange *settling;       /* the next one to settle (httpd/http2/attach.h) */
     struct mrc_http2_attached *attached; /* the carrier of a subscription; NULL: none */
     struct mrc_exchange_fields trailers; /* of the request, then of the response */
+    struct mrc_priority priority;        /* of the response */
+    uint64_t frame_number;               /* of its last frame, of all in its session */
+    size_t wire_out_bytes;               /* frames of this stream to the client, with their heads */
     int64_t sent_us;                     /* when bytes were last sent, or none had to be */
     bool is_posted;                      /* the job was posted */
     bool is_submitted, is_deferred;      /* the state of the response in nghttp2 */

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* RFC 9113, 4.1. */
+#define FRAME_HEAD_BYTES 9
+
 /* The first block; most requests of browsers fit. */
 #define CAP_MIN 512
 
@@ -110,10 +113,14 @@ const char *mrc_exchange_fields_get(const struct mrc_exchange_fields *fields, co
     return NULL;
 }
 
-size_t mrc_exchange_fields_text_bytes(const struct mrc_exchange_fields *fields)
+size_t mrc_exchange_fields_frame_bytes(const struct mrc_exchange_fields *fields)
 {
-    /* A colon, a space and a line end in place of two NULs. */
-    return fields->len + fields->count * (sizeof(": \r\n") - 1 - 2);
+    size_t at = 0, total = FRAME_HEAD_BYTES;
+    const char *name, *value;
+
+    while (mrc_exchange_fields_next(fields, &at, &name, &value))
+        total += 2 + strlen(value) * 3 / 4;
+    return total;
 }
 
 void mrc_exchange_fields_free(struct mrc_exchange_fields *fields)

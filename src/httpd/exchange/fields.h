@@ -39,8 +39,9 @@ bool mrc_exchange_fields_next(const struct mrc_exchange_fields *fields, size_t *
 /* The value of the first field NAME; NULL: there is none. */
 const char *mrc_exchange_fields_get(const struct mrc_exchange_fields *fields, const char *name);
 
-/* The bytes of the fields as lines of HTTP/1.1, for counts of logs. */
-size_t mrc_exchange_fields_text_bytes(const struct mrc_exchange_fields *fields);
+/* About the bytes of a frame with the fields, for counts of logs: HPACK has most names in its
+ * tables, and codes values in three quarters of their bytes. */
+size_t mrc_exchange_fields_frame_bytes(const struct mrc_exchange_fields *fields);
 
 /* Makes FIELDS empty. */
 void mrc_exchange_fields_free(struct mrc_exchange_fields *fields);

@@ -20,19 +20,14 @@
 /* One read of the body takes at most so much. */
 #define READ_BYTES_MAX ((apr_off_t)32 * 1024)
 
+/* Frames with a body, and their heads (RFC 9113, 4.1). */
+#define FRAME_BYTES      16384
+#define FRAME_HEAD_BYTES 9
+
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
 
 /* ---- the body of the request ------------------------------------------------------------------*/
-
-static void count_in(conn_rec *c, apr_off_t bytes)
-{
-    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) *add =
-        APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
-
-    if (add)
-        add(c, bytes);
-}
 
 static apr_status_t read_body(ap_filter_t *filter, apr_bucket_brigade *brigade,
                               ap_input_mode_t mode, apr_read_type_e block, apr_off_t max)
@@ -66,8 +61,7 @@ static apr_status_t read_body(ap_filter_t *filter, apr_bucket_brigade *brigade,
         return APR_SUCCESS;
     }
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_heap_create(bytes, len, apr_bucket_free, list));
-    if (!read.is_peek)
-        count_in(filter->c, (apr_off_t)len);
+    network->in_bytes += (apr_off_t)len;
     return APR_SUCCESS;
 }
 
@@ -134,6 +128,7 @@ static apr_status_t write_file(struct mrc_network *network, conn_rec *c, apr_buc
         return APR_SUCCESS;
     apr_os_file_get(&fd, file->fd);
     network->out_bytes += (apr_off_t)bucket->length;
+    network->body_bytes += (apr_off_t)bucket->length;
     return mrc_exchange_write_file(network->exchange, fd, (off_t)bucket->start, bucket->length,
                                    c->base_server->timeout);
 }
@@ -151,6 +146,7 @@ static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_buc
     if (status != APR_SUCCESS || len == 0)
         return status;
     network->out_bytes += (apr_off_t)len;
+    network->body_bytes += (apr_off_t)len;
     return mrc_exchange_write(network->exchange, bytes, len, c->base_server->timeout);
 }
 
@@ -181,15 +177,30 @@ static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_b
     return APR_SUCCESS;
 }
 
-/* Gives mod_logio what was sent, before the end of the request writes the log line. */
-static void count_out(struct mrc_network *network, conn_rec *c)
+/* The bytes of the heads of the frames with BYTES of a body. */
+static apr_off_t frame_heads_bytes(apr_off_t bytes)
 {
-    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *add =
+    return (bytes / (FRAME_BYTES - FRAME_HEAD_BYTES) + 1) * FRAME_HEAD_BYTES;
+}
+
+/*
+ * Completes the counts of mod_logio, before the end of the request writes the log line. Of the
+ * request, it has counted the bytes that its filter above this one has seen, and gets those of the
+ * frames in their place. The frames of the response do not exist yet: it gets about their bytes.
+ */
+static void complete_counts(struct mrc_network *network, conn_rec *c)
+{
+    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) *add_in =
+        APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
+    APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *add_out =
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
 
-    if (add && network->out_bytes > 0)
-        add(c, network->out_bytes);
-    network->out_bytes = 0;
+    if (add_in)
+        add_in(c, (apr_off_t)atomic_load(&network->exchange->wire_in_bytes) - network->in_bytes);
+    if (add_out)
+        add_out(c, network->out_bytes + frame_heads_bytes(network->body_bytes));
+    network->in_bytes = (apr_off_t)atomic_load(&network->exchange->wire_in_bytes);
+    network->out_bytes = network->body_bytes = 0;
 }
 
 static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brigade)
@@ -211,7 +222,7 @@ static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brig
             status = write_bucket(network, c, bucket);
         if (AP_BUCKET_IS_EOR(bucket)) {
             c->keepalive = AP_CONN_CLOSE; /* no other request follows */
-            count_out(network, c);
+            complete_counts(network, c);
         }
         apr_bucket_delete(bucket);
     }

@@ -185,7 +185,7 @@ static void put_head(struct mrc_network *network, struct mrc_exchange_head *head
         network->is_broken = true;
         return;
     }
-    network->out_bytes += (apr_off_t)mrc_exchange_fields_text_bytes(&head->fields);
+    network->out_bytes += (apr_off_t)mrc_exchange_fields_frame_bytes(&head->fields);
     if (head->kind == MRC_EXCHANGE_HEAD_FINAL)
         network->has_head = true;
     mrc_exchange_put_head(network->exchange, head);
@@ -274,10 +274,15 @@ static apr_status_t refuse_field(ap_filter_t *filter, apr_bucket_brigade *brigad
     return AP_FILTER_ERROR;
 }
 
-/* Whether mod_ssl has refused R because it may not ask for a client certificate over HTTP/2. */
+/* Whether mod_ssl has refused R, or the request for which R is the error document, because it may
+ * not ask for a client certificate over HTTP/2. */
 static bool needs_renegotiation(const request_rec *r)
 {
-    return r->status == HTTP_FORBIDDEN && apr_table_get(r->notes, "ssl-renegotiate-forbidden");
+    bool is_forbidden = r->status == HTTP_FORBIDDEN;
+
+    while (r && !apr_table_get(r->notes, "ssl-renegotiate-forbidden"))
+        r = r->prev;
+    return is_forbidden && r;
 }
 
 /* Puts the head. APR_SUCCESS: the body may follow. */

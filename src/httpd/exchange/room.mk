@@ -3,15 +3,19 @@ mod_mercure_la_SOURCES += \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/fields.c %D%/fields.h \
 	%D%/network.c %D%/network.h \
+	%D%/priority_field.c %D%/priority_field.h \
 	%D%/queue.c %D%/queue.h \
 	%D%/response.c %D%/response.h \
+	%D%/scoreboard.c %D%/scoreboard.h \
 	%D%/secondary.c %D%/secondary.h \
 	%D%/workers.c %D%/workers.h
 
 # The module is no library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/exchange/test_fields tests/unit/httpd/exchange/test_queue \
-	tests/unit/httpd/exchange/test_workers
+	tests/unit/httpd/exchange/test_priority_field tests/unit/httpd/exchange/test_workers
 tests_unit_httpd_exchange_test_fields_SOURCES = tests/unit/httpd/exchange/test_fields.c %D%/fields.c
+tests_unit_httpd_exchange_test_priority_field_SOURCES = \
+	tests/unit/httpd/exchange/test_priority_field.c %D%/priority_field.c
 tests_unit_httpd_exchange_test_queue_SOURCES = tests/unit/httpd/exchange/test_queue.c %D%/queue.c
 tests_unit_httpd_exchange_test_workers_SOURCES = tests/unit/httpd/exchange/test_workers.c %D%/workers.c
 tests_unit_httpd_exchange_test_workers_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS)

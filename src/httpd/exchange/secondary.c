@@ -17,6 +17,7 @@
 #include "httpd/exchange/exchange.h"
 #include "httpd/exchange/network.h"
 #include "httpd/exchange/response.h"
+#include "httpd/exchange/scoreboard.h"
 
 /* More than the event MPM has threads in all children. */
 #define IDS 0x100000L
@@ -51,7 +52,7 @@ static long make_id(const struct mrc_exchange *exchange, const struct mrc_exchan
 }
 
 static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_network *network,
-                                   const struct mrc_exchange_worker *worker)
+                                   struct mrc_exchange_worker *worker)
 {
     conn_rec *master = exchange->origin->c;
     conn_rec *c = apr_pmemdup(worker->pool, master, sizeof(*c));
@@ -66,9 +67,7 @@ static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_net
     c->data_in_input_filters = c->data_in_output_filters = 0;
     c->clogging_input_filters = 1;
     c->log = NULL;
-    c->log_id = NULL;
     c->aborted = 0;
-    c->sbh = NULL;
     c->cs = NULL; /* the MPM's own hook makes it */
     c->current_thread = worker->thread;
     c->keepalive = AP_CONN_UNKNOWN; /* so handlers read what is left of the body */
@@ -76,6 +75,7 @@ static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_net
     c->id = make_id(exchange, worker);
     ap_set_core_module_config(c->conn_config, exchange->origin->socket);
     mrc_connection_create_secondary(c, network);
+    mrc_scoreboard_enter(c, exchange->origin, worker);
     mrc_network_add(c, network);
     ap_run_pre_connection(c, exchange->origin->socket);
     return c;
@@ -114,6 +114,38 @@ static void take_field(request_rec *r, const char *name, const char *value)
                    before ? apr_pstrcat(r->pool, before, "; ", value, NULL) : value);
 }
 
+/* The pseudo field replaces Host, which should be the same (RFC 9113, 8.3.1). */
+static void take_host(request_rec *r, const char *authority)
+{
+    const char *host = apr_table_get(r->headers_in, "Host");
+
+    if (!authority || !*authority)
+        return;
+    if (host && strcmp(host, authority) != 0)
+        apr_table_setn(r->subprocess_env, "H2_ORIGINAL_HOST", host);
+    apr_table_setn(r->headers_in, "Host", authority);
+}
+
+static int check_field(void *max, const char *name, const char *value)
+{
+    return strlen(name) + strlen(value) + 2 <= *(const size_t *)max;
+}
+
+/* The status for a request with too many fields, or too long ones; fields with the same name are
+ * one by now. 0: R is within the limits. */
+static int check_fields(const request_rec *r)
+{
+    const server_rec *server = r->connection->base_server;
+    size_t max = (size_t)server->limit_req_fieldsize;
+
+    if (server->limit_req_fields > 0 &&
+        apr_table_elts(r->headers_in)->nelts > server->limit_req_fields)
+        return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+    return apr_table_do(check_field, &max, r->headers_in, NULL)
+               ? 0
+               : HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+}
+
 static struct pseudo take_fields(request_rec *r, struct mrc_exchange *exchange)
 {
     struct pseudo pseudo = {.method = NULL};
@@ -126,8 +158,9 @@ static struct pseudo take_fields(request_rec *r, struct mrc_exchange *exchange)
         else
             take_field(r, name, value);
     }
-    if (pseudo.authority)
-        apr_table_setn(r->headers_in, "Host", pseudo.authority);
+    if (!exchange->refused)
+        exchange->refused = check_fields(r);
+    take_host(r, pseudo.authority);
     if (exchange->has_body && !exchange->has_length)
         apr_table_setn(r->headers_in, "Transfer-Encoding", "chunked");
     else if (!exchange->has_length && apr_table_get(r->headers_in, "Content-Type"))
@@ -191,13 +224,14 @@ static void handle(conn_rec *c, struct mrc_network *network)
     ap_add_input_filter_handle(ap_http_input_filter_handle, NULL, r, c);
     if (!status)
         status = ap_post_read_request(r);
+    mrc_scoreboard_show(r);
     if (status)
         refuse(r, network, status);
     else
         ap_process_request(r);
 }
 
-void mrc_secondary_run(struct mrc_exchange_job *job, const struct mrc_exchange_worker *worker)
+void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker)
 {
     struct mrc_exchange *exchange =
         (struct mrc_exchange *)((char *)job - offsetof(struct mrc_exchange, job));
@@ -212,6 +246,7 @@ void mrc_secondary_run(struct mrc_exchange_job *job, const struct mrc_exchange_w
     }
     /* Cleanups of modules may look at the client's connection, which exists until the job ends. */
     apr_pool_clear(worker->pool);
+    mrc_scoreboard_rest(worker);
     mrc_exchange_held_sub(&origin->held, mrc_exchange_request_held(exchange));
     mrc_exchange_fields_free(&exchange->request);
     mrc_exchange_unref(exchange);
@@ -244,10 +279,23 @@ void mrc_secondary_insert_filter(request_rec *r)
         mrc_response_replace(r, network);
 }
 
+/* The variables are those of mod_http2, which configurations and applications look at. */
 int mrc_secondary_fixups(request_rec *r)
 {
-    if (network_of(r->connection))
-        apr_table_setn(r->subprocess_env, "HTTP2", "on");
+    const struct mrc_network *network = network_of(r->connection);
+    const struct mrc_exchange *exchange = network ? network->exchange : NULL;
+
+    if (!exchange)
+        return DECLINED;
+    apr_table_setn(r->subprocess_env, "HTTP2", "on");
+    apr_table_setn(r->subprocess_env, "H2PUSH", "off");
+    apr_table_setn(r->subprocess_env, "H2_PUSH", "off");
+    apr_table_setn(r->subprocess_env, "H2_PUSHED", "");
+    apr_table_setn(r->subprocess_env, "H2_PUSHED_ON", "");
+    apr_table_setn(r->subprocess_env, "H2_STREAM_ID", apr_itoa(r->pool, exchange->id));
+    apr_table_setn(r->subprocess_env, "H2_STREAM_TAG",
+                   apr_psprintf(r->pool, "%d-%lu-%d", exchange->origin->sb_child,
+                                exchange->origin->number, (int)exchange->id));
     return DECLINED;
 }
 

@@ -17,7 +17,7 @@ struct mrc_exchange;
 void mrc_secondary_register(void);
 
 /* The run function of an exchange's job. */
-void mrc_secondary_run(struct mrc_exchange_job *job, const struct mrc_exchange_worker *worker);
+void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker);
 
 /* The exchange that C is the secondary connection of; NULL: C is another connection. */
 struct mrc_exchange *mrc_secondary_exchange(const conn_rec *c);

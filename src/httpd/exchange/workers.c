@@ -142,13 +142,15 @@ static void *APR_THREAD_FUNC run_thread(apr_thread_t *thread, void *data)
 {
     struct thread *self = data;
     struct mrc_exchange_workers *workers = self->workers;
-    struct mrc_exchange_worker worker = {create_pool(), thread,
-                                         (unsigned)(self - workers->threads)};
+    struct mrc_exchange_worker worker = {
+        .pool = create_pool(), .thread = thread, .number = (unsigned)(self - workers->threads)};
 
     pthread_mutex_lock(&workers->lock);
     if (worker.pool)
         run_jobs(workers, &worker);
     pthread_mutex_unlock(&workers->lock);
+    if (worker.leave)
+        worker.leave(&worker);
     if (worker.pool)
         apr_pool_destroy(worker.pool);
     pthread_mutex_lock(&workers->lock);

@@ -21,14 +21,17 @@ struct mrc_exchange_workers;
 struct mrc_exchange_worker {
     apr_pool_t *pool; /* empty; the job clears it when it has used it */
     apr_thread_t *thread;
-    unsigned number; /* of the thread, from 0 */
+    unsigned number;        /* of the thread, from 0 */
+    int sb_child, sb_place; /* in the scoreboard (scoreboard.h) */
+    void (*leave)(
+        struct mrc_exchange_worker *worker); /* for the end of the thread; NULL: nothing */
 };
 
 /* A job is embedded in the object that it is about, which must live until it has run. run() calls
  * mrc_exchange_workers_done(). */
 struct mrc_exchange_job {
     struct mrc_link link;
-    void (*run)(struct mrc_exchange_job *job, const struct mrc_exchange_worker *worker);
+    void (*run)(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker);
 };
 
 /* The jobs of one session that wait. Zeroed: none. It lives as long as one of them. */

@@ -15,6 +15,7 @@
 #include "httpd/exchange/exchange.h"
 #include "httpd/exchange/secondary.h"
 #include "httpd/http2/output.h"
+#include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
 #include "httpd/log/record.h"
 #include "httpd/log/stream_end.h"
@@ -150,7 +151,10 @@ static void write_log(struct mrc_job *job, apr_thread_t *thread)
 
 static void post_log(const struct mrc_http2_attached *attached, enum mrc_end end)
 {
-    const struct mrc_log_sent sent = {attached->body_bytes, 0, attached->body_bytes};
+    const struct mrc_exchange *exchange = attached->exchange;
+    const struct mrc_log_sent sent = {attached->body_bytes,
+                                      (apr_off_t)atomic_load(&exchange->wire_in_bytes),
+                                      (apr_off_t)exchange->wire_out_bytes};
     struct last_line *line = malloc(sizeof(*line));
 
     if (!line) { /* then this thread may have to wait for the log, but the line is not lost */
@@ -212,7 +216,6 @@ static const struct mrc_carrier_ops ops = {.kind = MRC_CARRIER_HTTP2,
 
 void mrc_http2_attach_adopt(struct mrc_exchange *exchange, struct mrc_http2_attached *attached)
 {
-    const nghttp2_extpri first = {.urgency = NGHTTP2_EXTPRI_URGENCY_HIGH, .inc = 1};
     struct mrc_http2_session *session;
 
     if (exchange->is_gone) {
@@ -223,8 +226,7 @@ void mrc_http2_attach_adopt(struct mrc_exchange *exchange, struct mrc_http2_atta
     }
     session = mrc_http2_session_of(exchange);
     exchange->attached = attached;
-    /* Events do not wait behind downloads. */
-    nghttp2_session_change_extpri_stream_priority(session->ng, exchange->id, &first, 1);
+    mrc_http2_priority_of_events(session, exchange);
     mrc_loop_adopt(session->loop, attached->subscription);
 }
 
@@ -326,7 +328,6 @@ int mrc_http2_attach_start(request_rec *r, struct mrc_subscriber *subscriber)
     attached->log = mrc_log_record_keep(r, mrc_this_child_log_fields(), mrc_this_child_log_texts());
     if (!attached->log)
         return give_up(r, attached, MRC_END_ERROR);
-    mrc_log_record_take_counts(attached->log, r);
     mrc_connection_set_recorded(r->connection, true);
     mrc_secondary_leave(r->connection);
     mrc_exchange_attach(exchange, attached);

@@ -24,6 +24,7 @@ struct mrc_http2_child {
     struct bio_method_st *output_method; /* for the transports */
     struct mrc_exchange_files files;
     struct mrc_exchange_held held;
+    atomic_ulong sessions_made;   /* so far */
     atomic_uint sessions;         /* whose connection is not freed */
     unsigned sessions_crowd;      /* with more of them, those without streams end */
     atomic_int_least64_t shed_us; /* when they last did */

@@ -16,6 +16,7 @@
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/exchange/scoreboard.h"
 #include "httpd/http2/child.h"
 #include "httpd/http2/serve.h"
 #include "httpd/http2/session.h"
@@ -65,12 +66,20 @@ static bool may_take_tls(conn_rec *c)
     return ap_ssl_conn_is_ssl(c) && mrc_this_child_socket_bio() && mrc_takeover_has_ssl(c);
 }
 
+/* Whether the TLS of C is new enough for HTTP/2 (RFC 9113, 9.2). */
+static bool is_modern_tls(conn_rec *c)
+{
+    const char *protocol = ap_ssl_var_lookup(c->pool, c->base_server, c, NULL, "SSL_PROTOCOL");
+
+    return protocol && (!strcmp(protocol, "TLSv1.2") || !strcmp(protocol, "TLSv1.3"));
+}
+
 /* ---- the choice of the protocol ---------------------------------------------------------------*/
 
 int mrc_http2_connect_propose(conn_rec *c, request_rec *r, server_rec *server,
                               const apr_array_header_t *offers, apr_array_header_t *proposals)
 {
-    if (c->master || r || !speaks(server) || !may_take_tls(c) ||
+    if (c->master || r || !speaks(server) || !may_take_tls(c) || !is_modern_tls(c) ||
         (offers && !ap_array_str_contains(offers, "h2")))
         return DECLINED;
     APR_ARRAY_PUSH(proposals, const char *) = "h2";
@@ -186,12 +195,25 @@ static bool take_over(conn_rec *c, struct mrc_http2_session *session)
     return mrc_http2_transport_init(&session->transport, fd, ssl, session->child->output_method);
 }
 
+/* All requests of a connection have its id in the error log. Where ErrorLogFormat has a line for
+ * each connection, the first message about a request makes the id, with that line. */
+static void make_log_id(conn_rec *c)
+{
+    const core_server_config *core = ap_get_core_module_config(c->base_server->module_config);
+
+    if (!c->log_id && apr_is_empty_array(core->error_log_conn))
+        ap_run_generate_log_id(c, NULL, &c->log_id);
+}
+
 static int suspend(conn_rec *c, struct mrc_http2_client *client)
 {
     struct mrc_http2_session *session =
         mrc_http2_session_create(mrc_this_child_http2(), c, client->protocol);
 
     c->keepalive = AP_CONN_CLOSE;
+    make_log_id(c);
+    if (session)
+        mrc_scoreboard_note_origin(&session->origin, c);
     if (session && take_over(c, session)) {
         client->session = session;
         c->cs->state = CONN_STATE_SUSPENDED;

@@ -4,7 +4,6 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "ap_mpm.h"
 #include "http_connection.h"
 #include "http_protocol.h"
 #include "http_request.h"
@@ -12,11 +11,13 @@
 
 #include "httpd/config/hubs.h"
 #include "httpd/config/sizing.h"
+#include "httpd/exchange/scoreboard.h"
 #include "httpd/exchange/secondary.h"
 #include "httpd/exchange/workers.h"
 #include "httpd/http2/attach.h"
 #include "httpd/http2/child.h"
 #include "httpd/http2/connect.h"
+#include "httpd/http2/functions.h"
 #include "httpd/http2/input.h"
 #include "httpd/http2/output.h"
 #include "httpd/tls/ssl.h"
@@ -43,6 +44,7 @@ void mrc_http2_register(void)
     static const char *const after_us[] = {"mod_http2.c", NULL};
 
     mrc_secondary_register();
+    ap_hook_post_config(mrc_http2_functions_post_config, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_protocol_propose(mrc_http2_connect_propose, NULL, after_us, APR_HOOK_FIRST);
     ap_hook_protocol_switch(mrc_http2_connect_switch, NULL, after_us, APR_HOOK_FIRST);
     ap_hook_protocol_get(mrc_http2_connect_protocol, NULL, after_us, APR_HOOK_FIRST);
@@ -55,15 +57,6 @@ void mrc_http2_register(void)
 }
 
 /* ---- the child --------------------------------------------------------------------------------*/
-
-static bool is_wanted(const server_rec *main_server)
-{
-    for (const server_rec *server = main_server; server; server = server->next) {
-        if (mrc_hubs_speaks_http2(server))
-            return true;
-    }
-    return false;
-}
 
 static apr_status_t free_objects(void *data)
 {
@@ -97,16 +90,6 @@ static apr_status_t make_objects(apr_pool_t *pool, struct mrc_http2_child *http2
     return APR_SUCCESS;
 }
 
-/* As many threads as the event MPM and mod_http2 would have together: those of the MPM, and one and
- * a half times as many. */
-static unsigned workers_max(void)
-{
-    int threads = 0;
-
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    return threads > 1 ? (unsigned)threads * 5 / 2 : 4;
-}
-
 /* The files of which responses may hold descriptors: a part of those that the child may have. */
 static unsigned files_max(void)
 {
@@ -126,7 +109,7 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
     apr_status_t status;
 
     *ret_http2 = NULL;
-    if (!is_wanted(main_server))
+    if (!mrc_hubs_any_speaks_http2(main_server))
         return APR_SUCCESS;
     http2 = apr_pcalloc(pool, sizeof(*http2));
     http2->dispatcher = mrc_child_dispatcher(child);
@@ -138,7 +121,8 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
     if (status == APR_SUCCESS)
         status = make_objects(pool, http2);
     if (status == APR_SUCCESS)
-        status = mrc_exchange_workers_create(pool, workers_max(), &http2->workers);
+        status =
+            mrc_exchange_workers_create(pool, mrc_http2_functions_workers_max(), &http2->workers);
     if (status == APR_SUCCESS)
         *ret_http2 = http2;
     return status;
@@ -148,6 +132,11 @@ void mrc_http2_stop(struct mrc_http2_child *http2)
 {
     if (http2)
         mrc_exchange_workers_stop(http2->workers, STOP_MS);
+}
+
+void mrc_http2_forget_child(int slot)
+{
+    mrc_scoreboard_forget_child(slot);
 }
 
 /* ---- streams ----------------------------------------------------------------------------------*/

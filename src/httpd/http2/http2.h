@@ -31,6 +31,10 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
  */
 void mrc_http2_stop(struct mrc_http2_child *http2);
 
+/* Forgets what the scoreboard shows of the threads of a child that has ended, whose slot is SLOT.
+ * In the parent. */
+void mrc_http2_forget_child(int slot);
+
 /* Whether R came over HTTP/2 of this module. */
 bool mrc_http2_carries(const request_rec *r);
 

@@ -12,13 +12,15 @@
 #include "httpd/http2/attach.h"
 #include "httpd/http2/child.h"
 #include "httpd/http2/output.h"
+#include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
 #include "hub/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 
-/* The pseudo fields of a request, which are no fields for LimitRequestFields. */
-#define PSEUDO_FIELDS 4
+/* Fields that do not count for LimitRequestFields: pseudo fields, and further ones with a name that
+ * has come before, such as the parts of a cookie. */
+#define UNCOUNTED_FIELDS 500
 
 /* When all requests and responses of the child have more bytes, a request is refused; the client
  * may repeat it. */
@@ -43,12 +45,31 @@ static int pay(struct mrc_http2_session *session, int cost)
     return 0;
 }
 
+/* The bytes of a frame with LENGTH bytes after its head (RFC 9113, 4.1). */
+static size_t frame_bytes(size_t length)
+{
+    return 9 + length;
+}
+
+/* Counts a frame for the log of its request. */
+static void count_in(struct mrc_http2_session *session, const nghttp2_frame_hd *hd)
+{
+    struct mrc_exchange *exchange = find(session->ng, hd->stream_id);
+
+    if (exchange)
+        atomic_fetch_add(&exchange->wire_in_bytes, frame_bytes(hd->length));
+    else
+        session->head_bytes = frame_bytes(hd->length);
+}
+
 /* The cost of a frame that has begun to come in. */
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *data)
 {
     struct mrc_http2_session *session = data;
 
     (void)ng;
+    if (hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION || hd->type == NGHTTP2_DATA)
+        count_in(session, hd);
     switch (hd->type) {
     case NGHTTP2_HEADERS:
         mrc_http2_limits_give(&session->limits, MRC_HTTP2_GAIN_REQUEST);
@@ -106,9 +127,10 @@ static void end_request(struct mrc_http2_session *session, struct mrc_exchange *
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
 {
     bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
-
     struct mrc_exchange *exchange = is_message ? find(ng, frame->hd.stream_id) : NULL;
 
+    if (exchange)
+        exchange->wire_out_bytes += frame_bytes(frame->hd.length);
     if (exchange && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         end_request(data, exchange);
     if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code == NGHTTP2_NO_ERROR ||
@@ -117,8 +139,8 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     return pay(data, MRC_HTTP2_COST_RESET);
 }
 
-/* The status for a request with this field; 0: it is within the limits. Of trailers, the limits are
- * the same. */
+/* The status for a request with this field; 0: it is within the limits; -1: the stream is reset. Of
+ * trailers, the limits are the same. */
 static int check_field(const struct mrc_http2_session *session, const struct mrc_exchange *exchange,
                        const uint8_t *name, size_t name_len, size_t value_len)
 {
@@ -126,10 +148,12 @@ static int check_field(const struct mrc_http2_session *session, const struct mrc
 
     if (name_len == 5 && !memcmp(name, ":path", 5))
         return value_len > (size_t)server->limit_req_line ? HTTP_REQUEST_URI_TOO_LARGE : 0;
+    if (name[0] == ':') /* nobody has such a method or host, so there is no response */
+        return value_len > (size_t)server->limit_req_line ? -1 : 0;
     if (name_len + value_len + 2 > (size_t)server->limit_req_fieldsize)
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     if (server->limit_req_fields > 0 &&
-        exchange->request.count >= (unsigned)server->limit_req_fields + PSEUDO_FIELDS)
+        exchange->request.count >= (unsigned)server->limit_req_fields + UNCOUNTED_FIELDS)
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     if (exchange->request.len + exchange->trailers.len + name_len + value_len + 2 >
         mrc_http2_session_fields_max(session->c))
@@ -149,6 +173,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     exchange = mrc_exchange_create(&session->origin, frame->hd.stream_id);
     if (!exchange)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    atomic_init(&exchange->wire_in_bytes, session->head_bytes);
     nghttp2_session_set_stream_user_data(ng, exchange->id, exchange);
     mrc_http2_session_add(session, exchange);
     exchange->sent_us = mrc_clock_us();
@@ -167,6 +192,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     if (!exchange || frame->hd.type != NGHTTP2_HEADERS || exchange->refused)
         return 0;
     status = check_field(data, exchange, name, name_len, value_len);
+    if (status < 0)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (status && is_trailer)
         return 0; /* a trailer more or less */
     if (status) {
@@ -181,15 +208,6 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                                    (const char *)name, name_len, (const char *)value, value_len)
                ? 0
                : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-/* A client that gives no priority gets its responses side by side, not one after the other. */
-static void set_priority(nghttp2_session *ng, const struct mrc_exchange *exchange)
-{
-    const nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
-
-    if (!mrc_exchange_fields_get(&exchange->request, "priority"))
-        nghttp2_session_change_extpri_stream_priority(ng, exchange->id, &priority, 0);
 }
 
 /* Once for a connection. */
@@ -257,7 +275,7 @@ static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
     exchange->has_body = has_body;
     exchange->is_begun = true;
     exchange->number = session->origin.requests++;
-    set_priority(ng, exchange);
+    mrc_http2_priority_begin(session, exchange);
     if (has_body) {
         feed(session, exchange);
         return 0;
@@ -267,11 +285,22 @@ static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
     return 0;
 }
 
+static void update_priority(struct mrc_http2_session *session,
+                            const nghttp2_ext_priority_update *update)
+{
+    mrc_http2_priority_update(session, update->stream_id, (const char *)update->field_value,
+                              update->field_value_len);
+}
+
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
 {
     struct mrc_exchange *exchange = find(ng, frame->hd.stream_id);
     bool is_last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
+    if (frame->hd.type == NGHTTP2_PRIORITY_UPDATE)
+        update_priority(data, frame->ext.payload);
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
+        mrc_http2_session_end_notice(data);
     if (!exchange || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !exchange->is_begun)
@@ -321,6 +350,7 @@ void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchan
     if (session->fed == exchange)
         session->fed = NULL;
     mrc_http2_session_remove(session, exchange);
+    mrc_http2_priority_forget(session, exchange);
     mrc_http2_attach_gone(exchange);
     mrc_exchange_close(exchange);
     if (!session->exchanges)

@@ -22,6 +22,10 @@ void mrc_http2_stop(struct mrc_http2_child *http2)
 {
 }
 
+void mrc_http2_forget_child(int slot)
+{
+}
+
 bool mrc_http2_carries(const request_rec *r)
 {
     return false;

@@ -9,6 +9,7 @@
 
 #include "httpd/exchange/exchange.h"
 #include "httpd/http2/child.h"
+#include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
 #include "hub/base/clock.h"
 
@@ -43,7 +44,7 @@ static ssize_t end_data(nghttp2_session *ng, struct mrc_exchange *exchange, bool
 }
 
 /* The job that reads a part of a file. */
-static void load(struct mrc_exchange_job *job, const struct mrc_exchange_worker *worker)
+static void load(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker)
 {
     struct mrc_exchange *exchange =
         (struct mrc_exchange *)((char *)job - offsetof(struct mrc_exchange, load));
@@ -105,6 +106,8 @@ static ssize_t read_data(nghttp2_session *ng, int32_t id, uint8_t *bytes, size_t
     exchange->sent_us = mrc_clock_us();
     if (exchange->attached)
         mrc_http2_session_settle(session, exchange);
+    if (next.len > 0)
+        mrc_http2_priority_note_frame(session, exchange);
     if (next.has_ended)
         return end_data(ng, exchange, next.is_broken, (ssize_t)next.len, flags);
     if (next.len > 0)
@@ -284,6 +287,7 @@ static bool write_frames(struct mrc_http2_session *session)
            (len = nghttp2_session_mem_send(session->ng, &frame)) > 0) {
         goes_on = has_continuation(frame);
         ok = add_frame(session, &gather, frame, (size_t)len);
+        mrc_http2_priority_balance(session);
     }
     ok = ok && len >= 0 && write_gathered(session, &gather);
     ok = mrc_http2_transport_flush(transport) && ok;

@@ -3,10 +3,12 @@ mod_mercure_la_SOURCES += \
 	%D%/attach.c %D%/attach.h \
 	%D%/child.h \
 	%D%/connect.c %D%/connect.h \
+	%D%/functions.c %D%/functions.h \
 	%D%/http2.c %D%/http2.h \
 	%D%/input.c %D%/input.h \
 	%D%/limits.c %D%/limits.h \
 	%D%/output.c %D%/output.h \
+	%D%/priority.c %D%/priority.h \
 	%D%/serve.c %D%/serve.h \
 	%D%/session.c %D%/session.h \
 	%D%/transport.c %D%/transport.h

@@ -116,6 +116,8 @@ static int64_t due_us(const struct mrc_http2_session *session)
 
     if (session->transport.rest)
         due = session->transport.wrote_us + server->timeout;
+    if (session->has_notice && !session->is_draining && session->notice_us < due)
+        due = session->notice_us;
     if (session->origin.requests == 0 && idle < FIRST_REQUEST_US)
         idle = server->timeout < FIRST_REQUEST_US ? server->timeout : FIRST_REQUEST_US;
     if (!session->exchanges && session->idle_us + idle < due)
@@ -236,7 +238,7 @@ static int64_t reset_stalled(struct mrc_http2_session *session, int64_t now_us)
 static void on_time(struct mrc_session *base, int64_t now_us)
 {
     struct mrc_http2_session *session = of(base);
-    int64_t due = due_us(session), next = INT64_MAX;
+    int64_t due, next = INT64_MAX;
 
     if (session->lingers ||
         (session->transport.rest &&
@@ -244,6 +246,9 @@ static void on_time(struct mrc_session *base, int64_t now_us)
         end(session);
         return;
     }
+    if (session->has_notice && now_us >= session->notice_us)
+        mrc_http2_session_end_notice(session);
+    due = due_us(session);
     if (now_us >= due) {
         mrc_http2_session_terminate(session, NGHTTP2_NO_ERROR);
         due = now_us + session->c->base_server->timeout; /* to send that */
@@ -270,13 +275,12 @@ static void drain(struct mrc_session *base, bool graceful)
 {
     struct mrc_http2_session *session = of(base);
 
-    if (!session->is_draining)
-        nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE,
-                              nghttp2_session_get_last_proc_stream_id(session->ng),
-                              NGHTTP2_NO_ERROR, NULL, 0);
-    (void)graceful;
-    session->is_draining = true;
-    mrc_session_note_work(base);
+    if (session->lingers)
+        return;
+    if (graceful)
+        mrc_http2_session_give_notice(session);
+    else
+        mrc_http2_session_refuse(session);
 }
 
 static const struct mrc_session_ops ops = {on_events, on_time, work, drain, stop, close_session};

@@ -6,6 +6,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "httpd/http2/child.h"
+#include "hub/base/clock.h"
 
 /* The window of the connection; each stream has that of the protocol, 65,535 bytes. */
 #define WINDOW_BYTES (1024 * 1024)
@@ -110,6 +111,7 @@ struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child
     session->c = c;
     session->origin.c = c;
     session->origin.protocol = protocol;
+    session->origin.number = atomic_fetch_add(&child->sessions_made, 1);
     session->origin.socket = child->socket;
     session->origin.files = &child->files;
     session->origin.held.all = &child->held;
@@ -184,6 +186,35 @@ struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchan
 {
     return (struct mrc_http2_session *)((char *)exchange->origin -
                                         offsetof(struct mrc_http2_session, origin));
+}
+
+void mrc_http2_session_refuse(struct mrc_http2_session *session)
+{
+    if (session->is_draining)
+        return;
+    session->is_draining = true;
+    nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(session->ng), NGHTTP2_NO_ERROR,
+                          NULL, 0);
+    mrc_session_note_work(&session->session);
+}
+
+void mrc_http2_session_give_notice(struct mrc_http2_session *session)
+{
+    if (session->is_draining || session->has_notice)
+        return;
+    session->has_notice = true;
+    nghttp2_submit_shutdown_notice(session->ng);
+    nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL);
+    session->notice_us = mrc_clock_us() + MRC_HTTP2_NOTICE_US;
+    mrc_session_set_time(&session->session, session->notice_us);
+    mrc_session_note_work(&session->session);
+}
+
+void mrc_http2_session_end_notice(struct mrc_http2_session *session)
+{
+    if (session->has_notice)
+        mrc_http2_session_refuse(session);
 }
 
 void mrc_http2_session_terminate(struct mrc_http2_session *session, uint32_t error)

@@ -50,6 +50,9 @@ struct nghttp2_session;
 /* How long a client may take to send the rest of a request that is answered already. */
 #define MRC_HTTP2_REST_US ((int64_t)5 * 1000 * 1000)
 
+/* How long a client gets to see that it is to send no new requests. */
+#define MRC_HTTP2_NOTICE_US ((int64_t)3 * 1000 * 1000)
+
 struct mrc_http2_session {
     struct mrc_session session;
     struct mrc_exchange_origin origin;
@@ -71,6 +74,13 @@ struct mrc_http2_session {
     struct mrc_exchange *settling; /* subscriptions to look at after a write */
     char *first;                   /* what came before the hand-over */
     size_t first_len;
+    size_t head_bytes;    /* of the frame that begins a request, before its exchange exists */
+    int64_t notice_us;    /* when the notice ends */
+    uint64_t frames_sent; /* of bodies, so far */
+    struct mrc_exchange *promoted; /* sends the next frame (priority.h); NULL: none */
+    uint64_t promoted_frame;       /* the value of FRAMES_SENT when a response was last promoted */
+    int32_t early_priority_id;     /* a stream that has a priority, but no request yet; 0: none */
+    struct mrc_priority early_priority;
     int64_t handed_us;
     int64_t idle_us;   /* since when there has been no stream */
     size_t unconsumed; /* bytes of DATA that the window of the connection does not have again */
@@ -79,6 +89,7 @@ struct mrc_http2_session {
     bool is_over;      /* the client is gone, or the session is to end at once */
     bool lingers;      /* all is sent, and the client may close the connection */
     bool has_refused;  /* a request for want of memory, which was logged */
+    bool has_notice;   /* the client was told to send no new requests, but those on the way count */
     bool is_draining;  /* takes no new requests */
 
     atomic_bool holds_place;       /* of those for suspended connections with streams; any thread */
@@ -112,6 +123,17 @@ void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_ex
 
 /* The session of an exchange whose stream is not closed. */
 struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchange);
+
+/*
+ * Takes no new requests: a GOAWAY, in two steps, because the client may have sent requests before
+ * it sees the first one (RFC 9113, 6.8). The first one comes with a PING, and end_notice() sends
+ * the second one when the client has answered that, or after MRC_HTTP2_NOTICE_US.
+ */
+void mrc_http2_session_give_notice(struct mrc_http2_session *session);
+void mrc_http2_session_end_notice(struct mrc_http2_session *session);
+
+/* The same in one step. */
+void mrc_http2_session_refuse(struct mrc_http2_session *session);
 
 /* The most bytes of the fields of a request of C. */
 size_t mrc_http2_session_fields_max(const conn_rec *c);

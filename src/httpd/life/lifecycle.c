@@ -153,6 +153,8 @@ void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t g
 {
     struct mrc_memory *memory = mrc_retained_memory();
 
+    if (status == MPM_CHILD_EXITED && memory)
+        mrc_http2_forget_child(slot);
     if (status != MPM_CHILD_STARTED && memory &&
         mrc_control_mark_dead(mrc_memory_control(memory), pid) > 0)
         wake_the_living(memory);

@@ -5,6 +5,8 @@
 #include "http_protocol.h"
 #include "scoreboard.h"
 
+#include "httpd/base/connection.h"
+
 #define PARAMETER "authorization"
 
 /* Replaces each byte of a token. */
@@ -126,7 +128,8 @@ struct mrc_url_token mrc_url_token_take(request_rec *r)
         each_value(r->parsed_uri.query, strlen(r->parsed_uri.query), mask_value, NULL);
     mask_after_path(r->unparsed_uri, end_of(r->unparsed_uri));
     mask_after_path(r->the_request, end_of_url(r->the_request));
-    if (!r->main) /* mod_status has a copy of the request line */
+    /* mod_status has a copy of the request line. */
+    if (!r->main && !mrc_connection_is_hidden(r->connection))
         ap_update_child_status(r->connection->sbh, SERVER_BUSY_WRITE, r);
     return taken.token;
 }

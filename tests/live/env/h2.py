@@ -15,33 +15,39 @@ class Stream:
     def __init__(self, number):
         self.number = number
         self.status = None
+        self.interim = []  # the fields of 1xx responses
         self.headers = {}
         self.trailers = {}
         self.body = b""
         self.parser = Parser()
         self.ended = False
         self.reset = False
+        self.error = None  # the error code of the reset
 
 
 class Http2:
     """One connection: h2c with prior knowledge, or TLS."""
 
-    def __init__(self, port, tls=False, deadline=DEADLINE):
+    def __init__(self, port, tls=False, deadline=DEADLINE, server_name="localhost", certificate=None):
+        """CERTIFICATE: files of the client's certificate and key."""
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=deadline)
-        self.authority = f"localhost:{port}"
+        self.authority = f"{server_name}:{port}"
         self.scheme = "https" if tls else "http"
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE  # the test's own certificate, on loopback
             context.set_alpn_protocols(["h2"])
-            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
+            if certificate:
+                context.load_cert_chain(*certificate)
+            self.sock = context.wrap_socket(self.sock, server_hostname=server_name)
             assert self.sock.selected_alpn_protocol() == "h2"
         self.conn = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self.conn.initiate_connection()
         self.streams = {}
         self.goaway = False  # the server takes no new streams
         self.ended = False
+        self.received = bytearray()  # all bytes so far
         self._bytes = bytearray()
         self._send()
 
@@ -74,6 +80,20 @@ class Http2:
         self.streams[number] = Stream(number)
         return self.streams[number]
 
+    def post(self, target, body, headers=(), trailers=(), method="POST"):
+        """Sends a request with a BODY that fits into the windows, and waits for the answer."""
+        number = self.conn.get_next_available_stream_id()
+        stream = self.streams[number] = Stream(number)
+        self.conn.send_headers(number, [(":method", method), (":path", target), (":scheme", self.scheme),
+                                        (":authority", self.authority), *headers])
+        for at in range(0, len(body), 16000):
+            self.conn.send_data(number, body[at:at + 16000], end_stream=at + 16000 >= len(body) and not trailers)
+        if trailers:
+            self.conn.send_headers(number, trailers, end_stream=True)
+        self._send()
+        self.wait(lambda: stream.ended, f"the answer to {method} {target}")
+        return stream
+
     def reset(self, stream):
         self.conn.reset_stream(stream.number)
         self._send()
@@ -85,6 +105,8 @@ class Http2:
         elif isinstance(event, h2.events.ResponseReceived):
             stream.headers = dict(event.headers)
             stream.status = int(stream.headers[":status"])
+        elif isinstance(event, h2.events.InformationalResponseReceived):
+            stream.interim.append(dict(event.headers))
         elif isinstance(event, h2.events.DataReceived):
             stream.body += event.data
             if "event-stream" in stream.headers.get("content-type", ""):
@@ -96,6 +118,7 @@ class Http2:
             stream.ended = True
         elif isinstance(event, h2.events.StreamReset):
             stream.ended = stream.reset = True
+            stream.error = int(event.error_code)
 
     def _frames(self):
         """The whole frames that have come. GOAWAY is kept from the library, which would stop there."""
@@ -111,6 +134,14 @@ class Http2:
             del self._bytes[:size]
         return frames
 
+    def frames(self, start=0):
+        """(type, flags, stream, length) of the frames that have come, the first of which is at START of the received bytes."""
+        while len(self.received) >= start + 9:
+            head = self.received[start:start + 9]
+            length = int.from_bytes(head[:3], "big")
+            yield head[3], head[4], int.from_bytes(head[5:], "big"), length
+            start += 9 + length
+
     def pump(self, deadline):
         """Reads once; False when nothing came."""
         self.sock.settimeout(max(0.001, deadline))
@@ -124,6 +155,7 @@ class Http2:
             self.ended = True
             return False
         self._bytes += data
+        self.received += data
         for event in self.conn.receive_data(self._frames()):
             self._take(event)
         try:

@@ -557,6 +557,14 @@ class Httpd:
         self._wait_exit(deadline)
         self._check_left()
 
+    def _is_cgid(self, pid):
+        """Whether PID is the daemon of mod_cgid, a child that serves no client: it listens on a socket in the file system."""
+        if "cgid" not in self.modules:
+            return False
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+            sockets = {f"socket:[{row.split()[6]}]" for row in table if f"{self.runtime_dir}/cgisock" in row}
+        return any(os.readlink(f"/proc/{pid}/fd/{fd}") in sockets for fd in os.listdir(f"/proc/{pid}/fd"))
+
     def children(self):
         """Pids of the child processes that serve (all generations)."""
         if not self.running:
@@ -565,7 +573,8 @@ class Httpd:
         found = []
         for pid, parent, _, state in processes():
             try:
-                if parent == self.pid and state != "Z" and os.path.realpath(f"/proc/{pid}/exe") == exe:
+                if (parent == self.pid and state != "Z" and os.path.realpath(f"/proc/{pid}/exe") == exe
+                        and not self._is_cgid(pid)):
                     found.append(pid)
             except OSError:
                 continue
