@@ -26,7 +26,7 @@ struct test {
     atomic_uint begun, ended;
 };
 
-static void run(struct mrc_exchange_job *base, const struct mrc_exchange_worker *worker)
+static void run(struct mrc_exchange_job *base, struct mrc_exchange_worker *worker)
 {
     struct test_job *job = (struct test_job *)base;
     struct test *test = job->test;
