@@ -1,6 +1,6 @@
 // Each room is a topic. The browser sends the cookie by itself when it subscribes and when it publishes.
-const room = new URLSearchParams(location.search).get('room') || 'lobby';
-const topic = `https://example.com/chat/${encodeURIComponent(room)}`;
+const room = /^[\w-]{1,40}$/.exec(new URLSearchParams(location.search).get('room'))?.[0] ?? 'lobby';
+const topic = `https://example.com/chat/${room}`;
 const hub = new URL('/.well-known/mercure', location);
 const byId = (id) => document.getElementById(id);
 
@@ -20,11 +20,20 @@ events.onmessage = ({data}) => {
   item.scrollIntoView({block: 'end'});
 };
 
+const post = (to, fields) => fetch(to, {method: 'POST', body: new URLSearchParams(fields)});
+
+// send.php publishes with a field of its response. A server without PHP answers with the text of the file; then the
+// browser publishes the message itself, with the token in its cookie.
+async function send(name, text) {
+  const answer = await post('send.php', {room, name, text});
+  if (answer.status !== 200 && answer.status !== 404) return answer;
+  // private: only subscribers whose token grants this room receive the message.
+  return post(hub, {topic, data: JSON.stringify({name, text}), private: 'on'});
+}
+
 byId('form').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const data = JSON.stringify({name: byId('name').value, text: byId('text').value});
-  // private: only subscribers whose token grants this room receive the message.
-  const answer = await fetch(hub, {method: 'POST', body: new URLSearchParams({topic, data, private: 'on'})});
+  const answer = await send(byId('name').value, byId('text').value);
   if (answer.ok) byId('text').value = '';
   else byId('state').textContent = `not sent: ${answer.status}`;
 });

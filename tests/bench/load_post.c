@@ -3,10 +3,11 @@
  *
  *     load_post PORT PATH STATUS COUNT CONNECTIONS BODY TOKENS PID
  *
- * Sends COUNT requests with the form BODY, one at a time on each connection; every answer must have
- * STATUS. TOKENS is a file with an access token in each line, which are sent in turn ("-": none).
- * PID is the server's main process: the CPU time of all its threads and children is read from
- * /proc. Prints one line: requests a second, and microseconds of CPU for one request.
+ * Sends COUNT requests with BODY, one at a time on each connection; every answer must have STATUS.
+ * BODY is a form, or @FILE, whose content is a form, or JSON that begins with a bracket. TOKENS is
+ * a file with an access token in each line, which are sent in turn ("-": none). PID is the server's
+ * main process: the CPU time of all its threads and children is read from /proc. Prints one line:
+ * requests a second, and microseconds of CPU for one request.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -22,8 +23,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define REQUEST_BYTES   16384
-#define ANSWER_BYTES    16384
+#define ANSWER_BYTES    65536
 
 struct connection {
     int fd;
@@ -128,6 +128,22 @@ static void read_tokens(struct load *load, const char *path)
     fclose(file);
 }
 
+/* BODY, or the content of the file in @FILE. */
+static const char *read_body(const char *body)
+{
+    FILE *file;
+    char *content = NULL;
+    size_t size = 0;
+
+    if (body[0] != '@')
+        return body;
+    file = fopen(body + 1, "r");
+    if (!file || getdelim(&content, &size, '\0', file) < 0)
+        die(body);
+    fclose(file);
+    return content;
+}
+
 static void open_connection(struct connection *connection, int port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -145,16 +161,18 @@ static void send_request(struct load *load, struct connection *connection)
 {
     const char *token =
         load->tokens_count ? load->tokens[(size_t)load->sent % load->tokens_count] : NULL;
-    char request[REQUEST_BYTES];
-    int len = snprintf(request, sizeof(request),
+    char *request;
+    int len = asprintf(&request,
                        "POST %s HTTP/1.1\r\nHost: localhost\r\n%s%s%s"
-                       "Content-Type: application/x-www-form-urlencoded\r\n"
+                       "Content-Type: application/%s\r\n"
                        "Content-Length: %zu\r\n\r\n%s",
                        load->path, token ? "Authorization: Bearer " : "", token ? token : "",
-                       token ? "\r\n" : "", strlen(load->body), load->body);
+                       token ? "\r\n" : "", load->body[0] == '[' ? "json" : "x-www-form-urlencoded",
+                       strlen(load->body), load->body);
 
-    if (len >= (int)sizeof(request) || send(connection->fd, request, (size_t)len, 0) != len)
+    if (len < 0 || send(connection->fd, request, (size_t)len, 0) != len)
         die("send");
+    free(request);
     connection->len = 0;
     load->sent++;
 }
@@ -238,7 +256,7 @@ int main(int argc, char **argv)
     load.status = (int)strtol(argv[3], NULL, 10);
     load.count = strtol(argv[4], NULL, 10);
     count = (int)strtol(argv[5], NULL, 10);
-    load.body = argv[6];
+    load.body = read_body(argv[6]);
     pid = strtol(argv[8], NULL, 10);
     if (count < 1 || count > CONNECTIONS_MAX || load.count < count)
         return 2;

@@ -685,3 +685,22 @@ def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
     assert orders[0] in (batches[0] + batches[1], batches[1] + batches[0])
     for stream in streams:
         stream.close()
+
+
+def test_a_batch_is_one_script(cluster, redis):
+    (a,) = cluster(1)
+    with a.subscribe([("match", TOPIC)]) as stream, redis.monitor() as commands:
+        for size in (1, 10, 1000):
+            updates = [{"topic": TOPIC, "data": f"batch of {size}, {n}"} for n in range(size)]
+            response = a.request("POST", PATH, [("Authorization", "Bearer " + token.publisher()),
+                                                ("Content-Type", "application/json")], json.dumps(updates))
+            assert response.status == 200 and len(response.json) == size, response
+            assert read(stream, size) == [update["data"] for update in updates]
+        lines = commands()
+    for size in (1, 10, 1000):
+        scripts, others = [], []
+        for line in lines:
+            if f"batch of {size}," in line:
+                (scripts if '"EVALSHA"' in line else others).append(line)
+        assert len(scripts) == 1 and scripts[0].count(f"batch of {size},") == size
+        assert all(" lua] " in line for line in others)  # what the script does

@@ -1,7 +1,8 @@
 """
 The pages for users: every command, program and configuration in them is run as it stands, except for the host name.
-A fenced block says after its language what it does: `publish` (it must publish an update), `subscribe` (it must print
-an update), nothing (it must succeed), or `not-run`.
+A fenced block says after its language what it does: `publish` (it must publish an update for each "hello" in it),
+`subscribe` (it must print an update), `library` (it publishes with a library that Debian does not have), nothing (it
+must succeed), or `not-run`.
 """
 import json
 import os
@@ -60,10 +61,10 @@ def build_folder():
 def test_every_block_is_of_a_known_kind():
     found = list(blocks())
     assert len(found) == sum(read(page).count("```") for page in PAGES) / 2, "a fence that this test does not read"
-    known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "yaml"}
+    known = {*PROGRAMS, "apache", "nginx", "haproxy", "json", "lua", "yaml"}
     assert [name for name, language, _, _ in found if language not in known] == []
-    # test_inside.py runs the blocks of the kind response.
-    assert {mode for _, _, mode, _ in found} <= {None, "publish", "subscribe", "response", "not-run"}
+    # test_inside.py runs the blocks of the kind response, and those in Lua.
+    assert {mode for _, _, mode, _ in found} <= {None, "publish", "subscribe", "library", "response", "not-run"}
     # tests/packages/try installs the package.
     assert [name.split(":")[0] for name, _, mode, _ in found if mode == "not-run"] == ["getting-started.md"]
     for _, _, _, text in blocks("json"):
@@ -85,7 +86,8 @@ def test_links_lead_to_an_existing_section():
 
 
 def test_configurations_pass_configtest(httpd):
-    httpd.load("authz_host", "headers", "macro", "proxy", "proxy_http", "remoteip", "reqtimeout", "status", "vhost_alias")
+    httpd.load("authz_host", "headers", "lua", "macro", "proxy", "proxy_http", "remoteip", "reqtimeout", "status",
+               "vhost_alias")
     for name in ("publisher", "subscriber", "publisher-new"):
         httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
     httpd.write("mercure/keys.jwks", JWKS)
@@ -93,6 +95,7 @@ def test_configurations_pass_configtest(httpd):
     wrong = []
     for name, _, _, text in blocks("apache"):
         text = text.replace("/var/lib/mercure", httpd.path("history"))  # which only root could make
+        text = text.replace("LoadModule lua_module modules/mod_lua.so\n", "")
         result = httpd.configtest(text.replace("modules/mod_mercure.so", find_module()))
         if not result.ok:
             wrong.append(f"{name}: {result}")
@@ -144,11 +147,13 @@ class Doc:
         done = subprocess.run(self.command(language, text), env=self.env, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
-    def publish(self, name, language, text):
+    def publish(self, name, language, text, minted):
         with self.httpd.subscribe("match=*") as stream:
             self.run(name, language, text)
-            event = stream.next()
-            assert "hello" in event.data, f"{name}: {event.data}"
+            events = stream.take(text.count("hello"))
+            assert events and all("hello" in event.data for event in events), f"{name}: {events}"
+            end = self.httpd.publish(TOPIC, "end", token=minted).text
+            assert stream.next().id == end, f"{name} has published more"
 
     def subscribe(self, name, language, text, minted):
         path = self.httpd.path("scripts/output")
@@ -166,12 +171,10 @@ class Doc:
                 os.killpg(process.pid, signal.SIGKILL)  # and the processes that the script has started
 
 
-def test_commands_and_programs_work(httpd):
-    """All blocks run against one server, whose keys the first command makes."""
-    doc = Doc(httpd)
-    url = f"http://localhost:{httpd.port}"
-    shown = [block for block in blocks(*PROGRAMS) if block[2] not in ("not-run", "response")]
-    name, language, _, text = shown.pop(0)
+def start(doc):
+    """The server of the pages, with the keys of their first command. Returns a publisher's token."""
+    httpd = doc.httpd
+    name, language, _, text = next(block for block in blocks(*PROGRAMS) if block[2] != "not-run")
     assert "openssl rand" in text
     doc.run(name, language, text)
     configuration = next(text for name, _, _, text in blocks("apache") if "MercurePublisherKey" in text)
@@ -179,14 +182,41 @@ def test_commands_and_programs_work(httpd):
                 "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
                 "<Location /health>\nSetHandler mercure-health\n</Location>\n")
     with open(httpd.path("etc/mercure/publisher.key"), encoding="ascii") as file:
-        minted = token.publisher(key=file.read().strip(), iss="https://example.com", aud=url + PATH)
+        return token.publisher(key=file.read().strip(), iss="https://example.com",
+                               aud=f"http://localhost:{httpd.port}{PATH}")
+
+
+def test_commands_and_programs_work(httpd):
+    """All blocks run against one server."""
+    doc = Doc(httpd)
+    minted = start(doc)
     doc.env["TOKEN"] = minted
-    for name, language, mode, text in shown:
-        if mode == "subscribe":
-            doc.subscribe(name, language, text, minted)
+    os.symlink(os.path.realpath(os.path.join(HERE, "../node/node_modules")), httpd.path("scripts/node_modules"))
+    shown = [block for block in blocks(*PROGRAMS) if block[2] not in ("not-run", "response", "library")]
+    for name, language, mode, text in shown[1:]:
+        if mode in ("subscribe", "publish"):
+            (doc.publish if mode == "publish" else doc.subscribe)(name, language, text, minted)
         else:
-            (doc.publish if mode == "publish" else doc.run)(name, language, text)
+            doc.run(name, language, text)
     assert doc.count > 10
+
+
+def test_php_library(httpd):
+    """The program with lcobucci/jwt. Without its sources, only its syntax is checked."""
+    (name, language, _, text), = [block for block in blocks("php") if block[2] == "library"]
+    doc = Doc(httpd)
+    checked = subprocess.run(["php", "-l"], input=text, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    sources = os.environ.get("MERCURE_LCOBUCCI_JWT")
+    if not sources:
+        pytest.skip("MERCURE_LCOBUCCI_JWT does not name the sources of lcobucci/jwt")
+    httpd.write("scripts/vendor/autoload.php", f"""<?php
+        namespace Psr\\Clock {{ interface ClockInterface {{ public function now(): \\DateTimeImmutable; }} }}
+        namespace {{
+            spl_autoload_register(fn ($name) => require strtr($name, ['Lcobucci\\JWT' => '{sources}/src', '\\\\' => '/']) . '.php');
+        }}
+    """)
+    doc.publish(name, language, text, start(doc))
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "haproxy"])

@@ -1,15 +1,18 @@
 """The examples, served as their README says, in Chromium."""
+import contextlib
+import json
 import os
 import re
 import subprocess
+import urllib.parse
 
 import pytest
 
+from env import token
 from env.httpd import find_module
 from env.hub import PATH
 from test_debugger import NODE_FOLDER, drive
-
-pytestmark = pytest.mark.mpm("event")
+from test_inside import php
 
 EXAMPLES = os.path.realpath(os.path.join(NODE_FOLDER, "../../examples"))
 KEY = "key-of-the-examples:0123456789abcdef0123456789abcdef"
@@ -20,7 +23,8 @@ def minter():
     return os.path.join(folder, "mercure-token")
 
 
-def test_examples_work_as_their_readme_says(httpd):
+def serve(httpd, before=""):
+    """Serves the examples as their README says; returns the URL of the server and the environment of the scripts."""
     httpd.load("headers")
     httpd.env["MERCURE_JWT_KEY"] = KEY
     env = {**os.environ, "MERCURE_JWT_KEY": KEY}
@@ -38,8 +42,55 @@ def test_examples_work_as_their_readme_says(httpd):
     for written, here in (("/path/to/examples", httpd.path("examples")), ("/etc/apache2/mercure-chat-cookie.conf", path)):
         assert written in block
         block = block.replace(written, here)
-    httpd.start("AddType text/javascript .js\nAddType text/css .css\n" + block)
-    httpd.expect_log("AH01630.*examples")
-    assert httpd.get("/examples/chat/cookie.sh").status == 403
-    subprocess.run([os.path.join(EXAMPLES, "dashboard/publish.sh"), url + PATH, minter(), "2"], env=env, check=True)
-    drive("examples.mjs", url)
+    httpd.start("AddType text/javascript .js\nAddType text/css .css\n" + before + "\n" + block)
+    return url, env
+
+
+@pytest.mark.mpm("event", "prefork")
+@pytest.mark.parametrize("with_php", [True, False])
+def test_examples_work_as_their_readme_says(httpd, with_php):
+    """In a browser; the chat with php-fpm or mod_php, and without PHP."""
+    if httpd.mpm == "prefork" and not with_php:
+        pytest.skip("without PHP the MPM makes no difference")
+    # What npm install makes.
+    turbo = "node_modules/@hotwired/turbo/dist/turbo.es2017-esm.js"
+    with open(os.path.join(NODE_FOLDER, turbo), "rb") as file:
+        httpd.write(f"examples/turbo/{turbo}", file.read())
+    with php(httpd) if with_php else contextlib.nullcontext("") as section:
+        url, env = serve(httpd, section)
+        httpd.expect_log("AH01630.*examples")
+        assert httpd.get("/examples/chat/cookie.sh").status == 403
+        for name, *more in (("dashboard", "2"), ("turbo", "4", "0")):
+            subprocess.run([os.path.join(EXAMPLES, name, "publish.sh"), url + PATH, minter(), *more], env=env, check=True)
+        drive("examples.mjs", url, "/examples/chat/send.php" if with_php else PATH)
+
+
+@pytest.mark.mpm("event", "prefork")
+def test_chat_page_checks_what_it_publishes(httpd):
+    room = {"room": "tea-1", "name": "Anna", "text": "Hi"}
+    own = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+
+    def send(fields, headers=()):
+        return httpd.request("POST", "/examples/chat/send.php", {**own, **dict(headers)}, urllib.parse.urlencode(fields)).status
+
+    with php(httpd) as section:
+        serve(httpd, section)
+        # Whatever the characters are, the longest message fits in the field.
+        longest = {"room": "r" * 40, "name": "\U0001F600" * 30, "text": "\U0001F600" * 500}
+        escaped = {**room, "text": "\"/\\\u2028\x01" * 100}
+        minted = token.mint(KEY, details=[token.detail(["subscribe"], ["*"])], iss="https://example.com",
+                            aud=f"http://localhost:{httpd.port}{PATH}")
+        with httpd.subscribe([("match", "*")], token=minted) as stream:
+            for fields in (room, longest, escaped):
+                assert send(fields) == 204
+                event = stream.next()
+                assert json.loads(event.data) == {"name": fields["name"], "text": fields["text"]}
+            for fields, headers in (
+                    ({**room, "room": "a/b"}, {}), ({**room, "room": "a\n"}, {}), ({**room, "name": ""}, {}),
+                    ({**room, "text": "x" * 501}, {}), ({**room, "room": "r" * 41}, {}), ({"room": "a", "name": "b"}, {}),
+                    ([("room", "a"), ("name", "b"), ("text[]", "c")], {}), ({**room, "text": b"\xff"}, {})):
+                assert send(fields, headers) == 400, fields
+            assert send(room, {"Sec-Fetch-Site": "cross-site"}) == 403
+            assert httpd.get("/examples/chat/send.php", own).status == 403
+            assert send(room) == 204
+            assert json.loads(stream.next().data)["text"] == "Hi"

@@ -126,6 +126,16 @@ class Backend(http.server.ThreadingHTTPServer):
         def do_GET(self):
             path = urllib.parse.urlsplit(self.path).path
             self.server.requests.append(dict(self.headers.items()))
+            if path == "/socket":
+                self.wfile.write(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nConnection: Upgrade\r\n{FIELD}: x\r\n"
+                                 "\r\n".encode())
+                while data := self.connection.recv(65536):
+                    self.connection.sendall(data)
+                self.close_connection = True
+                return
+            for fields in self.server.interim:
+                self.wfile.write("".join(["HTTP/1.1 103 Early Hints\r\n", *(f"{name}: {value}\r\n" for name, value in fields),
+                                          "\r\n"]).encode())
             self.send_response({"/failing": 500, "/missing": 404}.get(path, 200))
             for name, value in self.server.fields:
                 self.send_header(name, value)
@@ -145,6 +155,7 @@ class Backend(http.server.ThreadingHTTPServer):
     def __init__(self, *fields):
         super().__init__(("127.0.0.1", 0), self.Handler)
         self.fields, self.requests = list(fields), []
+        self.interim = []  # the fields of each interim response
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def __exit__(self, *exc):
@@ -152,9 +163,10 @@ class Backend(http.server.ThreadingHTTPServer):
         super().__exit__(*exc)
 
 
-def proxy(httpd, backend, *lines, path="/app/"):
+def proxy(httpd, backend, *lines, path="/app/", options=""):
     httpd.load("proxy", "proxy_http")
-    return "\n".join([f'<Location "{path}">', f"ProxyPass http://127.0.0.1:{backend.server_port}/", *lines, "</Location>"])
+    return "\n".join([f'<Location "{path}">', f"ProxyPass http://127.0.0.1:{backend.server_port}/ {options}", *lines,
+                      "</Location>"])
 
 
 def test_proxied_application_publishes(httpd):
@@ -238,6 +250,85 @@ def test_http2_responses_publish(httpd):
                 assert FIELD.lower() not in dict(stream.headers)
                 assert FIELD.lower() not in stream.trailers
             assert inbox.take() == ["1", "2", "2"]
+
+
+# Names that begin like the field, and heads that httpd writes in several pieces.
+INTERIM = [
+    [("Link", "</a.css>; rel=preload"), (FIELD, update("early")), ("X-Last", "1")],
+    [("mercure-publish", update("early")), ("MERCURE-PUBLISH", update("early")), ("Mercure-Publisher", "x"), ("M", "y")],
+    [(FIELD, update("early"))],
+    [(f"X-{n}", "x" * (3000 + n)) for n in range(8)] + [(FIELD, update("e" * 5000)), ("X-Last", "2")],
+    [(f"Mercure-{n}", "m" * 1990) for n in range(12)] + [(FIELD, update("e" * 5000))] * 4 + [("X-Last", "3")],
+]
+KEPT = [[pair for pair in fields if pair[0].lower() != FIELD.lower()] for fields in INTERIM]
+
+
+def read_interim(conn, path):
+    """GETs PATH; returns the fields of the interim responses, and the final one."""
+    conn.send_request("GET", path)
+    interim = []
+    while (response := conn.read_response()).status < 200:
+        assert response.status == 103
+        interim.append(response.headers)
+    return interim, response
+
+
+def test_interim_responses_do_not_show_the_field(httpd):
+    httpd.write("htdocs/a.html", "hello")
+    with Backend((FIELD, update("final"))) as backend:
+        backend.interim = INTERIM
+        httpd.start(config(httpd, proxy(httpd, backend, "MercurePublishHeader On"),
+                           proxy(httpd, backend, path="/other/"),
+                           '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>') + "MaxKeepAliveRequests 0\n")
+        with Inbox(httpd) as inbox, httpd.connect() as conn:
+            for _ in range(3):
+                interim, response = read_interim(conn, "/app/")
+                assert (interim, check_hidden(response).text) == (KEPT, "hi")
+                # A section without the directive, on the same connection.
+                interim, response = read_interim(conn, "/other/")
+                assert (interim, response.header(FIELD)) == (INTERIM, update("final"))
+                assert conn.request("GET", "/a.html").text == "hello"
+            # The next request comes before the response to the one before it has gone.
+            conn.send("".join(f"GET {path} HTTP/1.1\r\nHost: {conn.host}\r\n\r\n" for path in ("/app/", "/a.html", "/app/")))
+            for wanted in ("hi", "hello", "hi"):
+                while (response := conn.read_response()).status < 200:
+                    assert FIELD.lower() not in {name.lower() for name, _ in response.headers}
+                assert check_hidden(response).text == wanted
+            assert inbox.take() == ["final"] * 5
+            # A stream on such a connection needs no thread.
+            conn.send_request("GET", f"{PATH}?match=*")
+            assert conn.read_head().status == 200
+            assert re.search(r'mercure_streams_holding_threads(\{.*\})? 0\n', httpd.get("/metrics").text)
+
+
+def test_other_protocols_pass_after_an_interim_response(httpd):
+    with Backend() as backend:
+        httpd.start(config(httpd, proxy(httpd, backend, "MercurePublishHeader On", options="upgrade=ANY")))
+        with httpd.connect() as conn:
+            conn.send_request("GET", "/app/socket", [("Connection", "Upgrade"), ("Upgrade", "test")])
+            response = check_hidden(conn.read_head())
+            assert (response.status, response.header("Upgrade")) == (101, "test")
+            for sent in (f"HTTP/1.1 103 Early Hints\r\n{FIELD}: x\r\n\r\n", f"{FIELD}: x\r\n"):
+                conn.send(sent)
+                assert conn.read_exactly(len(sent)) == sent.encode()
+
+
+@pytest.mark.parametrize("carrier", ["MercureHttp2 On", "MercureHttp2 Off\nH2EarlyHints On\nH2Push Off"])
+def test_interim_responses_over_http2_do_not_show_the_field(httpd, carrier):
+    if httpd.mpm == "prefork" or (carrier == "MercureHttp2 On" and httpd.mpm != "event"):
+        pytest.skip("HTTP/2 is not spoken so under this MPM")
+    httpd.load("http2")
+    with Backend((FIELD, update("final"))) as backend:
+        backend.interim = INTERIM[:3]
+        httpd.start(f"Protocols h2c http/1.1\n{carrier}\n" +
+                    config(httpd, proxy(httpd, backend, "MercurePublishHeader On")))
+        with Inbox(httpd) as inbox, Http2(httpd.port) as client:
+            for _ in range(3):
+                stream = client.request("/app/")
+                assert bytes(stream.body) == b"hi"
+                assert [[pair for pair in fields.items() if pair[0] != ":status"] for fields in stream.interim] == [
+                    [(name.lower(), value) for name, value in fields] for fields in KEPT[:3]]
+            assert inbox.take() == ["final"] * 3
 
 
 # ---- internal redirects, error pages, subrequests ------------------------------------------------
@@ -494,6 +585,17 @@ def test_example_module_works_without_the_hub(httpd, announce):
     httpd.module, httpd.log_level = None, "info"
     httpd.start(f'LoadModule announce_module "{module}"\n<Location "/announce">\nSetHandler announce\n</Location>\n')
     assert httpd.get("/announce?hello").status == 404
+
+
+@event_only
+def test_lua_script_of_the_page_publishes(httpd):
+    httpd.load("lua")
+    page, = [match[4] for match in BLOCK.finditer(read("publishing")) if match[2] == "lua"]
+    httpd.write("htdocs/publish.lua", page)
+    httpd.start(config(httpd, '<FilesMatch "[.]lua$">\nSetHandler lua-script\n</FilesMatch>'))
+    with Inbox(httpd) as inbox:
+        assert httpd.get("/publish.lua").text.startswith("urn:uuid:")
+        assert inbox.take() == ["hello from Lua"]
 
 
 def lua_site(httpd, script, *sections):

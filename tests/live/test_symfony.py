@@ -194,6 +194,10 @@ def test_protocol_0(httpd):
             told = [json.loads(app.post(path).text)["published"] for path in ("/orders/1/pay", "/books/1/sell")]
             assert [event.id for event in private.take(2)] == told
             assert public.next().id == told[1]
+        with httpd.subscribe(urllib.parse.urlencode([("topic", f"{SITE}/books/{number}") for number in (1, 3)])) as stream:
+            told = json.loads(app.post("/sale").text)["published"]
+            assert len(told) == 3
+            assert [(event.id, event.data) for event in stream.take(2)] == [(told[0], '{"status":"sold"}'), (told[2], '{"status":"sold"}')]
 
         drive("symfony.mjs", json.dumps({"site": app.site, "element": app.here(find("html", "7."))}))
         follow_the_link(app)

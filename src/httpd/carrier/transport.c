@@ -42,31 +42,13 @@ void mrc_transport_free(int fd)
 
 /* ---- TLS --------------------------------------------------------------------------------------*/
 
-/* The room that a record takes in a socket in addition to its bytes: what TLS adds, and what the
- * kernel adds for a packet. */
-#define RECORD_ROOM_BYTES ((size_t)2048)
-
-/* The size of the next record of LEN bytes. If the socket had no room for all of it, OpenSSL would
- * hold it, so then it is small. */
-static size_t choose_record_bytes(int fd, size_t len)
-{
-    size_t most, room;
-
-    if (len <= MRC_TRANSPORT_RECORD_BYTES)
-        return MRC_TRANSPORT_RECORD_BYTES;
-    most = len < MRC_TRANSPORT_LARGE_RECORD_BYTES ? len : MRC_TRANSPORT_LARGE_RECORD_BYTES;
-    room = mrc_client_socket_room(fd);
-    if (room < MRC_TRANSPORT_RECORD_BYTES + RECORD_ROOM_BYTES)
-        return MRC_TRANSPORT_RECORD_BYTES;
-    return room < most + RECORD_ROOM_BYTES ? room - RECORD_ROOM_BYTES : most;
-}
-
-/* Makes the record that comes next as large as it should be, unless one is being written. */
+/* Makes the records of a write of LEN bytes large, if the socket has room for all of it. Otherwise
+ * OpenSSL might hold one of them. */
 static bool raise_record_bytes(struct ssl_st *ssl, int fd, size_t len)
 {
-    size_t bytes = choose_record_bytes(fd, len);
-
-    return bytes > MRC_TRANSPORT_RECORD_BYTES && mrc_ssl_raise_record_bytes(ssl, bytes);
+    return len > MRC_TRANSPORT_RECORD_BYTES &&
+           mrc_client_socket_unsent_bytes(fd) <= MRC_TRANSPORT_UNSENT_BYTES_MAX &&
+           mrc_ssl_raise_record_bytes(ssl, MRC_TRANSPORT_LARGE_RECORD_BYTES);
 }
 
 static bool write_bytes(struct ssl_st *ssl, int fd, const char *bytes, size_t len, size_t *ret_sent)

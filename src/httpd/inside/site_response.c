@@ -5,6 +5,7 @@
 #include "util_filter.h"
 
 #include "httpd/inside/header.h"
+#include "httpd/inside/interim.h"
 #include "httpd/inside/link.h"
 #include "httpd/route/claim.h"
 
@@ -57,8 +58,11 @@ static bool needs_filter(const request_rec *r)
 void mrc_site_response_insert_filter(request_rec *r)
 {
     take_former(r);
-    if (needs_filter(r))
-        ap_add_output_filter(FILTER, NULL, r, r->connection);
+    if (!needs_filter(r))
+        return;
+    ap_add_output_filter(FILTER, NULL, r, r->connection);
+    if (mrc_header_applies(r))
+        mrc_interim_filter(r);
 }
 
 /* httpd clears the fields of a response that an error page replaces, after this hook. */
@@ -72,4 +76,5 @@ void mrc_site_response_insert_error_filter(request_rec *r)
 void mrc_site_response_register(void)
 {
     ap_register_output_filter(FILTER, filter_response, NULL, AP_FTYPE_CONTENT_SET);
+    mrc_interim_register();
 }

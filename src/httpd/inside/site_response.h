@@ -20,7 +20,7 @@
 void mrc_site_response_insert_filter(request_rec *r);
 void mrc_site_response_insert_error_filter(request_rec *r);
 
-/* Registers the filter. When the module is loaded. */
+/* Registers the filters. When the module is loaded. */
 void mrc_site_response_register(void);
 
 #endif

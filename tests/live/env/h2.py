@@ -17,6 +17,7 @@ class Stream:
         self.status = None
         self.interim = []  # the fields of 1xx responses
         self.headers = {}
+        self.interim = []  # the fields of each interim response, a dict
         self.trailers = {}
         self.body = b""
         self.parser = Parser()

@@ -1,4 +1,6 @@
 """A private Redis server for a test: its own port, directory and process."""
+import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -74,6 +76,19 @@ class Redis:
             if self.options.get("requirepass"):
                 self._command(connection, "AUTH", self.options["requirepass"])
             return self._command(connection, *args)
+
+    @contextlib.contextmanager
+    def monitor(self):
+        """A function that returns what the server has run since, as the lines of MONITOR. Call it once."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            assert self._command(connection, "MONITOR") == "OK"
+
+            def commands():
+                self.ask("PING", "until here")
+                with connection.makefile(encoding="utf-8") as reader:
+                    return list(itertools.takewhile(lambda line: '"until here"' not in line, reader))
+
+            yield commands
 
     @staticmethod
     def _command(connection, *args):

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Publishes orders as <turbo-stream> elements. Usage: publish.sh HUB [mercure-token [COUNT [SECONDS]]]
+# Three orders are open at a time. SECONDS is the pause after each step (1). MERCURE_JWT_KEY contains the key.
+set -eu
+hub=$1
+count=${3:-20}
+pause=${4:-1}
+token=$("${2:-mercure-token}" --iss https://example.com --aud "$hub" --key "$MERCURE_JWT_KEY" --ttl 1d \
+    --publish https://example.com/orders)
+
+stream() { # ACTION TARGET [HTML]
+    curl -sS --fail -o /dev/null -H "Authorization: Bearer $token" --data-urlencode topic=https://example.com/orders \
+        --data-urlencode "data=<turbo-stream action=\"$1\" target=\"$2\"><template>${3-}</template></turbo-stream>" "$hub"
+}
+
+number=0
+while [ "$number" -lt "$count" ]; do
+    number=$((number + 1))
+    stream append orders "<li id=\"order-$number\">Order $number <span>in the kitchen</span></li>"
+    stream update taken "$number"
+    sleep "$pause"
+    stream replace "order-$number" "<li id=\"order-$number\">Order $number <span class=\"ready\">ready</span></li>"
+    stream remove "order-$((number - 3))"
+    sleep "$pause"
+done
