@@ -17,6 +17,7 @@ EXTRA_PROGRAMS = \
 	%D%/bench_ring \
 	%D%/bench_token \
 	%D%/load/load \
+	%D%/load_http2 \
 	%D%/load_post \
 	%D%/raw
 %C%_bench_notify_LDADD =
@@ -30,5 +31,6 @@ EXTRA_PROGRAMS = \
 	%D%/load/request.c %D%/load/request.h \
 	%D%/load/usage.c %D%/load/usage.h \
 	%D%/load/wire.c %D%/load/wire.h
+%C%_load_http2_LDADD = -lssl $(OPENSSL_LIBS) $(NGHTTP2_LIBS)
 %C%_load_post_LDADD =
 %C%_raw_LDADD =

@@ -25,3 +25,15 @@ VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h
 %C%_replay_update_SOURCES = %D%/fuzz_update.c $(VECTOR_REPLAY)
 %C%_replay_url_SOURCES = %D%/fuzz_url.c $(VECTOR_REPLAY)
 %C%_replay_urlpattern_SOURCES = %D%/fuzz_urlpattern.c $(VECTOR_REPLAY)
+
+# The units of the module in a session. The target has what is around them.
+if HAVE_HTTP2
+fuzz_replays += %D%/replay_http2
+%C%_replay_http2_SOURCES = %D%/fuzz_http2.c $(VECTOR_REPLAY) \
+	src/httpd/exchange/exchange.c src/httpd/exchange/fields.c src/httpd/exchange/queue.c \
+	src/httpd/http2/input.c src/httpd/http2/limits.c src/httpd/http2/output.c src/httpd/http2/session.c
+%C%_replay_http2_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS) $(NGHTTP2_CFLAGS)
+%C%_replay_http2_LDADD = $(LDADD) $(NGHTTP2_LIBS)
+else
+EXTRA_DIST += %D%/fuzz_http2.c
+endif

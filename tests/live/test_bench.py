@@ -15,8 +15,8 @@ def build():
     folder = os.environ.get("MERCURE_BUILD") or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
     with open(os.path.join(folder, "answer.lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in parallel; make must not run twice in one tree
-        subprocess.run(["make", "-C", folder, "tests/bench/load/load", "tests/bench/raw"], check=True,
-                       capture_output=True, text=True, timeout=300)
+        subprocess.run(["make", "-C", folder, "tests/bench/load/load", "tests/bench/load_http2", "tests/bench/raw"],
+                       check=True, capture_output=True, text=True, timeout=300)
     return folder
 
 
@@ -46,3 +46,17 @@ def test_quick_benchmark_finds_the_hub_correct(tmp_path):
     assert all(line["storm_s"] > 0 for line in lines[3:])
     assert printed.count("| hub |") == 2 and str(out) in printed
     assert printed.startswith(bench("--table", str(out)).rstrip())
+
+
+def test_quick_benchmark_of_http2():
+    done = subprocess.run(
+        ["/usr/bin/python3", os.path.join(HERE, "../bench/bench_http2.py"), build(), "--quick", "--runs", "1"],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "MERCURE_LIVE_DIR": live_dir()})
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()
+            if line.startswith("| ") and not line.startswith("| |")]
+    traffic = [row for row in rows if len(row) == 8]
+    assert [row[0] for row in traffic] == ["1 KB", "60 KB", "10 MB", "POST 1 KB", "POST 60 KB"]
+    assert all(float(cell.replace(",", "")) > 0 for row in traffic for cell in row[2:5])
+    held = [row for row in rows if row[0] in ("20 x 1", "1 x 10")]
+    assert len(held) == 2 and all(float(row[4]) > 0 and float(row[6]) > 0 for row in held)

@@ -7,7 +7,7 @@ import hpack
 import pytest
 
 from env.h2 import Http2
-from env.hub import hub
+from env.hub import PATH, hub
 from env.wait import DEADLINE, wait_until
 from env.watch import STATUS, number
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.mpm("event"), pytest.mark.sanitize]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
-ENHANCE_YOUR_CALM = 11
+CANCEL, ENHANCE_YOUR_CALM = 8, 11
 END_STREAM, END_HEADERS = 1, 4
 
 
@@ -84,6 +84,17 @@ class Raw:
             self.read(0.2)
 
 
+# Requests of HTTP/2 have 40 threads.
+ONE_CHILD = """
+    StartServers 1
+    ServerLimit 1
+    ThreadsPerChild 16
+    ThreadLimit 16
+    MaxRequestWorkers 16
+    AsyncRequestWorkerFactor 64
+"""
+
+
 def start(httpd, *body, timeout=30):
     httpd.load("status")
     port = httpd.add_port()
@@ -144,6 +155,29 @@ def test_flood_of_continuation(httpd):
     port = start(httpd)
     flood(port, lambda raw, i: frame(CONTINUATION, stream=1, payload=b"\x00\x01a\x01b" * 100) * 20,
           opening=lambda raw: raw.request(1, flags=END_STREAM), calm=False)
+
+
+def test_flood_of_fields_without_a_name(httpd):
+    port = start(httpd)
+    bad = b"\x00\x00\x01v"  # a literal with an empty name
+    flood(port, lambda raw, i: b"".join(
+        frame(HEADERS, END_STREAM | END_HEADERS, 2 * (i * 50 + k) + 1,
+              raw.encoder.encode([(":method", "GET"), (":path", "/page.html"), (":scheme", "http"),
+                                  (":authority", "localhost")]) + bad * 100) for k in range(50)))
+
+
+def test_client_that_does_not_read_its_socket(httpd):
+    """Its windows are open, and its socket takes nothing: the connection ends after Timeout."""
+    port = start(httpd, timeout=2)
+    with Http2(port) as other, Raw(port, struct.pack(">HI", 4, 0x7fffffff)) as raw:
+        raw.send(frame(WINDOW_UPDATE, payload=struct.pack(">I", 0x7fff0000)))
+        for i in range(10):
+            raw.send(raw.request(2 * i + 1, "/big.bin"))
+        for _ in range(20):
+            assert other.request("/page.html").body == b"page"
+        time.sleep(4)
+        raw.wait_closed()
+        assert sum(len(payload) for kind, _, _, payload in raw.frames if kind == DATA) < 80 << 20
 
 
 def test_made_you_reset(httpd):
@@ -221,3 +255,116 @@ def test_streams_above_the_limit(httpd):
             assert time.monotonic() < end and not raw.closed, len(refused)
             raw.read(0.2)
             refused |= {stream for kind, _, stream, payload in raw.frames if kind == RST_STREAM}
+
+
+def body_frames(stream, count):
+    return b"".join(frame(DATA, stream=stream, payload=bytes(size)) for size in
+                    [16384] * (count // 16384) + [count % 16384])
+
+
+def window(raw, window=65535):
+    """What the client may send on the connection, without what it has sent."""
+    return window + sum(int.from_bytes(payload, "big") for kind, _, stream, payload in raw.frames
+                        if kind == WINDOW_UPDATE and stream == 0)
+
+
+def upload(raw, first, count, each=60_000):
+    """COUNT requests with a body of EACH bytes and no end, as far as the window of the connection allows; their number."""
+    sent = 0
+    for i in range(count):
+        end = time.monotonic() + 2
+        while window(raw) < sent + each and time.monotonic() < end and not raw.closed:
+            raw.read(0.05)
+        if window(raw) < sent + each:
+            return i
+        stream = first + 2 * i
+        raw.send(raw.request(stream, method="POST", flags=END_HEADERS) + body_frames(stream, each))
+        sent += each
+    return count
+
+
+def test_requests_without_end_leave_threads_for_others(httpd):
+    """More requests than threads, whose bodies do not come: a connection gets half of the threads."""
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, timeout=300)
+    with Raw(port) as raw, Http2(port) as other:
+        raw.send(b"".join(raw.request(2 * i + 1, method="POST", flags=END_HEADERS) for i in range(100)))
+        for _ in range(20):
+            assert other.request("/page.html").body == b"page"
+
+
+def test_bodies_that_nobody_reads_yet(httpd):
+    """The server takes only so much of the bodies of a connection whose requests wait for a thread."""
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, timeout=300)
+    with Raw(port) as raw, Http2(port) as other:
+        raw.read(0.5)
+        # 20 threads read what comes; the other bodies wait in memory.
+        sent = upload(raw, 1, 250)
+        assert 60 < sent < 130, sent
+        assert other.request("/page.html").body == b"page"
+
+
+def test_memory_of_a_child_is_limited(httpd):
+    """Above the limit of all connections a request is refused, and the client may repeat it."""
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, timeout=300)
+    raws = [Raw(port) for _ in range(36)]
+    for raw in raws:
+        raw.read(0.5)
+        assert upload(raw, 1, 70) == 70
+    with Http2(port) as other:
+        assert other.request("/page.html").reset
+        for raw in raws:
+            raw.sock.close()
+        wait_until(lambda: not (answer := other.request("/page.html")).reset and answer.body == b"page",
+                   what="requests being served again", pause=0.2)
+
+
+@pytest.mark.parametrize("count,status", [(9, "200"), (10, "431")])
+def test_bytes_of_all_fields(httpd, count, status):
+    """64 KB and those of one field (LimitRequestFieldSize, 8,190)."""
+    port = start(httpd)
+    with Http2(port) as conn:
+        answer = conn.request("/page.html", [(f"x-{i}", "~" * 7900) for i in range(count)])
+        assert str(answer.status) == status
+
+
+def test_window_of_one_byte(httpd):
+    """A client that takes one byte at a time gets all of a response, and delays no other."""
+    port = start(httpd)
+    with Http2(port) as other, Raw(port, struct.pack(">HI", 4, 1)) as raw:
+        raw.send(raw.request(1))
+        body, end = b"", time.monotonic() + DEADLINE
+        while not any(kind == DATA and flags & END_STREAM for kind, flags, _, _ in raw.frames):
+            assert time.monotonic() < end and not raw.closed
+            before = len(raw.frames)
+            raw.read(1)
+            for kind, _, stream, payload in raw.frames[before:]:
+                if kind == DATA and payload:
+                    assert len(payload) == 1
+                    body += payload
+                    raw.send(frame(WINDOW_UPDATE, stream=1, payload=struct.pack(">I", 1)))
+                    assert other.request("/page.html").body == b"page"
+        assert body == b"page"
+
+
+def test_window_that_is_never_opened_for_a_subscription(httpd):
+    """The stream is reset with CANCEL after MercureDispatchTimeout; others get their events."""
+    httpd.load("status")
+    port = httpd.add_port()
+    httpd.start("Protocols h2c http/1.1\n" + STATUS +
+                httpd.vhost("MercureHttp2 On", hub("MercureDispatchTimeout 1"), port=port))
+    target = f"{PATH}?match=https%3A%2F%2Fexample.com%2F1"
+    with Http2(port) as other, Raw(port, struct.pack(">HI", 4, 0)) as raw:
+        stream = other.open(target, (("accept", "text/event-stream"),))
+        other.wait(lambda: stream.parser.comments, "the stream")
+        raw.send(raw.request(1, target))
+        end = time.monotonic() + DEADLINE
+        while not any(kind == RST_STREAM for kind, *_ in raw.frames):
+            assert time.monotonic() < end and not raw.closed
+            raw.read(0.2)
+        assert [(stream, int.from_bytes(payload, "big")) for kind, _, stream, payload in raw.frames
+                if kind == RST_STREAM] == [(1, CANCEL)]
+        httpd.publish("https://example.com/1", "x", port=port)
+        other.wait(lambda: stream.parser.events, "the update")

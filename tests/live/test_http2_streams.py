@@ -13,6 +13,16 @@ TARGET = f"{PATH}?{urllib.parse.urlencode([('match', TOPIC)])}"
 STREAM = (("accept", "text/event-stream"),)
 LOG = 'LogFormat "%H %U %>s %B %{mercure-reason}n" http2\nCustomLog logs/http2.log http2\n'
 
+# Requests of HTTP/2 have 40 threads.
+ONE_CHILD = """
+    StartServers 1
+    ServerLimit 1
+    ThreadsPerChild 16
+    ThreadLimit 16
+    MaxRequestWorkers 16
+    AsyncRequestWorkerFactor 64
+"""
+
 pytestmark = pytest.mark.mpm("event")
 
 
@@ -63,6 +73,20 @@ def test_streams_of_one_connection_and_pages_beside(httpd, tls):
     wait_subscribers(httpd, 0)
     wait_until(lambda: sum(line.startswith(f"HTTP/2.0 {PATH} 200") for line in lines(httpd)) == 60,
                what="a line of the access log for each stream")
+
+
+def test_as_many_streams_as_a_connection_may_have(httpd):
+    port = start(httpd, tls=True)
+    with Http2(port, tls=True) as conn:
+        streams = open_streams(conn, 256)
+        update = httpd.publish(TOPIC, "x", port=port, tls=True).text
+        conn.wait(lambda: all(stream.parser.events for stream in streams), "the update")
+        assert all([event.id for event in stream.parser.events] == [update] for stream in streams)
+        assert conn.conn.remote_settings.max_concurrent_streams == 256
+        for stream in streams:
+            conn.reset(stream)
+        wait_subscribers(httpd, 0)
+        assert conn.request("/page.html").body == b"page"
 
 
 def test_replay(httpd):
@@ -148,6 +172,24 @@ def test_slow_stream_is_cut_and_delays_no_other(httpd):
         assert slow.request("/page.html").body == b"page"
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
+def test_downloads_of_slow_clients_hold_no_thread(httpd, tls):
+    """More downloads whose clients do not read than there are threads. They are complete when the clients read."""
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, tls=tls, server="Timeout 300\n")
+    httpd.write("htdocs/big.bin", bytes(range(256)) * 1200)
+    conns = [Http2(port, tls) for _ in range(3)]
+    downloads = [conn.open_all(60, "/big.bin") for conn in conns]
+    with Http2(port, tls) as other:
+        for _ in range(10):
+            assert other.request("/page.html").body == b"page"
+    for conn in conns[1:]:
+        conn.close()
+    conns[0].wait(lambda: all(stream.ended for stream in downloads[0]), "the downloads", 60)
+    assert all(stream.body == bytes(range(256)) * 1200 and not stream.reset for stream in downloads[0])
+    conns[0].close()
+
+
 def test_idle_connection_ends(httpd):
     port = start(httpd, keep_alive=1)
     with Http2(port) as conn:
@@ -159,6 +201,52 @@ def test_idle_connection_ends(httpd):
             stream, = open_streams(other, 1)
             other.pump(2.5)  # a stream keeps it open
             assert not stream.ended and not other.goaway
+
+
+def test_connections_without_streams_make_room(httpd):
+    """Event accepts 48 connections here. Those without a stream end before, in order."""
+    httpd.sizing = ONE_CHILD.replace("AsyncRequestWorkerFactor 64", "AsyncRequestWorkerFactor 2")
+    port = start(httpd, keep_alive=300)
+    holder = Http2(port)
+    stream, = open_streams(holder, 1)
+    conns = []
+    for _ in range(80):
+        conns.append(Http2(port))
+        assert conns[-1].request("/page.html").body == b"page"
+    while not conns[0].ended:
+        conns[0].pump(1)
+    assert conns[0].goaway
+    update = httpd.publish(TOPIC, "x", port=port).text
+    holder.wait(lambda: stream.parser.events, "the update")
+    assert stream.parser.events[0].id == update and not holder.goaway
+    for conn in [holder, *conns]:
+        conn.close()
+
+
+def test_streams_become_polls_before_no_connection_is_accepted(httpd):
+    httpd.expect_log("MRC0712", required=True)
+    httpd.sizing = ONE_CHILD.replace("AsyncRequestWorkerFactor 64", "AsyncRequestWorkerFactor 2")
+    port = start(httpd, keep_alive=300)
+    assert "16 in each child) if they stay in httpd's filters, as many connections with streams over HTTP/2" in httpd.log()
+    conns = [Http2(port) for _ in range(17)]
+    for conn in conns[:16]:
+        open_streams(conn, 2)
+    poll = conns[16].request(TARGET, STREAM)
+    assert poll.status == 200 and poll.parser.retry and not poll.reset
+    assert conns[16].request("/page.html").body == b"page"
+    conns[0].close()
+    wait_subscribers(httpd, 30)
+    wait_until(lambda: not (stream := conns[16].open(TARGET, STREAM)).ended and wait_begun(conns[16], stream),
+               what="a stream in place of the one that has ended")
+    for conn in conns[1:]:
+        conn.close()
+
+
+def wait_begun(conn, stream):
+    """Whether STREAM is a stream; False: it is a poll."""
+    conn.wait(lambda: stream.parser.comments or stream.ended, "the answer")
+    conn.pump(0.3)
+    return not stream.ended
 
 
 def test_limits_of_subscribers(httpd):

@@ -4,7 +4,7 @@
 
 # Without a name: the scenarios of tests/bench/bench.py.
 cmd_bench() {
-    local known=(token match index ring history publish sites) name
+    local known=(token match index ring history publish sites http2) name
     case ${1-} in
     '' | -*)
         bench_prepare
@@ -55,6 +55,13 @@ bench_part() { # NAME [ARGUMENT…]
         quietly bench make -C "$tree" -j"$jobs" tests/bench/load_post
         env MERCURE_LIVE_DIR="$state/bench" MERCURE_MODULE="$tree/.libs/mod_mercure.so" \
             /usr/bin/python3 "$src/tests/bench/bench_$name.py" "$tree/tests/bench/load_post" "$@" 9>&-
+        return
+        ;;
+    http2)
+        need nghttp2-client
+        quietly bench make -C "$tree" -j"$jobs" tests/bench/load/load tests/bench/load_http2
+        env MERCURE_LIVE_DIR="$state/bench" MERCURE_MODULE="$tree/.libs/mod_mercure.so" \
+            /usr/bin/python3 "$src/tests/bench/bench_http2.py" "$tree" "$@" 9>&-
         return
         ;;
     history) set -- "$state/bench" "$@" ;;

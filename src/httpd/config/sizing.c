@@ -164,18 +164,32 @@ static unsigned count_threaded(const struct mrc_sizing *sizing)
     return in_children < sizing->threaded_total ? in_children : sizing->threaded_total;
 }
 
+/* Whether a virtual host has HTTP/2 without threads. */
+static bool speaks_http2(const server_rec *main_server)
+{
+    for (const server_rec *server = main_server; server; server = server->next) {
+        if (mrc_hubs_speaks_http2(server))
+            return true;
+    }
+    return false;
+}
+
 static void log_async(server_rec *main_server, const struct mrc_sizing *sizing,
                       const char *without_tls)
 {
+    bool is_ours = speaks_http2(main_server);
+    const char *http2 =
+        is_ours ? "as many connections with streams over HTTP/2 (MercureHttp2), and " : "and ";
     unsigned daemons = (unsigned)query(AP_MPMQ_MAX_DAEMONS);
 
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                  "MRC0114: this configuration holds %u streams over HTTP/1.1%s (%u in each of %u "
-                 "children), %u (%u in each child) if they stay in httpd's filters, and %u over "
-                 "HTTP/2 (%d in each connection)",
+                 "children), %u (%u in each child) if they stay in httpd's filters, %s%u over "
+                 "HTTP/2%s (%d in each connection)",
                  sizing->dispatched_per_child * daemons, without_tls, sizing->dispatched_per_child,
-                 daemons, sizing->suspended_per_child * daemons, sizing->suspended_per_child,
-                 count_threaded(sizing), MRC_CONNECTION_THREADS_MAX);
+                 daemons, sizing->suspended_per_child * daemons, sizing->suspended_per_child, http2,
+                 count_threaded(sizing), is_ours ? " of mod_http2" : "",
+                 MRC_CONNECTION_THREADS_MAX);
 }
 
 /* The MPM is worker or prefork. */

@@ -9,8 +9,19 @@
 /* A worker waits while so many bytes of its response are not sent, until so few are left. */
 #define OUT_BYTES_HIGH ((size_t)256 * 1024)
 
+/* The same while the session or the child is crowded. */
+#define OUT_BYTES_CROWDED ((size_t)16 * 1024)
+
 /* From so many bytes on, the session sends them while the worker writes more. */
 #define OUT_NOTE_BYTES ((size_t)32 * 1024)
+
+/* A shorter file is read at once, and needs no descriptor then; in a crowd, only one that is
+ * shorter still. */
+#define FILE_BYTES_MIN         ((size_t)64 * 1024)
+#define FILE_BYTES_MIN_CROWDED ((size_t)4 * 1024)
+
+/* A file is read in pieces of this size. */
+#define FILE_READ_BYTES ((size_t)64 * 1024)
 
 /* The client's window gets bytes back when the worker has read so many. */
 #define READ_NOTE_BYTES ((size_t)16 * 1024)
@@ -35,6 +46,7 @@ struct mrc_exchange *mrc_exchange_create(struct mrc_exchange_origin *origin, int
     exchange->origin = origin;
     exchange->id = id;
     exchange->note.run = origin->take_note;
+    exchange->in.held = exchange->out.held = &origin->held;
     atomic_init(&exchange->refs, 1);
     init_lock(exchange);
     return exchange;
@@ -110,9 +122,13 @@ bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, siz
     ok = is_chunked(exchange) ? add_chunk(&exchange->in, bytes, len)
                               : mrc_exchange_queue_add(&exchange->in, bytes, len);
     exchange->in_unread += len;
-    pthread_cond_signal(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);
     return ok;
+}
+
+void mrc_exchange_wake(struct mrc_exchange *exchange)
+{
+    pthread_cond_signal(&exchange->changed);
 }
 
 /* The last chunk, with the trailers. Errors of memory leave it out: the body is then broken. */
@@ -148,7 +164,9 @@ void mrc_exchange_close(struct mrc_exchange *exchange)
     exchange->is_gone = true;
     pthread_mutex_lock(&exchange->lock);
     exchange->is_closed = true;
-    mrc_exchange_queue_clear(&exchange->out);
+    mrc_exchange_queue_clear(&exchange->in);
+    if (!exchange->is_loading)
+        mrc_exchange_queue_clear(&exchange->out);
     pthread_cond_signal(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);
 }
@@ -231,6 +249,22 @@ void mrc_exchange_put_head(struct mrc_exchange *exchange, struct mrc_exchange_he
     pthread_mutex_unlock(&exchange->lock);
 }
 
+bool mrc_exchange_is_crowded(const struct mrc_exchange_origin *origin)
+{
+    return atomic_load_explicit(&origin->held.bytes, memory_order_relaxed) >
+               MRC_EXCHANGE_HELD_SESSION ||
+           atomic_load_explicit(&origin->held.all->bytes, memory_order_relaxed) >
+               MRC_EXCHANGE_HELD_CHILD;
+}
+
+/* Whether OUT has more bytes than MAX, or than it may have in a crowd. Under the lock. */
+static bool has_more(const struct mrc_exchange *exchange, size_t max)
+{
+    size_t held = mrc_exchange_out_held(exchange);
+
+    return held > max || (held > OUT_BYTES_CROWDED && mrc_exchange_is_crowded(exchange->origin));
+}
+
 /* Waits for room in OUT. Under the lock. */
 static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout_us)
 {
@@ -239,7 +273,7 @@ static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout
     int err = 0;
 
     exchange->out_waits = true;
-    while (exchange->out.bytes > MRC_EXCHANGE_OUT_LOW && !exchange->is_closed && !err) {
+    while (has_more(exchange, MRC_EXCHANGE_OUT_LOW) && !exchange->is_closed && !err) {
         err = pthread_cond_timedwait(&exchange->changed, &exchange->lock, &until);
         if (exchange->out.bytes < left) { /* the client takes something */
             left = exchange->out.bytes;
@@ -251,26 +285,73 @@ static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout
     return err ? APR_TIMEUP : APR_SUCCESS;
 }
 
-apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
-                                int64_t timeout_us)
+/* Appends CHUNK to OUT, and waits if that has too many bytes then. */
+static apr_status_t append(struct mrc_exchange *exchange, struct mrc_exchange_chunk *chunk,
+                           int64_t timeout_us)
 {
-    struct mrc_exchange_chunk *chunk = mrc_exchange_chunk_create(bytes, len); /* without the lock */
     apr_status_t status = APR_SUCCESS;
 
-    if (!chunk)
-        return APR_ENOMEM;
     pthread_mutex_lock(&exchange->lock);
     mrc_exchange_queue_append(&exchange->out, chunk);
     if (exchange->out.bytes >= OUT_NOTE_BYTES)
         note(exchange);
-    if (exchange->out.bytes > OUT_BYTES_HIGH && !exchange->is_closed)
+    if (has_more(exchange, OUT_BYTES_HIGH) && !exchange->is_closed)
         status = wait_for_room(exchange, timeout_us);
     if (exchange->is_closed) {
-        mrc_exchange_queue_clear(&exchange->out);
+        if (!exchange->is_loading)
+            mrc_exchange_queue_clear(&exchange->out);
         status = APR_ECONNABORTED;
     }
     pthread_mutex_unlock(&exchange->lock);
     return status;
+}
+
+apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
+                                int64_t timeout_us)
+{
+    struct mrc_exchange_chunk *chunk = mrc_exchange_chunk_create(bytes, len);
+
+    return chunk ? append(exchange, chunk, timeout_us) : APR_ENOMEM;
+}
+
+apr_status_t mrc_exchange_write_file(struct mrc_exchange *exchange, int fd, off_t offset,
+                                     size_t len, int64_t timeout_us)
+{
+    struct mrc_exchange_chunk *chunk = NULL;
+    apr_status_t status = APR_SUCCESS;
+
+    if (len >= FILE_BYTES_MIN ||
+        (len >= FILE_BYTES_MIN_CROWDED && mrc_exchange_is_crowded(exchange->origin)))
+        chunk = mrc_exchange_chunk_create_file(exchange->origin->files, fd, offset, len);
+    if (chunk)
+        return append(exchange, chunk, timeout_us);
+    for (size_t at = 0, part; at < len && status == APR_SUCCESS; at += part) {
+        part = len - at < FILE_READ_BYTES ? len - at : FILE_READ_BYTES;
+        chunk = mrc_exchange_chunk_create_read(fd, offset + (off_t)at, part);
+        status = chunk ? append(exchange, chunk, timeout_us) : APR_EGENERAL;
+    }
+    return status;
+}
+
+void mrc_exchange_load(struct mrc_exchange *exchange)
+{
+    struct mrc_exchange_chunk *chunk;
+    off_t offset;
+    size_t len;
+    int fd;
+
+    pthread_mutex_lock(&exchange->lock);
+    len = mrc_exchange_queue_peek_file(&exchange->out, FILE_READ_BYTES, &fd, &offset);
+    pthread_mutex_unlock(&exchange->lock);
+    chunk = mrc_exchange_chunk_create_read(fd, offset, len);
+    pthread_mutex_lock(&exchange->lock);
+    mrc_exchange_queue_unblock(&exchange->out, chunk);
+    exchange->is_loading = false;
+    if (exchange->is_closed)
+        mrc_exchange_queue_clear(&exchange->out);
+    else
+        note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
 }
 
 void mrc_exchange_flush(struct mrc_exchange *exchange)

@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "apr_errno.h"
 #include "apr_time.h"
@@ -67,11 +68,14 @@ struct mrc_exchange_origin {
     const char *protocol;                    /* "h2" or "h2c" */
     void *socket;      /* an apr_socket_t without a client, for modules that ask for one */
     unsigned requests; /* so far; of the loop's thread */
+    struct mrc_exchange_files *files; /* of the child */
+    struct mrc_exchange_held held;    /* requests and responses of the session; ALL: of the child */
 };
 
 struct mrc_exchange {
-    struct mrc_call note; /* the first member */
-    struct mrc_exchange_job job;
+    struct mrc_call note;         /* the first member */
+    struct mrc_exchange_job job;  /* handles the request */
+    struct mrc_exchange_job load; /* reads a part of a file */
     atomic_int refs;
     struct mrc_exchange_origin *origin; /* as long as the stream is not closed, or the job runs */
     int32_t id;                         /* of the stream */
@@ -108,6 +112,7 @@ struct mrc_exchange {
     bool out_ended;     /* the whole body is in OUT */
     bool out_is_broken; /* the body is not complete: the stream is reset after OUT */
     bool out_waits;     /* the worker waits for room in OUT */
+    bool is_loading;    /* LOAD is posted or runs, and OUT keeps its first chunk */
     bool is_closed;     /* nothing is sent or received any more */
     bool is_noted;      /* the note is posted */
     uint32_t reset;     /* an error code of HTTP/2: the stream is reset with it; 0: no */
@@ -116,6 +121,20 @@ struct mrc_exchange {
 
 /* A worker that waits for room in OUT goes on when so few bytes are left. */
 #define MRC_EXCHANGE_OUT_LOW ((size_t)128 * 1024)
+
+/* While the requests and responses of a session, or of a child, hold more bytes than this, a
+ * response may hold few, so workers wait for clients that do not read. */
+#define MRC_EXCHANGE_HELD_SESSION ((size_t)4 * 1024 * 1024)
+#define MRC_EXCHANGE_HELD_CHILD   ((size_t)64 * 1024 * 1024)
+
+/* The bytes of the response that are in memory. Under the lock. */
+static inline size_t mrc_exchange_out_held(const struct mrc_exchange *exchange)
+{
+    return exchange->out.bytes - exchange->out.file_bytes;
+}
+
+/* Whether its session, or its child, holds too many bytes. Any thread. */
+bool mrc_exchange_is_crowded(const struct mrc_exchange_origin *origin);
 
 /* The exchange of the stream ID, with the session's reference. NULL: out of memory. */
 struct mrc_exchange *mrc_exchange_create(struct mrc_exchange_origin *origin, int32_t id);
@@ -130,10 +149,15 @@ void mrc_exchange_head_destroy(struct mrc_exchange_head *head);
 
 /* ---- for the loop's thread --------------------------------------------------------------------*/
 
-/* Adds LEN bytes of the body. False: out of memory. */
+/* Adds LEN bytes of the body, of which the worker learns with mrc_exchange_wake(). False: out of
+ * memory. */
 bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, size_t len);
 
-/* The end of the body. TRAILERS, the fields after it, may be empty. */
+/* Wakes the worker if it waits. */
+void mrc_exchange_wake(struct mrc_exchange *exchange);
+
+/* The end of the body, of which the worker learns at once. TRAILERS, the fields after it, may be
+ * empty. */
 void mrc_exchange_end_body(struct mrc_exchange *exchange,
                            const struct mrc_exchange_fields *trailers);
 
@@ -165,6 +189,14 @@ void mrc_exchange_put_head(struct mrc_exchange *exchange, struct mrc_exchange_he
  */
 apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
                                 int64_t timeout_us);
+
+/* Adds LEN bytes of the file FD from OFFSET on. Long files are read when they are sent, so the
+ * worker does not wait for the client. Otherwise like mrc_exchange_write(). */
+apr_status_t mrc_exchange_write_file(struct mrc_exchange *exchange, int fd, off_t offset,
+                                     size_t len, int64_t timeout_us);
+
+/* Reads the part of a file for which OUT is blocked. Only one at a time. */
+void mrc_exchange_load(struct mrc_exchange *exchange);
 
 /* Tells the session that there is something to send. */
 void mrc_exchange_flush(struct mrc_exchange *exchange);

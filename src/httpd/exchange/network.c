@@ -5,6 +5,7 @@
 
 #include "apr_lib.h"
 #include "apr_optional.h"
+#include "apr_portable.h"
 #include "apr_strings.h"
 #include "http_connection.h"
 #include "http_protocol.h"
@@ -124,6 +125,19 @@ static void take_interim(struct mrc_network *network, apr_bucket_brigade *brigad
 
 /* ---- the response -----------------------------------------------------------------------------*/
 
+static apr_status_t write_file(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
+{
+    const apr_bucket_file *file = bucket->data;
+    apr_os_file_t fd;
+
+    if (bucket->length == 0)
+        return APR_SUCCESS;
+    apr_os_file_get(&fd, file->fd);
+    network->out_bytes += (apr_off_t)bucket->length;
+    return mrc_exchange_write_file(network->exchange, fd, (off_t)bucket->start, bucket->length,
+                                   c->base_server->timeout);
+}
+
 static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
 {
     const char *bytes;
@@ -140,6 +154,15 @@ static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_buc
     return mrc_exchange_write(network->exchange, bytes, len, c->base_server->timeout);
 }
 
+/* The response is complete: the client gets it while the worker logs the request and frees it. */
+static void end(struct mrc_network *network)
+{
+    network->has_ended = true;
+    network->is_sent = network->has_head && !network->is_broken;
+    if (network->is_sent)
+        mrc_exchange_end(network->exchange, true);
+}
+
 static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
 {
     if (network->has_ended) /* an error may have replaced the response, which its handler goes on
@@ -148,9 +171,11 @@ static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_b
     if (APR_BUCKET_IS_FLUSH(bucket))
         mrc_exchange_flush(network->exchange);
     else if (APR_BUCKET_IS_EOS(bucket))
-        network->has_ended = true;
+        end(network);
     else if (AP_BUCKET_IS_ERROR(bucket))
         network->is_broken = true;
+    else if (APR_BUCKET_IS_FILE(bucket))
+        return write_file(network, c, bucket);
     else if (!APR_BUCKET_IS_METADATA(bucket))
         return write_data(network, c, bucket);
     return APR_SUCCESS;

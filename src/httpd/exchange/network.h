@@ -16,6 +16,7 @@ struct mrc_network {
     struct mrc_exchange *exchange;
     bool has_head;                 /* the final head was put */
     bool has_ended;                /* EOS was written */
+    bool is_sent;                  /* the whole response was given to the session */
     bool is_broken;                /* the response cannot be completed */
     bool has_left;                 /* a subscription: the exchange goes on without the request */
     apr_off_t in_bytes, out_bytes; /* for mod_logio, not yet counted there */

@@ -205,13 +205,14 @@ void mrc_secondary_run(struct mrc_exchange_job *job, const struct mrc_exchange_w
     struct mrc_network network = {.exchange = exchange};
 
     handle(create_connection(exchange, &network, worker), &network);
-    if (!network.has_left) {
+    if (!network.has_left && !network.is_sent) {
         if (!network.has_head)
             mrc_response_put_status(&network, HTTP_INTERNAL_SERVER_ERROR);
         mrc_exchange_end(exchange, network.has_ended && !network.is_broken);
     }
     /* Cleanups of modules may look at the client's connection, which exists until the job ends. */
     apr_pool_clear(worker->pool);
+    mrc_exchange_held_sub(&origin->held, exchange->request.cap);
     mrc_exchange_fields_free(&exchange->request);
     mrc_exchange_unref(exchange);
     origin->job_ended(origin);

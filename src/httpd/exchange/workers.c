@@ -33,8 +33,8 @@ struct mrc_exchange_workers {
     pthread_mutex_t lock;
     pthread_cond_t posted, ended, crowded;
     /* Under the lock. */
-    struct mrc_list waiting; /* of struct mrc_exchange_jobs, each of which has a job */
-    unsigned waiting_count;  /* of jobs */
+    struct mrc_list waiting; /* of struct mrc_exchange_jobs, each of which has a job that may run */
+    unsigned waiting_count;  /* of jobs, including those that may not run yet */
     unsigned taken;          /* jobs since the start */
     unsigned running, idle;  /* threads, and those of them that wait for a job */
     bool is_watching;        /* the watcher looks again soon */
@@ -78,6 +78,13 @@ static struct timespec after_ms(int ms)
     return until;
 }
 
+/* Whether JOBS has a job, and may run one more. Under the lock. */
+static bool may_run(const struct mrc_exchange_workers *workers,
+                    const struct mrc_exchange_jobs *jobs)
+{
+    return jobs->jobs.first && jobs->running < (workers->max + 1) / 2;
+}
+
 /* Waits for a job. NULL: the thread is to end. Under the lock. */
 static struct mrc_exchange_job *take_job(struct mrc_exchange_workers *workers)
 {
@@ -95,7 +102,8 @@ static struct mrc_exchange_job *take_job(struct mrc_exchange_workers *workers)
     if (!jobs)
         return NULL;
     job = (struct mrc_exchange_job *)mrc_list_take(&jobs->jobs);
-    if (jobs->jobs.first) /* the next one after those of other sessions */
+    jobs->running++;
+    if (may_run(workers, jobs)) /* the next one after those of other sessions */
         mrc_list_append(&workers->waiting, &jobs->link);
     workers->waiting_count--;
     workers->taken++;
@@ -241,7 +249,7 @@ static bool add_thread(struct mrc_exchange_workers *workers)
 bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs,
                                struct mrc_exchange_job *job)
 {
-    bool ok = true;
+    bool ok = true, wakes = false;
 
     pthread_mutex_lock(&workers->lock);
     if (workers->is_stopping)
@@ -249,15 +257,33 @@ bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_
     else if (workers->waiting_count >= workers->idle)
         ok = add_thread(workers);
     if (ok) {
-        if (!jobs->jobs.first)
-            mrc_list_append(&workers->waiting, &jobs->link);
+        bool is_waiting = may_run(workers, jobs);
+
         mrc_list_append(&jobs->jobs, &job->link);
+        if (!is_waiting && may_run(workers, jobs))
+            mrc_list_append(&workers->waiting, &jobs->link);
         workers->waiting_count++;
+        wakes = workers->idle > 0;
+    }
+    pthread_mutex_unlock(&workers->lock);
+    if (wakes)
+        pthread_cond_signal(&workers->posted);
+    return ok;
+}
+
+void mrc_exchange_workers_done(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs)
+{
+    bool was_waiting;
+
+    pthread_mutex_lock(&workers->lock);
+    was_waiting = may_run(workers, jobs);
+    jobs->running--;
+    if (!was_waiting && may_run(workers, jobs)) {
+        mrc_list_append(&workers->waiting, &jobs->link);
         if (workers->idle > 0)
             pthread_cond_signal(&workers->posted);
     }
     pthread_mutex_unlock(&workers->lock);
-    return ok;
 }
 
 unsigned mrc_exchange_workers_busy(struct mrc_exchange_workers *workers)

@@ -1,7 +1,8 @@
 /*
  * The threads of a child that handle requests of HTTP/2. Their number grows with the requests that
  * wait, up to a maximum, and shrinks again. Sessions take turns: a connection with many requests
- * delays those of others by one at a time.
+ * delays those of others by one at a time. It never has more than half of the threads, so clients
+ * of others are served when its requests take long, or when it does not read its responses.
  */
 #ifndef MRC_HTTPD_EXCHANGE_WORKERS_H
 #define MRC_HTTPD_EXCHANGE_WORKERS_H
@@ -23,7 +24,8 @@ struct mrc_exchange_worker {
     unsigned number; /* of the thread, from 0 */
 };
 
-/* A job is embedded in the object that it is about, which must live until it has run. */
+/* A job is embedded in the object that it is about, which must live until it has run. run() calls
+ * mrc_exchange_workers_done(). */
 struct mrc_exchange_job {
     struct mrc_link link;
     void (*run)(struct mrc_exchange_job *job, const struct mrc_exchange_worker *worker);
@@ -31,8 +33,9 @@ struct mrc_exchange_job {
 
 /* The jobs of one session that wait. Zeroed: none. It lives as long as one of them. */
 struct mrc_exchange_jobs {
-    struct mrc_link link; /* among those that have jobs */
+    struct mrc_link link; /* among those that have a job which may run */
     struct mrc_list jobs;
+    unsigned running;
 };
 
 /* At most MAX threads; none runs yet. Lives in POOL. */
@@ -43,6 +46,10 @@ apr_status_t mrc_exchange_workers_create(apr_pool_t *pool, unsigned max,
  * the child ends. */
 bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs,
                                struct mrc_exchange_job *job);
+
+/* One of the JOBS has run, except for the end of its run(), which may free JOBS afterwards. */
+void mrc_exchange_workers_done(struct mrc_exchange_workers *workers,
+                               struct mrc_exchange_jobs *jobs);
 
 /* The threads that run a job now. Any thread. */
 unsigned mrc_exchange_workers_busy(struct mrc_exchange_workers *workers);

@@ -172,8 +172,7 @@ static bool take_over(conn_rec *c, struct mrc_http2_session *session)
         return false;
     if (is_tls && !mrc_takeover_switch(c, fd, RECORD_BYTES))
         return false;
-    mrc_http2_transport_init(&session->transport, fd, ssl);
-    return true;
+    return mrc_http2_transport_init(&session->transport, fd, ssl, session->child->output_method);
 }
 
 static int suspend(conn_rec *c, struct mrc_http2_client *client)

@@ -1,5 +1,7 @@
 #include "httpd/http2/http2.h"
 
+#include <sys/resource.h>
+
 #include <nghttp2/nghttp2.h>
 
 #include "ap_mpm.h"
@@ -9,6 +11,7 @@
 #include "mpm_common.h"
 
 #include "httpd/config/hubs.h"
+#include "httpd/config/sizing.h"
 #include "httpd/exchange/secondary.h"
 #include "httpd/exchange/workers.h"
 #include "httpd/http2/attach.h"
@@ -16,10 +19,15 @@
 #include "httpd/http2/connect.h"
 #include "httpd/http2/input.h"
 #include "httpd/http2/output.h"
+#include "httpd/tls/ssl.h"
 #include "hub/child/child.h"
 
 /* The first type of frame that is not in RFC 9113. */
 #define EXTENSION_TYPES 10
+
+/* At most this many files, and at most this part of the descriptors. */
+#define FILES_MAX  4096
+#define FILES_PART 4
 
 /* The wait for requests at the end of a child. */
 #define STOP_MS 2500
@@ -57,25 +65,25 @@ static bool is_wanted(const server_rec *main_server)
     return false;
 }
 
-static apr_status_t free_nghttp2(void *data)
+static apr_status_t free_objects(void *data)
 {
     struct mrc_http2_child *http2 = data;
 
     nghttp2_session_callbacks_del(http2->callbacks);
     nghttp2_option_del(http2->options);
+    mrc_ssl_output_method_free(http2->output_method);
     return APR_SUCCESS;
 }
 
-static apr_status_t make_nghttp2(apr_pool_t *pool, struct mrc_http2_child *http2)
+static apr_status_t make_objects(apr_pool_t *pool, struct mrc_http2_child *http2)
 {
-    if (nghttp2_session_callbacks_new(&http2->callbacks) != 0)
+    apr_pool_cleanup_register(pool, http2, free_objects, apr_pool_cleanup_null);
+    http2->output_method = mrc_ssl_output_method_create();
+    if (!http2->output_method || nghttp2_session_callbacks_new(&http2->callbacks) != 0 ||
+        nghttp2_option_new(&http2->options) != 0)
         return APR_ENOMEM;
     mrc_http2_input_set_callbacks(http2->callbacks);
     mrc_http2_output_set_callbacks(http2->callbacks);
-    if (nghttp2_option_new(&http2->options) != 0) {
-        nghttp2_session_callbacks_del(http2->callbacks);
-        return APR_ENOMEM;
-    }
     /* Windows open when workers have read. */
     nghttp2_option_set_no_auto_window_update(http2->options, 1);
     nghttp2_option_set_no_closed_streams(http2->options, 1);
@@ -86,7 +94,6 @@ static apr_status_t make_nghttp2(apr_pool_t *pool, struct mrc_http2_child *http2
     }
     /* White space around values is removed, as httpd does it for HTTP/1.1. */
     nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(http2->options, 1);
-    apr_pool_cleanup_register(pool, http2, free_nghttp2, apr_pool_cleanup_null);
     return APR_SUCCESS;
 }
 
@@ -98,6 +105,17 @@ static unsigned workers_max(void)
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     return threads > 1 ? (unsigned)threads * 5 / 2 : 4;
+}
+
+/* The files of which responses may hold descriptors: a part of those that the child may have. */
+static unsigned files_max(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    return limit.rlim_cur / FILES_PART < FILES_MAX ? (unsigned)(limit.rlim_cur / FILES_PART)
+                                                   : FILES_MAX;
 }
 
 apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct mrc_child *child,
@@ -112,10 +130,13 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
         return APR_SUCCESS;
     http2 = apr_pcalloc(pool, sizeof(*http2));
     http2->dispatcher = mrc_child_dispatcher(child);
+    http2->files.max = files_max();
+    /* Streams get half of the connections of a child (sizing.h), and this is three quarters. */
+    http2->sessions_crowd = mrc_sizing_compute().suspended_per_child * 3 / 2;
     status = apr_socket_create(&socket, APR_INET, SOCK_STREAM, APR_PROTO_TCP, pool);
     http2->socket = socket;
     if (status == APR_SUCCESS)
-        status = make_nghttp2(pool, http2);
+        status = make_objects(pool, http2);
     if (status == APR_SUCCESS)
         status = mrc_exchange_workers_create(pool, workers_max(), &http2->workers);
     if (status == APR_SUCCESS)

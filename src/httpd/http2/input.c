@@ -20,6 +20,10 @@ APLOG_USE_MODULE(mercure);
 /* The pseudo fields of a request, which are no fields for LimitRequestFields. */
 #define PSEUDO_FIELDS 4
 
+/* When all requests and responses of the child have more bytes, a request is refused; the client
+ * may repeat it. */
+#define HELD_BYTES_REFUSE (2 * MRC_EXCHANGE_HELD_CHILD)
+
 static struct mrc_exchange *find(nghttp2_session *ng, int32_t id)
 {
     return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
@@ -113,7 +117,8 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     return pay(data, MRC_HTTP2_COST_RESET);
 }
 
-/* The status for a request with this field; 0: it is within the limits. */
+/* The status for a request with this field; 0: it is within the limits. Of trailers, the limits are
+ * the same. */
 static int check_field(const struct mrc_http2_session *session, const struct mrc_exchange *exchange,
                        const uint8_t *name, size_t name_len, size_t value_len)
 {
@@ -125,6 +130,9 @@ static int check_field(const struct mrc_http2_session *session, const struct mrc
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     if (server->limit_req_fields > 0 &&
         exchange->request.count >= (unsigned)server->limit_req_fields + PSEUDO_FIELDS)
+        return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+    if (exchange->request.len + exchange->trailers.len + name_len + value_len + 2 >
+        mrc_http2_session_fields_max(session->c))
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     return 0;
 }
@@ -184,6 +192,24 @@ static void set_priority(nghttp2_session *ng, const struct mrc_exchange *exchang
         nghttp2_session_change_extpri_stream_priority(ng, exchange->id, &priority, 0);
 }
 
+/* Lets a worker handle the request. False: no worker can, or the child has too many requests and
+ * responses. */
+static bool post_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (atomic_load(&session->child->held.bytes) > HELD_BYTES_REFUSE)
+        return false;
+    exchange->job.run = mrc_secondary_run;
+    mrc_exchange_ref(exchange);
+    mrc_exchange_held_add(&session->origin.held, exchange->request.cap);
+    atomic_fetch_add(&session->jobs_count, 1);
+    if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->job))
+        return true;
+    atomic_fetch_sub(&session->jobs_count, 1);
+    mrc_exchange_held_sub(&session->origin.held, exchange->request.cap);
+    mrc_exchange_unref(exchange);
+    return false;
+}
+
 static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
                          struct mrc_exchange *exchange, bool has_body)
 {
@@ -193,13 +219,8 @@ static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
     set_priority(ng, exchange);
     if (!has_body)
         mrc_exchange_end_body(exchange, &exchange->trailers);
-    exchange->job.run = mrc_secondary_run;
-    mrc_exchange_ref(exchange);
-    atomic_fetch_add(&session->jobs_count, 1);
-    if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->job))
+    if (post_request(session, exchange))
         return 0;
-    atomic_fetch_sub(&session->jobs_count, 1);
-    mrc_exchange_unref(exchange);
     nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_REFUSED_STREAM);
     return 0;
 }
@@ -220,14 +241,40 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
     return 0;
 }
 
-/* The window of the connection opens again at once, that of the stream as its worker reads. */
+/* The window of the connection opens again for LEN bytes, or later if too many are unread. */
+static void consume(struct mrc_http2_session *session, size_t len)
+{
+    session->unconsumed += len;
+    if (session->unconsumed == 0 ||
+        atomic_load(&session->origin.held.bytes) > MRC_EXCHANGE_HELD_SESSION)
+        return;
+    nghttp2_session_consume_connection(session->ng, session->unconsumed);
+    session->unconsumed = 0;
+}
+
+/* Bytes of the body of EXCHANGE were added. Its worker is not woken for each frame. */
+static void feed(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (session->fed != exchange)
+        mrc_http2_input_wake(session);
+    session->fed = exchange;
+}
+
+void mrc_http2_input_wake(struct mrc_http2_session *session)
+{
+    if (session->fed)
+        mrc_exchange_wake(session->fed);
+    session->fed = NULL;
+}
+
+/* The window of a stream opens again as its worker reads. */
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
                    void *data)
 {
     struct mrc_exchange *exchange = find(ng, id);
 
     (void)flags;
-    nghttp2_session_consume_connection(ng, len);
+    consume(data, len);
     if (!exchange) {
         nghttp2_session_consume_stream(ng, id, len);
         return 0;
@@ -236,6 +283,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
         end_request(data, exchange);
         return 0;
     }
+    feed(data, exchange);
     return mrc_exchange_add_body(exchange, (const char *)bytes, len)
                ? 0
                : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -243,6 +291,8 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
 
 void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
+    if (session->fed == exchange)
+        session->fed = NULL;
     mrc_http2_session_remove(session, exchange);
     mrc_http2_attach_gone(exchange);
     mrc_exchange_close(exchange);
@@ -300,6 +350,7 @@ static struct news take_news(struct mrc_exchange *exchange)
 static void send_news(struct mrc_http2_session *session, struct mrc_exchange *exchange,
                       const struct news *news)
 {
+    consume(session, 0);
     if (news->read > 0)
         nghttp2_session_consume_stream(session->ng, exchange->id, news->read);
     if (news->reset)

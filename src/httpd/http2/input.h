@@ -19,6 +19,10 @@ void mrc_http2_input_set_callbacks(struct nghttp2_session_callbacks *callbacks);
 /* Takes LEN bytes from the client. False: the connection is to end. */
 bool mrc_http2_input_take(struct mrc_http2_session *session, const char *bytes, size_t len);
 
+/* Wakes the worker whose request got the last bytes. Called after mrc_http2_input_take(), at the
+ * end of a turn at the latest. */
+void mrc_http2_input_wake(struct mrc_http2_session *session);
+
 /* The run function of an exchange's note: there are heads, bytes or an end to send, the client's
  * window gets bytes back, or a subscription begins. */
 void mrc_http2_input_take_note(struct mrc_call *note);

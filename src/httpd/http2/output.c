@@ -8,13 +8,14 @@
 #include <nghttp2/nghttp2.h>
 
 #include "httpd/exchange/exchange.h"
+#include "httpd/http2/child.h"
 #include "httpd/http2/session.h"
 #include "hub/base/clock.h"
 
 /* The payload of a DATA frame that fills a record of TLS together with its head. */
 #define DATA_BYTES_MAX (16384 - 9)
 
-/* Frames are gathered into writes of this many bytes. A longer frame is written by itself. */
+/* Frames are gathered into records of this many bytes. A longer frame is written by itself. */
 #define GATHER_BYTES     16384
 #define GATHER_FRAME_MAX 8192
 
@@ -41,30 +42,73 @@ static ssize_t end_data(nghttp2_session *ng, struct mrc_exchange *exchange, bool
     return count;
 }
 
+/* The job that reads a part of a file. */
+static void load(struct mrc_exchange_job *job, const struct mrc_exchange_worker *worker)
+{
+    struct mrc_exchange *exchange =
+        (struct mrc_exchange *)((char *)job - offsetof(struct mrc_exchange, load));
+    struct mrc_exchange_origin *origin = exchange->origin;
+
+    (void)worker;
+    mrc_exchange_load(exchange);
+    mrc_exchange_unref(exchange);
+    origin->job_ended(origin);
+}
+
+/* Lets a worker read what the response of EXCHANGE needs from the disk. False: no worker can. */
+static bool post_load(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    exchange->load.run = load;
+    mrc_exchange_ref(exchange);
+    atomic_fetch_add(&session->jobs_count, 1);
+    if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->load))
+        return true;
+    atomic_fetch_sub(&session->jobs_count, 1);
+    mrc_exchange_unref(exchange);
+    return false;
+}
+
+/* What the response has to send now. */
+struct next {
+    size_t len;
+    bool has_ended, is_broken;
+    bool needs_load; /* the bytes behind these are on a disk */
+};
+
+static struct next take_next(struct mrc_exchange *exchange, char *bytes, size_t max)
+{
+    struct next next;
+
+    pthread_mutex_lock(&exchange->lock);
+    next.len = mrc_exchange_queue_read(&exchange->out, bytes, max);
+    next.is_broken = exchange->out_is_broken || exchange->out.is_broken;
+    next.has_ended = exchange->out.is_broken || (exchange->out_ended && !exchange->out.bytes);
+    next.needs_load = exchange->out.is_blocked && !exchange->is_loading;
+    exchange->is_loading = exchange->is_loading || next.needs_load;
+    if (exchange->out_waits && mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW)
+        pthread_cond_signal(&exchange->changed);
+    pthread_mutex_unlock(&exchange->lock);
+    return next;
+}
+
 static ssize_t read_data(nghttp2_session *ng, int32_t id, uint8_t *bytes, size_t max,
                          uint32_t *flags, nghttp2_data_source *source, void *data)
 {
     struct mrc_exchange *exchange = source->ptr;
     struct mrc_http2_session *session = data;
-    bool has_ended, is_broken;
-    size_t len;
+    struct next next = take_next(exchange, (char *)bytes, max);
 
     (void)id;
-    pthread_mutex_lock(&exchange->lock);
-    len = mrc_exchange_queue_read(&exchange->out, (char *)bytes, max);
-    has_ended = exchange->out_ended && !exchange->out.bytes;
-    is_broken = exchange->out_is_broken;
-    if (exchange->out_waits && exchange->out.bytes <= MRC_EXCHANGE_OUT_LOW)
-        pthread_cond_signal(&exchange->changed);
-    pthread_mutex_unlock(&exchange->lock);
-    mrc_http2_limits_give(&session->limits, mrc_http2_limits_gain_of_bytes(len));
+    if (next.needs_load && !post_load(session, exchange))
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    mrc_http2_limits_give(&session->limits, mrc_http2_limits_gain_of_bytes(next.len));
     exchange->sent_us = mrc_clock_us();
     if (exchange->attached)
         mrc_http2_session_settle(session, exchange);
-    if (has_ended)
-        return end_data(ng, exchange, is_broken, (ssize_t)len, flags);
-    if (len > 0)
-        return (ssize_t)len;
+    if (next.has_ended)
+        return end_data(ng, exchange, next.is_broken, (ssize_t)next.len, flags);
+    if (next.len > 0)
+        return (ssize_t)next.len;
     exchange->is_deferred = true;
     return NGHTTP2_ERR_DEFERRED;
 }
@@ -185,59 +229,9 @@ static void watch(struct mrc_http2_session *session, bool out)
     mrc_session_watch(&session->session, EPOLLIN | EPOLLRDHUP | (out ? (uint32_t)EPOLLOUT : 0));
 }
 
-/* Keeps LEN bytes, behind those that are kept already. False: out of memory. */
-static bool keep(struct mrc_http2_session *session, const char *bytes, size_t len)
-{
-    size_t kept = session->rest ? session->rest_len : 0;
-    char *rest = realloc(session->rest, kept + len);
-
-    if (!rest)
-        return false;
-    memcpy(rest + kept, bytes, len);
-    if (!session->rest)
-        session->rest_written = 0;
-    session->rest = rest;
-    session->rest_len = kept + len;
-    return true;
-}
-
-/* Writes LEN bytes, and keeps those that the socket does not take. False: the client is gone, or
- * there is no memory. */
-static bool write_bytes(struct mrc_http2_session *session, const char *bytes, size_t len)
-{
-    size_t written = 0;
-
-    if (session->rest)
-        return keep(session, bytes, len);
-    if (!mrc_http2_transport_write(&session->transport, bytes, len, &written))
-        return false;
-    if (written > 0)
-        session->wrote_us = mrc_clock_us();
-    return written == len || keep(session, bytes + written, len - written);
-}
-
-/* Writes what the socket did not take before. */
-static bool write_rest(struct mrc_http2_session *session)
-{
-    size_t written = 0;
-
-    if (!session->rest)
-        return true;
-    if (!mrc_http2_transport_write(&session->transport, session->rest + session->rest_written,
-                                   session->rest_len - session->rest_written, &written))
-        return false;
-    if (written > 0)
-        session->wrote_us = mrc_clock_us();
-    session->rest_written += written;
-    if (session->rest_written == session->rest_len) {
-        free(session->rest);
-        session->rest = NULL;
-    }
-    return true;
-}
-
-/* The frames of one write. */
+/* The frames of one record, and the records of one write. */
 struct gather {
+    struct mrc_http2_batch batch;
     char bytes[GATHER_BYTES];
     size_t len, total;
 };
@@ -249,7 +243,7 @@ static bool write_gathered(struct mrc_http2_session *session, struct gather *gat
 
     gather->len = 0;
     gather->total += len;
-    return len == 0 || write_bytes(session, gather->bytes, len);
+    return len == 0 || mrc_http2_transport_write(&session->transport, gather->bytes, len);
 }
 
 /* Adds a frame to those that are gathered, or writes it. */
@@ -260,38 +254,54 @@ static bool add_frame(struct mrc_http2_session *session, struct gather *gather,
         return false;
     if (len >= GATHER_FRAME_MAX) {
         gather->total += len;
-        return write_gathered(session, gather) && write_bytes(session, (const char *)frame, len);
+        return write_gathered(session, gather) &&
+               mrc_http2_transport_write(&session->transport, (const char *)frame, len);
     }
     memcpy(gather->bytes + gather->len, frame, len);
     gather->len += len;
     return true;
 }
 
+/* Whether the fields of FRAME go on in the next one. */
+static bool has_continuation(const uint8_t *frame)
+{
+    return (frame[3] == NGHTTP2_HEADERS || frame[3] == NGHTTP2_CONTINUATION) &&
+           !(frame[4] & NGHTTP2_FLAG_END_HEADERS);
+}
+
+/* Another session may work afterwards, so all of a block of fields is taken (session.c). */
 static bool write_frames(struct mrc_http2_session *session)
 {
+    struct mrc_http2_transport *transport = &session->transport;
     struct gather gather;
     const uint8_t *frame;
     ssize_t len = 1;
-    bool ok = true;
+    bool ok = true, goes_on = false;
 
     gather.len = gather.total = 0;
-    while (ok && !session->rest && gather.total < WRITE_BYTES_PER_TURN &&
-           (len = nghttp2_session_mem_send(session->ng, &frame)) > 0)
+    mrc_http2_transport_gather(transport, &gather.batch);
+    while (ok && (goes_on || (!transport->rest && gather.total < WRITE_BYTES_PER_TURN)) &&
+           (len = nghttp2_session_mem_send(session->ng, &frame)) > 0) {
+        goes_on = has_continuation(frame);
         ok = add_frame(session, &gather, frame, (size_t)len);
+    }
     ok = ok && len >= 0 && write_gathered(session, &gather);
-    if (ok && len > 0 && !session->rest) /* the turn is over, but not the frames */
+    ok = mrc_http2_transport_flush(transport) && ok;
+    if (ok && len > 0 && !transport->rest) /* the turn is over, but not the frames */
         mrc_session_note_work(&session->session);
     return ok;
 }
 
 bool mrc_http2_output_write(struct mrc_http2_session *session)
 {
-    if (!write_rest(session))
+    struct mrc_http2_transport *transport = &session->transport;
+
+    if (!mrc_http2_transport_flush(transport))
         return false;
-    if (!session->rest && !write_frames(session))
+    if (!transport->rest && !write_frames(session))
         return false;
-    if (!session->rest)
-        session->wrote_us = mrc_clock_us();
-    watch(session, session->rest != NULL);
+    if (!transport->rest)
+        transport->wrote_us = mrc_clock_us();
+    watch(session, transport->rest != NULL);
     return true;
 }

@@ -28,11 +28,17 @@ APLOG_USE_MODULE(mercure);
 #define READ_BYTES     16384
 #define READS_PER_TURN 8
 
+/* After a read of fewer bytes, the socket has probably no more. */
+#define READ_BYTES_MORE 8192
+
 /* The time for the first request, which may come with the last bytes of the handshake. */
 #define FIRST_REQUEST_US ((int64_t)20 * 1000 * 1000)
 
 /* After the last byte, a client gets this long to close the connection itself. */
 #define LINGER_US ((int64_t)2 * 1000 * 1000)
+
+/* In a crowd, connections without streams end at most this often: all of them are looked at. */
+#define SHED_US ((int64_t)50 * 1000)
 
 /* After this time since the hand-over, the MPM's worker has certainly finished with the connection.
  */
@@ -97,7 +103,7 @@ static bool close_session(struct mrc_session *base, int64_t now_us, bool force)
 
 static bool is_finished(const struct mrc_http2_session *session)
 {
-    return !session->rest && !nghttp2_session_want_read(session->ng) &&
+    return !session->transport.rest && !nghttp2_session_want_read(session->ng) &&
            !nghttp2_session_want_write(session->ng);
 }
 
@@ -108,8 +114,8 @@ static int64_t due_us(const struct mrc_http2_session *session)
     int64_t idle = server->keep_alive_timeout;
     int64_t due = INT64_MAX;
 
-    if (session->rest)
-        due = session->wrote_us + server->timeout;
+    if (session->transport.rest)
+        due = session->transport.wrote_us + server->timeout;
     if (session->origin.requests == 0 && idle < FIRST_REQUEST_US)
         idle = server->timeout < FIRST_REQUEST_US ? server->timeout : FIRST_REQUEST_US;
     if (!session->exchanges && session->idle_us + idle < due)
@@ -126,11 +132,45 @@ static void linger(struct mrc_http2_session *session)
     mrc_session_set_time(&session->session, mrc_clock_us() + LINGER_US);
 }
 
+/* Reads what has come, but not more than other sessions can wait for. False: the session ends. */
+static bool read_some(struct mrc_http2_session *session)
+{
+    char bytes[READ_BYTES];
+    enum mrc_ssl_result result = MRC_SSL_DONE;
+    bool has_more = true, ok = true;
+    size_t len;
+
+    session->has_pending = false;
+    for (int i = 0; i < READS_PER_TURN && ok && has_more; i++) {
+        result = mrc_http2_transport_read(&session->transport, bytes, sizeof(bytes), &len);
+        if (result != MRC_SSL_DONE)
+            return result == MRC_SSL_AGAIN;
+        ok = len == 0 || session->lingers || mrc_http2_input_take(session, bytes, len);
+        session->has_pending = mrc_http2_transport_has_pending(&session->transport);
+        has_more = session->has_pending || len >= READ_BYTES_MORE;
+    }
+    return ok;
+}
+
+/* Reads, and lets the session work. */
+static void take_input(struct mrc_http2_session *session)
+{
+    if (!read_some(session)) {
+        mrc_http2_output_write(session); /* such as a GOAWAY that says why */
+        end(session);
+        return;
+    }
+    mrc_session_note_work(&session->session);
+}
+
 static void work(struct mrc_session *base)
 {
     struct mrc_http2_session *session = of(base);
 
-    if (session->lingers)
+    if (session->has_pending)
+        take_input(session);
+    mrc_http2_input_wake(session);
+    if (session->lingers || session->is_over)
         return;
     if (!mrc_http2_output_write(session)) {
         end(session);
@@ -139,36 +179,18 @@ static void work(struct mrc_session *base)
     mrc_http2_attach_settle(session);
     if (is_finished(session))
         linger(session);
-    else if (session->rest || !session->exchanges)
+    else if (session->transport.rest || !session->exchanges)
         mrc_session_set_time(base, due_us(session));
-}
-
-static bool read_some(struct mrc_http2_session *session)
-{
-    char bytes[READ_BYTES];
-    size_t len;
-    bool ok = true;
-
-    for (int i = 0; i < READS_PER_TURN && ok; i++) {
-        if (!mrc_http2_transport_read(&session->transport, bytes, sizeof(bytes), &len))
-            return false;
-        if (len == 0)
-            return true;
-        ok = session->lingers || mrc_http2_input_take(session, bytes, len);
-    }
-    return ok;
 }
 
 static void on_events(struct mrc_session *base, uint32_t events)
 {
     struct mrc_http2_session *session = of(base);
 
-    if ((events & ~(uint32_t)EPOLLOUT) && !read_some(session)) {
-        mrc_http2_output_write(session); /* such as a GOAWAY that says why */
-        end(session);
-        return;
-    }
-    mrc_session_note_work(base);
+    if (events & ~(uint32_t)EPOLLOUT)
+        take_input(session);
+    else
+        mrc_session_note_work(base);
 }
 
 /* ---- times ------------------------------------------------------------------------------------*/
@@ -217,7 +239,8 @@ static void on_time(struct mrc_session *base, int64_t now_us)
     int64_t due = due_us(session), next = INT64_MAX;
 
     if (session->lingers ||
-        (session->rest && now_us >= session->wrote_us + session->c->base_server->timeout)) {
+        (session->transport.rest &&
+         now_us >= session->transport.wrote_us + session->c->base_server->timeout)) {
         end(session);
         return;
     }
@@ -237,7 +260,7 @@ static void stop(struct mrc_session *base)
 
     if (!session->lingers) {
         mrc_http2_session_terminate(session, NGHTTP2_NO_ERROR);
-        if (mrc_http2_output_write(session) && !session->rest)
+        if (mrc_http2_output_write(session) && !session->transport.rest)
             mrc_http2_transport_end(&session->transport);
     }
     end(session);
@@ -273,18 +296,45 @@ static void take_first(struct mrc_http2_session *session)
         end(session);
 }
 
+static void end_idle(struct mrc_session *base, void *ctx)
+{
+    struct mrc_http2_session *session = of(base);
+
+    (void)ctx;
+    if (!session->exchanges && session->origin.requests > 0 && !session->is_draining &&
+        !session->lingers)
+        mrc_http2_session_terminate(session, NGHTTP2_NO_ERROR);
+}
+
+/* Event accepts no connection when it has too many, so connections without streams end before. */
+static void make_room(struct mrc_http2_session *session, int64_t now_us)
+{
+    struct mrc_http2_child *child = session->child;
+
+    if (atomic_load(&child->sessions) <= child->sessions_crowd ||
+        now_us - atomic_load(&child->shed_us) < SHED_US)
+        return;
+    atomic_store(&child->shed_us, now_us);
+    mrc_sessions_visit(session->origin.sessions, end_idle, NULL);
+}
+
 static void begin(struct mrc_call *call)
 {
     struct mrc_http2_session *session =
         (struct mrc_http2_session *)((char *)call - offsetof(struct mrc_http2_session, begin));
     int64_t now_us = mrc_clock_us();
     apr_status_t status;
+    bool is_open;
 
     session->session.ops = &ops;
     session->session.fd = session->transport.fd;
-    session->wrote_us = session->idle_us = now_us;
+    session->transport.wrote_us = session->idle_us = now_us;
     mrc_http2_limits_init(&session->limits, now_us);
+    is_open = mrc_http2_session_open(session);
+    session->is_draining = !is_open; /* so that nothing is sent */
     status = mrc_session_begin(session->origin.sessions, &session->session, EPOLLIN | EPOLLRDHUP);
+    if (status == APR_SUCCESS && !is_open)
+        status = APR_ENOMEM;
     if (status != APR_SUCCESS) {
         ap_log_cerror(APLOG_MARK, APLOG_ERR, status, session->c,
                       "MRC1303: an HTTP/2 connection cannot be watched, and is closed");
@@ -292,6 +342,7 @@ static void begin(struct mrc_call *call)
         return;
     }
     mrc_session_set_time(&session->session, due_us(session));
+    make_room(session, now_us);
     take_first(session);
 }
 

@@ -10,32 +10,92 @@
 /* The window of the connection; each stream has that of the protocol, 65,535 bytes. */
 #define WINDOW_BYTES (1024 * 1024)
 
-/* A client is asked not to send more fields than this; nghttp2 does not enforce it. */
-#define FIELDS_BYTES_MAX 65536
+/* nghttp2's buffer has room for a frame, and for some bytes before it. */
+#define FRAME_BYTES  16384
+#define SHARED_BYTES 20480
 
 static void end_job(struct mrc_exchange_origin *origin)
 {
     struct mrc_http2_session *session =
         (struct mrc_http2_session *)((char *)origin - offsetof(struct mrc_http2_session, origin));
 
+    mrc_exchange_workers_done(session->child->workers, &session->jobs);
     atomic_fetch_sub(&session->jobs_count, 1);
 }
 
-static bool open_session(struct mrc_http2_session *session)
+size_t mrc_http2_session_fields_max(const conn_rec *c)
+{
+    return MRC_HTTP2_FIELDS_BYTES_MAX + (size_t)c->base_server->limit_req_fieldsize;
+}
+
+/* ---- memory -----------------------------------------------------------------------------------*/
+
+/*
+ * A session of nghttp2 keeps one buffer for the frame that it sends, which is two thirds of its
+ * memory. The frame is taken before another session works (output.c), so one buffer is enough for
+ * all sessions of a loop. Any other block is a block of malloc().
+ */
+
+static void *resize(void *block, size_t size, void *data)
+{
+    struct mrc_http2_session *session = data;
+    void *copy;
+
+    if (!block && size > FRAME_BYTES && size <= SHARED_BYTES && !session->ng &&
+        !session->shares_frames) {
+        session->shares_frames = true;
+        return session->frames;
+    }
+    if (!block || block != session->frames)
+        return realloc(block, size);
+    copy = malloc(size > SHARED_BYTES ? size : SHARED_BYTES);
+    return copy ? memcpy(copy, block, SHARED_BYTES) : NULL;
+}
+
+static void release(void *block, void *data)
+{
+    if (block != ((struct mrc_http2_session *)data)->frames)
+        free(block);
+}
+
+static void *allocate(size_t size, void *data)
+{
+    (void)data;
+    return malloc(size);
+}
+
+static void *allocate_zeroed(size_t count, size_t size, void *data)
+{
+    (void)data;
+    return calloc(count, size);
+}
+
+/* ---- a session --------------------------------------------------------------------------------*/
+
+static bool submit_first(struct mrc_http2_session *session)
 {
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MRC_HTTP2_STREAMS_MAX},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, FIELDS_BYTES_MAX},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)mrc_http2_session_fields_max(session->c)},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
-    const struct mrc_http2_child *child = session->child;
 
-    return nghttp2_session_server_new2(&session->ng, child->callbacks, session, child->options) ==
-               0 &&
-           nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings,
+    return nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings,
                                    sizeof(settings) / sizeof(*settings)) == 0 &&
            nghttp2_session_set_local_window_size(session->ng, NGHTTP2_FLAG_NONE, 0, WINDOW_BYTES) ==
                0;
+}
+
+bool mrc_http2_session_open(struct mrc_http2_session *session)
+{
+    const struct mrc_http2_child *child = session->child;
+    nghttp2_mem memory = {session, allocate, release, allocate_zeroed, resize};
+
+    session->frames = mrc_sessions_share(session->origin.sessions, SHARED_BYTES);
+    return session->frames &&
+           nghttp2_session_server_new3(&session->ng, child->callbacks, session, child->options,
+                                       &memory) == 0 &&
+           submit_first(session);
 }
 
 struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child, conn_rec *c,
@@ -46,15 +106,15 @@ struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child
     if (!session)
         return NULL;
     session->child = child;
+    atomic_fetch_add(&child->sessions, 1);
     session->c = c;
     session->origin.c = c;
     session->origin.protocol = protocol;
     session->origin.socket = child->socket;
+    session->origin.files = &child->files;
+    session->origin.held.all = &child->held;
     session->origin.job_ended = end_job;
-    if (open_session(session))
-        return session;
-    mrc_http2_session_free(session);
-    return NULL;
+    return session;
 }
 
 bool mrc_http2_session_add_first(struct mrc_http2_session *session, const char *bytes, size_t len)
@@ -73,7 +133,8 @@ void mrc_http2_session_free(struct mrc_http2_session *session)
 {
     nghttp2_session_del(session->ng);
     free(session->first);
-    free(session->rest);
+    atomic_fetch_sub(&session->child->sessions, 1);
+    mrc_http2_transport_free(&session->transport);
     free(session);
 }
 

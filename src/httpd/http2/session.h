@@ -43,6 +43,10 @@ struct nghttp2_session;
 /* The most streams of one connection at a time. */
 #define MRC_HTTP2_STREAMS_MAX 256
 
+/* The fields of a request, with its trailers, have at most so many bytes, and those of one field of
+ * LimitRequestFieldSize. */
+#define MRC_HTTP2_FIELDS_BYTES_MAX 65536
+
 /* How long a client may take to send the rest of a request that is answered already. */
 #define MRC_HTTP2_REST_US ((int64_t)5 * 1000 * 1000)
 
@@ -58,21 +62,23 @@ struct mrc_http2_session {
     /* Of the loop's thread. */
     struct mrc_http2_transport transport;
     struct nghttp2_session *ng;
+    void *frames;       /* where nghttp2 makes frames; all sessions of the loop share it */
+    bool shares_frames; /* nghttp2 has got it */
     struct mrc_http2_limits limits;
     struct mrc_exchange *exchanges; /* whose streams are not closed */
     unsigned exchanges_count;
+    struct mrc_exchange *fed; /* whose worker does not know yet of the last bytes; NULL: none */
     struct mrc_exchange *settling; /* subscriptions to look at after a write */
     char *first;                   /* what came before the hand-over */
     size_t first_len;
-    char *rest; /* what the socket did not take; NULL: nothing */
-    size_t rest_len, rest_written;
     int64_t handed_us;
-    int64_t wrote_us; /* when the socket last took bytes, or none had to be written */
-    int64_t idle_us;  /* since when there has been no stream */
-    bool watches_out; /* waits until the socket is writable */
-    bool is_over;     /* the client is gone, or the session is to end at once */
-    bool lingers;     /* all is sent, and the client may close the connection */
-    bool is_draining; /* takes no new requests */
+    int64_t idle_us;   /* since when there has been no stream */
+    size_t unconsumed; /* bytes of DATA that the window of the connection does not have again */
+    bool has_pending;  /* bytes have come that are not read */
+    bool watches_out;  /* waits until the socket is writable */
+    bool is_over;      /* the client is gone, or the session is to end at once */
+    bool lingers;      /* all is sent, and the client may close the connection */
+    bool is_draining;  /* takes no new requests */
 
     atomic_bool holds_place;       /* of those for suspended connections with streams; any thread */
     atomic_uint jobs_count;        /* jobs that run or wait; any thread */
@@ -80,10 +86,14 @@ struct mrc_http2_session {
 };
 
 /*
- * A session for C, whose protocol is PROTOCOL; in the worker that has C. NULL: out of memory.
+ * A session for C, whose protocol is PROTOCOL; in the worker that has C. The loop opens it. NULL:
+ * out of memory.
  */
 struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child, conn_rec *c,
                                                    const char *protocol);
+
+/* Makes the session of nghttp2, and its first frames. The loop is known. False: out of memory. */
+bool mrc_http2_session_open(struct mrc_http2_session *session);
 
 /* Adds what the client has sent before the hand-over. False: out of memory. */
 bool mrc_http2_session_add_first(struct mrc_http2_session *session, const char *bytes, size_t len);
@@ -101,6 +111,9 @@ void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_ex
 
 /* The session of an exchange whose stream is not closed. */
 struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchange);
+
+/* The most bytes of the fields of a request of C. */
+size_t mrc_http2_session_fields_max(const conn_rec *c);
 
 /* Ends the session after a GOAWAY with an error code of HTTP/2. */
 void mrc_http2_session_terminate(struct mrc_http2_session *session, uint32_t error);

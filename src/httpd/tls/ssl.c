@@ -66,6 +66,70 @@ enum mrc_ssl_result mrc_ssl_read(SSL *ssl, char *bytes, size_t size, size_t *ret
     return result;
 }
 
+void mrc_ssl_read_ahead(SSL *ssl)
+{
+    SSL_set_read_ahead(ssl, 1);
+}
+
+bool mrc_ssl_has_pending(const SSL *ssl)
+{
+    return SSL_has_pending(ssl);
+}
+
+/* ---- output -----------------------------------------------------------------------------------*/
+
+static int write_output(BIO *bio, const char *bytes, size_t len, size_t *ret_written)
+{
+    struct mrc_ssl_output *output = BIO_get_data(bio);
+
+    if (!output || !output->take(output, bytes, len))
+        return 0;
+    *ret_written = len;
+    return 1;
+}
+
+/* OpenSSL flushes what it has written. Nothing else is supported. */
+static long control_output(BIO *bio, int command, long number, void *data)
+{
+    (void)bio, (void)number, (void)data;
+    return command == BIO_CTRL_FLUSH;
+}
+
+BIO_METHOD *mrc_ssl_output_method_create(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "mercure");
+
+    if (method && BIO_meth_set_write_ex(method, write_output) &&
+        BIO_meth_set_ctrl(method, control_output))
+        return method;
+    BIO_meth_free(method);
+    return NULL;
+}
+
+void mrc_ssl_output_method_free(BIO_METHOD *method)
+{
+    BIO_meth_free(method);
+}
+
+bool mrc_ssl_output_begin(SSL *ssl, const BIO_METHOD *method, struct mrc_ssl_output *output)
+{
+    BIO *bio = BIO_new(method);
+
+    if (!bio)
+        return false;
+    BIO_set_data(bio, output);
+    BIO_set_init(bio, 1);
+    SSL_set0_wbio(ssl, bio);
+    return true;
+}
+
+void mrc_ssl_output_end(SSL *ssl)
+{
+    BIO_set_data(SSL_get_wbio(ssl), NULL);
+}
+
+/* ---- records ----------------------------------------------------------------------------------*/
+
 /* A buffer that is left from an alert has the size of the records before. */
 bool mrc_ssl_raise_record_bytes(SSL *ssl, size_t bytes)
 {

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ssl_st; /* OpenSSL's SSL */
+struct bio_method_st; /* OpenSSL's BIO_METHOD */
+struct ssl_st;        /* OpenSSL's SSL */
 
 enum mrc_ssl_result {
     MRC_SSL_DONE,   /* something was written or read */
@@ -34,6 +35,32 @@ enum mrc_ssl_result mrc_ssl_write(struct ssl_st *ssl, const char *bytes, size_t 
  * the client has nothing to say.
  */
 enum mrc_ssl_result mrc_ssl_read(struct ssl_st *ssl, char *bytes, size_t size, size_t *ret_read);
+
+/* From now on, SSL reads as much from the socket as there is room for, and not each record by
+ * itself. After mrc_ssl_read() it may then have bytes for which the socket does not become
+ * readable. */
+void mrc_ssl_read_ahead(struct ssl_st *ssl);
+
+/* Whether SSL has bytes from the socket that were not read, such as a part of a record. */
+bool mrc_ssl_has_pending(const struct ssl_st *ssl);
+
+/* Takes what an SSL writes, in place of a socket. */
+struct mrc_ssl_output {
+    /* Takes the LEN bytes. False: they cannot be sent any more. */
+    bool (*take)(struct mrc_ssl_output *output, const char *bytes, size_t len);
+};
+
+/* What SSL objects need to have an output; any number of them, and any thread. NULL: out of memory.
+ * Free it after them. */
+struct bio_method_st *mrc_ssl_output_method_create(void);
+void mrc_ssl_output_method_free(struct bio_method_st *method);
+
+/* Gives SSL an OUTPUT, which has to live until mrc_ssl_output_end(). False: out of memory. */
+bool mrc_ssl_output_begin(struct ssl_st *ssl, const struct bio_method_st *method,
+                          struct mrc_ssl_output *output);
+
+/* What SSL writes from now on is lost. */
+void mrc_ssl_output_end(struct ssl_st *ssl);
 
 /* Makes the records to come larger. False: a record is being written or read, so there is no room
  * for larger ones, and nothing has changed. */

@@ -271,11 +271,12 @@ static apr_status_t watch(struct mrc_loop *loop, struct mrc_source *source, int 
                                                                     : APR_SUCCESS;
 }
 
+/* The wake-up is watched for its edges, which each post makes, so nothing has to be read. */
 static void take_wake(struct mrc_source *source, struct mrc_loop *loop, uint32_t events)
 {
     (void)source;
+    (void)loop;
     (void)events;
-    mrc_wake_drain(&loop->wake);
 }
 
 static void take_notification(struct mrc_source *source, struct mrc_loop *loop, uint32_t events)
@@ -842,7 +843,7 @@ static apr_status_t open_descriptors(apr_pool_t *pool, struct mrc_loop *loop)
         return APR_FROM_OS_ERROR(errno);
     status = mrc_wake_open(&loop->wake, pool);
     if (status == APR_SUCCESS)
-        status = watch(loop, &loop->wake_source, loop->wake.fd, take_wake, EPOLLIN);
+        status = watch(loop, &loop->wake_source, loop->wake.fd, take_wake, EPOLLIN | EPOLLET);
     if (status == APR_SUCCESS && loop->args.notify_fd >= 0)
         status =
             watch(loop, &loop->notify_source, loop->args.notify_fd, take_notification, EPOLLIN);
@@ -918,6 +919,7 @@ void mrc_loop_close(struct mrc_loop *loop)
         mrc_handles_free(loop->orders[i].handles);
     mrc_answers_close(loop->answers);
     mrc_feed_close(loop->feed);
+    mrc_sessions_free(&loop->sessions);
     mrc_event_unref(loop->heartbeat);
     for (unsigned i = 0; i < FAREWELLS; i++)
         mrc_event_unref(loop->farewells[i]);

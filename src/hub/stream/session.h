@@ -21,6 +21,7 @@
 #define MRC_HUB_STREAM_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "apr_errno.h"
@@ -80,6 +81,14 @@ struct mrc_call {
 bool mrc_sessions_post_call(struct mrc_sessions *sessions, struct mrc_call *call);
 
 /* The functions below are for the thread of the loop. */
+
+/* Calls VISIT for each session that has not ended, the newest first. */
+void mrc_sessions_visit(struct mrc_sessions *sessions,
+                        void (*visit)(struct mrc_session *session, void *ctx), void *ctx);
+
+/* SIZE bytes, always the same number, that all sessions of the loop share: another session may have
+ * written to them since the last turn. They live as long as the loop. NULL: out of memory. */
+void *mrc_sessions_share(struct mrc_sessions *sessions, size_t size);
 
 /* Begins SESSION, whose ops and fd are set, and watches its descriptor for EVENTS of epoll(7). If
  * that fails, the caller ends it. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "hub/stream/session.h"
@@ -55,6 +56,25 @@ apr_status_t mrc_session_begin(struct mrc_sessions *sessions, struct mrc_session
     if (sessions->is_draining)
         session->ops->drain(session, sessions->is_graceful);
     return APR_SUCCESS;
+}
+
+void *mrc_sessions_share(struct mrc_sessions *sessions, size_t size)
+{
+    if (!sessions->shared)
+        sessions->shared = malloc(size);
+    return sessions->shared;
+}
+
+void mrc_sessions_visit(struct mrc_sessions *sessions,
+                        void (*visit)(struct mrc_session *session, void *ctx), void *ctx)
+{
+    struct mrc_session *session, *next;
+
+    for (session = sessions->all; session; session = next) {
+        next = session->next;
+        if (!session->has_ended)
+            visit(session, ctx);
+    }
 }
 
 void mrc_session_watch(struct mrc_session *session, uint32_t events)
@@ -190,17 +210,17 @@ int mrc_sessions_wait_ms(const struct mrc_sessions *sessions, int64_t now_us, in
     return timer_ms;
 }
 
+static void drain_one(struct mrc_session *session, void *ctx)
+{
+    (void)ctx;
+    session->ops->drain(session, session->sessions->is_graceful);
+}
+
 void mrc_sessions_drain(struct mrc_sessions *sessions, bool graceful)
 {
-    struct mrc_session *session, *next;
-
     sessions->is_draining = true;
     sessions->is_graceful = graceful;
-    for (session = sessions->all; session; session = next) {
-        next = session->next;
-        if (!session->has_ended)
-            session->ops->drain(session, graceful);
-    }
+    mrc_sessions_visit(sessions, drain_one, NULL);
 }
 
 void mrc_sessions_stop(struct mrc_sessions *sessions)
@@ -214,4 +234,10 @@ void mrc_sessions_stop(struct mrc_sessions *sessions)
     }
     mrc_sessions_work(sessions); /* moves those that have noted work to those that have ended */
     mrc_sessions_close(sessions, 0, true);
+}
+
+void mrc_sessions_free(struct mrc_sessions *sessions)
+{
+    free(sessions->shared);
+    sessions->shared = NULL;
 }

@@ -24,6 +24,7 @@ struct mrc_sessions {
     struct mrc_list working, ended;
     atomic_uint count; /* of sessions that have begun and are not freed; any thread may read it */
     bool is_draining, is_graceful;
+    void *shared; /* by the sessions (session.h); NULL: not needed yet */
 };
 
 /* SESSIONS is zeroed. WAKE wakes the loop, and EPOLL_FD is what it waits for. */
@@ -54,5 +55,8 @@ void mrc_sessions_drain(struct mrc_sessions *sessions, bool graceful);
 
 /* Ends all sessions, and frees those that can be freed: the loop stops. */
 void mrc_sessions_stop(struct mrc_sessions *sessions);
+
+/* Frees what the sessions have shared. They may be freed later. */
+void mrc_sessions_free(struct mrc_sessions *sessions);
 
 #endif
