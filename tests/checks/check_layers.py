@@ -30,7 +30,7 @@ FLOORS = [
     {"core/urlpattern"},
     {"core/topic"},
     {"core/token"},
-    {"store/base"},
+    {"store/base", "store/lmdb"},
     {"store/engine"},
     {"store/documents", "store/ring", "store/shm"},
     {"store/regions"},

@@ -3,6 +3,7 @@ fuzz_replays = \
 	%D%/replay_batch \
 	%D%/replay_form \
 	%D%/replay_jwks \
+	%D%/replay_order \
 	%D%/replay_subscription \
 	%D%/replay_template \
 	%D%/replay_token \
@@ -15,6 +16,9 @@ fuzz_replays = \
 %C%_replay_jwks_SOURCES = %D%/fuzz_jwks.c %D%/replay.c
 %C%_replay_token_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/token.seeds\"
 %C%_replay_token_SOURCES = %D%/fuzz_token.c %D%/replay.c
+
+%C%_replay_order_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/order.seeds\"
+%C%_replay_order_SOURCES = %D%/fuzz_order.c %D%/fuzz.h %D%/replay.c
 
 # Targets with seeds from the vectors, and mutations of them.
 VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h

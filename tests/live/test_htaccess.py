@@ -3,6 +3,7 @@ MercureHtaccess: a site's own .htaccess file gives the keys of its hub. Its owne
 tries to harm the server and other customers.
 """
 import os
+import random
 import shutil
 import threading
 import time
@@ -305,3 +306,44 @@ def test_file_that_changes_all_the_time(httpd, sites):
     assert httpd.log().count("MRC0501") <= children * (time.monotonic() - start + 1)
     sites.key("a")
     sites.wait("a", 200)
+
+
+# Pieces of files. A random file has some of them, in lines or not, with bytes that were changed.
+PIECES = (
+    "MercureKey", "MercurePublisherKey", "MercureSubscriberKey", "MercureLegacyKey HS256", "MercureAnonymous On", "MercureHub On",
+    "MercureCorsOrigins", "MercureCookieName", "MercurePublishHeader On /x", "MercureHistory bytes=1G", "mercurekey",
+    token.ISSUER, "HS256", "RS256,HS256", "EdDSA", KEYS["b"], "file:secret", "file:../../b/htdocs/.htaccess", "file:/proc/self/environ",
+    "env:PATH", "https://127.0.0.1:1/jwks", "${PATH}", "%{ENV:PATH}", '"', "'", "\\", "\\\n", "<", ">", "<Files *>", "</Files>",
+    "<If \"true\">", "</If>", "<IfModule mercure_module>", "</IfModule>", "<IfModule !x>", "<IfDefine !x>", "</IfDefine>",
+    "<Limit GET>", "</Limit>", "<IfVersion >= 2>", "Include /etc/passwd", "Define x y", "Require all denied", "ErrorDocument 404 x",
+    "SetHandler mercure-metrics", "RewriteEngine On", "AllowOverride All", "#", "\0", "\r", "\xff\xfe", "é", "x" * 9000, " ", "\t")
+
+
+def random_file(rng):
+    text = "".join(rng.choice(PIECES) + rng.choice(("\n", "\n", " ", " ", "")) for _ in range(rng.randrange(1, 40)))
+    content = bytearray(text.encode("utf-8", "surrogatepass"))
+    for _ in range(rng.choice((0, 0, 1, 5))):
+        content[rng.randrange(len(content))] = rng.randrange(256)
+    return bytes(content)
+
+
+def test_files_of_random_content(httpd, sites):
+    """Whatever a customer writes: the hub answers, no key of another site counts, and the others do not notice."""
+    rng = random.Random(20261128)
+    sites.key("a")
+    sites.key("b")
+    config = sites.config()
+    names = [f"r{number}" for number in range(150)]
+    for name in names:
+        httpd.write(f"sites/{name}/htdocs/index.html", "page")
+        httpd.write(f"sites/{name}/secret", KEYS["a"])
+        sites.write(name, random_file(rng))
+        config += httpd.vhost(f'DocumentRoot "{sites.path(name, "htdocs")}"', name=f"{name}.example")
+    httpd.expect_log("MRC0501", required=False)
+    httpd.start(config)
+    seen = set()
+    for name in names:
+        seen.add(sites.get(name).status)
+        assert sites.publish(name, key="the key of nobody:0123456789abcdef0123456789abcdef") in (401, 404, 500), name
+    assert sites.publish("a") == sites.publish("b") == 200
+    assert seen >= {404, 500} and seen <= {200, 401, 404, 500}, seen

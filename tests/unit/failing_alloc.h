@@ -1,7 +1,7 @@
 /*
  * Counts allocations and makes them fail when a test asks for it. The program is linked with --wrap
- * for malloc, calloc, realloc, reallocarray and free, so that the calls of our own code arrive
- * here.
+ * for malloc, calloc, realloc, reallocarray, strdup and free, so that the calls of our own code
+ * arrive here.
  */
 #ifndef MRC_TESTS_FAILING_ALLOC_H
 #define MRC_TESTS_FAILING_ALLOC_H
@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* This many allocations of this thread succeed, and then one fails. Negative: none fails. */
 static _Thread_local long alloc_left = -1;
@@ -28,6 +29,7 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *ptr, size_t size);
 void *__wrap_reallocarray(void *ptr, size_t count, size_t size);
+char *__wrap_strdup(const char *text);
 void __wrap_free(void *ptr);
 
 static bool alloc_fails(void)
@@ -70,6 +72,16 @@ void *__wrap_reallocarray(void *ptr, size_t count, size_t size)
     if (grown)
         alloc_bytes -= old_bytes;
     return alloc_count(grown);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = __wrap_malloc(size);
+
+    if (copy)
+        memcpy(copy, text, size);
+    return copy;
 }
 
 void __wrap_free(void *ptr)

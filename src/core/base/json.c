@@ -115,6 +115,12 @@ static void copy_with_numbers(struct mrc_bytes text, struct mrc_buf *buf)
 
 /* ---- parsing ----------------------------------------------------------------------------------*/
 
+/* Jansson gives no reason where it has no memory for a value. */
+static bool is_no_memory(const json_error_t *parsed)
+{
+    return !parsed->text[0] || json_error_code(parsed) == json_error_out_of_memory;
+}
+
 /* Parses a copy of TEXT with other numbers. Positions in the copy mean nothing to the caller. */
 static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_error *error,
                                 json_t **ret_value)
@@ -130,7 +136,7 @@ static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_
     if (!err)
         value = json_loadb(buf.ptr, buf.len, flags, &parsed);
     mrc_buf_free(&buf);
-    if (err || (!value && json_error_code(&parsed) == json_error_out_of_memory))
+    if (err || (!value && is_no_memory(&parsed)))
         return MRC_ENOMEM;
     if (!value)
         return mrc_error_set(error, MRC_EINVAL, "not valid JSON: %s", complaint(&parsed));
@@ -142,7 +148,7 @@ static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_
 static enum mrc_err parse(struct mrc_bytes text, size_t flags, bool has_places,
                           struct mrc_error *error, json_t **ret_value)
 {
-    json_error_t parsed;
+    json_error_t parsed = {.text = ""};
     json_t *value;
 
     if (too_deep(text))
@@ -155,7 +161,7 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, bool has_places,
     }
     if (json_error_code(&parsed) == json_error_numeric_overflow)
         return parse_large(text, JSON_REJECT_DUPLICATES | flags, error, ret_value);
-    if (json_error_code(&parsed) == json_error_out_of_memory)
+    if (is_no_memory(&parsed))
         return MRC_ENOMEM;
     if (!has_places)
         return mrc_error_set(error, MRC_EINVAL, "not valid JSON: %s", complaint(&parsed));

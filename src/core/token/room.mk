@@ -6,7 +6,9 @@ libmrccore_la_SOURCES += \
 unit_tests += \
 	tests/unit/core/token/test_cache \
 	tests/unit/core/token/test_grants \
+	tests/unit/core/token/test_no_memory \
 	tests/unit/core/token/test_token \
 	tests/unit/core/token/test_token_legacy
+tests_unit_core_token_test_no_memory_LDFLAGS = $(LINK_FAILING_ALLOC)
 
 EXTRA_DIST += %D%/README.md

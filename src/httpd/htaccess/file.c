@@ -129,7 +129,7 @@ static const char *relative(const char *dir, const char *name)
 /* Opens NAME below the directory AT segment by segment, on a system without openat2(). */
 static int open_by_segment(int at, const char *name)
 {
-    int dir = dup(at), fd;
+    int dir = fcntl(at, F_DUPFD_CLOEXEC, 0), fd;
     char segment[256];
     struct stat top, st;
 

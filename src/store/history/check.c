@@ -7,17 +7,9 @@
 #include "store/history/env.h"
 #include "store/history/files.h"
 #include "store/history/table.h"
+#include "store/lmdb/pages.h"
 
 #define ROWS_PER_CLOCK 256 /* the clock is read once in this many rows */
-
-/*
- * LMDB's own database of free pages, which readers may open. It maps the number of a transaction to
- * the count of the pages that it freed and their numbers in descending order. The first two pages
- * of the file are its headers. A writer takes pages from this database, and crashes if a number in
- * it is wrong.
- */
-#define FREE_DBI   0
-#define FIRST_PAGE 2
 
 /* Whether the index finds the id of ROW, in ROW or in a record before it. */
 static bool is_found(const struct mrc_history_txn *txn, const struct mrc_history_row *row)
@@ -38,44 +30,9 @@ static bool is_complete(const struct mrc_history_txn *txn, uint64_t count)
            ids.ms_entries == count;
 }
 
-/* Whether VALUE, of the database of free pages, lists pages of a file that ends with page LAST. */
-static bool is_page_list(const MDB_val *value, size_t last)
+static apr_status_t check_rows(const struct mrc_history_txn *txn, apr_time_t until,
+                               struct mrc_error *error)
 {
-    const size_t *list = value->mv_data;
-    size_t count, below = last + 1;
-
-    if (value->mv_size < sizeof(*list) || value->mv_size % sizeof(*list))
-        return false;
-    count = list[0]; /* VALUE may be longer than the list */
-    if (count > value->mv_size / sizeof(*list) - 1)
-        return false;
-    for (size_t i = 1; i <= count; below = list[i++]) {
-        if (list[i] < FIRST_PAGE || list[i] >= below)
-            return false;
-    }
-    return true;
-}
-
-static bool are_free_pages_sound(MDB_txn *txn)
-{
-    MDB_cursor *cursor = NULL;
-    MDB_val key, value;
-    MDB_envinfo info;
-    int rc;
-
-    if (mdb_env_info(mdb_txn_env(txn), &info) || mdb_cursor_open(txn, FREE_DBI, &cursor))
-        return false;
-    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
-        if (key.mv_size != sizeof(size_t) || !is_page_list(&value, info.me_last_pgno))
-            break;
-    }
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND;
-}
-
-static apr_status_t check_rows(const struct mrc_history_txn *txn, struct mrc_error *error)
-{
-    apr_time_t until = apr_time_now() + MRC_HISTORY_CHECK_US;
     struct mrc_history_row first, last, row;
     apr_status_t status = mrc_history_table_last(txn, &last);
 
@@ -107,6 +64,7 @@ static apr_status_t check_rows(const struct mrc_history_txn *txn, struct mrc_err
 apr_status_t mrc_history_check(const char *dir, struct mrc_error *error)
 {
     const struct mrc_history_env_options options = {.read_only = true};
+    apr_time_t until = apr_time_now() + MRC_HISTORY_CHECK_US;
     struct mrc_history_env *env;
     struct mrc_history_txn txn;
     apr_pool_t *pool;
@@ -123,10 +81,9 @@ apr_status_t mrc_history_check(const char *dir, struct mrc_error *error)
         if (status) {
             mrc_status_set(error, status, "%.200s cannot be read", dir);
         } else {
-            status =
-                are_free_pages_sound(txn.txn)
-                    ? check_rows(&txn, error)
-                    : mrc_status_set(error, MRC_STATUS_CORRUPT, "its list of free pages is wrong");
+            status = mrc_lmdb_pages_are_sound(txn.txn, until - MRC_HISTORY_CHECK_US / 2)
+                         ? check_rows(&txn, until, error)
+                         : mrc_status_set(error, MRC_STATUS_CORRUPT, "its pages are damaged");
             mrc_history_env_abort(&txn);
         }
         mrc_history_env_close(env);

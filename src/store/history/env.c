@@ -16,6 +16,7 @@
 #include "apr_general.h"
 #include "apr_strings.h"
 
+#include "mrc_config.h"
 #include "store/base/fork.h"
 #include "store/base/status.h"
 #include "store/history/files.h"
@@ -386,7 +387,9 @@ apr_status_t mrc_history_env_open(apr_pool_t *pool, const char *dir,
     if (options->key)
         env->options.key = apr_pstrdup(pool, options->key);
     pthread_rwlockattr_init(&attr);
+#if HAVE_DECL_PTHREAD_RWLOCKATTR_SETKIND_NP /* else many readers may keep a writer waiting */
     pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
     pthread_rwlock_init(&env->lock, &attr);
     pthread_rwlockattr_destroy(&attr);
     rc = open_newest(env);
@@ -530,13 +533,15 @@ void mrc_history_env_abort(struct mrc_history_txn *txn)
 
 apr_status_t mrc_history_env_grow(struct mrc_history_env *env)
 {
+    uint64_t most =
+        SIZE_MAX < MRC_HISTORY_ENV_MAP_MAX_BYTES ? SIZE_MAX / 2 : MRC_HISTORY_ENV_MAP_MAX_BYTES;
     MDB_envinfo info;
     int rc = MDB_SUCCESS;
 
     pthread_rwlock_wrlock(&env->lock);
     if (env->env)
         rc = mdb_env_info(env->env, &info);
-    if (env->env && !rc && info.me_mapsize >= MRC_HISTORY_ENV_MAP_MAX_BYTES)
+    if (env->env && !rc && (uint64_t)info.me_mapsize >= most)
         rc = ENOSPC;
     if (env->env && !rc)
         rc = mdb_env_set_mapsize(env->env, info.me_mapsize * 2);

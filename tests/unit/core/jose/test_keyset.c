@@ -137,7 +137,7 @@ START_TEST(secrets_are_as_long_as_their_hash)
            "the secret has 31 bytes; HS256 needs 32 or more");
     refuse("0123456789abcdef0123456789abcde\n", HS256, "has 31 bytes");
     refuse(K32, HS256 | mrc_alg_set_of(MRC_ALG_HS384), "has 32 bytes; HS384 needs 48 or more");
-    refuse(SECRET + 1, MRC_ALG_SET_HMAC, "has 63 bytes; HS512 needs 64 or more");
+    refuse(&SECRET[1], MRC_ALG_SET_HMAC, "has 63 bytes; HS512 needs 64 or more");
     ck_assert_uint_eq(secret_length(SECRET, MRC_ALG_SET_HMAC), 64);
     ck_assert_int_eq(mrc_keyset_parse(mrc_bytes_of("short"), HS256, MRC_KEYSET_SHORT_SECRET_WARNS,
                                       &error, &keys),

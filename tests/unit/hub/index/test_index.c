@@ -1,5 +1,6 @@
 #include "hub/index/index.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "failing_alloc.h"
@@ -553,8 +554,8 @@ static void compare(struct mrc_index *index, struct ear *ears, uint64_t *random,
     for (size_t i = 0; i < EARS; i++) {
         unsigned want = should_hear(&ears[i], views, count);
 
-        ck_assert_msg(ears[i].found == want, "seed %lu: %zu was found %u times, not %u", seed, i,
-                      ears[i].found, want);
+        ck_assert_msg(ears[i].found == want, "seed %" PRIu64 ": %zu was found %u times, not %u",
+                      seed, i, ears[i].found, want);
     }
 }
 

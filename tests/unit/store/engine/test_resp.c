@@ -25,8 +25,8 @@ static const char *const good[] = {
     "*-1\r\n",
     "*2\r\n:1\r\n*2\r\n$1\r\na\r\n$-1\r\n",
     "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
-    "*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*4\r\n$1\r\nh\r\n$1\r\n1\r\n$1\r\nb\r\n$"
-    "0\r\n\r\n",
+    ("*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*4\r\n$1\r\nh\r\n$1\r\n1\r\n$1\r\nb\r\n$"
+     "0\r\n\r\n"),
 };
 
 START_TEST(replies_pass_however_they_are_split)

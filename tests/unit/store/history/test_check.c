@@ -5,6 +5,7 @@
 
 #include "history_unit.h"
 #include "store/history/check.h"
+#include "store/history/env.h"
 #include "store/history/files.h"
 
 static void check_and_end(void)
@@ -68,11 +69,137 @@ START_TEST(no_damaged_page_kills_a_publisher)
 }
 END_TEST
 
+/* Opens the history after a restart, publishes, and reads; an error is fine. */
+static void use_after_a_restart(void)
+{
+    struct mrc_history_slice slice = {.at = 0};
+    struct mrc_history *history = NULL;
+    struct mrc_record record;
+    struct mrc_place place;
+
+    make_segment();
+    if (mrc_history_open_lmdb(pool, segment, notify, 0, history_dir, MRC_HISTORY_SYNC_NONE, NULL,
+                              &history))
+        _exit(0);
+    for (int i = 0; i < 60; i++)
+        append(history, apr_psprintf(pool, "id-%d", i), 100);
+    if (mrc_history_oldest(history, apr_time_now(), &place) == APR_SUCCESS &&
+        mrc_history_read(history, &place, 1 << 20, &slice) == APR_SUCCESS) {
+        while (mrc_history_slice_next(&slice, &record))
+            ck_assert(record.id.len < 100);
+    }
+    mrc_history_slice_free(&slice);
+    mrc_history_close(history);
+}
+
+/* Reads FILE into memory that the caller frees. */
+static char *read_file(const char *file, size_t *ret_len)
+{
+    FILE *at = fopen(file, "rb");
+    char *all;
+    long end;
+
+    ck_assert_ptr_nonnull(at);
+    ck_assert_int_eq(fseek(at, 0, SEEK_END), 0);
+    end = ftell(at);
+    rewind(at);
+    all = malloc((size_t)end);
+    ck_assert_uint_eq(fread(all, 1, (size_t)end, at), (size_t)end);
+    fclose(at);
+    *ret_len = (size_t)end;
+    return all;
+}
+
+/* A generator that gives the same numbers in every run. */
+static uint64_t next_number(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Changes a few bytes anywhere, most of them in the heads of pages and in the list of pages. */
+START_TEST(no_changed_byte_kills_a_publisher)
+{
+    enum { RUNS = 300, HEAD_BYTES = 64 };
+    size_t size = (size_t)sysconf(_SC_PAGESIZE), len;
+    const char *runs_given = getenv("MRC_CHECK_RUNS"), *seed_given = getenv("MRC_CHECK_SEED");
+    uint64_t state = seed_given ? strtoull(seed_given, NULL, 10) : 88172645463325252ULL;
+    int runs = runs_given ? (int)strtol(runs_given, NULL, 10) : RUNS;
+    char file[MRC_HISTORY_FILES_PATH_BYTES], *all;
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < 8; i++)
+        ck_assert_int_eq(in_child(publish_after_a_restart), 0);
+    ck_assert(mrc_history_files_path(history_dir, 1, "", file));
+    all = read_file(file, &len);
+    for (int run = 0; run < runs; run++) {
+        for (uint64_t flips = 1 + next_number(&state) % 4; flips > 0; flips--) {
+            uint64_t number = next_number(&state);
+            size_t page = (size_t)(number >> 8) % (len / size) * size;
+            size_t at = page + (size_t)(number >> 32) % (number & 1 ? HEAD_BYTES : size);
+            char byte = (char)next_number(&state);
+
+            write_page(file, (long)at, &byte, 1);
+        }
+        if (in_child(check_and_end))
+            found++;
+        else
+            ck_assert_msg(in_child(use_after_a_restart) == 0, "run %d", run);
+        ck_assert_int_eq(truncate(file, 0), 0);
+        write_page(file, 0, all, len);
+    }
+    ck_assert_uint_gt(found, 3);
+    free(all);
+}
+END_TEST
+
+static void compact(void)
+{
+    const struct mrc_history_env_options options = {.map_bytes = 0};
+    struct mrc_history_env *env = NULL;
+
+    ck_assert_int_eq(mrc_history_env_open(pool, history_dir, &options, NULL, &env), APR_SUCCESS);
+    ck_assert_int_eq(mrc_history_env_compact(env, NULL), APR_SUCCESS);
+    mrc_history_env_close(env);
+}
+
+/* Records on pages of their own, ids with one, some and many records, several levels of pages. */
+static void publish_all_kinds(void)
+{
+    struct mrc_history *history;
+
+    make_segment();
+    history = open_as(0, MRC_HISTORY_SYNC_NONE);
+    append_many(history, 0, 1000, 10);
+    for (unsigned i = 0; i < 1500; i++)
+        append_ok(history, "many", 10);
+    for (unsigned i = 0; i < 60; i++)
+        append_ok(history, apr_psprintf(pool, "long-%u", i % 30), 1 + i * 4000);
+    mrc_history_close(history);
+}
+
+START_TEST(undamaged_files_pass)
+{
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(in_child(publish_all_kinds), 0);
+        ck_assert_int_eq(in_child(check_and_end), 0);
+    }
+    ck_assert_int_eq(in_child(compact), 0);
+    ck_assert_int_eq(in_child(check_and_end), 0);
+    ck_assert_int_eq(in_child(publish_all_kinds), 0);
+    ck_assert_int_eq(in_child(check_and_end), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("check");
     TCase *tcase = history_tcase(suite);
 
+    tcase_add_test(tcase, undamaged_files_pass);
     tcase_add_test(tcase, no_damaged_page_kills_a_publisher);
+    tcase_add_test(tcase, no_changed_byte_kills_a_publisher);
     return unit_run(suite);
 }

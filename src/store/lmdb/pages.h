@@ -1,0 +1,27 @@
+/*
+ * Checks the pages of an LMDB file. LMDB itself trusts what it reads: a wrong number in a page
+ * makes it read or write beyond its map.
+ *
+ *     page 0, 1    heads of the file; the one with the newer transaction counts
+ *     head         roots of two trees: the free pages, and the main database, whose leaves hold
+ *                  the roots of the named databases
+ *     branch       numbers of the pages below it
+ *     leaf         keys and values; a long value is on pages of its own
+ *
+ * The format is that of LMDB 0.9; files of another version pass without a check.
+ */
+#ifndef MRC_STORE_LMDB_PAGES_H
+#define MRC_STORE_LMDB_PAGES_H
+
+#include <lmdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Whether the pages that TXN can reach are sound: each is of its kind, used once, and not among the
+ * free ones. Pages that are not reached until the time UNTIL_US are not checked. Only for files
+ * with at least as many pages as their head says. Also false: memory or the file cannot be read.
+ */
+bool mrc_lmdb_pages_are_sound(MDB_txn *txn, int64_t until_us);
+
+#endif

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# A part of ./dev: builds with other compilers, options, systems and versions of httpd.
+# shellcheck disable=SC2154 # ./dev sets the other variables
+
+# What ./dev builds compiles if it gets no name. The others need the network, or take long.
+usual_builds=(clang ndebug least musl)
+other_builds=(gcc without-hiredis without-icu without-lmdb without-nghttp2 rpm i386)
+
+builds_help="./dev builds takes: all ${usual_builds[*]} ${other_builds[*]} httpd=FOLDER"
+
+cmd_builds() { # [NAME…]
+    local name names=("$@")
+    case ${names[*]} in
+    '') names=("${usual_builds[@]}") ;;
+    all) names=("${usual_builds[@]}" "${other_builds[@]}") ;;
+    esac
+    for name in "${names[@]}"; do
+        case " ${usual_builds[*]} ${other_builds[*]} " in
+        *" $name "*) ;;
+        *)
+            [ "${name#httpd=}" != "$name" ] || die "no build $name: $builds_help"
+            [ -f "${name#httpd=}/include/ap_release.h" ] || die "${name#httpd=} has no sources of httpd"
+            ;;
+        esac
+    done
+    promise_result
+    prepare
+    need_build check redis-tools
+    for name in "${names[@]}"; do one_build "$name"; done
+    finish
+}
+
+# Each build is one result. It runs in a process of its own, so an error in it ends no other build.
+one_build() { # NAME
+    local status=0
+    (
+        set -e
+        case $1 in
+        gcc) built gcc CC=gcc ;;
+        clang)
+            need clang
+            built clang CC=clang
+            ;;
+        ndebug) built ndebug CPPFLAGS=-DNDEBUG ;;
+        least) built least --without-hiredis --without-icu --without-lmdb --without-nghttp2 ;;
+        without-*) built "$1" "--$1" ;;
+        musl) musl_build ;;
+        rpm) rpm_build ;;
+        i386) i386_build ;;
+        httpd=*) httpd_build "${1#httpd=}" ;;
+        esac
+    ) &
+    wait $! || status=$?
+    add "build $1" $((status == 0)) $((status != 0)) 0 "$status"
+}
+
+# Builds everything, and runs the unit tests.
+built() { # NAME CONFIGURE-OPTION…
+    local name=builds-$1
+    shift
+    build "$name" --enable-werror "$@"
+    step "unit tests of $name"
+    quietly "$name" "${direct[@]}" make -C "$tree" -j"$jobs" check 9>&-
+    rm -rf "$tree"
+}
+
+# The core and the store against the headers of musl.
+musl_build() {
+    need musl-tools
+    sync_sources
+    quietly musl "$src/tests/packages/musl" "$state/musl"
+}
+
+# The RPM, as far as it can be built on Debian: from the archive, with the unit tests that it runs.
+rpm_build() {
+    need rpm
+    build default --enable-werror
+    quietly rpm "$src/tests/packages/rpm" "$tree" "$state/rpm" 9>&-
+}
+
+# A system of 32 bits, in a folder that stays for the next time.
+i386_build() {
+    [ "$(id -u)" = 0 ] || die "only root can install a system in a folder"
+    need debootstrap
+    sync_sources
+    step "building and testing in a system of 32 bits"
+    quietly i386 "$src/tests/packages/i386" "$src" "$state/i386" "${build_packages[@]}" check redis-tools 9>&-
+}
+
+# The httpd whose sources are in FOLDER, the module for it, unit tests, and live tests of the event MPM.
+httpd_build() { # FOLDER
+    local folder prefix
+    folder=$(realpath "$1")
+    prefix=$state/httpd/$(basename "$folder")
+    need_tests
+    need libpcre3-dev # what httpd needs before 2.4.52
+    step "building httpd of $folder"
+    quietly httpd "$src/tests/packages/httpd" "$folder" "$prefix" 9>&-
+    built "httpd-$(basename "$folder")" --with-apxs="$prefix/bin/apxs" --with-module-dir="$prefix/modules"
+}
