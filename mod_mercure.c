@@ -6,10 +6,12 @@
  */
 #include "httpd.h"
 
+#include "ap_expr.h"
 #include "http_config.h"
 #include "http_connection.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "http_ssl.h"
 #include "mpm_common.h"
 
 #include "httpd/answer/body.h"
@@ -42,6 +44,7 @@ static void register_hooks(apr_pool_t *pconf)
     static const char *const after_us[] = {"mod_rewrite.c", "mod_proxy.c",       "mod_alias.c",
                                            "mod_userdir.c", "mod_vhost_alias.c", NULL};
     static const char *const before_variables[] = {"mod_ssl.c", "mod_log_config.c", NULL};
+    static const char *const before_ssl[] = {"mod_ssl.c", NULL};
     static const char *const before_http2[] = {"mod_http2.c", NULL};
     static const char *const before_forensic[] = {"mod_log_forensic.c", NULL};
 
@@ -77,6 +80,10 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* HTTP/2: its connections, and its requests as httpd sees them. */
     mrc_http2_register();
+
+    /* The variables of mod_ssl in conditions of access logs. */
+    ap_hook_expr_lookup(mrc_log_variables_expr_lookup, NULL, before_ssl, APR_HOOK_FIRST);
+    ap_hook_ssl_conn_is_ssl(mrc_log_variables_conn_is_ssl, NULL, NULL, APR_HOOK_LAST);
 
     /* A request. The first hook is for streams over HTTP/2. */
     ap_hook_post_read_request(mrc_mod_http2_post_read_request, NULL, before_http2,

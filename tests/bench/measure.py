@@ -1,5 +1,6 @@
 """One measurement: a scenario against a server that has just started."""
 import json
+import signal
 import subprocess
 import time
 
@@ -46,6 +47,10 @@ class Holders:
             process.stdin.write("\n")
             process.stdin.flush()
         return self.read()
+
+    def signal(self, number):
+        for process in self.processes:
+            process.send_signal(number)
 
     def close(self):
         for process in self.processes:
@@ -127,6 +132,49 @@ def idle(load, server, scenario, quick):
     }
 
 
+def settled(load, server):
+    """The server's usage when its CPU has done nothing for a second."""
+    taken, before = usage(load, server.pid), None
+    while before is None or taken["cpu_us"] - before["cpu_us"] > 20000:
+        time.sleep(1)
+        taken, before = usage(load, server.pid), taken
+    return taken
+
+
+def stalled(load, server, scenario, quick):
+    """Measures the memory of subscribers that are stopped while more is published than their sockets hold."""
+    options = scenario.load(quick)
+    subscribers, data = options["subscribers"], "x" * options["data-bytes"]
+    warm = Holders(load, server, WARM_UP)
+    warm.read()
+    warm.close()
+    before = settled(load, server)
+    holders = Holders(load, server, subscribers)
+    try:
+        holders.read()
+        server.publish("warm")  # so that each stream has had an update
+        idle_usage = settled(load, server)
+        holders.signal(signal.SIGSTOP)
+        for _ in range(options["updates"]):
+            server.publish(data)
+        held = settled(load, server)
+        holders.signal(signal.SIGCONT)
+        last = holders.ask()
+    finally:
+        holders.signal(signal.SIGCONT)
+        holders.close()
+    ended = sum(line["ended"] + line["cut"] for line in last)
+    total = sum(line["subscribers"] for line in last)
+    return {
+        "subscribers": total,
+        "pss_bytes_per_subscriber": (idle_usage["pss_bytes"] - before["pss_bytes"]) / subscribers,
+        "stalled_bytes_per_subscriber": (held["pss_bytes"] - idle_usage["pss_bytes"]) / subscribers,
+        "kernel_bytes_per_subscriber": (held["tcp_bytes"] - idle_usage["tcp_bytes"]) / subscribers,
+        "ended": ended,
+        "verdict": "ok" if not ended and total == subscribers else "bad",
+    }
+
+
 def loaded(load, server, scenario, quick):
     """Runs a command of the load generator that measures everything itself."""
     options = scenario.load(quick)
@@ -143,7 +191,7 @@ def measure(load, server, scenario, quick):
     result = {}
     try:
         with server.started(scenario, quick):
-            result = (idle if scenario.kind == "idle" else loaded)(load, server, scenario, quick)
+            result = {"idle": idle, "stalled": stalled}.get(scenario.kind, loaded)(load, server, scenario, quick)
     except (AssertionError, subprocess.TimeoutExpired) as error:
         # A timeout, or a failed check of the server: its error log, its end, or something that it left behind.
         result = {**result, "verdict": "bad", "error": str(error)}

@@ -35,6 +35,8 @@ IDLE = (Figure("pss_bytes_per_subscriber", "process B/subscriber", 0),
         Figure("leave_cpu_us", "CPU µs/leaving", 1, ratio=True),
         Figure("idle_cpu_percent", "idle CPU % of a core", 3),
         Figure("spread", "most in a child / mean", 2))
+STALLED = (Figure("pss_bytes_per_subscriber", "process B/subscriber, idle", 0),
+           Figure("stalled_bytes_per_subscriber", "more B/subscriber that does not read", 0))
 STORM = (Figure("storm_s", "s until all are up to date", 3, ratio=True),
          Figure("cpu_us_per_reconnect", "CPU µs/subscriber", 0, ratio=True),
          Figure("caught_up_p50_us", "p50 ms", 0, scale=1e-3),
@@ -113,6 +115,9 @@ ALL = (
              {"subscribers": 10000}, {"subscribers": 200}),
     Scenario("idle50k", "50,000 such subscribers, over several child processes", "idle", IDLE,
              {"subscribers": 50000}, {"subscribers": 400}, wants=frozenset({"many descriptors"})),
+    Scenario("stalled2k", "2,000 subscribers that do not read, while 40 updates of 16 KB are published", "stalled",
+             STALLED, {"subscribers": 2000, "updates": 40, "data-bytes": 16000},
+             {"subscribers": 50, "updates": 40, "data-bytes": 16000}),
     Scenario("storm", "2,000 subscribers come back at once, each 100 updates behind", "storm", STORM,
              {"subscribers": 2000, "updates": 101}, {"subscribers": 100, "updates": 21},
              wants=frozenset({"history"})),
@@ -127,5 +132,5 @@ ALL = (
 BY_NAME = {scenario.name: scenario for scenario in ALL}
 # idle50k takes more than a gigabyte of memory, and the others show what those beside them show, so they run only if
 # they are named.
-NAMED = {"idle2k", "idle50k", "storm10k", "large1k"}
+NAMED = {"idle2k", "idle50k", "stalled2k", "storm10k", "large1k"}
 DEFAULT = tuple(scenario.name for scenario in ALL if scenario.name not in NAMED)

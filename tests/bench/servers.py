@@ -78,7 +78,7 @@ class Server:
 
     def is_relevant(self, scenario):
         """Whether figures of this server in SCENARIO would be of use."""
-        return True
+        return scenario.kind != "stalled"
 
     def check(self, scenario, quick):
         """Raises LeftOut if this server cannot do SCENARIO."""
@@ -130,6 +130,9 @@ class Hub(MercureLike):
                 "resume": bool(self.tls and self.tls.resume),
                 "children": self._children(), "directives": list(self.directives)}
 
+    def is_relevant(self, scenario):
+        return True
+
     def _children(self):
         if self.carrier == "threaded":
             return THREADED_CHILDREN
@@ -167,6 +170,8 @@ class Hub(MercureLike):
             directives.append("MercureDetach Off")
         if self.scenario.kind == "idle" and self.quick:
             directives.append("MercureHeartbeat 1")
+        if self.scenario.kind == "stalled":
+            directives += ["MercureDispatchTimeout 600", "MercureSubscriberBacklog 64M", "MercureHeartbeat 0"]
         section = hub(*directives)
         return self.httpd.vhost(section, tls=True) if self.tls else section
 
@@ -201,6 +206,11 @@ class Hub(MercureLike):
         if self.scenario.private:
             options += ["--tokens", self._tokens()]
         return options + (self.tls.load_options() if self.tls else [])
+
+    def publish(self, data):
+        """Publishes DATA to all subscribers of the topic with number 0."""
+        self.httpd.publish("https://example.com/t/0", data, token=token.publisher(["*"], ttl=HOURS),
+                           tls=bool(self.tls))
 
     def _tokens(self):
         """A file with a token for each subscriber, which grants only the subscriber's own topic."""
@@ -265,7 +275,7 @@ class Raw(Process, MercureLike):
 
     def is_relevant(self, scenario):
         # Where each update has one receiver, there is nothing to coalesce.
-        return not self.slice_sends or scenario.is_fanout()
+        return super().is_relevant(scenario) and (not self.slice_sends or scenario.is_fanout())
 
     def wait_ready(self):
         assert self.process.stdout.readline() == b"ready\n", "the raw writer did not start"

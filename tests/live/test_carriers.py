@@ -5,12 +5,12 @@ import hashlib
 import os
 import re
 import socket
-import ssl
 import time
 
 import pytest
 
 from env import token
+from env.http import strict_context
 from env.hub import PATH, hub
 from env.wait import DEADLINE, in_time, wait_until
 from env.watch import STATUS, number
@@ -212,11 +212,7 @@ def test_access_log_has_bytes_and_duration_of_a_stream(httpd, tls):
 
 def strict_tls(sock):
     """TLS over SOCK, for which an end without close_notify is an error."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the test's own certificate, on loopback
-    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    return context.wrap_socket(sock, suppress_ragged_eofs=False)
+    return strict_context().wrap_socket(sock, suppress_ragged_eofs=False)
 
 
 @event_only

@@ -1,4 +1,5 @@
 """Streams over TLS that leave httpd: what mod_ssl negotiated goes on, and nothing of a connection stays behind."""
+import http.server
 import os
 import re
 import shutil
@@ -10,11 +11,12 @@ import threading
 import pytest
 
 from env import openssl
-from env.http import client_context
+from env.http import client_context, strict_context
+from env.httpd import switches
 from env.hub import PATH, hub
-from env.wait import wait_until
-from env.watch import STATUS, auto, descriptors, number, wait_subscribers
-from test_carriers import check_cost
+from env.wait import DEADLINE, wait_until
+from env.watch import STATUS, auto, descriptors, number, owner, wait_subscribers
+from test_carriers import check_cost, memory_kb
 from test_streams import REASON_LOG, TOPIC, wait_reason
 
 event_only = pytest.mark.mpm("event")
@@ -81,6 +83,15 @@ def test_stream_over_tls_stays_in_httpd(httpd, mpm, what, lines, modules):
         check_delivery(httpd, stream, more)
 
 
+def build_module(httpd, name, text):
+    """Compiles TEXT as the module NAME; returns its path."""
+    source, module = httpd.write(f"{name}.c", text), httpd.path(f"{name}.so")
+    includes = [subprocess.run(["apxs", "-q", folder], check=True, capture_output=True, text=True).stdout.strip()
+                for folder in ("INCLUDEDIR", "APR_INCLUDEDIR")]
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", module, source, *(f"-I{folder}" for folder in includes)], check=True)
+    return module
+
+
 OTHER_SSL = r"""
 #include "httpd.h"
 #include "http_config.h"
@@ -94,14 +105,37 @@ AP_DECLARE_MODULE(ssl) = {
 @event_only
 def test_start_says_why_tls_stays_in_httpd(httpd):
     """A mod_ssl with an OpenSSL of its own, here one that has nothing but a function."""
-    source, module = httpd.write("other_ssl.c", OTHER_SSL), httpd.path("other_ssl.so")
-    includes = [subprocess.run(["apxs", "-q", name], check=True, capture_output=True, text=True).stdout.strip()
-                for name in ("INCLUDEDIR", "APR_INCLUDEDIR")]
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", module, source, *(f"-I{folder}" for folder in includes)], check=True)
+    module = build_module(httpd, "other_ssl", OTHER_SSL)
     httpd.start(f'LoadModule ssl_module "{module}"\n' + hub())
     httpd.expect_log(r"mercure:notice.*MRC0119: streams over TLS stay in httpd's filters.* because mod_ssl uses "
                      r"\S+other_ssl\.so, and mod_mercure uses \S+libssl\.so\S+: build")
     httpd.wait_log(r"holds \d+ streams over HTTP/1.1 without TLS \(")
+
+
+OTHER_TLS = r"""
+#include "httpd.h"
+#include "http_config.h"
+#include "http_ssl.h"
+static int is_ssl(conn_rec *c) { return DECLINED; }
+static void register_hooks(apr_pool_t *pool) { ap_hook_ssl_conn_is_ssl(is_ssl, NULL, NULL, APR_HOOK_MIDDLE); }
+AP_DECLARE_MODULE(other_tls) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, register_hooks, 0};
+"""
+
+
+@pytest.mark.parametrize("with_mod_ssl", [False, True])
+@event_only
+def test_start_says_that_streams_of_another_tls_module_stay_in_httpd(httpd, with_mod_ssl):
+    """As those of mod_gnutls and mod_tls, which have no hook for this module. Those of mod_ssl leave httpd."""
+    module = build_module(httpd, "other_tls", OTHER_TLS)
+    port = httpd.add_port()
+    with_tls = {"port": port, "tls": True} if with_mod_ssl else {}
+    httpd.load("status", *(("socache_shmcb", "ssl") if with_mod_ssl else ()))
+    httpd.start(f'LoadModule other_tls_module "{module}"\n' + STATUS + httpd.vhost(hub(), **with_tls))
+    httpd.expect_log(r"mercure:notice.*MRC0119: streams over TLS stay in httpd's filters.* if other_tls\.c makes "
+                     "their connection: use mod_ssl")
+    with httpd.subscribe([("match", TOPIC)], **with_tls) as stream:
+        wait_carriers(httpd, **({"Tls": 1} if with_mod_ssl else {"Detached": 1}))
+        check_delivery(httpd, stream, with_tls)
 
 
 def test_start_says_how_many_streams_over_tls_it_holds(httpd, mpm):
@@ -162,6 +196,98 @@ def test_session_of_a_stream_is_resumed(httpd, version, tickets):
         context.options |= ssl.OP_NO_TICKET
     assert resume(httpd, more, context)
     assert "MRC0119" not in httpd.log()
+
+
+@pytest.mark.parametrize("version, tickets", [("TLSv1_3", True), ("TLSv1_2", True), ("TLSv1_2", False)])
+def test_session_of_a_stream_is_resumed_in_another_child(httpd, version, tickets):
+    more = start(httpd)
+    context = client_context()
+    context.maximum_version = context.minimum_version = ssl.TLSVersion[version]
+    if not tickets:
+        context.options |= ssl.OP_NO_TICKET
+    streams = [httpd.subscribe([("match", TOPIC)], context=context, **more)]
+    check_delivery(httpd, streams[0], more)  # a ticket of TLS 1.3 has come, too
+    first, session = owner(httpd, streams[0].conn), streams[0].conn.sock.session
+    streams[0].close()
+    while len(streams) < 200 and (len(streams) == 1 or owner(httpd, streams[-1].conn) == first):
+        streams.append(httpd.subscribe([("match", TOPIC)], context=context, session=session, **more))
+        assert streams[-1].conn.sock.session_reused
+    assert owner(httpd, streams[-1].conn) != first, "all streams were in the same child"
+    check_delivery(httpd, streams[-1], more)
+    for stream in streams:
+        stream.close()
+
+
+class Responder:
+    """An OCSP responder for one certificate, on a port of its own."""
+
+    def __init__(self, certificate, key, issuer, folder):
+        serial = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-serial"], check=True,
+                                capture_output=True, text=True).stdout.strip().split("=")[1]
+        index, request_file, answer = (os.path.join(folder, name) for name in ("index.txt", "ocsp.req", "ocsp.resp"))
+        with open(index, "w", encoding="ascii") as out:
+            out.write(f"V\t491231235959Z\t\t{serial}\tunknown\t/CN=localhost\n")
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                with open(request_file, "wb") as out:
+                    out.write(self.rfile.read(int(self.headers["Content-Length"])))
+                subprocess.run(["openssl", "ocsp", "-index", index, "-rsigner", issuer, "-rkey", key, "-CA", issuer,
+                                "-reqin", request_file, "-respout", answer, "-nmin", "60"],
+                               check=True, capture_output=True)
+                with open(answer, "rb") as file:
+                    body = file.read()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/ocsp-response")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def issued_certificate(httpd):
+    """Gives the server a certificate of an authority: (file of the authority, its key)."""
+    authority, key = httpd.path("conf/issuer.pem"), httpd.path("conf/issuer.key")
+    cert, request_file = httpd.path("conf/cert.pem"), httpd.path("conf/server.csr")
+    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for command in (
+            [*new, "-x509", "-keyout", key, "-out", authority, "-subj", "/CN=issuer", "-days", "2"],
+            [*new, "-keyout", httpd.path("conf/key.pem"), "-out", request_file, "-subj", "/CN=localhost"],
+            ["openssl", "x509", "-req", "-in", request_file, "-CA", authority, "-CAkey", key, "-out", cert, "-days", "2"]):
+        subprocess.run(command, check=True, capture_output=True)
+    with open(cert, "a", encoding="ascii") as out, open(authority, encoding="ascii") as text:
+        out.write(text.read())
+    return authority, key
+
+
+@event_only
+def test_ocsp_response_comes_with_the_handshake_of_a_stream(httpd):
+    authority, key = issued_certificate(httpd)
+    responder = Responder(httpd.path("conf/cert.pem"), key, authority, httpd.path("conf"))
+    more = start(httpd, "SSLUseStapling On", f"SSLStaplingForceURL http://127.0.0.1:{responder.port}/",
+                 more="SSLStaplingCache shmcb:run/stapling(32768)\n")
+    for version in (openssl.TLS1_2, openssl.TLS1_3):
+        with openssl.Client(more["port"], version, ocsp=True) as client:
+            said = subprocess.run(["openssl", "ocsp", "-respin", "-", "-noverify", "-text"], check=True,
+                                  input=client.ocsp_response(), capture_output=True).stdout.decode()
+            assert "OCSP Response Status: successful" in said and "Cert Status: good" in said, said
+            client.write(request())
+            client.read_until(b":\n")
+            wait_carriers(httpd, Tls=1)
+            update = httpd.publish(TOPIC, "x", **more).text
+            assert update.encode() in client.read_until(b"data: x\n\n")
+        wait_carriers(httpd)
+    responder.close()
 
 
 def certificates(httpd):
@@ -303,20 +429,28 @@ def test_client_that_is_refused_a_cipher_and_one_that_dies_in_an_update(httpd):
 
 
 def said_goodbye(stream):
-    """Reads to the end: whether a close_notify came."""
+    """
+    Reads STREAM, of a strict_context(), to its end: whether the answer ended with its last chunk, and TLS with a
+    close_notify.
+    """
     stream.conn.sock.suppress_ragged_eofs = False
     try:
-        while stream.conn.sock.recv(65536):
-            pass
-    except ssl.SSLEOFError:
+        while data := stream.conn.sock.recv(65536):
+            stream.conn.buffer += data
+    except ssl.SSLError:
         return False
-    return True
+    while stream.conn.buffer and not stream.clean:
+        before = len(stream.conn.buffer)
+        stream._decode()
+        if len(stream.conn.buffer) == before:
+            break
+    return stream.clean
 
 
 @pytest.mark.parametrize("how", ["lifetime", "SIGTERM", "graceful"])
 def test_close_notify_comes_at_the_end(httpd, how):
     more = start(httpd, directives=["MercureConnectionLifetime 1"] if how == "lifetime" else [])
-    streams = [httpd.subscribe([("match", TOPIC)], **more) for _ in range(5)]
+    streams = [httpd.subscribe([("match", TOPIC)], context=strict_context(), **more) for _ in range(5)]
     if how == "SIGTERM":
         httpd.stop()
     elif how == "graceful":
@@ -324,6 +458,96 @@ def test_close_notify_comes_at_the_end(httpd, how):
     assert all(said_goodbye(stream) for stream in streams)
     for stream in streams:
         stream.close()
+
+
+def new_connections(httpd, count=1):
+    """Takes COUNT connections of a child's MaxConnectionsPerChild."""
+    for _ in range(count):
+        assert httpd.get("/server-status?auto").status == 200
+
+
+def end_by_connections(httpd, streams, pids):
+    """MaxConnectionsPerChild: ordinary requests come, until each child of PIDS has had its number."""
+    def are_gone():
+        new_connections(httpd, 10)
+        return not set(pids) & set(httpd.children())
+
+    wait_until(are_gone, what="the end of the children")
+
+
+class Busy:
+    """Incomplete requests, each of which holds a thread or a process."""
+
+    def __init__(self, httpd):
+        self._httpd, self._conns = httpd, []
+
+    def add(self):
+        self._conns.append(self._httpd.connect())
+        self._conns[-1].send("GET / HTTP/1.1\r\n")
+
+    def close(self):
+        for conn in self._conns:
+            conn.close()
+
+
+def read_until(stream, count):
+    """The ids of all updates of STREAM until it has had COUNT, or has ended, which it must do properly."""
+    while not stream.ended and len(stream.parser.events) < count:
+        stream.pump(DEADLINE)
+    assert stream.clean or not stream.ended
+    return [event.id for event in stream.parser.events]
+
+
+def check_ended(httpd, streams, owners, sent, more):
+    """
+    The streams of children that have ended said so, and their clients miss nothing when they come back. The others
+    go on, or end in the meantime. SENT: the ids of all updates.
+    """
+    left = httpd.children()
+    ended = [stream for stream, pid in zip(streams, owners) if pid not in left]
+    assert ended and all(said_goodbye(stream) for stream in ended)
+    sent.append(httpd.publish(TOPIC, "last", **more).text)
+    for stream in streams:
+        got = read_until(stream, 0 if stream in ended else len(sent))
+        stream.close()
+        while got and len(got) < len(sent):  # the next child may end, too
+            with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": got[-1]}, **more) as again:
+                got += read_until(again, len(sent) - len(got))
+        assert got == sent
+
+
+def test_streams_end_in_order_after_max_connections_per_child(httpd):
+    httpd.sizing = httpd.sizing.replace("MaxConnectionsPerChild 0", "MaxConnectionsPerChild 30")
+    more = start(httpd)
+    streams = [httpd.subscribe([("match", TOPIC)], context=strict_context(), **more) for _ in range(12)]
+    owners = [owner(httpd, stream.conn) for stream in streams]
+    sent = [httpd.publish(TOPIC, f"update {i}", **more).text for i in range(3)]
+    end_by_connections(httpd, streams, owners)
+    check_ended(httpd, streams, owners, sent, more)
+
+
+SPARE = {
+    "event": "StartServers 1\nServerLimit 8\nThreadsPerChild 8\nThreadLimit 8\nMaxRequestWorkers 64\n"
+             "MinSpareThreads 2\nMaxSpareThreads 10\nMaxConnectionsPerChild 0\n",
+    "prefork": "StartServers 2\nServerLimit 32\nMaxRequestWorkers 32\nMinSpareServers 1\nMaxSpareServers 2\n"
+               "MaxConnectionsPerChild 0\n",
+}
+
+
+def test_streams_end_in_order_when_their_idle_child_is_ended(httpd, mpm):
+    """Busy threads or processes make httpd start more children; when they are idle again, it ends most of them."""
+    httpd.sizing = SPARE["prefork" if mpm == "prefork" else "event"]
+    more = start(httpd)
+    busy, streams, owners = Busy(httpd), [], []
+    while len(streams) < 60 and len(set(owners)) < 4:
+        busy.add()
+        streams.append(httpd.subscribe([("match", TOPIC)], context=strict_context(), **more))
+        owners.append(owner(httpd, streams[-1].conn))
+    assert len(set(owners)) == 4
+    sent = [httpd.publish(TOPIC, f"update {i}", **more).text for i in range(3)]
+    busy.close()
+    wait_until(lambda: set(owners) - set(httpd.children()), what="the end of a child with streams")
+    check_ended(httpd, streams, owners, sent, more)
 
 
 @pytest.mark.sanitize
@@ -410,6 +634,25 @@ def test_access_log_has_the_true_bytes_and_the_variables_of_tls(httpd, requests_
     assert int(lines(PATH)[0][4]) > 300
 
 
+@event_only
+def test_conditions_of_an_access_log_know_the_variables_of_tls(httpd):
+    """A detached stream, whose connection is gone when its line is written, and one that is suspended."""
+    conditions = {
+        "protocol": "%{SSL_PROTOCOL} == 'TLSv1.3' && %{HTTPS} == 'on'", "off": "%{HTTPS} == 'off'",
+        "none": "-z %{SSL_CLIENT_S_DN}", "old": "%{SSL_PROTOCOL} == 'TLSv1.2' || -n %{SSL_CLIENT_S_DN_CN}",
+        "name": "%{SSL_TLS_SNI} =~ /^localhost$/ && %{SSL_CIPHER_USEKEYSIZE} -ge 128"}
+    more = start(httpd, hub("MercureDetach Off", path="/kept"), more="".join(
+        f'CustomLog logs/{name}.log "%m %U" "expr={text}"\n' for name, text in conditions.items()))
+    for path in (PATH, "/kept"):
+        with httpd.subscribe([("match", TOPIC)], path=path, **more):
+            wait_carriers(httpd, **{"Tls" if path == PATH else "Suspended": 1})
+        wait_carriers(httpd)  # a request without TLS
+    wait_reason(httpd, "client", 2)
+    both, other = [f"GET {path}" for path in sorted((PATH, "/kept"))], "GET /server-status"
+    assert {name: sorted(set(httpd.lines(f"logs/{name}.log"))) for name in conditions} == {
+        "protocol": both, "off": [other], "none": sorted([*both, other]), "old": [], "name": both}
+
+
 # ---- memory --------------------------------------------------------------------------------------
 
 
@@ -456,6 +699,28 @@ def test_memory_goes_back_when_many_have_left(httpd):
         stream.close()
     wait_subscribers(httpd, 0)
     wait_until(lambda: pss(httpd) - before < held / 2, what="memory that is given back")
+
+
+@no_sanitizer
+@event_only
+def test_memory_of_a_client_that_does_not_read_is_bounded(httpd):
+    """OpenSSL holds one small record for it. The updates are in memory once, whatever the number of clients."""
+    httpd.sizing = httpd.sizing.replace("StartServers 2", "StartServers 1").replace("MaxRequestWorkers 64",
+                                                                                    "MaxRequestWorkers 16")
+    more = start(httpd, directives=["MercureHeartbeat 0", "MercureDispatchTimeout 600", "MercureSubscriberBacklog 64M"])
+    updates, data = 40, "x" * 16000
+    streams = [httpd.subscribe([("match", TOPIC)], rcvbuf=4096, **more) for _ in range(300)]
+    first = httpd.publish(TOPIC, "x", **more).text
+    assert {stream.next().id for stream in streams} == {first}
+    before = memory_kb(httpd.children())
+    sent = [httpd.publish(TOPIC, data, **more).text for _ in range(updates)]
+    wait_until(lambda: None not in [switches(pid) for pid in httpd.children()], what="idle children")
+    grown = memory_kb(httpd.children()) - before - updates * 17
+    assert grown / len(streams) < 4, f"{grown} KB"
+    for stream in streams[:3]:
+        assert [event.id for event in stream.take(updates)] == sent
+    for stream in streams:
+        stream.close()
 
 
 # ---- for long ------------------------------------------------------------------------------------
@@ -561,7 +826,7 @@ def test_valgrind_finds_no_leak_and_no_bad_access(httpd):
                             *httpd._command("-X")], env=httpd._environment(), cwd=httpd.root)
     try:
         wait_until(lambda: accepts(port), 300, what="httpd under valgrind")
-        streams = [httpd.subscribe([("match", TOPIC)], port=port, tls=True) for _ in range(10)]
+        streams = [httpd.subscribe([("match", TOPIC)], port=port, tls=True, context=strict_context()) for _ in range(10)]
         Churn(port, 200, threads=2).join()
         for stream in streams:  # each ends by its lifetime
             assert said_goodbye(stream)

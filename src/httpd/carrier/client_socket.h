@@ -22,6 +22,10 @@ void mrc_client_socket_set_options(int fd, int64_t dispatch_timeout_us);
 /* The number of bytes that the kernel holds because the client has not accepted them. */
 size_t mrc_client_socket_unsent_bytes(int fd);
 
+/* The number of bytes that the kernel accepts for FD before a write would block, with the kernel's
+ * own overhead for them. 0: none, or not known. */
+size_t mrc_client_socket_room(int fd);
+
 /*
  * Reads and drops what the client has sent, before FD is closed. If unread input is left, the
  * kernel resets the connection, and the client may lose the last bytes of its stream.

@@ -20,6 +20,7 @@
 #include "httpd/child/this_child.h"
 #include "httpd/log/record.h"
 #include "httpd/log/stream_end.h"
+#include "httpd/tls/socket_bio.h"
 #include "httpd/tls/ssl.h"
 #include "httpd/tls/takeover.h"
 #include "hub/base/clock.h"
@@ -339,8 +340,7 @@ static const struct mrc_carrier_ops tls_ops = {
 
 static bool is_tls(const request_rec *r)
 {
-    return mrc_this_child_may_take_tls() && mrc_takeover_ssl(r->connection) &&
-           mrc_filters_are_tls(r);
+    return mrc_this_child_socket_bio() && mrc_takeover_ssl(r->connection) && mrc_filters_are_tls(r);
 }
 
 bool mrc_carrier_detached_is_possible(const request_rec *r)
@@ -425,11 +425,17 @@ static void post_tls(void *stream, struct ssl_st *ssl)
  * the stream cannot begin. */
 static bool switch_tls(conn_rec *c, struct mrc_carrier_detached *detached, enum mrc_end *ret_end)
 {
+    struct bio_st *bio;
+
     *ret_end = MRC_END_CLIENT;
     if (!mrc_takeover_drain(c, MRC_TRANSPORT_INPUT_BYTES_MAX, NULL, NULL) || !mrc_takeover_ssl(c))
         return false;
     *ret_end = MRC_END_ERROR;
-    return mrc_takeover_switch(c, detached->carrier.fd, MRC_TRANSPORT_RECORD_BYTES);
+    bio = mrc_socket_bio_create(mrc_this_child_socket_bio(), detached->carrier.fd);
+    if (!bio)
+        return false;
+    mrc_takeover_switch(c, bio, MRC_TRANSPORT_RECORD_BYTES);
+    return true;
 }
 
 /* Sends the head, and keeps what the stream needs of R. False: RET_END says why it cannot begin. */

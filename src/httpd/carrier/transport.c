@@ -42,32 +42,49 @@ void mrc_transport_free(int fd)
 
 /* ---- TLS --------------------------------------------------------------------------------------*/
 
-static bool write_bytes(struct ssl_st *ssl, const char *bytes, size_t len, size_t *ret_sent)
+/* The room that a record takes in a socket in addition to its bytes: what TLS adds, and what the
+ * kernel adds for a packet. */
+#define RECORD_ROOM_BYTES ((size_t)2048)
+
+/* The size of the next record of LEN bytes. If the socket had no room for all of it, OpenSSL would
+ * hold it, so then it is small. */
+static size_t choose_record_bytes(int fd, size_t len)
+{
+    size_t most, room;
+
+    if (len <= MRC_TRANSPORT_RECORD_BYTES)
+        return MRC_TRANSPORT_RECORD_BYTES;
+    most = len < MRC_TRANSPORT_LARGE_RECORD_BYTES ? len : MRC_TRANSPORT_LARGE_RECORD_BYTES;
+    room = mrc_client_socket_room(fd);
+    if (room < MRC_TRANSPORT_RECORD_BYTES + RECORD_ROOM_BYTES)
+        return MRC_TRANSPORT_RECORD_BYTES;
+    return room < most + RECORD_ROOM_BYTES ? room - RECORD_ROOM_BYTES : most;
+}
+
+/* Makes the record that comes next as large as it should be, unless one is being written. */
+static bool raise_record_bytes(struct ssl_st *ssl, int fd, size_t len)
+{
+    size_t bytes = choose_record_bytes(fd, len);
+
+    return bytes > MRC_TRANSPORT_RECORD_BYTES && mrc_ssl_raise_record_bytes(ssl, bytes);
+}
+
+static bool write_bytes(struct ssl_st *ssl, int fd, const char *bytes, size_t len, size_t *ret_sent)
 {
     enum mrc_ssl_result result = MRC_SSL_DONE;
     size_t sent = 0, written;
 
     while (sent < len && result == MRC_SSL_DONE) {
+        bool is_large = raise_record_bytes(ssl, fd, len - sent);
+
         result = mrc_ssl_write(ssl, bytes + sent, len - sent, &written);
         if (result == MRC_SSL_DONE)
             sent += written;
+        if (is_large)
+            mrc_ssl_lower_record_bytes(ssl, MRC_TRANSPORT_RECORD_BYTES);
     }
     *ret_sent = sent;
     return result == MRC_SSL_DONE || result == MRC_SSL_AGAIN;
-}
-
-/* The same with records that suit LEN. A record that the client does not accept at once is small,
- * so that it takes little memory while it waits. */
-static bool write_sized(struct ssl_st *ssl, int fd, const char *bytes, size_t len, size_t *ret_sent)
-{
-    bool is_large = len > 2 * MRC_TRANSPORT_RECORD_BYTES &&
-                    mrc_client_socket_unsent_bytes(fd) <= MRC_TRANSPORT_UNSENT_BYTES_MAX &&
-                    mrc_ssl_raise_record_bytes(ssl, MRC_TRANSPORT_LARGE_RECORD_BYTES);
-    bool is_well = write_bytes(ssl, bytes, len, ret_sent);
-
-    if (is_large)
-        mrc_ssl_lower_record_bytes(ssl, MRC_TRANSPORT_RECORD_BYTES);
-    return is_well;
 }
 
 /* Each record has one part at most, so several parts are copied into one. */
@@ -78,13 +95,13 @@ bool mrc_transport_tls_write(struct ssl_st *ssl, int fd, const struct iovec *par
     size_t len = 0;
 
     if (count == 1)
-        return write_sized(ssl, fd, parts->iov_base, parts->iov_len, ret_sent);
+        return write_bytes(ssl, fd, parts->iov_base, parts->iov_len, ret_sent);
     for (size_t i = 0; i < count; i++) {
         assert(parts[i].iov_len <= sizeof(bytes) - len);
         memcpy(bytes + len, parts[i].iov_base, parts[i].iov_len);
         len += parts[i].iov_len;
     }
-    return write_sized(ssl, fd, bytes, len, ret_sent);
+    return write_bytes(ssl, fd, bytes, len, ret_sent);
 }
 
 bool mrc_transport_tls_read(struct ssl_st *ssl)

@@ -13,16 +13,12 @@
 
 struct ssl_st; /* OpenSSL's SSL */
 
-/* TLS: the usual size of a record. OpenSSL holds one for a client that accepts nothing. */
-#define MRC_TRANSPORT_RECORD_BYTES ((size_t)2048)
+/* TLS: the usual most bytes of a record. OpenSSL holds one for a client that accepts nothing. */
+#define MRC_TRANSPORT_RECORD_BYTES ((size_t)1024)
 
-/* TLS: the size of records while the client accepts what it gets, for a write that fills several of
- * the usual size: each record costs a call of the kernel. */
+/* TLS: the most bytes of a record while the socket has room for it: each record costs a call of the
+ * kernel. */
 #define MRC_TRANSPORT_LARGE_RECORD_BYTES ((size_t)16 * 1024)
-
-/* TLS: a socket with at most this many bytes that the client has not accepted takes a large write.
- */
-#define MRC_TRANSPORT_UNSENT_BYTES_MAX ((size_t)16 * 1024)
 
 /* TLS: the most bytes that a client may send during its stream, counted on the wire. */
 #define MRC_TRANSPORT_INPUT_BYTES_MAX ((size_t)64 * 1024)

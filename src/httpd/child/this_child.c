@@ -104,9 +104,9 @@ bool mrc_this_child_may_log_anywhere(void)
     return this_child->may_log_anywhere;
 }
 
-bool mrc_this_child_may_take_tls(void)
+const struct bio_method_st *mrc_this_child_socket_bio(void)
 {
-    return this_child->may_take_tls;
+    return this_child->socket_bio;
 }
 
 const struct mrc_log_fields *mrc_this_child_log_fields(void)

@@ -15,6 +15,7 @@
 #include "httpd/config/sizing.h"
 #include "hub/base/heap.h"
 
+struct bio_method_st; /* OpenSSL's BIO_METHOD */
 struct mrc_child;
 struct mrc_htaccess_cache;
 struct mrc_http2_child;
@@ -45,7 +46,7 @@ struct mrc_this_child {
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     struct mrc_heap heap;             /* only the thread of the jobs uses it */
     bool may_log_anywhere;
-    bool may_take_tls;
+    const struct bio_method_st *socket_bio; /* NULL: TLS stays in mod_ssl */
     struct mrc_mod_http2 *mod_http2;
     struct mrc_http2_child *http2; /* NULL: no virtual host speaks HTTP/2 through this module */
 };
@@ -99,8 +100,9 @@ const struct mrc_sizing *mrc_this_child_sizing(void);
 /* Whether threads other than httpd's own may write access logs. */
 bool mrc_this_child_may_log_anywhere(void);
 
-/* Whether TLS connections can be taken over from mod_ssl (httpd/tls/library.h). */
-bool mrc_this_child_may_take_tls(void);
+/* For BIOs on clients' sockets (httpd/tls/socket_bio.h). NULL: TLS connections cannot be taken over
+ * from mod_ssl (httpd/tls/library.h). */
+const struct bio_method_st *mrc_this_child_socket_bio(void);
 
 /* The fields of requests that the access logs need, and the texts that several requests share. */
 const struct mrc_log_fields *mrc_this_child_log_fields(void);

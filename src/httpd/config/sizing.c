@@ -221,8 +221,7 @@ void mrc_sizing_log(server_rec *main_server, const char *tls_problem)
     if (tls_problem)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                      "MRC0119: streams over TLS stay in httpd's filters, where each costs more "
-                     "memory or a worker, because %s: build mod_ssl and mod_mercure with the same "
-                     "OpenSSL",
+                     "memory or a worker, %s",
                      tls_problem);
     if (query(AP_MPMQ_IS_ASYNC)) {
         log_async(main_server, &sizing, without_tls);

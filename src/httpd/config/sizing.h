@@ -38,8 +38,9 @@ struct mrc_sizing mrc_sizing_compute(void);
 uint64_t mrc_sizing_total(void);
 
 /*
- * Logs the sizing, and the settings that limit it with their fixes. TLS_PROBLEM: why streams over
- * TLS stay in httpd; NULL: they leave it, or there is no TLS. In post_config.
+ * Logs the sizing, and the settings that limit it with their fixes. TLS_PROBLEM: why or when
+ * streams over TLS stay in httpd, and the fix; NULL: they leave it, or there is no TLS. In
+ * post_config.
  */
 void mrc_sizing_log(server_rec *main_server, const char *tls_problem);
 

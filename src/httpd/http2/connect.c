@@ -20,6 +20,7 @@
 #include "httpd/http2/serve.h"
 #include "httpd/http2/session.h"
 #include "httpd/http2/transport.h"
+#include "httpd/tls/socket_bio.h"
 #include "httpd/tls/takeover.h"
 
 APLOG_USE_MODULE(mercure);
@@ -61,7 +62,7 @@ static bool speaks(const server_rec *server)
 /* Whether the TLS of C can be taken over. Another module than mod_ssl does not show its own. */
 static bool may_take_tls(conn_rec *c)
 {
-    return ap_ssl_conn_is_ssl(c) && mrc_this_child_may_take_tls() && mrc_takeover_has_ssl(c);
+    return ap_ssl_conn_is_ssl(c) && mrc_this_child_socket_bio() && mrc_takeover_has_ssl(c);
 }
 
 /* ---- the choice of the protocol ---------------------------------------------------------------*/
@@ -155,6 +156,16 @@ static bool flush_output(conn_rec *c)
     return status == APR_SUCCESS && !c->data_in_output_filters;
 }
 
+/* Makes the TLS of C use its socket FD. False: out of memory. */
+static bool switch_tls(conn_rec *c, int fd)
+{
+    struct bio_st *bio = mrc_socket_bio_create(mrc_this_child_socket_bio(), fd);
+
+    if (bio)
+        mrc_takeover_switch(c, bio, RECORD_BYTES);
+    return bio != NULL;
+}
+
 /* Takes C out of httpd's filters. False: the client is gone, or out of memory. */
 static bool take_over(conn_rec *c, struct mrc_http2_session *session)
 {
@@ -170,7 +181,7 @@ static bool take_over(conn_rec *c, struct mrc_http2_session *session)
         return false;
     if (!mrc_takeover_drain(c, FIRST_BYTES_MAX, take_first, &first) || first.has_failed)
         return false;
-    if (is_tls && !mrc_takeover_switch(c, fd, RECORD_BYTES))
+    if (is_tls && !switch_tls(c, fd))
         return false;
     return mrc_http2_transport_init(&session->transport, fd, ssl, session->child->output_method);
 }

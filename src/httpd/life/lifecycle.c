@@ -18,6 +18,7 @@
 #include "httpd/life/retained.h"
 #include "httpd/log/fields.h"
 #include "httpd/tls/library.h"
+#include "httpd/tls/socket_bio.h"
 #include "hub/child/child.h"
 #include "hub/keys/keeper.h"
 #include "hub/transport/transport.h"
@@ -43,7 +44,8 @@ static void log_sizing(apr_pool_t *ptemp, server_rec *main_server)
 {
     const char *tls_problem;
 
-    mrc_library_is_shared(ptemp, &tls_problem);
+    if (mrc_library_is_shared(ptemp, &tls_problem) || !tls_problem)
+        tls_problem = mrc_library_other_module(ptemp);
     mrc_sizing_log(main_server, tls_problem);
 }
 
@@ -108,8 +110,10 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     state->mod_http2 = mrc_mod_http2_create(pchild);
     state->log_fields = mrc_log_fields_find(pchild, ap_conftree);
     state->may_log_anywhere = may_log_anywhere(state->log_fields);
-    state->may_take_tls = mrc_library_is_shared(pchild, &unused);
-    /* Cleanups run in the opposite order: once before the dispatchers stop, and once after. */
+    /* Cleanups run in the opposite order: this after all others, and the next one once before the
+     * dispatchers stop, and once after. */
+    if (mrc_library_is_shared(pchild, &unused))
+        state->socket_bio = mrc_socket_bio_method(pchild);
     apr_pool_pre_cleanup_register(pchild, state, stop_http2);
     mrc_start_child(pchild, main_server, memory, state);
     if (!mrc_this_child_get())

@@ -1,5 +1,6 @@
 #include "httpd/log/fields.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "apr_lib.h"
@@ -71,18 +72,42 @@ static void read_format(apr_pool_t *pool, struct mrc_log_fields *fields, const c
         at = read_item(pool, fields, at + 1);
 }
 
+static bool is_of_name(char c)
+{
+    return apr_isalnum(c) || c == '_';
+}
+
+/* Notes the variables of mod_ssl that CONDITION, an expression, has. */
+static void read_condition(apr_pool_t *pool, struct mrc_log_fields *fields, const char *condition)
+{
+    const char *at = condition;
+
+    while (*at) {
+        const char *name = at;
+
+        while (is_of_name(*at))
+            at++;
+        if (!strncmp(name, "SSL_", 4) || (at - name == 5 && !strncmp(name, "HTTPS", 5)))
+            add(fields->tls, apr_pstrmemdup(pool, name, (apr_size_t)(at - name)));
+        if (*at && at == name)
+            at++;
+    }
+}
+
 /* Reads the arguments of LogFormat, CustomLog or GlobalLog: a format or a condition. */
 static void read_arguments(apr_pool_t *pool, struct mrc_log_fields *fields, const char *args)
 {
     while (*args) {
         const char *word = ap_getword_conf(pool, &args);
 
-        if (!ap_cstr_casecmpn(word, "expr=", 5))
+        if (!ap_cstr_casecmpn(word, "expr=", 5)) {
             fields->all = 1;
-        else if (!ap_cstr_casecmpn(word, "env=", 4))
+            read_condition(pool, fields, word + 5);
+        } else if (!ap_cstr_casecmpn(word, "env=", 4)) {
             add(fields->env, word + (word[4] == '!' ? 5 : 4));
-        else
+        } else {
             read_format(pool, fields, word);
+        }
     }
 }
 

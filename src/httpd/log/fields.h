@@ -17,8 +17,8 @@ struct mrc_log_fields {
     apr_array_header_t *response; /* fields of the response */
     apr_array_header_t *notes;
     apr_array_header_t *env;
-    apr_array_header_t *tls; /* variables of mod_ssl */
-    int all;         /* all fields and variables, because a condition (expr=) can use any of them */
+    apr_array_header_t *tls; /* variables of mod_ssl, those of conditions, too */
+    int all; /* all fields and other variables, because a condition (expr=) can use any of them */
     int is_buffered; /* BufferedLogs: the threads of a child share the memory that lines wait in */
 };
 

@@ -7,34 +7,15 @@
 #include "http_connection.h"
 #include "http_protocol.h"
 
+#include "httpd/base/hooks.h"
+
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(apr_off_t, ap_logio_get_last_bytes, (conn_rec *));
 
-/* An element of an array of hooks. No header of httpd declares it; mod_info has the same copy. */
-struct hook {
-    void (*call)(void *);
-    const char *file; /* the module's source file */
-    const char *const *predecessors;
-    const char *const *successors;
-    int order;
-};
-
-/* The hook of the module FILE in HOOKS. NULL: there is none. */
-static const struct hook *find_hook(const apr_array_header_t *hooks, const char *file)
-{
-    for (int i = 0; hooks && i < hooks->nelts; i++) {
-        const struct hook *hook = &APR_ARRAY_IDX(hooks, i, struct hook);
-
-        if (hook->file && !strcmp(hook->file, file))
-            return hook;
-    }
-    return NULL;
-}
-
 bool mrc_log_hooks_call(request_rec *r, const char *file)
 {
-    const struct hook *hook = find_hook(ap_hook_get_log_transaction(), file);
+    const struct mrc_hook *hook = mrc_hooks_find(ap_hook_get_log_transaction(), file);
 
     if (hook)
         ((ap_HOOK_log_transaction_t *)(void *)hook->call)(r);
@@ -77,7 +58,7 @@ void mrc_log_hooks_give_counts(conn_rec *c, apr_off_t in, apr_off_t out)
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
     APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *add_out =
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
-    const struct hook *hook = find_hook(ap_hook_get_pre_connection(), "mod_logio.c");
+    const struct mrc_hook *hook = mrc_hooks_find(ap_hook_get_pre_connection(), "mod_logio.c");
 
     if (!hook || !add_in || !add_out)
         return;
@@ -121,26 +102,10 @@ void mrc_log_hooks_give_ttfb(request_rec *r, apr_time_t ttfb_us)
 
 /* ---- the modules that log ---------------------------------------------------------------------*/
 
-static bool is_known(const char *file)
-{
-    static const char *const known[] = {
-        "mod_mercure.c", "mod_log_config.c", "mod_logio.c", "mod_log_forensic.c", "mod_security2.c",
-    };
-
-    for (size_t i = 0; file && i < sizeof(known) / sizeof(*known); i++) {
-        if (!strcmp(file, known[i]))
-            return true;
-    }
-    return false;
-}
-
 bool mrc_log_hooks_are_known(void)
 {
-    const apr_array_header_t *hooks = ap_hook_get_log_transaction();
+    static const char *const known[] = {"mod_mercure.c",      "mod_log_config.c", "mod_logio.c",
+                                        "mod_log_forensic.c", "mod_security2.c",  NULL};
 
-    for (int i = 0; hooks && i < hooks->nelts; i++) {
-        if (!is_known(APR_ARRAY_IDX(hooks, i, struct hook).file))
-            return false;
-    }
-    return true;
+    return !mrc_hooks_find_other(ap_hook_get_log_transaction(), known);
 }

@@ -378,7 +378,7 @@ struct mrc_log_record *mrc_log_record_keep(request_rec *r, const struct mrc_log_
 
 static bool may_take_tls(void)
 {
-    return mrc_this_child_get() && mrc_this_child_may_take_tls();
+    return mrc_this_child_get() && mrc_this_child_socket_bio();
 }
 
 /* The bytes of TLS that came from the client of R since mod_logio logged the request before. -1: R

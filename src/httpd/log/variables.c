@@ -5,9 +5,11 @@
 #include "apr_optional.h"
 #include "apr_strings.h"
 #include "http_config.h"
+#include "http_ssl.h"
 #include "mod_log_config.h"
 
 #include "httpd/base/connection.h"
+#include "httpd/base/hooks.h"
 
 /* mod_ssl's function, as mod_ssl.h of httpd 2.4 declares it. */
 APR_DECLARE_OPTIONAL_FN(char *, ssl_var_lookup,
@@ -73,6 +75,53 @@ int mrc_log_variables_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t
     }
     return OK;
 }
+
+/* ---- in expressions ---------------------------------------------------------------------------*/
+
+/* A variable of mod_ssl in an expression, with mod_ssl's function for it. */
+struct variable {
+    ap_expr_var_func_t *evaluate;
+    const void *data; /* for the function */
+    const char *name;
+};
+
+static const char *evaluate(ap_expr_eval_ctx_t *ctx, const void *data)
+{
+    const struct variable *variable = data;
+    const apr_table_t *kept = ctx->c ? mrc_connection_get_variables(ctx->c) : NULL;
+
+    return kept ? apr_table_get(kept, variable->name) : variable->evaluate(ctx, variable->data);
+}
+
+int mrc_log_variables_expr_lookup(ap_expr_lookup_parms *parms)
+{
+    const struct mrc_hook *hook = mrc_hooks_find(ap_hook_get_expr_lookup(), "mod_ssl.c");
+    struct variable *variable;
+    int status;
+
+    if (!hook || parms->type != AP_EXPR_FUNC_VAR || strncmp(parms->name, "SSL_", 4) != 0)
+        return DECLINED;
+    status = ((ap_HOOK_expr_lookup_t *)(void *)hook->call)(parms);
+    if (status != OK)
+        return status;
+    variable = apr_palloc(parms->pool, sizeof(*variable));
+    variable->evaluate = (ap_expr_var_func_t *)(void *)*parms->func;
+    variable->data = *parms->data;
+    variable->name = apr_pstrdup(parms->pool, parms->name);
+    *parms->func = (const void *)evaluate;
+    *parms->data = variable;
+    return OK;
+}
+
+int mrc_log_variables_conn_is_ssl(conn_rec *c)
+{
+    const apr_table_t *kept = mrc_connection_get_variables(c);
+    const char *https = kept ? apr_table_get(kept, "HTTPS") : NULL;
+
+    return https && !strcmp(https, "on") ? OK : DECLINED;
+}
+
+/* ---- keeping ----------------------------------------------------------------------------------*/
 
 apr_table_t *mrc_log_variables_of(request_rec *r, const apr_array_header_t *names)
 {

@@ -8,6 +8,11 @@
 #include "apr_dso.h"
 #include "apr_strings.h"
 #include "http_config.h"
+#include "http_ssl.h"
+
+#include "httpd/base/hooks.h"
+
+#define SAME_OPENSSL "build mod_ssl and mod_mercure with the same OpenSSL"
 
 /* SSL_write() as SSL_MODULE finds it. NULL: it has none, or hides its own. */
 static void *find_function(const module *ssl_module)
@@ -31,9 +36,22 @@ bool mrc_library_is_shared(apr_pool_t *pool, const char **ret_problem)
     if (!ssl_module)
         return false;
     if (!function || !dladdr(function, &theirs) || !dladdr((void *)SSL_write, &ours))
-        *ret_problem = "mod_ssl has an OpenSSL of its own";
+        *ret_problem = "because mod_ssl has an OpenSSL of its own: " SAME_OPENSSL;
     else if (theirs.dli_fbase != ours.dli_fbase)
-        *ret_problem = apr_psprintf(pool, "mod_ssl uses %s, and mod_mercure uses %s",
-                                    theirs.dli_fname, ours.dli_fname);
+        *ret_problem =
+            apr_psprintf(pool, "because mod_ssl uses %s, and mod_mercure uses %s: " SAME_OPENSSL,
+                         theirs.dli_fname, ours.dli_fname);
     return !*ret_problem;
+}
+
+const char *mrc_library_other_module(apr_pool_t *pool)
+{
+    static const char *const known[] = {"mod_mercure.c", "mod_ssl.c", NULL};
+    const struct mrc_hook *other = mrc_hooks_find_other(ap_hook_get_ssl_conn_is_ssl(), known);
+
+    if (!other)
+        return NULL;
+    return apr_psprintf(
+        pool, "if %s makes their connection: use mod_ssl for virtual hosts with many streams",
+        other->file ? other->file : "another module than mod_ssl");
 }

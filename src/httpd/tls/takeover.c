@@ -155,14 +155,11 @@ bool mrc_takeover_drain(conn_rec *c, size_t max, mrc_takeover_input_fn *take, vo
 
 /* ---- taking over ------------------------------------------------------------------------------*/
 
-bool mrc_takeover_switch(conn_rec *c, int fd, size_t record_bytes)
+void mrc_takeover_switch(conn_rec *c, BIO *bio, size_t record_bytes)
 {
     struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
-    BIO *bio = BIO_new_socket(fd, BIO_NOCLOSE);
     SSL *ssl = takeover->ssl;
 
-    if (!bio)
-        return false;
     takeover->read_bio = SSL_get_rbio(ssl);
     takeover->write_bio = SSL_get_wbio(ssl);
     BIO_up_ref(takeover->read_bio);
@@ -173,7 +170,6 @@ bool mrc_takeover_switch(conn_rec *c, int fd, size_t record_bytes)
     SSL_clear_mode(ssl, SSL_MODE_AUTO_RETRY); /* it would read as long as the client sends */
     SSL_set_max_send_fragment(ssl, (long)record_bytes);
     SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
-    return true;
 }
 
 void mrc_takeover_detach(conn_rec *c, mrc_takeover_detached_fn *detached, void *ctx)

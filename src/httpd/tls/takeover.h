@@ -38,6 +38,7 @@
 
 #include "httpd.h"
 
+struct bio_st; /* OpenSSL's BIO */
 struct ssl_st; /* OpenSSL's SSL */
 
 /* Gets LEN bytes that the client has sent; they are valid only during the call. */
@@ -70,13 +71,12 @@ apr_off_t mrc_takeover_wire_in(conn_rec *c);
 bool mrc_takeover_drain(conn_rec *c, size_t max, mrc_takeover_input_fn *take, void *ctx);
 
 /*
- * Makes the SSL of C read and write FD, which does not block and is not closed with it; c is
+ * Makes the SSL of C read and write through BIO (socket_bio.h), which it owns from now on; C is
  * drained, and has no data in its output filters. From here on the SSL works as httpd/tls/ssl.h
  * says, with records of at most RECORD_BYTES, and refuses renegotiation. C must not be used through
  * its filters any more: before its pool is destroyed, set c->aborted, or mod_ssl would write.
- * False: out of memory, and nothing has changed.
  */
-bool mrc_takeover_switch(conn_rec *c, int fd, size_t record_bytes);
+void mrc_takeover_switch(conn_rec *c, struct bio_st *bio, size_t record_bytes);
 
 /*
  * After mrc_takeover_switch(): lets the SSL outlive C. mod_ssl frees what it has for C and sends

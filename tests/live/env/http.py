@@ -54,6 +54,13 @@ def client_context():
     return context
 
 
+def strict_context():
+    """The same, for clients that get ssl.SSLError at an end without close_notify if they do not suppress_ragged_eofs."""
+    context = client_context()
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context
+
+
 class Connection:
     """One connection. Reads happen only when asked for: a test that does not read is a slow client."""
 

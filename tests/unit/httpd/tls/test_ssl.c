@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "httpd/tls/socket_bio.h"
+#include "store_unit.h"
 #include "unit.h"
 
 /* As mrc_takeover_switch() leaves an SSL. */
@@ -16,6 +18,7 @@
 
 static SSL *server, *client;
 static int fds[2];
+static apr_pool_t *pool;
 
 static SSL_CTX *server_context(void)
 {
@@ -34,13 +37,11 @@ static SSL_CTX *server_context(void)
     return context;
 }
 
-static SSL *open_side(SSL_CTX *context, int fd)
+static SSL *open_side(SSL_CTX *context, BIO *bio)
 {
     SSL *ssl = SSL_new(context);
 
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    SSL_set_bio(ssl, BIO_new_socket(fd, BIO_NOCLOSE), NULL);
-    SSL_set_bio(ssl, SSL_get_rbio(ssl), SSL_get_rbio(ssl));
+    SSL_set_bio(ssl, bio, bio);
     SSL_CTX_free(context);
     return ssl;
 }
@@ -50,10 +51,13 @@ static void set_up(int max_version)
     SSL_CTX *client_context;
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    server = open_side(server_context(), fds[0]);
+    fcntl(fds[1], F_SETFL, O_NONBLOCK);
+    pool = store_pool();
+    server =
+        open_side(server_context(), mrc_socket_bio_create(mrc_socket_bio_method(pool), fds[0]));
     client_context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_max_proto_version(client_context, max_version);
-    client = open_side(client_context, fds[1]);
+    client = open_side(client_context, BIO_new_socket(fds[1], BIO_NOCLOSE));
     SSL_set_accept_state(server);
     SSL_set_connect_state(client);
     for (int i = 0; i < 10; i++) {
@@ -83,6 +87,7 @@ static void tear_down(void)
     mrc_ssl_free(client);
     close(fds[0]);
     close(fds[1]);
+    apr_pool_destroy(pool);
 }
 
 /* All bytes that the client can read now. */
@@ -111,7 +116,8 @@ START_TEST(all_messages_are_read)
         data += got;
     ck_assert_int_eq(result, MRC_SSL_AGAIN);
     ck_assert_uint_eq(data, 50);
-    ck_assert_int_eq(recv(fds[0], bytes, 1, MSG_PEEK), -1); /* nothing is left in the socket */
+    ck_assert_int_eq(recv(fds[0], bytes, 1, MSG_PEEK | MSG_DONTWAIT),
+                     -1); /* nothing is left in the socket */
 }
 END_TEST
 
