@@ -39,6 +39,7 @@
 struct shared {
     _Atomic int go; /* 1: begin; 2: end */
     _Atomic int ready;
+    _Atomic uint64_t taken, limit; /* of the shared memory of the hub */
     _Atomic uint32_t count[THREADS_MAX];
     uint32_t took_us[THREADS_MAX][SAMPLES_MAX];
 };
@@ -184,6 +185,7 @@ static void measure(const char *top, enum mode mode, unsigned threads, unsigned 
     };
     struct shared *shared =
         mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const struct mrc_sparse_budget budget = {&shared->taken, &shared->limit, -1};
     struct mrc_hub_segment *segment;
     struct mrc_notify *notify;
     struct mrc_error error = {""};
@@ -198,8 +200,8 @@ static void measure(const char *top, enum mode mode, unsigned threads, unsigned 
     if (!mkdtemp(dir))
         fail("the directory cannot be written to");
     if (mrc_notify_create(pool, PROCESSES, &error, &notify) != APR_SUCCESS ||
-        mrc_hub_segment_create(pool, dir, "segment", &shape, PROCESSES, &error, &segment) !=
-            APR_SUCCESS)
+        mrc_hub_segment_create(pool, dir, "segment", &shape, PROCESSES, &budget, &error,
+                               &segment) != APR_SUCCESS)
         fail(error.text);
     for (unsigned i = 0; i < PROCESSES; i++) {
         if (fork() == 0)

@@ -48,7 +48,7 @@ FLOORS = [
     {"httpd/route"},
     {"httpd/htaccess"},
     {"httpd/child"},
-    {"httpd/exchange", "httpd/log"},
+    {"httpd/exchange", "httpd/log", "httpd/sites"},
     {"httpd/http2"},
     {"httpd/access", "httpd/carrier", "httpd/monitor"},
     {"httpd/operator", "httpd/publish"},

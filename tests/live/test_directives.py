@@ -115,6 +115,7 @@ ROWS = {
         ("1 2", "2"), ("1 per-address=3", "per-address=3")]),
     "MercureSubscriptions": ("On", [("", "On or Off"), ("1", "On or Off"), ("On Off", "On or Off")]),
     "MercureHttp2": ("Off", [("", "On or Off"), ("yes", "On or Off"), ("On On", "On or Off")]),
+    "MercureSites": ("50", [("", "N"), ("0", "0"), ("100001", "100001"), ("x", "x")]),
     "MercureDispatchers": ("2", [("", "N"), ("0", "0"), ("65", "65")]),
     "MercureJwksCACertificateFile": (CERTIFICATES, [("", "PATH"), ("/nonexistent", "/nonexistent")]),
     "MercurePublishHeader": ("Off", [
@@ -122,7 +123,7 @@ ROWS = {
     "MercureDiscovery": ("Off", [
         ("", "On"), ("yes", "Off"), ("Off /hub", "Off"), ("On hub", "begins with /"), ("On ftp://a.example/", "http"),
         ('On "/a b"', "encoded"), ("On /<a>", "encoded"), ("On https://a.example/ä", "encoded")]),
-    "MercureMemory": ("1G", [("", "SIZE"), ("0", "0"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
+    "MercureMemory": ("1G", [("", "SIZE"), ("1X", "1X"), ("-5", "-5"), ("99999999G", "99999999G")]),
 }
 
 # The defaults that the table must have.
@@ -135,7 +136,7 @@ DEFAULTS = {
     "MercureControlKey": "",
     "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
     "MercureLegacySubscriberKey": "",
-    "MercureSubscriberKey": "", "MercureMemory": "", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureHttp2": "Off",
+    "MercureSubscriberKey": "", "MercureMemory": "0", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureSites": "1000", "MercureHttp2": "Off",
     "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDetach": "auto", "MercureCursor": "auto", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",
@@ -332,7 +333,7 @@ def test_impossible_hubs_are_errors(httpd):
         (hub("MercureHistory bytes=4194303"), ["MercureHistory bytes=4194303", "4194304", "MercureLimit body="]),
         (hub("MercureLimit body=5M"), ["MercureHistory bytes=16777216", "MercureLimit body=5242880"]),
         ("MercureMemory 1M\n" + hub(), ["MercureMemory 1048576", "MercureHistory"]),
-        ("MercureMemory 40M\n" + hub() + hub(path="/two"), ["MercureMemory", "2 hub(s)"]),
+        ("MercureMemory 40M\n" + hub() + hub("MercureHistory bytes=41M", path="/two"), ["MercureMemory 41943040", "/two", "42991616"]),
         (hub(path="/a", name="n") + hub("MercureHistory count=5", path="/b", name="n"),
          ["MercureHistory", "disagree", "httpd.conf:"]),
         (hub(path="/a", name="n") + hub("MercureLimit topics=5", path="/b", name="n"), ["MercureLimit", "disagree"]),
@@ -353,7 +354,7 @@ def test_impossible_hubs_are_errors(httpd):
     assert not wrong, "\n".join(wrong)
     assert httpd.runtime_files() == []
     for text in (hub("MercureHistory bytes=4M"), hub("MercureHistory bytes=64K", "MercureLimit body=16K"),
-                 hub("MercureHistory Off", "MercureLimit body=512M"), "MercureMemory 100M\n" + hub(),
+                 hub("MercureHistory Off", "MercureLimit body=512M"), "MercureMemory 16M\n" + hub() + hub(path="/two"),
                  hub(path="/a", name="n") + hub(path="/b", name="n")):
         result = httpd.configtest(text)
         assert result.ok, (text, result)

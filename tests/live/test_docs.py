@@ -85,7 +85,7 @@ def test_links_lead_to_an_existing_section():
 
 
 def test_configurations_pass_configtest(httpd):
-    httpd.load("authz_host", "headers", "proxy", "proxy_http", "remoteip", "reqtimeout", "status")
+    httpd.load("authz_host", "headers", "macro", "proxy", "proxy_http", "remoteip", "reqtimeout", "status", "vhost_alias")
     for name in ("publisher", "subscriber", "publisher-new"):
         httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
     httpd.write("mercure/keys.jwks", JWKS)
@@ -97,6 +97,29 @@ def test_configurations_pass_configtest(httpd):
         if not result.ok:
             wrong.append(f"{name}: {result}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, _, _, text in blocks("apache")
+                                  if name.startswith("hosting.md") and "MercureHub " in text])
+def test_configurations_of_hosting_serve_each_site(httpd, text):
+    """Each virtual host of the block has a hub, or says that it has no key or that it is off."""
+    httpd.load("macro", "vhost_alias")
+    for name in ("publisher", "subscriber"):
+        httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
+    for folder in ("www/sites.example", "shop", "blog"):
+        httpd.write(f"srv/{folder}/htdocs/index.html", "page")
+    text = re.sub(r"\*:(80|443)", f"127.0.0.1:{httpd.port}", text.replace('"/srv/', f'"{httpd.path("srv")}/'))
+    httpd.start(text)
+    names = re.findall(r"ServerName +([a-z.]+)|^Use Site ([a-z.]+)", text, re.MULTILINE)
+    for host in [one or other for one, other in names] or ["localhost"]:
+        path = "/hub" if host == "admin.example" else PATH
+        answer = httpd.get(f"{path}?match=x", host=host)
+        if host == "static.example":
+            assert "problem+json" not in (answer.header("Content-Type") or "") and answer.status == 404
+        elif host == "shop.example" and "MercureAnonymous On" in text:
+            assert answer.status == 200
+        else:
+            assert answer.header("Content-Type") == "application/problem+json" and answer.status in (401, 404), answer
 
 
 class Doc:

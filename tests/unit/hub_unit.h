@@ -69,7 +69,7 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct 
     ck_assert_msg(mrc_notify_create(place.pool, HUB_SLOTS, &error, &place.notify) == APR_SUCCESS,
                   "%s", error.text);
     ck_assert_msg(mrc_hub_segment_create(place.pool, place.dir, "hub", &copy->shape, HUB_SLOTS,
-                                         &error, &place.segment) == APR_SUCCESS,
+                                         store_budget(), &error, &place.segment) == APR_SUCCESS,
                   "%s", error.text);
     place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, copy, &error);
     ck_assert_msg(place.hub != NULL, "%s", error.text);

@@ -34,6 +34,19 @@ static inline void *store_shared(size_t size)
     return base;
 }
 
+/* Memory for segments, without a limit. */
+static inline const struct mrc_sparse_budget *store_budget(void)
+{
+    static struct mrc_sparse_budget budget;
+
+    if (!budget.taken) {
+        _Atomic uint64_t *counters = (_Atomic uint64_t *)store_shared(2 * sizeof(*counters));
+
+        budget = (struct mrc_sparse_budget){.taken = counters, .limit = counters + 1, .fd = -1};
+    }
+    return &budget;
+}
+
 /* A ring of CAPACITY bytes of data with few buckets, so that chains are long. */
 static inline struct mrc_ring *store_ring(apr_pool_t *pool, uint64_t capacity,
                                           struct mrc_ring_bounds bounds)

@@ -1,14 +1,28 @@
 #include "httpd/answer/failure.h"
 
+#include "http_log.h"
+
 #include "httpd/answer/answer.h"
+#include "httpd/base/module.h"
+#include "hub/hub/hub.h"
 #include "hub/hub/rate.h"
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
+
+APLOG_USE_MODULE(mercure);
 
 /* The hub of an older generation, which a reload has replaced. */
 static const struct mrc_failure superseded = {
     .http_status = HTTP_SERVICE_UNAVAILABLE,
     .detail = "the server is being reconfigured: try again",
+};
+
+/* The memory of the hubs is used up, and no waiting helps. */
+static const struct mrc_failure no_room = {
+    .http_status = HTTP_SERVICE_UNAVAILABLE,
+    .detail =
+        "the hub has no memory left for this update: the administrator of the server can give "
+        "it more",
 };
 
 const struct mrc_failure *mrc_failure_of_publication(apr_status_t status, size_t count)
@@ -69,6 +83,8 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status, size_t
         return &unreachable;
     case MRC_STATUS_UNCONFIRMED:
         return &unconfirmed;
+    case MRC_STATUS_NO_ROOM:
+        return &no_room;
     default:
         return &other;
     }
@@ -132,11 +148,24 @@ const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status)
         return &too_large;
     case APR_ENOSPC:
         return &full;
+    case MRC_STATUS_NO_ROOM:
+        return &no_room;
     case MRC_STATUS_SUPERSEDED:
         return &superseded;
     default:
         return &other;
     }
+}
+
+void mrc_failure_report_no_room(request_rec *r, struct mrc_hub *hub, const char *label)
+{
+    if (mrc_hub_should_report_no_room(hub, apr_time_now()))
+        ap_log_rerror(
+            APLOG_MARK, APLOG_ERR, 0, r,
+            "MRC0714: hub %s: an update was not stored, because there is no room for more "
+            "shared memory: raise MercureMemory, lower MercureHistory bytes= or count=, "
+            "or give DefaultRuntimeDir a larger file system",
+            label);
 }
 
 int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure)

@@ -31,6 +31,12 @@ const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status);
  */
 const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status);
 
+struct mrc_hub;
+
+/* Logs for R, at most once a minute for a hub and child, that an update was not stored because of
+ * MRC_STATUS_NO_ROOM. LABEL is the name of HUB in the log. */
+void mrc_failure_report_no_room(request_rec *r, struct mrc_hub *hub, const char *label);
+
 /* Answers R with FAILURE. After 503, the client may retry after a second. */
 int mrc_failure_answer(request_rec *r, const struct mrc_failure *failure);
 

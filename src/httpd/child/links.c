@@ -148,10 +148,9 @@ apr_status_t mrc_links_start(apr_pool_t *pchild, const apr_array_header_t *hubs,
     struct mrc_hub **open = apr_pcalloc(pchild, ((size_t)hubs->nelts + 1) * sizeof(*open));
 
     for (int i = 0; i < hubs->nelts; i++) {
-        struct mrc_hub *hub = mrc_child_hub(state->child, (size_t)i);
-
-        if (hub && mrc_hub_get_spec(hub)->transport)
-            open[i] = hub;
+        /* Others are opened when they are asked for. */
+        if (APR_ARRAY_IDX(hubs, i, const struct mrc_hub_conf *)->spec.transport)
+            open[i] = mrc_child_hub(state->child, (size_t)i);
     }
     return mrc_transport_start(pchild, open, (size_t)hubs->nelts, mrc_memory_notify(memory),
                                log_report, (void *)(uintptr_t)hubs, &state->transport);

@@ -63,14 +63,19 @@ static void report_unreadable(void *hub, uint64_t seq)
                  ((const struct mrc_hub_conf *)hub)->label, seq);
 }
 
-static void watch_hubs(struct mrc_child *process, const apr_array_header_t *hubs)
+static void watch_hub(void *hubs, struct mrc_hub *hub, size_t i)
 {
-    for (int i = 0; i < hubs->nelts; i++) {
-        struct mrc_hub *hub = mrc_child_hub(process, (size_t)i);
+    mrc_hub_on_unreadable(hub, report_unreadable,
+                          APR_ARRAY_IDX((const apr_array_header_t *)hubs, i, void *));
+}
 
-        if (hub)
-            mrc_hub_on_unreadable(hub, report_unreadable, APR_ARRAY_IDX(hubs, i, void *));
-    }
+/* Reports a hub that a request could not open. */
+static void report_problem(void *hubs, size_t i, const char *why)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
+                 "MRC0236: hub %s: this child cannot serve it now: %s",
+                 APR_ARRAY_IDX((const apr_array_header_t *)hubs, i, struct mrc_hub_conf *)->label,
+                 why);
 }
 
 static apr_status_t create_log_texts(struct mrc_interned_table **ret_texts)
@@ -153,6 +158,11 @@ static void give_up(server_rec *main_server, struct mrc_memory *memory,
 void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_memory *memory,
                      struct mrc_this_child *state)
 {
+    const struct mrc_child_watch watch = {
+        .on_open = watch_hub,
+        .on_problem = report_problem,
+        .ctx = (void *)(uintptr_t)mrc_hubs_hubs(main_server),
+    };
     apr_status_t status;
 
     state->pid = getpid();
@@ -166,7 +176,7 @@ void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_mem
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                      "MRC0215: this child does not serve a hub whose history cannot be opened: %s",
                      mrc_child_problem(state->child));
-    watch_hubs(state->child, mrc_hubs_hubs(main_server));
+    mrc_child_watch(state->child, &watch);
     mrc_this_child_set(state);
     apr_pool_cleanup_register(pchild, NULL, forget_child, apr_pool_cleanup_null);
     apr_pool_pre_cleanup_register(pchild, state, stop_child);

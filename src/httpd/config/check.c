@@ -310,13 +310,33 @@ int mrc_check_responses(server_rec *main_server)
 
 /* ---- memory -----------------------------------------------------------------------------------*/
 
-static bool has_subscriptions(const apr_array_header_t *hubs)
+/* A hub in memory whose history alone may be larger than BOUND; NULL: there is none. */
+static const struct mrc_hub_conf *find_larger(const apr_array_header_t *hubs, int64_t bound)
 {
     for (int i = 0; i < hubs->nelts; i++) {
-        if (APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->settings->subscriptions)
-            return true;
+        const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, const struct mrc_hub_conf *);
+
+        if (!hub->settings->store_path && !hub->settings->history.off &&
+            hub->settings->history.bytes > (uint64_t)bound)
+            return hub;
     }
-    return false;
+    return NULL;
+}
+
+/* MercureMemory BOUND. OK, or not. */
+static int check_bound(server_rec *main_server, const apr_array_header_t *hubs, int64_t bound)
+{
+    const struct mrc_hub_conf *hub = bound ? find_larger(hubs, bound) : NULL;
+
+    if (!hub)
+        return OK;
+    ap_log_error(APLOG_MARK, APLOG_ERR | (mrc_reload_is_now() ? 0 : APLOG_STARTUP), 0, main_server,
+                 "MRC0107: MercureMemory %" APR_INT64_T_FMT
+                 " is too small: the history of the hub %s alone may take %" APR_UINT64_T_FMT
+                 " bytes. Raise it, or lower MercureHistory bytes=%s",
+                 bound, hub->label, hub->settings->history.bytes,
+                 mrc_reload_is_now() ? ". This reload goes on" : "");
+    return mrc_reload_is_now() ? OK : !OK;
 }
 
 /* configtest: warns if the hubs do not fit into the runtime directory. A start and a reload report
@@ -331,11 +351,11 @@ static void check_room(apr_pool_t *temp, server_rec *main_server, uint64_t need)
     room = mrc_memory_room(dir);
     if (need > room)
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, main_server,
-                     "MRC0117: the %d hub(s) need %" APR_UINT64_T_FMT
-                     " bytes of shared memory, and %s has %" APR_UINT64_T_FMT
-                     " bytes for them. Hubs for which there is no room answer 503: lower "
-                     "MercureHistory bytes= or MercureLimit body=, or give DefaultRuntimeDir a "
-                     "larger file system",
+                     "MRC0117: the %d hub(s) may take %" APR_UINT64_T_FMT
+                     " bytes of shared memory together, and %s has %" APR_UINT64_T_FMT
+                     " bytes for them. Where there is no room, a publication gets 503: lower "
+                     "MercureHistory bytes= or MercureLimit body=, set MercureMemory, or give "
+                     "DefaultRuntimeDir a larger file system",
                      mrc_hubs_hubs(main_server)->nelts, need, dir, room);
 }
 
@@ -353,20 +373,8 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
                      error.text);
         return !OK;
     }
-    check_room(temp, main_server, need);
-    if (bound == 0 || need <= (uint64_t)bound)
-        return OK;
-    ap_log_error(APLOG_MARK, APLOG_ERR | (mrc_reload_is_now() ? 0 : APLOG_STARTUP), 0, main_server,
-                 "MRC0107: MercureMemory %" APR_INT64_T_FMT " is too small: the %d hub(s) of this "
-                 "configuration need %" APR_UINT64_T_FMT
-                 " bytes. Raise it, or lower MercureHistory "
-                 "bytes= and count=%s%s",
-                 bound, hubs->nelts, need,
-                 has_subscriptions(hubs) ? ", or MercureMaxSubscribers: MercureSubscriptions On "
-                                           "reserves memory for each subscriber"
-                                         : "",
-                 mrc_reload_is_now() ? ". This reload goes on without the bound" : "");
-    return mrc_reload_is_now() ? OK : !OK;
+    check_room(temp, main_server, bound && (uint64_t)bound < need ? (uint64_t)bound : need);
+    return check_bound(main_server, hubs, bound);
 }
 
 /* ---- HTTP/2 -----------------------------------------------------------------------------------*/

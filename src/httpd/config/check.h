@@ -33,9 +33,9 @@ int mrc_check_responses(server_rec *main_server);
 const struct mrc_key_row *mrc_check_control_keys(const struct mrc_location_settings *settings);
 
 /*
- * Checks that the hubs of MAIN_SERVER, whose specs are filled, fit into MercureMemory. OK, or not
- * OK; always OK at a reload if only the bound is too small, because the server must go on. TEMP is
- * scratch memory.
+ * Checks that MercureMemory allows the history of each hub of MAIN_SERVER, whose specs are filled.
+ * OK, or not OK; always OK at a reload if only the bound is too small, because the server must go
+ * on. TEMP is scratch memory.
  */
 int mrc_check_memory(apr_pool_t *temp, server_rec *main_server);
 

@@ -11,6 +11,7 @@
 #include "core/base/buf.h"
 #include "core/base/percent.h"
 #include "httpd/base/module.h"
+#include "httpd/base/vhost_alias.h"
 #include "httpd/config/site.h"
 
 APLOG_USE_MODULE(mercure);
@@ -284,6 +285,64 @@ static void separate(apr_pool_t *pool, server_rec *server, server_rec *main_serv
     ap_set_module_config(server->module_config, &mercure_module, own);
 }
 
+/* ---- VirtualDocumentRoot ----------------------------------------------------------------------*/
+
+/* Whether HUB can stand for many sites. The name of a site is in shared memory alone, so nothing of
+ * its hub may outlive that. */
+static bool can_have_sites(const struct mrc_hub_conf *hub)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+
+    return !first->section->name && !hub->settings->store_path && !hub->settings->transport;
+}
+
+static void add_site(struct finder *finder, struct mrc_hub_conf *hub, int64_t number, int64_t count)
+{
+    struct mrc_hub_conf *site = apr_pmemdup(finder->pool, hub, sizeof(*site));
+
+    site->spec.shape.key = make_unique(finder, finder->by_key,
+                                       apr_psprintf(finder->pool, "sites=%.900s #%d of %d",
+                                                    hub->spec.shape.key, (int)number, (int)count));
+    site->label = make_unique(finder, finder->labels,
+                              apr_psprintf(finder->pool, "%s (site %d)", hub->label, (int)number));
+    site->index = finder->hubs->nelts;
+    site->sites = NULL;
+    site->is_of_site = true;
+    APR_ARRAY_PUSH(finder->hubs, struct mrc_hub_conf *) = site;
+    APR_ARRAY_PUSH(hub->sites, struct mrc_hub_conf *) = site;
+    apr_hash_set(finder->by_key, site->spec.shape.key, APR_HASH_KEY_STRING, site);
+    apr_hash_set(finder->labels, site->label, APR_HASH_KEY_STRING, site);
+}
+
+static void add_sites(struct finder *finder, struct mrc_hub_conf *hub, int64_t count)
+{
+    hub->sites = apr_array_make(finder->pool, (int)count, sizeof(struct mrc_hub_conf *));
+    for (int64_t i = 1; i <= count; i++)
+        add_site(finder, hub, i, count);
+}
+
+/* Makes the hubs for the sites of VirtualDocumentRoot. */
+static void find_sites(struct finder *finder, server_rec *main_server)
+{
+    int64_t count = server_conf(main_server)->settings.server.sites;
+
+    for (server_rec *server = main_server; server; server = server->next) {
+        const apr_array_header_t *locations = server_conf(server)->locations;
+        const char *root =
+            locations->nelts ? mrc_vhost_alias_find(finder->pool, ap_conftree, server) : NULL;
+
+        for (int i = 0; root && i < locations->nelts; i++) {
+            struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
+
+            if (!can_have_sites(location->hub))
+                continue;
+            location->virtual_root = root;
+            if (!location->hub->sites)
+                add_sites(finder, location->hub, count);
+        }
+    }
+}
+
 int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server)
 {
     struct finder finder = {
@@ -301,6 +360,8 @@ int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_serve
         if (find_locations(&finder, server) != OK)
             status = !OK;
     }
+    if (status == OK && mrc_vhost_alias_is_used(ap_conftree))
+        find_sites(&finder, main_server);
     return status;
 }
 

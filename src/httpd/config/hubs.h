@@ -29,6 +29,10 @@ struct mrc_hub_conf {
     apr_array_header_t *locations;           /* of struct mrc_location * */
     apr_array_header_t *paths;               /* of const char *: their paths, decoded */
     apr_array_header_t *url_paths;           /* of const char *: their url_path */
+    apr_array_header_t *sites;               /* of struct mrc_hub_conf *: the hubs of the sites of
+                                              * VirtualDocumentRoot, which serve in place of this
+                                              * one; NULL: none */
+    bool is_of_site;                         /* one of these; its name is in its segment */
 };
 
 /* A hub as one server or virtual host serves it. */
@@ -40,6 +44,8 @@ struct mrc_location {
     const char *escaped_path;            /* as in URLs */
     const char *url_path;                /* the same, without a slash at the end */
     const struct mrc_settings *settings; /* merged for exactly this path */
+    const char *virtual_root;            /* the pattern of VirtualDocumentRoot that makes the sites;
+                                          * NULL: the hub is that of the virtual host */
 };
 
 /* The module's configuration of a server or virtual host. */

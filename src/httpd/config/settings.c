@@ -72,6 +72,7 @@ static const struct field_place places[MRC_FIELD_COUNT] = {
     [MRC_FIELD_DISCOVERY] = PLACE(response.discovery),
     [MRC_FIELD_MEMORY] = PLACE(server.memory_bytes),
     [MRC_FIELD_DISPATCHERS] = PLACE(server.dispatchers),
+    [MRC_FIELD_SITES] = PLACE(server.sites),
     [MRC_FIELD_JWKS_CA] = PLACE(server.jwks_ca_file),
     [MRC_FIELD_HTTP2] = PLACE(server.http2),
 };

@@ -101,6 +101,7 @@ struct mrc_response_settings {
 /* Settings of the whole server, or of a virtual host. */
 struct mrc_server_settings {
     int64_t dispatchers;      /* threads in each child */
+    int64_t sites;            /* hubs for sites of VirtualDocumentRoot */
     int64_t memory_bytes;     /* limit for all shared memory; 0: none */
     const char *jwks_ca_file; /* NULL: the authorities that the system trusts */
     bool http2;               /* of a virtual host: HTTP/2 is spoken by this module */

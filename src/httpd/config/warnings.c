@@ -132,6 +132,8 @@ void mrc_warnings_log(server_rec *main_server)
     for (int i = 0; i < hubs->nelts; i++) {
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
+        if (hub->is_of_site)
+            continue;
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, main_server,
                      "MRC0205: hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes",
                      hub->label, hub->locations->nelts, hub->spec.shape.ring_bytes);

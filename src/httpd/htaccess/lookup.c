@@ -58,11 +58,12 @@ static void take_override(const core_dir_config *section, struct mrc_htaccess_pl
 }
 
 /* Whether the site of R may have an .htaccess file; then RET_PLACE says where. */
-static int find_place(request_rec *r, struct mrc_htaccess_place *ret_place)
+static int find_place(request_rec *r, const struct mrc_claim *claim,
+                      struct mrc_htaccess_place *ret_place)
 {
     const core_server_config *core = ap_get_core_module_config(r->server->module_config);
     ap_conf_vector_t **sections = (ap_conf_vector_t **)core->sec_dir->elts;
-    const char *root = ap_document_root(r);
+    const char *root = claim->site_root ? claim->site_root : ap_document_root(r);
     apr_size_t len = root ? strlen(root) : 0;
     const char *path;
 
@@ -163,7 +164,7 @@ int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
     if (!settings->location.htaccess)
         return DECLINED;
     *ret_detail = "this server process does not serve the site's hub now: try again";
-    if (find_place(r, &place)) {
+    if (find_place(r, claim, &place)) {
         reading = cache ? take(r, claim, cache, &place) : NULL;
         if (!reading)
             return HTTP_SERVICE_UNAVAILABLE;

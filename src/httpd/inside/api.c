@@ -8,6 +8,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/inside/publisher.h"
 #include "httpd/publish/limits.h"
+#include "httpd/sites/sites.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -97,10 +98,13 @@ static apr_status_t mercure_publish(request_rec *r, const char *hub_path,
 
 static const char *mercure_hub_url(request_rec *r, const char *hub_path)
 {
-    const char *unused;
+    const char *unused, *root;
     const struct mrc_location *location = mrc_hubs_choose(r->server, hub_path, &unused);
     const apr_array_header_t *audiences;
+    int status;
 
+    if (location)
+        location = mrc_sites_choose(r, location, &root, &status, &unused);
     if (!location)
         return NULL;
     audiences = mrc_identity_audiences(r, location, &location->settings->location);

@@ -8,6 +8,7 @@
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/publish/publication.h"
+#include "httpd/sites/sites.h"
 #include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
@@ -66,8 +67,8 @@ static apr_status_t store(struct mrc_publication *publication, struct mrc_hub *h
     return status ? fail(hub, status, count, ret_why) : APR_SUCCESS;
 }
 
-apr_status_t mrc_publisher_publish(request_rec *r, const struct mrc_location *location,
-                                   struct mrc_update *updates, size_t count, const char **ret_why)
+static apr_status_t publish(request_rec *r, const struct mrc_location *location,
+                            struct mrc_update *updates, size_t count, const char **ret_why)
 {
     const apr_array_header_t *audiences =
         mrc_identity_audiences(r, location, &location->settings->location);
@@ -97,4 +98,16 @@ apr_status_t mrc_publisher_publish(request_rec *r, const struct mrc_location *lo
                                 : "a topic is empty%s",
                             refusal.topic.len ? mrc_quote(&quote, refusal.topic) : "");
     return APR_EINVAL;
+}
+
+apr_status_t mrc_publisher_publish(request_rec *r, const struct mrc_location *location,
+                                   struct mrc_update *updates, size_t count, const char **ret_why)
+{
+    const char *root;
+    int status = 0;
+
+    location = mrc_sites_choose(r, location, &root, &status, ret_why);
+    if (!location)
+        return status == HTTP_NOT_FOUND ? APR_ENOENT : APR_EAGAIN;
+    return publish(r, location, updates, count, ret_why);
 }

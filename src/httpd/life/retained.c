@@ -24,7 +24,7 @@ APLOG_USE_MODULE(mercure);
  * this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 12
+#define RETAINED_VERSION 13
 
 struct retained {
     unsigned version;
@@ -161,7 +161,10 @@ static void open_hubs(server_rec *main_server, apr_pool_t *ptemp, const apr_arra
                       struct mrc_memory *memory)
 {
     struct mrc_error error = {""};
-    apr_status_t status =
+    apr_status_t status;
+
+    mrc_memory_set_limit(memory, (uint64_t)mrc_hubs_server_settings(main_server)->memory_bytes);
+    status =
         mrc_memory_reconcile(memory, mrc_spec_shapes(ptemp, hubs), (size_t)hubs->nelts, &error);
 
     if (status != APR_SUCCESS)

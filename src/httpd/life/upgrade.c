@@ -40,7 +40,7 @@ static const apr_array_header_t *find_formers(apr_pool_t *temp, const apr_array_
     for (int i = 0; i < hubs->nelts; i++) {
         const struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
-        for (int k = 0; k < hub->locations->nelts; k++) {
+        for (int k = 0; k < hub->locations->nelts && !hub->is_of_site; k++) {
             const struct mrc_location *location =
                 APR_ARRAY_IDX(hub->locations, k, struct mrc_location *);
             const char *key = mrc_site_former_key(temp, location->section);

@@ -29,7 +29,7 @@ static const char *hub_trouble(const struct mrc_hub *hub)
 }
 
 /* The reason why some hub cannot be used in this child. NULL: all can. */
-static const char *find_trouble(void)
+static const char *find_trouble(apr_pool_t *pool)
 {
     const struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
@@ -42,7 +42,7 @@ static const char *find_trouble(void)
     if (!mrc_this_child_is_serving())
         return "this process is ending";
     for (int i = 0; i < hubs->nelts && !trouble; i++)
-        trouble = hub_trouble(mrc_child_hub(child, (size_t)i));
+        trouble = hub_trouble(mrc_child_view_hub(child, pool, (size_t)i));
     return trouble;
 }
 
@@ -80,7 +80,7 @@ int mrc_health_handler(request_rec *r)
                                   "this page accepts only GET and HEAD");
     }
     if (!is_live)
-        trouble = find_trouble();
+        trouble = find_trouble(r->pool);
     if (trouble)
         text = apr_psprintf(r->pool, "{\"status\":\"unavailable\",\"reason\":\"%s\"}\n", trouble);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");

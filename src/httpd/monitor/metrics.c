@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "apr_strings.h"
 #include "http_config.h"
 #include "http_main.h"
 #include "http_protocol.h"
@@ -15,6 +16,7 @@
 #include "httpd/route/page.h"
 #include "hub/child/child.h"
 #include "hub/hub/numbers.h"
+#include "store/regions/site.h"
 
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
@@ -70,15 +72,30 @@ static void print_parts(request_rec *r, const struct mrc_metric *metric,
     }
 }
 
+/* The label of HUB; NULL: it is for a site of VirtualDocumentRoot, and no site has it yet. */
+static const char *label_of(request_rec *r, struct mrc_child *child, const struct mrc_hub_conf *hub)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+    struct mrc_site_place *const *place;
+    const char *name;
+
+    if (!hub->is_of_site)
+        return escape_label(r->pool, hub->label);
+    place = mrc_child_places(child, (size_t)hub->index, 1);
+    name = place ? mrc_site_name_at(*place) : NULL;
+    return name ? escape_label(r->pool, apr_pstrcat(r->pool, name, first->path, NULL)) : NULL;
+}
+
+/* VIEWS: of each of HUBS; NULL: it is down. */
 static void print_metric(request_rec *r, const struct mrc_metric *metric,
-                         const struct mrc_child *child, const apr_array_header_t *hubs)
+                         const struct mrc_child *child, const apr_array_header_t *hubs,
+                         struct mrc_hub *const *views, const char *const *labels)
 {
     ap_rprintf(r, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
                metric->type);
     for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub *hub = mrc_child_hub(child, (size_t)i);
-        const char *label =
-            escape_label(r->pool, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
+        const struct mrc_hub *hub = views[i];
+        const char *label = labels[i];
 
         if (!hub || !mrc_metric_is_of(metric, hub))
             continue;
@@ -87,6 +104,20 @@ static void print_metric(request_rec *r, const struct mrc_metric *metric,
         else
             print_parts(r, metric, child, hub, label);
     }
+}
+
+static void print_metrics(request_rec *r, struct mrc_child *child, const apr_array_header_t *hubs)
+{
+    struct mrc_hub **views = apr_pcalloc(r->pool, sizeof(*views) * ((size_t)hubs->nelts + 1));
+    const char **labels = apr_pcalloc(r->pool, sizeof(*labels) * ((size_t)hubs->nelts + 1));
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        labels[i] = label_of(r, child, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *));
+        if (labels[i])
+            views[i] = mrc_child_view_hub(child, r->pool, (size_t)i);
+    }
+    for (size_t i = 0; i < mrc_metrics_count; i++)
+        print_metric(r, &mrc_metrics[i], child, hubs, views, labels);
 }
 
 /* Whether R is for the page. With `<Location "/">`, as on a port of its own, all paths are. */
@@ -99,7 +130,7 @@ static bool is_page(request_rec *r)
 
 int mrc_metrics_handler(request_rec *r)
 {
-    const struct mrc_child *child = mrc_this_child_get();
+    struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
 
     if (!mrc_claim_is_for_page(r, MRC_PAGE_METRICS))
@@ -124,7 +155,7 @@ int mrc_metrics_handler(request_rec *r)
              "# TYPE mercure_build_info gauge\n"
              "mercure_build_info{version=\"" MRC_VERSION "\"} 1\n",
              r);
-    for (size_t i = 0; child && i < mrc_metrics_count; i++)
-        print_metric(r, &mrc_metrics[i], child, hubs);
+    if (child)
+        print_metrics(r, child, hubs);
     return OK;
 }

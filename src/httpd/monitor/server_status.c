@@ -13,6 +13,7 @@
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
+#include "store/regions/site.h"
 
 static uint64_t fold(const struct mrc_metric *metric, uint64_t a, uint64_t b)
 {
@@ -32,17 +33,31 @@ static uint64_t nothing(const struct mrc_metric *metric)
     return metric->fold == MRC_METRIC_MIN ? UINT64_MAX : 0;
 }
 
+/* The hubs as they can be read for one request; NULL: one is down. */
+struct views {
+    struct mrc_hub **hubs;
+    size_t count;
+};
+
+static struct views view_hubs(request_rec *r, const struct mrc_child *child,
+                              const apr_array_header_t *hubs)
+{
+    struct views views = {.count = (size_t)hubs->nelts};
+
+    views.hubs = apr_pcalloc(r->pool, sizeof(*views.hubs) * (views.count + 1));
+    for (size_t i = 0; i < views.count; i++)
+        views.hubs[i] = mrc_child_view_hub(child, r->pool, i);
+    return views;
+}
+
 /* Combines the values of PART of all hubs. */
-static uint64_t fold_hubs(const struct mrc_metric *metric, const struct mrc_child *child,
-                          size_t hubs, unsigned part)
+static uint64_t fold_hubs(const struct mrc_metric *metric, const struct views *views, unsigned part)
 {
     uint64_t value = nothing(metric);
 
-    for (size_t i = 0; i < hubs; i++) {
-        const struct mrc_hub *hub = mrc_child_hub(child, i);
-
-        if (hub)
-            value = fold(metric, value, mrc_metric_value(metric, hub, part));
+    for (size_t i = 0; i < views->count; i++) {
+        if (views->hubs[i])
+            value = fold(metric, value, mrc_metric_value(metric, views->hubs[i], part));
     }
     return value;
 }
@@ -86,7 +101,7 @@ static void print_line(request_rec *r, const char *key, const char *part, uint64
 }
 
 static void print_lines(request_rec *r, const struct mrc_metric *metric,
-                        const struct mrc_child *child, size_t hubs)
+                        const struct mrc_child *child, const struct views *views)
 {
     unsigned parts = mrc_metric_parts(metric, child);
     char buf[MRC_METRIC_PART_BYTES];
@@ -94,7 +109,7 @@ static void print_lines(request_rec *r, const struct mrc_metric *metric,
 
     for (unsigned part = 0; part < parts; part++) {
         const char *name = mrc_metric_part(metric, child, part, buf);
-        uint64_t one = name ? fold_hubs(metric, child, hubs, part) : nothing(metric);
+        uint64_t one = name ? fold_hubs(metric, views, part) : nothing(metric);
 
         value = fold(metric, value, one);
         if (name && metric->label && metric->fold == MRC_METRIC_SUM)
@@ -104,24 +119,24 @@ static void print_lines(request_rec *r, const struct mrc_metric *metric,
 }
 
 static void print_dispatch(request_rec *r, const struct mrc_metric *metric,
-                           const struct mrc_child *child, size_t hubs)
+                           const struct mrc_child *child, const struct views *views)
 {
     unsigned sum = mrc_metric_parts(metric, child) - 1;
     uint64_t count = 0;
 
     for (unsigned part = 0; part < sum; part++)
-        count += fold_hubs(metric, child, hubs, part);
+        count += fold_hubs(metric, views, part);
     ap_rprintf(r, "MercureDispatchCount: %" APR_UINT64_T_FMT "\nMercureDispatchSeconds: %.6f\n",
-               count, (double)fold_hubs(metric, child, hubs, sum) / 1e6);
+               count, (double)fold_hubs(metric, views, sum) / 1e6);
 }
 
-static void print_auto(request_rec *r, const struct mrc_child *child, size_t hubs)
+static void print_auto(request_rec *r, const struct mrc_child *child, const struct views *views)
 {
     for (size_t i = 0; i < mrc_metrics_count; i++) {
         if (mrc_metrics[i].source == MRC_METRIC_DISPATCH)
-            print_dispatch(r, &mrc_metrics[i], child, hubs);
+            print_dispatch(r, &mrc_metrics[i], child, views);
         else if (mrc_metrics[i].key)
-            print_lines(r, &mrc_metrics[i], child, hubs);
+            print_lines(r, &mrc_metrics[i], child, views);
     }
 }
 
@@ -178,21 +193,22 @@ static void print_row(request_rec *r, const struct mrc_child *child, const struc
 
 int mrc_server_status_hook(request_rec *r, int flags)
 {
-    const struct mrc_child *child = mrc_this_child_get();
+    struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
+    struct views views;
 
     if (!child)
         return DECLINED;
+    views = view_hubs(r, child, hubs);
     if (flags & AP_STATUS_SHORT) {
-        print_auto(r, child, (size_t)hubs->nelts);
+        print_auto(r, child, &views);
         return OK;
     }
     print_head(r);
     for (int i = 0; i < hubs->nelts; i++) {
-        const struct mrc_hub *hub = mrc_child_hub(child, (size_t)i);
-
-        if (hub)
-            print_row(r, child, hub, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
+        if (views.hubs[i])
+            print_row(r, child, views.hubs[i],
+                      APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
     }
     ap_rputs("</table>\n", r);
     return OK;

@@ -27,6 +27,7 @@
 #include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/rate.h"
+#include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -227,6 +228,8 @@ static int store(struct publishing *publishing)
     if (status == APR_SUCCESS)
         return DECLINED;
     failure = mrc_failure_of_publication(status, publication->count);
+    if (status == MRC_STATUS_NO_ROOM)
+        mrc_failure_report_no_room(r, hub, conf->label);
     if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "MRC0702: hub %s: an update was not stored",
                       conf->label);

@@ -24,6 +24,7 @@
 #include "httpd/resource/subscriptions.h"
 #include "httpd/route/claim.h"
 #include "httpd/route/paths.h"
+#include "httpd/sites/sites.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -215,7 +216,7 @@ static int refuse(request_rec *r, int status, const char *detail)
     return answered == DECLINED ? mrc_answer_problem(r, status, detail) : answered;
 }
 
-/* Refuses R, because of the .htaccess file of its site. */
+/* Refuses R, because it has no site, or because of the .htaccess file of its site. */
 static int refuse_site(request_rec *r, int status, const char *detail)
 {
     int answered = mrc_body_discard(r);
@@ -231,7 +232,10 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
     const char *detail = NULL;
     const struct mrc_location_settings *settings;
     const struct resource *resource;
-    int status = mrc_htaccess_lookup(r, claim, mrc_this_child_htaccess(), &detail);
+    int status = mrc_sites_enter(r, claim, &detail);
+
+    if (status == DECLINED)
+        status = mrc_htaccess_lookup(r, claim, mrc_this_child_htaccess(), &detail);
 
     if (status != DECLINED)
         return refuse_site(r, status, detail);

@@ -310,6 +310,8 @@ static int announce(const struct subscribing *subscribing)
     failure = mrc_failure_of_announcement(status);
     if (status == APR_ENOSPC)
         log_full_roster(subscribing);
+    else if (status == MRC_STATUS_NO_ROOM)
+        mrc_failure_report_no_room(r, subscribing->hub, subscribing->claim->location->hub->label);
     else if (failure->is_ours)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
                       "MRC0708: hub %s: a subscription could not be announced",

@@ -257,7 +257,8 @@ static bool add_entries(struct list *list)
     apr_status_t status = APR_SUCCESS;
     bool is_well = true;
 
-    for (uint32_t cell = 0; cell < mrc_roster_count(roster) && is_well; cell++) {
+    for (uint32_t cell = mrc_roster_from(roster, 0); cell < mrc_roster_count(roster) && is_well;
+         cell = mrc_roster_from(roster, cell + 1)) {
         status = mrc_roster_read(roster, cell, &entry);
         if (status == APR_SUCCESS && is_of_matcher(list->reading, &entry))
             is_well = add_entry(list, &entry);
@@ -301,7 +302,8 @@ static apr_status_t find_entry(const struct reading *reading, struct mrc_roster_
     const struct mrc_roster *roster = reading->roster;
     char text[MRC_UPDATE_ID_BYTES];
 
-    for (uint32_t cell = 0; cell < mrc_roster_count(roster); cell++) {
+    for (uint32_t cell = mrc_roster_from(roster, 0); cell < mrc_roster_count(roster);
+         cell = mrc_roster_from(roster, cell + 1)) {
         apr_status_t status = mrc_roster_read(roster, cell, entry);
 
         if (status == APR_ENOMEM)

@@ -64,6 +64,12 @@ void mrc_claim_set_settings(request_rec *r, const struct mrc_location_settings *
     kept(r)->settings = settings;
 }
 
+void mrc_claim_set_site(request_rec *r, const struct mrc_location *location, const char *root)
+{
+    kept(r)->location = location;
+    kept(r)->site_root = root;
+}
+
 void mrc_claim_set_token(request_rec *r, struct mrc_bytes token)
 {
     kept(r)->token = token;

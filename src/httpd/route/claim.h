@@ -51,6 +51,7 @@ struct mrc_claim {
     const char *rest;       /* the undecoded path after the path of the hub (or playground); empty:
                              * the hub itself. Adjacent slashes stay where they enclose an empty
                              * variable */
+    const char *site_root;  /* the document root of the site of VirtualDocumentRoot; NULL: none */
     bool is_malformed;      /* the rest cannot be decoded: there is no such resource */
 };
 
@@ -68,6 +69,11 @@ void mrc_claim_set_token(request_rec *r, struct mrc_bytes token);
 
 /* Replaces the settings of the claim on R by SETTINGS, which live as long as R. */
 void mrc_claim_set_settings(request_rec *r, const struct mrc_location_settings *settings);
+
+/* Gives the claim on R the LOCATION of the site whose document root is ROOT. Both live as long as
+ * R.
+ */
+void mrc_claim_set_site(request_rec *r, const struct mrc_location *location, const char *root);
 
 /* The claim on R, if R belongs to a hub; otherwise NULL. */
 const struct mrc_claim *mrc_claim_get(const request_rec *r);

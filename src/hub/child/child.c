@@ -2,6 +2,8 @@
 
 #include <stdatomic.h>
 
+#include "apr_allocator.h"
+#include "apr_thread_mutex.h"
 #include "apr_time.h"
 
 #include "hub/hub/hub.h"
@@ -11,18 +13,30 @@
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/loop.h"
 #include "hub/stream/waiters.h"
+#include "store/history/history.h"
 #include "store/memory/memory.h"
 
 /* Refused streams are reported at most this often. */
 #define REFUSAL_REPORT_S 60
 
+/* So are hubs that a request cannot open. */
+#define PROBLEM_REPORT_US ((int64_t)60 * 1000 * 1000)
+
 struct mrc_child {
     struct mrc_memory *memory;
     pid_t pid;
     unsigned slot;
-    struct mrc_hub **hubs;
+    const struct mrc_hub_spec *const *specs;
+    _Atomic(struct mrc_hub *) *hubs; /* NULL: not open (yet) */
+    struct mrc_hub **early;          /* those that were opened at the start, for the announcer */
     size_t hubs_count;
-    struct mrc_error problem; /* why a hub could not be opened; empty: all were */
+    struct mrc_error problem; /* why a hub could not be opened at the start; empty: all were */
+    apr_thread_mutex_t *opening;
+    apr_pool_t *hubs_pool; /* of hubs that are opened later; while OPENING is held */
+    _Atomic(struct mrc_site_place **) places; /* of each hub; NULL: nobody has asked for them */
+    struct mrc_child_watch watch;
+    _Atomic int64_t problem_us;  /* when a problem was last reported; 0: never */
+    struct mrc_numbers *numbers; /* of the whole child, in its first hub; NULL: it has no hub */
     struct mrc_waiters *waiters;
     struct mrc_dispatcher *dispatcher;
     struct mrc_announcer *announcer; /* NULL: no hub has a roster */
@@ -69,30 +83,80 @@ static void when_woken(void *ctx)
     mrc_announcer_post_look(child->announcer);
 }
 
-/* Opens hub I. Without its revocations, it would accept tokens that are revoked. */
-static void open_hub(apr_pool_t *pool, struct mrc_child *child, struct mrc_hub_segment *segment,
-                     size_t i, const struct mrc_hub_spec *spec)
+/* Opens hub I. Without its revocations, it would accept tokens that are revoked. NULL: it has no
+ * segment, or PROBLEM says why it cannot be opened. */
+static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child, size_t i,
+                                struct mrc_error *problem)
 {
-    struct mrc_hub *hub = mrc_hub_open(pool, segment, mrc_memory_notify(child->memory), child->slot,
-                                       i, spec, &child->problem);
+    struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
+    struct mrc_hub *hub = NULL;
 
+    if (segment)
+        hub = mrc_hub_open(pool, segment, mrc_memory_notify(child->memory), child->slot, i,
+                           child->specs[i], problem);
     if (hub && mrc_revocation_load(hub, apr_time_now()) != APR_SUCCESS) {
-        mrc_error_set(&child->problem, MRC_EINVAL, "the revoked tokens of the hub cannot be read");
+        mrc_error_set(problem, MRC_EINVAL, "the revoked tokens of the hub cannot be read");
         mrc_hub_close(hub);
         hub = NULL;
     }
-    child->hubs[i] = hub;
+    if (hub)
+        atomic_store(&child->hubs[i], hub);
+    return hub;
 }
 
-static void open_hubs(apr_pool_t *pool, struct mrc_child *child,
-                      const struct mrc_hub_spec *const *specs)
+/* Whether a hub has work to do in a child that gets no request for it: what others left on the disk
+ * or in its list of subscriptions, or a link. */
+static bool is_early(const struct mrc_hub_spec *spec)
+{
+    return spec->history_dir || spec->transport || spec->shape.roster_subscribers;
+}
+
+/* A server with many hubs serves few of them in one child: most hubs are opened with their first
+ * request. */
+static void open_hubs(apr_pool_t *pool, struct mrc_child *child)
+{
+    for (size_t i = 0; i < child->hubs_count; i++)
+        if (is_early(child->specs[i]))
+            child->early[i] = open_hub(pool, child, i, &child->problem);
+}
+
+static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
+{
+    struct mrc_hub_segment *segment = NULL;
+
+    for (size_t i = 0; i < child->hubs_count && !segment; i++)
+        segment = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
+    if (!segment)
+        return;
+    mrc_hub_segment_begin_numbers(pool, segment, child->slot);
+    child->numbers = mrc_numbers_create(pool, segment, child->slot);
+}
+
+static bool has_durable(const struct mrc_child *child)
 {
     for (size_t i = 0; i < child->hubs_count; i++) {
-        struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, specs[i]->shape.key);
-
-        if (segment)
-            open_hub(pool, child, segment, i, specs[i]);
+        if (child->early[i] && mrc_history_is_durable(mrc_hub_history(child->early[i])))
+            return true;
     }
+    return false;
+}
+
+/* Requests open hubs in several threads, so their pool has an allocator of its own. */
+static apr_status_t make_pool(apr_pool_t *pool, struct mrc_child *child)
+{
+    apr_allocator_t *allocator;
+    apr_status_t status = apr_thread_mutex_create(&child->opening, APR_THREAD_MUTEX_DEFAULT, pool);
+
+    if (status == APR_SUCCESS)
+        status = apr_allocator_create(&allocator);
+    if (status != APR_SUCCESS)
+        return status;
+    status = apr_pool_create_ex(&child->hubs_pool, pool, NULL, allocator);
+    if (status == APR_SUCCESS)
+        apr_allocator_owner_set(allocator, child->hubs_pool);
+    else
+        apr_allocator_destroy(allocator);
+    return status;
 }
 
 static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *child, unsigned threads)
@@ -104,6 +168,7 @@ static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *child, 
         .look_ms = MRC_LOOP_LOOK_MS,
         .hubs = child->hubs,
         .hubs_count = child->hubs_count,
+        .has_durable = has_durable(child),
         .waiters = child->waiters,
         .inquiry = mrc_memory_inquiry(child->memory),
         .on_wake = when_woken,
@@ -131,13 +196,20 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     child->slot = (unsigned)slot;
     /* The child that freed the slot may be of an earlier generation, which did not have all hubs.
      */
-    fold_slot(memory, child->slot);
+    if (!mrc_control_is_fresh(control, child->slot))
+        fold_slot(memory, child->slot);
+    child->specs = specs;
     child->hubs_count = n;
     child->hubs = apr_pcalloc(pool, sizeof(*child->hubs) * (n + 1));
+    child->early = apr_pcalloc(pool, sizeof(*child->early) * (n + 1));
     child->waiters = mrc_waiters_create(pool);
     mrc_notify_drain(mrc_memory_notify(memory), child->slot);
-    open_hubs(pool, child, specs);
-    status = mrc_announcer_start(pool, child->hubs, n, &child->announcer);
+    status = make_pool(pool, child);
+    if (status == APR_SUCCESS) {
+        open_numbers(pool, child);
+        open_hubs(pool, child);
+        status = mrc_announcer_start(pool, child->early, n, &child->announcer);
+    }
     if (status == APR_SUCCESS) {
         status = start_dispatcher(pool, child, threads);
         if (status != APR_SUCCESS)
@@ -171,9 +243,93 @@ void mrc_child_stop(struct mrc_child *child)
     mrc_control_release(mrc_memory_control(child->memory), child->slot);
 }
 
-struct mrc_hub *mrc_child_hub(const struct mrc_child *child, size_t i)
+void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watch)
 {
-    return i < child->hubs_count ? child->hubs[i] : NULL;
+    child->watch = *watch;
+    for (size_t i = 0; i < child->hubs_count; i++)
+        if (child->early[i])
+            watch->on_open(watch->ctx, child->early[i], i);
+}
+
+static void report_problem(struct mrc_child *child, size_t i, const char *why)
+{
+    int64_t before_us = atomic_load(&child->problem_us), now_us = apr_time_now();
+
+    if (child->watch.on_problem && now_us - before_us >= PROBLEM_REPORT_US &&
+        atomic_compare_exchange_strong(&child->problem_us, &before_us, now_us))
+        child->watch.on_problem(child->watch.ctx, i, why);
+}
+
+/* Opens hub I, unless another thread has just done so. */
+static struct mrc_hub *open_late(struct mrc_child *child, size_t i)
+{
+    struct mrc_error problem = {""};
+    struct mrc_hub *hub;
+
+    apr_thread_mutex_lock(child->opening);
+    hub = atomic_load(&child->hubs[i]);
+    if (!hub) {
+        hub = open_hub(child->hubs_pool, child, i, &problem);
+        if (hub && child->watch.on_open)
+            child->watch.on_open(child->watch.ctx, hub, i);
+    }
+    apr_thread_mutex_unlock(child->opening);
+    if (!hub && problem.text[0])
+        report_problem(child, i, problem.text);
+    return hub;
+}
+
+struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
+{
+    struct mrc_hub *hub = i < child->hubs_count ? atomic_load(&child->hubs[i]) : NULL;
+
+    return hub || i >= child->hubs_count || is_early(child->specs[i]) ? hub : open_late(child, i);
+}
+
+/* The places of all hubs, made for the first caller. */
+static struct mrc_site_place **obtain_places(struct mrc_child *child)
+{
+    struct mrc_site_place **places = atomic_load(&child->places);
+
+    if (places)
+        return places;
+    apr_thread_mutex_lock(child->opening);
+    places = atomic_load(&child->places);
+    if (!places) {
+        places = apr_pcalloc(child->hubs_pool, sizeof(struct mrc_site_place *) * child->hubs_count);
+        for (size_t i = 0; i < child->hubs_count; i++) {
+            struct mrc_hub_segment *segment =
+                mrc_memory_hub(child->memory, child->specs[i]->shape.key);
+
+            places[i] = segment ? mrc_hub_segment_site(segment) : NULL;
+        }
+        atomic_store(&child->places, places);
+    }
+    apr_thread_mutex_unlock(child->opening);
+    return places;
+}
+
+struct mrc_site_place *const *mrc_child_places(struct mrc_child *child, size_t first, size_t count)
+{
+    struct mrc_site_place **places = obtain_places(child) + first;
+
+    for (size_t i = 0; i < count; i++)
+        if (first + i >= child->hubs_count || !places[i])
+            return NULL;
+    return places;
+}
+
+struct mrc_hub *mrc_child_view_hub(const struct mrc_child *child, apr_pool_t *pool, size_t i)
+{
+    struct mrc_hub *hub = i < child->hubs_count ? atomic_load(&child->hubs[i]) : NULL;
+    struct mrc_hub_segment *segment;
+
+    if (hub || i >= child->hubs_count || is_early(child->specs[i]))
+        return hub;
+    segment = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
+    return segment ? mrc_hub_view(pool, segment, mrc_memory_notify(child->memory), child->slot, i,
+                                  child->specs[i])
+                   : NULL;
 }
 
 unsigned mrc_child_slots(const struct mrc_child *child)
@@ -204,16 +360,6 @@ struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child)
     return child->waiters;
 }
 
-/* The hub whose numbers include those of the whole child; every child that serves has one. */
-static struct mrc_hub *first_hub(const struct mrc_child *child)
-{
-    for (size_t i = 0; i < child->hubs_count; i++) {
-        if (child->hubs[i])
-            return child->hubs[i];
-    }
-    return NULL;
-}
-
 /* Adds one to HELD, unless it is MAX. */
 static bool hold(atomic_uint *held, unsigned max)
 {
@@ -230,7 +376,7 @@ bool mrc_child_hold_thread(struct mrc_child *child, unsigned per_child, unsigned
 {
     if (!hold(&child->threads_held, per_child))
         return false;
-    if (mrc_numbers_gauge_take(mrc_hub_numbers(first_hub(child)), MRC_GAUGE_THREADS, total))
+    if (child->numbers && mrc_numbers_gauge_take(child->numbers, MRC_GAUGE_THREADS, total))
         return true;
     atomic_fetch_sub(&child->threads_held, 1);
     return false;
@@ -239,7 +385,7 @@ bool mrc_child_hold_thread(struct mrc_child *child, unsigned per_child, unsigned
 void mrc_child_release_thread(struct mrc_child *child)
 {
     atomic_fetch_sub(&child->threads_held, 1);
-    mrc_numbers_gauge_add(mrc_hub_numbers(first_hub(child)), MRC_GAUGE_THREADS, -1);
+    mrc_numbers_gauge_add(child->numbers, MRC_GAUGE_THREADS, -1);
 }
 
 bool mrc_child_hold_suspended(struct mrc_child *child, unsigned per_child)
@@ -254,7 +400,8 @@ void mrc_child_release_suspended(struct mrc_child *child)
 
 bool mrc_child_should_report_refusal(struct mrc_child *child, int64_t now_us)
 {
-    return mrc_numbers_gauge_renew(mrc_hub_numbers(first_hub(child)), MRC_GAUGE_REFUSAL_REPORTED,
+    return child->numbers &&
+           mrc_numbers_gauge_renew(child->numbers, MRC_GAUGE_REFUSAL_REPORTED,
                                    (uint64_t)(now_us / 1000000), REFUSAL_REPORT_S);
 }
 

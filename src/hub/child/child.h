@@ -22,22 +22,42 @@ struct mrc_waiters;
 
 /*
  * Joins the server when a child starts: takes a slot of MEMORY, folds what dead children left,
- * opens the N hubs of SPECS, and starts THREADS dispatcher threads. The struct lives in POOL; SPECS
- * must outlive it. APR_ENOSPC: no slot is free, and the child serves no hub.
+ * opens those of the N hubs of SPECS that have work to do without requests, and starts THREADS
+ * dispatcher threads. The struct lives in POOL; SPECS must outlive it. APR_ENOSPC: no slot is free,
+ * and the child serves no hub.
  */
 apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
                              const struct mrc_hub_spec *const *specs, size_t n, unsigned threads,
                              pid_t pid, uint64_t generation, struct mrc_child **ret_child);
 
-/* Why some hub could not be opened, in words; NULL: all hubs are open. */
+/* Why some hub could not be opened at the start, in words; NULL: there is no such hub. */
 const char *mrc_child_problem(const struct mrc_child *child);
+
+/* What the caller wants to know about hubs that are opened. Any thread calls the functions. */
+struct mrc_child_watch {
+    void (*on_open)(void *ctx, struct mrc_hub *hub, size_t i);
+    /* Why hub I could not be opened; at most once a minute. */
+    void (*on_problem)(void *ctx, size_t i, const char *why);
+    void *ctx;
+};
+
+/* Sets WATCH, and calls on_open for hubs that are open. Before the first request. */
+void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watch);
 
 /* Leaves the server: ends the dispatcher with its streams, then the announcer, and releases the
  * slot. */
 void mrc_child_stop(struct mrc_child *child);
 
-/* Hub number I; NULL: it has no shared memory or no history, or there are fewer hubs. */
-struct mrc_hub *mrc_child_hub(const struct mrc_child *child, size_t i);
+/* Hub number I, which may be opened now; NULL: it has no shared memory or no history, or there are
+ * fewer hubs. Any thread. */
+struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i);
+
+/* The same, to read its numbers: if the hub is not open, it is made in POOL, and serves nothing. */
+struct mrc_hub *mrc_child_view_hub(const struct mrc_child *child, apr_pool_t *pool, size_t i);
+
+/* Where the names of the sites of the COUNT hubs from FIRST on stand; NULL: one of them has no
+ * shared memory. Any thread. */
+struct mrc_site_place *const *mrc_child_places(struct mrc_child *child, size_t first, size_t count);
 
 /* The number of slots for children in the server, and whether a child lives in SLOT. */
 unsigned mrc_child_slots(const struct mrc_child *child);

@@ -21,8 +21,8 @@
 #include "store/regions/link.h"
 #include "store/ring/ring.h"
 
-/* A full roster is reported at most this often. */
-#define FULL_REPORT_US ((int64_t)60 * 1000 * 1000)
+/* A full roster, or full memory, is reported at most this often. */
+#define REPORT_US ((int64_t)60 * 1000 * 1000)
 
 struct mrc_hub {
     struct mrc_hub_segment *segment;
@@ -39,7 +39,8 @@ struct mrc_hub {
     struct mrc_hub_interests *interests;
     struct mrc_entropy *entropy;
     struct mrc_presence_queue *presence_queue;
-    _Atomic int64_t full_reported_us; /* when a full roster was last reported; 0: never */
+    _Atomic int64_t full_reported_us;    /* when a full roster was last reported; 0: never */
+    _Atomic int64_t no_room_reported_us; /* and an update without room */
     void (*on_unreadable)(void *ctx, uint64_t seq);
     void *on_unreadable_ctx;
     atomic_bool has_reported_unreadable;
@@ -81,6 +82,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->slot = slot;
     hub->index = index;
     hub->spec = spec;
+    mrc_hub_segment_begin_numbers(pool, segment, slot);
     if (open_history(pool, hub, notify, error) != APR_SUCCESS)
         return NULL;
     hub->entropy = mrc_entropy_create(pool);
@@ -97,6 +99,21 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     mrc_status_set(error, APR_ENOMEM, "out of memory");
     mrc_hub_close(hub);
     return NULL;
+}
+
+struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                             const struct mrc_notify *notify, unsigned slot, size_t index,
+                             const struct mrc_hub_spec *spec)
+{
+    struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
+
+    hub->segment = segment;
+    hub->slot = slot;
+    hub->index = index;
+    hub->spec = spec;
+    hub->history = mrc_history_open_memory(pool, segment, notify);
+    hub->numbers = mrc_numbers_create(pool, segment, slot);
+    return hub;
 }
 
 void mrc_hub_close(struct mrc_hub *hub)
@@ -132,7 +149,7 @@ struct mrc_activity *mrc_hub_activity(const struct mrc_hub *hub)
 
 uint64_t mrc_hub_memory_bytes(const struct mrc_hub *hub)
 {
-    return mrc_hub_segment_bytes(hub->segment);
+    return mrc_hub_segment_taken(hub->segment);
 }
 
 struct mrc_revoked *mrc_hub_revoked(const struct mrc_hub *hub)
@@ -160,12 +177,23 @@ struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub)
     return hub->presence_queue;
 }
 
+/* Whether what was last reported at *WHEN_US is due again at NOW_US. */
+static bool is_due(_Atomic int64_t *when_us, int64_t now_us)
+{
+    int64_t reported_us = atomic_load(when_us);
+
+    return (reported_us == 0 || now_us - reported_us >= REPORT_US) &&
+           atomic_compare_exchange_strong(when_us, &reported_us, now_us);
+}
+
 bool mrc_hub_should_report_full(struct mrc_hub *hub, int64_t now_us)
 {
-    int64_t reported_us = atomic_load(&hub->full_reported_us);
+    return is_due(&hub->full_reported_us, now_us);
+}
 
-    return (reported_us == 0 || now_us - reported_us >= FULL_REPORT_US) &&
-           atomic_compare_exchange_strong(&hub->full_reported_us, &reported_us, now_us);
+bool mrc_hub_should_report_no_room(struct mrc_hub *hub, int64_t now_us)
+{
+    return is_due(&hub->no_room_reported_us, now_us);
 }
 
 /* Makes RECORDS of UPDATES; TEXT gets their payloads. */

@@ -47,6 +47,11 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
                              const struct mrc_hub_spec *spec, struct mrc_error *error);
 
+/* A hub that can only be asked for its numbers, for a child that has not opened it. */
+struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                             const struct mrc_notify *notify, unsigned slot, size_t index,
+                             const struct mrc_hub_spec *spec);
+
 /* Closes the hub when the child ends normally, and none of its threads uses the hub any more.
  * Accepts NULL. */
 void mrc_hub_close(struct mrc_hub *hub);
@@ -152,6 +157,9 @@ bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us);
 
 /* Whether to log at NOW_US that the roster is full: true once a minute in this child. */
 bool mrc_hub_should_report_full(struct mrc_hub *hub, int64_t now_us);
+
+/* The same for an update for which there was no room in shared memory. */
+bool mrc_hub_should_report_no_room(struct mrc_hub *hub, int64_t now_us);
 
 /*
  * Live delivery and replay skip a record that this build cannot decode, because another version

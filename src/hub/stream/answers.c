@@ -1,6 +1,7 @@
 #include "hub/stream/answers.h"
 
 #include <arpa/inet.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/buf.h"
@@ -201,7 +202,7 @@ static bool look_at_waiter(void *ctx, const struct mrc_waiter_stream *stream)
 static const struct mrc_hub *find_hub(const struct mrc_answers *answers, struct mrc_bytes key)
 {
     for (size_t i = 0; i < answers->args.hubs_count; i++) {
-        const struct mrc_hub *hub = answers->args.hubs[i];
+        const struct mrc_hub *hub = atomic_load(&answers->args.hubs[i]);
 
         if (hub && mrc_bytes_eq_str(key, mrc_hub_get_spec(hub)->shape.key))
             return hub;

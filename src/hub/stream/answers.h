@@ -20,12 +20,12 @@ struct mrc_stream;
 struct mrc_waiters;
 
 struct mrc_answers_args {
-    struct mrc_inquiry *inquiry; /* NULL: nobody asks */
-    unsigned slot;               /* of the child */
-    unsigned part;               /* the number of the loop */
-    unsigned loops;              /* of the child; the part after them are the waiters */
-    struct mrc_waiters *waiters; /* this loop answers for them; NULL: it does not */
-    struct mrc_hub *const *hubs; /* some may be NULL */
+    struct mrc_inquiry *inquiry;           /* NULL: nobody asks */
+    unsigned slot;                         /* of the child */
+    unsigned part;                         /* the number of the loop */
+    unsigned loops;                        /* of the child; the part after them are the waiters */
+    struct mrc_waiters *waiters;           /* this loop answers for them; NULL: it does not */
+    _Atomic(struct mrc_hub *) const *hubs; /* of the child; NULL: not open, so without streams */
     size_t hubs_count;
     struct mrc_stream *const *streams; /* where the list of all streams of the loop begins */
 

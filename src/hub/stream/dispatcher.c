@@ -79,18 +79,6 @@ static apr_status_t start_threads(apr_pool_t *pool, struct mrc_dispatcher *dispa
     return status;
 }
 
-/* Only a history on the disk needs a reader. */
-static apr_status_t start_reader(apr_pool_t *pool, struct mrc_dispatcher *dispatcher)
-{
-    for (size_t i = 0; i < dispatcher->args.hubs_count; i++) {
-        const struct mrc_hub *hub = dispatcher->args.hubs[i];
-
-        if (hub && mrc_history_is_durable(mrc_hub_history(hub)))
-            return mrc_reader_start(pool, &dispatcher->reader);
-    }
-    return APR_SUCCESS;
-}
-
 apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_args *args,
                                   struct mrc_dispatcher **ret_dispatcher)
 {
@@ -100,7 +88,7 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
     dispatcher->args = *args;
     dispatcher->loops = apr_pcalloc(pool, sizeof(*dispatcher->loops) * args->threads);
     dispatcher->threads = apr_pcalloc(pool, sizeof(*dispatcher->threads) * args->threads);
-    status = start_reader(pool, dispatcher);
+    status = args->has_durable ? mrc_reader_start(pool, &dispatcher->reader) : APR_SUCCESS;
     if (status == APR_SUCCESS)
         status = open_loops(pool, dispatcher);
     if (status == APR_SUCCESS)

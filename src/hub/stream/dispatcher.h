@@ -28,11 +28,12 @@ struct mrc_waiters;
 
 struct mrc_dispatcher_args {
     const struct mrc_notify *notify;
-    unsigned slot;               /* the child's */
-    unsigned threads;            /* at least 1 */
-    int look_ms;                 /* of the loops (loop.h) */
-    struct mrc_hub *const *hubs; /* some may be NULL */
-    size_t hubs_count;
+    unsigned slot;                         /* the child's */
+    unsigned threads;                      /* at least 1 */
+    int look_ms;                           /* of the loops (loop.h) */
+    _Atomic(struct mrc_hub *) const *hubs; /* of the child; NULL: not open (yet) */
+    size_t hubs_count;                     /* the index of each hub is below it */
+    bool has_durable;                      /* whether a history of them is on the disk */
     struct mrc_waiters *waiters;
     struct mrc_inquiry *inquiry; /* of operators, for the streams; NULL: none */
     void (*on_wake)(void *ctx);  /* called in the first loop after each wake-up */

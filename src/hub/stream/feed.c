@@ -1,6 +1,7 @@
 #include "hub/stream/feed.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "apr_general.h"
 #include "apr_time.h"
@@ -55,6 +56,7 @@ struct lane {
     struct delivery delivery;
 };
 
+/* A hub from its first stream on. */
 struct feed_hub {
     struct mrc_hub *hub;
     struct lane lanes[LANES];
@@ -62,14 +64,33 @@ struct feed_hub {
 
 struct mrc_feed {
     struct mrc_feed_args args;
-    struct feed_hub *hubs;
+    struct feed_hub **by_index; /* by the index of the hub; NULL: it has had no stream */
+    struct feed_hub **hubs;     /* those that have had one */
+    size_t hubs_count;
     size_t first_costly; /* the hub whose costly lane has the next turn */
     uint64_t key[2];     /* for the indexes */
 };
 
+/* The hub of STREAM, which was added at some time. */
 static struct feed_hub *hub_of(struct mrc_feed *feed, const struct mrc_stream *stream)
 {
-    return &feed->hubs[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
+    return feed->by_index[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
+}
+
+/* The hub of STREAM, which is new. NULL: out of memory. */
+static struct feed_hub *obtain_hub(struct mrc_feed *feed, const struct mrc_stream *stream)
+{
+    struct feed_hub *hub = hub_of(feed, stream);
+
+    if (hub)
+        return hub;
+    hub = calloc(1, sizeof(*hub));
+    if (!hub)
+        return NULL;
+    hub->hub = mrc_subscriber_get_hub(stream->subscriber);
+    feed->by_index[mrc_hub_get_index(hub->hub)] = hub;
+    feed->hubs[feed->hubs_count++] = hub;
+    return hub;
 }
 
 static struct lane *lane_of(struct mrc_feed *feed, const struct mrc_stream *stream)
@@ -283,12 +304,14 @@ static int choose_lane(const struct feed_hub *hub, const struct mrc_stream *stre
 
 apr_status_t mrc_feed_add(struct mrc_feed *feed, struct mrc_stream *stream)
 {
-    struct feed_hub *hub = hub_of(feed, stream);
+    struct feed_hub *hub = obtain_hub(feed, stream);
     uint64_t position = mrc_subscriber_get_position(stream->subscriber);
     struct mrc_matcher *const *matchers;
     struct lane *lane;
     size_t count;
 
+    if (!hub)
+        return APR_ENOMEM;
     stream->lane = (uint8_t)choose_lane(hub, stream);
     lane = lane_of(feed, stream);
     if (!lane->index)
@@ -416,12 +439,12 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
  * last one served. */
 static bool pull_costly(struct mrc_feed *feed)
 {
-    size_t count = feed->args.hubs_count, first = feed->first_costly;
+    size_t count = feed->hubs_count, first = feed->first_costly;
     int64_t left_us = COSTLY_US_PER_PULL;
     bool more = false;
 
     for (size_t i = 0; i < count; i++) {
-        struct feed_hub *hub = &feed->hubs[(first + i) % count];
+        struct feed_hub *hub = feed->hubs[(first + i) % count];
         struct lane *lane = &hub->lanes[LANE_COSTLY];
 
         if (lane->listening == 0)
@@ -439,8 +462,8 @@ bool mrc_feed_pull(struct mrc_feed *feed)
 {
     bool more = pull_costly(feed);
 
-    for (size_t i = 0; i < feed->args.hubs_count; i++) {
-        struct feed_hub *hub = &feed->hubs[i];
+    for (size_t i = 0; i < feed->hubs_count; i++) {
+        struct feed_hub *hub = feed->hubs[i];
         struct lane *lane = &hub->lanes[LANE_QUICK];
 
         if (lane->listening > 0 && pull(feed, hub, lane, NULL))
@@ -458,9 +481,8 @@ apr_status_t mrc_feed_open(apr_pool_t *pool, const struct mrc_feed_args *args,
     apr_status_t status;
 
     feed->args = *args;
+    feed->by_index = apr_pcalloc(pool, sizeof(*feed->by_index) * (args->hubs_count + 1));
     feed->hubs = apr_pcalloc(pool, sizeof(*feed->hubs) * (args->hubs_count + 1));
-    for (size_t i = 0; i < args->hubs_count; i++)
-        feed->hubs[i].hub = args->hubs[i];
     status = apr_generate_random_bytes((unsigned char *)feed->key, sizeof(feed->key));
     if (status != APR_SUCCESS)
         return status;
@@ -472,10 +494,11 @@ void mrc_feed_close(struct mrc_feed *feed)
 {
     if (!feed)
         return;
-    for (size_t i = 0; i < feed->args.hubs_count; i++) {
+    for (size_t i = 0; i < feed->hubs_count; i++) {
         for (int j = 0; j < LANES; j++) {
-            mrc_index_free(feed->hubs[i].lanes[j].index);
-            mrc_ring_record_free(&feed->hubs[i].lanes[j].record);
+            mrc_index_free(feed->hubs[i]->lanes[j].index);
+            mrc_ring_record_free(&feed->hubs[i]->lanes[j].record);
         }
+        free(feed->hubs[i]);
     }
 }

@@ -42,8 +42,7 @@ struct mrc_hub;
 struct mrc_stream;
 
 struct mrc_feed_args {
-    struct mrc_hub *const *hubs; /* some may be NULL */
-    size_t hubs_count;
+    size_t hubs_count;                 /* of the child: the index of each hub is below it */
     unsigned number;                   /* of the loop in its child, below MRC_NUMBERS_LOOPS_MAX */
     struct mrc_stream *const *streams; /* where the list of all streams of the loop begins */
 
@@ -56,7 +55,7 @@ struct mrc_feed_args {
     void *ctx;
 };
 
-/* The struct lives in POOL; HUBS and STREAMS must outlive it. */
+/* The struct lives in POOL; STREAMS must outlive it. */
 apr_status_t mrc_feed_open(apr_pool_t *pool, const struct mrc_feed_args *args,
                            struct mrc_feed **ret_feed);
 

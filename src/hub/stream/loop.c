@@ -48,18 +48,21 @@
  * seconds, and replay the same updates. */
 #define PAGES_KEPT_US ((int64_t)2000 * 1000)
 
-/* What a loop keeps of the orders for one hub. */
-struct hub_orders {
-    uint64_t seen;               /* the mark of the newest that it has carried out (orders.h) */
+/* What a loop keeps of one hub, from the first stream of the hub on. */
+struct loop_hub {
+    struct loop_hub *next;
+    struct mrc_hub *hub;
+    uint64_t seen;               /* the mark of the newest order that was carried out (orders.h) */
     struct mrc_handles *handles; /* NULL: not needed yet, or no operator controls the hub */
+    struct mrc_pages *pages;     /* NULL: there was no memory for them */
 };
 
 struct mrc_loop {
     struct mrc_loop_args args;
     apr_thread_t *thread;
-    struct hub_orders *orders; /* of each hub */
-    struct mrc_pages **pages;  /* of each hub, made with its first stream */
-    int64_t replayed_us;       /* when a stream last replayed */
+    struct loop_hub **by_index; /* by the index of the hub; NULL: it has had no stream here */
+    struct loop_hub *hubs;      /* those that have had one */
+    int64_t replayed_us;        /* when a stream last replayed */
     int epoll_fd;
     struct mrc_wake wake; /* other threads post to it */
     struct mrc_source wake_source;
@@ -117,9 +120,10 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
         mrc_wheel_set(&loop->wheel, &stream->timer, due_us);
 }
 
-static struct hub_orders *orders_of(const struct mrc_loop *loop, const struct mrc_stream *stream)
+/* What the loop has of the hub of STREAM; NULL: out of memory when the stream came. */
+static struct loop_hub *hub_of(const struct mrc_loop *loop, const struct mrc_stream *stream)
 {
-    return &loop->orders[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
+    return loop->by_index[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
 }
 
 /*
@@ -132,7 +136,7 @@ static void retire(struct mrc_loop *loop, struct mrc_stream *stream)
     mrc_feed_remove(loop->feed, stream);
     mrc_wheel_clear(&loop->wheel, &stream->timer);
     if (stream->handle)
-        mrc_handles_remove(orders_of(loop, stream)->handles, stream);
+        mrc_handles_remove(hub_of(loop, stream)->handles, stream);
     if (stream->is_ready)
         return;
     mrc_stream_leave(stream);
@@ -370,19 +374,36 @@ static void wake_for_reading(void *ctx)
     mrc_loop_post_wake(ctx);
 }
 
+/* Remembers HUB, whose first stream has come. The orders so far concern no stream but that one, for
+ * which take_old_orders() reads them. NULL: out of memory. */
+static struct loop_hub *add_hub(struct mrc_loop *loop, struct mrc_hub *hub)
+{
+    struct loop_hub *added = calloc(1, sizeof(*added));
+
+    if (!added)
+        return NULL;
+    added->hub = hub;
+    added->seen = mrc_ring_control(mrc_hub_ring(hub));
+    added->next = loop->hubs;
+    loop->hubs = added;
+    loop->by_index[mrc_hub_get_index(hub)] = added;
+    return added;
+}
+
 /* Lets STREAM replay with the pages of its hub, which it shares. False: out of memory. */
 static bool share_pages(struct mrc_loop *loop, struct mrc_stream *stream)
 {
-    struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
-    struct mrc_pages **pages = &loop->pages[mrc_hub_get_index(hub)];
+    struct loop_hub *hub = hub_of(loop, stream);
 
-    if (!*pages) {
-        *pages = mrc_pages_create(hub, loop->args.reader, wake_for_reading, loop);
-        if (*pages)
-            mrc_pages_set_orders(*pages, orders_of(loop, stream)->seen);
+    if (!hub)
+        hub = add_hub(loop, mrc_subscriber_get_hub(stream->subscriber));
+    if (hub && !hub->pages) {
+        hub->pages = mrc_pages_create(hub->hub, loop->args.reader, wake_for_reading, loop);
+        if (hub->pages)
+            mrc_pages_set_orders(hub->pages, hub->seen);
     }
-    mrc_subscriber_read_with(stream->subscriber, *pages);
-    return *pages != NULL;
+    mrc_subscriber_read_with(stream->subscriber, hub ? hub->pages : NULL);
+    return hub && hub->pages;
 }
 
 /* Forgets the pages if no stream has replayed for a while. */
@@ -394,9 +415,9 @@ static void forget_pages(struct mrc_loop *loop)
         loop->replayed_us = now_us;
     if (now_us - loop->replayed_us < PAGES_KEPT_US)
         return;
-    for (size_t i = 0; i < loop->args.hubs_count; i++) {
-        if (loop->pages[i])
-            mrc_pages_forget(loop->pages[i]);
+    for (struct loop_hub *hub = loop->hubs; hub; hub = hub->next) {
+        if (hub->pages)
+            mrc_pages_forget(hub->pages);
     }
 }
 
@@ -405,7 +426,7 @@ static void forget_pages(struct mrc_loop *loop)
 /* One order that is being carried out. */
 struct task {
     struct mrc_loop *loop;
-    const struct mrc_hub *hub;
+    const struct loop_hub *hub;
     const struct mrc_order *order;
     struct mrc_stream *only; /* NULL: it is for all streams of the hub */
 };
@@ -415,7 +436,7 @@ static void obey(void *ctx, struct mrc_stream *stream)
     const struct task *task = ctx;
 
     if (stream->state != MRC_STREAM_ENDING &&
-        mrc_subscriber_get_hub(stream->subscriber) == task->hub &&
+        mrc_subscriber_get_hub(stream->subscriber) == task->hub->hub &&
         mrc_subscriber_obeys(stream->subscriber, task->order))
         end(task->loop, stream, mrc_order_end(task->order));
 }
@@ -424,7 +445,7 @@ static void obey(void *ctx, struct mrc_stream *stream)
 static void carry_out(void *ctx, const struct mrc_order *order)
 {
     struct task *task = ctx;
-    struct mrc_handles *handles = task->loop->orders[mrc_hub_get_index(task->hub)].handles;
+    struct mrc_handles *handles = task->hub->handles;
 
     task->order = order;
     if (task->only) {
@@ -446,28 +467,25 @@ static void end_uncertain(const struct task *task)
     carry_out((void *)(uintptr_t)task, &everything);
 }
 
-static void take_orders_of(struct mrc_loop *loop, const struct mrc_hub *hub)
+static void take_orders_of(struct mrc_loop *loop, struct loop_hub *hub)
 {
-    size_t index = mrc_hub_get_index(hub);
-    const struct mrc_ring *ring = mrc_hub_ring(hub);
-    uint64_t mark = mrc_ring_control(ring), *seen = &loop->orders[index].seen;
+    const struct mrc_ring *ring = mrc_hub_ring(hub->hub);
+    uint64_t mark = mrc_ring_control(ring);
     struct task task = {.loop = loop, .hub = hub};
 
-    if (mark == *seen)
+    if (mark == hub->seen)
         return;
-    if (mrc_orders_read(ring, *seen, mark, carry_out, &task) != APR_SUCCESS)
+    if (mrc_orders_read(ring, hub->seen, mark, carry_out, &task) != APR_SUCCESS)
         end_uncertain(&task);
-    *seen = mark;
-    if (loop->pages[index])
-        mrc_pages_set_orders(loop->pages[index], mark);
+    hub->seen = mark;
+    if (hub->pages)
+        mrc_pages_set_orders(hub->pages, mark);
 }
 
 static void take_orders(struct mrc_loop *loop)
 {
-    for (size_t i = 0; i < loop->args.hubs_count; i++) {
-        if (loop->args.hubs[i])
-            take_orders_of(loop, loop->args.hubs[i]);
-    }
+    for (struct loop_hub *hub = loop->hubs; hub; hub = hub->next)
+        take_orders_of(loop, hub);
 }
 
 /*
@@ -476,21 +494,20 @@ static void take_orders(struct mrc_loop *loop)
  */
 static bool take_old_orders(struct mrc_loop *loop, struct mrc_stream *stream)
 {
-    const struct mrc_hub *hub = mrc_subscriber_get_hub(stream->subscriber);
-    struct hub_orders *orders = orders_of(loop, stream);
+    struct loop_hub *hub = hub_of(loop, stream);
     struct task task = {.loop = loop, .hub = hub, .only = stream};
 
-    if (mrc_hub_get_spec(hub)->is_controlled) {
-        if (!orders->handles)
-            orders->handles = mrc_handles_create(loop->key);
-        if (!orders->handles || mrc_handles_add(orders->handles, stream) != APR_SUCCESS)
+    if (mrc_hub_get_spec(hub->hub)->is_controlled) {
+        if (!hub->handles)
+            hub->handles = mrc_handles_create(loop->key);
+        if (!hub->handles || mrc_handles_add(hub->handles, stream) != APR_SUCCESS)
             return false;
     }
-    if (mrc_orders_read(mrc_hub_ring(hub), mrc_subscriber_get_opened(stream->subscriber),
-                        orders->seen, carry_out, &task) != APR_SUCCESS)
+    if (mrc_orders_read(mrc_hub_ring(hub->hub), mrc_subscriber_get_opened(stream->subscriber),
+                        hub->seen, carry_out, &task) != APR_SUCCESS)
         end_uncertain(&task);
     if (stream->state != MRC_STREAM_ENDING &&
-        mrc_revocation_has(hub, mrc_subscriber_get_token(stream->subscriber), apr_time_now()))
+        mrc_revocation_has(hub->hub, mrc_subscriber_get_token(stream->subscriber), apr_time_now()))
         end(loop, stream, MRC_END_REVOKED);
     return true;
 }
@@ -873,7 +890,6 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
 {
     struct mrc_loop *loop = apr_pcalloc(pool, sizeof(*loop));
     const struct mrc_feed_args feed_args = {
-        .hubs = args->hubs,
         .hubs_count = args->hubs_count,
         .number = args->number,
         .streams = &loop->all,
@@ -884,12 +900,7 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
     apr_status_t status;
 
     loop->args = *args;
-    loop->pages = apr_pcalloc(pool, sizeof(struct mrc_pages *) * (args->hubs_count + 1));
-    loop->orders = apr_pcalloc(pool, sizeof(*loop->orders) * (args->hubs_count + 1));
-    for (size_t i = 0; i < args->hubs_count; i++) {
-        if (args->hubs[i])
-            loop->orders[i].seen = mrc_ring_control(mrc_hub_ring(args->hubs[i]));
-    }
+    loop->by_index = apr_pcalloc(pool, sizeof(struct loop_hub *) * (args->hubs_count + 1));
     mrc_mailbox_init(&loop->posted, &loop->wake);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
     status = open_descriptors(pool, loop);
@@ -913,10 +924,14 @@ void mrc_loop_close(struct mrc_loop *loop)
 {
     if (!loop)
         return;
-    for (size_t i = 0; i < loop->args.hubs_count; i++)
-        mrc_pages_free(loop->pages[i]);
-    for (size_t i = 0; i < loop->args.hubs_count; i++)
-        mrc_handles_free(loop->orders[i].handles);
+    while (loop->hubs) {
+        struct loop_hub *hub = loop->hubs;
+
+        loop->hubs = hub->next;
+        mrc_pages_free(hub->pages);
+        mrc_handles_free(hub->handles);
+        free(hub);
+    }
     mrc_answers_close(loop->answers);
     mrc_feed_close(loop->feed);
     mrc_sessions_free(&loop->sessions);

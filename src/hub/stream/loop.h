@@ -74,8 +74,8 @@ enum mrc_loop_drain {
 };
 
 struct mrc_loop_args {
-    struct mrc_hub *const *hubs; /* some may be NULL */
-    size_t hubs_count;
+    _Atomic(struct mrc_hub *) const *hubs; /* of the child; NULL: not open (yet) */
+    size_t hubs_count;                     /* the index of each hub is below it */
     unsigned number;              /* of the loop in its child, below MRC_NUMBERS_LOOPS_MAX */
     int look_ms;                  /* the loop looks at the rings at least this often */
     struct mrc_reader *reader;    /* reads histories from the disk; NULL: no hub has one there */

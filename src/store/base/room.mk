@@ -4,9 +4,10 @@ libmrcstore_la_SOURCES += \
 	%D%/fork.c %D%/fork.h \
 	%D%/futex.c %D%/futex.h \
 	%D%/lock.c %D%/lock.h \
+	%D%/sparse.c %D%/sparse.h %D%/sparse_layout.h \
 	%D%/record.h \
 	%D%/status.c %D%/status.h
 
-unit_tests += tests/unit/store/base/test_lock
+unit_tests += tests/unit/store/base/test_lock tests/unit/store/base/test_sparse
 
 EXTRA_DIST += %D%/README.md

@@ -18,6 +18,8 @@ const char *mrc_status_text(apr_status_t status)
         return "the engine of the hub cannot be reached, or accepts no updates now";
     case MRC_STATUS_UNCONFIRMED:
         return "the engine of the hub has not confirmed the update in time";
+    case MRC_STATUS_NO_ROOM:
+        return "there is no room for more shared memory";
     default:
         return NULL;
     }

@@ -29,6 +29,10 @@
 /* The engine has not confirmed in time that it stores the update: it may be stored, or not. */
 #define MRC_STATUS_UNCONFIRMED (APR_OS_START_USERERR + 7306)
 
+/* There is no room for more shared memory: the file system of the runtime directory is full, or the
+ * hubs have taken all that MercureMemory allows. Nothing was stored. */
+#define MRC_STATUS_NO_ROOM (APR_OS_START_USERERR + 7307)
+
 /* The text of one of the codes above, a constant; NULL for any other status. */
 const char *mrc_status_text(apr_status_t status);
 

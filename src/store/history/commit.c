@@ -1,5 +1,7 @@
 #include "store/history/commit.h"
 
+#include <stdlib.h>
+
 #include "apr_time.h"
 
 #include "store/base/status.h"
@@ -163,6 +165,21 @@ static apr_status_t write_batch(const struct mrc_history_lmdb *history,
                                   (unsigned)count_of(batch) + TRIM_MORE);
 }
 
+/* Makes sure that the ring will have room for what is committed. */
+static apr_status_t prepare_ring(const struct mrc_history_lmdb *history, struct batch *batch)
+{
+    struct mrc_record *records = calloc(count_of(batch), sizeof(*records));
+    apr_status_t status;
+
+    if (!records)
+        return APR_ENOMEM;
+    for (size_t i = 0; i < count_of(batch); i++)
+        records[i] = update_at(batch, i)->record;
+    status = mrc_ring_prepare(history->base.ring, records, count_of(batch));
+    free(records);
+    return status;
+}
+
 /* Commits the updates. On failure, none of them is in the file. */
 static apr_status_t commit_batch(const struct mrc_history_lmdb *history, struct batch *batch)
 {
@@ -274,6 +291,8 @@ apr_status_t mrc_history_commit_lead(const struct mrc_history_lmdb *history, str
         batch.staged_count = mrc_staging_take(history->staging, batch.staged, MRC_STAGING_SLOTS);
     if (count_of(&batch) == 0)
         return APR_SUCCESS;
+    if (!status)
+        status = prepare_ring(history, &batch);
     if (!status)
         status = commit_batch(history, &batch);
     if (!status) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "apr_general.h"
+#include "apr_hash.h"
 #include "apr_strings.h"
 #include "apr_time.h"
 #include "store/base/status.h"
@@ -36,6 +37,11 @@ struct mrc_memory {
     struct mrc_notify *notify;
     struct mrc_inquiry *inquiry;
     struct hub *first;
+    apr_hash_t *by_key; /* struct hub */
+    /* The hubs after the last reconcile, for mrc_memory_hub_at(). */
+    apr_pool_t *list_pool; /* NULL: there are none */
+    struct hub **list;
+    size_t list_count;
     apr_pool_t *documents_pool; /* NULL: there are no documents */
     struct mrc_documents *documents;
     const char *dir;
@@ -115,6 +121,7 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
 
     memory->pool = process_pool;
     memory->owner = getpid();
+    memory->by_key = apr_hash_make(process_pool);
     memory->nslots = nslots;
     memory->dir = apr_pstrdup(process_pool, runtime_dir);
     mrc_runtime_dir_sweep(memory->dir);
@@ -140,12 +147,19 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
 
 static struct hub *find_hub(const struct mrc_memory *memory, const char *key)
 {
-    struct hub *hub;
+    return apr_hash_get(memory->by_key, key, APR_HASH_KEY_STRING);
+}
 
-    for (hub = memory->first; hub; hub = hub->next)
-        if (strcmp(mrc_hub_segment_key(hub->segment), key) == 0)
-            return hub;
-    return NULL;
+static void note_key(struct mrc_memory *memory, struct hub *hub)
+{
+    apr_hash_set(memory->by_key, mrc_hub_segment_key(hub->segment), APR_HASH_KEY_STRING, hub);
+}
+
+/* It may be another hub's by now. */
+static void forget_key(struct mrc_memory *memory, const struct hub *hub)
+{
+    if (find_hub(memory, mrc_hub_segment_key(hub->segment)) == hub)
+        apr_hash_set(memory->by_key, mrc_hub_segment_key(hub->segment), APR_HASH_KEY_STRING, NULL);
 }
 
 /* Unmaps the hub, removes its file and destroys its pool. */
@@ -155,6 +169,8 @@ static void destroy_hub(struct mrc_memory *memory, struct hub *hub)
 
     mrc_runtime_dir_hub_name(memory->key, hub->number, name);
     mrc_segment_remove(memory->dir, name);
+    forget_key(memory, hub);
+    mrc_hub_segment_release(hub->segment);
     mrc_hub_segment_close(hub->segment);
     apr_pool_destroy(hub->pool);
 }
@@ -174,8 +190,8 @@ static apr_status_t create_hub(struct mrc_memory *memory, const struct mrc_hub_s
     hub->pool = pool;
     hub->number = ++memory->last_number;
     mrc_runtime_dir_hub_name(memory->key, hub->number, name);
-    status = mrc_hub_segment_create(pool, memory->dir, name, shape, memory->nslots, error,
-                                    &hub->segment);
+    status = mrc_hub_segment_create(pool, memory->dir, name, shape, memory->nslots,
+                                    mrc_control_budget(memory->control), error, &hub->segment);
     if (status) {
         apr_pool_destroy(pool);
         return status;
@@ -227,8 +243,9 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
     if (status) {
         destroy_hub(memory, hub);
         return mrc_status_set(error, status, "%s",
-                              APR_STATUS_IS_TIMEUP(status) ? "another process holds its lock"
-                                                           : "its history could not be copied");
+                              APR_STATUS_IS_TIMEUP(status)   ? "another process holds its lock"
+                              : status == MRC_STATUS_NO_ROOM ? "no room for a copy of its history"
+                                                             : "its history could not be copied");
     }
     mrc_hub_segment_carry(old->segment, hub->segment);
     if (mrc_hub_segment_revocations(old->segment) && mrc_hub_segment_revocations(hub->segment))
@@ -244,6 +261,8 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
         place = &(*place)->next;
     hub->next = old->next;
     *place = hub;
+    forget_key(memory, old); /* the table points to its key */
+    note_key(memory, hub);
     mrc_hub_segment_wake(old->segment, memory->notify); /* its children then see that it ended */
     destroy_hub(memory, old);
     return APR_SUCCESS;
@@ -262,18 +281,24 @@ static apr_status_t check_shapes(const struct mrc_memory *memory,
                                  const struct mrc_hub_shape *const *shapes, size_t n,
                                  struct mrc_error *error)
 {
-    size_t i;
-    size_t j;
+    apr_status_t status = APR_SUCCESS;
+    apr_pool_t *pool;
+    apr_hash_t *keys;
 
-    for (i = 0; i < n; i++) {
+    if (apr_pool_create(&pool, memory->pool))
+        return mrc_status_set(error, APR_ENOMEM, "out of memory");
+    keys = apr_hash_make(pool);
+    for (size_t i = 0; i < n && !status; i++) {
         if (mrc_hub_segment_size(shapes[i], memory->nslots, error) == 0)
-            return APR_EINVAL;
-        for (j = 0; j < i; j++)
-            if (strcmp(shapes[i]->key, shapes[j]->key) == 0)
-                return mrc_status_set(error, APR_EINVAL, "two hubs have the key %.150s",
-                                      shapes[i]->key);
+            status = APR_EINVAL;
+        else if (apr_hash_get(keys, shapes[i]->key, APR_HASH_KEY_STRING))
+            status =
+                mrc_status_set(error, APR_EINVAL, "two hubs have the key %.150s", shapes[i]->key);
+        else
+            apr_hash_set(keys, shapes[i]->key, APR_HASH_KEY_STRING, shapes[i]);
     }
-    return APR_SUCCESS;
+    apr_pool_destroy(pool);
+    return status;
 }
 
 /* The rest of MRC_MEMORY_WAIT_US since START. */
@@ -321,6 +346,7 @@ static apr_status_t add_hub(struct mrc_memory *memory, const struct mrc_hub_shap
         return status;
     hub->next = memory->first;
     memory->first = hub;
+    note_key(memory, hub);
     return APR_SUCCESS;
 }
 
@@ -343,6 +369,25 @@ static void change_hub(struct mrc_memory *memory, struct hub *hub,
                       shape->key, reason.text);
     else if (reason.text[0])
         mrc_error_set(warning, MRC_OK, "the hub %.80s %.140s", shape->key, reason.text);
+}
+
+static apr_status_t update_list(struct mrc_memory *memory, struct mrc_error *error)
+{
+    size_t n = 0;
+    apr_pool_t *pool;
+
+    if (apr_pool_create(&pool, memory->pool))
+        return mrc_status_set(error, APR_ENOMEM, "out of memory");
+    for (const struct hub *hub = memory->first; hub; hub = hub->next)
+        n++;
+    if (memory->list_pool)
+        apr_pool_destroy(memory->list_pool);
+    memory->list_pool = pool;
+    memory->list = apr_palloc(pool, sizeof(*memory->list) * (n + 1));
+    memory->list_count = 0;
+    for (struct hub *hub = memory->first; hub; hub = hub->next)
+        memory->list[memory->list_count++] = hub;
+    return APR_SUCCESS;
 }
 
 apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
@@ -369,6 +414,10 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
         if (one && !status)
             status = mrc_status_set(error, one, "%s", reason.text);
     }
+    if (!status)
+        status = update_list(memory, error);
+    else
+        update_list(memory, NULL);
     if (!status && error)
         *error = warning;
     return status;
@@ -420,11 +469,7 @@ struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const ch
 
 struct mrc_hub_segment *mrc_memory_hub_at(const struct mrc_memory *memory, size_t i)
 {
-    struct hub *hub = memory->first;
-
-    while (hub && i--)
-        hub = hub->next;
-    return hub ? hub->segment : NULL;
+    return i < memory->list_count ? memory->list[i]->segment : NULL;
 }
 
 struct mrc_control *mrc_memory_control(const struct mrc_memory *memory)
@@ -442,6 +487,11 @@ const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory)
     return memory->notify;
 }
 
+void mrc_memory_set_limit(struct mrc_memory *memory, uint64_t bytes)
+{
+    mrc_control_set_memory_limit(memory->control, bytes);
+}
+
 struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory)
 {
     return memory->inquiry;
@@ -453,6 +503,7 @@ void mrc_memory_close(struct mrc_memory *memory)
 
     if (!memory || memory->owner != getpid())
         return;
+    memory->list_count = 0;
     while (memory->first) {
         struct hub *hub = memory->first;
 

@@ -38,7 +38,7 @@ struct mrc_memory;
 #define MRC_MEMORY_WAIT_US 2000000
 
 /*
- * The exact bytes of memory that these hubs and the control segment take; creates nothing. 0: a
+ * The most bytes of memory that these hubs and the control segment may take; creates nothing. 0: a
  * shape is impossible, ERROR has the reason.
  */
 uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
@@ -55,6 +55,9 @@ uint64_t mrc_memory_room(const char *runtime_dir);
  */
 apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, unsigned nslots,
                              struct mrc_error *error, struct mrc_memory **ret_memory);
+
+/* Sets what all hubs may take together, from now on; 0: what the file system has. */
+void mrc_memory_set_limit(struct mrc_memory *memory, uint64_t bytes);
 
 /*
  * Changes the hubs to those of SHAPES, at start and at each reload. A hub of the same size is kept

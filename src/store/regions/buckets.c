@@ -10,15 +10,29 @@
 
 #define SECOND_NS ((int64_t)1000 * 1000 * 1000)
 
+/* A client for which there is no memory waits like one with an empty bucket. */
+#define NO_MEMORY_WAIT_US ((int64_t)1000 * 1000)
+
 struct mrc_buckets {
     struct mrc_buckets_header *header;
     struct mrc_bucket *clients;
     uint64_t hash_key[2];
+    struct mrc_sparse *pages; /* NULL: all buckets are allocated */
 };
 
 uint64_t mrc_buckets_bytes(void)
 {
     return sizeof(struct mrc_buckets_header) + MRC_BUCKETS_CLIENTS * sizeof(struct mrc_bucket);
+}
+
+uint64_t mrc_buckets_head_bytes(void)
+{
+    return sizeof(struct mrc_buckets_header);
+}
+
+void mrc_buckets_use_sparse(struct mrc_buckets *buckets, struct mrc_sparse *pages)
+{
+    buckets->pages = pages;
 }
 
 apr_status_t mrc_buckets_create(apr_pool_t *pool, void *region, struct mrc_buckets **ret_buckets)
@@ -58,6 +72,8 @@ static struct mrc_bucket *find(struct mrc_buckets *buckets, uint64_t key)
 
     if (key == 0)
         return &buckets->header->hub;
+    if (!mrc_sparse_have(buckets->pages, set, MRC_BUCKETS_WAYS * sizeof(*set)))
+        return NULL;
     for (size_t i = 0; i < MRC_BUCKETS_WAYS; i++) {
         if (atomic_load(&set[i].key) == key)
             return &set[i];
@@ -67,7 +83,7 @@ static struct mrc_bucket *find(struct mrc_buckets *buckets, uint64_t key)
 
 /*
  * The bucket of KEY. Without one, takes the fullest of its set. Two threads may each take one for
- * the same new client; later calls use only the first of the two.
+ * the same new client; later calls use only the first of the two. NULL: there is no memory for it.
  */
 static struct mrc_bucket *obtain(struct mrc_buckets *buckets, uint64_t key, int64_t now_ns)
 {
@@ -79,6 +95,8 @@ static struct mrc_bucket *obtain(struct mrc_buckets *buckets, uint64_t key, int6
 
         if (bucket)
             return bucket;
+        if (mrc_sparse_take(buckets->pages, set, MRC_BUCKETS_WAYS * sizeof(*set)))
+            return NULL;
         for (size_t i = 1; i < MRC_BUCKETS_WAYS; i++) {
             if (atomic_load(&set[i].full_ns) < atomic_load(&fullest->full_ns))
                 fullest = &set[i];
@@ -104,8 +122,11 @@ int64_t mrc_buckets_take(struct mrc_buckets *buckets, uint64_t key,
 {
     int64_t now_ns = now_us * 1000, cost = ns_for(rule, count), room = ns_for(rule, rule->burst);
     struct mrc_bucket *bucket = obtain(buckets, key, now_ns);
-    int64_t full_ns = atomic_load(&bucket->full_ns), next;
+    int64_t full_ns, next;
 
+    if (!bucket)
+        return NO_MEMORY_WAIT_US;
+    full_ns = atomic_load(&bucket->full_ns);
     do {
         next = full_ns < now_ns ? now_ns : full_ns;
         /* It may have been filled by another rule. No bucket is emptier than empty. */

@@ -15,6 +15,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/bytes.h"
+#include "store/base/sparse.h"
 
 /* One process's view of the buckets; all of its threads may use it at once. */
 struct mrc_buckets;
@@ -29,6 +30,12 @@ struct mrc_bucket_rule {
 };
 
 uint64_t mrc_buckets_bytes(void);
+
+/* The bytes that must be allocated when they are created. */
+uint64_t mrc_buckets_head_bytes(void);
+
+/* The buckets of clients are allocated page by page, when they are used. NULL: all are. */
+void mrc_buckets_use_sparse(struct mrc_buckets *buckets, struct mrc_sparse *pages);
 
 /*
  * Makes full buckets in the zeroed REGION (64-byte aligned), which must outlive them. The struct

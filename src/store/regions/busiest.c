@@ -20,12 +20,23 @@ struct mrc_busiest {
     struct mrc_busiest_header *header;
     struct mrc_busiest_cell *cells;
     uint64_t key[2];
+    struct mrc_sparse *pages; /* NULL: the cells are allocated */
 };
 
 uint64_t mrc_busiest_bytes(void)
 {
     return sizeof(struct mrc_busiest_header) +
            (uint64_t)MRC_BUSIEST_KINDS * CELLS * sizeof(struct mrc_busiest_cell);
+}
+
+uint64_t mrc_busiest_head_bytes(void)
+{
+    return sizeof(struct mrc_busiest_header);
+}
+
+void mrc_busiest_use_sparse(struct mrc_busiest *busiest, struct mrc_sparse *pages)
+{
+    busiest->pages = pages;
 }
 
 apr_status_t mrc_busiest_create(apr_pool_t *pool, void *region, struct mrc_busiest **ret_busiest)
@@ -47,6 +58,19 @@ apr_status_t mrc_busiest_create(apr_pool_t *pool, void *region, struct mrc_busie
     return APR_SUCCESS;
 }
 
+/* Whether CELL was used before; else it is free, and may not be allocated. */
+static bool has_cell(const struct mrc_busiest *busiest, const struct mrc_busiest_cell *cell)
+{
+    return mrc_sparse_have(busiest->pages, cell, sizeof(*cell));
+}
+
+static void clear(struct mrc_busiest *busiest)
+{
+    for (size_t i = 0; i < (size_t)MRC_BUSIEST_KINDS * CELLS; i++)
+        if (has_cell(busiest, &busiest->cells[i]))
+            memset(&busiest->cells[i], 0, sizeof(*busiest->cells));
+}
+
 static bool lock(struct mrc_busiest *busiest, int64_t wait_us)
 {
     bool owner_died;
@@ -54,7 +78,7 @@ static bool lock(struct mrc_busiest *busiest, int64_t wait_us)
     if (mrc_lock_acquire(&busiest->header->lock, wait_us, &owner_died) != APR_SUCCESS)
         return false;
     if (owner_died)
-        memset(busiest->cells, 0, (size_t)MRC_BUSIEST_KINDS * CELLS * sizeof(*busiest->cells));
+        clear(busiest);
     return true;
 }
 
@@ -120,9 +144,12 @@ static void count_one(const struct mrc_busiest *busiest, enum mrc_busiest_kind k
                       struct mrc_bytes topic, uint64_t count, int64_t now_us)
 {
     uint64_t hash = mrc_siphash(busiest->key, topic) | 1;
-    size_t bucket = (size_t)kind * CELLS + (hash >> 8) % MRC_BUSIEST_BUCKETS * MRC_BUSIEST_WAYS;
-    struct mrc_busiest_cell *cell = find(&busiest->cells[bucket], hash, now_us);
+    size_t i = (size_t)kind * CELLS + (hash >> 8) % MRC_BUSIEST_BUCKETS * MRC_BUSIEST_WAYS;
+    struct mrc_busiest_cell *bucket = &busiest->cells[i], *cell;
 
+    if (mrc_sparse_take(busiest->pages, bucket, MRC_BUSIEST_WAYS * sizeof(*bucket)))
+        return; /* without room, the topic is not counted */
+    cell = find(bucket, hash, now_us);
     turn(cell, now_us);
     if (cell->hash != hash) {
         cell->hash = hash;
@@ -174,7 +201,8 @@ size_t mrc_busiest_read(struct mrc_busiest *busiest, enum mrc_busiest_kind kind,
     if (!lock(busiest, READ_WAIT_US))
         return 0;
     for (size_t i = 0; i < CELLS; i++) {
-        uint64_t count = cells[i].hash ? estimate(&cells[i], now_us) : 0;
+        uint64_t count =
+            has_cell(busiest, &cells[i]) && cells[i].hash ? estimate(&cells[i], now_us) : 0;
 
         if (count > 0)
             used = insert(ret_topics, used, max, &cells[i], count);

@@ -13,6 +13,7 @@
 #include "apr_pools.h"
 
 #include "core/base/bytes.h"
+#include "store/base/sparse.h"
 
 struct mrc_busiest;
 
@@ -29,12 +30,16 @@ struct mrc_busiest_topic {
     char text[MRC_BUSIEST_TEXT_BYTES];
 };
 
-/* The bytes of the region. */
+/* The bytes of the region, and those that must be allocated when they are made. */
 uint64_t mrc_busiest_bytes(void);
+uint64_t mrc_busiest_head_bytes(void);
 
 /* Makes empty tables in the zeroed REGION (64-byte aligned), which must outlive them. The struct
  * lives in POOL. Fails if the system has no random bytes. */
 apr_status_t mrc_busiest_create(apr_pool_t *pool, void *region, struct mrc_busiest **ret_busiest);
+
+/* The cells are allocated page by page, when topics are counted. NULL: all are. */
+void mrc_busiest_use_sparse(struct mrc_busiest *busiest, struct mrc_sparse *pages);
 
 /* Counts COUNT for each of the N TOPICS at NOW_US of the monotonic clock. */
 void mrc_busiest_count(struct mrc_busiest *busiest, enum mrc_busiest_kind kind,

@@ -21,6 +21,7 @@ struct mrc_census {
     _Atomic uint64_t *cells;
     uint64_t mask; /* cells - 1; our own copy */
     uint64_t hash_key[2];
+    struct mrc_sparse *pages; /* NULL: all cells are allocated */
 };
 
 uint32_t mrc_census_cells(uint64_t streams)
@@ -37,6 +38,16 @@ uint32_t mrc_census_cells(uint64_t streams)
 uint64_t mrc_census_bytes(uint32_t cells)
 {
     return sizeof(struct mrc_census_header) + cells * (uint64_t)sizeof(uint64_t);
+}
+
+uint64_t mrc_census_head_bytes(void)
+{
+    return sizeof(struct mrc_census_header);
+}
+
+void mrc_census_use_sparse(struct mrc_census *census, struct mrc_sparse *pages)
+{
+    census->pages = pages;
 }
 
 apr_status_t mrc_census_create(apr_pool_t *pool, void *region, uint32_t cells,
@@ -79,6 +90,21 @@ static _Atomic uint64_t *cell_at(const struct mrc_census *census, uint64_t key, 
     return &census->cells[(key + i) & census->mask];
 }
 
+static uint64_t load(const struct mrc_census *census, const _Atomic uint64_t *cell)
+{
+    return mrc_sparse_have(census->pages, (const void *)cell, sizeof(*cell)) ? atomic_load(cell)
+                                                                             : 0;
+}
+
+/* Allocates the window of KEY. */
+static bool take_window(const struct mrc_census *census, uint64_t key)
+{
+    for (unsigned i = 0; i < MRC_CENSUS_WINDOW; i++)
+        if (mrc_sparse_take(census->pages, (void *)cell_at(census, key, i), sizeof(uint64_t)))
+            return false;
+    return true;
+}
+
 static uint64_t count_of(uint64_t cell)
 {
     return cell & MRC_CENSUS_COUNT_MASK;
@@ -112,7 +138,7 @@ uint64_t mrc_census_sum(const struct mrc_census *census, uint64_t key)
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < MRC_CENSUS_WINDOW; i++) {
-        uint64_t value = atomic_load(cell_at(census, key, i));
+        uint64_t value = load(census, cell_at(census, key, i));
 
         if (value >> MRC_CENSUS_MARK_SHIFT == mark >> MRC_CENSUS_MARK_SHIFT)
             sum += count_of(value);
@@ -124,6 +150,8 @@ uint64_t mrc_census_add(struct mrc_census *census, unsigned slot, uint64_t key)
 {
     uint64_t owner = owner_part(slot, key);
 
+    if (!take_window(census, key))
+        return 0;
     /* Two threads of one child may each take a free cell for the same client; the sum is right. */
     for (int may_take = 0; may_take <= 1; may_take++) {
         for (unsigned i = 0; i < MRC_CENSUS_WINDOW; i++) {
@@ -140,7 +168,7 @@ void mrc_census_sub(struct mrc_census *census, unsigned slot, uint64_t key)
 
     for (unsigned i = 0; i < MRC_CENSUS_WINDOW; i++) {
         _Atomic uint64_t *cell = cell_at(census, key, i);
-        uint64_t value = atomic_load(cell);
+        uint64_t value = load(census, cell);
 
         while (count_of(value) && (value & ~MRC_CENSUS_COUNT_MASK) == owner) {
             if (atomic_compare_exchange_weak(cell, &value, count_of(value) > 1 ? value - 1 : 0))
@@ -152,7 +180,7 @@ void mrc_census_sub(struct mrc_census *census, unsigned slot, uint64_t key)
 void mrc_census_fold(struct mrc_census *census, unsigned slot)
 {
     for (uint64_t i = 0; i <= census->mask; i++) {
-        uint64_t value = atomic_load_explicit(&census->cells[i], memory_order_relaxed);
+        uint64_t value = load(census, &census->cells[i]);
 
         while (count_of(value) && (value >> MRC_CENSUS_SLOT_SHIFT & 0xffff) == slot &&
                !atomic_compare_exchange_weak(&census->cells[i], &value, 0))

@@ -14,6 +14,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/bytes.h"
+#include "store/base/sparse.h"
 
 /* One process's view of a census; all of its threads may use it at once. */
 struct mrc_census;
@@ -25,6 +26,12 @@ struct mrc_census;
  * clients; and its bytes. */
 uint32_t mrc_census_cells(uint64_t streams);
 uint64_t mrc_census_bytes(uint32_t cells);
+
+/* The bytes that must be allocated when it is created. */
+uint64_t mrc_census_head_bytes(void);
+
+/* The cells are allocated page by page, when they are used. NULL: all are. */
+void mrc_census_use_sparse(struct mrc_census *census, struct mrc_sparse *pages);
 
 /*
  * Makes an empty census in the zeroed REGION (64-byte aligned), which must outlive it. The struct

@@ -3,6 +3,10 @@
  *
  *     0                    +-----------------------------------------------+
  *                          | struct mrc_hub_header            (2048 bytes) |
+ *     2048                 +-----------------------------------------------+
+ *                          | struct mrc_sparse_layout          (2048 bytes) |  base/sparse_layout.h
+ *     4096                 +-----------------------------------------------+
+ *                          | groups of bits                                |
  *     region[RING]         +-----------------------------------------------+
  *                          | struct mrc_ring_header (256), data            |  ring/layout.h
  *     region[INDEX]        +-----------------------------------------------+
@@ -32,16 +36,25 @@
  *                          |                                               |  may be absent
  *     total_bytes          +-----------------------------------------------+
  *
- * Every region begins at a multiple of 64. An absent region has size 0. The word ring.state, which
- * the lock of the ring guards, says whether the hub still uses this segment.
+ * Every region begins at a multiple of 64, and that of the metrics at a multiple of their size. An
+ * absent region has size 0. The word ring.state, which the lock of the ring guards, says whether
+ * the hub still uses this segment.
+ *
+ * The file is sparse. The heads of the regions are allocated when the segment is made, and the rest
+ * page by page, before it is touched. So an idle hub takes little memory, whatever it may hold.
  */
 #ifndef MRC_STORE_REGIONS_HUB_LAYOUT_H
 #define MRC_STORE_REGIONS_HUB_LAYOUT_H
 
 #include <stdint.h>
 
-#define MRC_HUB_MAGIC    UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
-#define MRC_HUB_VERSION  1
+#include "store/regions/site.h"
+
+#define MRC_HUB_MAGIC         UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
+#define MRC_HUB_VERSION       2
+#define MRC_HUB_PAGES_OFFSET  2048
+#define MRC_HUB_GROUPS_OFFSET 4096
+
 #define MRC_HUB_KEY_MAX  1023
 #define MRC_HUB_REGIONS  16
 #define MRC_HUB_COUNTERS 112
@@ -87,9 +100,12 @@ struct mrc_hub_header {
     struct mrc_hub_region region[MRC_HUB_REGIONS];
     char key[MRC_HUB_KEY_MAX + 1];
     uint8_t position_key[MRC_HUB_POSITION_KEY_BYTES]; /* moves with the ring to another segment */
-    uint8_t reserved1[544];
+    uint64_t groups_bytes;      /* of the groups of bits; 0: everything is allocated */
+    struct mrc_site_place site; /* not constant: see site.h */
+    uint8_t reserved1[208];
 };
-_Static_assert(sizeof(struct mrc_hub_header) == 2048, "the first region begins at byte 2048");
+_Static_assert(sizeof(struct mrc_hub_header) == MRC_HUB_PAGES_OFFSET,
+               "the layout of the pages follows");
 
 /*
  * The numbers of one child, on cache lines that no other child writes: relaxed additions by the

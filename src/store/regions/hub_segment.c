@@ -16,6 +16,7 @@
 struct mrc_hub_segment {
     struct mrc_segment segment;
     struct mrc_hub_header geometry; /* our own copy; the shared one is not trusted */
+    struct mrc_sparse *pages;       /* NULL: everything is allocated */
     struct mrc_ring *ring;
     struct mrc_roster *roster;           /* NULL: none */
     struct mrc_staging *staging;         /* NULL: none */
@@ -26,9 +27,18 @@ struct mrc_hub_segment {
     struct mrc_busiest *busiest;         /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
+    struct mrc_hub_metrics_row *spare;   /* of this process, without room for its own; or NULL */
+    unsigned spare_slot;
 };
 
 /* ---- The layout -------------------------------------------------------------------------------*/
+
+/* How much of a region is allocated when the segment is made. */
+struct head {
+    enum mrc_hub_region_type type;
+    uint64_t bytes; /* HEAD_ALL: the whole region */
+};
+#define HEAD_ALL UINT64_MAX
 
 static void add_region(struct mrc_hub_header *header, enum mrc_hub_region_type type, uint64_t size)
 {
@@ -39,6 +49,24 @@ static void add_region(struct mrc_hub_header *header, enum mrc_hub_region_type t
         .size = size,
     };
     header->total_bytes += (size + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+}
+
+/* A row of numbers is in one page. */
+static void add_numbers(struct mrc_hub_header *header, unsigned nslots)
+{
+    const uint64_t row = sizeof(struct mrc_hub_metrics_row);
+
+    header->total_bytes = (header->total_bytes + row - 1) & ~(row - 1);
+    add_region(header, MRC_HUB_REGION_METRICS, (nslots + UINT64_C(1)) * row);
+}
+
+/* Puts the groups of bits for the pages before the regions. */
+static void add_groups(struct mrc_hub_header *header)
+{
+    header->groups_bytes = mrc_sparse_bytes(header->total_bytes);
+    header->total_bytes += header->groups_bytes;
+    for (int i = 0; i < MRC_HUB_REGION_USED; i++)
+        header->region[i].offset += header->groups_bytes;
 }
 
 static apr_status_t check_shape(const struct mrc_hub_shape *shape, unsigned nslots,
@@ -70,7 +98,7 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
         .magic = MRC_HUB_MAGIC,
         .version = MRC_HUB_VERSION,
         .nslots = nslots,
-        .total_bytes = sizeof(header),
+        .total_bytes = MRC_HUB_GROUPS_OFFSET,
         .region_count = MRC_HUB_REGION_USED,
     };
     apr_status_t status = check_shape(shape, nslots, error);
@@ -95,8 +123,7 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     add_region(&header, MRC_HUB_REGION_INDEX, mrc_ring_index_bytes(buckets));
     add_region(&header, MRC_HUB_REGION_INTEREST, mrc_interests_bytes(nslots));
     header.region[MRC_HUB_REGION_INTEREST].version = MRC_INTERESTS_VERSION;
-    add_region(&header, MRC_HUB_REGION_METRICS,
-               (nslots + UINT64_C(1)) * sizeof(struct mrc_hub_metrics_row));
+    add_numbers(&header, nslots);
     add_region(&header, MRC_HUB_REGION_STAGING, shape->staging_bytes);
     if (shape->roster_subscribers)
         mrc_roster_measure(shape->roster_subscribers, &own, &shared);
@@ -110,6 +137,7 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                shape->is_controlled ? mrc_revocations_bytes() : 0);
     add_region(&header, MRC_HUB_REGION_LINK, shape->has_link ? mrc_link_bytes() : 0);
     add_region(&header, MRC_HUB_REGION_BUSIEST, shape->is_controlled ? mrc_busiest_bytes() : 0);
+    add_groups(&header);
     *ret_header = header;
     *ret_capacity = capacity;
     *ret_buckets = buckets;
@@ -190,6 +218,49 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
+/* Allocates what the functions that create the regions write. */
+static apr_status_t take_heads(struct mrc_hub_segment *hub)
+{
+    const struct head heads[] = {
+        {MRC_HUB_REGION_RING, MRC_RING_HEAD_BYTES},
+        {MRC_HUB_REGION_INTEREST, mrc_interests_head_bytes(hub->geometry.nslots)},
+        {MRC_HUB_REGION_STAGING, mrc_staging_head_bytes()},
+        {MRC_HUB_REGION_PRESENCE, mrc_roster_head_bytes()},
+        {MRC_HUB_REGION_COUNTS, mrc_census_head_bytes()},
+        {MRC_HUB_REGION_BUCKETS, mrc_buckets_head_bytes()},
+        {MRC_HUB_REGION_REVOCATIONS, mrc_revocations_head_bytes()},
+        {MRC_HUB_REGION_LINK, HEAD_ALL},
+        {MRC_HUB_REGION_BUSIEST, mrc_busiest_head_bytes()},
+    };
+    apr_status_t status = APR_SUCCESS;
+
+    for (size_t i = 0; i < sizeof(heads) / sizeof(*heads) && !status; i++) {
+        const struct mrc_hub_region *region = &hub->geometry.region[heads[i].type];
+
+        status = mrc_sparse_take(hub->pages, at(&hub->segment, region->offset),
+                                 heads[i].bytes < region->size ? heads[i].bytes : region->size);
+    }
+    return status;
+}
+
+/* From now on, the regions allocate what they need. */
+static void use_pages(struct mrc_hub_segment *hub)
+{
+    mrc_ring_use_sparse(hub->ring, hub->pages);
+    mrc_interests_use_sparse(hub->interests, hub->pages);
+    mrc_buckets_use_sparse(hub->buckets, hub->pages);
+    if (hub->staging)
+        mrc_staging_use_sparse(hub->staging, hub->pages);
+    if (hub->roster)
+        mrc_roster_use_sparse(hub->roster, hub->pages);
+    if (hub->census)
+        mrc_census_use_sparse(hub->census, hub->pages);
+    if (hub->revocations)
+        mrc_revocations_use_sparse(hub->revocations, hub->pages);
+    if (hub->busiest)
+        mrc_busiest_use_sparse(hub->busiest, hub->pages);
+}
+
 /* Creates what the regions of the zeroed HUB contain. */
 static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub,
                                    const struct mrc_hub_shape *shape, uint64_t capacity,
@@ -221,9 +292,36 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
     return status;
 }
 
+/* Allocates the beginning of HUB's sparse file, or, if the kernel can only do that, all of it. */
+static apr_status_t begin_memory(apr_pool_t *pool, struct mrc_hub_segment *hub, const char *dir,
+                                 const struct mrc_sparse_budget *budget, struct mrc_error *error)
+{
+    const struct mrc_hub_region *ring = &hub->geometry.region[MRC_HUB_REGION_RING];
+    /* The head of the ring follows the groups; of many groups, only the first is needed. */
+    uint64_t first = hub->geometry.groups_bytes == MRC_SPARSE_GROUP_BYTES
+                         ? ring->offset + MRC_RING_HEAD_BYTES
+                         : MRC_HUB_GROUPS_OFFSET + MRC_SPARSE_GROUP_BYTES;
+    apr_status_t status =
+        mrc_sparse_create(pool, hub->segment.base, hub->geometry.total_bytes, MRC_HUB_PAGES_OFFSET,
+                          MRC_HUB_GROUPS_OFFSET, first, budget, &hub->pages);
+
+    if (status == APR_ENOTIMPL) {
+        hub->geometry.groups_bytes = 0;
+        return mrc_segment_allocate(&hub->segment, dir, error);
+    }
+    if (!status)
+        status = take_heads(hub);
+    return status ? mrc_status_set(error, status,
+                                   "no room for the shared memory of a hub in %.80s: make room on "
+                                   "its file system, or raise MercureMemory",
+                                   dir)
+                  : APR_SUCCESS;
+}
+
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
-                                    struct mrc_error *error, struct mrc_hub_segment **ret_segment)
+                                    const struct mrc_sparse_budget *budget, struct mrc_error *error,
+                                    struct mrc_hub_segment **ret_segment)
 {
     struct mrc_hub_header header;
     struct mrc_hub_segment *hub;
@@ -238,18 +336,26 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
     if (status)
         return mrc_status_set(error, status, "the system has no random bytes");
     header.created_us = apr_time_now();
-    status = mrc_segment_create(pool, dir, name, header.total_bytes, error, &segment);
+    status = mrc_segment_create_sparse(pool, dir, name, header.total_bytes, error, &segment);
     if (status)
         return status;
-    mrc_segment_close_fd(&segment);
-    *(struct mrc_hub_header *)segment.base = header;
     hub = attach(pool, &segment, &header);
-    status = create_regions(pool, hub, shape, capacity, buckets, error);
+    status = begin_memory(pool, hub, dir, budget, error);
+    if (!status) {
+        *(struct mrc_hub_header *)segment.base = hub->geometry;
+        status = mrc_site_init(mrc_hub_segment_site(hub));
+    }
+    if (!status) {
+        status = create_regions(pool, hub, shape, capacity, buckets, error);
+    }
     if (status) {
-        mrc_segment_close(&segment);
         mrc_segment_remove(dir, name);
+        mrc_hub_segment_release(hub);
+        mrc_hub_segment_close(hub);
         return status;
     }
+    use_pages(hub);
+    mrc_segment_close_fd(&hub->segment);
     *ret_segment = hub;
     return APR_SUCCESS;
 }
@@ -257,7 +363,7 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
 /* Why HEADER, found in a file of FILE_BYTES, cannot be that of a hub; NULL: it can. */
 static const char *find_problem(const struct mrc_hub_header *header, uint64_t file_bytes)
 {
-    uint64_t end = sizeof(*header);
+    uint64_t end = MRC_HUB_GROUPS_OFFSET;
     unsigned i;
 
     if (header->magic != MRC_HUB_MAGIC)
@@ -272,6 +378,9 @@ static const char *find_problem(const struct mrc_hub_header *header, uint64_t fi
     if (header->region_count != MRC_HUB_REGION_USED || header->nslots == 0 ||
         header->nslots > MRC_CONTROL_SLOTS_MAX)
         return "its header is broken";
+    if (header->groups_bytes > header->total_bytes - end)
+        return "its bits for pages do not fit";
+    end += header->groups_bytes;
     for (i = 0; i < MRC_HUB_REGION_USED; i++) {
         const struct mrc_hub_region *region = &header->region[i];
 
@@ -289,6 +398,18 @@ static const char *find_problem(const struct mrc_hub_header *header, uint64_t fi
     return NULL;
 }
 
+/* False: what the file says about its pages is unsound. */
+static bool open_pages(apr_pool_t *pool, struct mrc_hub_segment *hub)
+{
+    const struct mrc_hub_header *header = &hub->geometry;
+
+    if (header->groups_bytes == 0)
+        return true;
+    hub->pages = mrc_sparse_open(pool, hub->segment.base, header->total_bytes, MRC_HUB_PAGES_OFFSET,
+                                 MRC_HUB_GROUPS_OFFSET, header->groups_bytes);
+    return hub->pages != NULL;
+}
+
 apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
                                   struct mrc_hub_segment **ret_segment)
 {
@@ -301,7 +422,7 @@ apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc
     status = mrc_segment_open(pool, path, error, &segment);
     if (status)
         return status;
-    if (segment.size < sizeof(header)) {
+    if (segment.size < MRC_HUB_GROUPS_OFFSET) {
         why = "it is too short";
     } else {
         memcpy(&header, segment.base, sizeof(header));
@@ -313,6 +434,11 @@ apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc
                               why);
     }
     hub = attach(pool, &segment, &header);
+    if (!open_pages(pool, hub)) {
+        mrc_segment_close(&segment);
+        return mrc_status_set(error, MRC_STATUS_CORRUPT,
+                              "%.150s is not a hub's segment: its bits for pages are broken", path);
+    }
     status = mrc_ring_open(pool, at(&segment, header.region[MRC_HUB_REGION_RING].offset),
                            header.region[MRC_HUB_REGION_RING].size,
                            at(&segment, header.region[MRC_HUB_REGION_INDEX].offset),
@@ -321,10 +447,17 @@ apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc
         mrc_segment_close(&segment);
         return status;
     }
+    mrc_ring_use_sparse(hub->ring, hub->pages);
     hub->interests = mrc_interests_open(
         pool, at(&segment, header.region[MRC_HUB_REGION_INTEREST].offset), header.nslots);
+    mrc_interests_use_sparse(hub->interests, hub->pages);
     *ret_segment = hub;
     return APR_SUCCESS;
+}
+
+void mrc_hub_segment_release(struct mrc_hub_segment *segment)
+{
+    mrc_sparse_release(segment->pages);
 }
 
 void mrc_hub_segment_close(struct mrc_hub_segment *segment)
@@ -348,6 +481,11 @@ uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment)
     return segment->geometry.total_bytes;
 }
 
+uint64_t mrc_hub_segment_taken(const struct mrc_hub_segment *segment)
+{
+    return segment->pages ? mrc_sparse_taken(segment->pages) : segment->geometry.total_bytes;
+}
+
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment)
 {
     return segment->geometry.created_us;
@@ -356,6 +494,11 @@ int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment)
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment)
 {
     return segment->ring;
+}
+
+struct mrc_site_place *mrc_hub_segment_site(const struct mrc_hub_segment *segment)
+{
+    return &((struct mrc_hub_header *)segment->segment.base)->site;
 }
 
 const unsigned char *mrc_hub_segment_position_key(const struct mrc_hub_segment *segment)
@@ -470,29 +613,65 @@ unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
 
 /* ---- Numbers ----------------------------------------------------------------------------------*/
 
+/* The numbers in ROW; NULL: they are not allocated, so all are 0. */
+static struct mrc_hub_metrics_row *row_at(const struct mrc_hub_segment *segment, unsigned row)
+{
+    if (segment->spare && row == segment->spare_slot)
+        return segment->spare;
+    return mrc_sparse_have(segment->pages, &segment->metrics[row], sizeof(*segment->metrics))
+               ? &segment->metrics[row]
+               : NULL;
+}
+
+/* The gauge INDEX of SLOT; NULL: there is none, or it is not allocated. */
+static _Atomic uint64_t *gauge_at(const struct mrc_hub_segment *segment, unsigned slot,
+                                  unsigned index)
+{
+    struct mrc_hub_metrics_row *row = NULL;
+
+    if (slot < segment->geometry.nslots && index < MRC_HUB_GAUGES)
+        row = row_at(segment, slot);
+    return row ? &row->gauge[index] : NULL;
+}
+
+void mrc_hub_segment_begin_numbers(apr_pool_t *pool, struct mrc_hub_segment *segment, unsigned slot)
+{
+    if (slot >= segment->geometry.nslots || segment->spare ||
+        mrc_sparse_take(segment->pages, &segment->metrics[slot], sizeof(*segment->metrics)) ==
+            APR_SUCCESS)
+        return;
+    segment->spare = apr_pcalloc(pool, sizeof(*segment->spare));
+    segment->spare_slot = slot;
+}
+
 void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                            uint64_t n)
 {
+    struct mrc_hub_metrics_row *row = NULL;
+
     if (slot < segment->geometry.nslots && index < MRC_HUB_COUNTERS)
-        atomic_fetch_add_explicit(&segment->metrics[slot].counter[index], n, memory_order_relaxed);
+        row = row_at(segment, slot);
+    if (row)
+        atomic_fetch_add_explicit(&row->counter[index], n, memory_order_relaxed);
 }
 
 void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                int64_t n)
 {
-    if (slot < segment->geometry.nslots && index < MRC_HUB_GAUGES)
-        atomic_fetch_add_explicit(&segment->metrics[slot].gauge[index], (uint64_t)n,
-                                  memory_order_relaxed);
+    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
+
+    if (gauge)
+        atomic_fetch_add_explicit(gauge, (uint64_t)n, memory_order_relaxed);
 }
 
 /* Any thread may call this; the rows change while they are read one by one. */
 static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
 {
     int64_t sum = 0;
-    unsigned row;
 
-    for (row = 0; row < segment->geometry.nslots; row++) {
-        uint64_t one = atomic_load(&segment->metrics[row].gauge[index]);
+    for (unsigned slot = 0; slot < segment->geometry.nslots; slot++) {
+        _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
+        uint64_t one = gauge ? atomic_load(gauge) : 0;
 
         sum += (int64_t)one > 0 ? (int64_t)one : 0;
     }
@@ -508,11 +687,10 @@ static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
 bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                 uint64_t max)
 {
-    _Atomic uint64_t *gauge;
+    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
 
-    if (slot >= segment->geometry.nslots || index >= MRC_HUB_GAUGES)
+    if (!gauge)
         return false;
-    gauge = &segment->metrics[slot].gauge[index];
     for (;;) {
         atomic_fetch_add(gauge, 1);
         if (sum_gauge(segment, index) <= max)
@@ -527,34 +705,39 @@ bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, 
 bool mrc_hub_segment_gauge_change(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                   uint64_t old, uint64_t value)
 {
-    return slot < segment->geometry.nslots && index < MRC_HUB_GAUGES &&
-           atomic_compare_exchange_strong(&segment->metrics[slot].gauge[index], &old, value);
+    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
+
+    return gauge && atomic_compare_exchange_strong(gauge, &old, value);
 }
 
 void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
                                uint64_t value)
 {
-    if (slot < segment->geometry.nslots && index < MRC_HUB_GAUGES)
-        atomic_store_explicit(&segment->metrics[slot].gauge[index], value, memory_order_relaxed);
+    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
+
+    if (gauge)
+        atomic_store_explicit(gauge, value, memory_order_relaxed);
 }
 
 uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigned slot,
                                   unsigned index)
 {
-    if (slot >= segment->geometry.nslots || index >= MRC_HUB_GAUGES)
-        return 0;
-    return atomic_load_explicit(&segment->metrics[slot].gauge[index], memory_order_relaxed);
+    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
+
+    return gauge ? atomic_load_explicit(gauge, memory_order_relaxed) : 0;
 }
 
 uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index)
 {
     uint64_t sum = 0;
-    unsigned row;
 
     if (index >= MRC_HUB_COUNTERS)
         return 0;
-    for (row = 0; row <= segment->geometry.nslots; row++)
-        sum += atomic_load_explicit(&segment->metrics[row].counter[index], memory_order_relaxed);
+    for (unsigned i = 0; i <= segment->geometry.nslots; i++) {
+        struct mrc_hub_metrics_row *row = row_at(segment, i);
+
+        sum += row ? atomic_load_explicit(&row->counter[index], memory_order_relaxed) : 0;
+    }
     return sum;
 }
 
@@ -573,7 +756,7 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
     if (segment->staging)
         mrc_staging_fold(segment->staging, slot);
     for (i = 0; i < MRC_HUB_GAUGES; i++)
-        atomic_store_explicit(&segment->metrics[slot].gauge[i], 0, memory_order_relaxed);
+        mrc_hub_segment_gauge_set(segment, slot, i, 0);
     if (segment->roster)
         mrc_roster_fold(segment->roster, slot);
     if (segment->census)
@@ -582,12 +765,15 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
 
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to)
 {
-    unsigned i;
+    struct mrc_hub_metrics_row *row = &to->metrics[to->geometry.nslots];
 
-    for (i = 0; i < MRC_HUB_COUNTERS; i++)
-        atomic_fetch_add_explicit(&to->metrics[to->geometry.nslots].counter[i],
-                                  mrc_hub_segment_counter(from, i), memory_order_relaxed);
+    /* Without room for them, the counters begin again. */
+    for (unsigned i = 0;
+         mrc_sparse_take(to->pages, row, sizeof(*row)) == APR_SUCCESS && i < MRC_HUB_COUNTERS; i++)
+        atomic_fetch_add_explicit(&row->counter[i], mrc_hub_segment_counter(from, i),
+                                  memory_order_relaxed);
     set_position_key(to, from->geometry.position_key);
+    mrc_site_carry(mrc_hub_segment_site(from), mrc_hub_segment_site(to));
     if (from->link && to->link)
         mrc_link_carry(from->link, to->link);
 }

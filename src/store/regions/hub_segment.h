@@ -22,6 +22,7 @@
 #include "store/regions/interests.h"
 #include "store/regions/revocations.h"
 #include "store/regions/roster.h"
+#include "store/regions/site.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"
 
@@ -43,15 +44,17 @@ struct mrc_hub_shape {
     bool has_link;               /* whether the hub has a transport */
 };
 
-/* The exact size of the segment; 0 if the shape is impossible, with the reason in ERROR. Creates
- * nothing. */
+/* The most that the segment may take; 0 if the shape is impossible, with the reason in ERROR.
+ * Creates nothing. */
 uint64_t mrc_hub_segment_size(const struct mrc_hub_shape *shape, unsigned nslots,
                               struct mrc_error *error);
 
-/* Creates it as the file NAME in DIR; the struct and the mapping live in POOL. Only the parent. */
+/* Creates it as the file NAME in DIR; the struct and the mapping live in POOL. BUDGET outlives it.
+ * Only the parent. */
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
-                                    struct mrc_error *error, struct mrc_hub_segment **ret_segment);
+                                    const struct mrc_sparse_budget *budget, struct mrc_error *error,
+                                    struct mrc_hub_segment **ret_segment);
 
 /* Opens a file of another server read-only, for tools; checks its header. */
 apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
@@ -60,11 +63,18 @@ apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc
 /* Unmaps it in this process; the file stays. Accepts NULL. */
 void mrc_hub_segment_close(struct mrc_hub_segment *segment);
 
+/* Gives what it has taken back to its budget; the parent does so when it has removed the file. */
+void mrc_hub_segment_release(struct mrc_hub_segment *segment);
+
 const char *mrc_hub_segment_key(const struct mrc_hub_segment *segment);
 unsigned mrc_hub_segment_nslots(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
+uint64_t mrc_hub_segment_taken(const struct mrc_hub_segment *segment); /* of these, allocated */
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
+
+/* Where the name of the site stands whose hub this is, if the hub is one of a set (site.h). */
+struct mrc_site_place *mrc_hub_segment_site(const struct mrc_hub_segment *segment);
 
 /* The key for positions in the ring, made with the first segment of the hub: it belongs to the
  * numbers of the records, which move with the ring. */
@@ -114,6 +124,13 @@ unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
                                   const struct mrc_notify *notify, const struct mrc_tags *tags);
 
 /* ---- Numbers ----------------------------------------------------------------------------------*/
+
+/*
+ * Allocates the numbers of SLOT, which the caller owns; nothing is counted before. Without room,
+ * they are in POOL, and other processes do not see them. One thread at a time, before others count.
+ */
+void mrc_hub_segment_begin_numbers(apr_pool_t *pool, struct mrc_hub_segment *segment,
+                                   unsigned slot);
 
 /* The caller owns SLOT; INDEX < MRC_HUB_COUNTERS or MRC_HUB_GAUGES. Any thread. */
 void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,

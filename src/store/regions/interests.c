@@ -6,9 +6,11 @@
 #include "core/base/siphash.h"
 #include "store/regions/interests_layout.h"
 
-#define WORD_BITS 64
+#define WORD_BITS  64
+#define LINE_WORDS 8 /* of a cache line, which is in one page */
 
-_Static_assert(MRC_INTERESTS_BITS_MIN % (WORD_BITS * 8) == 0, "a set is whole cache lines");
+_Static_assert(MRC_INTERESTS_BITS_MIN % (WORD_BITS * LINE_WORDS) == 0,
+               "a set is whole cache lines");
 
 struct mrc_interests {
     uint64_t hash_key[2]; /* our own copies */
@@ -16,6 +18,7 @@ struct mrc_interests {
     unsigned nslots;
     struct mrc_interests_row *rows;
     _Atomic uint64_t *words;
+    struct mrc_sparse *pages; /* NULL: all words are allocated */
 };
 
 uint64_t mrc_interests_bits(unsigned nslots)
@@ -27,10 +30,19 @@ uint64_t mrc_interests_bits(unsigned nslots)
     return bits;
 }
 
+uint64_t mrc_interests_head_bytes(unsigned nslots)
+{
+    return sizeof(struct mrc_interests_header) + nslots * sizeof(struct mrc_interests_row);
+}
+
 uint64_t mrc_interests_bytes(unsigned nslots)
 {
-    return sizeof(struct mrc_interests_header) +
-           nslots * (sizeof(struct mrc_interests_row) + mrc_interests_bits(nslots) / 8);
+    return mrc_interests_head_bytes(nslots) + nslots * (mrc_interests_bits(nslots) / 8);
+}
+
+void mrc_interests_use_sparse(struct mrc_interests *interests, struct mrc_sparse *pages)
+{
+    interests->pages = pages;
 }
 
 struct mrc_interests *mrc_interests_open(apr_pool_t *pool, void *region, unsigned nslots)
@@ -110,22 +122,36 @@ void mrc_interests_sub_broad(struct mrc_interests *interests, unsigned slot)
         atomic_fetch_sub(&interests->rows[slot].broad, 1);
 }
 
-static bool is_set(const struct mrc_interests *interests, unsigned slot, uint64_t tag)
+static bool has_word(const struct mrc_interests *interests, const _Atomic uint64_t *word)
 {
-    return (atomic_load(word_of(interests, slot, tag)) & bit_of(tag)) != 0;
+    return mrc_sparse_have(interests->pages, (const void *)word, sizeof(*word));
 }
 
-/* Many subscribers share a topic. A bit that is set already is not written again, because every
- * publisher reads its cache line. */
+static bool is_set(const struct mrc_interests *interests, unsigned slot, uint64_t tag)
+{
+    const _Atomic uint64_t *word = word_of(interests, slot, tag);
+
+    return has_word(interests, word) && (atomic_load(word) & bit_of(tag)) != 0;
+}
+
+/*
+ * Many subscribers share a topic. A bit that is set already is not written again, because every
+ * publisher reads its cache line. If there is no room for the bit, the child is woken for all
+ * records, until it ends.
+ */
 void mrc_interests_set(struct mrc_interests *interests, unsigned slot, uint64_t tag)
 {
-    if (slot < interests->nslots && !is_set(interests, slot, tag))
+    if (slot >= interests->nslots || is_set(interests, slot, tag))
+        return;
+    if (mrc_sparse_take(interests->pages, (void *)word_of(interests, slot, tag), sizeof(uint64_t)))
+        mrc_interests_add_broad(interests, slot);
+    else
         atomic_fetch_or(word_of(interests, slot, tag), bit_of(tag));
 }
 
 void mrc_interests_unset(struct mrc_interests *interests, unsigned slot, uint64_t tag)
 {
-    if (slot < interests->nslots)
+    if (slot < interests->nslots && has_word(interests, word_of(interests, slot, tag)))
         atomic_fetch_and(word_of(interests, slot, tag), ~bit_of(tag));
 }
 
@@ -141,8 +167,12 @@ void mrc_interests_fold(struct mrc_interests *interests, unsigned slot)
     atomic_store(&row->broad, 0);
     atomic_store(&row->woken_seq, 0);
     atomic_store(&row->woken_pos, 0);
-    for (uint64_t bit = 0; bit <= interests->mask; bit += WORD_BITS)
-        atomic_store_explicit(word_of(interests, slot, bit), 0, memory_order_release);
+    for (uint64_t bit = 0; bit <= interests->mask; bit += LINE_WORDS * WORD_BITS) {
+        _Atomic uint64_t *line = word_of(interests, slot, bit);
+
+        for (int i = 0; i < LINE_WORDS && has_word(interests, line); i++)
+            atomic_store_explicit(&line[i], 0, memory_order_release);
+    }
 }
 
 /* ---- Publishers -------------------------------------------------------------------------------*/

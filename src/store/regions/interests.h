@@ -44,6 +44,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/bytes.h"
+#include "store/base/sparse.h"
 
 /* One process's view; all of its threads may use it at once. */
 struct mrc_interests;
@@ -90,8 +91,10 @@ static inline void mrc_tags_add(struct mrc_tags *tags, uint64_t tag)
         tags->is_any = true;
 }
 
-/* The bytes of the region, and the bits in each slot's set. */
+/* The bytes of the region, of its part that must be allocated from the beginning, and the bits in
+ * each slot's set. */
 uint64_t mrc_interests_bytes(unsigned nslots);
+uint64_t mrc_interests_head_bytes(unsigned nslots);
 uint64_t mrc_interests_bits(unsigned nslots);
 
 /*
@@ -103,6 +106,9 @@ apr_status_t mrc_interests_create(apr_pool_t *pool, void *region, unsigned nslot
 
 /* A read-only view of a REGION of mrc_interests_bytes(NSLOTS) that another process made. */
 struct mrc_interests *mrc_interests_open(apr_pool_t *pool, void *region, unsigned nslots);
+
+/* The sets are allocated page by page, when bits are set. NULL: all are allocated. */
+void mrc_interests_use_sparse(struct mrc_interests *interests, struct mrc_sparse *pages);
 
 /* The tag of NAME; it is the same in all processes. */
 uint64_t mrc_interests_tag(const struct mrc_interests *interests, struct mrc_bytes name);

@@ -14,7 +14,18 @@
 struct mrc_revocations {
     struct mrc_revocations_header *header;
     _Atomic uint64_t *half[2];
+    struct mrc_sparse *pages; /* NULL: the halves are allocated */
 };
+
+uint64_t mrc_revocations_head_bytes(void)
+{
+    return sizeof(struct mrc_revocations_header);
+}
+
+void mrc_revocations_use_sparse(struct mrc_revocations *revocations, struct mrc_sparse *pages)
+{
+    revocations->pages = pages;
+}
 
 uint64_t mrc_revocations_bytes(void)
 {
@@ -104,6 +115,7 @@ bool mrc_revocations_next(struct mrc_bytes copy, size_t *at, struct mrc_revocati
 /* The next generation, which is being made in the half that no reader uses. */
 struct draft {
     _Atomic uint64_t *half;
+    struct mrc_sparse *pages;
     uint64_t words;
     bool is_full;
 };
@@ -116,7 +128,8 @@ static void put_entry(struct draft *draft, const struct mrc_revocation *entry)
                                                  (uint64_t)entry->until_us};
     _Atomic uint64_t *out = draft->half + draft->words;
 
-    if (entry->data.len > MRC_REVOCATIONS_HALF_BYTES || words > HALF_WORDS - draft->words) {
+    if (entry->data.len > MRC_REVOCATIONS_HALF_BYTES || words > HALF_WORDS - draft->words ||
+        mrc_sparse_take(draft->pages, (void *)out, words * 8)) {
         draft->is_full = true;
         return;
     }
@@ -142,7 +155,7 @@ static apr_status_t change(struct mrc_revocations *revocations, const unsigned c
 {
     struct mrc_revocations_header *header = revocations->header;
     struct mrc_revocation old;
-    struct draft draft = {.words = 0};
+    struct draft draft = {.pages = revocations->pages};
     apr_status_t status;
     uint64_t generation;
     struct mrc_buf buf;

@@ -14,16 +14,22 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-
 #include "core/base/buf.h"
 #include "core/base/bytes.h"
 #include "store/base/record.h"
+#include "store/base/sparse.h"
 
 /* One process's view of a list; all of its threads may use it at once. */
 struct mrc_revocations;
 
 /* The bytes of the region. */
 uint64_t mrc_revocations_bytes(void);
+
+/* The bytes that must be allocated when they are created. */
+uint64_t mrc_revocations_head_bytes(void);
+
+/* The entries are allocated page by page, when they are added. NULL: all are. */
+void mrc_revocations_use_sparse(struct mrc_revocations *revocations, struct mrc_sparse *pages);
 
 /* Makes an empty list in the zeroed REGION (64-byte aligned), which must outlive it. The struct
  * lives in POOL. */

@@ -15,6 +15,7 @@ libmrcstore_la_SOURCES += \
 	%D%/revocations_layout.h \
 	%D%/roster.c %D%/roster.h \
 	%D%/roster_layout.h \
+	%D%/site.c %D%/site.h \
 	%D%/staging.c %D%/staging.h \
 	%D%/staging_layout.h
 

@@ -13,6 +13,9 @@
 /* A reader tries at most this often to copy an entry that changes in the meantime. */
 #define READ_TRIES 16
 
+/* So many cells are allocated at once at least; later a quarter of those that are there. */
+#define STEP_CELLS 32
+
 /* The end of a chain. */
 #define NO_CELL UINT32_MAX
 
@@ -22,6 +25,7 @@ struct mrc_roster {
     struct mrc_roster_cell *cells;
     uint32_t own_count, cell_count;
     atomic_uint next_own, next_shared; /* of this process: where to search for a free cell first */
+    struct mrc_sparse *pages;          /* NULL: all cells are allocated */
 };
 
 /* ---- Words ------------------------------------------------------------------------------------*/
@@ -107,7 +111,23 @@ struct mrc_roster *mrc_roster_create(apr_pool_t *pool, void *region, uint32_t ow
     roster->words = (_Atomic uint64_t *)(roster->header + 1);
     roster->cells = (void *)((char *)region + cells_offset(roster->cell_count));
     atomic_store(&roster->next_shared, own);
+    atomic_store(&roster->header->own_ready, own);
+    atomic_store(&roster->header->shared_ready, shared);
     return roster;
+}
+
+uint64_t mrc_roster_head_bytes(void)
+{
+    return sizeof(struct mrc_roster_header);
+}
+
+void mrc_roster_use_sparse(struct mrc_roster *roster, struct mrc_sparse *pages)
+{
+    roster->pages = pages;
+    if (!pages)
+        return;
+    atomic_store(&roster->header->own_ready, 0);
+    atomic_store(&roster->header->shared_ready, 0);
 }
 
 uint64_t mrc_roster_cells(size_t match_len, size_t payload_len)
@@ -122,11 +142,22 @@ uint32_t mrc_roster_count(const struct mrc_roster *roster)
     return roster->cell_count;
 }
 
+uint32_t mrc_roster_from(const struct mrc_roster *roster, uint32_t cell)
+{
+    if (cell < roster->own_count && cell >= atomic_load(&roster->header->own_ready))
+        cell = roster->own_count;
+    if (cell >= roster->own_count &&
+        cell - roster->own_count >= atomic_load(&roster->header->shared_ready))
+        cell = roster->cell_count;
+    return cell;
+}
+
 uint32_t mrc_roster_used(const struct mrc_roster *roster)
 {
     uint32_t used = 0;
 
-    for (uint32_t cell = 0; cell < roster->cell_count; cell++)
+    for (uint32_t cell = mrc_roster_from(roster, 0); cell < roster->cell_count;
+         cell = mrc_roster_from(roster, cell + 1))
         used += state_of(load(roster, cell)) != MRC_ROSTER_FREE;
     return used;
 }
@@ -151,37 +182,81 @@ static uint32_t next_of(const struct mrc_roster *roster, uint32_t cell)
     return next == 0 || next > roster->cell_count ? NO_CELL : (uint32_t)next - 1;
 }
 
-/* Claims a free cell from FIRST to END - 1 for OWNER. NO_CELL: all are taken. */
-static uint32_t claim_between(struct mrc_roster *roster, uint32_t first, uint32_t end,
-                              atomic_uint *hint, uint64_t owner)
-{
-    uint32_t cell = atomic_load_explicit(hint, memory_order_relaxed);
+/* The small cells, or the shared ones. */
+struct range {
+    uint32_t first, count;
+    _Atomic uint32_t *ready; /* of these, allocated; in shared memory */
+    atomic_uint *hint;
+};
 
-    for (uint32_t tries = end - first; tries > 0; tries--, cell++) {
+/* Claims a free cell of those in RANGE that are allocated. NO_CELL: all are taken. */
+static uint32_t claim_ready(struct mrc_roster *roster, const struct range *range, uint64_t owner)
+{
+    uint32_t cell = atomic_load_explicit(range->hint, memory_order_relaxed);
+    uint32_t ready = atomic_load(range->ready);
+
+    for (uint32_t tries = ready; tries > 0; tries--, cell++) {
         uint64_t word;
 
-        if (cell < first || cell >= end)
-            cell = first;
+        if (cell < range->first || cell - range->first >= ready)
+            cell = range->first;
         word = load(roster, cell);
         if (state_of(word) == MRC_ROSTER_FREE &&
             take(roster, cell, word, MRC_ROSTER_CLAIMED, owner)) {
-            atomic_store_explicit(hint, cell + 1, memory_order_relaxed);
+            atomic_store_explicit(range->hint, cell + 1, memory_order_relaxed);
             return cell;
         }
     }
     return NO_CELL;
 }
 
+/* Allocates COUNT more cells of RANGE after the first READY ones. */
+static bool take_cells(struct mrc_roster *roster, const struct range *range, uint32_t ready,
+                       uint32_t count)
+{
+    uint32_t first = range->first + ready;
+
+    if (count > range->count - ready)
+        count = range->count - ready;
+    if (count == 0 || mrc_sparse_take(roster->pages, (void *)&roster->words[first], count * 8) ||
+        mrc_sparse_take(roster->pages, &roster->cells[first], count * sizeof(*roster->cells)))
+        return false;
+    /* If another thread has allocated others in the meantime, they will do. */
+    atomic_compare_exchange_strong(range->ready, &ready, ready + count);
+    return true;
+}
+
+/* Allocates more cells of RANGE. False: it has all, or there is no room. */
+static bool extend(struct mrc_roster *roster, const struct range *range)
+{
+    uint32_t ready = atomic_load(range->ready);
+
+    return (ready / 4 > STEP_CELLS && take_cells(roster, range, ready, ready / 4)) ||
+           take_cells(roster, range, ready, STEP_CELLS);
+}
+
+static uint32_t claim_in(struct mrc_roster *roster, const struct range *range, uint64_t owner)
+{
+    uint32_t cell;
+
+    do {
+        cell = claim_ready(roster, range, owner);
+    } while (cell == NO_CELL && extend(roster, range));
+    return cell;
+}
+
 static uint32_t claim(struct mrc_roster *roster, uint64_t owner, bool is_small)
 {
-    uint32_t cell = NO_CELL;
+    const struct range own = {0, roster->own_count, &roster->header->own_ready, &roster->next_own};
+    const struct range shared = {
+        roster->own_count,
+        roster->cell_count - roster->own_count,
+        &roster->header->shared_ready,
+        &roster->next_shared,
+    };
+    uint32_t cell = is_small ? claim_in(roster, &own, owner) : NO_CELL;
 
-    if (is_small)
-        cell = claim_between(roster, 0, roster->own_count, &roster->next_own, owner);
-    if (cell == NO_CELL)
-        cell = claim_between(roster, roster->own_count, roster->cell_count, &roster->next_shared,
-                             owner);
-    return cell;
+    return cell == NO_CELL ? claim_in(roster, &shared, owner) : cell;
 }
 
 /* Frees the chain of HEAD, all of which the caller has CLAIMED. The head comes last: it leads to
@@ -346,6 +421,8 @@ static apr_status_t copy_entry(const struct mrc_roster *roster, uint32_t head,
 static apr_status_t read_in(const struct mrc_roster *roster, uint32_t cell, unsigned states,
                             struct mrc_roster_entry *entry)
 {
+    if (mrc_roster_from(roster, cell) != cell)
+        return APR_NOTFOUND;
     for (int tries = 0; tries < READ_TRIES; tries++) {
         uint64_t word = load(roster, cell);
         apr_status_t status;
@@ -468,14 +545,16 @@ static void make_orphan(struct mrc_roster *roster, uint32_t head)
 
 void mrc_roster_fold(struct mrc_roster *roster, unsigned slot)
 {
-    for (uint32_t cell = 0; cell < roster->cell_count; cell++) {
+    for (uint32_t cell = mrc_roster_from(roster, 0); cell < roster->cell_count;
+         cell = mrc_roster_from(roster, cell + 1)) {
         uint64_t word = load(roster, cell);
 
         if (owner_of(word) == slot &&
             (state_of(word) == MRC_ROSTER_ACTIVE || state_of(word) == MRC_ROSTER_ENDING))
             make_orphan(roster, cell);
     }
-    for (uint32_t cell = 0; cell < roster->cell_count; cell++) {
+    for (uint32_t cell = mrc_roster_from(roster, 0); cell < roster->cell_count;
+         cell = mrc_roster_from(roster, cell + 1)) {
         uint64_t word = load(roster, cell);
 
         if (owner_of(word) == slot && state_of(word) == MRC_ROSTER_CLAIMED)
@@ -496,8 +575,8 @@ void mrc_roster_disown(struct mrc_roster *roster, uint32_t id)
 
 bool mrc_roster_adopt(struct mrc_roster *roster, unsigned slot, uint32_t *cursor, uint32_t *ret_id)
 {
-    for (; *cursor < roster->cell_count; ++*cursor) {
-        uint32_t cell = *cursor;
+    while ((*cursor = mrc_roster_from(roster, *cursor)) < roster->cell_count) {
+        uint32_t cell = (*cursor)++;
         uint64_t word = load(roster, cell);
 
         if (state_of(word) != MRC_ROSTER_ENDING || owner_of(word) != MRC_ROSTER_ORPHAN ||
@@ -505,7 +584,6 @@ bool mrc_roster_adopt(struct mrc_roster *roster, unsigned slot, uint32_t *cursor
             continue;
         retag_parts(roster, cell, slot);
         *ret_id = cell;
-        ++*cursor;
         return true;
     }
     return false;
@@ -518,7 +596,8 @@ uint64_t mrc_roster_carry(const struct mrc_roster *from, struct mrc_roster *to)
     uint64_t lost = 0;
     uint32_t id;
 
-    for (uint32_t cell = 0; cell < from->cell_count; cell++) {
+    for (uint32_t cell = mrc_roster_from(from, 0); cell < from->cell_count;
+         cell = mrc_roster_from(from, cell + 1)) {
         apr_status_t status = read_in(from, cell, states, &entry);
 
         if (status == APR_NOTFOUND)

@@ -19,6 +19,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/bytes.h"
+#include "store/base/sparse.h"
 
 /* One process's view of a roster; all of its threads may use it at once. */
 struct mrc_roster;
@@ -50,12 +51,16 @@ struct mrc_roster_entry {
  * MRC_ROSTER_SUBSCRIBERS_MAX. */
 void mrc_roster_measure(uint64_t subscribers, uint32_t *ret_own, uint32_t *ret_shared);
 
-/* The bytes of its region. */
+/* The bytes of its region, and those that must be allocated when it is made. */
 uint64_t mrc_roster_bytes(uint32_t own, uint32_t shared);
+uint64_t mrc_roster_head_bytes(void);
 
 /* Makes an empty roster in the zeroed REGION (64-byte aligned), which must outlive it. The struct
  * lives in POOL. */
 struct mrc_roster *mrc_roster_create(apr_pool_t *pool, void *region, uint32_t own, uint32_t shared);
+
+/* The cells of the new roster are allocated page by page, when they are claimed. NULL: all are. */
+void mrc_roster_use_sparse(struct mrc_roster *roster, struct mrc_sparse *pages);
 
 /* The number of cells that an entry takes. */
 uint64_t mrc_roster_cells(size_t match_len, size_t payload_len);
@@ -115,6 +120,9 @@ uint64_t mrc_roster_carry(const struct mrc_roster *from, struct mrc_roster *to);
 
 /* The number of cells. The id of an entry is the number of its first cell. */
 uint32_t mrc_roster_count(const struct mrc_roster *roster);
+
+/* The first cell from CELL on that may be in use; mrc_roster_count(): there is none. */
+uint32_t mrc_roster_from(const struct mrc_roster *roster, uint32_t cell);
 
 /*
  * A number that is another one after each change of the list. It is loaded before the list is read:

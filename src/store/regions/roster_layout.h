@@ -52,7 +52,7 @@
 #include <stdint.h>
 
 #define MRC_ROSTER_MAGIC   UINT64_C(0x3154534f5243524d) /* "MRCROST1", little endian */
-#define MRC_ROSTER_VERSION 1
+#define MRC_ROSTER_VERSION 2
 
 #define MRC_ROSTER_FREE    0
 #define MRC_ROSTER_CLAIMED 1
@@ -81,7 +81,11 @@ struct mrc_roster_header {
     /* How often the list has changed. Added to after an entry was listed, or left the list: a
      * reader that loads it before it reads the list knows at least what has changed since. */
     _Atomic uint64_t changes;
-    uint8_t reserved1[24];
+    /* The small cells, and the shared ones, that are allocated: the first ones. Only grow, by any
+     * process, after the cells and their words were allocated. */
+    _Atomic uint32_t own_ready;
+    _Atomic uint32_t shared_ready;
+    uint8_t reserved1[16];
 };
 _Static_assert(sizeof(struct mrc_roster_header) == 64, "the header is a cache line");
 

@@ -17,6 +17,7 @@ struct mrc_staging {
     uint64_t data_bytes;
     uint64_t large_bytes;
     uint64_t stride;
+    struct mrc_sparse *pages; /* NULL: all slots are allocated */
 };
 
 static uint64_t stride_of(uint64_t data_bytes)
@@ -28,6 +29,16 @@ uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes, uint64_t large_b
 {
     return sizeof(struct mrc_staging_header) + slots * stride_of(data_bytes) +
            (large_bytes ? stride_of(large_bytes) : 0);
+}
+
+uint64_t mrc_staging_head_bytes(void)
+{
+    return sizeof(struct mrc_staging_header);
+}
+
+void mrc_staging_use_sparse(struct mrc_staging *staging, struct mrc_sparse *pages)
+{
+    staging->pages = pages;
 }
 
 apr_status_t mrc_staging_create(void *region, uint64_t bytes, uint64_t large_bytes,
@@ -80,6 +91,14 @@ static struct mrc_staging_slot *slot_at(const struct mrc_staging *staging, unsig
     return (struct mrc_staging_slot *)(void *)(staging->slots + i * staging->stride);
 }
 
+/* Slot I, if it was ever used; NULL: it is not allocated, so it is free. */
+static struct mrc_staging_slot *used_slot(const struct mrc_staging *staging, unsigned i)
+{
+    struct mrc_staging_slot *slot = slot_at(staging, i);
+
+    return mrc_sparse_have(staging->pages, slot, sizeof(*slot)) ? slot : NULL;
+}
+
 /* The bytes that slot I has for data. */
 static uint64_t room_of(const struct mrc_staging *staging, unsigned i)
 {
@@ -89,6 +108,13 @@ static uint64_t room_of(const struct mrc_staging *staging, unsigned i)
 static enum mrc_staging_state state_of(uint32_t word)
 {
     return (enum mrc_staging_state)(word & ((1U << MRC_STAGING_OWNER_SHIFT) - 1));
+}
+
+static enum mrc_staging_state state_at(const struct mrc_staging *staging, unsigned i)
+{
+    const struct mrc_staging_slot *slot = used_slot(staging, i);
+
+    return slot ? state_of(atomic_load(&slot->word)) : MRC_STAGING_FREE;
 }
 
 /* Changes the state of a slot from FROM to TO and keeps its owner. False: it is not in FROM. */
@@ -122,9 +148,9 @@ apr_status_t mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us)
 static void nudge_one(struct mrc_staging *staging)
 {
     for (unsigned i = 0; i < staging->total; i++) {
-        struct mrc_staging_slot *slot = slot_at(staging, i);
+        struct mrc_staging_slot *slot = used_slot(staging, i);
 
-        if (change(slot, MRC_STAGING_STAGED, MRC_STAGING_NUDGED)) {
+        if (slot && change(slot, MRC_STAGING_STAGED, MRC_STAGING_NUDGED)) {
             mrc_futex_wake_all(&slot->word);
             return;
         }
@@ -203,30 +229,34 @@ void mrc_staging_count_commit(struct mrc_staging *staging)
 
 /* ---- Publishers -------------------------------------------------------------------------------*/
 
-/* Claims slot I for FILLING, if it is free. */
-static bool try_claim(struct mrc_staging *staging, unsigned i, unsigned owner)
+/* Claims slot I for FILLING, if it is free and there is memory for BYTES of data. */
+static bool try_claim(struct mrc_staging *staging, unsigned i, unsigned owner, uint64_t bytes)
 {
+    struct mrc_staging_slot *slot = slot_at(staging, i);
     uint32_t free_word = MRC_STAGING_FREE;
 
-    return atomic_compare_exchange_strong(&slot_at(staging, i)->word, &free_word,
+    return mrc_sparse_take(staging->pages, slot, sizeof(*slot) + bytes) == APR_SUCCESS &&
+           atomic_compare_exchange_strong(&slot->word, &free_word,
                                           owner << MRC_STAGING_OWNER_SHIFT | MRC_STAGING_FILLING);
 }
 
-/* Claims a free slot with room for BYTES; -1: there is none. Children search from different places.
- */
+/* Claims a free slot with room for BYTES; -1: there is none. Children search from different places,
+ * first among the slots that were used before. */
 static int claim(struct mrc_staging *staging, unsigned owner, uint64_t bytes)
 {
     unsigned start = owner * 7;
 
     if (bytes > staging->data_bytes)
-        return bytes <= staging->large_bytes && try_claim(staging, staging->count, owner)
+        return bytes <= staging->large_bytes && try_claim(staging, staging->count, owner, bytes)
                    ? (int)staging->count
                    : -1;
-    for (unsigned n = 0; n < staging->count; n++) {
-        unsigned i = (start + n) % staging->count;
+    for (int may_be_new = 0; may_be_new <= 1; may_be_new++) {
+        for (unsigned n = 0; n < staging->count; n++) {
+            unsigned i = (start + n) % staging->count;
 
-        if (try_claim(staging, i, owner))
-            return (int)i;
+            if ((may_be_new || used_slot(staging, i)) && try_claim(staging, i, owner, bytes))
+                return (int)i;
+        }
     }
     return -1;
 }
@@ -305,9 +335,9 @@ void mrc_staging_fold(struct mrc_staging *staging, unsigned owner)
 {
     mrc_staging_release_left(staging, owner, false);
     for (unsigned i = 0; i < staging->total; i++) {
-        struct mrc_staging_slot *slot = slot_at(staging, i);
+        struct mrc_staging_slot *slot = used_slot(staging, i);
 
-        if (atomic_load(&slot->word) >> MRC_STAGING_OWNER_SHIFT != owner)
+        if (!slot || atomic_load(&slot->word) >> MRC_STAGING_OWNER_SHIFT != owner)
             continue;
         if (!mrc_staging_withdraw(staging, (int)i) && !mrc_staging_abandon(staging, (int)i) &&
             !change(slot, MRC_STAGING_DONE, MRC_STAGING_FREE))
@@ -355,10 +385,10 @@ unsigned mrc_staging_take(struct mrc_staging *staging, struct mrc_staged *update
     unsigned n = 0;
 
     for (unsigned i = 0; i < staging->total && n < max; i++) {
-        struct mrc_staging_slot *slot = slot_at(staging, i);
+        struct mrc_staging_slot *slot = used_slot(staging, i);
 
-        if (!change(slot, MRC_STAGING_STAGED, MRC_STAGING_TAKEN) &&
-            !change(slot, MRC_STAGING_NUDGED, MRC_STAGING_TAKEN))
+        if (!slot || (!change(slot, MRC_STAGING_STAGED, MRC_STAGING_TAKEN) &&
+                      !change(slot, MRC_STAGING_NUDGED, MRC_STAGING_TAKEN)))
             continue;
         if (view(staging, i, &updates[n]))
             n++;
@@ -373,9 +403,9 @@ unsigned mrc_staging_adopt(struct mrc_staging *staging, struct mrc_staged *updat
     unsigned n = 0;
 
     for (unsigned i = 0; i < staging->total && n < max; i++) {
-        struct mrc_staging_slot *slot = slot_at(staging, i);
+        struct mrc_staging_slot *slot = used_slot(staging, i);
 
-        if (change(slot, MRC_STAGING_ORPHAN, MRC_STAGING_FREE) ||
+        if (!slot || change(slot, MRC_STAGING_ORPHAN, MRC_STAGING_FREE) ||
             state_of(atomic_load(&slot->word)) != MRC_STAGING_TAKEN)
             continue;
         if (!view(staging, i, &updates[n])) {
@@ -392,14 +422,14 @@ unsigned mrc_staging_count(const struct mrc_staging *staging)
     unsigned n = 0;
 
     for (unsigned i = 0; i < staging->total; i++)
-        n += state_of(atomic_load(&slot_at(staging, i)->word)) != MRC_STAGING_FREE;
+        n += state_at(staging, i) != MRC_STAGING_FREE;
     return n;
 }
 
 bool mrc_staging_has_staged(const struct mrc_staging *staging)
 {
     for (unsigned i = 0; i < staging->total; i++) {
-        enum mrc_staging_state state = state_of(atomic_load(&slot_at(staging, i)->word));
+        enum mrc_staging_state state = state_at(staging, i);
 
         if (state == MRC_STAGING_STAGED || state == MRC_STAGING_NUDGED)
             return true;
@@ -426,11 +456,12 @@ void mrc_staging_recover(struct mrc_staging *staging, uint64_t last)
 {
     for (unsigned i = 0; i < staging->total; i++) {
         struct mrc_staging_slot *slot = slot_at(staging, i);
-        enum mrc_staging_state state = state_of(atomic_load(&slot->word));
-        uint64_t number = atomic_load(&slot->number);
+        enum mrc_staging_state state = state_at(staging, i);
+        uint64_t number;
 
         if (state != MRC_STAGING_TAKEN && state != MRC_STAGING_ORPHAN)
             continue;
+        number = atomic_load(&slot->number);
         if (number && number <= last) {
             finish(slot, APR_SUCCESS);
             continue;

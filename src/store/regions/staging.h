@@ -21,9 +21,9 @@
 
 #include "apr_errno.h"
 #include "apr_pools.h"
-
 #include "core/base/err.h"
 #include "store/base/record.h"
+#include "store/base/sparse.h"
 
 /* One process's view; all of its threads may use it at once. */
 struct mrc_staging;
@@ -37,6 +37,12 @@ struct mrc_staging;
 
 /* The bytes of a region with SLOTS slots for DATA_BYTES each, and one for LARGE_BYTES (0: none). */
 uint64_t mrc_staging_bytes(unsigned slots, uint64_t data_bytes, uint64_t large_bytes);
+
+/* The bytes that must be allocated when it is created. */
+uint64_t mrc_staging_head_bytes(void);
+
+/* The slots are allocated page by page, when they are used. NULL: all are allocated. */
+void mrc_staging_use_sparse(struct mrc_staging *staging, struct mrc_sparse *pages);
 
 /* Makes it in the zeroed REGION of BYTES (64-byte aligned). Only the parent. */
 apr_status_t mrc_staging_create(void *region, uint64_t bytes, uint64_t large_bytes,

@@ -4,6 +4,7 @@
 
 #include "core/base/siphash.h"
 #include "store/ring/codec.h"
+#include "store/ring/index.h"
 #include "store/ring/ring.h"
 
 /* At most this many contradictions are described; the others are only counted. */
@@ -116,8 +117,8 @@ static void check_chains(struct check *check)
     uint64_t linked = 0;
     uint64_t bucket;
 
-    for (bucket = 0; bucket <= ring->bucket_mask; bucket++) {
-        uint64_t link = atomic_load(&ring->buckets[bucket]);
+    for (bucket = 0; bucket < mrc_ring_index_total(ring->bucket_count); bucket++) {
+        uint64_t link = mrc_ring_index_load(ring, bucket);
         uint64_t limit = check->head;
 
         while (link && link - 1 >= check->tail && linked <= check->records) {
@@ -129,7 +130,7 @@ static void check_chains(struct check *check)
                     bucket, pos);
                 break;
             }
-            if (meta.is_control || (meta.id_hash & ring->bucket_mask) != bucket) {
+            if (meta.is_control || mrc_ring_index_bucket_at(ring, pos, meta.id_hash) != bucket) {
                 say(check,
                     "bucket %" PRIu64 " leads to the record at %" PRIu64 " of another bucket",
                     bucket, pos);

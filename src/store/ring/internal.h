@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "store/base/sparse.h"
 #include "store/ring/layout.h"
 
 /* Constant after the ring was made or opened. The geometry is a private copy, so no byte in shared
@@ -15,11 +16,12 @@
 struct mrc_ring {
     struct mrc_ring_header *header;
     _Atomic uint64_t *words;   /* capacity / 8 of them */
-    _Atomic uint64_t *buckets; /* bucket_mask + 1 of them */
+    _Atomic uint64_t *buckets; /* of all tables */
     uint64_t capacity;
-    uint64_t bucket_mask;
+    uint64_t bucket_count; /* of the largest table */
     uint64_t hash_key[2];
-    bool read_only; /* a tool's view: the lock cannot be taken */
+    struct mrc_sparse *pages; /* NULL: all words and buckets are allocated */
+    bool read_only;           /* a tool's view: the lock cannot be taken */
 };
 
 /* A word of the header as the holder of the lock reads it. Nobody else writes these words, so a

@@ -38,11 +38,25 @@
  *
  * The last word, the footer, leads from the head back to the newest record.
  *
- * The index of ids is an array of buckets beside the ring (id_hash & (bucket_count - 1)):
+ * The index of ids is beside the ring. It is several tables of buckets, each twice as large as the
+ * one before it, so that a ring that holds little needs little memory for its index. A record is in
+ * the table of its position:
+ *
+ *     table       buckets          positions of its records
+ *     0           64               up to 64 * MRC_RING_BUCKET_BYTES
+ *     1           128              up to 128 * MRC_RING_BUCKET_BYTES
+ *     …
+ *     the last    bucket_count     all others
  *
  *     bucket --> newest record of the bucket --chain--> older --chain--> older than tail: the end
  *
- * No entry needs to be removed: it expires when the tail passes its position.
+ * Its bucket is id_hash & (buckets of the table - 1). A chain stays in its table. No entry needs to
+ * be removed: it expires when the tail passes its position.
+ *
+ * The data and the index may be allocated page by page (base/sparse.h): a writer allocates the
+ * pages of a record and of its bucket before step 1, so there is no SIGBUS, and without room
+ * nothing has changed. Readers read between tail and head only, and buckets only if they are
+ * allocated.
  *
  * Writing, under the lock:
  *   1. history and tail move past every record that will be overwritten,
@@ -68,7 +82,7 @@
 #include "store/base/lock.h"
 
 #define MRC_RING_MAGIC   UINT64_C(0x31474e495243524d) /* "MRCRING1", little endian */
-#define MRC_RING_VERSION 1
+#define MRC_RING_VERSION 2
 
 #define MRC_RING_HEADER_WORDS   6
 #define MRC_RING_OVERHEAD_BYTES ((MRC_RING_HEADER_WORDS + 1) * 8) /* of one record, unpadded */
@@ -76,6 +90,8 @@
 #define MRC_RING_CONTROL_FLAG   UINT32_C(1)         /* of total_bytes in word 2 */
 #define MRC_RING_RECORD_MAX     (UINT64_C(1) << 30) /* bytes of one record, with its overhead */
 #define MRC_RING_CAPACITY_MAX   (UINT64_C(1) << 40)
+#define MRC_RING_TABLE_MIN      UINT64_C(64)  /* buckets of the first table */
+#define MRC_RING_BUCKET_BYTES   UINT64_C(128) /* of the ring, for one bucket */
 
 /* ring.state */
 #define MRC_RING_OPEN       1
@@ -88,7 +104,7 @@ struct mrc_ring_header {
     uint32_t version;
     uint32_t header_bytes;
     uint64_t capacity;     /* bytes of data, a multiple of 8 */
-    uint64_t bucket_count; /* a power of two */
+    uint64_t bucket_count; /* of the largest table; a power of two */
     uint64_t hash_key[2];  /* random, so that nobody can choose ids that share a bucket */
     uint8_t reserved0[16];
 

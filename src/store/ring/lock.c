@@ -1,12 +1,14 @@
 #include "store/ring/lock.h"
 
 #include "store/ring/codec.h"
+#include "store/ring/index.h"
 #include "store/ring/window.h"
 
-/* Makes the bucket of the record META at POS lead to it, unless it leads to a newer one. */
+/* Makes the bucket of the record META at POS lead to it, unless it leads to a newer one. The writer
+ * of the record has allocated the bucket. */
 static void link_record(struct mrc_ring *ring, uint64_t pos, const struct mrc_ring_meta *meta)
 {
-    _Atomic uint64_t *bucket = &ring->buckets[meta->id_hash & ring->bucket_mask];
+    _Atomic uint64_t *bucket = &ring->buckets[mrc_ring_index_bucket_at(ring, pos, meta->id_hash)];
 
     if (mrc_ring_held(bucket) < pos + 1)
         mrc_ring_publish(bucket, pos + 1);

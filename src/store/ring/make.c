@@ -1,11 +1,11 @@
 #include "apr_general.h"
 #include "store/ring/codec.h"
-#include "store/ring/internal.h"
+#include "store/ring/index.h"
 #include "store/ring/ring.h"
 
 #define PADDING_BYTES 14 /* the most that an id and a payload need to fill whole words */
 #define RECORDS_MIN   16
-#define BUCKETS_MIN   64
+#define BUCKETS_MIN   MRC_RING_TABLE_MIN
 #define BUCKETS_MAX   (UINT64_C(1) << 24)
 
 /* ---- Sizes ------------------------------------------------------------------------------------*/
@@ -55,7 +55,7 @@ uint64_t mrc_ring_region_bytes(uint64_t capacity)
 
 uint64_t mrc_ring_index_bytes(uint64_t bucket_count)
 {
-    return bucket_count * sizeof(uint64_t);
+    return mrc_ring_index_total(bucket_count) * sizeof(uint64_t);
 }
 
 uint64_t mrc_ring_largest(const struct mrc_ring *ring)
@@ -87,7 +87,7 @@ static struct mrc_ring *attach(apr_pool_t *pool, struct mrc_ring_header *header,
     ring->words = (_Atomic uint64_t *)(void *)(header + 1);
     ring->buckets = index;
     ring->capacity = header->capacity;
-    ring->bucket_mask = header->bucket_count - 1;
+    ring->bucket_count = header->bucket_count;
     ring->hash_key[0] = header->hash_key[0];
     ring->hash_key[1] = header->hash_key[1];
     return ring;
@@ -145,4 +145,9 @@ apr_status_t mrc_ring_open(apr_pool_t *pool, const void *region, uint64_t region
     *ret_ring = attach(pool, header, (void *)(uintptr_t)index);
     (*ret_ring)->read_only = true;
     return APR_SUCCESS;
+}
+
+void mrc_ring_use_sparse(struct mrc_ring *ring, struct mrc_sparse *pages)
+{
+    ring->pages = pages;
 }

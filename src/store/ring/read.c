@@ -2,6 +2,7 @@
 
 #include "core/base/siphash.h"
 #include "store/ring/codec.h"
+#include "store/ring/index.h"
 #include "store/ring/lock.h"
 #include "store/ring/ring.h"
 #include "store/ring/window.h"
@@ -266,13 +267,27 @@ static apr_status_t search_newest(const struct mrc_ring *ring, uint64_t oldest,
     return APR_SUCCESS;
 }
 
+/* From newer to older, so the last match is the earliest. A chain ends where it leads to a record
+ * that was overwritten. */
+static void search_chain(const struct mrc_ring *ring, uint64_t link, uint64_t oldest,
+                         uint64_t *limit, struct search *search)
+{
+    while (link && link - 1 >= oldest && link - 1 < *limit) {
+        struct mrc_ring_meta meta;
+
+        *limit = link - 1;
+        if (search_at(ring, *limit, search, &meta) != APR_SUCCESS)
+            return;
+        link = meta.chain;
+    }
+}
+
 apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t now_us,
                            uint64_t *ret_pos)
 {
     struct search search = {.id = id, .hash = mrc_siphash(ring->hash_key, id)};
     uint64_t limit = UINT64_MAX;
     uint64_t oldest;
-    uint64_t link;
 
     if (atomic_load_explicit(&ring->header->bound_off, memory_order_relaxed))
         return APR_NOTFOUND;
@@ -281,18 +296,13 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
     while (search_newest(ring, oldest, &search) == MRC_STATUS_OVERRUN)
         ;
 
-    /* From newer to older, so the last match is the earliest. A chain ends where it leads to a
-     * record that was overwritten. */
-    link =
-        atomic_load_explicit(&ring->buckets[search.hash & ring->bucket_mask], memory_order_acquire);
-    while (link && link - 1 >= oldest && link - 1 < limit) {
-        struct mrc_ring_meta meta;
-
-        limit = link - 1;
-        if (search_at(ring, limit, &search, &meta) != APR_SUCCESS)
-            break;
-        link = meta.chain;
-    }
+    /* Larger tables have newer records. */
+    for (uint64_t table = mrc_ring_index_table_at(ring, mrc_ring_head(ring));
+         table && mrc_ring_index_end_of(ring, table) > oldest;
+         table = mrc_ring_index_before(ring, table))
+        search_chain(ring,
+                     mrc_ring_index_load(ring, mrc_ring_index_bucket(ring, table, search.hash)),
+                     oldest, &limit, &search);
     if (!search.found)
         return APR_NOTFOUND;
     *ret_pos = search.end;

@@ -25,6 +25,7 @@
 #include "core/base/err.h"
 #include "store/base/lock.h"
 #include "store/base/record.h"
+#include "store/base/sparse.h"
 #include "store/base/status.h"
 
 /* One process's view of a ring; all of its threads may use it at once. */
@@ -79,7 +80,9 @@ uint64_t mrc_ring_capacity_for(uint64_t payload_bytes, uint64_t count, uint64_t 
 /* The number of buckets in the index of such a ring; a power of two. */
 uint64_t mrc_ring_buckets_for(uint64_t payload_bytes, uint64_t count);
 
-/* The bytes of the two regions. */
+/* The bytes of the two regions, and those of the first one that must be allocated when the ring is
+ * made. */
+#define MRC_RING_HEAD_BYTES ((uint64_t)256)
 uint64_t mrc_ring_region_bytes(uint64_t capacity);
 uint64_t mrc_ring_index_bytes(uint64_t bucket_count);
 
@@ -90,6 +93,9 @@ uint64_t mrc_ring_index_bytes(uint64_t bucket_count);
 apr_status_t mrc_ring_create(apr_pool_t *pool, void *region, uint64_t capacity, void *index,
                              uint64_t bucket_count, const struct mrc_ring_bounds *bounds,
                              struct mrc_error *error, struct mrc_ring **ret_ring);
+
+/* The rest of the two regions is allocated page by page. NULL: all is allocated. */
+void mrc_ring_use_sparse(struct mrc_ring *ring, struct mrc_sparse *pages);
 
 /*
  * A read-only view of a ring in memory that cannot be trusted. Checks that the header fits the
@@ -108,7 +114,7 @@ apr_status_t mrc_ring_open(apr_pool_t *pool, const void *region, uint64_t region
  * NOW_US, the time of day, is the record's time and decides which records are too old. Waits at
  * most WAIT_US for the lock (0: does not wait; MRC_RING_WAIT_FOREVER). Returns the record's number
  * and the position AFTER it.
- * MRC_STATUS_SUPERSEDED, MRC_STATUS_TOO_LARGE, APR_TIMEUP: nothing was stored.
+ * MRC_STATUS_SUPERSEDED, MRC_STATUS_TOO_LARGE, MRC_STATUS_NO_ROOM, APR_TIMEUP: nothing was stored.
  * Afterwards, wake the readers with mrc_hub_segment_wake().
  */
 apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct mrc_bytes payload,
@@ -135,6 +141,13 @@ apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes pay
 apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_record *records,
                                    size_t count, int64_t now_us, int64_t wait_us,
                                    uint64_t *ret_first_seq);
+
+/*
+ * Allocates what these RECORDS will need, so that the next appends find room for them, in any
+ * number of groups. The caller prevents others from appending in the meantime. MRC_STATUS_NO_ROOM.
+ */
+apr_status_t mrc_ring_prepare(struct mrc_ring *ring, const struct mrc_record *records,
+                              size_t count);
 
 /* How many of RECORDS, from the first on, fit into one group. */
 size_t mrc_ring_count_fitting(const struct mrc_ring *ring, const struct mrc_record *records,

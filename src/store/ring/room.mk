@@ -1,7 +1,7 @@
 libmrcstore_la_SOURCES += \
 	%D%/check.c \
 	%D%/codec.c %D%/codec.h \
-	%D%/internal.h \
+	%D%/index.c %D%/index.h %D%/internal.h \
 	%D%/layout.h \
 	%D%/lock.c %D%/lock.h \
 	%D%/make.c \

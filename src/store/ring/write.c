@@ -2,11 +2,17 @@
 
 #include "core/base/siphash.h"
 #include "store/ring/codec.h"
+#include "store/ring/index.h"
 #include "store/ring/lock.h"
 #include "store/ring/ring.h"
 #include "store/ring/window.h"
 
-/* ---- Appending --------------------------------------------------------------------------------*/
+/* Behind the head, this part of what the ring has had so far is allocated ahead, and at most this
+ * many bytes. */
+#define AHEAD_PART      4
+#define AHEAD_MAX_BYTES ((uint64_t)1 << 20)
+
+/* ---- Groups -----------------------------------------------------------------------------------*/
 
 /* The bytes that RECORD takes in RING; 0: it does not fit. */
 static uint64_t size_in(const struct mrc_ring *ring, const struct mrc_record *record)
@@ -22,10 +28,12 @@ static uint64_t size_in(const struct mrc_ring *ring, const struct mrc_record *re
 
 /* One record of a group that is appended together. */
 struct member {
-    uint64_t at;    /* its position, counted from the first one's */
-    uint64_t total; /* its size in the ring */
-    uint64_t hash;  /* of its id */
-    size_t before;  /* 1 + the index of the last member before it in its bucket; 0: none */
+    uint64_t at;     /* its position, counted from the first one's */
+    uint64_t total;  /* its size in the ring */
+    uint64_t hash;   /* of its id */
+    uint64_t bucket; /* its number, when the group has its place */
+    size_t before;   /* 1 + the index of the last member before it in its bucket; 0: none */
+    size_t link;     /* for chain_members() */
 };
 
 /* Records that become visible together. */
@@ -36,6 +44,8 @@ struct group {
     uint64_t total;     /* their size in the ring */
     uint64_t first_seq; /* the number of the first one; 0: the next number */
     int64_t time_us;    /* of all */
+    size_t *slots;      /* for chain_members(), zeros; NULL: the group has one member */
+    uint64_t slot_mask;
 };
 
 /* Measures RECORD, which becomes the group's member number I. False: it does not fit. */
@@ -52,6 +62,93 @@ static bool measure(const struct mrc_ring *ring, struct group *group, size_t i)
     return member->total != 0;
 }
 
+/*
+ * Finds for each member the last one before it in the same bucket, through a small hash table:
+ *
+ *     slots[bucket & mask] --> last member of the slot --link--> the one before it --> … 0
+ *
+ * Slots and links hold 1 + an index.
+ */
+static void chain_members(struct group *group)
+{
+    for (size_t i = 0; group->slots && i < group->count; i++) {
+        struct member *member = &group->members[i];
+        size_t *slot = &group->slots[member->bucket & group->slot_mask];
+        size_t before = *slot;
+
+        while (before && group->members[before - 1].bucket != member->bucket)
+            before = group->members[before - 1].link;
+        member->before = before;
+        member->link = *slot;
+        *slot = i + 1;
+    }
+}
+
+/* ---- Memory -----------------------------------------------------------------------------------*/
+
+/* Allocates the words for BYTES from the position POS on; POS may be any. */
+static apr_status_t take_words(struct mrc_ring *ring, uint64_t pos, uint64_t bytes)
+{
+    uint64_t at = pos % ring->capacity;
+    uint64_t part = bytes < ring->capacity - at ? bytes : ring->capacity - at;
+    apr_status_t status = mrc_sparse_take(ring->pages, (char *)ring->words + at, part);
+
+    return status || part == bytes ? status
+                                   : mrc_sparse_take(ring->pages, ring->words, bytes - part);
+}
+
+/* The same, and some more for the next records, if there is room: fewer calls of the system. */
+static apr_status_t take_ahead(struct mrc_ring *ring, uint64_t pos, uint64_t bytes)
+{
+    uint64_t at = pos % ring->capacity;
+    uint64_t more = pos / AHEAD_PART < AHEAD_MAX_BYTES ? pos / AHEAD_PART : AHEAD_MAX_BYTES;
+
+    if (!ring->pages || (at + bytes <= ring->capacity &&
+                         mrc_sparse_have(ring->pages, (char *)ring->words + at, bytes)))
+        return APR_SUCCESS;
+    if (bytes + more <= ring->capacity && take_words(ring, pos, bytes + more) == APR_SUCCESS)
+        return APR_SUCCESS;
+    return take_words(ring, pos, bytes);
+}
+
+/* Under the lock: gives GROUP its place behind the head, and allocates its memory. */
+static apr_status_t place(struct mrc_ring *ring, struct group *group)
+{
+    uint64_t start = mrc_ring_held(&ring->header->head);
+    apr_status_t status = take_ahead(ring, start, group->total);
+
+    for (size_t i = 0; i < group->count && !status && !group->records->is_control; i++) {
+        struct member *member = &group->members[i];
+
+        member->bucket = mrc_ring_index_bucket_at(ring, start + member->at, member->hash);
+        status = mrc_sparse_take(ring->pages, (void *)&ring->buckets[member->bucket],
+                                 sizeof(*ring->buckets));
+    }
+    if (!status)
+        chain_members(group);
+    return status;
+}
+
+apr_status_t mrc_ring_prepare(struct mrc_ring *ring, const struct mrc_record *records, size_t count)
+{
+    uint64_t pos = mrc_ring_held(&ring->header->head), start = pos;
+    apr_status_t status = APR_SUCCESS;
+
+    for (size_t i = 0; i < count && !status; i++) {
+        uint64_t hash = mrc_siphash(ring->hash_key, records[i].id);
+        uint64_t bucket = mrc_ring_index_bucket_at(ring, pos, hash);
+
+        status =
+            mrc_sparse_take(ring->pages, (void *)&ring->buckets[bucket], sizeof(*ring->buckets));
+        pos += size_in(ring, &records[i]);
+    }
+    return status ? status
+                  : take_ahead(ring, start,
+                               pos - start < ring->capacity ? pos - start : ring->capacity);
+}
+
+/* ---- Appending --------------------------------------------------------------------------------*/
+
 /* Under the lock: the five steps of layout.h. */
 static void put(struct mrc_ring *ring, const struct group *group)
 {
@@ -62,9 +159,8 @@ static void put(struct mrc_ring *ring, const struct group *group)
 
     for (size_t i = 0; i < group->count; i++) {
         const struct member *member = &group->members[i];
-        uint64_t chain = member->before
-                             ? start + group->members[member->before - 1].at + 1
-                             : mrc_ring_held(&ring->buckets[member->hash & ring->bucket_mask]);
+        uint64_t chain = member->before ? start + group->members[member->before - 1].at + 1
+                                        : mrc_ring_held(&ring->buckets[member->bucket]);
         struct mrc_record record = group->records[i];
 
         record.seq = group->first_seq + i;
@@ -77,7 +173,7 @@ static void put(struct mrc_ring *ring, const struct group *group)
     for (size_t i = 0; i < group->count; i++) {
         const struct member *member = &group->members[i];
 
-        mrc_ring_publish(&ring->buckets[member->hash & ring->bucket_mask], start + member->at + 1);
+        mrc_ring_publish(&ring->buckets[member->bucket], start + member->at + 1);
     }
 
     mrc_ring_publish(&header->last_seq, group->first_seq + group->count - 1);
@@ -119,6 +215,8 @@ static apr_status_t append(struct mrc_ring *ring, struct group *group, int64_t n
         group->first_seq = mrc_ring_held(&header->last_seq) + 1;
     else if (group->first_seq <= mrc_ring_held(&header->last_seq))
         status = APR_EINVAL;
+    if (!status)
+        status = place(ring, group);
     if (!status) {
         if (group->records->is_control)
             put_control(ring, group);
@@ -173,7 +271,7 @@ apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *
                                     : MRC_STATUS_TOO_LARGE;
 }
 
-/* ---- Groups -----------------------------------------------------------------------------------*/
+/* ---- Several at once --------------------------------------------------------------------------*/
 
 /* Half of the ring stays for records that readers have not read yet. */
 static uint64_t largest_group(const struct mrc_ring *ring)
@@ -196,50 +294,18 @@ size_t mrc_ring_count_fitting(const struct mrc_ring *ring, const struct mrc_reco
     return count;
 }
 
-/*
- * Finds for each member the last one before it in the same bucket, through a small hash table:
- *
- *     slots[hash & mask] --> last member of the slot --links--> the one before it --> … 0
- *
- * MASK has no bit that the mask of the buckets has not, so one bucket's members share a slot. SLOTS
- * starts with zeros; slots and links hold 1 + an index.
- */
-static void chain_members(const struct mrc_ring *ring, struct group *group, size_t *slots,
-                          uint64_t mask, size_t *links)
-{
-    for (size_t i = 0; i < group->count; i++) {
-        struct member *member = &group->members[i];
-        size_t *slot = &slots[member->hash & mask];
-        size_t before = *slot;
-
-        while (before && (group->members[before - 1].hash ^ member->hash) & ring->bucket_mask)
-            before = links[before - 1];
-        member->before = before;
-        links[i] = *slot;
-        *slot = i + 1;
-    }
-}
-
-/* Measures and chains the members of GROUP. */
+/* Measures the members of GROUP, and makes room for their chains. */
 static apr_status_t prepare(const struct mrc_ring *ring, struct group *group)
 {
-    uint64_t mask = 0;
-    size_t *slots, *links;
-
     for (size_t i = 0; i < group->count; i++)
         if (!measure(ring, group, i))
             return MRC_STATUS_TOO_LARGE;
     if (group->total > largest_group(ring))
         return MRC_STATUS_TOO_LARGE;
-    while (mask < group->count && mask < ring->bucket_mask)
-        mask = mask << 1 | 1;
-    slots = calloc(mask + 1, sizeof(*slots));
-    links = calloc(group->count, sizeof(*links));
-    if (slots && links)
-        chain_members(ring, group, slots, mask, links);
-    free(slots);
-    free(links);
-    return slots && links ? APR_SUCCESS : APR_ENOMEM;
+    while (group->slot_mask < group->count)
+        group->slot_mask = group->slot_mask << 1 | 1;
+    group->slots = calloc(group->slot_mask + 1, sizeof(*group->slots));
+    return group->slots ? APR_SUCCESS : APR_ENOMEM;
 }
 
 apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_record *records,
@@ -258,6 +324,7 @@ apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_recor
         status = append(ring, &group, now_us, wait_us, &unused);
     if (!status)
         *ret_first_seq = group.first_seq;
+    free(group.slots);
     free(group.members);
     return status;
 }
@@ -319,11 +386,15 @@ static apr_status_t copy_records(const struct mrc_ring *from, uint64_t pos, uint
         if (status)
             break;
         group = group_of(&record.view, &member);
-        if (!record.view.is_control && measure(to, &group, 0))
-            put(to, &group);
+        if (record.view.is_control || !measure(to, &group, 0))
+            continue;
+        status = place(to, &group);
+        if (status)
+            break;
+        put(to, &group);
     }
     mrc_ring_record_free(&record);
-    return status == APR_ENOMEM ? status : APR_SUCCESS;
+    return status == APR_ENOMEM || status == MRC_STATUS_NO_ROOM ? status : APR_SUCCESS;
 }
 
 apr_status_t mrc_ring_move(struct mrc_ring *from, struct mrc_ring *to, int64_t now_us,

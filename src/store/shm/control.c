@@ -15,6 +15,7 @@ struct mrc_control {
     struct mrc_control_header geometry; /* our own copy; the shared one is not trusted */
     struct mrc_control_slot *slots;
     _Atomic uint64_t *counters;
+    struct mrc_sparse_budget budget;
 };
 
 /* ---- The word of a slot -----------------------------------------------------------------------*/
@@ -74,6 +75,11 @@ static struct mrc_control *attach(apr_pool_t *pool, const struct mrc_segment *se
     control->geometry = *header;
     control->slots = (struct mrc_control_slot *)(void *)(base + header->slots_offset);
     control->counters = (_Atomic uint64_t *)(void *)(base + header->counters_offset);
+    control->budget = (struct mrc_sparse_budget){
+        .taken = &control->counters[MRC_CONTROL_MEMORY_TAKEN],
+        .limit = &control->counters[MRC_CONTROL_MEMORY_LIMIT],
+        .fd = mrc_segment_fd(segment),
+    };
     return control;
 }
 
@@ -166,10 +172,16 @@ int mrc_control_claim(struct mrc_control *control, pid_t pid, uint64_t generatio
         if (atomic_compare_exchange_strong(&control->slots[slot].word, &expected,
                                            word_of(MRC_CONTROL_LIVE, pid, 0))) {
             atomic_store(&control->slots[slot].generation, generation);
+            atomic_fetch_add(&control->slots[slot].claims, 1);
             return (int)slot;
         }
     }
     return -1;
+}
+
+bool mrc_control_is_fresh(const struct mrc_control *control, unsigned slot)
+{
+    return atomic_load(&control->slots[slot].claims) == 1;
 }
 
 void mrc_control_release(struct mrc_control *control, unsigned slot)
@@ -256,4 +268,14 @@ uint64_t mrc_control_counter_add(struct mrc_control *control, unsigned index, ui
 uint64_t mrc_control_counter(const struct mrc_control *control, unsigned index)
 {
     return index < MRC_CONTROL_COUNTERS ? atomic_load(&control->counters[index]) : 0;
+}
+
+const struct mrc_sparse_budget *mrc_control_budget(const struct mrc_control *control)
+{
+    return &control->budget;
+}
+
+void mrc_control_set_memory_limit(struct mrc_control *control, uint64_t bytes)
+{
+    atomic_store(&control->counters[MRC_CONTROL_MEMORY_LIMIT], bytes);
 }

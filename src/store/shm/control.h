@@ -11,6 +11,7 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/err.h"
+#include "store/base/sparse.h"
 
 struct mrc_control;
 
@@ -56,6 +57,10 @@ unsigned mrc_control_nslots(const struct mrc_control *control);
 /* Claims a slot for a child that starts. Returns its number, or -1: no slot is free. */
 int mrc_control_claim(struct mrc_control *control, pid_t pid, uint64_t generation);
 
+/* Whether the child that has SLOT is the first to have it, so nothing of another one can be left.
+ */
+bool mrc_control_is_fresh(const struct mrc_control *control, unsigned slot);
+
 /*
  * Releases the slot of a child that ends normally. The child has folded its own state before: its
  * interests, gauges and presence in every hub.
@@ -88,5 +93,11 @@ bool mrc_control_get(const struct mrc_control *control, unsigned slot,
 /* Server-wide counters; INDEX < MRC_CONTROL_COUNTERS. Any process. Both return the sum so far. */
 uint64_t mrc_control_counter_add(struct mrc_control *control, unsigned index, uint64_t n);
 uint64_t mrc_control_counter(const struct mrc_control *control, unsigned index);
+
+/* What the hubs have taken and may take together, for their segments. Lives as long as CONTROL. */
+const struct mrc_sparse_budget *mrc_control_budget(const struct mrc_control *control);
+
+/* Sets what the hubs may take together; 0: no limit. */
+void mrc_control_set_memory_limit(struct mrc_control *control, uint64_t bytes);
 
 #endif

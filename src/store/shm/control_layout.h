@@ -31,10 +31,15 @@
 #include <stdint.h>
 
 #define MRC_CONTROL_MAGIC     UINT64_C(0x314c52544343524d) /* "MRCCTRL1", little endian */
-#define MRC_CONTROL_VERSION   2
+#define MRC_CONTROL_VERSION   3
 #define MRC_CONTROL_SLOTS_MAX 65536
 #define MRC_CONTROL_COUNTERS  64
-#define MRC_CONTROL_PID_BITS  30
+
+/* Two of the counters: the bytes that all hubs have taken, and may take (0: no limit). */
+#define MRC_CONTROL_MEMORY_TAKEN 62
+#define MRC_CONTROL_MEMORY_LIMIT 63
+
+#define MRC_CONTROL_PID_BITS 30
 
 /* Constant: written by the parent before any child exists. */
 struct mrc_control_header {
@@ -57,7 +62,9 @@ struct mrc_control_slot {
     /* The configuration generation of the child, for people only. Written by the child after it has
      * claimed the slot; set to 0 (unknown) before the slot becomes FREE. */
     _Atomic uint64_t generation;
-    uint8_t reserved[48];
+    /* How often the slot was claimed. Written by the child after it has claimed the slot. */
+    _Atomic uint64_t claims;
+    uint8_t reserved[40];
 };
 _Static_assert(sizeof(struct mrc_control_slot) == 64, "a slot is a cache line");
 

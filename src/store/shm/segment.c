@@ -44,19 +44,22 @@ static bool has_room(int fd, uint64_t size)
     return size + reserve <= (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
-/*
- * Allocates SIZE bytes on the file system. Returns 0 or an errno. Checks the limit on file sizes
- * first, because a write beyond it raises a signal that ends the process.
- */
-static int allocate(int fd, uint64_t size)
+/* Whether a file may have SIZE bytes: a write or a change of size beyond the limit on file sizes
+ * raises a signal that ends the process. */
+static bool is_possible(uint64_t size)
 {
     struct rlimit limit;
+
+    return size <= INT64_MAX && (getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+                                 limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur);
+}
+
+/* Allocates SIZE bytes on the file system. Returns 0 or an errno. */
+static int allocate(int fd, uint64_t size)
+{
     int err;
 
-    if (size > INT64_MAX)
-        return EFBIG;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        size > limit.rlim_cur)
+    if (!is_possible(size))
         return EFBIG;
     if (!has_room(fd, size))
         return ENOSPC;
@@ -66,6 +69,14 @@ static int allocate(int fd, uint64_t size)
     if (err == EOPNOTSUPP || err == EINVAL)
         err = write_zeros(fd, size);
     return err;
+}
+
+/* Makes FD a file of SIZE bytes without space on the file system. Returns 0 or an errno. */
+static int make_sparse(int fd, uint64_t size)
+{
+    if (!is_possible(size))
+        return EFBIG;
+    return ftruncate(fd, (off_t)size) == 0 ? 0 : errno;
 }
 
 static const char *advice(int err)
@@ -106,8 +117,21 @@ static apr_status_t map_file(apr_pool_t *pool, uint64_t size, apr_int32_t flags,
     return status;
 }
 
-apr_status_t mrc_segment_create(apr_pool_t *pool, const char *dir, const char *name, uint64_t size,
-                                struct mrc_error *error, struct mrc_segment *ret_segment)
+/* Says in ERROR why there is no room for SIZE bytes in DIR. */
+static apr_status_t refuse(apr_status_t status, const char *dir, uint64_t size,
+                           struct mrc_error *error)
+{
+    char reason[120];
+
+    return mrc_status_set(error, status,
+                          "no room for %" PRIu64 " bytes of shared memory in %.80s (%s)%s", size,
+                          dir, apr_strerror(status, reason, sizeof(reason)), advice(status));
+}
+
+/* MAKE gives the file its size. */
+static apr_status_t create(apr_pool_t *pool, const char *dir, const char *name, uint64_t size,
+                           int (*make)(int fd, uint64_t size), struct mrc_error *error,
+                           struct mrc_segment *ret_segment)
 {
     const apr_int32_t flags =
         APR_FOPEN_READ | APR_FOPEN_WRITE | APR_FOPEN_CREATE | APR_FOPEN_EXCL | APR_FOPEN_BINARY;
@@ -119,11 +143,9 @@ apr_status_t mrc_segment_create(apr_pool_t *pool, const char *dir, const char *n
     if (status)
         return mrc_status_set(error, status, "cannot create %.60s in %.100s: %s", name, dir,
                               apr_strerror(status, reason, sizeof(reason)));
-    status = allocate(mrc_segment_fd(&segment), size);
+    status = make(mrc_segment_fd(&segment), size);
     if (status) {
-        mrc_status_set(error, status,
-                       "no room for %" PRIu64 " bytes of shared memory in %.80s (%s)%s", size, dir,
-                       apr_strerror(status, reason, sizeof(reason)), advice(status));
+        refuse(status, dir, size, error);
         goto leave;
     }
     status = map_file(pool, size, APR_MMAP_READ | APR_MMAP_WRITE, &segment);
@@ -139,6 +161,27 @@ leave:
     mrc_segment_remove(dir, name);
     apr_file_close(segment.file);
     return status;
+}
+
+apr_status_t mrc_segment_create(apr_pool_t *pool, const char *dir, const char *name, uint64_t size,
+                                struct mrc_error *error, struct mrc_segment *ret_segment)
+{
+    return create(pool, dir, name, size, allocate, error, ret_segment);
+}
+
+apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const char *name,
+                                       uint64_t size, struct mrc_error *error,
+                                       struct mrc_segment *ret_segment)
+{
+    return create(pool, dir, name, size, make_sparse, error, ret_segment);
+}
+
+apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, const char *dir,
+                                  struct mrc_error *error)
+{
+    apr_status_t status = allocate(mrc_segment_fd(segment), segment->size);
+
+    return status ? refuse(status, dir, segment->size, error) : APR_SUCCESS;
 }
 
 void mrc_segment_remove(const char *dir, const char *name)

@@ -2,8 +2,8 @@
  * A piece of shared memory with a file behind it, on apr_file_open() and apr_mmap_create().
  *
  * The file makes the memory visible to tools, also after a crash. Processes share the mapping by
- * inheriting it over fork(). All of the file's space is allocated when it is created: a full file
- * system is an error then, and never a SIGBUS at a later write.
+ * inheriting it over fork(). The space of the file is allocated when it is created, or page by page
+ * (base/sparse.h): a full file system is an error then, and never a SIGBUS at a later write.
  *
  * apr_shm is not used: on Debian it puts a named segment into /dev/shm, whatever the runtime
  * directory is, and allocates nothing in advance, and it gives no descriptor to do so
@@ -41,6 +41,16 @@ struct mrc_segment {
  */
 apr_status_t mrc_segment_create(apr_pool_t *pool, const char *dir, const char *name, uint64_t size,
                                 struct mrc_error *error, struct mrc_segment *ret_segment);
+
+/* The same, but allocates nothing: no byte may be touched before it is allocated (base/sparse.h).
+ */
+apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const char *name,
+                                       uint64_t size, struct mrc_error *error,
+                                       struct mrc_segment *ret_segment);
+
+/* Allocates all of a segment that was created in that way. ERROR as for mrc_segment_create(). */
+apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, const char *dir,
+                                  struct mrc_error *error);
 
 /* Removes the file NAME from DIR, even while it is mapped. A missing file is no error. */
 void mrc_segment_remove(const char *dir, const char *name);

@@ -364,8 +364,9 @@ END_TEST
  * previous generation may free a slot without folding hubs that came with a reload. */
 START_TEST(a_slot_begins_empty)
 {
-    struct mrc_child *process;
+    struct mrc_child *process = start(100);
 
+    mrc_child_stop(process);
     mrc_interests_add(mrc_hub_segment_interests(segment_of(A)), 0);
     mrc_hub_segment_gauge_add(segment_of(A), 0, MRC_GAUGE_SUBSCRIBERS, 3);
     mrc_notify_wake(mrc_memory_notify(memory), 0);

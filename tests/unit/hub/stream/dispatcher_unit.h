@@ -171,7 +171,7 @@ static inline void count_wake(void *ctx)
 
 static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc_hub_spec *spec)
 {
-    static struct mrc_hub *hubs[2]; /* the second one is NULL: it has no shared memory */
+    static _Atomic(struct mrc_hub *) hubs[2]; /* the second one has no shared memory */
     struct mrc_dispatcher_args args = {
         .slot = HUB_SLOT,
         .threads = threads,
@@ -184,7 +184,8 @@ static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc
 
     signal(SIGPIPE, SIG_IGN);
     place = hub_place_open(ring_bytes, spec);
-    hubs[0] = place.hub;
+    atomic_store(&hubs[0], place.hub);
+    args.has_durable = mrc_history_is_durable(mrc_hub_history(place.hub));
     args.notify = place.notify;
     waiters = mrc_waiters_create(place.pool);
     args.waiters = waiters;

@@ -52,7 +52,6 @@ static void ignore(void *ctx, struct mrc_stream *stream)
 static void setup(void)
 {
     struct mrc_feed_args args = {
-        .hubs = &place.hub,
         .hubs_count = 1,
         .streams = &list,
         .on_ready = ignore,

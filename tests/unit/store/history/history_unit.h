@@ -47,8 +47,8 @@ static inline void make_segment(void)
         mrc_hub_segment_close(segment);
         mrc_segment_remove(segment_dir, "hub");
     }
-    ck_assert_msg(mrc_hub_segment_create(pool, segment_dir, "hub", &shape, SLOTS, &error,
-                                         &segment) == APR_SUCCESS,
+    ck_assert_msg(mrc_hub_segment_create(pool, segment_dir, "hub", &shape, SLOTS, store_budget(),
+                                         &error, &segment) == APR_SUCCESS,
                   "%s", error.text);
 }
 

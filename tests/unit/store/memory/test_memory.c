@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "store/base/status.h"
 #include "store/memory/memory.h"
+#include "store/regions/staging.h"
 #include "store/ring/internal.h"
 #include "store_unit.h"
 
@@ -72,6 +74,13 @@ static uint64_t records(struct mrc_hub_segment *hub)
 
     mrc_ring_stats(mrc_hub_segment_ring(hub), &stats);
     return stats.records;
+}
+
+/* The numbers of all children. */
+static void begin_numbers(struct mrc_hub_segment *hub)
+{
+    for (unsigned slot = 0; slot <= 4; slot++) /* there is no slot 4 */
+        mrc_hub_segment_begin_numbers(store_pool(), hub, slot);
 }
 
 static bool is_readable(int fd)
@@ -198,6 +207,7 @@ START_TEST(a_resize_moves_the_history)
     for (i = 0; i < 100; i++)
         ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
     ck_assert_int_eq(append(hub, "last"), APR_SUCCESS);
+    begin_numbers(hub);
     mrc_hub_segment_count(hub, 1, 7, 11);
     mrc_hub_segment_count(hub, 3, 7, 4);
     mrc_interests_add(mrc_hub_segment_interests(hub), 3);
@@ -678,13 +688,46 @@ START_TEST(other_files_are_not_touched)
 }
 END_TEST
 
+/* Appends records of 4 KB to HUB until there is no room. Returns their number. */
+static uint64_t append_until_full(struct mrc_hub_segment *hub)
+{
+    static char payload[4096];
+    uint64_t before = records(hub), seq = 0, pos;
+    apr_status_t status;
+
+    memset(payload, 'x', sizeof(payload));
+    do {
+        status = mrc_ring_append(mrc_hub_segment_ring(hub), mrc_bytes_of("id"),
+                                 (struct mrc_bytes){payload, sizeof(payload)}, sizeof(payload),
+                                 apr_time_now(), 0, &seq, &pos);
+    } while (status == APR_SUCCESS && seq < 10000);
+    ck_assert_int_eq(status, MRC_STATUS_NO_ROOM);
+    ck_assert_uint_eq(records(hub), before + (seq - before));
+    return seq;
+}
+
+/* Reads the COUNT records of HUB. */
+static void ck_assert_readable(struct mrc_hub_segment *hub, uint64_t count)
+{
+    struct mrc_ring *ring = mrc_hub_segment_ring(hub);
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t pos = mrc_ring_oldest(ring, NOW), n = 0;
+
+    while (mrc_ring_read(ring, &pos, &record) == APR_SUCCESS)
+        n++;
+    ck_assert_uint_eq(n, count);
+    ck_assert_uint_eq(mrc_ring_check(ring, NULL, NULL), 0);
+    mrc_ring_record_free(&record);
+}
+
 /* Mounts a file system of 1 MB in a mount namespace of its own; only root may do that. */
-START_TEST(a_full_disk_is_an_error)
+START_TEST(a_full_disk_is_an_error_of_one_publication)
 {
     const char *dir = store_dir();
-    struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 4000000)};
-    struct mrc_error error = {""};
+    struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 40000000)};
     struct mrc_memory *memory;
+    struct mrc_hub_segment *hub;
+    uint64_t count;
 
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("none", dir, "tmpfs", 0, "size=1m") != 0) {
@@ -693,13 +736,140 @@ START_TEST(a_full_disk_is_an_error)
         return;
     }
     memory = open_memory(dir);
-    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), ENOSPC);
-    ck_assert_ptr_nonnull(strstr(error.text, "full"));
-    ck_assert_ptr_nonnull(strstr(error.text, dir));
+    shapes[1].history.count = 0;
+    reconcile(memory, shapes, 2);
+    hub = mrc_memory_hub(memory, "b");
     ck_assert_int_eq(append(mrc_memory_hub(memory, "a"), "x"), APR_SUCCESS);
-    ck_assert_files(dir, 2);
+    count = append_until_full(hub);
+    ck_assert_uint_gt(count, 100);
+    ck_assert_readable(hub, count);
+    ck_assert_int_eq(append(mrc_memory_hub(memory, "a"), "y"), APR_SUCCESS); /* in its page */
+    /* Without room, a child counts for itself. */
+    mrc_hub_segment_begin_numbers(store_pool(), hub, 2);
+    mrc_hub_segment_count(hub, 2, 7, 3);
+    mrc_hub_segment_gauge_add(hub, 1, 2, 9);
+    ck_assert(mrc_hub_segment_gauge_take(hub, 2, 2, 1));
+    ck_assert(!mrc_hub_segment_gauge_take(hub, 2, 2, 1));
+    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 3);
+    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 1);
+    /* What the other hub needs less is enough for this one. */
+    shapes[0] = shapes[1];
+    reconcile(memory, shapes, 1);
+    ck_assert_readable(mrc_memory_hub(memory, "b"), count);
+    ck_assert_uint_gt(append_until_full(mrc_memory_hub(memory, "b")), count);
+    /* There is no room for the first pages of a hub. */
+    shapes[0] = shape("c", 10000);
+    for (int i = 0; i < 16; i++) {
+        char name[10];
+        int fd;
+
+        snprintf(name, sizeof(name), "fill-%d", i);
+        fd = openat(open(dir, O_RDONLY), name, O_WRONLY | O_CREAT, 0600);
+        for (int n = 0; n < 100 && write(fd, name, sizeof(name)) > 0; n++)
+            lseek(fd, 4096, SEEK_CUR);
+    }
+    {
+        struct mrc_hub_shape both[] = {shapes[1], shapes[0]};
+        struct mrc_error error = {""};
+
+        ck_assert_int_eq(mrc_memory_reconcile(memory, list(both, 2), 2, &error),
+                         MRC_STATUS_NO_ROOM);
+        ck_assert_ptr_nonnull(strstr(error.text, "MercureMemory"));
+        ck_assert_ptr_nonnull(strstr(error.text, dir));
+    }
     mrc_memory_close(memory);
     ck_assert_int_eq(umount2(dir, MNT_DETACH), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/* The bound counts all hubs together, and what a hub that is removed has taken counts no more. */
+START_TEST(the_hubs_share_a_bound)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 40000000), shape("b", 40000000)};
+    uint64_t a, b, again;
+
+    shapes[0].history.count = shapes[1].history.count = 0;
+    mrc_memory_set_limit(memory, 2 << 20);
+    reconcile(memory, shapes, 2);
+    a = append_until_full(mrc_memory_hub(memory, "a"));
+    ck_assert_uint_gt(a, 300);
+    ck_assert_uint_lt(a, 512);
+    b = append_until_full(mrc_memory_hub(memory, "b"));
+    ck_assert_uint_lt(b, 10);
+    ck_assert_readable(mrc_memory_hub(memory, "a"), a);
+    mrc_memory_set_limit(memory, 4 << 20);
+    ck_assert_uint_gt(append_until_full(mrc_memory_hub(memory, "b")), 400);
+    reconcile(memory, shapes, 1);
+    reconcile(memory, shapes, 2);
+    again = append_until_full(mrc_memory_hub(memory, "b"));
+    ck_assert_uint_gt(again, 400);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/* A hub of the default size with everything that a hub may have. */
+START_TEST(an_idle_hub_takes_little)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 16 << 20)};
+    struct mrc_hub_segment *hub;
+
+    shapes[0].history.count = 100000;
+    shapes[0].body_max_bytes = 1 << 20;
+    shapes[0].staging_bytes =
+        (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 1 << 20);
+    shapes[0].staging_large = 1 << 20;
+    shapes[0].roster_subscribers = 32768;
+    shapes[0].census_streams = 65536;
+    shapes[0].is_controlled = shapes[0].has_link = true;
+    reconcile(memory, shapes, 1);
+    hub = mrc_memory_hub(memory, "a");
+    ck_assert_uint_gt(mrc_hub_segment_bytes(hub), 60 << 20);
+    ck_assert_uint_le(mrc_hub_segment_taken(hub), 64 << 10);
+    begin_numbers(hub);
+    ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
+    ck_assert_uint_le(mrc_hub_segment_taken(hub), 128 << 10);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/* Each record is found, in whatever table of the index it is. */
+START_TEST(the_index_grows_with_the_ring)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 4 << 20)};
+    struct mrc_hub_segment *hub;
+    uint64_t pos, last = 0;
+    char id[20];
+
+    shapes[0].history.count = 0;
+    reconcile(memory, shapes, 1);
+    hub = mrc_memory_hub(memory, "a");
+    for (int i = 0; i < 60000; i++) {
+        snprintf(id, sizeof(id), "id-%d", i % 55000);
+        ck_assert_int_eq(append(hub, id), APR_SUCCESS);
+        if (i == 1000)
+            ck_assert_uint_le(mrc_hub_segment_taken(hub), 256 << 10);
+    }
+    ck_assert_uint_eq(records(hub), 60000);
+    for (int i = 0; i < 55000; i++) {
+        snprintf(id, sizeof(id), "id-%d", i);
+        ck_assert_int_eq(mrc_ring_find(mrc_hub_segment_ring(hub), mrc_bytes_of(id), NOW, &pos),
+                         APR_SUCCESS);
+        ck_assert_uint_gt(pos, last); /* the earlier one of two */
+        last = pos;
+    }
+    ck_assert_int_eq(mrc_ring_find(mrc_hub_segment_ring(hub), mrc_bytes_of("id-55000"), NOW, &pos),
+                     APR_NOTFOUND);
+    ck_assert_uint_eq(mrc_ring_check(mrc_hub_segment_ring(hub), NULL, NULL), 0);
+    mrc_memory_close(memory);
     ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
@@ -815,6 +985,9 @@ START_TEST(counters_survive_their_children)
     shapes[0].roster_subscribers = 1;
     reconcile(memory, shapes, 1);
     hub = mrc_memory_hub(memory, "a");
+    mrc_hub_segment_count(hub, 0, 1, 5); /* not counted: this child has not begun */
+    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 0);
+    begin_numbers(hub);
     mrc_hub_segment_count(hub, 0, 1, 5);
     mrc_hub_segment_count(hub, 3, 1, 6);
     mrc_hub_segment_count(hub, 4, 1, 100); /* there is no such slot */
@@ -859,7 +1032,10 @@ int main(void)
     tcase_add_test(tcase, two_servers_share_a_directory);
     tcase_add_test(tcase, files_stay_as_long_as_a_child_lives);
     tcase_add_test(tcase, other_files_are_not_touched);
-    tcase_add_test(tcase, a_full_disk_is_an_error);
+    tcase_add_test(tcase, a_full_disk_is_an_error_of_one_publication);
+    tcase_add_test(tcase, the_hubs_share_a_bound);
+    tcase_add_test(tcase, an_idle_hub_takes_little);
+    tcase_add_test(tcase, the_index_grows_with_the_ring);
     tcase_add_test(tcase, wakes_children_with_subscribers);
     tcase_add_test(tcase, no_wake_up_is_lost);
     tcase_add_test(tcase, counters_survive_their_children);

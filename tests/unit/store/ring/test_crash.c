@@ -1,18 +1,22 @@
 /*
  * A writer dies after each single instruction of an append, of one record or of a group. The next
  * writer always finds a ring without contradictions, with every record that was there before, and
- * all new records or none.
+ * all new records or none. In the second half, the ring is in a sparse file, and the append needs
+ * new pages.
  *
  * The writer is single-stepped with ptrace; on a system that forbids ptrace, nothing is tested.
  * MRC_CRASH_STRIDE=1 tests every instruction (a quarter of an hour); the default is every 29th,
  * with another start in each run.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "store/base/sparse.h"
+#include "store/ring/internal.h"
 #include "store/ring/ring.h"
 #include "store_unit.h"
 
@@ -21,7 +25,20 @@
 #define BUCKETS  4
 #define GROUP    5
 
+/* The sparse file. */
+#define WIDE_CAPACITY 131072
+#define WIDE_BUCKETS  1024
+#define LAYOUT_AT     2048
+#define GROUPS_AT     4096
+#define RING_AT       8192
+#define INDEX_AT      ((uint64_t)RING_AT + WIDE_CAPACITY + 4096)
+#define FILE_BYTES    (INDEX_AT + 65536)
+#define WIDE_FILL     30000 /* bytes */
+
 static struct {
+    int fd;
+    char *file;
+    struct mrc_sparse *sparse;
     void *region;
     void *index;
     struct mrc_ring *ring;
@@ -70,6 +87,53 @@ static void fill(void)
     memset(crash.index, 0, mrc_ring_index_bytes(BUCKETS));
     for (i = 0; i < 9; i++)
         ck_assert_int_eq(append("old", &seq), APR_SUCCESS);
+}
+
+static void make_ring(apr_pool_t *pool, const struct mrc_ring_bounds *bounds)
+{
+    memset(crash.region, 0, mrc_ring_region_bytes(CAPACITY));
+    ck_assert_int_eq(mrc_ring_create(pool, crash.region, CAPACITY, crash.index, BUCKETS, bounds,
+                                     NULL, &crash.ring),
+                     APR_SUCCESS);
+    fill();
+}
+
+/* An empty sparse file. */
+static void open_file(void)
+{
+    char path[] = "/tmp/mrc-crash-XXXXXX";
+
+    crash.fd = mkstemp(path);
+    ck_assert_int_ge(crash.fd, 0);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(ftruncate(crash.fd, (off_t)FILE_BYTES), 0);
+    crash.file = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, crash.fd, 0);
+    ck_assert_ptr_ne(crash.file, MAP_FAILED);
+}
+
+/* A ring in the sparse file, in which the next append needs a new page. Returns its records. */
+static uint64_t make_growing_ring(apr_pool_t *pool, const struct mrc_ring_bounds *bounds)
+{
+    uint64_t seq = 0;
+
+    ck_assert_int_eq(ftruncate(crash.fd, 0), 0);
+    ck_assert_int_eq(ftruncate(crash.fd, (off_t)FILE_BYTES), 0);
+    ck_assert_int_eq(mrc_sparse_create(pool, crash.file, FILE_BYTES, LAYOUT_AT, GROUPS_AT, RING_AT,
+                                       store_budget(), &crash.sparse),
+                     APR_SUCCESS);
+    ck_assert_int_eq(mrc_sparse_take(crash.sparse, crash.file + RING_AT, MRC_RING_HEAD_BYTES),
+                     APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_create(pool, crash.file + RING_AT, WIDE_CAPACITY,
+                                     crash.file + INDEX_AT, WIDE_BUCKETS, bounds, NULL,
+                                     &crash.ring),
+                     APR_SUCCESS);
+    mrc_ring_use_sparse(crash.ring, crash.sparse);
+    do {
+        ck_assert_int_eq(append("old", &seq), APR_SUCCESS);
+    } while (
+        mrc_ring_head(crash.ring) < WIDE_FILL ||
+        mrc_sparse_have(crash.sparse, (char *)crash.ring->words + mrc_ring_head(crash.ring), 96));
+    return seq;
 }
 
 /*
@@ -185,7 +249,10 @@ static void judge_order(unsigned steps, uint64_t seq_before, uint64_t end)
 static const struct {
     size_t count;
     uint64_t kept;
-} appends[] = {{1, 9}, {GROUP, 5}, {0, 9}};
+    bool grows;
+} appends[] = {
+    {1, 9, false}, {GROUP, 5, false}, {0, 9, false}, {1, 0, true}, {GROUP, 0, true}, {0, 0, true},
+};
 
 START_TEST(dies_at_every_instruction)
 {
@@ -206,15 +273,16 @@ START_TEST(dies_at_every_instruction)
     steps = (unsigned)getpid() % stride;
     crash.region = store_shared(mrc_ring_region_bytes(CAPACITY));
     crash.index = store_shared(mrc_ring_index_bytes(BUCKETS));
+    open_file();
     for (; killed == 1; steps += stride) {
-        uint64_t seq, end;
+        uint64_t seq, end, kept = appends[_i].kept;
 
-        memset(crash.region, 0, mrc_ring_region_bytes(CAPACITY));
-        ck_assert_int_eq(mrc_ring_create(pool, crash.region, CAPACITY, crash.index, BUCKETS,
-                                         &bounds, NULL, &crash.ring),
-                         APR_SUCCESS);
-        fill();
-        ck_assert_int_eq(append("old", &seq), APR_SUCCESS);
+        if (appends[_i].grows) {
+            kept = seq = make_growing_ring(pool, &bounds);
+        } else {
+            make_ring(pool, &bounds);
+            ck_assert_int_eq(append("old", &seq), APR_SUCCESS);
+        }
         end = mrc_ring_head(crash.ring);
         killed = die_after(appends[_i].count, steps);
         if (killed == -1) {
@@ -222,7 +290,7 @@ START_TEST(dies_at_every_instruction)
             return;
         }
         if (appends[_i].count)
-            judge(appends[_i].count, steps, seq, appends[_i].kept);
+            judge(appends[_i].count, steps, seq, kept);
         else
             judge_order(steps, seq, end);
     }

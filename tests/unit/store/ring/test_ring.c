@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "store/ring/codec.h"
+#include "store/ring/index.h"
 #include "store_unit.h"
 
 #define NOW INT64_C(1700000000000000)
@@ -790,6 +791,12 @@ static void scribble(struct mrc_ring *ring)
         atomic_store(&ring->words[at % ring->capacity / 8], UINT64_C(0xdeadbeefdeadbeef));
 }
 
+static _Atomic uint64_t *bucket_of(struct mrc_ring *ring, uint64_t pos,
+                                   const struct mrc_ring_meta *meta)
+{
+    return &ring->buckets[mrc_ring_index_bucket_at(ring, pos, meta->id_hash)];
+}
+
 /* Makes the state of a writer of three records that died after it moved the head. */
 static void unlink_group(struct mrc_ring *ring)
 {
@@ -800,7 +807,7 @@ static void unlink_group(struct mrc_ring *ring)
         struct mrc_ring_meta meta;
 
         mrc_ring_codec_load(ring, end - total, end, &meta);
-        atomic_store(&ring->buckets[meta.id_hash & ring->bucket_mask], meta.chain);
+        atomic_store(bucket_of(ring, end - total, &meta), meta.chain);
         atomic_store(&ring->header->last_seq, meta.seq - 1);
         end -= total;
     }
@@ -814,7 +821,7 @@ static void unlink_newest(struct mrc_ring *ring)
 
     mrc_ring_newest(ring, &record);
     mrc_ring_codec_load(ring, record.pos, mrc_ring_head(ring), &meta);
-    atomic_store(&ring->buckets[meta.id_hash & ring->bucket_mask], meta.chain);
+    atomic_store(bucket_of(ring, record.pos, &meta), meta.chain);
     atomic_store(&ring->header->last_seq, meta.seq - 1);
     atomic_fetch_sub(&ring->header->history_records, 1);
     atomic_fetch_sub(&ring->header->history_bytes, record.view.stored_bytes);

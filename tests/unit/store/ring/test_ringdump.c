@@ -25,8 +25,8 @@ static struct mrc_hub_segment *make_hub(const char *dir)
     struct mrc_error error = {""};
     int i;
 
-    ck_assert_msg(mrc_hub_segment_create(store_pool(), dir, "hub", &shape, 4, &error, &hub) ==
-                      APR_SUCCESS,
+    ck_assert_msg(mrc_hub_segment_create(store_pool(), dir, "hub", &shape, 4, store_budget(),
+                                         &error, &hub) == APR_SUCCESS,
                   "%s", error.text);
     mrc_interests_add(mrc_hub_segment_interests(hub), 2);
     for (i = 0; i < 200; i++) {
@@ -208,7 +208,8 @@ START_TEST(rejects_sizes_that_exceed_the_file)
     ck_assert_int_eq(mrc_segment_open(store_pool(), path, NULL, &segment), APR_SUCCESS);
     file = mmap(NULL, segment.size, PROT_READ | PROT_WRITE, MAP_SHARED, open(path, O_RDWR), 0);
     ck_assert_ptr_ne(file, MAP_FAILED);
-    ring_file = (struct mrc_ring_header *)(void *)((char *)file + sizeof(*file));
+    ring_file =
+        (struct mrc_ring_header *)(void *)((char *)file + file->region[MRC_HUB_REGION_RING].offset);
     header = *file;
     ring = *ring_file;
 

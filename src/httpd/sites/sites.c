@@ -1,0 +1,128 @@
+#include "httpd/sites/sites.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "apr_sha1.h"
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_core.h"
+#include "http_log.h"
+
+#include "httpd/base/module.h"
+#include "httpd/child/this_child.h"
+#include "httpd/config/hubs.h"
+#include "httpd/route/claim.h"
+#include "httpd/sites/virtual_root.h"
+#include "hub/child/child.h"
+#include "store/regions/site.h"
+
+APLOG_USE_MODULE(mercure);
+
+/* Whether HOST cannot lead out of the directory of the sites, whatever httpd lets through. */
+static bool is_safe(const char *host)
+{
+    return *host && *host != '.' && !strchr(host, '/') && !strstr(host, "..");
+}
+
+/* The document root of the site that R asks for; NULL: there is none. */
+static const char *find_root(request_rec *r, const char *pattern)
+{
+    char *host = r->hostname ? apr_pstrdup(r->pool, r->hostname) : NULL;
+    const char *root;
+    apr_finfo_t info;
+
+    if (!host || !is_safe(host))
+        return NULL;
+    ap_str_tolower(host);
+    root = mrc_virtual_root_expand(r->pool, pattern, host, ap_get_server_port(r));
+    return root && apr_stat(&info, root, APR_FINFO_TYPE, r->pool) == APR_SUCCESS &&
+                   info.filetype == APR_DIR
+               ? root
+               : NULL;
+}
+
+/* ROOT, or its hash if it is too long for the name of a site. */
+static const char *name_of(apr_pool_t *pool, const char *root)
+{
+    char digest[APR_SHA1_DIGESTSIZE * 2];
+
+    if (strlen(root) <= MRC_SITE_NAME_MAX)
+        return root;
+    apr_sha1_base64(root, (int)strlen(root), digest);
+    return apr_pstrdup(pool, digest);
+}
+
+static void report_full(request_rec *r, struct mrc_child *child, const struct mrc_hub_conf *hub,
+                        const char *root)
+{
+    if (mrc_child_should_report_refusal(child, apr_time_now()))
+        ap_log_rerror(
+            APLOG_MARK, APLOG_ERR, 0, r,
+            "MRC0502: hub %s: the site %s has no hub and gets 503, because %d other sites "
+            "of VirtualDocumentRoot have one each: raise MercureSites",
+            hub->label, root, hub->sites->nelts);
+}
+
+/* The hub of the site with the document root ROOT. NULL: see RET_STATUS. */
+static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *hub,
+                                     const char *root, const char **ret_detail)
+{
+    struct mrc_child *child = mrc_this_child_get();
+    size_t first = (size_t)APR_ARRAY_IDX(hub->sites, 0, struct mrc_hub_conf *)->index;
+    size_t count = (size_t)hub->sites->nelts, place;
+    struct mrc_site_place *const *places = child ? mrc_child_places(child, first, count) : NULL;
+    apr_status_t status;
+
+    *ret_detail = "this server process does not serve the site's hub now: try again";
+    if (!places)
+        return NULL;
+    status = mrc_site_obtain(places, count, name_of(r->pool, root), &place);
+    if (status == APR_SUCCESS)
+        return APR_ARRAY_IDX(hub->sites, (int)place, struct mrc_hub_conf *);
+    if (status == APR_ENOSPC) {
+        report_full(r, child, hub, root);
+        *ret_detail = "the server has as many sites with a hub as it may have: its administrator "
+                      "can raise the number";
+    }
+    return NULL;
+}
+
+const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,
+                                            const char **ret_root, int *ret_status,
+                                            const char **ret_detail)
+{
+    struct mrc_location *chosen;
+    struct mrc_hub_conf *hub;
+
+    *ret_root = NULL;
+    if (!location->virtual_root)
+        return location;
+    *ret_root = find_root(r, location->virtual_root);
+    if (!*ret_root) {
+        *ret_status = HTTP_NOT_FOUND;
+        *ret_detail = "there is no site of this name here, so it has no hub";
+        return NULL;
+    }
+    hub = find_hub(r, location->hub, *ret_root, ret_detail);
+    if (!hub) {
+        *ret_status = HTTP_SERVICE_UNAVAILABLE;
+        return NULL;
+    }
+    chosen = apr_pmemdup(r->pool, location, sizeof(*chosen));
+    chosen->hub = hub;
+    return chosen;
+}
+
+int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, const char **ret_detail)
+{
+    int status = DECLINED;
+    const char *root;
+    const struct mrc_location *location =
+        mrc_sites_choose(r, claim->location, &root, &status, ret_detail);
+
+    if (!location)
+        return status;
+    mrc_claim_set_site(r, location, root);
+    return DECLINED;
+}

@@ -1,0 +1,28 @@
+/*
+ * The sites of VirtualDocumentRoot. Each document root that exists is a site, known by its path, so
+ * several names that lead to one document root have one hub. The first request for a site claims
+ * one of the hubs that the configuration has for them (MercureSites), for all children.
+ *
+ * The functions are for the thread that handles the request.
+ */
+#ifndef MRC_HTTPD_SITES_SITES_H
+#define MRC_HTTPD_SITES_SITES_H
+
+#include "httpd.h"
+
+struct mrc_claim;
+struct mrc_location;
+
+/*
+ * The Location that serves the host of R in place of LOCATION: LOCATION itself without
+ * VirtualDocumentRoot. RET_ROOT gets the document root of the site, or NULL. NULL: there is no such
+ * site, or no hub is left for it: RET_STATUS is the HTTP status, and RET_DETAIL the reason.
+ */
+const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,
+                                            const char **ret_root, int *ret_status,
+                                            const char **ret_detail);
+
+/* Makes CLAIM, of R, one of the site of R. DECLINED; or the HTTP status and RET_DETAIL. */
+int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * Memory of a segment that is allocated when it is needed.
+ *
+ * The file of the segment is sparse, and its mapping is as large as the segment may become.
+ * mrc_sparse_take() allocates the pages that a caller is about to write, so a full file system is
+ * an error of that call. Without it, the first write would end the process with SIGBUS. Reading a
+ * page that is not allocated could do the same, so a reader asks mrc_sparse_have() first, unless it
+ * knows that the bytes were written: then they are allocated for as long as the segment exists.
+ *
+ * Pages are allocated through the mapping (MADV_POPULATE_WRITE, Linux 5.14) and not through the
+ * file: a descriptor of each hub in each child would be too many. Where the kernel cannot do that,
+ * the segment is allocated as a whole when it is made, and has no struct mrc_sparse. NULL is
+ * accepted everywhere, and stands for memory that is allocated.
+ *
+ * Any thread of any process that has inherited the mapping.
+ */
+#ifndef MRC_STORE_BASE_SPARSE_H
+#define MRC_STORE_BASE_SPARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apr_errno.h"
+#include "apr_pools.h"
+#include "store/base/sparse_layout.h"
+
+/* The room that pages leave to others in their file system: httpd ends when it has no room for its
+ * own small files there, such as that of its process id. In a small file system, a part of it. */
+#define MRC_SPARSE_RESERVE_BYTES ((uint64_t)1 << 20)
+#define MRC_SPARSE_RESERVE_PART  16
+
+/* What all segments of a server may take together. Outlives the segments. */
+struct mrc_sparse_budget {
+    _Atomic uint64_t *taken;       /* bytes; in memory that all processes share */
+    const _Atomic uint64_t *limit; /* bytes; 0: no limit */
+    int fd;                        /* a file in the same file system; -1: nothing is known of it */
+};
+
+struct mrc_sparse;
+
+/* The bytes of the layout and of the groups of a segment with TOTAL_BYTES. */
+uint64_t mrc_sparse_bytes(uint64_t total_bytes);
+
+/*
+ * Begins a zeroed segment at BASE, of TOTAL_BYTES; nothing of it has been touched. Its layout is at
+ * OFFSET, and its groups are at GROUPS_OFFSET behind it. Allocates the first FIRST_BYTES of the
+ * segment, at least to the end of the first group, in one step. APR_ENOTIMPL: the kernel cannot
+ * allocate pages in this way. MRC_STATUS_NO_ROOM.
+ */
+apr_status_t mrc_sparse_create(apr_pool_t *pool, void *base, uint64_t total_bytes, uint64_t offset,
+                               uint64_t groups_offset, uint64_t first_bytes,
+                               const struct mrc_sparse_budget *budget,
+                               struct mrc_sparse **ret_pages);
+
+/* A view of a segment of another server, for tools. NULL: the layout is unsound. */
+struct mrc_sparse *mrc_sparse_open(apr_pool_t *pool, const void *base, uint64_t total_bytes,
+                                   uint64_t offset, uint64_t groups_offset, uint64_t groups_bytes);
+
+/* Whether all of the BYTES at FROM are allocated. */
+bool mrc_sparse_have(const struct mrc_sparse *pages, const void *from, uint64_t bytes);
+
+/* Allocates those of the BYTES at FROM that are not allocated yet; new ones are zeros.
+ * MRC_STATUS_NO_ROOM: some of them are not, because the file system is full, or the budget used up.
+ */
+apr_status_t mrc_sparse_take(struct mrc_sparse *pages, const void *from, uint64_t bytes);
+
+/* The bytes that the segment has taken; 0 for NULL. */
+uint64_t mrc_sparse_taken(const struct mrc_sparse *pages);
+
+/* Takes the segment's bytes out of the budget, when its file is removed. Accepts NULL. */
+void mrc_sparse_release(struct mrc_sparse *pages);
+
+#endif

@@ -1,0 +1,147 @@
+"""
+Sites of VirtualDocumentRoot: each document root that exists is a site with a hub of its own, up to MercureSites.
+"""
+import os
+import re
+
+import pytest
+
+from env import token
+from env.hub import PATH, hub
+
+pytestmark = pytest.mark.mpm("event")
+
+TOPIC = "https://example.com/some/topic"
+HTACCESS = {"keys": False, "anonymous": False, "identifier": None}
+METRICS = '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>\n'
+
+
+class Sites:
+    """Document roots sites/NAME.example/htdocs, in a virtual host for all names."""
+
+    def __init__(self, httpd, *names):
+        self.httpd = httpd
+        httpd.load("vhost_alias")
+        for name in names:
+            self.add(name)
+
+    def add(self, name):
+        self.httpd.write(f"sites/{name}.example/htdocs/index.html", f"page of {name}")
+
+    def config(self, *directives, server="MercureSites 20", pattern="%0/htdocs", **more):
+        folder = self.httpd.path("sites")
+        return (f'{server}\n<Directory "{folder}">\nAllowOverride AuthConfig\nRequire all granted\n</Directory>\n'
+                + METRICS + self.httpd.vhost(f'VirtualDocumentRoot "{folder}/{pattern}"',
+                                             hub(*directives, **{"identifier": None, **more}), name="all.example"))
+
+    def host(self, name):
+        return f"{name}.example:{self.httpd.port}"
+
+    def token(self, name):
+        return token.publisher(aud=f"http://{name}.example:{self.httpd.port}{PATH}")
+
+    def publish(self, name, status=200, **more):
+        return self.httpd.publish(TOPIC, "x", token=self.token(name), host=self.host(name), status=status, **more)
+
+    def subscribe(self, name, **more):
+        return self.httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")], host=self.host(name), **more)
+
+    def history(self, name):
+        """The ids in the history of the site, up to a new one."""
+        end, got = self.publish(name).text, []
+        with self.subscribe(name) as stream:
+            while not got or got[-1] != end:
+                got.append(stream.next().id)
+        return got[:-1]
+
+
+def test_each_document_root_is_a_site(httpd):
+    sites = Sites(httpd, "one", "two")
+    httpd.start(sites.config())
+    assert httpd.get("/", host="one.example").text == "page of one"
+    first, second = sites.publish("one").text, sites.publish("two").text
+    assert sites.history("one")[0] == first and sites.history("two")[0] == second
+    assert second not in sites.history("one") and first not in sites.history("two")
+    # The audience of a token names the site.
+    httpd.publish(TOPIC, "x", token=sites.token("one"), host=sites.host("two"), status=401)
+    metadata = httpd.get(f"/.well-known/oauth-protected-resource{PATH}", host=sites.host("two")).json
+    assert metadata["resource"] == f"http://two.example:{httpd.port}{PATH}"
+    # A host without a document root has no hub, until it has one. Letters have no case.
+    for name in ("three.example", "all.example"):
+        answer = httpd.get(f"{PATH}?match=x", host=name)
+        assert answer.status == 404 and "no site" in answer.json["detail"], answer
+    sites.add("three")
+    sites.publish("three")
+    httpd.publish(TOPIC, "x", token=sites.token("one"), host=sites.host("ONE").replace("example", "EXAMPLE"))
+    labels = set(re.findall(r'mercure_updates_total\{hub="([^"]*)"\} ', httpd.get("/metrics").text))
+    assert {label for label in labels if label.endswith(PATH) and "/sites/" in label} == {
+        httpd.path(f"sites/{name}.example/htdocs") + PATH for name in ("one", "two", "three")}
+    # A site whose document root is removed has no hub any more.
+    os.rename(httpd.path("sites/three.example"), httpd.path("sites/gone"))
+    assert httpd.get(f"{PATH}?match=x", host="three.example").status == 404
+
+
+def test_a_reload_keeps_the_sites(httpd):
+    sites = Sites(httpd, *"abcdefgh")
+    httpd.start(sites.config(server="MercureSites 8"))
+    ids = {name: sites.publish(name).text for name in "abcdefgh"}
+    for text in (sites.config(server="MercureSites 8"),
+                 sites.config("MercureHistory count=50 bytes=32M", server="MercureSites 8")):
+        httpd.graceful(text)
+        for name, first in ids.items():
+            got = sites.history(name)
+            assert got[0] == first and not set(got) & set(ids.values()) - {first}
+
+
+def test_the_site_after_the_last_one_gets_503(httpd):
+    sites = Sites(httpd, "one", "two", "three")
+    httpd.start(sites.config(server="MercureSites 2"))
+    sites.publish("one")
+    with sites.subscribe("two") as stream:
+        httpd.expect_log(r"mercure:error.*MRC0502: hub .*three.example/htdocs has no hub.*MercureSites")
+        refused = sites.publish("three", status=503)
+        assert refused.header("Retry-After") and "as many sites" in refused.json["detail"]
+        sites.publish("two")
+        assert stream.next().data == "x"
+    sites.publish("one")
+    httpd.graceful(sites.config(server="MercureSites 3"))
+    sites.publish("three")
+
+
+def test_several_names_of_one_document_root_are_one_site(httpd):
+    sites = Sites(httpd)
+    httpd.write("sites/shop/index.html", "shop")
+    httpd.start(sites.config(server="MercureSites 1", pattern="%-2"))
+    first = sites.publish("shop").text
+    assert sites.history("www.shop") == [first]
+    for i in range(20):
+        sites.publish(f"x{i}.shop")
+
+
+def test_the_htaccess_file_of_the_site_counts(httpd):
+    sites = Sites(httpd, "one", "two")
+    for name in ("one", "two"):
+        httpd.write(f"sites/{name}.example/htdocs/.htaccess",
+                    f"MercureKey {token.ISSUER} HS256 key-of-{name}-0123456789abcdef0123456789abcdef\n")
+    httpd.start(sites.config("MercureHtaccess On", keys=False, anonymous=False))
+    for name, other in (("one", "two"), ("two", "one")):
+        for key, status in ((name, 200), (other, 401)):
+            minted = token.publisher(key=f"key-of-{key}-0123456789abcdef0123456789abcdef",
+                                     aud=f"http://{name}.example:{httpd.port}{PATH}")
+            httpd.publish(TOPIC, "x", token=minted, host=sites.host(name), status=status)
+
+
+@pytest.mark.parametrize("host", ["..", ".", ".one.example", "one..example", "%2e%2e", "a/../one.example", ""])
+def test_no_host_leads_out_of_the_directory(httpd, host):
+    sites = Sites(httpd, "one")
+    httpd.write("index.html", "outside")
+    httpd.start("HttpProtocolOptions Unsafe\n" + sites.config(pattern="%0"))
+    assert httpd.get(f"{PATH}?match=x", host=host).status in (400, 404)
+
+
+def test_a_hub_with_a_name_or_a_history_on_disk_is_one_for_all(httpd):
+    sites = Sites(httpd, "one", "two")
+    httpd.start(sites.config(f"MercureStore lmdb {httpd.path('history')}", identifier="https://hub.example"))
+    first = httpd.publish(TOPIC, "x", host="one.example").text
+    with sites.subscribe("two") as stream:
+        assert stream.next().id == first
