@@ -22,6 +22,7 @@
 #include "apr_pools.h"
 #include "store/base/status.h"
 #include "store/regions/hub_segment.h"
+#include "store/regions/link.h"
 #include "store/shm/control.h"
 #include "store/shm/control_layout.h"
 
@@ -121,6 +122,34 @@ static void print_hub(const struct mrc_hub_segment *hub)
                    mrc_interests_listeners(interests, slot));
 }
 
+/* The link to the engine of a hub with a transport. */
+static void print_link(apr_pool_t *pool, const struct mrc_hub_segment *hub)
+{
+    static const char *const states[] = {
+        [MRC_LINK_STARTING] = "starting", [MRC_LINK_DOWN] = "down", [MRC_LINK_UP] = "up"};
+    uint64_t bytes = 0;
+    void *region = mrc_hub_segment_region(hub, MRC_HUB_REGION_LINK, &bytes);
+    struct mrc_link_position position;
+    struct mrc_link_status status;
+    struct mrc_link *link;
+
+    if (!region || mrc_link_attach(pool, region, bytes, &link) != APR_SUCCESS)
+        return;
+    mrc_link_get_position(link, &position);
+    mrc_link_get_status(link, &status);
+    printf("link      %s since ",
+           (unsigned)status.state <= MRC_LINK_UP ? states[status.state] : "?");
+    print_time(status.since_us);
+    printf(", %" PRIu64 " machines with %" PRIu64 " other subscribers\n", status.machines,
+           mrc_link_get_others(link));
+    printf("log       generation %" PRIu32 ", entry %" PRIu64 " (writer %016" PRIx64 ", %" PRIu64
+           "), %" PRIu64 " behind, %" PRIu64 " gaps\n",
+           position.generation, position.number, position.token_writer, position.token_counter,
+           status.lag, mrc_link_get_gap(link));
+    printf("writer    %016" PRIx64 ", last counter %" PRIu64 "\n", mrc_link_writer(link),
+           mrc_link_counter(link));
+}
+
 static void print_bound(const char *name, uint64_t bound)
 {
     if (bound)
@@ -187,7 +216,8 @@ static void say(void *ctx, const char *text)
     printf("WRONG     %s\n", text);
 }
 
-static int dump_hub(const struct mrc_hub_segment *hub, const struct options *options)
+static int dump_hub(apr_pool_t *pool, const struct mrc_hub_segment *hub,
+                    const struct options *options)
 {
     const struct mrc_ring *ring = mrc_hub_segment_ring(hub);
     struct mrc_ring_stats stats;
@@ -196,6 +226,7 @@ static int dump_hub(const struct mrc_hub_segment *hub, const struct options *opt
     print_hub(hub);
     mrc_ring_stats(ring, &stats);
     print_ring(ring, &stats);
+    print_link(pool, hub);
     if (options->records)
         print_records(ring, &stats, options);
     wrong = mrc_ring_check(ring, say, NULL);
@@ -279,7 +310,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     status = mrc_hub_segment_open(pool, options.path, &hub_error, &hub);
     if (status == APR_SUCCESS) {
-        result = dump_hub(hub, &options);
+        result = dump_hub(pool, hub, &options);
         mrc_hub_segment_close(hub);
     } else if (status != MRC_STATUS_CORRUPT) {
         fprintf(stderr, "ringdump: %s\n", hub_error.text);

@@ -30,6 +30,13 @@ VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h
 %C%_replay_url_SOURCES = %D%/fuzz_url.c $(VECTOR_REPLAY)
 %C%_replay_urlpattern_SOURCES = %D%/fuzz_urlpattern.c $(VECTOR_REPLAY)
 
+# What a Redis server sends.
+if HAVE_HIREDIS
+fuzz_replays += %D%/replay_reply
+endif
+%C%_replay_reply_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/reply.seeds\"
+%C%_replay_reply_SOURCES = %D%/fuzz_reply.c %D%/replay.c
+
 # The units of the module in a session. The target has what is around them.
 if HAVE_HTTP2
 fuzz_replays += %D%/replay_http2

@@ -11,57 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from env import token
+# The fixtures are found by their names.
+from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import PATH, hub
-from env.redis import Redis, Sentinel, free_port
+from env.operator import ISSUER, KEY, call
+from env.redis import Sentinel, free_port
 from env.wait import wait_until
+from test_cursor import BROWSER, next_position
 
 pytestmark = [pytest.mark.mpm("event")]
 
-PAGES = ("<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
-         "<Location /health>\nSetHandler mercure-health\n</Location>\n")
-
 TOPIC = "https://example.com/t"
 
-
-@pytest.fixture
-def new_redis():
-    made = []
-
-    def make(**options):
-        server = Redis(**options)
-        made.append(server)
-        return server
-
-    yield make
-    for server in made:
-        server.close()
-
-
-@pytest.fixture
-def redis(new_redis):
-    return new_redis()
-
-
-@pytest.fixture
-def cluster(new_httpd, redis):
-    """cluster(2) makes two machines of one hub."""
-
-    def make(count, *directives, options="", url=None, **more):
-        machines = []
-        for _ in range(count):
-            server = new_httpd()
-            server.start(PAGES + hub(f"MercureTransport {url or redis.url} {options}", *directives, name="shared", **more))
-            machines.append(server)
-        for server in machines:
-            wait_up(server)
-        return machines
-
-    return make
-
-
-def wait_up(server):
-    wait_until(lambda: server.get("/metrics").text.count('mercure_transport_up{hub="shared"} 1'),
-               what="a connection with Redis")
+CONTROL = f'MercureControlKey {ISSUER} HS256 "{KEY}"'
 
 
 def read(stream, count):
@@ -94,6 +56,63 @@ def test_a_cursor_of_one_machine_is_a_cursor_on_the_other(cluster):
         assert stream.response.header("Mercure-Last-Event-ID") == newest
         a.publish(TOPIC, "and one more")
         assert read(stream, 1) == ["and one more"]
+
+
+def position_of(server):
+    """The position with which the stream of a browser begins."""
+    with server.subscribe([("match", TOPIC)], BROWSER) as stream:
+        return next_position(stream)
+
+
+def test_a_position_of_one_machine_is_a_cursor_on_the_other(cluster):
+    a, b = cluster(2, "MercureHistory count=50", options="timeout=1")
+    assert position_of(a) == position_of(b) == "earliest"
+    for n in range(10):
+        a.publish(TOPIC, f"number {n}")
+    position = position_of(a)
+    assert position.startswith("#") and position != position_of(a)
+    for n in range(10, 20):
+        b.publish(TOPIC, f"number {n}")
+    for server in (a, b):
+        with resume(server, position) as stream:
+            assert stream.response.header("Mercure-Last-Event-ID") == position
+            assert read(stream, 10) == [f"number {n}" for n in range(10, 20)]
+    # The newest, at once on the other machine, where it may not have arrived yet.
+    newest = position_of(a)
+    with resume(b, newest) as stream:
+        a.publish(TOPIC, "number 20")
+        assert read(stream, 1) == ["number 20"]
+    # One that the history no longer reaches.
+    for n in range(21, 200):
+        a.publish(TOPIC, f"number {n}")
+    with resume(b, position) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+        assert read(stream, 50)[-1] == "number 199"
+
+
+def test_positions_survive_restarts_but_not_a_new_log(cluster, redis, new_httpd):
+    a, b = cluster(2, CONTROL)
+    for n in range(5):
+        a.publish(TOPIC, f"number {n}")
+    position = position_of(a)
+    # What is in the log and not in the rings: orders.
+    for _ in range(3):
+        call(a, "POST", "disconnect", {"sub": "nobody"}, status=202)
+    a.publish(TOPIC, "number 5")
+    b.restart()
+    wait_up(b)
+    with resume(b, position) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == position
+        assert read(stream, 1) == ["number 5"]
+    for server in (a, b):
+        server.expect_log("MRC0310")
+    redis.ask("FLUSHALL")
+    b.publish(TOPIC, "number 6")
+    c = new_httpd()
+    c.start(PAGES + hub(f"MercureTransport {redis.url}", CONTROL, name="shared"))
+    wait_up(c)
+    with resume(c, position) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
 
 
 def test_an_unknown_cursor_is_answered_with_the_history_of_all(cluster):
@@ -349,6 +368,7 @@ def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
         for pid in b.children():
             os.kill(pid, 18)
     stream.wait_end()
+    assert stream.clean and stream.parser.retry  # all clients of the machine do not come back at once
     with resume(b, first) as again:
         assert again.response.header("Mercure-Last-Event-ID") == "earliest"
         wait_until(lambda: b.wait_log("MRC0309"))
@@ -358,7 +378,6 @@ def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
 
 @pytest.mark.parametrize("text, words", [
     (hub("MercureTransport redis://127.0.0.1:1", "MercureStore lmdb data", name="x"), ("MRC0302", "MercureStore")),
-    (hub("MercureTransport redis://127.0.0.1:1", "MercureSubscriptions On", name="x"), ("MRC0303", "Subscriptions")),
     (hub("MercureTransport redis://127.0.0.1:1", name="x")
      + hub("MercureTransport redis://127.0.0.1:2", path="/b", name="x"), ("MRC0108", "MercureTransport")),
 ])
@@ -396,6 +415,11 @@ def test_metrics_of_a_hub_on_several_machines(cluster):
     assert transport(a, "batches_total") == 5
     assert transport(a, "commit_seconds_count") == 5
     wait_until(lambda: transport(b, "lag_updates") == 0, what="no lag")
+    for page in ("/health", "/health/ready"):
+        health = a.get(page).json
+        assert abs(health["transport"].pop("since") - time.time()) < 600
+        assert health == {"status": "ok", "transport": {"up": True, "lag": 0, "machines": 2}}
+    assert a.get("/health/live").json == {"status": "ok"}
     for name in ("lost_total", "restored_total", "skipped_total", "missed_total", "staged"):
         assert transport(b, name) == 0, name
 

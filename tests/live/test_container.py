@@ -68,6 +68,40 @@ def test_compose_file_names_what_exists():
     assert service["read_only"] is True and service["tmpfs"] == ["/tmp"] and service["ports"] == ["8080:8080"]
 
 
+def test_compose_file_has_a_cluster():
+    services = yaml.safe_load(read("compose.yaml"))["services"]
+    assert [name for name, service in services.items() if "profiles" not in service] == ["hub"]
+    for name in ("hub-a", "hub-b"):
+        machine = services[name]
+        assert set(machine["environment"]) <= variables() and machine["read_only"] is True
+        assert machine["environment"]["MERCURE_TRANSPORT_URL"] == f"redis://{machine['depends_on'][0]}"
+        assert machine["image"] == services["hub"]["image"] and machine["ports"] == [] == machine["volumes"]
+    config, = services["balancer"]["configs"]
+    content = yaml.safe_load(read("compose.yaml"))["configs"][config["source"]]["content"]
+    assert all(f"server {name[-1]} {name}:8080" in content for name in services["balancer"]["depends_on"])
+
+
+def test_kubernetes_example_of_a_cluster_is_consistent():
+    documents = list(yaml.safe_load_all(read("packaging/kubernetes/cluster.yaml")))
+    assert [document["kind"] for document in documents] == ["Service", "StatefulSet", "Deployment", "Service"]
+    redis, server, hub, service = documents
+    assert hub["spec"]["replicas"] == 2
+    for deployment, front in ((server, redis), (hub, service)):
+        pod = deployment["spec"]["template"]
+        assert front["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+        container, = pod["spec"]["containers"]
+        volumes = {volume["name"] for volume in pod["spec"]["volumes"] + deployment["spec"].get("volumeClaimTemplates", [])
+                   if "name" in volume} | {claim["metadata"]["name"] for claim in deployment["spec"].get("volumeClaimTemplates", [])}
+        assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert {name.removesuffix("_FILE") for name in environment} <= variables()
+    url, password = environment["MERCURE_TRANSPORT_URL"].split()
+    assert url == f"redis://{redis['metadata']['name']}"
+    assert os.path.dirname(password.removeprefix("password=file:")) in {mount["mountPath"] for mount in container["volumeMounts"]}
+    one = list(yaml.safe_load_all(read("packaging/kubernetes/mercure.yaml")))[1]["spec"]["template"]["spec"]
+    assert one["securityContext"] == pod["spec"]["securityContext"]
+
+
 def test_kubernetes_example_is_consistent():
     documents = list(yaml.safe_load_all(read("packaging/kubernetes/mercure.yaml")))
     assert [document["kind"] for document in documents] == ["PersistentVolumeClaim", "Deployment", "Service", "Ingress"]

@@ -4,7 +4,7 @@
 
 # Without a name: the scenarios of tests/bench/bench.py.
 cmd_bench() {
-    local known=(token match index ring history publish batch sites http2) name
+    local known=(token match index ring history publish batch sites cluster http2) name
     case ${1-} in
     '' | -*)
         bench_prepare
@@ -51,7 +51,7 @@ bench_part() { # NAME [ARGUMENT…]
     shift
     printf '== %s\n' "$name"
     case $name in
-    publish | batch | sites)
+    publish | batch | sites | cluster)
         quietly bench make -C "$tree" -j"$jobs" tests/bench/load_post
         env MERCURE_LIVE_DIR="$state/bench" MERCURE_MODULE="$tree/.libs/mod_mercure.so" \
             /usr/bin/python3 "$src/tests/bench/bench_$name.py" "$tree/tests/bench/load_post" "$@" 9>&-

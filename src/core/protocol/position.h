@@ -24,6 +24,7 @@
 /* The characters of a position, with the terminator. */
 #define MRC_POSITION_TEXT_BYTES 62
 
+/* If several machines are one hub, the words have another meaning (store/history/engine.c). */
 struct mrc_position {
     uint64_t number; /* of the first update after it, in the order of the hub */
     int64_t made_us; /* the time of day when the position was made */

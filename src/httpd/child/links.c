@@ -120,6 +120,26 @@ static void log_trouble(const char *label, const struct mrc_link_report *report)
                      label, report->a, report->text);
 }
 
+static void log_machine(const char *label, const struct mrc_link_report *report)
+{
+    if (report->event == MRC_LINK_EVENT_DIED)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
+                     "MRC0318: hub %s: the machine %s sends no signs of life: its subscriptions "
+                     "have ended",
+                     label, report->text);
+    else if (report->event == MRC_LINK_EVENT_REVOCATIONS)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
+                     "MRC0320: hub %s: the list of revoked tokens is full, so this machine accepts "
+                     "some of them: lift revocations that are not needed any more",
+                     label);
+    else
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
+                     "MRC0319: hub %s: other machines have taken this one for dead; it announces "
+                     "its subscriptions again. If the network has not failed, raise lease= of "
+                     "MercureTransport",
+                     label);
+}
+
 /* In the thread of a link. */
 static void log_report(void *hubs, const struct mrc_link_report *report)
 {
@@ -135,6 +155,11 @@ static void log_report(void *hubs, const struct mrc_link_report *report)
     case MRC_LINK_EVENT_GAP:
     case MRC_LINK_EVENT_RESET:
         log_verdict(label, report);
+        break;
+    case MRC_LINK_EVENT_DIED:
+    case MRC_LINK_EVENT_REAPED:
+    case MRC_LINK_EVENT_REVOCATIONS:
+        log_machine(label, report);
         break;
     default:
         log_trouble(label, report);

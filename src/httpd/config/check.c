@@ -192,22 +192,6 @@ static int check_transport(server_rec *server, const apr_array_header_t *hubs, i
                      hub->label, where);
         return !OK;
     }
-    if (hub->settings->subscriptions) {
-        ap_log_error(STARTUP_ERROR, server,
-                     "MRC0303: MercureSubscriptions On is not possible for the hub %s (%s), which "
-                     "has a MercureTransport: its list would show the subscribers of this machine "
-                     "alone. Remove MercureSubscriptions",
-                     hub->label, where);
-        return !OK;
-    }
-    if (hub->spec.is_controlled) {
-        ap_log_error(STARTUP_ERROR, server,
-                     "MRC0317: MercureControlKey is not possible for the hub %s (%s), which has a "
-                     "MercureTransport: its orders would reach this machine alone. Remove "
-                     "MercureControlKey",
-                     hub->label, where);
-        return !OK;
-    }
     other = find_namesake(hubs, index, hub);
     if (!other)
         return OK;

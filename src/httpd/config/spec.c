@@ -95,9 +95,12 @@ static bool is_controlled(const struct mrc_hub_conf *hub)
     return false;
 }
 
-/* The size of the large slot of the staging area: the largest publication as a package. */
-static uint64_t large_slot_bytes(uint64_t largest)
+/* The size of the large slot of the staging area: the largest publication as a package. A
+ * subscription event has an operation, too, which is shorter than the event. */
+static uint64_t large_slot_bytes(uint64_t body, uint64_t event)
 {
+    uint64_t largest = body > 2 * event ? body : 2 * event;
+
     return largest + MRC_BATCH_MAX * (RECORD_EXTRA_BYTES + MRC_ENTRY_BLOB_EXTRA_BYTES +
                                       MRC_ENTRY_PACKAGE_EXTRA_BYTES);
 }
@@ -110,7 +113,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
     uint64_t body = (uint64_t)settings->limit_body_bytes;
     uint64_t largest = body > event ? body : event;
     bool durable = settings->store_path && !settings->history.off;
-    uint64_t large = settings->transport ? large_slot_bytes(largest) : 0;
+    uint64_t large = settings->transport ? large_slot_bytes(body, event) : 0;
 
     hub->spec = (struct mrc_hub_spec){
         .shape =

@@ -14,6 +14,7 @@
 #include "httpd/route/page.h"
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
+#include "store/regions/link.h"
 #include "store/ring/ring.h"
 
 /* The reason why HUB cannot be used in this child. NULL: it can. */
@@ -46,6 +47,49 @@ static const char *find_trouble(apr_pool_t *pool)
     return trouble;
 }
 
+/* Whether A is worse off than B. */
+static bool is_worse(const struct mrc_link_status *a, const struct mrc_link_status *b)
+{
+    bool is_a_up = a->state == MRC_LINK_UP, is_b_up = b->state == MRC_LINK_UP;
+
+    return is_a_up == is_b_up ? a->lag > b->lag : is_b_up;
+}
+
+/* The state of the link of the hub that is worst off. False: no hub has a transport. */
+static bool find_link(struct mrc_link_status *ret_status)
+{
+    const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
+    struct mrc_child *child = mrc_this_child_get();
+    bool has_one = false;
+
+    for (int i = 0; child && i < hubs->nelts; i++) {
+        const struct mrc_hub *hub = mrc_child_hub(child, (size_t)i);
+        struct mrc_link_status status;
+
+        if (!hub || !mrc_hub_link(hub))
+            continue;
+        mrc_link_get_status(mrc_hub_link(hub), &status);
+        if (!has_one || is_worse(&status, ret_status))
+            *ret_status = status;
+        has_one = true;
+    }
+    return has_one;
+}
+
+/* The member about it, with the comma before; empty if there is none. */
+static const char *transport_text(apr_pool_t *pool)
+{
+    struct mrc_link_status status;
+
+    if (!find_link(&status))
+        return "";
+    return apr_psprintf(pool,
+                        ",\"transport\":{\"up\":%s,\"since\":%" APR_INT64_T_FMT
+                        ",\"lag\":%" APR_UINT64_T_FMT ",\"machines\":%" APR_UINT64_T_FMT "}",
+                        status.state == MRC_LINK_UP ? "true" : "false", status.since_us / 1000000,
+                        status.lag, status.machines);
+}
+
 static bool ends_with(const char *path, const char *end)
 {
     size_t path_len = strlen(path);
@@ -66,7 +110,7 @@ static bool is_page(request_rec *r, bool *ret_live)
 int mrc_health_handler(request_rec *r)
 {
     const char *trouble = NULL;
-    const char *text = "{\"status\":\"ok\"}\n";
+    const char *text;
     bool is_live;
 
     if (!mrc_claim_is_for_page(r, MRC_PAGE_HEALTH))
@@ -82,7 +126,11 @@ int mrc_health_handler(request_rec *r)
     if (!is_live)
         trouble = find_trouble(r->pool);
     if (trouble)
-        text = apr_psprintf(r->pool, "{\"status\":\"unavailable\",\"reason\":\"%s\"}\n", trouble);
+        text = apr_psprintf(r->pool, "{\"status\":\"unavailable\",\"reason\":\"%s\"%s}\n", trouble,
+                            transport_text(r->pool));
+    else
+        text = apr_pstrcat(r->pool, "{\"status\":\"ok\"", is_live ? "" : transport_text(r->pool),
+                           "}\n", NULL);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     r->no_cache = 1; /* even with CacheStoreNoStore On */
     return mrc_answer_send(r, trouble ? HTTP_SERVICE_UNAVAILABLE : HTTP_OK, "application/json",

@@ -24,6 +24,9 @@
 #include "hub/hub/hub.h"
 #include "hub/presence/events.h"
 #include "hub/subscriber/subscriber.h"
+#include "hub/transport/listed.h"
+#include "hub/transport/query.h"
+#include "store/base/status.h"
 #include "store/regions/roster.h"
 #include "store/ring/ring.h"
 
@@ -50,7 +53,8 @@ struct reading {
     enum mrc_matcher_type type;      /* of the matcher that REF names, if it names one */
     struct mrc_hub *hub;
     const struct mrc_roster *roster;
-    uint64_t changes;               /* of the roster, before the list is read */
+    apr_array_header_t *machines;   /* with a transport: the names of all; otherwise NULL */
+    uint64_t changes;               /* of the list, before it is read */
     struct mrc_bytes last_event_id; /* the newest id before the list is read */
 };
 
@@ -106,6 +110,23 @@ static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct
 
 /* ---- the headers of an answer -----------------------------------------------------------------*/
 
+static int answer_unreachable(request_rec *r)
+{
+    return mrc_answer_later(r, "the list of all machines cannot be read, because their server "
+                               "does not answer: try again");
+}
+
+/* A number that changes with the list. With a transport, changes are updates in the ring. */
+static uint64_t changes_of(const struct reading *reading)
+{
+    struct mrc_ring_stats stats;
+
+    if (!mrc_hub_link(reading->hub))
+        return mrc_roster_changes(reading->roster);
+    mrc_ring_stats(mrc_hub_ring(reading->hub), &stats);
+    return stats.last_seq;
+}
+
 /*
  * The cursor is the newest id before the list is read. Changes that happen in the meantime are in
  * the events after it, so a client that follows these events misses nothing.
@@ -119,7 +140,7 @@ static int add_head(struct reading *reading)
     struct mrc_buf link;
     char *id = NULL;
 
-    reading->changes = mrc_roster_changes(reading->roster);
+    reading->changes = changes_of(reading);
     status = mrc_subscriber_peek(reading->hub, mrc_bytes_of(""), apr_time_now(), &id);
     if (status != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
@@ -221,6 +242,7 @@ struct list {
     const struct reading *reading;
     struct mrc_buf out;
     bool is_first;
+    struct mrc_buf last; /* the member of the engine that was added last */
 };
 
 /* Sends the bytes in the buffer. False: the client is gone, or there is no memory. */
@@ -235,7 +257,7 @@ static bool send_piece(struct list *list)
     return is_well;
 }
 
-static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
+static void write_entry(struct list *list, const struct mrc_roster_entry *entry)
 {
     struct mrc_subscription_doc doc;
     char text[MRC_UPDATE_ID_BYTES];
@@ -246,7 +268,68 @@ static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
     mrc_presence_events_describe(entry, true, text, &doc);
     doc.is_member = true;
     mrc_subscription_doc_add(&list->out, list->reading->claim->location->url_path, &doc);
+}
+
+static bool add_entry(struct list *list, const struct mrc_roster_entry *entry)
+{
+    write_entry(list, entry);
     return mrc_buf_bytes(&list->out).len < PIECE_BYTES || send_piece(list);
+}
+
+/* What the members that the URL names begin with. */
+static void add_prefix(const struct reading *reading, struct mrc_buf *prefix)
+{
+    const struct mrc_subscription_ref *ref = &reading->ref;
+
+    mrc_buf_init(prefix, SIZE_MAX);
+    if (ref->variables)
+        mrc_listed_add_prefix(prefix, reading->type, ref->match, ref->subscriber);
+}
+
+/* Adds MEMBER to the list, without sending anything: the connection to the engine is held. */
+static bool add_member(void *ctx, struct mrc_bytes member)
+{
+    struct mrc_roster_entry entry = {.type = 0};
+    struct list *list = ctx;
+
+    if (mrc_listed_parse(member, &entry) && is_of_matcher(list->reading, &entry))
+        write_entry(list, &entry);
+    mrc_roster_entry_free(&entry);
+    mrc_buf_reset(&list->last);
+    mrc_buf_add_bytes(&list->last, member);
+    return !mrc_buf_error(&list->last) && !mrc_buf_error(&list->out);
+}
+
+/* Sends all subscriptions of MACHINE that the URL names. */
+static bool add_machine(struct list *list, const char *machine)
+{
+    struct mrc_query *query = mrc_hub_get_query(list->reading->hub);
+    struct mrc_buf prefix;
+    bool is_well = true;
+    size_t count = 1;
+
+    add_prefix(list->reading, &prefix);
+    mrc_buf_reset(&list->last);
+    while (is_well && count > 0)
+        is_well = !mrc_buf_error(&prefix) &&
+                  mrc_query_subscriptions(query, machine, mrc_buf_bytes(&prefix),
+                                          mrc_buf_bytes(&list->last), add_member, list,
+                                          &count) == APR_SUCCESS &&
+                  !mrc_buf_error(&list->last) && send_piece(list);
+    mrc_buf_free(&prefix);
+    return is_well;
+}
+
+static bool add_machines(struct list *list)
+{
+    const apr_array_header_t *machines = list->reading->machines;
+    bool is_well = true;
+
+    mrc_buf_init(&list->last, SIZE_MAX);
+    for (int i = 0; i < machines->nelts && is_well; i++)
+        is_well = add_machine(list, APR_ARRAY_IDX(machines, i, const char *));
+    mrc_buf_free(&list->last);
+    return is_well;
 }
 
 /* Sends all entries that the URL names. False: the list is not complete. */
@@ -286,7 +369,7 @@ static int send_list(const struct reading *reading)
     mrc_buf_init(&list.out, SIZE_MAX);
     mrc_subscription_doc_begin_list(&list.out, reading->claim->location->url_path, &reading->ref,
                                     reading->last_event_id);
-    is_well = add_entries(&list);
+    is_well = reading->machines ? add_machines(&list) : add_entries(&list);
     mrc_subscription_doc_end_list(&list.out);
     is_well = is_well && send_piece(&list);
     mrc_buf_free(&list.out);
@@ -294,6 +377,33 @@ static int send_list(const struct reading *reading)
     if (!is_well)
         r->connection->aborted = 1;
     return OK;
+}
+
+/* Reads MEMBER, and stops. */
+static bool take_entry(void *ctx, struct mrc_bytes member)
+{
+    return !mrc_listed_parse(member, ctx);
+}
+
+/* The same on all machines; others as mrc_query_subscriptions(). */
+static apr_status_t find_on_machines(const struct reading *reading, struct mrc_roster_entry *entry)
+{
+    struct mrc_query *query = mrc_hub_get_query(reading->hub);
+    const struct mrc_bytes none = {"", 0};
+    apr_status_t status = APR_SUCCESS;
+    struct mrc_buf prefix;
+    size_t count;
+
+    add_prefix(reading, &prefix);
+    if (mrc_buf_error(&prefix))
+        status = APR_ENOMEM;
+    else if (reading->ref.subscriber.len == 0)
+        status = APR_NOTFOUND;
+    for (int i = 0; i < reading->machines->nelts && !status && !entry->buf; i++)
+        status = mrc_query_subscriptions(query, APR_ARRAY_IDX(reading->machines, i, const char *),
+                                         mrc_buf_bytes(&prefix), none, take_entry, entry, &count);
+    mrc_buf_free(&prefix);
+    return status || entry->buf ? status : APR_NOTFOUND;
 }
 
 /* Finds the entry that the URL names. APR_NOTFOUND: there is none; APR_ENOMEM. */
@@ -334,13 +444,16 @@ static const char *document_of(const struct reading *reading, const struct mrc_r
 static int send_single(const struct reading *reading)
 {
     struct mrc_roster_entry entry = {.type = 0};
-    apr_status_t status = find_entry(reading, &entry);
+    apr_status_t status =
+        reading->machines ? find_on_machines(reading, &entry) : find_entry(reading, &entry);
     request_rec *r = reading->r;
     const char *document = status == APR_SUCCESS ? document_of(reading, &entry) : NULL;
 
     mrc_roster_entry_free(&entry);
     if (status == APR_NOTFOUND)
         return mrc_answer_problem(r, HTTP_NOT_FOUND, "there is no such active subscription");
+    if (status == MRC_STATUS_UNREACHABLE)
+        return answer_unreachable(r);
     if (!document)
         return mrc_failure_answer_no_memory(r);
     if (is_known_document(reading, document))
@@ -409,11 +522,30 @@ static int parse_type(struct reading *reading)
                               "the URL names no matcher type of this hub: use exact or urlpattern");
 }
 
-static int send_body(const struct reading *reading)
+/* With a transport: finds the machines. A list without some of them would be wrong. */
+static int find_machines(struct reading *reading)
 {
-    if (reading->ref.variables == 3)
-        return send_single(reading);
-    return is_known_list(reading) ? answer_known(reading->r) : send_list(reading);
+    struct mrc_query *query = mrc_hub_get_query(reading->hub);
+    request_rec *r = reading->r;
+
+    if (!mrc_hub_link(reading->hub))
+        return DECLINED;
+    reading->machines = apr_array_make(r->pool, 8, sizeof(const char *));
+    if (query && mrc_query_machines(query, r->pool, reading->machines) == APR_SUCCESS)
+        return DECLINED;
+    return answer_unreachable(r);
+}
+
+static int send_body(struct reading *reading)
+{
+    int status;
+
+    if (reading->ref.variables != 3 && is_known_list(reading))
+        return answer_known(reading->r);
+    status = find_machines(reading);
+    if (status != DECLINED)
+        return status;
+    return reading->ref.variables == 3 ? send_single(reading) : send_list(reading);
 }
 
 int mrc_subscriptions_serve(request_rec *r, const struct mrc_claim *claim)

@@ -141,7 +141,7 @@ enum mrc_err mrc_order_decode(struct mrc_bytes bytes, struct mrc_order *ret_orde
 
     if (bytes.len < HEAD_BYTES)
         return MRC_EINVAL;
-    if (bytes.ptr[0] != VERSION || (unsigned char)bytes.ptr[1] > MRC_ORDER_REVOKE)
+    if (bytes.ptr[0] != VERSION || (unsigned char)bytes.ptr[1] > MRC_ORDER_LIFT)
         return MRC_EUNSUPPORTED;
     order = mrc_order_init((enum mrc_order_kind)bytes.ptr[1]);
     while (at < bytes.len) {

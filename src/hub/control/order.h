@@ -34,7 +34,8 @@ struct mrc_token;
 
 enum mrc_order_kind {
     MRC_ORDER_DISCONNECT, /* ends streams, which may come back */
-    MRC_ORDER_REVOKE      /* ends the streams of tokens that are refused from now on */
+    MRC_ORDER_REVOKE,     /* ends the streams of tokens that are refused from now on */
+    MRC_ORDER_LIFT        /* from machine to machine: the revocation ID no longer counts */
 };
 
 /* A view { NULL, 0 } stands for any value. All views belong to the caller. */

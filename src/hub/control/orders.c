@@ -57,7 +57,8 @@ static apr_status_t read_one(const struct mrc_ring *ring, uint64_t mark,
     apr_status_t status = mrc_ring_read(ring, &pos, record);
     struct mrc_order order;
 
-    if (status == APR_SUCCESS && mrc_order_decode(record->view.payload, &order) == MRC_OK)
+    if (status == APR_SUCCESS && mrc_order_decode(record->view.payload, &order) == MRC_OK &&
+        order.kind != MRC_ORDER_LIFT)
         fn(ctx, &order);
     return status;
 }

@@ -39,6 +39,7 @@ struct mrc_hub {
     struct mrc_hub_interests *interests;
     struct mrc_entropy *entropy;
     struct mrc_presence_queue *presence_queue;
+    _Atomic(struct mrc_query *) query;   /* set after the announcer has started */
     _Atomic int64_t full_reported_us;    /* when a full roster was last reported; 0: never */
     _Atomic int64_t no_room_reported_us; /* and an update without room */
     void (*on_unreadable)(void *ctx, uint64_t seq);
@@ -177,6 +178,16 @@ struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub)
     return hub->presence_queue;
 }
 
+void mrc_hub_set_query(struct mrc_hub *hub, struct mrc_query *query)
+{
+    atomic_store(&hub->query, query);
+}
+
+struct mrc_query *mrc_hub_get_query(const struct mrc_hub *hub)
+{
+    return atomic_load(&hub->query);
+}
+
 /* Whether what was last reported at *WHEN_US is due again at NOW_US. */
 static bool is_due(_Atomic int64_t *when_us, int64_t now_us)
 {
@@ -275,11 +286,17 @@ apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record 
 
 apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_t now_us)
 {
+    return mrc_hub_order_with(hub, payload, (struct mrc_bytes){"", 0}, now_us);
+}
+
+apr_status_t mrc_hub_order_with(struct mrc_hub *hub, struct mrc_bytes payload,
+                                struct mrc_bytes operation, int64_t now_us)
+{
     apr_status_t status;
     sigset_t mask;
 
     mrc_thread_hold_signals(&mask);
-    status = mrc_history_append_control(hub->history, payload, now_us);
+    status = mrc_history_append_control(hub->history, payload, operation, now_us);
     mrc_thread_let_signals(&mask);
     return status;
 }

@@ -29,6 +29,7 @@ struct mrc_notify;
 struct mrc_numbers;
 struct mrc_patterns;
 struct mrc_presence_queue;
+struct mrc_query;
 struct mrc_rate;
 struct mrc_revocations;
 struct mrc_revoked;
@@ -109,9 +110,14 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
                                    size_t count, int64_t now_us, size_t *ret_done);
 
-/* Gives the order PAYLOAD (hub/control/order.h) to all children, as mrc_history_append_control()
- * does. */
+/* Gives the order PAYLOAD (hub/control/order.h) to all children of all machines, as
+ * mrc_history_append_control() does. */
 apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_t now_us);
+
+/* The same with a transport: to the children of all machines. OPERATION: what the engine does in
+ * the same step (store/engine/entry.h). */
+apr_status_t mrc_hub_order_with(struct mrc_hub *hub, struct mrc_bytes payload,
+                                struct mrc_bytes operation, int64_t now_us);
 
 /* Writes a new id, of MRC_UPDATE_ID_BYTES, to RET_ID. Errors are those of the kernel. */
 apr_status_t mrc_hub_make_id(struct mrc_hub *hub, char *ret_id);
@@ -138,6 +144,11 @@ void mrc_hub_begin(struct mrc_hub *hub);
  * end. Set it before there is a subscriber. */
 void mrc_hub_set_presence_queue(struct mrc_hub *hub, struct mrc_presence_queue *queue);
 struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub);
+
+/* Answers questions to the engine (transport/query.h); NULL: the hub has no transport, or this
+ * process no link. */
+void mrc_hub_set_query(struct mrc_hub *hub, struct mrc_query *query);
+struct mrc_query *mrc_hub_get_query(const struct mrc_hub *hub);
 
 /* Whether updates travel to and from the other machines of the hub; true for a local hub. */
 bool mrc_hub_transport_is_up(const struct mrc_hub *hub);

@@ -1,6 +1,10 @@
 #include "hub/hub/revocation.h"
 
+#include <inttypes.h>
+#include <string.h>
+
 #include "core/base/buf.h"
+#include "core/protocol/update.h"
 #include "hub/base/thread.h"
 #include "hub/control/order.h"
 #include "hub/control/revoked.h"
@@ -34,6 +38,70 @@ static apr_status_t store(struct mrc_hub *hub, const struct mrc_revocation *entr
     return status;
 }
 
+/* With a transport. In this list it counts at once; it may have to be taken back. */
+static apr_status_t store_in_engine(struct mrc_hub *hub, const struct mrc_revocation *entry,
+                                    int64_t now_us)
+{
+    apr_status_t status = mrc_revocations_add(mrc_hub_revocations(hub), entry, now_us);
+    struct mrc_buf operation;
+
+    if (status)
+        return status;
+    mrc_buf_init(&operation, SIZE_MAX);
+    mrc_buf_printf(&operation, "r%" PRId64 " ", entry->until_us);
+    mrc_buf_add_bytes(&operation, entry->data);
+    status = mrc_buf_error(&operation)
+                 ? APR_ENOMEM
+                 : mrc_hub_order_with(hub, entry->data, mrc_buf_bytes(&operation), now_us);
+    mrc_buf_free(&operation);
+    if (status)
+        mrc_revocations_remove(mrc_hub_revocations(hub), entry->id, now_us);
+    return status;
+}
+
+/* Copies the data of the entry ID of LIST to OPERATION, which forgets it in the engine. False: the
+ * list does not have it, or there is no memory. */
+static bool find_operation(const struct mrc_revocations *list, const unsigned char *id,
+                           struct mrc_buf *operation)
+{
+    struct mrc_revocation entry;
+    struct mrc_buf copy;
+    size_t at = 0;
+
+    mrc_buf_init(&copy, SIZE_MAX);
+    mrc_revocations_copy(list, &copy);
+    while (operation->len == 0 && mrc_revocations_next(mrc_buf_bytes(&copy), &at, &entry)) {
+        if (memcmp(entry.id, id, sizeof(entry.id)) != 0)
+            continue;
+        mrc_buf_add_char(operation, 'l');
+        mrc_buf_add_bytes(operation, entry.data);
+    }
+    mrc_buf_free(&copy);
+    return operation->len > 0 && !mrc_buf_error(operation);
+}
+
+static apr_status_t lift_in_engine(struct mrc_hub *hub, const unsigned char *id, int64_t now_us)
+{
+    struct mrc_order order = mrc_order_init(MRC_ORDER_LIFT);
+    apr_status_t status = APR_NOTFOUND;
+    struct mrc_buf operation, payload;
+    char text[MRC_UPDATE_ID_BYTES];
+
+    mrc_buf_init(&operation, SIZE_MAX);
+    mrc_buf_init(&payload, SIZE_MAX);
+    mrc_update_id_make(id, text);
+    order.id = mrc_bytes_of(text);
+    mrc_order_encode(&order, &payload);
+    if (mrc_buf_error(&payload))
+        status = APR_ENOMEM;
+    else if (find_operation(mrc_hub_revocations(hub), id, &operation))
+        status =
+            mrc_hub_order_with(hub, mrc_buf_bytes(&payload), mrc_buf_bytes(&operation), now_us);
+    mrc_buf_free(&operation);
+    mrc_buf_free(&payload);
+    return status;
+}
+
 apr_status_t mrc_revocation_add(struct mrc_hub *hub,
                                 const unsigned char id[MRC_REVOCATION_ID_BYTES],
                                 const struct mrc_order *order, int64_t now_us)
@@ -51,7 +119,8 @@ apr_status_t mrc_revocation_add(struct mrc_hub *hub,
     entry.data = mrc_buf_bytes(&buf);
     mrc_thread_hold_signals(&mask);
     if (!mrc_buf_error(&buf))
-        status = store(hub, &entry, now_us);
+        status =
+            mrc_hub_link(hub) ? store_in_engine(hub, &entry, now_us) : store(hub, &entry, now_us);
     mrc_thread_let_signals(&mask);
     mrc_buf_free(&buf);
     return status;
@@ -65,6 +134,8 @@ apr_status_t mrc_revocation_lift(struct mrc_hub *hub,
 
     if (!mrc_hub_revocations(hub))
         return APR_NOTFOUND;
+    if (mrc_hub_link(hub))
+        return lift_in_engine(hub, id, now_us);
     mrc_thread_hold_signals(&mask);
     status = mrc_history_lift(mrc_hub_history(hub), id);
     if (status == APR_SUCCESS)

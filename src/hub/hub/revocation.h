@@ -1,6 +1,7 @@
 /*
  * Revokes tokens, for all children of a hub, and for the servers after this one if the history is
- * durable.
+ * durable. With a transport the engine keeps the revocations, and sends the orders to all machines,
+ * each of which adds to its list what is revoked (transport/relay.h).
  *
  *     revoke --> history (disk) --> list in shared memory --> order in the ring
  *                                     |                          |

@@ -5,13 +5,15 @@
 
 #include "hub/hub/numbers.h"
 #include "store/regions/hub_segment.h"
+#include "store/regions/link.h"
 
 /* The kinds of clients in the census. */
 #define KIND_ADDRESS 'a'
 #define KIND_TOKEN   't'
 
 struct mrc_seats {
-    struct mrc_census *census; /* NULL: no limit for a client */
+    const struct mrc_link *link; /* NULL: the hub is on one machine */
+    struct mrc_census *census;   /* NULL: no limit for a client */
     unsigned slot;
     struct mrc_numbers *numbers;
     const struct mrc_hub_limits *limits;
@@ -22,7 +24,13 @@ struct mrc_seats *mrc_seats_create(apr_pool_t *pool, struct mrc_hub_segment *seg
 {
     struct mrc_seats *seats = apr_palloc(pool, sizeof(*seats));
 
-    *seats = (struct mrc_seats){mrc_hub_segment_census(segment), slot, numbers, limits};
+    *seats = (struct mrc_seats){
+        .link = mrc_hub_segment_link(segment),
+        .census = mrc_hub_segment_census(segment),
+        .slot = slot,
+        .numbers = numbers,
+        .limits = limits,
+    };
     return seats;
 }
 
@@ -65,6 +73,15 @@ static void uncount_client(struct mrc_seats *seats, const struct mrc_hub_seat *s
         mrc_census_sub(seats->census, seats->slot, seat->token);
 }
 
+/* The seats that this machine may take. */
+static uint64_t own_max(const struct mrc_seats *seats)
+{
+    uint64_t max = seats->limits->subscribers_max;
+    uint64_t others = seats->link ? mrc_link_get_others(seats->link) : 0;
+
+    return others < max ? max - others : 0;
+}
+
 /* The limits of the client come first: a client above its own limits never takes a seat of the hub
  * from others, not even for a moment. */
 apr_status_t mrc_seats_take(struct mrc_seats *seats, const struct mrc_hub_client *client,
@@ -80,8 +97,7 @@ apr_status_t mrc_seats_take(struct mrc_seats *seats, const struct mrc_hub_client
         status = MRC_STATUS_TOKEN_FULL;
     else if (!limits->subscribers_max)
         mrc_numbers_gauge_add(seats->numbers, MRC_GAUGE_SUBSCRIBERS, 1);
-    else if (!mrc_numbers_gauge_take(seats->numbers, MRC_GAUGE_SUBSCRIBERS,
-                                     limits->subscribers_max))
+    else if (!mrc_numbers_gauge_take(seats->numbers, MRC_GAUGE_SUBSCRIBERS, own_max(seats)))
         status = MRC_STATUS_FULL;
     if (status != APR_SUCCESS) {
         uncount_client(seats, &seat);

@@ -1,6 +1,9 @@
 /*
  * The seats of one hub: how many subscribers it may have, in all its children together, and how
  * many of them may come from one client address or with one token. Any thread, no lock.
+ *
+ * With a transport, the subscribers of the other machines count, too, as those reported last; the
+ * limits of a client count on each machine alone.
  */
 #ifndef MRC_HUB_HUB_SEATS_H
 #define MRC_HUB_HUB_SEATS_H

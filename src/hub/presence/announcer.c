@@ -9,7 +9,9 @@
 #include "hub/hub/hub.h"
 #include "hub/presence/presence.h"
 #include "hub/presence/queue.h"
+#include "hub/presence/reap.h"
 #include "store/base/status.h"
+#include "store/regions/link.h"
 #include "store/regions/roster.h"
 
 /* The thread retries failed announcements, and looks for orphans, this often. */
@@ -23,6 +25,7 @@ struct mrc_announcer {
     struct mrc_presence_queue *queue;
     struct mrc_hub *const *hubs;
     size_t hubs_count;
+    uint64_t *reaped;      /* of each hub: mrc_link_get_reaped(), as it was last */
     struct mrc_list *todo; /* presences of each hub that have ended; the thread's own */
 };
 
@@ -58,6 +61,46 @@ static void announce_orphans(const struct mrc_announcer *announcer)
     }
 }
 
+/* Whether other machines have taken this one for dead since the last call. */
+static bool was_reaped(struct mrc_announcer *announcer)
+{
+    bool result = false;
+
+    for (size_t i = 0; i < announcer->hubs_count; i++) {
+        const struct mrc_link *link = announcer->hubs[i] ? mrc_hub_link(announcer->hubs[i]) : NULL;
+        uint64_t reaped = link ? mrc_link_get_reaped(link) : 0;
+
+        result = result || reaped != announcer->reaped[i];
+        announcer->reaped[i] = reaped;
+    }
+    return result;
+}
+
+/* Announces the subscriptions of this child that other machines do not know. */
+static void announce_late(struct mrc_announcer *announcer)
+{
+    bool has_late = mrc_presence_queue_take_late(announcer->queue);
+    bool has_left = false;
+
+    if (!was_reaped(announcer) && !has_late)
+        return;
+    for (size_t i = 0; i < announcer->hubs_count; i++) {
+        if (announcer->hubs[i] && mrc_presence_announce_late(announcer->hubs[i]) != APR_SUCCESS)
+            has_left = true;
+    }
+    if (has_left)
+        mrc_presence_queue_post_late(announcer->queue);
+}
+
+/* Announces the ends of what machines left that are dead. */
+static void announce_dead_machines(const struct mrc_announcer *announcer)
+{
+    for (size_t i = 0; i < announcer->hubs_count; i++) {
+        if (announcer->hubs[i])
+            mrc_presence_reap(announcer->hubs[i]);
+    }
+}
+
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
 {
     struct mrc_announcer *announcer = arg;
@@ -68,10 +111,14 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
         bool stopping =
             mrc_presence_queue_take(announcer->queue, announcer->todo, PAUSE_US, has_left);
 
+        /* The begins first: an end that is announced has begun. */
+        if (!stopping)
+            announce_late(announcer);
         has_left = !announce_own(announcer);
         if (stopping)
             break;
         announce_orphans(announcer);
+        announce_dead_machines(announcer);
     }
     for (size_t i = 0; i < announcer->hubs_count; i++)
         drop(&announcer->todo[i]);
@@ -103,6 +150,8 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
     announcer->hubs = hubs;
     announcer->hubs_count = count;
     announcer->todo = apr_pcalloc(pool, count * sizeof(*announcer->todo));
+    announcer->reaped = apr_pcalloc(pool, count * sizeof(*announcer->reaped));
+    was_reaped(announcer); /* what was before concerns nobody here */
     status = mrc_presence_queue_create(pool, &announcer->queue);
     if (status != APR_SUCCESS)
         return status;

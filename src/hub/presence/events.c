@@ -11,6 +11,7 @@
 #include "core/topic/matcher.h"
 #include "hub/base/status.h"
 #include "hub/hub/hub.h"
+#include "hub/transport/listed.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/regions/roster.h"
@@ -24,15 +25,17 @@ struct item {
     struct mrc_record_subject subject;
     char update_id[MRC_UPDATE_ID_BYTES];
     uint64_t stored_bytes;
-    size_t at, len; /* of its record in RECORDS */
+    size_t at, len;                     /* of its record in RECORDS */
+    size_t operation_at, operation_len; /* of its operation in OPERATIONS */
 };
 
 struct mrc_presence_events {
     struct mrc_hub *hub;
-    struct mrc_bytes *topics; /* of the update that is encoded; one for each path of the hub */
-    struct mrc_buf text;      /* its topics, if the hub makes them, then its document */
-    struct mrc_buf record;    /* the update as the ring has it */
-    struct mrc_buf records;   /* the records of all items */
+    struct mrc_bytes *topics;  /* of the update that is encoded; one for each path of the hub */
+    struct mrc_buf text;       /* its topics, if the hub makes them, then its document */
+    struct mrc_buf record;     /* the update as the ring has it */
+    struct mrc_buf records;    /* the records of all items */
+    struct mrc_buf operations; /* with a transport: what the engine does with each */
     struct item *items;
     size_t count, cap;
 };
@@ -47,6 +50,7 @@ struct mrc_presence_events *mrc_presence_events_open(struct mrc_hub *hub)
     mrc_buf_init(&events->text, SIZE_MAX);
     mrc_buf_init(&events->record, mrc_ring_largest(mrc_hub_ring(hub)));
     mrc_buf_init(&events->records, SIZE_MAX);
+    mrc_buf_init(&events->operations, SIZE_MAX);
     events->topics = calloc(mrc_hub_get_spec(hub)->paths_count, sizeof(*events->topics));
     if (events->topics)
         return events;
@@ -61,6 +65,7 @@ void mrc_presence_events_close(struct mrc_presence_events *events)
     mrc_buf_free(&events->text);
     mrc_buf_free(&events->record);
     mrc_buf_free(&events->records);
+    mrc_buf_free(&events->operations);
     free(events->topics);
     free(events->items);
     free(events);
@@ -86,6 +91,7 @@ void mrc_presence_events_reset(struct mrc_presence_events *events)
 {
     events->count = 0;
     mrc_buf_reset(&events->records);
+    mrc_buf_reset(&events->operations);
 }
 
 void mrc_presence_events_describe(const struct mrc_roster_entry *entry, bool active,
@@ -239,6 +245,18 @@ static apr_status_t add_item(struct mrc_presence_events *events, struct item *it
     return APR_SUCCESS;
 }
 
+/* Writes what the engine does when it appends the event of ENTRY, for ITEM. */
+static void write_operation(struct mrc_presence_events *events, struct item *item,
+                            const struct mrc_roster_entry *entry, bool active)
+{
+    item->operation_at = events->operations.len;
+    if (mrc_hub_link(events->hub)) {
+        mrc_buf_add_char(&events->operations, active ? '+' : '-');
+        mrc_listed_add(&events->operations, entry);
+    }
+    item->operation_len = events->operations.len - item->operation_at;
+}
+
 apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_t id,
                                      const struct mrc_roster_entry *entry, bool active)
 {
@@ -263,6 +281,7 @@ apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_
     status = active ? mrc_hub_make_id(events->hub, item->update_id) : APR_SUCCESS;
     if (!status)
         status = write_text(events, &doc, &update.data);
+    write_operation(events, item, entry, active);
     return status ? status : add_item(events, item, &update);
 }
 
@@ -283,6 +302,7 @@ static apr_status_t add_ended(struct mrc_presence_events *events,
     item->id = MRC_PRESENCE_EVENTS_NO_ID;
     item->mark = MRC_RECORD_ENDS;
     item->subject = *subject;
+    item->operation_len = 0;
     make_end_id(events, subject, item->update_id);
     return add_item(events, item, update);
 }
@@ -314,22 +334,32 @@ apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *events, 
 
 /* ---- publishing -------------------------------------------------------------------------------*/
 
+void mrc_presence_events_record(const struct mrc_presence_events *events, size_t i,
+                                struct mrc_record *ret_record)
+{
+    const struct item *item = &events->items[i];
+
+    *ret_record = (struct mrc_record){.payload = {"", 0}};
+    if (item->is_silent)
+        return;
+    *ret_record = (struct mrc_record){
+        .id = {item->update_id, MRC_UPDATE_ID_BYTES - 1},
+        .payload = {mrc_buf_bytes(&events->records).ptr + item->at, item->len},
+        .stored_bytes = item->stored_bytes,
+        .mark = item->mark,
+        .subject = item->subject,
+        .operation = {mrc_buf_bytes(&events->operations).ptr + item->operation_at,
+                      item->operation_len},
+    };
+}
+
 static size_t collect(const struct mrc_presence_events *events, struct mrc_record *records)
 {
-    const char *bytes = mrc_buf_bytes(&events->records).ptr;
     size_t count = 0;
 
     for (size_t i = 0; i < events->count; i++) {
-        const struct item *item = &events->items[i];
-
-        if (!item->is_silent)
-            records[count++] = (struct mrc_record){
-                .id = {item->update_id, MRC_UPDATE_ID_BYTES - 1},
-                .payload = {bytes + item->at, item->len},
-                .stored_bytes = item->stored_bytes,
-                .mark = item->mark,
-                .subject = item->subject,
-            };
+        if (!events->items[i].is_silent)
+            mrc_presence_events_record(events, i, &records[count++]);
     }
     return count;
 }
@@ -357,7 +387,7 @@ apr_status_t mrc_presence_events_publish(struct mrc_presence_events *events, siz
     size_t count;
 
     *ret_done = 0;
-    if (mrc_buf_error(&events->records))
+    if (mrc_buf_error(&events->records) || mrc_buf_error(&events->operations))
         return APR_ENOMEM;
     if (events->count == 0)
         return APR_SUCCESS;

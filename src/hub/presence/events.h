@@ -64,6 +64,11 @@ bool mrc_presence_events_is_full(const struct mrc_presence_events *events);
 size_t mrc_presence_events_count(const struct mrc_presence_events *events);
 uint32_t mrc_presence_events_id(const struct mrc_presence_events *events, size_t i);
 
+/* The record of entry I; its payload is empty if the entry has no event. A view, until the next
+ * change. */
+void mrc_presence_events_record(const struct mrc_presence_events *events, size_t i,
+                                struct mrc_record *ret_record);
+
 /*
  * Publishes the events in the order in which they were added. RET_DONE is always set: the first
  * RET_DONE entries are announced. Waits like mrc_hub_publish(), and has the same errors.

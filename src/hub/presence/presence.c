@@ -103,6 +103,29 @@ static apr_status_t announce_some(struct mrc_presence *presence, const struct re
     return published ? published : status;
 }
 
+/* Notes that the engine lists the entries of PRESENCE up to the one before END. */
+static void note_told(const struct mrc_presence *presence, size_t end)
+{
+    for (size_t i = 0; i < end && mrc_hub_link(presence->hub); i++)
+        mrc_roster_set_told(mrc_hub_roster(presence->hub), presence->id[i]);
+}
+
+/* Whether STATUS says that the engine could not be asked: the announcer announces the rest. */
+static bool is_late(const struct mrc_presence *presence, apr_status_t status)
+{
+    return mrc_hub_link(presence->hub) && mrc_hub_get_presence_queue(presence->hub) &&
+           (status == MRC_STATUS_UNREACHABLE || status == MRC_STATUS_UNCONFIRMED ||
+            status == APR_TIMEUP);
+}
+
+/* Lists the entries of PRESENCE from FIRST on, and leaves their announcement to the announcer. */
+static void leave_late(struct mrc_presence *presence, size_t first)
+{
+    for (size_t i = first; i < presence->count; i++)
+        mrc_roster_activate(mrc_hub_roster(presence->hub), presence->id[i]);
+    mrc_presence_queue_post_late(mrc_hub_get_presence_queue(presence->hub));
+}
+
 static apr_status_t announce_begin(struct mrc_presence *presence, const struct request *request)
 {
     struct mrc_presence_events *events = mrc_presence_events_open(presence->hub);
@@ -112,6 +135,11 @@ static apr_status_t announce_begin(struct mrc_presence *presence, const struct r
     while (announced < request->count && !status)
         status = announce_some(presence, request, events, &announced);
     mrc_presence_events_close(events);
+    note_told(presence, announced);
+    if (is_late(presence, status)) {
+        leave_late(presence, announced);
+        status = APR_SUCCESS;
+    }
     if (status)
         remove_from(presence, announced);
     return status;
@@ -155,6 +183,55 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
     if (status == APR_SUCCESS)
         status = begin(hub, &request, ret_presence);
     free(request.entries);
+    return status;
+}
+
+/* ---- later ------------------------------------------------------------------------------------*/
+
+/* Announces some entries of this child from the cell *CELL on that are not told, and moves *CELL
+ * behind them. */
+static apr_status_t announce_some_late(struct mrc_hub *hub, struct mrc_presence_events *events,
+                                       uint32_t *cell)
+{
+    struct mrc_roster *roster = mrc_hub_roster(hub);
+    struct mrc_roster_entry entry = {.type = 0};
+    apr_status_t status = APR_SUCCESS, published;
+    size_t done;
+
+    mrc_presence_events_reset(events);
+    for (; *cell < mrc_roster_count(roster) && !mrc_presence_events_is_full(events) && !status;
+         ++*cell) {
+        apr_status_t found = mrc_roster_read_untold(roster, mrc_hub_get_slot(hub), *cell, &entry);
+
+        if (found == APR_SUCCESS)
+            status = mrc_presence_events_add(events, *cell, &entry, true);
+        else if (found != APR_NOTFOUND)
+            status = found;
+    }
+    mrc_roster_entry_free(&entry);
+    published = mrc_presence_events_publish(events, &done);
+    for (size_t i = 0; i < done; i++)
+        mrc_roster_set_told(roster, mrc_presence_events_id(events, i));
+    return published ? published : status;
+}
+
+apr_status_t mrc_presence_announce_late(struct mrc_hub *hub)
+{
+    const struct mrc_roster *roster = mrc_hub_roster(hub);
+    struct mrc_presence_events *events;
+    apr_status_t status = APR_SUCCESS;
+    uint32_t cell = 0;
+
+    if (!roster || !mrc_hub_link(hub))
+        return APR_SUCCESS;
+    if (!mrc_hub_transport_is_up(hub))
+        return MRC_STATUS_UNREACHABLE;
+    events = mrc_presence_events_open(hub);
+    if (!events)
+        return APR_ENOMEM;
+    while (cell < mrc_roster_count(roster) && !status)
+        status = announce_some_late(hub, events, &cell);
+    mrc_presence_events_close(events);
     return status;
 }
 

@@ -35,6 +35,9 @@ struct mrc_token;
  * once. Waits for the ring's lock as any publisher does. RET_PRESENCE is NULL if the hub has no
  * roster.
  *
+ * With a transport, the subscription begins also if the engine cannot be reached; the announcer
+ * announces it later.
+ *
  * APR_ENOSPC: the roster is full. MRC_STATUS_TOO_LARGE: a matcher or a payload is too long.
  * MRC_STATUS_SUPERSEDED, APR_TIMEUP, APR_ENOMEM: it cannot be announced. On an error nothing stays
  * listed, and the ends of entries that were announced already will be announced.
@@ -54,6 +57,10 @@ void mrc_presence_end(struct mrc_presence *presence);
  * the processes that use its new roster announce the entries of the old one. Only the announcer.
  */
 apr_status_t mrc_presence_announce_ends(struct mrc_list *list);
+
+/* With a transport: announces the subscriptions of this child that the engine does not list yet.
+ * Only the announcer. */
+apr_status_t mrc_presence_announce_late(struct mrc_hub *hub);
 
 /* Announces the ends of the subscriptions that dead children left in HUB, if there are any, and of
  * those that servers before this one left (left.h). Only the announcer. */

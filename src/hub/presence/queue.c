@@ -12,6 +12,7 @@ struct mrc_presence_queue {
     struct mrc_wake wake;
     struct mrc_mailbox posted;
     atomic_bool is_to_look;
+    atomic_bool has_late;
     atomic_bool stopping;
 };
 
@@ -36,6 +37,16 @@ void mrc_presence_queue_post_look(struct mrc_presence_queue *queue)
 {
     atomic_store(&queue->is_to_look, true);
     mrc_wake_post(&queue->wake);
+}
+
+void mrc_presence_queue_post_late(struct mrc_presence_queue *queue)
+{
+    atomic_store(&queue->has_late, true);
+}
+
+bool mrc_presence_queue_take_late(struct mrc_presence_queue *queue)
+{
+    return atomic_exchange(&queue->has_late, false);
 }
 
 void mrc_presence_queue_post_stop(struct mrc_presence_queue *queue)

@@ -35,6 +35,10 @@ void mrc_presence_queue_post(struct mrc_presence_queue *queue, struct mrc_presen
 /* Asks the announcer to look for orphans. Any thread; never blocks. */
 void mrc_presence_queue_post_look(struct mrc_presence_queue *queue);
 
+/* Notes that subscriptions have begun that are not announced; taking it forgets it. Any thread. */
+void mrc_presence_queue_post_late(struct mrc_presence_queue *queue);
+bool mrc_presence_queue_take_late(struct mrc_presence_queue *queue);
+
 /* Tells the announcer to stop. Any thread; never blocks. */
 void mrc_presence_queue_post_stop(struct mrc_presence_queue *queue);
 

@@ -3,7 +3,8 @@ libmrchub_la_SOURCES += \
 	%D%/events.c %D%/events.h \
 	%D%/left.c %D%/left.h \
 	%D%/presence.c %D%/presence.h \
-	%D%/queue.c %D%/queue.h
+	%D%/queue.c %D%/queue.h \
+	%D%/reap.c %D%/reap.h
 
 unit_tests += tests/unit/hub/presence/test_presence
 # Its processes die at this call.

@@ -608,7 +608,8 @@ static uint32_t random_below(uint32_t bound)
 /* Ends a stream that has ended for its client, once. False: it was done before. */
 static bool finish_one(const struct mrc_loop *loop, struct mrc_stream *stream)
 {
-    bool may_return = stream->end == MRC_END_DRAINING || stream->end == MRC_END_DISCONNECTED;
+    bool may_return = stream->end == MRC_END_DRAINING || stream->end == MRC_END_DISCONNECTED ||
+                      stream->end == MRC_END_OVERRUN;
     struct mrc_event *farewell = may_return ? loop->farewells[random_below(FAREWELLS)] : NULL;
 
     return mrc_stream_finish(stream, farewell);

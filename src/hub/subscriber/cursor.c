@@ -31,10 +31,12 @@ static apr_status_t find_newest(struct mrc_history *history, struct mrc_ring_rec
 static apr_status_t find_known(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
                                struct mrc_place *ret_place)
 {
+    unsigned char key[MRC_POSITION_KEY_BYTES];
     struct mrc_position position;
 
-    return mrc_position_read(mrc_history_position_key(history), cursor, &position)
-               ? mrc_history_seek(history, position.number, position.made_us, now_us, ret_place)
+    return mrc_history_get_position_key(history, key) && mrc_position_read(key, cursor, &position)
+               ? mrc_history_seek_position(history, position.number, position.made_us, now_us,
+                                           ret_place)
                : mrc_history_find(history, cursor, now_us, ret_place);
 }
 
@@ -110,15 +112,18 @@ bool mrc_cursor_add_position(struct mrc_hub *hub, uint64_t number, int64_t now_u
                              struct mrc_buf *out)
 {
     const struct mrc_history *history = mrc_hub_history(hub);
-    const struct mrc_position position = {.number = number, .made_us = now_us};
+    unsigned char key[MRC_POSITION_KEY_BYTES];
+    struct mrc_position position;
     unsigned char nonce[MRC_POSITION_NONCE_BYTES];
     char text[MRC_POSITION_TEXT_BYTES] = "earliest";
 
     if (number == 0)
         return false;
     if (!mrc_history_is_empty(history, now_us) &&
-        (mrc_hub_random(hub, nonce, sizeof(nonce)) != APR_SUCCESS ||
-         !mrc_position_write(mrc_history_position_key(history), nonce, &position, text)))
+        (!mrc_history_get_position_key(history, key) ||
+         !mrc_history_make_position(history, number, now_us, &position.number, &position.made_us) ||
+         mrc_hub_random(hub, nonce, sizeof(nonce)) != APR_SUCCESS ||
+         !mrc_position_write(key, nonce, &position, text)))
         return false;
     mrc_sse_add_id(out, mrc_bytes_of(text));
     return true;

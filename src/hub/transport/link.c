@@ -15,7 +15,9 @@
 #include "hub/base/thread.h"
 #include "hub/base/wake.h"
 #include "hub/hub/hub.h"
+#include "hub/transport/beat.h"
 #include "hub/transport/member.h"
+#include "hub/transport/query.h"
 #include "store/base/status.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/staging.h"
@@ -51,7 +53,7 @@
 enum { WATCHED_WAKE = MRC_REDIS_SIDES, WATCHED_BELL };
 
 /* What the next reply on W answers. */
-enum expected_kind { EXPECT_PUBLISH, EXPECT_WAIT, EXPECT_HEAD, EXPECT_BEAT };
+enum expected_kind { EXPECT_PUBLISH, EXPECT_WAIT, EXPECT_HEAD, EXPECT_BEAT, EXPECT_REAP };
 
 struct expected {
     enum expected_kind kind;
@@ -67,6 +69,7 @@ struct mrc_link_thread {
     struct mrc_member *members;
     size_t count;
     const struct mrc_engine_spec *spec;
+    struct mrc_query_line *line;
     struct mrc_wake wake;
     int epoll_fd;
     atomic_bool draining, stopping;
@@ -153,6 +156,10 @@ static void fail(struct mrc_link_thread *link, const struct mrc_engine_error *er
 {
     bool was_connected = link->redis != NULL;
 
+    for (size_t i = 0; i < link->count; i++)
+        mrc_link_set_refusal(link->members[i].link, error->reason == MRC_ENGINE_READONLY
+                                                        ? MRC_LINK_REFUSED_READONLY
+                                                        : MRC_LINK_REFUSED_DOWN);
     close_connections(link);
     link->connect_at_us = mrc_clock_us() + pause_after(link, error->reason);
     /* The log has another generation: the hubs join it again at once, and stay up meanwhile. */
@@ -299,6 +306,8 @@ static void settle_the_lead(struct mrc_link_thread *link, int64_t now_us)
         }
     }
     if (is_due)
+        mrc_query_line_rest(link->line);
+    if (is_due)
         link->lead_at_us = now_us + (atomic_load(&link->draining) ? LEAD_DRAIN_US : LEAD_US);
     if (!leads_any(link) && link->redis)
         close_connections(link);
@@ -337,8 +346,12 @@ static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
-        if (!wants_to_join(member, now_us) || mrc_member_join(member, link->redis, now_us, error))
+        if (!wants_to_join(member, now_us))
             continue;
+        if (mrc_member_join(member, link->redis, now_us, error)) {
+            mrc_beat_begin(member, now_us);
+            continue;
+        }
         if (error->reason != MRC_ENGINE_IDENTITY)
             return false;
         put_off(member, error, now_us);
@@ -388,21 +401,6 @@ static void send_question(struct mrc_link_thread *link, struct mrc_member *membe
     expect(link, EXPECT_HEAD, member, now_us + member->spec->engine.timeout_us);
 }
 
-static void send_beat(struct mrc_link_thread *link, struct mrc_member *member, int64_t now_us)
-{
-    char value[120];
-
-    if (now_us < member->beat_at_us)
-        return;
-    member->beat_at_us = now_us + member->spec->lease_us / 5;
-    snprintf(value, sizeof(value),
-             "%" APR_UINT64_T_FMT " %016" APR_UINT64_T_HEX_FMT " %" APR_UINT64_T_FMT " 0 1",
-             ++member->beats, mrc_link_writer(member->link), member->position.number);
-    mrc_redis_beat_add(link->redis, &member->keys, member->position.generation,
-                       member->spec->machine, value, member->position.old_generation);
-    expect(link, EXPECT_BEAT, member, now_us + member->spec->engine.timeout_us);
-}
-
 static void send_all(struct mrc_link_thread *link, int64_t now_us)
 {
     if (has_to_join(link, now_us))
@@ -410,12 +408,15 @@ static void send_all(struct mrc_link_thread *link, int64_t now_us)
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
-        if (member->state != MRC_MEMBER_IN || link->expected_count + 4 > EXPECTED_MAX)
+        if (member->state != MRC_MEMBER_IN || link->expected_count + 5 > EXPECTED_MAX)
             continue;
         if (now_us >= member->send_at_us)
             send_batch(link, member, now_us);
         send_question(link, member, now_us);
-        send_beat(link, member, now_us);
+        if (mrc_beat_send(member, link->redis, now_us))
+            expect(link, EXPECT_BEAT, member, now_us + member->spec->engine.timeout_us);
+        if (mrc_beat_send_reap(member, link->redis))
+            expect(link, EXPECT_REAP, member, now_us + member->spec->engine.timeout_us);
     }
 }
 
@@ -460,7 +461,8 @@ static bool take_publish(struct mrc_member *member, const struct redisReply *rep
 
     if (mrc_redis_publish_reply(reply, &newest, &last, error)) {
         mrc_link_set_newest(member->link, newest);
-        mrc_outbox_stored(member->outbox);
+        mrc_outbox_stored(member->outbox, newest);
+        mrc_outbox_reached(member->outbox, member->position.number, now_us);
         report_full(member, false, NULL);
         return true;
     }
@@ -472,7 +474,7 @@ static bool take_publish(struct mrc_member *member, const struct redisReply *rep
     return true;
 }
 
-static bool take_head(struct mrc_member *member, const struct redisReply *reply,
+static bool take_head(struct mrc_member *member, const struct redisReply *reply, int64_t now_us,
                       struct mrc_engine_error *error)
 {
     uint32_t generation;
@@ -488,41 +490,7 @@ static bool take_head(struct mrc_member *member, const struct redisReply *reply,
     mrc_link_set_newest(member->link, newest);
     member->is_asking = false;
     member->asked_number = newest;
-    mrc_member_announce(member);
-    return true;
-}
-
-/* After a reset, a machine that had read less than another may have missed something. */
-static void compare_old(struct mrc_member *member, uint64_t old_number)
-{
-    struct mrc_link_position *position = &member->position;
-
-    if (!position->old_generation || member->old_beats-- > 1)
-        return;
-    if (old_number > position->old_number) {
-        mrc_member_tell_gap(member, old_number - position->old_number);
-        mrc_member_announce(member);
-    }
-    position->old_generation = 0;
-    mrc_link_set_position(member->link, position);
-}
-
-static bool take_beat(struct mrc_member *member, const struct redisReply *reply, int64_t now_us,
-                      struct mrc_engine_error *error)
-{
-    struct mrc_redis_beat beat;
-
-    if (!mrc_redis_beat_reply(reply, &beat, NULL, NULL, error)) {
-        /* A server whose memory is full answers everything else. */
-        return error->reason == MRC_ENGINE_FULL;
-    }
-    mrc_link_set_newest(member->link, beat.newest);
-    mrc_link_set_machines(member->link, beat.machines);
-    compare_old(member, beat.old_number);
-    if (!member->due_us && beat.newest > member->position.number) {
-        member->due_number = beat.newest;
-        member->due_us = now_us + member->spec->engine.timeout_us;
-    }
+    mrc_member_announce(member, now_us);
     return true;
 }
 
@@ -550,9 +518,11 @@ static bool take_reply(const struct expected *expected, const struct redisReply 
     case EXPECT_WAIT:
         return take_wait(member, reply, now_us, error);
     case EXPECT_HEAD:
-        return take_head(member, reply, error);
+        return take_head(member, reply, now_us, error);
     case EXPECT_BEAT:
-        return take_beat(member, reply, now_us, error);
+        return mrc_beat_take(member, reply, now_us, error);
+    case EXPECT_REAP:
+        return mrc_beat_take_reap(member, reply, error);
     }
     return true;
 }
@@ -625,7 +595,7 @@ static bool receive_r(struct mrc_link_thread *link, int64_t now_us, struct mrc_e
     mrc_redis_free_reply(reply);
     for (size_t i = 0; i < link->count; i++) {
         if (link->members[i].state == MRC_MEMBER_IN)
-            mrc_member_announce(&link->members[i]);
+            mrc_member_announce(&link->members[i], now_us);
     }
     return is_good;
 }
@@ -880,8 +850,13 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
     link->reported = MRC_ENGINE_REASONS;
     link->entry_bytes = ENTRY_BYTES_FIRST;
     link->random = (unsigned)getpid();
-    for (size_t i = 0; i < count; i++)
+    link->line = mrc_query_line_create(pool);
+    if (!link->line)
+        return APR_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
         mrc_member_init(pool, &link->members[i], hubs[i], report_fn, report_ctx);
+        mrc_query_create(pool, link->line, hubs[i]);
+    }
     link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (link->epoll_fd < 0)
         return errno;

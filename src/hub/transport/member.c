@@ -4,17 +4,22 @@
 #include <stdlib.h>
 
 #include "apr_general.h"
+#include "apr_strings.h"
 #include "apr_time.h"
 
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
 #include "hub/hub/hub.h"
 #include "hub/transport/lineage.h"
+#include "hub/transport/listed.h"
+#include "hub/transport/relay.h"
 #include "hub/transport/seen.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
+#include "store/engine/registry.h"
 #include "store/history/history.h"
 #include "store/regions/hub_segment.h"
+#include "store/regions/roster.h"
 #include "store/ring/ring.h"
 
 /* The wait for the lock of the ring: its owner works for microseconds, unless it is stopped. */
@@ -39,7 +44,10 @@ void mrc_member_init(apr_pool_t *pool, struct mrc_member *member, struct mrc_hub
         .report = report,
         .report_ctx = report_ctx,
     };
-    mrc_redis_keys_make(pool, spec->prefix, spec->name, spec->machine, &member->keys);
+    member->machine = apr_psprintf(pool, "%s.%016" APR_UINT64_T_HEX_FMT, spec->machine,
+                                   mrc_link_writer(member->link));
+    member->machines.own = member->machine;
+    mrc_redis_keys_make(pool, spec->prefix, spec->name, member->machine, &member->keys);
 }
 
 void mrc_member_report(const struct mrc_member *member, enum mrc_link_event event, const char *text,
@@ -93,6 +101,7 @@ static void drop_state(struct mrc_member *member)
 {
     mrc_outbox_free(member->outbox);
     mrc_seen_free(member->seen);
+    mrc_machines_free(&member->machines);
     member->outbox = NULL;
     member->seen = NULL;
 }
@@ -386,7 +395,7 @@ static bool follow_verdict(struct mrc_member *member, struct mrc_redis *redis,
         take_reset(member, join);
         break;
     }
-    mrc_outbox_settle(member->outbox, join->last, join->verdict != MRC_REDIS_GAP);
+    mrc_outbox_settle(member->outbox, join->last, join->newest, join->verdict != MRC_REDIS_GAP);
     /* After a reset, updates may have been removed on purpose. */
     if ((join->verdict == MRC_REDIS_SAME || join->verdict == MRC_REDIS_LOST) && seen > join->last &&
         !walk(member, member->position.since_seq, put_back, &putting))
@@ -394,21 +403,80 @@ static bool follow_verdict(struct mrc_member *member, struct mrc_redis *redis,
     return true;
 }
 
+/* Enters the COUNT members in TEXT, which end at ENDS. */
+static bool enter_some(struct mrc_member *member, struct mrc_redis *redis,
+                       const struct mrc_buf *text, const size_t *ends, size_t count,
+                       struct mrc_engine_error *error)
+{
+    if (mrc_buf_error(text))
+        return out_of_memory(error);
+    if (count == 0)
+        return true;
+    mrc_registry_begin(redis, &member->keys, MRC_REGISTRY_SUBSCRIBE, count);
+    for (size_t i = 0, at = 0; i < count; at = ends[i++])
+        mrc_registry_add(redis, 0, (struct mrc_bytes){text->ptr + at, ends[i] - at});
+    return mrc_registry_end(redis, error);
+}
+
+/* Enters the subscriptions of ROSTER that were announced. */
+static bool enter_all(struct mrc_member *member, struct mrc_redis *redis,
+                      const struct mrc_roster *roster, struct mrc_engine_error *error)
+{
+    struct mrc_roster_entry entry = {.type = 0};
+    size_t ends[MRC_REGISTRY_PIECE];
+    struct mrc_buf text;
+    bool is_good = true;
+    size_t n = 0;
+
+    mrc_buf_init(&text, SIZE_MAX);
+    for (uint32_t cell = 0; cell < mrc_roster_count(roster) && is_good; cell++) {
+        if (mrc_roster_read_told(roster, cell, &entry) != APR_SUCCESS)
+            continue;
+        mrc_listed_add(&text, &entry);
+        ends[n++] = text.len;
+        if (n < MRC_REGISTRY_PIECE)
+            continue;
+        is_good = enter_some(member, redis, &text, ends, n, error);
+        mrc_buf_reset(&text);
+        n = 0;
+    }
+    is_good = is_good && enter_some(member, redis, &text, ends, n, error);
+    mrc_buf_free(&text);
+    mrc_roster_entry_free(&entry);
+    return is_good;
+}
+
+/* After a loss, the engine may list too many or too few subscriptions of this machine. */
+static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
+                        enum mrc_redis_verdict verdict, struct mrc_engine_error *error)
+{
+    const struct mrc_roster *roster = mrc_hub_roster(member->hub);
+
+    if (!roster || (verdict != MRC_REDIS_LOST && verdict != MRC_REDIS_RESET))
+        return true;
+    mrc_registry_begin(redis, &member->keys, MRC_REGISTRY_FORGET, 0);
+    return mrc_registry_end(redis, error) && enter_all(member, redis, roster, error);
+}
+
 bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
                      struct mrc_engine_error *error)
 {
     struct mrc_redis_join join;
+    bool is_full;
 
-    if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error))
+    if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error) ||
+        !enter_again(member, redis, join.verdict, error) ||
+        !mrc_relay_join(member->hub, redis, &member->keys, join.verdict, &is_full, error))
         return false;
+    if (is_full)
+        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
     mrc_link_set_key(member->link, join.key);
     mrc_link_set_newest(member->link, join.newest);
     mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
     member->first_newest = join.newest;
     member->state = MRC_MEMBER_IN;
     member->has_reported_refusal = false;
-    member->beat_at_us = now_us;
-    mrc_member_announce(member);
+    mrc_member_announce(member, now_us);
     return true;
 }
 
@@ -462,6 +530,39 @@ static bool read_update(const struct mrc_entry *entry, struct mrc_record *ret_re
     return true;
 }
 
+/* Carries out an order of an operator. */
+static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
+                       struct mrc_bytes order, struct mrc_engine_error *error)
+{
+    apr_status_t status = mrc_relay_take(member->hub, order);
+
+    if (!member->has_tags)
+        mrc_tags_clear(&member->tags);
+    member->has_tags = member->tags.is_any = true;
+    if (status == APR_EINVAL || status == MRC_STATUS_TOO_LARGE) {
+        skip(member, entry, "a later version of this program wrote it");
+        return true;
+    }
+    if (status == APR_ENOSPC)
+        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
+    if (status == APR_SUCCESS || status == APR_ENOSPC)
+        return true;
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_status_set(&error->text, status, "an order cannot be given to the children: %s",
+                   mrc_status_text(status) ? mrc_status_text(status) : "the lock is held");
+    return false;
+}
+
+/* Whether ENTRY is an order, which is then in RET_ORDER. */
+static bool is_order(const struct mrc_entry *entry, struct mrc_bytes *ret_order)
+{
+    struct mrc_bytes id;
+    unsigned flags;
+
+    return mrc_entry_parse_blob(entry->blob, &flags, &id, ret_order) &&
+           (flags & ~MRC_ENTRY_AGAIN) == MRC_ENTRY_CONTROL;
+}
+
 /* Takes an entry of this program into the ring. */
 static bool take_update(struct mrc_member *member, const struct mrc_entry *entry,
                         struct mrc_engine_error *error)
@@ -490,6 +591,7 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
                      struct mrc_engine_error *error)
 {
     const struct mrc_entry_token *token = &entry->head.token;
+    struct mrc_bytes order;
 
     if (entry->generation != member->position.generation ||
         entry->number != member->position.number + 1) {
@@ -501,7 +603,8 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
     if (!entry->is_ours) {
         skip(member, entry, "another program wrote it");
     } else if (token->counter > mrc_seen_get(member->seen, token->writer)) {
-        if (!take_update(member, entry, error))
+        if (!(is_order(entry, &order) ? take_order(member, entry, order, error)
+                                      : take_update(member, entry, error)))
             return false;
         if (!mrc_seen_note(member->seen, token->writer, token->counter))
             return out_of_memory(error);
@@ -515,13 +618,14 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
     return true;
 }
 
-void mrc_member_announce(struct mrc_member *member)
+void mrc_member_announce(struct mrc_member *member, int64_t now_us)
 {
     uint64_t number = member->position.number;
 
     if (member->has_tags)
         mrc_history_wake(member->history, &member->tags);
     member->has_tags = false;
+    mrc_outbox_reached(member->outbox, number, now_us);
     if (number >= member->first_newest)
         mrc_link_set_joined(member->link);
     if (member->due_us && number >= member->due_number)

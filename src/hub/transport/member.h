@@ -17,7 +17,9 @@
 
 #include "apr_pools.h"
 
+#include "hub/transport/machines.h"
 #include "hub/transport/outbox.h"
+#include "hub/transport/query.h"
 #include "hub/transport/report.h"
 #include "store/engine/redis.h"
 #include "store/regions/interests.h"
@@ -34,6 +36,7 @@ enum mrc_member_state { MRC_MEMBER_OUT, MRC_MEMBER_LED, MRC_MEMBER_IN };
 struct mrc_member {
     struct mrc_hub *hub;
     const struct mrc_transport_spec *spec;
+    const char *machine; /* its name, and the writer */
     struct mrc_redis_keys keys;
     struct mrc_link *link;
     struct mrc_ring *ring;
@@ -61,7 +64,11 @@ struct mrc_member {
     uint64_t beats;
     uint64_t due_number; /* the reader must have this entry... */
     int64_t due_us;      /* ...by then; 0: nothing is due */
-    unsigned old_beats;  /* until a reset is compared with what other machines had read */
+    struct mrc_machines machines;
+    struct mrc_query_dead dead; /* that the link tries to remove */
+    bool has_dead;
+    char reported_dead[MRC_QUERY_TEXT_BYTES];
+    unsigned old_beats; /* until a reset is compared with what other machines had read */
 };
 
 /* Makes it; POOL and the arguments outlive it. */
@@ -85,7 +92,7 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
                      struct mrc_engine_error *error);
 
 /* After the entries of one reply: wakes the children, answers requests. */
-void mrc_member_announce(struct mrc_member *member);
+void mrc_member_announce(struct mrc_member *member, int64_t now_us);
 
 /* Entries are missing: ends the streams that would pass over them, and empties the history. */
 void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed);

@@ -1,7 +1,9 @@
 /*
  * Replaces transport.c and the links in a build without hiredis, in which no hub has a transport.
  */
+#include "hub/transport/query.h"
 #include "hub/transport/transport.h"
+#include "store/base/status.h"
 
 apr_status_t mrc_transport_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                  const struct mrc_notify *notify, mrc_link_report_fn *report,
@@ -18,4 +20,29 @@ void mrc_transport_post_drain(struct mrc_transport *transport)
 bool mrc_transport_stop(struct mrc_transport *transport)
 {
     return true;
+}
+
+apr_status_t mrc_query_machines(struct mrc_query *query, apr_pool_t *pool,
+                                apr_array_header_t *names)
+{
+    return MRC_STATUS_UNREACHABLE;
+}
+
+apr_status_t mrc_query_subscriptions(struct mrc_query *query, const char *machine,
+                                     struct mrc_bytes prefix, struct mrc_bytes after,
+                                     mrc_query_fn *each, void *ctx, size_t *ret_count)
+{
+    return MRC_STATUS_UNREACHABLE;
+}
+
+bool mrc_query_take_dead(struct mrc_query *query, struct mrc_query_dead *ret_dead)
+{
+    return false;
+}
+
+apr_status_t mrc_query_reap(struct mrc_query *query, const struct mrc_query_dead *dead,
+                            const struct mrc_bytes *members, const struct mrc_record *ends,
+                            size_t count, uint64_t *ret_left)
+{
+    return MRC_STATUS_UNREACHABLE;
 }

@@ -28,6 +28,7 @@ struct parcel {
     enum parcel_state state;
     bool has_arrived;  /* in the ring */
     bool is_confirmed; /* by the replicas */
+    uint64_t number;   /* while STORED: it has arrived once the ring has this entry */
     int64_t sent_us;
 };
 
@@ -193,7 +194,7 @@ bool mrc_outbox_adopt(struct mrc_outbox *outbox, uint64_t seen)
 }
 
 struct settling {
-    uint64_t last;
+    uint64_t last, newest;
     bool will_come;
 };
 
@@ -212,6 +213,7 @@ static bool settle(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
         return false;
     }
     parcel->state = STORED;
+    parcel->number = settling->newest;
     if (settling->will_come && (!outbox->has_replicas || parcel->slot < 0))
         return false;
     /* Which replicas have it cannot be asked any more. */
@@ -219,9 +221,9 @@ static bool settle(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
     return true;
 }
 
-void mrc_outbox_settle(struct mrc_outbox *outbox, uint64_t last, bool will_come)
+void mrc_outbox_settle(struct mrc_outbox *outbox, uint64_t last, uint64_t newest, bool will_come)
 {
-    struct settling settling = {last, will_come};
+    struct settling settling = {last, newest, will_come};
 
     outbox->is_flying = false;
     remove_if(outbox, settle, &settling);
@@ -296,11 +298,10 @@ static void add_entries(struct mrc_redis *redis, const struct parcel *parcel)
 {
     struct mrc_bytes rest = {parcel->package.ptr + sizeof(uint32_t),
                              parcel->package.len - sizeof(uint32_t)};
-    struct mrc_bytes blob;
-    uint32_t bytes;
+    struct mrc_entry_part part;
 
-    while (mrc_entry_next(&rest, &bytes, &blob))
-        mrc_redis_entry_add(redis, bytes, blob, (struct mrc_bytes){"", 0});
+    while (mrc_entry_next(&rest, &part))
+        mrc_redis_entry_add(redis, part.stored_bytes, part.blob, part.operation);
 }
 
 bool mrc_outbox_send(struct mrc_outbox *outbox, struct mrc_redis *redis,
@@ -353,11 +354,15 @@ static bool is_done(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
     return true;
 }
 
-void mrc_outbox_stored(struct mrc_outbox *outbox)
+void mrc_outbox_stored(struct mrc_outbox *outbox, uint64_t newest)
 {
     for (size_t i = 0; i < outbox->count; i++) {
-        if (outbox->parcels[i].state == FLIES)
-            outbox->parcels[i].state = STORED;
+        struct parcel *parcel = &outbox->parcels[i];
+
+        if (parcel->state == FLIES) {
+            parcel->state = STORED;
+            parcel->number = newest;
+        }
     }
     if (!outbox->has_replicas)
         outbox->is_flying = false;
@@ -415,6 +420,20 @@ void mrc_outbox_arrived(struct mrc_outbox *outbox, uint64_t counter, int64_t now
         remove_if(outbox, is_done, &now_us);
 }
 
+void mrc_outbox_reached(struct mrc_outbox *outbox, uint64_t number, int64_t now_us)
+{
+    bool has_any = false;
+
+    for (size_t i = 0; i < outbox->count; i++) {
+        struct parcel *parcel = &outbox->parcels[i];
+
+        if (parcel->state == STORED && !parcel->has_arrived && parcel->number <= number)
+            has_any = parcel->has_arrived = true;
+    }
+    if (has_any)
+        remove_if(outbox, is_done, &now_us);
+}
+
 /* What was to be put back is found again when the hub is joined. */
 static bool is_unsent(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
 {
@@ -422,7 +441,7 @@ static bool is_unsent(struct mrc_outbox *outbox, struct parcel *parcel, void *ct
         return true;
     if (parcel->state != WAITS)
         return false;
-    mrc_link_count(outbox->link, (unsigned)MRC_LINK_REFUSED + MRC_LINK_REFUSED_DOWN, 1);
+    mrc_link_count_refused(outbox->link);
     answer(outbox, parcel, MRC_STATUS_UNREACHABLE);
     return true;
 }
@@ -439,7 +458,7 @@ void mrc_outbox_refuse_staged(struct mrc_outbox *outbox)
     unsigned n = mrc_staging_take(outbox->staging, updates, SLOTS_MAX);
 
     for (unsigned i = 0; i < n; i++) {
-        mrc_link_count(outbox->link, (unsigned)MRC_LINK_REFUSED + MRC_LINK_REFUSED_DOWN, 1);
+        mrc_link_count_refused(outbox->link);
         updates[i].status = MRC_STATUS_UNREACHABLE;
         mrc_staging_finish(outbox->staging, &updates[i]);
     }

@@ -38,9 +38,9 @@ void mrc_outbox_free(struct mrc_outbox *outbox);
  * writer in the ring. False: out of memory. */
 bool mrc_outbox_adopt(struct mrc_outbox *outbox, uint64_t seen);
 
-/* After joining: the engine has everything up to the counter LAST. WILL_COME: it still has those
- * entries, so they come from there. */
-void mrc_outbox_settle(struct mrc_outbox *outbox, uint64_t last, bool will_come);
+/* After joining: the engine has everything up to the counter LAST, and its newest entry is NEWEST.
+ * WILL_COME: it still has those entries, so they come from there. */
+void mrc_outbox_settle(struct mrc_outbox *outbox, uint64_t last, uint64_t newest, bool will_come);
 
 /* Puts an update back that the engine has lost; its publisher was answered long ago. It is sent
  * before all with higher counters. False: out of memory. */
@@ -53,8 +53,9 @@ bool mrc_outbox_send(struct mrc_outbox *outbox, struct mrc_redis *redis,
                      const struct mrc_redis_keys *keys, struct mrc_redis_publish *publish,
                      int64_t now_us);
 
-/* The reply to the batch: it is stored. */
-void mrc_outbox_stored(struct mrc_outbox *outbox);
+/* The reply to the batch: it is stored, and its entries are not after NEWEST. Some operations have
+ * appended no entry. */
+void mrc_outbox_stored(struct mrc_outbox *outbox, uint64_t newest);
 
 /* With replicas: enough of them have the batch, or not. Otherwise not called. */
 void mrc_outbox_confirmed(struct mrc_outbox *outbox, bool is_enough, int64_t now_us);
@@ -64,6 +65,9 @@ void mrc_outbox_refused(struct mrc_outbox *outbox);
 
 /* The entry of this writer with COUNTER has come back and is in the ring. */
 void mrc_outbox_arrived(struct mrc_outbox *outbox, uint64_t counter, int64_t now_us);
+
+/* The ring has everything up to the entry NUMBER. */
+void mrc_outbox_reached(struct mrc_outbox *outbox, uint64_t number, int64_t now_us);
 
 /* The connection is lost: refuses what was not sent yet. */
 void mrc_outbox_lost(struct mrc_outbox *outbox);

@@ -1,17 +1,23 @@
 libmrchub_la_SOURCES += \
 	%D%/lineage.c %D%/lineage.h \
-	%D%/report.h \
+	%D%/listed.c %D%/listed.h \
+	%D%/machines.c %D%/machines.h \
+	%D%/query.h %D%/report.h \
 	%D%/seen.c %D%/seen.h \
 	%D%/transport.h
 
 LINK_SOURCES = \
+	%D%/beat.c %D%/beat.h \
 	%D%/link.c %D%/link.h \
 	%D%/member.c %D%/member.h \
 	%D%/outbox.c %D%/outbox.h \
+	%D%/query.c \
+	%D%/relay.c %D%/relay.h \
 	%D%/transport.c
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)
+unit_tests += tests/unit/hub/transport/test_outbox
 else
 libmrchub_la_SOURCES += $(NO_LINK_SOURCES)
 endif
@@ -19,6 +25,8 @@ EXTRA_libmrchub_la_SOURCES += $(LINK_SOURCES) $(NO_LINK_SOURCES)
 
 unit_tests += \
 	tests/unit/hub/transport/test_lineage \
+	tests/unit/hub/transport/test_listed \
+	tests/unit/hub/transport/test_machines \
 	tests/unit/hub/transport/test_seen
 
 EXTRA_DIST += %D%/README.md

@@ -10,7 +10,11 @@
  *                        writer `w:WRITER`, how far machines had read a generation that is gone
  *                        `o:GENERATION`
  *     T:m       hash     the machines that take part, and what each reported last
- *     T:p:NAME  zset     the active subscriptions of a machine
+ *     T:p:NAME  zset     the active subscriptions of a machine; all scores are 0, so that they are
+ *                        in the order of their bytes
+ *     T:r       zset     the standing revocations; the score is the time when they end
+ *
+ * The NAME of a machine has its writer at the end, so a machine that starts anew is another one.
  */
 #ifndef MRC_STORE_ENGINE_ENGINE_H
 #define MRC_STORE_ENGINE_ENGINE_H

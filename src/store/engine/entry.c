@@ -138,7 +138,10 @@ void mrc_entry_add_package(struct mrc_buf *buf, const struct mrc_record *records
     for (size_t i = 0; i < count; i++) {
         add_u32(buf, records[i].stored_bytes);
         add_u32(buf, BLOB_HEAD_BYTES + records[i].id.len + records[i].payload.len);
-        mrc_entry_add_blob(buf, 0, records[i].id, records[i].payload);
+        mrc_entry_add_blob(buf, records[i].is_control ? MRC_ENTRY_CONTROL : 0, records[i].id,
+                           records[i].payload);
+        add_u32(buf, records[i].operation.len);
+        mrc_buf_add_bytes(buf, records[i].operation);
     }
 }
 
@@ -157,28 +160,39 @@ static bool take_u32(struct mrc_bytes *rest, uint32_t *ret_value)
     return true;
 }
 
-bool mrc_entry_next(struct mrc_bytes *rest, uint32_t *ret_stored_bytes, struct mrc_bytes *ret_blob)
+/* Takes a length, and as many bytes. */
+static bool take_bytes(struct mrc_bytes *rest, struct mrc_bytes *ret_bytes)
 {
-    uint32_t bytes, blob_bytes;
+    uint32_t len;
 
-    if (!take_u32(rest, &bytes) || !take_u32(rest, &blob_bytes) || blob_bytes > rest->len)
+    if (!take_u32(rest, &len) || len > rest->len)
         return false;
-    *ret_stored_bytes = bytes;
-    *ret_blob = (struct mrc_bytes){rest->ptr, blob_bytes};
-    rest->ptr += blob_bytes;
-    rest->len -= blob_bytes;
+    *ret_bytes = (struct mrc_bytes){rest->ptr, len};
+    rest->ptr += len;
+    rest->len -= len;
+    return true;
+}
+
+bool mrc_entry_next(struct mrc_bytes *rest, struct mrc_entry_part *ret_part)
+{
+    struct mrc_entry_part part;
+
+    if (!take_u32(rest, &part.stored_bytes) || !take_bytes(rest, &part.blob) ||
+        !take_bytes(rest, &part.operation))
+        return false;
+    *ret_part = part;
     return true;
 }
 
 uint32_t mrc_entry_package_count(struct mrc_bytes package)
 {
-    struct mrc_bytes blob;
-    uint32_t count, bytes;
+    struct mrc_entry_part part;
+    uint32_t count;
 
     if (!take_u32(&package, &count))
         return 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (!mrc_entry_next(&package, &bytes, &blob))
+        if (!mrc_entry_next(&package, &part))
             return 0;
     }
     return package.len == 0 ? count : 0;

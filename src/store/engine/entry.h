@@ -11,7 +11,16 @@
  *
  * A package is what one publisher stages: one or more blobs that are stored together or not at all.
  *
- *     u32 count, then for each: u32 stored_bytes, u32 length of the blob, the blob
+ *     u32 count, then for each: u32 stored_bytes, u32 length of the blob, the blob,
+ *                               u32 length of the operation, the operation
+ *
+ * An operation is what the engine does in the same step as it appends the entry
+ * (scripts/publish.lua):
+ *
+ *     +MEMBER           enters an active subscription; no entry is appended if it is there already
+ *     -MEMBER           removes one; no entry is appended if it is not there
+ *     rTIME MEMBER      keeps a revocation until TIME (microseconds since 1970)
+ *     lMEMBER           forgets a revocation
  */
 #ifndef MRC_STORE_ENGINE_ENTRY_H
 #define MRC_STORE_ENGINE_ENTRY_H
@@ -31,7 +40,7 @@
 #define MRC_ENTRY_BLOB_EXTRA_BYTES 5
 
 /* A package of one record is this much longer than its blob. */
-#define MRC_ENTRY_PACKAGE_EXTRA_BYTES 12
+#define MRC_ENTRY_PACKAGE_EXTRA_BYTES 16
 
 struct mrc_entry_token {
     uint64_t writer; /* 0: none */
@@ -85,8 +94,15 @@ void mrc_entry_mark_again(char *package);
 /* The number of blobs in PACKAGE; 0: it is damaged. Checks the whole package. */
 uint32_t mrc_entry_package_count(struct mrc_bytes package);
 
-/* Takes the next blob from the front of REST, which begins as a package without its first 4 bytes.
+/* One entry of a package; views into it. */
+struct mrc_entry_part {
+    uint32_t stored_bytes;
+    struct mrc_bytes blob;
+    struct mrc_bytes operation;
+};
+
+/* Takes the next entry from the front of REST, which begins as a package without its first 4 bytes.
  * False: there is none. */
-bool mrc_entry_next(struct mrc_bytes *rest, uint32_t *ret_stored_bytes, struct mrc_bytes *ret_blob);
+bool mrc_entry_next(struct mrc_bytes *rest, struct mrc_entry_part *ret_part);
 
 #endif

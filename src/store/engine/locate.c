@@ -11,6 +11,9 @@
 /* A Sentinel that is not there must not delay the next one for long. */
 #define SENTINEL_US ((int64_t)300 * 1000)
 
+/* The most bytes of one answer: a cluster has at most 1000 nodes. */
+#define REPLY_MAX_BYTES ((uint64_t)1 << 20)
+
 /* ---- slots ------------------------------------------------------------------------------------*/
 
 /* CRC-16/XMODEM, as the specification of Redis Cluster defines it. */
@@ -109,9 +112,13 @@ static bool ask(const struct mrc_engine_spec *spec, const struct mrc_tls *tls,
     int64_t timeout_us = spec->sentinel ? SENTINEL_US : spec->timeout_us;
     struct mrc_wire *wire = mrc_wire_connect(host, tls, timeout_us, error);
     struct redisReply *reply = NULL;
-    bool is_good = wire && mrc_login(wire, spec->sentinel ? spec->sentinel_user : spec->user,
-                                     spec->sentinel ? &spec->sentinel_password : &spec->password,
-                                     "mod_mercure-s", timeout_us, error);
+    bool is_good;
+
+    if (wire)
+        mrc_wire_set_reply_max(wire, REPLY_MAX_BYTES);
+    is_good = wire && mrc_login(wire, spec->sentinel ? spec->sentinel_user : spec->user,
+                                spec->sentinel ? &spec->sentinel_password : &spec->password,
+                                "mod_mercure-s", timeout_us, error);
 
     if (is_good && spec->sentinel) {
         mrc_locate_ask_sentinel(wire, spec);

@@ -11,25 +11,16 @@
 
 #include "store/engine/locate.h"
 #include "store/engine/login.h"
+#include "store/engine/redis_internal.h"
 #include "store/engine/reply.h"
 #include "store/engine/scripts.h"
 #include "store/engine/tls.h"
 #include "store/engine/wire.h"
 
-#define SHA_BYTES 41
-
-enum script { PUBLISH, JOIN, BEAT, SCRIPTS };
-
-struct mrc_redis {
-    const struct mrc_engine_spec *spec;
-    struct mrc_tls *tls;
-    struct mrc_wire *wires[MRC_REDIS_SIDES];
-    struct mrc_engine_host host; /* of the primary, if it was asked for */
-    char host_name[MRC_LOCATE_NAME_BYTES];
-    struct mrc_redis_about about;
-    char run_id[2][44];
-    char sha[SCRIPTS][SHA_BYTES];
-};
+/* The most bytes of one answer. On W, the longest is a piece of a list; on R, the entries of a
+ * read, each of which may be as large as the largest body. */
+#define W_MAX_BYTES ((uint64_t)64 << 20)
+#define R_MAX_BYTES ((uint64_t)2 << 30)
 
 void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
                          const char *machine, struct mrc_redis_keys *ret_keys)
@@ -41,15 +32,15 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
         .head = apr_pstrcat(pool, tag, ":head", NULL),
         .machines = apr_pstrcat(pool, tag, ":m", NULL),
         .subscriptions = apr_pstrcat(pool, tag, ":p:", machine, NULL),
+        .revocations = apr_pstrcat(pool, tag, ":r", NULL),
+        .prefix = apr_pstrcat(pool, tag, ":p:", NULL),
     };
 }
 
 /* ---- connecting -------------------------------------------------------------------------------*/
 
-/* Waits for the reply of a command that was added to SIDE. NULL: it is an error, or the wire has
- * failed. */
-static struct redisReply *wait_on(struct mrc_redis *redis, enum mrc_redis_side side,
-                                  struct mrc_engine_error *error)
+struct redisReply *mrc_redis_wait_on(struct mrc_redis *redis, enum mrc_redis_side side,
+                                     struct mrc_engine_error *error)
 {
     struct redisReply *reply = mrc_wire_wait(redis->wires[side], redis->spec->timeout_us, error);
 
@@ -70,7 +61,7 @@ static bool select_db(struct mrc_redis *redis, enum mrc_redis_side side,
     mrc_wire_begin(redis->wires[side], 2);
     mrc_wire_add_text(redis->wires[side], "SELECT");
     mrc_wire_add_number(redis->wires[side], redis->spec->db);
-    reply = wait_on(redis, side, error);
+    reply = mrc_redis_wait_on(redis, side, error);
     mrc_wire_free_reply(reply);
     return reply != NULL;
 }
@@ -84,7 +75,7 @@ static bool check_role(struct mrc_redis *redis, enum mrc_redis_side side,
 
     mrc_wire_begin(redis->wires[side], 1);
     mrc_wire_add_text(redis->wires[side], "ROLE");
-    reply = wait_on(redis, side, error);
+    reply = mrc_redis_wait_on(redis, side, error);
     if (!reply)
         return false;
     is_primary = mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(reply, 0)), "master");
@@ -126,7 +117,7 @@ static bool read_info(struct mrc_redis *redis, enum mrc_redis_side side, const c
     mrc_wire_begin(redis->wires[side], 2);
     mrc_wire_add_text(redis->wires[side], "INFO");
     mrc_wire_add_text(redis->wires[side], section);
-    reply = wait_on(redis, side, error);
+    reply = mrc_redis_wait_on(redis, side, error);
     if (!reply)
         return false;
     info = mrc_reply_text(reply);
@@ -162,13 +153,14 @@ static bool check_server(struct mrc_redis *redis, struct mrc_engine_error *error
 
 static bool load_scripts(struct mrc_redis *redis, struct mrc_engine_error *error)
 {
-    const char *const texts[SCRIPTS] = {
-        [PUBLISH] = mrc_scripts_publish,
-        [JOIN] = mrc_scripts_join,
-        [BEAT] = mrc_scripts_beat,
+    const char *const texts[MRC_REDIS_SCRIPTS] = {
+        [MRC_REDIS_PUBLISH] = mrc_scripts_publish,
+        [MRC_REDIS_JOIN] = mrc_scripts_join,
+        [MRC_REDIS_BEAT] = mrc_scripts_beat,
+        [MRC_REDIS_REAP] = mrc_scripts_reap,
     };
 
-    for (int i = 0; i < SCRIPTS; i++) {
+    for (int i = 0; i < MRC_REDIS_SCRIPTS; i++) {
         struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
         struct redisReply *reply;
         struct mrc_bytes sha;
@@ -178,11 +170,11 @@ static bool load_scripts(struct mrc_redis *redis, struct mrc_engine_error *error
         mrc_wire_add_text(wire, "SCRIPT");
         mrc_wire_add_text(wire, "LOAD");
         mrc_wire_add_text(wire, texts[i]);
-        reply = wait_on(redis, MRC_REDIS_W, error);
+        reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
         if (!reply)
             return false;
         sha = mrc_reply_text(reply);
-        is_good = sha.len == SHA_BYTES - 1;
+        is_good = sha.len == MRC_REDIS_SHA_BYTES - 1;
         if (is_good)
             memcpy(redis->sha[i], sha.ptr, sha.len);
         mrc_wire_free_reply(reply);
@@ -207,6 +199,8 @@ static bool connect_to(struct mrc_redis *redis, const struct mrc_engine_host *ho
              (unsigned)host->port);
     for (int i = 0; i < 2; i++) {
         redis->wires[i] = mrc_wire_connect(host, redis->tls, redis->spec->timeout_us, error);
+        if (redis->wires[i])
+            mrc_wire_set_reply_max(redis->wires[i], i == MRC_REDIS_W ? W_MAX_BYTES : R_MAX_BYTES);
         if (!redis->wires[i] ||
             !mrc_login(redis->wires[i], redis->spec->user, &redis->spec->password,
                        i == MRC_REDIS_W ? "mod_mercure-w" : "mod_mercure-r",
@@ -336,20 +330,17 @@ void mrc_redis_free_reply(struct redisReply *reply)
 
 /* ---- scripts ----------------------------------------------------------------------------------*/
 
-/* Begins the command that runs SCRIPT with the first two KEYS and ARGS arguments. */
-static struct mrc_wire *begin_script(struct mrc_redis *redis, enum script script, const char *key,
-                                     const char *key2, const char *key3, size_t args)
+struct mrc_wire *mrc_redis_begin_script(struct mrc_redis *redis, enum mrc_redis_script script,
+                                        const char *const *keys, size_t count, size_t args)
 {
     struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
 
-    mrc_wire_begin(wire, 5 + (key3 != NULL) + args);
+    mrc_wire_begin(wire, 3 + count + args);
     mrc_wire_add_text(wire, "EVALSHA");
     mrc_wire_add_text(wire, redis->sha[script]);
-    mrc_wire_add_number(wire, key3 ? 3 : 2);
-    mrc_wire_add_text(wire, key);
-    mrc_wire_add_text(wire, key2);
-    if (key3)
-        mrc_wire_add_text(wire, key3);
+    mrc_wire_add_number(wire, count);
+    for (size_t i = 0; i < count; i++)
+        mrc_wire_add_text(wire, keys[i]);
     return wire;
 }
 
@@ -379,8 +370,8 @@ static bool parse_verdict(struct mrc_bytes text, enum mrc_redis_verdict *ret_ver
     return false;
 }
 
-static bool parse_join(const struct redisReply *reply, const char *bounds,
-                       struct mrc_redis_join *ret_join)
+bool mrc_redis_join_reply(const struct redisReply *reply, const char *bounds,
+                          struct mrc_redis_join *ret_join)
 {
     struct mrc_bytes key = mrc_reply_text(mrc_reply_at(reply, 5));
     struct mrc_redis_join join = {.generation = 0};
@@ -403,7 +394,8 @@ bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     const struct mrc_redis_join_args *args, struct mrc_redis_join *ret_join,
                     struct mrc_engine_error *error)
 {
-    struct mrc_wire *wire = begin_script(redis, JOIN, keys->log, keys->head, NULL, 9);
+    const char *const names[] = {keys->log, keys->head};
+    struct mrc_wire *wire = mrc_redis_begin_script(redis, MRC_REDIS_JOIN, names, 2, 9);
     char writer[MRC_ENTRY_WRITER_BYTES];
     char token[MRC_ENTRY_TOKEN_BYTES];
     struct redisReply *reply;
@@ -420,10 +412,10 @@ bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
     mrc_wire_add_number(wire, MRC_ENGINE_FORMAT);
     mrc_wire_add_text(wire, args->bounds);
     mrc_wire_add_text(wire, args->fresh_key);
-    reply = wait_on(redis, MRC_REDIS_W, error);
+    reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
     if (!reply)
         return false;
-    is_good = parse_join(reply, args->bounds, ret_join);
+    is_good = mrc_redis_join_reply(reply, args->bounds, ret_join);
     mrc_wire_free_reply(reply);
     return is_good || mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to join is odd");
 }
@@ -440,7 +432,7 @@ bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *ke
     mrc_wire_add_text(wire, keys->log);
     mrc_wire_add_number(wire, number);
     mrc_wire_add_number(wire, number);
-    reply = wait_on(redis, MRC_REDIS_W, error);
+    reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
     if (!reply)
         return false;
     *ret_token = (struct mrc_entry_token){0};
@@ -455,8 +447,9 @@ bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                            const struct mrc_redis_publish *publish)
 {
-    struct mrc_wire *wire = begin_script(redis, PUBLISH, keys->log, keys->head, keys->subscriptions,
-                                         6 + 3 * publish->entries);
+    const char *const names[] = {keys->log, keys->head, keys->subscriptions, keys->revocations};
+    struct mrc_wire *wire =
+        mrc_redis_begin_script(redis, MRC_REDIS_PUBLISH, names, 4, 6 + 3 * publish->entries);
     char writer[MRC_ENTRY_WRITER_BYTES];
 
     mrc_entry_writer_text(publish->writer, writer);
@@ -541,14 +534,17 @@ bool mrc_redis_head_reply(const struct redisReply *reply, uint32_t *ret_generati
 }
 
 void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                        uint32_t generation, const char *machine, const char *value, uint32_t old)
+                        uint32_t generation, const char *machine, const char *value, uint32_t old,
+                        bool is_known)
 {
-    struct mrc_wire *wire = begin_script(redis, BEAT, keys->head, keys->machines, NULL, 4);
+    const char *const names[] = {keys->head, keys->machines};
+    struct mrc_wire *wire = mrc_redis_begin_script(redis, MRC_REDIS_BEAT, names, 2, 5);
 
     mrc_wire_add_number(wire, generation);
     mrc_wire_add_text(wire, machine);
     mrc_wire_add_text(wire, value);
     add_optional_number(wire, old);
+    mrc_wire_add_text(wire, is_known ? "1" : "");
 }
 
 bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat *ret_beat,
@@ -557,14 +553,17 @@ bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat 
 {
     struct mrc_redis_beat beat = {.machines = 0};
     const struct redisReply *machines;
+    uint64_t is_removed;
 
     if (!mrc_reply_is_good(reply, error))
         return false;
-    machines = mrc_reply_at(reply, 2);
+    machines = mrc_reply_at(reply, 3);
     if (!mrc_reply_number(mrc_reply_at(reply, 0), &beat.newest) ||
-        !mrc_reply_number(mrc_reply_at(reply, 1), &beat.old_number) || !machines ||
+        !mrc_reply_number(mrc_reply_at(reply, 1), &beat.old_number) ||
+        !mrc_reply_number(mrc_reply_at(reply, 2), &is_removed) || !machines ||
         machines->type != REDIS_REPLY_ARRAY)
         return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to beat is odd");
+    beat.is_removed = is_removed != 0;
     beat.machines = machines->elements / 2;
     for (size_t i = 0; each && i < beat.machines; i++)
         each(ctx, mrc_reply_text(mrc_reply_at(machines, 2 * i)),

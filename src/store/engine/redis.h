@@ -20,11 +20,10 @@
 
 #include "store/engine/engine.h"
 #include "store/engine/entry.h"
+#include "store/engine/sides.h"
 
 struct mrc_redis;
 struct redisReply;
-
-enum mrc_redis_side { MRC_REDIS_W, MRC_REDIS_R, MRC_REDIS_S, MRC_REDIS_SIDES };
 
 /* The keys of one hub. */
 struct mrc_redis_keys {
@@ -32,6 +31,8 @@ struct mrc_redis_keys {
     const char *head;
     const char *machines;
     const char *subscriptions; /* of this machine */
+    const char *revocations;
+    const char *prefix; /* of the subscriptions of any machine, whose name follows */
 };
 
 /* The keys of the hub NAME for MACHINE; they live in POOL. */
@@ -39,14 +40,6 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
                          const char *machine, struct mrc_redis_keys *ret_keys);
 
 /* ---- connecting -------------------------------------------------------------------------------*/
-
-/* What the server says about itself. */
-struct mrc_redis_about {
-    char address[256]; /* host:port */
-    char version[24];
-    char policy[32]; /* maxmemory-policy; empty: not known */
-    bool has_maxmemory;
-};
 
 /* Connects to the primary for KEY: the first host of SPEC that is one, or the one that Sentinels or
  * the nodes of a cluster name. NULL, with the reason in ERROR. */
@@ -117,6 +110,10 @@ bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     const struct mrc_redis_join_args *args, struct mrc_redis_join *ret_join,
                     struct mrc_engine_error *error);
 
+/* Reads the answer to that. False: it makes no sense. */
+bool mrc_redis_join_reply(const struct redisReply *reply, const char *bounds,
+                          struct mrc_redis_join *ret_join);
+
 /* The token of entry NUMBER; its writer is 0 if there is no such entry, or one of another
  * program. */
 bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *keys, uint64_t number,
@@ -136,7 +133,7 @@ struct mrc_redis_publish {
 void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                            const struct mrc_redis_publish *publish);
 
-/* OPERATION: on the active subscriptions, see scripts/publish.lua; empty: none. */
+/* OPERATION: see entry.h; empty: none. */
 void mrc_redis_entry_add(struct mrc_redis *redis, uint64_t stored_bytes, struct mrc_bytes blob,
                          struct mrc_bytes operation);
 
@@ -157,13 +154,16 @@ void mrc_redis_head_add(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 bool mrc_redis_head_reply(const struct redisReply *reply, uint32_t *ret_generation,
                           uint64_t *ret_newest, struct mrc_engine_error *error);
 
-/* Reports that MACHINE lives. OLD: the generation before the last reset; 0: none. */
+/* Reports that MACHINE lives. OLD: the generation before the last reset; 0: none. IS_KNOWN: it has
+ * had an answer to a beat, so the engine lists it unless others have removed it. */
 void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                        uint32_t generation, const char *machine, const char *value, uint32_t old);
+                        uint32_t generation, const char *machine, const char *value, uint32_t old,
+                        bool is_known);
 
 struct mrc_redis_beat {
     uint64_t newest;
     uint64_t old_number; /* how far any machine had read the old generation */
+    bool is_removed;     /* others have taken the machine for dead; the beat has not changed that */
     size_t machines;
 };
 

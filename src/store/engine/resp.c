@@ -77,13 +77,15 @@ static bool take(struct mrc_resp *resp, char c)
 
 bool mrc_resp_check(struct mrc_resp *resp, const char *data, size_t len)
 {
+    uint64_t max = resp->max ? resp->max : MRC_RESP_REPLY_MAX;
+
     while (len > 0) {
         size_t n = 1;
 
         if (resp->skip > 0)
             n = (uint64_t)resp->skip < len ? (size_t)resp->skip : len;
         resp->bytes += n;
-        if (resp->bytes > MRC_RESP_REPLY_MAX)
+        if (resp->bytes > max)
             return false;
         if (resp->skip > 0) {
             resp->skip -= (int64_t)n;

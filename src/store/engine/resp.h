@@ -25,6 +25,7 @@ struct mrc_resp {
     char type;                        /* of that line; 0: no line has begun */
     bool is_negative, has_digit, is_returning;
     uint64_t bytes; /* of the reply so far */
+    uint64_t max;   /* the most bytes of a reply; 0: MRC_RESP_REPLY_MAX */
 };
 
 /* Checks the next LEN bytes at DATA. False: they break the protocol or a bound. */

@@ -5,10 +5,11 @@ libmrcstore_la_SOURCES += \
 REDIS_SOURCES = \
 	%D%/locate.c %D%/locate.h \
 	%D%/login.c %D%/login.h \
-	%D%/redis.c %D%/redis.h \
+	%D%/redis.c %D%/redis.h %D%/redis_internal.h \
+	%D%/registry.c %D%/registry.h \
 	%D%/reply.c %D%/reply.h \
 	%D%/resp.c %D%/resp.h \
-	%D%/scripts.h \
+	%D%/scripts.h %D%/sides.h \
 	%D%/tls.c %D%/tls.h \
 	%D%/wire.c %D%/wire.h
 EXTRA_libmrcstore_la_SOURCES += $(REDIS_SOURCES)
@@ -16,7 +17,8 @@ EXTRA_libmrcstore_la_SOURCES += $(REDIS_SOURCES)
 ENGINE_LUA = \
 	%D%/scripts/beat.lua \
 	%D%/scripts/join.lua \
-	%D%/scripts/publish.lua
+	%D%/scripts/publish.lua \
+	%D%/scripts/reap.lua
 %D%/scripts.c: $(ENGINE_LUA) %D%/scripts/embed
 	$(AM_V_GEN)$(MKDIR_P) %D%
 	$(AM_V_at)abs=`pwd` && cd $(srcdir) && %D%/scripts/embed $(ENGINE_LUA) >$$abs/$@.new

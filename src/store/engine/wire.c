@@ -193,6 +193,11 @@ void mrc_wire_close(struct mrc_wire *wire)
     free(wire);
 }
 
+void mrc_wire_set_reply_max(struct mrc_wire *wire, uint64_t bytes)
+{
+    wire->resp.max = bytes;
+}
+
 int mrc_wire_fd(const struct mrc_wire *wire)
 {
     return wire->fd;

@@ -31,6 +31,9 @@ struct mrc_wire *mrc_wire_connect(const struct mrc_engine_host *host, const stru
 /* Closes it at once. Accepts NULL. */
 void mrc_wire_close(struct mrc_wire *wire);
 
+/* Sets the most bytes of one reply: a server that sends more breaks the connection. */
+void mrc_wire_set_reply_max(struct mrc_wire *wire, uint64_t bytes);
+
 int mrc_wire_fd(const struct mrc_wire *wire);
 
 /* Begins a command of COUNT arguments, which the calls below add, one each. Running out of memory

@@ -29,7 +29,10 @@ struct mrc_ring;
 struct mrc_history_ops {
     apr_status_t (*append)(struct mrc_history *history, const struct mrc_record *records,
                            size_t count, int64_t now_us, size_t *ret_done);
+    apr_status_t (*append_batch)(struct mrc_history *history, const struct mrc_record *records,
+                                 size_t count, int64_t now_us); /* NULL: append does it */
     apr_status_t (*append_control)(struct mrc_history *history, struct mrc_bytes payload,
+                                   struct mrc_bytes operation,
                                    int64_t now_us); /* NULL: to the ring of this server */
     /* These three: NULL if not durable. */
     apr_status_t (*revoke)(const struct mrc_history *history, const struct mrc_revocation *entry,
@@ -52,6 +55,12 @@ struct mrc_history_ops {
                                                                           NULL if not durable */
     apr_status_t (*count)(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
                           uint64_t *ret_bytes);
+    /* These three: NULL: positions are numbers and times, under the key below. */
+    bool (*make_position)(const struct mrc_history *history, uint64_t number, int64_t now_us,
+                          uint64_t *ret_first, int64_t *ret_second);
+    apr_status_t (*seek_position)(struct mrc_history *history, uint64_t first, int64_t second,
+                                  int64_t now_us, struct mrc_place *ret_place);
+    bool (*get_position_key)(const struct mrc_history *history, unsigned char *key);
     apr_status_t (*catch_up)(struct mrc_history *history,
                              int64_t wait_us);  /* NULL: nothing to do */
     void (*close)(struct mrc_history *history); /* the same */

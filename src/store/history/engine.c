@@ -3,10 +3,14 @@
  * one child of this machine sends them to the engine, and appends to the ring what comes back from
  * there, of this machine and of the others. The rest is as with the history in memory.
  */
+#include <string.h>
+
 #include "apr_thread_proc.h"
 #include "apr_time.h"
 
 #include "core/base/buf.h"
+#include "core/base/siphash.h"
+#include "core/protocol/update.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
 #include "store/history/backend.h"
@@ -19,6 +23,13 @@
 
 /* A publisher that waits looks by itself after this time. */
 #define LOOK_US ((int64_t)100 * 1000)
+
+/* The most records of one package, if they need not stay together: the engine serves nobody else
+ * while it takes a package. */
+#define PACKAGE_RECORDS_MAX 64
+
+/* The most records that the search for a position reads. */
+#define SEEK_TRIES 16
 
 /* The pause of a publisher that finds no free slot. */
 #define FULL_PAUSE_US ((int64_t)1000)
@@ -101,8 +112,10 @@ static apr_status_t stage(struct engine_history *history, const struct mrc_recor
     for (;;) {
         if (mrc_ring_is_superseded(history->base.ring))
             return MRC_STATUS_SUPERSEDED;
-        if (is_down(history))
-            return refuse(history, MRC_LINK_REFUSED_DOWN, MRC_STATUS_UNREACHABLE);
+        if (is_down(history)) {
+            mrc_link_count_refused(history->link);
+            return MRC_STATUS_UNREACHABLE;
+        }
         *ret_slot = mrc_staging_stage(history->staging, history->slot, package);
         if (*ret_slot >= 0)
             return APR_SUCCESS;
@@ -126,15 +139,14 @@ static apr_status_t append_package(struct engine_history *history, struct mrc_by
     return wait_for(history, slot, until_us);
 }
 
-static apr_status_t append(struct mrc_history *base, const struct mrc_record *records, size_t count,
-                           int64_t now_us, size_t *ret_done)
+static apr_status_t append_batch(struct mrc_history *base, const struct mrc_record *records,
+                                 size_t count, int64_t now_us)
 {
     struct engine_history *history = engine_of(base);
     uint64_t largest = mrc_ring_largest(base->ring);
     apr_status_t status = APR_SUCCESS;
     struct mrc_buf package;
 
-    *ret_done = 0;
     for (size_t i = 0; i < count; i++) {
         if (records[i].stored_bytes > MRC_RECORD_STORED_BYTES_MAX || records[i].id.len > largest ||
             records[i].payload.len > largest - records[i].id.len)
@@ -147,8 +159,170 @@ static apr_status_t append(struct mrc_history *base, const struct mrc_record *re
     if (!status)
         status = append_package(history, mrc_buf_bytes(&package));
     mrc_buf_free(&package);
-    if (!status)
-        *ret_done = count;
+    return status;
+}
+
+/* The number of RECORDS, at least one, that one package takes. */
+static size_t count_packed(const struct mrc_record *records, size_t count)
+{
+    size_t bytes = 0, n = 0;
+
+    while (n < count && n < PACKAGE_RECORDS_MAX) {
+        bytes += records[n].id.len + records[n].payload.len + records[n].operation.len +
+                 MRC_ENTRY_BLOB_EXTRA_BYTES + MRC_ENTRY_PACKAGE_EXTRA_BYTES;
+        if (n > 0 && bytes > MRC_STAGING_DATA_BYTES)
+            break;
+        n++;
+    }
+    return n;
+}
+
+static apr_status_t append(struct mrc_history *base, const struct mrc_record *records, size_t count,
+                           int64_t now_us, size_t *ret_done)
+{
+    apr_status_t status = APR_SUCCESS;
+    size_t done = 0;
+
+    while (done < count && !status) {
+        size_t n = count_packed(records + done, count - done);
+
+        status = append_batch(base, records + done, n, now_us);
+        if (!status)
+            done += n;
+    }
+    *ret_done = done;
+    return status;
+}
+
+static apr_status_t append_control(struct mrc_history *base, struct mrc_bytes payload,
+                                   struct mrc_bytes operation, int64_t now_us)
+{
+    const struct mrc_record order = {
+        .id = mrc_bytes_of(""),
+        .payload = payload,
+        .operation = operation,
+        .is_control = true,
+    };
+
+    return append_batch(base, &order, 1, now_us);
+}
+
+/* ---- positions --------------------------------------------------------------------------------
+ *
+ * The numbers of the ring differ between machines, so a position names the record before it by its
+ * origin: its number in the log of the engine, and a hash of writer and counter, because after a
+ * loss the engine gives numbers again.
+ */
+
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool get_position_key(const struct mrc_history *base, unsigned char *key)
+{
+    char text[MRC_LINK_KEY_BYTES];
+
+    if (mrc_link_get_key(engine_of(base)->link, text) != (size_t)2 * MRC_HUB_POSITION_KEY_BYTES)
+        return false;
+    for (size_t i = 0; i < MRC_HUB_POSITION_KEY_BYTES; i++) {
+        int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        key[i] = (unsigned char)(high << 4 | low);
+    }
+    return true;
+}
+
+/* The origin of RECORD, as two words. False: it has none. */
+static bool origin_of(const struct mrc_history *base, const struct mrc_ring_record *record,
+                      uint64_t *ret_first, int64_t *ret_second)
+{
+    unsigned char key[MRC_HUB_POSITION_KEY_BYTES];
+    struct mrc_update_origin origin;
+    uint64_t token[2], siphash_key[2];
+    size_t unused;
+
+    if (!mrc_update_get_origin(record->view.payload, &origin, &unused) || !origin.writer ||
+        !get_position_key(base, key))
+        return false;
+    memcpy(siphash_key, key, sizeof(siphash_key));
+    token[0] = origin.writer;
+    token[1] = origin.counter;
+    *ret_first = origin.number;
+    *ret_second =
+        (int64_t)mrc_siphash(siphash_key, (struct mrc_bytes){(const char *)token, sizeof(token)});
+    return true;
+}
+
+/* Reads the record SEQ of the history. RET_PLACE: behind it. */
+static bool read_record(const struct mrc_history *base, uint64_t seq, int64_t now_us,
+                        struct mrc_ring_record *record, struct mrc_place *ret_place)
+{
+    int64_t unused;
+    uint64_t pos;
+
+    if (mrc_ring_seek(base->ring, seq, now_us, &pos, &unused) != APR_SUCCESS ||
+        mrc_ring_read(base->ring, &pos, record) != APR_SUCCESS || record->view.seq != seq)
+        return false;
+    *ret_place = (struct mrc_place){.next = seq + 1, .until = seq + 1, .pos = pos};
+    return true;
+}
+
+static bool make_position(const struct mrc_history *base, uint64_t number, int64_t now_us,
+                          uint64_t *ret_first, int64_t *ret_second)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_place unused;
+    bool has_one;
+
+    /* Most streams are behind the newest record. */
+    has_one =
+        (mrc_ring_newest(base->ring, &record) == APR_SUCCESS && record.view.seq + 1 == number) ||
+        read_record(base, number - 1, now_us, &record, &unused);
+    has_one = has_one && origin_of(base, &record, ret_first, ret_second);
+    mrc_ring_record_free(&record);
+    return has_one;
+}
+
+/*
+ * The numbers of the ring and of the log grow alike, except where the log has entries that are not
+ * in the ring. So a guess is near, and each record that was read makes a better one.
+ */
+static apr_status_t seek_position(struct mrc_history *base, uint64_t first, int64_t second,
+                                  int64_t now_us, struct mrc_place *ret_place)
+{
+    uint64_t oldest = mrc_ring_seq_at(base->ring, mrc_ring_oldest(base->ring, now_us));
+    struct mrc_ring_record record = {.buf = NULL};
+    apr_status_t status = APR_NOTFOUND;
+    struct mrc_ring_stats stats;
+    struct mrc_place place;
+    uint64_t seq;
+
+    mrc_ring_stats(base->ring, &stats);
+    seq = stats.last_seq;
+    for (int tries = 0; tries < SEEK_TRIES && status == APR_NOTFOUND; tries++) {
+        uint64_t number;
+        int64_t hash;
+
+        if (seq < oldest || seq == 0 || !read_record(base, seq, now_us, &record, &place) ||
+            !origin_of(base, &record, &number, &hash))
+            break;
+        if (number == first && hash == second) {
+            *ret_place = place;
+            status = APR_SUCCESS;
+        } else if (number == first || (number > first && number - first >= seq)) {
+            break;
+        } else {
+            seq = seq + first - number; /* also if that is less */
+            if (seq < oldest)
+                seq = oldest;
+            if (seq > stats.last_seq)
+                seq = stats.last_seq;
+        }
+    }
+    mrc_ring_record_free(&record);
     return status;
 }
 
@@ -168,10 +342,15 @@ static apr_status_t catch_up(struct mrc_history *base, int64_t wait_us)
 
 static const struct mrc_history_ops engine_ops = {
     .append = append,
+    .append_batch = append_batch,
+    .append_control = append_control,
     .oldest = mrc_history_memory_oldest,
     .find = mrc_history_memory_find,
     .seek = mrc_history_memory_seek,
     .count = mrc_history_memory_count,
+    .make_position = make_position,
+    .seek_position = seek_position,
+    .get_position_key = get_position_key,
     .catch_up = catch_up,
 };
 
@@ -188,7 +367,6 @@ apr_status_t mrc_history_open_engine(apr_pool_t *pool, struct mrc_hub_segment *s
         .notify = notify,
         .ring = mrc_hub_segment_ring(segment),
     };
-    mrc_history_set_position_key(&history->base, mrc_hub_segment_position_key(segment));
     history->staging = mrc_hub_segment_staging(segment);
     history->link = mrc_hub_segment_link(segment);
     history->slot = slot;

@@ -54,6 +54,8 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
     if (!mrc_history_is_durable(history) &&
         mrc_ring_count_fitting(history->ring, records, count) < count)
         return MRC_STATUS_TOO_LARGE;
+    if (history->ops->append_batch)
+        return history->ops->append_batch(history, records, count, now_us);
     return history->ops->append(history, records, count, now_us, &unused);
 }
 
@@ -83,13 +85,13 @@ void mrc_history_wake(const struct mrc_history *history, const struct mrc_tags *
 }
 
 apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_bytes payload,
-                                        int64_t now_us)
+                                        struct mrc_bytes operation, int64_t now_us)
 {
     apr_status_t status;
     uint64_t pos;
 
     if (history->ops->append_control)
-        return history->ops->append_control(history, payload, now_us);
+        return history->ops->append_control(history, payload, operation, now_us);
     status = mrc_ring_append_control(history->ring, payload, now_us, MRC_HISTORY_WAIT_US, &pos);
     if (status == APR_SUCCESS)
         mrc_hub_segment_wake(history->segment, history->notify);
@@ -181,9 +183,30 @@ bool mrc_history_is_empty(const struct mrc_history *history, int64_t now_us)
     return mrc_ring_oldest(history->ring, now_us) == mrc_ring_head(history->ring);
 }
 
-const unsigned char *mrc_history_position_key(const struct mrc_history *history)
+bool mrc_history_make_position(const struct mrc_history *history, uint64_t number, int64_t now_us,
+                               uint64_t *ret_first, int64_t *ret_second)
 {
-    return history->position_key;
+    if (history->ops->make_position)
+        return history->ops->make_position(history, number, now_us, ret_first, ret_second);
+    *ret_first = number;
+    *ret_second = now_us;
+    return true;
+}
+
+apr_status_t mrc_history_seek_position(struct mrc_history *history, uint64_t first, int64_t second,
+                                       int64_t now_us, struct mrc_place *ret_place)
+{
+    return history->ops->seek_position
+               ? history->ops->seek_position(history, first, second, now_us, ret_place)
+               : mrc_history_seek(history, first, second, now_us, ret_place);
+}
+
+bool mrc_history_get_position_key(const struct mrc_history *history, unsigned char *key)
+{
+    if (history->ops->get_position_key)
+        return history->ops->get_position_key(history, key);
+    memcpy(key, history->position_key, sizeof(history->position_key));
+    return true;
 }
 
 void mrc_history_set_position_key(struct mrc_history *history, const unsigned char *key)

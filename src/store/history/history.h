@@ -132,11 +132,12 @@ void mrc_history_wake(const struct mrc_history *history, const struct mrc_tags *
 
 /*
  * Appends a control record (ring.h) with PAYLOAD, and wakes all children that have streams. It is
- * in the ring alone: a server that starts again has no streams to which an order could apply. The
- * statuses are those of mrc_history_append().
+ * in the ring alone: a server that starts again has no streams to which an order could apply. With
+ * a transport it is in the rings of all machines, and the engine carries out OPERATION in the same
+ * step (engine/entry.h). The statuses are those of mrc_history_append().
  */
 apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_bytes payload,
-                                        int64_t now_us);
+                                        struct mrc_bytes operation, int64_t now_us);
 
 /* ---- Revocations ------------------------------------------------------------------------------*/
 
@@ -188,18 +189,31 @@ apr_status_t mrc_history_find(struct mrc_history *history, struct mrc_bytes id, 
 apr_status_t mrc_history_seek(struct mrc_history *history, uint64_t number, int64_t made_us,
                               int64_t now_us, struct mrc_place *ret_place);
 
+/*
+ * The two words of a position (core/protocol/position.h) at the place of the record NUMBER, for
+ * mrc_history_seek_position(). With a transport they mean the same on all machines; otherwise they
+ * are NUMBER and NOW_US. False: there is no such position, because the history does not have the
+ * record before.
+ */
+bool mrc_history_make_position(const struct mrc_history *history, uint64_t number, int64_t now_us,
+                               uint64_t *ret_first, int64_t *ret_second);
+
+/* The place of such a position; the errors are those of mrc_history_seek(). */
+apr_status_t mrc_history_seek_position(struct mrc_history *history, uint64_t first, int64_t second,
+                                       int64_t now_us, struct mrc_place *ret_place);
+
 /* Whether replay reaches no record at NOW_US. */
 bool mrc_history_is_empty(const struct mrc_history *history, int64_t now_us);
 
 /*
- * The key for positions (core/protocol/position.h) in this history. It is made together with the
- * history, and kept with it: in memory in the segment of the hub, otherwise in the file. All
- * processes have the same key.
+ * Copies the key for positions in this history to KEY, which has MRC_HUB_POSITION_KEY_BYTES. It is
+ * made together with the history, and kept with it: in memory in the segment of the hub, otherwise
+ * in the file or in the engine. All processes of all machines have the same key. False: the machine
+ * has not joined the others yet.
  */
-const unsigned char *mrc_history_position_key(const struct mrc_history *history);
+bool mrc_history_get_position_key(const struct mrc_history *history, unsigned char *key);
 
-/* Sets another key of MRC_HUB_POSITION_KEY_BYTES for this process, before other threads use
- * HISTORY: if several machines are one hub, they share one key. */
+/* Sets another key for this process, before other threads use HISTORY. */
 void mrc_history_set_position_key(struct mrc_history *history, const unsigned char *key);
 
 /* ---- Reading records that the ring does not have ----------------------------------------------*/

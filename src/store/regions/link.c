@@ -10,6 +10,7 @@
 #include "store/base/status.h"
 #include "store/regions/link_layout.h"
 
+_Static_assert(MRC_LINK_KEY_BYTES == MRC_LINK_KEY_MAX, "a caller has room for a key");
 _Static_assert(MRC_LINK_COUNTER_COUNT <= (int)MRC_LINK_COUNTERS, "each counter has a place");
 
 struct mrc_link {
@@ -107,6 +108,8 @@ void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position
 {
     struct mrc_link_layout *layout = link->layout;
 
+    if (atomic_load(&layout->generation) != position->generation)
+        atomic_store(&layout->has_beaten, 0);
     atomic_store(&layout->generation, 0); /* a death in between leaves no position */
     mrc_link_advance(link, position->number, position->token_writer, position->token_counter);
     atomic_store(&layout->since_seq, position->since_seq);
@@ -150,6 +153,36 @@ void mrc_link_set_newest(struct mrc_link *link, uint64_t number)
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count)
 {
     atomic_store_explicit(&link->layout->machines, count, memory_order_relaxed);
+}
+
+void mrc_link_set_others(struct mrc_link *link, uint64_t subscribers)
+{
+    atomic_store_explicit(&link->layout->others, subscribers, memory_order_relaxed);
+}
+
+uint64_t mrc_link_get_others(const struct mrc_link *link)
+{
+    return atomic_load_explicit(&link->layout->others, memory_order_relaxed);
+}
+
+bool mrc_link_has_beaten(const struct mrc_link *link)
+{
+    return atomic_load(&link->layout->has_beaten) != 0;
+}
+
+void mrc_link_set_beaten(struct mrc_link *link, bool has_beaten)
+{
+    atomic_store(&link->layout->has_beaten, has_beaten);
+}
+
+void mrc_link_note_reaped(struct mrc_link *link)
+{
+    atomic_fetch_add(&link->layout->reaped, 1);
+}
+
+uint64_t mrc_link_get_reaped(const struct mrc_link *link)
+{
+    return atomic_load(&link->layout->reaped);
 }
 
 void mrc_link_set_key(struct mrc_link *link, const char *key)
@@ -279,6 +312,20 @@ const char *mrc_link_refusal_text(enum mrc_link_refusal refusal)
     };
 
     return texts[refusal];
+}
+
+void mrc_link_set_refusal(struct mrc_link *link, enum mrc_link_refusal refusal)
+{
+    atomic_store_explicit(&link->layout->refusal, refusal, memory_order_relaxed);
+}
+
+void mrc_link_count_refused(struct mrc_link *link)
+{
+    uint64_t refusal = atomic_load_explicit(&link->layout->refusal, memory_order_relaxed);
+
+    if (refusal >= MRC_LINK_REFUSALS)
+        refusal = MRC_LINK_REFUSED_DOWN;
+    mrc_link_count(link, (unsigned)MRC_LINK_REFUSED + (unsigned)refusal, 1);
 }
 
 void mrc_link_count(struct mrc_link *link, unsigned counter, uint64_t n)

@@ -75,6 +75,17 @@ void mrc_link_set_newest(struct mrc_link *link, uint64_t number);
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count);
 void mrc_link_set_key(struct mrc_link *link, const char *key);
 
+/* Leader: the subscribers of the other machines. */
+void mrc_link_set_others(struct mrc_link *link, uint64_t subscribers);
+
+/* Leader: whether the engine lists this machine, as far as the machine knows. */
+bool mrc_link_has_beaten(const struct mrc_link *link);
+void mrc_link_set_beaten(struct mrc_link *link, bool has_beaten);
+
+/* Leader: other machines have taken this one for dead, and have announced the ends of its
+ * subscriptions; the roster says so already. */
+void mrc_link_note_reaped(struct mrc_link *link);
+
 /* Leader: the ring has had, once, everything that the engine has. */
 void mrc_link_set_joined(struct mrc_link *link);
 
@@ -101,11 +112,18 @@ void mrc_link_get_status(const struct mrc_link *link, struct mrc_link_status *re
  * some, and must end. Load it after a record was read. */
 uint64_t mrc_link_get_gap(const struct mrc_link *link);
 
+/* A value that changes when the subscriptions of this machine must be announced anew. */
+uint64_t mrc_link_get_reaped(const struct mrc_link *link);
+
+/* The subscribers of the other machines, as they reported last. */
+uint64_t mrc_link_get_others(const struct mrc_link *link);
+
 /* Whether the leader must be woken, because it sleeps. */
 bool mrc_link_is_napping(const struct mrc_link *link);
 
-/* Copies the key for positions, without a terminator, to KEY, which has MRC_LINK_KEY_MAX bytes.
+/* Copies the key for positions, without a terminator, to KEY, which has MRC_LINK_KEY_BYTES bytes.
  * Returns its length; 0: not known yet. */
+#define MRC_LINK_KEY_BYTES 64
 size_t mrc_link_get_key(const struct mrc_link *link, char *key);
 
 /* Asks the leader to bring the ring to what the engine has now; wake it afterwards. Returns a
@@ -147,6 +165,12 @@ enum mrc_link_refusal {
     MRC_LINK_REFUSED_REPLICAS,
     MRC_LINK_REFUSALS
 };
+
+/* Leader: for what publications are refused while the link is down. */
+void mrc_link_set_refusal(struct mrc_link *link, enum mrc_link_refusal refusal);
+
+/* Counts a publication that is refused because the link is down. */
+void mrc_link_count_refused(struct mrc_link *link);
 
 /* A constant. */
 const char *mrc_link_refusal_text(enum mrc_link_refusal refusal);

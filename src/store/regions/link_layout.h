@@ -53,7 +53,15 @@ struct mrc_link_layout {
     _Atomic uint64_t key_bytes; /* written after KEY */
     _Atomic uint64_t key[MRC_LINK_KEY_MAX / 8];
 
-    uint8_t reserved2[192];
+    /* By the leader. */
+    _Atomic uint64_t
+        has_beaten;          /* 1: the engine lists this machine, unless others have removed it */
+    _Atomic uint64_t reaped; /* how often other machines have taken this one for dead */
+    _Atomic uint64_t others; /* subscribers of the other machines */
+
+    _Atomic uint64_t refusal; /* enum mrc_link_refusal: for what is published while it is down */
+
+    uint8_t reserved2[160];
 
     _Atomic uint64_t counters[MRC_LINK_COUNTERS]; /* enum mrc_link_counter; by anybody */
 };

@@ -10,6 +10,9 @@
 #define HEAD_BYTES ((MRC_ROSTER_CELL_WORDS - MRC_ROSTER_HEAD_WORDS) * 8)
 #define PART_BYTES ((MRC_ROSTER_CELL_WORDS - MRC_ROSTER_PART_WORDS) * 8)
 
+/* The states of a listed entry, as a bit set. */
+#define LISTED (1u << MRC_ROSTER_ACTIVE | 1u << MRC_ROSTER_TOLD)
+
 /* A reader tries at most this often to copy an entry that changes in the meantime. */
 #define READ_TRIES 16
 
@@ -33,6 +36,11 @@ struct mrc_roster {
 static unsigned state_of(uint64_t word)
 {
     return (unsigned)(word >> MRC_ROSTER_STATE_SHIFT);
+}
+
+static bool is_listed(uint64_t word)
+{
+    return (LISTED >> state_of(word) & 1) != 0;
 }
 
 static uint64_t owner_of(uint64_t word)
@@ -441,7 +449,21 @@ static apr_status_t read_in(const struct mrc_roster *roster, uint32_t cell, unsi
 apr_status_t mrc_roster_read(const struct mrc_roster *roster, uint32_t cell,
                              struct mrc_roster_entry *entry)
 {
-    return read_in(roster, cell, 1u << MRC_ROSTER_ACTIVE, entry);
+    return read_in(roster, cell, LISTED, entry);
+}
+
+apr_status_t mrc_roster_read_untold(const struct mrc_roster *roster, unsigned slot, uint32_t cell,
+                                    struct mrc_roster_entry *entry)
+{
+    return owner_of(load(roster, cell)) == slot
+               ? read_in(roster, cell, 1u << MRC_ROSTER_ACTIVE, entry)
+               : APR_NOTFOUND;
+}
+
+apr_status_t mrc_roster_read_told(const struct mrc_roster *roster, uint32_t cell,
+                                  struct mrc_roster_entry *entry)
+{
+    return read_in(roster, cell, 1u << MRC_ROSTER_TOLD | 1u << MRC_ROSTER_ENDING, entry);
 }
 
 apr_status_t mrc_roster_read_ending(const struct mrc_roster *roster, uint32_t id,
@@ -491,11 +513,31 @@ static void count_change(struct mrc_roster *roster)
 /* Changes the state of the entry ID, which may be listed before or after. */
 static void relist(struct mrc_roster *roster, uint32_t id, unsigned state)
 {
-    bool was_listed = state_of(load(roster, id)) == MRC_ROSTER_ACTIVE;
+    bool was_listed = is_listed(load(roster, id));
 
     set_state(roster, id, state);
     if (was_listed != (state == MRC_ROSTER_ACTIVE))
         count_change(roster);
+}
+
+/* Changes the state of CELL from FROM to TO, unless it is another one. */
+static void change_state(struct mrc_roster *roster, uint32_t cell, unsigned from, unsigned to)
+{
+    uint64_t word = load(roster, cell);
+
+    while (state_of(word) == from && !take(roster, cell, word, to, owner_of(word)))
+        word = load(roster, cell);
+}
+
+void mrc_roster_set_told(struct mrc_roster *roster, uint32_t id)
+{
+    change_state(roster, id, MRC_ROSTER_ACTIVE, MRC_ROSTER_TOLD);
+}
+
+void mrc_roster_untell(struct mrc_roster *roster)
+{
+    for (uint32_t cell = 0; cell < roster->cell_count; cell++)
+        change_state(roster, cell, MRC_ROSTER_TOLD, MRC_ROSTER_ACTIVE);
 }
 
 void mrc_roster_activate(struct mrc_roster *roster, uint32_t id)
@@ -549,8 +591,7 @@ void mrc_roster_fold(struct mrc_roster *roster, unsigned slot)
          cell = mrc_roster_from(roster, cell + 1)) {
         uint64_t word = load(roster, cell);
 
-        if (owner_of(word) == slot &&
-            (state_of(word) == MRC_ROSTER_ACTIVE || state_of(word) == MRC_ROSTER_ENDING))
+        if (owner_of(word) == slot && (is_listed(word) || state_of(word) == MRC_ROSTER_ENDING))
             make_orphan(roster, cell);
     }
     for (uint32_t cell = mrc_roster_from(roster, 0); cell < roster->cell_count;
@@ -591,7 +632,7 @@ bool mrc_roster_adopt(struct mrc_roster *roster, unsigned slot, uint32_t *cursor
 
 uint64_t mrc_roster_carry(const struct mrc_roster *from, struct mrc_roster *to)
 {
-    const unsigned states = 1u << MRC_ROSTER_ACTIVE | 1u << MRC_ROSTER_ENDING;
+    const unsigned states = LISTED | 1u << MRC_ROSTER_ENDING;
     struct mrc_roster_entry entry = {.type = 0};
     uint64_t lost = 0;
     uint32_t id;

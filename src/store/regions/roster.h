@@ -78,6 +78,12 @@ apr_status_t mrc_roster_add(struct mrc_roster *roster, unsigned slot,
 /* Lists the entry. */
 void mrc_roster_activate(struct mrc_roster *roster, uint32_t id);
 
+/* With a transport: notes that the engine lists the entry, if it still is active. */
+void mrc_roster_set_told(struct mrc_roster *roster, uint32_t id);
+
+/* The engine has removed the subscriptions of this machine: none is told any more. Any process. */
+void mrc_roster_untell(struct mrc_roster *roster);
+
 /* Ends the entry: it is no longer listed, but can still be read to announce its end. */
 void mrc_roster_end(struct mrc_roster *roster, uint32_t id);
 
@@ -133,6 +139,14 @@ uint64_t mrc_roster_changes(const struct mrc_roster *roster);
 /* Copies the listed entry at CELL. APR_NOTFOUND: no entry is listed there; APR_ENOMEM. */
 apr_status_t mrc_roster_read(const struct mrc_roster *roster, uint32_t cell,
                              struct mrc_roster_entry *entry);
+
+/* The same for an entry of SLOT that is not told. */
+apr_status_t mrc_roster_read_untold(const struct mrc_roster *roster, unsigned slot, uint32_t cell,
+                                    struct mrc_roster_entry *entry);
+
+/* The same for an entry that is told, or has ended and may have been told. */
+apr_status_t mrc_roster_read_told(const struct mrc_roster *roster, uint32_t cell,
+                                  struct mrc_roster_entry *entry);
 
 /* The same for an ended entry; only by its owner. */
 apr_status_t mrc_roster_read_ending(const struct mrc_roster *roster, uint32_t id,

@@ -33,8 +33,12 @@
  *     | state |  slot of the owner    |  how often the word has changed            |
  *     +-------+-----------------------+-------------------------------------------+
  *
+ * With a transport an ACTIVE entry becomes TOLD when the engine lists it, and ACTIVE again when the
+ * engine no longer does. Both are listed.
+ *
  * Only the owner of a cell changes its word: the child in the slot or, after its death, the process
- * that folds it; for an orphan, the child whose compare-and-swap adopts it.
+ * that folds it; for an orphan, the child whose compare-and-swap adopts it. Any process changes
+ * ACTIVE to TOLD and back, with a compare-and-swap.
  *
  * A child may die at any instruction. Its CLAIMED cells then belong to no complete entry, because a
  * chain is taken apart only while its head is CLAIMED; they are freed one by one. Its ACTIVE and
@@ -58,6 +62,7 @@
 #define MRC_ROSTER_CLAIMED 1
 #define MRC_ROSTER_ACTIVE  2
 #define MRC_ROSTER_ENDING  3
+#define MRC_ROSTER_TOLD    4 /* ACTIVE, and the other machines know it; only with a transport */
 
 #define MRC_ROSTER_STATE_SHIFT 61
 #define MRC_ROSTER_OWNER_SHIFT 41

@@ -1,7 +1,7 @@
 -- Appends entries to the log of a hub, in order, and trims it.
--- KEYS: log, head, subscriptions of this machine (only needed by operations)
+-- KEYS: log, head, subscriptions of this machine, revocations (the last two are only needed by operations)
 -- ARGV: generation, writer, counter of the first entry, bounds (entries, bytes, microseconds; 0: none; "-1" bytes:
---       no history), then for each entry: stored bytes, blob, operation ("", "+MEMBER" or "-MEMBER")
+--       no history), then for each entry: stored bytes, blob, operation (store/engine/entry.h)
 -- Returns the newest number, and the last counter of this writer.
 local w = 'w:' .. ARGV[2]
 local head = redis.call('HMGET', KEYS[2], 'g', 'n', 'c', w)
@@ -10,13 +10,22 @@ local n, c, done, counter = tonumber(head[2]), tonumber(head[3]), tonumber(head[
 local t = redis.call('TIME')
 local us = string.format('%s%06d', t[1], t[2])
 local before, first = n, done
+local function operate(op, rest)
+  if op == '+' then return redis.call('ZADD', KEYS[3], 0, rest) == 1 end
+  if op == '-' then return redis.call('ZREM', KEYS[3], rest) == 1 end
+  if op == 'r' then
+    local score, member = string.match(rest, '^(%d+) (.*)$')
+    for _, old in ipairs(redis.call('ZRANGE', KEYS[4], '-inf', us, 'BYSCORE', 'LIMIT', 0, 16)) do
+      redis.call('ZREM', KEYS[4], old)
+    end
+    redis.call('ZADD', KEYS[4], score, member)
+  elseif op == 'l' then redis.call('ZREM', KEYS[4], rest) end
+  return true
+end
 for i = 7, #ARGV, 3 do
   if counter > done then
-    local op, wanted = string.sub(ARGV[i + 2], 1, 1), true
-    if op == '+' then redis.call('ZADD', KEYS[3], 0, string.sub(ARGV[i + 2], 2))
-    elseif op == '-' then wanted = redis.call('ZREM', KEYS[3], string.sub(ARGV[i + 2], 2)) == 1 end
     done = counter
-    if wanted then
+    if operate(string.sub(ARGV[i + 2], 1, 1), string.sub(ARGV[i + 2], 2)) then
       n, c = n + 1, c + ARGV[i]
       redis.call('XADD', KEYS[1], string.format('%.0f-%s', n, ARGV[1]), 'h',
         string.format('%s %.0f %s %.0f', us, c, ARGV[2], counter), 'b', ARGV[i + 1])

@@ -96,29 +96,35 @@ START_TEST(a_package_holds_several_blobs)
 {
     const struct mrc_record records[] = {
         {.stored_bytes = 3, .id = of("a"), .payload = of("first")},
-        {.stored_bytes = 4, .id = of("bb"), .payload = of("")},
+        {.stored_bytes = 4, .id = of("bb"), .payload = of(""), .operation = of("+member")},
+        {.payload = of("order"), .is_control = true},
     };
-    struct mrc_bytes rest, blob, id, record;
+    struct mrc_bytes rest, id, record;
+    struct mrc_entry_part part;
     struct mrc_buf buf;
-    uint32_t bytes;
     unsigned flags;
 
     mrc_buf_init(&buf, 1000);
-    mrc_entry_add_package(&buf, records, 2);
-    ck_assert_uint_eq(mrc_entry_package_count(mrc_buf_bytes(&buf)), 2);
+    mrc_entry_add_package(&buf, records, 3);
+    ck_assert_uint_eq(mrc_entry_package_count(mrc_buf_bytes(&buf)), 3);
     mrc_entry_mark_again(buf.ptr);
     rest = (struct mrc_bytes){buf.ptr + 4, buf.len - 4};
-    ck_assert(mrc_entry_next(&rest, &bytes, &blob));
-    ck_assert_uint_eq(bytes, 3);
-    ck_assert(mrc_entry_parse_blob(blob, &flags, &id, &record));
+    ck_assert(mrc_entry_next(&rest, &part));
+    ck_assert_uint_eq(part.stored_bytes, 3);
+    ck_assert_uint_eq(part.operation.len, 0);
+    ck_assert(mrc_entry_parse_blob(part.blob, &flags, &id, &record));
     ck_assert_uint_eq(flags, MRC_ENTRY_AGAIN);
     ck_assert_bytes_eq(record, "first");
-    ck_assert(mrc_entry_next(&rest, &bytes, &blob));
-    ck_assert(mrc_entry_parse_blob(blob, &flags, &id, &record));
+    ck_assert(mrc_entry_next(&rest, &part));
+    ck_assert(mrc_entry_parse_blob(part.blob, &flags, &id, &record));
     ck_assert_uint_eq(flags, 0);
     ck_assert_bytes_eq(id, "bb");
     ck_assert_uint_eq(record.len, 0);
-    ck_assert(!mrc_entry_next(&rest, &bytes, &blob));
+    ck_assert_bytes_eq(part.operation, "+member");
+    ck_assert(mrc_entry_next(&rest, &part));
+    ck_assert(mrc_entry_parse_blob(part.blob, &flags, &id, &record));
+    ck_assert_uint_eq(flags, MRC_ENTRY_CONTROL);
+    ck_assert(!mrc_entry_next(&rest, &part));
     for (size_t len = 0; len < buf.len; len++)
         ck_assert_uint_eq(mrc_entry_package_count((struct mrc_bytes){buf.ptr, len}), 0);
     mrc_buf_free(&buf);

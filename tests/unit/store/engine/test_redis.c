@@ -1,6 +1,8 @@
 /* The commands and scripts, at a real server. */
+#include "core/base/buf.h"
 #include "redis_unit.h"
 #include "store/engine/redis.h"
+#include "store/engine/registry.h"
 
 #define WRITER UINT64_C(0xabcdef)
 
@@ -238,15 +240,16 @@ START_TEST(an_operation_that_changes_nothing_makes_no_entry)
     uint64_t newest, last;
 
     join();
-    begin(1, 3, 0);
+    begin(1, 4, 0);
     add("begins", "+member");
+    add("begins again", "+member");
     add("ends", "-member");
     add("ends again", "-member");
     reply = next(MRC_REDIS_W);
     ck_assert(mrc_redis_publish_reply(reply, &newest, &last, &error));
     mrc_redis_free_reply(reply);
     ck_assert_uint_eq(newest, 2);
-    ck_assert_uint_eq(last, 3);
+    ck_assert_uint_eq(last, 4);
 }
 END_TEST
 
@@ -257,11 +260,12 @@ START_TEST(beats_tell_who_lives)
 
     join();
     publish(1, 5, 0);
-    mrc_redis_beat_add(redis, &keys, 77, "m1", "1", 0);
-    mrc_redis_beat_add(redis, &keys, 77, "m2", "1", 3);
+    mrc_redis_beat_add(redis, &keys, 77, "m1", "1", 0, false);
+    mrc_redis_beat_add(redis, &keys, 77, "m2", "1", 3, false);
     reply = next(MRC_REDIS_W);
     ck_assert(mrc_redis_beat_reply(reply, &beat, NULL, NULL, &error));
     ck_assert_uint_eq(beat.machines, 1);
+    ck_assert(!beat.is_removed);
     mrc_redis_free_reply(reply);
     reply = next(MRC_REDIS_W);
     ck_assert(mrc_redis_beat_reply(reply, &beat, NULL, NULL, &error));
@@ -269,6 +273,140 @@ START_TEST(beats_tell_who_lives)
     ck_assert_uint_eq(beat.machines, 2);
     ck_assert_uint_eq(beat.newest, 5);
     ck_assert_uint_eq(beat.old_number, 0);
+    /* One that was removed learns it, until it enters anew. */
+    for (int i = 0; i < 2; i++) {
+        mrc_redis_beat_add(redis, &keys, 77, "m3", "2", 0, true);
+        reply = next(MRC_REDIS_W);
+        ck_assert(mrc_redis_beat_reply(reply, &beat, NULL, NULL, &error));
+        mrc_redis_free_reply(reply);
+        ck_assert(beat.is_removed);
+        ck_assert_uint_eq(beat.machines, 2);
+    }
+}
+END_TEST
+
+static void beat(const char *machine, const char *value)
+{
+    mrc_redis_beat_add(redis, &keys, 77, machine, value, 0, false);
+    mrc_redis_free_reply(next(MRC_REDIS_W));
+}
+
+static int64_t reap(const char *machine, const char *value, const char *const *members,
+                    size_t count)
+{
+    struct mrc_registry_end ends[4];
+    const struct mrc_registry_reap reap = {
+        .generation = 77,
+        .machine = machine,
+        .value = value,
+        .writer = 9,
+        .counter = 1,
+        .ends = ends,
+        .count = count,
+    };
+    int64_t left = -2;
+
+    for (size_t i = 0; i < count; i++)
+        ends[i] = (struct mrc_registry_end){mrc_bytes_of(members[i]), 10, mrc_bytes_of("end")};
+    ck_assert_msg(mrc_registry_reap(redis, &keys, &reap, &left, &error), "%s", error.text.text);
+    return left;
+}
+
+/* Lists MEMBERS as subscriptions of the machine of these tests. */
+static void subscribe(const char *const *members, size_t count)
+{
+    mrc_registry_begin(redis, &keys, MRC_REGISTRY_SUBSCRIBE, count);
+    for (size_t i = 0; i < count; i++)
+        mrc_registry_add(redis, 0, mrc_bytes_of(members[i]));
+    ck_assert_msg(mrc_registry_end(redis, &error), "%s", error.text.text);
+}
+
+START_TEST(a_dead_machine_is_removed_once)
+{
+    const char *const members[] = {"a", "b", "c"};
+    struct got got;
+
+    join();
+    beat("m1", "5");
+    subscribe(members, 3);
+    ck_assert_int_eq(reap("m1", "4", members, 3), -1); /* it has sent a beat since */
+    ck_assert_int_eq(reap("nobody", "5", members, 3), -1);
+    ck_assert_int_eq(reap("m1", "5", members, 2), 1);
+    ck_assert_int_eq(reap("m1", "5", members, 2), 1); /* by another machine, too late */
+    ck_assert_int_eq(reap("m1", "5", members + 2, 1), 0);
+    ck_assert_int_eq(reap("m1", "5", members, 3), -1);
+    got = read_after(0);
+    ck_assert_uint_eq(got.count, 3);
+    ck_assert_uint_eq(got.last.head.token.writer, 9);
+    beat("m1", "6");
+}
+END_TEST
+
+static bool take(void *ctx, struct mrc_bytes member)
+{
+    mrc_buf_add_bytes(ctx, member);
+    return true;
+}
+
+/* The subscriptions with PREFIX after AFTER, in one text. */
+static struct mrc_bytes list(const char *prefix, const char *after, struct mrc_buf *buf)
+{
+    size_t count;
+
+    mrc_buf_reset(buf);
+    ck_assert(mrc_registry_subscriptions(redis, &keys, "m1", mrc_bytes_of(prefix),
+                                         mrc_bytes_of(after), take, buf, &count, &error));
+    return mrc_buf_bytes(buf);
+}
+
+START_TEST(subscriptions_are_listed_by_prefix)
+{
+    const char *const members[] = {"a/1", "a/2", "a0", "b/1"};
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    join();
+    subscribe(members, 4);
+    ck_assert_bytes_eq(list("", "", &buf), "a/1a/2a0b/1");
+    ck_assert_bytes_eq(list("a/", "", &buf), "a/1a/2");
+    ck_assert_bytes_eq(list("a/", "a/1", &buf), "a/2");
+    ck_assert_bytes_eq(list("", "a0", &buf), "b/1");
+    ck_assert_bytes_eq(list("c", "", &buf), "");
+    mrc_registry_begin(redis, &keys, MRC_REGISTRY_FORGET, 0);
+    ck_assert(mrc_registry_end(redis, &error));
+    ck_assert_bytes_eq(list("", "", &buf), "");
+    mrc_buf_free(&buf);
+}
+END_TEST
+
+/* Publishes one entry with OPERATION. */
+static void operate(uint64_t counter, const char *operation)
+{
+    begin(counter, 1, 0);
+    add("order", operation);
+    mrc_redis_free_reply(next(MRC_REDIS_W));
+}
+
+START_TEST(revocations_stand_until_they_end)
+{
+    struct mrc_buf buf;
+    size_t count;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    join();
+    operate(1, "r1000 old");
+    operate(2, "r9000000000000000 first one");
+    operate(3, "r9000000000000001 second");
+    ck_assert(mrc_registry_revocations(redis, &keys, 2000, 0, take, &buf, &count, &error));
+    ck_assert_uint_eq(count, 2);
+    ck_assert_bytes_eq(mrc_buf_bytes(&buf), "first onesecond");
+    mrc_buf_reset(&buf);
+    operate(4, "lfirst one");
+    ck_assert(mrc_registry_revocations(redis, &keys, 0, 0, take, &buf, &count, &error));
+    ck_assert_bytes_eq(mrc_buf_bytes(&buf), "second"); /* the old one is gone */
+    ck_assert(mrc_registry_revocations(redis, &keys, 0, 1, take, &buf, &count, &error));
+    ck_assert_uint_eq(count, 0);
+    mrc_buf_free(&buf);
 }
 END_TEST
 
@@ -306,6 +444,9 @@ int main(void)
     tcase_add_test(tcase, the_log_is_trimmed_by_count);
     tcase_add_test(tcase, an_operation_that_changes_nothing_makes_no_entry);
     tcase_add_test(tcase, beats_tell_who_lives);
+    tcase_add_test(tcase, a_dead_machine_is_removed_once);
+    tcase_add_test(tcase, subscriptions_are_listed_by_prefix);
+    tcase_add_test(tcase, revocations_stand_until_they_end);
     tcase_add_test(tcase, a_server_that_is_none_is_refused);
     tcase_add_test(tcase, a_wrong_password_is_told);
     suite_add_tcase(suite, tcase);

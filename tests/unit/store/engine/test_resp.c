@@ -105,6 +105,22 @@ START_TEST(a_reply_has_a_limit)
 }
 END_TEST
 
+START_TEST(a_reply_has_a_limit_of_its_own)
+{
+    struct mrc_resp resp = {.max = 100};
+    char text[100];
+
+    /* Each reply is counted by itself. */
+    for (int i = 0; i < 20; i++)
+        ck_assert(mrc_resp_check(
+            &resp, "$50\r\n1234567890123456789012345678901234567890123456789\n\r\n", 57));
+    memset(text, 'x', sizeof(text));
+    ck_assert(mrc_resp_check(&resp, "$1000\r\n", 7));
+    ck_assert(mrc_resp_check(&resp, text, 93));
+    ck_assert(!mrc_resp_check(&resp, text, 1));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("resp");
@@ -115,6 +131,7 @@ int main(void)
     tcase_add_loop_test(tcase, other_bytes_are_refused, 0, sizeof(bad) / sizeof(bad[0]));
     tcase_add_test(tcase, a_line_has_a_limit);
     tcase_add_test(tcase, a_reply_has_a_limit);
+    tcase_add_test(tcase, a_reply_has_a_limit_of_its_own);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -8,6 +8,8 @@
 
 #include "apr_time.h"
 #include "store/regions/hub_segment.h"
+#include "store/regions/link.h"
+#include "store/regions/staging.h"
 #include "store/ring/layout.h"
 #include "store/shm/control.h"
 #include "store/shm/segment.h"
@@ -99,6 +101,42 @@ START_TEST(shows_a_hub)
     mrc_hub_segment_close(hub);
     mrc_segment_remove(dir, "hub");
     ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(shows_a_link)
+{
+    const struct mrc_hub_shape shape = {
+        .key = "hub",
+        .ring_bytes = 3000,
+        .body_max_bytes = 200,
+        .staging_bytes = (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0),
+        .has_link = true,
+    };
+    const struct mrc_link_position position = {
+        .generation = 77, .number = 12, .token_writer = 0xab, .token_counter = 9};
+    const char *dir = store_dir();
+    struct mrc_hub_segment *hub;
+    struct mrc_error error = {""};
+    struct mrc_link *link_of_hub;
+    char path[100];
+
+    ck_assert_msg(mrc_hub_segment_create(store_pool(), dir, "hub", &shape, 4, &error, &hub) ==
+                      APR_SUCCESS,
+                  "%s", error.text);
+    link_of_hub = mrc_hub_segment_link(hub);
+    mrc_link_set_position(link_of_hub, &position);
+    mrc_link_set_newest(link_of_hub, 15);
+    mrc_link_set_machines(link_of_hub, 2);
+    mrc_link_set_counter(link_of_hub, 5);
+    mrc_link_set_state(link_of_hub, MRC_LINK_UP, 1700000000000000);
+    snprintf(path, sizeof(path), "%s/hub", dir);
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 0);
+    ck_assert_says("link      up since 2023-11-14T22:13:20.000000Z, 2 machines with 0 other ");
+    ck_assert_says("log       generation 77, entry 12 (writer 00000000000000ab, 9), 3 behind, 0 ");
+    ck_assert_says(", last counter 5\n");
+    mrc_hub_segment_close(hub);
+    mrc_segment_remove(dir, "hub");
 }
 END_TEST
 
@@ -250,6 +288,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, shows_a_hub);
+    tcase_add_test(tcase, shows_a_link);
     tcase_add_test(tcase, shows_a_server);
     tcase_add_test(tcase, reports_what_it_cannot_read);
     tcase_add_test(tcase, survives_any_bytes);

@@ -1,0 +1,163 @@
+#include "hub/transport/relay.h"
+
+#include <string.h>
+
+#include "apr_time.h"
+
+#include "core/base/buf.h"
+#include "core/protocol/update.h"
+#include "hub/control/order.h"
+#include "hub/hub/hub.h"
+#include "store/engine/registry.h"
+#include "store/regions/revocations.h"
+#include "store/ring/ring.h"
+
+/* The wait for the lock of the ring: its owner works for microseconds, unless it is stopped. */
+#define RING_WAIT_US ((int64_t)5 * 1000 * 1000)
+
+/* ---- orders -----------------------------------------------------------------------------------*/
+
+/* Reads the revocation in BYTES, an order. False: it is none. */
+static bool parse_revocation(struct mrc_bytes bytes, enum mrc_order_kind kind,
+                             struct mrc_revocation *ret_entry)
+{
+    struct mrc_order order;
+
+    if (mrc_order_decode(bytes, &order) != MRC_OK || order.kind != kind ||
+        !mrc_update_id_parse(order.id, ret_entry->id))
+        return false;
+    ret_entry->until_us = order.until_us;
+    ret_entry->data = bytes;
+    return true;
+}
+
+static apr_status_t note_revocation(const struct mrc_hub *hub, struct mrc_bytes bytes)
+{
+    struct mrc_revocations *list = mrc_hub_revocations(hub);
+    struct mrc_revocation entry;
+    apr_status_t status;
+
+    if (!list)
+        return APR_SUCCESS;
+    if (parse_revocation(bytes, MRC_ORDER_REVOKE, &entry))
+        return mrc_revocations_add(list, &entry, apr_time_now());
+    if (!parse_revocation(bytes, MRC_ORDER_LIFT, &entry))
+        return APR_SUCCESS; /* an order of another kind */
+    status = mrc_revocations_remove(list, entry.id, apr_time_now());
+    return status == APR_NOTFOUND ? APR_SUCCESS : status;
+}
+
+apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes)
+{
+    struct mrc_order order;
+    apr_status_t noted, status = APR_SUCCESS;
+    uint64_t unused;
+
+    if (mrc_order_decode(bytes, &order) != MRC_OK)
+        return APR_EINVAL;
+    noted = note_revocation(hub, bytes); /* before the streams end, so that none comes back */
+    if (order.kind != MRC_ORDER_LIFT)
+        status = mrc_ring_append_control(mrc_hub_ring(hub), bytes, apr_time_now(), RING_WAIT_US,
+                                         &unused);
+    return status ? status : noted;
+}
+
+/* ---- joining ----------------------------------------------------------------------------------*/
+
+struct taking {
+    struct mrc_revocations *list;
+    const struct mrc_redis_keys *keys;
+    struct mrc_buf ids; /* of all revocations in the engine */
+    apr_status_t status;
+};
+
+static bool take(void *ctx, struct mrc_bytes bytes)
+{
+    struct mrc_revocation entry;
+    struct taking *taking = ctx;
+
+    if (!parse_revocation(bytes, MRC_ORDER_REVOKE, &entry))
+        return true; /* a later version has written it */
+    mrc_buf_add(&taking->ids, entry.id, sizeof(entry.id));
+    taking->status = mrc_revocations_add(taking->list, &entry, apr_time_now());
+    return taking->status == APR_SUCCESS;
+}
+
+/* Takes all revocations from the engine. */
+static bool take_all(struct taking *taking, struct mrc_redis *redis, struct mrc_engine_error *error)
+{
+    int64_t now_us = apr_time_now();
+    size_t at = 0, count = 1;
+
+    for (; count > 0 && taking->status == APR_SUCCESS; at += count) {
+        if (!mrc_registry_revocations(redis, taking->keys, now_us, at, take, taking, &count, error))
+            return false;
+    }
+    return true;
+}
+
+static bool has_id(const struct mrc_buf *ids, const unsigned char *id)
+{
+    for (size_t at = 0; at < ids->len; at += MRC_REVOCATION_ID_BYTES) {
+        if (!memcmp(ids->ptr + at, id, MRC_REVOCATION_ID_BYTES))
+            return true;
+    }
+    return false;
+}
+
+/* The engine is right: removes the revocations of COPY that it does not have. */
+static void remove_others(const struct taking *taking, struct mrc_bytes copy)
+{
+    struct mrc_revocation entry;
+    size_t at = 0;
+
+    if (mrc_buf_error(&taking->ids) || taking->status != APR_SUCCESS)
+        return;
+    while (mrc_revocations_next(copy, &at, &entry)) {
+        if (!has_id(&taking->ids, entry.id))
+            mrc_revocations_remove(taking->list, entry.id, apr_time_now());
+    }
+}
+
+/* The engine may have lost some: enters those of COPY that it does not have. */
+static bool enter_others(const struct taking *taking, struct mrc_redis *redis,
+                         struct mrc_bytes copy, struct mrc_engine_error *error)
+{
+    int64_t now_us = apr_time_now();
+    struct mrc_revocation entry;
+    size_t at = 0;
+
+    while (mrc_revocations_next(copy, &at, &entry)) {
+        if (entry.until_us <= now_us || has_id(&taking->ids, entry.id))
+            continue;
+        mrc_registry_begin(redis, taking->keys, MRC_REGISTRY_REVOKE, 1);
+        mrc_registry_add(redis, (uint64_t)entry.until_us, entry.data);
+        if (!mrc_registry_end(redis, error))
+            return false;
+    }
+    return true;
+}
+
+bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    enum mrc_redis_verdict verdict, bool *ret_full, struct mrc_engine_error *error)
+{
+    struct taking taking = {.list = mrc_hub_revocations(hub), .keys = keys};
+    struct mrc_buf copy;
+    bool is_good;
+
+    *ret_full = false;
+    if (!taking.list)
+        return true;
+    mrc_buf_init(&copy, SIZE_MAX);
+    mrc_buf_init(&taking.ids, SIZE_MAX);
+    mrc_revocations_copy(taking.list, &copy);
+    is_good = take_all(&taking, redis, error);
+    if (is_good && verdict == MRC_REDIS_GAP)
+        remove_others(&taking, mrc_buf_bytes(&copy));
+    else if (is_good && verdict != MRC_REDIS_SAME) /* then what has changed stands in the log */
+        is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
+    *ret_full = taking.status != APR_SUCCESS;
+    mrc_buf_free(&copy);
+    mrc_buf_free(&taking.ids);
+    return is_good;
+}

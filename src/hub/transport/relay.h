@@ -1,0 +1,32 @@
+/*
+ * Orders that come from the engine (hub/control/order.h): what an operator has told one machine to
+ * do reaches the children of all machines here, in one order with the updates. Revocations stand in
+ * the engine, too, and a machine that joins takes them from there.
+ *
+ * One thread, that of the link.
+ */
+#ifndef MRC_HUB_TRANSPORT_RELAY_H
+#define MRC_HUB_TRANSPORT_RELAY_H
+
+#include <stdbool.h>
+
+#include "apr_errno.h"
+
+#include "core/base/bytes.h"
+#include "store/engine/redis.h"
+
+struct mrc_hub;
+
+/*
+ * Carries out ORDER: notes its revocation, and gives it to the children. APR_EINVAL: it is none, or
+ * of a later version. APR_ENOSPC: the list of revocations is full; the streams end nevertheless.
+ * Others: as mrc_ring_append_control().
+ */
+apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order);
+
+/* The hub joins: takes the standing revocations, and enters those that the engine has lost
+ * according to VERDICT. RET_FULL: the list of revocations is full, and lacks some. */
+bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    enum mrc_redis_verdict verdict, bool *ret_full, struct mrc_engine_error *error);
+
+#endif

@@ -1,0 +1,206 @@
+#include "store/engine/registry.h"
+
+#include <hiredis/hiredis.h>
+
+#include "core/base/buf.h"
+#include "store/engine/redis_internal.h"
+#include "store/engine/reply.h"
+#include "store/engine/wire.h"
+
+/* Waits for the answer, which is an array. NULL: it is none, or the connection has failed. */
+static struct redisReply *wait_for_array(struct mrc_redis *redis, struct mrc_engine_error *error)
+{
+    struct redisReply *reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
+
+    if (!reply || reply->type == REDIS_REPLY_ARRAY)
+        return reply;
+    mrc_wire_free_reply(reply);
+    mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to a list is odd");
+    return NULL;
+}
+
+/* The key of the subscriptions of MACHINE, with a terminator. If memory runs out it is empty, which
+ * is no key of ours. The caller frees KEY. */
+static const char *key_of(const struct mrc_redis_keys *keys, const char *machine,
+                          struct mrc_buf *key)
+{
+    mrc_buf_init(key, SIZE_MAX);
+    mrc_buf_add_str(key, keys->prefix);
+    mrc_buf_add_str(key, machine);
+    mrc_buf_add_char(key, '\0');
+    return mrc_buf_error(key) ? "" : key->ptr;
+}
+
+/* ---- machines ---------------------------------------------------------------------------------*/
+
+bool mrc_registry_machines(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                           void (*each)(void *ctx, struct mrc_bytes machine,
+                                        struct mrc_bytes value),
+                           void *ctx, struct mrc_engine_error *error)
+{
+    struct redisReply *reply;
+
+    mrc_wire_begin(redis->wires[MRC_REDIS_W], 2);
+    mrc_wire_add_text(redis->wires[MRC_REDIS_W], "HGETALL");
+    mrc_wire_add_text(redis->wires[MRC_REDIS_W], keys->machines);
+    reply = wait_for_array(redis, error);
+    if (!reply)
+        return false;
+    for (size_t i = 0; i + 1 < reply->elements; i += 2)
+        each(ctx, mrc_reply_text(mrc_reply_at(reply, i)),
+             mrc_reply_text(mrc_reply_at(reply, i + 1)));
+    mrc_wire_free_reply(reply);
+    return true;
+}
+
+void mrc_registry_reap_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                           const struct mrc_registry_reap *reap)
+{
+    struct mrc_buf key;
+    const char *const names[] = {keys->log, keys->head, keys->machines,
+                                 key_of(keys, reap->machine, &key)};
+    struct mrc_wire *wire;
+    char writer[MRC_ENTRY_WRITER_BYTES];
+
+    mrc_entry_writer_text(reap->writer, writer);
+    wire = mrc_redis_begin_script(redis, MRC_REDIS_REAP, names, 4, 5 + 3 * reap->count);
+    mrc_wire_add_number(wire, reap->generation);
+    mrc_wire_add_text(wire, reap->machine);
+    mrc_wire_add_text(wire, reap->value);
+    mrc_wire_add_text(wire, writer);
+    mrc_wire_add_number(wire, reap->counter);
+    for (size_t i = 0; i < reap->count; i++) {
+        mrc_wire_add(wire, reap->ends[i].member);
+        mrc_wire_add_number(wire, reap->ends[i].stored_bytes);
+        mrc_wire_add(wire, reap->ends[i].blob);
+    }
+    mrc_buf_free(&key);
+}
+
+bool mrc_registry_reap_reply(const struct redisReply *reply, int64_t *ret_left,
+                             struct mrc_engine_error *error)
+{
+    if (!mrc_reply_is_good(reply, error))
+        return false;
+    if (reply->type != REDIS_REPLY_INTEGER)
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to reap is odd");
+    *ret_left = reply->integer;
+    return true;
+}
+
+bool mrc_registry_reap(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                       const struct mrc_registry_reap *reap, int64_t *ret_left,
+                       struct mrc_engine_error *error)
+{
+    struct redisReply *reply;
+    bool is_good;
+
+    mrc_registry_reap_add(redis, keys, reap);
+    reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
+    is_good = reply && mrc_registry_reap_reply(reply, ret_left, error);
+    mrc_wire_free_reply(reply);
+    return is_good;
+}
+
+/* ---- sets -------------------------------------------------------------------------------------*/
+
+/* Calls EACH for the members in the next answer. */
+static bool take_members(struct mrc_redis *redis, mrc_registry_fn *each, void *ctx,
+                         size_t *ret_count, struct mrc_engine_error *error)
+{
+    struct redisReply *reply = wait_for_array(redis, error);
+
+    if (!reply)
+        return false;
+    for (size_t i = 0; i < reply->elements; i++) {
+        if (!each(ctx, mrc_reply_text(mrc_reply_at(reply, i))))
+            break;
+    }
+    *ret_count = reply->elements;
+    mrc_wire_free_reply(reply);
+    return true;
+}
+
+/* Adds a bound of ZRANGEBYLEX: MARK, then BYTES. IS_END: the first text behind all that begin with
+ * BYTES. */
+static void add_bound(struct mrc_wire *wire, char mark, struct mrc_bytes bytes, bool is_end)
+{
+    struct mrc_buf bound;
+
+    mrc_buf_init(&bound, SIZE_MAX);
+    mrc_buf_add_char(&bound, mark);
+    mrc_buf_add_bytes(&bound, bytes);
+    if (is_end && !mrc_buf_error(&bound))
+        bound.ptr[bound.len - 1]++;
+    mrc_wire_add(wire, mrc_buf_bytes(&bound)); /* after an error it is no bound, and refused */
+    mrc_buf_free(&bound);
+}
+
+bool mrc_registry_subscriptions(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                                const char *machine, struct mrc_bytes prefix,
+                                struct mrc_bytes after, mrc_registry_fn *each, void *ctx,
+                                size_t *ret_count, struct mrc_engine_error *error)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    struct mrc_buf key;
+
+    mrc_wire_begin(wire, 7);
+    mrc_wire_add_text(wire, "ZRANGEBYLEX");
+    mrc_wire_add_text(wire, key_of(keys, machine, &key));
+    mrc_buf_free(&key);
+    if (after.len)
+        add_bound(wire, '(', after, false);
+    else
+        add_bound(wire, '[', prefix, false);
+    if (prefix.len)
+        add_bound(wire, '(', prefix, true);
+    else
+        mrc_wire_add_text(wire, "+");
+    mrc_wire_add_text(wire, "LIMIT");
+    mrc_wire_add_number(wire, 0);
+    mrc_wire_add_number(wire, MRC_REGISTRY_PIECE);
+    return take_members(redis, each, ctx, ret_count, error);
+}
+
+bool mrc_registry_revocations(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                              int64_t now_us, size_t first, mrc_registry_fn *each, void *ctx,
+                              size_t *ret_count, struct mrc_engine_error *error)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+
+    mrc_wire_begin(wire, 8);
+    mrc_wire_add_text(wire, "ZRANGE");
+    mrc_wire_add_text(wire, keys->revocations);
+    mrc_wire_add_number(wire, (uint64_t)now_us);
+    mrc_wire_add_text(wire, "+inf");
+    mrc_wire_add_text(wire, "BYSCORE");
+    mrc_wire_add_text(wire, "LIMIT");
+    mrc_wire_add_number(wire, first);
+    mrc_wire_add_number(wire, MRC_REGISTRY_PIECE);
+    return take_members(redis, each, ctx, ret_count, error);
+}
+
+void mrc_registry_begin(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                        enum mrc_registry_change change, size_t count)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+
+    mrc_wire_begin(wire, 2 + 2 * count);
+    mrc_wire_add_text(wire, change == MRC_REGISTRY_FORGET ? "DEL" : "ZADD");
+    mrc_wire_add_text(wire,
+                      change == MRC_REGISTRY_REVOKE ? keys->revocations : keys->subscriptions);
+}
+
+void mrc_registry_add(struct mrc_redis *redis, uint64_t score, struct mrc_bytes member)
+{
+    mrc_wire_add_number(redis->wires[MRC_REDIS_W], score);
+    mrc_wire_add(redis->wires[MRC_REDIS_W], member);
+}
+
+bool mrc_registry_end(struct mrc_redis *redis, struct mrc_engine_error *error)
+{
+    struct redisReply *reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
+
+    mrc_wire_free_reply(reply);
+    return reply != NULL;
+}
