@@ -6,6 +6,7 @@ import {Log} from './log.js';
 import {Presence} from './presence.js';
 import {History, RoundTrip} from './publications.js';
 import {LANGUAGES} from './code.js';
+import {Live} from './live.js';
 
 const byId = (id) => document.getElementById(id);
 const HUB = document.querySelector('link[rel=mercure]').href;
@@ -381,6 +382,17 @@ async function readPlayground() {
   }
 }
 
+// ---- the two views -------------------------------------------------------------------------------
+
+function view(name) {
+  for (const each of ['debug', 'live']) {
+    byId(`${each}-view`).hidden = each !== name;
+    byId(`view-${each}`).setAttribute('aria-pressed', each === name);
+  }
+  byId('tools').hidden = byId('skip').hidden = name === 'live';
+  document.title = name === 'live' ? 'Mercure live view' : 'Mercure debugger';
+}
+
 // ---- wiring --------------------------------------------------------------------------------------
 
 byId('hub').textContent = HUB;
@@ -416,6 +428,8 @@ byId('subscribe-code').addEventListener('click', () => {
 });
 byId('publish-code').addEventListener('click', () => showCode({url: HUB, fields: publication()}));
 byId('code-copy').addEventListener('click', async () => flash(byId('code-copy'), await copy(byId('code-text').textContent) ? 'Copied' : 'The browser does not allow it'));
+byId('view-debug').addEventListener('click', () => view('debug'));
+byId('view-live').addEventListener('click', () => view('live'));
 byId('share').addEventListener('click', async () => {
   const url = link();
   history.replaceState(null, '', url);
@@ -427,6 +441,7 @@ document.querySelectorAll('dialog').forEach((dialog) => dialog.addEventListener(
   if (event.target === dialog) dialog.close();
 }));
 new Presence(HUB, () => options());
+new Live(HUB);
 readMetadata();
 readPlayground();
 showGrant();

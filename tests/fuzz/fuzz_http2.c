@@ -244,7 +244,7 @@ static void finish(size_t at, struct mrc_exchange *exchange)
     struct mrc_exchange_origin *origin = exchange->origin;
 
     world.jobs[at] = world.jobs[--world.jobs_count];
-    mrc_exchange_held_sub(&origin->held, exchange->request.cap);
+    mrc_exchange_held_sub(&origin->held, mrc_exchange_request_held(exchange));
     mrc_exchange_fields_free(&exchange->request);
     mrc_exchange_unref(exchange);
     origin->job_ended(origin);

@@ -8,6 +8,7 @@ import pytest
 
 from env import token
 from env.hub import PATH, hub
+from env.operator import bearer, controlled
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -88,6 +89,14 @@ def test_debugger_works_in_chromium(httpd):
                "old": token.mint_raw({"alg": "HS256", "typ": "JWT"},
                                      {"mercure": {"subscribe": ["*"], "payload": "old"}}, old_key)}
     drive("presence.mjs", hub_url + "/debug/", json.dumps(bearers))
+
+
+def test_live_view_in_chromium(httpd):
+    httpd.start(controlled("MercureDebugger On", identifier=None) + hub("MercureDebugger On", path="/outside", identifier=None))
+    url = f"http://localhost:{httpd.port}"
+    drive("live.mjs", url + DEBUG, bearer(aud=url + PATH), token.publisher(aud=url + PATH),
+          token.subscriber(aud=url + PATH, sub="alice"), f"{url}/outside/debug/")
+    assert 'the operator "root" of ' in httpd.log() and "called POST disconnect subscriber=" in httpd.log()
 
 
 def test_playground_is_open_and_its_token_ends_with_a_reload(httpd):

@@ -315,6 +315,7 @@ def test_memory_of_a_child_is_limited(httpd):
         assert upload(raw, 1, 70) == 70
     with Http2(port) as other:
         assert other.request("/page.html").reset
+        httpd.wait_log("MRC1304")
         for raw in raws:
             raw.sock.close()
         wait_until(lambda: not (answer := other.request("/page.html")).reset and answer.body == b"page",

@@ -327,7 +327,7 @@ await withBrowser(async (open) => {
   assert.equal(await other.inputValue('#type'), 'news');
   assert.ok(await other.isChecked('#private'));
   assert.equal(await text(other, '#token-chip'), 'No token');
-  assert.equal(await other.locator('.state').textContent(), 'not connected', 'a link starts nothing by itself');
+  assert.equal(await other.locator('.lane .state').textContent(), 'not connected', 'a link starts nothing by itself');
 
   // ---- discovery, metadata, subscriptions ----
   await page.fill('#resource', '/page.html');
@@ -435,7 +435,7 @@ await withBrowser(async (open) => {
   await waitText(down, '#discovery li.bad', 'This is not a URL.');
   await down.click('#presence');
   await waitText(down, '#presence-message', 'The hub does not answer');
-  assert.doesNotMatch(await text(down, 'main'), /Failed to|NetworkError|TypeError/);
+  assert.doesNotMatch(await text(down, '#debug-view'), /Failed to|NetworkError|TypeError/);
   await shoot(down, 'down-light');
 
   // Every field has a name, and no two elements have one id.

@@ -213,7 +213,7 @@ static void count_read(struct mrc_exchange *exchange, size_t len)
 
     exchange->in_unread -= back;
     exchange->in_read += back;
-    if (!exchange->in_ended && (exchange->in_read >= READ_NOTE_BYTES || !exchange->in.bytes))
+    if (!exchange->in_ended && exchange->in_read >= READ_NOTE_BYTES)
         note(exchange);
 }
 

@@ -91,7 +91,7 @@ struct mrc_exchange {
     int refused;     /* an HTTP status, if a limit was exceeded; 0: none */
     bool has_length; /* Content-Length */
     bool has_body;   /* DATA follows */
-    bool is_begun;   /* the job was posted */
+    bool is_begun;   /* its fields are complete */
     unsigned number; /* of the request in its session, from 0 */
 
     /* Of the loop's thread. */
@@ -103,6 +103,7 @@ struct mrc_exchange {
     uint64_t frame_number;               /* of its last frame, of all in its session */
     size_t wire_out_bytes;               /* frames of this stream to the client, with their heads */
     int64_t sent_us;                     /* when bytes were last sent, or none had to be */
+    bool is_posted;                      /* the job was posted */
     bool is_submitted, is_deferred;      /* the state of the response in nghttp2 */
     bool is_answered;                    /* the whole response is sent, not all has been read */
     bool expects_continue;               /* the client waits for 100, which was not sent */
@@ -140,6 +141,12 @@ struct mrc_exchange {
 static inline size_t mrc_exchange_out_held(const struct mrc_exchange *exchange)
 {
     return exchange->out.bytes - exchange->out.file_bytes;
+}
+
+/* What a request holds until its job has run, besides its body. */
+static inline size_t mrc_exchange_request_held(const struct mrc_exchange *exchange)
+{
+    return sizeof(*exchange) + exchange->request.cap;
 }
 
 /* Whether its session, or its child, holds too many bytes. Any thread. */

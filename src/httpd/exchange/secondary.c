@@ -247,7 +247,7 @@ void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker 
     /* Cleanups of modules may look at the client's connection, which exists until the job ends. */
     apr_pool_clear(worker->pool);
     mrc_scoreboard_rest(worker);
-    mrc_exchange_held_sub(&origin->held, exchange->request.cap);
+    mrc_exchange_held_sub(&origin->held, mrc_exchange_request_held(exchange));
     mrc_exchange_fields_free(&exchange->request);
     mrc_exchange_unref(exchange);
     origin->job_ended(origin);

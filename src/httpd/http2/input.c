@@ -210,22 +210,63 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+/* Once for a connection. */
+static void log_refusal(struct mrc_http2_session *session)
+{
+    if (!session->has_refused)
+        ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, session->c,
+                      "MRC1304: requests of an HTTP/2 connection are refused, because all requests "
+                      "and responses of this child process have more than %zu bytes",
+                      HELD_BYTES_REFUSE);
+    session->has_refused = true;
+}
+
 /* Lets a worker handle the request. False: no worker can, or the child has too many requests and
  * responses. */
 static bool post_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
-    if (atomic_load(&session->child->held.bytes) > HELD_BYTES_REFUSE)
+    if (atomic_load(&session->child->held.bytes) > HELD_BYTES_REFUSE) {
+        log_refusal(session);
         return false;
+    }
     exchange->job.run = mrc_secondary_run;
     mrc_exchange_ref(exchange);
-    mrc_exchange_held_add(&session->origin.held, exchange->request.cap);
+    mrc_exchange_held_add(&session->origin.held, mrc_exchange_request_held(exchange));
     atomic_fetch_add(&session->jobs_count, 1);
+    exchange->is_posted = true;
     if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->job))
         return true;
     atomic_fetch_sub(&session->jobs_count, 1);
-    mrc_exchange_held_sub(&session->origin.held, exchange->request.cap);
+    mrc_exchange_held_sub(&session->origin.held, mrc_exchange_request_held(exchange));
     mrc_exchange_unref(exchange);
     return false;
+}
+
+static void start_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (!post_request(session, exchange))
+        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id,
+                                  NGHTTP2_REFUSED_STREAM);
+}
+
+/* Something of the request of EXCHANGE has come. Its worker starts, or is woken, when all is taken
+ * that has come with it: often that is the whole body. */
+static void feed(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    if (session->fed != exchange)
+        mrc_http2_input_wake(session);
+    session->fed = exchange;
+}
+
+void mrc_http2_input_wake(struct mrc_http2_session *session)
+{
+    struct mrc_exchange *exchange = session->fed;
+
+    session->fed = NULL;
+    if (exchange && exchange->is_posted)
+        mrc_exchange_wake(exchange);
+    else if (exchange)
+        start_request(session, exchange);
 }
 
 static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
@@ -235,11 +276,12 @@ static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
     exchange->is_begun = true;
     exchange->number = session->origin.requests++;
     mrc_http2_priority_begin(session, exchange);
-    if (!has_body)
-        mrc_exchange_end_body(exchange, &exchange->trailers);
-    if (post_request(session, exchange))
+    if (has_body) {
+        feed(session, exchange);
         return 0;
-    nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_REFUSED_STREAM);
+    }
+    mrc_exchange_end_body(exchange, &exchange->trailers);
+    start_request(session, exchange);
     return 0;
 }
 
@@ -279,21 +321,6 @@ static void consume(struct mrc_http2_session *session, size_t len)
         return;
     nghttp2_session_consume_connection(session->ng, session->unconsumed);
     session->unconsumed = 0;
-}
-
-/* Bytes of the body of EXCHANGE were added. Its worker is not woken for each frame. */
-static void feed(struct mrc_http2_session *session, struct mrc_exchange *exchange)
-{
-    if (session->fed != exchange)
-        mrc_http2_input_wake(session);
-    session->fed = exchange;
-}
-
-void mrc_http2_input_wake(struct mrc_http2_session *session)
-{
-    if (session->fed)
-        mrc_exchange_wake(session->fed);
-    session->fed = NULL;
 }
 
 /* The window of a stream opens again as its worker reads. */

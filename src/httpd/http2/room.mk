@@ -13,9 +13,11 @@ mod_mercure_la_SOURCES += \
 	%D%/session.c %D%/session.h \
 	%D%/transport.c %D%/transport.h
 
-# The module is no library, so the test compiles the unit itself.
-unit_tests += tests/unit/httpd/http2/test_limits
+# The module is no library, so the tests compile the units themselves.
+unit_tests += tests/unit/httpd/http2/test_limits tests/unit/httpd/http2/test_transport
 tests_unit_httpd_http2_test_limits_SOURCES = tests/unit/httpd/http2/test_limits.c %D%/limits.c
+tests_unit_httpd_http2_test_transport_SOURCES = tests/unit/httpd/http2/test_transport.c %D%/transport.c \
+	src/httpd/tls/ssl.c
 else
 mod_mercure_la_SOURCES += %D%/none.c %D%/http2.h
 endif

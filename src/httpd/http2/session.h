@@ -70,7 +70,7 @@ struct mrc_http2_session {
     struct mrc_http2_limits limits;
     struct mrc_exchange *exchanges; /* whose streams are not closed */
     unsigned exchanges_count;
-    struct mrc_exchange *fed; /* whose worker does not know yet of the last bytes; NULL: none */
+    struct mrc_exchange *fed; /* that got the last bytes, of which no worker knows yet; or NULL */
     struct mrc_exchange *settling; /* subscriptions to look at after a write */
     char *first;                   /* what came before the hand-over */
     size_t first_len;
@@ -88,6 +88,7 @@ struct mrc_http2_session {
     bool watches_out;  /* waits until the socket is writable */
     bool is_over;      /* the client is gone, or the session is to end at once */
     bool lingers;      /* all is sent, and the client may close the connection */
+    bool has_refused;  /* a request for want of memory, which was logged */
     bool has_notice;   /* the client was told to send no new requests, but those on the way count */
     bool is_draining;  /* takes no new requests */
 

@@ -15,16 +15,21 @@
  */
 #define UNSENT_BYTES_MAX (128 * 1024)
 
+/* The most bytes that are kept: more than the frames of a write. TLS answers a client that changes
+ * its keys, even if the client takes nothing. */
+#define REST_BYTES_MAX ((size_t)1024 * 1024)
+
 /* ---- writing ----------------------------------------------------------------------------------*/
 
-/* Keeps the LEN bytes behind those that are kept. */
+/* Keeps the LEN bytes behind those that are kept. Too many of them break the connection. */
 static void keep(struct mrc_http2_transport *transport, const char *bytes, size_t len)
 {
     size_t kept = transport->rest ? transport->rest_len : 0;
-    char *rest = len > 0 ? realloc(transport->rest, kept + len) : transport->rest;
+    char *rest;
 
     if (len == 0)
         return;
+    rest = kept + len > REST_BYTES_MAX ? NULL : realloc(transport->rest, kept + len);
     if (!rest) {
         transport->is_broken = true;
         return;

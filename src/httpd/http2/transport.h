@@ -30,7 +30,7 @@ struct mrc_http2_transport {
     char *rest;                    /* what the socket did not take; NULL: nothing */
     size_t rest_len, rest_written;
     int64_t wrote_us; /* when the socket last took bytes, or none had to be written */
-    bool is_broken;   /* the client is gone, or there was no memory */
+    bool is_broken;   /* the client is gone, takes too little, or there was no memory */
 };
 
 /* Sets up the socket FD for frames of many streams. METHOD: for the output of SSL. False: out of

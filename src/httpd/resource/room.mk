@@ -13,14 +13,18 @@ mod_mercure_la_SOURCES += \
 DEBUGGER_FILES = \
 	src/debugger/index.html \
 	src/debugger/debugger.css \
+	src/debugger/live.css \
+	src/debugger/chart.js \
 	src/debugger/code.js \
 	src/debugger/debugger.js \
 	src/debugger/filter.js \
 	src/debugger/json.js \
+	src/debugger/live.js \
 	src/debugger/log.js \
 	src/debugger/presence.js \
 	src/debugger/publications.js \
 	src/debugger/stream.js \
+	src/debugger/streams.js \
 	src/debugger/token.js
 nodist_mod_mercure_la_SOURCES = %D%/debugger_files.c
 %D%/debugger_files.c: $(DEBUGGER_FILES) src/debugger/embed

@@ -17,7 +17,7 @@ void mrc_wheel_init(struct mrc_wheel *wheel, int64_t now_us)
 {
     for (int i = 0; i < MRC_WHEEL_SLOTS; i++)
         wheel->slots[i] = (struct mrc_timer){.prev = &wheel->slots[i], .next = &wheel->slots[i]};
-    wheel->tick = now_us / MRC_WHEEL_TICK_US;
+    wheel->tick = wheel->first = now_us / MRC_WHEEL_TICK_US;
     wheel->count = 0;
 }
 
@@ -31,6 +31,8 @@ static void insert(struct mrc_wheel *wheel, struct mrc_timer *timer)
     /* Not the very last slot: at the next tick it is the current one. */
     if (tick - wheel->tick > MRC_WHEEL_SLOTS - 2)
         tick = wheel->tick + MRC_WHEEL_SLOTS - 2;
+    if (tick < wheel->first)
+        wheel->first = tick;
     head = slot_of(wheel, tick);
     timer->prev = head->prev;
     timer->next = head;
@@ -94,18 +96,17 @@ struct mrc_timer *mrc_wheel_expire(struct mrc_wheel *wheel, int64_t now_us)
     return NULL;
 }
 
-int mrc_wheel_wait_ms(const struct mrc_wheel *wheel, int64_t now_us)
+int mrc_wheel_wait_ms(struct mrc_wheel *wheel, int64_t now_us)
 {
+    int64_t wait_us;
+
     if (wheel->count == 0)
         return -1;
-    for (int64_t tick = wheel->tick; tick < wheel->tick + MRC_WHEEL_SLOTS; tick++) {
-        const struct mrc_timer *head = &wheel->slots[tick % MRC_WHEEL_SLOTS];
-
-        if (head->next != head) {
-            int64_t wait_us = tick * MRC_WHEEL_TICK_US - now_us;
-
-            return wait_us <= 0 ? 0 : (int)((wait_us + 999) / 1000);
-        }
-    }
-    return -1;
+    if (wheel->first < wheel->tick)
+        wheel->first = wheel->tick;
+    /* Each slot is looked at once as time goes on, not in each call. */
+    while (slot_of(wheel, wheel->first)->next == slot_of(wheel, wheel->first))
+        wheel->first++;
+    wait_us = wheel->first * MRC_WHEEL_TICK_US - now_us;
+    return wait_us <= 0 ? 0 : (int)((wait_us + 999) / 1000);
 }

@@ -27,6 +27,7 @@ struct mrc_timer {
 struct mrc_wheel {
     struct mrc_timer slots[MRC_WHEEL_SLOTS]; /* heads of circular lists */
     int64_t tick;                            /* the next one to look at */
+    int64_t first;                           /* no timer is in a slot of an earlier tick */
     uint64_t count;                          /* of timers that are set */
 };
 
@@ -45,6 +46,6 @@ bool mrc_timer_is_set(const struct mrc_timer *timer);
 struct mrc_timer *mrc_wheel_expire(struct mrc_wheel *wheel, int64_t now_us);
 
 /* The milliseconds from NOW_US until a timer may be due; -1: none is set. */
-int mrc_wheel_wait_ms(const struct mrc_wheel *wheel, int64_t now_us);
+int mrc_wheel_wait_ms(struct mrc_wheel *wheel, int64_t now_us);
 
 #endif

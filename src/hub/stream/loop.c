@@ -683,7 +683,7 @@ static void drain_all(struct mrc_loop *loop, enum mrc_loop_drain drain)
 
 /* ---- the loop ---------------------------------------------------------------------------------*/
 
-static int wait_ms(const struct mrc_loop *loop, bool busy)
+static int wait_ms(struct mrc_loop *loop, bool busy)
 {
     int ms = loop->args.look_ms;
     int64_t now_us;

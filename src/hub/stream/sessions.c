@@ -201,7 +201,7 @@ void mrc_sessions_close(struct mrc_sessions *sessions, int64_t now_us, bool forc
     }
 }
 
-int mrc_sessions_wait_ms(const struct mrc_sessions *sessions, int64_t now_us, int wait_ms)
+int mrc_sessions_wait_ms(struct mrc_sessions *sessions, int64_t now_us, int wait_ms)
 {
     int timer_ms = mrc_wheel_wait_ms(&sessions->wheel, now_us);
 

@@ -48,7 +48,7 @@ void mrc_sessions_close(struct mrc_sessions *sessions, int64_t now_us, bool forc
 
 /* The milliseconds until the sessions need the loop again; -1: no time is set. WAIT_MS is the time
  * between two tries to free a session that has ended. */
-int mrc_sessions_wait_ms(const struct mrc_sessions *sessions, int64_t now_us, int wait_ms);
+int mrc_sessions_wait_ms(struct mrc_sessions *sessions, int64_t now_us, int wait_ms);
 
 /* Drains all sessions, and those that begin later. */
 void mrc_sessions_drain(struct mrc_sessions *sessions, bool graceful);

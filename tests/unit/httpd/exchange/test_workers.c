@@ -1,0 +1,137 @@
+#include "httpd/exchange/workers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "apr_general.h"
+#include "unit.h"
+
+#define THREADS 4
+#define JOBS    100
+
+/* httpd's, which APR's allocators of the threads get. */
+extern apr_uint32_t ap_max_mem_free;
+apr_uint32_t ap_max_mem_free;
+
+/* A job that waits at a gate. */
+struct test_job {
+    struct mrc_exchange_job job;
+    struct test *test;
+    struct mrc_exchange_jobs *session;
+};
+
+struct test {
+    struct mrc_exchange_workers *workers;
+    pthread_mutex_t gate; /* closed: locked */
+    atomic_uint begun, ended;
+};
+
+static void run(struct mrc_exchange_job *base, struct mrc_exchange_worker *worker)
+{
+    struct test_job *job = (struct test_job *)base;
+    struct test *test = job->test;
+
+    ck_assert(worker->pool && worker->number < THREADS);
+    atomic_fetch_add(&test->begun, 1);
+    pthread_mutex_lock(&test->gate);
+    pthread_mutex_unlock(&test->gate);
+    mrc_exchange_workers_done(test->workers, job->session);
+    atomic_fetch_add(&test->ended, 1);
+}
+
+static void open_test(struct test *test, apr_pool_t **ret_pool)
+{
+    apr_initialize();
+    apr_pool_create(ret_pool, NULL);
+    *test = (struct test){.gate = PTHREAD_MUTEX_INITIALIZER};
+    ck_assert_int_eq(mrc_exchange_workers_create(*ret_pool, THREADS, &test->workers), APR_SUCCESS);
+}
+
+static void post(struct test *test, struct mrc_exchange_jobs *session, struct test_job *jobs,
+                 unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        jobs[i] = (struct test_job){.job = {.run = run}, .test = test, .session = session};
+        ck_assert(mrc_exchange_workers_post(test->workers, session, &jobs[i].job));
+    }
+}
+
+static void wait_for(const atomic_uint *count, unsigned wanted)
+{
+    while (atomic_load(count) < wanted)
+        apr_sleep(1000);
+}
+
+START_TEST(all_jobs_run)
+{
+    static struct test_job jobs[2][JOBS];
+    struct mrc_exchange_jobs sessions[2] = {{.running = 0}};
+    struct test test;
+    apr_pool_t *pool;
+
+    open_test(&test, &pool);
+    post(&test, &sessions[0], jobs[0], JOBS);
+    post(&test, &sessions[1], jobs[1], JOBS);
+    ck_assert(mrc_exchange_workers_stop(test.workers, 60000));
+    ck_assert_uint_eq(test.ended, 2 * JOBS);
+    ck_assert_uint_eq(sessions[0].running + sessions[1].running, 0);
+    ck_assert(!mrc_exchange_workers_post(test.workers, &sessions[0], &jobs[0][0].job));
+    apr_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(a_session_has_half_of_the_threads)
+{
+    static struct test_job jobs[3][JOBS];
+    struct mrc_exchange_jobs sessions[3] = {{.running = 0}};
+    struct test test;
+    apr_pool_t *pool;
+
+    open_test(&test, &pool);
+    pthread_mutex_lock(&test.gate);
+    post(&test, &sessions[0], jobs[0], JOBS);
+    wait_for(&test.begun, THREADS / 2);
+    apr_sleep(50 * 1000); /* in which no other begins */
+    ck_assert_uint_eq(test.begun, THREADS / 2);
+    post(&test, &sessions[1], jobs[1], 1);
+    post(&test, &sessions[2], jobs[2], 1);
+    wait_for(&test.begun, THREADS);
+    ck_assert_uint_eq(sessions[1].running + sessions[2].running, 2);
+    ck_assert_uint_eq(mrc_exchange_workers_busy(test.workers), THREADS);
+    pthread_mutex_unlock(&test.gate);
+    wait_for(&test.ended, JOBS + 2);
+    ck_assert(mrc_exchange_workers_stop(test.workers, 60000));
+    apr_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(stop_does_not_wait_for_ever)
+{
+    static struct test_job jobs[3];
+    struct mrc_exchange_jobs session = {.running = 0};
+    struct test test;
+    apr_pool_t *pool;
+
+    open_test(&test, &pool);
+    pthread_mutex_lock(&test.gate);
+    post(&test, &session, jobs, 3);
+    wait_for(&test.begun, 2);
+    ck_assert(!mrc_exchange_workers_stop(test.workers, 10));
+    pthread_mutex_unlock(&test.gate);
+    ck_assert(mrc_exchange_workers_stop(test.workers, 60000));
+    ck_assert_uint_eq(test.ended, 3);
+    apr_pool_destroy(pool);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("workers");
+    TCase *tcase = tcase_create("workers");
+
+    tcase_add_test(tcase, all_jobs_run);
+    tcase_add_test(tcase, a_session_has_half_of_the_threads);
+    tcase_add_test(tcase, stop_does_not_wait_for_ever);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
