@@ -25,7 +25,7 @@ static void open_hub(unsigned threads)
     struct mrc_error error = {""};
 
     ck_assert_int_eq(mrc_inquiry_create(store_pool(), &error, &inquiry), APR_SUCCESS);
-    start(1 << 20, threads, &controlled);
+    start(1 << 22, threads, &controlled);
     mrc_buf_init(&bytes, SIZE_MAX);
     question = (struct mrc_listing_question){
         .hub = mrc_bytes_of("hub"), .order = mrc_order_init(MRC_ORDER_DISCONNECT), .limit = 1000};
@@ -94,13 +94,13 @@ START_TEST(the_newest_first)
     slow = connect_with(MRC_MATCHER_EXACT, "a \"topic\"", NULL, NULL);
     connect_with(MRC_MATCHER_URLPATTERN, "https://example.com/:id", NULL, NULL);
     slow->is_paused = true;
-    for (unsigned i = 0; i < 40; i++)
-        publish(i, "a \"topic\"", 20000);
+    publish(0, "a \"topic\"", 600000); /* more than the socket holds */
     do {
         ask(0);
         first = next_entry();
         second = next_entry();
-    } while (second.waiting == 0 || second.next != 41);
+    } while (second.waiting == 0);
+    ck_assert_uint_eq(second.next, 2);
     ck_assert(!mrc_listing_next(&answer.entries, &first));
     ck_assert(has(&first, "\"matchers\":[{\"match\":\"https://example.com/:id\",\"match_type\":"
                           "\"urlpattern\"}]"));
