@@ -108,6 +108,8 @@ def test_positions_survive_restarts_but_not_a_new_log(cluster, redis, new_httpd)
         server.expect_log("MRC0310")
     redis.ask("FLUSHALL")
     b.publish(TOPIC, "number 6")
+    for server in (a, b):
+        server.wait_log("MRC0310")
     c = new_httpd()
     c.start(PAGES + hub(f"MercureTransport {redis.url}", CONTROL, name="shared"))
     wait_up(c)
@@ -230,8 +232,9 @@ def test_redis_stops_for_a_while(cluster, redis):
     a.publish(TOPIC, "before")
     redis.freeze()
     try:
-        response = a.publish(TOPIC, "unknown", status=503)
-        assert "not known" in response.text
+        # Redis may have missed a beat before: then the update is not even sent.
+        answer = a.publish(TOPIC, "unknown", status=503).text
+        assert "not known" in answer or "not stored" in answer
         wait_down(a)
         assert "not stored" in a.publish(TOPIC, "refused", status=503).text
     finally:
@@ -242,6 +245,7 @@ def test_redis_stops_for_a_while(cluster, redis):
     got = read(stream, 2)
     assert got[0] == "before"
     if got[1] == "unknown":  # it lay in the socket, and was stored after all: once
+        assert "not known" in answer
         got += read(stream, 1)
     assert got[-1] == "after" and len(got) == len(set(got))
     stream.close()

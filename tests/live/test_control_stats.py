@@ -43,9 +43,13 @@ def test_the_document(httpd):
     now = wait_until(measured, what="a measured latency")
     assert now["subscribers"] == 6
     counts = {kind: {one["topic"]: one["count"] for one in now["topics"][kind]} for kind in now["topics"]}
-    assert counts["updates"] == {TOPIC: 7, "https://example.com/other": 7, quiet: 3}
-    assert counts["receivers"] == {TOPIC: 42, "https://example.com/other": 42}
-    assert now["topics"]["updates"][-1]["topic"] == quiet  # the busiest come first
+    # An estimate: nobody waits for another process that is counting.
+    most = {"updates": {TOPIC: 7, "https://example.com/other": 7, quiet: 3},
+            "receivers": {TOPIC: 42, "https://example.com/other": 42}}
+    for kind, topics in most.items():
+        assert set(counts[kind]) == set(topics)
+        assert all(0 < counts[kind][topic] <= count for topic, count in topics.items()), counts
+        assert list(counts[kind].values()) == sorted(counts[kind].values(), reverse=True)  # the busiest come first
     assert now["history"]["updates"] == 5 and now["history"]["bytes"] > 0
     latency = now["latency_ms"]
     assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"]
