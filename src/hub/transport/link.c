@@ -18,6 +18,7 @@
 #include "hub/transport/beat.h"
 #include "hub/transport/member.h"
 #include "hub/transport/query.h"
+#include "hub/transport/restore.h"
 #include "store/base/status.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/staging.h"
@@ -320,11 +321,13 @@ static bool wants_to_join(const struct mrc_member *member, int64_t now_us)
     return member->state == MRC_MEMBER_LED && now_us >= member->join_at_us;
 }
 
-/* Whether a hub waits to join: then nothing is sent on W until all replies have come. */
+/* Whether a hub waits to join, or to put back what others have not: then nothing is sent on W until
+ * all replies have come. */
 static bool has_to_join(const struct mrc_link_thread *link, int64_t now_us)
 {
     for (size_t i = 0; i < link->count; i++) {
-        if (wants_to_join(&link->members[i], now_us))
+        if (wants_to_join(&link->members[i], now_us) ||
+            mrc_restore_is_due(&link->members[i], now_us))
             return true;
     }
     return false;
@@ -346,10 +349,13 @@ static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
+        if (mrc_restore_is_due(member, now_us) && !mrc_restore(member, link->redis, now_us, error))
+            return false;
         if (!wants_to_join(member, now_us))
             continue;
         if (mrc_member_join(member, link->redis, now_us, error)) {
             mrc_beat_begin(member, now_us);
+            mrc_restore_begin(member, now_us);
             continue;
         }
         if (error->reason != MRC_ENGINE_IDENTITY)
@@ -374,12 +380,8 @@ static void send_batch(struct mrc_link_thread *link, struct mrc_member *member, 
 {
     struct mrc_redis_publish publish = {.generation = member->position.generation};
     int64_t timeout_us = member->spec->engine.timeout_us;
-    struct mrc_ring_bounds bounds;
 
-    mrc_ring_get_bounds(member->ring, &bounds);
-    publish.bound_count = bounds.off ? 1000 : bounds.count;
-    publish.bound_bytes = bounds.off ? 1024 * 1024 : bounds.bytes;
-    publish.bound_age_us = bounds.off ? 0 : bounds.age_us;
+    mrc_member_fill_bounds(member, &publish);
     if (!mrc_outbox_send(member->outbox, link->redis, &member->keys, &publish, now_us))
         return;
     expect(link, EXPECT_PUBLISH, member, now_us + timeout_us);
@@ -757,6 +759,8 @@ static int64_t next_us(const struct mrc_link_thread *link)
     for (size_t i = 0; i < link->count; i++) {
         const struct mrc_member *member = &link->members[i];
 
+        if (member->state == MRC_MEMBER_IN && member->restore_at_us && member->restore_at_us < next)
+            next = member->restore_at_us;
         if (member->state == MRC_MEMBER_IN && member->beat_at_us < next)
             next = member->beat_at_us;
         if (member->state == MRC_MEMBER_IN && member->is_full && member->send_at_us < next)

@@ -486,6 +486,43 @@ bool mrc_redis_publish_reply(const struct redisReply *reply, uint64_t *ret_newes
     return true;
 }
 
+bool mrc_redis_publish_end(struct mrc_redis *redis, uint64_t *ret_newest, uint64_t *ret_last,
+                           struct mrc_engine_error *error)
+{
+    struct redisReply *reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
+    bool is_good = reply && mrc_redis_publish_reply(reply, ret_newest, ret_last, error);
+
+    mrc_wire_free_reply(reply);
+    return is_good;
+}
+
+bool mrc_redis_counters(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                        const uint64_t *writers, size_t count, uint64_t *ret_counters,
+                        struct mrc_engine_error *error)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    struct redisReply *reply;
+
+    mrc_wire_begin(wire, 2 + count);
+    mrc_wire_add_text(wire, "HMGET");
+    mrc_wire_add_text(wire, keys->head);
+    for (size_t i = 0; i < count; i++) {
+        char field[2 + MRC_ENTRY_WRITER_BYTES] = "w:";
+
+        mrc_entry_writer_text(writers[i], field + 2);
+        mrc_wire_add_text(wire, field);
+    }
+    reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
+    if (!reply)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!mrc_reply_number(mrc_reply_at(reply, i), &ret_counters[i]))
+            ret_counters[i] = 0;
+    }
+    mrc_wire_free_reply(reply);
+    return true;
+}
+
 void mrc_redis_wait_add(struct mrc_redis *redis, unsigned count, unsigned timeout_ms)
 {
     struct mrc_wire *wire = redis->wires[MRC_REDIS_W];

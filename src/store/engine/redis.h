@@ -141,6 +141,15 @@ void mrc_redis_entry_add(struct mrc_redis *redis, uint64_t stored_bytes, struct 
 bool mrc_redis_publish_reply(const struct redisReply *reply, uint64_t *ret_newest,
                              uint64_t *ret_last, struct mrc_engine_error *error);
 
+/* Sends the command and waits for that reply. */
+bool mrc_redis_publish_end(struct mrc_redis *redis, uint64_t *ret_newest, uint64_t *ret_last,
+                           struct mrc_engine_error *error);
+
+/* For each of COUNT writers, the counter of its last entry; 0: none. */
+bool mrc_redis_counters(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                        const uint64_t *writers, size_t count, uint64_t *ret_counters,
+                        struct mrc_engine_error *error);
+
 /* Asks how many replicas have everything that W has published; waits for COUNT of them, but at most
  * TIMEOUT_MS. */
 void mrc_redis_wait_add(struct mrc_redis *redis, unsigned count, unsigned timeout_ms);

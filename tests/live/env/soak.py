@@ -1,0 +1,216 @@
+"""
+Load for soak tests: senders and listeners that note everything that happens, and functions that compare what
+they noted.
+"""
+import bisect
+import os
+import random
+import threading
+import time
+
+from . import token
+from .hub import PATH
+from .http import ProtocolError
+from .wait import DEADLINE
+
+# What a client sees of a server that ends, starts, or is killed.
+BROKEN = (OSError, ProtocolError, EOFError)
+
+TOPIC = "https://example.com/soak"
+
+
+def setting(name, default):
+    """The number in the variable MERCURE_SOAK_NAME."""
+    return int(os.environ.get(f"MERCURE_SOAK_{name}", default))
+
+
+def seed():
+    """MERCURE_SOAK_SEED, or a fresh one."""
+    return setting("SEED", random.randrange(1 << 30))
+
+
+class Worker:
+    """A thread that calls once() until stop(), which raises what has failed."""
+
+    def __init__(self):
+        self.problem = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        try:
+            while not self._stopping.is_set():
+                self.once()
+        except BaseException as error:  # for stop()
+            self.problem = error
+
+    def pause(self, seconds):
+        self._stopping.wait(seconds)
+
+    def start(self):
+        self._thread.start()
+        return self
+
+    def stop(self):
+        self._stopping.set()
+        self._thread.join(3 * DEADLINE)
+        if self.problem:
+            raise self.problem
+        assert not self._thread.is_alive(), "a thread of the test does not end"
+
+
+class Sender(Worker):
+    """
+    Publishes updates with the ids `urn:NAME.SERIES:NUMBER` to TOPIC, each once. `stored`: the ids that were answered
+    with 200; `refused`: those that are not stored, according to the answer; `unknown`: the others. A connection that
+    breaks begins a new series: the server may be another one then.
+    """
+
+    def __init__(self, httpd, name, rate=30, topic=TOPIC, **connection):
+        super().__init__()
+        self.httpd, self.name, self.rate, self.topic = httpd, name, rate, topic
+        self.stored, self.refused, self.unknown = [], set(), set()
+        self._count = self._series = 0
+        self._parameters = connection
+        self._connection = None
+
+    def once(self):
+        event_id = f"urn:{self.name}.{self._series}:{self._count}"
+        self._count += 1
+        try:
+            self._connection = self._connection or self.httpd.connect(**self._parameters)
+            response = self._connection.request(
+                "POST", PATH, [("Authorization", "Bearer " + token.publisher()), ("Content-Type", "application/x-www-form-urlencoded")],
+                f"topic={self.topic}&id={event_id}&data={event_id}")
+        except BROKEN:
+            self.unknown.add(event_id)
+            self._series += 1
+            self.drop()
+            self.pause(0.1)
+            return
+        if response.status == 200:
+            self.stored.append(event_id)
+        elif response.status == 503:
+            (self.unknown if "not known" in response.text else self.refused).add(event_id)
+            self.pause(0.1)
+        else:
+            raise AssertionError(f"no answer to {event_id} that was expected: {response}")
+        if response.header("Connection", "").lower() == "close":
+            self.drop()
+        self.pause(random.expovariate(self.rate))
+
+    def drop(self):
+        if self._connection:
+            self._connection.close()
+        self._connection = None
+
+    def stop(self):
+        super().stop()
+        self.drop()
+
+
+class Listener(Worker):
+    """
+    A subscriber that always comes back with its last id, to the server that CHOOSE() returns. `parts`: the ids of
+    the events that it got; a new part begins when a server has told it that it may have missed something.
+    `turns`: the number of its streams.
+    """
+
+    def __init__(self, choose, topic=TOPIC, stay=None, query=None, headers=(), **connection):
+        """STAY: the seconds after which it leaves a stream by itself; None: never."""
+        super().__init__()
+        self.choose, self.stay, self.connection = choose, stay, connection
+        self.query = query or [("match", topic)]
+        self.headers = dict(headers)
+        self.cursor = "earliest"
+        self.parts, self.turns = [[]], 0
+
+    @property
+    def ids(self):
+        return [event_id for part in self.parts for event_id in part]
+
+    def once(self):
+        try:
+            stream = self.choose().subscribe(self.query, {**self.headers, "Last-Event-ID": self.cursor}, status=None,
+                                             **self.connection)
+        except BROKEN:
+            self.pause(0.1)
+            return
+        with stream:
+            if stream.status != 200:
+                assert stream.status == 503, stream.response
+                self.pause(0.2)
+                return
+            self.turns += 1
+            if stream.response.header("Mercure-Last-Event-ID", self.cursor) != self.cursor:
+                self.parts.append([])
+            self._read(stream)
+        self.pause(0.05)
+
+    def _read(self, stream):
+        until = time.monotonic() + self.stay if self.stay else None
+        while not stream.ended and not self._stopping.is_set() and (until is None or time.monotonic() < until):
+            try:
+                stream.pump(0.2)
+            except BROKEN:
+                break
+            while stream.parser.events:
+                self.parts[-1].append(stream.parser.events.popleft().id)
+            self.cursor = stream.parser.last_event_id or self.cursor
+
+
+# ---- what must be true -----------------------------------------------------------------------------
+
+def missing(stored, listener):
+    """The ids of STORED that LISTENER did not get."""
+    return sorted(set(stored) - set(listener.ids))
+
+
+def twice(listener):
+    """The ids that LISTENER got more than once, although no server told it to begin anew."""
+    found = []
+    for part in listener.parts:
+        had = set()
+        for event_id in part:
+            (found.append if event_id in had else had.add)(event_id)
+    return found
+
+
+def moved(ours, theirs):
+    """How many ids of OURS must be moved to have them in the order of THEIRS."""
+    places = {event_id: place for place, event_id in enumerate(theirs)}
+    both = [places[event_id] for event_id in ours if event_id in places]
+    tails = []  # of the rising sequences of each length
+    for place in both:
+        at = bisect.bisect_left(tails, place)
+        tails[at:at + 1] = [place]
+    return len(both) - len(tails)
+
+
+def is_in_order(stored, listener):
+    """Whether the ids of STORED that are of one series came in the order in which they were sent."""
+    for part in listener.parts:
+        newest = {}
+        for event_id in part:
+            series, _, number = event_id.rpartition(":")
+            if event_id in stored and newest.get(series, -1) > int(number):
+                return False
+            newest[series] = int(number)
+    return True
+
+
+class Report:
+    """What a soak has seen: lines of a file in MERCURE_SOAK_DIR, and on the standard output."""
+
+    def __init__(self, name, *lines):
+        self.folder = os.environ.get("MERCURE_SOAK_DIR", "/tmp")
+        self.path = os.path.join(self.folder, f"{name}.txt")
+        with open(self.path, "w", encoding="utf-8"):
+            pass
+        for line in lines:
+            self.line(line)
+
+    def line(self, text):
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        print(text, flush=True)
