@@ -20,6 +20,7 @@
 #include "hub/transport/query.h"
 #include "hub/transport/restore.h"
 #include "store/base/status.h"
+#include "store/engine/lookup.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
@@ -76,6 +77,7 @@ struct mrc_link_thread {
     atomic_bool draining, stopping;
 
     /* The thread's own. */
+    struct mrc_lookups *lookups;
     struct mrc_redis *redis; /* NULL: not connected */
     bool has_reported_up, has_reported_policy;
     enum mrc_engine_reason reported; /* the last reason; MRC_ENGINE_REASONS: none */
@@ -218,7 +220,7 @@ static void connect_now(struct mrc_link_thread *link)
 {
     struct mrc_engine_error error = {.reason = MRC_ENGINE_REFUSED};
 
-    link->redis = mrc_redis_open(link->spec, link->members[0].keys.log, &error);
+    link->redis = mrc_redis_open(link->lookups, link->spec, link->members[0].keys.log, &error);
     if (!link->redis) {
         fail(link, &error);
         return;
@@ -823,6 +825,7 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
     close_connections(link);
     for (size_t i = 0; i < link->count; i++)
         mrc_member_resign(&link->members[i]);
+    mrc_lookups_free(link->lookups);
     return NULL;
 }
 
@@ -861,6 +864,9 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
         mrc_member_init(pool, &link->members[i], hubs[i], report_fn, report_ctx);
         mrc_query_create(pool, link->line, hubs[i]);
     }
+    link->lookups = mrc_lookups_create(); /* the thread frees it */
+    if (!link->lookups)
+        return APR_ENOMEM;
     link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (link->epoll_fd < 0)
         return errno;

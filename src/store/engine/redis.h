@@ -22,6 +22,7 @@
 #include "store/engine/entry.h"
 #include "store/engine/sides.h"
 
+struct mrc_lookups;
 struct mrc_redis;
 struct redisReply;
 
@@ -42,9 +43,9 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
 /* ---- connecting -------------------------------------------------------------------------------*/
 
 /* Connects to the primary for KEY: the first host of SPEC that is one, or the one that Sentinels or
- * the nodes of a cluster name. NULL, with the reason in ERROR. */
-struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, const char *key,
-                                 struct mrc_engine_error *error);
+ * the nodes of a cluster name. LOOKUPS (lookup.h) outlives it. NULL, with the reason in ERROR. */
+struct mrc_redis *mrc_redis_open(struct mrc_lookups *lookups, const struct mrc_engine_spec *spec,
+                                 const char *key, struct mrc_engine_error *error);
 
 /* Accepts NULL. */
 void mrc_redis_close(struct mrc_redis *redis);
