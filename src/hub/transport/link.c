@@ -35,7 +35,7 @@
 
 /* The pauses between two attempts to connect. */
 #define RETRY_MIN_US   (50 * MS)
-#define RETRY_MAX_US   (2000 * MS)
+#define RETRY_MAX_US   (1000 * MS) /* with its spread, a machine is back soon after the engine */
 #define RETRY_AUTH_US  (5000 * MS)
 #define RETRY_BUSY_US  (200 * MS)
 #define RETRY_FULL_US  (200 * MS)
