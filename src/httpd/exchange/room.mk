@@ -12,7 +12,11 @@ mod_mercure_la_SOURCES += \
 
 # The module is no library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/exchange/test_fields tests/unit/httpd/exchange/test_queue \
-	tests/unit/httpd/exchange/test_priority_field tests/unit/httpd/exchange/test_workers
+	tests/unit/httpd/exchange/test_priority_field tests/unit/httpd/exchange/test_workers \
+	tests/unit/httpd/exchange/test_exchange
+tests_unit_httpd_exchange_test_exchange_SOURCES = \
+	tests/unit/httpd/exchange/test_exchange.c %D%/exchange.c %D%/fields.c %D%/queue.c
+tests_unit_httpd_exchange_test_exchange_LDFLAGS = $(LINK_FAILING_ALLOC)
 tests_unit_httpd_exchange_test_fields_SOURCES = tests/unit/httpd/exchange/test_fields.c %D%/fields.c
 tests_unit_httpd_exchange_test_priority_field_SOURCES = \
 	tests/unit/httpd/exchange/test_priority_field.c %D%/priority_field.c
