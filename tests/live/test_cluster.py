@@ -754,7 +754,7 @@ def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
 
 
 def test_a_batch_is_one_script(cluster, redis):
-    (a,) = cluster(1)
+    (a,) = cluster(1, options="timeout=30")  # MONITOR makes the server slow
     with a.subscribe([("match", TOPIC)]) as stream, redis.monitor() as commands:
         for size in (1, 10, 1000):
             updates = [{"topic": TOPIC, "data": f"batch of {size}, {n}"} for n in range(size)]

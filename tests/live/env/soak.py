@@ -7,8 +7,10 @@ import os
 import random
 import threading
 import time
+import urllib.parse
 
 from . import token
+from .h2 import Http2
 from .hub import PATH
 from .http import ProtocolError
 from .wait import DEADLINE
@@ -66,9 +68,9 @@ class Sender(Worker):
     breaks begins a new series: the server may be another one then.
     """
 
-    def __init__(self, httpd, name, rate=30, topic=TOPIC, **connection):
+    def __init__(self, httpd, name, rate=30, path=PATH, **connection):
         super().__init__()
-        self.httpd, self.name, self.rate, self.topic = httpd, name, rate, topic
+        self.httpd, self.name, self.rate, self.path = httpd, name, rate, path
         self.stored, self.refused, self.unknown = [], set(), set()
         self._count = self._series = 0
         self._parameters = connection
@@ -80,8 +82,9 @@ class Sender(Worker):
         try:
             self._connection = self._connection or self.httpd.connect(**self._parameters)
             response = self._connection.request(
-                "POST", PATH, [("Authorization", "Bearer " + token.publisher()), ("Content-Type", "application/x-www-form-urlencoded")],
-                f"topic={self.topic}&id={event_id}&data={event_id}")
+                "POST", self.path, [("Authorization", "Bearer " + token.publisher(aud=f"https://hub.example{self.path}")),
+                                    ("Content-Type", "application/x-www-form-urlencoded")],
+                f"topic={TOPIC}&id={event_id}&data={event_id}")
         except BROKEN:
             self.unknown.add(event_id)
             self._series += 1
@@ -109,6 +112,44 @@ class Sender(Worker):
         self.drop()
 
 
+class Http2Stream:
+    """One stream over HTTP/2 and TLS, with what Listener needs of an EventSource."""
+
+    def __init__(self, port, target, headers):
+        self.conn = Http2(port, tls=True)
+        self.stream = self.conn.open(target, [(name.lower(), value) for name, value in headers.items()])
+        try:
+            self.conn.wait(lambda: self.stream.status or self.stream.ended, "the head of a stream")
+            if not self.stream.status:
+                raise ConnectionError("the stream was reset")
+        except AssertionError as error:
+            self.close()
+            raise ConnectionError(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
+        self.status, self.parser, self.response = self.stream.status, self.stream.parser, self
+
+    def header(self, name, default=None):
+        return self.stream.headers.get(name.lower(), default)
+
+    @property
+    def ended(self):
+        return self.stream.ended or self.conn.ended
+
+    def pump(self, deadline):
+        return self.conn.pump(deadline)
+
+    def close(self):
+        self.conn.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
 class Listener(Worker):
     """
     A subscriber that always comes back with its last id, to the server that CHOOSE() returns. `parts`: the ids of
@@ -116,12 +157,14 @@ class Listener(Worker):
     `turns`: the number of its streams.
     """
 
-    def __init__(self, choose, topic=TOPIC, stay=None, query=None, headers=(), **connection):
-        """STAY: the seconds after which it leaves a stream by itself; None: never."""
+    def __init__(self, choose, stay=None, query=(("match", TOPIC),), path=PATH, bearer=None, http2=False, **connection):
+        """
+        STAY: the seconds after which it leaves a stream by itself; None: never. BEARER: a function that returns its
+        token. HTTP2: it speaks that, with TLS.
+        """
         super().__init__()
         self.choose, self.stay, self.connection = choose, stay, connection
-        self.query = query or [("match", topic)]
-        self.headers = dict(headers)
+        self.query, self.path, self.bearer, self.http2 = urllib.parse.urlencode(query), path, bearer, http2
         self.cursor = "earliest"
         self.parts, self.turns = [[]], 0
 
@@ -129,10 +172,20 @@ class Listener(Worker):
     def ids(self):
         return [event_id for part in self.parts for event_id in part]
 
+    def _open(self):
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": self.cursor}
+        if self.bearer:
+            headers["Authorization"] = f"Bearer {self.bearer()}"
+        if self.http2:
+            return Http2Stream(self.connection["port"], f"{self.path}?{self.query}", headers)
+        return self.choose().subscribe(self.query, headers, path=self.path, status=None, **self.connection)
+
+    def note(self, event):
+        self.parts[-1].append(event.id)
+
     def once(self):
         try:
-            stream = self.choose().subscribe(self.query, {**self.headers, "Last-Event-ID": self.cursor}, status=None,
-                                             **self.connection)
+            stream = self._open()
         except BROKEN:
             self.pause(0.1)
             return
@@ -155,7 +208,7 @@ class Listener(Worker):
             except BROKEN:
                 break
             while stream.parser.events:
-                self.parts[-1].append(stream.parser.events.popleft().id)
+                self.note(stream.parser.events.popleft())
             self.cursor = stream.parser.last_event_id or self.cursor
 
 
