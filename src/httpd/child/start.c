@@ -33,17 +33,29 @@ APLOG_USE_MODULE(mercure);
 /* The number of verified access tokens in the cache of a child. */
 #define TOKENS_MAX 10000
 
+/* A thread that has not ended uses what the cleanups behind this one free. */
+static void leave_at_once(void)
+{
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
+                 "MRC0237: this child ends without one of its threads, which has been held up for "
+                 "seconds, perhaps by a log that is a pipe");
+    _exit(0);
+}
+
 static apr_status_t stop_child(void *data)
 {
     const struct mrc_this_child *state = data;
+    bool have_ended;
 
     if (state->pid != getpid())
         return APR_SUCCESS; /* forked: the child goes on, and has the threads */
     mrc_waiter_close(state->forked_waiter);
-    mrc_keeper_stop(state->keeper);
-    mrc_child_stop(state->child);
-    mrc_transport_stop(state->transport); /* after the last updates of the child */
-    mrc_jobs_stop(state->jobs);           /* after the last jobs of the streams */
+    have_ended = mrc_keeper_stop(state->keeper);
+    have_ended &= mrc_child_stop(state->child);
+    have_ended &= mrc_transport_stop(state->transport); /* after the last updates of the child */
+    have_ended &= mrc_jobs_stop(state->jobs);           /* after the last jobs of the streams */
+    if (!have_ended)
+        leave_at_once();
     mrc_htaccess_cache_free(state->htaccess);
     return APR_SUCCESS;
 }

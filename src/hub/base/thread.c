@@ -6,6 +6,8 @@
 
 #include "apr_portable.h"
 
+#include "mrc_config.h"
+
 #include "hub/base/clock.h"
 
 /* Signals that a thread itself causes by a fault. */
@@ -38,6 +40,13 @@ apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *ar
     return status;
 }
 
+/* The time of day may be set during the wait. An older C library knows no other clock for it. */
+#ifdef HAVE_PTHREAD_CLOCKJOIN_NP
+#define JOIN_CLOCK CLOCK_MONOTONIC
+#else
+#define JOIN_CLOCK CLOCK_REALTIME
+#endif
+
 bool mrc_thread_join(apr_thread_t *thread, int64_t until_us)
 {
     int64_t left_us = until_us - mrc_clock_us();
@@ -46,11 +55,15 @@ bool mrc_thread_join(apr_thread_t *thread, int64_t until_us)
 
     if (apr_os_thread_get(&os_thread, thread) != APR_SUCCESS)
         return false;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(JOIN_CLOCK, &until);
     until.tv_nsec += left_us > 0 ? left_us % 1000000 * 1000 : 0;
     until.tv_sec += (left_us > 0 ? left_us / 1000000 : 0) + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
+#ifdef HAVE_PTHREAD_CLOCKJOIN_NP
+    return pthread_clockjoin_np(*os_thread, NULL, JOIN_CLOCK, &until) == 0;
+#else
     return pthread_timedjoin_np(*os_thread, NULL, &until) == 0;
+#endif
 }
 
 void mrc_thread_lock(pthread_mutex_t *mutex, sigset_t *ret_mask)

@@ -228,7 +228,7 @@ const char *mrc_child_problem(const struct mrc_child *child)
     return child->problem.text[0] ? child->problem.text : NULL;
 }
 
-void mrc_child_stop(struct mrc_child *child)
+bool mrc_child_stop(struct mrc_child *child)
 {
     bool ended;
 
@@ -237,10 +237,11 @@ void mrc_child_stop(struct mrc_child *child)
     ended = mrc_dispatcher_stop(child->dispatcher);
     /* The announcer stops last, because streams that end post to it. */
     if (!mrc_announcer_stop(child->announcer) || !ended)
-        return; /* a thread may still change counts: the slot is folded after the process has ended
-                 */
+        return false; /* a thread may still change counts: the slot is folded after the process has
+                         ended */
     fold_slot(child->memory, child->slot);
     mrc_control_release(mrc_memory_control(child->memory), child->slot);
+    return true;
 }
 
 void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watch)

@@ -45,8 +45,9 @@ struct mrc_child_watch {
 void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watch);
 
 /* Leaves the server: ends the dispatcher with its streams, then the announcer, and releases the
- * slot. */
-void mrc_child_stop(struct mrc_child *child);
+ * slot. False: a thread has not ended within some seconds, and the process must end without waiting
+ * for it. */
+bool mrc_child_stop(struct mrc_child *child);
 
 /* Hub number I, which may be opened now; NULL: it has no shared memory or no history, or there are
  * fewer hubs. Any thread. */

@@ -116,7 +116,7 @@ static bool send_batch(struct restoring *restoring)
     struct writer *writer = find(restoring, restoring->name);
     uint64_t newest, last;
 
-    if (restoring->entries == 0)
+    if (restoring->entries == 0 || !writer)
         return true;
     mrc_member_fill_bounds(restoring->member, &publish);
     mrc_redis_publish_add(restoring->redis, &restoring->member->keys, &publish);
