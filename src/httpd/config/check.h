@@ -5,8 +5,6 @@
 #ifndef MRC_HTTPD_CONFIG_CHECK_H
 #define MRC_HTTPD_CONFIG_CHECK_H
 
-#include <stdbool.h>
-
 #include "httpd.h"
 
 struct mrc_key_row;
@@ -14,10 +12,6 @@ struct mrc_location_settings;
 
 /* Checks that the settings of each hub of MAIN_SERVER agree with each other. OK, or not OK. */
 int mrc_check_hubs(server_rec *main_server);
-
-/* Checks that the virtual hosts of MAIN_SERVER with MercureHttp2 On can have it; IS_BUILT: this
- * build can speak HTTP/2. OK, or not OK. */
-int mrc_check_http2(server_rec *main_server, bool is_built);
 
 /*
  * Checks that each MercurePublishHeader and MercureDiscovery of MAIN_SERVER and its virtual hosts
