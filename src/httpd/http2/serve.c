@@ -105,8 +105,8 @@ static bool close_session(struct mrc_session *base, int64_t now_us, bool force)
 
 static bool is_finished(const struct mrc_http2_session *session)
 {
-    return !session->transport.rest && !nghttp2_session_want_read(session->ng) &&
-           !nghttp2_session_want_write(session->ng);
+    return !session->transport.rest && !session->is_broken &&
+           !nghttp2_session_want_read(session->ng) && !nghttp2_session_want_write(session->ng);
 }
 
 /* When SESSION ends if nothing happens. */
@@ -242,7 +242,7 @@ static void on_time(struct mrc_session *base, int64_t now_us)
     struct mrc_http2_session *session = of(base);
     int64_t due, next = INT64_MAX;
 
-    if (session->lingers ||
+    if (session->lingers || session->is_broken ||
         (session->transport.rest &&
          now_us >= session->transport.wrote_us + session->c->base_server->timeout)) {
         end(session);
