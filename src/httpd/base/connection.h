@@ -14,6 +14,7 @@
 struct mrc_carrier_suspended;
 struct mrc_http2_client;
 struct mrc_network;
+struct mrc_stay;
 struct mrc_takeover;
 
 /* At most this many streams of one HTTP/2 connection hold a thread each. mod_http2 runs at most 6
@@ -34,6 +35,11 @@ void mrc_connection_set_takeover(conn_rec *c, struct mrc_takeover *takeover);
 /* What httpd/http2 knows about C, the connection of a client; NULL: nothing yet. */
 struct mrc_http2_client *mrc_connection_get_http2(conn_rec *c);
 void mrc_connection_set_http2(conn_rec *c, struct mrc_http2_client *client);
+
+/* Whether a thread stays with C, the connection of a client (httpd/publish/stay.h); NULL: no
+ * publication has come over it. */
+struct mrc_stay *mrc_connection_get_stay(conn_rec *c);
+void mrc_connection_set_stay(conn_rec *c, struct mrc_stay *stay);
 
 /* Makes the record of C, a secondary connection of this module's HTTP/2, whose filters are NETWORK
  * (httpd/exchange/network.h). */

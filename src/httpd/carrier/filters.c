@@ -36,8 +36,9 @@ static const char *const immediate[] = {
 /* Those of them that need to see all bytes that are sent. */
 static const char *const inspecting[] = {"MODSECURITY_OUT"};
 
-/* Filters of connections that work only while a request is read. */
-static const char *const of_reading[] = {"REQTIMEOUT"};
+/* Filters of connections that work only while a request is read, or at its end
+ * (httpd/publish/stay.h). */
+static const char *const of_reading[] = {"REQTIMEOUT", "MERCURE_STAY"};
 
 /* mod_ssl's filters for output. */
 static const char *const of_tls[] = {"SSL/TLS Coalescing Filter", "SSL/TLS Filter"};
