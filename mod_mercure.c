@@ -61,6 +61,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_child_init(mrc_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(mrc_lifecycle_child_stopping, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_child_status(mrc_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(mrc_lifecycle_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* A section in the page of mod_status, if that module is loaded. */
     mrc_server_status_register();

@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # Errors and warnings of httpd, reported with the names of the variables. mercure-hub sources this file.
 # shellcheck disable=SC2034,SC2154 # mercure-hub and its parts share their variables
 

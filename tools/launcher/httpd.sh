@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # httpd, its modules, and the configuration for it. mercure-hub sources this file.
 # shellcheck disable=SC2034,SC2154 # mercure-hub and its parts share their variables
 

@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # The values of the variables: each function checks one and sets or prints the result. mercure-hub sources this file.
 # shellcheck disable=SC2034,SC2154 # mercure-hub and its parts share their variables
 

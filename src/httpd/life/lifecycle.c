@@ -139,6 +139,15 @@ void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
         mrc_mod_http2_wait(mrc_this_child_mod_http2());
 }
 
+int mrc_lifecycle_monitor(apr_pool_t *pool, server_rec *main_server)
+{
+    struct mrc_memory *memory = mrc_retained_memory();
+
+    if (memory)
+        mrc_memory_reclaim(memory);
+    return DECLINED;
+}
+
 static void wake_the_living(struct mrc_memory *memory)
 {
     struct mrc_control *control = mrc_memory_control(memory);
