@@ -319,13 +319,24 @@ static void log_ignored(request_rec *r, const struct mrc_claim *claim,
                       claim->location->hub->label, place, legacy_key_of(role));
 }
 
-/* Drops *TOKEN, which is revoked, and answers R. DECLINED: it is not. */
-static int check_revoked(request_rec *r, const struct mrc_claim *claim, struct mrc_token **token)
+/*
+ * Drops *TOKEN, which is revoked, and answers R. DECLINED: it is not. A publication counts at once,
+ * so it waits until the hub knows; a stream is checked again when it begins.
+ */
+static int check_revoked(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
+                         struct mrc_token **token)
 {
-    const struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
+    struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
     const char *subject = mrc_token_get_subject(*token);
     struct mrc_quote issuer_quote, subject_quote;
 
+    if (hub && role == MRC_ROLE_PUBLISHER && !mrc_revocation_wait(hub)) {
+        mrc_token_unref(*token);
+        *token = NULL;
+        return mrc_answer_later(r,
+                                "this server does not know yet which tokens are revoked, because "
+                                "it has no connection with its Redis server: try again");
+    }
     if (!hub || !mrc_revocation_has(hub, *token, apr_time_now()))
         return DECLINED;
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
@@ -372,5 +383,5 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     if (err)
         return status;
     mrc_claim_set_token(r, found.token);
-    return check_revoked(r, claim, ret_token);
+    return check_revoked(r, claim, role, ret_token);
 }
