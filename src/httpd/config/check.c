@@ -62,9 +62,10 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
     return OK;
 }
 
-/* The directive of SETTINGS that is about the cookie; NULL: none. */
-static const char *find_cookie_directive(const struct mrc_settings *settings)
+const char *mrc_check_any_origin(const struct mrc_settings *settings)
 {
+    if (!settings->location.cors_origins || !settings->location.cors_origins->any)
+        return NULL;
     if (mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME))
         return "MercureCookieName";
     return settings->location.publish_origins ? "MercurePublishOrigins" : NULL;
@@ -72,10 +73,9 @@ static const char *find_cookie_directive(const struct mrc_settings *settings)
 
 static int check_location_origins(const struct mrc_location *location)
 {
-    const struct mrc_origins *cors = location->settings->location.cors_origins;
-    const char *directive = find_cookie_directive(location->settings);
+    const char *directive = mrc_check_any_origin(location->settings);
 
-    if (!cors || !cors->any || !directive)
+    if (!directive)
         return OK;
     ap_log_error(
         STARTUP_ERROR, location->server,

@@ -9,6 +9,7 @@
 
 struct mrc_key_row;
 struct mrc_location_settings;
+struct mrc_settings;
 
 /* Checks that the settings of each hub of MAIN_SERVER agree with each other. OK, or not OK. */
 int mrc_check_hubs(server_rec *main_server);
@@ -18,6 +19,12 @@ int mrc_check_hubs(server_rec *main_server);
  * finds its hub. OK, or not OK.
  */
 int mrc_check_responses(server_rec *main_server);
+
+/*
+ * The directive of SETTINGS that is about the cookie, and so cannot stand beside their
+ * MercureCorsOrigins *; NULL: there is no conflict.
+ */
+const char *mrc_check_any_origin(const struct mrc_settings *settings);
 
 /*
  * The key of operators in SETTINGS that is also one of publishers or subscribers; NULL: there is
