@@ -10,8 +10,8 @@
  *
  *     output filters of the connection, at the end of a request:
  *
- *         end of request --> this filter --> mod_ssl --> network: sends the answer, logs the
- * request then waits
+ *         end of request --> this filter --> mod_ssl --> network: sends the answer
+ *                            then waits                           logs the request
  *
  * No thread waits
  *
