@@ -338,7 +338,7 @@ def test_stop_ends_streams_cleanly(httpd):
 @pytest.mark.mpm("event")
 def test_a_child_ends_although_its_log_is_stuck(httpd):
     """A program that does not read its log holds up the thread that writes it, but not the end of the child."""
-    httpd.expect_log("MRC0237")
+    httpd.expect_log("MRC0240")
     httpd.start(hub() + f'LogFormat "{"x" * 8000}" long\nCustomLog "|/bin/sleep 300" long\n')
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(40)]
     httpd.stop(wait=False)

@@ -37,7 +37,7 @@ APLOG_USE_MODULE(mercure);
 static void leave_at_once(void)
 {
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
-                 "MRC0237: this child ends without one of its threads, which has been held up for "
+                 "MRC0240: this child ends without one of its threads, which has been held up for "
                  "seconds, perhaps by a log that is a pipe");
     _exit(0);
 }
