@@ -119,8 +119,10 @@ bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, siz
     bool ok;
 
     pthread_mutex_lock(&exchange->lock);
-    ok = is_chunked(exchange) ? add_chunk(&exchange->in, bytes, len)
-                              : mrc_exchange_queue_add(&exchange->in, bytes, len);
+    ok = !exchange->in_is_broken &&
+         (is_chunked(exchange) ? add_chunk(&exchange->in, bytes, len)
+                               : mrc_exchange_queue_add(&exchange->in, bytes, len));
+    exchange->in_is_broken = !ok;
     exchange->in_unread += len;
     pthread_mutex_unlock(&exchange->lock);
     return ok;
@@ -131,8 +133,8 @@ void mrc_exchange_wake(struct mrc_exchange *exchange)
     pthread_cond_signal(&exchange->changed);
 }
 
-/* The last chunk, with the trailers. Errors of memory leave it out: the body is then broken. */
-static void add_last_chunk(struct mrc_exchange_queue *queue,
+/* The last chunk, with the trailers. False: out of memory. */
+static bool add_last_chunk(struct mrc_exchange_queue *queue,
                            const struct mrc_exchange_fields *trailers)
 {
     const char *name, *value;
@@ -144,16 +146,15 @@ static void add_last_chunk(struct mrc_exchange_queue *queue,
              mrc_exchange_queue_add(queue, ": ", 2) &&
              mrc_exchange_queue_add(queue, value, strlen(value)) &&
              mrc_exchange_queue_add(queue, "\r\n", 2);
-    if (ok)
-        mrc_exchange_queue_add(queue, "\r\n", 2);
+    return ok && mrc_exchange_queue_add(queue, "\r\n", 2);
 }
 
 void mrc_exchange_end_body(struct mrc_exchange *exchange,
                            const struct mrc_exchange_fields *trailers)
 {
     pthread_mutex_lock(&exchange->lock);
-    if (!exchange->in_ended && is_chunked(exchange))
-        add_last_chunk(&exchange->in, trailers);
+    if (!exchange->in_ended && is_chunked(exchange) && !exchange->in_is_broken)
+        exchange->in_is_broken = !add_last_chunk(&exchange->in, trailers);
     exchange->in_ended = true;
     pthread_cond_signal(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);
@@ -194,12 +195,13 @@ static apr_status_t wait_for_body(struct mrc_exchange *exchange,
     struct timespec until = deadline(read->timeout_us);
     int err = 0;
 
-    while (!exchange->in.bytes && !exchange->in_ended && !exchange->is_closed && !err) {
+    while (!exchange->in.bytes && !exchange->in_ended && !exchange->is_closed &&
+           !exchange->in_is_broken && !err) {
         if (!read->may_wait)
             return APR_EAGAIN;
         err = pthread_cond_timedwait(&exchange->changed, &exchange->lock, &until);
     }
-    if (exchange->is_closed)
+    if (exchange->is_closed || exchange->in_is_broken)
         return APR_ECONNABORTED;
     if (exchange->in.bytes)
         return APR_SUCCESS;

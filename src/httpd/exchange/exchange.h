@@ -115,6 +115,7 @@ struct mrc_exchange {
     /* Under the lock. */
     struct mrc_exchange_queue in;
     bool in_ended;         /* the whole body is in IN; the loop's thread writes it */
+    bool in_is_broken;     /* a part of it is missing in IN, which is not read any more */
     size_t in_unread;      /* bytes of DATA that the client's window does not have again */
     size_t in_read;        /* of these, what the worker has read since the last note */
     struct mrc_list heads; /* of struct mrc_exchange_head */
@@ -166,7 +167,7 @@ void mrc_exchange_head_destroy(struct mrc_exchange_head *head);
 /* ---- for the loop's thread --------------------------------------------------------------------*/
 
 /* Adds LEN bytes of the body, of which the worker learns with mrc_exchange_wake(). False: out of
- * memory. */
+ * memory, now or before; the worker gets no more of the body. */
 bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, size_t len);
 
 /* Wakes the worker if it waits. */
@@ -192,7 +193,7 @@ struct mrc_exchange_read {
 };
 
 /* Reads some of the body into RET_BYTES. APR_EOF: there is no more. APR_EAGAIN, APR_TIMEUP;
- * APR_ECONNABORTED: the stream is closed. */
+ * APR_ECONNABORTED: the stream is closed, or memory was short for a part of the body. */
 apr_status_t mrc_exchange_read(struct mrc_exchange *exchange, const struct mrc_exchange_read *read,
                                char *ret_bytes, size_t *ret_len);
 

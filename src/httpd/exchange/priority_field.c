@@ -43,13 +43,13 @@ static void take_member(const char *member, size_t len, struct mrc_priority *pri
 
 void mrc_priority_field_parse(const char *field, size_t len, struct mrc_priority *ret_priority)
 {
-    const char *end = field + len;
+    while (len > 0) {
+        const char *comma = memchr(field, ',', len);
+        size_t member_len = comma ? (size_t)(comma - field) : len;
 
-    while (field < end) {
-        const char *comma = memchr(field, ',', (size_t)(end - field));
-        const char *next = comma ? comma : end;
-
-        take_member(field, (size_t)(next - field), ret_priority);
-        field = comma ? comma + 1 : end;
+        take_member(field, member_len, ret_priority);
+        member_len += comma != NULL;
+        field += member_len;
+        len -= member_len;
     }
 }

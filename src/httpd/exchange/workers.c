@@ -36,7 +36,9 @@ struct mrc_exchange_workers {
     struct mrc_list waiting; /* of struct mrc_exchange_jobs, each of which has a job that may run */
     unsigned waiting_count;  /* of jobs, including those that may not run yet */
     unsigned taken;          /* jobs since the start */
-    unsigned running, idle;  /* threads, and those of them that wait for a job */
+    unsigned running;        /* threads */
+    unsigned leaving;        /* those of them that take no more jobs */
+    unsigned idle;           /* those of them that wait for a job */
     bool is_watching;        /* the watcher looks again soon */
     bool is_stopping;
     struct thread watcher;
@@ -85,22 +87,41 @@ static bool may_run(const struct mrc_exchange_workers *workers,
     return jobs->jobs.first && jobs->running < (workers->max + 1) / 2;
 }
 
-/* Waits for a job. NULL: the thread is to end. Under the lock. */
-static struct mrc_exchange_job *take_job(struct mrc_exchange_workers *workers)
+/* The threads that take jobs. Under the lock. */
+static unsigned serving(const struct mrc_exchange_workers *workers)
+{
+    return workers->running - workers->leaving;
+}
+
+/* Waits until there is a job, or the thread is to end. Under the lock. */
+static void wait_for_job(struct mrc_exchange_workers *workers)
 {
     struct timespec until = after_ms(IDLE_S * 1000);
-    struct mrc_exchange_jobs *jobs;
-    struct mrc_exchange_job *job;
     int err = 0;
 
     workers->idle++;
     while (!workers->waiting.first && !workers->is_stopping &&
-           (!err || workers->running <= KEEP_MIN))
-        err = pthread_cond_timedwait(&workers->posted, &workers->lock, &until);
+           (!err || serving(workers) <= KEEP_MIN)) {
+        if (serving(workers) > KEEP_MIN)
+            err = pthread_cond_timedwait(&workers->posted, &workers->lock, &until);
+        else
+            pthread_cond_wait(&workers->posted, &workers->lock);
+    }
     workers->idle--;
+}
+
+/* Waits for a job. NULL: the thread is to end, and is one of those that leave. Under the lock. */
+static struct mrc_exchange_job *take_job(struct mrc_exchange_workers *workers)
+{
+    struct mrc_exchange_jobs *jobs;
+    struct mrc_exchange_job *job;
+
+    wait_for_job(workers);
     jobs = (struct mrc_exchange_jobs *)mrc_list_take(&workers->waiting);
-    if (!jobs)
+    if (!jobs) {
+        workers->leaving++;
         return NULL;
+    }
     job = (struct mrc_exchange_job *)mrc_list_take(&jobs->jobs);
     jobs->running++;
     if (may_run(workers, jobs)) /* the next one after those of other sessions */
@@ -148,6 +169,8 @@ static void *APR_THREAD_FUNC run_thread(apr_thread_t *thread, void *data)
     pthread_mutex_lock(&workers->lock);
     if (worker.pool)
         run_jobs(workers, &worker);
+    else
+        workers->leaving++;
     pthread_mutex_unlock(&workers->lock);
     if (worker.leave)
         worker.leave(&worker);
@@ -156,6 +179,7 @@ static void *APR_THREAD_FUNC run_thread(apr_thread_t *thread, void *data)
     pthread_mutex_lock(&workers->lock);
     self->is_running = false;
     workers->running--;
+    workers->leaving--;
     pthread_cond_signal(&workers->ended);
     pthread_mutex_unlock(&workers->lock);
     return NULL;
@@ -215,7 +239,7 @@ static void *APR_THREAD_FUNC watch(apr_thread_t *thread, void *data)
 
     pthread_mutex_lock(&workers->lock);
     while (!workers->is_stopping) {
-        unsigned taken = workers->taken, more = workers->running;
+        unsigned taken = workers->taken, more = serving(workers) ? serving(workers) : 1;
         struct timespec until = after_ms(WATCH_MS);
 
         workers->is_watching = workers->waiting.first != NULL;
@@ -237,9 +261,9 @@ static void *APR_THREAD_FUNC watch(apr_thread_t *thread, void *data)
 /* Gets JOB, for which no thread is idle, a thread soon. False: there is none. Under the lock. */
 static bool add_thread(struct mrc_exchange_workers *workers)
 {
-    if (workers->running < workers->max && workers->running < START_AT_ONCE)
-        return start_thread(workers) || workers->running > 0;
-    if (!workers->watcher.workers) {
+    if (serving(workers) < START_AT_ONCE && workers->running < workers->max)
+        return start_thread(workers) || serving(workers) > 0;
+    if (!workers->watcher.is_running) {
         workers->watcher.workers = workers;
         start_in(&workers->watcher, watch);
     } else if (!workers->is_watching) {
@@ -293,7 +317,7 @@ unsigned mrc_exchange_workers_busy(struct mrc_exchange_workers *workers)
     unsigned busy;
 
     pthread_mutex_lock(&workers->lock);
-    busy = workers->running - workers->idle;
+    busy = serving(workers) - workers->idle;
     pthread_mutex_unlock(&workers->lock);
     return busy;
 }

@@ -340,9 +340,10 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
         return 0;
     }
     feed(data, exchange);
-    return mrc_exchange_add_body(exchange, (const char *)bytes, len)
-               ? 0
-               : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (mrc_exchange_add_body(exchange, (const char *)bytes, len) ||
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR) == 0)
+        return 0;
+    return NGHTTP2_ERR_CALLBACK_FAILURE; /* nghttp2 ignores other errors of this callback */
 }
 
 void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchange *exchange)

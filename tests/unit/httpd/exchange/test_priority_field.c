@@ -52,6 +52,7 @@ START_TEST(the_length_counts)
 {
     struct mrc_priority priority = {.urgency = MRC_PRIORITY_URGENCY_DEFAULT};
 
+    mrc_priority_field_parse(NULL, 0, &priority); /* an empty PRIORITY_UPDATE */
     mrc_priority_field_parse("u=1, i", 2, &priority);
     mrc_priority_field_parse("u=1, i", 5, &priority);
     ck_assert_uint_eq(priority.urgency, 1);

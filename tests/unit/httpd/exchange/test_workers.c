@@ -13,6 +13,25 @@
 extern apr_uint32_t ap_max_mem_free;
 apr_uint32_t ap_max_mem_free;
 
+/* Threads that wait with a deadline are at it at once while this is set; the calls are counted. */
+static atomic_bool deadlines_are_over;
+static atomic_uint timed_waits;
+
+int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
+                                  const struct timespec *until);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
+                                  const struct timespec *until);
+
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
+                                  const struct timespec *until)
+{
+    static const struct timespec past = {.tv_sec = 0};
+
+    atomic_fetch_add(&timed_waits, 1);
+    return __real_pthread_cond_timedwait(cond, lock,
+                                         atomic_load(&deadlines_are_over) ? &past : until);
+}
+
 /* A job that waits at a gate. */
 struct test_job {
     struct mrc_exchange_job job;
@@ -124,6 +143,56 @@ START_TEST(stop_does_not_wait_for_ever)
 }
 END_TEST
 
+/* The end of a thread that waits at the gate. */
+static pthread_mutex_t exit_gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint leaving;
+
+static void leave(struct mrc_exchange_worker *worker)
+{
+    (void)worker;
+    atomic_fetch_add(&leaving, 1);
+    pthread_mutex_lock(&exit_gate);
+    pthread_mutex_unlock(&exit_gate);
+}
+
+static void run_and_leave_slowly(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker)
+{
+    worker->leave = leave;
+    run(job, worker);
+}
+
+START_TEST(idle_threads_end_but_for_two_that_sleep)
+{
+    static struct test_job jobs[THREADS + 1];
+    struct mrc_exchange_jobs sessions[2] = {{.running = 0}};
+    struct test test;
+    apr_pool_t *pool;
+
+    open_test(&test, &pool);
+    pthread_mutex_lock(&test.gate);
+    pthread_mutex_lock(&exit_gate);
+    for (unsigned i = 0; i < THREADS; i++) {
+        jobs[i] = (struct test_job){
+            .job = {.run = run_and_leave_slowly}, .test = &test, .session = &sessions[i % 2]};
+        ck_assert(mrc_exchange_workers_post(test.workers, jobs[i].session, &jobs[i].job));
+    }
+    wait_for(&test.begun, THREADS);
+    atomic_store(&deadlines_are_over, true);
+    pthread_mutex_unlock(&test.gate);
+    wait_for(&leaving, THREADS - 2);
+    apr_sleep(50 * 1000); /* in which no thread waits again and again, and no third one leaves */
+    ck_assert_uint_eq(leaving, THREADS - 2);
+    ck_assert_uint_le(timed_waits, 4 * THREADS);
+    ck_assert_uint_eq(mrc_exchange_workers_busy(test.workers), 0);
+    post(&test, &sessions[0], jobs + THREADS, 1); /* the two that are left take jobs */
+    wait_for(&test.ended, THREADS + 1);
+    pthread_mutex_unlock(&exit_gate);
+    atomic_store(&deadlines_are_over, false);
+    ck_assert(mrc_exchange_workers_stop(test.workers, 60000));
+    apr_pool_destroy(pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("workers");
@@ -132,6 +201,7 @@ int main(void)
     tcase_add_test(tcase, all_jobs_run);
     tcase_add_test(tcase, a_session_has_half_of_the_threads);
     tcase_add_test(tcase, stop_does_not_wait_for_ever);
+    tcase_add_test(tcase, idle_threads_end_but_for_two_that_sleep);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -1,0 +1,145 @@
+#include "httpd/exchange/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "failing_alloc.h"
+#include "unit.h"
+
+/* More allocations than any test makes. */
+#define ALLOCATIONS 100
+
+static struct mrc_list notes;
+
+bool mrc_sessions_post_call(struct mrc_sessions *sessions, struct mrc_call *call)
+{
+    (void)sessions;
+    mrc_list_append(&notes, &call->link);
+    return true;
+}
+
+static void take_note(struct mrc_call *note)
+{
+    struct mrc_exchange *exchange = (struct mrc_exchange *)note;
+
+    exchange->is_noted = false;
+    mrc_exchange_unref(exchange);
+}
+
+static void take_notes(void)
+{
+    struct mrc_link *link;
+
+    while ((link = mrc_list_take(&notes)))
+        take_note((struct mrc_call *)link);
+}
+
+static struct mrc_exchange_held all;
+static struct mrc_exchange_origin origin = {.take_note = take_note, .held = {.all = &all}};
+
+/* A request with a body, which has a length, or comes in chunks. */
+static struct mrc_exchange *create(bool has_length)
+{
+    struct mrc_exchange *exchange = mrc_exchange_create(&origin, 1);
+
+    ck_assert(exchange);
+    exchange->has_body = true;
+    exchange->has_length = has_length;
+    return exchange;
+}
+
+/* Closes the stream; nothing is left of the exchange. */
+static void destroy(struct mrc_exchange *exchange)
+{
+    mrc_exchange_close(exchange);
+    mrc_exchange_unref(exchange);
+    take_notes();
+    ck_assert_uint_eq(origin.held.bytes, 0);
+    ck_assert_uint_eq(all.bytes, 0);
+}
+
+/* All that a worker gets of the body; returns the status of the last read. */
+static apr_status_t read_all(struct mrc_exchange *exchange, char *ret_bytes, size_t *ret_len)
+{
+    const struct mrc_exchange_read read = {.max = 100};
+    apr_status_t status = APR_SUCCESS;
+    size_t len;
+
+    *ret_len = 0;
+    while (status == APR_SUCCESS) {
+        status = mrc_exchange_read(exchange, &read, ret_bytes + *ret_len, &len);
+        if (status == APR_SUCCESS)
+            *ret_len += len;
+    }
+    return status;
+}
+
+/* The client sends a body in three frames, and the worker reads it. */
+static apr_status_t send_three(struct mrc_exchange *exchange, char *ret_bytes, size_t *ret_len)
+{
+    static char long_bytes[300];
+    struct mrc_exchange_fields trailers = {.bytes = NULL};
+
+    memset(long_bytes, 'b', sizeof(long_bytes));
+    mrc_exchange_add_body(exchange, "aaa", 3);
+    mrc_exchange_add_body(exchange, long_bytes, sizeof(long_bytes));
+    mrc_exchange_add_body(exchange, "ccc", 3);
+    mrc_exchange_end_body(exchange, &trailers);
+    return read_all(exchange, ret_bytes, ret_len);
+}
+
+START_TEST(a_worker_reads_the_body_and_its_end)
+{
+    char bytes[1000];
+    size_t len;
+    struct mrc_exchange *exchange = create(_i == 0);
+
+    ck_assert_int_eq(send_three(exchange, bytes, &len), APR_EOF);
+    if (_i == 0)
+        ck_assert(len == 306 && !memcmp(bytes, "aaabbb", 6) && !memcmp(bytes + 300, "bbbccc", 6));
+    else
+        ck_assert(!memcmp(bytes, "3\r\naaa\r\n12c\r\nbbb", 16) &&
+                  !memcmp(bytes + len - 16, "b\r\n3\r\nccc\r\n0\r\n\r\n", 16));
+    destroy(exchange);
+}
+END_TEST
+
+/* Each allocation fails in turn: a body with a hole never looks complete. */
+START_TEST(a_body_for_which_there_is_no_memory_is_not_complete)
+{
+    char want[1000], bytes[1000];
+    size_t want_len, len, failed = 0;
+    struct mrc_exchange *exchange = create(_i == 0);
+
+    ck_assert_int_eq(send_three(exchange, want, &want_len), APR_EOF);
+    destroy(exchange);
+    for (long left = 0; left < ALLOCATIONS; left++) {
+        apr_status_t status;
+
+        exchange = create(_i == 0);
+        alloc_left = left;
+        status = send_three(exchange, bytes, &len);
+        alloc_left = -1;
+        if (status == APR_EOF)
+            ck_assert(len == want_len && !memcmp(bytes, want, len));
+        else
+            ck_assert_int_eq(status, APR_ECONNABORTED);
+        failed += status == APR_ECONNABORTED;
+        destroy(exchange);
+    }
+    ck_assert_uint_gt(failed, 0);
+    ck_assert_uint_lt(failed, ALLOCATIONS);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("exchange");
+    TCase *tcase = tcase_create("exchange");
+
+    tcase_add_loop_test(tcase, a_worker_reads_the_body_and_its_end, 0, 2);
+    tcase_add_loop_test(tcase, a_body_for_which_there_is_no_memory_is_not_complete, 0, 2);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
