@@ -547,6 +547,41 @@ def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_h
     assert max(lost) == 30 and min(lost) >= 15
 
 
+def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_httpd):
+    """Redis loses updates together with the machine that had published them: another one has them."""
+    first = new_redis(repl_diskless_sync_delay=0)
+    second = new_redis(replicaof=["127.0.0.1", str(first.port)])
+    wait_synced(first, second)
+    a, b = cluster(2, url=f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}", options="lease=5")
+    for line in ("MRC0306", "MRC0308"):
+        b.expect_log(line, required=False)
+    a.publish(TOPIC, "on both")
+    wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 1, what="the entry on the replica")
+    second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
+    with b.subscribe([("match", TOPIC)]) as stream:
+        ids = [a.publish(TOPIC, f"of a: {n}").text for n in range(100)]
+        a.publish(TOPIC, "x" * 1000000)
+        b.publish(TOPIC, "of b")
+        read(stream, 102)
+        a.crash()
+        first.kill()
+        second.ask("REPLICAOF", "NO", "ONE")
+        b.wait_log("MRC0308")
+        b.wait_log("MRC0321: .* put 101 update")
+        b.publish(TOPIC, "after")
+        assert read(stream, 1) == ["after"]
+    assert transport(b, "restored_total") == 102
+    c = new_httpd()
+    c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port}", name="shared"))
+    wait_up(c)
+    with resume(c, "earliest") as stream:
+        got = read(stream, 104)
+    assert [data for data in got if data.startswith("of a")] == [f"of a: {n}" for n in range(100)]
+    assert sorted(got) == sorted(["on both", "of b", "after", "x" * 1000000] + [f"of a: {n}" for n in range(100)])
+    with resume(c, ids[-1]) as stream:
+        assert stream.response.header("Mercure-Last-Event-ID") == ids[-1]
+
+
 @pytest.fixture
 def sentinels(new_redis):
     """A primary with a replica, watched by three Sentinels."""
@@ -562,11 +597,14 @@ def sentinels(new_redis):
         watcher.close()
 
 
+def sentinel_url(watchers):
+    return "redis://" + ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
+
+
 @pytest.mark.parametrize("planned", [True, False])
 def test_sentinel_names_the_new_primary(cluster, sentinels, planned):
     primary, replica, watchers = sentinels
-    url = "redis://" + ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
-    a, b = cluster(2, url=url, options="sentinel=mine")
+    a, b = cluster(2, url=sentinel_url(watchers), options="sentinel=mine")
     for server in (a, b):
         for line in ("MRC0306", "MRC0308"):
             server.expect_log(line, required=False)
@@ -716,7 +754,7 @@ def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
 
 
 def test_a_batch_is_one_script(cluster, redis):
-    (a,) = cluster(1)
+    (a,) = cluster(1, options="timeout=30")  # MONITOR makes the server slow
     with a.subscribe([("match", TOPIC)]) as stream, redis.monitor() as commands:
         for size in (1, 10, 1000):
             updates = [{"topic": TOPIC, "data": f"batch of {size}, {n}"} for n in range(size)]

@@ -1,4 +1,7 @@
 """Orders of an operator on a hub of several machines: every machine carries them out, and revocations stay."""
+import threading
+import time
+
 import pytest
 
 from env import token
@@ -93,6 +96,46 @@ def test_revocations_survive_restarts_of_machines_and_of_the_server(cluster, new
     for server in (a, b, c):
         wait_up(server)
     assert revoked(c) == [entry] and refuses(c, sub="mallory")
+
+
+def test_a_revoked_token_publishes_on_no_machine_that_has_just_started(cluster, new_httpd, redis):
+    (a,) = cluster(1, CONTROL, options="timeout=30")
+    revoke(a, sub="mallory")
+    c, answers = new_httpd(), []
+    redis.freeze()  # so that the machine serves before it has joined
+    try:
+        c.start(PAGES + hub(f"MercureTransport {redis.url} timeout=30", CONTROL, name="shared"))
+        publisher = threading.Thread(target=lambda: answers.append(
+            c.publish(TOPIC, "of mallory", token=token.publisher(sub="mallory"), status=None)))
+        publisher.start()
+        time.sleep(0.3)  # it may have passed the check by now
+    finally:
+        redis.thaw()
+    publisher.join()
+    assert answers[0].status in (401, 503)
+    wait_up(c)
+    assert c.publish(TOPIC, "of mallory", token=token.publisher(sub="mallory"), status=401)
+    with subscribe(a) as stream:
+        c.publish(TOPIC, "of somebody else", token=token.publisher(sub="alice"))
+        assert stream.next().data == "of somebody else"
+
+
+def test_a_revocation_whose_order_was_lost_ends_streams(cluster, redis):
+    """After a failover the log may lack the order, and only the revocation was entered again."""
+    (a,) = cluster(1, CONTROL)
+    key = "{mercure:shared}:r"
+    entry = revoke(a, sub="mallory")
+    member, score = redis.ask("ZRANGE", key, 0, -1, "WITHSCORES")
+    call(a, "DELETE", f"revocations/{entry}", status=204)
+    ends, stays = subscribe(a, sub="mallory"), subscribe(a, sub="alice")
+    a.expect_log("MRC0306", required=False)
+    redis.ask("ZADD", key, score, member.encode("utf-8", "surrogateescape"))
+    redis.ask("CLIENT", "KILL", "TYPE", "normal")
+    ends.wait_end()
+    assert refuses(a, sub="mallory")
+    a.publish(TOPIC, "after")
+    assert stays.next().data == "after"
+    stays.close()
 
 
 def test_a_server_that_was_emptied_gets_the_revocations_again(cluster, new_httpd, redis):

@@ -42,8 +42,8 @@ one_build() { # NAME
             built clang CC=clang
             ;;
         ndebug) built ndebug CPPFLAGS=-DNDEBUG ;;
-        least) built least --without-hiredis --without-icu --without-lmdb --without-nghttp2 ;;
-        without-*) built "$1" "--$1" ;;
+        least) left_out least --without-hiredis --without-icu --without-lmdb --without-nghttp2 ;;
+        without-*) left_out "$1" "--$1" ;;
         musl) musl_build ;;
         rpm) rpm_build ;;
         i386) i386_build ;;
@@ -56,12 +56,24 @@ one_build() { # NAME
 
 # Builds everything, and runs the unit tests.
 built() { # NAME CONFIGURE-OPTION…
-    local name=builds-$1
+    local name=builds-$1 live_tests=${live_tests:-none}
     shift
     build "$name" --enable-werror "$@"
     step "unit tests of $name"
     quietly "$name" "${direct[@]}" make -C "$tree" -j"$jobs" check 9>&-
+    if [ "$live_tests" != none ]; then
+        step "live tests of $name"
+        # shellcheck disable=SC2086 # the names of files
+        quietly "$name" run_live --mpm event $live_tests
+    fi
     rm -rf "$tree"
+}
+
+# The same for a build without some parts, and live tests of what it says of them and of what is left.
+left_out() { # NAME CONFIGURE-OPTION…
+    need_tests
+    local live_tests='test_left_out.py test_hub.py'
+    built "$@"
 }
 
 # The core and the store against the headers of musl.

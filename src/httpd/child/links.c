@@ -76,6 +76,12 @@ static void log_verdict(const char *label, const struct mrc_link_report *report)
                      " update(s) that this machine has, as after a failover; this machine puts the "
                      "%" APR_UINT64_T_FMT " that were published here back",
                      label, report->a, report->b);
+    else if (report->event == MRC_LINK_EVENT_RESTORED)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
+                     "MRC0321: hub %s: put %" APR_UINT64_T_FMT
+                     " update(s) back that its Redis server had lost, and that were published on "
+                     "machines that have not come back themselves",
+                     label, report->a);
     else if (report->event == MRC_LINK_EVENT_GAP)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
                      "MRC0309: hub %s: this machine has missed %" APR_UINT64_T_FMT
@@ -152,6 +158,7 @@ static void log_report(void *hubs, const struct mrc_link_report *report)
         log_connection(label, report);
         break;
     case MRC_LINK_EVENT_FORK:
+    case MRC_LINK_EVENT_RESTORED:
     case MRC_LINK_EVENT_GAP:
     case MRC_LINK_EVENT_RESET:
         log_verdict(label, report);

@@ -12,11 +12,20 @@
 #include "store/history/history.h"
 #include "store/regions/revocations.h"
 
+/* The wait for the first connection with the engine. */
+#define JOIN_WAIT_US ((int64_t)1000 * 1000)
+
 bool mrc_revocation_has(const struct mrc_hub *hub, const struct mrc_token *token, int64_t now_us)
 {
     struct mrc_revoked *revoked = mrc_hub_revoked(hub);
 
     return revoked && token && mrc_revoked_has(revoked, token, now_us);
+}
+
+bool mrc_revocation_wait(struct mrc_hub *hub)
+{
+    return !mrc_hub_revoked(hub) || mrc_hub_has_history(hub) ||
+           mrc_history_catch_up(mrc_hub_history(hub), JOIN_WAIT_US) == APR_SUCCESS;
 }
 
 static void undo(struct mrc_hub *hub, const unsigned char *id, int64_t now_us)

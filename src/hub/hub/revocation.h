@@ -40,6 +40,10 @@ apr_status_t mrc_revocation_lift(struct mrc_hub *hub,
 /* Whether TOKEN (NULL: anonymous) is revoked at NOW_US. Any thread. */
 bool mrc_revocation_has(const struct mrc_hub *hub, const struct mrc_token *token, int64_t now_us);
 
+/* Whether the hub knows which tokens are revoked. With a transport it does once it has joined:
+ * waits for that, about a second at most. Any thread that may wait. */
+bool mrc_revocation_wait(struct mrc_hub *hub);
+
 /* Copies the revocations in the history to the list, unless they are there; when a child opens the
  * hub. */
 apr_status_t mrc_revocation_load(struct mrc_hub *hub, int64_t now_us);

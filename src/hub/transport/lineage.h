@@ -24,7 +24,7 @@
 struct mrc_lineage_entry {
     uint64_t number;
     uint64_t writer, counter; /* the token */
-    uint64_t pos;             /* in the ring */
+    uint64_t seq;             /* in the ring */
 };
 
 /* Starts as {0}. */

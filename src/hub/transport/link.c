@@ -18,7 +18,9 @@
 #include "hub/transport/beat.h"
 #include "hub/transport/member.h"
 #include "hub/transport/query.h"
+#include "hub/transport/restore.h"
 #include "store/base/status.h"
+#include "store/engine/lookup.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
@@ -33,7 +35,7 @@
 
 /* The pauses between two attempts to connect. */
 #define RETRY_MIN_US   (50 * MS)
-#define RETRY_MAX_US   (2000 * MS)
+#define RETRY_MAX_US   (1000 * MS) /* with its spread, a machine is back soon after the engine */
 #define RETRY_AUTH_US  (5000 * MS)
 #define RETRY_BUSY_US  (200 * MS)
 #define RETRY_FULL_US  (200 * MS)
@@ -75,6 +77,7 @@ struct mrc_link_thread {
     atomic_bool draining, stopping;
 
     /* The thread's own. */
+    struct mrc_lookups *lookups;
     struct mrc_redis *redis; /* NULL: not connected */
     bool has_reported_up, has_reported_policy;
     enum mrc_engine_reason reported; /* the last reason; MRC_ENGINE_REASONS: none */
@@ -217,7 +220,7 @@ static void connect_now(struct mrc_link_thread *link)
 {
     struct mrc_engine_error error = {.reason = MRC_ENGINE_REFUSED};
 
-    link->redis = mrc_redis_open(link->spec, link->members[0].keys.log, &error);
+    link->redis = mrc_redis_open(link->lookups, link->spec, link->members[0].keys.log, &error);
     if (!link->redis) {
         fail(link, &error);
         return;
@@ -320,11 +323,13 @@ static bool wants_to_join(const struct mrc_member *member, int64_t now_us)
     return member->state == MRC_MEMBER_LED && now_us >= member->join_at_us;
 }
 
-/* Whether a hub waits to join: then nothing is sent on W until all replies have come. */
+/* Whether a hub waits to join, or to put back what others have not: then nothing is sent on W until
+ * all replies have come. */
 static bool has_to_join(const struct mrc_link_thread *link, int64_t now_us)
 {
     for (size_t i = 0; i < link->count; i++) {
-        if (wants_to_join(&link->members[i], now_us))
+        if (wants_to_join(&link->members[i], now_us) ||
+            mrc_restore_is_due(&link->members[i], now_us))
             return true;
     }
     return false;
@@ -346,10 +351,13 @@ static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
+        if (mrc_restore_is_due(member, now_us) && !mrc_restore(member, link->redis, now_us, error))
+            return false;
         if (!wants_to_join(member, now_us))
             continue;
         if (mrc_member_join(member, link->redis, now_us, error)) {
             mrc_beat_begin(member, now_us);
+            mrc_restore_begin(member, now_us);
             continue;
         }
         if (error->reason != MRC_ENGINE_IDENTITY)
@@ -374,12 +382,8 @@ static void send_batch(struct mrc_link_thread *link, struct mrc_member *member, 
 {
     struct mrc_redis_publish publish = {.generation = member->position.generation};
     int64_t timeout_us = member->spec->engine.timeout_us;
-    struct mrc_ring_bounds bounds;
 
-    mrc_ring_get_bounds(member->ring, &bounds);
-    publish.bound_count = bounds.off ? 1000 : bounds.count;
-    publish.bound_bytes = bounds.off ? 1024 * 1024 : bounds.bytes;
-    publish.bound_age_us = bounds.off ? 0 : bounds.age_us;
+    mrc_member_fill_bounds(member, &publish);
     if (!mrc_outbox_send(member->outbox, link->redis, &member->keys, &publish, now_us))
         return;
     expect(link, EXPECT_PUBLISH, member, now_us + timeout_us);
@@ -757,6 +761,8 @@ static int64_t next_us(const struct mrc_link_thread *link)
     for (size_t i = 0; i < link->count; i++) {
         const struct mrc_member *member = &link->members[i];
 
+        if (member->state == MRC_MEMBER_IN && member->restore_at_us && member->restore_at_us < next)
+            next = member->restore_at_us;
         if (member->state == MRC_MEMBER_IN && member->beat_at_us < next)
             next = member->beat_at_us;
         if (member->state == MRC_MEMBER_IN && member->is_full && member->send_at_us < next)
@@ -819,6 +825,7 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
     close_connections(link);
     for (size_t i = 0; i < link->count; i++)
         mrc_member_resign(&link->members[i]);
+    mrc_lookups_free(link->lookups);
     return NULL;
 }
 
@@ -857,6 +864,9 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
         mrc_member_init(pool, &link->members[i], hubs[i], report_fn, report_ctx);
         mrc_query_create(pool, link->line, hubs[i]);
     }
+    link->lookups = mrc_lookups_create(); /* the thread frees it */
+    if (!link->lookups)
+        return APR_ENOMEM;
     link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (link->epoll_fd < 0)
         return errno;

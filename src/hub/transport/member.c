@@ -14,6 +14,7 @@
 #include "hub/transport/listed.h"
 #include "hub/transport/relay.h"
 #include "hub/transport/seen.h"
+#include "hub/transport/walk.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
 #include "store/engine/registry.h"
@@ -67,30 +68,6 @@ void mrc_member_report(const struct mrc_member *member, enum mrc_link_event even
 
 /* ---- leading ----------------------------------------------------------------------------------*/
 
-/* Calls EACH for every record of the ring that came from the engine, after the record SINCE.
- * False: EACH has stopped it, or there is no memory. */
-static bool walk(const struct mrc_member *member, uint64_t since_seq,
-                 bool (*each)(void *ctx, const struct mrc_ring_record *record,
-                              const struct mrc_update_origin *origin, size_t len),
-                 void *ctx)
-{
-    struct mrc_ring_record record = {.buf = NULL};
-    uint64_t pos = mrc_ring_tail(member->ring);
-    apr_status_t status;
-    bool goes_on = true;
-
-    while (goes_on && !(status = mrc_ring_read(member->ring, &pos, &record))) {
-        struct mrc_update_origin origin;
-        size_t len;
-
-        if (record.view.seq > since_seq &&
-            mrc_update_get_origin(record.view.payload, &origin, &len) && origin.writer)
-            goes_on = each(ctx, &record, &origin, len);
-    }
-    mrc_ring_record_free(&record);
-    return goes_on && status != APR_ENOMEM;
-}
-
 static bool note_seen(void *ctx, const struct mrc_ring_record *record,
                       const struct mrc_update_origin *origin, size_t len)
 {
@@ -112,7 +89,7 @@ static bool adopt(struct mrc_member *member)
     member->seen = mrc_seen_create();
     member->outbox = mrc_outbox_create(mrc_hub_segment_staging(mrc_hub_segment(member->hub)),
                                        member->link, member->spec->replicas > 0);
-    if (!member->seen || !member->outbox || !walk(member, 0, note_seen, member->seen))
+    if (!member->seen || !member->outbox || !mrc_walk(member->ring, 0, note_seen, member->seen))
         return false;
     mrc_link_get_position(member->link, &member->position);
     return mrc_outbox_adopt(member->outbox,
@@ -206,14 +183,20 @@ static void take_reset(struct mrc_member *member, const struct mrc_redis_join *j
     begin_generation(member, join->generation, join->oldest - 1);
 }
 
+/* The next announcement wakes every child. */
+static void wake_all(struct mrc_member *member)
+{
+    if (!member->has_tags)
+        mrc_tags_clear(&member->tags);
+    member->has_tags = member->tags.is_any = true;
+}
+
 void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed)
 {
     mrc_link_count(member->link, MRC_LINK_MISSED, missed);
     mrc_ring_forget(member->ring, apr_time_now(), RING_WAIT_US);
     mrc_link_note_gap(member->link);
-    if (!member->has_tags)
-        mrc_tags_clear(&member->tags);
-    member->has_tags = member->tags.is_any = true; /* every child has to end its streams */
+    wake_all(member); /* to end their streams */
     mrc_member_report(member, MRC_LINK_EVENT_GAP, NULL, missed, 0);
 }
 
@@ -234,7 +217,7 @@ static bool trace(void *ctx, const struct mrc_ring_record *record,
         .number = origin->number,
         .writer = origin->writer,
         .counter = origin->counter,
-        .pos = record->pos,
+        .seq = record->view.seq,
     };
 
     return mrc_lineage_add(&((struct tracing *)ctx)->lineage, &entry);
@@ -271,7 +254,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     uint64_t lost;
     size_t shared;
 
-    if (!walk(member, member->position.since_seq, trace, &tracing)) {
+    if (!mrc_walk(member->ring, member->position.since_seq, trace, &tracing)) {
         mrc_lineage_free(&tracing.lineage);
         return out_of_memory(error);
     }
@@ -288,6 +271,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     member->position.token_writer = last ? last->writer : 0;
     member->position.token_counter = last ? last->counter : 0;
     set_position(member);
+    mrc_link_note_fork(member->link, last ? last->seq : member->position.since_seq);
     mrc_lineage_free(&tracing.lineage);
     mrc_link_count(member->link, MRC_LINK_LOST, lost);
     mrc_member_report(member, MRC_LINK_EVENT_FORK, NULL, lost,
@@ -328,6 +312,16 @@ static void bounds_text(const struct mrc_member *member, char *out, size_t bytes
         snprintf(out, bytes,
                  "count=%" APR_UINT64_T_FMT " bytes=%" APR_UINT64_T_FMT " age=%" APR_UINT64_T_FMT,
                  bounds.count, bounds.bytes, bounds.age_us / 1000000);
+}
+
+void mrc_member_fill_bounds(const struct mrc_member *member, struct mrc_redis_publish *publish)
+{
+    struct mrc_ring_bounds bounds;
+
+    mrc_ring_get_bounds(member->ring, &bounds);
+    publish->bound_count = bounds.off ? 1000 : bounds.count;
+    publish->bound_bytes = bounds.off ? 1024 * 1024 : bounds.bytes;
+    publish->bound_age_us = bounds.off ? 0 : bounds.age_us;
 }
 
 static bool make_random(uint32_t *ret_generation, char key[2 * KEY_BYTES + 1])
@@ -398,7 +392,7 @@ static bool follow_verdict(struct mrc_member *member, struct mrc_redis *redis,
     mrc_outbox_settle(member->outbox, join->last, join->newest, join->verdict != MRC_REDIS_GAP);
     /* After a reset, updates may have been removed on purpose. */
     if ((join->verdict == MRC_REDIS_SAME || join->verdict == MRC_REDIS_LOST) && seen > join->last &&
-        !walk(member, member->position.since_seq, put_back, &putting))
+        !mrc_walk(member->ring, member->position.since_seq, put_back, &putting))
         return out_of_memory(error);
     return true;
 }
@@ -461,15 +455,17 @@ static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
 bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
                      struct mrc_engine_error *error)
 {
+    struct mrc_relay_joined relayed;
     struct mrc_redis_join join;
-    bool is_full;
 
     if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error) ||
         !enter_again(member, redis, join.verdict, error) ||
-        !mrc_relay_join(member->hub, redis, &member->keys, join.verdict, &is_full, error))
+        !mrc_relay_join(member->hub, redis, &member->keys, join.verdict, &relayed, error))
         return false;
-    if (is_full)
+    if (relayed.is_full)
         mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
+    if (relayed.has_orders)
+        wake_all(member);
     mrc_link_set_key(member->link, join.key);
     mrc_link_set_newest(member->link, join.newest);
     mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
@@ -536,9 +532,7 @@ static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
 {
     apr_status_t status = mrc_relay_take(member->hub, order);
 
-    if (!member->has_tags)
-        mrc_tags_clear(&member->tags);
-    member->has_tags = member->tags.is_any = true;
+    wake_all(member);
     if (status == APR_EINVAL || status == MRC_STATUS_TOO_LARGE) {
         skip(member, entry, "a later version of this program wrote it");
         return true;

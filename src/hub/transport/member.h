@@ -68,7 +68,8 @@ struct mrc_member {
     struct mrc_query_dead dead; /* that the link tries to remove */
     bool has_dead;
     char reported_dead[MRC_QUERY_TEXT_BYTES];
-    unsigned old_beats; /* until a reset is compared with what other machines had read */
+    int64_t restore_at_us; /* when to put back what other machines have not; 0: nothing */
+    unsigned old_beats;    /* until a reset is compared with what other machines had read */
 };
 
 /* Makes it; POOL and the arguments outlive it. */
@@ -96,6 +97,9 @@ void mrc_member_announce(struct mrc_member *member, int64_t now_us);
 
 /* Entries are missing: ends the streams that would pass over them, and empties the history. */
 void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed);
+
+/* Fills in the bounds of the history. */
+void mrc_member_fill_bounds(const struct mrc_member *member, struct mrc_redis_publish *publish);
 
 /* Calls its report function. */
 void mrc_member_report(const struct mrc_member *member, enum mrc_link_event event, const char *text,

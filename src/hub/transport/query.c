@@ -12,6 +12,7 @@
 #include "store/base/record.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
+#include "store/engine/lookup.h"
 #include "store/engine/redis.h"
 #include "store/engine/registry.h"
 #include "store/regions/link.h"
@@ -21,7 +22,8 @@
 
 struct mrc_query_line {
     apr_thread_mutex_t *lock; /* of everything below */
-    struct mrc_redis *redis;  /* NULL: not connected */
+    struct mrc_lookups *lookups;
+    struct mrc_redis *redis; /* NULL: not connected */
     int64_t used_us;
 };
 
@@ -45,7 +47,10 @@ static void disconnect(struct mrc_query_line *line)
 
 static apr_status_t close_line(void *data)
 {
-    disconnect(data);
+    struct mrc_query_line *line = data;
+
+    disconnect(line);
+    mrc_lookups_free(line->lookups);
     return APR_SUCCESS;
 }
 
@@ -54,6 +59,9 @@ struct mrc_query_line *mrc_query_line_create(apr_pool_t *pool)
     struct mrc_query_line *line = apr_pcalloc(pool, sizeof(*line));
 
     if (apr_thread_mutex_create(&line->lock, APR_THREAD_MUTEX_DEFAULT, pool) != APR_SUCCESS)
+        return NULL;
+    line->lookups = mrc_lookups_create();
+    if (!line->lookups)
         return NULL;
     apr_pool_cleanup_register(pool, line, close_line, apr_pool_cleanup_null);
     return line;
@@ -103,7 +111,7 @@ static apr_status_t ask(struct mrc_query *query, question_fn *question, void *ct
             disconnect(line);
     }
     if (!line->redis && is_up(query)) {
-        line->redis = mrc_redis_open(spec, query->keys.log, &error);
+        line->redis = mrc_redis_open(line->lookups, spec, query->keys.log, &error);
         is_good = line->redis && question(query, ctx, &error);
         if (!is_good)
             disconnect(line);

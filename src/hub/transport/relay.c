@@ -1,5 +1,6 @@
 #include "hub/transport/relay.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "apr_time.h"
@@ -8,6 +9,7 @@
 #include "core/protocol/update.h"
 #include "hub/control/order.h"
 #include "hub/hub/hub.h"
+#include "store/base/status.h"
 #include "store/engine/registry.h"
 #include "store/regions/revocations.h"
 #include "store/ring/ring.h"
@@ -65,22 +67,56 @@ apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes)
 /* ---- joining ----------------------------------------------------------------------------------*/
 
 struct taking {
+    struct mrc_hub *hub;
     struct mrc_revocations *list;
     const struct mrc_redis_keys *keys;
-    struct mrc_buf ids; /* of all revocations in the engine */
-    apr_status_t status;
+    struct mrc_buf known; /* the ids in the list before; sorted */
+    struct mrc_buf ids;   /* of all revocations in the engine */
+    apr_status_t status;  /* of the list */
+    apr_status_t ordered; /* of the orders */
+    bool has_orders;
 };
 
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, MRC_REVOCATION_ID_BYTES);
+}
+
+static void note_known(struct mrc_buf *known, struct mrc_bytes copy)
+{
+    struct mrc_revocation entry;
+    size_t at = 0;
+
+    while (mrc_revocations_next(copy, &at, &entry))
+        mrc_buf_add(known, entry.id, sizeof(entry.id));
+    if (known->len)
+        qsort(known->ptr, known->len / MRC_REVOCATION_ID_BYTES, MRC_REVOCATION_ID_BYTES,
+              compare_ids);
+}
+
+static bool is_known(const struct mrc_buf *known, const unsigned char *id)
+{
+    return known->len && bsearch(id, known->ptr, known->len / MRC_REVOCATION_ID_BYTES,
+                                 MRC_REVOCATION_ID_BYTES, compare_ids) != NULL;
+}
+
+/* The order may have been lost with the end of a log, and only the revocation was entered again. */
 static bool take(void *ctx, struct mrc_bytes bytes)
 {
     struct mrc_revocation entry;
     struct taking *taking = ctx;
+    uint64_t unused;
 
     if (!parse_revocation(bytes, MRC_ORDER_REVOKE, &entry))
         return true; /* a later version has written it */
     mrc_buf_add(&taking->ids, entry.id, sizeof(entry.id));
     taking->status = mrc_revocations_add(taking->list, &entry, apr_time_now());
-    return taking->status == APR_SUCCESS;
+    if (!is_known(&taking->known, entry.id)) {
+        taking->ordered = mrc_ring_append_control(mrc_hub_ring(taking->hub), bytes, apr_time_now(),
+                                                  RING_WAIT_US, &unused);
+        taking->has_orders = true;
+    }
+    return taking->status == APR_SUCCESS && taking->ordered == APR_SUCCESS;
 }
 
 /* Takes all revocations from the engine. */
@@ -89,7 +125,8 @@ static bool take_all(struct taking *taking, struct mrc_redis *redis, struct mrc_
     int64_t now_us = apr_time_now();
     size_t at = 0, count = 1;
 
-    for (; count > 0 && taking->status == APR_SUCCESS; at += count) {
+    for (; count > 0 && taking->status == APR_SUCCESS && taking->ordered == APR_SUCCESS;
+         at += count) {
         if (!mrc_registry_revocations(redis, taking->keys, now_us, at, take, taking, &count, error))
             return false;
     }
@@ -138,26 +175,40 @@ static bool enter_others(const struct taking *taking, struct mrc_redis *redis,
     return true;
 }
 
-bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    enum mrc_redis_verdict verdict, bool *ret_full, struct mrc_engine_error *error)
+static bool set_order_error(struct mrc_engine_error *error, apr_status_t status)
 {
-    struct taking taking = {.list = mrc_hub_revocations(hub), .keys = keys};
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_status_set(&error->text, status, "an order cannot be given to the children");
+    return false;
+}
+
+bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    enum mrc_redis_verdict verdict, struct mrc_relay_joined *ret_joined,
+                    struct mrc_engine_error *error)
+{
+    struct taking taking = {.hub = hub, .list = mrc_hub_revocations(hub), .keys = keys};
     struct mrc_buf copy;
     bool is_good;
 
-    *ret_full = false;
+    *ret_joined = (struct mrc_relay_joined){.is_full = false};
     if (!taking.list)
         return true;
     mrc_buf_init(&copy, SIZE_MAX);
+    mrc_buf_init(&taking.known, SIZE_MAX);
     mrc_buf_init(&taking.ids, SIZE_MAX);
     mrc_revocations_copy(taking.list, &copy);
+    note_known(&taking.known, mrc_buf_bytes(&copy));
     is_good = take_all(&taking, redis, error);
+    if (is_good && taking.ordered != APR_SUCCESS)
+        is_good = set_order_error(error, taking.ordered);
     if (is_good && verdict == MRC_REDIS_GAP)
         remove_others(&taking, mrc_buf_bytes(&copy));
     else if (is_good && verdict != MRC_REDIS_SAME) /* then what has changed stands in the log */
         is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
-    *ret_full = taking.status != APR_SUCCESS;
+    ret_joined->is_full = taking.status != APR_SUCCESS;
+    ret_joined->has_orders = taking.has_orders;
     mrc_buf_free(&copy);
+    mrc_buf_free(&taking.known);
     mrc_buf_free(&taking.ids);
     return is_good;
 }

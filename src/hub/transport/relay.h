@@ -24,9 +24,15 @@ struct mrc_hub;
  */
 apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order);
 
-/* The hub joins: takes the standing revocations, and enters those that the engine has lost
- * according to VERDICT. RET_FULL: the list of revocations is full, and lacks some. */
+struct mrc_relay_joined {
+    bool is_full;    /* the list of revocations is full, and lacks some */
+    bool has_orders; /* the children have been given orders */
+};
+
+/* The hub joins: takes the standing revocations, ends the streams of those that are new here, and
+ * enters those that the engine has lost according to VERDICT. */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    enum mrc_redis_verdict verdict, bool *ret_full, struct mrc_engine_error *error);
+                    enum mrc_redis_verdict verdict, struct mrc_relay_joined *ret_joined,
+                    struct mrc_engine_error *error);
 
 #endif

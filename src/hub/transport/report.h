@@ -10,18 +10,19 @@
 #include "store/engine/engine.h"
 
 enum mrc_link_event {
-    MRC_LINK_EVENT_UP,      /* TEXT: address and version of the server */
-    MRC_LINK_EVENT_DOWN,    /* REASON; TEXT: what happened */
-    MRC_LINK_EVENT_POLICY,  /* the server may evict the keys of the hub; TEXT: its policy */
-    MRC_LINK_EVENT_FORK,    /* the engine had lost A entries, of which this machine puts B back */
-    MRC_LINK_EVENT_GAP,     /* this machine has missed A entries */
-    MRC_LINK_EVENT_RESET,   /* the engine has begun anew; this machine had read up to A */
-    MRC_LINK_EVENT_REFUSED, /* the hub cannot be joined; TEXT: why */
-    MRC_LINK_EVENT_BOUNDS,  /* another machine has another MercureHistory */
-    MRC_LINK_EVENT_FULL,    /* the engine accepts no updates; TEXT: why */
-    MRC_LINK_EVENT_TAKES,   /* the engine accepts updates again */
-    MRC_LINK_EVENT_DIED,    /* a machine has died and is removed; TEXT: its name */
-    MRC_LINK_EVENT_REAPED,  /* other machines have taken this one for dead */
+    MRC_LINK_EVENT_UP,       /* TEXT: address and version of the server */
+    MRC_LINK_EVENT_DOWN,     /* REASON; TEXT: what happened */
+    MRC_LINK_EVENT_POLICY,   /* the server may evict the keys of the hub; TEXT: its policy */
+    MRC_LINK_EVENT_FORK,     /* the engine had lost A entries, of which this machine puts B back */
+    MRC_LINK_EVENT_RESTORED, /* A entries of machines that did not do so themselves are put back */
+    MRC_LINK_EVENT_GAP,      /* this machine has missed A entries */
+    MRC_LINK_EVENT_RESET,    /* the engine has begun anew; this machine had read up to A */
+    MRC_LINK_EVENT_REFUSED,  /* the hub cannot be joined; TEXT: why */
+    MRC_LINK_EVENT_BOUNDS,   /* another machine has another MercureHistory */
+    MRC_LINK_EVENT_FULL,     /* the engine accepts no updates; TEXT: why */
+    MRC_LINK_EVENT_TAKES,    /* the engine accepts updates again */
+    MRC_LINK_EVENT_DIED,     /* a machine has died and is removed; TEXT: its name */
+    MRC_LINK_EVENT_REAPED,   /* other machines have taken this one for dead */
     MRC_LINK_EVENT_REVOCATIONS, /* the list of revocations is full: some tokens are not refused */
     MRC_LINK_EVENT_SKIPPED      /* an entry was passed over, number A; TEXT: why */
 };

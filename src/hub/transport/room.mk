@@ -13,7 +13,9 @@ LINK_SOURCES = \
 	%D%/outbox.c %D%/outbox.h \
 	%D%/query.c \
 	%D%/relay.c %D%/relay.h \
-	%D%/transport.c
+	%D%/restore.c %D%/restore.h \
+	%D%/transport.c \
+	%D%/walk.c %D%/walk.h
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)

@@ -105,12 +105,12 @@ static bool find_slot(const struct redisReply *reply, unsigned slot,
 /* ---- asking -----------------------------------------------------------------------------------*/
 
 /* Asks HOST. The wire of a Sentinel stays open. */
-static bool ask(const struct mrc_engine_spec *spec, const struct mrc_tls *tls,
-                const struct mrc_engine_host *host, const char *key, struct mrc_locate *ret_located,
-                struct mrc_engine_error *error)
+static bool ask(struct mrc_lookups *lookups, const struct mrc_engine_spec *spec,
+                const struct mrc_tls *tls, const struct mrc_engine_host *host, const char *key,
+                struct mrc_locate *ret_located, struct mrc_engine_error *error)
 {
     int64_t timeout_us = spec->sentinel ? SENTINEL_US : spec->timeout_us;
-    struct mrc_wire *wire = mrc_wire_connect(host, tls, timeout_us, error);
+    struct mrc_wire *wire = mrc_wire_connect(lookups, host, tls, timeout_us, error);
     struct redisReply *reply = NULL;
     bool is_good;
 
@@ -141,12 +141,13 @@ static bool ask(const struct mrc_engine_spec *spec, const struct mrc_tls *tls,
     return is_good;
 }
 
-bool mrc_locate(const struct mrc_engine_spec *spec, const struct mrc_tls *tls, const char *key,
-                struct mrc_locate *ret_located, struct mrc_engine_error *error)
+bool mrc_locate(struct mrc_lookups *lookups, const struct mrc_engine_spec *spec,
+                const struct mrc_tls *tls, const char *key, struct mrc_locate *ret_located,
+                struct mrc_engine_error *error)
 {
     *ret_located = (struct mrc_locate){.port = 0};
     for (size_t i = 0; i < spec->hosts_count; i++) {
-        if (ask(spec, tls, &spec->hosts[i], key, ret_located, error))
+        if (ask(lookups, spec, tls, &spec->hosts[i], key, ret_located, error))
             return true;
     }
     return false;

@@ -10,6 +10,7 @@
 #include "core/base/bytes.h"
 #include "store/engine/engine.h"
 
+struct mrc_lookups;
 struct mrc_tls;
 struct mrc_wire;
 struct redisReply;
@@ -23,8 +24,9 @@ struct mrc_locate {
 };
 
 /* Asks the hosts of SPEC, in their order, for the primary of KEY. The caller closes the wire. */
-bool mrc_locate(const struct mrc_engine_spec *spec, const struct mrc_tls *tls, const char *key,
-                struct mrc_locate *ret_located, struct mrc_engine_error *error);
+bool mrc_locate(struct mrc_lookups *lookups, const struct mrc_engine_spec *spec,
+                const struct mrc_tls *tls, const char *key, struct mrc_locate *ret_located,
+                struct mrc_engine_error *error);
 
 /* Adds the question for the primary to WIRE, a Sentinel's, and reads its answer. */
 void mrc_locate_ask_sentinel(struct mrc_wire *wire, const struct mrc_engine_spec *spec);

@@ -198,7 +198,8 @@ static bool connect_to(struct mrc_redis *redis, const struct mrc_engine_host *ho
     snprintf(redis->about.address, sizeof(redis->about.address), "%.240s:%u", host->name,
              (unsigned)host->port);
     for (int i = 0; i < 2; i++) {
-        redis->wires[i] = mrc_wire_connect(host, redis->tls, redis->spec->timeout_us, error);
+        redis->wires[i] =
+            mrc_wire_connect(redis->lookups, host, redis->tls, redis->spec->timeout_us, error);
         if (redis->wires[i])
             mrc_wire_set_reply_max(redis->wires[i], i == MRC_REDIS_W ? W_MAX_BYTES : R_MAX_BYTES);
         if (!redis->wires[i] ||
@@ -218,7 +219,7 @@ static bool connect_to_named(struct mrc_redis *redis, const char *key,
 {
     struct mrc_locate located;
 
-    if (!mrc_locate(redis->spec, redis->tls, key, &located, error))
+    if (!mrc_locate(redis->lookups, redis->spec, redis->tls, key, &located, error))
         return false;
     snprintf(redis->host_name, sizeof(redis->host_name), "%s", located.name);
     redis->host = (struct mrc_engine_host){redis->host_name, located.port};
@@ -229,8 +230,8 @@ static bool connect_to_named(struct mrc_redis *redis, const char *key,
     return false;
 }
 
-struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, const char *key,
-                                 struct mrc_engine_error *error)
+struct mrc_redis *mrc_redis_open(struct mrc_lookups *lookups, const struct mrc_engine_spec *spec,
+                                 const char *key, struct mrc_engine_error *error)
 {
     struct mrc_redis *redis = calloc(1, sizeof(*redis));
 
@@ -239,6 +240,7 @@ struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, const char 
         return NULL;
     }
     redis->spec = spec;
+    redis->lookups = lookups;
     if (spec->is_tls) {
         redis->tls = mrc_tls_create(spec, error);
         if (!redis->tls) {
@@ -483,6 +485,43 @@ bool mrc_redis_publish_reply(const struct redisReply *reply, uint64_t *ret_newes
         return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to publish is odd");
     *ret_newest = newest;
     *ret_last = last;
+    return true;
+}
+
+bool mrc_redis_publish_end(struct mrc_redis *redis, uint64_t *ret_newest, uint64_t *ret_last,
+                           struct mrc_engine_error *error)
+{
+    struct redisReply *reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
+    bool is_good = reply && mrc_redis_publish_reply(reply, ret_newest, ret_last, error);
+
+    mrc_wire_free_reply(reply);
+    return is_good;
+}
+
+bool mrc_redis_counters(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                        const uint64_t *writers, size_t count, uint64_t *ret_counters,
+                        struct mrc_engine_error *error)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    struct redisReply *reply;
+
+    mrc_wire_begin(wire, 2 + count);
+    mrc_wire_add_text(wire, "HMGET");
+    mrc_wire_add_text(wire, keys->head);
+    for (size_t i = 0; i < count; i++) {
+        char field[2 + MRC_ENTRY_WRITER_BYTES] = "w:";
+
+        mrc_entry_writer_text(writers[i], field + 2);
+        mrc_wire_add_text(wire, field);
+    }
+    reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
+    if (!reply)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!mrc_reply_number(mrc_reply_at(reply, i), &ret_counters[i]))
+            ret_counters[i] = 0;
+    }
+    mrc_wire_free_reply(reply);
     return true;
 }
 

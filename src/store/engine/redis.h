@@ -22,6 +22,7 @@
 #include "store/engine/entry.h"
 #include "store/engine/sides.h"
 
+struct mrc_lookups;
 struct mrc_redis;
 struct redisReply;
 
@@ -42,9 +43,9 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
 /* ---- connecting -------------------------------------------------------------------------------*/
 
 /* Connects to the primary for KEY: the first host of SPEC that is one, or the one that Sentinels or
- * the nodes of a cluster name. NULL, with the reason in ERROR. */
-struct mrc_redis *mrc_redis_open(const struct mrc_engine_spec *spec, const char *key,
-                                 struct mrc_engine_error *error);
+ * the nodes of a cluster name. LOOKUPS (lookup.h) outlives it. NULL, with the reason in ERROR. */
+struct mrc_redis *mrc_redis_open(struct mrc_lookups *lookups, const struct mrc_engine_spec *spec,
+                                 const char *key, struct mrc_engine_error *error);
 
 /* Accepts NULL. */
 void mrc_redis_close(struct mrc_redis *redis);
@@ -140,6 +141,15 @@ void mrc_redis_entry_add(struct mrc_redis *redis, uint64_t stored_bytes, struct 
 /* The reply: the newest number, and the last counter of the writer. */
 bool mrc_redis_publish_reply(const struct redisReply *reply, uint64_t *ret_newest,
                              uint64_t *ret_last, struct mrc_engine_error *error);
+
+/* Sends the command and waits for that reply. */
+bool mrc_redis_publish_end(struct mrc_redis *redis, uint64_t *ret_newest, uint64_t *ret_last,
+                           struct mrc_engine_error *error);
+
+/* For each of COUNT writers, the counter of its last entry; 0: none. */
+bool mrc_redis_counters(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                        const uint64_t *writers, size_t count, uint64_t *ret_counters,
+                        struct mrc_engine_error *error);
 
 /* Asks how many replicas have everything that W has published; waits for COUNT of them, but at most
  * TIMEOUT_MS. */

@@ -11,6 +11,7 @@
 #include "store/engine/locate.h"
 #include "store/engine/sides.h"
 
+struct mrc_lookups;
 struct mrc_tls;
 struct mrc_wire;
 
@@ -26,6 +27,7 @@ enum mrc_redis_script {
 
 struct mrc_redis {
     const struct mrc_engine_spec *spec;
+    struct mrc_lookups *lookups;
     struct mrc_tls *tls;
     struct mrc_wire *wires[MRC_REDIS_SIDES];
     struct mrc_engine_host host; /* of the primary, if it was asked for */

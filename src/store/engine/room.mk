@@ -4,6 +4,7 @@ libmrcstore_la_SOURCES += \
 
 REDIS_SOURCES = \
 	%D%/locate.c %D%/locate.h \
+	%D%/lookup.c %D%/lookup.h \
 	%D%/login.c %D%/login.h \
 	%D%/redis.c %D%/redis.h %D%/redis_internal.h \
 	%D%/registry.c %D%/registry.h \
@@ -29,6 +30,7 @@ libmrcstore_la_SOURCES += $(REDIS_SOURCES)
 nodist_libmrcstore_la_SOURCES = %D%/scripts.c
 unit_tests += \
 	tests/unit/store/engine/test_locate \
+	tests/unit/store/engine/test_lookup \
 	tests/unit/store/engine/test_redis \
 	tests/unit/store/engine/test_resp
 endif

@@ -17,6 +17,7 @@
 #include <hiredis/hiredis.h>
 
 #include "core/base/buf.h"
+#include "store/engine/lookup.h"
 #include "store/engine/resp.h"
 #include "store/engine/tls.h"
 
@@ -111,21 +112,15 @@ static int connect_to(const struct addrinfo *address, int64_t until_us,
     return -1;
 }
 
-static int connect_by_name(const struct mrc_engine_host *host, int64_t until_us,
-                           struct mrc_engine_error *error)
+static int connect_by_name(struct mrc_lookups *lookups, const struct mrc_engine_host *host,
+                           int64_t until_us, struct mrc_engine_error *error)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    struct addrinfo *addresses;
-    char port[8];
+    struct addrinfo *addresses =
+        mrc_lookups_find(lookups, host, until_us - mrc_wire_clock_us(), error);
     int fd = -1;
-    int err;
 
-    snprintf(port, sizeof(port), "%u", (unsigned)host->port);
-    err = getaddrinfo(host->name, port, &hints, &addresses);
-    if (err) {
-        fail(error, MRC_ENGINE_REFUSED, gai_strerror(err));
+    if (!addresses)
         return -1;
-    }
     for (const struct addrinfo *one = addresses; one && fd < 0; one = one->ai_next)
         fd = connect_to(one, until_us, error);
     freeaddrinfo(addresses);
@@ -148,8 +143,9 @@ static bool shake_hands(struct mrc_wire *wire, int64_t until_us, struct mrc_engi
     }
 }
 
-struct mrc_wire *mrc_wire_connect(const struct mrc_engine_host *host, const struct mrc_tls *tls,
-                                  int64_t timeout_us, struct mrc_engine_error *error)
+struct mrc_wire *mrc_wire_connect(struct mrc_lookups *lookups, const struct mrc_engine_host *host,
+                                  const struct mrc_tls *tls, int64_t timeout_us,
+                                  struct mrc_engine_error *error)
 {
     int64_t until_us = mrc_wire_clock_us() + timeout_us;
     struct mrc_wire *wire = calloc(1, sizeof(*wire));
@@ -159,7 +155,7 @@ struct mrc_wire *mrc_wire_connect(const struct mrc_engine_host *host, const stru
         return NULL;
     }
     mrc_buf_init(&wire->out, OUT_MAX_BYTES);
-    wire->fd = connect_by_name(host, until_us, error);
+    wire->fd = connect_by_name(lookups, host, until_us, error);
     if (wire->fd < 0) {
         mrc_wire_close(wire);
         return NULL;

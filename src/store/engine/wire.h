@@ -17,16 +17,18 @@
 #include "core/base/bytes.h"
 #include "store/engine/engine.h"
 
+struct mrc_lookups;
 struct mrc_tls;
 struct mrc_wire;
 struct redisReply;
 
 /*
- * Connects to HOST within TIMEOUT_US. TLS: how to speak TLS, which must outlive the wire; NULL: not
- * at all. NULL, with the reason in ERROR.
+ * Connects to HOST within TIMEOUT_US. LOOKUPS has lookups that have not ended. TLS: how to speak
+ * TLS, which must outlive the wire; NULL: not at all. NULL, with the reason in ERROR.
  */
-struct mrc_wire *mrc_wire_connect(const struct mrc_engine_host *host, const struct mrc_tls *tls,
-                                  int64_t timeout_us, struct mrc_engine_error *error);
+struct mrc_wire *mrc_wire_connect(struct mrc_lookups *lookups, const struct mrc_engine_host *host,
+                                  const struct mrc_tls *tls, int64_t timeout_us,
+                                  struct mrc_engine_error *error);
 
 /* Closes it at once. Accepts NULL. */
 void mrc_wire_close(struct mrc_wire *wire);

@@ -68,6 +68,8 @@ void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to)
     for (unsigned i = 0; i < MRC_LINK_COUNTERS; i++)
         mrc_link_count(to, i, mrc_link_get_count(from, i));
     atomic_store(&to->layout->joined, atomic_load(&from->layout->joined));
+    if (atomic_load(&from->layout->fork))
+        mrc_link_note_fork(to, 0); /* the ring may have other numbers now */
 }
 
 uint64_t mrc_link_writer(const struct mrc_link *link)
@@ -208,6 +210,29 @@ void mrc_link_set_joined(struct mrc_link *link)
 void mrc_link_note_gap(struct mrc_link *link)
 {
     atomic_fetch_add(&link->layout->gap, 1);
+}
+
+void mrc_link_note_fork(struct mrc_link *link, uint64_t seq)
+{
+    uint64_t fork = atomic_load(&link->layout->fork);
+
+    if (fork == 0 || seq + 1 < fork)
+        atomic_store(&link->layout->fork, seq + 1);
+}
+
+bool mrc_link_get_fork(const struct mrc_link *link, uint64_t *ret_seq)
+{
+    uint64_t fork = atomic_load(&link->layout->fork);
+
+    if (fork == 0)
+        return false;
+    *ret_seq = fork - 1;
+    return true;
+}
+
+void mrc_link_clear_fork(struct mrc_link *link)
+{
+    atomic_store(&link->layout->fork, 0);
 }
 
 void mrc_link_set_napping(struct mrc_link *link, bool is_napping)

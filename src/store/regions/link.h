@@ -89,6 +89,14 @@ void mrc_link_note_reaped(struct mrc_link *link);
 /* Leader: the ring has had, once, everything that the engine has. */
 void mrc_link_set_joined(struct mrc_link *link);
 
+/* Leader: the engine has lost entries that stand in the ring after the record SEQ, and it is not
+ * known that they are back. An earlier place that is noted already stays. */
+void mrc_link_note_fork(struct mrc_link *link, uint64_t seq);
+
+/* Leader. False: there is none. */
+bool mrc_link_get_fork(const struct mrc_link *link, uint64_t *ret_seq);
+void mrc_link_clear_fork(struct mrc_link *link);
+
 /* Leader: entries are missing from here on. Call it before the next entry is appended. */
 void mrc_link_note_gap(struct mrc_link *link);
 

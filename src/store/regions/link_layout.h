@@ -61,7 +61,11 @@ struct mrc_link_layout {
 
     _Atomic uint64_t refusal; /* enum mrc_link_refusal: for what is published while it is down */
 
-    uint8_t reserved2[160];
+    /* The engine has lost entries that stand in the ring after this seq, and other machines may
+     * still have to put some of them back; by the leader. One more than the seq; 0: nothing. */
+    _Atomic uint64_t fork;
+
+    uint8_t reserved2[152];
 
     _Atomic uint64_t counters[MRC_LINK_COUNTERS]; /* enum mrc_link_counter; by anybody */
 };

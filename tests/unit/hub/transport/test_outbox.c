@@ -42,7 +42,7 @@ static struct mrc_wire *open_wire(void)
     ck_assert_int_eq(listen(fd, 1), 0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     host.port = ntohs(address.sin_port);
-    wire = mrc_wire_connect(&host, NULL, 1000 * 1000, &error);
+    wire = mrc_wire_connect(NULL, &host, NULL, 1000 * 1000, &error);
     ck_assert_msg(wire != NULL, "%s", error.text.text);
     return wire;
 }

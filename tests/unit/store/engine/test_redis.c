@@ -14,7 +14,7 @@ static void setup(void)
 {
     redis_start();
     mrc_redis_keys_make(store_pool(), "mercure", "example.com/hub", "m1", &keys);
-    redis = mrc_redis_open(&redis_spec, keys.log, &error);
+    redis = mrc_redis_open(NULL, &redis_spec, keys.log, &error);
     ck_assert_msg(redis != NULL, "%s", error.text.text);
 }
 
@@ -413,7 +413,7 @@ END_TEST
 START_TEST(a_server_that_is_none_is_refused)
 {
     redis_host.port = redis_free_port();
-    ck_assert_ptr_null(mrc_redis_open(&redis_spec, keys.log, &error));
+    ck_assert_ptr_null(mrc_redis_open(NULL, &redis_spec, keys.log, &error));
     ck_assert_int_eq(error.reason, MRC_ENGINE_REFUSED);
 }
 END_TEST
@@ -422,7 +422,7 @@ START_TEST(a_wrong_password_is_told)
 {
     redis_spec.user = "nobody";
     redis_spec.password.value = "wrong";
-    ck_assert_ptr_null(mrc_redis_open(&redis_spec, keys.log, &error));
+    ck_assert_ptr_null(mrc_redis_open(NULL, &redis_spec, keys.log, &error));
     ck_assert_int_eq(error.reason, MRC_ENGINE_AUTH);
 }
 END_TEST

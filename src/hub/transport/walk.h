@@ -1,0 +1,23 @@
+/*
+ * A walk through the ring of a machine, over the records that came from the engine.
+ */
+#ifndef MRC_HUB_TRANSPORT_WALK_H
+#define MRC_HUB_TRANSPORT_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mrc_ring;
+struct mrc_ring_record;
+struct mrc_update_origin;
+
+/* LEN: the length of the payload of RECORD without its origin. Returns false to stop. */
+typedef bool mrc_walk_fn(void *ctx, const struct mrc_ring_record *record,
+                         const struct mrc_update_origin *origin, size_t len);
+
+/* Calls EACH for every such record after the record SINCE_SEQ, from older to newer. False: EACH has
+ * stopped it, or there is no memory. */
+bool mrc_walk(const struct mrc_ring *ring, uint64_t since_seq, mrc_walk_fn *each, void *ctx);
+
+#endif

@@ -1,0 +1,234 @@
+"""
+A soak of several machines: faults of Redis, of machines and of what is between them, one after the other in an order that a
+seed decides, while all machines publish and all have subscribers. MERCURE_SOAK_FAULTS is their number, and
+MERCURE_SOAK_SEED repeats an order.
+"""
+import os
+import random
+import re
+import shutil
+import signal
+import time
+
+import pytest
+
+from env import soak
+from env.cluster import PAGES, new_redis, wait_up  # noqa: F401  (new_redis is a fixture)
+from env.hub import hub
+from env.redis import RedisError, Sentinel
+from env.wait import wait_until
+from test_cluster import has_role, sentinel_url, transport, wait_synced
+
+pytestmark = [pytest.mark.soak, pytest.mark.mpm("event")]
+
+MACHINES = 3
+
+
+class Engine:
+    """A primary, two replicas, and the Sentinels that watch them."""
+
+    def __init__(self, new_redis):
+        first = new_redis(repl_diskless_sync_delay=0)
+        self.servers = [first] + [new_redis(repl_diskless_sync_delay=0, replicaof=["127.0.0.1", str(first.port)]) for _ in range(2)]
+        wait_synced(*self.servers)
+        self.watchers = [Sentinel(first, 2) for _ in range(3)]
+        wait_until(lambda: all(len(watcher.ask("SENTINEL", "SENTINELS", "mine")) == 2
+                               and len(watcher.ask("SENTINEL", "REPLICAS", "mine")) == 2 for watcher in self.watchers),
+                   what="three Sentinels that know each other")
+
+    def primary(self):
+        """The server that the Sentinels name, once it is one."""
+        def found():
+            names = {watcher.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mine")[1] for watcher in self.watchers}
+            named = [server for server in self.servers if {str(server.port)} == names]
+            return named and has_role(named[0], "master") and named[0]
+
+        return wait_until(found, what="a primary that all Sentinels name")
+
+    def settle(self):
+        """Until both replicas follow the primary and the Sentinels know it, so that each fault finds all as the first one did."""
+        wait_until(self._is_settled, what="two replicas that follow")
+
+    def _is_settled(self):
+        primary = self.primary()
+        others = [server for server in self.servers if server is not primary]
+        return (all(has_role(server, "slave") and f"master_port:{primary.port}" in server.ask("INFO", "replication")
+                    and "master_link_status:up" in server.ask("INFO", "replication") for server in others)
+                and all(self._flags(watcher, "MASTERS") == ["master"] and self._flags(watcher, "REPLICAS", "mine") == 2 * ["slave"]
+                        for watcher in self.watchers))
+
+    @staticmethod
+    def _flags(watcher, *question):
+        found = [dict(zip(fields[::2], fields[1::2])) for fields in watcher.ask("SENTINEL", *question)]
+        return [fields["flags"] for fields in found]
+
+    def lose_tail(self, primary):
+        """The replicas lose their connections, and come back within a second: until then they get nothing."""
+        primary.ask("CLIENT", "KILL", "TYPE", "replica")
+
+    def kill(self, primary):
+        """The primary dies, and comes back empty when another one has taken its place."""
+        primary.kill()
+        other = wait_until(lambda: (found := self.primary()) is not primary and found, what="another primary")
+        shutil.rmtree(primary.root)
+        os.mkdir(primary.root)
+        primary.options["replicaof"] = ["127.0.0.1", str(other.port)]
+        primary.start()
+
+
+class Soak:
+    def __init__(self, engine, machines, chance):
+        self.engine, self.machines, self.chance = engine, machines, chance
+
+    def _machine(self):
+        return self.chance.choice(self.machines)
+
+    def planned_failover(self):
+        wait_until(lambda: self._ask_for_failover(), what="a failover")
+
+    def _ask_for_failover(self):
+        try:
+            return self.engine.watchers[0].ask("SENTINEL", "FAILOVER", "mine") == "OK"
+        except RedisError:  # the one before is not over, for the Sentinels
+            time.sleep(0.5)
+            return False
+
+    def primary_killed(self):
+        self.engine.kill(self.engine.primary())
+
+    def primary_killed_ahead_of_its_replicas(self):
+        primary = self.engine.primary()
+        self.engine.lose_tail(primary)
+        time.sleep(self.chance.uniform(0.1, 0.6))
+        self.engine.kill(primary)
+
+    def primary_and_a_machine_killed_ahead_of_the_replicas(self):
+        """What only the dead machine had published, the others put back."""
+        primary, machine = self.engine.primary(), self._machine()
+        self.engine.lose_tail(primary)
+        time.sleep(self.chance.uniform(0.1, 0.6))
+        primary.signal(signal.SIGKILL)
+        machine.crash()
+        self.engine.kill(primary)
+        machine.start()
+
+    def primary_stopped_for_long(self):
+        self._stop(self.engine.primary(), 3)
+
+    def primary_stopped_for_a_moment(self):
+        self._stop(self.engine.primary(), 0.6)
+
+    @staticmethod
+    def _stop(server, seconds):
+        server.freeze()
+        time.sleep(seconds)
+        server.thaw()
+
+    def connections_closed(self):
+        self.engine.primary().ask("CLIENT", "KILL", "TYPE", "normal")
+
+    def a_child_killed(self):
+        machine = self._machine()
+        machine.kill_child(self.chance.choice(machine.children()))
+
+    def a_machine_killed(self):
+        machine = self._machine()
+        machine.crash()
+        time.sleep(self.chance.uniform(0, 1))
+        machine.start()
+
+    def a_machine_stopped(self):
+        """All its processes get no time for a while."""
+        processes = self._machine().processes_left()
+        for signum in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in processes:
+                os.kill(pid, signum)
+            time.sleep(3)
+
+    def a_machine_reloaded(self):
+        self._machine().graceful()
+
+    FAULTS = (planned_failover, primary_killed, primary_killed_ahead_of_its_replicas,
+              primary_and_a_machine_killed_ahead_of_the_replicas, primary_stopped_for_long, primary_stopped_for_a_moment,
+              connections_closed, a_child_killed, a_machine_killed, a_machine_stopped, a_machine_reloaded)
+
+
+def test_nothing_is_lost_or_published_twice(new_httpd, new_redis):
+    chance = random.Random(seed := soak.seed())
+    count = soak.setting("FAULTS", 25)
+    engine = Engine(new_redis)
+    machines = [new_httpd() for _ in range(MACHINES)]
+    text = PAGES + hub(f"MercureTransport {sentinel_url(engine.watchers)} sentinel=mine lease=5", "MercureHistory count=0 bytes=64M",
+                       name="shared")
+    report = soak.Report("cluster", f"seed {seed}")
+    try:
+        for machine in machines:
+            machine.expect_log("MRC03(06|08|19)", required=False)
+            machine.expect_log("AH00098", required=False)  # the pid file of a machine that was killed
+            machine.start(text)
+        for machine in machines:
+            wait_up(machine)
+        run(Soak(engine, machines, chance), new_httpd, text, count, report)
+    finally:
+        for watcher in engine.watchers:
+            watcher.close()
+
+
+def run(faults, new_httpd, text, count, report):
+    machines, chance = faults.machines, faults.chance
+    senders = [soak.Sender(machine, f"{number}-{one}") for number, machine in enumerate(machines) for one in range(2)]
+    listeners = [soak.Listener(lambda machine=machine: machine) for machine in machines]
+    traveller = soak.Listener(lambda: random.choice(machines), stay=1.5)
+    workers = [*listeners, traveller, *senders]
+    for worker in workers:
+        worker.start()
+    for number in range(count):
+        fault = chance.choice(faults.FAULTS)
+        time.sleep(chance.uniform(1, 3))
+        begin = time.monotonic()
+        fault(faults)
+        engine_back = time.monotonic()
+        for machine in machines:
+            wait_up(machine)
+        report.line(f"{number + 1:3} {fault.__name__:52} {engine_back - begin:5.1f} s, up {time.monotonic() - engine_back:4.1f} s later, "
+                    f"stored {sum(len(sender.stored) for sender in senders)}")
+        faults.engine.settle()
+    for sender in senders:
+        sender.stop()
+    last = [machine.publish(soak.TOPIC, "last", fields=[("id", f"urn:last:{number}")]).text for number, machine in enumerate(machines)]
+    stored = {event_id for sender in senders for event_id in sender.stored} | set(last)
+    wait_until(lambda: all(set(last) <= set(listener.parts[-1]) for listener in (*listeners, traveller)), what="the last updates")
+    lost = sum(int(number) for machine in machines for number in re.findall("MRC0308: .* has lost ([0-9]+) update", machine.log()))
+    judge(report, senders, listeners, traveller, stored, lost)
+    # A machine that knew nothing has all of it from Redis.
+    late = new_httpd()
+    late.start(text)
+    wait_up(late)
+    fresh = soak.Listener(lambda: late).start()
+    wait_until(lambda: set(last) <= set(fresh.ids), what="the last updates at a machine that has just started")
+    for worker in (*listeners, traveller, fresh):
+        worker.stop()
+    report.line(f"a new machine: missing {len(soak.missing(stored, fresh))}, twice {len(soak.twice(fresh))}")
+    assert not soak.missing(stored, fresh) and not soak.twice(fresh)
+    for machine in (*machines, late):
+        assert transport(machine, "skipped_total") == 0
+
+
+def judge(report, senders, listeners, traveller, stored, lost):
+    """LOST: what Redis had lost in all failovers and the machines have put back."""
+    refused = {event_id for sender in senders for event_id in sender.refused}
+    for name, listener in (*((f"machine {number}", one) for number, one in enumerate(listeners)), ("all in turn", traveller)):
+        report.line(f"{name}: got {len(listener.ids)}, streams {listener.turns}, told of a gap {len(listener.parts) - 1}, "
+                    f"missing {len(soak.missing(stored, listener))}, twice {len(soak.twice(listener))}, "
+                    f"refused and there {len(refused & set(listener.ids))}")
+    orders = [soak.moved(a.ids, b.ids) for a in listeners for b in listeners if a is not b]
+    report.line(f"stored {len(stored)}, refused {len(refused)}, unknown {sum(len(sender.unknown) for sender in senders)}, "
+                f"lost by Redis {lost}, out of order between two machines at most {max(orders)}")
+    for listener in listeners:
+        assert not soak.missing(stored, listener)
+        assert not soak.twice(listener)
+        assert not refused & set(listener.ids)
+        assert soak.is_in_order(stored, listener)
+    # What was put back stands elsewhere on a machine that had not had it.
+    assert max(orders) <= len(stored) / 1000 + lost
+    assert len(soak.missing(stored, traveller)) <= max(orders)
