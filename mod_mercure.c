@@ -34,6 +34,7 @@
 #include "httpd/monitor/health.h"
 #include "httpd/monitor/metrics.h"
 #include "httpd/monitor/server_status.h"
+#include "httpd/publish/stay.h"
 #include "httpd/resource/request.h"
 #include "httpd/route/claim.h"
 #include "httpd/tls/takeover.h"
@@ -60,6 +61,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_child_init(mrc_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(mrc_lifecycle_child_stopping, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_child_status(mrc_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(mrc_lifecycle_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* A section in the page of mod_status, if that module is loaded. */
     mrc_server_status_register();
@@ -69,6 +71,9 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* The filter that catches errors of reading a body. */
     mrc_body_register();
+
+    /* The filter at whose end a thread waits for the next request. */
+    mrc_stay_register();
 
     /* A connection. The records of it are made first, because cleanups run in the opposite order.
      * Before it is handed over or closed, the hooks of all other modules have run. */

@@ -80,14 +80,16 @@ static void print_time(int64_t time_us)
 static const char *region_name(unsigned type)
 {
     static const char *const names[] = {
+        [MRC_HUB_REGION_INTEREST] = "interest",
+        [MRC_HUB_REGION_BUCKETS] = "buckets",
         [MRC_HUB_REGION_RING] = "ring",
         [MRC_HUB_REGION_INDEX] = "index",
-        [MRC_HUB_REGION_INTEREST] = "interest",
+        [MRC_HUB_REGION_SETS] = "sets",
+        [MRC_HUB_REGION_CLIENTS] = "clients",
         [MRC_HUB_REGION_METRICS] = "metrics",
         [MRC_HUB_REGION_STAGING] = "staging",
         [MRC_HUB_REGION_PRESENCE] = "presence",
         [MRC_HUB_REGION_COUNTS] = "counts",
-        [MRC_HUB_REGION_BUCKETS] = "buckets",
         [MRC_HUB_REGION_REVOCATIONS] = "revocations",
         [MRC_HUB_REGION_LINK] = "link",
         [MRC_HUB_REGION_BUSIEST] = "busiest",

@@ -53,7 +53,7 @@ export class Live {
       subscribers: new Chart(byId('chart-subscribers'), ['subscribers'], short),
       publications: new Chart(byId('chart-publications'), ['publications/s'], short),
       deliveries: new Chart(byId('chart-deliveries'), ['deliveries/s'], short),
-      latency: new Chart(byId('chart-latency'), QUANTILES, milliseconds),
+      latency: new Chart(byId('chart-latency'), QUANTILES, milliseconds, {isLogarithmic: true}),
     };
   }
 

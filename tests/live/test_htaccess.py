@@ -2,6 +2,7 @@
 MercureHtaccess: a site's own .htaccess file gives the keys of its hub. Its owner is a customer who makes mistakes, or
 tries to harm the server and other customers.
 """
+import contextlib
 import os
 import random
 import shutil
@@ -11,8 +12,9 @@ import time
 import pytest
 
 from env import token
+from env.fuse import HangingFileSystem
 from env.hub import PATH, hub
-from env.wait import wait_until
+from env.wait import DEADLINE, wait_until
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -156,6 +158,7 @@ MISTAKES = {
     "algorithm": (f"MercureKey {token.ISSUER} HS1 {KEYS['a']}", "HS1"),
     "short secret": (f"MercureKey {token.ISSUER} HS256 short", "MercureKey https://issuer.example HS256"),
     "value": ("MercureAnonymous Perhaps", "On or Off"),
+    "any origin and the cookie": ("MercureCorsOrigins *\nMercureCookieName c", "MercureCookieName is about the cookie"),
     "setting of the server": ("MercureHistory Off", "MercureHistory is not allowed in an .htaccess file"),
     "hub": ("MercureHub On", "MercureHub is not allowed in an .htaccess file"),
     "itself": ("MercureHtaccess On", "MercureHtaccess is not allowed in an .htaccess file"),
@@ -201,7 +204,7 @@ def test_mistake_of_one_site_reaches_no_other(httpd, sites, name):
     assert sites.publish("b") == 200
     line = httpd.wait_log("MRC0501: .*").group()
     assert "sites/a/htdocs/.htaccess" in line and words in line and KEYS["b"] not in line, line
-    if "cannot be read" not in line:
+    if "cannot be read" not in line and name != "any origin and the cookie":
         assert ".htaccess:1: " in line or ".htaccess:33: " in line, line
     sites.key("a")
     sites.wait("a", 200)
@@ -225,6 +228,47 @@ def test_file_of_another_kind_is_not_read(httpd, sites, kind):
         os.rmdir(path)
     else:
         os.remove(path)
+    sites.key("a")
+    sites.wait("a", 200)
+
+
+@contextlib.contextmanager
+def hanging(folder, name):
+    """A file system that hangs, in FOLDER."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file_system = stack.enter_context(HangingFileSystem(folder, name, SPARE))
+        except OSError as error:
+            pytest.skip(f"this user may not mount a file system: {error}")
+        yield file_system
+
+
+def test_key_file_on_a_file_system_that_hangs(httpd, sites):
+    """A key file on another file system than its site is refused, and not opened."""
+    sites.key("b")
+    sites.write("a", f"MercureKey {token.ISSUER} HS256 file:hanging/secret\n")
+    os.mkdir(sites.path("a", "hanging"))
+    with hanging(sites.path("a", "hanging"), "secret") as file_system:
+        httpd.expect_log("MRC0501: .*hanging/secret cannot be read: it is on another file system")
+        httpd.start(sites.config())
+        assert sites.get("a").status == 500 and sites.publish("b") == 200
+        assert not file_system.waiting
+
+
+def test_site_on_a_file_system_that_hangs(httpd, sites):
+    """It holds one thread of a child, and not one for each request: otherwise all sites would stand still."""
+    sites.key("b")
+    httpd.start("StartServers 1\nServerLimit 1\nThreadsPerChild 8\nMaxRequestWorkers 8\n" + sites.config())
+    httpd.expect_log("MRC0501: .*htdocs/.htaccess cannot be read: Input/output error")
+    with httpd.connect() as first:
+        with hanging(sites.path("a", "htdocs"), ".htaccess") as file_system:
+            first.send_request("GET", f"{PATH}?match=x", host="a.example")
+            assert file_system.opened.wait(DEADLINE)
+            for _ in range(20):
+                assert sites.get("a").status == 503
+                assert sites.publish("b") == 200
+            assert len(file_system.waiting) == 1
+        assert first.read_response().status == 500
     sites.key("a")
     sites.wait("a", 200)
 

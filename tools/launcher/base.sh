@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # Helpers that all parts of mercure-hub use. mercure-hub sources this file.
 # shellcheck disable=SC2034 # mercure-hub and its parts share their variables
 

@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # Errors and warnings of httpd, reported with the names of the variables. mercure-hub sources this file.
 # shellcheck disable=SC2034,SC2154 # mercure-hub and its parts share their variables
 
@@ -136,6 +136,7 @@ MercureHistory $transport_from
 MercureTransport MERCURE_TRANSPORT_URL
 MercureStore MERCURE_STORE
 MercureHub ${extra_name:+MERCURE_EXTRA_DIRECTIVES}
+MercureControlKey $control_name
 SubscriberKey $subscriber_name
 PublisherKey $publisher_name
 SSLCertificateKeyFile MERCURE_TLS_KEY

@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # The command line and the variables of the Go hub. mercure-hub sources this file.
 # shellcheck disable=SC2034,SC2154 # mercure-hub and its parts share their variables
 

@@ -7,7 +7,8 @@
 
 #include "httpd/config/transport.h"
 
-#define SECOND_US ((int64_t)1000 * 1000)
+#define SECOND_US    ((int64_t)1000 * 1000)
+#define DEFAULTS_KEY "mod_mercure: settings"
 
 /* ---- fields -----------------------------------------------------------------------------------*/
 
@@ -139,12 +140,19 @@ static void set_defaults(struct mrc_settings *settings)
     settings->set = 0;
 }
 
+/* The defaults are texts in the table. POOL, which a configuration shares, keeps them parsed:
+ * a server may have thousands of sections. */
 struct mrc_settings *mrc_settings_create(apr_pool_t *pool)
 {
-    struct mrc_settings *settings = apr_pcalloc(pool, sizeof(*settings));
+    void *defaults = NULL;
 
-    set_defaults(settings);
-    return settings;
+    apr_pool_userdata_get(&defaults, DEFAULTS_KEY, pool);
+    if (!defaults) {
+        defaults = apr_pcalloc(pool, sizeof(struct mrc_settings));
+        set_defaults(defaults);
+        apr_pool_userdata_setn(defaults, DEFAULTS_KEY, NULL, pool);
+    }
+    return apr_pmemdup(pool, defaults, sizeof(struct mrc_settings));
 }
 
 /* MercurePublishHeader INNER in a section where OUTER is in force; either may be NULL. */
@@ -181,6 +189,11 @@ struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_setti
         merge_publish_header(pool, outer->response.publish_header, over->response.publish_header);
     merged->set |= over->set;
     return merged;
+}
+
+bool mrc_settings_are_default(const struct mrc_settings *settings)
+{
+    return !settings->set && !settings->response.publish_header;
 }
 
 /* Whether both are NULL, or the same text. */

@@ -68,6 +68,7 @@ static void free_connection(struct mrc_job *job, apr_thread_t *thread)
 {
     struct mrc_http2_session *session =
         (struct mrc_http2_session *)((char *)job - offsetof(struct mrc_http2_session, freeing));
+    struct mrc_http2_child *child = session->child;
     conn_rec *c = session->c;
 
     c->current_thread = thread;
@@ -77,6 +78,7 @@ static void free_connection(struct mrc_job *job, apr_thread_t *thread)
         mrc_child_release_suspended(mrc_this_child_get());
     mrc_http2_session_free(session);
     apr_pool_destroy(c->pool);
+    mrc_heap_note(&child->heap, atomic_load(&child->sessions));
 }
 
 /* The worker sets c->sbh to NULL shortly before it leaves the connection (session.h). */

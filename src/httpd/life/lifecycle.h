@@ -30,4 +30,7 @@ void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful);
 void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t generation, int slot,
                                 mpm_child_status status);
 
+/* monitor, in the parent, every few seconds: the hubs give memory back that they do not need. */
+int mrc_lifecycle_monitor(apr_pool_t *pool, server_rec *main_server);
+
 #endif

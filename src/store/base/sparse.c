@@ -64,6 +64,11 @@ static bool set(_Atomic uint64_t *words, uint64_t bit)
     return !(atomic_fetch_or(&words[bit / WORD_BITS], mask) & mask);
 }
 
+static void clear(_Atomic uint64_t *words, uint64_t bit)
+{
+    atomic_fetch_and(&words[bit / WORD_BITS], ~(UINT64_C(1) << bit % WORD_BITS));
+}
+
 static _Atomic uint64_t *group_at(const struct mrc_sparse *pages, uint64_t group)
 {
     return (_Atomic uint64_t *)(void *)(pages->group_base + group * MRC_SPARSE_GROUP_BYTES);
@@ -217,6 +222,62 @@ apr_status_t mrc_sparse_take(struct mrc_sparse *pages, const void *from, uint64_
         page = next > page ? next : page + 1;
     }
     return status;
+}
+
+/* ---- Giving back ------------------------------------------------------------------------------*/
+
+/* Frees the pages from FIRST to END - 1, all allocated and of one group. Returns their bytes; 0:
+ * the file system cannot do that. A process that dies in here leaves the budget too small. */
+static uint64_t give_run(struct mrc_sparse *pages, uint64_t first, uint64_t end)
+{
+    _Atomic uint64_t *words = group_at(pages, first / MRC_SPARSE_GROUP_BITS);
+    uint64_t bytes = (end - first) * pages->page_bytes;
+
+    /* First the bits: a page with a bit must be allocated. */
+    for (uint64_t page = first; page < end; page++)
+        clear(words, page % MRC_SPARSE_GROUP_BITS);
+    if (madvise(pages->base + first * pages->page_bytes, bytes, MADV_REMOVE) != 0) {
+        for (uint64_t page = first; page < end; page++)
+            set(words, page % MRC_SPARSE_GROUP_BITS);
+        return 0;
+    }
+    atomic_fetch_sub(&pages->layout->taken, bytes);
+    atomic_fetch_sub(pages->budget->taken, bytes);
+    return bytes;
+}
+
+uint64_t mrc_sparse_give_back(struct mrc_sparse *pages, const void *from, uint64_t bytes)
+{
+    uint64_t given = 0;
+    uint64_t page, end;
+
+    if (!pages || bytes < pages->page_bytes)
+        return 0;
+    page = page_of(pages, (const char *)from + pages->page_bytes - 1);
+    end = page_of(pages, (const char *)from + bytes);
+    while (page < end) {
+        uint64_t group_end = (page / MRC_SPARSE_GROUP_BITS + 1) * MRC_SPARSE_GROUP_BITS;
+        uint64_t next = page, run;
+
+        if (group_end > end)
+            group_end = end;
+        if (!is_set(pages->layout->top, page / MRC_SPARSE_GROUP_BITS)) {
+            page = group_end;
+            continue;
+        }
+        while (next < group_end && has_page(pages, next))
+            next++;
+        if (next == page) {
+            page++;
+            continue;
+        }
+        run = give_run(pages, page, next);
+        if (run == 0)
+            break;
+        given += run;
+        page = next;
+    }
+    return given;
 }
 
 uint64_t mrc_sparse_taken(const struct mrc_sparse *pages)

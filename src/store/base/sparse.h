@@ -5,7 +5,8 @@
  * mrc_sparse_take() allocates the pages that a caller is about to write, so a full file system is
  * an error of that call. Without it, the first write would end the process with SIGBUS. Reading a
  * page that is not allocated could do the same, so a reader asks mrc_sparse_have() first, unless it
- * knows that the bytes were written: then they are allocated for as long as the segment exists.
+ * knows that the bytes were written: then they are allocated until their owner, who alone knows
+ * that nobody reads them any more, gives them back.
  *
  * Pages are allocated through the mapping (MADV_POPULATE_WRITE, Linux 5.14) and not through the
  * file: a descriptor of each hub in each child would be too many. Where the kernel cannot do that,
@@ -64,6 +65,13 @@ bool mrc_sparse_have(const struct mrc_sparse *pages, const void *from, uint64_t 
  * MRC_STATUS_NO_ROOM: some of them are not, because the file system is full, or the budget used up.
  */
 apr_status_t mrc_sparse_take(struct mrc_sparse *pages, const void *from, uint64_t bytes);
+
+/*
+ * Frees the whole pages among the BYTES at FROM. Meanwhile nobody reads, writes or takes them;
+ * later they can be taken again, and are zeros. Returns the bytes that were freed: 0 also where the
+ * file system cannot do that.
+ */
+uint64_t mrc_sparse_give_back(struct mrc_sparse *pages, const void *from, uint64_t bytes);
 
 /* The bytes that the segment has taken; 0 for NULL. */
 uint64_t mrc_sparse_taken(const struct mrc_sparse *pages);

@@ -11,8 +11,8 @@
  * The groups themselves take memory only when they are used; bit G of the layout is set after the
  * bytes of group G were allocated.
  *
- * Every change sets a bit (seq_cst, because interests.h depends on the order), by any thread of any
- * process. A process may die at any
+ * Taking pages sets bits (seq_cst, because interests.h depends on the order), by any thread of any
+ * process. The owner of a region clears bits before it gives pages back. A process may die at any
  * instruction: then a page may be allocated whose bit is not set, and the next one to need the page
  * allocates it again, which changes nothing.
  */

@@ -20,6 +20,7 @@
 #include "store/base/fork.h"
 #include "store/base/status.h"
 #include "store/history/files.h"
+#include "store/history/opened.h"
 
 #define FORMAT      1
 #define DATABASES   5
@@ -27,6 +28,9 @@
 #define MODE        0600
 #define TRIES       10
 #define PATH_BYTES  MRC_HISTORY_FILES_PATH_BYTES
+
+/* Not one of LMDB's codes: the file is not open. */
+#define NOT_OPEN (-1)
 
 /* The most that the lock file takes. */
 #define LOCK_BYTES (READERS_MAX * 64 + 8192)
@@ -40,6 +44,8 @@ struct mrc_history_env {
     unsigned number; /* N of the file */
     char path[PATH_BYTES];
     char next_path[PATH_BYTES]; /* with N + 1: if this file exists, it replaces ours */
+    struct mrc_history_opened *opened;
+    struct mrc_history_opened_file file; /* among those */
 };
 
 apr_status_t mrc_history_env_status(int rc)
@@ -349,6 +355,20 @@ static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_
     return MDB_SUCCESS;
 }
 
+/* Closes the file, unless a transaction is open. */
+static bool try_close(void *owner)
+{
+    struct mrc_history_env *env = owner;
+
+    if (pthread_rwlock_trywrlock(&env->lock) != 0)
+        return false;
+    if (env->env)
+        mdb_env_close(env->env);
+    env->env = NULL;
+    pthread_rwlock_unlock(&env->lock);
+    return true;
+}
+
 /* Opens the newest file. No thread has a transaction in ENV. */
 static int open_newest(struct mrc_history_env *env)
 {
@@ -371,6 +391,8 @@ static int open_newest(struct mrc_history_env *env)
         }
     }
     release_xfsz(&mask);
+    if (!rc)
+        mrc_history_opened_enter(env->opened, &env->file);
     return rc;
 }
 
@@ -384,6 +406,9 @@ apr_status_t mrc_history_env_open(apr_pool_t *pool, const char *dir,
 
     env->dir = apr_pstrdup(pool, dir);
     env->options = *options;
+    env->opened = mrc_history_opened_in(pool);
+    env->file.try_close = try_close;
+    env->file.owner = env;
     if (options->key)
         env->options.key = apr_pstrdup(pool, options->key);
     pthread_rwlockattr_init(&attr);
@@ -407,6 +432,7 @@ void mrc_history_env_close(struct mrc_history_env *env)
 {
     if (!env)
         return;
+    mrc_history_opened_leave(env->opened, &env->file);
     if (env->env)
         mdb_env_close(env->env);
     env->env = NULL;
@@ -439,6 +465,17 @@ static int reopen(struct mrc_history_env *env)
     return rc;
 }
 
+/* Opens the newest file, unless another thread has just done so. */
+static int open_again(struct mrc_history_env *env)
+{
+    int rc;
+
+    pthread_rwlock_wrlock(&env->lock);
+    rc = env->env ? MDB_SUCCESS : open_newest(env);
+    pthread_rwlock_unlock(&env->lock);
+    return rc;
+}
+
 /* Adopts the map that another process has made larger. */
 static int adopt_map(struct mrc_history_env *env)
 {
@@ -458,8 +495,10 @@ static int repair(struct mrc_history_env *env, int rc)
     switch (rc) {
     case MDB_MAP_RESIZED:
         return adopt_map(env);
+    case NOT_OPEN:
+        return open_again(env);
     case MDB_PANIC:
-    case MDB_VERSION_MISMATCH: /* of begin_here(): the file was replaced, or is not open */
+    case MDB_VERSION_MISMATCH: /* of begin_here(): the file was replaced */
         return reopen(env);
     case MDB_READERS_FULL:
         mrc_history_env_check_readers(env);
@@ -476,7 +515,8 @@ static int begin_here(struct mrc_history_env *env, bool writes, MDB_txn **ret_tx
     int rc;
 
     if (!env->env)
-        return MDB_VERSION_MISMATCH;
+        return NOT_OPEN;
+    mrc_history_opened_use(env->opened, &env->file);
     rc = mdb_txn_begin(env->env, NULL, writes ? 0 : MDB_RDONLY, &txn);
     if (rc)
         return rc;
@@ -551,12 +591,18 @@ apr_status_t mrc_history_env_grow(struct mrc_history_env *env)
 
 apr_status_t mrc_history_env_sync(struct mrc_history_env *env)
 {
-    int rc = MDB_SUCCESS;
+    int rc = NOT_OPEN;
 
-    pthread_rwlock_rdlock(&env->lock);
-    if (env->env && !env->options.unsynced)
-        rc = mdb_env_sync(env->env, 1);
-    pthread_rwlock_unlock(&env->lock);
+    if (env->options.unsynced)
+        return APR_SUCCESS;
+    for (int i = 0; i < TRIES && rc == NOT_OPEN; i++) {
+        rc = open_again(env);
+        if (rc)
+            break;
+        pthread_rwlock_rdlock(&env->lock);
+        rc = env->env ? mdb_env_sync(env->env, 1) : NOT_OPEN;
+        pthread_rwlock_unlock(&env->lock);
+    }
     return mrc_history_env_status(rc);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,13 +20,20 @@
 /* Another server may remove our control file just before we lock it. Then we try again. */
 #define OPEN_TRIES 10
 
-/* A hub, in its own pool below the process pool. */
+/* The pool, below the process pool, of the hubs that one reconcile has made. A pool for each of a
+ * thousand hubs would double the time that they take. */
+struct batch {
+    apr_pool_t *pool;
+    size_t holders; /* its hubs, and the reconcile */
+};
+
 struct hub {
     struct hub *next;
-    apr_pool_t *pool;
+    struct batch *batch;
     struct mrc_hub_segment *segment;
     unsigned number; /* of its file */
     bool wanted;     /* while reconciling: it is in the new configuration */
+    uint64_t passed; /* mrc_hub_segment_reclaim() */
 };
 
 struct mrc_memory {
@@ -37,13 +45,15 @@ struct mrc_memory {
     struct mrc_notify *notify;
     struct mrc_inquiry *inquiry;
     struct hub *first;
-    apr_hash_t *by_key; /* struct hub */
+    apr_hash_t *by_key;  /* struct hub */
+    struct batch *batch; /* of the hubs that are made now; NULL: none yet */
     /* The hubs after the last reconcile, for mrc_memory_hub_at(). */
     apr_pool_t *list_pool; /* NULL: there are none */
     struct hub **list;
     size_t list_count;
     apr_pool_t *documents_pool; /* NULL: there are no documents */
     struct mrc_documents *documents;
+    apr_time_t reclaimed_at; /* the last time */
     const char *dir;
     char key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
 };
@@ -162,7 +172,28 @@ static void forget_key(struct mrc_memory *memory, const struct hub *hub)
         apr_hash_set(memory->by_key, mrc_hub_segment_key(hub->segment), APR_HASH_KEY_STRING, NULL);
 }
 
-/* Unmaps the hub, removes its file and destroys its pool. */
+static void leave_batch(struct batch *batch)
+{
+    if (batch && --batch->holders == 0)
+        apr_pool_destroy(batch->pool);
+}
+
+/* The batch of the hub that is made now, which becomes a holder. NULL: out of memory. */
+static struct batch *join_batch(struct mrc_memory *memory)
+{
+    apr_pool_t *pool;
+
+    if (!memory->batch) {
+        if (apr_pool_create(&pool, memory->pool))
+            return NULL;
+        memory->batch = apr_palloc(pool, sizeof(*memory->batch));
+        *memory->batch = (struct batch){.pool = pool, .holders = 1};
+    }
+    memory->batch->holders++;
+    return memory->batch;
+}
+
+/* Unmaps the hub, removes its file and frees it. */
 static void destroy_hub(struct mrc_memory *memory, struct hub *hub)
 {
     char name[MRC_RUNTIME_DIR_NAME_BYTES];
@@ -172,7 +203,7 @@ static void destroy_hub(struct mrc_memory *memory, struct hub *hub)
     forget_key(memory, hub);
     mrc_hub_segment_release(hub->segment);
     mrc_hub_segment_close(hub->segment);
-    apr_pool_destroy(hub->pool);
+    leave_batch(hub->batch);
 }
 
 /* Creates a hub; it is not in the list yet. */
@@ -180,20 +211,20 @@ static apr_status_t create_hub(struct mrc_memory *memory, const struct mrc_hub_s
                                struct mrc_error *error, struct hub **ret_hub)
 {
     char name[MRC_RUNTIME_DIR_NAME_BYTES];
-    apr_pool_t *pool;
+    struct batch *batch = join_batch(memory);
     struct hub *hub;
-    apr_status_t status = apr_pool_create(&pool, memory->pool);
+    apr_status_t status;
 
-    if (status)
-        return mrc_status_set(error, status, "out of memory");
-    hub = apr_pcalloc(pool, sizeof(*hub));
-    hub->pool = pool;
+    if (!batch)
+        return mrc_status_set(error, APR_ENOMEM, "out of memory");
+    hub = apr_pcalloc(batch->pool, sizeof(*hub));
+    hub->batch = batch;
     hub->number = ++memory->last_number;
     mrc_runtime_dir_hub_name(memory->key, hub->number, name);
-    status = mrc_hub_segment_create(pool, memory->dir, name, shape, memory->nslots,
+    status = mrc_hub_segment_create(batch->pool, memory->dir, name, shape, memory->nslots,
                                     mrc_control_budget(memory->control), error, &hub->segment);
     if (status) {
-        apr_pool_destroy(pool);
+        leave_batch(batch);
         return status;
     }
     *ret_hub = hub;
@@ -414,6 +445,8 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
         if (one && !status)
             status = mrc_status_set(error, one, "%s", reason.text);
     }
+    leave_batch(memory->batch);
+    memory->batch = NULL;
     if (!status)
         status = update_list(memory, error);
     else
@@ -490,6 +523,18 @@ const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory)
 void mrc_memory_set_limit(struct mrc_memory *memory, uint64_t bytes)
 {
     mrc_control_set_memory_limit(memory->control, bytes);
+}
+
+/* If the clock is set, the next time comes too early or at once; too late after at most as long. */
+void mrc_memory_reclaim(struct mrc_memory *memory)
+{
+    apr_time_t now = apr_time_now();
+
+    if (memory->owner != getpid() || llabs(now - memory->reclaimed_at) < MRC_MEMORY_RECLAIM_US)
+        return;
+    memory->reclaimed_at = now;
+    for (struct hub *hub = memory->first; hub; hub = hub->next)
+        (void)mrc_hub_segment_reclaim(hub->segment, &hub->passed, now);
 }
 
 struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory)

@@ -60,6 +60,13 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
 void mrc_memory_set_limit(struct mrc_memory *memory, uint64_t bytes);
 
 /*
+ * Gives memory that the hubs do not need back to the file system (ring/reclaim.h), at most once in
+ * MRC_MEMORY_RECLAIM_US. The parent; does not wait.
+ */
+#define MRC_MEMORY_RECLAIM_US ((int64_t)60 * 1000 * 1000)
+void mrc_memory_reclaim(struct mrc_memory *memory);
+
+/*
  * Changes the hubs to those of SHAPES, at start and at each reload. A hub of the same size is kept
  * and gets the new bounds; a hub of another size moves with its history to a new segment; a hub
  * without a shape is superseded and removed. Running children keep the segments that they have

@@ -20,14 +20,14 @@ struct mrc_buckets {
     struct mrc_sparse *pages; /* NULL: all buckets are allocated */
 };
 
-uint64_t mrc_buckets_bytes(void)
-{
-    return sizeof(struct mrc_buckets_header) + MRC_BUCKETS_CLIENTS * sizeof(struct mrc_bucket);
-}
-
 uint64_t mrc_buckets_head_bytes(void)
 {
     return sizeof(struct mrc_buckets_header);
+}
+
+uint64_t mrc_buckets_clients_bytes(void)
+{
+    return MRC_BUCKETS_CLIENTS * sizeof(struct mrc_bucket);
 }
 
 void mrc_buckets_use_sparse(struct mrc_buckets *buckets, struct mrc_sparse *pages)
@@ -35,9 +35,10 @@ void mrc_buckets_use_sparse(struct mrc_buckets *buckets, struct mrc_sparse *page
     buckets->pages = pages;
 }
 
-apr_status_t mrc_buckets_create(apr_pool_t *pool, void *region, struct mrc_buckets **ret_buckets)
+apr_status_t mrc_buckets_create(apr_pool_t *pool, void *head, void *clients,
+                                struct mrc_buckets **ret_buckets)
 {
-    struct mrc_buckets_header *header = region;
+    struct mrc_buckets_header *header = head;
     struct mrc_buckets *buckets;
     apr_status_t status;
 
@@ -46,7 +47,7 @@ apr_status_t mrc_buckets_create(apr_pool_t *pool, void *region, struct mrc_bucke
         return status;
     buckets = apr_pcalloc(pool, sizeof(*buckets));
     buckets->header = header;
-    buckets->clients = (struct mrc_bucket *)(header + 1);
+    buckets->clients = clients;
     buckets->hash_key[0] = header->hash_key[0];
     buckets->hash_key[1] = header->hash_key[1];
     *ret_buckets = buckets;

@@ -29,19 +29,20 @@ struct mrc_bucket_rule {
     uint64_t burst;
 };
 
-uint64_t mrc_buckets_bytes(void);
-
-/* The bytes that must be allocated when they are created. */
+/* The bytes of the two regions: the head, which must be allocated when they are created, and the
+ * buckets of clients. */
 uint64_t mrc_buckets_head_bytes(void);
+uint64_t mrc_buckets_clients_bytes(void);
 
 /* The buckets of clients are allocated page by page, when they are used. NULL: all are. */
 void mrc_buckets_use_sparse(struct mrc_buckets *buckets, struct mrc_sparse *pages);
 
 /*
- * Makes full buckets in the zeroed REGION (64-byte aligned), which must outlive them. The struct
- * lives in POOL. Fails if the system has no random bytes.
+ * Makes full buckets in the zeroed regions HEAD and CLIENTS (64-byte aligned), which must outlive
+ * them. The struct lives in POOL. Fails if the system has no random bytes.
  */
-apr_status_t mrc_buckets_create(apr_pool_t *pool, void *region, struct mrc_buckets **ret_buckets);
+apr_status_t mrc_buckets_create(apr_pool_t *pool, void *head, void *clients,
+                                struct mrc_buckets **ret_buckets);
 
 /* The key of the client NAME; never 0, which stands for the hub. */
 uint64_t mrc_buckets_key(const struct mrc_buckets *buckets, struct mrc_bytes name);

@@ -11,7 +11,8 @@
 #define MINUTE_US    ((int64_t)60 * 1000 * 1000)
 #define READ_WAIT_US ((int64_t)1000 * 1000)
 
-#define CELLS (MRC_BUSIEST_BUCKETS * MRC_BUSIEST_WAYS) /* of one kind */
+#define CELLS        (MRC_BUSIEST_BUCKETS * MRC_BUSIEST_WAYS) /* of one kind */
+#define BUCKET_BYTES (MRC_BUSIEST_WAYS * sizeof(struct mrc_busiest_cell))
 
 _Static_assert(sizeof(((struct mrc_busiest_cell *)0)->text) == MRC_BUSIEST_TEXT_BYTES,
                "a topic is cut where its cell ends");
@@ -140,14 +141,26 @@ static struct mrc_busiest_cell *find(struct mrc_busiest_cell *bucket, uint64_t h
     return least;
 }
 
+static uint64_t hash_of(const struct mrc_busiest *busiest, struct mrc_bytes topic)
+{
+    return mrc_siphash(busiest->key, topic) | 1; /* 0 is a free cell */
+}
+
+/* The cells of KIND that may count a topic with HASH. */
+static struct mrc_busiest_cell *bucket_at(const struct mrc_busiest *busiest,
+                                          enum mrc_busiest_kind kind, uint64_t hash)
+{
+    return &busiest->cells[(size_t)kind * CELLS +
+                           (hash >> 8) % MRC_BUSIEST_BUCKETS * MRC_BUSIEST_WAYS];
+}
+
 static void count_one(const struct mrc_busiest *busiest, enum mrc_busiest_kind kind,
                       struct mrc_bytes topic, uint64_t count, int64_t now_us)
 {
-    uint64_t hash = mrc_siphash(busiest->key, topic) | 1;
-    size_t i = (size_t)kind * CELLS + (hash >> 8) % MRC_BUSIEST_BUCKETS * MRC_BUSIEST_WAYS;
-    struct mrc_busiest_cell *bucket = &busiest->cells[i], *cell;
+    uint64_t hash = hash_of(busiest, topic);
+    struct mrc_busiest_cell *bucket = bucket_at(busiest, kind, hash), *cell;
 
-    if (mrc_sparse_take(busiest->pages, bucket, MRC_BUSIEST_WAYS * sizeof(*bucket)))
+    if (!mrc_sparse_have(busiest->pages, bucket, BUCKET_BYTES))
         return; /* without room, the topic is not counted */
     cell = find(bucket, hash, now_us);
     turn(cell, now_us);
@@ -159,9 +172,14 @@ static void count_one(const struct mrc_busiest *busiest, enum mrc_busiest_kind k
     cell->count += count;
 }
 
+/* Pages are allocated before the lock is held: the kernel takes long to make one, and meanwhile
+ * the counts of others would be lost. */
 void mrc_busiest_count(struct mrc_busiest *busiest, enum mrc_busiest_kind kind,
                        const struct mrc_bytes *topics, size_t n, uint64_t count, int64_t now_us)
 {
+    for (size_t i = 0; i < n && busiest->pages; i++)
+        (void)mrc_sparse_take(busiest->pages, bucket_at(busiest, kind, hash_of(busiest, topics[i])),
+                              BUCKET_BYTES);
     if (!lock(busiest, 0))
         return;
     for (size_t i = 0; i < n; i++)

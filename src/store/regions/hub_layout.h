@@ -7,12 +7,18 @@
  *                          | struct mrc_sparse_layout          (2048 bytes) |  base/sparse_layout.h
  *     4096                 +-----------------------------------------------+
  *                          | groups of bits                                |
+ *     region[INTEREST]     +-----------------------------------------------+
+ *                          | struct mrc_interests_header, rows             |  interests_layout.h
+ *     region[BUCKETS]      +-----------------------------------------------+
+ *                          | struct mrc_buckets_header                     |  buckets_layout.h
  *     region[RING]         +-----------------------------------------------+
  *                          | struct mrc_ring_header (256), data            |  ring/layout.h
  *     region[INDEX]        +-----------------------------------------------+
  *                          | u64 bucket [power of two]                     |  ring/layout.h
- *     region[INTEREST]     +-----------------------------------------------+
- *                          | struct mrc_interests_header, rows, words      |  interests_layout.h
+ *     region[SETS]         +-----------------------------------------------+
+ *                          | u64 word                                      |  interests_layout.h
+ *     region[CLIENTS]      +-----------------------------------------------+
+ *                          | struct mrc_bucket                             |  buckets_layout.h
  *     region[METRICS]      +-----------------------------------------------+
  *                          | struct mrc_hub_metrics_row [nslots + 1]       |
  *     region[STAGING]      +-----------------------------------------------+
@@ -23,8 +29,6 @@
  *     region[COUNTS]       +-----------------------------------------------+
  *                          | struct mrc_census_header, cells               |  census_layout.h;
  *                          |                                               |  may be absent
- *     region[BUCKETS]      +-----------------------------------------------+
- *                          | struct mrc_buckets_header, buckets            |  buckets_layout.h
  *     region[REVOCATIONS]  +-----------------------------------------------+
  *                          | struct mrc_revocations_header, halves         |  revocations_layout.h;
  *                          |                                               |  may be absent
@@ -42,6 +46,8 @@
  *
  * The file is sparse. The heads of the regions are allocated when the segment is made, and the rest
  * page by page, before it is touched. So an idle hub takes little memory, whatever it may hold.
+ * What every hub needs is at the beginning, up to the head of the ring: it is allocated in one
+ * step.
  */
 #ifndef MRC_STORE_REGIONS_HUB_LAYOUT_H
 #define MRC_STORE_REGIONS_HUB_LAYOUT_H
@@ -51,7 +57,7 @@
 #include "store/regions/site.h"
 
 #define MRC_HUB_MAGIC         UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
-#define MRC_HUB_VERSION       2
+#define MRC_HUB_VERSION       3
 #define MRC_HUB_PAGES_OFFSET  2048
 #define MRC_HUB_GROUPS_OFFSET 4096
 
@@ -64,14 +70,16 @@
 #define MRC_HUB_POSITION_KEY_BYTES 32
 
 enum mrc_hub_region_type {
-    MRC_HUB_REGION_RING = 0,
+    MRC_HUB_REGION_INTEREST = 0,
+    MRC_HUB_REGION_BUCKETS,
+    MRC_HUB_REGION_RING,
     MRC_HUB_REGION_INDEX,
-    MRC_HUB_REGION_INTEREST,
+    MRC_HUB_REGION_SETS,
+    MRC_HUB_REGION_CLIENTS,
     MRC_HUB_REGION_METRICS,
     MRC_HUB_REGION_STAGING,
     MRC_HUB_REGION_PRESENCE,
     MRC_HUB_REGION_COUNTS,
-    MRC_HUB_REGION_BUCKETS,
     MRC_HUB_REGION_REVOCATIONS,
     MRC_HUB_REGION_LINK,
     MRC_HUB_REGION_BUSIEST,

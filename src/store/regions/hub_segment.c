@@ -8,6 +8,7 @@
 #include "store/regions/interests_layout.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
+#include "store/ring/reclaim.h"
 #include "store/shm/control_layout.h"
 #include "store/shm/segment.h"
 
@@ -119,10 +120,13 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     buckets = mrc_ring_buckets_for(shape->ring_bytes, shape->history.count);
     header.key_bytes = (uint32_t)strlen(shape->key);
     memcpy(header.key, shape->key, header.key_bytes);
+    add_region(&header, MRC_HUB_REGION_INTEREST, mrc_interests_head_bytes(nslots));
+    header.region[MRC_HUB_REGION_INTEREST].version = MRC_INTERESTS_VERSION;
+    add_region(&header, MRC_HUB_REGION_BUCKETS, mrc_buckets_head_bytes());
     add_region(&header, MRC_HUB_REGION_RING, mrc_ring_region_bytes(capacity));
     add_region(&header, MRC_HUB_REGION_INDEX, mrc_ring_index_bytes(buckets));
-    add_region(&header, MRC_HUB_REGION_INTEREST, mrc_interests_bytes(nslots));
-    header.region[MRC_HUB_REGION_INTEREST].version = MRC_INTERESTS_VERSION;
+    add_region(&header, MRC_HUB_REGION_SETS, mrc_interests_sets_bytes(nslots));
+    add_region(&header, MRC_HUB_REGION_CLIENTS, mrc_buckets_clients_bytes());
     add_numbers(&header, nslots);
     add_region(&header, MRC_HUB_REGION_STAGING, shape->staging_bytes);
     if (shape->roster_subscribers)
@@ -132,7 +136,6 @@ static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
     add_region(&header, MRC_HUB_REGION_COUNTS,
                shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
                                      : 0);
-    add_region(&header, MRC_HUB_REGION_BUCKETS, mrc_buckets_bytes());
     add_region(&header, MRC_HUB_REGION_REVOCATIONS,
                shape->is_controlled ? mrc_revocations_bytes() : 0);
     add_region(&header, MRC_HUB_REGION_LINK, shape->has_link ? mrc_link_bytes() : 0);
@@ -200,6 +203,7 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
     const struct mrc_hub_region *region = hub->geometry.region;
     apr_status_t status =
         mrc_interests_create(pool, at(&hub->segment, region[MRC_HUB_REGION_INTEREST].offset),
+                             at(&hub->segment, region[MRC_HUB_REGION_SETS].offset),
                              hub->geometry.nslots, &hub->interests);
 
     if (!status && shape->census_streams)
@@ -207,6 +211,7 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
                                    mrc_census_cells(shape->census_streams), &hub->census);
     if (!status)
         status = mrc_buckets_create(pool, at(&hub->segment, region[MRC_HUB_REGION_BUCKETS].offset),
+                                    at(&hub->segment, region[MRC_HUB_REGION_CLIENTS].offset),
                                     &hub->buckets);
     if (!status && shape->has_link) {
         void *base = at(&hub->segment, region[MRC_HUB_REGION_LINK].offset);
@@ -222,12 +227,12 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
 static apr_status_t take_heads(struct mrc_hub_segment *hub)
 {
     const struct head heads[] = {
+        {MRC_HUB_REGION_INTEREST, HEAD_ALL},
+        {MRC_HUB_REGION_BUCKETS, HEAD_ALL},
         {MRC_HUB_REGION_RING, MRC_RING_HEAD_BYTES},
-        {MRC_HUB_REGION_INTEREST, mrc_interests_head_bytes(hub->geometry.nslots)},
         {MRC_HUB_REGION_STAGING, mrc_staging_head_bytes()},
         {MRC_HUB_REGION_PRESENCE, mrc_roster_head_bytes()},
         {MRC_HUB_REGION_COUNTS, mrc_census_head_bytes()},
-        {MRC_HUB_REGION_BUCKETS, mrc_buckets_head_bytes()},
         {MRC_HUB_REGION_REVOCATIONS, mrc_revocations_head_bytes()},
         {MRC_HUB_REGION_LINK, HEAD_ALL},
         {MRC_HUB_REGION_BUSIEST, mrc_busiest_head_bytes()},
@@ -297,7 +302,8 @@ static apr_status_t begin_memory(apr_pool_t *pool, struct mrc_hub_segment *hub, 
                                  const struct mrc_sparse_budget *budget, struct mrc_error *error)
 {
     const struct mrc_hub_region *ring = &hub->geometry.region[MRC_HUB_REGION_RING];
-    /* The head of the ring follows the groups; of many groups, only the first is needed. */
+    /* All heads up to that of the ring follow the groups; of many groups, only the first is needed.
+     */
     uint64_t first = hub->geometry.groups_bytes == MRC_SPARSE_GROUP_BYTES
                          ? ring->offset + MRC_RING_HEAD_BYTES
                          : MRC_HUB_GROUPS_OFFSET + MRC_SPARSE_GROUP_BYTES;
@@ -391,7 +397,8 @@ static const char *find_problem(const struct mrc_hub_header *header, uint64_t fi
         end = region->offset + region->size;
     }
     if (header->region[MRC_HUB_REGION_INTEREST].version != MRC_INTERESTS_VERSION ||
-        header->region[MRC_HUB_REGION_INTEREST].size < mrc_interests_bytes(header->nslots) ||
+        header->region[MRC_HUB_REGION_INTEREST].size < mrc_interests_head_bytes(header->nslots) ||
+        header->region[MRC_HUB_REGION_SETS].size < mrc_interests_sets_bytes(header->nslots) ||
         header->region[MRC_HUB_REGION_METRICS].size <
             (header->nslots + UINT64_C(1)) * sizeof(struct mrc_hub_metrics_row))
         return "its regions are too small";
@@ -448,8 +455,9 @@ apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc
         return status;
     }
     mrc_ring_use_sparse(hub->ring, hub->pages);
-    hub->interests = mrc_interests_open(
-        pool, at(&segment, header.region[MRC_HUB_REGION_INTEREST].offset), header.nslots);
+    hub->interests =
+        mrc_interests_open(pool, at(&segment, header.region[MRC_HUB_REGION_INTEREST].offset),
+                           at(&segment, header.region[MRC_HUB_REGION_SETS].offset), header.nslots);
     mrc_interests_use_sparse(hub->interests, hub->pages);
     *ret_segment = hub;
     return APR_SUCCESS;
@@ -484,6 +492,19 @@ uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment)
 uint64_t mrc_hub_segment_taken(const struct mrc_hub_segment *segment)
 {
     return segment->pages ? mrc_sparse_taken(segment->pages) : segment->geometry.total_bytes;
+}
+
+uint64_t mrc_hub_segment_reclaim(struct mrc_hub_segment *segment, uint64_t *passed, int64_t now_us)
+{
+    uint64_t given;
+
+    /* A publisher with this lock may have allocated pages for a transaction that it commits now. */
+    if (segment->staging && mrc_staging_lock(segment->staging, 0) != APR_SUCCESS)
+        return 0;
+    given = mrc_ring_reclaim(segment->ring, passed, now_us);
+    if (segment->staging)
+        mrc_staging_unlock(segment->staging);
+    return given;
 }
 
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment)

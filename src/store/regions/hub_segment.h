@@ -70,6 +70,10 @@ const char *mrc_hub_segment_key(const struct mrc_hub_segment *segment);
 unsigned mrc_hub_segment_nslots(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_taken(const struct mrc_hub_segment *segment); /* of these, allocated */
+
+/* Gives memory that the ring does not need back (ring/reclaim.h); not while a publisher commits. */
+uint64_t mrc_hub_segment_reclaim(struct mrc_hub_segment *segment, uint64_t *passed, int64_t now_us);
+
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 

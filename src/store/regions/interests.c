@@ -35,9 +35,9 @@ uint64_t mrc_interests_head_bytes(unsigned nslots)
     return sizeof(struct mrc_interests_header) + nslots * sizeof(struct mrc_interests_row);
 }
 
-uint64_t mrc_interests_bytes(unsigned nslots)
+uint64_t mrc_interests_sets_bytes(unsigned nslots)
 {
-    return mrc_interests_head_bytes(nslots) + nslots * (mrc_interests_bits(nslots) / 8);
+    return nslots * (mrc_interests_bits(nslots) / 8);
 }
 
 void mrc_interests_use_sparse(struct mrc_interests *interests, struct mrc_sparse *pages)
@@ -45,9 +45,9 @@ void mrc_interests_use_sparse(struct mrc_interests *interests, struct mrc_sparse
     interests->pages = pages;
 }
 
-struct mrc_interests *mrc_interests_open(apr_pool_t *pool, void *region, unsigned nslots)
+struct mrc_interests *mrc_interests_open(apr_pool_t *pool, void *head, void *sets, unsigned nslots)
 {
-    const struct mrc_interests_header *header = region;
+    const struct mrc_interests_header *header = head;
     struct mrc_interests *interests = apr_pcalloc(pool, sizeof(*interests));
 
     interests->hash_key[0] = header->hash_key[0];
@@ -55,22 +55,22 @@ struct mrc_interests *mrc_interests_open(apr_pool_t *pool, void *region, unsigne
     interests->mask = mrc_interests_bits(nslots) - 1;
     interests->nslots = nslots;
     interests->rows =
-        (struct mrc_interests_row *)(void *)((char *)region + sizeof(struct mrc_interests_header));
-    interests->words = (_Atomic uint64_t *)(void *)(interests->rows + nslots);
+        (struct mrc_interests_row *)(void *)((char *)head + sizeof(struct mrc_interests_header));
+    interests->words = sets;
     return interests;
 }
 
-apr_status_t mrc_interests_create(apr_pool_t *pool, void *region, unsigned nslots,
+apr_status_t mrc_interests_create(apr_pool_t *pool, void *head, void *sets, unsigned nslots,
                                   struct mrc_interests **ret_interests)
 {
-    struct mrc_interests_header *header = region;
+    struct mrc_interests_header *header = head;
     apr_status_t status =
         apr_generate_random_bytes((unsigned char *)header->hash_key, sizeof(header->hash_key));
 
     if (status != APR_SUCCESS)
         return status;
     header->bit_count = mrc_interests_bits(nslots);
-    *ret_interests = mrc_interests_open(pool, region, nslots);
+    *ret_interests = mrc_interests_open(pool, head, sets, nslots);
     return APR_SUCCESS;
 }
 

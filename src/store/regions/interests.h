@@ -91,21 +91,21 @@ static inline void mrc_tags_add(struct mrc_tags *tags, uint64_t tag)
         tags->is_any = true;
 }
 
-/* The bytes of the region, of its part that must be allocated from the beginning, and the bits in
- * each slot's set. */
-uint64_t mrc_interests_bytes(unsigned nslots);
+/* The bytes of the two regions: the head, which must be allocated from the beginning, and the sets;
+ * and the bits in each slot's set. */
 uint64_t mrc_interests_head_bytes(unsigned nslots);
+uint64_t mrc_interests_sets_bytes(unsigned nslots);
 uint64_t mrc_interests_bits(unsigned nslots);
 
 /*
- * Makes the interests in the zeroed REGION (64-byte aligned), which must outlive them. The struct
- * lives in POOL. Fails if the system has no random bytes.
+ * Makes the interests in the zeroed regions HEAD and SETS (64-byte aligned), which must outlive
+ * them. The struct lives in POOL. Fails if the system has no random bytes.
  */
-apr_status_t mrc_interests_create(apr_pool_t *pool, void *region, unsigned nslots,
+apr_status_t mrc_interests_create(apr_pool_t *pool, void *head, void *sets, unsigned nslots,
                                   struct mrc_interests **ret_interests);
 
-/* A read-only view of a REGION of mrc_interests_bytes(NSLOTS) that another process made. */
-struct mrc_interests *mrc_interests_open(apr_pool_t *pool, void *region, unsigned nslots);
+/* A read-only view of regions for NSLOTS that another process made. */
+struct mrc_interests *mrc_interests_open(apr_pool_t *pool, void *head, void *sets, unsigned nslots);
 
 /* The sets are allocated page by page, when bits are set. NULL: all are allocated. */
 void mrc_interests_use_sparse(struct mrc_interests *interests, struct mrc_sparse *pages);

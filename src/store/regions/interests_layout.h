@@ -6,6 +6,10 @@
  *     64   +-----------------------------------------------+
  *          | struct mrc_interests_row [nslots]  (64 each)  |
  *          +-----------------------------------------------+
+ *
+ *     and in a region of their own, the sets:
+ *
+ *     0    +-----------------------------------------------+
  *          | u64 word [nslots][bit_count / 64]             |
  *          +-----------------------------------------------+
  *
@@ -20,7 +24,7 @@
 
 #include <stdint.h>
 
-#define MRC_INTERESTS_VERSION 2 /* of the region */
+#define MRC_INTERESTS_VERSION 3 /* of the region */
 
 /* Constant: written by the parent before any child exists. */
 struct mrc_interests_header {

@@ -68,8 +68,10 @@ apr_status_t mrc_ring_codec_load(const struct mrc_ring *ring, uint64_t pos, uint
     uint64_t at;
     int i;
 
+    if (mrc_ring_codec_is_overrun(ring, pos))
+        return MRC_STATUS_OVERRUN; /* its memory may be given back */
     if (pos % 8 || pos >= head || head - pos < MRC_RING_OVERHEAD_BYTES)
-        return mrc_ring_codec_is_overrun(ring, pos) ? MRC_STATUS_OVERRUN : MRC_STATUS_CORRUPT;
+        return MRC_STATUS_CORRUPT;
     at = pos % ring->capacity / 8;
     for (i = 0; i < MRC_RING_HEADER_WORDS; i++) {
         word[i] = atomic_load_explicit(&ring->words[at], memory_order_acquire);

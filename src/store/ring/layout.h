@@ -69,10 +69,13 @@
  * step 2. If a writer dies, the lock reports that to the next writer, which repeats steps 4 and 5.
  * It derives them from head, history and the records after last_seq.
  *
- * Reading, without a lock: load head, copy words, load tail. If the tail has passed the record, the
- * copy is invalid. This is safe because words are stored with release order after the tail, and
- * loaded with acquire order before it: a reader that saw one word of a later record also sees the
- * later tail.
+ * Memory of positions behind the tail is given back after a while (reclaim.h), and is allocated
+ * again when the head comes there.
+ *
+ * Reading, without a lock: load head and tail, copy words, load tail. If the tail has passed the
+ * record, there is nothing to copy, or the copy is invalid. This is safe because words are stored
+ * with release order after the tail, and loaded with acquire order before it: a reader that saw one
+ * word of a later record also sees the later tail.
  */
 #ifndef MRC_STORE_RING_LAYOUT_H
 #define MRC_STORE_RING_LAYOUT_H

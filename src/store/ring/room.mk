@@ -6,6 +6,7 @@ libmrcstore_la_SOURCES += \
 	%D%/lock.c %D%/lock.h \
 	%D%/make.c \
 	%D%/read.c \
+	%D%/reclaim.c %D%/reclaim.h \
 	%D%/ring.h \
 	%D%/window.c %D%/window.h \
 	%D%/write.c
@@ -13,6 +14,7 @@ libmrcstore_la_SOURCES += \
 unit_tests += \
 	tests/unit/store/ring/stress \
 	tests/unit/store/ring/test_crash \
+	tests/unit/store/ring/test_reclaim \
 	tests/unit/store/ring/test_ring \
 	tests/unit/store/ring/test_ringdump
 EXTRA_tests_unit_store_ring_test_ringdump_DEPENDENCIES = ringdump

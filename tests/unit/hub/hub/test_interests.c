@@ -433,7 +433,8 @@ START_TEST(the_sets_have_a_limit)
 
         ck_assert_uint_eq(bits & (bits - 1), 0);
         ck_assert(bits == MRC_INTERESTS_BITS_MIN || bits / 8 * nslots <= MRC_INTERESTS_BYTES_MAX);
-        ck_assert_uint_eq(mrc_interests_bytes(nslots), 64 + nslots * (64 + bits / 8));
+        ck_assert_uint_eq(mrc_interests_head_bytes(nslots), 64 + nslots * 64);
+        ck_assert_uint_eq(mrc_interests_sets_bytes(nslots), nslots * bits / 8);
     }
 }
 END_TEST

@@ -213,6 +213,37 @@ START_TEST(a_page_whose_bit_is_missing_keeps_its_bytes)
 }
 END_TEST
 
+/* A file system that cannot free pages of a file gives nothing back. */
+START_TEST(whole_pages_go_back)
+{
+    struct place place = open_place(store_dir(), (uint64_t)1 << 30);
+    char *at = place.base + 40960;
+    uint64_t before, given;
+
+    ck_assert_int_eq(mrc_sparse_take(place.pages, at, 10 * 4096), APR_SUCCESS);
+    memset(at, 'x', 10 * 4096);
+    before = mrc_sparse_taken(place.pages);
+    ck_assert_uint_eq(mrc_sparse_give_back(place.pages, at + 1, 4096), 0);
+    given = mrc_sparse_give_back(place.pages, at + 1, 4 * 4096);
+    ck_assert_uint_eq(mrc_sparse_taken(place.pages), before - given);
+    ck_assert_uint_eq(atomic_load(place.budget->taken), before - given);
+    if (given > 0) {
+        ck_assert_uint_eq(given, 3 * 4096);
+        ck_assert(!mrc_sparse_have(place.pages, at + 4096, 1));
+        ck_assert(!mrc_sparse_have(place.pages, at + 4 * 4096 - 1, 1));
+        ck_assert_uint_le(on_disk(&place), before - given);
+        ck_assert_int_eq(mrc_sparse_take(place.pages, at, 10 * 4096), APR_SUCCESS);
+        ck_assert_int_eq(at[4096], 0);
+        /* Over groups that were never used, to the end of the file. */
+        ck_assert_uint_eq(mrc_sparse_give_back(place.pages, at + 4096, place.bytes - 45056),
+                          9 * 4096);
+    }
+    ck_assert_int_eq(at[4095], 'x');
+    ck_assert(mrc_sparse_have(place.pages, at, 4096));
+    ck_assert_uint_eq(mrc_sparse_give_back(NULL, at, 4096), 0);
+}
+END_TEST
+
 START_TEST(a_tool_sees_the_same)
 {
     struct place place = open_place(store_dir(), (uint64_t)1 << 30);
@@ -244,6 +275,7 @@ int main(void)
     tcase_add_test(tcase, a_full_file_system_is_an_error);
     tcase_add_test(tcase, simultaneous_callers_count_once);
     tcase_add_test(tcase, a_page_whose_bit_is_missing_keeps_its_bytes);
+    tcase_add_test(tcase, whole_pages_go_back);
     tcase_add_test(tcase, a_tool_sees_the_same);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -3,11 +3,13 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "history_unit.h"
 #include "store/history/check.h"
 #include "store/history/env.h"
 #include "store/history/files.h"
+#include "store/history/opened.h"
 #include "store/history/table.h"
 
 static struct mrc_history_env *open_small(void)
@@ -157,6 +159,49 @@ START_TEST(programs_inherit_no_file)
 }
 END_TEST
 
+/* A process with many histories has few of them open, and uses all. */
+START_TEST(few_files_are_open)
+{
+    enum { COUNT = MRC_HISTORY_OPENED_MAX + 10 };
+    struct mrc_history_env *env[COUNT];
+    struct mrc_error error = {""};
+    struct mrc_history_txn txn;
+    char dir[300];
+    int one = 0, all, unused;
+
+    for (int i = 0; i < COUNT; i++) {
+        const struct mrc_history_env_options options = {
+            .key = "hub", .map_bytes = 256 << 10, .unsynced = i % 2};
+
+        snprintf(dir, sizeof(dir), "%s/%d", history_dir, i);
+        ck_assert_int_eq(mkdir(dir, 0700), 0);
+        ck_assert_msg(mrc_history_env_open(pool, dir, &options, &error, &env[i]) == APR_SUCCESS,
+                      "%s", error.text);
+        if (i == 0)
+            one = count_fds(&unused);
+    }
+    all = MRC_HISTORY_OPENED_MAX * one;
+    ck_assert_int_eq(count_fds(&unused), all);
+    for (uint64_t n = 1; n <= 2; n++)
+        for (int i = 0; i < COUNT; i++)
+            append_row(env[i], n);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_uint_eq(last_number(env[i]), 2);
+        ck_assert_int_eq(mrc_history_env_sync(env[i]), APR_SUCCESS);
+    }
+    ck_assert_int_eq(count_fds(&unused), all);
+    /* A transaction keeps its file open. */
+    ck_assert_int_eq(mrc_history_env_begin(env[0], false, &txn), APR_SUCCESS);
+    for (int i = 1; i < COUNT; i++)
+        ck_assert_uint_eq(last_number(env[i]), 2);
+    mrc_history_env_abort(&txn);
+    ck_assert_int_eq(count_fds(&unused), all);
+    for (int i = 0; i < COUNT; i++)
+        mrc_history_env_close(env[i]);
+    ck_assert_int_eq(count_fds(&unused), 0);
+}
+END_TEST
+
 /* A file of an earlier release has no key for positions. */
 START_TEST(an_older_file_gets_a_key_for_positions)
 {
@@ -199,6 +244,7 @@ int main(void)
 
     tcase_add_test(tcase, the_map_grows_and_the_file_is_replaced_under_others);
     tcase_add_test(tcase, programs_inherit_no_file);
+    tcase_add_test(tcase, few_files_are_open);
     tcase_add_test(tcase, an_older_file_gets_a_key_for_positions);
     return unit_run(suite);
 }

@@ -15,7 +15,8 @@ static struct mrc_buckets *buckets;
 
 static void set_up(void)
 {
-    ck_assert_int_eq(mrc_buckets_create(store_pool(), store_shared(mrc_buckets_bytes()), &buckets),
+    ck_assert_int_eq(mrc_buckets_create(store_pool(), store_shared(mrc_buckets_head_bytes()),
+                                        store_shared(mrc_buckets_clients_bytes()), &buckets),
                      APR_SUCCESS);
 }
 

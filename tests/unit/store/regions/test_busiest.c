@@ -141,6 +141,51 @@ START_TEST(the_lock)
 }
 END_TEST
 
+/* Whoever finds the table locked has allocated its cells before: the lock is never held for that.
+ */
+START_TEST(cells_are_allocated_before_the_lock)
+{
+    const uint64_t offset = 64, groups = 4096, cells = 16384;
+    const uint64_t bytes = cells + mrc_busiest_bytes();
+    char *base = store_shared(bytes);
+    _Atomic uint64_t taken = 0, limit = 0;
+    const struct mrc_sparse_budget budget = {&taken, &limit, -1};
+    struct mrc_busiest_header *header = (struct mrc_busiest_header *)(void *)(base + cells);
+    struct mrc_busiest *busiest = NULL;
+    struct mrc_sparse *pages;
+    apr_status_t status;
+    uint64_t before;
+    bool unused;
+
+    status = mrc_sparse_create(store_pool(), base, bytes, offset, groups, cells + sizeof(*header),
+                               &budget, &pages);
+    if (status == APR_ENOTIMPL)
+        return; /* this kernel allocates the whole segment */
+    ck_assert_int_eq(status, APR_SUCCESS);
+    ck_assert_int_eq(mrc_busiest_create(store_pool(), header, &busiest), APR_SUCCESS);
+    mrc_busiest_use_sparse(busiest, pages);
+    before = mrc_sparse_taken(pages);
+    ck_assert_int_eq(mrc_lock_acquire(&header->lock, 0, &unused), APR_SUCCESS);
+    count(busiest, "a", 1, NOW);
+    mrc_lock_release(&header->lock);
+    ck_assert_uint_gt(mrc_sparse_taken(pages), before);
+    ck_assert_uint_eq(first(busiest, "a", NOW), 0);
+    before = mrc_sparse_taken(pages);
+    count(busiest, "a", 2, NOW);
+    ck_assert_uint_eq(first(busiest, "a", NOW), 2);
+    ck_assert_uint_eq(mrc_sparse_taken(pages), before);
+    /* Without room, a topic is not counted. */
+    limit = taken;
+    for (unsigned i = 0; i < 1000; i++) {
+        char topic[32];
+
+        snprintf(topic, sizeof(topic), "topic %u", i);
+        count(busiest, topic, 1, NOW);
+    }
+    ck_assert_uint_eq(mrc_sparse_taken(pages), before);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("busiest");
@@ -152,6 +197,7 @@ int main(void)
     tcase_add_test(tcase, many_topics);
     tcase_add_test(tcase, long_topics_are_cut_between_characters);
     tcase_add_test(tcase, the_lock);
+    tcase_add_test(tcase, cells_are_allocated_before_the_lock);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
