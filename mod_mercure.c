@@ -34,6 +34,7 @@
 #include "httpd/monitor/health.h"
 #include "httpd/monitor/metrics.h"
 #include "httpd/monitor/server_status.h"
+#include "httpd/publish/stay.h"
 #include "httpd/resource/request.h"
 #include "httpd/route/claim.h"
 #include "httpd/tls/takeover.h"
@@ -70,6 +71,9 @@ static void register_hooks(apr_pool_t *pconf)
 
     /* The filter that catches errors of reading a body. */
     mrc_body_register();
+
+    /* The filter at whose end a thread waits for the next request. */
+    mrc_stay_register();
 
     /* A connection. The records of it are made first, because cleanups run in the opposite order.
      * Before it is handed over or closed, the hooks of all other modules have run. */

@@ -4,6 +4,7 @@ fuzz_replays = \
 	%D%/replay_form \
 	%D%/replay_jwks \
 	%D%/replay_order \
+	%D%/replay_ring \
 	%D%/replay_subscription \
 	%D%/replay_template \
 	%D%/replay_token \
@@ -19,6 +20,9 @@ fuzz_replays = \
 
 %C%_replay_order_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/order.seeds\"
 %C%_replay_order_SOURCES = %D%/fuzz_order.c %D%/fuzz.h %D%/replay.c
+
+%C%_replay_ring_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/ring.seeds\"
+%C%_replay_ring_SOURCES = %D%/fuzz_ring.c %D%/fuzz.h %D%/replay.c
 
 # Targets with seeds from the vectors, and mutations of them.
 VECTOR_REPLAY = %D%/replay_vectors.c %D%/fuzz.h
@@ -45,6 +49,7 @@ fuzz_replays += %D%/replay_http2
 	src/httpd/exchange/priority_field.c src/httpd/http2/input.c src/httpd/http2/limits.c \
 	src/httpd/http2/output.c src/httpd/http2/priority.c src/httpd/http2/session.c
 %C%_replay_http2_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS) $(NGHTTP2_CFLAGS)
+%C%_replay_http2_LDFLAGS = $(LINK_FAILING_ALLOC)
 %C%_replay_http2_LDADD = $(LDADD) $(NGHTTP2_LIBS)
 else
 EXTRA_DIST += %D%/fuzz_http2.c

@@ -1,8 +1,8 @@
 /*
  * The input is a program of what happens to a session of HTTP/2: frames from the client, steps of
- * the workers that handle its requests, turns of its loop, and a socket that takes little. The
- * frames that the session sends are checked against a model of its streams; and in the end nothing
- * is left.
+ * the workers that handle its requests, turns of its loop, a socket that takes little, and memory
+ * that is short. The frames that the session sends are checked against a model of its streams; and
+ * in the end nothing is left.
  *
  *     0 LEN BYTES                    the client's bytes
  *     1 TYPE FLAGS STREAM LEN BYTES  a frame of the client
@@ -10,6 +10,7 @@
  *     3                              a turn: notes are taken, and frames are sent
  *     4 BYTES                        the socket takes so many writes before it is full; 0: it takes
  * all
+ *     5 COUNT                        so many allocations succeed, and then one fails
  */
 #include <string.h>
 
@@ -20,6 +21,7 @@
 #include "http_config.h"
 #include "http_log.h"
 
+#include "failing_alloc.h"
 #include "fuzz.h"
 #include "httpd/exchange/secondary.h"
 #include "httpd/http2/attach.h"
@@ -48,7 +50,8 @@ struct world {
     struct mrc_exchange_job *jobs[JOBS_MAX];
     size_t jobs_count;
     struct mrc_list notes;
-    unsigned room; /* of the socket, in writes; 0: unlimited */
+    unsigned room;  /* of the socket, in writes; 0: unlimited */
+    bool was_short; /* of memory */
     struct seen seen[STREAMS_MAX];
     char out[4 * 1024 * 1024]; /* bytes that are no whole frame yet */
     size_t out_len;
@@ -178,6 +181,9 @@ static void check_output(void)
     world.out_len -= at;
 }
 
+/* What a transport keeps whose socket is full. */
+static char full[1];
+
 void mrc_http2_transport_gather(struct mrc_http2_transport *transport,
                                 struct mrc_http2_batch *batch)
 {
@@ -191,24 +197,22 @@ bool mrc_http2_transport_write(struct mrc_http2_transport *transport, const char
     memcpy(world.out + world.out_len, bytes, len);
     world.out_len += len;
     check_output();
-    if (world.room > 0 && --world.room == 0 && !transport->rest)
-        transport->rest = malloc(1);
+    if (world.room > 0 && --world.room == 0)
+        transport->rest = full;
     return true;
 }
 
 bool mrc_http2_transport_flush(struct mrc_http2_transport *transport)
 {
-    if (world.room == 0 && !transport->batch) {
-        free(transport->rest);
+    if (world.room == 0 && !transport->batch)
         transport->rest = NULL;
-    }
     transport->batch = NULL;
     return true;
 }
 
 void mrc_http2_transport_free(struct mrc_http2_transport *transport)
 {
-    free(transport->rest);
+    (void)transport;
 }
 
 /* ---- workers ----------------------------------------------------------------------------------*/
@@ -219,7 +223,7 @@ static void put_head(struct mrc_exchange *exchange, enum mrc_exchange_head_kind 
     struct mrc_exchange_head *head = calloc(1, sizeof(*head));
 
     if (!head)
-        exit(1);
+        return;
     head->kind = kind;
     head->status = kind == MRC_EXCHANGE_HEAD_INTERIM ? 103 : 200 + amount % 5;
     if (amount & 1)
@@ -275,10 +279,12 @@ static void go_on(size_t at, enum action action, uint8_t amount)
 
 /* ---- the program ------------------------------------------------------------------------------*/
 
-static void turn(void)
+/* False: the session has ended, for want of memory. */
+static bool turn(void)
 {
     struct mrc_list notes = world.notes;
     struct mrc_link *link;
+    bool ok;
 
     world.notes.first = NULL;
     while ((link = mrc_list_take(&notes))) {
@@ -287,9 +293,11 @@ static void turn(void)
         call->run(call);
     }
     mrc_http2_input_wake(world.session);
-    FUZZ_CHECK(mrc_http2_output_write(world.session));
+    ok = mrc_http2_output_write(world.session);
+    FUZZ_CHECK(ok || world.was_short);
     memset(shared, 0xaa, sizeof(shared));
     FUZZ_CHECK(world.session->exchanges_count <= MRC_HTTP2_STREAMS_MAX + 1);
+    return ok;
 }
 
 static uint8_t take_byte(struct mrc_bytes *rest)
@@ -332,7 +340,7 @@ static bool step(struct mrc_bytes *rest)
     struct mrc_bytes bytes;
     size_t at;
 
-    switch (take_byte(rest) % 5) {
+    switch (take_byte(rest) % 6) {
     case 0:
         bytes = take_bytes(rest);
         return !bytes.len || mrc_http2_input_take(world.session, bytes.ptr, bytes.len);
@@ -347,7 +355,10 @@ static bool step(struct mrc_bytes *rest)
         }
         return true;
     case 3:
-        turn();
+        return turn();
+    case 5:
+        alloc_left = take_byte(rest);
+        world.was_short = true;
         return true;
     default:
         world.room = take_byte(rest);
@@ -377,6 +388,7 @@ static void begin(void)
     memset(&world.seen, 0, sizeof(world.seen));
     world.out_len = 0;
     world.room = 0;
+    world.was_short = false;
     make_child();
     world.session = mrc_http2_session_create(&world.child, &c, "h2c");
     if (!world.session || !mrc_http2_session_open(world.session))
@@ -414,10 +426,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mrc_bytes rest = {(const char *)data, size};
 
+    bool ok = true;
+
     begin();
-    while (rest.len && step(&rest))
-        ;
-    turn();
+    while (rest.len && ok)
+        ok = step(&rest);
+    if (ok)
+        turn();
+    alloc_left = -1;
     end();
     return 0;
 }

@@ -266,8 +266,8 @@ def test_run_greets_with_lines_to_paste(run, tmp_path):
     assert "resuming normal operations" in before and " AH00094: " in before
     assert "[pid " not in greeting  # nothing comes after it
     token = hub.line("eyJ")
-    assert set(re.findall(r"eyJ[\w.-]+", greeting)) == {token} and len(token) < 420
-    assert claims_of(token).keys() == {"iss", "aud", "exp", "authorization_details"}
+    assert set(re.findall(r"eyJ[\w.-]+", greeting)) == {token} and len(token) < 520
+    assert claims_of(token).keys() == {"iss", "aud", "sub", "client_id", "iat", "exp", "jti", "authorization_details"}
     subscribe, publish = hub.line("curl -N "), hub.line("curl -H ")
     with Pasted(subscribe, tmp_path / "everybody") as everybody, \
             Pasted(f"{subscribe} -H 'Authorization: Bearer {token}'", tmp_path / "reader") as reader:

@@ -136,7 +136,7 @@ DEFAULTS = {
     "MercureControlKey": "",
     "MercureLegacy": "Off", "MercureLegacyKey": "", "MercureLegacyPublisherKey": "",
     "MercureLegacySubscriberKey": "",
-    "MercureSubscriberKey": "", "MercureMemory": "0", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureSites": "1000", "MercureHttp2": "Off",
+    "MercureSubscriberKey": "", "MercureMemory": "0", "MercureJwksCACertificateFile": "", "MercureDispatchers": "1", "MercureSites": "1000", "MercureHttp2": "On",
     "MercureHeartbeat": "20",
     "MercureConnectionLifetime": "600", "MercureDetach": "auto", "MercureCursor": "auto", "MercureDispatchTimeout": "5", "MercureSubscriberBacklog": "1M",
     "MercureMaxSubscribers": "0", "MercureMaxSubscribers per-address=": "0", "MercureMaxSubscribers per-token=": "0", "MercureSubscriptions": "Off",

@@ -23,7 +23,7 @@ def start(httpd, *directives, tls=False, keep_alive=5):
     httpd.write("htdocs/page.html", "page")
     httpd.start(f"Protocols h2 h2c http/1.1\nKeepAliveTimeout {keep_alive}\n" +
                 httpd.vhost("Protocols h2 h2c http/1.1", f"DocumentRoot {httpd.docroot}", hub(*directives),
-                            port=port, tls=tls) + STATUS + REASON_LOG)
+                            port=port, tls=tls) + STATUS + REASON_LOG + "MercureHttp2 Off\n")
     return port
 
 

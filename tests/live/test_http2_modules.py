@@ -42,7 +42,10 @@ def folder(path, *body):
 class Origin:
     """A server of HTTP/1.1 behind a proxy: it keeps each request as it came, and answers with trailers."""
 
-    ANSWER = (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    # httpd's filters pass on 8,000 bytes at a time.
+    LONG = {f"x-long-{number}": str(number) * 3000 for number in range(4)}
+    ANSWER = (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n" +
+              "".join(f"{name}: {value}\r\n" for name, value in LONG.items()).encode() + b"\r\n"
               b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nServer: origin\r\n\r\n"
               b"5\r\nhello\r\n0\r\nX-Sum: 42\r\n\r\n")
 
@@ -86,6 +89,7 @@ def test_proxy_with_trailers_and_interim_responses(httpd):
         with Http2(port) as conn:
             page = conn.request("/o/page")
             assert page.status == 200 and page.body == b"hello" and page.headers["server"] == "origin"
+            assert page.interim == [{":status": "103", "link": "</style.css>; rel=preload", **origin.LONG}]
             assert page.trailers == {"x-sum": "42"} and "transfer-encoding" not in page.headers
             posted = conn.post("/o/post", b"body", [("content-type", "text/plain")], [("x-end", "yes")])
             assert posted.status == 200 and posted.trailers == {"x-sum": "42"}
@@ -246,7 +250,7 @@ def test_requests_for_other_virtual_hosts(httpd):
                            name=f"{name}.example", tls=True)
 
     httpd.start("Protocols h2 http/1.1\n" + host("hub", "MercureHttp2 On", hub()) + host("same", "MercureHttp2 On") +
-                host("plain", "Protocols http/1.1") + host("theirs") +
+                host("plain", "Protocols http/1.1") + host("theirs", "MercureHttp2 Off") +
                 host("strict", "MercureHttp2 On", "SSLProtocol TLSv1.2"))
     with Http2(port, tls=True, server_name="hub.example") as conn:
         def ask(name):

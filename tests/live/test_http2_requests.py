@@ -225,12 +225,13 @@ def test_proxy(httpd, new_httpd, tls):
 
 
 def test_two_virtual_hosts_on_one_connection(httpd):
-    """A request for a virtual host that leaves HTTP/2 to mod_http2 gets 421."""
+    """A virtual host without a hub comes along; a request for one that has HTTP/2 of mod_http2 gets 421."""
     httpd.load("socache_shmcb", "ssl")
     port = httpd.add_port()
     httpd.write("a/page.html", "a")
     httpd.write("b/page.html", "b")
     httpd.write("c/page.html", "c")
+    httpd.write("d/page.html", "d")
 
     def host(name, *body):
         return httpd.vhost(f"DocumentRoot {httpd.path(name)}",
@@ -238,8 +239,8 @@ def test_two_virtual_hosts_on_one_connection(httpd):
                            name=f"{name}.example", tls=True)
 
     httpd.start("Protocols h2 http/1.1\n" + host("a", "MercureHttp2 On", hub()) + host("b", "MercureHttp2 On") +
-                host("c"))
-    for name, expected in (("a", ("200 2", b"a")), ("b", ("200 2", b"b"))):
+                host("c", "MercureHttp2 Off") + host("d"))
+    for name, expected in (("a", ("200 2", b"a")), ("b", ("200 2", b"b")), ("d", ("200 2", b"d"))):
         got = subprocess.run(["curl", "-sSk", "--http2", "-w", "\n%{http_code} %{http_version}", "-H", f"Host: {name}.example",
                               "--resolve", f"a.example:{port}:127.0.0.1", f"https://a.example:{port}/page.html"],
                              capture_output=True, check=True).stdout

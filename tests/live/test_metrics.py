@@ -156,6 +156,10 @@ def test_labels_differ_and_only_get_and_head_are_allowed(httpd):
     labels = [dict(pairs)["hub"] for name, pairs in samples(httpd) if name == "mercure_updates_total"]
     assert sorted(labels) == [f"localhost{PATH}", f"other.example{PATH}", 'x"y\\z']
     assert total(httpd, "mercure_updates_total") == 1
+    for query, label in (("hub=other.example" + PATH, f"other.example{PATH}"), ("a&hub=x%22y%5Cz", r'x\"y\\z')):
+        assert set(re.findall(r'hub="(.*?)"[,}]', httpd.get("/metrics?" + query).text)) == {label}, query
+    for query in ("hub=other", "hub=", "hub=other.example" + PATH + "%00"):
+        assert httpd.get("/metrics?" + query).json["status"] == 404, query
     for page in ("/metrics", "/health"):
         response = httpd.request("POST", page, body="x")
         assert response.status == 405 and response.header("Allow") == "GET, HEAD"

@@ -21,15 +21,15 @@ secret_of() { # PUBLISHER or SUBSCRIBER
     esac
 }
 
-# A token signed with SECRET, for 24 hours. It has only the claims that a hub checks, so it is half as long as
-# one of mercure-token, which also has the claims that RFC 9068 requires for other uses.
+# A token signed with SECRET, for 24 hours. It has every claim that RFC 9068 requires, with short values.
 mint() { # ALGORITHM SECRET ISSUER AUDIENCE ACTION…
     SECRET=$2 perl -MDigest::SHA=hmac_sha256,hmac_sha384,hmac_sha512 -MMIME::Base64=encode_base64url -e '
         my ($alg, $issuer, $audience, @actions) = @ARGV;
         my %hmac = (HS256 => \&hmac_sha256, HS384 => \&hmac_sha384, HS512 => \&hmac_sha512);
-        my $claims = sprintf q({"iss":"%s","aud":"%s","exp":%d,"authorization_details":[{"type":) .
+        my $claims = sprintf q({"iss":"%s","aud":"%s","sub":"dev","client_id":"dev","iat":%d,"exp":%d,) .
+            q("jti":"%x-%x","authorization_details":[{"type":) .
             q("https://mercure.rocks/authorization-detail","actions":[%s],"topics":[{"match":"*"}]}]}),
-            $issuer, $audience, time + 86400, join(",", map { qq("$_") } @actions);
+            $issuer, $audience, time, time + 86400, time, $$, join(",", map { qq("$_") } @actions);
         my $text = join ".", map { encode_base64url $_ } qq({"alg":"$alg","typ":"at+jwt"}), $claims;
         print "$text.", encode_base64url($hmac{$alg}->($text, $ENV{SECRET}));
     ' "$1" "${@:3}"

@@ -136,6 +136,7 @@ MercureHistory $transport_from
 MercureTransport MERCURE_TRANSPORT_URL
 MercureStore MERCURE_STORE
 MercureHub ${extra_name:+MERCURE_EXTRA_DIRECTIVES}
+MercureControlKey $control_name
 SubscriberKey $subscriber_name
 PublisherKey $publisher_name
 SSLCertificateKeyFile MERCURE_TLS_KEY

@@ -173,10 +173,7 @@ END
     echo 'Include modules.conf'
     if [ -n "$tls" ]; then
         echo 'SSLSessionCache none'
-        # A module that was built without nghttp2 leaves HTTP/2 to mod_http2, which is not loaded.
-        if grep -q nghttp2_session_server_new "$module"; then
-            printf '%s\n' 'Protocols h2 http/1.1' 'MercureHttp2 On'
-        fi
+        echo 'Protocols h2 http/1.1'
     fi
     if [ "$(id -u)" = 0 ]; then
         cat <<END

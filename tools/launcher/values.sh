@@ -235,7 +235,7 @@ set_key() { # ROLE
 # Sets control to the ALGS and SOURCE of the operators, or to nothing. Their tokens are never of protocol 0.x,
 # so their secret may not be short.
 set_control() {
-    control=
+    control='' control_name=''
     if ! is_set MERCURE_CONTROL_JWT_KEY && ! is_set MERCURE_CONTROL_JWT_KEY_FILE; then
         ! is_set MERCURE_CONTROL_JWT_ALG ||
             die MERCURE_CONTROL_JWT_ALG 'needs MERCURE_CONTROL_JWT_KEY: give the key of the operators, or unset it'
@@ -246,6 +246,7 @@ set_control() {
     set_key CONTROL
     trusted=$trusted_before
     control=$key
+    control_name=$key_name
 }
 
 # Who issues the tokens of operators if the hub trusts no issuer.

@@ -9,10 +9,12 @@
 
 #include "core/base/quote.h"
 #include "core/token/cache.h"
+#include "core/token/memo.h"
 #include "httpd/access/challenge.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/failure.h"
+#include "httpd/base/connection.h"
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
@@ -159,6 +161,50 @@ static struct mrc_bytes cache_scope(request_rec *r, const struct keys *keys,
         at += bytes;
     }
     return (struct mrc_bytes){scope, len};
+}
+
+static apr_status_t free_memo(void *c)
+{
+    mrc_token_memo_free(mrc_connection_get_memo(c));
+    return APR_SUCCESS;
+}
+
+/* Keeps TOKEN for the next request of the connection, which has had several: a client that uses a
+ * connection once needs no memo. */
+static void keep_memo(conn_rec *c, struct mrc_bytes scope, struct mrc_bytes text,
+                      struct mrc_token *token)
+{
+    struct mrc_token_memo *old, *memo;
+
+    if (c->master || c->keepalives == 0)
+        return;
+    memo = mrc_token_memo_create(scope, text, token);
+    if (!memo)
+        return;
+    old = mrc_connection_get_memo(c);
+    mrc_connection_set_memo(c, memo);
+    if (!old)
+        apr_pool_cleanup_register(c->pool, c, free_memo, apr_pool_cleanup_null);
+    mrc_token_memo_free(old);
+}
+
+/* Verifies the token TEXT of R. Subscribers send theirs once, so only those of others are kept. */
+static enum mrc_err verify(request_rec *r, enum mrc_role role, struct mrc_bytes scope,
+                           struct mrc_bytes text, const struct mrc_token_policy *policy,
+                           struct mrc_error *reason, struct mrc_token **ret_token)
+{
+    conn_rec *c = r->connection;
+    apr_time_t now = apr_time_now();
+    enum mrc_err err;
+
+    *ret_token = mrc_token_memo_find(mrc_connection_get_memo(c), scope, text, now);
+    if (*ret_token)
+        return MRC_OK;
+    err = mrc_token_cache_verify(mrc_this_child_tokens(), scope, text, policy, now, reason,
+                                 ret_token);
+    if (!err && role != MRC_ROLE_SUBSCRIBER)
+        keep_memo(c, scope, text, *ret_token);
+    return err;
 }
 
 /* Asks for newer keys of the ROWS, which may be NULL. ISSUER is NULL for keys of protocol 0.x. */
@@ -373,8 +419,8 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     take_keys(r, settings, role, found.token, &keys);
     policy = make_policy(&keys, mrc_claim_hub_settings(claim),
                          mrc_identity_audiences(r, claim->location, settings), found.is_from_url);
-    err = mrc_token_cache_verify(mrc_this_child_tokens(), cache_scope(r, &keys, &policy, hub, role),
-                                 found.token, &policy, apr_time_now(), &reason, ret_token);
+    err = verify(r, role, cache_scope(r, &keys, &policy, hub, role), found.token, &policy, &reason,
+                 ret_token);
     if (err == MRC_ENOTFOUND)
         ask_for_keys(found.token, settings, role);
     if (err)

@@ -41,6 +41,18 @@ void mrc_answer_add_headers(request_rec *r)
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
 }
 
+/* Sends the whole BODY at once. ap_rwrite() would add a filter that gathers pieces. */
+static void send_body(request_rec *r, struct mrc_bytes body)
+{
+    apr_bucket_alloc_t *list = r->connection->bucket_alloc;
+    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, list);
+
+    if (body.len)
+        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_transient_create(body.ptr, body.len, list));
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(list));
+    ap_pass_brigade(r->output_filters, brigade);
+}
+
 int mrc_answer_send(request_rec *r, int status, const char *content_type, struct mrc_bytes body)
 {
     r->status = status;
@@ -48,7 +60,7 @@ int mrc_answer_send(request_rec *r, int status, const char *content_type, struct
     ap_set_content_type(r, content_type);
     ap_set_content_length(r, (apr_off_t)body.len);
     if (!r->header_only)
-        ap_rwrite(body.ptr, (int)body.len, r);
+        send_body(r, body);
     return OK;
 }
 

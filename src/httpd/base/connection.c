@@ -30,6 +30,8 @@ struct connection {
     const apr_table_t *variables;
     struct mrc_http2_client *http2;
     struct mrc_network *network;
+    struct mrc_stay *stay;
+    struct mrc_token_memo *memo;
     bool is_hidden;
 };
 
@@ -135,6 +137,26 @@ struct mrc_http2_client *mrc_connection_get_http2(conn_rec *c)
 void mrc_connection_set_http2(conn_rec *c, struct mrc_http2_client *client)
 {
     record_of(c)->http2 = client;
+}
+
+struct mrc_stay *mrc_connection_get_stay(conn_rec *c)
+{
+    return record_of(c)->stay;
+}
+
+void mrc_connection_set_stay(conn_rec *c, struct mrc_stay *stay)
+{
+    record_of(c)->stay = stay;
+}
+
+struct mrc_token_memo *mrc_connection_get_memo(conn_rec *c)
+{
+    return c->master ? NULL : record_of(c)->memo;
+}
+
+void mrc_connection_set_memo(conn_rec *c, struct mrc_token_memo *memo)
+{
+    record_of(c)->memo = memo;
 }
 
 void mrc_connection_create_secondary(conn_rec *c, struct mrc_network *network)

@@ -14,7 +14,9 @@
 struct mrc_carrier_suspended;
 struct mrc_http2_client;
 struct mrc_network;
+struct mrc_stay;
 struct mrc_takeover;
+struct mrc_token_memo;
 
 /* At most this many streams of one HTTP/2 connection hold a thread each. mod_http2 runs at most 6
  * requests of a new connection at a time; the others remain for ordinary requests. */
@@ -34,6 +36,15 @@ void mrc_connection_set_takeover(conn_rec *c, struct mrc_takeover *takeover);
 /* What httpd/http2 knows about C, the connection of a client; NULL: nothing yet. */
 struct mrc_http2_client *mrc_connection_get_http2(conn_rec *c);
 void mrc_connection_set_http2(conn_rec *c, struct mrc_http2_client *client);
+
+/* Whether a thread stays with C, the connection of a client (httpd/publish/stay.h); NULL: no
+ * publication has come over it. */
+struct mrc_stay *mrc_connection_get_stay(conn_rec *c);
+void mrc_connection_set_stay(conn_rec *c, struct mrc_stay *stay);
+
+/* The token that was verified last on C, the connection of a client; NULL: none is kept. */
+struct mrc_token_memo *mrc_connection_get_memo(conn_rec *c);
+void mrc_connection_set_memo(conn_rec *c, struct mrc_token_memo *memo);
 
 /* Makes the record of C, a secondary connection of this module's HTTP/2, whose filters are NETWORK
  * (httpd/exchange/network.h). */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -56,6 +57,17 @@ size_t mrc_client_socket_unsent_bytes(int fd)
     int bytes = 0;
 
     return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
+size_t mrc_client_socket_room_bytes(int fd)
+{
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 ||
+        info[SK_MEMINFO_SNDBUF] < info[SK_MEMINFO_WMEM_QUEUED])
+        return 0;
+    return info[SK_MEMINFO_SNDBUF] - info[SK_MEMINFO_WMEM_QUEUED];
 }
 
 void mrc_client_socket_drop_input(int fd)

@@ -22,6 +22,10 @@ void mrc_client_socket_set_options(int fd, int64_t dispatch_timeout_us);
 /* The number of bytes that the kernel holds because the client has not accepted them. */
 size_t mrc_client_socket_unsent_bytes(int fd);
 
+/* The number of bytes that the kernel's buffer for the client has room for, less what the kernel
+ * needs for itself; 0: none, or that is not known. */
+size_t mrc_client_socket_room_bytes(int fd);
+
 /*
  * Reads and drops what the client has sent, before FD is closed. If unread input is left, the
  * kernel resets the connection, and the client may lose the last bytes of its stream.

@@ -3,6 +3,7 @@
 #include "apr_strings.h"
 #include "http_config.h"
 #include "http_core.h"
+#include "mod_core.h"
 #include "util_filter.h"
 
 /*
@@ -36,8 +37,9 @@ static const char *const immediate[] = {
 /* Those of them that need to see all bytes that are sent. */
 static const char *const inspecting[] = {"MODSECURITY_OUT"};
 
-/* Filters of connections that work only while a request is read. */
-static const char *const of_reading[] = {"REQTIMEOUT"};
+/* Filters of connections that work only while a request is read, or at its end
+ * (httpd/publish/stay.h). */
+static const char *const of_reading[] = {"REQTIMEOUT", "MERCURE_STAY"};
 
 /* mod_ssl's filters for output. */
 static const char *const of_tls[] = {"SSL/TLS Coalescing Filter", "SSL/TLS Filter"};
@@ -80,6 +82,15 @@ static bool is_defined(const ap_directive_t *directive, const char *name, apr_po
     return false;
 }
 
+/* Whether FILTER is one of httpd's own that each answer passes through. */
+static bool is_framing(const ap_filter_t *filter)
+{
+    return filter->frec == ap_content_length_filter_handle ||
+           filter->frec == ap_http_header_filter_handle ||
+           filter->frec == ap_http_outerror_filter_handle ||
+           filter->frec == ap_byterange_filter_handle;
+}
+
 /* Whether FILTER is a program of mod_ext_filter. */
 static bool is_external(const request_rec *r, const ap_filter_t *filter)
 {
@@ -90,7 +101,8 @@ static bool is_external(const request_rec *r, const ap_filter_t *filter)
 
 static bool changes(const request_rec *r, const ap_filter_t *filter)
 {
-    return is_one_of(filter, changing, COUNT(changing)) || is_external(r, filter);
+    return !is_framing(filter) &&
+           (is_one_of(filter, changing, COUNT(changing)) || is_external(r, filter));
 }
 
 /* mod_filter's filters have providers: `BYTYPE:...`, FilterDeclare. */

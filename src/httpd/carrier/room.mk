@@ -14,8 +14,12 @@ mod_mercure_la_SOURCES += \
 	%D%/transport.c %D%/transport.h \
 	%D%/trim.c %D%/trim.h
 
-# The module is no library, so the test compiles the unit itself.
-unit_tests += tests/unit/httpd/carrier/test_chunk
+# The module is no library, so the tests compile the units themselves.
+unit_tests += tests/unit/httpd/carrier/test_chunk tests/unit/httpd/carrier/test_transport
 tests_unit_httpd_carrier_test_chunk_SOURCES = tests/unit/httpd/carrier/test_chunk.c %D%/chunk.c
+tests_unit_httpd_carrier_test_transport_SOURCES = tests/unit/httpd/carrier/test_transport.c \
+	%D%/transport.c src/httpd/tls/socket_bio.c src/httpd/tls/ssl.c
+tests_unit_httpd_carrier_test_transport_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS)
+tests_unit_httpd_carrier_test_transport_LDADD = $(LIBSSL_LIBS) $(LDADD)
 
 EXTRA_DIST += %D%/README.md

@@ -8,6 +8,7 @@
 
 #include "httpd/carrier/chunk.h"
 #include "httpd/carrier/client_socket.h"
+#include "httpd/tls/socket_bio.h"
 #include "httpd/tls/ssl.h"
 #include "hub/stream/carrier.h"
 
@@ -47,7 +48,7 @@ void mrc_transport_free(int fd)
 static bool raise_record_bytes(struct ssl_st *ssl, int fd, size_t len)
 {
     return len > MRC_TRANSPORT_RECORD_BYTES &&
-           mrc_client_socket_unsent_bytes(fd) <= MRC_TRANSPORT_UNSENT_BYTES_MAX &&
+           mrc_client_socket_room_bytes(fd) >= len + MRC_TRANSPORT_SPARE_BYTES &&
            mrc_ssl_raise_record_bytes(ssl, MRC_TRANSPORT_LARGE_RECORD_BYTES);
 }
 
@@ -55,15 +56,20 @@ static bool write_bytes(struct ssl_st *ssl, int fd, const char *bytes, size_t le
 {
     enum mrc_ssl_result result = MRC_SSL_DONE;
     size_t sent = 0, written;
+    bool is_large = false;
 
     while (sent < len && result == MRC_SSL_DONE) {
-        bool is_large = raise_record_bytes(ssl, fd, len - sent);
-
+        if (!is_large)
+            is_large = raise_record_bytes(ssl, fd, len - sent);
+        if (is_large)
+            mrc_socket_bio_expect_more(ssl, len - sent > MRC_TRANSPORT_LARGE_RECORD_BYTES);
         result = mrc_ssl_write(ssl, bytes + sent, len - sent, &written);
         if (result == MRC_SSL_DONE)
             sent += written;
-        if (is_large)
-            mrc_ssl_lower_record_bytes(ssl, MRC_TRANSPORT_RECORD_BYTES);
+    }
+    if (is_large) {
+        mrc_socket_bio_expect_more(ssl, false);
+        mrc_ssl_lower_record_bytes(ssl, MRC_TRANSPORT_RECORD_BYTES);
     }
     *ret_sent = sent;
     return result == MRC_SSL_DONE || result == MRC_SSL_AGAIN;

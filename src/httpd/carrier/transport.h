@@ -16,13 +16,13 @@ struct ssl_st; /* OpenSSL's SSL */
 /* TLS: the usual size of a record. OpenSSL holds one for a client that accepts nothing. */
 #define MRC_TRANSPORT_RECORD_BYTES ((size_t)2048)
 
-/* TLS: the size of records while the client accepts what it gets, for a write that does not fit in
- * one of the usual size: each record costs a call of the kernel. */
+/* TLS: the largest record there is: of a write that does not fit in one of the usual size, while
+ * the client's socket has room for all of it. Each record costs a call of the kernel. */
 #define MRC_TRANSPORT_LARGE_RECORD_BYTES ((size_t)16 * 1024)
 
-/* TLS: a socket with at most this many bytes that the client has not accepted takes a large record
- * besides: its buffer has twice as many (client_socket.c). */
-#define MRC_TRANSPORT_UNSENT_BYTES_MAX ((size_t)64 * 1024)
+/* TLS: a socket that has this much room besides takes large records for certain, although the
+ * kernel counts more than their bytes. */
+#define MRC_TRANSPORT_SPARE_BYTES ((size_t)32 * 1024)
 
 /* TLS: the most bytes that a client may send during its stream, counted on the wire. */
 #define MRC_TRANSPORT_INPUT_BYTES_MAX ((size_t)64 * 1024)

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apr_allocator.h"
-#include "mpm_common.h"
 #include "util_filter.h"
 
+#include "httpd/base/free_nodes.h"
 #include "httpd/carrier/filters.h"
 
 #define HEAD_FILTER "MERCURE_HEAD"
@@ -16,17 +15,6 @@
 /* The network filter sets fewer bytes aside, and tries to send them only when it is called again.
  */
 #define NETWORK_BYTES 4096
-
-/* The sizes of an allocator's nodes. For a wanted size it takes any free node up to twice as large.
- */
-#define NODE_BYTES_MIN ((size_t)8 * 1024)
-#define NODE_BYTES_MAX ((size_t)128 * 1024)
-
-/* The most free memory of a connection that is given back, if MaxMemFree sets no limit. */
-#define FREE_BYTES_MAX ((size_t)2 * 1024 * 1024)
-
-/* In a node that was in use, its user has written to one of the first bytes. */
-#define USED_BYTES 32
 
 /* ---- the head in one piece --------------------------------------------------------------------*/
 
@@ -93,65 +81,13 @@ static apr_status_t keep_small(ap_filter_t *filter, apr_bucket_brigade *brigade)
     return ap_pass_brigade(filter->next, brigade);
 }
 
-/* ---- free nodes -------------------------------------------------------------------------------*/
-
-/* Whether NODE has been in use: a node from the system is zero, and a freed one is not cleared. */
-static bool was_used(const apr_memnode_t *node)
-{
-    const char *at = node->first_avail;
-
-    for (size_t i = 0; i < USED_BYTES; i++) {
-        if (at[i])
-            return true;
-    }
-    return node->ref != NULL;
-}
-
-/*
- * Takes the free nodes of at least BYTES out of ALLOCATOR, at most COUNT, and frees them for good.
- * When no free node is left, the allocator gets one from the system, which costs more than anything
- * else here: so the loop ends with the first unused node.
- */
-static void drain(apr_allocator_t *allocator, size_t bytes, size_t count)
-{
-    apr_memnode_t *nodes = NULL;
-    bool is_free = true;
-
-    while (is_free && count-- > 0) {
-        apr_memnode_t *node = apr_allocator_alloc(allocator, bytes - APR_MEMNODE_T_SIZE);
-
-        if (!node)
-            break;
-        is_free = was_used(node);
-        node->next = nodes;
-        nodes = node;
-    }
-    if (nodes)
-        apr_allocator_free(allocator, nodes);
-}
-
-/* Gives back the free nodes of C's pools, which keep no free nodes from now on. */
-static void drain_all(conn_rec *c)
-{
-    apr_allocator_t *allocator = apr_pool_allocator_get(c->pool);
-    size_t most =
-        ap_max_mem_free && ap_max_mem_free < FREE_BYTES_MAX ? ap_max_mem_free : FREE_BYTES_MAX;
-
-    apr_allocator_max_free_set(allocator, 1); /* less than a node; 0 would mean no limit */
-    drain(allocator, NODE_BYTES_MIN, most / NODE_BYTES_MIN);
-    if (c->keepalives == 0)
-        return; /* this is its first request, so it has no large free node */
-    for (size_t bytes = 2 * NODE_BYTES_MIN; bytes <= NODE_BYTES_MAX; bytes *= 2)
-        drain(allocator, bytes, most / bytes);
-}
-
 /* ---- the unit's functions ---------------------------------------------------------------------*/
 
 void mrc_trim_before_head(request_rec *r)
 {
     conn_rec *c = r->connection;
 
-    drain_all(c);
+    mrc_free_nodes_give_back(c);
     ap_add_output_filter(HEAD_FILTER, apr_brigade_create(r->pool, c->bucket_alloc), r, c);
     if (!mrc_filters_can_skip_connection(c))
         ap_add_output_filter(KEEP_FILTER, NULL, NULL, c);

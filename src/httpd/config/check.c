@@ -62,9 +62,10 @@ static int check_history(server_rec *server, const struct mrc_hub_conf *hub)
     return OK;
 }
 
-/* The directive of SETTINGS that is about the cookie; NULL: none. */
-static const char *find_cookie_directive(const struct mrc_settings *settings)
+const char *mrc_check_any_origin(const struct mrc_settings *settings)
 {
+    if (!settings->location.cors_origins || !settings->location.cors_origins->any)
+        return NULL;
     if (mrc_settings_is_set(settings, MRC_FIELD_COOKIE_NAME))
         return "MercureCookieName";
     return settings->location.publish_origins ? "MercurePublishOrigins" : NULL;
@@ -72,10 +73,9 @@ static const char *find_cookie_directive(const struct mrc_settings *settings)
 
 static int check_location_origins(const struct mrc_location *location)
 {
-    const struct mrc_origins *cors = location->settings->location.cors_origins;
-    const char *directive = find_cookie_directive(location->settings);
+    const char *directive = mrc_check_any_origin(location->settings);
 
-    if (!cors || !cors->any || !directive)
+    if (!directive)
         return OK;
     ap_log_error(
         STARTUP_ERROR, location->server,
@@ -359,71 +359,4 @@ int mrc_check_memory(apr_pool_t *temp, server_rec *main_server)
     }
     check_room(temp, main_server, bound && (uint64_t)bound < need ? (uint64_t)bound : need);
     return check_bound(main_server, hubs, bound);
-}
-
-/* ---- HTTP/2 -----------------------------------------------------------------------------------*/
-
-/* Why no virtual host can have MercureHttp2 On. NULL: it can. */
-static const char *http2_problem(bool is_built)
-{
-    int is_async = 0;
-
-    if (!is_built)
-        return "this mod_mercure was built without nghttp2, or for an httpd before 2.4.52. Remove "
-               "the "
-               "directive, and mod_http2 speaks HTTP/2";
-    if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) != APR_SUCCESS || !is_async)
-        return "it needs the event MPM. Load mpm_event, or remove the directive, and mod_http2 "
-               "speaks "
-               "HTTP/2";
-    return NULL;
-}
-
-static bool has_http2_protocol(server_rec *server)
-{
-    const core_server_config *core = ap_get_core_module_config(server->module_config);
-
-    return core->protocols && (ap_array_str_contains(core->protocols, "h2") ||
-                               ap_array_str_contains(core->protocols, "h2c"));
-}
-
-/* Whether some virtual host that inherits the directive of MAIN_SERVER has h2 or h2c in Protocols.
- */
-static bool some_host_has_protocol(server_rec *main_server)
-{
-    for (server_rec *server = main_server; server; server = server->next) {
-        if (mrc_hubs_speaks_http2(server) && has_http2_protocol(server))
-            return true;
-    }
-    return false;
-}
-
-static int refuse_http2(const server_rec *server, const char *problem)
-{
-    ap_log_error(STARTUP_ERROR, server, "MRC0125: MercureHttp2 On in %s: %s",
-                 server->is_virtual
-                     ? server->server_hostname ? server->server_hostname : "a virtual host"
-                     : "the main server",
-                 problem);
-    return !OK;
-}
-
-int mrc_check_http2(server_rec *main_server, bool is_built)
-{
-    static const char missing[] =
-        "Protocols has neither h2 nor h2c there. Add them, such as Protocols h2 http/1.1";
-    const char *problem = http2_problem(is_built);
-    bool is_inherited = mrc_hubs_speaks_http2(main_server);
-
-    if (is_inherited && !problem && !some_host_has_protocol(main_server))
-        return refuse_http2(main_server, missing);
-    for (server_rec *server = main_server; server; server = server->next) {
-        if (!mrc_hubs_speaks_http2(server))
-            continue;
-        if (problem)
-            return refuse_http2(server, problem);
-        if (!is_inherited && !has_http2_protocol(server))
-            return refuse_http2(server, missing);
-    }
-    return OK;
 }

@@ -5,25 +5,26 @@
 #ifndef MRC_HTTPD_CONFIG_CHECK_H
 #define MRC_HTTPD_CONFIG_CHECK_H
 
-#include <stdbool.h>
-
 #include "httpd.h"
 
 struct mrc_key_row;
 struct mrc_location_settings;
+struct mrc_settings;
 
 /* Checks that the settings of each hub of MAIN_SERVER agree with each other. OK, or not OK. */
 int mrc_check_hubs(server_rec *main_server);
-
-/* Checks that the virtual hosts of MAIN_SERVER with MercureHttp2 On can have it; IS_BUILT: this
- * build can speak HTTP/2. OK, or not OK. */
-int mrc_check_http2(server_rec *main_server, bool is_built);
 
 /*
  * Checks that each MercurePublishHeader and MercureDiscovery of MAIN_SERVER and its virtual hosts
  * finds its hub. OK, or not OK.
  */
 int mrc_check_responses(server_rec *main_server);
+
+/*
+ * The directive of SETTINGS that is about the cookie, and so cannot stand beside their
+ * MercureCorsOrigins *; NULL: there is no conflict.
+ */
+const char *mrc_check_any_origin(const struct mrc_settings *settings);
 
 /*
  * The key of operators in SETTINGS that is also one of publishers or subscribers; NULL: there is

@@ -795,5 +795,9 @@ void *mrc_directives_create_dir(apr_pool_t *pool, char *dir)
 
 void *mrc_directives_merge_dir(apr_pool_t *pool, void *outer, void *inner)
 {
-    return mrc_settings_merge(pool, outer, inner);
+    /* Requests merge the sections of the whole server, and most of them have no directive of ours.
+     */
+    if (mrc_settings_are_default(inner))
+        return outer;
+    return mrc_settings_are_default(outer) ? inner : mrc_settings_merge(pool, outer, inner);
 }

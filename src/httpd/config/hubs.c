@@ -399,7 +399,24 @@ const struct mrc_location *mrc_hubs_choose(server_rec *server, const char *path,
 
 bool mrc_hubs_speaks_http2(const server_rec *server)
 {
-    return server_conf((server_rec *)server)->settings.server.http2;
+    return mrc_hubs_http2_speaker(server) == MRC_HTTP2_OURS;
+}
+
+enum mrc_http2_speaker mrc_hubs_http2_speaker(const server_rec *server)
+{
+    return server_conf((server_rec *)server)->http2;
+}
+
+void mrc_hubs_set_http2_speaker(server_rec *server, enum mrc_http2_speaker speaker)
+{
+    server_conf(server)->http2 = speaker;
+}
+
+int mrc_hubs_http2_directive(const server_rec *server)
+{
+    const struct mrc_settings *settings = &server_conf((server_rec *)server)->settings;
+
+    return mrc_settings_is_set(settings, MRC_FIELD_HTTP2) ? settings->server.http2 : -1;
 }
 
 bool mrc_hubs_any_speaks_http2(const server_rec *main_server)

@@ -48,6 +48,13 @@ struct mrc_location {
                                           * NULL: the hub is that of the virtual host */
 };
 
+/* Who speaks HTTP/2 for a virtual host. */
+enum mrc_http2_speaker {
+    MRC_HTTP2_OTHERS,   /* mod_http2, if at all */
+    MRC_HTTP2_AS_GUEST, /* the same, but a client that has a connection of this module may use it */
+    MRC_HTTP2_OURS      /* this module */
+};
+
 /* The module's configuration of a server or virtual host. */
 struct mrc_server_conf {
     struct mrc_settings settings;        /* for the directives of scope server */
@@ -55,6 +62,7 @@ struct mrc_server_conf {
     bool has_name;                       /* ServerName is written, not inherited */
     apr_array_header_t *hubs;            /* of struct mrc_hub_conf *; only in the main server */
     bool has_given_up;                   /* the same: no child serves any hub */
+    enum mrc_http2_speaker http2;        /* httpd/http2/choice.h sets it */
     apr_array_header_t *publish_headers; /* of const struct mrc_publish_header *, and of */
     apr_array_header_t *discoveries;     /* const struct mrc_discovery *: those of this server's
                                           * configuration that are On */
@@ -86,8 +94,15 @@ const struct mrc_location *mrc_hubs_choose(server_rec *server, const char *path,
 /* The settings of the whole server. */
 const struct mrc_server_settings *mrc_hubs_server_settings(server_rec *main_server);
 
-/* Whether SERVER, a server or virtual host, has MercureHttp2 On. */
+/* Who speaks HTTP/2 for SERVER, a server or virtual host. */
+enum mrc_http2_speaker mrc_hubs_http2_speaker(const server_rec *server);
+void mrc_hubs_set_http2_speaker(server_rec *server, enum mrc_http2_speaker speaker);
+
+/* Whether this module speaks HTTP/2 for SERVER. */
 bool mrc_hubs_speaks_http2(const server_rec *server);
+
+/* What MercureHttp2 says for SERVER: 1 On, 0 Off, -1 nothing. */
+int mrc_hubs_http2_directive(const server_rec *server);
 
 /* The same for any server or virtual host. */
 bool mrc_hubs_any_speaks_http2(const server_rec *main_server);

@@ -191,6 +191,11 @@ struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_setti
     return merged;
 }
 
+bool mrc_settings_are_default(const struct mrc_settings *settings)
+{
+    return !settings->set && !settings->response.publish_header;
+}
+
 /* Whether both are NULL, or the same text. */
 static bool same_text(const char *a, const char *b)
 {

@@ -123,6 +123,10 @@ struct mrc_settings *mrc_settings_create(apr_pool_t *pool);
 struct mrc_settings *mrc_settings_merge(apr_pool_t *pool, const struct mrc_settings *outer,
                                         const struct mrc_settings *inner);
 
+/* Whether no directive has set anything: merging SETTINGS over others, or others over them, changes
+ * nothing. */
+bool mrc_settings_are_default(const struct mrc_settings *settings);
+
 /* The address of FIELD. Its type is that of the member. */
 void *mrc_settings_field(struct mrc_settings *settings, enum mrc_field field);
 

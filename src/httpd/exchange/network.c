@@ -94,27 +94,53 @@ static struct mrc_exchange_head *parse_interim(char *text)
     return head;
 }
 
-/* Sends the interim responses in BRIGADE, and removes their text. */
+/* The end of the first head in TEXT; 0: it has not come yet. */
+static size_t first_head_bytes(const struct ap_varbuf *text)
+{
+    const char *end = memmem(text->buf, text->strlen, "\r\n\r\n", 4);
+
+    return end ? (size_t)(end + 4 - text->buf) : 0;
+}
+
+/* Sends the heads that are whole, and keeps the rest. */
+static void send_interim(struct mrc_network *network, apr_pool_t *pool)
+{
+    struct ap_varbuf *text = &network->interim;
+    size_t len;
+
+    while ((len = first_head_bytes(text)) > 0) {
+        struct mrc_exchange_head *head = parse_interim(apr_pstrmemdup(pool, text->buf, len));
+
+        if (head && head->status != HTTP_SWITCHING_PROTOCOLS) /* HTTP/2 does not have that */
+            mrc_exchange_put_head(network->exchange, head);
+        else
+            mrc_exchange_head_destroy(head);
+        text->strlen -= len;
+        memmove(text->buf, text->buf + len, text->strlen);
+    }
+}
+
+/* Takes the text of interim responses out of BRIGADE. A long head comes in several brigades. */
 static void take_interim(struct mrc_network *network, apr_bucket_brigade *brigade, apr_pool_t *pool)
 {
-    struct mrc_exchange_head *head;
-    apr_size_t len;
-    char *text;
-
-    if (apr_brigade_pflatten(brigade, &text, &len, pool) != APR_SUCCESS || len == 0)
-        return;
-    text = apr_pstrmemdup(pool, text, len);
-    head = parse_interim(text);
-    if (head && head->status != HTTP_SWITCHING_PROTOCOLS) /* HTTP/2 does not have that */
-        mrc_exchange_put_head(network->exchange, head);
-    else
-        mrc_exchange_head_destroy(head);
     for (apr_bucket *next, *bucket = APR_BRIGADE_FIRST(brigade);
          bucket != APR_BRIGADE_SENTINEL(brigade); bucket = next) {
+        const char *bytes;
+        apr_size_t len;
+
         next = APR_BUCKET_NEXT(bucket);
-        if (!APR_BUCKET_IS_METADATA(bucket))
-            apr_bucket_delete(bucket);
+        if (APR_BUCKET_IS_METADATA(bucket))
+            continue;
+        if (apr_bucket_read(bucket, &bytes, &len, APR_BLOCK_READ) == APR_SUCCESS) {
+            if (!network->interim.pool)
+                ap_varbuf_init(pool, &network->interim, 0);
+            ap_varbuf_strmemcat(&network->interim, bytes, len);
+            next = APR_BUCKET_NEXT(bucket); /* a read may split it */
+        }
+        apr_bucket_delete(bucket);
     }
+    if (network->interim.pool)
+        send_interim(network, pool);
 }
 
 /* ---- the response -----------------------------------------------------------------------------*/

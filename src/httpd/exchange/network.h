@@ -9,19 +9,23 @@
 
 #include "httpd.h"
 
+#include "http_config.h"
+#include "util_varbuf.h"
+
 struct mrc_exchange;
 
 /* What the filters know about the response. Of the worker. */
 struct mrc_network {
     struct mrc_exchange *exchange;
-    bool has_head;        /* the final head was put */
-    bool has_ended;       /* EOS was written */
-    bool is_sent;         /* the whole response was given to the session */
-    bool is_broken;       /* the response cannot be completed */
-    bool has_left;        /* a subscription: the exchange goes on without the request */
-    apr_off_t in_bytes;   /* of the body, which mod_logio has counted */
-    apr_off_t out_bytes;  /* of the response, which mod_logio has not counted yet */
-    apr_off_t body_bytes; /* of these, the bytes of the body */
+    struct ap_varbuf interim; /* the text of a head 1xx that has not ended yet */
+    bool has_head;            /* the final head was put */
+    bool has_ended;           /* EOS was written */
+    bool is_sent;             /* the whole response was given to the session */
+    bool is_broken;           /* the response cannot be completed */
+    bool has_left;            /* a subscription: the exchange goes on without the request */
+    apr_off_t in_bytes;       /* of the body, which mod_logio has counted */
+    apr_off_t out_bytes;      /* of the response, which mod_logio has not counted yet */
+    apr_off_t body_bytes;     /* of these, the bytes of the body */
 };
 
 void mrc_network_register(void);

@@ -255,9 +255,12 @@ void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker 
 
 /* ---- hooks ------------------------------------------------------------------------------------*/
 
+/* Whether R may have this connection. If not, its client opens one to the virtual host; without
+ * TLS, it would get the same one again. */
 static bool serves(request_rec *r, const struct mrc_exchange *exchange)
 {
-    return mrc_hubs_speaks_http2(r->server) &&
+    return (mrc_hubs_http2_speaker(r->server) != MRC_HTTP2_OTHERS ||
+            !strcmp(exchange->origin->protocol, "h2c")) &&
            ap_is_allowed_protocol(exchange->origin->c, r, r->server, exchange->origin->protocol);
 }
 

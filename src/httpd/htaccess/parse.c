@@ -6,6 +6,7 @@
 #include "http_config.h"
 
 #include "httpd/base/module.h"
+#include "httpd/config/check.h"
 #include "httpd/config/directives.h"
 #include "httpd/config/settings.h"
 #include "httpd/htaccess/file.h"
@@ -139,6 +140,7 @@ static const char *execute(struct parsing *parsing, const char *name)
         .path = apr_pstrcat(pool, place->dir, "/", NULL),
     };
     const char *error = ap_build_config(&parms, pool, pool, &tree);
+    const char *conflict;
 
     parms.override = place->override;
     parms.override_list = place->override_list;
@@ -152,7 +154,13 @@ static const char *execute(struct parsing *parsing, const char *name)
     parsing->reading->settings = ap_get_module_config(vector, &mercure_module);
     if (!parsing->reading->settings)
         parsing->reading->settings = mrc_settings_create(pool);
-    return NULL;
+    conflict = mrc_check_any_origin(parsing->reading->settings);
+    return conflict ? apr_psprintf(pool,
+                                   "%s: MercureCorsOrigins * allows other origins without "
+                                   "credentials only, but %s is about the cookie: name the "
+                                   "origins, or remove one of the two directives",
+                                   name, conflict)
+                    : NULL;
 }
 
 /* Reads the file PATH. APR_ENOENT: there is none. */

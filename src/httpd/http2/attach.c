@@ -178,6 +178,8 @@ static void end_response(struct mrc_http2_attached *attached, enum mrc_end end)
 
     mrc_http2_session_unsettle(session, exchange);
     exchange->attached = NULL;
+    if (session->is_broken)
+        return;
     if (end == MRC_END_SLOW || end == MRC_END_CLIENT) {
         nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_CANCEL);
     } else {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "httpd/exchange/exchange.h"
+#include "hub/base/heap.h"
 
 struct mrc_dispatcher;
 struct mrc_exchange_workers;
@@ -28,6 +29,7 @@ struct mrc_http2_child {
     atomic_uint sessions;         /* whose connection is not freed */
     unsigned sessions_crowd;      /* with more of them, those without streams end */
     atomic_int_least64_t shed_us; /* when they last did */
+    struct mrc_heap heap;         /* of the thread of the jobs */
 };
 
 #endif

@@ -13,6 +13,7 @@
 #include "util_filter.h"
 
 #include "httpd/base/connection.h"
+#include "httpd/base/free_nodes.h"
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
@@ -215,6 +216,7 @@ static int suspend(conn_rec *c, struct mrc_http2_client *client)
     if (session)
         mrc_scoreboard_note_origin(&session->origin, c);
     if (session && take_over(c, session)) {
+        mrc_free_nodes_give_back(c); /* of the handshake */
         client->session = session;
         c->cs->state = CONN_STATE_SUSPENDED;
         return OK;

@@ -21,6 +21,7 @@
 #include "httpd/http2/input.h"
 #include "httpd/http2/output.h"
 #include "httpd/tls/ssl.h"
+#include "hub/base/heap.h"
 #include "hub/child/child.h"
 
 /* The first type of frame that is not in RFC 9113. */
@@ -111,6 +112,7 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
     *ret_http2 = NULL;
     if (!mrc_hubs_any_speaks_http2(main_server))
         return APR_SUCCESS;
+    mrc_heap_keep_bursts();
     http2 = apr_pcalloc(pool, sizeof(*http2));
     http2->dispatcher = mrc_child_dispatcher(child);
     http2->files.max = files_max();

@@ -244,7 +244,7 @@ static bool post_request(struct mrc_http2_session *session, struct mrc_exchange 
 
 static void start_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
-    if (!post_request(session, exchange))
+    if (!post_request(session, exchange) && !session->is_broken)
         nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id,
                                   NGHTTP2_REFUSED_STREAM);
 }
@@ -422,7 +422,7 @@ void mrc_http2_input_take_note(struct mrc_call *note)
     struct news news = take_news(exchange);
 
     mrc_http2_output_heads(exchange, &news.heads);
-    if (!exchange->is_gone)
+    if (!exchange->is_gone && !mrc_http2_session_of(exchange)->is_broken)
         send_news(mrc_http2_session_of(exchange), exchange, &news);
     if (news.attaching)
         mrc_http2_attach_adopt(exchange, news.attaching);
@@ -431,13 +431,16 @@ void mrc_http2_input_take_note(struct mrc_call *note)
 
 bool mrc_http2_input_take(struct mrc_http2_session *session, const char *bytes, size_t len)
 {
-    ssize_t taken = nghttp2_session_mem_recv(session->ng, (const uint8_t *)bytes, len);
+    ssize_t taken;
 
-    if (taken >= 0)
+    if (session->is_broken)
+        return false;
+    taken = nghttp2_session_mem_recv(session->ng, (const uint8_t *)bytes, len);
+    if (taken >= 0 && !session->is_broken)
         return true;
     ap_log_cerror(APLOG_MARK, APLOG_DEBUG, 0, session->c,
                   "MRC1302: an HTTP/2 connection is closed, because its client does not follow the "
                   "protocol: %s",
-                  nghttp2_strerror((int)taken));
+                  nghttp2_strerror(session->is_broken ? NGHTTP2_ERR_NOMEM : (int)taken));
     return false;
 }

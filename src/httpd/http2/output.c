@@ -139,7 +139,7 @@ void mrc_http2_output_resume(struct mrc_exchange *exchange)
     if (exchange->is_gone)
         return;
     session = mrc_http2_session_of(exchange);
-    if (exchange->is_deferred) {
+    if (exchange->is_deferred && !session->is_broken) {
         exchange->is_deferred = false;
         nghttp2_session_resume_data(session->ng, exchange->id);
     }
@@ -216,7 +216,7 @@ void mrc_http2_output_heads(struct mrc_exchange *exchange, struct mrc_list *head
     while ((link = mrc_list_take(heads))) {
         struct mrc_exchange_head *head = (struct mrc_exchange_head *)link;
 
-        if (!exchange->is_gone)
+        if (!exchange->is_gone && !mrc_http2_session_of(exchange)->is_broken)
             take_head(exchange, head);
         mrc_exchange_head_destroy(head);
     }
@@ -283,13 +283,14 @@ static bool write_frames(struct mrc_http2_session *session)
 
     gather.len = gather.total = 0;
     mrc_http2_transport_gather(transport, &gather.batch);
-    while (ok && (goes_on || (!transport->rest && gather.total < WRITE_BYTES_PER_TURN)) &&
+    while (ok && !session->is_broken &&
+           (goes_on || (!transport->rest && gather.total < WRITE_BYTES_PER_TURN)) &&
            (len = nghttp2_session_mem_send(session->ng, &frame)) > 0) {
         goes_on = has_continuation(frame);
         ok = add_frame(session, &gather, frame, (size_t)len);
         mrc_http2_priority_balance(session);
     }
-    ok = ok && len >= 0 && write_gathered(session, &gather);
+    ok = ok && len >= 0 && !session->is_broken && write_gathered(session, &gather);
     ok = mrc_http2_transport_flush(transport) && ok;
     if (ok && len > 0 && !transport->rest) /* the turn is over, but not the frames */
         mrc_session_note_work(&session->session);
@@ -300,7 +301,7 @@ bool mrc_http2_output_write(struct mrc_http2_session *session)
 {
     struct mrc_http2_transport *transport = &session->transport;
 
-    if (!mrc_http2_transport_flush(transport))
+    if (session->is_broken || !mrc_http2_transport_flush(transport))
         return false;
     if (!transport->rest && !write_frames(session))
         return false;

@@ -21,7 +21,8 @@ static void set(struct mrc_http2_session *session, const struct mrc_exchange *ex
 {
     const nghttp2_extpri value = {.urgency = priority.urgency, .inc = priority.is_incremental};
 
-    nghttp2_session_change_extpri_stream_priority(session->ng, exchange->id, &value, 1);
+    if (!session->is_broken)
+        nghttp2_session_change_extpri_stream_priority(session->ng, exchange->id, &value, 1);
 }
 
 static void parse(const char *field, size_t len, struct mrc_priority *ret_priority)

@@ -1,3 +1,5 @@
+mod_mercure_la_SOURCES += %D%/choice.c %D%/choice.h
+
 if HAVE_HTTP2
 mod_mercure_la_SOURCES += \
 	%D%/attach.c %D%/attach.h \

@@ -68,6 +68,7 @@ static void free_connection(struct mrc_job *job, apr_thread_t *thread)
 {
     struct mrc_http2_session *session =
         (struct mrc_http2_session *)((char *)job - offsetof(struct mrc_http2_session, freeing));
+    struct mrc_http2_child *child = session->child;
     conn_rec *c = session->c;
 
     c->current_thread = thread;
@@ -77,6 +78,7 @@ static void free_connection(struct mrc_job *job, apr_thread_t *thread)
         mrc_child_release_suspended(mrc_this_child_get());
     mrc_http2_session_free(session);
     apr_pool_destroy(c->pool);
+    mrc_heap_note(&child->heap, atomic_load(&child->sessions));
 }
 
 /* The worker sets c->sbh to NULL shortly before it leaves the connection (session.h). */
@@ -103,8 +105,8 @@ static bool close_session(struct mrc_session *base, int64_t now_us, bool force)
 
 static bool is_finished(const struct mrc_http2_session *session)
 {
-    return !session->transport.rest && !nghttp2_session_want_read(session->ng) &&
-           !nghttp2_session_want_write(session->ng);
+    return !session->transport.rest && !session->is_broken &&
+           !nghttp2_session_want_read(session->ng) && !nghttp2_session_want_write(session->ng);
 }
 
 /* When SESSION ends if nothing happens. */
@@ -240,7 +242,7 @@ static void on_time(struct mrc_session *base, int64_t now_us)
     struct mrc_http2_session *session = of(base);
     int64_t due, next = INT64_MAX;
 
-    if (session->lingers ||
+    if (session->lingers || session->is_broken ||
         (session->transport.rest &&
          now_us >= session->transport.wrote_us + session->c->base_server->timeout)) {
         end(session);

@@ -1,5 +1,6 @@
 #include "httpd/http2/session.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,70 @@ size_t mrc_http2_session_fields_max(const conn_rec *c)
  * A session of nghttp2 keeps one buffer for the frame that it sends, which is two thirds of its
  * memory. The frame is taken before another session works (output.c), so one buffer is enough for
  * all sessions of a loop. Any other block is a block of malloc().
+ *
+ * After an allocation that fails, nghttp2 may have pointers to freed memory. So it is not even
+ * asked to free its session then; the blocks are known.
  */
+struct mrc_http2_block {
+    struct mrc_http2_block *prev, *next;
+    max_align_t bytes[];
+};
+
+static struct mrc_http2_block *block_of(void *bytes)
+{
+    return (struct mrc_http2_block *)((char *)bytes - offsetof(struct mrc_http2_block, bytes));
+}
+
+/* Adds BLOCK, which may be NULL, to those of SESSION. Returns its bytes. */
+static void *add_block(struct mrc_http2_session *session, struct mrc_http2_block *block)
+{
+    if (!block) {
+        session->is_broken = true;
+        if (session->session.sessions)
+            mrc_session_note_work(&session->session); /* which ends it */
+        return NULL;
+    }
+    block->prev = NULL;
+    block->next = session->blocks;
+    if (session->blocks)
+        session->blocks->prev = block;
+    session->blocks = block;
+    return block->bytes;
+}
+
+static void remove_block(struct mrc_http2_session *session, struct mrc_http2_block *block)
+{
+    if (block->prev)
+        block->prev->next = block->next;
+    else
+        session->blocks = block->next;
+    if (block->next)
+        block->next->prev = block->prev;
+}
+
+static void *allocate(size_t size, void *data)
+{
+    return add_block(data, malloc(sizeof(struct mrc_http2_block) + size));
+}
+
+static void *allocate_zeroed(size_t count, size_t size, void *data)
+{
+    void *bytes = allocate(count * size, data);
+
+    return bytes ? memset(bytes, 0, count * size) : NULL;
+}
+
+static void *grow(struct mrc_http2_session *session, void *bytes, size_t size)
+{
+    struct mrc_http2_block *old = block_of(bytes), *block;
+
+    remove_block(session, old);
+    block = realloc(old, sizeof(*old) + size);
+    if (block)
+        return add_block(session, block);
+    add_block(session, old);
+    return add_block(session, NULL);
+}
 
 static void *resize(void *block, size_t size, void *data)
 {
@@ -47,28 +111,34 @@ static void *resize(void *block, size_t size, void *data)
         session->shares_frames = true;
         return session->frames;
     }
-    if (!block || block != session->frames)
-        return realloc(block, size);
-    copy = malloc(size > SHARED_BYTES ? size : SHARED_BYTES);
+    if (!block)
+        return allocate(size, data);
+    if (block != session->frames)
+        return grow(session, block, size);
+    copy = allocate(size > SHARED_BYTES ? size : SHARED_BYTES, data);
     return copy ? memcpy(copy, block, SHARED_BYTES) : NULL;
 }
 
 static void release(void *block, void *data)
 {
-    if (block != ((struct mrc_http2_session *)data)->frames)
+    struct mrc_http2_session *session = data;
+
+    if (!block || block == session->frames)
+        return;
+    remove_block(session, block_of(block));
+    free(block_of(block));
+}
+
+static void free_nghttp2(struct mrc_http2_session *session)
+{
+    struct mrc_http2_block *block;
+
+    if (!session->is_broken)
+        nghttp2_session_del(session->ng);
+    while ((block = session->blocks)) {
+        session->blocks = block->next;
         free(block);
-}
-
-static void *allocate(size_t size, void *data)
-{
-    (void)data;
-    return malloc(size);
-}
-
-static void *allocate_zeroed(size_t count, size_t size, void *data)
-{
-    (void)data;
-    return calloc(count, size);
+    }
 }
 
 /* ---- a session --------------------------------------------------------------------------------*/
@@ -93,10 +163,13 @@ bool mrc_http2_session_open(struct mrc_http2_session *session)
     nghttp2_mem memory = {session, allocate, release, allocate_zeroed, resize};
 
     session->frames = mrc_sessions_share(session->origin.sessions, SHARED_BYTES);
-    return session->frames &&
-           nghttp2_session_server_new3(&session->ng, child->callbacks, session, child->options,
-                                       &memory) == 0 &&
-           submit_first(session);
+    if (session->frames &&
+        nghttp2_session_server_new3(&session->ng, child->callbacks, session, child->options,
+                                    &memory) == 0 &&
+        submit_first(session))
+        return true;
+    session->is_broken = true;
+    return false;
 }
 
 struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child, conn_rec *c,
@@ -133,7 +206,7 @@ bool mrc_http2_session_add_first(struct mrc_http2_session *session, const char *
 
 void mrc_http2_session_free(struct mrc_http2_session *session)
 {
-    nghttp2_session_del(session->ng);
+    free_nghttp2(session);
     free(session->first);
     atomic_fetch_sub(&session->child->sessions, 1);
     mrc_http2_transport_free(&session->transport);
@@ -190,7 +263,7 @@ struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchan
 
 void mrc_http2_session_refuse(struct mrc_http2_session *session)
 {
-    if (session->is_draining)
+    if (session->is_draining || session->is_broken)
         return;
     session->is_draining = true;
     nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE,
@@ -201,7 +274,7 @@ void mrc_http2_session_refuse(struct mrc_http2_session *session)
 
 void mrc_http2_session_give_notice(struct mrc_http2_session *session)
 {
-    if (session->is_draining || session->has_notice)
+    if (session->is_draining || session->has_notice || session->is_broken)
         return;
     session->has_notice = true;
     nghttp2_submit_shutdown_notice(session->ng);
@@ -220,6 +293,7 @@ void mrc_http2_session_end_notice(struct mrc_http2_session *session)
 void mrc_http2_session_terminate(struct mrc_http2_session *session, uint32_t error)
 {
     session->is_draining = true;
-    nghttp2_session_terminate_session(session->ng, error);
+    if (!session->is_broken)
+        nghttp2_session_terminate_session(session->ng, error);
     mrc_session_note_work(&session->session);
 }

@@ -65,8 +65,10 @@ struct mrc_http2_session {
     /* Of the loop's thread. */
     struct mrc_http2_transport transport;
     struct nghttp2_session *ng;
+    struct mrc_http2_block *blocks; /* what nghttp2 has allocated */
     void *frames;       /* where nghttp2 makes frames; all sessions of the loop share it */
     bool shares_frames; /* nghttp2 has got it */
+    bool is_broken;     /* memory was short for nghttp2, which must not be called any more */
     struct mrc_http2_limits limits;
     struct mrc_exchange *exchanges; /* whose streams are not closed */
     unsigned exchanges_count;

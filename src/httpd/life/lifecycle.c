@@ -14,6 +14,7 @@
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "httpd/config/warnings.h"
+#include "httpd/http2/choice.h"
 #include "httpd/http2/http2.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/fields.h"
@@ -32,8 +33,7 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     int status = mrc_hubs_find_all(pconf, ptemp, main_server);
 
     mrc_spec_fill(pconf, mrc_hubs_hubs(main_server));
-    if (mrc_check_hubs(main_server) != OK ||
-        mrc_check_http2(main_server, mrc_http2_is_built()) != OK)
+    if (mrc_check_hubs(main_server) != OK || mrc_http2_choice_make(ptemp, main_server) != OK)
         status = !OK;
     if (status == OK)
         status = mrc_check_responses(main_server);
@@ -68,8 +68,10 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
             "reload finds that it is gone. The rest of the server goes on");
     }
     mrc_warnings_log(main_server);
-    if (has_hubs)
+    if (has_hubs) {
         log_sizing(ptemp, main_server);
+        mrc_http2_choice_log(ptemp, main_server);
+    }
     return OK;
 }
 

@@ -8,6 +8,8 @@
 #include "http_main.h"
 #include "http_protocol.h"
 
+#include "core/base/bytes.h"
+#include "core/protocol/form.h"
 #include "httpd/answer/answer.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
@@ -19,6 +21,9 @@
 #include "store/regions/site.h"
 
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* Most parameters of the page's query component. */
+#define PARAMETERS_MAX 16
 
 /* TEXT as the value of a label, with \, " and line ends escaped. */
 static const char *escape_label(apr_pool_t *pool, const char *text)
@@ -72,21 +77,43 @@ static void print_parts(request_rec *r, const struct mrc_metric *metric,
     }
 }
 
-/* The label of HUB; NULL: it is for a site of VirtualDocumentRoot, and no site has it yet. */
-static const char *label_of(request_rec *r, struct mrc_child *child, const struct mrc_hub_conf *hub)
+/* The key of HUB; NULL: it is for a site of VirtualDocumentRoot, and no site has it yet. */
+static const char *key_of(request_rec *r, struct mrc_child *child, const struct mrc_hub_conf *hub)
 {
     const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
     struct mrc_site_place *const *place;
     const char *name;
 
     if (!hub->is_of_site)
-        return escape_label(r->pool, hub->label);
+        return hub->label;
     place = mrc_child_places(child, (size_t)hub->index, 1);
     name = place ? mrc_site_name_at(*place) : NULL;
-    return name ? escape_label(r->pool, apr_pstrcat(r->pool, name, first->path, NULL)) : NULL;
+    return name ? apr_pstrcat(r->pool, name, first->path, NULL) : NULL;
 }
 
-/* VIEWS: of each of HUBS; NULL: it is down. */
+/*
+ * The keys of HUBS, by their index; NULL: the hub is not shown. WANTED is the key of the only hub
+ * to show; NULL: all. False if no hub has the key WANTED.
+ */
+static bool find_keys(request_rec *r, struct mrc_child *child, const apr_array_header_t *hubs,
+                      const struct mrc_bytes *wanted, const char ***ret_keys)
+{
+    const char **keys = apr_pcalloc(r->pool, sizeof(*keys) * ((size_t)hubs->nelts + 1));
+    bool found = !wanted;
+
+    for (int i = 0; i < hubs->nelts; i++) {
+        const char *key = key_of(r, child, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *));
+
+        if (!key || (wanted && !mrc_bytes_eq_str(*wanted, key)))
+            continue;
+        keys[i] = key;
+        found = true;
+    }
+    *ret_keys = keys;
+    return found;
+}
+
+/* VIEWS: of each of HUBS; NULL: it is down, or not shown. */
 static void print_metric(request_rec *r, const struct mrc_metric *metric,
                          const struct mrc_child *child, const apr_array_header_t *hubs,
                          struct mrc_hub *const *views, const char *const *labels)
@@ -106,18 +133,42 @@ static void print_metric(request_rec *r, const struct mrc_metric *metric,
     }
 }
 
-static void print_metrics(request_rec *r, struct mrc_child *child, const apr_array_header_t *hubs)
+/* KEYS: see find_keys(). */
+static void print_metrics(request_rec *r, struct mrc_child *child, const apr_array_header_t *hubs,
+                          const char *const *keys)
 {
     struct mrc_hub **views = apr_pcalloc(r->pool, sizeof(*views) * ((size_t)hubs->nelts + 1));
     const char **labels = apr_pcalloc(r->pool, sizeof(*labels) * ((size_t)hubs->nelts + 1));
 
     for (int i = 0; i < hubs->nelts; i++) {
-        labels[i] = label_of(r, child, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *));
-        if (labels[i])
-            views[i] = mrc_child_view_hub(child, r->pool, (size_t)i);
+        if (!keys[i])
+            continue;
+        labels[i] = escape_label(r->pool, keys[i]);
+        views[i] = mrc_child_view_hub(child, r->pool, (size_t)i);
     }
     for (size_t i = 0; i < mrc_metrics_count; i++)
         print_metric(r, &mrc_metrics[i], child, hubs, views, labels);
+}
+
+/* The parameter `hub` of R, in its pool. NULL: there is none. */
+static const struct mrc_bytes *find_wanted(request_rec *r)
+{
+    struct mrc_bytes *wanted = NULL;
+    struct mrc_form *form;
+
+    if (!r->args || mrc_form_parse(mrc_bytes_of(r->args), PARAMETERS_MAX, NULL, &form) != MRC_OK)
+        return NULL;
+    for (size_t i = 0; i < mrc_form_count(form) && !wanted; i++) {
+        struct mrc_form_pair pair = mrc_form_get(form, i);
+
+        if (!mrc_bytes_eq_str(pair.name, "hub"))
+            continue;
+        wanted = apr_palloc(r->pool, sizeof(*wanted));
+        wanted->ptr = apr_pmemdup(r->pool, pair.value.ptr, pair.value.len);
+        wanted->len = pair.value.len;
+    }
+    mrc_form_free(form);
+    return wanted;
 }
 
 /* Whether R is for the page. With `<Location "/">`, as on a port of its own, all paths are. */
@@ -132,6 +183,7 @@ int mrc_metrics_handler(request_rec *r)
 {
     struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
+    const char **keys;
 
     if (!mrc_claim_is_for_page(r, MRC_PAGE_METRICS))
         return DECLINED;
@@ -145,6 +197,10 @@ int mrc_metrics_handler(request_rec *r)
     if (hubs->nelts > 0 && !child)
         return mrc_answer_problem(r, HTTP_SERVICE_UNAVAILABLE,
                                   "this server process serves no hub: try again");
+    if (child && !find_keys(r, child, hubs, find_wanted(r), &keys))
+        return mrc_answer_problem(r, HTTP_NOT_FOUND,
+                                  "no hub of this server has this key: without the parameter hub, "
+                                  "the page shows the keys of all hubs as label");
     mrc_answer_add_headers(r);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     r->no_cache = 1; /* even with CacheStoreNoStore On */
@@ -156,6 +212,6 @@ int mrc_metrics_handler(request_rec *r)
              "mercure_build_info{version=\"" MRC_VERSION "\"} 1\n",
              r);
     if (child)
-        print_metrics(r, child, hubs);
+        print_metrics(r, child, hubs, keys);
     return OK;
 }

@@ -23,6 +23,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/publish/limits.h"
 #include "httpd/publish/publication.h"
+#include "httpd/publish/stay.h"
 #include "httpd/route/claim.h"
 #include "hub/base/clock.h"
 #include "hub/hub/hub.h"
@@ -283,8 +284,10 @@ int mrc_publish(request_rec *r, const struct mrc_claim *claim)
         status = limit_rate(&publishing);
     if (status == DECLINED)
         status = store(&publishing);
-    if (status == DECLINED)
+    if (status == DECLINED) {
         status = answer_ids(&publishing);
+        mrc_stay_note(r);
+    }
     clear(&publishing);
     return status;
 }

@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <openssl/bio.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+
+/* A flag that OpenSSL leaves to each kind of BIO. */
+#define FLAG_MORE 0x100
 
 static int fd_of(BIO *bio)
 {
@@ -19,7 +23,8 @@ static bool may_try_again(ssize_t count)
 /* OpenSSL gives the length of a record at most. */
 static int write_socket(BIO *bio, const char *bytes, int len)
 {
-    ssize_t count = send(fd_of(bio), bytes, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    int more = BIO_test_flags(bio, FLAG_MORE) ? MSG_MORE : 0;
+    ssize_t count = send(fd_of(bio), bytes, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL | more);
 
     BIO_clear_retry_flags(bio);
     if (may_try_again(count))
@@ -61,6 +66,16 @@ const BIO_METHOD *mrc_socket_bio_method(apr_pool_t *pool)
         BIO_meth_set_ctrl(method, control))
         return method;
     return NULL;
+}
+
+void mrc_socket_bio_expect_more(SSL *ssl, bool more)
+{
+    BIO *bio = SSL_get_wbio(ssl);
+
+    if (more)
+        BIO_set_flags(bio, FLAG_MORE);
+    else
+        BIO_clear_flags(bio, FLAG_MORE);
 }
 
 BIO *mrc_socket_bio_create(const BIO_METHOD *method, int fd)

@@ -6,6 +6,14 @@
 
 #define BOTH_WAYS (SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
 
+/* Empties the thread's queue of errors. It is nearly always empty, and clearing it would write to
+ * all of it. */
+static void clear_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
 /* The result of a call that has failed and returned STATUS. */
 static enum mrc_ssl_result failure(SSL *ssl, int status)
 {
@@ -27,7 +35,7 @@ enum mrc_ssl_result mrc_ssl_write(SSL *ssl, const char *bytes, size_t len, size_
     size_t written;
     int status;
 
-    ERR_clear_error();
+    clear_errors();
     status = SSL_write_ex(ssl, bytes, len, &written);
     if (status <= 0)
         return failure(ssl, status);
@@ -44,7 +52,7 @@ static enum mrc_ssl_result read_once(SSL *ssl, char *bytes, size_t size, size_t 
 {
     int status;
 
-    ERR_clear_error();
+    clear_errors();
     status = SSL_read_ex(ssl, bytes, size, ret_read);
     return status > 0 ? MRC_SSL_DONE : failure(ssl, status);
 }

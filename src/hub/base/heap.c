@@ -9,6 +9,18 @@
 /* Fewer ended streams are not worth the time. */
 #define ENDED_MIN 256
 
+/* As the C library sets them itself when it has freed a block of the first size. */
+#define MMAP_BYTES (512 * 1024)
+#define TRIM_BYTES (2 * MMAP_BYTES)
+
+void mrc_heap_keep_bursts(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+    mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+#endif
+}
+
 void mrc_heap_note(struct mrc_heap *heap, unsigned streams)
 {
     if (streams > heap->peak)

@@ -6,6 +6,13 @@
 #ifndef MRC_HUB_BASE_HEAP_H
 #define MRC_HUB_BASE_HEAP_H
 
+/*
+ * Lets the heaps of this process keep up to 1 MB each that is free at their end. Otherwise the C
+ * library gives every burst of responses back to the system, and gets the same memory again for the
+ * next: that costs as much processor time as sending them.
+ */
+void mrc_heap_keep_bursts(void);
+
 /* Zeroed at the start. Only one thread uses it. */
 struct mrc_heap {
     unsigned peak; /* the most streams since memory was last given back */

@@ -20,8 +20,9 @@
 struct mrc_carrier;
 struct mrc_piece;
 
-/* The most bytes of one write: httpd's core filter never blocks on so few. */
-#define MRC_CARRIER_WRITE_BYTES ((size_t)32 * 1024)
+/* The most bytes of one write: httpd's core filter never blocks on so few; and as one chunk of
+ * HTTP/1.1, they fill two records of TLS. */
+#define MRC_CARRIER_WRITE_BYTES ((size_t)(32 * 1024 - 32))
 
 /* The most pieces of one write. */
 #define MRC_CARRIER_WRITE_PIECES 256

@@ -643,8 +643,9 @@ static bool close_ended(struct mrc_loop *loop, bool force)
         return false;
     now_us = mrc_clock_us();
     for (int i = 0; i < CLOSES_PER_TURN && (stream = take_stream(&loop->ended)); i++) {
-        bool has_finished = finish_one(loop, stream);
-        bool has_closed = close_one(loop, stream, now_us, force);
+        bool lingers = !force && mrc_stream_lingers(stream, now_us);
+        bool has_finished = !lingers && finish_one(loop, stream);
+        bool has_closed = !lingers && close_one(loop, stream, now_us, force);
 
         has_gone_on = has_gone_on || has_finished || has_closed;
         if (!has_closed)

@@ -475,11 +475,35 @@ void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end)
         return;
     stream->state = MRC_STREAM_ENDING;
     stream->end = end;
+    stream->ends_us = 0;
 }
 
 void mrc_stream_leave(struct mrc_stream *stream)
 {
     leave(stream, stream->end);
+}
+
+static bool may_linger(enum mrc_end end)
+{
+    return end == MRC_END_LIFETIME || end == MRC_END_DRAINING || end == MRC_END_DISCONNECTED;
+}
+
+bool mrc_stream_lingers(struct mrc_stream *stream, int64_t now_us)
+{
+    enum mrc_carrier_state state;
+
+    /* A session (fd < 0) sends the bytes of its streams itself. */
+    if (!stream->pending || stream->carrier->fd < 0 || !may_linger(stream->end))
+        return false;
+    if (stream->ends_us == 0)
+        stream->ends_us = now_us + MRC_STREAM_LINGER_US;
+    if (now_us >= stream->ends_us)
+        return false;
+    state = stream->carrier->ops->flush(stream->carrier);
+    if (state == MRC_CARRIER_GONE)
+        stream->end = MRC_END_CLIENT;
+    stream->pending = state == MRC_CARRIER_PENDING;
+    return stream->pending;
 }
 
 static void write_farewell(struct mrc_stream *stream, struct mrc_event *farewell)

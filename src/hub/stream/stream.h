@@ -56,6 +56,10 @@ enum mrc_stream_work {
 
 #define MRC_STREAM_INLINE_EVENTS 2
 
+/* An ended stream waits this long for its client to accept bytes. Less than a loop that stops waits
+ * for its carriers. */
+#define MRC_STREAM_LINGER_US ((int64_t)1000 * 1000)
+
 /* There are as many streams as subscribers, and most of them are idle, so a stream is small
  * (tests/unit/hub/stream/test_footprint.c). */
 struct mrc_stream {
@@ -77,7 +81,8 @@ struct mrc_stream {
 
     int64_t since_us; /* while pending: when the client last accepted bytes; otherwise: when the
                          carrier last got bytes */
-    int64_t ends_us;  /* when the stream ends at the latest */
+    int64_t ends_us;  /* when the stream ends at the latest; in ENDING: when it stops to linger; 0:
+                         it has not lingered yet */
 
     /* Only for the loop and the feed. */
     struct mrc_source source; /* of the carrier's descriptor */
@@ -159,6 +164,14 @@ void mrc_stream_end(struct mrc_stream *stream, enum mrc_end end);
  * cannot be closed yet. Only mrc_stream_finish() and mrc_stream_close() may follow.
  */
 void mrc_stream_leave(struct mrc_stream *stream);
+
+/*
+ * Whether a stream in ENDING has to wait for its client, at most MRC_STREAM_LINGER_US: the carrier
+ * holds bytes of a write that it has begun, and without them the response would break off. Sends
+ * more of them. Only a stream that ends for a reason that is neither the client's fault nor urgent
+ * lingers.
+ */
+bool mrc_stream_lingers(struct mrc_stream *stream, int64_t now_us);
 
 /*
  * Ends the response of a stream in ENDING, while the carrier cannot be closed yet: writes FAREWELL,

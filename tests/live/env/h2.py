@@ -15,7 +15,6 @@ class Stream:
     def __init__(self, number):
         self.number = number
         self.status = None
-        self.interim = []  # the fields of 1xx responses
         self.headers = {}
         self.interim = []  # the fields of each interim response, a dict
         self.trailers = {}

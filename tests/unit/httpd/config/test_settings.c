@@ -22,6 +22,22 @@ static void teardown(void)
     apr_terminate();
 }
 
+START_TEST(settings_are_default_until_something_is_set)
+{
+    static const struct mrc_publish_header header = {0};
+    struct mrc_settings *settings = mrc_settings_create(pool);
+
+    ck_assert(mrc_settings_are_default(settings));
+    settings->response.publish_header = &header;
+    ck_assert(!mrc_settings_are_default(settings));
+    for (int field = MRC_FIELD_NONE + 1; field < MRC_FIELD_COUNT; field++) {
+        settings = mrc_settings_create(pool);
+        mrc_settings_mark(settings, field);
+        ck_assert_msg(!mrc_settings_are_default(settings), "field %d", field);
+    }
+}
+END_TEST
+
 START_TEST(new_settings_have_the_defaults_of_the_table)
 {
     const struct mrc_settings *settings = mrc_settings_create(pool);
@@ -200,6 +216,7 @@ int main(void)
     TCase *tcase = tcase_create("settings");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, settings_are_default_until_something_is_set);
     tcase_add_test(tcase, new_settings_have_the_defaults_of_the_table);
     tcase_add_test(tcase, each_field_is_in_the_part_of_its_scope);
     tcase_add_test(tcase, fields_do_not_overlap);

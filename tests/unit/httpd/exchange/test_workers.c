@@ -178,6 +178,7 @@ START_TEST(idle_threads_end_but_for_two_that_sleep)
     }
     wait_for(&test.begun, THREADS);
     atomic_store(&deadlines_are_over, true);
+    atomic_store(&timed_waits, 0);
     pthread_mutex_unlock(&test.gate);
     wait_for(&leaving, THREADS - 2);
     apr_sleep(50 * 1000); /* in which no thread waits again and again, and no third one leaves */

@@ -1,15 +1,14 @@
 #include "httpd/tls/ssl.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "httpd/tls/socket_bio.h"
 #include "store_unit.h"
+#include "tls_unit.h"
 #include "unit.h"
 
 /* As mrc_takeover_switch() leaves an SSL. */
@@ -19,23 +18,6 @@
 static SSL *server, *client;
 static int fds[2];
 static apr_pool_t *pool;
-
-static SSL_CTX *server_context(void)
-{
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-
-    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 1000);
-    X509_set_pubkey(certificate, key);
-    X509_sign(certificate, key, EVP_sha256());
-    ck_assert_int_eq(SSL_CTX_use_certificate(context, certificate), 1);
-    ck_assert_int_eq(SSL_CTX_use_PrivateKey(context, key), 1);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-    return context;
-}
 
 static SSL *open_side(SSL_CTX *context, BIO *bio)
 {
@@ -54,7 +36,7 @@ static void set_up(int max_version)
     fcntl(fds[1], F_SETFL, O_NONBLOCK);
     pool = store_pool();
     server =
-        open_side(server_context(), mrc_socket_bio_create(mrc_socket_bio_method(pool), fds[0]));
+        open_side(tls_server_context(), mrc_socket_bio_create(mrc_socket_bio_method(pool), fds[0]));
     client_context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_max_proto_version(client_context, max_version);
     client = open_side(client_context, BIO_new_socket(fds[1], BIO_NOCLOSE));

@@ -146,6 +146,60 @@ START_TEST(a_stream_ends_before_its_carrier_is_closed)
 END_TEST
 
 /* A stream that waits for its carrier is in no other list: no timer finds it later. */
+static sem_t has_written;
+
+static void note_write(struct client *client)
+{
+    sem_post(&has_written);
+}
+
+/* A client that takes nothing yet, and whose carrier holds a part of the first write. */
+static struct client *connect_behind(void)
+{
+    int fds[2], bytes = 1;
+
+    sem_init(&has_written, 0, 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    ck_assert_int_eq(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+    mrc_dispatcher_post(dispatcher, make_stream(fds, MRC_MATCHER_EXACT, "*", NULL, NULL));
+    clients[clients_count - 1].is_paused = true;
+    clients[clients_count - 1].on_write = note_write;
+    publish(1, "https://example.com/a", 4 * MRC_CARRIER_WRITE_BYTES);
+    sem_wait(&has_written);
+    return &clients[clients_count - 1];
+}
+
+/* The response does not break off inside of a write, and nothing follows this part of an event. */
+START_TEST(a_drain_waits_for_the_rest_of_a_write)
+{
+    struct client *client;
+
+    start(1 << 20, 1, &patient);
+    client = connect_behind();
+    mrc_dispatcher_post_drain(dispatcher, false);
+    client->is_paused = false;
+    wait_until(client->is_closed);
+    ck_assert_ended(client, MRC_END_DRAINING);
+    ck_assert_uint_eq(mrc_buf_bytes(&client->in).len, MRC_CARRIER_WRITE_BYTES);
+    ck_assert_uint_eq(atomic_load(&client->finishes), 1);
+    finish();
+}
+END_TEST
+
+START_TEST(a_drain_does_not_wait_for_ever)
+{
+    struct client *client;
+
+    start(1 << 20, 1, &patient);
+    client = connect_behind();
+    mrc_dispatcher_post_drain(dispatcher, false);
+    ck_assert_ended(client, MRC_END_DRAINING);
+    ck_assert_uint_eq(atomic_load(&client->finishes), 0);
+    client->is_paused = false;
+    finish();
+}
+END_TEST
+
 START_TEST(a_drain_does_not_touch_ended_streams)
 {
     struct client *client;
@@ -244,6 +298,8 @@ int main(void)
     tcase_add_test(tcase, stops_with_streams_left);
     tcase_add_test(tcase, a_carrier_is_closed_when_it_allows);
     tcase_add_test(tcase, a_stream_ends_before_its_carrier_is_closed);
+    tcase_add_test(tcase, a_drain_waits_for_the_rest_of_a_write);
+    tcase_add_test(tcase, a_drain_does_not_wait_for_ever);
     tcase_add_test(tcase, a_drain_does_not_touch_ended_streams);
     tcase_add_test(tcase, a_stop_waits_for_streams_just_posted);
     tcase_add_test(tcase, a_stream_posted_after_the_stop_is_left_alone);

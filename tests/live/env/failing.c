@@ -1,0 +1,108 @@
+/*
+ * Preloaded into a server: makes memory and watched descriptors fail now and then. The file
+ * $FAILING has two numbers of 4 bytes. The first one may change at any time: of so many calls, one
+ * fails; 0: none does. The second one counts those that failed. Only calls of the module and of the
+ * libraries that it uses fail, because httpd ends a process for which it has no memory.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+
+static struct switches {
+    _Atomic uint32_t one_of, failed;
+} none, *switches = &none;
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *path = getenv("FAILING");
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *map = fd < 0 ? MAP_FAILED
+                       : mmap(NULL, sizeof(*switches), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (map != MAP_FAILED)
+        switches = map;
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Whether CALLER is in the module or in one of its libraries. */
+static bool is_concerned(void *caller)
+{
+    static const char *const names[] = {"mod_mercure", "libnghttp2", "liblmdb", "libjansson",
+                                        "libpcre2"};
+    Dl_info info;
+
+    if (!dladdr(caller, &info) || !info.dli_fname)
+        return false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strstr(info.dli_fname, names[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool fails(void *caller)
+{
+    static _Thread_local uint32_t state;
+    static _Thread_local bool is_inside;
+    uint32_t limit = atomic_load_explicit(&switches->one_of, memory_order_relaxed);
+    bool result;
+
+    if (!limit || is_inside)
+        return false;
+    if (!state)
+        state = (uint32_t)(uintptr_t)&state ^ (uint32_t)getpid() * 2654435761u;
+    state = state * 1664525u + 1013904223u;
+    if ((state >> 8) % limit)
+        return false;
+    is_inside = true; /* dladdr() may allocate */
+    result = is_concerned(caller);
+    is_inside = false;
+    if (result)
+        atomic_fetch_add(&switches->failed, 1);
+    return result;
+}
+
+#define FAILS() fails(__builtin_return_address(0))
+
+void *malloc(size_t size)
+{
+    return FAILS() ? (errno = ENOMEM, NULL) : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return FAILS() ? (errno = ENOMEM, NULL) : __libc_calloc(count, size);
+}
+
+void *realloc(void *block, size_t size)
+{
+    return FAILS() ? (errno = ENOMEM, NULL) : __libc_realloc(block, size);
+}
+
+#define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+
+int madvise(void *start, size_t size, int advice)
+{
+    return FAILS() ? (errno = ENOMEM, -1) : NEXT(madvise)(start, size, advice);
+}
+
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    return op == EPOLL_CTL_ADD && FAILS() ? (errno = ENOMEM, -1)
+                                          : NEXT(epoll_ctl)(epoll, op, fd, event);
+}
