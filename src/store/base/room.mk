@@ -4,6 +4,7 @@ libmrcstore_la_SOURCES += \
 	%D%/fork.c %D%/fork.h \
 	%D%/futex.c %D%/futex.h \
 	%D%/lock.c %D%/lock.h \
+	%D%/opened.c %D%/opened.h \
 	%D%/sparse.c %D%/sparse.h %D%/sparse_layout.h \
 	%D%/record.h \
 	%D%/status.c %D%/status.h

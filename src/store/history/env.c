@@ -18,9 +18,9 @@
 
 #include "mrc_config.h"
 #include "store/base/fork.h"
+#include "store/base/opened.h"
 #include "store/base/status.h"
 #include "store/history/files.h"
-#include "store/history/opened.h"
 
 #define FORMAT      1
 #define DATABASES   5
@@ -44,8 +44,8 @@ struct mrc_history_env {
     unsigned number; /* N of the file */
     char path[PATH_BYTES];
     char next_path[PATH_BYTES]; /* with N + 1: if this file exists, it replaces ours */
-    struct mrc_history_opened *opened;
-    struct mrc_history_opened_file file; /* among those */
+    struct mrc_opened *opened;
+    struct mrc_opened_file file; /* among those */
 };
 
 apr_status_t mrc_history_env_status(int rc)
@@ -392,7 +392,7 @@ static int open_newest(struct mrc_history_env *env)
     }
     release_xfsz(&mask);
     if (!rc)
-        mrc_history_opened_enter(env->opened, &env->file);
+        mrc_opened_enter(env->opened, &env->file);
     return rc;
 }
 
@@ -406,7 +406,7 @@ apr_status_t mrc_history_env_open(apr_pool_t *pool, const char *dir,
 
     env->dir = apr_pstrdup(pool, dir);
     env->options = *options;
-    env->opened = mrc_history_opened_in(pool);
+    env->opened = mrc_opened_in(pool);
     env->file.try_close = try_close;
     env->file.owner = env;
     if (options->key)
@@ -432,7 +432,7 @@ void mrc_history_env_close(struct mrc_history_env *env)
 {
     if (!env)
         return;
-    mrc_history_opened_leave(env->opened, &env->file);
+    mrc_opened_leave(env->opened, &env->file);
     if (env->env)
         mdb_env_close(env->env);
     env->env = NULL;
@@ -516,7 +516,7 @@ static int begin_here(struct mrc_history_env *env, bool writes, MDB_txn **ret_tx
 
     if (!env->env)
         return NOT_OPEN;
-    mrc_history_opened_use(env->opened, &env->file);
+    mrc_opened_use(env->opened, &env->file);
     rc = mdb_txn_begin(env->env, NULL, writes ? 0 : MDB_RDONLY, &txn);
     if (rc)
         return rc;

@@ -8,9 +8,9 @@
  * the new file before its next transaction, and opens it instead.
  *
  * A process opens an environment after its fork, and only once; it closes the file while it needs
- * others more (opened.h). Transactions are short. Any thread may have one, but not two at a time.
- * While this process makes the memory map larger, none of its other threads has a transaction;
- * other processes adopt the larger map by themselves.
+ * others more (base/opened.h). Transactions are short. Any thread may have one, but not two at a
+ * time. While this process makes the memory map larger, none of its other threads has a
+ * transaction; other processes adopt the larger map by themselves.
  */
 #ifndef MRC_STORE_HISTORY_ENV_H
 #define MRC_STORE_HISTORY_ENV_H

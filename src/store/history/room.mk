@@ -17,7 +17,6 @@ LMDB_SOURCES = \
 	%D%/commit.c %D%/commit.h \
 	%D%/env.c %D%/env.h \
 	%D%/lmdb.c \
-	%D%/opened.c %D%/opened.h \
 	%D%/revoked.c %D%/revoked.h \
 	%D%/table.c %D%/table.h
 NO_LMDB_SOURCES = %D%/none.c

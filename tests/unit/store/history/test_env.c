@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 
 #include "history_unit.h"
+#include "store/base/opened.h"
 #include "store/history/check.h"
 #include "store/history/env.h"
 #include "store/history/files.h"
-#include "store/history/opened.h"
 #include "store/history/table.h"
 
 static struct mrc_history_env *open_small(void)
@@ -162,7 +162,7 @@ END_TEST
 /* A process with many histories has few of them open, and uses all. */
 START_TEST(few_files_are_open)
 {
-    enum { COUNT = MRC_HISTORY_OPENED_MAX + 10 };
+    enum { COUNT = MRC_OPENED_MAX + 10 };
     struct mrc_history_env *env[COUNT];
     struct mrc_error error = {""};
     struct mrc_history_txn txn;
@@ -180,7 +180,7 @@ START_TEST(few_files_are_open)
         if (i == 0)
             one = count_fds(&unused);
     }
-    all = MRC_HISTORY_OPENED_MAX * one;
+    all = MRC_OPENED_MAX * one;
     ck_assert_int_eq(count_fds(&unused), all);
     for (uint64_t n = 1; n <= 2; n++)
         for (int i = 0; i < COUNT; i++)

@@ -1,20 +1,20 @@
-#include "store/history/opened.h"
+#include "store/base/opened.h"
 
 #include <pthread.h>
 #include <stddef.h>
 
 #define POOL_KEY "mod_mercure: histories"
 
-struct mrc_history_opened {
+struct mrc_opened {
     pthread_mutex_t mutex;
-    struct mrc_history_opened_file *first; /* of those that were ever open; under the mutex */
-    unsigned count;                        /* of those that are open; under the mutex */
-    _Atomic uint64_t clock;                /* grows with each use */
+    struct mrc_opened_file *first; /* of those that were ever open; under the mutex */
+    unsigned count;                /* of those that are open; under the mutex */
+    _Atomic uint64_t clock;        /* grows with each use */
 };
 
-struct mrc_history_opened *mrc_history_opened_in(apr_pool_t *pool)
+struct mrc_opened *mrc_opened_in(apr_pool_t *pool)
 {
-    struct mrc_history_opened *opened;
+    struct mrc_opened *opened;
     void *found = NULL;
 
     apr_pool_userdata_get(&found, POOL_KEY, pool);
@@ -27,12 +27,11 @@ struct mrc_history_opened *mrc_history_opened_in(apr_pool_t *pool)
 }
 
 /* Under the mutex: the open file that was used the longest ago; one that is used after AFTER. */
-static struct mrc_history_opened_file *find_oldest(const struct mrc_history_opened *opened,
-                                                   uint64_t after)
+static struct mrc_opened_file *find_oldest(const struct mrc_opened *opened, uint64_t after)
 {
-    struct mrc_history_opened_file *oldest = NULL;
+    struct mrc_opened_file *oldest = NULL;
 
-    for (struct mrc_history_opened_file *file = opened->first; file; file = file->next) {
+    for (struct mrc_opened_file *file = opened->first; file; file = file->next) {
         uint64_t used = atomic_load(&file->used);
 
         if (file->is_open && used > after && (!oldest || used < atomic_load(&oldest->used)))
@@ -42,13 +41,12 @@ static struct mrc_history_opened_file *find_oldest(const struct mrc_history_open
 }
 
 /* Under the mutex. Files in use stay open, if need be beyond the limit. */
-static void close_others(struct mrc_history_opened *opened,
-                         const struct mrc_history_opened_file *file)
+static void close_others(struct mrc_opened *opened, const struct mrc_opened_file *file)
 {
     uint64_t after = 0;
 
-    while (opened->count > MRC_HISTORY_OPENED_MAX) {
-        struct mrc_history_opened_file *oldest = find_oldest(opened, after);
+    while (opened->count > MRC_OPENED_MAX) {
+        struct mrc_opened_file *oldest = find_oldest(opened, after);
 
         if (!oldest || oldest == file)
             return;
@@ -60,12 +58,11 @@ static void close_others(struct mrc_history_opened *opened,
     }
 }
 
-void mrc_history_opened_enter(struct mrc_history_opened *opened,
-                              struct mrc_history_opened_file *file)
+void mrc_opened_enter(struct mrc_opened *opened, struct mrc_opened_file *file)
 {
     bool is_new = atomic_load(&file->used) == 0;
 
-    mrc_history_opened_use(opened, file);
+    mrc_opened_use(opened, file);
     pthread_mutex_lock(&opened->mutex);
     if (is_new) {
         file->next = opened->first;
@@ -78,15 +75,14 @@ void mrc_history_opened_enter(struct mrc_history_opened *opened,
     pthread_mutex_unlock(&opened->mutex);
 }
 
-void mrc_history_opened_use(struct mrc_history_opened *opened, struct mrc_history_opened_file *file)
+void mrc_opened_use(struct mrc_opened *opened, struct mrc_opened_file *file)
 {
     atomic_store(&file->used, atomic_fetch_add(&opened->clock, 1) + 1);
 }
 
-void mrc_history_opened_leave(struct mrc_history_opened *opened,
-                              struct mrc_history_opened_file *file)
+void mrc_opened_leave(struct mrc_opened *opened, struct mrc_opened_file *file)
 {
-    struct mrc_history_opened_file **place;
+    struct mrc_opened_file **place;
 
     pthread_mutex_lock(&opened->mutex);
     for (place = &opened->first; *place && *place != file; place = &(*place)->next)

@@ -1,0 +1,43 @@
+/*
+ * The large files that a process has open: histories on disk. Each takes several descriptors, and a
+ * server may have thousands of them, so at most MRC_OPENED_MAX are open at a time: opening one more
+ * closes the one that was used the longest ago. Its owner opens it again for its next transaction.
+ *
+ * Any thread.
+ */
+#ifndef MRC_STORE_BASE_OPENED_H
+#define MRC_STORE_BASE_OPENED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apr_pools.h"
+
+#define MRC_OPENED_MAX 64
+
+struct mrc_opened;
+
+/* One file, in the struct of its owner. */
+struct mrc_opened_file {
+    bool (*try_close)(void *owner); /* false: it is in use. Does not wait */
+    void *owner;
+    /* The rest is for opened.c. */
+    struct mrc_opened_file *next;
+    bool is_open;
+    _Atomic uint64_t used;
+};
+
+/* Those that are opened in POOL, which all histories of a child share. */
+struct mrc_opened *mrc_opened_in(apr_pool_t *pool);
+
+/* FILE was opened: closes others beyond the limit. The caller may hold a lock of FILE. */
+void mrc_opened_enter(struct mrc_opened *opened, struct mrc_opened_file *file);
+
+/* FILE is being used. */
+void mrc_opened_use(struct mrc_opened *opened, struct mrc_opened_file *file);
+
+/* FILE is closed for good. */
+void mrc_opened_leave(struct mrc_opened *opened, struct mrc_opened_file *file);
+
+#endif
