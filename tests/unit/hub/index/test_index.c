@@ -551,11 +551,12 @@ static void compare(struct mrc_index *index, struct ear *ears, uint64_t *random,
     for (size_t i = 0; i < EARS; i++)
         ears[i].found = 0;
     mrc_index_collect(index, views, count, heard, NULL);
-    for (size_t i = 0; i < EARS; i++) {
+    for (size_t i = 0; i < EARS; i++) { /* without ck_assert, which writes to a file each time */
         unsigned want = should_hear(&ears[i], views, count);
 
-        ck_assert_msg(ears[i].found == want, "seed %" PRIu64 ": %zu was found %u times, not %u",
-                      seed, i, ears[i].found, want);
+        if (ears[i].found != want)
+            ck_abort_msg("seed %" PRIu64 ": %zu was found %u times, not %u", seed, i, ears[i].found,
+                         want);
     }
 }
 
@@ -617,9 +618,10 @@ START_TEST(generated_patterns_against_a_scan)
             bool want = ears[i].is_in && ears[i].count &&
                         mrc_matcher_matches(ears[i].matchers[0], mrc_bytes_of(topic));
 
-            ck_assert_msg(ears[i].found == want, "seed %d: %s for %.*s: %u", _i + 1, topic,
-                          (int)mrc_matcher_get_value(ears[i].matchers[0]).len,
-                          mrc_matcher_get_value(ears[i].matchers[0]).ptr, ears[i].found);
+            if (ears[i].found != want)
+                ck_abort_msg("seed %d: %s for %.*s: %u", _i + 1, topic,
+                             (int)mrc_matcher_get_value(ears[i].matchers[0]).len,
+                             mrc_matcher_get_value(ears[i].matchers[0]).ptr, ears[i].found);
             heard_of += want;
         }
     }
@@ -707,10 +709,11 @@ START_TEST(pieces_find_what_one_collection_finds)
         done++;
         for (unsigned i = 0; i < MANY; i++) {
             bool want = ears[i].is_in && should_hear(&ears[i], views, 2);
+            bool is_complete = stays[i] && status == APR_SUCCESS;
+            unsigned most = want || !stays[i];
 
-            ck_assert_uint_le(ears[i].found, want || !stays[i]);
-            if (stays[i] && status == APR_SUCCESS)
-                ck_assert_msg(ears[i].found == want, "seed %d: %u times", _i + 1, ears[i].found);
+            if (ears[i].found > most || (is_complete && ears[i].found != want))
+                ck_abort_msg("seed %d: %u times", _i + 1, ears[i].found);
         }
     }
     ck_assert_uint_gt(count, 2 * done);

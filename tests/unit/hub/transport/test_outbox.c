@@ -290,7 +290,7 @@ static uint64_t judge(int slot, uint64_t before, unsigned steps)
 static unsigned stride(void)
 {
     const char *env = getenv("MRC_CRASH_STRIDE");
-    unsigned steps = env && *env ? (unsigned)strtoul(env, NULL, 10) : 1009;
+    unsigned steps = env && *env ? (unsigned)strtoul(env, NULL, 10) : 2003;
 
 #ifdef __SANITIZE_ADDRESS__
     steps *= 7;

@@ -5,7 +5,7 @@
  * new pages.
  *
  * The writer is single-stepped with ptrace; on a system that forbids ptrace, nothing is tested.
- * MRC_CRASH_STRIDE=1 tests every instruction (a quarter of an hour); the default is every 29th,
+ * MRC_CRASH_STRIDE=1 tests every instruction (a quarter of an hour); the default is every 61st,
  * with another start in each run.
  */
 #include <errno.h>
@@ -259,7 +259,7 @@ START_TEST(dies_at_every_instruction)
     apr_pool_t *pool = store_pool();
     const struct mrc_ring_bounds bounds = {.count = 0};
     const char *env = getenv("MRC_CRASH_STRIDE");
-    unsigned stride = env && *env ? (unsigned)strtoul(env, NULL, 10) : 29;
+    unsigned stride = env && *env ? (unsigned)strtoul(env, NULL, 10) : 61;
     unsigned steps;
     int killed = 1;
 
