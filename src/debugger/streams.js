@@ -67,6 +67,12 @@ export class Streams {
     clearTimeout(this.#timer);
   }
 
+  // Stops, and takes back what has gone wrong.
+  pause() {
+    this.stop();
+    if (this.#isBad) this.#say('');
+  }
+
   #say(words, kind = '') {
     this.#isBad = kind !== 'good' && words !== '';
     byId('streams-message').textContent = words;
@@ -114,7 +120,9 @@ export class Streams {
     byId('streams-table').hidden = count === 0;
     byId('streams-empty').hidden = count > 0;
     byId('streams-count').textContent = this.#after === null ? `${count}` : `first ${count}`;
-    if (page.unanswered) this.#say(`${page.unanswered} child ${page.unanswered === 1 ? 'process' : 'processes'} did not answer: streams are missing.`, 'warn');
+    const silent = [[page.unanswered, 'child process', 'child processes'], [page.machines_unanswered, 'machine', 'machines']]
+      .filter(([number]) => number).map(([number, one, many]) => `${number} ${number === 1 ? one : many}`);
+    if (silent.length) this.#say(`${silent.join(' and ')} did not answer: streams are missing.`, 'warn');
     else if (this.#after !== null && count >= SHOWN) this.#say(`These are the first ${SHOWN} streams. Filter by sub or topic to see others.`);
   }
 

@@ -681,11 +681,12 @@ def test_a_user_with_few_rights_and_tls(new_redis, new_httpd):
     a.write("password", "geheim\n", mode=0o644)
     for server in (a, b):
         server.start(PAGES + hub(f"MercureTransport rediss://localhost:{tls_port} ca={certificate} user=mercure "
-                                 f"password=file:{a.path('password')} lease=5", name="shared"))
+                                 f"password=file:{a.path('password')} lease=5", CONTROL, name="shared"))
         wait_up(server)
     with b.subscribe([("match", TOPIC)]) as stream:
         first = a.publish(TOPIC, "over TLS").text
         assert read(stream, 1) == ["over TLS"]
+        wait_until(lambda: call(a, "GET", "streams", status=200).json["streams"], what="the stream of the other machine")
         a.publish(TOPIC, "x" * 500000)
         assert read(stream, 1) == ["x" * 500000]
     with resume(b, first) as stream:

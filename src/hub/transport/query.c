@@ -11,6 +11,7 @@
 #include "hub/hub/hub.h"
 #include "store/base/record.h"
 #include "store/base/status.h"
+#include "store/engine/asks.h"
 #include "store/engine/entry.h"
 #include "store/engine/lookup.h"
 #include "store/engine/redis.h"
@@ -19,6 +20,10 @@
 
 /* A connection that is not used for so long is closed. */
 #define REST_US ((int64_t)60 * 1000 * 1000)
+
+_Static_assert(MRC_QUERY_NONCE_MAX == MRC_ASKS_NONCE_MAX &&
+                   MRC_QUERY_ANSWER_MAX == MRC_ASKS_ANSWER_MAX,
+               "whoever asks knows the limits");
 
 struct mrc_query_line {
     apr_thread_mutex_t *lock; /* of everything below */
@@ -30,6 +35,7 @@ struct mrc_query_line {
 struct mrc_query {
     struct mrc_query_line *line;
     const struct mrc_hub *hub;
+    const char *machine; /* its name, and the writer */
     struct mrc_redis_keys keys;
     /* Under the lock of LINE. */
     struct mrc_query_dead dead;
@@ -83,6 +89,8 @@ void mrc_query_create(apr_pool_t *pool, struct mrc_query_line *line, struct mrc_
 
     query->line = line;
     query->hub = hub;
+    query->machine = apr_psprintf(pool, "%s.%016" APR_UINT64_T_HEX_FMT, spec->machine,
+                                  mrc_link_writer(mrc_hub_link(hub)));
     mrc_redis_keys_make(pool, spec->prefix, spec->name, spec->machine, &query->keys);
     mrc_hub_set_query(hub, query);
 }
@@ -180,6 +188,68 @@ apr_status_t mrc_query_subscriptions(struct mrc_query *query, const char *machin
     if (status == APR_SUCCESS)
         *ret_count = wanted.count;
     return status;
+}
+
+/* ---- what other machines know -----------------------------------------------------------------*/
+
+const char *mrc_query_own_name(const struct mrc_query *query)
+{
+    return query->machine;
+}
+
+static bool ask_machines_about(struct mrc_query *query, void *ctx, struct mrc_engine_error *error)
+{
+    return mrc_asks_put(query->line->redis, &query->keys, ctx, error);
+}
+
+apr_status_t mrc_query_ask(struct mrc_query *query, const char *to, const char *nonce,
+                           struct mrc_bytes question)
+{
+    struct mrc_ask one = {mrc_bytes_of(nonce), mrc_bytes_of(query->machine), mrc_bytes_of(to),
+                          question};
+
+    return is_up(query) ? ask(query, ask_machines_about, &one) : MRC_STATUS_UNREACHABLE;
+}
+
+struct answering {
+    const char *machine, *nonce;
+    struct mrc_bytes answer;
+    struct mrc_buf *ret_answer;
+};
+
+static bool put_answer(struct mrc_query *query, void *ctx, struct mrc_engine_error *error)
+{
+    const struct answering *answering = ctx;
+
+    return mrc_asks_answer(query->line->redis, &query->keys, answering->machine, answering->nonce,
+                           answering->answer, error);
+}
+
+apr_status_t mrc_query_answer(struct mrc_query *query, const char *nonce, struct mrc_bytes answer)
+{
+    struct answering answering = {query->machine, nonce, answer, NULL};
+
+    return is_up(query) ? ask(query, put_answer, &answering) : MRC_STATUS_UNREACHABLE;
+}
+
+static bool get_answer(struct mrc_query *query, void *ctx, struct mrc_engine_error *error)
+{
+    const struct answering *answering = ctx;
+    struct mrc_redis *redis = query->line->redis;
+
+    mrc_buf_reset(answering->ret_answer);
+    return mrc_asks_get(redis, &query->keys, answering->machine, answering->nonce,
+                        answering->ret_answer, error) &&
+           (answering->ret_answer->len == 0 ||
+            mrc_asks_drop(redis, &query->keys, answering->machine, answering->nonce, error));
+}
+
+apr_status_t mrc_query_get_answer(struct mrc_query *query, const char *machine, const char *nonce,
+                                  struct mrc_buf *ret_answer)
+{
+    struct answering answering = {machine, nonce, {NULL, 0}, ret_answer};
+
+    return is_up(query) ? ask(query, get_answer, &answering) : MRC_STATUS_UNREACHABLE;
 }
 
 /* ---- the dead ---------------------------------------------------------------------------------*/
