@@ -941,6 +941,10 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
         status = mrc_respond_start(pool, responder, &link->respond);
     if (status == APR_SUCCESS)
         status = mrc_thread_start(pool, run, link, &link->thread);
+    if (status != APR_SUCCESS) {
+        mrc_respond_post_stop(link->respond);
+        mrc_respond_join(link->respond, mrc_clock_us() + 1000 * MS);
+    }
     if (status == APR_SUCCESS)
         *ret_link = link;
     return status;

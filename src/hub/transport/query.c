@@ -1,10 +1,11 @@
 #include "hub/transport/query.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apr_general.h"
 #include "apr_strings.h"
-#include "apr_thread_mutex.h"
 
 #include "core/base/buf.h"
 #include "hub/base/clock.h"
@@ -26,10 +27,11 @@ _Static_assert(MRC_QUERY_NONCE_MAX == MRC_ASKS_NONCE_MAX &&
                "whoever asks knows the limits");
 
 struct mrc_query_line {
-    apr_thread_mutex_t *lock; /* of everything below */
+    pthread_mutex_t lock; /* of everything below */
     struct mrc_lookups *lookups;
     struct mrc_redis *redis; /* NULL: not connected */
     int64_t used_us;
+    pid_t pid; /* whose the connection is */
 };
 
 struct mrc_query {
@@ -64,8 +66,8 @@ struct mrc_query_line *mrc_query_line_create(apr_pool_t *pool)
 {
     struct mrc_query_line *line = apr_pcalloc(pool, sizeof(*line));
 
-    if (apr_thread_mutex_create(&line->lock, APR_THREAD_MUTEX_DEFAULT, pool) != APR_SUCCESS)
-        return NULL;
+    pthread_mutex_init(&line->lock, NULL);
+    line->pid = getpid();
     line->lookups = mrc_lookups_create();
     if (!line->lookups)
         return NULL;
@@ -75,11 +77,11 @@ struct mrc_query_line *mrc_query_line_create(apr_pool_t *pool)
 
 void mrc_query_line_rest(struct mrc_query_line *line)
 {
-    if (apr_thread_mutex_trylock(line->lock) != APR_SUCCESS)
+    if (pthread_mutex_trylock(&line->lock))
         return;
     if (line->redis && mrc_clock_us() - line->used_us > REST_US)
         disconnect(line);
-    apr_thread_mutex_unlock(line->lock);
+    pthread_mutex_unlock(&line->lock);
 }
 
 void mrc_query_create(apr_pool_t *pool, struct mrc_query_line *line, struct mrc_hub *hub)
@@ -100,6 +102,17 @@ static bool is_up(const struct mrc_query *query)
     return mrc_hub_transport_is_up(query->hub);
 }
 
+/* In a process that was forked off the child, which has one thread: the connection is the child's,
+ * one of whose threads may have held the lock. */
+static void leave_to_parent(struct mrc_query_line *line)
+{
+    if (line->pid == getpid())
+        return;
+    line->pid = getpid();
+    line->redis = NULL;
+    pthread_mutex_init(&line->lock, NULL);
+}
+
 /* One question. False: the connection has failed. */
 typedef bool question_fn(struct mrc_query *query, void *ctx, struct mrc_engine_error *error);
 
@@ -112,7 +125,8 @@ static apr_status_t ask(struct mrc_query *query, question_fn *question, void *ct
     struct mrc_engine_error error;
     bool is_good = false;
 
-    apr_thread_mutex_lock(line->lock);
+    leave_to_parent(line);
+    pthread_mutex_lock(&line->lock);
     if (line->redis) {
         is_good = question(query, ctx, &error);
         if (!is_good)
@@ -125,7 +139,7 @@ static apr_status_t ask(struct mrc_query *query, question_fn *question, void *ct
             disconnect(line);
     }
     line->used_us = mrc_clock_us();
-    apr_thread_mutex_unlock(line->lock);
+    pthread_mutex_unlock(&line->lock);
     return is_good ? APR_SUCCESS : MRC_STATUS_UNREACHABLE;
 }
 
@@ -257,24 +271,24 @@ apr_status_t mrc_query_get_answer(struct mrc_query *query, const char *machine, 
 void mrc_query_post_dead(struct mrc_query *query, const char *machine, const char *value)
 {
     /* A thread that asks holds the lock; the next beat posts the machine again. */
-    if (apr_thread_mutex_trylock(query->line->lock) != APR_SUCCESS)
+    if (pthread_mutex_trylock(&query->line->lock))
         return;
     apr_cpystrn(query->dead.machine, machine, sizeof(query->dead.machine));
     apr_cpystrn(query->dead.value, value, sizeof(query->dead.value));
     query->has_dead = true;
-    apr_thread_mutex_unlock(query->line->lock);
+    pthread_mutex_unlock(&query->line->lock);
 }
 
 bool mrc_query_take_dead(struct mrc_query *query, struct mrc_query_dead *ret_dead)
 {
     bool has_dead;
 
-    apr_thread_mutex_lock(query->line->lock);
+    pthread_mutex_lock(&query->line->lock);
     has_dead = query->has_dead;
     if (has_dead)
         *ret_dead = query->dead;
     query->has_dead = false;
-    apr_thread_mutex_unlock(query->line->lock);
+    pthread_mutex_unlock(&query->line->lock);
     return has_dead;
 }
 

@@ -28,8 +28,8 @@ struct mrc_record;
 
 /* ---- for the transport ------------------------------------------------------------------------*/
 
-/* A connection that the hubs of one link share. It lives in POOL, which closes it. NULL: the system
- * has no room for a lock, or there is no memory. */
+/* A connection that the hubs of one link share. It lives in POOL, which closes it. NULL: there is
+ * no memory. */
 struct mrc_query_line *mrc_query_line_create(apr_pool_t *pool);
 
 /* Closes the connection if it was not used for a minute. Never blocks. */
