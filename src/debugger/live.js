@@ -43,7 +43,7 @@ export class Live {
     const root = hub.replace(/\/$/, '');
     this.url = `${root}/control/stats`;
     byId('live-aud').textContent = hub;
-    this.streams = new Streams(`${root}/control`, () => this.#options());
+    this.streams = new Streams(`${root}/control`, () => this.#options(), () => this.#isLive);
     byId('live-form').addEventListener('submit', (event) => {
       event.preventDefault();
       if (this.#stream?.isRunning) this.stop();

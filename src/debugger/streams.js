@@ -47,9 +47,10 @@ export class Streams {
   #run = 0; // counts starts and stops: a late answer is ignored
   #body = byId('streams-table').tBodies[0];
 
-  // options(): those of fetch() that present the operator's token
-  constructor(control, options) {
-    Object.assign(this, {control, options});
+  // options(): those of fetch() that present the operator's token. isLive(): whether the hub answers, as far as the
+  // live view knows; otherwise it says why not.
+  constructor(control, options, isLive) {
+    Object.assign(this, {control, options, isLive});
     byId('streams-form').addEventListener('submit', (event) => {
       event.preventDefault();
       this.start();
@@ -95,7 +96,7 @@ export class Streams {
       if (page) this.#show(page, after !== null);
     } catch (error) {
       if (run !== this.#run) return;
-      this.#say(unreachable(error), 'bad');
+      this.#say(this.isLive() ? unreachable(error) : '', 'bad');
     }
     if (this.#body.rows.length <= PAGE) this.#refresh(REFRESH_MS);
   }
