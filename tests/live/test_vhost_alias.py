@@ -76,6 +76,9 @@ def test_each_document_root_is_a_site(httpd):
     labels = set(re.findall(r'mercure_updates_total\{hub="([^"]*)"\} ', httpd.get("/metrics").text))
     assert {label for label in labels if label.endswith(PATH) and "/sites/" in label} == {
         httpd.path(f"sites/{name}.example/htdocs") + PATH for name in ("one", "two", "three")}
+    # A dot at the end changes nothing.
+    dotted = httpd.get(f"/.well-known/oauth-protected-resource{PATH}", host=f"two.example.:{httpd.port}").json
+    assert dotted == metadata
     # A site whose document root is removed has no hub any more.
     os.rename(httpd.path("sites/three.example"), httpd.path("sites/gone"))
     assert httpd.get(f"{PATH}?match=x", host="three.example").status == 404
@@ -131,7 +134,8 @@ def test_the_htaccess_file_of_the_site_counts(httpd):
             httpd.publish(TOPIC, "x", token=minted, host=sites.host(name), status=status)
 
 
-@pytest.mark.parametrize("host", ["..", ".", ".one.example", "one..example", "%2e%2e", "a/../one.example", ""])
+@pytest.mark.parametrize("host", ["..", ".", ".one.example", "one..example", "%2e%2e", "a/../one.example", "",
+                                  "one%2eexample", "one.example%00", "one.example@two.example", "one.example..", "[::1]"])
 def test_no_host_leads_out_of_the_directory(httpd, host):
     sites = Sites(httpd, "one")
     httpd.write("index.html", "outside")
