@@ -13,6 +13,7 @@
 #include "util_filter.h"
 
 #include "httpd/exchange/exchange.h"
+#include "httpd/exchange/response.h"
 
 #define IN_NAME  "MERCURE_HTTP2_IN"
 #define OUT_NAME "MERCURE_HTTP2_OUT"
@@ -74,7 +75,8 @@ static void add_line(struct mrc_exchange_head *head, char *line)
     if (!value)
         return;
     *value++ = '\0';
-    mrc_exchange_fields_add_response(&head->fields, line, value);
+    if (mrc_response_is_field(line, value))
+        mrc_exchange_fields_add_response(&head->fields, line, value);
 }
 
 /* The head in TEXT, which begins with "HTTP/1.1 1xx". NULL: it is none, or there is no memory. */

@@ -26,6 +26,10 @@ APLOG_USE_MODULE(mercure);
  * may repeat it. */
 #define HELD_BYTES_REFUSE (2 * MRC_EXCHANGE_HELD_CHILD)
 
+/* While those of the child have more bytes than MRC_EXCHANGE_HELD_CHILD, a client whose own have as
+ * many as this may send only what is left of the window of its connection. */
+#define HELD_BYTES_CROWDED ((size_t)256 * 1024)
+
 static struct mrc_exchange *find(nghttp2_session *ng, int32_t id)
 {
     return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
@@ -316,12 +320,19 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
     return 0;
 }
 
+/* What the requests and responses of a session may hold while its client may send more. */
+static size_t held_max(const struct mrc_http2_session *session)
+{
+    return atomic_load(&session->child->held.bytes) > MRC_EXCHANGE_HELD_CHILD
+               ? HELD_BYTES_CROWDED
+               : MRC_EXCHANGE_HELD_SESSION;
+}
+
 /* The window of the connection opens again for LEN bytes, or later if too many are unread. */
 static void consume(struct mrc_http2_session *session, size_t len)
 {
     session->unconsumed += len;
-    if (session->unconsumed == 0 ||
-        atomic_load(&session->origin.held.bytes) > MRC_EXCHANGE_HELD_SESSION)
+    if (session->unconsumed == 0 || atomic_load(&session->origin.held.bytes) > held_max(session))
         return;
     nghttp2_session_consume_connection(session->ng, session->unconsumed);
     session->unconsumed = 0;
