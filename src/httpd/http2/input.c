@@ -8,6 +8,7 @@
 #include "http_log.h"
 
 #include "httpd/base/module.h"
+#include "httpd/exchange/kept.h"
 #include "httpd/exchange/secondary.h"
 #include "httpd/http2/attach.h"
 #include "httpd/http2/child.h"
@@ -361,6 +362,17 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     return NGHTTP2_ERR_CALLBACK_FAILURE; /* nghttp2 ignores other errors of this callback */
 }
 
+/* Lets a worker end the request that was kept for the stream of EXCHANGE. */
+static void end_kept(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    struct mrc_exchange_job *job = mrc_kept_take(exchange);
+
+    if (!job || mrc_exchange_workers_post(session->child->workers, &session->jobs, job))
+        return;
+    mrc_kept_end(job);
+    atomic_fetch_sub(&session->jobs_count, 1);
+}
+
 void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
     if (session->fed == exchange)
@@ -369,6 +381,7 @@ void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchan
     mrc_http2_priority_forget(session, exchange);
     mrc_http2_attach_gone(exchange);
     mrc_exchange_close(exchange);
+    end_kept(session, exchange);
     if (!session->exchanges)
         session->idle_us = mrc_clock_us();
     mrc_exchange_unref(exchange);
