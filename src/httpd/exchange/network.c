@@ -13,7 +13,6 @@
 #include "util_filter.h"
 
 #include "httpd/exchange/exchange.h"
-#include "httpd/exchange/response.h"
 
 #define IN_NAME  "MERCURE_HTTP2_IN"
 #define OUT_NAME "MERCURE_HTTP2_OUT"
@@ -66,6 +65,23 @@ static apr_status_t read_body(ap_filter_t *filter, apr_bucket_brigade *brigade,
     return APR_SUCCESS;
 }
 
+/* ---- fields -----------------------------------------------------------------------------------*/
+
+/* Whether VALUE has no control characters, except in line ends of a folded field. */
+static bool is_content(const char *value)
+{
+    const char *end = ap_scan_http_field_content(value);
+
+    while (end[0] == '\r' && end[1] == '\n' && (end[2] == ' ' || end[2] == '\t'))
+        end = ap_scan_http_field_content(end + 2);
+    return *end == '\0';
+}
+
+bool mrc_network_is_field(const char *name, const char *value)
+{
+    return *name && !*ap_scan_http_token(name) && is_content(value);
+}
+
 /* ---- interim responses, which httpd writes as the text of HTTP/1.1 ----------------------------*/
 
 static void add_line(struct mrc_exchange_head *head, char *line)
@@ -75,7 +91,7 @@ static void add_line(struct mrc_exchange_head *head, char *line)
     if (!value)
         return;
     *value++ = '\0';
-    if (mrc_response_is_field(line, value))
+    if (mrc_network_is_field(line, value))
         mrc_exchange_fields_add_response(&head->fields, line, value);
 }
 

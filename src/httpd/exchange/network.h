@@ -33,6 +33,9 @@ struct mrc_network {
 
 void mrc_network_register(void);
 
+/* Whether a response may have the field NAME with VALUE. */
+bool mrc_network_is_field(const char *name, const char *value);
+
 /* Ends the request of C, whose end NETWORK has. Its stream may be closed. */
 void mrc_network_end_request(struct mrc_network *network, conn_rec *c);
 

@@ -30,24 +30,9 @@ APLOG_USE_MODULE(mercure);
 
 /* ---- what httpd's filter does to the fields ---------------------------------------------------*/
 
-/* Whether VALUE has no control characters, except in line ends of a folded field. */
-static bool is_content(const char *value)
-{
-    const char *end = ap_scan_http_field_content(value);
-
-    while (end[0] == '\r' && end[1] == '\n' && (end[2] == ' ' || end[2] == '\t'))
-        end = ap_scan_http_field_content(end + 2);
-    return *end == '\0';
-}
-
-bool mrc_response_is_field(const char *name, const char *value)
-{
-    return *name && !*ap_scan_http_token(name) && is_content(value);
-}
-
 static int check_field(void *ret_bad, const char *name, const char *value)
 {
-    if (mrc_response_is_field(name, value))
+    if (mrc_network_is_field(name, value))
         return 1;
     *(const char **)ret_bad = name;
     return 0;
@@ -170,7 +155,7 @@ static void set_fields(request_rec *r)
 /* Skips trailers that cannot be sent; fields of a head were checked before. */
 static int add_field(void *fields, const char *name, const char *value)
 {
-    return !mrc_response_is_field(name, value) ||
+    return !mrc_network_is_field(name, value) ||
            mrc_exchange_fields_add_response(fields, name, value);
 }
 

@@ -5,16 +5,11 @@
 #ifndef MRC_HTTPD_EXCHANGE_RESPONSE_H
 #define MRC_HTTPD_EXCHANGE_RESPONSE_H
 
-#include <stdbool.h>
-
 #include "httpd.h"
 
 struct mrc_network;
 
 void mrc_response_register(void);
-
-/* Whether a response may have the field NAME with VALUE. */
-bool mrc_response_is_field(const char *name, const char *value);
 
 /* Replaces httpd's filter in R, which may have been replaced before. */
 void mrc_response_replace(request_rec *r, struct mrc_network *network);
