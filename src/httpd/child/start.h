@@ -18,4 +18,8 @@ struct mrc_this_child;
 void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_memory *memory,
                      struct mrc_this_child *state);
 
+/* Ends a child one of whose threads has not ended, and so uses what the cleanups that follow would
+ * free. Does not return. */
+void mrc_start_leave_at_once(void);
+
 #endif
