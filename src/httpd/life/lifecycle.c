@@ -20,6 +20,7 @@
 #include "httpd/http2/http2.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/fields.h"
+#include "httpd/operator/respond.h"
 #include "httpd/tls/library.h"
 #include "httpd/tls/socket_bio.h"
 #include "hub/child/child.h"
@@ -124,6 +125,7 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     state = apr_pcalloc(pchild, sizeof(*state));
     state->mod_http2 = mrc_mod_http2_create(pchild);
     state->log_fields = mrc_log_fields_find(pchild, ap_conftree);
+    state->respond = mrc_operator_respond;
     state->may_log_anywhere = may_log_anywhere(state->log_fields);
     /* Cleanups run in the opposite order: this after all others, and the next one once before the
      * dispatchers stop, and once after. */
